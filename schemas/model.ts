@@ -1,0 +1,35 @@
+/**
+ * The `model` section: which base is adapted, and for which task.
+ *
+ *   { "source": "../models/minilm", "task": { "kind": "classification", "pooling": "mean", "headInit": "normal" } }
+ *
+ * `source` is a Hugging Face folder (config.json, model.safetensors or its sharded index, tokenizer.json), relative to the plan.
+ */
+import * as Schema from "effect/Schema"
+import { choice, text, withDefault } from "./fields.ts"
+
+/** One label per text: a pooled hidden state and a linear head. */
+export const ClassificationTask = Schema.Struct({
+  kind: Schema.Literal("classification").annotate({ description: "One label per text." }),
+  pooling: choice(
+    ["mean", "pooler"],
+    "What the head sees: the mean of the last hidden states over the tokens, or the checkpoint's pooler (dense + tanh on the first token)."
+  ).pipe(withDefault("mean")),
+  headInit: choice(
+    ["normal", "zeros", "checkpoint"],
+    'How the head starts: weights N(0, 0.02²) and bias 0, all zeros, or the checkpoint\'s own classifier (needs pooling "pooler").'
+  ).pipe(withDefault("normal"))
+}).annotate({ title: "Classification", description: "What the model is trained to do." })
+export type ClassificationTask = typeof ClassificationTask.Type
+
+export const ModelSection = Schema.Struct({
+  source: text(
+    "a path to a Hugging Face model folder",
+    "Folder of the base model (config.json, model.safetensors, tokenizer.json), relative to the plan file."
+  ),
+  task: ClassificationTask.pipe(withDefault({ kind: "classification" })),
+  weights: Schema.Literal("f32")
+    .annotate({ description: "How the frozen base is held in memory." })
+    .pipe(withDefault("f32"))
+}).annotate({ title: "Model", description: "Which base is adapted, and for which task." })
+export type ModelSection = typeof ModelSection.Type

@@ -1,0 +1,38 @@
+/**
+ * The `training` section: how long, in which portions, and when to look.
+ *
+ *   { "steps": 80, "batchSize": 8, "accumulate": 1, "evaluateEvery": 40 }
+ *
+ * Exactly one of `steps` and `epochs` (a rule in run-plan.ts). A step is one update of the parameters: `batchSize × accumulate` rows.
+ */
+import * as Schema from "effect/Schema"
+import { count, positive, withDefault } from "./fields.ts"
+
+export const TrainingSection = Schema.Struct({
+  steps: Schema.optionalKey(count(1, "Updates of the parameters. Either this or epochs.")),
+  epochs: Schema.optionalKey(positive("Passes over the training rows, also in fractions. Either this or steps.")),
+  batchSize: count(1, "Rows per forward pass.").pipe(withDefault(8)),
+  accumulate: count(1, "Batches whose gradients are averaged into one step.").pipe(withDefault(1)),
+  evaluateEvery: Schema.optionalKey(
+    count(1, "Evaluate every so many steps. Absent: before training and at the end only.")
+  ),
+  evaluateRows: Schema.optionalKey(
+    count(1, "Rows of a split used by the evaluations before the last one. Absent: all rows.")
+  ),
+  evaluateBatchSize: count(1, "Rows per forward pass of an evaluation.").pipe(withDefault(64)),
+  threads: Schema.Union([Schema.Literal("auto"), count(1, "Threads.")])
+    .annotate({
+      expected: '"auto" or an integer of at least 1',
+      description: 'Threads of the wasm backend; "auto": one per core. Results do not depend on it.'
+    })
+    .pipe(withDefault("auto")),
+  deterministic: Schema.Boolean.annotate({
+    expected: "true or false",
+    description: "The same plan on the same device gives the same adapter, bit for bit."
+  }).pipe(withDefault(true))
+}).annotate({
+  title: "Training",
+  expected: 'an object with "steps" or "epochs"',
+  description: "How long, in which portions, and when to look."
+})
+export type TrainingSection = typeof TrainingSection.Type

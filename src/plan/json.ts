@@ -1,0 +1,132 @@
+/**
+ * JSON (RFC 8259) with positions: the value, or the line, the column and the reason.
+ *
+ * Plans are written by hand, and engines disagree about what they say of a broken text (JavaScriptCore gives no position at all), hence
+ * this reader. It also refuses what `JSON.parse` accepts and a plan cannot mean: the same key twice.
+ */
+
+/** Where a text stops being JSON. Line and column count from 1; a column is a UTF-16 unit, as in editors. */
+export class JsonSyntaxError extends Error {
+  readonly position: { readonly line: number; readonly column: number }
+  constructor(text: string, offset: number, reason: string) {
+    super(reason)
+    const before = text.slice(0, offset)
+    this.position = { line: before.split("\n").length, column: offset - before.lastIndexOf("\n") }
+  }
+}
+
+const deepest = 200 // levels; a plan has about six, and the reader's own stack is finite
+
+const space = /[ \t\n\r]*/y
+const number = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
+const quoted = /"(?:[^"\\\r\n]|\\.)*"/y
+const word = /[A-Za-z_$][\w$]*/y
+
+class Reader {
+  readonly text: string
+  offset = 0
+  constructor(text: string) {
+    this.text = text
+  }
+
+  fail(reason: string, offset = this.offset): never {
+    throw new JsonSyntaxError(this.text, offset, reason)
+  }
+
+  take(pattern: RegExp): string | undefined {
+    pattern.lastIndex = this.offset
+    const match = pattern.exec(this.text)?.[0]
+    if (match !== undefined) this.offset += match.length
+    return match
+  }
+
+  /** The next character that is not white space, not yet taken. */
+  peek(): string {
+    this.take(space)
+    const next = this.text[this.offset]
+    if (next === "/") this.fail("comments are not allowed in a plan")
+    return next ?? ""
+  }
+
+  shown(): string {
+    return this.offset >= this.text.length ? "the end of the file" : JSON.stringify(this.text[this.offset])
+  }
+
+  string(): string {
+    const start = this.offset
+    const token = this.take(quoted)
+    if (token === undefined) return this.fail("a string that does not end on its line")
+    try {
+      return JSON.parse(token) as string
+    } catch {
+      return this.fail("a string with a backslash or control character that JSON does not allow", start)
+    }
+  }
+
+  value(depth: number): unknown {
+    if (depth > deepest) this.fail(`more than ${deepest} levels`)
+    const next = this.peek()
+    if (next === "{") return this.object(depth)
+    if (next === "[") return this.array(depth)
+    if (next === '"') return this.string()
+    const start = this.offset
+    const digits = this.take(number)
+    if (digits !== undefined) return Number(digits)
+    const name = this.take(word)
+    if (name === "true" || name === "false") return name === "true"
+    if (name === "null") return null
+    this.offset = start
+    if (next === "'") this.fail("strings take double quotes")
+    return this.fail(`found ${name === undefined ? this.shown() : JSON.stringify(name)} where a value should be`)
+  }
+
+  /** After an element: true if another follows. */
+  another(close: string): boolean {
+    const next = this.peek()
+    if (next !== "," && next !== close) this.fail(`found ${this.shown()}; expected "," or "${close}"`)
+    const comma = this.offset++
+    if (next === close) return false
+    if (this.peek() === close) this.fail(`a comma before "${close}"`, comma)
+    return true
+  }
+
+  array(depth: number): ReadonlyArray<unknown> {
+    this.offset++
+    const items: Array<unknown> = []
+    let more = this.peek() !== "]"
+    if (!more) this.offset++
+    while (more) {
+      items.push(this.value(depth + 1))
+      more = this.another("]")
+    }
+    return items
+  }
+
+  object(depth: number): Record<string, unknown> {
+    this.offset++
+    const entries = new Map<string, unknown>()
+    let more = this.peek() !== "}"
+    if (!more) this.offset++
+    while (more) {
+      const next = this.peek()
+      const start = this.offset
+      if (next !== '"') this.fail(`found ${this.shown()}; expected a key in double quotes`)
+      const key = this.string()
+      if (entries.has(key)) this.fail(`the key ${JSON.stringify(key)} a second time in the same object`, start)
+      if (this.peek() !== ":") this.fail(`found ${this.shown()}; expected ":" after the key ${JSON.stringify(key)}`)
+      this.offset++
+      entries.set(key, this.value(depth + 1))
+      more = this.another("}")
+    }
+    return Object.fromEntries(entries)
+  }
+}
+
+/** The value of a JSON text. Throws JsonSyntaxError. A byte order mark at the start is skipped. */
+export const parseJson = (text: string): unknown => {
+  const reader = new Reader(text.replace(/^\uFEFF/, ""))
+  if (reader.peek() === "") reader.fail("the file is empty")
+  const value = reader.value(0)
+  if (reader.peek() !== "") reader.fail(`found ${reader.shown()} after the end of the document`)
+  return value
+}

@@ -1,0 +1,124 @@
+/**
+ * From a plan file to a RunPlan that means the same from anywhere.
+ *
+ *   file ─read→ text ─JSON→ value ─settings→ value ─decode→ RunPlan ─resolve inputs→ RunPlan with absolute input paths
+ *
+ * Input paths (model.source, data.train, data.validation, data.test) are relative to the plan file; `output.directory` to the working
+ * directory. `relocate` is the way back: the copy in a run folder names its inputs relative to that folder.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import * as Schema from "effect/Schema"
+import { closest } from "../../schemas/closest.ts"
+import { decodeRunPlan, PlanError } from "../../schemas/decode.ts"
+import type { RunPlan } from "../../schemas/run-plan.ts"
+import { JsonSyntaxError, parseJson } from "./json.ts"
+import { applySettings } from "./set.ts"
+
+/**
+ * A plan file that cannot be read as JSON. `file` is as the user named it; `position` (from 1) where there is one — not `line` and
+ * `column`, which JavaScriptCore sets on every Error, to places in this source.
+ */
+export class PlanFileError extends Schema.TaggedError<PlanFileError>()("PlanFileError", {
+  file: Schema.String,
+  reason: Schema.String,
+  position: Schema.optionalKey(Schema.Struct({ line: Schema.Int, column: Schema.Int }))
+}) {
+  override get message(): string {
+    const { file, position, reason } = this
+    return position === undefined ? `${file}: ${reason}` : `${file}:${position.line}:${position.column}: ${reason}`
+  }
+}
+
+/** A plan from a file: input paths absolute; `name` is the file's name without `.json`. */
+export interface PlanFile {
+  readonly plan: RunPlan
+  readonly file: string // absolute
+  readonly name: string
+}
+
+/** The plan with each input path replaced. */
+const mapInputs = (plan: RunPlan, change: (path: string) => string): RunPlan => {
+  const { test, train, validation } = plan.data
+  return {
+    ...plan,
+    model: { ...plan.model, source: change(plan.model.source) },
+    data: {
+      ...plan.data, // first: the order of the keys stays as written
+      train: change(train),
+      ...(typeof validation === "string" ? { validation: change(validation) } : {}),
+      ...(test === undefined ? {} : { test: change(test) })
+    }
+  }
+}
+
+const notFound = Effect.fn("notFound")(function* (file: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const directory = path.dirname(file)
+  const names = yield* fs.readDirectory(directory).pipe(Effect.orElseSucceed(() => []))
+  const plans = names.filter((name) => name.endsWith(".json"))
+  const near = closest(path.basename(file), plans)
+  const hint = near === undefined ? "" : `; did you mean ${path.join(directory, near)}?`
+  return yield* new PlanFileError({ file, reason: `no such file; expected a plan in JSON${hint}` })
+})
+
+const readText = Effect.fn("readText")(function* (file: string) {
+  const fs = yield* FileSystem.FileSystem
+  return yield* fs
+    .readFileString(file)
+    .pipe(
+      Effect.catch((error) =>
+        error.reason._tag === "NotFound"
+          ? notFound(file)
+          : Effect.fail(
+              new PlanFileError({ file, reason: `cannot be read; expected a plan in JSON (${error.message})` })
+            )
+      )
+    )
+})
+
+const parse = (file: string, text: string): Effect.Effect<unknown, PlanFileError> =>
+  Effect.try({
+    try: () => parseJson(text),
+    catch: (error) => {
+      if (!(error instanceof JsonSyntaxError)) throw error
+      return new PlanFileError({ file, reason: `not JSON: ${error.message}`, position: error.position })
+    }
+  })
+
+/** Decode a plan given as a value; relative input paths are relative to `baseDirectory`. */
+export const planFromValue = (value: unknown, baseDirectory: string): Effect.Effect<RunPlan, PlanError, Path.Path> =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const plan = yield* decodeRunPlan(value)
+    return mapInputs(plan, (input) => path.resolve(baseDirectory, input))
+  })
+
+/**
+ * Read a plan file; `settings` ("adapter.rank=4") are applied before it is decoded, as if they stood in the file.
+ * Fails with PlanFileError (no such file, not JSON: line and column) or PlanError (every problem of the plan).
+ */
+export const readPlan = (
+  file: string,
+  settings: ReadonlyArray<string> = []
+): Effect.Effect<PlanFile, PlanError | PlanFileError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const value = yield* parse(file, yield* readText(file))
+    const absolute = path.resolve(file)
+    const plan = yield* applySettings(value, settings).pipe(
+      Effect.flatMap((set) => planFromValue(set, path.dirname(absolute))),
+      Effect.mapError(({ problems }) => new PlanError({ problems, file }))
+    )
+    return { plan, file: absolute, name: path.basename(absolute, ".json") }
+  })
+
+/** The plan with its (absolute) input paths written relative to `directory`, with forward slashes: what a copy there has to say. */
+export const relocate = (plan: RunPlan, directory: string): Effect.Effect<RunPlan, never, Path.Path> =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const from = path.resolve(directory)
+    return mapInputs(plan, (input) => path.relative(from, input).replaceAll(path.sep, "/") || ".")
+  })
