@@ -1,0 +1,58 @@
+/**
+ * Adam's direction (Kingma & Ba, arXiv 1412.6980): each entry divided by the root of its running mean square.
+ *
+ *   m ← β₁m + (1−β₁)g     v ← β₂v + (1−β₂)g²     u = m̂ / (√v̂ + ε),   m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ), t = 1, 2, …
+ *
+ * The state keeps m/(1−β₁) and v/(1−β₂), so that g enters unscaled, and both corrections and both factors meet in two scalars:
+ * nine passes over memory instead of twelve. On m×n moments (LoRA-Pro's full form) passes over memory are the cost of a step.
+ *
+ *   M ← β₁M + g           V ← β₂V + g²           u = M / (√V·c/k + ε/k),   k = (1−β₁)/(1−β₁ᵗ), c = √((1−β₂)/(1−β₂ᵗ))
+ *
+ * Shapes: m, v, u as g. The step count is a number on the host, so nothing is read.
+ */
+import * as tf from "@tensorflow/tfjs"
+import { type Trainable, tensorsOf, withTensors } from "../tensors/trainable.ts"
+import type { Transform } from "./transform.ts"
+
+export interface AdamOptions {
+  /** decay of the first moment; default 0.9 */
+  readonly b1?: number
+  /** decay of the second moment; default 0.999 */
+  readonly b2?: number
+  /** added outside the root; default 1e-8 */
+  readonly eps?: number
+}
+
+export type AdamState = {
+  /** steps taken */
+  readonly count: number
+  /** m/(1−β₁), in the order of `tensorsOf` */
+  readonly first: ReadonlyArray<tf.Tensor>
+  /** v/(1−β₂), in the order of `tensorsOf` */
+  readonly second: ReadonlyArray<tf.Tensor>
+}
+
+const zerosOf = (params: Trainable): ReadonlyArray<tf.Tensor> => tensorsOf(params).map((tensor) => tf.zerosLike(tensor))
+
+export const scaleByAdam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8 }: AdamOptions = {}): Transform<AdamState> => ({
+  init: (params) => ({ count: 0, first: zerosOf(params), second: zerosOf(params) }),
+  update: (updates, state) => {
+    const count = state.count + 1
+    const k = (1 - b1) / (1 - b1 ** count)
+    const c = Math.sqrt((1 - b2) / (1 - b2 ** count))
+    const moved = tensorsOf(updates).map((g, i) =>
+      tf.tidy(() => {
+        const first = tf.add(tf.mul(state.first[i]!, b1), g)
+        const second = tf.add(tf.mul(state.second[i]!, b2), tf.mul(g, g))
+        return { first, second, u: tf.div(first, tf.add(tf.mul(tf.sqrt(second), c / k), eps / k)) }
+      })
+    )
+    return {
+      updates: withTensors(
+        updates,
+        moved.map(({ u }) => u)
+      ),
+      state: { count, first: moved.map(({ first }) => first), second: moved.map(({ second }) => second) }
+    }
+  }
+})

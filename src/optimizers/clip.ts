@@ -1,0 +1,34 @@
+/**
+ * Clipping by the global norm, as PyTorch does it: ‖g‖ over all trainables together, g ← g · min(1, max/(‖g‖ + 1e-6)).
+ *
+ * In a chain it comes first: on the raw gradients, before any adjustment. The factor stays on the device; the norm is kept in the
+ * state as a scalar tensor for whoever reports it.
+ */
+import * as tf from "@tensorflow/tfjs"
+import { squaredNorm } from "../tensors/norm.ts"
+import { mapTensors, type Trainable, tensorsOf } from "../tensors/trainable.ts"
+import type { Transform } from "./transform.ts"
+
+export type ClipState = {
+  /** ‖g‖ of the last update, before clipping: a scalar */
+  readonly norm: tf.Tensor
+}
+
+// torch.nn.utils.clip_grad_norm_
+const TORCH_EPSILON = 1e-6
+
+/** √Σg² over every tensor of a tree: a scalar tensor. An empty tree has norm 0. */
+export const globalNorm = (tree: Trainable): tf.Scalar =>
+  tf.tidy(() => {
+    const parts = tensorsOf(tree).map(squaredNorm)
+    return parts.length === 0 ? tf.scalar(0) : tf.sqrt<tf.Scalar>(tf.sum(tf.stack(parts)))
+  })
+
+export const clipByGlobalNorm = (maximum: number): Transform<ClipState> => ({
+  init: () => ({ norm: tf.scalar(0) }),
+  update: (updates) => {
+    const norm = globalNorm(updates)
+    const factor = tf.minimum(tf.div(maximum, tf.add(norm, TORCH_EPSILON)), 1)
+    return { updates: mapTensors((g) => tf.mul(g, factor), updates), state: { norm } }
+  }
+})

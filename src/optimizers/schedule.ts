@@ -1,0 +1,39 @@
+/**
+ * Learning rates over time: functions of the step, counted from 1.
+ *
+ *   warm-up   t ≤ w:  peak · t/w
+ *   after     p = (t−w) / (n−w+1):   constant peak · linear peak·(1−p) · cosine peak·½(1+cos πp)
+ *
+ * with w = max(1, warmup). The first step moves and so does the last: a rate of exactly 0 would be reached one step after the end.
+ */
+
+/** step (1, 2, …) → learning rate */
+export type Schedule = (step: number) => number
+
+export const rateAt = (learningRate: Schedule | number, step: number): number =>
+  typeof learningRate === "number" ? learningRate : learningRate(step)
+
+export interface ScheduleOptions {
+  readonly peak: number
+  /** steps of the whole run, n */
+  readonly steps: number
+  /** steps of warm-up, w; default 0 */
+  readonly warmup?: number
+}
+
+const warmed =
+  (shape: (progress: number) => number) =>
+  ({ peak, steps, warmup = 0 }: ScheduleOptions): Schedule => {
+    const warm = Math.max(1, warmup)
+    return (step) => {
+      if (step <= warm) return (peak * step) / warm
+      const progress = Math.min(1, (step - warm) / (steps - warm + 1))
+      return peak * shape(progress)
+    }
+  }
+
+export const constant = warmed(() => 1)
+
+export const linear = warmed((progress) => 1 - progress)
+
+export const cosine = warmed((progress) => 0.5 * (1 + Math.cos(Math.PI * progress)))

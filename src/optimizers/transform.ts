@@ -1,0 +1,59 @@
+/**
+ * An optimizer is a value: `init` makes its state, `update` maps gradients to updates, `chain` composes (optax, Bradbury et al.).
+ *
+ * Updates are *added* to the parameters; `scaleByLearningRate` carries the minus sign. `update` is pure synchronous tensor code,
+ * runs inside the caller's `tf.tidy`, and never reads the device. What needs a read (Gram matrices, for LoRA-Pro) happens in
+ * `refresh`, which the training step runs before each update, with the parameters that update will see.
+ *
+ * State is a tree of plain objects, arrays, numbers and tensors, so a checkpoint can save any of them without knowing them.
+ */
+import type { Tensor } from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import type { DeviceReadError } from "../tensors/read.ts"
+import type { Trainable } from "../tensors/trainable.ts"
+
+export type State = number | null | Tensor | ReadonlyArray<State> | { readonly [key: string]: State }
+
+export interface Transform<S extends State = State> {
+  // Methods, not function-valued properties: their parameters are bivariant, so a Transform<OwnState> is a Transform.
+
+  /** State for these parameters. Tensors in it belong to the caller. */
+  init(params: Trainable): S
+  /** gradients (or the updates of the transform before) → updates, and the state after this step */
+  update(updates: Trainable, state: S, params: Trainable): { readonly updates: Trainable; readonly state: S }
+  /** Reads what `update` needs of the current parameters. May wait for the device. Tensors new in the result belong to the caller. */
+  refresh?(state: S, params: Trainable): Effect.Effect<S, DeviceReadError>
+  /** The learning rate that the next update will use, where this transform sets one. */
+  learningRate?(state: S): number | undefined
+  /** Numbers about the last refresh and update that a step report shows (name → value per site). */
+  health?(state: S, params: Trainable): ReadonlyArray<SiteHealth>
+}
+
+/** LoRA-Pro's own health at one site. */
+export interface SiteHealth {
+  readonly site: string
+  /** λ_min(BᵀB)/δ: below 1 the damping, not B, decides the smallest direction; infinite at δ = 0 */
+  readonly conditioning: number
+}
+
+/** Runs transforms one after the other; the chain's state is the list of theirs. */
+export const chain = (...transforms: ReadonlyArray<Transform>): Transform<ReadonlyArray<State>> => ({
+  init: (params) => transforms.map((transform) => transform.init(params)),
+  update: (updates, state, params) => {
+    const states: Array<State> = []
+    let current = updates
+    transforms.forEach((transform, i) => {
+      const next = transform.update(current, state[i]!, params)
+      current = next.updates
+      states.push(next.state)
+    })
+    return { updates: current, state: states }
+  },
+  refresh: (state, params) =>
+    Effect.forEach(transforms, (transform, i) =>
+      transform.refresh === undefined ? Effect.succeed(state[i]!) : transform.refresh(state[i]!, params)
+    ),
+  learningRate: (state) =>
+    transforms.map((transform, i) => transform.learningRate?.(state[i]!)).find((rate) => rate !== undefined),
+  health: (state, params) => transforms.flatMap((transform, i) => transform.health?.(state[i]!, params) ?? [])
+})

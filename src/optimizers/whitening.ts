@@ -1,0 +1,83 @@
+/**
+ * The small matrices by which LoRA-Pro's theorem becomes a few well-scaled products, made on the host in float64.
+ *
+ *   BᵀB = U Λ Uᵀ    T_B = U (Λ+δ)^-½    Q_B = B T_B     Q_B Q_Bᵀ = B (BᵀB+δI)⁻¹ Bᵀ = P_B    T_B T_Bᵀ = (BᵀB+δI)⁻¹
+ *   AAᵀ = V M Vᵀ    T_A = V (M+δ)^-½    Q_A = T_Aᵀ A    Q_Aᵀ Q_A = Aᵀ (AAᵀ+δI)⁻¹ A = P_A
+ *   S_ij = (μ_j+δ) / (λ_i+μ_j)          X = −T_B (S ⊙ P) T_Aᵀ with P = s⁻² T_Bᵀ g_A Q_Aᵀ solves BᵀB X + X AAᵀ = −s⁻² (BᵀB+δI)⁻¹ g_A Aᵀ
+ *
+ * Why not the inverse Grams themselves: rounded to float32 they are wrong by 1e-7 · cond², their square roots by 1e-7 · cond only.
+ *
+ * An eigenvalue that round-off made negative counts as 0; an inverse of exactly 0 (δ = 0 and a rank-deficient factor) counts as 0,
+ * which is the pseudo-inverse; so does a zero λ_i + μ_j.
+ *
+ * Shapes: everything [r, r].
+ */
+import * as tf from "@tensorflow/tfjs"
+import { symmetricEigen } from "../linalg/symmetric-eigen.ts"
+import type { Grams } from "./gram.ts"
+
+/** All tensors [r, r]. The s⁻² of the theorem sits in the two maps that gradients enter by. */
+export type Whitening = {
+  readonly TB: tf.Tensor2D // T_B
+  readonly TBgrad: tf.Tensor2D // s⁻² T_Bᵀ
+  readonly TAt: tf.Tensor2D // T_Aᵀ
+  readonly TAgrad: tf.Tensor2D // s⁻² T_A
+  readonly S: tf.Tensor2D
+}
+
+interface Spectrum {
+  readonly values: Float64Array // clamped to ≥ 0
+  readonly T: Float64Array // vectors · (values + δ)^-½
+}
+
+const spectrumOf = (gram: Float64Array, r: number, damping: number): Spectrum => {
+  const { values, vectors } = symmetricEigen(gram, r)
+  for (let j = 0; j < r; j++) {
+    values[j] = Math.max(values[j]!, 0)
+    const damped = values[j]! + damping
+    const factor = damped > 0 ? 1 / Math.sqrt(damped) : 0
+    for (let i = 0; i < r; i++) vectors[i * r + j] = vectors[i * r + j]! * factor
+  }
+  return { values, T: vectors }
+}
+
+const splitOf = (lambda: Float64Array, mu: Float64Array, r: number, damping: number): Float32Array => {
+  const S = new Float32Array(r * r)
+  for (let i = 0; i < r; i++) {
+    for (let j = 0; j < r; j++) {
+      const denominator = lambda[i]! + mu[j]!
+      S[i * r + j] = denominator > 0 ? (mu[j]! + damping) / denominator : 0
+    }
+  }
+  return S
+}
+
+const upload = (matrix: Float64Array, r: number, factor: number, transposed: boolean): tf.Tensor2D => {
+  const values = new Float32Array(r * r)
+  for (let i = 0; i < r; i++) {
+    for (let j = 0; j < r; j++) values[i * r + j] = factor * matrix[transposed ? j * r + i : i * r + j]!
+  }
+  return tf.tensor2d(values, [r, r])
+}
+
+/** `smallest`: λ_min(BᵀB), clamped to 0. The tensors belong to the caller. */
+export const whiten = (
+  grams: Grams,
+  scale: number,
+  damping: number
+): { readonly whitening: Whitening; readonly smallest: number } => {
+  const r = Math.round(Math.sqrt(grams.BtB.length))
+  const b = spectrumOf(grams.BtB, r, damping)
+  const a = spectrumOf(grams.AAt, r, damping)
+  const perScale = 1 / (scale * scale)
+  return {
+    whitening: {
+      TB: upload(b.T, r, 1, false),
+      TBgrad: upload(b.T, r, perScale, true),
+      TAt: upload(a.T, r, 1, true),
+      TAgrad: upload(a.T, r, perScale, false),
+      S: tf.tensor2d(splitOf(b.values, a.values, r, damping), [r, r])
+    },
+    smallest: b.values[0] ?? 0
+  }
+}

@@ -1,0 +1,28 @@
+/**
+ * Linear layers as data: *where* a linear map stands in a model (`LinearSite`), and *how* it is computed (`Linear`), kept apart.
+ *
+ * A model's forward pass calls `linear(site, x)` for every linear layer. Who calls the forward pass decides what that means:
+ * the frozen base, the base plus an adapter, a trained weight. Injection is therefore partial application, with no module
+ * replaced and nothing to undo.
+ */
+import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
+
+/** Where a linear map stands. `name` is the module's path inside the family's backbone, e.g. `encoder.layer.0.attention.self.query`. */
+export interface LinearSite {
+  readonly name: string
+  readonly kind: "dense"
+  /** rows of W */
+  readonly out: number
+  /** columns of W */
+  readonly in: number
+}
+
+/** Computes one linear layer. x: [tokens, in] → [tokens, out]. */
+export type Linear = (site: LinearSite, x: Tensor2D) => Tensor2D
+
+/**
+ * Looks up a model parameter by its name in the family's naming, e.g. `encoder.layer.0.attention.self.query.weight`.
+ * Linear weights are [out, in] whatever the checkpoint's own layout. Throws on a name the model does not have: that is a bug
+ * in a model family, never a user's error.
+ */
+export type Weights = (name: string) => Tensor

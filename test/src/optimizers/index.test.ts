@@ -1,0 +1,156 @@
+/** From a plan's `optimizer` section to updates: each kind and form against the chain written out by hand. */
+import { beforeAll, describe, expect, test } from "bun:test"
+import * as tf from "@tensorflow/tfjs"
+import * as Schema from "effect/Schema"
+import { OptimizerConfig } from "../../../schemas/optimizer.ts"
+import {
+  adamw,
+  addDecayedWeights,
+  addProductDecay,
+  chain,
+  clipByGlobalNorm,
+  fromConfig,
+  linear,
+  loraPro,
+  scaleByAdam,
+  scaleByLearningRate,
+  scheduleFromConfig,
+  sgd,
+  type Transform,
+  trace
+} from "../../../src/optimizers/index.ts"
+import { type DenseParameter, type Trainable, tensorsOf } from "../../../src/tensors/trainable.ts"
+import { random, randomMatrix } from "./matrix.ts"
+import { pairOf, type Run, takeStep } from "./tensors.ts"
+
+beforeAll(async () => {
+  await tf.setBackend("cpu")
+})
+
+const STEPS = 6
+
+const decode = (config: unknown): OptimizerConfig => Schema.decodeUnknownSync(OptimizerConfig)(config)
+
+const tree = (seed: number, size: number): Trainable => {
+  const next = random(seed)
+  const vector = (name: string, role: DenseParameter["role"]): DenseParameter => ({
+    name,
+    role,
+    value: tf.tensor1d(randomMatrix(1, 4, next, size)[0]!.slice())
+  })
+  return {
+    pairs: [pairOf(randomMatrix(2, 5, next, size), randomMatrix(6, 2, next, size), 4, "p")],
+    dense: [vector("norm", "body"), vector("head", "head")]
+  }
+}
+
+const only = (t: Trainable, part: "pairs" | "body" | "head"): Trainable => ({
+  pairs: part === "pairs" ? t.pairs : [],
+  dense: t.dense.filter((parameter) => parameter.role === part)
+})
+
+/** The trained values after a few steps with gradients that change. */
+const train = async (transform: Transform, select: (t: Trainable) => Trainable = (t) => t) => {
+  const params = select(tree(1, 1))
+  let run: Run = { params, state: transform.init(params) }
+  for (let step = 1; step <= STEPS; step++) run = await takeStep(transform, run, select(tree(10 + step, 0.3)))
+  return (await Promise.all(tensorsOf(run.params).map((tensor) => tensor.data()))).map((data) => Array.from(data))
+}
+
+/** What `fromConfig` trains, and what transforms written by hand train on the three parts. */
+const expectSame = async (config: unknown, parts: { pairs: Transform; body: Transform; head: Transform }) => {
+  const found = await train(fromConfig(decode(config), STEPS))
+  const expected = await Promise.all(
+    (["pairs", "body", "head"] as const).map((part) => train(parts[part], (t) => only(t, part)))
+  )
+  expect(found).toEqual(expected.flat())
+}
+
+const shared = {
+  learningRate: 0.01,
+  headLearningRate: 0.05,
+  weightDecay: 0.1,
+  schedule: { kind: "linear", warmupSteps: 2 }
+}
+const rate = linear({ peak: 0.01, steps: STEPS, warmup: 2 })
+const headRate = linear({ peak: 0.05, steps: STEPS, warmup: 2 })
+const moments = { b1: 0.8, b2: 0.95, eps: 1e-6 }
+const planMoments = { betas: [0.8, 0.95], epsilon: 1e-6 }
+
+describe("fromConfig", () => {
+  test("sgd: momentum, decay and rate for all, heads at theirs", async () => {
+    const make = (learningRate: typeof rate) =>
+      chain(trace({ decay: 0.9 }), addDecayedWeights(0.1), scaleByLearningRate(learningRate))
+    await expectSame(
+      { kind: "sgd", momentum: 0.9, ...shared },
+      { pairs: make(rate), body: make(rate), head: make(headRate) }
+    )
+  })
+
+  const adam = (learningRate: typeof rate) =>
+    chain(scaleByAdam(moments), addDecayedWeights(0.1), scaleByLearningRate(learningRate))
+
+  test("adamw", async () => {
+    await expectSame(
+      { kind: "adamw", ...planMoments, ...shared },
+      { pairs: adam(rate), body: adam(rate), head: adam(headRate) }
+    )
+  })
+
+  for (const x of ["sylvester", "zero", "symmetric"] as const) {
+    test(`lora-pro, X ${x}: three forms; dense tensors get plain AdamW`, async () => {
+      const options = { x, damping: 1e-6 }
+      const forms = {
+        sgd: chain(loraPro(options), addDecayedWeights(0.1), scaleByLearningRate(rate)),
+        efficient: chain(loraPro(options), scaleByAdam(moments), addDecayedWeights(0.1), scaleByLearningRate(rate)),
+        full: chain(
+          loraPro({ ...options, inner: scaleByAdam(moments) }),
+          scaleByLearningRate(rate),
+          addProductDecay(0.1, rate)
+        )
+      }
+      for (const [form, pairs] of Object.entries(forms)) {
+        await expectSame(
+          { kind: "lora-pro", form, ...options, ...planMoments, ...shared },
+          { pairs, body: adam(rate), head: adam(headRate) }
+        )
+      }
+    })
+  }
+
+  test("the forms and the choices of X differ from each other", async () => {
+    const configs = ["sgd", "efficient", "full"].flatMap((form) =>
+      ["sylvester", "zero", "symmetric"].map((x) => ({ kind: "lora-pro", form, x, learningRate: 0.01 }))
+    )
+    const trained = await Promise.all(
+      configs.map(async (c) => JSON.stringify(await train(fromConfig(decode(c), STEPS))))
+    )
+    expect(new Set(trained).size).toBe(9)
+  })
+
+  test("clipping comes first, over heads and body together", async () => {
+    const config = { kind: "sgd", learningRate: 0.1 }
+    const clipped = await train(fromConfig(decode({ ...config, clipNorm: 0.2 }), STEPS))
+    expect(clipped).toEqual(await train(chain(clipByGlobalNorm(0.2), sgd({ learningRate: 0.1 }))))
+    expect(clipped).not.toEqual(await train(fromConfig(decode(config), STEPS)))
+  })
+
+  test("without headLearningRate the head moves at learningRate", async () => {
+    const found = await train(fromConfig(decode({ kind: "adamw", learningRate: 0.02 }), STEPS))
+    expect(found).toEqual(await train(adamw({ learningRate: 0.02 })))
+  })
+
+  test("a warm-up fraction is rounded to whole steps", () => {
+    const schedule = scheduleFromConfig({ kind: "linear", warmup: 0.1 }, 1, 80)
+    for (const [step, value] of [
+      [1, 1 / 8],
+      [8, 1],
+      [9, 72 / 73],
+      [80, 1 / 73]
+    ] as const) {
+      expect(schedule(step)).toBeCloseTo(value, 12)
+    }
+    expect(scheduleFromConfig({ kind: "linear", warmup: 0.1 }, 1, 26)(3)).toBe(1)
+    expect(scheduleFromConfig({ kind: "constant", warmupSteps: 4 }, 2, 80)(2)).toBe(1)
+  })
+})

@@ -1,0 +1,197 @@
+/**
+ * LoRA-Pro's theorem against values computed elsewhere with 50 digits, and its manners as a transform. Every quantity has a
+ * bound of its own, because float32 does not lose the same everywhere.
+ */
+import { beforeAll, describe, expect, test } from "bun:test"
+import { readdirSync, readFileSync } from "node:fs"
+import * as tf from "@tensorflow/tfjs"
+import "@tensorflow/tfjs-backend-wasm"
+import * as Effect from "effect/Effect"
+import { scaleByAdam } from "../../../src/optimizers/adam.ts"
+import { readGrams } from "../../../src/optimizers/gram.ts"
+import { equivalentGradient, freeMatrix, loraPro, theorem, type XChoice } from "../../../src/optimizers/lora-pro.ts"
+import { scaleByLearningRate } from "../../../src/optimizers/scale.ts"
+import { chain, type Transform } from "../../../src/optimizers/transform.ts"
+import { whiten } from "../../../src/optimizers/whitening.ts"
+import { type Trainable, tensorsOf } from "../../../src/tensors/trainable.ts"
+import { deviation, type Matrix, random, randomMatrix } from "./matrix.ts"
+import { matrixOf, pairOf, type Run, takeStep, treeOf } from "./tensors.ts"
+
+const folder = new URL("../../golden/lora_pro/", import.meta.url)
+const load = <T>(file: string): T => JSON.parse(readFileSync(new URL(file, folder), "utf8")) as T
+const files = (prefix: string) => readdirSync(folder).filter((name) => name.startsWith(prefix))
+
+interface Directions {
+  readonly X: Matrix
+  readonly gA: Matrix
+  readonly gB: Matrix
+}
+
+interface Projection {
+  readonly kind: string
+  readonly s: number
+  readonly A: Matrix
+  readonly B: Matrix
+  readonly gA_lora: Matrix
+  readonly gB_lora: Matrix
+  readonly variants: ReadonlyArray<{
+    readonly delta: number
+    readonly x: { readonly [X in XChoice]: Directions }
+    readonly g_tilde: Matrix
+  }>
+}
+
+interface Bounds {
+  readonly X: number
+  readonly gA: number
+  readonly gB: number
+  readonly g: number
+}
+
+// Ten times the worst measured (3e-7, wasm): a handful of float32 roundings (6e-8) on well-conditioned factors. B = 0 and a zero column of
+// B need no bound of their own: their exact zeros stay exact.
+const WELL_CONDITIONED: Bounds = { X: 3e-6, gA: 3e-6, gB: 3e-6, g: 3e-6 }
+// σ_min(B) = 1e-5, σ² ≪ δ. The gradient's component along that direction is 1e-5 of the rest, so rounding gA to float32 alone
+// disturbs it by 6e-8/1e-5 = 6e-3, and it dominates dA and X. In dB and g̃ the damping takes it back by σ/√δ.
+const NEAR_SINGULAR: Bounds = { X: 2e-2, gA: 2e-2, gB: 1e-4, g: 1e-4 }
+
+const boundsFor = (kind: string): Bounds => (kind === "near_singular_B" ? NEAR_SINGULAR : WELL_CONDITIONED)
+
+for (const backend of ["cpu", "wasm"]) {
+  describe(`LoRA-Pro's theorem on ${backend}`, () => {
+    beforeAll(async () => {
+      await tf.setBackend(backend)
+    })
+    const projections = files("projection_")
+
+    test("the golden files are there", () => {
+      expect(projections.length).toBe(7)
+    })
+
+    for (const file of projections) {
+      const golden = load<Projection>(file)
+      for (const variant of golden.variants) {
+        test(`${file}, δ = ${variant.delta}: dA, dB, X and g̃ equal the golden values`, async () => {
+          const pair = pairOf(golden.A, golden.B, golden.s)
+          const gradient = pairOf(golden.gA_lora, golden.gB_lora)
+          const [grams] = await Effect.runPromise(readGrams([pair]))
+          const { whitening } = whiten(grams!, golden.s, variant.delta)
+          const bounds = boundsFor(golden.kind)
+          for (const x of ["zero", "sylvester", "symmetric"] as const) {
+            const expected = variant.x[x]
+            const found = theorem(pair, gradient, whitening, x)
+            expect(deviation(await matrixOf(found.A), expected.gA)).toBeLessThan(bounds.gA)
+            expect(deviation(await matrixOf(found.B), expected.gB)).toBeLessThan(bounds.gB)
+            expect(deviation(await matrixOf(freeMatrix(pair, gradient, whitening, x)), expected.X)).toBeLessThan(
+              bounds.X
+            )
+          }
+          const g = await matrixOf(equivalentGradient(pair, gradient, whitening))
+          expect(deviation(g, variant.g_tilde)).toBeLessThan(bounds.g)
+        })
+      }
+    }
+  })
+}
+
+describe("LoRA-Pro as a transform", () => {
+  beforeAll(async () => {
+    await tf.setBackend("wasm")
+  })
+  /** The same values at every call. */
+  const tree = (): Trainable => {
+    const next = random(7)
+    const pair = (out: number, columns: number, r: number, name: string) =>
+      pairOf(randomMatrix(r, columns, next), randomMatrix(out, r, next), 2, name)
+    return {
+      pairs: [pair(6, 9, 2, "first"), pair(8, 5, 3, "second")],
+      dense: [{ name: "bias", role: "body", value: tf.tensor1d([1, -2, 3]) }]
+    }
+  }
+  const values = async (t: Trainable) => Promise.all(tensorsOf(t).map(async (x) => Array.from(await x.data())))
+
+  for (const [name, transform] of [
+    ["sgd form", loraPro()],
+    ["full form", loraPro({ inner: scaleByAdam() })],
+    ["efficient form", chain(loraPro(), scaleByAdam())]
+  ] as ReadonlyArray<readonly [string, Transform]>) {
+    test(`${name}: no tensor and no buffer is left behind over 50 steps`, async () => {
+      const optimizer = chain(transform, scaleByLearningRate(1e-3))
+      const gradients = tree()
+      const params = tree()
+      let run: Run = { params, state: optimizer.init(params) }
+      run = await takeStep(optimizer, run, gradients)
+      const { numTensors, numDataBuffers, numBytes } = tf.memory()
+      for (let i = 0; i < 50; i++) run = await takeStep(optimizer, run, gradients)
+      const after = tf.memory()
+      expect([after.numTensors, after.numDataBuffers, after.numBytes]).toEqual([numTensors, numDataBuffers, numBytes])
+    })
+
+    test(`${name}: update leaves its results in the caller's tidy and nothing else`, async () => {
+      const [params, gradients] = [tree(), tree()]
+      const state = await Effect.runPromise(transform.refresh!(transform.init(params), params))
+      tf.tidy(() => {
+        const before = tf.memory().numTensors
+        transform.update(gradients, state, params)
+        // Two updates a pair; with Adam two moments for each of: a pair's g̃, or its A and B, and the dense tensor with its update.
+        const results = { "sgd form": 4, "full form": 4 + 4 + 3, "efficient form": 4 + 8 + 3 }[name]!
+        const intermediates = name === "efficient form" ? 4 : 0 // the chain's middle, gone with the caller's tidy
+        expect(tf.memory().numTensors - before).toBe(results + intermediates)
+      })
+    })
+
+    test(`${name}: a site's step does not depend on the other sites`, async () => {
+      const [both, onlySecond] = [tree(), tree()]
+      const [gradients, gradient] = [tree(), tree()]
+      const second = (t: Trainable): Trainable => ({ pairs: t.pairs.slice(1), dense: [] })
+      const together = await takeStep(transform, { params: both, state: transform.init(both) }, gradients)
+      const start = second(onlySecond)
+      const alone = await takeStep(transform, { params: start, state: transform.init(start) }, second(gradient))
+      expect(await values(second(together.params))).toEqual(await values(alone.params))
+    })
+  }
+
+  test("update before refresh says what to do", () => {
+    const transform = loraPro()
+    const params = tree()
+    expect(() => transform.update(params, transform.init(params), params)).toThrow(/run refresh\(state, params\)/)
+  })
+
+  test("dense parameters pass through unchanged without inner, and through inner with it", async () => {
+    const [params, gradients] = [tree(), tree()]
+    const plain = await takeStep(loraPro(), { params, state: loraPro().init(params) }, gradients)
+    expect((await values(plain.params)).at(-1)).toEqual([2, -4, 6])
+    const full = loraPro({ inner: scaleByAdam() })
+    const start = tree()
+    const signs = await takeStep(full, { params: start, state: full.init(start) }, gradients)
+    const [a, b, c] = (await values(signs.params)).at(-1)!
+    expect(a).toBeCloseTo(2, 5) // Adam's first step is the sign of the gradient
+    expect(b).toBeCloseTo(-3, 5)
+    expect(c).toBeCloseTo(4, 5)
+  })
+
+  test("health is λ_min(BᵀB)/δ of each site", async () => {
+    const transform = loraPro({ damping: 1e-2 })
+    const pair = pairOf(
+      [
+        [1, 0, 0],
+        [0, 1, 0]
+      ],
+      [
+        [3, 0],
+        [0, 0.5],
+        [0, 0]
+      ],
+      1,
+      "only"
+    )
+    const params = treeOf(pair)
+    const state = await Effect.runPromise(transform.refresh!(transform.init(params), params))
+    const [health] = transform.health!(state, params)
+    expect(health!.site).toBe("only")
+    expect(health!.conditioning).toBeCloseTo(25, 10)
+    const undamped = loraPro({ damping: 0 })
+    const refreshed = await Effect.runPromise(undamped.refresh!(undamped.init(params), params))
+    expect(undamped.health!(refreshed, params)[0]!.conditioning).toBe(Number.POSITIVE_INFINITY)
+  })
+})
