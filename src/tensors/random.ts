@@ -1,12 +1,12 @@
 /**
- * Seeded randomness as named streams: one per use ("order" of epoch 3, "init" of site x), so that drawing more numbers in one
- * place never moves another, and a resumed run finds any stream again from the seed alone.
+ * Seeded randomness as named streams: one per use ("order" of epoch 3, "init" of site x), so that drawing more numbers
+ * in one place never moves another, and a resumed run finds any stream again from the seed alone.
  *
  *   state   128 bits of cyrb128 (bryc, public domain) over the JSON text of [seed, ...names]
  *   stream  xoshiro128** 1.1 (Blackman & Vigna 2018): period 2¹²⁸ − 1
- *   number  53 bits out of two outputs a, b: ((a >>> 5)·2²⁶ + (b >>> 6)) / 2⁵³ ∈ [0, 1), as in the Mersenne Twister's genrand_res53
+ *   number  53 bits out of two outputs a, b: ((a >>> 5)·2²⁶ + (b >>> 6)) / 2⁵³ ∈ [0, 1), as in MT19937's genrand_res53
  *
- * Integer arithmetic only, hence the same numbers in every engine. Not for secrets.
+ * Uniform numbers come from integer arithmetic only, hence are the same in every engine. Not for secrets.
  */
 
 /** Independent uniform numbers in [0, 1). */
@@ -23,7 +23,10 @@ export const randomStream = (seed: number, ...names: ReadonlyArray<string | numb
   }
 }
 
-/** One draw from N(0, 1), by Box and Muller; the second value of the pair is not kept, so a draw is always two uniform numbers. */
+/**
+ * One draw from N(0, 1), by Box and Muller; the second value of the pair is not kept, so a draw is always two uniform
+ * numbers. Engines may differ in the last bit of log and cos (float64), which rounding to float32 nearly always hides.
+ */
 export const gaussian = (random: Random): number => {
   const radius = Math.sqrt(-2 * Math.log(1 - random())) // 1 − u is never 0
   return radius * Math.cos(2 * Math.PI * random())

@@ -1,0 +1,113 @@
+/**
+ * The `data` section of a plan, opened: every file scanned, the labels settled, the splits ready to be read.
+ *
+ * Classes are the plan's `labels` in their order, or the labels found in `train`, sorted by code unit (so that no
+ * locale changes a run). A validation share is held out of `train` by seed, not stratified.
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import type { DataSection } from "../../schemas/data.ts"
+import { type ClassificationSplit, classificationSplit } from "./classification-split.ts"
+import { type DataError, dataError, joinDataErrors } from "./data-error.ts"
+import { openLabelledFile } from "./labelled-file.ts"
+import { classCounts, labelProblems, labelWarnings, settleLabels } from "./labels.ts"
+import { holdOut } from "./order.ts"
+import type { ScannedSource } from "./scan.ts"
+import { subset } from "./source.ts"
+
+export interface ClassificationData {
+  readonly labels: ReadonlyArray<string>
+  readonly splits: {
+    readonly train: ClassificationSplit
+    readonly validation?: ClassificationSplit
+    readonly test?: ClassificationSplit
+  }
+  /** what is not wrong but probably not meant, a sentence each */
+  readonly warnings: ReadonlyArray<string>
+  /** rows and class counts of every split, for a table */
+  readonly describe: () => ReadonlyArray<SplitDescription>
+}
+
+export interface SplitDescription {
+  readonly split: "train" | "validation" | "test"
+  readonly where: string
+  readonly rows: number
+  readonly classes: ReadonlyArray<{ readonly label: string; readonly rows: number }>
+}
+
+/**
+ * Opens the files until the scope closes. `seed` decides which rows a validation share holds out. All problems at once.
+ */
+export const openClassification = (
+  section: DataSection,
+  seed: number
+): Effect.Effect<ClassificationData, DataError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const files = yield* openFiles(section)
+    const labels = settleLabels(section.labels, files.train.index)
+    const problems = Object.values(files).flatMap((file) => labelProblems(file, labels, section.labels !== undefined))
+    if (labels.length < 2) {
+      const found = `every row has the label "${labels[0]}"; a classifier needs at least two labels`
+      problems.push(dataError(files.train.where, found))
+    }
+    if (problems.length > 0) return yield* joinDataErrors(problems)
+    const splits = yield* splitsOf(section, files, labels, seed)
+    return { labels, splits, warnings: labelWarnings(splits, labels), describe: () => describe(splits) }
+  })
+
+interface Files {
+  readonly train: ScannedSource
+  readonly validation?: ScannedSource
+  readonly test?: ScannedSource
+}
+
+const openFiles = (section: DataSection): Effect.Effect<Files, DataError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const open = (path: string) => Effect.result(openLabelledFile(path, { text: section.text, label: section.label }))
+    const train = yield* open(section.train)
+    const validation = typeof section.validation === "string" ? yield* open(section.validation) : undefined
+    const test = section.test === undefined ? undefined : yield* open(section.test)
+    const results = [train, validation, test]
+    const errors = results.flatMap((result) => (result && Result.isFailure(result) ? [result.failure] : []))
+    if (errors.length > 0 || !Result.isSuccess(train)) return yield* joinDataErrors(errors)
+    return {
+      train: train.success,
+      ...(validation && Result.isSuccess(validation) ? { validation: validation.success } : {}),
+      ...(test && Result.isSuccess(test) ? { test: test.success } : {})
+    }
+  })
+
+const splitsOf = (
+  section: DataSection,
+  files: Files,
+  labels: ReadonlyArray<string>,
+  seed: number
+): Effect.Effect<ClassificationData["splits"], DataError> => {
+  const whole = (file: ScannedSource) => classificationSplit(file, labels, classCounts(file.index, labels))
+  const part = (rows: Uint32Array) =>
+    classificationSplit(
+      subset(files.train, rows, files.train.where),
+      labels,
+      classCounts(files.train.index, labels, rows)
+    )
+  const test = files.test === undefined ? {} : { test: whole(files.test) }
+  if (typeof section.validation !== "number") {
+    const validation = files.validation === undefined ? {} : { validation: whole(files.validation) }
+    return Effect.succeed({ train: whole(files.train), ...validation, ...test })
+  }
+  if (files.train.rows < 2) {
+    const reason = "the file has 1 row; to hold out a share of it for validation at least 2 are needed"
+    return Effect.fail(dataError(files.train.where, reason))
+  }
+  const { kept, heldOut } = holdOut(files.train.rows, section.validation, seed)
+  return Effect.succeed({ train: part(kept), validation: part(heldOut), ...test })
+}
+
+const describe = (splits: ClassificationData["splits"]): ReadonlyArray<SplitDescription> =>
+  (["train", "validation", "test"] as const).flatMap((name) => {
+    const split = splits[name]
+    if (split === undefined) return []
+    const classes = split.labels.map((label, i) => ({ label, rows: split.classCounts?.[i] ?? 0 }))
+    return [{ split: name, where: split.where, rows: split.rows, classes }]
+  })

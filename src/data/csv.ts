@@ -1,0 +1,128 @@
+/**
+ * CSV after RFC 4180: commas, a header row, fields in double quotes where they hold commas, quotes (doubled) or line
+ * breaks; CRLF or LF, a byte order mark and blank lines tolerated.
+ *
+ * `csv-parse` splits records into fields. Where a record ends is found here, on bytes, because rows are later read by
+ * position and because csv-parse (7.0) counts a CRLF inside quotes as two lines. One malformed record stays one: behind
+ * a stray quote the scan goes on at the next line. Only a quote that is opened and never closed takes what follows with
+ * it.
+ */
+import { CsvError, parse } from "csv-parse/sync"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { type DataError, dataError } from "./data-error.ts"
+import { type DataFile, openFile } from "./file.ts"
+import { type Broken, type Columns, type LabelledFields, labelledFields, noField } from "./labelled-fields.ts"
+import { firstRecord, type RawRecord, type RecordEnds, textOf, textStart } from "./records.ts"
+import { type RowFormat, type ScannedSource, scanRows } from "./scan.ts"
+
+/** Opens and scans a CSV file with a header row. Further columns are ignored. */
+export const openCsv = (path: string, columns: Columns): Effect.Effect<ScannedSource, DataError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const file = yield* openFile(path)
+    const first = yield* firstRecord(file, yield* textStart(file), csvEnds())
+    if (first === undefined) return yield* dataError(file.name, "the file is blank; a header row and rows are needed")
+    const header = yield* readHeader(file, first.record, columns)
+    return yield* scanRows(file, first.next, csv(header, columns))
+  })
+
+const readHeader = (file: DataFile, record: RawRecord, columns: Columns) => {
+  const where = `${file.name}:${record.line}`
+  const fields = fieldsOf(record)
+  if ("broken" in fields) return Effect.fail(dataError(where, `in the header row: ${fields.broken}`))
+  const separator = fields.length === 1 ? [";", "\t", "|"].find((mark) => fields[0]!.includes(mark)) : undefined
+  if (separator !== undefined) {
+    const found = `the header is a single column, ${fields[0]}`
+    const reason = `${found}; columns are separated by commas, not by ${JSON.stringify(separator)}`
+    return Effect.fail(dataError(where, reason))
+  }
+  const reasons = (["text", "label"] as const).flatMap((role) => {
+    const count = fields.filter((field) => field === columns[role]).length
+    if (count > 1) return [`the header names the column "${columns[role]}" ${count} times`]
+    return count === 0 ? [noField(columns[role], role, fields)] : []
+  })
+  return reasons.length > 0 ? Effect.fail(dataError(where, reasons.join("; "))) : Effect.succeed(fields)
+}
+
+const csv = (header: ReadonlyArray<string>, columns: Columns): RowFormat => ({
+  ends: csvEnds,
+  parse: (records) =>
+    parseRecords(records).map((fields): LabelledFields | Broken => {
+      if ("broken" in fields) return fields
+      if (fields.length !== header.length) {
+        const hint = fields.length > header.length ? "; a text with commas needs quotes" : ""
+        return { broken: `columns: found ${fields.length}, expected ${header.length} (${header.join(", ")})${hint}` }
+      }
+      return labelledFields(Object.fromEntries(header.map((name, i) => [name, fields[i]])), columns)
+    })
+})
+
+/**
+ * All records in one call of the parser, which is quick; one by one only where that fails, to tell which are to blame.
+ */
+const parseRecords = (records: ReadonlyArray<RawRecord>): ReadonlyArray<ReadonlyArray<string> | Broken> => {
+  if (records.length === 1) return records.map(fieldsOf)
+  const texts = records.map(textOf)
+  if (texts.every((text) => text !== undefined)) {
+    try {
+      const parsed = parseText(texts.map(withoutLineEnd).join("\n"))
+      if (parsed.length === records.length) return parsed
+    } catch {
+      // one of them is malformed: below
+    }
+  }
+  return records.map(fieldsOf)
+}
+
+const fieldsOf = (record: RawRecord): ReadonlyArray<string> | Broken => {
+  const text = textOf(record)
+  if (text === undefined) return { broken: "not valid UTF-8; save the file as UTF-8" }
+  try {
+    return parseText(withoutLineEnd(text))[0] ?? []
+  } catch (error) {
+    return { broken: error instanceof CsvError ? (sentences[error.code] ?? error.message) : String(error) }
+  }
+}
+
+const parseText = (text: string): Array<Array<string>> =>
+  parse(text, { relax_column_count: true, record_delimiter: ["\r\n", "\n"] })
+
+// Blank lines may follow a record that was read by position. Inside quotes nothing is cut: there the record ends in a
+// quote.
+const withoutLineEnd = (text: string): string => {
+  const kept = text.trimEnd().length
+  const end = text.slice(kept).search(/\r?\n/)
+  return end < 0 ? text : text.slice(0, kept + end)
+}
+
+const sentences: { readonly [code: string]: string | undefined } = {
+  CSV_QUOTE_NOT_CLOSED: "a quote is opened and never closed",
+  CSV_INVALID_CLOSING_QUOTE: "text behind a closing quote; a quote inside a quoted field is written twice",
+  INVALID_OPENING_QUOTE: "a quote inside a field without quotes; put the field in quotes and write its quotes twice"
+}
+
+/**
+ * The bytes of a CSV record end at the first line break outside quotes. A quote opens a field only at the field's
+ * start.
+ */
+const csvEnds = (): RecordEnds => {
+  const [newline, quote, comma] = [10, 34, 44]
+  let state: "field start" | "plain" | "quoted" | "behind quote" = "field start"
+  const step = (byte: number): typeof state => {
+    if (state === "quoted") return byte === quote ? "behind quote" : "quoted"
+    if (byte === comma) return "field start"
+    if (byte === quote && state === "field start") return "quoted"
+    if (byte === quote && state === "behind quote") return "quoted"
+    return "plain"
+  }
+  return (bytes, from) => {
+    for (let at = from; at < bytes.length; at++) {
+      if (bytes[at] === newline && state !== "quoted") {
+        state = "field start"
+        return at + 1
+      }
+      state = step(bytes[at]!)
+    }
+    return -1
+  }
+}

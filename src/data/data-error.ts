@@ -1,0 +1,39 @@
+/**
+ * What can be wrong with data: all problems of a file (the first ten of them in words), or of several files, in one
+ * failure.
+ */
+import * as Schema from "effect/Schema"
+
+/**
+ * So many problems of a file are spelled out, the first ones; a broken file of a million rows needs one screen, not a
+ * million lines.
+ */
+export const problemsShown = 10
+
+export class DataError extends Schema.TaggedError<DataError>()("DataError", {
+  /** the file or source */
+  where: Schema.String,
+  /** sentences that begin with their place, `train.jsonl:12: …` */
+  problems: Schema.Array(Schema.String),
+  /** how many there are, shown or not */
+  total: Schema.Int
+}) {
+  override get message() {
+    if (this.total === 1) return this.problems[0] ?? this.where
+    const some = this.total > this.problems.length ? `, ${this.problems.length} of them` : ""
+    const head = `${this.where}: ${this.total.toLocaleString("en")} problems${some}:`
+    return [head, ...this.problems.map((problem) => `  ${problem}`)].join("\n")
+  }
+}
+
+/** One problem with a file or source as a whole. */
+export const dataError = (where: string, reason: string): DataError =>
+  new DataError({ where, problems: [`${where}: ${reason}`], total: 1 })
+
+/** Several failures as one, so that a user sees what is wrong with every file at once. */
+export const joinDataErrors = (errors: ReadonlyArray<DataError>): DataError =>
+  new DataError({
+    where: [...new Set(errors.map((error) => error.where))].join(", "),
+    problems: errors.flatMap((error) => error.problems),
+    total: errors.reduce((total, error) => total + error.total, 0)
+  })

@@ -1,0 +1,24 @@
+/** Data: files and other sources of labelled texts, and how they become batches. */
+export { type ClassificationData, openClassification, type SplitDescription } from "./classification.ts"
+export { type ClassificationSplit, classificationSplit } from "./classification-split.ts"
+export { openCsv } from "./csv.ts"
+export { DataError, dataError } from "./data-error.ts"
+export { type EvaluationBatch, type EvaluationBatchOptions, evaluationBatches } from "./evaluation-batches.ts"
+export { openJsonl } from "./jsonl.ts"
+export type { Columns } from "./labelled-fields.ts"
+export { openLabelledFile } from "./labelled-file.ts"
+export { type LengthPercentiles, lengthPercentiles } from "./length-percentiles.ts"
+export { epochOrder } from "./order.ts"
+export { type Padding, padBatch } from "./padding.ts"
+export { type BatchOptions, batch, classification, tokenize } from "./pipeline.ts"
+export type { Batch, Example, LabelledText } from "./row.ts"
+export type { ScannedSource } from "./scan.ts"
+export { fromRows, type LabelledTextSource, subset } from "./source.ts"
+export { type TextTokenizer, tokenizeRows } from "./tokenize.ts"
+export {
+  type BatchPosition,
+  batchesPerEpoch,
+  type TrainingBatch,
+  type TrainingBatchOptions,
+  trainingBatches
+} from "./training-batches.ts"

@@ -1,0 +1,66 @@
+/** What makes a row of named fields a labelled text, and the sentence for each way in which it is not one. */
+import { closest } from "../../schemas/closest.ts"
+
+/** Which columns hold the text and the label. */
+export interface Columns {
+  readonly text: string
+  readonly label: string
+}
+
+export interface LabelledFields {
+  readonly text: string
+  readonly label: string
+}
+
+/** Why a row cannot be used, as the end of a sentence that begins with its place. */
+export interface Broken {
+  readonly broken: string
+}
+
+export const isBroken = (row: LabelledFields | Broken): row is Broken => "broken" in row
+
+/**
+ * A text is a string that is not blank; a label is a string that is not blank, a number or a boolean (the latter as
+ * text).
+ */
+export const labelledFields = (
+  row: { readonly [name: string]: unknown },
+  columns: Columns
+): LabelledFields | Broken => {
+  const reasons: Array<string> = []
+  const text = fieldOf(row, columns.text, "text", reasons)
+  const label = fieldOf(row, columns.label, "label", reasons)
+  if (text !== undefined && typeof text !== "string") {
+    reasons.push(`the text "${columns.text}" is ${nameOf(text)}, expected a string`)
+  }
+  if (typeof text === "string" && text.trim() === "") reasons.push(`the text "${columns.text}" is blank`)
+  if (label !== undefined && typeof label !== "string" && typeof label !== "number" && typeof label !== "boolean") {
+    reasons.push(`the label "${columns.label}" is ${nameOf(label)}, expected a string, a number or a boolean`)
+  }
+  if (typeof label === "string" && label.trim() === "") reasons.push(`the label "${columns.label}" is blank`)
+  return reasons.length > 0 ? { broken: reasons.join("; ") } : { text: text as string, label: String(label) }
+}
+
+/** "no label "lable" (found: text, label; did you mean "label"?)" */
+export const noField = (name: string, role: "text" | "label", found: ReadonlyArray<string>): string => {
+  const near = closest(name, found)
+  const hint = near === undefined ? "" : `; did you mean "${near}"?`
+  return `no ${role} field "${name}" (found: ${found.length === 0 ? "no fields" : found.join(", ")}${hint})`
+}
+
+const fieldOf = (
+  row: { readonly [name: string]: unknown },
+  name: string,
+  role: "text" | "label",
+  reasons: Array<string>
+): unknown => {
+  if (Object.hasOwn(row, name)) return row[name]
+  reasons.push(noField(name, role, Object.keys(row)))
+  return undefined
+}
+
+const nameOf = (value: unknown): string => {
+  if (value === null) return "null"
+  if (Array.isArray(value)) return "a list"
+  return typeof value === "object" ? "an object" : `a ${typeof value}`
+}

@@ -1,0 +1,84 @@
+/**
+ * The parts of a data pipeline as stream operators, to be composed in code; what does not come from a file can enter at
+ * any stage. (A plan's own batches are `trainingBatches`: they also shuffle the whole file and resume.)
+ *
+ * @example
+ * classification("train.jsonl").pipe(
+ *   tokenize(tokenizer, { maxLength: 64, labels: ["negative", "positive"] }),
+ *   batch({ size: 16, seed: 0 })
+ * ) // Stream<Batch, DataError>
+ */
+import type * as Arr from "effect/Array"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { randomStream } from "../tensors/random.ts"
+import { bucketBatches } from "./buckets.ts"
+import type { DataError } from "./data-error.ts"
+import { openLabelledFile } from "./labelled-file.ts"
+import { shuffle } from "./order.ts"
+import { padBatch } from "./padding.ts"
+import type { Batch, Example, LabelledText } from "./row.ts"
+import { type TextTokenizer, tokenizeRows } from "./tokenize.ts"
+
+// Rows read at once: enough to make a read worth its while.
+const rowsPerRead = 512
+
+/** The rows of a file once, in its order. The whole file is checked before the first row. */
+export const classification = (
+  path: string,
+  { text = "text", label = "label" }: { readonly text?: string; readonly label?: string } = {}
+): Stream.Stream<LabelledText, DataError> =>
+  Stream.unwrap(
+    Effect.map(openLabelledFile(path, { text, label }), (source) =>
+      Stream.range(0, source.rows - 1).pipe(
+        Stream.grouped(rowsPerRead),
+        Stream.mapEffect(source.read),
+        Stream.flattenIterable
+      )
+    )
+  )
+
+/** Labelled texts → examples. A class is an index into `labels`. */
+export const tokenize =
+  (
+    tokenizer: Pick<TextTokenizer, "encode">,
+    { maxLength, labels }: { readonly maxLength: number; readonly labels: ReadonlyArray<string> }
+  ) =>
+  <E, R>(rows: Stream.Stream<LabelledText, E, R>): Stream.Stream<Example, E | DataError, R> =>
+    Stream.mapArrayEffect(rows, (some) =>
+      Effect.map(
+        tokenizeRows(some, tokenizer, labels, maxLength),
+        (examples) => examples as Arr.NonEmptyReadonlyArray<Example> // as many as there were rows
+      )
+    )
+
+export interface BatchOptions {
+  readonly size: number
+  readonly seed: number
+  /** batches that are shuffled and sorted by length together; 8 unless given */
+  readonly pool?: number
+  /** 0 unless given: padding is masked, so any id does */
+  readonly padId?: number
+  /** batch lengths are rounded up to a multiple of this; 1 unless given */
+  readonly padMultiple?: number
+}
+
+/**
+ * Examples → padded batches, shuffled within pools: memory is one pool. The last pool may be smaller, and its last
+ * batch.
+ */
+export const batch =
+  ({ size, seed, pool = 8, padId = 0, padMultiple = 1 }: BatchOptions) =>
+  <E, R>(examples: Stream.Stream<Example, E, R>): Stream.Stream<Batch, E, R> =>
+    examples.pipe(
+      Stream.grouped(size * pool),
+      Stream.zipWithIndex,
+      Stream.map(([rows, index]) => {
+        const random = randomStream(seed, "pool", index)
+        const shuffled = [...rows]
+        shuffle(shuffled, random) // else rows of equal length would meet in the same batch whatever the seed
+        const padding = { padId, padMultiple, maxLength: Number.POSITIVE_INFINITY }
+        return bucketBatches(shuffled, (row) => row.ids.length, size, random).map((rows) => padBatch(rows, padding))
+      }),
+      Stream.flattenIterable
+    )

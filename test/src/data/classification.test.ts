@@ -1,0 +1,101 @@
+import { describe, expect, test } from "bun:test"
+import * as Effect from "effect/Effect"
+import type { DataSection } from "../../../schemas/data.ts"
+import { openClassification } from "../../../src/data/classification.ts"
+import { failureOf, run, temporaryFiles } from "./files.ts"
+
+const { jsonlOf } = temporaryFiles()
+
+const section = (parts: Partial<DataSection> & Pick<DataSection, "train">): DataSection => ({
+  format: "classification",
+  text: "text",
+  label: "label",
+  maxLength: 32,
+  bucketPool: 8,
+  ...parts
+})
+const rowsOf = (labels: string) => jsonlOf([...labels].map((label, i) => ({ text: `text ${i}`, label })))
+const open = (parts: Partial<DataSection> & Pick<DataSection, "train">, seed = 0) =>
+  openClassification(section(parts), seed)
+
+describe("openClassification", () => {
+  test("discovers labels in train, sorted, and counts the classes of every split", async () => {
+    const data = await run(open({ train: rowsOf("bacb"), validation: rowsOf("ab"), test: rowsOf("cba") }))
+    expect(data.labels).toEqual(["a", "b", "c"])
+    expect(data.describe().map(({ split, rows, classes }) => [split, rows, classes.map((one) => one.rows)])).toEqual([
+      ["train", 4, [1, 2, 1]],
+      ["validation", 2, [1, 1, 0]],
+      ["test", 3, [1, 1, 1]]
+    ])
+    expect(data.warnings.map((warning) => warning.replace(/\(.*\)/, "(file)"))).toEqual([
+      'validation (file): no row has the label "c"'
+    ])
+  })
+
+  test("declared labels give the classes their order", async () => {
+    const data = await run(open({ train: rowsOf("ab"), labels: ["b", "a", "z"] }))
+    expect(data.labels).toEqual(["b", "a", "z"])
+    expect(data.splits.train.classCounts).toEqual([1, 1, 0])
+    expect(data.warnings[0]).toEndWith('no row has the label "z"')
+  })
+
+  test("a share is held out of train by seed: disjoint, together everything, with their own counts", async () => {
+    const train = rowsOf("abcabcabcabcabcabcab")
+    const split = (seed: number) =>
+      run(
+        Effect.gen(function* () {
+          const { splits } = yield* open({ train, validation: 0.25 }, seed)
+          const all = (n: number) => Array.from({ length: n }, (_, i) => i)
+          const kept = yield* splits.train.read(all(splits.train.rows))
+          const heldOut = yield* splits.validation!.read(all(splits.validation!.rows))
+          return { kept, heldOut, counts: [splits.train.classCounts!, splits.validation!.classCounts!] }
+        })
+      )
+    const { kept, heldOut, counts } = await split(0)
+    expect(heldOut).toHaveLength(5)
+    const texts = [...kept, ...heldOut].map((row) => row.text)
+    expect(new Set(texts).size).toBe(20)
+    for (const [i, rows] of [kept, heldOut].entries()) {
+      expect(counts[i]).toEqual(["a", "b", "c"].map((label) => rows.filter((row) => row.label === label).length))
+    }
+    expect(await split(0)).toEqual({ kept, heldOut, counts })
+    expect((await split(1)).heldOut).not.toEqual(heldOut)
+  })
+
+  test("one class only is a warning where labels are declared, an error where they are discovered", async () => {
+    const { warnings } = await run(open({ train: rowsOf("aaa"), labels: ["a", "b"] }))
+    expect(warnings[0]).toMatch(/^train \(.*\): all 3 rows have the label "a"$/)
+    expect(await failureOf(open({ train: rowsOf("aaa") }))).toBe(
+      'rows.jsonl: every row has the label "a"; a classifier needs at least two labels'
+    )
+  })
+
+  test("undeclared labels of all files, each with its first place, its count and the nearest label", async () => {
+    const rows = (...labels: ReadonlyArray<string>) => jsonlOf(labels.map((label) => ({ text: "x", label })))
+    const parts = { train: rows("good", "god", "bad"), test: rows("bad", "other", "other"), labels: ["good", "bad"] }
+    expect(await failureOf(open(parts))).toMatchInlineSnapshot(`
+      "rows.jsonl, rows.jsonl: 2 problems:
+        rows.jsonl:2: the label "god" (1 row) is not among the classes; data.labels has "good", "bad"; did you mean "good"?
+        rows.jsonl:2: the label "other" (2 rows, this is the first) is not among the classes; data.labels has "good", "bad""
+    `)
+    expect(await failureOf(open({ train: rows("good", "bad"), validation: rows("Bad") }))).toMatchInlineSnapshot(
+      `"rows.jsonl:1: the label "Bad" (1 row) is not among the classes; the training rows have "bad", "good"; did you mean "bad"?"`
+    )
+  })
+
+  test("what is wrong with several files is said at once", async () => {
+    const message = await failureOf(open({ train: "none.jsonl", validation: jsonlOf([1]), test: "rows.txt" }))
+    expect(message.replaceAll(process.cwd(), "")).toMatchInlineSnapshot(`
+      "none.jsonl, rows.jsonl, rows.txt: 3 problems:
+        none.jsonl: there is no such file (looked for /none.jsonl)
+        rows.jsonl:1: found 1, expected one object a line
+        rows.txt: the extension .txt tells no format; expected .jsonl, .ndjson (one object a line) or .csv"
+    `)
+  })
+
+  test("a share of one row cannot be held out", async () => {
+    expect(await failureOf(open({ train: rowsOf("a"), labels: ["a", "b"], validation: 0.5 }))).toBe(
+      "rows.jsonl: the file has 1 row; to hold out a share of it for validation at least 2 are needed"
+    )
+  })
+})

@@ -1,0 +1,131 @@
+import { describe, expect, test } from "bun:test"
+import * as Effect from "effect/Effect"
+import { openCsv } from "../../../src/data/csv.ts"
+import { openJsonl } from "../../../src/data/jsonl.ts"
+import { randomStream } from "../../../src/tensors/random.ts"
+import { failureOf, run, temporaryFiles } from "./files.ts"
+
+const { fileOf, jsonlOf } = temporaryFiles()
+
+const columns = { text: "text", label: "label" }
+const open = (content: string | Uint8Array, names = columns) => openCsv(fileOf("csv", content), names)
+const readAll = (path: string, openFile: typeof openCsv) =>
+  run(
+    Effect.gen(function* () {
+      const source = yield* openFile(path, columns)
+      return yield* source.read(Array.from({ length: source.rows }, (_, i) => i))
+    })
+  )
+const linesOf = (rows: ReadonlyArray<{ readonly where: string }>) =>
+  rows.map((row) => Number(row.where.split(":").at(-1)))
+const quoted = (field: string) => `"${field.replaceAll('"', '""')}"`
+
+describe("openCsv", () => {
+  const rows = [
+    { text: "plain", label: "a" },
+    { text: "with, comma", label: "b" },
+    { text: 'she said "fine"', label: "a" },
+    { text: "two\nlines", label: "b" },
+    { text: "three\r\nmore\r\nlines", label: "a" },
+    { text: '"', label: 'b"' },
+    { text: ' spaces kept, Ünïcode 🎬 "', label: "a" }
+  ]
+
+  test.each([
+    ["LF", "\n", ""],
+    ["CRLF", "\r\n", ""],
+    ["CRLF and a byte order mark", "\r\n", "\uFEFF"]
+  ])("%s: the same rows as its JSON Lines twin", async (_, newline, mark) => {
+    const records = [
+      "id,label,text",
+      ...rows.map((row, i) => `${i},${quoted(row.label)},${quoted(row.text)}`),
+      "",
+      '7,"a",last  ' // no final line break, spaces at the end
+    ]
+    const twin = [...rows, { text: "last  ", label: "a" }]
+    const csv = await readAll(fileOf("csv", mark + records.join(newline)), openCsv)
+    const jsonl = await readAll(jsonlOf(twin), openJsonl)
+    expect(csv.map(({ text, label }) => ({ text, label }))).toEqual(twin)
+    expect(jsonl.map(({ text, label }) => ({ text, label }))).toEqual(twin)
+    expect(linesOf(csv)).toEqual([2, 3, 4, 5, 7, 10, 11, 13])
+  })
+
+  test("any row by itself is the row that reading all gives", async () => {
+    const content = `text,label\n${rows.map((row) => `${quoted(row.text)},${quoted(row.label)}`).join("\n\n")}\n\n`
+    const all = await readAll(fileOf("csv", content), openCsv)
+    const single = await run(
+      Effect.flatMap(open(content), (source) => Effect.forEach(rows, (_, i) => source.read([rows.length - 1 - i])))
+    )
+    const expected = all.toReversed().map((row) => [row.text, row.label, linesOf([row])])
+    expect(single.map(([row]) => [row!.text, row!.label, linesOf([row!])])).toEqual(expected)
+  })
+
+  test("random fields over several chunks survive", async () => {
+    const random = randomStream(0, "csv")
+    const letters = ["a", "é", "🎬", ",", '"', "\n", "\r\n", " ", "'", ";"]
+    const word = () =>
+      `x${Array.from({ length: Math.floor(random() * 1500) }, () => letters[Math.floor(random() * letters.length)]).join("")}`
+    const many = Array.from({ length: 3000 }, () => ({ text: word(), label: random() < 0.5 ? "a" : "b" }))
+    const content = `text,label\r\n${many.map((row) => `${quoted(row.text)},${row.label}\r\n`).join("")}`
+    expect(content.length).toBeGreaterThan(2 << 20)
+    const found = await readAll(fileOf("csv", content), openCsv)
+    expect(found.length).toBe(many.length)
+    expect(found.every((row, i) => row.text === many[i]!.text && row.label === many[i]!.label)).toBe(true)
+    let line = 2
+    for (const [i, row] of many.entries()) {
+      expect(linesOf([found[i]!])).toEqual([line])
+      line += 1 + row.text.split("\n").length - 1
+    }
+  })
+
+  test("all kinds of broken rows at once; a stray quote spoils its own row only", async () => {
+    const broken = [
+      "text,label",
+      "fine,a",
+      "too, many, columns",
+      "too few",
+      'a 5" screen,a',
+      '"behind" a quote,a',
+      '"two',
+      'lines",',
+      ",a",
+      "fine,a",
+      '"never closed,a',
+      "fine,a"
+    ].join("\n")
+    expect(await failureOf(open(broken))).toMatchInlineSnapshot(`
+      "rows.csv: 7 problems:
+        rows.csv:3: columns: found 3, expected 2 (text, label); a text with commas needs quotes
+        rows.csv:4: columns: found 1, expected 2 (text, label)
+        rows.csv:5: a quote inside a field without quotes; put the field in quotes and write its quotes twice
+        rows.csv:6: text behind a closing quote; a quote inside a quoted field is written twice
+        rows.csv:7: the label "label" is blank
+        rows.csv:9: the text "text" is blank
+        rows.csv:11: a quote is opened and never closed"
+    `)
+  })
+
+  test("bytes that are not UTF-8 are a broken row", async () => {
+    const content = Buffer.concat([Buffer.from("text,label\nfine,a\n"), Buffer.from("sch\u00f6n,a\n", "latin1")])
+    expect(await failureOf(open(content))).toBe("rows.csv:3: not valid UTF-8; save the file as UTF-8")
+  })
+
+  test.each([
+    ["a wrong name", "txt,label\na,b\n", 'rows.csv:1: no text field "text" (found: txt, label; did you mean "txt"?)'],
+    ["a repeated column", "text,label,text\n", 'rows.csv:1: the header names the column "text" 2 times'],
+    [
+      "semicolons",
+      "\ntext;label\na;b\n",
+      'rows.csv:2: the header is a single column, text;label; columns are separated by commas, not by ";"'
+    ],
+    [
+      "a broken header",
+      'te"xt,label\n',
+      "rows.csv:1: in the header row: a quote inside a field without quotes; put the field in quotes and write its quotes twice"
+    ],
+    ["no rows", "text,label\n", "rows.csv: the file has no rows; at least one is needed"],
+    ["blank", "\n\n", "rows.csv: the file is blank; a header row and rows are needed"]
+  ])("%s", async (_, content, message) => {
+    expect(await failureOf(open(content))).toBe(message)
+  })
+})
