@@ -10,7 +10,7 @@ import { count, integer, listOf, share, text, withDefault } from "./fields.ts"
 
 const file = (what: string) => text("a path to a .jsonl or .csv file", `${what} Relative to the plan file.`)
 
-const labelsExpected = "a list of two or more labels, each once"
+const labelsExpected = "a list of labels, each once"
 
 export const DataSection = Schema.Struct({
   format: Schema.Literal("classification").annotate({ description: "Rows of a text and its label." }),
@@ -30,7 +30,7 @@ export const DataSection = Schema.Struct({
   label: text("the name of a column", "Column that holds the label.").pipe(withDefault("label")),
   labels: Schema.optionalKey(
     listOf(
-      2,
+      1,
       text("a label", "A label."),
       labelsExpected,
       "The labels in the order of the classes. Absent: those found in `train`, sorted."

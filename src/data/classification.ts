@@ -47,10 +47,6 @@ export const openClassification = (
     const files = yield* openFiles(section)
     const labels = settleLabels(section.labels, files.train.index)
     const problems = Object.values(files).flatMap((file) => labelProblems(file, labels, section.labels !== undefined))
-    if (labels.length < 2) {
-      const found = `every row has the label "${labels[0]}"; a classifier needs at least two labels`
-      problems.push(dataError(files.train.where, found))
-    }
     if (problems.length > 0) return yield* joinDataErrors(problems)
     const splits = yield* splitsOf(section, files, labels, seed)
     return { labels, splits, warnings: labelWarnings(splits, labels), describe: () => describe(splits) }

@@ -56,7 +56,10 @@ export const labelWarnings = (
   Object.entries(splits).flatMap(([name, split]) => {
     const counts = split.classCounts ?? []
     const only = counts.indexOf(split.rows)
-    if (only >= 0) return [`${name} (${split.where}): all ${split.rows} rows have the label "${labels[only]}"`]
+    if (only >= 0)
+      return [
+        `${name} (${split.where}): all ${split.rows} rows have the label "${labels[only]}", so there is nothing to tell apart`
+      ]
     const without = labels.filter((_, i) => counts[i] === 0)
     return without.length === 0 ? [] : [`${name} (${split.where}): no row has the label ${listed(without)}`]
   })

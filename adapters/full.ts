@@ -1,0 +1,25 @@
+/**
+ * Full fine-tuning of the targets, written as an adapter so that every comparison is one field of a plan:
+ * y = xWᵀ + bias, where W [out, in] and bias [out] themselves are trained.
+ *
+ * The yardstick of the paper: what LoRA-Pro's update of (A, B) comes as near to as a rank-r move can.
+ */
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import { denseLinear } from "../src/kernels/dense-linear.ts"
+import type { DenseParameter } from "../src/tensors/trainable.ts"
+import type { AdapterMethod } from "./adapter.ts"
+
+export const full: AdapterMethod<Record<never, never>> = {
+  method: "full",
+  trainsBase: true,
+  init: (site, _options, { W, bias }) =>
+    Effect.sync(() => {
+      const weight: DenseParameter = { name: `${site.name}.weight`, role: "body", value: tf.clone(W) }
+      if (bias === null) return { pairs: [], dense: [weight] }
+      return { pairs: [], dense: [weight, { name: `${site.name}.bias`, role: "body", value: tf.clone(bias) }] }
+    }),
+  forward: (_site, { dense }, x) =>
+    denseLinear(x, dense[0]!.value as tf.Tensor2D, (dense[1]?.value as tf.Tensor1D | undefined) ?? null),
+  merge: (_site, { dense }) => tf.clone(dense[0]!.value as tf.Tensor2D)
+}

@@ -1,0 +1,158 @@
+/**
+ * Puts an adapter method into a model: chooses the sites, starts their trainable parts, and answers with an `Adapted`.
+ *
+ * Nothing of the model is changed. The forward pass of the pair is the model's own, called with a `linear` that uses the method
+ * at the chosen sites and the frozen base elsewhere, and with weights in which trained tensors stand over frozen ones.
+ */
+import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { keepTransposed } from "../src/device/index.ts"
+import { denseLinear, frozenLinear } from "../src/kernels/dense-linear.ts"
+import type { Model, TokenBatch } from "../src/models/model.ts"
+import type { Linear, LinearSite, Weights } from "../src/tensors/linear.ts"
+import { randomStream } from "../src/tensors/random.ts"
+import { type DenseParameter, type DenseRole, type Trainable, tensorsOf } from "../src/tensors/trainable.ts"
+import type { AdapterMethod, BaseLayer } from "./adapter.ts"
+import { type InjectionError, type Selected, type Selection, select } from "./select.ts"
+
+/** A model, the method that adapts it, and the trainable parameters as they are now. */
+export interface Adapted {
+  readonly model: Model
+  /** the method's name, or "none" */
+  readonly method: string
+  readonly sites: ReadonlyArray<LinearSite>
+  /** The current parameters. A training step replaces them, and with them the tensors they held. */
+  trainable: Trainable
+  /** Logits [batch, classes] under the given parameters (`trainable`, or candidates of it). */
+  readonly forward: (batch: TokenBatch, trainable: Trainable) => Tensor2D
+  /** W′ of an adapted site [out, in], a new tensor. */
+  readonly merged: (site: LinearSite, trainable: Trainable) => Tensor2D
+}
+
+export interface InjectOptions<Options> extends Selection<Options> {
+  /** seed of the factors' start; each site has a random stream of its own */
+  readonly seed?: number
+}
+
+/** Adapts `model` with `method`; `null` trains the head alone. The parameters live as long as the scope. */
+export const inject = <Options extends object>(
+  model: Model,
+  method: AdapterMethod<Options> | null,
+  options: Options & InjectOptions<Options>
+): Effect.Effect<Adapted, InjectionError, Scope.Scope> => {
+  const { targets, overrides, modulesToSave, seed = 0, ...own } = options
+  const selection = { targets, overrides, modulesToSave }
+  return Effect.fromResult(select(model, method, own as unknown as Options, selection)).pipe(
+    Effect.flatMap((selected) => injectSelected(model, method, selected, seed))
+  )
+}
+
+/** `inject` for sites that were chosen before, by `select`. */
+export const injectSelected = <Options extends object>(
+  model: Model,
+  method: AdapterMethod<Options> | null,
+  selected: Selected<Options>,
+  seed: number
+): Effect.Effect<Adapted, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const parts = yield* Effect.forEach(selected.sites, ({ site, options }) =>
+      method!.init(site, options, {
+        ...baseLayer(model.weights, site),
+        random: randomStream(seed, "adapter", site.name)
+      })
+    )
+    const sites = selected.sites.map(({ site }) => site)
+    if (method?.trainsBase !== true) keepFrozen(model)
+    const trainable: Trainable = {
+      pairs: parts.flatMap((part) => part.pairs),
+      dense: [
+        ...parts.flatMap((part) => part.dense),
+        ...copies(model, selected.parameters, "body"),
+        ...copies(
+          model,
+          model.head.parameters.map(({ name }) => name),
+          "head"
+        )
+      ]
+    }
+    const layout = layoutOf(sites, parts)
+    const adapted: Adapted = {
+      model,
+      method: method?.method ?? "none",
+      sites,
+      trainable,
+      forward: (batch, current) => {
+        const weights = overlay(model.weights, current.dense)
+        return model.forward(batch, adaptedLinear(model, method, layout, current, weights), weights)
+      },
+      merged: (site, current) =>
+        method!.merge(site, partOf(current, layout.get(site.name)!), baseLayer(model.weights, site))
+    }
+    yield* Effect.addFinalizer(() => Effect.sync(() => tf.dispose([...tensorsOf(adapted.trainable)])))
+    return adapted
+  })
+
+/** Prepares the frozen weights of the linear layers for x·Wᵀ, once for the whole run. */
+const keepFrozen = ({ sites, weights }: Model): void => {
+  for (const { name } of sites) keepTransposed(weights(`${name}.weight`) as Tensor2D)
+}
+
+/** Trained tensors that start at the model's own values. */
+const copies = (model: Model, names: ReadonlyArray<string>, role: DenseRole): ReadonlyArray<DenseParameter> =>
+  names.map((name) => ({ name, role, value: tf.clone(model.weights(name)) }))
+
+/** The method at its sites; elsewhere the frozen base, or a module to save, which stands in `weights` as it is trained now. */
+const adaptedLinear =
+  <Options>(
+    model: Model,
+    method: AdapterMethod<Options> | null,
+    layout: ReadonlyMap<string, Place>,
+    current: Trainable,
+    weights: Weights
+  ): Linear =>
+  (site, x) => {
+    const base = baseLayer(model.weights, site)
+    const place = layout.get(site.name)
+    if (place !== undefined) return method!.forward(site, partOf(current, place), x, base)
+    const own = baseLayer(weights, site)
+    return own.W === base.W ? frozenLinear(x, base.W, base.bias) : denseLinear(x, own.W, own.bias)
+  }
+
+/** Where a site's part stands in the whole tree. */
+interface Place {
+  readonly pairs: readonly [number, number]
+  readonly dense: readonly [number, number]
+}
+
+const layoutOf = (sites: ReadonlyArray<LinearSite>, parts: ReadonlyArray<Trainable>): ReadonlyMap<string, Place> => {
+  const layout = new Map<string, Place>()
+  let pairs = 0
+  let dense = 0
+  sites.forEach((site, i) => {
+    const part = parts[i]!
+    layout.set(site.name, {
+      pairs: [pairs, pairs + part.pairs.length],
+      dense: [dense, dense + part.dense.length]
+    })
+    pairs += part.pairs.length
+    dense += part.dense.length
+  })
+  return layout
+}
+
+const partOf = (trainable: Trainable, { pairs, dense }: Place): Trainable => ({
+  pairs: trainable.pairs.slice(...pairs),
+  dense: trainable.dense.slice(...dense)
+})
+
+const baseLayer = (weights: Weights, site: LinearSite): BaseLayer => ({
+  W: weights(`${site.name}.weight`) as Tensor2D,
+  bias: weights(`${site.name}.bias`) as Tensor1D
+})
+
+const overlay = (weights: Weights, dense: ReadonlyArray<DenseParameter>): Weights => {
+  const own = new Map(dense.map(({ name, value }) => [name, value]))
+  return (name) => own.get(name) ?? weights(name)
+}

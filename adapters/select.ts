@@ -1,0 +1,100 @@
+/**
+ * From the targets of a plan to sites with options: what `validate` prints and what `inject` adapts are this one answer.
+ *
+ * Needs names and shapes only. Every problem is collected; none hides another.
+ */
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type { SitePattern } from "../schemas/index.ts"
+import type { ModelDescription } from "../src/models/model.ts"
+import type { LinearSite } from "../src/tensors/linear.ts"
+import type { AdapterMethod } from "./adapter.ts"
+import { matches, unmatched } from "./targets.ts"
+
+export class InjectionError extends Schema.TaggedError<InjectionError>()("InjectionError", {
+  problems: Schema.Array(Schema.Struct({ path: Schema.String, message: Schema.String }))
+}) {
+  override get message() {
+    return this.problems.map(({ path, message }) => `${path}: ${message}`).join("\n")
+  }
+}
+
+/** Where a method's options apply. Later overrides win over earlier ones. */
+export interface Selection<Options> {
+  readonly targets: "all-linear" | ReadonlyArray<SitePattern>
+  readonly overrides?: ReadonlyArray<{ readonly targets: ReadonlyArray<SitePattern> } & Partial<Options>> | undefined
+  /** further modules (norms, embeddings) that are trained themselves and saved beside the adapter */
+  readonly modulesToSave?: ReadonlyArray<SitePattern> | undefined
+}
+
+export interface SelectedSite<Options> {
+  readonly site: LinearSite
+  readonly options: Options
+}
+
+export interface Selected<Options> {
+  readonly sites: ReadonlyArray<SelectedSite<Options>>
+  /** parameter names of the modules to save */
+  readonly parameters: ReadonlyArray<string>
+}
+
+type Described = Pick<ModelDescription, "sites" | "parameters" | "prefix">
+
+const withoutTargets = <T extends { readonly targets: unknown }>({ targets: _, ...rest }: T) => rest
+
+const moduleOf = (parameter: string): string => parameter.slice(0, parameter.lastIndexOf("."))
+
+/** Sites and options, or every problem of the selection at once. */
+export const select = <Options extends object>(
+  model: Described,
+  method: AdapterMethod<Options> | null,
+  options: Options,
+  selection: Selection<Options>
+): Result.Result<Selected<Options>, InjectionError> => {
+  const { prefix } = model
+  const means = (patterns: ReadonlyArray<SitePattern>, name: string) =>
+    patterns.some((pattern) => matches(pattern, name, prefix))
+  const { targets, overrides = [], modulesToSave = [] } = selection
+  const chosen = targets === "all-linear" ? model.sites : model.sites.filter((site) => means(targets, site.name))
+  const sites = (method === null ? [] : chosen).map((site) => ({
+    site,
+    // later overrides win
+    options: Object.assign({}, options, ...overrides.filter((o) => means(o.targets, site.name)).map(withoutTargets))
+  }))
+  const names = sites.map(({ site }) => site.name)
+  const modules = [...new Set(model.parameters.map(({ name }) => moduleOf(name)))].filter((m) => !names.includes(m))
+  const problems = [
+    ...(targets === "all-linear" || method === null
+      ? []
+      : unmatched(
+          targets,
+          model.sites.map((site) => site.name),
+          prefix,
+          "adapter.targets",
+          "linear layer"
+        )),
+    ...overrides.flatMap((override, i) =>
+      unmatched(override.targets, names, prefix, `adapter.overrides.${i}.targets`, "targeted layer")
+    ),
+    ...unmatched(modulesToSave, modules, prefix, "adapter.modulesToSave", "module that is not adapted already"),
+    ...sites.flatMap(({ site, options }) => {
+      const message = method?.problem?.(site, options)
+      return message === undefined ? [] : [{ path: "adapter.rank", message }]
+    })
+  ]
+  if (problems.length > 0) return Result.fail(new InjectionError({ problems: condensed(problems) }))
+  // an adapted site is never also saved, however wide the pattern
+  const saved = new Set(modules.filter((module) => means(modulesToSave, module)))
+  const parameters = model.parameters.map(({ name }) => name).filter((name) => saved.has(moduleOf(name)))
+  return Result.succeed({ sites, parameters })
+}
+
+/** At most three problems per path in full: a rank too large for 36 layers is one mistake, not 36. */
+const condensed = (problems: ReadonlyArray<{ readonly path: string; readonly message: string }>) => {
+  const paths = [...new Set(problems.map((problem) => problem.path))]
+  return paths.flatMap((path) => {
+    const own = problems.filter((problem) => problem.path === path)
+    const shown = own.slice(0, 3)
+    return own.length <= 3 ? shown : [...shown, { path, message: `and ${own.length - 3} more layers likewise` }]
+  })
+}

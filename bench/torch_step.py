@@ -1,0 +1,42 @@
+"""PyTorch + PEFT's step at one shape, for the step bench: python torch_step.py --batch 4 --length 32 --threads 1
+
+The model of the examples (all-MiniLM-L6-v2's shape), LoRA r = 8 on every linear layer, AdamW, float32.
+Prints one JSON line { milliseconds, peakBytes }: the median of five steps after one warm-up.
+"""
+import argparse, json, os, resource, statistics, time
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--batch", type=int, required=True)
+parser.add_argument("--length", type=int, required=True)
+parser.add_argument("--threads", type=int, default=1)
+options = parser.parse_args()
+os.environ["OMP_NUM_THREADS"] = str(options.threads)
+
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModel
+
+torch.set_num_threads(options.threads)
+folder = os.path.join(os.path.dirname(__file__), "..", "examples", "models", "minilm")
+base = AutoModel.from_pretrained(folder, dtype=torch.float32, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+base.pooler = None
+targets = ["query", "key", "value", "dense"]
+model = get_peft_model(base, LoraConfig(r=8, lora_alpha=16, target_modules=targets))
+head = torch.nn.Linear(base.config.hidden_size, 2)
+optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad] + list(head.parameters()), lr=1e-4)
+ids = (torch.arange(options.batch * options.length) * 37 % 9000).reshape(options.batch, options.length)
+mask = torch.ones_like(ids)
+labels = torch.arange(options.batch) % 2
+
+times = []
+for _ in range(6):
+    began = time.perf_counter()
+    optimizer.zero_grad()
+    hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state
+    torch.nn.functional.cross_entropy(head(hidden.mean(1)), labels).backward()
+    optimizer.step()
+    times.append(1000 * (time.perf_counter() - began))
+print(json.dumps({
+    "milliseconds": statistics.median(times[1:]),
+    "peakBytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+}))

@@ -1,0 +1,53 @@
+/** `evaluate RUN`: the trained model on its splits, or on other rows of the same form. */
+import * as Console from "effect/Console"
+import { Argument, Command, Flag } from "effect/cli"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import { Device } from "../device/index.ts"
+import { evaluateRun } from "../evaluate-run.ts"
+import { loadRun } from "../load-run.ts"
+import { Progress } from "../progress.ts"
+import { deviceFlag, jsonFlag, threadsFlag, threadsOr } from "./device-flags.ts"
+import { baseFlag } from "./predict.ts"
+import { terminalListener } from "./terminal.ts"
+import { told } from "./told.ts"
+
+export const evaluateCommand = Command.make(
+  "evaluate",
+  {
+    run: Argument.String("run").pipe(Argument.withDescription("Run folder")),
+    data: Flag.String("data").pipe(
+      Flag.withDescription("a .jsonl or .csv file with the plan's columns, instead of its test and validation splits"),
+      Flag.optional
+    ),
+    base: baseFlag,
+    device: deviceFlag,
+    threads: threadsFlag,
+    json: jsonFlag
+  },
+  ({ run: directory, data, base, device, threads, json }) =>
+    Effect.gen(function* () {
+      const path = yield* Path.Path
+      const run = yield* loadRun(directory, { base: Option.getOrUndefined(base) })
+      const file = Option.map(data, (given) => path.resolve(given))
+      const reports = yield* evaluateRun(run, Option.getOrUndefined(file))
+      for (const report of reports) {
+        yield* Console.log(json ? JSON.stringify(report) : confusionText(run.adapted.model.labels, report.confusion))
+      }
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(Device.layer(device, { threads: threadsOr(threads, "auto") })),
+      Effect.provideService(Progress, terminalListener(process.stderr)),
+      told
+    )
+).pipe(Command.withDescription("Evaluate a trained run"))
+
+const confusionText = (labels: ReadonlyArray<string>, confusion: ReadonlyArray<ReadonlyArray<number>>): string => {
+  const width = Math.max(...labels.map((label) => label.length), 6)
+  const header = ["true \\ predicted", ...labels.map((label) => label.padStart(width))].join("  ")
+  const rows = confusion.map((row, i) =>
+    [labels[i]!.padEnd(16), ...row.map((count) => String(count).padStart(width))].join("  ")
+  )
+  return [header, ...rows].join("\n")
+}

@@ -1,0 +1,62 @@
+/** `predict RUN [TEXT…|-]`: labels for texts, from the arguments or one a line from stdin. */
+import { createInterface } from "node:readline"
+import * as Console from "effect/Console"
+import { Argument, Command, Flag } from "effect/cli"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { Device } from "../device/index.ts"
+import { loadRun, type Prediction } from "../load-run.ts"
+import { deviceFlag, jsonFlag, threadsFlag, threadsOr } from "./device-flags.ts"
+import { told } from "./told.ts"
+
+export const baseFlag = Flag.String("base").pipe(
+  Flag.withDescription("folder of the base model, if it is not where it was"),
+  Flag.optional
+)
+
+const lines = Stream.fromAsyncIterable(
+  createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY }),
+  String
+)
+
+/** Softmax probability of the chosen label. */
+const confidence = ({ logits, label }: Prediction): number => {
+  const own = logits[label]!
+  return 1 / Object.values(logits).reduce((sum, logit) => sum + Math.exp(logit - own), 0)
+}
+
+const printed = (prediction: Prediction, json: boolean): string =>
+  json
+    ? JSON.stringify(prediction)
+    : `${prediction.label} (${(100 * confidence(prediction)).toFixed(1)} %)\t${prediction.text}`
+
+export const predictCommand = Command.make(
+  "predict",
+  {
+    run: Argument.String("run").pipe(Argument.withDescription("Run folder")),
+    texts: Argument.String("text").pipe(
+      Argument.withDescription("Texts; none or - reads one a line from stdin"),
+      Argument.atLeast(0)
+    ),
+    base: baseFlag,
+    device: deviceFlag,
+    threads: threadsFlag,
+    json: jsonFlag
+  },
+  ({ run: directory, texts, base, device, threads, json }) =>
+    Effect.gen(function* () {
+      const run = yield* loadRun(directory, { base: Option.getOrUndefined(base) })
+      const source: Stream.Stream<string, { readonly message: string }> =
+        texts.length === 0 || (texts.length === 1 && texts[0] === "-")
+          ? lines.pipe(Stream.mapError((reason) => ({ message: `stdin cannot be read: ${reason}` })))
+          : Stream.fromIterable(texts)
+      yield* source.pipe(
+        Stream.grouped(run.plan.training.evaluateBatchSize),
+        Stream.mapEffect(run.predict),
+        Stream.runForEach((predictions) =>
+          Effect.forEach(predictions, (prediction) => Console.log(printed(prediction, json)), { discard: true })
+        )
+      )
+    }).pipe(Effect.scoped, Effect.provide(Device.layer(device, { threads: threadsOr(threads, "auto") })), told)
+).pipe(Command.withDescription("Label texts with a trained run"))

@@ -1,0 +1,56 @@
+/**
+ * How a run looks while it runs, on stderr: one live line on a terminal, plain lines elsewhere (a log file, CI).
+ */
+import * as Effect from "effect/Effect"
+import type { EvaluationReport } from "../output/index.ts"
+import type { Listener, ProgressEvent } from "../progress.ts"
+import type { StepReport } from "../training/index.ts"
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
+
+export const duration = (seconds: number): string =>
+  seconds < 90 ? `${Math.round(seconds)} s` : `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`
+
+export const evaluationLine = ({ step, split, rows, accuracy, macroF1, loss }: EvaluationReport): string =>
+  `${step === 0 ? "before training" : `after step ${step}`}: ${split} accuracy ${percent(accuracy)}, macro-F1 ${percent(macroF1)}, loss ${loss.toFixed(3)} (${rows} rows)`
+
+const bar = (share: number, width = 24): string => {
+  const filled = Math.round(share * width)
+  return "█".repeat(filled) + "░".repeat(width - filled)
+}
+
+const stepLine = (report: StepReport, of: number, mean: number, elapsed: number): string => {
+  const remaining = (elapsed / report.step) * (of - report.step)
+  return `step ${String(report.step).padStart(String(of).length)}/${of} ${bar(report.step / of)} loss ${mean.toFixed(3)} · ${Math.round(report.tokensPerSecond)} tokens/s · ${duration(remaining)} left`
+}
+
+/** A listener that writes to `stream`. The loss shown is a running mean: single batches are noisy. */
+export const terminalListener = (stream: { readonly isTTY?: boolean; write: (text: string) => unknown }): Listener => {
+  const live = stream.isTTY === true
+  let mean: number | undefined
+  let elapsed = 0
+  const line = (text: string) => stream.write(`${live ? "\r\x1b[2K" : ""}${text}\n`)
+  const over = (text: string) => live && stream.write(`\r\x1b[2K${text}`)
+  const onStep = ({ of, ...report }: StepReport & { readonly of: number }) => {
+    mean = mean === undefined ? report.loss : 0.8 * mean + 0.2 * report.loss
+    elapsed += report.milliseconds / 1000
+    const text = stepLine(report, of, mean, elapsed)
+    // plain lines: ten of them, and the last
+    const due = report.step === of || report.step % Math.max(1, Math.floor(of / 10)) === 0
+    if (live && report.step < of) over(text)
+    else if (live || due) line(text)
+  }
+  const show = (event: ProgressEvent) => {
+    switch (event.kind) {
+      case "notice":
+        return line(event.message)
+      case "evaluating":
+        return over(`evaluating ${event.split} ${bar(event.rows / event.of)} ${event.rows}/${event.of} rows`)
+      case "evaluation":
+        return line(evaluationLine(event))
+      case "step":
+        return onStep(event)
+    }
+  }
+  return (event) => Effect.sync(() => void show(event))
+}

@@ -1,0 +1,106 @@
+/** `train [PLAN]`: the main job. */
+import * as Console from "effect/Console"
+import { Argument, CliError, Command, Flag } from "effect/cli"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import { Device } from "../device/index.ts"
+import { checkFree, type RunReport } from "../output/index.ts"
+import { type ResolvedPlan, readPlan, resolve } from "../plan/index.ts"
+import { Progress } from "../progress.ts"
+import { train } from "../train.ts"
+import { deviceFlag, jsonFlag, setFlag, threadsFlag, threadsOr } from "./device-flags.ts"
+import { duration, terminalListener } from "./terminal.ts"
+import { told } from "./told.ts"
+
+/** The embedded default, for a clone of the repository. */
+const defaultPlan = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const file = path.join(import.meta.dirname, "..", "..", "examples", "plans", "movies-lora-pro-full.json")
+  if (yield* fs.exists(file).pipe(Effect.orElseSucceed(() => false))) return path.relative(process.cwd(), file)
+  return yield* new CliError.UserError({
+    cause: new Error("no embedded plan"),
+    userMessage:
+      "train needs a plan here: the embedded model and data come with the repository only; see examples/plans/movies-lora-pro-full.json there for a plan to start from"
+  })
+})
+
+/** A run folder's own plan is called plan.json; the run's name says more. */
+const nameOf = (file: string, name: string) =>
+  Effect.map(Path.Path, (path) => (name === "plan" ? path.basename(path.dirname(path.resolve(file))) : name))
+
+export const trainCommand = Command.make(
+  "train",
+  {
+    plan: Argument.String("plan").pipe(
+      Argument.withDescription("Plan file; without one the embedded example is trained"),
+      Argument.optional
+    ),
+    set: setFlag,
+    device: deviceFlag,
+    threads: threadsFlag,
+    out: Flag.String("out").pipe(
+      Flag.withDescription("run folder, which must not exist (default: a fresh runs/<plan name>-<n>)"),
+      Flag.optional
+    ),
+    json: jsonFlag
+  },
+  ({ plan: given, set, device, threads, out, json }) =>
+    Effect.gen(function* () {
+      const file = Option.isSome(given) ? given.value : yield* defaultPlan
+      const { plan, name } = yield* readPlan(file, set)
+      const directory = Option.getOrUndefined(out) ?? plan.output.directory
+      yield* checkFree(directory)
+      const resolved = yield* resolve(plan, yield* nameOf(file, name))
+      const tell = terminalListener(process.stderr)
+      yield* Effect.forEach(openingLines(resolved), (message) => tell({ kind: "notice", message }))
+      const report = yield* Effect.gen(function* () {
+        const { notice, ...opened } = (yield* Device).describe()
+        yield* tell({ kind: "notice", message: `device: ${deviceLine(opened)}` })
+        if (notice !== undefined) yield* tell({ kind: "notice", message: `note: ${notice}` })
+        return yield* train(resolved, directory)
+      }).pipe(
+        Effect.provide(Device.layer(device, { threads: threadsOr(threads, plan.training.threads) })),
+        Effect.provideService(Progress, tell)
+      )
+      yield* json ? Console.log(JSON.stringify(report)) : Console.log(closingText(report, resolved))
+    }).pipe(Effect.scoped, told)
+).pipe(Command.withDescription("Train a plan and write the run folder"))
+
+const openingLines = ({ name, model, selected, trainable, steps, plan, warnings }: ResolvedPlan) => {
+  const share = ((100 * trainable.total) / (trainable.frozen + trainable.total)).toFixed(1)
+  const what = selected.sites.length === 0 ? "the head alone" : `${selected.sites.length} linear layers and the head`
+  return [
+    `${name}: ${what} of ${model.family}, ${trainable.total.toLocaleString("en")} trainable numbers (${share} %), ${steps} steps of ${plan.training.batchSize * plan.training.accumulate} rows`,
+    ...warnings.map((warning) => `warning: ${warning}`)
+  ]
+}
+
+const deviceLine = (description: Readonly<Record<string, unknown>>): string =>
+  Object.entries(description)
+    .filter(([, value]) => value !== undefined && typeof value !== "object")
+    .map(([key, value]) => (key === "backend" ? `${value}` : `${key} ${value}`))
+    .join(", ")
+
+const closingText = (report: RunReport, resolved: ResolvedPlan): string => {
+  const { before, seconds, peakBytes, directory, adapter } = report
+  const after = report.test ?? report.validation
+  const percent = (share: number) => `${(100 * share).toFixed(1)} %`
+  const gained =
+    before === null || after === null
+      ? ["No split to evaluate on was given (data.validation, data.test), so what was gained is not known."]
+      : [
+          `Gained on ${after.split}: accuracy ${percent(before.accuracy)} → ${percent(after.accuracy)}, loss ${before.loss.toFixed(3)} → ${after.loss.toFixed(3)}`,
+          `  (from the untrained head on ${before.rows} rows to the trained model on ${after.rows}).`
+        ]
+  const peft = resolved.plan.adapter.method === "lora" ? ", as Hugging Face PEFT reads it" : ""
+  return [
+    "",
+    ...gained,
+    `${report.steps} steps in ${duration(seconds)} of training; peak memory ${Math.round(peakBytes / 1e6)} MB.`,
+    `Everything is in ${directory}/: plan.json, metrics.jsonl, run.json, and ${adapter.slice(directory.length + 1)}/ with what was trained${peft}.`,
+    `Try it: bun run predict ${directory} "your text"`
+  ].join("\n")
+}

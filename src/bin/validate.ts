@@ -1,0 +1,43 @@
+/** `validate PLAN…`: decode and resolve, and say what would run, or every problem. No weight is read, no device opened. */
+import * as Console from "effect/Console"
+import { Argument, CliError, Command } from "effect/cli"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { describePlan, readPlan, resolve, summaryOf } from "../plan/index.ts"
+import { jsonFlag, setFlag } from "./device-flags.ts"
+
+const validated = (file: string, settings: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const { plan, name } = yield* readPlan(file, settings)
+    const resolved = yield* resolve(plan, name)
+    return { resolved, lengths: yield* summaryOf(resolved) }
+  }).pipe(Effect.scoped)
+
+export const validateCommand = Command.make(
+  "validate",
+  {
+    plans: Argument.String("plan").pipe(Argument.withDescription("Plan files"), Argument.atLeast(1)),
+    set: setFlag,
+    json: jsonFlag
+  },
+  Effect.fn(function* ({ plans, set, json }) {
+    const failures: Array<string> = []
+    for (const file of plans) {
+      const result = yield* Effect.result(validated(file, set))
+      if (Result.isFailure(result)) {
+        const { message } = result.failure
+        failures.push(message.startsWith(file) || plans.length === 1 ? message : `${file}: ${message}`)
+        if (json) yield* Console.log(JSON.stringify({ plan: file, ok: false, problems: message.split("\n") }))
+        continue
+      }
+      const { resolved, lengths } = result.success
+      yield* Console.log(
+        json ? JSON.stringify({ plan: file, ok: true, ...lengths.json }) : describePlan(resolved, lengths)
+      )
+    }
+    if (failures.length > 0) {
+      const message = failures.join("\n")
+      return yield* new CliError.UserError({ cause: new Error(message), userMessage: message })
+    }
+  })
+).pipe(Command.withDescription("Say what a plan would train, or everything that is wrong with it; reads no weights"))

@@ -1,0 +1,49 @@
+/**
+ * Devices in Bun: `./bun` of the package. WebGPU is Dawn from the npm package `webgpu`, an optional dependency, because Bun
+ * has none of its own.
+ */
+import process from "node:process"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Device } from "./device.ts"
+import { DeviceError, reasonOf } from "./device-error.ts"
+import { type DeviceChoice, type DeviceOptions, openDevice } from "./open.ts"
+import { peakResidentBytes } from "./resident.ts"
+import type { Runtime } from "./runtime.ts"
+import { openWasm } from "./wasm.ts"
+
+/** Where Dawn's instance is kept: collected as garbage, it takes the process down with a segmentation fault. */
+const KEPT = Symbol.for("tfjs-lora-pro/dawn")
+
+const dawn = async (): Promise<GPU> => {
+  const holder = globalThis as { [KEPT]?: GPU }
+  if (holder[KEPT] !== undefined) return holder[KEPT]
+  const { create, globals } = await import("webgpu")
+  Object.assign(globalThis, globals) // tfjs reads GPUBufferUsage and its like as globals, while it is imported
+  const gpu = create([]) as GPU
+  holder[KEPT] = gpu
+  Object.defineProperty(globalThis.navigator, "gpu", { value: gpu, configurable: true })
+  return gpu
+}
+
+const reasonAndRemedy = (cause: unknown): { reason: string; remedy: string } =>
+  /cannot find (package|module)/i.test(reasonOf(cause))
+    ? { reason: "Bun needs the npm package webgpu for it, which is not installed", remedy: "bun add webgpu" }
+    : { reason: reasonOf(cause), remedy: "the wasm device needs no GPU (--device wasm)" }
+
+export const bun: Runtime = {
+  name: process.versions["bun"] === undefined ? `node ${process.versions.node}` : `bun ${process.versions["bun"]}`,
+  gpu: Effect.tryPromise({
+    try: dawn,
+    catch: (cause) => new DeviceError({ device: "webgpu", site: "opening", ...reasonAndRemedy(cause) })
+  }),
+  openWasm,
+  peakBytes: peakResidentBytes
+}
+
+/** The device as a layer. */
+export const layer = (choice: DeviceChoice, options?: DeviceOptions) =>
+  Layer.effect(Device, openDevice(bun, choice, options))
+
+/** WebGPU where a hardware GPU is, else wasm on all cores. */
+export const auto = layer("auto")

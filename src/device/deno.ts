@@ -1,0 +1,35 @@
+/** Devices in Deno: `./deno` of the package. WebGPU is Deno's own. */
+import process from "node:process"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Device } from "./device.ts"
+import { DeviceError } from "./device-error.ts"
+import { type DeviceChoice, type DeviceOptions, openDevice } from "./open.ts"
+import { peakResidentBytes } from "./resident.ts"
+import type { Runtime } from "./runtime.ts"
+import { openWasm } from "./wasm.ts"
+
+export const deno: Runtime = {
+  name: `deno ${process.versions["deno"] ?? "?"}`,
+  gpu: Effect.suspend(() =>
+    globalThis.navigator.gpu === undefined
+      ? Effect.fail(
+          new DeviceError({
+            device: "webgpu",
+            site: "opening",
+            reason: "this Deno has no navigator.gpu",
+            remedy: "run it with --unstable-webgpu, or take --device wasm"
+          })
+        )
+      : Effect.succeed(globalThis.navigator.gpu)
+  ),
+  openWasm,
+  peakBytes: peakResidentBytes
+}
+
+/** The device as a layer. */
+export const layer = (choice: DeviceChoice, options?: DeviceOptions) =>
+  Layer.effect(Device, openDevice(deno, choice, options))
+
+/** WebGPU where a hardware GPU is, else wasm on all cores. */
+export const auto = layer("auto")

@@ -1,0 +1,22 @@
+/**
+ * The one failure of this folder: a device that could not be opened, or that failed while it computed.
+ */
+import * as Schema from "effect/Schema"
+
+export class DeviceError extends Schema.TaggedError<DeviceError>()("DeviceError", {
+  /** which device, e.g. "webgpu" */
+  device: Schema.String,
+  /** what was being done: "opening", or the label in use when the GPU reported the error */
+  site: Schema.String,
+  reason: Schema.String,
+  /** what the reader can do about it; may be empty */
+  remedy: Schema.String
+}) {
+  override get message() {
+    const sentence = `${this.device}: ${this.site}: ${this.reason}`
+    return this.remedy === "" ? sentence : `${sentence}; ${this.remedy}`
+  }
+}
+
+/** The text of whatever was thrown. */
+export const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))

@@ -1,0 +1,32 @@
+/**
+ * The device of whatever runtime this is. A program that knows its runtime imports `./bun.ts`, `./deno.ts` or `./browser.ts`
+ * instead, and with it nothing of the others.
+ *
+ * @example
+ * program.pipe(Effect.provide(Device.layer("wasm", { threads: 2 })))
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Device as DeviceService } from "./device.ts"
+import type { DeviceError } from "./device-error.ts"
+import type { DeviceChoice, DeviceOptions } from "./open.ts"
+
+type LayerOf = (choice: DeviceChoice, options: DeviceOptions) => Layer.Layer<DeviceService, DeviceError>
+
+const runtimeModule = (): Promise<{ readonly layer: LayerOf }> => {
+  if ("Deno" in globalThis) return import("./deno.ts")
+  return "document" in globalThis ? import("./browser.ts") : import("./bun.ts")
+}
+
+/** The device as a layer; its scope's end closes the device. Fails with a `DeviceError`. */
+const layer = (choice: DeviceChoice, options: DeviceOptions = {}) =>
+  Layer.unwrap(Effect.map(Effect.promise(runtimeModule), (runtime) => runtime.layer(choice, options)))
+
+/** The service `Device` and its layers: `Device.layer(choice, { threads })`, `Device.auto`. */
+export const Device = Object.assign(DeviceService, { layer, auto: layer("auto") })
+export type Device = DeviceService
+
+export type { DeviceDescription, DeviceShape } from "./device.ts"
+export { DeviceError } from "./device-error.ts"
+export type { DeviceChoice, DeviceOptions } from "./open.ts"
+export { keepTransposed } from "./wasm-kept.ts"

@@ -1,0 +1,117 @@
+/**
+ * Opens a device by choice: `auto` takes WebGPU where a hardware adapter exists and wasm elsewhere (a software adapter is three
+ * to ten times slower than wasm on the same CPU); a name takes that one or fails.
+ */
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { DeviceDescription, DeviceShape } from "./device.ts"
+import type { DeviceError } from "./device-error.ts"
+import type { Runtime } from "./runtime.ts"
+import { isSoftware, openWebgpu, requestAdapter } from "./webgpu.ts"
+
+export type DeviceChoice = "auto" | DeviceShape["backend"]
+
+export interface DeviceOptions {
+  /** threads of the wasm backend; "auto": the cores there are, at most 8 */
+  readonly threads?: "auto" | number
+}
+
+type Opening = Effect.Effect<DeviceShape, DeviceError, Scope.Scope>
+
+/** Attention keeps one buffer per sequence length on a GPU; 16 leaves eight lengths up to 128 tokens. */
+const GPU_PAD_MULTIPLE = 16
+
+const versionsIn = (runtime: Runtime) => ({ tfjs: tf.version_core, runtime: runtime.name })
+
+/** A device without a GPU: nothing is asynchronous, so an error is thrown where it happens. */
+const onCpu = (
+  runtime: Runtime,
+  { backend, threads, simd, notice }: Pick<DeviceDescription, "backend" | "threads" | "simd"> & { notice?: string }
+): DeviceShape => ({
+  backend,
+  threads,
+  padMultiple: 1,
+  describe: () => ({
+    backend,
+    threads,
+    simd,
+    versions: versionsIn(runtime),
+    ...(notice === undefined ? {} : { notice })
+  }),
+  sync: Effect.void,
+  label: () => {},
+  peakBytes: runtime.peakBytes,
+  peakGpuBytes: () => 0
+})
+
+const openWasm = (runtime: Runtime, threads: "auto" | number): Opening =>
+  Effect.map(runtime.openWasm({ threads }), ({ notice, ...opened }) =>
+    onCpu(runtime, { backend: "wasm", ...opened, ...(notice === undefined ? {} : { notice }) })
+  )
+
+const openCpu = (runtime: Runtime): Opening =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const previous: string | undefined = tf.getBackend()
+      await tf.setBackend("cpu")
+      ;(tf.backend() as { firstUse?: boolean }).firstUse = false // else it advertises tfjs-node on stderr
+      return previous
+    }),
+    (previous) =>
+      Effect.promise(async () => {
+        if (previous && tf.findBackendFactory(previous)) await tf.setBackend(previous)
+      })
+  ).pipe(Effect.as(onCpu(runtime, { backend: "cpu", threads: 1, simd: false })))
+
+const openGpu = (runtime: Runtime, adapter: GPUAdapter): Opening =>
+  Effect.map(openWebgpu(adapter), ({ adapter: name, software, errors, peakBytes }) => ({
+    backend: "webgpu" as const,
+    threads: 1,
+    padMultiple: GPU_PAD_MULTIPLE,
+    describe: () => ({
+      backend: "webgpu" as const,
+      adapter: name,
+      software,
+      threads: 1,
+      simd: false,
+      versions: versionsIn(runtime)
+    }),
+    sync: Effect.flatMap(Effect.promise(errors.settle), (error) =>
+      error === undefined ? Effect.void : Effect.fail(error)
+    ),
+    label: errors.label,
+    peakBytes: runtime.peakBytes,
+    peakGpuBytes: peakBytes
+  }))
+
+/** A hardware adapter, or undefined for any reason: `auto` has another way to go. */
+const hardwareAdapter = (runtime: Runtime): Effect.Effect<GPUAdapter | undefined> =>
+  runtime.gpu.pipe(
+    Effect.flatMap(requestAdapter),
+    Effect.map((adapter) => (isSoftware(adapter.info) ? undefined : adapter)),
+    Effect.orElseSucceed(() => undefined)
+  )
+
+/** Opens a device for the length of the scope. Fails with what is missing and what to do about it. */
+export const openDevice = (
+  runtime: Runtime,
+  choice: DeviceChoice,
+  { threads = "auto" }: DeviceOptions = {}
+): Opening => {
+  switch (choice) {
+    case "auto":
+      return Effect.flatMap(hardwareAdapter(runtime), (adapter) =>
+        adapter === undefined ? openWasm(runtime, threads) : openGpu(runtime, adapter)
+      )
+    case "webgpu":
+      return runtime.gpu.pipe(
+        Effect.flatMap(requestAdapter),
+        Effect.flatMap((adapter) => openGpu(runtime, adapter))
+      )
+    case "wasm":
+      return openWasm(runtime, threads)
+    case "cpu":
+      return openCpu(runtime)
+  }
+}

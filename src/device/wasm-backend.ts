@@ -1,0 +1,78 @@
+/**
+ * The private face of tfjs' wasm backend that this folder uses, in one place. tfjs is frozen upstream at 4.22.0, and nothing
+ * public says where a tensor lies in the wasm heap; so the fields are named here and their presence is asserted at start-up.
+ */
+import type { DataType, KernelBackend, TensorInfo } from "@tensorflow/tfjs"
+
+export const TFJS_VERSION = "4.22.0"
+
+/** What the emscripten module offers beyond its exported C functions; `tfjs` is added by whoever instantiates it. */
+export interface WasmModule {
+  HEAPU8: Uint8Array
+  _malloc(bytes: number): number
+  _free(offset: number): void
+  _BatchMatMul(
+    a: number,
+    aShape: number,
+    aRank: number,
+    b: number,
+    bShape: number,
+    bRank: number,
+    transposeA: number,
+    transposeB: number,
+    out: number
+  ): void
+  _init_with_threads_count(threads: number): void
+  cwrap(name: string, returns: string | null, parameters: ReadonlyArray<string>): (...values: Array<number>) => number
+  PThread?: { terminateAllThreads(): void; readonly runningWorkers: ReadonlyArray<unknown> }
+  tfjs: {
+    init(): void
+    initWithThreadsCount(threads: number): void
+    getThreadsCount(): number
+    /** Tells C++ that tensor `id` has `size` elements at `offset`. */
+    registerTensor(id: number, size: number, offset: number): void
+    /** Forgets the id and every XNNPACK operator that was built for it; frees no memory of the heap. */
+    disposeData(id: number): void
+    dispose(): void
+  }
+}
+
+export interface WasmBackend extends KernelBackend {
+  readonly wasm: WasmModule
+  readonly dataIdMap: { get(dataId: object): { readonly id: number; readonly memoryOffset: number } }
+  dataIdNextNumber: number
+  makeOutput(shape: ReadonlyArray<number>, dtype: DataType): TensorInfo
+  disposeData(dataId: object, force?: boolean): boolean
+}
+
+/** What tfjs hands to a kernel. */
+export interface KernelCall {
+  readonly inputs: Readonly<Record<string, TensorInfo>>
+  readonly attrs: Readonly<Record<string, unknown>>
+  readonly backend: WasmBackend
+}
+
+export type Kernel = (call: KernelCall) => TensorInfo
+
+const BACKEND_FIELDS = ["wasm", "dataIdMap", "dataIdNextNumber", "makeOutput", "disposeData"] as const
+const MODULE_FIELDS = ["HEAPU8", "_malloc", "_free", "_BatchMatMul", "tfjs"] as const
+const TFJS_FIELDS = ["registerTensor", "disposeData", "getThreadsCount"] as const
+
+const missing = (value: unknown, fields: ReadonlyArray<string>, path: string): Array<string> =>
+  fields.filter((field) => (value as Record<string, unknown> | undefined)?.[field] === undefined).map((f) => path + f)
+
+/** Narrows a backend to its private face. Throws an Error that lists every missing field. */
+export const wasmBackend = (backend: KernelBackend): WasmBackend => {
+  const it = backend as WasmBackend
+  const absent = [
+    ...missing(it, BACKEND_FIELDS, "backend."),
+    ...missing(it.wasm, MODULE_FIELDS, "backend.wasm."),
+    ...missing(it.wasm?.tfjs, TFJS_FIELDS, "backend.wasm.tfjs.")
+  ]
+  if (absent.length > 0) {
+    throw new Error(
+      `tfjs' wasm backend lacks ${absent.join(", ")}: expected @tensorflow/tfjs-backend-wasm ${TFJS_VERSION}, install exactly that version`
+    )
+  }
+  return it
+}

@@ -1,0 +1,85 @@
+/**
+ * Opens tfjs' webgpu backend on a device of our own: with the adapter's limits and features instead of the defaults, with the
+ * errors watched (`webgpu-errors.ts`), and with matrix products that give the same bits twice.
+ */
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import { DeviceError, reasonOf } from "./device-error.ts"
+import { onePerProcess, useBackend } from "./one-per-process.ts"
+import { importWebgpuBackend } from "./register.ts"
+import { guardBuffers, submitPending, webgpuBackend } from "./webgpu-backend.ts"
+import { type GpuErrors, watchGpuErrors } from "./webgpu-errors.ts"
+
+/** What tfjs and our kernels need more of than WebGPU's defaults; the adapter's own values are asked for. */
+const LIMITS = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxStorageBuffersPerShaderStage",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupSizeX",
+  "maxComputeWorkgroupSizeY",
+  "maxComputeWorkgroupsPerDimension"
+] as const
+
+const FEATURES = ["timestamp-query", "subgroups", "shader-f16"] as const
+
+/** tfjs' automatic choice adds up long products with atomics, in any order; the tiled program (3) gives the same bits twice. */
+const TILED_MATMUL = 3
+
+const SOFTWARE = /llvmpipe|lavapipe|softpipe|swiftshader|basic render/i
+
+export const nameOfAdapter = ({ vendor, architecture, device, description }: GPUAdapterInfo): string =>
+  description || [vendor, architecture, device].filter((part) => part !== "").join(" ") || "unnamed GPU"
+
+/** Is the adapter emulated on the CPU? Runtimes differ in which of its fields say so. */
+export const isSoftware = (info: GPUAdapterInfo): boolean =>
+  info.isFallbackAdapter === true ||
+  SOFTWARE.test([info.vendor, info.architecture, info.device, info.description].join(" "))
+
+const fail = (reason: string) =>
+  new DeviceError({ device: "webgpu", site: "opening", reason, remedy: "the wasm device needs no GPU (--device wasm)" })
+
+/** The best adapter, hardware or not. */
+export const requestAdapter = (gpu: GPU): Effect.Effect<GPUAdapter, DeviceError> =>
+  Effect.tryPromise({
+    try: () => gpu.requestAdapter({ powerPreference: "high-performance" }),
+    catch: (cause) => fail(reasonOf(cause))
+  }).pipe(
+    Effect.flatMap((adapter) =>
+      adapter === null ? Effect.fail(fail("no adapter: the system has no usable GPU driver")) : Effect.succeed(adapter)
+    )
+  )
+
+export interface OpenedWebgpu {
+  readonly device: GPUDevice
+  readonly adapter: string
+  readonly software: boolean
+  readonly errors: GpuErrors
+  readonly peakBytes: () => number
+}
+
+const open = async (adapter: GPUAdapter): Promise<OpenedWebgpu> => {
+  const { WebGPUBackend } = await importWebgpuBackend()
+  tf.env().set("WEBGPU_MATMUL_PROGRAM_TYPE", TILED_MATMUL)
+  const device = await adapter.requestDevice({
+    requiredFeatures: FEATURES.filter((feature) => adapter.features.has(feature)) as Array<GPUFeatureName>,
+    requiredLimits: Object.fromEntries(LIMITS.map((limit) => [limit, adapter.limits[limit]]))
+  })
+  const backend = webgpuBackend(new WebGPUBackend(device, adapter.info))
+  const peakBytes = guardBuffers(backend)
+  const errors = watchGpuErrors(device, () => submitPending(backend))
+  await useBackend("webgpu", backend)
+  return { device, adapter: nameOfAdapter(adapter.info), software: isSoftware(adapter.info), errors, peakBytes }
+}
+
+/** Opens the backend on an adapter and makes it tfjs' current one; the scope's end destroys the GPU device. */
+export const openWebgpu = onePerProcess<GPUAdapter, OpenedWebgpu, DeviceError>(
+  {
+    backend: "webgpu",
+    open,
+    close: ({ errors }) => errors.stop(),
+    closed: ({ device }) => device.destroy()
+  },
+  (cause) => fail(reasonOf(cause))
+)

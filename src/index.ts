@@ -1,0 +1,18 @@
+/**
+ * tfjs-lora-pro: LoRA-Pro fine-tuning on TensorFlow.js.
+ *
+ * The data door: `readPlan` → `resolve` → `train`, and `loadRun` for what came out. The code door: the same parts by name
+ * (`Models`, `inject`, `Data`, `Training`, `Output`, optimizers), composed as effects.
+ */
+export { full, inject, lora } from "../adapters/index.ts"
+export * as Data from "./data/index.ts"
+export { Device } from "./device/index.ts"
+export { type LoadedRun, loadRun, type Prediction, RunError } from "./load-run.ts"
+export * as Models from "./models/index.ts"
+export * from "./optimizers/index.ts"
+export * as Output from "./output/index.ts"
+export { planFromValue, type ResolvedPlan, readPlan, resolve } from "./plan/index.ts"
+export { platform } from "./platform.ts"
+export { type Listener, Progress, type ProgressEvent } from "./progress.ts"
+export { train } from "./train.ts"
+export * as Training from "./training/index.ts"

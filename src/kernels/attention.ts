@@ -1,0 +1,97 @@
+/**
+ * Multi-head scaled dot-product attention over padded sequences, as one kernel.
+ *
+ *   S = QKᵀ/√d + m        P = softmax(S)        O = PV                    per sequence and head, m = 0 or −10⁹ (padding)
+ *   dP = dO·Vᵀ        dS = P∘(dP − Σ_keys dP∘P)        dQ = dS·K/√d        dK = dSᵀQ/√d        dV = Pᵀ·dO
+ *
+ * Shapes: q, k, v, O [batch·length, heads·d]; Q, K, V [batch, heads, length, d]; S, P [batch, heads, length, length];
+ * m [batch, 1, 1, length]. Saved: q, k, v as the linear layers made them, and P.
+ *
+ * The mask is a large finite number: with −∞, a row of padding alone would be NaN, and so would every gradient after it.
+ */
+import type { Tensor, Tensor2D, Tensor4D } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+import { inPlaceOf } from "../tensors/in-place-of.ts"
+import { defineKernel } from "./kernel.ts"
+
+interface Shape {
+  readonly batch: number
+  readonly heads: number
+}
+
+const MASKED = -1e9
+
+/** [batch, length] with 1 for tokens → the m above, to be made once a forward pass. */
+export const additiveMask = (attentionMask: Tensor2D): Tensor4D => {
+  const [batch, length] = attentionMask.shape
+  return tf.reshape(tf.mul(tf.sub(1, attentionMask), MASKED), [batch, 1, 1, length])
+}
+
+/** [batch·length, heads·d] → [batch, heads, length, d] */
+const split = (x: Tensor, { batch, heads }: Shape): Tensor => {
+  const [tokens, width] = x.shape as [number, number]
+  return tf.transpose(tf.reshape(x, [batch, tokens / batch, heads, width / heads]), [0, 2, 1, 3])
+}
+
+/** and back */
+const merge = (x: Tensor): Tensor => {
+  const [batch, heads, length, d] = x.shape as [number, number, number, number]
+  return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [batch * length, heads * d])
+}
+
+const scaleOf = (q: Tensor, { heads }: Shape) => 1 / Math.sqrt(q.shape[1]! / heads)
+
+const forward = (q: Tensor, k: Tensor, v: Tensor, mask: Tensor, shape: Shape): [Tensor, Tensor] => {
+  // scaling Q is cheaper than scaling S wherever d < length
+  const Q = inPlaceOf(split(q, shape), (x) => tf.mul(x, scaleOf(q, shape)))
+  const S = inPlaceOf(Q, () => inPlaceOf(split(k, shape), (K) => tf.matMul(Q, K, false, true)))
+  const P = inPlaceOf(
+    inPlaceOf(S, (s) => tf.add(s, mask)),
+    (s) => tf.softmax(s)
+  )
+  const O = inPlaceOf(split(v, shape), (V) => tf.matMul(P, V))
+  return [inPlaceOf(O, merge), P]
+}
+
+/** dQ, dK, dV together, for they share dS. */
+const backward = (dO: Tensor, q: Tensor, k: Tensor, v: Tensor, P: Tensor, shape: Shape): [Tensor, Tensor, Tensor] => {
+  const scale = scaleOf(q, shape)
+  const dOut = split(dO, shape)
+  const dv = inPlaceOf(tf.matMul(P, dOut, true, false), merge)
+  const dP = inPlaceOf(dOut, () => inPlaceOf(split(v, shape), (V) => tf.matMul(dOut, V, false, true)))
+  const weighted = inPlaceOf(dP, (x) => tf.mul(x, P))
+  const dS = inPlaceOf(weighted, (w) => {
+    const total = tf.sum(w, -1, true)
+    return inPlaceOf(tf.mul(P, total), (mean) => tf.sub(w, mean))
+  })
+  const scaled = (x: Tensor) => inPlaceOf(split(x, shape), (X) => tf.mul(X, scale))
+  const dq = inPlaceOf(
+    inPlaceOf(scaled(k), (K) => tf.matMul(dS, K)),
+    merge
+  )
+  const dk = inPlaceOf(
+    inPlaceOf(scaled(q), (Q) => tf.matMul(dS, Q, true, false)),
+    merge
+  )
+  dS.dispose()
+  return [dq, dk, dv]
+}
+
+const kernel = defineKernel<"q" | "k" | "v" | "mask", Shape>({
+  name: "Attention",
+  reference: ({ q, k, v, mask }, shape) => forward(q, k, v, mask, shape),
+  inputsToSave: ["q", "k", "v"],
+  outputsToSave: [false, true],
+  gradient: ([dO], [q, k, v, P], shape) => {
+    // Here rather than in a closure: each closure has its own tidy, and would have to compute dS again.
+    const [dq, dk, dv] = tf.tidy(() => backward(dO!, q!, k!, v!, P!, shape)) as [Tensor, Tensor, Tensor]
+    return { q: () => dq, k: () => dk, v: () => dv }
+  }
+})
+
+/** q, k, v [batch·length, heads·d], mask [batch, 1, 1, length] → [batch·length, heads·d]; gradients for q, k and v. */
+export const attention = (q: Tensor2D, k: Tensor2D, v: Tensor2D, mask: Tensor4D, shape: Shape): Tensor2D => {
+  const [output, P] = kernel({ q, k, v, mask }, { ...shape })
+  P!.dispose() // the tape holds its own handle
+  return output as Tensor2D
+}

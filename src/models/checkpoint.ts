@@ -1,0 +1,110 @@
+/**
+ * A Hugging Face folder before any weight is read: `config.json`, and the headers of its safetensors, matched with what the
+ * family's forward pass needs. Tensors beyond that (other heads, position ids, a pooler nobody uses) are left alone and listed.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import * as Result from "effect/Result"
+import { readFolderHeaders, type StoredTensor } from "../tensors/safetensors.ts"
+import { type Encoder, encoderOf, encoderParameters, WORD_EMBEDDINGS } from "./encoder.ts"
+import type { Family } from "./family.ts"
+import type { ParameterSpec } from "./model.ts"
+import { ModelError } from "./model-error.ts"
+
+export interface Checkpoint {
+  readonly folder: string
+  readonly encoder: Encoder
+  /** "bert." in a BertForSequenceClassification's file, "" in a BertModel's */
+  readonly prefix: string
+  /** The stored tensor of a parameter, by the family's name. */
+  readonly find: (name: string) => StoredTensor | undefined
+  /** names of all stored tensors */
+  readonly stored: ReadonlyArray<string>
+}
+
+/** Opens a folder and checks the encoder's parameters: every missing or misshapen one is reported at once. */
+export const openCheckpoint = (
+  folder: string,
+  families: Readonly<Record<string, Family>>
+): Effect.Effect<Checkpoint, ModelError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const encoder = yield* readEncoder(folder, families)
+    const headers = yield* readFolderHeaders(folder).pipe(
+      Effect.catchTag("SafetensorsError", ({ file, problems }) =>
+        Effect.fail(
+          new ModelError({ folder, problems: problems.map((problem) => `${path.basename(file)}: ${problem}`) })
+        )
+      )
+    )
+    const { family } = encoder
+    const prefix = headers.has(`${family.prefix}${WORD_EMBEDDINGS}`) ? family.prefix : ""
+    const find = (name: string) => {
+      const stored = storedName(family, prefix, name)
+      return headers.get(stored) ?? headers.get(legacyName(stored))
+    }
+    const problems = shapeProblems(encoderParameters(encoder), find, (name) => storedName(family, prefix, name))
+    if (problems.length > 0) return yield* new ModelError({ folder, problems })
+    return { folder, encoder, prefix, find, stored: [...headers.keys()] }
+  })
+
+/** What a parameter is called in a file whose backbone has `prefix`. Classifiers stand outside the backbone. */
+export const storedName = ({ pooler }: Family, prefix: string, name: string): string => {
+  const outside = [pooler.classifier, ...(pooler.denseIsPretrained ? [] : [pooler.dense])]
+  return outside.some((module) => name.startsWith(`${module}.`)) ? name : prefix + name
+}
+
+/** The first BERT checkpoints call a norm's parameters gamma and beta; transformers renames them silently, and so do we. */
+const legacyName = (name: string): string =>
+  name.replace(/LayerNorm\.weight$/, "LayerNorm.gamma").replace(/LayerNorm\.bias$/, "LayerNorm.beta")
+
+/** One sentence for each parameter that is missing or has another shape. */
+export const shapeProblems = (
+  parameters: ReadonlyArray<ParameterSpec>,
+  find: (name: string) => StoredTensor | undefined,
+  nameInFile: (name: string) => string
+): ReadonlyArray<string> =>
+  parameters.flatMap(({ name, shape }) => {
+    const stored = find(name)
+    if (stored === undefined) return [`weights: ${nameInFile(name)} is missing; expected shape [${shape.join(", ")}]`]
+    if (stored.shape.length === shape.length && stored.shape.every((n, i) => n === shape[i])) return []
+    return [`weights: ${stored.name} has shape [${stored.shape.join(", ")}]; config.json says [${shape.join(", ")}]`]
+  })
+
+/** Reads a JSON file of the folder. */
+export const readJson = (
+  folder: string,
+  name: string
+): Effect.Effect<unknown, ModelError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const fail = (problem: string) => new ModelError({ folder, problems: [`${name}: ${problem}`] })
+    const text = yield* fs
+      .readFileString(path.join(folder, name))
+      .pipe(
+        Effect.mapError((error) =>
+          fail(
+            error.reason._tag === "NotFound"
+              ? `no such file (${path.resolve(folder, name)}); expected a Hugging Face folder with config.json, model.safetensors and tokenizer.json`
+              : `cannot be read: ${error.reason.message ?? error.reason._tag}`
+          )
+        )
+      )
+    return yield* Effect.try({ try: (): unknown => JSON.parse(text), catch: () => fail("is not JSON") })
+  })
+
+const readEncoder = (folder: string, families: Readonly<Record<string, Family>>) =>
+  Effect.gen(function* () {
+    const json = yield* readJson(folder, "config.json")
+    const type = (json as { readonly model_type?: unknown } | null)?.model_type
+    const family = typeof type === "string" && Object.hasOwn(families, type) ? families[type] : undefined
+    if (family === undefined) {
+      const problem = `config.json: model_type ${JSON.stringify(type) ?? "is missing"}; supported are ${Object.keys(families).join(", ")}`
+      return yield* new ModelError({ folder, problems: [problem] })
+    }
+    const decoded = family.decodeConfig(json)
+    if (Result.isFailure(decoded)) return yield* new ModelError({ folder, problems: decoded.failure })
+    return encoderOf(family, decoded.success)
+  })

@@ -1,0 +1,114 @@
+/**
+ * From a folder and a task to a `ModelDescription`: config and headers are read, weights are not. All that can be wrong with the
+ * combination is said here, so that loading has nothing left to refuse.
+ */
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
+import { type Checkpoint, openCheckpoint, shapeProblems, storedName } from "./checkpoint.ts"
+import { encoderParameters, encoderSites } from "./encoder.ts"
+import { families, familyOf } from "./families.ts"
+import { type HeadInit, headLayers, type Pooling } from "./head.ts"
+import type { HeadSpec, ModelDescription } from "./model.ts"
+import { ModelError } from "./model-error.ts"
+
+export interface TaskOptions {
+  readonly pooling: Pooling
+  readonly headInit: HeadInit
+  /** class names in the order of the logits; without them the checkpoint's own `id2label` */
+  readonly labels?: ReadonlyArray<string> | undefined
+}
+
+/** A description, and what the checkpoint holds besides. */
+export interface DescribedModel extends ModelDescription {
+  /** stored tensors that nothing reads: other heads, position ids, an unused pooler */
+  readonly unusedTensors: ReadonlyArray<string>
+}
+
+/** Describes the model in `folder` for a classification task. */
+export const describe = (
+  folder: string,
+  options: TaskOptions
+): Effect.Effect<DescribedModel, ModelError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const checkpoint = yield* openCheckpoint(folder, families)
+    const { encoder, prefix, find, stored } = checkpoint
+    const { family, config } = encoder
+    const { labels, problems } = labelsFor(checkpoint, options)
+    const head = headFor(checkpoint, options, labels.length)
+    const headProblems = shapeProblems(
+      head.parameters.filter(({ name }) => head.inCheckpoint.has(name)),
+      find,
+      (name) => storedName(family, prefix, name)
+    )
+    if (problems.length + headProblems.length > 0) {
+      return yield* new ModelError({ folder, problems: [...problems, ...headProblems] })
+    }
+    const parameters = encoderParameters(encoder)
+    const used = new Set([...parameters.map(({ name }) => name), ...head.inCheckpoint].map((name) => find(name)?.name))
+    return {
+      folder,
+      family: family.name,
+      sites: encoderSites(encoder),
+      parameters,
+      head,
+      labels,
+      hiddenSize: config.hiddenSize,
+      layers: config.layers,
+      attentionHeads: config.attentionHeads,
+      intermediateSize: config.intermediateSize,
+      vocabularySize: config.vocabularySize,
+      maxLength: config.positions - family.reservedPositions(config),
+      // a head of transformers' classification class makes it that class, whatever the file was saved from
+      prefix: options.pooling === "pooler" ? family.prefix : prefix,
+      unusedTensors: stored.filter((name) => !used.has(name))
+    }
+  })
+
+/** A parameter's name in transformers' own class: what a PEFT adapter's keys are made of. */
+export const classParameterName = ({ family, prefix }: ModelDescription, name: string): string =>
+  storedName(familyOf(family), prefix, name)
+
+const headFor = ({ encoder, find }: Checkpoint, { pooling, headInit }: TaskOptions, classes: number): HeadSpec => {
+  const { family } = encoder
+  const { dense, classifier } = headLayers(encoder, pooling, classes)
+  const names = (layer: typeof classifier) => layer.map(({ name }) => name)
+  // a pooler that was pre-trained is used wherever there is one; a classifier, where it is asked for
+  const pretrained =
+    dense !== null && family.pooler.denseIsPretrained && names(dense).every((name) => find(name) !== undefined)
+  const saved = headInit === "checkpoint" ? names([...(dense ?? []), ...classifier]) : []
+  return {
+    pooling,
+    parameters: [...(dense ?? []), ...classifier],
+    inCheckpoint: new Set([...(pretrained ? names(dense) : []), ...saved]),
+    start: headInit === "zeros" ? "zeros" : "normal",
+    modulesToSave: pooling === "mean" ? [] : family.pooler.modules
+  }
+}
+
+/** The classes, and what is wrong with them. */
+const labelsFor = (
+  { encoder, find }: Checkpoint,
+  { labels: given, pooling, headInit }: TaskOptions
+): { readonly labels: ReadonlyArray<string>; readonly problems: ReadonlyArray<string> } => {
+  const own = encoder.config.labels
+  const labels = given ?? own
+  if (headInit !== "checkpoint") {
+    const problem = `config.json: has no id2label, and no labels are given; name the classes`
+    return { labels, problems: labels.length === 0 ? [problem] : [] }
+  }
+  if (pooling === "mean") {
+    const problem = `a head over mean pooling is never in a checkpoint; use pooling "pooler" or headInit "normal"`
+    return { labels, problems: [problem] }
+  }
+  const classes = find(`${encoder.family.pooler.classifier}.weight`)?.shape[0]
+  if (classes === undefined) return { labels, problems: [] } // reported as missing, with its shape
+  if (labels.length !== classes) {
+    const problem = `weights: the checkpoint's classifier has ${classes} classes (${own.join(", ")}), ${labels.length} labels are given (${labels.join(", ")})`
+    // the count is the one problem: shapes are judged by the checkpoint's own
+    return { labels: Array.from({ length: classes }, (_, i) => labels[i] ?? `LABEL_${i}`), problems: [problem] }
+  }
+  const permuted = [...labels].sort().join("\0") === [...own].sort().join("\0") && labels.some((l, i) => l !== own[i])
+  const order = `labels: ${labels.join(", ")} stand in another order than the checkpoint's classifier has them; give data.labels as ${own.join(", ")}`
+  return { labels, problems: permuted ? [order] : [] }
+}

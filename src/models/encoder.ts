@@ -1,0 +1,140 @@
+/**
+ * The post-norm transformer encoder that BERT, DistilBERT and RoBERTa share (Vaswani et al. 2017, the encoder half).
+ *
+ *   h₀ = LN(word + position + type)                 h ← LN(h + Wₒ·attention(W_q h, W_k h, W_v h))        h ← LN(h + W₂·act(W₁ h))
+ *
+ * Hidden states are [tokens, hidden] with tokens = batch·length throughout, since linear layers see tokens, not sequences; only
+ * attention looks at the batch again. Every linear layer goes through `linear`; everything else reads `weights`.
+ *
+ * Evaluation mode: no hidden or attention dropout, in training neither (few steps of low-rank training do not need it, and a run
+ * is reproducible without).
+ */
+import type { Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+import { additiveMask, attention } from "../kernels/attention.ts"
+import { gelu } from "../kernels/gelu.ts"
+import { layerNorm } from "../kernels/layer-norm.ts"
+import type { Linear, LinearSite, Weights } from "../tensors/linear.ts"
+import type { EncoderConfig } from "./encoder-config.ts"
+import type { BlockNames, Family } from "./family.ts"
+import type { ParameterSpec, TokenBatch } from "./model.ts"
+
+const EMBEDDINGS = {
+  word: "embeddings.word_embeddings.weight",
+  position: "embeddings.position_embeddings.weight",
+  tokenType: "embeddings.token_type_embeddings.weight",
+  norm: "embeddings.LayerNorm"
+} as const
+
+/** What shows to which class a checkpoint belongs: every one has it. */
+export const WORD_EMBEDDINGS = EMBEDDINGS.word
+
+interface Block {
+  readonly names: BlockNames
+  readonly sites: { readonly [K in Exclude<keyof BlockNames, "attentionNorm" | "outputNorm">]: LinearSite }
+}
+
+/** An encoder without its weights. */
+export interface Encoder {
+  readonly family: Family
+  readonly config: EncoderConfig
+  readonly blocks: ReadonlyArray<Block>
+}
+
+export const encoderOf = (family: Family, config: EncoderConfig): Encoder => {
+  const { hiddenSize, intermediateSize, layers } = config
+  const dense = (name: string, out: number, inputs: number): LinearSite => ({ name, kind: "dense", out, in: inputs })
+  const blocks = Array.from({ length: layers }, (_, layer): Block => {
+    const names = family.block(layer)
+    return {
+      names,
+      sites: {
+        query: dense(names.query, hiddenSize, hiddenSize),
+        key: dense(names.key, hiddenSize, hiddenSize),
+        value: dense(names.value, hiddenSize, hiddenSize),
+        attentionOutput: dense(names.attentionOutput, hiddenSize, hiddenSize),
+        intermediate: dense(names.intermediate, intermediateSize, hiddenSize),
+        output: dense(names.output, hiddenSize, intermediateSize)
+      }
+    }
+  })
+  return { family, config, blocks }
+}
+
+/** The linear layers of the blocks, in the order of the forward pass. */
+export const encoderSites = ({ blocks }: Encoder): ReadonlyArray<LinearSite> =>
+  blocks.flatMap(({ sites }) => Object.values(sites))
+
+/** Every parameter that `encode` reads. */
+export const encoderParameters = ({ config, blocks }: Encoder): ReadonlyArray<ParameterSpec> => {
+  const { hiddenSize, vocabularySize, positions, tokenTypes } = config
+  const norm = (name: string): ReadonlyArray<ParameterSpec> => [
+    { name: `${name}.weight`, shape: [hiddenSize] },
+    { name: `${name}.bias`, shape: [hiddenSize] }
+  ]
+  return [
+    { name: EMBEDDINGS.word, shape: [vocabularySize, hiddenSize] },
+    { name: EMBEDDINGS.position, shape: [positions, hiddenSize] },
+    ...(tokenTypes === 0 ? [] : [{ name: EMBEDDINGS.tokenType, shape: [tokenTypes, hiddenSize] }]),
+    ...norm(EMBEDDINGS.norm),
+    ...blocks.flatMap(({ names, sites }) => [
+      ...Object.values(sites).flatMap(linearParameters),
+      ...norm(names.attentionNorm),
+      ...norm(names.outputNorm)
+    ])
+  ]
+}
+
+const linearParameters = (site: LinearSite): ReadonlyArray<ParameterSpec> => [
+  { name: `${site.name}.weight`, shape: [site.out, site.in] },
+  { name: `${site.name}.bias`, shape: [site.out] }
+]
+
+/** h₀ [tokens, hidden] */
+export const embed = ({ family, config }: Encoder, batch: TokenBatch, weights: Weights): Tensor2D =>
+  tf.tidy(() => {
+    const { inputIds, tokenTypeIds } = batch
+    const [size, length] = inputIds.shape
+    const rows = (table: string, ids: Tensor2D) => tf.gather(weights(table), ids)
+    const word = rows(EMBEDDINGS.word, inputIds) // [batch, length, hidden]
+    const position =
+      family.positionIds === null
+        ? tf.slice(weights(EMBEDDINGS.position), [0, 0], [length, config.hiddenSize]) // the same for every row of the batch
+        : rows(EMBEDDINGS.position, family.positionIds(inputIds, config))
+    const placed = tf.add(word, position)
+    const sum = config.tokenTypes === 0 ? placed : tf.add(placed, rows(EMBEDDINGS.tokenType, tokenTypeIds))
+    return normalize(tf.reshape(sum, [size * length, config.hiddenSize]), EMBEDDINGS.norm, config, weights)
+  })
+
+/** One block: h [tokens, hidden] → [tokens, hidden]. `mask` as `additiveMask` makes it. */
+export const applyBlock = (
+  { config }: Encoder,
+  { names, sites }: Block,
+  h: Tensor2D,
+  mask: Tensor4D,
+  linear: Linear,
+  weights: Weights
+): Tensor2D =>
+  // a tidy for each block: what the backward pass does not need goes before the next one begins
+  tf.tidy(() => {
+    const shape = { batch: mask.shape[0], heads: config.attentionHeads }
+    const mixed = attention(linear(sites.query, h), linear(sites.key, h), linear(sites.value, h), mask, shape)
+    const attended = tf.add(h, linear(sites.attentionOutput, mixed)) as Tensor2D
+    const middle = normalize(attended, names.attentionNorm, config, weights)
+    const inner = linear(sites.intermediate, middle)
+    const active = config.activation === "relu" ? tf.relu(inner) : gelu(inner, config.activation)
+    const sum = tf.add(middle, linear(sites.output, active)) as Tensor2D
+    return normalize(sum, names.outputNorm, config, weights)
+  })
+
+/** Last hidden states [tokens, hidden]. */
+export const encode = (encoder: Encoder, batch: TokenBatch, linear: Linear, weights: Weights): Tensor2D => {
+  const mask = additiveMask(batch.attentionMask)
+  return encoder.blocks.reduce(
+    (h, block) => applyBlock(encoder, block, h, mask, linear, weights),
+    embed(encoder, batch, weights)
+  )
+}
+
+const normalize = (x: Tensor2D, name: string, { layerNormEpsilon }: EncoderConfig, weights: Weights): Tensor2D =>
+  layerNorm(x, weights(`${name}.weight`) as Tensor1D, weights(`${name}.bias`) as Tensor1D, layerNormEpsilon)

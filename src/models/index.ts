@@ -1,0 +1,47 @@
+/**
+ * Model families, and two ways to a model: `describe` and then `loadDescribed` (a plan is checked before weights are read), or
+ * `load` for both at once.
+ *
+ * @example
+ * const model = yield* Models.load({ source: "./examples/models/minilm", task: "classification", labels: ["neg", "pos"] })
+ */
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
+import type * as Scope from "effect/Scope"
+import { describe, type TaskOptions } from "./describe.ts"
+import { load as loadDescribed } from "./load.ts"
+import type { Model } from "./model.ts"
+import type { ModelError } from "./model-error.ts"
+
+export { classParameterName, type DescribedModel, describe, type TaskOptions } from "./describe.ts"
+export { families } from "./families.ts"
+export type { Family } from "./family.ts"
+export { type LoadOptions, load as loadDescribed } from "./load.ts"
+export { loadTokenizer } from "./load-tokenizer.ts"
+export type * from "./model.ts"
+export { ModelError } from "./model-error.ts"
+export type { Encoding, Tokenizer } from "./tokenizer.ts"
+
+export interface LoadModelOptions {
+  /** a Hugging Face folder */
+  readonly source: string
+  /** "classification" is mean pooling and a new head */
+  readonly task: "classification" | ({ readonly kind: "classification" } & Partial<Omit<TaskOptions, "labels">>)
+  readonly labels?: ReadonlyArray<string>
+  /** seed of the head's new parameters, 0 unless given */
+  readonly seed?: number
+}
+
+/** Describes and loads a model; its weights live as long as the scope. */
+export const load = ({
+  source,
+  task,
+  labels,
+  seed = 0
+}: LoadModelOptions): Effect.Effect<Model, ModelError, FileSystem.FileSystem | Path.Path | Scope.Scope> => {
+  const { pooling = "mean", headInit = "normal" } = task === "classification" ? {} : task
+  return Effect.flatMap(describe(source, { pooling, headInit, labels }), (description) =>
+    loadDescribed(description, { seed })
+  )
+}

@@ -1,0 +1,37 @@
+/**
+ * RoBERTa (Liu et al. 2019): BERT but for three things. Positions start behind the padding id and count tokens only
+ *
+ *   position = padId + (number of tokens up to here) at tokens, padId at padding
+ *
+ * so the first padId + 1 rows of the table are never a token's; a token is what is not the padding id. There is no pre-trained
+ * pooler: dense and tanh are the classifier's own. And there is one token type.
+ *
+ * @see transformers `RobertaModel`, `RobertaForSequenceClassification`
+ */
+import type { Tensor2D } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+import { bertBlock, decodeBertConfig } from "./bert.ts"
+import type { Family } from "./family.ts"
+
+const DEFAULT_PAD_ID = 1
+
+const positionIds = (inputIds: Tensor2D, padId: number): Tensor2D => {
+  const isToken = tf.cast(tf.notEqual(inputIds, padId), "float32")
+  return tf.cast(tf.add(tf.mul(tf.cumsum(isToken, 1), isToken), padId), "int32")
+}
+
+export const roberta: Family = {
+  name: "roberta",
+  prefix: "roberta.",
+  decodeConfig: decodeBertConfig(DEFAULT_PAD_ID),
+  block: bertBlock,
+  pooler: {
+    dense: "classifier.dense",
+    nonlinearity: "tanh",
+    classifier: "classifier.out_proj",
+    denseIsPretrained: false,
+    modules: ["classifier"]
+  },
+  reservedPositions: ({ padId }) => padId + 1,
+  positionIds: (inputIds, { padId }) => positionIds(inputIds, padId)
+}

@@ -1,0 +1,27 @@
+/**
+ * `metrics.jsonl`: one JSON object a line, in the order things happened.
+ *
+ *   {"kind":"step","step":1,"loss":0.69,"learningRate":1.25e-05,"gradNorm":1.2,"tokensPerSecond":301,…}
+ *   {"kind":"evaluation","step":40,"split":"validation","loss":0.31,"accuracy":0.87,"macroF1":0.87,…}
+ *
+ * Appended line by line, so that a run that ends early has said what it did.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import type { Evaluation, StepReport } from "../training/index.ts"
+import { type FileError, fileError } from "./atomic-file.ts"
+
+export interface EvaluationReport extends Evaluation {
+  readonly kind: "evaluation"
+  /** steps taken before it; 0 is the untrained head */
+  readonly step: number
+  readonly split: "validation" | "test"
+}
+
+export const appendMetrics =
+  (file: string) =>
+  (row: StepReport | EvaluationReport): Effect.Effect<void, FileError, FileSystem.FileSystem> =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      yield* fs.writeFileString(file, `${JSON.stringify(row)}\n`, { flag: "a" })
+    }).pipe(Effect.mapError(fileError("write", file)))

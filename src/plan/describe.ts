@@ -1,0 +1,90 @@
+/**
+ * A resolved plan in words and numbers: what `validate` prints, and the same as JSON.
+ */
+import * as Effect from "effect/Effect"
+import { type DataError, type LengthPercentiles, lengthPercentiles, type TextTokenizer } from "../data/index.ts"
+import { loadTokenizer, type ModelError } from "../models/index.ts"
+import type { ResolvedPlan } from "./resolve.ts"
+
+export interface PlanSummary {
+  /** token lengths of a sample of the training rows */
+  readonly lengths: LengthPercentiles
+  readonly json: Readonly<Record<string, unknown>>
+}
+
+/** Tokenises a sample of the training rows (the tokenizer is no weight). */
+export const summaryOf = (resolved: ResolvedPlan) =>
+  Effect.gen(function* () {
+    const { plan, data, model, selected, steps, trainable, memory, warnings } = resolved
+    const tokenizer: TextTokenizer = yield* loadTokenizer(model.folder, model)
+    const lengths = yield* lengthPercentiles(data.splits.train, tokenizer.encode, plan.data.maxLength)
+    const json = {
+      model: { family: model.family, folder: model.folder, labels: model.labels },
+      sites: selected.sites.map(({ site, options }) => ({ name: site.name, shape: [site.out, site.in], ...options })),
+      savedParameters: selected.parameters,
+      trainable,
+      steps,
+      memory,
+      data: data.describe(),
+      lengths,
+      warnings
+    }
+    return { lengths, json } satisfies PlanSummary
+  })
+
+const number = (value: number): string => value.toLocaleString("en")
+const megabytes = (bytes: number): string => `${number(Math.round(bytes / 1e6))} MB`
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
+
+/** Rows of equal cells under each other. */
+const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
+  return rows
+    .map((row) => `  ${row.map((cell, column) => cell.padEnd(widths[column]!)).join("  ")}`.trimEnd())
+    .join("\n")
+}
+
+const siteRows = ({ selected, plan }: ResolvedPlan): ReadonlyArray<ReadonlyArray<string>> => {
+  const lora = plan.adapter.method === "lora"
+  const header = ["site", "W", ...(lora ? ["rank", "alpha"] : []), "trainable"]
+  const rows = selected.sites.map(({ site, options }) => {
+    const { rank, alpha } = options as { rank?: number; alpha?: number }
+    const size = rank === undefined ? site.in * site.out + site.out : rank * (site.in + site.out)
+    return [site.name, `${site.out}×${site.in}`, ...(lora ? [`${rank}`, `${alpha}`] : []), number(size)]
+  })
+  return [header, ...rows]
+}
+
+const optimizerName = ({ optimizer }: ResolvedPlan["plan"]): string =>
+  optimizer.kind === "lora-pro" ? `LoRA-Pro (${optimizer.form}, X ${optimizer.x})` : optimizer.kind
+
+/** Several lines, for a person. */
+export const describePlan = (resolved: ResolvedPlan, { lengths }: PlanSummary): string => {
+  const { plan, name, model, data, selected, steps, trainable, memory, warnings } = resolved
+  const { training } = plan
+  const share = trainable.total / (trainable.frozen + trainable.total)
+  const classes = data
+    .describe()
+    .map(({ split, rows, classes }) => [
+      split,
+      `${number(rows)} rows`,
+      classes
+        .map(({ label, rows: own }) => `${label} ${number(own)} (${percent(rows === 0 ? 0 : own / rows)})`)
+        .join(", ")
+    ])
+  return [
+    `${name}: ${plan.adapter.method} with ${optimizerName(plan)} on ${model.family} (${model.layers} layers, ${model.hiddenSize} wide)`,
+    "",
+    ...(selected.sites.length === 0 ? ["no layer is adapted: the head alone is trained"] : [table(siteRows(resolved))]),
+    "",
+    `trainable  ${number(trainable.total)} of ${number(trainable.frozen + trainable.total)} (${percent(share)}): ${number(trainable.factors)} in factors, ${number(trainable.dense)} trained themselves`,
+    `steps      ${number(steps)} of ${training.batchSize * training.accumulate} rows`,
+    `memory     about ${megabytes(memory.total)}: weights ${megabytes(memory.weights)}, trained ${megabytes(memory.trainable)}, activations ${megabytes(memory.activations)} at most`,
+    `lengths    ${lengths.p50} tokens (median), ${lengths.p95} (95 %), ${lengths.max} (longest); ${percent(lengths.truncated)} cut at ${plan.data.maxLength}`,
+    "",
+    table(classes),
+    ...(warnings.length === 0 ? [] : ["", ...warnings.map((warning) => `warning: ${warning}`)])
+  ].join("\n")
+}
+
+export type SummaryError = DataError | ModelError

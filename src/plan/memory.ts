@@ -1,0 +1,55 @@
+/**
+ * How much memory a run will need, from shapes alone: what lies in float32 for the whole run, and what one step adds.
+ *
+ *   weights       the frozen base, and the packings that matrix products keep of it
+ *   trainable     parameters, their gradients, the next parameters, and the optimizer's moments
+ *   activations   what the backward pass needs of one batch at the longest length: per token and layer some
+ *                 (11·hidden + 4·intermediate + 2·heads·length) numbers
+ *
+ * An estimate for choosing a batch size, not a bound: runtimes add their own (a Bun process with tfjs starts at about 150 MB).
+ */
+import type { RunPlan } from "../../schemas/index.ts"
+import type { ModelDescription } from "../models/index.ts"
+
+export interface TrainableCounts {
+  /** numbers in A and B */
+  readonly factors: number
+  /** numbers trained themselves: head, modules to save, targets of full fine-tuning */
+  readonly dense: number
+  readonly total: number
+  /** numbers in the frozen base */
+  readonly frozen: number
+}
+
+export interface MemoryEstimate {
+  /** bytes */
+  readonly weights: number
+  readonly trainable: number
+  readonly activations: number
+  readonly total: number
+}
+
+const FLOAT = 4
+/** W itself, packed for dY·W, and packed for x·Wᵀ. */
+const COPIES_OF_LINEAR = 3
+const RUNTIME = 150e6
+
+export const estimateMemory = (
+  plan: RunPlan,
+  model: ModelDescription,
+  trainable: Omit<TrainableCounts, "total">
+): MemoryEstimate => {
+  const linear = model.sites.reduce((sum, site) => sum + site.in * site.out, 0)
+  const weights = FLOAT * (trainable.frozen + (COPIES_OF_LINEAR - 1) * linear)
+  const { optimizer } = plan
+  const adam = optimizer.kind === "sgd" ? (optimizer.momentum > 0 ? 1 : 0) : 2
+  // old and new moments exist at the same time, for as long as the update takes
+  const copies = 3 + 2 * adam
+  const full = optimizer.kind === "lora-pro" && optimizer.form === "full" ? 2 * 2 * linear : 0
+  const factors = optimizer.kind === "lora-pro" && optimizer.form !== "efficient" ? 3 : copies
+  const moving = FLOAT * (factors * trainable.factors + copies * trainable.dense + full)
+  const length = Math.min(plan.data.maxLength, model.maxLength)
+  const perToken = 11 * model.hiddenSize + 4 * model.intermediateSize + 2 * model.attentionHeads * length
+  const activations = FLOAT * model.layers * plan.training.batchSize * length * perToken
+  return { weights, trainable: moving, activations, total: RUNTIME + weights + moving + activations }
+}

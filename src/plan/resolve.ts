@@ -1,0 +1,125 @@
+/**
+ * From a plan to a plan that can run: the world is asked (headers of the weights, every row of the data), no weight is read and no
+ * device opened. All problems come back together; what `validate` prints and what `train` accepts is the same value.
+ */
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { type AdapterMethod, methods, type Selected, select } from "../../adapters/index.ts"
+import type { RunPlan } from "../../schemas/index.ts"
+import { type ClassificationData, openClassification } from "../data/index.ts"
+import { describe, type ModelDescription } from "../models/index.ts"
+import { estimateMemory, type MemoryEstimate, type TrainableCounts } from "./memory.ts"
+
+export class ResolveError extends Schema.TaggedError<ResolveError>()("ResolveError", {
+  name: Schema.String,
+  /** one message per problem; a message may have several lines */
+  problems: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return this.problems.join("\n")
+  }
+}
+
+export interface ResolvedPlan {
+  /** with the labels filled in */
+  readonly plan: RunPlan
+  readonly name: string
+  readonly model: ModelDescription
+  /** the options of each site are the method's own (rank, alpha … for lora) */
+  readonly selected: Selected<SiteOptions>
+  readonly data: ClassificationData
+  /** optimisation steps: given, or computed from the epochs */
+  readonly steps: number
+  readonly trainable: TrainableCounts
+  readonly memory: MemoryEstimate
+  readonly warnings: ReadonlyArray<string>
+}
+
+export type SiteOptions = Readonly<Record<string, unknown>>
+
+export const resolve = (
+  plan: RunPlan,
+  name: string
+): Effect.Effect<ResolvedPlan, ResolveError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
+  Effect.gen(function* () {
+    const data = yield* Effect.result(openClassification(plan.data, plan.seed))
+    const labels = Result.isSuccess(data) ? data.success.labels : plan.data.labels
+    const model = yield* Effect.result(describe(plan.model.source, { ...plan.model.task, labels }))
+    const selected = Result.isSuccess(model) ? Result.getOrUndefined(selectSites(plan, model.success)) : undefined
+    const selectionProblem = Result.isSuccess(model) ? Result.getFailure(selectSites(plan, model.success)) : undefined
+    if (Result.isFailure(data) || Result.isFailure(model) || selected === undefined) {
+      const problems = [
+        ...(Result.isFailure(model) ? [model.failure.message] : []),
+        ...(Result.isFailure(data) ? [data.failure.message] : [])
+      ]
+      if (selectionProblem?._tag === "Some") problems.push(selectionProblem.value.message)
+      return yield* new ResolveError({ name, problems })
+    }
+    const steps = stepsOf(plan, data.success.splits.train.rows)
+    const trainable = count(model.success, selected)
+    const lengthWarning = tooLong(plan, model.success)
+    return {
+      plan: { ...plan, data: { ...plan.data, labels: [...data.success.labels] } },
+      name,
+      model: model.success,
+      selected,
+      data: data.success,
+      steps,
+      trainable,
+      memory: estimateMemory(plan, model.success, trainable),
+      warnings: [...data.success.warnings, ...lengthWarning]
+    }
+  })
+
+export const selectSites = (plan: RunPlan, model: ModelDescription) => {
+  const { adapter } = plan
+  const method = methods[adapter.method] as AdapterMethod<SiteOptions> | null
+  const targets = adapter.method === "none" ? [] : adapter.targets
+  const overrides = adapter.method === "lora" ? adapter.overrides : []
+  return select(model, method, siteOptions(plan), {
+    targets,
+    overrides: overrides as ReadonlyArray<(typeof overrides)[number] & SiteOptions>,
+    modulesToSave: adapter.modulesToSave
+  })
+}
+
+/** The method's options as the plan gives them, before overrides. */
+const siteOptions = ({ adapter }: RunPlan): SiteOptions => {
+  if (adapter.method !== "lora") return {}
+  const { rank, alpha, scaling, init } = adapter
+  return { rank, alpha, scaling, init }
+}
+
+const stepsOf = ({ training }: RunPlan, rows: number): number => {
+  if (training.steps !== undefined) return training.steps
+  const perEpoch = Math.ceil(rows / training.batchSize) / training.accumulate
+  return Math.max(1, Math.round(training.epochs! * perEpoch))
+}
+
+const product = (shape: ReadonlyArray<number>): number => shape.reduce((size, dimension) => size * dimension, 1)
+
+const count = (model: ModelDescription, { sites, parameters }: Selected<SiteOptions>): TrainableCounts => {
+  const sizes = new Map(model.parameters.map(({ name, shape }) => [name, product(shape)]))
+  const factors = sites.reduce((sum, { site, options }) => {
+    return typeof options["rank"] === "number" ? sum + options["rank"] * (site.in + site.out) : sum
+  }, 0)
+  const own = sites.reduce((sum, { site, options }) => {
+    return options["rank"] === undefined ? sum + site.in * site.out + site.out : sum
+  }, 0)
+  const saved = parameters.reduce((sum, name) => sum + sizes.get(name)!, 0)
+  const head = model.head.parameters.reduce((sum, { shape }) => sum + product(shape), 0)
+  const dense = own + saved + head
+  const frozen = [...sizes.values()].reduce((sum, size) => sum + size, 0)
+  return { factors, dense, total: factors + dense, frozen }
+}
+
+const tooLong = (plan: RunPlan, model: ModelDescription): ReadonlyArray<string> =>
+  plan.data.maxLength > model.maxLength
+    ? [
+        `data.maxLength ${plan.data.maxLength} is more than the model's ${model.maxLength} positions; texts are cut at ${model.maxLength}`
+      ]
+    : []

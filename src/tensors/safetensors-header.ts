@@ -1,0 +1,190 @@
+/**
+ * The header of a safetensors file: names, types, shapes and places of its tensors, read without reading a tensor.
+ *
+ *   8 bytes  n, little-endian      n bytes  JSON, padded with spaces      the rest  tensors, row-major, little-endian
+ *   { "__metadata__": { … strings … }, "name": { "dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24] }, … }
+ *
+ * Everything the format promises is checked (a file that lies is refused before anything is allocated for it), and every problem
+ * of a file is reported at once. Offsets are relative to the end of the header; `begin` and `end` here count from the file's start.
+ *
+ * @see https://github.com/huggingface/safetensors#format
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import type { PlatformError } from "effect/PlatformError"
+import * as Schema from "effect/Schema"
+
+export class SafetensorsError extends Schema.TaggedError<SafetensorsError>()("SafetensorsError", {
+  file: Schema.String,
+  problems: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return this.problems.map((problem) => `${this.file}: ${problem}`).join("\n")
+  }
+}
+
+/** Bytes of one element. */
+export const bytesPerElement = {
+  F64: 8,
+  F32: 4,
+  F16: 2,
+  BF16: 2,
+  I64: 8,
+  U64: 8,
+  I32: 4,
+  U32: 4,
+  I16: 2,
+  U16: 2,
+  I8: 1,
+  U8: 1,
+  BOOL: 1
+} as const
+export type Dtype = keyof typeof bytesPerElement
+
+/** Where a tensor lies in a file: bytes `begin` to `end` (exclusive) from the file's start. */
+export interface StoredTensor {
+  readonly file: string
+  readonly name: string
+  readonly dtype: Dtype
+  readonly shape: ReadonlyArray<number>
+  readonly begin: number
+  readonly end: number
+}
+
+export interface SafetensorsHeader {
+  readonly file: string
+  readonly metadata: Readonly<Record<string, string>>
+  /** in the order of their bytes */
+  readonly tensors: ReadonlyMap<string, StoredTensor>
+}
+
+/** The format's own bound: a header beyond it is an attack or not a header. */
+const MAX_HEADER_BYTES = 100_000_000
+
+/** Reads and checks a file's header. Fails on a missing, truncated, corrupted or inconsistent file. */
+export const readHeader = (file: string): Effect.Effect<SafetensorsHeader, SafetensorsError, FileSystem.FileSystem> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const handle = yield* fs.open(file)
+      const size = Number((yield* handle.stat).size)
+      const fail = (problem: string) => new SafetensorsError({ file, problems: [problem] })
+      if (size < 8) return yield* fail(`truncated: ${size} bytes found, a safetensors file has at least 8`)
+      const prefix = yield* readExactly(handle, 0, 8)
+      const length = Number(new DataView(prefix.buffer).getBigUint64(0, true))
+      if (length > MAX_HEADER_BYTES) {
+        return yield* fail(
+          `a header of ${length} bytes is announced, at most ${MAX_HEADER_BYTES} are allowed; not a safetensors file?`
+        )
+      }
+      if (8 + length > size) {
+        return yield* fail(`truncated: the header ends at byte ${8 + length}, the file has ${size} bytes`)
+      }
+      const header = parseHeader(file, yield* readExactly(handle, 8, length), size)
+      return header instanceof SafetensorsError ? yield* header : header
+    })
+  ).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(unreadable(file)(error))))
+
+export const unreadable = (file: string) => (error: PlatformError) =>
+  new SafetensorsError({
+    file,
+    problems: [
+      error.reason._tag === "NotFound" ? "no such file" : `cannot be read: ${error.reason.message ?? error.reason._tag}`
+    ]
+  })
+
+/** Reads `length` bytes at `position`, in as many reads as the system needs; short only at the end of the file. */
+export const readExactly = (
+  handle: FileSystem.File,
+  position: number,
+  length: number
+): Effect.Effect<Uint8Array<ArrayBuffer>, PlatformError> =>
+  Effect.gen(function* () {
+    const bytes = new Uint8Array(length)
+    let filled = 0
+    while (filled < length) {
+      // a single read is limited to 2 GiB on some systems
+      const part = bytes.subarray(filled, Math.min(length, filled + 2 ** 30))
+      const count = Number(yield* handle.read(part, { position: BigInt(position + filled) }))
+      if (count === 0) break
+      filled += count
+    }
+    return filled === length ? bytes : bytes.slice(0, filled)
+  })
+
+/** Checks the JSON of a header against the size of its file. */
+export const parseHeader = (file: string, json: Uint8Array, fileSize: number): SafetensorsHeader | SafetensorsError => {
+  const fail = (problems: ReadonlyArray<string>) => new SafetensorsError({ file, problems })
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(json))
+  } catch {
+    return fail(["the header is not JSON: the file is corrupted, or not a safetensors file"])
+  }
+  if (!isRecord(parsed)) return fail(["the header is not a JSON object"])
+  const { __metadata__: metadata = {}, ...entries } = parsed
+  const start = 8 + json.length
+  const problems: Array<string> = []
+  if (!isRecord(metadata) || Object.values(metadata).some((value) => typeof value !== "string")) {
+    problems.push("__metadata__ is not a map of strings")
+  }
+  const tensors = Object.entries(entries).flatMap(([name, entry]) => {
+    const tensor = checkEntry(file, name, entry, start)
+    if (typeof tensor !== "string") return [tensor]
+    problems.push(tensor)
+    return []
+  })
+  tensors.sort((a, b) => a.begin - b.begin || a.end - b.end)
+  if (problems.length === 0) problems.push(...checkLayout(tensors, start, fileSize))
+  if (problems.length > 0) return fail(problems)
+  return {
+    file,
+    metadata: metadata as Record<string, string>,
+    tensors: new Map(tensors.map((tensor) => [tensor.name, tensor]))
+  }
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
+
+/** The entry of one tensor, or what is wrong with it. */
+const checkEntry = (file: string, name: string, entry: unknown, start: number): StoredTensor | string => {
+  if (!isRecord(entry)) return `tensor ${name}: its entry is not an object`
+  const { dtype, shape, data_offsets: offsets } = entry
+  if (typeof dtype !== "string" || !Object.hasOwn(bytesPerElement, dtype)) {
+    return `tensor ${name}: dtype ${JSON.stringify(dtype)}; known are ${Object.keys(bytesPerElement).join(", ")}`
+  }
+  if (!Array.isArray(shape) || !shape.every(isCount)) return `tensor ${name}: shape ${JSON.stringify(shape)}`
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount) || offsets[0]! > offsets[1]!) {
+    return `tensor ${name}: data_offsets ${JSON.stringify(offsets)}`
+  }
+  const [begin, end] = offsets as [number, number]
+  const bytes = (shape as Array<number>).reduce((size, n) => size * n, 1) * bytesPerElement[dtype as Dtype]
+  if (bytes !== end - begin) {
+    return `tensor ${name}: ${dtype} of shape [${shape}] is ${bytes} bytes, data_offsets span ${end - begin}`
+  }
+  return { file, name, dtype: dtype as Dtype, shape, begin: start + begin, end: start + end }
+}
+
+/** Tensors must fill the file without gap or overlap. `tensors` in the order of their bytes. */
+const checkLayout = (tensors: ReadonlyArray<StoredTensor>, start: number, fileSize: number): ReadonlyArray<string> => {
+  let place = start
+  let before = "the header"
+  const problems: Array<string> = []
+  for (const { name, begin, end } of tensors) {
+    if (begin < place) problems.push(`tensor ${name} overlaps ${before} by ${place - begin} bytes`)
+    if (begin > place) problems.push(`${begin - place} bytes between ${before} and tensor ${name} belong to nothing`)
+    place = Math.max(place, end)
+    before = `tensor ${name}`
+  }
+  if (place > fileSize) {
+    const lost = tensors.filter(({ end }) => end > fileSize)
+    problems.push(
+      `truncated: ${place} bytes expected, ${fileSize} found (${lost.length} of ${tensors.length} tensors are cut, the first is ${lost[0]!.name})`
+    )
+  }
+  if (place < fileSize) problems.push(`${fileSize - place} bytes after the last tensor belong to nothing`)
+  return problems
+}

@@ -1,0 +1,84 @@
+/**
+ * Tensors of safetensors files as float32 on the host, one at a time: a reader that hands each to the device holds one tensor, not
+ * a file. Integers beyond 2²⁴ and float64 lose what float32 cannot hold.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import { fromBfloat16, fromFloat16 } from "./float16.ts"
+import {
+  type Dtype,
+  readExactly,
+  readHeader,
+  SafetensorsError,
+  type StoredTensor,
+  unreadable
+} from "./safetensors-header.ts"
+
+export interface HostTensor {
+  readonly shape: ReadonlyArray<number>
+  /** row-major */
+  readonly data: Float32Array
+}
+
+/** Reads `tensors` in the order of their bytes, file by file, and hands each to `use`. */
+export const forEachTensor = <E, R>(
+  tensors: Iterable<StoredTensor>,
+  use: (tensor: HostTensor, stored: StoredTensor) => Effect.Effect<void, E, R>
+): Effect.Effect<void, E | SafetensorsError, R | FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const files = Map.groupBy(tensors, (tensor) => tensor.file)
+    for (const [file, stored] of files) {
+      const readAll = Effect.gen(function* () {
+        const handle = yield* fs.open(file).pipe(Effect.mapError(unreadable(file)))
+        for (const tensor of stored.sort((a, b) => a.begin - b.begin)) {
+          yield* use(yield* readTensorAt(handle, tensor), tensor)
+        }
+      })
+      yield* Effect.scoped(readAll)
+    }
+  })
+
+const readTensorAt = (handle: FileSystem.File, { file, name, dtype, shape, begin, end }: StoredTensor) =>
+  Effect.gen(function* () {
+    const bytes = yield* readExactly(handle, begin, end - begin).pipe(Effect.mapError(unreadable(file)))
+    if (bytes.length < end - begin) {
+      const problem = `truncated while it was read: tensor ${name} needs ${end - begin} bytes, ${bytes.length} are left`
+      return yield* new SafetensorsError({ file, problems: [problem] })
+    }
+    return { shape, data: decode[dtype](bytes.buffer) }
+  })
+
+/** All tensors of one file, or those named. Fails where a name is not in the file. */
+export const readTensors = (
+  file: string,
+  names?: ReadonlyArray<string>
+): Effect.Effect<ReadonlyMap<string, HostTensor>, SafetensorsError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const { tensors } = yield* readHeader(file)
+    const problems = (names ?? [])
+      .filter((name) => !tensors.has(name))
+      .map((name) => `has no tensor ${name}; it has ${[...tensors.keys()].slice(0, 5).join(", ")} … (${tensors.size})`)
+    if (problems.length > 0) return yield* new SafetensorsError({ file, problems })
+    const wanted = names === undefined ? [...tensors.values()] : names.map((name) => tensors.get(name)!)
+    const read = new Map<string, HostTensor>()
+    yield* forEachTensor(wanted, (tensor, { name }) => Effect.sync(() => void read.set(name, tensor)))
+    return read
+  })
+
+/** Bytes → float32. Every engine these sources run in is little-endian, as the format is. */
+const decode: { readonly [D in Dtype]: (bytes: ArrayBuffer) => Float32Array } = {
+  F32: (bytes) => new Float32Array(bytes),
+  F64: (bytes) => new Float32Array(new Float64Array(bytes)),
+  F16: (bytes) => fromFloat16(new Uint16Array(bytes)),
+  BF16: (bytes) => fromBfloat16(new Uint16Array(bytes)),
+  I64: (bytes) => Float32Array.from(new BigInt64Array(bytes), Number),
+  U64: (bytes) => Float32Array.from(new BigUint64Array(bytes), Number),
+  I32: (bytes) => new Float32Array(new Int32Array(bytes)),
+  U32: (bytes) => new Float32Array(new Uint32Array(bytes)),
+  I16: (bytes) => new Float32Array(new Int16Array(bytes)),
+  U16: (bytes) => new Float32Array(new Uint16Array(bytes)),
+  I8: (bytes) => new Float32Array(new Int8Array(bytes)),
+  U8: (bytes) => new Float32Array(new Uint8Array(bytes)),
+  BOOL: (bytes) => new Float32Array(new Uint8Array(bytes))
+}

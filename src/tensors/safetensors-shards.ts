@@ -1,0 +1,84 @@
+/**
+ * The weights of a Hugging Face folder: one `model.safetensors`, or shards named by `model.safetensors.index.json`
+ *
+ *   { "metadata": { "total_size": … }, "weight_map": { "encoder.layer.0….weight": "model-00001-of-00002.safetensors", … } }
+ *
+ * Shards lie in the folder itself; an index that points elsewhere is refused.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import { readHeader, SafetensorsError, type StoredTensor, unreadable } from "./safetensors-header.ts"
+
+export const SINGLE_FILE = "model.safetensors"
+export const INDEX_FILE = "model.safetensors.index.json"
+
+/** Every tensor of a folder by name, from the headers alone. */
+export const readFolderHeaders = (
+  folder: string
+): Effect.Effect<ReadonlyMap<string, StoredTensor>, SafetensorsError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const single = path.join(folder, SINGLE_FILE)
+    const index = path.join(folder, INDEX_FILE)
+    const exists = (file: string) => fs.exists(file).pipe(Effect.mapError(unreadable(file)))
+    if (yield* exists(single)) return (yield* readHeader(single)).tensors
+    if (yield* exists(index)) return yield* readShards(folder, index)
+    return yield* new SafetensorsError({ file: single, problems: [`no such file, and no ${INDEX_FILE} either`] })
+  })
+
+const readShards = (folder: string, index: string) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const weightMap = yield* readWeightMap(index)
+    const shards = [...new Set(weightMap.values())]
+    const headers = yield* Effect.forEach(shards, (shard) =>
+      readHeader(path.join(folder, shard)).pipe(
+        Effect.map((header) => ({ header, problems: [] as ReadonlyArray<string> })),
+        Effect.catchTag("SafetensorsError", (error) =>
+          Effect.succeed({ header: undefined, problems: error.problems.map((problem) => `shard ${shard}: ${problem}`) })
+        )
+      )
+    )
+    const byShard = new Map(shards.map((shard, i) => [shard, headers[i]!.header]))
+    const problems = headers.flatMap((header) => header.problems)
+    const tensors = new Map<string, StoredTensor>()
+    for (const [name, shard] of weightMap) {
+      const header = byShard.get(shard)
+      const tensor = header?.tensors.get(name)
+      if (tensor !== undefined) tensors.set(name, tensor)
+      else if (header !== undefined) problems.push(`tensor ${name} should be in ${shard}, and is not`)
+    }
+    if (problems.length > 0) return yield* new SafetensorsError({ file: index, problems })
+    return tensors as ReadonlyMap<string, StoredTensor>
+  })
+
+const readWeightMap = (index: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const text = yield* fs.readFileString(index).pipe(Effect.mapError(unreadable(index)))
+    const fail = (problems: ReadonlyArray<string>) => new SafetensorsError({ file: index, problems })
+    const parsed = yield* Effect.try({
+      try: () => JSON.parse(text) as { readonly weight_map?: unknown } | null,
+      catch: () => fail(["is not JSON"])
+    })
+    const map = parsed?.weight_map
+    if (typeof map !== "object" || map === null || Array.isArray(map)) {
+      return yield* fail(['has no object "weight_map" from tensor names to file names'])
+    }
+    const entries = Object.entries(map as Record<string, unknown>)
+    const refused = entries.filter(([, shard]) => !isFileName(shard))
+    if (refused.length > 0) {
+      return yield* fail(
+        refused.map(([name, shard]) => {
+          return `tensor ${name} is said to be in ${JSON.stringify(shard)}; expected a .safetensors file of the same folder`
+        })
+      )
+    }
+    return new Map(entries as Array<[string, string]>)
+  })
+
+/** A name without a way out of the folder. */
+const isFileName = (shard: unknown): shard is string =>
+  typeof shard === "string" && /^[^/\\:]+\.safetensors$/.test(shard) && !shard.includes("\0")

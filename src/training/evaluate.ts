@@ -1,0 +1,76 @@
+/**
+ * Evaluation: loss, accuracy, macro-F1 and the confusion matrix of a classifier over a stream of batches.
+ *
+ * Logits are read once a batch; the numbers are computed from them on the host in float64.
+ */
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { Adapted } from "../../adapters/index.ts"
+import type { Batch } from "../data/row.ts"
+import { type DeviceReadError, readTensor } from "../tensors/read.ts"
+import { tokenTensors } from "./batch-tensors.ts"
+
+export interface Evaluation {
+  readonly rows: number
+  /** mean cross-entropy */
+  readonly loss: number
+  readonly accuracy: number
+  /** unweighted mean of the classes' F1; a class with neither rows nor predictions counts 0 */
+  readonly macroF1: number
+  /** confusion[true][predicted], in the order of the labels */
+  readonly confusion: ReadonlyArray<ReadonlyArray<number>>
+}
+
+/** Logits of a batch on the host, row-major [size, classes]. */
+export const logitsOf = (adapted: Adapted, batch: Batch): Effect.Effect<Float32Array, DeviceReadError> =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => tf.tidy(() => adapted.forward(tokenTensors(batch), adapted.trainable))),
+    (logits) => readTensor(logits, "the logits of a batch") as Effect.Effect<Float32Array, DeviceReadError>,
+    (logits) => Effect.sync(() => logits.dispose())
+  )
+
+/** log Σⱼ exp zⱼ − z_label of one row, and the class with the largest logit. */
+const scored = (logits: Float32Array, start: number, classes: number, label: number) => {
+  let best = 0
+  for (let j = 1; j < classes; j++) if (logits[start + j]! > logits[start + best]!) best = j
+  const largest = logits[start + best]!
+  let sum = 0
+  for (let j = 0; j < classes; j++) sum += Math.exp(logits[start + j]! - largest)
+  return { predicted: best, loss: largest + Math.log(sum) - logits[start + label]! }
+}
+
+/** `onBatch` hears how many rows are done, for a progress display. */
+export const evaluate =
+  (adapted: Adapted, onBatch: (rows: number) => Effect.Effect<void> = () => Effect.void) =>
+  <E, R>(batches: Stream.Stream<Batch, E, R>): Effect.Effect<Evaluation, E | DeviceReadError, R> =>
+    Effect.gen(function* () {
+      const classes = adapted.model.labels.length
+      const confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0))
+      let loss = 0
+      let rows = 0
+      yield* Stream.runForEach(batches, (batch) =>
+        Effect.gen(function* () {
+          const logits = yield* logitsOf(adapted, batch)
+          for (let i = 0; i < batch.size; i++) {
+            const label = batch.labels[i]!
+            const row = scored(logits, i * classes, classes, label)
+            confusion[label]![row.predicted]! += 1
+            loss += row.loss
+          }
+          rows += batch.size
+          yield* onBatch(rows)
+        })
+      )
+      return { rows, loss: loss / rows, ...ratesOf(confusion, rows), confusion }
+    })
+
+const ratesOf = (confusion: ReadonlyArray<ReadonlyArray<number>>, rows: number) => {
+  const correct = confusion.reduce((sum, row, i) => sum + row[i]!, 0)
+  const f1 = confusion.map((row, i) => {
+    const relevant = row.reduce((sum, n) => sum + n, 0)
+    const predicted = confusion.reduce((sum, other) => sum + other[i]!, 0)
+    return relevant + predicted === 0 ? 0 : (2 * row[i]!) / (relevant + predicted)
+  })
+  return { accuracy: correct / rows, macroF1: f1.reduce((sum, value) => sum + value, 0) / f1.length }
+}

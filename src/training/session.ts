@@ -1,0 +1,39 @@
+/**
+ * What one training run holds: the adapted model (with its current parameters), the optimizer and its state, and how many steps
+ * were taken. A checkpoint is this without the frozen base.
+ */
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { Adapted } from "../../adapters/index.ts"
+import type { State, Transform } from "../optimizers/transform.ts"
+import type { Loss } from "./loss.ts"
+
+export interface SessionOptions {
+  readonly optimizer: Transform
+  readonly loss: Loss
+  /** batches whose gradients are averaged into one step (default 1) */
+  readonly accumulate?: number
+}
+
+export interface Session extends Required<SessionOptions> {
+  readonly adapted: Adapted
+  optimizerState: State
+  /** steps taken */
+  step: number
+}
+
+/** Opens a session at step 0. The optimizer's state lives as long as the scope. */
+export const openSession = (adapted: Adapted, options: SessionOptions): Effect.Effect<Session, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(
+      (): Session => ({
+        accumulate: 1,
+        ...options,
+        adapted,
+        optimizerState: options.optimizer.init(adapted.trainable),
+        step: 0
+      })
+    ),
+    (session) => Effect.sync(() => tf.dispose(session.optimizerState as tf.TensorContainer))
+  )

@@ -1,0 +1,177 @@
+/** Injection: the model stays as it is, the pair starts as the base, and every trainable tensor is in the forward pass. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { full, inject, lora, methods } from "../../adapters/index.ts"
+import type { LoraOptions } from "../../adapters/lora.ts"
+import { frozenLinear } from "../../src/kernels/dense-linear.ts"
+import { valueAndGradients } from "../../src/tensors/gradients.ts"
+import { mapTensors, sizeOf, type Trainable, tensorsOf } from "../../src/tensors/trainable.ts"
+import { expectClose, expectNoLeak, tolerance } from "../setup.ts"
+import { toyModel, toyTokens } from "./toy-model.ts"
+
+const options: LoraOptions = { rank: 2, alpha: 8, scaling: "standard", init: { kind: "kaiming" } }
+
+let toy: ReturnType<typeof toyModel>
+beforeAll(async () => {
+  await tf.setBackend("cpu")
+  toy = toyModel()
+})
+afterAll(() => toy.dispose())
+
+const scoped = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>): Promise<A> => Effect.runPromise(Effect.scoped(effect))
+const read = (tensor: tf.Tensor) => Effect.promise(() => tensor.data())
+const baseLogits = () =>
+  toy.model.forward(
+    toyTokens(),
+    ({ name }, x) =>
+      frozenLinear(
+        x,
+        toy.model.weights(`${name}.weight`) as tf.Tensor2D,
+        toy.model.weights(`${name}.bias`) as tf.Tensor1D
+      ),
+    toy.model.weights
+  )
+
+describe("every method, and none", () => {
+  for (const [name, method] of Object.entries(methods)) {
+    test(`${name}: starts as the base, and all that is trained moves the logits`, () =>
+      scoped(
+        Effect.gen(function* () {
+          const own = name === "lora" ? options : {}
+          const adapted = yield* inject(toy.model, method, { ...own, targets: "all-linear" } as never)
+          expect(adapted.method).toBe(name)
+          const logits = adapted.forward(toyTokens(), adapted.trainable)
+          expectClose(yield* read(logits), yield* read(baseLogits()), tolerance.operation)
+
+          // away from the start, where gA = 0
+          const moved = mapTensors((t) => tf.add(t, tf.randomNormal(t.shape, 0, 0.1, "float32", 1)), adapted.trainable)
+          const loss = () => tf.sum(tf.square(adapted.forward(toyTokens(), moved))) as tf.Scalar
+          const { gradients } = valueAndGradients(loss, tensorsOf(moved))
+          for (const gradient of gradients)
+            expect(yield* read(tf.max(tf.abs(gradient)))).not.toEqual(new Float32Array([0]))
+          tf.dispose([...tensorsOf(moved), ...gradients, logits])
+        })
+      ))
+  }
+})
+
+test("lora: a pair per site in the model's order, and the head", () =>
+  scoped(
+    Effect.gen(function* () {
+      const overrides = [{ targets: ["wide"], rank: 4 }]
+      const adapted = yield* inject(toy.model, lora, { ...options, targets: "all-linear", overrides })
+      expect(adapted.sites).toEqual([...toy.model.sites])
+      expect(adapted.trainable.pairs.map(({ site, A, B, scale }) => [site.name, A.shape, B.shape, scale])).toEqual([
+        ["block.0.dense", [2, 8], [8, 2], 4],
+        ["block.1.dense", [2, 8], [8, 2], 4],
+        ["last.wide", [4, 8], [12, 4], 2]
+      ])
+      expect(adapted.trainable.dense.map(({ name, role }) => [name, role])).toEqual([
+        ["head.weight", "head"],
+        ["head.bias", "head"]
+      ])
+      expect(sizeOf(adapted.trainable)).toBe(2 * 2 * (8 + 8) + 4 * (8 + 12) + 3 * 12 + 3)
+    })
+  ))
+
+test("full: W and bias of the targets, as copies", () =>
+  scoped(
+    Effect.gen(function* () {
+      const adapted = yield* inject(toy.model, full, { targets: ["block.*.dense"] })
+      expect(adapted.trainable.pairs).toEqual([])
+      expect(adapted.trainable.dense.map(({ name, role }) => `${name} ${role}`)).toEqual([
+        "block.0.dense.weight body",
+        "block.0.dense.bias body",
+        "block.1.dense.weight body",
+        "block.1.dense.bias body",
+        "head.weight head",
+        "head.bias head"
+      ])
+      for (const { name, value } of adapted.trainable.dense) expect(value).not.toBe(toy.model.weights(name))
+    })
+  ))
+
+test("none: the head alone, without sites", () =>
+  scoped(
+    Effect.gen(function* () {
+      const adapted = yield* inject(toy.model, null, { targets: "all-linear" })
+      expect([adapted.method, adapted.sites, adapted.trainable.pairs]).toEqual(["none", [], []])
+      expect(adapted.trainable.dense.map(({ name }) => name)).toEqual(["head.weight", "head.bias"])
+    })
+  ))
+
+test("modules to save are trained too: an embedding, and a linear layer that is not adapted", () =>
+  scoped(
+    Effect.gen(function* () {
+      const selection = { targets: ["block.0.dense"], modulesToSave: ["embeddings", "block.1.dense"] }
+      const adapted = yield* inject(toy.model, lora, { ...options, ...selection })
+      const names = ["embeddings.weight", "block.1.dense.weight", "block.1.dense.bias", "head.weight", "head.bias"]
+      expect(adapted.trainable.dense.map(({ name }) => name)).toEqual(names)
+      expect(adapted.trainable.dense.map(({ role }) => role)).toEqual(["body", "body", "body", "head", "head"])
+      const loss = () => tf.sum(tf.square(adapted.forward(toyTokens(), adapted.trainable))) as tf.Scalar
+      const { gradients } = valueAndGradients(loss, tensorsOf(adapted.trainable).slice(2))
+      for (const gradient of gradients) expect((yield* read(gradient)).some((value) => value !== 0)).toBe(true)
+      tf.dispose([...gradients])
+    })
+  ))
+
+test("merged: W + s·BA of one site, and a forward pass with it is the adapted one", () =>
+  scoped(
+    Effect.gen(function* () {
+      const adapted = yield* inject(toy.model, lora, { ...options, targets: ["wide"] })
+      const moved: Trainable = mapTensors((t) => tf.add(t, 0.3), adapted.trainable)
+      const [site] = adapted.sites
+      const W = adapted.merged(site!, moved)
+      const merged = toy.model.forward(
+        toyTokens(),
+        ({ name }, x) => {
+          const own = name === site!.name ? W : (toy.model.weights(`${name}.weight`) as tf.Tensor2D)
+          return frozenLinear(x, own, toy.model.weights(`${name}.bias`) as tf.Tensor1D)
+        },
+        (name) => moved.dense.find((parameter) => parameter.name === name)?.value ?? toy.model.weights(name)
+      )
+      expectClose(yield* read(adapted.forward(toyTokens(), moved)), yield* read(merged), tolerance.forward)
+    })
+  ))
+
+describe("seeds", () => {
+  const factors = (seed: number | undefined, targets: ReadonlyArray<string>) =>
+    scoped(
+      Effect.gen(function* () {
+        const adapted = yield* inject(toy.model, lora, { ...options, targets, ...(seed === undefined ? {} : { seed }) })
+        return yield* Effect.forEach(adapted.trainable.pairs, ({ A }) => read(A))
+      })
+    )
+  test("the same one gives the same factors, another one others; 0 when none is given", async () => {
+    const zero = await factors(0, ["dense"])
+    expect(await factors(0, ["dense"])).toEqual(zero)
+    expect(await factors(undefined, ["dense"])).toEqual(zero)
+    expect(await factors(1, ["dense"])).not.toEqual(zero)
+  })
+})
+
+test("bad patterns are an error of the effect, told before anything is made", async () => {
+  await expectNoLeak(async () => {
+    const error = await scoped(
+      Effect.flip(inject(toy.model, lora, { ...options, targets: ["blok.*.dense"], modulesToSave: ["x"] }))
+    )
+    expect(error._tag).toBe("InjectionError")
+    expect(error.problems.map((problem) => problem.path)).toEqual(["adapter.targets.0", "adapter.modulesToSave.0"])
+  })
+})
+
+test("the scope's end frees the parameters as they are then, and the model keeps its own", async () => {
+  await expectNoLeak(() =>
+    scoped(
+      Effect.gen(function* () {
+        const adapted = yield* inject(toy.model, full, { targets: "all-linear", modulesToSave: ["embeddings"] })
+        const before = adapted.trainable
+        adapted.trainable = mapTensors((t) => tf.add(t, 1), before)
+        tf.dispose([...tensorsOf(before)])
+      })
+    )
+  )
+  expect(toy.model.weights("embeddings.weight").isDisposed).toBe(false)
+})

@@ -1,0 +1,157 @@
+/** The architecture as a test: which room may import which, no cycles, no synchronous device reads, nothing undeclared. */
+import { expect, test } from "bun:test"
+import { readFileSync } from "node:fs"
+import { dirname, join, normalize, relative } from "node:path"
+import { Glob } from "bun"
+import packageJson from "../package.json" with { type: "json" }
+
+const root = join(import.meta.dir, "..")
+const files = ["schemas", "adapters", "src"].flatMap((folder) =>
+  [...new Glob(`${folder}/**/*.ts`).scanSync(root)].map((file) => normalize(file))
+)
+const source = (file: string) => readFileSync(join(root, file), "utf8")
+
+const specifiers = (file: string): ReadonlyArray<string> =>
+  [...source(file).matchAll(/(?:from|import)\s*\(?\s*"([^"]+)"/g)].map((match) => match[1]!)
+
+const relativeImports = (file: string): ReadonlyArray<string> =>
+  specifiers(file)
+    .filter((specifier) => specifier.startsWith("."))
+    .map((specifier) => normalize(relative(root, join(root, dirname(file), specifier))))
+
+/** Level by folder; a file imports lower levels, its own folder, and (level 3 and up) its own level. */
+const levels: ReadonlyArray<readonly [string, number]> = [
+  ["schemas/", 0],
+  ["src/tensors/", 0],
+  ["src/linalg/", 0],
+  ["src/kernels/", 0],
+  ["src/models/", 1],
+  ["src/data/", 1],
+  ["src/optimizers/", 1],
+  ["src/device/", 1],
+  ["adapters/", 2],
+  ["src/plan/", 3],
+  ["src/training/", 3],
+  ["src/output/", 4],
+  ["src/bin/", 5],
+  ["src/", 5]
+]
+const placeOf = (file: string) => levels.find(([folder]) => file.startsWith(folder))!
+
+test("there is something to check", () => {
+  expect(files.length).toBeGreaterThan(60)
+  expect(files.flatMap(relativeImports).length).toBeGreaterThan(150)
+})
+
+test("every file stands in a room", () => {
+  expect(files.filter((file) => placeOf(file) === undefined)).toEqual([])
+})
+
+test("imports go down", () => {
+  const wrong = files.flatMap((file) => {
+    const [folder, level] = placeOf(file)
+    return relativeImports(file)
+      .filter((imported) => /\.ts$/.test(imported))
+      .filter((imported) => {
+        const [target, targetLevel] = placeOf(imported)
+        if (target === folder) return false
+        if (folder === "schemas/") return true
+        // level 0 is one layer (schemas excepted), the rooms of level 1 do not know each other
+        if (level === 0) return targetLevel !== 0
+        return level >= 3 ? targetLevel > level : targetLevel >= level
+      })
+      .map((imported) => `${file} → ${imported}`)
+  })
+  // the contract of a model is what adapters and training share
+  expect(wrong).toEqual([])
+})
+
+test("schemas import effect and nothing else", () => {
+  const wrong = files
+    .filter((file) => file.startsWith("schemas/"))
+    .flatMap((file) =>
+      specifiers(file)
+        .filter((specifier) => !specifier.startsWith(".") && specifier !== "effect" && !specifier.startsWith("effect/"))
+        .map((specifier) => `${file} → ${specifier}`)
+    )
+  expect(wrong).toEqual([])
+})
+
+test("no cycles", () => {
+  const state = new Map<string, "open" | "done">()
+  const cycles: Array<string> = []
+  const visit = (file: string, trail: ReadonlyArray<string>) => {
+    if (state.get(file) === "done") return
+    if (state.get(file) === "open") {
+      cycles.push([...trail.slice(trail.indexOf(file)), file].join(" → "))
+      return
+    }
+    state.set(file, "open")
+    // a type-only import leaves nothing at run time, but a cycle of types is a cycle of ideas all the same
+    for (const imported of relativeImports(file)) if (files.includes(imported)) visit(imported, [...trail, file])
+    state.set(file, "done")
+  }
+  for (const file of files) visit(file, [])
+  expect(cycles).toEqual([])
+})
+
+test("relative imports name files that exist, with their extension", () => {
+  const wrong = files.flatMap((file) =>
+    relativeImports(file)
+      .filter((imported) => !files.includes(imported) && !/\.(json|cjs|wasm)$/.test(imported))
+      .map((imported) => `${file} → ${imported}`)
+  )
+  expect(wrong).toEqual([])
+})
+
+test("packages are declared", () => {
+  const declared = new Set([
+    ...Object.keys(packageJson.dependencies),
+    ...Object.keys(packageJson.peerDependencies),
+    ...Object.keys(packageJson.optionalDependencies)
+  ])
+  const wrong = files.flatMap((file) =>
+    specifiers(file)
+      .filter((specifier) => !specifier.startsWith(".") && !specifier.startsWith("node:"))
+      .filter(
+        (specifier) =>
+          !declared.has(
+            specifier
+              .split("/")
+              .slice(0, specifier.startsWith("@") ? 2 : 1)
+              .join("/")
+          )
+      )
+      .map((specifier) => `${file} → ${specifier}`)
+  )
+  expect(wrong).toEqual([])
+})
+
+test("no synchronous device reads and no Bun-only API in the sources", () => {
+  const wrong = files.flatMap((file) => {
+    const text = source(file)
+      .replace(/\/\*[\s\S]*?\*\//g, "")
+      .replace(/(^|[^:])\/\/.*$/gm, "$1")
+    const found = text.match(/\b(dataSync|arraySync)\s*\(|\bBun\.|from "bun(:[a-z]+)?"/g) ?? []
+    return found.map((what) => `${file}: ${what}`)
+  })
+  expect(wrong).toEqual([])
+})
+
+test("nothing is called utils, common, misc or helpers", () => {
+  expect(files.filter((file) => /(utils?|common|misc|helpers?)(\.ts|\/)/.test(file))).toEqual([])
+})
+
+test("a table entry's tag is its file's name", () => {
+  for (const method of ["lora", "full"]) expect(source(`adapters/${method}.ts`)).toContain(`method: "${method}"`)
+  for (const kind of ["kaiming", "gaussian"]) expect(source(`adapters/init/${kind}.ts`)).toContain(`const ${kind} =`)
+  for (const family of ["bert", "distilbert", "roberta"]) {
+    expect(source("src/models/index.ts")).toContain(`./${family}.ts`)
+  }
+})
+
+test("every entry of the exports map is a file", () => {
+  for (const target of Object.values(packageJson.exports)) {
+    expect(() => readFileSync(join(root, target))).not.toThrow()
+  }
+})

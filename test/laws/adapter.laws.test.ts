@@ -1,0 +1,209 @@
+/**
+ * Laws of an adapter method (adapters/adapter.ts), run over the table `methods`. A method that is added there and not here does
+ * not compile. `null`, the head alone, adapts no site and has nothing to prove.
+ *
+ *   1  at its start, an adapted site computes what the base computes
+ *   2  forward(x) = x·merge(W)ᵀ + bias
+ *   3  forward and merge are pure: same input, same bits, inputs untouched, no tensor left behind
+ *   4  gradients equal finite differences, for the parameters and for x
+ *   5  a site's start depends on the seed and its name alone; two sites with equal weights start apart
+ */
+import { expect, test } from "bun:test"
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import { type AdapterMethod, type BaseLayer, inject, methods } from "../../adapters/index.ts"
+import type { LoraOptions } from "../../adapters/lora.ts"
+import { frozenLinear } from "../../src/kernels/dense-linear.ts"
+import { valueAndGradients } from "../../src/tensors/gradients.ts"
+import type { LinearSite } from "../../src/tensors/linear.ts"
+import { gaussian, randomStream } from "../../src/tensors/random.ts"
+import { mapTensors, type Trainable, tensorsOf, withTensors } from "../../src/tensors/trainable.ts"
+import { toyModel } from "../adapters/toy-model.ts"
+import { describeOnBoth } from "../backends.ts"
+import { expectClose, expectNoLeak, tolerance } from "../setup.ts"
+
+const loraOptions = (changes: Partial<LoraOptions>): LoraOptions => ({
+  rank: 3,
+  alpha: 6,
+  scaling: "standard",
+  init: { kind: "kaiming" },
+  ...changes
+})
+
+/** Options to run each method's laws with. */
+const cases = {
+  lora: {
+    kaiming: loraOptions({}),
+    "gaussian, rank-stabilized": loraOptions({ init: { kind: "gaussian" }, scaling: "rank-stabilized" }),
+    "rank 1": loraOptions({ rank: 1 }),
+    "full rank": loraOptions({ rank: 5, alpha: 1 })
+  },
+  full: { "": {} }
+} satisfies { readonly [Name in Exclude<keyof typeof methods, "none">]: Readonly<Record<string, object>> }
+
+/** Laws that a method does not keep, with the reason. */
+const exceptions: { readonly [Name in keyof typeof cases]: { readonly [Law in "bias" | "randomness"]?: string } } = {
+  lora: {},
+  full: {
+    bias: "trains its bias, which merge does not return: what the site computes at x = 0 is no longer the base's",
+    randomness: "starts at W: no random numbers, so equal weights start equal"
+  }
+}
+
+// A forward pass is two products and a sum, merge·x another product; gradients once more, and differences of sums over tokens.
+const PRODUCTS = 5 * tolerance.operation
+// (L(p + D) − L(p − D)) / 2 is exact for a forward pass of degree 2 in p, whatever the size of D. Only roundings are left: those of
+// L, which is a sum over tokens·out values and up to ten times as large as the difference.
+const DIFFERENCES = 2e-5
+
+const TOKENS = 7
+const site: LinearSite = { name: "some.site", kind: "dense", out: 9, in: 5 }
+
+const random = randomStream(0, "laws")
+const normal = (shape: ReadonlyArray<number>): tf.Tensor => {
+  const size = shape.reduce((product, n) => product * n, 1)
+  return tf.tensor(
+    Float32Array.from({ length: size }, () => gaussian(random)),
+    [...shape]
+  )
+}
+
+interface Subject {
+  readonly base: BaseLayer
+  readonly x: tf.Tensor2D
+  readonly start: Trainable
+  /** parameters as they are some steps later: every tensor has moved */
+  readonly later: Trainable
+}
+
+type AnyMethod = AdapterMethod<object>
+
+const subjectOf = (method: AnyMethod, options: object, bias: boolean): Subject => {
+  const base = {
+    W: normal([site.out, site.in]) as tf.Tensor2D,
+    bias: bias ? (normal([site.out]) as tf.Tensor1D) : null
+  }
+  const start = Effect.runSync(method.init(site, options, { ...base, random: randomStream(0, site.name) }))
+  const later = mapTensors((t) => tf.tidy(() => tf.add(t, normal(t.shape))), start)
+  return { base, x: normal([TOKENS, site.in]) as tf.Tensor2D, start, later }
+}
+
+const disposeSubject = ({ base, x, start, later }: Subject) =>
+  tf.dispose([base.W, ...(base.bias === null ? [] : [base.bias]), x, ...tensorsOf(start), ...tensorsOf(later)])
+
+const laws = (title: string, name: keyof typeof cases, method: AnyMethod, options: object) => {
+  const withSubjects = async (check: (subject: Subject) => Promise<void>) => {
+    for (const bias of [true, false]) {
+      const subject = subjectOf(method, options, bias)
+      await check(subject)
+      disposeSubject(subject)
+    }
+  }
+
+  test(`${title}: 1 starts as the base`, () =>
+    withSubjects(async ({ base, x, start }) => {
+      expect(tensorsOf(start).length).toBeGreaterThan(0)
+      const expected = await frozenLinear(x, base.W, base.bias).data()
+      expectClose(await method.forward(site, start, x, base).data(), expected, tolerance.operation)
+      expectClose(await method.merge(site, start, base).data(), await base.W.data(), tolerance.operation)
+    }))
+
+  test(`${title}: 2 forward is x·merge(W)ᵀ + bias`, () =>
+    withSubjects(async ({ base, x, later }) => {
+      const W = method.merge(site, later, base)
+      expect(W.shape).toEqual([site.out, site.in])
+      const atZero = method.forward(site, later, tf.zeros([TOKENS, site.in]), base)
+      const linearPart = tf.sub(method.forward(site, later, x, base), atZero)
+      expectClose(await linearPart.data(), await tf.matMul(x, W, false, true).data(), PRODUCTS)
+      const own = exceptions[name].bias === undefined ? base.bias : (later.dense[1]?.value ?? null)
+      const expected = own === null ? tf.zeros([TOKENS, site.out]) : tf.tile(tf.expandDims(own, 0), [TOKENS, 1])
+      expect(await atZero.data()).toEqual(await expected.data())
+    }))
+
+  test(`${title}: 3 pure`, () =>
+    withSubjects(async (subject) => {
+      const { base, x, later } = subject
+      const inputs = [x, base.W, ...tensorsOf(later)]
+      const before = await Promise.all(inputs.map((tensor) => tensor.data().then((data) => data.slice())))
+      await expectNoLeak(async () => {
+        const twice = [0, 1].map(() => tf.tidy(() => method.forward(site, later, x, base)))
+        expect(await twice[1]!.data()).toEqual(await twice[0]!.data())
+        const merged = [0, 1].map(() => method.merge(site, later, base))
+        expect(await merged[1]!.data()).toEqual(await merged[0]!.data())
+        // the caller owns what merge returns: it must not be a tensor that training still needs
+        tf.dispose([...twice, ...merged])
+      })
+      expect(await Promise.all(inputs.map((tensor) => tensor.data()))).toEqual(before)
+    }))
+
+  test(`${title}: 4 gradients equal finite differences`, () =>
+    withSubjects(async ({ base, x, later }) => {
+      const dy = normal([TOKENS, site.out])
+      const loss = (trained: Trainable, input: tf.Tensor2D) =>
+        tf.tidy(() => tf.sum(tf.mul(method.forward(site, trained, input, base), dy)) as tf.Scalar)
+      const variables = [...tensorsOf(later), x]
+      const { gradients } = valueAndGradients(() => loss(later, x), variables)
+      for (const [i, variable] of variables.entries()) {
+        const direction = normal(variable.shape)
+        const at = async (sign: 1 | -1) => {
+          const moved = variables.map((v, j) => (i === j ? tf.add(v, tf.mul(direction, sign)) : v))
+          return (await loss(withTensors(later, moved.slice(0, -1)), moved.at(-1) as tf.Tensor2D).data())[0]!
+        }
+        const difference = ((await at(1)) - (await at(-1))) / 2
+        const along = (await tf.sum(tf.mul(gradients[i]!, direction)).data())[0]!
+        // relative to the sizes of gradient and direction: the slope itself may happen to vanish
+        const size = (await tf.mul(tf.norm(gradients[i]!), tf.norm(direction)).data())[0]!
+        expect(size).toBeGreaterThan(0)
+        expect(Math.abs(along - difference) / size).toBeLessThanOrEqual(DIFFERENCES)
+      }
+    }))
+}
+
+/** A toy model whose two square layers have equal weights, so that only randomness can tell them apart. */
+const equalLayers = () => {
+  const { model, dispose } = toyModel()
+  const weights = (name: string) => model.weights(name.replace("block.1", "block.0"))
+  return { model: { ...model, weights }, dispose }
+}
+
+const starts = (method: AnyMethod, options: object, targets: ReadonlyArray<string> | "all-linear", seed: number) => {
+  const { model, dispose } = equalLayers()
+  const read = Effect.gen(function* () {
+    const { trainable } = yield* inject(model, method, { ...options, targets, seed })
+    const body = [
+      ...trainable.pairs.flatMap(({ site: { name }, A, B }) => [[`${name}.A`, A] as const, [`${name}.B`, B] as const]),
+      ...trainable.dense.filter(({ role }) => role === "body").map(({ name, value }) => [name, value] as const)
+    ]
+    const data = yield* Effect.forEach(body, ([name, tensor]) =>
+      Effect.promise(async () => [name, await tensor.data()] as const)
+    )
+    return new Map(data)
+  })
+  return Effect.runPromise(Effect.scoped(read)).finally(dispose)
+}
+
+const startLaw = (title: string, name: keyof typeof cases, method: AnyMethod, options: object) =>
+  test(`${title}: 5 a site's start depends on the seed and its name alone`, async () => {
+    const all = await starts(method, options, "all-linear", 0)
+    const alone = await starts(method, options, ["block.1.dense"], 0)
+    expect(alone.size).toBeGreaterThan(0)
+    for (const [key, values] of alone) expect(values).toEqual(all.get(key)!)
+
+    const other = await starts(method, options, "all-linear", 1)
+    const differs = (a: typeof all, b: typeof all, rename = (key: string) => key) =>
+      [...a].some(([key, values]) => values.some((value, i) => value !== b.get(rename(key))?.[i]))
+    const random = exceptions[name].randomness === undefined
+    expect(differs(all, other)).toBe(random)
+    const twin = (key: string) => key.replace("block.1", "block.0")
+    expect(differs(alone, all, twin)).toBe(random)
+  })
+
+describeOnBoth(() => {
+  for (const name of Object.keys(cases) as ReadonlyArray<keyof typeof cases>) {
+    for (const [label, options] of Object.entries(cases[name])) {
+      const title = [name, label].filter((part) => part !== "").join(", ")
+      laws(title, name, methods[name] as AnyMethod, options)
+      startLaw(title, name, methods[name] as AnyMethod, options)
+    }
+  }
+})

@@ -1,0 +1,43 @@
+/** The threaded wasm build in Bun and Deno: equal bits for every number of threads, processes that end, honest fallbacks. */
+import { describe, expect, test } from "bun:test"
+import { mkdtempSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { END_TIMEOUT, runScript, runtimes } from "./runtimes.ts"
+
+for (const runtime of runtimes) {
+  describe(`wasm in ${runtime.name}`, () => {
+    test(
+      "the same bits with 1, 2 and 3 threads, and the process ends by itself",
+      async () => {
+        const digests = new Set<string>()
+        for (const threads of [1, 2, 3]) {
+          const { code, output, stderr } = await runScript(runtime, "wasm-probe.ts", `${threads}`)
+          expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+          expect(output.threads).toBe(threads)
+          expect(output.notice).toBeUndefined()
+          digests.add(output.digest)
+        }
+        expect(digests.size).toBe(1)
+      },
+      3 * END_TIMEOUT
+    )
+
+    const folder = mkdtempSync(join(tmpdir(), "workers-"))
+    const scripts = { "throws.cjs": `throw new Error("no luck")`, "is-silent.cjs": "setInterval(() => {}, 1000)" }
+    for (const [name, text] of Object.entries(scripts)) writeFileSync(join(folder, name), text)
+
+    for (const script of [...Object.keys(scripts), "does-not-exist.cjs"]) {
+      test(
+        `a worker that ${script.slice(0, -4)} leaves one thread and a notice`,
+        async () => {
+          const { code, output } = await runScript(runtime, "wasm-probe.ts", "2", join(folder, script), "1500")
+          expect(code).toBe(0)
+          expect(output.threads).toBe(1)
+          expect(output.notice).toMatch(/one thread instead of 2: (a worker failed|no answer)/)
+        },
+        END_TIMEOUT
+      )
+    }
+  })
+}

@@ -1,0 +1,124 @@
+/** The webgpu device inside one process: its errors are fatal and named, its limits checked, its end leaves the former backend. */
+import { describe, expect, test } from "bun:test"
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { layer } from "../../../src/device/bun.ts"
+import { Device } from "../../../src/device/device.ts"
+import { isSoftware } from "../../../src/device/webgpu.ts"
+import { webgpu } from "../../runtime/runtimes.ts"
+import { expectClose, tolerance } from "../../setup.ts"
+import { random, tensorOf } from "./on-wasm.ts"
+
+const onGpu = <A, E>(program: Effect.Effect<A, E, Device>): Promise<A> =>
+  Effect.runPromise(Effect.scoped(Effect.provide(program, Layer.fresh(layer("webgpu")))))
+
+const gpuDevice = (): GPUDevice => (tf.backend() as unknown as { device: GPUDevice }).device
+
+/** A buffer that no device can make: mapped for reading and bound as storage at once. */
+const invalidBuffer = () =>
+  gpuDevice().createBuffer({ size: 64, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.STORAGE })
+
+/** A dispatch of more workgroups than any device takes. */
+const invalidDispatch = () => {
+  const device = gpuDevice()
+  const module = device.createShaderModule({ code: "@compute @workgroup_size(1) fn main() {}" })
+  const pipeline = device.createComputePipeline({ layout: "auto", compute: { module, entryPoint: "main" } })
+  const encoder = device.createCommandEncoder()
+  const pass = encoder.beginComputePass()
+  pass.setPipeline(pipeline)
+  pass.dispatchWorkgroups(2 ** 24)
+  pass.end()
+  device.queue.submit([encoder.finish()])
+}
+
+describe.skipIf(!webgpu.exists)("the webgpu device", () => {
+  for (const [what, provoke] of [
+    ["buffer", invalidBuffer],
+    ["dispatch", invalidDispatch]
+  ] as const) {
+    test(`an invalid ${what} fails the next sync, with the label it happened under, and that one alone`, async () => {
+      const error = await onGpu(
+        Effect.gen(function* () {
+          const device = yield* Device
+          yield* device.sync
+          device.label("step 7")
+          provoke()
+          device.label("step 8")
+          const error = yield* Effect.flip(device.sync)
+          yield* device.sync
+          return error
+        })
+      )
+      expect(error._tag).toBe("DeviceError")
+      expect(error.site).toBe("step 7")
+      expect(error.message).toMatch(/^webgpu: step 7: .+ is worthless/s)
+    })
+  }
+
+  test("an error without a label is not lost", async () => {
+    const error = await onGpu(
+      Effect.gen(function* () {
+        const device = yield* Device
+        invalidDispatch()
+        return yield* Effect.flip(device.sync)
+      })
+    )
+    expect(error.site).toBe("start")
+  })
+
+  test("a tensor above the binding limit is refused when it is made", async () => {
+    await onGpu(
+      Effect.gen(function* () {
+        const device = yield* Device
+        const limit = gpuDevice().limits.maxStorageBufferBindingSize
+        const chunk = tf.zeros([1024, 1024])
+        expect(() => tf.tile(chunk, [Math.ceil(limit / 2 ** 22) + 1, 1])).toThrow(/maxStorageBufferBindingSize/)
+        yield* device.sync
+      })
+    )
+  })
+
+  test("matrix products in all forms equal the cpu's, and are the same bits twice", async () => {
+    const next = random(1)
+    const shapes = [
+      [3, 40, 70],
+      [3, 40, 50]
+    ]
+    const values = await Promise.all(shapes.map((shape) => tensorOf(shape, next).data()))
+    const products = async () => {
+      const [a, b] = values.map((value, i) => tf.tensor(value, shapes[i]!)) as [tf.Tensor, tf.Tensor]
+      const long = tf.reshape(tf.tile(a, [60, 1, 1]), [-1, 70]) // 7200 rows: tfjs' own choice adds them up in any order
+      const all = [tf.matMul(a, b, true), tf.matMul(b, a, true), tf.matMul(a, tf.transpose(b, [0, 2, 1]), true, true)]
+      return Promise.all([...all, tf.matMul(long, long, true)].map((tensor) => tensor.data()))
+    }
+    const cpu = await products()
+    await onGpu(
+      Effect.gen(function* () {
+        const device = yield* Device
+        const [first, second] = [yield* Effect.promise(products), yield* Effect.promise(products)]
+        yield* device.sync
+        first.forEach((numbers, i) => {
+          expectClose(numbers, cpu[i]!, tolerance.forward)
+        })
+        expect(second).toEqual(first)
+        expect(device.peakGpuBytes()).toBeGreaterThan(7200 * 70 * 4)
+      })
+    )
+  })
+
+  test("opens a second time, and the former backend is back afterwards", async () => {
+    await tf.setBackend("cpu")
+    await onGpu(Effect.sync(() => expect(tf.getBackend()).toBe("webgpu")))
+    expect(tf.getBackend()).toBe("cpu")
+  })
+})
+
+test("software adapters are known by any of their names", () => {
+  const info = { vendor: "", architecture: "", device: "", description: "", isFallbackAdapter: false } as GPUAdapterInfo
+  expect(isSoftware({ ...info, description: "NVIDIA H100" })).toBe(false)
+  expect(isSoftware({ ...info, description: "llvmpipe (LLVM 19.1.7, 256 bits)" })).toBe(true)
+  expect(isSoftware({ ...info, architecture: "swiftshader" })).toBe(true)
+  expect(isSoftware({ ...info, device: "Microsoft Basic Render Driver" })).toBe(true)
+  expect(isSoftware({ ...info, isFallbackAdapter: true })).toBe(true)
+})

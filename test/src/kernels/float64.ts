@@ -1,0 +1,49 @@
+/** Float64 references for the kernels, on plain arrays: shared with nothing in src. */
+import { gaussian, randomStream } from "../../../src/tensors/random.ts"
+
+/** Normal numbers that a seed and a name determine, already rounded to float32 so that both sides see the same input. */
+export const normals = (size: number, name: string, deviation = 1): Float32Array => {
+  const random = randomStream(1, name)
+  return Float32Array.from({ length: size }, () => deviation * gaussian(random))
+}
+
+/** erf to about 1e-15: the Taylor series near 0, a continued fraction of erfc beyond. */
+export const erf = (x: number): number => {
+  const a = Math.abs(x)
+  if (a < 2.5) {
+    let term = a
+    let sum = a
+    for (let n = 1; Math.abs(term) > 1e-18; n++) {
+      term *= (-a * a) / n
+      sum += term / (2 * n + 1)
+    }
+    return (Math.sign(x) * 2 * sum) / Math.sqrt(Math.PI)
+  }
+  let fraction = 0
+  for (let k = 60; k >= 1; k--) fraction = k / 2 / (a + fraction)
+  return Math.sign(x) * (1 - Math.exp(-a * a) / Math.sqrt(Math.PI) / (a + fraction))
+}
+
+/** df/dx by central differences of a float64 function. */
+export const derivative = (f: (x: number) => number, x: number, h = 1e-5): number => (f(x + h) - f(x - h)) / (2 * h)
+
+/** Gradient of Σ f(xs)·w with respect to xs[which], by central differences in float64. */
+export const numericalGradient = (
+  f: (xs: ReadonlyArray<Float64Array>) => Float64Array,
+  xs: ReadonlyArray<ArrayLike<number>>,
+  which: number,
+  w: ArrayLike<number>,
+  h = 1e-5
+): Float64Array => {
+  const inputs = xs.map((x) => Float64Array.from(x))
+  const varied = inputs[which]!
+  const total = () => f(inputs).reduce((sum, y, i) => sum + y * w[i]!, 0)
+  return varied.map((value, i) => {
+    varied[i] = value + h
+    const above = total()
+    varied[i] = value - h
+    const below = total()
+    varied[i] = value
+    return (above - below) / (2 * h)
+  })
+}

@@ -1,0 +1,65 @@
+/** `defineKernel`: one name and one tape entry, gradients computed only when wanted, outputs and temporaries owned properly. */
+import { expect, test } from "bun:test"
+import * as tf from "@tensorflow/tfjs"
+import { defineKernel } from "../../../src/kernels/kernel.ts"
+import { valueAndGradients } from "../../../src/tensors/gradients.ts"
+import { describeOnBoth } from "../../backends.ts"
+import { expectNoLeak } from "../../setup.ts"
+import { recorded } from "./oracle.ts"
+
+/** y = f·a·b and, as a second output, a + b. Counts which gradients are computed. */
+const counted: { a: number; b: number } = { a: 0, b: 0 }
+const productAndSum = defineKernel<"a" | "b", { readonly factor: number }>({
+  name: "TestProductAndSum",
+  reference: ({ a, b }, { factor }) => [tf.mul(tf.mul(a, b), factor), tf.add(a, b)],
+  inputsToSave: ["a", "b"],
+  outputsToSave: [false, true],
+  gradient: ([dy], [a, b, sum], { factor }) => ({
+    a: () => {
+      counted.a++
+      // (a + b) − a, so that the saved output is used and temporaries appear
+      return tf.mul(tf.mul(dy!, tf.sub(sum!, a!)), factor)
+    },
+    b: () => {
+      counted.b++
+      return tf.mul(tf.mul(dy!, tf.sub(sum!, b!)), factor)
+    }
+  })
+})
+
+const inputs = () => ({ a: tf.tensor1d([1, 2, 4]), b: tf.tensor1d([8, 16, 32]) })
+const loss = ({ a, b }: ReturnType<typeof inputs>) => tf.sum(productAndSum({ a, b }, { factor: 2 })[0]!) as tf.Scalar
+
+describeOnBoth(() => {
+  test("runs with its attributes and gives all outputs", async () => {
+    const [y, sum] = productAndSum(inputs(), { factor: 2 })
+    expect(await y!.data()).toEqual(new Float32Array([16, 64, 256]))
+    expect(await sum!.data()).toEqual(new Float32Array([9, 18, 36]))
+  })
+
+  test("computes the gradients that are wanted and no others", async () => {
+    const given = inputs()
+    counted.a = counted.b = 0
+    const { gradients } = valueAndGradients(() => loss(given), [given.b])
+    expect(await gradients[0]!.data()).toEqual(new Float32Array([2, 4, 8]))
+    expect(counted).toEqual({ a: 0, b: 1 })
+    const both = tf.grads((a: tf.Tensor, b: tf.Tensor) => loss({ a, b } as typeof given))([given.a, given.b])
+    expect(await both[0]!.data()).toEqual(new Float32Array([16, 32, 64]))
+    expect(counted).toEqual({ a: 1, b: 2 })
+  })
+
+  test("is one entry on the tape, whatever its reference does", () => {
+    const { a, b } = inputs()
+    const names = recorded(() => productAndSum({ a, b }, { factor: 1 }))
+    expect(names).toEqual(["TestProductAndSum"])
+  })
+
+  test("leaves no temporaries of its reference or its gradients", async () => {
+    const given = inputs()
+    await expectNoLeak(() => tf.dispose([...productAndSum(given, { factor: 1 })]))
+    await expectNoLeak(() => {
+      const { value, gradients } = valueAndGradients(() => loss(given), [given.a, given.b])
+      tf.dispose([value, ...gradients])
+    })
+  })
+})

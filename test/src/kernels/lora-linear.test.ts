@@ -1,0 +1,92 @@
+/** y = xWᵀ + bias + s·(xAᵀ)Bᵀ: values and gradients against float64, for full-size layers and at B = 0; no dW, no leak. */
+import { expect, test } from "bun:test"
+import * as tf from "@tensorflow/tfjs"
+import { frozenLinear } from "../../../src/kernels/dense-linear.ts"
+import { loraLinear } from "../../../src/kernels/lora-linear.ts"
+import { valueAndGradients } from "../../../src/tensors/gradients.ts"
+import { describeOnBoth } from "../../backends.ts"
+import { expectClose, expectNoLeak, tolerance } from "../../setup.ts"
+import { combine, random } from "../optimizers/matrix.ts"
+import {
+  delta,
+  forwardOf,
+  gradientsOf,
+  kernelCalls,
+  type Layer,
+  layerOf,
+  matrixOf,
+  shapes,
+  upload,
+  weighted
+} from "./oracle.ts"
+
+// Two products one after the other, each an operation: errors add up, and a third for the sum.
+const TWO_PRODUCTS = 3 * tolerance.operation
+
+const expectLayer = async (layer: Layer) => {
+  const { x, W, bias, A, B, dy } = upload(layer)
+  const whole = combine([1, layer.W], [1, delta(layer)])
+  const y = loraLinear(x, W, bias, A, B, layer.scale)
+  expectClose(await y.data(), forwardOf(layer, whole).flat(), TWO_PRODUCTS)
+  const { gradients } = valueAndGradients(() => weighted(loraLinear(x, W, bias, A, B, layer.scale), dy), [x, A, B])
+  const expected = gradientsOf(layer, whole)
+  for (const [i, name] of (["x", "A", "B"] as const).entries()) {
+    expectClose((await matrixOf(gradients[i]!)).flat(), expected[name].flat(), TWO_PRODUCTS)
+  }
+  tf.dispose([x, W, bias, A, B, dy, y, ...gradients])
+}
+
+describeOnBoth(() => {
+  for (const [order, list] of [
+    ["in order", shapes],
+    ["reversed", [...shapes].reverse()]
+  ] as const) {
+    test(`equals float64, ${order}`, async () => {
+      const next = random(5)
+      for (const shape of list) await expectLayer(layerOf(shape, next))
+    })
+  }
+
+  test("without a bias", async () => {
+    const layer = layerOf([4, 6, 5, 2], random(6))
+    const { x, W, A, B } = upload(layer)
+    const whole = combine([1, layer.W], [1, delta(layer)])
+    const unbiased = forwardOf({ ...layer, bias: [layer.bias[0]!.map(() => 0)] }, whole)
+    expectClose(await loraLinear(x, W, null, A, B, layer.scale).data(), unbiased.flat(), TWO_PRODUCTS)
+  })
+
+  test("at B = 0 it is the frozen layer, bit for bit; gA = 0 and gB is not", async () => {
+    const layer = layerOf([9, 16, 12, 4], random(7))
+    const { x, W, bias, A, dy } = upload(layer)
+    const B = tf.zeros([12, 4]) as tf.Tensor2D
+    const base = await frozenLinear(x, W, bias).data()
+    expect(await loraLinear(x, W, bias, A, B, 2).data()).toEqual(base)
+    const { gradients } = valueAndGradients(() => weighted(loraLinear(x, W, bias, A, B, 2), dy), [A, B])
+    expect((await gradients[0]!.data()).every((value) => value === 0)).toBe(true)
+    const atZero = gradientsOf({ ...layer, scale: 2 }, layer.W)
+    expectClose(await gradients[1]!.data(), atZero.B.flat(), TWO_PRODUCTS)
+  })
+
+  test("W is frozen: the factors cost thin products only, and asking for dW is an error", () => {
+    const layer = layerOf([6, 8, 4, 2], random(8))
+    const { x, W, A, B, dy } = upload(layer)
+    const run = (wanted: ReadonlyArray<tf.Tensor>) =>
+      kernelCalls(() =>
+        tf.tidy(() => void valueAndGradients(() => weighted(loraLinear(x, W, null, A, B, 1), dy), wanted))
+      ).get("BatchMatMul")
+    expect(run([A, B])).toBe(3 + 3) // forward 3; dh twice or once and dA, dB: no product with W
+    expect(run([B])).toBe(3 + 1)
+    expect(run([x])).toBe(3 + 3)
+    expect(() => run([A, B, W])).toThrow("the gradient of LoraLinear has no closure for W")
+  })
+
+  test("nothing is left behind", async () => {
+    const { x, W, bias, A, B, dy } = upload(layerOf([6, 8, 4, 2], random(9)))
+    await expectNoLeak(() => tf.tidy(() => loraLinear(x, W, bias, A, B, 2)).dispose())
+    await expectNoLeak(() => {
+      const { value, gradients } = valueAndGradients(() => weighted(loraLinear(x, W, bias, A, B, 2), dy), [x, A, B])
+      tf.dispose([value, ...gradients])
+    })
+    tf.dispose([x, W, bias, A, B, dy])
+  })
+})

@@ -1,0 +1,54 @@
+import { expect, test } from "bun:test"
+import type { Tensor2D } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+import { meanPooling, newHeadParameters } from "../../../src/models/head.ts"
+import type { HeadSpec } from "../../../src/models/model.ts"
+import { expectClose } from "../../setup.ts"
+
+const head: HeadSpec = {
+  pooling: "pooler",
+  parameters: [
+    { name: "pooler.dense.weight", shape: [64, 64] },
+    { name: "pooler.dense.bias", shape: [64] },
+    { name: "classifier.weight", shape: [50, 64] },
+    { name: "classifier.bias", shape: [50] }
+  ],
+  inCheckpoint: new Set(["pooler.dense.weight", "pooler.dense.bias"]),
+  start: "normal",
+  modulesToSave: []
+}
+const none = { ...head, inCheckpoint: new Set<string>() }
+const largest = (data: Float32Array | undefined) => Math.max(...data!.map(Math.abs))
+
+test("a new head is N(0, 0.02²) with zero bias, and only what the checkpoint lacks", () => {
+  const values = newHeadParameters(head, 3)
+  expect([...values.keys()]).toEqual(["classifier.weight", "classifier.bias"])
+  const { data } = values.get("classifier.weight")!
+  const mean = data.reduce((sum, v) => sum + v, 0) / data.length
+  const deviation = Math.sqrt(data.reduce((sum, v) => sum + (v - mean) ** 2, 0) / data.length)
+  // 3,200 draws: standard errors 3.5e-4 and 2.5e-4, four of them allowed
+  expect(Math.abs(mean)).toBeLessThan(0.0015)
+  expect(Math.abs(deviation - 0.02)).toBeLessThan(0.001)
+  expect(largest(values.get("classifier.bias")?.data)).toBe(0)
+})
+
+test("it depends on the seed and the parameter's name alone", () => {
+  const [a, b, c] = [newHeadParameters(head, 3), newHeadParameters(none, 3), newHeadParameters(head, 4)]
+  expect(b.get("classifier.weight")).toEqual(a.get("classifier.weight")!)
+  expect(c.get("classifier.weight")!.data).not.toEqual(a.get("classifier.weight")!.data)
+  expect(b.get("pooler.dense.weight")!.data.slice(0, 64)).not.toEqual(b.get("classifier.weight")!.data.slice(0, 64))
+})
+
+test("zeros: the last layer alone, for a zero layer before it would never learn", () => {
+  const values = newHeadParameters({ ...none, start: "zeros" }, 3)
+  expect(largest(values.get("classifier.weight")?.data)).toBe(0)
+  expect(largest(values.get("pooler.dense.weight")?.data)).toBeGreaterThan(0.01)
+})
+
+test("mean pooling divides by the tokens, and padding has no say", async () => {
+  const attentionMask = tf.tensor2d([1, 1, 0, 1, 0, 0], [2, 3])
+  const ids = tf.zeros([2, 3], "int32") as Tensor2D
+  const h = tf.tensor2d([1, 2, 3, 6, 1e6, -1e6, 5, 7, 1e6, 1e6, Number.MAX_SAFE_INTEGER, 9], [6, 2])
+  const pooled = meanPooling(h, { inputIds: ids, tokenTypeIds: ids, attentionMask })
+  expectClose(await pooled.data(), [2, 4, 5, 7], 1e-6)
+})
