@@ -28,6 +28,7 @@ export const train = (resolved: ResolvedPlan, directory?: string) =>
     const run = yield* openRun(resolved, directory)
     const evaluator = evaluatorOf(adapted, resolved, run, device.padMultiple)
     const reports: Array<StepReport> = []
+    device.label("the first evaluation and step 1")
 
     const before = yield* evaluator.before
     yield* trainingBatches(resolved.data.splits.train, model.tokenizer, {
@@ -44,6 +45,7 @@ export const train = (resolved: ResolvedPlan, directory?: string) =>
       }),
       Stream.take(resolved.steps),
       Stream.tap(() => device.sync),
+      Stream.tap(({ step }) => Effect.sync(() => device.label(`step ${step + 1}`))),
       Stream.tap(run.append),
       Stream.tap((report) => tell({ ...report, of: resolved.steps })),
       Stream.tap((report) => evaluator.during(report.step)),

@@ -10,6 +10,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Batch } from "../data/row.ts"
+import { globalNorm } from "../optimizers/clip.ts"
 import type { State } from "../optimizers/transform.ts"
 import { valueAndGradients } from "../tensors/gradients.ts"
 import { squaredNorm } from "../tensors/norm.ts"
@@ -45,7 +46,7 @@ export const step = (session: Session, batches: ReadonlyArray<Batch>): Effect.Ef
     const outcome = tidy(() => {
       const { updates, state } = optimizer.update(gradients, session.optimizerState, params)
       const next = mapTensors((p, u) => tf.add(p, u), params, updates)
-      const numbers = tf.stack([loss, squared(gradients), ...pairNorms(updates), ...pairNorms(next)])
+      const numbers = tf.stack([loss, globalNorm(gradients), ...pairNorms(updates), ...pairNorms(next)])
       return { next: [...tensorsOf(next)], state, numbers }
     })
     tf.dispose([loss, ...tensorsOf(gradients)])
@@ -65,7 +66,7 @@ export const step = (session: Session, batches: ReadonlyArray<Batch>): Effect.Ef
       step: number,
       loss: numbers[0]!,
       learningRate,
-      gradNorm: Math.sqrt(numbers[1]!),
+      gradNorm: numbers[1]!,
       rows: batches.reduce((sum, batch) => sum + batch.size, 0),
       tokens,
       tokensPerSecond: (tokens / milliseconds) * 1000,
@@ -113,13 +114,11 @@ const lossAndGradients = (
   return { loss: total!.loss, gradients: withTensors(params, total!.gradients) }
 }
 
-const squared = (tree: Trainable): Scalar => tf.addN(tensorsOf(tree).map(squaredNorm)) as Scalar
-
 /** ‖A‖², ‖B‖² of every pair. */
 const pairNorms = ({ pairs }: Trainable): ReadonlyArray<Scalar> =>
   pairs.flatMap(({ A, B }) => [squaredNorm(A), squaredNorm(B)])
 
-/** `numbers`: loss, ‖g‖², then ‖ΔA‖², ‖ΔB‖² per pair, then ‖A‖², ‖B‖² per pair after the step. */
+/** `numbers`: loss, ‖g‖, then ‖ΔA‖², ‖ΔB‖² per pair, then ‖A‖², ‖B‖² per pair after the step. */
 const healthOf = (
   numbers: ReadonlyArray<number>,
   conditioning: ReadonlyArray<{ readonly site: string; readonly conditioning: number }>,

@@ -1,0 +1,35 @@
+/**
+ * Builds the npm package into `dist/`: JavaScript and declarations, without the embedded model and data (`npm publish dist`).
+ *
+ * The repository itself runs from its TypeScript sources; this is for everyone else's node_modules.
+ */
+import { spawnSync } from "node:child_process"
+import { cpSync, globSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
+import ownPackage from "../package.json" with { type: "json" }
+
+const root = join(import.meta.dirname, "..")
+const dist = join(root, "dist")
+
+rmSync(dist, { recursive: true, force: true })
+const { status } = spawnSync("bunx", ["tsc", "-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" })
+if (status !== 0) process.exit(1)
+
+const copied = ["README.md", "LICENSE", "CHANGELOG.md", "schemas/run-plan.schema.json", ...globSync("src/**/*.cjs", { cwd: root })]
+for (const file of copied) {
+  mkdirSync(dirname(join(dist, file)), { recursive: true })
+  cpSync(join(root, file), join(dist, file))
+}
+
+const { devDependencies: _, scripts: __, ...published } = ownPackage
+const js = (file: string) => file.replace(/\.ts$/, ".js")
+const exports = Object.fromEntries(
+  Object.entries(ownPackage.exports).map(([name, file]) => [
+    name,
+    file.endsWith(".ts") ? { types: file.replace(/\.ts$/, ".d.ts"), default: js(file) } : file
+  ])
+)
+const bin = Object.fromEntries(Object.entries(ownPackage.bin).map(([name, file]) => [name, js(file)]))
+const sideEffects = ownPackage.sideEffects.map(js)
+writeFileSync(join(dist, "package.json"), `${JSON.stringify({ ...published, sideEffects, bin, exports }, null, 2)}\n`)
+console.log(`built ${ownPackage.name} ${ownPackage.version} in dist/`)

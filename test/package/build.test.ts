@@ -1,0 +1,57 @@
+/** The npm package as its users get it: built, installed beside its peers, imported by every entry, without the embedded data. */
+import { afterAll, beforeAll, expect, test } from "bun:test"
+import { spawnSync } from "node:child_process"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+
+const root = join(import.meta.dir, "..", "..")
+const consumer = mkdtempSync(join(realpathSync(tmpdir()), "consumer-"))
+const installed = join(consumer, "node_modules", "tfjs-lora-pro")
+
+/** The package's node_modules, entry by entry, with the built package among them. */
+beforeAll(() => {
+  expect(spawnSync(process.execPath, [join(root, "scripts", "build.ts")], { encoding: "utf8" }).stderr).toBe("")
+  const modules = join(consumer, "node_modules")
+  spawnSync("mkdir", ["-p", modules])
+  for (const name of readdirSync(join(root, "node_modules"))) {
+    symlinkSync(join(root, "node_modules", name), join(modules, name))
+  }
+  spawnSync("cp", ["-r", join(root, "dist"), installed])
+}, 60_000)
+afterAll(() => rmSync(consumer, { recursive: true, force: true }))
+
+const manifest = () => JSON.parse(readFileSync(join(installed, "package.json"), "utf8"))
+
+test("every entry has its JavaScript and its declarations, and loads", () => {
+  const entries = Object.entries(manifest().exports as Record<string, string | { types: string; default: string }>)
+  expect(entries.length).toBeGreaterThan(10)
+  for (const [name, target] of entries) {
+    if (typeof target === "string") continue
+    expect(existsSync(join(installed, target.types))).toBe(true)
+    const specifier = name.replace(/^\./, "tfjs-lora-pro")
+    // what another runtime needs is not here to be loaded
+    if (specifier.endsWith("/deno") || specifier.endsWith("/browser")) continue
+    const code = `const m = await import("${specifier}"); if (Object.keys(m).length === 0) process.exit(3); process.exit(0)`
+    const { status, stderr } = spawnSync(process.execPath, ["-e", code], { cwd: consumer, encoding: "utf8" })
+    expect({ specifier, status, stderr }).toEqual({ specifier, status: 0, stderr: "" })
+  }
+}, 60_000)
+
+test("carries neither the embedded model nor the sources' tests; train without a plan says so in one message", () => {
+  expect(existsSync(join(installed, "examples"))).toBe(false)
+  expect(existsSync(join(installed, "test"))).toBe(false)
+  const bin = join(installed, manifest().bin["tfjs-lora-pro"])
+  const { status, stderr } = spawnSync(process.execPath, [bin, "train"], { cwd: consumer, encoding: "utf8" })
+  expect(status).toBe(1)
+  expect(stderr).toContain("train needs a plan here")
+  expect(stderr).not.toContain("    at ")
+})
+
+test("validates a plan from outside the repository", () => {
+  const bin = join(installed, manifest().bin["tfjs-lora-pro"])
+  const plan = join(root, "examples", "plans", "movies-lora-pro-full.json")
+  const { status, stdout } = spawnSync(process.execPath, [bin, "validate", plan], { cwd: consumer, encoding: "utf8" })
+  expect(status).toBe(0)
+  expect(stdout).toContain("trainable  332,546 of 14,658,434")
+})
