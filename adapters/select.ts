@@ -79,7 +79,9 @@ export const select = <Options extends object>(
     ...unmatched(modulesToSave, modules, prefix, "adapter.modulesToSave", "module that is not adapted already"),
     ...sites.flatMap(({ site, options }) => {
       const message = method?.problem?.(site, options)
-      return message === undefined ? [] : [{ path: "adapter.rank", message }]
+      if (message === undefined) return []
+      const last = overrides.findLastIndex((o) => "rank" in o && means(o.targets, site.name))
+      return [{ path: last < 0 ? "adapter.rank" : `adapter.overrides.${last}.rank`, message }]
     })
   ]
   if (problems.length > 0) return Result.fail(new InjectionError({ problems: condensed(problems) }))

@@ -3,7 +3,9 @@
  */
 import * as Effect from "effect/Effect"
 import type { Adapted } from "../adapters/index.ts"
-import { evaluationBatches } from "./data/index.ts"
+import type { RunPlan } from "../schemas/index.ts"
+import { type ClassificationSplit, evaluationBatches } from "./data/index.ts"
+import { Device } from "./device/index.ts"
 import type { EvaluationReport, Run } from "./output/index.ts"
 import type { ResolvedPlan } from "./plan/index.ts"
 import { Progress } from "./progress.ts"
@@ -11,37 +13,43 @@ import { evaluate } from "./training/index.ts"
 
 type Split = EvaluationReport["split"]
 
-/** Evaluates one split; `rows` limits it to the first so many. */
-export const evaluateSplit = (
-  adapted: Adapted,
-  resolved: ResolvedPlan,
-  split: Split,
-  options: { readonly step: number; readonly rows?: number | undefined; readonly padMultiple: number }
-) =>
+export interface SplitEvaluation {
+  readonly adapted: Adapted
+  readonly plan: RunPlan
+  readonly split: Split
+  readonly source: ClassificationSplit
+  /** steps taken before it */
+  readonly step: number
+  /** the first so many rows; all unless given */
+  readonly rows?: number | undefined
+}
+
+/** Evaluates one split and tells the listener. */
+export const evaluateSplit = ({ adapted, plan, split, source, step, rows }: SplitEvaluation) =>
   Effect.gen(function* () {
     const tell = yield* Progress
-    const { plan, data } = resolved
-    const source = data.splits[split]!
-    const of = Math.min(source.rows, options.rows ?? source.rows)
+    const { padMultiple } = yield* Device
+    const of = Math.min(source.rows, rows ?? source.rows)
     const batches = evaluationBatches(source, adapted.model.tokenizer, {
       batchSize: plan.training.evaluateBatchSize,
       maxLength: Math.min(plan.data.maxLength, adapted.model.maxLength),
-      padMultiple: options.padMultiple,
+      padMultiple,
       rows: of
     })
-    const result = yield* batches.pipe(evaluate(adapted, (rows) => tell({ kind: "evaluating", split, rows, of })))
-    const report: EvaluationReport = { kind: "evaluation", step: options.step, split, ...result }
+    const result = yield* batches.pipe(evaluate(adapted, (done) => tell({ kind: "evaluating", split, rows: done, of })))
+    const report: EvaluationReport = { kind: "evaluation", step, split, ...result }
     yield* tell(report)
     return report
   })
 
 /** The evaluations of one run. */
-export const evaluatorOf = (adapted: Adapted, resolved: ResolvedPlan, run: Run, padMultiple: number) => {
-  const { splits } = resolved.data
-  const { evaluateEvery, evaluateRows } = resolved.plan.training
+export const evaluatorOf = (adapted: Adapted, resolved: ResolvedPlan, run: Run) => {
+  const { plan, data } = resolved
+  const { splits } = data
+  const { evaluateEvery, evaluateRows } = plan.training
   const existing = (["validation", "test"] as const).filter((split) => splits[split] !== undefined)
   const recorded = (split: Split, step: number, rows?: number) =>
-    Effect.tap(evaluateSplit(adapted, resolved, split, { step, rows, padMultiple }), run.append)
+    Effect.tap(evaluateSplit({ adapted, plan, split, source: splits[split]!, step, rows }), run.append)
   const first = (...order: ReadonlyArray<Split>) => order.find((split) => splits[split] !== undefined)
   return {
     /** What there is to gain, on the split that the end is judged by. Nothing where there is no split to look at. */

@@ -6,7 +6,6 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Adapted } from "../adapters/index.ts"
 import type { RunPlan } from "../schemas/index.ts"
@@ -36,6 +35,8 @@ export interface Prediction {
 export interface LoadedRun {
   readonly plan: RunPlan
   readonly adapted: Adapted
+  /** steps it was trained for */
+  readonly steps: number
   /** One prediction per text, in their order. */
   readonly predict: (texts: ReadonlyArray<string>) => ReturnType<typeof predictWith>
 }
@@ -54,43 +55,47 @@ export const loadRun = (directory: string, options: { readonly base?: string | u
     const { plan: written } = yield* readPlan(folder.plan)
     const source = options.base === undefined ? written.model.source : path.resolve(options.base)
     const plan: RunPlan = { ...written, model: { ...written.model, source } }
-    yield* checkBase(directory, folder.report, source)
     const description = yield* describe(source, { ...plan.model.task, labels: plan.data.labels })
+    const record = yield* readRecord(directory, folder.report)
+    yield* checkBase(directory, record.base.sha256, source)
     const selected = yield* Effect.fromResult(selectSites(plan, description))
     const model = yield* loadDescribed(description, { seed: plan.seed })
     const adapted = yield* injectPlan(model, { plan, selected })
     yield* restoreAdapter(adapted, folder.adapter)
-    const run: LoadedRun = { plan, adapted, predict: (texts) => predictWith(adapted, plan, texts) }
+    const { steps } = record
+    const run: LoadedRun = { plan, adapted, steps, predict: (texts) => predictWith(adapted, plan, texts) }
     return run
   })
 
-/** An adapter over other weights answers nonsense without complaint; so the weights' hashes are compared. */
-const checkBase = (directory: string, report: string, source: string) =>
+/** What of run.json is needed again. */
+const RunRecord = Schema.fromJsonString(
+  Schema.Struct({
+    steps: Schema.Int,
+    base: Schema.Struct({ sha256: Schema.Record(Schema.String, Schema.String) })
+  })
+)
+
+const readRecord = (directory: string, report: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const text = yield* fs
-      .readFileString(report)
-      .pipe(
-        Effect.mapError(
-          ({ reason }) => new RunError({ directory, reason: `run.json cannot be read: ${reason.message}` })
-        )
-      )
-    const recorded = Schema.decodeUnknownResult(RecordedBase)(text)
-    if (Result.isFailure(recorded)) {
-      return yield* new RunError({ directory, reason: "run.json does not say which base was trained (base.sha256)" })
-    }
-    const { base } = recorded.success
-    const found = yield* baseIdentity(source)
-    const same = JSON.stringify(found.sha256) === JSON.stringify(base.sha256)
-    if (!same) {
-      const reason = `the weights in ${source} are not the ones this run was trained on (SHA-256 differs); give the right base with --base DIR`
-      return yield* new RunError({ directory, reason })
-    }
-  })
+    return yield* Schema.decodeUnknownEffect(RunRecord)(yield* fs.readFileString(report))
+  }).pipe(
+    Effect.mapError(({ message }) => {
+      const reason = `run.json does not say how the run was made (steps, base.sha256): ${message.split("\n")[0]}`
+      return new RunError({ directory, reason })
+    })
+  )
 
-const RecordedBase = Schema.fromJsonString(
-  Schema.Struct({ base: Schema.Struct({ sha256: Schema.Record(Schema.String, Schema.String) }) })
-)
+/** An adapter over other weights answers nonsense without complaint; so the weights' hashes are compared. */
+const checkBase = (directory: string, recorded: Readonly<Record<string, string>>, source: string) =>
+  Effect.gen(function* () {
+    const { sha256 } = yield* baseIdentity(source)
+    const names = [...new Set([...Object.keys(sha256), ...Object.keys(recorded)])].sort()
+    const other = names.filter((name) => sha256[name] !== recorded[name])
+    if (other.length === 0) return
+    const reason = `${other.join(", ")} in ${source} is not what this run was trained on (SHA-256 differs); give the right base with --base DIR`
+    return yield* new RunError({ directory, reason })
+  })
 
 const predictWith = (adapted: Adapted, plan: RunPlan, texts: ReadonlyArray<string>) =>
   Effect.gen(function* () {

@@ -26,7 +26,7 @@ export const train = (resolved: ResolvedPlan, directory?: string) =>
     const model = yield* loadDescribed(resolved.model, { seed: plan.seed })
     const adapted = yield* injectPlan(model, resolved)
     const run = yield* openRun(resolved, directory)
-    const evaluator = evaluatorOf(adapted, resolved, run, device.padMultiple)
+    const evaluator = evaluatorOf(adapted, resolved, run)
     const reports: Array<StepReport> = []
     device.label("the first evaluation and step 1")
 

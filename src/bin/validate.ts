@@ -1,10 +1,11 @@
 /** `validate PLAN…`: decode and resolve, and say what would run, or every problem. No weight is read, no device opened. */
 import * as Console from "effect/Console"
-import { Argument, CliError, Command } from "effect/cli"
+import { Argument, Command } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { describePlan, readPlan, resolve, summaryOf } from "../plan/index.ts"
 import { jsonFlag, setFlag } from "./device-flags.ts"
+import { userError } from "./told.ts"
 
 const validated = (file: string, settings: ReadonlyArray<string>) =>
   Effect.gen(function* () {
@@ -36,8 +37,7 @@ export const validateCommand = Command.make(
       )
     }
     if (failures.length > 0) {
-      const message = failures.join("\n")
-      return yield* new CliError.UserError({ cause: new Error(message), userMessage: message })
+      return yield* userError(failures.join("\n"))
     }
   })
 ).pipe(Command.withDescription("Say what a plan would train, or everything that is wrong with it; reads no weights"))

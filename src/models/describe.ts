@@ -76,7 +76,7 @@ const headFor = ({ encoder, find }: Checkpoint, { pooling, headInit }: TaskOptio
   // a pooler that was pre-trained is used wherever there is one; a classifier, where it is asked for
   const pretrained =
     dense !== null && family.pooler.denseIsPretrained && names(dense).every((name) => find(name) !== undefined)
-  const saved = headInit === "checkpoint" ? names([...(dense ?? []), ...classifier]) : []
+  const saved = pooling === "pooler" && headInit === "checkpoint" ? names([...(dense ?? []), ...classifier]) : []
   return {
     pooling,
     parameters: [...(dense ?? []), ...classifier],

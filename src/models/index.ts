@@ -14,13 +14,16 @@ import { load as loadDescribed } from "./load.ts"
 import type { Model } from "./model.ts"
 import type { ModelError } from "./model-error.ts"
 
+export { bert } from "./bert.ts"
 export { classParameterName, type DescribedModel, describe, type TaskOptions } from "./describe.ts"
+export { distilbert } from "./distilbert.ts"
 export { families } from "./families.ts"
 export type { Family } from "./family.ts"
 export { type LoadOptions, load as loadDescribed } from "./load.ts"
 export { loadTokenizer } from "./load-tokenizer.ts"
 export type * from "./model.ts"
 export { ModelError } from "./model-error.ts"
+export { roberta } from "./roberta.ts"
 export type { Encoding, Tokenizer } from "./tokenizer.ts"
 
 export interface LoadModelOptions {

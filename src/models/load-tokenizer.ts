@@ -34,7 +34,7 @@ export const loadTokenizer = (
     if (padId === undefined) {
       return yield* fail(`has no padding token; expected one named in tokenizer_config.json, [PAD] or <pad>`)
     }
-    const tokenizer = wrap(library, padId)
+    const tokenizer = wrap(library, padId, lowercases(json["normalizer"]))
     if (vocabularySize !== undefined && tokenizer.vocabularySize > vocabularySize) {
       return yield* fail(
         `has ids up to ${tokenizer.vocabularySize - 1}, the model's embedding only ${vocabularySize} rows; it belongs to another model`
@@ -50,7 +50,18 @@ const findPadId = (library: HuggingFaceTokenizer, config: unknown): number | und
   return candidates.map((name) => library.token_to_id(name)).find((id) => id !== undefined)
 }
 
-const wrap = (library: HuggingFaceTokenizer, padId: number): Tokenizer => {
+interface Normalizer {
+  readonly type?: string
+  readonly lowercase?: boolean
+  readonly normalizers?: ReadonlyArray<Normalizer>
+}
+
+const lowercases = (normalizer: unknown): boolean => {
+  const { type, lowercase, normalizers = [] } = (normalizer ?? {}) as Normalizer
+  return type === "Lowercase" || lowercase === true || normalizers.some(lowercases)
+}
+
+const wrap = (library: HuggingFaceTokenizer, padId: number, lowercase: boolean): Tokenizer => {
   const after = trailingSpecialTokens(library)
   let largest = 0
   for (const id of library.get_vocab(true).values()) largest = Math.max(largest, id)
@@ -58,11 +69,19 @@ const wrap = (library: HuggingFaceTokenizer, padId: number): Tokenizer => {
     padId,
     vocabularySize: largest + 1,
     encode: (text, maxLength): Encoding => {
-      const { ids, token_type_ids: typeIds } = library.encode(text, { return_token_type_ids: true })
+      const { ids, token_type_ids: typeIds } = library.encode(lowercase ? plainSigma(text) : text, {
+        return_token_type_ids: true
+      })
       return { ids: cut(ids, maxLength, after), typeIds: cut(typeIds, maxLength, after) }
     }
   }
 }
+
+/**
+ * JavaScript lowercases a word-final Σ to ς; the Rust tokenizers, with which models are trained, lowercase character by character
+ * to σ. It is the only letter whose lower case depends on its neighbours.
+ */
+const plainSigma = (text: string): string => text.replaceAll("Σ", "σ")
 
 /** How many special tokens the template puts behind a text: seen on a probe, since templates differ. */
 const trailingSpecialTokens = (library: HuggingFaceTokenizer): number => {

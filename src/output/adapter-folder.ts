@@ -92,8 +92,12 @@ export const restoreAdapter = (
         ? []
         : [`${file}: ${name} has shape [${shape}], expected [${current[i]!.shape}]`]
     })
-    if (problems.length > 0) return yield* new AdapterError({ folder, problems })
+    if (problems.length > 0) return yield* new AdapterError({ folder, problems: condensed(problems) })
     const next = places.map(({ file, name }, i) => tf.tensor(found.get(file)!.get(name)!.data, current[i]!.shape))
     tf.dispose([...current])
     adapted.trainable = withTensors(adapted.trainable, next)
   })
+
+/** The first six in full: another plan's adapter is one mistake, not one per tensor. */
+const condensed = (problems: ReadonlyArray<string>): ReadonlyArray<string> =>
+  problems.length <= 6 ? problems : [...problems.slice(0, 6), `and ${problems.length - 6} more tensors likewise`]

@@ -2,8 +2,7 @@
  * A resolved plan in words and numbers: what `validate` prints, and the same as JSON.
  */
 import * as Effect from "effect/Effect"
-import { type DataError, type LengthPercentiles, lengthPercentiles, type TextTokenizer } from "../data/index.ts"
-import { loadTokenizer, type ModelError } from "../models/index.ts"
+import { type LengthPercentiles, lengthPercentiles } from "../data/index.ts"
 import type { ResolvedPlan } from "./resolve.ts"
 
 export interface PlanSummary {
@@ -12,11 +11,10 @@ export interface PlanSummary {
   readonly json: Readonly<Record<string, unknown>>
 }
 
-/** Tokenises a sample of the training rows (the tokenizer is no weight). */
+/** Tokenises a sample of the training rows. */
 export const summaryOf = (resolved: ResolvedPlan) =>
   Effect.gen(function* () {
-    const { plan, data, model, selected, steps, trainable, memory, warnings } = resolved
-    const tokenizer: TextTokenizer = yield* loadTokenizer(model.folder, model)
+    const { plan, data, model, tokenizer, selected, steps, trainable, memory, warnings } = resolved
     const lengths = yield* lengthPercentiles(data.splits.train, tokenizer.encode, plan.data.maxLength)
     const json = {
       model: { family: model.family, folder: model.folder, labels: model.labels },
@@ -86,5 +84,3 @@ export const describePlan = (resolved: ResolvedPlan, { lengths }: PlanSummary): 
     ...(warnings.length === 0 ? [] : ["", ...warnings.map((warning) => `warning: ${warning}`)])
   ].join("\n")
 }
-
-export type SummaryError = DataError | ModelError

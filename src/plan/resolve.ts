@@ -1,5 +1,5 @@
 /**
- * From a plan to a plan that can run: the world is asked (headers of the weights, every row of the data), no weight is read and no
+ * From a plan to a plan that can run: the world is asked (headers of the weights, the tokenizer, every row of the data), no weight is read and no
  * device opened. All problems come back together; what `validate` prints and what `train` accepts is the same value.
  */
 import * as Effect from "effect/Effect"
@@ -11,7 +11,7 @@ import type * as Scope from "effect/Scope"
 import { type AdapterMethod, methods, type Selected, select } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
 import { type ClassificationData, openClassification } from "../data/index.ts"
-import { describe, type ModelDescription } from "../models/index.ts"
+import { describe, loadTokenizer, type ModelDescription, type Tokenizer } from "../models/index.ts"
 import { estimateMemory, type MemoryEstimate, type TrainableCounts } from "./memory.ts"
 
 export class ResolveError extends Schema.TaggedError<ResolveError>()("ResolveError", {
@@ -29,6 +29,7 @@ export interface ResolvedPlan {
   readonly plan: RunPlan
   readonly name: string
   readonly model: ModelDescription
+  readonly tokenizer: Tokenizer
   /** the options of each site are the method's own (rank, alpha … for lora) */
   readonly selected: Selected<SiteOptions>
   readonly data: ClassificationData
@@ -49,29 +50,35 @@ export const resolve = (
     const data = yield* Effect.result(openClassification(plan.data, plan.seed))
     const labels = Result.isSuccess(data) ? data.success.labels : plan.data.labels
     const model = yield* Effect.result(describe(plan.model.source, { ...plan.model.task, labels }))
-    const selected = Result.isSuccess(model) ? Result.getOrUndefined(selectSites(plan, model.success)) : undefined
-    const selectionProblem = Result.isSuccess(model) ? Result.getFailure(selectSites(plan, model.success)) : undefined
-    if (Result.isFailure(data) || Result.isFailure(model) || selected === undefined) {
-      const problems = [
-        ...(Result.isFailure(model) ? [model.failure.message] : []),
-        ...(Result.isFailure(data) ? [data.failure.message] : [])
-      ]
-      if (selectionProblem?._tag === "Some") problems.push(selectionProblem.value.message)
-      return yield* new ResolveError({ name, problems })
+    const selected = Result.flatMap(model, (described) => selectSites(plan, described))
+    const tokenizer = Result.isFailure(model)
+      ? model
+      : yield* Effect.result(loadTokenizer(model.success.folder, model.success))
+    if (
+      Result.isFailure(model) ||
+      Result.isFailure(selected) ||
+      Result.isFailure(tokenizer) ||
+      Result.isFailure(data)
+    ) {
+      // a model that cannot be described fails three times with the same words
+      const failures = [selected, tokenizer, data].flatMap((part) =>
+        Result.isFailure(part) ? [part.failure.message] : []
+      )
+      return yield* new ResolveError({ name, problems: [...new Set(failures)] })
     }
     const steps = stepsOf(plan, data.success.splits.train.rows)
-    const trainable = count(model.success, selected)
-    const lengthWarning = tooLong(plan, model.success)
+    const trainable = count(model.success, selected.success)
     return {
       plan: { ...plan, data: { ...plan.data, labels: [...data.success.labels] } },
       name,
       model: model.success,
-      selected,
+      tokenizer: tokenizer.success,
+      selected: selected.success,
       data: data.success,
       steps,
       trainable,
       memory: estimateMemory(plan, model.success, trainable),
-      warnings: [...data.success.warnings, ...lengthWarning]
+      warnings: [...data.success.warnings, ...tooLong(plan, model.success)]
     }
   })
 

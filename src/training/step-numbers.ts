@@ -1,0 +1,54 @@
+/**
+ * The numbers of a step as one vector, so that they leave the device in one read:
+ *
+ *   [ loss, ‖g‖, ‖ΔA₁‖², ‖ΔB₁‖², ‖ΔA₂‖², …, ‖A₁‖², ‖B₁‖², … ]      (A, B after the step)
+ */
+import type { Scalar, Tensor1D } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+import { globalNorm } from "../optimizers/clip.ts"
+import type { SiteHealth } from "../optimizers/transform.ts"
+import { squaredNorm } from "../tensors/norm.ts"
+import type { Trainable } from "../tensors/trainable.ts"
+import { type Health, summarize } from "./report.ts"
+
+/** Tensor code: [2 + 4·pairs]. */
+export const stepNumbers = (loss: Scalar, gradients: Trainable, updates: Trainable, next: Trainable): Tensor1D =>
+  tf.stack([loss, globalNorm(gradients), ...pairNorms(updates), ...pairNorms(next)]) as Tensor1D
+
+/** ‖A‖², ‖B‖² of every pair. */
+const pairNorms = ({ pairs }: Trainable): ReadonlyArray<Scalar> =>
+  pairs.flatMap(({ A, B }) => [squaredNorm(A), squaredNorm(B)])
+
+/** Where the vector is not finite first, in words; undefined where it is finite. */
+export const firstNotFinite = (numbers: ArrayLike<number>, { pairs }: Trainable): string | undefined => {
+  const index = Array.from(numbers).findIndex((value) => !Number.isFinite(value))
+  if (index < 0) return undefined
+  if (index < 2) return index === 0 ? "the loss" : "the gradients"
+  const site = pairs[Math.floor((index - 2) / 2) % pairs.length]!.site
+  return `${index % 2 === 0 ? "A" : "B"} of ${site.name}`
+}
+
+export const healthOf = (
+  numbers: ArrayLike<number>,
+  conditioning: ReadonlyArray<SiteHealth>,
+  { pairs }: Trainable
+): Health => {
+  const sites = pairs.map(({ site }) => site.name)
+  const relative = (factor: 0 | 1) => {
+    const ratios = sites.map((_, i) => {
+      const after = numbers[2 + 2 * (pairs.length + i) + factor]!
+      return after === 0 ? 0 : Math.sqrt(numbers[2 + 2 * i + factor]! / after)
+    })
+    return summarize(ratios, sites, "largest")
+  }
+  const parts = {
+    conditioning: summarize(
+      conditioning.map((health) => health.conditioning),
+      conditioning.map((health) => health.site),
+      "smallest"
+    ),
+    relativeUpdateA: relative(0),
+    relativeUpdateB: relative(1)
+  }
+  return Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined))
+}
