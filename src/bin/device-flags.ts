@@ -11,7 +11,7 @@ export const deviceFlag = Flag.Literals("device", ["auto", "webgpu", "wasm", "cp
 export const threadsFlag = Flag.Int("threads").pipe(
   Flag.filter(
     (threads) => threads >= 1,
-    (threads) => `found ${threads} threads; expected at least 1`
+    () => "an integer of at least 1"
   ),
   Flag.withDescription("threads of the wasm backend (default: the plan's, which is one per core)"),
   Flag.optional

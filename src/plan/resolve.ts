@@ -1,6 +1,6 @@
 /**
- * From a plan to a plan that can run: the world is asked (headers of the weights, the tokenizer, every row of the data), no weight is read and no
- * device opened. All problems come back together; what `validate` prints and what `train` accepts is the same value.
+ * From a plan to a plan that can run: the world is asked (headers of the weights, the tokenizer, every row of the data), no weight
+ * is read and no device opened. All problems come back together; what `validate` prints and what `train` accepts is the same value.
  */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
@@ -11,7 +11,7 @@ import type * as Scope from "effect/Scope"
 import { type AdapterMethod, methods, type Selected, select } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
 import { type ClassificationData, openClassification } from "../data/index.ts"
-import { describe, loadTokenizer, type ModelDescription, type Tokenizer } from "../models/index.ts"
+import { describe, loadTokenizer, type ModelDescription, type ModelError, type Tokenizer } from "../models/index.ts"
 import { estimateMemory, type MemoryEstimate, type TrainableCounts } from "./memory.ts"
 
 export class ResolveError extends Schema.TaggedError<ResolveError>()("ResolveError", {
@@ -51,8 +51,8 @@ export const resolve = (
     const labels = Result.isSuccess(data) ? data.success.labels : plan.data.labels
     const model = yield* Effect.result(describe(plan.model.source, { ...plan.model.task, labels }))
     const selected = Result.flatMap(model, (described) => selectSites(plan, described))
-    const tokenizer = Result.isFailure(model)
-      ? model
+    const tokenizer: Result.Result<Tokenizer, ModelError> = Result.isFailure(model)
+      ? Result.fail(model.failure)
       : yield* Effect.result(loadTokenizer(model.success.folder, model.success))
     if (
       Result.isFailure(model) ||
@@ -61,8 +61,9 @@ export const resolve = (
       Result.isFailure(data)
     ) {
       // a model that cannot be described fails three times with the same words
-      const failures = [selected, tokenizer, data].flatMap((part) =>
-        Result.isFailure(part) ? [part.failure.message] : []
+      const failures = [selected, tokenizer, data].flatMap(
+        (part: Result.Result<unknown, { readonly message: string }>) =>
+          Result.isFailure(part) ? [part.failure.message] : []
       )
       return yield* new ResolveError({ name, problems: [...new Set(failures)] })
     }

@@ -21,6 +21,12 @@ describe("sums", () => {
       const x = tf.fill([3_000_000], 0.1)
       expectClose(await tf.sum(x).data(), [3_000_000 * Math.fround(0.1)], tolerance.operation)
       expectClose(await tf.mean(x).data(), [Math.fround(0.1)], tolerance.operation)
+      const columns = await tf.sum(tf.reshape(x, [1_500_000, 2]), 0).data()
+      expectClose(
+        columns,
+        [1, 1].map(() => 1_500_000 * Math.fround(0.1)),
+        tolerance.operation
+      )
     }))
 
   const AXES = [undefined, 0, 1, 2, -1, [0, 1], [1, 2], [0, 2], [0, 1, 2]] as const

@@ -145,7 +145,7 @@ suite("heads", () => {
       'a head over mean pooling is never in a checkpoint; use pooling "pooler" or headInit "normal"'
     ])
     expect(await problems(golden("minilm"), { pooling: "mean", headInit: "normal" })).toEqual([
-      "config.json: has no id2label, and no labels are given; name at least two classes"
+      "config.json: has no id2label, and no labels are given; name the classes"
     ])
   })
 

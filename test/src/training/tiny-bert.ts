@@ -9,8 +9,8 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { load, type Model, type ModelError } from "../../../src/models/index.ts"
 import type { Batch } from "../../../src/data/row.ts"
+import { load, type Model, type ModelError } from "../../../src/models/index.ts"
 import { platform } from "../../../src/platform.ts"
 import { randomStream } from "../../../src/tensors/random.ts"
 
@@ -48,10 +48,7 @@ export const tinyBert = (head: "checkpoint" | "mean" = "checkpoint"): Effect.Eff
     Effect.flatMap((source) =>
       load({
         source,
-        task:
-          head === "mean"
-            ? "classification"
-            : { kind: "classification", pooling: "pooler", headInit: "checkpoint" }
+        task: head === "mean" ? "classification" : { kind: "classification", pooling: "pooler", headInit: "checkpoint" }
       })
     ),
     Effect.provide(platform)

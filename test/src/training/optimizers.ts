@@ -1,0 +1,35 @@
+/** Every kind of optimizer, as plans have them, and with it the adapter it is for. */
+import type { OptimizerConfig } from "../../../schemas/index.ts"
+
+const shared = {
+  learningRate: 1e-3,
+  weightDecay: 0.01,
+  clipNorm: 1,
+  schedule: { kind: "linear", warmup: 0.1 }
+} as const
+const moments = { betas: [0.9, 0.999], epsilon: 1e-8 } as const
+const loraPro = (form: "full" | "efficient" | "sgd"): OptimizerConfig => ({
+  kind: "lora-pro",
+  form,
+  x: "sylvester",
+  damping: 1e-8,
+  ...shared,
+  ...moments
+})
+
+export const sgd: OptimizerConfig = { kind: "sgd", momentum: 0.9, ...shared }
+export const adamw: OptimizerConfig = { kind: "adamw", ...shared, ...moments }
+export const loraProFull = loraPro("full")
+export const loraProEfficient = loraPro("efficient")
+export const loraProSgd = loraPro("sgd")
+
+export const combinations = [
+  ["lora", "sgd", sgd],
+  ["lora", "adamw", adamw],
+  ["lora", "lora-pro full", loraProFull],
+  ["lora", "lora-pro efficient", loraProEfficient],
+  ["lora", "lora-pro sgd", loraProSgd],
+  ["full", "adamw", adamw],
+  ["full", "sgd", sgd],
+  ["none", "adamw", adamw]
+] as const satisfies ReadonlyArray<readonly [string, string, OptimizerConfig]>
