@@ -4,14 +4,17 @@
 import * as Effect from "effect/Effect"
 import type { Adapted } from "../adapters/index.ts"
 import type { RunPlan } from "../schemas/index.ts"
-import { type ClassificationSplit, evaluationBatches } from "./data/index.ts"
+import { type ClassificationSplit, type EvaluationBatch, evaluationBatches } from "./data/index.ts"
 import { Device } from "./device/index.ts"
 import type { EvaluationReport, Run } from "./output/index.ts"
 import type { ResolvedPlan } from "./plan/index.ts"
 import { Progress } from "./progress.ts"
-import { evaluate } from "./training/index.ts"
+import { evaluate, keepMistakes, type Mistakes } from "./training/index.ts"
 
 type Split = EvaluationReport["split"]
+
+// Enough to see a pattern, few enough to read.
+const MISTAKES = 20
 
 export interface SplitEvaluation {
   readonly adapted: Adapted
@@ -22,10 +25,12 @@ export interface SplitEvaluation {
   readonly step: number
   /** the first so many rows; all unless given */
   readonly rows?: number | undefined
+  /** where the rows that come out wrong are kept */
+  readonly mistakes?: Mistakes | undefined
 }
 
 /** Evaluates one split and tells the listener. */
-export const evaluateSplit = ({ adapted, plan, split, source, step, rows }: SplitEvaluation) =>
+export const evaluateSplit = ({ adapted, plan, split, source, step, rows, mistakes }: SplitEvaluation) =>
   Effect.gen(function* () {
     const tell = yield* Progress
     const { padMultiple } = yield* Device
@@ -36,7 +41,12 @@ export const evaluateSplit = ({ adapted, plan, split, source, step, rows }: Spli
       padMultiple,
       rows: of
     })
-    const result = yield* batches.pipe(evaluate(adapted, (done) => tell({ kind: "evaluating", split, rows: done, of })))
+    const result = yield* batches.pipe(
+      evaluate<EvaluationBatch>(adapted, (done, scored) => {
+        mistakes?.add(scored)
+        return tell({ kind: "evaluating", split, rows: done, of })
+      })
+    )
     const report: EvaluationReport = { kind: "evaluation", step, split, ...result }
     yield* tell(report)
     return report
@@ -48,21 +58,32 @@ export const evaluatorOf = (adapted: Adapted, resolved: ResolvedPlan, run: Run) 
   const { splits } = data
   const { evaluateEvery, evaluateRows } = plan.training
   const existing = (["validation", "test"] as const).filter((split) => splits[split] !== undefined)
-  const recorded = (split: Split, step: number, rows?: number) =>
-    Effect.tap(evaluateSplit({ adapted, plan, split, source: splits[split]!, step, rows }), run.append)
+  const recorded = (split: Split, step: number, rows?: number, mistakes?: Mistakes) =>
+    Effect.tap(evaluateSplit({ adapted, plan, split, source: splits[split]!, step, rows, mistakes }), run.append)
   const first = (...order: ReadonlyArray<Split>) => order.find((split) => splits[split] !== undefined)
   return {
     /** What there is to gain, on the split that the end is judged by. Nothing where there is no split to look at. */
     before: Effect.suspend(() => {
+      const reported = run.history.find((row) => row.kind === "evaluation" && row.step === 0) as
+        | EvaluationReport
+        | undefined
       const split = first("test", "validation")
-      return split === undefined ? Effect.succeed(undefined) : recorded(split, 0, evaluateRows)
+      return reported !== undefined || split === undefined ? Effect.succeed(reported) : recorded(split, 0, evaluateRows)
     }),
     /** On validation rows, so that nobody tunes on the test split. */
     during: (step: number) => {
       const split = first("validation", "test")
       const due = evaluateEvery !== undefined && step % evaluateEvery === 0 && step < resolved.steps
-      return split === undefined || !due ? Effect.void : Effect.asVoid(recorded(split, step, evaluateRows))
+      return split === undefined || !due ? Effect.succeed(undefined) : recorded(split, step, evaluateRows)
     },
-    after: Effect.suspend(() => Effect.forEach(existing, (split) => recorded(split, resolved.steps)))
+    /** Every split, and the mistakes on the last of them. */
+    after: Effect.gen(function* () {
+      const last = existing.at(-1)
+      const kept = last === undefined ? undefined : keepMistakes(splits[last]!, MISTAKES)
+      const reports = yield* Effect.forEach(existing, (split) =>
+        recorded(split, resolved.steps, undefined, split === last ? kept : undefined)
+      )
+      return { reports, mistakes: kept === undefined ? [] : yield* kept.read }
+    })
   }
 }

@@ -19,8 +19,8 @@ const bar = (share: number, width = 24): string => {
   return "█".repeat(filled) + "░".repeat(width - filled)
 }
 
-const stepLine = (report: StepReport, of: number, mean: number, elapsed: number): string => {
-  const remaining = (elapsed / report.step) * (of - report.step)
+const stepLine = (report: StepReport, of: number, mean: number, secondsPerStep: number): string => {
+  const remaining = secondsPerStep * (of - report.step)
   return `step ${String(report.step).padStart(String(of).length)}/${of} ${bar(report.step / of)} loss ${mean.toFixed(3)} · ${Math.round(report.tokensPerSecond)} tokens/s · ${duration(remaining)} left`
 }
 
@@ -28,13 +28,16 @@ const stepLine = (report: StepReport, of: number, mean: number, elapsed: number)
 export const terminalListener = (stream: { readonly isTTY?: boolean; write: (text: string) => unknown }): Listener => {
   const live = stream.isTTY === true
   let mean: number | undefined
+  // of the steps seen here: a resumed run starts anywhere
   let elapsed = 0
+  let seen = 0
   const line = (text: string) => stream.write(`${live ? "\r\x1b[2K" : ""}${text}\n`)
   const over = (text: string) => live && stream.write(`\r\x1b[2K${text}`)
   const onStep = ({ of, ...report }: StepReport & { readonly of: number }) => {
     mean = mean === undefined ? report.loss : 0.8 * mean + 0.2 * report.loss
     elapsed += report.milliseconds / 1000
-    const text = stepLine(report, of, mean, elapsed)
+    seen += 1
+    const text = stepLine(report, of, mean, elapsed / seen)
     // plain lines: ten of them, and the last
     const due = report.step === of || report.step % Math.max(1, Math.floor(of / 10)) === 0
     if (live && report.step < of) over(text)

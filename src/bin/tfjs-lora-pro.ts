@@ -6,14 +6,31 @@ import * as Effect from "effect/Effect"
 import ownPackage from "../../package.json" with { type: "json" }
 import { platform } from "../platform.ts"
 import { evaluateCommand } from "./evaluate.ts"
+import { mergeCommand } from "./merge.ts"
 import { predictCommand } from "./predict.ts"
 import { schemaCommand } from "./schema.ts"
 import { trainCommand } from "./train.ts"
 import { validateCommand } from "./validate.ts"
 
+// the first signal interrupts the run, which finishes its step and saves; the second leaves at once (files are only ever renamed
+// into place, so nothing is half-written)
+let signals = 0
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    if (++signals > 1) process.exit(130)
+  })
+}
+
 Command.make("tfjs-lora-pro").pipe(
   Command.withDescription("LoRA-Pro fine-tuning on TensorFlow.js: plans in, Hugging Face PEFT adapters out"),
-  Command.withSubcommands([trainCommand, validateCommand, evaluateCommand, predictCommand, schemaCommand]),
+  Command.withSubcommands([
+    trainCommand,
+    validateCommand,
+    evaluateCommand,
+    predictCommand,
+    mergeCommand,
+    schemaCommand
+  ]),
   Command.run({ version: ownPackage.version }),
   Effect.provide(platform),
   NodeRuntime.runMain

@@ -6,7 +6,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { Device } from "../device/index.ts"
-import { checkFree, type RunReport } from "../output/index.ts"
+import { checkFree, type RunReport, runFolder } from "../output/index.ts"
 import { type ResolvedPlan, readPlan, resolve } from "../plan/index.ts"
 import { Progress } from "../progress.ts"
 import { train } from "../train.ts"
@@ -27,6 +27,23 @@ const defaultPlan = Effect.gen(function* () {
   })
 })
 
+const resumeAlone = new CliError.UserError({
+  cause: new Error("--resume with a plan or --out"),
+  userMessage: "--resume RUN goes on with that folder and its own plan.json; give neither a plan nor --out with it"
+})
+
+/** The plan of a run folder that is to be resumed. */
+const planOf = (directory: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const { plan } = yield* runFolder(directory)
+    if (yield* fs.exists(plan).pipe(Effect.orElseSucceed(() => false))) return plan
+    return yield* new CliError.UserError({
+      cause: new Error("no run"),
+      userMessage: `${directory} is no run folder: it has no plan.json; expected one such as runs/<name>-1`
+    })
+  })
+
 /** A run folder's own plan is called plan.json; the run's name says more. */
 const nameOf = (file: string, name: string) =>
   Effect.map(Path.Path, (path) => (name === "plan" ? path.basename(path.dirname(path.resolve(file))) : name))
@@ -45,22 +62,29 @@ export const trainCommand = Command.make(
       Flag.withDescription("run folder, which must not exist (default: a fresh runs/<plan name>-<n>)"),
       Flag.optional
     ),
+    resume: Flag.String("resume").pipe(
+      Flag.withMetavar("RUN"),
+      Flag.withDescription("go on with an interrupted run: its folder, instead of a plan"),
+      Flag.optional
+    ),
     json: jsonFlag
   },
-  ({ plan: given, set, device, threads, out, json }) =>
+  ({ plan: given, set, device, threads, out, resume: resumed, json }) =>
     Effect.gen(function* () {
-      const file = Option.isSome(given) ? given.value : yield* defaultPlan
-      const { plan, name } = yield* readPlan(file, set)
+      const resume = Option.getOrUndefined(resumed)
+      if (resume !== undefined && (Option.isSome(given) || Option.isSome(out))) return yield* resumeAlone
+      const file = resume === undefined ? Option.getOrElse(given, () => undefined) : yield* planOf(resume)
+      const { plan, name } = yield* readPlan(file ?? (yield* defaultPlan), set)
       const directory = Option.getOrUndefined(out) ?? plan.output.directory
-      yield* checkFree(directory)
-      const resolved = yield* resolve(plan, yield* nameOf(file, name))
+      if (resume === undefined) yield* checkFree(directory)
+      const resolved = yield* resolve(plan, yield* nameOf(file ?? name, name))
       const tell = terminalListener(process.stderr)
       yield* Effect.forEach(openingLines(resolved), (message) => tell({ kind: "notice", message }))
       const report = yield* Effect.gen(function* () {
         const { notice, ...opened } = (yield* Device).describe()
         yield* tell({ kind: "notice", message: `device: ${deviceLine(opened)}` })
         if (notice !== undefined) yield* tell({ kind: "notice", message: `note: ${notice}` })
-        return yield* train(resolved, directory)
+        return yield* train(resolved, { directory, resume })
       }).pipe(
         Effect.provide(Device.layer(device, { threads: threadsOr(threads, plan.training.threads) })),
         Effect.provideService(Progress, tell)

@@ -13,6 +13,7 @@ import { type DataError, dataError, joinDataErrors } from "./data-error.ts"
 import { openLabelledFile } from "./labelled-file.ts"
 import { classCounts, labelProblems, labelWarnings, settleLabels } from "./labels.ts"
 import { holdOut } from "./order.ts"
+import { repeatedTextWarnings } from "./repeated-texts.ts"
 import type { ScannedSource } from "./scan.ts"
 import { subset } from "./source.ts"
 
@@ -48,8 +49,9 @@ export const openClassification = (
     const labels = settleLabels(section.labels, files.train.index)
     const problems = Object.values(files).flatMap((file) => labelProblems(file, labels, section.labels !== undefined))
     if (problems.length > 0) return yield* joinDataErrors(problems)
-    const splits = yield* splitsOf(section, files, labels, seed)
-    return { labels, splits, warnings: labelWarnings(splits, labels), describe: () => describe(splits) }
+    const { splits, repeats } = yield* splitsOf(section, files, labels, seed)
+    const warnings = [...labelWarnings(splits, labels), ...repeats]
+    return { labels, splits, warnings, describe: () => describe(splits) }
   })
 
 interface Files {
@@ -74,30 +76,50 @@ const openFiles = (section: DataSection): Effect.Effect<Files, DataError, Scope.
     }
   })
 
-const splitsOf = (
+interface Split {
+  readonly file: ScannedSource
+  /** all of the file's rows unless given */
+  readonly rows?: Uint32Array
+}
+
+/** The splits, and a sentence for each way in which their texts repeat. */
+const splitsOf = (section: DataSection, files: Files, labels: ReadonlyArray<string>, seed: number) =>
+  Effect.map(rowsOf(section, files, seed), ({ train, ...evaluated }) => {
+    const split = ({ file, rows }: Split) => {
+      const source = rows === undefined ? file : subset(file, rows, file.where)
+      return classificationSplit(source, labels, classCounts(file.index, labels, rows))
+    }
+    const hashed = ({ file, rows }: Split) => ({
+      where: file.where,
+      index: file.index,
+      hashes: file.hashes,
+      ...(rows === undefined ? {} : { rows })
+    })
+    const splits: ClassificationData["splits"] = { train: split(train), ...mapSplits(evaluated, split) }
+    return { splits, repeats: repeatedTextWarnings(hashed(train), mapSplits(evaluated, hashed)) }
+  })
+
+type Evaluated<A> = { readonly validation?: A; readonly test?: A }
+
+const mapSplits = <A, B>({ validation, test }: Evaluated<A>, change: (split: A) => B): Evaluated<B> => ({
+  ...(validation === undefined ? {} : { validation: change(validation) }),
+  ...(test === undefined ? {} : { test: change(test) })
+})
+
+/** Which rows of which file each split is. */
+const rowsOf = (
   section: DataSection,
-  files: Files,
-  labels: ReadonlyArray<string>,
+  { train: file, ...evaluated }: Files,
   seed: number
-): Effect.Effect<ClassificationData["splits"], DataError> => {
-  const whole = (file: ScannedSource) => classificationSplit(file, labels, classCounts(file.index, labels))
-  const part = (rows: Uint32Array) =>
-    classificationSplit(
-      subset(files.train, rows, files.train.where),
-      labels,
-      classCounts(files.train.index, labels, rows)
-    )
-  const test = files.test === undefined ? {} : { test: whole(files.test) }
-  if (typeof section.validation !== "number") {
-    const validation = files.validation === undefined ? {} : { validation: whole(files.validation) }
-    return Effect.succeed({ train: whole(files.train), ...validation, ...test })
-  }
-  if (files.train.rows < 2) {
+): Effect.Effect<{ readonly train: Split } & Evaluated<Split>, DataError> => {
+  const whole = mapSplits(evaluated, (file): Split => ({ file }))
+  if (typeof section.validation !== "number") return Effect.succeed({ train: { file }, ...whole })
+  if (file.rows < 2) {
     const reason = "the file has 1 row; to hold out a share of it for validation at least 2 are needed"
-    return Effect.fail(dataError(files.train.where, reason))
+    return Effect.fail(dataError(file.where, reason))
   }
-  const { kept, heldOut } = holdOut(files.train.rows, section.validation, seed)
-  return Effect.succeed({ train: part(kept), validation: part(heldOut), ...test })
+  const { kept, heldOut } = holdOut(file.rows, section.validation, seed)
+  return Effect.succeed({ ...whole, train: { file, rows: kept }, validation: { file, rows: heldOut } })
 }
 
 const describe = (splits: ClassificationData["splits"]): ReadonlyArray<SplitDescription> =>

@@ -1,6 +1,6 @@
 /** A data file opened for positional reads: the one place of `src/data` that touches the file system. */
 import type { FileHandle } from "node:fs/promises"
-import { open } from "node:fs/promises"
+import { open, stat as statOf } from "node:fs/promises"
 import { isAbsolute, relative, resolve } from "node:path"
 import process from "node:process"
 import * as Effect from "effect/Effect"
@@ -24,16 +24,17 @@ export const openFile = (path: string): Effect.Effect<DataFile, DataError, Scope
     const name = displayName(path)
     const attempt = <A>(run: () => Promise<A>) =>
       Effect.tryPromise({ try: run, catch: (cause) => dataError(name, reasonOf(cause, path)) })
-    const handle = yield* Effect.acquireRelease(
-      attempt(() => open(path, "r")),
-      (handle) => Effect.ignore(attempt(() => handle.close()))
-    )
-    const stat = yield* attempt(() => handle.stat())
+    // asked before it is opened: to open a pipe is to wait for whoever writes to it
+    const stat = yield* attempt(() => statOf(path))
     if (stat.isDirectory()) return yield* dataError(name, "this is a folder; give a .jsonl, .ndjson or .csv file in it")
     if (!stat.isFile()) {
       return yield* dataError(name, "this is not a regular file; rows are read by position, so save the data to a file")
     }
     if (stat.size === 0) return yield* dataError(name, "the file is empty; at least one row is needed")
+    const handle = yield* Effect.acquireRelease(
+      attempt(() => open(path, "r")),
+      (handle) => Effect.ignore(attempt(() => handle.close()))
+    )
     const readInto = (target: Uint8Array, position: number) =>
       Effect.flatMap(
         attempt(() => fill(handle, target, position)),

@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { parseBoundedJson } from "../tensors/bounded-json.ts"
 import type { DataError } from "./data-error.ts"
 import { openFile } from "./file.ts"
 import { type Broken, type Columns, type LabelledFields, labelledFields } from "./labelled-fields.ts"
@@ -29,12 +30,9 @@ const jsonl = (columns: Columns): RowFormat => ({
 const parseLine = (record: RawRecord, columns: Columns): LabelledFields | Broken => {
   const text = textOf(record)
   if (text === undefined) return { broken: "not valid UTF-8; save the file as UTF-8" }
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    return { broken: `not JSON: ${excerpt(text)}` } // engines word the reason differently, and some give no column
-  }
+  const parsed = parseBoundedJson(text)
+  if ("problem" in parsed) return { broken: `${parsed.problem.replace(/^is /, "")}: ${excerpt(text)}` }
+  const { value } = parsed
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     const found = Array.isArray(value) ? "a list" : excerpt(text)
     return { broken: `found ${found}, expected one object a line` }

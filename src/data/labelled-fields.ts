@@ -17,6 +17,11 @@ export interface Broken {
   readonly broken: string
 }
 
+/** Longer ones are texts in the wrong column. Every different label is kept in memory. */
+const longestLabel = 512
+/** Field names of a broken row that are named, and characters of each: a row may be one field a pixel. */
+const [namesShown, longestName] = [20, 60]
+
 export const isBroken = (row: LabelledFields | Broken): row is Broken => "broken" in row
 
 /**
@@ -38,14 +43,23 @@ export const labelledFields = (
     reasons.push(`the label "${columns.label}" is ${nameOf(label)}, expected a string, a number or a boolean`)
   }
   if (typeof label === "string" && label.trim() === "") reasons.push(`the label "${columns.label}" is blank`)
+  if (typeof label === "string" && label.length > longestLabel) {
+    reasons.push(`the label "${columns.label}" has ${label.length} characters, at most ${longestLabel} are expected`)
+  }
   return reasons.length > 0 ? { broken: reasons.join("; ") } : { text: text as string, label: String(label) }
 }
 
 /** "no label "lable" (found: text, label; did you mean "label"?)" */
 export const noField = (name: string, role: "text" | "label", found: ReadonlyArray<string>): string => {
-  const near = closest(name, found)
+  const named = found.slice(0, namesShown)
+  const near = closest(
+    name,
+    named.filter(({ length }) => length <= longestName)
+  )
   const hint = near === undefined ? "" : `; did you mean "${near}"?`
-  return `no ${role} field "${name}" (found: ${found.length === 0 ? "no fields" : found.join(", ")}${hint})`
+  const names = named.map((one) => (one.length <= longestName ? one : `${one.slice(0, longestName)}…`)).join(", ")
+  const more = found.length > named.length ? ` and ${found.length - named.length} more` : ""
+  return `no ${role} field "${name}" (found: ${found.length === 0 ? "no fields" : names}${more}${hint})`
 }
 
 const fieldOf = (

@@ -9,6 +9,9 @@ import type { ScannedSource } from "./scan.ts"
 export const settleLabels = (declared: ReadonlyArray<string> | undefined, train: RowIndex): ReadonlyArray<string> =>
   declared ?? train.labels.map(({ label }) => label).sort()
 
+// "did you mean" compares letter by letter: not with every one of 65,000 labels, each 500 characters long
+const [longestHinted, mostHinted] = [60, 1_000]
+
 /** The labels of a file that are no class, as one error, or nothing. */
 export const labelProblems = (
   file: ScannedSource,
@@ -20,7 +23,7 @@ export const labelProblems = (
   if (unknown.length === 0) return []
   const problems = unknown.slice(0, problemsShown).map(({ label, rows, firstRow }) => {
     const place = `${file.where}:${file.index.line(firstRow)}`
-    const near = closest(label, labels)
+    const near = closest(label.slice(0, longestHinted), labels.slice(0, mostHinted))
     const hint = near === undefined ? "" : `; did you mean "${near}"?`
     const source = declared ? "data.labels has" : "the training rows have"
     const count = rows === 1 ? "1 row" : `${rows} rows, this is the first`

@@ -1,8 +1,8 @@
 /** How long a split's texts are in tokens, and how many are cut: what one needs to choose `maxLength`. */
 import * as Effect from "effect/Effect"
-import type { DataError } from "./data-error.ts"
+import { DataError } from "./data-error.ts"
 import type { LabelledTextSource } from "./source.ts"
-import type { TextTokenizer } from "./tokenize.ts"
+import { encoded, type TextTokenizer } from "./tokenize.ts"
 
 export interface LengthPercentiles {
   /** rows looked at */
@@ -33,7 +33,13 @@ export const lengthPercentiles = (
     const rows = yield* source.read(
       Uint32Array.from({ length: count }, (_, i) => Math.floor((i * source.rows) / count))
     )
-    const lengths = Uint32Array.from(rows, (row) => encode(row.text, uncut).ids.length).sort()
+    const lengths = new Uint32Array(count)
+    for (const [i, row] of rows.entries()) {
+      const encoding = encoded(row, { encode }, uncut)
+      if (encoding instanceof DataError) return yield* encoding
+      lengths[i] = encoding.ids.length
+    }
+    lengths.sort()
     const percentile = (share: number) => lengths[Math.max(0, Math.ceil(share * count) - 1)] ?? 0
     const truncated = lengths.filter((length) => length > maxLength).length / Math.max(1, count)
     return { sample: count, p50: percentile(0.5), p95: percentile(0.95), max: percentile(1), truncated }

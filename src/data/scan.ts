@@ -11,6 +11,7 @@ import { type Position, type RawRecord, type RecordEnds, readRecords } from "./r
 import type { LabelledText } from "./row.ts"
 import { mostLabels, type RowIndex, rowIndexBuilder } from "./row-index.ts"
 import type { LabelledTextSource } from "./source.ts"
+import { type TextHashes, textHashBuilder } from "./text-hash.ts"
 
 /** How rows are written in a file. */
 export interface RowFormat {
@@ -23,6 +24,8 @@ export interface RowFormat {
 /** A source whose rows have all been seen once. */
 export interface ScannedSource extends LabelledTextSource {
   readonly index: RowIndex
+  /** of the texts; not held by `read`, so that it goes when the source goes */
+  readonly hashes: TextHashes
 }
 
 // Neighbouring rows are fetched with one read of at most so many bytes.
@@ -34,14 +37,17 @@ const readsInFlight = 16
 export const scanRows = (file: DataFile, from: Position, format: RowFormat): Effect.Effect<ScannedSource, DataError> =>
   Effect.gen(function* () {
     const builder = rowIndexBuilder()
+    const hashBuilder = textHashBuilder()
     const problems: Array<string> = []
     let total = 0
     let tooManyLabels = false
     yield* readRecords(file, from, format.ends(), (records) => {
       format.parse(records).forEach((row, i) => {
         const record = records[i]!
-        if (!isBroken(row)) tooManyLabels = !builder.add(record, row.label) || tooManyLabels
-        else if (total++ < problemsShown) problems.push(`${file.name}:${record.line}: ${row.broken}`)
+        if (isBroken(row)) {
+          if (total++ < problemsShown) problems.push(`${file.name}:${record.line}: ${row.broken}`)
+        } else if (builder.add(record, row.label)) hashBuilder.add(row.text)
+        else tooManyLabels = true
       })
     })
     if (tooManyLabels) {
@@ -51,7 +57,9 @@ export const scanRows = (file: DataFile, from: Position, format: RowFormat): Eff
     if (total > 0) return yield* new DataError({ where: file.name, problems, total })
     const index = builder.finish(file.size)
     if (index.rows === 0) return yield* dataError(file.name, "the file has no rows; at least one is needed")
-    return { index, rows: index.rows, where: file.name, read: (indices) => readRows(file, index, format, indices) }
+    const hashes = hashBuilder.finish()
+    const read: ScannedSource["read"] = (indices) => readRows(file, index, format, indices)
+    return { index, hashes, rows: index.rows, where: file.name, read }
   })
 
 const readRows = (

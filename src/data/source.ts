@@ -33,8 +33,8 @@ export const fromRows = (
 }
 
 /** Some rows of a source: row i of the result is row `indices[i]`. */
-export const subset = (source: LabelledTextSource, indices: Uint32Array, where: string): LabelledTextSource => ({
+export const subset = ({ read }: LabelledTextSource, indices: Uint32Array, where: string): LabelledTextSource => ({
   rows: indices.length,
   where,
-  read: (wanted) => source.read(Array.from(wanted, (index) => indices[index]!))
+  read: (wanted) => read(Array.from(wanted, (index) => indices[index]!))
 })

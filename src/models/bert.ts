@@ -6,13 +6,13 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { ActivationName, activations, Count, configDecoder, Labels, labelsInOrder } from "./encoder-config.ts"
+import { ActivationName, activations, Count, configDecoder, Labels, Layers, labelsInOrder } from "./encoder-config.ts"
 import type { BlockNames, Family } from "./family.ts"
 
 /** config.json of BERT and RoBERTa, with transformers' defaults. */
 const BertConfig = Schema.Struct({
   hidden_size: Count,
-  num_hidden_layers: Count,
+  num_hidden_layers: Layers,
   num_attention_heads: Count,
   intermediate_size: Count,
   vocab_size: Count,

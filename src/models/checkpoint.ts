@@ -3,10 +3,12 @@
  * family's forward pass needs. Tensors beyond that (other heads, position ids, a pooler nobody uses) are left alone and listed.
  */
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
+import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Result from "effect/Result"
+import { parseBoundedJson } from "../tensors/bounded-json.ts"
 import { readFolderHeaders, type StoredTensor } from "../tensors/safetensors.ts"
+import { readTextFile } from "../tensors/text-file.ts"
 import { type Encoder, encoderOf, encoderParameters, WORD_EMBEDDINGS } from "./encoder.ts"
 import type { Family } from "./family.ts"
 import type { ParameterSpec } from "./model.ts"
@@ -72,27 +74,22 @@ export const shapeProblems = (
     return [`weights: ${stored.name} has shape [${stored.shape.join(", ")}]; config.json says [${shape.join(", ")}]`]
   })
 
-/** Reads a JSON file of the folder. */
+/** Reads a JSON file of the folder: UTF-8, of bounded size and depth. */
 export const readJson = (
   folder: string,
   name: string
 ): Effect.Effect<unknown, ModelError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const fail = (problem: string) => new ModelError({ folder, problems: [`${name}: ${problem}`] })
-    const text = yield* fs
-      .readFileString(path.join(folder, name))
-      .pipe(
-        Effect.mapError((error) =>
-          fail(
-            error.reason._tag === "NotFound"
-              ? `no such file (${path.resolve(folder, name)}); expected a Hugging Face folder with config.json, model.safetensors and tokenizer.json`
-              : `cannot be read: ${error.reason.message ?? error.reason._tag}`
-          )
-        )
+    const expected = "expected a Hugging Face folder with config.json, model.safetensors and tokenizer.json"
+    const text = yield* readTextFile(path.join(folder, name)).pipe(
+      Effect.mapError(({ missing, reason }) =>
+        fail(missing ? `${reason} (${path.resolve(folder, name)}); ${expected}` : reason)
       )
-    return yield* Effect.try({ try: (): unknown => JSON.parse(text), catch: () => fail("is not JSON") })
+    )
+    const parsed = parseBoundedJson(text)
+    return "problem" in parsed ? yield* fail(parsed.problem) : parsed.value
   })
 
 const readEncoder = (folder: string, families: Readonly<Record<string, Family>>) =>

@@ -6,12 +6,12 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { ActivationName, activations, Count, configDecoder, Labels, labelsInOrder } from "./encoder-config.ts"
+import { ActivationName, activations, Count, configDecoder, Labels, Layers, labelsInOrder } from "./encoder-config.ts"
 import type { BlockNames, Family } from "./family.ts"
 
 const DistilBertConfig = Schema.Struct({
   dim: Count,
-  n_layers: Count,
+  n_layers: Layers,
   n_heads: Count,
   hidden_dim: Count,
   vocab_size: Count,

@@ -34,6 +34,8 @@ export interface EncoderConfig {
 
 /** Fields that families build their schema of config.json from. */
 export const Count = Schema.Int.check(Schema.isGreaterThan(0))
+/** Every layer is a dozen parameters by name, so a file that asks for a billion is refused before they are listed. */
+export const Layers = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000 }))
 export const ActivationName = Schema.Literals(["gelu", "gelu_new", "gelu_pytorch_tanh", "relu"])
 export const Labels = Schema.Record(Schema.String, Schema.String)
 

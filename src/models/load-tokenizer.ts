@@ -11,6 +11,7 @@ import * as Path from "effect/Path"
 import { readJson } from "./checkpoint.ts"
 import { ModelError } from "./model-error.ts"
 import type { Encoding, Tokenizer } from "./tokenizer.ts"
+import { checkTokenizerJson } from "./tokenizer-json.ts"
 
 const CONFIG = "tokenizer_config.json"
 
@@ -20,62 +21,76 @@ export const loadTokenizer = (
   { vocabularySize }: { readonly vocabularySize?: number } = {}
 ): Effect.Effect<Tokenizer, ModelError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
-    const json = (yield* readJson(folder, "tokenizer.json")) as Record<string, unknown>
-    const fs = yield* FileSystem.FileSystem
-    const path = yield* Path.Path
-    const hasConfig = yield* fs.exists(path.join(folder, CONFIG)).pipe(Effect.orElseSucceed(() => false))
-    const config = hasConfig ? yield* readJson(folder, CONFIG) : {}
-    const fail = (problem: string) => new ModelError({ folder, problems: [`tokenizer.json: ${problem}`] })
-    const library = yield* Effect.try({
-      try: () => new HuggingFaceTokenizer({ ...json, truncation: null, padding: null }, config as object),
+    const fail = (...problems: ReadonlyArray<string>) =>
+      new ModelError({ folder, problems: problems.map((problem) => `tokenizer.json: ${problem}`) })
+    const checked = checkTokenizerJson(yield* readJson(folder, "tokenizer.json"))
+    if (!("json" in checked)) return yield* fail(...checked)
+    const { json, largestId } = checked
+    if (vocabularySize !== undefined && largestId >= vocabularySize) {
+      const rows = `the model's embedding only ${vocabularySize} rows`
+      return yield* fail(`has ids up to ${largestId}, ${rows}; it belongs to another model`)
+    }
+    const config = yield* readConfig(folder)
+    // built and tried at once: what the library cannot do with this file, it says when it is asked to
+    return yield* Effect.try({
+      try: () => {
+        const library = new HuggingFaceTokenizer({ ...json, truncation: null, padding: null }, config)
+        const padId = findPadId(library, config)
+        return padId === undefined ? undefined : wrap(library, padId, largestId, lowercases(json["normalizer"]))
+      },
       catch: (cause) => fail(`cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`)
-    })
-    const padId = findPadId(library, config)
-    if (padId === undefined) {
-      return yield* fail(`has no padding token; expected one named in tokenizer_config.json, [PAD] or <pad>`)
-    }
-    const tokenizer = wrap(library, padId, lowercases(json["normalizer"]))
-    if (vocabularySize !== undefined && tokenizer.vocabularySize > vocabularySize) {
-      return yield* fail(
-        `has ids up to ${tokenizer.vocabularySize - 1}, the model's embedding only ${vocabularySize} rows; it belongs to another model`
+    }).pipe(
+      Effect.flatMap((tokenizer) =>
+        tokenizer === undefined
+          ? Effect.fail(fail("has no padding token; expected one named in tokenizer_config.json, [PAD] or <pad>"))
+          : Effect.succeed(tokenizer)
       )
-    }
-    return tokenizer
+    )
   })
 
-const findPadId = (library: HuggingFaceTokenizer, config: unknown): number | undefined => {
-  const named = (config as { readonly pad_token?: string | { readonly content?: string } | null } | null)?.pad_token
+const readConfig = (folder: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const there = yield* fs.exists(path.join(folder, CONFIG)).pipe(Effect.orElseSucceed(() => false))
+    const config = there ? yield* readJson(folder, CONFIG) : {}
+    if (typeof config === "object" && config !== null && !Array.isArray(config)) return config
+    return yield* new ModelError({ folder, problems: [`${CONFIG}: is not a JSON object`] })
+  })
+
+const findPadId = (library: HuggingFaceTokenizer, config: object): number | undefined => {
+  const named = (config as { readonly pad_token?: string | { readonly content?: string } | null }).pad_token
   const token = typeof named === "string" ? named : named?.content
   const candidates = [...(token === undefined ? [] : [token]), "[PAD]", "<pad>"]
   return candidates.map((name) => library.token_to_id(name)).find((id) => id !== undefined)
 }
 
-interface Normalizer {
-  readonly type?: string
-  readonly lowercase?: boolean
-  readonly normalizers?: ReadonlyArray<Normalizer>
-}
-
 const lowercases = (normalizer: unknown): boolean => {
-  const { type, lowercase, normalizers = [] } = (normalizer ?? {}) as Normalizer
-  return type === "Lowercase" || lowercase === true || normalizers.some(lowercases)
+  if (typeof normalizer !== "object" || normalizer === null) return false
+  const { type, lowercase, normalizers } = normalizer as { readonly [key: string]: unknown }
+  return type === "Lowercase" || lowercase === true || (Array.isArray(normalizers) && normalizers.some(lowercases))
 }
 
-const wrap = (library: HuggingFaceTokenizer, padId: number, lowercase: boolean): Tokenizer => {
+/** Throws where the library does. */
+const wrap = (library: HuggingFaceTokenizer, padId: number, largestId: number, lowercase: boolean): Tokenizer => {
   const after = trailingSpecialTokens(library)
-  let largest = 0
-  for (const id of library.get_vocab(true).values()) largest = Math.max(largest, id)
-  return {
-    padId,
-    vocabularySize: largest + 1,
-    encode: (text, maxLength): Encoding => {
-      const { ids, token_type_ids: typeIds } = library.encode(lowercase ? plainSigma(text) : text, {
-        return_token_type_ids: true
-      })
-      return { ids: cut(ids, maxLength, after), typeIds: cut(typeIds, maxLength, after) }
+  const encode = (text: string, maxLength: number): Encoding => {
+    const { ids, token_type_ids: typeIds } = library.encode(lowercase ? plainSigma(text) : text, {
+      return_token_type_ids: true
+    })
+    if (!ids.every((id) => Number.isInteger(id) && id >= 0 && id <= largestId)) {
+      throw new Error("a token has no id of the vocabulary; is the unknown token (unk_token, unk_id) in it?")
     }
+    // a tokenizer without post-processor has no types: all of one kind
+    const types: ReadonlyArray<number> = typeIds ?? ids.map(() => 0)
+    return { ids: cut(ids, maxLength, after), typeIds: cut(types, maxLength, after) }
   }
+  for (const probe of probes) encode(probe, 16)
+  return { padId, vocabularySize: largestId + 1, encode }
 }
+
+/** Nothing, a word, and characters that no vocabulary has: an unassigned one, and a word longer than a word may be. */
+const probes = ["", "a word", "\u2FE0", "\u2FE0".repeat(300)]
 
 /**
  * JavaScript lowercases a word-final Σ to ς; the Rust tokenizers, with which models are trained, lowercase character by character
@@ -88,8 +103,11 @@ const trailingSpecialTokens = (library: HuggingFaceTokenizer): number => {
   const bare = library.encode("a", { add_special_tokens: false }).ids
   const full = library.encode("a").ids
   const at = full.findIndex((_, i) => bare.every((id, j) => full[i + j] === id))
-  return full.length - at - bare.length
+  return at < 0 ? 0 : full.length - at - bare.length
 }
 
-const cut = (ids: ReadonlyArray<number>, maxLength: number, after: number): ReadonlyArray<number> =>
-  ids.length <= maxLength ? ids : [...ids.slice(0, maxLength - after), ...ids.slice(ids.length - after)]
+const cut = (ids: ReadonlyArray<number>, maxLength: number, after: number): ReadonlyArray<number> => {
+  if (ids.length <= maxLength) return ids
+  const kept = Math.min(after, maxLength)
+  return [...ids.slice(0, maxLength - kept), ...ids.slice(ids.length - kept)]
+}

@@ -23,6 +23,7 @@ export interface RunFolder {
   readonly metrics: string
   readonly report: string
   readonly adapter: string
+  readonly checkpoints: string
 }
 
 /** The files of a run folder; creates nothing. */
@@ -32,7 +33,8 @@ export const runFolder = (directory: string): Effect.Effect<RunFolder, never, Pa
     plan: path.join(directory, "plan.json"),
     metrics: path.join(directory, "metrics.jsonl"),
     report: path.join(directory, "run.json"),
-    adapter: path.join(directory, "adapter")
+    adapter: path.join(directory, "adapter"),
+    checkpoints: path.join(directory, "checkpoints")
   }))
 
 /** Fails if a directory asked for by name is there already: asked before the work, and again by the creation itself. */

@@ -4,30 +4,80 @@
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
+import type * as Scope from "effect/Scope"
+import type { SplitDescription } from "../data/index.ts"
 import { relocate } from "../plan/read.ts"
 import type { ResolvedPlan } from "../plan/resolve.ts"
-import type { StepReport } from "../training/index.ts"
+import type { Mistake, StepReport } from "../training/index.ts"
 import { type FileError, writeJson } from "./atomic-file.ts"
 import { type BaseIdentity, baseIdentity } from "./base-identity.ts"
+import type { Snapshot } from "./checkpoint.ts"
+import { clearTemporary, newestCheckpoint } from "./checkpoints.ts"
 import { appendMetrics, type EvaluationReport } from "./metrics.ts"
-import { createRunFolder, type RunFolder, type RunFolderExists } from "./run-folder.ts"
+import { cutMetrics, type MetricsRow, PlanChanged, planDifferences } from "./resume.ts"
+import { createRunFolder, type RunFolder, type RunFolderExists, runFolder } from "./run-folder.ts"
+import { lockRun, type RunLocked } from "./run-lock.ts"
 import { versions } from "./versions.ts"
 
 export interface Run extends RunFolder {
-  readonly append: (row: StepReport | EvaluationReport) => Effect.Effect<void, FileError, FileSystem.FileSystem>
+  /** the plan as plan.json says it */
+  readonly written: unknown
+  readonly append: (row: MetricsRow) => Effect.Effect<void, FileError, FileSystem.FileSystem>
+  /** what was reported before this process took over; empty for a new run */
+  readonly history: ReadonlyArray<MetricsRow>
+  /** where a resumed run goes on; null: at its first step */
+  readonly snapshot: Snapshot | null
 }
+
+type RunEnvironment = FileSystem.FileSystem | Path.Path | Scope.Scope
 
 /** Creates the run folder and writes the plan with every default filled in: training that plan again repeats the run. */
 export const openRun = (
   resolved: ResolvedPlan,
   directory: string | undefined
-): Effect.Effect<Run, RunFolderExists | FileError, FileSystem.FileSystem | Path.Path> =>
+): Effect.Effect<Run, RunFolderExists | RunLocked | FileError, RunEnvironment> =>
   Effect.gen(function* () {
     const folder = yield* createRunFolder(directory ?? resolved.plan.output.directory, resolved.name)
-    const { $schema: _, output: __, ...plan } = yield* relocate(resolved.plan, folder.directory)
-    yield* writeJson(folder.plan, plan)
-    return { ...folder, append: appendMetrics(folder.metrics) }
+    yield* lockRun(folder.directory)
+    const written = yield* writePlan(resolved, folder)
+    return { ...folder, written, append: appendMetrics(folder.metrics), history: [], snapshot: null }
   })
+
+/**
+ * Takes an interrupted run up where its newest whole checkpoint stands. `notice` hears which checkpoints are damaged.
+ * Fails where the plan is not the one that was trained.
+ */
+export const continueRun = (
+  resolved: ResolvedPlan,
+  directory: string,
+  notice: (message: string) => Effect.Effect<void>
+): Effect.Effect<Run, PlanChanged | RunLocked | FileError, RunEnvironment> =>
+  Effect.gen(function* () {
+    const folder = yield* runFolder(directory)
+    yield* lockRun(directory)
+    yield* clearTemporary(folder.checkpoints)
+    const { snapshot, damaged } = yield* newestCheckpoint(folder.checkpoints)
+    yield* Effect.forEach(damaged, (message) => notice(`${message}; the one before it is taken`))
+    if (snapshot !== null) {
+      const differences = planDifferences(snapshot.plan, yield* planIn(resolved, directory))
+      if (differences.length > 0) return yield* new PlanChanged({ directory, differences })
+    }
+    const step = snapshot?.step ?? 0
+    yield* notice(step === 0 ? `no checkpoint yet: starts at the first step` : `goes on after step ${step}`)
+    const written = yield* writePlan(resolved, folder)
+    const history = yield* cutMetrics(folder.metrics, step, resolved.steps)
+    return { ...folder, written, append: appendMetrics(folder.metrics), history, snapshot }
+  })
+
+/** The plan as it stands in a run folder: inputs relative to it, the folder itself not named. */
+const planIn = (resolved: ResolvedPlan, directory: string) =>
+  Effect.map(relocate(resolved.plan, directory), ({ $schema: _, output: { directory: __, ...output }, ...plan }) => ({
+    ...plan,
+    output
+  }))
+
+const writePlan = (resolved: ResolvedPlan, folder: RunFolder) =>
+  Effect.tap(planIn(resolved, folder.directory), (plan) => writeJson(folder.plan, plan))
 
 /** What the device says of itself; kept as it is. */
 export type DeviceReport = object
@@ -49,6 +99,10 @@ export interface RunReport {
   readonly before: EvaluationReport | null
   readonly validation: EvaluationReport | null
   readonly test: EvaluationReport | null
+  /** on the last split, the most confident first; 20 at most */
+  readonly mistakes: ReadonlyArray<Mistake>
+  /** rows and classes of every split */
+  readonly data: ReadonlyArray<SplitDescription>
   /** largest resident memory of the process */
   readonly peakBytes: number
   readonly base: BaseIdentity
@@ -59,7 +113,7 @@ export interface Outcome {
   readonly peakBytes: number
   readonly reports: ReadonlyArray<Pick<StepReport, "loss" | "milliseconds">>
   readonly before: EvaluationReport | undefined
-  readonly after: ReadonlyArray<EvaluationReport>
+  readonly after: { readonly reports: ReadonlyArray<EvaluationReport>; readonly mistakes: ReadonlyArray<Mistake> }
 }
 
 /** Writes `run.json` and returns what it says. */
@@ -69,7 +123,7 @@ export const finishRun = (
   { device, peakBytes, reports, before, after }: Outcome
 ): Effect.Effect<RunReport, FileError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
-    const of = (split: EvaluationReport["split"]) => after.find((report) => report.split === split) ?? null
+    const of = (split: EvaluationReport["split"]) => after.reports.find((report) => report.split === split) ?? null
     const last = reports.slice(-Math.ceil(reports.length / 10))
     const report: RunReport = {
       name: resolved.name,
@@ -85,6 +139,8 @@ export const finishRun = (
       before: before ?? null,
       validation: of("validation"),
       test: of("test"),
+      mistakes: after.mistakes,
+      data: resolved.data.describe(),
       peakBytes,
       base: yield* baseIdentity(resolved.model.folder)
     }

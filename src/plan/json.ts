@@ -4,6 +4,7 @@
  * Plans are written by hand, and engines disagree about what they say of a broken text (JavaScriptCore gives no position at all), hence
  * this reader. It also refuses what `JSON.parse` accepts and a plan cannot mean: the same key twice.
  */
+import { deepestJson } from "../tensors/bounded-json.ts"
 
 /** Where a text stops being JSON. Line and column count from 1; a column is a UTF-16 unit, as in editors. */
 export class JsonSyntaxError extends Error {
@@ -14,8 +15,6 @@ export class JsonSyntaxError extends Error {
     this.position = { line: before.split("\n").length, column: offset - before.lastIndexOf("\n") }
   }
 }
-
-const deepest = 200 // levels; a plan has about six, and the reader's own stack is finite
 
 const space = /[ \t\n\r]*/y
 const number = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
@@ -64,7 +63,7 @@ class Reader {
   }
 
   value(depth: number): unknown {
-    if (depth > deepest) this.fail(`more than ${deepest} levels`)
+    if (depth > deepestJson) this.fail(`more than ${deepestJson} levels`)
     const next = this.peek()
     if (next === "{") return this.object(depth)
     if (next === "[") return this.array(depth)

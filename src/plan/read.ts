@@ -13,6 +13,7 @@ import * as Schema from "effect/Schema"
 import { closest } from "../../schemas/closest.ts"
 import { decodeRunPlan, PlanError } from "../../schemas/decode.ts"
 import type { RunPlan } from "../../schemas/run-plan.ts"
+import { readTextFile } from "../tensors/text-file.ts"
 import { JsonSyntaxError, parseJson } from "./json.ts"
 import { applySettings } from "./set.ts"
 
@@ -64,20 +65,15 @@ const notFound = Effect.fn("notFound")(function* (file: string) {
   return yield* new PlanFileError({ file, reason: `no such file; expected a plan in JSON${hint}` })
 })
 
-const readText = Effect.fn("readText")(function* (file: string) {
-  const fs = yield* FileSystem.FileSystem
-  return yield* fs
-    .readFileString(file)
-    .pipe(
-      Effect.catch((error) =>
-        error.reason._tag === "NotFound"
-          ? notFound(file)
-          : Effect.fail(
-              new PlanFileError({ file, reason: `cannot be read; expected a plan in JSON (${error.message})` })
-            )
-      )
+/** A plan is a page; what can make it long is its list of labels. */
+const largestPlan = 4 * 2 ** 20
+
+const readText = (file: string) =>
+  readTextFile(file, largestPlan).pipe(
+    Effect.catchTag("TextFileError", ({ missing, reason }) =>
+      missing ? notFound(file) : Effect.fail(new PlanFileError({ file, reason: `${reason}; expected a plan in JSON` }))
     )
-})
+  )
 
 const parse = (file: string, text: string): Effect.Effect<unknown, PlanFileError> =>
   Effect.try({

@@ -9,6 +9,7 @@
 import * as Effect from "effect/Effect"
 import { PlanError } from "../../schemas/decode.ts"
 import type { PlanProblem } from "../../schemas/problems.ts"
+import { parseBoundedJson } from "../tensors/bounded-json.ts"
 
 interface Setting {
   readonly written: string
@@ -25,11 +26,8 @@ class Inapplicable {
 }
 
 const parseValue = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return text
-  }
+  const parsed = parseBoundedJson(text)
+  return "value" in parsed ? parsed.value : text
 }
 
 const parseSetting = (written: string): Setting => {

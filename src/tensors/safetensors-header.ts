@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
 import * as Schema from "effect/Schema"
+import { type ParsedJson, parseBoundedJson } from "./bounded-json.ts"
 
 export class SafetensorsError extends Schema.TaggedError<SafetensorsError>()("SafetensorsError", {
   file: Schema.String,
@@ -66,9 +67,12 @@ export const readHeader = (file: string): Effect.Effect<SafetensorsHeader, Safet
   Effect.scoped(
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
+      const fail = (problem: string) => new SafetensorsError({ file, problems: [problem] })
+      // asked before it is opened: to open a pipe is to wait for whoever writes to it
+      const { type } = yield* fs.stat(file)
+      if (type !== "File") return yield* fail(`not a regular file (${type.toLowerCase()})`)
       const handle = yield* fs.open(file)
       const size = Number((yield* handle.stat).size)
-      const fail = (problem: string) => new SafetensorsError({ file, problems: [problem] })
       if (size < 8) return yield* fail(`truncated: ${size} bytes found, a safetensors file has at least 8`)
       const prefix = yield* readExactly(handle, 0, 8)
       const length = Number(new DataView(prefix.buffer).getBigUint64(0, true))
@@ -115,14 +119,12 @@ export const readExactly = (
 /** Checks the JSON of a header against the size of its file. */
 export const parseHeader = (file: string, json: Uint8Array, fileSize: number): SafetensorsHeader | SafetensorsError => {
   const fail = (problems: ReadonlyArray<string>) => new SafetensorsError({ file, problems })
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(json))
-  } catch {
-    return fail(["the header is not JSON: the file is corrupted, or not a safetensors file"])
+  const parsed = parseText(json)
+  if ("problem" in parsed) {
+    return fail([`the header ${parsed.problem}: the file is corrupted, or not a safetensors file`])
   }
-  if (!isRecord(parsed)) return fail(["the header is not a JSON object"])
-  const { __metadata__: metadata = {}, ...entries } = parsed
+  if (!isRecord(parsed.value)) return fail(["the header is not a JSON object"])
+  const { __metadata__: metadata = {}, ...entries } = parsed.value
   const start = 8 + json.length
   const problems: Array<string> = []
   if (!isRecord(metadata) || Object.values(metadata).some((value) => typeof value !== "string")) {
@@ -141,6 +143,14 @@ export const parseHeader = (file: string, json: Uint8Array, fileSize: number): S
     file,
     metadata: metadata as Record<string, string>,
     tensors: new Map(tensors.map((tensor) => [tensor.name, tensor]))
+  }
+}
+
+const parseText = (json: Uint8Array): ParsedJson => {
+  try {
+    return parseBoundedJson(new TextDecoder("utf-8", { fatal: true }).decode(json))
+  } catch {
+    return { problem: "is not JSON" }
   }
 }
 

@@ -39,15 +39,33 @@ export const forEachTensor = <E, R>(
     }
   })
 
-const readTensorAt = (handle: FileSystem.File, { file, name, dtype, shape, begin, end }: StoredTensor) =>
+const readTensorAt = (handle: FileSystem.File, stored: StoredTensor) =>
+  Effect.map(readBytesAt(handle, stored), (bytes) => ({
+    shape: stored.shape,
+    data: decode[stored.dtype](bytes.buffer)
+  }))
+
+const readBytesAt = (handle: FileSystem.File, { file, name, begin, end }: StoredTensor) =>
   Effect.gen(function* () {
     const bytes = yield* readExactly(handle, begin, end - begin).pipe(Effect.mapError(unreadable(file)))
-    if (bytes.length < end - begin) {
-      const problem = `truncated while it was read: tensor ${name} needs ${end - begin} bytes, ${bytes.length} are left`
-      return yield* new SafetensorsError({ file, problems: [problem] })
-    }
-    return { shape, data: decode[dtype](bytes.buffer) }
+    if (bytes.length === end - begin) return bytes
+    const problem = `truncated while it was read: tensor ${name} needs ${end - begin} bytes, ${bytes.length} are left`
+    return yield* new SafetensorsError({ file, problems: [problem] })
   })
+
+/** The bytes of one tensor as they are stored. */
+export const readStoredBytes = (
+  stored: StoredTensor
+): Effect.Effect<Uint8Array<ArrayBuffer>, SafetensorsError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const handle = yield* fs.open(stored.file).pipe(Effect.mapError(unreadable(stored.file)))
+    return yield* readBytesAt(handle, stored)
+  }).pipe(Effect.scoped)
+
+/** One tensor as float32. */
+export const readStored = (stored: StoredTensor): Effect.Effect<HostTensor, SafetensorsError, FileSystem.FileSystem> =>
+  Effect.map(readStoredBytes(stored), ({ buffer }) => ({ shape: stored.shape, data: decode[stored.dtype](buffer) }))
 
 /** All tensors of one file, or those named. Fails where a name is not in the file. */
 export const readTensors = (

@@ -8,7 +8,9 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
+import { parseBoundedJson } from "./bounded-json.ts"
 import { readHeader, SafetensorsError, type StoredTensor, unreadable } from "./safetensors-header.ts"
+import { readTextFile } from "./text-file.ts"
 
 export const SINGLE_FILE = "model.safetensors"
 export const INDEX_FILE = "model.safetensors.index.json"
@@ -56,14 +58,11 @@ const readShards = (folder: string, index: string) =>
 
 const readWeightMap = (index: string) =>
   Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const text = yield* fs.readFileString(index).pipe(Effect.mapError(unreadable(index)))
     const fail = (problems: ReadonlyArray<string>) => new SafetensorsError({ file: index, problems })
-    const parsed = yield* Effect.try({
-      try: () => JSON.parse(text) as { readonly weight_map?: unknown } | null,
-      catch: () => fail(["is not JSON"])
-    })
-    const map = parsed?.weight_map
+    const text = yield* readTextFile(index).pipe(Effect.mapError(({ reason }) => fail([reason])))
+    const parsed = parseBoundedJson(text)
+    if ("problem" in parsed) return yield* fail([parsed.problem])
+    const map = (parsed.value as { readonly weight_map?: unknown } | null)?.weight_map
     if (typeof map !== "object" || map === null || Array.isArray(map)) {
       return yield* fail(['has no object "weight_map" from tensor names to file names'])
     }

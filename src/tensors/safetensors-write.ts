@@ -1,13 +1,22 @@
 /**
- * Writes float32 tensors as a safetensors file, byte for byte what the Python library writes: names sorted, compact JSON padded
- * with spaces to a multiple of eight bytes, no gap. Same tensors, same file. The old file, if any, stands until the new one is
- * complete and flushed.
+ * Writes tensors as a safetensors file, byte for byte what the Python library writes: wider types first, then names in order,
+ * compact JSON padded with spaces to a multiple of eight bytes, no gap. Same tensors, same file. The old file, if any, stands
+ * until the new one is complete and flushed.
+ *
+ * `writeSafetensors` takes float32 tensors that are all there; `streamSafetensors` asks for one after the other, so that a file
+ * larger than memory can be written.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
-import { SafetensorsError } from "./safetensors-header.ts"
+import { bytesPerElement, type Dtype, SafetensorsError } from "./safetensors-header.ts"
 import type { HostTensor } from "./safetensors-read.ts"
+
+/** What the header says of a tensor. */
+export interface TensorType {
+  readonly dtype: Dtype
+  readonly shape: ReadonlyArray<number>
+}
 
 /** Fails where a tensor's shape and data disagree, or the file cannot be written. */
 export const writeSafetensors = (
@@ -16,46 +25,71 @@ export const writeSafetensors = (
   metadata: Readonly<Record<string, string>> = {}
 ): Effect.Effect<void, SafetensorsError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
-    const names = Object.keys(tensors).sort()
-    const problems = names.flatMap((name) => {
-      const { shape, data } = tensors[name]!
-      const size = shape.reduce((product, n) => product * n, 1)
-      return size === data.length
-        ? []
-        : [`tensor ${name}: shape [${shape}] needs ${size} numbers, ${data.length} given`]
-    })
+    const problems = Object.keys(tensors)
+      .sort()
+      .flatMap((name) => {
+        const { shape, data } = tensors[name]!
+        const size = sizeOf(shape)
+        return size === data.length
+          ? []
+          : [`tensor ${name}: shape [${shape}] needs ${size} numbers, ${data.length} given`]
+      })
     if (problems.length > 0) return yield* new SafetensorsError({ file, problems })
-    const header = encodeHeader(names, tensors, metadata)
-    yield* replaceFile(file, (handle) =>
-      Effect.gen(function* () {
-        yield* handle.writeAll(header)
-        for (const name of names) {
-          const { data } = tensors[name]!
-          if (data.length > 0) {
-            yield* handle.writeAll(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
-          }
-        }
-      })
-    ).pipe(
-      Effect.mapError((error) => {
-        const problem = `cannot be written: ${error.reason.message ?? error.reason._tag}`
-        return new SafetensorsError({ file, problems: [problem] })
-      })
-    )
+    const types = new Map(Object.entries(tensors).map(([name, { shape }]) => [name, { dtype: "F32", shape } as const]))
+    yield* streamSafetensors(file, types, (name) => Effect.succeed(bytesOf(tensors[name]!.data)), metadata)
   })
+
+/** The bytes of an array, not copied. */
+export const bytesOf = (data: Float32Array): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+
+/**
+ * Writes the header of `types` and then each tensor as `bytes` gives it (little-endian, row-major), in the order of the file; one
+ * is held at a time. Fails as `bytes` does, where a tensor has not the bytes its type says, or where the file cannot be written.
+ */
+export const streamSafetensors = <E, R>(
+  file: string,
+  types: ReadonlyMap<string, TensorType>,
+  bytes: (name: string) => Effect.Effect<Uint8Array, E, R>,
+  metadata: Readonly<Record<string, string>> = {}
+): Effect.Effect<void, E | SafetensorsError, R | FileSystem.FileSystem> => {
+  const entries = [...types].sort(inFileOrder)
+  const fail = (problem: string) => new SafetensorsError({ file, problems: [problem] })
+  const unwritable = ({ reason }: PlatformError) => fail(`cannot be written: ${reason.message ?? reason._tag}`)
+  const write = (handle: FileSystem.File) =>
+    Effect.gen(function* () {
+      yield* handle.writeAll(encodeHeader(entries, metadata)).pipe(Effect.mapError(unwritable))
+      for (const [name, type] of entries) {
+        const own = yield* bytes(name)
+        const expected = byteSize(type)
+        if (own.length !== expected) {
+          return yield* fail(
+            `tensor ${name}: ${type.dtype} of shape [${type.shape}] is ${expected} bytes, ${own.length} given`
+          )
+        }
+        if (own.length > 0) yield* handle.writeAll(own).pipe(Effect.mapError(unwritable))
+      }
+    })
+  return replaceFile(file, write, unwritable)
+}
+
+const sizeOf = (shape: ReadonlyArray<number>): number => shape.reduce((product, n) => product * n, 1)
+
+const byteSize = ({ dtype, shape }: TensorType): number => sizeOf(shape) * bytesPerElement[dtype]
+
+/** Wider types first, so that each tensor stands at a multiple of its element's size; then by name. */
+const inFileOrder = ([a, { dtype: one }]: readonly [string, TensorType], [b, other]: readonly [string, TensorType]) =>
+  bytesPerElement[other.dtype] - bytesPerElement[one] || (a < b ? -1 : 1)
 
 /** Length prefix and JSON. */
 const encodeHeader = (
-  names: ReadonlyArray<string>,
-  tensors: Readonly<Record<string, HostTensor>>,
+  types: ReadonlyArray<readonly [string, TensorType]>,
   metadata: Readonly<Record<string, string>>
 ): Uint8Array => {
   let offset = 0
-  const entries = names.map((name) => {
-    const { shape, data } = tensors[name]!
+  const entries = types.map(([name, type]) => {
     const begin = offset
-    offset += data.byteLength
-    return [name, { dtype: "F32", shape, data_offsets: [begin, offset] }] as const
+    offset += byteSize(type)
+    return [name, { dtype: type.dtype, shape: type.shape, data_offsets: [begin, offset] }] as const
   })
   const sorted = Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1))
   const described = sorted.length === 0 ? entries : [["__metadata__", Object.fromEntries(sorted)] as const, ...entries]
@@ -70,20 +104,21 @@ const encodeHeader = (
 }
 
 /** Temporary name beside it, flush, rename: a reader finds the old file or the whole new one. */
-const replaceFile = (
+const replaceFile = <E, R>(
   file: string,
-  write: (handle: FileSystem.File) => Effect.Effect<void, PlatformError>
-): Effect.Effect<void, PlatformError, FileSystem.FileSystem> =>
+  write: (handle: FileSystem.File) => Effect.Effect<void, E, R>,
+  failed: (error: PlatformError) => E
+): Effect.Effect<void, E, R | FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const temporary = `${file}.tmp-${process.pid}`
     const writeTemporary = Effect.gen(function* () {
-      const handle = yield* fs.open(temporary, { flag: "w" })
+      const handle = yield* fs.open(temporary, { flag: "w" }).pipe(Effect.mapError(failed))
       yield* write(handle)
-      yield* handle.sync
+      yield* handle.sync.pipe(Effect.mapError(failed))
     })
     yield* Effect.scoped(writeTemporary).pipe(
-      Effect.andThen(fs.rename(temporary, file)),
+      Effect.andThen(fs.rename(temporary, file).pipe(Effect.mapError(failed))),
       Effect.onError(() => Effect.ignore(fs.remove(temporary, { force: true })))
     )
   })

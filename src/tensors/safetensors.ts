@@ -9,6 +9,6 @@ export {
   type SafetensorsHeader,
   type StoredTensor
 } from "./safetensors-header.ts"
-export { forEachTensor, type HostTensor, readTensors } from "./safetensors-read.ts"
+export { forEachTensor, type HostTensor, readStored, readStoredBytes, readTensors } from "./safetensors-read.ts"
 export { readFolderHeaders } from "./safetensors-shards.ts"
-export { writeSafetensors } from "./safetensors-write.ts"
+export { bytesOf, streamSafetensors, type TensorType, writeSafetensors } from "./safetensors-write.ts"

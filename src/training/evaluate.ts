@@ -30,20 +30,32 @@ export const logitsOf = (adapted: Adapted, batch: Batch): Effect.Effect<Float32A
     (logits) => Effect.sync(() => logits.dispose())
   )
 
-/** log Σⱼ exp zⱼ − z_label of one row, and the class with the largest logit. */
+/** A batch with what the model said of it. */
+export interface ScoredBatch<B extends Batch = Batch> {
+  readonly batch: B
+  /** [size]: the class with the largest logit */
+  readonly predicted: Int32Array
+  /** [size]: that class's softmax probability */
+  readonly probabilities: Float64Array
+}
+
+/** log Σⱼ exp zⱼ − z_label of one row, the class with the largest logit, and its probability. */
 const scored = (logits: Float32Array, start: number, classes: number, label: number) => {
   let best = 0
   for (let j = 1; j < classes; j++) if (logits[start + j]! > logits[start + best]!) best = j
   const largest = logits[start + best]!
   let sum = 0
   for (let j = 0; j < classes; j++) sum += Math.exp(logits[start + j]! - largest)
-  return { predicted: best, loss: largest + Math.log(sum) - logits[start + label]! }
+  return { predicted: best, probability: 1 / sum, loss: largest + Math.log(sum) - logits[start + label]! }
 }
 
-/** `onBatch` hears how many rows are done, for a progress display. */
+/** `onBatch` hears how many rows are done, for a progress display, and what was predicted, for a list of mistakes. */
 export const evaluate =
-  (adapted: Adapted, onBatch: (rows: number) => Effect.Effect<void> = () => Effect.void) =>
-  <E, R>(batches: Stream.Stream<Batch, E, R>): Effect.Effect<Evaluation, E | DeviceReadError, R> =>
+  <B extends Batch = Batch>(
+    adapted: Adapted,
+    onBatch: (rows: number, scored: ScoredBatch<B>) => Effect.Effect<void> = () => Effect.void
+  ) =>
+  <E, R>(batches: Stream.Stream<B, E, R>): Effect.Effect<Evaluation, E | DeviceReadError, R> =>
     Effect.gen(function* () {
       const classes = adapted.model.labels.length
       const confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0))
@@ -52,14 +64,18 @@ export const evaluate =
       yield* Stream.runForEach(batches, (batch) =>
         Effect.gen(function* () {
           const logits = yield* logitsOf(adapted, batch)
+          const predicted = new Int32Array(batch.size)
+          const probabilities = new Float64Array(batch.size)
           for (let i = 0; i < batch.size; i++) {
             const label = batch.labels[i]!
             const row = scored(logits, i * classes, classes, label)
             confusion[label]![row.predicted]! += 1
             loss += row.loss
+            predicted[i] = row.predicted
+            probabilities[i] = row.probability
           }
           rows += batch.size
-          yield* onBatch(rows)
+          yield* onBatch(rows, { batch, predicted, probabilities })
         })
       )
       return { rows, loss: loss / rows, ...ratesOf(confusion, rows), confusion }

@@ -6,6 +6,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Adapted } from "../../adapters/index.ts"
+import type { BatchPosition } from "../data/index.ts"
 import type { State, Transform } from "../optimizers/transform.ts"
 import type { Loss } from "./loss.ts"
 
@@ -21,6 +22,8 @@ export interface Session extends Required<SessionOptions> {
   optimizerState: State
   /** steps taken */
   step: number
+  /** the batch that comes next, where batches say which they are (`Data.trainingBatches`) */
+  position: BatchPosition
 }
 
 /** Opens a session at step 0. The optimizer's state lives as long as the scope. */
@@ -32,7 +35,8 @@ export const openSession = (adapted: Adapted, options: SessionOptions): Effect.E
         ...options,
         adapted,
         optimizerState: options.optimizer.init(adapted.trainable),
-        step: 0
+        step: 0,
+        position: { epoch: 0, batch: 0 }
       })
     ),
     (session) => Effect.sync(() => tf.dispose(session.optimizerState as tf.TensorContainer))

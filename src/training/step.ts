@@ -8,7 +8,7 @@ import type { Tensor } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { Batch } from "../data/row.ts"
+import type { Batch, BatchPosition, TrainingBatch } from "../data/index.ts"
 import type { State } from "../optimizers/transform.ts"
 import { type DeviceReadError, readTensor } from "../tensors/read.ts"
 import { tidy } from "../tensors/tidy.ts"
@@ -49,6 +49,7 @@ export const step = (session: Session, batches: ReadonlyArray<Batch>): Effect.Ef
       return yield* new Diverged({ step: number, loss: numbers[0]!, where })
     }
     commit(session, next, state)
+    session.position = positionAfter(session.position, batches)
     const milliseconds = performance.now() - began
     const tokens = batches.reduce((sum, batch) => sum + batch.tokens, 0)
     return {
@@ -85,6 +86,16 @@ const update = ({ adapted, optimizer, optimizerState }: Session, { loss, gradien
   })
   tf.dispose([loss, ...tensorsOf(gradients)])
   return { ...outcome, next: withTensors(params, outcome.next) }
+}
+
+/** Batches of a plan carry their place; others leave the position as it is. */
+const positionAfter = (
+  position: BatchPosition,
+  batches: ReadonlyArray<Batch & Partial<TrainingBatch>>
+): BatchPosition => {
+  const last = batches.at(-1)
+  if (last?.epoch === undefined || last.index === undefined) return position
+  return { epoch: last.epoch, batch: last.index + 1 }
 }
 
 const tensorsIn = (state: State): ReadonlyArray<Tensor> => {

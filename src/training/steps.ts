@@ -19,7 +19,8 @@ export const stepsOf =
       // one batch at a time: a chunk of batches read ahead would be memory for nothing
       Stream.rechunk(1),
       Stream.grouped(session.accumulate),
-      Stream.mapEffect((group) => step(session, group))
+      // a step is taken whole or not at all: an interruption comes between two of them
+      Stream.mapEffect((group) => Effect.uninterruptible(step(session, group)))
     )
 
 /** Opens a session on `adapted` and steps it for as long as the stream is pulled. */

@@ -57,7 +57,7 @@ describe("a sound plan", () => {
         epsilon: 1e-8
       },
       training: { steps: 80, batchSize: 8, accumulate: 1, evaluateBatchSize: 64, threads: "auto", deterministic: true },
-      output: {}
+      output: { checkpointEvery: 50, keep: 2 }
     })
   })
 

@@ -63,5 +63,5 @@ export const complete: RunPlanInput = {
     threads: 2,
     deterministic: false
   },
-  output: { directory: "runs/movies" }
+  output: { directory: "runs/movies", checkpointEvery: 20, keep: 2 }
 }

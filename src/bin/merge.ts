@@ -1,0 +1,39 @@
+/** `merge RUN`: the trained model as a Hugging Face folder of its own. */
+import * as Console from "effect/Console"
+import { Argument, Command, Flag } from "effect/cli"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { Device } from "../device/index.ts"
+import { type MergeReport, mergeRun } from "../merge-run.ts"
+import { deviceFlag, jsonFlag, threadsFlag, threadsOr } from "./device-flags.ts"
+import { baseFlag } from "./predict.ts"
+import { told } from "./told.ts"
+
+export const mergeCommand = Command.make(
+  "merge",
+  {
+    run: Argument.String("run").pipe(Argument.withDescription("Run folder")),
+    out: Flag.String("out").pipe(
+      Flag.withDescription("folder to make, which must not exist (default: RUN/merged)"),
+      Flag.optional
+    ),
+    base: baseFlag,
+    device: deviceFlag,
+    threads: threadsFlag,
+    json: jsonFlag
+  },
+  ({ run, out, base, device, threads, json }) =>
+    Effect.gen(function* () {
+      const options = { out: Option.getOrUndefined(out), base: Option.getOrUndefined(base) }
+      const report = yield* mergeRun(run, options)
+      yield* Console.log(json ? JSON.stringify(report) : mergeText(report))
+    }).pipe(Effect.scoped, Effect.provide(Device.layer(device, { threads: threadsOr(threads, "auto") })), told)
+).pipe(Command.withDescription("Merge a trained run into its base: a Hugging Face folder that transformers loads"))
+
+const mergeText = ({ directory, tensors, check }: MergeReport): string =>
+  [
+    `${directory}/ holds the merged model: ${tensors.merged} tensors with what was trained, ${tensors.copied} as in the base.`,
+    `On ${check.rows} ${check.split} rows its logits differ from the unmerged model's by at most ${check.largestDifference.toExponential(1)},`,
+    `  ${check.relativeDifference.toExponential(1)} of the largest (allowed: ${check.bound.toExponential(0)}); ${check.sameLabel} of ${check.rows} labels are the same.`,
+    `${directory}/README.md says how to load it in transformers.`
+  ].join("\n")

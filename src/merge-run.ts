@@ -1,0 +1,149 @@
+/**
+ * From a run to a model that stands alone: base + s·BA as a Hugging Face folder, put in place only after the merged model, loaded
+ * again from disk, has computed what the run computes.
+ *
+ * Everything is written into a temporary folder beside the place it is for and renamed at the end: whatever fails or is
+ * interrupted, there is the whole merged model or nothing. The run's model has left the device before the merged one is loaded.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import * as Stream from "effect/Stream"
+import type { Adapted } from "../adapters/index.ts"
+import type { RunPlan } from "../schemas/index.ts"
+import { type ClassificationSplit, evaluationBatches, openClassification } from "./data/index.ts"
+import { Device } from "./device/index.ts"
+import { type LoadedRun, loadRun } from "./load-run.ts"
+import { writeFileAtomic } from "./output/atomic-file.ts"
+import {
+  baseIdentity,
+  compareLogits,
+  MERGE_BOUND,
+  type MergeCheck,
+  MergeRefused,
+  mergedCard,
+  openMerged,
+  type TensorCounts,
+  writeMerged
+} from "./output/index.ts"
+import { inNewFolder } from "./output/new-folder.ts"
+import { logitsOf } from "./training/index.ts"
+
+export interface MergeOptions {
+  /** the folder to make, which must not exist; `<run>/merged` unless given */
+  readonly out?: string | undefined
+  /** where the base model is now, if it has moved */
+  readonly base?: string | undefined
+}
+
+export interface MergeReport {
+  readonly directory: string
+  readonly tensors: TensorCounts
+  readonly check: MergeCheck
+}
+
+/** Merges the run in `directory`. */
+export const mergeRun = (directory: string, { out, base }: MergeOptions = {}) =>
+  mergeLoaded(directory, loadRun(directory, { base }), out)
+
+/** Merges a run that `load` opens: its model lives no longer than it is needed. */
+export const mergeLoaded = <E extends { readonly message: string }, R>(
+  directory: string,
+  load: Effect.Effect<LoadedRun, E, R>,
+  out?: string
+) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const target = out ?? path.join(directory, "merged")
+    return yield* inNewFolder(target, (folder) =>
+      Effect.gen(function* () {
+        const { card, plan, labels, unmerged, split, model } = yield* Effect.scoped(
+          Effect.flatMap(load, (run) => writeFrom(run, directory, folder))
+        )
+        const merged = yield* Effect.scoped(
+          Effect.flatMap(openMerged(folder, model), (adapted) => checkedLogits(adapted, plan, labels))
+        )
+        const comparison = compareLogits(unmerged, merged.logits, labels.length)
+        const check: MergeCheck = { split, ...comparison, bound: MERGE_BOUND }
+        // not `>`: a difference that is no number is no match either
+        if (!(check.relativeDifference <= MERGE_BOUND)) return yield* new MergeRefused({ run: directory, ...check })
+        yield* writeFileAtomic(path.join(folder, "README.md"), mergedCard({ ...card, check }))
+        const report: MergeReport = { directory: target, tensors: card.counts, check }
+        return report
+      })
+    )
+  })
+
+/** Writes the model of a run, and takes what of the run is needed after it has left the device. */
+const writeFrom = ({ plan, adapted, steps }: LoadedRun, directory: string, folder: string) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const device = yield* Device
+    const { model } = adapted
+    const { labels } = model
+    device.label("the unmerged model")
+    const { logits: unmerged, split } = yield* checkedLogits(adapted, plan, labels)
+    const counts = yield* writeMerged(adapted, folder)
+    yield* device.sync
+    const card = {
+      name: path.basename(path.resolve(directory)),
+      model,
+      base: yield* baseIdentity(model.folder),
+      license: yield* licenseOf(model.folder),
+      change: changeOf(adapted),
+      steps,
+      maxLength: plan.data.maxLength,
+      counts
+    }
+    device.label("the merged model")
+    return { card, plan, labels, unmerged, split, model }
+  })
+
+/** Rows that the two models are compared on: as many as are read in a moment, of rows that were not trained on where there are any. */
+const CHECKED_ROWS = 200
+
+/** Logits [rows, classes] of those rows, in their order. */
+const checkedLogits = (adapted: Adapted, plan: RunPlan, labels: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const device = yield* Device
+    const { splits } = yield* openClassification({ ...plan.data, labels }, plan.seed)
+    const split = (["validation", "test", "train"] as const).find((name) => splits[name] !== undefined)!
+    const source: ClassificationSplit = splits[split]!
+    const rows = Math.min(CHECKED_ROWS, source.rows)
+    const logits = new Float32Array(rows * labels.length)
+    yield* evaluationBatches(source, adapted.model.tokenizer, {
+      batchSize: plan.training.evaluateBatchSize,
+      maxLength: Math.min(plan.data.maxLength, adapted.model.maxLength),
+      padMultiple: device.padMultiple,
+      rows
+    }).pipe(
+      Stream.runForEach((batch) =>
+        Effect.map(logitsOf(adapted, batch), (own) => {
+          for (const [i, row] of batch.rows.entries()) {
+            logits.set(own.subarray(i * labels.length, (i + 1) * labels.length), row * labels.length)
+          }
+        })
+      )
+    )
+    yield* device.sync
+    return { logits, split }
+  })
+
+/** What was trained, in words. */
+const changeOf = ({ method, sites, trainable }: Adapted): string => {
+  if (method === "none") return "a classification head alone"
+  if (method !== "lora") return `${method} fine-tuning of ${sites.length} linear layers and the head`
+  const distinct = (of: (pair: Adapted["trainable"]["pairs"][number]) => number) =>
+    [...new Set(trainable.pairs.map((pair) => Number(of(pair).toPrecision(4))))].sort((a, b) => a - b).join(", ")
+  return `LoRA of rank ${distinct(({ A }) => A.shape[0])} (s = ${distinct(({ scale }) => scale)}) in ${sites.length} linear layers, with a classification head`
+}
+
+/** The licence that the card of the base names, if it has a card. */
+const licenseOf = (base: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const text = yield* fs.readFileString(path.join(base, "README.md")).pipe(Effect.orElseSucceed(() => ""))
+    const matter = /^---\r?\n([\s\S]*?)\r?\n---/.exec(text)?.[1]
+    return matter?.match(/^license:\s*["']?([\w.-]+)["']?\s*$/m)?.[1]
+  })

@@ -1,0 +1,98 @@
+/**
+ * A merged model as a Hugging Face folder, which transformers loads and which needs neither PEFT nor this package:
+ *
+ *   config.json          the base's, with this model's class, labels and dtype        (merged-config.ts)
+ *   model.safetensors    the base's tensors with what was trained in place             (merged-tensors.ts)
+ *   head.safetensors     weight [classes, hidden], bias [classes]: a head over mean pooling
+ *   tokenizer files, LICENSE, NOTICE as they are in the base
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import type * as Scope from "effect/Scope"
+import { type Adapted, injectSelected } from "../../adapters/index.ts"
+import { readJson } from "../models/checkpoint.ts"
+import { describe, loadDescribed, type ModelDescription, type ModelError } from "../models/index.ts"
+import { type DeviceReadError, readTensor } from "../tensors/read.ts"
+import { type HostTensor, type SafetensorsError, writeSafetensors } from "../tensors/safetensors.ts"
+import { type AdapterError, restoreAdapter } from "./adapter-folder.ts"
+import { type FileError, fileError, writeJson } from "./atomic-file.ts"
+import { mergedConfig } from "./merged-config.ts"
+import { type TensorCounts, writeMergedTensors } from "./merged-tensors.ts"
+
+/** What belongs to a model besides its config and weights, by transformers' names. */
+const companions = [
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+  "added_tokens.json",
+  "vocab.txt",
+  "vocab.json",
+  "merges.txt",
+  "spiece.model",
+  "sentencepiece.bpe.model"
+]
+
+const isCompanion = (name: string): boolean => companions.includes(name) || /^(licen[cs]e|notice)(\.\w+)?$/i.test(name)
+
+type MergeWriteError = FileError | ModelError | SafetensorsError | DeviceReadError
+
+/** Writes the merged model into `folder`, which exists. */
+export const writeMerged = (
+  adapted: Adapted,
+  folder: string
+): Effect.Effect<TensorCounts, MergeWriteError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const { model } = adapted
+    const counts = yield* writeMergedTensors(path.join(folder, "model.safetensors"), adapted)
+    yield* writeHead(adapted, folder)
+    // described before, so it is an object
+    const config = (yield* readJson(model.folder, "config.json")) as object
+    yield* writeJson(path.join(folder, "config.json"), mergedConfig(config, model))
+    yield* copyCompanions(model.folder, folder)
+    return counts
+  })
+
+const writeHead = ({ model, trainable }: Adapted, folder: string) =>
+  Effect.gen(function* () {
+    if (model.head.pooling !== "mean") return
+    const path = yield* Path.Path
+    const head: Record<string, HostTensor> = {}
+    for (const { name, role, value } of trainable.dense) {
+      if (role !== "head") continue
+      const data = (yield* readTensor(value, name)) as Float32Array
+      head[name.slice(name.lastIndexOf(".") + 1)] = { shape: value.shape, data }
+    }
+    yield* writeSafetensors(path.join(folder, "head.safetensors"), head, { format: "pt" })
+  })
+
+const copyCompanions = (from: string, to: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const names = yield* fs.readDirectory(from).pipe(Effect.mapError(fileError("read", from)))
+    for (const name of names.filter(isCompanion)) {
+      const target = path.join(to, name)
+      yield* fs.copyFile(path.join(from, name), target).pipe(Effect.mapError(fileError("write", target)))
+    }
+  })
+
+/** The merged model as anybody would load it: from its folder, with no adapter, and the head that lies there. */
+export const openMerged = (
+  folder: string,
+  { head, labels }: ModelDescription
+): Effect.Effect<
+  Adapted,
+  ModelError | AdapterError | SafetensorsError,
+  FileSystem.FileSystem | Path.Path | Scope.Scope
+> =>
+  Effect.gen(function* () {
+    const { pooling } = head
+    const headInit = pooling === "pooler" ? "checkpoint" : "zeros"
+    const description = yield* describe(folder, { pooling, headInit, labels })
+    const model = yield* loadDescribed(description, { seed: 0 })
+    const adapted = yield* injectSelected(model, null, { sites: [], parameters: [] }, 0)
+    if (pooling === "mean") yield* restoreAdapter(adapted, folder)
+    return adapted
+  })

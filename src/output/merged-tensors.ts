@@ -1,0 +1,116 @@
+/**
+ * The tensors of a merged model: those of the base checkpoint under the names they have there, with W′ = W + s·BA (or what the
+ * method's `merge` says) in place of W, and everything that was trained itself in place of what it started from.
+ *
+ *   floats      as float32: a merged weight rounded back to float16 would not compute what was trained
+ *   integers    as they are (buffers such as position ids)
+ *   a head      transformers' own classification head goes into the file; one over mean pooling, which no class has, does not
+ *
+ * Two departures from the base's names and tensors, where transformers would otherwise read the file wrongly: a classification
+ * head on a bare encoder's checkpoint makes it the classification class, whose names have a prefix (`bert.encoder.…`); and a
+ * classifier that came with the base but is not this model's (its head is over mean pooling) is left out, for it would answer
+ * under this model's labels.
+ */
+import type { Tensor } from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
+import type { Adapted } from "../../adapters/index.ts"
+import { openCheckpoint, storedName } from "../models/checkpoint.ts"
+import { familyOf } from "../models/families.ts"
+import { classParameterName, families, type ModelDescription, type ModelError } from "../models/index.ts"
+import { type DeviceReadError, readTensor } from "../tensors/read.ts"
+import {
+  bytesOf,
+  readFolderHeaders,
+  readStored,
+  readStoredBytes,
+  type SafetensorsError,
+  type StoredTensor,
+  streamSafetensors,
+  type TensorType
+} from "../tensors/safetensors.ts"
+
+/** A parameter that training changed, read from the device when it is its turn. */
+export interface ChangedParameter {
+  readonly shape: ReadonlyArray<number>
+  readonly read: Effect.Effect<Float32Array, DeviceReadError>
+}
+
+/** By the family's parameter names: W′ of every adapted site, and each tensor that was trained itself (heads included). */
+export const changedParameters = (adapted: Adapted): ReadonlyMap<string, ChangedParameter> => {
+  const { model, sites, trainable } = adapted
+  const own = new Set([...model.parameters, ...model.head.parameters].map(({ name }) => name))
+  const read = (tensor: Tensor, name: string) =>
+    readTensor(tensor, name) as Effect.Effect<Float32Array, DeviceReadError>
+  const dense = trainable.dense
+    .filter(({ name }) => own.has(name)) // a method may train more than parameters, a scale for instance; `merge` knows what of
+    .map(({ name, value }) => [name, { shape: value.shape, read: read(value, name) }] as const)
+  const merged = sites.map((site) => {
+    const name = `${site.name}.weight`
+    const once = Effect.acquireUseRelease(
+      Effect.sync(() => adapted.merged(site, trainable)),
+      (weight) => read(weight, name),
+      (weight) => Effect.sync(() => weight.dispose())
+    )
+    return [name, { shape: [site.out, site.in], read: once }] as const
+  })
+  return new Map<string, ChangedParameter>([...dense, ...merged])
+}
+
+/** How many tensors of the merged file are what. */
+export interface TensorCounts {
+  readonly merged: number
+  readonly copied: number
+  /** of the base, not in the merged file */
+  readonly leftOut: ReadonlyArray<string>
+}
+
+interface Source extends TensorType {
+  readonly bytes: Effect.Effect<Uint8Array, SafetensorsError | DeviceReadError, FileSystem.FileSystem>
+}
+
+/** Writes `file` one tensor at a time; neither the base nor the merged model is ever in memory as a whole. */
+export const writeMergedTensors = (
+  file: string,
+  adapted: Adapted
+): Effect.Effect<TensorCounts, ModelError | SafetensorsError | DeviceReadError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const { model } = adapted
+    const { find, prefix } = yield* openCheckpoint(model.folder, families)
+    const stored = yield* readFolderHeaders(model.folder)
+    const sources = new Map<string, Source>()
+    const leftOut: Array<string> = []
+    for (const tensor of stored.values()) {
+      if (isForeignHead(model, tensor.name)) leftOut.push(tensor.name)
+      else sources.set(exportedStoredName(model, prefix, tensor.name), copied(tensor))
+    }
+    const changed = [...changedParameters(adapted)].filter(([name]) => !isOwnHead(model, name))
+    for (const [name, { shape, read }] of changed) {
+      const old = find(name)?.name
+      const exported = old === undefined ? classParameterName(model, name) : exportedStoredName(model, prefix, old)
+      sources.set(exported, { dtype: "F32", shape, bytes: Effect.map(read, bytesOf) })
+    }
+    yield* streamSafetensors(file, sources, (name) => sources.get(name)!.bytes, { format: "pt" })
+    return { merged: changed.length, copied: sources.size - changed.length, leftOut }
+  })
+
+const copied = (tensor: StoredTensor): Source =>
+  /^(F|BF)/.test(tensor.dtype)
+    ? { dtype: "F32", shape: tensor.shape, bytes: Effect.map(readStored(tensor), ({ data }) => bytesOf(data)) }
+    : { dtype: tensor.dtype, shape: tensor.shape, bytes: readStoredBytes(tensor) }
+
+/** A head that no class of transformers has, saved beside the model. */
+const isOwnHead = ({ head }: ModelDescription, name: string): boolean =>
+  head.pooling === "mean" && head.parameters.some((parameter) => parameter.name === name)
+
+/** A stored classifier that is not the one of this model. */
+const isForeignHead = ({ family, head }: ModelDescription, stored: string): boolean =>
+  head.pooling === "mean" && isOutsideBackbone(family, stored)
+
+const isOutsideBackbone = (family: string, name: string): boolean =>
+  storedName(familyOf(family), "backbone.", name) === name
+
+/** A stored name as the merged file has it. `prefix`: the checkpoint's own. */
+const exportedStoredName = (model: ModelDescription, prefix: string, stored: string): string =>
+  prefix === model.prefix ? stored : classParameterName(model, stored)

@@ -1,0 +1,184 @@
+/**
+ * The curves of a run as data: what `draw.ts` draws in the browser, and a sentence on each for those who do not see it.
+ *
+ * A long run is drawn with at most 1,000 points, each the mean of its steps; the worst site of a point is the worst of its steps.
+ */
+import { number } from "./numbers.ts"
+import type { Evaluation, RunRecord, Step } from "./run-record.ts"
+
+export interface Series {
+  readonly label: string
+  /** one value for each x; null where there is none */
+  readonly values: ReadonlyArray<number | null>
+  /** index into the palette */
+  readonly colour: number
+  readonly kind: "line" | "faint" | "dashed" | "points"
+}
+
+export interface Plot {
+  readonly id: string
+  readonly title: string
+  /** what the vertical axis counts */
+  readonly unit: string
+  readonly logarithmic: boolean
+  readonly x: ReadonlyArray<number>
+  readonly series: ReadonlyArray<Series>
+}
+
+const POINTS = 1000
+
+type Pick = (step: Step) => number | null | undefined
+type Fold = (values: ReadonlyArray<number>) => number
+
+const mean: Fold = (values) => values.reduce((sum, value) => sum + value / values.length, 0)
+const smallest: Fold = (values) => Math.min(...values)
+const largest: Fold = (values) => Math.max(...values)
+
+/** Consecutive steps, so many together that there are at most POINTS groups. */
+const grouped = <A>(steps: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> => {
+  const size = Math.ceil(steps.length / POINTS)
+  return Array.from({ length: size === 0 ? 0 : Math.ceil(steps.length / size) }, (_, i) =>
+    steps.slice(i * size, (i + 1) * size)
+  )
+}
+
+// Five digits are more than a plot shows, and half the file.
+const rounded = (value: number): number => Number(value.toPrecision(5))
+
+const folded = (groups: ReadonlyArray<ReadonlyArray<Step>>, pick: Pick, fold: Fold = mean, positive = false) =>
+  groups.map((group) => {
+    const values = group.map(pick).filter((value) => typeof value === "number" && (!positive || value > 0))
+    return values.length === 0 ? null : rounded(fold(values as ReadonlyArray<number>))
+  })
+
+/** Exponential mean over about `span` steps, without the bias towards its start (Kingma & Ba 2015, section 3). */
+export const smoothed = (values: ReadonlyArray<number | null>, span: number): ReadonlyArray<number | null> => {
+  const keep = 1 - 1 / span
+  let sum = 0
+  let weight = 0
+  return values.map((value) => {
+    if (value !== null) {
+      sum = keep * sum + (1 - keep) * value
+      weight = keep * weight + (1 - keep)
+    }
+    return weight === 0 ? null : rounded(sum / weight)
+  })
+}
+
+/** Every plot that the run has numbers for. */
+export const plotsOf = ({ steps, evaluations }: RunRecord): ReadonlyArray<Plot> => {
+  const groups = grouped(steps)
+  const x = groups.map((group) => group.at(-1)!.step)
+  const plot = (
+    id: string,
+    title: string,
+    unit: string,
+    logarithmic: boolean,
+    series: ReadonlyArray<Series>
+  ): Plot => ({
+    id,
+    title,
+    unit,
+    logarithmic,
+    x,
+    series: series.filter(({ values }) => values.some((value) => value !== null))
+  })
+  const line = (label: string, pick: Pick, colour = 0, positive = false): Series => ({
+    label,
+    values: folded(groups, pick, mean, positive),
+    colour,
+    kind: "line"
+  })
+  const health = (key: keyof Step["health"], name: string, fold: Fold, colour: number): ReadonlyArray<Series> => [
+    line(`${name}median`, ({ health }) => health[key]?.median, colour, true),
+    {
+      label: `${name}worst site`,
+      values: folded(groups, ({ health }) => health[key]?.worst, fold, true),
+      colour,
+      kind: "dashed"
+    }
+  ]
+  return [
+    lossPlot(steps, groups, evaluations),
+    accuracyPlot(evaluations),
+    plot("learning-rate", "Learning rate", "learning rate", false, [
+      line("learning rate", (step) => step.learningRate)
+    ]),
+    plot("step-time", "Time of a step", "milliseconds", true, [line("step", (step) => step.milliseconds, 0, true)]),
+    plot("gradient-norm", "Gradient norm, before clipping", "global norm", true, [
+      line("norm", (step) => step.gradNorm, 0, true)
+    ]),
+    plot("conditioning", "LoRA-Pro: conditioning of the factors", "λ_min(BᵀB) / δ", true, [
+      ...health("conditioning", "", smallest, 0)
+    ]),
+    plot("updates", "Relative updates of the factors", "‖Δ‖ / ‖factor‖", true, [
+      ...health("relativeUpdateA", "A, ", largest, 0),
+      ...health("relativeUpdateB", "B, ", largest, 1)
+    ])
+  ].filter(({ series }) => series.length > 0)
+}
+
+const splitColours: Readonly<Record<string, number>> = { validation: 1, test: 2 }
+
+/** One series of points for each split, over `x`. */
+const evaluated = (
+  evaluations: ReadonlyArray<Evaluation>,
+  x: ReadonlyArray<number>,
+  pick: (evaluation: Evaluation) => number | null
+): ReadonlyArray<Series> =>
+  [...new Set(evaluations.map(({ split }) => split))].sort().map((split) => {
+    const own = new Map(evaluations.filter((row) => row.split === split).map((row) => [row.step, pick(row)]))
+    return {
+      label: split,
+      values: x.map((step) => own.get(step) ?? null).map((value) => (value === null ? null : rounded(value))),
+      colour: splitColours[split] ?? 3,
+      kind: "points"
+    }
+  })
+
+const lossPlot = (
+  steps: ReadonlyArray<Step>,
+  groups: ReadonlyArray<ReadonlyArray<Step>>,
+  evaluations: ReadonlyArray<Evaluation>
+): Plot => {
+  const ends = groups.map((group) => group.at(-1)!.step)
+  const x = [...new Set([...ends, ...evaluations.map(({ step }) => step)])].sort((a, b) => a - b)
+  const span = Math.max(5, Math.round(steps.length / 20))
+  const mean = new Map(ends.map((step, i) => [step, folded(groups, ({ loss }) => loss)[i] ?? null]))
+  const curve = smoothed(
+    steps.map(({ loss }) => loss),
+    span
+  )
+  const smooth = new Map(steps.map(({ step }, i) => [step, curve[i] ?? null]))
+  const series: ReadonlyArray<Series> = [
+    { label: "training", values: x.map((step) => mean.get(step) ?? null), colour: 0, kind: "faint" },
+    {
+      label: `training, mean of ~${span} steps`,
+      values: x.map((step) => smooth.get(step) ?? null),
+      colour: 0,
+      kind: "line"
+    },
+    ...evaluated(evaluations, x, ({ loss }) => loss)
+  ]
+  return { id: "loss", title: "Loss", unit: "cross-entropy", logarithmic: false, x, series }
+}
+
+const accuracyPlot = (evaluations: ReadonlyArray<Evaluation>): Plot => {
+  const x = [...new Set(evaluations.map(({ step }) => step))].sort((a, b) => a - b)
+  const series = evaluated(evaluations, x, ({ accuracy }) => (accuracy === null ? null : 100 * accuracy))
+  return { id: "accuracy", title: "Accuracy", unit: "%", logarithmic: false, x, series }
+}
+
+/** What the curves say, in words: first, last, smallest and largest value of each. */
+export const described = ({ x, series }: Plot): string =>
+  series
+    .map(({ label, values }) => {
+      const known = values.flatMap((value, i) => (value === null ? [] : [{ value, step: x[i]! }]))
+      if (known.length === 0) return `${label}: no values.`
+      const first = known[0]!
+      const last = known.at(-1)!
+      if (known.length === 1) return `${label}: ${number(first.value)} at step ${first.step}.`
+      const all = known.map(({ value }) => value)
+      return `${label}: ${number(first.value)} at step ${first.step}, ${number(last.value)} at step ${last.step}, between ${number(smallest(all))} and ${number(largest(all))}.`
+    })
+    .join(" ")

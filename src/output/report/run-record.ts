@@ -1,0 +1,131 @@
+/**
+ * What a report is made from: `plan.json`, `run.json` and `metrics.jsonl` of a finished run, read back. Numbers that are not finite
+ * stand in them as null, and labels are whatever a user called a class.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { FileError, fileError } from "../atomic-file.ts"
+import type { RunFolder } from "../run-folder.ts"
+
+const Numeric = Schema.NullOr(Schema.Finite)
+
+const Evaluation = Schema.Struct({
+  kind: Schema.Literal("evaluation"),
+  step: Schema.Int,
+  split: Schema.String,
+  rows: Schema.Int,
+  loss: Numeric,
+  accuracy: Numeric,
+  macroF1: Numeric,
+  confusion: Schema.Array(Schema.Array(Schema.Int))
+})
+export type Evaluation = typeof Evaluation.Type
+
+const Summary = Schema.Struct({ median: Numeric, worst: Numeric, worstSite: Schema.String })
+
+const Step = Schema.Struct({
+  kind: Schema.Literal("step"),
+  step: Schema.Int,
+  loss: Numeric,
+  learningRate: Numeric,
+  gradNorm: Numeric,
+  milliseconds: Numeric,
+  health: Schema.Struct({
+    conditioning: Schema.optionalKey(Summary),
+    relativeUpdateA: Schema.optionalKey(Summary),
+    relativeUpdateB: Schema.optionalKey(Summary)
+  })
+})
+export type Step = typeof Step.Type
+
+const Record = Schema.Struct({
+  name: Schema.String,
+  directory: Schema.String,
+  labels: Schema.Array(Schema.String),
+  device: Schema.Record(Schema.String, Schema.Unknown),
+  versions: Schema.Record(Schema.String, Schema.String),
+  trainable: Schema.Struct({
+    factors: Schema.Finite,
+    dense: Schema.Finite,
+    total: Schema.Finite,
+    frozen: Schema.Finite
+  }),
+  steps: Schema.Int,
+  seconds: Schema.Finite,
+  trainLoss: Numeric,
+  before: Schema.NullOr(Evaluation),
+  validation: Schema.NullOr(Evaluation),
+  test: Schema.NullOr(Evaluation),
+  mistakes: Schema.Array(
+    Schema.Struct({
+      where: Schema.String,
+      text: Schema.String,
+      label: Schema.String,
+      predicted: Schema.String,
+      probability: Numeric
+    })
+  ),
+  data: Schema.Array(
+    Schema.Struct({
+      split: Schema.String,
+      where: Schema.String,
+      rows: Schema.Int,
+      classes: Schema.Array(Schema.Struct({ label: Schema.String, rows: Schema.Int }))
+    })
+  ),
+  peakBytes: Schema.Finite,
+  base: Schema.Struct({ path: Schema.String, sha256: Schema.Record(Schema.String, Schema.String) })
+})
+
+export interface RunRecord {
+  readonly run: typeof Record.Type
+  readonly plan: Readonly<Record<string, unknown>>
+  readonly steps: ReadonlyArray<Step>
+  readonly evaluations: ReadonlyArray<Evaluation>
+}
+
+/** Reads the three files. Fails on the first one that cannot be read or does not say what a run's file says. */
+export const readRun = (folder: RunFolder): Effect.Effect<RunRecord, FileError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const run = yield* readJson(folder.report, Record)
+    const plan = yield* readJson(folder.plan, Schema.Record(Schema.String, Schema.Unknown))
+    const rows = yield* readMetrics(folder.metrics)
+    return {
+      run,
+      plan,
+      steps: rows.filter((row) => row.kind === "step"),
+      evaluations: rows.filter((row) => row.kind === "evaluation")
+    }
+  })
+
+const invalid = (file: string) => (error: Schema.SchemaError) =>
+  new FileError({ action: "read", file, reason: `not what a run writes: ${error.message.replaceAll("\n", " ")}` })
+
+const readJson = <S extends Schema.Codec<unknown, unknown>>(file: string, schema: S) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const text = yield* fs.readFileString(file).pipe(Effect.mapError(fileError("read", file)))
+    const decoded = Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(text)
+    return yield* decoded.pipe(Effect.mapError(invalid(file)))
+  })
+
+const Row = Schema.fromJsonString(Schema.Union([Step, Evaluation]))
+
+// A line that stops short is a run that was cut off while it wrote it; the lines before are good.
+const readMetrics = (file: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const decode = Schema.decodeUnknownOption(Row)
+    const rows = yield* fs.stream(file).pipe(
+      Stream.decodeText(),
+      Stream.splitLines,
+      Stream.map((line) => decode(line)),
+      Stream.filter(Option.isSome),
+      Stream.map((row) => row.value),
+      Stream.runCollect
+    )
+    return rows
+  }).pipe(Effect.mapError(fileError("read", file)))
