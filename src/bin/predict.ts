@@ -15,9 +15,9 @@ export const baseFlag = Flag.String("base").pipe(
   Flag.optional
 )
 
-const lines = Stream.fromAsyncIterable(
-  createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY }),
-  String
+/** Opened when it is read: readline forgets the lines, and the end, that come before somebody asks for them. */
+const lines = Stream.suspend(() =>
+  Stream.fromAsyncIterable(createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY }), String)
 )
 
 /** Softmax probability of the chosen label. */

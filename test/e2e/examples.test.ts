@@ -1,0 +1,96 @@
+/** Every example plan and pipeline, as a newcomer would start it, for two steps on the embedded model and a few of its rows. */
+import { describe, expect, test } from "bun:test"
+import { join } from "node:path"
+import { jsonObjects, listing, nameOf, onWasm, repository, run, succeed, TIMEOUT, workspace } from "./fixtures.ts"
+
+const w = workspace()
+
+const plans = [...new Bun.Glob("**/*.json").scanSync(join(repository, "examples", "plans"))].sort()
+const pipelines = [...new Bun.Glob("**/*.ts").scanSync(join(repository, "examples", "pipelines"))].sort()
+
+test("there are plans for every form and every yardstick, and pipelines", () => {
+  expect(plans.length).toBeGreaterThanOrEqual(7)
+  expect(pipelines.length).toBeGreaterThanOrEqual(2)
+})
+
+/** Some rows of an embedded split. */
+const someRows = async (split: string, count: number) => {
+  const text = await Bun.file(join(repository, "examples", "data", "movies", `${split}.jsonl`)).text()
+  return w.path(w.write(`${split}.jsonl`, `${text.split("\n").slice(0, count).join("\n")}\n`))
+}
+
+const rows = { test: await someRows("test", 16), validation: await someRows("validation", 12) }
+
+/** Two steps, and few rows to evaluate. */
+const settings = ["training.steps=2", `data.test=${rows.test}`, `data.validation=${rows.validation}`].flatMap(
+  (setting) => ["--set", setting]
+)
+
+const plan = (name: string) => join(repository, "examples", "plans", name)
+
+test(
+  "all of them validate",
+  async () => {
+    const { stdout } = await succeed(w.cli(["validate", ...plans.map(plan), "--json"]))
+    const summaries = jsonObjects(stdout)
+    expect(summaries.map(({ ok, warnings }) => [ok, warnings])).toEqual(plans.map(() => [true, []]))
+  },
+  TIMEOUT
+)
+
+describe("trains", () => {
+  for (const file of plans) {
+    test(
+      file,
+      async () => {
+        const name = nameOf(file)
+        const { adapter } = await Bun.file(plan(file)).json()
+        const { stdout } = await succeed(w.cli(["train", plan(file), ...settings, ...onWasm, "--json"]))
+        const report = JSON.parse(stdout)
+        expect(report).toMatchObject({
+          name,
+          directory: `runs/${name}-1`,
+          steps: 2,
+          before: { rows: 16 },
+          validation: { rows: 12 },
+          test: { rows: 16 }
+        })
+        expect(Number.isFinite(report.trainLoss)).toBe(true)
+        const trained = {
+          lora: ["adapter_config.json", "adapter_model.safetensors", "head.safetensors"],
+          full: ["head.safetensors", "trained.safetensors"],
+          none: ["head.safetensors"]
+        }[adapter.method as "lora" | "full" | "none"]
+        const files = ["metrics.jsonl", "plan.json", "run.json", ...trained.map((part) => `adapter/${part}`)]
+        expect(listing(w.path(report.directory))).toEqual(expect.arrayContaining(files))
+      },
+      TIMEOUT
+    )
+  }
+})
+
+describe("runs", () => {
+  for (const file of pipelines) {
+    test(
+      file,
+      async () => {
+        const script = join(repository, "examples", "pipelines", file)
+        const { stdout } = await succeed(run([process.execPath, script, "2"], { cwd: w.directory }))
+        expect(stdout).toMatch(/step 1: loss \d+\.\d+/)
+        expect(stdout).toMatch(/step 2: loss \d+\.\d+/)
+        expect(stdout).not.toContain("step 3")
+      },
+      TIMEOUT
+    )
+  }
+})
+
+test(
+  "train without a plan takes the embedded one",
+  async () => {
+    const { stderr } = await succeed(w.cli(["train", ...settings, "--out", "default", ...onWasm]))
+    expect(stderr).toContain("movies-lora-pro-full: 36 linear layers and the head of bert")
+    expect(w.json("default/run.json")).toMatchObject({ name: "movies-lora-pro-full", steps: 2 })
+  },
+  TIMEOUT
+)
