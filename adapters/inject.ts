@@ -4,7 +4,7 @@
  * Nothing of the model is changed. The forward pass of the pair is the model's own, called with a `linear` that uses the method
  * at the chosen sites and the frozen base elsewhere, and with weights in which trained tensors stand over frozen ones.
  */
-import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs"
+import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -17,6 +17,9 @@ import { type DenseParameter, type DenseRole, type Trainable, tensorsOf } from "
 import type { AdapterMethod, BaseLayer } from "./adapter.ts"
 import { type InjectionError, type Selected, type Selection, select } from "./select.ts"
 
+/** Tensor code: what a linear layer gives, in the order of the forward pass. */
+export type Watch = (site: LinearSite, output: Tensor) => void
+
 /** A model, the method that adapts it, and the trainable parameters as they are now. */
 export interface Adapted {
   readonly model: Model
@@ -25,8 +28,8 @@ export interface Adapted {
   readonly sites: ReadonlyArray<LinearSite>
   /** The current parameters. A training step replaces them, and with them the tensors they held. */
   trainable: Trainable
-  /** Logits [batch, classes] under the given parameters (`trainable`, or candidates of it). */
-  readonly forward: (batch: TokenBatch, trainable: Trainable) => Tensor2D
+  /** Logits [batch, classes] under the given parameters (`trainable`, or candidates of it). `watch` sees what each linear layer gives. */
+  readonly forward: (batch: TokenBatch, trainable: Trainable, watch?: Watch) => Tensor2D
   /** W′ of an adapted site [out, in], a new tensor. */
   readonly merged: (site: LinearSite, trainable: Trainable) => Tensor2D
 }
@@ -83,9 +86,10 @@ export const injectSelected = <Options extends object>(
       method: method?.method ?? "none",
       sites,
       trainable,
-      forward: (batch, current) => {
+      forward: (batch, current, watch) => {
         const weights = overlay(model.weights, current.dense)
-        return model.forward(batch, adaptedLinear(model, method, layout, current, weights), weights)
+        const linear = adaptedLinear(model, method, layout, current, weights)
+        return model.forward(batch, watch === undefined ? linear : watched(linear, watch), weights)
       },
       merged: (site, current) =>
         method!.merge(site, partOf(current, layout.get(site.name)!), baseLayer(model.weights, site))
@@ -118,6 +122,14 @@ const adaptedLinear =
     if (place !== undefined) return method!.forward(site, partOf(current, place), x, base)
     const own = baseLayer(weights, site)
     return own.W === base.W ? frozenLinear(x, base.W, base.bias) : denseLinear(x, own.W, own.bias)
+  }
+
+const watched =
+  (linear: Linear, watch: Watch): Linear =>
+  (site, x) => {
+    const output = linear(site, x)
+    watch(site, output)
+    return output
   }
 
 /** Where a site's part stands in the whole tree. */

@@ -17,7 +17,12 @@ const command = new URL("../src/bin/tfjs-lora-pro.ts", import.meta.url).pathname
 const { values } = parseArgs({
   options: {
     seeds: { type: "string", default: "0,1,2,3,4" },
-    plans: { type: "string", default: readdirSync(plansFolder).map((name) => name.replace(/\.json$/, "")).join(",") }
+    plans: {
+      type: "string",
+      default: readdirSync(plansFolder)
+        .map((name) => name.replace(/\.json$/, ""))
+        .join(",")
+    }
   }
 })
 
@@ -38,7 +43,9 @@ for (const plan of values.plans.split(",")) {
     if (status !== 0) throw new Error(stderr)
     const report = JSON.parse(stdout) as RunReport
     reports.push(report)
-    console.error(`${plan} seed ${seed}: ${(100 * report.test!.accuracy).toFixed(2)} % loss ${report.test!.loss.toFixed(3)} ${report.seconds.toFixed(0)} s`)
+    console.error(
+      `${plan} seed ${seed}: ${(100 * report.test!.accuracy).toFixed(2)} % loss ${report.test!.loss.toFixed(3)} ${report.seconds.toFixed(0)} s`
+    )
   }
   const accuracy = reports.map((report) => 100 * report.test!.accuracy)
   const of = (pick: (report: RunReport) => number) => reports.map(pick)
@@ -47,6 +54,8 @@ for (const plan of values.plans.split(",")) {
   )
 }
 rmSync(scratch, { recursive: true })
-console.log("| plan | test accuracy, % | test loss | train loss, last tenth | trained numbers | s of training | peak MB |")
+console.log(
+  "| plan | test accuracy, % | test loss | train loss, last tenth | trained numbers | s of training | peak MB |"
+)
 console.log("|---|---|---|---|---|---|---|")
 for (const row of rows) console.log(row)

@@ -60,21 +60,29 @@ export const evaluatorOf = (adapted: Adapted, resolved: ResolvedPlan, run: Run) 
   const existing = (["validation", "test"] as const).filter((split) => splits[split] !== undefined)
   const recorded = (split: Split, step: number, rows?: number, mistakes?: Mistakes) =>
     Effect.tap(evaluateSplit({ adapted, plan, split, source: splits[split]!, step, rows, mistakes }), run.append)
+  const reported = (split: Split, step: number) => {
+    const rows = Math.min(splits[split]!.rows, evaluateRows ?? Number.POSITIVE_INFINITY)
+    return run.history.find(
+      (row): row is EvaluationReport =>
+        row.kind === "evaluation" && row.split === split && row.step === step && row.rows === rows
+    )
+  }
   const first = (...order: ReadonlyArray<Split>) => order.find((split) => splits[split] !== undefined)
   return {
     /** What there is to gain, on the split that the end is judged by. Nothing where there is no split to look at. */
     before: Effect.suspend(() => {
-      const reported = run.history.find((row) => row.kind === "evaluation" && row.step === 0) as
-        | EvaluationReport
-        | undefined
       const split = first("test", "validation")
-      return reported !== undefined || split === undefined ? Effect.succeed(reported) : recorded(split, 0, evaluateRows)
+      if (split === undefined) return Effect.succeed(undefined)
+      const known = reported(split, 0)
+      return known !== undefined || run.checkpoint !== null ? Effect.succeed(known) : recorded(split, 0, evaluateRows)
     }),
-    /** On validation rows, so that nobody tunes on the test split. */
+    /** On validation rows, so that nobody tunes on the test split. A resumed run may have it already. */
     during: (step: number) => {
       const split = first("validation", "test")
-      const due = evaluateEvery !== undefined && step % evaluateEvery === 0 && step < resolved.steps
-      return split === undefined || !due ? Effect.succeed(undefined) : recorded(split, step, evaluateRows)
+      const due = evaluateEvery !== undefined && step > 0 && step % evaluateEvery === 0 && step < resolved.steps
+      if (split === undefined || !due) return Effect.succeed(undefined)
+      const known = reported(split, step)
+      return known === undefined ? recorded(split, step, evaluateRows) : Effect.succeed(known)
     },
     /** Every split, and the mistakes on the last of them. */
     after: Effect.gen(function* () {

@@ -6,7 +6,6 @@
  * interrupted, there is the whole merged model or nothing. The run's model has left the device before the merged one is loaded.
  */
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../adapters/index.ts"
@@ -26,6 +25,7 @@ import {
   type TensorCounts,
   writeMerged
 } from "./output/index.ts"
+import { readBaseCard } from "./output/model-card/base-card.ts"
 import { inNewFolder } from "./output/new-folder.ts"
 import { logitsOf } from "./training/index.ts"
 
@@ -89,7 +89,7 @@ const writeFrom = ({ plan, adapted, steps }: LoadedRun, directory: string, folde
       name: path.basename(path.resolve(directory)),
       model,
       base: yield* baseIdentity(model.folder),
-      license: yield* licenseOf(model.folder),
+      license: (yield* readBaseCard(path.join(model.folder, "README.md"))).license,
       change: changeOf(adapted),
       steps,
       maxLength: plan.data.maxLength,
@@ -137,13 +137,3 @@ const changeOf = ({ method, sites, trainable }: Adapted): string => {
     [...new Set(trainable.pairs.map((pair) => Number(of(pair).toPrecision(4))))].sort((a, b) => a - b).join(", ")
   return `LoRA of rank ${distinct(({ A }) => A.shape[0])} (s = ${distinct(({ scale }) => scale)}) in ${sites.length} linear layers, with a classification head`
 }
-
-/** The licence that the card of the base names, if it has a card. */
-const licenseOf = (base: string) =>
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const path = yield* Path.Path
-    const text = yield* fs.readFileString(path.join(base, "README.md")).pipe(Effect.orElseSucceed(() => ""))
-    const matter = /^---\r?\n([\s\S]*?)\r?\n---/.exec(text)?.[1]
-    return matter?.match(/^license:\s*["']?([\w.-]+)["']?\s*$/m)?.[1]
-  })

@@ -1,22 +1,35 @@
-/** Nothing lost: whatever ends training early, the state of the last whole step is saved, and how to go on is said. */
+/** Nothing lost: whatever ends a run early, the state of the last good step is saved, and how to go on is said. */
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
 import type { Checkpoints, Run } from "./output/index.ts"
 import { Progress } from "./progress.ts"
 import type { Session } from "./training/index.ts"
 
-/** Saves on failure and on interruption. A state that cannot be saved is said, and hides no other error. */
+/**
+ * Saves on failure and on interruption. `recorded` is the last step whose numbers came off a sound device and stand in the metrics:
+ * a state beyond it is not saved, and the run goes on from the checkpoint before. A state that cannot be saved is said, and hides no
+ * other error.
+ */
 export const savedOnFailure =
-  (session: Session, checkpoints: Checkpoints, run: Run) =>
+  (session: Session, checkpoints: Checkpoints, run: Run, recorded: () => number) =>
   <A, E, R>(training: Effect.Effect<A, E, R>) =>
     Effect.onError(training, () =>
       Effect.gen(function* () {
         const tell = yield* Progress
-        const notice = (message: string) => tell({ kind: "notice", message })
-        yield* checkpoints.save.pipe(
-          Effect.andThen(notice(`step ${session.step} is saved; go on with: bun run train --resume ${run.directory}`)),
-          Effect.catch(({ message }) =>
-            notice(`step ${session.step} could not be saved (${message}); --resume goes on from the checkpoint before`)
-          )
-        )
+        const problem = yield* session.step === recorded()
+          ? Effect.match(checkpoints.save, { onSuccess: () => undefined, onFailure: ({ message }) => message })
+          : Effect.succeed("its numbers could not be recorded")
+        yield* tell({ kind: "notice", message: yield* wayOn(run, session.step, checkpoints.saved(), problem) })
       })
     )
+
+const wayOn = ({ directory, plan }: Run, step: number, saved: number, problem: string | undefined) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const lost = problem === undefined ? "" : `step ${step} is not saved (${problem.split("\n")[0]}); `
+    if (!(yield* fs.exists(plan).pipe(Effect.orElseSucceed(() => false)))) {
+      return `${lost}${directory} is gone, and with it what was saved`
+    }
+    const state = saved === 0 ? "no step is saved yet" : `step ${saved} is saved`
+    return `${lost}${state}; go on with: bun run train --resume ${directory}`
+  })

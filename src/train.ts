@@ -6,17 +6,31 @@
  * The parts it composes are the ones that a pipeline in code composes (`examples/pipelines/`).
  */
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
 import * as Stream from "effect/Stream"
+import type { Adapted } from "../adapters/index.ts"
 import { trainingBatches } from "./data/index.ts"
 import { Device } from "./device/index.ts"
 import { evaluatorOf } from "./evaluator.ts"
 import { loadDescribed } from "./models/index.ts"
 import { fromConfig } from "./optimizers/index.ts"
-import { continueRun, finishRun, openCheckpoints, openRun, restoreSnapshot, saveAdapter } from "./output/index.ts"
+import {
+  continueRun,
+  type FoundRun,
+  findRun,
+  finishRun,
+  openCheckpoints,
+  openRun,
+  type Run,
+  type RunReport,
+  restoreCheckpoint,
+  saveAdapter
+} from "./output/index.ts"
 import { injectPlan, type ResolvedPlan } from "./plan/index.ts"
+import { presentRun } from "./presentation.ts"
 import { Progress } from "./progress.ts"
 import { savedOnFailure } from "./saved-on-failure.ts"
-import { crossEntropy, openSession, type StepReport, stepsOf } from "./training/index.ts"
+import { crossEntropy, openSession, type Session, type StepReport, stepsOf } from "./training/index.ts"
 
 export interface TrainOptions {
   /** the run folder, which must not exist; absent: a fresh `runs/<plan name>-<n>` */
@@ -27,53 +41,105 @@ export interface TrainOptions {
 
 export const train = (resolved: ResolvedPlan, { directory, resume }: TrainOptions = {}) =>
   Effect.gen(function* () {
+    const found = resume === undefined ? undefined : yield* findRun(resolved, resume, notice)
+    if (found !== undefined && found.finished !== null) return yield* alreadyFinished(found, resolved, found.finished)
+    const adapted = yield* loadDescribed(resolved.model, { seed: resolved.plan.seed }).pipe(
+      Effect.flatMap((model) => injectPlan(model, resolved)),
+      Effect.onInterrupt(() => notice("interrupted before training began"))
+    )
+    const run = yield* found === undefined ? openRun(resolved, directory) : continueRun(found, resolved, notice)
+    return yield* trainRun(adapted, resolved, run)
+  }).pipe(Effect.scoped)
+
+const notice = (message: string) => Effect.flatMap(Progress, (tell) => tell({ kind: "notice", message }))
+
+/** Nothing is computed again; a page that could not be written then is written now. */
+const alreadyFinished = (found: FoundRun, resolved: ResolvedPlan, report: RunReport) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    yield* notice(`${found.directory} is finished: all ${report.steps} steps are trained, and nothing is done again`)
+    if (!(yield* fs.exists(found.page).pipe(Effect.orElseSucceed(() => true))))
+      yield* presentRun(found, resolved, report)
+    return report
+  })
+
+/** From an open run folder to its results. */
+const trainRun = (adapted: Adapted, resolved: ResolvedPlan, run: Run) =>
+  Effect.gen(function* () {
     const { plan, steps } = resolved
     const device = yield* Device
-    const tell = yield* Progress
-    const model = yield* loadDescribed(resolved.model, { seed: plan.seed })
-    const adapted = yield* injectPlan(model, resolved)
-    const run = yield* resume === undefined
-      ? openRun(resolved, directory)
-      : continueRun(resolved, resume, (message) => tell({ kind: "notice", message }))
     const session = yield* openSession(adapted, {
       optimizer: fromConfig(plan.optimizer, steps),
       loss: crossEntropy,
       accumulate: plan.training.accumulate
     })
-    if (run.snapshot !== null) yield* restoreSnapshot(session, run.snapshot)
-    const checkpoints = yield* openCheckpoints(session, run, plan.output)
+    if (run.checkpoint !== null) yield* restoreCheckpoint(session, run.checkpoint)
+    const checkpoints = yield* openCheckpoints(session, run, { ...plan.output, sync: device.sync })
     const evaluator = evaluatorOf(adapted, resolved, run)
-    const reports = run.history.filter((row): row is StepReport => row.kind === "step")
+    const done = run.history.filter((row): row is StepReport => row.kind === "step").map(brief)
+    let recorded = session.step
+    const record = (report: StepReport) =>
+      device.sync.pipe(
+        Effect.andThen(run.append(report)),
+        Effect.andThen(
+          Effect.sync(() => {
+            recorded = report.step
+            done.push(brief(report))
+            device.label(`step ${report.step + 1}`)
+          })
+        )
+      )
+    const look = (step: number) => Effect.flatMap(evaluator.during(step), checkpoints.afterStep)
 
-    device.label("the first evaluation and step 1")
-    const before = yield* evaluator.before
-    yield* trainingBatches(resolved.data.splits.train, model.tokenizer, {
-      seed: plan.seed,
-      batchSize: plan.training.batchSize,
-      bucketPool: plan.data.bucketPool,
-      maxLength: Math.min(plan.data.maxLength, model.maxLength),
-      padMultiple: device.padMultiple,
-      start: session.position
-    }).pipe(
-      stepsOf(session),
-      Stream.take(steps - session.step),
-      Stream.tap(() => device.sync),
-      Stream.tap(({ step }) => Effect.sync(() => device.label(`step ${step + 1}`))),
-      Stream.tap(run.append),
-      Stream.tap((report) => tell({ ...report, of: steps })),
-      Stream.tap((report) => Effect.flatMap(evaluator.during(report.step), checkpoints.afterStep)),
-      Stream.runForEach((report) => Effect.sync(() => reports.push(report))),
-      Effect.andThen(checkpoints.save),
-      savedOnFailure(session, checkpoints, run)
+    return yield* Effect.gen(function* () {
+      device.label("the first evaluation and step 1")
+      const before = yield* evaluator.before
+      // an interruption may have come before it
+      yield* look(session.step)
+      yield* batchesOf(session, resolved).pipe(
+        stepsOf(session, record),
+        Stream.take(steps - session.step),
+        Stream.tap((report) => Effect.flatMap(Progress, (tell) => tell({ ...report, of: steps }))),
+        Stream.runForEach(({ step }) => look(step))
+      )
+      yield* checkpoints.save
+      const after = yield* evaluator.after
+      return yield* finish(adapted, resolved, run, { reports: done, before, after })
+    }).pipe(savedOnFailure(session, checkpoints, run, () => recorded))
+  })
+
+/** What of a step is wanted at the end. */
+const brief = ({ loss, milliseconds }: StepReport) => ({ loss, milliseconds })
+
+/** The batches that come next. */
+const batchesOf = ({ adapted, position }: Session, { plan, data }: ResolvedPlan) =>
+  Stream.unwrap(
+    Effect.map(Device, ({ padMultiple }) =>
+      trainingBatches(data.splits.train, adapted.model.tokenizer, {
+        seed: plan.seed,
+        batchSize: plan.training.batchSize,
+        bucketPool: plan.data.bucketPool,
+        maxLength: Math.min(plan.data.maxLength, adapted.model.maxLength),
+        padMultiple,
+        start: position
+      })
     )
-    const after = yield* evaluator.after
+  )
 
+type Results = Pick<Parameters<typeof finishRun>[2], "reports" | "before" | "after">
+
+/** Writes the results. There is no run.json while there may be a part of them: it is what vouches for the rest. */
+const finish = (adapted: Adapted, resolved: ResolvedPlan, run: Run, results: Results) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const device = yield* Device
+    yield* Effect.ignore(fs.remove(run.report, { force: true }))
     yield* saveAdapter(adapted, resolved, run.adapter)
-    return yield* finishRun(run, resolved, {
+    const report = yield* finishRun(run, resolved, {
+      ...results,
       device: device.describe(),
-      peakBytes: device.peakBytes(),
-      reports,
-      before,
-      after
+      peakBytes: device.peakBytes()
     })
-  }).pipe(Effect.scoped)
+    yield* presentRun(run, resolved, report)
+    return report
+  })

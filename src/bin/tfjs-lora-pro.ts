@@ -12,12 +12,15 @@ import { schemaCommand } from "./schema.ts"
 import { trainCommand } from "./train.ts"
 import { validateCommand } from "./validate.ts"
 
-// the first signal interrupts the run, which finishes its step and saves; the second leaves at once (files are only ever renamed
-// into place, so nothing is half-written)
-let signals = 0
+// The first signal interrupts the run, which finishes its step and saves; a later one leaves at once (files are only ever renamed
+// into place, so nothing is half-written). One Ctrl-C may arrive twice, from the terminal and from whoever started this process:
+// what comes together is one.
+const TOGETHER = 500 // milliseconds
+let first: number | undefined
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, () => {
-    if (++signals > 1) process.exit(130)
+    first ??= performance.now()
+    if (performance.now() - first > TOGETHER) process.exit(130)
   })
 }
 

@@ -74,11 +74,13 @@ export const trainCommand = Command.make(
       const resume = Option.getOrUndefined(resumed)
       if (resume !== undefined && (Option.isSome(given) || Option.isSome(out))) return yield* resumeAlone
       const file = resume === undefined ? Option.getOrElse(given, () => undefined) : yield* planOf(resume)
+      const tell = terminalListener(process.stderr)
       const { plan, name } = yield* readPlan(file ?? (yield* defaultPlan), set)
       const directory = Option.getOrUndefined(out) ?? plan.output.directory
       if (resume === undefined) yield* checkFree(directory)
-      const resolved = yield* resolve(plan, yield* nameOf(file ?? name, name))
-      const tell = terminalListener(process.stderr)
+      const resolved = yield* resolve(plan, yield* nameOf(file ?? name, name)).pipe(
+        Effect.onInterrupt(() => tell({ kind: "notice", message: "interrupted before training began" }))
+      )
       yield* Effect.forEach(openingLines(resolved), (message) => tell({ kind: "notice", message }))
       const report = yield* Effect.gen(function* () {
         const { notice, ...opened } = (yield* Device).describe()
@@ -124,7 +126,7 @@ const closingText = (report: RunReport, resolved: ResolvedPlan): string => {
     "",
     ...gained,
     `${report.steps} steps in ${duration(seconds)} of training; peak memory ${Math.round(peakBytes / 1e6)} MB.`,
-    `Everything is in ${directory}/: plan.json, metrics.jsonl, run.json, and ${adapter.slice(directory.length + 1)}/ with what was trained${peft}.`,
+    `Everything is in ${directory}/: plan.json, metrics.jsonl, run.json, report.html, and ${adapter.slice(directory.length + 1)}/ with what was trained${peft}.`,
     `Try it: bun run predict ${directory} "your text"`
   ].join("\n")
 }

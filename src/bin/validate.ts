@@ -3,15 +3,14 @@ import * as Console from "effect/Console"
 import { Argument, Command } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { describePlan, readPlan, resolve, summaryOf } from "../plan/index.ts"
+import { describePlan, planJson, readPlan, resolve } from "../plan/index.ts"
 import { jsonFlag, setFlag } from "./device-flags.ts"
 import { userError } from "./told.ts"
 
 const validated = (file: string, settings: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const { plan, name } = yield* readPlan(file, settings)
-    const resolved = yield* resolve(plan, name)
-    return { resolved, lengths: yield* summaryOf(resolved) }
+    return yield* resolve(plan, name)
   }).pipe(Effect.scoped)
 
 export const validateCommand = Command.make(
@@ -31,9 +30,9 @@ export const validateCommand = Command.make(
         if (json) yield* Console.log(JSON.stringify({ plan: file, ok: false, problems: message.split("\n") }))
         continue
       }
-      const { resolved, lengths } = result.success
+      const resolved = result.success
       yield* Console.log(
-        json ? JSON.stringify({ plan: file, ok: true, ...lengths.json }) : describePlan(resolved, lengths)
+        json ? JSON.stringify({ plan: file, ok: true, ...planJson(resolved) }) : describePlan(resolved)
       )
     }
     if (failures.length > 0) {

@@ -13,7 +13,11 @@ export interface TextHashes {
   readonly words: Uint32Array
 }
 
-export const normalizedText = (text: string): string => text.normalize("NFC").replace(/\s+/g, " ").trim()
+export const normalizedText = (text: string): string =>
+  text
+    .normalize("NFC")
+    .replace(/\s{2,}|[^\S ]/g, " ")
+    .trim()
 
 /** Writes the two words of a text's hash to `words` at `at`. */
 export const hashText = (text: string, words: Uint32Array, at: number): void => {

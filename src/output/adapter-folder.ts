@@ -13,7 +13,7 @@ import type { ResolvedPlan } from "../plan/resolve.ts"
 import { type DeviceReadError, readTensor } from "../tensors/read.ts"
 import { readTensors, type SafetensorsError, writeSafetensors } from "../tensors/safetensors.ts"
 import { tensorsOf, withTensors } from "../tensors/trainable.ts"
-import { type FileError, fileError, writeJson } from "./atomic-file.ts"
+import { type FileError, fileError, refuseLink, writeJson } from "./atomic-file.ts"
 import { peftConfig } from "./peft-config.ts"
 import { type AdapterFile, storedTensors } from "./peft-layout.ts"
 
@@ -36,6 +36,7 @@ export const saveTensors = (
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
+    yield* refuseLink(folder)
     yield* fs.makeDirectory(folder, { recursive: true }).pipe(Effect.mapError(fileError("write", folder)))
     const tensors = tensorsOf(adapted.trainable)
     const places = storedTensors(adapted)

@@ -4,7 +4,9 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { platformReason } from "../tensors/platform-reason.ts"
 
 export class FileError extends Schema.TaggedError<FileError>()("FileError", {
   action: Schema.Literals(["read", "write"]),
@@ -17,15 +19,27 @@ export class FileError extends Schema.TaggedError<FileError>()("FileError", {
 }
 
 export const fileError = (action: "read" | "write", file: string) => (error: PlatformError) =>
-  new FileError({ action, file, reason: error.reason.message })
+  new FileError({ action, file, reason: platformReason(error) })
 
 export const writeFileAtomic = (file: string, content: string): Effect.Effect<void, FileError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const temporary = `${file}.tmp-${process.pid}`
-    yield* fs.writeFileString(temporary, content)
+    // made anew: a link that somebody left under this name would be written through
+    yield* fs.remove(temporary, { force: true })
+    yield* fs.writeFileString(temporary, content, { flag: "wx" })
     yield* fs.rename(temporary, file)
   }).pipe(Effect.mapError(fileError("write", file)))
+
+/** Fails where a symbolic link stands: a run folder may come from elsewhere, and what is written to it stays in it. */
+export const refuseLink = (file: string): Effect.Effect<void, FileError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const found = yield* Effect.result(fs.lstat(file)) // nothing there, or nothing to be seen: the write will say so
+    if (Result.isFailure(found) || found.success.type !== "SymbolicLink") return
+    const reason = "it is a symbolic link, which is not followed for writing; remove it"
+    return yield* new FileError({ action: "write", file, reason })
+  })
 
 /** JSON with two spaces and a final newline. */
 export const writeJson = (file: string, value: unknown): Effect.Effect<void, FileError, FileSystem.FileSystem> =>

@@ -9,20 +9,25 @@ import * as Fiber from "effect/Fiber"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
+import type { DeviceError } from "../device/index.ts"
 import type { DeviceReadError } from "../tensors/read.ts"
-import type { SafetensorsError } from "../tensors/safetensors.ts"
 import type { Session } from "../training/index.ts"
 import type { FileError } from "./atomic-file.ts"
-import { type Best, readCheckpoint, type Snapshot, takeSnapshot, writeCheckpoint } from "./checkpoint.ts"
+import { readCheckpoint, type StoredCheckpoint } from "./checkpoint-read.ts"
+import { type Best, type Inputs, stepOf } from "./checkpoint-record.ts"
+import { takeSnapshot, writeCheckpoint } from "./checkpoint-write.ts"
+import { flush } from "./flush.ts"
 
 /** Whose checkpoints they are. */
 export interface CheckpointedRun {
   /** the folder of the checkpoints */
   readonly checkpoints: string
+  readonly metrics: string
   /** the plan as plan.json says it */
   readonly written: unknown
+  readonly inputs: Inputs
   /** where a resumed run started */
-  readonly snapshot: Snapshot | null
+  readonly checkpoint: StoredCheckpoint | null
 }
 
 export interface CheckpointOptions {
@@ -30,68 +35,83 @@ export interface CheckpointOptions {
   readonly checkpointEvery: number
   /** newest ones that are kept */
   readonly keep: number
+  /** fails where what was read from the device cannot be trusted */
+  readonly sync?: Effect.Effect<void, DeviceError>
 }
 
-export type CheckpointWriteError = FileError | SafetensorsError | DeviceReadError
+export type CheckpointWriteError = FileError | DeviceReadError | DeviceError
+
+type Write = Effect.Effect<void, CheckpointWriteError, FileSystem.FileSystem | Path.Path>
 
 export interface Checkpoints {
-  /** Writes one where the step is due or its evaluation (if there was one) is the best so far. */
-  readonly afterStep: (evaluation?: {
-    readonly loss: number
-  }) => Effect.Effect<void, CheckpointWriteError, FileSystem.FileSystem | Path.Path>
+  /** Begins one where the step is due or its evaluation (if there was one) is the best so far. Fails where the one before did. */
+  readonly afterStep: (evaluation?: { readonly loss: number }) => Write
   /** Writes one now, unless this step has one, and waits until everything is written. */
-  readonly save: Effect.Effect<void, CheckpointWriteError, FileSystem.FileSystem | Path.Path>
+  readonly save: Write
+  /** the step of the newest one that is written; 0: there is none */
+  readonly saved: () => number
 }
 
 /** The checkpoints of a session; what is being written when the scope ends is written to its end. */
 export const openCheckpoints = (
   session: Session,
-  { checkpoints: folder, written, snapshot: start }: CheckpointedRun,
-  { checkpointEvery, keep }: CheckpointOptions
+  { checkpoints: folder, metrics, written: plan, inputs, checkpoint: start }: CheckpointedRun,
+  { checkpointEvery, keep, sync = Effect.void }: CheckpointOptions
 ): Effect.Effect<Checkpoints, never, Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope
-    let best: Best | null = start?.best ?? null
+    let best: Best | null = start?.record.best ?? null
     let saved = session.step
-    let writing: Fiber.Fiber<void, FileError | SafetensorsError> | undefined
-    const settle = Effect.suspend(() => (writing === undefined ? Effect.void : Fiber.join(writing))).pipe(
-      Effect.ensuring(Effect.sync(() => (writing = undefined)))
+    let writing: Fiber.Fiber<void, FileError> | undefined
+    // whoever waits may be interrupted; the fiber and its failure stay for the next one
+    const settle = Effect.suspend(() =>
+      writing === undefined
+        ? Effect.void
+        : Effect.flatMap(Fiber.await(writing), (exit) => {
+            writing = undefined
+            return exit
+          })
     )
-    const write = (snapshot: Snapshot) =>
-      writeCheckpoint(snapshot, folder).pipe(
-        Effect.andThen(prune(folder, keep, snapshot.best?.step)),
-        Effect.uninterruptible
-      )
     const begin = Effect.gen(function* () {
-      if (session.step === saved) return
       yield* settle
-      const snapshot = yield* takeSnapshot(session, best, written)
-      saved = session.step
-      writing = yield* Effect.forkIn(write(snapshot), scope)
+      if (session.step === saved) return
+      const snapshot = yield* takeSnapshot(session, { best, plan, inputs })
+      yield* sync
+      const { step } = snapshot.record
+      const write = Effect.gen(function* () {
+        yield* flush(metrics)
+        yield* writeCheckpoint(snapshot, folder)
+        saved = step
+        yield* prune(folder, keep, snapshot.record.best?.step)
+      })
+      yield* Effect.uninterruptible(
+        Effect.gen(function* () {
+          writing = yield* Effect.forkIn(Effect.uninterruptible(write), scope)
+        })
+      )
     })
     return {
       afterStep: (evaluation) =>
         Effect.suspend(() => {
-          const improved = evaluation !== undefined && (best === null || evaluation.loss < best.loss)
+          const improved =
+            evaluation !== undefined && Number.isFinite(evaluation.loss) && evaluation.loss < (best?.loss ?? Infinity)
           if (improved) best = { step: session.step, loss: evaluation.loss }
           return improved || session.step % checkpointEvery === 0 ? begin : Effect.void
         }),
-      save: Effect.andThen(begin, settle)
+      save: Effect.andThen(begin, settle),
+      saved: () => saved
     }
   })
-
-const isCheckpoint = (name: string): boolean => /^step-\d{8,}$/.test(name)
-const stepOf = (name: string): number => Number(name.slice("step-".length))
 
 /** Names of the complete checkpoints in a folder, oldest first. */
 const checkpointsIn = (folder: string): Effect.Effect<ReadonlyArray<string>, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const names = yield* fs.readDirectory(folder).pipe(Effect.orElseSucceed(() => []))
-    return names.filter(isCheckpoint).sort((a, b) => stepOf(a) - stepOf(b))
+    return names.filter((name) => stepOf(name) !== undefined).sort((a, b) => stepOf(a)! - stepOf(b)!)
   })
 
-/** Removes all but the newest `keep` and the best one, and what an interrupted write left. Failing to is no failure. */
+/** Removes all but the newest `keep` and the best one. Failing to is no failure. */
 const prune = (folder: string, keep: number, best: number | undefined) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -102,32 +122,48 @@ const prune = (folder: string, keep: number, best: number | undefined) =>
     for (const name of old) yield* Effect.ignore(fs.remove(path.join(folder, name), { recursive: true }))
   })
 
-/** Removes what interrupted writes left; for a run that nobody else is writing. */
-export const clearTemporary = (folder: string) =>
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const path = yield* Path.Path
-    const names = yield* fs.readDirectory(folder).pipe(Effect.orElseSucceed(() => []))
-    for (const name of names.filter((candidate) => /\.tmp-\d+$/.test(candidate))) {
-      yield* Effect.ignore(fs.remove(path.join(folder, name), { recursive: true }))
-    }
-  })
-
 export interface Found {
-  readonly snapshot: Snapshot | null
-  /** a sentence for each newer checkpoint that is damaged */
-  readonly damaged: ReadonlyArray<string>
+  /** the newest checkpoint that is whole */
+  readonly checkpoint: StoredCheckpoint | null
+  /** the newer ones, which are not: their folders, and a sentence for each */
+  readonly damaged: ReadonlyArray<{ readonly folder: string; readonly message: string }>
 }
 
-/** The newest checkpoint that is whole, and which newer ones are not. */
+/** Looks for a checkpoint to go on from; changes nothing. */
 export const newestCheckpoint = (folder: string): Effect.Effect<Found, never, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
-    const damaged: Array<string> = []
+    const damaged: Array<Found["damaged"][number]> = []
     for (const name of (yield* checkpointsIn(folder)).toReversed()) {
       const result = yield* Effect.result(readCheckpoint(path.join(folder, name)))
-      if (result._tag === "Success") return { snapshot: result.success, damaged }
-      damaged.push(result.failure.message)
+      if (result._tag === "Success") return { checkpoint: result.success, damaged }
+      damaged.push({ folder: path.join(folder, name), message: result.failure.message })
     }
-    return { snapshot: null, damaged }
+    return { checkpoint: null, damaged }
+  })
+
+/** Moves damaged checkpoints out of the way, so that they are neither taken for kept ones nor lost. */
+export const setAside = ({ damaged }: Found): Effect.Effect<void, never, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    for (const { folder } of damaged) {
+      yield* fs
+        .remove(`${folder}.damaged`, { recursive: true, force: true })
+        .pipe(Effect.andThen(fs.rename(folder, `${folder}.damaged`)), Effect.ignore)
+    }
+  })
+
+/** Removes what interrupted writes left in some folders; for a run that nobody else is writing. */
+export const clearTemporary = (
+  folders: ReadonlyArray<string>
+): Effect.Effect<void, never, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    for (const folder of folders) {
+      const names = yield* fs.readDirectory(folder).pipe(Effect.orElseSucceed(() => []))
+      for (const name of names.filter((candidate) => /\.tmp-\d+$/.test(candidate))) {
+        yield* Effect.ignore(fs.remove(path.join(folder, name), { recursive: true }))
+      }
+    }
   })

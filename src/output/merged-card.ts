@@ -7,6 +7,8 @@ import type { BaseIdentity } from "./base-identity.ts"
 import type { MergeCheck } from "./merge-check.ts"
 import { className } from "./merged-config.ts"
 import type { TensorCounts } from "./merged-tensors.ts"
+import { codeSpan, markdown } from "./model-card/markdown.ts"
+import { yamlString } from "./model-card/metadata.ts"
 
 export interface MergedCard {
   readonly name: string
@@ -37,13 +39,13 @@ const frontMatter = ({ license }: MergedCard): string =>
     "tags:",
     "- lora",
     "- tfjs-lora-pro",
-    ...(license === undefined ? [] : [`license: ${JSON.stringify(license)}`]),
+    ...(license === undefined ? [] : [`license: ${yamlString(license)}`]),
     "---"
   ].join("\n")
 
 const title = ({ name, change, steps, model }: MergedCard): string =>
   [
-    `# ${plain(name)}, merged`,
+    `# ${markdown(name)}, merged`,
     "",
     `A text classifier: ${change}, trained for ${steps} steps and merged into the base model. Its classes, in the order of the logits:`,
     "",
@@ -57,7 +59,7 @@ const provenance = ({ base, counts, check }: MergedCard): string =>
     `Of the base's weights ${counts.copied} tensors are as they were and ${counts.merged} carry what was trained; all floats are float32.`,
     ...(counts.leftOut.length === 0
       ? []
-      : [`Left out, since they are another head's: ${counts.leftOut.map((name) => `\`${name}\``).join(", ")}.`]),
+      : [`Left out, since they are another head's: ${counts.leftOut.map(codeSpan).join(", ")}.`]),
     "",
     fence("json", JSON.stringify({ base: lastSegment(base.path), sha256: base.sha256 }, null, 2).split("\n")),
     "",
@@ -106,8 +108,5 @@ const headCode = (maxLength: number): ReadonlyArray<string> => [
   '    logits = pooled @ head["weight"].T + head["bias"]',
   "print([model.config.id2label[i] for i in logits.argmax(-1).tolist()])"
 ]
-
-/** Without what Markdown would read as markup or as another line. */
-const plain = (text: string): string => text.replace(/[^\p{L}\p{N} ._-]/gu, " ").trim()
 
 const lastSegment = (folder: string): string => folder.split(/[/\\]/).at(-1)!

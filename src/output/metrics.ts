@@ -9,7 +9,7 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type { Evaluation, StepReport } from "../training/index.ts"
-import { type FileError, fileError } from "./atomic-file.ts"
+import { type FileError, fileError, refuseLink } from "./atomic-file.ts"
 
 export interface EvaluationReport extends Evaluation {
   readonly kind: "evaluation"
@@ -23,5 +23,6 @@ export const appendMetrics =
   (row: StepReport | EvaluationReport): Effect.Effect<void, FileError, FileSystem.FileSystem> =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
+      yield* refuseLink(file)
       yield* fs.writeFileString(file, `${JSON.stringify(row)}\n`, { flag: "a" })
-    }).pipe(Effect.mapError(fileError("write", file)))
+    }).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(fileError("write", file)(error))))

@@ -1,5 +1,6 @@
 /**
- * What a run folder needs before its run goes on: a plan that is still the same, and metrics that end where the checkpoint stands.
+ * What may go on as the same run, and what has to be the same again before it does: the plan, the inputs, and metrics that end
+ * where the checkpoint stands.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -14,9 +15,18 @@ export class PlanChanged extends Schema.TaggedError<PlanChanged>()("PlanChanged"
 }) {
   override get message() {
     return [
-      `the plan of ${this.directory} is not the one its checkpoint was trained with; a resumed run is the same run, so restore these fields or start a new run:`,
+      `${this.directory} cannot go on: a resumed run is the same run, but these are not what its checkpoint was trained with; restore them or start a new run:`,
       ...this.differences.map((difference) => `  ${difference}`)
     ].join("\n")
+  }
+}
+
+export class NoCheckpoint extends Schema.TaggedError<NoCheckpoint>()("NoCheckpoint", {
+  directory: Schema.String,
+  steps: Schema.Number
+}) {
+  override get message() {
+    return `${this.directory} is finished after ${this.steps} steps and has no whole checkpoint to go on from: its results are left as they are; train its plan.json as a new run`
   }
 }
 

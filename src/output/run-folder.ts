@@ -22,6 +22,8 @@ export interface RunFolder {
   readonly plan: string
   readonly metrics: string
   readonly report: string
+  /** report.html */
+  readonly page: string
   readonly adapter: string
   readonly checkpoints: string
 }
@@ -33,6 +35,7 @@ export const runFolder = (directory: string): Effect.Effect<RunFolder, never, Pa
     plan: path.join(directory, "plan.json"),
     metrics: path.join(directory, "metrics.jsonl"),
     report: path.join(directory, "run.json"),
+    page: path.join(directory, "report.html"),
     adapter: path.join(directory, "adapter"),
     checkpoints: path.join(directory, "checkpoints")
   }))

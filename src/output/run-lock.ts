@@ -35,6 +35,9 @@ const isAlive = (pid: number): boolean => {
   }
 }
 
+/** What this process holds: its own pid in a lock says nothing about which of its runs it is. */
+const held = new Set<string>()
+
 /** Locks a run folder until the scope ends. */
 export const lockRun = (
   directory: string
@@ -43,29 +46,62 @@ export const lockRun = (
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const file = path.join(directory, "lock")
-    const own = JSON.stringify({ pid: process.pid, host: hostname() })
-    const create = fs.writeFileString(file, own, { flag: "wx" })
-    const takeOver = Effect.gen(function* () {
-      const text = yield* fs.readFileString(file)
-      const owner = Schema.decodeUnknownResult(Schema.fromJsonString(Owner))(text)
-      if (owner._tag === "Success") {
-        const { pid, host } = owner.success
-        if (host !== hostname() || (pid !== process.pid && isAlive(pid))) {
-          return yield* new RunLocked({ directory, pid, host })
-        }
-      }
-      // only one of several processes that see the same dead owner gets it: the name is moved away once
-      const aside = `${file}.tmp-${process.pid}`
-      yield* fs.rename(file, aside)
-      yield* fs.remove(aside)
-      yield* create
+    const name = path.resolve(file)
+    const own = { pid: process.pid, host: hostname() }
+    const create = createWhole(file, JSON.stringify(own))
+    const acquire = Effect.gen(function* () {
+      if (held.has(name)) return yield* new RunLocked({ directory, ...own })
+      yield* create.pipe(
+        Effect.catchIf(
+          (error) => error.reason._tag === "AlreadyExists",
+          () => Effect.andThen(removeDead(directory, file), create)
+        )
+      )
+      held.add(name)
+    }).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(fileError("write", file)(error))))
+    const release = Effect.gen(function* () {
+      held.delete(name)
+      // somebody may have removed it by hand, and somebody else have taken the folder since
+      if ((yield* fs.readFileString(file)) === JSON.stringify(own)) yield* fs.remove(file)
     })
-    const acquire = create.pipe(
+    yield* Effect.acquireRelease(acquire, () => Effect.ignore(release))
+  })
+
+/** Makes the file with its content at once, so that nobody finds a live lock empty; where there are no hard links, nearly so. */
+const createWhole = (file: string, content: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const temporary = `${file}.tmp-${process.pid}`
+    yield* fs.remove(temporary, { force: true })
+    yield* fs.writeFileString(temporary, content, { flag: "wx" })
+    yield* fs.link(temporary, file).pipe(
       Effect.catchIf(
-        (error) => error.reason._tag === "AlreadyExists",
-        () => takeOver
+        (error) => error.reason._tag !== "AlreadyExists",
+        () => fs.writeFileString(file, content, { flag: "wx" })
       ),
-      Effect.catchTag("PlatformError", (error) => Effect.fail(fileError("write", file)(error)))
+      Effect.ensuring(Effect.ignore(fs.remove(temporary)))
     )
-    yield* Effect.acquireRelease(acquire, () => Effect.ignore(fs.remove(file)))
+  })
+
+/** Removes a lock whose process is gone; fails where it is not. */
+const removeDead = (directory: string, file: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const mustBeDead = (text: string) => {
+      const owner = Schema.decodeUnknownResult(Schema.fromJsonString(Owner))(text)
+      // half-written, or written by nobody we know
+      if (owner._tag === "Failure") return Effect.void
+      const { pid, host } = owner.success
+      const dead = host === hostname() && (pid === process.pid || !isAlive(pid))
+      return dead ? Effect.void : Effect.fail(new RunLocked({ directory, pid, host }))
+    }
+    yield* mustBeDead(yield* fs.readFileString(file))
+    // another process may have taken over in between: then it is its lock that was moved here, and goes back
+    const aside = `${file}.dead.tmp-${process.pid}`
+    yield* fs.rename(file, aside)
+    yield* fs.readFileString(aside).pipe(
+      Effect.flatMap(mustBeDead),
+      Effect.tapError(() => Effect.ignore(fs.link(aside, file))),
+      Effect.ensuring(Effect.ignore(fs.remove(aside)))
+    )
   })

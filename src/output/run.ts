@@ -4,32 +4,37 @@
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import { RunPlan } from "../../schemas/run-plan.ts"
 import type { SplitDescription } from "../data/index.ts"
 import { relocate } from "../plan/read.ts"
 import type { ResolvedPlan } from "../plan/resolve.ts"
 import type { Mistake, StepReport } from "../training/index.ts"
 import { type FileError, writeJson } from "./atomic-file.ts"
 import { type BaseIdentity, baseIdentity } from "./base-identity.ts"
-import type { Snapshot } from "./checkpoint.ts"
-import { clearTemporary, newestCheckpoint } from "./checkpoints.ts"
+import type { StoredCheckpoint } from "./checkpoint-read.ts"
+import type { Inputs } from "./checkpoint-record.ts"
+import { inputsOf } from "./inputs.ts"
 import { appendMetrics, type EvaluationReport } from "./metrics.ts"
-import { cutMetrics, type MetricsRow, PlanChanged, planDifferences } from "./resume.ts"
-import { createRunFolder, type RunFolder, type RunFolderExists, runFolder } from "./run-folder.ts"
+import type { MetricsRow } from "./resume.ts"
+import { createRunFolder, type RunFolder, type RunFolderExists } from "./run-folder.ts"
 import { lockRun, type RunLocked } from "./run-lock.ts"
 import { versions } from "./versions.ts"
 
 export interface Run extends RunFolder {
   /** the plan as plan.json says it */
   readonly written: unknown
+  /** the files it reads, by content */
+  readonly inputs: Inputs
   readonly append: (row: MetricsRow) => Effect.Effect<void, FileError, FileSystem.FileSystem>
   /** what was reported before this process took over; empty for a new run */
   readonly history: ReadonlyArray<MetricsRow>
   /** where a resumed run goes on; null: at its first step */
-  readonly snapshot: Snapshot | null
+  readonly checkpoint: StoredCheckpoint | null
 }
 
-type RunEnvironment = FileSystem.FileSystem | Path.Path | Scope.Scope
+export type RunEnvironment = FileSystem.FileSystem | Path.Path | Scope.Scope
 
 /** Creates the run folder and writes the plan with every default filled in: training that plan again repeats the run. */
 export const openRun = (
@@ -37,47 +42,19 @@ export const openRun = (
   directory: string | undefined
 ): Effect.Effect<Run, RunFolderExists | RunLocked | FileError, RunEnvironment> =>
   Effect.gen(function* () {
+    const inputs = yield* inputsOf(resolved)
     const folder = yield* createRunFolder(directory ?? resolved.plan.output.directory, resolved.name)
     yield* lockRun(folder.directory)
-    const written = yield* writePlan(resolved, folder)
-    return { ...folder, written, append: appendMetrics(folder.metrics), history: [], snapshot: null }
+    const written = yield* planIn(resolved, folder.directory)
+    yield* writeJson(folder.plan, written)
+    return { ...folder, written, inputs, append: appendMetrics(folder.metrics), history: [], checkpoint: null }
   })
 
-/**
- * Takes an interrupted run up where its newest whole checkpoint stands. `notice` hears which checkpoints are damaged.
- * Fails where the plan is not the one that was trained.
- */
-export const continueRun = (
-  resolved: ResolvedPlan,
-  directory: string,
-  notice: (message: string) => Effect.Effect<void>
-): Effect.Effect<Run, PlanChanged | RunLocked | FileError, RunEnvironment> =>
-  Effect.gen(function* () {
-    const folder = yield* runFolder(directory)
-    yield* lockRun(directory)
-    yield* clearTemporary(folder.checkpoints)
-    const { snapshot, damaged } = yield* newestCheckpoint(folder.checkpoints)
-    yield* Effect.forEach(damaged, (message) => notice(`${message}; the one before it is taken`))
-    if (snapshot !== null) {
-      const differences = planDifferences(snapshot.plan, yield* planIn(resolved, directory))
-      if (differences.length > 0) return yield* new PlanChanged({ directory, differences })
-    }
-    const step = snapshot?.step ?? 0
-    yield* notice(step === 0 ? `no checkpoint yet: starts at the first step` : `goes on after step ${step}`)
-    const written = yield* writePlan(resolved, folder)
-    const history = yield* cutMetrics(folder.metrics, step, resolved.steps)
-    return { ...folder, written, append: appendMetrics(folder.metrics), history, snapshot }
-  })
-
-/** The plan as it stands in a run folder: inputs relative to it, the folder itself not named. */
-const planIn = (resolved: ResolvedPlan, directory: string) =>
-  Effect.map(relocate(resolved.plan, directory), ({ $schema: _, output: { directory: __, ...output }, ...plan }) => ({
-    ...plan,
-    output
-  }))
-
-const writePlan = (resolved: ResolvedPlan, folder: RunFolder) =>
-  Effect.tap(planIn(resolved, folder.directory), (plan) => writeJson(folder.plan, plan))
+/** The plan as it stands in a run folder: inputs relative to it, the folder itself not named; keys in the order of the schema. */
+export const planIn = (resolved: ResolvedPlan, directory: string): Effect.Effect<object, never, Path.Path> =>
+  Effect.map(relocate(resolved.plan, directory), ({ $schema: _, output: { directory: __, ...output }, ...plan }) =>
+    Schema.decodeUnknownSync(RunPlan)({ ...plan, output })
+  )
 
 /** What the device says of itself; kept as it is. */
 export type DeviceReport = object

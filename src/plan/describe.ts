@@ -1,34 +1,24 @@
 /**
  * A resolved plan in words and numbers: what `validate` prints, and the same as JSON.
  */
-import * as Effect from "effect/Effect"
-import { type LengthPercentiles, lengthPercentiles } from "../data/index.ts"
+import { longestBatch } from "./memory.ts"
 import type { ResolvedPlan } from "./resolve.ts"
 
-export interface PlanSummary {
-  /** token lengths of a sample of the training rows */
-  readonly lengths: LengthPercentiles
-  readonly json: Readonly<Record<string, unknown>>
+/** Everything that is known of a resolved plan, for machines. */
+export const planJson = (resolved: ResolvedPlan): Readonly<Record<string, unknown>> => {
+  const { data, model, selected, steps, trainable, memory, lengths, warnings } = resolved
+  return {
+    model: { family: model.family, folder: model.folder, labels: model.labels, unusedTensors: model.unusedTensors },
+    sites: selected.sites.map(({ site, options }) => ({ name: site.name, shape: [site.out, site.in], ...options })),
+    savedParameters: selected.parameters,
+    trainable,
+    steps,
+    memory,
+    data: data.describe(),
+    lengths,
+    warnings
+  }
 }
-
-/** Tokenises a sample of the training rows. */
-export const summaryOf = (resolved: ResolvedPlan) =>
-  Effect.gen(function* () {
-    const { plan, data, model, tokenizer, selected, steps, trainable, memory, warnings } = resolved
-    const lengths = yield* lengthPercentiles(data.splits.train, tokenizer.encode, plan.data.maxLength)
-    const json = {
-      model: { family: model.family, folder: model.folder, labels: model.labels },
-      sites: selected.sites.map(({ site, options }) => ({ name: site.name, shape: [site.out, site.in], ...options })),
-      savedParameters: selected.parameters,
-      trainable,
-      steps,
-      memory,
-      data: data.describe(),
-      lengths,
-      warnings
-    }
-    return { lengths, json } satisfies PlanSummary
-  })
 
 const number = (value: number): string => value.toLocaleString("en")
 const megabytes = (bytes: number): string => `${number(Math.round(bytes / 1e6))} MB`
@@ -56,9 +46,20 @@ const siteRows = ({ selected, plan }: ResolvedPlan): ReadonlyArray<ReadonlyArray
 const optimizerName = ({ optimizer }: ResolvedPlan["plan"]): string =>
   optimizer.kind === "lora-pro" ? `LoRA-Pro (${optimizer.form}, X ${optimizer.x})` : optimizer.kind
 
+const unusedShown = 4
+
+/** What of the checkpoint is read, and what is left alone: a head that should have been used would be among the latter. */
+const weightsLine = ({ parameters, head, unusedTensors }: ResolvedPlan["model"]): string => {
+  const read = `${parameters.length + head.inCheckpoint.size} tensors of the checkpoint`
+  if (unusedTensors.length === 0) return `${read}, all that it has`
+  const shown = unusedTensors.slice(0, unusedShown).join(", ")
+  const more = unusedTensors.length > unusedShown ? ` and ${unusedTensors.length - unusedShown} more` : ""
+  return `${read}; not used: ${shown}${more}`
+}
+
 /** Several lines, for a person. */
-export const describePlan = (resolved: ResolvedPlan, { lengths }: PlanSummary): string => {
-  const { plan, name, model, data, selected, steps, trainable, memory, warnings } = resolved
+export const describePlan = (resolved: ResolvedPlan): string => {
+  const { plan, name, model, data, selected, steps, trainable, memory, lengths, warnings } = resolved
   const { training } = plan
   const share = trainable.total / (trainable.frozen + trainable.total)
   const classes = data
@@ -76,9 +77,10 @@ export const describePlan = (resolved: ResolvedPlan, { lengths }: PlanSummary): 
     ...(selected.sites.length === 0 ? ["no layer is adapted: the head alone is trained"] : [table(siteRows(resolved))]),
     "",
     `trainable  ${number(trainable.total)} of ${number(trainable.frozen + trainable.total)} (${percent(share)}): ${number(trainable.factors)} in factors, ${number(trainable.dense)} trained themselves`,
+    `weights    ${weightsLine(model)}`,
     `steps      ${number(steps)} of ${training.batchSize * training.accumulate} rows`,
     `memory     about ${megabytes(memory.total)}: weights ${megabytes(memory.weights)}, trained ${megabytes(memory.trainable)}, activations ${megabytes(memory.activations)} at most`,
-    `lengths    ${lengths.p50} tokens (median), ${lengths.p95} (95 %), ${lengths.max} (longest); ${percent(lengths.truncated)} cut at ${plan.data.maxLength}`,
+    `lengths    ${lengths.p50} tokens (median), ${lengths.p95} (95 %), ${lengths.max} (longest); ${percent(lengths.truncated)} cut at ${longestBatch(plan, model)}`,
     "",
     table(classes),
     ...(warnings.length === 0 ? [] : ["", ...warnings.map((warning) => `warning: ${warning}`)])

@@ -1,5 +1,5 @@
 /** Plans: from a file to something that can run, and what it is in words. */
-export { describePlan, type PlanSummary, summaryOf } from "./describe.ts"
+export { describePlan, planJson } from "./describe.ts"
 export { injectPlan } from "./inject.ts"
 export type { MemoryEstimate, TrainableCounts } from "./memory.ts"
 export { type PlanFile, PlanFileError, planFromValue, readPlan, relocate } from "./read.ts"

@@ -30,15 +30,21 @@ export interface MemoryEstimate {
   readonly total: number
 }
 
+/** Tokens that a text has at most when it reaches the model. */
+export const longestBatch = (plan: RunPlan, model: ModelDescription): number =>
+  Math.min(plan.data.maxLength, model.maxLength)
+
 const FLOAT = 4
 /** W itself, packed for dY·W, and packed for x·Wᵀ. */
 const COPIES_OF_LINEAR = 3
 const RUNTIME = 250e6
 
+/** `rows`: of the training split; no batch has more. */
 export const estimateMemory = (
   plan: RunPlan,
   model: ModelDescription,
-  trainable: Omit<TrainableCounts, "total">
+  trainable: Omit<TrainableCounts, "total">,
+  rows: number
 ): MemoryEstimate => {
   const linear = model.sites.reduce((sum, site) => sum + site.in * site.out, 0)
   const weights = FLOAT * (trainable.frozen + (COPIES_OF_LINEAR - 1) * linear)
@@ -49,9 +55,10 @@ export const estimateMemory = (
   const full = optimizer.kind === "lora-pro" && optimizer.form === "full" ? 2 * 2 * linear : 0
   const factors = optimizer.kind === "lora-pro" && optimizer.form !== "efficient" ? 3 : copies
   const moving = FLOAT * (factors * trainable.factors + copies * trainable.dense + full)
-  const length = Math.min(plan.data.maxLength, model.maxLength)
+  const length = longestBatch(plan, model)
   const perToken = 11 * model.hiddenSize + 4 * model.intermediateSize + 2 * model.attentionHeads * length
-  const { batchSize, evaluateBatchSize } = plan.training
+  const { evaluateBatchSize } = plan.training
+  const batchSize = Math.min(plan.training.batchSize, rows)
   const activations = FLOAT * length * perToken * Math.max(model.layers * batchSize, evaluateBatchSize)
   return { weights, trainable: moving, activations, total: RUNTIME + weights + moving + activations }
 }

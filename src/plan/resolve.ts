@@ -10,9 +10,22 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type AdapterMethod, methods, type Selected, select } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
-import { type ClassificationData, openClassification } from "../data/index.ts"
-import { describe, loadTokenizer, type ModelDescription, type ModelError, type Tokenizer } from "../models/index.ts"
-import { estimateMemory, type MemoryEstimate, type TrainableCounts } from "./memory.ts"
+import {
+  type ClassificationData,
+  type LengthPercentiles,
+  lengthPercentiles,
+  openClassification
+} from "../data/index.ts"
+import {
+  type DescribedModel,
+  describe,
+  loadTokenizer,
+  type ModelDescription,
+  type ModelError,
+  type Tokenizer
+} from "../models/index.ts"
+import { estimateMemory, longestBatch, type MemoryEstimate, type TrainableCounts } from "./memory.ts"
+import { impossibleTensors, machineMemory, memoryWarnings } from "./memory-limits.ts"
 
 export class ResolveError extends Schema.TaggedError<ResolveError>()("ResolveError", {
   name: Schema.String,
@@ -28,11 +41,13 @@ export interface ResolvedPlan {
   /** with the labels filled in */
   readonly plan: RunPlan
   readonly name: string
-  readonly model: ModelDescription
+  readonly model: DescribedModel
   readonly tokenizer: Tokenizer
   /** the options of each site are the method's own (rank, alpha … for lora) */
   readonly selected: Selected<SiteOptions>
   readonly data: ClassificationData
+  /** token lengths of a sample of the training rows; `truncated` at what the model and the plan allow */
+  readonly lengths: LengthPercentiles
   /** optimisation steps: given, or computed from the epochs */
   readonly steps: number
   readonly trainable: TrainableCounts
@@ -67,8 +82,15 @@ export const resolve = (
       )
       return yield* new ResolveError({ name, problems: [...new Set(failures)] })
     }
-    const steps = stepsOf(plan, data.success.splits.train.rows)
+    const { train } = data.success.splits
+    const maxLength = longestBatch(plan, model.success)
+    const lengths = yield* lengthPercentiles(train, tokenizer.success.encode, maxLength).pipe(
+      Effect.mapError(({ message }) => new ResolveError({ name, problems: [message] }))
+    )
+    const impossible = impossibleTensors(plan, model.success, train.rows, Math.min(lengths.max, maxLength))
+    if (impossible.length > 0) return yield* new ResolveError({ name, problems: impossible })
     const trainable = count(model.success, selected.success)
+    const memory = estimateMemory(plan, model.success, trainable, train.rows)
     return {
       plan: { ...plan, data: { ...plan.data, labels: [...data.success.labels] } },
       name,
@@ -76,10 +98,16 @@ export const resolve = (
       tokenizer: tokenizer.success,
       selected: selected.success,
       data: data.success,
-      steps,
+      lengths,
+      steps: stepsOf(plan, train.rows),
       trainable,
-      memory: estimateMemory(plan, model.success, trainable),
-      warnings: [...data.success.warnings, ...tooLong(plan, model.success)]
+      memory,
+      warnings: [
+        ...data.success.warnings,
+        ...tooLong(plan, model.success),
+        ...truncated(train.where, maxLength, lengths),
+        ...memoryWarnings(memory, machineMemory())
+      ]
     }
   })
 
@@ -131,3 +159,17 @@ const tooLong = (plan: RunPlan, model: ModelDescription): ReadonlyArray<string> 
         `data.maxLength ${plan.data.maxLength} is more than the model's ${model.maxLength} positions; texts are cut at ${model.maxLength}`
       ]
     : []
+
+// Fewer are outliers, and cutting them is what maxLength is for.
+const LARGEST_SHARE_CUT = 0.05
+
+const truncated = (
+  where: string,
+  maxLength: number,
+  { sample, p95, truncated: share }: LengthPercentiles
+): ReadonlyArray<string> => {
+  if (share <= LARGEST_SHARE_CUT) return []
+  const cut = `${(100 * share).toFixed(1)} % of the texts lose their end at ${maxLength} tokens`
+  const looked = `looked at ${sample.toLocaleString("en")}; 95 % have at most ${p95} tokens`
+  return [`train (${where}): ${cut} (${looked}); data.maxLength says where they are cut`]
+}

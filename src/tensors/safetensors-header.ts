@@ -14,6 +14,7 @@ import * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
 import * as Schema from "effect/Schema"
 import { type ParsedJson, parseBoundedJson } from "./bounded-json.ts"
+import { platformReason } from "./platform-reason.ts"
 
 export class SafetensorsError extends Schema.TaggedError<SafetensorsError>()("SafetensorsError", {
   file: Schema.String,
@@ -92,9 +93,7 @@ export const readHeader = (file: string): Effect.Effect<SafetensorsHeader, Safet
 export const unreadable = (file: string) => (error: PlatformError) =>
   new SafetensorsError({
     file,
-    problems: [
-      error.reason._tag === "NotFound" ? "no such file" : `cannot be read: ${error.reason.message ?? error.reason._tag}`
-    ]
+    problems: [error.reason._tag === "NotFound" ? "no such file" : `cannot be read: ${platformReason(error)}`]
   })
 
 /** Reads `length` bytes at `position`, in as many reads as the system needs; short only at the end of the file. */

@@ -9,6 +9,7 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
+import { platformReason } from "./platform-reason.ts"
 import { bytesPerElement, type Dtype, SafetensorsError } from "./safetensors-header.ts"
 import type { HostTensor } from "./safetensors-read.ts"
 
@@ -54,7 +55,7 @@ export const streamSafetensors = <E, R>(
 ): Effect.Effect<void, E | SafetensorsError, R | FileSystem.FileSystem> => {
   const entries = [...types].sort(inFileOrder)
   const fail = (problem: string) => new SafetensorsError({ file, problems: [problem] })
-  const unwritable = ({ reason }: PlatformError) => fail(`cannot be written: ${reason.message ?? reason._tag}`)
+  const unwritable = (error: PlatformError) => fail(`cannot be written: ${platformReason(error)}`)
   const write = (handle: FileSystem.File) =>
     Effect.gen(function* () {
       yield* handle.writeAll(encodeHeader(entries, metadata)).pipe(Effect.mapError(unwritable))
@@ -113,7 +114,9 @@ const replaceFile = <E, R>(
     const fs = yield* FileSystem.FileSystem
     const temporary = `${file}.tmp-${process.pid}`
     const writeTemporary = Effect.gen(function* () {
-      const handle = yield* fs.open(temporary, { flag: "w" }).pipe(Effect.mapError(failed))
+      // made anew: a link that somebody left under this name would be written through
+      yield* fs.remove(temporary, { force: true }).pipe(Effect.mapError(failed))
+      const handle = yield* fs.open(temporary, { flag: "wx" }).pipe(Effect.mapError(failed))
       yield* write(handle)
       yield* handle.sync.pipe(Effect.mapError(failed))
     })

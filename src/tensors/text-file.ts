@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
 import * as Schema from "effect/Schema"
+import { platformReason } from "./platform-reason.ts"
 import { readExactly } from "./safetensors-header.ts"
 
 export class TextFileError extends Schema.TaggedError<TextFileError>()("TextFileError", {
@@ -51,7 +52,7 @@ export const readTextFile = (
 
 const kinds: { readonly [type: string]: string | undefined } = { Directory: "a folder", FIFO: "a pipe" }
 
-const platformFailure = (file: string, { reason }: PlatformError) =>
-  reason._tag === "NotFound"
+const platformFailure = (file: string, error: PlatformError) =>
+  error.reason._tag === "NotFound"
     ? new TextFileError({ file, reason: "no such file", missing: true })
-    : new TextFileError({ file, reason: `cannot be read: ${reason.message ?? reason._tag}`, missing: false })
+    : new TextFileError({ file, reason: `cannot be read: ${platformReason(error)}`, missing: false })

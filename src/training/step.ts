@@ -14,6 +14,7 @@ import { type DeviceReadError, readTensor } from "../tensors/read.ts"
 import { tidy } from "../tensors/tidy.ts"
 import { mapTensors, type Trainable, tensorsOf, withTensors } from "../tensors/trainable.ts"
 import { backward, type LossAndGradients } from "./backward.ts"
+import { originOf } from "./not-finite.ts"
 import type { StepReport } from "./report.ts"
 import type { Session } from "./session.ts"
 import { firstNotFinite, healthOf, stepNumbers } from "./step-numbers.ts"
@@ -43,9 +44,10 @@ export const step = (session: Session, batches: ReadonlyArray<Batch>): Effect.Ef
     const { next, state, numbers: vector } = update(session, backward(adapted, loss, batches))
     const numbers = yield* readTensor(vector, `the loss of step ${number}`)
     vector.dispose()
-    const where = firstNotFinite(numbers, params)
-    if (where !== undefined) {
+    const symptom = firstNotFinite(numbers, params)
+    if (symptom !== undefined) {
       discard(session, next, state)
+      const where = (yield* originOf(session, batches)) ?? symptom
       return yield* new Diverged({ step: number, loss: numbers[0]!, where })
     }
     commit(session, next, state)

@@ -11,16 +11,21 @@ import type { StepReport } from "./report.ts"
 import { openSession, type Session, type SessionOptions } from "./session.ts"
 import { type StepError, step } from "./step.ts"
 
-/** Steps of a session that is already open. */
+/**
+ * Steps of a session that is already open. `record` is part of the step: an interruption comes before both or after both, so that
+ * what is recorded and what the session has done agree.
+ */
 export const stepsOf =
-  (session: Session) =>
-  <E, R>(batches: Stream.Stream<Batch, E, R>): Stream.Stream<StepReport, E | StepError, R> =>
+  <E2 = never, R2 = never>(
+    session: Session,
+    record: (report: StepReport) => Effect.Effect<void, E2, R2> = () => Effect.void
+  ) =>
+  <E, R>(batches: Stream.Stream<Batch, E, R>): Stream.Stream<StepReport, E | E2 | StepError, R | R2> =>
     batches.pipe(
       // one batch at a time: a chunk of batches read ahead would be memory for nothing
       Stream.rechunk(1),
       Stream.grouped(session.accumulate),
-      // a step is taken whole or not at all: an interruption comes between two of them
-      Stream.mapEffect((group) => Effect.uninterruptible(step(session, group)))
+      Stream.mapEffect((group) => Effect.uninterruptible(Effect.tap(step(session, group), record)))
     )
 
 /** Opens a session on `adapted` and steps it for as long as the stream is pulled. */

@@ -54,6 +54,7 @@ export const drawPlots = (Chart: typeof uPlot): void => {
       scales: { x: { time: false }, y: logarithmic ? { distr: 3 } : {} },
       axes: [axis, { ...axis, size: 58 }],
       series: [{ label: "step", value: (_, value) => written(value) }, ...series.map(styled)],
+      legend: { markers: { width: 3, dash: (_, i) => (series[i - 1]?.kind === "dashed" ? "dashed" : "solid") } },
       cursor: { drag: { x: false, y: false }, sync: { key: "run" } }
     }
     const data = [x, ...series.map(({ values }) => values)] as unknown as uPlot.AlignedData

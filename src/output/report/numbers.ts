@@ -11,6 +11,10 @@ export const number = (value: number | null | undefined, digits = 3): string => 
   return `${Number(value.toPrecision(Math.max(digits, Math.ceil(Math.log10(size + 1)))))}`
 }
 
+/** A loss or score, with as many decimals as its neighbours: 0.3 → 0.300. */
+export const fixed = (value: number | null | undefined, decimals = 3): string =>
+  value === null || value === undefined || !Number.isFinite(value) ? missing : value.toFixed(decimals)
+
 /** 1234567 → 1,234,567. */
 export const count = (value: number): string => value.toLocaleString("en")
 

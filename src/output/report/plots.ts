@@ -101,9 +101,7 @@ export const plotsOf = ({ steps, evaluations }: RunRecord): ReadonlyArray<Plot> 
   return [
     lossPlot(steps, groups, evaluations),
     accuracyPlot(evaluations),
-    plot("learning-rate", "Learning rate", "learning rate", false, [
-      line("learning rate", (step) => step.learningRate)
-    ]),
+    plot("learning-rate", "Learning rate", "η", false, [line("learning rate", (step) => step.learningRate)]),
     plot("step-time", "Time of a step", "milliseconds", true, [line("step", (step) => step.milliseconds, 0, true)]),
     plot("gradient-norm", "Gradient norm, before clipping", "global norm", true, [
       line("norm", (step) => step.gradNorm, 0, true)
@@ -144,14 +142,15 @@ const lossPlot = (
   const ends = groups.map((group) => group.at(-1)!.step)
   const x = [...new Set([...ends, ...evaluations.map(({ step }) => step)])].sort((a, b) => a - b)
   const span = Math.max(5, Math.round(steps.length / 20))
-  const mean = new Map(ends.map((step, i) => [step, folded(groups, ({ loss }) => loss)[i] ?? null]))
+  const raw = folded(groups, ({ loss }) => loss)
+  const each = new Map(ends.map((step, i) => [step, raw[i] ?? null]))
   const curve = smoothed(
     steps.map(({ loss }) => loss),
     span
   )
   const smooth = new Map(steps.map(({ step }, i) => [step, curve[i] ?? null]))
   const series: ReadonlyArray<Series> = [
-    { label: "training", values: x.map((step) => mean.get(step) ?? null), colour: 0, kind: "faint" },
+    { label: "training", values: x.map((step) => each.get(step) ?? null), colour: 0, kind: "faint" },
     {
       label: `training, mean of ~${span} steps`,
       values: x.map((step) => smooth.get(step) ?? null),

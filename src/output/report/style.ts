@@ -22,7 +22,7 @@ h3 { font-size: 1rem; margin: 1.25rem 0 .5rem; }
 p { margin: .5rem 0; max-width: 70ch; }
 .lead { font-size: 1.125rem; }
 .quiet { color: var(--quiet); }
-.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .75rem; margin: 1.25rem 0 0; }
+.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.75rem, 1fr)); gap: .75rem; margin: 1.25rem 0 0; }
 .facts > div { background: var(--raised); border: 1px solid var(--line); border-radius: .5rem; padding: .625rem .875rem; }
 .facts dt { color: var(--quiet); font-size: .875rem; }
 .facts dd { margin: 0; font-size: 1.25rem; font-weight: 600; font-variant-numeric: tabular-nums; }
@@ -33,7 +33,8 @@ figcaption { font-weight: 600; margin-bottom: .25rem; }
 figcaption .quiet { font-weight: 400; font-size: .875rem; }
 .plot { min-height: 262px; }
 .u-legend { font-size: .8125rem; font-variant-numeric: tabular-nums; }
-.u-legend .u-marker { border-width: 3px 0 0 !important; height: 0; }
+.u-legend .u-marker { border-width: 3px 0 0 !important; height: 0; width: 1.25em; }
+summary { font-size: .875rem; }
 .scroll { overflow-x: auto; max-width: 100%; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
 .uplot table { margin: .25rem auto 0; }
@@ -41,11 +42,12 @@ caption { text-align: left; color: var(--quiet); font-size: .875rem; padding-bot
 th, td { padding: .3125rem .75rem; text-align: right; vertical-align: top; }
 .uplot th, .uplot td { padding: 0 .25rem; }
 thead th { color: var(--quiet); font-weight: 500; font-size: .875rem; vertical-align: bottom; }
-th[scope=row] { text-align: left; font-weight: 500; min-width: 5rem; max-width: 18rem; overflow-wrap: anywhere; }
-thead th:first-child { text-align: left; }
-thead th { max-width: 10rem; overflow-wrap: anywhere; }
+th[scope=row] { text-align: left; font-weight: 500; min-width: 7.5rem; max-width: 18rem; overflow-wrap: anywhere; }
+thead th:first-child, thead th.text { text-align: left; }
+thead th { max-width: 10rem; overflow-wrap: break-word; }
+td:not(.text) { white-space: nowrap; }
 main table:not(.uplot table) tbody tr { border-top: 1px solid var(--line); }
-td.text { text-align: left; overflow-wrap: anywhere; }
+td.text { text-align: left; overflow-wrap: anywhere; min-width: 9rem; }
 td.share { background: color-mix(in srgb, var(--tint) calc(var(--share) * 45%), transparent); }
 td.share small { display: block; color: var(--ink); font-size: .75rem; }
 ol.mistakes { padding-left: 0; list-style: none; margin: 0; display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 25rem), 1fr)); gap: .75rem 2rem; }
@@ -58,7 +60,9 @@ summary { cursor: pointer; }
 @media print {
   body { font-size: 10pt; }
   header, main, footer { max-width: none; padding-left: 0; padding-right: 0; }
-  .grid, ol.mistakes { grid-template-columns: 1fr 1fr; }
+  .grid, ol.mistakes { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); }
+  .grid:has(table):not(:has(.plot)) { grid-template-columns: minmax(0, 1fr); }
+  .scroll { overflow: visible; }
   h2 { break-after: avoid; }
   .u-legend .u-value { display: none !important; }
 }

@@ -14,7 +14,12 @@ const section = (parts: Partial<DataSection> & Pick<DataSection, "train">): Data
   bucketPool: 8,
   ...parts
 })
-const rowsOf = (labels: string) => jsonlOf([...labels].map((label, i) => ({ text: `text ${i}`, label })))
+let files = 0
+/** Rows with these labels; no text is in two files. */
+const rowsOf = (labels: string) => {
+  files++
+  return jsonlOf([...labels].map((label, i) => ({ text: `text ${i} of file ${files}`, label })))
+}
 const open = (parts: Partial<DataSection> & Pick<DataSection, "train">, seed = 0) =>
   openClassification(section(parts), seed)
 
@@ -30,6 +35,65 @@ describe("openClassification", () => {
     expect(data.warnings.map((warning) => warning.replace(/\(.*\)/, "(file)"))).toEqual([
       'validation (file): no row has the label "c"'
     ])
+  })
+
+  describe("texts that repeat are counted, with three examples and their lines", () => {
+    const rows = (...texts: ReadonlyArray<string>) =>
+      jsonlOf(texts.map((text) => ({ text: text.replace(/!$/, ""), label: text.endsWith("!") ? "b" : "a" })))
+    const warningsOf = async (parts: Parameters<typeof open>[0]) => {
+      const { warnings } = await run(open({ labels: ["a", "b"], ...parts }))
+      return warnings
+        .filter((warning) => !/no row|all \d+ rows/.test(warning))
+        .map((warning) =>
+          warning.replaceAll(/[^\s(]*\/data-test-\w+\/rows-\d+\./g, "").replaceAll(/\((jsonl|csv)\)/g, "(file)")
+        )
+    }
+
+    test("none", async () => {
+      const [train, test] = [rows("one", "One", "on e", "café"), rows("two", "cafe")]
+      expect(await warningsOf({ train, test })).toEqual([])
+    })
+
+    test("in train; another label is said by itself", async () => {
+      const train = rows("a", "b", " a\t", "c", "b!", "a", "a")
+      expect(await warningsOf({ train })).toEqual([
+        "train (file): 4 of 7 rows repeat the text of an earlier row (jsonl:3 = jsonl:1, jsonl:5 = jsonl:2, jsonl:6 = jsonl:1)",
+        'train (file): 1 of 7 rows have the same text as an earlier row but another label (jsonl:5 = jsonl:2: "b", "a")'
+      ])
+    })
+
+    test("in train and in an evaluation split; composed and decomposed letters are the same", async () => {
+      const train = rows("a", "caf\u00e9  noir", "c")
+      const validation = rows("x", "cafe\u0301 noir!")
+      const test = rows("c", "c", "y")
+      expect(await warningsOf({ train, validation, test })).toEqual([
+        "validation (file): 1 of 2 rows have a text that is also in train, so the model has seen them (jsonl:2 = jsonl:2)",
+        'validation (file): 1 of 2 rows have the same text as a training row but another label (jsonl:2 = jsonl:2: "b", "a")',
+        "test (file): 2 of 3 rows have a text that is also in train, so the model has seen them (jsonl:1 = jsonl:3, jsonl:2 = jsonl:3)"
+      ])
+    })
+
+    test("a held-out share is not told its own rows, only those that train kept too", async () => {
+      const distinct = Array.from({ length: 40 }, (_, i) => `text ${i}`)
+      expect(await warningsOf({ train: rows(...distinct), validation: 0.5 })).toEqual([])
+      const twice = rows(...distinct, ...distinct)
+      const warnings = await warningsOf({ train: twice, validation: 0.5 })
+      const numbers = warnings.map((warning) => Number(/: (\d+) of 40 rows/.exec(warning)?.[1]))
+      const { splits } = await run(
+        Effect.gen(function* () {
+          const data = yield* open({ train: twice, validation: 0.5 })
+          const textsOf = (split: { readonly rows: number; readonly read: (typeof data.splits.train)["read"] }) =>
+            Effect.map(split.read(Array.from({ length: split.rows }, (_, i) => i)), (all) =>
+              all.map(({ text }) => text)
+            )
+          return { splits: [yield* textsOf(data.splits.train), yield* textsOf(data.splits.validation!)] as const }
+        })
+      )
+      const [train, validation] = splits
+      const leaked = validation.filter((text) => train.includes(text)).length
+      expect(leaked).toBeGreaterThan(5)
+      expect(numbers).toEqual([train.length - new Set(train).size, leaked])
+    })
   })
 
   test("declared labels give the classes their order", async () => {

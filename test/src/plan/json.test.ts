@@ -53,6 +53,6 @@ describe("what is not JSON has a place and a reason", () => {
   })
 
   test("too many levels to read", () => {
-    expect(refusal("[".repeat(1000))).toEqual([1, 202, "more than 200 levels"])
+    expect(refusal("[".repeat(1000))).toEqual([1, 66, "more than 64 levels"])
   })
 })

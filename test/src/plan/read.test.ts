@@ -78,7 +78,7 @@ describe("an error names the file", () => {
   })
 
   test("that is a folder", async () => {
-    expect(await messageOf(folder)).toStartWith(`${folder}: cannot be read; expected a plan in JSON (`)
+    expect(await messageOf(folder)).toBe(`${folder}: cannot be read: it is a folder; expected a plan in JSON`)
   })
 
   test("that is not JSON, with line and column", async () => {

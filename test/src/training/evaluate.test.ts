@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../../../adapters/index.ts"
 import type { Batch } from "../../../src/data/row.ts"
-import { evaluate, logitsOf } from "../../../src/training/index.ts"
+import { evaluate, logitsOf, type ScoredBatch } from "../../../src/training/index.ts"
 import { toyModel } from "../../adapters/toy-model.ts"
 import { expectNoLeak } from "../../setup.ts"
 
@@ -71,6 +71,15 @@ test("loss, accuracy, macro-F1 and confusion by hand; a class without rows count
   expect(result.macroF1).toBeCloseTo((4 / 5 + 2 / 3) / 5, 15)
   // −log p(true): log 2 three times, log 4 twice
   expect(Math.abs(result.loss - (7 * Math.log(2)) / 5)).toBeLessThan(FLOAT32)
+})
+
+test("the listener hears every row's class, with its probability", async () => {
+  const heard: Array<ReadonlyArray<number>> = []
+  const onBatch = (_: number, { predicted, probabilities: sure }: ScoredBatch) =>
+    Effect.sync(() => heard.push(...Array.from(predicted, (predicted, i) => [predicted, sure[i]!]))).pipe(Effect.asVoid)
+  await Effect.runPromise(evaluate(known(), onBatch)(Stream.make(batch([0, 1]), batch([2, 3, 4]))))
+  expect(heard.map(([predicted]) => predicted)).toEqual([0, 1, 1, 3, 0])
+  for (const [, probability] of heard) expect(Math.abs(probability! - 0.5)).toBeLessThan(FLOAT32)
 })
 
 test("the mean is over rows, however they are cut into batches", async () => {

@@ -1,0 +1,119 @@
+/**
+ * A checkpoint is verified when it is found, and its tensors are read when they are wanted, one at a time: from the file to the
+ * device, never a second copy of the whole state on the host.
+ */
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import * as Schema from "effect/Schema"
+import { parseBoundedJson } from "../tensors/bounded-json.ts"
+import { forEachTensor, readHeader, type StoredTensor } from "../tensors/safetensors.ts"
+import { readTextFile } from "../tensors/text-file.ts"
+import { tensorsOf, withTensors } from "../tensors/trainable.ts"
+import type { Session } from "../training/index.ts"
+import { restoredState, type StoredState, storedState } from "../training/state-tree.ts"
+import { CheckpointError, CheckpointRecord, files } from "./checkpoint-record.ts"
+import { sha256Of } from "./sha256.ts"
+
+/** A checkpoint that was whole when it was looked at. */
+export interface StoredCheckpoint {
+  readonly folder: string
+  readonly record: CheckpointRecord
+  /** trained parameters, then the optimizer's tensors, each in its order */
+  readonly trainable: ReadonlyArray<StoredTensor>
+  readonly optimizer: ReadonlyArray<StoredTensor>
+}
+
+type Read<A> = Effect.Effect<A, CheckpointError, FileSystem.FileSystem | Path.Path>
+
+/** Reads and verifies a checkpoint, all but the numbers themselves. Everything that can be wrong with it is a CheckpointError. */
+export const readCheckpoint = (folder: string): Read<StoredCheckpoint> =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    yield* verify(folder)
+    const record = yield* readRecord(folder)
+    const { tensors } = yield* readHeader(path.join(folder, files.tensors))
+    const list = (prefix: string): ReadonlyArray<StoredTensor> => {
+      const found: Array<StoredTensor> = []
+      for (;;) {
+        const tensor = tensors.get(`${prefix}.${found.length}`)
+        if (tensor === undefined) return found
+        found.push(tensor)
+      }
+    }
+    const stored = { folder, record, trainable: list("trainable"), optimizer: list("optimizer") }
+    if (stored.trainable.length === record.trainable) return stored
+    return yield* damaged(folder, `it holds ${stored.trainable.length} of ${record.trainable} trained tensors`)
+  }).pipe(asCheckpointError(folder))
+
+/**
+ * Puts a checkpoint's state in place of what the session holds. Fails where it does not fit; the session is of no use then.
+ */
+export const restoreCheckpoint = (
+  session: Session,
+  { folder, record, trainable, optimizer }: StoredCheckpoint
+): Read<void> =>
+  Effect.gen(function* () {
+    const { adapted } = session
+    const current = tensorsOf(adapted.trainable)
+    yield* mustFit(folder, current, trainable)
+    // first, so that the old state and the new one are not there together
+    tf.dispose([...current, ...storedState(session.optimizerState).tensors])
+    session.optimizerState = null
+    const uploaded = new Map<string, tf.Tensor>()
+    yield* forEachTensor([...trainable, ...optimizer], ({ data, shape }, { name }) =>
+      Effect.sync(() => void uploaded.set(name, tf.tensor(data, [...shape], "float32")))
+    )
+    const all = (list: ReadonlyArray<StoredTensor>) => list.map(({ name }) => uploaded.get(name)!)
+    adapted.trainable = withTensors(adapted.trainable, all(trainable))
+    session.optimizerState = yield* Effect.try({
+      try: () => restoredState(record.optimizer as StoredState, all(optimizer)),
+      catch: (error) => new CheckpointError({ folder, reason: (error as Error).message })
+    })
+    session.step = record.step
+    session.position = record.position
+  }).pipe(asCheckpointError(folder))
+
+const damaged = (folder: string, reason: string) => new CheckpointError({ folder, reason })
+
+/** Any failure of reading, as what it means for the checkpoint. */
+const asCheckpointError =
+  (folder: string) =>
+  <A, E extends { readonly message: string }, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.mapError(effect, (error) =>
+      error instanceof CheckpointError ? error : damaged(folder, error.message.split("\n")[0]!)
+    )
+
+/** Compares both files with SHA256SUMS. */
+const verify = (folder: string) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const sums = yield* readTextFile(path.join(folder, files.sums), 4096)
+    for (const name of [files.record, files.tensors]) {
+      const expected = new RegExp(`^([0-9a-f]{64}) {2}${name.replace(".", "\\.")}$`, "m").exec(sums)?.[1]
+      if ((yield* sha256Of(path.join(folder, name))) === expected) continue
+      return yield* damaged(folder, `${name} has another SHA-256 than ${files.sums} says`)
+    }
+  })
+
+const readRecord = (folder: string) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const parsed = parseBoundedJson(yield* readTextFile(path.join(folder, files.record)))
+    if ("problem" in parsed) return yield* damaged(folder, `${files.record} ${parsed.problem}`)
+    return yield* Schema.decodeUnknownEffect(CheckpointRecord)(parsed.value)
+  })
+
+const mustFit = (folder: string, current: ReadonlyArray<tf.Tensor>, stored: ReadonlyArray<StoredTensor>) => {
+  const shapes = (list: ReadonlyArray<{ readonly shape: ReadonlyArray<number> }>) =>
+    list.map(({ shape }) => `[${shape}]`)
+  const [expected, found] = [shapes(current), shapes(stored)]
+  const at = expected.findIndex((shape, i) => shape !== found[i])
+  if (at < 0 && expected.length === found.length) return Effect.void
+  const reason =
+    expected.length === found.length
+      ? `trained tensor ${at} has shape ${found[at]}, the model's has ${expected[at]}`
+      : `it holds ${found.length} trained tensors, the model has ${expected.length}`
+  return Effect.fail(damaged(folder, reason))
+}

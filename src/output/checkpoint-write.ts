@@ -1,0 +1,113 @@
+/**
+ * A session becomes a checkpoint in two parts: a copy off the device, for which training waits, and its writing, for which it
+ * does not (`checkpoints.ts`). The copy is given up tensor by tensor as it is written, so that memory is one copy, and not for long.
+ */
+import type { Tensor } from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import { type DeviceReadError, readTensor } from "../tensors/read.ts"
+import { bytesOf, type HostTensor, streamSafetensors } from "../tensors/safetensors.ts"
+import { tensorsOf } from "../tensors/trainable.ts"
+import type { Session } from "../training/index.ts"
+import { storedState } from "../training/state-tree.ts"
+import { FileError, fileError, refuseLink } from "./atomic-file.ts"
+import { type CheckpointRecord, checkpointName, FORMAT, files } from "./checkpoint-record.ts"
+import { flush } from "./flush.ts"
+import { sha256Of } from "./sha256.ts"
+
+/** What a checkpoint says besides the session's own state. */
+export type CheckpointContext = Pick<CheckpointRecord, "best" | "plan" | "inputs">
+
+/** A session's state on the host, taken between two steps. */
+export interface Snapshot {
+  readonly record: CheckpointRecord
+  /** by their names in the file; writing takes each one out */
+  readonly tensors: Map<string, HostTensor>
+}
+
+/** Copies a session's state off the device: the only part of a checkpoint that the training loop waits for. */
+export const takeSnapshot = (session: Session, context: CheckpointContext): Effect.Effect<Snapshot, DeviceReadError> =>
+  Effect.gen(function* () {
+    const tensors = new Map<string, HostTensor>()
+    const copy = (tensor: Tensor, name: string) =>
+      Effect.map(readTensor(tensor, name), (data) => {
+        tensors.set(name, { shape: tensor.shape, data: data as Float32Array })
+      })
+    const trainable = tensorsOf(session.adapted.trainable)
+    const state = storedState(session.optimizerState)
+    yield* Effect.forEach(trainable, (tensor, i) => copy(tensor, `trainable.${i}`))
+    yield* Effect.forEach(state.tensors, (tensor, i) => copy(tensor, `optimizer.${i}`))
+    const { step, position } = session
+    return {
+      record: { format: FORMAT, step, position, ...context, trainable: trainable.length, optimizer: state.tree },
+      tensors
+    }
+  })
+
+/**
+ * Writes a snapshot, and uses it up, as `<folder>/step-…`; the folder of the checkpoints is made where it is missing, the run
+ * folder is not. When this succeeds the checkpoint is there whole, also after a loss of power.
+ */
+export const writeCheckpoint = (
+  { record, tensors }: Snapshot,
+  folder: string
+): Effect.Effect<string, FileError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const target = path.join(folder, checkpointName(record.step))
+    const temporary = `${target}.tmp-${process.pid}`
+    const write = Effect.gen(function* () {
+      yield* refuseLink(folder)
+      // not recursive: who removed the run folder under the run does not want it back
+      if (!(yield* fs.exists(folder))) yield* fs.makeDirectory(folder)
+      yield* fs.remove(temporary, { recursive: true, force: true })
+      yield* fs.makeDirectory(temporary)
+      yield* writeTensors(path.join(temporary, files.tensors), tensors)
+      yield* writeFlushed(path.join(temporary, files.record), JSON.stringify(record))
+      yield* writeFlushed(path.join(temporary, files.sums), yield* checksums(temporary))
+      yield* flush(temporary)
+      yield* fs.remove(target, { recursive: true, force: true })
+      yield* fs.rename(temporary, target)
+      yield* flush(folder)
+    })
+    yield* write.pipe(
+      Effect.catchTags({
+        PlatformError: (error) => Effect.fail(fileError("write", target)(error)),
+        SafetensorsError: ({ problems }) =>
+          Effect.fail(new FileError({ action: "write", file: target, reason: `${files.tensors} ${problems[0]}` }))
+      }),
+      Effect.onError(() => Effect.ignore(fs.remove(temporary, { recursive: true, force: true })))
+    )
+    return target
+  })
+
+const writeTensors = (file: string, tensors: Map<string, HostTensor>) =>
+  streamSafetensors(
+    file,
+    new Map([...tensors].map(([name, { shape }]) => [name, { dtype: "F32", shape } as const])),
+    (name) =>
+      Effect.sync(() => {
+        const { data } = tensors.get(name)!
+        tensors.delete(name)
+        return bytesOf(data)
+      })
+  )
+
+const checksums = (folder: string) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const line = (name: string) => Effect.map(sha256Of(path.join(folder, name)), (hash) => `${hash}  ${name}\n`)
+    return (yield* Effect.forEach([files.record, files.tensors], line)).join("")
+  })
+
+const writeFlushed = (file: string, text: string) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const handle = yield* fs.open(file, { flag: "wx" })
+      yield* handle.writeAll(new TextEncoder().encode(text))
+      yield* handle.sync
+    })
+  )

@@ -1,0 +1,43 @@
+/**
+ * What a run reads, by content: a resumed run over other rows or other weights would be another run, and nothing would show it.
+ *
+ *   { "model/config.json": "ab…", "model/model.safetensors": "cd…", "data.train": "ef…" }
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import type { ResolvedPlan } from "../plan/resolve.ts"
+import { type FileError, fileError } from "./atomic-file.ts"
+import type { Inputs } from "./checkpoint-record.ts"
+import { sha256Of } from "./sha256.ts"
+
+/** SHA-256 of the model's weights, config and tokenizer, and of the files of the splits. */
+export const inputsOf = ({
+  plan,
+  model
+}: ResolvedPlan): Effect.Effect<Inputs, FileError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const names = yield* fs.readDirectory(model.folder).pipe(Effect.mapError(fileError("read", model.folder)))
+    const parts = names.filter((name) => /\.safetensors$|^config\.json$|^tokenizer\.json$/.test(name)).sort()
+    const { train, validation, test } = plan.data
+    const splits = Object.entries({ train, validation, test }).filter(([, file]) => typeof file === "string")
+    const files: ReadonlyArray<readonly [string, string]> = [
+      ...parts.map((name) => [`model/${name}`, path.join(model.folder, name)] as const),
+      ...splits.map(([split, file]) => [`data.${split}`, file as string] as const)
+    ]
+    const hash = (file: string) => sha256Of(file).pipe(Effect.mapError(fileError("read", file)))
+    return Object.fromEntries(
+      yield* Effect.forEach(files, ([name, file]) => Effect.map(hash(file), (sum) => [name, sum]))
+    )
+  })
+
+/** A sentence for every input that is not what it was. */
+export const inputDifferences = (trained: Inputs, now: Inputs): ReadonlyArray<string> =>
+  [...new Set([...Object.keys(trained), ...Object.keys(now)])].flatMap((name) => {
+    const [was, is] = [trained[name], now[name]]
+    if (was === is) return []
+    const short = (hash: string | undefined) => (hash === undefined ? "no such file" : `SHA-256 ${hash.slice(0, 12)}…`)
+    return [`${name}: trained with ${short(was)}, now ${short(is)}`]
+  })

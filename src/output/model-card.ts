@@ -1,0 +1,145 @@
+/**
+ * `adapter/README.md`, the model card that the Hugging Face Hub shows: YAML metadata that the Hub reads, then prose for people.
+ *
+ * Metadata: https://huggingface.co/docs/hub/model-cards (base_model, library_name, license, tags, metrics, model-index). What is
+ * not known is left out: a licence is the one that the base folder's own card names, or none. A base given by an absolute path
+ * is named by its folder alone: a card is published, and a machine's folders are nobody's business.
+ */
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import type { ResolvedPlan } from "../plan/resolve.ts"
+import { type FileError, writeFileAtomic } from "./atomic-file.ts"
+import type { EvaluationReport } from "./metrics.ts"
+import { readBaseCard } from "./model-card/base-card.ts"
+import { type CardSource, fileName } from "./model-card/card-source.ts"
+import { loadingCode } from "./model-card/loading.ts"
+import { codeSpan, markdown } from "./model-card/markdown.ts"
+import { metadata } from "./model-card/metadata.ts"
+import type { RunReport } from "./run.ts"
+
+/** Writes the card of a finished run beside its adapter. */
+export const writeModelCard = (
+  resolved: ResolvedPlan,
+  report: RunReport
+): Effect.Effect<void, FileError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    // relative to the working directory, as the user gave them
+    const publishable = (given: string) => (path.isAbsolute(given) ? path.basename(given) : given)
+    const source: CardSource = {
+      resolved,
+      report,
+      base: publishable(report.base.path),
+      adapter: publishable(report.adapter),
+      baseCard: yield* readBaseCard(path.join(resolved.model.folder, "README.md"))
+    }
+    yield* writeFileAtomic(path.join(report.adapter, "README.md"), modelCard(source))
+  })
+
+export const modelCard = (source: CardSource): string =>
+  `${[
+    metadata(source),
+    `# ${markdown(source.report.name)}`,
+    opening(source),
+    "## Results",
+    results(source.report),
+    "## Base model",
+    baseText(source),
+    "## Data",
+    dataText(source.report),
+    "## Training procedure",
+    procedure(source),
+    "## How to use",
+    loadingCode(source),
+    "## Limitations",
+    limitations(source)
+  ].join("\n\n")}\n`
+
+const methods = { lora: "A LoRA adapter", full: "A full fine-tuning", none: "A classification head" } as const
+
+const opening = ({ resolved, report, base }: CardSource): string => {
+  const { plan } = resolved
+  const trainer =
+    plan.optimizer.kind === "lora-pro" ? " with LoRA-Pro ([arXiv 2407.18242](https://arxiv.org/abs/2407.18242))" : ""
+  const classes = report.labels.slice(0, 30).map(markdown).join(", ")
+  const more = report.labels.length > 30 ? ` and ${report.labels.length - 30} more` : ""
+  return `${methods[plan.adapter.method]} over ${codeSpan(base)}, trained${trainer} by tfjs-lora-pro to tell ${report.labels.length} classes of text apart: ${classes}${more}.`
+}
+
+const cells = (values: ReadonlyArray<string>): string => `| ${values.join(" | ")} |`
+
+const table = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string =>
+  [cells(header), cells(header.map(() => "---")), ...rows.map(cells)].join("\n")
+
+const results = ({ before, validation, test }: RunReport): string => {
+  const row = (when: string, report: EvaluationReport) => [
+    when,
+    report.split,
+    `${report.rows}`,
+    `${(100 * report.accuracy).toFixed(1)} %`,
+    report.macroF1.toFixed(3),
+    report.loss.toFixed(4)
+  ]
+  const after = [validation, test].filter((report) => report !== null)
+  if (after.length === 0) return "No rows to evaluate on were given, so how well it does is not known."
+  const rows = [...(before === null ? [] : [row("before", before)]), ...after.map((report) => row("after", report))]
+  return table(["training", "split", "rows", "accuracy", "macro-F1", "loss"], rows)
+}
+
+const baseText = ({ report, base, baseCard }: CardSource): string => {
+  const made =
+    baseCard.baseModel === undefined ? "" : ` Its own card says it was made from ${codeSpan(baseCard.baseModel)}.`
+  const hashes = Object.entries(report.base.sha256).map(([file, hash]) => [codeSpan(file), codeSpan(hash)])
+  return `${codeSpan(base)}; the adapter belongs to exactly these weights.${made}\n\n${table(["file", "SHA-256"], hashes)}`
+}
+
+const dataText = ({ data }: RunReport): string =>
+  table(
+    ["split", "file", "rows", "rows of each class"],
+    data.map(({ split, where, rows, classes }) => {
+      const named = classes.slice(0, 30).map(({ label, rows }) => `${markdown(label)} ${rows}`)
+      const more = classes.length > 30 ? [`${classes.length - 30} more`] : []
+      return [split, markdown(fileName(where)), `${rows}`, [...named, ...more].join(", ")]
+    })
+  )
+
+const procedure = ({ resolved, report }: CardSource): string => {
+  const { plan } = resolved
+  const { kind: optimizer, schedule, ...settings } = plan.optimizer
+  const rows: ReadonlyArray<readonly [string, unknown]> = [
+    ...Object.entries(plan.adapter).map(([name, value]) => [`adapter.${name}`, value] as const),
+    ["adapted layers", resolved.selected.sites.length],
+    ["trainable numbers", `${report.trainable.total} of ${report.trainable.total + report.trainable.frozen}`],
+    ["optimizer", optimizer],
+    ...Object.entries(settings).map(([name, value]) => [`optimizer.${name}`, value] as const),
+    ["schedule", Object.entries(schedule).map(([name, value]) => (name === "kind" ? `${value}` : `${name} ${value}`))],
+    ["steps", report.steps],
+    ["rows a step", plan.training.batchSize * plan.training.accumulate],
+    ["tokens of a text at most", Math.min(plan.data.maxLength, resolved.model.maxLength)],
+    ["seed", plan.seed],
+    [
+      "versions",
+      Object.entries(report.versions)
+        .map(([name, version]) => `${name} ${version}`)
+        .join(", ")
+    ]
+  ]
+  return table(
+    ["setting", "value"],
+    rows.flatMap(([name, value]) => (inWords(value) === "" ? [] : [[name, markdown(inWords(value))]]))
+  )
+}
+
+/** A plan's value for a table: lists joined, alternatives by their kind, nothing for what is not set. */
+const inWords = (value: unknown): string => {
+  if (value === null || value === undefined) return ""
+  if (Array.isArray(value))
+    return value.map((item) => (typeof item === "object" ? JSON.stringify(item) : `${item}`)).join(", ")
+  return typeof value === "object" ? Object.values(value).join(" ") : `${value}`
+}
+
+const limitations = ({ resolved, report }: CardSource): string => {
+  const seen = report.data.find(({ split }) => split === "train")?.rows
+  return `It has seen ${seen ?? "no"} rows of one source and answers every text with one of its ${report.labels.length} classes, whatever the text is about; its probabilities are not calibrated. Texts are cut at ${Math.min(resolved.plan.data.maxLength, resolved.model.maxLength)} tokens. What the base model got from its own training data, this has too.`
+}

@@ -1,0 +1,73 @@
+/**
+ * How to load what was trained: in Python with PEFT or transformers, and here. A head over mean pooling is in no transformers class,
+ * so its code stands in full.
+ */
+import { type CardSource, fileName } from "./card-source.ts"
+
+// A Python string literal: JSON's escapes are Python's too. A line break in a path cannot end the code block.
+const python = (text: string): string => JSON.stringify(text)
+
+const fenced = (language: string, lines: ReadonlyArray<string>): string =>
+  [`\`\`\`${language}`, ...lines, "```"].join("\n")
+
+export const loadingCode = (source: CardSource): string => {
+  const { resolved, report } = source
+  const where = resolved.plan.adapter.method === "lora" ? "In Python, with PEFT" : "In Python, with transformers"
+  const here = [
+    'import { loadRun } from "tfjs-lora-pro"',
+    "",
+    `const run = yield* loadRun(${JSON.stringify(fileName(report.directory))}) // the run folder that this adapter/ lies in`,
+    'const [prediction] = yield* run.predict(["a text"])'
+  ]
+  return [
+    `${where}, from the folder that training was started in:`,
+    fenced("python", pythonLines(source)),
+    "In TypeScript, with tfjs-lora-pro (inside an Effect that provides a device):",
+    fenced("ts", here)
+  ].join("\n\n")
+}
+
+const pythonLines = (source: CardSource): ReadonlyArray<string> => {
+  const { resolved, base, adapter } = source
+  const trained = trainedLines(source)
+  const { plan, model } = resolved
+  const mean = model.head.pooling === "mean"
+  const length = Math.min(plan.data.maxLength, model.maxLength)
+  return [
+    "import torch",
+    ...(plan.adapter.method === "lora" ? ["from peft import PeftModel"] : []),
+    ...(mean || plan.adapter.method !== "lora" ? ["from safetensors.torch import load_file"] : []),
+    `from transformers import ${mean ? "AutoModel" : "AutoModelForSequenceClassification"}, AutoTokenizer`,
+    "",
+    `base = ${python(base)}`,
+    `adapter = ${python(adapter)}`,
+    `labels = ${JSON.stringify(source.report.labels)}`,
+    "tokenizer = AutoTokenizer.from_pretrained(base)",
+    mean
+      ? "model = AutoModel.from_pretrained(base, dtype=torch.float32)"
+      : "model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=len(labels), dtype=torch.float32)",
+    ...trained,
+    "model.eval()",
+    "",
+    `batch = tokenizer(["a text"], padding=True, truncation=True, max_length=${length}, return_tensors="pt")`,
+    "with torch.no_grad():",
+    ...(mean
+      ? [
+          "    hidden = model(**batch).last_hidden_state",
+          'mask = batch["attention_mask"].unsqueeze(-1)',
+          "mean = (hidden * mask).sum(1) / mask.sum(1)",
+          'head = load_file(f"{adapter}/head.safetensors")',
+          'logits = mean @ head["weight"].T + head["bias"]'
+        ]
+      : ["    logits = model(**batch).logits"]),
+    "print([labels[i] for i in logits.argmax(-1).tolist()])"
+  ]
+}
+
+/** The trained tensors put into `model`; a head alone over mean pooling leaves the model as it is. */
+const trainedLines = ({ resolved }: CardSource): ReadonlyArray<string> => {
+  const { plan, model, selected } = resolved
+  if (plan.adapter.method === "lora") return ["model = PeftModel.from_pretrained(model, adapter)"]
+  const other = model.head.pooling === "pooler" || selected.sites.length > 0 || selected.parameters.length > 0
+  return other ? ['model.load_state_dict(load_file(f"{adapter}/trained.safetensors"), strict=False)'] : []
+}

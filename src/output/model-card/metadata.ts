@@ -1,0 +1,71 @@
+/**
+ * The YAML front matter. Every value that is not a word of this package is a double-quoted scalar, which JSON's strings are (YAML
+ * 1.2, section 1.3), so no label or path can add a key.
+ */
+import type { EvaluationReport } from "../metrics.ts"
+import { type CardSource, fileName } from "./card-source.ts"
+
+/** A YAML double-quoted scalar. JSON leaves DEL and the C1 controls as they are; YAML does not allow them. */
+export const yamlString = (text: string): string =>
+  JSON.stringify(text).replace(
+    /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
+  )
+
+export const metadata = (source: CardSource): string => {
+  const { resolved, report, base, baseCard } = source
+  const peft = resolved.plan.adapter.method === "lora"
+  const tags = [
+    ...(peft ? ["lora"] : []),
+    ...(resolved.plan.optimizer.kind === "lora-pro" ? ["lora-pro"] : []),
+    "tfjs-lora-pro"
+  ]
+  const optional = (key: string, value: string | undefined) =>
+    value === undefined ? [] : [`${key}: ${yamlString(value)}`]
+  return [
+    "---",
+    // a base is a local folder, which the Hub does not know; nothing here can tell what it is called there
+    "# before uploading, name the base as the Hub does: owner/name",
+    `base_model: ${yamlString(base)}`,
+    `library_name: ${peft ? "peft" : "transformers"}`,
+    "pipeline_tag: text-classification",
+    ...optional("license", baseCard.license),
+    ...optional("license_name", baseCard.licenseName),
+    ...optional("license_link", baseCard.licenseLink),
+    ...optional("language", baseCard.language),
+    "tags:",
+    ...tags.map((tag) => `- ${tag}`),
+    "metrics:",
+    "- accuracy",
+    "- f1",
+    ...modelIndex(report.name, source),
+    "---"
+  ].join("\n")
+}
+
+const modelIndex = (name: string, { report }: CardSource): ReadonlyArray<string> => {
+  const evaluations = [report.validation, report.test].filter((evaluation) => evaluation !== null)
+  if (evaluations.length === 0) return []
+  const results = evaluations.flatMap((evaluation) => result(evaluation, fileOf(evaluation, report.data)))
+  return ["model-index:", `- name: ${yamlString(name)}`, "  results:", ...results]
+}
+
+const fileOf = ({ split }: EvaluationReport, data: CardSource["report"]["data"]): string =>
+  fileName(data.find((part) => part.split === split)?.where ?? split)
+
+const result = ({ split, accuracy, macroF1, loss }: EvaluationReport, file: string): ReadonlyArray<string> => [
+  "  - task:",
+  "      type: text-classification",
+  "    dataset:",
+  `      name: ${yamlString(file)}`,
+  `      type: ${/\.csv\b/i.test(file) ? "csv" : "json"}`,
+  `      split: ${split}`,
+  "    metrics:",
+  ...metric("accuracy", "Accuracy", accuracy),
+  ...metric("f1", "Macro F1", macroF1),
+  ...metric("loss", "Cross-entropy", loss)
+]
+
+// YAML has no number for what is not finite; such a metric is left out
+const metric = (type: string, name: string, value: number): ReadonlyArray<string> =>
+  Number.isFinite(value) ? [`    - type: ${type}`, `      name: ${name}`, `      value: ${value}`] : []

@@ -1,0 +1,116 @@
+/** What a run reached: the numbers first, then curves, evaluations, confusion of the classes, and the mistakes themselves. */
+import { type Html, html } from "./html.ts"
+import { count, duration, fixed, percent } from "./numbers.ts"
+import { described, type Plot } from "./plots.ts"
+import type { Evaluation, RunRecord } from "./run-record.ts"
+
+// Beyond this a table of all pairs is neither legible nor small; the pairs most often confused are listed instead.
+const TABLE_CLASSES = 30
+const PAIRS = 20
+
+/** The sentence that a reader came for. */
+export const gained = ({ run }: RunRecord): string => {
+  const after = run.test ?? run.validation
+  if (after === null) return "No split to evaluate on was given, so what was gained is not known."
+  const reached = `Accuracy on ${after.split} ${percent(after.accuracy)} (${count(after.rows)} rows), loss ${fixed(after.loss)}`
+  if (run.before === null) return `${reached}.`
+  return `${reached}; before training ${percent(run.before.accuracy)} and ${fixed(run.before.loss)}, on ${count(run.before.rows)} rows of ${run.before.split}.`
+}
+
+export const facts = ({ run }: RunRecord): Html => {
+  const after = run.test ?? run.validation
+  const rows: ReadonlyArray<readonly [string, string]> = [
+    ...(after === null
+      ? []
+      : ([
+          [`Accuracy, ${after.split}`, percent(after.accuracy)],
+          [`Macro-F1, ${after.split}`, fixed(after.macroF1)],
+          [`Loss, ${after.split}`, fixed(after.loss)]
+        ] as const)),
+    ["Training loss, last tenth", fixed(run.trainLoss)],
+    ["Trainable numbers", count(run.trainable.total)],
+    ["Steps", count(run.steps)],
+    ["Training time", duration(run.seconds)],
+    ["Peak memory", `${count(Math.round(run.peakBytes / 1e6))} MB`]
+  ]
+  return html`<dl class="facts">${rows.map(([term, value]) => html`<div><dt>${term}</dt><dd>${value}</dd></div>`)}</dl>`
+}
+
+export const curves = (plots: ReadonlyArray<Plot>): Html => html`<section><h2>Curves</h2>
+<p class="quiet">Horizontal axes count steps. Dashed lines of sites are the worst adapted layer, drawn ones the median.</p>
+<noscript><p>The curves are drawn by a script; without it, the sentence under each says what it shows.</p></noscript>
+<div class="grid">${plots.map(figure)}</div></section>`
+
+const figure = (plot: Plot): Html => {
+  const scale = plot.logarithmic ? ", logarithmic" : ""
+  return html`<figure><figcaption>${plot.title} <span class="quiet">${plot.unit}${scale}</span></figcaption>
+<div class="plot" id="plot-${plot.id}" role="img" aria-label="${plot.title}. ${described(plot)}"></div>
+<details><summary class="quiet">in words</summary><p class="quiet">${described(plot)}</p></details></figure>`
+}
+
+export const evaluationTable = ({ evaluations }: RunRecord): Html | null => {
+  if (evaluations.length === 0) return null
+  // a long run with frequent evaluations has them in its curve
+  const shown = evaluations.length <= 60 ? evaluations : [...evaluations.slice(0, 10), ...evaluations.slice(-50)]
+  const left = evaluations.length - shown.length
+  return html`<section><h2>Evaluations</h2><div class="scroll" tabindex="0" role="region" aria-label="Evaluations"><table>
+<caption>In the order they were made${left > 0 && `; ${left} between the first 10 and the last 50 are left out`}</caption>
+<thead><tr><th scope="col">split</th><th scope="col">after step</th><th scope="col">rows</th><th scope="col">loss</th><th scope="col">accuracy</th><th scope="col">macro-F1</th></tr></thead>
+<tbody>${shown.map(
+    ({ split, step, rows, loss, accuracy, macroF1 }) =>
+      html`<tr><th scope="row">${split}</th><td>${count(step)}</td><td>${count(rows)}</td><td>${fixed(loss, 4)}</td><td>${percent(accuracy)}</td><td>${fixed(macroF1)}</td></tr>
+`
+  )}</tbody></table></div></section>`
+}
+
+export const confusions = ({ run }: RunRecord): Html | null => {
+  const splits = [run.validation, run.test].filter((split) => split !== null)
+  if (splits.length === 0) return null
+  const table = run.labels.length <= TABLE_CLASSES ? matrix : pairs
+  return html`<section><h2>Confusion of the classes</h2><div class="grid">${splits.map((split) => table(split, run.labels))}</div></section>`
+}
+
+const matrix = ({ split, rows, confusion }: Evaluation, labels: ReadonlyArray<string>): Html => {
+  const predicted = labels.map((_, j) => confusion.reduce((sum, row) => sum + row[j]!, 0))
+  const line = (label: string, i: number) => {
+    const row = confusion[i]!
+    const all = row.reduce((sum, n) => sum + n, 0)
+    const cells = row.map((n) => cell(n, all))
+    const precision = predicted[i] === 0 ? null : row[i]! / predicted[i]!
+    const recall = all === 0 ? null : row[i]! / all
+    return html`<tr><th scope="row">${label}</th>${cells}<td>${percent(precision)}</td><td>${percent(recall)}</td></tr>`
+  }
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="Confusion, ${split}"><table>
+<caption>${split}, ${count(rows)} rows: true classes down, predicted ones across</caption>
+<thead><tr><th scope="col">true \\ predicted</th>${labels.map((label) => html`<th scope="col">${label}</th>`)}<th scope="col">precision</th><th scope="col">recall</th></tr></thead>
+<tbody>${labels.map(line)}</tbody></table></div>`
+}
+
+const cell = (n: number, all: number): Html => {
+  const share = all === 0 ? 0 : n / all
+  return html`<td class="share" style="--share:${share.toFixed(3)}">${count(n)}<small>${Math.round(100 * share)} %</small></td>`
+}
+
+const pairs = ({ split, rows, confusion }: Evaluation, labels: ReadonlyArray<string>): Html => {
+  const wrong = confusion.flatMap((row, i) => row.flatMap((n, j) => (i === j || n === 0 ? [] : [{ i, j, n }])))
+  const most = wrong.sort((a, b) => b.n - a.n || a.i - b.i || a.j - b.j).slice(0, PAIRS)
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="Confusion, ${split}"><table>
+<caption>${split}, ${count(rows)} rows, ${labels.length} classes: the pairs most often confused</caption>
+<thead><tr><th scope="col">true</th><th scope="col" class="text">predicted</th><th scope="col">rows</th></tr></thead>
+<tbody>${most.map(({ i, j, n }) => html`<tr><th scope="row">${labels[i]}</th><td class="text">${labels[j]}</td><td>${count(n)}</td></tr>`)}</tbody></table></div>`
+}
+
+export const mistakes = ({ run }: RunRecord): Html | null => {
+  const split = run.test ?? run.validation
+  if (split === null) return null
+  const correct = split.confusion.reduce((sum, row, i) => sum + row[i]!, 0)
+  const all = split.rows - correct
+  if (run.mistakes.length === 0) return html`<section><h2>Mistakes</h2><p>None on ${split.split}.</p></section>`
+  return html`<section><h2>Mistakes</h2>
+<p class="quiet">${run.mistakes.length} of the ${count(all)} on ${split.split}, the ones the model was surest of first. Some may be wrong labels.</p>
+<ol class="mistakes">${run.mistakes.map(
+    ({ text, label, predicted, probability, where }) =>
+      html`<li><q>${text}</q><p>labelled <strong>${label}</strong>, predicted <strong>${predicted}</strong> at ${percent(probability)} · ${where}</p></li>
+`
+  )}</ol></section>`
+}

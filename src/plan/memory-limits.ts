@@ -1,0 +1,73 @@
+/**
+ * A memory estimate against what there is: the machine's memory, the 4 GiB that wasm can address, and the 4 GiB that no
+ * single tensor exceeds on any backend.
+ *
+ * Which device a plan will run on is not known here, and an estimate is not a bound: what may fail is a warning that says where.
+ * Only a tensor that certainly comes up and fits nowhere is an error.
+ */
+import { totalmem } from "node:os"
+import process from "node:process"
+import type { RunPlan } from "../../schemas/index.ts"
+import type { ModelDescription } from "../models/index.ts"
+import type { MemoryEstimate } from "./memory.ts"
+
+/** Bytes of this machine: all of it, and what is free for a new process (all of it, where the runtime does not say). */
+export interface MachineMemory {
+  readonly total: number
+  readonly available: number
+}
+
+export const machineMemory = (): MachineMemory => {
+  const total = totalmem()
+  const available = typeof process.availableMemory === "function" ? process.availableMemory() : total
+  return { total, available: available > 0 ? Math.min(available, total) : total }
+}
+
+/** 2³² bytes: the address space of wasm32, the largest buffer of WebGPU and the largest ArrayBuffer of JavaScriptCore. */
+const FOUR_GIB = 2 ** 32
+// the estimate's own error, and everything else that runs on the machine
+const COMFORTABLE = 0.8
+const FLOAT = 4
+
+const remedy = "lower training.batchSize, training.evaluateBatchSize or data.maxLength"
+
+/** One sentence for each limit that the estimate comes near to. */
+export const memoryWarnings = (
+  { total, weights, trainable, activations }: MemoryEstimate,
+  machine: MachineMemory
+): ReadonlyArray<string> => {
+  const warnings: Array<string> = []
+  if (total > COMFORTABLE * machine.available) {
+    const free = machine.available < machine.total ? ` (${gigabytes(machine.available)} free)` : ""
+    const verdict = total > machine.total ? "it cannot run on the CPU or on wasm" : "it may run out of memory"
+    warnings.push(
+      `memory: about ${gigabytes(total)} are needed, this machine has ${gigabytes(machine.total)}${free}: ${verdict}; ${remedy}`
+    )
+  }
+  const tensors = weights + trainable + activations
+  if (tensors > COMFORTABLE * FOUR_GIB) {
+    warnings.push(
+      `memory: about ${gigabytes(tensors)} of tensors are needed, and wasm has 4 GiB at most; ${remedy}, or use --device webgpu`
+    )
+  }
+  return warnings
+}
+
+/** What certainly comes up and fits on no device. `longest`: tokens of a text that is in the training rows, cut as it will be. */
+export const impossibleTensors = (
+  plan: RunPlan,
+  model: ModelDescription,
+  rows: number,
+  longest: number
+): ReadonlyArray<string> => {
+  const batch = Math.min(plan.training.batchSize, rows)
+  const perToken = Math.max(model.intermediateSize, model.hiddenSize, model.attentionHeads * longest)
+  const bytes = FLOAT * batch * longest * perToken
+  if (bytes <= FOUR_GIB) return []
+  const shape = `a batch of ${batch} texts, padded to one of ${longest} tokens`
+  return [
+    `memory: ${shape}, needs single tensors of ${gigabytes(bytes)}, and no device has tensors of more than 4 GiB; lower training.batchSize (training.accumulate keeps the rows of a step) or data.maxLength`
+  ]
+}
+
+const gigabytes = (bytes: number): string => `${(bytes / 1e9).toLocaleString("en", { maximumFractionDigits: 1 })} GB`

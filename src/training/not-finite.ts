@@ -1,0 +1,76 @@
+/**
+ * Where a step that is not finite went wrong first: the first linear layer of the forward pass whose output is not finite, else
+ * the first such gradient. Computed over again with the parameters that the session still has: only a run that fails pays for it.
+ *
+ * A tensor is looked at as Σ 0·x, which is 0 where all is finite and NaN elsewhere.
+ */
+import type { Scalar, Tensor } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import type { Batch } from "../data/row.ts"
+import { type DeviceReadError, readTensor } from "../tensors/read.ts"
+import { type Trainable, tensorsOf } from "../tensors/trainable.ts"
+import { backward } from "./backward.ts"
+import { tokenTensors } from "./batch-tensors.ts"
+import type { Session } from "./session.ts"
+
+/** In words; undefined where forward and backward pass are finite, so that it was the update. */
+export const originOf = (
+  session: Session,
+  batches: ReadonlyArray<Batch>
+): Effect.Effect<string | undefined, DeviceReadError> =>
+  Effect.gen(function* () {
+    for (const batch of batches) {
+      const found = yield* firstMarked(() => outputs(session, batch))
+      if (found !== undefined) return found
+    }
+    return yield* firstMarked(() => gradients(session, batches))
+  })
+
+interface Marks {
+  readonly names: ReadonlyArray<string>
+  readonly marks: ReadonlyArray<Scalar>
+}
+
+const mark = (tensor: Tensor): Scalar => tf.sum(tf.mul(tensor, 0))
+
+const firstMarked = (look: () => Marks): Effect.Effect<string | undefined, DeviceReadError> =>
+  Effect.gen(function* () {
+    let names: ReadonlyArray<string> = []
+    const vector = tf.tidy(() => {
+      const found = look()
+      names = found.names
+      return tf.stack([...found.marks])
+    })
+    const values = yield* readTensor(vector, "where the step is not finite")
+    vector.dispose()
+    return names[values.findIndex((value) => !Number.isFinite(value))]
+  })
+
+const outputs = ({ adapted }: Session, batch: Batch): Marks => {
+  const names: Array<string> = []
+  const marks: Array<Scalar> = []
+  const see = (name: string, tensor: Tensor) => {
+    names.push(name)
+    marks.push(mark(tensor))
+  }
+  const logits = adapted.forward(tokenTensors(batch), adapted.trainable, (site, output) =>
+    see(`the output of ${site.name}`, output)
+  )
+  see("the logits", logits)
+  return { names, marks }
+}
+
+const gradients = ({ adapted, loss }: Session, batches: ReadonlyArray<Batch>): Marks => {
+  const found = backward(adapted, loss, batches)
+  return {
+    names: ["the loss", ...namesOf(adapted.trainable).map((name) => `the gradient of ${name}`)],
+    marks: [found.loss, ...tensorsOf(found.gradients)].map(mark)
+  }
+}
+
+/** In the order of `tensorsOf`. */
+const namesOf = ({ pairs, dense }: Trainable): ReadonlyArray<string> => [
+  ...pairs.flatMap(({ site }) => [`A of ${site.name}`, `B of ${site.name}`]),
+  ...dense.map(({ name }) => name)
+]

@@ -1,0 +1,57 @@
+/** Runs cases of a fuzz target in a process of their own and watches it. */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+
+export interface FuzzReport {
+  readonly cases: number
+  /** cases whose input was still valid: a mutator that spoils everything tests the first check only */
+  readonly valid: number
+  /** milliseconds of the slowest case */
+  readonly slowest: number
+  /** MB by which the largest resident memory grew after the first 200 cases */
+  readonly grown: number
+  readonly wrong: ReadonlyArray<string>
+}
+
+/** The slowest case takes a fraction of a second; this is a hang also on a machine that does three other things. */
+export const deadline = 20_000
+
+/**
+ * MB. A case holds at most a few copies of inputs of 1 MiB, and garbage of some dozens of cases waits to be collected; a leak of
+ * one input a case, or an allocation that an input dictates, is gigabytes over a run.
+ */
+export const mostGrowth = 400
+
+/** Cases `first` to `first + count - 1`. A case is the same whenever it runs. */
+export const runFuzz = async (target: string, first: number, count: number): Promise<FuzzReport> => {
+  const folder = mkdtempSync(join(tmpdir(), "fuzz-progress-"))
+  const progress = join(folder, "case")
+  const program = join(import.meta.dir, "fuzz-child.ts")
+  const child = Bun.spawn([process.execPath, program, target, `${first}`, `${count}`, progress], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe"
+  })
+  const current = () => (existsSync(progress) ? readFileSync(progress, "utf8").trim() : "")
+  let hung: string | undefined
+  let [last, since] = ["", performance.now()]
+  const watch = setInterval(() => {
+    const now = current()
+    if (now !== last) [last, since] = [now, performance.now()]
+    if (performance.now() - since < deadline) return
+    hung = `case ${now} did not end within ${deadline} ms`
+    child.kill("SIGKILL")
+  }, 500)
+  try {
+    const [output, errors] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
+    const code = await child.exited
+    const nothing = { cases: 0, valid: 0, slowest: 0, grown: 0 }
+    if (hung !== undefined) return { ...nothing, wrong: [hung] }
+    if (code !== 0) return { ...nothing, wrong: [`case ${current()} ended the process (${code}): ${errors}`] }
+    return JSON.parse(output)
+  } finally {
+    clearInterval(watch)
+    rmSync(folder, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,17 @@
+/** Ten times the cases of test/fuzz/fuzz.test.ts, and none of them. */
+import { expect, test } from "bun:test"
+import { mostGrowth, runFuzz } from "../fuzz/run-fuzz.ts"
+import { targets } from "../fuzz/targets.ts"
+
+const [first, cases] = [4_000, 40_000]
+
+test.each(Object.keys(targets))(
+  "%s",
+  async (target) => {
+    const { wrong, grown, ...report } = await runFuzz(target, first, cases)
+    expect(wrong).toEqual([])
+    expect(report.cases).toBe(cases)
+    expect(grown).toBeLessThan(mostGrowth)
+  },
+  1_200_000
+)

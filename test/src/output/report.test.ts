@@ -1,0 +1,351 @@
+/**
+ * The report as a document: the numbers of a run are in it, nothing of a user's can run in it, and nothing is loaded by it. How it
+ * looks in a browser is test/e2e/report.test.ts.
+ */
+import { beforeAll, describe, expect, test } from "bun:test"
+import { cpSync, existsSync, mkdirSync, rmSync } from "node:fs"
+import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import { type RunFolder, runFolder, writeReport } from "../../../src/output/index.ts"
+import { embeddedJson, escapeHtml, html } from "../../../src/output/report/html.ts"
+import type { Plot } from "../../../src/output/report/plots.ts"
+import { smoothed } from "../../../src/output/report/plots.ts"
+import { shellWord } from "../../../src/output/report/provenance.ts"
+import { readPlan, resolve } from "../../../src/plan/index.ts"
+import { platform } from "../../../src/platform.ts"
+import { type Listener, Progress } from "../../../src/progress.ts"
+import { train } from "../../../src/train.ts"
+import { jsonObjects, tinyPlan, workspace } from "../../e2e/fixtures.ts"
+import { expectClose } from "../../setup.ts"
+import { hostileLabels, hostileText, writeHostileRows } from "./hostile-run.ts"
+import { onCpu, trainTiny } from "./tiny-run.ts"
+
+/** Plotted numbers are rounded to five digits. */
+const PLOTTED = 1e-4
+
+/** What a report of the default run may weigh, and of any longer one. */
+const BYTES = 400e3
+
+const w = workspace()
+const STEPS = 6
+/** as they were before the hostile ones took their place */
+const plainRows = jsonObjects(w.read("test.jsonl")) as unknown as ReadonlyArray<{ text: string; label: string }>
+
+beforeAll(async () => {
+  w.model("bert")
+  const training = { steps: STEPS, batchSize: 4, evaluateEvery: 2, evaluateRows: 5 }
+  await trainTiny(w, "plain", "bert", { training })
+  await trainTiny(w, "head", "bert", { adapter: { method: "none" }, optimizer: { kind: "sgd", learningRate: 0.1 } })
+  const { validation: _, test: __, ...blind } = tinyPlan("bert").data
+  await trainTiny(w, "blind", "bert", { data: blind })
+  writeHostileRows(w)
+  await trainTiny(w, "hostile", "bert", { training })
+})
+
+interface Document {
+  /** tag names in order */
+  readonly elements: ReadonlyArray<string>
+  /** [element, attribute, value] */
+  readonly attributes: ReadonlyArray<readonly [string, string, string]>
+  /** what a reader reads: scripts and styles excepted */
+  readonly text: string
+  readonly plots: ReadonlyArray<Plot>
+}
+
+/** Parsed as a browser would: an escape that does not hold shows up as an element. */
+const parsed = (page: string): Document => {
+  const elements: Array<string> = []
+  const attributes: Array<[string, string, string]> = []
+  let text = ""
+  let plots = ""
+  let silent = ""
+  new HTMLRewriter()
+    .on("*", {
+      element: (element) => {
+        elements.push(element.tagName)
+        for (const [name, value] of element.attributes) attributes.push([element.tagName, name, value])
+        if (!["script", "style"].includes(element.tagName)) return
+        silent = element.getAttribute("id") ?? element.tagName
+        element.onEndTag(() => {
+          silent = ""
+        })
+      },
+      text: (chunk) => {
+        if (silent === "plots") plots += chunk.text
+        else if (silent === "") text += chunk.text
+      }
+    })
+    .transform(page)
+  return { elements, attributes, text: unescaped(text), plots: JSON.parse(plots) }
+}
+
+const unescaped = (text: string) =>
+  text
+    .replaceAll("&lt;", "<")
+    .replaceAll("&gt;", ">")
+    .replaceAll("&quot;", '"')
+    .replaceAll("&#39;", "'")
+    .replaceAll("&amp;", "&")
+
+const pageOf = (run: string) => w.read(`runs/${run}/report.html`)
+const reportOf = (run: string) => parsed(pageOf(run))
+const percent = (share: unknown) => `${(100 * (share as number)).toFixed(1)} %`
+
+describe("the numbers of the run", () => {
+  test("results, evaluations and parameters are told", () => {
+    const { text } = reportOf("plain")
+    const run = w.json("runs/plain/run.json") as {
+      test: { accuracy: number; loss: number }
+      trainable: { total: number }
+    }
+    expect(text).toContain(`Accuracy on test ${percent(run.test.accuracy)} (9 rows), loss ${run.test.loss.toFixed(3)}`)
+    expect(text).toContain(run.trainable.total.toLocaleString("en"))
+    const evaluations = jsonObjects(w.read("runs/plain/metrics.jsonl")).filter(({ kind }) => kind === "evaluation")
+    expect(evaluations).toHaveLength(5)
+    for (const { loss, accuracy } of evaluations) {
+      expect(text).toContain((loss as number).toFixed(4))
+      expect(text).toContain(percent(accuracy))
+    }
+    for (const label of ["bad", "fair", "good"]) expect(text).toContain(label)
+    for (const fact of ["cpu", "4.22.0", '"rank": 4', "train.jsonl", "SHA-256"]) expect(text).toContain(fact)
+  })
+
+  test("curves are the metrics'", () => {
+    const { plots } = reportOf("plain")
+    const metrics = jsonObjects(w.read("runs/plain/metrics.jsonl"))
+    const steps = metrics.filter(({ kind }) => kind === "step")
+    const names = ["loss", "accuracy", "learning-rate", "step-time", "gradient-norm", "conditioning", "updates"]
+    expect(plots.map(({ id }) => id)).toEqual(names)
+    const curve = (id: string, label: string) => {
+      const plot = plots.find((one) => one.id === id)!
+      const values = plot.series.find((one) => one.label === label)!.values
+      return plot.x.flatMap((x, i) => (values[i] === null ? [] : [[x, values[i]!]]))
+    }
+    expect(curve("loss", "training").map(([step]) => step)).toEqual([1, 2, 3, 4, 5, 6])
+    const values = (id: string, label: string) => curve(id, label).map(([, value]) => value!)
+    const of = (key: string) => steps.map((row) => row[key] as number)
+    expectClose(values("loss", "training"), of("loss"), PLOTTED)
+    expectClose(values("learning-rate", "learning rate"), of("learningRate"), PLOTTED)
+    expectClose(values("step-time", "step"), of("milliseconds"), PLOTTED)
+    expectClose(values("gradient-norm", "norm"), of("gradNorm"), PLOTTED)
+    const validation = metrics.filter(({ split }) => split === "validation")
+    expect(curve("accuracy", "validation").map(([step]) => step)).toEqual([2, 4, 6])
+    expectClose(
+      values("accuracy", "validation"),
+      validation.map(({ accuracy }) => 100 * (accuracy as number)),
+      PLOTTED
+    )
+    // B starts at 0, so step 1 has λ_min = 0, for which a logarithmic axis has no place
+    const worst = steps.map((row) => (row["health"] as { conditioning: { worst: number } }).conditioning.worst)
+    expect(worst[0]).toBe(0)
+    expect(curve("conditioning", "worst site").map(([step]) => step)).toEqual([2, 3, 4, 5, 6])
+    expectClose(values("conditioning", "worst site"), worst.slice(1), PLOTTED)
+  })
+
+  test("a confusion matrix per split, row by row", () => {
+    const tables = pageOf("plain").match(/<caption>\w+, \d+ rows: true[\s\S]*?<\/table>/g)!
+    expect(tables).toHaveLength(2)
+    for (const [i, split] of ["validation", "test"].entries()) {
+      const cells = [...tables[i]!.matchAll(/class="share"[^>]*>(\d+)</g)].map(([, n]) => Number(n))
+      const { confusion } = w.json("runs/plain/run.json")[split] as { confusion: ReadonlyArray<ReadonlyArray<number>> }
+      expect(cells).toEqual(confusion.flat())
+    }
+  })
+
+  test("what was got wrong: all of it up to 20, most confident first, and it was indeed wrong", () => {
+    type Mistake = { where: string; text: string; label: string; predicted: string; probability: number }
+    const run = w.json("runs/plain/run.json") as unknown as { mistakes: Array<Mistake>; test: { accuracy: number } }
+    expect(run.mistakes).toHaveLength(Math.round(9 * (1 - run.test.accuracy)))
+    expect(run.mistakes.length).toBeGreaterThan(0)
+    const { text } = reportOf("plain")
+    for (const mistake of run.mistakes) {
+      const line = Number(/test\.jsonl:(\d+)$/.exec(mistake.where)![1])
+      expect({ text: mistake.text, label: mistake.label }).toEqual(plainRows[line - 1]!)
+      expect(mistake.predicted).not.toBe(mistake.label)
+      expect(mistake.probability).toBeGreaterThan(1 / 3)
+      expect(text).toContain(mistake.text)
+      expect(text).toContain(`predicted ${mistake.predicted} at ${percent(mistake.probability)}`)
+    }
+    const probabilities = run.mistakes.map(({ probability }) => probability)
+    expect(probabilities).toEqual(probabilities.toSorted((a, b) => b - a))
+  })
+
+  test("a run of the head alone has no curves of an adapter; one without splits says that the gain is not known", () => {
+    expect(reportOf("head").plots.map(({ id }) => id)).not.toContain("conditioning")
+    const { text, plots } = reportOf("blind")
+    expect(text).toContain("what was gained is not known")
+    expect(plots.map(({ id }) => id)).not.toContain("accuracy")
+  })
+})
+
+describe("nothing of a user's runs", () => {
+  test("hostile labels and texts are text", () => {
+    const { text, elements, plots } = reportOf("hostile")
+    expect(text).toContain(hostileText)
+    for (const label of hostileLabels) expect(text).toContain(label.replace("\u0007", "\ufffd"))
+    expect(elements.filter((name) => name === "script")).toHaveLength(3)
+    expect(elements).not.toContainAnyValues(["img", "svg", "iframe", "object", "link"])
+    expect(plots.length).toBeGreaterThan(3)
+  })
+
+  test("the policy allows the two scripts by hash, and nothing else", () => {
+    const page = pageOf("hostile")
+    const policy = /http-equiv="Content-Security-Policy" content="([^"]*)"/.exec(page)![1]!.replaceAll("&#39;", "'")
+    const scripts = [...page.matchAll(/<script>([\s\S]*?)<\/script>/g)].map(([, code]) => code!)
+    const hashes = scripts.map((code) => `'sha256-${new Bun.CryptoHasher("sha256").update(code).digest("base64")}'`)
+    expect(hashes).toHaveLength(2)
+    expect(policy.split("; ")).toContain(`script-src ${hashes.join(" ")}`)
+    expect(policy).toStartWith("default-src 'none';")
+  })
+
+  test("every insertion of the template is escaped, in text and attributes", () => {
+    const value = `<b>"'&`
+    expect(html`<i title="${value}">${value}${[value]}${null}${false}${0}</i>`.source).toBe(
+      `<i title="&lt;b&gt;&quot;&#39;&amp;">${"&lt;b&gt;&quot;&#39;&amp;".repeat(2)}0</i>`
+    )
+    expect(html`${html`<b>`}${[html`<i>`]}`.source).toBe("<b><i>")
+    const embedded = embeddedJson({ label: "</script><!--" }).source
+    expect(embedded).not.toContain("<")
+    expect(JSON.parse(embedded)).toEqual({ label: "</script><!--" })
+    expect(escapeHtml("a\u0000\ud800b\n\t")).toBe("a\ufffd\ufffdb\n\t")
+  })
+
+  test("commands quote what a shell would read", () => {
+    expect(shellWord("runs/movies-1/plan.json")).toBe("runs/movies-1/plan.json")
+    expect(shellWord("my run; rm -rf ~")).toBe("'my run; rm -rf ~'")
+    expect(shellWord("it's $(x)")).toBe(`'it'\\''s $(x)'`)
+    expect(shellWord("--out")).toBe("'--out'")
+  })
+})
+
+describe("one file, whatever the run", () => {
+  test("nothing is loaded", () => {
+    for (const run of ["plain", "hostile", "head", "blind"]) {
+      const { attributes } = reportOf(run)
+      expect(attributes.length).toBeGreaterThan(50)
+      const loading = ["src", "href", "srcset", "data", "action", "background", "poster"]
+      expect(attributes.filter(([, name]) => loading.includes(name) || name.startsWith("on"))).toEqual([])
+      const styles = pageOf(run)
+        .match(/<style>[\s\S]*?<\/style>/g)!
+        .join("")
+      expect(styles).not.toMatch(/url\(|@import/)
+      expect(pageOf(run).length).toBeLessThan(BYTES)
+    }
+  })
+
+  test("tables have headers with a scope, plots a text alternative with their numbers", () => {
+    const { elements, attributes, plots } = reportOf("plain")
+    const tables = elements.filter((name) => name === "table").length
+    expect(tables).toBeGreaterThan(5)
+    expect(elements.filter((name) => name === "caption")).toHaveLength(tables)
+    const headers = attributes.filter(([name, attribute]) => name === "th" && attribute === "scope")
+    expect(headers).toHaveLength(elements.filter((name) => name === "th").length)
+    const alternatives = attributes.filter(([name, attribute]) => name === "div" && attribute === "aria-label")
+    for (const { title } of plots) {
+      expect(alternatives.find(([, , value]) => value.startsWith(`${title}. `))?.[2]).toMatch(/\d at step 6/)
+    }
+  })
+
+  test("50,000 steps make a page of the same size; a worst step is not averaged away", async () => {
+    const folder = copied("long")
+    const [first] = jsonObjects(w.read("runs/plain/metrics.jsonl")).filter(({ kind }) => kind === "step")
+    const summary = (median: number, worst: number) => ({ median, worst, worstSite: "a" })
+    const rows = Array.from({ length: 50_000 }, (_, i) => ({
+      ...first,
+      step: i + 1,
+      loss: 1 / (1 + i),
+      health: {
+        conditioning: summary(1000 + i, i === 31_415 ? 0.5 : 900),
+        relativeUpdateA: summary(0.1, i === 27_182 ? 7 : 0.2)
+      }
+    }))
+    w.write("runs/long/metrics.jsonl", rows.map((row) => JSON.stringify(row)).join("\n"))
+    await write(folder)
+    const page = pageOf("long")
+    expect(page.length).toBeLessThan(BYTES)
+    const { plots } = parsed(page)
+    const worst = (id: string, label: string) =>
+      plots.find((plot) => plot.id === id)!.series.find((series) => series.label === label)!.values as Array<number>
+    expect(Math.min(...worst("conditioning", "worst site"))).toBe(0.5)
+    expect(Math.max(...worst("updates", "A, worst site"))).toBe(7)
+    expect(Math.max(...plots.map(({ x }) => x.length))).toBe(1000)
+    expect(plots[0]!.x.at(-1)).toBe(50_000)
+  })
+
+  test("a loss that is no number any more is a gap, not an error", async () => {
+    const folder = copied("diverged")
+    const rows = jsonObjects(w.read("runs/plain/metrics.jsonl")).map((row) =>
+      row["step"] === 3 ? { ...row, loss: null, gradNorm: null } : row
+    )
+    // and the last line is cut off, as a killed process leaves it
+    w.write("runs/diverged/metrics.jsonl", `${rows.map((row) => JSON.stringify(row)).join("\n")}\n{"kind":"st`)
+    w.write("runs/diverged/run.json", { ...w.json("runs/plain/run.json"), trainLoss: null })
+    await write(folder)
+    const { x, series } = parsed(pageOf("diverged")).plots[0]!
+    expect(series[0]!.values[x.indexOf(3)]).toBeNull()
+    expect(series[1]!.values[x.indexOf(3)]).toBeNumber()
+  })
+
+  test("many classes: the pairs most often confused instead of a table of all", async () => {
+    const folder = copied("many")
+    const labels = Array.from({ length: 150 }, (_, i) => `class ${i}`)
+    const confusion = labels.map((_, i) => labels.map((__, j) => (i === j ? 5 : i === 7 && j === 9 ? 4 : 0)))
+    const run = w.json("runs/plain/run.json")
+    const split = { ...(run["test"] as object), confusion, rows: 754 }
+    w.write("runs/many/run.json", { ...run, labels, test: split, validation: null })
+    await write(folder)
+    expect(pageOf("many")).toContain(`<th scope="row">class 7</th><td class="text">class 9</td><td>4</td>`)
+    expect(pageOf("many").length).toBeLessThan(BYTES)
+  })
+})
+
+const copied = (name: string): Promise<RunFolder> => {
+  cpSync(w.path("runs/plain"), w.path(`runs/${name}`), { recursive: true })
+  rmSync(w.path(`runs/${name}/report.html`))
+  return Effect.runPromise(runFolder(w.path(`runs/${name}`)).pipe(Effect.provide(platform)))
+}
+const write = async (folder: Promise<RunFolder>) =>
+  Effect.runPromise(writeReport(await folder).pipe(Effect.provide(platform)))
+
+describe("a report that cannot be made", () => {
+  test("names the file that is not what a run writes", async () => {
+    const folder = copied("broken")
+    w.write("runs/broken/run.json", `{"name": 3}`)
+    expect(write(folder)).rejects.toThrow(/runs\/broken\/run\.json: not what a run writes/)
+  })
+
+  test("is a notice at the end of the run, not an error; so is a card", async () => {
+    const file = w.path(w.write("unlucky.json", { ...tinyPlan("bert"), training: { steps: 1, batchSize: 4 } }))
+    const directory = w.path("runs/unlucky")
+    const notices: Array<string> = []
+    const listener: Listener = (event) =>
+      Effect.sync(() => {
+        if (event.kind === "notice") notices.push(event.message)
+        // folders where the files should go
+        for (const name of ["report.html", "adapter/README.md"]) mkdirSync(join(directory, name), { recursive: true })
+      })
+    const run = await onCpu(
+      Effect.gen(function* () {
+        const read = yield* readPlan(file)
+        return yield* train(yield* resolve(read.plan, read.name), { directory })
+      }).pipe(Effect.provideService(Progress, listener))
+    )
+    expect(run.steps).toBe(1)
+    expect(w.json("runs/unlucky/run.json")["name"]).toBe("unlucky")
+    expect(existsSync(join(run.adapter, "adapter_model.safetensors"))).toBe(true)
+    const warnings = notices.filter((notice) => notice.startsWith("warning:"))
+    expect(warnings).toHaveLength(2)
+    expect(warnings[0]).toContain("adapter/README.md")
+    expect(warnings[1]).toContain("report.html")
+    for (const warning of warnings) expect(warning).toEndWith(`the results are saved in ${directory}/ all the same`)
+  })
+})
+
+test("the smoothed curve has no bias to its start, keeps a constant, and skips gaps", () => {
+  expectClose(smoothed([3, 3, 3, 3], 10) as Array<number>, [3, 3, 3, 3], PLOTTED)
+  const [first, second, third] = smoothed([4, 1, null], 2) as [number, number, number]
+  expect(first).toBe(4)
+  // weights ½ and ¼ of the last two, divided by their sum
+  expectClose([second, third], [(0.5 * 1 + 0.25 * 4) / 0.75, 2], PLOTTED)
+  expect(smoothed([null, 2], 5)).toEqual([null, 2])
+})

@@ -1,0 +1,134 @@
+/** What a plan is told before a weight is read. */
+import { describe, expect, test } from "bun:test"
+import * as Effect from "effect/Effect"
+import { describePlan, planJson, readPlan, resolve } from "../../../src/plan/index.ts"
+import { impossibleTensors, machineMemory, memoryWarnings } from "../../../src/plan/memory-limits.ts"
+import { platform } from "../../../src/platform.ts"
+import { jsonLines, tinyPlan, tinyRows, workspace } from "../../e2e/fixtures.ts"
+
+const w = workspace()
+w.model("bert")
+const distinct = (rows: number) =>
+  tinyRows(rows).map((row, i) => ({ ...row, text: `${row.text} ${"the ".repeat(i % 3)}${i}` }))
+w.write("train.jsonl", jsonLines(distinct(24)))
+w.write("validation.jsonl", jsonLines(distinct(30).slice(24)))
+w.write("test.jsonl", jsonLines(distinct(39).slice(30)))
+
+const resolved = (sections: Record<string, unknown> = {}) => {
+  w.write("plan.json", tinyPlan("bert", sections))
+  return Effect.gen(function* () {
+    const { plan, name } = yield* readPlan(w.path("plan.json"))
+    return yield* resolve(plan, name)
+  }).pipe(Effect.scoped, Effect.provide(platform))
+}
+const warningsOf = async (sections: Record<string, unknown>) => (await Effect.runPromise(resolved(sections))).warnings
+const problemsOf = async (sections: Record<string, unknown>) => {
+  const error = await Effect.runPromise(Effect.flip(resolved(sections)))
+  return "problems" in error ? error.problems.map(String) : [String(error)]
+}
+const data = (more: Record<string, unknown>) => ({ data: { ...tinyPlan("bert").data, ...more } })
+
+describe("warnings", () => {
+  test("none, where nothing is suspicious", async () => {
+    expect(await warningsOf({})).toEqual([])
+  })
+
+  test("texts that lose their end, above one in twenty", async () => {
+    const [warning, ...others] = await warningsOf(data({ maxLength: 8 }))
+    expect(others).toEqual([])
+    expect(warning).toMatch(
+      /^train \(.*train\.jsonl\): \d\d\.\d % of the texts lose their end at 8 tokens \(looked at 24; 95 % have at most 1\d tokens\)/
+    )
+    // the model's own positions cut as well
+    const long = await warningsOf(data({ maxLength: 4096 }))
+    expect(long.join("\n")).toContain("data.maxLength 4096 is more than the model's")
+  })
+
+  test("rows of an evaluation split that are training rows, and repeated ones", async () => {
+    w.write("leak.jsonl", jsonLines(distinct(5)))
+    const [warning, ...others] = await warningsOf(data({ test: "leak.jsonl" }))
+    expect(others).toEqual([])
+    expect(warning).toContain("leak.jsonl): 5 of 5 rows have a text that is also in train")
+    expect(warning).toMatch(/leak\.jsonl:1 = .*train\.jsonl:1, .*leak\.jsonl:2 = /)
+  })
+})
+
+describe("memory", () => {
+  const estimate = (total: number) => ({ weights: total / 2, trainable: 0, activations: total / 2, total })
+  const machine = { total: 16e9, available: 10e9 }
+
+  test("a warning above 80 % of what is free, a stronger one above all there is", () => {
+    expect(memoryWarnings(estimate(3e9), machine)).toEqual([])
+    expect(memoryWarnings(estimate(7.9e9), machine).join()).not.toContain("this machine")
+    expect(memoryWarnings(estimate(8.1e9), machine)[0]).toContain(
+      "about 8.1 GB are needed, this machine has 16 GB (10 GB free): it may run out of memory"
+    )
+    expect(memoryWarnings(estimate(17e9), machine)[0]).toContain("it cannot run on the CPU or on wasm")
+  })
+
+  test("a warning that names wasm near its 4 GiB", () => {
+    const wasm = (bytes: number) => memoryWarnings(estimate(bytes), { total: 1e12, available: 1e12 })
+    expect(wasm(0.79 * 2 ** 32)).toEqual([])
+    expect(wasm(0.81 * 2 ** 32)[0]).toMatch(/wasm has 4 GiB at most.*--device webgpu/)
+  })
+
+  test("this machine has some, and no more free than there is", () => {
+    const { total, available } = machineMemory()
+    expect(total).toBeGreaterThan(2 ** 28)
+    expect(available).toBeGreaterThan(0)
+    expect(available).toBeLessThanOrEqual(total)
+  })
+
+  test("impossible only where a tensor of the batch that will come up exceeds 4 GiB", async () => {
+    const { plan, model } = await Effect.runPromise(resolved())
+    // the tiny model: 32 wide, intermediate 64, 4 heads
+    expect([model.hiddenSize, model.intermediateSize, model.attentionHeads]).toEqual([32, 64, 4])
+    const problems = (batchSize: number, rows: number, longest: number) =>
+      impossibleTensors({ ...plan, training: { ...plan.training, batchSize } }, model, rows, longest)
+    const fits = 2 ** 32 / (4 * 16 * 64)
+    expect(problems(fits, 1e9, 16)).toEqual([])
+    expect(problems(fits + 1, 1e9, 16)[0]).toMatch(
+      /^memory: a batch of 1048577 texts, padded to one of 16 tokens, needs .*accumulate/
+    )
+    expect(problems(fits + 1, 24, 16)).toEqual([])
+    // 4 heads × 512 × 512 scores a text
+    expect(problems(1024, 1e9, 512)).toEqual([])
+    expect(problems(1025, 1e9, 512)).not.toEqual([])
+  })
+
+  test("a batch is never larger than the data", async () => {
+    const memory = async (batchSize: number) =>
+      (await Effect.runPromise(resolved({ training: { steps: 4, batchSize } }))).memory.activations
+    expect(await memory(1_000_000)).toBe(await memory(24))
+  })
+})
+
+describe("problems, all of them together", () => {
+  test("tokenizer, targets and data at once", async () => {
+    const tokenizer = w.json("bert/tokenizer.json") as { added_tokens: Array<unknown> }
+    w.model("bert", "other")
+    w.write("other/tokenizer.json", {
+      ...tokenizer,
+      added_tokens: [...tokenizer.added_tokens, { id: 500, content: "x" }]
+    })
+    w.write("broken.jsonl", '{"text": "x"}\n')
+    const problems = await problemsOf({
+      model: { source: "other" },
+      adapter: { method: "lora", targets: ["qeury"] },
+      ...data({ test: "broken.jsonl" })
+    })
+    expect(problems.join("\n")).toMatch(
+      /qeury[\s\S]*tokenizer\.json: has ids up to 500, the model's embedding only 120 rows[\s\S]*broken\.jsonl:1/
+    )
+  })
+})
+
+test("what is read of the checkpoint and what is not is said", async () => {
+  const plan = await Effect.runPromise(resolved())
+  expect(plan.model.unusedTensors.length).toBeGreaterThan(0)
+  const text = describePlan(plan)
+  expect(text).toContain(`tensors of the checkpoint; not used: ${plan.model.unusedTensors.slice(0, 4).join(", ")}`)
+  const json = planJson(plan) as { readonly model: { readonly unusedTensors: unknown }; readonly lengths: unknown }
+  expect(json.model.unusedTensors).toEqual(plan.model.unusedTensors)
+  expect(json.lengths).toEqual(plan.lengths)
+})
