@@ -15,7 +15,13 @@ rmSync(dist, { recursive: true, force: true })
 const { status } = spawnSync("bunx", ["tsc", "-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" })
 if (status !== 0) process.exit(1)
 
-const copied = ["README.md", "LICENSE", "CHANGELOG.md", "schemas/run-plan.schema.json", ...globSync("src/**/*.cjs", { cwd: root })]
+const copied = [
+  "README.md",
+  "LICENSE",
+  "CHANGELOG.md",
+  "schemas/run-plan.schema.json",
+  ...globSync("src/**/*.cjs", { cwd: root })
+]
 for (const file of copied) {
   mkdirSync(dirname(join(dist, file)), { recursive: true })
   cpSync(join(root, file), join(dist, file))

@@ -86,7 +86,8 @@ export const openCheckpoints = (
       })
       yield* Effect.uninterruptible(
         Effect.gen(function* () {
-          writing = yield* Effect.forkIn(Effect.uninterruptible(write), scope)
+          // begun at once: a fiber that the scope's end finds waiting would never run
+          writing = yield* Effect.forkIn(write, scope, { startImmediately: true, uninterruptible: true })
         })
       )
     })

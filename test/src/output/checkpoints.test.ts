@@ -104,8 +104,8 @@ describe("writing", () => {
 })
 
 describe("a slow disk", () => {
-  // Each tensor and file is a write, so that a checkpoint takes seconds: longer than any step here by orders.
-  const WRITE = 100
+  // Each tensor and file is a write, some thirty to a checkpoint: it takes longer than any step here by orders.
+  const WRITE = 30
   const slow: Fault = (operation) => (operation === "write" ? Effect.sleep(WRITE) : Effect.void)
 
   test(
@@ -127,8 +127,8 @@ describe("a slow disk", () => {
           const written = performance.now() - began
           expect(stepsIn(run)).toEqual(named(4, 7))
           expect(record(run, 4)).toMatchObject({ step: 4, position: { epoch: 1, batch: 0 } })
-          expect(waited).toBeLessThan(WRITE)
-          expect(written).toBeGreaterThan(5 * stepped)
+          expect(waited).toBeLessThan(written / 10)
+          expect(stepped).toBeLessThan(written / 4)
         }).pipe(Effect.provide(faultyFiles(slow)))
       ),
     20_000
@@ -311,7 +311,7 @@ describe("going on", () => {
         writeFileSync(join(run, "plan.json"), "{}")
         yield* clearTemporary([run, checkpoints, join(run, "adapter")])
         expect(readdirSync(run).sort()).toEqual(["checkpoints", "plan.json"])
-        expect(readdirSync(checkpoints)).toEqual(named(2, 4, 6))
+        expect(stepsIn(run)).toEqual(named(2, 4, 6))
       })
     ))
 })

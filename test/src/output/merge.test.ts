@@ -206,6 +206,16 @@ describe("a merged run", () => {
     })
   }
 
+  test("has the base's names for its tensors; a bare encoder with a classification head, those of the class", async () => {
+    const namesIn = async (folder: string) => [...(await tensorsIn(w, `${folder}/model.safetensors`)).keys()].sort()
+    const bare = await namesIn("minilm")
+    expect(await namesIn("runs/minilm-mean/merged")).toEqual(bare)
+    expect(await namesIn("runs/bert-pooler/merged")).toEqual(await namesIn("bert"))
+    expect(await namesIn("runs/minilm-pooler/merged")).toEqual(
+      [...bare.map((name) => `bert.${name}`), "classifier.bias", "classifier.weight"].sort()
+    )
+  })
+
   test("has the base's tokenizer files and licence, and nothing else of its folder", () => {
     expect(listing(w.path("runs/bert-pooler/merged"))).toEqual([
       "LICENSE",
@@ -294,6 +304,32 @@ describe("a base", () => {
     expect(Array.from(content.get("bert.embeddings.position_ids")!.data)).toEqual(Array.from(ids, Number))
     const name = "bert.encoder.layer.1.output.LayerNorm.gamma"
     expect(content.get(name)!.data).not.toEqual((await tensorsIn(w, "old-bert/model.safetensors")).get(name)!.data)
+  })
+
+  test("in half precision becomes float32, and its config says nothing of where it was or of code that is not there", async () => {
+    w.model("bert", "half-bert")
+    const tensors = await tensorsIn(w, "bert/model.safetensors")
+    const types = new Map([...tensors].map(([name, { shape }]) => [name, { dtype: "BF16", shape } as const]))
+    // bfloat16 is the upper half of a float32
+    const upper = (name: string) => {
+      const bits = new Uint32Array(tensors.get(name)!.data.buffer)
+      return Effect.sync(() => new Uint8Array(Uint16Array.from(bits, (word) => word >>> 16).buffer))
+    }
+    await onCpu(streamSafetensors(w.path("half-bert/model.safetensors"), types, upper))
+    const { dtype: _, ...config } = w.json("half-bert/config.json")
+    const auto_map = { AutoModel: "modeling.Model" }
+    w.write("half-bert/config.json", { ...config, torch_dtype: "bfloat16", _name_or_path: "/home/me", auto_map })
+    const run = await trainTiny(w, "half", "half-bert", { adapter: lora })
+    await onCpu(mergeRun(run))
+    const merged = await onCpu(readHeader(join(run, "merged/model.safetensors")))
+    expect(new Set([...merged.tensors.values()].map(({ dtype }) => dtype))).toEqual(new Set(["F32"]))
+    const base = await tensorsIn(w, "half-bert/model.safetensors")
+    const content = await tensorsIn(w, "runs/half/merged/model.safetensors")
+    const name = "bert.embeddings.word_embeddings.weight"
+    expect(content.get(name)!.data).toEqual(base.get(name)!.data)
+    const said = w.json("runs/half/merged/config.json")
+    expect(said["dtype"]).toBe("float32")
+    for (const key of ["torch_dtype", "_name_or_path", "auto_map"]) expect(Object.keys(said)).not.toContain(key)
   })
 
   test("in shards becomes one file", async () => {
