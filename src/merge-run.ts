@@ -87,6 +87,7 @@ const writeFrom = ({ plan, adapted, steps }: LoadedRun, directory: string, folde
     yield* device.sync
     const card = {
       name: path.basename(path.resolve(directory)),
+      method: adapted.method,
       model,
       base: yield* baseIdentity(model.folder),
       license: (yield* readBaseCard(path.join(model.folder, "README.md"))).license,

@@ -12,6 +12,8 @@ import { yamlString } from "./model-card/metadata.ts"
 
 export interface MergedCard {
   readonly name: string
+  /** of the adapter */
+  readonly method: string
   readonly model: ModelDescription
   readonly base: BaseIdentity
   /** of the base, where its own card names one */
@@ -31,13 +33,13 @@ export const mergedCard = (card: MergedCard): string =>
 const fence = (language: string, lines: ReadonlyArray<string>): string =>
   [`\`\`\`${language}`, ...lines, "```"].join("\n")
 
-const frontMatter = ({ license }: MergedCard): string =>
+const frontMatter = ({ license, method }: MergedCard): string =>
   [
     "---",
     "library_name: transformers",
     "pipeline_tag: text-classification",
     "tags:",
-    "- lora",
+    ...(method === "lora" ? ["- lora"] : []),
     "- tfjs-lora-pro",
     ...(license === undefined ? [] : [`license: ${yamlString(license)}`]),
     "---"

@@ -8,11 +8,12 @@ import { hostname } from "node:os"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
+import type { PlatformError } from "effect/PlatformError"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type FileError, fileError } from "./atomic-file.ts"
 
-const Owner = Schema.Struct({ pid: Schema.Int, host: Schema.String })
+const Owner = Schema.Struct({ pid: Schema.Int.check(Schema.isGreaterThan(0)), host: Schema.String })
 
 export class RunLocked extends Schema.TaggedError<RunLocked>()("RunLocked", {
   directory: Schema.String,
@@ -48,15 +49,18 @@ export const lockRun = (
     const file = path.join(directory, "lock")
     const name = path.resolve(file)
     const own = { pid: process.pid, host: hostname() }
-    const create = createWhole(file, JSON.stringify(own))
+    const create: Effect.Effect<void, PlatformError | RunLocked, FileSystem.FileSystem> = createWhole(
+      file,
+      JSON.stringify(own)
+    ).pipe(
+      Effect.catchIf(
+        (error) => error.reason._tag === "AlreadyExists",
+        () => Effect.andThen(removeDead(directory, file), create)
+      )
+    )
     const acquire = Effect.gen(function* () {
       if (held.has(name)) return yield* new RunLocked({ directory, ...own })
-      yield* create.pipe(
-        Effect.catchIf(
-          (error) => error.reason._tag === "AlreadyExists",
-          () => Effect.andThen(removeDead(directory, file), create)
-        )
-      )
+      yield* create
       held.add(name)
     }).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(fileError("write", file)(error))))
     const release = Effect.gen(function* () {
@@ -83,7 +87,7 @@ const createWhole = (file: string, content: string) =>
     )
   })
 
-/** Removes a lock whose process is gone; fails where it is not. */
+/** Removes a lock whose process is gone; fails where it is not. One that is gone by itself is as good. */
 const removeDead = (directory: string, file: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -104,4 +108,9 @@ const removeDead = (directory: string, file: string) =>
       Effect.tapError(() => Effect.ignore(fs.link(aside, file))),
       Effect.ensuring(Effect.ignore(fs.remove(aside)))
     )
-  })
+  }).pipe(
+    Effect.catchIf(
+      (error) => error._tag === "PlatformError" && error.reason._tag === "NotFound",
+      () => Effect.void
+    )
+  )

@@ -9,6 +9,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type { Batch } from "../data/row.ts"
 import { type DeviceReadError, readTensor } from "../tensors/read.ts"
+import { tidy } from "../tensors/tidy.ts"
 import { type Trainable, tensorsOf } from "../tensors/trainable.ts"
 import { backward } from "./backward.ts"
 import { tokenTensors } from "./batch-tensors.ts"
@@ -32,18 +33,15 @@ interface Marks {
   readonly marks: ReadonlyArray<Scalar>
 }
 
-const mark = (tensor: Tensor): Scalar => tf.sum(tf.mul(tensor, 0))
+/** Kept, since it may be made inside one of the model's own tidies. */
+const mark = (tensor: Tensor): Scalar => tf.keep(tf.tidy(() => tf.sum(tf.mul(tensor, 0))))
 
 const firstMarked = (look: () => Marks): Effect.Effect<string | undefined, DeviceReadError> =>
   Effect.gen(function* () {
-    let names: ReadonlyArray<string> = []
-    const vector = tf.tidy(() => {
-      const found = look()
-      names = found.names
-      return tf.stack([...found.marks])
-    })
+    const { names, marks } = tidy(look)
+    const vector = tf.stack([...marks])
     const values = yield* readTensor(vector, "where the step is not finite")
-    vector.dispose()
+    tf.dispose([vector, ...marks])
     return names[values.findIndex((value) => !Number.isFinite(value))]
   })
 

@@ -244,6 +244,8 @@ describe("a merged run", () => {
     expect(mean).toContain("LoRA of rank 2, 4, 6")
     expect(mean).toContain("`classifier.weight`")
     expect(mean).toContain("head.safetensors")
+    expect(mean).toContain("\n- lora\n")
+    expect(w.read("runs/bert-full/merged/README.md")).not.toContain("\n- lora\n")
   })
 
   test("leaves nothing on the device", async () => {
@@ -497,6 +499,7 @@ describe("a card", () => {
     const description = await onCpu(Effect.map(loadRun(w.path("runs/bert-pooler")), ({ adapted }) => adapted.model))
     const card = mergedCard({
       name: "# <b>a</b>\n---",
+      method: "lora",
       model: { ...description, labels: ["```\n# heading", "<script>"] },
       base: { path: "/home/somebody/models/bert", sha256: {} },
       license: undefined,

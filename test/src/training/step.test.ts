@@ -221,7 +221,16 @@ describe("a step that is not finite", () => {
           )
         // a finite loss whose gradient is not: √|z| at z = 0
         const kink: Loss = (logits) => tf.mean(tf.sqrt(tf.abs(tf.sub(logits, logits))))
-        expect(yield* where(yield* tinySession(adamw, { loss: kink }))).toBe("the gradients")
+        expect(yield* where(yield* tinySession(adamw, { loss: kink }))).toBe(
+          "the gradient of A of encoder.layer.0.attention.self.query"
+        )
+        // a loss that is not, because of one layer: the first to show it is named, not the loss
+        const broken = yield* tinySession(adamw)
+        const { pairs } = broken.adapted.trainable
+        const [third, others] = [pairs[3]!, pairs.filter((_, i) => i !== 3)]
+        const B = tf.fill<tf.Rank.R2>([third.site.out, 4], Number.POSITIVE_INFINITY)
+        broken.adapted.trainable = { ...broken.adapted.trainable, pairs: others.toSpliced(3, 0, { ...third, B }) }
+        expect(yield* where(broken)).toBe(`the output of ${third.site.name}`)
         const huge = sgdTransform({ learningRate: 3e38 })
         expect(yield* where(yield* tinySession(adamw, { optimizer: huge }))).toEndWith(
           "B of encoder.layer.0.attention.self.query"

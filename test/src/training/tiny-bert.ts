@@ -26,7 +26,9 @@ const tokenizer = {
   post_processor: null,
   decoder: null,
   model: {
-    type: "WordLevel",
+    type: "WordPiece",
+    continuing_subword_prefix: "##",
+    max_input_chars_per_word: 100,
     vocab: Object.fromEntries(Array.from({ length: VOCABULARY }, (_, i) => [i === 0 ? "[PAD]" : `word${i}`, i])),
     unk_token: "word1"
   }
