@@ -18,7 +18,7 @@ export const savedOnFailure =
         const tell = yield* Progress
         const problem = yield* session.step === recorded()
           ? Effect.match(checkpoints.save, { onSuccess: () => undefined, onFailure: ({ message }) => message })
-          : Effect.succeed("its numbers could not be recorded")
+          : Effect.as(Effect.ignore(checkpoints.settle), "its numbers could not be recorded")
         yield* tell({ kind: "notice", message: yield* wayOn(run, session.step, checkpoints.saved(), problem) })
       })
     )

@@ -43,12 +43,13 @@ export const train = (resolved: ResolvedPlan, { directory, resume }: TrainOption
   Effect.gen(function* () {
     const found = resume === undefined ? undefined : yield* findRun(resolved, resume, notice)
     if (found !== undefined && found.finished !== null) return yield* alreadyFinished(found, resolved, found.finished)
-    const adapted = yield* loadDescribed(resolved.model, { seed: resolved.plan.seed }).pipe(
-      Effect.flatMap((model) => injectPlan(model, resolved)),
-      Effect.onInterrupt(() => notice("interrupted before training began"))
-    )
-    const run = yield* found === undefined ? openRun(resolved, directory) : continueRun(found, resolved, notice)
-    return yield* trainRun(adapted, resolved, run)
+    const { session, run } = yield* Effect.gen(function* () {
+      const model = yield* loadDescribed(resolved.model, { seed: resolved.plan.seed })
+      const adapted = yield* injectPlan(model, resolved)
+      const run = yield* found === undefined ? openRun(resolved, directory) : continueRun(found, resolved, notice)
+      return { session: yield* sessionOf(adapted, resolved, run), run }
+    }).pipe(Effect.onInterrupt(() => notice("interrupted before training began")))
+    return yield* trainRun(session, { ...resolved, name: run.name }, run)
   }).pipe(Effect.scoped)
 
 const notice = (message: string) => Effect.flatMap(Progress, (tell) => tell({ kind: "notice", message }))
@@ -63,17 +64,24 @@ const alreadyFinished = (found: FoundRun, resolved: ResolvedPlan, report: RunRep
     return report
   })
 
-/** From an open run folder to its results. */
-const trainRun = (adapted: Adapted, resolved: ResolvedPlan, run: Run) =>
+/** A session where the run stands. */
+const sessionOf = (adapted: Adapted, { plan, steps }: ResolvedPlan, { checkpoint }: Run) =>
   Effect.gen(function* () {
-    const { plan, steps } = resolved
-    const device = yield* Device
     const session = yield* openSession(adapted, {
       optimizer: fromConfig(plan.optimizer, steps),
       loss: crossEntropy,
       accumulate: plan.training.accumulate
     })
-    if (run.checkpoint !== null) yield* restoreCheckpoint(session, run.checkpoint)
+    if (checkpoint !== null) yield* restoreCheckpoint(session, checkpoint)
+    return session
+  })
+
+/** From an open run folder to its results. */
+const trainRun = (session: Session, resolved: ResolvedPlan, run: Run) =>
+  Effect.gen(function* () {
+    const { plan, steps } = resolved
+    const { adapted } = session
+    const device = yield* Device
     const checkpoints = yield* openCheckpoints(session, run, { ...plan.output, sync: device.sync })
     const evaluator = evaluatorOf(adapted, resolved, run)
     const done = run.history.filter((row): row is StepReport => row.kind === "step").map(brief)

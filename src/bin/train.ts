@@ -3,6 +3,7 @@ import * as Console from "effect/Console"
 import { Argument, CliError, Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { Device } from "../device/index.ts"
@@ -78,19 +79,18 @@ export const trainCommand = Command.make(
       const { plan, name } = yield* readPlan(file ?? (yield* defaultPlan), set)
       const directory = Option.getOrUndefined(out) ?? plan.output.directory
       if (resume === undefined) yield* checkFree(directory)
-      const resolved = yield* resolve(plan, yield* nameOf(file ?? name, name)).pipe(
-        Effect.onInterrupt(() => tell({ kind: "notice", message: "interrupted before training began" }))
-      )
+      const early = Effect.onInterrupt(() => tell({ kind: "notice", message: "interrupted before training began" }))
+      const resolved = yield* resolve(plan, yield* nameOf(file ?? name, name)).pipe(early)
       yield* Effect.forEach(openingLines(resolved), (message) => tell({ kind: "notice", message }))
+      const opened = yield* Layer.build(
+        Device.layer(device, { threads: threadsOr(threads, plan.training.threads) })
+      ).pipe(early)
       const report = yield* Effect.gen(function* () {
-        const { notice, ...opened } = (yield* Device).describe()
-        yield* tell({ kind: "notice", message: `device: ${deviceLine(opened)}` })
+        const { notice, ...description } = (yield* Device).describe()
+        yield* tell({ kind: "notice", message: `device: ${deviceLine(description)}` })
         if (notice !== undefined) yield* tell({ kind: "notice", message: `note: ${notice}` })
         return yield* train(resolved, { directory, resume })
-      }).pipe(
-        Effect.provide(Device.layer(device, { threads: threadsOr(threads, plan.training.threads) })),
-        Effect.provideService(Progress, tell)
-      )
+      }).pipe(Effect.provide(opened), Effect.provideService(Progress, tell))
       yield* json ? Console.log(JSON.stringify(report)) : Console.log(closingText(report, resolved))
     }).pipe(Effect.scoped, told)
 ).pipe(Command.withDescription("Train a plan and write the run folder"))

@@ -2,7 +2,7 @@
  * What a checkpoint is on disk: everything of a session but the frozen base, so that a resumed run is the same run, bit for bit.
  *
  *   checkpoints/step-00000100/state.safetensors   trainable.0, … (parameters), optimizer.0, … (moments and whatever else), float32
- *                             state.json          { format, step, position, best, plan, inputs, trainable, optimizer }
+ *                             state.json          { format, step, position, best, name, plan, inputs, trainable, optimizer }
  *                             SHA256SUMS          of both files, as sha256sum writes and checks it
  *
  * A folder of this name is whole: it was written under a temporary name, flushed, and renamed. What disks and people do to it
@@ -29,6 +29,8 @@ export const CheckpointRecord = Schema.Struct({
   /** the batch that comes next */
   position: Position,
   best: Schema.NullOr(Best),
+  /** of the run: that of the plan it started from */
+  name: Schema.String,
   /** the plan that was trained, as its plan.json says it */
   plan: Schema.Unknown,
   inputs: Inputs,

@@ -17,7 +17,7 @@ import { flush } from "./flush.ts"
 import { sha256Of } from "./sha256.ts"
 
 /** What a checkpoint says besides the session's own state. */
-export type CheckpointContext = Pick<CheckpointRecord, "best" | "plan" | "inputs">
+export type CheckpointContext = Pick<CheckpointRecord, "best" | "name" | "plan" | "inputs">
 
 /** A session's state on the host, taken between two steps. */
 export interface Snapshot {

@@ -20,6 +20,7 @@ import { flush } from "./flush.ts"
 
 /** Whose checkpoints they are. */
 export interface CheckpointedRun {
+  readonly name: string
   /** the folder of the checkpoints */
   readonly checkpoints: string
   readonly metrics: string
@@ -48,6 +49,8 @@ export interface Checkpoints {
   readonly afterStep: (evaluation?: { readonly loss: number }) => Write
   /** Writes one now, unless this step has one, and waits until everything is written. */
   readonly save: Write
+  /** Waits until what was begun is written. */
+  readonly settle: Write
   /** the step of the newest one that is written; 0: there is none */
   readonly saved: () => number
 }
@@ -55,7 +58,7 @@ export interface Checkpoints {
 /** The checkpoints of a session; what is being written when the scope ends is written to its end. */
 export const openCheckpoints = (
   session: Session,
-  { checkpoints: folder, metrics, written: plan, inputs, checkpoint: start }: CheckpointedRun,
+  { checkpoints: folder, metrics, name, written: plan, inputs, checkpoint: start }: CheckpointedRun,
   { checkpointEvery, keep, sync = Effect.void }: CheckpointOptions
 ): Effect.Effect<Checkpoints, never, Scope.Scope> =>
   Effect.gen(function* () {
@@ -75,7 +78,7 @@ export const openCheckpoints = (
     const begin = Effect.gen(function* () {
       yield* settle
       if (session.step === saved) return
-      const snapshot = yield* takeSnapshot(session, { best, plan, inputs })
+      const snapshot = yield* takeSnapshot(session, { best, name, plan, inputs })
       yield* sync
       const { step } = snapshot.record
       const write = Effect.gen(function* () {
@@ -100,6 +103,7 @@ export const openCheckpoints = (
           return improved || session.step % checkpointEvery === 0 ? begin : Effect.void
         }),
       save: Effect.andThen(begin, settle),
+      settle,
       saved: () => saved
     }
   })

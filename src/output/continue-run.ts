@@ -18,6 +18,8 @@ import { lockRun, type RunLocked } from "./run-lock.ts"
 
 /** A run that can go on. */
 export interface FoundRun extends RunFolder {
+  /** of the plan it started from, where a checkpoint says it */
+  readonly name: string
   readonly written: object
   readonly inputs: Inputs
   /** null: no checkpoint is whole, and the run starts at its first step */
@@ -61,7 +63,8 @@ export const findRun = (
     if (checkpoint === null && report !== null && finished === null) {
       return yield* new NoCheckpoint({ directory, steps: report.steps })
     }
-    return { ...folder, written, inputs, checkpoint, finished }
+    const name = checkpoint?.record.name ?? resolved.name
+    return { ...folder, name, written, inputs, checkpoint, finished }
   })
 
 const tooFewSteps = (trained: number, { plan, steps }: ResolvedPlan): ReadonlyArray<string> => {

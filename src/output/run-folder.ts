@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
-import { type FileError, fileError } from "./atomic-file.ts"
+import { FileError, fileError } from "./atomic-file.ts"
 
 export class RunFolderExists extends Schema.TaggedError<RunFolderExists>()("RunFolderExists", {
   directory: Schema.String
@@ -57,10 +57,20 @@ export const createRunFolder = (
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
+    const makeParent = (folder: string) => {
+      const parent = path.dirname(folder)
+      const isNoFolder = new FileError({ action: "write", file: folder, reason: `${parent} is not a folder` })
+      return fs
+        .makeDirectory(parent, { recursive: true })
+        .pipe(
+          Effect.mapError((error) =>
+            error.reason._tag === "AlreadyExists" ? isNoFolder : fileError("write", folder)(error)
+          )
+        )
+    }
     // making the folder itself is not recursive: of two processes that want the same one, one fails
     const make = (folder: string) =>
-      fs.makeDirectory(path.dirname(folder), { recursive: true }).pipe(
-        Effect.andThen(fs.makeDirectory(folder)),
+      fs.makeDirectory(folder).pipe(
         Effect.as(true),
         Effect.catchIf(
           (error) => error.reason._tag === "AlreadyExists",
@@ -69,9 +79,11 @@ export const createRunFolder = (
         Effect.mapError(fileError("write", folder))
       )
     if (directory !== undefined) {
+      yield* makeParent(directory)
       if (!(yield* make(directory))) return yield* new RunFolderExists({ directory })
       return yield* runFolder(directory)
     }
+    yield* makeParent(path.join("runs", name))
     for (let n = 1; ; n++) {
       const candidate = path.join("runs", `${name}-${n}`)
       if (yield* make(candidate)) return yield* runFolder(candidate)

@@ -23,6 +23,8 @@ import { lockRun, type RunLocked } from "./run-lock.ts"
 import { versions } from "./versions.ts"
 
 export interface Run extends RunFolder {
+  /** of the plan it started from */
+  readonly name: string
   /** the plan as plan.json says it */
   readonly written: unknown
   /** the files it reads, by content */
@@ -47,7 +49,8 @@ export const openRun = (
     yield* lockRun(folder.directory)
     const written = yield* planIn(resolved, folder.directory)
     yield* writeJson(folder.plan, written)
-    return { ...folder, written, inputs, append: appendMetrics(folder.metrics), history: [], checkpoint: null }
+    const { name } = resolved
+    return { ...folder, name, written, inputs, append: appendMetrics(folder.metrics), history: [], checkpoint: null }
   })
 
 /** The plan as it stands in a run folder: inputs relative to it, the folder itself not named; keys in the order of the schema. */

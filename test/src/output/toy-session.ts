@@ -82,12 +82,18 @@ export const temporaryFolders = (): (() => string) => {
 }
 
 /** What a checkpoint says besides the state. */
-export const context = { best: null, plan: { seed: 1, adapter: { method: "lora" } }, inputs: { "data.train": "ab" } }
+export const context = {
+  best: null,
+  name: "toy",
+  plan: { seed: 1, adapter: { method: "lora" } },
+  inputs: { "data.train": "ab" }
+}
 
 /** A run whose folder is `directory`. */
 export const toyRun = (directory: string, checkpoint: CheckpointedRun["checkpoint"] = null): CheckpointedRun => ({
   checkpoints: join(directory, "checkpoints"),
   metrics: join(directory, "metrics.jsonl"),
+  name: context.name,
   written: context.plan,
   inputs: context.inputs,
   checkpoint

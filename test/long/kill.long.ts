@@ -1,0 +1,154 @@
+/**
+ * The promise of checkpoints, kept or broken: a run that is killed (SIGKILL: nothing of it gets to run) at any moment, and resumed,
+ * and killed again while it resumes, ends with the bytes of the run that nobody touched. 30 of 30.
+ *
+ * Moments are seeded random points of a run's whole life; checkpoints are written after every step, so that many of them fall
+ * into a write. Those inside a write are also hit one by one, on a file system that stops before each operation.
+ *
+ *   bun test ./test/long/kill.long.ts
+ */
+import { beforeAll, describe, expect, test } from "bun:test"
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { join } from "node:path"
+import { randomStream } from "../../src/tensors/random.ts"
+import type { FaultDescription } from "../e2e/faulty-cli.ts"
+import { onWasm, succeed, workspace } from "../e2e/fixtures.ts"
+import { busyPlan, type Launched, launch, launchFaulty, resultsOf } from "../e2e/runs.ts"
+
+const TRIALS = 30
+const SEED = 20_240_718
+/** Longer than any trial on a busy machine: at most four legs of seconds. */
+const TIMEOUT = 120_000
+const STEPS = 40
+
+const w = workspace()
+const whole = "whole/run"
+/** milliseconds of the undisturbed run, from the start of its process to its end */
+let lifetime = 0
+
+beforeAll(async () => {
+  w.model("bert")
+  w.write(
+    "run.json",
+    busyPlan("bert", STEPS, {
+      training: { steps: STEPS, batchSize: 4, accumulate: 2, evaluateEvery: 5 },
+      output: { checkpointEvery: 1, keep: 2 }
+    })
+  )
+  const began = performance.now()
+  await succeed(w.cli(["train", "run.json", "--out", whole, ...onWasm]))
+  lifetime = performance.now() - began
+}, TIMEOUT)
+
+/** What lay about when a process was killed. */
+interface Remains {
+  readonly halfCheckpoint: boolean
+  readonly halfLine: boolean
+  readonly steps: number
+  readonly finished: boolean
+}
+
+const remainsOf = (folder: string): Remains => {
+  const read = (name: string) => {
+    const file = w.path(join(folder, name))
+    return existsSync(file) ? readFileSync(file, "utf8") : ""
+  }
+  const checkpoints = w.path(join(folder, "checkpoints"))
+  const names = existsSync(checkpoints) ? readdirSync(checkpoints) : []
+  const metrics = read("metrics.jsonl")
+  return {
+    halfCheckpoint: names.some((name) => name.includes(".tmp-")),
+    halfLine: metrics !== "" && !metrics.endsWith("\n"),
+    steps: metrics.split("\n").filter((line) => line.includes('"kind":"step"')).length,
+    finished: read("run.json") !== ""
+  }
+}
+
+/** Starts the run, or goes on with it where there is something to go on with. */
+const argumentsFor = (folder: string): ReadonlyArray<string> => {
+  if (existsSync(w.path(join(folder, "plan.json")))) return ["train", "--resume", folder]
+  // killed between making the folder and writing its plan: nothing was reported, and the next one starts anew
+  rmSync(w.path(folder), { recursive: true, force: true })
+  return ["train", "run.json", "--out", folder]
+}
+
+const killAfter = async (run: Launched, milliseconds: number) => {
+  await Promise.race([Bun.sleep(milliseconds), run.ended])
+  try {
+    run.kill("SIGKILL")
+  } catch {
+    // it came to its end
+  }
+  await run.ended
+}
+
+const finish = async (folder: string) => {
+  await succeed(w.cli([...argumentsFor(folder), ...onWasm]))
+  expect(resultsOf(w, folder)).toEqual(resultsOf(w, whole))
+}
+
+describe("killed at random", () => {
+  const remains: Array<Remains> = []
+
+  for (let trial = 0; trial < TRIALS; trial++) {
+    test(
+      `${trial + 1} of ${TRIALS}`,
+      async () => {
+        const random = randomStream(SEED, "kill", trial)
+        const folder = `trial-${trial}/run`
+        const kills = 1 + Math.floor(3 * random())
+        for (let kill = 0; kill < kills; kill++) {
+          await killAfter(launch(w, ...argumentsFor(folder)), random() * lifetime)
+          remains.push(remainsOf(folder))
+        }
+        await finish(folder)
+      },
+      TIMEOUT
+    )
+  }
+
+  test("and the moments were such as can do harm", () => {
+    const count = (what: (found: Remains) => boolean) => remains.filter(what).length
+    console.log(
+      `${remains.length} kills: ${count(({ halfCheckpoint }) => halfCheckpoint)} inside a checkpoint's writing, ` +
+        `${count(({ steps }) => steps === 0)} before the first step, ${count(({ finished }) => finished)} after the end, ` +
+        `${count(({ halfLine }) => halfLine)} inside a line of the metrics`
+    )
+    expect(remains.length).toBeGreaterThanOrEqual(TRIALS)
+    expect(count(({ halfCheckpoint }) => halfCheckpoint)).toBeGreaterThan(3)
+    expect(count(({ steps, finished }) => steps > 0 && !finished)).toBeGreaterThan(TRIALS / 3)
+  })
+})
+
+describe("killed inside a checkpoint's writing, before", () => {
+  const PAUSE = 10_000
+  /** each operation of it, as it comes for the seventh checkpoint or so */
+  const moments: Readonly<Record<string, FaultDescription>> = {
+    "the tensors' file is opened": { operation: "open", path: "state.safetensors.tmp", after: 6 },
+    "a tensor in the middle": { operation: "write", path: "state.safetensors.tmp", after: 250 },
+    "the tensors are flushed": { operation: "sync", path: "state.safetensors.tmp", after: 6 },
+    "the tensors get their name": { operation: "rename", path: "state.safetensors", after: 6 },
+    "state.json is opened": { operation: "open", path: "state.json", after: 6 },
+    "state.json is written": { operation: "write", path: "state.json", after: 6 },
+    "the checksums are written": { operation: "write", path: "SHA256SUMS", after: 6 },
+    "the folder gets its name": { operation: "rename", path: "checkpoints/step-", after: 13 },
+    "an old one is removed": { operation: "remove", path: "checkpoints/step-00000004", after: 0 },
+    "the plan gets its name": { operation: "rename", path: "plan.json" },
+    "the adapter's second file gets its name": { operation: "rename", path: "head.safetensors" },
+    "run.json gets its name": { operation: "rename", path: "run.json" }
+  }
+  Object.entries(moments).forEach(([name, fault], i) => {
+    test(
+      name,
+      async () => {
+        const folder = `moment-${i}/run`
+        const run = launchFaulty(w, { ...fault, milliseconds: PAUSE }, "train", "run.json", "--out", folder)
+        await run.said("fault: ")
+        run.kill("SIGKILL")
+        await run.ended
+        await finish(folder)
+      },
+      TIMEOUT
+    )
+  })
+})

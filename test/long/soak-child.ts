@@ -1,0 +1,41 @@
+/** A long run in a process of its own: `bun soak-child.ts PLAN RUN`. Prints a JSON line of memory every 50 steps. */
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import { Device } from "../../src/device/index.ts"
+import { readPlan, resolve } from "../../src/plan/index.ts"
+import { platform } from "../../src/platform.ts"
+import { Progress, type ProgressEvent } from "../../src/progress.ts"
+import { train } from "../../src/train.ts"
+
+export interface Sample {
+  readonly step: number
+  readonly resident: number
+  readonly tensors: number
+  readonly buffers: number
+}
+
+const sample = (step: number): Sample => {
+  Bun.gc(true)
+  const { numTensors, numDataBuffers } = tf.memory()
+  return { step, resident: process.memoryUsage().rss, tensors: numTensors, buffers: numDataBuffers }
+}
+
+const listener = (event: ProgressEvent) =>
+  Effect.sync(() => {
+    if (event.kind === "step" && event.step % 50 === 25) console.log(JSON.stringify(sample(event.step)))
+  })
+
+if (import.meta.main) {
+  const [file, directory] = process.argv.slice(2) as [string, string]
+  await Effect.gen(function* () {
+    const { plan, name } = yield* readPlan(file)
+    const resolved = yield* resolve(plan, name)
+    yield* train(resolved, { directory })
+  }).pipe(
+    Effect.scoped,
+    Effect.provideService(Progress, listener),
+    Effect.provide(Device.layer("wasm", { threads: 1 })),
+    Effect.provide(platform),
+    Effect.runPromise
+  )
+}
