@@ -5,7 +5,6 @@
  * where that is not done yet. Kept are the newest `keep` and the one with the best evaluation.
  */
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
@@ -15,8 +14,9 @@ import type { Session } from "../training/index.ts"
 import type { FileError } from "./atomic-file.ts"
 import { readCheckpoint, type StoredCheckpoint } from "./checkpoint-read.ts"
 import { type Best, type Inputs, stepOf } from "./checkpoint-record.ts"
-import { takeSnapshot, writeCheckpoint } from "./checkpoint-write.ts"
+import { type Snapshot, takeSnapshot, writeCheckpoint } from "./checkpoint-write.ts"
 import { flush } from "./flush.ts"
+import { oneAtATime } from "./one-at-a-time.ts"
 
 /** Whose checkpoints they are. */
 export interface CheckpointedRun {
@@ -62,37 +62,22 @@ export const openCheckpoints = (
   { checkpointEvery, keep, sync = Effect.void }: CheckpointOptions
 ): Effect.Effect<Checkpoints, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const scope = yield* Effect.scope
+    const jobs = yield* oneAtATime<FileError>()
     let best: Best | null = start?.record.best ?? null
     let saved = session.step
-    let writing: Fiber.Fiber<void, FileError> | undefined
-    // whoever waits may be interrupted; the fiber and its failure stay for the next one
-    const settle = Effect.suspend(() =>
-      writing === undefined
-        ? Effect.void
-        : Effect.flatMap(Fiber.await(writing), (exit) => {
-            writing = undefined
-            return exit
-          })
-    )
+    const write = (snapshot: Snapshot) =>
+      Effect.gen(function* () {
+        yield* flush(metrics)
+        yield* writeCheckpoint(snapshot, folder)
+        saved = snapshot.record.step
+        yield* prune(folder, keep, snapshot.record.best?.step)
+      })
     const begin = Effect.gen(function* () {
-      yield* settle
+      yield* jobs.settle
       if (session.step === saved) return
       const snapshot = yield* takeSnapshot(session, { best, name, plan, inputs })
       yield* sync
-      const { step } = snapshot.record
-      const write = Effect.gen(function* () {
-        yield* flush(metrics)
-        yield* writeCheckpoint(snapshot, folder)
-        saved = step
-        yield* prune(folder, keep, snapshot.record.best?.step)
-      })
-      yield* Effect.uninterruptible(
-        Effect.gen(function* () {
-          // begun at once: a fiber that the scope's end finds waiting would never run
-          writing = yield* Effect.forkIn(write, scope, { startImmediately: true, uninterruptible: true })
-        })
-      )
+      yield* jobs.start(write(snapshot))
     })
     return {
       afterStep: (evaluation) =>
@@ -102,8 +87,8 @@ export const openCheckpoints = (
           if (improved) best = { step: session.step, loss: evaluation.loss }
           return improved || session.step % checkpointEvery === 0 ? begin : Effect.void
         }),
-      save: Effect.andThen(begin, settle),
-      settle,
+      save: Effect.andThen(begin, jobs.settle),
+      settle: jobs.settle,
       saved: () => saved
     }
   })

@@ -126,6 +126,10 @@ export const checkpointsOf = (w: Workspace, folder: string) => {
   }
 }
 
+/** The bytes of the tensors in a run's checkpoints. */
+export const tensorsOf = (w: Workspace, folder: string) =>
+  checkpointsOf(w, folder).all.map(([name, bytes]) => [name, bytes])
+
 /**
  * Everything that a resumed run has to have in common with one that was never interrupted: the adapter's bytes, every row of
  * the metrics, the checkpoints' bytes, the plan's text, and the report; timings apart.
