@@ -8,6 +8,7 @@
 import { mkdtempSync, openSync, rmSync, writeSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { heapStats } from "bun:jsc"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { randomStream } from "../../src/tensors/random.ts"
@@ -52,6 +53,15 @@ const progress = openSync(progressFile, "w")
 const wrong: Array<string> = []
 const tally = { cases: 0, valid: 0 }
 let [before, slowest] = [0, 0]
+let heap = 0
+
+/** Bytes of objects and buffers that are reachable. */
+const reachableBytes = (): number => {
+  Bun.gc(true)
+  const { heapSize, extraMemorySize } = heapStats()
+  return heapSize + extraMemorySize
+}
+
 try {
   const caseOf = target(folder)
   for (let i = Number(first); i < Number(first) + Number(count); i++) {
@@ -67,10 +77,12 @@ try {
     if (reason !== undefined && wrong.length < mostWrong) wrong.push(`case ${i}: ${reason}`)
     tally.cases++
     if (Exit.isSuccess(exit)) tally.valid++
-    if (tally.cases === warmUp) before = process.resourceUsage().maxRSS
+    if (tally.cases === warmUp) [before, heap] = [process.resourceUsage().maxRSS, reachableBytes()]
   }
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
 const grown = before === 0 ? 0 : (process.resourceUsage().maxRSS - before) / 1024 // maxRSS is in KiB
-console.log(JSON.stringify({ ...tally, slowest: Math.round(slowest), grown: Math.round(grown), wrong }))
+const retained = heap === 0 ? 0 : (reachableBytes() - heap) / 2 ** 20
+const megabytes = { grown: Math.round(grown), retained: Math.round(retained) }
+console.log(JSON.stringify({ ...tally, slowest: Math.round(slowest), ...megabytes, wrong }))

@@ -1,6 +1,6 @@
 /** Ten times the cases of test/fuzz/fuzz.test.ts, and none of them. */
 import { expect, test } from "bun:test"
-import { mostGrowth, runFuzz } from "../fuzz/run-fuzz.ts"
+import { mostGrowth, mostRetained, runFuzz } from "../fuzz/run-fuzz.ts"
 import { targets } from "../fuzz/targets.ts"
 
 const [first, cases] = [4_000, 40_000]
@@ -8,10 +8,11 @@ const [first, cases] = [4_000, 40_000]
 test.each(Object.keys(targets))(
   "%s",
   async (target) => {
-    const { wrong, grown, ...report } = await runFuzz(target, first, cases)
+    const { wrong, grown, retained, ...report } = await runFuzz(target, first, cases)
     expect(wrong).toEqual([])
     expect(report.cases).toBe(cases)
     expect(grown).toBeLessThan(mostGrowth)
+    expect(retained).toBeLessThan(mostRetained)
   },
   1_200_000
 )
