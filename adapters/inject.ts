@@ -8,9 +8,8 @@ import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { keepTransposed } from "../src/device/index.ts"
 import { denseLinear, frozenLinear } from "../src/kernels/dense-linear.ts"
-import type { Model, TokenBatch } from "../src/models/model.ts"
+import type { Model, RunBlock, TokenBatch } from "../src/models/model.ts"
 import type { Linear, LinearSite, Weights } from "../src/tensors/linear.ts"
 import { randomStream } from "../src/tensors/random.ts"
 import { type DenseParameter, type DenseRole, type Trainable, tensorsOf } from "../src/tensors/trainable.ts"
@@ -20,6 +19,13 @@ import { type InjectionError, type Selected, type Selection, select } from "./se
 /** Tensor code: what a linear layer gives, in the order of the forward pass. */
 export type Watch = (site: LinearSite, output: Tensor) => void
 
+export interface ForwardOptions {
+  /** sees what each linear layer gives */
+  readonly watch?: Watch
+  /** how the model's blocks run */
+  readonly runBlock?: RunBlock | undefined
+}
+
 /** A model, the method that adapts it, and the trainable parameters as they are now. */
 export interface Adapted {
   readonly model: Model
@@ -28,8 +34,8 @@ export interface Adapted {
   readonly sites: ReadonlyArray<LinearSite>
   /** The current parameters. A training step replaces them, and with them the tensors they held. */
   trainable: Trainable
-  /** Logits [batch, classes] under the given parameters (`trainable`, or candidates of it). `watch` sees what each linear layer gives. */
-  readonly forward: (batch: TokenBatch, trainable: Trainable, watch?: Watch) => Tensor2D
+  /** Logits [batch, classes] under the given parameters (`trainable`, or candidates of it). */
+  readonly forward: (batch: TokenBatch, trainable: Trainable, options?: ForwardOptions) => Tensor2D
   /** W′ of an adapted site [out, in], a new tensor. */
   readonly merged: (site: LinearSite, trainable: Trainable) => Tensor2D
 }
@@ -67,7 +73,6 @@ export const injectSelected = <Options extends object>(
       })
     )
     const sites = selected.sites.map(({ site }) => site)
-    if (method?.trainsBase !== true) keepFrozen(model)
     const trainable: Trainable = {
       pairs: parts.flatMap((part) => part.pairs),
       dense: [
@@ -86,10 +91,10 @@ export const injectSelected = <Options extends object>(
       method: method?.method ?? "none",
       sites,
       trainable,
-      forward: (batch, current, watch) => {
+      forward: (batch, current, { watch, runBlock } = {}) => {
         const weights = overlay(model.weights, current.dense)
         const linear = adaptedLinear(model, method, layout, current, weights)
-        return model.forward(batch, watch === undefined ? linear : watched(linear, watch), weights)
+        return model.forward(batch, watch === undefined ? linear : watched(linear, watch), weights, runBlock)
       },
       merged: (site, current) =>
         method!.merge(site, partOf(current, layout.get(site.name)!), baseLayer(model.weights, site))
@@ -97,11 +102,6 @@ export const injectSelected = <Options extends object>(
     yield* Effect.addFinalizer(() => Effect.sync(() => tf.dispose([...tensorsOf(adapted.trainable)])))
     return adapted
   })
-
-/** Prepares the frozen weights of the linear layers for x·Wᵀ, once for the whole run. */
-const keepFrozen = ({ sites, weights }: Model): void => {
-  for (const { name } of sites) keepTransposed(weights(`${name}.weight`) as Tensor2D)
-}
 
 /** Trained tensors that start at the model's own values. */
 const copies = (model: Model, names: ReadonlyArray<string>, role: DenseRole): ReadonlyArray<DenseParameter> =>

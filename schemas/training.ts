@@ -6,7 +6,7 @@
  * Exactly one of `steps` and `epochs` (a rule in run-plan.ts). A step is one update of the parameters: `batchSize × accumulate` rows.
  */
 import * as Schema from "effect/Schema"
-import { count, positive, withDefault } from "./fields.ts"
+import { choice, count, positive, withDefault } from "./fields.ts"
 
 export const TrainingSection = Schema.Struct({
   steps: Schema.optionalKey(count(1, "Updates of the parameters. Either this or epochs.")),
@@ -20,6 +20,10 @@ export const TrainingSection = Schema.Struct({
     count(1, "Rows of a split used by the evaluations before the last one. Absent: all rows.")
   ),
   evaluateBatchSize: count(1, "Rows per forward pass of an evaluation.").pipe(withDefault(64)),
+  recompute: choice(
+    ["none", "blocks"],
+    'Activations for the backward pass: "none" keeps them; "blocks" keeps one hidden state a transformer block and computes the rest again, for less memory and one more forward pass. Results do not depend on it.'
+  ).pipe(withDefault("none")),
   threads: Schema.Union([Schema.Literal("auto"), count(1, "Threads.")])
     .annotate({
       expected: '"auto" or an integer of at least 1',

@@ -70,7 +70,8 @@ const sessionOf = (adapted: Adapted, { plan, steps }: ResolvedPlan, { checkpoint
     const session = yield* openSession(adapted, {
       optimizer: fromConfig(plan.optimizer, steps),
       loss: crossEntropy,
-      accumulate: plan.training.accumulate
+      accumulate: plan.training.accumulate,
+      recompute: plan.training.recompute
     })
     if (checkpoint !== null) yield* restoreCheckpoint(session, checkpoint)
     return session

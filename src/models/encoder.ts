@@ -17,7 +17,7 @@ import { layerNorm } from "../kernels/layer-norm.ts"
 import type { Linear, LinearSite, Weights } from "../tensors/linear.ts"
 import type { EncoderConfig } from "./encoder-config.ts"
 import type { BlockNames, Family } from "./family.ts"
-import type { ParameterSpec, TokenBatch } from "./model.ts"
+import type { ParameterSpec, RunBlock, TokenBatch } from "./model.ts"
 
 const EMBEDDINGS = {
   word: "embeddings.word_embeddings.weight",
@@ -127,11 +127,19 @@ export const applyBlock = (
     return normalize(sum, names.outputNorm, config, weights)
   })
 
+const once: RunBlock = (block, ...inputs) => block(...inputs)
+
 /** Last hidden states [tokens, hidden]. */
-export const encode = (encoder: Encoder, batch: TokenBatch, linear: Linear, weights: Weights): Tensor2D => {
+export const encode = (
+  encoder: Encoder,
+  batch: TokenBatch,
+  linear: Linear,
+  weights: Weights,
+  runBlock: RunBlock = once
+): Tensor2D => {
   const mask = additiveMask(batch.attentionMask)
-  return encoder.blocks.reduce(
-    (h, block) => applyBlock(encoder, block, h, mask, linear, weights),
+  return encoder.blocks.reduce<Tensor2D>(
+    (before, block) => runBlock((h, m) => applyBlock(encoder, block, h, m, linear, weights), before, mask),
     embed(encoder, batch, weights)
   )
 }

@@ -61,7 +61,10 @@ export const load = (
       ...description,
       tokenizer,
       weights,
-      forward: (batch, linear, parameters) =>
-        tf.tidy(() => applyHead(encoder, head.pooling, encode(encoder, batch, linear, parameters), batch, parameters))
+      forward: (batch, linear, parameters, runBlock) =>
+        tf.tidy(() => {
+          const h = encode(encoder, batch, linear, parameters, runBlock)
+          return applyHead(encoder, head.pooling, h, batch, parameters)
+        })
     }
   })

@@ -4,7 +4,7 @@
  * `describe` knows a model from its config and the headers of its weight files alone (for `validate`, before any weight is read);
  * `load` reads the weights. A family does not know adapters exist.
  */
-import type { Tensor2D } from "@tensorflow/tfjs"
+import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
 import type { Linear, LinearSite, Weights } from "../tensors/linear.ts"
 import type { Tokenizer } from "./tokenizer.ts"
 
@@ -55,10 +55,19 @@ export interface ModelDescription {
   readonly prefix: string
 }
 
+/**
+ * Runs one block of a forward pass: calls it with the inputs, now and perhaps a second time (`tensors/recompute.ts`). A block is
+ * pure, and gets as input whatever does not outlive the forward pass; weights and what `linear` uses do.
+ */
+export type RunBlock = <Inputs extends ReadonlyArray<Tensor>>(
+  block: (...inputs: Inputs) => Tensor2D,
+  ...inputs: Inputs
+) => Tensor2D
+
 export interface Model extends ModelDescription {
   readonly tokenizer: Tokenizer
   /** frozen parameters on the device */
   readonly weights: Weights
-  /** logits [batch, classes]; `weights` must also know the head's parameters */
-  readonly forward: (batch: TokenBatch, linear: Linear, weights: Weights) => Tensor2D
+  /** logits [batch, classes]; `weights` must also know the head's parameters; without `runBlock` each block runs once */
+  readonly forward: (batch: TokenBatch, linear: Linear, weights: Weights, runBlock?: RunBlock) => Tensor2D
 }

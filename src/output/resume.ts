@@ -37,6 +37,7 @@ const MAY_DIFFER = [
   "training.evaluateEvery",
   "training.evaluateRows",
   "training.evaluateBatchSize",
+  "training.recompute",
   "training.threads",
   "output"
 ]

@@ -29,13 +29,18 @@ const FOUR_GIB = 2 ** 32
 const COMFORTABLE = 0.8
 const FLOAT = 4
 
-const remedy = "lower training.batchSize, training.evaluateBatchSize or data.maxLength"
+const remedyOf = ({ training }: Pick<RunPlan, "training">): string => {
+  const lower = "lower training.batchSize, training.evaluateBatchSize or data.maxLength"
+  return training.recompute === "none" ? `set training.recompute to "blocks", or ${lower}` : lower
+}
 
 /** One sentence for each limit that the estimate comes near to. */
 export const memoryWarnings = (
   { total, weights, trainable, activations }: MemoryEstimate,
-  machine: MachineMemory
+  machine: MachineMemory,
+  plan: Pick<RunPlan, "training">
 ): ReadonlyArray<string> => {
+  const remedy = remedyOf(plan)
   const warnings: Array<string> = []
   if (total > COMFORTABLE * machine.available) {
     const free = machine.available < machine.total ? ` (${gigabytes(machine.available)} free)` : ""

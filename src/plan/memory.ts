@@ -4,7 +4,8 @@
  *   weights       the frozen base, and the packings that matrix products keep of it
  *   trainable     parameters, their gradients, the next parameters, and the optimizer's moments
  *   activations   per token and layer some (11·hidden + 4·intermediate + 2·heads·length) numbers: of a training batch all
- *                 layers at once, for the backward pass; of an evaluation batch one layer at a time; the larger of the two
+ *                 layers at once, for the backward pass, or with `training.recompute: "blocks"` every layer's input, and of one
+ *                 layer at a time activations and their gradients; of an evaluation batch one layer at a time; the larger of the two
  *
  * An estimate for choosing a batch size, not a bound. On MiniLM it is within 15 % of the peak that `bench/` measures with one
  * thread; a process with tfjs, Effect and a tokenizer takes about 250 MB before any of it.
@@ -57,8 +58,10 @@ export const estimateMemory = (
   const moving = FLOAT * (factors * trainable.factors + copies * trainable.dense + full)
   const length = longestBatch(plan, model)
   const perToken = 11 * model.hiddenSize + 4 * model.intermediateSize + 2 * model.attentionHeads * length
-  const { evaluateBatchSize } = plan.training
+  const { evaluateBatchSize, recompute } = plan.training
   const batchSize = Math.min(plan.training.batchSize, rows)
-  const activations = FLOAT * length * perToken * Math.max(model.layers * batchSize, evaluateBatchSize)
+  const all = model.layers * perToken
+  const perTrainedToken = recompute === "none" ? all : Math.min(all, model.layers * model.hiddenSize + 2 * perToken)
+  const activations = FLOAT * length * Math.max(batchSize * perTrainedToken, evaluateBatchSize * perToken)
   return { weights, trainable: moving, activations, total: RUNTIME + weights + moving + activations }
 }

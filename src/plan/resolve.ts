@@ -106,7 +106,7 @@ export const resolve = (
         ...data.success.warnings,
         ...tooLong(plan, model.success),
         ...truncated(train.where, maxLength, lengths),
-        ...memoryWarnings(memory, machineMemory())
+        ...memoryWarnings(memory, machineMemory(), plan)
       ]
     }
   })

@@ -4,26 +4,15 @@
  * `tf.valueAndGrads` keeps every dy and every saved activation until the backward pass has ended. The walk below gives the same
  * gradients, and disposes each of them with the node that used it last: about 40 % less memory at the peak of a transformer step.
  *
- * It reads four private fields of tfjs 4.22's engine (`startTape`, `endTape`, `state.activeTape`, `state.gradientDepth`), and this
- * file is the only one that does.
+ * Where it comes to a node of `recomputed`, it runs that part again on a tape of its own and walks this one in its place, adding
+ * into the same sums: the result does not show whether a part was on the tape from the start.
  */
 import type { Scalar, Tensor } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
+import { type Again, record, type TapeNode } from "./tape.ts"
 
-interface TapeNode {
-  readonly kernelName: string
-  readonly inputs: Readonly<Record<string, Tensor>>
-  readonly outputs: ReadonlyArray<Tensor>
-  readonly saved: ReadonlyArray<Tensor>
-  /** absent where tfjs has no gradient for the kernel */
-  readonly gradient?: (dys: ReadonlyArray<Tensor | null>) => Readonly<Record<string, () => Tensor>>
-}
-
-interface TapeEngine {
-  readonly startTape: () => void
-  readonly endTape: () => void
-  readonly state: { activeTape: ReadonlyArray<TapeNode> | null; readonly gradientDepth: number }
-}
+/** dy/d(tensor) so far, by the tensor's id */
+type Gradients = Map<number, Tensor>
 
 /** y = f() and dy/dx for each of `xs`, in their order. The caller owns all of them. `f` must depend on every x. */
 export const valueAndGradients = (
@@ -31,37 +20,60 @@ export const valueAndGradients = (
   xs: ReadonlyArray<Tensor>
 ): { readonly value: Scalar; readonly gradients: ReadonlyArray<Tensor> } => {
   const { value, tape } = record(f)
-  const wanted = new Set(xs.map((x) => x.id))
-  const path = nodesBetween(tape, wanted, value.id)
-  for (const node of tape) if (!path.has(node)) tf.dispose([...node.saved])
-  const gradientOf = new Map<number, Tensor>([[value.id, tf.keep(tf.onesLike(value))]])
-  const reachable = reachableFrom(tape, wanted)
-  for (const node of [...tape].reverse()) {
-    if (!path.has(node)) continue
-    propagate(node, gradientOf, reachable)
-    for (const output of node.outputs) {
-      gradientOf.get(output.id)?.dispose()
-      gradientOf.delete(output.id)
-    }
-    tf.dispose([...node.saved])
-  }
+  const gradientOf: Gradients = new Map([[value.id, tf.keep(tf.onesLike(value))]])
+  walk(tape, new Set(xs.map((x) => x.id)), value.id, gradientOf)
   return { value, gradients: xs.map((x) => released(gradientOf.get(x.id), x)) }
 }
 
-const record = (f: () => Scalar): { readonly value: Scalar; readonly tape: ReadonlyArray<TapeNode> } => {
-  const engine = tf.engine() as unknown as TapeEngine
-  if (engine.state.gradientDepth !== 0) throw new Error("valueAndGradients cannot run inside another gradient")
-  let value: Scalar | undefined
-  engine.startTape()
-  try {
-    value = tf.tidy(f)
-  } finally {
-    engine.endTape()
-    if (value === undefined) for (const node of engine.state.activeTape ?? []) tf.dispose([...node.saved])
+/** From the gradient of `to` to those of `from`; uses up all others, and what the tape saved. */
+const walk = (tape: ReadonlyArray<TapeNode>, from: ReadonlySet<number>, to: number, gradientOf: Gradients): void => {
+  const path = nodesBetween(tape, from, to)
+  for (const node of tape) if (!path.has(node)) tf.dispose([...node.saved])
+  const reachable = reachableFrom(tape, from)
+  for (const node of [...tape].reverse()) {
+    if (!path.has(node)) continue
+    if (node.again === undefined) propagate(node, gradientOf, reachable)
+    else walkAgain(node.again, node.outputs[0]!, gradientOf, reachable)
+    for (const output of node.outputs) drop(gradientOf, output.id)
+    tf.dispose([...node.saved])
   }
-  const tape = engine.state.activeTape ?? []
-  engine.state.activeTape = null
-  return { value, tape }
+}
+
+/**
+ * Runs a part again and walks its tape. Its inputs and its output are other tensors this time, and their gradients so far move to
+ * these for the time of the walk; those of trained tensors stay where they are.
+ */
+const walkAgain = (
+  { run, inputs, copies }: Again,
+  output: Tensor,
+  gradientOf: Gradients,
+  reachable: ReadonlySet<number>
+): void => {
+  const { value, tape } = record(run)
+  value.dispose() // it is known already; only its id is wanted
+  const wanted = inputs.map(({ id }, i) => [id, copies[i]!.id] as const).filter(([id]) => reachable.has(id))
+  const rename = (from: number, to: number) => {
+    const gradient = gradientOf.get(from)
+    gradientOf.delete(from)
+    if (gradient !== undefined) add(gradientOf, to, gradient)
+  }
+  rename(output.id, value.id)
+  for (const [input, copy] of wanted) rename(input, copy)
+  walk(tape, new Set([...reachable, ...wanted.map(([, copy]) => copy)]), value.id, gradientOf)
+  for (const [input, copy] of wanted) rename(copy, input)
+  drop(gradientOf, value.id) // still there where no input led to it this time
+}
+
+/** Takes dx over into the sum for a tensor. */
+const add = (gradientOf: Gradients, id: number, dx: Tensor): void => {
+  const before = gradientOf.get(id)
+  gradientOf.set(id, before === undefined ? dx : tf.keep(tf.add(before, dx)))
+  if (before !== undefined) tf.dispose([before, dx])
+}
+
+const drop = (gradientOf: Gradients, id: number): void => {
+  gradientOf.get(id)?.dispose()
+  gradientOf.delete(id)
 }
 
 /** Ids of the tensors that depend on one of `ids`. */
@@ -88,7 +100,7 @@ const nodesBetween = (tape: ReadonlyArray<TapeNode>, from: ReadonlySet<number>, 
 }
 
 /** Adds dx of every differentiable input of a node. */
-const propagate = (node: TapeNode, gradientOf: Map<number, Tensor>, reachable: ReadonlySet<number>): void => {
+const propagate = (node: TapeNode, gradientOf: Gradients, reachable: ReadonlySet<number>): void => {
   if (node.gradient === undefined) throw new Error(`tfjs has no gradient for the kernel ${node.kernelName}`)
   const gradient = node.gradient
   const dys = node.outputs.map((output) => gradientOf.get(output.id) ?? null)
@@ -106,15 +118,7 @@ const propagate = (node: TapeNode, gradientOf: Map<number, Tensor>, reachable: R
       return [[input, tf.keep(dys.includes(dx) ? tf.clone(dx) : dx)]]
     }) as unknown as tf.TensorContainer
   }) as unknown as Array<[Tensor, Tensor]>
-  for (const [input, dx] of dxs) {
-    const before = gradientOf.get(input.id)
-    if (before === undefined) {
-      gradientOf.set(input.id, dx)
-      continue
-    }
-    gradientOf.set(input.id, tf.keep(tf.add(before, dx)))
-    tf.dispose([before, dx])
-  }
+  for (const [input, dx] of dxs) add(gradientOf, input.id, dx)
 }
 
 /** A gradient handed over to the caller's scope, like any other result of an op. */

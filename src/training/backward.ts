@@ -1,13 +1,13 @@
 /** Loss and gradients of one step: the mean over the rows of all its batches, one batch on the device at a time. */
 import type { Scalar, Tensor } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
-import type { Adapted } from "../../adapters/index.ts"
 import type { Batch } from "../data/row.ts"
 import { valueAndGradients } from "../tensors/gradients.ts"
+import { recomputed } from "../tensors/recompute.ts"
 import { tidy } from "../tensors/tidy.ts"
 import { type Trainable, tensorsOf, withTensors } from "../tensors/trainable.ts"
 import { labelTensor, tokenTensors } from "./batch-tensors.ts"
-import type { Loss } from "./loss.ts"
+import type { Session } from "./session.ts"
 
 export interface LossAndGradients {
   readonly loss: Scalar
@@ -15,7 +15,11 @@ export interface LossAndGradients {
 }
 
 /** The caller disposes the loss and the gradients. */
-export const backward = (adapted: Adapted, loss: Loss, batches: ReadonlyArray<Batch>): LossAndGradients => {
+export const backward = (
+  { adapted, loss, recompute }: Pick<Session, "adapted" | "loss" | "recompute">,
+  batches: ReadonlyArray<Batch>
+): LossAndGradients => {
+  const runBlock = recompute === "blocks" ? recomputed : undefined
   const params = adapted.trainable
   const rows = batches.reduce((sum, batch) => sum + batch.size, 0)
   /** [loss, …gradients] so far */
@@ -27,7 +31,7 @@ export const backward = (adapted: Adapted, loss: Loss, batches: ReadonlyArray<Ba
       const tokens = tokenTensors(batch)
       const labels = labelTensor(batch)
       const { value, gradients } = valueAndGradients(() => {
-        const mean = loss(adapted.forward(tokens, params), labels)
+        const mean = loss(adapted.forward(tokens, params, { runBlock }), labels)
         return share === 1 ? mean : tf.mul<Scalar>(mean, share)
       }, tensorsOf(params))
       const own: ReadonlyArray<Tensor> = [value, ...gradients]

@@ -52,17 +52,17 @@ const outputs = ({ adapted }: Session, batch: Batch): Marks => {
     names.push(name)
     marks.push(mark(tensor))
   }
-  const logits = adapted.forward(tokenTensors(batch), adapted.trainable, (site, output) =>
-    see(`the output of ${site.name}`, output)
-  )
+  const logits = adapted.forward(tokenTensors(batch), adapted.trainable, {
+    watch: (site, output) => see(`the output of ${site.name}`, output)
+  })
   see("the logits", logits)
   return { names, marks }
 }
 
-const gradients = ({ adapted, loss }: Session, batches: ReadonlyArray<Batch>): Marks => {
-  const found = backward(adapted, loss, batches)
+const gradients = (session: Session, batches: ReadonlyArray<Batch>): Marks => {
+  const found = backward(session, batches)
   return {
-    names: ["the loss", ...namesOf(adapted.trainable).map((name) => `the gradient of ${name}`)],
+    names: ["the loss", ...namesOf(session.adapted.trainable).map((name) => `the gradient of ${name}`)],
     marks: [found.loss, ...tensorsOf(found.gradients)].map(mark)
   }
 }

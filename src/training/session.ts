@@ -15,6 +15,8 @@ export interface SessionOptions {
   readonly loss: Loss
   /** batches whose gradients are averaged into one step (default 1) */
   readonly accumulate?: number
+  /** "blocks": activations of the model's blocks are computed again in the backward pass instead of kept (default "none") */
+  readonly recompute?: "none" | "blocks"
 }
 
 export interface Session extends Required<SessionOptions> {
@@ -32,6 +34,7 @@ export const openSession = (adapted: Adapted, options: SessionOptions): Effect.E
     Effect.sync(
       (): Session => ({
         accumulate: 1,
+        recompute: "none",
         ...options,
         adapted,
         optimizerState: options.optimizer.init(adapted.trainable),

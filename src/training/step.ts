@@ -35,13 +35,13 @@ export type StepError = Diverged | DeviceReadError
 export const step = (session: Session, batches: ReadonlyArray<Batch>): Effect.Effect<StepReport, StepError> =>
   Effect.gen(function* () {
     const began = performance.now()
-    const { adapted, optimizer, loss } = session
+    const { adapted, optimizer } = session
     const number = session.step + 1
     const learningRate = optimizer.learningRate?.(session.optimizerState) ?? null
     yield* refresh(session)
     const params = adapted.trainable
     const conditioning = optimizer.health?.(session.optimizerState, params) ?? []
-    const { next, state, numbers: vector } = update(session, backward(adapted, loss, batches))
+    const { next, state, numbers: vector } = update(session, backward(session, batches))
     const numbers = yield* readTensor(vector, `the loss of step ${number}`)
     vector.dispose()
     const symptom = firstNotFinite(numbers, params)

@@ -56,7 +56,15 @@ describe("a sound plan", () => {
         betas: [0.9, 0.999],
         epsilon: 1e-8
       },
-      training: { steps: 80, batchSize: 8, accumulate: 1, evaluateBatchSize: 64, threads: "auto", deterministic: true },
+      training: {
+        steps: 80,
+        batchSize: 8,
+        accumulate: 1,
+        evaluateBatchSize: 64,
+        recompute: "none",
+        threads: "auto",
+        deterministic: true
+      },
       output: { checkpointEvery: 50, keep: 2 }
     })
   })

@@ -60,6 +60,7 @@ export const complete: RunPlanInput = {
     evaluateEvery: 40,
     evaluateRows: 400,
     evaluateBatchSize: 32,
+    recompute: "blocks",
     threads: 2,
     deterministic: false
   },

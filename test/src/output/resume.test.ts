@@ -21,10 +21,18 @@ describe("a plan", () => {
     expect(planDifferences(plan, { ...rest, seed })).toEqual([])
   })
 
-  test("may be longer, look and save at other times, and use other threads", () => {
+  test("may be longer, look and save at other times, and use other threads and memory", () => {
     const longer = {
       ...plan,
-      training: { epochs: 9, batchSize: 4, evaluateEvery: 3, evaluateRows: 7, evaluateBatchSize: 2, threads: 2 },
+      training: {
+        epochs: 9,
+        batchSize: 4,
+        evaluateEvery: 3,
+        evaluateRows: 7,
+        evaluateBatchSize: 2,
+        recompute: "blocks",
+        threads: 2
+      },
       output: { checkpointEvery: 5, keep: 3 }
     }
     expect(planDifferences(plan, longer)).toEqual([])

@@ -2,7 +2,13 @@
 import { describe, expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
 import { describePlan, planJson, readPlan, resolve } from "../../../src/plan/index.ts"
-import { impossibleTensors, machineMemory, memoryWarnings } from "../../../src/plan/memory-limits.ts"
+import { estimateMemory, type MemoryEstimate } from "../../../src/plan/memory.ts"
+import {
+  impossibleTensors,
+  type MachineMemory,
+  machineMemory,
+  memoryWarnings
+} from "../../../src/plan/memory-limits.ts"
 import { platform } from "../../../src/platform.ts"
 import { jsonLines, tinyPlan, tinyRows, workspace } from "../../e2e/fixtures.ts"
 
@@ -56,18 +62,21 @@ describe("warnings", () => {
 describe("memory", () => {
   const estimate = (total: number) => ({ weights: total / 2, trainable: 0, activations: total / 2, total })
   const machine = { total: 16e9, available: 10e9 }
+  const training = { batchSize: 8, accumulate: 1, evaluateBatchSize: 64, threads: 1, deterministic: true }
+  const warnings = (memory: MemoryEstimate, of: MachineMemory, recompute: "none" | "blocks" = "none") =>
+    memoryWarnings(memory, of, { training: { ...training, recompute } })
 
   test("a warning above 80 % of what is free, a stronger one above all there is", () => {
-    expect(memoryWarnings(estimate(3e9), machine)).toEqual([])
-    expect(memoryWarnings(estimate(7.9e9), machine).join()).not.toContain("this machine")
-    expect(memoryWarnings(estimate(8.1e9), machine)[0]).toContain(
+    expect(warnings(estimate(3e9), machine)).toEqual([])
+    expect(warnings(estimate(7.9e9), machine).join()).not.toContain("this machine")
+    expect(warnings(estimate(8.1e9), machine)[0]).toContain(
       "about 8.1 GB are needed, this machine has 16 GB (10 GB free): it may run out of memory"
     )
-    expect(memoryWarnings(estimate(17e9), machine)[0]).toContain("it cannot run on the CPU or on wasm")
+    expect(warnings(estimate(17e9), machine)[0]).toContain("it cannot run on the CPU or on wasm")
   })
 
   test("a warning that names wasm near its 4 GiB", () => {
-    const wasm = (bytes: number) => memoryWarnings(estimate(bytes), { total: 1e12, available: 1e12 })
+    const wasm = (bytes: number) => warnings(estimate(bytes), { total: 1e12, available: 1e12 })
     expect(wasm(0.79 * 2 ** 32)).toEqual([])
     expect(wasm(0.81 * 2 ** 32)[0]).toMatch(/wasm has 4 GiB at most.*--device webgpu/)
   })
@@ -94,6 +103,25 @@ describe("memory", () => {
     // 4 heads × 512 × 512 scores a text
     expect(problems(1024, 1e9, 512)).toEqual([])
     expect(problems(1025, 1e9, 512)).not.toEqual([])
+  })
+
+  test("recomputation is a way out where there is not enough, unless it is on already", () => {
+    expect(warnings(estimate(17e9), machine)[0]).toContain('set training.recompute to "blocks", or lower')
+    expect(warnings(estimate(17e9), machine, "blocks")[0]).not.toContain("recompute")
+  })
+
+  test("of activations: those of all layers, or with recomputation one hidden state a layer beside one layer's", async () => {
+    const { plan, model } = await Effect.runPromise(resolved())
+    const bytes = (recompute: "none" | "blocks", layers: number) => {
+      const training = { ...plan.training, batchSize: 8, evaluateBatchSize: 1, recompute }
+      return estimateMemory({ ...plan, training }, { ...model, layers }, { factors: 0, dense: 0, frozen: 0 }, 24)
+        .activations
+    }
+    const hidden = 4 * 8 * 16 * model.hiddenSize // 8 rows of 16 tokens in float32
+    const layer = bytes("none", 1)
+    expect(bytes("none", 12)).toBe(12 * layer)
+    expect(bytes("blocks", 12)).toBe(2 * layer + 12 * hidden)
+    expect(bytes("blocks", 1)).toBe(layer)
   })
 
   test("a batch is never larger than the data", async () => {

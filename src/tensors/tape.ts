@@ -1,0 +1,92 @@
+/**
+ * tfjs's tape: which kernels a function ran, on which tensors, and what each kept for its gradient.
+ *
+ * It reads private fields of tfjs 4.22's engine (`startTape`, `endTape`, `isTapeOn`, `state.activeTape`, `state.gradientDepth`),
+ * and this file is the only one that does.
+ */
+import type { Tensor } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+
+export interface TapeNode {
+  readonly kernelName: string
+  readonly inputs: Readonly<Record<string, Tensor>>
+  readonly outputs: ReadonlyArray<Tensor>
+  readonly saved: ReadonlyArray<Tensor>
+  /** absent where tfjs has no gradient for the kernel */
+  readonly gradient?: (dys: ReadonlyArray<Tensor | null>) => Readonly<Record<string, () => Tensor>>
+  /** What a node of `recomputed` has in place of a gradient. */
+  readonly again?: Again
+}
+
+/** A part of the forward pass that is not on the tape, and is run again when the walk comes to it. */
+export interface Again {
+  /** from `copies` to the node's one output, on the same kernels as the first time */
+  readonly run: () => Tensor
+  /** the tensors that were handed to it, and the copies (among `saved`) that stand for them in `run` */
+  readonly inputs: ReadonlyArray<Tensor>
+  readonly copies: ReadonlyArray<Tensor>
+}
+
+/** All that the engine asks of a tape that is recorded on. */
+type Recorder = Pick<Array<TapeNode>, "push">
+
+interface TapeEngine {
+  readonly startTape: () => void
+  readonly endTape: () => void
+  readonly isTapeOn: () => boolean
+  readonly state: { activeTape: Recorder | null; readonly gradientDepth: number }
+}
+
+const engine = (): TapeEngine => tf.engine() as unknown as TapeEngine
+
+/** Whether the kernel that runs next will be on a tape. */
+export const isRecording = (): boolean => engine().isTapeOn()
+
+/** Puts a node of our own on the tape that is recorded on. */
+export const addNode = (node: TapeNode): void => void engine().state.activeTape!.push(node)
+
+/** f() and the tape of it. Kernels have first derivatives only, so a tape is never recorded within another. */
+export const record = <T extends Tensor>(f: () => T): { readonly value: T; readonly tape: ReadonlyArray<TapeNode> } => {
+  const own = engine()
+  if (own.state.gradientDepth !== 0) throw new Error("valueAndGradients cannot run inside another gradient")
+  let value: T | undefined
+  own.startTape()
+  const tape = own.state.activeTape as Array<TapeNode>
+  try {
+    value = tf.tidy(f)
+  } finally {
+    own.endTape()
+    own.state.activeTape = null
+    if (value === undefined) for (const node of tape) tf.dispose([...node.saved])
+  }
+  return { value, tape }
+}
+
+/**
+ * f(), while the outer tape sees nothing of it, and the tensors from outside that its kernels read (frozen ones too). Nothing is
+ * kept for a gradient: each node's saved tensors go at once.
+ */
+export const observe = <T extends Tensor>(f: () => T): { readonly value: T; readonly read: ReadonlyArray<Tensor> } => {
+  const { state } = engine()
+  const outer = state.activeTape
+  const made = new Set<number>()
+  const read = new Map<number, Tensor>()
+  const see = (node: TapeNode) => {
+    tf.dispose([...node.saved])
+    for (const input of Object.values(node.inputs)) read.set(input.id, input)
+    for (const output of node.outputs) made.add(output.id)
+  }
+  state.activeTape = {
+    push: (...nodes) => {
+      nodes.forEach(see)
+      return made.size
+    }
+  }
+  try {
+    const value = tf.tidy(f)
+    // only now: the copy that a kernel saves of its output is on the tape before the kernel itself
+    return { value, read: [...read.values()].filter(({ id }) => !made.has(id)) }
+  } finally {
+    state.activeTape = outer
+  }
+}
