@@ -25,8 +25,6 @@ export interface InitSource extends BaseLayer {
 
 export interface AdapterMethod<Options> {
   readonly method: string
-  /** true where W itself is trained, so that nothing is prepared for a frozen one */
-  readonly trainsBase?: boolean
   /** Why this site cannot be adapted with these options, if so; told before any weight is read. */
   readonly problem?: (site: LinearSite, options: Options) => string | undefined
   /** The site's trainable part at step 0. Runs once, before training. */

@@ -12,7 +12,6 @@ import type { AdapterMethod } from "./adapter.ts"
 
 export const full: AdapterMethod<Record<never, never>> = {
   method: "full",
-  trainsBase: true,
   init: (site, _options, { W, bias }) =>
     Effect.sync(() => {
       const weight: DenseParameter = { name: `${site.name}.weight`, role: "body", value: tf.clone(W) }

@@ -20,7 +20,7 @@ const copied = [
   "LICENSE",
   "CHANGELOG.md",
   "schemas/run-plan.schema.json",
-  ...globSync("src/**/*.cjs", { cwd: root })
+  ...globSync("src/**/*.{cjs,wasm}", { cwd: root })
 ]
 for (const file of copied) {
   mkdirSync(dirname(join(dist, file)), { recursive: true })

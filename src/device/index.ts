@@ -29,4 +29,3 @@ export type Device = DeviceService
 export type { DeviceDescription, DeviceShape } from "./device.ts"
 export { DeviceError } from "./device-error.ts"
 export type { DeviceChoice, DeviceOptions } from "./open.ts"
-export { keepTransposed } from "./wasm-kept.ts"

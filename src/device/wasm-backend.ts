@@ -9,19 +9,12 @@ export const TFJS_VERSION = "4.22.0"
 /** What the emscripten module offers beyond its exported C functions; `tfjs` is added by whoever instantiates it. */
 export interface WasmModule {
   HEAPU8: Uint8Array
+  /** the exports of the binary */
+  readonly asm: { readonly memory?: WebAssembly.Memory }
+  /** of the threaded build alone, which imports its memory */
+  readonly wasmMemory?: WebAssembly.Memory
   _malloc(bytes: number): number
   _free(offset: number): void
-  _BatchMatMul(
-    a: number,
-    aShape: number,
-    aRank: number,
-    b: number,
-    bShape: number,
-    bRank: number,
-    transposeA: number,
-    transposeB: number,
-    out: number
-  ): void
   _init_with_threads_count(threads: number): void
   cwrap(name: string, returns: string | null, parameters: ReadonlyArray<string>): (...values: Array<number>) => number
   PThread?: { terminateAllThreads(): void; readonly runningWorkers: ReadonlyArray<unknown> }
@@ -29,9 +22,7 @@ export interface WasmModule {
     init(): void
     initWithThreadsCount(threads: number): void
     getThreadsCount(): number
-    /** Tells C++ that tensor `id` has `size` elements at `offset`. */
     registerTensor(id: number, size: number, offset: number): void
-    /** Forgets the id and every XNNPACK operator that was built for it; frees no memory of the heap. */
     disposeData(id: number): void
     dispose(): void
   }
@@ -55,7 +46,7 @@ export interface KernelCall {
 export type Kernel = (call: KernelCall) => TensorInfo
 
 const BACKEND_FIELDS = ["wasm", "dataIdMap", "dataIdNextNumber", "makeOutput", "disposeData"] as const
-const MODULE_FIELDS = ["HEAPU8", "_malloc", "_free", "_BatchMatMul", "tfjs"] as const
+const MODULE_FIELDS = ["HEAPU8", "_malloc", "_free", "tfjs"] as const
 const TFJS_FIELDS = ["registerTensor", "disposeData", "getThreadsCount"] as const
 
 const missing = (value: unknown, fields: ReadonlyArray<string>, path: string): Array<string> =>
@@ -75,4 +66,15 @@ export const wasmBackend = (backend: KernelBackend): WasmBackend => {
     )
   }
   return it
+}
+
+/** The memory in which a module's tensors lie. */
+export const memoryOf = ({ wasmMemory, asm }: WasmModule): WebAssembly.Memory => {
+  const memory = wasmMemory ?? asm?.memory
+  if (memory === undefined) {
+    throw new Error(
+      `tfjs' wasm module shows no memory: expected @tensorflow/tfjs-backend-wasm ${TFJS_VERSION}, install exactly that version`
+    )
+  }
+  return memory
 }

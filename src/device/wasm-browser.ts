@@ -1,23 +1,40 @@
 /**
- * The wasm backend in a browser. tfjs starts it by itself there, threads included, where the page is cross-origin isolated;
- * only the kernels are ours. Its binaries must be reachable (tfjs' `setWasmPaths`).
+ * The wasm backend in a browser. tfjs starts it by itself there; its binaries must be reachable (tfjs' `setWasmPaths`), and so must
+ * our kernels, which lie in `kernels/wasm/` of this package. Our kernels run on the page's thread.
  */
 import * as tf from "@tensorflow/tfjs"
 import { setThreadsCount } from "@tensorflow/tfjs-backend-wasm"
+import { kernelModule } from "../kernels/wasm/binary.ts"
 import { DeviceError, reasonOf } from "./device-error.ts"
 import { onePerProcess } from "./one-per-process.ts"
 import type { OpenedWasm } from "./runtime.ts"
-import { wasmBackend } from "./wasm-backend.ts"
+import { memoryOf, wasmBackend } from "./wasm-backend.ts"
+import { installWasmEngine, startEngine } from "./wasm-engine.ts"
 import { installWasmKernels } from "./wasm-kernels.ts"
 
 type Opened = OpenedWasm & { readonly uninstall: () => void }
 
+const noPool = () => Promise.reject(new Error("the page's thread is the only one"))
+
 const open = async ({ threads }: { readonly threads: "auto" | number }): Promise<Opened> => {
   if (threads !== "auto") setThreadsCount(threads)
   if (!(await tf.setBackend("wasm"))) throw new Error("tfjs could not start it; are its .wasm files served?")
-  const running = wasmBackend(tf.backend()).wasm.tfjs.getThreadsCount()
+  const backend = wasmBackend(tf.backend())
+  const memory = memoryOf(backend.wasm)
+  const shared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer
+  const started = await startEngine(backend, await kernelModule(shared), memory, 1, noPool)
   const simd = (await tf.env().getAsync("WASM_HAS_SIMD_SUPPORT")) === true
-  return { threads: Math.max(1, running), simd, notice: undefined, uninstall: installWasmKernels() }
+  const uninstallKernels = installWasmKernels()
+  const uninstallEngine = installWasmEngine(backend, started)
+  return {
+    threads: 1,
+    simd,
+    notice: undefined,
+    uninstall: () => {
+      uninstallKernels()
+      uninstallEngine()
+    }
+  }
 }
 
 export const openWasmInBrowser = onePerProcess<{ readonly threads: "auto" | number }, Opened, DeviceError>(

@@ -1,7 +1,7 @@
 /**
  * Identity on the wasm backend without a copy, as tfjs' other backends do it: the clone shares the buffer, which lives until
  * the last of them is disposed. tfjs copies here; and since its tape clones every tensor that a gradient will need, a training
- * step copied all its activations, and all its frozen weights, whose packings (`wasm-kept.ts`) were lost with the old identity.
+ * step copied all its activations, and all its frozen weights.
  *
  * Safe because no kernel of the backend writes into its inputs.
  */

@@ -1,10 +1,12 @@
 /**
- * Instantiates tfjs' wasm builds in Bun and Deno: the SIMD build for one thread, the threaded SIMD build for more.
+ * Instantiates tfjs' wasm builds in Bun and Deno: the SIMD build, and for several threads the threaded SIMD build, whose memory
+ * other threads can see.
  *
- * tfjs starts threads only in browsers (it needs `Blob` workers and switches the test off under Node). The same build runs
- * here with a worker file (`wasm-worker.cjs`), because emscripten's loader asks for nothing but `locateFile`. Its pool of
- * threads is made by a C++ static initialiser from half of `os.cpus()` (it assumes hyper-threads), and no later call changes
- * it: so `os.cpus` is answered differently while the module is instantiated.
+ * tfjs starts threads only in browsers (it needs `Blob` workers and switches the test off under Node), and what would run in them
+ * is XNNPACK alone. Here threads run our own kernels (`wasm-engine.ts`), so of the threaded build only the shared memory is
+ * wanted. Its pool is made by a C++ static initialiser from half of `os.cpus()` (it assumes hyper-threads): `os.cpus` is answered
+ * such that the pool is this thread alone. emscripten starts eight workers nevertheless; they get a script that only says that it
+ * has loaded (`wasm-worker.cjs`), and are ended.
  */
 import { createRequire } from "node:module"
 import os from "node:os"
@@ -15,9 +17,7 @@ import type { WasmModule } from "./wasm-backend.ts"
 
 const require = createRequire(import.meta.url)
 const PACKAGE = "@tensorflow/tfjs-backend-wasm"
-
-/** The script that runs a thread. Another one is for tests of what happens when it does not start. */
-export const WORKER_SCRIPT = fileURLToPath(new URL("./wasm-worker.cjs", import.meta.url))
+const WORKER_SCRIPT = fileURLToPath(new URL("./wasm-worker.cjs", import.meta.url))
 
 interface PthreadWorker {
   on(event: "error", listener: (cause: unknown) => void): void
@@ -46,28 +46,26 @@ export const keepingListeners = <A>(f: () => A): A => {
   return result
 }
 
-const instantiate = (
-  build: string,
-  options: Omit<FactoryOptions, "mainScriptUrlOrBlob" | "locateFile">,
-  worker: string
-) => {
+const instantiate = (build: string) => {
   const root = require.resolve(`${PACKAGE}/package.json`).replace("package.json", "")
   const script = `${root}wasm-out/${build}.js`
   const factory = require(script) as Factory
-  const module = Object.assign(options, {
-    locateFile: (path: string) =>
-      path.endsWith(".worker.js") ? worker : `${root}dist/${path.replace(/^tfjs-backend-wasm\.wasm$/, SIMD_BINARY)}`,
+  const module: FactoryOptions = {
+    locateFile: (path) =>
+      path.endsWith(".worker.js")
+        ? WORKER_SCRIPT
+        : `${root}dist/${path.replace(/^tfjs-backend-wasm\.wasm$/, SIMD_BINARY)}`,
     mainScriptUrlOrBlob: script
-  }) as FactoryOptions
+  }
   return { module, ready: keepingListeners(() => factory(module)) }
 }
 
 /** The scalar build's loader runs the SIMD binary as well. */
 const SIMD_BINARY = "tfjs-backend-wasm-simd.wasm"
 
-/** Starts the threads, and adds to the module what tfjs' own start-up adds; tfjs' second start would ask for a second pool. */
-const start = (wasm: WasmModule, threads: number): WasmModule => {
-  wasm._init_with_threads_count(threads)
+/** Starts XNNPACK on this thread, and adds to the module what tfjs' own start-up adds. */
+const start = (wasm: WasmModule): WasmModule => {
+  wasm._init_with_threads_count(1)
   const started = () => {}
   wasm.tfjs = {
     init: started,
@@ -80,9 +78,8 @@ const start = (wasm: WasmModule, threads: number): WasmModule => {
   return wasm
 }
 
-/** One thread, no workers. */
-export const simdModule = async (): Promise<WasmModule> =>
-  start(await instantiate("tfjs-backend-wasm", {}, WORKER_SCRIPT).ready, 1)
+/** With a memory of its own. */
+export const simdModule = async (): Promise<WasmModule> => start(await instantiate("tfjs-backend-wasm").ready)
 
 /** Fails when the first worker does; emscripten's own handler would throw into the event loop. */
 const firstWorkerError = (workers: ReadonlyArray<PthreadWorker>): Promise<never> =>
@@ -102,18 +99,17 @@ const expired = (milliseconds: number) => {
   return { promise, clear: () => clearTimeout(timer) }
 }
 
-/** `threads` ≥ 2: this thread and threads − 1 workers. Rejects, with every worker ended, when they do not start in time. */
-export const threadedModule = async (threads: number, timeout: number, worker: string): Promise<WasmModule> => {
+/** With a memory that workers can share. Rejects, with every worker ended, when emscripten's do not start in time. */
+export const sharedModule = async (timeout: number): Promise<WasmModule> => {
   const cpus = os.cpus
   const timer = expired(timeout)
   let started: ReturnType<typeof instantiate> | undefined
   try {
-    os.cpus = () => Array<os.CpuInfo>(2 * threads).fill(cpus()[0]!)
-    started = instantiate("tfjs-backend-wasm-threaded-simd", {}, worker)
+    os.cpus = () => Array<os.CpuInfo>(2).fill(cpus()[0]!)
+    started = instantiate("tfjs-backend-wasm-threaded-simd")
     const pool = started.module.PThread
     const wasm = await Promise.race([started.ready, firstWorkerError(pool?.unusedWorkers ?? []), timer.promise])
-    start(wasm, threads)
-    // emscripten loads eight workers whatever is needed
+    start(wasm)
     for (const idle of pool?.unusedWorkers.splice(0) ?? []) idle.terminate()
     return wasm
   } catch (cause) {

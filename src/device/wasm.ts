@@ -1,17 +1,20 @@
 /**
- * Opens the wasm backend for training: SIMD, on all cores, with the kernels of `wasm-kernels.ts`. In Bun and Deno; a browser
- * has its own way (`browser.ts`). Results are the same bits for every number of threads.
+ * Opens the wasm backend for training: SIMD, on all cores, with our own kernels (`wasm-engine.ts`, `wasm-kernels.ts`). In Bun and
+ * Deno; a browser has its own way (`browser.ts`). Results are the same bits for every number of threads.
  */
 import os from "node:os"
 import { BackendWasm } from "@tensorflow/tfjs-backend-wasm"
+import { kernelModule } from "../kernels/wasm/binary.ts"
 import { DeviceError, reasonOf } from "./device-error.ts"
 import { onePerProcess, useBackend } from "./one-per-process.ts"
 import type { OpenedWasm } from "./runtime.ts"
-import { type WasmModule, wasmBackend } from "./wasm-backend.ts"
+import { memoryOf, type WasmModule, wasmBackend } from "./wasm-backend.ts"
+import { installWasmEngine, startEngine } from "./wasm-engine.ts"
 import { installWasmKernels } from "./wasm-kernels.ts"
-import { simdModule, threadedModule, WORKER_SCRIPT } from "./wasm-module.ts"
+import { sharedModule, simdModule } from "./wasm-module.ts"
+import { workerPool } from "./wasm-pool.ts"
 
-/** emscripten's pool in tfjs' build has eight workers; more threads would wait for ever. */
+/** A step of the sizes that fit into wasm's 4 GiB does not feed more. */
 const MOST_THREADS = 8
 
 /** Workers start in 0.1 s; a loaded machine gets a hundred times that before training goes on with one thread. */
@@ -32,24 +35,35 @@ interface InstalledWasm extends OpenedWasm {
 const threadsOf = (threads: "auto" | number): number =>
   Math.max(1, Math.min(MOST_THREADS, threads === "auto" ? os.availableParallelism() : threads))
 
-const moduleFor = async (options: WasmOptions): Promise<{ wasm: WasmModule; notice?: string }> => {
-  const threads = threadsOf(options.threads)
-  if (threads === 1) return { wasm: await simdModule() }
-  try {
-    const timeout = options.startTimeout ?? START_TIMEOUT
-    return { wasm: await threadedModule(threads, timeout, options.workerScript ?? WORKER_SCRIPT) }
-  } catch (cause) {
-    const notice = `wasm runs on one thread instead of ${threads}: ${reasonOf(cause)}`
-    return { wasm: await simdModule(), notice }
+/** tfjs' backend on a module, in use, with our engine on the module's memory. */
+const openModule = async (wasm: WasmModule, threads: number, options: WasmOptions): Promise<InstalledWasm> => {
+  const backend = new BackendWasm(wasm as unknown as ConstructorParameters<typeof BackendWasm>[0])
+  const own = wasmBackend(backend)
+  const pool = workerPool(options.startTimeout ?? START_TIMEOUT, options.workerScript)
+  const started = await startEngine(own, await kernelModule(threads > 1), memoryOf(wasm), threads, pool)
+  await useBackend("wasm", backend) // sets up the stock kernels, which ours call
+  const uninstallKernels = installWasmKernels()
+  const uninstallEngine = installWasmEngine(own, started)
+  return {
+    threads,
+    simd: true,
+    notice: undefined,
+    uninstall: () => {
+      uninstallKernels()
+      uninstallEngine()
+    }
   }
 }
 
 const open = async (options: WasmOptions): Promise<InstalledWasm> => {
-  const { wasm, notice } = await moduleFor(options)
-  const backend = new BackendWasm(wasm as unknown as ConstructorParameters<typeof BackendWasm>[0])
-  const { tfjs } = wasmBackend(backend).wasm
-  await useBackend("wasm", backend) // sets up the stock kernels, which ours call
-  return { threads: tfjs.getThreadsCount(), simd: true, notice, uninstall: installWasmKernels() }
+  const threads = threadsOf(options.threads)
+  if (threads === 1) return openModule(await simdModule(), 1, options)
+  try {
+    return await openModule(await sharedModule(options.startTimeout ?? START_TIMEOUT), threads, options)
+  } catch (cause) {
+    const notice = `wasm runs on one thread instead of ${threads}: ${reasonOf(cause)}`
+    return { ...(await openModule(await simdModule(), 1, options)), notice }
+  }
 }
 
 /**

@@ -9,10 +9,11 @@
  *
  * The mask is a large finite number: with −∞, a row of padding alone would be NaN, and so would every gradient after it.
  */
-import type { Tensor, Tensor2D, Tensor4D } from "@tensorflow/tfjs"
+import type { Tensor, Tensor2D, Tensor4D, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { inPlaceOf } from "../tensors/in-place-of.ts"
 import { defineKernel } from "./kernel.ts"
+import { floatBits, type WasmEngine } from "./wasm/engine.ts"
 
 interface Shape {
   readonly batch: number
@@ -53,7 +54,6 @@ const forward = (q: Tensor, k: Tensor, v: Tensor, mask: Tensor, shape: Shape): [
   return [inPlaceOf(O, merge), P]
 }
 
-/** dQ, dK, dV together, for they share dS. */
 const backward = (dO: Tensor, q: Tensor, k: Tensor, v: Tensor, P: Tensor, shape: Shape): [Tensor, Tensor, Tensor] => {
   const scale = scaleOf(q, shape)
   const dOut = split(dO, shape)
@@ -77,15 +77,78 @@ const backward = (dO: Tensor, q: Tensor, k: Tensor, v: Tensor, P: Tensor, shape:
   return [dq, dk, dv]
 }
 
+/** Multiplications below which a second thread, or a chunk of its own, costs more than it saves. */
+const WORTH_SHARING = 1 << 16
+
+/** Floats that n columns take up in panels of 12 and 8: at most this. */
+const inPanels = (n: number): number => n + 8
+
+/** Runs a kernel of `assembly/attention.ts` over all heads. */
+const overHeads = (
+  engine: WasmEngine,
+  name: "attention" | "attentionGradient",
+  [q, k, v, P]: Quadruple,
+  rest: ReadonlyArray<number>,
+  scratchFloats: number
+): void => {
+  const [batch, heads, length] = P.shape as [number, number, number, number]
+  const d = q.shape[1]! / heads
+  const matrices = batch * heads
+  const chunk = Math.min(matrices, Math.ceil(WORTH_SHARING / (2 * length * length * d)))
+  const sizes = [length, heads, d, floatBits(1 / Math.sqrt(d)), matrices, chunk]
+  const inputs = [q, k, v, P].map(engine.address)
+  engine.run(name, [...inputs, ...sizes, ...rest], Math.ceil(matrices / chunk), 4 * scratchFloats)
+}
+
+type Quadruple = readonly [q: TensorInfo, k: TensorInfo, v: TensorInfo, P: TensorInfo]
+
+/** O and P. */
+const forwardOnWasm = (
+  { q, k, v, mask }: Readonly<Record<"q" | "k" | "v" | "mask", TensorInfo>>,
+  { batch, heads }: Shape,
+  engine: WasmEngine
+): ReadonlyArray<TensorInfo> => {
+  const [tokens, width] = q.shape as [number, number]
+  const length = tokens / batch
+  const d = inPanels(width / heads)
+  const scores = inPanels(length)
+  const O = engine.output([tokens, width])
+  const P = engine.output([batch, heads, length, length])
+  const rest = [engine.address(mask), engine.address(O)]
+  overHeads(engine, "attention", [q, k, v, P], rest, (4 + d) * scores + (3 + length) * d)
+  return [O, P]
+}
+
+/** dq, dk, dv together, for they share dS. */
+const gradients = defineKernel<"dO" | "q" | "k" | "v" | "P", Shape>({
+  name: "AttentionGradient",
+  reference: ({ dO, q, k, v, P }, shape) => backward(dO, q, k, v, P, shape),
+  wasm: ({ dO, q, k, v, P }, _, engine) => {
+    const [length, d] = [P.shape[2]!, inPanels(q.shape[1]! / P.shape[1]!)]
+    const dqkv = [q, k, v].map((x) => engine.output(x.shape))
+    const panels = 2 * inPanels(length) * d
+    overHeads(
+      engine,
+      "attentionGradient",
+      [q, k, v, P],
+      [dO, ...dqkv].map(engine.address),
+      3 * d + length * inPanels(length) + panels
+    )
+    return dqkv
+  },
+  inputsToSave: []
+})
+
 const kernel = defineKernel<"q" | "k" | "v" | "mask", Shape>({
   name: "Attention",
   reference: ({ q, k, v, mask }, shape) => forward(q, k, v, mask, shape),
+  wasm: forwardOnWasm,
   inputsToSave: ["q", "k", "v"],
   outputsToSave: [false, true],
   gradient: ([dO], [q, k, v, P], shape) => {
-    // Here rather than in a closure: each closure has its own tidy, and would have to compute dS again.
-    const [dq, dk, dv] = tf.tidy(() => backward(dO!, q!, k!, v!, P!, shape)) as [Tensor, Tensor, Tensor]
-    return { q: () => dq, k: () => dk, v: () => dv }
+    // here rather than in a closure: all three share dS
+    const [dq, dk, dv] = gradients({ dO: dO!, q: q!, k: k!, v: v!, P: P! }, shape)
+    return { q: () => dq!, k: () => dk!, v: () => dv! }
   }
 })
 

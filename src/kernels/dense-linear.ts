@@ -6,35 +6,52 @@
  *
  *   dx = dy·W    dW = dyᵀx    dbias = Σ dy over tokens
  */
-import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
+import type { Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { defineKernel } from "./kernel.ts"
+import type { WasmEngine } from "./wasm/engine.ts"
+import { matrixOf, multiply } from "./wasm/product.ts"
 
-const product = ({ x, W }: { readonly x: Tensor; readonly W: Tensor }): Tensor => tf.matMul(x, W, false, true)
+type Input = "x" | "W" | "bias"
 
-const dense = defineKernel<"x" | "W", object>({
+const reference = ({ x, W, bias }: Readonly<Record<Input, Tensor>>): ReadonlyArray<Tensor> => [
+  tf.add(tf.matMul(x, W, false, true), bias)
+]
+
+/** One product, which starts at the bias. */
+const wasm = ({ x, W, bias }: Readonly<Record<Input, TensorInfo>>, _: object, engine: WasmEngine) => {
+  const [m, k] = x.shape as [number, number]
+  const n = W.shape[0]!
+  const out = engine.output([m, n])
+  const [a, b, c] = [matrixOf(engine, x), matrixOf(engine, W), matrixOf(engine, out)]
+  multiply(engine, { kind: "nt", m, n, k, a, b, c, start: { bias: engine.address(bias) } })
+  return [out]
+}
+
+const dense = defineKernel<Input, object>({
   name: "DenseLinear",
-  reference: (inputs) => [product(inputs)],
+  reference,
+  wasm,
   inputsToSave: ["x", "W"],
   gradient: ([dy], [x, W]) => ({
     x: () => tf.matMul(dy!, W!),
-    W: () => tf.matMul(dy!, x!, true, false)
+    W: () => tf.matMul(dy!, x!, true, false),
+    bias: () => tf.sum(dy!, 0)
   })
 })
 
-const frozen = defineKernel<"x" | "W", object>({
+const frozen = defineKernel<Input, object>({
   name: "FrozenLinear",
-  reference: (inputs) => [product(inputs)],
+  reference,
+  wasm,
   inputsToSave: ["W"],
-  gradient: ([dy], [W]) => ({ x: () => tf.matMul(dy!, W!) })
+  gradient: ([dy], [W]) => ({ x: () => tf.matMul(dy!, W!), bias: () => tf.sum(dy!, 0) })
 })
-
-const withBias = (y: Tensor, bias: Tensor1D | null): Tensor2D => (bias === null ? y : tf.add(y, bias)) as Tensor2D
 
 /** x [tokens, in] → [tokens, out]; gradients for x, W and bias. */
 export const denseLinear = (x: Tensor2D, W: Tensor2D, bias: Tensor1D | null): Tensor2D =>
-  withBias(dense({ x, W }, {})[0]!, bias)
+  dense({ x, W, bias: bias ?? tf.zeros([W.shape[0]]) }, {})[0] as Tensor2D
 
 /** x [tokens, in] → [tokens, out]; gradient for x (and bias) only. */
 export const frozenLinear = (x: Tensor2D, W: Tensor2D, bias: Tensor1D | null): Tensor2D =>
-  withBias(frozen({ x, W }, {})[0]!, bias)
+  frozen({ x, W, bias: bias ?? tf.zeros([W.shape[0]]) }, {})[0] as Tensor2D

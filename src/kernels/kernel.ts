@@ -4,22 +4,34 @@
  *
  * Why kernels, where ops would do: `tf.registerGradient` computes the gradient of an input only when something trainable depends
  * on it (`tf.customGrad` and `tf.fused.matMul` compute all of them, dW of a frozen W too), the tape holds one entry instead of a
- * dozen, and only what `inputsToSave`/`outputsToSave` name stays alive until the backward pass. A faster implementation for one
- * backend is registered under the same name and is tested against the reference.
+ * dozen, and only what `inputsToSave`/`outputsToSave` name stays alive until the backward pass.
+ *
+ * A faster implementation for one backend stands beside the reference and is tested against it: `wasm`, on the engine that the wasm
+ * device provides. Without an engine (a wasm backend that somebody else opened), and for empty inputs, the reference runs.
  */
 import type { NamedTensorMap, Tensor, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
+import { type WasmEngine, wasmEngineOf } from "./wasm/engine.ts"
 
 export interface KernelDefinition<Input extends string, Attributes extends object> {
   /** Name in tfjs's kernel table. */
   readonly name: string
   /** Composed of tfjs ops; the tape is off inside. Returned tensors are the kernel's outputs. */
   readonly reference: (inputs: Readonly<Record<Input, Tensor>>, attributes: Attributes) => ReadonlyArray<Tensor>
+  /** The same outputs from our own wasm kernels. All inputs are non-empty. */
+  readonly wasm?: (
+    inputs: Readonly<Record<Input, TensorInfo>>,
+    attributes: Attributes,
+    engine: WasmEngine
+  ) => ReadonlyArray<TensorInfo>
   readonly inputsToSave: ReadonlyArray<Input>
   /** Which outputs the gradient needs, in order. */
   readonly outputsToSave?: ReadonlyArray<boolean>
-  /** For each input a closure, called only when the gradient of that input is wanted. `saved`: saved inputs, then saved outputs. */
-  readonly gradient: (
+  /**
+   * For each input a closure, called only when the gradient of that input is wanted. `saved`: saved inputs, then saved outputs.
+   * Absent for a kernel that only backward passes and optimizers call.
+   */
+  readonly gradient?: (
     dys: ReadonlyArray<Tensor>,
     saved: ReadonlyArray<Tensor>,
     attributes: Attributes
@@ -32,15 +44,22 @@ const backends = ["cpu", "wasm", "webgpu"] as const
 export const defineKernel = <Input extends string, Attributes extends object>(
   definition: KernelDefinition<Input, Attributes>
 ): ((inputs: Readonly<Record<Input, Tensor>>, attributes: Attributes) => ReadonlyArray<Tensor>) => {
-  const { name, reference, inputsToSave, outputsToSave, gradient } = definition
+  const { name, reference, wasm, inputsToSave, outputsToSave, gradient } = definition
   for (const backendName of backends) {
     tf.registerKernel({
       kernelName: name,
       backendName,
-      kernelFunc: ({ inputs, attrs }) =>
-        tf.tidy(() => [...reference(inputs as Record<Input, Tensor>, attrs as unknown as Attributes)]) as TensorInfo[]
+      kernelFunc: ({ inputs, attrs, backend }) => {
+        const engine = backendName === "wasm" && wasm !== undefined ? wasmEngineOf(backend as object) : undefined
+        if (engine !== undefined && Object.values(inputs).every((input) => !(input as TensorInfo).shape.includes(0)))
+          return [...wasm!(inputs as Record<Input, TensorInfo>, attrs as unknown as Attributes, engine)]
+        return tf.tidy(() => [
+          ...reference(inputs as Record<Input, Tensor>, attrs as unknown as Attributes)
+        ]) as TensorInfo[]
+      }
     })
   }
+  if (gradient === undefined) return opOf(name)
   tf.registerGradient({
     kernelName: name,
     inputsToSave: [...inputsToSave],
@@ -53,6 +72,11 @@ export const defineKernel = <Input extends string, Attributes extends object>(
       )
     }
   })
-  return (inputs, attributes) =>
-    tf.engine().runKernel(name, inputs as unknown as NamedTensorMap, attributes as Record<string, never>) as Tensor[]
+  return opOf(name)
 }
+
+/** The op that runs a kernel. */
+const opOf =
+  (name: string) =>
+  (inputs: Readonly<Record<string, Tensor>>, attributes: object): ReadonlyArray<Tensor> =>
+    tf.engine().runKernel(name, inputs as unknown as NamedTensorMap, attributes as Record<string, never>) as Tensor[]

@@ -8,7 +8,6 @@ import process from "node:process"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { openWasm } from "../../src/device/wasm.ts"
-import { keepTransposed } from "../../src/device/wasm-kept.ts"
 import { random, tensorOf } from "../src/device/on-wasm.ts"
 
 const [threads = "1", workerScript, startTimeout] = process.argv.slice(2)
@@ -18,7 +17,6 @@ const results = (): Array<tf.Tensor> => {
   const [x, W, dY] = [tensorOf([515, 130], next), tensorOf([257, 130], next) as tf.Tensor2D, tensorOf([515, 257], next)]
   const [A, h] = [tensorOf([8, 130], next), tensorOf([515, 8], next)]
   const [q, k] = [tensorOf([6, 70, 33], next), tensorOf([6, 70, 33], next)]
-  keepTransposed(W)
   const products = [
     tf.matMul(x, W, false, true),
     tf.matMul(dY, W),

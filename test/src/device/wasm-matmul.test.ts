@@ -31,7 +31,10 @@ const reference = async (a: tf.Tensor, b: tf.Tensor, tA: boolean, tB: boolean, [
 const stock = (a: tf.Tensor, b: tf.Tensor, transposeA: boolean, transposeB: boolean) =>
   tf.fused.matMul({ a: a as tf.Tensor2D, b: b as tf.Tensor2D, transposeA, transposeB })
 
-/** Chosen so that every way is taken: tiny and large batches, products whose swapped form is cheaper, vectors, odd sizes. */
+/**
+ * Chosen so that every way is taken: whole tiles and edges in every direction, inner dimensions that are no multiple of four, panels
+ * of fewer columns, more than one block of rows and more than one chunk, vectors.
+ */
 const SIZES = [
   [1, 1, 1],
   [3, 5, 7],
@@ -40,7 +43,8 @@ const SIZES = [
   [130, 100, 8],
   [1, 40, 70],
   [70, 40, 1],
-  [31, 400, 29]
+  [31, 400, 29],
+  [101, 258, 98]
 ]
 const OUTER = [[], [1], [5], [2, 3]]
 
@@ -111,7 +115,12 @@ describe("matMul on wasm", () => {
     onWasm(async () => {
       const next = random(5)
       const [a, b] = [tensorOf([4, 30, 40], next), tensorOf([4, 50, 40], next)]
-      tf.matMul(a, b, false, true).dispose() // emscripten replaces its exports at their first call
+      const products = () => {
+        tf.matMul(a, b, false, true).dispose()
+        tf.matMul(a, a, true, false).dispose()
+        tf.matMul(b, a, false, true).dispose()
+      }
+      products() // emscripten replaces its exports at their first call, and the threads' scratch stays
       const { wasm } = wasmBackend(tf.backend())
       const [malloc, free] = [wasm._malloc, wasm._free]
       const blocks = new Map<number, number>()
@@ -125,11 +134,7 @@ describe("matMul on wasm", () => {
         free(offset)
       }
       await expectNoLeak(() => {
-        for (let i = 0; i < 50; i++) {
-          tf.matMul(a, b, false, true).dispose()
-          tf.matMul(a, a, true, false).dispose()
-          tf.matMul(b, a, false, true).dispose()
-        }
+        for (let i = 0; i < 50; i++) products()
       })
       expect([...blocks.values()]).toEqual([])
     }))

@@ -1,0 +1,133 @@
+/**
+ * The engine behind `src/kernels/wasm/`: our own kernels on the memory of tfjs's wasm backend, on this thread and a pool of workers.
+ *
+ * One piece of work at a time. Chunks are claimed one by one, so that whoever is free takes the next, and a thread that the machine
+ * took away holds up no more than the chunk it has. What a chunk computes does not depend on who computes it. Workers look for work
+ * for a while before they sleep: a step is hundreds of pieces of work, microseconds apart.
+ */
+import { provideWasmEngine, type WasmEngine } from "../kernels/wasm/engine.ts"
+import type { WasmBackend } from "./wasm-backend.ts"
+import * as Word from "./wasm-work.ts"
+
+/** Rounds of looking whether the others are done, before sleeping. */
+const PATIENCE = 5_000
+/** Milliseconds of sleep; then it looks again. */
+const NAP = 10
+
+/** Workers, once they are ready. */
+export interface Pool {
+  readonly size: number
+  readonly terminate: () => void
+}
+
+export type StartPool = (
+  start: { readonly module: WebAssembly.Module; readonly memory: WebAssembly.Memory; readonly address: number },
+  size: number
+) => Promise<Pool>
+
+export interface StartedEngine {
+  readonly engine: WasmEngine
+  readonly terminate: () => void
+}
+
+/** The scratch of all threads, which grows with what is asked for. */
+class Scratch {
+  private bytes = 0
+  private at = 0
+  private readonly backend: WasmBackend
+  private readonly threads: number
+
+  constructor(backend: WasmBackend, threads: number) {
+    this.backend = backend
+    this.threads = threads
+  }
+
+  /** Address of the first thread's, and bytes of each. */
+  ensure(bytes: number): readonly [address: number, bytes: number] {
+    if (bytes > this.bytes) {
+      if (this.at !== 0) this.backend.wasm._free(this.at)
+      this.bytes = Math.ceil(bytes / 4096) * 4096
+      this.at = this.backend.wasm._malloc(this.bytes * this.threads) >>> 0
+    }
+    return [this.at, this.bytes]
+  }
+
+  free(): void {
+    if (this.at !== 0) this.backend.wasm._free(this.at)
+  }
+}
+
+/** Waits until every chunk is done. */
+const finish = (words: Int32Array, chunks: number): void => {
+  for (let round = 0; round < PATIENCE; round++) if (Atomics.load(words, Word.DONE) === chunks) return
+  while (true) {
+    const done = Atomics.load(words, Word.DONE)
+    if (done === chunks) return
+    if (Atomics.load(words, Word.FAILED) !== 0) throw new Error("a kernel of the wasm device failed in a worker")
+    Atomics.wait(words, Word.DONE, done, NAP)
+  }
+}
+
+/** Starts the engine for a backend; with `pool`, the backend's memory must be shared. */
+export const startEngine = async (
+  backend: WasmBackend,
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  threads: number,
+  startPool: StartPool
+): Promise<StartedEngine> => {
+  const { exports } = new WebAssembly.Instance(module, { env: { memory } })
+  const names = Word.kernelNames(module)
+  const kernels = names.map((name) => exports[name] as Word.Kernel)
+  const address = backend.wasm._malloc(4 * Word.WORDS) >>> 0
+  let words = new Int32Array(memory.buffer, address, Word.WORDS).fill(0)
+  const pool = threads > 1 ? await startPool({ module, memory, address }, threads - 1) : undefined
+  const scratch = new Scratch(backend, threads)
+
+  const run: WasmEngine["run"] = (kernel, values, chunks, scratchBytes = 0) => {
+    const index = names.indexOf(kernel)
+    const [at, bytes] = scratch.ensure(scratchBytes)
+    // memory that has grown has another buffer
+    if (words.buffer !== memory.buffer) words = new Int32Array(memory.buffer, address, Word.WORDS)
+    words.set(values, Word.ARGUMENTS)
+    if (pool === undefined || chunks === 1) {
+      const call = kernels[index]!
+      for (let chunk = 0; chunk < chunks; chunk++) call(address + 4 * Word.ARGUMENTS, chunk, at)
+      return
+    }
+    words[Word.KERNEL] = index
+    words[Word.SCRATCH] = at
+    words[Word.SCRATCH_SIZE] = bytes
+    words[Word.DONE] = 0
+    Atomics.store(words, Word.NEXT, chunks)
+    Atomics.add(words, Word.GENERATION, 1)
+    if (Atomics.load(words, Word.SLEEPERS) > 0) Atomics.notify(words, Word.GENERATION)
+    Word.takePart({ words, address, kernels }, 0)
+    finish(words, chunks)
+  }
+
+  return {
+    engine: {
+      threads,
+      run,
+      address: ({ dataId }) => backend.dataIdMap.get(dataId).memoryOffset,
+      output: (shape) => backend.makeOutput(shape, "float32"),
+      dispose: ({ dataId }) => {
+        backend.disposeData(dataId)
+      }
+    },
+    terminate: () => {
+      pool?.terminate()
+      scratch.free()
+    }
+  }
+}
+
+/** Lets kernels find the engine of a backend; returns what ends it. */
+export const installWasmEngine = (backend: WasmBackend, { engine, terminate }: StartedEngine): (() => void) => {
+  provideWasmEngine(backend, engine)
+  return () => {
+    provideWasmEngine(backend, undefined)
+    terminate()
+  }
+}

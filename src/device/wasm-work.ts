@@ -1,0 +1,56 @@
+/**
+ * The words by which the threads of a wasm engine agree, and the claiming of chunks. 32-bit words in the shared heap, by their
+ * number from the start of the block.
+ *
+ * A piece of work is published by writing what it is, and then its number of chunks into `NEXT`, from which threads count down. A
+ * claim that succeeds therefore always belongs to the work that is written there, and the work stays until its last chunk is
+ * counted in `DONE`: a worker that wakes late finds nothing to claim.
+ */
+
+/** counts pieces of work; what workers sleep on */
+export const GENERATION = 0
+/** chunks that nobody has claimed */
+export const NEXT = 1
+/** chunks that are finished */
+export const DONE = 2
+/** workers that sleep */
+export const SLEEPERS = 3
+/** number of the kernel among the module's functions */
+export const KERNEL = 4
+/** not 0 when a worker could not finish a chunk */
+export const FAILED = 5
+/** address of the first thread's scratch, and bytes of each */
+export const SCRATCH = 6
+export const SCRATCH_SIZE = 7
+/** the kernel's arguments begin here */
+export const ARGUMENTS = 8
+export const WORDS = 64
+
+export type Kernel = (args: number, chunk: number, scratch: number) => void
+
+/** The kernels of a module, in an order that every thread finds by itself. */
+export const kernelNames = (module: WebAssembly.Module): ReadonlyArray<string> =>
+  WebAssembly.Module.exports(module)
+    .filter(({ kind }) => kind === "function")
+    .map(({ name }) => name)
+
+export interface Work {
+  /** the shared words */
+  readonly words: Int32Array
+  /** where they lie, in bytes */
+  readonly address: number
+  readonly kernels: ReadonlyArray<Kernel>
+}
+
+/** Claims and computes chunks until none are left; returns how many. */
+export const takePart = ({ words, address, kernels }: Work, thread: number): number => {
+  let count = 0
+  while (Atomics.load(words, NEXT) > 0) {
+    const chunk = Atomics.sub(words, NEXT, 1) - 1
+    if (chunk < 0) break
+    kernels[words[KERNEL]!]!(address + 4 * ARGUMENTS, chunk, (words[SCRATCH]! + thread * words[SCRATCH_SIZE]!) >>> 0)
+    Atomics.add(words, DONE, 1)
+    count++
+  }
+  return count
+}

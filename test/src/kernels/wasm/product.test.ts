@@ -1,0 +1,153 @@
+/** Products of parts of matrices, as kernels ask for them, against float64; tfjs's own products are tested with the device. */
+import { describe, expect, test } from "bun:test"
+import * as tf from "@tensorflow/tfjs"
+import { type WasmEngine, wasmEngineOf } from "../../../../src/kernels/wasm/engine.ts"
+import { multiply, type Product } from "../../../../src/kernels/wasm/product.ts"
+import { expectClose } from "../../../setup.ts"
+import { onWasm, random } from "../../device/on-wasm.ts"
+
+/** float32 sums of a few hundred products of numbers below 1 */
+const PRODUCT = 3e-6
+
+interface Shape {
+  readonly kind: Product["kind"]
+  readonly m: number
+  readonly n: number
+  readonly k: number
+  readonly k2: number
+  readonly start: "zero" | "there" | "bias"
+  /** floats of a row beyond the matrix, so that it is a part of a wider one */
+  readonly beside: number
+  readonly outer: number
+  readonly inner: number
+}
+
+interface Filled {
+  readonly tensor: tf.Tensor
+  readonly values: Float32Array
+}
+
+const filled = (size: number, next: () => number): Filled => {
+  const values = Float32Array.from({ length: size }, () => 2 * next() - 1)
+  return { tensor: tf.tensor1d(values), values }
+}
+
+const stored = ({ kind, m, n, k }: Shape) => ({
+  a: kind === "tn" ? [k, m] : [m, k],
+  b: kind === "nt" ? [n, k] : [k, n]
+})
+
+/** Runs one product on the engine; answers with C and with what float64 makes of it. */
+const both = async (shape: Shape, next: () => number) => {
+  const { kind, m, n, k, k2, start, beside, outer, inner } = shape
+  const engine = wasmEngineOf(tf.backend()) as WasmEngine
+  const { a, b } = stored(shape)
+  const [lda, ldb, ldc] = [a[1]! + beside, b[1]! + beside, n + beside]
+  const matrices = outer * inner
+  const sizes = { a: a[0]! * lda, b: b[0]! * ldb, c: m * ldc }
+  const [A, B, C] = [sizes.a, sizes.b, sizes.c].map((size) => filled(size * matrices, next)) as [Filled, Filled, Filled]
+  const [A2, B2] = [filled(Math.max(1, m * k2), next), filled(Math.max(1, n * k2), next)]
+  const bias = filled(n, next)
+  const before = C.values.slice()
+  // inner matrices lie `outer` matrices apart, outer ones side by side: both strides are used
+  const strides = (size: number): readonly [number, number] => [size, size * outer]
+  const address = (it: Filled) => engine.address(it.tensor)
+  multiply(engine, {
+    kind,
+    m,
+    n,
+    k,
+    a: { address: address(A), stride: lda },
+    b: { address: address(B), stride: ldb },
+    c: { address: address(C), stride: ldc },
+    start: start === "bias" ? { bias: address(bias) } : start,
+    ...(k2 === 0
+      ? {}
+      : {
+          second: {
+            a: { address: address(A2), stride: k2 },
+            b: { address: address(B2), stride: kind === "nt" ? k2 : n },
+            k: k2
+          }
+        }),
+    batch: { outer, inner, a: strides(sizes.a), b: strides(sizes.b), c: strides(sizes.c) }
+  })
+  const expected = Float64Array.from(before)
+  for (let matrix = 0; matrix < matrices; matrix++) {
+    for (let i = 0; i < m; i++) {
+      for (let j = 0; j < n; j++) {
+        const at = matrix * sizes.c + i * ldc + j
+        let sum = start === "zero" ? 0 : start === "there" ? before[at]! : bias.values[j]!
+        for (let p = 0; p < k; p++) {
+          const x = A.values[matrix * sizes.a + (kind === "tn" ? p * lda + i : i * lda + p)]!
+          sum += x * B.values[matrix * sizes.b + (kind === "nt" ? j * ldb + p : p * ldb + j)]!
+        }
+        for (let p = 0; p < k2; p++) sum += A2.values[i * k2 + p]! * B2.values[kind === "nt" ? j * k2 + p : p * n + j]!
+        expected[at] = sum
+      }
+    }
+  }
+  return { actual: await C.tensor.data(), expected }
+}
+
+const SIZES = [
+  [1, 1, 1],
+  [3, 12, 4],
+  [7, 5, 9],
+  [50, 37, 30],
+  [2, 130, 300],
+  [130, 26, 515]
+] as const
+
+describe("product on the wasm engine", () => {
+  for (const kind of ["nt", "nn", "tn"] as const) {
+    for (const start of ["zero", "there", "bias"] as const) {
+      test(`${kind}, from ${start}, of parts of wider matrices, one and a batch`, () =>
+        onWasm(async () => {
+          const next = random(7)
+          for (const [m, n, k] of SIZES) {
+            for (const [outer, inner] of [
+              [1, 1],
+              [2, 3]
+            ] as const) {
+              const { actual, expected } = await both({ kind, m, n, k, k2: 0, start, beside: 5, outer, inner }, next)
+              expectClose(actual, expected, PRODUCT)
+            }
+          }
+        }))
+    }
+  }
+
+  for (const kind of ["nt", "nn"] as const) {
+    test(`${kind} with a second pair of any inner dimension`, () =>
+      onWasm(async () => {
+        const next = random(8)
+        for (const k2 of [1, 2, 3, 4, 8, 13, 64]) {
+          for (const [m, n, k] of SIZES) {
+            const shape = { kind, m, n, k, k2, start: "bias", beside: 0, outer: 1, inner: 1 } as const
+            const { actual, expected } = await both(shape, next)
+            expectClose(actual, expected, PRODUCT)
+          }
+        }
+      }))
+  }
+
+  test("not a number and infinity reach the elements that depend on them, and no others", () =>
+    onWasm(async () => {
+      for (const kind of ["nt", "nn", "tn"] as const) {
+        const [m, n, k] = [7, 14, 6]
+        const [rows, columns] = [kind === "tn" ? [k, m] : [m, k], kind === "nt" ? [n, k] : [k, n]]
+        const a = tf.buffer(rows as [number, number], "float32", new Float32Array(m * k).fill(1))
+        // row 3 of op(A), and column 13 of op(B), which lies in a panel's edge
+        a.set(Number.NaN, ...((kind === "tn" ? [2, 3] : [3, 2]) as [number, number]))
+        const b = tf.buffer(columns as [number, number], "float32", new Float32Array(n * k).fill(1))
+        b.set(Number.POSITIVE_INFINITY, ...((kind === "nt" ? [13, 1] : [1, 13]) as [number, number]))
+        const out = (await tf.matMul(a.toTensor(), b.toTensor(), kind === "tn", kind === "nt").array()) as number[][]
+        for (let i = 0; i < m; i++) {
+          for (let j = 0; j < n; j++) {
+            expect(out[i]![j]).toBe(i === 3 ? Number.NaN : j === 13 ? Number.POSITIVE_INFINITY : k)
+          }
+        }
+      }
+    }))
+})
