@@ -1,13 +1,15 @@
 /**
- * A session becomes a checkpoint in two parts: a copy off the device, for which training waits, and its writing, for which it
- * does not (`checkpoints.ts`). The copy is given up tensor by tensor as it is written, so that memory is one copy, and not for long.
+ * A session becomes a checkpoint in two parts: a snapshot, for which training waits, and its writing, for which it does not
+ * (`checkpoints.ts`). Where tensors lie in host memory the snapshot holds on to them, since a step replaces tensors and never writes
+ * into one; elsewhere it is a copy, because what a device that is lost later computed before can be trusted only once it is here.
+ * Either way it is given up tensor by tensor as it is written.
  */
 import type { Tensor } from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
-import { type DeviceReadError, readTensor } from "../tensors/read.ts"
-import { bytesOf, type HostTensor, streamSafetensors } from "../tensors/safetensors.ts"
+import { type DeviceReadError, isHostResident, readTensor } from "../tensors/read.ts"
+import { bytesOf, streamSafetensors } from "../tensors/safetensors.ts"
 import { tensorsOf } from "../tensors/trainable.ts"
 import type { Session } from "../training/index.ts"
 import { storedState } from "../training/state-tree.ts"
@@ -19,25 +21,48 @@ import { sha256Of } from "./sha256.ts"
 /** What a checkpoint says besides the session's own state. */
 export type CheckpointContext = Pick<CheckpointRecord, "best" | "name" | "plan" | "inputs">
 
-/** A session's state on the host, taken between two steps. */
+interface HeldTensor {
+  readonly shape: ReadonlyArray<number>
+  /** The numbers; gives the tensor up. */
+  readonly take: Effect.Effect<Float32Array, DeviceReadError>
+  readonly release: () => void
+}
+
+/** A session's state as it is between two steps. */
 export interface Snapshot {
   readonly record: CheckpointRecord
   /** by their names in the file; writing takes each one out */
-  readonly tensors: Map<string, HostTensor>
+  readonly tensors: Map<string, HeldTensor>
 }
 
-/** Copies a session's state off the device: the only part of a checkpoint that the training loop waits for. */
+/** A second handle of a tensor in host memory, or a copy of another device's. */
+const hold = (tensor: Tensor, name: string): Effect.Effect<HeldTensor, DeviceReadError> => {
+  const { shape } = tensor
+  if (!isHostResident()) {
+    return Effect.map(readTensor(tensor, name), (data) => ({
+      shape,
+      take: Effect.succeed(data as Float32Array),
+      release: () => {}
+    }))
+  }
+  const own = tensor.clone()
+  const release = () => own.dispose()
+  const read = readTensor(own, name) as Effect.Effect<Float32Array, DeviceReadError>
+  return Effect.succeed({ shape, take: Effect.ensuring(read, Effect.sync(release)), release })
+}
+
+/** Takes a session's state: the only part of a checkpoint that the training loop waits for. Must be written or released. */
 export const takeSnapshot = (session: Session, context: CheckpointContext): Effect.Effect<Snapshot, DeviceReadError> =>
   Effect.gen(function* () {
-    const tensors = new Map<string, HostTensor>()
-    const copy = (tensor: Tensor, name: string) =>
-      Effect.map(readTensor(tensor, name), (data) => {
-        tensors.set(name, { shape: tensor.shape, data: data as Float32Array })
+    const tensors: Snapshot["tensors"] = new Map()
+    const take = (tensor: Tensor, name: string) =>
+      Effect.map(hold(tensor, name), (held) => {
+        tensors.set(name, held)
       })
     const trainable = tensorsOf(session.adapted.trainable)
     const state = storedState(session.optimizerState)
-    yield* Effect.forEach(trainable, (tensor, i) => copy(tensor, `trainable.${i}`))
-    yield* Effect.forEach(state.tensors, (tensor, i) => copy(tensor, `optimizer.${i}`))
+    yield* Effect.forEach(trainable, (tensor, i) => take(tensor, `trainable.${i}`))
+    yield* Effect.forEach(state.tensors, (tensor, i) => take(tensor, `optimizer.${i}`))
     const { step, position } = session
     return {
       record: { format: FORMAT, step, position, ...context, trainable: trainable.length, optimizer: state.tree },
@@ -45,17 +70,24 @@ export const takeSnapshot = (session: Session, context: CheckpointContext): Effe
     }
   })
 
+/** Gives up what is left of a snapshot. */
+export const releaseSnapshot = ({ tensors }: Snapshot): void => {
+  for (const { release } of tensors.values()) release()
+  tensors.clear()
+}
+
 /**
  * Writes a snapshot, and uses it up, as `<folder>/step-…`; the folder of the checkpoints is made where it is missing, the run
  * folder is not. When this succeeds the checkpoint is there whole, also after a loss of power.
  */
 export const writeCheckpoint = (
-  { record, tensors }: Snapshot,
+  snapshot: Snapshot,
   folder: string
-): Effect.Effect<string, FileError, FileSystem.FileSystem | Path.Path> =>
+): Effect.Effect<string, FileError | DeviceReadError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
+    const { record, tensors } = snapshot
     const target = path.join(folder, checkpointName(record.step))
     const temporary = `${target}.tmp-${process.pid}`
     const write = Effect.gen(function* () {
@@ -81,17 +113,17 @@ export const writeCheckpoint = (
       Effect.onError(() => Effect.ignore(fs.remove(temporary, { recursive: true, force: true })))
     )
     return target
-  })
+  }).pipe(Effect.ensuring(Effect.sync(() => releaseSnapshot(snapshot))))
 
-const writeTensors = (file: string, tensors: Map<string, HostTensor>) =>
+const writeTensors = (file: string, tensors: Snapshot["tensors"]) =>
   streamSafetensors(
     file,
     new Map([...tensors].map(([name, { shape }]) => [name, { dtype: "F32", shape } as const])),
     (name) =>
-      Effect.sync(() => {
-        const { data } = tensors.get(name)!
+      Effect.suspend(() => {
+        const { take } = tensors.get(name)!
         tensors.delete(name)
-        return bytesOf(data)
+        return Effect.map(take, bytesOf)
       })
   )
 

@@ -1,7 +1,7 @@
 /**
  * The checkpoints of a run: when one is written, which are kept, and the newest that is whole.
  *
- * Writing happens beside training: a step waits for the copy off the device, and for the writing of the checkpoint before only
+ * Writing happens beside training: a step waits for the snapshot, and for the writing of the checkpoint before only
  * where that is not done yet. Kept are the newest `keep` and the one with the best evaluation.
  */
 import * as Effect from "effect/Effect"
@@ -14,7 +14,7 @@ import type { Session } from "../training/index.ts"
 import type { FileError } from "./atomic-file.ts"
 import { readCheckpoint, type StoredCheckpoint } from "./checkpoint-read.ts"
 import { type Best, type Inputs, stepOf } from "./checkpoint-record.ts"
-import { type Snapshot, takeSnapshot, writeCheckpoint } from "./checkpoint-write.ts"
+import { releaseSnapshot, type Snapshot, takeSnapshot, writeCheckpoint } from "./checkpoint-write.ts"
 import { flush } from "./flush.ts"
 import { oneAtATime } from "./one-at-a-time.ts"
 
@@ -62,7 +62,7 @@ export const openCheckpoints = (
   { checkpointEvery, keep, sync = Effect.void }: CheckpointOptions
 ): Effect.Effect<Checkpoints, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const jobs = yield* oneAtATime<FileError>()
+    const jobs = yield* oneAtATime<FileError | DeviceReadError>()
     let best: Best | null = start?.record.best ?? null
     let saved = session.step
     const write = (snapshot: Snapshot) =>
@@ -76,7 +76,7 @@ export const openCheckpoints = (
       yield* jobs.settle
       if (session.step === saved) return
       const snapshot = yield* takeSnapshot(session, { best, name, plan, inputs })
-      yield* sync
+      yield* sync.pipe(Effect.onError(() => Effect.sync(() => releaseSnapshot(snapshot))))
       yield* jobs.start(write(snapshot))
     })
     return {

@@ -3,6 +3,7 @@
  * browser, and stalls the queue inside one.)
  */
 import type { Tensor } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
@@ -14,6 +15,9 @@ export class DeviceReadError extends Schema.TaggedError<DeviceReadError>()("Devi
     return `reading ${this.what} from the device failed: ${this.reason}`
   }
 }
+
+/** Do tensors of the current backend lie in host memory, so that a read is a copy and not a wait? */
+export const isHostResident = (): boolean => ["cpu", "wasm"].includes(tf.getBackend())
 
 /** Reads a tensor's values. `what` names it in the error, e.g. "the loss of step 12". */
 export const readTensor = (
