@@ -1,126 +1,187 @@
 /**
- * The step bench: what a MiniLM LoRA step (r = 8, six linear types of six layers) costs, method by method, on the wasm backend.
+ * The step bench: what a LoRA step (r = 8, six linear types of every layer) costs on the wasm backend, method by method, beside
+ * stock tfjs and, where Python has them ($PYTHON, default python3), PyTorch + PEFT.
  *
- *   bun run bench [--quick] [--shapes 4x32,8x128,32x128] [--rounds 3]
+ *   bun run bench [--quick] [--shapes 4x32,8x128,32x128] [--base 4x128] [--rounds 3]
  *
- * Every cell is a process of its own. Within a round the cells of a shape follow each other, so that ratios compare what ran within
- * the same minutes; the table shows medians over rounds. PyTorch + PEFT joins where Python has them ($PYTHON, default python3).
+ * `--shapes` are of MiniLM, `--base` of BERT-base's shape; either may be empty. Columns: parts as in `stopwatch.ts`; "of peak" is
+ * useful operations (`useful-flop.ts`) per second over the rate of the backend's best large product (`product-rate.ts`) on as many
+ * threads; ratios are taken round by round.
  */
-import { spawnSync } from "node:child_process"
-import { availableParallelism, cpus } from "node:os"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { parseArgs } from "node:util"
-import type { Measurement } from "./measure.ts"
-
-interface Result {
-  readonly milliseconds: number
-  readonly peakBytes: number
-}
+import {
+  inRounds,
+  measure,
+  measureTorch,
+  type Outcome,
+  parseShapes,
+  printTable,
+  pythonHasTorch,
+  setting,
+  threadCounts
+} from "./cells.ts"
+import { writeBaseCheckpoint } from "./checkpoint.ts"
+import { type Method, type ModelName, median, type OurResult, type StepTimes } from "./shapes.ts"
 
 const { values } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
     shapes: { type: "string", default: "4x32,8x128,32x128" },
+    base: { type: "string", default: "4x128" },
     rounds: { type: "string", default: "3" }
   }
 })
-const shapes = values.shapes.split(",").map((shape) => shape.split("x").map(Number) as [number, number])
 const rounds = values.quick ? 1 : Number(values.rounds)
-const cores = availableParallelism()
-const here = (file: string) => new URL(file, import.meta.url).pathname
-const python = process.env["PYTHON"] ?? "python3"
+const withTorch = pythonHasTorch()
 
-const run = (command: string, args: ReadonlyArray<string>): Result | string => {
-  const { status, stdout, stderr } = spawnSync(command, args, { encoding: "utf8", maxBuffer: 1 << 26 })
-  if (status === 0) return JSON.parse(stdout.trim().split("\n").at(-1)!) as Result
-  return stderr.trim().split("\n").at(-1) ?? `exit ${status}`
+interface Place {
+  readonly model: ModelName
+  readonly batch: number
+  readonly length: number
+  readonly folder?: string
 }
 
-const hasTorch = spawnSync(python, ["-c", "import torch, transformers, peft"]).status === 0
-if (!hasTorch) console.error(`PyTorch + PEFT are left out: ${python} cannot import torch, transformers and peft`)
+interface Result extends Partial<StepTimes> {
+  readonly milliseconds: number
+  readonly peakBytes: number
+  readonly flop?: number
+}
 
 interface Cell {
   readonly name: string
   readonly threads: number
-  readonly measure: (batch: number, length: number) => Result | string
+  readonly measure: (place: Place, steps: number) => Outcome<Result>
 }
 
-const ours = (method: Measurement["method"], threads: number): Cell => ({
-  name: method,
+const medianStep = ({ methods, peakBytes }: OurResult): Result => {
+  const { steps, flop } = methods[0]!
+  const of = (part: keyof StepTimes) => median(steps.map((times) => times[part]))
+  return {
+    milliseconds: of("milliseconds"),
+    forward: of("forward"),
+    backward: of("backward"),
+    optimizer: of("optimizer"),
+    refresh: of("refresh"),
+    rest: of("rest"),
+    flop,
+    peakBytes
+  }
+}
+
+const ours = (method: Method, threads: number, recompute: "none" | "blocks" = "none"): Cell => ({
+  name: recompute === "none" ? method : `${method}, recompute blocks`,
   threads,
-  measure: (batch, length) => {
-    const measurement: Measurement = { path: "ours", method, batch, length, threads, steps: values.quick ? 2 : 5 }
-    return run(process.execPath, [here("measure.ts"), JSON.stringify(measurement)])
+  measure: (place, steps) => {
+    const result = measure({ path: "ours", methods: [method], threads, steps, recompute, ...place })
+    return typeof result === "string" ? result : medianStep(result)
   }
 })
 
 const stock: Cell = {
   name: "stock tfjs (LoRA)",
   threads: 1,
-  measure: (batch, length) => {
-    const measurement: Measurement = { path: "stock", method: "lora", batch, length, threads: 1, steps: 2 }
-    return run(process.execPath, [here("measure.ts"), JSON.stringify(measurement)])
-  }
+  measure: (place) => measure({ path: "stock", threads: 1, steps: place.model === "base" ? 1 : 2, ...place })
 }
 
 const torch = (threads: number): Cell => ({
   name: "PyTorch + PEFT (LoRA)",
   threads,
-  measure: (batch, length) =>
-    run(python, [here("torch_step.py"), "--batch", `${batch}`, "--length", `${length}`, "--threads", `${threads}`])
+  measure: ({ model: _, ...place }, steps) => measureTorch({ ...place, threads, steps })
 })
 
-const threadCounts = cores > 1 ? [1, cores] : [1]
-const cells: ReadonlyArray<Cell> = [
+/** `recompute: "blocks"` is shown where the issue of memory begins, at a thousand tokens of MiniLM. */
+const cellsOf = ({ model, batch, length }: Place): ReadonlyArray<Cell> => [
   stock,
   ...threadCounts.flatMap((threads) => [
     ours("lora", threads),
     ours("lora-pro-efficient", threads),
     ours("lora-pro-full", threads),
     ours("full", threads),
-    ...(hasTorch ? [torch(threads)] : [])
+    ...(model === "minilm" && batch * length === 1024 ? [ours("lora", threads, "blocks")] : []),
+    ...(withTorch ? [torch(threads)] : [])
   ])
 ]
 
-const median = (numbers: ReadonlyArray<number>): number => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!
-
-const commit = spawnSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).stdout.trim()
-console.log(
-  `${cpus()[0]?.model.trim()}, ${cores} cores · ${process.versions.bun ? `Bun ${process.versions.bun}` : process.version} · commit ${commit} · medians of ${rounds} rounds\n`
-)
-
-for (const [batch, length] of shapes) {
-  const times = new Map<Cell, Array<Result>>()
-  const failures = new Map<Cell, string>()
-  for (let round = 0; round < rounds; round++) {
-    for (const cell of cells) {
-      if (failures.has(cell)) continue
-      const result = cell.measure(batch, length)
-      if (typeof result === "string") failures.set(cell, result)
-      else times.set(cell, [...(times.get(cell) ?? []), result])
-    }
-  }
-  const of = (cell: Cell | undefined) => (cell === undefined ? undefined : times.get(cell)?.map((r) => r.milliseconds))
-  /** Ratio of two cells, round by round. */
-  const ratio = (cell: Cell, other: Cell | undefined): string => {
-    const [own, theirs] = [of(cell), of(other)]
-    if (own === undefined || theirs === undefined) return "–"
-    return `${median(own.map((value, round) => value / (theirs[round] ?? value))).toFixed(2)}×`
-  }
-  console.log(`### ${batch} × ${length} tokens\n`)
-  console.log("| step | threads | ms | tokens/s | peak MB | stock ÷ this | ÷ LoRA step |")
-  console.log("|---|---|---|---|---|---|---|")
-  for (const cell of cells) {
-    const results = times.get(cell)
-    if (results === undefined) {
-      console.log(`| ${cell.name} | ${cell.threads} | ${failures.get(cell) ?? "did not run"} | | | | |`)
-      continue
-    }
-    const ms = median(results.map((result) => result.milliseconds))
-    const peak = Math.max(...results.map((result) => result.peakBytes))
-    const lora = cells.find(({ name, threads }) => name === "lora" && threads === cell.threads)
-    console.log(
-      `| ${cell.name} | ${cell.threads} | ${ms.toFixed(0)} | ${((1000 * batch * length) / ms).toFixed(0)} | ${(peak / 1e6).toFixed(0)} | ${ratio(stock, cell)} | ${ratio(cell, lora)} |`
-    )
+/** GFLOP/s of the best large product by threads, and all of them in words. */
+const measurePeaks = (place: Place) => {
+  const peaks = new Map<number, number>()
+  for (const threads of threadCounts) {
+    const result = measure({ path: "products", threads, ...place })
+    if (typeof result === "string") throw new Error(result)
+    peaks.set(threads, Math.max(...Object.values(result.rates)))
+    const rates = Object.entries(result.rates).map(([product, rate]) => `${product} ${rate.toFixed(0)}`)
+    console.log(`Products, GFLOP/s, ${threads} ${threads === 1 ? "thread" : "threads"}: ${rates.join(", ")}  `)
   }
   console.log("")
+  return peaks
+}
+
+const HEADER = ["step", "threads", "ms", "tokens/s", "forward", "backward", "optimizer", "rest", "of peak"]
+const RATIOS = ["peak MB", "stock ÷ this", "÷ LoRA step"]
+
+const benchPlace = (place: Place): void => {
+  const { model, batch, length } = place
+  console.log(`### ${model === "base" ? "BERT-base's shape" : "MiniLM"}, ${batch} × ${length} tokens\n`)
+  const peaks = measurePeaks(place)
+  const steps = values.quick || model === "base" || batch * length > 1024 ? 2 : 5
+  const cells = cellsOf(place)
+  const results = inRounds(cells, rounds, (cell) => cell.measure(place, steps))
+  const of = (cell: Cell | undefined) => {
+    const found = cell === undefined ? undefined : results.get(cell)
+    return typeof found === "string" ? undefined : found
+  }
+  /** Ratio of two cells, round by round. */
+  const ratio = (above: Cell | undefined, below: Cell | undefined): string => {
+    const [one, other] = [of(above), of(below)]
+    if (one === undefined || other === undefined) return "–"
+    return `${median(one.map(({ milliseconds }, i) => milliseconds / other[i]!.milliseconds)).toFixed(2)}×`
+  }
+  const rows = cells.map((cell) => {
+    const own = of(cell)
+    const { name, threads } = cell
+    if (own === undefined) return [name, `${threads}`, `${results.get(cell)}`, ...Array(9).fill("")]
+    const lora = cells.find((other) => other.name === "lora" && other.threads === threads)
+    const ratios = [ratio(stock, cell), ratio(cell, lora)]
+    return [name, `${threads}`, ...numbersOf(own, batch * length, peaks.get(threads)!), ...ratios]
+  })
+  printTable([...HEADER, ...RATIOS], rows)
+}
+
+/** Columns from "ms" to "peak MB". */
+const numbersOf = (own: ReadonlyArray<Result>, tokens: number, peak: number): ReadonlyArray<string> => {
+  const of = (pick: (result: Result) => number | undefined) => {
+    const known = own.map(pick).filter((value) => value !== undefined)
+    return known.length === 0 ? undefined : median(known)
+  }
+  const shown = (value: number | undefined, digits = 0) => (value === undefined ? "–" : value.toFixed(digits))
+  const ms = of(({ milliseconds }) => milliseconds)!
+  const share = of(({ flop, milliseconds }) => (flop === undefined ? undefined : flop / milliseconds / 1e6 / peak))
+  const parts = (["forward", "backward", "optimizer", "rest"] as const).map((part) =>
+    shown(of((result) => result[part]))
+  )
+  const peakMemory = Math.max(...own.map(({ peakBytes }) => peakBytes)) / 1e6
+  return [
+    shown(ms),
+    shown((1000 * tokens) / ms),
+    ...parts,
+    share === undefined ? "–" : `${shown(100 * share)} %`,
+    shown(peakMemory)
+  ]
+}
+
+console.log(`${setting()} · medians of ${rounds} rounds\n`)
+if (values.shapes !== "")
+  for (const [batch, length] of parseShapes(values.shapes)) benchPlace({ model: "minilm", batch, length })
+if (values.base !== "") {
+  const scratch = mkdtempSync(join(tmpdir(), "bench-base-"))
+  try {
+    const folder = join(scratch, "base")
+    await writeBaseCheckpoint(folder)
+    for (const [batch, length] of parseShapes(values.base)) benchPlace({ model: "base", batch, length, folder })
+  } finally {
+    rmSync(scratch, { recursive: true })
+  }
 }

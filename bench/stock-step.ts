@@ -1,25 +1,22 @@
 /**
- * The path a tfjs user has today: MiniLM's forward pass in plain ops, LoRA added to every linear layer, `tf.variableGrads`,
- * `tf.train.adam`, the wasm backend as it comes. Same shapes as the model of the examples (6 layers, 384 wide, 12 heads), random
- * weights: time does not depend on their values.
+ * The path a tfjs user has today: a BERT encoder's forward pass in plain ops, LoRA added to every linear layer, `tf.variableGrads`,
+ * `tf.train.adam`, the wasm backend as it comes. A model's shape and random weights: time does not depend on their values.
  */
 import * as tf from "@tensorflow/tfjs"
 import "@tensorflow/tfjs-backend-wasm"
+import type { ModelShape } from "./shapes.ts"
 
-const layers = 6
-const width = 384
-const heads = 12
-const inner = 1536
 const rank = 8
 const scale = 2
-const sites = [
-  ["query", width, width],
-  ["key", width, width],
-  ["value", width, width],
-  ["output", width, width],
-  ["up", width, inner],
-  ["down", inner, width]
-] as const
+const sitesOf = ({ width, inner }: ModelShape) =>
+  [
+    ["query", width, width],
+    ["key", width, width],
+    ["value", width, width],
+    ["output", width, width],
+    ["up", width, inner],
+    ["down", inner, width]
+  ] as const
 
 const normal = (shape: ReadonlyArray<number>, seed: number) =>
   tf.keep(tf.randomNormal([...shape], 0, 0.02, "float32", seed))
@@ -29,9 +26,9 @@ interface Layer {
   readonly norm: (x: tf.Tensor) => tf.Tensor
 }
 
-const layer = (): Layer => {
+const layer = (shape: ModelShape): Layer => {
   const weights = new Map(
-    sites.map(([name, from, to]) => [
+    sitesOf(shape).map(([name, from, to]) => [
       name as string,
       {
         W: normal([from, to], 1),
@@ -41,7 +38,7 @@ const layer = (): Layer => {
       }
     ])
   )
-  const gamma = normal([width], 5)
+  const gamma = normal([shape.width], 5)
   return {
     linear: (name, x) => {
       const { W, bias, A, B } = weights.get(name)!
@@ -58,10 +55,11 @@ const layer = (): Layer => {
 const gelu = (x: tf.Tensor) => tf.mul(tf.mul(x, 0.5), tf.add(1, tf.erf(tf.mul(x, Math.SQRT1_2))))
 
 /** A step function: resolves when the loss has been read. */
-export const stockStep = async (batch: number, length: number): Promise<() => Promise<number>> => {
+export const stockStep = async (shape: ModelShape, batch: number, length: number): Promise<() => Promise<number>> => {
   await tf.setBackend("wasm")
-  const stack = Array.from({ length: layers }, layer)
-  const table = normal([9321, width], 6)
+  const { layers, width, heads, vocabulary } = shape
+  const stack = Array.from({ length: layers }, () => layer(shape))
+  const table = normal([vocabulary, width], 6)
   const positions = normal([length, width], 7)
   const head = tf.variable(normal([width, 2], 8))
   const ids = tf.keep(

@@ -1,7 +1,7 @@
 """PyTorch + PEFT's step at one shape, for the step bench: python torch_step.py --batch 4 --length 32 --threads 1
 
-The model of the examples (all-MiniLM-L6-v2's shape), LoRA r = 8 on every linear layer, AdamW, float32.
-Prints one JSON line { milliseconds, peakBytes }: the median of five steps after one warm-up.
+The model of the examples (all-MiniLM-L6-v2's shape) or the one in --folder, LoRA r = 8 on every linear layer, AdamW, float32.
+Prints one JSON line { milliseconds, peakBytes }: the median of --steps steps after one warm-up.
 """
 import argparse, json, os, resource, statistics, time
 
@@ -9,6 +9,8 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--batch", type=int, required=True)
 parser.add_argument("--length", type=int, required=True)
 parser.add_argument("--threads", type=int, default=1)
+parser.add_argument("--steps", type=int, default=5)
+parser.add_argument("--folder", default=os.path.join(os.path.dirname(__file__), "..", "examples", "models", "minilm"))
 options = parser.parse_args()
 os.environ["OMP_NUM_THREADS"] = str(options.threads)
 
@@ -17,8 +19,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoModel
 
 torch.set_num_threads(options.threads)
-folder = os.path.join(os.path.dirname(__file__), "..", "examples", "models", "minilm")
-base = AutoModel.from_pretrained(folder, dtype=torch.float32, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+base = AutoModel.from_pretrained(options.folder, dtype=torch.float32, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
 base.pooler = None
 targets = ["query", "key", "value", "dense"]
 model = get_peft_model(base, LoraConfig(r=8, lora_alpha=16, target_modules=targets))
@@ -29,7 +30,7 @@ mask = torch.ones_like(ids)
 labels = torch.arange(options.batch) % 2
 
 times = []
-for _ in range(6):
+for _ in range(options.steps + 1):
     began = time.perf_counter()
     optimizer.zero_grad()
     hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state
