@@ -32,7 +32,8 @@ export const TrainingSection = Schema.Struct({
     .pipe(withDefault("auto")),
   deterministic: Schema.Boolean.annotate({
     expected: "true or false",
-    description: "The same plan on the same device gives the same adapter, bit for bit."
+    description:
+      "true: the same adapter, bit for bit, from the same plan, on wasm in every engine and on every machine. false lets wasm fuse multiply-adds where the engine can: faster in some, with other last bits."
   }).pipe(withDefault(true))
 }).annotate({
   title: "Training",

@@ -3,19 +3,24 @@
  *
  *   bun run assembly
  *
- * Two, because a module says whether the memory it imports is shared: one for a single thread, one for several. A test compares
- * the committed bytes with fresh ones.
+ * Four: a module says whether the memory it imports is shared, that is, whether there are several threads; and one with fused
+ * multiply-adds (relaxed SIMD) is refused by engines that lack them. A test compares the committed bytes with fresh ones.
  */
 import { main } from "assemblyscript/asc"
 
 const root = new URL("../", import.meta.url).pathname
 const source = "src/kernels/wasm/assembly/index.ts"
 
+const fused = ["--enable", "relaxed-simd"]
+const shared = ["--sharedMemory"]
+
 /** File name → what the compiler is told beyond the common options. */
 export const binaries = {
   "src/kernels/wasm/kernels.wasm": [],
-  "src/kernels/wasm/kernels-shared.wasm": ["--sharedMemory"]
-} as const satisfies Record<string, ReadonlyArray<string>>
+  "src/kernels/wasm/kernels-shared.wasm": shared,
+  "src/kernels/wasm/kernels-fused.wasm": fused,
+  "src/kernels/wasm/kernels-fused-shared.wasm": [...fused, ...shared]
+} satisfies Record<string, ReadonlyArray<string>>
 
 /** The bytes of a binary. Fails with the compiler's message. */
 export const compile = async (options: ReadonlyArray<string>): Promise<Uint8Array> => {

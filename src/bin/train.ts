@@ -83,7 +83,10 @@ export const trainCommand = Command.make(
       const resolved = yield* resolve(plan, yield* nameOf(file ?? name, name)).pipe(early)
       yield* Effect.forEach(openingLines(resolved), (message) => tell({ kind: "notice", message }))
       const opened = yield* Layer.build(
-        Device.layer(device, { threads: threadsOr(threads, plan.training.threads) })
+        Device.layer(device, {
+          threads: threadsOr(threads, plan.training.threads),
+          deterministic: plan.training.deterministic
+        })
       ).pipe(early)
       const report = yield* Effect.gen(function* () {
         const { notice, ...description } = (yield* Device).describe()

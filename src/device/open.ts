@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { DeviceDescription, DeviceShape } from "./device.ts"
 import type { DeviceError } from "./device-error.ts"
-import type { Runtime } from "./runtime.ts"
+import type { Runtime, WasmChoice } from "./runtime.ts"
 import { isSoftware, openWebgpu, requestAdapter } from "./webgpu.ts"
 
 export type DeviceChoice = "auto" | DeviceShape["backend"]
@@ -15,6 +15,8 @@ export type DeviceChoice = "auto" | DeviceShape["backend"]
 export interface DeviceOptions {
   /** threads of the wasm backend; "auto": the cores there are, at most 8 */
   readonly threads?: "auto" | number
+  /** default true: wasm gives the same bits on every engine; false lets it fuse multiply-adds where the engine can */
+  readonly deterministic?: boolean
 }
 
 type Opening = Effect.Effect<DeviceShape, DeviceError, Scope.Scope>
@@ -45,8 +47,8 @@ const onCpu = (
   peakGpuBytes: () => 0
 })
 
-const openWasm = (runtime: Runtime, threads: "auto" | number): Opening =>
-  Effect.map(runtime.openWasm({ threads }), ({ notice, ...opened }) =>
+const openWasm = (runtime: Runtime, choice: WasmChoice): Opening =>
+  Effect.map(runtime.openWasm(choice), ({ notice, ...opened }) =>
     onCpu(runtime, { backend: "wasm", ...opened, ...(notice === undefined ? {} : { notice }) })
   )
 
@@ -97,12 +99,13 @@ const hardwareAdapter = (runtime: Runtime): Effect.Effect<GPUAdapter | undefined
 export const openDevice = (
   runtime: Runtime,
   choice: DeviceChoice,
-  { threads = "auto" }: DeviceOptions = {}
+  { threads = "auto", deterministic = true }: DeviceOptions = {}
 ): Opening => {
+  const onWasm = openWasm(runtime, { threads, deterministic })
   switch (choice) {
     case "auto":
       return Effect.flatMap(hardwareAdapter(runtime), (adapter) =>
-        adapter === undefined ? openWasm(runtime, threads) : openGpu(runtime, adapter)
+        adapter === undefined ? onWasm : openGpu(runtime, adapter)
       )
     case "webgpu":
       return runtime.gpu.pipe(
@@ -110,7 +113,7 @@ export const openDevice = (
         Effect.flatMap((adapter) => openGpu(runtime, adapter))
       )
     case "wasm":
-      return openWasm(runtime, threads)
+      return onWasm
     case "cpu":
       return openCpu(runtime)
   }

@@ -6,6 +6,12 @@ import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { DeviceError } from "./device-error.ts"
 
+export interface WasmChoice {
+  readonly threads: "auto" | number
+  /** the same bits on every engine; without it, multiply-adds are fused where the engine can */
+  readonly deterministic: boolean
+}
+
 export interface OpenedWasm {
   readonly threads: number
   readonly simd: boolean
@@ -18,9 +24,7 @@ export interface Runtime {
   readonly name: string
   /** `navigator.gpu` or its equivalent, also put where tfjs looks for it. Fails where there is no WebGPU. */
   readonly gpu: Effect.Effect<GPU, DeviceError>
-  readonly openWasm: (options: {
-    readonly threads: "auto" | number
-  }) => Effect.Effect<OpenedWasm, DeviceError, Scope.Scope>
+  readonly openWasm: (choice: WasmChoice) => Effect.Effect<OpenedWasm, DeviceError, Scope.Scope>
   /** bytes; 0: unknown */
   readonly peakBytes: () => number
 }

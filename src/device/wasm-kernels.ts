@@ -5,6 +5,7 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import type { Kernel } from "./wasm-backend.ts"
+import { gatherKernel } from "./wasm-gather.ts"
 import { identityKernel } from "./wasm-identity.ts"
 import { matMulKernel } from "./wasm-matmul.ts"
 import { meanKernel, sumKernel } from "./wasm-reduce.ts"
@@ -15,6 +16,7 @@ import { transposeKernel } from "./wasm-transpose.ts"
 const REPLACED = {
   BatchMatMul: matMulKernel,
   Identity: identityKernel,
+  GatherV2: gatherKernel,
   Transpose: transposeKernel,
   Sum: sumKernel,
   Mean: meanKernel

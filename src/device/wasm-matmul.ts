@@ -4,7 +4,8 @@
  *
  *   op(a)·op(b), a [batch, m, k] (or transposed), b [batch, k, n] (or transposed) → [batch, m, n]
  *
- * Batch dimensions that broadcast, other types than float32 and empty tensors go to tfjs' own kernel.
+ * Batch dimensions that broadcast and other types than float32 go to tfjs' own kernel. An empty inner dimension gives zeros here, and
+ * what lay in memory there.
  */
 import { type TensorInfo, util } from "@tensorflow/tfjs"
 import { type WasmEngine, wasmEngineOf } from "../kernels/wasm/engine.ts"
@@ -12,7 +13,7 @@ import { multiply, type Product } from "../kernels/wasm/product.ts"
 import type { Kernel, KernelCall } from "./wasm-backend.ts"
 import { transposeLast } from "./wasm-transpose.ts"
 
-/** Only products of equal batches of non-empty float32 matrices; what is wrong with others, the stock kernel says. */
+/** Only products of equal batches of float32 matrices; what is wrong with others, the stock kernel says. */
 const canTake = ({ inputs, attrs }: KernelCall): boolean => {
   const [a, b] = [inputs["a"]!, inputs["b"]!]
   const inner = [a.shape.at(attrs["transposeA"] ? -2 : -1), b.shape.at(attrs["transposeB"] ? -1 : -2)]
@@ -20,9 +21,7 @@ const canTake = ({ inputs, attrs }: KernelCall): boolean => {
     a.dtype === "float32" &&
     b.dtype === "float32" &&
     inner[0] === inner[1] &&
-    util.arraysEqual(a.shape.slice(0, -2), b.shape.slice(0, -2)) &&
-    util.sizeFromShape(a.shape) > 0 &&
-    util.sizeFromShape(b.shape) > 0
+    util.arraysEqual(a.shape.slice(0, -2), b.shape.slice(0, -2))
   )
 }
 

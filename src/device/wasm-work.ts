@@ -24,7 +24,8 @@ export const SCRATCH = 6
 export const SCRATCH_SIZE = 7
 /** the kernel's arguments begin here */
 export const ARGUMENTS = 8
-export const WORDS = 64
+/** the arguments are at most `MOST_WORDS` (src/kernels/wasm/engine.ts) */
+export const WORDS = 1024
 
 export type Kernel = (args: number, chunk: number, scratch: number) => void
 

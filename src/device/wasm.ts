@@ -4,10 +4,10 @@
  */
 import os from "node:os"
 import { BackendWasm } from "@tensorflow/tfjs-backend-wasm"
-import { kernelModule } from "../kernels/wasm/binary.ts"
+import { kernelModuleFor } from "../kernels/wasm/binary.ts"
 import { DeviceError, reasonOf } from "./device-error.ts"
 import { onePerProcess, useBackend } from "./one-per-process.ts"
-import type { OpenedWasm } from "./runtime.ts"
+import type { OpenedWasm, WasmChoice } from "./runtime.ts"
 import { memoryOf, type WasmModule, wasmBackend } from "./wasm-backend.ts"
 import { installWasmEngine, startEngine } from "./wasm-engine.ts"
 import { installWasmKernels } from "./wasm-kernels.ts"
@@ -21,7 +21,9 @@ const MOST_THREADS = 8
 const START_TIMEOUT = 10_000
 
 export interface WasmOptions {
-  readonly threads: "auto" | number
+  readonly threads: WasmChoice["threads"]
+  /** default true */
+  readonly deterministic?: boolean
   /** milliseconds that the workers have to start */
   readonly startTimeout?: number
   /** the script that runs a thread */
@@ -40,7 +42,8 @@ const openModule = async (wasm: WasmModule, threads: number, options: WasmOption
   const backend = new BackendWasm(wasm as unknown as ConstructorParameters<typeof BackendWasm>[0])
   const own = wasmBackend(backend)
   const pool = workerPool(options.startTimeout ?? START_TIMEOUT, options.workerScript)
-  const started = await startEngine(own, await kernelModule(threads > 1), memoryOf(wasm), threads, pool)
+  const module = await kernelModuleFor({ shared: threads > 1, fused: options.deterministic === false })
+  const started = await startEngine(own, module, memoryOf(wasm), threads, pool)
   await useBackend("wasm", backend) // sets up the stock kernels, which ours call
   const uninstallKernels = installWasmKernels()
   const uninstallEngine = installWasmEngine(own, started)

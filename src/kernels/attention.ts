@@ -29,10 +29,8 @@ export const additiveMask = (attentionMask: Tensor2D): Tensor4D => {
 }
 
 /** [batch·length, heads·d] → [batch, heads, length, d] */
-const split = (x: Tensor, { batch, heads }: Shape): Tensor => {
-  const [tokens, width] = x.shape as [number, number]
-  return tf.transpose(tf.reshape(x, [batch, tokens / batch, heads, width / heads]), [0, 2, 1, 3])
-}
+const split = (x: Tensor, { batch, heads }: Shape, length: number): Tensor =>
+  tf.transpose(tf.reshape(x, [batch, length, heads, x.shape[1]! / heads]), [0, 2, 1, 3])
 
 /** and back */
 const merge = (x: Tensor): Tensor => {
@@ -43,28 +41,30 @@ const merge = (x: Tensor): Tensor => {
 const scaleOf = (q: Tensor, { heads }: Shape) => 1 / Math.sqrt(q.shape[1]! / heads)
 
 const forward = (q: Tensor, k: Tensor, v: Tensor, mask: Tensor, shape: Shape): [Tensor, Tensor] => {
+  const length = mask.shape[3]! // the tokens do not say it of an empty batch
   // scaling Q is cheaper than scaling S wherever d < length
-  const Q = inPlaceOf(split(q, shape), (x) => tf.mul(x, scaleOf(q, shape)))
-  const S = inPlaceOf(Q, () => inPlaceOf(split(k, shape), (K) => tf.matMul(Q, K, false, true)))
+  const Q = inPlaceOf(split(q, shape, length), (x) => tf.mul(x, scaleOf(q, shape)))
+  const S = inPlaceOf(Q, () => inPlaceOf(split(k, shape, length), (K) => tf.matMul(Q, K, false, true)))
   const P = inPlaceOf(
     inPlaceOf(S, (s) => tf.add(s, mask)),
     (s) => tf.softmax(s)
   )
-  const O = inPlaceOf(split(v, shape), (V) => tf.matMul(P, V))
+  const O = inPlaceOf(split(v, shape, length), (V) => tf.matMul(P, V))
   return [inPlaceOf(O, merge), P]
 }
 
 const backward = (dO: Tensor, q: Tensor, k: Tensor, v: Tensor, P: Tensor, shape: Shape): [Tensor, Tensor, Tensor] => {
   const scale = scaleOf(q, shape)
-  const dOut = split(dO, shape)
+  const length = P.shape[2]!
+  const dOut = split(dO, shape, length)
   const dv = inPlaceOf(tf.matMul(P, dOut, true, false), merge)
-  const dP = inPlaceOf(dOut, () => inPlaceOf(split(v, shape), (V) => tf.matMul(dOut, V, false, true)))
+  const dP = inPlaceOf(dOut, () => inPlaceOf(split(v, shape, length), (V) => tf.matMul(dOut, V, false, true)))
   const weighted = inPlaceOf(dP, (x) => tf.mul(x, P))
   const dS = inPlaceOf(weighted, (w) => {
     const total = tf.sum(w, -1, true)
     return inPlaceOf(tf.mul(P, total), (mean) => tf.sub(w, mean))
   })
-  const scaled = (x: Tensor) => inPlaceOf(split(x, shape), (X) => tf.mul(X, scale))
+  const scaled = (x: Tensor) => inPlaceOf(split(x, shape, length), (X) => tf.mul(X, scale))
   const dq = inPlaceOf(
     inPlaceOf(scaled(k), (K) => tf.matMul(dS, K)),
     merge

@@ -7,11 +7,18 @@
  * dozen, and only what `inputsToSave`/`outputsToSave` name stays alive until the backward pass.
  *
  * A faster implementation for one backend stands beside the reference and is tested against it: `wasm`, on the engine that the wasm
- * device provides. Without an engine (a wasm backend that somebody else opened), and for empty inputs, the reference runs.
+ * device provides, and `webgpu`. Without an engine (a wasm backend that somebody else opened), and for empty inputs, the reference
+ * runs.
  */
 import type { NamedTensorMap, Tensor, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
+import { ONE_GRADIENT } from "../tensors/tape.ts"
 import { type WasmEngine, wasmEngineOf } from "./wasm/engine.ts"
+
+/** What of tfjs's webgpu backend runs a program (a `WebGPUProgram` of that package). */
+export interface WebgpuPrograms {
+  readonly runWebGPUProgram: (program: object, inputs: ReadonlyArray<TensorInfo>, dtype: "float32") => TensorInfo
+}
 
 export interface KernelDefinition<Input extends string, Attributes extends object> {
   /** Name in tfjs's kernel table. */
@@ -24,11 +31,18 @@ export interface KernelDefinition<Input extends string, Attributes extends objec
     attributes: Attributes,
     engine: WasmEngine
   ) => ReadonlyArray<TensorInfo>
+  /** The same outputs from programs of our own on tfjs's webgpu backend. All inputs are non-empty. */
+  readonly webgpu?: (
+    inputs: Readonly<Record<Input, TensorInfo>>,
+    attributes: Attributes,
+    backend: WebgpuPrograms
+  ) => ReadonlyArray<TensorInfo>
   readonly inputsToSave: ReadonlyArray<Input>
   /** Which outputs the gradient needs, in order. */
   readonly outputsToSave?: ReadonlyArray<boolean>
   /**
    * For each input a closure, called only when the gradient of that input is wanted. `saved`: saved inputs, then saved outputs.
+   * Only `dys[0]` may be read: outputs after the first are there to be saved, and nothing differentiable may be made of them.
    * Absent for a kernel that only backward passes and optimizers call.
    */
   readonly gradient?: (
@@ -44,15 +58,20 @@ const backends = ["cpu", "wasm", "webgpu"] as const
 export const defineKernel = <Input extends string, Attributes extends object>(
   definition: KernelDefinition<Input, Attributes>
 ): ((inputs: Readonly<Record<Input, Tensor>>, attributes: Attributes) => ReadonlyArray<Tensor>) => {
-  const { name, reference, wasm, inputsToSave, outputsToSave, gradient } = definition
+  const { name, reference, wasm, webgpu, inputsToSave, outputsToSave, gradient } = definition
   for (const backendName of backends) {
     tf.registerKernel({
       kernelName: name,
       backendName,
       kernelFunc: ({ inputs, attrs, backend }) => {
         const engine = backendName === "wasm" && wasm !== undefined ? wasmEngineOf(backend as object) : undefined
-        if (engine !== undefined && Object.values(inputs).every((input) => !(input as TensorInfo).shape.includes(0)))
-          return [...wasm!(inputs as Record<Input, TensorInfo>, attrs as unknown as Attributes, engine)]
+        const own = inputs as Record<Input, TensorInfo>
+        const full = Object.values(inputs).every(
+          (input) => (input as TensorInfo | undefined)?.shape.includes(0) !== true
+        )
+        if (engine !== undefined && full) return [...wasm!(own, attrs as unknown as Attributes, engine)]
+        if (backendName === "webgpu" && webgpu !== undefined && full)
+          return [...webgpu(own, attrs as unknown as Attributes, backend as unknown as WebgpuPrograms)]
         return tf.tidy(() => [
           ...reference(inputs as Record<Input, Tensor>, attrs as unknown as Attributes)
         ]) as TensorInfo[]
@@ -63,6 +82,7 @@ export const defineKernel = <Input extends string, Attributes extends object>(
   tf.registerGradient({
     kernelName: name,
     inputsToSave: [...inputsToSave],
+    ...ONE_GRADIENT,
     ...(outputsToSave === undefined ? {} : { outputsToSave: [...outputsToSave] }),
     gradFunc: (dy, saved, attrs) => {
       const closures = gradient(Array.isArray(dy) ? dy : [dy], saved, attrs as unknown as Attributes)

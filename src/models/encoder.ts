@@ -103,7 +103,7 @@ export const embed = ({ family, config }: Encoder, batch: TokenBatch, weights: W
         : rows(EMBEDDINGS.position, family.positionIds(inputIds, config))
     const placed = tf.add(word, position)
     const sum = config.tokenTypes === 0 ? placed : tf.add(placed, rows(EMBEDDINGS.tokenType, tokenTypeIds))
-    return normalize(tf.reshape(sum, [size * length, config.hiddenSize]), EMBEDDINGS.norm, config, weights)
+    return normalize(tf.reshape(sum, [size * length, config.hiddenSize]), null, EMBEDDINGS.norm, config, weights)
   })
 
 /** One block: h [tokens, hidden] → [tokens, hidden]. `mask` as `additiveMask` makes it. */
@@ -119,12 +119,10 @@ export const applyBlock = (
   tf.tidy(() => {
     const shape = { batch: mask.shape[0], heads: config.attentionHeads }
     const mixed = attention(linear(sites.query, h), linear(sites.key, h), linear(sites.value, h), mask, shape)
-    const attended = tf.add(h, linear(sites.attentionOutput, mixed)) as Tensor2D
-    const middle = normalize(attended, names.attentionNorm, config, weights)
+    const middle = normalize(linear(sites.attentionOutput, mixed), h, names.attentionNorm, config, weights)
     const inner = linear(sites.intermediate, middle)
     const active = config.activation === "relu" ? tf.relu(inner) : gelu(inner, config.activation)
-    const sum = tf.add(middle, linear(sites.output, active)) as Tensor2D
-    return normalize(sum, names.outputNorm, config, weights)
+    return normalize(linear(sites.output, active), middle, names.outputNorm, config, weights)
   })
 
 const once: RunBlock = (block, ...inputs) => block(...inputs)
@@ -144,5 +142,12 @@ export const encode = (
   )
 }
 
-const normalize = (x: Tensor2D, name: string, { layerNormEpsilon }: EncoderConfig, weights: Weights): Tensor2D =>
-  layerNorm(x, weights(`${name}.weight`) as Tensor1D, weights(`${name}.bias`) as Tensor1D, layerNormEpsilon)
+/** LN(x + residual) */
+const normalize = (
+  x: Tensor2D,
+  residual: Tensor2D | null,
+  name: string,
+  { layerNormEpsilon }: EncoderConfig,
+  weights: Weights
+): Tensor2D =>
+  layerNorm(x, residual, weights(`${name}.weight`) as Tensor1D, weights(`${name}.bias`) as Tensor1D, layerNormEpsilon)

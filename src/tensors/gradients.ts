@@ -9,7 +9,7 @@
  */
 import type { Scalar, Tensor } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
-import { type Again, record, type TapeNode } from "./tape.ts"
+import { type Again, firstOnly, record, type TapeNode } from "./tape.ts"
 
 /** dy/d(tensor) so far, by the tensor's id */
 type Gradients = Map<number, Tensor>
@@ -99,11 +99,20 @@ const nodesBetween = (tape: ReadonlyArray<TapeNode>, from: ReadonlySet<number>, 
   return path
 }
 
+/** A dy for each output, null for zeros; what stands in a place that nobody reads is no matter. */
+const dysOf = ({ kernelName, outputs }: TapeNode, gradientOf: Gradients): ReadonlyArray<Tensor | null> => {
+  const dys = outputs.map(({ id }) => gradientOf.get(id) ?? null)
+  if (dys.length === 1 || !firstOnly(kernelName)) return dys
+  if (dys[0] === null || dys.slice(1).some((dy) => dy !== null))
+    throw new Error(`${kernelName} has a gradient for its first output alone`)
+  return dys.map(() => dys[0]!)
+}
+
 /** Adds dx of every differentiable input of a node. */
 const propagate = (node: TapeNode, gradientOf: Gradients, reachable: ReadonlySet<number>): void => {
   if (node.gradient === undefined) throw new Error(`tfjs has no gradient for the kernel ${node.kernelName}`)
   const gradient = node.gradient
-  const dys = node.outputs.map((output) => gradientOf.get(output.id) ?? null)
+  const dys = dysOf(node, gradientOf)
   const dxs = tf.tidy(() => {
     const closures = gradient(dys)
     return Object.entries(node.inputs).flatMap(([name, input]): Array<[Tensor, Tensor]> => {

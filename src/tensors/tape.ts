@@ -39,6 +39,16 @@ interface TapeEngine {
 
 const engine = (): TapeEngine => tf.engine() as unknown as TapeEngine
 
+/** Marks the registration of a gradient that reads the first dy alone: see `firstOnly`. */
+export const ONE_GRADIENT = { firstOnly: true } as const
+
+/**
+ * Whether the gradient of a kernel reads the first dy alone. For an output without a dy tfjs makes zeros on the host and uploads them:
+ * for a kernel with outputs that are only saved, as large as its activations, and read by nobody.
+ */
+export const firstOnly = (kernelName: string): boolean =>
+  (tf.getGradient(kernelName) as Partial<typeof ONE_GRADIENT> | undefined)?.firstOnly === true
+
 /** Whether the kernel that runs next will be on a tape. */
 export const isRecording = (): boolean => engine().isTapeOn()
 

@@ -5,10 +5,11 @@
  *
  * The progress file holds the number of the case that runs: what a case that hangs was. At the end, one line of JSON.
  */
+
+import { heapStats } from "bun:jsc"
 import { mkdtempSync, openSync, rmSync, writeSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { heapStats } from "bun:jsc"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { randomStream } from "../../src/tensors/random.ts"

@@ -1,7 +1,8 @@
 /**
  * Run in a process of its own, by Bun or Deno: opens wasm with the threads of argument 1, computes products of every kind with
  * their gradients, prints a digest of all bits, closes the device and leaves the rest to the event loop: a process that ends
- * has no worker left. Arguments 2 and 3: another worker script, and its time to start in ms.
+ * has no worker left. Argument 2: "fused" allows fused multiply-adds. Arguments 3 and 4: another worker script, and its time to
+ * start in ms.
  */
 import { createHash } from "node:crypto"
 import process from "node:process"
@@ -10,7 +11,7 @@ import * as Effect from "effect/Effect"
 import { openWasm } from "../../src/device/wasm.ts"
 import { random, tensorOf } from "../src/device/on-wasm.ts"
 
-const [threads = "1", workerScript, startTimeout] = process.argv.slice(2)
+const [threads = "1", kernels = "plain", workerScript, startTimeout] = process.argv.slice(2)
 
 const results = (): Array<tf.Tensor> => {
   const next = random(1)
@@ -33,6 +34,7 @@ const results = (): Array<tf.Tensor> => {
 const program = Effect.gen(function* () {
   const opened = yield* openWasm({
     threads: Number(threads),
+    deterministic: kernels === "plain",
     ...(workerScript === undefined ? {} : { workerScript }),
     ...(startTimeout === undefined ? {} : { startTimeout: Number(startTimeout) })
   })

@@ -1,24 +1,29 @@
-/** The threaded wasm build in Bun and Deno: equal bits for every number of threads, processes that end, honest fallbacks. */
+/** The threads of the wasm device in Bun and Deno: equal bits for every number of them, processes that end, honest fallbacks. */
 import { describe, expect, test } from "bun:test"
 import { mkdtempSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { END_TIMEOUT, runScript, runtimes } from "./runtimes.ts"
 
+/** what plain kernels gave first, in any runtime */
+let plain: string | undefined
+
 for (const runtime of runtimes) {
   describe(`wasm in ${runtime.name}`, () => {
-    test(
-      "the same bits with 1, 2 and 3 threads, and the process ends by itself",
-      async () => {
+    test.each(["plain", "fused"])(
+      "%s: the same bits with 1, 2 and 3 threads, and the process ends by itself",
+      async (kernels) => {
         const digests = new Set<string>()
         for (const threads of [1, 2, 3]) {
-          const { code, output, stderr } = await runScript(runtime, "wasm-probe.ts", `${threads}`)
+          const { code, output, stderr } = await runScript(runtime, "wasm-probe.ts", `${threads}`, kernels)
           expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
           expect(output.threads).toBe(threads)
           expect(output.notice).toBeUndefined()
           digests.add(output.digest)
         }
         expect(digests.size).toBe(1)
+        if (kernels === "plain") plain ??= [...digests][0]!
+        if (kernels === "plain") expect([...digests]).toEqual([plain!]) // in the other runtime too
       },
       3 * END_TIMEOUT
     )
@@ -31,7 +36,7 @@ for (const runtime of runtimes) {
       test(
         `a worker that ${script.slice(0, -4)} leaves one thread and a notice`,
         async () => {
-          const { code, output } = await runScript(runtime, "wasm-probe.ts", "2", join(folder, script), "1500")
+          const { code, output } = await runScript(runtime, "wasm-probe.ts", "2", "plain", join(folder, script), "1500")
           expect(code).toBe(0)
           expect(output.threads).toBe(1)
           expect(output.notice).toMatch(/one thread instead of 2: (a worker failed|no answer)/)

@@ -8,6 +8,9 @@
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
 
+/** Argument words of one piece of work. */
+export const MOST_WORDS = 1016
+
 export interface WasmEngine {
   /** this thread and its workers */
   readonly threads: number
@@ -19,7 +22,7 @@ export interface WasmEngine {
   readonly dispose: (tensor: TensorInfo) => void
   /**
    * Runs chunks 0 … chunks − 1 of a kernel and returns when all are done. `words`: integers and addresses as they are, other
-   * numbers through `floatBits`. `scratch`: bytes that each thread needs for itself.
+   * numbers through `floatBits` or `doubleBits`. `scratch`: bytes that each thread needs for itself.
    */
   readonly run: (kernel: string, words: ReadonlyArray<number>, chunks: number, scratch?: number) => void
 }
@@ -33,6 +36,15 @@ export const provideWasmEngine = (backend: object, engine: WasmEngine | undefine
 }
 
 export const wasmEngineOf = (backend: object): WasmEngine | undefined => engines.get(backend)
+
+const double = new Float64Array(1)
+const halves = new Int32Array(double.buffer)
+
+/** A float64 as two argument words. */
+export const doubleBits = (value: number): readonly [number, number] => {
+  double[0] = value
+  return [halves[0]!, halves[1]!]
+}
 
 const number = new Float32Array(1)
 const bits = new Int32Array(number.buffer)

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import { expectClose, expectNoLeak, tolerance } from "../../setup.ts"
+import { expectSameBits } from "../kernels/same-bits.ts"
 import { onWasm, random, tensorOf } from "./on-wasm.ts"
 
 /** Runs on cpu and on wasm and compares. */
@@ -44,7 +45,35 @@ describe("sums", () => {
     await sameAsCpu(() => tf.sum(tf.tensor2d([1, 2, 3, 4], [2, 2], "int32"), 0), 0)
     await sameAsCpu(() => tf.sum(tf.scalar(3)), 0)
     await onWasm(async () => expect(await tf.sum(tf.zeros([0, 3]), 1).data()).toHaveLength(0))
+    await onWasm(async () => {
+      tf.fill([64], 7).dispose() // what tfjs would find in the memory of the result
+      expect(await tf.sum(tf.zeros([3, 0]), 1).data()).toEqual(new Float32Array(3))
+      expect(await tf.sum(tf.zeros([0, 3]), 0).data()).toEqual(new Float32Array(3))
+      expect(await tf.mean(tf.zeros([0, 3]), 0).data()).toEqual(new Float32Array(3))
+    })
   })
+
+  // long rows, which are summed in blocks; columns of many chunks; few long columns
+  for (const shape of [
+    [2, 70_001],
+    [301, 611],
+    [3, 40_000, 2],
+    [40, 90, 33]
+  ]) {
+    test(`[${shape}] over each axis against float64, and the same bits from any number of threads`, async () => {
+      const make = () => tensorOf(shape, random(7))
+      const values = await make().data()
+      for (let axis = 0; axis < shape.length; axis++) {
+        const inner = shape.slice(axis + 1).reduce((a, b) => a * b, 1)
+        const reduced = shape[axis]!
+        const expected = new Float64Array(values.length / reduced)
+        const at = (i: number) => Math.floor(i / inner / reduced) * inner + (i % inner)
+        for (const [i, value] of values.entries()) expected[at(i)]! += value
+        await onWasm(async () => expectClose(await tf.sum(make(), axis).data(), expected, 1e-7)) // one rounding, the last
+      }
+      await expectSameBits(() => [...shape.map((_, axis) => tf.sum(make(), axis)), tf.mean(make())])
+    })
+  }
 })
 
 describe("transpositions", () => {
@@ -68,6 +97,14 @@ describe("transpositions", () => {
     [
       [1, 40],
       [1, 0]
+    ],
+    [
+      [515, 131],
+      [1, 0]
+    ],
+    [
+      [17, 65, 70],
+      [0, 2, 1]
     ]
   ] as Array<[Array<number>, Array<number>]>) {
     test(`[${shape}] by [${perm}]`, () => sameAsCpu(() => tf.transpose(tensorOf(shape, random(2)), perm), 0))
@@ -83,11 +120,62 @@ describe("the gradient of gather", () => {
       return tf.grad((x) => tf.sum(tf.mul(tf.gather(x, ids()), dy)))(table)
     }, tolerance.operation))
 
+  test("is the sum of the rows in their order, for wide rows by many chunks", async () => {
+    const [rows, width, segments] = [301, 325, 7]
+    const next = random(8)
+    const index = Array.from({ length: rows }, (_, i) => (i % 11 === 0 ? -1 : Math.floor(next() * segments)))
+    const make = () => tensorOf([rows, width], random(9))
+    const expected = new Float32Array(segments * width)
+    const values = await make().data()
+    for (const [i, value] of values.entries()) {
+      const segment = index[Math.floor(i / width)]!
+      if (segment >= 0) expected[segment * width + (i % width)]! += value
+    }
+    const sums = () => tf.unsortedSegmentSum(make(), tf.tensor1d(index, "int32"), segments)
+    await onWasm(async () => expect(await sums().data()).toEqual(expected))
+    await expectSameBits(() => [sums()])
+  })
+
+  test("integers", () =>
+    onWasm(async () => {
+      const sums = tf.unsortedSegmentSum(tf.tensor1d([5, 6, 7], "int32"), tf.tensor1d([1, 1, 4], "int32"), 2)
+      expect(Array.from(await sums.data())).toEqual([0, 11])
+    }))
+
+  test("what is not finite stays in its segment", () =>
+    onWasm(async () => {
+      const x = tf.tensor2d([1, Number.NaN, 2, 3, Number.POSITIVE_INFINITY, 4], [3, 2])
+      const sums = tf.unsortedSegmentSum(x, tf.tensor1d([0, 1, 2], "int32"), 4)
+      expect(Array.from(await sums.data())).toEqual([1, Number.NaN, 2, 3, Number.POSITIVE_INFINITY, 4, 0, 0])
+    }))
+
   test("drops indices outside the range", () =>
     onWasm(async () => {
       const sums = tf.unsortedSegmentSum(tf.ones([3, 2]), tf.tensor1d([1, -1, 7], "int32"), 2)
       expect(Array.from(await sums.data())).toEqual([0, 0, 1, 1])
     }))
+})
+
+describe("gather", () => {
+  const table = () => tensorOf([9, 5, 3], random(10))
+  test("along the first axis, of ids of any shape", () =>
+    sameAsCpu(() => tf.gather(table(), tf.tensor2d([0, 8, 3, 3, 1, 7], [2, 3], "int32")), 0))
+  test("along another", () => sameAsCpu(() => tf.gather(table(), tf.tensor1d([4, 0, 4], "int32"), 1), 0))
+  test("of integers, of numbers alone, of nothing", async () => {
+    await sameAsCpu(() => tf.gather(tf.tensor1d([4, 5, 6], "int32"), tf.tensor1d([2, 0], "int32")), 0)
+    await sameAsCpu(() => tf.gather(tf.tensor1d([4, 5, 6]), tf.tensor1d([2, 0], "int32")), 0)
+    await onWasm(() => expect(tf.gather(table(), tf.tensor1d([], "int32")).shape).toEqual([0, 5, 3]))
+  })
+  test("an id that is no row is refused", () =>
+    onWasm(() => {
+      for (const id of [9, -1]) expect(() => tf.gather(table(), tf.tensor1d([id], "int32"))).toThrow("not in [0, 8]")
+    }))
+  test("many rows, on any number of threads", async () => {
+    const make = () =>
+      tf.gather(tensorOf([500, 97], random(11)), tf.range(0, 800, 1, "int32").mod(tf.scalar(499, "int32")))
+    await sameAsCpu(make, 0)
+    await expectSameBits(() => [make()])
+  })
 })
 
 test("a clone shares its buffer, and outlives the original", () =>
@@ -133,10 +221,13 @@ test("leaves nothing behind", () =>
   onWasm(async () => {
     const x = tensorOf([6, 30, 40], random(5))
     const ids = tf.tensor1d([0, 1, 0, 2, 2, 1], "int32")
+    const long = tf.ones([1, 70_000])
     await expectNoLeak(() => {
       for (let i = 0; i < 20; i++) {
         tf.dispose([tf.sum(x, 0), tf.mean(x, -1), tf.sum(x, [0, 2]), tf.transpose(x, [0, 2, 1])])
         tf.unsortedSegmentSum(x, ids, 3).dispose()
+        tf.gather(x, ids).dispose()
+        tf.sum(long, 1).dispose()
       }
     })
   }))

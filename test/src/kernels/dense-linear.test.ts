@@ -45,7 +45,7 @@ for (const [order, list] of [
 describeOnBoth((backend) => {
   test("the backward pass of a frozen layer is one product; asking for dW is an error, not a number", () => {
     const { x, W, dy } = upload(layerOf([6, 8, 4, 1], random(2)))
-    const backward = (linear: typeof frozenLinear, wanted: ReadonlyArray<tf.Tensor>) =>
+    const backward = (linear: typeof denseLinear, wanted: ReadonlyArray<tf.Tensor>) =>
       kernelCalls(() => tf.tidy(() => void valueAndGradients(() => weighted(linear(x, W, null), dy), wanted)))
     // the forward pass is a kernel of ours, whose reference is a product as well
     const forward = backend === "cpu" ? 1 : 0
@@ -57,7 +57,7 @@ describeOnBoth((backend) => {
   })
 
   test("a frozen layer does not keep x", () => {
-    const kept = (linear: typeof frozenLinear) => {
+    const kept = (linear: typeof denseLinear) => {
       const { W } = upload(layerOf([6, 8, 4, 1], random(3)))
       let buffers = 0
       recorded(() => {

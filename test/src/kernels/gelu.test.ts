@@ -5,14 +5,15 @@ import { type GeluForm, gelu } from "../../../src/kernels/gelu.ts"
 import { describeOnBoth } from "../../backends.ts"
 import { expectClose, expectNoLeak } from "../../setup.ts"
 import { derivative, erf, normals } from "./float64.ts"
+import { expectSameBits } from "./same-bits.ts"
 
 const exact: { readonly [F in GeluForm]: (x: number) => number } = {
   erf: (x) => (x / 2) * (1 + erf(x / Math.SQRT2)),
   tanh: (x) => (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)))
 }
 
-/** Over max|y| ≈ 8: the polynomial's 1.5e-7 in Φ times |x|, and float32. The two forms differ by 5e-4 absolute. */
-const BOUND = 5e-7
+/** Over max|y|: float32's own rounding alone. tfjs's polynomial for erf would show, at 4e-7 of the largest y here. */
+const BOUND = 1.5e-7
 
 const points = Float32Array.from([
   ...Array.from({ length: 161 }, (_, i) => (i - 80) / 10),
@@ -57,5 +58,38 @@ describeOnBoth(() => {
           .dispose()
       )
     })
+
+    test(`${form}: sizes of one, odd ones and one of many chunks, in both orders`, async () => {
+      const sizes = [1, 2, 3, 5, 7, 1023, 66_051]
+      for (const size of [...sizes, ...sizes.toReversed()]) {
+        const x = normals(size, `x${size}`, 2)
+        const dy = normals(size, `dy${size}`)
+        const { value, grad } = tf.valueAndGrad((z) => gelu(z as Tensor2D, form))(
+          tf.tensor2d(x, [1, size]),
+          tf.tensor2d(dy, [1, size])
+        )
+        // of one number alone, the exponential's error shows in full
+        expectClose(await value.data(), Array.from(x, exact[form]), 5e-7)
+        const dx = Array.from(x, (v, i) => dy[i]! * derivative(exact[form], v))
+        expectClose(await grad.data(), dx, 1e-6)
+      }
+    })
+
+    test(`${form}: what is not finite does not become so`, async () => {
+      const x = tf.tensor2d([Number.NaN, Number.NEGATIVE_INFINITY, 1, Number.POSITIVE_INFINITY, Number.NaN], [1, 5])
+      const { value, grad } = tf.valueAndGrad((z) => gelu(z as Tensor2D, form))(x, tf.onesLike(x))
+      const finite = [false, false, true, false, false]
+      expect(Array.from(await value.data(), Number.isFinite)).toEqual(finite)
+      expect(Array.from(await grad.data(), Number.isFinite)).toEqual(finite)
+    })
   }
 })
+
+for (const form of ["erf", "tanh"] as const) {
+  test(`${form}: the same bits from any number of threads`, () =>
+    expectSameBits(() => {
+      const x = tf.tensor2d(normals(66_051, "threads", 2), [3, 22_017])
+      const { value, grad } = tf.valueAndGrad((z) => gelu(z as Tensor2D, form))(x, x)
+      return [value, grad]
+    }))
+}

@@ -54,6 +54,26 @@ describeOnBoth(() => {
     expect(names).toEqual(["TestProductAndSum"])
   })
 
+  test("an output after the first is only saved: nobody makes zeros for it, and no gradient goes through it", () => {
+    const given = inputs()
+    const engine = tf.engine() as unknown as { makeTensor: (values: ArrayLike<number>, ...rest: unknown[]) => unknown }
+    const own = engine.makeTensor
+    const uploaded: Array<number> = []
+    engine.makeTensor = (values, ...rest) => {
+      uploaded.push(values.length)
+      return own.call(engine, values, ...rest)
+    }
+    try {
+      tf.tidy(() => void valueAndGradients(() => loss(given), [given.a, given.b]))
+    } finally {
+      engine.makeTensor = own
+    }
+    // what the gradient of the sum is made of
+    expect(uploaded.filter((size) => size === given.a.size)).toHaveLength(1)
+    const ofSecond = () => tf.sum(productAndSum(given, { factor: 1 })[1]!) as tf.Scalar
+    expect(() => tf.tidy(() => void valueAndGradients(ofSecond, [given.a]))).toThrow("for its first output alone")
+  })
+
   test("leaves no temporaries of its reference or its gradients", async () => {
     const given = inputs()
     await expectNoLeak(() => tf.dispose([...productAndSum(given, { factor: 1 })]))

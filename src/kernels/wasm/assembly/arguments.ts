@@ -15,6 +15,11 @@ export function float(args: usize, word: i32): f32 {
   return load<f32>(args + ((<usize>word) << 2))
 }
 
+/** A float64, in two words. */
+export function double(args: usize, word: i32): f64 {
+  return load<f64>(args + ((<usize>word) << 2))
+}
+
 /** Bytes of so many floats. */
 export function floats(count: i32): usize {
   return (<usize>count) << 2

@@ -8,6 +8,9 @@
  * The second pair is what a low-rank adapter adds: it runs in the accumulators of the first product. C starts at a bias (a row), at
  * 0, or at what is there.
  *
+ * In `nt` and `nn` B may be packed (widen.ts): `nt` widens three of its rows for all rows of a chunk, `nn` widens what it packs
+ * into a panel, so that tiles never see it and the result has the bits of a product with the widened B.
+ *
  * Three rows by three vectors are nine accumulators, three operands and a temporary: what sixteen registers hold. Pointers move
  * instead of offsets being added, which JavaScriptCore compiles to an instruction each. Every element is one sum in an order that
  * the shape alone decides, so which thread computes which chunk changes no bit.
@@ -16,6 +19,7 @@
  */
 import { address, floats, int } from "./arguments"
 import { madd } from "./madd"
+import { factorOf, packedBytes, widen12, widenRow } from "./widen"
 
 // words of the arguments; leading dimensions (floats from row to row), sizes and batch strides count floats
 const A: i32 = 0
@@ -43,6 +47,8 @@ const B_INNER: i32 = 21
 const C_INNER: i32 = 22
 const ROWS: i32 = 23 // rows and columns of C in a chunk
 const COLUMNS: i32 = 24
+const KIND: i32 = 25 // 0: B holds floats; else what it is packed as (widen.ts), and LDB counts 32-bit words
+const SCALES: i32 = 26 // of a packed B's rows
 
 const FROM_ZERO: i32 = 0
 const FROM_BIAS: i32 = 1
@@ -212,8 +218,8 @@ function tileNT(
   store<f32>(c2 + j2, t22)
 }
 
-/** @see the head of this file */
-export function nt(args: usize, chunk: i32, _scratch: usize): void {
+/** With a packed B, needs a scratch of three rows of k floats. */
+export function nt(args: usize, chunk: i32, scratch: usize): void {
   open(args, chunk)
   const lda = floats(int(args, LDA))
   const ldb = floats(int(args, LDB))
@@ -224,6 +230,7 @@ export function nt(args: usize, chunk: i32, _scratch: usize): void {
   const k2 = int(args, K2)
   const a2 = address(args, A2)
   const b2 = address(args, B2)
+  const kind = int(args, KIND)
   for (let j = 0; j < columns; j += 3) {
     const o1 = <usize>min(j + 1, columns - 1)
     const o2 = <usize>min(j + 2, columns - 1)
@@ -233,6 +240,18 @@ export function nt(args: usize, chunk: i32, _scratch: usize): void {
     e0 = b2 + ldb2 * j0
     e1 = b2 + ldb2 * j1
     e2 = b2 + ldb2 * j2
+    let b0 = b + ldb * j0
+    let b1 = b + ldb * j1
+    let b3 = b + ldb * j2
+    if (kind !== 0) {
+      const scales = address(args, SCALES)
+      widenRow(kind, b0, k, factorOf(kind, scales + (j0 << 2)), scratch)
+      widenRow(kind, b1, k, factorOf(kind, scales + (j1 << 2)), scratch + floats(k))
+      widenRow(kind, b3, k, factorOf(kind, scales + (j2 << 2)), scratch + floats(2 * k))
+      b0 = scratch
+      b1 = scratch + floats(k)
+      b3 = scratch + floats(2 * k)
+    }
     const at = c + floats(j)
     for (let i = 0; i < rows; i += 3) {
       const o3 = <usize>min(i + 1, rows - 1)
@@ -247,9 +266,9 @@ export function nt(args: usize, chunk: i32, _scratch: usize): void {
         a + lda * i0,
         a + lda * i1,
         a + lda * i2,
-        b + ldb * j0,
-        b + ldb * j1,
-        b + ldb * j2,
+        b0,
+        b1,
+        b3,
         k,
         k2,
         at + ldc * <usize>i,
@@ -278,6 +297,22 @@ function pack(from: usize, stride: usize, count: i32, columns: i32, to: usize): 
     memory.fill(to, 0, PANEL_BYTES)
     memory.copy(to, from, floats(columns))
     from += stride
+    to += PANEL_BYTES
+  }
+  return to
+}
+
+/** `pack` for a packed B: widens each row, which has a scale of its own. */
+function packWidened(kind: i32, from: usize, stride: usize, count: i32, columns: i32, scales: usize, to: usize): usize {
+  for (let p = 0; p < count; p++) {
+    const factor = factorOf(kind, scales)
+    if (columns >= PANEL) widen12(kind, from, factor, to)
+    else {
+      memory.fill(to, 0, PANEL_BYTES)
+      widenRow(kind, from, columns, factor, to)
+    }
+    from += stride
+    scales += 4
     to += PANEL_BYTES
   }
   return to
@@ -389,10 +424,15 @@ export function nn(args: usize, chunk: i32, scratch: usize): void {
   const a2 = address(args, A2)
   const b2 = address(args, B2)
   const panel = scratch + 144
+  const kind = int(args, KIND)
+  const scales = address(args, SCALES)
   for (let j = 0; j < columns; j += PANEL) {
     const width = min(PANEL, columns - j)
     const offset = floats(firstColumn + j)
-    const next = pack(b + offset, ldb, k, width, panel)
+    const next =
+      kind === 0
+        ? pack(b + offset, ldb, k, width, panel)
+        : packWidened(kind, b + packedBytes(kind, firstColumn + j), ldb, k, width, scales, panel)
     if (k2 !== 0) pack(b2 + offset, ldb2, k2, width, next)
     const at = c + floats(j)
     for (let i = 0; i < rows; i += 3) {

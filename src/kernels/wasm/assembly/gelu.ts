@@ -1,0 +1,125 @@
+/**
+ * GELU, value and derivative in one pass over x; equations and coefficients as in `src/kernels/gelu.ts`.
+ *
+ * A chunk is a range of elements. Its last few, if they do not fill a vector, go through 48 bytes of scratch.
+ */
+import { address, floats, int } from "./arguments"
+import { exp } from "./exp"
+import { madd } from "./madd"
+
+const X: i32 = 0
+const VALUE: i32 = 1
+const DERIVATIVE: i32 = 2
+const SIZE: i32 = 3
+const PER_CHUNK: i32 = 4
+
+const TANH_SCALE: f32 = 0.7978845608028654 // √(2/π)
+const TANH_CUBIC: f32 = 0.044715
+const DENSITY: f32 = 0.3989422804014327 // 1/√(2π)
+
+// @ts-ignore: a decorator
+@inline
+function erfForm(from: usize, value: usize, derivative: usize): void {
+  const one = f32x4.splat(1)
+  const x = v128.load(from)
+  const a = f32x4.abs(x)
+  const t = f32x4.div(one, madd(a, f32x4.splat(0.33), one))
+  let p = f32x4.splat(0.04674591650907277)
+  p = madd(p, t, f32x4.splat(-0.22612278369951086))
+  p = madd(p, t, f32x4.splat(0.34178562625492426))
+  p = madd(p, t, f32x4.splat(-0.09991348510142087))
+  p = madd(p, t, f32x4.splat(0.18698253108981827))
+  p = madd(p, t, f32x4.splat(0.11768921904795343))
+  p = madd(p, t, f32x4.splat(0.13283298533721913))
+  const e = exp(f32x4.mul(f32x4.mul(a, a), f32x4.splat(-0.5)))
+  const tail = f32x4.mul(f32x4.mul(p, t), e)
+  v128.store(value, f32x4.sub(f32x4.pmax(x, f32x4.splat(0)), f32x4.mul(a, tail)))
+  const slope = f32x4.sub(tail, f32x4.mul(f32x4.mul(e, a), f32x4.splat(DENSITY)))
+  v128.store(derivative, v128.bitselect(f32x4.sub(one, slope), slope, f32x4.gt(x, f32x4.splat(0))))
+}
+
+// @ts-ignore: a decorator
+@inline
+function tanhForm(from: usize, value: usize, derivative: usize): void {
+  const one = f32x4.splat(1)
+  const x = v128.load(from)
+  const square = f32x4.mul(x, x)
+  const slope = f32x4.splat(2 * TANH_SCALE)
+  const twoU = f32x4.mul(x, madd(square, f32x4.splat(2 * TANH_SCALE * TANH_CUBIC), slope))
+  const gate = f32x4.div(one, f32x4.add(one, exp(f32x4.neg(twoU))))
+  const y = f32x4.mul(x, gate)
+  v128.store(value, y)
+  const twoUPrime = madd(square, f32x4.splat(6 * TANH_SCALE * TANH_CUBIC), slope)
+  v128.store(derivative, madd(f32x4.mul(f32x4.sub(one, gate), y), twoUPrime, gate))
+}
+
+/** Scratch: 48 bytes. */
+export function geluErf(args: usize, chunk: i32, scratch: usize): void {
+  const first = chunk * int(args, PER_CHUNK)
+  const count = min(int(args, PER_CHUNK), int(args, SIZE) - first)
+  let from = address(args, X) + floats(first)
+  let value = address(args, VALUE) + floats(first)
+  let derivative = address(args, DERIVATIVE) + floats(first)
+  const end = from + floats(count & ~3)
+  while (from < end) {
+    erfForm(from, value, derivative)
+    from += 16
+    value += 16
+    derivative += 16
+  }
+  const rest = floats(count & 3)
+  if (rest === 0) return
+  memory.copy(scratch, from, rest)
+  erfForm(scratch, scratch + 16, scratch + 32)
+  memory.copy(value, scratch + 16, rest)
+  memory.copy(derivative, scratch + 32, rest)
+}
+
+/** Scratch: 48 bytes. */
+export function geluTanh(args: usize, chunk: i32, scratch: usize): void {
+  const first = chunk * int(args, PER_CHUNK)
+  const count = min(int(args, PER_CHUNK), int(args, SIZE) - first)
+  let from = address(args, X) + floats(first)
+  let value = address(args, VALUE) + floats(first)
+  let derivative = address(args, DERIVATIVE) + floats(first)
+  const end = from + floats(count & ~3)
+  while (from < end) {
+    tanhForm(from, value, derivative)
+    from += 16
+    value += 16
+    derivative += 16
+  }
+  const rest = floats(count & 3)
+  if (rest === 0) return
+  memory.copy(scratch, from, rest)
+  tanhForm(scratch, scratch + 16, scratch + 32)
+  memory.copy(value, scratch + 16, rest)
+  memory.copy(derivative, scratch + 32, rest)
+}
+
+const A: i32 = 0
+const B: i32 = 1
+const OUT: i32 = 2
+
+/** out = a∘b: the backward pass. */
+export function multiply(args: usize, chunk: i32, _scratch: usize): void {
+  const first = chunk * int(args, PER_CHUNK)
+  const count = min(int(args, PER_CHUNK), int(args, SIZE) - first)
+  let a = address(args, A) + floats(first)
+  let b = address(args, B) + floats(first)
+  let out = address(args, OUT) + floats(first)
+  const whole = a + floats(count & ~3)
+  while (a < whole) {
+    v128.store(out, f32x4.mul(v128.load(a), v128.load(b)))
+    a += 16
+    b += 16
+    out += 16
+  }
+  const end = whole + floats(count & 3)
+  while (a < end) {
+    store<f32>(out, load<f32>(a) * load<f32>(b))
+    a += 4
+    b += 4
+    out += 4
+  }
+}

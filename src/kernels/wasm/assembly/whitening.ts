@@ -1,0 +1,115 @@
+/**
+ * LoRA-Pro's whitening matrices of a list of factor pairs: all that a step has to know of B and A, from Gram matrix to float32 in one
+ * place. What they are stands in `src/optimizers/whitening.ts`; a direction that is not in the span of a factor gets zeros there
+ * (its eigenvectors would multiply nothing but round-off).
+ *
+ *   out: T_B, s⁻² T_Bᵀ, T_Aᵀ, s⁻² T_A, S, each [r, r]; smallest: λ_min(BᵀB)
+ *
+ * A chunk is a pair, or many.
+ */
+import { address, double, floats, int } from "./arguments"
+import { cholesky, orthogonalize, strideOf } from "./eigen"
+import { gramOfColumns, gramOfRows } from "./gram"
+import { endOf, entries, entry, firstOf, OWN } from "./lists"
+
+// own words of the header
+const DAMPING: i32 = OWN // float64
+const OWN_WORDS: i32 = 2
+
+// words of an entry
+const A: i32 = 0
+const B: i32 = 1
+const OUT: i32 = 2 // five addresses
+const SMALLEST: i32 = 7
+const R: i32 = 8
+const INPUTS: i32 = 9
+const OUTPUTS: i32 = 10
+const SCALE: i32 = 11 // float64
+const WORDS: i32 = 13
+
+/** The factor of an eigenvector that is stored with its length √λ: 1 / (√λ·√(λ+δ)). */
+function factorOf(value: f64, damping: f64): f64 {
+  return value > 0 ? 1 / (sqrt(value) * sqrt(value + damping)) : 0
+}
+
+/** T [r, r] and s⁻²·T, one of them transposed: `straight[i, j]` = T[i, j]·f, `transposed[j, i]` = T[i, j]·g. */
+function write(columns: usize, values: usize, rank: i32, r: i32, d: f64, straight: usize, f: f64, transposed: usize, g: f64): void {
+  const stride = strideOf(r)
+  for (let j = 0; j < r; j++) {
+    const row = columns + <usize>j * stride
+    const factor = j < rank ? factorOf(load<f64>(values + ((<usize>j) << 3)), d) : 0
+    for (let i = 0; i < r; i++) {
+      const value = j < rank ? load<f64>(row + ((<usize>i) << 3)) * factor : 0
+      store<f32>(straight + floats(i * r + j), <f32>(value * f))
+      store<f32>(transposed + floats(j * r + i), <f32>(value * g))
+    }
+  }
+}
+
+/** Eigenvalues into `values` [r], 0 beyond the rank; answers the rank, or −1 where G is not finite. */
+function decompose(gram: usize, r: i32, columns: usize, values: usize): i32 {
+  const stride = strideOf(r)
+  let trace: f64 = 0
+  for (let i = 0; i < r; i++) trace += load<f64>(gram + <usize>i * stride + ((<usize>i) << 3))
+  if (trace - trace !== 0) return -1
+  const rank = cholesky(gram, r, columns, values)
+  memory.fill(values, 0, stride)
+  orthogonalize(columns, rank, r, values)
+  return rank
+}
+
+function fill(to: usize, count: i32, value: f32): void {
+  for (let i = 0; i < count; i++) store<f32>(to + floats(i), value)
+}
+
+/** S_ij = (μ_j+δ) / (λ_i+μ_j), 0 where the denominator is. */
+function split(lambda: usize, mu: usize, r: i32, damping: f64, to: usize): void {
+  for (let i = 0; i < r; i++) {
+    for (let j = 0; j < r; j++) {
+      const m = load<f64>(mu + ((<usize>j) << 3))
+      const sum = load<f64>(lambda + ((<usize>i) << 3)) + m
+      store<f32>(to + floats(i * r + j), <f32>(sum > 0 ? (m + damping) / sum : 0))
+    }
+  }
+}
+
+function whitenOne(one: usize, damping: f64, scratch: usize): void {
+  const r = int(one, R)
+  const stride = strideOf(r)
+  const matrix = <usize>r * stride
+  const gram = scratch
+  const columns = gram + matrix
+  const lambda = columns + matrix
+  const mu = lambda + stride
+  const block = mu + stride
+  const TB = address(one, OUT)
+  const TBgrad = address(one, OUT + 1)
+  const TAt = address(one, OUT + 2)
+  const TAgrad = address(one, OUT + 3)
+  const S = address(one, OUT + 4)
+  const scale = double(one, SCALE)
+  const perScale = 1 / (scale * scale)
+  gramOfColumns(address(one, B), r, int(one, OUTPUTS), gram, stride, block)
+  const rankB = decompose(gram, r, columns, lambda)
+  if (rankB >= 0) write(columns, lambda, rankB, r, damping, TB, 1, TBgrad, perScale)
+  gramOfRows(address(one, A), r, int(one, INPUTS), gram, stride, block)
+  const rankA = decompose(gram, r, columns, mu)
+  if (rankA >= 0) write(columns, mu, rankA, r, damping, TAgrad, perScale, TAt, 1)
+  if (rankA < 0 || rankB < 0) {
+    for (let i = 0; i < 5; i++) fill(address(one, OUT + i), r * r, f32.NaN)
+    store<f32>(address(one, SMALLEST), f32.NaN)
+    return
+  }
+  split(lambda, mu, r, damping, S)
+  let smallest = load<f64>(lambda)
+  for (let i = 1; i < r; i++) smallest = min(smallest, load<f64>(lambda + ((<usize>i) << 3)))
+  store<f32>(address(one, SMALLEST), <f32>smallest)
+}
+
+/** Needs a scratch of 16·(r+1)² + 16·(r+1) + 512·r bytes for the largest r. */
+export function whitening(args: usize, chunk: i32, scratch: usize): void {
+  const damping = double(args, DAMPING)
+  for (let i = firstOf(args, chunk); i < min(endOf(args, chunk), entries(args)); i++) {
+    whitenOne(entry(args, OWN_WORDS, WORDS, i), damping, scratch)
+  }
+}

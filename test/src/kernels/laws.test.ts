@@ -1,0 +1,295 @@
+/** The kernels of a forward and backward pass, and tfjs's own that the wasm device replaces, under the laws of `laws.ts`. */
+import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+import { attention } from "../../../src/kernels/attention.ts"
+import { IGNORED, sparseCrossEntropy } from "../../../src/kernels/cross-entropy.ts"
+import { denseLinear, frozenLinear } from "../../../src/kernels/dense-linear.ts"
+import { gelu } from "../../../src/kernels/gelu.ts"
+import { layerNorm } from "../../../src/kernels/layer-norm.ts"
+import { loraLinear } from "../../../src/kernels/lora-linear.ts"
+import { describeLaws, type Host, normalHost } from "./laws.ts"
+
+const matrix = (tensor: Tensor) => tensor as Tensor2D
+const vector = (tensor: Tensor) => tensor as Tensor1D
+
+for (const form of ["erf", "tanh"] as const) {
+  describeLaws({
+    name: `gelu, ${form}`,
+    sizes: [
+      [3, 7],
+      [1, 1],
+      [8, 64],
+      [5, 33]
+    ],
+    large: [3, 22_017],
+    empty: [0, 5],
+    inputs: ([tokens, width]: readonly [number, number]) => ({ x: normalHost("gelu", tokens, width) }),
+    run: ({ x }) => gelu(matrix(x), form),
+    differentiable: ["x"],
+    assembly: [form === "erf" ? "geluErf" : "geluTanh", "multiply"]
+  })
+}
+
+const normSizes = {
+  sizes: [
+    [5, 48],
+    [1, 7],
+    [33, 3],
+    [6, 130]
+  ],
+  large: [701, 130],
+  empty: [0, 6]
+} as const satisfies object
+type Rows = readonly [rows: number, n: number]
+
+describeLaws({
+  ...normSizes,
+  name: "layer normalization",
+  steep: [[4, 1]],
+  inputs: ([tokens, n]: Rows) => ({
+    x: normalHost("x", tokens, n),
+    gamma: normalHost("gamma", n),
+    beta: normalHost("beta", n)
+  }),
+  run: ({ x, gamma, beta }) => layerNorm(matrix(x), null, vector(gamma), vector(beta), 1e-5),
+  differentiable: ["x", "gamma", "beta"],
+  assembly: ["layerNorm", "layerNormBackward", "sumColumns"]
+})
+
+describeLaws({
+  ...normSizes,
+  name: "layer normalization of a sum",
+  steep: [[4, 1]],
+  inputs: ([tokens, n]: Rows) => ({
+    x: normalHost("x", tokens, n),
+    residual: normalHost("residual", tokens, n),
+    gamma: normalHost("gamma", n),
+    beta: normalHost("beta", n)
+  }),
+  run: ({ x, residual, gamma, beta }) => layerNorm(matrix(x), matrix(residual), vector(gamma), vector(beta), 1e-5),
+  differentiable: ["x", "residual", "gamma", "beta"],
+  assembly: ["layerNorm", "layerNormBackward", "sumColumns"]
+})
+
+interface Attended {
+  readonly length: number
+  readonly heads: number
+  readonly d: number
+  /** tokens of each sequence */
+  readonly tokens: ReadonlyArray<number>
+}
+
+/** 0 for tokens, −10⁹ for padding; not `additiveMask`, so that the mask is an input in which a number can be spoilt */
+const maskOf = ({ length, tokens }: Attended): Host => ({
+  shape: [tokens.length, 1, 1, length],
+  values: Float32Array.from({ length: tokens.length * length }, (_, i) =>
+    i % length < tokens[Math.floor(i / length)]! ? 0 : -1e9
+  )
+})
+
+describeLaws({
+  name: "attention",
+  sizes: [
+    { length: 5, heads: 3, d: 4, tokens: [5, 3] },
+    { length: 1, heads: 2, d: 8, tokens: [1, 1] },
+    { length: 7, heads: 2, d: 3, tokens: [1, 7, 4] },
+    { length: 21, heads: 1, d: 17, tokens: [20] },
+    { length: 13, heads: 2, d: 32, tokens: [13] }
+  ],
+  // of padding alone: its scores vanish beside −10⁹
+  steep: [{ length: 5, heads: 2, d: 5, tokens: [0, 5] }],
+  large: { length: 37, heads: 4, d: 33, tokens: [37, 30, 1, 0] },
+  empty: { length: 3, heads: 2, d: 4, tokens: [] },
+  inputs: (size: Attended) => {
+    const { length, heads, d, tokens } = size
+    const of = (name: string) => normalHost(name, tokens.length * length, heads * d)
+    return { q: of("q"), k: of("k"), v: of("v"), mask: maskOf(size) }
+  },
+  run: ({ q, k, v, mask }, { heads, tokens }) =>
+    attention(matrix(q), matrix(k), matrix(v), mask as Tensor4D, { batch: tokens.length, heads }),
+  differentiable: ["q", "k", "v"],
+  assembly: ["attention", "attentionGradient"]
+})
+
+describeLaws({
+  name: "cross-entropy",
+  sizes: [
+    [7, 2],
+    [1, 3],
+    [33, 17],
+    [6, 1]
+  ],
+  large: [67, 1001],
+  empty: [0, 3],
+  inputs: ([rows, classes]: Rows) => ({
+    z: normalHost("z", rows, classes),
+    // every fifth row does not count
+    labels: {
+      shape: [rows],
+      values: Int32Array.from({ length: rows }, (_, i) => (i % 5 === 4 ? IGNORED : (i * 31) % classes))
+    }
+  }),
+  run: ({ z, labels }) => sparseCrossEntropy(matrix(z), vector(labels)),
+  differentiable: ["z"],
+  assembly: ["crossEntropyStatistics", "crossEntropyBackward"]
+})
+
+type Layer = readonly [tokens: number, inputs: number, out: number, rank: number]
+
+const layers = {
+  sizes: [
+    [5, 8, 8, 2],
+    [7, 3, 17, 3],
+    [1, 6, 5, 1],
+    [16, 33, 4, 4],
+    [13, 65, 26, 8]
+  ],
+  large: [97, 131, 129, 8],
+  empty: [0, 6, 5, 2],
+  inputs: ([tokens, inputs, out, rank]: Layer) => ({
+    x: normalHost("x", tokens, inputs),
+    W: normalHost("W", out, inputs),
+    bias: normalHost("bias", out),
+    A: normalHost("A", rank, inputs),
+    B: normalHost("B", out, rank)
+  })
+} as const satisfies object
+
+/** Without what a layer does not read. */
+const plainInputs = (size: Layer) => {
+  const { x, W, bias } = layers.inputs(size)
+  return { x, W, bias }
+}
+
+describeLaws({
+  ...layers,
+  name: "a dense linear layer",
+  inputs: plainInputs,
+  run: ({ x, W, bias }) => denseLinear(matrix(x), matrix(W), vector(bias)),
+  differentiable: ["x", "W", "bias"],
+  assembly: ["nt", "nn", "tn"]
+})
+
+describeLaws({
+  ...layers,
+  name: "a frozen linear layer",
+  inputs: plainInputs,
+  run: ({ x, W, bias }) => frozenLinear(matrix(x), matrix(W), vector(bias)),
+  differentiable: ["x", "bias"],
+  assembly: ["nt", "nn"]
+})
+
+describeLaws({
+  ...layers,
+  name: "a linear layer with LoRA",
+  run: ({ x, W, bias, A, B }) => loraLinear(matrix(x), matrix(W), vector(bias), matrix(A), matrix(B), 1.5),
+  differentiable: ["x", "A", "B"],
+  assembly: ["nt", "nn", "tn"]
+})
+
+for (const [name, reduce] of [
+  ["sum", tf.sum],
+  ["mean", tf.mean]
+] as const) {
+  for (const axis of [0, 1, 2]) {
+    describeLaws({
+      name: `tfjs's ${name} over axis ${axis}`,
+      sizes: [
+        [3, 5, 7],
+        [1, 9, 1],
+        [17, 4, 33]
+      ],
+      // rows so long that each is several chunks
+      large: axis === 2 ? [1, 3, 70_001] : [4, 300, 130],
+      empty: [2, 3, 4].with(axis, 0),
+      inputs: (shape: ReadonlyArray<number>) => ({ x: normalHost("x", ...shape) }),
+      run: ({ x }) => reduce(x, axis),
+      differentiable: ["x"],
+      assembly: [axis === 2 ? "sumRows" : "sumColumns"]
+    })
+  }
+}
+
+describeLaws({
+  name: "tfjs's transposition",
+  sizes: [
+    [2, 5, 7],
+    [1, 1, 9],
+    [3, 33, 37],
+    [1, 64, 32]
+  ],
+  large: [3, 301, 130],
+  empty: [0, 3, 4],
+  inputs: (shape: ReadonlyArray<number>) => ({ x: normalHost("x", ...shape) }),
+  run: ({ x }) => tf.transpose(x, [0, 2, 1]),
+  differentiable: ["x"],
+  assembly: ["transpose"]
+})
+
+interface Lookup {
+  readonly table: number
+  readonly width: number
+  readonly ids: number
+}
+
+/** Some rows twice, some never. */
+const idsOf = ({ table, ids }: Lookup): Host => ({
+  shape: [ids],
+  values: Int32Array.from({ length: ids }, (_, i) => (i * 7) % Math.max(1, Math.ceil(table / 2)))
+})
+const lookups = {
+  sizes: [
+    { table: 9, width: 5, ids: 13 },
+    { table: 1, width: 1, ids: 1 },
+    { table: 31, width: 64, ids: 7 }
+  ],
+  large: { table: 41, width: 330, ids: 501 },
+  empty: { table: 4, width: 3, ids: 0 }
+} as const satisfies object
+
+describeLaws({
+  ...lookups,
+  name: "tfjs's gather",
+  inputs: (size: Lookup) => ({ x: normalHost("table", size.table, size.width), ids: idsOf(size) }),
+  run: ({ x, ids }) => tf.gather(x, ids as Tensor1D),
+  differentiable: ["x"],
+  assembly: ["gather", "segmentSum"]
+})
+
+describeLaws({
+  ...lookups,
+  name: "tfjs's sum of segments",
+  inputs: (size: Lookup) => ({ x: normalHost("rows", size.ids, size.width), ids: idsOf(size) }),
+  run: ({ x, ids }, { table }) => tf.unsortedSegmentSum(x, ids as Tensor1D, table),
+  differentiable: ["x"],
+  smears:
+    "tfjs's cpu backend multiplies every row by 0 for the segments that it is not in; see device/wasm-kernels.test.ts",
+  // its gradient's gather is behind others of tfjs's
+  assembly: ["segmentSum"]
+})
+
+for (const [tA, tB] of [
+  [false, false],
+  [false, true],
+  [true, false],
+  [true, true]
+] as const) {
+  describeLaws({
+    name: `tfjs's product of matrices, transposed ${tA}, ${tB}`,
+    sizes: [
+      [1, 5, 7, 3],
+      [3, 1, 1, 1],
+      [2, 17, 33, 13],
+      [1, 24, 8, 36]
+    ],
+    large: [1, 131, 67, 97],
+    empty: [0, 3, 4, 5],
+    inputs: ([batch, m, k, n]: readonly [number, number, number, number]) => ({
+      a: normalHost("a", batch, ...(tA ? [k, m] : [m, k])),
+      b: normalHost("b", batch, ...(tB ? [n, k] : [k, n]))
+    }),
+    run: ({ a, b }) => tf.matMul(a, b, tA, tB),
+    differentiable: ["a", "b"],
+    assembly: [tA ? "tn" : tB ? "nt" : "nn"]
+  })
+}

@@ -1,0 +1,297 @@
+/**
+ * The laws of every kernel that has a reference made of tfjs ops and an implementation on the wasm engine. A kernel is described once,
+ * as a `Lawful`, and `describeLaws` tests it:
+ *
+ *   same numbers     value and gradients are the reference's, for all sizes in one process, in both orders
+ *   a derivative     the gradients are those of the value: central differences of the implementation along a random direction
+ *   not finite       NaN, ∞ and −∞ in one place of an input show in the places where they show in the reference, and in no other
+ *   nothing          without rows there is a value and a gradient, of the right shapes
+ *   no leak          with and without a tape, whichever gradients are wanted
+ *   same bits        one, two and three threads
+ *
+ * The reference runs on tfjs's cpu backend.
+ */
+import { describe, expect, test } from "bun:test"
+import type { Scalar, Tensor } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+import { wasmBackend } from "../../../src/device/wasm-backend.ts"
+import { provideWasmEngine, type WasmEngine, wasmEngineOf } from "../../../src/kernels/wasm/engine.ts"
+import { valueAndGradients } from "../../../src/tensors/gradients.ts"
+import { expectNoLeak } from "../../setup.ts"
+import { onWasm } from "../device/on-wasm.ts"
+import { normals } from "./float64.ts"
+import { expectSameBits } from "./same-bits.ts"
+
+/** A tensor on the host; int32 if its values are. */
+export interface Host {
+  readonly shape: ReadonlyArray<number>
+  readonly values: Float32Array | Int32Array
+}
+
+/** Normal numbers that the name and the shape determine. */
+export const normalHost = (name: string, ...shape: ReadonlyArray<number>): Host => ({
+  shape,
+  values: normals(sizeOf(shape), `${name}${shape}`)
+})
+
+export interface Lawful<Name extends string, Size> {
+  readonly name: string
+  /** at least three, of odd lengths among them */
+  readonly sizes: ReadonlyArray<Size>
+  /** more sizes, where float32 cannot follow a small change of the input: no central differences of these */
+  readonly steep?: ReadonlyArray<Size>
+  /** one that is several chunks for every kernel */
+  readonly large: Size
+  /** without rows */
+  readonly empty: Size
+  readonly inputs: (size: Size) => Readonly<Record<Name, Host>>
+  readonly run: (inputs: Readonly<Record<Name, Tensor>>, size: Size) => Tensor
+  readonly differentiable: ReadonlyArray<NoInfer<Name>>
+  /** why the reference shows what is not finite in too many places: that law is then not tested here */
+  readonly smears?: string
+  /** the functions of `assembly/` that value and gradients take */
+  readonly assembly: ReadonlyArray<string>
+}
+
+/** Relative to the largest number: of a value, and of a gradient, which is a sum over more terms. */
+const FORWARD = 1e-5
+const GRADIENT = 1e-4
+/** A gradient that vanishes is rounding, to be measured by what the others hold. */
+const VANISHING = 1e-2
+
+/** The step of central differences, in units of the inputs' deviation: the error of its square and that of float32's digits over it meet */
+const STEP = 2 ** -8
+/** of both, times the curvature of a softmax or of a normalization over three numbers */
+const DIFFERENCES = 3e-3
+
+const sizeOf = (shape: ReadonlyArray<number>): number => shape.reduce((product, n) => product * n, 1)
+
+const upload = ({ shape, values }: Host): Tensor =>
+  tf.tensor(values, [...shape], values instanceof Int32Array ? "int32" : "float32")
+
+const download = async (tensor: Tensor): Promise<Host> => {
+  const values = (await tensor.data()) as Float32Array
+  return { shape: tensor.shape, values: values.slice() }
+}
+
+interface Outcome {
+  readonly value: Host
+  /** in the order of `differentiable` */
+  readonly gradients: ReadonlyArray<Host>
+}
+
+type Hosts<Name extends string> = Readonly<Record<Name, Host>>
+
+const uploadAll = <Name extends string>(hosts: Hosts<Name>): Readonly<Record<Name, Tensor>> =>
+  Object.fromEntries(Object.entries<Host>(hosts).map(([name, host]) => [name, upload(host)])) as Record<Name, Tensor>
+
+/** The dy of a value of this shape. */
+const slopesOf = (shape: ReadonlyArray<number>): Host => normalHost("dy", ...shape)
+
+/** y and the gradients of Σ y∘dy. */
+const differentiated = <Name extends string, Size>(
+  { run, differentiable }: Lawful<Name, Size>,
+  inputs: Readonly<Record<Name, Tensor>>,
+  size: Size
+): ReadonlyArray<Tensor> =>
+  tf.tidy(() => {
+    const value = run(inputs, size)
+    const dy = upload(slopesOf(value.shape))
+    const { gradients } = valueAndGradients(
+      () => tf.sum(tf.mul(run(inputs, size), dy)) as Scalar,
+      differentiable.map((name) => inputs[name])
+    )
+    return [value, ...gradients]
+  })
+
+const outcomeOf = async <Name extends string, Size>(
+  kernel: Lawful<Name, Size>,
+  size: Size,
+  hosts: Hosts<Name> = kernel.inputs(size)
+): Promise<Outcome> => {
+  const inputs = uploadAll(hosts)
+  const tensors = differentiated(kernel, inputs, size)
+  const [value, ...gradients] = await Promise.all(tensors.map(download))
+  tf.dispose([...tensors, ...Object.values<Tensor>(inputs)])
+  return { value: value!, gradients }
+}
+
+const largestOf = ({ values }: Host): number => {
+  let most = 0
+  for (const x of values) most = Math.max(most, Math.abs(x))
+  return most
+}
+
+/** Fails with the measured error. */
+const expectWithin = (actual: Host, expected: Host, scale: number, bound: number, says: string): void => {
+  expect({ says, shape: actual.shape }).toEqual({ says, shape: expected.shape })
+  const error = largestOf({ ...expected, values: Float32Array.from(expected.values, (x, i) => x - actual.values[i]!) })
+  expect({ says, close: error <= bound * scale, error: error <= bound * scale ? 0 : error / scale }).toEqual({
+    says,
+    close: true,
+    error: 0
+  })
+}
+
+const expectSame = (actual: Outcome, expected: Outcome, says: string): void => {
+  expectWithin(actual.value, expected.value, largestOf(expected.value), FORWARD, `the value of ${says}`)
+  const most = Math.max(...expected.gradients.map(largestOf))
+  for (const [i, gradient] of expected.gradients.entries()) {
+    const scale = Math.max(largestOf(gradient), VANISHING * most)
+    expectWithin(actual.gradients[i]!, gradient, scale, GRADIENT, `gradient ${i} of ${says}`)
+  }
+}
+
+const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
+  let sum = 0
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!
+  return sum
+}
+
+/** Compares the gradient of one input with central differences along a random direction. */
+const expectDerivative = async <Name extends string, Size>(
+  kernel: Lawful<Name, Size>,
+  size: Size,
+  name: Name,
+  gradient: Host
+): Promise<void> => {
+  const hosts = kernel.inputs(size)
+  const direction = normals(hosts[name].values.length, `direction of ${String(name)}`)
+  const moved = (h: number) =>
+    Float32Array.from(hosts[name].values as Float32Array, (x, i) => x + h * direction[i]!) as Float32Array
+  const [above, below] = [moved(STEP), moved(-STEP)]
+  const total = async (values: Float32Array) => {
+    const y = tf.tidy(() => kernel.run(uploadAll({ ...hosts, [name]: { ...hosts[name], values } }), size))
+    const sum = dot(await y.data(), slopesOf(y.shape).values)
+    y.dispose()
+    return sum
+  }
+  // what float32 holds of the way from one to the other
+  const way = Float64Array.from(above, (x, i) => x - below[i]!)
+  const difference = (await total(above)) - (await total(below))
+  const expected = dot(gradient.values, way)
+  const norm = (x: ArrayLike<number>) => Math.sqrt(dot(x, x))
+  // a sum of n products of either sign
+  const scale = (norm(gradient.values) * norm(way)) / Math.sqrt(way.length)
+  const floor = (1e-6 * STEP * norm(slopesOf(gradient.shape).values)) / Math.sqrt(way.length)
+  const error = Math.abs(difference - expected) / Math.max(scale, floor)
+  expect({ size, name, error: error <= DIFFERENCES ? 0 : error }).toEqual({ size, name, error: 0 })
+}
+
+/** A letter for each number: finite, not a number, ∞, −∞. */
+const kindsOf = ({ values }: Host): string =>
+  Array.from(values, (x) => (Number.isFinite(x) ? "." : Number.isNaN(x) ? "?" : x > 0 ? "+" : "-")).join("")
+
+/** Copies of the inputs with one bad number in one place of one of them. */
+const spoilt = <Name extends string>(hosts: Hosts<Name>): ReadonlyArray<readonly [string, Hosts<Name>]> =>
+  Object.entries<Host>(hosts).flatMap(([name, host]) => {
+    if (host.values instanceof Int32Array) return []
+    const last = host.values.length - 1
+    return [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY].flatMap((bad) =>
+      [...new Set([0, last >> 1, last])].map((at) => {
+        const values = host.values.slice()
+        values[at] = bad
+        return [`${bad} at ${at} of ${name}`, { ...hosts, [name]: { ...host, values } }] as const
+      })
+    )
+  })
+
+/** Runs `f` on wasm, where every new tensor holds NaN: what a kernel leaves as it was shows. */
+const onDirtyWasm = <A>(f: () => Promise<A>): Promise<A> =>
+  onWasm(() => {
+    const backend = wasmBackend(tf.backend())
+    const own = backend.makeOutput
+    backend.makeOutput = (shape, dtype) => {
+      const out = own.call(backend, shape, dtype)
+      const at = backend.dataIdMap.get(out.dataId).memoryOffset
+      backend.wasm.HEAPU8.fill(0xff, at, at + tf.util.bytesPerElement(dtype) * sizeOf(shape))
+      return out
+    }
+    return f()
+  })
+
+/** Runs `f` on wasm, and answers with the most chunks that each function of `assembly/` was given. */
+export const chunksIn = (f: () => unknown): Promise<ReadonlyMap<string, number>> =>
+  onWasm(() => {
+    const backend = wasmBackend(tf.backend())
+    const engine = wasmEngineOf(backend)!
+    const most = new Map<string, number>()
+    const run: WasmEngine["run"] = (name, words, chunks, scratch) => {
+      most.set(name, Math.max(chunks, most.get(name) ?? 0))
+      engine.run(name, words, chunks, scratch)
+    }
+    provideWasmEngine(backend, { ...engine, run })
+    tf.tidy(() => void f())
+    provideWasmEngine(backend, engine)
+    return most
+  })
+
+const testNumbers = <Name extends string, Size>(kernel: Lawful<Name, Size>): void => {
+  const { sizes, steep = [], differentiable, smears } = kernel
+  const all = [...sizes, ...steep]
+
+  test("the numbers of the reference, in both orders", async () => {
+    expect(sizes.length).toBeGreaterThanOrEqual(3)
+    const expected = new Map<Size, Outcome>()
+    for (const size of all) expected.set(size, await outcomeOf(kernel, size))
+    await onDirtyWasm(async () => {
+      for (const size of [...all, ...all.toReversed()])
+        expectSame(await outcomeOf(kernel, size), expected.get(size)!, JSON.stringify(size))
+    })
+  })
+
+  test("the gradients are derivatives of the value", () =>
+    onWasm(async () => {
+      for (const size of sizes) {
+        const { gradients } = await outcomeOf(kernel, size)
+        for (const [i, name] of differentiable.entries()) await expectDerivative(kernel, size, name, gradients[i]!)
+      }
+    }))
+
+  if (smears !== undefined) return
+  test("what is not finite shows where it shows in the reference", async () => {
+    const cases = all.flatMap((size) => spoilt(kernel.inputs(size)).map(([says, hosts]) => ({ size, says, hosts })))
+    const kinds = async () => {
+      const found = new Map<string, ReadonlyArray<string>>()
+      for (const { size, says, hosts } of cases) {
+        const { value, gradients } = await outcomeOf(kernel, size, hosts)
+        found.set(`${JSON.stringify(size)}: ${says}`, [value, ...gradients].map(kindsOf))
+      }
+      return found
+    }
+    const expected = await kinds()
+    expect([...expected.values()].flat().some((letters) => /[^.]/.test(letters))).toBe(true)
+    expect(await onDirtyWasm(kinds)).toEqual(expected)
+  })
+}
+
+/** Tests every law. */
+export const describeLaws = <Name extends string, Size>(kernel: Lawful<Name, Size>): void =>
+  describe(kernel.name, () => {
+    const { sizes, large, empty, differentiable, run } = kernel
+    testNumbers(kernel)
+
+    test("nothing in, nothing out", async () => {
+      const expected = await outcomeOf(kernel, empty)
+      const actual = await onDirtyWasm(() => outcomeOf(kernel, empty))
+      expect(actual).toEqual(expected)
+    })
+
+    test("no leak, with and without a tape, whichever gradients are wanted", () =>
+      onWasm(async () => {
+        const size = sizes[0]!
+        const inputs = uploadAll(kernel.inputs(size))
+        await expectNoLeak(() => run(inputs, size).dispose())
+        for (const wanted of [...differentiable.map((name) => [name]), differentiable])
+          await expectNoLeak(() => tf.dispose([...differentiated({ ...kernel, differentiable: wanted }, inputs, size)]))
+      }))
+
+    test("the same bits from any number of threads", async () => {
+      const outcome = () =>
+        tf.tidy(() => [...differentiated(kernel, uploadAll(kernel.inputs(large)), large)]) as Array<Tensor>
+      const chunks = await chunksIn(outcome)
+      // else the test would show nothing
+      for (const name of kernel.assembly) expect([name, (chunks.get(name) ?? 0) > 1]).toEqual([name, true])
+      await expectSameBits(outcome)
+    })
+  })
