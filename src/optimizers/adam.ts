@@ -11,6 +11,7 @@
  * Shapes: m, v, u as g. The step count is a number on the host, so nothing is read.
  */
 import * as tf from "@tensorflow/tfjs"
+import { type AdamDecays, adamMoves, ratesAt } from "../kernels/adam.ts"
 import { type Trainable, tensorsOf, withTensors } from "../tensors/trainable.ts"
 import type { Transform } from "./transform.ts"
 
@@ -32,27 +33,33 @@ export type AdamState = {
   readonly second: ReadonlyArray<tf.Tensor>
 }
 
+/**
+ * Says what it is, so that LoRA-Pro's full form can make Adam's step inside its own. Who spreads one into a transform with another `update`
+ * leaves `adam` out.
+ */
+export interface AdamTransform extends Transform<AdamState> {
+  readonly adam: AdamDecays
+}
+
+export const isAdam = (transform: Transform): transform is AdamTransform => "adam" in transform
+
 const zerosOf = (params: Trainable): ReadonlyArray<tf.Tensor> => tensorsOf(params).map((tensor) => tf.zerosLike(tensor))
 
-export const scaleByAdam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8 }: AdamOptions = {}): Transform<AdamState> => ({
-  init: (params) => ({ count: 0, first: zerosOf(params), second: zerosOf(params) }),
-  update: (updates, state) => {
-    const count = state.count + 1
-    const k = (1 - b1) / (1 - b1 ** count)
-    const c = Math.sqrt((1 - b2) / (1 - b2 ** count))
-    const moved = tensorsOf(updates).map((g, i) =>
-      tf.tidy(() => {
-        const first = tf.add(tf.mul(state.first[i]!, b1), g)
-        const second = tf.add(tf.mul(state.second[i]!, b2), tf.mul(g, g))
-        return { first, second, u: tf.div(first, tf.add(tf.mul(tf.sqrt(second), c / k), eps / k)) }
-      })
-    )
-    return {
-      updates: withTensors(
-        updates,
-        moved.map(({ u }) => u)
-      ),
-      state: { count, first: moved.map(({ first }) => first), second: moved.map(({ second }) => second) }
+export const scaleByAdam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8 }: AdamOptions = {}): AdamTransform => {
+  const adam: AdamDecays = { b1, b2, eps }
+  return {
+    adam,
+    init: (params) => ({ count: 0, first: zerosOf(params), second: zerosOf(params) }),
+    update: (updates, state) => {
+      const count = state.count + 1
+      const moved = adamMoves(tensorsOf(updates), state.first, state.second, ratesAt(adam, count))
+      return {
+        updates: withTensors(
+          updates,
+          moved.map(({ u }) => u)
+        ),
+        state: { count, first: moved.map(({ first }) => first), second: moved.map(({ second }) => second) }
+      }
     }
   }
-})
+}

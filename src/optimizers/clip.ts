@@ -5,8 +5,9 @@
  * state as a scalar tensor for whoever reports it.
  */
 import * as tf from "@tensorflow/tfjs"
-import { squaredNorm } from "../tensors/norm.ts"
-import { mapTensors, type Trainable, tensorsOf } from "../tensors/trainable.ts"
+import { scaled } from "../kernels/combination.ts"
+import { squaredNorms } from "../kernels/squared-norms.ts"
+import { type Trainable, tensorsOf, withTensors } from "../tensors/trainable.ts"
 import type { Transform } from "./transform.ts"
 
 export type ClipState = {
@@ -19,16 +20,13 @@ const TORCH_EPSILON = 1e-6
 
 /** √Σg² over every tensor of a tree: a scalar tensor. An empty tree has norm 0. */
 export const globalNorm = (tree: Trainable): tf.Scalar =>
-  tf.tidy(() => {
-    const parts = tensorsOf(tree).map(squaredNorm)
-    return parts.length === 0 ? tf.scalar(0) : tf.sqrt<tf.Scalar>(tf.sum(tf.stack(parts)))
-  })
+  tf.tidy(() => tf.sqrt<tf.Scalar>(tf.sum(squaredNorms(tensorsOf(tree)))))
 
 export const clipByGlobalNorm = (maximum: number): Transform<ClipState> => ({
   init: () => ({ norm: tf.scalar(0) }),
   update: (updates) => {
     const norm = globalNorm(updates)
-    const factor = tf.minimum(tf.div(maximum, tf.add(norm, TORCH_EPSILON)), 1)
-    return { updates: mapTensors((g) => tf.mul(g, factor), updates), state: { norm } }
+    const factor = tf.minimum<tf.Scalar>(tf.div(maximum, tf.add(norm, TORCH_EPSILON)), 1)
+    return { updates: withTensors(updates, scaled(factor, tensorsOf(updates))), state: { norm } }
   }
 })

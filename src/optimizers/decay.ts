@@ -6,40 +6,39 @@
  * would under full fine-tuning. It stands after the learning rate, which it must know. LoRA-Pro's full form uses it; the authors'
  * code also decays the frozen base, which this never touches. Dense tensors shrink by 1 − ηλ.
  */
-import * as tf from "@tensorflow/tfjs"
-import { mapTensors, type Trainable } from "../tensors/trainable.ts"
+import type { Tensor } from "@tensorflow/tfjs"
+import { combined } from "../kernels/combination.ts"
+import { type Trainable, tensorsOf, withTensors } from "../tensors/trainable.ts"
 import { rateAt, type Schedule } from "./schedule.ts"
 import type { Transform } from "./transform.ts"
+
+/** u + factor·p for every tensor. */
+const added = (updates: Trainable, factor: number, params: Trainable): ReadonlyArray<Tensor> =>
+  combined(1, tensorsOf(updates), factor, tensorsOf(params))
 
 export const addDecayedWeights = (rate: number): Transform<null> => ({
   init: () => null,
   update: (updates, state, params) => ({
-    updates: rate === 0 ? updates : mapTensors((u, p) => tf.add(u, tf.mul(p!, rate)), updates, params),
+    updates: rate === 0 ? updates : withTensors(updates, added(updates, rate, params)),
     state
   })
 })
 
-const addScaled = (u: tf.Tensor, p: tf.Tensor, factor: number): tf.Tensor2D =>
-  tf.tidy(() => tf.add(u, tf.mul(p, factor)) as tf.Tensor2D)
+const pairsOf = ({ pairs }: Trainable): Trainable => ({ pairs, dense: [] })
+const denseOf = ({ dense }: Trainable): Trainable => ({ pairs: [], dense })
 
 /** State: the number of steps taken. Needs ηλ ≤ 1. */
 export const addProductDecay = (rate: number, learningRate: Schedule | number): Transform<number> => ({
   init: () => 0,
   update: (updates, state, params) => {
     const step = state + 1
+    if (rate === 0) return { updates, state: step }
     const shrink = rate * rateAt(learningRate, step)
     const perFactor = Math.sqrt(1 - shrink) - 1
-    const decayed: Trainable = {
-      pairs: updates.pairs.map((pair, i) => ({
-        ...pair,
-        A: addScaled(pair.A, params.pairs[i]!.A, perFactor),
-        B: addScaled(pair.B, params.pairs[i]!.B, perFactor)
-      })),
-      dense: updates.dense.map((parameter, i) => ({
-        ...parameter,
-        value: addScaled(parameter.value, params.dense[i]!.value, -shrink)
-      }))
-    }
-    return { updates: rate === 0 ? updates : decayed, state: step }
+    const decayed = [
+      ...added(pairsOf(updates), perFactor, pairsOf(params)),
+      ...added(denseOf(updates), -shrink, denseOf(params))
+    ]
+    return { updates: withTensors(updates, decayed), state: step }
   }
 })

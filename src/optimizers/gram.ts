@@ -1,6 +1,6 @@
 /**
- * The Gram matrices BᵀB and AAᵀ of every factor pair, on the host in float64. This is all LoRA-Pro has to know of its parameters
- * before a step, and the only thing an optimizer here ever reads.
+ * The Gram matrices BᵀB and AAᵀ of every factor pair, on the host in float64: all that LoRA-Pro has to know of its parameters before
+ * a step. Where wasm has kernels of our own, they are made and used there (`src/kernels/whitening.ts`), and never read.
  *
  * Two ways, chosen by where the tensors live:
  *  - cpu, wasm: the factors already lie in host memory, so they are read and the products accumulated in float64. A float32 Gram
@@ -11,7 +11,7 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import { type DeviceReadError, readTensor } from "../tensors/read.ts"
+import { type DeviceReadError, isHostResident, readTensor } from "../tensors/read.ts"
 import type { FactorPair } from "../tensors/trainable.ts"
 
 export interface Grams {
@@ -82,9 +82,6 @@ export const gramsOnDevice = (pairs: ReadonlyArray<FactorPair>): Effect.Effect<R
     (flat) => Effect.map(readTensor(flat, `the Gram matrices of ${pairs.length} factor pairs`), (v) => split(v, pairs)),
     (flat) => Effect.sync(() => flat.dispose())
   )
-
-/** Backends whose tensors are host memory: a read there is a copy, not a wait. */
-const isHostResident = (): boolean => ["cpu", "wasm"].includes(tf.getBackend())
 
 /** Both Grams of every pair, in the order of `pairs`. Fails with `DeviceReadError` where a read fails. */
 export const readGrams = (pairs: ReadonlyArray<FactorPair>): Effect.Effect<ReadonlyArray<Grams>, DeviceReadError> => {

@@ -21,7 +21,7 @@ import { constant, cosine, linear, type Schedule } from "./schedule.ts"
 import { trace } from "./trace.ts"
 import { chain, type Transform } from "./transform.ts"
 
-export { type AdamOptions, type AdamState, scaleByAdam } from "./adam.ts"
+export { type AdamOptions, type AdamState, type AdamTransform, scaleByAdam } from "./adam.ts"
 export { type ClipState, clipByGlobalNorm, globalNorm } from "./clip.ts"
 export { addDecayedWeights, addProductDecay } from "./decay.ts"
 export { type LoraProOptions, loraPro, type XChoice } from "./lora-pro.ts"

@@ -3,8 +3,8 @@
  *
  * Its state is the number of steps taken, kept on the host.
  */
-import * as tf from "@tensorflow/tfjs"
-import { mapTensors } from "../tensors/trainable.ts"
+import { scaled } from "../kernels/combination.ts"
+import { tensorsOf, withTensors } from "../tensors/trainable.ts"
 import { rateAt, type Schedule } from "./schedule.ts"
 import type { Transform } from "./transform.ts"
 
@@ -12,7 +12,7 @@ export const scaleByLearningRate = (learningRate: Schedule | number): Transform<
   init: () => 0,
   update: (updates, state) => {
     const rate = rateAt(learningRate, state + 1)
-    return { updates: mapTensors((u) => tf.mul(u, -rate), updates), state: state + 1 }
+    return { updates: withTensors(updates, scaled(-rate, tensorsOf(updates))), state: state + 1 }
   },
   learningRate: (state) => rateAt(learningRate, state + 1)
 })

@@ -4,7 +4,8 @@
  * At μ = 0 nothing is kept. Shapes: t as g.
  */
 import * as tf from "@tensorflow/tfjs"
-import { mapTensors, tensorsOf, withTensors } from "../tensors/trainable.ts"
+import { combined } from "../kernels/combination.ts"
+import { tensorsOf, withTensors } from "../tensors/trainable.ts"
 import type { Transform } from "./transform.ts"
 
 export interface TraceOptions {
@@ -16,8 +17,8 @@ export const trace = ({ decay }: TraceOptions): Transform<ReadonlyArray<tf.Tenso
   init: (params) => (decay === 0 ? [] : tensorsOf(params).map((tensor) => tf.zerosLike(tensor))),
   update: (updates, state) => {
     if (decay === 0) return { updates, state }
-    const moved = mapTensors((g, t) => tf.add(g, tf.mul(t!, decay)), updates, withTensors(updates, state))
+    const moved = combined(1, tensorsOf(updates), decay, state)
     // Clones, because updates and state have different owners.
-    return { updates: moved, state: tensorsOf(moved).map((tensor) => tensor.clone()) }
+    return { updates: withTensors(updates, moved), state: moved.map((tensor) => tensor.clone()) }
   }
 })

@@ -1,5 +1,6 @@
 /**
- * The small matrices by which LoRA-Pro's theorem becomes a few well-scaled products, made on the host in float64.
+ * The small matrices by which LoRA-Pro's theorem becomes a few well-scaled products, made in float64: by our own kernel where the
+ * backend has one, else on the host.
  *
  *   BᵀB = U Λ Uᵀ    T_B = U (Λ+δ)^-½    Q_B = B T_B     Q_B Q_Bᵀ = B (BᵀB+δI)⁻¹ Bᵀ = P_B    T_B T_Bᵀ = (BᵀB+δI)⁻¹
  *   AAᵀ = V M Vᵀ    T_A = V (M+δ)^-½    Q_A = T_Aᵀ A    Q_Aᵀ Q_A = Aᵀ (AAᵀ+δI)⁻¹ A = P_A
@@ -13,17 +14,15 @@
  * Shapes: everything [r, r].
  */
 import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import type { Whitening } from "../kernels/lora-pro-theorem.ts"
+import { type Whitened, whitenedOnWasm } from "../kernels/whitening.ts"
 import { symmetricEigen } from "../linalg/symmetric-eigen.ts"
-import type { Grams } from "./gram.ts"
+import { type DeviceReadError, readTensor } from "../tensors/read.ts"
+import type { FactorPair } from "../tensors/trainable.ts"
+import { type Grams, readGrams } from "./gram.ts"
 
-/** All tensors [r, r]. The s⁻² of the theorem sits in the two maps that gradients enter by. */
-export type Whitening = {
-  readonly TB: tf.Tensor2D // T_B
-  readonly TBgrad: tf.Tensor2D // s⁻² T_Bᵀ
-  readonly TAt: tf.Tensor2D // T_Aᵀ
-  readonly TAgrad: tf.Tensor2D // s⁻² T_A
-  readonly S: tf.Tensor2D
-}
+export type { Whitening } from "../kernels/lora-pro-theorem.ts"
 
 interface Spectrum {
   readonly values: Float64Array // clamped to ≥ 0
@@ -60,7 +59,7 @@ const upload = (matrix: Float64Array, r: number, factor: number, transposed: boo
   return tf.tensor2d(values, [r, r])
 }
 
-/** `smallest`: λ_min(BᵀB), clamped to 0. The tensors belong to the caller. */
+/** On the host. `smallest`: λ_min(BᵀB), clamped to 0. The tensors belong to the caller. */
 export const whiten = (
   grams: Grams,
   scale: number,
@@ -81,3 +80,32 @@ export const whiten = (
     smallest: b.values[0] ?? 0
   }
 }
+
+/** The whitening of every pair, in the order of `pairs`, and λ_min(BᵀB) of each. */
+export interface WhitenedPairs {
+  readonly whitenings: ReadonlyArray<Whitening>
+  readonly smallest: ReadonlyArray<number>
+}
+
+const onHost = (grams: ReadonlyArray<Grams>, pairs: ReadonlyArray<FactorPair>, damping: number): WhitenedPairs => {
+  const made = grams.map((gram, i) => whiten(gram, pairs[i]!.scale, damping))
+  return { whitenings: made.map(({ whitening }) => whitening), smallest: made.map(({ smallest }) => smallest) }
+}
+
+const readSmallest = ({ whitenings, smallest }: Whitened): Effect.Effect<WhitenedPairs, DeviceReadError> =>
+  readTensor(smallest, `the smallest eigenvalues of ${whitenings.length} factor pairs`).pipe(
+    Effect.map((values) => ({ whitenings, smallest: Array.from(values) })),
+    Effect.tapError(() => Effect.sync(() => tf.dispose([...whitenings]))),
+    Effect.ensuring(Effect.sync(() => smallest.dispose()))
+  )
+
+/** Whitens pairs where they are. The tensors belong to the caller. Fails with `DeviceReadError` where a read fails. */
+export const whitenPairs = (
+  pairs: ReadonlyArray<FactorPair>,
+  damping: number
+): Effect.Effect<WhitenedPairs, DeviceReadError> =>
+  Effect.suspend(() => {
+    const whitened = whitenedOnWasm(pairs, damping)
+    if (whitened !== undefined) return readSmallest(whitened)
+    return Effect.map(readGrams(pairs), (grams) => onHost(grams, pairs, damping))
+  })

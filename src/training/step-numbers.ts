@@ -3,21 +3,19 @@
  *
  *   [ loss, ‖g‖, ‖ΔA₁‖², ‖ΔB₁‖², ‖ΔA₂‖², …, ‖A₁‖², ‖B₁‖², … ]      (A, B after the step)
  */
-import type { Scalar, Tensor1D } from "@tensorflow/tfjs"
+import type { Scalar, Tensor, Tensor1D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
+import { squaredNorms } from "../kernels/squared-norms.ts"
 import { globalNorm } from "../optimizers/clip.ts"
 import type { SiteHealth } from "../optimizers/transform.ts"
-import { squaredNorm } from "../tensors/norm.ts"
 import type { Trainable } from "../tensors/trainable.ts"
 import { type Health, summarize } from "./report.ts"
 
 /** Tensor code: [2 + 4·pairs]. */
 export const stepNumbers = (loss: Scalar, gradients: Trainable, updates: Trainable, next: Trainable): Tensor1D =>
-  tf.stack([loss, globalNorm(gradients), ...pairNorms(updates), ...pairNorms(next)]) as Tensor1D
+  tf.concat([tf.stack([loss, globalNorm(gradients)]) as Tensor1D, squaredNorms([updates, next].flatMap(factorsOf))])
 
-/** ‖A‖², ‖B‖² of every pair. */
-const pairNorms = ({ pairs }: Trainable): ReadonlyArray<Scalar> =>
-  pairs.flatMap(({ A, B }) => [squaredNorm(A), squaredNorm(B)])
+const factorsOf = ({ pairs }: Trainable): ReadonlyArray<Tensor> => pairs.flatMap(({ A, B }) => [A, B])
 
 /** Where the vector is not finite first, in words; undefined where it is finite. */
 export const firstNotFinite = (numbers: ArrayLike<number>, { pairs }: Trainable): string | undefined => {

@@ -9,10 +9,11 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Batch, BatchPosition, TrainingBatch } from "../data/index.ts"
+import { combined } from "../kernels/combination.ts"
 import type { State } from "../optimizers/transform.ts"
 import { type DeviceReadError, readTensor } from "../tensors/read.ts"
 import { tidy } from "../tensors/tidy.ts"
-import { mapTensors, type Trainable, tensorsOf, withTensors } from "../tensors/trainable.ts"
+import { type Trainable, tensorsOf, withTensors } from "../tensors/trainable.ts"
 import { backward, type LossAndGradients } from "./backward.ts"
 import { originOf } from "./not-finite.ts"
 import type { StepReport } from "./report.ts"
@@ -83,7 +84,7 @@ const update = ({ adapted, optimizer, optimizerState }: Session, { loss, gradien
   const params = adapted.trainable
   const outcome = tidy(() => {
     const { updates, state } = optimizer.update(gradients, optimizerState, params)
-    const next = mapTensors((p, u) => tf.add(p, u), params, updates)
+    const next = withTensors(params, combined(1, tensorsOf(params), 1, tensorsOf(updates)))
     return { next: tensorsOf(next), state, numbers: stepNumbers(loss, gradients, updates, next) }
   })
   tf.dispose([loss, ...tensorsOf(gradients)])

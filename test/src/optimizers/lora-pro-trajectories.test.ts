@@ -2,16 +2,16 @@
  * LoRA-Pro over eight steps against trajectories computed in float64 elsewhere: every form, choice of X, warm-up and decay.
  * The gradient of the toy loss is computed here in float64, from the factors as float32 holds them.
  */
-import { beforeAll, describe, expect, test } from "bun:test"
+import { expect, test } from "bun:test"
 import { readdirSync, readFileSync } from "node:fs"
 import * as tf from "@tensorflow/tfjs"
-import "@tensorflow/tfjs-backend-wasm"
 import { scaleByAdam } from "../../../src/optimizers/adam.ts"
 import { addDecayedWeights } from "../../../src/optimizers/decay.ts"
 import { loraPro, type XChoice } from "../../../src/optimizers/lora-pro.ts"
 import { scaleByLearningRate } from "../../../src/optimizers/scale.ts"
 import { chain, type State, type Transform } from "../../../src/optimizers/transform.ts"
 import type { FactorPair } from "../../../src/tensors/trainable.ts"
+import { describeEverywhere } from "./everywhere.ts"
 import { combine, deviation, type Matrix, norm, times, transpose } from "./matrix.ts"
 import { disposeState, matrixOf, pairOf, type Run, takeStep, treeOf } from "./tensors.ts"
 
@@ -107,19 +107,14 @@ const follow = async (golden: Trajectory): Promise<void> => {
 
 test.skip("lora_plus trajectories: LoRA+ is a later method", () => {})
 
-for (const backend of ["cpu", "wasm"]) {
-  describe(`LoRA-Pro's trajectories on ${backend}`, () => {
-    beforeAll(async () => {
-      await tf.setBackend(backend)
-    })
-    const trajectories = files("traj_").filter((file) => !file.includes("lora_plus"))
+describeEverywhere("LoRA-Pro's trajectories", () => {
+  const trajectories = files("traj_").filter((file) => !file.includes("lora_plus"))
 
-    test("the golden files are there", () => {
-      expect(trajectories.length).toBe(20)
-    })
-
-    for (const file of trajectories) {
-      test(`${file}: A, B and the loss of every step`, () => follow(load<Trajectory>(file)))
-    }
+  test("the golden files are there", () => {
+    expect(trajectories.length).toBe(20)
   })
-}
+
+  for (const file of trajectories) {
+    test(`${file}: A, B and the loss of every step`, () => follow(load<Trajectory>(file)))
+  }
+})

@@ -14,6 +14,7 @@ import { scaleByLearningRate } from "../../../src/optimizers/scale.ts"
 import { chain, type Transform } from "../../../src/optimizers/transform.ts"
 import { whiten } from "../../../src/optimizers/whitening.ts"
 import { type Trainable, tensorsOf } from "../../../src/tensors/trainable.ts"
+import { describeEverywhere } from "./everywhere.ts"
 import { deviation, type Matrix, random, randomMatrix } from "./matrix.ts"
 import { matrixOf, pairOf, type Run, takeStep, treeOf } from "./tensors.ts"
 
@@ -57,42 +58,35 @@ const NEAR_SINGULAR: Bounds = { X: 2e-2, gA: 2e-2, gB: 1e-4, g: 1e-4 }
 
 const boundsFor = (kind: string): Bounds => (kind === "near_singular_B" ? NEAR_SINGULAR : WELL_CONDITIONED)
 
-for (const backend of ["cpu", "wasm"]) {
-  describe(`LoRA-Pro's theorem on ${backend}`, () => {
-    beforeAll(async () => {
-      await tf.setBackend(backend)
-    })
-    const projections = files("projection_")
+describeEverywhere("LoRA-Pro's theorem", () => {
+  const projections = files("projection_")
 
-    test("the golden files are there", () => {
-      expect(projections.length).toBe(7)
-    })
-
-    for (const file of projections) {
-      const golden = load<Projection>(file)
-      for (const variant of golden.variants) {
-        test(`${file}, δ = ${variant.delta}: dA, dB, X and g̃ equal the golden values`, async () => {
-          const pair = pairOf(golden.A, golden.B, golden.s)
-          const gradient = pairOf(golden.gA_lora, golden.gB_lora)
-          const [grams] = await Effect.runPromise(readGrams([pair]))
-          const { whitening } = whiten(grams!, golden.s, variant.delta)
-          const bounds = boundsFor(golden.kind)
-          for (const x of ["zero", "sylvester", "symmetric"] as const) {
-            const expected = variant.x[x]
-            const found = theorem(pair, gradient, whitening, x)
-            expect(deviation(await matrixOf(found.A), expected.gA)).toBeLessThan(bounds.gA)
-            expect(deviation(await matrixOf(found.B), expected.gB)).toBeLessThan(bounds.gB)
-            expect(deviation(await matrixOf(freeMatrix(pair, gradient, whitening, x)), expected.X)).toBeLessThan(
-              bounds.X
-            )
-          }
-          const g = await matrixOf(equivalentGradient(pair, gradient, whitening))
-          expect(deviation(g, variant.g_tilde)).toBeLessThan(bounds.g)
-        })
-      }
-    }
+  test("the golden files are there", () => {
+    expect(projections.length).toBe(7)
   })
-}
+
+  for (const file of projections) {
+    const golden = load<Projection>(file)
+    for (const variant of golden.variants) {
+      test(`${file}, δ = ${variant.delta}: dA, dB, X and g̃ equal the golden values`, async () => {
+        const pair = pairOf(golden.A, golden.B, golden.s)
+        const gradient = pairOf(golden.gA_lora, golden.gB_lora)
+        const [grams] = await Effect.runPromise(readGrams([pair]))
+        const { whitening } = whiten(grams!, golden.s, variant.delta)
+        const bounds = boundsFor(golden.kind)
+        for (const x of ["zero", "sylvester", "symmetric"] as const) {
+          const expected = variant.x[x]
+          const found = theorem(pair, gradient, whitening, x)
+          expect(deviation(await matrixOf(found.A), expected.gA)).toBeLessThan(bounds.gA)
+          expect(deviation(await matrixOf(found.B), expected.gB)).toBeLessThan(bounds.gB)
+          expect(deviation(await matrixOf(freeMatrix(pair, gradient, whitening, x)), expected.X)).toBeLessThan(bounds.X)
+        }
+        const g = await matrixOf(equivalentGradient(pair, gradient, whitening))
+        expect(deviation(g, variant.g_tilde)).toBeLessThan(bounds.g)
+      })
+    }
+  }
+})
 
 describe("LoRA-Pro as a transform", () => {
   beforeAll(async () => {

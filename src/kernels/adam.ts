@@ -1,0 +1,87 @@
+/**
+ * Adam's moments and direction for a list of tensors (the equations stand in `src/optimizers/adam.ts`):
+ *
+ *   M' = β₁M + g     V' = β₂V + g²     u = M' / (√V'·c + e)
+ *
+ * On wasm one pass over memory for all tensors together, with the bits of the reference. Shapes: M, V, u as g.
+ */
+import type { Tensor, TensorInfo } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+import { defineKernel } from "./kernel.ts"
+import { groupsOf, listed, named, sizeOf } from "./tensor-lists.ts"
+import { floatBits, type WasmEngine } from "./wasm/engine.ts"
+import { inTables, runBlocks } from "./wasm/tables.ts"
+
+/** What a step multiplies by. */
+export interface AdamRates {
+  /** β₁ */
+  readonly b1: number
+  /** β₂ */
+  readonly b2: number
+  /** of √V' */
+  readonly c: number
+  readonly e: number
+}
+
+/** β₁, β₂ and ε. */
+export interface AdamDecays {
+  readonly b1: number
+  readonly b2: number
+  readonly eps: number
+}
+
+/** Those of step `count` = 1, 2, …, with both bias corrections and the factors that M and V lack. */
+export const ratesAt = ({ b1, b2, eps }: AdamDecays, count: number): AdamRates => {
+  const k = (1 - b1) / (1 - b1 ** count)
+  const c = Math.sqrt((1 - b2) / (1 - b2 ** count))
+  return { b1, b2, c: c / k, e: eps / k }
+}
+
+export interface Moved<T> {
+  readonly u: T
+  readonly first: T
+  readonly second: T
+}
+
+/** One tensor, of tfjs ops. */
+export const adamReference = (g: Tensor, M: Tensor, V: Tensor, { b1, b2, c, e }: AdamRates): Moved<Tensor> =>
+  tf.tidy(() => {
+    const first = tf.add(tf.mul(M, b1), g)
+    const second = tf.add(tf.mul(V, b2), tf.mul(g, g))
+    return { u: tf.div(first, tf.add(tf.mul(tf.sqrt(second), c), e)), first, second }
+  })
+
+export const adamWords = ({ b1, b2, c, e }: AdamRates): ReadonlyArray<number> => [b1, b2, c, e].map(floatBits)
+
+const wasm = (inputs: Readonly<Record<string, TensorInfo>>, rates: AdamRates, engine: WasmEngine) => {
+  const entries = groupsOf(listed(inputs), 3).map((group) => {
+    const outputs = [0, 1, 2].map(() => engine.output(group[0]!.shape))
+    return { size: sizeOf(group[0]!), words: [...group, ...outputs].map(engine.address), outputs }
+  })
+  for (const table of inTables(entries, 4)) runBlocks(engine, "adam", adamWords(rates), table)
+  return entries.flatMap(({ outputs }) => outputs)
+}
+
+/** Inputs g, M, V and outputs u, M', V' of each tensor in turn. */
+const adam = defineKernel<string, AdamRates>({
+  name: "Adam",
+  reference: (inputs, rates) =>
+    groupsOf(listed(inputs), 3).flatMap(([g, M, V]) => {
+      const { u, first, second } = adamReference(g!, M!, V!, rates)
+      return [u, first, second]
+    }),
+  wasm,
+  inputsToSave: []
+})
+
+/** The step of every tensor. */
+export const adamMoves = (
+  gradients: ReadonlyArray<Tensor>,
+  first: ReadonlyArray<Tensor>,
+  second: ReadonlyArray<Tensor>,
+  rates: AdamRates
+): ReadonlyArray<Moved<Tensor>> => {
+  if (gradients.length === 0) return []
+  const outputs = adam(named(gradients.flatMap((g, i) => [g, first[i]!, second[i]!])), rates)
+  return groupsOf(outputs, 3).map(([u, M, V]) => ({ u: u!, first: M!, second: V! }))
+}

@@ -1,0 +1,179 @@
+/**
+ * LoRA-Pro's full form with Adam inside, for a list of factor pairs: the equivalent gradient g̃ [out, in] of each (`lora-pro-theorem.ts`),
+ * Adam's moments and direction u of it (`adam.ts`), and u pulled back to (dA, dB).
+ *
+ * On wasm neither g̃ nor u is ever whole: what passes through memory is the moments. Three pieces of work for a group of pairs; a group
+ * is as many as the engine's arguments and a bound on what lies between the three leave room for.
+ */
+import type { Tensor, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+import { type AdamRates, adamReference, adamWords } from "./adam.ts"
+import { defineKernel } from "./kernel.ts"
+import { PAIR_INPUTS, pairInputs, pairOfInputs } from "./lora-pro.ts"
+import { type Factors, theoremThrough, type Whitening, type XChoice } from "./lora-pro-theorem.ts"
+import { groupsOf, listed, named } from "./tensor-lists.ts"
+import { floatBits, type WasmEngine } from "./wasm/engine.ts"
+import { codeOf, costOfPairs, type PairSizes, scratchOfPairs, sizesOf, wholePanels } from "./wasm/lora-pro.ts"
+import { type Entry, inTables, runItems } from "./wasm/tables.ts"
+
+interface Attributes {
+  readonly x: XChoice
+  readonly rates: AdamRates
+  /** s of each pair */
+  readonly scales: ReadonlyArray<number>
+}
+
+const INPUTS = PAIR_INPUTS + 2
+
+/** Rows of g̃ at a time, as in `assembly/lora-pro-adam.ts`. */
+const ROWS = 24
+/** Words of an entry there. */
+const WORDS = 26
+/** Of a pair at most: each has a sum of its own [r, in], so more of them cost memory. */
+const PARTS = 4
+/** Floats that lie between the three pieces of work, for all pairs of a group together: 16 MiB. */
+const BETWEEN = 1 << 22
+
+/** Rows of a part, and how many parts there are: a function of the shape alone. */
+const partsOf = ({ outputs }: PairSizes): readonly [perPart: number, parts: number] => {
+  const perPart = Math.ceil(outputs / ROWS / PARTS) * ROWS
+  return [perPart, Math.ceil(outputs / perPart)]
+}
+
+/** Floats of L, K, K packed, Rᵀ packed, b and the parts of a. */
+const betweenOf = (sizes: PairSizes): ReadonlyArray<number> => {
+  const { r, inputs, outputs } = sizes
+  const flat = r * wholePanels(inputs)
+  const narrow = wholePanels(r)
+  return [outputs * 2 * r, 2 * flat, 2 * flat, inputs * narrow, outputs * narrow, partsOf(sizes)[1] * flat]
+}
+
+const sumOf = (numbers: ReadonlyArray<number>): number => numbers.reduce((sum, n) => sum + n, 0)
+
+interface PairEntry extends Entry {
+  readonly sizes: PairSizes
+  readonly scale: number
+  readonly outputs: ReadonlyArray<TensorInfo>
+}
+
+const entryOf = (group: ReadonlyArray<TensorInfo>, scale: number, engine: WasmEngine): PairEntry => {
+  const [A, B, M] = [group[0]!, group[1]!, group[PAIR_INPUTS]!]
+  const outputs = [A, B, M, M].map(({ shape }) => engine.output(shape))
+  const sizes = sizesOf(A, B)
+  const words = [...group, ...outputs].map(engine.address)
+  return { size: sumOf(betweenOf(sizes)), words, sizes, scale, outputs }
+}
+
+/** Entries with the addresses of what lies between, from `address` on, and the rest of their words. */
+const complete = (entries: ReadonlyArray<PairEntry>, address: number): ReadonlyArray<Entry> => {
+  let at = address
+  return entries.map(({ size, words, sizes, scale }) => {
+    const between = betweenOf(sizes).map((floats) => {
+      at += 4 * floats
+      return at - 4 * floats
+    })
+    const { r, inputs, outputs } = sizes
+    return { size, words: [...words, ...between, r, inputs, outputs, floatBits(scale), partsOf(sizes)[0]] }
+  })
+}
+
+/** Consecutive entries whose sizes add up to `most` at most, or one entry. */
+const bounded = <T extends Entry>(entries: ReadonlyArray<T>, most: number): ReadonlyArray<ReadonlyArray<T>> => {
+  const groups: Array<Array<T>> = []
+  let room = 0
+  for (const entry of entries) {
+    if (entry.size > room) {
+      groups.push([])
+      room = Math.max(most, entry.size)
+    }
+    groups.at(-1)!.push(entry)
+    room -= entry.size
+  }
+  return groups
+}
+
+const runTable = (engine: WasmEngine, { x, rates }: Attributes, table: ReadonlyArray<PairEntry>): void => {
+  const between = engine.output([sumOf(table.map(({ size }) => size))])
+  const entries = complete(table, engine.address(between))
+  const pairs = table.map(({ sizes }) => sizes)
+  const own = [codeOf(x), ...adamWords(rates)]
+  const ofPairs = { own, entries, items: table.length, cost: costOfPairs(pairs), scratch: scratchOfPairs(pairs) }
+  runItems(engine, "loraProAdamOpen", ofPairs)
+  runItems(engine, "loraProAdamMove", {
+    own,
+    entries,
+    items: sumOf(pairs.map((sizes) => partsOf(sizes)[1])),
+    cost: sumOf(pairs.map(({ r, inputs, outputs }) => inputs * outputs * 4 * r)),
+    scratch: 4 * Math.max(...pairs.map(({ inputs }) => 2 * ROWS * wholePanels(inputs)))
+  })
+  runItems(engine, "loraProAdamClose", ofPairs)
+  engine.dispose(between)
+}
+
+const wasm = (inputs: Readonly<Record<string, TensorInfo>>, attributes: Attributes, engine: WasmEngine) => {
+  const entries = groupsOf(listed(inputs), INPUTS).map((group, i) => entryOf(group, attributes.scales[i]!, engine))
+  for (const group of bounded(entries, BETWEEN)) {
+    for (const table of inTables(group, 5, WORDS)) runTable(engine, attributes, table)
+  }
+  return entries.flatMap(({ outputs }) => outputs)
+}
+
+const reference = (group: ReadonlyArray<Tensor>, scale: number, { x, rates }: Attributes): ReadonlyArray<Tensor> => {
+  const { pair, gradient, w } = pairOfInputs(group)
+  const [M, V] = group.slice(PAIR_INPUTS)
+  // a tidy for each pair: only one site's [out, in] temporaries exist at a time
+  return tf.tidy(() => {
+    const moments: Array<Tensor> = []
+    const step = (g: Tensor2D): Tensor2D => {
+      const { u, first, second } = adamReference(g, M!, V!, rates)
+      moments.push(first, second)
+      return u as Tensor2D
+    }
+    const { A, B } = theoremThrough(step, { ...pair, scale }, gradient, w, x)
+    return [A, B, ...moments]
+  })
+}
+
+/** Inputs: those of `LoraPro`, M and V of each pair in turn. Outputs dA, dB, M', V' of each. */
+const moves = defineKernel<string, Attributes>({
+  name: "LoraProAdam",
+  reference: (inputs, attributes) =>
+    groupsOf(listed(inputs), INPUTS).flatMap((group, i) => reference(group, attributes.scales[i]!, attributes)),
+  wasm,
+  inputsToSave: []
+})
+
+/** A pair's step. Moments M = m/(1−β₁) and V = v/(1−β₂) are [out, in]. */
+export interface PairStep {
+  readonly pair: Factors & { readonly scale: number }
+  readonly gradient: Factors
+  readonly whitening: Whitening
+  readonly first: Tensor
+  readonly second: Tensor
+}
+
+export interface PairMove extends Factors {
+  readonly first: Tensor
+  readonly second: Tensor
+}
+
+/** The step of every pair: directions and next moments. */
+export const loraProAdamMoves = (
+  steps: ReadonlyArray<PairStep>,
+  x: XChoice,
+  rates: AdamRates
+): ReadonlyArray<PairMove> => {
+  if (steps.length === 0) return []
+  const inputs = steps.flatMap(({ pair, gradient, whitening, first, second }) => [
+    ...pairInputs(pair, gradient, whitening),
+    first,
+    second
+  ])
+  const outputs = moves(named(inputs), { x, rates, scales: steps.map(({ pair }) => pair.scale) })
+  return groupsOf(outputs, 4).map(([A, B, first, second]) => ({
+    A: A as Tensor2D,
+    B: B as Tensor2D,
+    first: first!,
+    second: second!
+  }))
+}

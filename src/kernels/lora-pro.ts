@@ -1,0 +1,79 @@
+/**
+ * LoRA-Pro's directions (dA, dB) for a list of factor pairs: the theorem of `lora-pro-theorem.ts`, pair by pair. On wasm one piece of work
+ * for all pairs.
+ */
+import type { Tensor, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+import { defineKernel } from "./kernel.ts"
+import { type Factors, theorem, type Whitening, type XChoice } from "./lora-pro-theorem.ts"
+import { groupsOf, listed, named } from "./tensor-lists.ts"
+import type { WasmEngine } from "./wasm/engine.ts"
+import { codeOf, costOfPairs, scratchOfPairs, sizesOf } from "./wasm/lora-pro.ts"
+import { inTables, runItems } from "./wasm/tables.ts"
+
+interface Attributes {
+  readonly x: XChoice
+}
+
+/** What a kernel reads of a pair, in this order: A, B, gA, gB and the five matrices. */
+export const pairInputs = (pair: Factors, gradient: Factors, w: Whitening): ReadonlyArray<Tensor> => [
+  pair.A,
+  pair.B,
+  gradient.A,
+  gradient.B,
+  w.TB,
+  w.TBgrad,
+  w.TAt,
+  w.TAgrad,
+  w.S
+]
+
+export const PAIR_INPUTS = 9
+
+/** Back again. */
+export const pairOfInputs = (inputs: ReadonlyArray<Tensor>) => {
+  const [A, B, gA, gB, TB, TBgrad, TAt, TAgrad, S] = inputs as ReadonlyArray<Tensor2D>
+  const w: Whitening = { TB: TB!, TBgrad: TBgrad!, TAt: TAt!, TAgrad: TAgrad!, S: S! }
+  return { pair: { A: A!, B: B! }, gradient: { A: gA!, B: gB! }, w }
+}
+
+const wasm = (inputs: Readonly<Record<string, TensorInfo>>, { x }: Attributes, engine: WasmEngine) => {
+  const entries = groupsOf(listed(inputs), PAIR_INPUTS).map((group) => {
+    const [A, B] = [group[0]!, group[1]!]
+    const outputs = [engine.output(A.shape), engine.output(B.shape)]
+    const sizes = sizesOf(A, B)
+    const words = [...[...group, ...outputs].map(engine.address), sizes.r, sizes.inputs, sizes.outputs]
+    return { size: 1, words, sizes, outputs }
+  })
+  for (const table of inTables(entries, 1)) {
+    const pairs = table.map(({ sizes }) => sizes)
+    const [cost, scratch] = [costOfPairs(pairs), scratchOfPairs(pairs)]
+    runItems(engine, "loraPro", { own: [codeOf(x)], entries: table, items: table.length, cost, scratch })
+  }
+  return entries.flatMap(({ outputs }) => outputs)
+}
+
+/** Inputs: those of each pair in turn. Outputs dA, dB of each. */
+const directions = defineKernel<string, Attributes>({
+  name: "LoraPro",
+  reference: (inputs, { x }) =>
+    groupsOf(listed(inputs), PAIR_INPUTS).flatMap((group) => {
+      const { pair, gradient, w } = pairOfInputs(group)
+      const moved = tf.tidy(() => ({ ...theorem(pair, gradient, w, x) }))
+      return [moved.A, moved.B]
+    }),
+  wasm,
+  inputsToSave: []
+})
+
+/** (dA, dB) of every pair, from its factors, their gradients and its whitening. */
+export const loraProDirections = (
+  pairs: ReadonlyArray<Factors>,
+  gradients: ReadonlyArray<Factors>,
+  whitenings: ReadonlyArray<Whitening>,
+  x: XChoice
+): ReadonlyArray<Factors> => {
+  if (pairs.length === 0) return []
+  const inputs = pairs.flatMap((pair, i) => pairInputs(pair, gradients[i]!, whitenings[i]!))
+  return groupsOf(directions(named(inputs), { x }), 2).map(([A, B]) => ({ A: A as Tensor2D, B: B as Tensor2D }))
+}

@@ -1,0 +1,42 @@
+/**
+ * Σ x² of every tensor of a list, as one vector. On wasm accumulated in float64, in one piece of work for all of them.
+ *
+ * The reference sums row by row and then over the rows: a running float32 sum over a million entries loses digits that two sums of
+ * a thousand do not (tfjs's wasm backend sums in order).
+ */
+import type { Tensor, Tensor1D, TensorInfo } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+import { defineKernel } from "./kernel.ts"
+import { listed, named, sizeOf } from "./tensor-lists.ts"
+import type { WasmEngine } from "./wasm/engine.ts"
+import { blocksOf, inTables, runBlocks } from "./wasm/tables.ts"
+
+const reference = (x: Tensor): Tensor =>
+  tf.tidy(() => tf.sum(tf.sum(tf.square(tf.reshape(x, [-1, x.shape.at(-1) ?? 1])), 1)))
+
+const wasm = (inputs: Readonly<Record<string, TensorInfo>>, _: object, engine: WasmEngine) => {
+  const tensors = listed(inputs)
+  const out = engine.output([tensors.length])
+  const entries = tensors.map((x) => ({ size: sizeOf(x), words: [engine.address(x)] }))
+  let at = engine.address(out)
+  for (const table of inTables(entries, 2)) {
+    const parts = engine.output([2 * blocksOf(table)]) // float64
+    runBlocks(engine, "squaresOfBlocks", [engine.address(parts), at], table)
+    const words = table.flatMap(({ words, size }) => [...words, size])
+    engine.run("squaredNorms", [table.length, table.length, engine.address(parts), at, ...words], 1)
+    engine.dispose(parts)
+    at += 4 * table.length
+  }
+  return [out]
+}
+
+const kernel = defineKernel<string, object>({
+  name: "SquaredNorms",
+  reference: (inputs) => [tf.stack(listed(inputs).map(reference))],
+  wasm,
+  inputsToSave: []
+})
+
+/** [tensors]; no tensors have no norms. */
+export const squaredNorms = (tensors: ReadonlyArray<Tensor>): Tensor1D =>
+  tensors.length === 0 ? tf.tensor1d([]) : (kernel(named(tensors), {})[0] as Tensor1D)

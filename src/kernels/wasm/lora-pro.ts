@@ -1,0 +1,42 @@
+/** LoRA-Pro on the wasm engine: sizes that the host and `assembly/theorem.ts` have to agree about. All in floats but for `bytes`. */
+import type { TensorInfo } from "@tensorflow/tfjs"
+import type { XChoice } from "../lora-pro-theorem.ts"
+
+/** Sizes of a pair; W is [out, in]. */
+export interface PairSizes {
+  readonly r: number
+  readonly inputs: number
+  readonly outputs: number
+}
+
+/** Of A [r, in] and B [out, r]. */
+export const sizesOf = (A: TensorInfo, B: TensorInfo): PairSizes => ({
+  r: A.shape[0]!,
+  inputs: A.shape[1]!,
+  outputs: B.shape[0]!
+})
+
+/** The number by which kernels know a choice of X. */
+export const codeOf = (x: XChoice): number => ["sylvester", "zero", "symmetric"].indexOf(x)
+
+/** What a row takes in panels of twelve. */
+export const wholePanels = (n: number): number => Math.ceil(n / 12) * 12
+
+/** Scratch of every kernel over pairs: of the theorem, and of what stands behind it. */
+const theoremScratch = ({ r, inputs, outputs }: PairSizes): number => {
+  const [wide, narrow] = [wholePanels(inputs), wholePanels(r)]
+  const flat = r * wide
+  const tall = outputs * narrow
+  const small = 3 * r * narrow
+  const panels = Math.max(tall, r * narrow, flat)
+  // Q, b, R, a, R transposed, and one more of either kind
+  return small + panels + 3 * tall + 3 * flat + inputs * narrow
+}
+
+/** Bytes of scratch for the largest of some pairs. */
+export const scratchOfPairs = (pairs: ReadonlyArray<PairSizes>): number =>
+  4 * pairs.reduce((most, sizes) => Math.max(most, theoremScratch(sizes)), 0)
+
+/** Multiplications of the theorem: about ten thin products. */
+export const costOfPairs = (pairs: ReadonlyArray<PairSizes>): number =>
+  pairs.reduce((sum, { r, inputs, outputs }) => sum + 5 * r * r * (inputs + outputs), 0)

@@ -1,0 +1,64 @@
+/**
+ * LoRA-Pro's whitening matrices of a list of factor pairs on the wasm engine: Grams and eigenproblems in float64, where the factors lie, in
+ * one piece of work for all pairs. What they are stands in `src/optimizers/whitening.ts`.
+ *
+ * No kernel in tfjs's tables, since its reference is no tensor code: it reads the factors and works on the host.
+ */
+import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+import type { Factors, Whitening } from "./lora-pro-theorem.ts"
+import { doubleBits, type WasmEngine, wasmEngineOf } from "./wasm/engine.ts"
+import { type PairSizes, sizesOf } from "./wasm/lora-pro.ts"
+import { inTables, runItems } from "./wasm/tables.ts"
+
+export interface Whitened {
+  readonly whitenings: ReadonlyArray<Whitening>
+  /** λ_min(BᵀB) of each pair; 0 where B does not have full column rank, NaN where a factor is not finite */
+  readonly smallest: Tensor1D
+}
+
+const MATRICES = ["TB", "TBgrad", "TAt", "TAgrad", "S"] as const
+
+/** Bytes: two matrices and two rows of float64, and a block of 64 columns. */
+const scratchOf = ({ r }: PairSizes): number => 16 * (r + 1) ** 2 + 16 * (r + 1) + 512 * r
+
+/** Multiplications: of the Grams, and of some six sweeps of Jacobi's method on two matrices. */
+const costOf = ({ r, inputs, outputs }: PairSizes): number => (r * r * (inputs + outputs)) / 2 + 30 * r ** 3
+
+const run = (
+  engine: WasmEngine,
+  pairs: ReadonlyArray<Factors & { readonly scale: number }>,
+  outputs: ReadonlyArray<Whitening>,
+  smallest: number,
+  damping: number
+): void => {
+  const entries = pairs.map(({ A, B, scale }, i) => {
+    const sizes = sizesOf(A, B)
+    const addresses = [A, B, ...MATRICES.map((name) => outputs[i]![name])].map(engine.address)
+    const words = [...addresses, smallest + 4 * i, sizes.r, sizes.inputs, sizes.outputs, ...doubleBits(scale)]
+    return { size: 1, words, sizes }
+  })
+  for (const table of inTables(entries, 2)) {
+    const cost = table.reduce((sum, { sizes }) => sum + costOf(sizes), 0)
+    const scratch = Math.max(...table.map(({ sizes }) => scratchOf(sizes)))
+    runItems(engine, "whitening", { own: doubleBits(damping), entries: table, items: table.length, cost, scratch })
+  }
+}
+
+/** Undefined where the current backend has no engine. The tensors belong to the caller. */
+export const whitenedOnWasm = (
+  pairs: ReadonlyArray<Factors & { readonly scale: number }>,
+  damping: number
+): Whitened | undefined => {
+  const engine = wasmEngineOf(tf.backend())
+  if (engine === undefined || pairs.length === 0) return undefined
+  const output = <T extends tf.Tensor>(shape: ReadonlyArray<number>): T =>
+    tf.engine().makeTensorFromTensorInfo(engine.output(shape)) as T
+  const whitenings = pairs.map(({ A }): Whitening => {
+    const square = () => output<Tensor2D>([A.shape[0], A.shape[0]])
+    return { TB: square(), TBgrad: square(), TAt: square(), TAgrad: square(), S: square() }
+  })
+  const smallest = output<Tensor1D>([pairs.length])
+  run(engine, pairs, whitenings, engine.address(smallest), damping)
+  return { whitenings, smallest }
+}
