@@ -10,11 +10,15 @@
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import type * as Effect from "effect/Effect"
 import type { LinearSite } from "../src/tensors/linear.ts"
+import type { FrozenMatrix } from "../src/tensors/packed-matrix.ts"
 import type { Trainable } from "../src/tensors/trainable.ts"
 
-/** The frozen layer under an adapter. */
+/**
+ * The frozen layer under an adapter. W may be packed (`model.weights` of a plan): `forward` hands it to a kernel that takes it so
+ * (`loraLinear`, `frozenLinear`), `init` and `merge` read it through `widened`.
+ */
 export interface BaseLayer {
-  readonly W: Tensor2D // [out, in]
+  readonly W: FrozenMatrix // [out, in]
   readonly bias: Tensor1D | null // [out]
 }
 

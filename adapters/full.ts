@@ -7,6 +7,7 @@
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { denseLinear } from "../src/kernels/dense-linear.ts"
+import { widened } from "../src/kernels/widen.ts"
 import type { DenseParameter } from "../src/tensors/trainable.ts"
 import type { AdapterMethod } from "./adapter.ts"
 
@@ -14,7 +15,11 @@ export const full: AdapterMethod<Record<never, never>> = {
   method: "full",
   init: (site, _options, { W, bias }) =>
     Effect.sync(() => {
-      const weight: DenseParameter = { name: `${site.name}.weight`, role: "body", value: tf.clone(W) }
+      const weight: DenseParameter = {
+        name: `${site.name}.weight`,
+        role: "body",
+        value: tf.tidy(() => tf.clone(widened(W)))
+      }
       if (bias === null) return { pairs: [], dense: [weight] }
       return { pairs: [], dense: [weight, { name: `${site.name}.bias`, role: "body", value: tf.clone(bias) }] }
     }),

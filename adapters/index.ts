@@ -10,6 +10,8 @@ type AnyMethod = AdapterMethod<any> | null
 
 export const methods = { lora, full, none: null } satisfies { readonly [Tag in AdapterConfig["method"]]: AnyMethod }
 
+export { widened } from "../src/kernels/widen.ts"
+export type { FrozenMatrix } from "../src/tensors/packed-matrix.ts"
 export type { AdapterMethod, BaseLayer, InitSource } from "./adapter.ts"
 export { full } from "./full.ts"
 export { type Adapted, type InjectOptions, inject, injectSelected } from "./inject.ts"

@@ -9,8 +9,10 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { denseLinear, frozenLinear } from "../src/kernels/dense-linear.ts"
+import { widened } from "../src/kernels/widen.ts"
 import type { Model, RunBlock, TokenBatch } from "../src/models/model.ts"
 import type { Linear, LinearSite, Weights } from "../src/tensors/linear.ts"
+import type { FrozenMatrix } from "../src/tensors/packed-matrix.ts"
 import { randomStream } from "../src/tensors/random.ts"
 import { type DenseParameter, type DenseRole, type Trainable, tensorsOf } from "../src/tensors/trainable.ts"
 import type { AdapterMethod, BaseLayer } from "./adapter.ts"
@@ -68,7 +70,7 @@ export const injectSelected = <Options extends object>(
   Effect.gen(function* () {
     const parts = yield* Effect.forEach(selected.sites, ({ site, options }) =>
       method!.init(site, options, {
-        ...baseLayer(model.weights, site),
+        ...baseLayer(model, site),
         random: randomStream(seed, "adapter", site.name)
       })
     )
@@ -92,12 +94,12 @@ export const injectSelected = <Options extends object>(
       sites,
       trainable,
       forward: (batch, current, { watch, runBlock } = {}) => {
-        const weights = overlay(model.weights, current.dense)
-        const linear = adaptedLinear(model, method, layout, current, weights)
+        const trained = new Map(current.dense.map(({ name, value }) => [name, value]))
+        const weights: Weights = (name) => trained.get(name) ?? model.weights(name)
+        const linear = adaptedLinear(model, method, layout, current, trained)
         return model.forward(batch, watch === undefined ? linear : watched(linear, watch), weights, runBlock)
       },
-      merged: (site, current) =>
-        method!.merge(site, partOf(current, layout.get(site.name)!), baseLayer(model.weights, site))
+      merged: (site, current) => method!.merge(site, partOf(current, layout.get(site.name)!), baseLayer(model, site))
     }
     yield* Effect.addFinalizer(() => Effect.sync(() => tf.dispose([...tensorsOf(adapted.trainable)])))
     return adapted
@@ -105,23 +107,31 @@ export const injectSelected = <Options extends object>(
 
 /** Trained tensors that start at the model's own values. */
 const copies = (model: Model, names: ReadonlyArray<string>, role: DenseRole): ReadonlyArray<DenseParameter> =>
-  names.map((name) => ({ name, role, value: tf.clone(model.weights(name)) }))
+  names.map((name) => ({ name, role, value: tf.tidy(() => tf.clone(wholeParameter(model, name))) }))
 
-/** The method at its sites; elsewhere the frozen base, or a module to save, which stands in `weights` as it is trained now. */
+/** A parameter in float32; a linear weight may be packed. */
+const wholeParameter = (model: Model, name: string): Tensor => {
+  const packed = model.packed?.get(name)
+  return packed === undefined ? model.weights(name) : widened(packed)
+}
+
+/** The method at its sites; elsewhere the frozen base, or a module to save, which stands in `trained`. */
 const adaptedLinear =
   <Options>(
     model: Model,
     method: AdapterMethod<Options> | null,
     layout: ReadonlyMap<string, Place>,
     current: Trainable,
-    weights: Weights
+    trained: ReadonlyMap<string, Tensor>
   ): Linear =>
   (site, x) => {
-    const base = baseLayer(model.weights, site)
+    const base = baseLayer(model, site)
     const place = layout.get(site.name)
     if (place !== undefined) return method!.forward(site, partOf(current, place), x, base)
-    const own = baseLayer(weights, site)
-    return own.W === base.W ? frozenLinear(x, base.W, base.bias) : denseLinear(x, own.W, own.bias)
+    // a module is trained as a whole: its bias too
+    const W = trained.get(`${site.name}.weight`) as Tensor2D | undefined
+    if (W === undefined) return frozenLinear(x, base.W, base.bias)
+    return denseLinear(x, W, trained.get(`${site.name}.bias`) as Tensor1D)
   }
 
 const watched =
@@ -159,12 +169,8 @@ const partOf = (trainable: Trainable, { pairs, dense }: Place): Trainable => ({
   dense: trainable.dense.slice(...dense)
 })
 
-const baseLayer = (weights: Weights, site: LinearSite): BaseLayer => ({
-  W: weights(`${site.name}.weight`) as Tensor2D,
-  bias: weights(`${site.name}.bias`) as Tensor1D
-})
-
-const overlay = (weights: Weights, dense: ReadonlyArray<DenseParameter>): Weights => {
-  const own = new Map(dense.map(({ name, value }) => [name, value]))
-  return (name) => own.get(name) ?? weights(name)
+const baseLayer = ({ weights, packed }: Model, site: LinearSite): BaseLayer => {
+  const name = `${site.name}.weight`
+  const W: FrozenMatrix = packed?.get(name) ?? (weights(name) as Tensor2D)
+  return { W, bias: weights(`${site.name}.bias`) as Tensor1D }
 }

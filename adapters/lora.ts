@@ -8,6 +8,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type { LoraConfig } from "../schemas/index.ts"
 import { loraLinear } from "../src/kernels/lora-linear.ts"
+import { widened } from "../src/kernels/widen.ts"
 import type { FactorPair, Trainable } from "../src/tensors/trainable.ts"
 import type { AdapterMethod } from "./adapter.ts"
 import { gaussian } from "./init/gaussian.ts"
@@ -49,6 +50,6 @@ export const lora: AdapterMethod<LoraOptions> = {
   merge: (_site, trained, base) =>
     tf.tidy(() => {
       const { A, B, scale } = pairOf(trained)
-      return tf.add(base.W, tf.mul(tf.matMul(B, A), scale))
+      return tf.add(widened(base.W), tf.mul(tf.matMul(B, A), scale))
     })
 }

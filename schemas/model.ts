@@ -1,7 +1,7 @@
 /**
  * The `model` section: which base is adapted, and for which task.
  *
- *   { "source": "../models/minilm", "task": { "kind": "classification", "pooling": "mean", "headInit": "normal" } }
+ *   { "source": "../models/minilm", "task": { "kind": "classification", "pooling": "mean", "headInit": "normal" }, "weights": "f32" }
  *
  * `source` is a Hugging Face folder (config.json, model.safetensors or its sharded index, tokenizer.json), relative to the plan.
  */
@@ -28,8 +28,9 @@ export const ModelSection = Schema.Struct({
     "Folder of the base model (config.json, model.safetensors, tokenizer.json), relative to the plan file."
   ),
   task: ClassificationTask.pipe(withDefault({ kind: "classification" })),
-  weights: Schema.Literal("f32")
-    .annotate({ description: "How the frozen base is held in memory." })
-    .pipe(withDefault("f32"))
+  weights: choice(
+    ["f32", "f16", "int8"],
+    'How the frozen weights of linear layers are held: "f32" as they are computed with; "f16" rounded to half precision, for half the memory; "int8" to 255 steps of each row\'s largest, for a quarter. The adapter is trained over the rounded base.'
+  ).pipe(withDefault("f32"))
 }).annotate({ title: "Model", description: "Which base is adapted, and for which task." })
 export type ModelSection = typeof ModelSection.Type

@@ -79,6 +79,11 @@ export const rules: ReadonlyArray<PlanRule> = [
       ? `found "checkpoint" with pooling "${task.pooling}"; a checkpoint's classifier stands on its pooler: set model.task.pooling to "pooler", or headInit to "normal" or "zeros"`
       : undefined
   ),
+  rule("packed-base-is-frozen", "model.weights", ({ adapter, model: { weights } }) =>
+    weights !== "f32" && adapter.method === "full"
+      ? `found "${weights}" with adapter.method "full", which trains the weights themselves; expected "f32" here, or another method`
+      : undefined
+  ),
   rule("steps-or-epochs", "training", ({ training: { epochs, steps } }) =>
     steps === undefined && epochs === undefined
       ? "found neither steps nor epochs; expected exactly one of the two"

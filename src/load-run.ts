@@ -13,7 +13,7 @@ import { padBatch } from "./data/index.ts"
 import { Device } from "./device/index.ts"
 import { describe, loadDescribed } from "./models/index.ts"
 import { baseIdentity, restoreAdapter, runFolder } from "./output/index.ts"
-import { injectPlan, readPlan, selectSites } from "./plan/index.ts"
+import { injectPlan, loadOptionsOf, readPlan, selectSites } from "./plan/index.ts"
 import { logitsOf } from "./training/index.ts"
 
 export class RunError extends Schema.TaggedError<RunError>()("RunError", {
@@ -59,7 +59,7 @@ export const loadRun = (directory: string, options: { readonly base?: string | u
     const record = yield* readRecord(directory, folder.report)
     yield* checkBase(directory, record.base.sha256, source)
     const selected = yield* Effect.fromResult(selectSites(plan, description))
-    const model = yield* loadDescribed(description, { seed: plan.seed })
+    const model = yield* loadDescribed(description, loadOptionsOf({ plan, selected }))
     const adapted = yield* injectPlan(model, { plan, selected })
     yield* restoreAdapter(adapted, folder.adapter)
     const { steps } = record

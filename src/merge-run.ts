@@ -89,6 +89,7 @@ const writeFrom = ({ plan, adapted, steps }: LoadedRun, directory: string, folde
       name: path.basename(path.resolve(directory)),
       method: adapted.method,
       model,
+      weights: plan.model.weights,
       base: yield* baseIdentity(model.folder),
       license: (yield* readBaseCard(path.join(model.folder, "README.md"))).license,
       change: changeOf(adapted),

@@ -26,7 +26,7 @@ import {
   restoreCheckpoint,
   saveAdapter
 } from "./output/index.ts"
-import { injectPlan, type ResolvedPlan } from "./plan/index.ts"
+import { injectPlan, loadOptionsOf, type ResolvedPlan } from "./plan/index.ts"
 import { presentRun } from "./presentation.ts"
 import { Progress } from "./progress.ts"
 import { savedOnFailure } from "./saved-on-failure.ts"
@@ -44,7 +44,7 @@ export const train = (resolved: ResolvedPlan, { directory, resume }: TrainOption
     const found = resume === undefined ? undefined : yield* findRun(resolved, resume, notice)
     if (found !== undefined && found.finished !== null) return yield* alreadyFinished(found, resolved, found.finished)
     const { session, run } = yield* Effect.gen(function* () {
-      const model = yield* loadDescribed(resolved.model, { seed: resolved.plan.seed })
+      const model = yield* loadDescribed(resolved.model, loadOptionsOf(resolved))
       const adapted = yield* injectPlan(model, resolved)
       const run = yield* found === undefined ? openRun(resolved, directory) : continueRun(found, resolved, notice)
       return { session: yield* sessionOf(adapted, resolved, run), run }

@@ -32,7 +32,7 @@ export const mergeCommand = Command.make(
 
 const mergeText = ({ directory, tensors, check }: MergeReport): string =>
   [
-    `${directory}/ holds the merged model: ${tensors.merged} tensors with what was trained, ${tensors.copied} as in the base.`,
+    `${directory}/ holds the merged model: ${tensors.merged} tensors with what was trained, ${tensors.rounded === 0 ? "" : `${tensors.rounded} as the run rounded them, `}${tensors.copied} as in the base.`,
     `On ${check.rows} ${check.split} rows its logits differ from the unmerged model's by at most ${check.largestDifference.toExponential(1)},`,
     `  ${check.relativeDifference.toExponential(1)} of the largest (allowed: ${check.bound.toExponential(0)}); ${check.sameLabel} of ${check.rows} labels are the same.`,
     `${directory}/README.md says how to load it in transformers.`

@@ -2,36 +2,64 @@
  * A linear layer, y = xWᵀ + bias, with W [out, in] as in the papers.
  *
  * Two kernels with one equation: `denseLinear` for a W that is trained (the backward pass needs x, so x is saved), and
- * `frozenLinear` for a frozen one (dW is never computed, x is not kept).
+ * `frozenLinear` for a frozen one, which may be packed (dW is never computed, x is not kept).
  *
  *   dx = dy·W    dW = dyᵀx    dbias = Σ dy over tokens
  */
 import type { Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
+import type { FrozenMatrix } from "../tensors/packed-matrix.ts"
+import {
+  type Form,
+  forEachForm,
+  formOf,
+  savedWeight,
+  type WeightInput,
+  type WeightInputs,
+  weightInputs,
+  weightOperand,
+  weightToSave,
+  wholeWeight
+} from "./frozen-weight.ts"
 import { defineKernel } from "./kernel.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
-import { matrixOf, multiply } from "./wasm/product.ts"
+import { matrixOf, multiply, type Product } from "./wasm/product.ts"
 
-type Input = "x" | "W" | "bias"
+type Input = "x" | WeightInput | "bias"
 
-const reference = ({ x, W, bias }: Readonly<Record<Input, Tensor>>): ReadonlyArray<Tensor> => [
-  tf.add(tf.matMul(x, W, false, true), bias)
-]
+const reference =
+  (form: Form) =>
+  ({ x, bias, ...weight }: Readonly<Record<Input, Tensor>>): ReadonlyArray<Tensor> => [
+    tf.add(tf.matMul(x, wholeWeight(form, weight, x.shape[1]!), false, true), bias)
+  ]
 
 /** One product, which starts at the bias. */
-const wasm = ({ x, W, bias }: Readonly<Record<Input, TensorInfo>>, _: object, engine: WasmEngine) => {
-  const [m, k] = x.shape as [number, number]
-  const n = W.shape[0]!
+const wasm =
+  (form: Form) =>
+  ({ x, bias, ...weight }: Readonly<Record<Input, TensorInfo>>, _: object, engine: WasmEngine) => [
+    product(engine, { kind: "nt", form, a: x, weight, n: bias.shape[0]!, start: { bias: engine.address(bias) } })
+  ]
+
+interface WithWeight extends Pick<Product, "start"> {
+  readonly kind: "nt" | "nn"
+  readonly form: Form
+  readonly a: TensorInfo
+  readonly weight: WeightInputs<TensorInfo>
+  readonly n: number
+}
+
+const product = (engine: WasmEngine, { kind, form, a, weight, n, start = "zero" }: WithWeight): TensorInfo => {
+  const [m, k] = a.shape as [number, number]
   const out = engine.output([m, n])
-  const [a, b, c] = [matrixOf(engine, x), matrixOf(engine, W), matrixOf(engine, out)]
-  multiply(engine, { kind: "nt", m, n, k, a, b, c, start: { bias: engine.address(bias) } })
-  return [out]
+  const c = matrixOf(engine, out)
+  multiply(engine, { kind, m, n, k, a: matrixOf(engine, a), ...weightOperand(engine, form, weight), c, start })
+  return out
 }
 
 const dense = defineKernel<Input, object>({
   name: "DenseLinear",
-  reference,
-  wasm,
+  reference: reference("f32"),
+  wasm: wasm("f32"),
   inputsToSave: ["x", "W"],
   gradient: ([dy], [x, W]) => ({
     x: () => tf.matMul(dy!, W!),
@@ -40,18 +68,46 @@ const dense = defineKernel<Input, object>({
   })
 })
 
-const frozen = defineKernel<Input, object>({
-  name: "FrozenLinear",
-  reference,
-  wasm,
-  inputsToSave: ["W"],
-  gradient: ([dy], [W]) => ({ x: () => tf.matMul(dy!, W!), bias: () => tf.sum(dy!, 0) })
-})
+/** of W: how many columns a packed one has, its shape does not say */
+interface Columns {
+  readonly columns: number
+}
+
+/** dx = dy·W */
+const backward = forEachForm((form, name) =>
+  defineKernel<"dy" | WeightInput, Columns>({
+    name: name("FrozenLinearBackward"),
+    reference: ({ dy, ...weight }, { columns }) => [tf.matMul(dy, wholeWeight(form, weight, columns))],
+    wasm: ({ dy, ...weight }, { columns }, engine) => [
+      product(engine, { kind: "nn", form, a: dy, weight, n: columns })
+    ],
+    inputsToSave: []
+  })
+)
+
+const frozen = forEachForm((form, name) =>
+  defineKernel<Input, Columns>({
+    name: name("FrozenLinear"),
+    reference: reference(form),
+    wasm: wasm(form),
+    inputsToSave: weightToSave(form),
+    gradient: ([dy], saved, attributes) => ({
+      x: () =>
+        form === "f32"
+          ? tf.matMul(dy!, saved[0]!)
+          : backward[form]({ dy: dy!, ...savedWeight(form, saved) }, attributes)[0]!,
+      bias: () => tf.sum(dy!, 0)
+    })
+  })
+)
 
 /** x [tokens, in] → [tokens, out]; gradients for x, W and bias. */
 export const denseLinear = (x: Tensor2D, W: Tensor2D, bias: Tensor1D | null): Tensor2D =>
-  dense({ x, W, bias: bias ?? tf.zeros([W.shape[0]]) }, {})[0] as Tensor2D
+  dense({ x, ...weightInputs(W), bias: bias ?? tf.zeros([W.shape[0]]) }, {})[0] as Tensor2D
 
 /** x [tokens, in] → [tokens, out]; gradient for x (and bias) only. */
-export const frozenLinear = (x: Tensor2D, W: Tensor2D, bias: Tensor1D | null): Tensor2D =>
-  frozen({ x, W, bias: bias ?? tf.zeros([W.shape[0]]) }, {})[0] as Tensor2D
+export const frozenLinear = (x: Tensor2D, W: FrozenMatrix, bias: Tensor1D | null): Tensor2D =>
+  frozen[formOf(W)](
+    { x, ...weightInputs(W), bias: bias ?? tf.zeros([W.shape[0]]) },
+    { columns: W.shape[1] }
+  )[0] as Tensor2D

@@ -8,44 +8,69 @@
  *
  * Shapes: x [tokens, in], W [out, in], A [r, in], B [out, r], h [tokens, r]. s is folded into B, the smallest operand.
  *
- * On wasm each direction is one product: the thin pair runs in its accumulators, which start at the bias.
+ * On wasm each direction is one product: the thin pair runs in its accumulators, which start at the bias, and a packed W is widened
+ * inside. Gradients are those of the function that is computed, whose W is what the packed one stands for.
  */
 import type { Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
+import type { FrozenMatrix } from "../tensors/packed-matrix.ts"
+import {
+  type Form,
+  forEachForm,
+  formOf,
+  savedWeight,
+  type WeightInput,
+  type WeightInputs,
+  weightInputs,
+  weightOperand,
+  weightToSave,
+  wholeWeight
+} from "./frozen-weight.ts"
 import { defineKernel } from "./kernel.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
 import { matrixOf, multiply } from "./wasm/product.ts"
 
 /** y = x·Wᵀ + bias + h·Bᵀ, where B is scaled already. */
-const forward = defineKernel<"x" | "W" | "bias" | "h" | "B", object>({
-  name: "LoraLinearForward",
-  reference: ({ x, W, bias, h, B }) => [
-    tf.add(tf.add(tf.matMul(x, W, false, true), tf.matMul(h, B, false, true)), bias)
-  ],
-  wasm: ({ x, W, bias, h, B }, _, engine) => [
-    fused(engine, "nt", [x, W], [h, B], W.shape[0]!, { bias: engine.address(bias) })
-  ],
-  inputsToSave: []
-})
+const forward = forEachForm((form, name) =>
+  defineKernel<"x" | WeightInput | "bias" | "h" | "B", object>({
+    name: name("LoraLinearForward"),
+    reference: ({ x, bias, h, B, ...weight }) => {
+      const W = wholeWeight(form, weight, x.shape[1]!)
+      return [tf.add(tf.add(tf.matMul(x, W, false, true), tf.matMul(h, B, false, true)), bias)]
+    },
+    wasm: ({ x, bias, h, B, ...weight }, _, engine) => {
+      const start = { bias: engine.address(bias) }
+      return [fused(engine, { kind: "nt", form, a: x, weight, second: [h, B], n: bias.shape[0]!, start })]
+    },
+    inputsToSave: []
+  })
+)
 
 /** dx = dy·W + dh·A */
-const backward = defineKernel<"dy" | "W" | "dh" | "A", object>({
-  name: "LoraLinearBackward",
-  reference: ({ dy, W, dh, A }) => [tf.add(tf.matMul(dy, W), tf.matMul(dh, A))],
-  wasm: ({ dy, W, dh, A }, _, engine) => [fused(engine, "nn", [dy, W], [dh, A], W.shape[1]!, "zero")],
-  inputsToSave: []
-})
+const backward = forEachForm((form, name) =>
+  defineKernel<"dy" | WeightInput | "dh" | "A", object>({
+    name: name("LoraLinearBackward"),
+    reference: ({ dy, dh, A, ...weight }) => [
+      tf.add(tf.matMul(dy, wholeWeight(form, weight, A.shape[1]!)), tf.matMul(dh, A))
+    ],
+    wasm: ({ dy, dh, A, ...weight }, _, engine) => [
+      fused(engine, { kind: "nn", form, a: dy, weight, second: [dh, A], n: A.shape[1]!, start: "zero" })
+    ],
+    inputsToSave: []
+  })
+)
 
-type Pair = readonly [TensorInfo, TensorInfo]
+interface Fused {
+  readonly kind: "nt" | "nn"
+  readonly form: Form
+  readonly a: TensorInfo
+  readonly weight: WeightInputs<TensorInfo>
+  readonly second: readonly [TensorInfo, TensorInfo]
+  readonly n: number
+  readonly start: "zero" | { readonly bias: number }
+}
 
-const fused = (
-  engine: WasmEngine,
-  kind: "nt" | "nn",
-  [a, b]: Pair,
-  [a2, b2]: Pair,
-  n: number,
-  start: "zero" | { readonly bias: number }
-): TensorInfo => {
+const fused = (engine: WasmEngine, { kind, form, a, weight, second: [a2, b2], n, start }: Fused): TensorInfo => {
   const [m, k] = a.shape as [number, number]
   const out = engine.output([m, n])
   multiply(engine, {
@@ -54,7 +79,7 @@ const fused = (
     n,
     k,
     a: matrixOf(engine, a),
-    b: matrixOf(engine, b),
+    ...weightOperand(engine, form, weight),
     c: matrixOf(engine, out),
     start,
     second: { a: matrixOf(engine, a2), b: matrixOf(engine, b2), k: a2.shape[1]! }
@@ -62,35 +87,40 @@ const fused = (
   return out
 }
 
-const adapted = defineKernel<"x" | "W" | "bias" | "A" | "B", { readonly scale: number }>({
-  name: "LoraLinear",
-  reference: ({ x, W, bias, A, B }, { scale }) => {
-    const h = tf.matMul(x, A, false, true)
-    return [forward({ x, W, bias, h, B: tf.mul(B, scale) }, {})[0]!, h]
-  },
-  inputsToSave: ["x", "W", "A", "B"],
-  outputsToSave: [false, true],
-  gradient: ([dy], [x, W, A, B, h], { scale }) => {
-    // here rather than in a closure: dx and dA both need it
-    const dh = tf.tidy(() => tf.matMul(dy!, tf.mul(B!, scale)))
-    return {
-      x: () => backward({ dy: dy!, W: W!, dh, A: A! }, {})[0]!,
-      A: () => tf.matMul(dh, x!, true, false),
-      B: () => tf.matMul(dy!, tf.mul(h!, scale), true, false)
+const adapted = forEachForm((form, name) =>
+  defineKernel<"x" | WeightInput | "bias" | "A" | "B", { readonly scale: number }>({
+    name: name("LoraLinear"),
+    reference: ({ x, bias, A, B, ...weight }, { scale }) => {
+      const h = tf.matMul(x, A, false, true)
+      return [forward[form]({ x, ...weight, bias, h, B: tf.mul(B, scale) }, {})[0]!, h]
+    },
+    inputsToSave: ["x", "A", "B", ...weightToSave(form)],
+    outputsToSave: [false, true],
+    gradient: ([dy], [x, A, B, ...rest], { scale }) => {
+      const h = rest.at(-1)! // an output, after the inputs
+      const weight = savedWeight(form, rest)
+      // here rather than in a closure: dx and dA both need it
+      const dh = tf.tidy(() => tf.matMul(dy!, tf.mul(B!, scale)))
+      return {
+        x: () => backward[form]({ dy: dy!, ...weight, dh, A: A! }, {})[0]!,
+        A: () => tf.matMul(dh, x!, true, false),
+        B: () => tf.matMul(dy!, tf.mul(h, scale), true, false)
+      }
     }
-  }
-})
+  })
+)
 
 /** x [tokens, in] → [tokens, out]; gradients for x, A and B. */
 export const loraLinear = (
   x: Tensor2D,
-  W: Tensor2D,
+  W: FrozenMatrix,
   bias: Tensor1D | null,
   A: Tensor2D,
   B: Tensor2D,
   scale: number
 ): Tensor2D => {
-  const [y, h] = adapted({ x, W, bias: bias ?? tf.zeros([W.shape[0]]), A, B }, { scale })
+  const inputs = { x, ...weightInputs(W), bias: bias ?? tf.zeros([W.shape[0]]), A, B }
+  const [y, h] = adapted[formOf(W)](inputs, { scale })
   h!.dispose() // the tape holds its own handle
   return y as Tensor2D
 }

@@ -10,7 +10,7 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import { describe, type TaskOptions } from "./describe.ts"
-import { load as loadDescribed } from "./load.ts"
+import { type LoadOptions, load as loadDescribed } from "./load.ts"
 import type { Model } from "./model.ts"
 import type { ModelError } from "./model-error.ts"
 
@@ -34,6 +34,10 @@ export interface LoadModelOptions {
   readonly labels?: ReadonlyArray<string>
   /** seed of the head's new parameters, 0 unless given */
   readonly seed?: number
+  /** how weights of linear layers are held: "f32" unless given, or packed as "f16" or "int8" */
+  readonly weights?: LoadOptions["weights"]
+  /** parameters that stay float32 whatever `weights` says: modules that will be trained themselves */
+  readonly whole?: LoadOptions["whole"]
 }
 
 /** Describes and loads a model; its weights live as long as the scope. */
@@ -41,10 +45,12 @@ export const load = ({
   source,
   task,
   labels,
-  seed = 0
+  seed = 0,
+  weights = "f32",
+  whole = []
 }: LoadModelOptions): Effect.Effect<Model, ModelError, FileSystem.FileSystem | Path.Path | Scope.Scope> => {
   const { pooling = "mean", headInit = "normal" } = task === "classification" ? {} : task
   return Effect.flatMap(describe(source, { pooling, headInit, labels }), (description) =>
-    loadDescribed(description, { seed })
+    loadDescribed(description, { seed, weights, whole })
   )
 }

@@ -6,6 +6,7 @@
  */
 import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
 import type { Linear, LinearSite, Weights } from "../tensors/linear.ts"
+import type { PackedMatrix } from "../tensors/packed-matrix.ts"
 import type { Tokenizer } from "./tokenizer.ts"
 
 /** Token tensors of one batch: inputIds, tokenTypeIds int32 [batch, length]; attentionMask float32 [batch, length], 1 = token. */
@@ -66,8 +67,10 @@ export type RunBlock = <Inputs extends ReadonlyArray<Tensor>>(
 
 export interface Model extends ModelDescription {
   readonly tokenizer: Tokenizer
-  /** frozen parameters on the device */
+  /** frozen parameters on the device, but for those in `packed` */
   readonly weights: Weights
+  /** weights of linear layers that are held in fewer bits, by parameter name; absent: none */
+  readonly packed?: ReadonlyMap<string, PackedMatrix> | undefined
   /** logits [batch, classes]; `weights` must also know the head's parameters; without `runBlock` each block runs once */
   readonly forward: (batch: TokenBatch, linear: Linear, weights: Weights, runBlock?: RunBlock) => Tensor2D
 }

@@ -3,6 +3,7 @@
  * run it came from, and how to load it. Names and labels are the user's, so they stand in YAML and in code as JSON strings.
  */
 import type { ModelDescription } from "../models/index.ts"
+import type { Packing } from "../tensors/packed-matrix.ts"
 import type { BaseIdentity } from "./base-identity.ts"
 import type { MergeCheck } from "./merge-check.ts"
 import { className } from "./merged-config.ts"
@@ -15,6 +16,8 @@ export interface MergedCard {
   /** of the adapter */
   readonly method: string
   readonly model: ModelDescription
+  /** how the run held the weights of linear layers */
+  readonly weights: "f32" | Packing
   readonly base: BaseIdentity
   /** of the base, where its own card names one */
   readonly license: string | undefined
@@ -54,11 +57,18 @@ const title = ({ name, change, steps, model }: MergedCard): string =>
     fence("json", [JSON.stringify(model.labels)])
   ].join("\n")
 
-const provenance = ({ base, counts, check }: MergedCard): string =>
-  [
+/** A run's base that was held in fewer bits is here as the run computed with it. */
+const packedNote = ({ weights, counts }: MergedCard): string =>
+  weights === "f32"
+    ? ""
+    : ` The base's linear layers were held as ${weights} in training and are here what that says, under what was trained${counts.rounded === 0 ? "" : ` and in ${counts.rounded} tensors by themselves`}.`
+
+const provenance = (card: MergedCard): string => {
+  const { base, counts, check } = card
+  return [
     "## What it is made of",
     "",
-    `Of the base's weights ${counts.copied} tensors are as they were and ${counts.merged} carry what was trained; all floats are float32.`,
+    `Of the base's weights ${counts.copied} tensors are as they were and ${counts.merged} carry what was trained; all floats are float32.${packedNote(card)}`,
     ...(counts.leftOut.length === 0
       ? []
       : [`Left out, since they are another head's: ${counts.leftOut.map(codeSpan).join(", ")}.`]),
@@ -71,6 +81,7 @@ const provenance = ({ base, counts, check }: MergedCard): string =>
     "|---|---|---|---|---|",
     `| ${check.rows} (${check.split}) | ${check.sameLabel} | ${check.largestLogit.toPrecision(4)} | ${check.largestDifference.toExponential(1)} | ${check.relativeDifference.toExponential(1)} (at most ${check.bound.toExponential(0)}) |`
   ].join("\n")
+}
 
 const usage = ({ model, maxLength }: MergedCard): string => {
   const length = Math.min(maxLength, model.maxLength)

@@ -2,6 +2,10 @@
  * The tensors of a merged model: those of the base checkpoint under the names they have there, with W′ = W + s·BA (or what the
  * method's `merge` says) in place of W, and everything that was trained itself in place of what it started from.
  *
+ * Where the run held W in fewer bits (`model.weights`), W here is what those say, at every linear layer, adapted or not: the adapter
+ * was trained over them and the run was judged with them, so the merged model computes what was measured and not a mixture that
+ * nobody has seen.
+ *
  *   floats      as float32: a merged weight rounded back to float16 would not compute what was trained
  *   integers    as they are (buffers such as position ids)
  *   a head      transformers' own classification head goes into the file; one over mean pooling, which no class has, does not
@@ -11,11 +15,12 @@
  * classifier that came with the base but is not this model's (its head is over mean pooling) is left out, for it would answer
  * under this model's labels.
  */
-import type { Tensor } from "@tensorflow/tfjs"
+import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import type { Adapted } from "../../adapters/index.ts"
+import { widened } from "../kernels/widen.ts"
 import { openCheckpoint, storedName } from "../models/checkpoint.ts"
 import { familyOf } from "../models/families.ts"
 import { classParameterName, families, type ModelDescription, type ModelError } from "../models/index.ts"
@@ -31,14 +36,22 @@ import {
   type TensorType
 } from "../tensors/safetensors.ts"
 
-/** A parameter that training changed, read from the device when it is its turn. */
+/** A parameter that is not the base's any more, read from the device when it is its turn. */
 export interface ChangedParameter {
   readonly shape: ReadonlyArray<number>
   readonly read: Effect.Effect<Float32Array, DeviceReadError>
 }
 
+/** Reads a tensor that is made for it. */
+const readOnce = (name: string, make: () => Tensor2D): Effect.Effect<Float32Array, DeviceReadError> =>
+  Effect.acquireUseRelease(
+    Effect.sync(make),
+    (weight) => readTensor(weight, name) as Effect.Effect<Float32Array, DeviceReadError>,
+    (weight) => Effect.sync(() => weight.dispose())
+  )
+
 /** By the family's parameter names: W′ of every adapted site, and each tensor that was trained itself (heads included). */
-export const changedParameters = (adapted: Adapted): ReadonlyMap<string, ChangedParameter> => {
+export const trainedParameters = (adapted: Adapted): ReadonlyMap<string, ChangedParameter> => {
   const { model, sites, trainable } = adapted
   const own = new Set([...model.parameters, ...model.head.parameters].map(({ name }) => name))
   const read = (tensor: Tensor, name: string) =>
@@ -48,19 +61,23 @@ export const changedParameters = (adapted: Adapted): ReadonlyMap<string, Changed
     .map(({ name, value }) => [name, { shape: value.shape, read: read(value, name) }] as const)
   const merged = sites.map((site) => {
     const name = `${site.name}.weight`
-    const once = Effect.acquireUseRelease(
-      Effect.sync(() => adapted.merged(site, trainable)),
-      (weight) => read(weight, name),
-      (weight) => Effect.sync(() => weight.dispose())
-    )
+    const once = readOnce(name, () => adapted.merged(site, trainable))
     return [name, { shape: [site.out, site.in], read: once }] as const
   })
   return new Map<string, ChangedParameter>([...dense, ...merged])
 }
 
+/** Weights that the run held in fewer bits, as it computed with them. */
+export const roundedParameters = ({ model }: Adapted): ReadonlyMap<string, ChangedParameter> =>
+  new Map(
+    [...(model.packed ?? [])].map(([name, W]) => [name, { shape: W.shape, read: readOnce(name, () => widened(W)) }])
+  )
+
 /** How many tensors of the merged file are what. */
 export interface TensorCounts {
   readonly merged: number
+  /** as the run rounded them, and otherwise the base's */
+  readonly rounded: number
   readonly copied: number
   /** of the base, not in the merged file */
   readonly leftOut: ReadonlyArray<string>
@@ -85,14 +102,17 @@ export const writeMergedTensors = (
       if (isForeignHead(model, tensor.name)) leftOut.push(tensor.name)
       else sources.set(exportedStoredName(model, prefix, tensor.name), copied(tensor))
     }
-    const changed = [...changedParameters(adapted)].filter(([name]) => !isOwnHead(model, name))
+    const trained = trainedParameters(adapted)
+    const rounded = [...roundedParameters(adapted)].filter(([name]) => !trained.has(name))
+    const changed = [...[...trained].filter(([name]) => !isOwnHead(model, name)), ...rounded]
     for (const [name, { shape, read }] of changed) {
       const old = find(name)?.name
       const exported = old === undefined ? classParameterName(model, name) : exportedStoredName(model, prefix, old)
       sources.set(exported, { dtype: "F32", shape, bytes: Effect.map(read, bytesOf) })
     }
     yield* streamSafetensors(file, sources, (name) => sources.get(name)!.bytes, { format: "pt" })
-    return { merged: changed.length, copied: sources.size - changed.length, leftOut }
+    const merged = changed.length - rounded.length
+    return { merged, rounded: rounded.length, copied: sources.size - changed.length, leftOut }
   })
 
 const copied = (tensor: StoredTensor): Source =>

@@ -87,11 +87,17 @@ const results = ({ before, validation, test }: RunReport): string => {
   return table(["training", "split", "rows", "accuracy", "macro-F1", "loss"], rows)
 }
 
-const baseText = ({ report, base, baseCard }: CardSource): string => {
+/** A loader that adds the adapter to the base as it lies on disk computes over other weights than the run did. */
+const packedNote = ({ weights }: ResolvedPlan["plan"]["model"]): string =>
+  weights === "f32"
+    ? ""
+    : ` Training held the weights of its linear layers as ${weights}; over the unrounded ones logits may differ slightly, and \`merge\` writes the rounded ones.`
+
+const baseText = ({ resolved, report, base, baseCard }: CardSource): string => {
   const made =
     baseCard.baseModel === undefined ? "" : ` Its own card says it was made from ${codeSpan(baseCard.baseModel)}.`
   const hashes = Object.entries(report.base.sha256).map(([file, hash]) => [codeSpan(file), codeSpan(hash)])
-  return `${codeSpan(base)}; the adapter belongs to exactly these weights.${made}\n\n${table(["file", "SHA-256"], hashes)}`
+  return `${codeSpan(base)}; the adapter belongs to exactly these weights.${packedNote(resolved.plan.model)}${made}\n\n${table(["file", "SHA-256"], hashes)}`
 }
 
 const dataText = ({ data }: RunReport): string =>

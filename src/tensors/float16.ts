@@ -1,6 +1,6 @@
 /**
  * Half-precision numbers to float32: IEEE 754 binary16 through a table of its 65,536 values, bfloat16 by a shift (it is the upper
- * half of a float32). Both exact, infinities, NaN and subnormals included.
+ * half of a float32). Both exact, infinities, NaN and subnormals included. And float32 to binary16, rounded to nearest even.
  */
 
 /** 256 KB, built on first use: a checkpoint of 14 million weights is then one look-up each. */
@@ -20,6 +20,38 @@ export const fromBfloat16 = (bits: Uint16Array): Float32Array => {
   const out = new Uint32Array(bits.length)
   for (let i = 0; i < bits.length; i++) out[i] = bits[i]! << 16
   return new Float32Array(out.buffer)
+}
+
+/** The largest finite half. */
+export const LARGEST_HALF = 65_504
+
+/** bits of 2⁻¹⁴, the smallest normal half, and of ½, as float32 */
+const SMALLEST_NORMAL = 0x38800000
+const ONE_HALF = 0x3f000000
+
+/** float32 → IEEE binary16, to the start of `to`. Beyond 65,520 is infinity, NaN stays NaN. */
+export const toFloat16 = (values: Float32Array, to: Uint16Array): void => {
+  const value = new Float32Array(1)
+  const bits = new Uint32Array(value.buffer)
+  for (let i = 0; i < values.length; i++) {
+    value[0] = values[i]!
+    const sign = (bits[0]! >>> 16) & 0x8000
+    const size = bits[0]! & 0x7fffffff
+    to[i] = sign | (size < SMALLEST_NORMAL ? subnormal(value, bits) : normal(size))
+  }
+}
+
+/** The exponent's bias goes from 127 to 15; adding half of the last place, less the smallest bit at a tie to even, rounds. */
+const normal = (size: number): number => {
+  if (size > 0x7f800000) return 0x7e00
+  const rounded = (size - ((127 - 15) << 23) + 0xfff + ((size >>> 13) & 1)) >>> 13
+  return Math.min(rounded, 0x7c00)
+}
+
+/** |x| + ½ is rounded by the machine: the last place of ½ is 2⁻²⁴, that of a subnormal half. */
+const subnormal = (value: Float32Array, bits: Uint32Array): number => {
+  value[0] = Math.abs(value[0]!) + 0.5
+  return bits[0]! - ONE_HALF
 }
 
 const float16Table = (): Uint32Array => {

@@ -94,12 +94,14 @@ describe("refused, with nothing changed:", () => {
     "another plan, with every field that differs",
     async () => {
       const edit = (text: string) => text.replace('"rank": 4', '"rank": 2').replace('"seed": 1', '"seed": 2')
-      const stderr = await refusal(plan(edit), "--set", "optimizer.learningRate=0.5")
+      const changes = ["--set", "optimizer.learningRate=0.5", "--set", "model.weights=int8"]
+      const stderr = await refusal(plan(edit), ...changes)
       expect(stderr).toContain(`${cut} cannot go on: a resumed run is the same run`)
       for (const line of [
         "seed: trained with 1, now 2",
         "adapter.rank: trained with 4, now 2",
-        "optimizer.learningRate: trained with 0.01, now 0.5"
+        "optimizer.learningRate: trained with 0.01, now 0.5",
+        'model.weights: trained with "f32", now "int8"'
       ]) {
         expect(stderr).toContain(`    ${line}\n`)
       }

@@ -7,6 +7,8 @@
  *   3  forward and merge are pure: same input, same bits, inputs untouched, no tensor left behind
  *   4  gradients equal finite differences, for the parameters and for x
  *   5  a site's start depends on the seed and its name alone; two sites with equal weights start apart
+ *
+ * Laws 1 to 4 over a base in float32 and over packed ones (`model.weights`), which are what their words say and not what they came from.
  */
 import { expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
@@ -14,8 +16,16 @@ import * as Effect from "effect/Effect"
 import { type AdapterMethod, type BaseLayer, inject, methods } from "../../adapters/index.ts"
 import type { LoraOptions } from "../../adapters/lora.ts"
 import { frozenLinear } from "../../src/kernels/dense-linear.ts"
+import { widened } from "../../src/kernels/widen.ts"
 import { valueAndGradients } from "../../src/tensors/gradients.ts"
 import type { LinearSite } from "../../src/tensors/linear.ts"
+import {
+  type FrozenMatrix,
+  type PackedHostMatrix,
+  packMatrix,
+  tensorsOfMatrix,
+  uploadPacked
+} from "../../src/tensors/packed-matrix.ts"
 import { gaussian, randomStream } from "../../src/tensors/random.ts"
 import { mapTensors, type Trainable, tensorsOf, withTensors } from "../../src/tensors/trainable.ts"
 import { toyModel } from "../adapters/toy-model.ts"
@@ -78,25 +88,41 @@ interface Subject {
 
 type AnyMethod = AdapterMethod<object>
 
-const subjectOf = (method: AnyMethod, options: object, bias: boolean): Subject => {
-  const base = {
-    W: normal([site.out, site.in]) as tf.Tensor2D,
-    bias: bias ? (normal([site.out]) as tf.Tensor1D) : null
-  }
+const forms = ["f32", "f16", "int8"] as const
+type Form = (typeof forms)[number]
+
+const baseWeight = async (form: Form): Promise<FrozenMatrix> => {
+  const W = normal([site.out, site.in]) as tf.Tensor2D
+  if (form === "f32") return W
+  const packed = packMatrix(form, (await W.data()) as Float32Array, [site.out, site.in])
+  W.dispose()
+  return uploadPacked(packed as PackedHostMatrix)
+}
+
+const subjectOf = async (method: AnyMethod, options: object, form: Form, bias: boolean): Promise<Subject> => {
+  const base = { W: await baseWeight(form), bias: bias ? (normal([site.out]) as tf.Tensor1D) : null }
   const start = Effect.runSync(method.init(site, options, { ...base, random: randomStream(0, site.name) }))
   const later = mapTensors((t) => tf.tidy(() => tf.add(t, normal(t.shape))), start)
   return { base, x: normal([TOKENS, site.in]) as tf.Tensor2D, start, later }
 }
 
 const disposeSubject = ({ base, x, start, later }: Subject) =>
-  tf.dispose([base.W, ...(base.bias === null ? [] : [base.bias]), x, ...tensorsOf(start), ...tensorsOf(later)])
+  tf.dispose([
+    ...tensorsOfMatrix(base.W),
+    ...(base.bias === null ? [] : [base.bias]),
+    x,
+    ...tensorsOf(start),
+    ...tensorsOf(later)
+  ])
 
 const laws = (title: string, name: keyof typeof cases, method: AnyMethod, options: object) => {
   const withSubjects = async (check: (subject: Subject) => Promise<void>) => {
-    for (const bias of [true, false]) {
-      const subject = subjectOf(method, options, bias)
-      await check(subject)
-      disposeSubject(subject)
+    for (const form of forms) {
+      for (const bias of [true, false]) {
+        const subject = await subjectOf(method, options, form, bias)
+        await check(subject)
+        disposeSubject(subject)
+      }
     }
   }
 
@@ -105,7 +131,7 @@ const laws = (title: string, name: keyof typeof cases, method: AnyMethod, option
       expect(tensorsOf(start).length).toBeGreaterThan(0)
       const expected = await frozenLinear(x, base.W, base.bias).data()
       expectClose(await method.forward(site, start, x, base).data(), expected, tolerance.operation)
-      expectClose(await method.merge(site, start, base).data(), await base.W.data(), tolerance.operation)
+      expectClose(await method.merge(site, start, base).data(), await widened(base.W).data(), tolerance.operation)
     }))
 
   test(`${title}: 2 forward is x·merge(W)ᵀ + bias`, () =>
@@ -123,7 +149,7 @@ const laws = (title: string, name: keyof typeof cases, method: AnyMethod, option
   test(`${title}: 3 pure`, () =>
     withSubjects(async (subject) => {
       const { base, x, later } = subject
-      const inputs = [x, base.W, ...tensorsOf(later)]
+      const inputs = [x, ...tensorsOfMatrix(base.W), ...tensorsOf(later)]
       const before = await Promise.all(inputs.map((tensor) => tensor.data().then((data) => data.slice())))
       await expectNoLeak(async () => {
         const twice = [0, 1].map(() => tf.tidy(() => method.forward(site, later, x, base)))

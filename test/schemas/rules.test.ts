@@ -46,6 +46,17 @@ const cases: Record<string, Case> = {
       { model: { source: "m", task: { ...pooler, headInit: "normal" } } }
     ]
   },
+  "packed-base-is-frozen": {
+    bad: { model: { source: "m", weights: "int8" }, adapter: { method: "full" }, optimizer: adamw },
+    says: [
+      'model.weights: found "int8" with adapter.method "full", which trains the weights themselves; expected "f32" here, or another method'
+    ],
+    good: [
+      { model: { source: "m", weights: "f32" }, adapter: { method: "full" }, optimizer: adamw },
+      { model: { source: "m", weights: "f16" } },
+      { model: { source: "m", weights: "int8" }, adapter: { method: "none" }, optimizer: adamw }
+    ]
+  },
   "steps-or-epochs": {
     bad: { training: {} },
     says: ["training: found neither steps nor epochs; expected exactly one of the two"],

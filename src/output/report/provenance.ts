@@ -59,9 +59,10 @@ export const reproduction = ({ run, plan }: RunRecord): Html => {
     `bun run evaluate ${shellWord(directory)}`,
     `bun run predict ${shellWord(directory)} "your text"`
   ]
+  const fused = (plan["training"] as { deterministic?: unknown } | undefined)?.deterministic === false
   const again =
     backend === "wasm"
-      ? "On wasm, with the same versions, the adapter comes out the same bit for bit, whatever the number of threads."
+      ? `On wasm, with the same versions${fused ? " on the same runtime" : ""}, the adapter comes out the same bit for bit, whatever the number of threads.`
       : `On ${backend} sums may be taken in another order, so numbers come out close, not bit for bit.`
   return html`<section><h2>Reproduce</h2>
 <p>The plan of this run trains it again, from the folder it was started in (seed ${JSON.stringify(plan["seed"] ?? null)}). ${again}</p>

@@ -10,8 +10,10 @@ import * as Effect from "effect/Effect"
 import { loadRun } from "../../../src/load-run.ts"
 import { mergeLoaded, mergeRun } from "../../../src/merge-run.ts"
 import { compareLogits, MERGE_BOUND, mergedCard } from "../../../src/output/index.ts"
+import { type PackedHostMatrix, type Packing, packMatrix } from "../../../src/tensors/packed-matrix.ts"
 import { type HostTensor, readHeader, streamSafetensors, type TensorType } from "../../../src/tensors/safetensors.ts"
 import { labels, listing, type TinyModel, tensorsIn, workspace } from "../../e2e/fixtures.ts"
+import { widenedOnHost } from "../tensors/widened-on-host.ts"
 import { onCpu, trainTiny } from "./tiny-run.ts"
 
 /** Float32 against float64 over sums of at most 6 products, with numbers of the order of 1. */
@@ -34,11 +36,16 @@ interface Case {
   readonly task?: object
   readonly adapter: object
   readonly optimizer?: object
+  readonly weights?: Packing
   /** tensors that carry what was trained, in model.safetensors */
   readonly changed: number
+  /** tensors that are the base's as the run rounded them, and nothing more */
+  readonly rounded?: number
   /** of the base, not in the merged file */
   readonly leftOut?: number
 }
+
+const twoTargets = { ...lora, targets: ["query", "value"], modulesToSave: ["encoder.layer.0.output.dense"] }
 
 const layers = 2 * 6
 const cases: ReadonlyArray<Case> = [
@@ -70,6 +77,25 @@ const cases: ReadonlyArray<Case> = [
     changed: 4
   },
   { name: "minilm-none", model: "minilm", adapter: { method: "none" }, optimizer: adamw, changed: 0 },
+  { name: "bert-int8", model: "bert", task: pooler, adapter: lora, weights: "int8", changed: layers + 4 },
+  {
+    name: "bert-int8-in-part",
+    model: "bert",
+    adapter: twoTargets,
+    weights: "int8",
+    changed: 4 + 2,
+    rounded: layers - 4 - 1,
+    leftOut: 2
+  },
+  {
+    name: "minilm-f16-none",
+    model: "minilm",
+    adapter: { method: "none" },
+    optimizer: adamw,
+    weights: "f16",
+    changed: 0,
+    rounded: layers
+  },
   { name: "roberta-mean", model: "roberta", adapter: lora, changed: layers, leftOut: 4 },
   { name: "roberta-pooler", model: "roberta", task: pooler, adapter: lora, changed: layers + 4 },
   { name: "distilbert-mean", model: "distilbert", adapter: lora, changed: layers, leftOut: 4 },
@@ -130,6 +156,19 @@ const expectedChanges = async (run: string, base: ReadonlyMap<string, HostTensor
   return trained
 }
 
+/** The base as a run with packed weights sees it; a linear module that was trained itself started from its own numbers. */
+const heldAs = (base: ReadonlyMap<string, HostTensor>, packing: Packing | undefined, saved: ReadonlyArray<string>) =>
+  new Map(
+    [...base].map(([name, tensor]): readonly [string, HostTensor] => {
+      const linear = /\.layer\.\d+\..*(query|key|value|dense)\.weight$/.test(name)
+      if (packing === undefined || !linear || saved.some((module) => name.endsWith(`${module}.weight`)))
+        return [name, tensor]
+      const { shape, data } = tensor
+      const matrix = packMatrix(packing, data, shape as [number, number]) as PackedHostMatrix
+      return [name, { shape, data: widenedOnHost(matrix) }]
+    })
+  )
+
 /** A file's tensors by the names of the class with this prefix: the mean head's class is the bare encoder. */
 const byClassName = (tensors: ReadonlyMap<string, HostTensor>, family: string, bare: boolean) =>
   new Map(
@@ -150,11 +189,12 @@ beforeAll(() => {
 
 describe("a merged run", () => {
   for (const one of cases) {
-    const { name, model, task, adapter, optimizer, changed, leftOut = 0 } = one
+    const { name, model, task, adapter, optimizer, weights, changed, rounded = 0, leftOut = 0 } = one
     test(`${name}: is loaded again and says what the run says`, async () => {
       const run = await trainTiny(w, name, model, {
         task,
         adapter,
+        weights,
         ...(optimizer === undefined ? {} : { optimizer })
       })
       const report = await onCpu(mergeRun(run))
@@ -162,7 +202,7 @@ describe("a merged run", () => {
       expect(report.check).toMatchObject({ split: "validation", rows: 6, sameLabel: 6, bound: MERGE_BOUND })
       expect(report.check.relativeDifference).toBeLessThan(MERGE_BOUND)
       expect(report.check.largestLogit).toBeGreaterThan(1e-2)
-      expect(report.tensors.merged).toBe(changed)
+      expect(report.tensors).toMatchObject({ merged: changed, rounded })
       expect(report.tensors.leftOut.length).toBe(leftOut)
       expect(readdirSync(run).filter((file) => file.includes("tmp"))).toEqual([])
     })
@@ -170,7 +210,9 @@ describe("a merged run", () => {
     test(`${name}: every tensor is the base's or what the equation says`, async () => {
       const bare = task === undefined
       const family = model === "minilm" ? "bert" : model
-      const base = byClassName(await tensorsIn(w, `${model}/model.safetensors`), family, bare)
+      const stored = byClassName(await tensorsIn(w, `${model}/model.safetensors`), family, bare)
+      const saved = (adapter as { modulesToSave?: ReadonlyArray<string> }).modulesToSave ?? []
+      const base = heldAs(stored, weights, saved)
       const merged = byClassName(await tensorsIn(w, `runs/${name}/merged/model.safetensors`), family, bare)
       const expected = await expectedChanges(name, base)
       expect(expected.size).toBe(changed)
@@ -186,6 +228,10 @@ describe("a merged run", () => {
         }
       }
       const untouched = [...merged.keys()].filter((parameter) => !expected.has(parameter))
+      const different = untouched.filter(
+        (parameter) => largestDifference(stored.get(parameter)!.data, merged.get(parameter)!.data) > 0
+      )
+      expect(different.length).toBe(rounded)
       for (const parameter of untouched) expect(merged.get(parameter)).toEqual(base.get(parameter)!)
       expect(merged.size).toBe(new Set([...base.keys(), ...expected.keys()]).size - leftOut)
       if (bare) {
@@ -246,6 +292,11 @@ describe("a merged run", () => {
     expect(mean).toContain("head.safetensors")
     expect(mean).toContain("\n- lora\n")
     expect(w.read("runs/bert-full/merged/README.md")).not.toContain("\n- lora\n")
+    expect(mean).not.toContain("held as")
+    const packed = w.read("runs/bert-int8-in-part/merged/README.md")
+    expect(packed).toContain(
+      "held as int8 in training and are here what that says, under what was trained and in 7 tensors"
+    )
   })
 
   test("leaves nothing on the device", async () => {
@@ -501,12 +552,13 @@ describe("a card", () => {
       name: "# <b>a</b>\n---",
       method: "lora",
       model: { ...description, labels: ["```\n# heading", "<script>"] },
+      weights: "f32",
       base: { path: "/home/somebody/models/bert", sha256: {} },
       license: undefined,
       change: "LoRA",
       steps: 1,
       maxLength: 16,
-      counts: { merged: 1, copied: 1, leftOut: [] },
+      counts: { merged: 1, rounded: 0, copied: 1, leftOut: [] },
       check: {
         ...compareLogits(Float32Array.of(1, 0), Float32Array.of(1, 0), 2),
         split: "test",

@@ -26,6 +26,7 @@ beforeAll(async () => {
   await trainTiny(w, "full", "minilm", fullPlan)
   const { validation: _, test: __, ...blind } = tinyPlan("bert").data
   await trainTiny(w, "blind", "bert", { data: blind })
+  await trainTiny(w, "packed", "bert", { weights: "int8" })
   writeHostileRows(w)
   w.model("bert", 'base `|` "quoted" <b>')
   await trainTiny(w, "hostile", 'base `|` "quoted" <b>')
@@ -35,6 +36,11 @@ const cardOf = (run: string) => w.read(`runs/${run}/adapter/README.md`)
 const bodyOf = (run: string) => cardOf(run).split("\n---\n").slice(1).join("\n---\n")
 const metadataOf = (run: string) =>
   Bun.YAML.parse(/^---\n([\s\S]*?)\n---\n/.exec(cardOf(run))![1]!) as Record<string, unknown>
+
+test("a base that was held in fewer bits is told, no other", () => {
+  expect(bodyOf("packed")).toContain("held the weights of its linear layers as int8")
+  expect(bodyOf("plain")).not.toContain("held the weights")
+})
 
 describe("metadata", () => {
   test("names base, library, licence, tags and the results", () => {

@@ -20,10 +20,11 @@ export const trainTiny = async (
   w: Workspace,
   name: string,
   model: string,
-  { task, ...sections }: Record<string, unknown> = {}
+  { task, weights, ...sections }: Record<string, unknown> = {}
 ): Promise<string> => {
   const plan = tinyPlan(w.path(model), { training: { steps: 3, batchSize: 4 }, ...sections })
-  const file = w.path(w.write(`${name}.json`, { ...plan, model: { source: model, ...(task ? { task } : {}) } }))
+  const own = { source: model, ...(task ? { task } : {}), ...(weights ? { weights } : {}) }
+  const file = w.path(w.write(`${name}.json`, { ...plan, model: own }))
   const directory = w.path(`runs/${name}`)
   await onCpu(
     Effect.gen(function* () {

@@ -124,6 +124,20 @@ describe("memory", () => {
     expect(bytes("blocks", 1)).toBe(layer)
   })
 
+  test("of weights: the linear ones as the plan holds them, the others in float32", async () => {
+    const weightsAs = async (weights: string) =>
+      (await Effect.runPromise(resolved({ model: { source: "bert", weights } }))).memory.weights
+    const { model, trainable } = await Effect.runPromise(resolved())
+    const linear = model.sites.reduce((sum, site) => sum + site.in * site.out, 0)
+    const rows = model.sites.reduce((sum, site) => sum + site.out, 0)
+    expect(linear).toBeGreaterThan(0)
+    const others = 4 * (trainable.frozen - linear)
+    expect(await weightsAs("f32")).toBe(others + 4 * linear)
+    // a scale for each row
+    expect(await weightsAs("f16")).toBe(others + 2 * linear + 4 * rows)
+    expect(await weightsAs("int8")).toBe(others + linear + 4 * rows)
+  })
+
   test("a batch is never larger than the data", async () => {
     const memory = async (batchSize: number) =>
       (await Effect.runPromise(resolved({ training: { steps: 4, batchSize } }))).memory.activations

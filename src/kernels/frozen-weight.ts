@@ -1,0 +1,60 @@
+/**
+ * A frozen weight as an operand of kernels: float32, or packed and widened inside the product (`wasm/assembly/widen.ts`), so that a
+ * step reads a half or a quarter of the bytes and no whole W in float32 is ever made.
+ *
+ * A kernel has its inputs by name, and a packed weight is two: words and scales. So a kernel that reads a frozen weight is defined
+ * for each form, `forEachForm`. On a backend without kernels of ours the reference widens W for the time of one product.
+ */
+import type { Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
+import { type FrozenMatrix, isPacked, type Packing } from "../tensors/packed-matrix.ts"
+import type { WasmEngine } from "./wasm/engine.ts"
+import { matrixOf, type Product } from "./wasm/product.ts"
+import { widened } from "./widen.ts"
+
+/** How a weight is held: this is what `model.weights` of a plan says. */
+export type Form = "f32" | Packing
+
+export const formOf = (W: FrozenMatrix): Form => (isPacked(W) ? W.packing : "f32")
+
+export type WeightInput = "W" | "scales"
+
+/** Inputs of a kernel, as tensors or on a backend. `scales` is there for packed forms alone. */
+export type WeightInputs<T> = Readonly<Record<WeightInput, T>>
+
+export const weightInputs = (W: FrozenMatrix): WeightInputs<Tensor> =>
+  // kernels of the form f32 do not look for scales
+  (isPacked(W) ? { W: W.words, scales: W.scales } : { W }) as WeightInputs<Tensor>
+
+/** For `inputsToSave`. */
+export const weightToSave = (form: Form): ReadonlyArray<WeightInput> => (form === "f32" ? ["W"] : ["W", "scales"])
+
+/** Inputs again from what was saved of them. */
+export const savedWeight = (form: Form, saved: ReadonlyArray<Tensor>): WeightInputs<Tensor> =>
+  Object.fromEntries(weightToSave(form).map((name, i) => [name, saved[i]!])) as WeightInputs<Tensor>
+
+/** W [out, columns] in float32, for references. */
+export const wholeWeight = (form: Form, { W, scales }: WeightInputs<Tensor>, columns: number): Tensor2D =>
+  form === "f32"
+    ? (W as Tensor2D)
+    : widened({
+        packing: form,
+        words: W as Tensor2D,
+        scales: scales as Tensor1D,
+        shape: [W.shape[0]!, columns]
+      })
+
+/** The weight as B of a product on wasm. */
+export const weightOperand = (
+  engine: WasmEngine,
+  form: Form,
+  { W, scales }: WeightInputs<TensorInfo>
+): Pick<Product, "b" | "packed"> => ({
+  b: matrixOf(engine, W),
+  ...(form === "f32" ? {} : { packed: { packing: form, scales: engine.address(scales) } })
+})
+
+/** One definition for each form. `name` makes the kernel's name of its own. */
+export const forEachForm = <T>(define: (form: Form, name: (own: string) => string) => T): Readonly<Record<Form, T>> => {
+  const of = (form: Form) => define(form, (own) => (form === "f32" ? own : `${own}_${form}`))
+  return { f32: of("f32"), f16: of("f16"), int8: of("int8") }
+}

@@ -1,0 +1,147 @@
+/**
+ * Linear layers over a packed W are those over the widened one: the same bits on cpu and wasm, forward and backward, for any number of
+ * threads, and no float32 W is made on wasm.
+ */
+import { describe, expect, test } from "bun:test"
+import * as tf from "@tensorflow/tfjs"
+import { frozenLinear } from "../../../src/kernels/dense-linear.ts"
+import { loraLinear } from "../../../src/kernels/lora-linear.ts"
+import { widened } from "../../../src/kernels/widen.ts"
+import { valueAndGradients } from "../../../src/tensors/gradients.ts"
+import {
+  type FrozenMatrix,
+  isPacked,
+  type PackedHostMatrix,
+  type Packing,
+  packMatrix,
+  tensorsOfMatrix,
+  uploadPacked
+} from "../../../src/tensors/packed-matrix.ts"
+import { describeOnBoth } from "../../backends.ts"
+import { expectNoLeak } from "../../setup.ts"
+import { random, tensorOf } from "../device/on-wasm.ts"
+import { kernelCalls, weighted } from "./oracle.ts"
+import { expectSameBits } from "./same-bits.ts"
+
+type Shape = readonly [tokens: number, inputs: number, out: number, rank: number]
+
+/** Widths that no word divides, edges of tiles and panels, and (the last two) several chunks by rows and by columns. */
+const shapes: ReadonlyArray<Shape> = [
+  [1, 1, 1, 1],
+  [2, 3, 5, 1],
+  [3, 12, 12, 2],
+  [5, 7, 13, 3],
+  [4, 33, 25, 4],
+  [40, 131, 61, 8],
+  [250, 77, 133, 5],
+  [601, 50, 70, 8]
+]
+
+/** Rows of W that are longer than anything else a thread needs space for. */
+const LONG: Shape = [300, 3000, 40, 4]
+
+/** Small ones only, where the reference of the cpu backend would take long. */
+const quick = shapes.slice(0, 6)
+
+const packings = ["f16", "int8"] as const
+
+interface Layer {
+  readonly W: FrozenMatrix
+  readonly x: tf.Tensor2D
+  readonly bias: tf.Tensor1D
+  readonly A: tf.Tensor2D
+  readonly B: tf.Tensor2D
+  readonly dy: tf.Tensor2D
+}
+
+/** A layer's tensors; weights from their own seed, so that they are the same however the others are made. */
+const layerOf = ([tokens, inputs, out, rank]: Shape, packing: Packing): Layer => {
+  const next = random(tokens)
+  const values = Float32Array.from({ length: out * inputs }, () => 2 * next() - 1)
+  return {
+    W: uploadPacked(packMatrix(packing, values, [out, inputs]) as PackedHostMatrix),
+    x: tensorOf([tokens, inputs], next) as tf.Tensor2D,
+    bias: tensorOf([out], next) as tf.Tensor1D,
+    A: tensorOf([rank, inputs], next) as tf.Tensor2D,
+    B: tensorOf([out, rank], next) as tf.Tensor2D,
+    dy: tensorOf([tokens, out], next) as tf.Tensor2D
+  }
+}
+
+const disposeLayer = ({ W, ...others }: Layer) => tf.dispose([...tensorsOfMatrix(W), ...Object.values(others)])
+
+/** y and dx of the frozen layer, y, dx, dA and dB of the adapted one. */
+const results = ({ x, bias, A, B, dy }: Layer, W: FrozenMatrix): ReadonlyArray<tf.Tensor> => {
+  const frozen = () => frozenLinear(x, W, bias)
+  const adapted = () => loraLinear(x, W, bias, A, B, 2)
+  const of = (f: () => tf.Tensor2D, wanted: ReadonlyArray<tf.Tensor>) =>
+    tf.tidy(() => [f(), ...valueAndGradients(() => weighted(f(), dy), wanted).gradients])
+  return [...of(frozen, [x, bias]), ...of(adapted, [x, A, B])]
+}
+
+const bitsOf = (tensors: ReadonlyArray<tf.Tensor>) =>
+  Promise.all(tensors.map(async (tensor) => new Uint32Array((await tensor.data()).slice().buffer)))
+
+describeOnBoth((backend) => {
+  for (const packing of packings) {
+    test(`${packing}: the bits of the widened weight's`, async () => {
+      for (const shape of backend === "cpu" ? quick : shapes) {
+        const layer = layerOf(shape, packing)
+        const whole = widened(layer.W)
+        const [actual, expected] = [results(layer, layer.W), results(layer, whole)]
+        const [own, reference] = [await bitsOf(actual), await bitsOf(expected)]
+        expect(own.length).toBe(7)
+        for (const [i, bits] of own.entries()) expect([shape, i, bits]).toEqual([shape, i, reference[i]!])
+        tf.dispose([...actual, ...expected, whole])
+        disposeLayer(layer)
+      }
+    })
+
+    test(`${packing}: nothing is left behind, and a W that is asked for is an error`, async () => {
+      const layer = layerOf([5, 7, 13, 3], packing)
+      await expectNoLeak(() => tf.dispose([...results(layer, layer.W)]))
+      const { W, x, dy } = layer
+      if (!isPacked(W)) throw new Error("it is packed")
+      const asked = () =>
+        tf.tidy(() => void valueAndGradients(() => weighted(frozenLinear(x, W, null), dy), [x, W.scales]))
+      expect(asked).toThrow("has no closure for scales")
+      disposeLayer(layer)
+    })
+  }
+
+  test("without a bias", async () => {
+    const layer = layerOf([4, 33, 25, 4], "int8")
+    const { x, W, A, B } = layer
+    const whole = widened(W)
+    const both = [W, whole].map((weight) => [frozenLinear(x, weight, null), loraLinear(x, weight, null, A, B, 2)])
+    expect(await bitsOf(both[0]!)).toEqual(await bitsOf(both[1]!))
+    tf.dispose([...both.flat(), whole])
+    disposeLayer(layer)
+  })
+
+  test("on wasm the products widen by themselves; elsewhere W is made for each", () => {
+    const layer = layerOf([5, 7, 13, 3], "f16")
+    const calls = kernelCalls(() => tf.dispose([...results(layer, layer.W)]))
+    expect(calls.get("LoraLinearForward_f16")).toBe(2)
+    expect(calls.get("LoraLinearBackward_f16")).toBe(1)
+    expect(calls.get("FrozenLinearBackward_f16")).toBe(1)
+    expect(calls.get("Widen") ?? 0).toBe(backend === "wasm" ? 0 : 6)
+    disposeLayer(layer)
+  })
+})
+
+describe("wasm, any number of threads", () => {
+  for (const packing of packings) {
+    test(packing, () =>
+      expectSameBits(() =>
+        // first the one that needs most scratch: a thread with too little would write into another's
+        [LONG, ...shapes.slice(-2)].flatMap((shape) => {
+          const layer = layerOf(shape, packing)
+          const computed = results(layer, layer.W)
+          disposeLayer(layer)
+          return computed
+        })
+      )
+    )
+  }
+})
