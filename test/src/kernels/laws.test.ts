@@ -7,6 +7,8 @@ import { denseLinear, frozenLinear } from "../../../src/kernels/dense-linear.ts"
 import { gelu } from "../../../src/kernels/gelu.ts"
 import { layerNorm } from "../../../src/kernels/layer-norm.ts"
 import { loraLinear } from "../../../src/kernels/lora-linear.ts"
+import { rmsNorm, rmsNormAndSum } from "../../../src/kernels/rms-norm.ts"
+import { swiglu } from "../../../src/kernels/swiglu.ts"
 import { describeLaws, type Host, normalHost } from "./laws.ts"
 
 const matrix = (tensor: Tensor) => tensor as Tensor2D
@@ -69,6 +71,61 @@ describeLaws({
   run: ({ x, residual, gamma, beta }) => layerNorm(matrix(x), matrix(residual), vector(gamma), vector(beta), 1e-5),
   differentiable: ["x", "residual", "gamma", "beta"],
   assembly: ["layerNorm", "layerNormBackward", "sumColumns"]
+})
+
+describeLaws({
+  ...normSizes,
+  name: "RMS normalization",
+  steep: [[4, 1]],
+  inputs: ([tokens, n]: Rows) => ({ x: normalHost("x", tokens, n), gamma: normalHost("gamma", n) }),
+  run: ({ x, gamma }) => rmsNorm(matrix(x), null, vector(gamma), 1e-5),
+  differentiable: ["x", "gamma"],
+  assembly: ["rmsNorm", "rmsNormBackward", "rmsNormScaleGradient"]
+})
+
+/** With the sum as a second output, which the value holds three times. */
+const normalizedAndSum = (x: Tensor, residual: Tensor, gamma: Tensor): Tensor =>
+  tf.tidy(() => {
+    const [y, sum] = rmsNormAndSum(matrix(x), matrix(residual), vector(gamma), 1e-5)
+    return tf.sub(y, tf.mul(sum, 3))
+  })
+
+for (const [name, run] of [
+  ["", (x, residual, gamma) => rmsNorm(matrix(x), matrix(residual), vector(gamma), 1e-5)],
+  [", and the sum", normalizedAndSum]
+] as const satisfies ReadonlyArray<readonly [string, typeof normalizedAndSum]>) {
+  describeLaws({
+    ...normSizes,
+    name: `RMS normalization of a sum${name}`,
+    steep: [[4, 1]],
+    inputs: ([tokens, n]: Rows) => ({
+      x: normalHost("x", tokens, n),
+      residual: normalHost("residual", tokens, n),
+      gamma: normalHost("gamma", n)
+    }),
+    run: ({ x, residual, gamma }) => run(x, residual, gamma),
+    differentiable: ["x", "residual", "gamma"],
+    assembly: ["rmsNorm", "rmsNormBackward", "rmsNormScaleGradient"]
+  })
+}
+
+describeLaws({
+  name: "SwiGLU",
+  sizes: [
+    [3, 7],
+    [1, 1],
+    [8, 64],
+    [5, 33]
+  ],
+  large: [3, 22_017],
+  empty: [0, 5],
+  inputs: ([tokens, width]: readonly [number, number]) => ({
+    gate: normalHost("gate", tokens, width),
+    up: normalHost("up", tokens, width)
+  }),
+  run: ({ gate, up }) => swiglu(matrix(gate), matrix(up)),
+  differentiable: ["gate", "up"],
+  assembly: ["swiglu", "swigluBackward"]
 })
 
 interface Attended {
