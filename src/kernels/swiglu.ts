@@ -72,6 +72,6 @@ const kernel = defineKernel<"gate" | "up", object>({
 /** silu(gate)·up, all [tokens, f]; gradients for both, first order only. */
 export const swiglu = (gate: Tensor2D, up: Tensor2D): Tensor2D => {
   const [y, ...saved] = kernel({ gate, up }, {})
-   // the tape holds its own handles, and without a tape nobody wants them
+  tf.dispose(saved) // the tape holds its own handles, and without a tape nobody wants them
   return y as Tensor2D
 }
