@@ -110,10 +110,10 @@ const measured = (row: Row, texts: string, out: string): Outcome<Measured> => {
 const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(0)
 
 const tableRow = (row: Row, found: Outcome<Measured>): ReadonlyArray<string> => {
-  if (typeof found === "string") return [nameOf(row), found, "", "", "", "", ""]
-  const { weights, trainable, activations, total } = found.estimate
+  if (typeof found === "string") return [nameOf(row), found, "", "", "", "", "", ""]
+  const { weights, trainable, activations, checkpoint, total } = found.estimate
   const { peakBytes } = found.report
-  const terms = [weights, trainable, activations, total, peakBytes].map(megabytes)
+  const terms = [weights, trainable, activations, checkpoint, total, peakBytes].map(megabytes)
   return [nameOf(row), ...terms, (total / peakBytes).toFixed(2)]
 }
 
@@ -127,7 +127,10 @@ try {
     return cells
   })
   console.log(`${setting()} · threads ${values.threads} · ${values.steps} steps\n`)
-  printTable(["plan", "weights", "trained", "activations", "estimate, MB", "measured, MB", "ratio"], table)
+  printTable(
+    ["plan", "weights", "trained", "activations", "checkpoint", "estimate, MB", "measured, MB", "ratio"],
+    table
+  )
 } finally {
   rmSync(scratch, { recursive: true })
 }

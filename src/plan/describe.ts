@@ -79,7 +79,7 @@ export const describePlan = (resolved: ResolvedPlan): string => {
     `trainable  ${number(trainable.total)} of ${number(trainable.frozen + trainable.total)} (${percent(share)}): ${number(trainable.factors)} in factors, ${number(trainable.dense)} trained themselves`,
     `weights    ${weightsLine(model)}`,
     `steps      ${number(steps)} of ${training.batchSize * training.accumulate} rows`,
-    `memory     about ${megabytes(memory.total)}: weights ${megabytes(memory.weights)}, trained ${megabytes(memory.trainable)}, activations ${megabytes(memory.activations)} at most`,
+    `memory     about ${megabytes(memory.total)}: weights ${megabytes(memory.weights)}, trained ${megabytes(memory.trainable)}, activations ${megabytes(memory.activations)} at most, a checkpoint ${megabytes(memory.checkpoint)}`,
     `lengths    ${lengths.p50} tokens (median), ${lengths.p95} (95 %), ${lengths.max} (longest); ${percent(lengths.truncated)} cut at ${longestBatch(plan, model)}`,
     "",
     table(classes),

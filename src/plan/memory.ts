@@ -2,14 +2,14 @@
  * How much memory a run will need, from shapes alone: what lies in float32 for the whole run, and what one step adds.
  *
  *   weights       the frozen base; of linear layers as `model.weights` holds them, which their products read as they lie
- *   trainable     parameters, their gradients, the next parameters, and the optimizer's moments
- *   activations   per token and layer some (11·hidden + 4·intermediate + 2·heads·length) numbers: of a training batch all
- *                 layers at once, for the backward pass, or with `training.recompute: "blocks"` every layer's input, and of one
- *                 layer at a time activations and their gradients; of an evaluation batch one layer at a time; the larger of the two
+ *   trainable     parameters, their gradients, the next parameters, and the optimizer's moments, old and new
+ *   activations   of a training batch, what the backward pass wants of all layers and the gradients within one; with
+ *                 `training.recompute: "blocks"` every layer's input, and the rest of one layer at a time. Of an evaluation batch
+ *                 everything that one layer makes. The larger of the two
+ *   checkpoint    the trained state once more, read for its file and not yet collected
  *
- * An estimate for choosing a batch size, not a bound. It is mostly within 20 % of the peaks that `bench/memory.bench.ts` measures, and too
- * low by up to a third where much is trained (ranks of 64, full fine-tuning of a large base); a process with tfjs, Effect and a
- * tokenizer takes about 250 MB before any of it.
+ * An estimate for choosing a batch size, not a bound: it takes texts to fill `data.maxLength`, where shorter ones need less.
+ * `bench/memory.bench.ts` measures it: within 15 % on plans of that kind.
  */
 import type { RunPlan } from "../../schemas/index.ts"
 import type { ModelDescription } from "../models/index.ts"
@@ -31,6 +31,8 @@ export interface MemoryEstimate {
   readonly weights: number
   readonly trainable: number
   readonly activations: number
+  readonly checkpoint: number
+  /** with the process's own */
   readonly total: number
 }
 
@@ -39,7 +41,8 @@ export const longestBatch = (plan: RunPlan, model: ModelDescription): number =>
   Math.min(plan.data.maxLength, model.maxLength)
 
 const FLOAT = 4
-const RUNTIME = 250e6
+/** A process with tfjs, Effect and a tokenizer. */
+const RUNTIME = 220e6
 
 const bytesOfWeight = (form: RunPlan["model"]["weights"], { out, in: inputs }: LinearSite): number =>
   form === "f32" ? FLOAT * out * inputs : packedBytes(form, [out, inputs])
@@ -54,19 +57,36 @@ export const estimateMemory = (
   const linear = model.sites.reduce((sum, site) => sum + site.in * site.out, 0)
   const held = model.sites.reduce((sum, site) => sum + bytesOfWeight(plan.model.weights, site), 0)
   const weights = FLOAT * (trainable.frozen - linear) + held
-  const { optimizer } = plan
-  const adam = optimizer.kind === "sgd" ? (optimizer.momentum > 0 ? 1 : 0) : 2
-  // old and new moments exist at the same time, for as long as the update takes
-  const copies = 3 + 2 * adam
-  const full = optimizer.kind === "lora-pro" && optimizer.form === "full" ? 2 * 2 * linear : 0
-  const factors = optimizer.kind === "lora-pro" && optimizer.form !== "efficient" ? 3 : copies
-  const moving = FLOAT * (factors * trainable.factors + copies * trainable.dense + full)
+  const { parameters, moments } = trainedState(plan, trainable, linear)
+  // gradients, and the parameters after the step; old and new moments exist together, for as long as the update takes
+  const moving = FLOAT * (3 * parameters + 2 * moments)
+  const activations = FLOAT * largestActivations(plan, model, rows)
+  const checkpoint = FLOAT * (parameters + moments)
+  const total = RUNTIME + weights + moving + activations + checkpoint
+  return { weights, trainable: moving, activations, checkpoint, total }
+}
+
+/** Numbers; `linear`: of all linear weights, for whose every entry LoRA-Pro's full form has moments. */
+const trainedState = ({ optimizer }: RunPlan, { factors, dense }: Omit<TrainableCounts, "total">, linear: number) => {
+  const perDense = optimizer.kind === "sgd" ? (optimizer.momentum > 0 ? 1 : 0) : 2
+  const form = optimizer.kind === "lora-pro" ? optimizer.form : undefined
+  const ofFactors = form === "full" ? 2 * linear : form === "sgd" ? 0 : perDense * factors
+  return { parameters: factors + dense, moments: perDense * dense + ofFactors }
+}
+
+/** Numbers. */
+const largestActivations = (plan: RunPlan, model: ModelDescription, rows: number): number => {
+  const { hiddenSize, intermediateSize, attentionHeads, layers } = model
   const length = longestBatch(plan, model)
-  const perToken = 11 * model.hiddenSize + 4 * model.intermediateSize + 2 * model.attentionHeads * length
+  const scores = attentionHeads * length
+  // input, q, k, v, attention's output, two normalized sums, the second's input; GELU's derivative and output; attention's weights
+  const saved = 8 * hiddenSize + 2 * intermediateSize + scores
+  const gradients = 3 * hiddenSize + intermediateSize
+  // and what only the next layer reads
+  const made = 10 * hiddenSize + 3 * intermediateSize + scores
   const { evaluateBatchSize, recompute } = plan.training
+  const inputs = layers * hiddenSize
+  const kept = recompute === "none" ? layers * saved : Math.min(layers * saved, inputs + saved)
   const batchSize = Math.min(plan.training.batchSize, rows)
-  const all = model.layers * perToken
-  const perTrainedToken = recompute === "none" ? all : Math.min(all, model.layers * model.hiddenSize + 2 * perToken)
-  const activations = FLOAT * length * Math.max(batchSize * perTrainedToken, evaluateBatchSize * perToken)
-  return { weights, trainable: moving, activations, total: RUNTIME + weights + moving + activations }
+  return length * Math.max(batchSize * (kept + gradients), evaluateBatchSize * made)
 }

@@ -60,7 +60,13 @@ describe("warnings", () => {
 })
 
 describe("memory", () => {
-  const estimate = (total: number) => ({ weights: total / 2, trainable: 0, activations: total / 2, total })
+  const estimate = (total: number) => ({
+    weights: total / 2,
+    trainable: 0,
+    activations: total / 2,
+    checkpoint: 0,
+    total
+  })
   const machine = { total: 16e9, available: 10e9 }
   const training = { batchSize: 8, accumulate: 1, evaluateBatchSize: 64, threads: 1, deterministic: true }
   const warnings = (memory: MemoryEstimate, of: MachineMemory, recompute: "none" | "blocks" = "none") =>
@@ -118,10 +124,26 @@ describe("memory", () => {
         .activations
     }
     const hidden = 4 * 8 * 16 * model.hiddenSize // 8 rows of 16 tokens in float32
-    const layer = bytes("none", 1)
-    expect(bytes("none", 12)).toBe(12 * layer)
-    expect(bytes("blocks", 12)).toBe(2 * layer + 12 * hidden)
-    expect(bytes("blocks", 1)).toBe(layer)
+    const layer = bytes("none", 2) - bytes("none", 1)
+    const gradients = bytes("none", 1) - layer
+    expect(gradients).toBeGreaterThan(0)
+    expect(bytes("none", 12)).toBe(12 * layer + gradients)
+    expect(bytes("blocks", 12)).toBe(layer + 12 * hidden + gradients)
+    expect(bytes("blocks", 1)).toBe(bytes("none", 1))
+  })
+
+  test("of what is trained: three copies of parameters, two of moments, and a checkpoint of both", async () => {
+    const { plan, model } = await Effect.runPromise(resolved())
+    const linear = model.sites.reduce((sum, site) => sum + site.in * site.out, 0)
+    const trained = (optimizer: Partial<typeof plan.optimizer>) => {
+      const changed = { ...plan, optimizer: { ...plan.optimizer, ...optimizer } as typeof plan.optimizer }
+      const { trainable, checkpoint } = estimateMemory(changed, model, { factors: 1000, dense: 10, frozen: 0 }, 24)
+      return [trainable / 4, checkpoint / 4]
+    }
+    const moments = { full: 2 * linear + 20, efficient: 2020, sgd: 20 }
+    for (const form of ["full", "efficient", "sgd"] as const) {
+      expect(trained({ form })).toEqual([3030 + 2 * moments[form], 1010 + moments[form]])
+    }
   })
 
   test("of weights: the linear ones as the plan holds them, the others in float32", async () => {
