@@ -5,7 +5,7 @@
  *
  * A row is a process in which LoRA, LoRA-Pro (efficient) and LoRA-Pro (full) take a step each in turn, so that a ratio compares two
  * steps within the same second; it shows the median over all turns of all rounds. The last columns are the optimizer's ms:
- * its update and, for LoRA-Pro, the refresh before it (Grams, and eigenproblems on the host).
+ * its update and, for LoRA-Pro, the refresh before it (Grams and eigenproblems, in float64).
  */
 import { parseArgs } from "node:util"
 import { inRounds, measure, parseShapes, printTable, setting } from "./cells.ts"
