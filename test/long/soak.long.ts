@@ -2,9 +2,9 @@
  * A long run stays as small as it was: 2,500 steps with evaluations and checkpoints, tensors and resident memory looked at
  * between them. In a process of its own: tfjs keeps records for its leak checks where it is told that it is tested.
  *
- * After the first 750 steps everything that is made once has been made (compiled code, XNNPACK's packings, wasm pages, the
- * allocator's arenas); what may still come is noise of the collector, 10 MB as measured. One forgotten [32, 64] tensor a step
- * would be 14 MB over the rest.
+ * After the first 750 steps everything that is made once has been made (compiled code, wasm pages, the allocator's arenas); what may
+ * still come is noise of the collector and of the checkpoint that is being written, 20 MB as measured. A forgotten tensor shows in
+ * the counts; 20 kB of anything else forgotten at every step would be 35 MB over the rest.
  */
 import { expect, test } from "bun:test"
 import { join } from "node:path"
@@ -14,7 +14,9 @@ import type { Sample } from "./soak-child.ts"
 
 const STEPS = 2_500
 const WARM = 750
-const MOST_GROWTH = 14e6
+const MOST_GROWTH = 30e6
+// a checkpoint that is being written holds the state it is of, 67 tensors; one forgotten every tenth step would be 175
+const MOST_HELD = 80
 const w = workspace()
 
 const median = (numbers: ReadonlyArray<number>): number => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!
@@ -29,8 +31,10 @@ test("memory is flat over thousands of steps", async () => {
   const samples = jsonObjects(stdout) as unknown as ReadonlyArray<Sample>
   const warm = samples.filter(({ step }) => step > WARM)
   expect(warm.length).toBe((STEPS - WARM) / 50)
-  expect(new Set(warm.map(({ tensors }) => tensors)).size).toBe(1)
-  expect(new Set(warm.map(({ buffers }) => buffers)).size).toBe(1)
+  for (const counted of ["tensors", "buffers"] as const) {
+    const counts = warm.map((one) => one[counted])
+    expect(Math.max(...counts) - Math.min(...counts)).toBeLessThan(MOST_HELD)
+  }
   const resident = warm.map((one) => one.resident)
   const growth = median(resident.slice(-12)) - median(resident.slice(0, 12))
   console.log(`resident ${(median(resident) / 1e6).toFixed(0)} MB, growth ${(growth / 1e6).toFixed(1)} MB`)
