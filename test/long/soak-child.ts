@@ -1,4 +1,6 @@
 /** A long run in a process of its own: `bun soak-child.ts PLAN RUN`. Prints a JSON line of memory every 50 steps. */
+import { existsSync, readdirSync } from "node:fs"
+import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { Device } from "../../src/device/index.ts"
@@ -20,9 +22,16 @@ const sample = (step: number): Sample => {
   return { step, resident: process.memoryUsage().rss, tensors: numTensors, buffers: numDataBuffers }
 }
 
-const listener = (event: ProgressEvent) =>
-  Effect.sync(() => {
-    if (event.kind === "step" && event.step % 50 === 25) console.log(JSON.stringify(sample(event.step)))
+const beingWritten = (checkpoints: string): boolean =>
+  existsSync(checkpoints) && readdirSync(checkpoints).some((name) => name.includes(".tmp-"))
+
+/** Looks at step 25, 75, …, when the checkpoint of 25 steps before is whole. */
+const listener = (directory: string) => (event: ProgressEvent) =>
+  Effect.gen(function* () {
+    if (event.kind !== "step" || event.step % 50 !== 25) return
+    do yield* Effect.sleep("20 millis")
+    while (beingWritten(join(directory, "checkpoints")))
+    console.log(JSON.stringify(sample(event.step)))
   })
 
 if (import.meta.main) {
@@ -33,7 +42,7 @@ if (import.meta.main) {
     yield* train(resolved, { directory })
   }).pipe(
     Effect.scoped,
-    Effect.provideService(Progress, listener),
+    Effect.provideService(Progress, listener(directory)),
     Effect.provide(Device.layer("wasm", { threads: 1 })),
     Effect.provide(platform),
     Effect.runPromise
