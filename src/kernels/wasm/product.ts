@@ -1,5 +1,5 @@
 /**
- * Matrix products on the wasm engine: the host side of `assembly/product.ts`.
+ * Matrix products on the wasm engine: the host side of `assembly/product.ts`, with `product-rows.ts` and `product-panels.ts`.
  *
  * A matrix is an address and a leading dimension (floats from one row to the next), so that a part of a matrix is one too: a head
  * of an attention layer is a column range of [tokens, heads·d].

@@ -4,8 +4,8 @@
  * f is a number, or where a scalar tensor is given, what that holds: a factor that nobody has to read from the device.
  */
 import { address, float, floats, int } from "./arguments"
-import { loadPart, storePart } from "./part"
 import { BLOCK, blocksOf, endOf, entries, entry, firstOf, OWN } from "./lists"
+import { combine, scale } from "./thin"
 
 // own words of the header
 const FX: i32 = OWN
@@ -20,35 +20,11 @@ const Z: i32 = 2
 const SIZE: i32 = 3
 const WORDS: i32 = 4
 
-function scaled(x: usize, z: usize, count: i32, factor: v128): void {
-  const end = x + floats(count & ~3)
-  while (x < end) {
-    v128.store(z, f32x4.mul(v128.load(x), factor))
-    x += 16
-    z += 16
-  }
-  const rest = count & 3
-  if (rest !== 0) storePart(z, f32x4.mul(loadPart(x, rest), factor), rest)
-}
-
-function added(x: usize, y: usize, z: usize, count: i32, fx: v128, fy: v128): void {
-  const end = x + floats(count & ~3)
-  while (x < end) {
-    v128.store(z, f32x4.add(f32x4.mul(v128.load(x), fx), f32x4.mul(v128.load(y), fy)))
-    x += 16
-    y += 16
-    z += 16
-  }
-  const rest = count & 3
-  if (rest === 0) return
-  storePart(z, f32x4.add(f32x4.mul(loadPart(x, rest), fx), f32x4.mul(loadPart(y, rest), fy)), rest)
-}
-
 /** @see the head of this file */
 export function combination(args: usize, chunk: i32, _scratch: usize): void {
   const scalar = address(args, SCALAR)
-  const fx = f32x4.splat(scalar === 0 ? float(args, FX) : load<f32>(scalar))
-  const fy = f32x4.splat(float(args, FY))
+  const fx = scalar === 0 ? float(args, FX) : load<f32>(scalar)
+  const fy = float(args, FY)
   const first = firstOf(args, chunk)
   const end = endOf(args, chunk)
   let block = 0
@@ -60,9 +36,11 @@ export function combination(args: usize, chunk: i32, _scratch: usize): void {
     const to = min(min(end - block, blocks) * BLOCK, size)
     const at = floats(from)
     if (from < to) {
+      const x = address(one, X) + at
       const y = address(one, Y)
-      if (y === 0) scaled(address(one, X) + at, address(one, Z) + at, to - from, fx)
-      else added(address(one, X) + at, y + at, address(one, Z) + at, to - from, fx, fy)
+      const z = address(one, Z) + at
+      if (y === 0) scale(x, fx, z, to - from)
+      else combine(x, fx, y + at, fy, z, to - from)
     }
     block += blocks
   }

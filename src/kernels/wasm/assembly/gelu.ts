@@ -53,8 +53,17 @@ function tanhForm(from: usize, value: usize, derivative: usize): void {
   v128.store(derivative, madd(f32x4.mul(f32x4.sub(one, gate), y), twoUPrime, gate))
 }
 
-/** Scratch: 48 bytes. */
-export function geluErf(args: usize, chunk: i32, scratch: usize): void {
+// @ts-ignore: a decorator
+@inline
+function form(tanh: bool, from: usize, value: usize, derivative: usize): void {
+  if (tanh) tanhForm(from, value, derivative)
+  else erfForm(from, value, derivative)
+}
+
+// inlined, so that each kernel has one form in its loop
+// @ts-ignore: a decorator
+@inline
+function overElements(tanh: bool, args: usize, chunk: i32, scratch: usize): void {
   const first = chunk * int(args, PER_CHUNK)
   const count = min(int(args, PER_CHUNK), int(args, SIZE) - first)
   let from = address(args, X) + floats(first)
@@ -62,7 +71,7 @@ export function geluErf(args: usize, chunk: i32, scratch: usize): void {
   let derivative = address(args, DERIVATIVE) + floats(first)
   const end = from + floats(count & ~3)
   while (from < end) {
-    erfForm(from, value, derivative)
+    form(tanh, from, value, derivative)
     from += 16
     value += 16
     derivative += 16
@@ -70,31 +79,19 @@ export function geluErf(args: usize, chunk: i32, scratch: usize): void {
   const rest = floats(count & 3)
   if (rest === 0) return
   memory.copy(scratch, from, rest)
-  erfForm(scratch, scratch + 16, scratch + 32)
+  form(tanh, scratch, scratch + 16, scratch + 32)
   memory.copy(value, scratch + 16, rest)
   memory.copy(derivative, scratch + 32, rest)
 }
 
 /** Scratch: 48 bytes. */
+export function geluErf(args: usize, chunk: i32, scratch: usize): void {
+  overElements(false, args, chunk, scratch)
+}
+
+/** Scratch: 48 bytes. */
 export function geluTanh(args: usize, chunk: i32, scratch: usize): void {
-  const first = chunk * int(args, PER_CHUNK)
-  const count = min(int(args, PER_CHUNK), int(args, SIZE) - first)
-  let from = address(args, X) + floats(first)
-  let value = address(args, VALUE) + floats(first)
-  let derivative = address(args, DERIVATIVE) + floats(first)
-  const end = from + floats(count & ~3)
-  while (from < end) {
-    tanhForm(from, value, derivative)
-    from += 16
-    value += 16
-    derivative += 16
-  }
-  const rest = floats(count & 3)
-  if (rest === 0) return
-  memory.copy(scratch, from, rest)
-  tanhForm(scratch, scratch + 16, scratch + 32)
-  memory.copy(value, scratch + 16, rest)
-  memory.copy(derivative, scratch + 32, rest)
+  overElements(true, args, chunk, scratch)
 }
 
 const A: i32 = 0

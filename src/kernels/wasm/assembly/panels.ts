@@ -11,7 +11,7 @@
  */
 import { floats } from "./arguments"
 import { madd } from "./madd"
-import { tileN } from "./product"
+import { tileN } from "./product-panels"
 
 const WIDE: i32 = 12
 const NARROW: i32 = 8

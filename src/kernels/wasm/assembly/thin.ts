@@ -4,7 +4,7 @@
 import { floats } from "./arguments"
 import { loadPart, storePart } from "./part"
 import { strip } from "./panels"
-import { tileN } from "./product"
+import { tileN } from "./product-panels"
 
 /** Columns of a matrix [r, n] of our own: whole panels. At least `padded(n)`. */
 export function wholePanels(n: i32): i32 {
