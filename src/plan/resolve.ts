@@ -63,7 +63,7 @@ export const resolve = (
 ): Effect.Effect<ResolvedPlan, ResolveError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
   Effect.gen(function* () {
     const data = yield* Effect.result(openClassification(plan.data, plan.seed))
-    const labels = Result.isSuccess(data) ? data.success.labels : plan.data.labels
+    const labels = Result.isSuccess(data) ? data.success.labels : (plan.data.labels ?? standIns(plan.model))
     const model = yield* Effect.result(describe(plan.model.source, { ...plan.model.task, labels }))
     const selected = Result.flatMap(model, (described) => selectSites(plan, described))
     const tokenizer: Result.Result<Tokenizer, ModelError> = Result.isFailure(model)
@@ -110,6 +110,10 @@ export const resolve = (
       ]
     }
   })
+
+/** For the classes of data that could not be read, so that the model is judged all the same and its missing labels are no problem of its own. */
+const standIns = ({ task }: RunPlan["model"]): ReadonlyArray<string> | undefined =>
+  task.headInit === "checkpoint" ? undefined : ["0", "1"]
 
 export const selectSites = (plan: RunPlan, model: ModelDescription) => {
   const { adapter } = plan
