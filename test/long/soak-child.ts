@@ -1,4 +1,6 @@
 /** A long run in a process of its own: `bun soak-child.ts PLAN RUN`. Prints a JSON line of memory every 50 steps. */
+
+import { heapStats } from "bun:jsc"
 import { existsSync, readdirSync } from "node:fs"
 import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs"
@@ -11,6 +13,9 @@ import { train } from "../../src/train.ts"
 
 export interface Sample {
   readonly step: number
+  /** Bytes of JavaScript's heap after a full collection, with the array buffers and the like that its objects hold. */
+  readonly heap: number
+  /** Bytes of the process in memory. */
   readonly resident: number
   readonly tensors: number
   readonly buffers: number
@@ -19,7 +24,13 @@ export interface Sample {
 const sample = (step: number): Sample => {
   Bun.gc(true)
   const { numTensors, numDataBuffers } = tf.memory()
-  return { step, resident: process.memoryUsage().rss, tensors: numTensors, buffers: numDataBuffers }
+  return {
+    step,
+    heap: heapStats().heapSize,
+    resident: process.memoryUsage().rss,
+    tensors: numTensors,
+    buffers: numDataBuffers
+  }
 }
 
 const beingWritten = (checkpoints: string): boolean =>
