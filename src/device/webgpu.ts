@@ -8,6 +8,7 @@ import { DeviceError, reasonOf } from "./device-error.ts"
 import { onePerProcess, useBackend } from "./one-per-process.ts"
 import { importWebgpuBackend } from "./register.ts"
 import { guardBuffers, submitPending, webgpuBackend } from "./webgpu-backend.ts"
+import { type InstalledWebgpuEngine, installWebgpuEngine } from "./webgpu-engine.ts"
 import { type GpuErrors, watchGpuErrors } from "./webgpu-errors.ts"
 
 /** What tfjs and our kernels need more of than WebGPU's defaults; the adapter's own values are asked for. */
@@ -57,6 +58,7 @@ export interface OpenedWebgpu {
   readonly software: boolean
   readonly errors: GpuErrors
   readonly peakBytes: () => number
+  readonly installed: InstalledWebgpuEngine
 }
 
 const open = async (adapter: GPUAdapter): Promise<OpenedWebgpu> => {
@@ -70,7 +72,15 @@ const open = async (adapter: GPUAdapter): Promise<OpenedWebgpu> => {
   const peakBytes = guardBuffers(backend)
   const errors = watchGpuErrors(device, () => submitPending(backend))
   await useBackend("webgpu", backend)
-  return { device, adapter: nameOfAdapter(adapter.info), software: isSoftware(adapter.info), errors, peakBytes }
+  const installed = installWebgpuEngine(backend)
+  return {
+    device,
+    adapter: nameOfAdapter(adapter.info),
+    software: isSoftware(adapter.info),
+    errors,
+    peakBytes,
+    installed
+  }
 }
 
 /** Opens the backend on an adapter and makes it tfjs' current one; the scope's end destroys the GPU device. */
@@ -78,7 +88,10 @@ export const openWebgpu = onePerProcess<GPUAdapter, OpenedWebgpu, DeviceError>(
   {
     backend: "webgpu",
     open,
-    close: ({ errors }) => errors.stop(),
+    close: ({ errors, installed }) => {
+      errors.stop()
+      installed.uninstall()
+    },
     closed: ({ device }) => device.destroy()
   },
   (cause) => fail(reasonOf(cause))

@@ -6,19 +6,15 @@
  * on it (`tf.customGrad` and `tf.fused.matMul` compute all of them, dW of a frozen W too), the tape holds one entry instead of a
  * dozen, and only what `inputsToSave`/`outputsToSave` name stays alive until the backward pass.
  *
- * A faster implementation for one backend stands beside the reference and is tested against it: `wasm`, on the engine that the wasm
- * device provides, and `webgpu`. Without an engine (a wasm backend that somebody else opened), and for empty inputs, the reference
- * runs.
+ * A faster implementation for one backend stands beside the reference and is tested against it: `wasm` and `webgpu`, on the engines
+ * that the devices of these names provide. Without an engine (a backend that somebody else opened), and for empty inputs, the
+ * reference runs.
  */
 import type { NamedTensorMap, Tensor, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { ONE_GRADIENT } from "../tensors/tape.ts"
 import { type WasmEngine, wasmEngineOf } from "./wasm/engine.ts"
-
-/** What of tfjs's webgpu backend runs a program (a `WebGPUProgram` of that package). */
-export interface WebgpuPrograms {
-  readonly runWebGPUProgram: (program: object, inputs: ReadonlyArray<TensorInfo>, dtype: "float32") => TensorInfo
-}
+import { type WebgpuEngine, webgpuEngineOf } from "./webgpu/engine.ts"
 
 export interface KernelDefinition<Input extends string, Attributes extends object> {
   /** Name in tfjs's kernel table. */
@@ -31,11 +27,11 @@ export interface KernelDefinition<Input extends string, Attributes extends objec
     attributes: Attributes,
     engine: WasmEngine
   ) => ReadonlyArray<TensorInfo>
-  /** The same outputs from programs of our own on tfjs's webgpu backend. All inputs are non-empty. */
+  /** The same outputs from programs of our own on the GPU. All inputs are non-empty. */
   readonly webgpu?: (
     inputs: Readonly<Record<Input, TensorInfo>>,
     attributes: Attributes,
-    backend: WebgpuPrograms
+    engine: WebgpuEngine
   ) => ReadonlyArray<TensorInfo>
   readonly inputsToSave: ReadonlyArray<Input>
   /** Which outputs the gradient needs, in order. */
@@ -64,17 +60,20 @@ export const defineKernel = <Input extends string, Attributes extends object>(
       kernelName: name,
       backendName,
       kernelFunc: ({ inputs, attrs, backend }) => {
-        const engine = backendName === "wasm" && wasm !== undefined ? wasmEngineOf(backend as object) : undefined
         const own = inputs as Record<Input, TensorInfo>
+        const attributes = attrs as unknown as Attributes
         const full = Object.values(inputs).every(
           (input) => (input as TensorInfo | undefined)?.shape.includes(0) !== true
         )
-        if (engine !== undefined && full) return [...wasm!(own, attrs as unknown as Attributes, engine)]
-        if (backendName === "webgpu" && webgpu !== undefined && full)
-          return [...webgpu(own, attrs as unknown as Attributes, backend as unknown as WebgpuPrograms)]
-        return tf.tidy(() => [
-          ...reference(inputs as Record<Input, Tensor>, attrs as unknown as Attributes)
-        ]) as TensorInfo[]
+        if (full && wasm !== undefined && backendName === "wasm") {
+          const engine = wasmEngineOf(backend as object)
+          if (engine !== undefined) return [...wasm(own, attributes, engine)]
+        }
+        if (full && webgpu !== undefined && backendName === "webgpu") {
+          const engine = webgpuEngineOf(backend as object)
+          if (engine !== undefined) return [...webgpu(own, attributes, engine)]
+        }
+        return tf.tidy(() => [...reference(inputs as Record<Input, Tensor>, attributes)]) as TensorInfo[]
       }
     })
   }

@@ -6,15 +6,16 @@
  *   int8 = a byte in two's complement
  *
  * The reference takes 32-bit words apart by division and remainder. That is exact where tfjs computes int32 in more than float32, as
- * cpu does; its webgpu programs compute it in float32, hence a program of our own there. On wasm a half costs four instructions for
+ * cpu does; its webgpu programs compute it in float32. On wasm a half costs four instructions for
  * four numbers.
  */
-import type { Tensor, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
+import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { type FrozenMatrix, isPacked, type Packing, PER_WORD } from "../tensors/packed-matrix.ts"
-import { defineKernel, type WebgpuPrograms } from "./kernel.ts"
+import { defineKernel } from "./kernel.ts"
 import { chunksOf } from "./wasm/chunks.ts"
 import { PACKING_WORDS } from "./wasm/product.ts"
+import { widenOnWebgpu } from "./webgpu/widen.ts"
 
 interface Attributes {
   readonly packing: Packing
@@ -64,49 +65,9 @@ const widen = defineKernel<"words" | "scales", Attributes>({
     engine.run("widen", [...values, engine.address(whole), out, columns, rows], chunks)
     return [whole]
   },
-  webgpu: ({ words, scales }, attributes, backend) => [onWebgpu(words, scales, attributes, backend)],
+  webgpu: ({ words, scales }, { packing, columns }, engine) => [widenOnWebgpu(engine, packing, words, scales, columns)],
   inputsToSave: []
 })
-
-// A half's float without a subnormal or an infinity on the way: a GPU may flush the one and assume away the other.
-const WGSL = {
-  f16: `let half = (bitcast<u32>(words[at]) >> (16u * u32(column % 2))) & 0xffffu;
-    let small = f32(half & 0x3ffu) * 5.9604644775390625e-8;
-    let large = bitcast<f32>(((half & 0x7fffu) << 13u) + 0x38000000u);
-    let size = select(large, small, (half & 0x7c00u) == 0u);
-    let value = select(size, -size, half >= 0x8000u);`,
-  int8: `let value = f32((words[at] << (24u - 8u * u32(column % 4))) >> 24u);`
-} as const satisfies Record<Packing, string>
-
-const WORKGROUP = 64
-
-const onWebgpu = (
-  words: TensorInfo,
-  scales: TensorInfo,
-  { packing, columns }: Attributes,
-  backend: WebgpuPrograms
-): TensorInfo => {
-  const [out] = words.shape as [number]
-  const program = {
-    outputShape: [out, columns],
-    shaderKey: `widen_${packing}`,
-    dispatchLayout: { x: [0, 1] },
-    dispatch: [Math.ceil((out * columns) / WORKGROUP), 1, 1] as [number, number, number],
-    variableNames: ["words", "scales"],
-    workgroupSize: [WORKGROUP, 1, 1] as [number, number, number],
-    size: true,
-    getUserCode: () => `fn main(index : i32) {
-  if (index < uniforms.size) {
-    let row = index / uniforms.outShape[1];
-    let column = index % uniforms.outShape[1];
-    let at = row * uniforms.wordsShape[1] + column / ${PER_WORD[packing]};
-    ${WGSL[packing]}
-    setOutputAtIndex(index, value * scales[row]);
-  }
-}`
-  }
-  return backend.runWebGPUProgram(program, [words, scales], "float32")
-}
 
 /** W in float32: itself, or a new tensor from a packed one. Tensor code: the caller's tidy owns what is new. */
 export const widened = (W: FrozenMatrix): Tensor2D =>

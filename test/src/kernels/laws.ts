@@ -1,24 +1,28 @@
 /**
- * The laws of every kernel that has a reference made of tfjs ops and an implementation on the wasm engine. A kernel is described once,
- * as a `Lawful`, and `describeLaws` tests it:
+ * The laws of every kernel that has a reference made of tfjs ops and implementations on the wasm and webgpu engines. A kernel is
+ * described once, as a `Lawful`, and `describeLaws` tests it:
  *
  *   same numbers     value and gradients are the reference's, for all sizes in one process, in both orders
- *   a derivative     the gradients are those of the value: central differences of the implementation along a random direction
+ *   a derivative     the gradients are those of the value: central differences of the implementation along a random direction (on wasm)
  *   not finite       NaN, ∞ and −∞ in one place of an input show in the places where they show in the reference, and in no other
  *   nothing          without rows there is a value and a gradient, of the right shapes
  *   no leak          with and without a tape, whichever gradients are wanted
- *   same bits        one, two and three threads
+ *   same bits        one, two and three threads; twice on a GPU
  *
  * The reference runs on tfjs's cpu backend.
  */
-import { beforeAll, describe, expect, test } from "bun:test"
-import type { Scalar, Tensor } from "@tensorflow/tfjs"
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import type { Scalar, Tensor, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { wasmBackend } from "../../../src/device/wasm-backend.ts"
 import { provideWasmEngine, type WasmEngine, wasmEngineOf } from "../../../src/kernels/wasm/engine.ts"
+import { groupsFor, provideWebgpuEngine, type Span, type WebgpuEngine } from "../../../src/kernels/webgpu/engine.ts"
+import { program } from "../../../src/kernels/webgpu/program.ts"
 import { valueAndGradients } from "../../../src/tensors/gradients.ts"
+import { webgpu } from "../../runtime/runtimes.ts"
 import { expectNoLeak } from "../../setup.ts"
 import { onWasm } from "../device/on-wasm.ts"
+import { holdWebgpu, onWebgpu } from "../device/on-webgpu.ts"
 import { normals } from "./float64.ts"
 import { expectSameBits } from "./same-bits.ts"
 
@@ -51,6 +55,8 @@ export interface Lawful<Name extends string, Size> {
   readonly smears?: string
   /** the functions of `assembly/` that value and gradients take */
   readonly assembly: ReadonlyArray<string>
+  /** the programs that value and gradients take on a GPU; absent where tfjs's own do */
+  readonly shaders?: ReadonlyArray<string>
 }
 
 /** Relative to the largest number: of a value, and of a gradient, which is a sum over more terms. */
@@ -210,6 +216,50 @@ const onDirtyWasm = <A>(f: () => Promise<A>): Promise<A> =>
     return f()
   })
 
+const fill = program({
+  name: "Fill",
+  reads: {},
+  writes: { to: "f32" },
+  words: { size: "u32" },
+  workgroup: 64,
+  body: `fn kernel(group: u32, local: u32) {
+  if (group * 64u + local < words.size) { to[group * 64u + local] = notANumber(); }
+}`
+})
+
+/** Runs `f` on a GPU where every new tensor of ours holds NaN; `ran` is told the name of each program. */
+const onDirtyWebgpu = <A>(f: () => Promise<A>, ran: (name: string) => void = () => {}): Promise<A> =>
+  onWebgpu(async (engine) => {
+    const backend = tf.backend()
+    const dirty = (to: TensorInfo | Span, size: number) =>
+      engine.run(fill, { buffers: { to }, words: { size }, groups: groupsFor(size, 64) })
+    const output: WebgpuEngine["output"] = (shape, dtype) => {
+      const out = engine.output(shape, dtype)
+      dirty(out, sizeOf(shape))
+      return out
+    }
+    const outputs: WebgpuEngine["outputs"] = (shapes) => {
+      const arena = engine.outputs(shapes)
+      dirty(arena.span, arena.span.size / 4)
+      return arena
+    }
+    const scratch: WebgpuEngine["scratch"] = (elements) => {
+      const span = engine.scratch(elements)
+      dirty(span, elements)
+      return span
+    }
+    const run: WebgpuEngine["run"] = (own, dispatch) => {
+      ran(own.name)
+      engine.run(own, dispatch)
+    }
+    provideWebgpuEngine(backend, { ...engine, output, outputs, scratch, run })
+    try {
+      return await f()
+    } finally {
+      provideWebgpuEngine(backend, engine)
+    }
+  })
+
 /** Runs `f` on wasm, and answers with the most chunks that each function of `assembly/` was given. */
 export const chunksIn = (f: () => unknown): Promise<ReadonlyMap<string, number>> =>
   onWasm(() => {
@@ -225,6 +275,18 @@ export const chunksIn = (f: () => unknown): Promise<ReadonlyMap<string, number>>
     provideWasmEngine(backend, engine)
     return most
   })
+
+/** Every kind of every outcome, with one bad number in each place. */
+const kindsOfSpoilt = async <Name extends string, Size>(kernel: Lawful<Name, Size>, sizes: ReadonlyArray<Size>) => {
+  const found = new Map<string, ReadonlyArray<string>>()
+  for (const size of sizes) {
+    for (const [says, hosts] of spoilt(kernel.inputs(size))) {
+      const { value, gradients } = await outcomeOf(kernel, size, hosts)
+      found.set(`${JSON.stringify(size)}: ${says}`, [value, ...gradients].map(kindsOf))
+    }
+  }
+  return found
+}
 
 const testNumbers = <Name extends string, Size>(kernel: Lawful<Name, Size>): void => {
   const { sizes, steep = [], differentiable, smears } = kernel
@@ -250,25 +312,80 @@ const testNumbers = <Name extends string, Size>(kernel: Lawful<Name, Size>): voi
 
   if (smears !== undefined) return
   test("what is not finite shows where it shows in the reference", async () => {
-    const cases = all.flatMap((size) => spoilt(kernel.inputs(size)).map(([says, hosts]) => ({ size, says, hosts })))
-    const kinds = async () => {
-      const found = new Map<string, ReadonlyArray<string>>()
-      for (const { size, says, hosts } of cases) {
-        const { value, gradients } = await outcomeOf(kernel, size, hosts)
-        found.set(`${JSON.stringify(size)}: ${says}`, [value, ...gradients].map(kindsOf))
-      }
-      return found
-    }
+    const kinds = () => kindsOfSpoilt(kernel, all)
     const expected = await kinds()
     expect([...expected.values()].flat().some((letters) => /[^.]/.test(letters))).toBe(true)
     expect(await onDirtyWasm(kinds)).toEqual(expected)
   })
 }
 
+const testOnWebgpu = <Name extends string, Size>(kernel: Lawful<Name, Size>, shaders: ReadonlyArray<string>): void => {
+  const { sizes, steep = [], large, empty, differentiable, run, smears } = kernel
+  const all = [...sizes, ...steep, large]
+  const held = holdWebgpu()
+  beforeAll(async () => {
+    await held.open()
+    await tf.setBackend("cpu")
+  })
+  afterAll(held.close)
+
+  test("the numbers of the reference, in both orders, by our programs", async () => {
+    const expected = new Map<Size, Outcome>()
+    for (const size of all) expected.set(size, await outcomeOf(kernel, size))
+    const ran = new Set<string>()
+    await onDirtyWebgpu(
+      async () => {
+        for (const size of [...all, ...all.toReversed()])
+          expectSame(await outcomeOf(kernel, size), expected.get(size)!, JSON.stringify(size))
+      },
+      (name) => ran.add(name)
+    )
+    expect(shaders.filter((name) => !ran.has(name))).toEqual([])
+  })
+
+  if (smears === undefined)
+    test("what is not finite shows where it shows in the reference", async () => {
+      const some = [...sizes.slice(0, 2), ...steep]
+      const expected = await kindsOfSpoilt(kernel, some)
+      expect(await onDirtyWebgpu(() => kindsOfSpoilt(kernel, some))).toEqual(expected)
+    })
+
+  test("nothing in, nothing out", async () => {
+    const expected = await outcomeOf(kernel, empty)
+    expect(await onDirtyWebgpu(() => outcomeOf(kernel, empty))).toEqual(expected)
+  })
+
+  test("no leak, with and without a tape, whichever gradients are wanted", async () => {
+    // whatever was given back has been submitted once a use of the device has ended
+    const bytes = () => onWebgpu(() => (tf.memory() as unknown as { numBytesInGPU: number }).numBytesInGPU)
+    const before = await bytes()
+    await onWebgpu(async () => {
+      const size = sizes[0]!
+      const inputs = uploadAll(kernel.inputs(size))
+      await expectNoLeak(() => run(inputs, size).dispose())
+      for (const wanted of [...differentiable.map((name) => [name]), differentiable])
+        await expectNoLeak(() => tf.dispose([...differentiated({ ...kernel, differentiable: wanted }, inputs, size)]))
+      tf.dispose(Object.values<Tensor>(inputs))
+    })
+    expect(await bytes()).toBe(before)
+  })
+
+  test("the same bits twice", () =>
+    onWebgpu(async () => {
+      const bits = ({ values }: Host) => new Uint32Array(values.slice().buffer)
+      const outcome = async () => {
+        const { value, gradients } = await outcomeOf(kernel, large)
+        return [value, ...gradients].map(bits)
+      }
+      expect(await outcome()).toEqual(await outcome())
+    }))
+}
+
 /** Tests every law. */
 export const describeLaws = <Name extends string, Size>(kernel: Lawful<Name, Size>): void =>
   describe(kernel.name, () => {
-    const { sizes, large, empty, differentiable, run } = kernel
+    const { sizes, large, empty, differentiable, run, shaders } = kernel
+    if (shaders !== undefined) describe.skipIf(!webgpu.exists)("on a GPU", () => testOnWebgpu(kernel, shaders))
     // where no wasm is open: whatever other tests of this process have left
     beforeAll(async () => {
       await tf.setBackend("cpu")

@@ -1,0 +1,149 @@
+/**
+ * Tensors that share one GPU buffer: windows of an arena, which lives as long as one of them. To tfjs a window is a tensor like any
+ * other; the three places where its webgpu backend takes a tensor for a whole buffer (binding, reading, releasing) are wrapped here.
+ */
+import type { DataId, TensorInfo } from "@tensorflow/tfjs"
+import { ARENA_ALIGNMENT, type Arena, layoutOf, type Span } from "../kernels/webgpu/engine.ts"
+import { submitPending, TENSOR_USAGE, type TensorData, type WebgpuBackend } from "./webgpu-backend.ts"
+
+/** A span whose buffer is known to be one. */
+export interface BufferSpan extends Span {
+  readonly buffer: GPUBuffer
+}
+
+/** Part of a tensor's data where it is a window. */
+interface Window {
+  /** bytes */
+  readonly offset: number
+  readonly size: number
+  readonly arena: { readonly buffer: GPUBuffer; users: number }
+}
+
+type MaybeWindow = TensorData & { window?: Window }
+
+const WORD = 4
+const sizeOf = ({ shape }: TensorInfo): number => shape.reduce((product, n) => product * n, 1)
+
+export interface Arenas {
+  /** A tensor's bytes on the GPU; uploads it if it is not there yet. */
+  readonly spanOf: (tensor: TensorInfo) => BufferSpan
+  /** Memory of no tensor. */
+  readonly scratch: (elements: number) => BufferSpan
+  readonly release: (span: Span) => void
+  readonly outputs: (
+    shapes: ReadonlyArray<ReadonlyArray<number>>
+  ) => Arena & { readonly tensors: ReadonlyArray<TensorInfo> }
+  readonly together: (tensors: ReadonlyArray<TensorInfo>) => Arena
+}
+
+export const arenasOf = (backend: WebgpuBackend): Arenas => {
+  const dataOf = (id: DataId): MaybeWindow => backend.tensorMap.get(id)
+  wrap(backend, dataOf)
+
+  const spanOf = ({ dataId }: TensorInfo): BufferSpan => {
+    backend.uploadToGPU(dataId)
+    const { resource, window } = dataOf(dataId)
+    return window === undefined
+      ? { buffer: resource!, offset: 0, size: resource!.size }
+      : { buffer: resource!, offset: window.offset, size: window.size }
+  }
+  const owned = new WeakSet<Span>()
+  const scratch = (elements: number): BufferSpan => {
+    const size = WORD * elements
+    const span = { buffer: backend.bufferManager.acquireBuffer(size, TENSOR_USAGE()), offset: 0, size }
+    owned.add(span)
+    return span
+  }
+  const release = (span: Span): void => {
+    if (owned.delete(span)) backend.bufferManager.releaseBuffer(span.buffer as GPUBuffer)
+  }
+
+  const outputs: Arenas["outputs"] = (shapes) => {
+    const { starts, elements } = layoutOf(shapes.map((shape) => sizeOf({ shape } as unknown as TensorInfo)))
+    const buffer = backend.bufferManager.acquireBuffer(WORD * elements, TENSOR_USAGE())
+    const arena = { buffer, users: shapes.length }
+    const tensors = shapes.map((shape, i) => {
+      const info = backend.makeTensorInfo(shape, "float32")
+      const data = dataOf(info.dataId)
+      data.resource = buffer
+      data.window = { offset: WORD * starts[i]!, size: WORD * sizeOf(info), arena }
+      return info
+    })
+    return { tensors, starts, span: { buffer, offset: 0, size: WORD * elements } }
+  }
+
+  const together: Arenas["together"] = (tensors) => {
+    const { starts, elements } = layoutOf(tensors.map(sizeOf))
+    const spans = tensors.map(spanOf)
+    const runs = runsOf(spans, starts)
+    const [first] = spans
+    const size = WORD * elements
+    // the padding behind the last tensor belongs to the arena too
+    if (
+      runs.length === 1 &&
+      first!.offset % (WORD * ARENA_ALIGNMENT) === 0 &&
+      first!.offset + size <= first!.buffer.size
+    )
+      return { span: { buffer: first!.buffer, offset: first!.offset, size }, starts }
+    const span = scratch(elements)
+    backend.ensureCommandEncoderReady()
+    backend.endComputePassEncoder()
+    for (const { from, at, bytes } of runs)
+      backend.commandEncoder!.copyBufferToBuffer(from.buffer, from.offset, span.buffer, at, bytes)
+    return { span, starts }
+  }
+  return { spanOf, scratch, release, outputs, together }
+}
+
+interface Run {
+  readonly from: BufferSpan
+  /** bytes: where to */
+  readonly at: number
+  readonly bytes: number
+}
+
+/** What can be copied at once: tensors that lie in one buffer as they would in an arena. */
+const runsOf = (spans: ReadonlyArray<BufferSpan>, starts: ReadonlyArray<number>): ReadonlyArray<Run> => {
+  const runs: Array<Run> = []
+  for (const [i, span] of spans.entries()) {
+    const at = WORD * starts[i]!
+    const last = runs.at(-1)
+    if (last !== undefined && last.from.buffer === span.buffer && span.offset - last.from.offset === at - last.at)
+      runs[runs.length - 1] = { ...last, bytes: at - last.at + span.size }
+    else runs.push({ from: span, at, bytes: span.size })
+  }
+  return runs
+}
+
+const wrap = (backend: WebgpuBackend, dataOf: (id: DataId) => MaybeWindow): void => {
+  const { releaseResource, tensorToBinding, read } = backend
+  backend.releaseResource = (id) => {
+    const data = backend.tensorMap.has(id) ? dataOf(id) : undefined
+    if (data?.window === undefined) return releaseResource.call(backend, id)
+    const { arena } = data.window
+    delete data.window
+    data.resource = null
+    if (--arena.users === 0) backend.bufferManager.releaseBuffer(arena.buffer)
+  }
+  backend.tensorToBinding = (tensor) => {
+    const data = tensor === undefined ? undefined : dataOf(tensor.dataId)
+    if (data?.window === undefined) return tensorToBinding.call(backend, tensor)
+    return { buffer: data.resource!, offset: data.window.offset, size: data.window.size }
+  }
+  backend.read = async (id) => {
+    const data = backend.tensorMap.has(id) ? dataOf(id) : undefined
+    if (data?.window === undefined || (data.values ?? null) !== null) return read.call(backend, id)
+    const { offset, size } = data.window
+    const staging = backend.bufferManager.acquireBuffer(size, GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ)
+    backend.ensureCommandEncoderReady()
+    backend.endComputePassEncoder()
+    backend.commandEncoder!.copyBufferToBuffer(data.resource!, offset, staging, 0, size)
+    submitPending(backend)
+    await staging.mapAsync(GPUMapMode.READ)
+    const values = new Float32Array(staging.getMappedRange().slice(0))
+    staging.unmap()
+    backend.bufferManager.releaseBuffer(staging)
+    data.values = values // as tfjs does
+    return values
+  }
+}

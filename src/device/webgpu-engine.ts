@@ -1,0 +1,236 @@
+/**
+ * The engine behind `src/kernels/webgpu/`: our own programs, recorded into the command encoder that tfjs's webgpu backend collects in.
+ *
+ * What makes a dispatch cheap (on the CPU, where a small model's step is spent): pipelines are found by the program object, bind groups
+ * by the buffers they bind (a training step asks for the same ones again and again), and the words of all dispatches of a submit go up
+ * in one write, each dispatch pointing into it.
+ *
+ * Memory that is given back may be taken by the next program at once, submitted or not: commands of a queue run in their order, and what
+ * is uploaded into a buffer that was used before goes through the same queue.
+ */
+import type { TensorInfo } from "@tensorflow/tfjs"
+import { type Dispatch, provideWebgpuEngine, type Span, type WebgpuEngine } from "../kernels/webgpu/engine.ts"
+import { MOST_PROGRAM_WORDS, type Program, writeWords } from "../kernels/webgpu/program.ts"
+import { arenasOf, type BufferSpan } from "./webgpu-arenas.ts"
+import { submitPending, TENSOR_USAGE, type WebgpuBackend } from "./webgpu-backend.ts"
+
+/** Dispatches that are collected before they are submitted. */
+const BATCH = 64
+/** Bytes between the words of two dispatches: what an offset must be a multiple of, on every device. */
+const STRIDE = 4 * MOST_PROGRAM_WORDS
+/** Bind groups that are remembered; when there are more, all are forgotten. */
+const MOST_BIND_GROUPS = 8192
+/** Tables likewise. */
+const MOST_TABLES = 256
+
+/** What a program becomes on one device. */
+interface Compiled {
+  readonly id: number
+  readonly pipeline: GPUComputePipeline
+  readonly layout: GPUBindGroupLayout
+}
+
+/** Called for every dispatch; what it returns goes into a pass of its own, for timestamps. */
+export type Observer = (program: string) => GPUComputePassTimestampWrites | undefined
+
+export interface InstalledWebgpuEngine {
+  readonly engine: WebgpuEngine
+  readonly observe: (observer: Observer | undefined) => void
+  readonly uninstall: () => void
+}
+
+const isTensor = (it: TensorInfo | Span): it is TensorInfo => "dataId" in it
+
+/** Installs the engine on a backend. `uninstall` while the device still lives. */
+export const installWebgpuEngine = (backend: WebgpuBackend): InstalledWebgpuEngine => {
+  const { device } = backend
+  const arenas = arenasOf(backend)
+  const words = wordsOf(backend)
+  const compiled = new Map<Program, Compiled>()
+  const bindGroups = new Map<string, GPUBindGroup>()
+  const tables = new Map<string, BufferSpan>()
+  const ids = new WeakMap<GPUBuffer, number>()
+  let nextId = 0
+  let observer: Observer | undefined
+
+  const idOf = (buffer: GPUBuffer): number => {
+    const known = ids.get(buffer)
+    if (known !== undefined) return known
+    ids.set(buffer, ++nextId)
+    return nextId
+  }
+
+  const compile = (program: Program): Compiled => {
+    const known = compiled.get(program)
+    if (known !== undefined) return known
+    const label = program.name
+    const layout = device.createBindGroupLayout({
+      label,
+      entries: program.buffers.map(({ writes }, binding) => ({
+        binding,
+        visibility: GPUShaderStage.COMPUTE,
+        buffer: { type: writes ? "storage" : "read-only-storage" }
+      }))
+    })
+    const module = device.createShaderModule({ label, code: program.code })
+    const it = {
+      id: compiled.size,
+      layout,
+      pipeline: device.createComputePipeline({
+        label,
+        layout: device.createPipelineLayout({ label, bindGroupLayouts: [words.layout, layout] }),
+        compute: { module, entryPoint: "main" }
+      })
+    }
+    compiled.set(program, it)
+    return it
+  }
+
+  const bindGroupOf = (program: Program, { id, layout }: Compiled, spans: ReadonlyArray<BufferSpan>): GPUBindGroup => {
+    let key = `${id}`
+    for (const { buffer, offset, size } of spans) key += `,${idOf(buffer)}:${offset}:${size}`
+    const known = bindGroups.get(key)
+    if (known !== undefined) return known
+    refuseAliases(program, spans)
+    if (bindGroups.size >= MOST_BIND_GROUPS) bindGroups.clear()
+    const it = device.createBindGroup({
+      label: program.name,
+      layout,
+      entries: spans.map((resource, binding) => ({ binding, resource }))
+    })
+    bindGroups.set(key, it)
+    return it
+  }
+
+  const run = <Buffers extends string, Words extends string>(
+    program: Program<Buffers, Words>,
+    { buffers, words: values, groups }: Dispatch<Buffers, Words>
+  ): void => {
+    if (groups === 0) return
+    const it = compile(program)
+    // uploads end the pass
+    const spans = program.buffers.map(({ name }) => {
+      const own: TensorInfo | Span = buffers[name as Buffers]
+      return isTensor(own) ? arenas.spanOf(own) : (own as BufferSpan)
+    })
+    const group = bindGroupOf(program, it, spans)
+    backend.ensureCommandEncoderReady()
+    const timestampWrites = observer?.(program.name)
+    if (timestampWrites !== undefined) backend.endComputePassEncoder()
+    backend.computePassEncoder ??= backend.commandEncoder!.beginComputePass({
+      label: program.name,
+      ...(timestampWrites === undefined ? {} : { timestampWrites })
+    })
+    const pass = backend.computePassEncoder
+    pass.setPipeline(it.pipeline)
+    words.bind(pass, (to) => writeWords(program, values, groups, to))
+    pass.setBindGroup(1, group)
+    pass.dispatchWorkgroups(...gridOf(groups, device.limits.maxComputeWorkgroupsPerDimension))
+    if (timestampWrites !== undefined) backend.endComputePassEncoder()
+    if (++backend.dispatchCountInPass >= BATCH || words.full()) submitPending(backend)
+  }
+
+  const table: WebgpuEngine["table"] = (key, make) => {
+    const known = tables.get(key)
+    if (known !== undefined) return known
+    if (tables.size >= MOST_TABLES) {
+      submitPending(backend) // what was recorded may read one
+      for (const { buffer } of tables.values()) buffer.destroy()
+      tables.clear()
+    }
+    const numbers = make()
+    const size = Math.max(4, numbers.byteLength)
+    const buffer = device.createBuffer({ label: key.slice(0, 60), size, usage: TENSOR_USAGE(), mappedAtCreation: true })
+    new Uint32Array(buffer.getMappedRange()).set(numbers)
+    buffer.unmap()
+    const span = { buffer, offset: 0, size }
+    tables.set(key, span)
+    return span
+  }
+
+  const engine: WebgpuEngine = {
+    has: (feature) => device.features.has(feature === "f16" ? "shader-f16" : feature),
+    limits: device.limits,
+    output: (shape, dtype = "float32") => {
+      const info = backend.makeTensorInfo(shape, dtype)
+      backend.uploadToGPU(info.dataId)
+      return info
+    },
+    dispose: ({ dataId }) => {
+      backend.disposeData(dataId)
+    },
+    outputs: arenas.outputs,
+    scratch: arenas.scratch,
+    together: arenas.together,
+    release: arenas.release,
+    table,
+    run
+  }
+  provideWebgpuEngine(backend, engine)
+  return {
+    engine,
+    observe: (next) => {
+      observer = next
+    },
+    uninstall: () => {
+      provideWebgpuEngine(backend, undefined)
+      for (const { buffer } of tables.values()) buffer.destroy()
+      words.destroy()
+    }
+  }
+}
+
+/** WebGPU refuses them too, but without the program's name, and drops what else was submitted with it. */
+const refuseAliases = ({ name, buffers }: Program, spans: ReadonlyArray<BufferSpan>): void => {
+  for (const [i, { buffer }] of spans.entries()) {
+    if (!buffers[i]!.writes) continue
+    const other = spans.findIndex((span, j) => j !== i && span.buffer === buffer)
+    if (other >= 0)
+      throw new Error(
+        `webgpu: ${name} would write ${buffers[i]!.name} into the buffer that it has as ${buffers[other]!.name}`
+      )
+  }
+}
+
+/** `groups` workgroups in a grid of two dimensions, a few more where they do not fill it. */
+const gridOf = (groups: number, most: number): readonly [number, number] => {
+  if (groups <= most) return [groups, 1]
+  const rows = Math.ceil(groups / most)
+  return [Math.ceil(groups / rows), rows]
+}
+
+/** The words of the dispatches of one submit. */
+const wordsOf = (backend: WebgpuBackend) => {
+  const { device, queue } = backend
+  const label = "words"
+  // tfjs' own dispatches count for a submit too, so there are never more of ours; a submit by somebody else only comes earlier
+  const buffer = device.createBuffer({
+    label,
+    size: STRIDE * BATCH,
+    usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST
+  })
+  const layout = device.createBindGroupLayout({
+    label,
+    entries: [{ binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: "uniform", hasDynamicOffset: true } }]
+  })
+  const group = device.createBindGroup({ label, layout, entries: [{ binding: 0, resource: { buffer, size: STRIDE } }] })
+  const host = new Uint32Array((STRIDE * BATCH) / 4)
+  let used = 0
+  const submit = backend.submitQueue
+  backend.submitQueue = () => {
+    // in the queue's order: after what was submitted before, and before what is submitted now
+    if (used > 0) queue.writeBuffer(buffer, 0, host, 0, (STRIDE * used) / 4)
+    used = 0
+    submit.call(backend)
+  }
+  return {
+    layout,
+    bind: (pass: GPUComputePassEncoder, write: (to: Uint32Array) => void): void => {
+      write(host.subarray((STRIDE * used) / 4, (STRIDE * (used + 1)) / 4))
+      pass.setBindGroup(0, group, [STRIDE * used])
+      used++
+    },
+    full: (): boolean => used === BATCH,
+    destroy: () => buffer.destroy()
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * A program of our own for the GPU: a declaration from which the whole WGSL text comes, so that text and bindings cannot disagree.
+ *
+ * No shape and no length stands in a program's text; they are words, given with each dispatch. (tfjs caches its programs by a key that
+ * must name every constant in the text; one left out gives wrong numbers in silence.) What does vary in the text, a variant, is a program
+ * of its own, made once by `variants`.
+ *
+ * A program's body defines `fn kernel(group: u32, local: u32)`: what one workgroup does. Groups are numbered from 0 whatever their number;
+ * the engine lays them out in two dimensions beyond 65,535. Both arguments are uniform where WGSL wants it: `group` may decide about
+ * barriers, `local` may not.
+ *
+ *   words.n            the declared words
+ *   x[i], y[i]         the declared buffers
+ *   isFinite(v)        by its bits: a compiler may assume that v == v
+ *   notANumber()       which WGSL has no constant for
+ */
+
+/** Buffers that one program may bind: what every WebGPU implementation grants at least. */
+export const MOST_BUFFERS = 8
+
+/** Words of one dispatch at most, the number of groups among them. */
+export const MOST_PROGRAM_WORDS = 64
+
+export type WordType = "u32" | "i32" | "f32"
+
+/** Element type in WGSL, such as f32, u32, vec4f. */
+export type ElementType = string
+
+export interface Program<Buffers extends string = string, Words extends string = string> {
+  /** Names the program in errors, counts and profiles: the kernel's name, and what of it. */
+  readonly name: string
+  readonly code: string
+  readonly buffers: ReadonlyArray<{ readonly name: Buffers; readonly writes: boolean }>
+  readonly words: ReadonlyArray<{ readonly name: Words; readonly type: WordType }>
+}
+
+export interface Declaration<Reads extends string, Writes extends string, Words extends string> {
+  readonly name: string
+  readonly reads: Readonly<Record<Reads, ElementType>>
+  readonly writes: Readonly<Record<Writes, ElementType>>
+  readonly words: Readonly<Record<Words, WordType>>
+  /** invocations of a workgroup, at most 256 */
+  readonly workgroup: number
+  /** WGSL features, enabled in the first line */
+  readonly enable?: ReadonlyArray<"f16" | "subgroups">
+  /** declarations, workgroup memory among them, and `fn kernel(group: u32, local: u32)` */
+  readonly body: string
+}
+
+const PRELUDE = `
+fn isFinite(v: f32) -> bool { return (bitcast<u32>(v) & 0x7f800000u) != 0x7f800000u; }
+fn notANumber() -> f32 { return bitcast<f32>(words.quietNan); }
+`
+
+const QUIET_NAN = 0x7fc00000
+
+export const program = <Reads extends string, Writes extends string, Words extends string>({
+  name,
+  reads,
+  writes,
+  words,
+  workgroup,
+  enable = [],
+  body
+}: Declaration<Reads, Writes, Words>): Program<Reads | Writes, Words> => {
+  const buffers = [
+    ...Object.entries<ElementType>(reads).map(([own, type]) => ({ name: own as Reads | Writes, type, writes: false })),
+    ...Object.entries<ElementType>(writes).map(([own, type]) => ({ name: own as Reads | Writes, type, writes: true }))
+  ]
+  const declared = Object.entries<WordType>(words).map(([own, type]) => ({ name: own as Words, type }))
+  if (buffers.length > MOST_BUFFERS)
+    throw new Error(`${name} binds ${buffers.length} buffers, more than ${MOST_BUFFERS}`)
+  const code = `${enable.map((feature) => `enable ${feature};\n`).join("")}
+struct Words { groups: u32, quietNan: u32, ${declared.map((word) => `${word.name}: ${word.type}, `).join("")}}
+@group(0) @binding(0) var<uniform> words: Words;
+${buffers.map((it, i) => `@group(1) @binding(${i}) var<storage, ${it.writes ? "read_write" : "read"}> ${it.name}: array<${it.type}>;`).join("\n")}
+${PRELUDE}
+${body}
+@compute @workgroup_size(${workgroup})
+fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) local: u32) {
+  let group = id.x + id.y * grid.x;
+  if (group >= words.groups) { return; }
+  kernel(group, local);
+}
+`
+  return { name, code, buffers, words: declared }
+}
+
+const number = new Float32Array(1)
+const bits = new Uint32Array(number.buffer)
+
+/** Writes the words of a dispatch. */
+export const writeWords = <Words extends string>(
+  { words }: Program<string, Words>,
+  values: Readonly<Record<Words, number>>,
+  groups: number,
+  to: Uint32Array
+): void => {
+  to[0] = groups
+  to[1] = QUIET_NAN
+  for (const [i, { name, type }] of words.entries()) {
+    if (type === "f32") {
+      number[0] = values[name]
+      to[i + 2] = bits[0]!
+    } else to[i + 2] = values[name]
+  }
+}
+
+/** Variants of a program, each made when it is first asked for and the same object ever after. */
+export const variants = <Key extends string, P>(make: (key: Key) => P): ((key: Key) => P) => {
+  const made = new Map<Key, P>()
+  return (key) => {
+    const known = made.get(key)
+    if (known !== undefined) return known
+    const it = make(key)
+    made.set(key, it)
+    return it
+  }
+}
