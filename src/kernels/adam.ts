@@ -3,7 +3,7 @@
  *
  *   M' = β₁M + g     V' = β₂V + g²     u = M' / (√V'·c + e)
  *
- * On wasm one pass over memory for all tensors together, with the bits of the reference. Shapes: M, V, u as g.
+ * On wasm and on a GPU one pass over memory for all tensors together, on wasm with the bits of the reference. Shapes: M, V, u as g.
  */
 import type { Tensor, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
@@ -11,6 +11,7 @@ import { defineKernel } from "./kernel.ts"
 import { groupsOf, listed, named, sizeOf } from "./tensor-lists.ts"
 import { floatBits, type WasmEngine } from "./wasm/engine.ts"
 import { inTables, runBlocks } from "./wasm/tables.ts"
+import { adamOnWebgpu } from "./webgpu/lists.ts"
 
 /** What a step multiplies by. */
 export interface AdamRates {
@@ -71,6 +72,12 @@ const adam = defineKernel<string, AdamRates>({
       return [u, first, second]
     }),
   wasm,
+  webgpu: (inputs, rates, engine) => {
+    const groups = groupsOf(listed(inputs), 3)
+    const [g, M, V] = [0, 1, 2].map((i) => groups.map((group) => group[i]!))
+    const [u, first, second] = adamOnWebgpu(engine, { g: g!, M: M!, V: V! }, rates)
+    return groups.flatMap((_, i) => [u![i]!, first![i]!, second![i]!])
+  },
   inputsToSave: []
 })
 

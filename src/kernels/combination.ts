@@ -1,6 +1,6 @@
 /**
  * f·x + h·y for lists of tensors, and f·x alone: a learning rate, decay, momentum, clipping, parameters + updates. On wasm one piece
- * of work for all tensors, with the bits of the reference.
+ * of work for all tensors, with the bits of the reference; on a GPU one dispatch.
  */
 import type { Scalar, Tensor, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
@@ -8,6 +8,7 @@ import { defineKernel } from "./kernel.ts"
 import { groupsOf, listed, named, sizeOf } from "./tensor-lists.ts"
 import { floatBits, type WasmEngine } from "./wasm/engine.ts"
 import { inTables, runBlocks } from "./wasm/tables.ts"
+import { combinationOnWebgpu, multiplesOnWebgpu, scaledOnWebgpu } from "./webgpu/lists.ts"
 
 interface Factors {
   /** of x */
@@ -47,6 +48,10 @@ const sums = defineKernel<string, Factors>({
       factors,
       0
     ),
+  webgpu: (inputs, factors, engine) => {
+    const groups = groupsOf(listed(inputs), 2)
+    return combinationOnWebgpu(engine, { x: groups.map(([x]) => x!), y: groups.map(([, y]) => y!) }, factors)
+  },
   inputsToSave: []
 })
 
@@ -66,6 +71,10 @@ const products = defineKernel<string, object>({
       engine.address(factor!)
     )
   },
+  webgpu: (inputs, _, engine) => {
+    const [factor, ...tensors] = listed(inputs)
+    return scaledOnWebgpu(engine, factor!, tensors)
+  },
   inputsToSave: []
 })
 
@@ -77,10 +86,23 @@ export const combined = (
   y: ReadonlyArray<Tensor>
 ): ReadonlyArray<Tensor> => (x.length === 0 ? [] : sums(named(x.flatMap((one, i) => [one, y[i]!])), { f, h }))
 
+/** f a number: no scalar tensor has to be made for it. */
+const multiples = defineKernel<string, { readonly f: number }>({
+  name: "Multiple",
+  reference: (inputs, { f }) => listed(inputs).map((x) => tf.tidy(() => tf.mul(x, f))),
+  wasm: (inputs, { f }, engine) =>
+    run(
+      engine,
+      listed(inputs).map((x) => [x, undefined] as const),
+      { f, h: 0 },
+      0
+    ),
+  webgpu: (inputs, { f }, engine) => multiplesOnWebgpu(engine, f, listed(inputs)),
+  inputsToSave: []
+})
+
 /** f·xᵢ, where f may be on the device. */
 export const scaled = (f: number | Scalar, x: ReadonlyArray<Tensor>): ReadonlyArray<Tensor> => {
   if (x.length === 0) return []
-  return typeof f === "number"
-    ? tf.tidy(() => [...products(named([tf.scalar(f), ...x]), {})])
-    : products(named([f, ...x]), {})
+  return typeof f === "number" ? multiples(named(x), { f }) : products(named([f, ...x]), {})
 }

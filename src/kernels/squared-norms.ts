@@ -1,5 +1,6 @@
 /**
- * Σ x² of every tensor of a list, as one vector. On wasm accumulated in float64, in one piece of work for all of them.
+ * Σ x² of every tensor of a list, as one vector. On wasm accumulated in float64, in one piece of work for all of them; on
+ * a GPU in float32, in the order of a tree.
  *
  * The reference sums row by row and then over the rows: a running float32 sum over a million entries loses digits that two sums of
  * a thousand do not (tfjs's wasm backend sums in order).
@@ -10,6 +11,7 @@ import { defineKernel } from "./kernel.ts"
 import { listed, named, sizeOf } from "./tensor-lists.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
 import { blocksOf, inTables, runBlocks } from "./wasm/tables.ts"
+import { squaredNormsOnWebgpu } from "./webgpu/lists.ts"
 
 const reference = (x: Tensor): Tensor =>
   tf.tidy(() => tf.sum(tf.sum(tf.square(tf.reshape(x, [-1, x.shape.at(-1) ?? 1])), 1)))
@@ -34,6 +36,7 @@ const kernel = defineKernel<string, object>({
   name: "SquaredNorms",
   reference: (inputs) => [tf.stack(listed(inputs).map(reference))],
   wasm,
+  webgpu: (inputs, _, engine) => [squaredNormsOnWebgpu(engine, listed(inputs))],
   inputsToSave: []
 })
 
