@@ -9,11 +9,9 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../adapters/index.ts"
-import { trainingBatches } from "./data/index.ts"
 import { Device } from "./device/index.ts"
 import { evaluatorOf } from "./evaluator.ts"
 import { loadDescribed } from "./models/index.ts"
-import { fromConfig } from "./optimizers/index.ts"
 import {
   continueRun,
   type FoundRun,
@@ -27,10 +25,11 @@ import {
   saveAdapter
 } from "./output/index.ts"
 import { injectPlan, loadOptionsOf, type ResolvedPlan } from "./plan/index.ts"
+import { batchesOfPlan, openPlanSession } from "./plan-session.ts"
 import { presentRun } from "./presentation.ts"
 import { Progress } from "./progress.ts"
 import { savedOnFailure } from "./saved-on-failure.ts"
-import { crossEntropy, openSession, type Session, type StepReport, stepsOf } from "./training/index.ts"
+import { type Session, type StepReport, stepsOf } from "./training/index.ts"
 
 export interface TrainOptions {
   /** the run folder, which must not exist; absent: a fresh `runs/<plan name>-<n>` */
@@ -65,14 +64,9 @@ const alreadyFinished = (found: FoundRun, resolved: ResolvedPlan, report: RunRep
   })
 
 /** A session where the run stands. */
-const sessionOf = (adapted: Adapted, { plan, steps }: ResolvedPlan, { checkpoint }: Run) =>
+const sessionOf = (adapted: Adapted, resolved: ResolvedPlan, { checkpoint }: Run) =>
   Effect.gen(function* () {
-    const session = yield* openSession(adapted, {
-      optimizer: fromConfig(plan.optimizer, steps),
-      loss: crossEntropy,
-      accumulate: plan.training.accumulate,
-      recompute: plan.training.recompute
-    })
+    const session = yield* openPlanSession(adapted, resolved)
     if (checkpoint !== null) yield* restoreCheckpoint(session, checkpoint)
     return session
   })
@@ -94,7 +88,6 @@ const trainRun = (session: Session, resolved: ResolvedPlan, run: Run) =>
           Effect.sync(() => {
             recorded = report.step
             done.push(brief(report))
-            device.label(`step ${report.step + 1}`)
           })
         )
       )
@@ -105,11 +98,16 @@ const trainRun = (session: Session, resolved: ResolvedPlan, run: Run) =>
       const before = yield* evaluator.before
       // an interruption may have come before it
       yield* look(session.step)
-      yield* batchesOf(session, resolved).pipe(
-        stepsOf(session, record),
+      yield* batchesOfPlan(session, resolved).pipe(
+        stepsOf(session, {
+          record,
+          together: (next) => Math.min(device.stepsPerRead, stepsUntilLook(resolved, next)),
+          begins: (step) => device.label(`step ${step}`)
+        }),
         Stream.take(steps - session.step),
         Stream.tap((report) => Effect.flatMap(Progress, (tell) => tell({ ...report, of: steps }))),
-        Stream.runForEach(({ step }) => look(step))
+        // of steps read together, the state is that behind the last
+        Stream.runForEach(({ step }) => (step === session.step ? look(step) : Effect.void))
       )
       yield* checkpoints.save
       const after = yield* evaluator.after
@@ -117,23 +115,14 @@ const trainRun = (session: Session, resolved: ResolvedPlan, run: Run) =>
     }).pipe(savedOnFailure(session, checkpoints, run, () => recorded))
   })
 
+/** Steps from `next` on, behind the last of which an evaluation, a checkpoint or the end may come: it wants the state right there. */
+const stepsUntilLook = ({ plan: { training, output }, steps }: ResolvedPlan, next: number): number => {
+  const until = (every: number) => every - ((next - 1) % every)
+  return Math.min(until(training.evaluateEvery ?? steps), until(output.checkpointEvery), steps - next + 1)
+}
+
 /** What of a step is wanted at the end. */
 const brief = ({ loss, milliseconds }: StepReport) => ({ loss, milliseconds })
-
-/** The batches that come next. */
-const batchesOf = ({ adapted, position }: Session, { plan, data }: ResolvedPlan) =>
-  Stream.unwrap(
-    Effect.map(Device, ({ padMultiple }) =>
-      trainingBatches(data.splits.train, adapted.model.tokenizer, {
-        seed: plan.seed,
-        batchSize: plan.training.batchSize,
-        bucketPool: plan.data.bucketPool,
-        maxLength: Math.min(plan.data.maxLength, adapted.model.maxLength),
-        padMultiple,
-        start: position
-      })
-    )
-  )
 
 type Results = Pick<Parameters<typeof finishRun>[2], "reports" | "before" | "after">
 

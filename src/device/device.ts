@@ -2,9 +2,11 @@
  * The device as a service: what a program may know about the machine it computes on, and how it learns of a failure there.
  * Tensors themselves go through tfjs, whose current backend the device's layer sets and, at the end of its scope, takes back.
  */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
-import type { DeviceError } from "./device-error.ts"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { DeviceError } from "./device-error.ts"
 
 export type Backend = "webgpu" | "wasm" | "cpu"
 
@@ -28,6 +30,8 @@ export interface DeviceShape {
   readonly threads: number
   /** Pad token sequences to a multiple of this: a GPU keeps buffers by size, so it wants few sizes; the CPU wants no padding. */
   readonly padMultiple: number
+  /** Steps to give the device before its numbers are read: a read waits for all that a GPU has yet to do. */
+  readonly stepsPerRead: number
   readonly describe: () => DeviceDescription
   /**
    * Waits for the device and fails with whatever has gone wrong on it since the last call. tfjs never throws on a GPU error
@@ -43,3 +47,19 @@ export interface DeviceShape {
 }
 
 export class Device extends Context.Service<Device, DeviceShape>()("tfjs-lora-pro/Device") {}
+
+/**
+ * A program that fails because its device did: fails with what the device says of it. What the program saw (numbers that are not
+ * finite, a read that is refused, an exception out of tfjs) is only what came of that. A `DeviceError` that was thrown, out of a kernel,
+ * is a failure too.
+ *
+ * @example
+ * yield* training.pipe(ofDevice, savedOnFailure(…))
+ */
+export const ofDevice = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<A, E | DeviceError, R | Device> =>
+  Effect.catchCause(program, (cause): Effect.Effect<never, E | DeviceError, Device> => {
+    if (Cause.hasInterrupts(cause)) return Effect.failCause(cause)
+    const thrown = Result.getOrElse(Cause.findDefect(cause), () => undefined)
+    const own = thrown instanceof DeviceError ? Effect.fail(thrown) : Effect.failCause(cause)
+    return Effect.flatMap(Device, ({ sync }) => Effect.andThen(sync, own))
+  })

@@ -24,6 +24,9 @@ type Opening = Effect.Effect<DeviceShape, DeviceError, Scope.Scope>
 /** Attention keeps one buffer per sequence length on a GPU; 16 leaves eight lengths up to 128 tokens. */
 const GPU_PAD_MULTIPLE = 16
 
+/** Long enough that the wait for a read is a small part of it, short enough to watch and to interrupt. */
+const GPU_STEPS_PER_READ = 8
+
 const versionsIn = (runtime: Runtime) => ({ tfjs: tf.version_core, runtime: runtime.name })
 
 /** A device without a GPU: nothing is asynchronous, so an error is thrown where it happens. */
@@ -34,6 +37,7 @@ const onCpu = (
   backend,
   threads,
   padMultiple: 1,
+  stepsPerRead: 1,
   describe: () => ({
     backend,
     threads,
@@ -71,6 +75,7 @@ const openGpu = (runtime: Runtime, adapter: GPUAdapter): Opening =>
     backend: "webgpu" as const,
     threads: 1,
     padMultiple: GPU_PAD_MULTIPLE,
+    stepsPerRead: GPU_STEPS_PER_READ,
     describe: () => ({
       backend: "webgpu" as const,
       adapter: name,

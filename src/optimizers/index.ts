@@ -29,7 +29,7 @@ export { type PartitionOptions, partition } from "./partition.ts"
 export { scaleByLearningRate } from "./scale.ts"
 export { constant, cosine, linear, type Schedule, type ScheduleOptions } from "./schedule.ts"
 export { type TraceOptions, trace } from "./trace.ts"
-export { chain, type SiteHealth, type State, type Transform } from "./transform.ts"
+export { type Conditioning, chain, type State, type Transform } from "./transform.ts"
 
 export interface AdamWOptions extends AdamOptions {
   readonly learningRate: Schedule | number

@@ -55,8 +55,8 @@ type InnerState<S extends State> = { readonly pairs: ReadonlyArray<S>; readonly 
 type LoraProState<S extends State = State> = {
   /** Made by `refresh`, empty before the first one. */
   readonly whitenings: ReadonlyArray<Whitening>
-  /** λ_min(BᵀB)/δ per pair at the last refresh */
-  readonly conditioning: ReadonlyArray<number>
+  /** λ_min(BᵀB) per pair at the last refresh; null before the first one */
+  readonly smallest: tf.Tensor1D | null
   /** The inner transform's state. */
   readonly inner: InnerState<S>
 }
@@ -169,12 +169,12 @@ const adamInside = (inner: AdamTransform): Inner<AdamState> => ({
 })
 
 const withInner = <S extends State>(inner: Inner<S>, x: XChoice, damping: number): Transform<LoraProState<S>> => ({
-  init: (params) => ({ whitenings: [], conditioning: [], inner: inner.init(params) }),
+  init: (params) => ({ whitenings: [], smallest: null, inner: inner.init(params) }),
   refresh: (state, params) =>
     Effect.map(whitenPairs(params.pairs, damping), ({ whitenings, smallest }) => ({
       ...state,
       whitenings,
-      conditioning: smallest.map((value) => (damping === 0 ? Number.POSITIVE_INFINITY : value / damping))
+      smallest: tf.tensor1d([...smallest])
     })),
   update: (updates, state, params) => {
     const { whitenings } = state
@@ -194,8 +194,8 @@ const withInner = <S extends State>(inner: Inner<S>, x: XChoice, damping: number
       state: { ...state, inner: { pairs: states, dense: dense.state } }
     }
   },
-  health: (state, params) =>
-    params.pairs.map((pair, i) => ({ site: pair.site.name, conditioning: state.conditioning[i] ?? 0 }))
+  health: ({ smallest }, { pairs }) =>
+    smallest === null || pairs.length === 0 ? [] : [{ sites: pairs.map(({ site }) => site.name), smallest, damping }]
 })
 
 /**

@@ -7,7 +7,7 @@
  *
  * State is a tree of plain objects, arrays, numbers and tensors, so a checkpoint can save any of them without knowing them.
  */
-import type { Tensor } from "@tensorflow/tfjs"
+import type { Tensor, Tensor1D } from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type { DeviceReadError } from "../tensors/read.ts"
 import type { Trainable } from "../tensors/trainable.ts"
@@ -25,15 +25,17 @@ export interface Transform<S extends State = State> {
   refresh?(state: S, params: Trainable): Effect.Effect<S, DeviceReadError>
   /** The learning rate that the next update will use, where this transform sets one. */
   learningRate?(state: S): number | undefined
-  /** Numbers about the last refresh and update that a step report shows (name → value per site). */
-  health?(state: S, params: Trainable): ReadonlyArray<SiteHealth>
+  /** What a step report shows of the last refresh; left on the device, for whoever reads the rest of a step's numbers. */
+  health?(state: S, params: Trainable): ReadonlyArray<Conditioning>
 }
 
-/** LoRA-Pro's own health at one site. */
-export interface SiteHealth {
-  readonly site: string
-  /** λ_min(BᵀB)/δ: below 1 the damping, not B, decides the smallest direction; infinite at δ = 0 */
-  readonly conditioning: number
+/** LoRA-Pro's own health: λ_min(BᵀB)/δ of each site. Below 1 the damping, not B, decides the smallest direction; infinite at δ = 0. */
+export interface Conditioning {
+  readonly sites: ReadonlyArray<string>
+  /** λ_min(BᵀB) of each; the state's */
+  readonly smallest: Tensor1D
+  /** δ */
+  readonly damping: number
 }
 
 /** Runs transforms one after the other; the chain's state is the list of theirs. */

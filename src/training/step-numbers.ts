@@ -1,34 +1,52 @@
 /**
  * The numbers of a step as one vector, so that they leave the device in one read:
  *
- *   [ loss, ‖g‖, ‖ΔA₁‖², ‖ΔB₁‖², ‖ΔA₂‖², …, ‖A₁‖², ‖B₁‖², … ]      (A, B after the step)
+ *   [ loss, ‖g‖, ‖ΔA₁‖², ‖ΔB₁‖², ‖ΔA₂‖², …, ‖A₁‖², ‖B₁‖², …, λ_min(B₁ᵀB₁), … ]      (A, B after the step, the eigenvalues before it)
  */
 import type { Scalar, Tensor, Tensor1D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { squaredNorms } from "../kernels/squared-norms.ts"
 import { globalNorm } from "../optimizers/clip.ts"
-import type { SiteHealth } from "../optimizers/transform.ts"
+import type { Conditioning } from "../optimizers/transform.ts"
 import type { Trainable } from "../tensors/trainable.ts"
 import { type Health, summarize } from "./report.ts"
 
-/** Tensor code: [2 + 4·pairs]. */
-export const stepNumbers = (loss: Scalar, gradients: Trainable, updates: Trainable, next: Trainable): Tensor1D =>
-  tf.concat([tf.stack([loss, globalNorm(gradients)]) as Tensor1D, squaredNorms([updates, next].flatMap(factorsOf))])
+/** Tensor code: [2 + 4·pairs + eigenvalues]. */
+export const stepNumbers = (
+  loss: Scalar,
+  gradients: Trainable,
+  updates: Trainable,
+  next: Trainable,
+  conditionings: ReadonlyArray<Conditioning>
+): Tensor1D =>
+  tf.concat([
+    tf.stack([loss, globalNorm(gradients)]) as Tensor1D,
+    squaredNorms([updates, next].flatMap(factorsOf)),
+    ...conditionings.map(({ smallest }) => smallest)
+  ])
 
 const factorsOf = ({ pairs }: Trainable): ReadonlyArray<Tensor> => pairs.flatMap(({ A, B }) => [A, B])
 
+/** Numbers that say whether a step is finite: the eigenvalues come from parameters that were. */
+const decisive = (pairs: Trainable["pairs"]): number => 2 + 4 * pairs.length
+
 /** Where the vector is not finite first, in words; undefined where it is finite. */
 export const firstNotFinite = (numbers: ArrayLike<number>, { pairs }: Trainable): string | undefined => {
-  const index = Array.from(numbers).findIndex((value) => !Number.isFinite(value))
+  const index = Array.from(numbers)
+    .slice(0, decisive(pairs))
+    .findIndex((value) => !Number.isFinite(value))
   if (index < 0) return undefined
   if (index < 2) return index === 0 ? "the loss" : "the gradients"
   const site = pairs[Math.floor((index - 2) / 2) % pairs.length]!.site
   return `${index % 2 === 0 ? "A" : "B"} of ${site.name}`
 }
 
+/** Whose eigenvalues are among the numbers. */
+export type ConditionedSites = Pick<Conditioning, "sites" | "damping">
+
 export const healthOf = (
   numbers: ArrayLike<number>,
-  conditioning: ReadonlyArray<SiteHealth>,
+  conditionings: ReadonlyArray<ConditionedSites>,
   { pairs }: Trainable
 ): Health => {
   const sites = pairs.map(({ site }) => site.name)
@@ -39,10 +57,14 @@ export const healthOf = (
     })
     return summarize(ratios, sites, "largest")
   }
+  const of = conditionings.flatMap(({ sites, damping }) => sites.map((site) => ({ site, damping })))
+  const conditioning = of.map(({ damping }, i) =>
+    damping === 0 ? Number.POSITIVE_INFINITY : numbers[decisive(pairs) + i]! / damping
+  )
   const parts = {
     conditioning: summarize(
-      conditioning.map((health) => health.conditioning),
-      conditioning.map((health) => health.site),
+      conditioning,
+      of.map(({ site }) => site),
       "smallest"
     ),
     relativeUpdateA: relative(0),

@@ -1,16 +1,17 @@
 /**
- * One optimisation step: refresh → forward and backward → update → one read. The only owner of tensor lifetimes in training:
- * everything else is pure tensor code inside tidies.
+ * Optimisation steps: refresh → forward and backward → update, each; and one read behind the last of them. The only owner of tensor
+ * lifetimes in training: everything else is pure tensor code inside tidies.
  *
- * A step that is not finite changes nothing: the session keeps the last good parameters and state.
+ * A read waits for all that the device has yet to do, so a GPU is given several steps before it is asked for their numbers
+ * (`stepsTogether`). A step that is not finite did not happen: the session goes back to where it stood before the first of them.
  */
-import type { Tensor } from "@tensorflow/tfjs"
+import type { Tensor, Tensor1D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Batch, BatchPosition, TrainingBatch } from "../data/index.ts"
 import { combined } from "../kernels/combination.ts"
-import type { State } from "../optimizers/transform.ts"
+import type { Conditioning, State } from "../optimizers/transform.ts"
 import { type DeviceReadError, readTensor } from "../tensors/read.ts"
 import { tidy } from "../tensors/tidy.ts"
 import { type Trainable, tensorsOf, withTensors } from "../tensors/trainable.ts"
@@ -18,7 +19,7 @@ import { backward, type LossAndGradients } from "./backward.ts"
 import { originOf } from "./not-finite.ts"
 import type { StepReport } from "./report.ts"
 import type { Session } from "./session.ts"
-import { firstNotFinite, healthOf, stepNumbers } from "./step-numbers.ts"
+import { type ConditionedSites, firstNotFinite, healthOf, stepNumbers } from "./step-numbers.ts"
 
 export class Diverged extends Schema.TaggedError<Diverged>()("Diverged", {
   step: Schema.Int,
@@ -33,59 +34,156 @@ export class Diverged extends Schema.TaggedError<Diverged>()("Diverged", {
 export type StepError = Diverged | DeviceReadError
 
 /** Takes one step over `batches`, whose gradients are averaged by their rows. */
-export const step = (session: Session, batches: ReadonlyArray<Batch>): Effect.Effect<StepReport, StepError> =>
-  Effect.gen(function* () {
-    const began = performance.now()
-    const { adapted, optimizer } = session
-    const number = session.step + 1
-    const learningRate = optimizer.learningRate?.(session.optimizerState) ?? null
-    yield* refresh(session)
-    const params = adapted.trainable
-    const conditioning = optimizer.health?.(session.optimizerState, params) ?? []
-    const { next, state, numbers: vector } = update(session, backward(session, batches))
-    const numbers = yield* readTensor(vector, `the loss of step ${number}`)
-    vector.dispose()
-    const symptom = firstNotFinite(numbers, params)
-    if (symptom !== undefined) {
-      discard(session, next, state)
-      const where = (yield* originOf(session, batches)) ?? symptom
-      return yield* new Diverged({ step: number, loss: numbers[0]!, where })
-    }
-    commit(session, next, state)
-    session.position = positionAfter(session.position, batches)
-    const milliseconds = performance.now() - began
-    const tokens = batches.reduce((sum, batch) => sum + batch.tokens, 0)
-    return {
-      kind: "step",
-      step: number,
-      loss: numbers[0]!,
-      learningRate,
-      gradNorm: numbers[1]!,
-      rows: batches.reduce((sum, batch) => sum + batch.size, 0),
-      tokens,
-      tokensPerSecond: (tokens / milliseconds) * 1000,
-      milliseconds,
-      health: healthOf(numbers, conditioning, params)
-    }
+export const step = (
+  session: Session,
+  batches: ReadonlyArray<Batch>,
+  begins?: (step: number) => void
+): Effect.Effect<StepReport, StepError> =>
+  stepsTogether(session, [batches], begins).pipe(
+    Effect.flatMap((taken) => {
+      if (!(taken instanceof NotFinite)) return Effect.succeed(taken[0]!)
+      return Effect.flatMap(originOf(session, batches), (origin) =>
+        Effect.fail(new Diverged({ step: session.step + 1, loss: taken.loss, where: origin ?? taken.symptom }))
+      )
+    })
+  )
+
+/** Some step was not finite; a loss and what showed it. The session is where it was before the steps. */
+export class NotFinite {
+  readonly loss: number
+  readonly symptom: string
+
+  constructor(loss: number, symptom: string) {
+    this.loss = loss
+    this.symptom = symptom
+  }
+}
+
+/**
+ * Takes a step over each group of batches; their numbers come in one read, behind the last. Where they are not all finite, no step was
+ * taken: take them one by one then. `begins`: called with the number of each step before its work is given to the device. Times are
+ * shares of all of them.
+ */
+export const stepsTogether = (
+  session: Session,
+  groups: ReadonlyArray<ReadonlyArray<Batch>>,
+  begins: (step: number) => void = () => {}
+): Effect.Effect<ReadonlyArray<StepReport> | NotFinite, DeviceReadError> =>
+  Effect.suspend(() => {
+    const start = placeOf(session)
+    return attempt(session, groups, start, begins).pipe(
+      Effect.tap((taken) =>
+        Effect.sync(() => {
+          if (taken instanceof NotFinite) moveTo(session, start)
+          else release(tensorsAt(start), tensorsAt(placeOf(session)))
+        })
+      ),
+      Effect.onError(() => Effect.sync(() => moveTo(session, start)))
+    )
   })
 
-const refresh = (session: Session): Effect.Effect<void, DeviceReadError> => {
-  const before = session.optimizerState
-  return (session.optimizer.refresh?.(before, session.adapted.trainable) ?? Effect.succeed(before)).pipe(
-    Effect.map((state) => {
-      session.optimizerState = state
-      release(tensorsIn(before), tensorsIn(state))
+/** Moves the session over all groups; what `start` holds stays. */
+const attempt = (
+  session: Session,
+  groups: ReadonlyArray<ReadonlyArray<Batch>>,
+  start: Place,
+  begins: (step: number) => void
+): Effect.Effect<ReadonlyArray<StepReport> | NotFinite, DeviceReadError> =>
+  Effect.gen(function* () {
+    const began = performance.now()
+    const taken: Array<Taken> = []
+    for (const batches of groups) {
+      begins(session.step + 1)
+      taken.push(yield* take(session, batches, start))
+    }
+    const numbers = yield* readNumbers(taken)
+    const milliseconds = (performance.now() - began) / groups.length
+    const params = session.adapted.trainable
+    for (const vector of numbers) {
+      const symptom = firstNotFinite(vector, params)
+      if (symptom !== undefined) return new NotFinite(vector[0]!, symptom)
+    }
+    return taken.map(({ step, learningRate, batches, conditionings }, i): StepReport => {
+      const tokens = batches.reduce((sum, batch) => sum + batch.tokens, 0)
+      return {
+        kind: "step",
+        step,
+        loss: numbers[i]![0]!,
+        learningRate,
+        gradNorm: numbers[i]![1]!,
+        rows: batches.reduce((sum, batch) => sum + batch.size, 0),
+        tokens,
+        tokensPerSecond: (tokens / milliseconds) * 1000,
+        milliseconds,
+        health: healthOf(numbers[i]!, conditionings, params)
+      }
     })
+  })
+
+/** A step that the device has been given, and whose numbers nobody has seen yet. */
+interface Taken {
+  readonly step: number
+  readonly batches: ReadonlyArray<Batch>
+  readonly learningRate: number | null
+  readonly conditionings: ReadonlyArray<ConditionedSites>
+  readonly numbers: Tensor1D
+}
+
+const take = (session: Session, batches: ReadonlyArray<Batch>, start: Place): Effect.Effect<Taken, DeviceReadError> =>
+  Effect.gen(function* () {
+    const { adapted, optimizer } = session
+    const learningRate = optimizer.learningRate?.(session.optimizerState) ?? null
+    const params = adapted.trainable
+    const before = placeOf(session)
+    const refreshed = yield* optimizer.refresh?.(before.optimizerState, params) ?? Effect.succeed(before.optimizerState)
+    moveTo(session, { ...before, optimizerState: refreshed }, start)
+    const conditionings = optimizer.health?.(refreshed, params) ?? []
+    const { next, state, numbers } = update(session, backward(session, batches), conditionings)
+    moveTo(
+      session,
+      {
+        trainable: next,
+        optimizerState: state,
+        step: before.step + 1,
+        position: positionAfter(before.position, batches)
+      },
+      start
+    )
+    // what the report says of them; the eigenvalues are among the numbers
+    const told = conditionings.map(({ sites, damping }) => ({ sites, damping }))
+    return { step: session.step, batches, learningRate, conditionings: told, numbers }
+  })
+
+/** All numbers of some steps, in one read; uses up their vectors. */
+const readNumbers = (taken: ReadonlyArray<Taken>): Effect.Effect<ReadonlyArray<ArrayLike<number>>, DeviceReadError> => {
+  const vectors = taken.map(({ numbers }) => numbers)
+  const lengths = vectors.map(({ size }) => size)
+  const all = vectors.length === 1 ? vectors[0]! : tf.concat(vectors)
+  const [first, last] = [taken[0]!.step, taken.at(-1)!.step]
+  const what = first === last ? `the loss of step ${first}` : `the losses of steps ${first} to ${last}`
+  return readTensor(all, what).pipe(
+    Effect.map((values) => {
+      let end = 0
+      return lengths.map((length) => {
+        end += length
+        return values.subarray(end - length, end)
+      })
+    }),
+    Effect.ensuring(Effect.sync(() => tf.dispose([all, ...vectors])))
   )
 }
 
 /** The next parameters and state, and the step's numbers; uses up the gradients. */
-const update = ({ adapted, optimizer, optimizerState }: Session, { loss, gradients }: LossAndGradients) => {
+const update = (
+  { adapted, optimizer, optimizerState }: Session,
+  { loss, gradients }: LossAndGradients,
+  conditionings: ReadonlyArray<Conditioning>
+) => {
   const params = adapted.trainable
   const outcome = tidy(() => {
     const { updates, state } = optimizer.update(gradients, optimizerState, params)
     const next = withTensors(params, combined(1, tensorsOf(params), 1, tensorsOf(updates)))
-    return { next: tensorsOf(next), state, numbers: stepNumbers(loss, gradients, updates, next) }
+    return { next: tensorsOf(next), state, numbers: stepNumbers(loss, gradients, updates, next, conditionings) }
   })
   tf.dispose([loss, ...tensorsOf(gradients)])
   return { ...outcome, next: withTensors(params, outcome.next) }
@@ -101,27 +199,43 @@ const positionAfter = (
   return { epoch: last.epoch, batch: last.index + 1 }
 }
 
+/** Where a session stands, with the tensors that it holds there. */
+interface Place {
+  readonly trainable: Trainable
+  readonly optimizerState: State
+  readonly step: number
+  readonly position: BatchPosition
+}
+
+const placeOf = ({ adapted: { trainable }, optimizerState, step, position }: Session): Place => ({
+  trainable,
+  optimizerState,
+  step,
+  position
+})
+
+const tensorsAt = ({ trainable, optimizerState }: Place): ReadonlyArray<Tensor> => [
+  ...tensorsOf(trainable),
+  ...tensorsIn(optimizerState)
+]
+
+/** Moves a session, and gives up what it held and neither `to` nor `kept` holds. */
+const moveTo = (session: Session, to: Place, kept: Place = to): void => {
+  release(tensorsAt(placeOf(session)), [...tensorsAt(to), ...tensorsAt(kept)])
+  session.adapted.trainable = to.trainable
+  session.optimizerState = to.optimizerState
+  session.step = to.step
+  session.position = to.position
+}
+
 const tensorsIn = (state: State): ReadonlyArray<Tensor> => {
   if (state === null || typeof state === "number") return []
   if (state instanceof tf.Tensor) return [state]
   return (Array.isArray(state) ? state : Object.values(state)).flatMap(tensorsIn)
 }
 
-/** Disposes the tensors of `before` that `after` no longer holds. */
-const release = (before: ReadonlyArray<Tensor>, after: ReadonlyArray<Tensor>): void => {
-  const kept = new Set(after)
-  for (const tensor of before) if (!kept.has(tensor)) tensor.dispose()
-}
-
-const commit = (session: Session, next: Trainable, state: State): void => {
-  const before = [...tensorsOf(session.adapted.trainable), ...tensorsIn(session.optimizerState)]
-  release(before, [...tensorsOf(next), ...tensorsIn(state)])
-  session.adapted.trainable = next
-  session.optimizerState = state
-  session.step += 1
-}
-
-const discard = (session: Session, next: Trainable, state: State): void => {
-  const kept = [...tensorsOf(session.adapted.trainable), ...tensorsIn(session.optimizerState)]
-  release([...tensorsOf(next), ...tensorsIn(state)], kept)
+/** Disposes the tensors of `before` that `kept` does not hold. */
+const release = (before: ReadonlyArray<Tensor>, kept: ReadonlyArray<Tensor>): void => {
+  const held = new Set(kept)
+  for (const tensor of before) if (!held.has(tensor)) tensor.dispose()
 }

@@ -9,24 +9,58 @@ import type { Adapted } from "../../adapters/index.ts"
 import type { Batch } from "../data/row.ts"
 import type { StepReport } from "./report.ts"
 import { openSession, type Session, type SessionOptions } from "./session.ts"
-import { type StepError, step } from "./step.ts"
+import { NotFinite, type StepError, step, stepsTogether } from "./step.ts"
 
-/**
- * Steps of a session that is already open. `record` is part of the step: an interruption comes before both or after both, so that
- * what is recorded and what the session has done agree.
- */
+export interface StepsOptions<E, R> {
+  /**
+   * Part of the step: an interruption comes before both or after both, so that what is recorded and what the session has done agree.
+   */
+  readonly record?: (report: StepReport) => Effect.Effect<void, E, R>
+  /** Steps whose numbers are read together, from the step that is next; default 1. See `stepsTogether`. */
+  readonly together?: (nextStep: number) => number
+  /** Called with the number of each step before its work is given to the device. */
+  readonly begins?: (step: number) => void
+}
+
+/** Stands behind the last group of batches. */
+const END = Symbol("end")
+
+/** Steps of a session that is already open. */
 export const stepsOf =
   <E2 = never, R2 = never>(
     session: Session,
-    record: (report: StepReport) => Effect.Effect<void, E2, R2> = () => Effect.void
+    { record = () => Effect.void, together = () => 1, begins }: StepsOptions<E2, R2> = {}
   ) =>
-  <E, R>(batches: Stream.Stream<Batch, E, R>): Stream.Stream<StepReport, E | E2 | StepError, R | R2> =>
-    batches.pipe(
+  <E, R>(batches: Stream.Stream<Batch, E, R>): Stream.Stream<StepReport, E | E2 | StepError, R | R2> => {
+    const take = (groups: ReadonlyArray<ReadonlyArray<Batch>>) =>
+      Effect.gen(function* () {
+        const taken = yield* stepsTogether(session, groups, begins)
+        if (!(taken instanceof NotFinite)) {
+          yield* Effect.forEach(taken, record)
+          return taken
+        }
+        // those before the one that is not finite are finite again, and count
+        return yield* Effect.forEach(groups, (group) => Effect.tap(step(session, group, begins), record))
+      }).pipe(Effect.uninterruptible)
+    return batches.pipe(
       // one batch at a time: a chunk of batches read ahead would be memory for nothing
       Stream.rechunk(1),
       Stream.grouped(session.accumulate),
-      Stream.mapEffect((group) => Effect.uninterruptible(Effect.tap(step(session, group), record)))
+      // an error of the data comes after the steps before it
+      Stream.catch((error) => Stream.concat(Stream.make(END), Stream.fail(error))),
+      Stream.concat(Stream.make(END)),
+      Stream.mapAccumEffect(
+        (): ReadonlyArray<ReadonlyArray<Batch>> => [],
+        (waiting, group) => {
+          const groups = group === END ? waiting : [...waiting, group]
+          const due = group === END ? groups.length > 0 : groups.length >= together(session.step + 1)
+          return due
+            ? Effect.map(take(groups), (reports) => [[], reports] as const)
+            : Effect.succeed([groups, []] as const)
+        }
+      )
     )
+  }
 
 /** Opens a session on `adapted` and steps it for as long as the stream is pulled. */
 export const steps =

@@ -56,7 +56,7 @@ describe("chain", () => {
   })
 
   test("refresh, health and learning rate come through, from inside a partition too", async () => {
-    const health = [{ site: "p", conditioning: 4 }]
+    const health = [{ sites: ["p"], smallest: tf.tensor1d([4]), damping: 1 }]
     const probe: Transform = {
       init: () => 0,
       update: (updates, state) => ({ updates, state }),

@@ -5,11 +5,11 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { fromConfig } from "../../../src/optimizers/index.ts"
-import { crossEntropy, steps, stepsOf } from "../../../src/training/index.ts"
+import { crossEntropy, type StepReport, steps, stepsOf } from "../../../src/training/index.ts"
 import { expectNoLeak } from "../../setup.ts"
-import { adamw } from "./optimizers.ts"
+import { adamw, loraProFull } from "./optimizers.ts"
 import { randomBatch } from "./tiny-bert.ts"
-import { tinyAdapted, tinySession } from "./tiny-session.ts"
+import { tinyAdapted, tinySession, valuesOf } from "./tiny-session.ts"
 
 beforeAll(() => tf.setBackend("cpu"))
 
@@ -63,6 +63,78 @@ test("an error of the data passes through, with the steps before it taken", () =
       const broken = Stream.concat(Stream.fromIterable(batches.slice(0, 2)), Stream.fail("line 3" as const))
       expect(yield* Effect.flip(Stream.runDrain(stepsOf(session)(broken)))).toBe("line 3")
       expect(session.step).toBe(2)
+    })
+  ))
+
+const together = 3
+
+for (const optimizer of [adamw, loraProFull]) {
+  test(`${optimizer.kind}: steps whose numbers are read together are the same steps`, () =>
+    scoped(
+      Effect.gen(function* () {
+        const apart = yield* tinySession(optimizer)
+        const joint = yield* tinySession(optimizer)
+        const begun: Array<number> = []
+        const expected = yield* Stream.runCollect(stepsOf(apart)(Stream.fromIterable(batches)))
+        const found = yield* Stream.runCollect(
+          stepsOf(joint, { together: () => together, begins: (step) => begun.push(step) })(Stream.fromIterable(batches))
+        )
+        const timeless = (reports: Iterable<StepReport>) =>
+          Array.from(reports, ({ milliseconds: _, tokensPerSecond: __, ...rest }) => rest)
+        expect(timeless(found)).toEqual(timeless(expected))
+        expect(begun).toEqual([1, 2, 3, 4, 5])
+        expect(yield* valuesOf(joint.adapted.trainable)).toEqual(yield* valuesOf(apart.adapted.trainable))
+        expect(joint.position).toEqual(apart.position)
+      })
+    ))
+}
+
+test("steps are reported when their numbers are read: together, the last ones without waiting for more", () =>
+  scoped(
+    Effect.gen(function* () {
+      const session = yield* tinySession(adamw)
+      const heard: Array<readonly [step: number, taken: number]> = []
+      const asked: Array<number> = []
+      const until = (next: number) => {
+        asked.push(next)
+        return next === 1 ? 2 : together
+      }
+      yield* Stream.runForEach(stepsOf(session, { together: until })(Stream.fromIterable(batches)), ({ step }) =>
+        Effect.sync(() => void heard.push([step, session.step]))
+      )
+      expect(heard).toEqual([
+        [1, 2],
+        [2, 2],
+        [3, 5],
+        [4, 5],
+        [5, 5]
+      ])
+      expect([...new Set(asked)]).toEqual([1, 3])
+    })
+  ))
+
+test("a step among several that is not finite: those before it are taken and reported, it is named, and nothing is left", () =>
+  scoped(
+    Effect.gen(function* () {
+      /** a loss that is not finite for the third batch alone, which has three rows */
+      const loss: typeof crossEntropy = (logits, labels) =>
+        logits.shape[0] === 3
+          ? tf.mul<tf.Scalar>(crossEntropy(logits, labels), Number.NaN)
+          : crossEntropy(logits, labels)
+      const apart = yield* tinySession(adamw)
+      yield* Stream.runDrain(stepsOf(apart)(Stream.fromIterable(batches.slice(0, 2))))
+      const joint = yield* tinySession(adamw, { loss })
+      const reported: Array<number> = []
+      const record = ({ step }: StepReport) => Effect.sync(() => void reported.push(step))
+      const tensors = tf.memory().numTensors
+      const steps = stepsOf(joint, { together: () => 4, record })(Stream.fromIterable(batches))
+      const error = yield* Effect.flip(Stream.runDrain(steps))
+      expect(error).toMatchObject({ _tag: "Diverged", step: 3, where: "the loss" })
+      expect(joint.step).toBe(2)
+      expect(yield* valuesOf(joint.adapted.trainable)).toEqual(yield* valuesOf(apart.adapted.trainable))
+      expect(reported).toEqual([1, 2])
+      // the first step parts what starts as a second handle of the model's own buffers; the number of tensors stays
+      expect(tf.memory().numTensors).toBe(tensors)
     })
   ))
 
