@@ -5,7 +5,6 @@
  * The padding between the tensors of an arena is computed along with them, and means nothing.
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
-import type { AdamRates } from "../adam.ts"
 import { sizeOf } from "../tensor-lists.ts"
 import { type Arena, groupsFor, layoutOf, type Span, type WebgpuEngine } from "./engine.ts"
 import { type Program, program } from "./program.ts"
@@ -91,7 +90,7 @@ const ADAM = program({
 export const adamOnWebgpu = (
   engine: WebgpuEngine,
   reads: Readonly<Record<"g" | "M" | "V", ReadonlyArray<TensorInfo>>>,
-  { b1, b2, c, e }: AdamRates
+  { b1, b2, c, e }: Readonly<Record<"b1" | "b2" | "c" | "e", number>>
 ): ReadonlyArray<ReadonlyArray<TensorInfo>> =>
   elementwise(engine, { program: ADAM, reads, writes: ["u", "first", "second"], words: { b1, b2, c, e } })
 
