@@ -31,7 +31,7 @@ const optimizerOf = (method: Method) => {
 }
 
 /** A batch without padding; time does not depend on the ids. */
-const syntheticBatch = (size: number, length: number): Batch => ({
+export const syntheticBatch = (size: number, length: number): Batch => ({
   size,
   length,
   inputIds: Int32Array.from({ length: size * length }, (_, i) => (i * 37) % 9000),

@@ -1,6 +1,7 @@
 /**
- * The path a tfjs user has today: a BERT encoder's forward pass in plain ops, LoRA added to every linear layer, `tf.variableGrads`,
- * `tf.train.adam`, the wasm backend as it comes. A model's shape and random weights: time does not depend on their values.
+ * The path a tfjs user has today: a BERT encoder's forward pass in plain ops, LoRA added to every linear layer,
+ * `tf.variableGrads`, `tf.train.adam`, the wasm or the webgpu backend as it comes. A model's shape and random weights:
+ * time does not depend on their values.
  */
 import * as tf from "@tensorflow/tfjs"
 import "@tensorflow/tfjs-backend-wasm"
@@ -54,9 +55,18 @@ const layer = (shape: ModelShape): Layer => {
 
 const gelu = (x: tf.Tensor) => tf.mul(tf.mul(x, 0.5), tf.add(1, tf.erf(tf.mul(x, Math.SQRT1_2))))
 
-/** A step function: resolves when the loss has been read. */
-export const stockStep = async (shape: ModelShape, batch: number, length: number): Promise<() => Promise<number>> => {
-  await tf.setBackend("wasm")
+/**
+ * A step function: resolves when the loss has been read. For webgpu, `navigator.gpu` and WebGPU's globals have to be
+ * there: its backend looks for them while it is imported.
+ */
+export const stockStep = async (
+  shape: ModelShape,
+  batch: number,
+  length: number,
+  backend: "wasm" | "webgpu" = "wasm"
+): Promise<() => Promise<number>> => {
+  if (backend === "webgpu") await import("@tensorflow/tfjs-backend-webgpu")
+  await tf.setBackend(backend)
   const { layers, width, heads, vocabulary } = shape
   const stack = Array.from({ length: layers }, () => layer(shape))
   const table = normal([vocabulary, width], 6)

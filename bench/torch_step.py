@@ -1,7 +1,8 @@
 """PyTorch + PEFT's step at one shape, for the step bench: python torch_step.py --batch 4 --length 32 --threads 1
 
 The model of the examples (all-MiniLM-L6-v2's shape) or the one in --folder, LoRA r = 8 on every linear layer, AdamW, float32.
-Prints one JSON line { milliseconds, peakBytes }: the median of --steps steps after one warm-up.
+Prints one JSON line { milliseconds, peakBytes }: the median of --steps steps after one warm-up. With --device cuda a step ends when
+the GPU has done it, and peakBytes is what PyTorch has allocated there at most.
 """
 import argparse, json, os, resource, statistics, time
 
@@ -10,6 +11,7 @@ parser.add_argument("--batch", type=int, required=True)
 parser.add_argument("--length", type=int, required=True)
 parser.add_argument("--threads", type=int, default=1)
 parser.add_argument("--steps", type=int, default=5)
+parser.add_argument("--device", default="cpu")
 parser.add_argument("--folder", default=os.path.join(os.path.dirname(__file__), "..", "examples", "models", "minilm"))
 options = parser.parse_args()
 os.environ["OMP_NUM_THREADS"] = str(options.threads)
@@ -23,11 +25,13 @@ base = AutoModel.from_pretrained(options.folder, dtype=torch.float32, hidden_dro
 base.pooler = None
 targets = ["query", "key", "value", "dense"]
 model = get_peft_model(base, LoraConfig(r=8, lora_alpha=16, target_modules=targets))
-head = torch.nn.Linear(base.config.hidden_size, 2)
+model = model.to(options.device)
+head = torch.nn.Linear(base.config.hidden_size, 2).to(options.device)
 optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad] + list(head.parameters()), lr=1e-4)
-ids = (torch.arange(options.batch * options.length) * 37 % 9000).reshape(options.batch, options.length)
+ids = (torch.arange(options.batch * options.length) * 37 % 9000).reshape(options.batch, options.length).to(options.device)
 mask = torch.ones_like(ids)
-labels = torch.arange(options.batch) % 2
+labels = (torch.arange(options.batch) % 2).to(options.device)
+on_gpu = options.device != "cpu"
 
 times = []
 for _ in range(options.steps + 1):
@@ -36,8 +40,10 @@ for _ in range(options.steps + 1):
     hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state
     torch.nn.functional.cross_entropy(head(hidden.mean(1)), labels).backward()
     optimizer.step()
+    if on_gpu:
+        torch.cuda.synchronize()
     times.append(1000 * (time.perf_counter() - began))
 print(json.dumps({
     "milliseconds": statistics.median(times[1:]),
-    "peakBytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    "peakBytes": torch.cuda.max_memory_allocated() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
 }))

@@ -1,6 +1,7 @@
 /** A trained run on rows: the splits of its plan, or another file with the same columns. */
 import * as Effect from "effect/Effect"
 import { openClassification } from "./data/index.ts"
+import { ofDevice } from "./device/device.ts"
 import { evaluateSplit } from "./evaluator.ts"
 import type { LoadedRun } from "./load-run.ts"
 
@@ -16,4 +17,4 @@ export const evaluateRun = ({ plan, adapted, steps }: LoadedRun, file?: string) 
       (["validation", "test"] as const).filter((split) => wanted[split as "test"] !== undefined),
       (split) => evaluateSplit({ adapted, plan, split, source: wanted[split as "test"]!, step: steps })
     )
-  })
+  }).pipe(ofDevice)

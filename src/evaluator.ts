@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import type { Adapted } from "../adapters/index.ts"
 import type { RunPlan } from "../schemas/index.ts"
 import { type ClassificationSplit, type EvaluationBatch, evaluationBatches } from "./data/index.ts"
-import { Device } from "./device/index.ts"
+import { Device } from "./device/device.ts"
 import type { EvaluationReport, Run } from "./output/index.ts"
 import type { ResolvedPlan } from "./plan/index.ts"
 import { Progress } from "./progress.ts"
@@ -33,7 +33,7 @@ export interface SplitEvaluation {
 export const evaluateSplit = ({ adapted, plan, split, source, step, rows, mistakes }: SplitEvaluation) =>
   Effect.gen(function* () {
     const tell = yield* Progress
-    const { padMultiple } = yield* Device
+    const { padMultiple, sync } = yield* Device
     const of = Math.min(source.rows, rows ?? source.rows)
     const batches = evaluationBatches(source, adapted.model.tokenizer, {
       batchSize: plan.training.evaluateBatchSize,
@@ -48,12 +48,16 @@ export const evaluateSplit = ({ adapted, plan, split, source, step, rows, mistak
       })
     )
     const report: EvaluationReport = { kind: "evaluation", step, split, ...result }
+    yield* sync
     yield* tell(report)
     return report
   })
 
+/** What the evaluations of a run need to know of it, and where they go. */
+export type Evaluated = Pick<Run, "append" | "history" | "checkpoint">
+
 /** The evaluations of one run. */
-export const evaluatorOf = (adapted: Adapted, resolved: ResolvedPlan, run: Run) => {
+export const evaluatorOf = (adapted: Adapted, resolved: ResolvedPlan, run: Evaluated) => {
   const { plan, data } = resolved
   const { splits } = data
   const { evaluateEvery, evaluateRows } = plan.training

@@ -10,7 +10,7 @@ import * as Schema from "effect/Schema"
 import type { Adapted } from "../adapters/index.ts"
 import type { RunPlan } from "../schemas/index.ts"
 import { padBatch } from "./data/index.ts"
-import { Device } from "./device/index.ts"
+import { Device, ofDevice } from "./device/index.ts"
 import { describe, loadDescribed } from "./models/index.ts"
 import { baseIdentity, restoreAdapter, runFolder } from "./output/index.ts"
 import { injectPlan, loadOptionsOf, readPlan, selectSites } from "./plan/index.ts"
@@ -65,7 +65,7 @@ export const loadRun = (directory: string, options: { readonly base?: string | u
     const { steps } = record
     const run: LoadedRun = { plan, adapted, steps, predict: (texts) => predictWith(adapted, plan, texts) }
     return run
-  })
+  }).pipe(ofDevice)
 
 /** What of run.json is needed again. */
 const RunRecord = Schema.fromJsonString(
@@ -116,4 +116,4 @@ const predictWith = (adapted: Adapted, plan: RunPlan, texts: ReadonlyArray<strin
       }
     }
     return predictions
-  })
+  }).pipe(ofDevice)

@@ -11,7 +11,7 @@ import * as Stream from "effect/Stream"
 import type { Adapted } from "../adapters/index.ts"
 import type { RunPlan } from "../schemas/index.ts"
 import { type ClassificationSplit, evaluationBatches, openClassification } from "./data/index.ts"
-import { Device } from "./device/index.ts"
+import { Device, ofDevice } from "./device/index.ts"
 import { type LoadedRun, loadRun } from "./load-run.ts"
 import { writeFileAtomic } from "./output/atomic-file.ts"
 import {
@@ -72,7 +72,7 @@ export const mergeLoaded = <E extends { readonly message: string }, R>(
         return report
       })
     )
-  })
+  }).pipe(ofDevice)
 
 /** Writes the model of a run, and takes what of the run is needed after it has left the device. */
 const writeFrom = ({ plan, adapted, steps }: LoadedRun, directory: string, folder: string) =>

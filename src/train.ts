@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../adapters/index.ts"
-import { Device } from "./device/index.ts"
+import { Device, ofDevice } from "./device/index.ts"
 import { evaluatorOf } from "./evaluator.ts"
 import { loadDescribed } from "./models/index.ts"
 import {
@@ -25,7 +25,7 @@ import {
   saveAdapter
 } from "./output/index.ts"
 import { injectPlan, loadOptionsOf, type ResolvedPlan } from "./plan/index.ts"
-import { batchesOfPlan, openPlanSession } from "./plan-session.ts"
+import { batchesOfPlan, openPlanSession, stepsUntilLook } from "./plan-session.ts"
 import { presentRun } from "./presentation.ts"
 import { Progress } from "./progress.ts"
 import { savedOnFailure } from "./saved-on-failure.ts"
@@ -49,7 +49,7 @@ export const train = (resolved: ResolvedPlan, { directory, resume }: TrainOption
       return { session: yield* sessionOf(adapted, resolved, run), run }
     }).pipe(Effect.onInterrupt(() => notice("interrupted before training began")))
     return yield* trainRun(session, { ...resolved, name: run.name }, run)
-  }).pipe(Effect.scoped)
+  }).pipe(Effect.scoped, ofDevice)
 
 const notice = (message: string) => Effect.flatMap(Progress, (tell) => tell({ kind: "notice", message }))
 
@@ -112,14 +112,11 @@ const trainRun = (session: Session, resolved: ResolvedPlan, run: Run) =>
       yield* checkpoints.save
       const after = yield* evaluator.after
       return yield* finish(adapted, resolved, run, { reports: done, before, after })
-    }).pipe(savedOnFailure(session, checkpoints, run, () => recorded))
+    }).pipe(
+      ofDevice,
+      savedOnFailure(session, checkpoints, run, () => recorded)
+    )
   })
-
-/** Steps from `next` on, behind the last of which an evaluation, a checkpoint or the end may come: it wants the state right there. */
-const stepsUntilLook = ({ plan: { training, output }, steps }: ResolvedPlan, next: number): number => {
-  const until = (every: number) => every - ((next - 1) % every)
-  return Math.min(until(training.evaluateEvery ?? steps), until(output.checkpointEvery), steps - next + 1)
-}
 
 /** What of a step is wanted at the end. */
 const brief = ({ loss, milliseconds }: StepReport) => ({ loss, milliseconds })

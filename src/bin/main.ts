@@ -4,6 +4,7 @@ import { Command } from "effect/cli"
 import * as Effect from "effect/Effect"
 import ownPackage from "../../package.json" with { type: "json" }
 import type { platform } from "../platform.ts"
+import { doctorCommand } from "./doctor.ts"
 import { evaluateCommand } from "./evaluate.ts"
 import { mergeCommand } from "./merge.ts"
 import { predictCommand } from "./predict.ts"
@@ -37,7 +38,8 @@ export const main = (services: typeof platform): void => {
       evaluateCommand,
       predictCommand,
       mergeCommand,
-      schemaCommand
+      schemaCommand,
+      doctorCommand
     ]),
     Command.run({ version: ownPackage.version }),
     Effect.provide(services),

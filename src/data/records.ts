@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import { type DataError, dataError } from "./data-error.ts"
-import type { DataFile } from "./file.ts"
+import type { DataFile } from "./data-file.ts"
 
 export interface RawRecord {
   /** with its terminator, and with blank lines that follow when it was read by position */

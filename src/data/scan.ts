@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import { DataError, dataError, problemsShown } from "./data-error.ts"
-import type { DataFile } from "./file.ts"
+import type { DataFile } from "./data-file.ts"
 import { type Broken, isBroken, type LabelledFields } from "./labelled-fields.ts"
 import { type Position, type RawRecord, type RecordEnds, readRecords } from "./records.ts"
 import type { LabelledText } from "./row.ts"

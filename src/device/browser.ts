@@ -25,9 +25,19 @@ export const browser: Runtime = {
   peakBytes: () => 0
 }
 
+export interface BrowserDeviceOptions extends DeviceOptions {
+  /**
+   * URL of a folder that serves the wasm binaries: `node_modules/@tensorflow/tfjs-backend-wasm/dist/*.wasm` and
+   * `node_modules/tfjs-lora-pro/src/kernels/wasm/*.wasm`. Without it each is looked for beside its own script.
+   */
+  readonly wasmFolder?: string | undefined
+}
+
 /** The device as a layer. */
-export const layer = (choice: DeviceChoice, options?: DeviceOptions) =>
-  Layer.effect(Device, openDevice(browser, choice, options))
+export const layer = (choice: DeviceChoice, { wasmFolder, ...options }: BrowserDeviceOptions = {}) => {
+  const openWasm: Runtime["openWasm"] = (wasm) => openWasmInBrowser({ ...wasm, wasmFolder })
+  return Layer.effect(Device, openDevice({ ...browser, openWasm }, choice, options))
+}
 
 /** WebGPU where a hardware GPU is, else wasm. */
 export const auto = layer("auto")

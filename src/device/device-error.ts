@@ -8,12 +8,15 @@ export class DeviceError extends Schema.TaggedError<DeviceError>()("DeviceError"
   device: Schema.String,
   /** what was being done: "opening", or the label in use when the GPU reported the error */
   site: Schema.String,
+  /** which program of the GPU, where that is known */
+  kernel: Schema.optionalKey(Schema.String),
   reason: Schema.String,
   /** what the reader can do about it; may be empty */
   remedy: Schema.String
 }) {
   override get message() {
-    const sentence = `${this.device}: ${this.site}: ${this.reason}`
+    const kernel = this.kernel === undefined ? "" : `kernel ${this.kernel}: `
+    const sentence = `${this.device}: ${this.site}: ${kernel}${this.reason}`
     return this.remedy === "" ? sentence : `${sentence}; ${this.remedy}`
   }
 }

@@ -1,6 +1,7 @@
 /**
- * The device as a service: what a program may know about the machine it computes on, and how it learns of a failure there.
- * Tensors themselves go through tfjs, whose current backend the device's layer sets and, at the end of its scope, takes back.
+ * The device as a service: what a program may know about the machine it computes on, and how it learns of a failure
+ * there. Tensors themselves go through tfjs, whose current backend the device's layer sets and, at the end of its
+ * scope, takes back.
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -28,14 +29,18 @@ export interface DeviceShape {
   readonly backend: Backend
   /** CPU threads of a matrix product; 1 on a GPU */
   readonly threads: number
-  /** Pad token sequences to a multiple of this: a GPU keeps buffers by size, so it wants few sizes; the CPU wants no padding. */
+  /**
+   * Pad token sequences to a multiple of this: a GPU keeps buffers by size, so it wants few sizes; the CPU wants no
+   * padding.
+   */
   readonly padMultiple: number
   /** Steps to give the device before its numbers are read: a read waits for all that a GPU has yet to do. */
   readonly stepsPerRead: number
   readonly describe: () => DeviceDescription
   /**
-   * Waits for the device and fails with whatever has gone wrong on it since the last call. tfjs never throws on a GPU error
-   * and returns other tensors' memory instead, so that nothing computed before a successful `sync` may be trusted.
+   * Waits for the device and fails with whatever has gone wrong on it since the last call. tfjs never throws on a GPU
+   * error and returns other tensors' memory instead, so that nothing computed before a successful `sync` may be
+   * trusted.
    */
   readonly sync: Effect.Effect<void, DeviceError>
   /** Says what is computed from here on, for the message of an error; a name such as "step 12". Cheap. */
@@ -49,9 +54,9 @@ export interface DeviceShape {
 export class Device extends Context.Service<Device, DeviceShape>()("tfjs-lora-pro/Device") {}
 
 /**
- * A program that fails because its device did: fails with what the device says of it. What the program saw (numbers that are not
- * finite, a read that is refused, an exception out of tfjs) is only what came of that. A `DeviceError` that was thrown, out of a kernel,
- * is a failure too.
+ * A program that fails because its device did: fails with what the device says of it. What the program saw (numbers
+ * that are not finite, a read that is refused, an exception out of tfjs) is only what came of that. A `DeviceError`
+ * that was thrown, out of a kernel, is a failure too.
  *
  * @example
  * yield* training.pipe(ofDevice, savedOnFailure(…))
@@ -60,6 +65,7 @@ export const ofDevice = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effec
   Effect.catchCause(program, (cause): Effect.Effect<never, E | DeviceError, Device> => {
     if (Cause.hasInterrupts(cause)) return Effect.failCause(cause)
     const thrown = Result.getOrElse(Cause.findDefect(cause), () => undefined)
-    const own = thrown instanceof DeviceError ? Effect.fail(thrown) : Effect.failCause(cause)
+    const own: Effect.Effect<never, E | DeviceError> =
+      thrown instanceof DeviceError ? Effect.fail(thrown) : Effect.failCause(cause)
     return Effect.flatMap(Device, ({ sync }) => Effect.andThen(sync, own))
   })

@@ -26,6 +26,6 @@ const layer = (choice: DeviceChoice, options: DeviceOptions = {}) =>
 export const Device = Object.assign(DeviceService, { layer, auto: layer("auto") })
 export type Device = DeviceService
 
-export type { DeviceDescription, DeviceShape } from "./device.ts"
+export { type DeviceDescription, type DeviceShape, ofDevice } from "./device.ts"
 export { DeviceError } from "./device-error.ts"
 export type { DeviceChoice, DeviceOptions } from "./open.ts"

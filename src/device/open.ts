@@ -1,6 +1,6 @@
 /**
- * Opens a device by choice: `auto` takes WebGPU where a hardware adapter exists and wasm elsewhere (a software adapter is three
- * to ten times slower than wasm on the same CPU); a name takes that one or fails.
+ * Opens a device by choice: `auto` takes WebGPU where a hardware adapter exists and wasm elsewhere (a software adapter
+ * is three to ten times slower than wasm on the same CPU); a name takes that one or fails.
  */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
@@ -8,7 +8,7 @@ import type * as Scope from "effect/Scope"
 import type { DeviceDescription, DeviceShape } from "./device.ts"
 import type { DeviceError } from "./device-error.ts"
 import type { Runtime, WasmChoice } from "./runtime.ts"
-import { isSoftware, openWebgpu, requestAdapter } from "./webgpu.ts"
+import { isSoftware, nameOfAdapter, openWebgpu, requestAdapter } from "./webgpu.ts"
 
 export type DeviceChoice = "auto" | DeviceShape["backend"]
 
@@ -92,12 +92,25 @@ const openGpu = (runtime: Runtime, adapter: GPUAdapter): Opening =>
     peakGpuBytes: peakBytes
   }))
 
-/** A hardware adapter, or undefined for any reason: `auto` has another way to go. */
-const hardwareAdapter = (runtime: Runtime): Effect.Effect<GPUAdapter | undefined> =>
+/** What `auto` comes to. */
+export interface Automatic {
+  /** the GPU that is taken; without one it is wasm */
+  readonly adapter?: GPUAdapter
+  /** a clause: "the only GPU adapter is …" */
+  readonly because: string
+}
+
+/** What `auto` takes, and why. It never fails: there is always wasm. */
+export const automatic = (runtime: Runtime): Effect.Effect<Automatic> =>
   runtime.gpu.pipe(
     Effect.flatMap(requestAdapter),
-    Effect.map((adapter) => (isSoftware(adapter.info) ? undefined : adapter)),
-    Effect.orElseSucceed(() => undefined)
+    Effect.map((adapter): Automatic => {
+      const name = nameOfAdapter(adapter.info)
+      return isSoftware(adapter.info)
+        ? { because: `the only GPU adapter, ${name}, is emulated on the CPU, which wasm uses better` }
+        : { adapter, because: `${name} is a hardware GPU` }
+    }),
+    Effect.catch(({ reason }) => Effect.succeed({ because: `there is no GPU to compute on (${reason})` }))
   )
 
 /** Opens a device for the length of the scope. Fails with what is missing and what to do about it. */
@@ -109,7 +122,7 @@ export const openDevice = (
   const onWasm = openWasm(runtime, { threads, deterministic })
   switch (choice) {
     case "auto":
-      return Effect.flatMap(hardwareAdapter(runtime), (adapter) =>
+      return Effect.flatMap(automatic(runtime), ({ adapter }) =>
         adapter === undefined ? onWasm : openGpu(runtime, adapter)
       )
     case "webgpu":

@@ -1,9 +1,10 @@
 /**
- * The wasm backend in a browser. tfjs starts it by itself there; its binaries must be reachable (tfjs' `setWasmPaths`), and so must
- * our kernels, which lie in `kernels/wasm/` of this package. Our kernels run on the page's thread.
+ * The wasm backend in a browser. tfjs starts it by itself there, and fetches its binaries (`dist/*.wasm` of
+ * @tensorflow/tfjs-backend-wasm); so are our kernels fetched (`src/kernels/wasm/*.wasm` of this package). `wasmFolder` is the URL of
+ * a folder with both; without it each looks beside its own script. Our kernels run on the page's thread.
  */
 import * as tf from "@tensorflow/tfjs"
-import { setThreadsCount } from "@tensorflow/tfjs-backend-wasm"
+import { setThreadsCount, setWasmPaths } from "@tensorflow/tfjs-backend-wasm"
 import { kernelModuleFor } from "../kernels/wasm/binary.ts"
 import { DeviceError, reasonOf } from "./device-error.ts"
 import { onePerProcess } from "./one-per-process.ts"
@@ -12,19 +13,30 @@ import { memoryOf, wasmBackend } from "./wasm-backend.ts"
 import { installWasmEngine, startEngine } from "./wasm-engine.ts"
 import { installWasmKernels } from "./wasm-kernels.ts"
 
+export interface BrowserWasmChoice extends WasmChoice {
+  readonly wasmFolder?: string | undefined
+}
+
 type Opened = OpenedWasm & { readonly uninstall: () => void }
+
+const REMEDY = "are the .wasm files of tfjs and of this package served in the folder that the option wasmFolder names?"
 
 const noPool = () => Promise.reject(new Error("the page's thread is the only one"))
 
-const open = async ({ threads, deterministic }: WasmChoice): Promise<Opened> => {
+/** Absolute, with the slash at its end. */
+const folderUrl = (folder: string): string => new URL(folder.replace(/\/?$/, "/"), globalThis.location?.href).href
+
+const open = async ({ threads, deterministic, wasmFolder }: BrowserWasmChoice): Promise<Opened> => {
+  const folder = wasmFolder === undefined ? undefined : folderUrl(wasmFolder)
+  if (folder !== undefined) setWasmPaths(folder)
   if (threads !== "auto") setThreadsCount(threads)
-  if (!(await tf.setBackend("wasm"))) throw new Error("tfjs could not start it; are its .wasm files served?")
+  if (!(await tf.setBackend("wasm"))) throw new Error("tfjs could not start it")
   const backend = wasmBackend(tf.backend())
   const memory = memoryOf(backend.wasm)
   const shared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer
   const started = await startEngine(
     backend,
-    await kernelModuleFor({ shared, fused: !deterministic }),
+    await kernelModuleFor({ shared, fused: !deterministic, folder }),
     memory,
     1,
     noPool
@@ -43,7 +55,7 @@ const open = async ({ threads, deterministic }: WasmChoice): Promise<Opened> => 
   }
 }
 
-export const openWasmInBrowser = onePerProcess<WasmChoice, Opened, DeviceError>(
+export const openWasmInBrowser = onePerProcess<BrowserWasmChoice, Opened, DeviceError>(
   { backend: "wasm", open, close: (opened) => opened.uninstall() },
-  (cause) => new DeviceError({ device: "wasm", site: "opening", reason: reasonOf(cause), remedy: "" })
+  (cause) => new DeviceError({ device: "wasm", site: "opening", reason: reasonOf(cause), remedy: REMEDY })
 )

@@ -1,13 +1,18 @@
 /**
- * The private face of tfjs' webgpu backend that this folder uses, asserted at start-up, and two wrappers around its buffer
- * manager: one refuses buffers that no kernel could bind (tfjs checks nothing, and the kernels would silently do nothing),
- * the other remembers the largest amount of memory in use.
+ * The private face of tfjs' webgpu backend that this folder uses, asserted at start-up, and the guard of its buffers:
+ * what no kernel could bind is refused.
  */
 import type { DataId, DataType, KernelBackend, TensorInfo } from "@tensorflow/tfjs"
+import { DeviceError } from "./device-error.ts"
 import { TFJS_VERSION } from "./wasm-backend.ts"
 
 interface BufferManager {
+  /** in use and idle */
   numBytesAllocated: number
+  numBytesUsed: number
+  numFreeBuffers: number
+  /** idle buffers, by size and usage */
+  readonly freeBuffers: Map<string, Array<GPUBuffer>>
   acquireBuffer(size: number, usage: number, mappedAtCreation?: boolean, reuse?: boolean): GPUBuffer
   releaseBuffer(buffer: GPUBuffer, reuse?: boolean): void
 }
@@ -71,6 +76,9 @@ export const webgpuBackend = (backend: KernelBackend): WebgpuBackend => {
   const absent = [
     ...FIELDS.filter((field) => it[field] === undefined),
     ...METHODS.filter((method) => typeof it[method] !== "function"),
+    ...(["numBytesAllocated", "numBytesUsed", "numFreeBuffers", "freeBuffers"] as const)
+      .filter((field) => it.bufferManager?.[field] === undefined)
+      .map((field) => `bufferManager.${field}`),
     ...(["acquireBuffer", "releaseBuffer"] as const)
       .filter((method) => typeof it.bufferManager?.[method] !== "function")
       .map((method) => `bufferManager.${method}`)
@@ -93,21 +101,54 @@ export const submitPending = (backend: WebgpuBackend): void => {
   backend.submitQueue()
 }
 
-/** Wraps the backend's allocation. Returns a function that tells the largest number of bytes allocated so far. */
-export const guardBuffers = (backend: WebgpuBackend): (() => number) => {
-  const manager = backend.bufferManager
+/** Thrown, since tensor code has no other way out; `ofDevice` makes a failure of it. */
+const tooLarge = (reason: string) =>
+  new DeviceError({
+    device: "webgpu",
+    site: "memory of this GPU",
+    reason,
+    remedy: "use a smaller batch, model.weights f16 or int8, or --device wasm"
+  })
+
+const bindingLimits = new WeakMap<WebgpuBackend, number>()
+
+/** Bytes that a program can have of one tensor, or of one part of it. */
+export const bindingLimitOf = (backend: WebgpuBackend): number =>
+  bindingLimits.get(backend) ?? backend.device.limits.maxStorageBufferBindingSize
+
+/** Throws for what is larger than a binding. WebGPU says so too, but later, and drops what else was submitted. */
+export const refuseUnbindable = (backend: WebgpuBackend, bytes: number): void => {
+  const limit = bindingLimitOf(backend)
+  if (bytes > limit)
+    throw tooLarge(
+      `a tensor of ${bytes} bytes was asked for, but it binds at most ${limit} (maxStorageBufferBindingSize)`
+    )
+}
+
+/**
+ * Wraps the backend's allocation and binding, of which tfjs checks nothing: its kernels would silently do nothing. An
+ * output larger than a binding is refused before it is made. Values from the host may be as large as a buffer, for a
+ * table of embeddings is read in windows; whatever would bind all of it is refused then. `limit`: bytes of a binding,
+ * the device's own if left out.
+ */
+export const guardBuffers = (
+  backend: WebgpuBackend,
+  limit = backend.device.limits.maxStorageBufferBindingSize
+): void => {
+  bindingLimits.set(backend, limit)
+  const { bufferManager: manager, tensorToBinding } = backend
   const acquire = manager.acquireBuffer.bind(manager)
-  const limit = backend.device.limits.maxStorageBufferBindingSize
-  let peak = 0
+  const largest = backend.device.limits.maxBufferSize
   manager.acquireBuffer = (size, usage, mappedAtCreation, reuse) => {
-    if (size > limit && (usage & GPUBufferUsage.STORAGE) !== 0) {
-      throw new Error(
-        `webgpu: a tensor of ${size} bytes was asked for, but this GPU binds at most ${limit} (maxStorageBufferBindingSize); use a smaller batch or --device wasm`
-      )
-    }
-    const buffer = acquire(size, usage, mappedAtCreation, reuse)
-    peak = Math.max(peak, manager.numBytesAllocated)
-    return buffer
+    // mapped: values from the host are written into it
+    if ((usage & GPUBufferUsage.STORAGE) !== 0 && mappedAtCreation !== true) refuseUnbindable(backend, size)
+    if (size > largest)
+      throw tooLarge(`a tensor of ${size} bytes was asked for, but its buffers have at most ${largest} (maxBufferSize)`)
+    return acquire(size, usage, mappedAtCreation, reuse)
   }
-  return () => peak
+  backend.tensorToBinding = (tensor) => {
+    const binding = tensorToBinding.call(backend, tensor)
+    if (binding !== null && "buffer" in binding) refuseUnbindable(backend, binding.size ?? binding.buffer.size)
+    return binding
+  }
 }

@@ -12,7 +12,7 @@ import type { TensorInfo } from "@tensorflow/tfjs"
 import { type Dispatch, provideWebgpuEngine, type Span, type WebgpuEngine } from "../kernels/webgpu/engine.ts"
 import { MOST_PROGRAM_WORDS, type Program, writeWords } from "../kernels/webgpu/program.ts"
 import { arenasOf, type BufferSpan } from "./webgpu-arenas.ts"
-import { submitPending, TENSOR_USAGE, type WebgpuBackend } from "./webgpu-backend.ts"
+import { refuseUnbindable, submitPending, TENSOR_USAGE, type WebgpuBackend } from "./webgpu-backend.ts"
 
 /** Dispatches that are collected before they are submitted. */
 const BATCH = 64
@@ -41,8 +41,8 @@ export interface InstalledWebgpuEngine {
 
 const isTensor = (it: TensorInfo | Span): it is TensorInfo => "dataId" in it
 
-/** Installs the engine on a backend. `uninstall` while the device still lives. */
-export const installWebgpuEngine = (backend: WebgpuBackend): InstalledWebgpuEngine => {
+/** Installs the engine on a backend; `software`: its GPU is emulated on a CPU. `uninstall` while the device still lives. */
+export const installWebgpuEngine = (backend: WebgpuBackend, software: boolean): InstalledWebgpuEngine => {
   const { device } = backend
   const arenas = arenasOf(backend)
   const words = wordsOf(backend)
@@ -92,6 +92,7 @@ export const installWebgpuEngine = (backend: WebgpuBackend): InstalledWebgpuEngi
     const known = bindGroups.get(key)
     if (known !== undefined) return known
     refuseAliases(program, spans)
+    for (const { size } of spans) refuseUnbindable(backend, size)
     if (bindGroups.size >= MOST_BIND_GROUPS) bindGroups.clear()
     const it = device.createBindGroup({
       label: program.name,
@@ -151,6 +152,7 @@ export const installWebgpuEngine = (backend: WebgpuBackend): InstalledWebgpuEngi
   const engine: WebgpuEngine = {
     has: (feature) => device.features.has(feature === "f16" ? "shader-f16" : feature),
     limits: device.limits,
+    software,
     output: (shape, dtype = "float32") => {
       const info = backend.makeTensorInfo(shape, dtype)
       backend.uploadToGPU(info.dataId)

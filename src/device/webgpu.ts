@@ -7,9 +7,11 @@ import * as Effect from "effect/Effect"
 import { DeviceError, reasonOf } from "./device-error.ts"
 import { onePerProcess, useBackend } from "./one-per-process.ts"
 import { importWebgpuBackend } from "./register.ts"
-import { guardBuffers, submitPending, webgpuBackend } from "./webgpu-backend.ts"
+import { guardBuffers, submitPending, type WebgpuBackend, webgpuBackend } from "./webgpu-backend.ts"
 import { type InstalledWebgpuEngine, installWebgpuEngine } from "./webgpu-engine.ts"
 import { type GpuErrors, watchGpuErrors } from "./webgpu-errors.ts"
+import { installWebgpuKernels } from "./webgpu-kernels.ts"
+import { manageMemory } from "./webgpu-memory.ts"
 
 /** What tfjs and our kernels need more of than WebGPU's defaults; the adapter's own values are asked for. */
 const LIMITS = [
@@ -23,7 +25,8 @@ const LIMITS = [
   "maxComputeWorkgroupsPerDimension"
 ] as const
 
-const FEATURES = ["timestamp-query", "subgroups", "shader-f16"] as const
+/** Asked for where the adapter has them. */
+export const FEATURES = ["timestamp-query", "subgroups", "shader-f16"] as const
 
 /** tfjs' automatic choice adds up long products with atomics, in any order; the tiled program (3) gives the same bits twice. */
 const TILED_MATMUL = 3
@@ -59,6 +62,8 @@ export interface OpenedWebgpu {
   readonly errors: GpuErrors
   readonly peakBytes: () => number
   readonly installed: InstalledWebgpuEngine
+  /** gives tfjs' own kernels back */
+  readonly uninstallKernels: () => void
 }
 
 const open = async (adapter: GPUAdapter): Promise<OpenedWebgpu> => {
@@ -69,18 +74,32 @@ const open = async (adapter: GPUAdapter): Promise<OpenedWebgpu> => {
     requiredLimits: Object.fromEntries(LIMITS.map((limit) => [limit, adapter.limits[limit]]))
   })
   const backend = webgpuBackend(new WebGPUBackend(device, adapter.info))
-  const peakBytes = guardBuffers(backend)
+  guardBuffers(backend)
+  const { peakBytes } = manageMemory(backend)
   const errors = watchGpuErrors(device, () => submitPending(backend))
   await useBackend("webgpu", backend)
-  const installed = installWebgpuEngine(backend)
+  const software = isSoftware(adapter.info)
+  const installed = installWebgpuEngine(backend, software)
+  explainReads(backend, errors)
+  const uninstallKernels = installWebgpuKernels()
   return {
     device,
     adapter: nameOfAdapter(adapter.info),
-    software: isSoftware(adapter.info),
+    software,
     errors,
     peakBytes,
-    installed
+    installed,
+    uninstallKernels
   }
+}
+
+/** A device that was lost refuses to be read, and does not say why. */
+const explainReads = (backend: WebgpuBackend, errors: GpuErrors): void => {
+  const { read } = backend
+  backend.read = (id) =>
+    read.call(backend, id).catch(async (cause) => {
+      throw (await errors.explain()) ?? cause
+    })
 }
 
 /** Opens the backend on an adapter and makes it tfjs' current one; the scope's end destroys the GPU device. */
@@ -88,8 +107,9 @@ export const openWebgpu = onePerProcess<GPUAdapter, OpenedWebgpu, DeviceError>(
   {
     backend: "webgpu",
     open,
-    close: ({ errors, installed }) => {
+    close: ({ errors, installed, uninstallKernels }) => {
       errors.stop()
+      uninstallKernels()
       installed.uninstall()
     },
     closed: ({ device }) => device.destroy()

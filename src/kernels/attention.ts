@@ -5,7 +5,8 @@
  *   dP = dO·Vᵀ        dS = P∘(dP − Σ_keys dP∘P)        dQ = dS·K/√d        dK = dSᵀQ/√d        dV = Pᵀ·dO
  *
  * Shapes: q, k, v, O [batch·length, heads·d]; Q, K, V [batch, heads, length, d]; S, P [batch, heads, length, length];
- * m [batch, 1, 1, length]. Saved: q, k, v as the linear layers made them, and P.
+ * m [batch, 1, 1, length]. Saved: q, k, v as the linear layers made them, and P; on a GPU not P, but two numbers of each of its
+ * rows and O, which a layer behind often keeps too (`webgpu/attention.ts`).
  *
  * The mask is a large finite number: with −∞, a row of padding alone would be NaN, and so would every gradient after it.
  */
@@ -14,6 +15,8 @@ import * as tf from "@tensorflow/tfjs"
 import { inPlaceOf } from "../tensors/in-place-of.ts"
 import { defineKernel } from "./kernel.ts"
 import { floatBits, type WasmEngine } from "./wasm/engine.ts"
+import { attentionGradientOnWebgpu, attentionOnWebgpu } from "./webgpu/attention.ts"
+import type { WebgpuEngine } from "./webgpu/engine.ts"
 
 interface Shape {
   readonly batch: number
@@ -100,11 +103,12 @@ const overHeads = (
   engine.run(name, [...inputs, ...sizes, ...rest], Math.ceil(matrices / chunk), 4 * scratchFloats)
 }
 
+type Inputs = Readonly<Record<"q" | "k" | "v" | "mask", TensorInfo>>
 type Quadruple = readonly [q: TensorInfo, k: TensorInfo, v: TensorInfo, P: TensorInfo]
 
 /** O and P. */
 const forwardOnWasm = (
-  { q, k, v, mask }: Readonly<Record<"q" | "k" | "v" | "mask", TensorInfo>>,
+  { q, k, v, mask }: Inputs,
   { batch, heads }: Shape,
   engine: WasmEngine
 ): ReadonlyArray<TensorInfo> => {
@@ -119,8 +123,17 @@ const forwardOnWasm = (
   return [O, P]
 }
 
-/** dq, dk, dv together, for they share dS. */
-const gradients = defineKernel<"dO" | "q" | "k" | "v" | "P", Shape>({
+/** O, what is needed of P's rows, and O once more, to be saved. */
+const forwardOnWebgpu = (inputs: Inputs, { batch, heads }: Shape, engine: WebgpuEngine): ReadonlyArray<TensorInfo> => {
+  const [O, statistics] = attentionOnWebgpu(engine, inputs, batch, heads)
+  tf.backend().incRef(O.dataId)
+  return [O, statistics, { ...O }]
+}
+
+type Saved = "dO" | "q" | "k" | "v" | "P"
+
+/** dq, dk, dv together, for they share dS. On a GPU P's statistics are in its place, and there is O. */
+const gradients = defineKernel<Saved, Shape>({
   name: "AttentionGradient",
   reference: ({ dO, q, k, v, P }, shape) => backward(dO, q, k, v, P, shape),
   wasm: ({ dO, q, k, v, P }, _, engine) => {
@@ -136,6 +149,11 @@ const gradients = defineKernel<"dO" | "q" | "k" | "v" | "P", Shape>({
     )
     return dqkv
   },
+  webgpu: (
+    { P: statistics, O, ...others }: Readonly<Record<Saved, TensorInfo>> & { readonly O?: TensorInfo },
+    { heads },
+    engine
+  ) => attentionGradientOnWebgpu(engine, { ...others, O: O!, statistics }, heads),
   inputsToSave: []
 })
 
@@ -143,18 +161,20 @@ const kernel = defineKernel<"q" | "k" | "v" | "mask", Shape>({
   name: "Attention",
   reference: ({ q, k, v, mask }, shape) => forward(q, k, v, mask, shape),
   wasm: forwardOnWasm,
+  webgpu: forwardOnWebgpu,
   inputsToSave: ["q", "k", "v"],
-  outputsToSave: [false, true],
-  gradient: ([dO], [q, k, v, P], shape) => {
+  outputsToSave: [false, true, true],
+  gradient: ([dO], [q, k, v, P, O], shape) => {
+    const inputs = { dO: dO!, q: q!, k: k!, v: v!, P: P!, ...(O === undefined ? {} : { O }) }
     // here rather than in a closure: all three share dS
-    const [dq, dk, dv] = gradients({ dO: dO!, q: q!, k: k!, v: v!, P: P! }, shape)
+    const [dq, dk, dv] = gradients(inputs, shape)
     return { q: () => dq!, k: () => dk!, v: () => dv! }
   }
 })
 
 /** q, k, v [batch·length, heads·d], mask [batch, 1, 1, length] → [batch·length, heads·d]; gradients for q, k and v. */
 export const attention = (q: Tensor2D, k: Tensor2D, v: Tensor2D, mask: Tensor4D, shape: Shape): Tensor2D => {
-  const [output, P] = kernel({ q, k, v, mask }, { ...shape })
-  P!.dispose() // the tape holds its own handle
+  const [output, ...saved] = kernel({ q, k, v, mask }, { ...shape })
+  tf.dispose(saved) // the tape holds its own handles
   return output as Tensor2D
 }

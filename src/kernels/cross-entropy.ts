@@ -15,6 +15,7 @@ import * as tf from "@tensorflow/tfjs"
 import { defineKernel } from "./kernel.ts"
 import { chunksOf } from "./wasm/chunks.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
+import { crossEntropyBackwardOnWebgpu, crossEntropyOnWebgpu } from "./webgpu/cross-entropy.ts"
 
 /** A label that marks a row as not counting: PyTorch's. */
 export const IGNORED = -100
@@ -93,6 +94,7 @@ const backward = defineKernel<"dy" | "z" | "labels" | "statistics", Attributes>(
     run(engine, "crossEntropyBackward", [z, labels, statistics, dz], ignored, [engine.address(dy)])
     return [dz]
   },
+  webgpu: (inputs, { ignored }, engine) => [crossEntropyBackwardOnWebgpu(engine, inputs, ignored)],
   inputsToSave: []
 })
 
@@ -105,6 +107,7 @@ const forward = defineKernel<"z" | "labels", Attributes>({
     run(engine, "crossEntropyMean", [z, labels, statistics, loss], ignored)
     return [loss, statistics]
   },
+  webgpu: ({ z, labels }, { ignored }, engine) => crossEntropyOnWebgpu(engine, z, labels, ignored),
   inputsToSave: ["z", "labels"],
   outputsToSave: [false, true],
   gradient: ([dy], [z, labels, statistics], attributes) => ({

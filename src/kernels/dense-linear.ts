@@ -10,13 +10,17 @@ import type { Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import type { FrozenMatrix } from "../tensors/packed-matrix.ts"
 import {
+  biasInput,
   type Form,
   forEachForm,
   formOf,
+  plusBias,
   savedWeight,
+  startOf,
   type WeightInput,
   type WeightInputs,
   weightInputs,
+  weightOnWebgpu,
   weightOperand,
   weightToSave,
   wholeWeight
@@ -24,21 +28,32 @@ import {
 import { defineKernel } from "./kernel.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
 import { matrixOf, multiply, type Product } from "./wasm/product.ts"
+import type { WebgpuEngine } from "./webgpu/engine.ts"
+import { multiply as multiplyOnWebgpu } from "./webgpu/product.ts"
 
 type Input = "x" | WeightInput | "bias"
 
 const reference =
   (form: Form) =>
   ({ x, bias, ...weight }: Readonly<Record<Input, Tensor>>): ReadonlyArray<Tensor> => [
-    tf.add(tf.matMul(x, wholeWeight(form, weight, x.shape[1]!), false, true), bias)
+    plusBias(tf.matMul(x, wholeWeight(form, weight, x.shape[1]!), false, true), bias)
   ]
 
 /** One product, which starts at the bias. */
 const wasm =
   (form: Form) =>
   ({ x, bias, ...weight }: Readonly<Record<Input, TensorInfo>>, _: object, engine: WasmEngine) => [
-    product(engine, { kind: "nt", form, a: x, weight, n: bias.shape[0]!, start: { bias: engine.address(bias) } })
+    product(engine, { kind: "nt", form, a: x, weight, n: weight.W.shape[0]!, start: startOf(engine, bias) })
   ]
+
+/** The same in one dispatch. */
+const webgpu =
+  (form: Form) =>
+  ({ x, bias, ...weight }: Readonly<Record<Input, TensorInfo>>, _: object, engine: WebgpuEngine) => {
+    const [m, k] = x.shape as [number, number]
+    const n = weight.W.shape[0]!
+    return [multiplyOnWebgpu(engine, { kind: "nt", m, n, k, a: x, ...weightOnWebgpu(form, weight), bias })]
+  }
 
 interface WithWeight extends Pick<Product, "start"> {
   readonly kind: "nt" | "nn"
@@ -60,6 +75,7 @@ const dense = defineKernel<Input, object>({
   name: "DenseLinear",
   reference: reference("f32"),
   wasm: wasm("f32"),
+  webgpu: webgpu("f32"),
   inputsToSave: ["x", "W"],
   gradient: ([dy], [x, W]) => ({
     x: () => tf.matMul(dy!, W!),
@@ -81,6 +97,10 @@ const backward = forEachForm((form, name) =>
     wasm: ({ dy, ...weight }, { columns }, engine) => [
       product(engine, { kind: "nn", form, a: dy, weight, n: columns })
     ],
+    webgpu: ({ dy, ...weight }, { columns }, engine) => {
+      const [m, k] = dy.shape as [number, number]
+      return [multiplyOnWebgpu(engine, { kind: "nn", m, n: columns, k, a: dy, ...weightOnWebgpu(form, weight) })]
+    },
     inputsToSave: []
   })
 )
@@ -90,6 +110,7 @@ const frozen = forEachForm((form, name) =>
     name: name("FrozenLinear"),
     reference: reference(form),
     wasm: wasm(form),
+    webgpu: webgpu(form),
     inputsToSave: weightToSave(form),
     gradient: ([dy], saved, attributes) => ({
       x: () =>
@@ -103,11 +124,8 @@ const frozen = forEachForm((form, name) =>
 
 /** x [tokens, in] → [tokens, out]; gradients for x, W and bias. */
 export const denseLinear = (x: Tensor2D, W: Tensor2D, bias: Tensor1D | null): Tensor2D =>
-  dense({ x, ...weightInputs(W), bias: bias ?? tf.zeros([W.shape[0]]) }, {})[0] as Tensor2D
+  dense({ x, ...weightInputs(W), ...biasInput(bias) }, {})[0] as Tensor2D
 
 /** x [tokens, in] → [tokens, out]; gradient for x (and bias) only. */
 export const frozenLinear = (x: Tensor2D, W: FrozenMatrix, bias: Tensor1D | null): Tensor2D =>
-  frozen[formOf(W)](
-    { x, ...weightInputs(W), bias: bias ?? tf.zeros([W.shape[0]]) },
-    { columns: W.shape[1] }
-  )[0] as Tensor2D
+  frozen[formOf(W)]({ x, ...weightInputs(W), ...biasInput(bias) }, { columns: W.shape[1] })[0] as Tensor2D

@@ -1,14 +1,18 @@
 /**
- * A frozen weight as an operand of kernels: float32, or packed and widened inside the product (`wasm/assembly/widen.ts`), so that a
- * step reads a half or a quarter of the bytes and no whole W in float32 is ever made.
+ * A frozen weight as an operand of kernels: float32, or packed and widened inside the product
+ * (`wasm/assembly/widen.ts`, `webgpu/product-blocks.ts`), so that a step reads a half or a quarter of the bytes and no
+ * whole W in float32 is ever made.
  *
- * A kernel has its inputs by name, and a packed weight is two: words and scales. So a kernel that reads a frozen weight is defined
- * for each form, `forEachForm`. On a backend without kernels of ours the reference widens W for the time of one product.
+ * A kernel has its inputs by name, and a packed weight is two: words and scales. So a kernel that reads a frozen weight
+ * is defined for each form, `forEachForm`. On a backend without kernels of ours the reference widens W for the time of
+ * one product.
  */
 import type { Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
 import { type FrozenMatrix, isPacked, type Packing } from "../tensors/packed-matrix.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
 import { matrixOf, type Product } from "./wasm/product.ts"
+import type { Product as WebgpuProduct } from "./webgpu/product.ts"
 import { widened } from "./widen.ts"
 
 /** How a weight is held: this is what `model.weights` of a plan says. */
@@ -52,6 +56,27 @@ export const weightOperand = (
   b: matrixOf(engine, W),
   ...(form === "f32" ? {} : { packed: { packing: form, scales: engine.address(scales) } })
 })
+
+/** The weight as B of a product on webgpu. */
+export const weightOnWebgpu = (
+  form: Form,
+  { W, scales }: WeightInputs<TensorInfo>
+): Pick<WebgpuProduct, "b" | "packed"> => ({
+  b: W,
+  ...(form === "f32" ? {} : { packed: { packing: form, scales } })
+})
+
+/** For a kernel's inputs: a layer without a bias makes no tensor of zeros for it. */
+export const biasInput = (bias: Tensor | null | undefined): { readonly bias: Tensor } =>
+  // kernels take it for possibly absent
+  (bias == null ? {} : { bias }) as { readonly bias: Tensor }
+
+/** y + bias, for references. */
+export const plusBias = (y: Tensor, bias: Tensor | undefined): Tensor => tf.add(y, bias ?? tf.zeros([y.shape[1]!]))
+
+/** What a product on wasm starts at. */
+export const startOf = (engine: WasmEngine, bias: TensorInfo | undefined): "zero" | { readonly bias: number } =>
+  bias === undefined ? "zero" : { bias: engine.address(bias) }
 
 /** One definition for each form. `name` makes the kernel's name of its own. */
 export const forEachForm = <T>(define: (form: Form, name: (own: string) => string) => T): Readonly<Record<Form, T>> => {

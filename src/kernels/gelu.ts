@@ -11,7 +11,7 @@
  * fit of our own to 9e-9 absolute (and 3e-8 relative up to a = 3), below a float32's rounding; that of Abramowitz and Stegun 7.1.26, which
  * tfjs's erf uses, is good to 7.5e-8.
  *
- * On wasm value and derivative are one pass over x (`wasm/assembly/gelu.ts`).
+ * On wasm and on a GPU value and derivative are one pass over x (`wasm/assembly/gelu.ts`, `webgpu/gelu.ts`).
  */
 import type { Tensor, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
@@ -19,6 +19,7 @@ import { inPlaceOf } from "../tensors/in-place-of.ts"
 import { defineKernel } from "./kernel.ts"
 import { chunksOf } from "./wasm/chunks.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
+import { geluBackwardOnWebgpu, geluOnWebgpu } from "./webgpu/gelu.ts"
 
 export type GeluForm = "erf" | "tanh"
 
@@ -127,6 +128,7 @@ const backward = defineKernel<"dy" | "derivative", object>({
     engine.run("multiply", [...[dy, derivative, dx].map(engine.address), size, perChunk], chunks)
     return [dx]
   },
+  webgpu: ({ dy, derivative }, _, engine) => [geluBackwardOnWebgpu(engine, dy, derivative)],
   inputsToSave: []
 })
 
@@ -134,6 +136,7 @@ const kernel = defineKernel<"x", { readonly form: GeluForm }>({
   name: "Gelu",
   reference: ({ x }, { form }) => (form === "erf" ? erfForm(x) : tanhForm(x)),
   wasm: (inputs, { form }, engine) => onWasm(inputs, form, engine),
+  webgpu: ({ x }, { form }, engine) => geluOnWebgpu(engine, x, form),
   inputsToSave: [],
   outputsToSave: [false, true],
   gradient: ([dy], [derivative]) => ({ x: () => backward({ dy: dy!, derivative: derivative! }, {})[0]! })

@@ -16,6 +16,8 @@ import { defineKernel } from "./kernel.ts"
 import { chunksOf } from "./wasm/chunks.ts"
 import { floatBits, type WasmEngine } from "./wasm/engine.ts"
 import { sumColumns } from "./wasm/sums.ts"
+import type { WebgpuEngine } from "./webgpu/engine.ts"
+import { layerNormBackwardOnWebgpu, layerNormOnWebgpu, layerNormScaleGradientOnWebgpu } from "./webgpu/layer-norm.ts"
 
 interface Attributes {
   readonly epsilon: number
@@ -67,6 +69,7 @@ const backward = defineKernel<"dy" | "gamma" | "normalized" | "r", object>({
     engine.run("layerNormBackward", [at!, 0, scale!, 0, out!, x!, factors!, rows, n, perChunk], chunks)
     return [dx]
   },
+  webgpu: (inputs, _, engine) => [layerNormBackwardOnWebgpu(engine, inputs)],
   inputsToSave: []
 })
 
@@ -80,10 +83,20 @@ const scaleGradient = defineKernel<"dy" | "normalized", object>({
     sumColumns(engine, { x: dy, y: normalized, out, outer: 1, reduced: rows, inner: n, divisor: 1 })
     return [out]
   },
+  webgpu: (inputs, _, engine) => [layerNormScaleGradientOnWebgpu(engine, inputs)],
   inputsToSave: []
 })
 
-const shared = { reference, wasm: onWasm, inputsToSave: ["gamma"], outputsToSave: [false, true, true] } as const
+const onWebgpu = (inputs: Inputs<TensorInfo>, { epsilon }: Attributes, engine: WebgpuEngine) =>
+  layerNormOnWebgpu(engine, inputs, epsilon)
+
+const shared = {
+  reference,
+  wasm: onWasm,
+  webgpu: onWebgpu,
+  inputsToSave: ["gamma"],
+  outputsToSave: [false, true, true]
+} as const
 
 const parameterGradients = (dy: Tensor, normalized: Tensor) => ({
   gamma: () => scaleGradient({ dy, normalized }, {})[0]!,

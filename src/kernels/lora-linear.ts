@@ -1,27 +1,33 @@
 /**
  * An adapted linear layer: y = xWᵀ + bias + s·(xAᵀ)Bᵀ, with W and bias frozen.
  *
- * W + s·BA is never formed, and neither is dW: the forward pass costs one product with W and two thin ones, the backward pass
- * the same for dx and two thin ones for the factors. Kept for it: x (which the layer before holds anyway) and h = xAᵀ.
+ * W + s·BA is never formed, and neither is dW: the forward pass costs one product with W and two thin ones, the
+ * backward pass the same for dx and two thin ones for the factors. Kept for it: x (which the layer before holds anyway)
+ * and h = xAᵀ.
  *
  *   dh = s·dy·B    dx = dy·W + dh·A    dA = dhᵀx    dB = s·dyᵀh
  *
- * Shapes: x [tokens, in], W [out, in], A [r, in], B [out, r], h [tokens, r]. s is folded into B, the smallest operand.
+ * Shapes: x [tokens, in], W [out, in], A [r, in], B [out, r], h [tokens, r]. s is folded into B, the smallest operand,
+ * and on webgpu into the accumulators.
  *
- * On wasm each direction is one product: the thin pair runs in its accumulators, which start at the bias, and a packed W is widened
+ * On wasm and webgpu each direction is one product: the thin pair runs in its accumulators, and a packed W is widened
  * inside. Gradients are those of the function that is computed, whose W is what the packed one stands for.
  */
 import type { Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import type { FrozenMatrix } from "../tensors/packed-matrix.ts"
 import {
+  biasInput,
   type Form,
   forEachForm,
   formOf,
+  plusBias,
   savedWeight,
+  startOf,
   type WeightInput,
   type WeightInputs,
   weightInputs,
+  weightOnWebgpu,
   weightOperand,
   weightToSave,
   wholeWeight
@@ -29,6 +35,7 @@ import {
 import { defineKernel } from "./kernel.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
 import { matrixOf, multiply } from "./wasm/product.ts"
+import { multiply as multiplyOnWebgpu } from "./webgpu/product.ts"
 
 /** y = x·Wᵀ + bias + h·Bᵀ, where B is scaled already. */
 const forward = forEachForm((form, name) =>
@@ -36,11 +43,11 @@ const forward = forEachForm((form, name) =>
     name: name("LoraLinearForward"),
     reference: ({ x, bias, h, B, ...weight }) => {
       const W = wholeWeight(form, weight, x.shape[1]!)
-      return [tf.add(tf.add(tf.matMul(x, W, false, true), tf.matMul(h, B, false, true)), bias)]
+      return [plusBias(tf.add(tf.matMul(x, W, false, true), tf.matMul(h, B, false, true)), bias)]
     },
     wasm: ({ x, bias, h, B, ...weight }, _, engine) => {
-      const start = { bias: engine.address(bias) }
-      return [fused(engine, { kind: "nt", form, a: x, weight, second: [h, B], n: bias.shape[0]!, start })]
+      const start = startOf(engine, bias)
+      return [fused(engine, { kind: "nt", form, a: x, weight, second: [h, B], n: B.shape[0]!, start })]
     },
     inputsToSave: []
   })
@@ -56,6 +63,12 @@ const backward = forEachForm((form, name) =>
     wasm: ({ dy, dh, A, ...weight }, _, engine) => [
       fused(engine, { kind: "nn", form, a: dy, weight, second: [dh, A], n: A.shape[1]!, start: "zero" })
     ],
+    webgpu: ({ dy, dh, A, ...weight }, _, engine) => {
+      const [m, k] = dy.shape as [number, number]
+      const [r, n] = A.shape as [number, number]
+      const second = { a: dh, b: A, k: r }
+      return [multiplyOnWebgpu(engine, { kind: "nn", m, n, k, a: dy, ...weightOnWebgpu(form, weight), second })]
+    },
     inputsToSave: []
   })
 )
@@ -87,12 +100,31 @@ const fused = (engine: WasmEngine, { kind, form, a, weight, second: [a2, b2], n,
   return out
 }
 
+/** a·(s·b), or aᵀ·(s·b). On webgpu in one dispatch. */
+const scaledProduct = defineKernel<"a" | "b", { readonly scale: number; readonly transposeA: boolean }>({
+  name: "ScaledProduct",
+  reference: ({ a, b }, { scale, transposeA }) => [tf.matMul(a, tf.mul(b, scale), transposeA, false)],
+  webgpu: ({ a, b }, { scale, transposeA }, engine) => {
+    const [m, k] = (transposeA ? a.shape.toReversed() : a.shape) as [number, number]
+    return [multiplyOnWebgpu(engine, { kind: transposeA ? "tn" : "nn", m, n: b.shape[1]!, k, a, b, scale })]
+  },
+  inputsToSave: []
+})
+
 const adapted = forEachForm((form, name) =>
   defineKernel<"x" | WeightInput | "bias" | "A" | "B", { readonly scale: number }>({
     name: name("LoraLinear"),
     reference: ({ x, bias, A, B, ...weight }, { scale }) => {
       const h = tf.matMul(x, A, false, true)
-      return [forward[form]({ x, ...weight, bias, h, B: tf.mul(B, scale) }, {})[0]!, h]
+      return [forward[form]({ x, ...weight, ...biasInput(bias), h, B: tf.mul(B, scale) }, {})[0]!, h]
+    },
+    webgpu: ({ x, bias, A, B, ...weight }, { scale }, engine) => {
+      const [m, k] = x.shape as [number, number]
+      const [n, r] = B.shape as [number, number]
+      const h = multiplyOnWebgpu(engine, { kind: "nt", m, n: r, k, a: x, b: A })
+      const second = { a: h, b: B, k: r }
+      const W = weightOnWebgpu(form, weight)
+      return [multiplyOnWebgpu(engine, { kind: "nt", m, n, k, a: x, ...W, second, scale, bias }), h]
     },
     inputsToSave: ["x", "A", "B", ...weightToSave(form)],
     outputsToSave: [false, true],
@@ -100,11 +132,11 @@ const adapted = forEachForm((form, name) =>
       const h = rest.at(-1)! // an output, after the inputs
       const weight = savedWeight(form, rest)
       // here rather than in a closure: dx and dA both need it
-      const dh = tf.tidy(() => tf.matMul(dy!, tf.mul(B!, scale)))
+      const dh = scaledProduct({ a: dy!, b: B! }, { scale, transposeA: false })[0]!
       return {
         x: () => backward[form]({ dy: dy!, ...weight, dh, A: A! }, {})[0]!,
         A: () => tf.matMul(dh, x!, true, false),
-        B: () => tf.matMul(dy!, tf.mul(h, scale), true, false)
+        B: () => scaledProduct({ a: dy!, b: h }, { scale, transposeA: true })[0]!
       }
     }
   })
@@ -119,7 +151,7 @@ export const loraLinear = (
   B: Tensor2D,
   scale: number
 ): Tensor2D => {
-  const inputs = { x, ...weightInputs(W), bias: bias ?? tf.zeros([W.shape[0]]), A, B }
+  const inputs = { x, ...weightInputs(W), ...biasInput(bias), A, B }
   const [y, h] = adapted[formOf(W)](inputs, { scale })
   h!.dispose() // the tape holds its own handle
   return y as Tensor2D

@@ -2,19 +2,22 @@
  * LoRA-Pro's full form with Adam inside, for a list of factor pairs: the equivalent gradient g̃ [out, in] of each (`lora-pro-theorem.ts`),
  * Adam's moments and direction u of it (`adam.ts`), and u pulled back to (dA, dB).
  *
- * On wasm neither g̃ nor u is ever whole: what passes through memory is the moments. Three pieces of work for a group of pairs; a group
- * is as many as the engine's arguments and a bound on what lies between the three leave room for.
+ * On wasm and on a GPU (`webgpu/lora-pro-adam.ts`) neither g̃ nor u is ever whole: what passes through memory is the moments. On wasm
+ * three pieces of work for a group of pairs; a group is as many as the engine's arguments and a bound on what lies between the three
+ * leave room for.
  */
 import type { Tensor, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { type AdamRates, adamReference, adamWords } from "./adam.ts"
 import { defineKernel } from "./kernel.ts"
-import { PAIR_INPUTS, pairInputs, pairOfInputs } from "./lora-pro.ts"
+import { exceedsWebgpu, PAIR_INPUTS, pairInputs, pairOfInputs, pairOnWebgpu } from "./lora-pro.ts"
 import { type Factors, theoremThrough, type Whitening, type XChoice } from "./lora-pro-theorem.ts"
 import { groupsOf, listed, named } from "./tensor-lists.ts"
 import { floatBits, type WasmEngine } from "./wasm/engine.ts"
 import { codeOf, costOfPairs, type PairSizes, scratchOfPairs, sizesOf, wholePanels } from "./wasm/lora-pro.ts"
 import { type Entry, inTables, runItems } from "./wasm/tables.ts"
+import type { WebgpuEngine } from "./webgpu/engine.ts"
+import { adamMovesOnWebgpu } from "./webgpu/lora-pro-adam.ts"
 
 interface Attributes {
   readonly x: XChoice
@@ -118,7 +121,7 @@ const wasm = (inputs: Readonly<Record<string, TensorInfo>>, attributes: Attribut
   return entries.flatMap(({ outputs }) => outputs)
 }
 
-const reference = (group: ReadonlyArray<Tensor>, scale: number, { x, rates }: Attributes): ReadonlyArray<Tensor> => {
+const referenceOf = (group: ReadonlyArray<Tensor>, scale: number, { x, rates }: Attributes): ReadonlyArray<Tensor> => {
   const { pair, gradient, w } = pairOfInputs(group)
   const [M, V] = group.slice(PAIR_INPUTS)
   // a tidy for each pair: only one site's [out, in] temporaries exist at a time
@@ -134,12 +137,28 @@ const reference = (group: ReadonlyArray<Tensor>, scale: number, { x, rates }: At
   })
 }
 
+const reference = (inputs: Readonly<Record<string, TensorInfo>>, attributes: Attributes): ReadonlyArray<Tensor> =>
+  groupsOf(listed(inputs), INPUTS).flatMap((group, i) =>
+    referenceOf(group as ReadonlyArray<Tensor>, attributes.scales[i]!, attributes)
+  )
+
+const webgpu = (inputs: Readonly<Record<string, TensorInfo>>, attributes: Attributes, engine: WebgpuEngine) => {
+  const { x, rates, scales } = attributes
+  const groups = groupsOf(listed(inputs), INPUTS)
+  if (groups.some(exceedsWebgpu)) return reference(inputs, attributes)
+  const pairs = groups.map((group, i) => {
+    const [first, second] = group.slice(PAIR_INPUTS)
+    return { ...pairOnWebgpu(group, scales[i]!), first: first!, second: second! }
+  })
+  return adamMovesOnWebgpu(engine, pairs, x, rates).flatMap(({ dA, dB, first, second }) => [dA, dB, first, second])
+}
+
 /** Inputs: those of `LoraPro`, M and V of each pair in turn. Outputs dA, dB, M', V' of each. */
 const moves = defineKernel<string, Attributes>({
   name: "LoraProAdam",
-  reference: (inputs, attributes) =>
-    groupsOf(listed(inputs), INPUTS).flatMap((group, i) => reference(group, attributes.scales[i]!, attributes)),
+  reference,
   wasm,
+  webgpu,
   inputsToSave: []
 })
 

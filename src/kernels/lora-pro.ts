@@ -1,6 +1,6 @@
 /**
  * LoRA-Pro's directions (dA, dB) for a list of factor pairs: the theorem of `lora-pro-theorem.ts`, pair by pair. On wasm one piece of work
- * for all pairs.
+ * for all pairs, on a GPU three programs (`webgpu/lora-pro.ts`).
  */
 import type { Tensor, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
@@ -10,6 +10,8 @@ import { groupsOf, listed, named } from "./tensor-lists.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
 import { codeOf, costOfPairs, scratchOfPairs, sizesOf } from "./wasm/lora-pro.ts"
 import { inTables, runItems } from "./wasm/tables.ts"
+import type { WebgpuEngine } from "./webgpu/engine.ts"
+import { directionsOnWebgpu, MOST_RANK, type PairOnWebgpu } from "./webgpu/lora-pro.ts"
 
 interface Attributes {
   readonly x: XChoice
@@ -53,16 +55,39 @@ const wasm = (inputs: Readonly<Record<string, TensorInfo>>, { x }: Attributes, e
   return entries.flatMap(({ outputs }) => outputs)
 }
 
+/** What programs on a GPU read of a pair. */
+export const pairOnWebgpu = (group: ReadonlyArray<TensorInfo>, scale: number): PairOnWebgpu => {
+  const [A, B, gA, gB] = group
+  return { A: A!, B: B!, gA: gA!, gB: gB!, whitening: group.slice(4, PAIR_INPUTS), scale }
+}
+
+/** Is a pair's rank more than there is a program for? Then tfjs's ops do it. */
+export const exceedsWebgpu = (group: ReadonlyArray<TensorInfo>): boolean => group[0]!.shape[0]! > MOST_RANK
+
+const reference = (inputs: Readonly<Record<string, TensorInfo>>, { x }: Attributes): ReadonlyArray<Tensor> =>
+  groupsOf(listed(inputs), PAIR_INPUTS).flatMap((group) => {
+    const { pair, gradient, w } = pairOfInputs(group as ReadonlyArray<Tensor>)
+    const moved = tf.tidy(() => ({ ...theorem(pair, gradient, w, x) }))
+    return [moved.A, moved.B]
+  })
+
+const webgpu = (inputs: Readonly<Record<string, TensorInfo>>, attributes: Attributes, engine: WebgpuEngine) => {
+  const groups = groupsOf(listed(inputs), PAIR_INPUTS)
+  if (groups.some(exceedsWebgpu)) return reference(inputs, attributes)
+  return directionsOnWebgpu(
+    engine,
+    // s is in the whitening
+    groups.map((group) => pairOnWebgpu(group, 1)),
+    attributes.x
+  )
+}
+
 /** Inputs: those of each pair in turn. Outputs dA, dB of each. */
 const directions = defineKernel<string, Attributes>({
   name: "LoraPro",
-  reference: (inputs, { x }) =>
-    groupsOf(listed(inputs), PAIR_INPUTS).flatMap((group) => {
-      const { pair, gradient, w } = pairOfInputs(group)
-      const moved = tf.tidy(() => ({ ...theorem(pair, gradient, w, x) }))
-      return [moved.A, moved.B]
-    }),
+  reference,
   wasm,
+  webgpu,
   inputsToSave: []
 })
 

@@ -19,6 +19,8 @@ import { inPlaceOf } from "../tensors/in-place-of.ts"
 import { defineKernel } from "./kernel.ts"
 import { chunksOf } from "./wasm/chunks.ts"
 import { floatBits, type WasmEngine } from "./wasm/engine.ts"
+import type { WebgpuEngine } from "./webgpu/engine.ts"
+import { rmsNormBackwardOnWebgpu, rmsNormOnWebgpu, rmsNormScaleGradientOnWebgpu } from "./webgpu/rms-norm.ts"
 
 interface Attributes {
   readonly epsilon: number
@@ -59,6 +61,9 @@ const onWasm = (
   return residual === undefined ? [y, r] : [y, sum, r]
 }
 
+const onWebgpu = (inputs: Inputs<TensorInfo>, { epsilon }: Attributes, engine: WebgpuEngine) =>
+  rmsNormOnWebgpu(engine, inputs, epsilon)
+
 type Saved = "dy" | "gamma" | "sum" | "r"
 type BackwardInputs<T> = Readonly<Record<Saved, T>> & { readonly dsum?: T }
 
@@ -79,6 +84,9 @@ const sharedBackward = {
     engine.run("rmsNormBackward", words, chunks)
     return [ds]
   },
+  webgpu: (inputs: BackwardInputs<TensorInfo>, _: object, engine: WebgpuEngine) => [
+    rmsNormBackwardOnWebgpu(engine, inputs)
+  ],
   inputsToSave: []
 } as const
 
@@ -97,12 +105,14 @@ const scaleGradient = defineKernel<"dy" | "sum" | "r", object>({
     engine.run("rmsNormScaleGradient", [...[dy, sum, r, out].map(engine.address), rows, n, columns], chunks)
     return [out]
   },
+  webgpu: (inputs, _, engine) => [rmsNormScaleGradientOnWebgpu(engine, inputs)],
   inputsToSave: []
 })
 
 const plain = defineKernel<Input, Attributes>({
   reference,
   wasm: onWasm,
+  webgpu: onWebgpu,
   name: "RmsNorm",
   inputsToSave: ["x", "gamma"],
   outputsToSave: [false, true],
@@ -130,6 +140,7 @@ const ofSum = defineKernel<Input | "residual", Attributes>({
   ...savedOfSum,
   reference,
   wasm: onWasm,
+  webgpu: onWebgpu,
   name: "ResidualRmsNorm",
   inputsToSave: ["gamma"],
   gradient: ([dy], [gamma, sum, r]) =>
@@ -140,6 +151,7 @@ const AND_SUM = "ResidualRmsNormAndSum"
 const andSum = defineKernel<Input | "residual", Attributes>({
   reference,
   wasm: onWasm,
+  webgpu: onWebgpu,
   name: AND_SUM,
   inputsToSave: []
 })

@@ -17,6 +17,7 @@ import { inPlaceOf } from "../tensors/in-place-of.ts"
 import { defineKernel } from "./kernel.ts"
 import { chunksOf } from "./wasm/chunks.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
+import { swigluBackwardOnWebgpu, swigluOnWebgpu } from "./webgpu/swiglu.ts"
 
 /** Costs of an element, in multiplications: the backward pass waits for memory. */
 const COST = { swiglu: 30, swigluBackward: 4 }
@@ -49,6 +50,7 @@ const backward = defineKernel<"dy" | "silu" | "slope", object>({
     overElements(engine, "swigluBackward", [dy, silu, slope, ...outputs])
     return outputs
   },
+  webgpu: ({ dy, silu, slope }, _, engine) => swigluBackwardOnWebgpu(engine, dy, silu, slope),
   inputsToSave: []
 })
 
@@ -60,6 +62,7 @@ const kernel = defineKernel<"gate" | "up", object>({
     overElements(engine, "swiglu", [gate, up, ...outputs])
     return outputs
   },
+  webgpu: ({ gate, up }, _, engine) => swigluOnWebgpu(engine, gate, up),
   inputsToSave: [],
   outputsToSave: [false, true, true],
   gradient: ([dy], [silu, slope]) => {

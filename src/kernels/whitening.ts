@@ -1,17 +1,24 @@
 /**
- * LoRA-Pro's whitening matrices of a list of factor pairs on the wasm engine: Grams and eigenproblems in float64, where the factors lie, in
- * one piece of work for all pairs. What they are stands in `src/optimizers/whitening.ts`.
+ * LoRA-Pro's whitening matrices of a list of factor pairs, made where the factors lie, all pairs together: on the wasm engine Grams and
+ * eigenproblems in float64, in one piece of work; on a GPU in pairs of float32 and in three programs (`webgpu/whitening.ts`). What they
+ * are stands in `src/optimizers/whitening.ts`.
  *
  * No kernel in tfjs's tables, since its reference is no tensor code: it reads the factors and works on the host.
  */
-import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs"
+import type { Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import type { Factors, Whitening } from "./lora-pro-theorem.ts"
+import { groupsOf } from "./tensor-lists.ts"
 import { doubleBits, type WasmEngine, wasmEngineOf } from "./wasm/engine.ts"
 import { type PairSizes, sizesOf } from "./wasm/lora-pro.ts"
 import { inTables, runItems } from "./wasm/tables.ts"
+import { type WebgpuEngine, webgpuEngineOf } from "./webgpu/engine.ts"
+import { canWhitenOnWebgpu, whitenOnWebgpu } from "./webgpu/whitening.ts"
+
+export type ScaledPair = Factors & { readonly scale: number }
 
 export interface Whitened {
+  /** in the order of the pairs */
   readonly whitenings: ReadonlyArray<Whitening>
   /** λ_min(BᵀB) of each pair; 0 where B does not have full column rank, NaN where a factor is not finite */
   readonly smallest: Tensor1D
@@ -27,7 +34,7 @@ const costOf = ({ r, inputs, outputs }: PairSizes): number => (r * r * (inputs +
 
 const run = (
   engine: WasmEngine,
-  pairs: ReadonlyArray<Factors & { readonly scale: number }>,
+  pairs: ReadonlyArray<ScaledPair>,
   outputs: ReadonlyArray<Whitening>,
   smallest: number,
   damping: number
@@ -45,15 +52,10 @@ const run = (
   }
 }
 
-/** Undefined where the current backend has no engine. The tensors belong to the caller. */
-export const whitenedOnWasm = (
-  pairs: ReadonlyArray<Factors & { readonly scale: number }>,
-  damping: number
-): Whitened | undefined => {
-  const engine = wasmEngineOf(tf.backend())
-  if (engine === undefined || pairs.length === 0) return undefined
-  const output = <T extends tf.Tensor>(shape: ReadonlyArray<number>): T =>
-    tf.engine().makeTensorFromTensorInfo(engine.output(shape)) as T
+const tensorOf = <T extends tf.Tensor>(info: TensorInfo): T => tf.engine().makeTensorFromTensorInfo(info) as T
+
+const onWasm = (engine: WasmEngine, pairs: ReadonlyArray<ScaledPair>, damping: number): Whitened => {
+  const output = <T extends tf.Tensor>(shape: ReadonlyArray<number>): T => tensorOf(engine.output(shape))
   const whitenings = pairs.map(({ A }): Whitening => {
     const square = () => output<Tensor2D>([A.shape[0], A.shape[0]])
     return { TB: square(), TBgrad: square(), TAt: square(), TAgrad: square(), S: square() }
@@ -61,4 +63,26 @@ export const whitenedOnWasm = (
   const smallest = output<Tensor1D>([pairs.length])
   run(engine, pairs, whitenings, engine.address(smallest), damping)
   return { whitenings, smallest }
+}
+
+const onWebgpu = (engine: WebgpuEngine, pairs: ReadonlyArray<ScaledPair>, damping: number): Whitened => {
+  const { matrices, smallest } = whitenOnWebgpu(engine, pairs, damping)
+  const whitenings = groupsOf(matrices, MATRICES.length).map((own) => {
+    const [TB, TBgrad, TAt, TAgrad, S] = own.map((info) => tensorOf<Tensor2D>(info))
+    return { TB: TB!, TBgrad: TBgrad!, TAt: TAt!, TAgrad: TAgrad!, S: S! }
+  })
+  return { whitenings, smallest: tensorOf(smallest) }
+}
+
+/**
+ * Undefined where the current backend has no engine, and on a GPU for ranks above `MOST_RANK` and for factors that together exceed what it
+ * binds: then the host makes them. The tensors belong to the caller.
+ */
+export const whitenedOnDevice = (pairs: ReadonlyArray<ScaledPair>, damping: number): Whitened | undefined => {
+  if (pairs.length === 0) return undefined
+  const wasm = wasmEngineOf(tf.backend())
+  if (wasm !== undefined) return onWasm(wasm, pairs, damping)
+  const webgpu = webgpuEngineOf(tf.backend())
+  if (webgpu === undefined || !canWhitenOnWebgpu(webgpu, pairs)) return undefined
+  return onWebgpu(webgpu, pairs, damping)
 }

@@ -170,12 +170,7 @@ const adamInside = (inner: AdamTransform): Inner<AdamState> => ({
 
 const withInner = <S extends State>(inner: Inner<S>, x: XChoice, damping: number): Transform<LoraProState<S>> => ({
   init: (params) => ({ whitenings: [], smallest: null, inner: inner.init(params) }),
-  refresh: (state, params) =>
-    Effect.map(whitenPairs(params.pairs, damping), ({ whitenings, smallest }) => ({
-      ...state,
-      whitenings,
-      smallest: tf.tensor1d([...smallest])
-    })),
+  refresh: (state, params) => Effect.map(whitenPairs(params.pairs, damping), (whitened) => ({ ...state, ...whitened })),
   update: (updates, state, params) => {
     const { whitenings } = state
     if (whitenings.length !== params.pairs.length) {

@@ -16,9 +16,9 @@
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type { Whitening } from "../kernels/lora-pro-theorem.ts"
-import { type Whitened, whitenedOnWasm } from "../kernels/whitening.ts"
+import { type Whitened, whitenedOnDevice } from "../kernels/whitening.ts"
 import { symmetricEigen } from "../linalg/symmetric-eigen.ts"
-import { type DeviceReadError, readTensor } from "../tensors/read.ts"
+import type { DeviceReadError } from "../tensors/read.ts"
 import type { FactorPair } from "../tensors/trainable.ts"
 import { type Grams, readGrams } from "./gram.ts"
 
@@ -81,31 +81,25 @@ export const whiten = (
   }
 }
 
-/** The whitening of every pair, in the order of `pairs`, and λ_min(BᵀB) of each. */
-export interface WhitenedPairs {
-  readonly whitenings: ReadonlyArray<Whitening>
-  readonly smallest: ReadonlyArray<number>
-}
-
-const onHost = (grams: ReadonlyArray<Grams>, pairs: ReadonlyArray<FactorPair>, damping: number): WhitenedPairs => {
+const onHost = (grams: ReadonlyArray<Grams>, pairs: ReadonlyArray<FactorPair>, damping: number): Whitened => {
   const made = grams.map((gram, i) => whiten(gram, pairs[i]!.scale, damping))
-  return { whitenings: made.map(({ whitening }) => whitening), smallest: made.map(({ smallest }) => smallest) }
+  return {
+    whitenings: made.map(({ whitening }) => whitening),
+    smallest: tf.tensor1d(made.map(({ smallest }) => smallest))
+  }
 }
 
-const readSmallest = ({ whitenings, smallest }: Whitened): Effect.Effect<WhitenedPairs, DeviceReadError> =>
-  readTensor(smallest, `the smallest eigenvalues of ${whitenings.length} factor pairs`).pipe(
-    Effect.map((values) => ({ whitenings, smallest: Array.from(values) })),
-    Effect.tapError(() => Effect.sync(() => tf.dispose([...whitenings]))),
-    Effect.ensuring(Effect.sync(() => smallest.dispose()))
-  )
-
-/** Whitens pairs where they are. The tensors belong to the caller. Fails with `DeviceReadError` where a read fails. */
+/**
+ * Whitens pairs where they are: on wasm and on a GPU nothing is read, whatever their number. Elsewhere, and on a GPU for a rank above 256
+ * or factors beyond its binding limit, their Grams are read and the host does it. The tensors belong to the caller. Fails with
+ * `DeviceReadError` where a read fails.
+ */
 export const whitenPairs = (
   pairs: ReadonlyArray<FactorPair>,
   damping: number
-): Effect.Effect<WhitenedPairs, DeviceReadError> =>
+): Effect.Effect<Whitened, DeviceReadError> =>
   Effect.suspend(() => {
-    const whitened = whitenedOnWasm(pairs, damping)
-    if (whitened !== undefined) return readSmallest(whitened)
+    const whitened = whitenedOnDevice(pairs, damping)
+    if (whitened !== undefined) return Effect.succeed(whitened)
     return Effect.map(readGrams(pairs), (grams) => onHost(grams, pairs, damping))
   })

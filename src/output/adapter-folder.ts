@@ -62,7 +62,7 @@ export const saveAdapter = (
     const { plan, model, selected } = resolved
     yield* saveTensors(adapted, folder)
     if (plan.adapter.method !== "lora") return
-    const relative = path.relative(process.cwd(), model.folder)
+    const relative = path.relative(".", model.folder)
     const config = peftConfig({
       model,
       config: plan.adapter,

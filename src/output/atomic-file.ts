@@ -7,6 +7,7 @@ import type { PlatformError } from "effect/PlatformError"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { platformReason } from "../tensors/platform-reason.ts"
+import { temporaryName } from "../tensors/temporary-name.ts"
 
 export class FileError extends Schema.TaggedError<FileError>()("FileError", {
   action: Schema.Literals(["read", "write"]),
@@ -24,7 +25,7 @@ export const fileError = (action: "read" | "write", file: string) => (error: Pla
 export const writeFileAtomic = (file: string, content: string): Effect.Effect<void, FileError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const temporary = `${file}.tmp-${process.pid}`
+    const temporary = temporaryName(file)
     // made anew: a link that somebody left under this name would be written through
     yield* fs.remove(temporary, { force: true })
     yield* fs.writeFileString(temporary, content, { flag: "wx" })

@@ -5,8 +5,6 @@
  * Which device a plan will run on is not known here, and an estimate is not a bound: what may fail is a warning that says where.
  * Only a tensor that certainly comes up and fits nowhere is an error.
  */
-import { totalmem } from "node:os"
-import process from "node:process"
 import type { RunPlan } from "../../schemas/index.ts"
 import type { ModelDescription } from "../models/index.ts"
 import type { MemoryEstimate } from "./memory.ts"
@@ -17,8 +15,12 @@ export interface MachineMemory {
   readonly available: number
 }
 
+/** Infinite in a browser, which does not say. */
 export const machineMemory = (): MachineMemory => {
-  const total = totalmem()
+  // not imported: a bundle for a browser holds nothing of Node
+  const { process } = globalThis as { readonly process?: NodeJS.Process }
+  if (typeof process?.getBuiltinModule !== "function") return { total: Infinity, available: Infinity }
+  const total = process.getBuiltinModule("node:os").totalmem()
   const available = typeof process.availableMemory === "function" ? process.availableMemory() : total
   return { total, available: available > 0 ? Math.min(available, total) : total }
 }

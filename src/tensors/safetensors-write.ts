@@ -12,6 +12,7 @@ import type { PlatformError } from "effect/PlatformError"
 import { platformReason } from "./platform-reason.ts"
 import { bytesPerElement, type Dtype, SafetensorsError } from "./safetensors-header.ts"
 import type { HostTensor } from "./safetensors-read.ts"
+import { temporaryName } from "./temporary-name.ts"
 
 /** What the header says of a tensor. */
 export interface TensorType {
@@ -112,7 +113,7 @@ const replaceFile = <E, R>(
 ): Effect.Effect<void, E, R | FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const temporary = `${file}.tmp-${process.pid}`
+    const temporary = temporaryName(file)
     const writeTemporary = Effect.gen(function* () {
       // made anew: a link that somebody left under this name would be written through
       yield* fs.remove(temporary, { force: true }).pipe(Effect.mapError(failed))

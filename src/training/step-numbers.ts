@@ -1,7 +1,9 @@
 /**
  * The numbers of a step as one vector, so that they leave the device in one read:
  *
- *   [ loss, ‖g‖, ‖ΔA₁‖², ‖ΔB₁‖², ‖ΔA₂‖², …, ‖A₁‖², ‖B₁‖², …, λ_min(B₁ᵀB₁), … ]      (A, B after the step, the eigenvalues before it)
+ *   [ loss, ‖g‖, ‖ΔA₁‖², ‖ΔB₁‖², ‖ΔA₂‖², …, ‖A₁‖², ‖B₁‖², …, λ_min(B₁ᵀB₁), … ]
+ *
+ * with A and B after the step, and the eigenvalues of B before it.
  */
 import type { Scalar, Tensor, Tensor1D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"

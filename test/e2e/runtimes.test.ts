@@ -20,10 +20,10 @@ if (deno === null) {
   console.warn("deno is not installed: its runs are not compared (REQUIRE_DENO=1 makes that a failure)")
 }
 
-describe.skipIf(deno === null)("Deno", () => {
-  const inDeno = (args: ReadonlyArray<string>) =>
-    succeed(run([deno!, "run", "-A", "--node-modules-dir=manual", cli, ...args], { cwd: w.directory }))
+const inDeno = (args: ReadonlyArray<string>) =>
+  succeed(run([deno!, "run", "-A", "--node-modules-dir=manual", cli, ...args], { cwd: w.directory }))
 
+describe.skipIf(deno === null)("Deno", () => {
   test(
     "trains the same bytes as Bun, and reads what Bun trained",
     async () => {
@@ -54,18 +54,25 @@ describe.skipIf(!webgpu.exists)("WebGPU", () => {
     "LoRA-Pro, full": { kind: "lora-pro", form: "full", learningRate: 5e-3 },
     "LoRA-Pro, efficient": { kind: "lora-pro", form: "efficient", learningRate: 5e-3 }
   }
-  for (const [name, optimizer] of Object.entries(optimizers)) {
+  const cases: Array<readonly [name: string, runtime: "Bun" | "Deno"]> = Object.keys(optimizers).map((n) => [n, "Bun"])
+  // Bun's WebGPU is Dawn, Deno's is wgpu: other compilers of the same programs
+  if (deno !== null) cases.push(["LoRA-Pro, full", "Deno"])
+  for (const [name, runtime] of cases) {
     test(
-      name,
+      `${name}, in ${runtime}`,
       async () => {
+        const optimizer = optimizers[name]!
         w.write("plan.json", tinyPlan("minilm", { optimizer, training: { steps: STEPS, batchSize: 8 } }))
-        await succeed(w.cli(["train", "plan.json", "--out", `wasm ${name}`, ...onWasm]))
-        await succeed(w.cli(["train", "plan.json", "--out", `webgpu ${name}`, "--device", "webgpu"]))
-        const expected = lossesOf(`wasm ${name}`)
+        const [onCpu, onGpu] = [`wasm ${name} ${runtime}`, `webgpu ${name} ${runtime}`]
+        await succeed(w.cli(["train", "plan.json", "--out", onCpu, ...onWasm]))
+        const args = ["train", "plan.json", "--out", onGpu, "--device", "webgpu"]
+        await (runtime === "Deno" ? inDeno(args) : succeed(w.cli(args)))
+        expect(w.json(`${onGpu}/run.json`)).toMatchObject({ device: { backend: "webgpu" } })
+        const expected = lossesOf(onCpu)
         expect(expected.length).toBe(STEPS)
         // it moves, so that equal losses mean something
         expect(Math.abs(expected[0]! - expected.at(-1)!)).toBeGreaterThan(0.01)
-        const worst = lossesOf(`webgpu ${name}`).map((loss, i) => relativeError([loss], [expected[i]!]))
+        const worst = lossesOf(onGpu).map((loss, i) => relativeError([loss], [expected[i]!]))
         expect(worst.length).toBe(STEPS)
         expect(Math.max(...worst)).toBeLessThanOrEqual(LOSSES)
       },

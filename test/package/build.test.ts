@@ -1,7 +1,16 @@
 /** The npm package as its users get it: built, installed beside its peers, imported by every entry, without the embedded data. */
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { spawnSync } from "node:child_process"
-import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync } from "node:fs"
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
@@ -47,6 +56,25 @@ test("carries neither the embedded model nor the sources' tests; train without a
   expect(stderr).toContain("train needs a plan here")
   expect(stderr).not.toContain("    at ")
 })
+
+test("the browser entry is bundled for a page, without Node, and with the CSV parser that needs none of it", async () => {
+  const entry = join(consumer, "page.js")
+  writeFileSync(
+    entry,
+    `export { fetchFiles, layer, memoryFiles, readPlan, resolve, train } from "tfjs-lora-pro/browser"`
+  )
+  const built = await Bun.build({ entrypoints: [entry], target: "browser", metafile: true })
+  expect(built.success).toBe(true)
+  const inputs = Object.keys(built.metafile!.inputs)
+  expect(inputs.filter((path) => /tfjs-lora-pro\/src\/browser\.js$/.test(path))).toHaveLength(1)
+  expect(inputs.filter((path) => /csv-parse\/dist\/esm\/sync\.js$/.test(path))).toHaveLength(1)
+  expect(inputs.filter((path) => /device\/(bun|deno|wasm)\.js$|platform-node/.test(path))).toEqual([])
+  expect((await built.outputs[0]!.text()).match(/\b(from|require\(|import\()\s*"node:[^"]*"/g)).toBeNull()
+  // what the option wasmFolder wants served
+  for (const name of ["kernels", "kernels-shared", "kernels-fused", "kernels-fused-shared"]) {
+    expect(existsSync(join(installed, "src", "kernels", "wasm", `${name}.wasm`))).toBe(true)
+  }
+}, 60_000)
 
 test("validates a plan from outside the repository", () => {
   const bin = join(installed, manifest().bin["tfjs-lora-pro"])

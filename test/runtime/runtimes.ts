@@ -10,7 +10,10 @@ export interface Runtime {
 }
 
 const deno = Bun.which("deno")
-if (deno === null) console.warn("deno is not installed: the tests of the Deno runtime are skipped")
+if (deno === null) {
+  if (process.env["REQUIRE_DENO"] === "1") throw new Error("deno is not installed, but REQUIRE_DENO=1")
+  console.warn("deno is not installed: the tests of the Deno runtime are skipped (REQUIRE_DENO=1 makes that a failure)")
+}
 
 export const runtimes: ReadonlyArray<Runtime> = [
   { name: "bun", command: [process.execPath] },

@@ -5,25 +5,29 @@ export interface BinaryKind {
   readonly shared: boolean
   /** with fused multiply-adds (relaxed SIMD): other bits on other engines */
   readonly fused: boolean
+  /** URL of the folder they lie in, in a program that moved them; ends in "/" */
+  readonly folder?: string | undefined
 }
 
 const modules = new Map<string, Promise<WebAssembly.Module>>()
 
-const compile = async (file: string): Promise<WebAssembly.Module> => {
-  const response = await fetch(new URL(file, import.meta.url))
+const compile = async (url: URL): Promise<WebAssembly.Module> => {
+  const response = await fetch(url)
+  if (!response.ok) throw new Error(`${url.href}: the server answers ${response.status}`)
   return WebAssembly.compile(await response.arrayBuffer())
 }
 
 /** Rejects where the file cannot be read, or the engine does not know what is in it. */
-export const kernelModule = ({ shared, fused }: BinaryKind): Promise<WebAssembly.Module> => {
+export const kernelModule = ({ shared, fused, folder }: BinaryKind): Promise<WebAssembly.Module> => {
   const file = `./kernels${fused ? "-fused" : ""}${shared ? "-shared" : ""}.wasm`
-  const module = modules.get(file) ?? compile(file)
-  modules.set(file, module)
+  const url = new URL(file, folder ?? import.meta.url)
+  const module = modules.get(url.href) ?? compile(url)
+  modules.set(url.href, module)
   return module
 }
 
 /** The fused kernels if they are wanted and the engine knows them, else the plain ones. */
-export const kernelModuleFor = ({ shared, fused }: BinaryKind): Promise<WebAssembly.Module> => {
-  const plain = () => kernelModule({ shared, fused: false })
-  return fused ? kernelModule({ shared, fused }).catch(plain) : plain()
+export const kernelModuleFor = ({ fused, ...kind }: BinaryKind): Promise<WebAssembly.Module> => {
+  const plain = () => kernelModule({ ...kind, fused: false })
+  return fused ? kernelModule({ ...kind, fused }).catch(plain) : plain()
 }

@@ -53,6 +53,8 @@ export interface WebgpuEngine {
   /** Does the device have WGSL's `enable` feature? */
   readonly has: (feature: "f16" | "subgroups") => boolean
   readonly limits: GPUSupportedLimits
+  /** Is the GPU emulated on a CPU? What pays there is not what pays on one. */
+  readonly software: boolean
   /** A new tensor; its contents are undefined. */
   readonly output: (shape: ReadonlyArray<number>, dtype?: "float32" | "int32") => TensorInfo
   /** Gives a tensor of `output` or `outputs` back that no caller will see. */

@@ -1,11 +1,17 @@
-/** The webgpu device inside one process: its errors are fatal and named, its limits checked, its end leaves the former backend. */
+/**
+ * The webgpu device inside one process: its errors are fatal and named, its limits checked, its end leaves the former
+ * backend.
+ */
 import { describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { layer } from "../../../src/device/bun.ts"
-import { Device } from "../../../src/device/device.ts"
+import { Device, ofDevice } from "../../../src/device/device.ts"
+import { DeviceError } from "../../../src/device/device-error.ts"
 import { isSoftware } from "../../../src/device/webgpu.ts"
+import { webgpuEngineOf } from "../../../src/kernels/webgpu/engine.ts"
+import { program } from "../../../src/kernels/webgpu/program.ts"
 import { webgpu } from "../../runtime/runtimes.ts"
 import { expectClose, tolerance } from "../../setup.ts"
 import { random, tensorOf } from "./on-wasm.ts"
@@ -65,6 +71,110 @@ describe.skipIf(!webgpu.exists)("the webgpu device", () => {
       })
     )
     expect(error.site).toBe("start")
+  })
+
+  describe("an error of a kernel", () => {
+    const of = (name: string, workgroup: number, body: string) =>
+      program({ name, reads: { x: "vec4f" }, writes: { y: "vec4f" }, words: {}, workgroup, body })
+    const copy = "fn kernel(group: u32, local: u32) { y[local] = x[local]; }"
+    const engine = () => webgpuEngineOf(tf.backend())!
+    const run = (name: string, workgroup: number, body: string, bytes = 256) => {
+      const y = { ...engine().scratch(64), size: bytes }
+      engine().run(of(name, workgroup, body), { buffers: { x: tf.ones([64]), y }, words: {}, groups: 1 })
+    }
+    const provocations: Record<string, readonly [kernel: string, provoke: () => void]> = {
+      "whose text is wrong": ["Wrong Text", () => run("Wrong Text", 16, copy.replace("x[local]", "x[nothing]"))],
+      "that wants too large a workgroup": ["Too Large", () => run("Too Large", 2048, copy)],
+      "whose binding is too small": ["Small Binding", () => run("Small Binding", 16, copy, 8)],
+      "that is one of several in a submit": [
+        "Small Binding",
+        () => {
+          run("Fine", 16, copy.replace("x[local]", "2.0 * x[local]"))
+          run("Small Binding", 16, copy, 8)
+          run("Fine", 16, copy.replace("x[local]", "2.0 * x[local]"))
+        }
+      ],
+      "that is tfjs' own": [
+        "UnaryOpProgram",
+        () => {
+          const backend = tf.backend() as unknown as { tensorToBinding: (tensor: object) => object }
+          const { tensorToBinding } = backend
+          const x = tf.add(tf.ones([2000]), tf.ones([2000]))
+          backend.tensorToBinding = (tensor) => ({ ...tensorToBinding.call(backend, tensor), size: 2 })
+          tf.exp(x)
+          backend.tensorToBinding = tensorToBinding
+        }
+      ]
+    }
+    for (const [what, [kernel, provoke]] of Object.entries(provocations)) {
+      test(`${what} names it`, async () => {
+        const [error, later] = await onGpu(
+          Effect.gen(function* () {
+            const device = yield* Device
+            device.label("step 7")
+            provoke()
+            const error = yield* Effect.flip(device.sync)
+            // the device is as good as before
+            const values = yield* Effect.promise(() => tf.exp(tf.zeros([2000])).data())
+            yield* device.sync
+            return [error, values] as const
+          })
+        )
+        expect(error).toMatchObject({ kernel, site: "step 7" })
+        expect(error.message).toStartWith(`webgpu: step 7: kernel ${kernel}: `)
+        // the error itself, not what it made of everything after
+        expect(error.reason).not.toContain("previous error")
+        expect(later).toEqual(new Float32Array(2000).fill(1))
+      })
+    }
+  })
+
+  describe("a device that is lost", () => {
+    test("is an error of every sync from then on, and why a tensor cannot be read", async () => {
+      const [errors, refused] = await onGpu(
+        Effect.gen(function* () {
+          const device = yield* Device
+          device.label("step 3")
+          const sum = tf.sum(tf.ones([1000]))
+          gpuDevice().destroy()
+          const refused = yield* Effect.promise(() => sum.data().then(String, (cause) => cause))
+          return [[yield* Effect.flip(device.sync), yield* Effect.flip(device.sync)], refused] as const
+        })
+      )
+      for (const error of [...errors, refused]) {
+        expect(error).toBeInstanceOf(DeviceError)
+        expect(error.message).toMatch(/^webgpu: step 3: the device was lost: .*destroyed/)
+      }
+    })
+
+    test("is what a program failed of, whatever the program says or throws", async () => {
+      const outcomes = {
+        "what it failed with": Effect.fail(new Error("the loss is NaN")),
+        "what it threw": Effect.sync(() => {
+          throw new Error("no mapped range")
+        })
+      }
+      for (const program of Object.values(outcomes)) {
+        const sound = await onGpu(Effect.exit(ofDevice(program)))
+        expect(String(sound)).toMatch(/the loss is NaN|no mapped range/)
+        const error = await onGpu(
+          Effect.flip(
+            ofDevice(
+              Effect.andThen(
+                Effect.sync(() => gpuDevice().destroy()),
+                program
+              )
+            )
+          )
+        )
+        expect(error).toBeInstanceOf(DeviceError)
+      }
+      const refusal = new DeviceError({ device: "webgpu", site: "step 1", reason: "too large", remedy: "" })
+      const thrown = Effect.sync(() => {
+        throw refusal
+      })
+      expect(await onGpu(Effect.flip(ofDevice(thrown)))).toBe(refusal)
+    })
   })
 
   test("a tensor above the binding limit is refused when it is made", async () => {

@@ -28,7 +28,8 @@ for (const form of ["erf", "tanh"] as const) {
     inputs: ([tokens, width]: readonly [number, number]) => ({ x: normalHost("gelu", tokens, width) }),
     run: ({ x }) => gelu(matrix(x), form),
     differentiable: ["x"],
-    assembly: [form === "erf" ? "geluErf" : "geluTanh", "multiply"]
+    assembly: [form === "erf" ? "geluErf" : "geluTanh", "multiply"],
+    shaders: [`Gelu ${form}`, "Gelu backward"]
   })
 }
 
@@ -55,7 +56,8 @@ describeLaws({
   }),
   run: ({ x, gamma, beta }) => layerNorm(matrix(x), null, vector(gamma), vector(beta), 1e-5),
   differentiable: ["x", "gamma", "beta"],
-  assembly: ["layerNorm", "layerNormBackward", "sumColumns"]
+  assembly: ["layerNorm", "layerNormBackward", "sumColumns"],
+  shaders: ["LayerNorm", "LayerNorm backward", "LayerNorm scale gradient"]
 })
 
 describeLaws({
@@ -70,7 +72,8 @@ describeLaws({
   }),
   run: ({ x, residual, gamma, beta }) => layerNorm(matrix(x), matrix(residual), vector(gamma), vector(beta), 1e-5),
   differentiable: ["x", "residual", "gamma", "beta"],
-  assembly: ["layerNorm", "layerNormBackward", "sumColumns"]
+  assembly: ["layerNorm", "layerNormBackward", "sumColumns"],
+  shaders: ["LayerNorm of a sum", "LayerNorm backward", "LayerNorm scale gradient"]
 })
 
 describeLaws({
@@ -80,7 +83,8 @@ describeLaws({
   inputs: ([tokens, n]: Rows) => ({ x: normalHost("x", tokens, n), gamma: normalHost("gamma", n) }),
   run: ({ x, gamma }) => rmsNorm(matrix(x), null, vector(gamma), 1e-5),
   differentiable: ["x", "gamma"],
-  assembly: ["rmsNorm", "rmsNormBackward", "rmsNormScaleGradient"]
+  assembly: ["rmsNorm", "rmsNormBackward", "rmsNormScaleGradient"],
+  shaders: ["RmsNorm", "RmsNorm backward", "RmsNorm scale gradient"]
 })
 
 /** With the sum as a second output, which the value holds three times. */
@@ -105,7 +109,12 @@ for (const [name, run] of [
     }),
     run: ({ x, residual, gamma }) => run(x, residual, gamma),
     differentiable: ["x", "residual", "gamma"],
-    assembly: ["rmsNorm", "rmsNormBackward", "rmsNormScaleGradient"]
+    assembly: ["rmsNorm", "rmsNormBackward", "rmsNormScaleGradient"],
+    shaders: [
+      "RmsNorm of a sum",
+      name === "" ? "RmsNorm backward" : "RmsNorm of a sum backward",
+      "RmsNorm scale gradient"
+    ]
   })
 }
 
@@ -125,7 +134,8 @@ describeLaws({
   }),
   run: ({ gate, up }) => swiglu(matrix(gate), matrix(up)),
   differentiable: ["gate", "up"],
-  assembly: ["swiglu", "swigluBackward"]
+  assembly: ["swiglu", "swigluBackward"],
+  shaders: ["Swiglu", "Swiglu backward"]
 })
 
 interface Attended {
@@ -165,7 +175,8 @@ describeLaws({
   run: ({ q, k, v, mask }, { heads, tokens }) =>
     attention(matrix(q), matrix(k), matrix(v), mask as Tensor4D, { batch: tokens.length, heads }),
   differentiable: ["q", "k", "v"],
-  assembly: ["attention", "attentionGradient"]
+  assembly: ["attention", "attentionGradient"],
+  shaders: ["Attention", "AttentionGradient q", "AttentionGradient k v"]
 })
 
 describeLaws({
@@ -188,7 +199,8 @@ describeLaws({
   }),
   run: ({ z, labels }) => sparseCrossEntropy(matrix(z), vector(labels)),
   differentiable: ["z"],
-  assembly: ["crossEntropyStatistics", "crossEntropyBackward"]
+  assembly: ["crossEntropyStatistics", "crossEntropyBackward"],
+  shaders: ["Cross-entropy parts", "Cross-entropy loss", "Cross-entropy backward"]
 })
 
 type Layer = readonly [tokens: number, inputs: number, out: number, rank: number]
@@ -224,7 +236,8 @@ describeLaws({
   inputs: plainInputs,
   run: ({ x, W, bias }) => denseLinear(matrix(x), matrix(W), vector(bias)),
   differentiable: ["x", "W", "bias"],
-  assembly: ["nt", "nn", "tn"]
+  assembly: ["nt", "nn", "tn"],
+  shaders: ["Product nt", "Product nn", "Product tn"]
 })
 
 describeLaws({
@@ -233,7 +246,8 @@ describeLaws({
   inputs: plainInputs,
   run: ({ x, W, bias }) => frozenLinear(matrix(x), matrix(W), vector(bias)),
   differentiable: ["x", "bias"],
-  assembly: ["nt", "nn"]
+  assembly: ["nt", "nn"],
+  shaders: ["Product nt", "Product nn"]
 })
 
 describeLaws({
@@ -241,7 +255,8 @@ describeLaws({
   name: "a linear layer with LoRA",
   run: ({ x, W, bias, A, B }) => loraLinear(matrix(x), matrix(W), vector(bias), matrix(A), matrix(B), 1.5),
   differentiable: ["x", "A", "B"],
-  assembly: ["nt", "nn", "tn"]
+  assembly: ["nt", "nn", "tn"],
+  shaders: ["Product nt", "Product nn", "Product tn"]
 })
 
 for (const [name, reduce] of [
@@ -262,7 +277,8 @@ for (const [name, reduce] of [
       inputs: (shape: ReadonlyArray<number>) => ({ x: normalHost("x", ...shape) }),
       run: ({ x }) => reduce(x, axis),
       differentiable: ["x"],
-      assembly: [axis === 2 ? "sumRows" : "sumColumns"]
+      assembly: [axis === 2 ? "sumRows" : "sumColumns"],
+      shaders: ["Sum"]
     })
   }
 }
@@ -310,7 +326,8 @@ describeLaws({
   inputs: (size: Lookup) => ({ x: normalHost("table", size.table, size.width), ids: idsOf(size) }),
   run: ({ x, ids }) => tf.gather(x, ids as Tensor1D),
   differentiable: ["x"],
-  assembly: ["gather", "segmentSum"]
+  assembly: ["gather", "segmentSum"],
+  shaders: ["Gather", "Segment links", "Segment sum"]
 })
 
 describeLaws({
@@ -322,7 +339,8 @@ describeLaws({
   smears:
     "tfjs's cpu backend multiplies every row by 0 for the segments that it is not in; see device/wasm-kernels.test.ts",
   // its gradient's gather is behind others of tfjs's
-  assembly: ["segmentSum"]
+  assembly: ["segmentSum"],
+  shaders: ["Segment links", "Segment sum", "Gather"]
 })
 
 for (const [tA, tB] of [
@@ -347,6 +365,7 @@ for (const [tA, tB] of [
     }),
     run: ({ a, b }) => tf.matMul(a, b, tA, tB),
     differentiable: ["a", "b"],
-    assembly: [tA ? "tn" : tB ? "nt" : "nn"]
+    assembly: [tA ? "tn" : tB ? "nt" : "nn"],
+    shaders: [`Product ${tA ? "t" : "n"}${tB ? "t" : "n"}`]
   })
 }

@@ -319,6 +319,9 @@ const testNumbers = <Name extends string, Size>(kernel: Lawful<Name, Size>): voi
   })
 }
 
+/** Milliseconds: a driver on a CPU takes a second for a program that it has never seen, and a busy machine several times that. */
+const COMPILING = 60_000
+
 const testOnWebgpu = <Name extends string, Size>(kernel: Lawful<Name, Size>, shaders: ReadonlyArray<string>): void => {
   const { sizes, steep = [], large, empty, differentiable, run, smears } = kernel
   const all = [...sizes, ...steep, large]
@@ -329,56 +332,76 @@ const testOnWebgpu = <Name extends string, Size>(kernel: Lawful<Name, Size>, sha
   })
   afterAll(held.close)
 
-  test("the numbers of the reference, in both orders, by our programs", async () => {
-    const expected = new Map<Size, Outcome>()
-    for (const size of all) expected.set(size, await outcomeOf(kernel, size))
-    const ran = new Set<string>()
-    await onDirtyWebgpu(
-      async () => {
-        for (const size of [...all, ...all.toReversed()])
-          expectSame(await outcomeOf(kernel, size), expected.get(size)!, JSON.stringify(size))
-      },
-      (name) => ran.add(name)
-    )
-    expect(shaders.filter((name) => !ran.has(name))).toEqual([])
-  })
+  test(
+    "the numbers of the reference, in both orders, by our programs",
+    async () => {
+      const expected = new Map<Size, Outcome>()
+      for (const size of all) expected.set(size, await outcomeOf(kernel, size))
+      const ran = new Set<string>()
+      await onDirtyWebgpu(
+        async () => {
+          for (const size of [...all, ...all.toReversed()])
+            expectSame(await outcomeOf(kernel, size), expected.get(size)!, JSON.stringify(size))
+        },
+        (name) => ran.add(name)
+      )
+      expect(shaders.filter((name) => !ran.has(name))).toEqual([])
+    },
+    COMPILING
+  )
 
   if (smears === undefined)
-    test("what is not finite shows where it shows in the reference", async () => {
-      const some = [...sizes.slice(0, 2), ...steep]
-      const expected = await kindsOfSpoilt(kernel, some)
-      expect(await onDirtyWebgpu(() => kindsOfSpoilt(kernel, some))).toEqual(expected)
-    })
+    test(
+      "what is not finite shows where it shows in the reference",
+      async () => {
+        const some = [...sizes.slice(0, 2), ...steep]
+        const expected = await kindsOfSpoilt(kernel, some)
+        expect(await onDirtyWebgpu(() => kindsOfSpoilt(kernel, some))).toEqual(expected)
+      },
+      COMPILING
+    )
 
-  test("nothing in, nothing out", async () => {
-    const expected = await outcomeOf(kernel, empty)
-    expect(await onDirtyWebgpu(() => outcomeOf(kernel, empty))).toEqual(expected)
-  })
+  test(
+    "nothing in, nothing out",
+    async () => {
+      const expected = await outcomeOf(kernel, empty)
+      expect(await onDirtyWebgpu(() => outcomeOf(kernel, empty))).toEqual(expected)
+    },
+    COMPILING
+  )
 
-  test("no leak, with and without a tape, whichever gradients are wanted", async () => {
-    // whatever was given back has been submitted once a use of the device has ended
-    const bytes = () => onWebgpu(() => (tf.memory() as unknown as { numBytesInGPU: number }).numBytesInGPU)
-    const before = await bytes()
-    await onWebgpu(async () => {
-      const size = sizes[0]!
-      const inputs = uploadAll(kernel.inputs(size))
-      await expectNoLeak(() => run(inputs, size).dispose())
-      for (const wanted of [...differentiable.map((name) => [name]), differentiable])
-        await expectNoLeak(() => tf.dispose([...differentiated({ ...kernel, differentiable: wanted }, inputs, size)]))
-      tf.dispose(Object.values<Tensor>(inputs))
-    })
-    expect(await bytes()).toBe(before)
-  })
+  test(
+    "no leak, with and without a tape, whichever gradients are wanted",
+    async () => {
+      // whatever was given back has been submitted once a use of the device has ended
+      const bytes = () => onWebgpu(() => (tf.memory() as unknown as { numBytesInGPU: number }).numBytesInGPU)
+      const before = await bytes()
+      await onWebgpu(async () => {
+        const size = sizes[0]!
+        const inputs = uploadAll(kernel.inputs(size))
+        await expectNoLeak(() => run(inputs, size).dispose())
+        for (const wanted of [...differentiable.map((name) => [name]), differentiable])
+          await expectNoLeak(() => tf.dispose([...differentiated({ ...kernel, differentiable: wanted }, inputs, size)]))
+        tf.dispose(Object.values<Tensor>(inputs))
+      })
+      expect(await bytes()).toBe(before)
+    },
+    COMPILING
+  )
 
-  test("the same bits twice", () =>
-    onWebgpu(async () => {
-      const bits = ({ values }: Host) => new Uint32Array(values.slice().buffer)
-      const outcome = async () => {
-        const { value, gradients } = await outcomeOf(kernel, large)
-        return [value, ...gradients].map(bits)
-      }
-      expect(await outcome()).toEqual(await outcome())
-    }))
+  test(
+    "the same bits twice",
+    () =>
+      onWebgpu(async () => {
+        const bits = ({ values }: Host) => new Uint32Array(values.slice().buffer)
+        const outcome = async () => {
+          const { value, gradients } = await outcomeOf(kernel, large)
+          return [value, ...gradients].map(bits)
+        }
+        expect(await outcome()).toEqual(await outcome())
+      }),
+    COMPILING
+  )
 }
 
 /** Tests every law. */

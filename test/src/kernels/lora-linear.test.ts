@@ -1,11 +1,14 @@
 /** y = xWᵀ + bias + s·(xAᵀ)Bᵀ: values and gradients against float64, for full-size layers and at B = 0; no dW, no leak. */
-import { expect, test } from "bun:test"
+import { describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import { frozenLinear } from "../../../src/kernels/dense-linear.ts"
 import { loraLinear } from "../../../src/kernels/lora-linear.ts"
+import { provideWebgpuEngine, type WebgpuEngine } from "../../../src/kernels/webgpu/engine.ts"
 import { valueAndGradients } from "../../../src/tensors/gradients.ts"
 import { describeOnBoth } from "../../backends.ts"
+import { webgpu } from "../../runtime/runtimes.ts"
 import { expectClose, expectNoLeak, tolerance } from "../../setup.ts"
+import { onWebgpu } from "../device/on-webgpu.ts"
 import { combine, random } from "../optimizers/matrix.ts"
 import {
   delta,
@@ -91,4 +94,58 @@ describeOnBoth(() => {
     })
     tf.dispose([x, W, bias, A, B, dy])
   })
+})
+
+describe.skipIf(!webgpu.exists)("on a GPU", () => {
+  /** How many programs ran: ours, and tfjs's. */
+  const dispatches = (engine: WebgpuEngine, f: () => void): readonly [number, number] => {
+    const backend = tf.backend() as tf.KernelBackend & { runWebGPUProgram: (...values: Array<never>) => unknown }
+    const own = backend.runWebGPUProgram
+    let [ours, stock] = [0, 0]
+    backend.runWebGPUProgram = (...values) => {
+      stock++
+      return own.apply(backend, values)
+    }
+    const run: WebgpuEngine["run"] = (program, dispatch) => {
+      ours++
+      engine.run(program, dispatch)
+    }
+    provideWebgpuEngine(backend, { ...engine, run })
+    try {
+      f()
+    } finally {
+      backend.runWebGPUProgram = own
+      provideWebgpuEngine(backend, engine)
+    }
+    return [ours, stock]
+  }
+
+  test("two programs forward, one for dh and for each gradient, with a bias and without", () =>
+    onWebgpu(async (engine) => {
+      const { x, W, bias, A, B, dy } = upload(layerOf([6, 8, 4, 2], random(10)))
+      for (const own of [bias, null]) {
+        const forward = () => tf.tidy(() => void loraLinear(x, W, own, A, B, 2))
+        expect(dispatches(engine, forward)).toEqual([2, 0])
+        const [ours] = dispatches(engine, () =>
+          tf.tidy(() => void valueAndGradients(() => weighted(loraLinear(x, W, own, A, B, 2), dy), [x, A, B]))
+        )
+        const [loss] = dispatches(engine, () => tf.tidy(() => void valueAndGradients(() => weighted(dy, dy), [dy])))
+        expect(ours - loss).toBe(2 + 4)
+        expect(dispatches(engine, () => tf.tidy(() => void frozenLinear(x, W, own)))).toEqual([1, 0])
+      }
+      tf.dispose([x, W, bias, A, B, dy])
+    }))
+
+  test("at B = 0 it is the frozen layer, bit for bit", () =>
+    onWebgpu(async () => {
+      for (const shape of [
+        [9, 16, 12, 4],
+        [40, 64, 48, 8]
+      ] as const) {
+        const { x, W, bias, A } = upload(layerOf(shape, random(7)))
+        const B = tf.zeros([shape[2], shape[3]]) as tf.Tensor2D
+        const base = await frozenLinear(x, W, bias).data()
+        expect(await loraLinear(x, W, bias, A, B, 2).data()).toEqual(base)
+      }
+    }))
 })

@@ -1,6 +1,6 @@
 /**
- * Linear layers over a packed W are those over the widened one: the same bits on cpu and wasm, forward and backward, for any number of
- * threads, and no float32 W is made on wasm.
+ * Linear layers over a packed W are those over the widened one: the same bits on cpu and wasm, forward and backward,
+ * for any number of threads, and the same numbers on a GPU; no float32 W is made on wasm or on a GPU.
  */
 import { describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
@@ -18,8 +18,10 @@ import {
   uploadPacked
 } from "../../../src/tensors/packed-matrix.ts"
 import { describeOnBoth } from "../../backends.ts"
-import { expectNoLeak } from "../../setup.ts"
+import { webgpu } from "../../runtime/runtimes.ts"
+import { expectClose, expectNoLeak, tolerance } from "../../setup.ts"
 import { random, tensorOf } from "../device/on-wasm.ts"
+import { onWebgpu } from "../device/on-webgpu.ts"
 import { kernelCalls, weighted } from "./oracle.ts"
 import { expectSameBits } from "./same-bits.ts"
 
@@ -144,4 +146,35 @@ describe("wasm, any number of threads", () => {
       )
     )
   }
+})
+
+/** The programs for a packed W are others than those for a float32 one, and are compiled in the test. */
+const COMPILING = 60_000
+
+describe.skipIf(!webgpu.exists)("on a GPU", () => {
+  test(
+    "the numbers of the widened weight's, and nothing is widened beforehand",
+    () =>
+      onWebgpu(async () => {
+        // one that a small program computes, and one that the others do
+        for (const shape of [quick[4]!, quick[5]!])
+          for (const packing of packings) {
+            const layer = layerOf(shape, packing)
+            const whole = widened(layer.W)
+            const expected = results(layer, whole)
+            let actual: ReadonlyArray<tf.Tensor> = []
+            const calls = kernelCalls(() => {
+              actual = results(layer, layer.W)
+            })
+            expect(calls.get("Widen")).toBeUndefined()
+            expect(actual.length).toBe(7)
+            // sums of the same products by the same program, with a scale multiplied in at another place
+            for (const [i, tensor] of actual.entries())
+              expectClose(await tensor.data(), await expected[i]!.data(), tolerance.operation)
+            tf.dispose([...actual, ...expected, whole])
+            disposeLayer(layer)
+          }
+      }),
+    COMPILING
+  )
 })

@@ -1,0 +1,32 @@
+/**
+ * tfjs-lora-pro in a browser page: `tfjs-lora-pro/browser`, with nothing of Node, Bun or Deno behind it.
+ *
+ * The names are those of the package itself. What differs: files are in memory (`memoryFiles`, `fetchFiles`), `train` leaves an
+ * adapter there and no run folder, and `layer` opens the page's devices.
+ *
+ * @example
+ * const files = memoryFiles(yield* fetchFiles("/examples/", ["plans/movies.json", "models/minilm/config.json", …]))
+ * const program = Effect.gen(function* () {
+ *   const { plan, name } = yield* readPlan("plans/movies.json")
+ *   return yield* train(yield* resolve(plan, name))
+ * }).pipe(Effect.scoped, Effect.provide(files.layer), Effect.provide(layer("webgpu")))
+ */
+export { full, inject, lora } from "../adapters/index.ts"
+export { PlanError } from "../schemas/index.ts"
+export * as Data from "./data/index.ts"
+export { auto, type BrowserDeviceOptions, layer } from "./device/browser.ts"
+export { Device, type DeviceDescription, type DeviceShape } from "./device/device.ts"
+export { DeviceError } from "./device/device-error.ts"
+export type { DeviceChoice } from "./device/open.ts"
+export { FetchError, fetchFiles, type MemoryFiles, memoryFiles } from "./memory-files.ts"
+export * as Models from "./models/index.ts"
+export * from "./optimizers/index.ts"
+export * as Output from "./output/adapter-folder.ts"
+export { injectPlan, loadOptionsOf, planFromValue, type ResolvedPlan, readPlan, resolve } from "./plan/index.ts"
+export { type Listener, Progress, type ProgressEvent } from "./progress.ts"
+export {
+  type TrainedInMemory,
+  type TrainInMemoryOptions,
+  trainInMemory as train
+} from "./train-in-memory.ts"
+export * as Training from "./training/index.ts"

@@ -1,0 +1,73 @@
+/** What a device does in about two seconds: the rate of a large product, and of training steps. */
+import type { Tensor2D } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import { inject, lora } from "../../adapters/index.ts"
+import { Device } from "../device/index.ts"
+import { adamw } from "../optimizers/index.ts"
+import { crossEntropy, openSession, step } from "../training/index.ts"
+import { randomEncoder, syntheticBatch } from "./random-encoder.ts"
+
+/** Tokens, columns and rows of W: the first product of a feed-forward layer in MiniLM, at 8 rows of 128 tokens. */
+const [TOKENS, IN, OUT] = [1024, 384, 1536]
+
+export const PRODUCT = `a product ${TOKENS}×${IN}×${OUT}`
+
+/** Milliseconds that each of the two is measured for, after what compiles it. */
+const BUDGET = 1000
+/** Milliseconds that a repetition takes at least, so that the wait for its end is a small part of it. */
+const LEAST = 50
+
+export interface Rates {
+  /** 10⁹ floating-point operations a second, in the product */
+  readonly gflops: number
+  readonly stepsPerSecond: number
+}
+
+/** How often a second: in the fastest repetition, for whatever else runs on the machine only takes away. */
+const timesASecond = <E, R>(run: Effect.Effect<unknown, E, R>) =>
+  Effect.gen(function* () {
+    const { sync } = yield* Device
+    yield* Effect.andThen(run, sync)
+    let best = 0
+    let count = 1
+    for (const end = performance.now() + BUDGET; performance.now() < end; ) {
+      const began = performance.now()
+      for (let i = 0; i < count; i++) yield* run
+      yield* sync
+      const milliseconds = performance.now() - began
+      best = Math.max(best, (1000 * count) / milliseconds)
+      if (milliseconds < LEAST) count *= 2
+    }
+    return best
+  })
+
+const products = Effect.gen(function* () {
+  const [x, W] = yield* Effect.acquireRelease(
+    Effect.sync(() => [tf.randomUniform([TOKENS, IN], -1, 1), tf.randomUniform([OUT, IN], -1, 1)] as const),
+    (tensors) => Effect.sync(() => tf.dispose([...tensors]))
+  )
+  return yield* timesASecond(Effect.sync(() => tf.matMul(x as Tensor2D, W as Tensor2D, false, true).dispose()))
+}).pipe(Effect.scoped)
+
+const steps = Effect.gen(function* () {
+  const model = yield* randomEncoder
+  const adapted = yield* inject(model, lora, {
+    rank: 8,
+    alpha: 16,
+    scaling: "standard",
+    init: { kind: "kaiming" },
+    targets: "all-linear"
+  })
+  const session = yield* openSession(adapted, { optimizer: adamw({ learningRate: 1e-4 }), loss: crossEntropy })
+  return yield* timesASecond(step(session, [syntheticBatch]))
+}).pipe(Effect.scoped)
+
+/** Measures the open device. */
+export const measure = Effect.gen(function* () {
+  const device = yield* Device
+  device.label(PRODUCT)
+  const gflops = ((yield* products) * 2 * TOKENS * IN * OUT) / 1e9
+  device.label("a training step")
+  return { gflops, stepsPerSecond: yield* steps } satisfies Rates
+})

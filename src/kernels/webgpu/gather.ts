@@ -1,0 +1,77 @@
+/**
+ * Rows of a table on the GPU, the look-up of embeddings: out[i] = table[ids[i]].
+ *
+ * A table larger than the device binds is read in windows, a dispatch for each: of all rows asked for, it copies those
+ * that lie in the window. An id that is no row of the table gives a row of NaN, so that it cannot pass unseen; the
+ * first window writes these.
+ */
+import type { TensorInfo } from "@tensorflow/tfjs"
+import { LANES, overVectors, type VectorType, vectorFor } from "./elementwise.ts"
+import { ARENA_ALIGNMENT, groupsFor, type Span, type WebgpuEngine } from "./engine.ts"
+import { program, variants } from "./program.ts"
+
+const WORKGROUP = 64
+
+const gather = variants((type: VectorType) =>
+  program({
+    name: "Gather",
+    reads: { rows: type, ids: "i32" },
+    writes: { out: type },
+    // rows of the table, and which of them the binding holds: [first, end)
+    words: { size: "u32", rowLength: "u32", count: "i32", first: "i32", end: "i32" },
+    workgroup: WORKGROUP,
+    body: `${overVectors(type)}
+fn kernel(group: u32, local: u32) {
+  let i = group * ${WORKGROUP}u + local;
+  if (i >= words.size) { return; }
+  let id = ids[i / words.rowLength];
+  if (id >= words.first && id < words.end) {
+    out[i] = rows[u32(id - words.first) * words.rowLength + i % words.rowLength];
+  } else if (words.first == 0 && (id < 0 || id >= words.count)) {
+    out[i] = V(notANumber());
+  }
+}`
+  })
+)
+
+export interface Lookup {
+  /** the part of the table that begins `offset` bytes from its start */
+  readonly window: (offset: number, size: number) => TensorInfo | Span
+  readonly rows: number
+  /** numbers of a row */
+  readonly width: number
+  /** int32, `count` of them */
+  readonly ids: TensorInfo
+  readonly count: number
+  /** [count, width] */
+  readonly out: TensorInfo
+  /** bytes that one binding may have */
+  readonly limit: number
+}
+
+/** Copies the rows. Nothing is empty. */
+export const gatherOnWebgpu = (engine: WebgpuEngine, { window, rows, width, ids, count, out, limit }: Lookup): void => {
+  const rowBytes = 4 * width
+  const perWindow = rows * rowBytes <= limit ? rows : rowsOfWindow(width, limit)
+  const type = vectorFor(width)
+  const rowLength = width / LANES[type]
+  const size = count * rowLength
+  for (let first = 0; first < rows; first += perWindow) {
+    const end = Math.min(rows, first + perWindow)
+    engine.run(gather(type), {
+      buffers: { rows: window(first * rowBytes, (end - first) * rowBytes), ids, out },
+      words: { size, rowLength, count: rows, first, end },
+      groups: groupsFor(size, WORKGROUP)
+    })
+  }
+}
+
+/** The most rows that a window may have, so that each window begins where a binding may. */
+const rowsOfWindow = (width: number, limit: number): number => {
+  const step = ARENA_ALIGNMENT / greatestCommonDivisor(width, ARENA_ALIGNMENT)
+  const rows = Math.floor(limit / (4 * width * step)) * step
+  if (rows === 0) throw new Error(`webgpu: rows of ${width} numbers cannot be read in windows of ${limit} bytes`)
+  return rows
+}
+
+const greatestCommonDivisor = (a: number, b: number): number => (b === 0 ? a : greatestCommonDivisor(b, a % b))

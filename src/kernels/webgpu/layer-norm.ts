@@ -1,0 +1,98 @@
+/** Layer normalization on the GPU: a workgroup for each row (`../layer-norm.ts` has the equations). */
+import type { TensorInfo } from "@tensorflow/tfjs"
+import type { WebgpuEngine } from "./engine.ts"
+import { program, variants } from "./program.ts"
+import { COLUMN_WORKGROUP, columnGroups, columnSums, overRow, ROW_SUMS, ROW_WORKGROUP } from "./row-sums.ts"
+
+type Form = "alone" | "of a sum"
+
+const forward = variants((form: Form) =>
+  program<string, string, "n" | "epsilon">({
+    name: form === "alone" ? "LayerNorm" : "LayerNorm of a sum",
+    reads: { x: "f32", ...(form === "alone" ? {} : { residual: "f32" }), gamma: "f32", beta: "f32" },
+    writes: { y: "f32", normalized: "f32", r: "f32" },
+    words: { n: "u32", epsilon: "f32" },
+    workgroup: ROW_WORKGROUP,
+    body: `${ROW_SUMS}
+fn kernel(group: u32, local: u32) {
+  let start = group * words.n;
+  let count = f32(words.n);
+  var sum = 0.0;
+  // each invocation has its own places of \`normalized\`, for what it will need again
+  ${overRow(`let s = x[i]${form === "alone" ? "" : " + residual[i]"};
+    normalized[i] = s;
+    sum += s;`)}
+  let mean = rowSums(vec2f(sum, 0.0), local).x / count;
+  var squares = 0.0;
+  ${overRow(`let centred = normalized[i] - mean;
+    squares += centred * centred;`)}
+  let inverse = 1.0 / sqrt(rowSums(vec2f(squares, 0.0), local).x / count + words.epsilon);
+  ${overRow(`let own = (normalized[i] - mean) * inverse;
+    normalized[i] = own;
+    y[i] = own * gamma[column] + beta[column];`)}
+  if (local == 0u) { r[group] = inverse; }
+}`
+  })
+)
+
+/** x, residual [rows, n], γ, β [n] → y and x̂ [rows, n], r [rows, 1] */
+export const layerNormOnWebgpu = (
+  engine: WebgpuEngine,
+  { residual, ...reads }: Readonly<Record<"x" | "gamma" | "beta", TensorInfo>> & { readonly residual?: TensorInfo },
+  epsilon: number
+): ReadonlyArray<TensorInfo> => {
+  const [rows, n] = reads.x.shape as [number, number]
+  const [y, normalized, r] = [engine.output([rows, n]), engine.output([rows, n]), engine.output([rows, 1])]
+  const buffers = { ...reads, ...(residual === undefined ? {} : { residual }), y, normalized, r }
+  engine.run(forward(residual === undefined ? "alone" : "of a sum"), { buffers, words: { n, epsilon }, groups: rows })
+  return [y, normalized, r]
+}
+
+const BACKWARD = program({
+  name: "LayerNorm backward",
+  reads: { dy: "f32", gamma: "f32", normalized: "f32", r: "f32" },
+  writes: { dx: "f32" },
+  words: { n: "u32" },
+  workgroup: ROW_WORKGROUP,
+  body: `${ROW_SUMS}
+fn kernel(group: u32, local: u32) {
+  let start = group * words.n;
+  var sums = vec2f(0.0);
+  ${overRow(`let scaled = dy[i] * gamma[column];
+    sums += vec2f(scaled, scaled * normalized[i]);`)}
+  let means = rowSums(sums, local) / f32(words.n);
+  let inverse = r[group];
+  ${overRow("dx[i] = (dy[i] * gamma[column] - normalized[i] * means.y - means.x) * inverse;")}
+}`
+})
+
+/** dx [rows, n] */
+export const layerNormBackwardOnWebgpu = (
+  engine: WebgpuEngine,
+  reads: Readonly<Record<"dy" | "gamma" | "normalized" | "r", TensorInfo>>
+): TensorInfo => {
+  const [rows, n] = reads.dy.shape as [number, number]
+  const dx = engine.output([rows, n])
+  engine.run(BACKWARD, { buffers: { ...reads, dx }, words: { n }, groups: rows })
+  return dx
+}
+
+const SCALE_GRADIENT = program({
+  name: "LayerNorm scale gradient",
+  reads: { dy: "f32", normalized: "f32" },
+  writes: { dgamma: "f32" },
+  words: { n: "u32", rows: "u32" },
+  workgroup: COLUMN_WORKGROUP,
+  body: columnSums("dy[i] * normalized[i]", "dgamma")
+})
+
+/** Σ dy·x̂ over the rows: [n] */
+export const layerNormScaleGradientOnWebgpu = (
+  engine: WebgpuEngine,
+  reads: Readonly<Record<"dy" | "normalized", TensorInfo>>
+): TensorInfo => {
+  const [rows, n] = reads.dy.shape as [number, number]
+  const dgamma = engine.output([n])
+  engine.run(SCALE_GRADIENT, { buffers: { ...reads, dgamma }, words: { n, rows }, groups: columnGroups(n) })
+  return dgamma
+}

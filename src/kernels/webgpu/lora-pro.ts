@@ -1,0 +1,457 @@
+/**
+ * LoRA-Pro's theorem on all factor pairs on the GPU, in three programs whatever the number of pairs (the equations stand in
+ * `../lora-pro-theorem.ts`):
+ *
+ *   bases      Q = B·T_B, b = s⁻² gB·T_A [out, r]     R = T_Aᵀ·A, a = s⁻² T_Bᵀ·gA [r, in]
+ *   split      N = Qᵀ b     Y = S ⊙ (a Rᵀ)             [r, r]: long sums
+ *   pull back  dA = T_B (a − Y R)     dB = (b − Q (N − Y)) T_Aᵀ
+ *
+ * The first and the last are products of a thin matrix and one of [r, r]. A workgroup has a tile: some columns of what is [r, in], or some
+ * rows of what is [out, r], all r of them. An invocation makes eight sums at a time, so that a number it reads is used eight times; its
+ * neighbours read neighbours.
+ */
+import type { TensorInfo } from "@tensorflow/tfjs"
+import type { XChoice } from "../lora-pro-theorem.ts"
+import { floatBits } from "../wasm/engine.ts"
+import { type Arena, layoutOf, type Span, type WebgpuEngine } from "./engine.ts"
+import { LONG_SUMS, placeOf, STAGED, STAGES, shiftOf } from "./long-sums.ts"
+import { program } from "./program.ts"
+import { placesOf, recordsOf } from "./records.ts"
+
+/**
+ * Of a pair: sizes; where its tensors begin in the arenas of factors (gradients and directions lie as they do) and of whitenings; where Q
+ * and R (b and a) and N and Y begin. Of its tiles: the first group, how many columns or rows each has, and how many there are of columns.
+ * Of the tiles of N and Y: the first group, `1 << SHIFT` rows and columns each, how many in each direction. SCALE: the bits of s.
+ */
+export const pairRecords = recordsOf([
+  "R",
+  "INPUTS",
+  "OUTPUTS",
+  "SCALE",
+  "A",
+  "B",
+  "TB",
+  "TBGRAD",
+  "TAT",
+  "TAGRAD",
+  "S",
+  "TALL",
+  "FLAT",
+  "SMALL",
+  "FIRST",
+  "WIDTH_SHIFT",
+  "FLATS",
+  "FIRST_SPLIT",
+  "SHIFT",
+  "TILES"
+])
+
+/** Numbers of a tile in workgroup memory: r of each of its rows or columns. */
+const TILE = 2048
+export const WORKGROUP = 256
+/** Ranks that a tile has room for with eight rows. */
+export const MOST_RANK = 256
+
+const eight = (of: (q: number) => string): ReadonlyArray<string> =>
+  [0, 4].map((first) => `vec4f(${[0, 1, 2, 3].map((q) => of(first + q)).join(", ")})`)
+
+/** `name0`, `name1` = Σ_k one(k)·many(q, k) for q = 0…7; k < r. */
+export const eightSums = (name: string, one: string, many: (q: number) => string): string => `
+    var ${name}0 = vec4f(0.0);
+    var ${name}1 = vec4f(0.0);
+    for (var k = 0u; k < r; k++) {
+      let one = ${one};
+      ${eight(many)
+        .map((four, i) => `${name}${i} += one * ${four};`)
+        .join("\n      ")}
+    }`
+
+/** Row or column q of eight, the last again where there are fewer. */
+const PLACES = Array.from({ length: 8 }, (_, q) => `let p${q} = min(first + ${q}u, last);`).join(" ")
+
+export const each = (statement: (q: number, sum: (name: string) => string) => string): string =>
+  Array.from({ length: 8 }, (_, q) => statement(q, (name) => `${name}${q >> 2}[${q & 3}]`)).join("\n    ")
+
+/** Of a tile: for each column j (i of [r, in]) eight rows at a time, or for each row eight columns. */
+export const OPENED = `
+  let record = recordOf(group, FIRST);
+  let r = table[record + R];
+  let inputs = table[record + INPUTS];
+  let outputs = table[record + OUTPUTS];
+  let widthShift = table[record + WIDTH_SHIFT];
+  let tall = table[record + TALL];
+  let flat = table[record + FLAT];
+  let tile = group - table[record + FIRST];
+  let flats = table[record + FLATS];`
+
+/** Loops over what a tile of columns of [r, in] has: `i`, a column, and `p0`…`p7`, rows from `first` on, of which `last` is the last. */
+const overColumns = (body: string): string => `{
+  let width = 1u << widthShift;
+  let blocks = (r + 7u) / 8u;
+  for (var u = local; u < width * blocks; u += ${WORKGROUP}u) {
+    let within = u & (width - 1u);
+    let i = tile * width + within;
+    let first = (u >> widthShift) * 8u;
+    let last = r - 1u;
+    if (i >= inputs) { continue; }
+    ${PLACES}${body}
+  }
+  }`
+
+/** Over a tile of rows of [out, r]: `j`, a column, and rows `p0`…`p7`. */
+export const overRows = (body: string): string => `{
+  let width = 1u << widthShift;
+  let start = (tile - flats) * width;
+  for (var u = local; u < (width / 8u) * r; u += ${WORKGROUP}u) {
+    let j = u % r;
+    let first = start + (u / r) * 8u;
+    let last = outputs - 1u;
+    if (first >= outputs) { continue; }
+    ${PLACES}${body}
+  }
+  }`
+
+const bases = program({
+  name: "LoRA-Pro, bases",
+  reads: { table: "u32", factors: "f32", gradients: "f32", whitenings: "f32" },
+  writes: { bases: "f32", coordinates: "f32" },
+  words: { records: "u32" },
+  workgroup: WORKGROUP,
+  body: `${pairRecords.wgsl}${pairRecords.find}
+fn columns(record: u32, r: u32, inputs: u32, widthShift: u32, flat: u32, tile: u32, local: u32) {
+  let ofA = table[record + A];
+  let ofTAt = table[record + TAT];
+  let ofTBgrad = table[record + TBGRAD];
+  ${overColumns(`
+    ${eightSums("base", "factors[ofA + k * inputs + i]", (q) => `whitenings[ofTAt + p${q} * r + k]`)}
+    ${eightSums("coordinate", "gradients[ofA + k * inputs + i]", (q) => `whitenings[ofTBgrad + p${q} * r + k]`)}
+    ${each(
+      (q, sum) =>
+        `bases[flat + p${q} * inputs + i] = ${sum("base")}; coordinates[flat + p${q} * inputs + i] = ${sum("coordinate")};`
+    )}`)}
+}
+fn rows(record: u32, r: u32, outputs: u32, widthShift: u32, tall: u32, tile: u32, flats: u32, local: u32) {
+  let ofB = table[record + B];
+  let ofTB = table[record + TB];
+  let ofTAgrad = table[record + TAGRAD];
+  ${overRows(`
+    ${eightSums("base", "whitenings[ofTB + k * r + j]", (q) => `factors[ofB + p${q} * r + k]`)}
+    ${eightSums("coordinate", "whitenings[ofTAgrad + k * r + j]", (q) => `gradients[ofB + p${q} * r + k]`)}
+    ${each(
+      (q, sum) =>
+        `bases[tall + p${q} * r + j] = ${sum("base")}; coordinates[tall + p${q} * r + j] = ${sum("coordinate")};`
+    )}`)}
+}
+fn kernel(group: u32, local: u32) {${OPENED}
+  if (tile < flats) {
+    columns(record, r, inputs, widthShift, flat, tile, local);
+  } else {
+    rows(record, r, outputs, widthShift, tall, tile, flats, local);
+  }
+}`
+})
+
+/** The choices of X, as `words.x`. */
+const CHOICES = ["sylvester", "zero", "symmetric"] as const satisfies ReadonlyArray<XChoice>
+const choiceOf = (x: XChoice): number => CHOICES.indexOf(x)
+
+/** For each tile of [r, r] first N, then Y. */
+const split = program({
+  name: "LoRA-Pro, split",
+  reads: { table: "u32", bases: "f32", coordinates: "f32", whitenings: "f32" },
+  writes: { small: "f32" },
+  words: { records: "u32", x: "u32" },
+  workgroup: LONG_SUMS,
+  body: `${pairRecords.wgsl}${pairRecords.find}${STAGES}
+fn kernel(group: u32, local: u32) {
+  let record = recordOf(group, FIRST_SPLIT);
+  let r = table[record + R];
+  let inputs = table[record + INPUTS];
+  let outputs = table[record + OUTPUTS];
+  let tall = table[record + TALL];
+  let flat = table[record + FLAT];
+  let shift = table[record + SHIFT];
+  let tiles = table[record + TILES];
+  let tile = group - table[record + FIRST_SPLIT];
+  // the second half of the tiles is Y's; where that is N/2, it is added up once more
+  let ofY = tile >= tiles * tiles;
+  let sylvester = ofY && words.x == ${choiceOf("sylvester")}u;
+  let n = select(outputs, inputs, sylvester);
+  let top = ((tile / tiles) % tiles) << shift;
+  let side = (tile % tiles) << shift;
+  ${placeOf("shift")}
+  var sums = vec4f(0.0);
+  if (!ofY || words.x != ${choiceOf("zero")}u) {
+    for (var begin = 0u; begin < n; begin += columns) {
+      for (var e = local; e < ${STAGED}u; e += ${LONG_SUMS}u) {
+        // neighbours read neighbours
+        let a = select(e & (edge - 1u), e >> columnShift, sylvester);
+        let k = select(e >> shift, e & (columns - 1u), sylvester);
+        var x = 0.0;
+        var y = 0.0;
+        if (begin + k < n) {
+          if (sylvester) {
+            if (top + a < r) { x = coordinates[flat + (top + a) * inputs + begin + k]; }
+            if (side + a < r) { y = bases[flat + (side + a) * inputs + begin + k]; }
+          } else {
+            if (top + a < r) { x = bases[tall + (begin + k) * r + top + a]; }
+            if (side + a < r) { y = coordinates[tall + (begin + k) * r + side + a]; }
+          }
+        }
+        left[a * (columns + 1u) + k] = x;
+        right[a * (columns + 1u) + k] = y;
+      }
+      workgroupBarrier();
+      var some = vec4f(0.0);
+      for (var k = part * perPart; k < (part + 1u) * perPart; k++) {
+        let x = vec2f(left[i * (columns + 1u) + k], left[(i + half) * (columns + 1u) + k]);
+        let y = vec2f(right[j * (columns + 1u) + k], right[(j + half) * (columns + 1u) + k]);
+        some += x.xxyy * y.xyxy;
+      }
+      // sums of sums: less round-off than one that grows
+      sums += some;
+      workgroupBarrier();
+    }
+  }
+  for (var q = 0u; q < 4u; q++) { left[q * ${LONG_SUMS}u + local] = sums[q]; }
+  workgroupBarrier();
+  // the parts of a sum in their order
+  for (var e = local; e < edge * edge; e += ${LONG_SUMS}u) {
+    let q = e >> (2u * shift - 2u);
+    let own = q * ${LONG_SUMS}u + (e & (entries - 1u));
+    var sum = left[own];
+    for (var p = entries; p < ${LONG_SUMS}u; p += entries) { sum += left[own + p]; }
+    let a = top + (((e & (entries - 1u)) >> (shift - 1u)) + (q >> 1u) * half);
+    let b = side + ((e & (half - 1u)) + (q & 1u) * half);
+    if (a < r && b < r) {
+      var to = table[record + SMALL] + a * r + b;
+      if (ofY) {
+        to += r * r;
+        if (sylvester) { sum *= whitenings[table[record + S] + a * r + b]; } else { sum *= 0.5; }
+      }
+      small[to] = sum;
+    }
+  }
+}`
+})
+
+const pullBack = program({
+  name: "LoRA-Pro, pull back",
+  reads: { table: "u32", bases: "f32", coordinates: "f32", small: "f32", whitenings: "f32" },
+  writes: { directions: "f32" },
+  words: { records: "u32" },
+  workgroup: WORKGROUP,
+  body: `${pairRecords.wgsl}${pairRecords.find}
+var<workgroup> rest: array<f32, ${TILE}>;
+
+/** a − Y R, then dA = T_B·rest */
+fn columns(record: u32, r: u32, inputs: u32, widthShift: u32, flat: u32, tile: u32, local: u32) {
+  let ofY = table[record + SMALL] + r * r;
+  let ofTB = table[record + TB];
+  let ofA = table[record + A];
+  ${overColumns(`
+    ${eightSums("sum", "bases[flat + k * inputs + i]", (q) => `small[ofY + p${q} * r + k]`)}
+    ${each((q, sum) => `rest[(p${q} << widthShift) + within] = coordinates[flat + p${q} * inputs + i] - ${sum("sum")};`)}`)}
+  workgroupBarrier();
+  ${overColumns(`
+    ${eightSums("sum", "rest[(k << widthShift) + within]", (q) => `whitenings[ofTB + p${q} * r + k]`)}
+    ${each((q, sum) => `directions[ofA + p${q} * inputs + i] = ${sum("sum")};`)}`)}
+}
+/** b − Q (N − Y), then dB = rest·T_Aᵀ */
+fn rows(record: u32, r: u32, outputs: u32, widthShift: u32, tall: u32, tile: u32, flats: u32, local: u32) {
+  let ofN = table[record + SMALL];
+  let ofY = ofN + r * r;
+  let ofTAt = table[record + TAT];
+  let ofB = table[record + B];
+  ${overRows(`
+    ${eightSums("sum", "(small[ofN + k * r + j] - small[ofY + k * r + j])", (q) => `bases[tall + p${q} * r + k]`)}
+    ${each((q, sum) => `rest[(p${q} - start) * r + j] = coordinates[tall + p${q} * r + j] - ${sum("sum")};`)}`)}
+  workgroupBarrier();
+  ${overRows(`
+    ${eightSums("sum", "whitenings[ofTAt + k * r + j]", (q) => `rest[(p${q} - start) * r + k]`)}
+    ${each((q, sum) => `directions[ofB + p${q} * r + j] = ${sum("sum")};`)}`)}
+}
+fn kernel(group: u32, local: u32) {${OPENED}
+  if (tile < flats) {
+    columns(record, r, inputs, widthShift, flat, tile, local);
+  } else {
+    rows(record, r, outputs, widthShift, tall, tile, flats, local);
+  }
+}`
+})
+
+/** What the theorem reads of a pair; `lora-pro-theorem.ts` says which is what. */
+export interface PairOnWebgpu {
+  readonly A: TensorInfo
+  readonly B: TensorInfo
+  readonly gA: TensorInfo
+  readonly gB: TensorInfo
+  /** T_B, s⁻² T_Bᵀ, T_Aᵀ, s⁻² T_A, S */
+  readonly whitening: ReadonlyArray<TensorInfo>
+  /** s, where g̃ is made; else anything */
+  readonly scale: number
+}
+
+export interface PairSizes {
+  readonly r: number
+  readonly inputs: number
+  readonly outputs: number
+}
+
+export const sizesOf = ({ A, B }: PairOnWebgpu): PairSizes => ({
+  r: A.shape[0]!,
+  inputs: A.shape[1]!,
+  outputs: B.shape[0]!
+})
+
+const factorSizes = ({ r, inputs, outputs }: PairSizes): ReadonlyArray<number> => [r * inputs, outputs * r]
+
+const whiteningSizes = ({ r }: PairSizes): ReadonlyArray<number> => Array.from({ length: 5 }, () => r * r)
+
+/** Numbers in the largest of a pair's arenas. */
+const largestOf = (pair: PairOnWebgpu): number => {
+  const sizes = sizesOf(pair)
+  return Math.max(layoutOf(factorSizes(sizes)).elements, layoutOf(whiteningSizes(sizes)).elements)
+}
+
+/** Consecutive items whose sizes add up to `most` at most, or one item. */
+export const bounded = <T>(
+  items: ReadonlyArray<T>,
+  sizeOf: (item: T) => number,
+  most: number
+): ReadonlyArray<ReadonlyArray<T>> => {
+  const lists: Array<Array<T>> = []
+  let room = 0
+  for (const item of items) {
+    const size = sizeOf(item)
+    if (size > room || lists.length === 0) {
+      lists.push([])
+      room = most
+    }
+    lists.at(-1)!.push(item)
+    room -= size
+  }
+  return lists
+}
+
+/** Numbers that a program of this device can bind at once. */
+export const mostNumbers = (engine: WebgpuEngine): number => Math.floor(engine.limits.maxStorageBufferBindingSize / 4)
+
+/** Lists of pairs whose tensors can be bound at once: one list, but for very many or very large ones. */
+export const boundedPairs = <T extends PairOnWebgpu>(
+  engine: WebgpuEngine,
+  pairs: ReadonlyArray<T>
+): ReadonlyArray<ReadonlyArray<T>> => bounded(pairs, largestOf, mostNumbers(engine))
+
+const recordsOfPairs = (pairs: ReadonlyArray<PairOnWebgpu>) => {
+  const sizes = pairs.map(sizesOf)
+  const factors = layoutOf(sizes.flatMap(factorSizes))
+  const whitenings = layoutOf(sizes.flatMap(whiteningSizes))
+  const small = placesOf(sizes.map(({ r }) => 2 * r * r))
+  const tiles = sizes.map(({ r, inputs, outputs }) => {
+    const WIDTH_SHIFT = Math.log2(Math.min(WORKGROUP, TILE >> Math.ceil(Math.log2(r))))
+    const width = 1 << WIDTH_SHIFT
+    const SHIFT = shiftOf(r)
+    const TILES = Math.ceil(r / (1 << SHIFT))
+    return { WIDTH_SHIFT, FLATS: Math.ceil(inputs / width), talls: Math.ceil(outputs / width), SHIFT, TILES }
+  })
+  const groups = placesOf(tiles.map(({ FLATS, talls }) => FLATS + talls))
+  const splits = placesOf(tiles.map(({ TILES }) => 2 * TILES ** 2))
+  const records = pairs.map(({ scale }, i) => {
+    const { r, inputs, outputs } = sizes[i]!
+    const { WIDTH_SHIFT, FLATS, SHIFT, TILES } = tiles[i]!
+    const [A, B] = factors.starts.slice(2 * i)
+    const [TB, TBGRAD, TAT, TAGRAD, S] = whitenings.starts.slice(5 * i)
+    return {
+      ...{ R: r, INPUTS: inputs, OUTPUTS: outputs, SCALE: floatBits(scale) },
+      ...{ A: A!, B: B!, TB: TB!, TBGRAD: TBGRAD!, TAT: TAT!, TAGRAD: TAGRAD!, S: S! },
+      // as A and B lie
+      ...{ FLAT: A!, TALL: B!, SMALL: small.starts[i]! },
+      ...{ FIRST: groups.starts[i]!, WIDTH_SHIFT, FLATS, FIRST_SPLIT: splits.starts[i]!, SHIFT, TILES }
+    }
+  })
+  return { records, groups: groups.end, splits: splits.end, numbers: { thin: factors.elements, small: small.end } }
+}
+
+/** Pairs whose tensors can be bound at once, with what lies between the programs. */
+export const openPairs = (engine: WebgpuEngine, pairs: ReadonlyArray<PairOnWebgpu>) => {
+  const sizes = pairs.map(sizesOf)
+  const { records, groups, splits, numbers } = recordsOfPairs(pairs)
+  const key = `pairs ${sizes.map(({ r, inputs, outputs }, i) => [r, inputs, outputs, pairs[i]!.scale].join()).join(" ")}`
+  const table = pairRecords.table(engine, key, records)
+  const factors = engine.together(pairs.flatMap(({ A, B }) => [A, B]))
+  const gradients = engine.together(pairs.flatMap(({ gA, gB }) => [gA, gB]))
+  const whitenings = engine.together(pairs.flatMap(({ whitening }) => whitening))
+  const held: Array<Span> = [factors.span, gradients.span, whitenings.span]
+  const scratch = (elements: number): Span => {
+    const span = engine.scratch(elements)
+    held.push(span)
+    return span
+  }
+  const [basesSpan, small] = [scratch(numbers.thin), scratch(numbers.small)]
+  return {
+    sizes,
+    key,
+    records,
+    table,
+    groups,
+    bases: basesSpan,
+    small,
+    /** Memory for coordinates a and b, and whatever lies as they do. */
+    thin: (): Span => scratch(numbers.thin),
+    scratch,
+    runBases: (coordinates: Span): void =>
+      engine.run(bases, {
+        buffers: {
+          ...{ table, factors: factors.span, gradients: gradients.span, whitenings: whitenings.span },
+          ...{ bases: basesSpan, coordinates }
+        },
+        words: { records: records.length },
+        groups
+      }),
+    /** N and Y into `small`; Y = 0 with "zero". */
+    runSplit: (coordinates: Span, x: XChoice): void =>
+      engine.run(split, {
+        buffers: { table, bases: basesSpan, coordinates, whitenings: whitenings.span, small },
+        words: { records: records.length, x: choiceOf(x) },
+        groups: splits
+      }),
+    /** dA, dB of each pair, new tensors. */
+    runPullBack: (coordinates: Span): ReadonlyArray<TensorInfo> => {
+      const directions: Arena & { readonly tensors: ReadonlyArray<TensorInfo> } = engine.outputs(
+        sizes.flatMap(({ r, inputs, outputs }) => [
+          [r, inputs],
+          [outputs, r]
+        ])
+      )
+      engine.run(pullBack, {
+        buffers: {
+          ...{ table, bases: basesSpan, coordinates, small, whitenings: whitenings.span },
+          directions: directions.span
+        },
+        words: { records: records.length },
+        groups
+      })
+      return directions.tensors
+    },
+    close: (): void => {
+      for (const span of held) engine.release(span)
+    }
+  }
+}
+
+/** dA, dB of each pair in turn. */
+export const directionsOnWebgpu = (
+  engine: WebgpuEngine,
+  pairs: ReadonlyArray<PairOnWebgpu>,
+  x: XChoice
+): ReadonlyArray<TensorInfo> =>
+  boundedPairs(engine, pairs).flatMap((list) => {
+    const opened = openPairs(engine, list)
+    const coordinates = opened.thin()
+    opened.runBases(coordinates)
+    opened.runSplit(coordinates, x)
+    const directions = opened.runPullBack(coordinates)
+    opened.close()
+    return directions
+  })

@@ -1,0 +1,190 @@
+/**
+ * What the programs of a product share (`product-tiles.ts`, `product-direct.ts`): bindings, loads and stores. Operands
+ * are read in blocks of four by four numbers, so that a program is the same whatever is transposed, packed or not a
+ * multiple of four.
+ */
+import { type Packing, PER_WORD } from "../../tensors/packed-matrix.ts"
+import { type Declaration, type Program, variants } from "./program.ts"
+import { WIDENED } from "./widen.ts"
+
+/** `nt`: A [m, k]·B [n, k]ᵀ. `nn`: A [m, k]·B [k, n]. `tn`: A [k, m]ᵀ·B [k, n]. `tt`: A [k, m]ᵀ·B [n, k]ᵀ. */
+export type Kind = "nt" | "nn" | "tn" | "tt"
+
+/**
+ * How an operand is bound: by fours where its rows are whole fours, by ones elsewhere, or as the words of a packed
+ * weight.
+ */
+export type Storage = "vec4f" | "f32" | Packing
+
+/** Two factors that are summed over one inner dimension. */
+export interface Pair {
+  readonly a: Storage
+  readonly b: Storage
+}
+
+/** What varies in the text of every program of a product. */
+export interface Form {
+  readonly kind: Kind
+  readonly pair: Pair
+  readonly second: Pair | null
+  readonly bias: boolean
+  /** C, and the bias: by fours where C's rows are whole fours */
+  readonly out: "vec4f" | "f32"
+}
+
+const isPacked = (storage: Storage): storage is Packing => storage === "f16" || storage === "int8"
+
+const elementOf = (storage: Storage): string => (isPacked(storage) ? "u32" : storage)
+
+export const range = (n: number): ReadonlyArray<number> => Array.from({ length: n }, (_, i) => i)
+
+/** A line of WGSL for each of the first n numbers. */
+export const lines = (n: number, line: (i: number) => string): string => range(n).map(line).join("\n")
+
+/**
+ * `scale` is the second pair's if there is one, and C's otherwise. Batches: numbers from one matrix of A, of B, to the
+ * next.
+ */
+const WORDS = { m: "u32", n: "u32", k: "u32", k2: "u32", scale: "f32", aBatch: "u32", bBatch: "u32" } as const
+
+type Words = keyof typeof WORDS
+
+/** The declaration of a product's program, to which a body and the workgroup's size are to be added. */
+export const declarationOf = ({
+  kind,
+  pair,
+  second,
+  bias,
+  out
+}: Form): Omit<Declaration<string, string, Words>, "workgroup" | "body"> => ({
+  name: nameOf(kind, pair.b),
+  reads: {
+    a: elementOf(pair.a),
+    b: elementOf(pair.b),
+    ...(isPacked(pair.b) ? { scales: "f32" } : {}),
+    ...(second === null ? {} : { a2: elementOf(second.a), b2: elementOf(second.b) }),
+    ...(bias ? { bias: out } : {})
+  },
+  writes: { c: out },
+  words: WORDS
+})
+
+const nameOf = (kind: Kind, b: Storage): string => (isPacked(b) ? `Product ${kind} ${b}` : `Product ${kind}`)
+
+/** Programs by what varies in them. */
+export const programsOf = <Own extends Form>(
+  make: (own: Own) => Program<string, Words>
+): ((own: Own) => Program<string, Words>) => {
+  const program = variants((key: string) => make(JSON.parse(key) as Own))
+  return (own) => program(JSON.stringify(own))
+}
+
+interface Operand {
+  readonly buffer: string
+  /** the word that holds the inner dimension, and the one that holds the length of a row */
+  readonly k: string
+  readonly length: string
+  readonly storage: Storage
+  /** Do rows run along the inner dimension, or across it? */
+  readonly along: boolean
+}
+
+/** Four numbers of a row, from `column` on, which is a multiple of four. */
+const four = ({ buffer, length, storage }: Operand, row: string): string => {
+  const first = `at + ${row} * words.${length} + column`
+  if (storage === "vec4f") return `${buffer}[(${first}) / 4u]`
+  if (storage === "f32") return `vec4f(${range(4).map((i) => `${buffer}[${first} + ${i}u]`)})`
+  return `${buffer}Widened(${row}, column)`
+}
+
+/** For packed operands, which are no batch. A word may be the last of the row and the next one another row's. */
+const widening = ({ buffer, length, storage }: Operand): string => {
+  if (!isPacked(storage)) return ""
+  const perWord = PER_WORD[storage]
+  const number = (i: number) => `widened(${buffer}[word + ${Math.floor(i / perWord)}u], ${i % perWord}u)`
+  return `${WIDENED[storage]}
+fn ${buffer}Widened(row: u32, column: u32) -> vec4f {
+  let word = row * ((words.${length} + ${perWord - 1}u) / ${perWord}u) + column / ${perWord}u;
+  return scales[row] * vec4f(${range(4).map(number)});
+}
+`
+}
+
+/**
+ * `fn …Block(at, k, i)`: numbers (k … k + 3, i … i + 3) of the matrix that begins at `at`, a column for each k, and 0
+ * from the end of the inner dimension on. k and i are multiples of four, and k is inside. For an i that is not, the
+ * block holds anything.
+ */
+const block = (operand: Operand): string => {
+  const { buffer, k, storage, along } = operand
+  const head = `${widening(operand)}fn ${buffer}Block(at: u32, k: u32, i: u32) -> mat4x4f {`
+  if (along) {
+    const masked = storage !== "vec4f" // whose rows end with a four
+    const row = (r: number) => {
+      const numbers = four(operand, `(i + ${r}u)`)
+      return masked ? `select(vec4f(), ${numbers}, inside)` : numbers
+    }
+    return `${head}
+  let column = k;
+  ${masked ? `let inside = vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(words.${k});` : ""}
+  return transpose(mat4x4f(${range(4).map(row)}));
+}
+`
+  }
+  const row = (r: number) => `select(vec4f(), ${four(operand, `(k + ${r}u)`)}, k + ${r}u < words.${k})`
+  return `${head}
+  let column = i;
+  return mat4x4f(${range(4).map(row)});
+}
+`
+}
+
+const blocksOfPair = (kind: Kind, { a, b }: Pair, mark: "" | "2"): string => {
+  const k = `k${mark}`
+  const [aAlong, bAlong] = [kind[0] === "n", kind[1] === "t"]
+  return (
+    block({ buffer: `a${mark}`, k, length: aAlong ? k : "m", storage: a, along: aAlong }) +
+    block({ buffer: `b${mark}`, k, length: bAlong ? k : "n", storage: b, along: bAlong })
+  )
+}
+
+/** `fn put(i, j, rows, columns, at, four)` writes what of four numbers is inside a matrix [rows, columns]. */
+const PUT = {
+  vec4f: `fn put(i: u32, j: u32, rows: u32, columns: u32, at: u32, four: vec4f) {
+  if (i < rows && j < columns) { c[(at + i * columns + j) / 4u] = four; }
+}
+`,
+  f32: `fn put(i: u32, j: u32, rows: u32, columns: u32, at: u32, four: vec4f) {
+  if (i >= rows) { return; }
+  let to = at + i * columns + j;
+  if (j < columns) { c[to] = four.x; }
+  if (j + 1u < columns) { c[to + 1u] = four.y; }
+  if (j + 2u < columns) { c[to + 2u] = four.z; }
+  if (j + 3u < columns) { c[to + 3u] = four.w; }
+}
+`
+} as const
+
+/** `fn biasAt(j)`: four numbers of the bias. */
+const BIAS = {
+  vec4f: "fn biasAt(j: u32) -> vec4f { return bias[j / 4u]; }\n",
+  f32: "fn biasAt(j: u32) -> vec4f { return vec4f(bias[j], bias[j + 1u], bias[j + 2u], bias[j + 3u]); }\n"
+} as const
+
+/** The functions that a program's body calls. */
+export const functionsOf = ({ kind, pair, second, bias, out }: Form): string =>
+  blocksOfPair(kind, pair, "") +
+  (second === null ? "" : blocksOfPair(kind, second, "2")) +
+  PUT[out] +
+  (bias ? BIAS[out] : "")
+
+/** What row r of C becomes of its sums `c${r}`, four columns from j on. */
+export const finished = ({ second, bias }: Form, r: number): string =>
+  `c${r}${second === null ? " * words.scale" : ""}${bias ? " + biasAt(j)" : ""}`
+
+/**
+ * Sums of both pairs, in the accumulators `c0`, `c1`, …: the second pair first, so that its factor costs one
+ * multiplication a number.
+ */
+export const sums = ({ second }: Form, rows: number, sumOf: (mark: "" | "2") => string): string =>
+  second === null ? sumOf("") : `${sumOf("2")}\n${lines(rows, (r) => `  c${r} *= words.scale;`)}\n${sumOf("")}`

@@ -1,0 +1,71 @@
+/**
+ * Small products: an invocation for each number of C, and the form in words. One program does for all shapes and
+ * transpositions, as making one for each would take longer than all of their products.
+ */
+import { type Packing, PER_WORD } from "../../tensors/packed-matrix.ts"
+import { groupsFor } from "./engine.ts"
+import { program, variants } from "./program.ts"
+import { WIDENED } from "./widen.ts"
+
+const WORKGROUP = 64
+
+/** Where B's number (k, j) is. */
+const PLACE = "select(k * words.n + j, j * words.k + k, words.bAlong == 1u)"
+
+const readB = (packing: Packing | "f32"): string => {
+  if (packing === "f32") return `fn readB(at: u32, k: u32, j: u32) -> f32 { return b[at + ${PLACE}]; }`
+  const perWord = PER_WORD[packing]
+  return `${WIDENED[packing]}
+fn readB(at: u32, k: u32, j: u32) -> f32 {
+  let row = select(k, j, words.bAlong == 1u);
+  let column = select(j, k, words.bAlong == 1u);
+  let length = select(words.n, words.k, words.bAlong == 1u);
+  let word = b[row * ((length + ${perWord - 1}u) / ${perWord}u) + column / ${perWord}u];
+  return scales[row] * widened(word, column % ${perWord}u);
+}`
+}
+
+/**
+ * C = scale · op(A)·op(B) + scale2 · op(A₂)·op(B₂) + bias, without the second pair where k2 is 0 and without the bias
+ * where `biased` is. `aAlong`, `bAlong`: do the rows of A, of B, run along the inner dimension? What is not there may
+ * be bound to anything.
+ */
+export const smallProgram = variants((packing: Packing | "f32") =>
+  program({
+    name: packing === "f32" ? "Small product" : `Small product ${packing}`,
+    reads: { a: "f32", b: packing === "f32" ? "f32" : "u32", scales: "f32", a2: "f32", b2: "f32", bias: "f32" },
+    writes: { c: "f32" },
+    words: {
+      ...{ size: "u32", m: "u32", n: "u32", k: "u32", k2: "u32" },
+      ...{ aAlong: "u32", bAlong: "u32", biased: "u32", scale: "f32", scale2: "f32" }
+    },
+    workgroup: WORKGROUP,
+    body: `${readB(packing)}
+fn kernel(group: u32, local: u32) {
+  let index = group * ${WORKGROUP}u + local;
+  if (index >= words.size) { return; }
+  let matrix = index / (words.m * words.n);
+  let i = index / words.n % words.m;
+  let j = index % words.n;
+  var sum = 0.0;
+  for (var k = 0u; k < words.k; k++) {
+    let left = a[matrix * words.m * words.k + select(k * words.m + i, i * words.k + k, words.aAlong == 1u)];
+    sum += left * readB(matrix * words.k * words.n, k, j);
+  }
+  sum *= words.scale;
+  if (words.k2 > 0u) {
+    var second = 0.0;
+    for (var k = 0u; k < words.k2; k++) {
+      let left = a2[select(k * words.m + i, i * words.k2 + k, words.aAlong == 1u)];
+      second += left * b2[select(k * words.n + j, j * words.k2 + k, words.bAlong == 1u)];
+    }
+    sum += words.scale2 * second;
+  }
+  if (words.biased == 1u) { sum += bias[j]; }
+  c[index] = sum;
+}`
+  })
+)
+
+/** Workgroups for `size` numbers. */
+export const smallGroups = (size: number): number => groupsFor(size, WORKGROUP)

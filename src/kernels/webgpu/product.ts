@@ -1,0 +1,139 @@
+/**
+ * Matrix products on the GPU: the host side of `product-tiles.ts`, `product-direct.ts` and `product-small.ts`, and
+ * which of them a product takes.
+ *
+ *   C = scale · op(A)·op(B) + bias             or, with a second pair, whose inner dimension is its own,
+ *   C = op(A)·op(B) + scale · op(A₂)·op(B₂) + bias
+ *
+ * in one dispatch: W + s·BA of a layer with LoRA is never formed, and neither is sB. B may be a packed weight, which is
+ * widened as it is read. Numbers are added in an order that the sizes and the kind of device determine: the same bits
+ * twice.
+ */
+import type { TensorInfo } from "@tensorflow/tfjs"
+import type { Packing } from "../../tensors/packed-matrix.ts"
+import type { Span, WebgpuEngine } from "./engine.ts"
+import type { Form, Kind, Pair } from "./product-blocks.ts"
+import { type Direct, directGroups, directProgram } from "./product-direct.ts"
+import { smallGroups, smallProgram } from "./product-small.ts"
+import { type Tiles, tilesGroups, tilesProgram } from "./product-tiles.ts"
+
+type Matrix = TensorInfo | Span
+
+/** Sizes are at least 1. */
+export interface Product {
+  /** how A and B lie */
+  readonly kind: Kind
+  readonly m: number
+  readonly n: number
+  readonly k: number
+  readonly a: Matrix
+  readonly b: Matrix
+  /** B [rows, columns] is packed: words [rows, ⌈columns / PER_WORD⌉] and a scale for each row; not in a batch */
+  readonly packed?: { readonly packing: Packing; readonly scales: TensorInfo }
+  /** added to C, by the same `kind` */
+  readonly second?: { readonly a: Matrix; readonly b: Matrix; readonly k: number }
+  /** 1 without */
+  readonly scale?: number
+  readonly bias?: TensorInfo | undefined // [n]
+  /** as many A, B and C, one behind the other; without bias and second pair */
+  readonly batch?: number
+}
+
+/** How a product is computed. */
+export type Plan = "small" | Direct | Tiles
+
+/** Multiplications of a small product at most, and of one of its numbers. */
+const SMALL = 1 << 15
+const SMALL_DEPTH = 512
+/** Tiles that keep a GPU busy: of 64 if there are so many, of 32 if there are so many of these. */
+const MANY_TILES = 128
+const SOME_TILES = 32
+/** Rows or columns of which most of a tile would lie outside of C. */
+const THIN = 16
+/** Invocations of a workgroup that computes a thin product on a GPU. */
+const THIN_WORKGROUP = 128
+
+const powerAbove = (n: number): number => 2 ** Math.ceil(Math.log2(Math.max(1, n)))
+const powerBelow = (n: number): number => 2 ** Math.floor(Math.log2(Math.max(1, n)))
+
+/** Fours of columns of a workgroup: the fewer programs for it, the better. */
+const columnsFor = (n: number): number => Math.max(2, Math.min(8, powerAbove(n / 4)))
+
+/** Which program, a function of the sizes alone. `software`: is the GPU emulated on a CPU? */
+export const planOf = ({ kind, m, n, k, second, bias, batch = 1 }: Product, software: boolean): Plan => {
+  if (m * n * k <= SMALL && k <= SMALL_DEPTH) return "small"
+  const tiles = (tile: Tiles["tile"]) => batch * tilesGroups({ tile }, m, n)
+  if (!software && Math.min(m, n) > THIN) {
+    if (tiles(64) >= MANY_TILES) return { tile: 64 }
+    if (tiles(32) >= SOME_TILES) return { tile: 32 }
+  }
+  // with few columns most invocations would be without work, with few rows none is
+  const transposed = kind === "tn" && n <= THIN && n < m && second === undefined && bias === undefined
+  const [rows, columns] = transposed ? [n, columnsFor(m)] : [m, columnsFor(n)]
+  if (software) return { rows: rows <= 4 ? 4 : 8, columns, slices: 1, transposed }
+  // fewer than four blocks in a slice cost more than they save
+  return { rows: 4, columns, slices: Math.min(THIN_WORKGROUP / columns, powerBelow(k / 16)), transposed }
+}
+
+const storageOf = (length: number): "vec4f" | "f32" => (length % 4 === 0 ? "vec4f" : "f32")
+
+const pairOf = (kind: Kind, m: number, n: number, k: number): Pair => ({
+  a: storageOf(kind[0] === "n" ? k : m),
+  b: storageOf(kind[1] === "t" ? k : n)
+})
+
+/** Cᵀ = Bᵀ·A by the same kind, `tn`. */
+const turned = (product: Product): Product => {
+  const { m, n, a, b } = product
+  return { ...product, m: n, n: m, a: b, b: a }
+}
+
+/** C [m, n], or of the shape given. */
+export const multiply = (
+  engine: WebgpuEngine,
+  product: Product,
+  shape: ReadonlyArray<number> = [product.m, product.n],
+  plan: Plan = planOf(product, engine.software)
+): TensorInfo => {
+  const c = engine.output(shape)
+  if (plan === "small") runSmall(engine, product, c)
+  else if ("tile" in plan) runByForm(engine, product, c, plan)
+  else runByForm(engine, plan.transposed ? turned(product) : product, c, plan)
+  return c
+}
+
+const runByForm = (engine: WebgpuEngine, product: Product, c: TensorInfo, plan: Direct | Tiles): void => {
+  const { kind, m, n, k, a, b, packed, second, scale = 1, bias, batch = 1 } = product
+  const pair = pairOf(kind, m, n, k)
+  const form: Form = {
+    kind,
+    pair: packed === undefined ? pair : { ...pair, b: packed.packing },
+    second: second === undefined ? null : pairOf(kind, m, n, second.k),
+    bias: bias !== undefined,
+    out: storageOf("rows" in plan && plan.transposed ? m : n)
+  }
+  engine.run("tile" in plan ? tilesProgram({ ...form, ...plan }) : directProgram({ ...form, ...plan }), {
+    buffers: {
+      ...{ a, b, c },
+      ...(packed === undefined ? {} : { scales: packed.scales }),
+      ...(second === undefined ? {} : { a2: second.a, b2: second.b }),
+      ...(bias === undefined ? {} : { bias })
+    },
+    words: { m, n, k, k2: second?.k ?? 0, scale, aBatch: m * k, bBatch: k * n },
+    groups: batch * ("tile" in plan ? tilesGroups(plan, m, n) : directGroups(plan, m, n))
+  })
+}
+
+const runSmall = (engine: WebgpuEngine, product: Product, c: TensorInfo): void => {
+  const { kind, m, n, k, a, b, packed, second, scale = 1, bias, batch = 1 } = product
+  const size = batch * m * n
+  engine.run(smallProgram(packed?.packing ?? "f32"), {
+    buffers: { a, b, c, scales: packed?.scales ?? a, a2: second?.a ?? a, b2: second?.b ?? a, bias: bias ?? a },
+    words: {
+      ...{ size, m, n, k, k2: second?.k ?? 0 },
+      ...{ aAlong: Number(kind[0] === "n"), bAlong: Number(kind[1] === "t"), biased: Number(bias !== undefined) },
+      ...(second === undefined ? { scale, scale2: 0 } : { scale: 1, scale2: scale })
+    },
+    groups: smallGroups(size)
+  })
+}

@@ -1,0 +1,96 @@
+/**
+ * Sums of the rows that belong to one segment, the gradient of a look-up, on the GPU:
+ *
+ *   out[s, …] = Σ over { i : ids[i] = s } of x[i, …]
+ *
+ * No atomics: each sum runs in the order of its rows, so equal inputs give equal bits. Two programs:
+ *
+ *   links   for each row the next one of its segment; for each segment that has rows its first
+ *   sum     each number of the output walks along its segment's rows
+ *
+ * Nothing clears the segments' first rows. Of a segment without rows there stands what was in that memory, which is no
+ * row, or a row of another segment.
+ */
+import type { TensorInfo } from "@tensorflow/tfjs"
+import { LANES, overVectors, type VectorType, vectorFor } from "./elementwise.ts"
+import { groupsFor, type WebgpuEngine } from "./engine.ts"
+import { program, variants } from "./program.ts"
+
+const WORKGROUP = 64
+
+const links = program({
+  name: "Segment links",
+  reads: { ids: "i32" },
+  writes: { next: "u32", firsts: "u32" },
+  words: { rows: "u32", segments: "i32" },
+  workgroup: WORKGROUP,
+  body: `fn kernel(group: u32, local: u32) {
+  let row = group * ${WORKGROUP}u + local;
+  if (row >= words.rows) { return; }
+  let id = ids[row];
+  var before = row;
+  while (before > 0u && ids[before - 1u] != id) { before--; }
+  var after = row + 1u;
+  while (after < words.rows && ids[after] != id) { after++; }
+  next[row] = after;
+  if (before == 0u && id >= 0 && id < words.segments) { firsts[id] = row; }
+}`
+})
+
+const sum = variants((type: VectorType | "i32") =>
+  program({
+    name: "Segment sum",
+    reads: { x: type, ids: "i32", next: "u32", firsts: "u32" },
+    writes: { sums: type },
+    words: { size: "u32", rowLength: "u32", rows: "u32" },
+    workgroup: WORKGROUP,
+    body: `${type === "i32" ? "alias V = i32;" : overVectors(type)}
+fn kernel(group: u32, local: u32) {
+  let i = group * ${WORKGROUP}u + local;
+  if (i >= words.size) { return; }
+  let segment = i / words.rowLength;
+  let column = i % words.rowLength;
+  var row = firsts[segment];
+  var total = V(0);
+  if (row < words.rows && ids[row] == i32(segment)) {
+    while (row < words.rows) {
+      total += x[row * words.rowLength + column];
+      row = next[row];
+    }
+  }
+  sums[i] = total;
+}`
+  })
+)
+
+export interface Segments {
+  /** float32 or int32, as `out` is: [rows, width] */
+  readonly x: TensorInfo
+  /** int32 [rows] */
+  readonly ids: TensorInfo
+  readonly rows: number
+  readonly width: number
+  readonly segments: number
+  /** [segments, width] */
+  readonly out: TensorInfo
+}
+
+/** Adds up the rows of each segment; those whose id is no segment belong to none. Nothing is empty. */
+export const segmentSumOnWebgpu = (engine: WebgpuEngine, { x, ids, rows, width, segments, out }: Segments): void => {
+  const [next, firsts] = [engine.scratch(rows), engine.scratch(segments)]
+  engine.run(links, {
+    buffers: { ids, next, firsts },
+    words: { rows, segments },
+    groups: groupsFor(rows, WORKGROUP)
+  })
+  const type = x.dtype === "int32" ? "i32" : vectorFor(width)
+  const rowLength = type === "i32" ? width : width / LANES[type]
+  const size = segments * rowLength
+  engine.run(sum(type), {
+    buffers: { x, ids, next, firsts, sums: out },
+    words: { size, rowLength, rows },
+    groups: groupsFor(size, WORKGROUP)
+  })
+  engine.release(next)
+  engine.release(firsts)
+}

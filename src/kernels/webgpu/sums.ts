@@ -1,0 +1,115 @@
+/**
+ * Sums in float32 on the GPU, in a fixed order and in the shape of a tree: no compensated sum, which a compiler may
+ * fold away, and no number is the sum of many that went one by one into one accumulator.
+ *
+ *   x seen as [outer, reduced, inner]:   out[o, i] = Σ_r x[o, r, i] / divisor
+ *
+ * A workgroup is a table of lanes × columns. Its columns are sums (neighbours of `outer × inner`), the lanes of a
+ * column take every lanes-th term each, in four accumulators, and then add up in pairs. Where there are more terms than
+ * that, the workgroup's column is a part of a sum, and the parts, [outer, parts, inner], are summed likewise.
+ */
+import type { TensorInfo } from "@tensorflow/tfjs"
+import { groupsFor, type Span, type WebgpuEngine } from "./engine.ts"
+import { program } from "./program.ts"
+
+const WORKGROUP = 64
+/** Terms of one lane at most. */
+const TERMS = 64
+/** At least, before another lane takes some: of columns, and of rows, where fewer lanes still read a line of memory. */
+const FEW_TERMS = 4
+const ROW_TERMS = 16
+/** Columns that are read side by side, where there are so many: two sectors of memory. */
+const COALESCED = 16
+
+const sum = program({
+  name: "Sum",
+  reads: { x: "f32" },
+  writes: { sums: "f32" },
+  words: {
+    items: "u32",
+    reduced: "u32",
+    inner: "u32",
+    parts: "u32",
+    partLength: "u32",
+    lanes: "u32",
+    laneBits: "u32",
+    columns: "u32",
+    columnBits: "u32",
+    lanesFirst: "u32",
+    divisor: "f32"
+  },
+  workgroup: WORKGROUP,
+  body: `var<workgroup> found: array<f32, ${WORKGROUP}>;
+fn kernel(group: u32, local: u32) {
+  // neighbouring invocations read neighbours in memory: of one sum where its terms lie together, else of many sums
+  let lanesFirst = words.lanesFirst == 1u;
+  let lane = select(local >> words.columnBits, local & (words.lanes - 1u), lanesFirst);
+  let column = select(local & (words.columns - 1u), local >> words.laneBits, lanesFirst);
+  let block = group / words.parts;
+  let part = group - block * words.parts;
+  let item = block * words.columns + column;
+  let outer = item / words.inner;
+  let place = item - outer * words.inner;
+  let start = outer * words.reduced * words.inner + place;
+  let first = part * words.partLength;
+  let end = select(0u, min(words.reduced, first + words.partLength), item < words.items);
+  let step = words.lanes;
+  var total = vec4f(0.0);
+  var r = first + lane;
+  for (; r + 3u * step < end; r += 4u * step) {
+    total += vec4f(
+      x[start + r * words.inner],
+      x[start + (r + step) * words.inner],
+      x[start + (r + 2u * step) * words.inner],
+      x[start + (r + 3u * step) * words.inner]
+    );
+  }
+  for (; r < end; r += step) { total.x += x[start + r * words.inner]; }
+  let at = lane * words.columns + column;
+  found[at] = (total.x + total.y) + (total.z + total.w);
+  for (var half = words.lanes / 2u; half > 0u; half >>= 1u) {
+    workgroupBarrier();
+    if (lane < half) { found[at] += found[at + half * words.columns]; }
+  }
+  if (lane == 0u && item < words.items) {
+    sums[(outer * words.parts + part) * words.inner + place] = found[at] / words.divisor;
+  }
+}`
+})
+
+export interface SumOf {
+  readonly x: TensorInfo | Span
+  readonly out: TensorInfo | Span
+  readonly outer: number
+  /** at least one */
+  readonly reduced: number
+  readonly inner: number
+  /** of every sum */
+  readonly divisor: number
+}
+
+/** The power of two at or above n ≥ 1. */
+const power = (n: number): number => 2 ** bitsOf(n)
+const bitsOf = (n: number): number => Math.ceil(Math.log2(n))
+
+/** out[o, i] = Σ_r x[o, r, i] / divisor; none of the three lengths is 0. */
+export const sumsOnWebgpu = (engine: WebgpuEngine, { x, out, outer, reduced, inner, divisor }: SumOf): void => {
+  const items = outer * inner
+  const lanesFirst = inner === 1
+  const most = lanesFirst ? WORKGROUP : WORKGROUP / Math.min(COALESCED, power(inner))
+  const lanes = Math.min(most, power(Math.ceil(reduced / (lanesFirst ? ROW_TERMS : FEW_TERMS))))
+  const columns = WORKGROUP / lanes
+  const parts = Math.ceil(reduced / (lanes * TERMS))
+  const partLength = Math.ceil(reduced / parts)
+  const table = { lanes, laneBits: bitsOf(lanes), columns, columnBits: bitsOf(columns), lanesFirst: lanesFirst ? 1 : 0 }
+  const words = { items, reduced, inner, parts, partLength, ...table }
+  const groups = groupsFor(items, columns) * parts
+  if (parts === 1) {
+    engine.run(sum, { buffers: { x, sums: out }, words: { ...words, divisor }, groups })
+    return
+  }
+  const found = engine.scratch(outer * parts * inner)
+  engine.run(sum, { buffers: { x, sums: found }, words: { ...words, divisor: 1 }, groups })
+  sumsOnWebgpu(engine, { x: found, out, outer, reduced: parts, inner, divisor })
+  engine.release(found)
+}

@@ -1,0 +1,72 @@
+/**
+ * `train` for programs without a file system, a browser page above all: the same plan, the same steps and evaluations, and at the end
+ * the adapter as files in memory. No run folder: no checkpoints, no report, nothing to resume.
+ *
+ * @example
+ * const { plan, name } = yield* readPlan("plans/movies.json")
+ * const { adapted, steps } = yield* train(yield* resolve(plan, name))
+ */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { Adapted } from "../adapters/index.ts"
+import { Device, ofDevice } from "./device/device.ts"
+import { evaluatorOf } from "./evaluator.ts"
+import { loadDescribed } from "./models/index.ts"
+import { saveAdapter } from "./output/adapter-folder.ts"
+import type { EvaluationReport } from "./output/index.ts"
+import { injectPlan, loadOptionsOf, type ResolvedPlan } from "./plan/index.ts"
+import { batchesOfPlan, openPlanSession, stepsUntilLook } from "./plan-session.ts"
+import { Progress } from "./progress.ts"
+import { type StepReport, stepsOf } from "./training/index.ts"
+
+export interface TrainInMemoryOptions {
+  /** the folder in memory that gets the adapter's files; "adapter" unless given */
+  readonly directory?: string
+}
+
+export interface TrainedInMemory {
+  /** the model with what it learned, as long as the scope */
+  readonly adapted: Adapted
+  readonly steps: ReadonlyArray<StepReport>
+  /** before the first step, where the plan has a split to look at */
+  readonly before: EvaluationReport | undefined
+  /** every split of the plan, after the last step */
+  readonly after: ReadonlyArray<EvaluationReport>
+}
+
+/** Trains a plan. What it does is told to `Progress`; between steps the page may draw. */
+export const trainInMemory = (resolved: ResolvedPlan, { directory = "adapter" }: TrainInMemoryOptions = {}) =>
+  Effect.gen(function* () {
+    const device = yield* Device
+    const tell = yield* Progress
+    const model = yield* loadDescribed(resolved.model, loadOptionsOf(resolved))
+    const adapted = yield* injectPlan(model, resolved)
+    const session = yield* openPlanSession(adapted, resolved)
+    const evaluator = evaluatorOf(adapted, resolved, { append: () => Effect.void, history: [], checkpoint: null })
+    const steps: Array<StepReport> = []
+    const taken = (report: StepReport) =>
+      Effect.gen(function* () {
+        steps.push(report)
+        yield* tell({ ...report, of: resolved.steps })
+        // of steps read together, the state is that behind the last
+        if (report.step === session.step) yield* evaluator.during(report.step)
+        yield* Effect.sleep(0)
+      })
+    device.label("the first evaluation and step 1")
+    const before = yield* evaluator.before
+    yield* batchesOfPlan(session, resolved).pipe(
+      stepsOf(session, {
+        record: () => device.sync,
+        together: (next) => Math.min(device.stepsPerRead, stepsUntilLook(resolved, next)),
+        begins: (step) => device.label(`step ${step}`)
+      }),
+      Stream.take(resolved.steps),
+      Stream.runForEach(taken)
+    )
+    device.label("the last evaluation")
+    const { reports } = yield* evaluator.after
+    yield* saveAdapter(adapted, resolved, directory)
+    yield* device.sync
+    const trained: TrainedInMemory = { adapted, steps, before, after: reports }
+    return trained
+  }).pipe(ofDevice)

@@ -1,0 +1,47 @@
+/** The system's Chromium, with WebGPU on its software adapter, and pages that complain about nothing. */
+import { type Browser, chromium, type Page } from "playwright-core"
+
+const executable = ["chromium", "chromium-browser", "google-chrome"].map((name) => Bun.which(name)).find(Boolean)
+
+if (executable === undefined || executable === null) {
+  const announcement = "chromium is not installed"
+  if (process.env["REQUIRE_CHROMIUM"] === "1") throw new Error(`${announcement}, but REQUIRE_CHROMIUM=1`)
+  console.warn(`${announcement}: training in a page is not tested (REQUIRE_CHROMIUM=1 makes that a failure)`)
+}
+
+export const chromiumExists = Boolean(executable)
+
+export const launch = (): Promise<Browser> =>
+  chromium.launch({
+    executablePath: executable!,
+    args: [
+      "--no-sandbox",
+      "--disable-background-networking",
+      "--enable-unsafe-webgpu",
+      "--use-webgpu-adapter=swiftshader"
+    ]
+  })
+
+export interface OpenPage {
+  readonly page: Page
+  /** what it said on its console as a warning or an error, and what it threw */
+  readonly complaints: ReadonlyArray<string>
+  /** the addresses it asked for that are not its own server's */
+  readonly foreign: ReadonlyArray<string>
+}
+
+export const openPage = async (browser: Browser, url: string): Promise<OpenPage> => {
+  const page = await browser.newPage()
+  const complaints: Array<string> = []
+  const foreign: Array<string> = []
+  page.on("console", (message) => {
+    if (["warning", "error"].includes(message.type())) complaints.push(message.text())
+  })
+  page.on("pageerror", (error) => complaints.push(String(error)))
+  page.on("request", (request) => {
+    if (!/^(blob|data):/.test(request.url()) && new URL(request.url()).origin !== new URL(url).origin)
+      foreign.push(request.url())
+  })
+  await page.goto(url)
+  return { page, complaints, foreign }
+}

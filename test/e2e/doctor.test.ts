@@ -1,0 +1,107 @@
+/** `doctor` as a process in Bun and Deno: it says what the machine has, and ends well whatever is missing. */
+import { describe, expect, test } from "bun:test"
+import * as Effect from "effect/Effect"
+import { bun } from "../../src/device/bun.ts"
+import { DeviceError } from "../../src/device/device-error.ts"
+import { type Diagnosis, diagnose, diagnosisText } from "../../src/doctor/index.ts"
+import { runtimes, webgpu } from "../runtime/runtimes.ts"
+import { cli, repository, run, TIMEOUT } from "./fixtures.ts"
+
+const doctor = async (command: ReadonlyArray<string>, args: ReadonlyArray<string>, env?: Record<string, string>) => {
+  const { code, stdout, stderr } = await run([...command, cli, "doctor", ...args], {
+    cwd: repository,
+    ...(env === undefined ? {} : { env })
+  })
+  expect({ code, stderr }).toEqual({ code: 0, stderr })
+  return { stdout, stderr }
+}
+
+const ratesOf = ({ measured }: Diagnosis) => Object.fromEntries(measured.map((it) => [it.device, it]))
+
+for (const { name, command } of runtimes) {
+  describe(`doctor in ${name}`, () => {
+    test(
+      "--json is one object: versions, adapters, wasm, what was measured, what auto takes and why",
+      async () => {
+        const { stdout, stderr } = await doctor(command, ["--json"])
+        expect(stdout.trimEnd().split("\n")).toHaveLength(1)
+        expect(stderr).not.toMatch(/^\s+at /m)
+        const diagnosis: Diagnosis = JSON.parse(stdout)
+        expect(diagnosis.versions).toMatchObject({ tfjs: "4.22.0", [name]: expect.stringMatching(/^\d+\./) })
+        expect(diagnosis.wasm).toMatchObject({ simd: true, cores: expect.any(Number) })
+        const { wasm, webgpu: gpu } = ratesOf(diagnosis)
+        expect(wasm!.gflops).toBeGreaterThan(0.1)
+        expect(wasm!.stepsPerSecond).toBeGreaterThan(0.05)
+        expect(wasm!.threads).toBeGreaterThan(0)
+        // no device is measured twice, and none that is not there
+        expect(diagnosis.measured).toHaveLength(webgpu.exists ? 2 : 1)
+        if (webgpu.exists) {
+          expect(gpu!.gflops).toBeGreaterThan(0.01)
+          expect(gpu!.stepsPerSecond).toBeGreaterThan(0.01)
+          const [adapter] = diagnosis.adapters
+          expect(adapter).toMatchObject({ software: !webgpu.hardware, features: { "shader-f16": expect.any(Boolean) } })
+          expect(adapter!.limits.maxStorageBufferBindingSize).toBeGreaterThanOrEqual(128 * 2 ** 20)
+        }
+        if (webgpu.exists && !webgpu.hardware) {
+          expect(diagnosis.adapters.map(({ name }) => name).join()).toMatch(/llvmpipe|swiftshader/i)
+          expect(diagnosis.auto.because).toMatch(/^the only GPU adapter, .+, is emulated on the CPU/)
+          expect(diagnosis.problems.map(({ problem }) => problem).join()).toContain("no hardware GPU")
+        }
+        expect(diagnosis.auto.device).toBe(webgpu.hardware ? "webgpu" : "wasm")
+        for (const { remedy } of diagnosis.problems) expect(remedy).not.toBe("")
+      },
+      TIMEOUT
+    )
+  })
+}
+
+test(
+  "the text says the same to people",
+  async () => {
+    const { stdout } = await doctor([process.execPath], [])
+    expect(stdout).toMatch(/^tfjs-lora-pro \d.* bun \d.* \d+ cores?\n/)
+    expect(stdout).toMatch(/\n {2}wasm, \d+ threads? +[\d.]+ GFLOP\/s +[\d.]+ steps\/s\n/)
+    expect(stdout).toMatch(/\n--device auto takes (wasm|webgpu): .+\.\n/)
+  },
+  TIMEOUT
+)
+
+test.skipIf(process.platform !== "linux")(
+  "without a GPU driver it says what to install, measures wasm, and ends well",
+  async () => {
+    // the Vulkan loader finds its drivers by these, old name and new
+    const none = { VK_DRIVER_FILES: "/nonexistent", VK_ICD_FILENAMES: "/nonexistent" }
+    const diagnosis: Diagnosis = JSON.parse((await doctor([process.execPath], ["--json"], none)).stdout)
+    expect(diagnosis.adapters).toEqual([])
+    expect(diagnosis.measured.map(({ device }) => device)).toEqual(["wasm"])
+    expect(diagnosis.auto).toMatchObject({ device: "wasm", because: expect.stringMatching(/^there is no GPU/) })
+    expect(diagnosis.problems).toEqual([{ problem: "webgpu: no adapter", remedy: expect.stringMatching(/driver/) }])
+  },
+  TIMEOUT
+)
+
+test(
+  "a device that cannot be opened is a problem with what to do about it, and never an error",
+  async () => {
+    const broken = {
+      ...bun,
+      gpu: Effect.fail(
+        new DeviceError({
+          device: "webgpu",
+          site: "opening",
+          reason: "there is no package webgpu",
+          remedy: "bun add webgpu"
+        })
+      ),
+      openWasm: () => Effect.die(new Error("out of memory"))
+    }
+    const diagnosis = await Effect.runPromise(diagnose(broken))
+    expect(diagnosis.measured).toEqual([])
+    expect(diagnosis.problems).toEqual([
+      { problem: "webgpu: there is no package webgpu", remedy: "bun add webgpu" },
+      { problem: "wasm: out of memory", remedy: expect.stringMatching(/./) }
+    ])
+    expect(diagnosisText(diagnosis)).toContain("webgpu: there is no package webgpu\n    → bun add webgpu")
+  },
+  TIMEOUT
+)

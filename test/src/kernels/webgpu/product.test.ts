@@ -1,0 +1,284 @@
+/**
+ * Products on a GPU: every program, whichever the sizes and the device would choose, for every transposition, with a
+ * second pair, a bias, a batch and a packed B, against float64; what is not finite stays in its row or column.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import type { Tensor, TensorInfo } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+import type { WebgpuEngine } from "../../../../src/kernels/webgpu/engine.ts"
+import { multiply, type Plan, planOf } from "../../../../src/kernels/webgpu/product.ts"
+import type { Kind } from "../../../../src/kernels/webgpu/product-blocks.ts"
+import { type PackedHostMatrix, type Packing, packMatrix } from "../../../../src/tensors/packed-matrix.ts"
+import { webgpu } from "../../../runtime/runtimes.ts"
+import { expectClose } from "../../../setup.ts"
+import { holdWebgpu, onWebgpu } from "../../device/on-webgpu.ts"
+import { widenedOnHost } from "../../tensors/widened-on-host.ts"
+import { normals } from "../float64.ts"
+
+type Shape = readonly [m: number, n: number, k: number]
+
+interface Case {
+  readonly kind: Kind
+  readonly shape: Shape
+  readonly batch?: number
+  /** inner dimension of the second pair */
+  readonly second?: number
+  readonly bias?: boolean
+  readonly scale?: number
+  readonly packing?: Packing
+  /** numbers to put into A and B, by their place */
+  readonly spoilt?: { readonly a?: readonly [number, number]; readonly b?: readonly [number, number] }
+}
+
+const kinds = ["nt", "nn", "tn", "tt"] as const
+
+/** All fours; none; fours in one dimension alone; more than a tile and than its rounds. */
+const shapes: ReadonlyArray<Shape> = [
+  [8, 12, 16],
+  [5, 7, 9],
+  [67, 36, 131],
+  [72, 69, 20],
+  [1, 130, 3]
+]
+
+const direct = { rows: 8, columns: 8, slices: 1, transposed: false }
+
+interface Tested {
+  readonly plan: Plan
+  readonly kinds: ReadonlyArray<Kind>
+  readonly shapes: ReadonlyArray<Shape>
+  readonly packed: ReadonlyArray<readonly [Kind, Packing]>
+}
+
+/**
+ * Programs, each in its own loops. How blocks are read is common to all: the first of them reads in every way, the
+ * others from rows along the inner dimension and across it. (A software adapter takes up to a second to compile a
+ * form.)
+ */
+const every = {
+  kinds,
+  shapes,
+  packed: [
+    ["nt", "f16"],
+    ["nt", "int8"],
+    ["nn", "f16"],
+    ["nn", "int8"]
+  ]
+} as const
+const some = { kinds: ["nt", "tn"], shapes: [shapes[3]!, [131, 65, 67]], packed: [["nn", "int8"]] } as const
+const programs: Readonly<Record<string, Tested>> = {
+  small: { plan: "small", ...every },
+  direct: { plan: { ...direct, rows: 4, columns: 2 }, ...every },
+  "direct, as on a CPU": { plan: direct, ...some },
+  "direct, by slices": { plan: { ...direct, rows: 4, slices: 16 }, ...some },
+  "tiles of 32": { plan: { tile: 32 }, ...some },
+  "tiles of 64": { plan: { tile: 64 }, ...some }
+}
+
+const valuesOf = ({ kind, shape: [m, n, k], batch = 1, second = 0, packing, spoilt }: Case) => {
+  const own = (name: string, size: number) => normals(size, `${name} of ${kind} ${m} ${n} ${k} ${second}`)
+  const values = { a: own("a", batch * m * k), b: own("b", batch * k * n) }
+  for (const name of ["a", "b"] as const) {
+    const [at, value] = spoilt?.[name] ?? []
+    if (at !== undefined) values[name][at] = value!
+  }
+  const rows = kind[1] === "t" ? n : k
+  const packed =
+    packing === undefined
+      ? undefined
+      : (packMatrix(packing, values.b, [rows, values.b.length / rows]) as PackedHostMatrix)
+  return {
+    a: values.a,
+    b: packed === undefined ? values.b : widenedOnHost(packed),
+    packed,
+    ...{ a2: own("a2", m * second), b2: own("b2", second * n), bias: own("bias", n) }
+  }
+}
+
+/** C in float64. */
+const exact = (own: Case): Float64Array => {
+  const { kind, shape, batch = 1, second, bias = false, scale = 1 } = own
+  const [m, n, k] = shape
+  const values = valuesOf(own)
+  const c = new Float64Array(batch * m * n)
+  const sum = (a: Float32Array, b: Float32Array, inner: number, matrix: number, i: number, j: number) => {
+    let total = 0
+    for (let l = 0; l < inner; l++) {
+      const left = a[matrix * m * inner + (kind[0] === "n" ? i * inner + l : l * m + i)]!
+      const right = b[matrix * inner * n + (kind[1] === "t" ? j * inner + l : l * n + j)]!
+      total += left * right
+    }
+    return total
+  }
+  for (let at = 0; at < c.length; at++) {
+    const [matrix, i, j] = [Math.floor(at / (m * n)), Math.floor(at / n) % m, at % n]
+    const first = sum(values.a, values.b, k, matrix, i, j)
+    c[at] =
+      (second === undefined ? scale * first : first + scale * sum(values.a2, values.b2, second, 0, i, j)) +
+      (bias ? values.bias[j]! : 0)
+  }
+  return c
+}
+
+const onGpu = async (engine: WebgpuEngine, own: Case, plan?: Plan): Promise<Float32Array> => {
+  const { kind, shape, batch = 1, second, bias = false, scale } = own
+  const [m, n, k] = shape
+  const { a, b, packed, a2, b2, bias: row } = valuesOf(own)
+  const tensors: Array<Tensor> = []
+  const kept = <T extends Tensor>(tensor: T): T => {
+    tensors.push(tensor)
+    return tensor
+  }
+  const flat = (values: Float32Array): TensorInfo => kept(tf.tensor1d(values))
+  const info = multiply(
+    engine,
+    {
+      ...{ kind, m, n, k, batch, a: flat(a), b: packed === undefined ? flat(b) : kept(tf.tensor1d(packed.words)) },
+      ...(packed === undefined ? {} : { packed: { packing: packed.packing, scales: flat(packed.scales) } }),
+      ...(second === undefined ? {} : { second: { a: flat(a2), b: flat(b2), k: second } }),
+      ...(bias ? { bias: flat(row) } : {}),
+      ...(scale === undefined ? {} : { scale })
+    },
+    [batch, m, n],
+    plan
+  )
+  const c = kept(tf.engine().makeTensorFromTensorInfo(info))
+  const numbers = (await c.data()) as Float32Array
+  tf.dispose(tensors)
+  return numbers.slice()
+}
+
+/** A sum of at most 131 products, of one rounding each, by the largest of all: 2⁻²⁴·√131 and some. */
+const BOUND = 1e-6
+
+/** Each program is compiled for several forms, which takes a software adapter some hundred milliseconds each. */
+const COMPILING = 60_000
+
+describe.skipIf(!webgpu.exists)("products on a GPU", () => {
+  const held = holdWebgpu()
+  beforeAll(held.open)
+  afterAll(held.close)
+
+  const expectExact = async (engine: WebgpuEngine, own: Case, plan: Plan) =>
+    expectClose(await onGpu(engine, own, plan), exact(own), BOUND)
+
+  for (const [name, { plan, kinds, shapes, packed }] of Object.entries(programs)) {
+    describe(name, () => {
+      test(
+        "equals float64, in both orders",
+        () =>
+          onWebgpu(async (engine) => {
+            for (const shape of [...shapes, ...shapes.toReversed()])
+              for (const kind of kinds) await expectExact(engine, { kind, shape, batch: 2, scale: -1.5 }, plan)
+          }),
+        COMPILING
+      )
+
+      test(
+        "equals float64 with a second pair and a bias",
+        () =>
+          onWebgpu(async (engine) => {
+            await expectExact(engine, { kind: "nt", shape: shapes.at(-1)!, second: 8, bias: true, scale: 0.5 }, plan)
+            await expectExact(engine, { kind: "nn", shape: shapes[0]!, second: 3, scale: 0.5 }, plan)
+          }),
+        COMPILING
+      )
+
+      test(
+        "equals float64 with a packed B",
+        () =>
+          onWebgpu(async (engine) => {
+            for (const shape of shapes)
+              for (const [kind, packing] of packed) await expectExact(engine, { kind, shape, packing }, plan)
+          }),
+        COMPILING
+      )
+
+      test(
+        "what is not finite in A shows in its row of C, in B in its column",
+        () =>
+          onWebgpu(async (engine) => {
+            for (const shape of shapes.slice(0, 2))
+              for (const kind of kinds) {
+                const [m, n, k] = shape
+                const spoilt = (own: Case["spoilt"] & object) => onGpu(engine, { kind, shape, spoilt: own }, plan)
+                const clean = await spoilt({})
+                for (const value of [Number.NaN, Number.POSITIVE_INFINITY])
+                  for (const at of [0, m * k - 1]) {
+                    const row = kind[0] === "n" ? Math.floor(at / k) : at % m
+                    for (const [i, x] of (await spoilt({ a: [at, value] })).entries())
+                      if (Math.floor(i / n) === row) expect(x).not.toBeFinite()
+                      else expect(x).toBe(clean[i]!)
+                  }
+                for (const at of [0, k * n - 1]) {
+                  const column = kind[1] === "t" ? Math.floor(at / k) : at % n
+                  for (const [i, x] of (await spoilt({ b: [at, Number.NaN] })).entries())
+                    expect(Number.isNaN(x)).toBe(i % n === column)
+                }
+              }
+          }),
+        COMPILING
+      )
+    })
+  }
+
+  test(
+    "few columns by the transpose",
+    () =>
+      onWebgpu(async (engine) => {
+        for (const shape of [
+          [37, 3, 50],
+          [64, 16, 33]
+        ] as const)
+          for (const slices of [1, 16])
+            await expectExact(engine, { kind: "tn", shape, scale: 2 }, { ...direct, slices, rows: 4, transposed: true })
+      }),
+    COMPILING
+  )
+
+  test(
+    "more workgroups than fit into one dimension",
+    () =>
+      onWebgpu(async (engine) => {
+        const own = { kind: "nt", shape: [1, 1, 3], batch: 70_000 } as const
+        await expectExact(engine, own, { ...direct, rows: 4, columns: 2 })
+      }),
+    COMPILING
+  )
+
+  test(
+    "what a device chooses, for the products of a layer with LoRA",
+    () =>
+      onWebgpu(async (engine) => {
+        for (const software of [true, false])
+          for (const own of [
+            { kind: "nt", shape: [200, 200, 64], second: 8, bias: true, scale: 2 },
+            { kind: "nt", shape: [136, 8, 512] },
+            { kind: "nn", shape: [136, 8, 512], scale: 2 },
+            { kind: "tn", shape: [8, 64, 136] },
+            { kind: "tn", shape: [96, 8, 136], scale: 2 }
+          ] as const satisfies ReadonlyArray<Case>)
+            expectClose(await onGpu({ ...engine, software }, own), exact(own), BOUND)
+      }),
+    COMPILING
+  )
+
+  test("which programs they are", () => {
+    const plan = (kind: Kind, [m, n, k]: Shape, software = false) =>
+      planOf({ kind, m, n, k, a: SOME, b: SOME }, software)
+    // y of many and of few tokens; h; dA; dB of a layer [1536, 384] with rank 8
+    expect(plan("nt", [4096, 1536, 384])).toEqual({ tile: 64 })
+    expect(plan("nt", [128, 1536, 384])).toEqual({ tile: 32 })
+    expect(plan("nt", [1024, 8, 384])).toEqual({ rows: 4, columns: 2, slices: 16, transposed: false })
+    expect(plan("tn", [8, 384, 1024])).toEqual({ rows: 4, columns: 8, slices: 16, transposed: false })
+    expect(plan("tn", [1536, 8, 1024])).toEqual({ rows: 4, columns: 8, slices: 16, transposed: true })
+    expect(plan("tn", [1536, 8, 1024], true)).toEqual({ rows: 8, columns: 8, slices: 1, transposed: true })
+    expect(plan("nt", [128, 1536, 384], true)).toEqual({ rows: 8, columns: 8, slices: 1, transposed: false })
+    expect(plan("nn", [8, 8, 8])).toBe("small")
+    // one number of two long rows is not small
+    expect(plan("nt", [1, 1, 8192])).toEqual({ rows: 4, columns: 2, slices: 64, transposed: false })
+  })
+})
+
+/** An operand whose numbers nobody reads. */
+const SOME: TensorInfo = { dataId: {}, shape: [], dtype: "float32" }
