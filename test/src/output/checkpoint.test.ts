@@ -10,7 +10,6 @@ import * as Effect from "effect/Effect"
 import type { OptimizerConfig } from "../../../schemas/index.ts"
 import { readCheckpoint, restoreCheckpoint } from "../../../src/output/checkpoint-read.ts"
 import { takeSnapshot, writeCheckpoint } from "../../../src/output/checkpoint-write.ts"
-import { storedState } from "../../../src/training/state-tree.ts"
 import { expectNoLeak } from "../../setup.ts"
 import { adamw, combinations, loraProFull, sgd } from "../training/optimizers.ts"
 import { context, type Method, stateOf, takeSteps, temporaryFolders, toySession, withFiles } from "./toy-session.ts"
@@ -30,7 +29,7 @@ const saved = (config: OptimizerConfig, method: Method, steps: number, into: str
 const undamped: OptimizerConfig = { ...loraProFull, damping: 0 } as OptimizerConfig
 const states: ReadonlyArray<readonly [Method, string, OptimizerConfig]> = [
   ...combinations,
-  ["lora", "lora-pro full without damping, whose conditioning is infinite", undamped],
+  ["lora", "lora-pro full without damping", undamped],
   ["lora", "sgd without momentum, which keeps nothing", { ...sgd, momentum: 0 } as OptimizerConfig],
   ["lora", "adamw without clipping", { ...adamw, clipNorm: null } as OptimizerConfig],
   ["none", "sgd", sgd]
@@ -55,15 +54,6 @@ describe("saved and restored, then stepped on, is as if never interrupted", () =
         })
       ))
   }
-
-  test("the infinite conditioning above is really there", () =>
-    withFiles(
-      Effect.gen(function* () {
-        const session = yield* toySession(undamped)
-        yield* takeSteps(session, 1)
-        expect(JSON.stringify(storedState(session.optimizerState).tree)).toContain('{"$number":"Infinity"}')
-      })
-    ))
 
   test("leaves no tensor behind but the state's own", () =>
     withFiles(
