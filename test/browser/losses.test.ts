@@ -9,7 +9,7 @@ import { bundle } from "./bundle.ts"
 import { chromiumExists, launch, openPage } from "./chromium.ts"
 import { type PageServer, servePage } from "./server.ts"
 
-/** SwiftShader computes a step of this run in a third of a second. */
+/** SwiftShader takes half a minute for all of it, on two idle cores. */
 const TIMEOUT = 600_000
 
 describe.skipIf(!chromiumExists)("in Chromium", () => {

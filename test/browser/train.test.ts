@@ -35,7 +35,7 @@ const planOf = ({ training, data, optimizer }: Short, examples: string) => {
   }
 }
 
-/** The short rows at the start of the training data, four of each label: one batch, so that its loss falls at every step. */
+/** Short rows from the start of the training data, two of each label: one batch, so that its loss falls at every step. */
 const fewRows = (): string => {
   const rows = readFileSync(join(repository, "examples/data/movies/train.jsonl"), "utf8").trimEnd().split("\n")
   const short = rows.filter((row) => row.length < 90)
