@@ -1,7 +1,7 @@
 /**
- * LoRA-Pro's whitening matrices of a list of factor pairs, made where the factors lie, all pairs together: on the wasm engine Grams and
- * eigenproblems in float64, in one piece of work; on a GPU in pairs of float32 and in three programs (`webgpu/whitening.ts`). What they
- * are stands in `src/optimizers/whitening.ts`.
+ * LoRA-Pro's whitening matrices of a list of factor pairs, made where the factors lie, all pairs together: on the wasm
+ * engine Grams and eigenproblems in float64, in one piece of work; on a GPU in pairs of float32 and in three programs
+ * (`webgpu/whitening.ts`). What they are stands in `src/optimizers/whitening.ts`.
  *
  * No kernel in tfjs's tables, since its reference is no tensor code: it reads the factors and works on the host.
  */
@@ -75,8 +75,8 @@ const onWebgpu = (engine: WebgpuEngine, pairs: ReadonlyArray<ScaledPair>, dampin
 }
 
 /**
- * Undefined where the current backend has no engine, and on a GPU for ranks above `MOST_RANK` and for factors that together exceed what it
- * binds: then the host makes them. The tensors belong to the caller.
+ * Undefined where the current backend has no engine, and on a GPU for ranks above `MOST_RANK` and for factors that
+ * together exceed what it binds: then the host makes them. The tensors belong to the caller.
  */
 export const whitenedOnDevice = (pairs: ReadonlyArray<ScaledPair>, damping: number): Whitened | undefined => {
   if (pairs.length === 0) return undefined

@@ -1,6 +1,6 @@
 /**
  * The Gram matrices BᵀB and AAᵀ of every factor pair, on the host in float64: all that LoRA-Pro has to know of its parameters before
- * a step. Where wasm has kernels of our own, they are made and used there (`src/kernels/whitening.ts`), and never read.
+ * a step. Where the device has kernels of our own (wasm, a GPU), they are made and used there (`src/kernels/whitening.ts`), and never read.
  *
  * Two ways, chosen by where the tensors live:
  *  - cpu, wasm: the factors already lie in host memory, so they are read and the products accumulated in float64. A float32 Gram

@@ -1,15 +1,16 @@
 /**
- * The small matrices by which LoRA-Pro's theorem becomes a few well-scaled products, made in float64: by our own kernel where the
- * backend has one, else on the host.
+ * The small matrices by which LoRA-Pro's theorem becomes a few well-scaled products: made by our own kernels where
+ * the backend has them, in float64 or, on a GPU, in pairs of float32, else on the host in float64.
  *
  *   BᵀB = U Λ Uᵀ    T_B = U (Λ+δ)^-½    Q_B = B T_B     Q_B Q_Bᵀ = B (BᵀB+δI)⁻¹ Bᵀ = P_B    T_B T_Bᵀ = (BᵀB+δI)⁻¹
  *   AAᵀ = V M Vᵀ    T_A = V (M+δ)^-½    Q_A = T_Aᵀ A    Q_Aᵀ Q_A = Aᵀ (AAᵀ+δI)⁻¹ A = P_A
  *   S_ij = (μ_j+δ) / (λ_i+μ_j)          X = −T_B (S ⊙ P) T_Aᵀ with P = s⁻² T_Bᵀ g_A Q_Aᵀ solves BᵀB X + X AAᵀ = −s⁻² (BᵀB+δI)⁻¹ g_A Aᵀ
  *
- * Why not the inverse Grams themselves: rounded to float32 they are wrong by 1e-7 · cond², their square roots by 1e-7 · cond only.
+ * Why not the inverse Grams themselves: rounded to float32 they are wrong by 1e-7 · cond², their square roots by 1e-7 ·
+ * cond only.
  *
- * An eigenvalue that round-off made negative counts as 0; an inverse of exactly 0 (δ = 0 and a rank-deficient factor) counts as 0,
- * which is the pseudo-inverse; so does a zero λ_i + μ_j.
+ * An eigenvalue that round-off made negative counts as 0; an inverse of exactly 0 (δ = 0 and a rank-deficient factor)
+ * counts as 0, which is the pseudo-inverse; so does a zero λ_i + μ_j.
  *
  * Shapes: everything [r, r].
  */
@@ -90,9 +91,9 @@ const onHost = (grams: ReadonlyArray<Grams>, pairs: ReadonlyArray<FactorPair>, d
 }
 
 /**
- * Whitens pairs where they are: on wasm and on a GPU nothing is read, whatever their number. Elsewhere, and on a GPU for a rank above 256
- * or factors beyond its binding limit, their Grams are read and the host does it. The tensors belong to the caller. Fails with
- * `DeviceReadError` where a read fails.
+ * Whitens pairs where they are: on wasm and on a GPU nothing is read, whatever their number. Elsewhere, and on a GPU
+ * for a rank above 256 or factors beyond its binding limit, their Grams are read and the host does it. The tensors
+ * belong to the caller. Fails with `DeviceReadError` where a read fails.
  */
 export const whitenPairs = (
   pairs: ReadonlyArray<FactorPair>,

@@ -1,22 +1,24 @@
 /**
- * Eigenvalues and eigenvectors of Gram matrices G [r, r] on the GPU, as `../wasm/assembly/eigen.ts` finds them in float64: G = L·Lᵀ by
- * Cholesky's method with pivots, then one-sided Jacobi on the columns of L. Float32 is enough for the second part, since rounding L by
- * 6e-8 of each column changes each eigenvalue by as little of itself; it is not for G and the factorization, whose small pivots are what
- * is left of large numbers. These are pairs of float32, a number and what it lacks: some 47 bits (Dekker 1971).
+ * Eigenvalues and eigenvectors of Gram matrices G [r, r] on the GPU, as `../wasm/assembly/eigen.ts` finds them in
+ * float64: G = L·Lᵀ by Cholesky's method with pivots, then one-sided Jacobi on the columns of L. Float32 is enough for
+ * the second part, since rounding L by 6e-8 of each column changes each eigenvalue by as little of itself; it is not
+ * for G and the factorization, whose small pivots are what is left of large numbers. These are pairs of float32, a
+ * number and what it lacks: some 47 bits (Dekker 1971).
  *
  *   G = L·Lᵀ     L·V = U·√Λ     T₀ = U·(Λ+δ)^-½     T = T₀·(I − C), with C from E = T₀ᵀ(G+δI)T₀ − I
  *
- * The last step takes back what float32 did to T₀. Its columns are wrong by some 1e-6 of themselves, and M·T₀ by 1e-6·cond(M), since what
- * the column of a small eigenvalue has of a large one's direction is enlarged. All of the correction therefore goes into the column of
- * the smaller eigenvalue, as in Gram and Schmidt's method. E is made from Lᵀ·T₀, with L as pairs.
+ * The last step takes back what float32 did to T₀. Its columns are wrong by some 1e-6 of themselves, and M·T₀ by
+ * 1e-6·cond(M), since what the column of a small eigenvalue has of a large one's direction is enlarged. All of the
+ * correction therefore goes into the column of the smaller eigenvalue, as in Gram and Schmidt's method. E is made from
+ * Lᵀ·T₀, with L as pairs.
  */
 import { program, variants } from "./program.ts"
 import { recordsOf } from "./records.ts"
 
 /**
- * Arithmetic on pairs. `exactly` hides a number from the compiler, by an xor with a word that is 0: fast math, which a driver may do,
- * finds that (a + b) − a is b. A product's error is made of halves of 12 bits, whose products are exact whether or not they are fused
- * with a sum; `fma` would be shorter, but need not be fused. Needs a word `zero`.
+ * Arithmetic on pairs. `exactly` hides a number from the compiler, by an xor with a word that is 0: fast math, which a
+ * driver may do, finds that (a + b) − a is b. A product's error is made of halves of 12 bits, whose products are exact
+ * whether or not they are fused with a sum; `fma` would be shorter, but need not be fused. Needs a word `zero`.
  */
 export const PAIRS = `
 fn exactly(v: f32) -> f32 { return bitcast<f32>(bitcast<u32>(v) ^ words.zero); }
@@ -65,9 +67,9 @@ fn root(x: vec2f) -> vec2f {
 `
 
 /**
- * Of a Gram matrix: the rank r, where G, the eigenvalues and the scratch of 3·r² numbers begin; where T·f and (T·g)ᵀ go in the whitening
- * arena, and the bits of f and g. How M [r, n] lies: where, and the steps between its rows and columns; tiles of `1 << SHIFT` rows and
- * columns, and how many in each direction.
+ * Of a Gram matrix: the rank r, where G, the eigenvalues and the scratch of 3·r² numbers begin; where T·f and (T·g)ᵀ go
+ * in the whitening arena, and the bits of f and g. How M [r, n] lies: where, and the steps between its rows and
+ * columns; tiles of `1 << SHIFT` rows and columns, and how many in each direction.
  */
 export const gramRecords = recordsOf([
   "R",
@@ -101,9 +103,9 @@ export const eigenScratchOf = (r: number): number => 3 * r * r
 const TEAM = { "8": 8, "16": 8, "32": 8, "64": 4, "256": 2 } as const satisfies Record<RankClass, number>
 
 /**
- * A pivot below r·2⁻⁴³ of its diagonal entry is round-off, the Gram's and the factorization's: float64 has r·2⁻⁵². A direction of M whose
- * length is below 1e-6 of the largest (r = 8; 3e-6 at r = 64) is then one that it does not have. Gradients in float32 hold nothing of it
- * but 6e-8 of the others, a tenth of its own.
+ * A pivot below r·2⁻⁴³ of its diagonal entry is round-off, the Gram's and the factorization's: float64 has r·2⁻⁵². A
+ * direction of M whose length is below 1e-6 of the largest (r = 8; 3e-6 at r = 64) is then one that it does not have.
+ * Gradients in float32 hold nothing of it but 6e-8 of the others, a tenth of its own.
  */
 const ROUNDING = 2 ** -43
 
@@ -114,8 +116,8 @@ const ORTHOGONAL = 2 ** -23
 const MOST_SWEEPS = 16
 
 /**
- * One workgroup for each Gram matrix, which is used up. Up to rank 32 Jacobi's matrix lies in workgroup memory, beyond in scratch:
- * [r, r] is 16 KiB at r = 64, all that a device has to have.
+ * One workgroup for each Gram matrix, which is used up. Up to rank 32 Jacobi's matrix lies in workgroup memory, beyond
+ * in scratch: [r, r] is 16 KiB at r = 64, all that a device has to have.
  */
 export const eigenPrograms = variants((key: RankClass) => {
   const most = Number(key)
@@ -135,7 +137,6 @@ export const eigenPrograms = variants((key: RankClass) => {
     words: { zero: "u32", damping: "f32" },
     workgroup: W,
     body: `${PAIRS}${gramRecords.wgsl}
-var<workgroup> pivots: array<u32, ${most}>;
 var<workgroup> taken: array<u32, ${most}>;
 var<workgroup> diagonal: array<f32, ${most}>;
 var<workgroup> left: array<f32, ${most}>;
@@ -168,7 +169,8 @@ fn factorize(gram: u32, r: u32, ${inWorkgroup ? "" : "matrixAt: u32, "}local: u3
     let length = root(grams[gram + pivot * r + pivot]);
     for (var i = local; i < r; i += ${W}u) {
       var value = vec2f(0.0);
-      if (i == pivot) { value = length; } else if (taken[i] == 0u) { value = over(grams[gram + pivot * r + i], length); }
+      if (i == pivot) { value = length; }
+      if (i != pivot && taken[i] == 0u) { value = over(grams[gram + pivot * r + i], length); }
       column[i] = value;
       ${at("i", "k")} = value.x;
     }
@@ -188,9 +190,7 @@ fn factorize(gram: u32, r: u32, ${inWorkgroup ? "" : "matrixAt: u32, "}local: u3
       }
     }
     ${barrier}
-    if (local == 0u) {
-      taken[pivot] = 1u;
-    }
+    if (local == 0u) { taken[pivot] = 1u; }
     ${barrier}
   }
   return r;
@@ -327,15 +327,12 @@ fn kernel(group: u32, local: u32) {
     for (var j = local % ${LANES}u; j < r; j += ${LANES}u) {
       var value = 0.0;
       if (j < rank) {
-        var own = scratch[errors + j * r + j];
         for (var k = 0u; k < rank; k++) {
           if (left[k] > left[j] || (left[k] == left[j] && k < j)) {
-            let error = scratch[errors + k * r + j];
-            value -= ${at("i", "k")} * error;
-            own -= error * error;
+            value -= ${at("i", "k")} * scratch[errors + k * r + j];
           }
         }
-        value += ${at("i", "j")} * (1.0 - 0.5 * own);
+        value += ${at("i", "j")} * (1.0 - 0.5 * scratch[errors + j * r + j]);
       }
       whitenings[straight + i * r + j] = value * f;
       whitenings[transposed + j * r + i] = value * g;

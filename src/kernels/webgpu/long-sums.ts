@@ -1,7 +1,8 @@
 /**
- * Matrices [r, r] whose entries are long sums: BᵀB, Qᵀb and their like, X·Yᵀ with rows of X and Y as long as a layer is wide. A workgroup
- * has a square tile of entries, of 4 to 32 rows and columns; it stages as many columns of X and Y at a time as there is room for. An
- * invocation makes four sums, 2 × 2, over a part of the columns: small tiles leave invocations for many parts.
+ * Matrices [r, r] whose entries are long sums: BᵀB, Qᵀb and their like, X·Yᵀ with rows of X and Y as long as a layer is
+ * wide. A workgroup has a square tile of entries, of 4 to 32 rows and columns; it stages as many columns of X and Y at
+ * a time as there is room for. An invocation makes four sums, 2 × 2, over a part of the columns: small tiles leave
+ * invocations for many parts.
  */
 
 /** Invocations of a workgroup. */
@@ -19,7 +20,9 @@ var<workgroup> left: array<f32, ${STAGED + 32}>;
 var<workgroup> right: array<f32, ${STAGED + 32}>;
 `
 
-/** An invocation's sums: those of rows i, i + half and columns j, j + half, over `perPart` columns from part·perPart on. */
+/**
+ * An invocation's sums: those of rows i, i + half and columns j, j + half, over `perPart` columns from part·perPart on.
+ */
 export const placeOf = (shift: string): string => `
   let edge = 1u << ${shift};
   let half = edge >> 1u;

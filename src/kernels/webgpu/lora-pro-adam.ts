@@ -1,14 +1,15 @@
 /**
- * LoRA-Pro's full form with Adam inside on the GPU, all factor pairs together (`../lora-pro-adam.ts` has the equations):
+ * LoRA-Pro's full form with Adam inside on the GPU, all factor pairs together (`../lora-pro-adam.ts` has the
+ * equations):
  *
  *   bases, split    as in `lora-pro.ts`, of the factors' own gradients; of the split only N
  *   rest            P = s·(b − Q N) [out, r]
- *   moments         g̃ = s·Q·a + P·R     M' = β₁M + g̃     V' = β₂V + g̃²                a workgroup for each 64 × 64 of them
- *   pull            u = M' / (√V'·c + e)     a ← s⁻¹ Qᵀu     b ← s⁻¹ u Rᵀ              a workgroup for each 128 columns or rows
+ *   moments         g̃ = s·Q·a + P·R     M' = β₁M + g̃     V' = β₂V + g̃²        a workgroup for each 64 × 64
+ *   pull            u = M' / (√V'·c + e)     a ← s⁻¹ Qᵀu     b ← s⁻¹ u Rᵀ      a workgroup for each 128 columns or rows
  *   split, pull back
  *
- * Neither g̃ nor u is ever in memory: u is made from the moments where it is used. `moments` and `pull` bind the moments of all pairs, and
- * run once for each list of pairs whose moments can be bound at once.
+ * Neither g̃ nor u is ever in memory: u is made from the moments where it is used. `moments` and `pull` bind the
+ * moments of all pairs, and run once for each list of pairs whose moments can be bound at once.
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
 import type { AdamRates } from "../adam.ts"
@@ -53,8 +54,9 @@ const TILE = 64
 const DEPTH = 16
 
 /**
- * Of a pair: sizes, the bits of s, where Q and R (and what lies like them) and its moments begin. The first group of `moments` and how many
- * tiles there are in a row; the first of `pull`, those of them that are columns', and how many share a tile.
+ * Of a pair: sizes, the bits of s, where Q and R (and what lies like them) and its moments begin. The first group of
+ * `moments` and how many tiles there are in a row; the first of `pull`, those of them that are columns', and how many
+ * share a tile.
  */
 const momentRecords = recordsOf([
   "R",
@@ -177,7 +179,8 @@ fn total(four: vec4f, local: u32, stride: u32) -> vec4f {
   workgroupBarrier();
   var sums = vec4f(0.0);
   for (var other = local % stride; other < ${WORKGROUP}u; other += stride) {
-    sums += vec4f(moves[other], moves[${WORKGROUP}u + other], moves[${2 * WORKGROUP}u + other], moves[${3 * WORKGROUP}u + other]);
+    let own = vec2f(moves[other], moves[${WORKGROUP}u + other]);
+    sums += vec4f(own, moves[${2 * WORKGROUP}u + other], moves[${3 * WORKGROUP}u + other]);
   }
   return sums;
 }

@@ -1,27 +1,28 @@
 /**
- * LoRA-Pro's theorem on all factor pairs on the GPU, in three programs whatever the number of pairs (the equations stand in
- * `../lora-pro-theorem.ts`):
+ * LoRA-Pro's theorem on all factor pairs on the GPU, in three programs whatever the number of pairs (the equations
+ * stand in `../lora-pro-theorem.ts`):
  *
  *   bases      Q = B·T_B, b = s⁻² gB·T_A [out, r]     R = T_Aᵀ·A, a = s⁻² T_Bᵀ·gA [r, in]
  *   split      N = Qᵀ b     Y = S ⊙ (a Rᵀ)             [r, r]: long sums
  *   pull back  dA = T_B (a − Y R)     dB = (b − Q (N − Y)) T_Aᵀ
  *
- * The first and the last are products of a thin matrix and one of [r, r]. A workgroup has a tile: some columns of what is [r, in], or some
- * rows of what is [out, r], all r of them. An invocation makes eight sums at a time, so that a number it reads is used eight times; its
- * neighbours read neighbours.
+ * The first and the last are products of a thin matrix and one of [r, r]. A workgroup has a tile: some columns of what
+ * is [r, in], or some rows of what is [out, r], all r of them. An invocation makes eight sums at a time, so that a
+ * number it reads is used eight times; its neighbours read neighbours.
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
 import type { XChoice } from "../lora-pro-theorem.ts"
 import { floatBits } from "../wasm/engine.ts"
-import { type Arena, layoutOf, type Span, type WebgpuEngine } from "./engine.ts"
+import { layoutOf, type Span, type WebgpuEngine } from "./engine.ts"
 import { LONG_SUMS, placeOf, STAGED, STAGES, shiftOf } from "./long-sums.ts"
 import { program } from "./program.ts"
 import { placesOf, recordsOf } from "./records.ts"
 
 /**
- * Of a pair: sizes; where its tensors begin in the arenas of factors (gradients and directions lie as they do) and of whitenings; where Q
- * and R (b and a) and N and Y begin. Of its tiles: the first group, how many columns or rows each has, and how many there are of columns.
- * Of the tiles of N and Y: the first group, `1 << SHIFT` rows and columns each, how many in each direction. SCALE: the bits of s.
+ * Of a pair: sizes; where its tensors begin in the arenas of factors (gradients and directions lie as they do) and of
+ * whitenings; where Q and R (b and a) and N and Y begin. Of its tiles: the first group, how many columns or rows each
+ * has, and how many there are of columns. Of the tiles of N and Y: the first group, `1 << SHIFT` rows and columns each,
+ * how many in each direction. SCALE: the bits of s.
  */
 export const pairRecords = recordsOf([
   "R",
@@ -50,7 +51,7 @@ export const pairRecords = recordsOf([
 const TILE = 2048
 export const WORKGROUP = 256
 /** Ranks that a tile has room for with eight rows. */
-export const MOST_RANK = 256
+export const MOST_RANK = TILE / 8
 
 const eight = (of: (q: number) => string): ReadonlyArray<string> =>
   [0, 4].map((first) => `vec4f(${[0, 1, 2, 3].map((q) => of(first + q)).join(", ")})`)
@@ -84,7 +85,10 @@ export const OPENED = `
   let tile = group - table[record + FIRST];
   let flats = table[record + FLATS];`
 
-/** Loops over what a tile of columns of [r, in] has: `i`, a column, and `p0`…`p7`, rows from `first` on, of which `last` is the last. */
+/**
+ * Loops over what a tile of columns of [r, in] has: `i`, a column, and `p0`…`p7`, rows from `first` on, of which `last`
+ * is the last.
+ */
 const overColumns = (body: string): string => `{
   let width = 1u << widthShift;
   let blocks = (r + 7u) / 8u;
@@ -125,10 +129,8 @@ fn columns(record: u32, r: u32, inputs: u32, widthShift: u32, flat: u32, tile: u
   ${overColumns(`
     ${eightSums("base", "factors[ofA + k * inputs + i]", (q) => `whitenings[ofTAt + p${q} * r + k]`)}
     ${eightSums("coordinate", "gradients[ofA + k * inputs + i]", (q) => `whitenings[ofTBgrad + p${q} * r + k]`)}
-    ${each(
-      (q, sum) =>
-        `bases[flat + p${q} * inputs + i] = ${sum("base")}; coordinates[flat + p${q} * inputs + i] = ${sum("coordinate")};`
-    )}`)}
+    ${each((q, sum) => `bases[flat + p${q} * inputs + i] = ${sum("base")};`)}
+    ${each((q, sum) => `coordinates[flat + p${q} * inputs + i] = ${sum("coordinate")};`)}`)}
 }
 fn rows(record: u32, r: u32, outputs: u32, widthShift: u32, tall: u32, tile: u32, flats: u32, local: u32) {
   let ofB = table[record + B];
@@ -137,10 +139,8 @@ fn rows(record: u32, r: u32, outputs: u32, widthShift: u32, tall: u32, tile: u32
   ${overRows(`
     ${eightSums("base", "whitenings[ofTB + k * r + j]", (q) => `factors[ofB + p${q} * r + k]`)}
     ${eightSums("coordinate", "whitenings[ofTAgrad + k * r + j]", (q) => `gradients[ofB + p${q} * r + k]`)}
-    ${each(
-      (q, sum) =>
-        `bases[tall + p${q} * r + j] = ${sum("base")}; coordinates[tall + p${q} * r + j] = ${sum("coordinate")};`
-    )}`)}
+    ${each((q, sum) => `bases[tall + p${q} * r + j] = ${sum("base")};`)}
+    ${each((q, sum) => `coordinates[tall + p${q} * r + j] = ${sum("coordinate")};`)}`)}
 }
 fn kernel(group: u32, local: u32) {${OPENED}
   if (tile < flats) {
@@ -251,7 +251,8 @@ fn columns(record: u32, r: u32, inputs: u32, widthShift: u32, flat: u32, tile: u
   let ofA = table[record + A];
   ${overColumns(`
     ${eightSums("sum", "bases[flat + k * inputs + i]", (q) => `small[ofY + p${q} * r + k]`)}
-    ${each((q, sum) => `rest[(p${q} << widthShift) + within] = coordinates[flat + p${q} * inputs + i] - ${sum("sum")};`)}`)}
+    ${each((q, sum) => `let a${q} = coordinates[flat + p${q} * inputs + i] - ${sum("sum")};`)}
+    ${each((q) => `rest[(p${q} << widthShift) + within] = a${q};`)}`)}
   workgroupBarrier();
   ${overColumns(`
     ${eightSums("sum", "rest[(k << widthShift) + within]", (q) => `whitenings[ofTB + p${q} * r + k]`)}
@@ -377,7 +378,8 @@ const recordsOfPairs = (pairs: ReadonlyArray<PairOnWebgpu>) => {
 export const openPairs = (engine: WebgpuEngine, pairs: ReadonlyArray<PairOnWebgpu>) => {
   const sizes = pairs.map(sizesOf)
   const { records, groups, splits, numbers } = recordsOfPairs(pairs)
-  const key = `pairs ${sizes.map(({ r, inputs, outputs }, i) => [r, inputs, outputs, pairs[i]!.scale].join()).join(" ")}`
+  const numbersOf = ({ r, inputs, outputs }: PairSizes, i: number) => [r, inputs, outputs, pairs[i]!.scale].join()
+  const key = `pairs ${sizes.map(numbersOf).join(" ")}`
   const table = pairRecords.table(engine, key, records)
   const factors = engine.together(pairs.flatMap(({ A, B }) => [A, B]))
   const gradients = engine.together(pairs.flatMap(({ gA, gB }) => [gA, gB]))
@@ -399,7 +401,6 @@ export const openPairs = (engine: WebgpuEngine, pairs: ReadonlyArray<PairOnWebgp
     small,
     /** Memory for coordinates a and b, and whatever lies as they do. */
     thin: (): Span => scratch(numbers.thin),
-    scratch,
     runBases: (coordinates: Span): void =>
       engine.run(bases, {
         buffers: {
@@ -418,7 +419,7 @@ export const openPairs = (engine: WebgpuEngine, pairs: ReadonlyArray<PairOnWebgp
       }),
     /** dA, dB of each pair, new tensors. */
     runPullBack: (coordinates: Span): ReadonlyArray<TensorInfo> => {
-      const directions: Arena & { readonly tensors: ReadonlyArray<TensorInfo> } = engine.outputs(
+      const directions = engine.outputs(
         sizes.flatMap(({ r, inputs, outputs }) => [
           [r, inputs],
           [outputs, r]

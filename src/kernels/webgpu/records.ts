@@ -1,6 +1,6 @@
 /**
- * A program that works on a list of things of different sizes: a record of words for each, one behind the other in a table, and the first
- * group of each among the words, by which a workgroup finds its own.
+ * A program that works on a list of things of different sizes: a record of words for each, one behind the other in a
+ * table, and the first group of each among the words, by which a workgroup finds its own.
  */
 import type { Span, WebgpuEngine } from "./engine.ts"
 
@@ -8,8 +8,8 @@ export interface Records<Field extends string> {
   /** For a program that reads `table: "u32"`: the fields' places as constants, and `RECORD`, the words of a record. */
   readonly wgsl: string
   /**
-   * And `fn recordOf(group: u32, first: u32) -> u32`, where the record begins that a group belongs to; the field `first` holds the first
-   * group of each. Needs a word `records`, how many there are.
+   * And `fn recordOf(group: u32, first: u32) -> u32`, where the record begins that a group belongs to; the field
+   * `first` holds the first group of each. Needs a word `records`, how many there are.
    */
   readonly find: string
   /** The table of these records; `key` and the records decide each other. */

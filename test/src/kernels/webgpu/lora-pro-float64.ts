@@ -1,6 +1,6 @@
 /**
- * LoRA-Pro in float64, from the factors to the directions: eigenbases of float64 Grams, and the theorem on matrices. And factor pairs as
- * badly conditioned as one likes.
+ * LoRA-Pro in float64, from the factors to the directions: eigenbases of float64 Grams, and the theorem on matrices.
+ * And factor pairs as badly conditioned as one likes.
  */
 import type { Tensor2D } from "@tensorflow/tfjs"
 import type { AdamRates } from "../../../../src/kernels/adam.ts"
