@@ -3,8 +3,8 @@
  * public says where a tensor lies in the wasm heap; so the fields are named here and their presence is asserted at start-up.
  */
 import type { DataType, KernelBackend, TensorInfo } from "@tensorflow/tfjs"
-
-export const TFJS_VERSION = "4.22.0"
+import type { KernelCall as CallOf, Kernel as KernelOf } from "./replaced-kernels.ts"
+import { TFJS_VERSION } from "./tfjs-version.ts"
 
 /** What the emscripten module offers beyond its exported C functions; `tfjs` is added by whoever instantiates it. */
 export interface WasmModule {
@@ -36,14 +36,8 @@ export interface WasmBackend extends KernelBackend {
   disposeData(dataId: object, force?: boolean): boolean
 }
 
-/** What tfjs hands to a kernel. */
-export interface KernelCall {
-  readonly inputs: Readonly<Record<string, TensorInfo>>
-  readonly attrs: Readonly<Record<string, unknown>>
-  readonly backend: WasmBackend
-}
-
-export type Kernel = (call: KernelCall) => TensorInfo
+export type KernelCall = CallOf<WasmBackend>
+export type Kernel = KernelOf<WasmBackend>
 
 const BACKEND_FIELDS = ["wasm", "dataIdMap", "dataIdNextNumber", "makeOutput", "disposeData"] as const
 const MODULE_FIELDS = ["HEAPU8", "_malloc", "_free", "tfjs"] as const

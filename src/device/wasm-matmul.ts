@@ -7,35 +7,18 @@
  * Batch dimensions that broadcast and other types than float32 go to tfjs' own kernel. An empty inner dimension gives zeros here, and
  * what lay in memory there.
  */
-import { type TensorInfo, util } from "@tensorflow/tfjs"
+import type { TensorInfo } from "@tensorflow/tfjs"
 import { type WasmEngine, wasmEngineOf } from "../kernels/wasm/engine.ts"
 import { multiply, type Product } from "../kernels/wasm/product.ts"
-import type { Kernel, KernelCall } from "./wasm-backend.ts"
+import { type PlainProduct, plainProduct } from "./plain-product.ts"
+import type { Kernel } from "./wasm-backend.ts"
 import { transposeLast } from "./wasm-transpose.ts"
-
-/** Only products of equal batches of float32 matrices; what is wrong with others, the stock kernel says. */
-const canTake = ({ inputs, attrs }: KernelCall): boolean => {
-  const [a, b] = [inputs["a"]!, inputs["b"]!]
-  const inner = [a.shape.at(attrs["transposeA"] ? -2 : -1), b.shape.at(attrs["transposeB"] ? -1 : -2)]
-  return (
-    a.dtype === "float32" &&
-    b.dtype === "float32" &&
-    inner[0] === inner[1] &&
-    util.arraysEqual(a.shape.slice(0, -2), b.shape.slice(0, -2))
-  )
-}
 
 const product = (
   engine: WasmEngine,
-  a: TensorInfo,
-  b: TensorInfo,
-  transposeA: boolean,
-  transposeB: boolean
+  { a, b, transposeA, transposeB, batch, m, n, k, shape }: PlainProduct
 ): TensorInfo => {
-  const m = a.shape.at(transposeA ? -1 : -2)!
-  const k = a.shape.at(transposeA ? -2 : -1)!
-  const n = b.shape.at(transposeB ? -2 : -1)!
-  const out = engine.output([...a.shape.slice(0, -2), m, n])
+  const out = engine.output(shape)
   const kind: Product["kind"] = transposeA ? "tn" : transposeB ? "nt" : "nn"
   multiply(engine, {
     kind,
@@ -45,13 +28,7 @@ const product = (
     a: { address: engine.address(a), stride: a.shape.at(-1)! },
     b: { address: engine.address(b), stride: b.shape.at(-1)! },
     c: { address: engine.address(out), stride: n },
-    batch: {
-      outer: util.sizeFromShape(a.shape.slice(0, -2)),
-      inner: 1,
-      a: [m * k, 0],
-      b: [k * n, 0],
-      c: [m * n, 0]
-    }
+    batch: { outer: batch, inner: 1, a: [m * k, 0], b: [k * n, 0], c: [m * n, 0] }
   })
   return out
 }
@@ -60,12 +37,11 @@ export const matMulKernel =
   (stock: Kernel): Kernel =>
   (call) => {
     const engine = wasmEngineOf(call.backend)
-    if (engine === undefined || !canTake(call)) return stock(call)
-    const [a, b] = [call.inputs["a"]!, call.inputs["b"]!]
-    const [tA, tB] = [call.attrs["transposeA"] === true, call.attrs["transposeB"] === true]
-    if (!(tA && tB)) return product(engine, a, b, tA, tB)
-    const copy = transposeLast(call.backend, b)
-    const out = product(engine, a, copy, true, false)
+    const plain = engine === undefined ? undefined : plainProduct(call)
+    if (engine === undefined || plain === undefined) return stock(call)
+    if (!(plain.transposeA && plain.transposeB)) return product(engine, plain)
+    const copy = transposeLast(call.backend, plain.b)
+    const out = product(engine, { ...plain, b: copy, transposeB: false })
     engine.dispose(copy)
     return out
   }

@@ -4,7 +4,8 @@
  */
 import type { DataId, DataType, KernelBackend, TensorInfo } from "@tensorflow/tfjs"
 import { DeviceError } from "./device-error.ts"
-import { TFJS_VERSION } from "./wasm-backend.ts"
+import type { Kernel as KernelOf } from "./replaced-kernels.ts"
+import { TFJS_VERSION } from "./tfjs-version.ts"
 
 interface BufferManager {
   /** in use and idle */
@@ -49,6 +50,8 @@ export interface WebgpuBackend extends KernelBackend {
   tensorToBinding(tensor?: TensorInfo): GPUBindingResource | null
   read(id: DataId): Promise<Float32Array | Int32Array | Uint8Array>
 }
+
+export type Kernel = KernelOf<WebgpuBackend>
 
 const FIELDS = [
   "device",

@@ -10,8 +10,8 @@
 import { util, zeros } from "@tensorflow/tfjs"
 import { webgpuEngineOf } from "../kernels/webgpu/engine.ts"
 import { gatherOnWebgpu } from "../kernels/webgpu/gather.ts"
+import type { Kernel } from "./webgpu-backend.ts"
 import { bindingLimitOf } from "./webgpu-backend.ts"
-import type { Kernel } from "./webgpu-kernel.ts"
 
 export const gatherKernel =
   (stock: Kernel): Kernel =>

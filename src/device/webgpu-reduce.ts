@@ -9,7 +9,7 @@
 import { util, zeros } from "@tensorflow/tfjs"
 import { webgpuEngineOf } from "../kernels/webgpu/engine.ts"
 import { sumsOnWebgpu } from "../kernels/webgpu/sums.ts"
-import type { Kernel } from "./webgpu-kernel.ts"
+import type { Kernel } from "./webgpu-backend.ts"
 
 interface Pass {
   readonly outer: number

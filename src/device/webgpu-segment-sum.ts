@@ -10,7 +10,7 @@
 import { util, zeros } from "@tensorflow/tfjs"
 import { webgpuEngineOf } from "../kernels/webgpu/engine.ts"
 import { segmentSumOnWebgpu } from "../kernels/webgpu/segment-sum.ts"
-import type { Kernel } from "./webgpu-kernel.ts"
+import type { Kernel } from "./webgpu-backend.ts"
 
 export const segmentSumKernel =
   (stock: Kernel): Kernel =>

@@ -12,7 +12,7 @@ import { type AdamRates, adamReference, adamWords } from "./adam.ts"
 import { defineKernel } from "./kernel.ts"
 import { exceedsWebgpu, PAIR_INPUTS, pairInputs, pairOfInputs, pairOnWebgpu } from "./lora-pro.ts"
 import { type Factors, theoremThrough, type Whitening, type XChoice } from "./lora-pro-theorem.ts"
-import { groupsOf, listed, named } from "./tensor-lists.ts"
+import { bounded, groupsOf, listed, named } from "./tensor-lists.ts"
 import { floatBits, type WasmEngine } from "./wasm/engine.ts"
 import { codeOf, costOfPairs, type PairSizes, scratchOfPairs, sizesOf, wholePanels } from "./wasm/lora-pro.ts"
 import { type Entry, inTables, runItems } from "./wasm/tables.ts"
@@ -80,21 +80,6 @@ const complete = (entries: ReadonlyArray<PairEntry>, address: number): ReadonlyA
   })
 }
 
-/** Consecutive entries whose sizes add up to `most` at most, or one entry. */
-const bounded = <T extends Entry>(entries: ReadonlyArray<T>, most: number): ReadonlyArray<ReadonlyArray<T>> => {
-  const groups: Array<Array<T>> = []
-  let room = 0
-  for (const entry of entries) {
-    if (entry.size > room) {
-      groups.push([])
-      room = Math.max(most, entry.size)
-    }
-    groups.at(-1)!.push(entry)
-    room -= entry.size
-  }
-  return groups
-}
-
 const runTable = (engine: WasmEngine, { x, rates }: Attributes, table: ReadonlyArray<PairEntry>): void => {
   const between = engine.output([sumOf(table.map(({ size }) => size))])
   const entries = complete(table, engine.address(between))
@@ -115,7 +100,7 @@ const runTable = (engine: WasmEngine, { x, rates }: Attributes, table: ReadonlyA
 
 const wasm = (inputs: Readonly<Record<string, TensorInfo>>, attributes: Attributes, engine: WasmEngine) => {
   const entries = groupsOf(listed(inputs), INPUTS).map((group, i) => entryOf(group, attributes.scales[i]!, engine))
-  for (const group of bounded(entries, BETWEEN)) {
+  for (const group of bounded(entries, ({ size }) => size, BETWEEN)) {
     for (const table of inTables(group, 5, WORDS)) runTable(engine, attributes, table)
   }
   return entries.flatMap(({ outputs }) => outputs)

@@ -90,3 +90,6 @@ export const webgpuEngineOf = (backend: object): WebgpuEngine | undefined => eng
 
 /** Workgroups of `size` invocations for `items`, one each. */
 export const groupsFor = (items: number, size: number): number => Math.ceil(items / size)
+
+/** Numbers of four bytes that one binding holds. */
+export const mostNumbers = ({ limits }: WebgpuEngine): number => Math.floor(limits.maxStorageBufferBindingSize / 4)

@@ -5,31 +5,15 @@
  * The padding between the tensors of an arena is computed along with them, and means nothing.
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
-import { sizeOf } from "../tensor-lists.ts"
-import { type Arena, groupsFor, layoutOf, type Span, type WebgpuEngine } from "./engine.ts"
+import { bounded, sizeOf } from "../tensor-lists.ts"
+import { type Arena, groupsFor, layoutOf, mostNumbers, type Span, type WebgpuEngine } from "./engine.ts"
 import { type Program, program } from "./program.ts"
 
 const WORKGROUP = 256
 
-/** Consecutive parts of a list of tensors of these sizes whose arenas can be bound: [from, to) each. */
-export const bindable = (
-  { limits }: WebgpuEngine,
-  sizes: ReadonlyArray<number>
-): ReadonlyArray<readonly [from: number, to: number]> => {
-  const most = limits.maxStorageBufferBindingSize / 4
-  const parts: Array<[number, number]> = []
-  let room = 0
-  for (const [i, size] of sizes.entries()) {
-    const { elements } = layoutOf([size])
-    if (i > 0 && elements <= room) parts.at(-1)![1] = i + 1
-    else {
-      parts.push([i, i + 1])
-      room = most
-    }
-    room -= elements
-  }
-  return parts
-}
+/** Places of tensors of these sizes in lists whose arenas can be bound. */
+const bindable = (engine: WebgpuEngine, sizes: ReadonlyArray<number>): ReadonlyArray<ReadonlyArray<number>> =>
+  bounded([...sizes.keys()], (i) => layoutOf([sizes[i]!]).elements, mostNumbers(engine))
 
 interface Elementwise {
   readonly program: Program
@@ -50,9 +34,9 @@ const elementwise = (
   const lists = Object.entries(reads)
   const first = lists[0]![1]
   const outputs: ReadonlyArray<Array<TensorInfo>> = writes.map(() => [])
-  for (const [from, to] of bindable(engine, first.map(sizeOf))) {
-    const inputs = lists.map(([name, list]) => [name, engine.together(list.slice(from, to))] as const)
-    const shapes = first.slice(from, to).map(({ shape }) => shape)
+  for (const places of bindable(engine, first.map(sizeOf))) {
+    const inputs = lists.map(([name, list]) => [name, engine.together(places.map((i) => list[i]!))] as const)
+    const shapes = places.map((i) => first[i]!.shape)
     const arenas = writes.map((name) => [name, engine.outputs(shapes)] as const)
     const size = inputs[0]![1].span.size / 4
     const spans = [...inputs, ...arenas].map(([name, { span }]) => [name, span] as const)
@@ -227,9 +211,9 @@ export const squaredNormsOnWebgpu = (engine: WebgpuEngine, tensors: ReadonlyArra
   const blocks = sizes.reduce((sum, size) => sum + blocksOf(size), 0)
   const parts: TensorInfo | Span = blocks === tensors.length ? norms : engine.scratch(blocks)
   let at = 0
-  for (const [from, to] of bindable(engine, sizes)) {
-    const own = sizes.slice(from, to)
-    const arena = engine.together(tensors.slice(from, to))
+  for (const places of bindable(engine, sizes)) {
+    const own = places.map((i) => sizes[i]!)
+    const arena = engine.together(places.map((i) => tensors[i]!))
     const table = engine.table(`blocks ${own}`, () => blockTable(arena, own))
     const groups = own.reduce((sum, size) => sum + blocksOf(size), 0)
     engine.run(SQUARES, { buffers: { x: arena.span, blocks: table, parts }, words: { at }, groups })

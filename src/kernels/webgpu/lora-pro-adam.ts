@@ -14,13 +14,12 @@
 import type { TensorInfo } from "@tensorflow/tfjs"
 import type { AdamRates } from "../adam.ts"
 import type { XChoice } from "../lora-pro-theorem.ts"
-import { layoutOf, type Span, type WebgpuEngine } from "./engine.ts"
+import { bounded } from "../tensor-lists.ts"
+import { layoutOf, mostNumbers, type Span, type WebgpuEngine } from "./engine.ts"
 import {
-  bounded,
   boundedPairs,
   each,
   eightSums,
-  mostNumbers,
   OPENED,
   openPairs,
   overRows,

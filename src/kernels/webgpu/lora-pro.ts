@@ -12,8 +12,9 @@
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
 import type { XChoice } from "../lora-pro-theorem.ts"
+import { bounded } from "../tensor-lists.ts"
 import { floatBits } from "../wasm/engine.ts"
-import { layoutOf, type Span, type WebgpuEngine } from "./engine.ts"
+import { layoutOf, mostNumbers, type Span, type WebgpuEngine } from "./engine.ts"
 import { LONG_SUMS, placeOf, STAGED, STAGES, shiftOf } from "./long-sums.ts"
 import { program } from "./program.ts"
 import { placesOf, recordsOf } from "./records.ts"
@@ -314,29 +315,6 @@ const largestOf = (pair: PairOnWebgpu): number => {
   const sizes = sizesOf(pair)
   return Math.max(layoutOf(factorSizes(sizes)).elements, layoutOf(whiteningSizes(sizes)).elements)
 }
-
-/** Consecutive items whose sizes add up to `most` at most, or one item. */
-export const bounded = <T>(
-  items: ReadonlyArray<T>,
-  sizeOf: (item: T) => number,
-  most: number
-): ReadonlyArray<ReadonlyArray<T>> => {
-  const lists: Array<Array<T>> = []
-  let room = 0
-  for (const item of items) {
-    const size = sizeOf(item)
-    if (size > room || lists.length === 0) {
-      lists.push([])
-      room = most
-    }
-    lists.at(-1)!.push(item)
-    room -= size
-  }
-  return lists
-}
-
-/** Numbers that a program of this device can bind at once. */
-export const mostNumbers = (engine: WebgpuEngine): number => Math.floor(engine.limits.maxStorageBufferBindingSize / 4)
 
 /** Lists of pairs whose tensors can be bound at once: one list, but for very many or very large ones. */
 export const boundedPairs = <T extends PairOnWebgpu>(

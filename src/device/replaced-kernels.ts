@@ -1,0 +1,52 @@
+/**
+ * Kernels of ours in the place of tfjs' own. tfjs keeps kernels in one global map per backend *name*; so they are installed when a
+ * device opens and taken out when it closes, and a program that opens the backend by itself later gets the stock ones.
+ */
+import type { TensorInfo } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+import { TFJS_VERSION } from "./tfjs-version.ts"
+
+/** What tfjs hands to a kernel. */
+export interface KernelCall<Backend> {
+  readonly inputs: Readonly<Record<string, TensorInfo>>
+  readonly attrs: Readonly<Record<string, unknown>>
+  readonly backend: Backend
+}
+
+export type Kernel<Backend> = (call: KernelCall<Backend>) => TensorInfo
+
+export interface KernelTable<Backend> {
+  /** made from the stock kernels, which keep what ours do not take */
+  readonly replaced: Readonly<Record<string, (stock: Kernel<Backend>) => Kernel<Backend>>>
+  /** what tfjs lacks on this backend */
+  readonly added?: Readonly<Record<string, Kernel<Backend>>>
+}
+
+/** Installs a table; returns what undoes it. The stock kernels must have been set up, that is, the backend be in use. */
+export const installKernels = <Backend>(
+  backendName: string,
+  { replaced, added = {} }: KernelTable<Backend>
+): (() => void) => {
+  const undo: Array<() => void> = []
+  const register = (kernelName: string, kernel: Kernel<Backend>) =>
+    tf.registerKernel({ kernelName, backendName, kernelFunc: kernel as unknown as tf.KernelFunc })
+  for (const [name, make] of Object.entries(replaced)) {
+    const stock = tf.getKernel(name, backendName)
+    if (stock === undefined)
+      throw new Error(`tfjs' ${backendName} backend has no kernel ${name}: expected version ${TFJS_VERSION}`)
+    tf.unregisterKernel(name, backendName)
+    register(name, make(stock.kernelFunc as unknown as Kernel<Backend>))
+    undo.push(() => {
+      tf.unregisterKernel(name, backendName)
+      tf.registerKernel(stock)
+    })
+  }
+  for (const [name, kernel] of Object.entries(added)) {
+    if (tf.getKernel(name, backendName) !== undefined) continue
+    register(name, kernel)
+    undo.push(() => tf.unregisterKernel(name, backendName))
+  }
+  return () => {
+    for (const step of undo) step()
+  }
+}
