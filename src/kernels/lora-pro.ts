@@ -11,7 +11,9 @@ import type { WasmEngine } from "./wasm/engine.ts"
 import { codeOf, costOfPairs, scratchOfPairs, sizesOf } from "./wasm/lora-pro.ts"
 import { inTables, runItems } from "./wasm/tables.ts"
 import type { WebgpuEngine } from "./webgpu/engine.ts"
-import { directionsOnWebgpu, MOST_RANK, type PairOnWebgpu } from "./webgpu/lora-pro.ts"
+import { directionsOnWebgpu } from "./webgpu/lora-pro.ts"
+import { MOST_RANK } from "./webgpu/pair-tiles.ts"
+import type { PairOnWebgpu } from "./webgpu/pairs.ts"
 
 interface Attributes {
   readonly x: XChoice

@@ -16,17 +16,9 @@ import type { AdamRates } from "../adam.ts"
 import type { XChoice } from "../lora-pro-theorem.ts"
 import { bounded } from "../tensor-lists.ts"
 import { layoutOf, mostNumbers, type Span, type WebgpuEngine } from "./engine.ts"
-import {
-  boundedPairs,
-  each,
-  eightSums,
-  OPENED,
-  openPairs,
-  overRows,
-  type PairOnWebgpu,
-  pairRecords,
-  WORKGROUP
-} from "./lora-pro.ts"
+import { openPairs } from "./lora-pro.ts"
+import { each, eightSums, OPENED, overRows, pairRecords, WORKGROUP } from "./pair-tiles.ts"
+import { boundedPairs, type PairOnWebgpu } from "./pairs.ts"
 import { program } from "./program.ts"
 import { placesOf, recordsOf } from "./records.ts"
 

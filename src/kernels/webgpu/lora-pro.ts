@@ -5,116 +5,23 @@
  *   bases      Q = B·T_B, b = s⁻² gB·T_A [out, r]     R = T_Aᵀ·A, a = s⁻² T_Bᵀ·gA [r, in]
  *   split      N = Qᵀ b     Y = S ⊙ (a Rᵀ)             [r, r]: long sums
  *   pull back  dA = T_B (a − Y R)     dB = (b − Q (N − Y)) T_Aᵀ
- *
- * The first and the last are products of a thin matrix and one of [r, r]. A workgroup has a tile: some columns of what
- * is [r, in], or some rows of what is [out, r], all r of them. An invocation makes eight sums at a time, so that a
- * number it reads is used eight times; its neighbours read neighbours.
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
 import type { XChoice } from "../lora-pro-theorem.ts"
-import { bounded } from "../tensor-lists.ts"
-import { floatBits } from "../wasm/engine.ts"
-import { layoutOf, mostNumbers, type Span, type WebgpuEngine } from "./engine.ts"
-import { LONG_SUMS, placeOf, STAGED, STAGES, shiftOf } from "./long-sums.ts"
+import type { Span, WebgpuEngine } from "./engine.ts"
+import { LONG_SUMS, placeOf, STAGED, STAGES } from "./long-sums.ts"
+import {
+  COLUMNS_THEN_ROWS,
+  each,
+  eightSums,
+  overColumns,
+  overRows,
+  pairRecords,
+  TILE,
+  WORKGROUP
+} from "./pair-tiles.ts"
+import { boundedPairs, type PairOnWebgpu, type PairSizes, recordsOfPairs, sizesOf } from "./pairs.ts"
 import { program } from "./program.ts"
-import { placesOf, recordsOf } from "./records.ts"
-
-/**
- * Of a pair: sizes; where its tensors begin in the arenas of factors (gradients and directions lie as they do) and of
- * whitenings; where Q and R (b and a) and N and Y begin. Of its tiles: the first group, how many columns or rows each
- * has, and how many there are of columns. Of the tiles of N and Y: the first group, `1 << SHIFT` rows and columns each,
- * how many in each direction. SCALE: the bits of s.
- */
-export const pairRecords = recordsOf([
-  "R",
-  "INPUTS",
-  "OUTPUTS",
-  "SCALE",
-  "A",
-  "B",
-  "TB",
-  "TBGRAD",
-  "TAT",
-  "TAGRAD",
-  "S",
-  "TALL",
-  "FLAT",
-  "SMALL",
-  "FIRST",
-  "WIDTH_SHIFT",
-  "FLATS",
-  "FIRST_SPLIT",
-  "SHIFT",
-  "TILES"
-])
-
-/** Numbers of a tile in workgroup memory: r of each of its rows or columns. */
-const TILE = 2048
-export const WORKGROUP = 256
-/** Ranks that a tile has room for with eight rows. */
-export const MOST_RANK = TILE / 8
-
-const eight = (of: (q: number) => string): ReadonlyArray<string> =>
-  [0, 4].map((first) => `vec4f(${[0, 1, 2, 3].map((q) => of(first + q)).join(", ")})`)
-
-/** `name0`, `name1` = Σ_k one(k)·many(q, k) for q = 0…7; k < r. */
-export const eightSums = (name: string, one: string, many: (q: number) => string): string => `
-    var ${name}0 = vec4f(0.0);
-    var ${name}1 = vec4f(0.0);
-    for (var k = 0u; k < r; k++) {
-      let one = ${one};
-      ${eight(many)
-        .map((four, i) => `${name}${i} += one * ${four};`)
-        .join("\n      ")}
-    }`
-
-/** Row or column q of eight, the last again where there are fewer. */
-const PLACES = Array.from({ length: 8 }, (_, q) => `let p${q} = min(first + ${q}u, last);`).join(" ")
-
-export const each = (statement: (q: number, sum: (name: string) => string) => string): string =>
-  Array.from({ length: 8 }, (_, q) => statement(q, (name) => `${name}${q >> 2}[${q & 3}]`)).join("\n    ")
-
-/** Of a tile: for each column j (i of [r, in]) eight rows at a time, or for each row eight columns. */
-export const OPENED = `
-  let record = recordOf(group, FIRST);
-  let r = table[record + R];
-  let inputs = table[record + INPUTS];
-  let outputs = table[record + OUTPUTS];
-  let widthShift = table[record + WIDTH_SHIFT];
-  let tall = table[record + TALL];
-  let flat = table[record + FLAT];
-  let tile = group - table[record + FIRST];
-  let flats = table[record + FLATS];`
-
-/**
- * Loops over what a tile of columns of [r, in] has: `i`, a column, and `p0`…`p7`, rows from `first` on, of which `last`
- * is the last.
- */
-const overColumns = (body: string): string => `{
-  let width = 1u << widthShift;
-  let blocks = (r + 7u) / 8u;
-  for (var u = local; u < width * blocks; u += ${WORKGROUP}u) {
-    let within = u & (width - 1u);
-    let i = tile * width + within;
-    let first = (u >> widthShift) * 8u;
-    let last = r - 1u;
-    if (i >= inputs) { continue; }
-    ${PLACES}${body}
-  }
-  }`
-
-/** Over a tile of rows of [out, r]: `j`, a column, and rows `p0`…`p7`. */
-export const overRows = (body: string): string => `{
-  let width = 1u << widthShift;
-  let start = (tile - flats) * width;
-  for (var u = local; u < (width / 8u) * r; u += ${WORKGROUP}u) {
-    let j = u % r;
-    let first = start + (u / r) * 8u;
-    let last = outputs - 1u;
-    if (first >= outputs) { continue; }
-    ${PLACES}${body}
-  }
-  }`
 
 const bases = program({
   name: "LoRA-Pro, bases",
@@ -143,13 +50,7 @@ fn rows(record: u32, r: u32, outputs: u32, widthShift: u32, tall: u32, tile: u32
     ${each((q, sum) => `bases[tall + p${q} * r + j] = ${sum("base")};`)}
     ${each((q, sum) => `coordinates[tall + p${q} * r + j] = ${sum("coordinate")};`)}`)}
 }
-fn kernel(group: u32, local: u32) {${OPENED}
-  if (tile < flats) {
-    columns(record, r, inputs, widthShift, flat, tile, local);
-  } else {
-    rows(record, r, outputs, widthShift, tall, tile, flats, local);
-  }
-}`
+${COLUMNS_THEN_ROWS}`
 })
 
 /** The choices of X, as `words.x`. */
@@ -273,84 +174,8 @@ fn rows(record: u32, r: u32, outputs: u32, widthShift: u32, tall: u32, tile: u32
     ${eightSums("sum", "whitenings[ofTAt + k * r + j]", (q) => `rest[(p${q} - start) * r + k]`)}
     ${each((q, sum) => `directions[ofB + p${q} * r + j] = ${sum("sum")};`)}`)}
 }
-fn kernel(group: u32, local: u32) {${OPENED}
-  if (tile < flats) {
-    columns(record, r, inputs, widthShift, flat, tile, local);
-  } else {
-    rows(record, r, outputs, widthShift, tall, tile, flats, local);
-  }
-}`
+${COLUMNS_THEN_ROWS}`
 })
-
-/** What the theorem reads of a pair; `lora-pro-theorem.ts` says which is what. */
-export interface PairOnWebgpu {
-  readonly A: TensorInfo
-  readonly B: TensorInfo
-  readonly gA: TensorInfo
-  readonly gB: TensorInfo
-  /** T_B, s⁻² T_Bᵀ, T_Aᵀ, s⁻² T_A, S */
-  readonly whitening: ReadonlyArray<TensorInfo>
-  /** s, where g̃ is made; else anything */
-  readonly scale: number
-}
-
-export interface PairSizes {
-  readonly r: number
-  readonly inputs: number
-  readonly outputs: number
-}
-
-export const sizesOf = ({ A, B }: PairOnWebgpu): PairSizes => ({
-  r: A.shape[0]!,
-  inputs: A.shape[1]!,
-  outputs: B.shape[0]!
-})
-
-const factorSizes = ({ r, inputs, outputs }: PairSizes): ReadonlyArray<number> => [r * inputs, outputs * r]
-
-const whiteningSizes = ({ r }: PairSizes): ReadonlyArray<number> => Array.from({ length: 5 }, () => r * r)
-
-/** Numbers in the largest of a pair's arenas. */
-const largestOf = (pair: PairOnWebgpu): number => {
-  const sizes = sizesOf(pair)
-  return Math.max(layoutOf(factorSizes(sizes)).elements, layoutOf(whiteningSizes(sizes)).elements)
-}
-
-/** Lists of pairs whose tensors can be bound at once: one list, but for very many or very large ones. */
-export const boundedPairs = <T extends PairOnWebgpu>(
-  engine: WebgpuEngine,
-  pairs: ReadonlyArray<T>
-): ReadonlyArray<ReadonlyArray<T>> => bounded(pairs, largestOf, mostNumbers(engine))
-
-const recordsOfPairs = (pairs: ReadonlyArray<PairOnWebgpu>) => {
-  const sizes = pairs.map(sizesOf)
-  const factors = layoutOf(sizes.flatMap(factorSizes))
-  const whitenings = layoutOf(sizes.flatMap(whiteningSizes))
-  const small = placesOf(sizes.map(({ r }) => 2 * r * r))
-  const tiles = sizes.map(({ r, inputs, outputs }) => {
-    const WIDTH_SHIFT = Math.log2(Math.min(WORKGROUP, TILE >> Math.ceil(Math.log2(r))))
-    const width = 1 << WIDTH_SHIFT
-    const SHIFT = shiftOf(r)
-    const TILES = Math.ceil(r / (1 << SHIFT))
-    return { WIDTH_SHIFT, FLATS: Math.ceil(inputs / width), talls: Math.ceil(outputs / width), SHIFT, TILES }
-  })
-  const groups = placesOf(tiles.map(({ FLATS, talls }) => FLATS + talls))
-  const splits = placesOf(tiles.map(({ TILES }) => 2 * TILES ** 2))
-  const records = pairs.map(({ scale }, i) => {
-    const { r, inputs, outputs } = sizes[i]!
-    const { WIDTH_SHIFT, FLATS, SHIFT, TILES } = tiles[i]!
-    const [A, B] = factors.starts.slice(2 * i)
-    const [TB, TBGRAD, TAT, TAGRAD, S] = whitenings.starts.slice(5 * i)
-    return {
-      ...{ R: r, INPUTS: inputs, OUTPUTS: outputs, SCALE: floatBits(scale) },
-      ...{ A: A!, B: B!, TB: TB!, TBGRAD: TBGRAD!, TAT: TAT!, TAGRAD: TAGRAD!, S: S! },
-      // as A and B lie
-      ...{ FLAT: A!, TALL: B!, SMALL: small.starts[i]! },
-      ...{ FIRST: groups.starts[i]!, WIDTH_SHIFT, FLATS, FIRST_SPLIT: splits.starts[i]!, SHIFT, TILES }
-    }
-  })
-  return { records, groups: groups.end, splits: splits.end, numbers: { thin: factors.elements, small: small.end } }
-}
 
 /** Pairs whose tensors can be bound at once, with what lies between the programs. */
 export const openPairs = (engine: WebgpuEngine, pairs: ReadonlyArray<PairOnWebgpu>) => {
