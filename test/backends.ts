@@ -1,20 +1,29 @@
-/** The two backends that every machine has, opened as the package opens them: cpu as it is, wasm with one thread and our kernels. */
+/**
+ * Backends, opened as the package opens them: cpu as it is, wasm with one thread and our kernels, which every machine has; and webgpu
+ * with our kernels, where there is an adapter.
+ */
 import { afterAll, beforeAll, describe } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
+import { layer } from "../src/device/bun.ts"
 import { openWasm } from "../src/device/wasm.ts"
+import { webgpu } from "./runtime/runtimes.ts"
 
 export const backends = ["cpu", "wasm"] as const
 export type BackendName = (typeof backends)[number]
 
+export type AnyBackend = BackendName | "webgpu"
+
 /** A `describe` block in which the backend is in use; it is closed afterwards. */
-export const describeOn = (backend: BackendName, tests: () => void): void =>
-  describe(backend, () => {
+export const describeOn = (backend: AnyBackend, tests: () => void): void =>
+  describe.skipIf(backend === "webgpu" && !webgpu.exists)(backend, () => {
     const scope = Scope.makeUnsafe()
     beforeAll(async () => {
       if (backend === "wasm") await Effect.runPromise(openWasm({ threads: 1 }).pipe(Scope.provide(scope)))
+      else if (backend === "webgpu") await Effect.runPromise(Layer.buildWithScope(layer(backend), scope))
       else await tf.setBackend(backend)
     })
     afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
@@ -23,4 +32,8 @@ export const describeOn = (backend: BackendName, tests: () => void): void =>
 
 export const describeOnBoth = (tests: (backend: BackendName) => void): void => {
   for (const backend of backends) describeOn(backend, () => tests(backend))
+}
+
+export const describeOnEach = (tests: (backend: AnyBackend) => void): void => {
+  for (const backend of [...backends, "webgpu"] as const) describeOn(backend, () => tests(backend))
 }

@@ -2,7 +2,7 @@
 import type { TensorInfo } from "@tensorflow/tfjs"
 import type { WebgpuEngine } from "./engine.ts"
 import { program, variants } from "./program.ts"
-import { COLUMN_WORKGROUP, columnGroups, columnSums, overRow, ROW_SUMS, ROW_WORKGROUP } from "./row-sums.ts"
+import { COLUMN_WORKGROUP, columnGroups, columnSums, overRow, ROW_SUMS, ROW_WORKGROUP, sumOverRow } from "./row-sums.ts"
 
 type Form = "alone" | "of a sum"
 
@@ -17,17 +17,20 @@ const forward = variants((form: Form) =>
 fn kernel(group: u32, local: u32) {
   let start = group * words.n;
   let count = f32(words.n);
-  var sum = 0.0;
   // each invocation has its own places of \`normalized\`, for what it will need again
-  ${overRow(`let s = x[i]${form === "alone" ? "" : " + residual[i]"};
-    normalized[i] = s;
-    sum += s;`)}
-  let mean = rowSums(vec2f(sum, 0.0), local).x / count;
-  var squares = 0.0;
-  ${overRow(`let centred = normalized[i] - mean;
-    squares += centred * centred;`)}
-  let inverse = 1.0 / sqrt(rowSums(vec2f(squares, 0.0), local).x / count + words.epsilon);
-  ${overRow(`let own = (normalized[i] - mean) * inverse;
+  ${sumOverRow(
+    "sum",
+    `let s = x[i]${form === "alone" ? "" : " + residual[i]"};
+      normalized[i] = s;`,
+    "vec2f(s, 0.0)"
+  )}
+  let first = rowSums(sum, local).x / count;
+  ${sumOverRow("centred", "let d = normalized[i] - first;", "vec2f(d, d * d)")}
+  let means = rowSums(centred, local) / count;
+  // means.x is the rounding of the first mean; nothing cancels
+  let variance = select(means.y, means.y - means.x * means.x, isFinite(means.y));
+  let inverse = select(0.0, 1.0 / sqrt(variance + words.epsilon), isFinite(variance) || isNaN(variance));
+  ${overRow(`let own = (normalized[i] - first - means.x) * inverse;
     normalized[i] = own;
     y[i] = own * gamma[column] + beta[column];`)}
   if (local == 0u) { r[group] = inverse; }
@@ -57,9 +60,7 @@ const BACKWARD = program({
   body: `${ROW_SUMS}
 fn kernel(group: u32, local: u32) {
   let start = group * words.n;
-  var sums = vec2f(0.0);
-  ${overRow(`let scaled = dy[i] * gamma[column];
-    sums += vec2f(scaled, scaled * normalized[i]);`)}
+  ${sumOverRow("sums", "let scaled = dy[i] * gamma[column];", "vec2f(scaled, scaled * normalized[i])")}
   let means = rowSums(sums, local) / f32(words.n);
   let inverse = r[group];
   ${overRow("dx[i] = (dy[i] * gamma[column] - normalized[i] * means.y - means.x) * inverse;")}

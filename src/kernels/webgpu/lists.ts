@@ -157,7 +157,7 @@ fn kernel(group: u32, local: u32) {
   var sum = 0.0;
   for (var i = local; i < size; i += ${WORKGROUP}u) {
     let v = x[start + i];
-    sum += select(v * v, notANumber(), (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u);
+    sum += select(v * v, notANumber(), isNaN(v));
   }
   let total = sumOfGroup(sum, local);
   if (local == 0u) { parts[words.at + group] = total; }

@@ -11,7 +11,7 @@
  *
  *   words.n            the declared words
  *   x[i], y[i]         the declared buffers
- *   isFinite(v)        by its bits: a compiler may assume that v == v
+ *   isFinite(v), isNaN(v)   by the bits: a compiler may assume that v == v
  *   notANumber()       which WGSL has no constant for
  */
 
@@ -49,6 +49,7 @@ export interface Declaration<Reads extends string, Writes extends string, Words 
 
 const PRELUDE = `
 fn isFinite(v: f32) -> bool { return (bitcast<u32>(v) & 0x7f800000u) != 0x7f800000u; }
+fn isNaN(v: f32) -> bool { return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u; }
 fn notANumber() -> f32 { return bitcast<f32>(words.quietNan); }
 `
 

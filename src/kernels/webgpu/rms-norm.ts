@@ -2,7 +2,7 @@
 import type { TensorInfo } from "@tensorflow/tfjs"
 import type { WebgpuEngine } from "./engine.ts"
 import { program, variants } from "./program.ts"
-import { COLUMN_WORKGROUP, columnGroups, columnSums, overRow, ROW_SUMS, ROW_WORKGROUP } from "./row-sums.ts"
+import { COLUMN_WORKGROUP, columnGroups, columnSums, overRow, ROW_SUMS, ROW_WORKGROUP, sumOverRow } from "./row-sums.ts"
 
 type Form = "alone" | "of a sum"
 
@@ -16,11 +16,13 @@ const forward = variants((form: Form) =>
     body: `${ROW_SUMS}
 fn kernel(group: u32, local: u32) {
   let start = group * words.n;
-  var squares = 0.0;
-  ${overRow(`let s = x[i]${form === "alone" ? "" : " + residual[i]"};
-    ${form === "alone" ? "" : "sum[i] = s;"}
-    squares += s * s;`)}
-  let inverse = 1.0 / sqrt(rowSums(vec2f(squares, 0.0), local).x / f32(words.n) + words.epsilon);
+  ${sumOverRow(
+    "squares",
+    `let s = x[i]${form === "alone" ? "" : " + residual[i]"};
+      ${form === "alone" ? "" : "sum[i] = s;"}`,
+    "vec2f(s * s, 0.0)"
+  )}
+  let inverse = 1.0 / sqrt(rowSums(squares, local).x / f32(words.n) + words.epsilon);
   ${overRow(`y[i] = ${form === "alone" ? "x" : "sum"}[i] * inverse * gamma[column];`)}
   if (local == 0u) { r[group] = inverse; }
 }`
@@ -52,9 +54,8 @@ const backward = variants((form: Form) =>
 fn kernel(group: u32, local: u32) {
   let start = group * words.n;
   let inverse = r[group];
-  var along = 0.0;
-  ${overRow("along += dy[i] * gamma[column] * (sum[i] * inverse);")}
-  let mean = rowSums(vec2f(along, 0.0), local).x / f32(words.n);
+  ${sumOverRow("along", "", "vec2f(dy[i] * gamma[column] * (sum[i] * inverse), 0.0)")}
+  let mean = rowSums(along, local).x / f32(words.n);
   ${overRow(`ds[i] = (dy[i] * gamma[column] - sum[i] * inverse * mean) * inverse${form === "alone" ? "" : " + dsum[i]"};`)}
 }`
   })

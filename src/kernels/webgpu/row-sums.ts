@@ -1,19 +1,27 @@
-/** WGSL for programs with a workgroup for each row: sums over the row, in the order of a tree. */
+/** WGSL for programs with a workgroup for each row: sums over the row and over the rows of a column, each in one order. */
 
-/** Invocations of a row's workgroup. */
+/** Invocations of a row's workgroup, and how many of them add up what the others have. */
 export const ROW_WORKGROUP = 64
+const HEADS = 8
 
-/** `fn rowSums(own: vec2f, local: u32) -> vec2f`: both sums of what all invocations have. For all invocations together, any number of times. */
+/**
+ * `fn rowSums(own: vec2f, local: u32) -> vec2f`: both sums of what all invocations have. For all invocations together, any
+ * number of times. In two steps of eight, where a tree would take six, each with a barrier.
+ */
 export const ROW_SUMS = `var<workgroup> partial: array<vec2f, ${ROW_WORKGROUP}>;
+var<workgroup> fewer: array<vec2f, ${HEADS}>;
 fn rowSums(own: vec2f, local: u32) -> vec2f {
   partial[local] = own;
   workgroupBarrier();
-  for (var half = ${ROW_WORKGROUP / 2}u; half > 0u; half /= 2u) {
-    if (local < half) { partial[local] += partial[local + half]; }
-    workgroupBarrier();
+  if (local < ${HEADS}u) {
+    var some = partial[local];
+    for (var i = local + ${HEADS}u; i < ${ROW_WORKGROUP}u; i += ${HEADS}u) { some += partial[i]; }
+    fewer[local] = some;
   }
-  let total = partial[0];
-  workgroupBarrier(); // nobody begins another sum before all have this one
+  // and nobody writes \`partial\` again before it is read, nor \`fewer\` before the next first barrier
+  workgroupBarrier();
+  var total = fewer[0];
+  for (var i = 1u; i < ${HEADS}u; i++) { total += fewer[i]; }
   return total;
 }`
 
@@ -22,6 +30,23 @@ export const overRow = (lines: string): string =>
   `for (var column = local; column < words.n; column += ${ROW_WORKGROUP}u) {
     let i = start + column;
     ${lines}
+  }`
+
+/** Terms that are added up before they join the sum: fewer roundings beside a sum that has grown. */
+const TERMS = 16
+
+/** `var name: vec2f`, the sums of `term` over the places of an invocation; `lines` come before it at each. */
+export const sumOverRow = (name: string, lines: string, term: string): string =>
+  `var ${name} = vec2f(0.0);
+  for (var begin = local; begin < words.n; begin += ${TERMS * ROW_WORKGROUP}u) {
+    var some = vec2f(0.0);
+    let end = min(words.n, begin + ${TERMS * ROW_WORKGROUP}u);
+    for (var column = begin; column < end; column += ${ROW_WORKGROUP}u) {
+      let i = start + column;
+      ${lines}
+      some += ${term};
+    }
+    ${name} += some;
   }`
 
 /** Columns and rows of a workgroup that sums over the rows of a matrix. */

@@ -3,7 +3,7 @@ import type { Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { additiveMask, attention } from "../../../src/kernels/attention.ts"
 import { valueAndGradients } from "../../../src/tensors/gradients.ts"
-import { describeOnBoth } from "../../backends.ts"
+import { describeOnEach } from "../../backends.ts"
 import { expectClose, expectNoLeak, tolerance } from "../../setup.ts"
 import { normals, numericalGradient } from "./float64.ts"
 
@@ -36,7 +36,7 @@ const exact =
     return out
   }
 
-describeOnBoth(() => {
+describeOnEach(() => {
   for (const [sizes, padding] of [
     [{ batch: 2, length: 5, heads: 3, d: 4 }, [5, 3]],
     [{ batch: 1, length: 1, heads: 1, d: 8 }, [1]],

@@ -4,7 +4,7 @@ import type { Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { IGNORED, sparseCrossEntropy } from "../../../src/kernels/cross-entropy.ts"
 import { valueAndGradients } from "../../../src/tensors/gradients.ts"
-import { describeOnBoth } from "../../backends.ts"
+import { describeOnEach } from "../../backends.ts"
 import { expectClose, expectNoLeak, tolerance } from "../../setup.ts"
 import { normals } from "./float64.ts"
 import { expectSameBits } from "./same-bits.ts"
@@ -47,7 +47,7 @@ const shapes = [
   [5, 4]
 ] as const
 
-describeOnBoth(() => {
+describeOnEach(() => {
   for (const [rows, classes] of [...shapes, ...shapes.toReversed()]) {
     test(`[${rows}, ${classes}]: value and gradient`, async () => {
       const z = normals(rows * classes, `z${classes}`, 3)

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import { denseLinear, frozenLinear } from "../../../src/kernels/dense-linear.ts"
 import { valueAndGradients } from "../../../src/tensors/gradients.ts"
-import { describeOnBoth } from "../../backends.ts"
+import { describeOnEach } from "../../backends.ts"
 import { expectClose, expectNoLeak, tolerance } from "../../setup.ts"
 import { random } from "../optimizers/matrix.ts"
 import { forwardOf, gradientsOf, kernelCalls, layerOf, matrixOf, recorded, shapes, upload, weighted } from "./oracle.ts"
@@ -13,7 +13,7 @@ for (const [order, list] of [
   ["in order", shapes],
   ["reversed", [...shapes].reverse()]
 ] as const) {
-  describeOnBoth(() => {
+  describeOnEach(() => {
     for (const linear of [denseLinear, frozenLinear]) {
       test(`${linear === denseLinear ? "denseLinear" : "frozenLinear"} equals float64, ${order}`, async () => {
         const next = random(1)
@@ -42,7 +42,7 @@ for (const [order, list] of [
   })
 }
 
-describeOnBoth((backend) => {
+describeOnEach((backend) => {
   test("the backward pass of a frozen layer is one product; asking for dW is an error, not a number", () => {
     const { x, W, dy } = upload(layerOf([6, 8, 4, 1], random(2)))
     const backward = (linear: typeof denseLinear, wanted: ReadonlyArray<tf.Tensor>) =>

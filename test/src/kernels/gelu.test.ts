@@ -2,7 +2,7 @@ import { expect, test } from "bun:test"
 import type { Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { type GeluForm, gelu } from "../../../src/kernels/gelu.ts"
-import { describeOnBoth } from "../../backends.ts"
+import { describeOnEach } from "../../backends.ts"
 import { expectClose, expectNoLeak } from "../../setup.ts"
 import { derivative, erf, normals } from "./float64.ts"
 import { expectSameBits } from "./same-bits.ts"
@@ -31,7 +31,7 @@ test("the float64 erf is right", () => {
   expect(erf(2.4999)).toBeCloseTo(erf(2.5001), 5)
 })
 
-describeOnBoth(() => {
+describeOnEach(() => {
   for (const form of ["erf", "tanh"] as const) {
     test(`${form}: values against float64`, async () => {
       expectClose(await gelu(column(points), form).data(), Array.from(points, exact[form]), BOUND)

@@ -3,7 +3,7 @@ import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { layerNorm } from "../../../src/kernels/layer-norm.ts"
 import { valueAndGradients } from "../../../src/tensors/gradients.ts"
-import { describeOnBoth } from "../../backends.ts"
+import { describeOnEach } from "../../backends.ts"
 import { expectClose, expectNoLeak, tolerance } from "../../setup.ts"
 import { normals, numericalGradient } from "./float64.ts"
 import { expectSameBits } from "./same-bits.ts"
@@ -66,7 +66,7 @@ const differentiated = (inputs: Layer, epsilon: number, dy: Float32Array) => {
   )(xs, tf.tensor2d(dy, x.shape))
 }
 
-describeOnBoth(() => {
+describeOnEach(() => {
   for (const [tokens, n, epsilon] of [...shapes, ...shapes.toReversed()]) {
     for (const terms of [3, 4]) {
       test(`[${tokens}, ${n}], ${terms === 4 ? "with" : "without"} a residual: values and gradients against float64`, async () => {

@@ -3,7 +3,7 @@ import type { Scalar, Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { rmsNorm, rmsNormAndSum } from "../../../src/kernels/rms-norm.ts"
 import { valueAndGradients } from "../../../src/tensors/gradients.ts"
-import { describeOnBoth } from "../../backends.ts"
+import { describeOnEach } from "../../backends.ts"
 import { expectClose, expectNoLeak, tolerance } from "../../setup.ts"
 import { normals, numericalGradient } from "./float64.ts"
 import { kernelCalls, weighted } from "./oracle.ts"
@@ -76,7 +76,7 @@ const gradientsOf = (inputs: Layer, epsilon: number, dy: Tensor, xs: ReadonlyArr
 const join = (...arrays: ReadonlyArray<ArrayLike<number>>) =>
   Float64Array.from(arrays.flatMap((values) => Array.from(values)))
 
-describeOnBoth((backend) => {
+describeOnEach((backend) => {
   for (const [tokens, n, epsilon] of [...shapes, ...shapes.toReversed()]) {
     for (const terms of [2, 3]) {
       test(`[${tokens}, ${n}], ${terms === 3 ? "with" : "without"} a residual: value and gradients against float64`, async () => {

@@ -3,7 +3,7 @@ import { beforeEach, expect, test } from "bun:test"
 import type { Tensor } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { squaredNorms } from "../../../src/kernels/squared-norms.ts"
-import { describeOnBoth } from "../../backends.ts"
+import { describeOnEach } from "../../backends.ts"
 import { expectNoLeak } from "../../setup.ts"
 import { normals } from "./float64.ts"
 import { poisonHeap } from "./poisoned-heap.ts"
@@ -33,10 +33,10 @@ const tensorsOf = (shapes: ReadonlyArray<ReadonlyArray<number>>): ReadonlyArray<
 
 const exact = (values: Float32Array): number => values.reduce((sum, x) => sum + x * x, 0)
 
-/** Our own kernel rounds once, to float32; the reference rounds squares, sums of rows and their sum (ten times the worst measured). */
-const bounds = { cpu: 1e-6, wasm: 6e-8 } as const
+/** Our own kernel rounds once, to float32; the reference and a GPU round squares and sums (ten times the worst measured). */
+const bounds = { cpu: 1e-6, wasm: 6e-8, webgpu: 1e-6 } as const
 
-describeOnBoth((backend) => {
+describeOnEach((backend) => {
   beforeEach(poisonHeap)
 
   for (const shapes of [...lists, ...lists.toReversed()]) {
