@@ -15,9 +15,9 @@ import { loadDescribed } from "./models/index.ts"
 import { saveAdapter } from "./output/adapter-folder.ts"
 import type { EvaluationReport } from "./output/index.ts"
 import { injectPlan, loadOptionsOf, type ResolvedPlan } from "./plan/index.ts"
-import { batchesOfPlan, openPlanSession, stepsUntilLook } from "./plan-session.ts"
+import { openPlanSession, stepsOfPlan } from "./plan-session.ts"
 import { Progress } from "./progress.ts"
-import { type StepReport, stepsOf } from "./training/index.ts"
+import type { StepReport } from "./training/index.ts"
 
 export interface TrainInMemoryOptions {
   /** the folder in memory that gets the adapter's files; "adapter" unless given */
@@ -54,15 +54,7 @@ export const trainInMemory = (resolved: ResolvedPlan, { directory = "adapter" }:
       })
     device.label("the first evaluation and step 1")
     const before = yield* evaluator.before
-    yield* batchesOfPlan(session, resolved).pipe(
-      stepsOf(session, {
-        record: () => device.sync,
-        together: (next) => Math.min(device.stepsPerRead, stepsUntilLook(resolved, next)),
-        begins: (step) => device.label(`step ${step}`)
-      }),
-      Stream.take(resolved.steps),
-      Stream.runForEach(taken)
-    )
+    yield* stepsOfPlan(session, resolved, () => Effect.void).pipe(Stream.runForEach(taken))
     device.label("the last evaluation")
     const { reports } = yield* evaluator.after
     yield* saveAdapter(adapted, resolved, directory)

@@ -25,11 +25,11 @@ import {
   saveAdapter
 } from "./output/index.ts"
 import { injectPlan, loadOptionsOf, type ResolvedPlan } from "./plan/index.ts"
-import { batchesOfPlan, openPlanSession, stepsUntilLook } from "./plan-session.ts"
+import { openPlanSession, stepsOfPlan } from "./plan-session.ts"
 import { presentRun } from "./presentation.ts"
 import { Progress } from "./progress.ts"
 import { savedOnFailure } from "./saved-on-failure.ts"
-import { type Session, type StepReport, stepsOf } from "./training/index.ts"
+import type { Session, StepReport } from "./training/index.ts"
 
 export interface TrainOptions {
   /** the run folder, which must not exist; absent: a fresh `runs/<plan name>-<n>` */
@@ -81,15 +81,18 @@ const trainRun = (session: Session, resolved: ResolvedPlan, run: Run) =>
     const evaluator = evaluatorOf(adapted, resolved, run)
     const done = run.history.filter((row): row is StepReport => row.kind === "step").map(brief)
     let recorded = session.step
-    const record = (report: StepReport) =>
-      device.sync.pipe(
-        Effect.andThen(run.append(report)),
-        Effect.andThen(
-          Effect.sync(() => {
-            recorded = report.step
-            done.push(brief(report))
-          })
-        )
+    const record = (reports: ReadonlyArray<StepReport>) =>
+      Effect.forEach(
+        reports,
+        (report) =>
+          Effect.andThen(
+            run.append(report),
+            Effect.sync(() => {
+              recorded = report.step
+              done.push(brief(report))
+            })
+          ),
+        { discard: true }
       )
     const look = (step: number) => Effect.flatMap(evaluator.during(step), checkpoints.afterStep)
 
@@ -98,13 +101,7 @@ const trainRun = (session: Session, resolved: ResolvedPlan, run: Run) =>
       const before = yield* evaluator.before
       // an interruption may have come before it
       yield* look(session.step)
-      yield* batchesOfPlan(session, resolved).pipe(
-        stepsOf(session, {
-          record,
-          together: (next) => Math.min(device.stepsPerRead, stepsUntilLook(resolved, next)),
-          begins: (step) => device.label(`step ${step}`)
-        }),
-        Stream.take(steps - session.step),
+      yield* stepsOfPlan(session, resolved, record).pipe(
         Stream.tap((report) => Effect.flatMap(Progress, (tell) => tell({ ...report, of: steps }))),
         // of steps read together, the state is that behind the last
         Stream.runForEach(({ step }) => (step === session.step ? look(step) : Effect.void))

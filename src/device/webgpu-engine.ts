@@ -20,8 +20,6 @@ const BATCH = 64
 const STRIDE = 4 * MOST_PROGRAM_WORDS
 /** Bind groups that are remembered; when there are more, all are forgotten. */
 const MOST_BIND_GROUPS = 8192
-/** Tables likewise. */
-const MOST_TABLES = 256
 
 /** What a program becomes on one device. */
 interface Compiled {
@@ -30,12 +28,8 @@ interface Compiled {
   readonly layout: GPUBindGroupLayout
 }
 
-/** Called for every dispatch; what it returns goes into a pass of its own, for timestamps. */
-export type Observer = (program: string) => GPUComputePassTimestampWrites | undefined
-
 export interface InstalledWebgpuEngine {
   readonly engine: WebgpuEngine
-  readonly observe: (observer: Observer | undefined) => void
   readonly uninstall: () => void
 }
 
@@ -51,7 +45,6 @@ export const installWebgpuEngine = (backend: WebgpuBackend, software: boolean): 
   const tables = new Map<string, BufferSpan>()
   const ids = new WeakMap<GPUBuffer, number>()
   let nextId = 0
-  let observer: Observer | undefined
 
   const idOf = (buffer: GPUBuffer): number => {
     const known = ids.get(buffer)
@@ -116,29 +109,18 @@ export const installWebgpuEngine = (backend: WebgpuBackend, software: boolean): 
     })
     const group = bindGroupOf(program, it, spans)
     backend.ensureCommandEncoderReady()
-    const timestampWrites = observer?.(program.name)
-    if (timestampWrites !== undefined) backend.endComputePassEncoder()
-    backend.computePassEncoder ??= backend.commandEncoder!.beginComputePass({
-      label: program.name,
-      ...(timestampWrites === undefined ? {} : { timestampWrites })
-    })
+    backend.computePassEncoder ??= backend.commandEncoder!.beginComputePass({ label: program.name })
     const pass = backend.computePassEncoder
     pass.setPipeline(it.pipeline)
     words.bind(pass, (to) => writeWords(program, values, groups, to))
     pass.setBindGroup(1, group)
     pass.dispatchWorkgroups(...gridOf(groups, device.limits.maxComputeWorkgroupsPerDimension))
-    if (timestampWrites !== undefined) backend.endComputePassEncoder()
     if (++backend.dispatchCountInPass >= BATCH || words.full()) submitPending(backend)
   }
 
   const table: WebgpuEngine["table"] = (key, make) => {
     const known = tables.get(key)
     if (known !== undefined) return known
-    if (tables.size >= MOST_TABLES) {
-      submitPending(backend) // what was recorded may read one
-      for (const { buffer } of tables.values()) buffer.destroy()
-      tables.clear()
-    }
     const numbers = make()
     const size = Math.max(4, numbers.byteLength)
     const buffer = device.createBuffer({ label: key.slice(0, 60), size, usage: TENSOR_USAGE(), mappedAtCreation: true })
@@ -150,7 +132,6 @@ export const installWebgpuEngine = (backend: WebgpuBackend, software: boolean): 
   }
 
   const engine: WebgpuEngine = {
-    has: (feature) => device.features.has(feature === "f16" ? "shader-f16" : feature),
     limits: device.limits,
     software,
     output: (shape, dtype = "float32") => {
@@ -171,9 +152,6 @@ export const installWebgpuEngine = (backend: WebgpuBackend, software: boolean): 
   provideWebgpuEngine(backend, engine)
   return {
     engine,
-    observe: (next) => {
-      observer = next
-    },
     uninstall: () => {
       provideWebgpuEngine(backend, undefined)
       for (const { buffer } of tables.values()) buffer.destroy()

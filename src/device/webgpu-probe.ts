@@ -18,7 +18,7 @@ export interface AdapterDescription {
   readonly architecture: string
   /** emulated on the CPU */
   readonly software: boolean
-  /** of the features that are used where they are there */
+  /** of the features that a device is asked for where they are there */
   readonly features: Readonly<Record<(typeof FEATURES)[number], boolean>>
   readonly limits: Readonly<Record<(typeof LIMITS)[number], number>>
   /** invocations of a subgroup, least and most; absent where the runtime does not say */

@@ -13,9 +13,10 @@ import { NotFinite, type StepError, step, stepsTogether } from "./step.ts"
 
 export interface StepsOptions<E, R> {
   /**
-   * Part of the step: an interruption comes before both or after both, so that what is recorded and what the session has done agree.
+   * Part of the steps whose numbers were read together: an interruption comes before both or after both, so that what is recorded
+   * and what the session has done agree.
    */
-  readonly record?: (report: StepReport) => Effect.Effect<void, E, R>
+  readonly record?: (reports: ReadonlyArray<StepReport>) => Effect.Effect<void, E, R>
   /** Steps whose numbers are read together, from the step that is next; default 1. See `stepsTogether`. */
   readonly together?: (nextStep: number) => number
   /** Called with the number of each step before its work is given to the device. */
@@ -34,13 +35,17 @@ export const stepsOf =
   <E, R>(batches: Stream.Stream<Batch, E, R>): Stream.Stream<StepReport, E | E2 | StepError, R | R2> => {
     const take = (groups: ReadonlyArray<ReadonlyArray<Batch>>) =>
       Effect.gen(function* () {
-        const taken = yield* stepsTogether(session, groups, begins)
-        if (!(taken instanceof NotFinite)) {
-          yield* Effect.forEach(taken, record)
-          return taken
+        if (groups.length > 1) {
+          const taken = yield* stepsTogether(session, groups, begins)
+          if (!(taken instanceof NotFinite)) {
+            yield* record(taken)
+            return taken
+          }
         }
-        // those before the one that is not finite are finite again, and count
-        return yield* Effect.forEach(groups, (group) => Effect.tap(step(session, group, begins), record))
+        // alone, or of several one is not finite: those before it are finite again, and count
+        return yield* Effect.forEach(groups, (group) =>
+          Effect.tap(step(session, group, begins), (report) => record([report]))
+        )
       }).pipe(Effect.uninterruptible)
     return batches.pipe(
       // one batch at a time: a chunk of batches read ahead would be memory for nothing

@@ -50,8 +50,6 @@ export interface Dispatch<Buffers extends string, Words extends string> {
 }
 
 export interface WebgpuEngine {
-  /** Does the device have WGSL's `enable` feature? */
-  readonly has: (feature: "f16" | "subgroups") => boolean
   readonly limits: GPUSupportedLimits
   /** Is the GPU emulated on a CPU? What pays there is not what pays on one. */
   readonly software: boolean

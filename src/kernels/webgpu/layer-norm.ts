@@ -24,13 +24,10 @@ fn kernel(group: u32, local: u32) {
       normalized[i] = s;`,
     "vec2f(s, 0.0)"
   )}
-  let first = rowSums(sum, local).x / count;
-  ${sumOverRow("centred", "let d = normalized[i] - first;", "vec2f(d, d * d)")}
-  let means = rowSums(centred, local) / count;
-  // means.x is the rounding of the first mean; nothing cancels
-  let variance = select(means.y, means.y - means.x * means.x, isFinite(means.y));
-  let inverse = select(0.0, 1.0 / sqrt(variance + words.epsilon), isFinite(variance) || isNaN(variance));
-  ${overRow(`let own = (normalized[i] - first - means.x) * inverse;
+  let mean = rowSums(sum, local).x / count;
+  ${sumOverRow("squares", "let centred = normalized[i] - mean;", "vec2f(centred * centred, 0.0)")}
+  let inverse = 1.0 / sqrt(rowSums(squares, local).x / count + words.epsilon);
+  ${overRow(`let own = (normalized[i] - mean) * inverse;
     normalized[i] = own;
     y[i] = own * gamma[column] + beta[column];`)}
   if (local == 0u) { r[group] = inverse; }

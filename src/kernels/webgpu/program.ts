@@ -41,8 +41,6 @@ export interface Declaration<Reads extends string, Writes extends string, Words 
   readonly words: Readonly<Record<Words, WordType>>
   /** invocations of a workgroup, at most 256 */
   readonly workgroup: number
-  /** WGSL features, enabled in the first line */
-  readonly enable?: ReadonlyArray<"f16" | "subgroups">
   /** declarations, workgroup memory among them, and `fn kernel(group: u32, local: u32)` */
   readonly body: string
 }
@@ -61,7 +59,6 @@ export const program = <Reads extends string, Writes extends string, Words exten
   writes,
   words,
   workgroup,
-  enable = [],
   body
 }: Declaration<Reads, Writes, Words>): Program<Reads | Writes, Words> => {
   const buffers = [
@@ -71,8 +68,7 @@ export const program = <Reads extends string, Writes extends string, Words exten
   const declared = Object.entries<WordType>(words).map(([own, type]) => ({ name: own as Words, type }))
   if (buffers.length > MOST_BUFFERS)
     throw new Error(`${name} binds ${buffers.length} buffers, more than ${MOST_BUFFERS}`)
-  const code = `${enable.map((feature) => `enable ${feature};\n`).join("")}
-struct Words { groups: u32, quietNan: u32, ${declared.map((word) => `${word.name}: ${word.type}, `).join("")}}
+  const code = `struct Words { groups: u32, quietNan: u32, ${declared.map((word) => `${word.name}: ${word.type}, `).join("")}}
 @group(0) @binding(0) var<uniform> words: Words;
 ${buffers.map((it, i) => `@group(1) @binding(${i}) var<storage, ${it.writes ? "read_write" : "read"}> ${it.name}: array<${it.type}>;`).join("\n")}
 ${PRELUDE}

@@ -66,6 +66,16 @@ test("an error of the data passes through, with the steps before it taken", () =
     })
   ))
 
+test("and so it does behind steps that wait to be read together", () =>
+  scoped(
+    Effect.gen(function* () {
+      const session = yield* tinySession(adamw)
+      const broken = Stream.concat(Stream.fromIterable(batches.slice(0, 2)), Stream.fail("line 3" as const))
+      expect(yield* Effect.flip(Stream.runDrain(stepsOf(session, { together: () => 4 })(broken)))).toBe("line 3")
+      expect(session.step).toBe(2)
+    })
+  ))
+
 const together = 3
 
 for (const optimizer of [adamw, loraProFull]) {
@@ -125,7 +135,8 @@ test("a step among several that is not finite: those before it are taken and rep
       yield* Stream.runDrain(stepsOf(apart)(Stream.fromIterable(batches.slice(0, 2))))
       const joint = yield* tinySession(adamw, { loss })
       const reported: Array<number> = []
-      const record = ({ step }: StepReport) => Effect.sync(() => void reported.push(step))
+      const record = (reports: ReadonlyArray<StepReport>) =>
+        Effect.sync(() => void reported.push(...reports.map(({ step }) => step)))
       const tensors = tf.memory().numTensors
       const steps = stepsOf(joint, { together: () => 4, record })(Stream.fromIterable(batches))
       const error = yield* Effect.flip(Stream.runDrain(steps))
