@@ -139,8 +139,8 @@ describe.skipIf(!webgpu.exists)("the webgpu engine", () => {
         const layers = Array.from({ length: 6 }, (_, layer) => lineOf(engine, x, layer, 1))
         const next = layers.map((layer) => lineOf(engine, layer, 2, 0))
         const all = [...layers, ...next]
-        const from = (5 * i) % all.length
-        tf.dispose([...all.slice(from), ...all.slice(0, from)])
+        // in another order each time: the multiples of a number are a permutation modulo the prime 13
+        tf.dispose(all.map((_, j) => all[((((i % 11) + 2) * (j + 1)) % 13) - 1]!))
       }
       for (let i = 0; i < 8; i++) step(i)
       made = 0
