@@ -60,8 +60,10 @@ export const openCheckpoints = (
   session: Session,
   { checkpoints: folder, metrics, name, written: plan, inputs, checkpoint: start }: CheckpointedRun,
   { checkpointEvery, keep, sync = Effect.void }: CheckpointOptions
-): Effect.Effect<Checkpoints, never, Scope.Scope> =>
+): Effect.Effect<Checkpoints, never, Scope.Scope | FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
+    // the run before may have ended between a checkpoint's writing and the removal of an old one
+    if (start !== null) yield* prune(folder, keep, start.record.best?.step)
     const jobs = yield* oneAtATime<FileError | DeviceReadError>()
     let best: Best | null = start?.record.best ?? null
     let saved = session.step

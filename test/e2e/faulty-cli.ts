@@ -12,7 +12,7 @@ import { faultyFiles, noSpace, type Operation } from "../faulty-files.ts"
 
 export interface FaultDescription {
   readonly operation: Operation
-  /** a part of the path */
+  /** a pattern for a part of the path */
   readonly path: string
   /** so many go well before */
   readonly after?: number
@@ -20,7 +20,8 @@ export interface FaultDescription {
   readonly milliseconds?: number
 }
 
-const fault: FaultDescription = JSON.parse(process.env["FAULT"] ?? "null")
+const fault: FaultDescription = JSON.parse(process.env["FAULT"]!)
+const affected = new RegExp(fault.path)
 let seen = 0
 
 main(
@@ -28,7 +29,7 @@ main(
     platform,
     faultyFiles((operation, path) =>
       Effect.suspend(() => {
-        if (operation !== fault.operation || !path.includes(fault.path) || ++seen <= (fault.after ?? 0)) {
+        if (operation !== fault.operation || !affected.test(path) || ++seen <= (fault.after ?? 0)) {
           return Effect.void
         }
         process.stderr.write(`fault: ${operation} ${path}\n`)

@@ -253,6 +253,17 @@ describe("going on", () => {
       return join(run, "checkpoints")
     }).pipe(Effect.scoped)
 
+  test("removes old ones that the run before did not get round to", () =>
+    withFiles(
+      Effect.gen(function* () {
+        const run = folder()
+        const { checkpoint } = yield* newestCheckpoint(yield* three(run))
+        const session = yield* toySession(adamw)
+        yield* openCheckpoints(session, { ...toyRun(run), checkpoint }, { checkpointEvery: 2, keep: 2 })
+        expect(stepsIn(run)).toEqual(named(4, 6))
+      })
+    ))
+
   test("from the newest; names that are no checkpoint's are nothing", () =>
     withFiles(
       Effect.gen(function* () {
