@@ -7,6 +7,7 @@ import { onWasm, random, tensorOf } from "./on-wasm.ts"
 
 /** Runs on cpu and on wasm and compares. */
 const sameAsCpu = async (f: () => tf.Tensor, bound: number) => {
+  await tf.setBackend("cpu")
   const expected = f()
   const values = await expected.data()
   await onWasm(async () => {

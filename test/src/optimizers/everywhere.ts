@@ -1,5 +1,5 @@
 /** Where optimizers run: cpu, a wasm backend that somebody else opened (references alone), and wasm with our own kernels. */
-import { beforeAll, describe } from "bun:test"
+import { afterAll, beforeAll, describe } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import "@tensorflow/tfjs-backend-wasm"
 import { describeOn } from "../../backends.ts"
@@ -9,6 +9,9 @@ export const describeEverywhere = (what: string, tests: () => void): void => {
     describe(`${what} on ${backend}`, () => {
       beforeAll(async () => {
         await tf.setBackend(backend)
+      })
+      afterAll(async () => {
+        await tf.setBackend("cpu")
       })
       tests()
     })
