@@ -13,6 +13,7 @@ import type { AdapterMethod } from "./adapter.ts"
 
 export const full: AdapterMethod<Record<never, never>> = {
   method: "full",
+  size: (site) => ({ factors: 0, dense: site.out * site.in + site.out }),
   init: (site, _options, { W, bias }) =>
     Effect.sync(() => {
       const weight: DenseParameter = {

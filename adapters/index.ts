@@ -1,6 +1,8 @@
 /** Adapter methods, by the tag a plan names them with. A method declared in `schemas/` and missing here does not compile. */
 import type { AdapterConfig } from "../schemas/index.ts"
+import { adalora } from "./adalora.ts"
 import type { AdapterMethod } from "./adapter.ts"
+import { dora } from "./dora.ts"
 import { full } from "./full.ts"
 import { lora } from "./lora.ts"
 
@@ -8,14 +10,21 @@ import { lora } from "./lora.ts"
 // biome-ignore lint/suspicious/noExplicitAny: each entry keeps its own options type through `satisfies`
 type AnyMethod = AdapterMethod<any> | null
 
-export const methods = { lora, full, none: null } satisfies { readonly [Tag in AdapterConfig["method"]]: AnyMethod }
+export const methods = { lora, dora, adalora, full, none: null } satisfies {
+  readonly [Tag in AdapterConfig["method"]]: AnyMethod
+}
 
 export { widened } from "../src/kernels/widen.ts"
 export type { FrozenMatrix } from "../src/tensors/packed-matrix.ts"
-export type { AdapterMethod, BaseLayer, InitSource } from "./adapter.ts"
+export { type AdaloraOptions, adalora, initialRankOf, rankBudget } from "./adalora.ts"
+export type { AdapterMethod, BaseLayer, InitSource, SitePart, SiteSize } from "./adapter.ts"
+export { type DoraOptions, dora } from "./dora.ts"
 export { full } from "./full.ts"
-export { type Adapted, type InjectOptions, inject, injectSelected } from "./inject.ts"
-export { type LoraOptions, lora } from "./lora.ts"
+export { isSubtracted, wantedBy } from "./init/index.ts"
+export { nothingObserved, type Observe, startThatAsks, type Wanted } from "./init/observe.ts"
+export { StartError } from "./init/start-error.ts"
+export { type Adapted, type ForwardOptions, type InjectOptions, inject, injectSelected, type Tap } from "./inject.ts"
+export { type LoraOptions, lora, wholeFactors } from "./lora.ts"
 export { scaleOf } from "./scaling.ts"
 export { InjectionError, type Selected, type SelectedSite, type Selection, select } from "./select.ts"
-export { matches } from "./targets.ts"
+export { matches, unmatched } from "./targets.ts"

@@ -4,26 +4,30 @@
  * Nothing of the model is changed. The forward pass of the pair is the model's own, called with a `linear` that uses the method
  * at the chosen sites and the frozen base elsewhere, and with weights in which trained tensors stand over frozen ones.
  */
-import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
+import type { Scalar, Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { denseLinear, frozenLinear } from "../src/kernels/dense-linear.ts"
 import { widened } from "../src/kernels/widen.ts"
 import type { Model, RunBlock, TokenBatch } from "../src/models/model.ts"
+import type { Transform } from "../src/optimizers/transform.ts"
 import type { Linear, LinearSite, Weights } from "../src/tensors/linear.ts"
 import type { FrozenMatrix } from "../src/tensors/packed-matrix.ts"
 import { randomStream } from "../src/tensors/random.ts"
-import { type DenseParameter, type DenseRole, type Trainable, tensorsOf } from "../src/tensors/trainable.ts"
-import type { AdapterMethod, BaseLayer } from "./adapter.ts"
+import type { DeviceReadError } from "../src/tensors/read.ts"
+import { type DenseParameter, type DenseRole, startsOf, type Trainable, tensorsOf } from "../src/tensors/trainable.ts"
+import type { AdapterMethod, BaseLayer, InitSource, SitePart } from "./adapter.ts"
+import { nothingObserved, type Observe } from "./init/observe.ts"
+import type { StartError } from "./init/start-error.ts"
 import { type InjectionError, type Selected, type Selection, select } from "./select.ts"
 
-/** Tensor code: what a linear layer gives, in the order of the forward pass. */
-export type Watch = (site: LinearSite, output: Tensor) => void
+/** Tensor code: sees x and y of each linear layer, in the order of the forward pass; what it returns goes on as y. */
+export type Tap = (site: LinearSite, x: Tensor2D, y: Tensor2D) => Tensor2D
 
 export interface ForwardOptions {
-  /** sees what each linear layer gives */
-  readonly watch?: Watch
+  /** stands behind each linear layer */
+  readonly tap?: Tap | undefined
   /** how the model's blocks run */
   readonly runBlock?: RunBlock | undefined
 }
@@ -36,15 +40,23 @@ export interface Adapted {
   readonly sites: ReadonlyArray<LinearSite>
   /** The current parameters. A training step replaces them, and with them the tensors they held. */
   trainable: Trainable
+  /** The adapted sites' parts of a tree, in the order of `sites`. */
+  readonly parts: (trainable: Trainable) => ReadonlyArray<SitePart<unknown>>
   /** Logits [batch, classes] under the given parameters (`trainable`, or candidates of it). */
   readonly forward: (batch: TokenBatch, trainable: Trainable, options?: ForwardOptions) => Tensor2D
   /** W′ of an adapted site [out, in], a new tensor. */
   readonly merged: (site: LinearSite, trainable: Trainable) => Tensor2D
+  /** What the loss gains from the method itself; null: nothing. Tensor code. */
+  readonly penalty: ((trainable: Trainable) => Scalar) | null
+  /** The optimizer of a run of `steps` steps: `inner`, or what the method makes of it. */
+  readonly optimizer: (inner: Transform, steps: number) => Transform
 }
 
 export interface InjectOptions<Options> extends Selection<Options> {
   /** seed of the factors' start; each site has a random stream of its own */
   readonly seed?: number
+  /** what training data shows, for starts that ask (LoRA-GA, EVA) */
+  readonly observe?: Observe
 }
 
 /** Adapts `model` with `method`; `null` trains the head alone. The parameters live as long as the scope. */
@@ -52,28 +64,25 @@ export const inject = <Options extends object>(
   model: Model,
   method: AdapterMethod<Options> | null,
   options: Options & InjectOptions<Options>
-): Effect.Effect<Adapted, InjectionError, Scope.Scope> => {
-  const { targets, overrides, modulesToSave, seed = 0, ...own } = options
-  const selection = { targets, overrides, modulesToSave }
+): Effect.Effect<Adapted, InjectionError | StartError | DeviceReadError, Scope.Scope> => {
+  const { targets, exclude, overrides, modulesToSave, seed = 0, observe, ...own } = options
+  const selection = { targets, exclude, overrides, modulesToSave }
   return Effect.fromResult(select(model, method, own as unknown as Options, selection)).pipe(
-    Effect.flatMap((selected) => injectSelected(model, method, selected, seed))
+    Effect.flatMap((selected) => injectSelected(model, method, selected, seed, observe))
   )
 }
 
-/** `inject` for sites that were chosen before, by `select`. */
+/** `inject` for sites that were chosen before, by `select`. `shapesOnly`: for numbers that will be put in place. */
 export const injectSelected = <Options extends object>(
   model: Model,
   method: AdapterMethod<Options> | null,
   selected: Selected<Options>,
-  seed: number
-): Effect.Effect<Adapted, never, Scope.Scope> =>
+  seed: number,
+  observe: Observe = nothingObserved,
+  shapesOnly = false
+): Effect.Effect<Adapted, StartError | DeviceReadError, Scope.Scope> =>
   Effect.gen(function* () {
-    const parts = yield* Effect.forEach(selected.sites, ({ site, options }) =>
-      method!.init(site, options, {
-        ...baseLayer(model, site),
-        random: randomStream(seed, "adapter", site.name)
-      })
-    )
+    const parts = yield* startedParts(model, method, selected, seed, { observe, shapesOnly })
     const sites = selected.sites.map(({ site }) => site)
     const trainable: Trainable = {
       pairs: parts.flatMap((part) => part.pairs),
@@ -88,22 +97,59 @@ export const injectSelected = <Options extends object>(
       ]
     }
     const layout = layoutOf(sites, parts)
+    const partsOf = (current: Trainable) =>
+      selected.sites.map(({ site, options }) => ({ site, options, part: partOf(current, layout.get(site.name)!) }))
+    const penalty = method?.penalty
     const adapted: Adapted = {
       model,
       method: method?.method ?? "none",
       sites,
       trainable,
-      forward: (batch, current, { watch, runBlock } = {}) => {
+      parts: partsOf,
+      forward: (batch, current, { tap, runBlock } = {}) => {
         const trained = new Map(current.dense.map(({ name, value }) => [name, value]))
         const weights: Weights = (name) => trained.get(name) ?? model.weights(name)
         const linear = adaptedLinear(model, method, layout, current, trained)
-        return model.forward(batch, watch === undefined ? linear : watched(linear, watch), weights, runBlock)
+        return model.forward(batch, tap === undefined ? linear : tapped(linear, tap), weights, runBlock)
       },
-      merged: (site, current) => method!.merge(site, partOf(current, layout.get(site.name)!), baseLayer(model, site))
+      merged: (site, current) => method!.merge(site, partOf(current, layout.get(site.name)!), baseLayer(model, site)),
+      penalty: penalty === undefined ? null : (current) => penalty(partsOf(current)),
+      optimizer: (inner, steps) => method?.optimizer?.(inner, selected.sites, steps) ?? inner
     }
-    yield* Effect.addFinalizer(() => Effect.sync(() => tf.dispose([...tensorsOf(adapted.trainable)])))
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => tf.dispose([...tensorsOf(adapted.trainable), ...startsOf(adapted.trainable)]))
+    )
     return adapted
   })
+
+/** Each site's part at step 0. One that cannot start takes the ones before it along. */
+const startedParts = <Options>(
+  model: Model,
+  method: AdapterMethod<Options> | null,
+  { sites }: Selected<Options>,
+  seed: number,
+  source: Pick<InitSource, "observe" | "shapesOnly">
+): Effect.Effect<ReadonlyArray<Trainable>, StartError | DeviceReadError> => {
+  const parts: Array<Trainable> = []
+  return Effect.forEach(
+    sites,
+    ({ site, options }) =>
+      Effect.map(
+        method!.init(site, options, {
+          ...baseLayer(model, site),
+          random: randomStream(seed, "adapter", site.name),
+          ...source
+        }),
+        (part) => parts.push(part)
+      ),
+    { discard: true }
+  ).pipe(
+    Effect.map(() => parts),
+    Effect.onError(() =>
+      Effect.sync(() => tf.dispose(parts.flatMap((part) => [...tensorsOf(part), ...startsOf(part)])))
+    )
+  )
+}
 
 /** Trained tensors that start at the model's own values. */
 const copies = (model: Model, names: ReadonlyArray<string>, role: DenseRole): ReadonlyArray<DenseParameter> =>
@@ -134,13 +180,10 @@ const adaptedLinear =
     return denseLinear(x, W, trained.get(`${site.name}.bias`) as Tensor1D)
   }
 
-const watched =
-  (linear: Linear, watch: Watch): Linear =>
-  (site, x) => {
-    const output = linear(site, x)
-    watch(site, output)
-    return output
-  }
+const tapped =
+  (linear: Linear, tap: Tap): Linear =>
+  (site, x) =>
+    tap(site, x, linear(site, x))
 
 /** Where a site's part stands in the whole tree. */
 interface Place {

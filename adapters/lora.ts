@@ -1,18 +1,21 @@
 /**
  * LoRA: y = xWᵀ + bias + s·(xAᵀ)Bᵀ, with W frozen (Hu et al. 2021, arXiv 2106.09685).
  *
- * Shapes: x [tokens, in], W [out, in], A [r, in], B [out, r]. B starts at 0, so an adapted site starts as the base.
- * rsLoRA is this method with another scale (`scaling.ts`); LoRA-Pro and LoRA+ are this method under another optimizer.
+ * Shapes: x [tokens, in], W [out, in], A [r, in], B [out, r]. An adapted site starts as its base: B starts at 0, or what BA starts with
+ * is subtracted, y = xWᵀ + bias + s·(xAᵀ)Bᵀ − s·(xA₀ᵀ)B₀ᵀ, as one thin pair of rank 2r whose second half is frozen. W itself stays as
+ * it is, packed or shared, and so does its rounding.
+ * rsLoRA is this method with another scale (`scaling.ts`), PiSSA, LoRA-GA and EVA with another start (`init/`); LoRA-Pro and LoRA+ are
+ * this method under another optimizer.
  */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type { LoraConfig } from "../schemas/index.ts"
 import { loraLinear } from "../src/kernels/lora-linear.ts"
 import { widened } from "../src/kernels/widen.ts"
-import type { FactorPair, Trainable } from "../src/tensors/trainable.ts"
+import type { LinearSite } from "../src/tensors/linear.ts"
+import type { FactorPair, Factors, Trainable } from "../src/tensors/trainable.ts"
 import type { AdapterMethod } from "./adapter.ts"
-import { gaussian } from "./init/gaussian.ts"
-import { kaiming } from "./init/kaiming.ts"
+import { startPair, startProblem, wantedBy } from "./init/index.ts"
 import { scaleOf } from "./scaling.ts"
 
 /** What one site needs to know of the plan (overrides applied). */
@@ -25,31 +28,35 @@ export interface LoraOptions {
 
 const pairOf = (trained: Trainable): FactorPair => trained.pairs[0]!
 
+/** The factors of ΔW = s·BA: a pair that subtracts its start is one of twice the rank. */
+export const wholeFactors = ({ A, B, start }: Omit<FactorPair, "site" | "scale">): Factors =>
+  start === undefined ? { A, B } : { A: tf.concat([A, start.A], 0), B: tf.concat([B, tf.neg<tf.Tensor2D>(start.B)], 1) }
+
+/** Why a site cannot have factors of this rank that start so. */
+export const factorProblem = (site: LinearSite, { rank, init }: LoraOptions): string | undefined =>
+  rank <= Math.min(site.out, site.in)
+    ? startProblem(init, site, rank)
+    : `rank ${rank} is larger than ${site.name} allows: W is [${site.out}, ${site.in}], so at most ${Math.min(site.out, site.in)}`
+
 export const lora: AdapterMethod<LoraOptions> = {
   method: "lora",
-  problem: (site, { rank }) =>
-    rank <= Math.min(site.out, site.in)
-      ? undefined
-      : `rank ${rank} is larger than ${site.name} allows: W is [${site.out}, ${site.in}], so at most ${Math.min(site.out, site.in)}`,
-  init: (site, { rank, alpha, scaling, init }, { random }) =>
-    Effect.sync(() => {
-      const length = rank * site.in
-      const start = init.kind === "kaiming" ? kaiming(length, site.in, random) : gaussian(length, rank, random)
-      const pair: FactorPair = {
-        site,
-        A: tf.tensor2d(start, [rank, site.in]),
-        B: tf.zeros([site.out, rank]) as tf.Tensor2D,
-        scale: scaleOf(scaling, rank, alpha)
-      }
-      return { pairs: [pair], dense: [] }
-    }),
+  problem: factorProblem,
+  size: (site, { rank }) => ({ factors: rank * (site.in + site.out), dense: 0 }),
+  wants: ({ init }) => wantedBy(init),
+  init: (site, { rank, alpha, scaling, init }, source) =>
+    Effect.map(startPair(init, { site, rank, scale: scaleOf(scaling, rank, alpha) }, source), (pair) => ({
+      pairs: [pair],
+      dense: []
+    })),
   forward: (_site, trained, x, base) => {
-    const { A, B, scale } = pairOf(trained)
-    return loraLinear(x, base.W, base.bias, A, B, scale)
+    const pair = pairOf(trained)
+    const { A, B } = wholeFactors(pair)
+    return loraLinear(x, base.W, base.bias, A, B, pair.scale)
   },
   merge: (_site, trained, base) =>
     tf.tidy(() => {
-      const { A, B, scale } = pairOf(trained)
-      return tf.add(widened(base.W), tf.mul(tf.matMul(B, A), scale))
+      const pair = pairOf(trained)
+      const { A, B } = wholeFactors(pair)
+      return tf.add(widened(base.W), tf.mul(tf.matMul(B, A), pair.scale))
     })
 }

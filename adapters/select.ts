@@ -5,7 +5,7 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type { SitePattern } from "../schemas/index.ts"
+import type { SitePattern, TargetPreset } from "../schemas/index.ts"
 import type { ModelDescription } from "../src/models/model.ts"
 import type { LinearSite } from "../src/tensors/linear.ts"
 import type { AdapterMethod } from "./adapter.ts"
@@ -21,7 +21,9 @@ export class InjectionError extends Schema.TaggedError<InjectionError>()("Inject
 
 /** Where a method's options apply. Later overrides win over earlier ones. */
 export interface Selection<Options> {
-  readonly targets: "all-linear" | ReadonlyArray<SitePattern>
+  readonly targets: TargetPreset | ReadonlyArray<SitePattern>
+  /** sites that are left alone although targets name them */
+  readonly exclude?: ReadonlyArray<SitePattern> | undefined
   readonly overrides?: ReadonlyArray<{ readonly targets: ReadonlyArray<SitePattern> } & Partial<Options>> | undefined
   /** further modules (norms, embeddings) that are trained themselves and saved beside the adapter */
   readonly modulesToSave?: ReadonlyArray<SitePattern> | undefined
@@ -54,8 +56,10 @@ export const select = <Options extends object>(
   const { prefix } = model
   const means = (patterns: ReadonlyArray<SitePattern>, name: string) =>
     patterns.some((pattern) => matches(pattern, name, prefix))
-  const { targets, overrides = [], modulesToSave = [] } = selection
-  const chosen = targets === "all-linear" ? model.sites : model.sites.filter((site) => means(targets, site.name))
+  const named = (patterns: ReadonlyArray<SitePattern>) => model.sites.filter((site) => means(patterns, site.name))
+  const { targets, exclude = [], overrides = [], modulesToSave = [] } = selection
+  const targeted = typeof targets === "string" ? preset(targets, model.sites) : named(targets)
+  const chosen = targeted.filter((site) => !means(exclude, site.name))
   const sites = (method === null ? [] : chosen).map((site) => ({
     site,
     // later overrides win
@@ -64,7 +68,7 @@ export const select = <Options extends object>(
   const names = sites.map(({ site }) => site.name)
   const modules = [...new Set(model.parameters.map(({ name }) => moduleOf(name)))].filter((m) => !names.includes(m))
   const problems = [
-    ...(targets === "all-linear" || method === null
+    ...(typeof targets === "string" || method === null
       ? []
       : unmatched(
           targets,
@@ -73,6 +77,15 @@ export const select = <Options extends object>(
           "adapter.targets",
           "linear layer"
         )),
+    ...unmatched(
+      exclude,
+      targeted.map((site) => site.name),
+      prefix,
+      "adapter.exclude",
+      "targeted layer"
+    ),
+    ...(method !== null && targeted.length === 0 && typeof targets === "string" ? [nothingCalled(targets)] : []),
+    ...(targeted.length > 0 && chosen.length === 0 && method !== null ? [everythingExcluded] : []),
     ...overrides.flatMap((override, i) =>
       unmatched(override.targets, names, prefix, `adapter.overrides.${i}.targets`, "targeted layer")
     ),
@@ -89,6 +102,19 @@ export const select = <Options extends object>(
   const saved = new Set(modules.filter((module) => means(modulesToSave, module)))
   const parameters = model.parameters.map(({ name }) => name).filter((name) => saved.has(moduleOf(name)))
   return Result.succeed({ sites, parameters })
+}
+
+const preset = (name: TargetPreset, sites: ReadonlyArray<LinearSite>): ReadonlyArray<LinearSite> =>
+  name === "all-linear" ? sites : sites.filter(({ part }) => part === name)
+
+const nothingCalled = (name: TargetPreset) => ({
+  path: "adapter.targets",
+  message: `found "${name}", but no linear layer of this model is called so; expected patterns over its sites, or "all-linear"`
+})
+
+const everythingExcluded = {
+  path: "adapter.exclude",
+  message: "leaves none of the targeted layers; expected fewer patterns here, or more targets"
 }
 
 /** At most three problems per path in full: a rank too large for 36 layers is one mistake, not 36. */

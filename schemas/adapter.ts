@@ -1,12 +1,29 @@
 /**
  * The `adapter` section: what is trained beside the head, a union tagged by `method`.
  *
- *   lora   W + s·BA with W frozen       { "method": "lora", "rank": 8, "alpha": 16, "targets": ["encoder.layer.*.attention.**"] }
- *   full   the targets' own W and bias  { "method": "full" }
- *   none   the head alone               { "method": "none" }
+ *   lora     W + s·BA with W frozen                { "method": "lora", "rank": 8, "alpha": 16, "targets": ["encoder.layer.*.attention.**"] }
+ *   dora     m ⊙ (W + s·BA) / ‖W + s·BA‖ by rows   { "method": "dora", "rank": 8, "alpha": 16 }
+ *   adalora  W + s·P diag(λ) Q, ranks by budget    { "method": "adalora", "rank": 8, "initialRank": 12 }
+ *   full     the targets' own W and bias           { "method": "full" }
+ *   none     the head alone                        { "method": "none" }
+ *
+ * rsLoRA is `scaling: "rank-stabilized"`; PiSSA, LoRA-GA and EVA are starts (`adapter-init.ts`); LoRA+ and LoRA-Pro are optimizers.
  */
 import * as Schema from "effect/Schema"
-import { choice, integer, list, listOf, positive, text, withDefault } from "./fields.ts"
+import { LoraInit, PlainInit } from "./adapter-init.ts"
+import {
+  belowOne,
+  choice,
+  count,
+  integer,
+  list,
+  listOf,
+  nonNegative,
+  positive,
+  share,
+  text,
+  withDefault
+} from "./fields.ts"
 
 /** A dotted glob over site names: `*` one segment, `**` any number, a plain name any site that ends in it (`query`). */
 export const SitePattern = text(
@@ -17,13 +34,26 @@ export type SitePattern = typeof SitePattern.Type
 
 const patterns = (description: string) => listOf(1, SitePattern, "a list of one or more site patterns", description)
 
-const targets = Schema.Union([Schema.Literal("all-linear"), patterns("Sites that match any of these patterns.")])
+/** Names for sets of sites that every model family has. */
+export const TargetPreset = choice(
+  ["all-linear", "attention", "mlp"],
+  "Every linear layer of the blocks, or those of the attention or of the feed-forward part alone."
+)
+export type TargetPreset = typeof TargetPreset.Type
+
+const targets = Schema.Union([TargetPreset, patterns("Sites that match any of these patterns.")])
   .annotate({
-    expected: '"all-linear" or a list of one or more site patterns',
+    expected: '"all-linear", "attention", "mlp", or a list of one or more site patterns',
     description:
-      '"all-linear" (every linear layer of the blocks; not the pooler, classifier or head), or patterns over site names.'
+      '"all-linear" (every linear layer of the blocks; not the pooler, classifier or head), "attention" or "mlp" (those of one part of each block), or patterns over site names.'
   })
   .pipe(withDefault("all-linear"))
+
+const exclude = list(
+  SitePattern,
+  "a list of site patterns",
+  "Sites that are left alone although targets name them."
+).pipe(withDefault([]))
 
 const modulesToSave = list(
   SitePattern,
@@ -42,20 +72,17 @@ export const LoraOverride = Schema.Struct({
 }).annotate({ title: "Override", description: "Another rank or alpha for some of the targets." })
 export type LoraOverride = typeof LoraOverride.Type
 
-const LoraInit = Schema.Union([
-  Schema.Struct({ kind: Schema.Literal("kaiming") }).annotate({ description: "A uniform in ±1/√in." }),
-  Schema.Struct({ kind: Schema.Literal("gaussian") }).annotate({ description: "A normal with deviation 1/r." })
-]).annotate({ description: "How A starts; B starts at 0." })
-
-export const LoraConfig = Schema.Struct({
-  method: Schema.Literal("lora"),
+const factors = {
   rank: rank.pipe(withDefault(8)),
   alpha: alpha.pipe(withDefault(16)),
   scaling: choice(["standard", "rank-stabilized"], "The scale s of s·BA: α/r, or α/√r (rsLoRA).").pipe(
     withDefault("standard")
-  ),
-  init: LoraInit.pipe(withDefault({ kind: "kaiming" })),
+  )
+}
+
+const selection = {
   targets,
+  exclude,
   overrides: list(
     LoraOverride,
     "a list of overrides",
@@ -65,10 +92,68 @@ export const LoraConfig = Schema.Struct({
     .annotate({ description: "Dropout on the adapter's input; only 0 in this version." })
     .pipe(withDefault(0)),
   modulesToSave
+}
+
+export const LoraConfig = Schema.Struct({
+  method: Schema.Literal("lora"),
+  ...factors,
+  init: LoraInit.pipe(withDefault({ kind: "kaiming" })),
+  ...selection
 }).annotate({ title: "LoRA", description: "W + s·BA with W frozen." })
 export type LoraConfig = typeof LoraConfig.Type
 
-export const FullConfig = Schema.Struct({ method: Schema.Literal("full"), targets, modulesToSave }).annotate({
+export const DoraConfig = Schema.Struct({
+  method: Schema.Literal("dora"),
+  ...factors,
+  init: PlainInit.pipe(withDefault({ kind: "kaiming" })),
+  ...selection
+}).annotate({
+  title: "DoRA",
+  description: "LoRA on the directions of W's rows, and their lengths trained beside it (arXiv 2402.09353)."
+})
+export type DoraConfig = typeof DoraConfig.Type
+
+/** When AdaLoRA gives up ranks, as shares of the run. */
+export const BudgetConfig = Schema.Struct({
+  start: belowOne("Share of the steps before the first rank is given up.").pipe(withDefault(0.1)),
+  end: share("Share of the steps after which the ranks stay as they are.").pipe(withDefault(0.7)),
+  every: count(1, "Steps between two allocations; the last one is at the end of the budget.").pipe(withDefault(10))
+}).annotate({ title: "Budget", description: "When AdaLoRA gives up ranks." })
+export type BudgetConfig = typeof BudgetConfig.Type
+
+// at 0 the sensitivity is its own mean: no uncertainty, and every score 0
+const sensitivityBetas = Schema.Tuple([
+  share("β₁, of the sensitivity |w·∂w|"),
+  share("β₂, of its distance from that mean")
+]).annotate({
+  expected: "two fractions [β₁, β₂] between 0 and 1",
+  description: "Decay rates of the means by which triplets are ranked: of the sensitivity, and of its uncertainty."
+})
+
+export const AdaloraConfig = Schema.Struct({
+  method: Schema.Literal("adalora"),
+  rank: integer(1, 1024, "The mean rank of a site at the end.").pipe(withDefault(8)),
+  initialRank: Schema.optionalKey(
+    integer(1, 1536, "The rank of every site at the start. Absent: 1.5 × rank, rounded up.")
+  ),
+  alpha: positive("α; the scale of P diag(λ) Q is α/initialRank.").pipe(withDefault(16)),
+  budget: BudgetConfig.pipe(withDefault({})),
+  sensitivityBetas: sensitivityBetas.pipe(withDefault([0.85, 0.85])),
+  orthogonality: nonNegative(
+    "γ of what the loss gains: γ times the mean of ‖QQᵀ − I‖ and ‖PᵀP − I‖ over all sites."
+  ).pipe(withDefault(0.5)),
+  targets,
+  exclude,
+  dropout: selection.dropout,
+  modulesToSave
+}).annotate({
+  title: "AdaLoRA",
+  description:
+    "Ranks that go where they matter: W + s·P diag(λ) Q, whose least important λ become 0 (arXiv 2303.10512)."
+})
+export type AdaloraConfig = typeof AdaloraConfig.Type
+
+export const FullConfig = Schema.Struct({ method: Schema.Literal("full"), targets, exclude, modulesToSave }).annotate({
   title: "Full fine-tuning",
   description: "The targets' own weights and biases are trained."
 })
@@ -80,7 +165,7 @@ export const NoneConfig = Schema.Struct({ method: Schema.Literal("none"), module
 })
 export type NoneConfig = typeof NoneConfig.Type
 
-export const AdapterConfig = Schema.Union([LoraConfig, FullConfig, NoneConfig]).annotate({
+export const AdapterConfig = Schema.Union([LoraConfig, DoraConfig, AdaloraConfig, FullConfig, NoneConfig]).annotate({
   description: "What is trained beside the head."
 })
 export type AdapterConfig = typeof AdapterConfig.Type

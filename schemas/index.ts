@@ -1,12 +1,32 @@
 /** The language of plans: everything under `tfjs-lora-pro/schemas`. */
-export { AdapterConfig, FullConfig, LoraConfig, LoraOverride, NoneConfig, SitePattern } from "./adapter.ts"
+export {
+  AdaloraConfig,
+  AdapterConfig,
+  BudgetConfig,
+  DoraConfig,
+  FullConfig,
+  LoraConfig,
+  LoraOverride,
+  NoneConfig,
+  SitePattern,
+  TargetPreset
+} from "./adapter.ts"
+export { LoraInit, PlainInit } from "./adapter-init.ts"
 export { closest } from "./closest.ts"
 export { DataSection } from "./data.ts"
 export { decodeRunPlan, PlanError } from "./decode.ts"
 export { runPlanJsonSchema, runPlanJsonSchemaText } from "./json-schema.ts"
 export { ClassificationTask, ModelSection } from "./model.ts"
-export { AdamwConfig, LoraProConfig, OptimizerConfig, ScheduleConfig, SgdConfig } from "./optimizer.ts"
+export {
+  AdamwConfig,
+  LoraPlusConfig,
+  LoraProConfig,
+  OptimizerConfig,
+  RiemannianConfig,
+  ScheduleConfig,
+  SgdConfig
+} from "./optimizer.ts"
 export { OutputSection } from "./output.ts"
 export type { PlanProblem } from "./problems.ts"
 export { type PlanRule, RunPlan, type RunPlanInput, rules } from "./run-plan.ts"
-export { TrainingSection } from "./training.ts"
+export { DiagnosticsConfig, TrainingSection } from "./training.ts"

@@ -53,7 +53,7 @@ const rule = (name: string, path: string, check: (plan: RunPlan) => string | und
 const overridesSaySomething: PlanRule = {
   name: "overrides-say-something",
   check: ({ adapter }) =>
-    adapter.method !== "lora"
+    !("overrides" in adapter)
       ? []
       : adapter.overrides.flatMap((override, i) =>
           override.rank === undefined && override.alpha === undefined
@@ -67,10 +67,49 @@ const overridesSaySomething: PlanRule = {
         )
 }
 
+/** Why the theorem behind lora-pro and riemannian does not hold for a method; undefined where it does. */
+const noTheoremFor: { readonly [Method in AdapterConfig["method"]]?: string } = {
+  dora: "whose weight is not W + s·BA: its rows are scaled to trained lengths, which changes what a move of A and B does to it",
+  adalora:
+    "which moves P, λ and Q under a penalty and sets λ to 0: its weight is no product of two factors that are free to move",
+  full: "which has no factors A and B to move",
+  none: "which has no factors A and B to move"
+}
+
 export const rules: ReadonlyArray<PlanRule> = [
-  rule("lora-pro-needs-factors", "optimizer.kind", ({ adapter, optimizer }) =>
-    optimizer.kind === "lora-pro" && adapter.method !== "lora"
-      ? `found "lora-pro" with adapter.method "${adapter.method}", which has no factors A and B to move; expected "adamw" or "sgd" here, or adapter.method "lora"`
+  rule("lora-pro-needs-factors", "optimizer.kind", ({ adapter: { method }, optimizer: { kind } }) =>
+    (kind === "lora-pro" || kind === "riemannian") && noTheoremFor[method] !== undefined
+      ? `found "${kind}" with adapter.method "${method}", ${noTheoremFor[method]}; expected "adamw" or "sgd" here, or adapter.method "lora"`
+      : undefined
+  ),
+  rule("moments-of-efficient-form", "optimizer.moments", ({ optimizer }) =>
+    optimizer.kind === "lora-pro" && optimizer.moments !== undefined && optimizer.form !== "efficient"
+      ? `found "${optimizer.moments}" with form "${optimizer.form}", ${optimizer.form === "sgd" ? "which has no moments" : "whose moments are those of the weight"}; expected form "efficient", or no moments here`
+      : undefined
+  ),
+  rule("lora-plus-needs-factors", "optimizer.kind", ({ adapter: { method }, optimizer: { kind } }) =>
+    kind === "lora-plus" && method !== "lora" && method !== "dora"
+      ? `found "lora-plus" with adapter.method "${method}", which has no factors A and B; expected "adamw" here, or adapter.method "lora" or "dora"`
+      : undefined
+  ),
+  rule("diagnostics-need-factors", "training.diagnostics", ({ adapter: { method }, training: { diagnostics } }) =>
+    diagnostics !== undefined && method !== "lora"
+      ? `found with adapter.method "${method}"; the distance to the full gradient is worked out for W + s·BA: leave diagnostics out, or set adapter.method to "lora"`
+      : undefined
+  ),
+  rule("adalora-gives-up-ranks", "adapter.initialRank", ({ adapter }) =>
+    adapter.method === "adalora" && adapter.initialRank !== undefined && adapter.initialRank < adapter.rank
+      ? `found ${adapter.initialRank} with rank ${adapter.rank}; expected at least rank, since ranks are only given up`
+      : undefined
+  ),
+  rule("adalora-budget-in-order", "adapter.budget", ({ adapter }) =>
+    adapter.method === "adalora" && adapter.budget.start >= adapter.budget.end
+      ? `found start ${adapter.budget.start} and end ${adapter.budget.end}; expected start before end`
+      : undefined
+  ),
+  rule("lora-ga-sees-a-gradient", "model.task.headInit", ({ adapter, model: { task } }) =>
+    adapter.method === "lora" && adapter.init.kind === "lora-ga" && task.headInit === "zeros"
+      ? 'found "zeros" with adapter.init "lora-ga", which starts from the gradient of the first batches: through a head of zeros every layer\'s is 0; expected "normal" or "checkpoint" here, or another init'
       : undefined
   ),
   overridesSaySomething,
@@ -102,8 +141,10 @@ export const rules: ReadonlyArray<PlanRule> = [
       : undefined
   ),
   // decoupled decay multiplies by 1 − ηλ (LoRA-Pro's full form by its root), which has to stay positive
-  rule("decay-shrinks", "optimizer.weightDecay", ({ optimizer: { headLearningRate, learningRate, weightDecay } }) => {
-    const rate = Math.max(learningRate, headLearningRate ?? 0)
+  rule("decay-shrinks", "optimizer.weightDecay", ({ optimizer }) => {
+    const { headLearningRate, learningRate, weightDecay } = optimizer
+    const rateOfB = optimizer.kind === "lora-plus" ? optimizer.ratio * learningRate : learningRate
+    const rate = Math.max(learningRate, rateOfB, headLearningRate ?? 0)
     return rate * weightDecay >= 1
       ? `found ${weightDecay} with a learning rate of ${rate}; expected learning rate × weightDecay below 1, else decay flips the sign of the weights`
       : undefined

@@ -6,7 +6,27 @@
  * Exactly one of `steps` and `epochs` (a rule in run-plan.ts). A step is one update of the parameters: `batchSize × accumulate` rows.
  */
 import * as Schema from "effect/Schema"
-import { choice, count, positive, withDefault } from "./fields.ts"
+import { SitePattern } from "./adapter.ts"
+import { choice, count, listOf, positive, withDefault } from "./fields.ts"
+
+/** The true gradient of some weights, beside what the method makes of it. */
+export const DiagnosticsConfig = Schema.Struct({
+  every: count(1, "Steps between two looks; the first is at step 1.").pipe(withDefault(10)),
+  sites: Schema.Union([
+    Schema.Literal("all"),
+    listOf(1, SitePattern, "a list of one or more site patterns", "Adapted sites that are looked at.")
+  ])
+    .annotate({
+      expected: '"all" or a list of one or more site patterns',
+      description: "Adapted sites that are looked at."
+    })
+    .pipe(withDefault("all"))
+}).annotate({
+  title: "Diagnostics",
+  description:
+    "Every so many steps the true gradient of W is formed at some sites, and how near the method comes to it is written to metrics.jsonl."
+})
+export type DiagnosticsConfig = typeof DiagnosticsConfig.Type
 
 export const TrainingSection = Schema.Struct({
   steps: Schema.optionalKey(count(1, "Updates of the parameters. Either this or epochs.")),
@@ -24,6 +44,7 @@ export const TrainingSection = Schema.Struct({
     ["none", "blocks"],
     'Activations for the backward pass: "none" keeps them; "blocks" keeps one hidden state a transformer block and computes the rest again, for less memory and one more forward pass. Results do not depend on it.'
   ).pipe(withDefault("none")),
+  diagnostics: Schema.optionalKey(DiagnosticsConfig),
   threads: Schema.Union([Schema.Literal("auto"), count(1, "Threads.")])
     .annotate({
       expected: '"auto" or an integer of at least 1',

@@ -13,7 +13,7 @@ import { padBatch } from "./data/index.ts"
 import { Device, ofDevice } from "./device/index.ts"
 import { describe, loadDescribed } from "./models/index.ts"
 import { baseIdentity, restoreAdapter, runFolder } from "./output/index.ts"
-import { injectPlan, loadOptionsOf, readPlan, selectSites } from "./plan/index.ts"
+import { injectToRestore, loadOptionsOf, readPlan, selectSites } from "./plan/index.ts"
 import { logitsOf } from "./training/index.ts"
 
 export class RunError extends Schema.TaggedError<RunError>()("RunError", {
@@ -60,7 +60,7 @@ export const loadRun = (directory: string, options: { readonly base?: string | u
     yield* checkBase(directory, record.base.sha256, source)
     const selected = yield* Effect.fromResult(selectSites(plan, description))
     const model = yield* loadDescribed(description, loadOptionsOf({ plan, selected }))
-    const adapted = yield* injectPlan(model, { plan, selected })
+    const adapted = yield* injectToRestore(model, { plan, selected })
     yield* restoreAdapter(adapted, folder.adapter)
     const { steps } = record
     const run: LoadedRun = { plan, adapted, steps, predict: (texts) => predictWith(adapted, plan, texts) }

@@ -17,6 +17,7 @@ import { writeFileAtomic } from "./output/atomic-file.ts"
 import {
   baseIdentity,
   compareLogits,
+  isPeftMethod,
   MERGE_BOUND,
   type MergeCheck,
   MergeRefused,
@@ -131,11 +132,14 @@ const checkedLogits = (adapted: Adapted, plan: RunPlan, labels: ReadonlyArray<st
     return { logits, split }
   })
 
+const names: Readonly<Record<string, string>> = { lora: "LoRA", dora: "DoRA", adalora: "AdaLoRA" }
+
 /** What was trained, in words. */
 const changeOf = ({ method, sites, trainable }: Adapted): string => {
   if (method === "none") return "a classification head alone"
-  if (method !== "lora") return `${method} fine-tuning of ${sites.length} linear layers and the head`
+  if (!isPeftMethod(method)) return `${method} fine-tuning of ${sites.length} linear layers and the head`
   const distinct = (of: (pair: Adapted["trainable"]["pairs"][number]) => number) =>
     [...new Set(trainable.pairs.map((pair) => Number(of(pair).toPrecision(4))))].sort((a, b) => a - b).join(", ")
-  return `LoRA of rank ${distinct(({ A }) => A.shape[0])} (s = ${distinct(({ scale }) => scale)}) in ${sites.length} linear layers, with a classification head`
+  const start = trainable.pairs.some((pair) => pair.start !== undefined) ? ", less its start," : ""
+  return `${names[method] ?? method} of rank ${distinct(({ A }) => A.shape[0])} (s = ${distinct(({ scale }) => scale)})${start} in ${sites.length} linear layers, with a classification head`
 }

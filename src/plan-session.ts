@@ -1,33 +1,70 @@
 /** The session that a plan asks for, and its steps: the same in a run folder and in a browser page. */
 import * as Effect from "effect/Effect"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { Adapted } from "../adapters/index.ts"
-import { trainingBatches } from "./data/index.ts"
+import { type Adapted, nothingObserved, startThatAsks } from "../adapters/index.ts"
+import { type BatchPosition, trainingBatches } from "./data/index.ts"
 import { Device } from "./device/device.ts"
+import type { Model } from "./models/index.ts"
 import { fromConfig } from "./optimizers/index.ts"
-import type { ResolvedPlan } from "./plan/index.ts"
-import { crossEntropy, openSession, type Session, type StepReport, stepsOf } from "./training/index.ts"
+import { injectPlan, type ResolvedPlan, wantedByPlan } from "./plan/index.ts"
+import { lookOfPlan, tellWarnings } from "./plan-diagnostics.ts"
+import { Progress } from "./progress.ts"
+import {
+  crossEntropy,
+  type DiagnosticsReport,
+  observing,
+  openSession,
+  type Session,
+  type StepReport,
+  stepsOf
+} from "./training/index.ts"
+
+/** A loaded model with the plan's adapter at step 0. Where its start looks at training data it sees the first batches, as training will. */
+export const adaptPlan = (model: Model, resolved: ResolvedPlan) =>
+  Effect.gen(function* () {
+    const wanted = wantedByPlan(resolved)
+    if (wanted === undefined) return yield* injectPlan(model, resolved, nothingObserved)
+    const tell = yield* Progress
+    const device = yield* Device
+    device.label(`what adapter.init "${startThatAsks(wanted)}" looks at`)
+    const batches = `${wanted.batches} training ${wanted.batches === 1 ? "batch" : "batches"}`
+    yield* tell({ kind: "notice", message: `looks at ${batches} for adapter.init "${startThatAsks(wanted)}"` })
+    const scope = yield* Effect.scope
+    return yield* Effect.gen(function* () {
+      const first = yield* Stream.runCollect(
+        Stream.take(batchesOfPlan(model, resolved, { epoch: 0, batch: 0 }), wanted.batches)
+      )
+      const observe = yield* observing(model, {
+        batches: first,
+        loss: crossEntropy,
+        recompute: resolved.plan.training.recompute,
+        sites: resolved.selected.sites.map(({ site }) => site)
+      })
+      return yield* Scope.provide(injectPlan(model, resolved, observe), scope)
+    }).pipe(Effect.scoped)
+  })
 
 /** A session at step 0. */
 export const openPlanSession = (adapted: Adapted, { plan, steps }: ResolvedPlan) =>
   openSession(adapted, {
-    optimizer: fromConfig(plan.optimizer, steps),
+    optimizer: adapted.optimizer(fromConfig(plan.optimizer, steps), steps),
     loss: crossEntropy,
     accumulate: plan.training.accumulate,
     recompute: plan.training.recompute
   })
 
-/** The batches that come next, without end. */
-const batchesOfPlan = ({ adapted, position }: Session, { plan, data }: ResolvedPlan) =>
+/** The plan's batches from `start` on, without end. */
+const batchesOfPlan = (model: Model, { plan, data }: ResolvedPlan, start: BatchPosition) =>
   Stream.unwrap(
     Effect.map(Device, ({ padMultiple }) =>
-      trainingBatches(data.splits.train, adapted.model.tokenizer, {
+      trainingBatches(data.splits.train, model.tokenizer, {
         seed: plan.seed,
         batchSize: plan.training.batchSize,
         bucketPool: plan.data.bucketPool,
-        maxLength: Math.min(plan.data.maxLength, adapted.model.maxLength),
+        maxLength: Math.min(plan.data.maxLength, model.maxLength),
         padMultiple,
-        start: position
+        start
       })
     )
   )
@@ -42,15 +79,21 @@ const stepsUntilLook = ({ plan: { training, output }, steps }: ResolvedPlan, nex
 export const stepsOfPlan = <E, R>(
   session: Session,
   resolved: ResolvedPlan,
-  record: (reports: ReadonlyArray<StepReport>) => Effect.Effect<void, E, R>
+  record: (reports: ReadonlyArray<StepReport>, seen?: DiagnosticsReport) => Effect.Effect<void, E, R>
 ) =>
   Stream.unwrap(
     Effect.map(Device, (device) =>
-      batchesOfPlan(session, resolved).pipe(
+      batchesOfPlan(session.adapted.model, resolved, session.position).pipe(
         stepsOf(session, {
-          record: (reports) => Effect.andThen(device.sync, record(reports)),
+          record: (reports, seen) =>
+            Effect.gen(function* () {
+              yield* device.sync
+              yield* record(reports, seen)
+              if (seen !== undefined) yield* tellWarnings(seen)
+            }),
           together: (next) => Math.min(device.stepsPerRead, stepsUntilLook(resolved, next)),
-          begins: (step) => device.label(`step ${step}`)
+          begins: (step) => device.label(`step ${step}`),
+          ...lookOfPlan(session, resolved)
         }),
         Stream.take(resolved.steps - session.step)
       )

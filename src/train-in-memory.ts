@@ -14,10 +14,10 @@ import { evaluatorOf } from "./evaluator.ts"
 import { loadDescribed } from "./models/index.ts"
 import { saveAdapter } from "./output/adapter-folder.ts"
 import type { EvaluationReport } from "./output/index.ts"
-import { injectPlan, loadOptionsOf, type ResolvedPlan } from "./plan/index.ts"
-import { openPlanSession, stepsOfPlan } from "./plan-session.ts"
+import { loadOptionsOf, type ResolvedPlan } from "./plan/index.ts"
+import { adaptPlan, openPlanSession, stepsOfPlan } from "./plan-session.ts"
 import { Progress } from "./progress.ts"
-import type { StepReport } from "./training/index.ts"
+import type { DiagnosticsReport, StepReport } from "./training/index.ts"
 
 export interface TrainInMemoryOptions {
   /** the folder in memory that gets the adapter's files; "adapter" unless given */
@@ -28,6 +28,8 @@ export interface TrainedInMemory {
   /** the model with what it learned, as long as the scope */
   readonly adapted: Adapted
   readonly steps: ReadonlyArray<StepReport>
+  /** what was seen of the full gradient, where the plan has `training.diagnostics` */
+  readonly diagnostics: ReadonlyArray<DiagnosticsReport>
   /** before the first step, where the plan has a split to look at */
   readonly before: EvaluationReport | undefined
   /** every split of the plan, after the last step */
@@ -40,10 +42,13 @@ export const trainInMemory = (resolved: ResolvedPlan, { directory = "adapter" }:
     const device = yield* Device
     const tell = yield* Progress
     const model = yield* loadDescribed(resolved.model, loadOptionsOf(resolved))
-    const adapted = yield* injectPlan(model, resolved)
+    const adapted = yield* adaptPlan(model, resolved)
     const session = yield* openPlanSession(adapted, resolved)
     const evaluator = evaluatorOf(adapted, resolved, { append: () => Effect.void, history: [], checkpoint: null })
     const steps: Array<StepReport> = []
+    const diagnostics: Array<DiagnosticsReport> = []
+    const record = (_: ReadonlyArray<StepReport>, seen?: DiagnosticsReport) =>
+      Effect.sync(() => void (seen !== undefined && diagnostics.push(seen)))
     const taken = (report: StepReport) =>
       Effect.gen(function* () {
         steps.push(report)
@@ -54,11 +59,11 @@ export const trainInMemory = (resolved: ResolvedPlan, { directory = "adapter" }:
       })
     device.label("the first evaluation and step 1")
     const before = yield* evaluator.before
-    yield* stepsOfPlan(session, resolved, () => Effect.void).pipe(Stream.runForEach(taken))
+    yield* stepsOfPlan(session, resolved, record).pipe(Stream.runForEach(taken))
     device.label("the last evaluation")
     const { reports } = yield* evaluator.after
     yield* saveAdapter(adapted, resolved, directory)
     yield* device.sync
-    const trained: TrainedInMemory = { adapted, steps, before, after: reports }
+    const trained: TrainedInMemory = { adapted, steps, diagnostics, before, after: reports }
     return trained
   }).pipe(ofDevice)

@@ -24,12 +24,12 @@ import {
   restoreCheckpoint,
   saveAdapter
 } from "./output/index.ts"
-import { injectPlan, loadOptionsOf, type ResolvedPlan } from "./plan/index.ts"
-import { openPlanSession, stepsOfPlan } from "./plan-session.ts"
+import { injectToRestore, loadOptionsOf, type ResolvedPlan } from "./plan/index.ts"
+import { adaptPlan, openPlanSession, stepsOfPlan } from "./plan-session.ts"
 import { presentRun } from "./presentation.ts"
 import { Progress } from "./progress.ts"
 import { savedOnFailure } from "./saved-on-failure.ts"
-import type { Session, StepReport } from "./training/index.ts"
+import type { DiagnosticsReport, Session, StepReport } from "./training/index.ts"
 
 export interface TrainOptions {
   /** the run folder, which must not exist; absent: a fresh `runs/<plan name>-<n>` */
@@ -44,7 +44,9 @@ export const train = (resolved: ResolvedPlan, { directory, resume }: TrainOption
     if (found !== undefined && found.finished !== null) return yield* alreadyFinished(found, resolved, found.finished)
     const { session, run } = yield* Effect.gen(function* () {
       const model = yield* loadDescribed(resolved.model, loadOptionsOf(resolved))
-      const adapted = yield* injectPlan(model, resolved)
+      const adapted = yield* (found?.checkpoint ?? null) === null
+        ? adaptPlan(model, resolved)
+        : injectToRestore(model, resolved)
       const run = yield* found === undefined ? openRun(resolved, directory) : continueRun(found, resolved, notice)
       return { session: yield* sessionOf(adapted, resolved, run), run }
     }).pipe(Effect.onInterrupt(() => notice("interrupted before training began")))
@@ -81,19 +83,16 @@ const trainRun = (session: Session, resolved: ResolvedPlan, run: Run) =>
     const evaluator = evaluatorOf(adapted, resolved, run)
     const done = run.history.filter((row): row is StepReport => row.kind === "step").map(brief)
     let recorded = session.step
-    const record = (reports: ReadonlyArray<StepReport>) =>
-      Effect.forEach(
-        reports,
-        (report) =>
-          Effect.andThen(
-            run.append(report),
-            Effect.sync(() => {
-              recorded = report.step
-              done.push(brief(report))
-            })
-          ),
-        { discard: true }
-      )
+    const record = (reports: ReadonlyArray<StepReport>, seen?: DiagnosticsReport) =>
+      Effect.gen(function* () {
+        // before its step: what is recorded of a step is all there
+        if (seen !== undefined) yield* run.append(seen)
+        for (const report of reports) {
+          yield* run.append(report)
+          recorded = report.step
+          done.push(brief(report))
+        }
+      })
     const look = (step: number) => Effect.flatMap(evaluator.during(step), checkpoints.afterStep)
 
     return yield* Effect.gen(function* () {

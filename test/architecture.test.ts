@@ -4,6 +4,9 @@ import { readFileSync } from "node:fs"
 import { dirname, join, normalize, relative } from "node:path"
 import { Glob } from "bun"
 import packageJson from "../package.json" with { type: "json" }
+import { AdapterConfig } from "../schemas/adapter.ts"
+import { LoraInit } from "../schemas/adapter-init.ts"
+import { OptimizerConfig } from "../schemas/optimizer.ts"
 
 const root = join(import.meta.dir, "..")
 /** AssemblyScript: another language, which looks like this one */
@@ -149,9 +152,31 @@ test("nothing is called utils, common, misc or helpers", () => {
   expect(files.filter((file) => /(utils?|common|misc|helpers?)(\.ts|\/)/.test(file))).toEqual([])
 })
 
+const camelCase = (tag: string): string => tag.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase())
+
 test("a table entry's tag is its file's name", () => {
-  for (const method of ["lora", "full"]) expect(source(`adapters/${method}.ts`)).toContain(`method: "${method}"`)
-  for (const kind of ["kaiming", "gaussian"]) expect(source(`adapters/init/${kind}.ts`)).toContain(`const ${kind} =`)
+  const methods = ["lora", "dora", "adalora", "full"] as const
+  expect(AdapterConfig.members.map(({ fields }) => fields.method.literal)).toEqual([...methods, "none"])
+  for (const method of methods) {
+    expect(source(`adapters/${method}.ts`)).toContain(`method: "${method}"`)
+  }
+  const inits = ["kaiming", "gaussian", "orthogonal", "pissa", "lora-ga", "eva"] as const
+  expect(LoraInit.members.map(({ fields }) => fields.kind.literal)).toEqual([...inits])
+  for (const kind of inits) {
+    expect(source(`adapters/init/${kind}.ts`)).toContain(`export const ${camelCase(kind)}: Initializer<`)
+  }
+  // sgd and adamw are short chains of named parts, and stand beside the table
+  const optimizers = {
+    sgd: "index",
+    adamw: "index",
+    "lora-plus": "lora-plus",
+    riemannian: "riemannian",
+    "lora-pro": "lora-pro"
+  }
+  expect(OptimizerConfig.members.map(({ fields }) => fields.kind.literal)).toEqual(Object.keys(optimizers) as never)
+  for (const [kind, file] of Object.entries(optimizers)) {
+    expect(source(`src/optimizers/${file}.ts`)).toMatch(new RegExp(`^export const ${camelCase(kind)} = `, "m"))
+  }
   for (const family of ["bert", "distilbert", "roberta"]) {
     expect(source("src/models/index.ts")).toContain(`./${family}.ts`)
   }

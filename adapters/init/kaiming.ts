@@ -3,7 +3,16 @@
  *
  * With gain √(2/(1+a²)) = √(1/3), the bound is gain·√(3/in) = 1/√in.
  */
-export const kaiming = (length: number, fanIn: number, random: () => number): Float32Array => {
-  const bound = 1 / Math.sqrt(fanIn)
-  return Float32Array.from({ length }, () => (2 * random() - 1) * bound)
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import type { Initializer } from "./initializer.ts"
+
+export const kaiming: Initializer<unknown> = {
+  subtracted: false,
+  start: (_config, { site, rank }, { random }) =>
+    Effect.sync(() => {
+      const bound = 1 / Math.sqrt(site.in)
+      const values = Float32Array.from({ length: rank * site.in }, () => (2 * random() - 1) * bound)
+      return { A: tf.tensor2d(values, [rank, site.in]), B: tf.zeros<tf.Rank.R2>([site.out, rank]) }
+    })
 }

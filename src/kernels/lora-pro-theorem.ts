@@ -12,7 +12,9 @@
  */
 import type { Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
-import type { FactorPair } from "../tensors/trainable.ts"
+import type { Factors } from "../tensors/trainable.ts"
+
+export type { Factors } from "../tensors/trainable.ts"
 
 /** How the move of W is split between A and B; the move itself is the same for each. */
 export type XChoice = "sylvester" | "zero" | "symmetric"
@@ -25,9 +27,6 @@ export type Whitening = {
   readonly TAgrad: Tensor2D // s⁻² T_A
   readonly S: Tensor2D
 }
-
-/** A pair's factors, their gradients or their directions. */
-export type Factors = Pick<FactorPair, "A" | "B">
 
 /** The whitened factors: bases of col(B) and row(A). */
 interface Bases {

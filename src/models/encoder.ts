@@ -43,18 +43,24 @@ export interface Encoder {
 
 export const encoderOf = (family: Family, config: EncoderConfig): Encoder => {
   const { hiddenSize, intermediateSize, layers } = config
-  const dense = (name: string, out: number, inputs: number): LinearSite => ({ name, kind: "dense", out, in: inputs })
+  const site = (name: string, part: "attention" | "mlp", out: number, inputs: number): LinearSite => ({
+    name,
+    kind: "dense",
+    part,
+    out,
+    in: inputs
+  })
   const blocks = Array.from({ length: layers }, (_, layer): Block => {
     const names = family.block(layer)
     return {
       names,
       sites: {
-        query: dense(names.query, hiddenSize, hiddenSize),
-        key: dense(names.key, hiddenSize, hiddenSize),
-        value: dense(names.value, hiddenSize, hiddenSize),
-        attentionOutput: dense(names.attentionOutput, hiddenSize, hiddenSize),
-        intermediate: dense(names.intermediate, intermediateSize, hiddenSize),
-        output: dense(names.output, hiddenSize, intermediateSize)
+        query: site(names.query, "attention", hiddenSize, hiddenSize),
+        key: site(names.key, "attention", hiddenSize, hiddenSize),
+        value: site(names.value, "attention", hiddenSize, hiddenSize),
+        attentionOutput: site(names.attentionOutput, "attention", hiddenSize, hiddenSize),
+        intermediate: site(names.intermediate, "mlp", intermediateSize, hiddenSize),
+        output: site(names.output, "mlp", hiddenSize, intermediateSize)
       }
     }
   })

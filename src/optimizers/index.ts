@@ -3,19 +3,24 @@
  *
  *   sgd                  trace → decay → −η
  *   adamw                scaleByAdam → decay → −η
- *   lora-pro efficient   loraPro → scaleByAdam → decay → −η
+ *   lora-plus            scaleByAdam → decay → ratio of B → −η
+ *   riemannian           riemannian → scaleByAdam → decay → −η
+ *   lora-pro efficient   loraPro → scaleByAdam → decay → −η     (moments "invariant": scaleByInvariantAdam)
  *   lora-pro full        loraPro({ inner: scaleByAdam }) → −η → product decay
  *   lora-pro sgd         loraPro → decay → −η              (dense tensors: AdamW)
  *
- * each behind `clipByGlobalNorm` where asked for, over all trainables together. Heads have the same schedule with a peak of their
- * own; under lora-pro they always get plain AdamW.
+ * each behind `clipByGlobalNorm` where asked for, over all trainables together. Heads have the same schedule with a peak
+ * of their own, and plain AdamW under everything but sgd.
  */
 import type { LoraProConfig, OptimizerConfig, ScheduleConfig } from "../../schemas/optimizer.ts"
 import { type AdamOptions, scaleByAdam } from "./adam.ts"
 import { clipByGlobalNorm } from "./clip.ts"
 import { addDecayedWeights, addProductDecay } from "./decay.ts"
+import { scaleByInvariantAdam } from "./invariant-adam.ts"
+import { loraPlus } from "./lora-plus.ts"
 import { loraPro } from "./lora-pro.ts"
 import { partition } from "./partition.ts"
+import { riemannian } from "./riemannian.ts"
 import { scaleByLearningRate } from "./scale.ts"
 import { constant, cosine, linear, type Schedule } from "./schedule.ts"
 import { trace } from "./trace.ts"
@@ -24,8 +29,20 @@ import { chain, type Transform } from "./transform.ts"
 export { type AdamOptions, type AdamState, type AdamTransform, scaleByAdam } from "./adam.ts"
 export { type ClipState, clipByGlobalNorm, globalNorm } from "./clip.ts"
 export { addDecayedWeights, addProductDecay } from "./decay.ts"
+export { type InvariantAdamState, scaleByInvariantAdam } from "./invariant-adam.ts"
+export { type LoraPlusOptions, loraPlus, scaleB } from "./lora-plus.ts"
 export { type LoraProOptions, loraPro, type XChoice } from "./lora-pro.ts"
 export { type PartitionOptions, partition } from "./partition.ts"
+export {
+  allocateRanks,
+  budgetAt,
+  budgetSteps,
+  type RankAllocationOptions,
+  type RankAllocationState,
+  type RankBudget,
+  type RankedSite
+} from "./rank-allocation.ts"
+export { type RiemannianOptions, riemannian } from "./riemannian.ts"
 export { scaleByLearningRate } from "./scale.ts"
 export { constant, cosine, linear, type Schedule, type ScheduleOptions } from "./schedule.ts"
 export { type TraceOptions, trace } from "./trace.ts"
@@ -77,7 +94,7 @@ const loraProBody = (config: LoraProConfig, rate: Schedule): Transform => {
     case "efficient":
       return chain(
         loraPro({ x, damping }),
-        scaleByAdam(moments),
+        config.moments === "invariant" ? scaleByInvariantAdam(moments) : scaleByAdam(moments),
         addDecayedWeights(weightDecay),
         scaleByLearningRate(rate)
       )
@@ -88,23 +105,25 @@ const loraProBody = (config: LoraProConfig, rate: Schedule): Transform => {
 
 const partsOf = (config: OptimizerConfig, rate: Schedule, headRate: Schedule): Transform => {
   const { weightDecay } = config
+  if (config.kind === "sgd") {
+    const { momentum } = config
+    return partition({
+      body: sgd({ learningRate: rate, momentum, weightDecay }),
+      head: sgd({ learningRate: headRate, momentum, weightDecay })
+    })
+  }
+  const moments = momentsOf(config)
+  const dense = adamw({ ...moments, learningRate: rate, weightDecay })
+  const head = adamw({ ...moments, learningRate: headRate, weightDecay })
   switch (config.kind) {
-    case "sgd": {
-      const { momentum } = config
-      return partition({
-        body: sgd({ learningRate: rate, momentum, weightDecay }),
-        head: sgd({ learningRate: headRate, momentum, weightDecay })
-      })
-    }
     case "adamw":
-      return partition({
-        body: adamw({ ...momentsOf(config), learningRate: rate, weightDecay }),
-        head: adamw({ ...momentsOf(config), learningRate: headRate, weightDecay })
-      })
-    case "lora-pro": {
-      const dense = (learningRate: Schedule) => adamw({ ...momentsOf(config), learningRate, weightDecay })
-      return partition({ body: loraProBody(config, rate), dense: dense(rate), head: dense(headRate) })
-    }
+      return partition({ body: dense, head })
+    case "lora-plus":
+      return partition({ body: loraPlus({ ...moments, learningRate: rate, ratio: config.ratio, weightDecay }), head })
+    case "riemannian":
+      return partition({ body: chain(riemannian({ damping: config.damping }), dense), head })
+    case "lora-pro":
+      return partition({ body: loraProBody(config, rate), dense, head })
   }
 }
 

@@ -30,10 +30,10 @@ import { loraProDirections } from "../kernels/lora-pro.ts"
 import { loraProAdamMoves } from "../kernels/lora-pro-adam.ts"
 import { type Factors, theoremThrough, type Whitening, type XChoice } from "../kernels/lora-pro-theorem.ts"
 import { tidy } from "../tensors/tidy.ts"
-import type { DenseParameter, FactorPair, Trainable } from "../tensors/trainable.ts"
+import { type DenseParameter, type FactorPair, type Trainable, withFactors } from "../tensors/trainable.ts"
 import { type AdamState, type AdamTransform, isAdam } from "./adam.ts"
 import type { State, Transform } from "./transform.ts"
-import { whitenPairs } from "./whitening.ts"
+import { conditioningOf, notWhitened, type WhitenedState, whiteningsFor, whitenPairs } from "./whitening.ts"
 
 export { equivalentGradient, freeMatrix, theorem, type XChoice } from "../kernels/lora-pro-theorem.ts"
 
@@ -52,11 +52,7 @@ export interface LoraProOptions {
 /** One per pair, and one for the dense parameters. */
 type InnerState<S extends State> = { readonly pairs: ReadonlyArray<S>; readonly dense: S }
 
-type LoraProState<S extends State = State> = {
-  /** Made by `refresh`, empty before the first one. */
-  readonly whitenings: ReadonlyArray<Whitening>
-  /** λ_min(BᵀB) per pair at the last refresh; null before the first one */
-  readonly smallest: tf.Tensor1D | null
+type LoraProState<S extends State = State> = WhitenedState & {
   /** The inner transform's state. */
   readonly inner: InnerState<S>
 }
@@ -169,28 +165,27 @@ const adamInside = (inner: AdamTransform): Inner<AdamState> => ({
 })
 
 const withInner = <S extends State>(inner: Inner<S>, x: XChoice, damping: number): Transform<LoraProState<S>> => ({
-  init: (params) => ({ whitenings: [], smallest: null, inner: inner.init(params) }),
+  init: (params) => ({ ...notWhitened, inner: inner.init(params) }),
   refresh: (state, params) => Effect.map(whitenPairs(params.pairs, damping), (whitened) => ({ ...state, ...whitened })),
   update: (updates, state, params) => {
-    const { whitenings } = state
-    if (whitenings.length !== params.pairs.length) {
-      throw new Error(
-        `loraPro: ${params.pairs.length} factor pairs, but the state was refreshed for ${whitenings.length}; run refresh(state, params) before update`
-      )
-    }
+    const whitenings = whiteningsFor("loraPro", state, params.pairs)
     const pairs = { params: params.pairs, gradients: updates.pairs, whitenings, x }
     const { directions, states } = inner.move(pairs, state.inner.pairs)
     const dense = inner.updateDense(updates.dense, state.inner.dense, params.dense)
     return {
-      updates: {
-        pairs: updates.pairs.map((pair, i) => ({ ...pair, A: directions[i]!.A, B: directions[i]!.B })),
-        dense: dense.dense
-      },
+      updates: { pairs: withFactors(updates.pairs, directions), dense: dense.dense },
       state: { ...state, inner: { pairs: states, dense: dense.state } }
     }
   },
-  health: ({ smallest }, { pairs }) =>
-    smallest === null || pairs.length === 0 ? [] : [{ sites: pairs.map(({ site }) => site.name), smallest, damping }]
+  // the theorem's, whatever is inside
+  direction: (updates, state, { pairs }) => {
+    const whitenings = whiteningsFor("loraPro", state, pairs)
+    return {
+      pairs: withFactors(updates.pairs, loraProDirections(pairs, updates.pairs, whitenings, x)),
+      dense: updates.dense
+    }
+  },
+  health: (state, { pairs }) => conditioningOf(state, pairs, damping)
 })
 
 /**

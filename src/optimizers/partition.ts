@@ -48,6 +48,14 @@ export const partition = (options: PartitionOptions): Transform<ReadonlyArray<St
       const selected = next.map((one) => one.updates)
       return { updates: join(updates, selected), state: next.map((one) => one.state) }
     },
+    direction: (updates, state, params) =>
+      join(
+        updates,
+        parts.map(([part, transform], i) => {
+          const own = select(updates, part)
+          return transform.direction?.(own, state[i]!, select(params, part)) ?? own
+        })
+      ),
     refresh: (state, params) =>
       Effect.forEach(parts, ([part, transform], i) =>
         transform.refresh === undefined ? Effect.succeed(state[i]!) : transform.refresh(state[i]!, select(params, part))

@@ -21,6 +21,11 @@ export interface Transform<S extends State = State> {
   init(params: Trainable): S
   /** gradients (or the updates of the transform before) → updates, and the state after this step */
   update(updates: Trainable, state: S, params: Trainable): { readonly updates: Trainable; readonly state: S }
+  /**
+   * The directions that raw gradients become before moments and learning rate: what the equivalent gradient
+   * s(B·dA + dB·A) is measured on. `state` is one after `refresh`, as for `update`. Absent: the gradients themselves.
+   */
+  direction?(updates: Trainable, state: S, params: Trainable): Trainable
   /** Reads what `update` needs of the current parameters. May wait for the device. Tensors new in the result belong to the caller. */
   refresh?(state: S, params: Trainable): Effect.Effect<S, DeviceReadError>
   /** The learning rate that the next update will use, where this transform sets one. */
@@ -51,6 +56,8 @@ export const chain = (...transforms: ReadonlyArray<Transform>): Transform<Readon
     })
     return { updates: current, state: states }
   },
+  direction: (updates, state, params) =>
+    transforms.reduce((current, transform, i) => transform.direction?.(current, state[i]!, params) ?? current, updates),
   refresh: (state, params) =>
     Effect.forEach(transforms, (transform, i) =>
       transform.refresh === undefined ? Effect.succeed(state[i]!) : transform.refresh(state[i]!, params)

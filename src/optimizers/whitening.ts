@@ -1,6 +1,6 @@
 /**
- * The small matrices by which LoRA-Pro's theorem becomes a few well-scaled products: made by our own kernels where
- * the backend has them, in float64 or, on a GPU, in pairs of float32, else on the host in float64.
+ * The small matrices by which LoRA-Pro's theorem and Riemannian preconditioning become a few well-scaled products: made by
+ * our own kernels where the backend has them, in float64 or, on a GPU, in pairs of float32, else on the host in float64.
  *
  *   BᵀB = U Λ Uᵀ    T_B = U (Λ+δ)^-½    Q_B = B T_B     Q_B Q_Bᵀ = B (BᵀB+δI)⁻¹ Bᵀ = P_B    T_B T_Bᵀ = (BᵀB+δI)⁻¹
  *   AAᵀ = V M Vᵀ    T_A = V (M+δ)^-½    Q_A = T_Aᵀ A    Q_Aᵀ Q_A = Aᵀ (AAᵀ+δI)⁻¹ A = P_A
@@ -22,8 +22,41 @@ import { symmetricEigen } from "../linalg/symmetric-eigen.ts"
 import type { DeviceReadError } from "../tensors/read.ts"
 import type { FactorPair } from "../tensors/trainable.ts"
 import { type Grams, readGrams } from "./gram.ts"
+import type { Conditioning } from "./transform.ts"
 
 export type { Whitening } from "../kernels/lora-pro-theorem.ts"
+
+/** What a transform that whitens keeps from one `refresh` to the next. */
+export type WhitenedState = {
+  /** in the order of the pairs; empty before the first refresh */
+  readonly whitenings: ReadonlyArray<Whitening>
+  /** λ_min(BᵀB) per pair at the last refresh; null before the first one */
+  readonly smallest: tf.Tensor1D | null
+}
+
+/** Before the first refresh. */
+export const notWhitened: WhitenedState = { whitenings: [], smallest: null }
+
+/** The whitenings of a refreshed state. Throws where there is not one for each pair: that is a bug in the caller. */
+export const whiteningsFor = (
+  transform: string,
+  { whitenings }: WhitenedState,
+  pairs: ReadonlyArray<FactorPair>
+): ReadonlyArray<Whitening> => {
+  if (whitenings.length === pairs.length) return whitenings
+  throw new Error(
+    `${transform}: ${pairs.length} factor pairs, but the state was refreshed for ${whitenings.length}; ` +
+      "run refresh(state, params) before update"
+  )
+}
+
+/** The health of a transform that whitens: nothing before the first refresh, and without pairs. */
+export const conditioningOf = (
+  { smallest }: WhitenedState,
+  pairs: ReadonlyArray<FactorPair>,
+  damping: number
+): ReadonlyArray<Conditioning> =>
+  smallest === null || pairs.length === 0 ? [] : [{ sites: pairs.map(({ site }) => site.name), smallest, damping }]
 
 interface Spectrum {
   readonly values: Float64Array // clamped to ≥ 0

@@ -1,21 +1,24 @@
 /**
  * The trained parameters on disk: `<run>/adapter/`, written once at the end and read back by `evaluate` and `predict`.
  *
- * What lies where is `peft-layout.ts`; what Hugging Face PEFT needs to know of it is `peft-config.ts`.
+ * What lies where is `peft/layout.ts`; what Hugging Face PEFT needs to know of it is `peft/config.ts`.
  */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
-import type { Adapted, LoraOptions, SelectedSite } from "../../adapters/index.ts"
+import type { Adapted } from "../../adapters/index.ts"
 import type { ResolvedPlan } from "../plan/resolve.ts"
 import { type DeviceReadError, readTensor } from "../tensors/read.ts"
-import { readTensors, type SafetensorsError, writeSafetensors } from "../tensors/safetensors.ts"
-import { tensorsOf, withTensors } from "../tensors/trainable.ts"
+import { type HostTensor, readTensors, type SafetensorsError, writeSafetensors } from "../tensors/safetensors.ts"
+import { tidy } from "../tensors/tidy.ts"
+import { startsOf, type Trainable, tensorsOf, withStarts, withTensors } from "../tensors/trainable.ts"
 import { type FileError, fileError, refuseLink, writeJson } from "./atomic-file.ts"
-import { peftConfig } from "./peft-config.ts"
-import { type AdapterFile, storedTensors } from "./peft-layout.ts"
+import { peftConfig } from "./peft/config.ts"
+import { storedContent, writtenContent } from "./peft/file-content.ts"
+import { peftFormatOf } from "./peft/formats.ts"
+import { type AdapterFile, placesOf, restoredTrainable, siteTensorsIn, storedTensors } from "./peft/layout.ts"
 
 export class AdapterError extends Schema.TaggedError<AdapterError>()("AdapterError", {
   folder: Schema.String,
@@ -28,28 +31,47 @@ export class AdapterError extends Schema.TaggedError<AdapterError>()("AdapterErr
 
 type SaveError = FileError | SafetensorsError | DeviceReadError
 
-/** Writes the adapter's tensors, each file by temporary name and rename. */
-export const saveTensors = (
+type Contents = Readonly<Partial<Record<AdapterFile, Readonly<Record<string, HostTensor>>>>>
+
+/** What goes into which file, read from the device. */
+const contentsOf = (adapted: Adapted): Effect.Effect<Contents, DeviceReadError> =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => tidy(() => storedTensors(adapted).map((tensor) => tf.keep(tensor.clone())))),
+    (tensors) =>
+      Effect.gen(function* () {
+        const contents: Partial<Record<AdapterFile, Record<string, HostTensor>>> = {}
+        for (const [i, { file, name, shape }] of placesOf(adapted).entries()) {
+          const data = (yield* readTensor(tensors[i]!, name)) as Float32Array
+          contents[file] ??= {}
+          contents[file][name] = { shape, data }
+        }
+        return contents
+      }),
+    (tensors) => Effect.sync(() => tf.dispose(tensors))
+  )
+
+/** Writes the adapter's tensors, each file by temporary name and rename. What they hold comes back as it is stored. */
+const writeTensors = (
   adapted: Adapted,
   folder: string
-): Effect.Effect<void, SaveError, FileSystem.FileSystem | Path.Path> =>
+): Effect.Effect<Contents, SaveError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     yield* refuseLink(folder)
     yield* fs.makeDirectory(folder, { recursive: true }).pipe(Effect.mapError(fileError("write", folder)))
-    const tensors = tensorsOf(adapted.trainable)
-    const places = storedTensors(adapted)
-    for (const file of new Set(places.map((place) => place.file))) {
-      const content: Record<string, { shape: ReadonlyArray<number>; data: Float32Array }> = {}
-      for (const [i, place] of places.entries()) {
-        if (place.file !== file) continue
-        const data = (yield* readTensor(tensors[i]!, place.name)) as Float32Array
-        content[place.name] = { shape: tensors[i]!.shape, data }
-      }
-      yield* writeSafetensors(path.join(folder, file), content, { format: "pt" })
+    const contents = yield* contentsOf(adapted)
+    for (const [file, content] of Object.entries(contents)) {
+      yield* writeSafetensors(path.join(folder, file), writtenContent(adapted, content), { format: "pt" })
     }
+    return contents
   })
+
+/** Writes the adapter's tensors, each file by temporary name and rename. */
+export const saveTensors = (
+  adapted: Adapted,
+  folder: string
+): Effect.Effect<void, SaveError, FileSystem.FileSystem | Path.Path> => Effect.asVoid(writeTensors(adapted, folder))
 
 /** Writes the adapter of a planned run, with the configuration that PEFT reads. */
 export const saveAdapter = (
@@ -59,14 +81,17 @@ export const saveAdapter = (
 ): Effect.Effect<void, SaveError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
-    const { plan, model, selected } = resolved
-    yield* saveTensors(adapted, folder)
-    if (plan.adapter.method !== "lora") return
+    const { plan, model, selected, steps } = resolved
+    const contents = yield* writeTensors(adapted, folder)
+    const format = peftFormatOf(plan.adapter.method)
+    if (format === null) return
     const relative = path.relative(".", model.folder)
-    const config = peftConfig({
+    const config = peftConfig(format, {
       model,
       config: plan.adapter,
-      sites: selected.sites as unknown as ReadonlyArray<SelectedSite<LoraOptions>>,
+      sites: selected.sites,
+      steps,
+      stored: (site) => siteTensorsIn(adapted, site, contents["adapter_model.safetensors"] ?? {}),
       savedModules: [...new Set(selected.parameters.map((name) => name.slice(0, name.lastIndexOf("."))))],
       base: relative.startsWith("..") ? model.folder : relative
     })
@@ -80,23 +105,36 @@ export const restoreAdapter = (
 ): Effect.Effect<void, AdapterError | SafetensorsError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
-    const places = storedTensors(adapted)
-    const current = tensorsOf(adapted.trainable)
-    const found = new Map<AdapterFile, ReadonlyMap<string, { shape: ReadonlyArray<number>; data: Float32Array }>>()
+    const places = placesOf(adapted)
+    const found = new Map<AdapterFile, ReadonlyMap<string, HostTensor>>()
     for (const file of new Set(places.map((place) => place.file))) {
-      found.set(file, yield* readTensors(path.join(folder, file)))
+      const content = yield* readTensors(path.join(folder, file))
+      found.set(file, new Map(Object.entries(storedContent(adapted, Object.fromEntries(content)))))
     }
-    const problems = places.flatMap(({ file, name }, i) => {
+    const problems = places.flatMap(({ file, name, shape: expected }) => {
       const shape = found.get(file)?.get(name)?.shape
       if (shape === undefined) return [`${file}: ${name} is missing`]
-      return tf.util.arraysEqual([...shape], current[i]!.shape)
+      return tf.util.arraysEqual([...shape], [...expected])
         ? []
-        : [`${file}: ${name} has shape [${shape}], expected [${current[i]!.shape}]`]
+        : [`${file}: ${name} has shape [${shape}], expected [${expected}]`]
     })
     if (problems.length > 0) return yield* new AdapterError({ folder, problems: condensed(problems) })
-    const next = places.map(({ file, name }, i) => tf.tensor(found.get(file)!.get(name)!.data, current[i]!.shape))
-    tf.dispose([...current])
-    adapted.trainable = withTensors(adapted.trainable, next)
+    const before = adapted.trainable
+    adapted.trainable = keptTree(() =>
+      restoredTrainable(
+        adapted,
+        places.map(({ file, name, shape }) => tf.tensor(found.get(file)!.get(name)!.data, [...shape]))
+      )
+    )
+    tf.dispose([...tensorsOf(before), ...startsOf(before)])
+  })
+
+/** A tree made by tensor code, in handles of its own. */
+const keptTree = (f: () => Trainable): Trainable =>
+  tidy(() => {
+    const tree = f()
+    const keep = (tensor: tf.Tensor): tf.Tensor => tf.keep(tensor.clone())
+    return withStarts(withTensors(tree, tensorsOf(tree).map(keep)), startsOf(tree).map(keep))
   })
 
 /** The first six in full: another plan's adapter is one mistake, not one per tensor. */

@@ -10,7 +10,7 @@ import * as Schema from "effect/Schema"
 import { parseBoundedJson } from "../tensors/bounded-json.ts"
 import { forEachTensor, readHeader, type StoredTensor } from "../tensors/safetensors.ts"
 import { readTextFile } from "../tensors/text-file.ts"
-import { tensorsOf, withTensors } from "../tensors/trainable.ts"
+import { startsOf, tensorsOf, withStarts, withTensors } from "../tensors/trainable.ts"
 import type { Session } from "../training/index.ts"
 import { restoredState, type StoredState, storedState } from "../training/state-tree.ts"
 import { CheckpointError, CheckpointRecord, files } from "./checkpoint-record.ts"
@@ -20,8 +20,9 @@ import { sha256Of } from "./sha256.ts"
 export interface StoredCheckpoint {
   readonly folder: string
   readonly record: CheckpointRecord
-  /** trained parameters, then the optimizer's tensors, each in its order */
+  /** trained parameters, what they subtract, and the optimizer's tensors, each in its order */
   readonly trainable: ReadonlyArray<StoredTensor>
+  readonly start: ReadonlyArray<StoredTensor>
   readonly optimizer: ReadonlyArray<StoredTensor>
 }
 
@@ -42,9 +43,19 @@ export const readCheckpoint = (folder: string): Read<StoredCheckpoint> =>
         found.push(tensor)
       }
     }
-    const stored = { folder, record, trainable: list("trainable"), optimizer: list("optimizer") }
-    if (stored.trainable.length === record.trainable) return stored
-    return yield* damaged(folder, `it holds ${stored.trainable.length} of ${record.trainable} trained tensors`)
+    const stored = {
+      folder,
+      record,
+      trainable: list("trainable"),
+      start: list("start"),
+      optimizer: list("optimizer")
+    }
+    const { trainable, start } = stored
+    if (trainable.length !== record.trainable)
+      return yield* damaged(folder, `it holds ${trainable.length} of ${record.trainable} trained tensors`)
+    if (start.length !== (record.start ?? 0))
+      return yield* damaged(folder, `it holds ${start.length} of ${record.start ?? 0} tensors that are subtracted`)
+    return stored
   }).pipe(asCheckpointError(folder))
 
 /**
@@ -52,21 +63,23 @@ export const readCheckpoint = (folder: string): Read<StoredCheckpoint> =>
  */
 export const restoreCheckpoint = (
   session: Session,
-  { folder, record, trainable, optimizer }: StoredCheckpoint
+  { folder, record, trainable, start, optimizer }: StoredCheckpoint
 ): Read<void> =>
   Effect.gen(function* () {
     const { adapted } = session
     const current = tensorsOf(adapted.trainable)
-    yield* mustFit(folder, current, trainable)
+    const starts = startsOf(adapted.trainable)
+    yield* mustFit(folder, "trained", current, trainable)
+    yield* mustFit(folder, "subtracted", starts, start)
     // first, so that the old state and the new one are not there together
-    tf.dispose([...current, ...storedState(session.optimizerState).tensors])
+    tf.dispose([...current, ...starts, ...storedState(session.optimizerState).tensors])
     session.optimizerState = null
     const uploaded = new Map<string, tf.Tensor>()
-    yield* forEachTensor([...trainable, ...optimizer], ({ data, shape }, { name }) =>
+    yield* forEachTensor([...trainable, ...start, ...optimizer], ({ data, shape }, { name }) =>
       Effect.sync(() => void uploaded.set(name, tf.tensor(data, [...shape], "float32")))
     )
     const all = (list: ReadonlyArray<StoredTensor>) => list.map(({ name }) => uploaded.get(name)!)
-    adapted.trainable = withTensors(adapted.trainable, all(trainable))
+    adapted.trainable = withStarts(withTensors(adapted.trainable, all(trainable)), all(start))
     session.optimizerState = yield* Effect.try({
       try: () => restoredState(record.optimizer as StoredState, all(optimizer)),
       catch: (error) => new CheckpointError({ folder, reason: (error as Error).message })
@@ -105,7 +118,12 @@ const readRecord = (folder: string) =>
     return yield* Schema.decodeUnknownEffect(CheckpointRecord)(parsed.value)
   })
 
-const mustFit = (folder: string, current: ReadonlyArray<tf.Tensor>, stored: ReadonlyArray<StoredTensor>) => {
+const mustFit = (
+  folder: string,
+  kind: "trained" | "subtracted",
+  current: ReadonlyArray<tf.Tensor>,
+  stored: ReadonlyArray<StoredTensor>
+) => {
   const shapes = (list: ReadonlyArray<{ readonly shape: ReadonlyArray<number> }>) =>
     list.map(({ shape }) => `[${shape}]`)
   const [expected, found] = [shapes(current), shapes(stored)]
@@ -113,7 +131,7 @@ const mustFit = (folder: string, current: ReadonlyArray<tf.Tensor>, stored: Read
   if (at < 0 && expected.length === found.length) return Effect.void
   const reason =
     expected.length === found.length
-      ? `trained tensor ${at} has shape ${found[at]}, the model's has ${expected[at]}`
-      : `it holds ${found.length} trained tensors, the model has ${expected.length}`
+      ? `${kind} tensor ${at} has shape ${found[at]}, the model's has ${expected[at]}`
+      : `it holds ${found.length} ${kind} tensors, the model has ${expected.length}`
   return Effect.fail(damaged(folder, reason))
 }

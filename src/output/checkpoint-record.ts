@@ -1,8 +1,9 @@
 /**
  * What a checkpoint is on disk: everything of a session but the frozen base, so that a resumed run is the same run, bit for bit.
  *
- *   checkpoints/step-00000100/state.safetensors   trainable.0, … (parameters), optimizer.0, … (moments and whatever else), float32
- *                             state.json          { format, step, position, best, name, plan, inputs, trainable, optimizer }
+ *   checkpoints/step-00000100/state.safetensors   trainable.0, … (parameters), start.0, … (what they subtract, where they do),
+ *                                                 optimizer.0, … (moments and whatever else), float32
+ *                             state.json          { format, step, position, best, name, plan, inputs, trainable, start, optimizer }
  *                             SHA256SUMS          of both files, as sha256sum writes and checks it
  *
  * A folder of this name is whole: it was written under a temporary name, flushed, and renamed. What disks and people do to it
@@ -36,6 +37,8 @@ export const CheckpointRecord = Schema.Struct({
   inputs: Inputs,
   /** number of trained tensors */
   trainable: Schema.Natural,
+  /** number of tensors that pairs subtract; absent: none */
+  start: Schema.optionalKey(Schema.Natural),
   /** the tree of `state-tree.ts` */
   optimizer: Schema.Unknown
 })

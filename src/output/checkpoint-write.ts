@@ -10,7 +10,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import { type DeviceReadError, isHostResident, readTensor } from "../tensors/read.ts"
 import { bytesOf, streamSafetensors } from "../tensors/safetensors.ts"
-import { tensorsOf } from "../tensors/trainable.ts"
+import { startsOf, tensorsOf } from "../tensors/trainable.ts"
 import type { Session } from "../training/index.ts"
 import { storedState } from "../training/state-tree.ts"
 import { FileError, fileError, refuseLink } from "./atomic-file.ts"
@@ -60,14 +60,14 @@ export const takeSnapshot = (session: Session, context: CheckpointContext): Effe
         tensors.set(name, held)
       })
     const trainable = tensorsOf(session.adapted.trainable)
+    const starts = startsOf(session.adapted.trainable)
     const state = storedState(session.optimizerState)
     yield* Effect.forEach(trainable, (tensor, i) => take(tensor, `trainable.${i}`))
+    yield* Effect.forEach(starts, (tensor, i) => take(tensor, `start.${i}`))
     yield* Effect.forEach(state.tensors, (tensor, i) => take(tensor, `optimizer.${i}`))
     const { step, position } = session
-    return {
-      record: { format: FORMAT, step, position, ...context, trainable: trainable.length, optimizer: state.tree },
-      tensors
-    }
+    const counts = { trainable: trainable.length, ...(starts.length === 0 ? {} : { start: starts.length }) }
+    return { record: { format: FORMAT, step, position, ...context, ...counts, optimizer: state.tree }, tensors }
   })
 
 /** Gives up what is left of a snapshot. */

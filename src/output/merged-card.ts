@@ -10,6 +10,7 @@ import { className } from "./merged-config.ts"
 import type { TensorCounts } from "./merged-tensors.ts"
 import { codeSpan, markdown } from "./model-card/markdown.ts"
 import { yamlString } from "./model-card/metadata.ts"
+import { isPeftMethod } from "./peft/formats.ts"
 
 export interface MergedCard {
   readonly name: string
@@ -42,7 +43,7 @@ const frontMatter = ({ license, method }: MergedCard): string =>
     "library_name: transformers",
     "pipeline_tag: text-classification",
     "tags:",
-    ...(method === "lora" ? ["- lora"] : []),
+    ...(isPeftMethod(method) ? [`- ${method}`] : []),
     "- tfjs-lora-pro",
     ...(license === undefined ? [] : [`license: ${yamlString(license)}`]),
     "---"

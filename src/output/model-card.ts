@@ -8,6 +8,7 @@
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
+import { isSubtracted } from "../../adapters/index.ts"
 import type { ResolvedPlan } from "../plan/resolve.ts"
 import { type FileError, writeFileAtomic } from "./atomic-file.ts"
 import type { EvaluationReport } from "./metrics.ts"
@@ -56,7 +57,13 @@ export const modelCard = (source: CardSource): string =>
     limitations(source)
   ].join("\n\n")}\n`
 
-const methods = { lora: "A LoRA adapter", full: "A full fine-tuning", none: "A classification head" } as const
+const methods = {
+  lora: "A LoRA adapter",
+  dora: "A DoRA adapter",
+  adalora: "An AdaLoRA adapter",
+  full: "A full fine-tuning",
+  none: "A classification head"
+} as const
 
 const opening = ({ resolved, report, base }: CardSource): string => {
   const { plan } = resolved
@@ -87,6 +94,12 @@ const results = ({ before, validation, test }: RunReport): string => {
   return table(["training", "split", "rows", "accuracy", "macro-F1", "loss"], rows)
 }
 
+/** Who reads the rank off the files would take it for that of training. */
+const startNote = (adapter: ResolvedPlan["plan"]["adapter"]): string =>
+  adapter.method === "lora" && isSubtracted(adapter.init)
+    ? ` Its factors did not start at BA = 0 (${adapter.init.kind}), and what they started with is subtracted: the file holds both as one pair, of twice the rank that was trained.`
+    : ""
+
 /** A loader that adds the adapter to the base as it lies on disk computes over other weights than the run did. */
 const packedNote = ({ weights }: ResolvedPlan["plan"]["model"]): string =>
   weights === "f32"
@@ -97,7 +110,7 @@ const baseText = ({ resolved, report, base, baseCard }: CardSource): string => {
   const made =
     baseCard.baseModel === undefined ? "" : ` Its own card says it was made from ${codeSpan(baseCard.baseModel)}.`
   const hashes = Object.entries(report.base.sha256).map(([file, hash]) => [codeSpan(file), codeSpan(hash)])
-  return `${codeSpan(base)}; the adapter belongs to exactly these weights.${packedNote(resolved.plan.model)}${made}\n\n${table(["file", "SHA-256"], hashes)}`
+  return `${codeSpan(base)}; the adapter belongs to exactly these weights.${packedNote(resolved.plan.model)}${startNote(resolved.plan.adapter)}${made}\n\n${table(["file", "SHA-256"], hashes)}`
 }
 
 const dataText = ({ data }: RunReport): string =>

@@ -5,9 +5,8 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Schema from "effect/Schema"
-import type { StepReport } from "../training/index.ts"
 import { type FileError, fileError, writeFileAtomic } from "./atomic-file.ts"
-import type { EvaluationReport } from "./metrics.ts"
+import type { MetricsRow } from "./metrics.ts"
 
 export class PlanChanged extends Schema.TaggedError<PlanChanged>()("PlanChanged", {
   directory: Schema.String,
@@ -37,6 +36,7 @@ const MAY_DIFFER = [
   "training.evaluateEvery",
   "training.evaluateRows",
   "training.evaluateBatchSize",
+  "training.diagnostics",
   "training.recompute",
   "training.threads",
   "output"
@@ -58,8 +58,6 @@ export const planDifferences = (trained: unknown, now: unknown): ReadonlyArray<s
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
-
-export type MetricsRow = StepReport | EvaluationReport
 
 /**
  * Cuts metrics.jsonl to what the first `step` steps reported, and returns it. Rows after that are computed again, identically;

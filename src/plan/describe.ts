@@ -1,17 +1,21 @@
 /**
  * A resolved plan in words and numbers: what `validate` prints, and the same as JSON.
  */
+import { initialRankOf, rankBudget } from "../../adapters/index.ts"
+import type { RankBudget } from "../optimizers/index.ts"
 import { longestBatch } from "./memory.ts"
-import type { ResolvedPlan } from "./resolve.ts"
+import { methodOf, type ResolvedPlan } from "./resolve.ts"
 
 /** Everything that is known of a resolved plan, for machines. */
 export const planJson = (resolved: ResolvedPlan): Readonly<Record<string, unknown>> => {
   const { data, model, selected, steps, trainable, memory, lengths, warnings } = resolved
+  const ranks = ranksOf(resolved)
   return {
     model: { family: model.family, folder: model.folder, labels: model.labels, unusedTensors: model.unusedTensors },
     sites: selected.sites.map(({ site, options }) => ({ name: site.name, shape: [site.out, site.in], ...options })),
     savedParameters: selected.parameters,
     trainable,
+    ...(ranks === undefined ? {} : { ranks }),
     steps,
     memory,
     data: data.describe(),
@@ -33,14 +37,30 @@ const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
 }
 
 const siteRows = ({ selected, plan }: ResolvedPlan): ReadonlyArray<ReadonlyArray<string>> => {
-  const lora = plan.adapter.method === "lora"
-  const header = ["site", "W", ...(lora ? ["rank", "alpha"] : []), "trainable"]
+  const method = methodOf(plan)
+  const ranked = "rank" in plan.adapter
+  const header = ["site", "W", ...(ranked ? ["rank", "alpha"] : []), "trainable"]
   const rows = selected.sites.map(({ site, options }) => {
-    const { rank, alpha } = options as { rank?: number; alpha?: number }
-    const size = rank === undefined ? site.in * site.out + site.out : rank * (site.in + site.out)
-    return [site.name, `${site.out}×${site.in}`, ...(lora ? [`${rank}`, `${alpha}`] : []), number(size)]
+    const { factors, dense } = method!.size(site, options)
+    const rank = plan.adapter.method === "adalora" ? initialRankOf(plan.adapter) : options["rank"]
+    const own = ranked ? [`${rank}`, `${options["alpha"]}`] : []
+    return [site.name, `${site.out}×${site.in}`, ...own, number(factors + dense)]
   })
   return [header, ...rows]
+}
+
+/** Of a method whose ranks are given up during the run. */
+const ranksOf = ({ plan: { adapter }, selected, steps }: ResolvedPlan): RankBudget | undefined =>
+  adapter.method === "adalora"
+    ? rankBudget(
+        selected.sites.map(() => adapter),
+        steps
+      )
+    : undefined
+
+const ranksLine = ({ initial, target, end }: RankBudget, sites: number): string => {
+  const mean = (ranks: number) => `${number(ranks)} (${ranks / sites} a site)`
+  return `ranks      ${mean(initial)} at the start, ${mean(target)} after step ${number(end)}, shared by all sites`
 }
 
 const optimizerName = ({ optimizer }: ResolvedPlan["plan"]): string =>
@@ -61,6 +81,7 @@ const weightsLine = ({ parameters, head, unusedTensors }: ResolvedPlan["model"])
 export const describePlan = (resolved: ResolvedPlan): string => {
   const { plan, name, model, data, selected, steps, trainable, memory, lengths, warnings } = resolved
   const { training } = plan
+  const ranks = ranksOf(resolved)
   const share = trainable.total / (trainable.frozen + trainable.total)
   const classes = data
     .describe()
@@ -77,6 +98,7 @@ export const describePlan = (resolved: ResolvedPlan): string => {
     ...(selected.sites.length === 0 ? ["no layer is adapted: the head alone is trained"] : [table(siteRows(resolved))]),
     "",
     `trainable  ${number(trainable.total)} of ${number(trainable.frozen + trainable.total)} (${percent(share)}): ${number(trainable.factors)} in factors, ${number(trainable.dense)} trained themselves`,
+    ...(ranks === undefined ? [] : [ranksLine(ranks, selected.sites.length)]),
     `weights    ${weightsLine(model)}`,
     `steps      ${number(steps)} of ${training.batchSize * training.accumulate} rows`,
     `memory     about ${megabytes(memory.total)}: weights ${megabytes(memory.weights)}, trained ${megabytes(memory.trainable)}, activations ${megabytes(memory.activations)} at most, a checkpoint ${megabytes(memory.checkpoint)}`,

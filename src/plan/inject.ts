@@ -1,19 +1,37 @@
 /** A resolved plan's model loaded as it says, and its adapter section injected: at the sites and with the options that `resolve` chose. */
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { type Adapted, type AdapterMethod, injectSelected, methods } from "../../adapters/index.ts"
+import { type Adapted, injectSelected, type Observe, type StartError, type Wanted } from "../../adapters/index.ts"
 import type { LoadOptions, Model } from "../models/index.ts"
-import type { ResolvedPlan, SiteOptions } from "./resolve.ts"
+import type { DeviceReadError } from "../tensors/read.ts"
+import { methodOf, type ResolvedPlan } from "./resolve.ts"
+
+type Selected = Pick<ResolvedPlan, "plan" | "selected">
 
 /** For `loadDescribed`: what is trained itself starts from its own numbers, not from rounded ones. */
-export const loadOptionsOf = ({ plan, selected }: Pick<ResolvedPlan, "plan" | "selected">): LoadOptions => ({
+export const loadOptionsOf = ({ plan, selected }: Selected): LoadOptions => ({
   seed: plan.seed,
   weights: plan.model.weights,
   whole: selected.parameters
 })
 
+/** What the plan's start asks the training data; undefined: nothing. */
+export const wantedByPlan = ({ plan, selected }: Selected): Wanted | undefined => {
+  const first = selected.sites[0]
+  return first === undefined ? undefined : methodOf(plan)?.wants?.(first.options)
+}
+
+/** The model at step 0. `observe`: what training data shows, for starts that ask. */
 export const injectPlan = (
   model: Model,
-  { plan, selected }: Pick<ResolvedPlan, "plan" | "selected">
-): Effect.Effect<Adapted, never, Scope.Scope> =>
-  injectSelected(model, methods[plan.adapter.method] as AdapterMethod<SiteOptions> | null, selected, plan.seed)
+  { plan, selected }: Selected,
+  observe: Observe
+): Effect.Effect<Adapted, StartError | DeviceReadError, Scope.Scope> =>
+  injectSelected(model, methodOf(plan), selected, plan.seed, observe)
+
+/** The same, for trained parameters that will be put in place: nothing that is about to be replaced is worked out. */
+export const injectToRestore = (
+  model: Model,
+  { plan, selected }: Selected
+): Effect.Effect<Adapted, StartError | DeviceReadError, Scope.Scope> =>
+  injectSelected(model, methodOf(plan), selected, plan.seed, undefined, true)

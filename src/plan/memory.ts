@@ -2,7 +2,7 @@
  * How much memory a run will need, from shapes alone: what lies in float32 for the whole run, and what one step adds.
  *
  *   weights       the frozen base; of linear layers as `model.weights` holds them, which their products read as they lie
- *   trainable     parameters, their gradients, the next parameters, and the optimizer's moments, old and new
+ *   trainable     parameters, their gradients, the next parameters, the optimizer's moments, old and new, and what factor pairs subtract
  *   activations   of a training batch, what the backward pass wants of all layers and the gradients within one; with
  *                 `training.recompute: "blocks"` every layer's input, and the rest of one layer at a time. Of an evaluation batch
  *                 everything that one layer makes. The larger of the two
@@ -11,6 +11,7 @@
  * An estimate for choosing a batch size, not a bound: it takes texts to fill `data.maxLength`, where shorter ones need less.
  * `bench/memory.bench.ts` measures it: within 15 % on plans of that kind.
  */
+import { isSubtracted } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
 import type { ModelDescription } from "../models/index.ts"
 import type { LinearSite } from "../tensors/linear.ts"
@@ -44,6 +45,9 @@ const FLOAT = 4
 /** A process with tfjs, Effect and a tokenizer. */
 const RUNTIME = 220e6
 
+/** `passBytes` of a look, unless given (`src/training/diagnostics/`) */
+const LOOK_BYTES = 256e6
+
 const bytesOfWeight = (form: RunPlan["model"]["weights"], { out, in: inputs }: LinearSite): number =>
   form === "f32" ? FLOAT * out * inputs : packedBytes(form, [out, inputs])
 
@@ -57,21 +61,33 @@ export const estimateMemory = (
   const linear = model.sites.reduce((sum, site) => sum + site.in * site.out, 0)
   const held = model.sites.reduce((sum, site) => sum + bytesOfWeight(plan.model.weights, site), 0)
   const weights = FLOAT * (trainable.frozen - linear) + held
-  const { parameters, moments } = trainedState(plan, trainable, linear)
+  const { parameters, moments, starts } = trainedState(plan, trainable, linear)
   // gradients, and the parameters after the step; old and new moments exist together, for as long as the update takes
-  const moving = FLOAT * (3 * parameters + 2 * moments)
+  // and what pairs subtract once more with the factors, as the one pair that a forward pass takes
+  const moving = FLOAT * (3 * parameters + 2 * moments + 3 * starts) + ofLook(plan, linear)
   const activations = FLOAT * largestActivations(plan, model, rows)
-  const checkpoint = FLOAT * (parameters + moments)
+  const checkpoint = FLOAT * (parameters + moments + starts)
   const total = RUNTIME + weights + moving + activations + checkpoint
   return { weights, trainable: moving, activations, checkpoint, total }
 }
 
+/** Bytes of the full gradients that diagnostics hold at a time, at most. */
+const ofLook = ({ training: { accumulate, diagnostics } }: RunPlan, linear: number): number =>
+  diagnostics === undefined ? 0 : Math.min(LOOK_BYTES, FLOAT * linear) * (accumulate > 1 ? 2 : 1)
+
 /** Numbers; `linear`: of all linear weights, for whose every entry LoRA-Pro's full form has moments. */
-const trainedState = ({ optimizer }: RunPlan, { factors, dense }: Omit<TrainableCounts, "total">, linear: number) => {
+const trainedState = (
+  { adapter, optimizer }: RunPlan,
+  { factors, dense }: Omit<TrainableCounts, "total">,
+  linear: number
+) => {
   const perDense = optimizer.kind === "sgd" ? (optimizer.momentum > 0 ? 1 : 0) : 2
   const form = optimizer.kind === "lora-pro" ? optimizer.form : undefined
   const ofFactors = form === "full" ? 2 * linear : form === "sgd" ? 0 : perDense * factors
-  return { parameters: factors + dense, moments: perDense * dense + ofFactors }
+  // importance and uncertainty of AdaLoRA's triplets, old and new as moments are
+  const ofTriplets = adapter.method === "adalora" ? 2 * factors : 0
+  const starts = adapter.method === "lora" && isSubtracted(adapter.init) ? factors : 0
+  return { parameters: factors + dense, moments: perDense * dense + ofFactors + ofTriplets, starts }
 }
 
 /** Numbers. */
@@ -80,10 +96,12 @@ const largestActivations = (plan: RunPlan, model: ModelDescription, rows: number
   const length = longestBatch(plan, model)
   const scores = attentionHeads * length
   // input, q, k, v, attention's output, two normalized sums, the second's input; GELU's derivative and output; attention's weights
-  const saved = 8 * hiddenSize + 2 * intermediateSize + scores
+  // and DoRA's outputs of linear layers before their rows are scaled; of all layers, whichever are adapted
+  const unscaled = plan.adapter.method === "dora" ? 5 * hiddenSize + intermediateSize : 0
+  const saved = 8 * hiddenSize + 2 * intermediateSize + scores + unscaled
   const gradients = 3 * hiddenSize + intermediateSize
   // and what only the next layer reads
-  const made = 10 * hiddenSize + 3 * intermediateSize + scores
+  const made = 10 * hiddenSize + 3 * intermediateSize + scores + unscaled
   const { evaluateBatchSize, recompute } = plan.training
   const inputs = layers * hiddenSize
   const kept = recompute === "none" ? layers * saved : Math.min(layers * saved, inputs + saved)

@@ -8,7 +8,7 @@ import type * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { type AdapterMethod, methods, type Selected, select } from "../../adapters/index.ts"
+import { type AdapterMethod, InjectionError, methods, type Selected, select } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
 import {
   type ClassificationData,
@@ -24,6 +24,7 @@ import {
   type ModelError,
   type Tokenizer
 } from "../models/index.ts"
+import { lookedAtProblems } from "../training/diagnostics/sites.ts"
 import { estimateMemory, longestBatch, type MemoryEstimate, type TrainableCounts } from "./memory.ts"
 import { impossibleTensors, machineMemory, memoryWarnings } from "./memory-limits.ts"
 
@@ -89,7 +90,7 @@ export const resolve = (
     )
     const impossible = impossibleTensors(plan, model.success, train.rows, Math.min(lengths.max, maxLength))
     if (impossible.length > 0) return yield* new ResolveError({ name, problems: impossible })
-    const trainable = count(model.success, selected.success)
+    const trainable = count(methodOf(plan), model.success, selected.success)
     const memory = estimateMemory(plan, model.success, trainable, train.rows)
     return {
       plan: { ...plan, data: { ...plan.data, labels: [...data.success.labels] } },
@@ -117,21 +118,36 @@ const standIns = ({ task }: RunPlan["model"]): ReadonlyArray<string> | undefined
 
 export const selectSites = (plan: RunPlan, model: ModelDescription) => {
   const { adapter } = plan
-  const method = methods[adapter.method] as AdapterMethod<SiteOptions> | null
-  const targets = adapter.method === "none" ? [] : adapter.targets
-  const overrides = adapter.method === "lora" ? adapter.overrides : []
-  return select(model, method, siteOptions(plan), {
+  const { targets, exclude } = adapter.method === "none" ? { targets: [], exclude: [] } : adapter
+  const overrides = "overrides" in adapter ? adapter.overrides : []
+  const selected = select(model, methodOf(plan), siteOptions(plan), {
     targets,
+    exclude,
     overrides: overrides as ReadonlyArray<(typeof overrides)[number] & SiteOptions>,
     modulesToSave: adapter.modulesToSave
   })
+  return Result.flatMap(selected, (found) => lookingAt(plan, model, found))
 }
+
+/** The selection, where every pattern of sites to look at means one of its sites. */
+const lookingAt = (
+  { training: { diagnostics } }: RunPlan,
+  { prefix }: ModelDescription,
+  selected: Selected<SiteOptions>
+): Result.Result<Selected<SiteOptions>, InjectionError> => {
+  const adapted = selected.sites.map(({ site }) => site)
+  const problems = lookedAtProblems(adapted, prefix, diagnostics?.sites ?? "all", "training.diagnostics.sites")
+  return problems.length === 0 ? Result.succeed(selected) : Result.fail(new InjectionError({ problems }))
+}
+
+/** null: the head alone. */
+export const methodOf = ({ adapter }: RunPlan) => methods[adapter.method] as AdapterMethod<SiteOptions> | null
 
 /** The method's options as the plan gives them, before overrides. */
 const siteOptions = ({ adapter }: RunPlan): SiteOptions => {
-  if (adapter.method !== "lora") return {}
-  const { rank, alpha, scaling, init } = adapter
-  return { rank, alpha, scaling, init }
+  const { method: _, modulesToSave: __, ...rest } = adapter
+  const { targets: ___, exclude: ____, overrides: _____, dropout: ______, ...own } = rest as Record<string, unknown>
+  return own
 }
 
 const stepsOf = ({ training }: RunPlan, rows: number): number => {
@@ -142,14 +158,15 @@ const stepsOf = ({ training }: RunPlan, rows: number): number => {
 
 const product = (shape: ReadonlyArray<number>): number => shape.reduce((size, dimension) => size * dimension, 1)
 
-const count = (model: ModelDescription, { sites, parameters }: Selected<SiteOptions>): TrainableCounts => {
+const count = (
+  method: AdapterMethod<SiteOptions> | null,
+  model: ModelDescription,
+  { sites, parameters }: Selected<SiteOptions>
+): TrainableCounts => {
   const sizes = new Map(model.parameters.map(({ name, shape }) => [name, product(shape)]))
-  const factors = sites.reduce((sum, { site, options }) => {
-    return typeof options["rank"] === "number" ? sum + options["rank"] * (site.in + site.out) : sum
-  }, 0)
-  const own = sites.reduce((sum, { site, options }) => {
-    return options["rank"] === undefined ? sum + site.in * site.out + site.out : sum
-  }, 0)
+  const sized = sites.map(({ site, options }) => method!.size(site, options))
+  const factors = sized.reduce((sum, size) => sum + size.factors, 0)
+  const own = sized.reduce((sum, size) => sum + size.dense, 0)
   const saved = parameters.reduce((sum, name) => sum + sizes.get(name)!, 0)
   const head = model.head.parameters.reduce((sum, { shape }) => sum + product(shape), 0)
   const dense = own + saved + head

@@ -11,6 +11,8 @@ import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
 export interface LinearSite {
   readonly name: string
   readonly kind: "dense"
+  /** the part of a transformer block that it belongs to, where it belongs to one */
+  readonly part?: "attention" | "mlp"
   /** rows of W */
   readonly out: number
   /** columns of W */

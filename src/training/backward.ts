@@ -1,12 +1,14 @@
 /** Loss and gradients of one step: the mean over the rows of all its batches, one batch on the device at a time. */
 import type { Scalar, Tensor } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
+import type { Tap } from "../../adapters/index.ts"
 import type { Batch } from "../data/row.ts"
 import { valueAndGradients } from "../tensors/gradients.ts"
 import { recomputed } from "../tensors/recompute.ts"
 import { tidy } from "../tensors/tidy.ts"
 import { type Trainable, tensorsOf, withTensors } from "../tensors/trainable.ts"
 import { labelTensor, tokenTensors } from "./batch-tensors.ts"
+import { penalised } from "./penalised.ts"
 import type { Session } from "./session.ts"
 
 export interface LossAndGradients {
@@ -14,30 +16,52 @@ export interface LossAndGradients {
   readonly gradients: Trainable
 }
 
+/** What is differentiated: the loss under the parameters as they are now. */
+export type Differentiated = Pick<Session, "adapted" | "loss"> & Partial<Pick<Session, "recompute">>
+
 /** The caller disposes the loss and the gradients. */
-export const backward = (
-  { adapted, loss, recompute }: Pick<Session, "adapted" | "loss" | "recompute">,
-  batches: ReadonlyArray<Batch>
-): LossAndGradients => {
+export const backward = (session: Differentiated, batches: ReadonlyArray<Batch>): LossAndGradients => {
+  const params = session.adapted.trainable
+  const { loss, gradients } = differentiate(session, batches, tensorsOf(params))
+  return { loss, gradients: withTensors(params, gradients) }
+}
+
+/**
+ * The loss, and its gradients with respect to any tensors that it depends on, in their order: with those of the
+ * method's penalty, which the loss itself is told without. `tap` as in `Adapted.forward`.
+ */
+export const differentiate = (
+  { adapted, loss, recompute }: Differentiated,
+  batches: ReadonlyArray<Batch>,
+  xs: ReadonlyArray<Tensor>,
+  tap?: Tap
+): { readonly loss: Scalar; readonly gradients: ReadonlyArray<Tensor> } => {
   const runBlock = recompute === "blocks" ? recomputed : undefined
-  const params = adapted.trainable
+  const { penalty, trainable: params } = adapted
   const rows = batches.reduce((sum, batch) => sum + batch.size, 0)
   /** [loss, …gradients] so far */
   let total: ReadonlyArray<Tensor> = []
   for (const batch of batches) {
     const share = batch.size / rows
-    const before = total
-    total = tidy(() => {
+    const own = tidy((): ReadonlyArray<Tensor> => {
       const tokens = tokenTensors(batch)
       const labels = labelTensor(batch)
       const { value, gradients } = valueAndGradients(() => {
-        const mean = loss(adapted.forward(tokens, params, { runBlock }), labels)
-        return share === 1 ? mean : tf.mul<Scalar>(mean, share)
-      }, tensorsOf(params))
-      const own: ReadonlyArray<Tensor> = [value, ...gradients]
-      return before.length === 0 ? own : own.map((tensor, i) => tf.add(before[i]!, tensor))
+        const mean = loss(adapted.forward(tokens, params, { tap, runBlock }), labels)
+        const part = share === 1 ? mean : tf.mul<Scalar>(mean, share)
+        // of the parameters, not of the rows: once a step
+        return penalty === null || total.length > 0 ? part : penalised(part, penalty(params))
+      }, xs)
+      return [value, ...gradients]
     })
-    tf.dispose([...before])
+    total = total.length === 0 ? own : own.map((tensor, i) => added(total[i]!, tensor))
   }
-  return { loss: total[0] as Scalar, gradients: withTensors(params, total.slice(1)) }
+  return { loss: total[0] as Scalar, gradients: total.slice(1) }
+}
+
+/** a + b, which it uses up: the gradients of two batches are whole only once. */
+const added = (a: Tensor, b: Tensor): Tensor => {
+  const sum = tf.add(a, b)
+  tf.dispose([a, b])
+  return sum
 }

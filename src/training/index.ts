@@ -1,7 +1,24 @@
 /** Training: the loop as a stream of step reports, losses and evaluation. */
+export {
+  type DiagnoseOptions,
+  type DiagnosticsReport,
+  diagnose,
+  type FactorSpectrum,
+  type LookedAt,
+  type LookOptions,
+  lookedAtProblems,
+  lookedAtSites,
+  type MeanDiagnostics,
+  type MethodNearness,
+  type Nearness,
+  type SiteDiagnostics,
+  type TheoremCheck
+} from "./diagnostics/index.ts"
 export { type Evaluation, evaluate, logitsOf, type ScoredBatch } from "./evaluate.ts"
+export { backwardWithFull, type FullGradients, fullGradients, type WithFullGradients } from "./full-gradients.ts"
 export { crossEntropy, type Loss } from "./loss.ts"
 export { keepMistakes, type Mistake, type Mistakes } from "./mistakes.ts"
+export { type ObservingOptions, observing } from "./observe.ts"
 export type { Health, SiteSummary, StepReport } from "./report.ts"
 export { openSession, type Session, type SessionOptions } from "./session.ts"
 export { Diverged, NotFinite, type StepError, step, stepsTogether } from "./step.ts"

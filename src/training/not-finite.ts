@@ -53,7 +53,10 @@ const outputs = ({ adapted }: Session, batch: Batch): Marks => {
     marks.push(mark(tensor))
   }
   const logits = adapted.forward(tokenTensors(batch), adapted.trainable, {
-    watch: (site, output) => see(`the output of ${site.name}`, output)
+    tap: (site, _, y) => {
+      see(`the output of ${site.name}`, y)
+      return y
+    }
   })
   see("the logits", logits)
   return { names, marks }

@@ -5,7 +5,7 @@
  * A read waits for all that the device has yet to do, so a GPU is given several steps before it is asked for their numbers
  * (`stepsTogether`). A step that is not finite did not happen: the session goes back to where it stood before the first of them.
  */
-import type { Tensor, Tensor1D } from "@tensorflow/tfjs"
+import type { Tensor1D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -14,9 +14,10 @@ import { combined } from "../kernels/combination.ts"
 import type { Conditioning, State } from "../optimizers/transform.ts"
 import { type DeviceReadError, readTensor } from "../tensors/read.ts"
 import { tidy } from "../tensors/tidy.ts"
-import { type Trainable, tensorsOf, withTensors } from "../tensors/trainable.ts"
+import { tensorsOf, withTensors } from "../tensors/trainable.ts"
 import { backward, type LossAndGradients } from "./backward.ts"
 import { originOf } from "./not-finite.ts"
+import { moveTo, type Place, placeOf, release } from "./place.ts"
 import type { StepReport } from "./report.ts"
 import type { Session } from "./session.ts"
 import { type ConditionedSites, firstNotFinite, healthOf, stepNumbers } from "./step-numbers.ts"
@@ -40,12 +41,14 @@ export const step = (
   begins?: (step: number) => void
 ): Effect.Effect<StepReport, StepError> =>
   stepsTogether(session, [batches], begins).pipe(
-    Effect.flatMap((taken) => {
-      if (!(taken instanceof NotFinite)) return Effect.succeed(taken[0]!)
-      return Effect.flatMap(originOf(session, batches), (origin) =>
-        Effect.fail(new Diverged({ step: session.step + 1, loss: taken.loss, where: origin ?? taken.symptom }))
-      )
-    })
+    Effect.flatMap((taken) =>
+      taken instanceof NotFinite ? diverged(session, batches, taken) : Effect.succeed(taken[0]!)
+    )
+  )
+
+export const diverged = (session: Session, batches: ReadonlyArray<Batch>, { loss, symptom }: NotFinite) =>
+  Effect.flatMap(originOf(session, batches), (origin) =>
+    Effect.fail(new Diverged({ step: session.step + 1, loss, where: origin ?? symptom }))
   )
 
 /** Some step was not finite; a loss and what showed it. The session is where it was before the steps. */
@@ -69,35 +72,59 @@ export const stepsTogether = (
   groups: ReadonlyArray<ReadonlyArray<Batch>>,
   begins: (step: number) => void = () => {}
 ): Effect.Effect<ReadonlyArray<StepReport> | NotFinite, DeviceReadError> =>
+  undoable(session, (start) => attempt(session, groups, start, begins))
+
+/** Goes back to the start where something fails or is not finite. */
+export const undoable = <A, E>(
+  session: Session,
+  attempted: (start: Place) => Effect.Effect<A | NotFinite, E>
+): Effect.Effect<A | NotFinite, E> =>
   Effect.suspend(() => {
     const start = placeOf(session)
-    return attempt(session, groups, start, begins).pipe(
+    return attempted(start).pipe(
       Effect.tap((taken) =>
         Effect.sync(() => {
           if (taken instanceof NotFinite) moveTo(session, start)
-          else release(tensorsAt(start), tensorsAt(placeOf(session)))
+          else release(start, placeOf(session))
         })
       ),
       Effect.onError(() => Effect.sync(() => moveTo(session, start)))
     )
   })
 
+/** What there is when a step is about to be differentiated: a refreshed state and its health. */
+export interface AboutToStep {
+  readonly session: Session
+  readonly refreshed: State
+  readonly conditionings: ReadonlyArray<Conditioning>
+  readonly batches: ReadonlyArray<Batch>
+}
+
+/** How a step has its loss and gradients, and the milliseconds in it that are not the step's own. */
+export type Differentiate = (
+  step: AboutToStep
+) => Effect.Effect<LossAndGradients & { readonly aside?: number }, DeviceReadError>
+
+const plainly: Differentiate = ({ session, batches }) => Effect.sync(() => backward(session, batches))
+
 /** Moves the session over all groups; what `start` holds stays. */
-const attempt = (
+export const attempt = (
   session: Session,
   groups: ReadonlyArray<ReadonlyArray<Batch>>,
   start: Place,
-  begins: (step: number) => void
+  begins: (step: number) => void,
+  differentiate: Differentiate = plainly
 ): Effect.Effect<ReadonlyArray<StepReport> | NotFinite, DeviceReadError> =>
   Effect.gen(function* () {
     const began = performance.now()
     const taken: Array<Taken> = []
     for (const batches of groups) {
       begins(session.step + 1)
-      taken.push(yield* take(session, batches, start))
+      taken.push(yield* take(session, batches, start, differentiate))
     }
     const numbers = yield* readNumbers(taken)
-    const milliseconds = (performance.now() - began) / groups.length
+    const aside = taken.reduce((sum, step) => sum + step.aside, 0)
+    const milliseconds = (performance.now() - began - aside) / groups.length
     const params = session.adapted.trainable
     for (const vector of numbers) {
       const symptom = firstNotFinite(vector, params)
@@ -127,9 +154,16 @@ interface Taken {
   readonly learningRate: number | null
   readonly conditionings: ReadonlyArray<ConditionedSites>
   readonly numbers: Tensor1D
+  /** milliseconds that are not the step's own */
+  readonly aside: number
 }
 
-const take = (session: Session, batches: ReadonlyArray<Batch>, start: Place): Effect.Effect<Taken, DeviceReadError> =>
+const take = (
+  session: Session,
+  batches: ReadonlyArray<Batch>,
+  start: Place,
+  differentiate: Differentiate
+): Effect.Effect<Taken, DeviceReadError> =>
   Effect.gen(function* () {
     const { adapted, optimizer } = session
     const learningRate = optimizer.learningRate?.(session.optimizerState) ?? null
@@ -138,7 +172,8 @@ const take = (session: Session, batches: ReadonlyArray<Batch>, start: Place): Ef
     const refreshed = yield* optimizer.refresh?.(before.optimizerState, params) ?? Effect.succeed(before.optimizerState)
     moveTo(session, { ...before, optimizerState: refreshed }, start)
     const conditionings = optimizer.health?.(refreshed, params) ?? []
-    const { next, state, numbers } = update(session, backward(session, batches), conditionings)
+    const { aside = 0, ...differentiated } = yield* differentiate({ session, refreshed, conditionings, batches })
+    const { next, state, numbers } = update(session, differentiated, conditionings)
     moveTo(
       session,
       {
@@ -151,7 +186,7 @@ const take = (session: Session, batches: ReadonlyArray<Batch>, start: Place): Ef
     )
     // what the report says of them; the eigenvalues are among the numbers
     const told = conditionings.map(({ sites, damping }) => ({ sites, damping }))
-    return { step: session.step, batches, learningRate, conditionings: told, numbers }
+    return { step: session.step, batches, learningRate, conditionings: told, numbers, aside }
   })
 
 /** All numbers of some steps, in one read; uses up their vectors. */
@@ -197,45 +232,4 @@ const positionAfter = (
   const last = batches.at(-1)
   if (last?.epoch === undefined || last.index === undefined) return position
   return { epoch: last.epoch, batch: last.index + 1 }
-}
-
-/** Where a session stands, with the tensors that it holds there. */
-interface Place {
-  readonly trainable: Trainable
-  readonly optimizerState: State
-  readonly step: number
-  readonly position: BatchPosition
-}
-
-const placeOf = ({ adapted: { trainable }, optimizerState, step, position }: Session): Place => ({
-  trainable,
-  optimizerState,
-  step,
-  position
-})
-
-const tensorsAt = ({ trainable, optimizerState }: Place): ReadonlyArray<Tensor> => [
-  ...tensorsOf(trainable),
-  ...tensorsIn(optimizerState)
-]
-
-/** Moves a session, and gives up what it held and neither `to` nor `kept` holds. */
-const moveTo = (session: Session, to: Place, kept: Place = to): void => {
-  release(tensorsAt(placeOf(session)), [...tensorsAt(to), ...tensorsAt(kept)])
-  session.adapted.trainable = to.trainable
-  session.optimizerState = to.optimizerState
-  session.step = to.step
-  session.position = to.position
-}
-
-const tensorsIn = (state: State): ReadonlyArray<Tensor> => {
-  if (state === null || typeof state === "number") return []
-  if (state instanceof tf.Tensor) return [state]
-  return (Array.isArray(state) ? state : Object.values(state)).flatMap(tensorsIn)
-}
-
-/** Disposes the tensors of `before` that `kept` does not hold. */
-const release = (before: ReadonlyArray<Tensor>, kept: ReadonlyArray<Tensor>): void => {
-  const held = new Set(kept)
-  for (const tensor of before) if (!held.has(tensor)) tensor.dispose()
 }

@@ -7,6 +7,9 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
 import type { Batch } from "../data/row.ts"
+import type { LookOptions } from "./diagnostics/look.ts"
+import { stepWithLook } from "./diagnostics/looked-step.ts"
+import type { DiagnosticsReport } from "./diagnostics/report.ts"
 import type { StepReport } from "./report.ts"
 import { openSession, type Session, type SessionOptions } from "./session.ts"
 import { NotFinite, type StepError, step, stepsTogether } from "./step.ts"
@@ -14,13 +17,15 @@ import { NotFinite, type StepError, step, stepsTogether } from "./step.ts"
 export interface StepsOptions<E, R> {
   /**
    * Part of the steps whose numbers were read together: an interruption comes before both or after both, so that what is recorded
-   * and what the session has done agree.
+   * and what the session has done agree. `seen`: where the one step was looked at.
    */
-  readonly record?: (reports: ReadonlyArray<StepReport>) => Effect.Effect<void, E, R>
+  readonly record?: (reports: ReadonlyArray<StepReport>, seen?: DiagnosticsReport) => Effect.Effect<void, E, R>
   /** Steps whose numbers are read together, from the step that is next; default 1. See `stepsTogether`. */
   readonly together?: (nextStep: number) => number
   /** Called with the number of each step before its work is given to the device. */
   readonly begins?: (step: number) => void
+  /** Looks at the full gradient in the first step of every `every`; those steps are read by themselves. */
+  readonly look?: LookOptions & { readonly every: number }
 }
 
 /** Stands behind the last group of batches. */
@@ -30,9 +35,24 @@ const END = Symbol("end")
 export const stepsOf =
   <E2 = never, R2 = never>(
     session: Session,
-    { record = () => Effect.void, together = () => 1, begins }: StepsOptions<E2, R2> = {}
+    { record = () => Effect.void, together = () => 1, begins, look }: StepsOptions<E2, R2> = {}
   ) =>
   <E, R>(batches: Stream.Stream<Batch, E, R>): Stream.Stream<StepReport, E | E2 | StepError, R | R2> => {
+    /** Steps from `next` on that end before the next look, or the one that is looked at. */
+    const untilLook = (next: number): number => {
+      if (look === undefined) return Number.POSITIVE_INFINITY
+      const since = (next - 1) % look.every
+      return since === 0 ? 1 : look.every - since
+    }
+    const one = (group: ReadonlyArray<Batch>) => {
+      if (look === undefined || session.step % look.every !== 0) {
+        return Effect.tap(step(session, group, begins), (report) => record([report]))
+      }
+      return stepWithLook(session, group, look, begins).pipe(
+        Effect.tap(({ report, diagnostics }) => record([report], diagnostics)),
+        Effect.map(({ report }) => report)
+      )
+    }
     const take = (groups: ReadonlyArray<ReadonlyArray<Batch>>) =>
       Effect.gen(function* () {
         if (groups.length > 1) {
@@ -43,9 +63,7 @@ export const stepsOf =
           }
         }
         // alone, or of several one is not finite: those before it are finite again, and count
-        return yield* Effect.forEach(groups, (group) =>
-          Effect.tap(step(session, group, begins), (report) => record([report]))
-        )
+        return yield* Effect.forEach(groups, one)
       }).pipe(Effect.uninterruptible)
     return batches.pipe(
       // one batch at a time: a chunk of batches read ahead would be memory for nothing
@@ -58,7 +76,8 @@ export const stepsOf =
         (): ReadonlyArray<ReadonlyArray<Batch>> => [],
         (waiting, group) => {
           const groups = group === END ? waiting : [...waiting, group]
-          const due = group === END ? groups.length > 0 : groups.length >= together(session.step + 1)
+          const next = session.step + 1
+          const due = group === END ? groups.length > 0 : groups.length >= Math.min(together(next), untilLook(next))
           return due
             ? Effect.map(take(groups), (reports) => [[], reports] as const)
             : Effect.succeed([groups, []] as const)

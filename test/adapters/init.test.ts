@@ -1,7 +1,11 @@
 /** Where A starts: the bounds and moments of PEFT's two distributions. */
 import { expect, test } from "bun:test"
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
 import { gaussian } from "../../adapters/init/gaussian.ts"
+import type { Initializer } from "../../adapters/init/initializer.ts"
 import { kaiming } from "../../adapters/init/kaiming.ts"
+import { nothingObserved } from "../../adapters/init/observe.ts"
 import { randomStream } from "../../src/tensors/random.ts"
 
 const LENGTH = 20_000
@@ -13,9 +17,22 @@ const momentsOf = (values: Float32Array) => {
   return { mean, variance: values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / values.length }
 }
 
-test("kaiming: uniform in ±1/√in, as PyTorch's kaiming_uniform_(a = √5)", () => {
+/** A of a site that has as many inputs, and that B is 0. */
+const startOf = async (init: Initializer<unknown>, fanIn: number, rank: number): Promise<Float32Array> => {
+  const site = { name: "some.site", kind: "dense", out: 3, in: fanIn } as const
+  const W = tf.zeros<tf.Rank.R2>([3, fanIn])
+  const source = { W, bias: null, random: randomStream(0, fanIn, rank), observe: nothingObserved }
+  const { A, B } = await Effect.runPromise(init.start(undefined, { site, rank, scale: 1 }, source))
+  expect(A.shape).toEqual([rank, fanIn])
+  expect(await B.data()).toEqual(new Float32Array(3 * rank))
+  const values = (await A.data()) as Float32Array
+  tf.dispose([A, B, W])
+  return values
+}
+
+test("kaiming: uniform in ±1/√in, as PyTorch's kaiming_uniform_(a = √5)", async () => {
   for (const fanIn of [4, 384]) {
-    const values = kaiming(LENGTH, fanIn, randomStream(0, fanIn))
+    const values = await startOf(kaiming, fanIn, Math.ceil(LENGTH / fanIn))
     const bound = 1 / Math.sqrt(fanIn)
     const { mean, variance } = momentsOf(values)
     expect(Math.max(...values)).toBeLessThanOrEqual(Math.fround(bound))
@@ -26,9 +43,9 @@ test("kaiming: uniform in ±1/√in, as PyTorch's kaiming_uniform_(a = √5)", (
   }
 })
 
-test("gaussian: N(0, 1/r²)", () => {
+test("gaussian: N(0, 1/r²)", async () => {
   for (const rank of [1, 16]) {
-    const { mean, variance } = momentsOf(gaussian(LENGTH, rank, randomStream(0, rank)))
+    const { mean, variance } = momentsOf(await startOf(gaussian, LENGTH / rank, rank))
     expect(Math.abs(mean)).toBeLessThan(STANDARD_ERRORS / rank)
     expect(Math.abs(variance * rank ** 2 - 1)).toBeLessThan(Math.SQRT2 * STANDARD_ERRORS)
   }

@@ -33,6 +33,40 @@ describe("targets", () => {
       "1.attention.self.value"
     ])
   })
+  test("presets are the parts of the blocks", () => {
+    const names = (preset: "attention" | "mlp") =>
+      selected({ targets: preset }).sites.map(({ site }) => short(site.name))
+    expect(names("attention").filter((name) => name.startsWith("0."))).toEqual([
+      "0.attention.self.query",
+      "0.attention.self.key",
+      "0.attention.self.value",
+      "0.attention.output.dense"
+    ])
+    expect(names("mlp")).toEqual(["0.intermediate.dense", "0.output.dense", "1.intermediate.dense", "1.output.dense"])
+  })
+  test("a preset that a model has no layers for is an error", () => {
+    const bare = { ...described, sites: described.sites.map(({ part: _, ...site }) => site) }
+    const result = select(bare, lora, options, { targets: "mlp" })
+    expect(Result.isFailure(result) && result.failure.message).toBe(
+      'adapter.targets: found "mlp", but no linear layer of this model is called so; expected patterns over its sites, or "all-linear"'
+    )
+  })
+  test("exclude takes sites away, of patterns and of presets", () => {
+    const left = selected({ targets: "attention", exclude: ["encoder.layer.0.**", "key"] }).sites
+    expect(left.map(({ site }) => short(site.name))).toEqual([
+      "1.attention.self.query",
+      "1.attention.self.value",
+      "1.attention.output.dense"
+    ])
+  })
+  test("what exclude says must be targeted, and something must be left", () => {
+    expect(problemsOf({ targets: "mlp", exclude: ["qery"] })).toEqual([
+      'adapter.exclude.0: found "qery", which matches no targeted layer of the model; nearest: encoder.layer.0.intermediate.dense, encoder.layer.0.output.dense, encoder.layer.1.intermediate.dense, … (4)'
+    ])
+    expect(problemsOf({ targets: ["query"], exclude: ["**"] })).toEqual([
+      "adapter.exclude: leaves none of the targeted layers; expected fewer patterns here, or more targets"
+    ])
+  })
   test("no method: no sites, and targets are not looked at", () => {
     expect(Result.getOrThrow(select(described, null, {}, { targets: ["nothing"] })).sites).toEqual([])
   })

@@ -9,6 +9,7 @@ const block = (layer: number): ReadonlyArray<LinearSite> => {
   const site = (name: string, out = HIDDEN, inputs = HIDDEN): LinearSite => ({
     name: `encoder.layer.${layer}.${name}`,
     kind: "dense",
+    part: name.startsWith("attention") ? "attention" : "mlp",
     out,
     in: inputs
   })

@@ -23,6 +23,8 @@ const adamw = { kind: "adamw", learningRate: 2e-2 }
 const cases: Record<string, { readonly task?: object; readonly adapter?: object; readonly optimizer?: object }> = {
   "lora-mean": {},
   "lora-pooler": { task: pooler },
+  "dora-mean": { adapter: { method: "dora", rank: 4 }, optimizer: adamw },
+  "adalora-pooler": { task: pooler, adapter: { method: "adalora", rank: 2 }, optimizer: adamw },
   "full-mean": { adapter: { method: "full" }, optimizer: { ...adamw, learningRate: 5e-3 } },
   "full-pooler": { task: pooler, adapter: { method: "full" }, optimizer: adamw },
   "head-mean": { adapter: { method: "none" }, optimizer: adamw },

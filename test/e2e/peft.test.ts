@@ -40,6 +40,10 @@ if (imports.code !== 0) {
 
 const pooler = { kind: "classification", pooling: "pooler" }
 const lora = { method: "lora", rank: 4, alpha: 8 }
+const loraPlus = { kind: "lora-plus", learningRate: 1e-2 }
+const adalora = { method: "adalora", alpha: 8 }
+// P diag(λ) Q starts at 0.02·0·0.02: three steps that make it large enough to be seen in the logits
+const largeSteps = { kind: "adamw", learningRate: 0.1 }
 const overrides = [
   { targets: ["query"], rank: 2 },
   { targets: ["encoder.layer.1.attention.self.value"], rank: 6 },
@@ -52,6 +56,7 @@ interface Case {
   readonly model: TinyModel
   readonly task?: object
   readonly adapter: object
+  readonly optimizer?: object
 }
 
 const cases: ReadonlyArray<Case> = [
@@ -88,6 +93,51 @@ const cases: ReadonlyArray<Case> = [
     model: "minilm",
     adapter: { ...lora, modulesToSave: ["encoder.layer.0.attention.output.LayerNorm"] }
   },
+  {
+    name: "bert, pissa: the start is exported with the adapter",
+    model: "bert",
+    task: pooler,
+    adapter: { ...lora, init: { kind: "pissa" } }
+  },
+  {
+    name: "minilm, randomised pissa, rank-stabilized, ranks and alphas by pattern",
+    model: "minilm",
+    adapter: { ...lora, init: { kind: "pissa", iterations: 2 }, scaling: "rank-stabilized", overrides }
+  },
+  {
+    name: "bert, lora-ga, ranks and alphas by pattern",
+    model: "bert",
+    task: pooler,
+    adapter: { ...lora, init: { kind: "lora-ga", batches: 2 }, overrides }
+  },
+  { name: "minilm, eva", model: "minilm", adapter: { ...lora, init: { kind: "eva", batches: 2 } } },
+  { name: "bert, orthogonal", model: "bert", adapter: { ...lora, init: { kind: "orthogonal" } } },
+  {
+    name: "bert, dora on query and value",
+    model: "bert",
+    task: pooler,
+    adapter: { ...lora, method: "dora", targets: ["query", "value"] },
+    optimizer: loraPlus
+  },
+  {
+    name: "minilm, dora, rank-stabilized, ranks and alphas by pattern",
+    model: "minilm",
+    adapter: { ...lora, method: "dora", scaling: "rank-stabilized", overrides },
+    optimizer: loraPlus
+  },
+  {
+    name: "bert, adalora, all linear layers",
+    model: "bert",
+    task: pooler,
+    adapter: { ...adalora, rank: 2 },
+    optimizer: largeSteps
+  },
+  {
+    name: "minilm, adalora, layers left without a rank",
+    model: "minilm",
+    adapter: { ...adalora, rank: 1, initialRank: 6 },
+    optimizer: largeSteps
+  },
   { name: "roberta, classifier head", model: "roberta", task: pooler, adapter: lora },
   { name: "roberta, mean head", model: "roberta", adapter: lora },
   { name: "distilbert, classifier head", model: "distilbert", task: pooler, adapter: lora },
@@ -102,6 +152,11 @@ const saved = [
     adapter: "bert/adapter-patterns",
     own: ["bert.pooler.dense", "classifier"]
   },
+  {
+    name: "bert, dora on query and value",
+    adapter: "bert/adapter-dora",
+    own: ["bert.pooler.dense", "classifier"]
+  },
   { name: "minilm, mean head", adapter: "minilm/adapter", own: [] }
 ]
 
@@ -111,8 +166,13 @@ const texts = [...tinyRows(5, 40).map(({ text }) => text), "Nobody knows these w
 beforeAll(async () => {
   for (const model of ["bert", "minilm", "roberta", "distilbert"] as const) w.model(model)
   for (const one of imports.code === 0 ? cases : cases.filter(({ name }) => saved.some((pair) => pair.name === name))) {
-    const { model, task, adapter } = one
-    const plan = tinyPlan(model, { adapter, training: { steps: 3, batchSize: 4 } })
+    const { model, task, adapter, optimizer } = one
+    const sections = {
+      adapter,
+      training: { steps: 3, batchSize: 4 },
+      ...(optimizer === undefined ? {} : { optimizer })
+    }
+    const plan = tinyPlan(model, sections)
     w.write("plan.json", { ...plan, model: { source: model, ...(task === undefined ? {} : { task }) } })
     await succeed(w.cli(["train", "plan.json", "--out", folderOf(one), ...onWasm]))
   }

@@ -67,8 +67,9 @@ describe.skipIf(executablePath === null)("the report in Chromium", () => {
     w.model("minilm")
     const training = { steps: 6, batchSize: 4, evaluateEvery: 2 }
     w.write("plain.json", tinyPlan("minilm", { training }))
+    w.write("seen.json", tinyPlan("minilm", { training: { ...training, diagnostics: { every: 2 } } }))
     w.write("short.json", tinyPlan("minilm", { training: { steps: 1, batchSize: 4 } }))
-    for (const plan of ["plain", "short"])
+    for (const plan of ["plain", "short", "seen"])
       await succeed(w.cli(["train", `${plan}.json`, "--out", `runs/${plan}`, ...onWasm]))
     writeHostileRows(w)
     await succeed(w.cli(["train", "plain.json", "--out", "runs/hostile", ...onWasm]))
@@ -79,14 +80,15 @@ describe.skipIf(executablePath === null)("the report in Chromium", () => {
   }, 2 * TIMEOUT)
   afterAll(() => browser?.close())
 
-  for (const run of ["plain", "short", "hostile"]) {
+  const curves = { plain: 7, short: 6, hostile: 7, seen: 12 }
+  for (const [run, count] of Object.entries(curves)) {
     for (const width of [400, 1400]) {
       test(
-        `${run} at ${width} px: seven curves, no complaint, no request, nothing beyond the edge`,
+        `${run} at ${width} px: its curves, no complaint, no request, nothing beyond the edge`,
         async () => {
           const { page, complaints, requests } = await open(run, { width })
           const shares = await inked(page)
-          expect(shares).toHaveLength(run === "short" ? 6 : 7)
+          expect(shares).toHaveLength(count)
           for (const share of shares) expect(share).toBeGreaterThan(0.002)
           const [scrolled, visible, plots] = await page.evaluate(() => {
             const { scrollWidth, clientWidth } = document.documentElement

@@ -29,11 +29,24 @@ const plans: Readonly<Record<string, Plan>> = {
   "lora-pro without damping": busyPlan("bert", STEPS, { optimizer: optimizer("lora-pro", { damping: 0 }) }),
   "adamw, clipped": busyPlan("bert", STEPS, { optimizer: optimizer("adamw", { clipNorm: 0.5, schedule }) }),
   "sgd with momentum": busyPlan("bert", STEPS, { optimizer: optimizer("sgd", { momentum: 0.9 }) }),
+  "adalora: ranks given up after steps 2, 4, 6 and 7": busyPlan("bert", STEPS, {
+    adapter: { method: "adalora", rank: 2, alpha: 4, budget: { start: 0.1, end: 0.7, every: 2 } },
+    optimizer: optimizer("adamw", { schedule })
+  }),
   "full fine-tuning": busyPlan("bert", STEPS, { adapter: { method: "full" }, optimizer: optimizer("adamw") }),
   "the head alone": busyPlan("bert", STEPS, { adapter: { method: "none" }, optimizer: optimizer("adamw") }),
   "epochs, a validation share, no accumulation": busyPlan("bert", STEPS, {
     data: { ...tinyPlan("bert").data, validation: 0.25, bucketPool: 2 },
     training: { epochs: 2.2, batchSize: 4, evaluateEvery: 3 }
+  }),
+  "pairs that subtract their start": busyPlan("bert", STEPS, {
+    adapter: { method: "lora", rank: 4, alpha: 8, init: { kind: "pissa", iterations: 2 } }
+  }),
+  "pairs that start from the gradient of the first batches": busyPlan("bert", STEPS, {
+    adapter: { method: "lora", rank: 4, alpha: 8, init: { kind: "lora-ga", batches: 3 } }
+  }),
+  "factors that start from the inputs of the first batches": busyPlan("bert", STEPS, {
+    adapter: { method: "lora", rank: 4, alpha: 8, init: { kind: "eva", batches: 2 } }
   }),
   "a pooler head and modules to save": busyPlan("bert", STEPS, {
     model: { source: "bert", task: { kind: "classification", pooling: "pooler" } },

@@ -13,6 +13,7 @@ import { whiten } from "../../src/optimizers/whitening.ts"
 import { describeEverywhere } from "../src/optimizers/everywhere.ts"
 import {
   combine,
+  conditioned,
   deviation,
   identity,
   inner,
@@ -41,12 +42,6 @@ interface Case {
   readonly B: Matrix // [out, r]
   readonly g: Matrix // [out, in]
   readonly s: number
-}
-
-/** [rows, r] with singular values in magnitude · [0.3, 3]. */
-const conditioned = (rows: number, r: number, magnitude: number, next: () => number): Matrix => {
-  const sigma = make(r, r, (i, j) => (i === j ? magnitude * 0.3 * 10 ** next() : 0))
-  return times(orthonormal(randomMatrix(rows, r, next)), sigma, transpose(orthonormal(randomMatrix(r, r, next))))
 }
 
 const caseOf = (seed: number): Case => {

@@ -95,6 +95,14 @@ export const methods = {
   "LoRA-Pro, sgd": { adapter: lora, optimizer: loraPro("sgd", 5e-2) },
   "LoRA-Pro, full": { adapter: lora, optimizer: loraPro("full", 2e-3) },
   "LoRA-Pro, efficient": { adapter: lora, optimizer: { ...loraPro("efficient", 5e-3), ...warm } },
+  "LoRA-Pro from PiSSA, full": {
+    adapter: { ...lora, init: { kind: "pissa", iterations: 2 } },
+    optimizer: loraPro("full", 2e-3)
+  },
+  "LoRA-Pro from PiSSA, efficient": {
+    adapter: { ...lora, init: { kind: "pissa" } },
+    optimizer: loraPro("efficient", 5e-3)
+  },
   "full fine-tuning": { adapter: { method: "full" }, optimizer: adamw(1e-3) },
   "head alone": { adapter: { method: "none" }, optimizer: adamw(1e-2) }
 }

@@ -40,6 +40,7 @@ describe("a sound plan", () => {
         scaling: "standard",
         init: { kind: "kaiming" },
         targets: "all-linear",
+        exclude: [],
         overrides: [],
         dropout: 0,
         modulesToSave: []
@@ -100,11 +101,11 @@ describe("an unsound plan", () => {
     }
     expect(linesOf({ ...smallest, modl: 1, adapter })).toEqual([
       'modl: unknown key; did you mean "model"? (allowed: seed, model, data, adapter, optimizer, training, output)',
-      'adapter.rnk: unknown key; did you mean "rank"? (allowed: method, rank, alpha, scaling, init, targets, overrides, dropout, modulesToSave)',
+      'adapter.rnk: unknown key; did you mean "rank"? (allowed: method, rank, alpha, scaling, init, targets, exclude, overrides, dropout, modulesToSave)',
       "adapter.rank: found 0; expected an integer from 1 to 1024",
       'adapter.scaling: found "rank_stabilized"; expected one of "standard", "rank-stabilized"; did you mean "rank-stabilized"?',
-      'adapter.init.kind: found "kaimin"; expected one of "kaiming", "gaussian"; did you mean "kaiming"?',
-      'adapter.targets: found []; expected "all-linear" or a list of one or more site patterns',
+      'adapter.init.kind: found "kaimin"; expected one of "kaiming", "gaussian", "orthogonal", "pissa", "lora-ga", "eva"; did you mean "kaiming"?',
+      'adapter.targets: found []; expected "all-linear", "attention", "mlp", or a list of one or more site patterns',
       "adapter.overrides.0.targets: missing; expected a list of one or more site patterns",
       "adapter.overrides.0.rank: found -1; expected an integer from 1 to 1024",
       'adapter.overrides.1: found 3; expected an object with "targets"'
@@ -114,11 +115,17 @@ describe("an unsound plan", () => {
   test.each<[unknown, string]>([
     [
       { method: "lorra", rank: 0, rnk: 1 },
-      'adapter.method: found "lorra"; expected one of "lora", "full", "none"; did you mean "lora"?'
+      'adapter.method: found "lorra"; expected one of "lora", "dora", "adalora", "full", "none"; did you mean "lora"?'
     ],
-    [{ rank: 3 }, 'adapter.method: missing; expected one of "lora", "full", "none"'],
-    ["lora", 'adapter: found "lora"; expected an object whose "method" is one of "lora", "full", "none"'],
-    [null, 'adapter: found null; expected an object whose "method" is one of "lora", "full", "none"'],
+    [{ rank: 3 }, 'adapter.method: missing; expected one of "lora", "dora", "adalora", "full", "none"'],
+    [
+      "lora",
+      'adapter: found "lora"; expected an object whose "method" is one of "lora", "dora", "adalora", "full", "none"'
+    ],
+    [
+      null,
+      'adapter: found null; expected an object whose "method" is one of "lora", "dora", "adalora", "full", "none"'
+    ],
     [{ method: "none", rank: 3 }, "adapter.rank: unknown key (allowed: method, modulesToSave)"],
     [{ method: "lora", init: { kind: "gaussian", std: 1 } }, "adapter.init.std: unknown key (allowed: kind)"],
     [
@@ -137,7 +144,7 @@ describe("an unsound plan", () => {
       'optimizer.form: found "efficent"; expected one of "full", "efficient", "sgd"; did you mean "efficient"?'
     ])
     expect(linesOf({ ...smallest, optimizer: { kind: "lorapro" } })).toEqual([
-      'optimizer.kind: found "lorapro"; expected one of "sgd", "adamw", "lora-pro"; did you mean "lora-pro"?'
+      'optimizer.kind: found "lorapro"; expected one of "sgd", "adamw", "lora-plus", "riemannian", "lora-pro"; did you mean "lora-pro"?'
     ])
   })
 
@@ -171,7 +178,7 @@ describe("an unsound plan", () => {
     expect(linesOf({})).toEqual([
       'model: missing; expected an object with "source"',
       'data: missing; expected an object with "format", "train"',
-      'optimizer: missing; expected an object whose "kind" is one of "sgd", "adamw", "lora-pro"',
+      'optimizer: missing; expected an object whose "kind" is one of "sgd", "adamw", "lora-plus", "riemannian", "lora-pro"',
       'training: missing; expected an object with "steps" or "epochs"'
     ])
     expect(linesOf({ ...smallest, data: { format: "classification" } })).toEqual([

@@ -36,6 +36,7 @@ export const complete: RunPlanInput = {
     scaling: "rank-stabilized",
     init: { kind: "gaussian" },
     targets: ["encoder.layer.*.attention.**", "query"],
+    exclude: ["encoder.layer.*.attention.output.dense"],
     overrides: [{ targets: ["encoder.layer.0.**"], rank: 2 }],
     dropout: 0,
     modulesToSave: ["embeddings.LayerNorm"]

@@ -6,6 +6,7 @@ import { decodeRunPlan, rules } from "../../schemas/index.ts"
 import { smallest } from "./plans.ts"
 
 const adamw = { kind: "adamw", learningRate: 1e-3 }
+const loraPlus = { kind: "lora-plus", ratio: 16, learningRate: 1e-3 }
 const pooler = { kind: "classification", pooling: "pooler", headInit: "checkpoint" }
 
 interface Case {
@@ -22,6 +23,66 @@ const cases: Record<string, Case> = {
       'optimizer.kind: found "lora-pro" with adapter.method "none", which has no factors A and B to move; expected "adamw" or "sgd" here, or adapter.method "lora"'
     ],
     good: [{ adapter: { method: "none" }, optimizer: adamw }, { adapter: { method: "lora" } }]
+  },
+  "moments-of-efficient-form": {
+    bad: { optimizer: { kind: "lora-pro", learningRate: 1e-3, form: "full", moments: "invariant" } },
+    says: [
+      'optimizer.moments: found "invariant" with form "full", whose moments are those of the weight; expected form "efficient", or no moments here'
+    ],
+    good: [
+      { optimizer: { kind: "lora-pro", learningRate: 1e-3, form: "efficient", moments: "invariant" } },
+      { optimizer: { kind: "lora-pro", learningRate: 1e-3, form: "full" } }
+    ]
+  },
+  "lora-plus-needs-factors": {
+    bad: { adapter: { method: "adalora" }, optimizer: loraPlus },
+    says: [
+      'optimizer.kind: found "lora-plus" with adapter.method "adalora", which has no factors A and B; expected "adamw" here, or adapter.method "lora" or "dora"'
+    ],
+    good: [
+      { adapter: { method: "lora" }, optimizer: loraPlus },
+      { adapter: { method: "dora" }, optimizer: loraPlus },
+      { adapter: { method: "adalora" }, optimizer: adamw }
+    ]
+  },
+  "diagnostics-need-factors": {
+    bad: { adapter: { method: "dora" }, optimizer: adamw, training: { steps: 8, diagnostics: {} } },
+    says: [
+      'training.diagnostics: found with adapter.method "dora"; the distance to the full gradient is worked out for W + s·BA: leave diagnostics out, or set adapter.method to "lora"'
+    ],
+    good: [
+      { adapter: { method: "lora" }, training: { steps: 8, diagnostics: {} } },
+      { adapter: { method: "dora" }, optimizer: adamw, training: { steps: 8 } }
+    ]
+  },
+  "adalora-gives-up-ranks": {
+    bad: { adapter: { method: "adalora", rank: 8, initialRank: 7 }, optimizer: adamw },
+    says: ["adapter.initialRank: found 7 with rank 8; expected at least rank, since ranks are only given up"],
+    good: [
+      { adapter: { method: "adalora", rank: 8, initialRank: 8 }, optimizer: adamw },
+      { adapter: { method: "adalora", rank: 8 }, optimizer: adamw }
+    ]
+  },
+  "adalora-budget-in-order": {
+    bad: { adapter: { method: "adalora", budget: { start: 0.5, end: 0.5 } }, optimizer: adamw },
+    says: ["adapter.budget: found start 0.5 and end 0.5; expected start before end"],
+    good: [{ adapter: { method: "adalora", budget: { start: 0.4, end: 0.5 } }, optimizer: adamw }]
+  },
+  "lora-ga-sees-a-gradient": {
+    bad: {
+      model: { source: "m", task: { kind: "classification", headInit: "zeros" } },
+      adapter: { method: "lora", init: { kind: "lora-ga" } }
+    },
+    says: [
+      'model.task.headInit: found "zeros" with adapter.init "lora-ga", which starts from the gradient of the first batches: through a head of zeros every layer\'s is 0; expected "normal" or "checkpoint" here, or another init'
+    ],
+    good: [
+      { adapter: { method: "lora", init: { kind: "lora-ga" } } },
+      {
+        model: { source: "m", task: { kind: "classification", headInit: "zeros" } },
+        adapter: { method: "lora", init: { kind: "eva" } }
+      }
+    ]
   },
   "overrides-say-something": {
     bad: {
@@ -105,6 +166,34 @@ describe.each(Object.entries(cases))("%s", (_name, { bad, good, says }) => {
   test("accepts what keeps it", () => {
     for (const change of good) expect(linesOf(change)).toEqual([])
   })
+})
+
+test.each([
+  [
+    "dora",
+    "whose weight is not W + s·BA: its rows are scaled to trained lengths, which changes what a move of A and B does to it"
+  ],
+  [
+    "adalora",
+    "which moves P, λ and Q under a penalty and sets λ to 0: its weight is no product of two factors that are free to move"
+  ],
+  ["full", "which has no factors A and B to move"],
+  ["none", "which has no factors A and B to move"]
+])("neither lora-pro nor riemannian with %s, and the reason", (method, reason) => {
+  for (const kind of ["lora-pro", "riemannian"]) {
+    expect(linesOf({ adapter: { method }, optimizer: { kind, learningRate: 1e-3 } })).toEqual([
+      `optimizer.kind: found "${kind}" with adapter.method "${method}", ${reason}; expected "adamw" or "sgd" here, or adapter.method "lora"`
+    ])
+    expect(linesOf({ adapter: { method: "lora" }, optimizer: { kind, learningRate: 1e-3 } })).toEqual([])
+  }
+})
+
+test("lora-plus decays B at B's own rate", () => {
+  const decaying = (weightDecay: number) => linesOf({ optimizer: { ...loraPlus, learningRate: 0.01, weightDecay } })
+  expect(decaying(6)).toEqual([])
+  expect(decaying(7)).toEqual([
+    "optimizer.weightDecay: found 7 with a learning rate of 0.16; expected learning rate × weightDecay below 1, else decay flips the sign of the weights"
+  ])
 })
 
 test("both of steps and epochs are one too many", () => {

@@ -2,6 +2,7 @@
  * How to load what was trained: in Python with PEFT or transformers, and here. A head over mean pooling is in no transformers class,
  * so its code stands in full.
  */
+import { isPeftMethod } from "../peft/formats.ts"
 import { type CardSource, fileName } from "./card-source.ts"
 
 // A Python string literal: JSON's escapes are Python's too. A line break in a path cannot end the code block.
@@ -12,7 +13,7 @@ const fenced = (language: string, lines: ReadonlyArray<string>): string =>
 
 export const loadingCode = (source: CardSource): string => {
   const { resolved, report } = source
-  const where = resolved.plan.adapter.method === "lora" ? "In Python, with PEFT" : "In Python, with transformers"
+  const where = isPeftMethod(resolved.plan.adapter.method) ? "In Python, with PEFT" : "In Python, with transformers"
   const here = [
     'import { loadRun } from "tfjs-lora-pro"',
     "",
@@ -35,8 +36,8 @@ const pythonLines = (source: CardSource): ReadonlyArray<string> => {
   const length = Math.min(plan.data.maxLength, model.maxLength)
   return [
     "import torch",
-    ...(plan.adapter.method === "lora" ? ["from peft import PeftModel"] : []),
-    ...(mean || plan.adapter.method !== "lora" ? ["from safetensors.torch import load_file"] : []),
+    ...(isPeftMethod(plan.adapter.method) ? ["from peft import PeftModel"] : []),
+    ...(mean || !isPeftMethod(plan.adapter.method) ? ["from safetensors.torch import load_file"] : []),
     `from transformers import ${mean ? "AutoModel" : "AutoModelForSequenceClassification"}, AutoTokenizer`,
     "",
     `base = ${python(base)}`,
@@ -67,7 +68,7 @@ const pythonLines = (source: CardSource): ReadonlyArray<string> => {
 /** The trained tensors put into `model`; a head alone over mean pooling leaves the model as it is. */
 const trainedLines = ({ resolved }: CardSource): ReadonlyArray<string> => {
   const { plan, model, selected } = resolved
-  if (plan.adapter.method === "lora") return ["model = PeftModel.from_pretrained(model, adapter)"]
+  if (isPeftMethod(plan.adapter.method)) return ["model = PeftModel.from_pretrained(model, adapter)"]
   const other = model.head.pooling === "pooler" || selected.sites.length > 0 || selected.parameters.length > 0
   return other ? ['model.load_state_dict(load_file(f"{adapter}/trained.safetensors"), strict=False)'] : []
 }

@@ -3,6 +3,7 @@
  * 1.2, section 1.3), so no label or path can add a key.
  */
 import type { EvaluationReport } from "../metrics.ts"
+import { isPeftMethod } from "../peft/formats.ts"
 import { type CardSource, fileName } from "./card-source.ts"
 
 /** A YAML double-quoted scalar. JSON leaves DEL and the C1 controls as they are; YAML does not allow them. */
@@ -14,9 +15,10 @@ export const yamlString = (text: string): string =>
 
 export const metadata = (source: CardSource): string => {
   const { resolved, report, base, baseCard } = source
-  const peft = resolved.plan.adapter.method === "lora"
+  const { method } = resolved.plan.adapter
+  const peft = isPeftMethod(method)
   const tags = [
-    ...(peft ? ["lora"] : []),
+    ...(peft ? [...new Set(["lora", method])] : []),
     ...(resolved.plan.optimizer.kind === "lora-pro" ? ["lora-pro"] : []),
     "tfjs-lora-pro"
   ]

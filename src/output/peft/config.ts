@@ -1,48 +1,41 @@
 /**
- * `adapter_config.json` as Hugging Face PEFT 0.21 reads it.
+ * `adapter_config.json` as Hugging Face PEFT 0.21 reads it: what every method says, and the method's own fields.
  *
  * Targets are written as full module names: a suffix like `dense` would make PEFT adapt the pooler too, and leave its factors
- * at random. Ranks and alphas that differ from the first ones go into `rank_pattern` and `alpha_pattern` under the same names.
+ * at random.
  */
-import type { LoraOptions, SelectedSite } from "../../adapters/index.ts"
-import type { LoraConfig } from "../../schemas/index.ts"
-import type { ModelDescription } from "../models/index.ts"
-import { exportedName } from "./peft-layout.ts"
+import type { SelectedSite } from "../../../adapters/index.ts"
+import type { AdapterConfig } from "../../../schemas/index.ts"
+import type { ModelDescription } from "../../models/index.ts"
+import type { HostTensor } from "../../tensors/safetensors.ts"
+import { exportedName } from "./exported-name.ts"
+import type { PeftFormat, SiteTensors } from "./format.ts"
 
 export interface PeftSource {
   readonly model: ModelDescription
-  readonly config: LoraConfig
-  readonly sites: ReadonlyArray<SelectedSite<LoraOptions>>
+  readonly config: AdapterConfig
+  readonly sites: ReadonlyArray<SelectedSite<unknown>>
+  readonly steps: number
+  /** what was stored of a site */
+  readonly stored: (site: string) => SiteTensors<HostTensor>
   /** modules trained themselves beside the head */
   readonly savedModules: ReadonlyArray<string>
   /** what `base_model_name_or_path` should say */
   readonly base: string
 }
 
-export const peftConfig = ({ model, config, sites, savedModules, base }: PeftSource) => {
-  const pattern = (key: "rank" | "alpha") =>
-    Object.fromEntries(
-      sites
-        .filter(({ options }) => options[key] !== config[key])
-        .map(({ site, options }) => [exportedName(model, site.name), options[key]])
-    )
-  const modulesToSave = [...model.head.modulesToSave, ...savedModules.map((name) => exportedName(model, name))]
+export const peftConfig = (
+  format: PeftFormat<never, unknown>,
+  { model, config, sites, steps, stored, savedModules, base }: PeftSource
+): Readonly<Record<string, unknown>> => {
+  const module = (site: string) => exportedName(model, site)
+  const modulesToSave = [...model.head.modulesToSave, ...savedModules.map(module)]
   return {
-    peft_type: "LORA",
     task_type: model.head.pooling === "pooler" ? "SEQ_CLS" : "FEATURE_EXTRACTION",
     base_model_name_or_path: base,
-    r: config.rank,
-    lora_alpha: config.alpha,
-    use_rslora: config.scaling === "rank-stabilized",
-    target_modules: sites.map(({ site }) => exportedName(model, site.name)),
-    rank_pattern: pattern("rank"),
-    alpha_pattern: pattern("alpha"),
+    target_modules: sites.map(({ site }) => module(site.name)),
     modules_to_save: modulesToSave.length === 0 ? null : modulesToSave,
-    lora_dropout: config.dropout,
-    bias: "none",
-    fan_in_fan_out: false,
-    init_lora_weights: true,
-    use_dora: false,
+    ...format.config({ config: config as never, sites, steps, module, stored }),
     inference_mode: true
   }
 }

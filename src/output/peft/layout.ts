@@ -1,47 +1,140 @@
 /**
  * Which trained tensor lies in which file under which name: the one table that saving and restoring share.
  *
- *   adapter_model.safetensors   base_model.model.<module>.lora_A.weight [r, in], …lora_B.weight [out, r]; modules to save under their
- *                               own names                              (PEFT 0.21; method lora)
+ *   adapter_model.safetensors   base_model.model.<module>.<PEFT's name>, e.g. lora_A.weight [r, in]; modules to save under their own
+ *                               names                                     (methods that PEFT knows)
  *   head.safetensors            weight [classes, hidden], bias [classes]  (a head over mean pooling, which no transformers class has)
- *   trained.safetensors         whatever else is trained itself, under the checkpoint's names  (methods full and none)
- *
- * <module> is the path in the class that transformers loads: the sequence classifier where the head is its own (pooling
- * "pooler": `bert.encoder.…`, `classifier`), the bare encoder where it is not (pooling "mean": `encoder.…`).
+ *   trained.safetensors         whatever else is trained itself, under the checkpoint's names
  */
-import type { Adapted } from "../../adapters/index.ts"
-import { classParameterName, type ModelDescription } from "../models/index.ts"
+import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
+import type { Adapted, SitePart } from "../../../adapters/index.ts"
+import type { DenseParameter, Factors, Trainable } from "../../tensors/trainable.ts"
+import { exportedName } from "./exported-name.ts"
+import type { PeftFormat, SiteTensors } from "./format.ts"
+import { peftFormatOf } from "./formats.ts"
 
 export type AdapterFile = "adapter_model.safetensors" | "head.safetensors" | "trained.safetensors"
 
-export interface StoredTensor {
+/** Where a tensor is stored. */
+export interface Place {
   readonly file: AdapterFile
   readonly name: string
+  readonly shape: ReadonlyArray<number>
 }
 
-/** A module's or parameter's path in the class that transformers loads. */
-export const exportedName = (model: ModelDescription, name: string): string =>
-  classParameterName(model.head.pooling === "mean" ? { ...model, prefix: "" } : model, name)
+/** Some tensors that are stored together: those of one site, or one that is trained itself. */
+interface Unit {
+  readonly places: ReadonlyArray<Place>
+  /** Tensor code: in the order of `places`. */
+  readonly stored: () => ReadonlyArray<Tensor>
+  /** Tensor code: the part of the tree that was stored so. */
+  readonly restored: (tensors: ReadonlyArray<Tensor>) => Trainable
+}
 
-/** For each trained tensor, in the order of `tensorsOf`, where it is stored. */
-export const storedTensors = ({ model, method, trainable }: Adapted): ReadonlyArray<StoredTensor> => {
-  const peft = method === "lora"
-  const factors = trainable.pairs.flatMap(({ site }) =>
-    ["lora_A", "lora_B"].map(
-      (factor): StoredTensor => ({
-        file: "adapter_model.safetensors",
-        name: `base_model.model.${exportedName(model, site.name)}.${factor}.weight`
-      })
+const siteUnit = (adapted: Adapted, format: PeftFormat<never, unknown>, part: SitePart<unknown>): Unit => {
+  const shapes = format.shapes(part)
+  const names = Object.keys(shapes)
+  const module = exportedName(adapted.model, part.site.name)
+  return {
+    places: names.map((name) => ({
+      file: "adapter_model.safetensors",
+      name: `base_model.model.${module}.${name}`,
+      shape: shapes[name]!
+    })),
+    stored: () => {
+      const tensors = format.stored(part)
+      return names.map((name) => tensors[name]!)
+    },
+    restored: (tensors) => format.restored(part, Object.fromEntries(names.map((name, i) => [name, tensors[i]!])))
+  }
+}
+
+/** A site of a method that PEFT does not know. What its pairs subtract is stored too. */
+const foreignUnit = ({ model }: Adapted, { site, part }: SitePart<unknown>): Unit => {
+  const file = "trained.safetensors"
+  const module = exportedName(model, site.name)
+  const { pairs, dense } = part
+  const factors = pairs.flatMap((pair, i) => {
+    const number = pairs.length === 1 ? "" : `.${i}`
+    const named = ({ A, B }: Factors, what: string) => [
+      { file, name: `${module}.lora_A${number}.${what}`, tensor: A } as const,
+      { file, name: `${module}.lora_B${number}.${what}`, tensor: B } as const
+    ]
+    return [...named(pair, "weight"), ...(pair.start === undefined ? [] : named(pair.start, "start"))]
+  })
+  const values = dense.map(({ name, value }) => ({ file, name: exportedName(model, name), tensor: value }) as const)
+  const own = [...factors, ...values]
+  return {
+    places: own.map(({ file, name, tensor }) => ({ file, name, shape: tensor.shape })),
+    stored: () => own.map(({ tensor }) => tensor),
+    restored: (tensors) => {
+      const rest = [...tensors]
+      const next = (): Factors => ({ A: rest.shift() as Tensor2D, B: rest.shift() as Tensor2D })
+      return {
+        pairs: pairs.map((pair) => ({ ...pair, ...next(), ...(pair.start === undefined ? {} : { start: next() }) })),
+        dense: dense.map((parameter) => ({ ...parameter, value: rest.shift()! }))
+      }
+    }
+  }
+}
+
+/** A head, or a module to save. */
+const denseUnit = ({ model, method }: Adapted, parameter: DenseParameter): Unit => {
+  const { name, role, value } = parameter
+  const { shape } = value
+  const place = (): Place => {
+    if (role === "head" && model.head.pooling === "mean")
+      return { file: "head.safetensors", name: name.slice(name.lastIndexOf(".") + 1), shape }
+    const exported = exportedName(model, name)
+    return peftFormatOf(method) === null
+      ? { file: "trained.safetensors", name: exported, shape }
+      : { file: "adapter_model.safetensors", name: `base_model.model.${exported}`, shape }
+  }
+  return {
+    places: [place()],
+    stored: () => [value],
+    restored: ([tensor]) => ({ pairs: [], dense: [{ ...parameter, value: tensor! }] })
+  }
+}
+
+/** All that is stored of an adapted model, in the order of its tree. */
+const unitsOf = (adapted: Adapted): ReadonlyArray<Unit> => {
+  const format = peftFormatOf(adapted.method)
+  const parts = adapted.parts(adapted.trainable)
+  const owned = new Set(parts.flatMap(({ part }) => part.dense.map(({ name }) => name)))
+  return [
+    ...parts.map((part) => (format === null ? foreignUnit(adapted, part) : siteUnit(adapted, format, part))),
+    ...adapted.trainable.dense.filter(({ name }) => !owned.has(name)).map((parameter) => denseUnit(adapted, parameter))
+  ]
+}
+
+export const placesOf = (adapted: Adapted): ReadonlyArray<Place> => unitsOf(adapted).flatMap(({ places }) => places)
+
+/** Tensor code: what is stored at `placesOf`, in its order. */
+export const storedTensors = (adapted: Adapted): ReadonlyArray<Tensor> =>
+  unitsOf(adapted).flatMap(({ stored }) => stored())
+
+/** Tensor code: the tree that is stored as `tensors` at `placesOf`. */
+export const restoredTrainable = (adapted: Adapted, tensors: ReadonlyArray<Tensor>): Trainable => {
+  let next = 0
+  const parts = unitsOf(adapted).map(({ places, restored }) => {
+    const own = tensors.slice(next, next + places.length)
+    next += places.length
+    return restored(own)
+  })
+  return { pairs: parts.flatMap(({ pairs }) => pairs), dense: parts.flatMap(({ dense }) => dense) }
+}
+
+/** The tensors of one site in a file's content, by PEFT's names. */
+export const siteTensorsIn = <T>(
+  adapted: Adapted,
+  site: string,
+  content: Readonly<Record<string, T>>
+): SiteTensors<T> => {
+  const start = `base_model.model.${exportedName(adapted.model, site)}.`
+  return Object.fromEntries(
+    Object.entries(content).flatMap(([name, value]) =>
+      name.startsWith(start) ? [[name.slice(start.length), value]] : []
     )
   )
-  const dense = trainable.dense.map(({ name, role }): StoredTensor => {
-    if (role === "head" && model.head.pooling === "mean") {
-      return { file: "head.safetensors", name: name.slice(name.lastIndexOf(".") + 1) }
-    }
-    const exported = exportedName(model, name)
-    return peft
-      ? { file: "adapter_model.safetensors", name: `base_model.model.${exported}` }
-      : { file: "trained.safetensors", name: exported }
-  })
-  return [...factors, ...dense]
 }

@@ -6,8 +6,10 @@
  */
 import { createHash } from "node:crypto"
 import { drawPlots } from "./draw.ts"
+import { gradientSeen } from "./gradient.ts"
+import { gradientPlots } from "./gradient-plots.ts"
 import { embeddedJson, type Html, html, raw } from "./html.ts"
-import { plotsOf } from "./plots.ts"
+import { type Plot, plotsOf } from "./plots.ts"
 import { machine, planListing, reproduction, trainedOn } from "./provenance.ts"
 import { confusions, curves, evaluationTable, facts, gained, mistakes } from "./results.ts"
 import type { RunRecord } from "./run-record.ts"
@@ -21,7 +23,7 @@ export interface PlotLibrary {
 
 export const reportPage = (record: RunRecord, library: PlotLibrary): string => {
   const { run } = record
-  const plots = plotsOf(record)
+  const plots = { run: plotsOf(record), gradient: gradientPlots(record.diagnostics) }
   const draw = `(${drawPlots.toString()})(uPlot)`
   const policy = [
     "default-src 'none'",
@@ -47,7 +49,7 @@ export const reportPage = (record: RunRecord, library: PlotLibrary): string => {
 ${body(record, plots)}
 </main>
 <footer>Written by tfjs-lora-pro ${run.versions["tfjs-lora-pro"]} from run.json, plan.json and metrics.jsonl in ${run.directory}.</footer>
-<script type="application/json" id="plots">${embeddedJson(plots)}</script>
+<script type="application/json" id="plots">${embeddedJson([...plots.run, ...plots.gradient])}</script>
 <script>${raw(library.script)}</script>
 <script>${raw(draw)}</script>
 </body>
@@ -56,8 +58,15 @@ ${body(record, plots)}
   }`
 }
 
-const body = (record: RunRecord, plots: ReturnType<typeof plotsOf>): ReadonlyArray<Html | null> => [
-  curves(plots),
+/** What the page draws, by the section it is drawn in. */
+interface Plots {
+  readonly run: ReadonlyArray<Plot>
+  readonly gradient: ReadonlyArray<Plot>
+}
+
+const body = (record: RunRecord, plots: Plots): ReadonlyArray<Html | null> => [
+  curves(plots.run),
+  gradientSeen(record.diagnostics, plots.gradient),
   evaluationTable(record),
   confusions(record),
   mistakes(record),

@@ -35,7 +35,7 @@ const smallest: Fold = (values) => Math.min(...values)
 const largest: Fold = (values) => Math.max(...values)
 
 /** Consecutive steps, so many together that there are at most POINTS groups. */
-const grouped = <A>(steps: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> => {
+export const grouped = <A>(steps: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> => {
   const size = Math.ceil(steps.length / POINTS)
   return Array.from({ length: size === 0 ? 0 : Math.ceil(steps.length / size) }, (_, i) =>
     steps.slice(i * size, (i + 1) * size)
@@ -43,7 +43,7 @@ const grouped = <A>(steps: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> =>
 }
 
 // Five digits are more than a plot shows, and half the file.
-const rounded = (value: number): number => Number(value.toPrecision(5))
+export const rounded = (value: number): number => Number(value.toPrecision(5))
 
 const folded = (groups: ReadonlyArray<ReadonlyArray<Step>>, pick: Pick, fold: Fold = mean, positive = false) =>
   groups.map((group) => {

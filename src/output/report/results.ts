@@ -41,7 +41,7 @@ export const curves = (plots: ReadonlyArray<Plot>): Html => html`<section><h2>Cu
 <noscript><p>The curves are drawn by a script; without it, the sentence under each says what it shows.</p></noscript>
 <div class="grid">${plots.map(figure)}</div></section>`
 
-const figure = (plot: Plot): Html => {
+export const figure = (plot: Plot): Html => {
   const scale = plot.logarithmic ? ", logarithmic" : ""
   return html`<figure><figcaption>${plot.title} <span class="quiet">${plot.unit}${scale}</span></figcaption>
 <div class="plot" id="plot-${plot.id}" role="img" aria-label="${plot.title}. ${described(plot)}"></div>

@@ -41,6 +41,29 @@ const Step = Schema.Struct({
 })
 export type Step = typeof Step.Type
 
+const Factor = Schema.Struct({ smallest: Numeric, largest: Numeric, condition: Numeric })
+
+const Site = Schema.Struct({
+  site: Schema.String,
+  method: Schema.Struct({ discrepancy: Numeric, scaledDiscrepancy: Numeric, cosine: Numeric }),
+  best: Schema.Struct({ discrepancy: Numeric, cosine: Numeric }),
+  stepCosine: Numeric,
+  A: Factor,
+  B: Factor,
+  gauge: Numeric,
+  effectiveRank: Numeric,
+  theorem: Schema.optionalKey(Schema.Struct({ fromDamped: Numeric, tolerance: Numeric }))
+})
+export type Site = typeof Site.Type
+
+const Diagnostics = Schema.Struct({
+  kind: Schema.Literal("diagnostics"),
+  step: Schema.Int,
+  sites: Schema.Array(Site),
+  warnings: Schema.Array(Schema.String)
+})
+export type Diagnostics = typeof Diagnostics.Type
+
 const Record = Schema.Struct({
   name: Schema.String,
   directory: Schema.String,
@@ -85,6 +108,8 @@ export interface RunRecord {
   readonly plan: Readonly<Record<string, unknown>>
   readonly steps: ReadonlyArray<Step>
   readonly evaluations: ReadonlyArray<Evaluation>
+  /** looks at the full gradient; empty where the plan asks for none */
+  readonly diagnostics: ReadonlyArray<Diagnostics>
 }
 
 /** Reads the three files. Fails on the first one that cannot be read or does not say what a run's file says. */
@@ -97,7 +122,8 @@ export const readRun = (folder: RunFolder): Effect.Effect<RunRecord, FileError, 
       run,
       plan,
       steps: rows.filter((row) => row.kind === "step"),
-      evaluations: rows.filter((row) => row.kind === "evaluation")
+      evaluations: rows.filter((row) => row.kind === "evaluation"),
+      diagnostics: rows.filter((row) => row.kind === "diagnostics")
     }
   })
 
@@ -112,7 +138,7 @@ const readJson = <S extends Schema.Codec<unknown, unknown>>(file: string, schema
     return yield* decoded.pipe(Effect.mapError(invalid(file)))
   })
 
-const Row = Schema.fromJsonString(Schema.Union([Step, Evaluation]))
+const Row = Schema.fromJsonString(Schema.Union([Step, Evaluation, Diagnostics]))
 
 // A line that stops short is a run that was cut off while it wrote it; the lines before are good.
 const readMetrics = (file: string) =>

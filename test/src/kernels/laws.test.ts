@@ -8,6 +8,7 @@ import { gelu } from "../../../src/kernels/gelu.ts"
 import { layerNorm } from "../../../src/kernels/layer-norm.ts"
 import { loraLinear } from "../../../src/kernels/lora-linear.ts"
 import { rmsNorm, rmsNormAndSum } from "../../../src/kernels/rms-norm.ts"
+import { scaledColumns } from "../../../src/kernels/scaled-columns.ts"
 import { swiglu } from "../../../src/kernels/swiglu.ts"
 import { describeLaws, type Host, normalHost } from "./laws.ts"
 
@@ -44,6 +45,28 @@ const normSizes = {
   empty: [0, 6]
 } as const satisfies object
 type Rows = readonly [rows: number, n: number]
+
+describeLaws({
+  ...normSizes,
+  name: "columns with a factor of their own, and a bias",
+  inputs: ([tokens, n]: Rows) => ({
+    z: normalHost("z", tokens, n),
+    factor: normalHost("factor", n),
+    bias: normalHost("bias", n)
+  }),
+  run: ({ z, factor, bias }) => scaledColumns(matrix(z), vector(factor), vector(bias)),
+  differentiable: ["z", "factor", "bias"],
+  assembly: ["sumColumns"]
+})
+
+describeLaws({
+  ...normSizes,
+  name: "columns with a factor of their own",
+  inputs: ([tokens, n]: Rows) => ({ z: normalHost("z", tokens, n), factor: normalHost("factor", n) }),
+  run: ({ z, factor }) => scaledColumns(matrix(z), vector(factor), null),
+  differentiable: ["z", "factor"],
+  assembly: ["sumColumns"]
+})
 
 describeLaws({
   ...normSizes,

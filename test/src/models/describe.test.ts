@@ -39,12 +39,12 @@ suite("a description", () => {
     const { sites } = await run(describe(golden("bert"), mean))
     expect(sites.length).toBe(12)
     expect(sites.slice(0, 6)).toEqual([
-      { name: "encoder.layer.0.attention.self.query", kind: "dense", out: 32, in: 32 },
-      { name: "encoder.layer.0.attention.self.key", kind: "dense", out: 32, in: 32 },
-      { name: "encoder.layer.0.attention.self.value", kind: "dense", out: 32, in: 32 },
-      { name: "encoder.layer.0.attention.output.dense", kind: "dense", out: 32, in: 32 },
-      { name: "encoder.layer.0.intermediate.dense", kind: "dense", out: 64, in: 32 },
-      { name: "encoder.layer.0.output.dense", kind: "dense", out: 32, in: 64 }
+      { name: "encoder.layer.0.attention.self.query", kind: "dense", part: "attention", out: 32, in: 32 },
+      { name: "encoder.layer.0.attention.self.key", kind: "dense", part: "attention", out: 32, in: 32 },
+      { name: "encoder.layer.0.attention.self.value", kind: "dense", part: "attention", out: 32, in: 32 },
+      { name: "encoder.layer.0.attention.output.dense", kind: "dense", part: "attention", out: 32, in: 32 },
+      { name: "encoder.layer.0.intermediate.dense", kind: "dense", part: "mlp", out: 64, in: 32 },
+      { name: "encoder.layer.0.output.dense", kind: "dense", part: "mlp", out: 32, in: 64 }
     ])
     const distilbert = await run(describe(golden("distilbert"), mean))
     expect(distilbert.sites.map(({ name }) => name).slice(6)).toEqual(

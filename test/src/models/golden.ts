@@ -64,6 +64,8 @@ export interface GoldenPair {
   readonly scale: number
 }
 
+const MAGNITUDE = ".lora_magnitude_vector"
+
 interface AdapterConfig {
   readonly r: number
   readonly lora_alpha: number
@@ -72,16 +74,21 @@ interface AdapterConfig {
   readonly alpha_pattern: Readonly<Record<string, number>>
 }
 
-/** PEFT's factor pairs by site name, and its saved modules by parameter name. */
+/** PEFT's factor pairs and DoRA's magnitudes by site name, and its saved modules by parameter name. */
 export const readAdapter = async (folder: string, prefix: string) => {
   const config = (await Bun.file(join(goldens, folder, "adapter_config.json")).json()) as AdapterConfig
   const file = await readGolden(`${folder}/adapter_model.safetensors`)
   const pairs = new Map<string, GoldenPair>()
+  const magnitudes = new Map<string, Tensor1D>()
   const saved = new Map<string, HostTensor>()
   for (const [key, value] of file) {
     const name = key.replace("base_model.model.", "").replace(prefix, "")
     const site = name.replace(".lora_A.weight", "")
     if (name.endsWith(".lora_B.weight")) continue
+    if (name.endsWith(MAGNITUDE)) {
+      magnitudes.set(name.slice(0, -MAGNITUDE.length), tensorOf(value) as Tensor1D)
+      continue
+    }
     if (site === name) {
       saved.set(name, value)
       continue
@@ -99,7 +106,7 @@ export const readAdapter = async (folder: string, prefix: string) => {
       scale: alpha / (config.use_rslora ? Math.sqrt(rank) : rank)
     })
   }
-  return { pairs, saved }
+  return { pairs, magnitudes, saved }
 }
 
 /** y = xWᵀ + b + s·(xAᵀ)Bᵀ where there is a pair. */

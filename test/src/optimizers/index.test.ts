@@ -11,8 +11,11 @@ import {
   clipByGlobalNorm,
   fromConfig,
   linear,
+  loraPlus,
   loraPro,
+  riemannian,
   scaleByAdam,
+  scaleByInvariantAdam,
   scaleByLearningRate,
   scheduleFromConfig,
   sgd,
@@ -97,6 +100,24 @@ describe("fromConfig", () => {
     )
   })
 
+  test("lora-plus: the ratio for B alone, heads as under adamw", async () => {
+    await expectSame(
+      { kind: "lora-plus", ratio: 4, ...planMoments, ...shared },
+      {
+        pairs: loraPlus({ ...moments, ratio: 4, weightDecay: 0.1, learningRate: rate }),
+        body: adam(rate),
+        head: adam(headRate)
+      }
+    )
+  })
+
+  test("riemannian: AdamW on scaled gradients; dense tensors and heads get plain AdamW", async () => {
+    await expectSame(
+      { kind: "riemannian", damping: 1e-3, ...planMoments, ...shared },
+      { pairs: chain(riemannian({ damping: 1e-3 }), adam(rate)), body: adam(rate), head: adam(headRate) }
+    )
+  })
+
   for (const x of ["sylvester", "zero", "symmetric"] as const) {
     test(`lora-pro, X ${x}: three forms; dense tensors get plain AdamW`, async () => {
       const options = { x, damping: 1e-6 }
@@ -118,14 +139,29 @@ describe("fromConfig", () => {
     })
   }
 
-  test("the forms and the choices of X differ from each other", async () => {
-    const configs = ["sgd", "efficient", "full"].flatMap((form) =>
+  test("lora-pro, efficient form, invariant moments", async () => {
+    const pairs = chain(
+      loraPro({ damping: 1e-6 }),
+      scaleByInvariantAdam(moments),
+      addDecayedWeights(0.1),
+      scaleByLearningRate(rate)
+    )
+    await expectSame(
+      { kind: "lora-pro", form: "efficient", moments: "invariant", damping: 1e-6, ...planMoments, ...shared },
+      { pairs, body: adam(rate), head: adam(headRate) }
+    )
+  })
+
+  test("the kinds, the forms and the choices of X differ from each other", async () => {
+    const forms = ["sgd", "efficient", "full"].flatMap((form) =>
       ["sylvester", "zero", "symmetric"].map((x) => ({ kind: "lora-pro", form, x, learningRate: 0.01 }))
     )
+    const kinds = ["sgd", "adamw", "lora-plus", "riemannian"].map((kind) => ({ kind, learningRate: 0.01 }))
+    const configs = [...kinds, ...forms]
     const trained = await Promise.all(
       configs.map(async (c) => JSON.stringify(await train(fromConfig(decode(c), STEPS))))
     )
-    expect(new Set(trained).size).toBe(9)
+    expect(new Set(trained).size).toBe(13)
   })
 
   test("clipping comes first, over heads and body together", async () => {

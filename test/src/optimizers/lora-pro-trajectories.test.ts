@@ -1,13 +1,15 @@
 /**
- * LoRA-Pro over eight steps against trajectories computed in float64 elsewhere: every form, choice of X, warm-up and decay.
- * The gradient of the toy loss is computed here in float64, from the factors as float32 holds them.
+ * LoRA-Pro, LoRA+, Riemannian preconditioning and AdamW over eight steps against trajectories computed in float64
+ * elsewhere: every form, choice of X, warm-up and decay. The gradient of the toy loss is computed here in float64, from the factors as float32 holds them.
  */
 import { expect, test } from "bun:test"
 import { readdirSync, readFileSync } from "node:fs"
 import * as tf from "@tensorflow/tfjs"
 import { scaleByAdam } from "../../../src/optimizers/adam.ts"
 import { addDecayedWeights } from "../../../src/optimizers/decay.ts"
+import { loraPlus } from "../../../src/optimizers/lora-plus.ts"
 import { loraPro, type XChoice } from "../../../src/optimizers/lora-pro.ts"
+import { riemannian } from "../../../src/optimizers/riemannian.ts"
 import { scaleByLearningRate } from "../../../src/optimizers/scale.ts"
 import { chain, type State, type Transform } from "../../../src/optimizers/transform.ts"
 import type { FactorPair } from "../../../src/tensors/trainable.ts"
@@ -28,6 +30,7 @@ interface Trajectory {
   readonly betas: readonly [number, number]
   readonly eps: number
   readonly weight_decay: number
+  readonly lr_ratio_B_over_A: number
   readonly W0: Matrix
   readonly W_star: Matrix
   readonly A0: Matrix
@@ -41,8 +44,11 @@ interface Trajectory {
 
 const transformFor = (golden: Trajectory): Transform => {
   const { x_mode: x, delta: damping, weight_decay, lr } = golden
-  const adam = scaleByAdam({ b1: golden.betas[0], b2: golden.betas[1], eps: golden.eps })
-  const rate = scaleByLearningRate((step) => lr[step - 1]!)
+  const moments = { b1: golden.betas[0], b2: golden.betas[1], eps: golden.eps }
+  const adam = scaleByAdam(moments)
+  const learningRate = (step: number) => lr[step - 1]!
+  const rate = scaleByLearningRate(learningRate)
+  const ratio = golden.lr_ratio_B_over_A
   switch (golden.rule) {
     case "sgd":
       return chain(loraPro({ x, damping }), rate)
@@ -51,7 +57,11 @@ const transformFor = (golden: Trajectory): Transform => {
     case "adamw_full":
       return chain(loraPro({ inner: adam, x, damping }), rate)
     case "lora_adamw":
-      return chain(adam, addDecayedWeights(weight_decay), rate)
+      return ratio === 1
+        ? chain(adam, addDecayedWeights(weight_decay), rate)
+        : loraPlus({ ...moments, learningRate, ratio, weightDecay: weight_decay })
+    case "riemannian_adamw":
+      return chain(riemannian({ damping }), adam, addDecayedWeights(weight_decay), rate)
     default:
       throw new Error(`no transform for ${golden.rule}`)
   }
@@ -105,13 +115,12 @@ const follow = async (golden: Trajectory): Promise<void> => {
   tf.dispose([run.params.pairs[0]!.A, run.params.pairs[0]!.B])
 }
 
-test.skip("lora_plus trajectories: LoRA+ is a later method", () => {})
-
-describeEverywhere("LoRA-Pro's trajectories", () => {
-  const trajectories = files("traj_").filter((file) => !file.includes("lora_plus"))
+describeEverywhere("Trajectories", () => {
+  const trajectories = files("traj_")
 
   test("the golden files are there", () => {
-    expect(trajectories.length).toBe(20)
+    expect(trajectories.length).toBe(24)
+    expect(trajectories.filter((file) => load<Trajectory>(file).lr_ratio_B_over_A !== 1)).toHaveLength(2)
   })
 
   for (const file of trajectories) {

@@ -99,5 +99,11 @@ export const normal = (next: () => number): number =>
 export const randomMatrix = (rows: number, columns: number, next: () => number, deviation = 1): Matrix =>
   make(rows, columns, () => deviation * normal(next))
 
+/** [rows, r] with singular values within magnitude · [0.3, 3]. */
+export const conditioned = (rows: number, r: number, magnitude: number, next: () => number): Matrix => {
+  const sigma = make(r, r, (i, j) => (i === j ? magnitude * 0.3 * 10 ** next() : 0))
+  return times(orthonormal(randomMatrix(rows, r, next)), sigma, transpose(orthonormal(randomMatrix(r, r, next))))
+}
+
 /** The matrix as float32 holds it: an oracle has to start from what the device was given. */
 export const rounded = (a: Matrix): Matrix => a.map((row) => row.map(Math.fround))

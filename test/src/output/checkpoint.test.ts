@@ -10,6 +10,8 @@ import * as Effect from "effect/Effect"
 import type { OptimizerConfig } from "../../../schemas/index.ts"
 import { readCheckpoint, restoreCheckpoint } from "../../../src/output/checkpoint-read.ts"
 import { takeSnapshot, writeCheckpoint } from "../../../src/output/checkpoint-write.ts"
+import { readTensors } from "../../../src/tensors/safetensors.ts"
+import { startsOf } from "../../../src/tensors/trainable.ts"
 import { expectNoLeak } from "../../setup.ts"
 import { adamw, combinations, loraProFull, sgd } from "../training/optimizers.ts"
 import { context, type Method, stateOf, takeSteps, temporaryFolders, toySession, withFiles } from "./toy-session.ts"
@@ -32,7 +34,9 @@ const states: ReadonlyArray<readonly [Method, string, OptimizerConfig]> = [
   ["lora", "lora-pro full without damping", undamped],
   ["lora", "sgd without momentum, which keeps nothing", { ...sgd, momentum: 0 } as OptimizerConfig],
   ["lora", "adamw without clipping", { ...adamw, clipNorm: null } as OptimizerConfig],
-  ["none", "sgd", sgd]
+  ["none", "sgd", sgd],
+  ["pissa", "lora-pro full", loraProFull],
+  ["pissa", "adamw", adamw]
 ]
 
 describe("saved and restored, then stepped on, is as if never interrupted", () => {
@@ -55,12 +59,24 @@ describe("saved and restored, then stepped on, is as if never interrupted", () =
       ))
   }
 
-  test("leaves no tensor behind but the state's own", () =>
+  for (const method of ["lora", "pissa"] as const) {
+    test(`${method}: leaves no tensor behind but the state's own`, () =>
+      withFiles(
+        Effect.gen(function* () {
+          const { session, target } = yield* saved(loraProFull, method, 2, folder())
+          const restore = Effect.flatMap(readCheckpoint(target), (found) => restoreCheckpoint(session, found))
+          yield* Effect.promise(() => expectNoLeak(() => withFiles(restore)))
+        })
+      ))
+  }
+
+  test("a snapshot of what is subtracted is given up as it is written", () =>
     withFiles(
       Effect.gen(function* () {
-        const { session, target } = yield* saved(loraProFull, "lora", 2, folder())
-        const restore = Effect.flatMap(readCheckpoint(target), (found) => restoreCheckpoint(session, found))
-        yield* Effect.promise(() => expectNoLeak(() => withFiles(restore)))
+        const session = yield* toySession(adamw, "pissa")
+        yield* takeSteps(session, 1)
+        const write = Effect.flatMap(takeSnapshot(session, context), (taken) => writeCheckpoint(taken, folder()))
+        yield* Effect.promise(() => expectNoLeak(() => withFiles(write)))
       })
     ))
 })
@@ -79,6 +95,21 @@ describe("on disk", () => {
         )
         const { optimizer: _, ...record } = JSON.parse(readFileSync(join(target, "state.json"), "utf8"))
         expect(record).toEqual({ format: 1, step: 1, position: { epoch: 0, batch: 1 }, ...context, trainable: 8 })
+      })
+    ))
+
+  test("what pairs subtract is in it, and said, only where they do", () =>
+    withFiles(
+      Effect.gen(function* () {
+        const { session, target } = yield* saved(adamw, "pissa", 1, folder())
+        const { trainable, start } = JSON.parse(readFileSync(join(target, "state.json"), "utf8"))
+        expect([trainable, start]).toEqual([8, 6])
+        const stored = yield* readTensors(join(target, "state.safetensors"))
+        for (const [i, tensor] of startsOf(session.adapted.trainable).entries()) {
+          const { shape, data } = stored.get(`start.${i}`)!
+          expect([[...shape], data as unknown]).toEqual([tensor.shape, yield* Effect.promise(() => tensor.data())])
+        }
+        expect([...stored.keys()].filter((name) => name.startsWith("start."))).toHaveLength(6)
       })
     ))
 
@@ -149,6 +180,13 @@ describe("a damaged checkpoint is told from a whole one:", () => {
       },
       /Expected 1/
     ],
+    "fewer tensors to subtract than state.json says, summed": [
+      (t) => {
+        rewrite(record(t), (x) => x.replace('"trainable":8', '"trainable":8,"start":6'))
+        sums(t)
+      },
+      /0 of 6 tensors that are subtracted/
+    ],
     "fewer tensors than state.json says, summed": [
       (t) => {
         rewrite(record(t), (x) => x.replace('"trainable":8', '"trainable":9'))
@@ -184,6 +222,9 @@ describe("a damaged checkpoint is told from a whole one:", () => {
         const none = yield* toySession(adamw, "none")
         const other = yield* Effect.flip(restoreCheckpoint(none, yield* readCheckpoint(target)))
         expect(other.message).toMatch(/it holds 8 trained tensors, the model has 2/)
+        const subtracting = yield* saved(adamw, "pissa", 1, folder())
+        const third = yield* Effect.flip(restoreCheckpoint(session, yield* readCheckpoint(subtracting.target)))
+        expect(third.message).toMatch(/it holds 6 subtracted tensors, the model has 0/)
       })
     ))
 

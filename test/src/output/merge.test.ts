@@ -88,6 +88,20 @@ const cases: ReadonlyArray<Case> = [
     leftOut: 2
   },
   {
+    name: "bert-pissa",
+    model: "bert",
+    task: pooler,
+    adapter: { ...lora, overrides, scaling: "rank-stabilized", init: { kind: "pissa" } },
+    changed: layers + 4
+  },
+  {
+    name: "minilm-pissa-int8",
+    model: "minilm",
+    adapter: { ...lora, init: { kind: "pissa", iterations: 1 } },
+    weights: "int8",
+    changed: layers
+  },
+  {
     name: "minilm-f16-none",
     model: "minilm",
     adapter: { method: "none" },

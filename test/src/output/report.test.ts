@@ -7,6 +7,7 @@ import { cpSync, existsSync, mkdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { type RunFolder, runFolder, writeReport } from "../../../src/output/index.ts"
+import { placeOf } from "../../../src/output/report/gradient.ts"
 import { embeddedJson, escapeHtml, html } from "../../../src/output/report/html.ts"
 import type { Plot } from "../../../src/output/report/plots.ts"
 import { smoothed } from "../../../src/output/report/plots.ts"
@@ -15,6 +16,7 @@ import { readPlan, resolve } from "../../../src/plan/index.ts"
 import { platform } from "../../../src/platform.ts"
 import { type Listener, Progress } from "../../../src/progress.ts"
 import { train } from "../../../src/train.ts"
+import type { DiagnosticsReport, SiteDiagnostics } from "../../../src/training/index.ts"
 import { jsonObjects, tinyPlan, workspace } from "../../e2e/fixtures.ts"
 import { expectClose } from "../../setup.ts"
 import { hostileLabels, hostileText, writeHostileRows } from "./hostile-run.ts"
@@ -38,6 +40,10 @@ beforeAll(async () => {
   await trainTiny(w, "head", "bert", { adapter: { method: "none" }, optimizer: { kind: "sgd", learningRate: 0.1 } })
   const { validation: _, test: __, ...blind } = tinyPlan("bert").data
   await trainTiny(w, "blind", "bert", { data: blind })
+  await trainTiny(w, "seen", "bert", {
+    training: { ...training, diagnostics: { every: 2 } },
+    optimizer: { kind: "lora-pro", learningRate: 1e-2 }
+  })
   writeHostileRows(w)
   await trainTiny(w, "hostile", "bert", { training })
 })
@@ -178,6 +184,122 @@ describe("the numbers of the run", () => {
   })
 })
 
+describe("the full gradient, where the plan looked at it", () => {
+  const looks = () =>
+    jsonObjects(w.read("runs/seen/metrics.jsonl")).filter(
+      ({ kind }) => kind === "diagnostics"
+    ) as unknown as ReadonlyArray<DiagnosticsReport>
+  const median = (values: ReadonlyArray<number>) => {
+    const order = values.toSorted((a, b) => a - b)
+    return (order[Math.floor((order.length - 1) / 2)]! + order[Math.ceil((order.length - 1) / 2)]!) / 2
+  }
+
+  test("curves are the metrics': the median site and the worst, of the method and of the best possible", () => {
+    const { plots } = reportOf("seen")
+    expect(plots.slice(7).map(({ id }) => id)).toEqual([
+      "discrepancy",
+      "cosine",
+      "condition",
+      "effective-rank",
+      "gauge"
+    ])
+    const values = (id: string, label: string) =>
+      plots.find((plot) => plot.id === id)!.series.find((series) => series.label === label)!.values as Array<number>
+    const [discrepancy] = plots.slice(7)
+    expect(discrepancy!.x).toEqual([1, 3, 5])
+    const of = (pick: (site: SiteDiagnostics) => number | null) =>
+      looks().map(({ sites }) => sites.map((site) => pick(site)!))
+    const method = of((site) => site.method.discrepancy)
+    expectClose(values("discrepancy", "method, median"), method.map(median), PLOTTED)
+    expectClose(
+      values("discrepancy", "method, worst site"),
+      method.map((each) => Math.max(...each)),
+      PLOTTED
+    )
+    expectClose(
+      values("discrepancy", "best possible, median"),
+      of((site) => site.best.discrepancy).map(median),
+      PLOTTED
+    )
+    const cosines = of((site) => site.method.cosine)
+    expectClose(
+      values("cosine", "method, worst site"),
+      cosines.map((each) => Math.min(...each)),
+      PLOTTED
+    )
+    expectClose(values("cosine", "step taken, median"), of((site) => site.stepCosine).map(median), PLOTTED)
+    // there is no condition of B = 0
+    expect(values("condition", "B, median")[0]).toBeNull()
+    expectClose(
+      values("condition", "B, worst site").slice(1),
+      of((site) => site.B.condition)
+        .slice(1)
+        .map((each) => Math.max(...each)),
+      PLOTTED
+    )
+  })
+
+  test("a heat map by depth and type of weight, of the mean over the looks, which needs no script", async () => {
+    // a method that stays behind, so that its number is not the best possible one
+    const folder = copied("behind", "seen")
+    const behind = looks().map((look) => ({
+      ...look,
+      sites: look.sites.map((site, i) => ({
+        ...site,
+        best: { ...site.best, discrepancy: (0.5 + i / 40) * site.best.discrepancy! }
+      }))
+    }))
+    const others = jsonObjects(w.read("runs/seen/metrics.jsonl")).filter(({ kind }) => kind !== "diagnostics")
+    w.write("runs/behind/metrics.jsonl", [...behind, ...others].map((row) => JSON.stringify(row)).join("\n"))
+    await write(folder)
+    const table = /<h3>By depth[\s\S]*?<\/table>/.exec(pageOf("behind"))![0]
+    const rows = [...table.matchAll(/<th scope="row">(.*?)<\/th>(.*)<\/tr>/g)]
+    expect(rows.map(([, depth]) => depth)).toEqual(["encoder.layer.0", "encoder.layer.1"])
+    const types = [...table.matchAll(/<th scope="col">(.*?)<\/th>/g)]
+      .slice(1)
+      .map(([, type]) => type!.replaceAll("<wbr>", ""))
+    expect(types).toHaveLength(6)
+    for (const [, depth, cells] of rows) {
+      const shown = [...cells!.matchAll(/--share:([\d.]+)">([\d.]+)<small>best ([\d.]+)</g)]
+      expect(shown).toHaveLength(6)
+      shown.forEach(([, share, method, best], i) => {
+        const own = behind.map(({ sites }) => sites.find(({ site }) => site === `${depth}.${types[i]}`)!)
+        const mean = (pick: (site: SiteDiagnostics) => number | null) =>
+          own.reduce((sum, site) => sum + pick(site)! / own.length, 0)
+        expect(method).toBe(mean((site) => site.method.discrepancy).toFixed(3))
+        expect(best).toBe(mean((site) => site.best.discrepancy).toFixed(3))
+        expect(Number(share)).toBeWithin(0, 1.0001)
+      })
+    }
+  })
+
+  test("the theorem's check is told; where it fails, with what it says", async () => {
+    expect(reportOf("seen").text).toMatch(/LoRA-Pro's theorem holds at 36 of 36 looks at a layer, to \d.*of ‖g‖/)
+    expect(reportOf("plain").text).not.toContain("The full gradient")
+    const folder = copied("broken-theorem", "seen")
+    const rows = jsonObjects(w.read("runs/seen/metrics.jsonl")).map((row) =>
+      row["kind"] === "diagnostics" && row["step"] === 3
+        ? { ...row, warnings: Array.from({ length: 9 }, (_, i) => `step 3, <b>site ${i}</b> is off`) }
+        : row
+    )
+    w.write("runs/broken-theorem/metrics.jsonl", rows.map((row) => JSON.stringify(row)).join("\n"))
+    await write(folder)
+    const { text } = reportOf("broken-theorem")
+    expect(text).toContain("does not hold at 9 of 36 looks")
+    expect(text).toContain("step 3, <b>site 4</b> is off")
+    expect(text).toContain("and 4 more in metrics.jsonl")
+  })
+
+  test("names without a number, and with several prefixes", () => {
+    expect(placeOf("encoder.layer.3.attention.self.query")).toEqual({
+      depth: "encoder.layer.3",
+      type: "attention.self.query"
+    })
+    expect(placeOf("transformer.h.11.mlp.c_fc")).toEqual({ depth: "transformer.h.11", type: "mlp.c_fc" })
+    expect(placeOf("pooler.dense")).toEqual({ depth: "–", type: "pooler.dense" })
+  })
+})
+
 describe("nothing of a user's runs", () => {
   test("hostile labels and texts are text", () => {
     const { text, elements, plots } = reportOf("hostile")
@@ -220,7 +342,7 @@ describe("nothing of a user's runs", () => {
 
 describe("one file, whatever the run", () => {
   test("nothing is loaded", () => {
-    for (const run of ["plain", "hostile", "head", "blind"]) {
+    for (const run of ["plain", "hostile", "head", "blind", "seen"]) {
       const { attributes } = reportOf(run)
       expect(attributes.length).toBeGreaterThan(50)
       const loading = ["src", "href", "srcset", "data", "action", "background", "poster"]
@@ -299,8 +421,8 @@ describe("one file, whatever the run", () => {
   })
 })
 
-const copied = (name: string): Promise<RunFolder> => {
-  cpSync(w.path("runs/plain"), w.path(`runs/${name}`), { recursive: true })
+const copied = (name: string, of = "plain"): Promise<RunFolder> => {
+  cpSync(w.path(`runs/${of}`), w.path(`runs/${name}`), { recursive: true })
   rmSync(w.path(`runs/${name}/report.html`))
   return Effect.runPromise(runFolder(w.path(`runs/${name}`)).pipe(Effect.provide(platform)))
 }

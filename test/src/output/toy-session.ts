@@ -7,19 +7,20 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
-import { full, inject, lora } from "../../../adapters/index.ts"
-import type { OptimizerConfig } from "../../../schemas/index.ts"
+import { dora, full, inject, lora } from "../../../adapters/index.ts"
+import type { LoraInit, OptimizerConfig } from "../../../schemas/index.ts"
 import type { Batch } from "../../../src/data/row.ts"
 import { fromConfig } from "../../../src/optimizers/index.ts"
 import type { CheckpointedRun } from "../../../src/output/checkpoints.ts"
 import { platform } from "../../../src/platform.ts"
 import { randomStream } from "../../../src/tensors/random.ts"
-import { tensorsOf } from "../../../src/tensors/trainable.ts"
+import { startsOf, tensorsOf } from "../../../src/tensors/trainable.ts"
 import { crossEntropy, openSession, type Session, type StepError, step } from "../../../src/training/index.ts"
 import { storedState } from "../../../src/training/state-tree.ts"
 import { toyModel } from "../../adapters/toy-model.ts"
 
-export type Method = "lora" | "full" | "none"
+/** "pissa": LoRA whose pairs subtract their start */
+export type Method = "lora" | "pissa" | "dora" | "full" | "none"
 
 const STEPS = 100
 const [ROWS, LENGTH, CLASSES, VOCABULARY] = [4, 5, 3, 11]
@@ -31,10 +32,13 @@ export const toySession = (
   Effect.gen(function* () {
     const { model } = yield* Effect.acquireRelease(Effect.sync(toyModel), ({ dispose }) => Effect.sync(dispose))
     const targets = ["block.**", "last.**"] as const
-    const options = { rank: 2, alpha: 4, scaling: "standard", init: { kind: "kaiming" } } as const
-    const adapted = yield* method === "lora"
+    const init: LoraInit = method === "pissa" ? { kind: "pissa" } : { kind: "kaiming" }
+    const options = { rank: 2, alpha: 4, scaling: "standard", init } as const
+    const adapted = yield* method === "lora" || method === "pissa"
       ? inject(model, lora, { ...options, targets })
-      : inject(model, method === "full" ? full : null, { targets })
+      : method === "dora"
+        ? inject(model, dora, { ...options, init: { kind: "kaiming" }, targets })
+        : inject(model, method === "full" ? full : null, { targets })
     return yield* openSession(adapted, { optimizer: fromConfig(config, STEPS), loss: crossEntropy })
   }).pipe(Effect.orDie)
 
@@ -65,7 +69,8 @@ export const takeSteps = (session: Session, count: number): Effect.Effect<void, 
 export const stateOf = (session: Session) =>
   Effect.promise(async () => {
     const { tree, tensors } = storedState(session.optimizerState)
-    const all = [...tensorsOf(session.adapted.trainable), ...tensors]
+    const { trainable } = session.adapted
+    const all = [...tensorsOf(trainable), ...startsOf(trainable), ...tensors]
     const values = await Promise.all(all.map(async (tensor) => [tensor.shape, [...(await tensor.data())]] as const))
     return { step: session.step, position: session.position, tree, values }
   })

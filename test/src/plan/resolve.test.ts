@@ -146,6 +146,40 @@ describe("memory", () => {
     }
   })
 
+  test("of AdaLoRA: two more numbers for each of its factors, by which ranks are given up", async () => {
+    const moments = async (adapter: object, kind = "adamw") => {
+      const { plan, model } = await Effect.runPromise(resolved({ adapter, optimizer: { kind, learningRate: 1e-3 } }))
+      return estimateMemory(plan, model, { factors: 1000, dense: 10, frozen: 0 }, 24).checkpoint / 4 - 1010
+    }
+    expect(await moments({ method: "lora" })).toBe(2020)
+    for (const kind of ["lora-plus", "riemannian"]) expect(await moments({ method: "lora" }, kind)).toBe(2020)
+    expect(await moments({ method: "adalora" })).toBe(2020 + 2000)
+  })
+
+  test("of activations under DoRA: what each linear layer gives before its rows are scaled, too", async () => {
+    const activations = async (method: string) => {
+      const optimizer = { kind: "adamw", learningRate: 1e-3 }
+      const { plan, model } = await Effect.runPromise(resolved({ adapter: { method }, optimizer }))
+      const training = { ...plan.training, batchSize: 8, evaluateBatchSize: 1 }
+      const none = { factors: 0, dense: 0, frozen: 0 }
+      return { model, bytes: estimateMemory({ ...plan, training }, model, none, 24).activations }
+    }
+    const [lora, dora] = [await activations("lora"), await activations("dora")]
+    const outputs = lora.model.sites.reduce((sum, { out }) => sum + out, 0)
+    expect(dora.bytes - lora.bytes).toBe(4 * 8 * 16 * outputs) // 8 rows of 16 tokens in float32
+  })
+
+  test("of a start that is subtracted: it, the pair of both, and its place in a checkpoint", async () => {
+    const bytes = async (kind: string) => {
+      const adapter = { method: "lora", init: { kind } }
+      const { plan, model } = await Effect.runPromise(resolved({ adapter }))
+      const { trainable, checkpoint } = estimateMemory(plan, model, { factors: 1000, dense: 10, frozen: 0 }, 24)
+      return [trainable / 4, checkpoint / 4] as const
+    }
+    const [plain, subtracted] = [await bytes("kaiming"), await bytes("pissa")]
+    expect(subtracted).toEqual([plain[0] + 3000, plain[1] + 1000])
+  })
+
   test("of weights: the linear ones as the plan holds them, the others in float32", async () => {
     const weightsAs = async (weights: string) =>
       (await Effect.runPromise(resolved({ model: { source: "bert", weights } }))).memory.weights
@@ -192,6 +226,23 @@ describe("problems, all of them together", () => {
       /qeury[\s\S]*tokenizer\.json: has ids up to 500, the model's embedding only 120 rows[\s\S]*broken\.jsonl:1/
     )
   })
+})
+
+test("of a method that gives up ranks: how many there are, and when the last of them goes", async () => {
+  const plan = await Effect.runPromise(
+    resolved({
+      adapter: { method: "adalora", rank: 2, initialRank: 5, targets: ["query", "value"] },
+      optimizer: { kind: "adamw", learningRate: 1e-3 },
+      training: { steps: 50, batchSize: 4 }
+    })
+  )
+  const text = describePlan(plan)
+  expect(text).toContain("ranks      20 (5 a site) at the start, 8 (2 a site) after step 35, shared by all sites")
+  expect(text).toMatch(/encoder\.layer\.0\.attention\.self\.query +32×32 +5 +16 +325\n/)
+  expect(planJson(plan)["ranks"]).toEqual({ start: 5, end: 35, every: 10, initial: 20, target: 8 })
+  // 5 triplets of 32 + 32 + 1 numbers at each of four sites
+  expect(plan.trainable.factors).toBe(4 * 5 * 64)
+  expect(planJson(await Effect.runPromise(resolved()))).not.toHaveProperty("ranks")
 })
 
 test("what is read of the checkpoint and what is not is said", async () => {

@@ -33,6 +33,9 @@ const answering = (logits: ReadonlyArray<ReadonlyArray<number>>): Adapted => ({
   method: "none",
   sites: [],
   trainable: { pairs: [], dense: [] },
+  parts: () => [],
+  penalty: null,
+  optimizer: (inner) => inner,
   forward: ({ inputIds }) =>
     tf.gather(tf.tensor2d(logits.flat(), [logits.length, logits[0]!.length]), tf.squeeze(inputIds, [1])),
   merged: () => tf.zeros([1, 1])

@@ -8,7 +8,7 @@ const shared = {
   schedule: { kind: "linear", warmup: 0.1 }
 } as const
 const moments = { betas: [0.9, 0.999], epsilon: 1e-8 } as const
-const loraPro = (form: "full" | "efficient" | "sgd"): OptimizerConfig => ({
+const loraPro = (form: "full" | "efficient" | "sgd"): Extract<OptimizerConfig, { kind: "lora-pro" }> => ({
   kind: "lora-pro",
   form,
   x: "sylvester",
@@ -19,8 +19,11 @@ const loraPro = (form: "full" | "efficient" | "sgd"): OptimizerConfig => ({
 
 export const sgd: OptimizerConfig = { kind: "sgd", momentum: 0.9, ...shared }
 export const adamw: OptimizerConfig = { kind: "adamw", ...shared, ...moments }
+export const loraPlus: OptimizerConfig = { kind: "lora-plus", ratio: 16, ...shared, ...moments }
+export const riemannian: OptimizerConfig = { kind: "riemannian", damping: 1e-6, ...shared, ...moments }
 export const loraProFull = loraPro("full")
 export const loraProEfficient = loraPro("efficient")
+export const loraProInvariant: OptimizerConfig = { ...loraPro("efficient"), moments: "invariant" }
 export const loraProSgd = loraPro("sgd")
 
 export const combinations = [
@@ -28,7 +31,12 @@ export const combinations = [
   ["lora", "adamw", adamw],
   ["lora", "lora-pro full", loraProFull],
   ["lora", "lora-pro efficient", loraProEfficient],
+  ["lora", "lora-pro efficient, invariant moments", loraProInvariant],
   ["lora", "lora-pro sgd", loraProSgd],
+  ["lora", "lora-plus", loraPlus],
+  ["lora", "riemannian", riemannian],
+  ["dora", "adamw", adamw],
+  ["dora", "lora-plus", loraPlus],
   ["full", "adamw", adamw],
   ["full", "sgd", sgd],
   ["none", "adamw", adamw]

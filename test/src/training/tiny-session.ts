@@ -1,7 +1,7 @@
 /** A session on the golden BERT with a new head over mean pooling: what most training tests step. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { type Adapted, full, inject, lora } from "../../../adapters/index.ts"
+import { type Adapted, dora, full, inject, lora } from "../../../adapters/index.ts"
 import type { OptimizerConfig } from "../../../schemas/index.ts"
 import type { Model } from "../../../src/models/index.ts"
 import { fromConfig } from "../../../src/optimizers/index.ts"
@@ -9,18 +9,19 @@ import type { Trainable } from "../../../src/tensors/trainable.ts"
 import { crossEntropy, openSession, type Session, type SessionOptions } from "../../../src/training/index.ts"
 import { tinyBert } from "./tiny-bert.ts"
 
-export type MethodName = "lora" | "full" | "none"
+export type MethodName = "lora" | "dora" | "full" | "none"
 
 /** The schedules of these sessions end here. */
 export const STEPS = 200
 
 const adaptedWith = (model: Model, method: MethodName, seed: number) => {
   const targets = "all-linear"
+  const options = { rank: 4, alpha: 8, scaling: "standard", init: { kind: "kaiming" } } as const
   switch (method) {
-    case "lora": {
-      const options = { rank: 4, alpha: 8, scaling: "standard", init: { kind: "kaiming" } } as const
+    case "lora":
       return inject(model, lora, { ...options, targets, seed, modulesToSave: ["embeddings.LayerNorm"] })
-    }
+    case "dora":
+      return inject(model, dora, { ...options, targets, seed })
     case "full":
       return inject(model, full, { targets, seed })
     case "none":

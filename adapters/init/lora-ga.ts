@@ -1,0 +1,69 @@
+/**
+ * LoRA-GA (Wang, Yu & Li 2024, arXiv 2407.05000): A and B from the leading singular directions of the loss's gradient g at W.
+ *
+ *   g = U diag(σ) Vᵀ      A = c·(columns ia of V)ᵀ    B = c·(columns ib of U)    c = m^¼/√γ, m = out
+ *
+ *   ArB2r   ia = 1 … r          ib = r+1 … 2r     the paper's
+ *   A2rBr   ia = r+1 … 2r       ib = 1 … r
+ *   ArBr    ia = 2, 4 … 2r      ib = 1, 3 … 2r−1
+ *
+ * One small step of SGD moves W by −η s²(BBᵀg + gAᵀA). With disjoint ia and ib that is −η s²c² times the best approximation of g of rank
+ * 2r: no other start of A and B has its first move nearer to that of full fine-tuning. B·A itself is no direction of g; it is subtracted
+ * (`FactorPair.start`), so that the model starts as its base.
+ *
+ * g is that of the first batches, with the head as it starts, so a new head has its say in it. The decomposition is randomised as in the
+ * authors' code and PEFT (`leading-directions.ts`): 4r directions, four power iterations.
+ *
+ * Differs from PEFT 0.21, which leaves A at V and puts c·σ into B. W stays as it is: what is subtracted is kept beside it.
+ */
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import type { LoraInit } from "../../schemas/index.ts"
+import type { Initializer } from "./initializer.ts"
+import { type Directionless, leadingDirections } from "./leading-directions.ts"
+import { StartError } from "./start-error.ts"
+
+type LoraGa = Extract<LoraInit, { readonly kind: "lora-ga" }>
+
+/** Columns ia of V and ib of U, of the first 2r. */
+const directions = {
+  ArB2r: (i, rank) => ({ a: i, b: rank + i }),
+  A2rBr: (i, rank) => ({ a: rank + i, b: i }),
+  ArBr: (i) => ({ a: 2 * i + 1, b: 2 * i })
+} satisfies { readonly [Name in LoraGa["direction"]]: (i: number, rank: number) => { a: number; b: number } }
+
+export const loraGa: Initializer<LoraGa> = {
+  problem: ({ name, out, in: inputs }, rank) =>
+    2 * rank <= Math.min(out, inputs)
+      ? undefined
+      : `rank ${rank} is larger than init "lora-ga" allows at ${name}: it takes 2·rank singular directions of W [${out}, ${inputs}]'s gradient, so at most ${Math.floor(Math.min(out, inputs) / 2)}`,
+  wants: ({ batches }) => ({ what: "gradient", batches }),
+  subtracted: true,
+  start: ({ batches, gamma, direction }, { site, rank }, { observe, random }) =>
+    Effect.gen(function* () {
+      const gradient = yield* observe(site, { what: "gradient", batches })
+      const found = yield* leadingDirections(gradient, 2 * rank, random, `the gradient of ${site.name}`)
+      if (typeof found === "string") {
+        return yield* new StartError({ site: site.name, init: "lora-ga", reason: reasonOf(found, batches) })
+      }
+      const { U, V } = found
+      const c = site.out ** 0.25 / Math.sqrt(gamma)
+      const chosen = Array.from({ length: rank }, (_, i) => directions[direction](i, rank))
+      const A = Float32Array.from({ length: rank * site.in }, (_, k) => {
+        const [i, column] = [Math.floor(k / site.in), k % site.in]
+        return c * V[column * 2 * rank + chosen[i]!.a]!
+      })
+      const B = Float32Array.from({ length: site.out * rank }, (_, k) => {
+        const [row, i] = [Math.floor(k / rank), k % rank]
+        return c * U[row * 2 * rank + chosen[i]!.b]!
+      })
+      return { A: tf.tensor2d(A, [rank, site.in]), B: tf.tensor2d(B, [site.out, rank]) }
+    })
+}
+
+const reasonOf = (nothing: Directionless, batches: number): string => {
+  const over = `its gradient over the first ${batches} training batches`
+  return nothing === "zero"
+    ? `${over} is 0 everywhere: the loss does not depend on it as the head starts (a head of zeros passes no gradient); set model.task.headInit to "normal", exclude the site, or start with "kaiming"`
+    : `${over} is not finite; see whether the base model computes finite numbers, or start with "kaiming"`
+}

@@ -1,0 +1,93 @@
+/** The full gradient seen: curves, and a heat map of the sites by depth and type of weight. */
+import { meanOf } from "./gradient-plots.ts"
+import { type Html, html } from "./html.ts"
+import { count, fixed, number } from "./numbers.ts"
+import type { Plot } from "./plots.ts"
+import { figure } from "./results.ts"
+import type { Diagnostics } from "./run-record.ts"
+
+// As many as a reader reads.
+const WARNINGS = 5
+
+/**
+ * Depth and type of weight from a site's name: encoder.layer.3.attention.self.query → encoder.layer.3 and
+ * attention.self.query.
+ */
+export const placeOf = (site: string): { readonly depth: string; readonly type: string } => {
+  const segments = site.split(".")
+  const layer = segments.findIndex((segment) => /^\d+$/.test(segment))
+  if (layer < 0 || layer === segments.length - 1) return { depth: "–", type: site }
+  return { depth: segments.slice(0, layer + 1).join("."), type: segments.slice(layer + 1).join(".") }
+}
+
+export const gradientSeen = (looks: ReadonlyArray<Diagnostics>, plots: ReadonlyArray<Plot>): Html | null => {
+  if (looks.length === 0) return null
+  const sites = looks[0]!.sites.length
+  return html`<section><h2>The full gradient</h2>
+<p class="quiet">At ${count(looks.length)} steps and ${count(sites)} layers: g is the gradient that full fine-tuning would follow, g̃ = s(B·dA + dB·A) what the method makes of it, and the best possible is its projection on what any move of A and B can do. A distance of 0 is full fine-tuning, of 1 none of it. Where the method does what is possible, its line covers the other.</p>
+${theorem(looks)}<div class="grid">${plots.map(figure)}</div>
+${heatMap(looks)}</section>`
+}
+
+/** What came of the live assertion. */
+const theorem = (looks: ReadonlyArray<Diagnostics>): Html | null => {
+  const checks = looks.flatMap(({ sites }) => sites.flatMap(({ theorem: check }) => check ?? []))
+  if (checks.length === 0) return null
+  const judged = checks.filter(({ tolerance, fromDamped }) => tolerance !== null && fromDamped !== null)
+  const largest = judged.reduce((most, { fromDamped }) => Math.max(most, fromDamped!), 0)
+  const warnings = looks.flatMap((look) => look.warnings)
+  const result =
+    warnings.length === 0
+      ? html`holds at ${count(judged.length)} of ${count(checks.length)} looks at a layer, to ${number(largest)} of ‖g‖ (with its damping)${judged.length < checks.length && "; at the others float32 allows no judgement"}.`
+      : html`<strong>does not hold</strong> at ${count(warnings.length)} of ${count(checks.length)} looks at a layer:`
+  const shown = warnings.slice(0, WARNINGS).map((warning) => html`<li>${warning}</li>`)
+  const left = warnings.length - shown.length
+  return html`<p>LoRA-Pro's theorem ${result}</p>${shown.length > 0 && html`<ul>${shown}${left > 0 && html`<li>and ${count(left)} more in metrics.jsonl</li>`}</ul>`}`
+}
+
+/** A name that may go on in the next line behind each dot. */
+const broken = (name: string): ReadonlyArray<Html> =>
+  name.split(/(?<=\.)/).map((segment, i) => html`${i > 0 && html`<wbr>`}${segment}`)
+
+interface Cell {
+  readonly method: number | null
+  readonly best: number | null
+}
+
+/** Mean over the looks, for each site by its name. */
+const cellsOf = (looks: ReadonlyArray<Diagnostics>): ReadonlyMap<string, Cell> => {
+  const cells = new Map<string, Cell>()
+  for (const name of new Set(looks.flatMap(({ sites }) => sites.map(({ site }) => site)))) {
+    const own = looks.flatMap(({ sites }) => sites.filter(({ site }) => site === name))
+    cells.set(name, {
+      method: meanOf(own.map(({ method }) => method.discrepancy)),
+      best: meanOf(own.map(({ best }) => best.discrepancy))
+    })
+  }
+  return cells
+}
+
+const heatMap = (looks: ReadonlyArray<Diagnostics>): Html => {
+  const cells = cellsOf(looks)
+  const names = [...cells.keys()]
+  const depths = [...new Set(names.map((name) => placeOf(name).depth))]
+  const types = [...new Set(names.map((name) => placeOf(name).type))]
+  const byPlace = new Map(
+    names.map((name) => [JSON.stringify([placeOf(name).depth, placeOf(name).type]), cells.get(name)!])
+  )
+  const values = [...cells.values()].flatMap(({ method }) => method ?? [])
+  const [low, high] = [Math.min(...values), Math.max(...values)]
+  const cell = (depth: string, type: string) => {
+    const { method = null, best = null } = byPlace.get(JSON.stringify([depth, type])) ?? {}
+    if (method === null) return html`<td>${fixed(null)}</td>`
+    const share = high > low ? (method - low) / (high - low) : 0
+    return html`<td class="share" style="--share:${share.toFixed(3)}">${fixed(method)}<small>best ${fixed(best)}</small></td>`
+  }
+  return html`<h3>By depth and type of weight</h3><div class="scroll" tabindex="0" role="region" aria-label="Distance to the full gradient by layer"><table>
+<caption>Distance of the method to the full gradient, mean over the looks; below it the best possible; the darker, the farther</caption>
+<thead><tr><th scope="col">layer</th>${types.map((type) => html`<th scope="col">${broken(type)}</th>`)}</tr></thead>
+<tbody>${depths.map(
+    (depth) => html`<tr><th scope="row">${depth}</th>${types.map((type) => cell(depth, type))}</tr>
+`
+  )}</tbody></table></div>`
+}

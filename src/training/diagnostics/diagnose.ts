@@ -1,0 +1,49 @@
+/** The full gradient seen once, for pipelines in code; a plan's `training.diagnostics` looks in the steps of a run. */
+import * as Effect from "effect/Effect"
+import { InjectionError } from "../../../adapters/index.ts"
+import type { Batch } from "../../data/row.ts"
+import type { Session } from "../session.ts"
+import type { StepError } from "../step.ts"
+import { lookAhead } from "./looked-step.ts"
+import type { DiagnosticsReport } from "./report.ts"
+import { type LookedAt, lookedAtProblems, lookedAtSites } from "./sites.ts"
+
+export interface DiagnoseOptions {
+  /**
+   * whether the optimizer is LoRA-Pro's, so that its directions can be held against the theorem (`warnings`); default
+   * false
+   */
+  readonly theorem?: boolean
+}
+
+/**
+ * How near the session's method comes to the full gradient of `batches` at `sites` ("all", or patterns over its adapted
+ * sites), were its next step taken over them. The session is left as it is. Sites need a pair of factors: adapter
+ * method `lora`, any start, any optimizer. Fails with `InjectionError` where a pattern means no adapted site, with
+ * `Diverged` where the step would not be finite.
+ *
+ * @example
+ * const { mean } = yield* Training.diagnose(session, [batch], ["query", "value"])
+ * yield* Console.log(`${mean.method.discrepancy} of the gradient is missed, ${mean.best.discrepancy} at best`)
+ */
+export const diagnose = (
+  session: Session,
+  batches: ReadonlyArray<Batch>,
+  sites: LookedAt = "all",
+  { theorem = false }: DiagnoseOptions = {}
+): Effect.Effect<DiagnosticsReport, InjectionError | StepError> =>
+  Effect.gen(function* () {
+    const { adapted } = session
+    const { prefix } = adapted.model
+    const problems = [
+      ...lookedAtProblems(adapted.sites, prefix, sites, "sites"),
+      ...(adapted.method === "lora" || adapted.sites.length === 0 ? [] : [withoutFactors(adapted.method)])
+    ]
+    if (problems.length > 0) return yield* new InjectionError({ problems })
+    return yield* lookAhead(session, batches, { sites: lookedAtSites(adapted.sites, prefix, sites), theorem })
+  })
+
+const withoutFactors = (method: string) => ({
+  path: "adapter.method",
+  message: `found "${method}"; the distance to the full gradient is worked out for W + s·BA: adapt with the method lora`
+})

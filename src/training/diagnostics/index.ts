@@ -1,0 +1,13 @@
+/** The gradient seen: the true gradient of W beside what the method makes of it. */
+export { type DiagnoseOptions, diagnose } from "./diagnose.ts"
+export type { LookOptions } from "./look.ts"
+export type {
+  DiagnosticsReport,
+  FactorSpectrum,
+  MeanDiagnostics,
+  MethodNearness,
+  Nearness,
+  SiteDiagnostics,
+  TheoremCheck
+} from "./report.ts"
+export { type LookedAt, lookedAtProblems, lookedAtSites } from "./sites.ts"

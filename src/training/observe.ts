@@ -1,0 +1,147 @@
+/**
+ * What training data shows before training: gradients of the frozen model for LoRA-GA, covariances of inputs for EVA
+ * (`adapters/init/observe.ts`).
+ *
+ * Streamed: sites ask one after another, as `inject` starts them, and each is answered from a pass over the batches that looks at as
+ * many of the sites to come as fit in `bytes`. A small model takes one pass; of a large one never more than that is on the device.
+ */
+import type { Tensor2D } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { injectSelected, type Observe, StartError, startThatAsks, type Wanted } from "../../adapters/index.ts"
+import type { Batch } from "../data/row.ts"
+import type { Model } from "../models/model.ts"
+import type { LinearSite } from "../tensors/linear.ts"
+import type { DeviceReadError } from "../tensors/read.ts"
+import type { Differentiated } from "./backward.ts"
+import { type FullGradients, fullGradients } from "./full-gradients.ts"
+import { covariancesOf, inputMoments, joinedMoments, type Moments, releaseMoments } from "./input-covariance.ts"
+import type { SessionOptions } from "./session.ts"
+
+export interface ObservingOptions extends Pick<SessionOptions, "loss" | "recompute"> {
+  /** the first training batches, at least as many as the start looks at */
+  readonly batches: ReadonlyArray<Batch>
+  /** the sites that will ask, in that order; all of the model's unless given */
+  readonly sites?: ReadonlyArray<LinearSite>
+  /** what is held for sites to come, in bytes; 256 MiB unless given, and a pass needs as much again */
+  readonly bytes?: number
+}
+
+/**
+ * An `observe` for `inject`. The model is seen as it is: its base frozen, its head as it starts. What was worked out and not asked for
+ * goes with the scope.
+ *
+ * @example
+ * const observe = yield* Training.observing(model, { batches, loss: Training.crossEntropy })
+ * const adapted = yield* inject(model, lora, { ...options, init: { kind: "eva", batches: batches.length }, observe })
+ */
+export const observing = (
+  model: Model,
+  { batches, loss, recompute = "none", sites = model.sites, bytes = 2 ** 28 }: ObservingOptions
+): Effect.Effect<Observe, StartError | DeviceReadError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const adapted = yield* injectSelected(model, null, { sites: [], parameters: [] }, 0)
+    const held = new Map<string, Tensor2D>()
+    yield* Effect.addFinalizer(() => Effect.sync(() => tf.dispose([...held.values()])))
+    const keyOf = ({ name }: LinearSite, { what, batches: count }: Wanted) => `${what} ${count} ${name}`
+    const groupFrom = (site: LinearSite, wanted: Wanted) => {
+      const at = sites.findIndex(({ name }) => name === site.name)
+      const behind = at < 0 ? [] : sites.slice(at + 1).filter((other) => !held.has(keyOf(other, wanted)))
+      return fitting([site, ...behind], bytes, wanted)
+    }
+    return (site, wanted) =>
+      Effect.gen(function* () {
+        if (wanted.batches > batches.length) return yield* tooFew(site, wanted, batches.length)
+        const key = keyOf(site, wanted)
+        if (!held.has(key)) {
+          const group = groupFrom(site, wanted)
+          const seen = yield* looks[wanted.what]({ adapted, loss, recompute }, batches.slice(0, wanted.batches), group)
+          for (const other of group) held.set(keyOf(other, wanted), seen.get(other.name)!)
+        }
+        const answer = held.get(key)!
+        held.delete(key)
+        return answer
+      })
+  })
+
+/** The first site, and those behind it that fit beside it. */
+const fitting = (sites: ReadonlyArray<LinearSite>, bytes: number, { what }: Wanted): ReadonlyArray<LinearSite> => {
+  let room = bytes
+  const last = sites.findIndex(({ out, in: inputs }, i) => {
+    room -= 4 * (what === "gradient" ? out : inputs) * inputs
+    return i > 0 && room < 0
+  })
+  return last < 0 ? sites : sites.slice(0, last)
+}
+
+const tooFew = (site: LinearSite, wanted: Wanted, given: number): StartError =>
+  new StartError({
+    site: site.name,
+    init: startThatAsks(wanted),
+    reason: `it looks at ${wanted.batches} training batches, and ${given} were given; give Training.observing more, or set the init's batches to ${given}`
+  })
+
+/** Answers for a group of sites, from one pass over the batches. */
+type Look = (
+  session: Differentiated,
+  batches: ReadonlyArray<Batch>,
+  sites: ReadonlyArray<LinearSite>
+) => Effect.Effect<ReadonlyMap<string, Tensor2D>>
+
+const gradients: Look = (session, batches, sites) => {
+  const rows = batches.reduce((sum, batch) => sum + batch.size, 0)
+  const share = (batch: Batch) =>
+    mapped(fullGradients(session, [batch], sites), (_, gradient) =>
+      used([gradient], () => tf.mul(gradient, batch.size / rows))
+    )
+  return overBatches<FullGradients>(batches, {
+    see: share,
+    join: (a, b) => mapped(a, (name, before) => used([before, b.get(name)!], () => tf.add(before, b.get(name)!))),
+    release: (seen) => tf.dispose([...seen.values()])
+  })
+}
+
+const inputs: Look = ({ adapted }, batches, sites) =>
+  Effect.map(
+    overBatches<ReadonlyMap<string, Moments>>(batches, {
+      see: (batch) => inputMoments(adapted, batch, sites),
+      join: joinedMoments,
+      release: (seen) => releaseMoments(seen.values())
+    }),
+    covariancesOf
+  )
+
+const looks = { gradient: gradients, inputs } satisfies { readonly [What in Wanted["what"]]: Look }
+
+/** Uses up what it joins. */
+interface Sum<T> {
+  readonly see: (batch: Batch) => T
+  readonly join: (a: T, b: T) => T
+  readonly release: (seen: T) => void
+}
+
+/** One batch after another, and between them whoever waits for the thread: an interruption, a page that is to be drawn. */
+const overBatches = <T>(batches: ReadonlyArray<Batch>, { see, join, release }: Sum<T>): Effect.Effect<T> =>
+  Effect.suspend(() => {
+    const sum: Array<T> = []
+    const add = (batch: Batch) =>
+      Effect.sync(() => {
+        const own = see(batch)
+        sum[0] = sum.length === 0 ? own : join(sum[0]!, own)
+      })
+    return Effect.forEach(batches, (batch) => Effect.andThen(add(batch), Effect.sleep(0)), { discard: true }).pipe(
+      Effect.map(() => sum[0]!),
+      Effect.onError(() => Effect.sync(() => sum.forEach(release)))
+    )
+  })
+
+const mapped = (tensors: FullGradients, f: (name: string, tensor: Tensor2D) => Tensor2D): FullGradients =>
+  new Map([...tensors].map(([name, tensor]) => [name, f(name, tensor)]))
+
+/** f(), behind which the tensors are gone. */
+const used = <T>(tensors: ReadonlyArray<Tensor2D>, f: () => T): T => {
+  const result = f()
+  tf.dispose([...tensors])
+  return result
+}

@@ -1,0 +1,207 @@
+/**
+ * What training data shows: gradients and covariances against the same worked out at once on the host, the same bits whatever is held at a
+ * time, and nothing left behind.
+ */
+import { describe, expect, test } from "bun:test"
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { inject, lora, type Observe, type Wanted } from "../../../adapters/index.ts"
+import type { Model } from "../../../src/models/index.ts"
+import type { LinearSite } from "../../../src/tensors/linear.ts"
+import { tokenTensors } from "../../../src/training/batch-tensors.ts"
+import { fullGradients } from "../../../src/training/full-gradients.ts"
+import { crossEntropy, type ObservingOptions, observing } from "../../../src/training/index.ts"
+import { describeOn, describeOnEach } from "../../backends.ts"
+import { expectClose, expectNoLeak, tolerance } from "../../setup.ts"
+import { randomBatch, tinyBert } from "./tiny-bert.ts"
+
+const batches = [randomBatch(4, 8, 1), randomBatch(2, 5, 2), randomBatch(3, 7, 3)]
+const gradient: Wanted = { what: "gradient", batches: 3 }
+const inputs: Wanted = { what: "inputs", batches: 3 }
+
+const scoped = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>) => Effect.runPromise(Effect.scoped(effect))
+
+const read = (tensor: tf.Tensor) => Effect.promise(async () => (await tensor.data()).slice() as Float32Array)
+
+/** Every site's answer, in order. */
+const answers = (observe: Observe, sites: ReadonlyArray<LinearSite>, wanted: Wanted) =>
+  Effect.forEach(sites, (site) =>
+    Effect.flatMap(observe(site, wanted), (tensor) =>
+      Effect.ensuring(
+        read(tensor),
+        Effect.sync(() => tensor.dispose())
+      )
+    )
+  )
+
+const observed = (model: Model, wanted: Wanted, options: Partial<ObservingOptions> = {}) =>
+  Effect.scoped(
+    Effect.flatMap(observing(model, { batches, loss: crossEntropy, ...options }), (observe) =>
+      answers(observe, options.sites ?? model.sites, wanted)
+    )
+  )
+
+/** x of each site over all batches, token by token without the padding, in float64; and the covariance of it. */
+const covarianceOnHost = async (model: Model, site: LinearSite, masked = true) => {
+  const rows: Array<Float64Array> = []
+  const adapted = await scoped(
+    Effect.gen(function* () {
+      const none = yield* inject(model, null, { targets: "all-linear" })
+      for (const batch of batches) {
+        const seen: Array<tf.Tensor> = []
+        tf.tidy(() => {
+          none.forward(tokenTensors(batch), none.trainable, {
+            tap: ({ name }, x, y) => {
+              if (name === site.name) seen.push(tf.keep(x.clone()))
+              return y
+            }
+          })
+        })
+        const values = yield* read(seen[0]!)
+        tf.dispose(seen)
+        for (let row = 0; row < batch.size * batch.length; row++) {
+          if (masked && batch.attentionMask[row] === 0) continue
+          rows.push(Float64Array.from(values.subarray(row * site.in, (row + 1) * site.in)))
+        }
+      }
+      return rows
+    })
+  )
+  const mean = Array.from({ length: site.in }, (_, j) => adapted.reduce((sum, x) => sum + x[j]!, 0) / adapted.length)
+  return Float64Array.from({ length: site.in ** 2 }, (_, k) => {
+    const [i, j] = [Math.floor(k / site.in), k % site.in]
+    return adapted.reduce((sum, x) => sum + (x[i]! - mean[i]!) * (x[j]! - mean[j]!), 0) / adapted.length
+  })
+}
+
+describeOnEach(() => {
+  test("gradients: those of the frozen model over all rows at once", () =>
+    scoped(
+      Effect.gen(function* () {
+        const model = yield* tinyBert("mean")
+        const none = yield* inject(model, null, { targets: "all-linear" })
+        const whole = fullGradients({ adapted: none, loss: crossEntropy }, batches, model.sites)
+        const own = yield* observed(model, gradient)
+        expect(own).toHaveLength(12)
+        for (const [i, { name }] of model.sites.entries()) {
+          expectClose(own[i]!, yield* read(whole.get(name)!), tolerance.gradient)
+        }
+      })
+    ))
+
+  test("inputs: their covariance over the tokens, without the padding", () =>
+    scoped(
+      Effect.gen(function* () {
+        const model = yield* tinyBert("mean")
+        const own = yield* observed(model, inputs)
+        for (const [i, site] of model.sites.entries()) {
+          const expected = yield* Effect.promise(() => covarianceOnHost(model, site))
+          // sums over 60 tokens of what a forward pass gave in float32
+          expectClose(own[i]!, expected, tolerance.forward)
+          const withPadding = yield* Effect.promise(() => covarianceOnHost(model, site, false))
+          expect(() => expectClose(own[i]!, withPadding, 10 * tolerance.forward)).toThrow()
+        }
+      })
+    ))
+})
+
+describeOn("wasm", () => {
+  const model = Effect.orDie(tinyBert("mean"))
+
+  for (const wanted of [gradient, inputs]) {
+    test(`${wanted.what}: the same bits however little is held at a time, in any order, and with recompute`, () =>
+      scoped(
+        Effect.gen(function* () {
+          const own = yield* model
+          const atOnce = yield* observed(own, wanted)
+          for (const bytes of [0, 4 * 32 * 32, 10_000]) expect(yield* observed(own, wanted, { bytes })).toEqual(atOnce)
+          expect(yield* observed(own, wanted, { recompute: "blocks" })).toEqual(atOnce)
+          const turned = own.sites.toReversed()
+          expect((yield* observed(own, wanted, { sites: turned })).toReversed()).toEqual(atOnce)
+          // sites that nobody announced, and one twice
+          const some = [own.sites[7]!, own.sites[2]!, own.sites[7]!]
+          const observe = yield* observing(own, { batches, loss: crossEntropy, sites: [own.sites[7]!] })
+          expect(yield* answers(observe, some, wanted)).toEqual([atOnce[7]!, atOnce[2]!, atOnce[7]!])
+        })
+      ))
+
+    test(`${wanted.what}: nothing is left, whoever asked for how much`, () =>
+      scoped(
+        Effect.gen(function* () {
+          const own = yield* model
+          const some = (asked: ReadonlyArray<number>) =>
+            Effect.gen(function* () {
+              const observe = yield* observing(own, { batches, loss: crossEntropy })
+              yield* answers(
+                observe,
+                asked.map((i) => own.sites[i]!),
+                wanted
+              )
+            })
+          for (const asked of [[], [0], [3, 0], own.sites.keys()]) {
+            yield* Effect.promise(() => expectNoLeak(() => scoped(some([...asked]))))
+          }
+          const interrupted = Effect.gen(function* () {
+            const observe = yield* observing(own, { batches, loss: crossEntropy })
+            return yield* Effect.timeoutOption(observe(own.sites[0]!, wanted), 0)
+          })
+          yield* Effect.promise(() => expectNoLeak(async () => expect((await scoped(interrupted))._tag).toBe("None")))
+        })
+      ))
+  }
+
+  test("sites that share an input share the work and the memory", () =>
+    scoped(
+      Effect.gen(function* () {
+        const own = yield* model
+        const observe = yield* observing(own, { batches, loss: crossEntropy })
+        const [query, key, value, output] = own.sites
+        const first = yield* observe(query!, inputs)
+        const before = tf.memory().numDataBuffers
+        first.dispose()
+        expect(tf.memory().numDataBuffers).toBe(before) // key and value still hold it
+        tf.dispose([yield* observe(key!, inputs), yield* observe(value!, inputs)])
+        expect(tf.memory().numDataBuffers).toBe(before - 1)
+        ;(yield* observe(output!, inputs)).dispose()
+        expect(tf.memory().numDataBuffers).toBe(before - 2)
+      })
+    ))
+
+  test("one pass over the batches where everything fits, one a site where nothing does", () =>
+    scoped(
+      Effect.gen(function* () {
+        const own = yield* model
+        const passes = (bytes: number) => {
+          let count = 0
+          const counted: Model = {
+            ...own,
+            forward: (...args) => {
+              count++
+              return own.forward(...args)
+            }
+          }
+          return Effect.map(observed(counted, gradient, { bytes }), () => count / batches.length)
+        }
+        expect(yield* passes(2 ** 28)).toBe(1)
+        expect(yield* passes(1)).toBe(12)
+        // query, key, value and the output are [32, 32] each
+        expect(yield* passes(4 * 4 * 32 * 32)).toBeWithin(2, 12)
+      })
+    ))
+})
+
+describe("too few batches", () => {
+  test("are told with what to do", () =>
+    scoped(
+      Effect.gen(function* () {
+        const model = yield* tinyBert("mean")
+        const observe = yield* observing(model, { batches, loss: crossEntropy })
+        const options = { rank: 4, alpha: 8, scaling: "standard", init: { kind: "eva", batches: 4 } } as const
+        const error = yield* Effect.flip(inject(model, lora, { ...options, targets: "all-linear", observe }))
+        expect(error.message).toBe(
+          `adapter.init "eva" cannot start ${model.sites[0]!.name}: it looks at 4 training batches, and 3 were given; give Training.observing more, or set the init's batches to 3`
+        )
+      })
+    ))
+})
