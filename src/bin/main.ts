@@ -3,12 +3,15 @@ import * as NodeRuntime from "@effect/platform-node-shared/NodeRuntime"
 import { Command } from "effect/cli"
 import * as Effect from "effect/Effect"
 import ownPackage from "../../package.json" with { type: "json" }
+import { watchParent } from "../compare/parent-watch.ts"
 import type { platform } from "../platform.ts"
+import { compareCommand } from "./compare.ts"
 import { doctorCommand } from "./doctor.ts"
 import { evaluateCommand } from "./evaluate.ts"
 import { mergeCommand } from "./merge.ts"
 import { predictCommand } from "./predict.ts"
 import { schemaCommand } from "./schema.ts"
+import { suggestCommand } from "./suggest.ts"
 import { trainCommand } from "./train.ts"
 import { validateCommand } from "./validate.ts"
 
@@ -30,14 +33,17 @@ const leaveOnSecondSignal = () => {
 /** Runs the program with this platform, and ends the process. */
 export const main = (services: typeof platform): void => {
   leaveOnSecondSignal()
+  watchParent()
   Command.make("tfjs-lora-pro").pipe(
     Command.withDescription("LoRA-Pro fine-tuning on TensorFlow.js: plans in, Hugging Face PEFT adapters out"),
     Command.withSubcommands([
       trainCommand,
       validateCommand,
+      suggestCommand,
       evaluateCommand,
       predictCommand,
       mergeCommand,
+      compareCommand,
       schemaCommand,
       doctorCommand
     ]),

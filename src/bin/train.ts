@@ -7,7 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { Device } from "../device/index.ts"
-import { checkFree, type RunReport, runFolder } from "../output/index.ts"
+import { checkFree, isPeftMethod, type RunReport, runFolder } from "../output/index.ts"
 import { type ResolvedPlan, readPlan, resolve } from "../plan/index.ts"
 import { Progress } from "../progress.ts"
 import { train } from "../train.ts"
@@ -95,8 +95,16 @@ export const trainCommand = Command.make(
         return yield* train(resolved, { directory, resume })
       }).pipe(Effect.provide(opened), Effect.provideService(Progress, tell))
       yield* json ? Console.log(JSON.stringify(report)) : Console.log(closingText(report, resolved))
-    }).pipe(Effect.scoped, told)
+    }).pipe(
+      Effect.scoped,
+      Effect.tapError((error) => (json ? Console.log(failureJson(error)) : Effect.void)),
+      told
+    )
 ).pipe(Command.withDescription("Train a plan and write the run folder"))
+
+/** What went wrong, for a program: by its tag it knows a run that diverged from a disk that is full. */
+const failureJson = (error: { readonly _tag: string; readonly message: string }): string =>
+  JSON.stringify({ ok: false, error: error._tag, message: error.message })
 
 const openingLines = ({ name, model, selected, trainable, steps, plan, warnings }: ResolvedPlan) => {
   const share = ((100 * trainable.total) / (trainable.frozen + trainable.total)).toFixed(1)
@@ -124,7 +132,7 @@ const closingText = (report: RunReport, resolved: ResolvedPlan): string => {
           `Gained on ${after.split}: accuracy ${percent(before.accuracy)} → ${percent(after.accuracy)}, loss ${before.loss.toFixed(3)} → ${after.loss.toFixed(3)}`,
           `  (from the untrained head on ${before.rows} rows to the trained model on ${after.rows}).`
         ]
-  const peft = resolved.plan.adapter.method === "lora" ? ", as Hugging Face PEFT reads it" : ""
+  const peft = isPeftMethod(resolved.plan.adapter.method) ? ", as Hugging Face PEFT reads it" : ""
   return [
     "",
     ...gained,

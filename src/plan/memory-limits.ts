@@ -26,9 +26,9 @@ export const machineMemory = (): MachineMemory => {
 }
 
 /** 2³² bytes: the address space of wasm32, the largest buffer of WebGPU and the largest ArrayBuffer of JavaScriptCore. */
-const FOUR_GIB = 2 ** 32
-// the estimate's own error, and everything else that runs on the machine
-const COMFORTABLE = 0.8
+export const FOUR_GIB = 2 ** 32
+/** Share of what is free that a run may take: the rest is the estimate's own error, and everything else that runs on the machine. */
+export const COMFORTABLE = 0.8
 const FLOAT = 4
 
 const remedyOf = ({ training }: Pick<RunPlan, "training">): string => {

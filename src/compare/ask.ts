@@ -1,0 +1,159 @@
+/**
+ * From a plan and what is asked of it to a study, or everything that is wrong with either: every method at every rate and rank is
+ * decoded as the plan it would be, and the world is asked once, before anything runs.
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { closest, type RunPlan } from "../../schemas/index.ts"
+import { type PlanFile, type ResolvedPlan, resolve, selectSites } from "../plan/index.ts"
+import { comparedMethod, comparedMethods, DEFAULT_METHODS, methodNames } from "./methods.ts"
+import type { Question, Study } from "./study.ts"
+import { headRateOf, trialPlan } from "./trial-plan.ts"
+import { type Arm, armsOf, commonTrials, finalTrials, roundsOf, sweepTrials } from "./trials.ts"
+
+export class StudyError extends Schema.TaggedError<StudyError>()("StudyError", {
+  /** a sentence each, beginning with what it is about */
+  problems: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return this.problems.join("\n")
+  }
+}
+
+/** As the command line takes it. */
+export interface Asked {
+  readonly methods?: ReadonlyArray<string> | undefined
+  /** the same for every method; absent: each one's own */
+  readonly learningRates?: ReadonlyArray<number> | undefined
+  readonly ranks?: ReadonlyArray<number> | undefined
+  readonly seeds: number
+  readonly freshSeeds: number
+  readonly commonRate?: number | undefined
+  readonly halving: boolean
+  readonly device: Study["device"]
+  /** without a password */
+  readonly storage: string
+}
+
+const unknownMethods = (names: ReadonlyArray<string>): ReadonlyArray<string> =>
+  names
+    .filter((name) => !Object.hasOwn(comparedMethods, name))
+    .map((name) => {
+      const near = closest(name, [...methodNames])
+      const hint = near === undefined ? "" : `; did you mean "${near}"?`
+      return `--methods: found "${name}"; expected some of ${methodNames.join(", ")}${hint}`
+    })
+
+const repeated = (flag: string, values: ReadonlyArray<string | number>): ReadonlyArray<string> => {
+  const twice = values.filter((value, i) => values.indexOf(value) !== i)
+  return twice.length === 0 ? [] : [`${flag}: found ${twice.join(", ")} more than once; expected each once`]
+}
+
+/** A method that moves nothing but the head has the head's rate, and no other to try. */
+const gridOf = (plan: RunPlan, method: string, given: ReadonlyArray<number> | undefined): ReadonlyArray<number> => {
+  const own = comparedMethod(method).learningRates
+  return own.length === 0 ? [headRateOf(plan)] : [...(given ?? own)].sort((a, b) => a - b)
+}
+
+/** The study that is asked for. Fails with every name that is unknown and every value that is given twice. */
+export const questionOf = ({ plan, name }: PlanFile, asked: Asked): Effect.Effect<Question, StudyError> =>
+  Effect.suspend(() => {
+    const methods = asked.methods ?? DEFAULT_METHODS
+    const ranks = asked.ranks ?? ["rank" in plan.adapter ? plan.adapter.rank : 8]
+    const problems = [
+      ...unknownMethods(methods),
+      ...repeated("--methods", methods),
+      ...repeated("--ranks", ranks),
+      ...repeated("--learning-rates", asked.learningRates ?? [])
+    ]
+    if (problems.length > 0) return Effect.fail(new StudyError({ problems }))
+    const from = (first: number, count: number) => Array.from({ length: count }, (_, i) => plan.seed + first + i)
+    const { device, storage, commonRate = null } = asked
+    return Effect.succeed({
+      name,
+      plan,
+      methods: [...methods],
+      learningRates: Object.fromEntries(methods.map((method) => [method, gridOf(plan, method, asked.learningRates)])),
+      ranks: [...ranks].sort((a, b) => a - b),
+      seeds: from(0, asked.seeds),
+      freshSeeds: from(asked.seeds, asked.freshSeeds),
+      commonRate,
+      strategy: asked.halving ? "halving" : "grid",
+      device,
+      storage
+    })
+  })
+
+const described = ({ method, rank }: Arm): string => (rank === null ? method : `${method}, rank ${rank}`)
+
+/** One plan for each rate that an arm may be run at; every problem once, with whom it concerns. */
+const plansOf = (study: Question, arm: Arm) => {
+  const rates = [...(study.learningRates[arm.method] ?? []), ...(study.commonRate === null ? [] : [study.commonRate])]
+  const shortest = Math.min(...roundsOf(study))
+  const results = [...new Set([1, shortest])].flatMap((share) =>
+    rates.map((learningRate) => trialPlan(study.plan, { ...arm, learningRate, seed: study.plan.seed, share }))
+  )
+  const problems = results.flatMap((result) =>
+    Result.isFailure(result) ? result.failure.map(({ path, message }) => `${described(arm)}: ${path}: ${message}`) : []
+  )
+  return { plan: Result.getOrUndefined(results[0]!), problems: [...new Set(problems)] }
+}
+
+const missingSplits = (study: Question): ReadonlyArray<string> => {
+  const { validation, test } = study.plan.data
+  const sweeps = sweepTrials(study, 1, ({ method }) => study.learningRates[method] ?? []).length > 0
+  return [
+    ...(sweeps && validation === undefined
+      ? [
+          "data.validation: missing; the best learning rate of a method is picked by it: name a split, or give one rate with --learning-rates"
+        ]
+      : []),
+    ...(test === undefined
+      ? ["data.test: missing; what is compared in the end is the accuracy on it: name a split"]
+      : [])
+  ]
+}
+
+/** Asks the world. Fails with every problem of every combination. */
+export const checkStudy = (study: Question, name: string) =>
+  Effect.gen(function* () {
+    const arms = armsOf(study)
+    const plans = arms.map((arm) => ({ arm, ...plansOf(study, arm) }))
+    const problems = [...missingSplits(study), ...plans.flatMap((one) => one.problems)]
+    const sound = plans.flatMap(({ arm, plan }) => (plan === undefined ? [] : [{ arm, plan }]))
+    const first = sound[0]
+    if (first === undefined) return yield* new StudyError({ problems })
+    // files, labels and lengths are the same for all; what differs is what a method makes of the sites
+    const resolved = yield* Effect.result(resolve(first.plan, name))
+    if (Result.isFailure(resolved)) problems.push(...resolved.failure.problems)
+    else problems.push(...sound.slice(1).flatMap((one) => siteProblems(one, resolved.success)))
+    if (problems.length > 0) return yield* new StudyError({ problems: [...new Set(problems)] })
+    return Result.getOrThrow(resolved)
+  })
+
+const siteProblems = (
+  { arm, plan }: { readonly arm: Arm; readonly plan: RunPlan },
+  { model }: ResolvedPlan
+): ReadonlyArray<string> => {
+  const selected = selectSites(plan, model)
+  if (Result.isSuccess(selected)) return []
+  return selected.failure.message.split("\n").map((line) => `${described(arm)}: ${line}`)
+}
+
+/** How many runs a study takes, as far as it can be known before its sweep: the last two numbers are those of arms that all survive. */
+export const countTrials = (study: Question) => {
+  const everyRate = ({ method }: Arm) => study.learningRates[method] ?? []
+  const anyRate = armsOf(study).map((arm) => ({ ...arm, learningRate: everyRate(arm)[0]! }))
+  let rates = everyRate
+  let sweep = 0
+  for (const share of roundsOf(study)) {
+    sweep += sweepTrials(study, share, rates).length
+    const before = rates
+    rates = (arm) => {
+      const all = before(arm)
+      return all.length <= 2 ? all : all.slice(0, Math.max(2, Math.ceil(all.length / 2)))
+    }
+  }
+  return { sweep, final: finalTrials(study, anyRate).length, common: commonTrials(study).length }
+}

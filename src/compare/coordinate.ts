@@ -1,0 +1,173 @@
+/**
+ * The coordinator of a study: runs its workflow, keeps workers on this machine, and follows the results of all workers wherever they
+ * are. One per study, which a lock on the study's folder sees to. It may be killed at any moment: started again, it goes on.
+ */
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Path from "effect/Path"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import type { SqlError } from "effect/sql/SqlError"
+import { lockRun } from "../output/run-lock.ts"
+import { countTrials } from "./ask.ts"
+import { openDatabase, type StudyDatabase } from "./database.ts"
+import { engineLayer, type RunTrial, StudyFlow, studyLayer } from "./flow.ts"
+import type { LiveTable } from "./live.ts"
+import { type Program, runOwn } from "./own-process.ts"
+import { openQueue, type TrialQueue } from "./queue.ts"
+import { reasonOf } from "./storage.ts"
+import type { TrialResult } from "./study.ts"
+import { type StudyFolder, writeResults } from "./study-folder.ts"
+import type { PickRates } from "./trials.ts"
+
+export class WorkerFailed extends Schema.TaggedError<WorkerFailed>()("WorkerFailed", {
+  reason: Schema.String
+}) {
+  override get message() {
+    return `a worker gave up, and the study stops here; nothing that is done is lost: ${this.reason}`
+  }
+}
+
+export interface Coordinated {
+  /** on this machine; 0: others do the work */
+  readonly workers: number
+  /** of each trial on this machine; undefined: the plan's */
+  readonly threads: number | undefined
+  readonly program: Program
+  /** what the workers need to know besides, such as the storage */
+  readonly env: Readonly<Record<string, string>>
+  readonly pick: PickRates
+  readonly live: LiveTable
+}
+
+const LOOK = "500 millis"
+const SHOW = "1 second"
+
+/** A database that is away for a minute does not end a study. */
+const patient = <A, R>(effect: Effect.Effect<A, SqlError, R>) =>
+  Effect.retry(effect, { times: 60, schedule: Schedule.spaced("1 second") })
+
+/** The results of all workers, as they come in. `away` hears it when the database does not answer. */
+const followResults = (database: StudyDatabase, folder: string, away: (error: SqlError) => Effect.Effect<void>) => {
+  const results = new Map<string, TrialResult>()
+  const awaited = new Map<string, Deferred.Deferred<TrialResult>>()
+  const take = (found: ReadonlyArray<TrialResult>) =>
+    Effect.forEach(
+      found.filter(({ trial }) => !results.has(trial.id)),
+      (result) =>
+        Effect.suspend(() => {
+          results.set(result.trial.id, result)
+          const waiting = awaited.get(result.trial.id)
+          return waiting === undefined ? Effect.void : Deferred.succeed(waiting, result)
+        }),
+      { discard: true }
+    )
+  const look = Effect.gen(function* () {
+    if ((yield* patient(Effect.tapError(database.counted, away))) === results.size) return
+    yield* take(yield* patient(database.results))
+    yield* writeResults(folder, false, [...results.values()])
+  })
+  return {
+    results: () => [...results.values()],
+    of: (trial: string) =>
+      Effect.suspend(() => {
+        const known = results.get(trial)
+        if (known !== undefined) return Effect.succeed(known)
+        const waiting = awaited.get(trial) ?? Deferred.makeUnsafe<TrialResult>()
+        awaited.set(trial, waiting)
+        return Deferred.await(waiting)
+      }),
+    look,
+    forever: Effect.forever(Effect.andThen(look, Effect.sleep(LOOK)))
+  }
+}
+
+/** Once in the queue, however often it is offered. */
+const offering =
+  (queue: TrialQueue, results: ReturnType<typeof followResults>): RunTrial =>
+  (trial) =>
+    queue
+      .offer(trial, { id: trial.id })
+      .pipe(
+        Effect.retry({ times: 60, schedule: Schedule.spaced("1 second") }),
+        Effect.orDie,
+        Effect.andThen(results.of(trial.id))
+      )
+
+/** Deaths of one worker that are made good before there is a new result in between: kills are, a worker that cannot live is not. */
+const DEATHS = 20
+
+/** Keeps one worker alive. Fails when it gives up by itself; what it says then is the reason. */
+const keepWorker = (folder: string, at: Coordinated, results: () => ReadonlyArray<TrialResult>) =>
+  Effect.gen(function* () {
+    const { program, threads, env, live } = at
+    const given = threads === undefined ? [] : ["--threads", String(threads)]
+    const args = ["compare", "--worker", "--out", folder, ...given]
+    let deaths = 0
+    let known = -1
+    while (true) {
+      const ended = yield* runOwn(program, args, () => Effect.void, env).pipe(
+        Effect.mapError(({ message }) => new WorkerFailed({ reason: message }))
+      )
+      if (ended.code === 0) return yield* Effect.never // it found the study finished
+      const said = ended.stderr
+        .join("\n")
+        .replace(/^\s*ERROR\s*/, "")
+        .trim()
+      if (ended.code === 1) return yield* new WorkerFailed({ reason: said })
+      deaths = results().length === known ? deaths + 1 : 1
+      known = results().length
+      const how = ended.code === null ? "killed" : `ended with exit code ${ended.code}`
+      if (deaths > DEATHS) return yield* new WorkerFailed({ reason: `it was ${how} ${deaths} times in a row\n${said}` })
+      yield* live.tell(`a worker was ${how}; another takes its place, and its trial goes on from its checkpoint`)
+      yield* Effect.sleep(LOOK)
+    }
+  })
+
+/** Runs the study to its end and returns every result, in the order of its trials. */
+export const coordinate = ({ folder, study, written }: StudyFolder, at: Coordinated) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    yield* lockRun(folder)
+    const database = yield* openDatabase(study.id)
+    const queue = yield* openQueue(study.id)
+    const relative = path.relative(process.cwd(), path.resolve(folder)) || "."
+    yield* patient(database.announce({ study: written, folder: relative }))
+    let told = 0
+    const follower = followResults(database, folder, (error) =>
+      told++ > 0
+        ? Effect.void
+        : at.live.tell(`the database does not answer (${reasonOf(error)}); it is asked again for a minute`)
+    )
+    yield* follower.look
+    yield* at.live.begin(follower.results().length)
+    const { sweep, final, common } = countTrials(study)
+    const show = Effect.gen(function* () {
+      const running = yield* patient(database.running)
+      yield* at.live.show({ results: follower.results(), running, most: sweep + final + common })
+    })
+    const workers = Effect.forEach(Array.from({ length: at.workers }), () => keepWorker(folder, at, follower.results), {
+      concurrency: "unbounded",
+      discard: true
+    })
+    const flow = StudyFlow.execute({ study: study.id }).pipe(
+      Effect.provide(
+        studyLayer(study, offering(queue, follower), at.pick).pipe(Layer.provideMerge(engineLayer(study.id)))
+      ),
+      // a workflow that failed is stored as one that failed; what it was made of, the results, is not lost with it
+      Effect.tapCause((cause) => (Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.ignore(database.clear)))
+    )
+    const meanwhile = Effect.all(
+      [follower.forever, Effect.forever(Effect.andThen(show, Effect.sleep(SHOW))), workers, Effect.never],
+      { concurrency: "unbounded" }
+    )
+    const results = yield* Effect.raceFirst(flow, Effect.andThen(meanwhile, Effect.never))
+    yield* show
+    yield* at.live.end
+    yield* writeResults(folder, true, results)
+    yield* patient(database.finish)
+    yield* patient(database.clear)
+    return results
+  }).pipe(Effect.ensuring(at.live.end), Effect.scoped)

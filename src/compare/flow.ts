@@ -1,0 +1,111 @@
+/**
+ * A study as a durable workflow: its trials are only known as it goes on, and what is known is never lost.
+ *
+ *   sweep rounds → the rate of each method × rank → final trials on fresh seeds, and common ones → all results
+ *
+ * Each trial is an activity: it is offered to the queue under its own id and waits for its result. The engine writes down which
+ * activities are done. A coordinator that is killed and started again repeats the workflow from its first line, with stored
+ * results in the place of finished activities and with offers that the queue has already in that of the others.
+ *
+ * The engine runs in one process, the coordinator's, over tables of the study's own (`SingleRunner`): it owns every shard, so no
+ * lock of the cluster can be lost or fought over while a machine is busy. What is shared among processes and machines is the
+ * queue and the table of results, which need no more than a row's lock. A cluster of runners over one SQLite file survives kills of
+ * single processes too, but one whose event loop is busy for longer than a shard's lock lives loses the shard, and two of them start
+ * the same activity in turns, for ever; and shards are dealt out by hash, so that one worker may have most of the trials.
+ */
+import * as NodeCrypto from "@effect/platform-node-shared/NodeCrypto"
+import * as ClusterWorkflowEngine from "effect/cluster/ClusterWorkflowEngine"
+import * as RunnerHealth from "effect/cluster/RunnerHealth"
+import * as RunnerStorage from "effect/cluster/RunnerStorage"
+import * as Runners from "effect/cluster/Runners"
+import * as Sharding from "effect/cluster/Sharding"
+import * as ShardingConfig from "effect/cluster/ShardingConfig"
+import * as SqlMessageStorage from "effect/cluster/SqlMessageStorage"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as Activity from "effect/workflow/Activity"
+import * as Workflow from "effect/workflow/Workflow"
+import { enginePrefix } from "./database.ts"
+import { type Study, type Trial, TrialResult } from "./study.ts"
+import {
+  type Arm,
+  betterHalf,
+  chosenRates,
+  commonTrials,
+  finalTrials,
+  type PickRates,
+  type Rates,
+  roundsOf,
+  sameArm,
+  sameRun,
+  sweepTrials
+} from "./trials.ts"
+
+export const StudyFlow = Workflow.make("Study", {
+  payload: { study: Schema.String },
+  success: Schema.Array(TrialResult),
+  idempotencyKey: ({ study }) => study
+})
+
+/** Sees to it that a trial is run, and returns what came of it; asked for twice, it is run once. */
+export type RunTrial = (trial: Trial) => Effect.Effect<TrialResult>
+
+const activity = (run: RunTrial) => (trial: Trial) =>
+  Activity.make({ name: trial.id, success: TrialResult, execute: run(trial) })
+
+/** All at once: how many run at the same time is the workers' business. */
+const all = (trials: ReadonlyArray<Trial>, run: RunTrial) =>
+  Effect.forEach(trials, activity(run), { concurrency: "unbounded" })
+
+const sweep = (study: Study, run: RunTrial, pick: PickRates) =>
+  Effect.gen(function* () {
+    const results: Array<TrialResult> = []
+    let rates: Rates = ({ method }) => study.learningRates[method] ?? []
+    for (const share of roundsOf(study)) {
+      const round = yield* all(sweepTrials(study, share, rates), run)
+      results.push(...round)
+      const before = rates
+      rates = (arm: Arm) =>
+        round.some(({ trial }) => sameArm(trial, arm)) ? betterHalf(round, arm, pick) : before(arm)
+    }
+    return results
+  })
+
+/** The workflow's own words; `run` and `pick` are given so that a test can give others. */
+export const studyTrials = (study: Study, run: RunTrial, pick: PickRates) =>
+  Effect.gen(function* () {
+    const swept = yield* sweep(study, run, pick)
+    const finals = finalTrials(study, chosenRates(study, swept, pick))
+    const common = commonTrials(study)
+    const isFinal = (trial: Trial) => finals.find((other) => sameRun(trial, other))
+    // a common trial that is a final one too is run once and stands in both tables
+    const results = yield* all([...finals, ...common.filter((trial) => isFinal(trial) === undefined)], run)
+    const again = common.flatMap((trial) => {
+      const twin = isFinal(trial)
+      const result = twin === undefined ? undefined : results.find((other) => other.trial.id === twin.id)
+      return result === undefined ? [] : [{ ...result, trial }]
+    })
+    return [...swept, ...results, ...again]
+  })
+
+export const studyLayer = (study: Study, run: RunTrial, pick: PickRates) =>
+  StudyFlow.toLayer(() => studyTrials(study, run, pick))
+
+/** The engine over the study's own tables in the database. */
+export const engineLayer = (study: string) =>
+  ClusterWorkflowEngine.layer.pipe(
+    Layer.provideMerge(Sharding.layer),
+    Layer.provideMerge(Runners.layerNoop),
+    Layer.provideMerge(SqlMessageStorage.layerWith({ prefix: enginePrefix(study) })),
+    Layer.provide([RunnerStorage.layerMemory, RunnerHealth.layerNoop]),
+    Layer.provide(
+      ShardingConfig.layer({
+        shardsPerGroup: 1, // one runner has them all
+        entityMessagePollInterval: "1 second",
+        entityReplyPollInterval: "500 millis",
+        entityTerminationTimeout: "1 second"
+      })
+    ),
+    Layer.provide(NodeCrypto.layerDigest)
+  )

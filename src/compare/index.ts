@@ -1,0 +1,21 @@
+/** Several methods on one plan, fairly: a study, the runs it takes as a durable workflow, and a verdict. */
+export { type Asked, checkStudy, countTrials, questionOf, StudyError } from "./ask.ts"
+export { type Coordinated, coordinate, WorkerFailed } from "./coordinate.ts"
+export { type LiveTable, liveTable } from "./live.ts"
+export { comparedMethods, DEFAULT_METHODS, methodNames } from "./methods.ts"
+export { ownProgram, type Program } from "./own-process.ts"
+export { queueLayer } from "./queue.ts"
+export {
+  parseStorage,
+  type Storage,
+  StorageError,
+  storageError,
+  storageLayer,
+  withoutPassword,
+  writtenStorage
+} from "./storage.ts"
+export { BestRate, Discrepancy, type Question, Score, Stage, Strategy, Study, Trial, TrialResult } from "./study.ts"
+export { finishedResults, openStudyFolder, readStudyFolder, StudyExists, type StudyFolder } from "./study-folder.ts"
+export { TrialTrouble } from "./trial-run.ts"
+export { bestRates, markdownOf, Verdict, writeVerdict } from "./verdict/index.ts"
+export { serveDatabase, serveStudy } from "./worker.ts"

@@ -1,0 +1,114 @@
+/**
+ * How a study looks while it runs, on stderr: a line for each trial that ends; on a terminal, below them, what runs just now, redrawn.
+ */
+import * as Effect from "effect/Effect"
+import { duration } from "../bin/terminal.ts"
+import type { Progress } from "./database.ts"
+import type { Trial, TrialResult } from "./study.ts"
+
+export interface Standing {
+  /** in the order in which they ended */
+  readonly results: ReadonlyArray<TrialResult>
+  readonly running: ReadonlyArray<Progress>
+  /** as many as there can be */
+  readonly most: number
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
+
+/** `sweep lora, rank 8, rate 0.001, seed 0` */
+export const trialText = ({ stage, method, rank, learningRate, seed, share }: Trial): string =>
+  [
+    `${stage} ${method}`,
+    ...(rank === null ? [] : [`rank ${rank}`]),
+    `rate ${learningRate}`,
+    `seed ${seed}`,
+    ...(share === 1 ? [] : [`${percent(share)} of the steps`])
+  ].join(", ")
+
+/** What a trial came to, by the split that its stage looks at. */
+export const resultLine = (result: TrialResult, done: number, most: number): string => {
+  const { trial, status, reason = "" } = result
+  const start = `[${done}/${most}] ${trialText(trial)}: `
+  if (status === "failed") return `${start}failed: ${reason.split("\n")[0]}`
+  const split = trial.stage === "sweep" ? "validation" : "test"
+  const { loss, accuracy } = result[split] ?? { loss: null, accuracy: null }
+  const said = [
+    ...(loss === null ? [] : [`${split} loss ${loss.toFixed(3)}`]),
+    ...(accuracy === null ? [] : [`accuracy ${percent(accuracy)}`]),
+    ...(result.seconds === null ? [] : [duration(result.seconds)])
+  ]
+  return start + said.join(", ")
+}
+
+const bar = (share: number, width = 16): string => {
+  const filled = Math.round(share * width)
+  return "█".repeat(filled) + "░".repeat(width - filled)
+}
+
+const runningLine = ({ trial, worker, step, steps, loss, waiting }: Progress): string => {
+  const at = steps === 0 ? "starts" : `${bar(step / steps)} ${step}/${steps}${loss === null ? "" : ` loss ${loss}`}`
+  return `  ${trial}  ${waiting === null ? at : `waits: ${waiting.split("\n")[0]}`}  (${worker})`
+}
+
+/** What stands below the results on a terminal. */
+export const standingLines = ({ results, running, most }: Standing): ReadonlyArray<string> => {
+  const failed = results.filter(({ status }) => status === "failed").length
+  const counts = `${results.length} of at most ${most} runs ended${failed === 0 ? "" : `, ${failed} of them failed`}`
+  return [`${counts}; ${running.length} running`, ...running.map(runningLine)]
+}
+
+export interface Screen {
+  readonly isTTY?: boolean
+  readonly columns?: number
+  readonly write: (text: string) => unknown
+}
+
+export interface LiveTable {
+  /** So many results are there from before: they are no news. */
+  readonly begin: (done: number) => Effect.Effect<void>
+  readonly show: (standing: Standing) => Effect.Effect<void>
+  readonly tell: (message: string) => Effect.Effect<void>
+  /** Takes the moving part off the screen. */
+  readonly end: Effect.Effect<void>
+}
+
+/** Writes to `screen`. A line that is longer than the terminal would break the redrawing, and is cut. */
+export const liveTable = (screen: Screen): LiveTable => {
+  const live = screen.isTTY === true
+  let drawn = 0
+  let told = 0
+  let last: ReadonlyArray<string> = []
+  const erase = () => {
+    if (drawn > 0) screen.write(`\x1b[${drawn}F\x1b[J`)
+    drawn = 0
+  }
+  const draw = () => {
+    if (!live) return
+    const width = screen.columns ?? 100
+    for (const line of last) screen.write(`${line.length < width ? line : `${line.slice(0, width - 2)}…`}\n`)
+    drawn = last.length
+  }
+  const above = (lines: ReadonlyArray<string>) => {
+    erase()
+    for (const line of lines) screen.write(`${line}\n`)
+    draw()
+  }
+  return {
+    begin: (done) =>
+      Effect.sync(() => {
+        told = done
+        if (done > 0) above([`runs that are done already: ${done}`])
+      }),
+    show: (standing) =>
+      Effect.sync(() => {
+        const { results, most } = standing
+        const fresh = results.slice(told).map((result, i) => resultLine(result, told + i + 1, most))
+        told = results.length
+        last = standingLines(standing)
+        if (live || fresh.length > 0) above(fresh)
+      }),
+    tell: (message) => Effect.sync(() => above([message])),
+    end: Effect.sync(erase)
+  }
+}

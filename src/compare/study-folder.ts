@@ -1,0 +1,159 @@
+/**
+ * A study's folder, `compare/<plan name>-<n>/`:
+ *
+ *   study.json      what is compared, with every default filled in; written first, never changed
+ *   study.sqlite    queue and workflow, where no other storage is given
+ *   plans/          one plan for each trial
+ *   runs/           one run folder for each trial
+ *   results.json    { finished, results }: every trial once
+ *   compare.html, compare.md, compare.json    the verdict
+ *
+ * The same command again finds the folder of the same study and goes on there.
+ */
+import { randomUUID } from "node:crypto"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import * as Schema from "effect/Schema"
+import { FileError, fileError, writeJson } from "../output/atomic-file.ts"
+import { inNewFolder } from "../output/new-folder.ts"
+import { planFromValue, relocate } from "../plan/index.ts"
+import { readTextFile } from "../tensors/text-file.ts"
+import { type Question, Study, TrialResult } from "./study.ts"
+
+export class StudyExists extends Schema.TaggedError<StudyExists>()("StudyExists", {
+  folder: Schema.String,
+  differences: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return [
+      `${this.folder} holds another study and is left as it is; ask for what it has, or give another folder with --out DIR:`,
+      ...this.differences.map((difference) => `  ${difference}`)
+    ].join("\n")
+  }
+}
+
+export interface StudyFolder {
+  readonly folder: string
+  /** with absolute input paths */
+  readonly study: Study
+  /** as study.json says it: input paths relative to the folder */
+  readonly written: Study
+}
+
+const files = { study: "study.json", results: "results.json" } as const
+
+/** The plan as study.json says it: input paths relative to the folder. */
+const planIn = (question: Question, folder: string) =>
+  Effect.map(relocate(question.plan, folder), ({ $schema: _, output: { directory: __, ...output }, ...plan }) => ({
+    ...plan,
+    output
+  }))
+
+const decodeStudy = Schema.decodeUnknownEffect(Schema.fromJsonString(Study))
+
+const notWhatItWrites = (file: string) => (error: Schema.SchemaError) =>
+  new FileError({ action: "read", file, reason: `not what compare writes: ${error.message.replaceAll("\n", " ")}` })
+
+/** study.json of a folder, input paths as they stand there; undefined where there is none. */
+const studyIn = (folder: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const file = path.join(folder, files.study)
+    if (!(yield* fs.exists(file).pipe(Effect.mapError(fileError("read", file))))) return undefined
+    const text = yield* readTextFile(file).pipe(
+      Effect.mapError(({ reason }) => new FileError({ action: "read", file, reason }))
+    )
+    return yield* decodeStudy(text).pipe(Effect.mapError(notWhatItWrites(file)))
+  })
+
+const opened = (folder: string, written: Study) =>
+  Effect.map(
+    planFromValue(written.plan, folder),
+    (plan): StudyFolder => ({
+      folder,
+      written,
+      study: { ...written, plan }
+    })
+  )
+
+/** A study's folder that is there. */
+export const readStudyFolder = (folder: string) =>
+  Effect.gen(function* () {
+    const study = yield* studyIn(folder)
+    if (study === undefined) {
+      const reason = `there is no ${files.study}; expected the folder of a study, such as compare/<plan name>-1`
+      return yield* new FileError({ action: "read", file: folder, reason })
+    }
+    return yield* opened(folder, study)
+  })
+
+/** `field: there x, here y`. */
+const differences = (there: unknown, here: unknown, path = ""): ReadonlyArray<string> => {
+  if (isRecord(there) && isRecord(here)) {
+    const keys = [...new Set([...Object.keys(there), ...Object.keys(here)])].filter((key) => key !== "id")
+    return keys.flatMap((key) => differences(there[key], here[key], path === "" ? key : `${path}.${key}`))
+  }
+  const [was, is] = [JSON.stringify(there) ?? "nothing", JSON.stringify(here) ?? "nothing"]
+  return was === is ? [] : [`${path}: there ${was}, here ${is}`]
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** What a folder has to do with a question. */
+const lookAt = (folder: string, question: Question) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const there = yield* studyIn(folder)
+    if (there === undefined) {
+      const taken = yield* fs.exists(folder).pipe(Effect.orElseSucceed(() => false))
+      return { kind: taken ? "taken" : "free" } as const
+    }
+    const here = { ...question, plan: yield* planIn(question, folder) }
+    const found = differences(there, here)
+    return found.length > 0 ? ({ kind: "other", found } as const) : ({ kind: "same", study: there } as const)
+  })
+
+const create = (folder: string, question: Question) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const study = { id: randomUUID().slice(0, 8), ...question, plan: yield* planIn(question, folder) }
+    yield* inNewFolder(folder, (inside) => writeJson(path.join(inside, files.study), study))
+    return study
+  })
+
+/** The folder of this study: the one given, or the first `compare/<name>-<n>` that holds it, or a new one. */
+export const openStudyFolder = (question: Question, out: string | undefined) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    if (out !== undefined) {
+      const look = yield* lookAt(out, question)
+      if (look.kind === "same") return yield* opened(out, look.study)
+      if (look.kind === "other") return yield* new StudyExists({ folder: out, differences: look.found })
+      return yield* opened(out, yield* create(out, question)) // a folder of something else is refused by the creation
+    }
+    for (let n = 1; ; n++) {
+      const folder = path.join("compare", `${question.name}-${n}`)
+      const look = yield* lookAt(folder, question)
+      if (look.kind === "same") return yield* opened(folder, look.study)
+      if (look.kind === "free") return yield* opened(folder, yield* create(folder, question))
+    }
+  })
+
+const Results = Schema.Struct({ finished: Schema.Boolean, results: Schema.Array(TrialResult) })
+const encodeResults = Schema.encodeSync(Results)
+
+export const writeResults = (folder: string, finished: boolean, results: ReadonlyArray<TrialResult>) =>
+  Effect.flatMap(Path.Path, (path) => writeJson(path.join(folder, files.results), encodeResults({ finished, results })))
+
+/** The results of a study that came to its end; undefined where it did not. */
+export const finishedResults = (folder: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const text = yield* fs.readFileString(path.join(folder, files.results)).pipe(Effect.orElseSucceed(() => ""))
+    const decoded = Schema.decodeUnknownOption(Schema.fromJsonString(Results))(text)
+    return decoded._tag === "Some" && decoded.value.finished ? decoded.value.results : undefined
+  })

@@ -1,0 +1,115 @@
+/**
+ * Which runs a study takes, in the order in which they become known: the sweep from the study alone, the final trials from the rates
+ * that the sweep picked.
+ */
+import { comparedMethod } from "./methods.ts"
+import type { BestRate, Question, Trial, TrialResult } from "./study.ts"
+
+/** A method at a rank: what a best rate is picked for. */
+export interface Arm {
+  readonly method: string
+  readonly rank: number | null
+}
+
+export const armsOf = ({ methods, ranks }: Question): ReadonlyArray<Arm> =>
+  methods.flatMap(
+    (method): ReadonlyArray<Arm> =>
+      comparedMethod(method).ranked ? ranks.map((rank) => ({ method, rank })) : [{ method, rank: null }]
+  )
+
+export const sameArm = (a: Arm, b: Arm): boolean => a.method === b.method && a.rank === b.rank
+
+const ratesOf = (study: Question, { method }: Arm): ReadonlyArray<number> => study.learningRates[method] ?? []
+
+/** Deterministic, a folder's name, and no two trials of a study have the same. */
+const idOf = ({ stage, method, rank, learningRate, seed, share }: Omit<Trial, "id">): string =>
+  [
+    stage,
+    method,
+    ...(rank === null ? [] : [`r${rank}`]),
+    `lr${learningRate}`,
+    `s${seed}`,
+    ...(share === 1 ? [] : [`x${share}`])
+  ].join("-")
+
+const trialOf = (trial: Omit<Trial, "id">): Trial => ({ id: idOf(trial), ...trial })
+
+/** Rates that are still in the race. */
+export type Rates = (arm: Arm) => ReadonlyArray<number>
+
+/** One round of the sweep: every arm that has to choose. Two rates are too few to halve: they meet in the last round. */
+export const sweepTrials = (study: Question, share: number, rates: Rates): ReadonlyArray<Trial> =>
+  armsOf(study)
+    .filter((arm) => ratesOf(study, arm).length > (share < 1 ? 2 : 1))
+    .flatMap((arm) =>
+      rates(arm).flatMap((learningRate) =>
+        study.seeds.map((seed) => trialOf({ stage: "sweep", ...arm, learningRate, seed, share }))
+      )
+    )
+
+/** Shares of the steps that a sweep's rounds take: one round of all, or halving, where each round halves the rates and doubles the steps. */
+export const roundsOf = (study: Question): ReadonlyArray<number> => {
+  if (study.strategy === "grid") return [1]
+  const most = Math.max(...armsOf(study).map((arm) => ratesOf(study, arm).length))
+  const rounds = Math.max(1, Math.ceil(Math.log2(Math.max(1, most))))
+  return Array.from({ length: rounds }, (_, round) => 2 ** (round + 1 - rounds))
+}
+
+/** Picks the best rate of every arm that has a result: `bestRates` of the verdict. */
+export type PickRates = (results: ReadonlyArray<TrialResult>) => ReadonlyArray<BestRate>
+
+/** The better half of an arm's rates (rounded up, two at least), by the very pick that chooses the best: best, best of the rest … */
+export const betterHalf = (results: ReadonlyArray<TrialResult>, arm: Arm, pick: PickRates): ReadonlyArray<number> => {
+  const own = results.filter(({ trial }) => sameArm(trial, arm))
+  const rates = new Set(own.map(({ trial }) => trial.learningRate))
+  const wanted = Math.max(2, Math.ceil(rates.size / 2))
+  const kept: Array<number> = []
+  while (kept.length < wanted) {
+    // picked as if this round were the last: at its own share of the steps
+    const rest = own.filter(({ trial }) => !kept.includes(trial.learningRate))
+    const best = pick(rest.map((result) => ({ ...result, trial: { ...result.trial, share: 1 } })))[0]
+    if (best === undefined) break
+    kept.push(best.learningRate)
+  }
+  return kept.sort((a, b) => a - b)
+}
+
+/** The rate of every arm after the sweep. Of several the one picked; a single one as it is; none where every trial failed. */
+export const chosenRates = (
+  study: Question,
+  sweep: ReadonlyArray<TrialResult>,
+  pick: PickRates
+): ReadonlyArray<BestRate> => {
+  const picked = pick(sweep)
+  return armsOf(study).flatMap((arm): ReadonlyArray<BestRate> => {
+    const rates = ratesOf(study, arm)
+    if (rates.length === 1) return [{ ...arm, learningRate: rates[0]! }]
+    return picked.filter((best) => sameArm(best, arm))
+  })
+}
+
+export const finalTrials = (study: Question, rates: ReadonlyArray<BestRate>): ReadonlyArray<Trial> =>
+  rates.flatMap(({ method, rank, learningRate }) =>
+    study.freshSeeds.map((seed) => trialOf({ stage: "final", method, rank, learningRate, seed, share: 1 }))
+  )
+
+/** Every arm at the one rate for all. A method whose rate is the head's own is what it is at any. */
+export const commonTrials = (study: Question): ReadonlyArray<Trial> => {
+  const { commonRate } = study
+  if (commonRate === null) return []
+  return armsOf(study).flatMap((arm) =>
+    study.freshSeeds.map((seed) =>
+      trialOf({
+        stage: "common",
+        ...arm,
+        learningRate: comparedMethod(arm.method).learningRates.length === 0 ? ratesOf(study, arm)[0]! : commonRate,
+        seed,
+        share: 1
+      })
+    )
+  )
+}
+
+/** Whether two trials are the same run, whatever they are for. */
+export const sameRun = (a: Trial, b: Trial): boolean =>
+  sameArm(a, b) && a.learningRate === b.learningRate && a.seed === b.seed && a.share === b.share

@@ -1,0 +1,145 @@
+/**
+ * What the fresh runs of a study did on their way, from their `metrics.jsonl`: losses and, where they were looked at, discrepancies, each
+ * the mean over the seeds of a method. A run without the file, or cut off in it, gives what it has.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { type FileError, fileError } from "../../output/atomic-file.ts"
+import { smoothed } from "../../output/report/plots.ts"
+import type { Study, TrialResult } from "../study.ts"
+import { byMethodAndRank, scored } from "./best-rates.ts"
+import { mean } from "./statistics/sample.ts"
+
+/** Values over steps, ascending. */
+export type Curve = ReadonlyArray<readonly [step: number, value: number]>
+
+/** Of one method × rank. An empty curve is one that was not recorded. */
+export interface MethodCurves {
+  readonly method: string
+  readonly rank: number | null
+  readonly seeds: number
+  /** a running mean over about a twentieth of the steps */
+  readonly training: Curve
+  readonly validation: Curve
+  /** ‖g − g̃‖/‖g‖ of the method, with the best factor for g̃, and of the best possible move */
+  readonly discrepancy: Curve
+  readonly scaledDiscrepancy: Curve
+  readonly bestDiscrepancy: Curve
+}
+
+const Numeric = Schema.NullOr(Schema.Finite)
+const Discrepancy = Schema.Struct({ discrepancy: Numeric })
+const Row = Schema.fromJsonString(
+  Schema.Union([
+    Schema.Struct({ kind: Schema.Literal("step"), step: Schema.Int, loss: Numeric }),
+    Schema.Struct({ kind: Schema.Literal("evaluation"), step: Schema.Int, split: Schema.String, loss: Numeric }),
+    Schema.Struct({
+      kind: Schema.Literal("diagnostics"),
+      step: Schema.Int,
+      mean: Schema.Struct({
+        method: Schema.Struct({ discrepancy: Numeric, scaledDiscrepancy: Numeric }),
+        best: Discrepancy
+      })
+    })
+  ])
+)
+type Row = typeof Row.Type
+
+const decode = Schema.decodeUnknownOption(Row)
+
+/** A line that is nothing of these is left out: other kinds of rows, and the one that a killed run did not finish. */
+const rowsOf = (file: string): Effect.Effect<ReadonlyArray<Row>, FileError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    if (!(yield* fs.exists(file))) return []
+    return yield* fs.stream(file).pipe(
+      Stream.decodeText(),
+      Stream.splitLines,
+      Stream.map((line) => decode(line)),
+      Stream.filter(Option.isSome),
+      Stream.map(({ value }) => value),
+      Stream.runCollect
+    )
+  }).pipe(Effect.mapError(fileError("read", file)))
+
+type Pick = (row: Row) => number | null
+
+const curveOf = (rows: ReadonlyArray<Row>, pick: Pick): Curve =>
+  rows.flatMap((row) => {
+    const value = pick(row)
+    return value === null ? [] : [[row.step, value] as const]
+  })
+
+const running = (curve: Curve): Curve => {
+  const span = Math.max(5, Math.round(curve.length / 20))
+  const values = smoothed(
+    curve.map(([, value]) => value),
+    span
+  )
+  return curve.map(([step], i) => [step, values[i]!] as const)
+}
+
+// What a small chart shows; of more steps, evenly spaced ones.
+const POINTS = 160
+
+const thinned = (curve: Curve): Curve => {
+  const every = Math.ceil(curve.length / POINTS)
+  return every <= 1 ? curve : curve.filter((_, i) => i % every === 0 || i === curve.length - 1)
+}
+
+/** The mean over the curves at the steps that all of them have. */
+const meanCurve = (curves: ReadonlyArray<Curve>): Curve => {
+  const [first, ...others] = curves.map((curve) => new Map(curve))
+  if (first === undefined) return []
+  return [...first].flatMap(([step, value]) => {
+    const values = others.map((curve) => curve.get(step))
+    return values.every((one) => one !== undefined) ? [[step, mean([value, ...values])] as const] : []
+  })
+}
+
+const training: Pick = (row) => (row.kind === "step" ? row.loss : null)
+const validation: Pick = (row) => (row.kind === "evaluation" && row.split === "validation" ? row.loss : null)
+const looked =
+  (pick: (mean: Extract<Row, { kind: "diagnostics" }>["mean"]) => number | null): Pick =>
+  (row) =>
+    row.kind === "diagnostics" ? pick(row.mean) : null
+
+const averaged = (runs: ReadonlyArray<ReadonlyArray<Row>>): Omit<MethodCurves, "method" | "rank" | "seeds"> => {
+  const of = (pick: Pick, shape: (curve: Curve) => Curve = (curve) => curve) =>
+    thinned(meanCurve(runs.map((rows) => shape(curveOf(rows, pick)))))
+  return {
+    training: of(training, running),
+    validation: of(validation),
+    discrepancy: of(looked(({ method }) => method.discrepancy)),
+    scaledDiscrepancy: of(looked(({ method }) => method.scaledDiscrepancy)),
+    bestDiscrepancy: of(looked(({ best }) => best.discrepancy))
+  }
+}
+
+/** Curves of the fresh runs at the best rates; of those at the common rate where there are no others. `folder` is the study's. */
+export const readCurves = (
+  study: Study,
+  results: ReadonlyArray<TrialResult>,
+  folder: string
+): Effect.Effect<ReadonlyArray<MethodCurves>, FileError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const fresh = (["final", "common"] as const)
+      .map((stage) => results.filter(({ trial }) => trial.stage === stage))
+      .find((some) => some.length > 0)
+    const groups = byMethodAndRank((fresh ?? []).filter((run) => scored(run, "test") || scored(run, "validation")))
+    const curves = yield* Effect.forEach(groups, (runs) =>
+      Effect.gen(function* () {
+        const { method, rank } = runs[0]!.trial
+        const rows = yield* Effect.forEach(runs, ({ directory }) =>
+          rowsOf(path.join(folder, directory, "metrics.jsonl"))
+        )
+        return { method, rank, seeds: runs.length, ...averaged(rows) }
+      })
+    )
+    return [...curves].sort((a, b) => study.methods.indexOf(a.method) - study.methods.indexOf(b.method))
+  })

@@ -1,0 +1,189 @@
+/**
+ * Two methods on the same seeds: the difference seed by seed, and what may be said of it.
+ *
+ * Runs of one seed see the same rows in the same order and start with the same head, so the pairs share most of their luck, and their
+ * differences spread less than the runs do. What is said is what Holm's procedure calls over all differences of a table, and the
+ * interval that is shown is the one of the level at which it was tested: it leaves out 0 exactly where a difference is called.
+ */
+import * as Schema from "effect/Schema"
+import { holm } from "./statistics/holm.ts"
+import { estimate, probabilityOfNone } from "./statistics/sample.ts"
+
+/** Chance of even one false call in a table. */
+export const ALPHA = 0.05
+
+const Interval = Schema.NullOr(Schema.Tuple([Schema.Finite, Schema.Finite]))
+
+export const Difference = Schema.Struct({
+  /** the baseline: a method, its rank, and both in words */
+  method: Schema.String,
+  rank: Schema.NullOr(Schema.Int),
+  name: Schema.String,
+  /** seeds at which both runs ended well */
+  pairs: Schema.Int,
+  /** seeds at which this method's run failed, and at which the baseline's did */
+  failed: Schema.Int,
+  baselineFailed: Schema.Int,
+  /** of the accuracies, in 0 … 1, this method's minus the baseline's; null without a pair */
+  mean: Schema.NullOr(Schema.Finite),
+  deviation: Schema.NullOr(Schema.Finite),
+  /** at 95 %, of this difference by itself */
+  interval95: Interval,
+  /** of the paired t test by itself; null where there is none */
+  probability: Schema.NullOr(Schema.Finite),
+  /** the same, corrected for all differences of the table */
+  adjusted: Schema.NullOr(Schema.Finite),
+  /** the level at which Holm's procedure tested it, and the interval of that level */
+  level: Schema.NullOr(Schema.Finite),
+  interval: Interval,
+  claim: Schema.Literals(["ahead", "behind", "not told apart", "nothing said"]),
+  /** the claim as a sentence */
+  words: Schema.String
+})
+export type Difference = typeof Difference.Type
+
+/** Accuracies of one method × rank by seed; null where the run failed. */
+export type BySeed = ReadonlyMap<number, number | null>
+
+/** What is to be compared with what. */
+export interface Comparison {
+  readonly method: string
+  readonly rank: number | null
+  readonly name: string
+  readonly own: BySeed
+  readonly baseline: BySeed
+}
+
+const failures = (runs: BySeed): number => [...runs.values()].filter((value) => value === null).length
+
+// Accuracies are whole numbers of rows over their count: what differs beyond twelve decimals is the rounding of the subtraction, and
+// differences that are equal but for it have no spread.
+const withoutRounding = (difference: number): number => Number(difference.toFixed(12))
+
+const paired = ({ own, baseline }: Comparison): ReadonlyArray<number> =>
+  [...own].flatMap(([seed, accuracy]) => {
+    const other = baseline.get(seed)
+    return accuracy === null || other === null || other === undefined ? [] : [withoutRounding(accuracy - other)]
+  })
+
+/** All differences of a table, corrected together; in the order of the comparisons. */
+export const differencesOf = (comparisons: ReadonlyArray<Comparison>): ReadonlyArray<Difference> => {
+  const values = comparisons.map(paired)
+  const probabilities = values.map(probabilityOfNone)
+  const testable = probabilities.flatMap((p, i) => (p === null ? [] : [{ p, i }]))
+  const tested = holm(
+    testable.map(({ p }) => p),
+    ALPHA
+  )
+  const at = new Map(testable.map(({ i }, place) => [i, tested[place]!]))
+  return comparisons.map((comparison, i) => {
+    const differences = values[i]!
+    const alone = estimate(differences, 1 - ALPHA)
+    const test = at.get(i)
+    const facts = {
+      method: comparison.method,
+      rank: comparison.rank,
+      name: comparison.name,
+      pairs: differences.length,
+      failed: failures(comparison.own),
+      baselineFailed: failures(comparison.baseline),
+      mean: alone?.mean ?? null,
+      deviation: alone?.deviation ?? null,
+      interval95: alone?.interval ?? null,
+      probability: probabilities[i]!,
+      adjusted: test?.adjusted ?? null,
+      level: test?.level ?? null,
+      interval: test === undefined ? null : (estimate(differences, test.level)?.interval ?? null)
+    }
+    const claim = claimOf(facts, test?.called ?? false)
+    return { ...facts, claim, words: inWords(facts, claim) }
+  })
+}
+
+type Facts = Omit<Difference, "claim" | "words">
+
+/**
+ * Nothing is said without an interval. Where runs failed, the pairs that are left are chosen by who survived: what they say is not
+ * taken for the side that failed.
+ */
+const claimOf = ({ interval, mean, failed, baselineFailed }: Facts, called: boolean): Difference["claim"] => {
+  if (interval === null || mean === null) return "nothing said"
+  if (!called) return "not told apart"
+  const claim = mean > 0 ? "ahead" : "behind"
+  return (claim === "ahead" && failed > 0) || (claim === "behind" && baselineFailed > 0) ? "nothing said" : claim
+}
+
+/** Percentage points without a sign; with a second decimal where the first says nothing. */
+const size = (difference: number): string => {
+  const value = 100 * Math.abs(difference)
+  return value === 0 ? "0" : value.toFixed(value < 0.05 ? 2 : 1)
+}
+
+/** A difference of accuracies as percentage points, with its sign. */
+export const points = (difference: number): string =>
+  difference === 0 ? "0" : `${difference < 0 ? "−" : "+"}${size(difference)}`
+
+const between = ([low, high]: readonly [number, number]): string => `interval ${points(low)} to ${points(high)}`
+
+const survivors = ({
+  failed,
+  baselineFailed,
+  pairs,
+  name
+}: Pick<Difference, "failed" | "baselineFailed" | "pairs" | "name">) => {
+  if (failed + baselineFailed === 0) return null
+  const who = [failed > 0 ? `${failed} of its runs` : "", baselineFailed > 0 ? `${baselineFailed} of ${name}` : ""]
+  const failures = who.filter((part) => part !== "").join(" and ")
+  return `${failures} failed, over the ${pairs} ${pairs === 1 ? "seed" : "seeds"} left`
+}
+
+/** What a claim says; `name` of the baseline, or null where a table's column names it. */
+const said = ({ mean, interval, pairs, claim }: Omit<Difference, "words">, name: string | null): string => {
+  const after = (word: string) => (name === null ? "" : ` ${word}${name}`)
+  if (mean === null) return `no seed at which both${name === null ? "" : ` this and ${name}`} ended well`
+  if (claim === "ahead") return `ahead${after("of ")} by ${size(mean)} points`
+  if (claim === "behind") return `behind${after("")} by ${size(mean)} points`
+  if (claim === "not told apart") return `not told apart${after("from ")}: ${points(mean)} points`
+  const nothing = `nothing said${after("of ")}`
+  if (interval !== null) return `${nothing}: ${points(mean)} points`
+  return pairs === 1
+    ? `${nothing}: ${points(mean)} points at one seed, which gives no interval`
+    : `${nothing}: ${points(mean)} points at each of ${pairs} seeds, which gives no interval`
+}
+
+/** A difference in parts, for a table whose column names the baseline. */
+export const briefly = (difference: Omit<Difference, "words">) => ({
+  said: said(difference, null),
+  interval: difference.interval === null ? null : between(difference.interval),
+  note: survivors(difference)
+})
+
+const inWords = (facts: Facts, claim: Difference["claim"]): string => {
+  const range = facts.interval === null ? "" : ` (${between(facts.interval)})`
+  const note = survivors(facts)
+  return `${said({ ...facts, claim }, facts.name)}${range}${note === null ? "" : `; ${note}`}`
+}
+
+const turned = (interval: readonly [number, number] | null) =>
+  interval === null ? null : ([-interval[1], -interval[0]] as const)
+
+const negated = (value: number | null): number | null => (value === null ? null : value === 0 ? 0 : -value)
+
+/** The same difference from the baseline's side; `of` is who it is now told about. One test, shown twice. */
+export const fromOtherSide = (
+  difference: Difference,
+  of: { readonly method: string; readonly rank: number | null; readonly name: string }
+): Difference => {
+  const { claim: _, words: __, ...facts } = difference
+  const other: Facts = {
+    ...facts,
+    ...of,
+    failed: facts.baselineFailed,
+    baselineFailed: facts.failed,
+    mean: negated(facts.mean),
+    interval95: turned(facts.interval95),
+    interval: turned(facts.interval)
+  }
+  const claim = difference.claim === "ahead" ? "behind" : difference.claim === "behind" ? "ahead" : difference.claim
+  return { ...other, claim, words: inWords(other, claim) }
+}

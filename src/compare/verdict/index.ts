@@ -1,0 +1,50 @@
+/**
+ * What a study found: `compare.json`, `compare.md` and `compare.html` in its folder, and the rates that its sweep picks.
+ *
+ * Written from the results and the runs' metrics alone, so they can be written at any time, also while runs are missing, and again.
+ */
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import * as Schema from "effect/Schema"
+import { type FileError, writeFileAtomic } from "../../output/atomic-file.ts"
+import { type ComparedMethod, comparedMethods } from "../methods.ts"
+import type { Study, TrialResult } from "../study.ts"
+import { readCurves } from "./curves.ts"
+import { judge, named } from "./judge.ts"
+import { markdownOf } from "./markdown.ts"
+import { comparePage } from "./page/page.ts"
+import { Verdict } from "./verdict.ts"
+
+export { bestRates } from "./best-rates.ts"
+export { judge } from "./judge.ts"
+export { markdownOf } from "./markdown.ts"
+export { Verdict } from "./verdict.ts"
+
+/** A method's label in tables; its name where it is not in the table of methods. */
+export const labelOf = (method: string): string => {
+  const methods: Readonly<Record<string, ComparedMethod>> = comparedMethods
+  return Object.hasOwn(methods, method) ? methods[method]!.label : method
+}
+
+const encode = Schema.encodeSync(Verdict)
+
+/**
+ * Writes the three files and returns what they say. `folder` is the study's: the directories of results are relative to it. Fails where a
+ * file cannot be read or written.
+ */
+export const writeVerdict = (
+  study: Study,
+  results: ReadonlyArray<TrialResult>,
+  folder: string
+): Effect.Effect<Verdict, FileError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const verdict = judge(study, results, labelOf)
+    const curves = yield* readCurves(study, results, folder)
+    const page = comparePage(verdict, curves, (method, rank) => named(labelOf(method), rank, study))
+    yield* writeFileAtomic(path.join(folder, "compare.json"), `${JSON.stringify(encode(verdict), null, 2)}\n`)
+    yield* writeFileAtomic(path.join(folder, "compare.md"), markdownOf(verdict))
+    yield* writeFileAtomic(path.join(folder, "compare.html"), page)
+    return verdict
+  })

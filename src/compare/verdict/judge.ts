@@ -1,0 +1,237 @@
+/** From the results of a study to its verdict: pure, whether or not every run is there yet. */
+import { number } from "../../output/report/numbers.ts"
+import type { Stage, Study, TrialResult } from "../study.ts"
+import { byMethodAndRank, type Sweep, scored, sweepsOf } from "./best-rates.ts"
+import { type BySeed, type Comparison, type Difference, differencesOf, fromOtherSide } from "./difference.ts"
+import { type Estimate, estimate, mean } from "./statistics/sample.ts"
+import type { Entry, Table, Verdict } from "./verdict.ts"
+
+/** What a method is called in tables. */
+export type LabelOf = (method: string) => string
+
+const LEVEL = 0.95
+const LORA = "lora"
+const FULL = "full"
+
+export const judge = (study: Study, results: ReadonlyArray<TrialResult>, labelOf: LabelOf): Verdict => {
+  const nameOf = (method: string, rank: number | null) => named(labelOf(method), rank, study)
+  const sweeps = sweepsOf(results)
+  const final = tableOf("final", study, results, nameOf)
+  const common = tableOf("common", study, results, nameOf)
+  const records = sweeps.map(({ method, rank, points, best }) => ({
+    method,
+    rank,
+    name: nameOf(method, rank),
+    points: [...points],
+    best: best?.learningRate ?? null
+  }))
+  const warnings = [
+    ...sweeps.flatMap((sweep) => sweepWarnings(sweep, nameOf(sweep.method, sweep.rank), study)),
+    ...[final, common].flatMap((table) => (table === null ? [] : tableWarnings(table, study)))
+  ]
+  return { study, final, common, sweeps: records, warnings, results: [...results] }
+}
+
+/** "LoRA", or "LoRA r 8" where a study has several ranks. */
+export const named = (label: string, rank: number | null, { ranks }: Study): string =>
+  rank === null || ranks.length < 2 ? label : `${label} r ${rank}`
+
+type NameOf = (method: string, rank: number | null) => string
+
+interface Group {
+  readonly method: string
+  readonly rank: number | null
+  readonly name: string
+  readonly runs: ReadonlyArray<TrialResult>
+}
+
+const groupsOf = (stage: Stage, results: ReadonlyArray<TrialResult>, nameOf: NameOf): ReadonlyArray<Group> =>
+  byMethodAndRank(results.filter(({ trial }) => trial.stage === stage)).map((runs) => {
+    const { method, rank } = runs[0]!.trial
+    return { method, rank, name: nameOf(method, rank), runs }
+  })
+
+const tableOf = (
+  stage: Table["stage"],
+  study: Study,
+  results: ReadonlyArray<TrialResult>,
+  nameOf: NameOf
+): Table | null => {
+  const groups = groupsOf(stage, results, nameOf)
+  if (groups.length === 0) return null
+  const split = groups.some(({ runs }) => runs.some(({ test }) => test !== null)) ? "test" : "validation"
+  const { differences, comparisons } = compared(groups, split)
+  const entries = groups.map((group, i) => ({ ...entryOf(group, study, split), ...differences[i]! }))
+  const unswept = stage === "final" ? withoutRate(results, groups, nameOf, study) : []
+  const rows = groups.flatMap(({ runs }) => runs.map((run) => run[split]?.rows ?? null)).find((n) => n !== null)
+  return { stage, split, rows: rows ?? null, comparisons, entries: inOrder([...entries, ...unswept], study) }
+}
+
+/** As the study names the methods, then by rank. */
+const inOrder = (entries: ReadonlyArray<Entry>, { methods }: Study): Array<Entry> =>
+  [...entries].sort((a, b) => methods.indexOf(a.method) - methods.indexOf(b.method) || (a.rank ?? 0) - (b.rank ?? 0))
+
+/** Over values that lie in 0 … `most`, and so does their mean: what of the interval lies outside says nothing. */
+const estimates = (values: ReadonlyArray<number>, most: number) => {
+  const found: Estimate | null = estimate(values, LEVEL)
+  if (found === null) return null
+  const { interval } = found
+  if (interval === null) return { ...found }
+  return { ...found, interval: [Math.max(0, interval[0]), Math.min(most, interval[1])] as const }
+}
+
+const entryOf = ({ method, rank, name, runs }: Group, study: Study, split: Table["split"]) => {
+  const good = runs.filter((run) => scored(run, split))
+  const of = (pick: (run: TrialResult) => number | null | undefined): ReadonlyArray<number> =>
+    good.map(pick).filter((value) => typeof value === "number")
+  const meanOf = (pick: (run: TrialResult) => number | null | undefined) => {
+    const values = of(pick)
+    return values.length === 0 ? null : mean(values)
+  }
+  const bytes = of(({ peakBytes }) => peakBytes)
+  const looked = good.flatMap(({ discrepancy }) => (discrepancy === undefined ? [] : [discrepancy]))
+  return {
+    method,
+    rank,
+    name,
+    learningRate: runs[0]?.trial.learningRate ?? null,
+    done: good.length,
+    failed: runs.length - good.length,
+    missing: Math.max(0, study.freshSeeds.length - runs.length),
+    validation: estimates(
+      of(({ validation }) => validation?.accuracy),
+      1
+    ),
+    test: estimates(
+      of((run) => run[split]?.accuracy),
+      1
+    ),
+    testLoss: estimates(
+      of((run) => run[split]?.loss),
+      Number.POSITIVE_INFINITY
+    ),
+    macroF1: estimates(
+      of((run) => run[split]?.macroF1),
+      1
+    ),
+    seconds: meanOf(({ seconds }) => seconds),
+    peakBytes: bytes.length === 0 ? null : Math.max(...bytes),
+    trainable: meanOf(({ trainable }) => trainable),
+    stateBytes: meanOf(({ stateBytes }) => stateBytes),
+    discrepancy:
+      looked.length === 0
+        ? null
+        : { method: mean(looked.map(({ method }) => method)), best: mean(looked.map(({ best }) => best)) }
+  }
+}
+
+/** Swept without a rate that works, and so without fresh runs: part of the table all the same. */
+const withoutRate = (
+  results: ReadonlyArray<TrialResult>,
+  groups: ReadonlyArray<Group>,
+  nameOf: NameOf,
+  study: Study
+): ReadonlyArray<Entry> =>
+  sweepsOf(results)
+    .filter(({ best, method, rank }) => best === null && !groups.some((g) => g.method === method && g.rank === rank))
+    .map(({ method, rank }) => ({
+      ...entryOf({ method, rank, name: nameOf(method, rank), runs: [] }, study, "test"),
+      againstLora: null,
+      againstFull: null
+    }))
+
+const accuracies = ({ runs }: Group, split: Table["split"]): BySeed =>
+  new Map(runs.map((run) => [run.trial.seed, scored(run, split) ? run[split]!.accuracy : null]))
+
+/** Plain LoRA of the same rank; for a method without one, the rank that validation puts first. */
+const baselineOf = (group: Group, method: string, groups: ReadonlyArray<Group>): Group | undefined => {
+  const candidates = groups.filter((one) => one.method === method)
+  if (group.method === method) return undefined
+  if (candidates[0]?.rank === null) return candidates[0]
+  if (group.rank !== null) return candidates.find(({ rank }) => rank === group.rank)
+  const loss = ({ runs }: Group) => {
+    const losses = runs.flatMap((run) => (scored(run, "validation") ? [run.validation!.loss!] : []))
+    return losses.length === 0 ? Number.POSITIVE_INFINITY : mean(losses)
+  }
+  return [...candidates].sort((a, b) => loss(a) - loss(b) || a.rank! - b.rank!)[0]
+}
+
+interface Against {
+  readonly againstLora: Difference | null
+  readonly againstFull: Difference | null
+}
+
+/** Every difference that the table shows, each tested once: LoRA's from full fine-tuning is full fine-tuning's from LoRA. */
+const compared = (groups: ReadonlyArray<Group>, split: Table["split"]) => {
+  const comparisons: Array<Comparison> = []
+  const places = new Map<string, number>()
+  const place = (own: Group, baseline: Group | undefined): (() => Difference) | null => {
+    if (baseline === undefined) return null
+    const known = places.get(`${baseline.name} ${own.name}`)
+    if (known !== undefined) return () => fromOtherSide(all[known]!, baseline)
+    const at = comparisons.length
+    places.set(`${own.name} ${baseline.name}`, at)
+    const { method, rank, name } = baseline
+    comparisons.push({ method, rank, name, own: accuracies(own, split), baseline: accuracies(baseline, split) })
+    return () => all[at]!
+  }
+  const wanted = groups.map((group) => ({
+    againstLora: place(group, baselineOf(group, LORA, groups)),
+    againstFull: place(group, baselineOf(group, FULL, groups))
+  }))
+  const all = differencesOf(comparisons)
+  const differences = wanted.map(
+    ({ againstLora, againstFull }): Against => ({
+      againstLora: againstLora?.() ?? null,
+      againstFull: againstFull?.() ?? null
+    })
+  )
+  return { differences, comparisons: all.filter(({ probability }) => probability !== null).length }
+}
+
+const rateText = (rate: number): string => number(rate)
+
+const sweepWarnings = ({ best, edge, points }: Sweep, name: string, { seeds }: Study): ReadonlyArray<string> => {
+  if (best === null) {
+    const missing = points.every(({ failed }) => failed === 0)
+    return missing ? [] : [`${name}: no rate of its grid works: every run failed, or none has a validation loss`]
+  }
+  const [first, last] = [points[0]!.learningRate, points.at(-1)!.learningRate].map(rateText)
+  const other = edge === "smallest" ? "smaller" : "larger"
+  return [
+    ...(edge === null
+      ? []
+      : [
+          `${name}: its best rate, ${rateText(best.learningRate)}, is the ${edge} of its grid (${first} to ${last}), so a ${other} one may be better`
+        ]),
+    ...(best.failed > 0
+      ? [
+          `${name}: at its best rate, ${rateText(best.learningRate)}, ${best.failed} of ${seeds.length} sweep runs failed`
+        ]
+      : [])
+  ]
+}
+
+const tableWarnings = ({ entries, split, stage }: Table, { freshSeeds, commonRate }: Study): ReadonlyArray<string> => {
+  const where = stage === "final" ? "at its best rate" : `at the common rate ${number(commonRate)}`
+  const few =
+    freshSeeds.length === 1
+      ? ["one fresh seed gives no intervals, so nothing is said about differences: give more with --fresh-seeds"]
+      : []
+  const unseen =
+    split === "validation"
+      ? ["the plan has no test split: methods are compared on the validation rows, which also chose their rates"]
+      : []
+  return [
+    ...(stage === "final" ? [...few, ...unseen] : []),
+    ...entries
+      .filter(({ failed }) => failed > 0)
+      .map(({ name, failed, done }) => {
+        const over = done === 0 ? "nothing is left to average" : `its figures are over the ${done} that did not`
+        return `${name}: ${failed} of ${failed + done} fresh runs ${where} failed; ${over}`
+      }),
+    ...entries
+      .filter(({ missing, learningRate }) => missing > 0 && learningRate !== null)
+      .map(({ name, missing }) => `${name}: ${missing} of ${freshSeeds.length} fresh runs ${where} are not there yet`)
+  ]
+}

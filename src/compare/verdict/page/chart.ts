@@ -1,0 +1,100 @@
+/**
+ * A small chart of lines and points as SVG in the page itself: drawn without a script, in the colours of the reader's scheme, with the
+ * same in words for those who do not see it.
+ */
+import { type Html, html } from "../../../output/report/html.ts"
+import { number } from "../../../output/report/numbers.ts"
+import type { Curve } from "../curves.ts"
+import { domainOf, linear, logarithmic, type Scale } from "./scale.ts"
+
+export interface Series {
+  readonly label: string
+  readonly points: Curve
+  /** lines in the page's first, second or third colour, or a faint one; points are marked where there are few */
+  readonly look: "first" | "second" | "third" | "faint"
+}
+
+export interface Chart {
+  readonly title: string
+  /** what the axes count */
+  readonly x: string
+  readonly y: string
+  readonly series: ReadonlyArray<Series>
+  /** the values beside a logarithmic horizontal axis; absent: a linear one */
+  readonly rates?: ReadonlyArray<number>
+  /** of the vertical axis, so that charts beside each other can be compared; what lies above it is drawn at its edge */
+  readonly domain?: readonly [number, number]
+  /** a point that is ringed */
+  readonly chosen?: readonly [number, number]
+  /** what else is to be said */
+  readonly note?: string
+}
+
+const [WIDTH, HEIGHT] = [380, 210]
+const plot = { left: 52, right: WIDTH - 10, top: 10, bottom: HEIGHT - 34 }
+// more marks than this hide the line
+const MARKED = 30
+
+const place = (value: number): string => value.toFixed(1)
+
+const axes = (x: Scale, y: Scale, names: Pick<Chart, "x" | "y">): Html => html`<g class="axis">
+${y.ticks.map((tick) => html`<line class="rule" x1="${plot.left}" x2="${plot.right}" y1="${place(y.at(tick))}" y2="${place(y.at(tick))}"/><text x="${plot.left - 6}" y="${place(y.at(tick) + 4)}" text-anchor="end">${number(tick, 6)}</text>`)}
+${x.ticks.map((tick) => html`<text x="${place(x.at(tick))}" y="${plot.bottom + 15}" text-anchor="middle">${number(tick)}</text>`)}
+<text x="${(plot.left + plot.right) / 2}" y="${HEIGHT - 4}" text-anchor="middle">${names.x}</text></g>`
+
+const lineOf = ({ label, points, look }: Series, x: Scale, y: Scale): Html => {
+  const d = points.map(([at, value], i) => `${i === 0 ? "M" : "L"}${place(x.at(at))} ${place(y.at(value))}`).join("")
+  const marks =
+    points.length > MARKED || look === "faint"
+      ? null
+      : points.map(
+          ([at, value]) =>
+            html`<circle class="${look}" cx="${place(x.at(at))}" cy="${place(y.at(value))}" r="3"><title>${label}: ${number(value)} at ${number(at)}</title></circle>`
+        )
+  return html`<path class="${look}" d="${d}"/>${marks}`
+}
+
+/** First and last value of each line, and the smallest. */
+export const chartInWords = ({ title, series, x, chosen, note }: Chart): string =>
+  [
+    `${title}.`,
+    ...series.map(({ label, points }) => {
+      const [first, last] = [points[0]!, points.at(-1)!]
+      if (points.length === 1) return `${label}: ${number(first[1])} at ${x} ${number(first[0])}.`
+      const least = points.reduce((a, b) => (b[1] < a[1] ? b : a))
+      return `${label}: ${number(first[1])} at ${x} ${number(first[0])}, ${number(last[1])} at ${number(last[0])}, smallest ${number(least[1])} at ${number(least[0])}.`
+    }),
+    ...(chosen === undefined ? [] : [`Chosen: ${number(chosen[0])}.`]),
+    ...(note === undefined ? [] : [`${note}.`])
+  ].join(" ")
+
+/** null where there is nothing to draw. */
+export const chart = (given: Chart): Html | null => {
+  const series = given.series.filter(({ points }) => points.length > 0)
+  if (series.length === 0) return null
+  const { rates, domain, chosen, title, note } = given
+  const all = series.flatMap(({ points }) => points)
+  const [low, high] = domain ?? domainOf(all.map(([, value]) => value))
+  const free = linear([low, high], plot.bottom, plot.top, 4)
+  const y = { ...free, at: (value: number) => free.at(Math.min(value, high)) }
+  const x =
+    rates === undefined
+      ? linear(
+          domainOf(
+            all.map(([at]) => at),
+            0.02
+          ),
+          plot.left,
+          plot.right,
+          5
+        )
+      : logarithmic(rates, plot.left, plot.right)
+  const words = chartInWords({ ...given, series })
+  return html`<figure><figcaption>${title} <span class="quiet">${given.y}</span></figcaption>
+<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${words}">${axes(x, y, given)}
+${series.map((one) => lineOf(one, x, y))}
+${chosen && html`<circle class="ring" cx="${place(x.at(chosen[0]))}" cy="${place(y.at(chosen[1]))}" r="7"/>`}</svg>
+<p class="legend">${series.length > 1 && series.map(({ label, look }) => html`<span class="${look}">${label}</span> `)}${note && html`<span class="quiet">${note}</span>`}</p>
+<details><summary class="quiet">in words</summary><p class="quiet">${words}</p></details></figure>
+`
+}

@@ -1,0 +1,184 @@
+/**
+ * `compare.html` as one document: nothing is loaded and nothing runs. The content security policy allows no script at all; charts are
+ * SVG in the page.
+ */
+import { type Html, html, raw } from "../../../output/report/html.ts"
+import { number } from "../../../output/report/numbers.ts"
+import { shellWord } from "../../../output/report/provenance.ts"
+import { style as reportStyle } from "../../../output/report/style.ts"
+import { versions } from "../../../output/versions.ts"
+import { comparedMethods } from "../../methods.ts"
+import type { Curve, MethodCurves } from "../curves.ts"
+import { claimsOf, deviceLines, leadOf } from "../sentences.ts"
+import type { Verdict } from "../verdict.ts"
+import { type Chart, chart } from "./chart.ts"
+import { costChart, costs, intervalChart } from "./quality.ts"
+import { domainOf } from "./scale.ts"
+import { style } from "./style.ts"
+import { allRuns, failedRuns, sweepTable, verdictTable } from "./tables.ts"
+
+const policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+/** `nameOf` says a method and its rank as the tables do. */
+export type NameOf = (method: string, rank: number | null) => string
+
+export const comparePage = (verdict: Verdict, curves: ReadonlyArray<MethodCurves>, nameOf: NameOf): string => {
+  const { study } = verdict
+  return `<!doctype html>\n${
+    html`<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${study.name}: methods compared</title>
+<style>${raw(reportStyle)}${raw(style)}</style>
+</head>
+<body>
+<header><h1>${study.name}: methods compared</h1><p class="lead">${leadOf(verdict)}</p></header>
+<main>
+${[warnings(verdict), final(verdict), common(verdict), sweeps(verdict), cost(verdict), losses(curves, nameOf)]}
+${[discrepancies(curves, nameOf), failedRuns(verdict), allRuns(verdict), machine(verdict), again(verdict)]}
+</main>
+<footer>Written by tfjs-lora-pro ${versions()["tfjs-lora-pro"]} from results.json and the metrics.jsonl of the runs; compare.json has the same numbers.</footer>
+</body>
+</html>
+`.source
+  }`
+}
+
+const warnings = ({ warnings: all }: Verdict): Html | null =>
+  all.length === 0
+    ? null
+    : html`<section><h2>To know before reading</h2><ul>${all.map((warning) => html`<li>${warning}</li>`)}</ul></section>`
+
+const final = (verdict: Verdict): Html | null =>
+  verdict.final &&
+  html`<section><h2>Each method at its best rate</h2><p>The rate with the lowest validation loss in the sweep; these runs have seeds that the sweep did not see.</p>
+${intervalChart(verdict.final)}${verdictTable(verdict.final, verdict)}</section>`
+
+const common = (verdict: Verdict): Html | null =>
+  verdict.common &&
+  html`<section><h2>Every method at one rate, ${number(verdict.study.commonRate)}</h2><p>What somebody sees who has no time to search for a rate. Judged by accuracy on ${verdict.common.split}. ${claimsOf(verdict.common)}</p>
+${intervalChart(verdict.common)}${verdictTable(verdict.common, verdict)}</section>`
+
+const sweeps = (verdict: Verdict): Html | null => {
+  if (verdict.sweeps.length === 0) return null
+  const charts = verdict.sweeps.map(({ name, points, best }) => {
+    const done = points.flatMap(({ learningRate, loss }): Curve => (loss === null ? [] : [[learningRate, loss]]))
+    const chosen = done.find(([rate]) => rate === best)
+    const failed = points.filter(({ failed }) => failed > 0).map(({ learningRate }) => number(learningRate))
+    return chart({
+      title: name,
+      x: "learning rate",
+      y: "validation loss",
+      series: [{ label: "validation loss", points: done, look: "first" }],
+      rates: points.map(({ learningRate }) => learningRate),
+      ...(chosen === undefined ? {} : { chosen }),
+      ...(failed.length === 0 ? {} : { note: `runs failed at ${failed.join(", ")}` })
+    } satisfies Chart)
+  })
+  return html`<section><h2>The rate sweep</h2><p class="quiet">Mean over ${verdict.study.seeds.length} sweep ${verdict.study.seeds.length === 1 ? "seed" : "seeds"}; the ringed rate was chosen. Each chart has its own vertical axis.</p>
+<div class="grid small">${charts}</div>${sweepTable(verdict)}</section>`
+}
+
+const cost = ({ final: best, common }: Verdict): Html | null => {
+  const table = best ?? common
+  if (table === null) return null
+  const charts = costs.map((one) => costChart(table, one)).filter((one) => one !== null)
+  return charts.length === 0
+    ? null
+    : html`<section><h2>Cost against quality</h2><div class="grid">${charts}</div></section>`
+}
+
+/** One domain for all, so that heights can be compared; a run that blew up does not flatten the others. */
+const sharedDomain = (curves: ReadonlyArray<Curve>): readonly [number, number] | undefined => {
+  const values = curves.flatMap((curve) => curve.map(([, value]) => value)).sort((a, b) => a - b)
+  if (values.length === 0) return undefined
+  const most = values[Math.floor(0.99 * (values.length - 1))]!
+  return domainOf([values[0]!, most])
+}
+
+const losses = (curves: ReadonlyArray<MethodCurves>, nameOf: NameOf): Html | null => {
+  const domain = sharedDomain(curves.flatMap(({ training, validation }) => [training, validation]))
+  const lora = curves.find(({ method }) => method === "lora")
+  const charts = curves
+    .filter(({ training, validation }) => training.length + validation.length > 0)
+    .map(({ method, rank, training, validation }) =>
+      chart({
+        title: nameOf(method, rank),
+        x: "step",
+        y: "cross-entropy",
+        series: [
+          ...(lora === undefined || method === "lora"
+            ? []
+            : [{ label: "LoRA, training", points: lora.training, look: "faint" } as const]),
+          { label: "training", points: training, look: "first" },
+          { label: "validation", points: validation, look: "second" }
+        ],
+        ...(domain === undefined ? {} : { domain })
+      })
+    )
+    .filter((one) => one !== null)
+  if (charts.length === 0) return null
+  return html`<section><h2>Losses</h2><p class="quiet">Means over the fresh seeds at each method's rate; the training loss is a running mean. All charts have the same axes; what lies above them is drawn at the edge.</p>
+<div class="grid small">${charts}</div></section>`
+}
+
+const discrepancies = (curves: ReadonlyArray<MethodCurves>, nameOf: NameOf): Html | null => {
+  const looked = curves.filter(({ discrepancy }) => discrepancy.length > 0)
+  if (looked.length === 0) return null
+  const domain = sharedDomain(looked.flatMap(({ discrepancy, bestDiscrepancy }) => [discrepancy, bestDiscrepancy]))
+  const charts = looked.map(({ method, rank, discrepancy, scaledDiscrepancy, bestDiscrepancy }) =>
+    chart({
+      title: nameOf(method, rank),
+      x: "step",
+      y: "‖g − g̃‖ / ‖g‖",
+      series: [
+        { label: "method", points: discrepancy, look: "first" },
+        { label: "method, with the best factor", points: scaledDiscrepancy, look: "third" },
+        { label: "best possible", points: bestDiscrepancy, look: "second" }
+      ],
+      ...(domain === undefined ? {} : { domain })
+    })
+  )
+  return html`<section><h2>How far the equivalent gradient is from the full one</h2><p class="quiet">Means over adapted sites and seeds. g is the gradient of the loss with respect to W, g̃ what the method makes of it before moments and learning rate; the best possible is g's projection onto what A and B can move. A value above the axis is drawn at its edge.</p>
+<div class="grid small">${charts}</div></section>`
+}
+
+const machine = (verdict: Verdict): Html => {
+  const { study } = verdict
+  const { plan: _, ...rest } = study
+  return html`<section><h2>Plan and hardware</h2><ul>${deviceLines(verdict).map((line) => html`<li>${line}</li>`)}${Object.entries(versions()).map(([name, version]) => html`<li>${name} ${version}</li>`)}</ul>
+<details><summary>the plan that all runs share, with every default filled in</summary><pre>${JSON.stringify(study.plan, null, 2)}</pre></details>
+<details><summary>the study</summary><pre>${JSON.stringify(rest, null, 2)}</pre></details></section>`
+}
+
+/** The grid as a flag: none where every method had its own, null where no flag says it. */
+const ratesFlag = ({ methods, learningRates }: Verdict["study"]): ReadonlyArray<string> | null => {
+  const table: Readonly<Record<string, { readonly learningRates: ReadonlyArray<number> }>> = comparedMethods
+  const own = (method: string) => (Object.hasOwn(table, method) ? table[method]!.learningRates : [])
+  // a method without a grid has the head's rate, whatever is asked for
+  const asked = methods.filter((method) => own(method).length > 0)
+  const grids = asked.map((method) => (learningRates[method] ?? []).join(","))
+  if (asked.every((method, i) => own(method).join(",") === grids[i])) return []
+  return new Set(grids).size === 1 ? [`--learning-rates ${grids[0]}`] : null
+}
+
+const again = ({ study }: Verdict): Html => {
+  const { methods, ranks, seeds, freshSeeds, learningRates, strategy, commonRate } = study
+  const grid = ratesFlag(study)
+  const flags = [
+    `--methods ${methods.map(shellWord).join(",")}`,
+    ...(grid ?? []),
+    ...(ranks.length > 0 ? [`--ranks ${ranks.join(",")}`] : []),
+    `--seeds ${seeds.length}`,
+    `--fresh-seeds ${freshSeeds.length}`,
+    ...(commonRate === null ? [] : [`--common-rate ${commonRate}`]),
+    ...(strategy === "halving" ? ["--halving"] : []),
+    `--device ${study.device}`
+  ]
+  const rates = methods.map((method) => `${method}: ${(learningRates[method] ?? []).join(", ")}`).join("; ")
+  return html`<section><h2>Repeat</h2><p>With the plan above in a file; rates tried: ${rates}. The same command in the same place again goes on where it was stopped.</p>
+<pre><code>bun run compare plan.json ${flags.join(" ")}</code></pre></section>`
+}

@@ -1,0 +1,118 @@
+/** The tables of a comparison's page: the verdict, the rates of the sweep, every run, and what failed. */
+import { type Html, html, type Insertable } from "../../../output/report/html.ts"
+import { count, duration, fixed, number, percent } from "../../../output/report/numbers.ts"
+import { briefly, type Difference } from "../difference.ts"
+import { coverage, runsOf } from "../sentences.ts"
+import { type Columns, columnsOf, type Entry, type Table, type Verdict } from "../verdict.ts"
+
+/** A table that can be scrolled, by keyboard too. */
+export const scrolled = (label: string, caption: Insertable, head: ReadonlyArray<string>, body: Insertable): Html =>
+  html`<div class="scroll" tabindex="0" role="region" aria-label="${label}"><table><caption>${caption}</caption>
+<thead><tr>${head.map((name) => html`<th scope="col" class="${name.startsWith("beside") ? "text" : "number"}">${name}</th>`)}</tr></thead><tbody>${body}</tbody></table></div>`
+
+const interval = (estimate: Entry["test"]): Html | string => {
+  if (estimate === null) return "–"
+  const { mean, interval } = estimate
+  const shown = percent(mean)
+  if (interval === null) return shown
+  const [low, high] = interval.map((end) => (100 * end).toFixed(1))
+  return html`${shown}<br><span class="quiet">${low} to ${high}</span>`
+}
+
+const told = (difference: Difference | null): Html => {
+  if (difference === null) return html`<td class="text">–</td>`
+  const { said, interval, note } = briefly(difference)
+  const details = [interval, note].filter((part) => part !== null).join("; ")
+  return html`<td class="text difference ${difference.claim.replaceAll(" ", "-")}">${said}${details !== "" && html`<br><span class="quiet">${details}</span>`}</td>`
+}
+
+const megabytes = (bytes: number | null): string => (bytes === null ? "–" : fixed(bytes / 1e6, bytes < 1e7 ? 2 : 0))
+
+const runs = ({ done, failed, missing }: Entry): string =>
+  [`${done}`, failed > 0 && `${failed} failed`, missing > 0 && `${missing} missing`].filter((part) => part).join(", ")
+
+const entryRow = (entry: Entry, { common, lora, full }: Columns): Html => {
+  const { name, learningRate, validation, test, testLoss, macroF1, discrepancy } = entry
+  return html`<tr class="${entry.done === 0 ? "failed" : "run"}"><th scope="row">${name}</th><td>${entry.rank ?? "–"}</td>${!common && html`<td>${number(learningRate)}</td>`}<td>${runs(entry)}</td><td>${percent(validation?.mean)}</td><td>${interval(test)}</td>
+<td>${fixed(testLoss?.mean)}</td><td>${fixed(macroF1?.mean)}</td>${lora && told(entry.againstLora)}${full && told(entry.againstFull)}
+<td>${entry.seconds === null ? "–" : duration(entry.seconds)}</td><td>${megabytes(entry.peakBytes)}</td><td>${entry.trainable === null ? "–" : count(Math.round(entry.trainable))}</td><td>${megabytes(entry.stateBytes)}</td>
+<td>${discrepancy === null ? "–" : html`${fixed(discrepancy.method)} <span class="quiet">(${fixed(discrepancy.best)})</span>`}</td></tr>
+`
+}
+
+export const verdictTable = (table: Table, { study }: Verdict): Html => {
+  const { split, entries } = table
+  const columns = columnsOf(table)
+  const head = [
+    "method",
+    "rank",
+    ...(columns.common ? [] : ["best rate"]),
+    "runs",
+    "validation",
+    `${split}, 95 % interval`,
+    `${split} loss`,
+    "macro-F1",
+    ...(columns.lora ? ["beside LoRA"] : []),
+    ...(columns.full ? ["beside full fine-tuning"] : []),
+    "training",
+    "peak MB",
+    "trained numbers",
+    "state MB",
+    "discrepancy (best possible)"
+  ]
+  const label = columns.common ? "Methods at one rate" : "Methods at their best rates"
+  return html`${scrolled(
+    label,
+    `${label}, fresh seeds`,
+    head,
+    entries.map((entry) => entryRow(entry, columns))
+  )}
+<p class="quiet">${coverage(table, study)} Peak memory is the process's largest resident size in any of the runs; state is the optimizer's.</p>`
+}
+
+export const sweepTable = ({ sweeps }: Verdict): Html | null => {
+  if (sweeps.length === 0) return null
+  const rows = sweeps.flatMap(({ name, points, best }) =>
+    points.map(
+      ({ learningRate, loss, accuracy, done, failed, share }) =>
+        html`<tr><th scope="row">${name}</th><td class="${learningRate === best ? "chosen" : "rate"}">${number(learningRate)}${learningRate === best && " (chosen)"}</td><td>${fixed(loss, 4)}</td><td>${percent(accuracy)}</td><td>${done}</td><td>${failed}</td><td>${percent(share)}</td></tr>
+`
+    )
+  )
+  const head = ["method", "rate", "validation loss", "validation accuracy", "runs", "failed", "of the steps"]
+  return html`<details><summary>all rates as a table</summary>${scrolled("Rates of the sweep", "Means over the sweep's seeds", head, rows)}</details>`
+}
+
+export const failedRuns = ({ results }: Verdict): Html | null => {
+  const all = runsOf(results)
+  const failed = all.filter(({ status }) => status === "failed")
+  if (failed.length === 0) return null
+  const rows = failed.map(
+    ({ trial, directory, reason }) =>
+      html`<tr><th scope="row">${trial.id}</th><td class="text">${reason ?? "no reason was given"}</td><td class="text">${directory}</td></tr>
+`
+  )
+  return html`<section><h2>Failed runs</h2><p>${failed.length} of ${all.length}. They are results: a method that diverges at a rate does so for whoever picks that rate.</p>
+${scrolled("Failed runs", "What each one said", ["run", "reason", "folder"], rows)}</section>`
+}
+
+export const allRuns = ({ results }: Verdict): Html => {
+  const rows = results.map(
+    ({ trial, status, validation, test, trainLoss, seconds, peakBytes, steps }) =>
+      html`<tr><th scope="row">${trial.id}</th><td>${status}</td><td>${steps ?? "–"}</td><td>${fixed(trainLoss)}</td><td>${fixed(validation?.loss)}</td><td>${percent(validation?.accuracy)}</td><td>${fixed(test?.loss)}</td><td>${percent(test?.accuracy)}</td><td>${seconds === null ? "–" : duration(seconds)}</td><td>${megabytes(peakBytes)}</td></tr>
+`
+  )
+  const head = [
+    "run",
+    "status",
+    "steps",
+    "training loss",
+    "validation loss",
+    "validation",
+    "test loss",
+    "test",
+    "training",
+    "peak MB"
+  ]
+  return html`<section><h2>All runs</h2><details><summary>${count(results.length)} trials</summary>${scrolled("All runs", "One line a trial; a final and a common trial at one rate are the same run", head, rows)}</details></section>`
+}

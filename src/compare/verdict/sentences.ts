@@ -1,0 +1,92 @@
+/** What every form of a verdict says in words: who is ahead, what the intervals cover and what they do not, on which machine. */
+import { count, number, percent } from "../../output/report/numbers.ts"
+import type { Study, TrialResult } from "../study.ts"
+import { briefly, type Difference, points } from "./difference.ts"
+import { mean } from "./statistics/sample.ts"
+import type { Entry, Table, Verdict } from "./verdict.ts"
+
+const listed = (names: ReadonlyArray<string>): string =>
+  names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`
+
+type Told = { readonly name: string; readonly difference: Difference }
+
+const withPoints = ({ name, difference }: Told): string => {
+  const { note } = briefly(difference)
+  return `${name} (${points(difference.mean!)} points${note === null ? "" : `; ${note}`})`
+}
+
+/** Who is ahead of the baseline, who behind, and who is not told apart from it. */
+const claims = (entries: ReadonlyArray<Entry>, against: "againstLora" | "againstFull"): string | null => {
+  const told = entries.flatMap(({ name, [against]: difference }) => (difference === null ? [] : [{ name, difference }]))
+  const of = (claim: Difference["claim"]) => told.filter(({ difference }) => difference.claim === claim)
+  const baseline = against === "againstLora" ? "LoRA" : "full fine-tuning"
+  const parts = [
+    ["Ahead of", of("ahead").map(withPoints)],
+    ["Behind", of("behind").map(withPoints)],
+    ["Not told apart from", of("not told apart").map(({ name }) => name)]
+  ] as const
+  const said = parts.flatMap(([word, names]) => (names.length === 0 ? [] : [`${word} ${baseline}: ${listed(names)}`]))
+  return said.length === 0 ? null : said.join(". ")
+}
+
+/** The runs behind the trials: a final and a common trial at one rate are one run. */
+export const runsOf = (results: ReadonlyArray<TrialResult>): ReadonlyArray<TrialResult> => [
+  ...new Map(results.map((result) => [result.directory, result])).values()
+]
+
+/** What a table's differences come to: nothing that is not called, and no more than that. */
+export const claimsOf = ({ entries }: Table): string => {
+  // full fine-tuning beside LoRA is LoRA beside full fine-tuning: told once where LoRA has one rank
+  const loras = entries.filter(({ method }) => method === "lora")
+  const told = loras.length === 1 && loras[0]!.againstFull !== null
+  const others = told ? entries.filter(({ method }) => method !== "lora") : entries
+  const said = [claims(entries, "againstLora"), claims(others, "againstFull")].filter((part) => part !== null)
+  return said.length === 0 ? "Nothing is said about differences." : `${said.join(". ")}.`
+}
+
+/** The sentences that a reader came for. */
+export const leadOf = ({ final, common, results, study }: Verdict): string => {
+  const table = final ?? common
+  const all = runsOf(results)
+  const failed = all.filter(({ status }) => status === "failed").length
+  const methods = `${study.methods.length} ${study.methods.length === 1 ? "method" : "methods"}`
+  const runs = `${count(all.length)} runs of ${methods}${failed > 0 ? `, ${failed} of them failed` : ""}.`
+  if (table === null) return `${runs} No fresh run is there yet, so there is no verdict.`
+  const where =
+    table.stage === "final" ? "each method at its own best rate" : `every method at ${number(study.commonRate)}`
+  return `${runs} Judged by accuracy on ${table.split}, ${where}. ${claimsOf(table)}`
+}
+
+/** What the intervals of a table are about, and what they leave out. */
+export const coverage = ({ entries, rows, split, comparisons }: Table, { freshSeeds, plan }: Study): string => {
+  const means = entries.flatMap(({ test }) => (test === null ? [] : [test.mean]))
+  const share = means.length === 0 ? null : mean(means)
+  const error = share === null || rows === null || rows === 0 ? null : Math.sqrt((share * (1 - share)) / rows)
+  const steps = plan.training.steps === undefined ? "" : ` after ${count(plan.training.steps)} steps`
+  return [
+    `Means over ${freshSeeds.length} fresh ${freshSeeds.length === 1 ? "seed" : "seeds"}${steps}.`,
+    "Intervals cover what the seed decides (the order of the rows, the start of head and factors), by Student's t at 95 %.",
+    `They do not cover the choice of the ${rows === null ? "" : `${count(rows)} `}${split} rows: ${
+      error === null
+        ? "other rows would move all accuracies"
+        : `with others, an accuracy could move by ±${(100 * error).toFixed(1)} points (standard error at ${percent(share)}), a difference by less, as far as methods miss the same rows`
+    }. A difference that is called is one on these rows.`,
+    comparisons > 1
+      ? `Differences are paired by seed; ${comparisons} were tested together, and by Holm's correction the chance of even one false "ahead" or "behind" is 5 %. The interval beside a difference is the one at the level it was tested at.`
+      : "Differences are paired by seed; the interval beside one is at 95 %."
+  ].join(" ")
+}
+
+/** Every device that runs were made on, as it described itself, with how many runs. */
+export const deviceLines = ({ results }: Verdict): ReadonlyArray<string> => {
+  const counts = new Map<string, number>()
+  for (const { device } of runsOf(results)) {
+    if (device === null) continue
+    const words = Object.entries(device)
+      .filter(([, value]) => value !== null && value !== undefined && typeof value !== "object")
+      .map(([key, value]) => (key === "backend" ? `${value}` : `${key} ${value}`))
+      .join(", ")
+    counts.set(words, (counts.get(words) ?? 0) + 1)
+  }
+  return [...counts].map(([device, runs]) => `${count(runs)} runs on ${device}.`)
+}

@@ -1,0 +1,105 @@
+/**
+ * The verdict of a study as data: `compare.json`. A table of fresh seeds at each method's best rate, one at a common rate, the sweeps
+ * that chose the rates, and every run that failed.
+ */
+import * as Schema from "effect/Schema"
+import { Study, TrialResult } from "../study.ts"
+import { Difference } from "./difference.ts"
+
+const Numeric = Schema.NullOr(Schema.Finite)
+
+/** Over the seeds that ended well. */
+export const Estimate = Schema.Struct({
+  n: Schema.Int,
+  mean: Schema.Finite,
+  deviation: Numeric,
+  /** for the mean over all seeds, at 95 % (Student's t); null where the seeds give none */
+  interval: Schema.NullOr(Schema.Tuple([Schema.Finite, Schema.Finite]))
+})
+
+/** One method at one rank and one rate, over fresh seeds. */
+export const Entry = Schema.Struct({
+  method: Schema.String,
+  rank: Schema.NullOr(Schema.Int),
+  /** method and rank as tables and sentences say them */
+  name: Schema.String,
+  /** null: none of its rates worked */
+  learningRate: Numeric,
+  /** runs that ended well, that failed, and that are not there yet */
+  done: Schema.Int,
+  failed: Schema.Int,
+  missing: Schema.Int,
+  /** accuracies in 0 … 1 */
+  validation: Schema.NullOr(Estimate),
+  test: Schema.NullOr(Estimate),
+  testLoss: Schema.NullOr(Estimate),
+  macroF1: Schema.NullOr(Estimate),
+  /** paired with plain LoRA of the same rank, and with full fine-tuning; null: not in the table, or itself */
+  againstLora: Schema.NullOr(Difference),
+  againstFull: Schema.NullOr(Difference),
+  /** of training alone, mean over the runs */
+  seconds: Numeric,
+  /** largest of the runs */
+  peakBytes: Numeric,
+  trainable: Numeric,
+  stateBytes: Numeric,
+  /** ‖g − g̃‖/‖g‖, means over the runs */
+  discrepancy: Schema.NullOr(Schema.Struct({ method: Schema.Finite, best: Schema.Finite }))
+})
+export type Entry = typeof Entry.Type
+
+export const Table = Schema.Struct({
+  stage: Schema.Literals(["final", "common"]),
+  /** what accuracies are compared on; validation where the plan has no test split */
+  split: Schema.Literals(["test", "validation"]),
+  /** rows of that split; null where no run ended well */
+  rows: Schema.NullOr(Schema.Int),
+  /** differences that were corrected together */
+  comparisons: Schema.Int,
+  entries: Schema.Array(Entry)
+})
+export type Table = typeof Table.Type
+
+/** Columns that not every table has. */
+export interface Columns {
+  /** one rate for all: no column for it */
+  readonly common: boolean
+  /** some method has plain LoRA, or full fine-tuning, to be held against */
+  readonly lora: boolean
+  readonly full: boolean
+}
+
+export const columnsOf = ({ entries, stage }: Table): Columns => ({
+  common: stage === "common",
+  lora: entries.some(({ againstLora }) => againstLora !== null),
+  full: entries.some(({ againstFull }) => againstFull !== null)
+})
+
+const Rate = Schema.Struct({
+  learningRate: Schema.Finite,
+  done: Schema.Int,
+  failed: Schema.Int,
+  loss: Numeric,
+  accuracy: Numeric,
+  share: Schema.Finite
+})
+
+export const SweepRecord = Schema.Struct({
+  method: Schema.String,
+  rank: Schema.NullOr(Schema.Int),
+  name: Schema.String,
+  points: Schema.Array(Rate),
+  best: Numeric
+})
+export type SweepRecord = typeof SweepRecord.Type
+
+export const Verdict = Schema.Struct({
+  study: Study,
+  final: Schema.NullOr(Table),
+  common: Schema.NullOr(Table),
+  sweeps: Schema.Array(SweepRecord),
+  /** what a reader of the numbers has to know, a sentence each */
+  warnings: Schema.Array(Schema.String),
+  results: Schema.Array(TrialResult)
+})
+export type Verdict = typeof Verdict.Type

@@ -1,0 +1,77 @@
+/**
+ * A worker: takes trials from a study's queue, one at a time, and writes down their results. Any number of them, on any number of
+ * machines that share the database and see the study's files under the same relative paths.
+ */
+import { hostname } from "node:os"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type { SqlError } from "effect/sql/SqlError"
+import { oldestOpenStudy, openDatabase, type StudyDatabase } from "./database.ts"
+import type { Program } from "./own-process.ts"
+import { openQueue } from "./queue.ts"
+import type { Trial } from "./study.ts"
+import { type Heard, runTrial, type Workplace } from "./trial-run.ts"
+
+const LOOK = "1 second"
+
+/** A database that is away for a moment must not cost a result. */
+const patient = <A, R>(effect: Effect.Effect<A, SqlError, R>) =>
+  Effect.retry(effect, { times: 30, schedule: Schedule.spaced("1 second") })
+
+const heardBy = (database: StudyDatabase, { id }: Trial): Heard => {
+  const worker = `${process.pid}@${hostname()}`
+  let at = { step: 0, steps: 0, loss: null as number | null }
+  // for the eye alone: what cannot be shown does not matter
+  const report = (waiting: string | null) => Effect.ignore(database.report({ trial: id, worker, ...at, waiting }))
+  return {
+    step: (step, steps, loss) =>
+      Effect.suspend(() => {
+        at = { step, steps, loss }
+        return report(null)
+      }),
+    waiting: report
+  }
+}
+
+/** Works on one study until it is finished. */
+export const serveStudy = (at: Workplace) =>
+  Effect.gen(function* () {
+    const database = yield* openDatabase(at.study.id)
+    const queue = yield* openQueue(at.study.id)
+    const one = queue.take((trial) =>
+      Effect.gen(function* () {
+        // the worker that had it may have been killed after it wrote the result down
+        if (yield* patient(database.has(trial.id))) return
+        const heard = heardBy(database, trial)
+        yield* heard.step(0, 0, null)
+        const result = yield* runTrial(at, trial, heard)
+        yield* patient(database.record(result))
+      })
+    )
+    const finished = patient(database.isFinished).pipe(
+      Effect.repeat({ until: (is) => is, schedule: Schedule.spaced(LOOK) }),
+      Effect.asVoid
+    )
+    yield* Effect.raceFirst(Effect.forever(one), finished)
+  })
+
+/** Works on whatever study is open in the database, one after the other, for ever. `idle` hears it where there is none. */
+export const serveDatabase = (
+  work: { readonly program: Program; readonly threads: number | undefined },
+  tell: (message: string) => Effect.Effect<void>
+) =>
+  Effect.gen(function* () {
+    let told = false
+    while (true) {
+      const open = yield* patient(oldestOpenStudy)
+      if (open === undefined) {
+        if (!told) yield* tell("no study is open; waiting for one (Ctrl-C ends this worker)")
+        told = true
+        yield* Effect.sleep(LOOK)
+        continue
+      }
+      told = false
+      yield* tell(`works on ${open.study.name} in ${open.folder}`)
+      yield* serveStudy({ ...work, ...open })
+    }
+  })

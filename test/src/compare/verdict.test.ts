@@ -1,0 +1,303 @@
+/**
+ * What a verdict says and what it must not say: rates are picked by validation, a difference is called only where its corrected
+ * interval leaves out 0, and runs that failed are counted wherever their method is.
+ */
+import { describe, expect, test } from "bun:test"
+import type { Study, TrialResult } from "../../../src/compare/study.ts"
+import { bestRates, sweepsOf } from "../../../src/compare/verdict/best-rates.ts"
+import { judge, labelOf } from "../../../src/compare/verdict/index.ts"
+import { claimsOf, coverage, leadOf } from "../../../src/compare/verdict/sentences.ts"
+import { done, exampleStudy, failed, fresh, swept } from "./study-example.ts"
+
+const verdictOf = (results: ReadonlyArray<TrialResult>, study: Study = exampleStudy()) => judge(study, results, labelOf)
+const entryOf = (verdict: ReturnType<typeof verdictOf>, method: string, rank?: number) =>
+  verdict.final!.entries.find((entry) => entry.method === method && (rank === undefined || entry.rank === rank))!
+
+const lora = (learningRate: number, seed: number) => ({ method: "lora", learningRate, seed })
+
+describe("the best rate", () => {
+  const sweep = (losses: Readonly<Record<number, ReadonlyArray<number | null>>>) =>
+    Object.entries(losses).flatMap(([rate, each]) =>
+      each.map((loss, seed) =>
+        loss === null ? failed({ stage: "sweep", ...lora(Number(rate), seed) }) : swept(lora(Number(rate), seed), loss)
+      )
+    )
+
+  test("is the one with the lowest validation loss, mean over the seeds", () => {
+    const results = sweep({ 5e-4: [0.3, 0.31], 1e-3: [0.2, 0.35], 2e-3: [0.28, 0.28] })
+    expect(bestRates(results)).toEqual([{ method: "lora", rank: 8, learningRate: 1e-3 }])
+    expect(sweepsOf(results)[0]!.edge).toBeNull()
+  })
+
+  test("is the smaller of equals, whatever the order of the results", () => {
+    const results = sweep({ 2e-3: [0.25, 0.25], 1e-3: [0.25, 0.25], 4e-3: [0.3, 0.3] })
+    expect(bestRates(results)[0]!.learningRate).toBe(1e-3)
+    expect(bestRates([...results].reverse())[0]!.learningRate).toBe(1e-3)
+  })
+
+  test("is none at which a run failed, while there is another", () => {
+    expect(bestRates(sweep({ 5e-4: [0.3, 0.3], 1e-3: [0.1, null] }))[0]!.learningRate).toBe(5e-4)
+    const all = sweep({ 5e-4: [null, null], 1e-3: [0.1, null] })
+    expect(bestRates(all)[0]!.learningRate).toBe(1e-3)
+    expect(verdictOf(all).warnings.join("\n")).toContain("LoRA: at its best rate, 0.001, 1 of 2 sweep runs failed")
+  })
+
+  test("a loss that is not finite counts as a failure", () => {
+    const blown = done({ stage: "sweep", ...lora(1e-3, 0) }, 0.8, {
+      validation: { rows: 240, loss: null, accuracy: 0.5, macroF1: 0.3 }
+    })
+    expect(bestRates([blown, swept(lora(5e-4, 0), 0.6)])[0]!.learningRate).toBe(5e-4)
+  })
+
+  test("is none where nothing works, and the method is in the table all the same", () => {
+    const results = [...sweep({ 5e-4: [null, null], 1e-3: [null, null] }), ...fresh("full", [0.9, 0.91])]
+    expect(bestRates(results)).toEqual([])
+    const verdict = verdictOf(results)
+    expect(entryOf(verdict, "lora")).toMatchObject({ learningRate: null, done: 0, test: null, againstFull: null })
+    expect(verdict.warnings).toContain(
+      "LoRA: no rate of its grid works: every run failed, or none has a validation loss"
+    )
+  })
+
+  test("at an edge of the grid is warned of, and inside it is not", () => {
+    const edge = (losses: Parameters<typeof sweep>[0]) => verdictOf(sweep(losses)).warnings.join("\n")
+    expect(edge({ 5e-4: [0.3, 0.3], 1e-3: [0.2, 0.2] })).toContain(
+      "LoRA: its best rate, 0.001, is the largest of its grid (5e-4 to 0.001), so a larger one may be better"
+    )
+    expect(edge({ 5e-4: [0.1, 0.1], 1e-3: [0.2, 0.2] })).toContain("is the smallest of its grid")
+    expect(edge({ 5e-4: [0.3, 0.3], 1e-3: [0.2, 0.2], 2e-3: [0.3, 0.3] })).toBe("")
+  })
+
+  test("of a halved sweep is among the rates that went to the end, on the grid of all", () => {
+    const short = (rate: number, loss: number) => swept({ ...lora(rate, 0), share: 0.5 }, loss)
+    const results = [
+      ...[short(5e-4, 0.9), short(1e-3, 0.5), short(2e-3, 0.4), short(4e-3, 0.01)],
+      ...[swept(lora(1e-3, 0), 0.2), swept(lora(2e-3, 0), 0.3)]
+    ]
+    expect(bestRates(results)[0]!.learningRate).toBe(1e-3)
+    const [only] = sweepsOf(results)
+    expect(only!.points.map(({ learningRate, share }) => [learningRate, share])).toEqual([
+      [5e-4, 0.5],
+      [1e-3, 1],
+      [2e-3, 1],
+      [4e-3, 0.5]
+    ])
+    expect(only!.edge).toBeNull()
+  })
+
+  test("ranks have rates of their own", () => {
+    const at = (rank: number, rate: number, loss: number) => swept({ ...lora(rate, 0), rank }, loss)
+    const results = [at(4, 1e-3, 0.2), at(4, 2e-3, 0.3), at(16, 1e-3, 0.3), at(16, 2e-3, 0.2)]
+    expect(bestRates(results).map(({ rank, learningRate }) => [rank, learningRate])).toEqual([
+      [4, 1e-3],
+      [16, 2e-3]
+    ])
+  })
+})
+
+const plain = [0.88, 0.87, 0.885, 0.879, 0.882]
+const shifted = (by: ReadonlyArray<number>) => plain.map((accuracy, i) => accuracy + by[i]!)
+
+describe("differences", () => {
+  test("one that its interval supports is called, in points and by name", () => {
+    const verdict = verdictOf([
+      ...fresh("lora", plain),
+      ...fresh("lora-pro", shifted([0.02, 0.025, 0.02, 0.0225, 0.02]))
+    ])
+    const { againstLora } = entryOf(verdict, "lora-pro")
+    expect(againstLora!.claim).toBe("ahead")
+    expect(againstLora!.words).toBe("ahead of LoRA by 2.1 points (interval +1.9 to +2.4)")
+    expect(verdict.final!.comparisons).toBe(1)
+    expect(claimsOf(verdict.final!)).toBe("Ahead of LoRA: LoRA-Pro (+2.1 points).")
+  })
+
+  test("one that it does not support is not, whatever its size", () => {
+    const verdict = verdictOf([...fresh("lora", plain), ...fresh("lora-pro", shifted([0.1, -0.05, 0.12, -0.01, 0.02]))])
+    const { againstLora } = entryOf(verdict, "lora-pro")
+    expect(againstLora!.mean!).toBeGreaterThan(0.03)
+    expect(againstLora!.claim).toBe("not told apart")
+    expect(againstLora!.words).toMatch(/^not told apart from LoRA: \+3\.6 points \(interval −\d+\.\d to \+\d+\.\d\)$/)
+    expect(claimsOf(verdict.final!)).toBe("Not told apart from LoRA: LoRA-Pro.")
+  })
+
+  test("more comparisons ask for more: what one alone would call, many do not", () => {
+    const weak = [0.015, 0.012, 0.0025, 0.002, 0.02]
+    const alone = verdictOf([...fresh("lora", plain), ...fresh("pissa", shifted(weak))])
+    expect(entryOf(alone, "pissa").againstLora!.claim).toBe("ahead")
+    const others = ["rslora", "dora", "adalora", "lora-ga"].flatMap((method, i) =>
+      fresh(method, shifted([0.001 * i, -0.002, 0.003, -0.001, 0.0005]))
+    )
+    const methods = ["lora", "pissa", "rslora", "dora", "adalora", "lora-ga"]
+    const together = verdictOf(
+      [...fresh("lora", plain), ...fresh("pissa", shifted(weak)), ...others],
+      exampleStudy({ methods })
+    )
+    const { againstLora } = entryOf(together, "pissa")
+    expect(together.final!.comparisons).toBe(5)
+    expect(againstLora!.probability!).toBeLessThan(0.05)
+    expect(againstLora!.adjusted!).toBeGreaterThan(0.05)
+    expect(againstLora!.claim).toBe("not told apart")
+    expect(againstLora!.interval![0]).toBeLessThan(0)
+    expect(againstLora!.interval95![0]).toBeGreaterThan(0)
+  })
+
+  test("are paired by seed: what the seeds share is no part of them", () => {
+    const luck = [0.8, 0.9, 0.85, 0.92, 0.78]
+    const pro = luck.map((accuracy, i) => accuracy + [0.01, 0.012, 0.009, 0.01, 0.011][i]!)
+    const paired = verdictOf([...fresh("lora", luck), ...fresh("lora-pro", pro)])
+    expect(entryOf(paired, "lora-pro").againstLora!.claim).toBe("ahead")
+    // the same accuracies, each at another seed
+    const turned = verdictOf([...fresh("lora", luck), ...fresh("lora-pro", [...pro.slice(1), pro[0]!])])
+    expect(entryOf(turned, "lora-pro").againstLora!.claim).toBe("not told apart")
+    // the order in which results come is not the order of the seeds
+    const mixed = verdictOf([...[...fresh("lora", luck)].reverse(), ...fresh("lora-pro", pro)])
+    expect(entryOf(mixed, "lora-pro").againstLora!.words).toBe(entryOf(paired, "lora-pro").againstLora!.words)
+  })
+
+  test("one seed says nothing", () => {
+    const study = exampleStudy({ freshSeeds: [100] })
+    const verdict = verdictOf([...fresh("lora", [0.5]), ...fresh("lora-pro", [0.99])], study)
+    const entry = entryOf(verdict, "lora-pro")
+    expect(entry.againstLora).toMatchObject({
+      claim: "nothing said",
+      interval: null,
+      interval95: null,
+      probability: null
+    })
+    expect(entry.againstLora!.words).toBe("nothing said of LoRA: +49.0 points at one seed, which gives no interval")
+    expect(entry.test!.interval).toBeNull()
+    expect(claimsOf(verdict.final!)).toBe("Nothing is said about differences.")
+    expect(verdict.warnings.join()).toContain("one fresh seed gives no intervals")
+  })
+
+  test("the same difference at every seed says nothing either: its spread of 0 is a matter of counting rows", () => {
+    // 0.8825 − 0.87 and 0.8775 − 0.865 differ in their last bit
+    const verdict = verdictOf([...fresh("lora", [0.87, 0.865]), ...fresh("lora-pro", [0.8825, 0.8775])])
+    expect(entryOf(verdict, "lora-pro").againstLora!.words).toBe(
+      "nothing said of LoRA: +1.3 points at each of 2 seeds, which gives no interval"
+    )
+    expect(verdict.final!.comparisons).toBe(0)
+  })
+
+  test("two methods told apart once are told from both sides, and tested once", () => {
+    const verdict = verdictOf([...fresh("lora", plain), ...fresh("full", shifted([0.02, 0.025, 0.02, 0.0225, 0.02]))])
+    const [down, up] = [entryOf(verdict, "lora").againstFull!, entryOf(verdict, "full").againstLora!]
+    expect(verdict.final!.comparisons).toBe(1)
+    expect(up.words).toBe("ahead of LoRA by 2.1 points (interval +1.9 to +2.4)")
+    expect(down.words).toBe("behind full fine-tuning by 2.1 points (interval −2.4 to −1.9)")
+    expect(down.interval).toEqual([-up.interval![1], -up.interval![0]])
+    expect(claimsOf(verdict.final!)).toBe("Ahead of LoRA: full fine-tuning (+2.1 points).")
+  })
+
+  test("baselines have the same rank; a method without one is held against the rank that validation puts first", () => {
+    const study = exampleStudy({ ranks: [4, 16] })
+    const worse = plain.map((accuracy) => accuracy - 0.1)
+    const verdict = verdictOf(
+      [
+        ...[...fresh("lora", worse, { rank: 4 }), ...fresh("lora", plain, { rank: 16 })],
+        ...[4, 16].flatMap((rank) => fresh("lora-pro", plain, { rank })),
+        ...fresh("full", plain)
+      ],
+      study
+    )
+    expect(entryOf(verdict, "lora-pro", 4).againstLora!.name).toBe("LoRA r 4")
+    expect(entryOf(verdict, "lora-pro", 16).againstLora!.name).toBe("LoRA r 16")
+    expect(entryOf(verdict, "full").againstLora!.name).toBe("LoRA r 16")
+    expect(entryOf(verdict, "lora", 4).againstFull!.name).toBe("full fine-tuning")
+    expect(entryOf(verdict, "lora", 4).againstLora).toBeNull()
+  })
+})
+
+describe("failed runs", () => {
+  const ahead = shifted([0.02, 0.025, 0.02, 0.0225, 0.02])
+
+  test("are counted, and the survivors are not averaged in silence", () => {
+    const verdict = verdictOf([...fresh("lora", plain), ...fresh("lora-pro", [null, null, ...ahead.slice(2)])])
+    const entry = entryOf(verdict, "lora-pro")
+    expect(entry).toMatchObject({ done: 3, failed: 2, missing: 0 })
+    expect(entry.test!.n).toBe(3)
+    expect(verdict.warnings).toContain(
+      "LoRA-Pro: 2 of 5 fresh runs at its best rate failed; its figures are over the 3 that did not"
+    )
+    expect(leadOf(verdict)).toContain("10 runs of 3 methods, 2 of them failed")
+  })
+
+  test("survivors do not put a method ahead", () => {
+    const verdict = verdictOf([...fresh("lora", plain), ...fresh("lora-pro", [...ahead.slice(0, 4), null])])
+    const { againstLora } = entryOf(verdict, "lora-pro")
+    expect(againstLora!.interval![0]).toBeGreaterThan(0)
+    expect(againstLora!.claim).toBe("nothing said")
+    expect(againstLora!.words).toMatch(
+      /^nothing said of LoRA: \+2\.2 points .*; 1 of its runs failed, over the 4 seeds left$/
+    )
+  })
+
+  test("but they may well put it behind", () => {
+    const behind = plain.map((accuracy, i) => accuracy - [0.02, 0.025, 0.02, 0.0225, 0.02][i]!)
+    const verdict = verdictOf([...fresh("lora", plain), ...fresh("lora-pro", [...behind.slice(0, 4), null])])
+    expect(entryOf(verdict, "lora-pro").againstLora!.claim).toBe("behind")
+    // and a baseline that fails does not put others behind
+    const other = verdictOf([...fresh("lora", [...plain.slice(0, 4), null]), ...fresh("lora-pro", behind)])
+    expect(entryOf(other, "lora-pro").againstLora!.claim).toBe("nothing said")
+    expect(entryOf(other, "lora-pro").againstLora!.words).toContain("1 of LoRA failed")
+  })
+
+  test("all of them leave a row without figures", () => {
+    const verdict = verdictOf([...fresh("lora", plain), ...fresh("lora-pro", [null, null, null, null, null])])
+    const entry = entryOf(verdict, "lora-pro")
+    expect(entry).toMatchObject({ done: 0, failed: 5, test: null, seconds: null })
+    expect(entry.againstLora!.words).toContain("no seed at which both this and LoRA ended well")
+  })
+})
+
+describe("a study that is not done", () => {
+  test("says so", () => {
+    expect(leadOf(verdictOf([swept(lora(1e-3, 0), 0.3)]))).toContain(
+      "No fresh run is there yet, so there is no verdict."
+    )
+    const verdict = verdictOf([...fresh("lora", plain), ...fresh("lora-pro", plain.slice(0, 2))])
+    expect(entryOf(verdict, "lora-pro").missing).toBe(3)
+    expect(verdict.warnings).toContain("LoRA-Pro: 3 of 5 fresh runs at its best rate are not there yet")
+  })
+
+  test("without a test split compares on validation, and says so", () => {
+    const results = [...fresh("lora", plain), ...fresh("full", plain)].map((result) => ({ ...result, test: null }))
+    const verdict = verdictOf(results)
+    expect(verdict.final!.split).toBe("validation")
+    expect(entryOf(verdict, "lora").test!.mean).toBeCloseTo(0.8792, 10)
+    expect(verdict.warnings.join()).toContain("the validation rows, which also chose their rates")
+  })
+})
+
+test("what the intervals leave out is said with its size", () => {
+  const verdict = verdictOf([...fresh("lora", [0.9, 0.9, 0.9]), ...fresh("full", [0.9, 0.9, 0.9])])
+  // √(0.9·0.1/800) = 1.06 points
+  expect(coverage(verdict.final!, verdict.study)).toContain("±1.1 points (standard error at 90.0 %)")
+})
+
+test("an interval of accuracies ends where accuracies do, and two trials that are one run count once", () => {
+  const own = fresh("lora", [0.9, 0.4])
+  const shared = own.map((result) => ({ ...result, trial: { ...result.trial, stage: "common" as const } }))
+  const verdict = verdictOf([...own, ...shared], exampleStudy({ commonRate: 1e-3 }))
+  expect(entryOf(verdict, "lora").test!.interval).toEqual([0, 1])
+  expect(verdict.common!.entries).toHaveLength(1)
+  expect(leadOf(verdict)).toStartWith("2 runs of 3 methods.")
+})
+
+test("costs: mean seconds, largest peak, and the discrepancies of the runs", () => {
+  const results = fresh("lora", plain).map((result, i) => ({
+    ...result,
+    seconds: 10 + i,
+    peakBytes: 100e6 * (1 + (i % 3)),
+    discrepancy: { method: 0.8 + 0.1 * i, best: 0.5 }
+  }))
+  const entry = entryOf(verdictOf(results), "lora")
+  expect(entry).toMatchObject({ seconds: 12, peakBytes: 300e6, trainable: 332_546 })
+  expect(entry.discrepancy!.method).toBeCloseTo(1, 12)
+})
+
+test("tables are in the order of the study's methods; a method from outside keeps its name", () => {
+  const study = exampleStudy({ methods: ["full", "mine", "lora"] })
+  const verdict = verdictOf([...fresh("lora", plain), ...fresh("mine", plain), ...fresh("full", plain)], study)
+  expect(verdict.final!.entries.map(({ name }) => name)).toEqual(["full fine-tuning", "mine", "LoRA"])
+})

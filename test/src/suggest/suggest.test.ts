@@ -1,0 +1,254 @@
+/**
+ * A suggested plan: about the default for the embedded data, changed by what changes the task, within the memory there is, and always one
+ * that `validate` takes.
+ */
+import { describe, expect, test } from "bun:test"
+import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import { decodeRunPlan } from "../../../schemas/decode.ts"
+import { planFromValue, readPlan, resolve } from "../../../src/plan/index.ts"
+import { platform } from "../../../src/platform.ts"
+import type { Choice } from "../../../src/suggest/choice.ts"
+import { findings } from "../../../src/suggest/findings.ts"
+import { type Given, type SuggestOptions, suggest } from "../../../src/suggest/index.ts"
+import { fitted } from "../../../src/suggest/memory-fit.ts"
+import { choose, type Facts } from "../../../src/suggest/rules.ts"
+import { jsonLines, onWasm, repository, succeed, tinyRows, workspace } from "../../e2e/fixtures.ts"
+
+const plans = join(repository, "examples", "plans")
+const roomy: SuggestOptions = { device: "wasm", memory: 16e9 }
+
+const suggested = (given: Given, options = roomy, directory = repository) =>
+  Effect.runPromise(suggest(given, directory, options).pipe(Effect.scoped, Effect.provide(platform)))
+
+const embedded = () =>
+  Effect.runPromise(readPlan(join(plans, "movies-lora-pro-full.json")).pipe(Effect.provide(platform)))
+
+const valuesOf = (choices: ReadonlyArray<Choice>) => Object.fromEntries(choices.map(({ path, value }) => [path, value]))
+
+describe("the embedded data", () => {
+  test("gets the default plan, but for its minute", async () => {
+    const { plan: usual } = await embedded()
+    const { plan, choices, warnings } = await suggested(usual)
+    const decoded = await Effect.runPromise(decodeRunPlan(plan))
+    expect(decoded.adapter).toEqual(usual.adapter)
+    expect(decoded.optimizer).toEqual(usual.optimizer)
+    expect(decoded.data.maxLength).toBe(usual.data.maxLength)
+    const { steps, ...training } = decoded.training
+    const { steps: minute, ...others } = usual.training
+    expect(training).toEqual(others)
+    // more than fit into a minute, and no more than were measured
+    expect(steps!).toBeGreaterThanOrEqual(minute!)
+    expect(steps! * 8).toBeLessThanOrEqual(4800)
+    // what else runs on the machine is no part of the suggestion
+    expect(warnings.filter((warning) => !warning.startsWith("memory: about"))).toEqual([])
+    for (const { path, reason } of choices) expect([path, reason.length > 20]).toEqual([path, true])
+  })
+
+  test("as a model and a file: a share is held out, and paths are those of where the plan stands", async () => {
+    const { model, data } = (await embedded()).plan
+    const { validation: _, test: __, ...rows } = data
+    const { plan, choices, resolved } = await suggested({ seed: 3, model, data: rows }, roomy, plans)
+    expect(plan.data).toMatchObject({ train: "../data/movies/train.jsonl", validation: 0.1 })
+    expect(plan.model.source).toBe("../models/minilm")
+    expect(resolved.data.splits.validation!.rows).toBe(150)
+    expect(choices.find(({ path }) => path === "data.validation")!.reason).toContain("150 of 1,500 rows are held out")
+    const again = planFromValue(plan, plans).pipe(Effect.flatMap((found) => resolve(found, "again")))
+    const { steps } = await Effect.runPromise(again.pipe(Effect.scoped, Effect.provide(platform)))
+    expect(steps).toBe(plan.training.steps!)
+  })
+})
+
+const facts = (more: Partial<Facts> = {}): Facts => ({
+  rows: 1500,
+  classes: 2,
+  p95: 28,
+  median: 18,
+  longest: 36,
+  positions: 512,
+  hiddenSize: 384,
+  narrowest: 384,
+  linear: 10_616_832,
+  validation: 240,
+  test: 800,
+  newHead: true,
+  ...more
+})
+const chosen = (more: Partial<Facts> = {}) => valuesOf(choose(facts(more)))
+
+/** Paths whose values differ from those of the embedded data. */
+const changed = (more: Partial<Facts>): ReadonlyArray<string> => {
+  const [usual, other] = [chosen(), chosen(more)]
+  return [...new Set([...Object.keys(usual), ...Object.keys(other)])]
+    .filter((path) => usual[path] !== other[path])
+    .sort()
+}
+
+describe("rules", () => {
+  test("few rows: a smaller rank at the same scale, more passes and no more than ten", () => {
+    expect(changed({ rows: 60 })).toEqual(["adapter.alpha", "adapter.rank", "training.steps"])
+    const { "adapter.rank": rank, "adapter.alpha": alpha, "training.steps": steps } = chosen({ rows: 60 })
+    expect([rank, alpha, steps]).toEqual([4, 8, 75])
+    expect(chosen({ rows: 16 })["optimizer.learningRate"]).toBe(2e-4) // 20 steps
+  })
+
+  test("more than two classes: more steps", () => {
+    expect(changed({ classes: 6 })).toEqual(["training.evaluateEvery", "training.steps"])
+    expect(chosen({ classes: 6 })["training.steps"]).toBe(600)
+  })
+
+  test("long texts: cut later, and at the model's positions at last", () => {
+    expect(changed({ p95: 180 })).toEqual(["data.maxLength"])
+    expect(chosen({ p95: 180 })["data.maxLength"]).toBe(192)
+    expect(chosen({ p95: 900, longest: 2000 })["data.maxLength"]).toBe(512)
+    const { reason } = choose(facts({ p95: 900, longest: 2000 })).find(({ path }) => path === "data.maxLength")!
+    expect(reason).toContain("the model has no more positions")
+  })
+
+  test("many rows: one pass, up to what a first run takes", () => {
+    expect(chosen({ rows: 12_000 })["training.steps"]).toBe(1500)
+    expect(chosen({ rows: 1_000_000 })["training.steps"]).toBe(2500)
+  })
+
+  test("a wider model: the rates of its own fine-tuning; a narrow one: a rank that it allows", () => {
+    expect(changed({ hiddenSize: 768 })).toEqual(["optimizer.learningRate"])
+    expect(chosen({ hiddenSize: 768 })["optimizer.learningRate"]).toBe(5e-5)
+    expect(chosen({ narrowest: 4 })["adapter.rank"]).toBe(4)
+  })
+
+  test("no split to look at: no evaluation; a head on a pooler: no rate of its own", () => {
+    expect(changed({ validation: null, test: null })).toEqual(["training.evaluateRows"])
+    expect(changed({ newHead: false })).toEqual(["optimizer.headLearningRate"])
+  })
+
+  test("every measured value names its source", () => {
+    const sources = choose(facts()).filter(({ source }) => source !== undefined)
+    expect(sources.length).toBeGreaterThan(8)
+    for (const finding of Object.values(findings)) expect(finding.source.length).toBeGreaterThan(5)
+  })
+})
+
+describe("memory", () => {
+  test("a tight limit changes what costs least first, and the plan fits it", async () => {
+    const { plan } = await embedded()
+    const usual = await suggested(plan)
+    const peak = usual.resolved.memory.total
+    const seen: Array<ReadonlyArray<string>> = []
+    for (const share of [1, 0.97, 0.9, 0.75, 0.6, 0.53]) {
+      const tight = await suggested(plan, { device: "wasm", memory: share * peak })
+      expect(tight.resolved.memory.total).toBeLessThanOrEqual(share * peak)
+      const values = valuesOf(tight.choices)
+      const before = valuesOf(usual.choices)
+      seen.push(Object.keys({ ...before, ...values }).filter((path) => values[path] !== before[path]))
+      // the rows of a step stay the same
+      const { batchSize, accumulate } = tight.resolved.plan.training
+      expect(batchSize * accumulate).toBe(8)
+    }
+    expect(seen[0]).toEqual([])
+    expect(seen[1]).toEqual(["training.evaluateBatchSize"])
+    expect(seen.at(-1)).toContain("optimizer.kind")
+  })
+
+  test("what fits nowhere is said", async () => {
+    const { warnings } = await suggested((await embedded()).plan, { device: "wasm", memory: 200e6 })
+    expect(warnings.join()).toContain("nothing that can be changed here makes the run fit")
+  })
+
+  const choices = choose(facts())
+  const stagesOf = (fit: (values: Record<string, unknown>) => boolean) =>
+    fitted(choices, 512, (some) => fit(valuesOf(some)))
+
+  test("what turned out needless is taken back", () => {
+    // only the moments are too much: everything tried before is undone
+    const { choices: found, fits } = stagesOf((values) => values["optimizer.kind"] === "adamw")
+    expect(fits).toBe(true)
+    const values = valuesOf(found)
+    const paths = Object.keys(values).filter((path) => values[path] !== valuesOf(choices)[path])
+    expect(paths.sort()).toEqual(["optimizer.kind", "optimizer.learningRate"])
+    expect(values["optimizer.form"]).toBeUndefined()
+    expect(values["optimizer.learningRate"]).toBe(1e-3)
+  })
+
+  test("the ends of texts go last, and not below 32 tokens", () => {
+    const { choices: found, fits } = stagesOf(() => false)
+    expect(fits).toBe(false)
+    expect(valuesOf(found)).toMatchObject({
+      "data.maxLength": 32,
+      "training.batchSize": 1,
+      "training.accumulate": 8,
+      "training.recompute": "blocks",
+      "model.weights": "int8"
+    })
+  })
+})
+
+describe("the command", () => {
+  const w = workspace()
+  w.model("bert")
+  const flags = ["--model", "bert", "--data", "train.jsonl", "--test", "test.jsonl"]
+
+  test("prints a plan and nothing else on stdout, and trains what it wrote", async () => {
+    const { stdout, stderr } = await succeed(w.cli(["suggest", ...flags]))
+    const plan = JSON.parse(stdout)
+    expect(plan.data).toEqual({
+      ...{ format: "classification", train: "train.jsonl", validation: 0.2, test: "test.jsonl" },
+      ...{ text: "text", label: "label", maxLength: 16 }
+    })
+    expect(stderr).toContain("training.steps: ")
+    expect(stderr).toContain("Measured: ")
+    expect(stderr).toContain("warning: 19 training rows are 6 for each of 3 classes")
+    await succeed(w.cli(["suggest", ...flags, "--out", "mine.json"]))
+    expect(JSON.parse(w.read("mine.json"))).toEqual(plan)
+    await succeed(w.cli(["validate", "mine.json"]))
+    await succeed(w.cli(["train", "mine.json", "--out", "runs/mine", ...onWasm]))
+    expect((w.json("runs/mine/run.json") as { steps: number }).steps).toBe(plan.training.steps)
+  })
+
+  test("an edited plan is not written over; --json has plan and reasons", async () => {
+    w.write("edited.json", "{}")
+    const refused = await w.cli(["suggest", ...flags, "--out", "edited.json"])
+    expect(refused.code).toBe(1)
+    expect(refused.stderr).toContain("cannot write edited.json")
+    expect(w.read("edited.json")).toBe("{}")
+    const { stdout } = await succeed(w.cli(["suggest", ...flags, "--json"]))
+    const { plan, choices } = JSON.parse(stdout)
+    expect(choices.find(({ path }: Choice) => path === "training.steps").value).toBe(plan.training.steps)
+  })
+
+  test("a plan: its rows and its model, and what it has otherwise is named", async () => {
+    w.write("given.json", {
+      model: { source: "bert" },
+      data: {
+        format: "classification",
+        train: "train.jsonl",
+        validation: "validation.jsonl",
+        labels: ["good", "fair", "bad"]
+      },
+      optimizer: { kind: "adamw", learningRate: 0.5 },
+      training: { epochs: 1 }
+    })
+    const { stdout, stderr } = await succeed(w.cli(["suggest", "given.json"]))
+    expect(JSON.parse(stdout).data.labels).toEqual(["good", "fair", "bad"])
+    expect(stderr).toContain("optimizer.learningRate: 0.0002 (the plan has 0.5)")
+    expect(stderr).toContain("training.steps: 30 (the plan has none)")
+  })
+
+  test("what is wrong is said, all of it", async () => {
+    const said = async (args: ReadonlyArray<string>) => {
+      const { code, stderr, stdout } = await w.cli(["suggest", ...args])
+      expect([code, stdout]).toEqual([1, ""])
+      return stderr
+    }
+    expect(await said([])).toContain(
+      "found neither a plan nor --model and --data; expected a plan, or --model DIR and --data FILE"
+    )
+    expect(await said(["--data", "train.jsonl"])).toContain("found --data without --model")
+    expect(await said(["given.json", "--test", "test.jsonl"])).toContain("give one or the other")
+    const both = await said(["--model", "nowhere", "--data", "rows.jsonl"])
+    expect(both).toContain("nowhere")
+    expect(both).toContain("rows.jsonl")
+    w.write("other.jsonl", jsonLines(tinyRows(4).map(({ text, label }) => ({ body: text, label }))))
+    expect(await said(["--model", "bert", "--data", "other.jsonl"])).toContain('no text field "text"')
+    expect((await w.cli(["suggest", "--model", "bert", "--data", "other.jsonl", "--text", "body"])).code).toBe(0)
+  })
+})
