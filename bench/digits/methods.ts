@@ -1,0 +1,42 @@
+/**
+ * What the digits are learnt with: an optimizer for a peak rate and a number of steps, and the rates that are tried.
+ */
+import { scaleByAdam } from "../../src/optimizers/adam.ts"
+import { scaleByInvariantAdam } from "../../src/optimizers/invariant-adam.ts"
+import { loraPro } from "../../src/optimizers/lora-pro.ts"
+import { scaleByLearningRate } from "../../src/optimizers/scale.ts"
+import { linear } from "../../src/optimizers/schedule.ts"
+import { chain, type Transform } from "../../src/optimizers/transform.ts"
+
+interface Method {
+  readonly trained: "factors" | "weights"
+  readonly direction: () => Transform
+  readonly rates: ReadonlyArray<number>
+}
+
+const forFactors = [0.005, 0.01, 0.02, 0.04] as const
+const forWeights = [0.002, 0.004, 0.008, 0.016] as const
+
+export const methods = {
+  lora: { trained: "factors", direction: () => scaleByAdam(), rates: forFactors },
+  "lora-pro-efficient": {
+    trained: "factors",
+    direction: () => chain(loraPro(), scaleByAdam()),
+    rates: forFactors
+  },
+  "lora-pro-invariant": {
+    trained: "factors",
+    direction: () => chain(loraPro(), scaleByInvariantAdam()),
+    rates: forFactors
+  },
+  "lora-pro-full": { trained: "factors", direction: () => loraPro({ inner: scaleByAdam() }), rates: forWeights },
+  full: { trained: "weights", direction: () => scaleByAdam(), rates: forWeights }
+} as const satisfies Readonly<Record<string, Method>>
+
+export type MethodName = keyof typeof methods
+
+export const isMethod = (name: string): name is MethodName => name in methods
+
+/** Warm-up over the first tenth of the steps, then linear to 0. */
+export const optimizerOf = (method: MethodName, rate: number, steps: number): Transform =>
+  chain(methods[method].direction(), scaleByLearningRate(linear({ peak: rate, steps, warmup: Math.round(steps / 10) })))
