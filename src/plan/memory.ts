@@ -16,6 +16,7 @@ import type { RunPlan } from "../../schemas/index.ts"
 import type { ModelDescription } from "../models/index.ts"
 import type { LinearSite } from "../tensors/linear.ts"
 import { packedBytes } from "../tensors/packed-matrix.ts"
+import { PASS_BYTES } from "../training/diagnostics/look.ts"
 
 export interface TrainableCounts {
   /** numbers in A and B */
@@ -45,9 +46,6 @@ const FLOAT = 4
 /** A process with tfjs, Effect and a tokenizer. */
 const RUNTIME = 220e6
 
-/** `passBytes` of a look, unless given (`src/training/diagnostics/`) */
-const LOOK_BYTES = 256e6
-
 const bytesOfWeight = (form: RunPlan["model"]["weights"], { out, in: inputs }: LinearSite): number =>
   form === "f32" ? FLOAT * out * inputs : packedBytes(form, [out, inputs])
 
@@ -73,7 +71,7 @@ export const estimateMemory = (
 
 /** Bytes of the full gradients that diagnostics hold at a time, at most. */
 const ofLook = ({ training: { accumulate, diagnostics } }: RunPlan, linear: number): number =>
-  diagnostics === undefined ? 0 : Math.min(LOOK_BYTES, FLOAT * linear) * (accumulate > 1 ? 2 : 1)
+  diagnostics === undefined ? 0 : Math.min(PASS_BYTES, FLOAT * linear) * (accumulate > 1 ? 2 : 1)
 
 /** Numbers; `linear`: of all linear weights, for whose every entry LoRA-Pro's full form has moments. */
 const trainedState = (

@@ -4,7 +4,7 @@
  */
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
-import { userInfo } from "node:os"
+import { tmpdir, userInfo } from "node:os"
 import { join } from "node:path"
 
 /** Debian keeps its binaries by version, outside of PATH. */
@@ -49,7 +49,7 @@ const PASSWORD = "for-this-test"
 
 /** Starts the server and waits until it answers. */
 export const startPostgres = async (): Promise<Postgres> => {
-  const folder = mkdtempSync("/tmp/tfjs-lora-pro-postgres-")
+  const folder = mkdtempSync(join(tmpdir(), "tfjs-lora-pro-postgres-"))
   if (asUser.length > 0) chownSync(folder, idOf("-u"), idOf("-g"))
   await Bun.write(join(folder, "password"), PASSWORD)
   const data = join(folder, "data")

@@ -2,7 +2,7 @@
  * What was seen of the full gradient, as curves: the median site as a line, the worst as a dashed one. Where there are
  * more looks than points, each point is the mean of the medians and the worst of the worst.
  */
-import { grouped, type Plot, rounded, type Series } from "./plots.ts"
+import { grouped, type Plot, plotOver, rounded, type Series } from "./plots.ts"
 import type { Diagnostics, Site } from "./run-record.ts"
 
 type Pick = (site: Site) => number | null
@@ -46,20 +46,7 @@ export const gradientPlots = (looks: ReadonlyArray<Diagnostics>): ReadonlyArray<
     middle(`${name}median`, colour, pick),
     worst(`${name}worst site`, colour, pick, of)
   ]
-  const plot = (
-    id: string,
-    title: string,
-    unit: string,
-    logarithmic: boolean,
-    series: ReadonlyArray<Series>
-  ): Plot => ({
-    id,
-    title,
-    unit,
-    logarithmic,
-    x,
-    series: series.filter(({ values }) => values.some((value) => value !== null))
-  })
+  const plot = plotOver(x)
   return [
     plot("discrepancy", "Distance to the full gradient", "‖g − g̃‖ / ‖g‖", false, [
       ...both("best possible, ", 1, ({ best }) => best.discrepancy, Math.max),

@@ -65,17 +65,10 @@ export const smoothed = (values: ReadonlyArray<number | null>, span: number): Re
   })
 }
 
-/** Every plot that the run has numbers for. */
-export const plotsOf = ({ steps, evaluations }: RunRecord): ReadonlyArray<Plot> => {
-  const groups = grouped(steps)
-  const x = groups.map((group) => group.at(-1)!.step)
-  const plot = (
-    id: string,
-    title: string,
-    unit: string,
-    logarithmic: boolean,
-    series: ReadonlyArray<Series>
-  ): Plot => ({
+/** Makes plots over one horizontal axis; a series without a number is left out. */
+export const plotOver =
+  (x: Plot["x"]) =>
+  (id: string, title: string, unit: string, logarithmic: boolean, series: ReadonlyArray<Series>): Plot => ({
     id,
     title,
     unit,
@@ -83,6 +76,12 @@ export const plotsOf = ({ steps, evaluations }: RunRecord): ReadonlyArray<Plot> 
     x,
     series: series.filter(({ values }) => values.some((value) => value !== null))
   })
+
+/** Every plot that the run has numbers for. */
+export const plotsOf = ({ steps, evaluations }: RunRecord): ReadonlyArray<Plot> => {
+  const groups = grouped(steps)
+  const x = groups.map((group) => group.at(-1)!.step)
+  const plot = plotOver(x)
   const line = (label: string, pick: Pick, colour = 0, positive = false): Series => ({
     label,
     values: folded(groups, pick, mean, positive),

@@ -39,8 +39,11 @@ export interface LookOptions {
 /** Sites as they were before the update; what is missing is the move. */
 export type Seen = ReadonlyArray<Omit<SiteSample, "move">>
 
+/** Of full gradients on the device at a time, unless given. */
+export const PASS_BYTES = 256e6
+
 /** Consecutive sites whose gradients have room together. */
-const passesOf = ({ sites, passBytes = 256e6 }: LookOptions): ReadonlyArray<ReadonlyArray<LinearSite>> => {
+const passesOf = ({ sites, passBytes = PASS_BYTES }: LookOptions): ReadonlyArray<ReadonlyArray<LinearSite>> => {
   const passes: Array<Array<LinearSite>> = []
   let bytes = Number.POSITIVE_INFINITY
   for (const site of sites) {

@@ -169,6 +169,23 @@ describe("memory", () => {
     expect(dora.bytes - lora.bytes).toBe(4 * 8 * 16 * outputs) // 8 rows of 16 tokens in float32
   })
 
+  test("of diagnostics: the full gradients of a look, twice where batches are added up, and no more than one pass holds", async () => {
+    const { plan, model } = await Effect.runPromise(resolved())
+    const linear = model.sites.reduce((sum, site) => sum + site.in * site.out, 0)
+    const bytes = (training: object, sites = model.sites) =>
+      estimateMemory(
+        { ...plan, training: { ...plan.training, ...training } },
+        { ...model, sites },
+        { factors: 0, dense: 0, frozen: 0 },
+        24
+      ).trainable
+    const diagnostics = { every: 10, sites: "all" } as const
+    expect(bytes({ diagnostics }) - bytes({})).toBe(4 * linear)
+    expect(bytes({ diagnostics, accumulate: 3 }) - bytes({ accumulate: 3 })).toBe(8 * linear)
+    const wide = [{ name: "wide", kind: "dense", out: 20_000, in: 20_000 } as const]
+    expect(bytes({ diagnostics }, wide) - bytes({}, wide)).toBe(256e6)
+  })
+
   test("of a start that is subtracted: it, the pair of both, and its place in a checkpoint", async () => {
     const bytes = async (kind: string) => {
       const adapter = { method: "lora", init: { kind } }
