@@ -24,7 +24,7 @@ const eras: ReadonlyArray<readonly [first: number, last: number]> = [
   [1969, 2020]
 ]
 /** rows of each era */
-const rows = { train: 500, validation: 100, test: 200 } as const
+const rows = { train: 500, validation: 50, test: 200 } as const
 type Split = keyof typeof rows
 
 /** Of each ten addresses of an era, by their place: six to train on, one to validate on, three to test on. */

@@ -92,7 +92,9 @@ const plansOf = (study: Question, arm: Arm) => {
   const rates = [...(study.learningRates[arm.method] ?? []), ...(study.commonRate === null ? [] : [study.commonRate])]
   const shortest = Math.min(...roundsOf(study))
   const results = [...new Set([1, shortest])].flatMap((share) =>
-    rates.map((learningRate) => trialPlan(study.plan, { ...arm, learningRate, seed: study.plan.seed, share }))
+    rates.map((learningRate) =>
+      trialPlan(study.plan, { stage: "final", ...arm, learningRate, seed: study.plan.seed, share })
+    )
   )
   const problems = results.flatMap((result) =>
     Result.isFailure(result) ? result.failure.map(({ path, message }) => `${described(arm)}: ${path}: ${message}`) : []

@@ -2,6 +2,8 @@
  * The plan of one trial: the study's plan with the method's adapter and optimizer, the trial's rate, rank and seed, and a share of its
  * steps. The head moves at the same rate in every trial: the plan's `headLearningRate`, or its `learningRate` where it has none, since
  * a head that follows the rate of the method would be compared along with it.
+ *
+ * A sweep never sees the test split, nor looks at gradients: rates are picked by validation, and the verdict is of other seeds.
  */
 import type * as Result from "effect/Result"
 import { decodeRunPlanResult } from "../../schemas/decode.ts"
@@ -37,23 +39,25 @@ const sharedTraining = ({ training }: RunPlan, share: number, seesGradients: boo
   }
 }
 
-type Part = Pick<Trial, "method" | "learningRate" | "rank" | "seed" | "share">
+type Part = Omit<Trial, "id">
 
 /** The trial's plan, with the input paths of `plan`; or every problem that the method has with it. */
 export const trialPlan = (
   plan: RunPlan,
-  { method: name, learningRate, rank, seed, share }: Part
+  { stage, method: name, learningRate, rank, seed, share }: Part
 ): Result.Result<RunPlan, ReadonlyArray<PlanProblem>> => {
   const method = comparedMethod(name)
-  const { $schema: _, output, ...sections } = plan
+  const { $schema: _, output, data, ...sections } = plan
   const { directory: __, ...kept } = output
+  const { test: ___, ...unseen } = data
   const adapter = method.adapter(plan, rank ?? 0)
   const written: RunPlanInput = {
     ...sections,
     seed,
+    data: stage === "sweep" ? unseen : data,
     adapter,
     optimizer: method.optimizer(sharedOptimizer(plan, learningRate, share), plan),
-    training: sharedTraining(plan, share, adapter.method === "lora"),
+    training: sharedTraining(plan, share, stage !== "sweep" && adapter.method === "lora"),
     output: kept
   }
   return decodeRunPlanResult(written)

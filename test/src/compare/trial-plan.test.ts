@@ -4,6 +4,7 @@ import * as Result from "effect/Result"
 import { decodeRunPlanResult } from "../../../schemas/decode.ts"
 import type { RunPlan } from "../../../schemas/index.ts"
 import { comparedMethod, methodNames } from "../../../src/compare/methods.ts"
+import type { Trial } from "../../../src/compare/study.ts"
 import { headRateOf, trialPlan } from "../../../src/compare/trial-plan.ts"
 
 const planOf = (more: Record<string, unknown> = {}): RunPlan =>
@@ -39,8 +40,9 @@ const planOf = (more: Record<string, unknown> = {}): RunPlan =>
   )
 
 const plan = planOf()
-const trial = (method: string, more: { learningRate?: number; rank?: number; share?: number } = {}, from = plan) =>
-  Result.getOrThrow(trialPlan(from, { method, learningRate: 2e-4, rank: 8, seed: 11, share: 1, ...more }))
+const part = { stage: "final", learningRate: 2e-4, rank: 8, seed: 11, share: 1 } as const
+const trial = (method: string, more: Partial<Trial> = {}, from = plan) =>
+  Result.getOrThrow(trialPlan(from, { ...part, method, ...more }))
 
 describe.each(methodNames)("%s", (name) => {
   const made = trial(name)
@@ -68,6 +70,15 @@ describe.each(methodNames)("%s", (name) => {
 
   test("sees the gradient where W + s·BA is trained, and only there", () => {
     expect(made.training.diagnostics === undefined).toBe(made.adapter.method !== "lora")
+  })
+
+  test("keeps the test split and the gradients out of a sweep", () => {
+    const { data, training } = trial(name, { stage: "sweep" })
+    const { test: split, ...kept } = made.data
+    expect(split).toBe("test.jsonl")
+    expect(data).toEqual(kept)
+    expect("test" in data).toBe(false)
+    expect(training.diagnostics).toBeUndefined()
   })
 
   test("has a rank where it says so, with the plan's α/r", () => {
@@ -118,7 +129,7 @@ test("epochs are shared out too", () => {
 
 test("what a method cannot do with the plan is said with the path", () => {
   const packed = planOf({ model: { source: "model", weights: "int8" } })
-  const refused = trialPlan(packed, { method: "full", learningRate: 1e-4, rank: null, seed: 0, share: 1 })
+  const refused = trialPlan(packed, { ...part, method: "full", rank: null })
   expect(Result.isFailure(refused) && refused.failure.map(({ path }) => path)).toEqual(["model.weights"])
 })
 
