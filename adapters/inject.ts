@@ -9,8 +9,10 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { denseLinear, frozenLinear } from "../src/kernels/dense-linear.ts"
+import { embedded } from "../src/kernels/embedding.ts"
 import { widened } from "../src/kernels/widen.ts"
-import type { Model, RunBlock, TokenBatch } from "../src/models/model.ts"
+import type { Model, RunBlock } from "../src/models/model.ts"
+import type { InputOf, Network, OutputOf } from "../src/models/network.ts"
 import type { Transform } from "../src/optimizers/transform.ts"
 import type { Linear, LinearSite, Weights } from "../src/tensors/linear.ts"
 import type { FrozenMatrix } from "../src/tensors/packed-matrix.ts"
@@ -33,8 +35,8 @@ export interface ForwardOptions {
 }
 
 /** A model, the method that adapts it, and the trainable parameters as they are now. */
-export interface Adapted {
-  readonly model: Model
+export interface Adapted<M extends Network = Model> {
+  readonly model: M
   /** the method's name, or "none" */
   readonly method: string
   readonly sites: ReadonlyArray<LinearSite>
@@ -42,8 +44,8 @@ export interface Adapted {
   trainable: Trainable
   /** The adapted sites' parts of a tree, in the order of `sites`. */
   readonly parts: (trainable: Trainable) => ReadonlyArray<SitePart<unknown>>
-  /** Logits [batch, classes] under the given parameters (`trainable`, or candidates of it). */
-  readonly forward: (batch: TokenBatch, trainable: Trainable, options?: ForwardOptions) => Tensor2D
+  /** The model's output under the given parameters (`trainable`, or candidates of it); of a text model logits [batch, classes]. */
+  readonly forward: (input: InputOf<M>, trainable: Trainable, options?: ForwardOptions) => OutputOf<M>
   /** W′ of an adapted site [out, in], a new tensor. */
   readonly merged: (site: LinearSite, trainable: Trainable) => Tensor2D
   /** What the loss gains from the method itself; null: nothing. Tensor code. */
@@ -60,11 +62,11 @@ export interface InjectOptions<Options> extends Selection<Options> {
 }
 
 /** Adapts `model` with `method`; `null` trains the head alone. The parameters live as long as the scope. */
-export const inject = <Options extends object>(
-  model: Model,
+export const inject = <Options extends object, M extends Network = Model>(
+  model: M,
   method: AdapterMethod<Options> | null,
   options: Options & InjectOptions<Options>
-): Effect.Effect<Adapted, InjectionError | StartError | DeviceReadError, Scope.Scope> => {
+): Effect.Effect<Adapted<M>, InjectionError | StartError | DeviceReadError, Scope.Scope> => {
   const { targets, exclude, overrides, modulesToSave, seed = 0, observe, ...own } = options
   const selection = { targets, exclude, overrides, modulesToSave }
   return Effect.fromResult(select(model, method, own as unknown as Options, selection)).pipe(
@@ -73,14 +75,14 @@ export const inject = <Options extends object>(
 }
 
 /** `inject` for sites that were chosen before, by `select`. `shapesOnly`: for numbers that will be put in place. */
-export const injectSelected = <Options extends object>(
-  model: Model,
+export const injectSelected = <Options extends object, M extends Network = Model>(
+  model: M,
   method: AdapterMethod<Options> | null,
   selected: Selected<Options>,
   seed: number,
   observe: Observe = nothingObserved,
   shapesOnly = false
-): Effect.Effect<Adapted, StartError | DeviceReadError, Scope.Scope> =>
+): Effect.Effect<Adapted<M>, StartError | DeviceReadError, Scope.Scope> =>
   Effect.gen(function* () {
     const parts = yield* startedParts(model, method, selected, seed, { observe, shapesOnly })
     const sites = selected.sites.map(({ site }) => site)
@@ -100,17 +102,18 @@ export const injectSelected = <Options extends object>(
     const partsOf = (current: Trainable) =>
       selected.sites.map(({ site, options }) => ({ site, options, part: partOf(current, layout.get(site.name)!) }))
     const penalty = method?.penalty
-    const adapted: Adapted = {
+    const adapted: Adapted<M> = {
       model,
       method: method?.method ?? "none",
       sites,
       trainable,
       parts: partsOf,
-      forward: (batch, current, { tap, runBlock } = {}) => {
+      forward: (input, current, { tap, runBlock } = {}) => {
         const trained = new Map(current.dense.map(({ name, value }) => [name, value]))
         const weights: Weights = (name) => trained.get(name) ?? model.weights(name)
         const linear = adaptedLinear(model, method, layout, current, trained)
-        return model.forward(batch, tap === undefined ? linear : tapped(linear, tap), weights, runBlock)
+        const seen = tap === undefined ? linear : tapped(linear, tap)
+        return model.forward(input, seen, weights, runBlock) as OutputOf<M>
       },
       merged: (site, current) => method!.merge(site, partOf(current, layout.get(site.name)!), baseLayer(model, site)),
       penalty: penalty === undefined ? null : (current) => penalty(partsOf(current)),
@@ -124,7 +127,7 @@ export const injectSelected = <Options extends object>(
 
 /** Each site's part at step 0. One that cannot start takes the ones before it along. */
 const startedParts = <Options>(
-  model: Model,
+  model: Network,
   method: AdapterMethod<Options> | null,
   { sites }: Selected<Options>,
   seed: number,
@@ -152,11 +155,11 @@ const startedParts = <Options>(
 }
 
 /** Trained tensors that start at the model's own values. */
-const copies = (model: Model, names: ReadonlyArray<string>, role: DenseRole): ReadonlyArray<DenseParameter> =>
+const copies = (model: Network, names: ReadonlyArray<string>, role: DenseRole): ReadonlyArray<DenseParameter> =>
   names.map((name) => ({ name, role, value: tf.tidy(() => tf.clone(wholeParameter(model, name))) }))
 
 /** A parameter in float32; a linear weight may be packed. */
-const wholeParameter = (model: Model, name: string): Tensor => {
+const wholeParameter = (model: Network, name: string): Tensor => {
   const packed = model.packed?.get(name)
   return packed === undefined ? model.weights(name) : widened(packed)
 }
@@ -164,7 +167,7 @@ const wholeParameter = (model: Model, name: string): Tensor => {
 /** The method at its sites; elsewhere the frozen base, or a module to save, which stands in `trained`. */
 const adaptedLinear =
   <Options>(
-    model: Model,
+    model: Network,
     method: AdapterMethod<Options> | null,
     layout: ReadonlyMap<string, Place>,
     current: Trainable,
@@ -176,8 +179,9 @@ const adaptedLinear =
     if (place !== undefined) return method!.forward(site, partOf(current, place), x, base)
     // a module is trained as a whole: its bias too
     const W = trained.get(`${site.name}.weight`) as Tensor2D | undefined
+    if (site.kind === "embedding") return embedded(x, W ?? widened(base.W))
     if (W === undefined) return frozenLinear(x, base.W, base.bias)
-    return denseLinear(x, W, trained.get(`${site.name}.bias`) as Tensor1D)
+    return denseLinear(x, W, (trained.get(`${site.name}.bias`) as Tensor1D | undefined) ?? null)
   }
 
 const tapped =
@@ -212,8 +216,8 @@ const partOf = (trainable: Trainable, { pairs, dense }: Place): Trainable => ({
   dense: trainable.dense.slice(...dense)
 })
 
-const baseLayer = ({ weights, packed }: Model, site: LinearSite): BaseLayer => {
+const baseLayer = ({ weights, packed }: Network, site: LinearSite): BaseLayer => {
   const name = `${site.name}.weight`
   const W: FrozenMatrix = packed?.get(name) ?? (weights(name) as Tensor2D)
-  return { W, bias: weights(`${site.name}.bias`) as Tensor1D }
+  return { W, bias: site.bias === false ? null : (weights(`${site.name}.bias`) as Tensor1D) }
 }

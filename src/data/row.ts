@@ -15,15 +15,5 @@ export interface Example {
   readonly label: number
 }
 
-/** A padded batch, row-major [size, length]. */
-export interface Batch {
-  readonly size: number
-  readonly length: number
-  readonly inputIds: Int32Array
-  readonly tokenTypeIds: Int32Array
-  /** 1 where there is a token, 0 where there is padding */
-  readonly attentionMask: Float32Array
-  readonly labels: Int32Array // [size]
-  /** tokens that are not padding */
-  readonly tokens: number
-}
+/** A padded batch. */
+export type { TokenRows as Batch } from "../tensors/token-rows.ts"

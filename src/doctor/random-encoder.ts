@@ -9,6 +9,7 @@ import type * as Scope from "effect/Scope"
 import type { Batch } from "../data/index.ts"
 import { bert } from "../models/bert.ts"
 import { encode, encoderOf, encoderParameters, encoderSites } from "../models/encoder.ts"
+import { feed } from "../models/feed.ts"
 import { applyHead, headLayers, newHeadParameters } from "../models/head.ts"
 import type { HeadSpec, Model } from "../models/index.ts"
 import { gaussian, randomStream } from "../tensors/random.ts"
@@ -78,6 +79,7 @@ export const randomEncoder: Effect.Effect<Model, never, Scope.Scope> = Effect.ge
     prefix: bert.prefix,
     tokenizer: { encode: () => ({ ids: [], typeIds: [] }), padId: CONFIG.padId, vocabularySize },
     weights: (name) => tensors.get(name)!,
+    feed,
     forward: (batch, linear, weights, runBlock) =>
       tf.tidy(() => applyHead(encoder, head.pooling, encode(encoder, batch, linear, weights, runBlock), batch, weights))
   }

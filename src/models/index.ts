@@ -23,6 +23,7 @@ export { type LoadOptions, load as loadDescribed } from "./load.ts"
 export { loadTokenizer } from "./load-tokenizer.ts"
 export type * from "./model.ts"
 export { ModelError } from "./model-error.ts"
+export type * from "./network.ts"
 export { roberta } from "./roberta.ts"
 export type { Encoding, Tokenizer } from "./tokenizer.ts"
 

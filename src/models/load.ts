@@ -21,6 +21,7 @@ import { forEachTensor, type HostTensor, type StoredTensor } from "../tensors/sa
 import { type Checkpoint, openCheckpoint } from "./checkpoint.ts"
 import { encode } from "./encoder.ts"
 import { families } from "./families.ts"
+import { feed } from "./feed.ts"
 import { applyHead, newHeadParameters } from "./head.ts"
 import { loadTokenizer } from "./load-tokenizer.ts"
 import type { Model, ModelDescription } from "./model.ts"
@@ -85,6 +86,7 @@ export const load = (
       tokenizer,
       weights,
       packed,
+      feed,
       forward: (batch, linear, parameters, runBlock) =>
         tf.tidy(() => {
           const h = encode(encoder, batch, linear, parameters, runBlock)

@@ -4,9 +4,10 @@
  * `describe` knows a model from its config and the headers of its weight files alone (for `validate`, before any weight is read);
  * `load` reads the weights. A family does not know adapters exist.
  */
-import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
+import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import type { Linear, LinearSite, Weights } from "../tensors/linear.ts"
 import type { PackedMatrix } from "../tensors/packed-matrix.ts"
+import type { TokenRows } from "../tensors/token-rows.ts"
 import type { Tokenizer } from "./tokenizer.ts"
 
 /** Token tensors of one batch: inputIds, tokenTypeIds int32 [batch, length]; attentionMask float32 [batch, length], 1 = token. */
@@ -71,6 +72,12 @@ export interface Model extends ModelDescription {
   readonly weights: Weights
   /** weights of linear layers that are held in fewer bits, by parameter name; absent: none */
   readonly packed?: ReadonlyMap<string, PackedMatrix> | undefined
+  /** a batch on the device; target: the labels, int32 [batch] */
+  readonly feed: (batch: TokenRows) => {
+    readonly input: TokenBatch
+    readonly target: Tensor1D
+    readonly mask: Tensor1D
+  }
   /** logits [batch, classes]; `weights` must also know the head's parameters; without `runBlock` each block runs once */
   readonly forward: (batch: TokenBatch, linear: Linear, weights: Weights, runBlock?: RunBlock) => Tensor2D
 }

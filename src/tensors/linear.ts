@@ -10,16 +10,23 @@ import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
 /** Where a linear map stands. `name` is the module's path inside the family's backbone, e.g. `encoder.layer.0.attention.self.query`. */
 export interface LinearSite {
   readonly name: string
-  readonly kind: "dense"
+  /**
+   * What its inputs are. `dense`: rows of x [tokens, in]. `conv`: the patches under a convolution's kernel, one row for each place that
+   * it stands at, [places, kernel · channels], so that W is the kernel as a matrix. `embedding`: row numbers of a table, x int32
+   * [tokens, 1], in place of the one-hot rows that W [out, in] would be multiplied with; W is the table's transpose.
+   */
+  readonly kind: "dense" | "conv" | "embedding"
   /** the part of a transformer block that it belongs to, where it belongs to one */
   readonly part?: "attention" | "mlp"
   /** rows of W */
   readonly out: number
   /** columns of W */
   readonly in: number
+  /** false: no bias is added here; absent: one is */
+  readonly bias?: false
 }
 
-/** Computes one linear layer. x: [tokens, in] → [tokens, out]. */
+/** Computes one linear layer. x: [tokens, in] → [tokens, out]; at an embedding x is int32 [tokens, 1]. */
 export type Linear = (site: LinearSite, x: Tensor2D) => Tensor2D
 
 /**

@@ -2,12 +2,12 @@
 import type { Scalar, Tensor } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import type { Tap } from "../../adapters/index.ts"
-import type { Batch } from "../data/row.ts"
+import type { Model } from "../models/model.ts"
+import { type BatchOf, fedTo, type Network } from "../models/network.ts"
 import { valueAndGradients } from "../tensors/gradients.ts"
 import { recomputed } from "../tensors/recompute.ts"
 import { tidy } from "../tensors/tidy.ts"
 import { type Trainable, tensorsOf, withTensors } from "../tensors/trainable.ts"
-import { labelTensor, tokenTensors } from "./batch-tensors.ts"
 import { penalised } from "./penalised.ts"
 import type { Session } from "./session.ts"
 
@@ -17,10 +17,14 @@ export interface LossAndGradients {
 }
 
 /** What is differentiated: the loss under the parameters as they are now. */
-export type Differentiated = Pick<Session, "adapted" | "loss"> & Partial<Pick<Session, "recompute">>
+export type Differentiated<M extends Network = Model> = Pick<Session<M>, "adapted" | "loss"> &
+  Partial<Pick<Session<M>, "recompute">>
 
 /** The caller disposes the loss and the gradients. */
-export const backward = (session: Differentiated, batches: ReadonlyArray<Batch>): LossAndGradients => {
+export const backward = <M extends Network>(
+  session: Differentiated<M>,
+  batches: ReadonlyArray<BatchOf<M>>
+): LossAndGradients => {
   const params = session.adapted.trainable
   const { loss, gradients } = differentiate(session, batches, tensorsOf(params))
   return { loss, gradients: withTensors(params, gradients) }
@@ -30,9 +34,9 @@ export const backward = (session: Differentiated, batches: ReadonlyArray<Batch>)
  * The loss, and its gradients with respect to any tensors that it depends on, in their order: with those of the
  * method's penalty, which the loss itself is told without. `tap` as in `Adapted.forward`.
  */
-export const differentiate = (
-  { adapted, loss, recompute }: Differentiated,
-  batches: ReadonlyArray<Batch>,
+export const differentiate = <M extends Network>(
+  { adapted, loss, recompute }: Differentiated<M>,
+  batches: ReadonlyArray<BatchOf<M>>,
   xs: ReadonlyArray<Tensor>,
   tap?: Tap
 ): { readonly loss: Scalar; readonly gradients: ReadonlyArray<Tensor> } => {
@@ -44,10 +48,9 @@ export const differentiate = (
   for (const batch of batches) {
     const share = batch.size / rows
     const own = tidy((): ReadonlyArray<Tensor> => {
-      const tokens = tokenTensors(batch)
-      const labels = labelTensor(batch)
+      const { input, target } = fedTo(adapted.model, batch)
       const { value, gradients } = valueAndGradients(() => {
-        const mean = loss(adapted.forward(tokens, params, { tap, runBlock }), labels)
+        const mean = loss(adapted.forward(input, params, { tap, runBlock }), target)
         const part = share === 1 ? mean : tf.mul<Scalar>(mean, share)
         // of the parameters, not of the rows: once a step
         return penalty === null || total.length > 0 ? part : penalised(part, penalty(params))

@@ -8,8 +8,8 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
 import type { Batch } from "../data/row.ts"
+import { tokenTensors } from "../models/feed.ts"
 import { type DeviceReadError, readTensor } from "../tensors/read.ts"
-import { tokenTensors } from "./batch-tensors.ts"
 
 export interface Evaluation {
   readonly rows: number

@@ -8,7 +8,7 @@
 import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import type { Tap } from "../../adapters/index.ts"
-import type { Batch } from "../data/row.ts"
+import type { BatchOf, Network } from "../models/network.ts"
 import type { LinearSite } from "../tensors/linear.ts"
 import { tensorsOf, withTensors } from "../tensors/trainable.ts"
 import { weightTap } from "../tensors/weight-tap.ts"
@@ -18,9 +18,9 @@ import { type Differentiated, differentiate, type LossAndGradients } from "./bac
 export type FullGradients = ReadonlyMap<string, Tensor2D> // [out, in]
 
 /** g at each of `sites`: that of the loss's mean over all rows, one batch on the device at a time. */
-export const fullGradients = (
-  session: Differentiated,
-  batches: ReadonlyArray<Batch>,
+export const fullGradients = <M extends Network>(
+  session: Differentiated<M>,
+  batches: ReadonlyArray<BatchOf<M>>,
   sites: ReadonlyArray<LinearSite>
 ): FullGradients =>
   withTaps(sites, (tap, taps) => {
@@ -34,9 +34,9 @@ export interface WithFullGradients extends LossAndGradients {
 }
 
 /** `backward`, with the full gradients at `sites` out of the same pass. Loss and gradients have the bits that they have without. */
-export const backwardWithFull = (
-  session: Differentiated,
-  batches: ReadonlyArray<Batch>,
+export const backwardWithFull = <M extends Network>(
+  session: Differentiated<M>,
+  batches: ReadonlyArray<BatchOf<M>>,
   sites: ReadonlyArray<LinearSite>
 ): WithFullGradients =>
   withTaps(sites, (tap, taps) => {

@@ -11,10 +11,9 @@
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import type { Adapted, Tap } from "../../adapters/index.ts"
-import type { Batch } from "../data/row.ts"
+import { type BatchOf, fedTo, type Network, type Rows } from "../models/network.ts"
 import type { LinearSite } from "../tensors/linear.ts"
 import { tidy } from "../tensors/tidy.ts"
-import { tokenTensors } from "./batch-tensors.ts"
 
 /** n tokens, their mean, and Σ (x − μ)(x − μ)ᵀ. */
 export interface Moments {
@@ -27,16 +26,16 @@ export interface Moments {
  * The moments of one batch at the inputs of `sites`, by site name; the tensors of sites with one input are the same. The caller
  * disposes them.
  */
-export const inputMoments = (
-  { forward, trainable }: Pick<Adapted, "forward" | "trainable">,
-  batch: Batch,
+export const inputMoments = <M extends Network>(
+  { model, forward, trainable }: Pick<Adapted<M>, "model" | "forward" | "trainable">,
+  batch: BatchOf<M>,
   sites: ReadonlyArray<LinearSite>
 ): ReadonlyMap<string, Moments> => {
   const wanted = new Set(sites.map(({ name }) => name))
   const found = new Map<string, Moments>()
   const byInput = new Map<number, Moments>()
   tidy(() => {
-    const mask = tf.tensor1d(batch.attentionMask)
+    const { input, mask } = fedTo(model, batch)
     const tap: Tap = ({ name }, x, y) => {
       if (!wanted.has(name)) return y
       const moments = byInput.get(x.id) ?? momentsOf(x, batch, mask)
@@ -44,14 +43,14 @@ export const inputMoments = (
       found.set(name, moments)
       return y
     }
-    forward(tokenTensors(batch), trainable, { tap })
+    forward(input, trainable, { tap })
   })
   return found
 }
 
 /** x [tokens, in]; a layer behind the pooling sees one row of x for each row of the batch, and none of them is padding. */
-const momentsOf = (x: Tensor2D, batch: Batch, mask: Tensor1D): Moments => {
-  const padded = x.shape[0] === batch.size * batch.length && batch.tokens < x.shape[0]
+const momentsOf = (x: Tensor2D, batch: Rows, mask: Tensor1D | undefined): Moments => {
+  const padded = mask !== undefined && x.shape[0] === mask.size && batch.tokens < x.shape[0]
   const tokens = padded ? batch.tokens : x.shape[0]
   const [mean, scatter] = tidy(() => {
     const weight = padded ? tf.expandDims<Tensor2D>(mask, 1) : tf.ones<tf.Rank.R2>([x.shape[0], 1])

@@ -1,9 +1,11 @@
-/** Losses: logits and labels → a scalar, the mean over the rows of the batch. Synchronous tensor code. */
-import type { Scalar, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
+/** Losses: a model's output and what it should have been → a scalar, the mean over the rows of the batch. Synchronous tensor code. */
+import type { Scalar } from "@tensorflow/tfjs"
 import { sparseCrossEntropy } from "../kernels/cross-entropy.ts"
+import type { Model } from "../models/model.ts"
+import type { Network, OutputOf, TargetOf } from "../models/network.ts"
 
-/** logits [batch, classes], labels int32 [batch] → scalar */
-export type Loss = (logits: Tensor2D, labels: Tensor1D) => Scalar
+/** Of a text model: logits [batch, classes], labels int32 [batch] → scalar. */
+export type Loss<M extends Network = Model> = (output: OutputOf<M>, target: TargetOf<M>) => Scalar
 
 /** Mean of log Σⱼ exp zⱼ − z_label over the rows whose label is not −100. Large logits do not overflow. */
 export const crossEntropy: Loss = (logits, labels) => sparseCrossEntropy(logits, labels)

@@ -7,18 +7,17 @@
 import type { Scalar, Tensor } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import type { Batch } from "../data/row.ts"
+import { type BatchOf, fedTo, type Network } from "../models/network.ts"
 import { type DeviceReadError, readTensor } from "../tensors/read.ts"
 import { tidy } from "../tensors/tidy.ts"
 import { type Trainable, tensorsOf } from "../tensors/trainable.ts"
 import { backward } from "./backward.ts"
-import { tokenTensors } from "./batch-tensors.ts"
 import type { Session } from "./session.ts"
 
 /** In words; undefined where forward and backward pass are finite, so that it was the update. */
-export const originOf = (
-  session: Session,
-  batches: ReadonlyArray<Batch>
+export const originOf = <M extends Network>(
+  session: Session<M>,
+  batches: ReadonlyArray<BatchOf<M>>
 ): Effect.Effect<string | undefined, DeviceReadError> =>
   Effect.gen(function* () {
     for (const batch of batches) {
@@ -45,24 +44,24 @@ const firstMarked = (look: () => Marks): Effect.Effect<string | undefined, Devic
     return names[values.findIndex((value) => !Number.isFinite(value))]
   })
 
-const outputs = ({ adapted }: Session, batch: Batch): Marks => {
+const outputs = <M extends Network>({ adapted }: Session<M>, batch: BatchOf<M>): Marks => {
   const names: Array<string> = []
   const marks: Array<Scalar> = []
   const see = (name: string, tensor: Tensor) => {
     names.push(name)
     marks.push(mark(tensor))
   }
-  const logits = adapted.forward(tokenTensors(batch), adapted.trainable, {
+  const logits = adapted.forward(fedTo(adapted.model, batch).input, adapted.trainable, {
     tap: (site, _, y) => {
       see(`the output of ${site.name}`, y)
       return y
     }
   })
-  see("the logits", logits)
+  for (const output of [logits].flat()) see("the logits", output as Tensor)
   return { names, marks }
 }
 
-const gradients = (session: Session, batches: ReadonlyArray<Batch>): Marks => {
+const gradients = <M extends Network>(session: Session<M>, batches: ReadonlyArray<BatchOf<M>>): Marks => {
   const found = backward(session, batches)
   return {
     names: ["the loss", ...namesOf(session.adapted.trainable).map((name) => `the gradient of ${name}`)],

@@ -10,8 +10,8 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { injectSelected, type Observe, StartError, startThatAsks, type Wanted } from "../../adapters/index.ts"
-import type { Batch } from "../data/row.ts"
 import type { Model } from "../models/model.ts"
+import type { BatchOf, Network } from "../models/network.ts"
 import type { LinearSite } from "../tensors/linear.ts"
 import type { DeviceReadError } from "../tensors/read.ts"
 import type { Differentiated } from "./backward.ts"
@@ -19,9 +19,9 @@ import { type FullGradients, fullGradients } from "./full-gradients.ts"
 import { covariancesOf, inputMoments, joinedMoments, type Moments, releaseMoments } from "./input-covariance.ts"
 import type { SessionOptions } from "./session.ts"
 
-export interface ObservingOptions extends Pick<SessionOptions, "loss" | "recompute"> {
+export interface ObservingOptions<M extends Network = Model> extends Pick<SessionOptions<M>, "loss" | "recompute"> {
   /** the first training batches, at least as many as the start looks at */
-  readonly batches: ReadonlyArray<Batch>
+  readonly batches: ReadonlyArray<BatchOf<M>>
   /** the sites that will ask, in that order; all of the model's unless given */
   readonly sites?: ReadonlyArray<LinearSite>
   /** what is held for sites to come, in bytes; 256 MiB unless given, and a pass needs as much again */
@@ -36,9 +36,9 @@ export interface ObservingOptions extends Pick<SessionOptions, "loss" | "recompu
  * const observe = yield* Training.observing(model, { batches, loss: Training.crossEntropy })
  * const adapted = yield* inject(model, lora, { ...options, init: { kind: "eva", batches: batches.length }, observe })
  */
-export const observing = (
-  model: Model,
-  { batches, loss, recompute = "none", sites = model.sites, bytes = 2 ** 28 }: ObservingOptions
+export const observing = <M extends Network = Model>(
+  model: M,
+  { batches, loss, recompute = "none", sites = model.sites, bytes = 2 ** 28 }: ObservingOptions<M>
 ): Effect.Effect<Observe, StartError | DeviceReadError, Scope.Scope> =>
   Effect.gen(function* () {
     const adapted = yield* injectSelected(model, null, { sites: [], parameters: [] }, 0)
@@ -83,28 +83,36 @@ const tooFew = (site: LinearSite, wanted: Wanted, given: number): StartError =>
   })
 
 /** Answers for a group of sites, from one pass over the batches. */
-type Look = (
-  session: Differentiated,
-  batches: ReadonlyArray<Batch>,
+type Look = <M extends Network>(
+  session: Differentiated<M>,
+  batches: ReadonlyArray<BatchOf<M>>,
   sites: ReadonlyArray<LinearSite>
 ) => Effect.Effect<ReadonlyMap<string, Tensor2D>>
 
-const gradients: Look = (session, batches, sites) => {
+const gradients = <M extends Network>(
+  session: Differentiated<M>,
+  batches: ReadonlyArray<BatchOf<M>>,
+  sites: ReadonlyArray<LinearSite>
+) => {
   const rows = batches.reduce((sum, batch) => sum + batch.size, 0)
-  const share = (batch: Batch) =>
+  const share = (batch: BatchOf<M>) =>
     mapped(fullGradients(session, [batch], sites), (_, gradient) =>
       used([gradient], () => tf.mul(gradient, batch.size / rows))
     )
-  return overBatches<FullGradients>(batches, {
+  return overBatches<FullGradients, BatchOf<M>>(batches, {
     see: share,
     join: (a, b) => mapped(a, (name, before) => used([before, b.get(name)!], () => tf.add(before, b.get(name)!))),
     release: (seen) => tf.dispose([...seen.values()])
   })
 }
 
-const inputs: Look = ({ adapted }, batches, sites) =>
+const inputs = <M extends Network>(
+  { adapted }: Differentiated<M>,
+  batches: ReadonlyArray<BatchOf<M>>,
+  sites: ReadonlyArray<LinearSite>
+) =>
   Effect.map(
-    overBatches<ReadonlyMap<string, Moments>>(batches, {
+    overBatches<ReadonlyMap<string, Moments>, BatchOf<M>>(batches, {
       see: (batch) => inputMoments(adapted, batch, sites),
       join: joinedMoments,
       release: (seen) => releaseMoments(seen.values())
@@ -115,17 +123,17 @@ const inputs: Look = ({ adapted }, batches, sites) =>
 const looks = { gradient: gradients, inputs } satisfies { readonly [What in Wanted["what"]]: Look }
 
 /** Uses up what it joins. */
-interface Sum<T> {
-  readonly see: (batch: Batch) => T
+interface Sum<T, B> {
+  readonly see: (batch: B) => T
   readonly join: (a: T, b: T) => T
   readonly release: (seen: T) => void
 }
 
 /** One batch after another, and between them whoever waits for the thread: an interruption, a page that is to be drawn. */
-const overBatches = <T>(batches: ReadonlyArray<Batch>, { see, join, release }: Sum<T>): Effect.Effect<T> =>
+const overBatches = <T, B>(batches: ReadonlyArray<B>, { see, join, release }: Sum<T, B>): Effect.Effect<T> =>
   Effect.suspend(() => {
     const sum: Array<T> = []
-    const add = (batch: Batch) =>
+    const add = (batch: B) =>
       Effect.sync(() => {
         const own = see(batch)
         sum[0] = sum.length === 0 ? own : join(sum[0]!, own)

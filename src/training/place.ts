@@ -5,6 +5,7 @@
 import type { Tensor } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import type { BatchPosition } from "../data/index.ts"
+import type { Network } from "../models/network.ts"
 import type { State } from "../optimizers/transform.ts"
 import { type Trainable, tensorsOf } from "../tensors/trainable.ts"
 import type { Session } from "./session.ts"
@@ -17,7 +18,10 @@ export interface Place {
   readonly position: BatchPosition
 }
 
-export const placeOf = ({ adapted: { trainable }, optimizerState, step, position }: Session): Place => ({
+/** Of whatever network. */
+export type Standing = Pick<Session<Network>, "adapted" | "optimizerState" | "step" | "position">
+
+export const placeOf = ({ adapted: { trainable }, optimizerState, step, position }: Standing): Place => ({
   trainable,
   optimizerState,
   step,
@@ -25,7 +29,7 @@ export const placeOf = ({ adapted: { trainable }, optimizerState, step, position
 })
 
 /** Moves a session, and gives up what it held and neither `to` nor `kept` holds. */
-export const moveTo = (session: Session, to: Place, kept: Place = to): void => {
+export const moveTo = (session: Standing, to: Place, kept: Place = to): void => {
   release(placeOf(session), to, kept)
   session.adapted.trainable = to.trainable
   session.optimizerState = to.optimizerState

@@ -7,20 +7,22 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Adapted } from "../../adapters/index.ts"
 import type { BatchPosition } from "../data/index.ts"
+import type { Model } from "../models/model.ts"
+import type { Network } from "../models/network.ts"
 import type { State, Transform } from "../optimizers/transform.ts"
 import type { Loss } from "./loss.ts"
 
-export interface SessionOptions {
+export interface SessionOptions<M extends Network = Model> {
   readonly optimizer: Transform
-  readonly loss: Loss
+  readonly loss: Loss<M>
   /** batches whose gradients are averaged into one step (default 1) */
   readonly accumulate?: number
   /** "blocks": activations of the model's blocks are computed again in the backward pass instead of kept (default "none") */
   readonly recompute?: "none" | "blocks"
 }
 
-export interface Session extends Required<SessionOptions> {
-  readonly adapted: Adapted
+export interface Session<M extends Network = Model> extends Required<SessionOptions<M>> {
+  readonly adapted: Adapted<M>
   optimizerState: State
   /** steps taken */
   step: number
@@ -29,10 +31,13 @@ export interface Session extends Required<SessionOptions> {
 }
 
 /** Opens a session at step 0. The optimizer's state lives as long as the scope. */
-export const openSession = (adapted: Adapted, options: SessionOptions): Effect.Effect<Session, never, Scope.Scope> =>
+export const openSession = <M extends Network = Model>(
+  adapted: Adapted<M>,
+  options: SessionOptions<M>
+): Effect.Effect<Session<M>, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(
-      (): Session => ({
+      (): Session<M> => ({
         accumulate: 1,
         recompute: "none",
         ...options,

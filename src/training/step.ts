@@ -9,15 +9,17 @@ import type { Tensor1D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { Batch, BatchPosition, TrainingBatch } from "../data/index.ts"
+import type { BatchPosition, TrainingBatch } from "../data/index.ts"
 import { combined } from "../kernels/combination.ts"
+import type { Model } from "../models/model.ts"
+import type { BatchOf, Network, Rows } from "../models/network.ts"
 import type { Conditioning, State } from "../optimizers/transform.ts"
 import { type DeviceReadError, readTensor } from "../tensors/read.ts"
 import { tidy } from "../tensors/tidy.ts"
 import { tensorsOf, withTensors } from "../tensors/trainable.ts"
 import { backward, type LossAndGradients } from "./backward.ts"
 import { originOf } from "./not-finite.ts"
-import { moveTo, type Place, placeOf, release } from "./place.ts"
+import { moveTo, type Place, placeOf, release, type Standing } from "./place.ts"
 import type { StepReport } from "./report.ts"
 import type { Session } from "./session.ts"
 import { type ConditionedSites, firstNotFinite, healthOf, stepNumbers } from "./step-numbers.ts"
@@ -35,9 +37,9 @@ export class Diverged extends Schema.TaggedError<Diverged>()("Diverged", {
 export type StepError = Diverged | DeviceReadError
 
 /** Takes one step over `batches`, whose gradients are averaged by their rows. */
-export const step = (
-  session: Session,
-  batches: ReadonlyArray<Batch>,
+export const step = <M extends Network>(
+  session: Session<M>,
+  batches: ReadonlyArray<BatchOf<M>>,
   begins?: (step: number) => void
 ): Effect.Effect<StepReport, StepError> =>
   stepsTogether(session, [batches], begins).pipe(
@@ -46,7 +48,11 @@ export const step = (
     )
   )
 
-export const diverged = (session: Session, batches: ReadonlyArray<Batch>, { loss, symptom }: NotFinite) =>
+export const diverged = <M extends Network>(
+  session: Session<M>,
+  batches: ReadonlyArray<BatchOf<M>>,
+  { loss, symptom }: NotFinite
+) =>
   Effect.flatMap(originOf(session, batches), (origin) =>
     Effect.fail(new Diverged({ step: session.step + 1, loss, where: origin ?? symptom }))
   )
@@ -67,16 +73,16 @@ export class NotFinite {
  * taken: take them one by one then. `begins`: called with the number of each step before its work is given to the device. Times are
  * shares of all of them.
  */
-export const stepsTogether = (
-  session: Session,
-  groups: ReadonlyArray<ReadonlyArray<Batch>>,
+export const stepsTogether = <M extends Network>(
+  session: Session<M>,
+  groups: ReadonlyArray<ReadonlyArray<BatchOf<M>>>,
   begins: (step: number) => void = () => {}
 ): Effect.Effect<ReadonlyArray<StepReport> | NotFinite, DeviceReadError> =>
   undoable(session, (start) => attempt(session, groups, start, begins))
 
 /** Goes back to the start where something fails or is not finite. */
 export const undoable = <A, E>(
-  session: Session,
+  session: Standing,
   attempted: (start: Place) => Effect.Effect<A | NotFinite, E>
 ): Effect.Effect<A | NotFinite, E> =>
   Effect.suspend(() => {
@@ -93,27 +99,28 @@ export const undoable = <A, E>(
   })
 
 /** What there is when a step is about to be differentiated: a refreshed state and its health. */
-export interface AboutToStep {
-  readonly session: Session
+export interface AboutToStep<M extends Network = Model> {
+  readonly session: Session<M>
   readonly refreshed: State
   readonly conditionings: ReadonlyArray<Conditioning>
-  readonly batches: ReadonlyArray<Batch>
+  readonly batches: ReadonlyArray<BatchOf<M>>
 }
 
 /** How a step has its loss and gradients, and the milliseconds in it that are not the step's own. */
-export type Differentiate = (
-  step: AboutToStep
+export type Differentiate<M extends Network = Model> = (
+  step: AboutToStep<M>
 ) => Effect.Effect<LossAndGradients & { readonly aside?: number }, DeviceReadError>
 
-const plainly: Differentiate = ({ session, batches }) => Effect.sync(() => backward(session, batches))
+const plainly = <M extends Network>({ session, batches }: AboutToStep<M>) =>
+  Effect.sync(() => backward(session, batches))
 
 /** Moves the session over all groups; what `start` holds stays. */
-export const attempt = (
-  session: Session,
-  groups: ReadonlyArray<ReadonlyArray<Batch>>,
+export const attempt = <M extends Network>(
+  session: Session<M>,
+  groups: ReadonlyArray<ReadonlyArray<BatchOf<M>>>,
   start: Place,
   begins: (step: number) => void,
-  differentiate: Differentiate = plainly
+  differentiate: Differentiate<M> = plainly
 ): Effect.Effect<ReadonlyArray<StepReport> | NotFinite, DeviceReadError> =>
   Effect.gen(function* () {
     const began = performance.now()
@@ -150,7 +157,7 @@ export const attempt = (
 /** A step that the device has been given, and whose numbers nobody has seen yet. */
 interface Taken {
   readonly step: number
-  readonly batches: ReadonlyArray<Batch>
+  readonly batches: ReadonlyArray<Rows>
   readonly learningRate: number | null
   readonly conditionings: ReadonlyArray<ConditionedSites>
   readonly numbers: Tensor1D
@@ -158,11 +165,11 @@ interface Taken {
   readonly aside: number
 }
 
-const take = (
-  session: Session,
-  batches: ReadonlyArray<Batch>,
+const take = <M extends Network>(
+  session: Session<M>,
+  batches: ReadonlyArray<BatchOf<M>>,
   start: Place,
-  differentiate: Differentiate
+  differentiate: Differentiate<M>
 ): Effect.Effect<Taken, DeviceReadError> =>
   Effect.gen(function* () {
     const { adapted, optimizer } = session
@@ -210,7 +217,7 @@ const readNumbers = (taken: ReadonlyArray<Taken>): Effect.Effect<ReadonlyArray<A
 
 /** The next parameters and state, and the step's numbers; uses up the gradients. */
 const update = (
-  { adapted, optimizer, optimizerState }: Session,
+  { adapted, optimizer, optimizerState }: Pick<Session<Network>, "adapted" | "optimizer" | "optimizerState">,
   { loss, gradients }: LossAndGradients,
   conditionings: ReadonlyArray<Conditioning>
 ) => {
@@ -227,7 +234,7 @@ const update = (
 /** Batches of a plan carry their place; others leave the position as it is. */
 const positionAfter = (
   position: BatchPosition,
-  batches: ReadonlyArray<Batch & Partial<TrainingBatch>>
+  batches: ReadonlyArray<Rows & Partial<Pick<TrainingBatch, "epoch" | "index">>>
 ): BatchPosition => {
   const last = batches.at(-1)
   if (last?.epoch === undefined || last.index === undefined) return position

@@ -6,7 +6,8 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
-import type { Batch } from "../data/row.ts"
+import type { Model } from "../models/model.ts"
+import type { BatchOf, Network } from "../models/network.ts"
 import type { LookOptions } from "./diagnostics/look.ts"
 import { stepWithLook } from "./diagnostics/looked-step.ts"
 import type { DiagnosticsReport } from "./diagnostics/report.ts"
@@ -33,18 +34,18 @@ const END = Symbol("end")
 
 /** Steps of a session that is already open. */
 export const stepsOf =
-  <E2 = never, R2 = never>(
-    session: Session,
+  <M extends Network = Model, E2 = never, R2 = never>(
+    session: Session<M>,
     { record = () => Effect.void, together = () => 1, begins, look }: StepsOptions<E2, R2> = {}
   ) =>
-  <E, R>(batches: Stream.Stream<Batch, E, R>): Stream.Stream<StepReport, E | E2 | StepError, R | R2> => {
+  <E, R>(batches: Stream.Stream<BatchOf<M>, E, R>): Stream.Stream<StepReport, E | E2 | StepError, R | R2> => {
     /** Steps from `next` on that end before the next look, or the one that is looked at. */
     const untilLook = (next: number): number => {
       if (look === undefined) return Number.POSITIVE_INFINITY
       const since = (next - 1) % look.every
       return since === 0 ? 1 : look.every - since
     }
-    const one = (group: ReadonlyArray<Batch>) => {
+    const one = (group: ReadonlyArray<BatchOf<M>>) => {
       if (look === undefined || session.step % look.every !== 0) {
         return Effect.tap(step(session, group, begins), (report) => record([report]))
       }
@@ -53,7 +54,7 @@ export const stepsOf =
         Effect.map(({ report }) => report)
       )
     }
-    const take = (groups: ReadonlyArray<ReadonlyArray<Batch>>) =>
+    const take = (groups: ReadonlyArray<ReadonlyArray<BatchOf<M>>>) =>
       Effect.gen(function* () {
         if (groups.length > 1) {
           const taken = yield* stepsTogether(session, groups, begins)
@@ -73,7 +74,7 @@ export const stepsOf =
       Stream.catch((error) => Stream.concat(Stream.make(END), Stream.fail(error))),
       Stream.concat(Stream.make(END)),
       Stream.mapAccumEffect(
-        (): ReadonlyArray<ReadonlyArray<Batch>> => [],
+        (): ReadonlyArray<ReadonlyArray<BatchOf<M>>> => [],
         (waiting, group) => {
           const groups = group === END ? waiting : [...waiting, group]
           const next = session.step + 1
@@ -88,6 +89,6 @@ export const stepsOf =
 
 /** Opens a session on `adapted` and steps it for as long as the stream is pulled. */
 export const steps =
-  (adapted: Adapted, options: SessionOptions) =>
-  <E, R>(batches: Stream.Stream<Batch, E, R>): Stream.Stream<StepReport, E | StepError, R> =>
+  <M extends Network = Model>(adapted: Adapted<M>, options: SessionOptions<M>) =>
+  <E, R>(batches: Stream.Stream<BatchOf<M>, E, R>): Stream.Stream<StepReport, E | StepError, R> =>
     Stream.unwrap(openSession(adapted, options).pipe(Effect.map((session) => stepsOf(session)(batches))))

@@ -1,7 +1,7 @@
 /** The full gradient seen once, for pipelines in code; a plan's `training.diagnostics` looks in the steps of a run. */
 import * as Effect from "effect/Effect"
 import { InjectionError } from "../../../adapters/index.ts"
-import type { Batch } from "../../data/row.ts"
+import type { BatchOf, Network } from "../../models/network.ts"
 import type { Session } from "../session.ts"
 import type { StepError } from "../step.ts"
 import { lookAhead } from "./looked-step.ts"
@@ -26,9 +26,9 @@ export interface DiagnoseOptions {
  * const { mean } = yield* Training.diagnose(session, [batch], ["query", "value"])
  * yield* Console.log(`${mean.method.discrepancy} of the gradient is missed, ${mean.best.discrepancy} at best`)
  */
-export const diagnose = (
-  session: Session,
-  batches: ReadonlyArray<Batch>,
+export const diagnose = <M extends Network>(
+  session: Session<M>,
+  batches: ReadonlyArray<BatchOf<M>>,
   sites: LookedAt = "all",
   { theorem = false }: DiagnoseOptions = {}
 ): Effect.Effect<DiagnosticsReport, InjectionError | StepError> =>

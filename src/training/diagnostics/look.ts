@@ -13,6 +13,7 @@
 import type { Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
+import type { Network } from "../../models/network.ts"
 import type { LinearSite } from "../../tensors/linear.ts"
 import { type DeviceReadError, readTensor } from "../../tensors/read.ts"
 import { tidy } from "../../tensors/tidy.ts"
@@ -68,7 +69,10 @@ export interface LookedBefore extends LossAndGradients {
  * Loss and gradients of the step, and what is seen before it. The caller disposes the former; the latter lies on the
  * host.
  */
-export const lookBefore = (step: AboutToStep, options: LookOptions): Effect.Effect<LookedBefore, DeviceReadError> =>
+export const lookBefore = <M extends Network>(
+  step: AboutToStep<M>,
+  options: LookOptions
+): Effect.Effect<LookedBefore, DeviceReadError> =>
   Effect.suspend(() => {
     const { session, batches } = step
     const [first = [], ...others] = passesOf(options)
@@ -90,7 +94,7 @@ export const lookBefore = (step: AboutToStep, options: LookOptions): Effect.Effe
   })
 
 /** New tensors, also where the directions are the gradients themselves. */
-const directionsOf = ({ session, refreshed }: AboutToStep, gradients: Trainable): Trainable => {
+const directionsOf = <M extends Network>({ session, refreshed }: AboutToStep<M>, gradients: Trainable): Trainable => {
   const { adapted, optimizer } = session
   const tensors = tidy(() => {
     const directions = optimizer.direction?.(gradients, refreshed, adapted.trainable) ?? gradients
@@ -99,8 +103,8 @@ const directionsOf = ({ session, refreshed }: AboutToStep, gradients: Trainable)
   return withTensors(gradients, tensors)
 }
 
-const seenAt = (
-  { session, conditionings }: AboutToStep,
+const seenAt = <M extends Network>(
+  { session, conditionings }: AboutToStep<M>,
   { theorem = false }: LookOptions,
   directions: Trainable,
   name: string,

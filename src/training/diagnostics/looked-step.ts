@@ -1,6 +1,6 @@
 /** Steps with a look at the full gradient: taken, or only tried. */
 import * as Effect from "effect/Effect"
-import type { Batch } from "../../data/row.ts"
+import type { BatchOf, Network } from "../../models/network.ts"
 import type { DeviceReadError } from "../../tensors/read.ts"
 import { moveTo, type Place, placeOf } from "../place.ts"
 import type { StepReport } from "../report.ts"
@@ -16,9 +16,9 @@ export interface LookedStep {
 }
 
 /** The same step, with a look at the full gradient. The step's times are without what the host makes of it. */
-export const stepWithLook = (
-  session: Session,
-  batches: ReadonlyArray<Batch>,
+export const stepWithLook = <M extends Network>(
+  session: Session<M>,
+  batches: ReadonlyArray<BatchOf<M>>,
   look: LookOptions,
   begins: (step: number) => void = () => {}
 ): Effect.Effect<LookedStep, StepError> =>
@@ -27,9 +27,9 @@ export const stepWithLook = (
   )
 
 /** What `stepWithLook` would see at the next step, which is not taken: the session stays where it is. */
-export const lookAhead = (
-  session: Session,
-  batches: ReadonlyArray<Batch>,
+export const lookAhead = <M extends Network>(
+  session: Session<M>,
+  batches: ReadonlyArray<BatchOf<M>>,
   look: LookOptions
 ): Effect.Effect<DiagnosticsReport, StepError> =>
   Effect.suspend(() => {
@@ -42,16 +42,16 @@ export const lookAhead = (
     )
   }).pipe(Effect.uninterruptible)
 
-const attemptWithLook = (
-  session: Session,
-  batches: ReadonlyArray<Batch>,
+const attemptWithLook = <M extends Network>(
+  session: Session<M>,
+  batches: ReadonlyArray<BatchOf<M>>,
   look: LookOptions,
   start: Place,
   begins: (step: number) => void
 ): Effect.Effect<LookedStep | NotFinite, DeviceReadError> =>
   Effect.gen(function* () {
     let seen: Seen = []
-    const differentiate: Differentiate = (step) =>
+    const differentiate: Differentiate<M> = (step) =>
       Effect.map(lookBefore(step, look), ({ seen: found, ...own }) => {
         seen = found
         return own
