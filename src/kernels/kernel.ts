@@ -48,7 +48,8 @@ export interface KernelDefinition<Input extends string, Attributes extends objec
   ) => { readonly [K in Input]?: () => Tensor }
 }
 
-const backends = ["cpu", "wasm", "webgpu"] as const
+/** Ours, and those that a program of somebody else may have opened. */
+const backends = ["cpu", "wasm", "webgpu", "webgl", "tensorflow"] as const
 
 /** Registers the kernel on every backend and returns the op that runs it. */
 export const defineKernel = <Input extends string, Attributes extends object>(

@@ -19,6 +19,14 @@ export { classParameterName, type DescribedModel, describe, type TaskOptions } f
 export { distilbert } from "./distilbert.ts"
 export { families } from "./families.ts"
 export type { Family } from "./family.ts"
+export {
+  type FromLayersModelOptions,
+  fromLayersModel,
+  type HostArray,
+  type LayersBatch,
+  LayersModelError,
+  type LayersNetwork
+} from "./layers-model/from-layers-model.ts"
 export { type LoadOptions, load as loadDescribed } from "./load.ts"
 export { loadTokenizer } from "./load-tokenizer.ts"
 export type * from "./model.ts"

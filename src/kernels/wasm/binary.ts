@@ -7,21 +7,23 @@ export interface BinaryKind {
   readonly fused: boolean
   /** URL of the folder they lie in, in a program that moved them; ends in "/" */
   readonly folder?: string | undefined
+  /** reads a file; without it the binary is fetched, which Node does over http alone */
+  readonly read?: ((url: URL) => Promise<Uint8Array<ArrayBuffer>>) | undefined
 }
 
 const modules = new Map<string, Promise<WebAssembly.Module>>()
 
-const compile = async (url: URL): Promise<WebAssembly.Module> => {
+const fetched = async (url: URL): Promise<ArrayBuffer> => {
   const response = await fetch(url)
   if (!response.ok) throw new Error(`${url.href}: the server answers ${response.status}`)
-  return WebAssembly.compile(await response.arrayBuffer())
+  return response.arrayBuffer()
 }
 
 /** Rejects where the file cannot be read, or the engine does not know what is in it. */
-export const kernelModule = ({ shared, fused, folder }: BinaryKind): Promise<WebAssembly.Module> => {
+export const kernelModule = ({ shared, fused, folder, read }: BinaryKind): Promise<WebAssembly.Module> => {
   const file = `./kernels${fused ? "-fused" : ""}${shared ? "-shared" : ""}.wasm`
   const url = new URL(file, folder ?? import.meta.url)
-  const module = modules.get(url.href) ?? compile(url)
+  const module = modules.get(url.href) ?? (read ?? fetched)(url).then((bytes) => WebAssembly.compile(bytes))
   modules.set(url.href, module)
   return module
 }
