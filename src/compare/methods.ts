@@ -168,21 +168,21 @@ export const comparedMethods = {
     optimizer: loraPro("full")
   },
   "lora-pro-efficient": {
-    label: "LoRA-Pro, efficient form",
+    label: "LoRA-Pro (efficient)",
     ranked: true,
     learningRates: LORA_RATES,
     adapter: lora("kaiming"),
     optimizer: loraPro("efficient")
   },
   "lora-pro-invariant": {
-    label: "LoRA-Pro, invariant moments",
+    label: "LoRA-Pro (invariant moments)",
     ranked: true,
     learningRates: LORA_RATES,
     adapter: lora("kaiming"),
     optimizer: (shared, plan) => ({ ...loraPro("efficient")(shared, plan), moments: "invariant" })
   },
   "lora-pro-sgd": {
-    label: "LoRA-Pro, SGD",
+    label: "LoRA-Pro (SGD)",
     ranked: true,
     learningRates: [1e-2, 3e-2, 1e-1, 3e-1],
     adapter: lora("kaiming"),

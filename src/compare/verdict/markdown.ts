@@ -1,6 +1,6 @@
 /** `compare.md`: the tables of a verdict for a README or a bench page. */
 import { count, fixed, number } from "../../output/report/numbers.ts"
-import type { Difference } from "./difference.ts"
+import { briefly, type Difference, points as pointsOf } from "./difference.ts"
 import { claimsOf, coverage, deviceLines, leadOf, runsOf } from "./sentences.ts"
 import { type Columns, columnsOf, type Entry, type SweepRecord, type Table, type Verdict } from "./verdict.ts"
 
@@ -22,7 +22,19 @@ const points = (estimate: Entry["test"]): string => {
   return interval === null ? shown : `${shown} (${interval.map((end) => (100 * end).toFixed(1)).join(" to ")})`
 }
 
-const words = (difference: Difference | null): string => difference?.words ?? "–"
+/** `−2.0 (−12.4 to +8.4)`, bold where the two are told apart; in words where nothing may be said. */
+const beside = (difference: Difference | null): string => {
+  if (difference === null) return "–"
+  const { claim, mean, interval, words } = difference
+  if (mean === null || interval === null || claim === "nothing said") return words
+  const shown = claim === "not told apart" ? pointsOf(mean) : `**${pointsOf(mean)}**`
+  const { note } = briefly(difference)
+  return `${shown} (${interval.map(pointsOf).join(" to ")})${note === null ? "" : `; ${note}`}`
+}
+
+/** The method's own distance to the full gradient, and the smallest that its factors allow. */
+const distance = ({ discrepancy }: Entry): string =>
+  discrepancy === null ? "–" : `${fixed(discrepancy.method)} (${fixed(discrepancy.best)})`
 
 const runs = ({ done, failed, missing }: Entry): string => {
   const other = [failed > 0 ? `${failed} failed` : "", missing > 0 ? `${missing} missing` : ""]
@@ -31,7 +43,7 @@ const runs = ({ done, failed, missing }: Entry): string => {
 
 const megabytes = (bytes: number | null): string => (bytes === null ? "–" : fixed(bytes / 1e6, bytes < 1e7 ? 2 : 0))
 
-const entryRow = (entry: Entry, { common, lora, full }: Columns): ReadonlyArray<string> => [
+const entryRow = (entry: Entry, { common, lora, full }: Columns, looked: boolean): ReadonlyArray<string> => [
   entry.name,
   entry.rank === null ? "–" : `${entry.rank}`,
   ...(common ? [] : [number(entry.learningRate)]),
@@ -39,8 +51,9 @@ const entryRow = (entry: Entry, { common, lora, full }: Columns): ReadonlyArray<
   entry.validation === null ? "–" : (100 * entry.validation.mean).toFixed(1),
   points(entry.test),
   fixed(entry.testLoss?.mean),
-  ...(lora ? [words(entry.againstLora)] : []),
-  ...(full ? [words(entry.againstFull)] : []),
+  ...(lora ? [beside(entry.againstLora)] : []),
+  ...(full ? [beside(entry.againstFull)] : []),
+  ...(looked ? [distance(entry)] : []),
   entry.seconds === null ? "–" : fixed(entry.seconds, 1),
   megabytes(entry.peakBytes),
   entry.trainable === null ? "–" : count(Math.round(entry.trainable)),
@@ -50,6 +63,7 @@ const entryRow = (entry: Entry, { common, lora, full }: Columns): ReadonlyArray<
 const verdictTable = (table: Table): ReadonlyArray<string> => {
   const { entries, split } = table
   const columns = columnsOf(table)
+  const looked = entries.some(({ discrepancy }) => discrepancy !== null)
   const header = [
     "method",
     "r",
@@ -58,8 +72,9 @@ const verdictTable = (table: Table): ReadonlyArray<string> => {
     "validation, %",
     `${split}, % (95 % interval)`,
     `${split} loss`,
-    ...(columns.lora ? ["beside LoRA"] : []),
+    ...(columns.lora ? ["beside LoRA, points (bold: told apart)"] : []),
     ...(columns.full ? ["beside full fine-tuning"] : []),
+    ...(looked ? ["‖g − g̃‖/‖g‖ (best possible)"] : []),
     "seconds",
     "peak MB",
     "trained numbers",
@@ -67,7 +82,7 @@ const verdictTable = (table: Table): ReadonlyArray<string> => {
   ]
   return tableOf(
     header,
-    entries.map((entry) => entryRow(entry, columns))
+    entries.map((entry) => entryRow(entry, columns, looked))
   )
 }
 
