@@ -23,6 +23,7 @@ import type { LinearSite } from "../src/tensors/linear.ts"
 import { gaussian } from "../src/tensors/random.ts"
 import type { FactorPair, Factors, Trainable } from "../src/tensors/trainable.ts"
 import type { AdapterMethod, SitePart } from "./adapter.ts"
+import { embeddingProblem } from "./lora.ts"
 
 /** What a site needs to know of the plan: the same for all of them, since they share one budget. */
 export type AdaloraOptions = Pick<
@@ -74,6 +75,7 @@ const penalty = (parts: ReadonlyArray<SitePart<AdaloraOptions>>): tf.Scalar =>
 export const adalora: AdapterMethod<AdaloraOptions> = {
   method: "adalora",
   problem: (site, options) => {
+    if (site.kind === "embedding") return embeddingProblem(site, "adalora")
     const initial = initialRankOf(options)
     const largest = Math.min(site.out, site.in)
     if (initial <= largest) return undefined

@@ -22,7 +22,7 @@ import { stopGradient } from "../src/tensors/stop-gradient.ts"
 import type { FactorPair, Trainable } from "../src/tensors/trainable.ts"
 import type { AdapterMethod, BaseLayer } from "./adapter.ts"
 import { startPair, wantedBy } from "./init/index.ts"
-import { factorProblem } from "./lora.ts"
+import { embeddingProblem, factorProblem } from "./lora.ts"
 import { scaleOf } from "./scaling.ts"
 
 /** What one site needs to know of the plan (overrides applied). */
@@ -60,7 +60,8 @@ export const doraLinear = (
 
 export const dora: AdapterMethod<DoraOptions> = {
   method: "dora",
-  problem: factorProblem,
+  problem: (site, options) =>
+    site.kind === "embedding" ? embeddingProblem(site, "dora") : factorProblem(site, options),
   size: (site, { rank }) => ({ factors: rank * (site.in + site.out), dense: site.out }),
   wants: ({ init }) => wantedBy(init),
   init: (site, { rank, alpha, scaling, init }, source) =>

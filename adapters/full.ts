@@ -7,13 +7,14 @@
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { denseLinear } from "../src/kernels/dense-linear.ts"
+import { embedded } from "../src/kernels/embedding.ts"
 import { widened } from "../src/kernels/widen.ts"
 import type { DenseParameter } from "../src/tensors/trainable.ts"
 import type { AdapterMethod } from "./adapter.ts"
 
 export const full: AdapterMethod<Record<never, never>> = {
   method: "full",
-  size: (site) => ({ factors: 0, dense: site.out * site.in + site.out }),
+  size: (site) => ({ factors: 0, dense: site.out * site.in + (site.bias === false ? 0 : site.out) }),
   init: (site, _options, { W, bias }) =>
     Effect.sync(() => {
       const weight: DenseParameter = {
@@ -24,7 +25,10 @@ export const full: AdapterMethod<Record<never, never>> = {
       if (bias === null) return { pairs: [], dense: [weight] }
       return { pairs: [], dense: [weight, { name: `${site.name}.bias`, role: "body", value: tf.clone(bias) }] }
     }),
-  forward: (_site, { dense }, x) =>
-    denseLinear(x, dense[0]!.value as tf.Tensor2D, (dense[1]?.value as tf.Tensor1D | undefined) ?? null),
+  forward: (site, { dense }, x) => {
+    const W = dense[0]!.value as tf.Tensor2D
+    if (site.kind === "embedding") return embedded(x, W)
+    return denseLinear(x, W, (dense[1]?.value as tf.Tensor1D | undefined) ?? null)
+  },
   merge: (_site, { dense }) => tf.clone(dense[0]!.value as tf.Tensor2D)
 }

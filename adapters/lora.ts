@@ -4,12 +4,14 @@
  * Shapes: x [tokens, in], W [out, in], A [r, in], B [out, r]. An adapted site starts as its base: B starts at 0, or what BA starts with
  * is subtracted, y = xWᵀ + bias + s·(xAᵀ)Bᵀ − s·(xA₀ᵀ)B₀ᵀ, as one thin pair of rank 2r whose second half is frozen. W itself stays as
  * it is, packed or shared, and so does its rounding.
+ * At an embedding x are row numbers, and rows of Wᵀ and of Aᵀ are looked up (`kernels/embedding.ts`).
  * rsLoRA is this method with another scale (`scaling.ts`), PiSSA, LoRA-GA and EVA with another start (`init/`); LoRA-Pro and LoRA+ are
  * this method under another optimizer.
  */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type { LoraConfig } from "../schemas/index.ts"
+import { loraEmbedded } from "../src/kernels/embedding.ts"
 import { loraLinear } from "../src/kernels/lora-linear.ts"
 import { widened } from "../src/kernels/widen.ts"
 import type { LinearSite } from "../src/tensors/linear.ts"
@@ -32,11 +34,20 @@ const pairOf = (trained: Trainable): FactorPair => trained.pairs[0]!
 export const wholeFactors = ({ A, B, start }: Omit<FactorPair, "site" | "scale">): Factors =>
   start === undefined ? { A, B } : { A: tf.concat([A, start.A], 0), B: tf.concat([B, tf.neg<tf.Tensor2D>(start.B)], 1) }
 
+/** Why a site that looks rows up cannot be adapted by a method that multiplies. */
+export const embeddingProblem = ({ name }: LinearSite, method: string): string =>
+  `${name} is an embedding, which ${method} does not adapt; expected targets without it, or method "lora" or "full"`
+
 /** Why a site cannot have factors of this rank that start so. */
-export const factorProblem = (site: LinearSite, { rank, init }: LoraOptions): string | undefined =>
-  rank <= Math.min(site.out, site.in)
+export const factorProblem = (site: LinearSite, { rank, init }: LoraOptions): string | undefined => {
+  if (site.kind === "embedding" && wantedBy(init)?.what === "inputs") return startWithoutInputs(site, init.kind)
+  return rank <= Math.min(site.out, site.in)
     ? startProblem(init, site, rank)
     : `rank ${rank} is larger than ${site.name} allows: W is [${site.out}, ${site.in}], so at most ${Math.min(site.out, site.in)}`
+}
+
+const startWithoutInputs = ({ name }: LinearSite, start: string): string =>
+  `${name} is an embedding, whose inputs are row numbers, and "${start}" starts from the inputs; expected targets without it, or another init`
 
 export const lora: AdapterMethod<LoraOptions> = {
   method: "lora",
@@ -48,9 +59,10 @@ export const lora: AdapterMethod<LoraOptions> = {
       pairs: [pair],
       dense: []
     })),
-  forward: (_site, trained, x, base) => {
+  forward: (site, trained, x, base) => {
     const pair = pairOf(trained)
     const { A, B } = wholeFactors(pair)
+    if (site.kind === "embedding") return loraEmbedded(x, base.W, A, B, pair.scale)
     return loraLinear(x, base.W, base.bias, A, B, pair.scale)
   },
   merge: (_site, trained, base) =>

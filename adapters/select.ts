@@ -104,8 +104,9 @@ export const select = <Options extends object>(
   return Result.succeed({ sites, parameters })
 }
 
+/** An embedding is adapted where a pattern names it, as in PEFT. */
 const preset = (name: TargetPreset, sites: ReadonlyArray<LinearSite>): ReadonlyArray<LinearSite> =>
-  name === "all-linear" ? sites : sites.filter(({ part }) => part === name)
+  name === "all-linear" ? sites.filter(({ kind }) => kind !== "embedding") : sites.filter(({ part }) => part === name)
 
 const nothingCalled = (name: TargetPreset) => ({
   path: "adapter.targets",

@@ -1,5 +1,12 @@
 /** The language of plans: everything under `tfjs-lora-pro/schemas`. */
 export {
+  AdaptationPlan,
+  type AdaptationPlanInput,
+  AdaptationTraining,
+  adaptationRules,
+  decodeAdaptationPlan
+} from "./adaptation-plan.ts"
+export {
   AdaloraConfig,
   AdapterConfig,
   BudgetConfig,
@@ -15,7 +22,12 @@ export { LoraInit, PlainInit } from "./adapter-init.ts"
 export { closest } from "./closest.ts"
 export { DataSection } from "./data.ts"
 export { decodeRunPlan, PlanError } from "./decode.ts"
-export { runPlanJsonSchema, runPlanJsonSchemaText } from "./json-schema.ts"
+export {
+  adaptationPlanJsonSchema,
+  adaptationPlanJsonSchemaText,
+  runPlanJsonSchema,
+  runPlanJsonSchemaText
+} from "./json-schema.ts"
 export { ClassificationTask, ModelSection } from "./model.ts"
 export {
   AdamwConfig,

@@ -4,7 +4,7 @@
  * The repository itself runs from its TypeScript sources; this is for everyone else's node_modules.
  */
 import { spawnSync } from "node:child_process"
-import { cpSync, globSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { cpSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import ownPackage from "../package.json" with { type: "json" }
 
@@ -20,6 +20,7 @@ const copied = [
   "LICENSE",
   "CHANGELOG.md",
   "schemas/run-plan.schema.json",
+  "schemas/adaptation-plan.schema.json",
   ...globSync("src/**/*.{cjs,wasm}", { cwd: root })
 ]
 for (const file of copied) {
@@ -36,6 +37,11 @@ const exports = Object.fromEntries(
   ])
 )
 const bin = Object.fromEntries(Object.entries(ownPackage.bin).map(([name, file]) => [name, js(file)]))
+// In the repository Bun runs it; whoever has npm has Node, and where there is none Bun answers to its name.
+for (const file of Object.values(bin)) {
+  const path = join(dist, file)
+  writeFileSync(path, readFileSync(path, "utf8").replace(/^#!.*$/m, "#!/usr/bin/env node"))
+}
 const sideEffects = ownPackage.sideEffects.map(js)
 writeFileSync(join(dist, "package.json"), `${JSON.stringify({ ...published, sideEffects, bin, exports }, null, 2)}\n`)
 console.log(`built ${ownPackage.name} ${ownPackage.version} in dist/`)

@@ -1,8 +1,10 @@
 /**
  * tfjs-lora-pro in a browser page: `tfjs-lora-pro/browser`, with nothing of Node, Bun or Deno behind it.
  *
- * The names are those of the package itself. What differs: files are in memory (`memoryFiles`, `fetchFiles`), `train` leaves an
- * adapter there and no run folder, and `layer` opens the page's devices.
+ * The names are those of the package itself. What differs: files are in memory (`memoryFiles`, `fetchFiles`), `train`
+ * leaves an adapter there and no run folder, and `layer` opens the page's devices. `adapt` and what goes with it are
+ * those of `tfjs-lora-pro/layers`: adapters over a `tf.LayersModel`, saved to `indexeddb://`, `downloads://` or as
+ * `files()`.
  *
  * @example
  * const files = memoryFiles(yield* fetchFiles("/examples/", ["plans/movies.json", "models/minilm/config.json", …]))
@@ -18,6 +20,7 @@ export { auto, type BrowserDeviceOptions, layer } from "./device/browser.ts"
 export { Device, type DeviceDescription, type DeviceShape } from "./device/device.ts"
 export { DeviceError } from "./device/device-error.ts"
 export type { DeviceChoice } from "./device/open.ts"
+export * from "./layers-model/index.ts"
 export { FetchError, fetchFiles, type MemoryFiles, memoryFiles } from "./memory-files.ts"
 export * as Models from "./models/index.ts"
 export * from "./optimizers/index.ts"

@@ -7,6 +7,7 @@
 export { full, inject, lora } from "../adapters/index.ts"
 export * as Data from "./data/index.ts"
 export { Device } from "./device/index.ts"
+export { type AdaptedLayersModel, adapt, loadAdapter } from "./layers-model/index.ts"
 export { type LoadedRun, loadRun, type Prediction, RunError } from "./load-run.ts"
 export { type MergeReport, mergeRun } from "./merge-run.ts"
 export * as Models from "./models/index.ts"

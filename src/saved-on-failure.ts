@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type { Checkpoints, Run } from "./output/index.ts"
+import { invocation } from "./output/invocation.ts"
 import { Progress } from "./progress.ts"
 import type { Session } from "./training/index.ts"
 
@@ -31,5 +32,5 @@ const wayOn = ({ directory, plan }: Run, step: number, saved: number, problem: s
       return `${lost}${directory} is gone, and with it what was saved`
     }
     const state = saved === 0 ? "no step is saved yet" : `step ${saved} is saved`
-    return `${lost}${state}; go on with: bun run train --resume ${directory}`
+    return `${lost}${state}; go on with: ${invocation} train --resume ${directory}`
   })

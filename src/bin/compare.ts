@@ -10,6 +10,7 @@ import * as References from "effect/References"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Asked, LiveTable, Storage, StudyFolder, Verdict } from "../compare/index.ts"
+import { invocation } from "../output/invocation.ts"
 import { readPlan } from "../plan/index.ts"
 import { compareFlags, type Given } from "./compare-flags.ts"
 import { told, userError } from "./told.ts"
@@ -146,7 +147,7 @@ const askedOf = (given: Given, storage: string): Asked => ({
 const again = (shown: (text: string) => string): string => {
   const args = process.argv.slice(2).map(shown)
   const quoted = args.map((arg) => (/^[\w./,:=@+-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", "'\\''")}'`))
-  return `bun run ${quoted.join(" ")}`
+  return `${invocation} ${quoted.join(" ")}`
 }
 
 const jsonOf = (folder: string, verdict: Verdict, schema: Schema.Codec<Verdict, unknown>): string =>

@@ -9,6 +9,7 @@ import { compareCommand } from "./compare.ts"
 import { doctorCommand } from "./doctor.ts"
 import { evaluateCommand } from "./evaluate.ts"
 import { mergeCommand } from "./merge.ts"
+import { tooOldNode } from "./node-version.ts"
 import { predictCommand } from "./predict.ts"
 import { schemaCommand } from "./schema.ts"
 import { suggestCommand } from "./suggest.ts"
@@ -32,6 +33,11 @@ const leaveOnSecondSignal = () => {
 
 /** Runs the program with this platform, and ends the process. */
 export const main = (services: typeof platform): void => {
+  const tooOld = tooOldNode(process.versions.node)
+  if (tooOld !== undefined) {
+    console.error(tooOld)
+    process.exit(1)
+  }
   leaveOnSecondSignal()
   watchParent()
   Command.make("tfjs-lora-pro").pipe(

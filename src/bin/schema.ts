@@ -1,8 +1,67 @@
-/** `schema`: prints the JSON Schema of plans, for editors and forms. */
-import * as Console from "effect/Console"
-import { Command } from "effect/cli"
-import { runPlanJsonSchemaText } from "../../schemas/index.ts"
+/**
+ * `schema`: prints the JSON Schema of plans (`--adaptation`: of adaptation plans), for editors and forms. `schema
+ * --types PLAN…` writes the TypeScript type of each plan beside it, for programs that import them.
+ */
 
-export const schemaCommand = Command.make("schema", {}, () => Console.log(runPlanJsonSchemaText().trimEnd())).pipe(
-  Command.withDescription("Print the JSON Schema of a plan")
-)
+import * as Console from "effect/Console"
+import { Argument, Command, Flag } from "effect/cli"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Result from "effect/Result"
+import { adaptationPlanJsonSchemaText, runPlanJsonSchemaText } from "../../schemas/index.ts"
+import { readPlan } from "../plan/index.ts"
+import { planTypesFile, planTypesText } from "../plugin/plan-types.ts"
+import { platformReason } from "../tensors/platform-reason.ts"
+import { userError } from "./told.ts"
+
+/** The file that was written, or what is wrong with the plan. */
+const writeTypes = (plan: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const types = planTypesFile(plan)
+    if (types === undefined) {
+      const reason =
+        "only files named ….plan.json are plans to a program that imports them; rename it to have its types"
+      return yield* Effect.fail({ message: `${plan}: ${reason}` })
+    }
+    const text = planTypesText(yield* readPlan(plan))
+    yield* fs
+      .writeFileString(types, text)
+      .pipe(Effect.mapError((error) => ({ message: `${types} cannot be written: ${platformReason(error)}` })))
+    return types
+  })
+
+const writeAllTypes = (plans: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const failures: Array<string> = []
+    for (const plan of plans) {
+      const written = yield* Effect.result(writeTypes(plan))
+      if (Result.isFailure(written)) failures.push(written.failure.message)
+      else yield* Console.log(written.success)
+    }
+    if (failures.length > 0) return yield* userError(failures.join("\n"))
+  })
+
+export const schemaCommand = Command.make(
+  "schema",
+  {
+    types: Flag.Boolean("types").pipe(
+      Flag.withDescription("write x.plan.d.json.ts, its TypeScript type, beside each x.plan.json"),
+      Flag.withDefault(false)
+    ),
+    adaptation: Flag.Boolean("adaptation").pipe(
+      Flag.withDescription("the schema of adaptation plans, for fitDataset and fit in code"),
+      Flag.withDefault(false)
+    ),
+    plans: Argument.String("plan").pipe(Argument.withDescription("Plan files, for --types"), Argument.atLeast(0))
+  },
+  Effect.fn(function* ({ types, adaptation, plans }) {
+    if (types !== plans.length > 0) {
+      return yield* userError(
+        types ? "--types needs plan files: schema --types x.plan.json" : "plan files need --types"
+      )
+    }
+    const schema = adaptation ? adaptationPlanJsonSchemaText() : runPlanJsonSchemaText()
+    yield* types ? writeAllTypes(plans) : Console.log(schema.trimEnd())
+  })
+).pipe(Command.withDescription("Print the JSON Schema of a plan, or write the TypeScript types of plans"))

@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { Device } from "../device/index.ts"
 import { checkFree, isPeftMethod, type RunReport, runFolder } from "../output/index.ts"
+import { invocation } from "../output/invocation.ts"
 import { type ResolvedPlan, readPlan, resolve } from "../plan/index.ts"
 import { Progress } from "../progress.ts"
 import { train } from "../train.ts"
@@ -138,6 +139,6 @@ const closingText = (report: RunReport, resolved: ResolvedPlan): string => {
     ...gained,
     `${report.steps} steps in ${duration(seconds)} of training; peak memory ${Math.round(peakBytes / 1e6)} MB.`,
     `Everything is in ${directory}/: plan.json, metrics.jsonl, run.json, report.html, and ${adapter.slice(directory.length + 1)}/ with what was trained${peft}.`,
-    `Try it: bun run predict ${directory} "your text"`
+    `Try it: ${invocation} predict ${directory} "your text"`
   ].join("\n")
 }

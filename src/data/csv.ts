@@ -11,52 +11,81 @@ import { CsvError, parse } from "csv-parse/sync"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type DataError, dataError } from "./data-error.ts"
-import type { DataFile } from "./data-file.ts"
 import { openFile } from "./file.ts"
 import { type Broken, type Columns, type LabelledFields, labelledFields, noField } from "./labelled-fields.ts"
-import { firstRecord, type RawRecord, type RecordEnds, textOf, textStart } from "./records.ts"
+import { firstRecord, type RawRecord, type RecordEnds, textOf, textStart, type ValueFile } from "./records.ts"
 import { type RowFormat, type ScannedSource, scanRows } from "./scan.ts"
 
 /** Opens and scans a CSV file with a header row. Further columns are ignored. */
 export const openCsv = (path: string, columns: Columns): Effect.Effect<ScannedSource, DataError, Scope.Scope> =>
   Effect.gen(function* () {
+    const { file, where, header, from } = yield* openTable(path)
+    const reasons = (["text", "label"] as const).flatMap((role) => {
+      const count = header.filter((field) => field === columns[role]).length
+      if (count > 1) return [twice(columns[role], count)]
+      return count === 0 ? [noField(columns[role], role, header)] : []
+    })
+    if (reasons.length > 0) return yield* dataError(where, reasons.join("; "))
+    return yield* scanRows(file, from, csv(header, columns))
+  })
+
+/** Opens a CSV file for the values of its rows: objects of strings, named by the header. */
+export const openCsvValues = (path: string): Effect.Effect<ValueFile, DataError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { file, where, header, from } = yield* openTable(path)
+    const counts = Map.groupBy(header, (name) => name)
+    const reasons = [...counts].flatMap(([name, { length }]) => (length > 1 ? [twice(name, length)] : []))
+    if (reasons.length > 0) return yield* dataError(where, reasons.join("; "))
+    return {
+      file,
+      from,
+      ends: csvEnds,
+      parse: (records) => parseRecords(records).map((fields) => named(fields, header))
+    }
+  })
+
+const twice = (name: string, count: number): string => `the header names the column "${name}" ${count} times`
+
+/** The header of a file and where its rows begin. */
+const openTable = (path: string) =>
+  Effect.gen(function* () {
     const file = yield* openFile(path)
     const first = yield* firstRecord(file, yield* textStart(file), csvEnds())
     if (first === undefined) return yield* dataError(file.name, "the file is blank; a header row and rows are needed")
-    const header = yield* readHeader(file, first.record, columns)
-    return yield* scanRows(file, first.next, csv(header, columns))
+    const where = `${file.name}:${first.record.line}`
+    return { file, where, header: yield* readHeader(where, first.record), from: first.next }
   })
 
-const readHeader = (file: DataFile, record: RawRecord, columns: Columns) => {
-  const where = `${file.name}:${record.line}`
+const readHeader = (where: string, record: RawRecord) => {
   const fields = fieldsOf(record)
   if ("broken" in fields) return Effect.fail(dataError(where, `in the header row: ${fields.broken}`))
   const separator = fields.length === 1 ? [";", "\t", "|"].find((mark) => fields[0]!.includes(mark)) : undefined
-  if (separator !== undefined) {
-    const found = `the header is a single column, ${fields[0]}`
-    const reason = `${found}; columns are separated by commas, not by ${JSON.stringify(separator)}`
-    return Effect.fail(dataError(where, reason))
-  }
-  const reasons = (["text", "label"] as const).flatMap((role) => {
-    const count = fields.filter((field) => field === columns[role]).length
-    if (count > 1) return [`the header names the column "${columns[role]}" ${count} times`]
-    return count === 0 ? [noField(columns[role], role, fields)] : []
-  })
-  return reasons.length > 0 ? Effect.fail(dataError(where, reasons.join("; "))) : Effect.succeed(fields)
+  if (separator === undefined) return Effect.succeed(fields)
+  const found = `the header is a single column, ${fields[0]}`
+  const reason = `${found}; columns are separated by commas, not by ${JSON.stringify(separator)}`
+  return Effect.fail(dataError(where, reason))
 }
 
 const csv = (header: ReadonlyArray<string>, columns: Columns): RowFormat => ({
   ends: csvEnds,
   parse: (records) =>
     parseRecords(records).map((fields): LabelledFields | Broken => {
-      if ("broken" in fields) return fields
-      if (fields.length !== header.length) {
-        const hint = fields.length > header.length ? "; a text with commas needs quotes" : ""
-        return { broken: `columns: found ${fields.length}, expected ${header.length} (${header.join(", ")})${hint}` }
-      }
-      return labelledFields(Object.fromEntries(header.map((name, i) => [name, fields[i]])), columns)
+      const row = named(fields, header)
+      return "broken" in row ? row : labelledFields(row.value, columns)
     })
 })
+
+const named = (
+  fields: ReadonlyArray<string> | Broken,
+  header: ReadonlyArray<string>
+): { readonly value: { readonly [name: string]: unknown } } | Broken => {
+  if ("broken" in fields) return fields
+  if (fields.length !== header.length) {
+    const hint = fields.length > header.length ? "; a text with commas needs quotes" : ""
+    return { broken: `columns: found ${fields.length}, expected ${header.length} (${header.join(", ")})${hint}` }
+  }
+  return { value: Object.fromEntries(header.map((name, i) => [name, fields[i]])) }
+}
 
 /**
  * All records in one call of the parser, which is quick; one by one only where that fails, to tell which are to blame.

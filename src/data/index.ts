@@ -13,9 +13,11 @@ export { type LengthPercentiles, lengthPercentiles } from "./length-percentiles.
 export { epochOrder } from "./order.ts"
 export { type Padding, padBatch } from "./padding.ts"
 export { type BatchOptions, batch, classification, tokenize } from "./pipeline.ts"
+export { type Placed, placed, records } from "./placed.ts"
 export type { Batch, Example, LabelledText } from "./row.ts"
 export type { ScannedSource } from "./scan.ts"
 export { fromRows, type LabelledTextSource, subset } from "./source.ts"
+export { rows, validated } from "./standard-schema.ts"
 export { type TextTokenizer, tokenizeRows } from "./tokenize.ts"
 export {
   type BatchPosition,

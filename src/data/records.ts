@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import { type DataError, dataError } from "./data-error.ts"
 import type { DataFile } from "./data-file.ts"
+import type { Broken } from "./labelled-fields.ts"
 
 export interface RawRecord {
   /** with its terminator, and with blank lines that follow when it was read by position */
@@ -20,6 +21,21 @@ export interface Position {
   readonly line: number
 }
 
+/** A file opened for whatever its records say. */
+export interface ValueFile {
+  readonly file: DataFile
+  /** where the first record begins */
+  readonly from: Position
+  /** a scanner in its first state */
+  readonly ends: () => RecordEnds
+  /** One result for every record, in their order. */
+  readonly parse: (records: ReadonlyArray<RawRecord>) => ReadonlyArray<Value | Broken>
+}
+
+export interface Value {
+  readonly value: unknown
+}
+
 /**
  * Finds where the record that is being scanned ends: the index behind its terminator, or −1 where `bytes` ends first.
  * Called on consecutive stretches of the file, each beginning at `from`; a quoting format keeps its state between
@@ -33,9 +49,48 @@ const chunkBytes = 1 << 20
 // A single record as long as this is a file in another format or a quote that is never closed, not a text to classify.
 const longestRecord = 1 << 26
 
+export interface RecordReader {
+  /**
+   * The records of the next chunk, blank ones left out; undefined behind the last. Their bytes lie in one buffer that
+   * the next call fills again: whoever asks must be done with the records before.
+   */
+  readonly next: Effect.Effect<ReadonlyArray<RawRecord> | undefined, DataError>
+}
+
+/** Reads the file once, from `from` on. */
+export const recordReader = (file: DataFile, from: Position, ends: RecordEnds): RecordReader => {
+  let buffer = new Uint8Array(2 * chunkBytes)
+  let start = from // of what the buffer holds
+  let held = 0 // bytes that it holds
+  let behind = from // the first record that was not handed over: its end has not been seen
+  const next = Effect.gen(function* () {
+    const used = behind.offset - start.offset
+    buffer.copyWithin(0, used, held)
+    held -= used
+    start = behind
+    if (held > longestRecord) {
+      const reason = `the row is longer than ${longestRecord >> 20} MiB; is this one row a line, with every quote closed?`
+      return yield* dataError(`${file.name}:${start.line}`, reason)
+    }
+    if (start.offset + held >= file.size) {
+      const rest = { bytes: buffer.subarray(0, held), ...start }
+      behind = { offset: file.size, line: start.line }
+      return isBlank(rest.bytes) ? undefined : [rest]
+    }
+    if (held + chunkBytes > buffer.length) buffer = enlarged(buffer)
+    const wanted = Math.min(chunkBytes, file.size - start.offset - held)
+    yield* file.readInto(buffer.subarray(held, held + wanted), start.offset + held)
+    const cut = cutRecords(buffer.subarray(0, held + wanted), held, start, ends)
+    held += wanted
+    behind = cut.next
+    return cut.records.filter((record) => !isBlank(record.bytes))
+  })
+  return { next }
+}
+
 /**
- * Streams the file from `from` on and hands over the records of each chunk, blank ones left out. Their bytes lie in one
- * buffer that is filled again afterwards: `each` must be done with them when it returns.
+ * Streams the file from `from` on and hands over the records of each chunk, blank ones left out. `each` must be done
+ * with their bytes when it returns.
  */
 export const readRecords = (
   file: DataFile,
@@ -44,27 +99,8 @@ export const readRecords = (
   each: (records: ReadonlyArray<RawRecord>) => void
 ): Effect.Effect<void, DataError> =>
   Effect.gen(function* () {
-    let buffer = new Uint8Array(2 * chunkBytes)
-    let start = from // of what the buffer holds
-    let held = 0 // bytes of a record whose end has not been seen
-    while (start.offset + held < file.size) {
-      if (held + chunkBytes > buffer.length) buffer = enlarged(buffer)
-      const wanted = Math.min(chunkBytes, file.size - start.offset - held)
-      yield* file.readInto(buffer.subarray(held, held + wanted), start.offset + held)
-      const bytes = buffer.subarray(0, held + wanted)
-      const { records, next } = cutRecords(bytes, held, start, ends)
-      each(records.filter((record) => !isBlank(record.bytes)))
-      const used = next.offset - start.offset
-      buffer.copyWithin(0, used, bytes.length)
-      held = bytes.length - used
-      start = next
-      if (held > longestRecord) {
-        const reason = `the row is longer than ${longestRecord >> 20} MiB; is this one row a line, with every quote closed?`
-        return yield* dataError(`${file.name}:${start.line}`, reason)
-      }
-    }
-    const rest = buffer.subarray(0, held)
-    if (!isBlank(rest)) each([{ bytes: rest, ...start }])
+    const reader = recordReader(file, from, ends)
+    for (let records = yield* reader.next; records !== undefined; records = yield* reader.next) each(records)
   })
 
 /** The first record that is not blank, and where the next one begins. */

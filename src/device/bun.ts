@@ -1,12 +1,13 @@
 /**
- * Devices in Bun: `./bun` of the package. WebGPU is Dawn from the npm package `webgpu`, an optional dependency, because Bun
- * has none of its own.
+ * Devices in Bun, and in Node. WebGPU is Dawn from the npm package `webgpu`, an optional dependency, because neither has one of
+ * its own.
  */
 import process from "node:process"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Device } from "./device.ts"
 import { DeviceError, reasonOf } from "./device-error.ts"
+import { installer } from "./install.ts"
 import { type DeviceChoice, type DeviceOptions, openDevice } from "./open.ts"
 import { peakResidentBytes } from "./resident.ts"
 import type { Runtime } from "./runtime.ts"
@@ -26,13 +27,17 @@ const dawn = async (): Promise<GPU> => {
   return gpu
 }
 
+const inBun = process.versions["bun"] !== undefined
+const RUNTIME = inBun ? "Bun" : "Node"
+const ADD = inBun ? "bun add webgpu" : "npm install webgpu"
+
 const reasonAndRemedy = (cause: unknown): { reason: string; remedy: string } =>
   /cannot find (package|module)/i.test(reasonOf(cause))
-    ? { reason: "Bun needs the npm package webgpu for it, which is not installed", remedy: "bun add webgpu" }
+    ? { reason: `${RUNTIME} needs the npm package webgpu for it, which is not installed`, remedy: ADD }
     : { reason: reasonOf(cause), remedy: "the wasm device needs no GPU (--device wasm)" }
 
 export const bun: Runtime = {
-  name: process.versions["bun"] === undefined ? `node ${process.versions.node}` : `bun ${process.versions["bun"]}`,
+  name: inBun ? `bun ${process.versions["bun"]}` : `node ${process.versions.node}`,
   gpu: Effect.tryPromise({
     try: dawn,
     catch: (cause) => new DeviceError({ device: "webgpu", site: "opening", ...reasonAndRemedy(cause) })
@@ -47,3 +52,11 @@ export const layer = (choice: DeviceChoice, options?: DeviceOptions) =>
 
 /** WebGPU where a hardware GPU is, else wasm on all cores. */
 export const auto = layer("auto")
+
+/**
+ * Opens a device for the rest of the process.
+ *
+ * @example
+ * const { backend } = await install("wasm", { threads: 2 }) // every tfjs model is on it from here on
+ */
+export const install = installer(layer)

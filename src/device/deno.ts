@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Device } from "./device.ts"
 import { DeviceError } from "./device-error.ts"
+import { installer } from "./install.ts"
 import { type DeviceChoice, type DeviceOptions, openDevice } from "./open.ts"
 import { peakResidentBytes } from "./resident.ts"
 import type { Runtime } from "./runtime.ts"
@@ -33,3 +34,11 @@ export const layer = (choice: DeviceChoice, options?: DeviceOptions) =>
 
 /** WebGPU where a hardware GPU is, else wasm on all cores. */
 export const auto = layer("auto")
+
+/**
+ * Opens a device for the rest of the process.
+ *
+ * @example
+ * const { backend } = await install("wasm", { threads: 2 }) // every tfjs model is on it from here on
+ */
+export const install = installer(layer)

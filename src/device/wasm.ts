@@ -1,7 +1,8 @@
 /**
- * Opens the wasm backend for training: SIMD, on all cores, with our own kernels (`wasm-engine.ts`, `wasm-kernels.ts`). In Bun and
- * Deno; a browser has its own way (`browser.ts`). Results are the same bits for every number of threads.
+ * Opens the wasm backend for training: SIMD, on all cores, with our own kernels (`wasm-engine.ts`, `wasm-kernels.ts`). In Bun, Deno and
+ * Node; a browser has its own way (`browser.ts`). Results are the same bits for every number of threads.
  */
+import { readFile } from "node:fs/promises"
 import os from "node:os"
 import { BackendWasm } from "@tensorflow/tfjs-backend-wasm"
 import { kernelModuleFor } from "../kernels/wasm/binary.ts"
@@ -42,7 +43,8 @@ const openModule = async (wasm: WasmModule, threads: number, options: WasmOption
   const backend = new BackendWasm(wasm as unknown as ConstructorParameters<typeof BackendWasm>[0])
   const own = wasmBackend(backend)
   const pool = workerPool(options.startTimeout ?? START_TIMEOUT, options.workerScript)
-  const module = await kernelModuleFor({ shared: threads > 1, fused: options.deterministic === false })
+  const fused = options.deterministic === false
+  const module = await kernelModuleFor({ shared: threads > 1, fused, read: readFile })
   const started = await startEngine(own, module, memoryOf(wasm), threads, pool)
   await useBackend("wasm", backend) // sets up the stock kernels, which ours call
   const uninstallKernels = installWasmKernels()

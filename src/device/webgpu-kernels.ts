@@ -1,6 +1,7 @@
 /** The kernels that replace tfjs' own on the webgpu backend (`replaced-kernels.ts`). */
 import { installKernels, type KernelTable } from "./replaced-kernels.ts"
 import type { WebgpuBackend } from "./webgpu-backend.ts"
+import { castKernel } from "./webgpu-cast.ts"
 import { gatherKernel } from "./webgpu-gather.ts"
 import { matMulKernel } from "./webgpu-matmul.ts"
 import { meanKernel, sumKernel } from "./webgpu-reduce.ts"
@@ -12,7 +13,8 @@ const TABLE: KernelTable<WebgpuBackend> = {
     GatherV2: gatherKernel,
     UnsortedSegmentSum: segmentSumKernel,
     Sum: sumKernel,
-    Mean: meanKernel
+    Mean: meanKernel,
+    Cast: castKernel
   }
 }
 

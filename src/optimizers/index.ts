@@ -26,6 +26,7 @@ import { constant, cosine, linear, type Schedule } from "./schedule.ts"
 import { trace } from "./trace.ts"
 import { chain, type Transform } from "./transform.ts"
 
+export { mapTensors, type Trainable, tensorsOf, withTensors } from "../tensors/trainable.ts"
 export { type AdamOptions, type AdamState, type AdamTransform, scaleByAdam } from "./adam.ts"
 export { type ClipState, clipByGlobalNorm, globalNorm } from "./clip.ts"
 export { addDecayedWeights, addProductDecay } from "./decay.ts"

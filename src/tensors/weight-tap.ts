@@ -7,7 +7,8 @@
  * Nothing is computed in the forward pass, which keeps its bits; the backward pass does one product more. Whatever adapts the layer
  * may stand before it.
  *
- * Shapes: x [tokens, in], y [tokens, out], Z [out, in].
+ * Shapes: x [tokens, in], y [tokens, out], Z [out, in]. At an embedding x is int32 [tokens, 1], which stands for one-hot rows: the product
+ * is then a sum of the rows of dy over the tokens that named a column.
  */
 import type { Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
@@ -30,7 +31,12 @@ export const weightTap = (x: Tensor2D, y: Tensor2D, Z: Tensor2D): Tensor2D => {
     inputs: { y, Z },
     outputs: [through],
     saved: [seen],
-    gradient: ([dy]) => ({ y: () => dy!, Z: () => tf.matMul(dy!, seen, true, false) })
+    gradient: ([dy]) => ({ y: () => dy!, Z: () => weightGradient(dy as Tensor2D, seen, Z.shape[1]) })
   })
   return through
 }
+
+const weightGradient = (dy: Tensor2D, x: Tensor2D, inputs: number): Tensor2D =>
+  x.dtype === "int32"
+    ? tf.transpose(tf.unsortedSegmentSum(dy, tf.reshape<tf.Rank.R1>(x, [x.size]), inputs) as Tensor2D)
+    : tf.matMul(dy, x, true, false)

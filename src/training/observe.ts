@@ -47,7 +47,8 @@ export const observing = <M extends Network = Model>(
     const keyOf = ({ name }: LinearSite, { what, batches: count }: Wanted) => `${what} ${count} ${name}`
     const groupFrom = (site: LinearSite, wanted: Wanted) => {
       const at = sites.findIndex(({ name }) => name === site.name)
-      const behind = at < 0 ? [] : sites.slice(at + 1).filter((other) => !held.has(keyOf(other, wanted)))
+      const behind =
+        at < 0 ? [] : sites.slice(at + 1).filter((other) => asks(other, wanted) && !held.has(keyOf(other, wanted)))
       return fitting([site, ...behind], bytes, wanted)
     }
     return (site, wanted) =>
@@ -64,6 +65,9 @@ export const observing = <M extends Network = Model>(
         return answer
       })
   })
+
+/** An embedding's inputs are row numbers, of which there is no covariance. */
+const asks = ({ kind }: LinearSite, { what }: Wanted): boolean => what === "gradient" || kind !== "embedding"
 
 /** The first site, and those behind it that fit beside it. */
 const fitting = (sites: ReadonlyArray<LinearSite>, bytes: number, { what }: Wanted): ReadonlyArray<LinearSite> => {

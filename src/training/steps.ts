@@ -87,7 +87,10 @@ export const stepsOf =
     )
   }
 
-/** Opens a session on `adapted` and steps it for as long as the stream is pulled. */
+/**
+ * Opens a session on `adapted` and steps it for as long as the stream is pulled. A stream of an endless generator takes one batch at a
+ * time only where it is told so: `Stream.fromIterable(batches, { chunkSize: 1 })`.
+ */
 export const steps =
   <M extends Network = Model>(adapted: Adapted<M>, options: SessionOptions<M>) =>
   <E, R>(batches: Stream.Stream<BatchOf<M>, E, R>): Stream.Stream<StepReport, E | StepError, R> =>

@@ -1,4 +1,7 @@
-/** Every example plan and pipeline, as a newcomer would start it, for two steps on the embedded model and a few of its rows. */
+/**
+ * Every example plan, as a newcomer would start it, for two steps on the embedded model and a few of its rows; and the
+ * pipelines that show the parts of a run as they are (`lessons.test.ts` has the others).
+ */
 import { describe, expect, test } from "bun:test"
 import { join } from "node:path"
 import { jsonObjects, listing, nameOf, onWasm, repository, run, succeed, TIMEOUT, workspace } from "./fixtures.ts"
@@ -6,11 +9,15 @@ import { jsonObjects, listing, nameOf, onWasm, repository, run, succeed, TIMEOUT
 const w = workspace()
 
 const plans = [...new Bun.Glob("**/*.json").scanSync(join(repository, "examples", "plans"))].sort()
-const pipelines = [...new Bun.Glob("**/*.ts").scanSync(join(repository, "examples", "pipelines"))].sort()
+/** Those of lessons.test.ts, which bring a part of their own. */
+const lessons = /^(own-.*|curriculum|two-adapters|http-server)\.ts$/
+const pipelines = [...new Bun.Glob("*.ts").scanSync(join(repository, "examples", "pipelines"))]
+  .filter((file) => !lessons.test(file))
+  .sort()
 
 test("there are plans for every form and every yardstick, and pipelines", () => {
   expect(plans.length).toBeGreaterThanOrEqual(7)
-  expect(pipelines.length).toBeGreaterThanOrEqual(2)
+  expect(pipelines).toEqual(expect.arrayContaining(["gradient-seen.ts", "movies.ts"]))
 })
 
 /** Some rows of an embedded split. */

@@ -1,46 +1,26 @@
 /** The npm package as its users get it: built, installed beside its peers, imported by every entry, without the embedded data. */
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { beforeAll, expect, test } from "bun:test"
 import { spawnSync } from "node:child_process"
-import {
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync
-} from "node:fs"
-import { tmpdir } from "node:os"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { tooOldNode } from "../../src/bin/node-version.ts"
+import { emptyProject, installInto, manifestOf, repository } from "./consumer.ts"
 
-const root = join(import.meta.dir, "..", "..")
-const consumer = mkdtempSync(join(realpathSync(tmpdir()), "consumer-"))
+const consumer = emptyProject()
 const installed = join(consumer, "node_modules", "tfjs-lora-pro")
+const manifest = () => manifestOf(installed)
 
-/** The package's node_modules, entry by entry, with the built package among them. */
-beforeAll(() => {
-  expect(spawnSync(process.execPath, [join(root, "scripts", "build.ts")], { encoding: "utf8" }).stderr).toBe("")
-  const modules = join(consumer, "node_modules")
-  spawnSync("mkdir", ["-p", modules])
-  for (const name of readdirSync(join(root, "node_modules"))) {
-    symlinkSync(join(root, "node_modules", name), join(modules, name))
-  }
-  spawnSync("cp", ["-r", join(root, "dist"), installed])
-}, 60_000)
-afterAll(() => rmSync(consumer, { recursive: true, force: true }))
-
-const manifest = () => JSON.parse(readFileSync(join(installed, "package.json"), "utf8"))
+beforeAll(() => void installInto(consumer), 60_000)
 
 test("every entry has its JavaScript and its declarations, and loads", () => {
-  const entries = Object.entries(manifest().exports as Record<string, string | { types: string; default: string }>)
+  const entries = Object.entries(manifest().exports)
   expect(entries.length).toBeGreaterThan(10)
   for (const [name, target] of entries) {
     if (typeof target === "string") continue
     expect(existsSync(join(installed, target.types))).toBe(true)
     const specifier = name.replace(/^\./, "tfjs-lora-pro")
-    // what another runtime needs is not here to be loaded
-    if (specifier.endsWith("/deno") || specifier.endsWith("/browser")) continue
+    // what another runtime needs is not here to be loaded; plan-files is types alone
+    if (/\/(deno|browser|plan-files)$/.test(specifier)) continue
     const code = `const m = await import("${specifier}"); if (Object.keys(m).length === 0) process.exit(3); process.exit(0)`
     const { status, stderr } = spawnSync(process.execPath, ["-e", code], { cwd: consumer, encoding: "utf8" })
     expect({ specifier, status, stderr }).toEqual({ specifier, status: 0, stderr: "" })
@@ -55,6 +35,16 @@ test("carries neither the embedded model nor the sources' tests; train without a
   expect(status).toBe(1)
   expect(stderr).toContain("train needs a plan here")
   expect(stderr).not.toContain("    at ")
+})
+
+test("the command is for Node, which npm's users have, and says which one it needs", () => {
+  const bin = readFileSync(join(installed, manifest().bin["tfjs-lora-pro"]), "utf8")
+  expect(bin.split("\n")[0]).toBe("#!/usr/bin/env node")
+  expect(tooOldNode("20.20.2")).toContain("needs Node 22.19.0 or later, Bun or Deno; found Node 20.20.2")
+  expect(tooOldNode("22.18.9")).toBeDefined()
+  for (const version of ["22.19.0", "22.23.3", "24.0.0", process.versions.node]) {
+    expect(tooOldNode(version)).toBeUndefined()
+  }
 })
 
 test("the browser entry is bundled for a page, without Node, and with the CSV parser that needs none of it", async () => {
@@ -78,7 +68,7 @@ test("the browser entry is bundled for a page, without Node, and with the CSV pa
 
 test("validates a plan from outside the repository", () => {
   const bin = join(installed, manifest().bin["tfjs-lora-pro"])
-  const plan = join(root, "examples", "plans", "movies-lora-pro-full.json")
+  const plan = join(repository, "examples", "plans", "movies-lora-pro-full.json")
   const { status, stdout } = spawnSync(process.execPath, [bin, "validate", plan], { cwd: consumer, encoding: "utf8" })
   expect(status).toBe(0)
   expect(stdout).toContain("trainable  332,546 of 14,658,434")

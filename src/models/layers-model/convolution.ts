@@ -1,74 +1,70 @@
 /**
- * Conv1D and Conv2D: linear layers over patches. Kernel [height, width, in, filters] (Conv1D [width, in, filters]), held as
- * W [filters, height·width·in], a row for each filter.
+ * Conv1D, Conv2D and Conv3D: linear layers over patches. Kernel [depth, height, width, in, filters] (without depth, without height), held
+ * as W [filters, depth·height·width·in], a row for each filter.
  */
 import * as tf from "@tensorflow/tfjs"
+import { patches } from "../../kernels/patches.ts"
+import { outputSize, type Pair, type Window } from "../../kernels/window.ts"
 import type { LinearSite } from "../../tensors/linear.ts"
-import { activated, asItIs, configOf, type Layer, type LayerKind, type LayerParameter } from "./layer.ts"
-import { outputSize, type Pair, patches, type Window } from "./patches.ts"
+import { channelsLast, type DataFormat, inFormat } from "./data-format.ts"
+import { activated, asItIs, configOf, kernelAsMatrix, type Layer, type LayerKind, weightShapes } from "./layer.ts"
 
-interface ConvolutionConfig {
+interface ConvolutionConfig extends DataFormat {
   readonly filters: number
   readonly useBias: boolean
   readonly strides: ReadonlyArray<number>
-  readonly dilationRate: ReadonlyArray<number> | number
+  readonly dilationRate: ReadonlyArray<number>
   readonly padding: Window["padding"]
-  readonly dataFormat: "channelsLast" | "channelsFirst" | "channels_last" | "channels_first"
-}
-
-/** One axis is the height of a picture one pixel wide. */
-const pair = (values: ReadonlyArray<number> | number): Pair => {
-  const [first, second] = typeof values === "number" ? [values, values] : values
-  return [first!, second ?? 1]
-}
-
-const channelsFirst = ({ dataFormat }: ConvolutionConfig): boolean => /first/i.test(dataFormat)
-
-/** How many axes a kernel spans. */
-const axesOf = (layer: Layer): number => layer.getWeights()[0]!.shape.length - 2
-
-export const windowOf = (layer: Layer): Window => {
-  const { strides, dilationRate, padding } = configOf<ConvolutionConfig>(layer)
-  const flat = axesOf(layer) === 1
-  const both = (values: ReadonlyArray<number> | number): Pair => (flat ? [pair(values)[0], 1] : pair(values))
-  const kernel = layer.getWeights()[0]!.shape
-  return {
-    kernel: flat ? [kernel[0]!, 1] : [kernel[0]!, kernel[1]!],
-    strides: both(strides),
-    dilation: both(dilationRate),
-    padding
-  }
 }
 
 const siteOf = (layer: Layer, path: string): LinearSite => {
   const { filters, useBias } = configOf<ConvolutionConfig>(layer)
-  const kernel = layer.getWeights()[0]!
-  return { name: path, kind: "conv", out: filters, in: kernel.size / filters, ...(useBias ? {} : { bias: false }) }
+  const inputs = tf.util.sizeFromShape([...weightShapes(layer)[0]!]) / filters
+  return { name: path, kind: "conv", out: filters, in: inputs, ...(useBias ? {} : { bias: false }) }
 }
 
-/** A kernel whose last axis is the filters, held as a matrix with a row for each. */
-export const kernelAsMatrix = (name: string, index: number, shape: ReadonlyArray<number>): LayerParameter => {
-  const filters = shape.at(-1)!
-  const inputs = shape.slice(0, -1).reduce((product, n) => product * n, 1)
-  return {
-    name,
-    shape: [filters, inputs],
-    index,
-    held: (own) => tf.transpose(tf.reshape(own, [inputs, filters])),
-    own: (held) => tf.reshape(tf.transpose(held), [...shape])
+/** Rows that W takes, and how many places there are along each axis. */
+interface Places {
+  readonly rows: tf.Tensor2D
+  readonly size: ReadonlyArray<number>
+}
+
+/** x [batch, width, in] is a picture one pixel wide, x [batch, depth, height, width, in] one of lines. */
+const placesOf = (layer: Layer, x: tf.Tensor): Places => {
+  const { strides, dilationRate: dilation, padding } = configOf<ConvolutionConfig>(layer)
+  const kernel = weightShapes(layer)[0]!.slice(0, -2)
+  const [batch, ...size] = x.shape.slice(0, -1) as [number, ...Array<number>]
+  const channels = x.shape.at(-1)!
+  // over the axes from `first` on, or over one
+  const window = (first: number, count: 1 | 2): Window => {
+    const pair = (values: ReadonlyArray<number>): Pair => [values[first]!, count === 1 ? 1 : values[first + 1]!]
+    return { kernel: pair(kernel), strides: pair(strides), dilation: pair(dilation), padding }
   }
+  if (kernel.length === 1) {
+    const own = window(0, 1)
+    return {
+      rows: patches(tf.reshape(x, [batch, size[0]!, 1, channels]), own),
+      size: [outputSize([size[0]!, 1], own)[0]]
+    }
+  }
+  if (kernel.length === 2) {
+    const own = window(0, 2)
+    return { rows: patches(x as tf.Tensor4D, own), size: outputSize([size[0]!, size[1]!], own) }
+  }
+  return inVolume(x as tf.Tensor5D, window(0, 2), window(2, 1))
 }
 
-/** x with its channels last and two axes of pixels. */
-const picture = (x: tf.Tensor, config: ConvolutionConfig, flat: boolean): tf.Tensor4D => {
-  const last = channelsFirst(config) ? tf.transpose(x, flat ? [0, 2, 1] : [0, 2, 3, 1]) : x
-  return (flat ? tf.expandDims(last, 2) : last) as tf.Tensor4D
-}
-
-/** And back. */
-const unpictured = (y: tf.Tensor4D, config: ConvolutionConfig, flat: boolean): tf.Tensor => {
-  const own = flat ? tf.squeeze(y, [2]) : y
-  return channelsFirst(config) ? tf.transpose(own, flat ? [0, 2, 1] : [0, 3, 1, 2]) : own
+/** First along depth and height, over whole lines; then along each line. */
+const inVolume = (x: tf.Tensor5D, slab: Window, line: Window): Places => {
+  const [batch, depth, height, width, channels] = x.shape
+  const slabs = outputSize([depth, height], slab)
+  const [along] = outputSize([width, 1], line)
+  const [thick, long] = [slab.kernel[0] * slab.kernel[1], line.kernel[0] * channels]
+  const count = batch * slabs[0] * slabs[1]
+  const cut = patches(tf.reshape(x, [batch, depth, height, width * channels]), slab)
+  const pieces = patches(tf.reshape(cut, [count * thick, width, 1, channels]), line)
+  const rows = tf.transpose(tf.reshape(pieces, [count, thick, along, long]), [0, 2, 1, 3])
+  return { rows: tf.reshape(rows, [count * along, thick * long]), size: [...slabs, along] }
 }
 
 export const convolution: LayerKind = {
@@ -76,19 +72,14 @@ export const convolution: LayerKind = {
   parameters: (layer, path) => {
     const { filters, useBias } = configOf<ConvolutionConfig>(layer)
     return [
-      kernelAsMatrix(`${path}.weight`, 0, layer.getWeights()[0]!.shape),
+      kernelAsMatrix(`${path}.weight`, 0, weightShapes(layer)[0]!),
       ...(useBias ? [asItIs(`${path}.bias`, 1, [filters])] : [])
     ]
   },
   call: (layer, path, [x], { linear }) => {
     const config = configOf<ConvolutionConfig>(layer)
-    const flat = axesOf(layer) === 1
-    const window = windowOf(layer)
-    const pixels = picture(x!, config, flat)
-    const [batch, height, width] = pixels.shape
-    const y = linear(siteOf(layer, path), patches(pixels, window))
-    const size = outputSize([height, width], window)
-    const output = tf.reshape<tf.Rank.R4>(y, [batch, ...size, config.filters])
-    return [activated(layer, unpictured(output, config, flat))]
+    const { rows, size } = placesOf(layer, channelsLast(x!, config))
+    const y = linear(siteOf(layer, path), rows)
+    return [activated(layer, inFormat(tf.reshape(y, [x!.shape[0]!, ...size, config.filters]), config))]
   }
 }

@@ -1,8 +1,8 @@
 /**
  * A `tf.LayersModel` as a base to adapt: its linear maps as sites, its weights frozen, its own object never touched.
  *
- * Weights of linear layers are held as W [out, in], a copy; all others are handles of the model's own tensors, so that a model that is
- * trained on or disposed afterwards changes nothing here.
+ * Weights of linear layers are held as W [out, in], a copy; those of other layers with a kind of their own (`table.ts`) are handles of the
+ * model's own tensors. Layers without one compute with what the model has at the time, so the model must not be disposed before.
  */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
@@ -11,9 +11,9 @@ import type * as Scope from "effect/Scope"
 import type { LinearSite } from "../../tensors/linear.ts"
 import type { ParameterSpec } from "../model.ts"
 import type { Network, Rows } from "../network.ts"
-import type { Layer, LayerParameter } from "./layer.ts"
+import type { Layer, LayerParameter, PlacedLayer } from "./layer.ts"
 import { kindOf } from "./table.ts"
-import { computed, layersOf, type PlacedLayer } from "./topology.ts"
+import { computed, layersOf } from "./topology.ts"
 
 export class LayersModelError extends Schema.TaggedError<LayersModelError>()("LayersModelError", {
   model: Schema.String,
@@ -37,7 +37,7 @@ export interface LayersBatch extends Rows {
   readonly targets: ReadonlyArray<HostArray>
 }
 
-/** A parameter of the network and the layer that has it. */
+/** A parameter of the network and the layer that has it: inside wrappers, the layer in them. */
 export interface PlacedParameter extends LayerParameter {
   readonly layer: Layer
 }
@@ -58,7 +58,7 @@ export interface LayersNetwork extends Network {
 }
 
 export interface FromLayersModelOptions {
-  /** layers that are trained themselves, with the head's learning rate; by their paths. None unless given */
+  /** layers that are trained themselves, with the head's learning rate; by their paths (a model's or a wrapper's: all in it). None unless given */
   readonly head?: ReadonlyArray<string>
 }
 
@@ -70,33 +70,46 @@ export const layersFeed: LayersNetwork["feed"] = ({ inputs, targets }) => ({
   target: targets.map(hostTensor)
 })
 
-const parametersOf = ({ layer, path }: PlacedLayer): ReadonlyArray<PlacedParameter> =>
-  (kindOf(layer)?.parameters(layer, path) ?? []).map((parameter) => ({ ...parameter, layer }))
+type Part = "parameters" | "constants"
 
-/** The network; its tensors live as long as the scope. Fails where `head` names a layer that is not there or has nothing to train. */
+const placedParameters = ({ layer, path }: PlacedLayer, part: Part): ReadonlyArray<PlacedParameter> =>
+  (kindOf(layer)?.[part]?.(layer, path) ?? []).map((parameter) => ({ ...parameter, layer }))
+
+const specsOf = (placed: ReadonlyArray<PlacedLayer>): ReadonlyArray<ParameterSpec> =>
+  placed.flatMap((one) => placedParameters(one, "parameters")).map(({ name, shape }) => ({ name, shape }))
+
+/** Is the layer at this path, or in what is at this path? */
+const isAt =
+  (at: string) =>
+  ({ path }: PlacedLayer): boolean =>
+    path === at || path.startsWith(`${at}.`)
+
+/** The network; its tensors live as long as the scope. Fails, with every reason, where the model or `head` is not what it can be. */
 export const fromLayersModel = (
   base: tf.LayersModel,
   { head = [] }: FromLayersModelOptions = {}
 ): Effect.Effect<LayersNetwork, LayersModelError, Scope.Scope> =>
   Effect.gen(function* () {
-    const placed = layersOf(base)
-    const problems = head.flatMap((path) => headProblem(placed, path))
+    // not `built`: tfjs builds a sequential model when it is first used, and its graph is there from the first layer on
+    const hasInput = ((base.inputs as typeof base.inputs | undefined) ?? []).length > 0
+    const placed = hasInput ? layersOf(base) : []
+    const problems = hasInput ? problemsOf(placed, head) : [noInput]
     if (problems.length > 0) return yield* new LayersModelError({ model: base.name, problems })
-    const isHead = ({ path }: PlacedLayer) => head.includes(path)
+    const isHead = (one: PlacedLayer) => head.some((at) => isAt(at)(one))
     const body = placed.filter((one) => !isHead(one))
-    const layerParameters = placed.flatMap(parametersOf)
+    const layerParameters = placed.flatMap((one) => placedParameters(one, "parameters"))
+    const constants = placed.flatMap((one) => placedParameters(one, "constants"))
     const tensors = yield* Effect.acquireRelease(
-      Effect.sync(() => held(layerParameters)),
+      Effect.sync(() => held([...layerParameters, ...constants])),
       (all) => Effect.sync(() => tf.dispose([...all.values()]))
     )
-    const specs = (some: ReadonlyArray<PlacedLayer>): ReadonlyArray<ParameterSpec> =>
-      some.flatMap(parametersOf).map(({ name, shape }) => ({ name, shape }))
+    const paths = new Map(placed.map(({ layer, path }) => [layer, path]))
     const network: LayersNetwork = {
       base,
       layerParameters,
-      sites: body.flatMap(({ layer, path }): ReadonlyArray<LinearSite> => kindOf(layer)?.sites(layer, path) ?? []),
-      parameters: specs(body),
-      head: { parameters: specs(placed.filter(isHead)) },
+      sites: body.flatMap(({ layer, path }): ReadonlyArray<LinearSite> => kindOf(layer)?.sites?.(layer, path) ?? []),
+      parameters: specsOf(body),
+      head: { parameters: specsOf(placed.filter(isHead)) },
       prefix: "",
       weights: (name) => {
         const tensor = tensors.get(name)
@@ -104,7 +117,7 @@ export const fromLayersModel = (
         return tensor
       },
       feed: layersFeed,
-      forward: (input, linear, weights) => tf.tidy(() => [...computed(base, input, linear, weights)])
+      forward: (input, linear, weights) => tf.tidy(() => [...computed(base, input, { paths, linear, weights })])
     }
     return network
   })
@@ -117,9 +130,25 @@ const held = (parameters: ReadonlyArray<PlacedParameter>): ReadonlyMap<string, t
     ])
   )
 
+const noInput = "found a model without layers; expected at least one, with an inputShape"
+
+const problemsOf = (placed: ReadonlyArray<PlacedLayer>, head: ReadonlyArray<string>): ReadonlyArray<string> => [
+  ...placed.flatMap(({ layer, path }) =>
+    layer.stateful
+      ? [`layer ${path}: found stateful: true, with which a step depends on the batches before; expected false`]
+      : []
+  ),
+  ...placed.flatMap(({ path }, i) =>
+    placed.findIndex((other) => other.path === path) === i
+      ? []
+      : [`found two layers at the path ${path}; expected names without dots that look like those of a model inside`]
+  ),
+  ...head.flatMap((path) => headProblem(placed, path))
+]
+
 const headProblem = (placed: ReadonlyArray<PlacedLayer>, path: string): ReadonlyArray<string> => {
-  const found = placed.find((one) => one.path === path)
-  const paths = placed.filter((one) => parametersOf(one).length > 0).map((one) => one.path)
-  if (found !== undefined && parametersOf(found).length > 0) return []
+  const trained = placed.filter((one) => placedParameters(one, "parameters").length > 0)
+  if (trained.some(isAt(path))) return []
+  const paths = trained.map((one) => one.path)
   return [`head: found "${path}"; expected a layer with weights, one of ${paths.join(", ")}`]
 }

@@ -2,17 +2,26 @@
  * The contract of a layer kind: which linear maps are in a layer of a `tf.LayersModel`, which parameters, and how it is computed when
  * both are arguments. One file for each group of kinds; `table.ts` lists them.
  *
- * A kind without an entry is computed by the layer's own `call`, with its own weights, frozen; gradients flow through it.
+ * A kind without an entry is computed by the layer's own `call`, with its own weights, frozen; gradients flow through it
+ * (`own-call.ts`).
  *
  * Laws (test/laws/layers-model.laws.test.ts, over every kind):
  *  1. with the linear layers of the base, `call` gives what the layer's own `call` gives;
  *  2. `own(held(w)) = w` for every parameter, to the bit;
- *  3. `call` is pure: same input, same output, nothing of the layer is changed.
+ *  3. `call` is pure: same input, same output, nothing of the layer is changed;
+ *  4. gradients equal finite differences, of the parameters and of the input.
  */
-import type * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+import { clippedRelu } from "../../kernels/clipped-relu.ts"
 import type { Linear, LinearSite, Weights } from "../../tensors/linear.ts"
 
 export type Layer = tf.layers.Layer
+
+/** A layer and where it stands: its name, with those of the models that it is in before it, `outer.inner`. */
+export interface PlacedLayer {
+  readonly layer: Layer
+  readonly path: string
+}
 
 /** A parameter of a layer under the name that it has in the network, e.g. `block1.conv.weight`. */
 export interface LayerParameter {
@@ -31,27 +40,42 @@ export interface LayerParameter {
 export interface Pass {
   readonly linear: Linear
   readonly weights: Weights
-  /** one handle for each input, null where there is no mask */
-  readonly masks: ReadonlyArray<tf.Tensor | null>
-  /** Computes a layer inside this one (wrappers, nested models) under its own path. */
-  readonly inner: (layer: Layer, path: string, inputs: ReadonlyArray<tf.Tensor>) => ReadonlyArray<tf.Tensor>
+  /** what tfjs's executor hands the layer as its mask; null: nothing */
+  readonly mask: tf.Tensor | null
+  /** Computes a layer inside this one (of a wrapper), where it stands. */
+  readonly inner: (layer: Layer, inputs: ReadonlyArray<tf.Tensor>, mask: tf.Tensor | null) => ReadonlyArray<tf.Tensor>
 }
 
 export interface LayerKind<L extends Layer = Layer> {
-  /** Linear maps of the layer. `path`: where it stands, its name or `nested.name`. */
-  readonly sites: (layer: L, path: string) => ReadonlyArray<LinearSite>
-  readonly parameters: (layer: L, path: string) => ReadonlyArray<LayerParameter>
+  /** Linear maps of the layer. `path`: where it stands. Absent: none. */
+  readonly sites?: (layer: L, path: string) => ReadonlyArray<LinearSite>
+  /** What can be adapted, or trained itself. Absent: nothing. */
+  readonly parameters?: (layer: L, path: string) => ReadonlyArray<LayerParameter>
+  /** What else the forward pass reads of the layer's weights and nobody trains (statistics). Absent: nothing. */
+  readonly constants?: (layer: L, path: string) => ReadonlyArray<LayerParameter>
+  /** Of a wrapper: the layers that are in it, which stand in its place. */
+  readonly parts?: (layer: L, path: string) => ReadonlyArray<PlacedLayer>
+  /** Layers of the class that are not of this kind, computed by their own `call`. Absent: there are none. */
+  readonly takes?: (layer: L) => boolean
   /** Tensor code: outputs from inputs. */
   readonly call: (layer: L, path: string, inputs: ReadonlyArray<tf.Tensor>, pass: Pass) => ReadonlyArray<tf.Tensor>
 }
 
-/** What `layer.getConfig()` says of some fields. Throws where a field is not what tfjs writes there: that is a bug here. */
+/** What `layer.getConfig()` says of some fields. */
 export const configOf = <T extends object>(layer: Layer): T => layer.getConfig() as unknown as T
 
-/** The layer's activation as tfjs holds it: an object with `apply`. */
+/** An activation as tfjs holds it. */
+export interface Activation {
+  readonly apply: (x: tf.Tensor) => tf.Tensor
+  readonly getClassName: () => string
+}
+
+/** y behind the layer's own activation, where it has one. */
 export const activated = (layer: Layer, y: tf.Tensor): tf.Tensor => {
-  const { activation } = layer as unknown as { readonly activation?: { readonly apply: (x: tf.Tensor) => tf.Tensor } }
-  return activation === undefined || activation === null ? y : activation.apply(y)
+  const { activation } = layer as unknown as { readonly activation?: Activation | null }
+  // the same function, with a gradient in one piece
+  if (activation?.getClassName() === "relu6") return clippedRelu(y, 6)
+  return activation?.apply(y) ?? y
 }
 
 /** A parameter that is held as it is. */
@@ -62,3 +86,24 @@ export const asItIs = (name: string, index: number, shape: ReadonlyArray<number>
   held: (own) => own,
   own: (held) => held
 })
+
+/** A kernel whose last axis is the outputs, [...in, out], held as W [out, in], a row for each output. */
+export const kernelAsMatrix = (name: string, index: number, shape: ReadonlyArray<number>): LayerParameter => {
+  const out = shape.at(-1)!
+  const inputs = tf.util.sizeFromShape(shape.slice(0, -1))
+  return {
+    name,
+    shape: [out, inputs],
+    index,
+    held: (own) => tf.transpose(tf.reshape(own, [inputs, out])),
+    own: (held) => tf.reshape(tf.transpose(held), [...shape])
+  }
+}
+
+/** The shapes of a layer's own weights, in their order. */
+export const weightShapes = (layer: Layer): ReadonlyArray<ReadonlyArray<number>> =>
+  layer.weights.map(({ shape }) => shape as ReadonlyArray<number>)
+
+/** Where a weight of the layer stands in `layer.getWeights()`, by the name that its class gave it; −1: nowhere. */
+export const indexOf = (layer: Layer, name: string): number =>
+  layer.weights.findIndex(({ originalName }) => originalName.split("/").at(-1) === name)

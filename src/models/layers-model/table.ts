@@ -1,14 +1,47 @@
 /** Layer kinds by the name that tfjs saves them under (`layer.getClassName()`). A kind that is not here is computed by its own `call`. */
+import { activation, masking, prelu, relu, thresholdedRelu } from "./activation.ts"
 import { convolution } from "./convolution.ts"
 import { dense } from "./dense.ts"
+import { depthwise, separable } from "./depthwise.ts"
+import { embedding } from "./embedding.ts"
 import type { Layer, LayerKind } from "./layer.ts"
+import { batchNormalization, layerNormalization } from "./normalization.ts"
+import { averagePooling1d, averagePooling2d, maxPooling1d, maxPooling2d } from "./pooling.ts"
+import { recurrent } from "./recurrent.ts"
+import { upSampling2d } from "./up-sampling.ts"
+import { bidirectional, timeDistributed } from "./wrappers.ts"
 
 export const layerKinds: ReadonlyMap<string, LayerKind> = new Map(
   Object.entries({
     Dense: dense,
     Conv1D: convolution,
-    Conv2D: convolution
-  })
+    Conv2D: convolution,
+    Conv3D: convolution,
+    DepthwiseConv2D: depthwise,
+    SeparableConv2D: separable,
+    Embedding: embedding,
+    BatchNormalization: batchNormalization,
+    LayerNormalization: layerNormalization,
+    Activation: activation,
+    ReLU: relu,
+    PReLU: prelu,
+    ThresholdedReLU: thresholdedRelu,
+    Masking: masking,
+    MaxPooling1D: maxPooling1d,
+    MaxPooling2D: maxPooling2d,
+    AveragePooling1D: averagePooling1d,
+    AveragePooling2D: averagePooling2d,
+    UpSampling2D: upSampling2d,
+    RNN: recurrent,
+    SimpleRNN: recurrent,
+    LSTM: recurrent,
+    GRU: recurrent,
+    TimeDistributed: timeDistributed,
+    Bidirectional: bidirectional
+  } satisfies Readonly<Record<string, LayerKind>>)
 )
 
-export const kindOf = (layer: Layer): LayerKind | undefined => layerKinds.get(layer.getClassName())
+export const kindOf = (layer: Layer): LayerKind | undefined => {
+  const kind = layerKinds.get(layer.getClassName())
+  return kind?.takes?.(layer) === false ? undefined : kind
+}

@@ -1,31 +1,36 @@
 /**
  * A `tf.LayersModel` as a graph: its layers with their paths, and its forward pass with the linear layers as an argument.
  *
- * The graph is read from the model's own nodes, never changed. A layer that is used several times is one layer; a model inside a model
- * has the layers under `name.`; sequential models are graphs as well.
+ * The graph is read from the model's own nodes, never changed. A layer that is used several times, be it in two models, is one layer
+ * and has one path; a model inside a model has its layers under `name.`; sequential models are graphs as well.
  */
 import * as tf from "@tensorflow/tfjs"
 import type { Linear, Weights } from "../../tensors/linear.ts"
-import type { Layer, Pass } from "./layer.ts"
+import { stopGradient } from "../../tensors/stop-gradient.ts"
+import type { Layer, Pass, PlacedLayer } from "./layer.ts"
+import { ownCall } from "./own-call.ts"
 import { kindOf } from "./table.ts"
-
-/** A layer and where it stands. */
-export interface PlacedLayer {
-  readonly layer: Layer
-  readonly path: string
-}
 
 const isModel = (layer: Layer): layer is tf.LayersModel => layer instanceof tf.LayersModel
 
-/** Every layer once, nested ones under the path of their model; models themselves are not among them. */
-export const layersOf = (model: tf.LayersModel, within = ""): ReadonlyArray<PlacedLayer> => {
+/** Every layer once; in the place of models and wrappers the layers in them. */
+export const layersOf = (model: tf.LayersModel): ReadonlyArray<PlacedLayer> => {
   const seen = new Set<Layer>()
-  return model.layers.flatMap((layer) => {
+  const placed = (layer: Layer, path: string): ReadonlyArray<PlacedLayer> => {
     if (seen.has(layer)) return []
     seen.add(layer)
-    const path = `${within}${layer.name}`
-    return isModel(layer) ? layersOf(layer, `${path}.`) : [{ layer, path }]
-  })
+    const parts = kindOf(layer)?.parts?.(layer, path)
+    if (parts !== undefined) return parts.flatMap((part) => placed(part.layer, part.path))
+    return isModel(layer) ? layer.layers.flatMap((own) => placed(own, `${path}.${own.name}`)) : [{ layer, path }]
+  }
+  return model.layers.flatMap((layer) => placed(layer, layer.name))
+}
+
+/** What one forward pass of a model computes with. */
+export interface Computation {
+  readonly paths: ReadonlyMap<Layer, string>
+  readonly linear: Linear
+  readonly weights: Weights
 }
 
 interface Value {
@@ -33,35 +38,47 @@ interface Value {
   readonly mask: tf.Tensor | null
 }
 
+/**
+ * tfjs's executor hands one object to all layers of an execution and changes it as it goes: a layer without a mask of its own gets that
+ * of the last layer that had one. A model's numbers are those it has there, so this does the same.
+ */
+interface Given {
+  mask: tf.Tensor | null
+}
+
 /** Outputs of a model. Tensor code: every intermediate tensor is the caller's tidy's. */
 export const computed = (
   model: tf.LayersModel,
   inputs: ReadonlyArray<tf.Tensor>,
-  linear: Linear,
-  weights: Weights
-): ReadonlyArray<tf.Tensor> => run(model, "", inputs, [], linear, weights).map(({ tensor }) => tensor)
+  computation: Computation
+): ReadonlyArray<tf.Tensor> => run(model, inputs, undefined, computation)
 
 const run = (
   model: tf.LayersModel,
-  within: string,
   inputs: ReadonlyArray<tf.Tensor>,
-  masks: ReadonlyArray<tf.Tensor | null>,
-  linear: Linear,
-  weights: Weights
-): ReadonlyArray<Value> => {
+  received: Given | undefined,
+  computation: Computation
+): ReadonlyArray<tf.Tensor> => {
+  let given = received
   const known = new Map<number, Value>()
-  model.inputs.forEach(({ id }, i) => known.set(id, { tensor: inputs[i]!, mask: masks[i] ?? null }))
+  model.inputs.forEach(({ id }, i) => known.set(id, { tensor: inputs[i]!, mask: null }))
   const valueBehind = (symbolic: tf.SymbolicTensor): Value => {
     const found = known.get(symbolic.id)
     if (found !== undefined) return found
-    const { sourceLayer, inputs: from, callArgs } = symbolic
-    const values = from.map(valueBehind)
-    const outputs = layerOutputs(sourceLayer, `${within}${sourceLayer.name}`, values, callArgs, linear, weights)
-    const own = outputsOf(symbolic)
-    own.forEach(({ id }, i) => known.set(id, outputs[i]!))
+    const { sourceLayer, inputs: from } = symbolic
+    // in the order of tfjs's executor, on which `given` depends
+    const values = from.toReversed().map(valueBehind).toReversed()
+    if (values.some(({ mask }) => mask !== null)) {
+      given ??= { mask: null }
+      given.mask = values[0]!.mask
+    }
+    const tensors = values.map(({ tensor }) => tensor)
+    const outputs = outputsFrom(sourceLayer, tensors, given ?? { mask: null }, computation)
+    const mask = maskBehind(sourceLayer, values)
+    outputsOf(symbolic).forEach(({ id }, i) => known.set(id, { tensor: outputs[i]!, mask }))
     return known.get(symbolic.id)!
   }
-  return model.outputs.map(valueBehind)
+  return model.outputs.map((symbolic) => valueBehind(symbolic).tensor)
 }
 
 /** The symbolic outputs of the use of a layer that this one comes from. */
@@ -72,53 +89,31 @@ const outputsOf = (symbolic: tf.SymbolicTensor): ReadonlyArray<tf.SymbolicTensor
   return node?.outputTensors ?? [symbolic]
 }
 
-const layerOutputs = (
-  layer: Layer,
-  path: string,
-  values: ReadonlyArray<Value>,
-  callArgs: object | undefined,
-  linear: Linear,
-  weights: Weights
-): ReadonlyArray<Value> => {
-  const inputs = values.map(({ tensor }) => tensor)
-  const masks = values.map(({ mask }) => mask)
-  if (isModel(layer)) return run(layer, `${path}.`, inputs, masks, linear, weights)
-  const inner: Pass["inner"] = (other, at, into) =>
-    layerOutputs(
-      other,
-      at,
-      into.map((tensor) => ({ tensor, mask: null })),
-      undefined,
-      linear,
-      weights
-    ).map(({ tensor }) => tensor)
-  const kind = kindOf(layer)
-  const outputs =
-    kind?.call(layer, path, inputs, { linear, weights, masks, inner }) ?? ownCall(layer, inputs, masks, callArgs)
-  return outputs.map((tensor) => ({ tensor, mask: maskBehind(layer, inputs, masks) }))
-}
-
-/** As tfjs's own executor calls it, at inference: no dropout, no batch statistics. */
-const ownCall = (
+const outputsFrom = (
   layer: Layer,
   inputs: ReadonlyArray<tf.Tensor>,
-  masks: ReadonlyArray<tf.Tensor | null>,
-  callArgs: object | undefined
+  given: Given,
+  computation: Computation
 ): ReadonlyArray<tf.Tensor> => {
-  const masked = masks.some((mask) => mask !== null) ? { mask: masks[0] } : {}
-  const kwargs = { ...callArgs, ...masked, training: false }
-  return [layer.call([...inputs], kwargs)].flat()
+  if (isModel(layer)) return run(layer, inputs, given, computation)
+  const { paths, linear, weights } = computation
+  const inner: Pass["inner"] = (own, into, mask) => outputsFrom(own, into, { mask }, computation)
+  const pass: Pass = { linear, weights, mask: given.mask, inner }
+  // a wrapper has no path: the layers in it have
+  return kindOf(layer)?.call(layer, paths.get(layer) ?? "", inputs, pass) ?? ownCall(layer, inputs, given.mask)
 }
 
-const maskBehind = (
-  layer: Layer,
-  inputs: ReadonlyArray<tf.Tensor>,
-  masks: ReadonlyArray<tf.Tensor | null>
-): tf.Tensor | null => {
+/** The mask of a layer's outputs, which is none of the tape's business. */
+const maskBehind = (layer: Layer, values: ReadonlyArray<Value>): tf.Tensor | null => {
   if (!layer.supportsMasking) return null
-  const one = inputs.length === 1
+  const inputs = values.map(({ tensor }) => tensor)
   // tfjs's types want tensors where its layers take null
-  const given = (one ? masks[0] : [...masks]) as tf.Tensor | Array<tf.Tensor>
-  const found = layer.computeMask(one ? inputs[0]! : [...inputs], given)
-  return (Array.isArray(found) ? found[0] : found) ?? null
+  const masks = values.map(({ mask }) => mask) as Array<tf.Tensor>
+  let none = false
+  const mask = stopGradient(() => {
+    const found = [layer.computeMask(inputs, masks)].flat()[0] as tf.Tensor | null | undefined
+    none = found === null || found === undefined
+    return found ?? tf.scalar(0)
+  })
+  return none ? null : mask
 }

@@ -1,4 +1,5 @@
 /** Where a run comes from and how to get it again: what was trained on what, the device, the versions, the plan, the commands. */
+import { invocation, preparation } from "../invocation.ts"
 import { type Html, html } from "./html.ts"
 import { count, percent } from "./numbers.ts"
 import type { RunRecord } from "./run-record.ts"
@@ -54,10 +55,10 @@ export const reproduction = ({ run, plan }: RunRecord): Html => {
   const { directory, device } = run
   const backend = typeof device["backend"] === "string" ? device["backend"] : "auto"
   const commands = [
-    "bun install",
-    `bun run train ${shellWord(`${directory}/plan.json`)} --device ${shellWord(backend)}`,
-    `bun run evaluate ${shellWord(directory)}`,
-    `bun run predict ${shellWord(directory)} "your text"`
+    ...(preparation === undefined ? [] : [preparation]),
+    `${invocation} train ${shellWord(`${directory}/plan.json`)} --device ${shellWord(backend)}`,
+    `${invocation} evaluate ${shellWord(directory)}`,
+    `${invocation} predict ${shellWord(directory)} "your text"`
   ]
   const fused = (plan["training"] as { deterministic?: unknown } | undefined)?.deterministic === false
   const again =

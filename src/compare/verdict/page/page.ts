@@ -2,6 +2,7 @@
  * `compare.html` as one document: nothing is loaded and nothing runs. The content security policy allows no script at all; charts are
  * SVG in the page.
  */
+import { invocation } from "../../../output/invocation.ts"
 import { type Html, html, raw } from "../../../output/report/html.ts"
 import { number } from "../../../output/report/numbers.ts"
 import { shellWord } from "../../../output/report/provenance.ts"
@@ -180,5 +181,5 @@ const again = ({ study }: Verdict): Html => {
   ]
   const rates = methods.map((method) => `${method}: ${(learningRates[method] ?? []).join(", ")}`).join("; ")
   return html`<section><h2>Repeat</h2><p>With the plan above in a file; rates tried: ${rates}. The same command in the same place again goes on where it was stopped.</p>
-<pre><code>bun run compare plan.json ${flags.join(" ")}</code></pre></section>`
+<pre><code>${invocation} compare plan.json ${flags.join(" ")}</code></pre></section>`
 }

@@ -1,8 +1,12 @@
 /** What the module exports: kernels `(args, chunk, scratch)`. */
 export { attention, attentionGradient } from "./attention"
+export { clippedReluBackward } from "./clipped-relu"
 export { crossEntropyBackward, crossEntropyMean, crossEntropyStatistics } from "./cross-entropy"
+export { depthwiseBackward, depthwiseFilterGradient } from "./depthwise"
 export { geluErf, geluTanh, multiply } from "./gelu"
 export { layerNorm, layerNormBackward } from "./layer-norm"
+export { maxPoolingBackward } from "./max-pooling"
+export { patches, patchesBackward } from "./patches"
 export { nn, tn } from "./product-panels"
 export { nt } from "./product-rows"
 export { combineSums, sumColumns, sumRows } from "./reduce"

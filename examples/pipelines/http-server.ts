@@ -1,0 +1,90 @@
+/**
+ * Training inside an HTTP server. GET /train?steps=40 answers with server-sent events, one for each step and a last one
+ * with the accuracy; whoever closes the connection ends that training, and its tensors are freed. One base for all.
+ *
+ *   bun examples/pipelines/http-server.ts [port]          curl -N "http://localhost:8000/train?steps=40"
+ *   deno run -A examples/pipelines/http-server.ts [port]
+ *
+ * The handler is a function from Request to Response, as Bun, Deno, Hono and most others take it. Who reads the
+ * response pulls the next step; who cancels it closes the scope of the stream behind it.
+ */
+
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import {
+  adamw,
+  chain,
+  Data,
+  Device,
+  inject,
+  lora,
+  loraPro,
+  Models,
+  partition,
+  platform,
+  scaleByAdam,
+  scaleByLearningRate,
+  Training
+} from "../../src/index.ts"
+
+const here = (path: string) => new URL(path, import.meta.url).pathname
+const labels = ["negative", "positive"]
+
+const batches = (model: Models.Model, split: string, size: number) =>
+  Data.classification(here(`../data/movies/${split}.jsonl`)).pipe(
+    Data.tokenize(model.tokenizer, { maxLength: 32, labels }),
+    Data.batch({ size, seed: 0 }),
+    // a step is synchronous work: before each, other requests and closed connections have a moment to be heard
+    Stream.tap(() => Effect.sleep("5 millis"))
+  )
+
+/** All that one request trains lives in this stream's scope: the adapter, the optimizer's state, the open file. */
+const training = (model: Models.Model, steps: number) =>
+  Stream.unwrap(
+    Effect.gen(function* () {
+      const factors = { rank: 8, alpha: 16, scaling: "standard", init: { kind: "kaiming" } } as const
+      const adapted = yield* inject(model, lora, { ...factors, targets: "attention" })
+      const body = chain(loraPro({ inner: scaleByAdam() }), scaleByLearningRate(1e-4))
+      const optimizer = partition({ body, head: adamw({ learningRate: 5e-3 }) })
+      const taken = batches(model, "train", 8).pipe(
+        Stream.forever,
+        Training.steps(adapted, { optimizer, loss: Training.crossEntropy }),
+        Stream.take(steps),
+        Stream.map(({ step, loss, milliseconds }) => ({ event: "step", data: { step, loss, milliseconds } }))
+      )
+      const evaluated = batches(model, "validation", 48).pipe(
+        Stream.take(2),
+        Training.evaluate(adapted),
+        Effect.map(({ accuracy, rows }) => ({ event: "done", data: { accuracy, rows } }))
+      )
+      return Stream.concat(taken, Stream.fromEffect(evaluated))
+    })
+  )
+
+const handler = (model: Models.Model) => (request: Request) => {
+  const { pathname, searchParams } = new URL(request.url)
+  if (pathname !== "/train") return Response.json({ tensors: tf.memory().numTensors })
+  const steps = Number(searchParams.get("steps") ?? 40)
+  if (!(steps >= 1)) return new Response("steps: expected a number from 1 on\n", { status: 400 })
+  const events = training(model, steps).pipe(
+    // what went wrong is told to who asked, and the server goes on
+    Stream.catch(({ message }) => Stream.make({ event: "failed", data: { message } })),
+    Stream.map(({ event, data }) => `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`),
+    Stream.encodeText
+  )
+  return new Response(Stream.toReadableStream(events), { headers: { "content-type": "text/event-stream" } })
+}
+
+const program = Effect.gen(function* () {
+  const model = yield* Models.load({ source: here("../models/minilm"), task: "classification", labels, seed: 0 })
+  const { Deno } = globalThis as { readonly Deno?: { serve: (options: object, fetch: unknown) => unknown } }
+  const [hostname, port, fetch] = ["localhost", Number(process.argv[2] ?? 8000), handler(model)]
+  const onListen = (server: { readonly port?: number | undefined }) => console.log(`http://localhost:${server.port}`)
+  if (Deno === undefined) onListen(Bun.serve({ hostname, port, fetch }))
+  else Deno.serve({ hostname, port, onListen }, fetch)
+  return yield* Effect.never
+})
+
+if (import.meta.main)
+  await program.pipe(Effect.scoped, Effect.provide(Device.auto), Effect.provide(platform), Effect.runPromise)

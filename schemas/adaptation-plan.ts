@@ -1,0 +1,89 @@
+/**
+ * AdaptationPlan: how an adapted model is trained in code, `adapted.fitDataset(dataset, { plan })`. The sections of a
+ * run plan that say so; model, data and adapter are there already.
+ *
+ *   { "seed": 0, "optimizer": {…}, "training": { "epochs": 3, "accumulate": 2 } }
+ *
+ * The sections' words, defaults and rules are those of run plans (`moving-rules.ts`). All of it may be left out.
+ */
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type { AdapterConfig } from "./adapter.ts"
+import { strict } from "./decode.ts"
+import { count, withDefault } from "./fields.ts"
+import { factorRules, type Moving, scheduleRules } from "./moving-rules.ts"
+import { OptimizerConfig } from "./optimizer.ts"
+import { type PlanProblem, problemsOf } from "./problems.ts"
+import { type Rule, rule } from "./rule.ts"
+import { TrainingSection } from "./training.ts"
+
+export const AdaptationTraining = Schema.Struct({
+  steps: TrainingSection.fields.steps,
+  epochs: Schema.optionalKey(count(1, "Passes over the data. Either this or steps; the argument epochs wins.")),
+  batchSize: count(1, "Rows per forward pass, of arrays and tensors; a dataset has batches already.").pipe(
+    withDefault(32)
+  ),
+  accumulate: TrainingSection.fields.accumulate,
+  evaluateBatchSize: Schema.optionalKey(count(1, "Rows per forward pass of a validation on arrays and tensors.")),
+  diagnostics: TrainingSection.fields.diagnostics
+}).annotate({ title: "AdaptationTraining", description: "How long, in which portions, and when to look." })
+
+export const AdaptationPlan = Schema.Struct({
+  $schema: Schema.optionalKey(
+    Schema.String.annotate({
+      expected: "a path or URL of the JSON Schema",
+      description: "Where editors find the JSON Schema."
+    })
+  ),
+  seed: count(0, "The order of the rows depends on this and nothing else.").pipe(withDefault(0)),
+  optimizer: Schema.optionalKey(OptimizerConfig),
+  training: AdaptationTraining.pipe(withDefault({}))
+}).annotate({ title: "AdaptationPlan", description: "How a tf.LayersModel is adapted." })
+
+/** As it is written. */
+export type AdaptationPlanInput = typeof AdaptationPlan.Encoded
+/** A decoded plan: every default filled in, the optimizer's too. */
+export type AdaptationPlan = Omit<typeof AdaptationPlan.Type, "optimizer"> & { readonly optimizer: OptimizerConfig }
+
+/**
+ * The rate of tfjs's own `adam`: LoRA-Pro's full form moves W as Adam on all of W would, as far as its factors can
+ * follow.
+ */
+export const DEFAULT_RATE = 1e-3
+
+/** LoRA-Pro in its full form where there are factors for it, else AdamW. */
+const defaultOptimizer = (method: string): (typeof OptimizerConfig)["Encoded"] => ({
+  kind: method === "lora" ? "lora-pro" : "adamw",
+  learningRate: DEFAULT_RATE
+})
+
+type Judged = Moving & { readonly training: Pick<AdaptationPlan["training"], "epochs"> }
+
+const stepsOrEpochs: Rule<Judged> = rule("steps-or-epochs", "training", ({ training: { steps, epochs } }) =>
+  steps !== undefined && epochs !== undefined
+    ? `found both steps (${steps}) and epochs (${epochs}); expected at most one of the two`
+    : undefined
+)
+
+export const adaptationRules: ReadonlyArray<Rule<Judged>> = [...factorRules, stepsOrEpochs, ...scheduleRules]
+
+const decodeStructure = Schema.decodeUnknownResult(AdaptationPlan, strict)
+const decodeOptimizer = Schema.decodeUnknownSync(OptimizerConfig)
+
+/**
+ * All that is wrong with a plan as written, or the plan with every default filled in. `method`: what the model is
+ * adapted with, an adapter method's tag.
+ */
+export const decodeAdaptationPlan = (
+  input: unknown,
+  method: string
+): Result.Result<AdaptationPlan, ReadonlyArray<PlanProblem>> => {
+  const decoded = decodeStructure(input)
+  if (Result.isFailure(decoded)) return Result.fail(problemsOf(decoded.failure.issue, AdaptationPlan.ast))
+  const { optimizer = decodeOptimizer(defaultOptimizer(method)), ...rest } = decoded.success
+  const plan: AdaptationPlan = { ...rest, optimizer }
+  // a method of somebody's own has no entry in the rules' tables
+  const judged: Judged = { ...plan, adapter: { method: method as AdapterConfig["method"] } }
+  const violations = adaptationRules.flatMap(({ check }) => check(judged))
+  return violations.length > 0 ? Result.fail(violations) : Result.succeed(plan)
+}

@@ -1,0 +1,152 @@
+/**
+ * Rows of any shape, held against a schema of the library that a program already uses: zod, valibot, arktype, effect,
+ * whatever speaks Standard Schema (https://standardschema.dev). What comes out has the type that the schema gives.
+ *
+ *   rows        a file: all of it is checked before the first row, as a plan's data are
+ *   validated   any stream of placed values, one pass: for sources without an end
+ *
+ * An effect schema becomes a Standard Schema by `Schema.toStandardSchemaV1`. Validators may be asynchronous (a look-up
+ * in a database); a row is asked about once by `validated`, and twice by `rows`, which holds no row in memory between
+ * its two passes.
+ *
+ * @example
+ * const Review = z.object({ review: z.string().min(1), stars: z.number().int().min(1).max(5) })
+ * Data.rows("reviews.jsonl", Review).pipe(
+ *   Stream.map(({ value, where }) => ({ text: value.review, label: value.stars > 3 ? "positive" : "negative", where })),
+ *   Data.tokenize(model.tokenizer, { maxLength: 32, labels: ["negative", "positive"] })
+ * )
+ */
+import type * as Arr from "effect/Array"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { StandardSchemaV1 } from "effect/StandardSchema"
+import * as Stream from "effect/Stream"
+import { showValue } from "../../schemas/expected.ts"
+import { type DataError, dataError, problemsShown } from "./data-error.ts"
+import { openValueFile } from "./labelled-file.ts"
+import { brokenRows, isUnread, type Placed, problemOf, readRows, records, type Unread } from "./placed.ts"
+import { recordReader } from "./records.ts"
+
+type Output<S extends StandardSchemaV1> = StandardSchemaV1.InferOutput<S>
+
+/**
+ * Each value as the schema gives it back. Values that do not fit fail the stream: those that came in one chunk at once,
+ * every issue of each with its place.
+ */
+export const validated =
+  <S extends StandardSchemaV1>(schema: S) =>
+  <E, R>(values: Stream.Stream<Placed<unknown>, E, R>): Stream.Stream<Placed<Output<S>>, E | DataError, R> =>
+    Stream.mapArrayEffect(values, (chunk) =>
+      Effect.gen(function* () {
+        const { fitting, problems } = yield* validate(schema, chunk)
+        if (problems.length > 0) yield* brokenRows(sourceOf(chunk[0].where), problems)
+        return fitting as unknown as Arr.NonEmptyReadonlyArray<Placed<Output<S>>> // as many as came
+      })
+    )
+
+/**
+ * The rows of a .jsonl, .ndjson or .csv file once, in its order, as the schema gives them back. The whole file is
+ * checked before the first row; everything that is wrong with it comes in one error.
+ */
+export const rows = <S extends StandardSchemaV1>(
+  path: string,
+  schema: S
+): Stream.Stream<Placed<Output<S>>, DataError> =>
+  Stream.unwrap(Effect.as(checkRows(path, schema), records(path).pipe(validated(schema))))
+
+const checkRows = (path: string, schema: StandardSchemaV1): Effect.Effect<void, DataError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const opened = yield* openValueFile(path)
+    const reader = recordReader(opened.file, opened.from, opened.ends())
+    const problems: Array<string> = []
+    let [total, seen] = [0, 0]
+    for (let chunk = yield* reader.next; chunk !== undefined; chunk = yield* reader.next) {
+      const { problems: found } = yield* validate(schema, readRows(opened, chunk))
+      seen += chunk.length
+      total += found.length
+      problems.push(...found.slice(0, problemsShown - problems.length))
+    }
+    if (total > 0) yield* brokenRows(opened.file.name, problems, total)
+    if (seen === 0) yield* dataError(opened.file.name, "the file has no rows; at least one is needed")
+  })
+
+// Asynchronous validators at work at once: enough to hide the latency of whom they ask.
+const inFlight = 16
+
+interface Validated<A> {
+  readonly fitting: ReadonlyArray<Placed<A>>
+  /** a sentence for each issue */
+  readonly problems: ReadonlyArray<string>
+}
+
+const validate = <S extends StandardSchemaV1>(
+  schema: S,
+  read: ReadonlyArray<Placed<unknown> | Unread>
+): Effect.Effect<Validated<Output<S>>, DataError> =>
+  Effect.gen(function* () {
+    const judge = (row: Placed<unknown> | Unread) =>
+      isUnread(row) ? Effect.succeed([problemOf(row)]) : judged(schema, row)
+    const fitting: Array<Placed<Output<S>>> = []
+    const problems: Array<string> = []
+    for (const outcome of yield* Effect.forEach(read, judge, { concurrency: inFlight })) {
+      if ("where" in outcome) fitting.push(outcome)
+      else problems.push(...outcome)
+    }
+    return { fitting, problems }
+  })
+
+/** The row as the schema gives it back, or a sentence for each issue. */
+const judged = <S extends StandardSchemaV1>(schema: S, row: Placed<unknown>) =>
+  Effect.map(resultOf(schema, row), (result): Placed<Output<S>> | ReadonlyArray<string> =>
+    result.issues === undefined
+      ? { value: result.value as Output<S>, where: row.where }
+      : result.issues.map((issue) => `${row.where}: ${sentence(row.value, issue)}`)
+  )
+
+/** A validator is code that we did not write, on a value that it did not choose. */
+const resultOf = (schema: StandardSchemaV1, { value, where }: Placed<unknown>) =>
+  Effect.suspend((): Effect.Effect<StandardSchemaV1.Result<unknown>, DataError> => {
+    const thrown = (cause: unknown) =>
+      dataError(where, `the schema's own code failed: ${cause instanceof Error ? cause.message : String(cause)}`)
+    try {
+      const result = schema["~standard"].validate(value)
+      return result instanceof Promise
+        ? Effect.tryPromise({ try: () => result, catch: thrown })
+        : Effect.succeed(result)
+    } catch (cause) {
+      return Effect.fail(thrown(cause))
+    }
+  })
+
+/**
+ * "stars: found 9; Too big: expected number to be <=5": the path, what is there, and the library's own words, on one
+ * line.
+ */
+const sentence = (value: unknown, { message, path = [] }: StandardSchemaV1.Issue): string => {
+  // not path.map: arktype's paths are a class of their own, whose map makes a 0 out of nothing
+  const keys = Array.from(path, (segment) => (typeof segment === "object" ? segment.key : segment))
+  const found = keys.reduce<Found>(inside, { value })
+  const words = message.trim().replace(/\s+/g, " ")
+  const said = `${found === undefined ? "missing" : `found ${shown(found.value)}`}; ${words}`
+  return keys.length === 0 ? said : `${keys.map(String).join(".")}: ${said}`
+}
+
+/** Values that were made in code may be anything, a circle too. */
+const shown = (value: unknown): string => {
+  try {
+    return showValue(value)
+  } catch {
+    return "an object"
+  }
+}
+
+type Found = { readonly value: unknown } | undefined
+
+const inside = (found: Found, key: PropertyKey): Found => {
+  const value = found?.value
+  if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined
+  return { value: (value as { readonly [key: PropertyKey]: unknown })[key] }
+}
+
+/** What a place is in: `films.jsonl` of `films.jsonl:12`, `films` of `films[3]`. */
+const sourceOf = (where: string): string => where.replace(/(:\d+|\[\d+\])$/, "")

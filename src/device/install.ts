@@ -1,0 +1,24 @@
+/**
+ * A device for a whole process, for programs that do not use Effect: tfjs computes there from then on. A program that opens the same
+ * backend through a layer afterwards gets this one.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import { Device, type DeviceDescription } from "./device.ts"
+import type { DeviceError } from "./device-error.ts"
+import type { DeviceChoice, DeviceOptions } from "./open.ts"
+
+type LayerOf = (choice: DeviceChoice, options?: DeviceOptions) => Layer.Layer<Device, DeviceError>
+
+/** Opens a device and never closes it. Rejects with a DeviceError, and leaves tfjs as it was. */
+export type Install = (choice?: DeviceChoice, options?: DeviceOptions) => Promise<DeviceDescription>
+
+export const installer =
+  (layerOf: LayerOf): Install =>
+  (choice = "auto", options) =>
+    Layer.buildWithScope(layerOf(choice, options), Scope.makeUnsafe()).pipe(
+      Effect.map((context) => Context.get(context, Device).describe()),
+      Effect.runPromise
+    )

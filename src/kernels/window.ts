@@ -1,0 +1,48 @@
+/** Where a window stands over a picture: what convolutions and poolings share. */
+
+export type Pair = readonly [height: number, width: number]
+
+export interface Window {
+  readonly kernel: Pair
+  readonly strides: Pair
+  readonly dilation: Pair
+  /** "causal" pads before the first row alone (one axis, which is the height) */
+  readonly padding: "same" | "valid" | "causal"
+}
+
+/** Along one axis: its first place, relative to the first pixel; how many places there are; and the pixels from its first to its last. */
+export interface Axis {
+  readonly first: number
+  readonly places: number
+  readonly span: number
+}
+
+const axisOf = (size: number, kernel: number, stride: number, dilation: number, padding: Window["padding"]): Axis => {
+  const span = (kernel - 1) * dilation + 1
+  if (padding === "valid") return { first: 0, places: Math.max(0, Math.floor((size - span) / stride) + 1), span }
+  if (padding === "causal") return { first: 1 - span, places: Math.floor((size - 1) / stride) + 1, span }
+  const places = Math.ceil(size / stride)
+  // an odd pixel of padding goes behind, as in TensorFlow
+  return { first: 0 - Math.floor(Math.max(0, (places - 1) * stride + span - size) / 2), places, span }
+}
+
+export const axesOf = (
+  [height, width]: Pair,
+  { kernel, strides, dilation, padding }: Window
+): readonly [vertical: Axis, horizontal: Axis] => [
+  axisOf(height, kernel[0], strides[0], dilation[0], padding),
+  axisOf(width, kernel[1], strides[1], dilation[1], padding)
+]
+
+/** [height, width] of the output. */
+export const outputSize = (size: Pair, window: Window): Pair => {
+  const [vertical, horizontal] = axesOf(size, window)
+  return [vertical.places, horizontal.places]
+}
+
+/** What kernels of `assembly/window.ts` read of it: 12 words. */
+export const windowWords = (size: Pair, window: Window): ReadonlyArray<number> => {
+  const [vertical, horizontal] = axesOf(size, window)
+  const places = [vertical.places, horizontal.places]
+  return [...size, ...places, ...window.kernel, ...window.strides, ...window.dilation, vertical.first, horizontal.first]
+}

@@ -1,0 +1,62 @@
+/**
+ * `adapt`: fine-tuning of a `tf.LayersModel` for those who do not use Effect. The same parts as the Effect door, behind
+ * promises.
+ *
+ *   const adapted = await adapt(model, { rank: 8, alpha: 16, head: ["predictions"] })
+ *   await adapted.fitDataset(dataset, { epochs: 3 })
+ *   adapted.predict(x)                  the adapter on; adapted.off() and it is the model's own answer, bit for bit
+ *   await adapted.save("adapters/customer-7")
+ *
+ * The model's own object is never changed. Errors are those of the parts (AdaptError, AdapterFileError, …), rejected or
+ * thrown.
+ */
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import { type AdaptedLayersModel, adaptedLayersModel } from "./adapted-layers-model.ts"
+import { startRequested } from "./held-adapter.ts"
+import { nameOf, openNetwork } from "./open-network.ts"
+import { type AdaptOptionsInput, decodeOptions } from "./options.ts"
+import { type AdapterSource, loadFrom, sourceName } from "./places.ts"
+import { type RestoreOptions, restoredAdapter } from "./saved-adapter.ts"
+
+/**
+ * Puts an adapter over a model, on the backend that tfjs has. Options: the `adapter` section of a plan, with `seed`,
+ * `head` and `name`. Rejects with an AdaptError that tells everything that is wrong with the options.
+ */
+export const adapt = async (model: tf.LayersModel, options: AdaptOptionsInput = {}): Promise<AdaptedLayersModel> => {
+  await tf.ready() // a program that has chosen no backend yet gets tfjs's own choice
+  const request = await Effect.runPromise(decodeOptions(options, nameOf(model)))
+  const open = await openNetwork(model, request.head)
+  try {
+    return adaptedLayersModel(open, [[request.name, await Effect.runPromise(startRequested(open.network, request))]])
+  } catch (error) {
+    await open.close()
+    throw error
+  }
+}
+
+export interface LoadOptions extends RestoreOptions {
+  /** the adapter's name among those over one base (default "adapter") */
+  readonly name?: string
+}
+
+/**
+ * Puts a saved adapter over the model that it was trained over. Rejects with an AdapterFileError where the source is
+ * damaged, holds no adapter, or one of another model; then nothing is loaded.
+ */
+export const loadAdapter = async (
+  model: tf.LayersModel,
+  source: AdapterSource,
+  { name = "adapter", ...options }: LoadOptions = {}
+): Promise<AdaptedLayersModel> => {
+  await tf.ready()
+  const saved = await loadFrom(source)
+  const open = await openNetwork(model, saved.record.head)
+  try {
+    const adapter = await Effect.runPromise(restoredAdapter(open.network, saved, sourceName(source), options))
+    return adaptedLayersModel(open, [[name, adapter]])
+  } catch (error) {
+    await open.close()
+    throw error
+  }
+}

@@ -1,0 +1,191 @@
+/**
+ * Adapters over one base by their names: which of them is on, what comes in and goes out. All that they share is the
+ * network.
+ */
+import type * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import type { Adapted } from "../../adapters/index.ts"
+import { closest } from "../../schemas/index.ts"
+import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
+import { adaptError } from "./adapt-error.ts"
+import { type Combined, combinedAdapter } from "./arithmetic.ts"
+import { type HeldAdapter, startRequested } from "./held-adapter.ts"
+import { copyOf, type ModelCopy, writeMerged } from "./merged-model.ts"
+import { type AdaptOptionsInput, decodeOptions } from "./options.ts"
+import { type AdapterFiles, peftFiles } from "./peft-files.ts"
+import { type AdapterSource, isSource, loadFrom, sourceName } from "./places.ts"
+import { type ModelInput, type PredictOptions, predictAdapted, predictBase } from "./predict.ts"
+import { type RestoreOptions, restoredAdapter, type SavedAdapter, savedAdapter } from "./saved-adapter.ts"
+
+export interface CombineOptions {
+  /** the new adapter's name */
+  readonly name: string
+  /** the largest rank of a site; absent: the sum of the ranks, as far as its W has room */
+  readonly rank?: number
+}
+
+export interface AdapterSet {
+  readonly network: LayersNetwork
+  readonly head: ReadonlyArray<string>
+  readonly adapters: Map<string, HeldAdapter>
+  active: string | null
+  /** what `on` turns on */
+  last: string | null
+  /** the model that follows, once somebody has asked for it */
+  live: ModelCopy | null
+  disposed: boolean
+}
+
+const alive = (set: AdapterSet): AdapterSet => {
+  if (set.disposed) throw adaptError(set.network.base.name, "its adapters are disposed; adapt the model anew")
+  return set
+}
+
+const named = (set: AdapterSet, name: string): HeldAdapter => {
+  const found = alive(set).adapters.get(name)
+  if (found !== undefined) return found
+  const names = [...set.adapters.keys()]
+  const near = closest(name, names)
+  const hint = near === undefined ? "" : `; did you mean "${near}"?`
+  const expected =
+    names.length === 0 ? "none is there: add one" : `expected ${names.map((one) => `"${one}"`).join(" or ")}`
+  throw adaptError(set.network.base.name, `found no adapter "${name}"; ${expected}${hint}`)
+}
+
+export const activeOf = (set: AdapterSet): HeldAdapter => {
+  const { active } = alive(set)
+  if (active !== null) return named(set, active)
+  throw adaptError(set.network.base.name, "no adapter is on; turn one on with use(name)")
+}
+
+/** The parameters that are on, or null. */
+const onIn = (set: AdapterSet): Adapted<LayersNetwork> | null =>
+  alive(set).active === null ? null : activeOf(set).adapted
+
+export const predict = (set: AdapterSet, x: ModelInput, options: PredictOptions = {}): tf.Tensor | Array<tf.Tensor> => {
+  const adapted = onIn(set)
+  return adapted === null ? predictBase(set.network.base, x, options) : predictAdapted(adapted, x, options)
+}
+
+export const turnOn = (set: AdapterSet, name: string | null): void => {
+  if (name !== null) named(set, name)
+  alive(set).active = name
+  set.last = name ?? set.last
+  refresh(set)
+}
+
+/** Puts the parameters as they are now into the live model. */
+export const refresh = (set: AdapterSet): void => {
+  const adapted = onIn(set)
+  if (set.live !== null) writeMerged(set.live, set.network, adapted)
+}
+
+/** The model that follows `turnOn`: one for all who ask. */
+export const liveModel = (set: AdapterSet): tf.LayersModel => {
+  set.live = alive(set).live ?? newModel(set)
+  return set.live.model
+}
+
+/** A copy of the base with the adapter that is on merged into it. */
+export const newModel = (set: AdapterSet): ModelCopy => {
+  const adapted = onIn(set)
+  const copy = copyOf(set.network.base)
+  writeMerged(copy, set.network, adapted)
+  return copy
+}
+
+/** The adapter that is on, read from the device; and its files in PEFT's layout, made where they are asked for. */
+export const saveActive = async (
+  set: AdapterSet
+): Promise<{ readonly saved: SavedAdapter; readonly files: () => Promise<AdapterFiles> }> => {
+  const adapter = activeOf(set)
+  const saved = await Effect.runPromise(savedAdapter(adapter, set.head))
+  return { saved, files: () => Effect.runPromise(peftFiles(adapter, saved)) }
+}
+
+export const add = async (
+  set: AdapterSet,
+  name: string,
+  from: AdaptOptionsInput | AdapterSource = {},
+  options: RestoreOptions = {}
+): Promise<void> => {
+  checkFree(set, name)
+  await keep(set, name, await (isSource(from) ? loaded(set, from, options) : started(set, name, from)))
+}
+
+const keep = async (set: AdapterSet, name: string, adapter: HeldAdapter): Promise<void> => {
+  try {
+    checkFree(set, name) // another may have taken it meanwhile
+    set.adapters.set(name, adapter)
+  } catch (error) {
+    await adapter.close()
+    throw error
+  }
+}
+
+const started = async (set: AdapterSet, name: string, options: AdaptOptionsInput): Promise<HeldAdapter> => {
+  const { network, head } = set
+  const request = await Effect.runPromise(decodeOptions({ head, ...options, name }, network.base.name))
+  checkHead(set, request.head)
+  return Effect.runPromise(startRequested(network, request))
+}
+
+const loaded = async (set: AdapterSet, source: AdapterSource, options: RestoreOptions): Promise<HeldAdapter> => {
+  const saved = await loadFrom(source)
+  checkHead(set, saved.record.head)
+  return Effect.runPromise(restoredAdapter(set.network, saved, sourceName(source), options))
+}
+
+const checkFree = (set: AdapterSet, name: string): void => {
+  const { network, adapters } = alive(set)
+  if (adapters.has(name)) {
+    const message = `name: there is an adapter "${name}" already; remove it first, or take another name`
+    throw adaptError(network.base.name, message)
+  }
+}
+
+/** The head is the base's: what is trained itself is no site, for any adapter over it. */
+const checkHead = ({ network, head }: AdapterSet, own: ReadonlyArray<string>): void => {
+  if ([...own].sort().join() === [...head].sort().join()) return
+  const shown = (some: ReadonlyArray<string>) => `[${some.join(", ")}]`
+  const message = `head: found ${shown(own)}; adapters over one base share their head, ${shown(head)}`
+  throw adaptError(network.base.name, message)
+}
+
+export const combine = async (
+  set: AdapterSet,
+  weights: Readonly<Record<string, number>>,
+  { name, rank }: CombineOptions
+): Promise<Combined> => {
+  checkFree(set, name)
+  const { base } = set.network
+  const terms = Object.entries(weights).map(([own, weight]) => ({ name: own, weight, adapter: named(set, own) }))
+  if (terms.length === 0)
+    throw adaptError(base.name, "weights: found none; expected one number for each adapter of the sum")
+  const wrong = terms.find(({ weight }) => !Number.isFinite(weight))
+  if (wrong !== undefined) {
+    throw adaptError(base.name, `weights.${wrong.name}: found ${wrong.weight}; expected a finite number`)
+  }
+  if (rank !== undefined && !(Number.isInteger(rank) && rank >= 1)) {
+    throw adaptError(base.name, `rank: found ${rank}; expected an integer of at least 1`)
+  }
+  const { adapter, report } = await Effect.runPromise(combinedAdapter(set.network, terms, rank))
+  await keep(set, name, adapter)
+  return report
+}
+
+export const remove = async (set: AdapterSet, name: string): Promise<void> => {
+  const adapter = named(set, name)
+  if (set.active === name) turnOn(set, null)
+  if (set.last === name) set.last = null
+  set.adapters.delete(name)
+  await adapter.close()
+}
+
+export const dispose = async (set: AdapterSet, close: () => Promise<void>): Promise<void> => {
+  if (set.disposed) return
+  set.disposed = true
+  set.live?.model.dispose()
+  for (const adapter of set.adapters.values()) await adapter.close()
+  await close()
+}

@@ -1,0 +1,119 @@
+/**
+ * Arithmetic of adapters over one base, as of task vectors (Ilharco et al. 2023, arXiv 2212.04089):
+ *
+ *   θ = θ₀ + Σ wₖ (θₖ − θ₀)
+ *
+ * For factors the sum is exact: they are put side by side, and ranks add up. `rank` brings a site back to a lower one
+ * by truncated SVD, as does a site whose W has no room for the sum; what that costs is measured on the factors as they
+ * are kept, and told. What is trained itself (head, modules to save, all of method "full") is summed entry by entry.
+ * DoRA has no such sum: its weights are no linear function of its parameters.
+ */
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import type { AdapterConfig } from "../../schemas/index.ts"
+import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
+import type { LinearSite } from "../tensors/linear.ts"
+import type { DeviceReadError } from "../tensors/read.ts"
+import { startsOf, type Trainable, tensorsOf } from "../tensors/trainable.ts"
+import { type AdaptError, adaptError } from "./adapt-error.ts"
+import { combinedConfig } from "./combined-config.ts"
+import { type HeldAdapter, startAdapter } from "./held-adapter.ts"
+import { type SummedSite, summedSite, type Term } from "./summed-site.ts"
+
+export interface CombinedSite {
+  readonly site: string
+  readonly rank: number
+  /** ‖ΔW − Σ wₖ ΔWₖ‖ / ‖Σ wₖ ΔWₖ‖ (Frobenius); float32's rounding where the rank was not cut */
+  readonly error: number
+}
+
+export interface Combined {
+  /** the same over all sites together */
+  readonly error: number
+  readonly sites: ReadonlyArray<CombinedSite>
+}
+
+/** What a plan's `adapter.rank` allows. */
+const MOST_RANK = 1024
+
+/** The sum as an adapter of its own; `rank`: no site gets more (absent: as many as it takes). */
+export const combinedAdapter = (
+  network: LayersNetwork,
+  terms: ReadonlyArray<Term>,
+  rank = MOST_RANK
+): Effect.Effect<{ readonly adapter: HeldAdapter; readonly report: Combined }, AdaptError | DeviceReadError> =>
+  Effect.gen(function* () {
+    const problem = methodProblem(terms)
+    if (problem !== undefined) return yield* adaptError(network.base.name, problem)
+    const sites = yield* Effect.forEach(factorSites(network, terms), (site) => summedSite(site, terms, rank))
+    const config = combinedConfig(network, terms, sites)
+    const adapter = yield* startAdapter(network, { config, seed: 0 }, { shapesOnly: true }).pipe(
+      Effect.catchTag("StartError", ({ message }) => adaptError(network.base.name, message))
+    )
+    replaceTree(adapter, sites, terms)
+    const total = sites.reduce((sum, { squared }) => sum + squared, 0)
+    const lost = sites.reduce((sum, { lost }) => sum + lost, 0)
+    const report = sites.map(({ site, product, lost, squared }) => ({
+      site: site.name,
+      rank: product.rank,
+      error: relative(lost, squared)
+    }))
+    return { adapter, report: { error: relative(lost, total), sites: report } }
+  })
+
+const relative = (lost: number, squared: number): number => (squared === 0 ? 0 : Math.sqrt(lost / squared))
+
+const factorMethods: ReadonlyArray<AdapterConfig["method"]> = ["lora", "adalora"]
+
+const methodProblem = (terms: ReadonlyArray<Term>): string | undefined => {
+  const found = terms.map(({ name, adapter }) => ({ name, method: adapter.config.method }))
+  const dora = found.find(({ method }) => method === "dora")
+  if (dora !== undefined) {
+    const why = `"${dora.name}" is of method "dora", whose weights are no linear function of its parameters`
+    return `${why}; expected adapters of "lora", "adalora", "full" or "none"`
+  }
+  const kinds = new Set(found.map(({ method }) => (factorMethods.includes(method) ? "factors" : method)))
+  if (kinds.has("full") && kinds.has("factors")) {
+    const shown = found.map(({ name, method }) => `"${name}" (${method})`).join(", ")
+    return `found ${shown}; expected adapters that all have factors, or none of them: their sum is neither`
+  }
+  return undefined
+}
+
+/** Every site that one of them has factors at, in the network's order. */
+const factorSites = (network: LayersNetwork, terms: ReadonlyArray<Term>): ReadonlyArray<LinearSite> => {
+  const names = new Set(terms.flatMap(({ adapter }) => adapter.adapted.trainable.pairs.map(({ site }) => site.name)))
+  return network.sites.filter(({ name }) => names.has(name))
+}
+
+/** Puts the sums in place of the numbers that the adapter started with. */
+const replaceTree = ({ adapted }: HeldAdapter, sites: ReadonlyArray<SummedSite>, terms: ReadonlyArray<Term>): void => {
+  const before = adapted.trainable
+  const products = new Map(sites.map(({ site, product }) => [site.name, product]))
+  const after: Trainable = {
+    pairs: before.pairs.map((pair) => {
+      const { A, B, rank } = products.get(pair.site.name)!
+      return {
+        ...pair,
+        A: tf.tensor2d(Float32Array.from(A), [rank, pair.site.in]),
+        B: tf.tensor2d(Float32Array.from(B), [pair.site.out, rank])
+      }
+    }),
+    dense: before.dense.map((parameter) => ({
+      ...parameter,
+      value: summedDense(parameter.name, parameter.value, terms)
+    }))
+  }
+  adapted.trainable = after
+  tf.dispose([...tensorsOf(before), ...startsOf(before)])
+}
+
+/** θ₀ + Σ wₖ (θₖ − θ₀); `base` is θ₀, where a fresh adapter starts. */
+const summedDense = (name: string, base: tf.Tensor, terms: ReadonlyArray<Term>): tf.Tensor =>
+  tf.tidy(() => {
+    const differences = terms.flatMap(({ weight, adapter }) => {
+      const found = adapter.adapted.trainable.dense.find((parameter) => parameter.name === name)
+      return found === undefined ? [] : [tf.mul(tf.sub(found.value, base), weight)]
+    })
+    return differences.length === 0 ? tf.clone(base) : tf.add(base, tf.addN(differences))
+  })

@@ -1,0 +1,133 @@
+/**
+ * Batches for a LayersModel out of a `tf.data.Dataset`, or out of arrays and tensors.
+ *
+ * What a dataset yields is handed over, as tfjs's own `fitDataset` has it: it is read and disposed. Arrays and tensors
+ * given as x and y stay their owner's.
+ */
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { epochOrder } from "../../data/order.ts"
+import type { HostArray, LayersBatch, LayersNetwork } from "../../models/layers-model/from-layers-model.ts"
+import { LayersDataError } from "./fit-error.ts"
+import { hostArrays } from "./host-arrays.ts"
+import { type Slots, slotsOf } from "./slots.ts"
+
+/** Whatever yields `{ xs, ys }`: `tf.data.Dataset`s do. */
+export interface LayersDataset {
+  readonly iterator: () => Promise<{ readonly next: () => Promise<IteratorResult<unknown>> }>
+  /** elements, where they are counted; infinite where they have no end */
+  readonly size?: number | null
+}
+
+export const isDataset = (value: unknown): value is LayersDataset =>
+  typeof (value as LayersDataset | undefined)?.iterator === "function"
+
+/** One batch after another, and undefined behind the last. */
+export type NextBatch = Effect.Effect<LayersBatch | undefined, LayersDataError>
+
+const reason = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
+
+const batchOf = (arrays: Pick<LayersBatch, "inputs" | "targets">): LayersBatch => {
+  const size = arrays.inputs[0]!.shape[0]!
+  return { size, tokens: size, ...arrays }
+}
+
+/** A dataset from its start. */
+export const openDataset = (
+  dataset: LayersDataset,
+  slots: Slots,
+  name = "the dataset"
+): Effect.Effect<NextBatch, LayersDataError> => {
+  const failed = (where: string) => (cause: unknown) =>
+    new LayersDataError({ where, problems: [{ path: "data", message: reason(cause) }] })
+  const open = Effect.tryPromise({ try: () => dataset.iterator(), catch: failed(name) })
+  return Effect.map(open, (iterator) => {
+    let batch = 0
+    const next: NextBatch = Effect.suspend(() => {
+      const where = `batch ${++batch} of ${name}`
+      return Effect.tryPromise({ try: () => iterator.next(), catch: failed(where) }).pipe(
+        Effect.flatMap(({ value }) => {
+          if (value === null || value === undefined) return Effect.succeed(undefined)
+          const { xs, ys } = value as { readonly xs?: unknown; readonly ys?: unknown }
+          return hostArrays(xs, ys, slots, where).pipe(
+            Effect.map(batchOf),
+            Effect.ensuring(Effect.sync(() => tf.dispose(value as tf.TensorContainer)))
+          )
+        })
+      )
+    })
+    return next
+  })
+}
+
+/**
+ * A dataset of `{ xs, ys }` as a stream, for pipelines of effects: `Training.steps` takes it.
+ *
+ * @example
+ * yield* layersBatches(network, dataset.repeat(3)).pipe(
+ *   Training.steps(adapted, { optimizer, loss: yield* compiledLoss(network) }),
+ *   Stream.runForEach(({ step, loss }) => Console.log(step, loss))
+ * )
+ */
+export const layersBatches = (
+  network: Pick<LayersNetwork, "base">,
+  dataset: LayersDataset,
+  slots: Slots = slotsOf(network)
+): Stream.Stream<LayersBatch, LayersDataError> =>
+  Stream.unwrap(
+    Effect.map(openDataset(dataset, slots), (next) =>
+      Stream.unfold(next, (from) =>
+        Effect.map(from, (batch) => (batch === undefined ? undefined : ([batch, from] as const)))
+      )
+    )
+  )
+
+/** All rows of x and y, on the host. */
+export interface HostRows {
+  readonly rows: number
+  readonly inputs: ReadonlyArray<HostArray>
+  readonly targets: ReadonlyArray<HostArray>
+}
+
+export const hostRows = (
+  x: unknown,
+  y: unknown,
+  slots: Slots,
+  where = "x and y"
+): Effect.Effect<HostRows, LayersDataError> =>
+  Effect.map(hostArrays(x, y, slots, where), (arrays) => ({ rows: arrays.inputs[0]!.shape[0]!, ...arrays }))
+
+/** The rows with these numbers, in this order. */
+const taken = ({ values, shape, dtype }: HostArray, rows: ArrayLike<number>): HostArray => {
+  const width = values.length / shape[0]!
+  const own = new (values.constructor as Float32ArrayConstructor)(rows.length * width)
+  for (let i = 0; i < rows.length; i++)
+    own.set(values.subarray(rows[i]! * width, (rows[i]! + 1) * width) as Float32Array, i * width)
+  return { values: own, shape: [rows.length, ...shape.slice(1)], dtype }
+}
+
+export const takeRows = ({ inputs, targets }: HostRows, rows: ArrayLike<number>): HostRows => ({
+  rows: rows.length,
+  inputs: inputs.map((array) => taken(array, rows)),
+  targets: targets.map((array) => taken(array, rows))
+})
+
+/** Batches of rows in their order, or in the seeded order of an epoch. */
+export const openRows = (
+  rows: HostRows,
+  batchSize: number,
+  shuffled?: { readonly seed: number; readonly epoch: number }
+): NextBatch => {
+  const order =
+    shuffled === undefined
+      ? Uint32Array.from({ length: rows.rows }, (_, i) => i)
+      : epochOrder(rows.rows, shuffled.seed, shuffled.epoch)
+  let from = 0
+  return Effect.sync(() => {
+    if (from >= order.length) return undefined
+    const part = order.subarray(from, from + batchSize)
+    from += batchSize
+    return batchOf(takeRows(rows, part))
+  })
+}

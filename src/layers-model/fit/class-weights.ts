@@ -1,0 +1,61 @@
+/**
+ * `classWeight`, as tfjs has it: a factor for the loss of each row, by the row's class. Classes are the target's
+ * numbers, or the places of its largest entries where it is one-hot.
+ */
+import type { PlanProblem } from "../../../schemas/index.ts"
+import type { HostArray } from "../../models/layers-model/from-layers-model.ts"
+
+/** Weight by class. */
+export type ClassWeight = Readonly<Record<number, number>>
+/** For the one output, a list with one for each output, or by the outputs' names. */
+export type ClassWeights = ClassWeight | ReadonlyArray<ClassWeight | null> | Readonly<Record<string, ClassWeight>>
+
+const isNumbers = (value: object): value is ClassWeight =>
+  Object.values(value).every((weight) => typeof weight === "number")
+
+/** One for each output, undefined where an output has none; a sentence for what cannot be told apart. */
+export const weightPerOutput = (
+  given: ClassWeights,
+  outputNames: ReadonlyArray<string>
+): ReadonlyArray<ClassWeight | undefined> | PlanProblem => {
+  const path = "classWeight"
+  if (Array.isArray(given)) {
+    if (given.length === outputNames.length) return given.map((one) => one ?? undefined)
+    return { path, message: `found ${given.length} entries; expected one for each output: ${outputNames.join(", ")}` }
+  }
+  if (isNumbers(given)) {
+    if (outputNames.length === 1) return [given]
+    return { path, message: `found weights for one output; expected them by name, for ${outputNames.join(", ")}` }
+  }
+  const byName = given as Readonly<Record<string, ClassWeight>>
+  const unknown = Object.keys(byName).filter((name) => !outputNames.includes(name))
+  if (unknown.length > 0)
+    return { path, message: `found ${unknown.join(", ")}; expected outputs: ${outputNames.join(", ")}` }
+  return outputNames.map((name) => byName[name])
+}
+
+/** [rows]: the weights of a target's rows, or the class that has none. */
+export const rowWeights = ({ values, shape }: HostArray, weights: ClassWeight): HostArray | PlanProblem => {
+  const path = "classWeight"
+  if (shape.length > 2)
+    return { path, message: `found a target of shape [${shape.join(", ")}]; expected one class a row` }
+  const rows = shape[0]!
+  const width = shape[1] ?? 1
+  const own = new Float32Array(rows)
+  for (let i = 0; i < rows; i++) {
+    const row = values.subarray(i * width, (i + 1) * width)
+    const weight = weights[width === 1 ? row[0]! : largest(row)]
+    if (weight === undefined) {
+      const found = width === 1 ? row[0]! : largest(row)
+      return { path, message: `no weight for class ${found}, which is in the data; expected one for every class` }
+    }
+    own[i] = weight
+  }
+  return { values: own, shape: [rows], dtype: "float32" }
+}
+
+const largest = (row: ArrayLike<number>): number => {
+  let best = 0
+  for (let j = 1; j < row.length; j++) if (row[j]! > row[best]!) best = j
+  return best
+}

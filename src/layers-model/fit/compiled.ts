@@ -1,0 +1,145 @@
+/**
+ * The losses and metrics that a LayersModel was compiled with, as tensor code over its outputs and targets.
+ *
+ *   loss = Σ over outputs of mean(lossᵢ(targetᵢ, outputᵢ))        metric = mean(metric(target, output))
+ *
+ * tfjs's own functions, so that each number is the one that `model.fit` and `model.evaluate` report. Not among them:
+ * penalties of the layers' regularizers, which are of weights that are frozen here. tfjs 4.22 reports several outputs
+ * in `evaluate` and `val_…` under wrong names (running sums of the losses stand before them); here each stands under
+ * its own.
+ *
+ * Reads private fields of tfjs-layers 4.22 (`lossFunctions`, `metricsTensors`), and this file and `callback-model.ts`
+ * are the only ones that do.
+ */
+import type { Scalar, Tensor, Tensor1D } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+import * as Result from "effect/Result"
+import type { PlanProblem } from "../../../schemas/index.ts"
+
+export type LossOrMetric = (yTrue: Tensor, yPred: Tensor) => Tensor
+
+/** What `model.compile` takes. */
+export interface Compilation {
+  readonly loss?: tf.ModelCompileArgs["loss"] | undefined
+  readonly metrics?: tf.ModelCompileArgs["metrics"] | undefined
+}
+
+export interface Scored {
+  readonly loss: Scalar
+  /** [names]: the loss, with several outputs each output's, then the metrics */
+  readonly scores: Tensor1D
+}
+
+export interface Compiled {
+  /** tfjs's names of the scores: "loss", "acc", "digit_loss" … */
+  readonly names: ReadonlyArray<string>
+  /** for each output the name of its loss, where it has one */
+  readonly losses: ReadonlyArray<string | undefined>
+  /** Tensor code. `weights`: for each output a factor for every row's loss, [batch], or none. */
+  readonly score: (
+    outputs: ReadonlyArray<Tensor>,
+    targets: ReadonlyArray<Tensor>,
+    weights?: ReadonlyArray<Tensor | undefined>
+  ) => Scored
+  /** Tensor code: the loss alone. */
+  readonly loss: (outputs: ReadonlyArray<Tensor>, targets: ReadonlyArray<Tensor>) => Scalar
+}
+
+/** The fields of a compiled LayersModel. */
+interface CompiledFields {
+  readonly optimizer: tf.Optimizer | undefined
+  readonly loss: unknown
+  readonly outputNames: ReadonlyArray<string>
+  readonly lossFunctions: ReadonlyArray<LossOrMetric | undefined>
+  readonly metricsTensors: ReadonlyArray<readonly [LossOrMetric, number]>
+  readonly metricsNames: ReadonlyArray<string>
+}
+
+/** The graph behind a model: a sequential one holds it as a model of its own, built when it is first needed. */
+export const graphOf = (base: tf.LayersModel): tf.LayersModel => {
+  if (!(base instanceof tf.Sequential)) return base
+  const { model } = base as unknown as { readonly model?: tf.LayersModel }
+  return model ?? tf.model({ inputs: base.inputs, outputs: base.outputs[0]!, name: `${base.name}_model` })
+}
+
+const NOT_COMPILED: PlanProblem = {
+  path: "loss",
+  message:
+    'the model is not compiled; expected model.compile({ optimizer, loss, metrics }) before, or loss here, e.g. "categoricalCrossentropy"'
+}
+
+/** Losses and metrics of the model, or those given here instead. The model stays as it is. */
+export const compiledOf = (
+  base: tf.LayersModel,
+  { loss, metrics }: Compilation = {}
+): Result.Result<Compiled, ReadonlyArray<PlanProblem>> => {
+  const graph = graphOf(base)
+  const own = graph as unknown as CompiledFields
+  if (loss === undefined && own.optimizer == null) return Result.fail([NOT_COMPILED])
+  if (loss === undefined && metrics === undefined) return checked(own)
+  // compiled as tfjs does it, on an object that stands before the model: what is written goes there
+  const before = Object.create(graph) as tf.LayersModel
+  const optimizer = tf.train.sgd(0)
+  try {
+    before.compile({ optimizer, loss: (loss ?? own.loss) as string, ...(metrics === undefined ? {} : { metrics }) })
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    return Result.fail([{ path: "loss, metrics", message }])
+  } finally {
+    optimizer.dispose()
+  }
+  return checked(before as unknown as CompiledFields)
+}
+
+const checked = (fields: CompiledFields): Result.Result<Compiled, ReadonlyArray<PlanProblem>> => {
+  const problems = fields.outputNames.flatMap((name, i) =>
+    typeof fields.lossFunctions[i] === "function"
+      ? []
+      : [{ path: "loss", message: `found none for the output "${name}"; expected a loss for every output` }]
+  )
+  return problems.length > 0 ? Result.fail(problems) : Result.succeed(compiled(fields))
+}
+
+const compiled = (fields: CompiledFields): Compiled => {
+  const { outputNames, metricsTensors, metricsNames } = fields
+  const lossFunctions = fields.lossFunctions as ReadonlyArray<LossOrMetric>
+  // with several outputs tfjs's metrics begin with the outputs' losses
+  const metrics = metricsTensors.slice(outputNames.length > 1 ? outputNames.length : 0)
+  const lossesOf: (...given: Parameters<Compiled["score"]>) => ReadonlyArray<Scalar> = (outputs, targets, weights) =>
+    lossFunctions.map((lossOf, i) => {
+      const rows = lossOf(targets[i]!, outputs[i]!)
+      const weight = weights?.[i]
+      return tf.mean<Scalar>(weight === undefined ? rows : tf.mul(rows, weight))
+    })
+  const total = (losses: ReadonlyArray<Scalar>): Scalar => losses.reduce((sum, one) => tf.add<Scalar>(sum, one))
+  return {
+    names: withoutDuplicates(metricsNames),
+    losses: lossNames(fields),
+    loss: (outputs, targets) => total(lossesOf(outputs, targets)),
+    score: (outputs, targets, weights) => {
+      const losses = lossesOf(outputs, targets, weights)
+      const loss = total(losses)
+      const means = metrics.map(([metric, i]) => tf.mean<Scalar>(metric(targets[i]!, outputs[i]!)))
+      const scores = [loss, ...(losses.length > 1 ? losses : []), ...means]
+      return { loss, scores: tf.stack(scores.map((score) => tf.cast(score, "float32"))) as Tensor1D }
+    }
+  }
+}
+
+/** As tfjs does it: the second "acc" is "acc_1". */
+const withoutDuplicates = (names: ReadonlyArray<string>): ReadonlyArray<string> =>
+  names.map((name, i) => {
+    const before = names.slice(0, i).filter((other) => other === name).length
+    return names.filter((other) => other === name).length > 1 ? `${name}_${before}` : name
+  })
+
+const lossNames = ({ loss, outputNames }: CompiledFields): ReadonlyArray<string | undefined> =>
+  outputNames.map((name, i) => {
+    const own: unknown =
+      typeof loss === "string"
+        ? loss
+        : Array.isArray(loss)
+          ? loss[i]
+          : (loss as Record<string, unknown> | undefined)?.[name]
+    return typeof own === "string" ? own : undefined
+  })

@@ -1,0 +1,142 @@
+/**
+ * What users have (tensors, arrays of them, dicts by name, nested arrays, typed arrays) as arrays on the host, held
+ * against what the model's inputs, outputs and losses expect. Nothing of theirs is disposed.
+ */
+import type { Tensor } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type { PlanProblem } from "../../../schemas/index.ts"
+import type { HostArray } from "../../models/layers-model/from-layers-model.ts"
+import { LayersDataError } from "./fit-error.ts"
+import { isTypedArray, perSlot, problem, type Slot, type Slots } from "./slots.ts"
+
+const shown = (shape: ReadonlyArray<number | null>): string => `[${shape.map((n) => n ?? "rows").join(", ")}]`
+
+/** The array with its problems, held against its slot. A target of one number a row may be written as [rows]. */
+const fitted = (array: HostArray, { path, shape, classes }: Slot): Result.Result<HostArray, PlanProblem> => {
+  if (array.shape.length === 0) return Result.fail(problem(path, "found a single number; expected rows"))
+  const flat = array.shape.length === 1 || (classes !== undefined && shape?.length === array.shape.length + 1)
+  const wide: HostArray = flat ? { ...array, shape: [...array.shape, 1] } : array
+  const same =
+    shape === undefined ||
+    (shape.length === wide.shape.length && shape.slice(1).every((n, i) => n === null || n === wide.shape[i + 1]))
+  if (!same) {
+    const found = `found shape ${shown(array.shape)}; expected ${shown(shape)}`
+    const unbatched = shape.length === array.shape.length + 1
+    return Result.fail(problem(path, unbatched ? `${found}; the first axis is that of the rows` : found))
+  }
+  const wrong =
+    classes === undefined ? -1 : wide.values.findIndex((n) => !(Number.isInteger(n) && n >= 0 && n < classes))
+  if (wrong >= 0) {
+    return Result.fail(
+      problem(path, `found class ${wide.values[wrong]}; expected whole numbers from 0 to ${classes! - 1}`)
+    )
+  }
+  return Result.succeed(classes === undefined ? wide : asFloats(wide))
+}
+
+/** tfjs's loss over class numbers rounds them first, which it does for floats alone. */
+const asFloats = ({ values, shape }: HostArray): HostArray => ({
+  values: Float32Array.from(values),
+  shape,
+  dtype: "float32"
+})
+
+/** Reads a tensor, or takes an array as it is; or what is wrong with it. */
+const read = async (value: unknown, slot: Slot, rows: number | undefined): Promise<HostArray | string> => {
+  if (value instanceof tf.Tensor) return fromTensor(value)
+  if (isTypedArray(value)) return fromTypedArray(value, slot, rows)
+  if (!Array.isArray(value)) return `found ${value === null ? "null" : typeof value}; expected a tensor or an array`
+  let own: Tensor
+  try {
+    own = tf.tensor(value as Array<number>)
+  } catch (error) {
+    return `not an array of numbers: ${reason(error)}`
+  }
+  const array = await fromTensor(own)
+  own.dispose()
+  return array
+}
+
+const fromTensor = async (tensor: Tensor): Promise<HostArray | string> => {
+  const { dtype, shape } = tensor
+  if (dtype !== "float32" && dtype !== "int32" && dtype !== "bool") {
+    return `found numbers of type ${dtype}; expected float32, int32 or bool`
+  }
+  if (tensor.isDisposed) return "the tensor is disposed"
+  return { values: await tensor.data<"float32">(), shape, dtype }
+}
+
+/** Its shape is what the model says, and how many rows there are what its length says. */
+const fromTypedArray = (
+  value: Float32Array | Int32Array | Uint8Array | Float64Array,
+  { shape }: Slot,
+  rows: number | undefined
+): HostArray | string => {
+  const values = value instanceof Int32Array || value instanceof Float32Array ? value : Float32Array.from(value)
+  const dtype = value instanceof Int32Array ? "int32" : "float32"
+  const rest = shape?.slice(1)
+  if (rest?.every((n) => n !== null)) {
+    const size = rest.reduce<number>((product, n) => product * n!, 1)
+    if (values.length % size !== 0)
+      return `found ${values.length} numbers; expected a multiple of ${size}, a row's numbers`
+    return { values, dtype, shape: [values.length / size, ...(rest as ReadonlyArray<number>)] }
+  }
+  if (rows === undefined || values.length % rows !== 0) return "a typed array has no shape; expected a tensor here"
+  return { values, dtype, shape: [rows, values.length / rows] }
+}
+
+/** Inputs and targets on the host. */
+export interface HostArrays {
+  readonly inputs: ReadonlyArray<HostArray>
+  readonly targets: ReadonlyArray<HostArray>
+}
+
+/** They all have the same number of rows. `where` as in `LayersDataError`. */
+export const hostArrays = (
+  xs: unknown,
+  ys: unknown,
+  slots: Slots,
+  where: string
+): Effect.Effect<HostArrays, LayersDataError> =>
+  Effect.gen(function* () {
+    const failed = (problems: ReadonlyArray<PlanProblem>) => new LayersDataError({ where, problems })
+    const [x, y] = [perSlot("xs", xs, slots.xs), perSlot("ys", ys, slots.ys)]
+    if (Result.isFailure(x) || Result.isFailure(y)) {
+      return yield* failed([x, y].flatMap((one) => (Result.isFailure(one) ? one.failure : [])))
+    }
+    const all = [...slots.xs, ...slots.ys]
+    const arrays: Array<HostArray> = []
+    const problems: Array<PlanProblem> = []
+    for (const [i, value] of [...x.success, ...y.success].entries()) {
+      const array = yield* hostArray(value, all[i]!, arrays[0]?.shape[0])
+      if (Result.isFailure(array)) problems.push(array.failure)
+      else arrays.push(array.success)
+    }
+    if (problems.length === 0) problems.push(...unevenRows(all, arrays))
+    if (problems.length > 0) return yield* failed(problems)
+    return { inputs: arrays.slice(0, slots.xs.length), targets: arrays.slice(slots.xs.length) }
+  })
+
+/** `rows`: of the arrays before it, for a typed array whose shape does not follow from its slot. */
+const hostArray = (
+  value: unknown,
+  slot: Slot,
+  rows: number | undefined
+): Effect.Effect<Result.Result<HostArray, PlanProblem>> =>
+  Effect.promise(async () => {
+    const array = await read(value, slot, rows).catch(reason)
+    return typeof array === "string" ? Result.fail(problem(slot.path, array)) : fitted(array, slot)
+  })
+
+const unevenRows = (slots: ReadonlyArray<Slot>, arrays: ReadonlyArray<HostArray>): ReadonlyArray<PlanProblem> => {
+  const rows = arrays[0]!.shape[0]!
+  if (rows === 0) return [problem("xs", "found no rows")]
+  return slots.flatMap(({ path }, i) => {
+    const own = arrays[i]!.shape[0]
+    return own === rows ? [] : [problem(path, `found ${own} rows; expected ${rows}, as ${slots[0]!.path} has`)]
+  })
+}
+
+const reason = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))

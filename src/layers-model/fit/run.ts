@@ -1,0 +1,210 @@
+/**
+ * The loop of a fit: epochs of steps between tfjs's events, in tfjs's order.
+ *
+ *   train begin ─ epoch begin ─ (batch begin ─ step ─ batch end)* ─ validation ─ epoch end ─ … ─ train end
+ */
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import type { Adapted } from "../../../adapters/index.ts"
+import type { LayersBatch, LayersNetwork } from "../../models/layers-model/from-layers-model.ts"
+import type { DeviceReadError } from "../../tensors/read.ts"
+import { type DiagnosticsReport, lookedAtProblems } from "../../training/index.ts"
+import type { StepError } from "../../training/step.ts"
+import type { NextBatch } from "./batches.ts"
+import { callbackModel } from "./callback-model.ts"
+import { callbackList, EpochMeans, type Logs } from "./callbacks.ts"
+import { type ClassWeight, rowWeights, weightPerOutput } from "./class-weights.ts"
+import { type Extent, extentOf } from "./extent.ts"
+import { FitError, LayersDataError } from "./fit-error.ts"
+import type { FitOptions, Settled } from "./options.ts"
+import type { Source } from "./source.ts"
+import { openStepper, type Stepper } from "./steps.ts"
+
+/** tfjs's own history, and what was seen of the full gradient where the plan has `training.diagnostics`. */
+export interface FitHistory extends tf.History {
+  readonly diagnostics: ReadonlyArray<DiagnosticsReport>
+}
+
+export type FitFailure = FitError | LayersDataError | StepError | DeviceReadError
+
+export type Validate = Effect.Effect<Logs, LayersDataError | DeviceReadError>
+
+/** A run that is under way. */
+interface Run {
+  readonly source: Source
+  readonly stepper: Stepper
+  readonly extent: Extent
+  readonly accumulate: number
+  readonly list: tf.CallbackList
+  readonly stopped: () => boolean
+  readonly weights: ReadonlyArray<ClassWeight | undefined>
+  readonly validate: Validate | undefined
+  readonly diagnostics: Array<DiagnosticsReport>
+}
+
+export interface RunOptions {
+  readonly adapted: Adapted<LayersNetwork>
+  readonly source: Source
+  readonly settled: Settled
+  readonly options: FitOptions
+  readonly validate: Validate | undefined
+  /** unless options or plan say something */
+  readonly epochs?: number
+}
+
+/** What a fit does once its data is at hand. */
+export const run = (given: RunOptions): Effect.Effect<FitHistory, FitFailure> => Effect.scoped(running(given))
+
+const running = (given: RunOptions): Effect.Effect<FitHistory, FitFailure, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { adapted, source, settled, options, validate } = given
+    const { plan, compiled } = settled
+    const { weights, extent } = yield* judged(given)
+    const weighted = weights.map((weight) => weight !== undefined)
+    const history = new tf.History()
+    const seen = yield* Effect.acquireRelease(
+      Effect.sync(() => callbackModel(adapted, compiled, history)),
+      ({ close }) => Effect.sync(close)
+    )
+    const list = yield* listOf(options, history)
+    const metrics = [...compiled.names, ...(validate === undefined ? [] : compiled.names.map((name) => `val_${name}`))]
+    list.setParams({
+      epochs: extent.to,
+      initialEpoch: extent.from,
+      ...source.params,
+      verbose: options.verbose ?? 1,
+      doValidation: validate !== undefined,
+      metrics: plan.training.diagnostics === undefined ? metrics : [...metrics, "discrepancy"]
+    } as unknown as Parameters<tf.CallbackList["setParams"]>[0])
+    list.setModel(seen.model)
+    yield* event(() => list.onTrainBegin())
+    const stepper = yield* openStepper(adapted, settled, weighted, extent.total)
+    const under: Run = {
+      source,
+      stepper,
+      extent,
+      accumulate: plan.training.accumulate,
+      list,
+      stopped: seen.stopped,
+      weights,
+      validate,
+      diagnostics: []
+    }
+    for (let epoch = extent.from; epoch < extent.to; epoch++) {
+      const ended = yield* oneEpoch(under, epoch)
+      if (ended || seen.stopped() || stepper.steps() >= extent.steps) break
+    }
+    yield* event(() => list.onTrainEnd())
+    return Object.assign(history, { diagnostics: under.diagnostics })
+  })
+
+/** What can only be said of options and data together. */
+const judged = ({ adapted, source, settled: { plan }, options, epochs }: RunOptions) =>
+  Effect.suspend(() => {
+    const { model, sites, method } = adapted
+    const where = "plan.training.diagnostics.sites"
+    const extent = extentOf({ plan, method, epochs }, options, source)
+    const perOutput =
+      options.classWeight === undefined ? [] : weightPerOutput(options.classWeight, model.base.outputNames)
+    const problems = [
+      ...(Result.isFailure(extent) ? extent.failure : []),
+      ...("path" in perOutput ? [perOutput] : []),
+      ...lookedAtProblems(sites, model.prefix, plan.training.diagnostics?.sites ?? "all", where)
+    ]
+    return Result.isFailure(extent) || "path" in perOutput || problems.length > 0
+      ? Effect.fail(new FitError({ problems }))
+      : Effect.succeed({ extent: extent.success, weights: perOutput })
+  })
+
+const listOf = ({ callbacks, yieldEvery = "auto" }: FitOptions, history: tf.History) =>
+  Effect.try({
+    try: () => callbackList(callbacks, yieldEvery, history),
+    catch: (cause) => new FitError({ problems: [{ path: "callbacks", message: messageOf(cause) }] })
+  })
+
+const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
+
+/** Whatever a callback throws is its own, and ends the run as it is. */
+const event = (happens: () => Promise<void>): Effect.Effect<void> => Effect.promise(happens)
+
+/** Whether the data is at its end and the run with it. */
+const oneEpoch = (under: Run, epoch: number): Effect.Effect<boolean, FitFailure> =>
+  Effect.gen(function* () {
+    const { source, list, stopped, stepper, extent, validate } = under
+    yield* event(() => list.onEpochBegin(epoch))
+    const next = yield* source.open(epoch)
+    const means = new EpochMeans()
+    const limit = source.limit ?? Number.POSITIVE_INFINITY
+    let taken = 0
+    let whole = false
+    for (let batch = 0; ; batch++) {
+      const group = yield* nextGroup(next, Math.min(under.accumulate, limit - taken))
+      taken += group.length
+      if (group.length > 0) yield* oneBatch(under, batch, group, means)
+      const dry = group.length === 0
+      if (dry && source.limit !== undefined) warnOfDryDataset(limit, taken)
+      whole = taken >= limit || stepper.steps() >= extent.steps || (dry && source.limit === undefined)
+      if (whole || dry || stopped()) break
+    }
+    const own = means.means()
+    const validated = whole && validate !== undefined ? yield* validate : {}
+    const logs: Logs = {}
+    for (const [name, value] of Object.entries(validated)) logs[`val_${name}`] = value
+    yield* event(() => list.onEpochEnd(epoch, Object.assign(logs, own)))
+    return taken < limit && source.limit !== undefined && !stopped()
+  })
+
+const nextGroup = (next: NextBatch, most: number): Effect.Effect<ReadonlyArray<LayersBatch>, LayersDataError> =>
+  Effect.gen(function* () {
+    const group: Array<LayersBatch> = []
+    while (group.length < most) {
+      const batch = yield* next
+      if (batch === undefined) break
+      group.push(batch)
+    }
+    return group
+  })
+
+const oneBatch = (
+  { list, stepper, weights, diagnostics }: Run,
+  batch: number,
+  group: ReadonlyArray<LayersBatch>,
+  means: EpochMeans
+): Effect.Effect<void, FitFailure> =>
+  Effect.gen(function* () {
+    const size = group.reduce((sum, one) => sum + one.size, 0)
+    const logs: Logs = { batch, size }
+    yield* event(() => list.onBatchBegin(batch, logs))
+    const weighted = yield* Effect.forEach(group, (one) => withWeights(one, weights))
+    const step = yield* stepper.take(weighted)
+    means.add(step.scores, size)
+    Object.assign(logs, step.scores)
+    const discrepancy = step.diagnostics?.mean.method.discrepancy ?? null
+    if (step.diagnostics !== undefined) diagnostics.push(step.diagnostics)
+    if (discrepancy !== null) {
+      Object.assign(logs, { discrepancy })
+      means.add({ discrepancy }, size)
+    }
+    yield* event(() => list.onBatchEnd(batch, logs))
+  })
+
+/** The batch with its rows' weights behind its targets. */
+const withWeights = (
+  batch: LayersBatch,
+  weights: ReadonlyArray<ClassWeight | undefined>
+): Effect.Effect<LayersBatch, LayersDataError> =>
+  Effect.suspend(() => {
+    const rows = weights.flatMap((weight, i) => (weight === undefined ? [] : [rowWeights(batch.targets[i]!, weight)]))
+    const problems = rows.flatMap((one) => ("path" in one ? [one] : []))
+    if (problems.length > 0) return Effect.fail(new LayersDataError({ where: "a batch", problems }))
+    const arrays = rows.flatMap((one) => ("path" in one ? [] : [one]))
+    return Effect.succeed(arrays.length === 0 ? batch : { ...batch, targets: [...batch.targets, ...arrays] })
+  })
+
+/** As tfjs warns. */
+const warnOfDryDataset = (limit: number, taken: number): void =>
+  console.warn(
+    `the dataset ended after ${taken} of ${limit} batches (batchesPerEpoch), and training with it; dataset.repeat() has no end`
+  )

@@ -1,0 +1,45 @@
+/** Where the batches of each epoch come from, and what is known of them beforehand. */
+import * as Effect from "effect/Effect"
+import type { AdaptationPlan } from "../../../schemas/adaptation-plan.ts"
+import { type HostRows, type LayersDataset, type NextBatch, openDataset, openRows } from "./batches.ts"
+import type { LayersDataError } from "./fit-error.ts"
+import type { FitDatasetOptions, FitOptions } from "./options.ts"
+import type { Slots } from "./slots.ts"
+
+export interface Source {
+  /** The batches of an epoch, or of this and the following ones where `limit` is given. */
+  readonly open: (epoch: number) => Effect.Effect<NextBatch, LayersDataError>
+  /** an epoch ends behind so many batches, whatever else there is; undefined: where the data ends */
+  readonly limit: number | undefined
+  /** batches of an epoch, where they can be counted */
+  readonly batches: number | undefined
+  /** what tfjs tells callbacks of it */
+  readonly params: { readonly samples: number | null; readonly steps: number | null; readonly batchSize: number | null }
+}
+
+export const datasetSource = (dataset: LayersDataset, slots: Slots, { batchesPerEpoch }: FitDatasetOptions): Source => {
+  const counted = typeof dataset.size === "number" && Number.isFinite(dataset.size) ? dataset.size : undefined
+  const batches = batchesPerEpoch ?? counted
+  let opened: NextBatch | undefined
+  const open = openDataset(dataset, slots)
+  const goOn = Effect.suspend(() =>
+    opened === undefined ? Effect.tap(open, (next) => Effect.sync(() => (opened = next))) : Effect.succeed(opened)
+  )
+  return {
+    open: () => (batchesPerEpoch === undefined ? open : goOn),
+    limit: batchesPerEpoch,
+    batches,
+    params: { samples: null, steps: batches ?? null, batchSize: null }
+  }
+}
+
+export const rowsSource = (rows: HostRows, { seed, training }: AdaptationPlan, options: FitOptions): Source => {
+  const { batchSize = training.batchSize, shuffle = true } = options
+  const batches = Math.ceil(rows.rows / batchSize)
+  return {
+    open: (epoch) => Effect.sync(() => openRows(rows, batchSize, shuffle ? { seed, epoch } : undefined)),
+    limit: batches,
+    batches,
+    params: { samples: rows.rows, steps: null, batchSize }
+  }
+}

@@ -1,0 +1,113 @@
+/** The session behind a fit: one step over some batches, with the compiled scores out of the same forward passes. */
+import type { Tensor, Tensor1D } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { Adapted } from "../../../adapters/index.ts"
+import type { LayersBatch, LayersNetwork } from "../../models/layers-model/from-layers-model.ts"
+import { fromConfig } from "../../optimizers/index.ts"
+import { type DeviceReadError, readTensor } from "../../tensors/read.ts"
+import { stepWithLook } from "../../training/diagnostics/looked-step.ts"
+import { type DiagnosticsReport, lookedAtSites, openSession, type StepReport, step } from "../../training/index.ts"
+import type { StepError } from "../../training/step.ts"
+import { EpochMeans, type Logs } from "./callbacks.ts"
+import type { Compiled } from "./compiled.ts"
+import { named } from "./evaluate.ts"
+import type { Settled } from "./options.ts"
+
+/** A batch whose targets may be followed by the rows' weights, one array for each output that has some. */
+export type WeightedBatch = LayersBatch
+
+export interface TakenStep {
+  readonly report: StepReport
+  /** means over the step's rows, before the update */
+  readonly scores: Logs
+  readonly diagnostics?: DiagnosticsReport
+}
+
+export interface Stepper {
+  readonly steps: () => number
+  readonly take: (batches: ReadonlyArray<WeightedBatch>) => Effect.Effect<TakenStep, StepError>
+}
+
+/** Keeps the scores of the first forward pass of each batch: a look at the full gradient may run it again. */
+class Scores {
+  private kept: Array<Tensor1D> = []
+  private wanted = 0
+
+  begin(batches: number): void {
+    this.release()
+    this.wanted = batches
+  }
+
+  see(scores: Tensor1D): void {
+    if (this.kept.length < this.wanted) this.kept.push(tf.keep(scores))
+  }
+
+  release(): void {
+    tf.dispose(this.kept)
+    this.kept = []
+    this.wanted = 0
+  }
+
+  read(): Effect.Effect<ReadonlyArray<Float32Array>, DeviceReadError> {
+    return Effect.forEach(
+      this.kept,
+      (scores) => readTensor(scores, "the scores of a step") as Effect.Effect<Float32Array, DeviceReadError>
+    )
+  }
+}
+
+/** `weighted`: for each output whether its rows have weights. `total`: steps of the whole run, for schedules. */
+export const openStepper = (
+  adapted: Adapted<LayersNetwork>,
+  { plan, compiled }: Settled,
+  weighted: ReadonlyArray<boolean>,
+  total: number
+): Effect.Effect<Stepper, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const scores = new Scores()
+    yield* Effect.addFinalizer(() => Effect.sync(() => scores.release()))
+    const { accumulate, diagnostics } = plan.training
+    const session = yield* openSession(adapted, {
+      optimizer: adapted.optimizer(fromConfig(plan.optimizer, total), total),
+      loss: scoringLoss(compiled, weighted, scores),
+      accumulate
+    })
+    const look =
+      diagnostics === undefined
+        ? undefined
+        : {
+            sites: lookedAtSites(adapted.sites, adapted.model.prefix, diagnostics.sites),
+            theorem: plan.optimizer.kind === "lora-pro"
+          }
+    const take = (batches: ReadonlyArray<WeightedBatch>): Effect.Effect<TakenStep, StepError> =>
+      Effect.gen(function* () {
+        scores.begin(batches.length)
+        const looks = look !== undefined && session.step % diagnostics!.every === 0
+        const taken = looks
+          ? yield* stepWithLook(session, batches, look)
+          : { report: yield* step(session, batches), diagnostics: undefined }
+        const means = new EpochMeans()
+        const values = yield* scores.read()
+        values.forEach((own, i) => means.add(named(compiled, own), batches[i]!.size))
+        return {
+          report: taken.report,
+          scores: means.means(),
+          ...(taken.diagnostics === undefined ? {} : { diagnostics: taken.diagnostics })
+        }
+      }).pipe(Effect.ensuring(Effect.sync(() => scores.release())), Effect.uninterruptible)
+    return { steps: () => session.step, take }
+  })
+
+const scoringLoss =
+  (compiled: Compiled, weighted: ReadonlyArray<boolean>, scores: Scores) =>
+  (outputs: ReadonlyArray<Tensor>, given: ReadonlyArray<Tensor>) => {
+    const targets = given.slice(0, outputs.length)
+    const factors = given.slice(outputs.length)
+    let next = 0
+    const weights = weighted.map((has) => (has ? factors[next++] : undefined))
+    const scored = compiled.score(outputs, targets, weights)
+    scores.see(scored.scores)
+    return scored.loss
+  }

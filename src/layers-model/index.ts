@@ -1,0 +1,21 @@
+/**
+ * tfjs-lora-pro for programs with a `tf.LayersModel`: `tfjs-lora-pro/layers`. Promises outside, the package's own parts
+ * inside.
+ *
+ * @example
+ * const adapted = await adapt(model, { rank: 8, alpha: 16 })
+ * await adapted.fit(x, y, { epochs: 3 })
+ * await adapted.save("adapters/customer-7")
+ */
+export { adapt, type LoadOptions, loadAdapter } from "./adapt.ts"
+export { AdaptError } from "./adapt-error.ts"
+export type { AdaptedLayersModel } from "./adapted-layers-model.ts"
+export { AdapterFileError } from "./adapter-file-error.ts"
+export type { CombineOptions } from "./adapter-set.ts"
+export type { Combined, CombinedSite } from "./arithmetic.ts"
+export * from "./fit/index.ts"
+export type { AdaptOptionsInput } from "./options.ts"
+export type { AdapterFiles } from "./peft-files.ts"
+export type { AdapterSource, AdapterTarget } from "./places.ts"
+export type { ModelInput, PredictOptions } from "./predict.ts"
+export type { RestoreOptions } from "./saved-adapter.ts"

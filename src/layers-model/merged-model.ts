@@ -1,0 +1,109 @@
+/**
+ * An adapter merged into a `tf.LayersModel`: a new model of the same topology with weights of its own, W + s·BA where W
+ * was. It works with everything that tfjs has for models; the user's model stays as it is.
+ *
+ * The copy has the names of the original's layers and weights, and is compiled as the original is, with an optimizer of
+ * its own that begins anew. Layers of somebody's own classes are copied where their class is registered
+ * (`tf.serialization.registerClass`), as for loading.
+ */
+import * as tf from "@tensorflow/tfjs"
+import type { Adapted } from "../../adapters/index.ts"
+import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
+import type { Layer } from "../models/layers-model/layer.ts"
+import { tidy } from "../tensors/tidy.ts"
+import { adaptError } from "./adapt-error.ts"
+
+/** tfjs's own variable of a layer. Its `read` gives the `tf.Variable` itself. */
+type LayerVariable = tf.layers.Layer["weights"][number]
+
+/** A copy of a model, and its variables. */
+export interface ModelCopy {
+  readonly model: tf.LayersModel
+  /** variable of the original → its counterpart in the copy */
+  readonly counterpart: ReadonlyMap<LayerVariable, LayerVariable>
+}
+
+/** Every variable of a model's layers once, in their order. */
+const variablesOf = (model: tf.LayersModel): ReadonlyArray<LayerVariable> => [
+  ...new Set(model.layers.flatMap((layer) => (layer instanceof tf.LayersModel ? variablesOf(layer) : layer.weights)))
+]
+
+interface FromConfig {
+  // named as in tfjs: `fastWeightInit` starts weights at 0 instead of drawing them
+  readonly fromConfig: (cls: unknown, config: object, customObjects: object, fastWeightInit: boolean) => tf.LayersModel
+}
+
+/** A model of the same topology with copies of the weights. Throws an AdaptError where tfjs cannot make one. */
+export const copyOf = (base: tf.LayersModel): ModelCopy => {
+  const cls = base.constructor as unknown as FromConfig
+  const model = copied(base.name, () => cls.fromConfig(cls, structureOf(base), {}, true))
+  const [from, to] = [variablesOf(base), variablesOf(model)]
+  const differs = from.length !== to.length || from.some(({ shape }, i) => `${shape}` !== `${to[i]!.shape}`)
+  if (differs) {
+    model.dispose()
+    throw adaptError(
+      base.name,
+      "its copy has weights of other shapes: some layer's getConfig does not say all that its build uses"
+    )
+  }
+  from.forEach((variable, i) => assign(to[i]!, variable.read()))
+  compileLike(model, base)
+  return { model, counterpart: new Map(from.map((variable, i) => [variable, to[i]!])) }
+}
+
+const structureOf = (base: tf.LayersModel): object => JSON.parse(JSON.stringify(base.getConfig())) as object
+
+const copied = (name: string, make: () => tf.LayersModel): tf.LayersModel => {
+  try {
+    return make()
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw adaptError(name, `tfjs cannot copy it (${reason}); classes of your own need tf.serialization.registerClass`)
+  }
+}
+
+/** Past a constraint of the layer, which is for training: a copy has the numbers it is given. */
+const assign = (variable: LayerVariable, value: tf.Tensor): void =>
+  void (variable.read() as tf.Variable).assign(value as tf.Tensor)
+
+/** Loss and metrics as they were given, and an optimizer of the same kind and settings. */
+const compileLike = (model: tf.LayersModel, base: tf.LayersModel): void => {
+  const { loss, metrics, optimizer } = base
+  if (optimizer === undefined || optimizer === null) return
+  const cls = optimizer.constructor as unknown as {
+    readonly fromConfig: (cls: unknown, config: object) => tf.Optimizer
+  }
+  model.compile({
+    optimizer: cls.fromConfig(cls, optimizer.getConfig()),
+    loss: loss as tf.ModelCompileArgs["loss"],
+    metrics: metrics as NonNullable<tf.ModelCompileArgs["metrics"]>
+  })
+  // tfjs disposes an optimizer with its model only where it made it itself; this one belongs to the copy alone
+  ;(model as unknown as { isOptimizerOwned: boolean }).isOptimizerOwned = true
+}
+
+/** Parameters that an adapter changes, by name, in the layers' own form. Tensor code. */
+const changedParameters = (adapted: Adapted<LayersNetwork>): ReadonlyMap<string, tf.Tensor> => {
+  const { trainable } = adapted
+  const known = new Set(adapted.model.layerParameters.map(({ name }) => name))
+  const trained = trainable.dense.flatMap(({ name, value }) => (known.has(name) ? [[name, value] as const] : []))
+  const sites = adapted.sites.map((site) => [`${site.name}.weight`, adapted.merged(site, trainable)] as const)
+  return new Map<string, tf.Tensor>([...trained, ...sites])
+}
+
+/** Puts the weights of the base under an adapter (null: of the base itself) into a copy. */
+export const writeMerged = (
+  { counterpart }: ModelCopy,
+  network: LayersNetwork,
+  adapted: Adapted<LayersNetwork> | null
+): void =>
+  tidy(() => {
+    const changed = adapted === null ? new Map<string, tf.Tensor>() : changedParameters(adapted)
+    for (const { name, layer, index, own } of network.layerParameters) {
+      const original = variableOf(layer, index)
+      const value = changed.get(name)
+      assign(counterpart.get(original)!, value === undefined ? original.read() : own(value))
+    }
+  })
+
+const variableOf = (layer: Layer, index: number): LayerVariable => layer.weights[index]!

@@ -1,0 +1,74 @@
+/**
+ * What `adapt` may be told: the `adapter` section of a plan, and with it a seed, a head and a name. Strict, as plans
+ * are: unknown keys are errors, and every problem is told at once.
+ *
+ *   { rank: 8, alpha: 16, targets: "all-linear", head: ["predictions"], seed: 0 }
+ *
+ * The method is "lora" unless another is named.
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { strict } from "../../schemas/decode.ts"
+import { count, list, text, withDefault } from "../../schemas/fields.ts"
+import {
+  AdaloraConfig,
+  type AdapterConfig,
+  DoraConfig,
+  FullConfig,
+  LoraConfig,
+  NoneConfig,
+  type PlanProblem
+} from "../../schemas/index.ts"
+import { problemsOf } from "../../schemas/problems.ts"
+import { AdaptError } from "./adapt-error.ts"
+
+const around = {
+  seed: count(0, "Seed of the factors' start; the same seed, the same numbers.").pipe(withDefault(0)),
+  head: list(
+    text("a layer's path", "A layer's name, or nested.name in a model inside the model."),
+    "a list of layer paths",
+    "Layers that are trained themselves, with a learning rate of their own, and saved beside the adapter."
+  ).pipe(withDefault([])),
+  name: text("a name", "The adapter's name among those over one base.").pipe(withDefault("adapter"))
+}
+
+/** Options of `adapt` and `add`. */
+export const AdaptOptions = Schema.Union([
+  Schema.Struct({ ...LoraConfig.fields, ...around }),
+  Schema.Struct({ ...DoraConfig.fields, ...around }),
+  Schema.Struct({ ...AdaloraConfig.fields, ...around }),
+  Schema.Struct({ ...FullConfig.fields, ...around }),
+  Schema.Struct({ ...NoneConfig.fields, ...around })
+])
+
+type Written = (typeof AdaptOptions)["Encoded"]
+
+/** As it is written: every key has a default, the method too. */
+export type AdaptOptionsInput =
+  | (Omit<Extract<Written, { readonly method: "lora" }>, "method"> & { readonly method?: "lora" })
+  | Exclude<Written, { readonly method: "lora" }>
+
+/** An adapter as it was asked for. */
+export interface AdapterRequest {
+  readonly config: AdapterConfig
+  readonly seed: number
+  readonly head: ReadonlyArray<string>
+  readonly name: string
+}
+
+const decode = Schema.decodeUnknownResult(AdaptOptions, strict)
+
+/** Fails with every problem of the options. `model`: its name, for the error. */
+export const decodeOptions = (input: unknown, model: string): Effect.Effect<AdapterRequest, AdaptError> => {
+  const written = isRecord(input) && !Object.hasOwn(input, "method") ? { method: "lora", ...input } : input
+  const decoded = decode(written)
+  if (Result.isFailure(decoded)) return fail(model, problemsOf(decoded.failure.issue, AdaptOptions.ast))
+  const { seed, head, name, ...config } = decoded.success
+  return Effect.succeed({ config, seed, head, name })
+}
+
+const isRecord = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+const fail = (model: string, problems: ReadonlyArray<PlanProblem>) => Effect.fail(new AdaptError({ model, problems }))

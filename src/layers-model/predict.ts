@@ -1,0 +1,93 @@
+/** Outputs of a LayersModel with an adapter on, in the manner of `model.predict`. */
+import * as tf from "@tensorflow/tfjs"
+import type { Adapted } from "../../adapters/index.ts"
+import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
+import { tidy } from "../tensors/tidy.ts"
+import { adaptError } from "./adapt-error.ts"
+
+export interface PredictOptions {
+  /** rows at a time (default 32, as in tfjs) */
+  readonly batchSize?: number
+}
+
+/** One tensor for each input of the model, in their order, or by their names. */
+export type ModelInput = tf.Tensor | ReadonlyArray<tf.Tensor> | Readonly<Record<string, tf.Tensor>>
+
+/**
+ * One tensor for a model with one output, else one for each. Tensor code, synchronous; the result is the caller's.
+ * Throws an AdaptError where `x` is not what the model takes.
+ */
+export const predictAdapted = (
+  adapted: Adapted<LayersNetwork>,
+  x: ModelInput,
+  { batchSize = 32 }: PredictOptions = {}
+): tf.Tensor | Array<tf.Tensor> => {
+  const { base } = adapted.model
+  if (!(Number.isInteger(batchSize) && batchSize >= 1)) {
+    throw adaptError(base.name, `batchSize: found ${batchSize}; expected an integer of at least 1`)
+  }
+  const outputs = tidy(() => {
+    const inputs = inputsOf(base, x)
+    const rows = inputs[0]!.shape[0]!
+    const batches: Array<ReadonlyArray<tf.Tensor>> = []
+    for (let from = 0; from < rows; from += batchSize) {
+      const size = Math.min(batchSize, rows - from)
+      const part = size === rows ? inputs : inputs.map((input) => tf.slice(input, from, size))
+      batches.push(adapted.forward(part, adapted.trainable))
+    }
+    return base.outputs.map((_, i) =>
+      batches.length === 1
+        ? tf.clone(batches[0]![i]!)
+        : tf.concat(
+            batches.map((batch) => batch[i]!),
+            0
+          )
+    )
+  })
+  return outputs.length === 1 ? outputs[0]! : outputs
+}
+
+/** `model.predict` itself, which knows no names. */
+export const predictBase = (base: tf.LayersModel, x: ModelInput, options: PredictOptions = {}) => {
+  const inputs = namedInputs(base, x)
+  return base.predict(inputs.length === 1 ? inputs[0]! : [...inputs], { ...options }) as tf.Tensor | Array<tf.Tensor>
+}
+
+/** One tensor for each input, of rank 2 or higher as tfjs has it. Tensor code. */
+const inputsOf = (base: tf.LayersModel, x: ModelInput): ReadonlyArray<tf.Tensor> => {
+  const names = base.inputNames
+  const given = namedInputs(base, x)
+  const inputs = given.map((input) => (input.rank === 1 ? tf.expandDims(input, 1) : input))
+  const problems = inputs.flatMap((input, i) => {
+    const expected = base.inputs[i]!.shape
+    const fits = input.rank === expected.length && expected.every((n, axis) => n === null || n === input.shape[axis])
+    return fits ? [] : [`input ${names[i]}: found shape [${shown(input.shape)}], expected [${shown(expected)}]`]
+  })
+  const rows = inputs.map(({ shape }) => shape[0]!)
+  if (problems.length === 0 && new Set(rows).size > 1)
+    problems.push(`inputs have ${rows.join(", ")} rows; expected as many in each`)
+  if (problems.length === 0 && rows[0] === 0) problems.push("found no row; expected one at least")
+  if (problems.length > 0) throw adaptError(base.name, problems.join("\n"))
+  return inputs
+}
+
+const namedInputs = ({ name, inputNames }: tf.LayersModel, x: ModelInput): ReadonlyArray<tf.Tensor> => {
+  const expected = inputNames.length === 1 ? "a tensor" : `${inputNames.length} tensors, for ${inputNames.join(", ")}`
+  const wrong = (found: string) => adaptError(name, `found ${found}; expected ${expected}`)
+  if (x instanceof tf.Tensor) {
+    if (inputNames.length > 1) throw wrong("one tensor")
+    return [x]
+  }
+  if (Array.isArray(x)) {
+    if (x.length !== inputNames.length) throw wrong(`${x.length} tensors`)
+    return x as ReadonlyArray<tf.Tensor>
+  }
+  const named = x as Readonly<Record<string, tf.Tensor>>
+  return inputNames.map((input) => {
+    const found = named[input]
+    if (found === undefined) throw wrong(`tensors for ${Object.keys(named).join(", ") || "no input"}`)
+    return found
+  })
+}
+
+const shown = (shape: ReadonlyArray<number | null>): string => shape.map((n) => n ?? "rows").join(", ")

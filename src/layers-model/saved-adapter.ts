@@ -1,0 +1,159 @@
+/**
+ * An adapter on the host, as it is stored whatever into: what it is, and its tensors by their names in the file.
+ *
+ * What comes back is held against the model before a number of it is used: names, shapes, finite values, and the base's
+ * own weights.
+ */
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
+import { peftFormatOf } from "../output/peft/formats.ts"
+import { type DeviceReadError, readTensor } from "../tensors/read.ts"
+import type { HostTensor } from "../tensors/safetensors.ts"
+import { tidy } from "../tensors/tidy.ts"
+import { startsOf, type Trainable, tensorsOf, withStarts, withTensors } from "../tensors/trainable.ts"
+import { AdapterFileError, condensed } from "./adapter-file-error.ts"
+import { type AdapterRecord, RECORD_FORMAT } from "./adapter-record.ts"
+import { fingerprintOf } from "./fingerprint.ts"
+import { type HeldAdapter, startAdapter } from "./held-adapter.ts"
+import { restoredTree, START, storedPlaces, storedTensors } from "./stored-tensors.ts"
+
+export interface SavedAdapter {
+  readonly record: AdapterRecord
+  readonly tensors: Readonly<Record<string, HostTensor>>
+}
+
+type Tensors = SavedAdapter["tensors"]
+
+/** Reads an adapter from the device, and the base for its fingerprint. `head`: layers that are trained themselves. */
+export const savedAdapter = (
+  { adapted, config, seed }: HeldAdapter,
+  head: ReadonlyArray<string>
+): Effect.Effect<SavedAdapter, DeviceReadError> =>
+  Effect.gen(function* () {
+    const { base } = adapted.model
+    const tensors = writtenTriplets(adapted, yield* readAll(adapted))
+    const weights = yield* fingerprintOf(base)
+    return {
+      record: { format: RECORD_FORMAT, adapter: config, seed, head, base: { name: base.name, weights } },
+      tensors
+    }
+  })
+
+type AdaptedLayers = HeldAdapter["adapted"]
+
+const readAll = (adapted: AdaptedLayers): Effect.Effect<Tensors, DeviceReadError> =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => tidy(() => storedTensors(adapted).map((tensor) => tf.keep(tf.clone(tensor))))),
+    (tensors) =>
+      Effect.map(
+        Effect.forEach(storedPlaces(adapted), ({ name, shape }, i) =>
+          Effect.map(readTensor(tensors[i]!, name), (data) => [name, { shape, data: data as Float32Array }] as const)
+        ),
+        (entries) => Object.fromEntries(entries)
+      ),
+    (tensors) => Effect.sync(() => tf.dispose([...tensors]))
+  )
+
+/** AdaLoRA: a file holds the triplets that have a λ alone. */
+const writtenTriplets = (adapted: AdaptedLayers, tensors: Tensors): Tensors =>
+  eachSite(adapted, tensors, (files, _, own) => files.written(own))
+
+const readTriplets = (adapted: AdaptedLayers, tensors: Tensors): Tensors =>
+  eachSite(adapted, tensors, (files, part, own) => files.read(part, own))
+
+type Files = NonNullable<NonNullable<ReturnType<typeof peftFormatOf>>["files"]>
+
+const eachSite = (
+  adapted: AdaptedLayers,
+  tensors: Tensors,
+  change: (files: Files, part: Parameters<Files["read"]>[0], own: Tensors) => Tensors
+): Tensors => {
+  const files = peftFormatOf(adapted.method)?.files
+  if (files === undefined) return tensors
+  const changed = adapted.parts(adapted.trainable).flatMap((part) => {
+    const own = siteTensors(part.site.name, tensors)
+    if (Object.keys(own).length === 0) return [] // told as missing
+    return Object.entries(change(files, part, own)).map(
+      ([name, tensor]) => [`${START}${part.site.name}.${name}`, tensor] as const
+    )
+  })
+  return { ...tensors, ...Object.fromEntries(changed) }
+}
+
+/** The tensors of one site, by PEFT's names. */
+export const siteTensors = (site: string, tensors: Tensors): Tensors => {
+  const start = `${START}${site}.lora_`
+  return Object.fromEntries(
+    Object.entries(tensors).flatMap(([name, tensor]) =>
+      name.startsWith(start) ? [[name.slice(START.length + site.length + 1), tensor]] : []
+    )
+  )
+}
+
+export interface RestoreOptions {
+  /** true: take an adapter that was made over other weights, e.g. a quantised copy of its base (default false) */
+  readonly anyBase?: boolean
+}
+
+/** A saved adapter over a network. Nothing of it is left on the device where it fails. `source`: for the error. */
+export const restoredAdapter = (
+  network: LayersNetwork,
+  { record, tensors }: SavedAdapter,
+  source: string,
+  { anyBase = false }: RestoreOptions = {}
+): Effect.Effect<HeldAdapter, AdapterFileError | DeviceReadError> =>
+  Effect.gen(function* () {
+    const fail = (problems: ReadonlyArray<string>) => new AdapterFileError({ source, problems: condensed(problems) })
+    const weights = anyBase ? record.base.weights : yield* fingerprintOf(network.base)
+    if (weights !== record.base.weights) return yield* fail([otherBase(record, network, weights)])
+    const request = { config: record.adapter, seed: record.seed }
+    const adapter = yield* startAdapter(network, request, { shapesOnly: true }).pipe(
+      Effect.catchTag("AdaptError", ({ problems }) =>
+        Effect.fail(
+          fail(problems.map(({ path, message }) => `is no adapter of ${network.base.name}: ${path}: ${message}`))
+        )
+      ),
+      Effect.catchTag("StartError", ({ message }) => Effect.fail(fail([message])))
+    )
+    const restore = Effect.gen(function* () {
+      const { adapted } = adapter
+      const found = readTriplets(adapted, tensors)
+      const problems = tensorProblems(adapted, found)
+      if (problems.length > 0) return yield* fail(problems)
+      replaceTree(adapted, found)
+      return adapter
+    })
+    return yield* Effect.onError(restore, () => Effect.promise(adapter.close))
+  })
+
+const otherBase = ({ base }: AdapterRecord, network: LayersNetwork, weights: string): string =>
+  `was made over other weights: found ${base.weights} (${base.name}), expected ${weights} (${network.base.name}); ` +
+  `load the model that it was trained over, or give { anyBase: true } if these are a rounded copy of it`
+
+const tensorProblems = (adapted: AdaptedLayers, found: Tensors): ReadonlyArray<string> => {
+  const places = storedPlaces(adapted)
+  const known = new Set(places.map(({ name }) => name))
+  return [
+    ...places.flatMap(({ name, shape }) => {
+      const tensor = found[name]
+      if (tensor === undefined) return [`tensor ${name} is missing; expected one of shape [${shape}]`]
+      if (`${tensor.shape}` !== `${shape}`) return [`tensor ${name} has shape [${tensor.shape}], expected [${shape}]`]
+      const wrong = tensor.data.findIndex((value) => !Number.isFinite(value))
+      return wrong < 0 ? [] : [`tensor ${name} holds ${tensor.data[wrong]} at ${wrong}, expected finite numbers`]
+    }),
+    ...Object.keys(found).flatMap((name) => (known.has(name) ? [] : [`tensor ${name} belongs to nothing in the model`]))
+  ]
+}
+
+/** In handles of its own. */
+const replaceTree = (adapted: AdaptedLayers, found: Tensors): void => {
+  const before = adapted.trainable
+  adapted.trainable = tidy((): Trainable => {
+    const stored = storedPlaces(adapted).map(({ name, shape }) => tf.tensor(found[name]!.data, [...shape]))
+    const tree = restoredTree(adapted, stored)
+    const kept = (tensor: tf.Tensor): tf.Tensor => tf.keep(tf.clone(tensor))
+    return withStarts(withTensors(tree, tensorsOf(tree).map(kept)), startsOf(tree).map(kept))
+  })
+  tf.dispose([...tensorsOf(before), ...startsOf(before)])
+}

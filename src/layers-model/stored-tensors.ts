@@ -1,0 +1,163 @@
+/**
+ * Which trained tensor is stored under which name and in which shape: PEFT 0.21's, so that a torch module of the same
+ * layer names takes the file.
+ *
+ *   dense       <layer>.lora_A.weight [r, in]           .lora_B.weight [out, r]
+ *   Conv2D      <layer>.lora_A.weight [r, in, kh, kw]   .lora_B.weight [out, r, 1, 1]
+ *   Conv1D      <layer>.lora_A.weight [r, in, k]        .lora_B.weight [out, r, 1]
+ *   embedding   <layer>.lora_embedding_A [r, rows]      .lora_embedding_B [width, r]
+ *   head, modules to save, and all of method "full": <parameter>, weights [out, in] or [out, in, kh, kw]
+ *
+ * A patch has its channels last, torch's kernels have them first: the axes are exchanged on the way.
+ */
+import * as tf from "@tensorflow/tfjs"
+import type { Adapted, SitePart } from "../../adapters/index.ts"
+import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
+import type { PeftFormat } from "../output/peft/format.ts"
+import { peftFormatOf } from "../output/peft/formats.ts"
+import type { LinearSite } from "../tensors/linear.ts"
+import type { DenseParameter, Trainable } from "../tensors/trainable.ts"
+
+export const START = "base_model.model."
+
+export interface StoredPlace {
+  readonly name: string
+  readonly shape: ReadonlyArray<number>
+}
+
+/** Tensors that are stored together: those of one site, or one that is trained itself. */
+interface Unit {
+  readonly places: ReadonlyArray<StoredPlace>
+  /** Tensor code: in the order of `places`. */
+  readonly stored: () => ReadonlyArray<tf.Tensor>
+  /** Tensor code. */
+  readonly restored: (tensors: ReadonlyArray<tf.Tensor>) => Trainable
+}
+
+/** How one tensor looks in the file. */
+interface Form {
+  readonly name: string
+  readonly shape: ReadonlyArray<number>
+  readonly stored: (held: tf.Tensor) => tf.Tensor
+  readonly held: (stored: tf.Tensor) => tf.Tensor
+}
+
+const asHeld = (name: string, shape: ReadonlyArray<number>): Form => ({
+  name,
+  shape,
+  stored: (held) => held,
+  held: (stored) => stored
+})
+
+const reshaped = (name: string, held: ReadonlyArray<number>, shape: ReadonlyArray<number>): Form => ({
+  name,
+  shape,
+  stored: (tensor) => tf.reshape(tensor, [...shape]),
+  held: (tensor) => tf.reshape(tensor, [...held])
+})
+
+/** [rows, window · channels] as [rows, channels, ...window]. */
+const channelsFirst = (name: string, rows: number, { window, channels }: Kernel): Form => {
+  const patches = [rows, ...window, channels]
+  const last = patches.length - 1
+  const axes = window.map((_, i) => i + 1)
+  return {
+    name,
+    shape: [rows, channels, ...window],
+    stored: (held) => tf.transpose(tf.reshape(held, patches), [0, last, ...axes]),
+    held: (stored) =>
+      tf.reshape(tf.transpose(stored, [0, ...axes.map((axis) => axis + 1), 1]), [rows, stored.size / rows])
+  }
+}
+
+/** What a convolution's kernel spans. */
+interface Kernel {
+  readonly window: ReadonlyArray<number>
+  readonly channels: number
+}
+
+/** The kernel behind a weight [out, window · channels], or undefined where it is no convolution's. */
+const kernelOf = ({ layerParameters }: LayersNetwork, weight: string): Kernel | undefined => {
+  const parameter = layerParameters.find(({ name }) => name === weight)
+  const own = parameter?.layer.weights[parameter.index]?.shape as ReadonlyArray<number> | undefined
+  if (parameter === undefined || own === undefined || own.length < 3 || parameter.shape.length !== 2) return undefined
+  const [window, channels, out] = [own.slice(0, -2), own.at(-2)!, own.at(-1)!]
+  const columns = window.reduce((product, n) => product * n, channels)
+  return out === parameter.shape[0] && columns === parameter.shape[1] ? { window, channels } : undefined
+}
+
+/** A site's tensor under PEFT's name for linear layers, as it is called and shaped at this site. */
+const siteForm = (
+  network: LayersNetwork,
+  { name: site, kind }: LinearSite,
+  name: string,
+  shape: ReadonlyArray<number>
+): Form => {
+  const embedding = /^lora_([AB])\.weight$/.exec(name)
+  if (kind === "embedding" && embedding !== null) return asHeld(`lora_embedding_${embedding[1]}`, shape)
+  const kernel = kind === "conv" ? kernelOf(network, `${site}.weight`) : undefined
+  if (kernel === undefined) return asHeld(name, shape)
+  const ones = kernel.window.map(() => 1)
+  if (name === "lora_A.weight") return channelsFirst(name, shape[0]!, kernel)
+  if (name === "lora_B.weight") return reshaped(name, shape, [...shape, ...ones])
+  if (name === "lora_magnitude_vector") return reshaped(name, shape, [1, ...shape, ...ones])
+  return asHeld(name, shape)
+}
+
+const siteUnit = (network: LayersNetwork, format: PeftFormat<never, unknown>, part: SitePart<unknown>): Unit => {
+  const shapes = Object.entries(format.shapes(part))
+  const forms = shapes.map(([name, shape]) => siteForm(network, part.site, name, shape))
+  return {
+    places: forms.map(({ name, shape }) => ({ name: `${START}${part.site.name}.${name}`, shape })),
+    stored: () => {
+      const held = format.stored(part)
+      return forms.map((form, i) => form.stored(held[shapes[i]![0]]!))
+    },
+    restored: (tensors) => {
+      const held = tensors.map((tensor, i) => [shapes[i]![0], forms[i]!.held(tensor)] as const)
+      return format.restored(part, Object.fromEntries(held))
+    }
+  }
+}
+
+const denseUnit = (network: LayersNetwork, start: string, parameter: DenseParameter): Unit => {
+  const { name, value } = parameter
+  const kernel = kernelOf(network, name)
+  const form = kernel === undefined ? asHeld(name, value.shape) : channelsFirst(name, value.shape[0]!, kernel)
+  return {
+    places: [{ name: start + name, shape: form.shape }],
+    stored: () => [form.stored(value)],
+    restored: ([tensor]) => ({ pairs: [], dense: [{ ...parameter, value: form.held(tensor!) }] })
+  }
+}
+
+/** All that is stored, in the order of the tree. */
+const unitsOf = (adapted: Adapted<LayersNetwork>): ReadonlyArray<Unit> => {
+  const { model, trainable } = adapted
+  const format = peftFormatOf(adapted.method)
+  const parts = format === null ? [] : adapted.parts(trainable)
+  const owned = new Set(parts.flatMap(({ part }) => part.dense.map(({ name }) => name)))
+  const dense = trainable.dense.filter(({ name }) => !owned.has(name))
+  return [
+    ...parts.map((part) => siteUnit(model, format!, part)),
+    ...dense.map((parameter) => denseUnit(model, format === null ? "" : START, parameter))
+  ]
+}
+
+export const storedPlaces = (adapted: Adapted<LayersNetwork>): ReadonlyArray<StoredPlace> =>
+  unitsOf(adapted).flatMap(({ places }) => places)
+
+/** Tensor code: what is stored at `storedPlaces`, in its order. */
+export const storedTensors = (adapted: Adapted<LayersNetwork>): ReadonlyArray<tf.Tensor> =>
+  unitsOf(adapted).flatMap(({ stored }) => stored())
+
+/** Tensor code: the tree that is stored as `tensors` at `storedPlaces`. */
+export const restoredTree = (adapted: Adapted<LayersNetwork>, tensors: ReadonlyArray<tf.Tensor>): Trainable => {
+  let next = 0
+  const parts = unitsOf(adapted).map(({ places, restored }) => {
+    const own = tensors.slice(next, next + places.length)
+    next += places.length
+    return restored(own)
+  })
+  return { pairs: parts.flatMap(({ pairs }) => pairs), dense: parts.flatMap(({ dense }) => dense) }
+}

@@ -1,0 +1,45 @@
+/** Layers that decide by the sign or the size of their input. Of PReLU, `<path>.alpha` is frozen, or trained itself. */
+import * as tf from "@tensorflow/tfjs"
+import { clippedRelu } from "../../kernels/clipped-relu.ts"
+import { stopGradient } from "../../tensors/stop-gradient.ts"
+import { activated, asItIs, configOf, type LayerKind, weightShapes } from "./layer.ts"
+
+export const activation: LayerKind = { call: (layer, _path, [x]) => [activated(layer, x!)] }
+
+export const relu: LayerKind = {
+  call: (layer, _path, [x]) => {
+    const { maxValue } = configOf<{ readonly maxValue?: number | null }>(layer)
+    return [maxValue === undefined || maxValue === null ? tf.relu(x!) : clippedRelu(x!, maxValue)]
+  }
+}
+
+export const prelu: LayerKind = {
+  parameters: (layer, path) => [asItIs(`${path}.alpha`, 0, weightShapes(layer)[0]!)],
+  call: (_layer, path, [x], { weights }) => [tf.prelu(x!, weights(`${path}.alpha`))]
+}
+
+/** x where x > θ. tfjs's own has no gradient: a comparison is on the way. */
+export const thresholdedRelu: LayerKind = {
+  call: (layer, _path, [x]) => {
+    const { theta } = configOf<{ readonly theta: number }>(layer)
+    return [
+      tf.mul(
+        x!,
+        stopGradient(() => tf.cast(tf.greater(x!, theta), "float32"))
+      )
+    ]
+  }
+}
+
+/** x, and 0 at steps that hold nothing but the value that stands for none. tfjs's own has no gradient here either. */
+export const masking: LayerKind = {
+  call: (layer, _path, [x]) => {
+    const { maskValue } = configOf<{ readonly maskValue: number }>(layer)
+    return [
+      tf.mul(
+        x!,
+        stopGradient(() => tf.cast(tf.any(tf.notEqual(x!, maskValue), -1, true), x!.dtype))
+      )
+    ]
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * Pooling in one and two dimensions, by kernels whose gradients are right: tfjs's own are wrong of a maximum on wasm, and of an average
+ * everywhere where a window hangs over the edge. Pooling over everything and in three dimensions are tfjs's own (`own-call.ts`).
+ *
+ *   average   the sum over a window, a depthwise convolution with 1, over the number of its pixels that are in the picture
+ */
+import * as tf from "@tensorflow/tfjs"
+import { depthwiseConvolution } from "../../kernels/depthwise-convolution.ts"
+import { maxPooling } from "../../kernels/max-pooling.ts"
+import { axesOf, type Window } from "../../kernels/window.ts"
+import { channelsLast, type DataFormat, inFormat } from "./data-format.ts"
+import { configOf, type LayerKind } from "./layer.ts"
+
+interface PoolingConfig extends DataFormat {
+  readonly poolSize: ReadonlyArray<number> | number
+  readonly strides: ReadonlyArray<number> | number
+  readonly padding: Window["padding"]
+}
+
+const both = (values: ReadonlyArray<number> | number, flat: boolean): readonly [number, number] => {
+  const [first, second] = [values].flat() as ReadonlyArray<number>
+  return [first!, flat ? 1 : (second ?? first!)]
+}
+
+const windowOf = ({ poolSize, strides, padding }: PoolingConfig, flat: boolean): Window => ({
+  kernel: both(poolSize, flat),
+  strides: both(strides, flat),
+  dilation: [1, 1],
+  padding
+})
+
+/** 1 over the number of pixels under each place of the window [1, rows, columns, 1] */
+const shares = (height: number, width: number, window: Window): tf.Tensor4D => {
+  const [vertical, horizontal] = axesOf([height, width], window).map(({ first, places, span }, axis) =>
+    Array.from({ length: places }, (_, i) => {
+      const from = first + i * window.strides[axis]!
+      return Math.min(from + span, [height, width][axis]!) - Math.max(from, 0)
+    })
+  )
+  const values = vertical!.flatMap((tall) => horizontal!.map((wide) => 1 / (tall * wide)))
+  return tf.tensor4d(values, [1, vertical!.length, horizontal!.length, 1])
+}
+
+const averagePooling = (x: tf.Tensor4D, window: Window): tf.Tensor4D => {
+  const [, height, width, channels] = x.shape
+  const sums = depthwiseConvolution(x, tf.ones([...window.kernel, channels, 1]), window)
+  return tf.mul(sums, shares(height, width, window))
+}
+
+type Pooling = (x: tf.Tensor4D, window: Window) => tf.Tensor4D
+
+const in2d = (pooling: Pooling): LayerKind => ({
+  call: (layer, _path, [x]) => {
+    const config = configOf<PoolingConfig>(layer)
+    return [inFormat(pooling(channelsLast(x!, config) as tf.Tensor4D, windowOf(config, false)), config)]
+  }
+})
+
+/** x [batch, length, channels] */
+const in1d = (pooling: Pooling): LayerKind => ({
+  call: (layer, _path, [x]) => {
+    const window = windowOf(configOf<PoolingConfig>(layer), true)
+    return [tf.squeeze(pooling(tf.expandDims<tf.Tensor4D>(x!, 2), window), [2])]
+  }
+})
+
+export const maxPooling1d = in1d(maxPooling)
+export const maxPooling2d = in2d(maxPooling)
+export const averagePooling1d = in1d(averagePooling)
+export const averagePooling2d = in2d(averagePooling)

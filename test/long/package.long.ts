@@ -1,0 +1,194 @@
+/**
+ * The packed tarball installed by the package managers themselves into empty projects, and used there as its README says: Bun with
+ * the preloaded plugin, Deno and Node by command and by import, Vite for a page. Node's adapter and Deno's are Bun's, byte for byte.
+ *
+ * Needs npm and a registry (or its cache). What is missing is announced; REQUIRE_DENO=1 and REQUIRE_NODE=1 make that a failure.
+ */
+import { beforeAll, describe, expect, test } from "bun:test"
+import { spawnSync } from "node:child_process"
+import { readdirSync, readFileSync } from "node:fs"
+import { dirname, join } from "node:path"
+import packageJson from "../../package.json" with { type: "json" }
+import { tooOldNode } from "../../src/bin/node-version.ts"
+import { run, succeed, type Workspace, workspace } from "../e2e/fixtures.ts"
+import { emptyProject, pack } from "../package/consumer.ts"
+import {
+  adapterIn,
+  expectPlain,
+  tinyProject,
+  trainsItsImportedPlan,
+  worksByCommand,
+  writeBunProject,
+  writePlain
+} from "../package/projects.ts"
+
+/** A download of some hundred megabytes, where nothing is cached. */
+const INSTALL = 600_000
+const RUN = 300_000
+
+const packed = emptyProject()
+let tarball = ""
+beforeAll(() => {
+  tarball = pack(packed)
+}, INSTALL)
+
+const byBun = (w: Workspace, ...packages: ReadonlyArray<string>) =>
+  succeed(run([process.execPath, "add", tarball, ...packages], { cwd: w.directory }))
+const byNpm = (w: Workspace, ...packages: ReadonlyArray<string>) =>
+  succeed(
+    run(["npm", "install", "--prefer-offline", "--no-audit", "--no-fund", tarball, ...packages], { cwd: w.directory })
+  )
+
+/** What Bun trained: what the others have to train too. */
+let adapter = "nothing"
+
+describe("Bun", () => {
+  const w = workspace()
+  beforeAll(async () => {
+    tinyProject(w)
+    await byBun(w)
+  }, INSTALL)
+
+  test(
+    "validates, trains and predicts by command",
+    async () => {
+      adapter = await worksByCommand(w, [process.execPath, "x", "--bun", "tfjs-lora-pro"], "by-command")
+    },
+    RUN
+  )
+
+  test(
+    "trains an imported plan",
+    async () => {
+      writeBunProject(w)
+      await trainsItsImportedPlan(w)
+      expect(adapterIn(w, "run")).toBe(adapter)
+    },
+    RUN
+  )
+
+  test(
+    "computes on an installed device",
+    async () => {
+      expectPlain(await run([process.execPath, writePlain(w, "bun")], { cwd: w.directory }), /^bun /)
+    },
+    RUN
+  )
+})
+
+const deno = Bun.which("deno")
+if (deno === null) {
+  if (process.env["REQUIRE_DENO"] === "1") throw new Error("deno is not installed, but REQUIRE_DENO=1")
+  console.warn("deno is not installed: the package is not tried in it (REQUIRE_DENO=1 makes that a failure)")
+}
+
+describe.skipIf(deno === null)("Deno", () => {
+  const w = workspace()
+  beforeAll(async () => {
+    tinyProject(w)
+    await byNpm(w)
+  }, INSTALL)
+
+  test(
+    "deno run -A npm:tfjs-lora-pro validates, trains and predicts",
+    async () => {
+      expect(await worksByCommand(w, [deno!, "run", "-A", "npm:tfjs-lora-pro"], "run")).toBe(adapter)
+    },
+    RUN
+  )
+
+  test(
+    'import "tfjs-lora-pro/deno" has a device',
+    async () => {
+      expectPlain(await run([deno!, "run", "-A", writePlain(w, "deno")], { cwd: w.directory }), /^deno /)
+    },
+    RUN
+  )
+})
+
+/** A folder with a Node that is new enough: the machine's own, or the one that npm has; undefined where neither can be had. */
+const nodeFolder = (): string | undefined => {
+  const own = Bun.which("node")
+  const version =
+    own === null ? "0.0.0" : spawnSync(own, ["-p", "process.versions.node"], { encoding: "utf8" }).stdout.trim()
+  if (own !== null && tooOldNode(version) === undefined) return dirname(own)
+  const name = `node-${process.platform}-${process.arch}`
+  const folder = emptyProject()
+  const args = ["install", "--prefer-offline", "--no-audit", "--no-fund", "--prefix", folder, `${name}@22`]
+  if (spawnSync("npm", args, { cwd: folder, encoding: "utf8" }).status === 0)
+    return join(folder, "node_modules", name, "bin")
+  const announcement = `Node ${version} is too old, and npm has no ${name}@22 here`
+  if (process.env["REQUIRE_NODE"] === "1") throw new Error(`${announcement}, but REQUIRE_NODE=1`)
+  console.warn(`${announcement}: the package is not tried in Node (REQUIRE_NODE=1 makes that a failure)`)
+}
+const node = nodeFolder()
+
+describe.skipIf(node === undefined)("Node", () => {
+  const w = workspace()
+  const env = { PATH: `${node}:${process.env["PATH"]}` }
+  beforeAll(async () => {
+    tinyProject(w)
+    await byNpm(w)
+  }, INSTALL)
+
+  test(
+    "npx tfjs-lora-pro validates, trains and predicts",
+    async () => {
+      expect(await worksByCommand(w, ["npx", "tfjs-lora-pro"], "run", env)).toBe(adapter)
+      expect(w.json("run/run.json")).toMatchObject({ versions: { node: expect.any(String) } })
+    },
+    RUN
+  )
+
+  test(
+    "imports the package, and has a device of its own choice",
+    async () => {
+      w.write(
+        "plain.mjs",
+        `import { Device } from "tfjs-lora-pro"
+import * as Effect from "effect/Effect"
+const description = Device.use((device) => Effect.sync(device.describe)).pipe(Effect.provide(Device.layer("wasm", { threads: 2 })))
+const { backend, threads, versions } = await Effect.runPromise(description)
+console.log(JSON.stringify({ backend, threads, runtime: versions.runtime.split(" ")[0] }))`
+      )
+      const { stdout } = await succeed(run([join(node!, "node"), "plain.mjs"], { cwd: w.directory }))
+      expect(JSON.parse(stdout)).toEqual({ backend: "wasm", threads: 2, runtime: "node" })
+    },
+    RUN
+  )
+})
+
+describe("Vite", () => {
+  const w = workspace()
+  const page = `import { fetchFiles, layer, memoryFiles, Progress, readPlan, resolve, train } from "tfjs-lora-pro/browser"
+globalThis.page = { fetchFiles, layer, memoryFiles, Progress, readPlan, resolve, train }
+`
+  beforeAll(async () => {
+    w.write("package.json", { name: "page", private: true, type: "module" })
+    w.write("index.html", `<!doctype html><title>page</title><script type="module" src="/main.js"></script>`)
+    w.write("main.js", page)
+    await byBun(w, `vite@${packageJson.devDependencies.vite}`)
+  }, INSTALL)
+
+  test(
+    "builds a page of tfjs-lora-pro/browser, with nothing of Node in it and nothing to warn of but its size",
+    async () => {
+      // under bun test's own NODE_ENV Vite would keep quiet
+      const env = { NODE_ENV: "production" }
+      const built = await succeed(run([process.execPath, "x", "vite", "build"], { cwd: w.directory, env }))
+      const said = built.stdout + built.stderr
+      expect(said).toContain("built in")
+      expect(said).not.toMatch(/externali[sz]ed|node:|unresolved|is not exported/i)
+      const scripts = readdirSync(w.path("dist/assets")).filter((name) => name.endsWith(".js"))
+      // tfjs and its WebGPU backend, which is loaded when a GPU is
+      expect(scripts.length).toBeGreaterThan(1)
+      for (const name of scripts) {
+        const text = readFileSync(w.path(`dist/assets/${name}`), "utf8")
+        expect(text).not.toContain("externalized for browser compatibility")
+        // asked for where there is a process to ask, and no import
+        expect(text.match(/\b(?:from|require\(|import\()\s*[`'"]node:/g)).toBeNull()
+      }
+    },
+    RUN
+  )
+})

@@ -1,0 +1,127 @@
+/** Adaptation plans: their sections are those of run plans, their rules too; the file of their JSON Schema is fresh. */
+import { describe, expect, test } from "bun:test"
+import * as Result from "effect/Result"
+import {
+  adaptationPlanJsonSchema,
+  adaptationPlanJsonSchemaText,
+  adaptationRules,
+  decodeAdaptationPlan,
+  rules,
+  runPlanJsonSchema
+} from "../../schemas/index.ts"
+
+const problems = (plan: unknown, method = "lora") => {
+  const decoded = decodeAdaptationPlan(plan, method)
+  return Result.isFailure(decoded) ? decoded.failure.map(({ path, message }) => `${path}: ${message}`) : []
+}
+
+const decoded = (plan: unknown, method = "lora") => Result.getOrThrow(decodeAdaptationPlan(plan, method))
+
+test("all of it may be left out: LoRA-Pro's full form where there are factors, else AdamW", () => {
+  expect(decoded({})).toEqual({
+    seed: 0,
+    optimizer: expect.objectContaining({
+      kind: "lora-pro",
+      form: "full",
+      learningRate: 1e-3,
+      weightDecay: 0,
+      clipNorm: null
+    }),
+    training: { batchSize: 32, accumulate: 1 }
+  })
+  for (const method of ["dora", "adalora", "full", "none", "mine"]) {
+    expect(decoded({}, method).optimizer).toMatchObject({ kind: "adamw", learningRate: 1e-3 })
+  }
+})
+
+test("sections mean what they mean in a run plan: the same words, in the JSON Schema too", () => {
+  const [own, run] = [adaptationPlanJsonSchema(), runPlanJsonSchema()].map(({ properties }) => properties) as [
+    Record<string, { properties: Record<string, unknown> }>,
+    Record<string, { properties: Record<string, unknown> }>
+  ]
+  expect(own["optimizer"]).toEqual(run["optimizer"]!)
+  for (const field of ["steps", "accumulate", "diagnostics"]) {
+    expect(own["training"]!.properties[field]).toEqual(run["training"]!.properties[field]!)
+  }
+})
+
+test("the file is fresh (`bun run schema --adaptation` writes it)", async () => {
+  const file = await Bun.file(new URL("../../schemas/adaptation-plan.schema.json", import.meta.url)).text()
+  expect(file).toBe(adaptationPlanJsonSchemaText())
+})
+
+describe("rules", () => {
+  test("are those of run plans that read no other section, and one of its own", () => {
+    const shared = adaptationRules.map(({ name }) => name).filter((name) => name !== "steps-or-epochs")
+    expect(rules.map(({ name }) => name)).toEqual(expect.arrayContaining(shared))
+    expect(shared.length).toBe(7)
+  })
+
+  const loraPro = { kind: "lora-pro", learningRate: 1e-3 }
+  const cases: ReadonlyArray<readonly [rule: string, plan: object, method: string, says: RegExp]> = [
+    [
+      "lora-pro-needs-factors",
+      { optimizer: loraPro },
+      "none",
+      /^optimizer\.kind: found "lora-pro" with adapter\.method "none"/
+    ],
+    [
+      "moments-of-efficient-form",
+      { optimizer: { ...loraPro, moments: "invariant" } },
+      "lora",
+      /^optimizer\.moments: found "invariant" with form "full"/
+    ],
+    [
+      "lora-plus-needs-factors",
+      { optimizer: { ...loraPro, kind: "lora-plus" } },
+      "adalora",
+      /^optimizer\.kind: found "lora-plus"/
+    ],
+    [
+      "diagnostics-need-factors",
+      { training: { diagnostics: {} } },
+      "dora",
+      /^training\.diagnostics: found with adapter\.method "dora"/
+    ],
+    [
+      "steps-or-epochs",
+      { training: { steps: 3, epochs: 1 } },
+      "lora",
+      /^training: found both steps \(3\) and epochs \(1\)/
+    ],
+    [
+      "warmup-once",
+      { optimizer: { ...loraPro, schedule: { kind: "linear", warmup: 0.1, warmupSteps: 1 } } },
+      "lora",
+      /^optimizer\.schedule: found both/
+    ],
+    [
+      "warmup-ends",
+      { optimizer: { ...loraPro, schedule: { kind: "linear", warmupSteps: 5 } }, training: { steps: 5 } },
+      "lora",
+      /^optimizer\.schedule\.warmupSteps: found 5 with training\.steps 5/
+    ],
+    ["decay-shrinks", { optimizer: { ...loraPro, weightDecay: 1000 } }, "lora", /^optimizer\.weightDecay: found 1000/]
+  ]
+  test("have a case each", () => {
+    expect(cases.map(([rule]) => rule)).toEqual(adaptationRules.map(({ name }) => name))
+  })
+  for (const [rule, plan, method, says] of cases) {
+    test(rule, () => {
+      expect(problems(plan, method)).toEqual([expect.stringMatching(says)])
+      expect(problems({}, method)).toEqual([])
+    })
+  }
+})
+
+test("everything that is wrong is said at once, in the words of plans", () => {
+  expect(
+    problems({ seed: 1.5, optimizer: { kind: "adam" }, training: { epochs: 0, evaluateEvery: 3 }, adapter: {} })
+  ).toEqual([
+    "adapter: unknown key (allowed: seed, optimizer, training)",
+    "seed: found 1.5; expected an integer of at least 0",
+    expect.stringMatching(/^optimizer\.kind: found "adam"; expected one of .*did you mean "adamw"\?$/),
+    expect.stringMatching(/^training\.evaluateEvery: unknown key/),
+    "training.epochs: found 0; expected an integer of at least 1"
+  ])
+})
