@@ -3,7 +3,8 @@
  *
  *   y = min(max(x, 0), most)      dx = dy where 0 < x ≤ most, else 0
  *
- * A kernel since tfjs takes the gradient apart into comparisons of whole tensors: nearly half of a MobileNet block's step on wasm.
+ * A kernel since tfjs takes the gradient apart into comparisons of whole tensors: nearly half of a MobileNet block's
+ * step on wasm.
  */
 import type { Tensor } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"

@@ -4,11 +4,11 @@
  *   y[n, i, j, c] = Σ x[n, i·stride + k·dilation + first, …, c] · K[k, l, c]      over the places (k, l) of the kernel
  *   dx = Σ dy·K over the places of a pixel          dK = Σ x·dy over all places
  *
- * Shapes: x [batch, height, width, channels], K [height, width, channels, 1], y [batch, rows, columns, channels]. Where a channel has
- * several filters, it is that many channels.
+ * Shapes: x [batch, height, width, channels], K [height, width, channels, 1], y [batch, rows, columns, channels]. Where
+ * a channel has several filters, it is that many channels.
  *
- * The forward pass is tfjs's own, which is fast where it matters; of the backward pass tfjs has nothing on wasm, and there it is ours.
- * The reference goes over patches.
+ * The forward pass is tfjs's own, which is fast where it matters; of the backward pass tfjs has nothing on wasm, and
+ * there it is ours. The reference goes over patches.
  */
 import type { Tensor, Tensor4D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
@@ -84,8 +84,8 @@ const kernel = defineKernel<"x" | "K", Attributes>({
 })
 
 /**
- * x [batch, height, width, channels], K [height, width, channels, filters] → [batch, rows, columns, channels · filters]; gradients for
- * both. Padding "same" or "valid"; tfjs has strides or a dilation, not both.
+ * x [batch, height, width, channels], K [height, width, channels, filters] → [batch, rows, columns, channels ·
+ * filters]; gradients for both. Padding "same" or "valid"; tfjs has strides or a dilation, not both.
  */
 export const depthwiseConvolution = (x: Tensor4D, K: Tensor4D, window: Window): Tensor4D => {
   const [height, width, channels, filters] = K.shape

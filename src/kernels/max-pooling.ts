@@ -1,12 +1,13 @@
 /**
  * The maximum over windows of a picture, for each channel.
  *
- *   y[n, i, j, c] = max x[n, i·stride + k + first, …, c]      dx: dy goes to the first pixel of the window that has the maximum
+ *   y[n, i, j, c] = max x[n, i·stride + k + first, …, c]
+ *   dx: dy goes to the first pixel of the window that has the maximum
  *
  * Shapes: x [batch, height, width, channels] → [batch, rows, columns, channels].
  *
- * The forward pass is tfjs's own. Its gradient on wasm is not: in tfjs 4.22 it gives wrong numbers for nearly every window
- * (tensorflow/tfjs#5920). Ours takes the maxima that are saved, and finds them again.
+ * The forward pass is tfjs's own. Its gradient on wasm is not: in tfjs 4.22 it gives wrong numbers for nearly every
+ * window (tensorflow/tfjs#5920). Ours takes the maxima that are saved, and finds them again.
  */
 import type { Tensor, Tensor4D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"

@@ -1,11 +1,14 @@
 /**
- * The patches under a convolution's kernel as rows, so that a convolution is a linear layer: y = patches·Wᵀ, where W [out, kernel·in] is
- * the kernel as a matrix. So an adapter meets a matrix there as anywhere else, and the paper's theory holds as it stands.
+ * The patches under a convolution's kernel as rows, so that a convolution is a linear layer: y = patches·Wᵀ, where W
+ * [out, kernel·in] is the kernel as a matrix. So an adapter meets a matrix there as anywhere else, and the paper's
+ * theory holds as it stands.
  *
- *   P[(n, i, j), (k, l, c)] = x[n, i·stride + k·dilation + first, …, c], 0 beyond the edge          dx = Σ of dP over all places of a pixel
+ *   P[(n, i, j), (k, l, c)] = x[n, i·stride + k·dilation + first, …, c], 0 beyond the edge
+ *   dx = Σ of dP over all places of a pixel
  *
- * Shapes: x [batch, height, width, channels], P [batch · places, kernel · channels], channels last in a row. The reference shifts the
- * picture once for each place in the kernel; on wasm rows are copied as they lie, and their gradients added a line of pixels at a time.
+ * Shapes: x [batch, height, width, channels], P [batch · places, kernel · channels], channels last in a row. The
+ * reference shifts the picture once for each place in the kernel; on wasm rows are copied as they lie, and their
+ * gradients added a line of pixels at a time.
  */
 import type { Tensor, Tensor2D, Tensor4D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
@@ -46,7 +49,10 @@ const reference = (x: Tensor4D, window: Window): Tensor2D => {
   return tf.reshape(tf.concat(shifted, 3), shape)
 }
 
-/** Zeros between the rows of an axis of x [outer, n, inner], so that they stand `stride` apart → [outer, (n − 1)·stride + 1, inner] */
+/**
+ * Zeros between the rows of an axis of x [outer, n, inner], so that they stand `stride` apart → [outer, (n − 1)·stride
+ * + 1, inner]
+ */
 const apart = (x: Tensor, [outer, n, inner]: readonly [number, number, number], stride: number): Tensor => {
   if (stride === 1) return x
   const stuffed = tf.pad(tf.reshape(x, [outer, n, 1, inner]), [
@@ -120,7 +126,10 @@ const kernel = defineKernel<"x", { readonly shape: Shape4; readonly window: Wind
   gradient: ([dy], _saved, attributes) => ({ x: () => backward({ dy: dy! }, attributes)[0]! })
 })
 
-/** x [batch, height, width, channels] → [batch · places, kernel · channels]; gradient for x. A 1×1 kernel's are the pixels themselves. */
+/**
+ * x [batch, height, width, channels] → [batch · places, kernel · channels]; gradient for x. A 1×1 kernel's are the
+ * pixels themselves.
+ */
 export const patches = (x: Tensor4D, window: Window): Tensor2D => {
   const [batch, height, width, channels] = x.shape
   const { kernel: size, strides } = window

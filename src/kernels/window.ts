@@ -10,7 +10,10 @@ export interface Window {
   readonly padding: "same" | "valid" | "causal"
 }
 
-/** Along one axis: its first place, relative to the first pixel; how many places there are; and the pixels from its first to its last. */
+/**
+ * Along one axis: its first place, relative to the first pixel; how many places there are; and the pixels from its
+ * first to its last.
+ */
 export interface Axis {
   readonly first: number
   readonly places: number

@@ -1,4 +1,6 @@
-/** Models for the laws of layer kinds: small ones, a kind or a topology each, with what is adapted and trained in them. */
+/**
+ * Models for the laws of layer kinds: small ones, a kind or a topology each, with what is adapted and trained in them.
+ */
 import * as tf from "@tensorflow/tfjs"
 
 export interface LayersCase {
@@ -225,6 +227,11 @@ const pictures: ReadonlyArray<LayersCase> = [
       L.averagePooling1d({ poolSize: 3, strides: 1, padding: "same" }),
       L.globalAveragePooling1d({})
     ]),
+    sites: ["in"]
+  },
+  {
+    name: "AveragePooling3D",
+    model: chain([4, 4, 2, 2], () => [dense(3, "in"), L.averagePooling3d({ poolSize: 2 } as never)]),
     sites: ["in"]
   },
   {

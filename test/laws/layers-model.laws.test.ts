@@ -1,11 +1,12 @@
 /**
- * Laws of a `tf.LayersModel` as a base (src/models/layers-model), over the table of kinds and topologies in `layers-model-cases.ts`:
+ * Laws of a `tf.LayersModel` as a base (src/models/layers-model), over the table of kinds and topologies in
+ * `layers-model-cases.ts`:
  *
- *   1  with the base's linear layers the forward pass gives what `model.predict` gives, and so does an adapter at its start
+ *   1  with the base's linear layers the forward pass gives what `predict` gives, and so does an adapter at its start
  *   2  own(held(w)) = w to the bit, and the network's sites, shapes and counts are those of the model
- *   3  an adapter's forward pass = predict of another model of the same layers with W + s·BA (and what is trained itself) put in
- *   4  gradients of factors, trained parameters and inputs equal finite differences; full gradients give those of the factors
- *   5  the user's model is the same before, while and after it is adapted and trained, to the bit; no tensor is left behind
+ *   3  an adapter's forward pass = predict of another model of the same layers with W + s·BA and what is trained put in
+ *   4  gradients of factors, trained parameters and inputs equal finite differences; full ones give the factors'
+ *   5  the user's model is the same before, while and after it is trained, to the bit; no tensor is left behind
  *
  * Each on cpu and on wasm.
  */
@@ -37,9 +38,15 @@ const ROWS = 3
 
 /** Central differences: the error of the step's square and that of float32's digits over the step meet. */
 const STEP = 2 ** -9
-/** of the square, and of a unit that a step moves over a kink (ReLU, a maximum), over the lengths of gradient and direction */
+/**
+ * of the square, and of a unit that a step moves over a kink (ReLU, a maximum), over the lengths of gradient and
+ * direction
+ */
 const DIFFERENCES = 1e-3
-/** of the digits, over the length of what is summed: a forward pass of several layers rounds by a few units of the last place */
+/**
+ * of the digits, over the length of what is summed: a forward pass of several layers rounds by a few units of the last
+ * place
+ */
 const DIGITS = (4 * 2 ** -24) / STEP
 
 const normal = (name: string, shape: ReadonlyArray<number>, deviation = 1): tf.Tensor =>

@@ -1,6 +1,6 @@
 /**
- * Conv1D, Conv2D and Conv3D: linear layers over patches. Kernel [depth, height, width, in, filters] (without depth, without height), held
- * as W [filters, depth·height·width·in], a row for each filter.
+ * Conv1D, Conv2D and Conv3D: linear layers over patches. Kernel [depth, height, width, in, filters] (without depth,
+ * without height), held as W [filters, depth·height·width·in], a row for each filter.
  */
 import * as tf from "@tensorflow/tfjs"
 import { patches } from "../../kernels/patches.ts"

@@ -1,7 +1,7 @@
 /**
- * DepthwiseConv2D and SeparableConv2D. A depthwise kernel mixes no channels: there is no matrix in it for factors to be of. It is frozen, or
- * trained itself (`<path>.weight`, of a separable layer `<path>.depthwise.weight`); the pointwise part of a separable layer is a
- * linear layer, `<path>.pointwise`.
+ * DepthwiseConv2D and SeparableConv2D. A depthwise kernel mixes no channels: there is no matrix in it for factors to be
+ * of. It is frozen, or trained itself (`<path>.weight`, of a separable layer `<path>.depthwise.weight`); the pointwise
+ * part of a separable layer is a linear layer, `<path>.pointwise`.
  */
 import * as tf from "@tensorflow/tfjs"
 import { depthwiseConvolution } from "../../kernels/depthwise-convolution.ts"

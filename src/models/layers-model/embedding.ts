@@ -1,4 +1,7 @@
-/** Embedding: rows of a table [vocabulary, units] by their numbers, held as W [units, vocabulary]. Adapted where a target names it. */
+/**
+ * Embedding: rows of a table [vocabulary, units] by their numbers, held as W [units, vocabulary]. Adapted where a
+ * target names it.
+ */
 import * as tf from "@tensorflow/tfjs"
 import type { LinearSite } from "../../tensors/linear.ts"
 import { kernelAsMatrix, type Layer, type LayerKind, weightShapes } from "./layer.ts"

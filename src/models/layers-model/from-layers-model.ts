@@ -1,8 +1,9 @@
 /**
  * A `tf.LayersModel` as a base to adapt: its linear maps as sites, its weights frozen, its own object never touched.
  *
- * Weights of linear layers are held as W [out, in], a copy; those of other layers with a kind of their own (`table.ts`) are handles of the
- * model's own tensors. Layers without one compute with what the model has at the time, so the model must not be disposed before.
+ * Weights of linear layers are held as W [out, in], a copy; those of other layers with a kind of their own (`table.ts`)
+ * are handles of the model's own tensors. Layers without one compute with what the model has at the time, so the model
+ * must not be disposed before.
  */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
@@ -31,7 +32,10 @@ export interface HostArray {
   readonly dtype: "float32" | "int32" | "bool"
 }
 
-/** Rows for a LayersModel: one array for each of its inputs, and one for each of its outputs; the first axis of all is `size`. */
+/**
+ * Rows for a LayersModel: one array for each of its inputs, and one for each of its outputs; the first axis of all is
+ * `size`.
+ */
 export interface LayersBatch extends Rows {
   readonly inputs: ReadonlyArray<HostArray>
   readonly targets: ReadonlyArray<HostArray>
@@ -58,7 +62,10 @@ export interface LayersNetwork extends Network {
 }
 
 export interface FromLayersModelOptions {
-  /** layers that are trained themselves, with the head's learning rate; by their paths (a model's or a wrapper's: all in it). None unless given */
+  /**
+   * layers that are trained themselves, with the head's learning rate; by their paths (a model's or a wrapper's: all in
+   * it). None unless given
+   */
   readonly head?: ReadonlyArray<string>
 }
 
@@ -84,7 +91,10 @@ const isAt =
   ({ path }: PlacedLayer): boolean =>
     path === at || path.startsWith(`${at}.`)
 
-/** The network; its tensors live as long as the scope. Fails, with every reason, where the model or `head` is not what it can be. */
+/**
+ * The network; its tensors live as long as the scope. Fails, with every reason, where the model or `head` is not what
+ * it can be.
+ */
 export const fromLayersModel = (
   base: tf.LayersModel,
   { head = [] }: FromLayersModelOptions = {}

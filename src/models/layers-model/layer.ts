@@ -1,9 +1,9 @@
 /**
- * The contract of a layer kind: which linear maps are in a layer of a `tf.LayersModel`, which parameters, and how it is computed when
- * both are arguments. One file for each group of kinds; `table.ts` lists them.
+ * The contract of a layer kind: which linear maps are in a layer of a `tf.LayersModel`, which parameters, and how it is
+ * computed when both are arguments. One file for each group of kinds; `table.ts` lists them.
  *
- * A kind without an entry is computed by the layer's own `call`, with its own weights, frozen; gradients flow through it
- * (`own-call.ts`).
+ * A kind without an entry is computed by the layer's own `call`, with its own weights, frozen; gradients flow through
+ * it (`own-call.ts`).
  *
  * Laws (test/laws/layers-model.laws.test.ts, over every kind):
  *  1. with the linear layers of the base, `call` gives what the layer's own `call` gives;

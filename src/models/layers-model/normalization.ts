@@ -1,8 +1,9 @@
 /**
- * BatchNormalization and LayerNormalization. Scale and shift, `<path>.gamma` and `<path>.beta`, are frozen, or trained themselves.
+ * BatchNormalization and LayerNormalization. Scale and shift, `<path>.gamma` and `<path>.beta`, are frozen, or trained
+ * themselves.
  *
- *   batch   y = (x − mean)·γ/√(variance + ε) + β      mean and variance are those that the layer has gathered, always: batches of a few
- *                                                     rows, as adapters are trained on, would only spoil them
+ *   batch   y = (x − mean)·γ/√(variance + ε) + β      mean and variance are those that the layer has gathered, always:
+ *                                                     batches of a few rows, as adapters have, would only spoil them
  *   layer   y = (x − mean x)·γ/√(var x + ε) + β       over the layer's axes, of each row
  */
 import * as tf from "@tensorflow/tfjs"
@@ -46,8 +47,8 @@ export const batchNormalization: LayerKind = {
 const BY_TURNS: ReadonlySet<string> = new Set(["cpu", "wasm"])
 
 /**
- * x·factor + shift, both along one axis. Along another than the last tfjs 4.22 computes something else on cpu and wasm, and what a model
- * says there is what it says: so does this.
+ * x·factor + shift, both along one axis. Along another than the last tfjs 4.22 computes something else on cpu and wasm,
+ * and what a model says there is what it says: so does this.
  */
 const alongAxis = (x: tf.Tensor, factor: tf.Tensor1D, shift: tf.Tensor1D, axis: number): tf.Tensor => {
   const at = axis < 0 ? axis + x.rank : axis

@@ -1,12 +1,15 @@
 /**
- * Layers without a kind of their own: by tfjs's own `apply`, frozen, with its gradient. Where that gradient is known to be wrong, a
- * walk that comes through says so instead of training on it.
+ * Layers without a kind of their own: by tfjs's own `apply`, frozen, with its gradient. Where that gradient is known to
+ * be wrong, a walk that comes through says so instead of training on it.
  */
 import * as tf from "@tensorflow/tfjs"
 import { addNode, isRecording, observe } from "../../tensors/tape.ts"
 import { configOf, type Layer } from "./layer.ts"
 
-/** Where tfjs 4.22's gradient is not that of the layer, by class name: a part of a sentence, undefined where it is right. */
+/**
+ * Where tfjs 4.22's gradient is not that of the layer, by class name: a part of a sentence, undefined where it is
+ * right.
+ */
 const wrongGradients: Readonly<Record<string, (layer: Layer) => string | undefined>> = {
   MaxPooling3D: () => (tf.getBackend() === "wasm" ? "on wasm" : undefined),
   AveragePooling3D: (layer) =>
@@ -27,7 +30,8 @@ export const ownCall = (
 }
 
 const wrongGradient = (layer: Layer, where: string): string =>
-  `layer ${layer.name}: tfjs's gradient of ${layer.getClassName()} is wrong ${where}; expected nothing that is trained before this layer`
+  `layer ${layer.name}: tfjs's gradient of ${layer.getClassName()} is wrong ${where}; ` +
+  "expected nothing that is trained before this layer"
 
 /** y again; whoever asks for the gradient behind it gets an Error with the sentence. */
 const withoutGradient = (y: tf.Tensor, sentence: string): tf.Tensor => {

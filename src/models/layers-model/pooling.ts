@@ -1,8 +1,9 @@
 /**
- * Pooling in one and two dimensions, by kernels whose gradients are right: tfjs's own are wrong of a maximum on wasm, and of an average
- * everywhere where a window hangs over the edge. Pooling over everything and in three dimensions are tfjs's own (`own-call.ts`).
+ * Pooling in one and two dimensions, by kernels whose gradients are right: tfjs's own are wrong of a maximum on wasm,
+ * and of an average everywhere where a window hangs over the edge. Pooling over everything and in three dimensions are
+ * tfjs's own (`own-call.ts`).
  *
- *   average   the sum over a window, a depthwise convolution with 1, over the number of its pixels that are in the picture
+ *   average   the sum over a window (a depthwise convolution with 1), over the number of pixels that it has
  */
 import * as tf from "@tensorflow/tfjs"
 import { depthwiseConvolution } from "../../kernels/depthwise-convolution.ts"

@@ -1,13 +1,14 @@
 /**
- * SimpleRNN, LSTM and GRU (and RNN with one cell of these), as tfjs computes them, with two linear layers for the arguments:
- * `<path>.kernel` of what comes in, for all steps at once, and `<path>.recurrent` of the state, step by step.
+ * SimpleRNN, LSTM and GRU (and RNN with one cell of these), as tfjs computes them, with two linear layers for the
+ * arguments: `<path>.kernel` of what comes in, for all steps at once, and `<path>.recurrent` of the state, step by
+ * step.
  *
  *   SimpleRNN   h ← a(W x + b + U h)
  *   LSTM        [i f c o] = W x + b + U h     c ← σ(f)·c + σ(i)·a(c̃)     h ← σ(o)·a(c)
  *   GRU         [z r h̃] = W x + b, with U h for z and r, and U(σ(r)·h) for h̃     h ← σ(z)·h + (1 − σ(z))·a(h̃)
  *
- * A step that the mask leaves out keeps the state. U of a GRU meets two inputs, and is one layer that runs twice: a part of each of its
- * outputs is used.
+ * A step that the mask leaves out keeps the state. U of a GRU meets two inputs, and is one layer that runs twice: a
+ * part of each of its outputs is used.
  */
 import * as tf from "@tensorflow/tfjs"
 import type { LinearSite } from "../../tensors/linear.ts"

@@ -1,4 +1,7 @@
-/** Layer kinds by the name that tfjs saves them under (`layer.getClassName()`). A kind that is not here is computed by its own `call`. */
+/**
+ * Layer kinds by the name that tfjs saves them under (`layer.getClassName()`). A kind that is not here is computed by
+ * its own `call`.
+ */
 import { activation, masking, prelu, relu, thresholdedRelu } from "./activation.ts"
 import { convolution } from "./convolution.ts"
 import { dense } from "./dense.ts"

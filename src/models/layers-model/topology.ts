@@ -1,8 +1,10 @@
 /**
- * A `tf.LayersModel` as a graph: its layers with their paths, and its forward pass with the linear layers as an argument.
+ * A `tf.LayersModel` as a graph: its layers with their paths, and its forward pass with the linear layers as an
+ * argument.
  *
- * The graph is read from the model's own nodes, never changed. A layer that is used several times, be it in two models, is one layer
- * and has one path; a model inside a model has its layers under `name.`; sequential models are graphs as well.
+ * The graph is read from the model's own nodes, never changed. A layer that is used several times, be it in two models,
+ * is one layer and has one path; a model inside a model has its layers under `name.`; sequential models are graphs as
+ * well.
  */
 import * as tf from "@tensorflow/tfjs"
 import type { Linear, Weights } from "../../tensors/linear.ts"
@@ -39,8 +41,8 @@ interface Value {
 }
 
 /**
- * tfjs's executor hands one object to all layers of an execution and changes it as it goes: a layer without a mask of its own gets that
- * of the last layer that had one. A model's numbers are those it has there, so this does the same.
+ * tfjs's executor hands one object to all layers of an execution and changes it as it goes: a layer without a mask of
+ * its own gets that of the last layer that had one. A model's numbers are those it has there, so this does the same.
  */
 interface Given {
   mask: tf.Tensor | null

@@ -1,9 +1,9 @@
 /**
- * UpSampling2D as two products: each line of the output is a sum of lines of the input, y = R_h·x·R_wᵀ, whose gradient is a product
- * again. tfjs's own gradients are wrong: of "nearest" on wasm, of "bilinear" on cpu.
+ * UpSampling2D as two products: each line of the output is a sum of lines of the input, y = R_h·x·R_wᵀ, whose gradient
+ * is a product again. tfjs's own gradients are wrong: of "nearest" on wasm, of "bilinear" on cpu.
  *
  *   nearest    R[i, ⌊i/s⌋] = 1
- *   bilinear   R[i, ⌊i/s⌋] = 1 − f,  R[i, ⌊i/s⌋ + 1] = f,  f = i/s − ⌊i/s⌋; the last line of the input goes on beyond itself
+ *   bilinear   R[i, ⌊i/s⌋] = 1 − f,  R[i, ⌊i/s⌋ + 1] = f,  f = i/s − ⌊i/s⌋; the last line goes on beyond itself
  */
 import * as tf from "@tensorflow/tfjs"
 import { frozenLinear } from "../../kernels/dense-linear.ts"

@@ -1,4 +1,7 @@
-/** What kernels over windows read: the words of `windowWords`, behind three addresses, batch, channels and rows of a chunk. */
+/**
+ * What kernels over windows read: the words of `windowWords`, behind three addresses, batch, channels and rows of a
+ * chunk.
+ */
 import { int } from "./arguments"
 
 export const FIRST: i32 = 0
