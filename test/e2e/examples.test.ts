@@ -1,6 +1,6 @@
 /**
  * Every example plan, as a newcomer would start it, for two steps on the embedded model and a few of its rows; and the
- * pipelines that show the parts of a run as they are (`lessons.test.ts` has the others).
+ * pipelines that show the parts of a run as they are (`long/lessons.long.ts` has the others).
  */
 import { describe, expect, test } from "bun:test"
 import { join } from "node:path"
@@ -9,7 +9,7 @@ import { jsonObjects, listing, nameOf, onWasm, repository, run, succeed, TIMEOUT
 const w = workspace()
 
 const plans = [...new Bun.Glob("**/*.json").scanSync(join(repository, "examples", "plans"))].sort()
-/** Those of lessons.test.ts, which bring a part of their own. */
+/** Those of long/lessons.long.ts, which bring a part of their own. */
 const lessons = /^(own-.*|curriculum|two-adapters|http-server)\.ts$/
 const pipelines = [...new Bun.Glob("*.ts").scanSync(join(repository, "examples", "pipelines"))]
   .filter((file) => !lessons.test(file))

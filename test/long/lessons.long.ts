@@ -1,12 +1,12 @@
 /**
  * The lessons of examples/pipelines as a newcomer starts them, for a few steps, each held to what it claims. Their
- * parts (a loss, a transform, a method) are held against their formulas in lessons-parts.test.ts.
+ * parts (a loss, a transform, a method) are held against their formulas in e2e/lessons-parts.test.ts.
  */
 import { describe, expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
+import { repository, run, succeed, TIMEOUT, workspace } from "../e2e/fixtures.ts"
 import { runtimes } from "../runtime/runtimes.ts"
-import { repository, run, succeed, TIMEOUT, workspace } from "./fixtures.ts"
 
 const w = workspace()
 const folder = join(repository, "examples", "pipelines")
