@@ -18,9 +18,10 @@ const TIMEOUT = 180_000
 const STEPS = 60
 /**
  * Milliseconds. A step here takes 10 to 30 and one that looks at the full gradient 60 (two AMD EPYC cores, one of them
- * busy: 140). A third of a second is what a page may be silent before it seems to hang; without pauses it is seconds.
+ * busy: 140). A page that is silent for a second seems to hang, and that is far above what a busy machine makes of a
+ * step; without pauses it is several seconds.
  */
-const LONGEST_TASK = 300
+const LONGEST_TASK = 1000
 /** float32 factors at their damping (1e-8): over whole runs the largest of any layer was 9e-6 (README). */
 const AT_THE_BOUND = 1e-4
 
