@@ -173,10 +173,13 @@ export interface Workspace {
   readonly cli: (args: ReadonlyArray<string>, stdin?: string) => Promise<Finished>
 }
 
+/** A project with its packages installed is many thousand files. */
+const REMOVAL = 120_000
+
 /** A fresh working directory with train.jsonl (24 rows), validation.jsonl (6) and test.jsonl (9); removed after the tests of the file. */
 export const workspace = (): Workspace => {
   const directory = mkdtempSync(join(tmpdir(), "tfjs-lora-pro-"))
-  afterAll(() => rmSync(directory, { recursive: true, force: true }))
+  afterAll(() => rmSync(directory, { recursive: true, force: true }), REMOVAL)
   const path = (name: string) => join(directory, name)
   const write = (name: string, content: unknown) => {
     mkdirSync(dirname(path(name)), { recursive: true })

@@ -102,6 +102,14 @@ export const finishedAt = (w: Workspace, folder: string): ReadonlyMap<string, nu
 
 const steps = Array.from({ length: STEPS }, (_, i) => i + 1)
 
+/** What of a split's evaluation a study keeps. */
+const scoreOf = ({ rows, loss, accuracy, macroF1 }: NonNullable<TrialResult["test"]>) => ({
+  rows,
+  loss,
+  accuracy,
+  macroF1
+})
+
 /** Every run once in the table, each step of it once in its metrics, and its numbers those of its folder. */
 export const expectWhole = (w: Workspace, folder: string): ReadonlyArray<TrialResult> => {
   const { finished, results } = w.json(`${folder}/results.json`) as unknown as {
@@ -117,8 +125,10 @@ export const expectWhole = (w: Workspace, folder: string): ReadonlyArray<TrialRe
     expect(result.status).toBe("done")
     const run = `${folder}/${result.directory}`
     const report = w.json(`${run}/run.json`) as unknown as TrialResult
-    const { rows, loss, accuracy, macroF1 } = report.test!
-    expect(result.test).toEqual({ rows, loss, accuracy, macroF1 })
+    expect(result.validation).toEqual(scoreOf(report.validation!))
+    // a sweep does not see the test split
+    expect(result.test).toEqual(result.trial.stage === "sweep" ? null : scoreOf(report.test!))
+    expect(report.test === null).toBe(result.trial.stage === "sweep")
     expect([result.seconds, result.peakBytes, result.steps]).toEqual([report.seconds, report.peakBytes, STEPS])
     expect(
       jsonObjects(w.read(`${run}/metrics.jsonl`)).flatMap(({ kind, step }) => (kind === "step" ? [step] : []))

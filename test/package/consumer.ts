@@ -39,7 +39,7 @@ export const installInto = (project: string): string => {
 /** An empty folder outside the repository, removed after the tests of the file. */
 export const emptyProject = (): string => {
   const folder = mkdtempSync(join(realpathSync(tmpdir()), "consumer-"))
-  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  afterAll(() => rmSync(folder, { recursive: true, force: true }), 120_000)
   return folder
 }
 
