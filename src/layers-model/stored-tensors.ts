@@ -15,6 +15,7 @@ import type { Adapted, SitePart } from "../../adapters/index.ts"
 import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
 import type { PeftFormat } from "../output/peft/format.ts"
 import { peftFormatOf } from "../output/peft/formats.ts"
+import { restoredFrom } from "../output/peft/layout.ts"
 import type { LinearSite } from "../tensors/linear.ts"
 import type { DenseParameter, Trainable } from "../tensors/trainable.ts"
 
@@ -152,12 +153,5 @@ export const storedTensors = (adapted: Adapted<LayersNetwork>): ReadonlyArray<tf
   unitsOf(adapted).flatMap(({ stored }) => stored())
 
 /** Tensor code: the tree that is stored as `tensors` at `storedPlaces`. */
-export const restoredTree = (adapted: Adapted<LayersNetwork>, tensors: ReadonlyArray<tf.Tensor>): Trainable => {
-  let next = 0
-  const parts = unitsOf(adapted).map(({ places, restored }) => {
-    const own = tensors.slice(next, next + places.length)
-    next += places.length
-    return restored(own)
-  })
-  return { pairs: parts.flatMap(({ pairs }) => pairs), dense: parts.flatMap(({ dense }) => dense) }
-}
+export const restoredTree = (adapted: Adapted<LayersNetwork>, tensors: ReadonlyArray<tf.Tensor>): Trainable =>
+  restoredFrom(unitsOf(adapted), tensors)

@@ -9,6 +9,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import { closest } from "../../../schemas/closest.ts"
 import type { LinearSite } from "../../tensors/linear.ts"
 import type { ParameterSpec } from "../model.ts"
 import type { Network, Rows } from "../network.ts"
@@ -160,5 +161,7 @@ const headProblem = (placed: ReadonlyArray<PlacedLayer>, path: string): Readonly
   const trained = placed.filter((one) => placedParameters(one, "parameters").length > 0)
   if (trained.some(isAt(path))) return []
   const paths = trained.map((one) => one.path)
-  return [`head: found "${path}"; expected a layer with weights, one of ${paths.join(", ")}`]
+  const near = closest(path, paths)
+  const hint = near === undefined ? "" : `; did you mean "${near}"?`
+  return [`head: found "${path}"; expected a layer with weights, one of ${paths.join(", ")}${hint}`]
 }

@@ -115,9 +115,19 @@ export const storedTensors = (adapted: Adapted): ReadonlyArray<Tensor> =>
   unitsOf(adapted).flatMap(({ stored }) => stored())
 
 /** Tensor code: the tree that is stored as `tensors` at `placesOf`. */
-export const restoredTrainable = (adapted: Adapted, tensors: ReadonlyArray<Tensor>): Trainable => {
+export const restoredTrainable = (adapted: Adapted, tensors: ReadonlyArray<Tensor>): Trainable =>
+  restoredFrom(unitsOf(adapted), tensors)
+
+/** What lies at several places, and the part of a tree that is made of its tensors. Tensor code. */
+export interface Restorable {
+  readonly places: ReadonlyArray<unknown>
+  readonly restored: (tensors: ReadonlyArray<Tensor>) => Trainable
+}
+
+/** Tensor code: the tree of `units`, in their order, from the tensors of all their places. */
+export const restoredFrom = (units: ReadonlyArray<Restorable>, tensors: ReadonlyArray<Tensor>): Trainable => {
   let next = 0
-  const parts = unitsOf(adapted).map(({ places, restored }) => {
+  const parts = units.map(({ places, restored }) => {
     const own = tensors.slice(next, next + places.length)
     next += places.length
     return restored(own)

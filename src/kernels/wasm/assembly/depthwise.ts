@@ -2,9 +2,9 @@
  * Gradients of a depthwise convolution with one filter for each channel; equations as in
  * `src/kernels/depthwise-convolution.ts`.
  *
- * depthwiseBackward         for x: a chunk is a range of lines of pixels depthwiseFilterGradient   for K: a chunk is
- * one place of the kernel; each row of places is summed by itself, and then the rows, so that
- *                           rounding grows with the length of a row and their number, not with the product
+ * depthwiseBackward         for x: a chunk is a range of lines of pixels
+ * depthwiseFilterGradient   for K: a chunk is one place of the kernel; each row of places is summed by itself, and then the rows, so
+ *                           that rounding grows with the length of a row and their number, not with the product
  */
 import { address, floats, int } from "./arguments"
 import { madd } from "./madd"

@@ -1,7 +1,6 @@
 /**
- * patches           rows of pixels under a kernel, as in `src/kernels/patches.ts`      a chunk is a range of rows of
- * places, over all images patchesBackward   each pixel's sum over them                                         a chunk
- * is a range of lines of pixels
+ * patches           rows of pixels under a kernel, as in `src/kernels/patches.ts`   a chunk is a range of rows of places, over all images
+ * patchesBackward   each pixel's sum over them                                      a chunk is a range of lines of pixels
  *
  * Where the kernel's own row of pixels lies in the picture as it does in the patch (no dilation), it is copied or added
  * as one piece.
