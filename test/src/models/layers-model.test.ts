@@ -81,6 +81,9 @@ describeOnBoth((backend) => {
     expect(await problemsOf(model, ["nowhere"])).toEqual([
       'head: found "nowhere"; expected a layer with weights, one of table, r, out'
     ])
+    expect(await problemsOf(model, ["tabel"])).toEqual([
+      'head: found "tabel"; expected a layer with weights, one of table, r, out; did you mean "table"?'
+    ])
     const inner = tf.sequential({ layers: [L.dense({ units: 2, inputShape: [3], name: "b" })], name: "a" })
     const outer = tf.sequential({ layers: [L.dense({ units: 3, inputShape: [2], name: "in" }), asLayer(inner)] })
     const network = await Effect.runPromise(Effect.scoped(fromLayersModel(outer, { head: ["a"] })))
