@@ -1,0 +1,36 @@
+/** What data makes and causal language models take, on the host; and what data needs of such a model's tokenizer. */
+
+/**
+ * A batch of token sequences, row-major [size, length]. A row holds one text and padding behind it, or several texts packed one behind
+ * another: then `segments` counts them, attention stays inside each, and `positions` begin at 0 in each.
+ */
+export interface CausalRows {
+  readonly size: number
+  readonly length: number
+  readonly inputIds: Int32Array
+  /** the token that should follow each token, or −100 where none is asked for: shifted already */
+  readonly labels: Int32Array
+  /** 0, 1, 2, … for the texts of a row, −1 for padding */
+  readonly segments: Int32Array
+  readonly positions: Int32Array
+  /** tokens that are no padding */
+  readonly tokens: number
+}
+
+export interface CausalTokenizer {
+  /** Ids of a text; `special`: with what the tokenizer puts around every text (a BOS, mostly); default false. Never truncated. */
+  readonly encode: (text: string, options?: { readonly special?: boolean }) => ReadonlyArray<number>
+  /** The text of ids; `special`: special tokens are written out (default: left away). */
+  readonly decode: (ids: ReadonlyArray<number>, options?: { readonly special?: boolean }) => string
+  readonly bosId: number | null
+  /** the token that ends a text (for chat models the end of a turn, as tokenizer_config.json says) */
+  readonly eosId: number | null
+  readonly padId: number
+  readonly vocabularySize: number
+  /** ids of special tokens */
+  readonly specialIds: ReadonlySet<number>
+  /** Jinja source of the chat template; null: there is none */
+  readonly chatTemplate: string | null
+  /** the special tokens as a template may name them: bos_token, eos_token, … */
+  readonly specialTokens: Readonly<Record<string, string>>
+}
