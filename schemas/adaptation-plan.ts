@@ -15,7 +15,7 @@ import { factorRules, type Moving, scheduleRules } from "./moving-rules.ts"
 import { OptimizerConfig } from "./optimizer.ts"
 import { type PlanProblem, problemsOf } from "./problems.ts"
 import { type Rule, rule } from "./rule.ts"
-import { RunPlan } from "./run-plan.ts"
+import { TextPlan } from "./run-plan.ts"
 import { TrainingSection } from "./training.ts"
 
 export const AdaptationTraining = Schema.Struct({
@@ -30,7 +30,7 @@ export const AdaptationTraining = Schema.Struct({
 }).annotate({ title: "AdaptationTraining", description: "How long, in which portions, and when to look." })
 
 export const AdaptationPlan = Schema.Struct({
-  $schema: RunPlan.fields.$schema,
+  $schema: TextPlan.fields.$schema,
   seed: count(0, "The order of the rows depends on this and nothing else.").pipe(withDefault(0)),
   optimizer: Schema.optionalKey(OptimizerConfig),
   training: AdaptationTraining.pipe(withDefault({}))

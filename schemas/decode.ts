@@ -8,8 +8,10 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { ParseOptions } from "effect/SchemaAST"
+import { closest } from "./closest.ts"
+import { oneOf, showValue } from "./expected.ts"
 import { type PlanProblem, problemsOf } from "./problems.ts"
-import { RunPlan, rules } from "./run-plan.ts"
+import { planKinds, type RunPlan, rules, TextPlan } from "./run-plan.ts"
 
 /** None of these is the library's default: it stops at the first error, drops unknown keys and hides the found value. */
 export const strict = { errors: "all", onExcessProperty: "error", reportInput: true } as const satisfies ParseOptions
@@ -27,14 +29,43 @@ export class PlanError extends Schema.TaggedError<PlanError>()("PlanError", {
   }
 }
 
-const decodeStructure = Schema.decodeUnknownResult(RunPlan, strict)
+const formats = Object.keys(planKinds)
+
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null
+
+/** What is wrong with `data.format`, on which it depends what else may stand in a plan. */
+const formatProblem = (input: unknown): PlanProblem | undefined => {
+  if (!isRecord(input) || !isRecord(input["data"]) || Array.isArray(input["data"])) return undefined
+  const { format } = input["data"]
+  if (format === undefined) return { path: "data.format", message: `missing; expected ${oneOf(formats)}` }
+  if (typeof format === "string" && Object.hasOwn(planKinds, format)) return undefined
+  const near = typeof format === "string" ? closest(format, formats) : undefined
+  const hint = near === undefined ? "" : `; did you mean "${near}"?`
+  return { path: "data.format", message: `found ${showValue(format)}; expected ${oneOf(formats)}${hint}` }
+}
+
+const formatOf = (input: unknown): keyof typeof planKinds =>
+  (input as { readonly data?: { readonly format?: keyof typeof planKinds } } | null)?.data?.format ?? "classification"
+
+const isOfFormat = ({ path }: PlanProblem): boolean => /^(data|model)(\.|$)/.test(path)
+
+/** Against the structure of the plan's kind. Where that is not known, what is wrong with the sections that all kinds share. */
+const decodeStructure = (input: unknown): Result.Result<RunPlan, ReadonlyArray<PlanProblem>> => {
+  const format = formatProblem(input)
+  const kind: Schema.Codec<RunPlan, unknown> =
+    format === undefined ? (planKinds[formatOf(input)] ?? TextPlan) : TextPlan
+  const decoded = Schema.decodeUnknownResult(kind, strict)(input)
+  const problems = Result.isFailure(decoded) ? problemsOf(decoded.failure.issue, kind.ast) : []
+  if (format !== undefined) return Result.fail([format, ...problems.filter((problem) => !isOfFormat(problem))])
+  return Result.isFailure(decoded) ? Result.fail(problems) : Result.succeed(decoded.success)
+}
 
 /** All that is wrong with a plan as written; for a sound one, the plan with every default filled in. */
 export const decodeRunPlanResult = (input: unknown): Result.Result<RunPlan, ReadonlyArray<PlanProblem>> => {
   const decoded = decodeStructure(input)
-  if (Result.isFailure(decoded)) return Result.fail(problemsOf(decoded.failure.issue, RunPlan.ast))
+  if (Result.isFailure(decoded)) return decoded
   const violations = rules.flatMap((rule) => rule.check(decoded.success))
-  return violations.length > 0 ? Result.fail(violations) : Result.succeed(decoded.success)
+  return violations.length > 0 ? Result.fail(violations) : decoded
 }
 
 /** Decode unknown data as a plan. Fails with every problem found. */

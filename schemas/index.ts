@@ -20,7 +20,7 @@ export {
 } from "./adapter.ts"
 export { LoraInit, PlainInit } from "./adapter-init.ts"
 export { closest } from "./closest.ts"
-export { DataSection } from "./data.ts"
+export { ArraysSection, DataSection } from "./data.ts"
 export { decodeRunPlan, PlanError } from "./decode.ts"
 export {
   adaptationPlanJsonSchema,
@@ -28,7 +28,7 @@ export {
   runPlanJsonSchema,
   runPlanJsonSchemaText
 } from "./json-schema.ts"
-export { ClassificationTask, ModelSection } from "./model.ts"
+export { ClassificationTask, LayersModelSection, ModelSection } from "./model.ts"
 export {
   AdamwConfig,
   LoraPlusConfig,
@@ -40,5 +40,15 @@ export {
 } from "./optimizer.ts"
 export { OutputSection } from "./output.ts"
 export type { PlanProblem } from "./problems.ts"
-export { type PlanRule, RunPlan, type RunPlanInput, rules } from "./run-plan.ts"
+export {
+  ArraysPlan,
+  isTextPlan,
+  type PlanRule,
+  planKinds,
+  RunPlan,
+  type RunPlanInput,
+  rules,
+  TextPlan,
+  type TextPlanInput
+} from "./run-plan.ts"
 export { DiagnosticsConfig, TrainingSection } from "./training.ts"

@@ -3,10 +3,13 @@
  *
  *   { "source": "../models/minilm", "task": { "kind": "classification", "pooling": "mean", "headInit": "normal" }, "weights": "f32" }
  *
- * `source` is a Hugging Face folder (config.json, model.safetensors or its sharded index, tokenizer.json), relative to the plan.
+ *   { "source": "../models/digits/model.json", "head": ["scores"] }
+ *
+ * `source` is a Hugging Face folder (config.json, model.safetensors or its sharded index, tokenizer.json), or the model.json of a
+ * tf.LayersModel; relative to the plan.
  */
 import * as Schema from "effect/Schema"
-import { choice, text, withDefault } from "./fields.ts"
+import { choice, list, text, withDefault } from "./fields.ts"
 
 /** One label per text: a pooled hidden state and a linear head. */
 export const ClassificationTask = Schema.Struct({
@@ -34,3 +37,17 @@ export const ModelSection = Schema.Struct({
   ).pipe(withDefault("f32"))
 }).annotate({ title: "Model", description: "Which base is adapted, and for which task." })
 export type ModelSection = typeof ModelSection.Type
+
+/** A `tf.LayersModel` whose last layer tells classes apart. */
+export const LayersModelSection = Schema.Struct({
+  source: text(
+    "a path to the model.json of a tf.LayersModel",
+    "model.json of a tf.LayersModel, beside its weight files; relative to the plan file."
+  ),
+  head: list(
+    text("a layer's path", "A layer's name, or nested.name in a model inside the model."),
+    "a list of layer paths",
+    "Layers that are trained themselves, with the head's learning rate."
+  ).pipe(withDefault([]))
+}).annotate({ title: "LayersModel", description: "Which tf.LayersModel is adapted." })
+export type LayersModelSection = typeof LayersModelSection.Type

@@ -3,44 +3,80 @@
  *
  *   { "seed": 0, "model": {…}, "data": {…}, "adapter": {…}, "optimizer": {…}, "training": {…}, "output": {…} }
  *
+ * `data.format` says what kind of plan it is: the `model` section is that kind's own, all other sections are the same.
+ *
  * Complete and flat: no `extends`, no environment variables. A rule is a fact that no single field can state; each has a name, the
  * path it complains about, and one sentence. Rules run on plans whose structure is right, all of them at once (`decode.ts`).
  */
 import * as Schema from "effect/Schema"
 import { AdapterConfig } from "./adapter.ts"
-import { DataSection } from "./data.ts"
+import { ArraysSection, DataSection } from "./data.ts"
 import { count, withDefault } from "./fields.ts"
-import { ModelSection } from "./model.ts"
+import { LayersModelSection, ModelSection } from "./model.ts"
 import { factorRules, scheduleRules } from "./moving-rules.ts"
 import { OptimizerConfig } from "./optimizer.ts"
 import { OutputSection } from "./output.ts"
 import { type Rule, rule } from "./rule.ts"
 import { TrainingSection } from "./training.ts"
 
-export const RunPlan = Schema.Struct({
-  $schema: Schema.optionalKey(
-    Schema.String.annotate({
-      expected: "a path or URL of the JSON Schema",
-      description: "Where editors find the JSON Schema."
-    })
-  ),
-  seed: count(0, "Everything random depends on this and nothing else.").pipe(withDefault(0)),
-  model: ModelSection,
-  data: DataSection,
-  adapter: AdapterConfig.pipe(withDefault({ method: "lora" })),
-  optimizer: OptimizerConfig,
-  training: TrainingSection,
-  output: OutputSection.pipe(withDefault({}))
-}).annotate({ title: "RunPlan", description: "A complete training run of tfjs-lora-pro." })
+const planOf = <Model extends Schema.Struct.Fields, Data extends Schema.Struct.Fields>(
+  model: Schema.Struct<Model>,
+  data: Schema.Struct<Data>,
+  title: string,
+  description: string
+) =>
+  Schema.Struct({
+    $schema: Schema.optionalKey(
+      Schema.String.annotate({
+        expected: "a path or URL of the JSON Schema",
+        description: "Where editors find the JSON Schema."
+      })
+    ),
+    seed: count(0, "Everything random depends on this and nothing else.").pipe(withDefault(0)),
+    model,
+    data,
+    adapter: AdapterConfig.pipe(withDefault({ method: "lora" })),
+    optimizer: OptimizerConfig,
+    training: TrainingSection,
+    output: OutputSection.pipe(withDefault({}))
+  }).annotate({ title, description })
+
+/** A Hugging Face encoder that tells classes of text apart. */
+export const TextPlan = planOf(ModelSection, DataSection, "TextPlan", "A training run over labelled texts.")
+export type TextPlan = typeof TextPlan.Type
+export type TextPlanInput = typeof TextPlan.Encoded
+
+/** A `tf.LayersModel` that tells classes of arrays apart. */
+export const ArraysPlan = planOf(
+  LayersModelSection,
+  ArraysSection,
+  "ArraysPlan",
+  "A training run of a tf.LayersModel over labelled rows of numbers."
+)
+export type ArraysPlan = typeof ArraysPlan.Type
+
+/** The kinds of plans by `data.format`. */
+export const planKinds = { classification: TextPlan, arrays: ArraysPlan } as const
+
+export const RunPlan = Schema.Union([TextPlan, ArraysPlan]).annotate({
+  title: "RunPlan",
+  description: "A complete training run of tfjs-lora-pro."
+})
 /** A decoded plan: every default filled in. */
 export type RunPlan = typeof RunPlan.Type
 /** A plan as it is written: what has a default may be left out. */
 export type RunPlanInput = typeof RunPlan.Encoded
 
+export const isTextPlan = (plan: RunPlan): plan is TextPlan => plan.data.format === "classification"
+
 /** A fact about a whole plan. */
 export type PlanRule = Rule<RunPlan>
 
 const planRule = rule<RunPlan>
+
+/** A rule about plans over texts. */
+const textRule = (name: string, path: string, check: (plan: TextPlan) => string | undefined): PlanRule =>
+  planRule(name, path, (plan) => (isTextPlan(plan) ? check(plan) : undefined))
 
 const overridesSaySomething: PlanRule = {
   name: "overrides-say-something",
@@ -71,20 +107,32 @@ export const rules: ReadonlyArray<PlanRule> = [
       ? `found start ${adapter.budget.start} and end ${adapter.budget.end}; expected start before end`
       : undefined
   ),
-  planRule("lora-ga-sees-a-gradient", "model.task.headInit", ({ adapter, model: { task } }) =>
+  textRule("lora-ga-sees-a-gradient", "model.task.headInit", ({ adapter, model: { task } }) =>
     adapter.method === "lora" && adapter.init.kind === "lora-ga" && task.headInit === "zeros"
       ? 'found "zeros" with adapter.init "lora-ga", which starts from the gradient of the first batches: through a head of zeros every layer\'s is 0; expected "normal" or "checkpoint" here, or another init'
       : undefined
   ),
   overridesSaySomething,
-  planRule("checkpoint-head-needs-pooler", "model.task.headInit", ({ model: { task } }) =>
+  textRule("checkpoint-head-needs-pooler", "model.task.headInit", ({ model: { task } }) =>
     task.headInit === "checkpoint" && task.pooling !== "pooler"
       ? `found "checkpoint" with pooling "${task.pooling}"; a checkpoint's classifier stands on its pooler: set model.task.pooling to "pooler", or headInit to "normal" or "zeros"`
       : undefined
   ),
-  planRule("packed-base-is-frozen", "model.weights", ({ adapter, model: { weights } }) =>
+  textRule("packed-base-is-frozen", "model.weights", ({ adapter, model: { weights } }) =>
     weights !== "f32" && adapter.method === "full"
       ? `found "${weights}" with adapter.method "full", which trains the weights themselves; expected "f32" here, or another method`
+      : undefined
+  ),
+  planRule("format-fits-the-model", "data.format", ({ model: { source }, data: { format } }) =>
+    /\.json$/.test(source) === (format === "arrays")
+      ? undefined
+      : format === "arrays"
+        ? `found "arrays" with model.source "${source}"; expected the model.json of a tf.LayersModel there, or "classification" here`
+        : `found "${format}" with model.source "${source}", a tf.LayersModel; expected "arrays" here, or a Hugging Face folder there`
+  ),
+  planRule("blocks-to-recompute", "training.recompute", ({ data: { format }, training: { recompute } }) =>
+    format === "arrays" && recompute === "blocks"
+      ? 'found "blocks" for a tf.LayersModel, whose layers form no blocks; expected "none"'
       : undefined
   ),
   planRule("steps-or-epochs", "training", ({ training: { epochs, steps } }) =>

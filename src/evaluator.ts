@@ -4,12 +4,14 @@
 import * as Effect from "effect/Effect"
 import type { Adapted } from "../adapters/index.ts"
 import type { RunPlan } from "../schemas/index.ts"
-import { type ClassificationSplit, type EvaluationBatch, evaluationBatches } from "./data/index.ts"
+import type { ClassificationSplit } from "./data/index.ts"
 import { Device } from "./device/device.ts"
+import type { Network } from "./models/index.ts"
 import type { EvaluationReport, Run } from "./output/index.ts"
 import type { ResolvedPlan } from "./plan/index.ts"
 import { Progress } from "./progress.ts"
-import { evaluate, keepMistakes, type Mistakes } from "./training/index.ts"
+import type { Task } from "./tasks/task.ts"
+import { keepMistakes, type Mistakes } from "./training/index.ts"
 
 type Split = EvaluationReport["split"]
 
@@ -17,7 +19,8 @@ type Split = EvaluationReport["split"]
 const MISTAKES = 20
 
 export interface SplitEvaluation {
-  readonly adapted: Adapted
+  readonly task: Task
+  readonly adapted: Adapted<Network>
   readonly plan: RunPlan
   readonly split: Split
   readonly source: ClassificationSplit
@@ -30,23 +33,13 @@ export interface SplitEvaluation {
 }
 
 /** Evaluates one split and tells the listener. */
-export const evaluateSplit = ({ adapted, plan, split, source, step, rows, mistakes }: SplitEvaluation) =>
+export const evaluateSplit = ({ task, adapted, plan, split, source, step, rows, mistakes }: SplitEvaluation) =>
   Effect.gen(function* () {
     const tell = yield* Progress
-    const { padMultiple, sync } = yield* Device
+    const { sync } = yield* Device
     const of = Math.min(source.rows, rows ?? source.rows)
-    const batches = evaluationBatches(source, adapted.model.tokenizer, {
-      batchSize: plan.training.evaluateBatchSize,
-      maxLength: Math.min(plan.data.maxLength, adapted.model.maxLength),
-      padMultiple,
-      rows: of
-    })
-    const result = yield* batches.pipe(
-      evaluate<EvaluationBatch>(adapted, (done, scored) => {
-        mistakes?.add(scored)
-        return tell({ kind: "evaluating", split, rows: done, of })
-      })
-    )
+    const done = (count: number) => tell({ kind: "evaluating", split, rows: count, of })
+    const result = yield* task.evaluate(adapted, plan, source, { rows: of, mistakes, done })
     const report: EvaluationReport = { kind: "evaluation", step, split, ...result }
     yield* sync
     yield* tell(report)
@@ -57,13 +50,13 @@ export const evaluateSplit = ({ adapted, plan, split, source, step, rows, mistak
 export type Evaluated = Pick<Run, "append" | "history" | "checkpoint">
 
 /** The evaluations of one run. */
-export const evaluatorOf = (adapted: Adapted, resolved: ResolvedPlan, run: Evaluated) => {
+export const evaluatorOf = (task: Task, adapted: Adapted<Network>, resolved: ResolvedPlan, run: Evaluated) => {
   const { plan, data } = resolved
   const { splits } = data
   const { evaluateEvery, evaluateRows } = plan.training
   const existing = (["validation", "test"] as const).filter((split) => splits[split] !== undefined)
   const recorded = (split: Split, step: number, rows?: number, mistakes?: Mistakes) =>
-    Effect.tap(evaluateSplit({ adapted, plan, split, source: splits[split]!, step, rows, mistakes }), run.append)
+    Effect.tap(evaluateSplit({ task, adapted, plan, split, source: splits[split]!, step, rows, mistakes }), run.append)
   const reported = (split: Split, step: number) => {
     const rows = Math.min(splits[split]!.rows, evaluateRows ?? Number.POSITIVE_INFINITY)
     return run.history.find(

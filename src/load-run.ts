@@ -9,12 +9,14 @@ import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import type { Adapted } from "../adapters/index.ts"
 import type { RunPlan } from "../schemas/index.ts"
-import { padBatch } from "./data/index.ts"
-import { Device, ofDevice } from "./device/index.ts"
-import { describe, loadDescribed } from "./models/index.ts"
-import { baseIdentity, restoreAdapter, runFolder } from "./output/index.ts"
-import { injectToRestore, loadOptionsOf, readPlan, selectSites } from "./plan/index.ts"
-import { logitsOf } from "./training/index.ts"
+import { ofDevice } from "./device/index.ts"
+import type { Network } from "./models/index.ts"
+import { baseIdentity, runFolder } from "./output/index.ts"
+import { describePlanned, injectToRestore, type ResolvedPlan, readPlan, selectSites } from "./plan/index.ts"
+import { type Task, taskOf } from "./tasks/index.ts"
+import type { Loadable } from "./tasks/task.ts"
+
+export type { Prediction } from "./tasks/index.ts"
 
 export class RunError extends Schema.TaggedError<RunError>()("RunError", {
   directory: Schema.String,
@@ -25,19 +27,16 @@ export class RunError extends Schema.TaggedError<RunError>()("RunError", {
   }
 }
 
-export interface Prediction {
-  readonly text: string
-  readonly label: string
-  /** label → logit */
-  readonly logits: Readonly<Record<string, number>>
-}
-
 export interface LoadedRun {
   readonly plan: RunPlan
-  readonly adapted: Adapted
+  /** how plans of its kind run */
+  readonly task: Task
+  readonly adapted: Adapted<Network>
+  /** class names, in the order of the logits */
+  readonly labels: ReadonlyArray<string>
   /** steps it was trained for */
   readonly steps: number
-  /** One prediction per text, in their order. */
+  /** One prediction per text, in their order. Of a run over arrays a text is a JSON list of numbers. */
   readonly predict: (texts: ReadonlyArray<string>) => ReturnType<typeof predictWith>
 }
 
@@ -53,19 +52,36 @@ export const loadRun = (directory: string, options: { readonly base?: string | u
       return yield* new RunError({ directory, reason })
     }
     const { plan: written } = yield* readPlan(folder.plan)
-    const source = options.base === undefined ? written.model.source : path.resolve(options.base)
-    const plan: RunPlan = { ...written, model: { ...written.model, source } }
-    const description = yield* describe(source, { ...plan.model.task, labels: plan.data.labels })
+    const plan = options.base === undefined ? written : withBase(written, path.resolve(options.base))
+    const description = yield* describePlanned(plan)
     const record = yield* readRecord(directory, folder.report)
-    yield* checkBase(directory, record.base.sha256, source)
+    yield* checkBase(directory, record.base.sha256, plan.model.source)
     const selected = yield* Effect.fromResult(selectSites(plan, description))
-    const model = yield* loadDescribed(description, loadOptionsOf({ plan, selected }))
-    const adapted = yield* injectToRestore(model, { plan, selected })
-    yield* restoreAdapter(adapted, folder.adapter)
+    const task = yield* taskOf(plan.data.format)
+    const planned = { plan, selected, model: description } as Loadable<ResolvedPlan>
+    const model = yield* task.load(planned)
+    const adapted = yield* injectToRestore(model, planned)
+    yield* task.restore(adapted, plan, folder.adapter)
     const { steps } = record
-    const run: LoadedRun = { plan, adapted, steps, predict: (texts) => predictWith(adapted, plan, texts) }
+    const { labels } = description
+    const run: LoadedRun = {
+      plan,
+      task,
+      adapted,
+      labels,
+      steps,
+      predict: (texts) => predictWith(task, adapted, plan, texts)
+    }
     return run
   }).pipe(ofDevice)
+
+const withBase = <Plan extends RunPlan>(plan: Plan, source: string): Plan => ({
+  ...plan,
+  model: { ...plan.model, source }
+})
+
+const predictWith = (task: Task, adapted: Adapted<Network>, plan: RunPlan, texts: ReadonlyArray<string>) =>
+  task.predict(adapted, plan, texts).pipe(ofDevice)
 
 /** What of run.json is needed again. */
 const RunRecord = Schema.fromJsonString(
@@ -96,24 +112,3 @@ const checkBase = (directory: string, recorded: Readonly<Record<string, string>>
     const reason = `${other.join(", ")} in ${source} is not what this run was trained on (SHA-256 differs); give the right base with --base DIR`
     return yield* new RunError({ directory, reason })
   })
-
-const predictWith = (adapted: Adapted, plan: RunPlan, texts: ReadonlyArray<string>) =>
-  Effect.gen(function* () {
-    const { padMultiple } = yield* Device
-    const { model } = adapted
-    const maxLength = Math.min(plan.data.maxLength, model.maxLength)
-    const predictions: Array<Prediction> = []
-    const size = plan.training.evaluateBatchSize
-    for (let start = 0; start < texts.length; start += size) {
-      const some = texts.slice(start, start + size)
-      const examples = some.map((text) => ({ ...model.tokenizer.encode(text, maxLength), label: 0 }))
-      const batch = padBatch(examples, { padId: model.tokenizer.padId, padMultiple, maxLength })
-      const logits = yield* logitsOf(adapted, batch)
-      for (const [i, text] of some.entries()) {
-        const own = Array.from(logits.subarray(i * model.labels.length, (i + 1) * model.labels.length))
-        const label = model.labels[own.indexOf(Math.max(...own))]!
-        predictions.push({ text, label, logits: Object.fromEntries(model.labels.map((name, j) => [name, own[j]!])) })
-      }
-    }
-    return predictions
-  }).pipe(ofDevice)

@@ -1,6 +1,6 @@
 /**
- * From a run to a model that stands alone: base + s·BA as a Hugging Face folder, put in place only after the merged model, loaded
- * again from disk, has computed what the run computes.
+ * From a run to a model that stands alone: base + s·BA as a Hugging Face folder (of a tf.LayersModel: as one, `merge-layers.ts`), put
+ * in place only after the merged model, loaded again from disk, has computed what the run computes.
  *
  * Everything is written into a temporary folder beside the place it is for and renamed at the end: whatever fails or is
  * interrupted, there is the whole merged model or nothing. The run's model has left the device before the merged one is loaded.
@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../adapters/index.ts"
-import type { RunPlan } from "../schemas/index.ts"
+import { isTextPlan, type TextPlan } from "../schemas/index.ts"
 import { type ClassificationSplit, evaluationBatches, openClassification } from "./data/index.ts"
 import { Device, ofDevice } from "./device/index.ts"
 import { type LoadedRun, loadRun } from "./load-run.ts"
@@ -29,6 +29,7 @@ import {
 import { readBaseCard } from "./output/model-card/base-card.ts"
 import { inNewFolder } from "./output/new-folder.ts"
 import { logitsOf } from "./training/index.ts"
+import { CHECKED_ROWS, type WrittenModel } from "./written-model.ts"
 
 export interface MergeOptions {
   /** the folder to make, which must not exist; `<run>/merged` unless given */
@@ -58,25 +59,41 @@ export const mergeLoaded = <E extends { readonly message: string }, R>(
     const target = out ?? path.join(directory, "merged")
     return yield* inNewFolder(target, (folder) =>
       Effect.gen(function* () {
-        const { card, plan, labels, unmerged, split, model } = yield* Effect.scoped(
-          Effect.flatMap(load, (run) => writeFrom(run, directory, folder))
+        const written: WrittenModel = yield* Effect.scoped(
+          Effect.flatMap(load, (run) =>
+            isTextRun(run)
+              ? writeFrom(run, directory, folder)
+              : Effect.flatMap(layersMerge, (merge) => merge(run, folder))
+          )
         )
-        const merged = yield* Effect.scoped(
-          Effect.flatMap(openMerged(folder, model), (adapted) => checkedLogits(adapted, plan, labels))
-        )
-        const comparison = compareLogits(unmerged, merged.logits, labels.length)
+        const { split, unmerged, labels } = written
+        const comparison = compareLogits(unmerged, yield* Effect.scoped(written.merged), labels.length)
         const check: MergeCheck = { split, ...comparison, bound: MERGE_BOUND }
         // not `>`: a difference that is no number is no match either
         if (!(check.relativeDifference <= MERGE_BOUND)) return yield* new MergeRefused({ run: directory, ...check })
-        yield* writeFileAtomic(path.join(folder, "README.md"), mergedCard({ ...card, check }))
-        const report: MergeReport = { directory: target, tensors: card.counts, check }
+        yield* writeFileAtomic(path.join(folder, "README.md"), written.readme(check))
+        const report: MergeReport = { directory: target, tensors: written.counts, check }
         return report
       })
     )
   }).pipe(ofDevice)
 
+/** Loaded when such a run comes. */
+const layersMerge = Effect.map(
+  Effect.promise(() => import("./merge-layers.ts")),
+  ({ writeMergedLayers }) => writeMergedLayers
+)
+
+interface TextRun extends LoadedRun {
+  readonly plan: TextPlan
+  readonly adapted: Adapted
+}
+
+/** A plan over texts has a model of texts. */
+const isTextRun = (run: LoadedRun): run is TextRun => isTextPlan(run.plan)
+
 /** Writes the model of a run, and takes what of the run is needed after it has left the device. */
-const writeFrom = ({ plan, adapted, steps }: LoadedRun, directory: string, folder: string) =>
+const writeFrom = ({ plan, adapted, steps }: TextRun, directory: string, folder: string) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const device = yield* Device
@@ -99,14 +116,21 @@ const writeFrom = ({ plan, adapted, steps }: LoadedRun, directory: string, folde
       counts
     }
     device.label("the merged model")
-    return { card, plan, labels, unmerged, split, model }
+    const written: WrittenModel = {
+      labels,
+      split,
+      unmerged,
+      merged: Effect.flatMap(openMerged(folder, model), (merged) =>
+        Effect.map(checkedLogits(merged, plan, labels), ({ logits }) => logits)
+      ),
+      counts,
+      readme: (check) => mergedCard({ ...card, check })
+    }
+    return written
   })
 
-/** Rows that the two models are compared on: as many as are read in a moment, of rows that were not trained on where there are any. */
-const CHECKED_ROWS = 200
-
-/** Logits [rows, classes] of those rows, in their order. */
-const checkedLogits = (adapted: Adapted, plan: RunPlan, labels: ReadonlyArray<string>) =>
+/** Logits [rows, classes] of the rows that are compared, in their order. */
+const checkedLogits = (adapted: Adapted, plan: TextPlan, labels: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const device = yield* Device
     const { splits } = yield* openClassification({ ...plan.data, labels }, plan.seed)

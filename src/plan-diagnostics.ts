@@ -1,11 +1,15 @@
 /** What a plan's `training.diagnostics` asks of its steps. */
 import * as Effect from "effect/Effect"
+import type { Network } from "./models/index.ts"
 import type { ResolvedPlan } from "./plan/index.ts"
 import { Progress } from "./progress.ts"
 import { type DiagnosticsReport, lookedAtSites, type Session, type StepsOptions } from "./training/index.ts"
 
 /** Which steps look at the full gradient, and where. */
-export const lookOfPlan = ({ adapted }: Session, { plan }: ResolvedPlan): Pick<StepsOptions<never, never>, "look"> => {
+export const lookOfPlan = (
+  { adapted }: Session<Network>,
+  { plan }: ResolvedPlan
+): Pick<StepsOptions<never, never>, "look"> => {
   const { diagnostics } = plan.training
   if (diagnostics === undefined) return {}
   const sites = lookedAtSites(adapted.sites, adapted.model.prefix, diagnostics.sites)

@@ -3,15 +3,14 @@ import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Adapted, nothingObserved, startThatAsks } from "../adapters/index.ts"
-import { type BatchPosition, trainingBatches } from "./data/index.ts"
 import { Device } from "./device/device.ts"
-import type { Model } from "./models/index.ts"
+import type { Network } from "./models/index.ts"
 import { fromConfig } from "./optimizers/index.ts"
 import { injectPlan, type ResolvedPlan, wantedByPlan } from "./plan/index.ts"
 import { lookOfPlan, tellWarnings } from "./plan-diagnostics.ts"
 import { Progress } from "./progress.ts"
+import type { Task } from "./tasks/task.ts"
 import {
-  crossEntropy,
   type DiagnosticsReport,
   observing,
   openSession,
@@ -21,7 +20,7 @@ import {
 } from "./training/index.ts"
 
 /** A loaded model with the plan's adapter at step 0. Where its start looks at training data it sees the first batches, as training will. */
-export const adaptPlan = (model: Model, resolved: ResolvedPlan) =>
+export const adaptPlan = (task: Task, model: Network, resolved: ResolvedPlan) =>
   Effect.gen(function* () {
     const wanted = wantedByPlan(resolved)
     if (wanted === undefined) return yield* injectPlan(model, resolved, nothingObserved)
@@ -33,11 +32,11 @@ export const adaptPlan = (model: Model, resolved: ResolvedPlan) =>
     const scope = yield* Effect.scope
     return yield* Effect.gen(function* () {
       const first = yield* Stream.runCollect(
-        Stream.take(batchesOfPlan(model, resolved, { epoch: 0, batch: 0 }), wanted.batches)
+        Stream.take(task.batches(model, resolved, { epoch: 0, batch: 0 }), wanted.batches)
       )
       const observe = yield* observing(model, {
         batches: first,
-        loss: crossEntropy,
+        loss: task.loss(model),
         recompute: resolved.plan.training.recompute,
         sites: resolved.selected.sites.map(({ site }) => site)
       })
@@ -46,28 +45,13 @@ export const adaptPlan = (model: Model, resolved: ResolvedPlan) =>
   })
 
 /** A session at step 0. */
-export const openPlanSession = (adapted: Adapted, { plan, steps }: ResolvedPlan) =>
+export const openPlanSession = (task: Task, adapted: Adapted<Network>, { plan, steps }: ResolvedPlan) =>
   openSession(adapted, {
     optimizer: adapted.optimizer(fromConfig(plan.optimizer, steps), steps),
-    loss: crossEntropy,
+    loss: task.loss(adapted.model),
     accumulate: plan.training.accumulate,
     recompute: plan.training.recompute
   })
-
-/** The plan's batches from `start` on, without end. */
-const batchesOfPlan = (model: Model, { plan, data }: ResolvedPlan, start: BatchPosition) =>
-  Stream.unwrap(
-    Effect.map(Device, ({ padMultiple }) =>
-      trainingBatches(data.splits.train, model.tokenizer, {
-        seed: plan.seed,
-        batchSize: plan.training.batchSize,
-        bucketPool: plan.data.bucketPool,
-        maxLength: Math.min(plan.data.maxLength, model.maxLength),
-        padMultiple,
-        start
-      })
-    )
-  )
 
 /** Steps from `next` on, behind the last of which an evaluation, a checkpoint or the end may come: it wants the state right there. */
 const stepsUntilLook = ({ plan: { training, output }, steps }: ResolvedPlan, next: number): number => {
@@ -77,13 +61,14 @@ const stepsUntilLook = ({ plan: { training, output }, steps }: ResolvedPlan, nex
 
 /** The steps that are left of a plan. `record`: see `StepsOptions`; what it is given came off a sound device. */
 export const stepsOfPlan = <E, R>(
-  session: Session,
+  task: Task,
+  session: Session<Network>,
   resolved: ResolvedPlan,
   record: (reports: ReadonlyArray<StepReport>, seen?: DiagnosticsReport) => Effect.Effect<void, E, R>
 ) =>
   Stream.unwrap(
     Effect.map(Device, (device) =>
-      batchesOfPlan(session.adapted.model, resolved, session.position).pipe(
+      task.batches(session.adapted.model, resolved, session.position).pipe(
         stepsOf(session, {
           record: (reports, seen) =>
             Effect.gen(function* () {

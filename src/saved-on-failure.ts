@@ -12,7 +12,7 @@ import type { Session } from "./training/index.ts"
  * other error.
  */
 export const savedOnFailure =
-  (session: Session, checkpoints: Checkpoints, run: Run, recorded: () => number) =>
+  (session: Pick<Session, "step">, checkpoints: Checkpoints, run: Run, recorded: () => number) =>
   <A, E, R>(training: Effect.Effect<A, E, R>) =>
     Effect.onError(training, () =>
       Effect.gen(function* () {

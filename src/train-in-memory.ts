@@ -11,12 +11,12 @@ import * as Stream from "effect/Stream"
 import type { Adapted } from "../adapters/index.ts"
 import { Device, ofDevice } from "./device/device.ts"
 import { evaluatorOf } from "./evaluator.ts"
-import { loadDescribed } from "./models/index.ts"
-import { saveAdapter } from "./output/adapter-folder.ts"
+import type { Network } from "./models/index.ts"
 import type { EvaluationReport } from "./output/index.ts"
-import { loadOptionsOf, type ResolvedPlan } from "./plan/index.ts"
+import type { ResolvedPlan } from "./plan/index.ts"
 import { adaptPlan, openPlanSession, stepsOfPlan } from "./plan-session.ts"
 import { Progress } from "./progress.ts"
+import { taskOf } from "./tasks/index.ts"
 import type { DiagnosticsReport, StepReport } from "./training/index.ts"
 
 export interface TrainInMemoryOptions {
@@ -26,7 +26,7 @@ export interface TrainInMemoryOptions {
 
 export interface TrainedInMemory {
   /** the model with what it learned, as long as the scope */
-  readonly adapted: Adapted
+  readonly adapted: Adapted<Network>
   readonly steps: ReadonlyArray<StepReport>
   /** what was seen of the full gradient, where the plan has `training.diagnostics` */
   readonly diagnostics: ReadonlyArray<DiagnosticsReport>
@@ -41,10 +41,11 @@ export const trainInMemory = (resolved: ResolvedPlan, { directory = "adapter" }:
   Effect.gen(function* () {
     const device = yield* Device
     const tell = yield* Progress
-    const model = yield* loadDescribed(resolved.model, loadOptionsOf(resolved))
-    const adapted = yield* adaptPlan(model, resolved)
-    const session = yield* openPlanSession(adapted, resolved)
-    const evaluator = evaluatorOf(adapted, resolved, { append: () => Effect.void, history: [], checkpoint: null })
+    const task = yield* taskOf(resolved.format)
+    const model = yield* task.load(resolved)
+    const adapted = yield* adaptPlan(task, model, resolved)
+    const session = yield* openPlanSession(task, adapted, resolved)
+    const evaluator = evaluatorOf(task, adapted, resolved, { append: () => Effect.void, history: [], checkpoint: null })
     const steps: Array<StepReport> = []
     const diagnostics: Array<DiagnosticsReport> = []
     const record = (_: ReadonlyArray<StepReport>, seen?: DiagnosticsReport) =>
@@ -59,10 +60,10 @@ export const trainInMemory = (resolved: ResolvedPlan, { directory = "adapter" }:
       })
     device.label("the first evaluation and step 1")
     const before = yield* evaluator.before
-    yield* stepsOfPlan(session, resolved, record).pipe(Stream.runForEach(taken))
+    yield* stepsOfPlan(task, session, resolved, record).pipe(Stream.runForEach(taken))
     device.label("the last evaluation")
     const { reports } = yield* evaluator.after
-    yield* saveAdapter(adapted, resolved, directory)
+    yield* task.save(adapted, resolved, directory)
     yield* device.sync
     const trained: TrainedInMemory = { adapted, steps, diagnostics, before, after: reports }
     return trained

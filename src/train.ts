@@ -11,7 +11,7 @@ import * as Stream from "effect/Stream"
 import type { Adapted } from "../adapters/index.ts"
 import { Device, ofDevice } from "./device/index.ts"
 import { evaluatorOf } from "./evaluator.ts"
-import { loadDescribed } from "./models/index.ts"
+import type { Network } from "./models/index.ts"
 import {
   continueRun,
   type FoundRun,
@@ -21,14 +21,14 @@ import {
   openRun,
   type Run,
   type RunReport,
-  restoreCheckpoint,
-  saveAdapter
+  restoreCheckpoint
 } from "./output/index.ts"
-import { injectToRestore, loadOptionsOf, type ResolvedPlan } from "./plan/index.ts"
+import { injectToRestore, type ResolvedPlan } from "./plan/index.ts"
 import { adaptPlan, openPlanSession, stepsOfPlan } from "./plan-session.ts"
 import { presentRun } from "./presentation.ts"
 import { Progress } from "./progress.ts"
 import { savedOnFailure } from "./saved-on-failure.ts"
+import { type Task, taskOf } from "./tasks/index.ts"
 import type { DiagnosticsReport, Session, StepReport } from "./training/index.ts"
 
 export interface TrainOptions {
@@ -42,15 +42,16 @@ export const train = (resolved: ResolvedPlan, { directory, resume }: TrainOption
   Effect.gen(function* () {
     const found = resume === undefined ? undefined : yield* findRun(resolved, resume, notice)
     if (found !== undefined && found.finished !== null) return yield* alreadyFinished(found, resolved, found.finished)
+    const task = yield* taskOf(resolved.format)
     const { session, run } = yield* Effect.gen(function* () {
-      const model = yield* loadDescribed(resolved.model, loadOptionsOf(resolved))
+      const model = yield* task.load(resolved)
       const adapted = yield* (found?.checkpoint ?? null) === null
-        ? adaptPlan(model, resolved)
+        ? adaptPlan(task, model, resolved)
         : injectToRestore(model, resolved)
       const run = yield* found === undefined ? openRun(resolved, directory) : continueRun(found, resolved, notice)
-      return { session: yield* sessionOf(adapted, resolved, run), run }
+      return { session: yield* sessionOf(task, adapted, resolved, run), run }
     }).pipe(Effect.onInterrupt(() => notice("interrupted before training began")))
-    return yield* trainRun(session, { ...resolved, name: run.name }, run)
+    return yield* trainRun(task, session, { ...resolved, name: run.name }, run)
   }).pipe(Effect.scoped, ofDevice)
 
 const notice = (message: string) => Effect.flatMap(Progress, (tell) => tell({ kind: "notice", message }))
@@ -66,21 +67,21 @@ const alreadyFinished = (found: FoundRun, resolved: ResolvedPlan, report: RunRep
   })
 
 /** A session where the run stands. */
-const sessionOf = (adapted: Adapted, resolved: ResolvedPlan, { checkpoint }: Run) =>
+const sessionOf = (task: Task, adapted: Adapted<Network>, resolved: ResolvedPlan, { checkpoint }: Run) =>
   Effect.gen(function* () {
-    const session = yield* openPlanSession(adapted, resolved)
+    const session = yield* openPlanSession(task, adapted, resolved)
     if (checkpoint !== null) yield* restoreCheckpoint(session, checkpoint)
     return session
   })
 
 /** From an open run folder to its results. */
-const trainRun = (session: Session, resolved: ResolvedPlan, run: Run) =>
+const trainRun = (task: Task, session: Session<Network>, resolved: ResolvedPlan, run: Run) =>
   Effect.gen(function* () {
     const { plan, steps } = resolved
     const { adapted } = session
     const device = yield* Device
     const checkpoints = yield* openCheckpoints(session, run, { ...plan.output, sync: device.sync })
-    const evaluator = evaluatorOf(adapted, resolved, run)
+    const evaluator = evaluatorOf(task, adapted, resolved, run)
     const done = run.history.filter((row): row is StepReport => row.kind === "step").map(brief)
     let recorded = session.step
     const record = (reports: ReadonlyArray<StepReport>, seen?: DiagnosticsReport) =>
@@ -100,14 +101,14 @@ const trainRun = (session: Session, resolved: ResolvedPlan, run: Run) =>
       const before = yield* evaluator.before
       // an interruption may have come before it
       yield* look(session.step)
-      yield* stepsOfPlan(session, resolved, record).pipe(
+      yield* stepsOfPlan(task, session, resolved, record).pipe(
         Stream.tap((report) => Effect.flatMap(Progress, (tell) => tell({ ...report, of: steps }))),
         // of steps read together, the state is that behind the last
         Stream.runForEach(({ step }) => (step === session.step ? look(step) : Effect.void))
       )
       yield* checkpoints.save
       const after = yield* evaluator.after
-      return yield* finish(adapted, resolved, run, { reports: done, before, after })
+      return yield* finish(task, adapted, resolved, run, { reports: done, before, after })
     }).pipe(
       ofDevice,
       savedOnFailure(session, checkpoints, run, () => recorded)
@@ -120,12 +121,12 @@ const brief = ({ loss, milliseconds }: StepReport) => ({ loss, milliseconds })
 type Results = Pick<Parameters<typeof finishRun>[2], "reports" | "before" | "after">
 
 /** Writes the results. There is no run.json while there may be a part of them: it is what vouches for the rest. */
-const finish = (adapted: Adapted, resolved: ResolvedPlan, run: Run, results: Results) =>
+const finish = (task: Task, adapted: Adapted<Network>, resolved: ResolvedPlan, run: Run, results: Results) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const device = yield* Device
     yield* Effect.ignore(fs.remove(run.report, { force: true }))
-    yield* saveAdapter(adapted, resolved, run.adapter)
+    yield* task.save(adapted, resolved, run.adapter)
     const report = yield* finishRun(run, resolved, {
       ...results,
       device: device.describe(),

@@ -33,7 +33,7 @@ export const evaluateCommand = Command.make(
       const file = Option.map(data, (given) => path.resolve(given))
       const reports = yield* evaluateRun(run, Option.getOrUndefined(file))
       for (const report of reports) {
-        yield* Console.log(json ? JSON.stringify(report) : confusionText(run.adapted.model.labels, report.confusion))
+        yield* Console.log(json ? JSON.stringify(report) : confusionText(run.labels, report.confusion))
       }
     }).pipe(
       Effect.scoped,

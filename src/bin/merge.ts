@@ -1,4 +1,4 @@
-/** `merge RUN`: the trained model as a Hugging Face folder of its own. */
+/** `merge RUN`: the trained model as a Hugging Face folder, or a tf.LayersModel, of its own. */
 import * as Console from "effect/Console"
 import { Argument, Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
@@ -28,12 +28,16 @@ export const mergeCommand = Command.make(
       const report = yield* mergeRun(run, options)
       yield* Console.log(json ? JSON.stringify(report) : mergeText(report))
     }).pipe(Effect.scoped, Effect.provide(Device.layer(device, { threads: threadsOr(threads, "auto") })), told)
-).pipe(Command.withDescription("Merge a trained run into its base: a Hugging Face folder that transformers loads"))
+).pipe(
+  Command.withDescription(
+    "Merge a trained run into its base: a Hugging Face folder that transformers loads, or a tf.LayersModel"
+  )
+)
 
 const mergeText = ({ directory, tensors, check }: MergeReport): string =>
   [
     `${directory}/ holds the merged model: ${tensors.merged} tensors with what was trained, ${tensors.rounded === 0 ? "" : `${tensors.rounded} as the run rounded them, `}${tensors.copied} as in the base.`,
     `On ${check.rows} ${check.split} rows its logits differ from the unmerged model's by at most ${check.largestDifference.toExponential(1)},`,
     `  ${check.relativeDifference.toExponential(1)} of the largest (allowed: ${check.bound.toExponential(0)}); ${check.sameLabel} of ${check.rows} labels are the same.`,
-    `${directory}/README.md says how to load it in transformers.`
+    `${directory}/README.md says how to load it.`
   ].join("\n")

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
+import { isTextPlan } from "../../schemas/index.ts"
 import { type FileError, fileError } from "../output/atomic-file.ts"
 import { planFromValue, readPlan } from "../plan/index.ts"
 import { type Suggestion, suggest, suggestionText } from "../suggest/index.ts"
@@ -83,12 +84,16 @@ const writeNew = (target: string, content: string): Effect.Effect<void, FileErro
     yield* fs.writeFileString(target, content, { flag: "wx" })
   }).pipe(Effect.mapError(fileError("write", target)))
 
+const textsAlone =
+  'data.format: found "arrays"; suggest knows what was measured on texts, and expects a plan over texts: for a tf.LayersModel start from examples/digits/turned.json'
+
 export const suggestCommand = Command.make("suggest", flags, ({ memory, out, device, json, ...given }) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const target = Option.getOrUndefined(out)
     const directory = target === undefined ? process.cwd() : path.dirname(path.resolve(target))
     const plan = yield* readGiven(given)
+    if (!isTextPlan(plan)) return yield* userError(textsAlone)
     const suggestion = yield* suggest(plan, directory, {
       device,
       ...(Option.isSome(memory) ? { memory: memory.value * 1e6 } : {})

@@ -109,9 +109,10 @@ const failureJson = (error: { readonly _tag: string; readonly message: string })
 
 const openingLines = ({ name, model, selected, trainable, steps, plan, warnings }: ResolvedPlan) => {
   const share = ((100 * trainable.total) / (trainable.frozen + trainable.total)).toFixed(1)
-  const what = selected.sites.length === 0 ? "the head alone" : `${selected.sites.length} linear layers and the head`
+  const head = model.head.parameters.length > 0 ? " and the head" : ""
+  const what = selected.sites.length === 0 ? "the head alone" : `${selected.sites.length} linear layers${head}`
   return [
-    `${name}: ${what} of ${model.family}, ${trainable.total.toLocaleString("en")} trainable numbers (${share} %), ${steps} steps of ${plan.training.batchSize * plan.training.accumulate} rows`,
+    `${name}: ${what} of ${"family" in model ? model.family : model.name}, ${trainable.total.toLocaleString("en")} trainable numbers (${share} %), ${steps} steps of ${plan.training.batchSize * plan.training.accumulate} rows`,
     ...warnings.map((warning) => `warning: ${warning}`)
   ]
 }
@@ -131,14 +132,18 @@ const closingText = (report: RunReport, resolved: ResolvedPlan): string => {
       ? ["No split to evaluate on was given (data.validation, data.test), so what was gained is not known."]
       : [
           `Gained on ${after.split}: accuracy ${percent(before.accuracy)} → ${percent(after.accuracy)}, loss ${before.loss.toFixed(3)} → ${after.loss.toFixed(3)}`,
-          `  (from the untrained head on ${before.rows} rows to the trained model on ${after.rows}).`
+          `  (from ${resolved.format === "arrays" ? "the model as it was" : "the untrained head"} on ${before.rows} rows to the trained model on ${after.rows}).`
         ]
-  const peft = isPeftMethod(resolved.plan.adapter.method) ? ", as Hugging Face PEFT reads it" : ""
+  const arrays = resolved.format === "arrays"
+  const reader = arrays ? "loadAdapter of tfjs-lora-pro/layers" : "Hugging Face PEFT"
+  const read = arrays || isPeftMethod(resolved.plan.adapter.method) ? `, as ${reader} reads it` : ""
   return [
     "",
     ...gained,
     `${report.steps} steps in ${duration(seconds)} of training; peak memory ${Math.round(peakBytes / 1e6)} MB.`,
-    `Everything is in ${directory}/: plan.json, metrics.jsonl, run.json, report.html, and ${adapter.slice(directory.length + 1)}/ with what was trained${peft}.`,
-    `Try it: ${invocation} predict ${directory} "your text"`
+    `Everything is in ${directory}/: plan.json, metrics.jsonl, run.json, report.html, and ${adapter.slice(directory.length + 1)}/ with what was trained${read}.`,
+    arrays
+      ? `Try it: ${invocation} predict ${directory} < rows.jsonl`
+      : `Try it: ${invocation} predict ${directory} "your text"`
   ].join("\n")
 }

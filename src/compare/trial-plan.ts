@@ -7,7 +7,7 @@
  */
 import type * as Result from "effect/Result"
 import { decodeRunPlanResult } from "../../schemas/decode.ts"
-import type { PlanProblem, RunPlan, RunPlanInput } from "../../schemas/index.ts"
+import type { PlanProblem, RunPlan } from "../../schemas/index.ts"
 import { comparedMethod } from "./methods.ts"
 import type { Trial } from "./study.ts"
 
@@ -51,7 +51,7 @@ export const trialPlan = (
   const { directory: __, ...kept } = output
   const { test: ___, ...unseen } = data
   const adapter = method.adapter(plan, rank ?? 0)
-  const written: RunPlanInput = {
+  const written = {
     ...sections,
     seed,
     data: stage === "sweep" ? unseen : data,

@@ -44,8 +44,21 @@ export const openClassification = (
   section: DataSection,
   seed: number
 ): Effect.Effect<ClassificationData, DataError, Scope.Scope> =>
+  openSplits(section, seed, (path) => openLabelledFile(path, { text: section.text, label: section.label }))
+
+/** What of a section says which rows are whose. */
+type SplitSection = Pick<DataSection, "train" | "validation" | "test" | "labels">
+
+type Open = (path: string) => Effect.Effect<ScannedSource, DataError, Scope.Scope>
+
+/** The splits of labelled rows, whatever a row is: `open` knows. */
+export const openSplits = (
+  section: SplitSection,
+  seed: number,
+  open: Open
+): Effect.Effect<ClassificationData, DataError, Scope.Scope> =>
   Effect.gen(function* () {
-    const files = yield* openFiles(section)
+    const files = yield* openFiles(section, (path) => Effect.result(open(path)))
     const labels = settleLabels(section.labels, files.train.index)
     const problems = Object.values(files).flatMap((file) => labelProblems(file, labels, section.labels !== undefined))
     if (problems.length > 0) return yield* joinDataErrors(problems)
@@ -60,9 +73,11 @@ interface Files {
   readonly test?: ScannedSource
 }
 
-const openFiles = (section: DataSection): Effect.Effect<Files, DataError, Scope.Scope> =>
+const openFiles = (
+  section: SplitSection,
+  open: (path: string) => Effect.Effect<Result.Result<ScannedSource, DataError>, never, Scope.Scope>
+): Effect.Effect<Files, DataError, Scope.Scope> =>
   Effect.gen(function* () {
-    const open = (path: string) => Effect.result(openLabelledFile(path, { text: section.text, label: section.label }))
     const train = yield* open(section.train)
     const validation = typeof section.validation === "string" ? yield* open(section.validation) : undefined
     const test = section.test === undefined ? undefined : yield* open(section.test)
@@ -83,7 +98,7 @@ interface Split {
 }
 
 /** The splits, and a sentence for each way in which their texts repeat. */
-const splitsOf = (section: DataSection, files: Files, labels: ReadonlyArray<string>, seed: number) =>
+const splitsOf = (section: SplitSection, files: Files, labels: ReadonlyArray<string>, seed: number) =>
   Effect.map(rowsOf(section, files, seed), ({ train, ...evaluated }) => {
     const split = ({ file, rows }: Split) => {
       const source = rows === undefined ? file : subset(file, rows, file.where)
@@ -108,7 +123,7 @@ const mapSplits = <A, B>({ validation, test }: Evaluated<A>, change: (split: A) 
 
 /** Which rows of which file each split is. */
 const rowsOf = (
-  section: DataSection,
+  section: SplitSection,
   { train: file, ...evaluated }: Files,
   seed: number
 ): Effect.Effect<{ readonly train: Split } & Evaluated<Split>, DataError> => {

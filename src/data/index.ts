@@ -1,4 +1,5 @@
 /** Data: files and other sources of labelled texts, and how they become batches. */
+export { type ArrayBatch, arrayEvaluationBatches, arrayTrainingBatches, openArrays, readNumbers } from "./arrays.ts"
 export { type ClassificationData, openClassification, type SplitDescription } from "./classification.ts"
 export { type ClassificationSplit, classificationSplit } from "./classification-split.ts"
 export { openCsv } from "./csv.ts"

@@ -27,7 +27,7 @@ type Tensors = SavedAdapter["tensors"]
 
 /** Reads an adapter from the device, and the base for its fingerprint. `head`: layers that are trained themselves. */
 export const savedAdapter = (
-  { adapted, config, seed }: HeldAdapter,
+  { adapted, config, seed }: Pick<HeldAdapter, "adapted" | "config" | "seed">,
   head: ReadonlyArray<string>
 ): Effect.Effect<SavedAdapter, DeviceReadError> =>
   Effect.gen(function* () {
@@ -116,15 +116,23 @@ export const restoredAdapter = (
       ),
       Effect.catchTag("StartError", ({ message }) => Effect.fail(fail([message])))
     )
-    const restore = Effect.gen(function* () {
-      const { adapted } = adapter
-      const found = readTriplets(adapted, tensors)
-      const problems = tensorProblems(adapted, found)
-      if (problems.length > 0) return yield* fail(problems)
-      replaceTree(adapted, found)
-      return adapter
-    })
-    return yield* Effect.onError(restore, () => Effect.promise(adapter.close))
+    const restore = restoreTensors(adapter.adapted, tensors, source)
+    yield* Effect.onError(restore, () => Effect.promise(adapter.close))
+    return adapter
+  })
+
+/** Puts stored tensors in the place of those that `adapted` holds; fails where they are not what it needs. `source`: for the error. */
+export const restoreTensors = (
+  adapted: AdaptedLayers,
+  tensors: Tensors,
+  source: string
+): Effect.Effect<void, AdapterFileError> =>
+  Effect.suspend(() => {
+    const found = readTriplets(adapted, tensors)
+    const problems = tensorProblems(adapted, found)
+    if (problems.length > 0) return Effect.fail(new AdapterFileError({ source, problems: condensed(problems) }))
+    replaceTree(adapted, found)
+    return Effect.void
   })
 
 const otherBase = ({ base }: AdapterRecord, network: LayersNetwork, weights: string): string =>

@@ -20,6 +20,13 @@ export { distilbert } from "./distilbert.ts"
 export { families } from "./families.ts"
 export type { Family } from "./family.ts"
 export {
+  type DescribedLayers,
+  describeLayersClassifier,
+  inputSizeOf,
+  type LayersClassifier,
+  loadLayersClassifier
+} from "./layers-model/classifier.ts"
+export {
   type FromLayersModelOptions,
   fromLayersModel,
   type HostArray,
@@ -27,6 +34,7 @@ export {
   LayersModelError,
   type LayersNetwork
 } from "./layers-model/from-layers-model.ts"
+export { weightFiles } from "./layers-model/model-files.ts"
 export { type LoadOptions, load as loadDescribed } from "./load.ts"
 export { loadTokenizer } from "./load-tokenizer.ts"
 export type * from "./model.ts"

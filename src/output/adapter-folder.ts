@@ -9,7 +9,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import type { Adapted } from "../../adapters/index.ts"
-import type { ResolvedPlan } from "../plan/resolve.ts"
+import type { ResolvedTextPlan } from "../plan/resolved.ts"
 import { type DeviceReadError, readTensor } from "../tensors/read.ts"
 import { type HostTensor, readTensors, type SafetensorsError, writeSafetensors } from "../tensors/safetensors.ts"
 import { tidy } from "../tensors/tidy.ts"
@@ -76,7 +76,7 @@ export const saveTensors = (
 /** Writes the adapter of a planned run, with the configuration that PEFT reads. */
 export const saveAdapter = (
   adapted: Adapted,
-  resolved: ResolvedPlan,
+  resolved: ResolvedTextPlan,
   folder: string
 ): Effect.Effect<void, SaveError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {

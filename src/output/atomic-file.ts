@@ -22,13 +22,18 @@ export class FileError extends Schema.TaggedError<FileError>()("FileError", {
 export const fileError = (action: "read" | "write", file: string) => (error: PlatformError) =>
   new FileError({ action, file, reason: platformReason(error) })
 
-export const writeFileAtomic = (file: string, content: string): Effect.Effect<void, FileError, FileSystem.FileSystem> =>
+/** `content`: a text as UTF-8, or bytes as they are. */
+export const writeFileAtomic = (
+  file: string,
+  content: string | Uint8Array
+): Effect.Effect<void, FileError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const temporary = temporaryName(file)
     // made anew: a link that somebody left under this name would be written through
     yield* fs.remove(temporary, { force: true })
-    yield* fs.writeFileString(temporary, content, { flag: "wx" })
+    const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content
+    yield* fs.writeFile(temporary, bytes, { flag: "wx" })
     yield* fs.rename(temporary, file)
   }).pipe(Effect.mapError(fileError("write", file)))
 

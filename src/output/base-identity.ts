@@ -1,10 +1,11 @@
 /**
- * Which base an adapter belongs to: the folder, and the SHA-256 of every weight file in it. An adapter over other weights loads
+ * Which base an adapter belongs to: the folder (of a tf.LayersModel its model.json), and the SHA-256 of every weight file of it. An adapter over other weights loads
  * without complaint and answers nonsense; with this, `predict` and `evaluate` can tell.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
+import { weightFiles } from "../models/index.ts"
 import { type FileError, fileError } from "./atomic-file.ts"
 import { sha256Of } from "./sha256.ts"
 
@@ -13,16 +14,30 @@ export interface BaseIdentity {
   readonly sha256: Readonly<Record<string, string>>
 }
 
-export const baseIdentity = (
-  folder: string
-): Effect.Effect<BaseIdentity, FileError, FileSystem.FileSystem | Path.Path> =>
+/** Files of a base by the names that reports call them. `whole`: config, tokenizer and topology too, not the weights alone. */
+export const baseFiles = (source: string, whole: boolean) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    const names = (yield* fs.readDirectory(folder)).filter((name) => name.endsWith(".safetensors")).sort()
+    if (source.endsWith(".json")) {
+      const files = [...(whole ? [source] : []), ...(yield* weightFiles(source))]
+      return files.map((file) => [path.basename(file), file] as const)
+    }
+    const wanted = whole ? /\.safetensors$|^config\.json$|^tokenizer\.json$/ : /\.safetensors$/
+    const names = (yield* fs.readDirectory(source)).filter((name) => wanted.test(name)).sort()
+    return names.map((name) => [name, path.join(source, name)] as const)
+  }).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(fileError("read", source)(error))))
+
+export const baseIdentity = (
+  source: string
+): Effect.Effect<BaseIdentity, FileError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
     const sha256: Record<string, string> = {}
-    for (const name of names) sha256[name] = yield* sha256Of(path.join(folder, name))
+    for (const [name, file] of yield* baseFiles(source, false)) {
+      sha256[name] = yield* sha256Of(file).pipe(Effect.mapError(fileError("read", file)))
+    }
     // relative where that is shorter to say: a report should not spell out somebody's home folder
-    const relative = path.relative(process.cwd(), folder)
-    return { path: relative.startsWith("..") ? folder : relative || ".", sha256 }
-  }).pipe(Effect.mapError(fileError("read", folder)))
+    const relative = path.relative(process.cwd(), source)
+    return { path: relative.startsWith("..") ? source : relative || ".", sha256 }
+  })

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
+import type { Network } from "../models/index.ts"
 import { parseBoundedJson } from "../tensors/bounded-json.ts"
 import { forEachTensor, readHeader, type StoredTensor } from "../tensors/safetensors.ts"
 import { readTextFile } from "../tensors/text-file.ts"
@@ -62,7 +63,7 @@ export const readCheckpoint = (folder: string): Read<StoredCheckpoint> =>
  * Puts a checkpoint's state in place of what the session holds. Fails where it does not fit; the session is of no use then.
  */
 export const restoreCheckpoint = (
-  session: Session,
+  session: Session<Network>,
   { folder, record, trainable, start, optimizer }: StoredCheckpoint
 ): Read<void> =>
   Effect.gen(function* () {

@@ -8,6 +8,7 @@ import type { Tensor } from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
+import type { Network } from "../models/index.ts"
 import { type DeviceReadError, isHostResident, readTensor } from "../tensors/read.ts"
 import { bytesOf, streamSafetensors } from "../tensors/safetensors.ts"
 import { startsOf, tensorsOf } from "../tensors/trainable.ts"
@@ -52,7 +53,10 @@ const hold = (tensor: Tensor, name: string): Effect.Effect<HeldTensor, DeviceRea
 }
 
 /** Takes a session's state: the only part of a checkpoint that the training loop waits for. Must be written or released. */
-export const takeSnapshot = (session: Session, context: CheckpointContext): Effect.Effect<Snapshot, DeviceReadError> =>
+export const takeSnapshot = (
+  session: Session<Network>,
+  context: CheckpointContext
+): Effect.Effect<Snapshot, DeviceReadError> =>
   Effect.gen(function* () {
     const tensors: Snapshot["tensors"] = new Map()
     const take = (tensor: Tensor, name: string) =>

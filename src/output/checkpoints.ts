@@ -9,6 +9,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import type { DeviceError } from "../device/index.ts"
+import type { Network } from "../models/index.ts"
 import type { DeviceReadError } from "../tensors/read.ts"
 import type { Session } from "../training/index.ts"
 import type { FileError } from "./atomic-file.ts"
@@ -57,7 +58,7 @@ export interface Checkpoints {
 
 /** The checkpoints of a session; what is being written when the scope ends is written to its end. */
 export const openCheckpoints = (
-  session: Session,
+  session: Session<Network>,
   { checkpoints: folder, metrics, name, written: plan, inputs, checkpoint: start }: CheckpointedRun,
   { checkpointEvery, keep, sync = Effect.void }: CheckpointOptions
 ): Effect.Effect<Checkpoints, never, Scope.Scope | FileSystem.FileSystem | Path.Path> =>

@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import type { ResolvedPlan } from "../plan/resolve.ts"
+import type { ResolvedPlan } from "../plan/resolved.ts"
 import { type FileError, writeJson } from "./atomic-file.ts"
 import type { StoredCheckpoint } from "./checkpoint-read.ts"
 import type { Inputs } from "./checkpoint-record.ts"

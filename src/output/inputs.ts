@@ -4,27 +4,22 @@
  *   { "model/config.json": "ab…", "model/model.safetensors": "cd…", "data.train": "ef…" }
  */
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
-import * as Path from "effect/Path"
-import type { ResolvedPlan } from "../plan/resolve.ts"
+import type * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
+import type { ResolvedPlan } from "../plan/resolved.ts"
 import { type FileError, fileError } from "./atomic-file.ts"
+import { baseFiles } from "./base-identity.ts"
 import type { Inputs } from "./checkpoint-record.ts"
 import { sha256Of } from "./sha256.ts"
 
-/** SHA-256 of the model's weights, config and tokenizer, and of the files of the splits. */
-export const inputsOf = ({
-  plan,
-  model
-}: ResolvedPlan): Effect.Effect<Inputs, FileError, FileSystem.FileSystem | Path.Path> =>
+/** SHA-256 of the model's weights, config and tokenizer or topology, and of the files of the splits. */
+export const inputsOf = ({ plan }: ResolvedPlan): Effect.Effect<Inputs, FileError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const path = yield* Path.Path
-    const names = yield* fs.readDirectory(model.folder).pipe(Effect.mapError(fileError("read", model.folder)))
-    const parts = names.filter((name) => /\.safetensors$|^config\.json$|^tokenizer\.json$/.test(name)).sort()
+    const parts = yield* baseFiles(plan.model.source, true)
     const { train, validation, test } = plan.data
     const splits = Object.entries({ train, validation, test }).filter(([, file]) => typeof file === "string")
     const files: ReadonlyArray<readonly [string, string]> = [
-      ...parts.map((name) => [`model/${name}`, path.join(model.folder, name)] as const),
+      ...parts.map(([name, file]) => [`model/${name}`, file] as const),
       ...splits.map(([split, file]) => [`data.${split}`, file as string] as const)
     ]
     const hash = (file: string) => sha256Of(file).pipe(Effect.mapError(fileError("read", file)))

@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import { isSubtracted } from "../../adapters/index.ts"
-import type { ResolvedPlan } from "../plan/resolve.ts"
+import type { ResolvedPlan, ResolvedTextPlan } from "../plan/resolved.ts"
 import { type FileError, writeFileAtomic } from "./atomic-file.ts"
 import type { EvaluationReport } from "./metrics.ts"
 import { readBaseCard } from "./model-card/base-card.ts"
@@ -33,10 +33,13 @@ export const writeModelCard = (
       report,
       base: publishable(report.base.path),
       adapter: publishable(report.adapter),
-      baseCard: yield* readBaseCard(path.join(resolved.model.folder, "README.md"))
+      baseCard: yield* readBaseCard(path.join(folderOf(path, resolved), "README.md"))
     }
     yield* writeFileAtomic(path.join(report.adapter, "README.md"), modelCard(source))
   })
+
+const folderOf = (path: Path.Path, resolved: ResolvedPlan): string =>
+  resolved.format === "arrays" ? path.dirname(resolved.model.source) : resolved.model.folder
 
 export const modelCard = (source: CardSource): string =>
   `${[
@@ -71,7 +74,7 @@ const opening = ({ resolved, report, base }: CardSource): string => {
     plan.optimizer.kind === "lora-pro" ? " with LoRA-Pro ([arXiv 2407.18242](https://arxiv.org/abs/2407.18242))" : ""
   const classes = report.labels.slice(0, 30).map(markdown).join(", ")
   const more = report.labels.length > 30 ? ` and ${report.labels.length - 30} more` : ""
-  return `${methods[plan.adapter.method]} over ${codeSpan(base)}, trained${trainer} by tfjs-lora-pro to tell ${report.labels.length} classes of text apart: ${classes}${more}.`
+  return `${methods[plan.adapter.method]} over ${codeSpan(base)}, trained${trainer} by tfjs-lora-pro to tell ${report.labels.length} classes of ${resolved.format === "arrays" ? "rows of numbers" : "text"} apart: ${classes}${more}.`
 }
 
 const cells = (values: ReadonlyArray<string>): string => `| ${values.join(" | ")} |`
@@ -101,16 +104,16 @@ const startNote = (adapter: ResolvedPlan["plan"]["adapter"]): string =>
     : ""
 
 /** A loader that adds the adapter to the base as it lies on disk computes over other weights than the run did. */
-const packedNote = ({ weights }: ResolvedPlan["plan"]["model"]): string =>
-  weights === "f32"
+const packedNote = (resolved: ResolvedPlan): string =>
+  resolved.format === "arrays" || resolved.plan.model.weights === "f32"
     ? ""
-    : ` Training held the weights of its linear layers as ${weights}; over the unrounded ones logits may differ slightly, and \`merge\` writes the rounded ones.`
+    : ` Training held the weights of its linear layers as ${resolved.plan.model.weights}; over the unrounded ones logits may differ slightly, and \`merge\` writes the rounded ones.`
 
 const baseText = ({ resolved, report, base, baseCard }: CardSource): string => {
   const made =
     baseCard.baseModel === undefined ? "" : ` Its own card says it was made from ${codeSpan(baseCard.baseModel)}.`
   const hashes = Object.entries(report.base.sha256).map(([file, hash]) => [codeSpan(file), codeSpan(hash)])
-  return `${codeSpan(base)}; the adapter belongs to exactly these weights.${packedNote(resolved.plan.model)}${startNote(resolved.plan.adapter)}${made}\n\n${table(["file", "SHA-256"], hashes)}`
+  return `${codeSpan(base)}; the adapter belongs to exactly these weights.${packedNote(resolved)}${startNote(resolved.plan.adapter)}${made}\n\n${table(["file", "SHA-256"], hashes)}`
 }
 
 const dataText = ({ data }: RunReport): string =>
@@ -135,7 +138,7 @@ const procedure = ({ resolved, report }: CardSource): string => {
     ["schedule", Object.entries(schedule).map(([name, value]) => (name === "kind" ? `${value}` : `${name} ${value}`))],
     ["steps", report.steps],
     ["rows a step", plan.training.batchSize * plan.training.accumulate],
-    ["tokens of a text at most", Math.min(plan.data.maxLength, resolved.model.maxLength)],
+    ...(resolved.format === "classification" ? [["tokens of a text at most", longestText(resolved)] as const] : []),
     ["seed", plan.seed],
     [
       "versions",
@@ -158,7 +161,12 @@ const inWords = (value: unknown): string => {
   return typeof value === "object" ? Object.values(value).join(" ") : `${value}`
 }
 
+const longestText = ({ plan, model }: ResolvedTextPlan): number => Math.min(plan.data.maxLength, model.maxLength)
+
 const limitations = ({ resolved, report }: CardSource): string => {
   const seen = report.data.find(({ split }) => split === "train")?.rows
-  return `It has seen ${seen ?? "no"} rows of one source and answers every text with one of its ${report.labels.length} classes, whatever the text is about; its probabilities are not calibrated. Texts are cut at ${Math.min(resolved.plan.data.maxLength, resolved.model.maxLength)} tokens. What the base model got from its own training data, this has too.`
+  const texts = resolved.format === "classification"
+  const what = texts ? "text" : "row"
+  const cut = texts ? ` Texts are cut at ${longestText(resolved)} tokens.` : ""
+  return `It has seen ${seen ?? "no"} rows of one source and answers every ${what} with one of its ${report.labels.length} classes, whatever the ${what} is about; its probabilities are not calibrated.${cut} What the base model got from its own training data, this has too.`
 }

@@ -9,7 +9,7 @@ import type * as Scope from "effect/Scope"
 import { RunPlan } from "../../schemas/run-plan.ts"
 import type { SplitDescription } from "../data/index.ts"
 import { relocate } from "../plan/read.ts"
-import type { ResolvedPlan } from "../plan/resolve.ts"
+import type { ResolvedPlan } from "../plan/resolved.ts"
 import type { Mistake, StepReport } from "../training/index.ts"
 import { type FileError, writeJson } from "./atomic-file.ts"
 import { type BaseIdentity, baseIdentity } from "./base-identity.ts"
@@ -121,7 +121,7 @@ export const finishRun = (
       mistakes: after.mistakes,
       data: resolved.data.describe(),
       peakBytes,
-      base: yield* baseIdentity(resolved.model.folder)
+      base: yield* baseIdentity(resolved.plan.model.source)
     }
     yield* writeJson(run.report, report)
     return report

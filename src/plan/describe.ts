@@ -4,14 +4,15 @@
 import { initialRankOf, rankBudget } from "../../adapters/index.ts"
 import type { RankBudget } from "../optimizers/index.ts"
 import { longestBatch } from "./memory.ts"
-import { methodOf, type ResolvedPlan } from "./resolve.ts"
+import type { ResolvedPlan, ResolvedTextPlan } from "./resolved.ts"
+import { methodOf } from "./select-sites.ts"
 
 /** Everything that is known of a resolved plan, for machines. */
 export const planJson = (resolved: ResolvedPlan): Readonly<Record<string, unknown>> => {
-  const { data, model, selected, steps, trainable, memory, lengths, warnings } = resolved
+  const { data, selected, steps, trainable, memory, warnings } = resolved
   const ranks = ranksOf(resolved)
   return {
-    model: { family: model.family, folder: model.folder, labels: model.labels, unusedTensors: model.unusedTensors },
+    model: modelJson(resolved),
     sites: selected.sites.map(({ site, options }) => ({ name: site.name, shape: [site.out, site.in], ...options })),
     savedParameters: selected.parameters,
     trainable,
@@ -19,9 +20,18 @@ export const planJson = (resolved: ResolvedPlan): Readonly<Record<string, unknow
     steps,
     memory,
     data: data.describe(),
-    lengths,
+    ...(resolved.format === "classification" ? { lengths: resolved.lengths } : {}),
     warnings
   }
+}
+
+const modelJson = (resolved: ResolvedPlan) => {
+  if (resolved.format === "arrays") {
+    const { name, source, labels, inputShape } = resolved.model
+    return { name, source, labels, inputShape }
+  }
+  const { family, folder, labels, unusedTensors } = resolved.model
+  return { family, folder, labels, unusedTensors }
 }
 
 const number = (value: number): string => value.toLocaleString("en")
@@ -69,7 +79,7 @@ const optimizerName = ({ optimizer }: ResolvedPlan["plan"]): string =>
 const unusedShown = 4
 
 /** What of the checkpoint is read, and what is left alone: a head that should have been used would be among the latter. */
-const weightsLine = ({ parameters, head, unusedTensors }: ResolvedPlan["model"]): string => {
+const weightsLine = ({ parameters, head, unusedTensors }: ResolvedTextPlan["model"]): string => {
   const read = `${parameters.length + head.inCheckpoint.size} tensors of the checkpoint`
   if (unusedTensors.length === 0) return `${read}, all that it has`
   const shown = unusedTensors.slice(0, unusedShown).join(", ")
@@ -77,9 +87,21 @@ const weightsLine = ({ parameters, head, unusedTensors }: ResolvedPlan["model"])
   return `${read}; not used: ${shown}${more}`
 }
 
+const lengthsLine = ({ plan, model, lengths }: ResolvedTextPlan): string =>
+  `lengths    ${lengths.p50} tokens (median), ${lengths.p95} (95 %), ${lengths.max} (longest); ${percent(lengths.truncated)} cut at ${longestBatch(plan, model)}`
+
+const modelLine = (resolved: ResolvedPlan): string => {
+  if (resolved.format === "classification") {
+    const { family, layers, hiddenSize } = resolved.model
+    return `${family} (${layers} layers, ${hiddenSize} wide)`
+  }
+  const { name, layers, inputShape } = resolved.model
+  return `the LayersModel ${name} (${layers} layers, rows of ${inputShape.join("×")} numbers)`
+}
+
 /** Several lines, for a person. */
 export const describePlan = (resolved: ResolvedPlan): string => {
-  const { plan, name, model, data, selected, steps, trainable, memory, lengths, warnings } = resolved
+  const { plan, name, data, selected, steps, trainable, memory, warnings } = resolved
   const { training } = plan
   const ranks = ranksOf(resolved)
   const share = trainable.total / (trainable.frozen + trainable.total)
@@ -93,16 +115,16 @@ export const describePlan = (resolved: ResolvedPlan): string => {
         .join(", ")
     ])
   return [
-    `${name}: ${plan.adapter.method} with ${optimizerName(plan)} on ${model.family} (${model.layers} layers, ${model.hiddenSize} wide)`,
+    `${name}: ${plan.adapter.method} with ${optimizerName(plan)} on ${modelLine(resolved)}`,
     "",
     ...(selected.sites.length === 0 ? ["no layer is adapted: the head alone is trained"] : [table(siteRows(resolved))]),
     "",
     `trainable  ${number(trainable.total)} of ${number(trainable.frozen + trainable.total)} (${percent(share)}): ${number(trainable.factors)} in factors, ${number(trainable.dense)} trained themselves`,
     ...(ranks === undefined ? [] : [ranksLine(ranks, selected.sites.length)]),
-    `weights    ${weightsLine(model)}`,
+    ...(resolved.format === "classification" ? [`weights    ${weightsLine(resolved.model)}`] : []),
     `steps      ${number(steps)} of ${training.batchSize * training.accumulate} rows`,
     `memory     about ${megabytes(memory.total)}: weights ${megabytes(memory.weights)}, trained ${megabytes(memory.trainable)}, activations ${megabytes(memory.activations)} at most, a checkpoint ${megabytes(memory.checkpoint)}`,
-    `lengths    ${lengths.p50} tokens (median), ${lengths.p95} (95 %), ${lengths.max} (longest); ${percent(lengths.truncated)} cut at ${longestBatch(plan, model)}`,
+    ...(resolved.format === "classification" ? [lengthsLine(resolved)] : []),
     "",
     table(classes),
     ...(warnings.length === 0 ? [] : ["", ...warnings.map((warning) => `warning: ${warning}`)])

@@ -3,4 +3,13 @@ export { describePlan, planJson } from "./describe.ts"
 export { injectPlan, injectToRestore, loadOptionsOf, wantedByPlan } from "./inject.ts"
 export type { MemoryEstimate, TrainableCounts } from "./memory.ts"
 export { type PlanFile, PlanFileError, planFromValue, readPlan, relocate } from "./read.ts"
-export { type ResolvedPlan, ResolveError, resolve, type SiteOptions, selectSites } from "./resolve.ts"
+export { resolve } from "./resolve.ts"
+export {
+  type ResolvedArraysPlan,
+  type ResolvedPlan,
+  type ResolvedTextPlan,
+  ResolveError,
+  type SiteOptions
+} from "./resolved.ts"
+export { type Adaptable, methodOf, selectSites } from "./select-sites.ts"
+export { describePlanned, openRows } from "./trained-plan.ts"

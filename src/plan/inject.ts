@@ -2,14 +2,15 @@
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type Adapted, injectSelected, type Observe, type StartError, type Wanted } from "../../adapters/index.ts"
-import type { LoadOptions, Model } from "../models/index.ts"
+import type { LoadOptions, Network } from "../models/index.ts"
 import type { DeviceReadError } from "../tensors/read.ts"
-import { methodOf, type ResolvedPlan } from "./resolve.ts"
+import type { ResolvedPlan, ResolvedTextPlan } from "./resolved.ts"
+import { methodOf } from "./select-sites.ts"
 
 type Selected = Pick<ResolvedPlan, "plan" | "selected">
 
 /** For `loadDescribed`: what is trained itself starts from its own numbers, not from rounded ones. */
-export const loadOptionsOf = ({ plan, selected }: Selected): LoadOptions => ({
+export const loadOptionsOf = ({ plan, selected }: Pick<ResolvedTextPlan, "plan" | "selected">): LoadOptions => ({
   seed: plan.seed,
   weights: plan.model.weights,
   whole: selected.parameters
@@ -22,16 +23,16 @@ export const wantedByPlan = ({ plan, selected }: Selected): Wanted | undefined =
 }
 
 /** The model at step 0. `observe`: what training data shows, for starts that ask. */
-export const injectPlan = (
-  model: Model,
+export const injectPlan = <M extends Network>(
+  model: M,
   { plan, selected }: Selected,
   observe: Observe
-): Effect.Effect<Adapted, StartError | DeviceReadError, Scope.Scope> =>
+): Effect.Effect<Adapted<M>, StartError | DeviceReadError, Scope.Scope> =>
   injectSelected(model, methodOf(plan), selected, plan.seed, observe)
 
 /** The same, for trained parameters that will be put in place: nothing that is about to be replaced is worked out. */
-export const injectToRestore = (
-  model: Model,
+export const injectToRestore = <M extends Network>(
+  model: M,
   { plan, selected }: Selected
-): Effect.Effect<Adapted, StartError | DeviceReadError, Scope.Scope> =>
+): Effect.Effect<Adapted<M>, StartError | DeviceReadError, Scope.Scope> =>
   injectSelected(model, methodOf(plan), selected, plan.seed, undefined, true)

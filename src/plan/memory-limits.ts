@@ -5,7 +5,7 @@
  * Which device a plan will run on is not known here, and an estimate is not a bound: what may fail is a warning that says where.
  * Only a tensor that certainly comes up and fits nowhere is an error.
  */
-import type { RunPlan } from "../../schemas/index.ts"
+import type { RunPlan, TextPlan } from "../../schemas/index.ts"
 import type { ModelDescription } from "../models/index.ts"
 import type { MemoryEstimate } from "./memory.ts"
 
@@ -31,7 +31,9 @@ export const FOUR_GIB = 2 ** 32
 export const COMFORTABLE = 0.8
 const FLOAT = 4
 
-const remedyOf = ({ training }: Pick<RunPlan, "training">): string => {
+/** `lengths`: whether rows are texts, which may be cut. */
+const remedyOf = ({ training }: Pick<RunPlan, "training">, lengths: boolean): string => {
+  if (!lengths) return "lower training.batchSize or training.evaluateBatchSize"
   const lower = "lower training.batchSize, training.evaluateBatchSize or data.maxLength"
   return training.recompute === "none" ? `set training.recompute to "blocks", or ${lower}` : lower
 }
@@ -40,9 +42,10 @@ const remedyOf = ({ training }: Pick<RunPlan, "training">): string => {
 export const memoryWarnings = (
   { total, weights, trainable, activations }: MemoryEstimate,
   machine: MachineMemory,
-  plan: Pick<RunPlan, "training">
+  plan: Pick<RunPlan, "training">,
+  lengths = true
 ): ReadonlyArray<string> => {
-  const remedy = remedyOf(plan)
+  const remedy = remedyOf(plan, lengths)
   const warnings: Array<string> = []
   if (total > COMFORTABLE * machine.available) {
     const free = machine.available < machine.total ? ` (${gigabytes(machine.available)} free)` : ""
@@ -62,7 +65,7 @@ export const memoryWarnings = (
 
 /** What certainly comes up and fits on no device. `longest`: tokens of a text that is in the training rows, cut as it will be. */
 export const impossibleTensors = (
-  plan: RunPlan,
+  plan: TextPlan,
   model: ModelDescription,
   rows: number,
   longest: number

@@ -12,8 +12,8 @@
  * `bench/memory.bench.ts` measures it: within 15 % on plans of that kind.
  */
 import { isSubtracted } from "../../adapters/index.ts"
-import type { RunPlan } from "../../schemas/index.ts"
-import type { ModelDescription } from "../models/index.ts"
+import type { ArraysPlan, RunPlan, TextPlan } from "../../schemas/index.ts"
+import type { DescribedLayers, ModelDescription } from "../models/index.ts"
 import type { LinearSite } from "../tensors/linear.ts"
 import { packedBytes } from "../tensors/packed-matrix.ts"
 import { PASS_BYTES } from "../training/diagnostics/look.ts"
@@ -39,19 +39,19 @@ export interface MemoryEstimate {
 }
 
 /** Tokens that a text has at most when it reaches the model. */
-export const longestBatch = (plan: RunPlan, model: ModelDescription): number =>
+export const longestBatch = (plan: TextPlan, model: ModelDescription): number =>
   Math.min(plan.data.maxLength, model.maxLength)
 
 const FLOAT = 4
 /** A process with tfjs, Effect and a tokenizer. */
 const RUNTIME = 220e6
 
-const bytesOfWeight = (form: RunPlan["model"]["weights"], { out, in: inputs }: LinearSite): number =>
+const bytesOfWeight = (form: TextPlan["model"]["weights"], { out, in: inputs }: LinearSite): number =>
   form === "f32" ? FLOAT * out * inputs : packedBytes(form, [out, inputs])
 
 /** `rows`: of the training split; no batch has more. */
 export const estimateMemory = (
-  plan: RunPlan,
+  plan: TextPlan,
   model: ModelDescription,
   trainable: Omit<TrainableCounts, "total">,
   rows: number
@@ -59,11 +59,36 @@ export const estimateMemory = (
   const linear = model.sites.reduce((sum, site) => sum + site.in * site.out, 0)
   const held = model.sites.reduce((sum, site) => sum + bytesOfWeight(plan.model.weights, site), 0)
   const weights = FLOAT * (trainable.frozen - linear) + held
+  return estimated(plan, trainable, linear, weights, FLOAT * largestActivations(plan, model, rows))
+}
+
+/**
+ * Of a `tf.LayersModel`: every layer's output is kept for the backward pass, with a gradient of the same size at a time; patches of
+ * convolutions are made piece by piece. The user's own model is there beside the frozen one.
+ */
+export const estimateLayersMemory = (
+  plan: ArraysPlan,
+  model: DescribedLayers,
+  trainable: Omit<TrainableCounts, "total">
+): MemoryEstimate => {
+  const linear = model.sites.reduce((sum, site) => sum + site.in * site.out, 0)
+  const { batchSize, evaluateBatchSize } = plan.training
+  const activations = FLOAT * model.activations * Math.max(2 * batchSize, evaluateBatchSize)
+  return estimated(plan, trainable, linear, 2 * FLOAT * trainable.frozen, activations)
+}
+
+/** `linear`: numbers of all linear weights; `weights`, `activations`: bytes. */
+const estimated = (
+  plan: RunPlan,
+  trainable: Omit<TrainableCounts, "total">,
+  linear: number,
+  weights: number,
+  activations: number
+): MemoryEstimate => {
   const { parameters, moments, starts } = trainedState(plan, trainable, linear)
   // gradients, and the parameters after the step; old and new moments exist together, for as long as the update takes
   // and what pairs subtract once more with the factors, as the one pair that a forward pass takes
   const moving = FLOAT * (3 * parameters + 2 * moments + 3 * starts) + ofLook(plan, linear)
-  const activations = FLOAT * largestActivations(plan, model, rows)
   const checkpoint = FLOAT * (parameters + moments + starts)
   const total = RUNTIME + weights + moving + activations + checkpoint
   return { weights, trainable: moving, activations, checkpoint, total }
@@ -89,7 +114,7 @@ const trainedState = (
 }
 
 /** Numbers. */
-const largestActivations = (plan: RunPlan, model: ModelDescription, rows: number): number => {
+const largestActivations = (plan: TextPlan, model: ModelDescription, rows: number): number => {
   const { hiddenSize, intermediateSize, attentionHeads, layers } = model
   const length = longestBatch(plan, model)
   const scores = attentionHeads * length

@@ -40,7 +40,7 @@ export interface PlanFile {
 }
 
 /** The plan with each input path replaced. */
-const mapInputs = (plan: RunPlan, change: (path: string) => string): RunPlan => {
+const mapInputs = <Plan extends RunPlan>(plan: Plan, change: (path: string) => string): Plan => {
   const { test, train, validation } = plan.data
   return {
     ...plan,
@@ -112,7 +112,7 @@ export const readPlan = (
   })
 
 /** The plan with its (absolute) input paths written relative to `directory`, with forward slashes: what a copy there has to say. */
-export const relocate = (plan: RunPlan, directory: string): Effect.Effect<RunPlan, never, Path.Path> =>
+export const relocate = <Plan extends RunPlan>(plan: Plan, directory: string): Effect.Effect<Plan, never, Path.Path> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const from = path.resolve(directory)

@@ -10,8 +10,8 @@ import type * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { decodeRunPlan, decodeRunPlanResult, type PlanError } from "../../schemas/decode.ts"
-import type { RunPlan, RunPlanInput } from "../../schemas/index.ts"
-import { type ResolvedPlan, type ResolveError, relocate, resolve } from "../plan/index.ts"
+import type { TextPlan, TextPlanInput } from "../../schemas/index.ts"
+import { type ResolvedTextPlan, type ResolveError, relocate, resolve } from "../plan/index.ts"
 import { estimateMemory } from "../plan/memory.ts"
 import { COMFORTABLE, FOUR_GIB, machineMemory } from "../plan/memory-limits.ts"
 import { type Choice, planOf } from "./choice.ts"
@@ -21,8 +21,8 @@ import { cautions, choose, type Facts, heldOut } from "./rules.ts"
 /** What a plan is suggested for: `model` and `data` of a plan, with absolute input paths. */
 export interface Given {
   readonly seed: number
-  readonly model: RunPlan["model"]
-  readonly data: RunPlan["data"]
+  readonly model: TextPlan["model"]
+  readonly data: TextPlan["data"]
 }
 
 export interface SuggestOptions {
@@ -34,12 +34,12 @@ export interface SuggestOptions {
 
 export interface Suggestion {
   /** as it is written to a file in `directory` */
-  readonly plan: RunPlanInput
+  readonly plan: TextPlanInput
   /** in the order of a plan's sections */
   readonly choices: ReadonlyArray<Choice>
   /** what no value of the plan can mend, and what `validate` warns of */
   readonly warnings: ReadonlyArray<string>
-  readonly resolved: ResolvedPlan
+  readonly resolved: ResolvedTextPlan
 }
 
 const NAME = "suggested plan"
@@ -51,16 +51,16 @@ export const suggest = (
   options: SuggestOptions
 ): Effect.Effect<Suggestion, PlanError | ResolveError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
   Effect.gen(function* () {
-    const seen = yield* resolve(yield* decodeRunPlan(headAlone(given)), NAME)
+    const seen = yield* resolve(yield* decoded(headAlone(given)), NAME)
     const share = given.data.validation === undefined ? heldOut(seen.data.splits.train.rows) : null
     const facts = factsOf(seen, share === null ? 0 : Math.round((share.value as number) * seen.data.splits.train.rows))
     const chosen = [...(share === null ? [] : [share]), ...choose(facts)]
     const sections = sectionsOf(given)
-    const first = yield* resolve(yield* decodeRunPlan(planOf(sections, chosen)), NAME)
+    const first = yield* resolve(yield* decoded(planOf(sections, chosen)), NAME)
     const fit = fitted(chosen, chosen.find(({ path }) => path === "data.maxLength")!.value as number, (choices) =>
       fits(planOf(sections, choices), first, options)
     )
-    const resolved = yield* resolve(yield* decodeRunPlan(planOf(sections, fit.choices)), NAME)
+    const resolved = yield* resolve(yield* decoded(planOf(sections, fit.choices)), NAME)
     const plan = inOrder(planOf(yield* sectionsIn(given, resolved.plan, directory), fit.choices))
     const tooMuch = fit.fits
       ? []
@@ -73,8 +73,10 @@ export const suggest = (
     }
   })
 
+const decoded = (input: TextPlanInput) => Effect.map(decodeRunPlan(input), (plan) => plan as TextPlan)
+
 /** Enough of a plan to look at model and data: one row a batch, and nothing cut. */
-const headAlone = ({ seed, model, data }: Given): RunPlanInput => ({
+const headAlone = ({ seed, model, data }: Given): TextPlanInput => ({
   seed,
   model,
   data: { ...data, maxLength: LONGEST },
@@ -85,7 +87,7 @@ const headAlone = ({ seed, model, data }: Given): RunPlanInput => ({
 // the most that a plan may say
 const LONGEST = 8192
 
-const factsOf = ({ model, data, lengths }: ResolvedPlan, held: number): Facts => {
+const factsOf = ({ model, data, lengths }: ResolvedTextPlan, held: number): Facts => {
   const { train, validation, test } = data.splits
   return {
     rows: train.rows - held,
@@ -111,7 +113,7 @@ const sectionsOf = ({ seed, model, data }: Given) => {
 }
 
 /** The same, with input paths as a plan in `directory` says them. */
-const sectionsIn = (given: Given, plan: RunPlan, directory: string) =>
+const sectionsIn = (given: Given, plan: TextPlan, directory: string) =>
   Effect.map(relocate(plan, directory), ({ model, data }) => {
     const sections = sectionsOf(given)
     const paths = (["train", "validation", "test"] as const).filter((name) => given.data[name] !== undefined)
@@ -125,21 +127,21 @@ const sectionsIn = (given: Given, plan: RunPlan, directory: string) =>
 /** Keys of `data` as plans have them: a share that is held out stands where a file would. */
 const dataKeys = ["format", "train", "validation", "test", "text", "label", "labels", "maxLength"] as const
 
-const inOrder = (plan: RunPlanInput): RunPlanInput => {
+const inOrder = (plan: TextPlanInput): TextPlanInput => {
   const entries = dataKeys.flatMap((key) => (plan.data[key] === undefined ? [] : [[key, plan.data[key]]]))
-  return { ...plan, data: Object.fromEntries(entries) as RunPlanInput["data"] }
+  return { ...plan, data: Object.fromEntries(entries) as TextPlanInput["data"] }
 }
 
 /** By the estimate of `validate`; a limit that was given is meant as it stands. */
-const fits = (input: RunPlanInput, { model, trainable, data }: ResolvedPlan, options: SuggestOptions): boolean => {
-  const decoded = decodeRunPlanResult(input)
-  if (Result.isFailure(decoded)) return false
+const fits = (input: TextPlanInput, { model, trainable, data }: ResolvedTextPlan, options: SuggestOptions): boolean => {
+  const found = decodeRunPlanResult(input)
+  if (Result.isFailure(found)) return false
   const {
     total,
     weights,
     activations,
     trainable: moving
-  } = estimateMemory(decoded.success, model, trainable, data.splits.train.rows)
+  } = estimateMemory(found.success as TextPlan, model, trainable, data.splits.train.rows)
   const limit = options.memory ?? COMFORTABLE * machineMemory().available
   const addressed = options.device === "webgpu" || options.device === "cpu" ? Number.POSITIVE_INFINITY : FOUR_GIB
   return total <= limit && weights + moving + activations <= COMFORTABLE * addressed

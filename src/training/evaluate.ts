@@ -3,12 +3,13 @@
  *
  * Logits are read once a batch; the numbers are computed from them on the host in float64.
  */
+import type { Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
-import type { Batch } from "../data/row.ts"
-import { tokenTensors } from "../models/feed.ts"
+import type { Model } from "../models/model.ts"
+import { type BatchOf, fedTo, type Network } from "../models/network.ts"
 import { type DeviceReadError, readTensor } from "../tensors/read.ts"
 
 export interface Evaluation {
@@ -22,16 +23,39 @@ export interface Evaluation {
   readonly confusion: ReadonlyArray<ReadonlyArray<number>>
 }
 
+/** A network whose output says which of some classes a row is of. */
+export interface Classifier extends Network {
+  /** class names, in the order of the logits */
+  readonly labels: ReadonlyArray<string>
+  /** Its output as logits [rows, classes], tensor code; absent: the output is that. */
+  logits?(output: unknown): Tensor2D
+}
+
+/** Rows of known classes. */
+export interface ClassifiedRows {
+  readonly size: number
+  readonly labels: Int32Array // [size]
+}
+
 /** Logits of a batch on the host, row-major [size, classes]. */
-export const logitsOf = (adapted: Adapted, batch: Batch): Effect.Effect<Float32Array, DeviceReadError> =>
+export const logitsOf = <M extends Classifier = Model>(
+  adapted: Adapted<M>,
+  batch: BatchOf<M>
+): Effect.Effect<Float32Array, DeviceReadError> =>
   Effect.acquireUseRelease(
-    Effect.sync(() => tf.tidy(() => adapted.forward(tokenTensors(batch), adapted.trainable))),
+    Effect.sync(() =>
+      tf.tidy(() => {
+        const { model } = adapted
+        const output = adapted.forward(fedTo(model, batch).input, adapted.trainable)
+        return model.logits?.(output) ?? (output as Tensor2D)
+      })
+    ),
     (logits) => readTensor(logits, "the logits of a batch") as Effect.Effect<Float32Array, DeviceReadError>,
     (logits) => Effect.sync(() => logits.dispose())
   )
 
 /** A batch with what the model said of it. */
-export interface ScoredBatch<B extends Batch = Batch> {
+export interface ScoredBatch<B extends ClassifiedRows = ClassifiedRows> {
   readonly batch: B
   /** [size]: the class with the largest logit */
   readonly predicted: Int32Array
@@ -51,8 +75,8 @@ const scored = (logits: Float32Array, start: number, classes: number, label: num
 
 /** `onBatch` hears how many rows are done, for a progress display, and what was predicted, for a list of mistakes. */
 export const evaluate =
-  <B extends Batch = Batch>(
-    adapted: Adapted,
+  <M extends Classifier, B extends BatchOf<M> & ClassifiedRows>(
+    adapted: Adapted<M>,
     onBatch: (rows: number, scored: ScoredBatch<B>) => Effect.Effect<void> = () => Effect.void
   ) =>
   <E, R>(batches: Stream.Stream<B, E, R>): Effect.Effect<Evaluation, E | DeviceReadError, R> =>

@@ -14,7 +14,7 @@ export {
   type SiteDiagnostics,
   type TheoremCheck
 } from "./diagnostics/index.ts"
-export { type Evaluation, evaluate, logitsOf, type ScoredBatch } from "./evaluate.ts"
+export { type ClassifiedRows, type Classifier, type Evaluation, evaluate, logitsOf, type ScoredBatch } from "./evaluate.ts"
 export { backwardWithFull, type FullGradients, fullGradients, type WithFullGradients } from "./full-gradients.ts"
 export { crossEntropy, type Loss } from "./loss.ts"
 export { keepMistakes, type Mistake, type Mistakes } from "./mistakes.ts"

@@ -4,8 +4,8 @@
  * Kept while batches pass by, so that memory does not grow with the split; texts are read once, at the end.
  */
 import * as Effect from "effect/Effect"
-import type { ClassificationSplit, DataError, EvaluationBatch } from "../data/index.ts"
-import type { ScoredBatch } from "./evaluate.ts"
+import type { ClassificationSplit, DataError } from "../data/index.ts"
+import type { ClassifiedRows, ScoredBatch } from "./evaluate.ts"
 
 export interface Mistake {
   /** the row's place: `test.jsonl:12` */
@@ -18,8 +18,13 @@ export interface Mistake {
   readonly probability: number
 }
 
+/** Rows that know which of their split they are. */
+interface PlacedRows extends ClassifiedRows {
+  readonly rows: Uint32Array // [size]
+}
+
 export interface Mistakes {
-  readonly add: (scored: ScoredBatch<EvaluationBatch>) => void
+  readonly add: (scored: ScoredBatch<PlacedRows>) => void
   /** The kept ones, most confident first, with their texts. */
   readonly read: Effect.Effect<ReadonlyArray<Mistake>, DataError>
 }

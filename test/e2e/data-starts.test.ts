@@ -6,8 +6,10 @@ import * as Stream from "effect/Stream"
 import { trainingBatches } from "../../src/data/index.ts"
 import { Device } from "../../src/device/index.ts"
 import { loadDescribed } from "../../src/models/index.ts"
+import type { TextPlan } from "../../schemas/index.ts"
 import { injectPlan, loadOptionsOf, readPlan, resolve } from "../../src/plan/index.ts"
 import { adaptPlan } from "../../src/plan-session.ts"
+import { taskOf } from "../../src/tasks/index.ts"
 import { platform } from "../../src/platform.ts"
 import type { Trainable } from "../../src/tensors/trainable.ts"
 import { crossEntropy, observing } from "../../src/training/index.ts"
@@ -62,14 +64,14 @@ test(
   () =>
     Effect.gen(function* () {
       const { plan, name } = yield* readPlan(w.path("lora-ga.json"))
-      const resolved = yield* resolve(plan, name)
+      const resolved = yield* resolve(plan as TextPlan, name)
       const model = yield* loadDescribed(resolved.model, loadOptionsOf(resolved))
-      const started = yield* adaptPlan(model, resolved)
+      const started = yield* adaptPlan(yield* taskOf(resolved.format), model, resolved)
       const batches = yield* trainingBatches(resolved.data.splits.train, model.tokenizer, {
         seed: plan.seed,
         batchSize: plan.training.batchSize,
-        bucketPool: plan.data.bucketPool,
-        maxLength: plan.data.maxLength
+        bucketPool: resolved.plan.data.bucketPool,
+        maxLength: resolved.plan.data.maxLength
       }).pipe(Stream.take(5), Stream.runCollect)
       const observe = yield* observing(model, { batches, loss: crossEntropy })
       const own = yield* injectPlan(model, resolved, observe)

@@ -16,6 +16,8 @@ interface Case {
   readonly good: ReadonlyArray<object>
 }
 
+const arrays = { format: "arrays", train: "train.jsonl" }
+
 const cases: Record<string, Case> = {
   "lora-pro-needs-factors": {
     bad: { adapter: { method: "none" } },
@@ -117,6 +119,18 @@ const cases: Record<string, Case> = {
       { model: { source: "m", weights: "f16" } },
       { model: { source: "m", weights: "int8" }, adapter: { method: "none" }, optimizer: adamw }
     ]
+  },
+  "format-fits-the-model": {
+    bad: { data: arrays },
+    says: [
+      `data.format: found "arrays" with model.source "${smallest.model.source}"; expected the model.json of a tf.LayersModel there, or "classification" here`
+    ],
+    good: [{ data: arrays, model: { source: "model.json" } }]
+  },
+  "blocks-to-recompute": {
+    bad: { data: arrays, model: { source: "model.json" }, training: { steps: 1, recompute: "blocks" } },
+    says: ['training.recompute: found "blocks" for a tf.LayersModel, whose layers form no blocks; expected "none"'],
+    good: [{ training: { steps: 1, recompute: "blocks" } }]
   },
   "steps-or-epochs": {
     bad: { training: {} },

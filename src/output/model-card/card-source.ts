@@ -1,5 +1,5 @@
 /** What a model card is made from. Every path in it is one that may be published. */
-import type { ResolvedPlan } from "../../plan/resolve.ts"
+import type { ResolvedPlan } from "../../plan/resolved.ts"
 import type { RunReport } from "../run.ts"
 import type { BaseCard } from "./base-card.ts"
 

@@ -2,8 +2,10 @@
  * How to load what was trained: in Python with PEFT or transformers, and here. A head over mean pooling is in no transformers class,
  * so its code stands in full.
  */
+import type { ResolvedTextPlan } from "../../plan/resolved.ts"
 import { isPeftMethod } from "../peft/formats.ts"
 import { type CardSource, fileName } from "./card-source.ts"
+import { codeSpan } from "./markdown.ts"
 
 // A Python string literal: JSON's escapes are Python's too. A line break in a path cannot end the code block.
 const python = (text: string): string => JSON.stringify(text)
@@ -13,6 +15,7 @@ const fenced = (language: string, lines: ReadonlyArray<string>): string =>
 
 export const loadingCode = (source: CardSource): string => {
   const { resolved, report } = source
+  if (resolved.format === "arrays") return layersCode(source, resolved.plan.model.source)
   const where = isPeftMethod(resolved.plan.adapter.method) ? "In Python, with PEFT" : "In Python, with transformers"
   const here = [
     'import { loadRun } from "tfjs-lora-pro"',
@@ -22,15 +25,28 @@ export const loadingCode = (source: CardSource): string => {
   ]
   return [
     `${where}, from the folder that training was started in:`,
-    fenced("python", pythonLines(source)),
+    fenced("python", pythonLines(source, resolved)),
     "In TypeScript, with tfjs-lora-pro (inside an Effect that provides a device):",
     fenced("ts", here)
   ].join("\n\n")
 }
 
-const pythonLines = (source: CardSource): ReadonlyArray<string> => {
-  const { resolved, base, adapter } = source
-  const trained = trainedLines(source)
+/** With the promises of `tfjs-lora-pro/layers`: the model is the reader's own, loaded as they load it. */
+const layersCode = ({ adapter }: CardSource, source: string): string =>
+  [
+    `In TypeScript, over the model that ${codeSpan(fileName(source))} was loaded as:`,
+    fenced("ts", [
+      'import { loadAdapter } from "tfjs-lora-pro/layers"',
+      "",
+      `const adapted = await loadAdapter(model, ${JSON.stringify(adapter)})`,
+      "adapted.predict(x)",
+      "const merged = await adapted.model() // a tf.LayersModel of its own"
+    ])
+  ].join("\n\n")
+
+const pythonLines = (source: CardSource, resolved: ResolvedTextPlan): ReadonlyArray<string> => {
+  const { base, adapter } = source
+  const trained = trainedLines(resolved)
   const { plan, model } = resolved
   const mean = model.head.pooling === "mean"
   const length = Math.min(plan.data.maxLength, model.maxLength)
@@ -66,8 +82,7 @@ const pythonLines = (source: CardSource): ReadonlyArray<string> => {
 }
 
 /** The trained tensors put into `model`; a head alone over mean pooling leaves the model as it is. */
-const trainedLines = ({ resolved }: CardSource): ReadonlyArray<string> => {
-  const { plan, model, selected } = resolved
+const trainedLines = ({ plan, model, selected }: ResolvedTextPlan): ReadonlyArray<string> => {
   if (isPeftMethod(plan.adapter.method)) return ["model = PeftModel.from_pretrained(model, adapter)"]
   const other = model.head.pooling === "pooler" || selected.sites.length > 0 || selected.parameters.length > 0
   return other ? ['model.load_state_dict(load_file(f"{adapter}/trained.safetensors"), strict=False)'] : []

@@ -30,7 +30,7 @@ export const metadata = (source: CardSource): string => {
     "# before uploading, name the base as the Hub does: owner/name",
     `base_model: ${yamlString(base)}`,
     `library_name: ${peft ? "peft" : "transformers"}`,
-    "pipeline_tag: text-classification",
+    ...(resolved.format === "classification" ? ["pipeline_tag: text-classification"] : []),
     ...optional("license", baseCard.license),
     ...optional("license_name", baseCard.licenseName),
     ...optional("license_link", baseCard.licenseLink),
@@ -45,19 +45,28 @@ export const metadata = (source: CardSource): string => {
   ].join("\n")
 }
 
-const modelIndex = (name: string, { report }: CardSource): ReadonlyArray<string> => {
+const modelIndex = (name: string, { resolved, report }: CardSource): ReadonlyArray<string> => {
   const evaluations = [report.validation, report.test].filter((evaluation) => evaluation !== null)
   if (evaluations.length === 0) return []
-  const results = evaluations.flatMap((evaluation) => result(evaluation, fileOf(evaluation, report.data)))
+  const results = evaluations.flatMap((evaluation) =>
+    result(taskOf(resolved), evaluation, fileOf(evaluation, report.data))
+  )
   return ["model-index:", `- name: ${yamlString(name)}`, "  results:", ...results]
 }
 
 const fileOf = ({ split }: EvaluationReport, data: CardSource["report"]["data"]): string =>
   fileName(data.find((part) => part.split === split)?.where ?? split)
 
-const result = ({ split, accuracy, macroF1, loss }: EvaluationReport, file: string): ReadonlyArray<string> => [
+const taskOf = ({ format }: CardSource["resolved"]): string =>
+  format === "classification" ? "text-classification" : "tabular-classification"
+
+const result = (
+  task: string,
+  { split, accuracy, macroF1, loss }: EvaluationReport,
+  file: string
+): ReadonlyArray<string> => [
   "  - task:",
-  "      type: text-classification",
+  `      type: ${task}`,
   "    dataset:",
   `      name: ${yamlString(file)}`,
   `      type: ${/\.csv\b/i.test(file) ? "csv" : "json"}`,

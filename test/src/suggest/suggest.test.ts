@@ -6,6 +6,7 @@ import { describe, expect, test } from "bun:test"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { decodeRunPlan } from "../../../schemas/decode.ts"
+import type { TextPlan } from "../../../schemas/index.ts"
 import { planFromValue, readPlan, resolve } from "../../../src/plan/index.ts"
 import { platform } from "../../../src/platform.ts"
 import type { Choice } from "../../../src/suggest/choice.ts"
@@ -22,7 +23,12 @@ const suggested = (given: Given, options = roomy, directory = repository) =>
   Effect.runPromise(suggest(given, directory, options).pipe(Effect.scoped, Effect.provide(platform)))
 
 const embedded = () =>
-  Effect.runPromise(readPlan(join(plans, "movies-lora-pro-full.json")).pipe(Effect.provide(platform)))
+  Effect.runPromise(
+    readPlan(join(plans, "movies-lora-pro-full.json")).pipe(
+      Effect.map(({ plan }) => ({ plan: plan as TextPlan })),
+      Effect.provide(platform)
+    )
+  )
 
 const valuesOf = (choices: ReadonlyArray<Choice>) => Object.fromEntries(choices.map(({ path, value }) => [path, value]))
 
@@ -30,7 +36,7 @@ describe("the embedded data", () => {
   test("gets the default plan, but for its minute", async () => {
     const { plan: usual } = await embedded()
     const { plan, choices, warnings } = await suggested(usual)
-    const decoded = await Effect.runPromise(decodeRunPlan(plan))
+    const decoded = (await Effect.runPromise(decodeRunPlan(plan))) as TextPlan
     expect(decoded.adapter).toEqual(usual.adapter)
     expect(decoded.optimizer).toEqual(usual.optimizer)
     expect(decoded.data.maxLength).toBe(usual.data.maxLength)

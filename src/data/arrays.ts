@@ -1,0 +1,161 @@
+/**
+ * Rows of numbers with a label, out of JSON Lines: {"input": [[0, 255], [12, 0]], "label": "7"}. A row is held as text like any other,
+ * its numbers written one behind another, and becomes numbers when a batch is made.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { ArraysSection } from "../../schemas/data.ts"
+import { parseBoundedJson } from "../tensors/bounded-json.ts"
+import { type ClassificationData, openSplits } from "./classification.ts"
+import type { ClassificationSplit } from "./classification-split.ts"
+import { type DataError, dataError } from "./data-error.ts"
+import { openJsonl } from "./jsonl.ts"
+import { numbersOf, numbersText } from "./numbers.ts"
+import { epochOrder } from "./order.ts"
+import { type BatchPosition, batchesPerEpoch } from "./training-batches.ts"
+
+/** A batch on the host: for one input of a LayersModel, and one class a row. */
+export interface ArrayBatch {
+  readonly size: number
+  /** as many as rows: what the speed of a step is counted in */
+  readonly tokens: number
+  readonly inputs: ReadonlyArray<{
+    readonly values: Float32Array
+    readonly shape: ReadonlyArray<number>
+    readonly dtype: "float32"
+  }>
+  readonly targets: ReadonlyArray<{
+    readonly values: Int32Array
+    readonly shape: ReadonlyArray<number>
+    readonly dtype: "int32"
+  }>
+  /** [size]: classes */
+  readonly labels: Int32Array
+  /** [size]: the row of the split that each row of the batch is */
+  readonly rows: Uint32Array
+}
+
+/** Opens the files of the section until the scope closes; every row must have `size` numbers. All problems at once. */
+export const openArrays = (
+  section: ArraysSection,
+  seed: number,
+  size: number
+): Effect.Effect<ClassificationData, DataError, Scope.Scope> =>
+  openSplits(section, seed, (path) =>
+    /\.(jsonl|ndjson)$/i.test(path)
+      ? openJsonl(path, { text: section.input, label: section.label, numbers: size })
+      : Effect.fail(dataError(path, "its extension tells no format; expected .jsonl or .ndjson (one object a line)"))
+  )
+
+interface ArrayOptions {
+  readonly batchSize: number
+  /** shape of one row */
+  readonly shape: ReadonlyArray<number>
+  /** what every number is multiplied with */
+  readonly scale: number
+}
+
+interface ArrayTrainingOptions extends ArrayOptions {
+  readonly seed: number
+  readonly start: BatchPosition
+}
+
+/**
+ * Endless batches, epoch after epoch, each in an order of its own by the seed; the last of an epoch may be smaller. Which rows the
+ * batch (epoch, index) holds depends on nothing else.
+ */
+export const arrayTrainingBatches = (
+  split: ClassificationSplit,
+  { seed, start, ...options }: ArrayTrainingOptions
+): Stream.Stream<ArrayBatch & { readonly epoch: number; readonly index: number }, DataError> => {
+  const perEpoch = batchesPerEpoch(split.rows, options.batchSize)
+  return Stream.suspend(() => {
+    let current: { readonly epoch: number; readonly order: Uint32Array } = { epoch: -1, order: new Uint32Array(0) }
+    return Stream.paginate(start, ({ epoch: from, batch: at }) => {
+      const [epoch, index] = [from + Math.floor(at / perEpoch), at % perEpoch]
+      if (current.epoch !== epoch) current = { epoch, order: epochOrder(split.rows, seed, epoch) }
+      const rows = current.order.slice(index * options.batchSize, (index + 1) * options.batchSize)
+      return Effect.map(
+        readBatch(split, rows, options),
+        (batch) => [[{ ...batch, epoch, index }], Option.some({ epoch, batch: index + 1 })] as const
+      )
+    })
+  })
+}
+
+/** The first `rows` rows in their order, each once. */
+export const arrayEvaluationBatches = (
+  split: ClassificationSplit,
+  { rows = split.rows, ...options }: ArrayOptions & { readonly rows?: number }
+): Stream.Stream<ArrayBatch, DataError> => {
+  const end = Math.min(rows, split.rows)
+  return Stream.paginate(0, (start) => {
+    const size = Math.min(options.batchSize, end - start)
+    const indices = Uint32Array.from({ length: size }, (_, i) => start + i)
+    return Effect.map(
+      readBatch(split, indices, options),
+      (batch) => [[batch], start + size < end ? Option.some(start + size) : Option.none<number>()] as const
+    )
+  })
+}
+
+/**
+ * Rows of numbers that a user typed, a JSON list each, or an object that has one in the section's column. They have no class: the
+ * batch's labels are 0.
+ */
+export const readNumbers = (
+  texts: ReadonlyArray<string>,
+  { input, scale }: Pick<ArraysSection, "input" | "scale">,
+  shape: ReadonlyArray<number>
+): Effect.Effect<ArrayBatch, DataError> =>
+  Effect.suspend(() => {
+    const size = shape.reduce((product, n) => product * n, 1)
+    const values = new Float32Array(texts.length * size)
+    for (const [i, text] of texts.entries()) {
+      const parsed = parseBoundedJson(text)
+      if ("problem" in parsed) return Effect.fail(dataError(`row ${i + 1}`, `${parsed.problem}; ${expected(size)}`))
+      const own = (parsed.value as { readonly [name: string]: unknown } | null)?.[input] ?? parsed.value
+      const written = numbersText(own, size)
+      if ("problem" in written) return Effect.fail(dataError(`row ${i + 1}`, written.problem))
+      values.set(numbersOf(written.text, scale), i * size)
+    }
+    const rows = Uint32Array.from(texts, (_, i) => i)
+    return Effect.succeed(batchOf(values, shape, new Int32Array(texts.length), rows))
+  })
+
+const expected = (size: number): string => `expected a JSON list of ${size} numbers on one line`
+
+const batchOf = (
+  values: Float32Array,
+  shape: ReadonlyArray<number>,
+  labels: Int32Array,
+  rows: Uint32Array
+): ArrayBatch => {
+  const size = labels.length
+  return {
+    size,
+    tokens: size,
+    inputs: [{ values, shape: [size, ...shape], dtype: "float32" }],
+    targets: [{ values: labels, shape: [size], dtype: "int32" }],
+    labels,
+    rows
+  }
+}
+
+const readBatch = (split: ClassificationSplit, rows: Uint32Array, { shape, scale }: ArrayOptions) =>
+  Effect.map(split.read(rows), (read): ArrayBatch => {
+    const size = rows.length
+    const values = new Float32Array(size * shape.reduce((product, n) => product * n, 1))
+    const width = values.length / size
+    read.forEach(({ text }, i) => {
+      values.set(numbersOf(text, scale), i * width)
+    })
+    return batchOf(
+      values,
+      shape,
+      Int32Array.from(read, ({ label }) => split.labels.indexOf(label)),
+      rows
+    )
+  })

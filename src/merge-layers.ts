@@ -1,0 +1,117 @@
+/** A run over a `tf.LayersModel` merged: model.json and weights.bin, which `tf.loadLayersModel` reads. */
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import * as Path from "effect/Path"
+import * as Stream from "effect/Stream"
+import { type Adapted, injectSelected } from "../adapters/index.ts"
+import type { ArraysPlan } from "../schemas/index.ts"
+import { arrayEvaluationBatches } from "./data/index.ts"
+import { Device } from "./device/index.ts"
+import { copyOf, writeMerged } from "./layers-model/merged-model.ts"
+import type { LoadedRun } from "./load-run.ts"
+import { describeLayersClassifier, type LayersClassifier, loadLayersClassifier } from "./models/index.ts"
+import { writeFileAtomic, writeJson } from "./output/atomic-file.ts"
+import type { MergeCheck } from "./output/index.ts"
+import { openRows } from "./plan/index.ts"
+import { logitsOf } from "./training/index.ts"
+import { CHECKED_ROWS, type WrittenModel } from "./written-model.ts"
+
+type AdaptedClassifier = Adapted<LayersClassifier>
+
+/** Writes the merged model of a run into `folder`. */
+export const writeMergedLayers = (run: LoadedRun, folder: string) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const device = yield* Device
+    const plan = run.plan as ArraysPlan // the caller asked
+    const adapted = run.adapted as unknown as AdaptedClassifier // the model of such a plan
+    const { labels } = run
+    device.label("the unmerged model")
+    const { logits: unmerged, split } = yield* checkedLogits(adapted, plan, labels)
+    const source = path.join(folder, "model.json")
+    yield* saveCopy(adapted, source)
+    yield* device.sync
+    device.label("the merged model")
+    const merged = Effect.gen(function* () {
+      const description = yield* describeLayersClassifier(source, { labels, head: [] })
+      const model = yield* loadLayersClassifier(description, [])
+      const alone = yield* injectSelected(model, null, { sites: [], parameters: [] }, 0)
+      return (yield* checkedLogits(alone, plan, labels)).logits
+    })
+    const all = adapted.model.base.getWeights().length
+    const changed = adapted.sites.length + adapted.trainable.dense.length
+    const written: WrittenModel = {
+      labels,
+      split,
+      unmerged,
+      merged,
+      counts: { merged: changed, rounded: 0, copied: all - changed, leftOut: [] },
+      readme: (check) => readme(run, adapted, check)
+    }
+    return written
+  })
+
+/** The model under its adapter, as tfjs saves one. */
+const saveCopy = (adapted: AdaptedClassifier, source: string) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const artifacts = yield* Effect.acquireUseRelease(
+      Effect.sync(() => copyOf(adapted.model.base)),
+      (copy) =>
+        Effect.promise(async () => {
+          writeMerged(copy, adapted.model, adapted)
+          let saved: tf.io.ModelArtifacts = {}
+          const save = async (all: tf.io.ModelArtifacts) => {
+            saved = all
+            return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: "JSON" as const } }
+          }
+          await copy.model.save(tf.io.withSaveHandler(save))
+          return saved
+        }),
+      ({ model }) => Effect.sync(() => model.dispose())
+    )
+    const { modelTopology, weightSpecs, weightData } = artifacts
+    const weights = tf.io.CompositeArrayBuffer.join(weightData as ArrayBuffer)
+    yield* writeFileAtomic(path.join(path.dirname(source), "weights.bin"), new Uint8Array(weights))
+    yield* writeJson(source, {
+      format: "layers-model",
+      generatedBy: "tfjs-lora-pro",
+      modelTopology,
+      weightsManifest: [{ paths: ["weights.bin"], weights: weightSpecs }]
+    })
+  })
+
+/** Logits [rows, classes] of the rows that are compared, of those that were not trained on where there are any. */
+const checkedLogits = (adapted: AdaptedClassifier, plan: ArraysPlan, labels: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const device = yield* Device
+    const { splits } = yield* openRows(plan, { labels })
+    const split: MergeCheck["split"] = (["validation", "test", "train"] as const).find((name) => splits[name])!
+    const source = splits[split]!
+    const rows = Math.min(CHECKED_ROWS, source.rows)
+    const parts = yield* arrayEvaluationBatches(source, {
+      batchSize: plan.training.evaluateBatchSize,
+      shape: adapted.model.base.inputs[0]!.shape.slice(1) as ReadonlyArray<number>,
+      scale: plan.data.scale,
+      rows
+    }).pipe(
+      Stream.mapEffect((batch) => logitsOf(adapted, batch)),
+      Stream.runCollect
+    )
+    yield* device.sync
+    const logits = Float32Array.from(parts.flatMap((part) => Array.from(part)))
+    return { logits, split }
+  })
+
+const readme = ({ steps }: LoadedRun, { method, sites, model }: AdaptedClassifier, check: MergeCheck): string =>
+  `# ${model.base.name}, merged
+
+A tf.LayersModel: its base with what ${method} trained in ${sites.length} of its layers in ${steps} steps of tfjs-lora-pro, merged.
+
+On ${check.rows} ${check.split} rows its logits differ from the unmerged model's by at most ${check.largestDifference.toExponential(1)},
+${check.relativeDifference.toExponential(1)} of the largest.
+
+\`\`\`ts
+const model = await tf.loadLayersModel(".../model.json")
+\`\`\`
+`

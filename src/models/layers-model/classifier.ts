@@ -1,0 +1,155 @@
+/**
+ * A `tf.LayersModel` that tells classes apart: one input, and one output with a number for each class. What the output's numbers
+ * are is read off its last layer: softmax's probabilities, a single sigmoid's (of the second of two classes), or logits.
+ */
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
+import type * as Scope from "effect/Scope"
+import type { LinearSite } from "../../tensors/linear.ts"
+import type { ParameterSpec } from "../model.ts"
+import { ModelError } from "../model-error.ts"
+import { fromLayersModel, type LayersNetwork } from "./from-layers-model.ts"
+import { openLayersModel, openTopology } from "./model-files.ts"
+import { layersOf } from "./topology.ts"
+
+type Scores = "softmax" | "sigmoid" | "logits"
+
+/** All that is known of one without reading a weight. */
+export interface DescribedLayers {
+  /** its model.json */
+  readonly source: string
+  readonly name: string
+  readonly sites: ReadonlyArray<LinearSite>
+  readonly parameters: ReadonlyArray<ParameterSpec>
+  readonly head: LayersNetwork["head"]
+  readonly prefix: string
+  readonly labels: ReadonlyArray<string>
+  /** of one row */
+  readonly inputShape: ReadonlyArray<number>
+  readonly layers: number
+  /** numbers that all layers make of one row */
+  readonly activations: number
+  readonly scores: Scores
+}
+
+/** The loaded model. */
+export interface LayersClassifier extends LayersNetwork {
+  readonly labels: ReadonlyArray<string>
+  /** Its outputs as logits [rows, classes]. Tensor code. */
+  readonly logits: (outputs: ReadonlyArray<tf.Tensor>) => tf.Tensor2D
+}
+
+interface ClassifierOptions {
+  /** class names in the order of the scores */
+  readonly labels: ReadonlyArray<string>
+  /** layers that are trained themselves, by their paths */
+  readonly head: ReadonlyArray<string>
+}
+
+/** Numbers in one row of the input of the model at `source`. */
+export const inputSizeOf = (source: string): Effect.Effect<number, ModelError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const { inputs } = yield* openTopology(source)
+    const shape = inputs.length === 1 ? inputs[0]!.shape.slice(1) : []
+    if (shape.length > 0 && shape.every((n) => n !== null)) return shape.reduce<number>((size, n) => size * n!, 1)
+    const found =
+      inputs.length === 1 ? `the input shape [${shape.map((n) => n ?? "?").join(", ")}]` : `${inputs.length} inputs`
+    const problem = `found ${found}; expected one input whose axes are all known: train other models in code (tfjs-lora-pro/layers)`
+    return yield* new ModelError({ folder: source, problems: [problem] })
+  }).pipe(Effect.scoped)
+
+/** Fails with everything for which the model at `source` cannot be a classifier of these labels. */
+export const describeLayersClassifier = (
+  source: string,
+  { labels, head }: ClassifierOptions
+): Effect.Effect<DescribedLayers, ModelError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const base = yield* openTopology(source)
+    const network = yield* networkOf(source, base, head)
+    const { scores, problems } = scoresOf(base, labels)
+    if (problems.length > 0) return yield* new ModelError({ folder: source, problems })
+    const placed = layersOf(base)
+    return {
+      source,
+      name: base.name,
+      sites: network.sites,
+      parameters: network.parameters,
+      head: network.head,
+      prefix: network.prefix,
+      labels,
+      inputShape: base.inputs[0]!.shape.slice(1) as ReadonlyArray<number>,
+      layers: placed.length,
+      activations: placed.reduce((sum, { layer }) => sum + rowSize(layer.outputShape as tf.Shape | Array<tf.Shape>), 0),
+      scores
+    }
+  }).pipe(Effect.scoped)
+
+/** Loads a described model. Needs an open device; lives as long as the scope. */
+export const loadLayersClassifier = (
+  { source, labels, head, scores }: DescribedLayers,
+  paths: ReadonlyArray<string>
+): Effect.Effect<LayersClassifier, ModelError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
+  Effect.gen(function* () {
+    const network = yield* networkOf(source, yield* openLayersModel(source), paths)
+    return { ...network, head, labels, logits: ([output]) => logitsFrom(output as tf.Tensor2D, scores) }
+  })
+
+const networkOf = (source: string, base: tf.LayersModel, head: ReadonlyArray<string>) =>
+  fromLayersModel(base, { head }).pipe(
+    Effect.mapError(
+      ({ problems }) =>
+        new ModelError({
+          folder: source,
+          problems: problems.map((problem) => problem.replace(/^head: /, "model.head: "))
+        })
+    )
+  )
+
+/** Numbers that one row has in shapes whose first axis is the batch; axes that are not known count once. */
+const rowSize = (shape: tf.Shape | Array<tf.Shape>): number =>
+  Array.isArray(shape[0])
+    ? (shape as Array<tf.Shape>).reduce((sum, own) => sum + rowSize(own), 0)
+    : (shape as tf.Shape).slice(1).reduce<number>((size, n) => size * (n ?? 1), 1)
+
+const scoresOf = (base: tf.LayersModel, labels: ReadonlyArray<string>) => {
+  if (base.outputs.length !== 1) {
+    const problem = `found ${base.outputs.length} outputs; expected one: train other models in code (tfjs-lora-pro/layers)`
+    return { scores: "logits" as Scores, problems: [problem] }
+  }
+  const output = base.outputs[0]!.shape.slice(1)
+  const activation = lastActivation(base.outputs[0]!.sourceLayer)
+  const single = output.length === 1 && output[0] === 1
+  const scores: Scores =
+    activation === "softmax" ? "softmax" : single && activation === "sigmoid" ? "sigmoid" : "logits"
+  const classes = scores === "sigmoid" ? 2 : output[0]
+  const problems = [
+    ...(output.length === 1 ? [] : [`found the output shape [${output.join(", ")}]; expected a number for each class`]),
+    ...(activation === "softmax" || activation === "linear" || scores === "sigmoid"
+      ? []
+      : [`found the activation "${activation}" behind its last layer; expected softmax, linear, or one sigmoid unit`]),
+    ...(output.length !== 1 || classes === labels.length
+      ? []
+      : [`has ${classes} classes; the data have ${labels.length} labels (${labels.slice(0, 20).join(", ")})`])
+  ]
+  return { scores, problems }
+}
+
+/** The name of what stands behind the last linear map, "linear" where nothing does. */
+const lastActivation = (layer: tf.layers.Layer): string => {
+  if (layer.getClassName() === "Softmax") return "softmax"
+  if (layer instanceof tf.LayersModel) return lastActivation(layer.outputs[0]!.sourceLayer)
+  const { activation } = layer.getConfig() as { readonly activation?: string | { readonly class_name?: string } }
+  return (typeof activation === "string" ? activation : activation?.class_name)?.toLowerCase() ?? "linear"
+}
+
+/** The smallest probability that counts, as Keras has it: the logarithm of 0 is no number. */
+const SMALLEST = 1e-7
+
+const logitsFrom = (output: tf.Tensor2D, scores: Scores): tf.Tensor2D => {
+  if (scores === "logits") return output
+  const p = tf.clipByValue(output, SMALLEST, 1 - SMALLEST)
+  if (scores === "softmax") return tf.log(p)
+  return tf.concat([tf.zerosLike(p), tf.sub(tf.log(p), tf.log(tf.sub(1, p)))], 1) as tf.Tensor2D
+}

@@ -1,0 +1,74 @@
+/** What a plan's adapter section comes to at a model: sites, numbers to train, steps. */
+import * as Result from "effect/Result"
+import { type AdapterMethod, InjectionError, methods, type Selected, select } from "../../adapters/index.ts"
+import type { RunPlan } from "../../schemas/index.ts"
+import type { ModelDescription } from "../models/index.ts"
+import { lookedAtProblems } from "../training/diagnostics/sites.ts"
+import type { TrainableCounts } from "./memory.ts"
+import type { SiteOptions } from "./resolved.ts"
+
+/** What of a model says where an adapter may stand. */
+export type Adaptable = Pick<ModelDescription, "sites" | "parameters" | "prefix"> & {
+  readonly head: Pick<ModelDescription["head"], "parameters">
+}
+
+/** The sites that the plan's adapter means, with its options at each; or every problem of the selection. */
+export const selectSites = (plan: RunPlan, model: Adaptable) => {
+  const { adapter } = plan
+  const { targets, exclude } = adapter.method === "none" ? { targets: [], exclude: [] } : adapter
+  const overrides = "overrides" in adapter ? adapter.overrides : []
+  const selected = select(model, methodOf(plan), siteOptions(plan), {
+    targets,
+    exclude,
+    overrides: overrides as ReadonlyArray<(typeof overrides)[number] & SiteOptions>,
+    modulesToSave: adapter.modulesToSave
+  })
+  return Result.flatMap(selected, (found) => lookingAt(plan, model, found))
+}
+
+/** The selection, where every pattern of sites to look at means one of its sites. */
+const lookingAt = (
+  { training: { diagnostics } }: RunPlan,
+  { prefix }: Adaptable,
+  selected: Selected<SiteOptions>
+): Result.Result<Selected<SiteOptions>, InjectionError> => {
+  const adapted = selected.sites.map(({ site }) => site)
+  const problems = lookedAtProblems(adapted, prefix, diagnostics?.sites ?? "all", "training.diagnostics.sites")
+  return problems.length === 0 ? Result.succeed(selected) : Result.fail(new InjectionError({ problems }))
+}
+
+/** null: the head alone. */
+export const methodOf = ({ adapter }: RunPlan) => methods[adapter.method] as AdapterMethod<SiteOptions> | null
+
+/** The method's options as the plan gives them, before overrides. */
+const siteOptions = ({ adapter }: RunPlan): SiteOptions => {
+  const { method: _, modulesToSave: __, ...rest } = adapter
+  const { targets: ___, exclude: ____, overrides: _____, dropout: ______, ...own } = rest as Record<string, unknown>
+  return own
+}
+
+/** Optimisation steps over so many training rows. */
+export const stepsOf = ({ training }: RunPlan, rows: number): number => {
+  if (training.steps !== undefined) return training.steps
+  const perEpoch = Math.ceil(rows / training.batchSize) / training.accumulate
+  return Math.max(1, Math.round(training.epochs! * perEpoch))
+}
+
+const product = (shape: ReadonlyArray<number>): number => shape.reduce((size, dimension) => size * dimension, 1)
+
+/** How many numbers are trained, and how many are not. */
+export const countTrainable = (
+  method: AdapterMethod<SiteOptions> | null,
+  model: Adaptable,
+  { sites, parameters }: Selected<SiteOptions>
+): TrainableCounts => {
+  const sizes = new Map(model.parameters.map(({ name, shape }) => [name, product(shape)]))
+  const sized = sites.map(({ site, options }) => method!.size(site, options))
+  const factors = sized.reduce((sum, size) => sum + size.factors, 0)
+  const own = sized.reduce((sum, size) => sum + size.dense, 0)
+  const saved = parameters.reduce((sum, name) => sum + sizes.get(name)!, 0)
+  const head = model.head.parameters.reduce((sum, { shape }) => sum + product(shape), 0)
+  const dense = own + saved + head
+  const frozen = [...sizes.values()].reduce((sum, size) => sum + size, 0)
+  return { factors, dense, total: factors + dense, frozen }
+}

@@ -1,0 +1,72 @@
+/** Labelled rows of numbers and a `tf.LayersModel`. The adapter's folder is one that `loadAdapter` takes. */
+import type { Tensor1D } from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import type { ArraysPlan } from "../../schemas/index.ts"
+import { arrayEvaluationBatches, arrayTrainingBatches, readNumbers } from "../data/index.ts"
+import { MODEL_FILE, peftFiles, readPeftFile } from "../layers-model/peft-files.ts"
+import { restoreTensors, savedAdapter } from "../layers-model/saved-adapter.ts"
+import { type LayersClassifier, loadLayersClassifier } from "../models/index.ts"
+import { fileError, refuseLink, writeFileAtomic } from "../output/atomic-file.ts"
+import type { ResolvedArraysPlan } from "../plan/index.ts"
+import { crossEntropy, evaluate, logitsOf } from "../training/index.ts"
+import { predictionsOf } from "./predictions.ts"
+import type { Task } from "./task.ts"
+
+const shapeOf = ({ base }: LayersClassifier) => base.inputs[0]!.shape.slice(1) as ReadonlyArray<number>
+
+export const arrayClassification: Task<ArraysPlan, ResolvedArraysPlan, LayersClassifier> = {
+  loss:
+    ({ logits }) =>
+    (outputs, [classes]) =>
+      crossEntropy(logits(outputs), classes as Tensor1D),
+  load: ({ plan, model }) => loadLayersClassifier(model, plan.model.head),
+  batches: (model, { plan, data }, start) =>
+    arrayTrainingBatches(data.splits.train, {
+      seed: plan.seed,
+      batchSize: plan.training.batchSize,
+      shape: shapeOf(model),
+      scale: plan.data.scale,
+      start
+    }),
+  evaluate: (adapted, plan, source, { rows, mistakes, done }) =>
+    arrayEvaluationBatches(source, {
+      batchSize: plan.training.evaluateBatchSize,
+      shape: shapeOf(adapted.model),
+      scale: plan.data.scale,
+      ...(rows === undefined ? {} : { rows })
+    }).pipe(
+      evaluate(adapted, (count, scored) => {
+        mistakes?.add(scored)
+        return done(count)
+      })
+    ),
+  predict: (adapted, plan, texts) =>
+    Effect.gen(function* () {
+      const shape = shapeOf(adapted.model)
+      return yield* predictionsOf(texts, plan.training.evaluateBatchSize, adapted.model.labels, (some) =>
+        Effect.flatMap(readNumbers(some, plan.data, shape), (batch) => logitsOf(adapted, batch))
+      )
+    }),
+  save: (adapted, resolved, folder) =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const path = yield* Path.Path
+      const { plan, selected } = resolved
+      yield* refuseLink(folder)
+      yield* fs.makeDirectory(folder, { recursive: true }).pipe(Effect.mapError(fileError("write", folder)))
+      const saved = yield* savedAdapter({ adapted, config: plan.adapter, seed: plan.seed }, plan.model.head)
+      const files = yield* peftFiles({ adapted, selected }, saved)
+      for (const [name, bytes] of Object.entries(files)) yield* writeFileAtomic(path.join(folder, name), bytes)
+    }),
+  restore: (adapted, _, folder) =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const path = yield* Path.Path
+      const file = path.join(folder, MODEL_FILE)
+      const bytes = yield* fs.readFile(file).pipe(Effect.mapError(fileError("read", file)))
+      const { tensors } = yield* readPeftFile(bytes, file)
+      yield* restoreTensors(adapted, tensors, file)
+    })
+}

@@ -1,0 +1,263 @@
+/** Plans over rows of numbers: a tf.LayersModel by its model.json, trained, resumed, used and merged like any other run. */
+import { beforeAll, describe, expect, test } from "bun:test"
+import { writeFileSync } from "node:fs"
+import * as tf from "@tensorflow/tfjs"
+import { loadAdapter } from "../../src/layers-model/index.ts"
+import { jsonLines, onWasm, type Plan, predicted, succeed, TIMEOUT, workspace } from "./fixtures.ts"
+import { type Refusal, refuses } from "./refusal.ts"
+import { metricsOf, resultsOf } from "./runs.ts"
+import { atStep, complete, trainHere } from "./train-here.ts"
+
+const w = workspace()
+const SIDE = 6
+const names = ["dark", "light", "striped"] as const
+
+/** Small grey pictures whose class is seen at once; the same ones every time. */
+const picture = (i: number): ReadonlyArray<ReadonlyArray<number>> =>
+  Array.from({ length: SIDE }, (_, y) =>
+    Array.from({ length: SIDE }, (_, x) => {
+      const noise = (i * 31 + y * 17 + x * 7) % 40
+      return [20, 200, y % 2 === 0 ? 20 : 200][i % 3]! + noise
+    })
+  )
+const rows = (count: number, offset = 0) =>
+  Array.from({ length: count }, (_, n) => ({ pixels: picture(n + offset), kind: names[(n + offset) % 3] }))
+
+/** Writes a model as `model.save` does, its weights in two files. */
+const writeModel = async (folder: string, model: tf.LayersModel, { shards = 2 } = {}) => {
+  const save = async ({ modelTopology, weightSpecs, weightData }: tf.io.ModelArtifacts) => {
+    const bytes = new Uint8Array(tf.io.CompositeArrayBuffer.join(weightData as ArrayBuffer))
+    const paths = Array.from({ length: shards }, (_, i) => `group1-shard${i + 1}of${shards}.bin`)
+    const weightsManifest = [{ paths, weights: weightSpecs }]
+    w.write(`${folder}/model.json`, { format: "layers-model", modelTopology, weightsManifest })
+    const size = Math.ceil(bytes.length / shards)
+    for (const [i, name] of paths.entries()) {
+      writeFileSync(w.path(`${folder}/${name}`), bytes.subarray(i * size, (i + 1) * size))
+    }
+    return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: "JSON" as const } }
+  }
+  await model.save(tf.io.withSaveHandler(save))
+}
+
+const network = (last: { readonly units: number; readonly activation: "softmax" | "linear" | "sigmoid" | "relu" }) => {
+  const started = (seed: number) => ({ kernelInitializer: tf.initializers.heNormal({ seed }) })
+  return tf.sequential({
+    name: "pictures",
+    layers: [
+      tf.layers.conv2d({
+        name: "conv",
+        inputShape: [SIDE, SIDE, 1],
+        filters: 4,
+        kernelSize: 3,
+        activation: "relu",
+        ...started(1)
+      }),
+      tf.layers.batchNormalization({ name: "norm" }),
+      tf.layers.flatten({ name: "flat" }),
+      tf.layers.dense({ name: "hidden", units: 16, activation: "relu", ...started(2) }),
+      tf.layers.dense({ name: "scores", ...last, ...started(3) })
+    ]
+  })
+}
+
+const plan = (sections: Record<string, unknown> = {}): Plan => ({
+  seed: 1,
+  model: { source: "model/model.json", head: ["scores"] },
+  data: {
+    format: "arrays",
+    train: "pictures.jsonl",
+    validation: "validation-pictures.jsonl",
+    test: "test-pictures.jsonl",
+    input: "pixels",
+    label: "kind",
+    scale: 1 / 255
+  },
+  adapter: { method: "lora", rank: 2, alpha: 4 },
+  optimizer: { kind: "lora-pro", learningRate: 2e-2 },
+  training: { steps: 8, batchSize: 5, accumulate: 2, evaluateEvery: 3 },
+  output: { checkpointEvery: 2 },
+  ...sections
+})
+
+beforeAll(async () => {
+  await tf.setBackend("cpu")
+  await writeModel("model", network({ units: 3, activation: "softmax" }))
+  await writeModel("logits", network({ units: 3, activation: "linear" }))
+  await writeModel("two", network({ units: 1, activation: "sigmoid" }), { shards: 1 })
+  await writeModel("odd", network({ units: 3, activation: "relu" }))
+  w.write("pictures.jsonl", jsonLines(rows(22)))
+  w.write("validation-pictures.jsonl", jsonLines(rows(9, 22)))
+  w.write("test-pictures.jsonl", jsonLines(rows(12, 31)))
+  w.write("pair.jsonl", jsonLines(rows(30).filter(({ kind }) => kind !== "striped")))
+}, TIMEOUT)
+
+const baseOf = (folder: string) => {
+  const { modelTopology, weightsManifest } = w.json(`${folder}/model.json`) as never as {
+    readonly modelTopology: object
+    readonly weightsManifest: ReadonlyArray<{ readonly paths: ReadonlyArray<string>; readonly weights: Array<never> }>
+  }
+  const [group] = weightsManifest
+  const parts = group!.paths.map((name) => Buffer.from(w.bytes(`${folder}/${name}`)))
+  const weightData = new Uint8Array(Buffer.concat(parts)).buffer
+  return tf.loadLayersModel(tf.io.fromMemory({ modelTopology, weightSpecs: group!.weights, weightData }))
+}
+
+const inputs = (count: number) =>
+  tf.tensor4d(
+    rows(count)
+      .flatMap(({ pixels }) => pixels.flat())
+      .map((v) => v / 255),
+    [count, SIDE, SIDE, 1]
+  )
+
+/** log p of the rows' classes, as tfjs's own code computes it. */
+const logarithms = (model: { readonly predict: (x: tf.Tensor) => unknown }, count: number) =>
+  tf.tidy(() => Array.from(tf.log(tf.clipByValue(model.predict(inputs(count)) as tf.Tensor, 1e-7, 1)).dataSync()))
+
+describe("a run", () => {
+  test(
+    "trains, predicts, evaluates and is merged; other programs read what it leaves",
+    async () => {
+      w.write("pictures.json", plan({ training: { steps: 150, batchSize: 8 } }))
+      const { stdout } = await succeed(w.cli(["train", "pictures.json", "--out", "runs/pictures", ...onWasm]))
+      expect(stdout).toContain("predict runs/pictures < rows.jsonl")
+      const report = w.json("runs/pictures/run.json") as never as {
+        readonly test: { readonly accuracy: number }
+        readonly base: { readonly sha256: object }
+      }
+      expect(report.test.accuracy).toBe(1)
+      expect(Object.keys(report.base.sha256)).toEqual(["group1-shard1of2.bin", "group1-shard2of2.bin"])
+
+      const texts = rows(6).map(({ pixels }) => JSON.stringify(pixels))
+      const own = await predicted(w, "runs/pictures", texts)
+      expect(own.map(({ label }) => label)).toEqual(rows(6).map(({ kind }) => kind!))
+
+      // by the promises of `tfjs-lora-pro/layers`, over the model as tfjs loads it
+      const base = await baseOf("model")
+      const adapted = await loadAdapter(base, w.path("runs/pictures/adapter"))
+      const there = logarithms(adapted as never, 6)
+      own.forEach(({ logits }, i) => {
+        names.forEach((name, j) => {
+          expect(logits[name]!).toBeCloseTo(there[3 * i + j]!, 4)
+        })
+      })
+      await adapted.dispose()
+
+      await succeed(w.cli(["merge", "runs/pictures", "--out", "merged", ...onWasm]))
+      const merged = await baseOf("merged")
+      logarithms(merged, 6).forEach((value, i) => {
+        expect(value).toBeCloseTo(there[i]!, 4)
+      })
+      const evaluated = await succeed(w.cli(["evaluate", "runs/pictures", "--json", ...onWasm]))
+      expect(evaluated.stdout).toContain('"split":"test","rows":12')
+    },
+    TIMEOUT
+  )
+
+  test(
+    "learns through logits, and through one sigmoid of two classes",
+    async () => {
+      w.write("logits.json", plan({ model: { source: "logits/model.json" }, training: { steps: 150, batchSize: 8 } }))
+      const twoClasses = { ...plan().data, train: "pair.jsonl", validation: 0.2, test: "pair.jsonl" }
+      w.write(
+        "two.json",
+        plan({
+          model: { source: "two/model.json", head: ["scores"] },
+          data: twoClasses,
+          training: { steps: 150, batchSize: 8 }
+        })
+      )
+      for (const name of ["logits", "two"]) {
+        await complete(w, `${name}.json`, `runs/${name}`)
+        const { before, test } = w.json(`runs/${name}/run.json`) as never as Record<
+          string,
+          { readonly accuracy: number }
+        >
+        // from chance to at most one wrong row: a wrong sign or order of the scores would stay below
+        expect(before!.accuracy).toBeLessThan(0.8)
+        expect(test!.accuracy).toBeGreaterThan(0.9)
+      }
+    },
+    TIMEOUT
+  )
+
+  test(
+    "interrupted and resumed, it is the uninterrupted run",
+    async () => {
+      const file = w.write("resumed.json", plan())
+      await complete(w, file, "runs/whole")
+      await trainHere(w, file, { directory: "runs/cut", until: atStep(3) })
+      await trainHere(w, file, { resume: "runs/cut", until: atStep(6) })
+      expect(metricsOf(w, "runs/cut").at(-1)).toMatchObject({ kind: "step", step: 6 })
+      await complete(w, file, "runs/cut", { resume: "runs/cut" })
+      expect(resultsOf(w, "runs/cut")).toEqual(resultsOf(w, "runs/whole"))
+    },
+    TIMEOUT
+  )
+})
+
+const validates = (file: string, sections: Record<string, unknown>) => {
+  w.write(file, plan(sections))
+  return ["validate", file]
+}
+const broken = (row: object) => {
+  w.write("broken.jsonl", jsonLines([...rows(3), row]))
+  return { data: { ...plan().data, train: "broken.jsonl" } }
+}
+
+const cases: ReadonlyArray<Refusal> = [
+  {
+    name: "no model.json",
+    args: () => validates("missing.json", { model: { source: "nowhere/model.json" } }),
+    says: ["nowhere/model.json", "no such file", "expected the model.json of a tf.LayersModel"]
+  },
+  {
+    name: "a graph model",
+    args: () => {
+      w.write("graph/model.json", { format: "graph-model", modelTopology: {}, weightsManifest: [] })
+      return validates("graph.json", { model: { source: "graph/model.json" } })
+    },
+    says: ["tf.GraphModel", "expected a tf.LayersModel", "tensorflowjs_converter"]
+  },
+  {
+    name: "too few numbers in a row",
+    args: () => validates("short.json", broken({ pixels: [[1, 2]], kind: "dark" })),
+    says: ["broken.jsonl:4", 'the input "pixels" has 2 numbers, expected 36']
+  },
+  {
+    name: "something else in a row",
+    args: () => validates("word.json", broken({ pixels: [[1, "2"]], kind: "dark" })),
+    says: ["broken.jsonl:4", 'the input "pixels" has a string at 1, expected numbers']
+  },
+  {
+    name: "a label too many",
+    args: () => validates("labels.json", broken({ pixels: picture(0), kind: "other" })),
+    says: ["model/model.json", "has 3 classes; the data have 4 labels (dark, light, other, striped)"]
+  },
+  {
+    name: "an activation that gives no scores",
+    args: () => validates("odd.json", { model: { source: "odd/model.json" } }),
+    says: ['found the activation "relu" behind its last layer; expected softmax, linear, or one sigmoid unit']
+  },
+  {
+    name: "a head that is no layer",
+    args: () => validates("head.json", { model: { source: "model/model.json", head: ["score"] } }),
+    says: ['model.head: found "score"', 'did you mean "scores"?']
+  },
+  {
+    name: "weights that are not all there",
+    args: () => {
+      w.write("cut/model.json", w.read("model/model.json"))
+      writeFileSync(w.path("cut/group1-shard1of2.bin"), w.bytes("model/group1-shard1of2.bin"))
+      w.write("cut.json", plan({ model: { source: "cut/model.json" } }))
+      return ["train", "cut.json", "--out", "runs/cut-weights", ...onWasm]
+    },
+    says: ["its weight file", "group1-shard2of2.bin cannot be read"]
+  },
+  {
+    name: "words where numbers are asked for",
+    args: () => ["predict", "runs/pictures", "a fine film", ...onWasm],
+    says: ["row 1: is not JSON; expected a JSON list of 36 numbers on one line"]
+  }
+]
+refuses("rows of numbers", w, cases)
