@@ -16,11 +16,61 @@
 export { full, inject, lora } from "../adapters/index.ts"
 export { PlanError } from "../schemas/index.ts"
 export * as Data from "./data/index.ts"
-export { auto, type BrowserDeviceOptions, layer } from "./device/browser.ts"
+export { auto, type BrowserDeviceOptions, install, layer } from "./device/browser.ts"
 export { Device, type DeviceDescription, type DeviceShape } from "./device/device.ts"
 export { DeviceError } from "./device/device-error.ts"
 export type { DeviceChoice } from "./device/open.ts"
-export * from "./layers-model/index.ts"
+export {
+  type AdaptationPlan,
+  type AdaptationPlanInput,
+  AdaptError,
+  type AdaptedLayersModel,
+  AdapterFileError,
+  type AdapterFiles,
+  type AdapterSource,
+  type AdapterTarget,
+  type AdaptOptionsInput,
+  adapt,
+  type Callback,
+  type CallbackInstance,
+  type CallbackObject,
+  type Callbacks,
+  type ClassWeight,
+  type ClassWeights,
+  type Combined,
+  type CombinedSite,
+  type CombineOptions,
+  type Compilation,
+  type Compiled,
+  compiledLoss,
+  compiledOf,
+  type EvaluateOptions,
+  type Examples,
+  evaluate,
+  evaluateDataset,
+  type FitDatasetOptions,
+  FitError,
+  type FitFailure,
+  type FitHistory,
+  type FitOptions,
+  fit,
+  fitDataset,
+  isDataset,
+  type LayersData,
+  LayersDataError,
+  type LayersDataset,
+  type LoadOptions,
+  type Logs,
+  layersBatches,
+  loadAdapter,
+  type ModelInput,
+  type PredictOptions,
+  type RestoreOptions,
+  type Slots,
+  type StartData,
+  slotsOf,
+  type YieldEvery
+} from "./layers-model/index.ts"
 export { FetchError, fetchFiles, type MemoryFiles, memoryFiles } from "./memory-files.ts"
 export * as Models from "./models/index.ts"
 export * from "./optimizers/index.ts"

@@ -14,7 +14,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type { LoraInit } from "../../schemas/index.ts"
 import type { Initializer } from "./initializer.ts"
-import { type Directionless, leadingDirections } from "./leading-directions.ts"
+import type { Directionless } from "./leading-directions.ts"
 import { StartError } from "./start-error.ts"
 
 export const eva: Initializer<Extract<LoraInit, { readonly kind: "eva" }>> = {
@@ -22,6 +22,7 @@ export const eva: Initializer<Extract<LoraInit, { readonly kind: "eva" }>> = {
   subtracted: false,
   start: ({ batches }, { site, rank }, { observe, random }) =>
     Effect.gen(function* () {
+      const { leadingDirections } = yield* Effect.promise(() => import("./leading-directions.ts"))
       const covariance = yield* observe(site, { what: "inputs", batches })
       const found = yield* leadingDirections(covariance, rank, random, `the covariance of the inputs of ${site.name}`)
       if (typeof found === "string") {

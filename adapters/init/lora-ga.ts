@@ -20,7 +20,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type { LoraInit } from "../../schemas/index.ts"
 import type { Initializer } from "./initializer.ts"
-import { type Directionless, leadingDirections } from "./leading-directions.ts"
+import type { Directionless } from "./leading-directions.ts"
 import { StartError } from "./start-error.ts"
 
 type LoraGa = Extract<LoraInit, { readonly kind: "lora-ga" }>
@@ -41,6 +41,7 @@ export const loraGa: Initializer<LoraGa> = {
   subtracted: true,
   start: ({ batches, gamma, direction }, { site, rank }, { observe, random }) =>
     Effect.gen(function* () {
+      const { leadingDirections } = yield* Effect.promise(() => import("./leading-directions.ts"))
       const gradient = yield* observe(site, { what: "gradient", batches })
       const found = yield* leadingDirections(gradient, 2 * rank, random, `the gradient of ${site.name}`)
       if (typeof found === "string") {

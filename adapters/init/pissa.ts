@@ -15,7 +15,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type { LoraInit } from "../../schemas/index.ts"
 import { widened } from "../../src/kernels/widen.ts"
-import { NotFiniteMatrix, type TruncatedSvd, truncatedSvd } from "../../src/linalg/truncated-svd.ts"
+import type { TruncatedSvd } from "../../src/linalg/truncated-svd.ts"
 import { readTensor } from "../../src/tensors/read.ts"
 import { tidy } from "../../src/tensors/tidy.ts"
 import type { Factors } from "../../src/tensors/trainable.ts"
@@ -42,18 +42,25 @@ const decomposed = (
   { random }: InitSource
 ): Effect.Effect<TruncatedSvd, StartError> => {
   const { site, rank } = place
-  return Effect.suspend(() => {
-    try {
-      const randomised = iterations === undefined ? undefined : { iterations, random }
-      return Effect.succeed(truncatedSvd(values, [site.out, site.in], rank, randomised))
-    } catch (error) {
-      if (!(error instanceof NotFiniteMatrix)) throw error
-      const { row, column, value } = error
-      return Effect.fail(
-        failed(place, `W[${row}, ${column}] is ${value}, where finite numbers are expected; repair the model's weights`)
-      )
+  // loaded where it is asked for: most starts of a page decompose nothing
+  return Effect.flatMap(
+    Effect.promise(() => import("../../src/linalg/truncated-svd.ts")),
+    ({ NotFiniteMatrix, truncatedSvd }) => {
+      try {
+        const randomised = iterations === undefined ? undefined : { iterations, random }
+        return Effect.succeed(truncatedSvd(values, [site.out, site.in], rank, randomised))
+      } catch (error) {
+        if (!(error instanceof NotFiniteMatrix)) throw error
+        const { row, column, value } = error
+        return Effect.fail(
+          failed(
+            place,
+            `W[${row}, ${column}] is ${value}, where finite numbers are expected; repair the model's weights`
+          )
+        )
+      }
     }
-  })
+  )
 }
 
 const factorsOf = ({ U, S, V }: TruncatedSvd, { site, rank, scale }: Place): Factors => {

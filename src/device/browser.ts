@@ -2,10 +2,26 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Device } from "./device.ts"
-import { DeviceError } from "./device-error.ts"
+import { DeviceError, reasonOf } from "./device-error.ts"
+import { installer } from "./install.ts"
 import { type DeviceChoice, type DeviceOptions, openDevice } from "./open.ts"
 import type { Runtime } from "./runtime.ts"
-import { openWasmInBrowser } from "./wasm-browser.ts"
+import type { BrowserWasmChoice } from "./wasm-browser.ts"
+
+/** The wasm device, loaded where it is opened: a page on a GPU has no use for it. */
+const wasmDevice = Effect.tryPromise({
+  try: () => import("./wasm-browser.ts"),
+  catch: (cause) =>
+    new DeviceError({
+      device: "wasm",
+      site: "opening",
+      reason: `its script could not be loaded: ${reasonOf(cause)}`,
+      remedy: "are all files of the page's bundle served?"
+    })
+})
+
+const openWasm = (choice: BrowserWasmChoice) =>
+  Effect.flatMap(wasmDevice, ({ openWasmInBrowser }) => openWasmInBrowser(choice))
 
 export const browser: Runtime = {
   name: "browser",
@@ -21,7 +37,7 @@ export const browser: Runtime = {
         )
       : Effect.succeed(globalThis.navigator.gpu)
   ),
-  openWasm: openWasmInBrowser,
+  openWasm,
   peakBytes: () => 0
 }
 
@@ -35,9 +51,17 @@ export interface BrowserDeviceOptions extends DeviceOptions {
 
 /** The device as a layer. */
 export const layer = (choice: DeviceChoice, { wasmFolder, ...options }: BrowserDeviceOptions = {}) => {
-  const openWasm: Runtime["openWasm"] = (wasm) => openWasmInBrowser({ ...wasm, wasmFolder })
-  return Layer.effect(Device, openDevice({ ...browser, openWasm }, choice, options))
+  const runtime: Runtime = { ...browser, openWasm: (wasm) => openWasm({ ...wasm, wasmFolder }) }
+  return Layer.effect(Device, openDevice(runtime, choice, options))
 }
 
 /** WebGPU where a hardware GPU is, else wasm. */
 export const auto = layer("auto")
+
+/**
+ * Opens a device for the life of the page, for pages that do not use Effect.
+ *
+ * @example
+ * const { backend } = await install("auto", { wasmFolder: "/wasm/" }) // every tfjs model is on it from here on
+ */
+export const install = installer(layer)

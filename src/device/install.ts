@@ -10,13 +10,13 @@ import { Device, type DeviceDescription } from "./device.ts"
 import type { DeviceError } from "./device-error.ts"
 import type { DeviceChoice, DeviceOptions } from "./open.ts"
 
-type LayerOf = (choice: DeviceChoice, options?: DeviceOptions) => Layer.Layer<Device, DeviceError>
+type LayerOf<Options> = (choice: DeviceChoice, options?: Options) => Layer.Layer<Device, DeviceError>
 
 /** Opens a device and never closes it. Rejects with a DeviceError, and leaves tfjs as it was. */
-export type Install = (choice?: DeviceChoice, options?: DeviceOptions) => Promise<DeviceDescription>
+export type Install<Options = DeviceOptions> = (choice?: DeviceChoice, options?: Options) => Promise<DeviceDescription>
 
 export const installer =
-  (layerOf: LayerOf): Install =>
+  <Options = DeviceOptions>(layerOf: LayerOf<Options>): Install<Options> =>
   (choice = "auto", options) =>
     Layer.buildWithScope(layerOf(choice, options), Scope.makeUnsafe()).pipe(
       Effect.map((context) => Context.get(context, Device).describe()),

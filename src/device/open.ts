@@ -6,9 +6,9 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { DeviceDescription, DeviceShape } from "./device.ts"
-import type { DeviceError } from "./device-error.ts"
+import { type DeviceError, reasonOf } from "./device-error.ts"
 import type { Runtime, WasmChoice } from "./runtime.ts"
-import { isSoftware, nameOfAdapter, openWebgpu, requestAdapter } from "./webgpu.ts"
+import { isSoftware, nameOfAdapter, requestAdapter, webgpuFailure } from "./webgpu-adapter.ts"
 
 export type DeviceChoice = "auto" | DeviceShape["backend"]
 
@@ -70,27 +70,36 @@ const openCpu = (runtime: Runtime): Opening =>
       })
   ).pipe(Effect.as(onCpu(runtime, { backend: "cpu", threads: 1, simd: false })))
 
+/** The engine and its programs, a third of what a page would load: only where a GPU is opened. */
+const webgpuDevice = Effect.tryPromise({
+  try: () => import("./webgpu.ts"),
+  catch: (cause) => webgpuFailure(`its programs could not be loaded: ${reasonOf(cause)}`)
+})
+
 const openGpu = (runtime: Runtime, adapter: GPUAdapter): Opening =>
-  Effect.map(openWebgpu(adapter), ({ adapter: name, software, errors, peakBytes }) => ({
-    backend: "webgpu" as const,
-    threads: 1,
-    padMultiple: GPU_PAD_MULTIPLE,
-    stepsPerRead: GPU_STEPS_PER_READ,
-    describe: () => ({
+  Effect.map(
+    Effect.flatMap(webgpuDevice, ({ openWebgpu }) => openWebgpu(adapter)),
+    ({ adapter: name, software, errors, peakBytes }) => ({
       backend: "webgpu" as const,
-      adapter: name,
-      software,
       threads: 1,
-      simd: false,
-      versions: versionsIn(runtime)
-    }),
-    sync: Effect.flatMap(Effect.promise(errors.settle), (error) =>
-      error === undefined ? Effect.void : Effect.fail(error)
-    ),
-    label: errors.label,
-    peakBytes: runtime.peakBytes,
-    peakGpuBytes: peakBytes
-  }))
+      padMultiple: GPU_PAD_MULTIPLE,
+      stepsPerRead: GPU_STEPS_PER_READ,
+      describe: () => ({
+        backend: "webgpu" as const,
+        adapter: name,
+        software,
+        threads: 1,
+        simd: false,
+        versions: versionsIn(runtime)
+      }),
+      sync: Effect.flatMap(Effect.promise(errors.settle), (error) =>
+        error === undefined ? Effect.void : Effect.fail(error)
+      ),
+      label: errors.label,
+      peakBytes: runtime.peakBytes,
+      peakGpuBytes: peakBytes
+    })
+  )
 
 /** What `auto` comes to. */
 export interface Automatic {

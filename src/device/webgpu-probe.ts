@@ -1,6 +1,6 @@
 /** What a runtime's WebGPU offers: every adapter that it gives out, in data. Opens none of them. */
 import * as Effect from "effect/Effect"
-import { FEATURES, isSoftware, nameOfAdapter } from "./webgpu.ts"
+import { FEATURES, isSoftware, nameOfAdapter } from "./webgpu-adapter.ts"
 
 /** The limits that decide what can be computed, and how. */
 const LIMITS = [

@@ -1,12 +1,16 @@
 /**
  * Opens tfjs' webgpu backend on a device of our own: with the adapter's limits and features instead of the defaults, with the
  * errors watched (`webgpu-errors.ts`), and with matrix products that give the same bits twice.
+ *
+ * This file and all that it alone imports is loaded when a webgpu device opens (`open.ts`): a page without a GPU never fetches it.
  */
 import * as tf from "@tensorflow/tfjs"
-import * as Effect from "effect/Effect"
-import { DeviceError, reasonOf } from "./device-error.ts"
+import { providePrograms } from "../kernels/webgpu/loaded.ts"
+import * as programs from "../kernels/webgpu/programs.ts"
+import { type DeviceError, reasonOf } from "./device-error.ts"
 import { onePerProcess, useBackend } from "./one-per-process.ts"
 import { importWebgpuBackend } from "./register.ts"
+import { FEATURES, isSoftware, nameOfAdapter, webgpuFailure } from "./webgpu-adapter.ts"
 import { guardBuffers, submitPending, type WebgpuBackend, webgpuBackend } from "./webgpu-backend.ts"
 import { type InstalledWebgpuEngine, installWebgpuEngine } from "./webgpu-engine.ts"
 import { type GpuErrors, watchGpuErrors } from "./webgpu-errors.ts"
@@ -25,35 +29,8 @@ const LIMITS = [
   "maxComputeWorkgroupsPerDimension"
 ] as const
 
-/** Asked for where the adapter has them. */
-export const FEATURES = ["timestamp-query", "subgroups", "shader-f16"] as const
-
 /** tfjs' automatic choice adds up long products with atomics, in any order; the tiled program (3) gives the same bits twice. */
 const TILED_MATMUL = 3
-
-const SOFTWARE = /llvmpipe|lavapipe|softpipe|swiftshader|basic render/i
-
-export const nameOfAdapter = ({ vendor, architecture, device, description }: GPUAdapterInfo): string =>
-  description || [vendor, architecture, device].filter((part) => part !== "").join(" ") || "unnamed GPU"
-
-/** Is the adapter emulated on the CPU? Runtimes differ in which of its fields say so. */
-export const isSoftware = (info: GPUAdapterInfo): boolean =>
-  info.isFallbackAdapter === true ||
-  SOFTWARE.test([info.vendor, info.architecture, info.device, info.description].join(" "))
-
-const fail = (reason: string) =>
-  new DeviceError({ device: "webgpu", site: "opening", reason, remedy: "the wasm device needs no GPU (--device wasm)" })
-
-/** The best adapter, hardware or not. */
-export const requestAdapter = (gpu: GPU): Effect.Effect<GPUAdapter, DeviceError> =>
-  Effect.tryPromise({
-    try: () => gpu.requestAdapter({ powerPreference: "high-performance" }),
-    catch: (cause) => fail(reasonOf(cause))
-  }).pipe(
-    Effect.flatMap((adapter) =>
-      adapter === null ? Effect.fail(fail("no adapter: the system has no usable GPU driver")) : Effect.succeed(adapter)
-    )
-  )
 
 export interface OpenedWebgpu {
   readonly device: GPUDevice
@@ -79,6 +56,7 @@ const open = async (adapter: GPUAdapter): Promise<OpenedWebgpu> => {
   const errors = watchGpuErrors(device, () => submitPending(backend))
   await useBackend("webgpu", backend)
   const software = isSoftware(adapter.info)
+  providePrograms(programs)
   const installed = installWebgpuEngine(backend, software)
   explainReads(backend, errors)
   const uninstallKernels = installWebgpuKernels()
@@ -114,5 +92,5 @@ export const openWebgpu = onePerProcess<GPUAdapter, OpenedWebgpu, DeviceError>(
     },
     closed: ({ device }) => device.destroy()
   },
-  (cause) => fail(reasonOf(cause))
+  (cause) => webgpuFailure(reasonOf(cause))
 )

@@ -7,36 +7,14 @@
  */
 import type { Tensor, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
+import type { AdamRates } from "./adam-rates.ts"
 import { defineKernel } from "./kernel.ts"
 import { groupsOf, listed, named, sizeOf } from "./tensor-lists.ts"
 import { floatBits, type WasmEngine } from "./wasm/engine.ts"
 import { inTables, runBlocks } from "./wasm/tables.ts"
-import { adamOnWebgpu } from "./webgpu/lists.ts"
+import { programs } from "./webgpu/loaded.ts"
 
-/** What a step multiplies by. */
-export interface AdamRates {
-  /** β₁ */
-  readonly b1: number
-  /** β₂ */
-  readonly b2: number
-  /** of √V' */
-  readonly c: number
-  readonly e: number
-}
-
-/** β₁, β₂ and ε. */
-export interface AdamDecays {
-  readonly b1: number
-  readonly b2: number
-  readonly eps: number
-}
-
-/** Those of step `count` = 1, 2, …, with both bias corrections and the factors that M and V lack. */
-export const ratesAt = ({ b1, b2, eps }: AdamDecays, count: number): AdamRates => {
-  const k = (1 - b1) / (1 - b1 ** count)
-  const c = Math.sqrt((1 - b2) / (1 - b2 ** count))
-  return { b1, b2, c: c / k, e: eps / k }
-}
+export { type AdamDecays, type AdamRates, ratesAt } from "./adam-rates.ts"
 
 export interface Moved<T> {
   readonly u: T
@@ -75,7 +53,7 @@ const adam = defineKernel<string, AdamRates>({
   webgpu: (inputs, rates, engine) => {
     const groups = groupsOf(listed(inputs), 3)
     const [g, M, V] = [0, 1, 2].map((i) => groups.map((group) => group[i]!))
-    const [u, first, second] = adamOnWebgpu(engine, { g: g!, M: M!, V: V! }, rates)
+    const [u, first, second] = programs().adamOnWebgpu(engine, { g: g!, M: M!, V: V! }, rates)
     return groups.flatMap((_, i) => [u![i]!, first![i]!, second![i]!])
   },
   inputsToSave: []

@@ -15,8 +15,8 @@ import * as tf from "@tensorflow/tfjs"
 import { inPlaceOf } from "../tensors/in-place-of.ts"
 import { defineKernel } from "./kernel.ts"
 import { floatBits, type WasmEngine } from "./wasm/engine.ts"
-import { attentionGradientOnWebgpu, attentionOnWebgpu } from "./webgpu/attention.ts"
 import type { WebgpuEngine } from "./webgpu/engine.ts"
+import { programs } from "./webgpu/loaded.ts"
 
 interface Shape {
   readonly batch: number
@@ -125,7 +125,7 @@ const forwardOnWasm = (
 
 /** O, what is needed of P's rows, and O once more, to be saved. */
 const forwardOnWebgpu = (inputs: Inputs, { batch, heads }: Shape, engine: WebgpuEngine): ReadonlyArray<TensorInfo> => {
-  const [O, statistics] = attentionOnWebgpu(engine, inputs, batch, heads)
+  const [O, statistics] = programs().attentionOnWebgpu(engine, inputs, batch, heads)
   tf.backend().incRef(O.dataId)
   return [O, statistics, { ...O }]
 }
@@ -153,7 +153,7 @@ const gradients = defineKernel<Saved, Shape>({
     { P: statistics, O, ...others }: Readonly<Record<Saved, TensorInfo>> & { readonly O?: TensorInfo },
     { heads },
     engine
-  ) => attentionGradientOnWebgpu(engine, { ...others, O: O!, statistics }, heads),
+  ) => programs().attentionGradientOnWebgpu(engine, { ...others, O: O!, statistics }, heads),
   inputsToSave: []
 })
 

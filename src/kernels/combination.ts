@@ -8,7 +8,7 @@ import { defineKernel } from "./kernel.ts"
 import { groupsOf, listed, named, sizeOf } from "./tensor-lists.ts"
 import { floatBits, type WasmEngine } from "./wasm/engine.ts"
 import { inTables, runBlocks } from "./wasm/tables.ts"
-import { combinationOnWebgpu, multiplesOnWebgpu, scaledOnWebgpu } from "./webgpu/lists.ts"
+import { programs } from "./webgpu/loaded.ts"
 
 interface Factors {
   /** of x */
@@ -50,7 +50,7 @@ const sums = defineKernel<string, Factors>({
     ),
   webgpu: (inputs, factors, engine) => {
     const groups = groupsOf(listed(inputs), 2)
-    return combinationOnWebgpu(engine, { x: groups.map(([x]) => x!), y: groups.map(([, y]) => y!) }, factors)
+    return programs().combinationOnWebgpu(engine, { x: groups.map(([x]) => x!), y: groups.map(([, y]) => y!) }, factors)
   },
   inputsToSave: []
 })
@@ -73,7 +73,7 @@ const products = defineKernel<string, object>({
   },
   webgpu: (inputs, _, engine) => {
     const [factor, ...tensors] = listed(inputs)
-    return scaledOnWebgpu(engine, factor!, tensors)
+    return programs().scaledOnWebgpu(engine, factor!, tensors)
   },
   inputsToSave: []
 })
@@ -97,7 +97,7 @@ const multiples = defineKernel<string, { readonly f: number }>({
       { f, h: 0 },
       0
     ),
-  webgpu: (inputs, { f }, engine) => multiplesOnWebgpu(engine, f, listed(inputs)),
+  webgpu: (inputs, { f }, engine) => programs().multiplesOnWebgpu(engine, f, listed(inputs)),
   inputsToSave: []
 })
 

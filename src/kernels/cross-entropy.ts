@@ -15,7 +15,7 @@ import * as tf from "@tensorflow/tfjs"
 import { defineKernel } from "./kernel.ts"
 import { chunksOf } from "./wasm/chunks.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
-import { crossEntropyBackwardOnWebgpu, crossEntropyOnWebgpu } from "./webgpu/cross-entropy.ts"
+import { programs } from "./webgpu/loaded.ts"
 
 /** A label that marks a row as not counting: PyTorch's. */
 export const IGNORED = -100
@@ -28,19 +28,19 @@ interface Attributes {
 const COST = 16
 
 /** 1 where the row counts, and 1/N, 0 where none does. */
-const counted = (labels: Tensor, ignored: number): readonly [Tensor, Tensor] => {
+export const counted = (labels: Tensor, ignored: number): readonly [Tensor, Tensor] => {
   const counts = tf.cast(tf.notEqual(labels, tf.scalar(ignored, "int32")), "float32")
   return [counts, tf.div(1, tf.maximum(tf.sum(counts), 1))]
 }
 
 /** 0 where the label is a class, NaN where it is none; [rows] */
-const wrong = (labels: Tensor, classes: number): Tensor => {
+export const wrong = (labels: Tensor, classes: number): Tensor => {
   const isClass = tf.logicalAnd(tf.greaterEqual(labels, 0), tf.less(labels, classes))
   return tf.where(isClass, tf.zeros(labels.shape), tf.fill(labels.shape, Number.NaN))
 }
 
 /** [rows, classes]; not tf.oneHot, which refuses a single class: rows of one class are a warning, not a failure */
-const oneHot = (labels: Tensor, classes: number): Tensor =>
+export const oneHot = (labels: Tensor, classes: number): Tensor =>
   tf.cast(tf.equal(tf.expandDims(labels, 1), tf.range(0, classes, 1, "int32")), "float32")
 
 const reference = (z: Tensor, labels: Tensor, ignored: number): ReadonlyArray<Tensor> => {
@@ -94,7 +94,7 @@ const backward = defineKernel<"dy" | "z" | "labels" | "statistics", Attributes>(
     run(engine, "crossEntropyBackward", [z, labels, statistics, dz], ignored, [engine.address(dy)])
     return [dz]
   },
-  webgpu: (inputs, { ignored }, engine) => [crossEntropyBackwardOnWebgpu(engine, inputs, ignored)],
+  webgpu: (inputs, { ignored }, engine) => [programs().crossEntropyBackwardOnWebgpu(engine, inputs, ignored)],
   inputsToSave: []
 })
 
@@ -107,7 +107,7 @@ const forward = defineKernel<"z" | "labels", Attributes>({
     run(engine, "crossEntropyMean", [z, labels, statistics, loss], ignored)
     return [loss, statistics]
   },
-  webgpu: ({ z, labels }, { ignored }, engine) => crossEntropyOnWebgpu(engine, z, labels, ignored),
+  webgpu: ({ z, labels }, { ignored }, engine) => programs().crossEntropyOnWebgpu(engine, z, labels, ignored),
   inputsToSave: ["z", "labels"],
   outputsToSave: [false, true],
   gradient: ([dy], [z, labels, statistics], attributes) => ({

@@ -29,7 +29,7 @@ import { defineKernel } from "./kernel.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
 import { matrixOf, multiply, type Product } from "./wasm/product.ts"
 import type { WebgpuEngine } from "./webgpu/engine.ts"
-import { multiply as multiplyOnWebgpu } from "./webgpu/product.ts"
+import { programs } from "./webgpu/loaded.ts"
 
 type Input = "x" | WeightInput | "bias"
 
@@ -52,7 +52,7 @@ const webgpu =
   ({ x, bias, ...weight }: Readonly<Record<Input, TensorInfo>>, _: object, engine: WebgpuEngine) => {
     const [m, k] = x.shape as [number, number]
     const n = weight.W.shape[0]!
-    return [multiplyOnWebgpu(engine, { kind: "nt", m, n, k, a: x, ...weightOnWebgpu(form, weight), bias })]
+    return [programs().multiplyOnWebgpu(engine, { kind: "nt", m, n, k, a: x, ...weightOnWebgpu(form, weight), bias })]
   }
 
 interface WithWeight extends Pick<Product, "start"> {
@@ -99,7 +99,9 @@ const backward = forEachForm((form, name) =>
     ],
     webgpu: ({ dy, ...weight }, { columns }, engine) => {
       const [m, k] = dy.shape as [number, number]
-      return [multiplyOnWebgpu(engine, { kind: "nn", m, n: columns, k, a: dy, ...weightOnWebgpu(form, weight) })]
+      return [
+        programs().multiplyOnWebgpu(engine, { kind: "nn", m, n: columns, k, a: dy, ...weightOnWebgpu(form, weight) })
+      ]
     },
     inputsToSave: []
   })

@@ -15,7 +15,8 @@
 import type { Tensor } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { defineKernel } from "./kernel.ts"
-import { dropoutOnWebgpu, type Mask } from "./webgpu/dropout.ts"
+import type { Mask } from "./webgpu/dropout.ts"
+import { programs } from "./webgpu/loaded.ts"
 
 interface Attributes {
   readonly rate: number
@@ -58,7 +59,7 @@ type Kernel = (inputs: { readonly x: Tensor }, attributes: Attributes) => Readon
 const kernel: Kernel = defineKernel<"x", Attributes>({
   name: "Dropout",
   reference: ({ x }, attributes) => [reference(x, maskOf(attributes))],
-  webgpu: ({ x }, attributes, engine) => [dropoutOnWebgpu(engine, x, maskOf(attributes))],
+  webgpu: ({ x }, attributes, engine) => [programs().dropoutOnWebgpu(engine, x, maskOf(attributes))],
   inputsToSave: [],
   gradient: ([dy], _, attributes) => ({ x: () => kernel({ x: dy! }, attributes)[0]! })
 })

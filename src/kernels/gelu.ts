@@ -19,7 +19,7 @@ import { inPlaceOf } from "../tensors/in-place-of.ts"
 import { defineKernel } from "./kernel.ts"
 import { chunksOf } from "./wasm/chunks.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
-import { geluBackwardOnWebgpu, geluOnWebgpu } from "./webgpu/gelu.ts"
+import { programs } from "./webgpu/loaded.ts"
 
 export type GeluForm = "erf" | "tanh"
 
@@ -128,7 +128,7 @@ const backward = defineKernel<"dy" | "derivative", object>({
     engine.run("multiply", [...[dy, derivative, dx].map(engine.address), size, perChunk], chunks)
     return [dx]
   },
-  webgpu: ({ dy, derivative }, _, engine) => [geluBackwardOnWebgpu(engine, dy, derivative)],
+  webgpu: ({ dy, derivative }, _, engine) => [programs().geluBackwardOnWebgpu(engine, dy, derivative)],
   inputsToSave: []
 })
 
@@ -136,7 +136,7 @@ const kernel = defineKernel<"x", { readonly form: GeluForm }>({
   name: "Gelu",
   reference: ({ x }, { form }) => (form === "erf" ? erfForm(x) : tanhForm(x)),
   wasm: (inputs, { form }, engine) => onWasm(inputs, form, engine),
-  webgpu: ({ x }, { form }, engine) => geluOnWebgpu(engine, x, form),
+  webgpu: ({ x }, { form }, engine) => programs().geluOnWebgpu(engine, x, form),
   inputsToSave: [],
   outputsToSave: [false, true],
   gradient: ([dy], [derivative]) => ({ x: () => backward({ dy: dy!, derivative: derivative! }, {})[0]! })

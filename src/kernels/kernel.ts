@@ -8,7 +8,7 @@
  *
  * A faster implementation for one backend stands beside the reference and is tested against it: `wasm` and `webgpu`, on the engines
  * that the devices of these names provide. Without an engine (a backend that somebody else opened), and for empty inputs, the
- * reference runs.
+ * reference runs. What `webgpu` runs it takes from `webgpu/loaded.ts`: programs for the GPU come with the device, not with the kernel.
  */
 import type { NamedTensorMap, Tensor, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"

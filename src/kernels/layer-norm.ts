@@ -17,7 +17,7 @@ import { chunksOf } from "./wasm/chunks.ts"
 import { floatBits, type WasmEngine } from "./wasm/engine.ts"
 import { sumColumns } from "./wasm/sums.ts"
 import type { WebgpuEngine } from "./webgpu/engine.ts"
-import { layerNormBackwardOnWebgpu, layerNormOnWebgpu, layerNormScaleGradientOnWebgpu } from "./webgpu/layer-norm.ts"
+import { programs } from "./webgpu/loaded.ts"
 
 interface Attributes {
   readonly epsilon: number
@@ -69,7 +69,7 @@ const backward = defineKernel<"dy" | "gamma" | "normalized" | "r", object>({
     engine.run("layerNormBackward", [at!, 0, scale!, 0, out!, x!, factors!, rows, n, perChunk], chunks)
     return [dx]
   },
-  webgpu: (inputs, _, engine) => [layerNormBackwardOnWebgpu(engine, inputs)],
+  webgpu: (inputs, _, engine) => [programs().layerNormBackwardOnWebgpu(engine, inputs)],
   inputsToSave: []
 })
 
@@ -83,12 +83,12 @@ const scaleGradient = defineKernel<"dy" | "normalized", object>({
     sumColumns(engine, { x: dy, y: normalized, out, outer: 1, reduced: rows, inner: n, divisor: 1 })
     return [out]
   },
-  webgpu: (inputs, _, engine) => [layerNormScaleGradientOnWebgpu(engine, inputs)],
+  webgpu: (inputs, _, engine) => [programs().layerNormScaleGradientOnWebgpu(engine, inputs)],
   inputsToSave: []
 })
 
 const onWebgpu = (inputs: Inputs<TensorInfo>, { epsilon }: Attributes, engine: WebgpuEngine) =>
-  layerNormOnWebgpu(engine, inputs, epsilon)
+  programs().layerNormOnWebgpu(engine, inputs, epsilon)
 
 const shared = {
   reference,

@@ -35,7 +35,7 @@ import {
 import { defineKernel } from "./kernel.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
 import { matrixOf, multiply } from "./wasm/product.ts"
-import { multiply as multiplyOnWebgpu } from "./webgpu/product.ts"
+import { programs } from "./webgpu/loaded.ts"
 
 /** y = x·Wᵀ + bias + h·Bᵀ, where B is scaled already. */
 const forward = forEachForm((form, name) =>
@@ -67,7 +67,9 @@ const backward = forEachForm((form, name) =>
       const [m, k] = dy.shape as [number, number]
       const [r, n] = A.shape as [number, number]
       const second = { a: dh, b: A, k: r }
-      return [multiplyOnWebgpu(engine, { kind: "nn", m, n, k, a: dy, ...weightOnWebgpu(form, weight), second })]
+      return [
+        programs().multiplyOnWebgpu(engine, { kind: "nn", m, n, k, a: dy, ...weightOnWebgpu(form, weight), second })
+      ]
     },
     inputsToSave: []
   })
@@ -106,7 +108,7 @@ const scaledProduct = defineKernel<"a" | "b", { readonly scale: number; readonly
   reference: ({ a, b }, { scale, transposeA }) => [tf.matMul(a, tf.mul(b, scale), transposeA, false)],
   webgpu: ({ a, b }, { scale, transposeA }, engine) => {
     const [m, k] = (transposeA ? a.shape.toReversed() : a.shape) as [number, number]
-    return [multiplyOnWebgpu(engine, { kind: transposeA ? "tn" : "nn", m, n: b.shape[1]!, k, a, b, scale })]
+    return [programs().multiplyOnWebgpu(engine, { kind: transposeA ? "tn" : "nn", m, n: b.shape[1]!, k, a, b, scale })]
   },
   inputsToSave: []
 })
@@ -121,10 +123,10 @@ const adapted = forEachForm((form, name) =>
     webgpu: ({ x, bias, A, B, ...weight }, { scale }, engine) => {
       const [m, k] = x.shape as [number, number]
       const [n, r] = B.shape as [number, number]
-      const h = multiplyOnWebgpu(engine, { kind: "nt", m, n: r, k, a: x, b: A })
+      const h = programs().multiplyOnWebgpu(engine, { kind: "nt", m, n: r, k, a: x, b: A })
       const second = { a: h, b: B, k: r }
       const W = weightOnWebgpu(form, weight)
-      return [multiplyOnWebgpu(engine, { kind: "nt", m, n, k, a: x, ...W, second, scale, bias }), h]
+      return [programs().multiplyOnWebgpu(engine, { kind: "nt", m, n, k, a: x, ...W, second, scale, bias }), h]
     },
     inputsToSave: ["x", "A", "B", ...weightToSave(form)],
     outputsToSave: [false, true],

@@ -17,7 +17,7 @@ import { floatBits, type WasmEngine } from "./wasm/engine.ts"
 import { codeOf, costOfPairs, type PairSizes, scratchOfPairs, sizesOf, wholePanels } from "./wasm/lora-pro.ts"
 import { type Entry, inTables, runItems } from "./wasm/tables.ts"
 import type { WebgpuEngine } from "./webgpu/engine.ts"
-import { adamMovesOnWebgpu } from "./webgpu/lora-pro-adam.ts"
+import { programs } from "./webgpu/loaded.ts"
 
 interface Attributes {
   readonly x: XChoice
@@ -135,7 +135,9 @@ const webgpu = (inputs: Readonly<Record<string, TensorInfo>>, attributes: Attrib
     const [first, second] = group.slice(PAIR_INPUTS)
     return { ...pairOnWebgpu(group, scales[i]!), first: first!, second: second! }
   })
-  return adamMovesOnWebgpu(engine, pairs, x, rates).flatMap(({ dA, dB, first, second }) => [dA, dB, first, second])
+  return programs()
+    .adamMovesOnWebgpu(engine, pairs, x, rates)
+    .flatMap(({ dA, dB, first, second }) => [dA, dB, first, second])
 }
 
 /** Inputs: those of `LoraPro`, M and V of each pair in turn. Outputs dA, dB, M', V' of each. */

@@ -11,8 +11,7 @@ import type { WasmEngine } from "./wasm/engine.ts"
 import { codeOf, costOfPairs, scratchOfPairs, sizesOf } from "./wasm/lora-pro.ts"
 import { inTables, runItems } from "./wasm/tables.ts"
 import type { WebgpuEngine } from "./webgpu/engine.ts"
-import { directionsOnWebgpu } from "./webgpu/lora-pro.ts"
-import { MOST_RANK } from "./webgpu/pair-tiles.ts"
+import { programs } from "./webgpu/loaded.ts"
 import type { PairOnWebgpu } from "./webgpu/pairs.ts"
 
 interface Attributes {
@@ -64,7 +63,7 @@ export const pairOnWebgpu = (group: ReadonlyArray<TensorInfo>, scale: number): P
 }
 
 /** Is a pair's rank more than there is a program for? Then tfjs's ops do it. */
-export const exceedsWebgpu = (group: ReadonlyArray<TensorInfo>): boolean => group[0]!.shape[0]! > MOST_RANK
+export const exceedsWebgpu = (group: ReadonlyArray<TensorInfo>): boolean => group[0]!.shape[0]! > programs().MOST_RANK
 
 const reference = (inputs: Readonly<Record<string, TensorInfo>>, { x }: Attributes): ReadonlyArray<Tensor> =>
   groupsOf(listed(inputs), PAIR_INPUTS).flatMap((group) => {
@@ -76,7 +75,7 @@ const reference = (inputs: Readonly<Record<string, TensorInfo>>, { x }: Attribut
 const webgpu = (inputs: Readonly<Record<string, TensorInfo>>, attributes: Attributes, engine: WebgpuEngine) => {
   const groups = groupsOf(listed(inputs), PAIR_INPUTS)
   if (groups.some(exceedsWebgpu)) return reference(inputs, attributes)
-  return directionsOnWebgpu(
+  return programs().directionsOnWebgpu(
     engine,
     // s is in the whitening
     groups.map((group) => pairOnWebgpu(group, 1)),

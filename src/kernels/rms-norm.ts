@@ -20,7 +20,7 @@ import { defineKernel } from "./kernel.ts"
 import { chunksOf } from "./wasm/chunks.ts"
 import { floatBits, type WasmEngine } from "./wasm/engine.ts"
 import type { WebgpuEngine } from "./webgpu/engine.ts"
-import { rmsNormBackwardOnWebgpu, rmsNormOnWebgpu, rmsNormScaleGradientOnWebgpu } from "./webgpu/rms-norm.ts"
+import { programs } from "./webgpu/loaded.ts"
 
 interface Attributes {
   readonly epsilon: number
@@ -62,7 +62,7 @@ const onWasm = (
 }
 
 const onWebgpu = (inputs: Inputs<TensorInfo>, { epsilon }: Attributes, engine: WebgpuEngine) =>
-  rmsNormOnWebgpu(engine, inputs, epsilon)
+  programs().rmsNormOnWebgpu(engine, inputs, epsilon)
 
 type Saved = "dy" | "gamma" | "sum" | "r"
 type BackwardInputs<T> = Readonly<Record<Saved, T>> & { readonly dsum?: T }
@@ -85,7 +85,7 @@ const sharedBackward = {
     return [ds]
   },
   webgpu: (inputs: BackwardInputs<TensorInfo>, _: object, engine: WebgpuEngine) => [
-    rmsNormBackwardOnWebgpu(engine, inputs)
+    programs().rmsNormBackwardOnWebgpu(engine, inputs)
   ],
   inputsToSave: []
 } as const
@@ -105,7 +105,7 @@ const scaleGradient = defineKernel<"dy" | "sum" | "r", object>({
     engine.run("rmsNormScaleGradient", [...[dy, sum, r, out].map(engine.address), rows, n, columns], chunks)
     return [out]
   },
-  webgpu: (inputs, _, engine) => [rmsNormScaleGradientOnWebgpu(engine, inputs)],
+  webgpu: (inputs, _, engine) => [programs().rmsNormScaleGradientOnWebgpu(engine, inputs)],
   inputsToSave: []
 })
 

@@ -11,7 +11,7 @@ import { defineKernel } from "./kernel.ts"
 import { listed, named, sizeOf } from "./tensor-lists.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
 import { blocksOf, inTables, runBlocks } from "./wasm/tables.ts"
-import { squaredNormsOnWebgpu } from "./webgpu/lists.ts"
+import { programs } from "./webgpu/loaded.ts"
 
 const reference = (x: Tensor): Tensor =>
   tf.tidy(() => tf.sum(tf.sum(tf.square(tf.reshape(x, [-1, x.shape.at(-1) ?? 1])), 1)))
@@ -36,7 +36,7 @@ const kernel = defineKernel<string, object>({
   name: "SquaredNorms",
   reference: (inputs) => [tf.stack(listed(inputs).map(reference))],
   wasm,
-  webgpu: (inputs, _, engine) => [squaredNormsOnWebgpu(engine, listed(inputs))],
+  webgpu: (inputs, _, engine) => [programs().squaredNormsOnWebgpu(engine, listed(inputs))],
   inputsToSave: []
 })
 

@@ -17,7 +17,7 @@ import { inPlaceOf } from "../tensors/in-place-of.ts"
 import { defineKernel } from "./kernel.ts"
 import { chunksOf } from "./wasm/chunks.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
-import { swigluBackwardOnWebgpu, swigluOnWebgpu } from "./webgpu/swiglu.ts"
+import { programs } from "./webgpu/loaded.ts"
 
 /** Costs of an element, in multiplications: the backward pass waits for memory. */
 const COST = { swiglu: 30, swigluBackward: 4 }
@@ -50,7 +50,7 @@ const backward = defineKernel<"dy" | "silu" | "slope", object>({
     overElements(engine, "swigluBackward", [dy, silu, slope, ...outputs])
     return outputs
   },
-  webgpu: ({ dy, silu, slope }, _, engine) => swigluBackwardOnWebgpu(engine, dy, silu, slope),
+  webgpu: ({ dy, silu, slope }, _, engine) => programs().swigluBackwardOnWebgpu(engine, dy, silu, slope),
   inputsToSave: []
 })
 
@@ -62,7 +62,7 @@ const kernel = defineKernel<"gate" | "up", object>({
     overElements(engine, "swiglu", [gate, up, ...outputs])
     return outputs
   },
-  webgpu: ({ gate, up }, _, engine) => swigluOnWebgpu(engine, gate, up),
+  webgpu: ({ gate, up }, _, engine) => programs().swigluOnWebgpu(engine, gate, up),
   inputsToSave: [],
   outputsToSave: [false, true, true],
   gradient: ([dy], [silu, slope]) => {

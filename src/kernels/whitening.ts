@@ -13,7 +13,7 @@ import { doubleBits, type WasmEngine, wasmEngineOf } from "./wasm/engine.ts"
 import { type PairSizes, sizesOf } from "./wasm/lora-pro.ts"
 import { inTables, runItems } from "./wasm/tables.ts"
 import { type WebgpuEngine, webgpuEngineOf } from "./webgpu/engine.ts"
-import { canWhitenOnWebgpu, whitenOnWebgpu } from "./webgpu/whitening.ts"
+import { programs } from "./webgpu/loaded.ts"
 
 export type ScaledPair = Factors & { readonly scale: number }
 
@@ -66,7 +66,7 @@ const onWasm = (engine: WasmEngine, pairs: ReadonlyArray<ScaledPair>, damping: n
 }
 
 const onWebgpu = (engine: WebgpuEngine, pairs: ReadonlyArray<ScaledPair>, damping: number): Whitened => {
-  const { matrices, smallest } = whitenOnWebgpu(engine, pairs, damping)
+  const { matrices, smallest } = programs().whitenOnWebgpu(engine, pairs, damping)
   const whitenings = groupsOf(matrices, MATRICES.length).map((own) => {
     const [TB, TBgrad, TAt, TAgrad, S] = own.map((info) => tensorOf<Tensor2D>(info))
     return { TB: TB!, TBgrad: TBgrad!, TAt: TAt!, TAgrad: TAgrad!, S: S! }
@@ -83,6 +83,6 @@ export const whitenedOnDevice = (pairs: ReadonlyArray<ScaledPair>, damping: numb
   const wasm = wasmEngineOf(tf.backend())
   if (wasm !== undefined) return onWasm(wasm, pairs, damping)
   const webgpu = webgpuEngineOf(tf.backend())
-  if (webgpu === undefined || !canWhitenOnWebgpu(webgpu, pairs)) return undefined
+  if (webgpu === undefined || !programs().canWhitenOnWebgpu(webgpu, pairs)) return undefined
   return onWebgpu(webgpu, pairs, damping)
 }

@@ -15,7 +15,7 @@ import { type FrozenMatrix, isPacked, type Packing, PER_WORD } from "../tensors/
 import { defineKernel } from "./kernel.ts"
 import { chunksOf } from "./wasm/chunks.ts"
 import { PACKING_WORDS } from "./wasm/product.ts"
-import { widenOnWebgpu } from "./webgpu/widen.ts"
+import { programs } from "./webgpu/loaded.ts"
 
 interface Attributes {
   readonly packing: Packing
@@ -65,7 +65,9 @@ const widen = defineKernel<"words" | "scales", Attributes>({
     engine.run("widen", [...values, engine.address(whole), out, columns, rows], chunks)
     return [whole]
   },
-  webgpu: ({ words, scales }, { packing, columns }, engine) => [widenOnWebgpu(engine, packing, words, scales, columns)],
+  webgpu: ({ words, scales }, { packing, columns }, engine) => [
+    programs().widenOnWebgpu(engine, packing, words, scales, columns)
+  ],
   inputsToSave: []
 })
 

@@ -16,19 +16,31 @@ import { type AdaptedLayersModel, adaptedLayersModel } from "./adapted-layers-mo
 import { startRequested } from "./held-adapter.ts"
 import { nameOf, openNetwork } from "./open-network.ts"
 import { type AdaptOptionsInput, decodeOptions } from "./options.ts"
-import { type AdapterSource, loadFrom, sourceName } from "./places.ts"
-import { type RestoreOptions, restoredAdapter } from "./saved-adapter.ts"
+import { type AdapterSource, sourceName } from "./places.ts"
+import type { RestoreOptions } from "./saved-adapter.ts"
+import type { StartData } from "./start-data.ts"
 
 /**
  * Puts an adapter over a model, on the backend that tfjs has. Options: the `adapter` section of a plan, with `seed`,
- * `head` and `name`. Rejects with an AdaptError that tells everything that is wrong with the options.
+ * `head` and `name`. `data`: examples for a start that looks at training data ("lora-ga", "eva"); others do not look.
+ * Rejects with an AdaptError that tells everything that is wrong with the options, or a LayersDataError where examples
+ * do not fit the model.
+ *
+ * @example
+ * const adapted = await adapt(model, { rank: 8, init: { kind: "lora-ga", batches: 4 } }, { examples: [x, y] })
  */
-export const adapt = async (model: tf.LayersModel, options: AdaptOptionsInput = {}): Promise<AdaptedLayersModel> => {
+export const adapt = async (
+  model: tf.LayersModel,
+  options: AdaptOptionsInput = {},
+  data: StartData = {}
+): Promise<AdaptedLayersModel> => {
   await tf.ready() // a program that has chosen no backend yet gets tfjs's own choice
   const request = await Effect.runPromise(decodeOptions(options, nameOf(model)))
   const open = await openNetwork(model, request.head)
   try {
-    return adaptedLayersModel(open, [[request.name, await Effect.runPromise(startRequested(open.network, request))]])
+    return adaptedLayersModel(open, [
+      [request.name, await Effect.runPromise(startRequested(open.network, request, data))]
+    ])
   } catch (error) {
     await open.close()
     throw error
@@ -50,6 +62,7 @@ export const loadAdapter = async (
   { name = "adapter", ...options }: LoadOptions = {}
 ): Promise<AdaptedLayersModel> => {
   await tf.ready()
+  const { loadFrom, restoredAdapter } = await import("./adapter-files.ts")
   const saved = await loadFrom(source)
   const open = await openNetwork(model, saved.record.head)
   try {

@@ -36,9 +36,10 @@ import { type HeldAdapter, startAdapter } from "./held-adapter.ts"
 import type { OpenNetwork } from "./open-network.ts"
 import type { AdaptOptionsInput } from "./options.ts"
 import type { AdapterFiles } from "./peft-files.ts"
-import { type AdapterSource, type AdapterTarget, saveTo } from "./places.ts"
+import type { AdapterSource, AdapterTarget } from "./places.ts"
 import type { ModelInput, PredictOptions } from "./predict.ts"
 import type { RestoreOptions } from "./saved-adapter.ts"
+import type { StartData } from "./start-data.ts"
 
 export interface AdaptedLayersModel {
   /** the Effect door's value of the base: `inject(network, method, …)` takes it */
@@ -64,10 +65,15 @@ export interface AdaptedLayersModel {
   readonly on: () => void
   readonly off: () => void
   /**
-   * Another adapter over the same base, new or saved, which costs its own numbers alone. It is not turned on. Rejects
-   * with an AdaptError or an AdapterFileError, and then nothing is added.
+   * Another adapter over the same base, new or saved, which costs its own numbers alone. It is not turned on. A new
+   * one that starts from training data takes `examples` as `adapt` does, and sees the base without any adapter. Rejects
+   * with an AdaptError, an AdapterFileError or a LayersDataError, and then nothing is added.
    */
-  readonly add: (name: string, from?: AdaptOptionsInput | AdapterSource, options?: RestoreOptions) => Promise<void>
+  readonly add: (
+    name: string,
+    from?: AdaptOptionsInput | AdapterSource,
+    options?: RestoreOptions & StartData
+  ) => Promise<void>
   readonly remove: (name: string) => Promise<void>
   /**
    * θ₀ + Σ wₖ (θₖ − θ₀) of adapters by their names, as an adapter of its own, which is not turned on:
@@ -135,6 +141,7 @@ export const adaptedLayersModel = (
     refresh: () => refresh(set),
     save: async (target) => {
       const { saved, files } = await saveActive(set)
+      const { saveTo } = await import("./adapter-files.ts")
       return saveTo(target, saved, files)
     },
     files: async () => (await saveActive(set)).files(),

@@ -4,10 +4,10 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { strict } from "../../schemas/decode.ts"
 import { count, integer, list, text } from "../../schemas/fields.ts"
 import { AdapterConfig } from "../../schemas/index.ts"
 import { problemsOf } from "../../schemas/problems.ts"
+import { strict } from "../../schemas/strict.ts"
 
 /** Of what is written today. */
 export const RECORD_FORMAT = 1

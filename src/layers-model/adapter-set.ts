@@ -8,14 +8,15 @@ import type { Adapted } from "../../adapters/index.ts"
 import { closest } from "../../schemas/index.ts"
 import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
 import { adaptError } from "./adapt-error.ts"
-import { type Combined, combinedAdapter } from "./arithmetic.ts"
-import { type HeldAdapter, startRequested } from "./held-adapter.ts"
+import type { Combined } from "./arithmetic.ts"
+import { asItIs, type HeldAdapter, startRequested } from "./held-adapter.ts"
 import { copyOf, type ModelCopy, writeMerged } from "./merged-model.ts"
 import { type AdaptOptionsInput, decodeOptions } from "./options.ts"
-import { type AdapterFiles, peftFiles } from "./peft-files.ts"
-import { type AdapterSource, isSource, loadFrom, sourceName } from "./places.ts"
+import type { AdapterFiles } from "./peft-files.ts"
+import { type AdapterSource, isSource, sourceName } from "./places.ts"
 import { type ModelInput, type PredictOptions, predictAdapted, predictBase } from "./predict.ts"
-import { type RestoreOptions, restoredAdapter, type SavedAdapter, savedAdapter } from "./saved-adapter.ts"
+import type { RestoreOptions, SavedAdapter } from "./saved-adapter.ts"
+import type { StartData } from "./start-data.ts"
 
 export interface CombineOptions {
   /** the new adapter's name */
@@ -94,23 +95,31 @@ export const newModel = (set: AdapterSet): ModelCopy => {
   return copy
 }
 
+const adapterFiles = () => import("./adapter-files.ts")
+
 /** The adapter that is on, read from the device; and its files in PEFT's layout, made where they are asked for. */
 export const saveActive = async (
   set: AdapterSet
 ): Promise<{ readonly saved: SavedAdapter; readonly files: () => Promise<AdapterFiles> }> => {
   const adapter = activeOf(set)
-  const saved = await Effect.runPromise(savedAdapter(adapter, set.head))
-  return { saved, files: () => Effect.runPromise(peftFiles(adapter, saved)) }
+  const now = asItIs(adapter)
+  try {
+    const { peftFiles, savedAdapter } = await adapterFiles()
+    const saved = await Effect.runPromise(savedAdapter(now, set.head))
+    return { saved, files: () => Effect.runPromise(peftFiles(adapter, saved)) }
+  } finally {
+    await now.close()
+  }
 }
 
 export const add = async (
   set: AdapterSet,
   name: string,
   from: AdaptOptionsInput | AdapterSource = {},
-  options: RestoreOptions = {}
+  options: RestoreOptions & StartData = {}
 ): Promise<void> => {
   checkFree(set, name)
-  await keep(set, name, await (isSource(from) ? loaded(set, from, options) : started(set, name, from)))
+  await keep(set, name, await (isSource(from) ? loaded(set, from, options) : started(set, name, from, options)))
 }
 
 const keep = async (set: AdapterSet, name: string, adapter: HeldAdapter): Promise<void> => {
@@ -123,14 +132,20 @@ const keep = async (set: AdapterSet, name: string, adapter: HeldAdapter): Promis
   }
 }
 
-const started = async (set: AdapterSet, name: string, options: AdaptOptionsInput): Promise<HeldAdapter> => {
+const started = async (
+  set: AdapterSet,
+  name: string,
+  options: AdaptOptionsInput,
+  data: StartData
+): Promise<HeldAdapter> => {
   const { network, head } = set
   const request = await Effect.runPromise(decodeOptions({ head, ...options, name }, network.base.name))
   checkHead(set, request.head)
-  return Effect.runPromise(startRequested(network, request))
+  return Effect.runPromise(startRequested(network, request, data))
 }
 
 const loaded = async (set: AdapterSet, source: AdapterSource, options: RestoreOptions): Promise<HeldAdapter> => {
+  const { loadFrom, restoredAdapter } = await adapterFiles()
   const saved = await loadFrom(source)
   checkHead(set, saved.record.head)
   return Effect.runPromise(restoredAdapter(set.network, saved, sourceName(source), options))
@@ -169,6 +184,7 @@ export const combine = async (
   if (rank !== undefined && !(Number.isInteger(rank) && rank >= 1)) {
     throw adaptError(base.name, `rank: found ${rank}; expected an integer of at least 1`)
   }
+  const { combinedAdapter } = await import("./arithmetic.ts")
   const { adapter, report } = await Effect.runPromise(combinedAdapter(set.network, terms, rank))
   await keep(set, name, adapter)
   return report

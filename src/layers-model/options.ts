@@ -9,7 +9,6 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { strict } from "../../schemas/decode.ts"
 import { count, list, text, withDefault } from "../../schemas/fields.ts"
 import {
   AdaloraConfig,
@@ -21,6 +20,7 @@ import {
   type PlanProblem
 } from "../../schemas/index.ts"
 import { problemsOf } from "../../schemas/problems.ts"
+import { strict } from "../../schemas/strict.ts"
 import { AdaptError } from "./adapt-error.ts"
 
 const around = {

@@ -9,7 +9,6 @@ import type { Adapted } from "../../adapters/index.ts"
 import type { Model } from "../models/model.ts"
 import type { BatchOf, Network } from "../models/network.ts"
 import type { LookOptions } from "./diagnostics/look.ts"
-import { stepWithLook } from "./diagnostics/looked-step.ts"
 import type { DiagnosticsReport } from "./diagnostics/report.ts"
 import type { StepReport } from "./report.ts"
 import { openSession, type Session, type SessionOptions } from "./session.ts"
@@ -27,6 +26,37 @@ export interface StepsOptions<E, R> {
   readonly begins?: (step: number) => void
   /** Looks at the full gradient in the first step of every `every`; those steps are read by themselves. */
   readonly look?: LookOptions & { readonly every: number }
+}
+
+/** What compares a step with the full gradient's: loaded where somebody looks. */
+const lookedSteps = Effect.promise(() => import("./diagnostics/looked-step.ts"))
+
+/** Milliseconds for which steps keep the thread: a page is drawn, and whoever waits is heard, behind them. */
+const TURN_EVERY = 50
+
+/** A turn of the event loop. Where there is no setImmediate a message is quicker than a timer, which browsers put off by 4 ms. */
+const turn =
+  "setImmediate" in globalThis
+    ? Effect.yieldNow
+    : Effect.callback<void>((resume) => {
+        const { port1, port2 } = new MessageChannel()
+        port1.onmessage = () => {
+          port1.close()
+          resume(Effect.void)
+        }
+        port2.postMessage(null)
+      })
+
+/** A turn, if the last is long ago: a device without waiting of its own would keep the thread for all steps. */
+const turnsBetweenSteps = (): Effect.Effect<void> => {
+  let last = performance.now()
+  return Effect.suspend(() =>
+    performance.now() - last < TURN_EVERY
+      ? Effect.void
+      : Effect.map(turn, () => {
+          last = performance.now()
+        })
+  )
 }
 
 /** Stands behind the last group of batches. */
@@ -49,7 +79,8 @@ export const stepsOf =
       if (look === undefined || session.step % look.every !== 0) {
         return Effect.tap(step(session, group, begins), (report) => record([report]))
       }
-      return stepWithLook(session, group, look, begins).pipe(
+      return lookedSteps.pipe(
+        Effect.flatMap(({ stepWithLook }) => stepWithLook(session, group, look, begins)),
         Effect.tap(({ report, diagnostics }) => record([report], diagnostics)),
         Effect.map(({ report }) => report)
       )
@@ -66,6 +97,7 @@ export const stepsOf =
         // alone, or of several one is not finite: those before it are finite again, and count
         return yield* Effect.forEach(groups, one)
       }).pipe(Effect.uninterruptible)
+    const turns = turnsBetweenSteps()
     return batches.pipe(
       // one batch at a time: a chunk of batches read ahead would be memory for nothing
       Stream.rechunk(1),
@@ -80,7 +112,8 @@ export const stepsOf =
           const next = session.step + 1
           const due = group === END ? groups.length > 0 : groups.length >= Math.min(together(next), untilLook(next))
           return due
-            ? Effect.map(take(groups), (reports) => [[], reports] as const)
+            ? // before the steps, and not behind them: an interruption there has lost no report
+              Effect.map(Effect.andThen(turns, take(groups)), (reports) => [[], reports] as const)
             : Effect.succeed([groups, []] as const)
         }
       )

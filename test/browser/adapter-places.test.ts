@@ -59,7 +59,7 @@ describe.skipIf(!chromiumExists)("an adapter in a page", () => {
 
   test("comes back to the bit from IndexedDB, local storage, its files and its server", () => {
     expect(Object.keys(outcome.loaded)).toEqual(["indexeddb://turned", "localstorage://turned", "files", "adapter/"])
-    expect(outcome.backend).toBe("wasm")
+    expect(outcome.backends).toEqual(["wasm", "wasm"])
     for (const found of Object.values(outcome.loaded)) expect(found).toEqual(outcome.expected)
     expect(outcome.folder).toContain("there are no folders in a page")
     expect(complaints).toEqual([])

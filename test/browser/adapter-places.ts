@@ -1,13 +1,11 @@
 /** A page that adapts a model, saves the adapter to each of tfjs's places and loads it again; what came of it is in `placesOutcome`. */
 import * as tf from "@tensorflow/tfjs"
-import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import * as Scope from "effect/Scope"
-import { adapt, layer, loadAdapter } from "../../src/browser.ts"
+import { adapt, install, loadAdapter } from "../../src/browser.ts"
 import { convnet, moved, numbers, uniform } from "../src/layers-model/networks.ts"
 
 export interface PlacesOutcome {
-  readonly backend: string
+  /** what `install` said, and what tfjs has then */
+  readonly backends: readonly [string, string]
   readonly expected: ReadonlyArray<number>
   /** by the place's address */
   readonly loaded: Readonly<Record<string, ReadonlyArray<number>>>
@@ -17,8 +15,7 @@ export interface PlacesOutcome {
 }
 
 const run = async (): Promise<PlacesOutcome> => {
-  const device = layer("wasm", { wasmFolder: "wasm/", threads: 1 })
-  await Effect.runPromise(Layer.buildWithScope(device, Scope.makeUnsafe()))
+  const { backend } = await install("wasm", { wasmFolder: "wasm/", threads: 1 })
   const model = convnet()
   const x = uniform([4, 8, 8, 3], 3)
   const adapted = await adapt(model, { rank: 2, head: ["logits"] })
@@ -43,7 +40,7 @@ const run = async (): Promise<PlacesOutcome> => {
   )
   const base64 = (bytes: Uint8Array) => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""))
   return {
-    backend: tf.getBackend(),
+    backends: [backend, tf.getBackend()],
     expected: await numbers(adapted.predict(x)),
     loaded,
     files: Object.fromEntries(Object.entries(files).map(([name, bytes]) => [name, base64(bytes)])),

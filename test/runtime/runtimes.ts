@@ -2,7 +2,7 @@
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { bun } from "../../src/device/bun.ts"
-import { isSoftware, requestAdapter } from "../../src/device/webgpu.ts"
+import { isSoftware, requestAdapter } from "../../src/device/webgpu-adapter.ts"
 
 export interface Runtime {
   readonly name: "bun" | "deno"

@@ -12,7 +12,7 @@
  * moments of all pairs, and run once for each list of pairs whose moments can be bound at once.
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
-import type { AdamRates } from "../adam.ts"
+import type { AdamRates } from "../adam-rates.ts"
 import type { XChoice } from "../lora-pro-theorem.ts"
 import { bounded } from "../tensor-lists.ts"
 import { layoutOf, mostNumbers, type Span, type WebgpuEngine } from "./engine.ts"

@@ -8,9 +8,9 @@ import {
   type AdaptationPlanInput,
   decodeAdaptationPlan
 } from "../../../schemas/adaptation-plan.ts"
-import { strict } from "../../../schemas/decode.ts"
 import { count, share } from "../../../schemas/fields.ts"
 import { type PlanProblem, problemsOf } from "../../../schemas/problems.ts"
+import { strict } from "../../../schemas/strict.ts"
 import type { LayersNetwork } from "../../models/layers-model/from-layers-model.ts"
 import type { Loss } from "../../training/index.ts"
 import type { LayersDataset } from "./batches.ts"

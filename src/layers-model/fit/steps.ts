@@ -7,7 +7,6 @@ import type { Adapted } from "../../../adapters/index.ts"
 import type { LayersBatch, LayersNetwork } from "../../models/layers-model/from-layers-model.ts"
 import { fromConfig } from "../../optimizers/index.ts"
 import { type DeviceReadError, readTensor } from "../../tensors/read.ts"
-import { stepWithLook } from "../../training/diagnostics/looked-step.ts"
 import { type DiagnosticsReport, lookedAtSites, openSession, type StepReport, step } from "../../training/index.ts"
 import type { StepError } from "../../training/step.ts"
 import { EpochMeans, type Logs } from "./callbacks.ts"
@@ -29,6 +28,9 @@ export interface Stepper {
   readonly steps: () => number
   readonly take: (batches: ReadonlyArray<WeightedBatch>) => Effect.Effect<TakenStep, StepError>
 }
+
+/** Loaded where a plan asks for diagnostics. */
+const lookedSteps = Effect.promise(() => import("../../training/diagnostics/looked-step.ts"))
 
 /** Keeps the scores of the first forward pass of each batch: a look at the full gradient may run it again. */
 class Scores {
@@ -86,7 +88,7 @@ export const openStepper = (
         scores.begin(batches.length)
         const looks = look !== undefined && session.step % diagnostics!.every === 0
         const taken = looks
-          ? yield* stepWithLook(session, batches, look)
+          ? yield* Effect.flatMap(lookedSteps, ({ stepWithLook }) => stepWithLook(session, batches, look))
           : { report: yield* step(session, batches), diagnostics: undefined }
         const means = new EpochMeans()
         const values = yield* scores.read()

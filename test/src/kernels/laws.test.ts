@@ -2,12 +2,15 @@
 import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { attention } from "../../../src/kernels/attention.ts"
+import { type CausalShape, causalAttention } from "../../../src/kernels/causal-attention.ts"
 import { IGNORED, sparseCrossEntropy } from "../../../src/kernels/cross-entropy.ts"
 import { denseLinear, frozenLinear } from "../../../src/kernels/dense-linear.ts"
 import { gelu } from "../../../src/kernels/gelu.ts"
 import { layerNorm } from "../../../src/kernels/layer-norm.ts"
+import { linearCrossEntropy } from "../../../src/kernels/linear-cross-entropy.ts"
 import { loraLinear } from "../../../src/kernels/lora-linear.ts"
 import { rmsNorm, rmsNormAndSum } from "../../../src/kernels/rms-norm.ts"
+import { rope } from "../../../src/kernels/rope.ts"
 import { scaledColumns } from "../../../src/kernels/scaled-columns.ts"
 import { swiglu } from "../../../src/kernels/swiglu.ts"
 import { describeLaws, type Host, normalHost } from "./laws.ts"
@@ -202,6 +205,94 @@ describeLaws({
   shaders: ["Attention", "AttentionGradient q", "AttentionGradient k v"]
 })
 
+interface Decoded extends Pick<CausalShape, "heads" | "keyValueHeads" | "window" | "softcap"> {
+  readonly queries: number
+  readonly keys: number
+  readonly d: number
+  /** the tokens of each row's texts, and its padding behind them */
+  readonly texts: ReadonlyArray<ReadonlyArray<number>>
+}
+
+const plain = { window: null, softcap: null }
+
+/** 0, 0, 0, 1, 1, −1: of texts with three and two tokens, and padding */
+const segmentsOf = ({ texts, keys }: Decoded, count: number): Host => ({
+  shape: [texts.length * count],
+  values: Int32Array.from(
+    texts.flatMap((lengths) => {
+      const row = lengths.flatMap((length, i) => Array.from({ length }, () => i))
+      return Array.from({ length: keys }, (_, j) => row[j] ?? -1).slice(keys - count)
+    })
+  )
+})
+
+describeLaws({
+  name: "causal attention",
+  sizes: [
+    { ...plain, heads: 4, keyValueHeads: 2, d: 6, queries: 5, keys: 5, texts: [[5], [3]] },
+    { ...plain, heads: 3, keyValueHeads: 1, d: 3, queries: 1, keys: 1, texts: [[1], [1]] },
+    { heads: 2, keyValueHeads: 2, d: 17, queries: 31, keys: 31, texts: [[9, 13, 7]], window: 6, softcap: 3 },
+    { ...plain, heads: 6, keyValueHeads: 2, d: 32, queries: 13, keys: 29, texts: [[29]] },
+    // what a model that writes asks for: few queries, which have a way of their own
+    { heads: 5, keyValueHeads: 1, d: 19, queries: 2, keys: 30, texts: [[11, 16], [30]], window: 20, softcap: 2 },
+    // more than one block of queries and of keys
+    { ...plain, heads: 2, keyValueHeads: 1, d: 64, queries: 107, keys: 107, texts: [[20, 80]] }
+  ],
+  large: {
+    ...plain,
+    heads: 4,
+    keyValueHeads: 2,
+    d: 20,
+    queries: 205,
+    keys: 211,
+    texts: [[211], [100, 90]],
+    window: 150
+  },
+  empty: { ...plain, heads: 2, keyValueHeads: 1, d: 4, queries: 3, keys: 3, texts: [] },
+  inputs: (size: Decoded) => {
+    const { heads, keyValueHeads, d, queries, keys, texts } = size
+    const of = (name: string, length: number, own: number) => normalHost(name, texts.length * length, own * d)
+    return {
+      q: of("q", queries, heads),
+      k: of("k", keys, keyValueHeads),
+      v: of("v", keys, keyValueHeads),
+      querySegments: segmentsOf(size, queries),
+      keySegments: segmentsOf(size, keys)
+    }
+  },
+  run: ({ q, k, v, querySegments, keySegments }, { d, texts, ...shape }) =>
+    causalAttention(matrix(q), matrix(k), matrix(v), vector(querySegments), vector(keySegments), {
+      ...shape,
+      batch: texts.length,
+      scale: 1 / Math.sqrt(d)
+    }),
+  differentiable: ["q", "k", "v"],
+  smears: "the reference multiplies what a query does not attend by 0; the kernel leaves most of it out",
+  assembly: ["causalAttention", "causalAttentionGradient"]
+})
+
+describeLaws({
+  name: "rotary positions",
+  sizes: [
+    { tokens: 5, heads: 3, d: 6 },
+    { tokens: 1, heads: 1, d: 2 },
+    { tokens: 7, heads: 2, d: 64 }
+  ],
+  large: { tokens: 301, heads: 9, d: 22 },
+  empty: { tokens: 0, heads: 2, d: 4 },
+  inputs: ({ tokens, heads, d }: Readonly<Record<"tokens" | "heads" | "d", number>>) => {
+    // an angle for both columns of a pair
+    const angles = (f: (x: number) => number): Host => ({
+      shape: [tokens, d],
+      values: Float32Array.from({ length: tokens * d }, (_, i) => f(Math.floor(i / d) / 3 ** (i % (d / 2))))
+    })
+    return { x: normalHost("x", tokens, heads * d), cos: angles(Math.cos), sin: angles(Math.sin) }
+  },
+  run: ({ x, cos, sin }) => rope(matrix(x), matrix(cos), matrix(sin)),
+  differentiable: ["x"],
+  assembly: ["rope"]
+})
+
 describeLaws({
   name: "cross-entropy",
   sizes: [
@@ -224,6 +315,40 @@ describeLaws({
   differentiable: ["z"],
   assembly: ["crossEntropyStatistics", "crossEntropyBackward"],
   shaders: ["Cross-entropy parts", "Cross-entropy loss", "Cross-entropy backward"]
+})
+
+interface Head {
+  readonly tokens: number
+  readonly width: number
+  readonly vocabulary: number
+  readonly softcap: number | null
+}
+
+describeLaws({
+  name: "a head and its cross-entropy",
+  sizes: [
+    { tokens: 7, width: 6, vocabulary: 5, softcap: null },
+    { tokens: 1, width: 1, vocabulary: 3, softcap: 2 },
+    { tokens: 11, width: 9, vocabulary: 33, softcap: 3 },
+    // more rows of W than a product takes at a time
+    { tokens: 4, width: 3, vocabulary: 4099, softcap: null },
+    // more rows than a chunk of logits has
+    { tokens: 1203, width: 2, vocabulary: 5, softcap: null }
+  ],
+  large: { tokens: 1301, width: 21, vocabulary: 131, softcap: 4 },
+  empty: { tokens: 0, width: 4, vocabulary: 3, softcap: null },
+  inputs: ({ tokens, width, vocabulary }: Head) => ({
+    hidden: normalHost("hidden", tokens, width),
+    weight: normalHost("weight", vocabulary, width),
+    labels: {
+      shape: [tokens],
+      values: Int32Array.from({ length: tokens }, (_, i) => (i % 5 === 4 ? IGNORED : (i * 31) % vocabulary))
+    }
+  }),
+  run: ({ hidden, weight, labels }, { softcap }) =>
+    linearCrossEntropy(matrix(hidden), matrix(weight), vector(labels), { softcap }),
+  differentiable: ["hidden", "weight"],
+  assembly: ["logitRows", "nt", "nn", "tn"]
 })
 
 type Layer = readonly [tokens: number, inputs: number, out: number, rank: number]

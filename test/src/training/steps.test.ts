@@ -1,5 +1,5 @@
 /** The loop as a stream: groups of batches, laziness, and whose the optimizer's state is. */
-import { beforeAll, expect, test } from "bun:test"
+import { beforeAll, expect, spyOn, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -167,3 +167,42 @@ test("`steps` opens a session of its own: parameters stay, its state goes with t
       expect(adapted.trainable.pairs[0]!.A.isDisposed).toBe(false)
     })
   ))
+
+/** Turns of the event loop during six steps, each of which takes so many milliseconds by the clock. */
+const turnsIn = (milliseconds: number): Promise<number> =>
+  scoped(
+    Effect.gen(function* () {
+      const session = yield* tinySession(adamw)
+      let now = 0
+      const clock = spyOn(performance, "now").mockImplementation(() => now)
+      let turns = 0
+      let next = setImmediate(function turn() {
+        turns++
+        next = setImmediate(turn)
+      })
+      const passes = () => {
+        now += milliseconds
+      }
+      yield* Stream.fromIterable([...batches, batches[0]!], { chunkSize: 1 }).pipe(
+        stepsOf(session, { begins: passes }),
+        Stream.runDrain,
+        Effect.ensuring(
+          Effect.sync(() => {
+            clearImmediate(next)
+            clock.mockRestore()
+          })
+        )
+      )
+      expect(session.step).toBe(6)
+      return turns
+    })
+  )
+
+test("gives up the thread every 50 ms, though nothing in a step waits, and not more often", async () => {
+  // one before each step but the first
+  const slow = await turnsIn(60)
+  expect(slow).toBeGreaterThanOrEqual(5)
+  // effect itself takes one in some thousand operations
+  const quick = await turnsIn(6)
+  expect(slow - quick).toBeGreaterThanOrEqual(4)
+})

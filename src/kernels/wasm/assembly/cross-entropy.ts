@@ -19,7 +19,7 @@ const DY: i32 = 8
 /** the bits of √½ */
 const ROOT_HALF: u64 = 0x3fe6a09e00000000
 
-function largest(z: usize, count: i32): f32 {
+export function largest(z: usize, count: i32): f32 {
   let m = f32x4.splat(-Infinity)
   const whole = z + floats(count & ~3)
   const end = whole + floats(count & 3)
@@ -39,7 +39,7 @@ function largest(z: usize, count: i32): f32 {
 }
 
 /** Σ exp(z − m); terms that do not fill a vector are made with −∞ in its other places. */
-function sumOfExponentials(z: usize, count: i32, m: f32): f32 {
+export function sumOfExponentials(z: usize, count: i32, m: f32): f32 {
   const maxima = f32x4.splat(m)
   let sum = f32x4.splat(0)
   const end = z + floats(count & ~3)
@@ -74,7 +74,7 @@ export function crossEntropyStatistics(args: usize, chunk: i32, _scratch: usize)
  * log x for x ≥ 1 or NaN, as fdlibm computes it: x = 2ᵏ·(1 + f), √½ < 1 + f < √2, s = f/(2 + f), log(1 + f) = f − s·(f − R(s²)).
  * The compiler's own log has tables, for which there is no place in a memory that is tfjs's.
  */
-function log(x: f64): f64 {
+export function log(x: f64): f64 {
   if (!(x < Infinity)) return x
   const bits = reinterpret<u64>(x) + (0x3ff0000000000000 - ROOT_HALF) // the carry shows a fraction above √2
   const k = <f64>(<i32>(bits >> 52) - 1023)

@@ -13,11 +13,11 @@ import { floats } from "./arguments"
 import { madd } from "./madd"
 import { tileN } from "./product-panels"
 
-const WIDE: i32 = 12
-const NARROW: i32 = 8
+export const WIDE: i32 = 12
+export const NARROW: i32 = 8
 
 /** Panels of 12 for n columns; the rest goes into one or two of 8. */
-function wide(n: i32): i32 {
+export function wide(n: i32): i32 {
   const whole = n / WIDE
   const rest = n % WIDE
   if (rest > NARROW) return whole + 1
@@ -77,6 +77,20 @@ export function packColumns(from: usize, stride: usize, k: i32, n: i32, to: usiz
   }
 }
 
+/** Packs Bᵀ of B [n, k] in panels of 12 alone, so that each stands at a place that its number says. Else as `packColumns`. */
+export function packWide(from: usize, stride: usize, k: i32, n: i32, to: usize): void {
+  for (let j = 0; j < n; j += WIDE) {
+    for (let i = 0; i < WIDE; i += 4) {
+      const row = from + stride * <usize>min(j + i, n - 1)
+      const row1 = from + stride * <usize>min(j + i + 1, n - 1)
+      const row2 = from + stride * <usize>min(j + i + 2, n - 1)
+      const row3 = from + stride * <usize>min(j + i + 3, n - 1)
+      gather(row, row1, row2, row3, k, to + floats(i), floats(WIDE))
+    }
+    to += floats(WIDE * k)
+  }
+}
+
 /** Four rows of k floats → k times four floats, `step` bytes apart. */
 function gather(r0: usize, r1: usize, r2: usize, r3: usize, k: i32, to: usize, step: usize): void {
   const end = r0 + floats(k)
@@ -122,6 +136,9 @@ export function strip(
     c2 += 48
   }
   for (let j = wides * WIDE; j < n; j += NARROW) {
+    clearNarrow(c0)
+    clearNarrow(c1)
+    clearNarrow(c2)
     narrowTile(a0, a1, a2, step, panel, k, c0, c1, c2)
     panel += floats(NARROW * k)
     c0 += 32
@@ -130,14 +147,20 @@ export function strip(
   }
 }
 
-function clear(c: usize): void {
+/** Starts a row of a tile of 12 columns. */
+export function clear(c: usize): void {
   v128.store(c, f32x4.splat(0))
   v128.store(c, f32x4.splat(0), 16)
   v128.store(c, f32x4.splat(0), 32)
 }
 
-/** C [3, 8] = three rows of A · a packed panel. */
-function narrowTile(
+function clearNarrow(c: usize): void {
+  v128.store(c, f32x4.splat(0))
+  v128.store(c, f32x4.splat(0), 16)
+}
+
+/** C [3, 8] += three rows of A · a packed panel. */
+export function narrowTile(
   a0: usize,
   a1: usize,
   a2: usize,
@@ -148,12 +171,12 @@ function narrowTile(
   c1: usize,
   c2: usize
 ): void {
-  let s00 = f32x4.splat(0)
-  let s01 = f32x4.splat(0)
-  let s10 = f32x4.splat(0)
-  let s11 = f32x4.splat(0)
-  let s20 = f32x4.splat(0)
-  let s21 = f32x4.splat(0)
+  let s00 = v128.load(c0)
+  let s01 = v128.load(c0, 16)
+  let s10 = v128.load(c1)
+  let s11 = v128.load(c1, 16)
+  let s20 = v128.load(c2)
+  let s21 = v128.load(c2, 16)
   let b1 = b0 + 16
   const end = b0 + floats(NARROW * k)
   while (b0 < end) {

@@ -92,6 +92,8 @@ const both = async (shape: Shape, next: () => number) => {
 
 const SIZES = [
   [1, 1, 1],
+  [1, 37, 30],
+  [1, 130, 300],
   [3, 12, 4],
   [7, 5, 9],
   [50, 37, 30],
@@ -131,6 +133,21 @@ describe("product on the wasm engine", () => {
         }
       }))
   }
+
+  test("a row alone has the bits that it has among others", () =>
+    onWasm(async () => {
+      const next = random(9)
+      const [n, k] = [23, 61]
+      const [rows, weight] = [
+        tf.tensor2d(filled(4 * k, next).values, [4, k]),
+        tf.tensor2d(filled(n * k, next).values, [n, k])
+      ]
+      const whole = await tf.matMul(rows, weight, false, true).data()
+      for (let i = 0; i < 4; i++) {
+        const alone = tf.matMul(tf.slice(rows, [i, 0], [1, k]), weight, false, true)
+        expect(await alone.data()).toEqual(whole.slice(i * n, (i + 1) * n) as Float32Array)
+      }
+    }))
 
   test("not a number and infinity reach the elements that depend on them, and no others", () =>
     onWasm(async () => {

@@ -1,0 +1,230 @@
+/**
+ * A language model's head and its loss as one kernel: cross-entropy of hidden·Wᵀ, without the logits of all tokens.
+ *
+ *   z = h·Wᵀ      c = cap·tanh(z/cap), or z      loss = 1/N Σ_i (log Σ_j exp(c_ij − m_i) − (c_i,label − m_i)),  m_i = max_j c_ij
+ *   dc = (softmax(c) − [j = label])/N      dz = dc·(1 − (c/cap)²), or dc      dh = dz·W      dW = dzᵀ·h
+ *
+ * Shapes: h [tokens, hidden], W [vocabulary, hidden], labels int32 [tokens]; N: tokens whose label is not `IGNORED`. Logits stand for a
+ * chunk of tokens at a time, LOGITS numbers at most: of 512 tokens and a vocabulary of 49 152 all of them would be 100 MB.
+ *
+ * While a tape is on, dh is made with the loss, from the same logits, and saved: the backward pass only scales it. dW is made where it is
+ * wanted (an output layer that is trained), from logits that are made again.
+ *
+ * Rows that do not count, rows without any that does, and labels that are no class: as in cross-entropy.ts. Where a read of the labels
+ * need not wait (wasm), rows that do not count cost nothing.
+ */
+import type { Scalar, Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+import { inPlaceOf } from "../tensors/in-place-of.ts"
+import type { FrozenMatrix } from "../tensors/packed-matrix.ts"
+import { isRecording } from "../tensors/tape.ts"
+import { counted, IGNORED, oneHot, wrong } from "./cross-entropy.ts"
+import {
+  type Form,
+  forEachForm,
+  formOf,
+  type WeightInput,
+  weightInputs,
+  weightOperand,
+  wholeWeight
+} from "./frozen-weight.ts"
+import { defineKernel } from "./kernel.ts"
+import type { WasmEngine } from "./wasm/engine.ts"
+import { type Head, headLossOnWasm, headWeightGradientOnWasm, tokenScoresOnWasm } from "./wasm/linear-cross-entropy.ts"
+
+interface Attributes {
+  readonly softcap: number | null
+}
+type Input = "hidden" | WeightInput | "labels"
+
+/** What references read. */
+type Whole = Readonly<Record<"hidden" | "weight" | "labels", Tensor>>
+
+const wholeOf = (form: Form, { hidden, labels, ...weight }: Readonly<Record<Input, Tensor>>): Whole => ({
+  hidden,
+  labels,
+  weight: wholeWeight(form, weight, hidden.shape[1]!)
+})
+
+/** What kernels on wasm read. */
+const headOf = (
+  engine: WasmEngine,
+  form: Form,
+  { hidden, labels, ...weight }: Readonly<Record<Input, TensorInfo>>
+): Head => ({ hidden, labels, classes: weight.W.shape[0]!, ...weightOperand(engine, form, weight) })
+
+/** Numbers of a chunk's logits, and its rows: as on wasm, so that a test of few numbers sees several chunks. */
+const LOGITS = 1 << 23
+const MOST_ROWS = 480
+
+/** f over chunks of rows: [first row, rows]. */
+const overChunks = <T>({ hidden, weight }: Whole, f: (first: number, rows: number) => T): ReadonlyArray<T> => {
+  const tokens = hidden.shape[0]!
+  const rows = Math.max(1, Math.min(MOST_ROWS, Math.floor(LOGITS / weight.shape[0]!)))
+  return Array.from({ length: Math.ceil(tokens / rows) }, (_, i) => f(i * rows, Math.min(rows, tokens - i * rows)))
+}
+
+interface Chunk {
+  readonly hidden: Tensor2D
+  readonly labels: Tensor1D
+  /** c [rows, vocabulary] */
+  readonly logits: Tensor
+  /** c − m, and Σ exp(c − m) [rows, 1] */
+  readonly shifted: Tensor
+  readonly sum: Tensor
+}
+
+const chunkOf = (inputs: Whole, { softcap }: Attributes, first: number, rows: number): Chunk => {
+  const hidden = tf.slice(inputs.hidden as Tensor2D, [first, 0], [rows, -1])
+  const labels = tf.slice(inputs.labels as Tensor1D, first, rows)
+  const z = tf.matMul(hidden, inputs.weight, false, true)
+  const logits = softcap === null ? z : tf.mul(tf.tanh(tf.div(z, softcap)), softcap)
+  const shifted = tf.sub(logits, tf.max(logits, 1, true))
+  return { hidden, labels, logits, shifted, sum: tf.sum(tf.exp(shifted), 1, true) }
+}
+
+/** Of every row; 0 where it does not count. */
+const lossesOf = ({ labels, shifted, sum }: Chunk): Tensor => {
+  const classes = shifted.shape[1]!
+  // a place that is −∞ must not meet the 0 of another class
+  const own = tf.sum(tf.where(tf.cast(oneHot(labels, classes), "bool"), shifted, tf.zerosLike(shifted)), 1)
+  const losses = tf.add(tf.sub(tf.log(tf.squeeze(sum, [1])), own), wrong(labels, classes))
+  return tf.where(countedRows(labels), losses, tf.zerosLike(losses))
+}
+
+const countedRows = (labels: Tensor): Tensor => tf.notEqual(labels, tf.scalar(IGNORED, "int32"))
+
+/** dz·N; 0 in rows that do not count. */
+const slopesOf = ({ labels, logits, shifted, sum }: Chunk, { softcap }: Attributes): Tensor2D => {
+  const classes = logits.shape[1]!
+  const dc = tf.add(
+    tf.sub(tf.div(tf.exp(shifted), sum), oneHot(labels, classes)),
+    tf.expandDims(wrong(labels, classes), 1)
+  )
+  const dz = softcap === null ? dc : tf.mul(dc, tf.sub(1, tf.square(tf.div(logits, softcap))))
+  return ofCounted(dz, labels)
+}
+
+/** x [rows, n], with 0 in rows that do not count, whatever they hold */
+const ofCounted = (x: Tensor, labels: Tensor): Tensor2D => {
+  const rows = tf.broadcastTo(tf.expandDims(countedRows(labels), 1), x.shape)
+  return tf.where(rows, x, tf.zerosLike(x)) as Tensor2D
+}
+
+interface ForwardAttributes extends Attributes {
+  /** whether dh is made too */
+  readonly slopes: boolean
+}
+
+/** The loss, and dh for a dy of 1. */
+const reference = (inputs: Whole, attributes: ForwardAttributes): ReadonlyArray<Tensor> => {
+  const { hidden, weight, labels } = inputs
+  if (hidden.size === 0 || weight.size === 0) return [tf.scalar(0), tf.zerosLike(hidden)]
+  const [, share] = counted(labels, IGNORED)
+  const chunks = overChunks(inputs, (first, rows) =>
+    tf.tidy(() => {
+      const chunk = chunkOf(inputs, attributes, first, rows)
+      const loss = tf.sum(lossesOf(chunk))
+      if (!attributes.slopes) return [loss]
+      // W may hold what is not finite
+      return [loss, ofCounted(tf.matMul(slopesOf(chunk, attributes), weight), chunk.labels)]
+    })
+  )
+  const loss = tf.mul(tf.addN(chunks.map(([own]) => own!)), share)
+  return [loss, attributes.slopes ? tf.mul(tf.concat(chunks.map(([, dh]) => dh!)), share) : tf.zeros([1])]
+}
+
+const weightGradient = defineKernel<Input | "dy", Attributes>({
+  name: "LinearCrossEntropyWeightGradient",
+  reference: ({ dy, ...rest }, attributes) => {
+    const inputs = wholeOf("f32", rest)
+    if (inputs.hidden.size === 0 || inputs.weight.size === 0) return [tf.zerosLike(inputs.weight)]
+    const [, share] = counted(inputs.labels, IGNORED)
+    const parts = overChunks(inputs, (first, rows) =>
+      tf.tidy(() => {
+        const chunk = chunkOf(inputs, attributes, first, rows)
+        return tf.matMul(slopesOf(chunk, attributes), ofCounted(chunk.hidden, chunk.labels), true, false)
+      })
+    )
+    return [tf.mul(tf.addN([...parts]), tf.mul(share, dy))]
+  },
+  wasm: ({ dy, ...inputs }, { softcap }, engine) => [
+    headWeightGradientOnWasm(engine, headOf(engine, "f32", inputs), dy, softcap)
+  ],
+  inputsToSave: []
+})
+
+const forward = forEachForm((form, name) =>
+  defineKernel<Input, ForwardAttributes>({
+    name: name("LinearCrossEntropy"),
+    reference: (inputs, attributes) => reference(wholeOf(form, inputs), attributes),
+    wasm: (inputs, { softcap, slopes }, engine) =>
+      headLossOnWasm(engine, headOf(engine, form, inputs), softcap, slopes),
+    // a packed W is never trained
+    inputsToSave: form === "f32" ? ["hidden", "W", "labels"] : [],
+    outputsToSave: [false, true],
+    gradient: ([dy], saved, { softcap }) => {
+      const [hidden, W, labels] = saved
+      const ofHidden = { hidden: () => tf.mul(saved.at(-1)!, dy!) }
+      if (form !== "f32") return ofHidden
+      const inputs = { hidden: hidden!, labels: labels!, ...weightInputs(W as Tensor2D) }
+      return { ...ofHidden, W: () => weightGradient({ ...inputs, dy: dy! }, { softcap })[0]! }
+    }
+  })
+)
+
+const referenceScores = (inputs: Whole, attributes: Attributes): ReadonlyArray<Tensor> => {
+  const { hidden, weight, labels } = inputs
+  if (hidden.size === 0 || weight.size === 0) return [tf.zeros(labels.shape), tf.zeros(labels.shape)]
+  const chunks = overChunks(inputs, (first, rows) =>
+    tf.tidy(() => {
+      const chunk = chunkOf(inputs, attributes, first, rows)
+      const correct = tf.equal(tf.argMax(chunk.logits, 1), chunk.labels)
+      return [lossesOf(chunk), tf.cast(correct, "float32")]
+    })
+  )
+  return [tf.concat(chunks.map(([losses]) => losses!)), tf.concat(chunks.map(([, correct]) => correct!))]
+}
+
+/** Losses, and 1 where the largest logit is the label's; both float32, as the wasm engine makes them. */
+const scores = forEachForm((form, name) =>
+  defineKernel<Input, Attributes>({
+    name: name("TokenScores"),
+    reference: (inputs, attributes) => referenceScores(wholeOf(form, inputs), attributes),
+    wasm: (inputs, { softcap }, engine) => tokenScoresOnWasm(engine, headOf(engine, form, inputs), softcap),
+    inputsToSave: []
+  })
+)
+
+/**
+ * hidden [tokens, h], weight [vocabulary, h], packed or not, labels int32 [tokens] → the mean loss of the rows that count, a scalar;
+ * gradients for hidden and, where it is not packed and its gradient is wanted, weight.
+ */
+export const linearCrossEntropy = (
+  hidden: Tensor2D,
+  weight: FrozenMatrix,
+  labels: Tensor1D,
+  { softcap }: { readonly softcap: number | null }
+): Scalar => {
+  const [loss, dh] = forward[formOf(weight)](
+    { hidden, ...weightInputs(weight), labels },
+    { softcap, slopes: isRecording() }
+  )
+  dh!.dispose() // the tape holds its own handle
+  return loss as Scalar
+}
+
+/**
+ * For an evaluation, without gradients: losses float32 [tokens], 0 where a row does not count, and correct int32 [tokens], 1 where the
+ * largest logit is the label's.
+ */
+export const tokenScores = (
+  hidden: Tensor2D,
+  weight: FrozenMatrix,
+  labels: Tensor1D,
+  { softcap }: { readonly softcap: number | null }
+): { readonly losses: Tensor1D; readonly correct: Tensor1D } => {
+  const [losses, right] = scores[formOf(weight)]({ hidden, ...weightInputs(weight), labels }, { softcap })
+  const correct = inPlaceOf(right!, (x) => tf.cast(x, "int32"))
+  return { losses: losses as Tensor1D, correct: correct as Tensor1D }
+}

@@ -1,0 +1,69 @@
+/**
+ * Rotary positions as one kernel: each pair of a head's columns, j and j + d/2, is a point that is turned by an angle of its token
+ * (Su et al., arXiv 2104.09864, in the layout of transformers' Llama).
+ *
+ *   y = x∘cos + R(x)∘sin      R(x) = (−x₂, x₁), x = (x₁, x₂) the halves of a head      dx = dy∘cos − R(dy)∘sin
+ *
+ * Shapes: x, y [tokens, heads·d], cos and sin [tokens, d], one angle for both columns of a pair: then the gradient is the turn back.
+ * Nothing of x is saved, only cos and sin, which all layers share.
+ */
+import type { Tensor, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+import { defineKernel } from "./kernel.ts"
+import { chunksOf } from "./wasm/chunks.ts"
+import { floatBits, type WasmEngine } from "./wasm/engine.ts"
+
+interface Attributes {
+  /** −1: back */
+  readonly direction: 1 | -1
+}
+type Input = "x" | "cos" | "sin"
+
+/** of a number, in multiplications */
+const COST = 4
+
+/** (−x₂, x₁) of x [tokens, heads, d] */
+const rotateHalf = (x: Tensor): Tensor => {
+  const [first, second] = tf.split(x, 2, 2)
+  return tf.concat([tf.neg(second!), first!], 2)
+}
+
+const reference = (
+  { x, cos, sin }: Readonly<Record<Input, Tensor>>,
+  { direction }: Attributes
+): ReadonlyArray<Tensor> => {
+  if (x.size === 0) return [tf.zerosLike(x)] // tfjs cannot split what is empty
+  const [tokens, d] = cos.shape as [number, number]
+  const points = tf.reshape(x, [tokens, x.shape[1]! / d, d])
+  const angles = [tokens, 1, d]
+  const along = tf.mul(points, tf.reshape(cos, angles))
+  const across = tf.mul(rotateHalf(points), tf.mul(tf.reshape(sin, angles), direction))
+  return [tf.reshape(tf.add(along, across), x.shape)]
+}
+
+const wasm = (
+  { x, cos, sin }: Readonly<Record<Input, TensorInfo>>,
+  { direction }: Attributes,
+  engine: WasmEngine
+): ReadonlyArray<TensorInfo> => {
+  const out = engine.output(x.shape)
+  const [tokens, d] = cos.shape as [number, number]
+  const [perChunk, chunks] = chunksOf(tokens, x.shape[1]! * COST)
+  const sizes = [tokens, x.shape[1]! / d, d, floatBits(direction), perChunk]
+  engine.run("rope", [...[x, cos, sin, out].map(engine.address), ...sizes], chunks)
+  return [out]
+}
+
+const back = defineKernel<Input, Attributes>({ name: "RopeBackward", reference, wasm, inputsToSave: [] })
+
+const kernel = defineKernel<Input, Attributes>({
+  name: "Rope",
+  reference,
+  wasm,
+  inputsToSave: ["cos", "sin"],
+  gradient: ([dy], [cos, sin]) => ({ x: () => back({ x: dy!, cos: cos!, sin: sin! }, { direction: -1 })[0]! })
+})
+
+/** x [tokens, heads·d], cos and sin [tokens, d], d even → [tokens, heads·d]; gradient for x. */
+export const rope = (x: Tensor2D, cos: Tensor2D, sin: Tensor2D): Tensor2D =>
+  kernel({ x, cos, sin }, { direction: 1 })[0] as Tensor2D

@@ -1,0 +1,222 @@
+/**
+ * A language model's head and its loss on the wasm engine: products by `assembly/product.ts`, what stands between them by
+ * `assembly/logits.ts`.
+ *
+ * Which rows count is known on this side: labels lie in the memory that this thread sees too, so reading them waits for nobody. Only
+ * these rows are gathered, and the logits of a chunk of them are made, read and overwritten in one place.
+ */
+import type { TensorInfo } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+import { IGNORED } from "../cross-entropy.ts"
+import { chunksOf } from "./chunks.ts"
+import { floatBits, type WasmEngine } from "./engine.ts"
+import { matrixOf, multiply, type Product } from "./product.ts"
+import { sumRows } from "./sums.ts"
+
+/** hidden [tokens, h], labels [tokens], and W [classes, h] as B of a product */
+export interface Head extends Pick<Product, "b" | "packed"> {
+  readonly hidden: TensorInfo
+  readonly labels: TensorInfo
+  readonly classes: number
+}
+
+/** Numbers of a chunk's logits, and rows, which the argument words have to hold. */
+const LOGITS = 1 << 23
+const MOST_ROWS = 480
+/** Rows of W that a product with it takes at a time: a panel of 12 columns stays in the second cache. */
+const DEPTH = 1024
+/** Cost of a logit between the products, in multiplications. */
+const COST = 40
+
+interface Rows {
+  readonly rows: ReadonlyArray<number>
+  readonly labels: ReadonlyArray<number>
+}
+
+const read = (tensor: TensorInfo): ArrayLike<number> => tf.backend().readSync(tensor.dataId) as Int32Array
+
+/** The rows that count, and their labels. */
+const countedOf = (labels: TensorInfo): Rows => {
+  const all = Array.from(read(labels))
+  const rows = [...all.keys()].filter((i) => all[i] !== IGNORED)
+  return { rows, labels: rows.map((i) => all[i]!) }
+}
+
+/** Chunks of like size. */
+const chunksOfRows = ({ rows, labels }: Rows, classes: number): ReadonlyArray<Rows> => {
+  const most = Math.max(1, Math.min(MOST_ROWS, Math.floor(LOGITS / classes)))
+  const each = Math.ceil(rows.length / Math.ceil(rows.length / most))
+  return Array.from({ length: rows.length === 0 ? 0 : Math.ceil(rows.length / each) }, (_, i) => {
+    const own = [i * each, (i + 1) * each] as const
+    return { rows: rows.slice(...own), labels: labels.slice(...own) }
+  })
+}
+
+/**
+ * Floats from row to row of the logits. Vocabularies are mostly multiples of a large power of two, and rows so far apart would take each
+ * other's places in a cache: 33 lines beyond a multiple of 64 spread them.
+ */
+const strideOf = (classes: number): number => (classes < 1024 ? classes : Math.ceil(classes / 1024) * 1024 + 528)
+
+interface Wanted {
+  readonly softcap: number | null
+  readonly losses: TensorInfo
+  readonly correct: TensorInfo | null
+  /** of a row in the loss, where slopes are wanted */
+  readonly share: number | null
+}
+
+/** hidden [rows, h] and logits [rows, a stride], or their slopes, of a chunk */
+interface Made {
+  readonly own: Rows
+  readonly hidden: TensorInfo
+  readonly logits: TensorInfo
+}
+
+/** Makes logits chunk by chunk; `use` sees those of a chunk before the next one's take their place. */
+const forEachChunk = (
+  engine: WasmEngine,
+  { hidden, labels: _, classes, ...weight }: Head,
+  counted: Rows,
+  wanted: Wanted,
+  use: (made: Made, index: number) => void = () => {}
+): void => {
+  const width = hidden.shape[1]!
+  const chunks = chunksOfRows(counted, classes)
+  if (chunks.length === 0) return
+  const most = chunks[0]!.rows.length
+  const [gathered, logits] = [engine.output([most, width]), engine.output([most, strideOf(classes)])]
+  for (const [index, own] of chunks.entries()) {
+    const m = own.rows.length
+    engine.run("gatherRows", [engine.address(hidden), engine.address(gathered), width, 0, 0, m, ...own.rows], 1)
+    const [a, c] = [matrixOf(engine, gathered), matrixOf(engine, logits)]
+    multiply(engine, { kind: "nt", m, n: classes, k: width, a, ...weight, c })
+    rowsOf(engine, logits, own, classes, wanted)
+    use({ own, hidden: gathered, logits }, index)
+  }
+  engine.dispose(gathered)
+  engine.dispose(logits)
+}
+
+const rowsOf = (
+  engine: WasmEngine,
+  logits: TensorInfo,
+  own: Rows,
+  classes: number,
+  { softcap, losses, correct, share }: Wanted
+): void => {
+  const [perChunk, chunks] = chunksOf(own.rows.length, classes * COST)
+  const to = [engine.address(losses), correct === null ? 0 : engine.address(correct)]
+  const words = [
+    ...[engine.address(logits), classes, own.rows.length, perChunk, floatBits(softcap ?? 0), ...to],
+    ...[floatBits(share ?? 0), share === null ? 0 : 1, logits.shape[1]!, ...own.rows, ...own.labels]
+  ]
+  engine.run("logitRows", words, chunks)
+}
+
+/** Rows of a range of `to`: those of `from` where the list says, 0 elsewhere. */
+const place = (
+  engine: WasmEngine,
+  from: TensorInfo | null,
+  to: TensorInfo,
+  list: ReadonlyArray<number>,
+  [first, end]: readonly [number, number]
+): void => {
+  const address = from === null ? 0 : engine.address(from)
+  const width = to.shape[1] ?? 1
+  engine.run("placeRows", [address, engine.address(to), width, first, end, list.length, ...list], 1)
+}
+
+const emptied = (engine: WasmEngine, shape: ReadonlyArray<number>): TensorInfo => {
+  const out = engine.output(shape)
+  place(engine, null, out, [], [0, shape[0]!])
+  return out
+}
+
+/** slopes·W, some rows of W at a time */
+const timesWeight = (
+  engine: WasmEngine,
+  { own, logits }: Made,
+  { classes, b, packed }: Head,
+  out: TensorInfo
+): void => {
+  const [a, c] = [matrixOf(engine, logits), matrixOf(engine, out)]
+  for (let at = 0; at < classes; at += DEPTH)
+    multiply(engine, {
+      kind: "nn",
+      m: own.rows.length,
+      n: out.shape[1]!,
+      k: Math.min(DEPTH, classes - at),
+      a: { ...a, address: a.address + 4 * at },
+      b: { ...b, address: b.address + 4 * at * b.stride },
+      ...(packed === undefined ? {} : { packed: { ...packed, scales: packed.scales + 4 * at } }),
+      c,
+      start: at === 0 ? "zero" : "there"
+    })
+}
+
+/** The loss, and dh for a dy of 1, or what nobody reads. */
+export const headLossOnWasm = (
+  engine: WasmEngine,
+  head: Head,
+  softcap: number | null,
+  slopes: boolean
+): ReadonlyArray<TensorInfo> => {
+  const { hidden, labels } = head
+  const [tokens, width] = hidden.shape as [number, number]
+  const counted = countedOf(labels)
+  const count = Math.max(1, counted.rows.length)
+  const losses = emptied(engine, [tokens])
+  const wanted = { softcap, losses, correct: null, share: slopes ? 1 / count : null }
+  const dh = engine.output(slopes ? [tokens, width] : [1])
+  let placed = 0
+  forEachChunk(engine, head, counted, wanted, (made) => {
+    if (!slopes) return
+    const own = engine.output([made.own.rows.length, width])
+    timesWeight(engine, made, head, own)
+    const end = made.own.rows.at(-1)! + 1
+    place(engine, own, dh, made.own.rows, [placed, end])
+    placed = end
+    engine.dispose(own)
+  })
+  if (slopes) place(engine, null, dh, [], [placed, tokens])
+  const loss = engine.output([])
+  sumRows(engine, { x: losses, out: loss, outer: 1, reduced: tokens, inner: 1, divisor: count })
+  engine.dispose(losses)
+  return [loss, dh]
+}
+
+/** dW */
+export const headWeightGradientOnWasm = (
+  engine: WasmEngine,
+  head: Head,
+  dy: TensorInfo,
+  softcap: number | null
+): TensorInfo => {
+  const { hidden, labels, classes } = head
+  const width = hidden.shape[1]!
+  const counted = countedOf(labels)
+  if (counted.rows.length === 0) return emptied(engine, [classes, width])
+  const losses = engine.output([hidden.shape[0]!])
+  const share = read(dy)[0]! / counted.rows.length
+  const dW = engine.output([classes, width])
+  forEachChunk(engine, head, counted, { softcap, losses, correct: null, share }, (made, index) => {
+    const [a, b, c] = [made.logits, made.hidden, dW].map((x) => matrixOf(engine, x))
+    const start = index === 0 ? "zero" : "there"
+    multiply(engine, { kind: "tn", m: classes, n: width, k: made.own.rows.length, a: a!, b: b!, c: c!, start })
+  })
+  engine.dispose(losses)
+  return dW
+}
+
+/** Losses, and 1 where the largest logit is the label's. */
+export const tokenScoresOnWasm = (
+  engine: WasmEngine,
+  head: Head,
+  softcap: number | null
+): ReadonlyArray<TensorInfo> => {
+  const tokens = head.hidden.shape[0]!
+  const [losses, correct] = [emptied(engine, [tokens]), emptied(engine, [tokens])]
+  forEachChunk(engine, head, countedOf(head.labels), { softcap, losses, correct, share: null })
+  return [losses, correct]
+}

@@ -1,0 +1,18 @@
+/**
+ * The programs of `programs.ts`, once the webgpu device has brought them. Kernels name their types alone, so that a bundle holds the
+ * programs in a file of their own, which is loaded when a webgpu device opens.
+ */
+import type * as Programs from "./programs.ts"
+
+let loaded: typeof Programs | undefined
+
+/** For the device, before it provides an engine. */
+export const providePrograms = (programs: typeof Programs): void => {
+  loaded = programs
+}
+
+/** For whoever has an engine: there is none without them. */
+export const programs = (): typeof Programs => {
+  if (loaded === undefined) throw new Error("a webgpu engine was provided without its programs (providePrograms)")
+  return loaded
+}

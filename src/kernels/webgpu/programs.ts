@@ -1,0 +1,24 @@
+/**
+ * Everything that kernels run on a GPU, as one module. A third of a page's own code is this, and a page without a GPU never runs it: so
+ * kernels reach it through `loaded.ts`, and nothing but the webgpu device imports it.
+ */
+export { attentionGradientOnWebgpu, attentionOnWebgpu } from "./attention.ts"
+export { crossEntropyBackwardOnWebgpu, crossEntropyOnWebgpu } from "./cross-entropy.ts"
+export { dropoutOnWebgpu } from "./dropout.ts"
+export { geluBackwardOnWebgpu, geluOnWebgpu } from "./gelu.ts"
+export { layerNormBackwardOnWebgpu, layerNormOnWebgpu, layerNormScaleGradientOnWebgpu } from "./layer-norm.ts"
+export {
+  adamOnWebgpu,
+  combinationOnWebgpu,
+  multiplesOnWebgpu,
+  scaledOnWebgpu,
+  squaredNormsOnWebgpu
+} from "./lists.ts"
+export { directionsOnWebgpu } from "./lora-pro.ts"
+export { adamMovesOnWebgpu } from "./lora-pro-adam.ts"
+export { MOST_RANK } from "./pair-tiles.ts"
+export { multiply as multiplyOnWebgpu } from "./product.ts"
+export { rmsNormBackwardOnWebgpu, rmsNormOnWebgpu, rmsNormScaleGradientOnWebgpu } from "./rms-norm.ts"
+export { swigluBackwardOnWebgpu, swigluOnWebgpu } from "./swiglu.ts"
+export { canWhitenOnWebgpu, whitenOnWebgpu } from "./whitening.ts"
+export { widenOnWebgpu } from "./widen.ts"

@@ -1,0 +1,128 @@
+/**
+ * What a start sees of training data: the gradient of the compiled loss for LoRA-GA, the inputs of the layers for EVA.
+ *
+ *   await adapt(model, { rank: 8, init: { kind: "lora-ga" } }, { examples: [x, y] })
+ *
+ * The model is seen as it is, no adapter on, its head as it starts. Rows of x and y are taken in the order and in the
+ * batches of `fit`'s first epoch with the same seed and batch size; of a dataset the first batches. Loaded where a start
+ * asks for data.
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type { Observe, StartError, Wanted } from "../../adapters/index.ts"
+import { count } from "../../schemas/fields.ts"
+import { type PlanProblem, problemsOf } from "../../schemas/problems.ts"
+import { strict } from "../../schemas/strict.ts"
+import type { LayersBatch, LayersNetwork } from "../models/layers-model/from-layers-model.ts"
+import type { LinearSite } from "../tensors/linear.ts"
+import type { DeviceReadError } from "../tensors/read.ts"
+import { observing } from "../training/observe.ts"
+import { AdaptError } from "./adapt-error.ts"
+import { hostRows, isDataset, type LayersDataset, type NextBatch, openDataset, openRows } from "./fit/batches.ts"
+import { type Compilation, type Compiled, compiledOf } from "./fit/compiled.ts"
+import type { LayersDataError } from "./fit/fit-error.ts"
+import type { LayersData } from "./fit/options.ts"
+import { slotsOf } from "./fit/slots.ts"
+
+/** Training data: x and y, or x alone where y is not looked at ("eva"); or a dataset of `{ xs, ys }` batches. */
+export type Examples = readonly [x: LayersData, y?: LayersData] | LayersDataset
+
+/** Beside the options of `adapt` and `add`: what a start that looks at training data sees. */
+export interface StartData {
+  readonly examples?: Examples | undefined
+  /** rows of x and y in a batch; default 32 */
+  readonly batchSize?: number | undefined
+  /** instead of the compiled one */
+  readonly loss?: Compilation["loss"] | undefined
+}
+
+/** As in `fit`. */
+const BATCH_SIZE = 32
+
+const Options = Schema.Struct({
+  examples: Schema.Unknown,
+  loss: Schema.optional(Schema.Unknown),
+  batchSize: Schema.optional(count(1, "Rows."))
+})
+
+interface Asked {
+  readonly network: LayersNetwork
+  /** the sites that will ask, in that order */
+  readonly sites: ReadonlyArray<LinearSite>
+  readonly wanted: Wanted
+  readonly seed: number
+}
+
+type Failure = AdaptError | LayersDataError | StartError | DeviceReadError
+
+/** What answers the start. It lives as long as the scope; the batches are on the host. */
+export const observeExamples = (
+  { network, sites, wanted, seed }: Asked,
+  data: StartData & { readonly examples: Examples }
+): Effect.Effect<Observe, Failure, Scope.Scope> =>
+  Effect.gen(function* () {
+    const compiled = yield* settled(network, wanted, data)
+    // inputs alone are looked at: nothing is asked of the targets, which need not be there
+    const slots = compiled === undefined ? { ...slotsOf(network), ys: [] } : slotsOf(network, compiled)
+    const { examples, batchSize = BATCH_SIZE } = data
+    const next = isDataset(examples)
+      ? yield* openDataset(examples, slots, "the dataset of examples")
+      : openRows(yield* hostRows(examples[0], examples[1], slots, "examples"), batchSize, { seed, epoch: 0 })
+    const batches = yield* firstOf(next, wanted.batches)
+    if (batches.length < wanted.batches) {
+      return yield* failed(network, [tooFew(wanted, batches.length, isDataset(examples))])
+    }
+    return yield* observing<LayersNetwork>(network, { batches, loss: compiled?.loss ?? noLoss, sites })
+  })
+
+/** Who looks at inputs alone asks for none. */
+const noLoss = (): never => {
+  throw new Error("there is a loss only where a gradient is looked at")
+}
+
+/** The loss that is differentiated; undefined where inputs alone are looked at. */
+const settled = (
+  { base }: LayersNetwork,
+  { what }: Wanted,
+  data: StartData
+): Effect.Effect<Compiled | undefined, AdaptError> =>
+  Effect.suspend(() => {
+    const decoded = Schema.decodeUnknownResult(Options, strict)(data)
+    const problems = Result.isFailure(decoded) ? [...problemsOf(decoded.failure.issue, Options.ast)] : []
+    const compiled = what === "gradient" ? compiledOf(base, { loss: data.loss }) : Result.succeed(undefined)
+    if (Result.isFailure(compiled)) problems.push(...compiled.failure)
+    const form = formProblem(data.examples)
+    if (form !== undefined) problems.push({ path: "examples", message: form })
+    if (problems.length > 0 || Result.isFailure(compiled)) return failed({ base }, problems)
+    return Effect.succeed(compiled.success)
+  })
+
+const formProblem = (examples: unknown): string | undefined =>
+  isDataset(examples) || (Array.isArray(examples) && (examples.length === 1 || examples.length === 2))
+    ? undefined
+    : "expected [x, y] or a dataset"
+
+const firstOf = (next: NextBatch, most: number): Effect.Effect<ReadonlyArray<LayersBatch>, LayersDataError> =>
+  Effect.gen(function* () {
+    const batches: Array<LayersBatch> = []
+    while (batches.length < most) {
+      const batch = yield* next
+      if (batch === undefined) break
+      batches.push(batch)
+    }
+    return batches
+  })
+
+const tooFew = ({ batches }: Wanted, found: number, dataset: boolean): PlanProblem => ({
+  path: "init.batches",
+  message:
+    `the start looks at ${batches} batches, found ${found} in the examples; set it to ${Math.max(found, 1)}` +
+    (dataset ? ", or give a dataset with more" : ", give more rows, or take a smaller batchSize")
+})
+
+const failed = (
+  { base }: Pick<LayersNetwork, "base">,
+  problems: ReadonlyArray<PlanProblem>
+): Effect.Effect<never, AdaptError> => Effect.fail(new AdaptError({ model: base.name, problems }))
