@@ -15,6 +15,7 @@ import type { Model } from "./model.ts"
 import type { ModelError } from "./model-error.ts"
 
 export { bert } from "./bert.ts"
+export * as Causal from "./causal/index.ts"
 export { classParameterName, type DescribedModel, describe, type TaskOptions } from "./describe.ts"
 export { distilbert } from "./distilbert.ts"
 export { families } from "./families.ts"

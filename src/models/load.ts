@@ -1,23 +1,11 @@
-/**
- * Reads a described model's weights onto the device, where they stay until the scope ends. Weights of linear layers may be held in
- * fewer bits; each is packed when it is read, so that no more than one tensor is ever in float32 on the host.
- */
-import type { Tensor } from "@tensorflow/tfjs"
+/** Reads a described model's weights onto the device, where they stay until the scope ends (`upload.ts`). */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
-import {
-  LARGEST_IN_F16,
-  type PackedMatrix,
-  type Packing,
-  packMatrix,
-  tensorsOfMatrix,
-  type Unstorable,
-  uploadPacked
-} from "../tensors/packed-matrix.ts"
-import { forEachTensor, type HostTensor, type StoredTensor } from "../tensors/safetensors.ts"
+import type { Packing } from "../tensors/packed-matrix.ts"
+import { forEachTensor, type StoredTensor } from "../tensors/safetensors.ts"
 import { type Checkpoint, openCheckpoint } from "./checkpoint.ts"
 import { encode } from "./encoder.ts"
 import { families } from "./families.ts"
@@ -27,6 +15,7 @@ import { loadTokenizer } from "./load-tokenizer.ts"
 import type { Model, ModelDescription } from "./model.ts"
 import { ModelError } from "./model-error.ts"
 import type { Tokenizer } from "./tokenizer.ts"
+import { uploaded } from "./upload.ts"
 
 export interface LoadOptions {
   /** seed of the head's new parameters */
@@ -50,23 +39,8 @@ export const load = (
     const tokenizer = given ?? (yield* loadTokenizer(folder, description))
     const { encoder, find } = yield* openCheckpoint(folder, families)
     const stored = yield* storedParameters(description, find)
-    const tensors = new Map<string, Tensor>()
-    const packed = new Map<string, PackedMatrix>()
-    yield* Effect.addFinalizer(() =>
-      Effect.sync(() => tf.dispose([...tensors.values(), ...[...packed.values()].flatMap(tensorsOfMatrix)]))
-    )
-    const upload = (name: string, { data, shape }: HostTensor) =>
-      Effect.sync(() => void tensors.set(name, tf.keep(tf.tensor(data, [...shape], "float32"))))
-    const packable = packableNames(description, whole)
-    yield* forEachTensor(stored.keys(), (tensor, found) => {
-      const name = stored.get(found)!
-      if (form === "f32" || !packable.has(name)) return upload(name, tensor)
-      const failed = (problem: string) => new ModelError({ folder, problems: [`weights: ${found.name} ${problem}`] })
-      return uploadAs(form, tensor).pipe(
-        Effect.map((matrix) => void packed.set(name, matrix)),
-        Effect.mapError(failed)
-      )
-    }).pipe(
+    const { weights, packed, upload } = yield* uploaded(folder, { form, sites: description.sites, whole })
+    yield* forEachTensor(stored.keys(), (tensor, found) => upload(stored.get(found)!, tensor, found.name)).pipe(
       Effect.catchTag("SafetensorsError", ({ file, problems }) =>
         Effect.fail(
           new ModelError({ folder, problems: problems.map((problem) => `${path.basename(file)}: ${problem}`) })
@@ -74,13 +48,6 @@ export const load = (
       )
     )
     for (const [name, value] of newHeadParameters(head, seed)) yield* upload(name, value)
-    const weights = (name: string): Tensor => {
-      const tensor = tensors.get(name)
-      if (tensor !== undefined) return tensor
-      throw new Error(
-        packed.has(name) ? `${name} is packed: see Model.packed` : `model ${folder} has no parameter ${name}`
-      )
-    }
     return {
       ...description,
       tokenizer,
@@ -111,23 +78,3 @@ const storedParameters = (
     }
     return stored
   })
-
-const packableNames = ({ sites }: ModelDescription, whole: ReadonlyArray<string>): ReadonlySet<string> =>
-  new Set(sites.map((site) => `${site.name}.weight`).filter((name) => !whole.includes(name)))
-
-/** A weight packed and on the device, or what is wrong with it. */
-const uploadAs = (packing: Packing, { data, shape }: HostTensor): Effect.Effect<PackedMatrix, string> =>
-  Effect.suspend(() => {
-    const matrix = packMatrix(packing, data, shape as PackedMatrix["shape"])
-    if ("value" in matrix) return Effect.fail(unstorable(packing, matrix))
-    const uploaded = uploadPacked(matrix)
-    for (const tensor of tensorsOfMatrix(uploaded)) tf.keep(tensor)
-    return Effect.succeed(uploaded)
-  })
-
-const unstorable = (packing: Packing, { value, row, column }: Unstorable): string =>
-  `has ${value} at [${row}, ${column}]${
-    Number.isFinite(value)
-      ? `; "${packing}" holds numbers up to ${LARGEST_IN_F16}: set model.weights to "f32" or "int8"`
-      : ", with which no model computes anything: the checkpoint is damaged, get it again"
-  }`

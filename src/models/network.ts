@@ -12,6 +12,8 @@ export interface Rows {
   readonly size: number
   /** what the speed of a step is counted in: tokens that are no padding, or rows */
   readonly tokens: number
+  /** what the loss is the mean of, as a number: rows unless given. Batches that are accumulated count by it. */
+  readonly counted?: number
 }
 
 /** A batch on the device; whoever asked for it disposes its tensors. */

@@ -1,0 +1,138 @@
+/**
+ * The tokenizer of a causal model, from a source's `tokenizer.json` and `tokenizer_config.json`.
+ *
+ * Truncation and padding of tokenizer.json are switched off: data cuts and pads. Added tokens beyond the model's embedding are left
+ * out, so that their text is ordinary text (Gemma 3's text models name an image token that they have no row for); any other token
+ * beyond it means that the tokenizer belongs to another model.
+ */
+import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers"
+import * as Effect from "effect/Effect"
+import type { CausalTokenizer } from "../../tensors/causal-rows.ts"
+import { ModelError } from "../model-error.ts"
+import { checkTokenizerJson } from "../tokenizer-json.ts"
+import type { CheckpointSource } from "./checkpoint-source.ts"
+
+type Source = Pick<CheckpointSource, "where" | "tokenizer" | "tokenizerConfig">
+type Fields = Readonly<Record<string, unknown>>
+
+interface AddedToken {
+  readonly id: number
+  readonly content: string
+  readonly special?: boolean
+}
+
+/** Makes the tokenizer; fails where it has ids beyond `vocabularySize`, the rows of the model's embedding. */
+export const causalTokenizer = (
+  { where, tokenizer, tokenizerConfig }: Source,
+  { vocabularySize }: { readonly vocabularySize?: number } = {}
+): Effect.Effect<CausalTokenizer, ModelError> =>
+  Effect.suspend(() => {
+    const fail = (...problems: ReadonlyArray<string>) =>
+      Effect.fail(new ModelError({ folder: where, problems: problems.map((problem) => `tokenizer.json: ${problem}`) }))
+    if (tokenizer === null) return fail("no such file; a model without a tokenizer reads no text")
+    const rows = vocabularySize ?? Number.POSITIVE_INFINITY
+    const checked = checkTokenizerJson(withoutTokensBeyond(tokenizer, rows))
+    if (!("json" in checked)) return fail(...checked)
+    const { json, largestId } = checked
+    if (largestId >= rows) {
+      const embedding = `the model's embedding only ${rows} rows`
+      return fail(`has ids up to ${largestId}, ${embedding}; it belongs to another model`)
+    }
+    const config = isFields(tokenizerConfig) ? tokenizerConfig : {}
+    // built and tried at once: what the library cannot do with this file, it says when it is asked to
+    return Effect.try({
+      try: () => wrapped(json, config, largestId),
+      catch: (cause) => cause
+    }).pipe(Effect.catch((cause) => fail(`cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`)))
+  })
+
+const isFields = (value: unknown): value is Fields =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** What is no token at all is left to `checkTokenizerJson`. */
+const withoutTokensBeyond = (json: unknown, rows: number): unknown => {
+  if (!isFields(json) || !Array.isArray(json["added_tokens"])) return json
+  const within = (token: unknown) => !isFields(token) || !(typeof token["id"] === "number" && token["id"] >= rows)
+  return { ...json, added_tokens: json["added_tokens"].filter(within) }
+}
+
+/**
+ * `Digits` splits at numbers of every script and kind (½, Ⅷ, ٣) in the Rust library, with which models are trained, and at 0 to 9 in this
+ * one. A split at \p{N} is the same in both. Pre-tokenizers nest (type Sequence).
+ */
+const withAllDigits = (pre: unknown): unknown => {
+  if (!isFields(pre)) return pre
+  const { type, pretokenizers, individual_digits: single } = pre
+  if (Array.isArray(pretokenizers)) return { ...pre, pretokenizers: pretokenizers.map(withAllDigits) }
+  if (type !== "Digits") return pre
+  return {
+    type: "Split",
+    pattern: { Regex: single === true ? "\\p{N}" : "\\p{N}+" },
+    behavior: "Isolated",
+    invert: false
+  }
+}
+
+const libraryOf = (json: Fields, config: Fields): HuggingFaceTokenizer =>
+  new HuggingFaceTokenizer(
+    { ...json, truncation: null, padding: null, pre_tokenizer: withAllDigits(json["pre_tokenizer"]) },
+    // the library tidies spaces before punctuation unless it is told not to; transformers does so only where a file says it
+    { ...config, clean_up_tokenization_spaces: config["clean_up_tokenization_spaces"] === true }
+  )
+
+/** Throws where the library does. */
+const wrapped = (json: Fields, config: Fields, largestId: number): CausalTokenizer => {
+  const library = libraryOf(json, config)
+  const encode: CausalTokenizer["encode"] = (text, { special = false } = {}) => {
+    const { ids } = library.encode(text, { add_special_tokens: special })
+    if (ids.every((id) => Number.isInteger(id) && id >= 0 && id <= largestId)) return ids
+    throw new Error("a token has no id of the vocabulary; is the unknown token (unk_token, unk_id) in it?")
+  }
+  const decode: CausalTokenizer["decode"] = (ids, { special = false } = {}) => {
+    // embeddings may have rows that no token belongs to; a model that chooses one writes nothing
+    const known = ids.filter((id) => library.id_to_token(id) !== undefined)
+    // the library throws where there is nothing to decode
+    return known.length === 0 ? "" : library.decode(known, { skip_special_tokens: !special })
+  }
+  for (const probe of probes) decode(encode(probe, { special: true }))
+  const specialTokens = specialTokensOf(config)
+  const idOf = (name: string) => {
+    const token = specialTokens[name]
+    return token === undefined ? null : (library.token_to_id(token) ?? null)
+  }
+  const eosId = idOf("eos_token")
+  const added = json["added_tokens"] as ReadonlyArray<AddedToken>
+  return {
+    encode,
+    decode,
+    bosId: idOf("bos_token"),
+    eosId,
+    // padding is behind a text and masked, so any id will do where a checkpoint names none
+    padId: idOf("pad_token") ?? eosId ?? 0,
+    vocabularySize: largestId + 1,
+    specialIds: new Set(added.filter(({ special }) => special === true).map(({ id }) => id)),
+    chatTemplate: chatTemplateOf(config["chat_template"]),
+    specialTokens
+  }
+}
+
+/** Nothing, a word, and characters that no vocabulary has as a token. */
+const probes = ["", "a word", "\u2FE0", "\u{1F9D1}\u200D\u{1F680}"]
+
+/** `bos_token`, `eos_token`, …: text, or an object with it. */
+const specialTokensOf = (config: Fields): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Object.entries(config).flatMap(([name, value]) => {
+      if (!name.endsWith("_token")) return []
+      const content = isFields(value) ? value["content"] : value
+      return typeof content === "string" ? [[name, content] as const] : []
+    })
+  )
+
+/** A template, or the one called "default" of several. */
+const chatTemplateOf = (template: unknown): string | null => {
+  if (typeof template === "string") return template
+  if (!Array.isArray(template)) return null
+  const named = template.filter(isFields).find(({ name }) => name === "default")?.["template"]
+  return typeof named === "string" ? named : null
+}

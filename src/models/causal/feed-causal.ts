@@ -1,0 +1,38 @@
+/** A batch of token rows as tensors. The caller's tidy owns them. */
+import * as tf from "@tensorflow/tfjs"
+import type { CausalRows } from "../../tensors/causal-rows.ts"
+import type { CausalModel } from "./causal-model.ts"
+import type { Decoder } from "./decoder.ts"
+
+type Fed = Pick<Decoder, "rotary" | "headDim" | "vocabularySize" | "maxLength">
+
+/** Also for a batch that continues texts of a cache: its positions go on from there. Throws on an id or position that has no row. */
+export const feedCausal =
+  ({ rotary, headDim, vocabularySize, maxLength }: Fed): CausalModel["feed"] =>
+  ({ size, length, inputIds, labels, segments, positions }: CausalRows) => {
+    const tokens = size * length
+    // a lookup beyond a table's end reads whatever lies there, on wasm without a word
+    checkRows("token id", inputIds, vocabularySize)
+    if (rotary.length === 0) checkRows("position", positions, maxLength)
+    const rows = (values: Float32Array) => tf.tensor2d(values, [tokens, headDim])
+    return {
+      input: {
+        size,
+        length,
+        inputIds: tf.tensor1d(inputIds, "int32"),
+        positions: tf.tensor1d(positions, "int32"),
+        segments: tf.tensor1d(segments, "int32"),
+        rotary: rotary.map((rowsOf) => {
+          const { cos, sin } = rowsOf(positions)
+          return { cos: rows(cos), sin: rows(sin) }
+        })
+      },
+      target: tf.tensor1d(labels, "int32"),
+      mask: tf.tensor1d(Float32Array.from(segments, (segment) => (segment < 0 ? 0 : 1)))
+    }
+  }
+
+const checkRows = (what: string, values: Int32Array, rows: number): void => {
+  const wrong = values.find((value) => value < 0 || value >= rows)
+  if (wrong !== undefined) throw new RangeError(`${what} ${wrong} has no row: the model's table has ${rows}`)
+}

@@ -1,0 +1,121 @@
+/**
+ * The decoder that Llama, Mistral, Qwen, Gemma and Phi-3 share: normalization first, grouped-query attention with rotary positions, a
+ * gated MLP.
+ *
+ *   y = norm(h)        q, k, v = rope(W_q y), rope(W_k y), W_v y              (q and k normalized before: Qwen 3, Gemma 3)
+ *   s = h + W_o·attention(q, k, v)        h ← s + W_down(act(W_gate z)∘W_up z),  z = norm(s)
+ *
+ * Gemma normalizes what attention and the MLP give as well, scales by 1 + γ, and multiplies embeddings by √hidden.
+ *
+ * Shapes: h, y, s, z [tokens, hidden]; q [tokens, heads·d]; k, v [tokens, keyValueHeads·d]. GQA: Ainslie et al., arXiv 2305.13245.
+ */
+import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+import { gelu } from "../../kernels/gelu.ts"
+import { rmsNorm, rmsNormAndSum } from "../../kernels/rms-norm.ts"
+import { rope } from "../../kernels/rope.ts"
+import { swiglu } from "../../kernels/swiglu.ts"
+import type { Weights } from "../../tensors/linear.ts"
+import type { ParameterSpec } from "../model.ts"
+import { type CausalInput, type Decoder, OUTPUT_LAYER, type Pass } from "./decoder.ts"
+import type { GatedConfig } from "./gated-config.ts"
+import { type GatedBlock, gatedBlock, gatedSites } from "./gated-names.ts"
+import { frequenciesOf, rotaryRows } from "./rotary-rows.ts"
+
+const EMBEDDING = "embed_tokens.weight"
+const FINAL_NORM = "norm.weight"
+
+/** `family`: its `model_type`; `prefix`: what its class puts before the names here. */
+export const gatedDecoder = (family: string, prefix: string, config: GatedConfig): Decoder => {
+  const { hiddenSize, vocabularySize, headDim, tied, gemma } = config
+  const blocks = config.layers.map((_, layer) => gatedBlock(config, layer))
+  const table = [vocabularySize, hiddenSize]
+  return {
+    ...config,
+    family,
+    prefix,
+    layers: blocks.length,
+    sites: blocks.flatMap(gatedSites),
+    parameters: [
+      { name: EMBEDDING, shape: table },
+      ...blocks.flatMap((block) => blockParameters(block, config)),
+      { name: FINAL_NORM, shape: [hiddenSize] },
+      ...(tied ? [] : [{ name: OUTPUT_LAYER, shape: table }])
+    ],
+    embedding: EMBEDDING,
+    fanInFanOut: false,
+    rotary: config.ropes.map((own) => rotaryRows(frequenciesOf(own, headDim))),
+    embed: ({ inputIds }: CausalInput, weights) => {
+      const rows = tf.gather(weights(EMBEDDING) as Tensor2D, inputIds)
+      return gemma ? tf.mul(rows, Math.fround(Math.sqrt(hiddenSize))) : rows
+    },
+    blocks: blocks.map((block, layer) => (h, pass) => applyBlock(config, block, layer, h, pass)),
+    norm: (h, weights) => rmsNorm(h, null, scaleOf(config, FINAL_NORM, weights), config.normEpsilon)
+  }
+}
+
+const blockParameters = (
+  { sites, norms }: GatedBlock,
+  { hiddenSize, headDim }: GatedConfig
+): ReadonlyArray<ParameterSpec> => [
+  ...gatedSites({ sites }).flatMap(({ name, out, in: inputs, bias }) => [
+    { name: `${name}.weight`, shape: [out, inputs] },
+    ...(bias === false ? [] : [{ name: `${name}.bias`, shape: [out] }])
+  ]),
+  ...[norms.before, norms.behindAttention, norms.between, norms.behind].flatMap((name) =>
+    name === null ? [] : [{ name, shape: [hiddenSize] }]
+  ),
+  ...[norms.query, norms.key].flatMap((name) => (name === null ? [] : [{ name, shape: [headDim] }]))
+]
+
+/** γ, or 1 + γ, which Gemma stores as γ */
+const scaleOf = ({ gemma }: GatedConfig, name: string, weights: Weights): Tensor1D => {
+  const gamma = weights(name) as Tensor1D
+  return gemma ? tf.add(gamma, 1) : gamma
+}
+
+/** One block: h [tokens, hidden] → [tokens, hidden]. */
+const applyBlock = (config: GatedConfig, block: GatedBlock, layer: number, h: Tensor2D, pass: Pass): Tensor2D => {
+  const { norms } = block
+  const scale = (name: string) => scaleOf(config, name, pass.weights)
+  const normed = (x: Tensor2D, name: string | null) =>
+    name === null ? x : rmsNorm(x, null, scale(name), config.normEpsilon)
+  const attended = normed(attention(config, block, layer, normed(h, norms.before), pass), norms.behindAttention)
+  const [z, s] = rmsNormAndSum(attended, h, scale(norms.between), config.normEpsilon)
+  return tf.add(s, normed(mlp(config, block, z, pass), norms.behind))
+}
+
+/** y [tokens, hidden] → [tokens, hidden] */
+const attention = (config: GatedConfig, block: GatedBlock, layer: number, y: Tensor2D, pass: Pass): Tensor2D => {
+  const { attentionHeads: heads, keyValueHeads, attentionScale: scale, attentionSoftcap: softcap, headDim } = config
+  const { window, rope: which } = config.layers[layer]!
+  const { linear, input, attend } = pass
+  const { cos, sin } = input.rotary[which]!
+  const { sites } = block
+  const widths = [heads * headDim, keyValueHeads * headDim, keyValueHeads * headDim]
+  const [q, k, v] =
+    "queryKeyValue" in sites
+      ? (tf.split(linear(sites.queryKeyValue, y), widths, 1) as [Tensor2D, Tensor2D, Tensor2D])
+      : [linear(sites.query, y), linear(sites.key, y), linear(sites.value, y)]
+  const turned = (x: Tensor2D, norm: string | null) => rope(headsNormed(config, x, norm, pass.weights), cos, sin)
+  const shape = { batch: input.size, heads, keyValueHeads, scale, window, softcap }
+  const { query, key } = block.norms
+  return linear(sites.attentionOutput, attend(layer, turned(q, query), turned(k, key), v, shape))
+}
+
+/** Each head [d] of x [tokens, heads·d] normalized by itself. */
+const headsNormed = (config: GatedConfig, x: Tensor2D, norm: string | null, weights: Weights): Tensor2D => {
+  if (norm === null) return x
+  const heads = tf.reshape<tf.Rank.R2>(x, [-1, config.headDim])
+  return tf.reshape(rmsNorm(heads, null, scaleOf(config, norm, weights), config.normEpsilon), x.shape)
+}
+
+/** z [tokens, hidden] → [tokens, hidden] */
+const mlp = ({ activation }: GatedConfig, { sites }: GatedBlock, z: Tensor2D, { linear }: Pass): Tensor2D => {
+  const [gate, up] =
+    "gateUp" in sites
+      ? (tf.split(linear(sites.gateUp, z), 2, 1) as [Tensor2D, Tensor2D])
+      : [linear(sites.gate, z), linear(sites.up, z)]
+  const active = activation === "silu" ? swiglu(gate, up) : tf.mul<Tensor2D>(gelu(gate, activation), up)
+  return linear(sites.down, active)
+}

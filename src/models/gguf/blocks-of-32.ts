@@ -1,0 +1,76 @@
+/**
+ * ggml's older block formats: 32 values share a half-precision scale d (and, in the _1 formats, an offset m).
+ *
+ *   Q8_0  d, 32 × int8                     y = d·q
+ *   Q4_0  d, 16 bytes                      y = d·(q − 8)
+ *   Q4_1  d, m, 16 bytes                   y = d·q + m
+ *   Q5_0  d, 32 fifth bits, 16 bytes       y = d·(q − 16)
+ *   Q5_1  d, m, 32 fifth bits, 16 bytes    y = d·q + m
+ *
+ * The low halves of the 16 bytes are values 0…15, the high halves 16…31. d·q is exact in float32 (11 bits times at most 8), d·q + m in
+ * float64: each value is rounded once, as in float32 arithmetic.
+ *
+ * @see https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h
+ */
+import { type BlockType, halves } from "./block-type.ts"
+
+const SIZE = 32
+
+export const q8Sub0: BlockType = {
+  name: "Q8_0",
+  elements: SIZE,
+  bytes: 34,
+  decode: (bytes) => {
+    const scales = halves(bytes, 34, 0)
+    const signed = new Int8Array(bytes.buffer, bytes.byteOffset, bytes.length)
+    const out = new Float32Array(scales.length * SIZE)
+    for (let block = 0; block < scales.length; block++) {
+      const d = scales[block]!
+      const from = block * 34 + 2
+      for (let i = 0; i < SIZE; i++) out[block * SIZE + i] = d * signed[from + i]!
+    }
+    return out
+  }
+}
+
+interface Layout {
+  readonly name: string
+  /** of a block */
+  readonly bytes: number
+  /** byte of the offset m; null: none */
+  readonly offsetAt: number | null
+  /** byte of the fifth bits; null: none */
+  readonly fifthAt: number | null
+  /** what is taken from every q */
+  readonly zero: number
+}
+
+const small = ({ name, bytes: size, offsetAt, fifthAt, zero }: Layout): BlockType => ({
+  name,
+  elements: SIZE,
+  bytes: size,
+  decode: (bytes) => {
+    const scales = halves(bytes, size, 0)
+    const offsets = offsetAt === null ? undefined : halves(bytes, size, offsetAt)
+    const out = new Float32Array(scales.length * SIZE)
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    for (let block = 0; block < scales.length; block++) {
+      const d = scales[block]!
+      const m = offsets === undefined ? 0 : offsets[block]!
+      const fifth = fifthAt === null ? 0 : view.getUint32(block * size + fifthAt, true)
+      const from = (block + 1) * size - 16
+      const to = block * SIZE
+      for (let i = 0; i < 16; i++) {
+        const pair = bytes[from + i]!
+        out[to + i] = d * ((pair & 15) + ((fifth >>> i) & 1) * 16 - zero) + m
+        out[to + i + 16] = d * ((pair >> 4) + ((fifth >>> (i + 16)) & 1) * 16 - zero) + m
+      }
+    }
+    return out
+  }
+})
+
+export const q4Sub0 = small({ name: "Q4_0", bytes: 18, offsetAt: null, fifthAt: null, zero: 8 })
+export const q4Sub1 = small({ name: "Q4_1", bytes: 20, offsetAt: 2, fifthAt: null, zero: 0 })
+export const q5Sub0 = small({ name: "Q5_0", bytes: 22, offsetAt: null, fifthAt: 2, zero: 16 })
+export const q5Sub1 = small({ name: "Q5_1", bytes: 24, offsetAt: 2, fifthAt: 4, zero: 0 })

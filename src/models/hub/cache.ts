@@ -1,0 +1,104 @@
+/**
+ * The cache, as all of Hugging Face's programs lay it out, so that they share what any of them downloaded:
+ *
+ *   models--owner--name/   refs/<revision>               the commit that a branch or tag stood for
+ *                          snapshots/<commit>/<file>     links to
+ *                          blobs/<hash>                  SHA-256 of large files, git's SHA-1 of small ones
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import type { PlatformError } from "effect/PlatformError"
+import { parseBoundedJson } from "../../tensors/bounded-json.ts"
+import { INDEX_FILE, SINGLE_FILE } from "../../tensors/safetensors-shards.ts"
+import { readTextFile } from "../../tensors/text-file.ts"
+import type { HubSource } from "./hub-source.ts"
+
+export interface RepositoryCache {
+  readonly blob: (hash: string) => string
+  readonly ref: (revision: string) => string
+  readonly snapshot: (commit: string) => string
+}
+
+export const isCommit = (revision: string): boolean => /^[0-9a-f]{40}$/.test(revision)
+
+export const repositoryCache = (path: Path.Path, cache: string, { repository }: HubSource): RepositoryCache => {
+  const root = path.join(cache, `models--${repository.replace("/", "--")}`)
+  return {
+    blob: (hash) => path.join(root, "blobs", hash),
+    ref: (revision) => path.join(root, "refs", revision),
+    snapshot: (commit) => path.join(root, "snapshots", commit)
+  }
+}
+
+type Files = FileSystem.FileSystem | Path.Path
+
+/** What the cache holds of a source, complete; null where something is missing. */
+export const cached = (
+  cache: RepositoryCache,
+  { revision, file }: HubSource
+): Effect.Effect<string | null, never, Files> =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const commit = isCommit(revision) ? revision : (yield* readOr(cache.ref(revision), "")).trim()
+    if (!isCommit(commit)) return null
+    const folder = cache.snapshot(commit)
+    if (file !== null) {
+      const wanted = path.join(folder, file)
+      return (yield* exists(wanted)) ? wanted : null
+    }
+    const needed = ["config.json", ...(yield* weightFiles(folder))]
+    const there = yield* Effect.forEach(needed, (name) => exists(path.join(folder, name)))
+    return there.every(Boolean) ? folder : null
+  })
+
+/** The files of weights that a folder has to have: those of its index where there is one. */
+const weightFiles = (folder: string): Effect.Effect<ReadonlyArray<string>, never, Files> =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    if (yield* exists(path.join(folder, SINGLE_FILE))) return [SINGLE_FILE]
+    return shardsOf(yield* readOr(path.join(folder, INDEX_FILE), "{}")) ?? [SINGLE_FILE]
+  })
+
+/** The shards that an index names; undefined where it is none, or names a path out of its folder. */
+export const shardsOf = (index: string): ReadonlyArray<string> | undefined => {
+  const parsed = parseBoundedJson(index)
+  const map = "problem" in parsed ? undefined : (parsed.value as { readonly weight_map?: unknown } | null)?.weight_map
+  if (typeof map !== "object" || map === null) return undefined
+  const shards = [...new Set(Object.values(map as Record<string, unknown>))]
+  const names = shards.filter((shard) => typeof shard === "string" && /^[\w.-]+\.safetensors$/.test(shard))
+  return names.length === shards.length && names.length > 0 ? (names as ReadonlyArray<string>) : undefined
+}
+
+const readOr = (file: string, otherwise: string) => readTextFile(file).pipe(Effect.orElseSucceed(() => otherwise))
+
+/** Follows links: one without its blob does not count. */
+export const exists = (file: string): Effect.Effect<boolean, never, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    return yield* fs.exists(file).pipe(Effect.orElseSucceed(() => false))
+  })
+
+/** Makes a snapshot's file a link to a blob; where links cannot be made, a copy. */
+export const linkBlob = (
+  blob: string,
+  file: string
+): Effect.Effect<void, PlatformError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    // a commit's file never changes: one that is there is the right one
+    if (yield* exists(file)) return
+    yield* fs.makeDirectory(path.dirname(file), { recursive: true })
+    yield* fs.remove(file, { force: true })
+    const copy = `${file}.tmp-${process.pid}`
+    yield* fs
+      .symlink(path.relative(path.dirname(file), blob), file)
+      .pipe(
+        Effect.catchTag("PlatformError", (error) =>
+          error.reason._tag === "AlreadyExists"
+            ? Effect.void
+            : Effect.andThen(fs.copyFile(blob, copy), fs.rename(copy, file))
+        )
+      )
+  })

@@ -1,0 +1,123 @@
+/**
+ * `hf:owner/name@revision` → a local folder (or, for `hf:owner/name/file.gguf`, a local file), downloaded where the cache does not hold it.
+ *
+ * Fetched are config, tokenizer, chat template and safetensors weights, nothing else. A commit that is complete in the cache needs no
+ * network; a branch or tag is looked up, and where the Hub does not answer (or HF_HUB_OFFLINE is set) the cache's state of it is used.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import { platformReason } from "../../tensors/platform-reason.ts"
+import { INDEX_FILE, SINGLE_FILE } from "../../tensors/safetensors-shards.ts"
+import { readTextFile } from "../../tensors/text-file.ts"
+import { cached, isCommit, linkBlob, repositoryCache, shardsOf } from "./cache.ts"
+import { type Download, downloadBlob } from "./download.ts"
+import { type HubError, hubError } from "./hub-error.ts"
+import { type HubSource, isHubSource, parseHubSource } from "./hub-source.ts"
+import { commitOf, filesOf, type RemoteFile } from "./remote.ts"
+import { type HubSettings, readSettings } from "./settings.ts"
+
+/** beside the weights */
+const wanted =
+  /^(config|generation_config|special_tokens_map|added_tokens)\.json$|^tokenizer[\w.-]*$|^chat_template\.jinja$/
+
+export interface ResolveOptions {
+  /** called as bytes of a file arrive */
+  readonly onProgress?: (file: string, bytes: number, size: number) => void
+}
+
+/** A source that is no address of the Hub is a path already, and returned as it is. */
+export const resolveSource = (
+  source: string,
+  { onProgress = () => undefined }: ResolveOptions = {}
+): Effect.Effect<string, HubError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    if (!isHubSource(source)) return source
+    const hubSource = yield* parseHubSource(source)
+    const settings = yield* readSettings(source)
+    const cache = repositoryCache(yield* Path.Path, settings.cache, hubSource)
+    const local = yield* cached(cache, hubSource)
+    if (local !== null && (settings.offline || isCommit(hubSource.revision))) return local
+    if (settings.offline) return yield* hubError(source, notHere(settings, "HF_HUB_OFFLINE forbids to ask the Hub"))
+    return yield* fetched(hubSource, settings, onProgress).pipe(
+      Effect.catchTag("Unreachable", ({ reason }) =>
+        local === null
+          ? Effect.fail(hubError(source, notHere(settings, `${settings.endpoint} does not answer (${reason})`)))
+          : Effect.succeed(local)
+      ),
+      Effect.catchTag("PlatformError", (error) =>
+        Effect.fail(hubError(source, `the cache ${settings.cache} cannot be used: ${platformReason(error)}`))
+      )
+    )
+  })
+
+const notHere = ({ cache }: HubSettings, reason: string): string =>
+  `is not complete in the cache ${cache}, and ${reason}`
+
+const fetched = (hubSource: HubSource, settings: HubSettings, onProgress: Download["onProgress"]) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const cache = repositoryCache(path, settings.cache, hubSource)
+    const commit = isCommit(hubSource.revision) ? hubSource.revision : yield* commitOf(hubSource, settings)
+    const files = yield* filesOf(hubSource, commit, settings)
+    const download: Download = { hubSource, settings, cache, commit, onProgress }
+    const folder = cache.snapshot(commit)
+    const take = (file: RemoteFile) =>
+      Effect.flatMap(downloadBlob(download, file), (blob) => linkBlob(blob, path.join(folder, file.path)))
+    if (hubSource.file === null) yield* takeFolder(hubSource, files, folder, take)
+    else yield* Effect.flatMap(named(hubSource, files, hubSource.file), take)
+    if (!isCommit(hubSource.revision)) {
+      const ref = cache.ref(hubSource.revision)
+      yield* fs.makeDirectory(path.dirname(ref), { recursive: true })
+      yield* fs.writeFileString(ref, commit)
+    }
+    return hubSource.file === null ? folder : path.join(folder, hubSource.file)
+  })
+
+/** Small files first, weights last: a folder with all its weights is complete. */
+const takeFolder = <E, R>(
+  hubSource: HubSource,
+  files: ReadonlyArray<RemoteFile>,
+  folder: string,
+  take: (file: RemoteFile) => Effect.Effect<void, E, R>
+) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    yield* named(hubSource, files, "config.json")
+    const single = files.find((file) => file.path === SINGLE_FILE)
+    const index = files.find((file) => file.path === INDEX_FILE)
+    if (single === undefined && index === undefined) return yield* hubError(hubSource.source, withoutWeights(files))
+    yield* Effect.forEach(
+      files.filter((file) => wanted.test(file.path)),
+      take
+    )
+    if (single !== undefined) return yield* take(single)
+    yield* take(index!)
+    const text = yield* readTextFile(path.join(folder, INDEX_FILE)).pipe(
+      Effect.mapError(({ message }) => hubError(hubSource.source, message))
+    )
+    const shards = shardsOf(text)
+    if (shards === undefined) {
+      return yield* hubError(hubSource.source, `${INDEX_FILE} does not name .safetensors files of its own folder`)
+    }
+    const missing = shards.filter((shard) => !files.some((file) => file.path === shard))
+    if (missing.length > 0) {
+      return yield* hubError(hubSource.source, `${INDEX_FILE} names ${missing.join(", ")}, which the repository lacks`)
+    }
+    yield* Effect.forEach(shards, (shard) => Effect.flatMap(named(hubSource, files, shard), take))
+  })
+
+const named = ({ source }: HubSource, files: ReadonlyArray<RemoteFile>, name: string) => {
+  const found = files.find((file) => file.path === name)
+  if (found !== undefined) return Effect.succeed(found)
+  const alike = files.filter((file) => /\.(gguf|safetensors|json)$/.test(file.path)).map((file) => file.path)
+  const others = alike.length === 0 ? "" : `; it has ${alike.slice(0, 8).join(", ")}${alike.length > 8 ? ", …" : ""}`
+  return Effect.fail(hubError(source, `has no file ${name}${others}`))
+}
+
+const withoutWeights = (files: ReadonlyArray<RemoteFile>): string => {
+  const [gguf] = files.filter((file) => file.path.endsWith(".gguf"))
+  const hint = gguf === undefined ? "" : `; it has GGUF files, name one of them (…/${gguf.path})`
+  return `has neither ${SINGLE_FILE} nor ${INDEX_FILE}${hint}`
+}
