@@ -9,13 +9,12 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { AdapterConfig } from "./adapter.ts"
-import { strict } from "./decode.ts"
-import { count, withDefault } from "./fields.ts"
+import { count, schemaKey, withDefault } from "./fields.ts"
 import { factorRules, type Moving, scheduleRules } from "./moving-rules.ts"
 import { OptimizerConfig } from "./optimizer.ts"
 import { type PlanProblem, problemsOf } from "./problems.ts"
 import { type Rule, rule } from "./rule.ts"
-import { TextPlan } from "./run-plan.ts"
+import { strict } from "./strict.ts"
 import { TrainingSection } from "./training.ts"
 
 export const AdaptationTraining = Schema.Struct({
@@ -30,7 +29,7 @@ export const AdaptationTraining = Schema.Struct({
 }).annotate({ title: "AdaptationTraining", description: "How long, in which portions, and when to look." })
 
 export const AdaptationPlan = Schema.Struct({
-  $schema: TextPlan.fields.$schema,
+  $schema: schemaKey,
   seed: count(0, "The order of the rows depends on this and nothing else.").pipe(withDefault(0)),
   optimizer: Schema.optionalKey(OptimizerConfig),
   training: AdaptationTraining.pipe(withDefault({}))

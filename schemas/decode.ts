@@ -7,14 +7,13 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type { ParseOptions } from "effect/SchemaAST"
 import { closest } from "./closest.ts"
 import { oneOf, showValue } from "./expected.ts"
 import { type PlanProblem, problemsOf } from "./problems.ts"
-import { planKinds, type RunPlan, rules, TextPlan } from "./run-plan.ts"
+import { ClassificationPlan, planKinds, type RunPlan, rules } from "./run-plan.ts"
+import { strict } from "./strict.ts"
 
-/** None of these is the library's default: it stops at the first error, drops unknown keys and hides the found value. */
-export const strict = { errors: "all", onExcessProperty: "error", reportInput: true } as const satisfies ParseOptions
+export { strict } from "./strict.ts"
 
 /** A plan that cannot be run as it is written. `file` is the plan's file as the user named it, absent for a plan from code. */
 export class PlanError extends Schema.TaggedError<PlanError>()("PlanError", {
@@ -53,7 +52,7 @@ const isOfFormat = ({ path }: PlanProblem): boolean => /^(data|model)(\.|$)/.tes
 const decodeStructure = (input: unknown): Result.Result<RunPlan, ReadonlyArray<PlanProblem>> => {
   const format = formatProblem(input)
   const kind: Schema.Codec<RunPlan, unknown> =
-    format === undefined ? (planKinds[formatOf(input)] ?? TextPlan) : TextPlan
+    format === undefined ? (planKinds[formatOf(input)] ?? ClassificationPlan) : ClassificationPlan
   const decoded = Schema.decodeUnknownResult(kind, strict)(input)
   const problems = Result.isFailure(decoded) ? problemsOf(decoded.failure.issue, kind.ast) : []
   if (format !== undefined) return Result.fail([format, ...problems.filter((problem) => !isOfFormat(problem))])

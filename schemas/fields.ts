@@ -89,3 +89,11 @@ export const withDefault =
     const annotated = schema.annotate({ default: value }) as unknown as S // an annotation leaves the type as it is
     return annotated.pipe(Schema.withDecodingDefaultKey(Effect.succeed(value)))
   }
+
+/** Where editors find the JSON Schema. */
+export const schemaKey = Schema.optionalKey(
+  Schema.String.annotate({
+    expected: "a path or URL of the JSON Schema",
+    description: "Where editors find the JSON Schema."
+  })
+)

@@ -19,6 +19,7 @@ export {
   TargetPreset
 } from "./adapter.ts"
 export { LoraInit, PlainInit } from "./adapter-init.ts"
+export { CausalData, ChatData, CompletionData, messagesColumn, TextData } from "./causal-data.ts"
 export { closest } from "./closest.ts"
 export { ArraysSection, DataSection } from "./data.ts"
 export { decodeRunPlan, PlanError } from "./decode.ts"
@@ -28,7 +29,7 @@ export {
   runPlanJsonSchema,
   runPlanJsonSchemaText
 } from "./json-schema.ts"
-export { ClassificationTask, LayersModelSection, ModelSection } from "./model.ts"
+export { CausalModelSection, ClassificationTask, LayersModelSection, ModelSection } from "./model.ts"
 export {
   AdamwConfig,
   LoraPlusConfig,
@@ -42,13 +43,16 @@ export { OutputSection } from "./output.ts"
 export type { PlanProblem } from "./problems.ts"
 export {
   ArraysPlan,
-  isTextPlan,
+  CausalPlan,
+  ClassificationPlan,
+  type ClassificationPlanInput,
+  isArraysPlan,
+  isCausalPlan,
+  isClassificationPlan,
   type PlanRule,
   planKinds,
   RunPlan,
   type RunPlanInput,
-  rules,
-  TextPlan,
-  type TextPlanInput
+  rules
 } from "./run-plan.ts"
 export { DiagnosticsConfig, TrainingSection } from "./training.ts"

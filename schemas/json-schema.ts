@@ -7,8 +7,8 @@
  */
 import * as Schema from "effect/Schema"
 import { AdaptationPlan } from "./adaptation-plan.ts"
-import { strict } from "./decode.ts"
 import { RunPlan } from "./run-plan.ts"
+import { strict } from "./strict.ts"
 
 type JsonSchema = { readonly [key: string]: unknown }
 

@@ -5,8 +5,10 @@
  *
  *   { "source": "../models/digits/model.json", "head": ["scores"] }
  *
- * `source` is a Hugging Face folder (config.json, model.safetensors or its sharded index, tokenizer.json), or the model.json of a
- * tf.LayersModel; relative to the plan.
+ *   { "source": "../models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf" }
+ *
+ * `source` is a Hugging Face folder (config.json, model.safetensors or its sharded index, tokenizer.json), of causal models a .gguf file
+ * too, or the model.json of a tf.LayersModel; relative to the plan.
  */
 import * as Schema from "effect/Schema"
 import { choice, list, text, withDefault } from "./fields.ts"
@@ -25,16 +27,18 @@ export const ClassificationTask = Schema.Struct({
 }).annotate({ title: "Classification", description: "What the model is trained to do." })
 export type ClassificationTask = typeof ClassificationTask.Type
 
+const weights = choice(
+  ["f32", "f16", "int8"],
+  'How the frozen weights of linear layers are held: "f32" as they are computed with; "f16" rounded to half precision, for half the memory; "int8" to 255 steps of each row\'s largest, for a quarter. The adapter is trained over the rounded base.'
+).pipe(withDefault("f32"))
+
 export const ModelSection = Schema.Struct({
   source: text(
     "a path to a Hugging Face model folder",
     "Folder of the base model (config.json, model.safetensors, tokenizer.json), relative to the plan file."
   ),
   task: ClassificationTask.pipe(withDefault({ kind: "classification" })),
-  weights: choice(
-    ["f32", "f16", "int8"],
-    'How the frozen weights of linear layers are held: "f32" as they are computed with; "f16" rounded to half precision, for half the memory; "int8" to 255 steps of each row\'s largest, for a quarter. The adapter is trained over the rounded base.'
-  ).pipe(withDefault("f32"))
+  weights
 }).annotate({ title: "Model", description: "Which base is adapted, and for which task." })
 export type ModelSection = typeof ModelSection.Type
 
@@ -51,3 +55,13 @@ export const LayersModelSection = Schema.Struct({
   ).pipe(withDefault([]))
 }).annotate({ title: "LayersModel", description: "Which tf.LayersModel is adapted." })
 export type LayersModelSection = typeof LayersModelSection.Type
+
+/** A causal language model. */
+export const CausalModelSection = Schema.Struct({
+  source: text(
+    "a path to a Hugging Face model folder or a .gguf file, or hf:owner/name",
+    "Folder of the base model (config.json, *.safetensors, tokenizer.json) or a .gguf file, relative to the plan file; or hf:owner/name[@revision][/file.gguf], which is fetched once."
+  ),
+  weights
+}).annotate({ title: "CausalModel", description: "Which causal language model is adapted." })
+export type CausalModelSection = typeof CausalModelSection.Type

@@ -10,28 +10,24 @@
  */
 import * as Schema from "effect/Schema"
 import { AdapterConfig } from "./adapter.ts"
+import { CausalData } from "./causal-data.ts"
 import { ArraysSection, DataSection } from "./data.ts"
-import { count, withDefault } from "./fields.ts"
-import { LayersModelSection, ModelSection } from "./model.ts"
+import { count, schemaKey, withDefault } from "./fields.ts"
+import { CausalModelSection, LayersModelSection, ModelSection } from "./model.ts"
 import { factorRules, scheduleRules } from "./moving-rules.ts"
 import { OptimizerConfig } from "./optimizer.ts"
 import { OutputSection } from "./output.ts"
 import { type Rule, rule } from "./rule.ts"
 import { TrainingSection } from "./training.ts"
 
-const planOf = <Model extends Schema.Struct.Fields, Data extends Schema.Struct.Fields>(
+const planOf = <Model extends Schema.Struct.Fields, Data extends Schema.Constraint>(
   model: Schema.Struct<Model>,
-  data: Schema.Struct<Data>,
+  data: Data,
   title: string,
   description: string
 ) =>
   Schema.Struct({
-    $schema: Schema.optionalKey(
-      Schema.String.annotate({
-        expected: "a path or URL of the JSON Schema",
-        description: "Where editors find the JSON Schema."
-      })
-    ),
+    $schema: schemaKey,
     seed: count(0, "Everything random depends on this and nothing else.").pipe(withDefault(0)),
     model,
     data,
@@ -42,9 +38,14 @@ const planOf = <Model extends Schema.Struct.Fields, Data extends Schema.Struct.F
   }).annotate({ title, description })
 
 /** A Hugging Face encoder that tells classes of text apart. */
-export const TextPlan = planOf(ModelSection, DataSection, "TextPlan", "A training run over labelled texts.")
-export type TextPlan = typeof TextPlan.Type
-export type TextPlanInput = typeof TextPlan.Encoded
+export const ClassificationPlan = planOf(
+  ModelSection,
+  DataSection,
+  "ClassificationPlan",
+  "A training run over labelled texts."
+)
+export type ClassificationPlan = typeof ClassificationPlan.Type
+export type ClassificationPlanInput = typeof ClassificationPlan.Encoded
 
 /** A `tf.LayersModel` that tells classes of arrays apart. */
 export const ArraysPlan = planOf(
@@ -55,10 +56,25 @@ export const ArraysPlan = planOf(
 )
 export type ArraysPlan = typeof ArraysPlan.Type
 
-/** The kinds of plans by `data.format`. */
-export const planKinds = { classification: TextPlan, arrays: ArraysPlan } as const
+/** A causal language model and conversations, completions or texts. */
+export const CausalPlan = planOf(
+  CausalModelSection,
+  CausalData,
+  "CausalPlan",
+  "A training run of a causal language model."
+)
+export type CausalPlan = typeof CausalPlan.Type
 
-export const RunPlan = Schema.Union([TextPlan, ArraysPlan]).annotate({
+/** The kinds of plans by `data.format`. */
+export const planKinds = {
+  classification: ClassificationPlan,
+  arrays: ArraysPlan,
+  chat: CausalPlan,
+  completion: CausalPlan,
+  text: CausalPlan
+} as const
+
+export const RunPlan = Schema.Union([ClassificationPlan, ArraysPlan, CausalPlan]).annotate({
   title: "RunPlan",
   description: "A complete training run of tfjs-lora-pro."
 })
@@ -67,7 +83,11 @@ export type RunPlan = typeof RunPlan.Type
 /** A plan as it is written: what has a default may be left out. */
 export type RunPlanInput = typeof RunPlan.Encoded
 
-export const isTextPlan = (plan: RunPlan): plan is TextPlan => plan.data.format === "classification"
+export const isClassificationPlan = (plan: RunPlan): plan is ClassificationPlan => plan.data.format === "classification"
+
+export const isArraysPlan = (plan: RunPlan): plan is ArraysPlan => plan.data.format === "arrays"
+
+export const isCausalPlan = (plan: RunPlan): plan is CausalPlan => !isClassificationPlan(plan) && !isArraysPlan(plan)
 
 /** A fact about a whole plan. */
 export type PlanRule = Rule<RunPlan>
@@ -75,8 +95,8 @@ export type PlanRule = Rule<RunPlan>
 const planRule = rule<RunPlan>
 
 /** A rule about plans over texts. */
-const textRule = (name: string, path: string, check: (plan: TextPlan) => string | undefined): PlanRule =>
-  planRule(name, path, (plan) => (isTextPlan(plan) ? check(plan) : undefined))
+const textRule = (name: string, path: string, check: (plan: ClassificationPlan) => string | undefined): PlanRule =>
+  planRule(name, path, (plan) => (isClassificationPlan(plan) ? check(plan) : undefined))
 
 const overridesSaySomething: PlanRule = {
   name: "overrides-say-something",
@@ -118,17 +138,29 @@ export const rules: ReadonlyArray<PlanRule> = [
       ? `found "checkpoint" with pooling "${task.pooling}"; a checkpoint's classifier stands on its pooler: set model.task.pooling to "pooler", or headInit to "normal" or "zeros"`
       : undefined
   ),
-  textRule("packed-base-is-frozen", "model.weights", ({ adapter, model: { weights } }) =>
-    weights !== "f32" && adapter.method === "full"
-      ? `found "${weights}" with adapter.method "full", which trains the weights themselves; expected "f32" here, or another method`
+  planRule("packed-base-is-frozen", "model.weights", ({ adapter, model }) =>
+    "weights" in model && model.weights !== "f32" && adapter.method === "full"
+      ? `found "${model.weights}" with adapter.method "full", which trains the weights themselves; expected "f32" here, or another method`
       : undefined
   ),
-  planRule("format-fits-the-model", "data.format", ({ model: { source }, data: { format } }) =>
-    /\.json$/.test(source) === (format === "arrays")
-      ? undefined
-      : format === "arrays"
-        ? `found "arrays" with model.source "${source}"; expected the model.json of a tf.LayersModel there, or "classification" here`
-        : `found "${format}" with model.source "${source}", a tf.LayersModel; expected "arrays" here, or a Hugging Face folder there`
+  planRule("format-fits-the-model", "data.format", (plan) => {
+    const { source } = plan.model
+    const found = `found "${plan.data.format}" with model.source "${source}"`
+    if (isArraysPlan(plan)) {
+      return /\.json$/.test(source)
+        ? undefined
+        : `${found}; expected the model.json of a tf.LayersModel there, or another format here`
+    }
+    if (/\.json$/.test(source))
+      return `${found}, a tf.LayersModel; expected "arrays" here, or a Hugging Face folder there`
+    return isClassificationPlan(plan) && /\.gguf$|^hf:/.test(source)
+      ? `${found}; expected the folder of an encoder there, or "chat", "completion" or "text" here`
+      : undefined
+  }),
+  planRule("something-is-adapted", "adapter.method", (plan) =>
+    isCausalPlan(plan) && plan.adapter.method === "none" && plan.adapter.modulesToSave.length === 0
+      ? 'found "none", which trains a head, for a causal language model, which has none; expected another method, or modulesToSave'
+      : undefined
   ),
   planRule("blocks-to-recompute", "training.recompute", ({ data: { format }, training: { recompute } }) =>
     format === "arrays" && recompute === "blocks"

@@ -1,5 +1,6 @@
 /** Data: files and other sources of labelled texts, and how they become batches. */
 export { type ArrayBatch, arrayEvaluationBatches, arrayTrainingBatches, openArrays, readNumbers } from "./arrays.ts"
+export * as Causal from "./causal/index.ts"
 export { type ClassificationData, openClassification, type SplitDescription } from "./classification.ts"
 export { type ClassificationSplit, classificationSplit } from "./classification-split.ts"
 export { openCsv } from "./csv.ts"

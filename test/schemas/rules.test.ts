@@ -17,6 +17,7 @@ interface Case {
 }
 
 const arrays = { format: "arrays", train: "train.jsonl" }
+const chat = { format: "chat", train: "train.jsonl" }
 
 const cases: Record<string, Case> = {
   "lora-pro-needs-factors": {
@@ -123,9 +124,19 @@ const cases: Record<string, Case> = {
   "format-fits-the-model": {
     bad: { data: arrays },
     says: [
-      `data.format: found "arrays" with model.source "${smallest.model.source}"; expected the model.json of a tf.LayersModel there, or "classification" here`
+      `data.format: found "arrays" with model.source "${smallest.model.source}"; expected the model.json of a tf.LayersModel there, or another format here`
     ],
-    good: [{ data: arrays, model: { source: "model.json" } }]
+    good: [{ data: arrays, model: { source: "model.json" } }, { data: chat, model: { source: "hf:owner/model" } }]
+  },
+  "something-is-adapted": {
+    bad: { data: chat, adapter: { method: "none" }, optimizer: adamw },
+    says: [
+      'adapter.method: found "none", which trains a head, for a causal language model, which has none; expected another method, or modulesToSave'
+    ],
+    good: [
+      { data: chat, adapter: { method: "none", modulesToSave: ["lm_head"] }, optimizer: adamw },
+      { adapter: { method: "none" }, optimizer: adamw }
+    ]
   },
   "blocks-to-recompute": {
     bad: { data: arrays, model: { source: "model.json" }, training: { steps: 1, recompute: "blocks" } },

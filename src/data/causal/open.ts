@@ -1,0 +1,191 @@
+/**
+ * The `data` section of a causal model's plan, opened: the chat template checked, every file scanned, the splits ready to be
+ * read. Whatever would go wrong in silence later is an error here, before weights are loaded.
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import type { CausalData } from "../../../schemas/causal-data.ts"
+import type { CausalTokenizer } from "../../tensors/causal-rows.ts"
+import { type DataError, dataError, joinDataErrors } from "../data-error.ts"
+import { holdOut } from "../order.ts"
+import { repeatedTextWarnings } from "../repeated-texts.ts"
+import type { ScannedSource } from "../scan.ts"
+import { subset } from "../source.ts"
+import { rowEncoder, specialPattern } from "./encoder.ts"
+import { measured, type TokenStatistics } from "./measure.ts"
+import { openCausalRows } from "./open-rows.ts"
+import { refusals } from "./refusals.ts"
+import { type RenderedSample, renderedSample } from "./sample.ts"
+import { specialTexts } from "./special-texts.ts"
+import { type CausalSplit, causalSplit } from "./split.ts"
+import { checkTemplate } from "./template-checks.ts"
+import { nothingToLearn } from "./training-batches.ts"
+
+export interface OpenedCausal {
+  readonly splits: BySplit<CausalSplit>
+  /** what is not wrong but probably not meant, a sentence each */
+  readonly warnings: ReadonlyArray<string>
+  /** rows and token statistics of every split, for a table */
+  readonly describe: () => ReadonlyArray<CausalSplitDescription>
+  /** the first training row as the model will see it */
+  readonly sample: () => Effect.Effect<RenderedSample, DataError>
+}
+
+export interface CausalSplitDescription extends TokenStatistics {
+  readonly split: "train" | "validation" | "test"
+  readonly where: string
+  readonly rows: number
+}
+
+interface BySplit<A> {
+  readonly train: A
+  readonly validation?: A
+  readonly test?: A
+}
+
+/** Opens the files until the scope closes. `seed` decides which rows a validation share holds out. */
+export const openCausal = (
+  section: CausalData,
+  seed: number,
+  tokenizer: CausalTokenizer
+): Effect.Effect<OpenedCausal, DataError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { template, warnings: templateWarnings } = yield* templateOf(section, tokenizer)
+    const special = specialTexts(specialPattern(tokenizer))
+    const { encode, write } = rowEncoder(section, tokenizer, template)
+    const refusal = refusals(tokenizer.chatTemplate ?? "", write)
+    const files = yield* openFiles(section, (path) =>
+      openCausalRows(path, section, (content, where) => {
+        special.look(content, where)
+        return content.kind === "chat" ? refusal(content) : undefined
+      })
+    )
+    const rows = yield* rowsOf(section, files, seed)
+    const splits = mapSplits(rows, ({ file, rows }) => {
+      const source = rows === undefined ? file : subset(file, rows, file.where)
+      return causalSplit(source, encode, section.format === "text" ? "go on" : "drop the end")
+    })
+    const descriptions = yield* described(splits, section.maxLength, tokenizer.bosId)
+    const warnings = [
+      ...templateWarnings,
+      ...special.warnings(),
+      ...descriptions.flatMap((one) => cutWarnings(one, section)),
+      ...repeatWarnings(rows)
+    ]
+    return {
+      splits,
+      warnings,
+      describe: () => descriptions,
+      sample: () => renderedSample(splits.train, tokenizer, section.maxLength)
+    }
+  })
+
+const templateOf = (section: CausalData, tokenizer: CausalTokenizer) => {
+  if (section.format === "chat") {
+    const checked = checkTemplate(tokenizer, section)
+    if ("template" in checked) return Effect.succeed(checked)
+    return Effect.fail(joinDataErrors(checked.problems.map((problem) => dataError("chat template", problem))))
+  }
+  if (tokenizer.eosId !== null) return Effect.succeed({ template: undefined, warnings: [] })
+  const never = "so that the model would never learn to stop"
+  return Effect.fail(dataError("tokenizer", `it names no end-of-text token (eos_token) to put behind a text, ${never}`))
+}
+
+const openFiles = (
+  section: CausalData,
+  openOne: (path: string) => Effect.Effect<ScannedSource, DataError, Scope.Scope>
+): Effect.Effect<BySplit<ScannedSource>, DataError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const open = (path: string) => Effect.result(openOne(path))
+    const train = yield* open(section.train)
+    const validation = typeof section.validation === "string" ? yield* open(section.validation) : undefined
+    const test = section.test === undefined ? undefined : yield* open(section.test)
+    const errors = [train, validation, test].flatMap((one) => (one && Result.isFailure(one) ? [one.failure] : []))
+    if (errors.length > 0 || !Result.isSuccess(train)) return yield* joinDataErrors(errors)
+    return {
+      train: train.success,
+      ...(validation && Result.isSuccess(validation) ? { validation: validation.success } : {}),
+      ...(test && Result.isSuccess(test) ? { test: test.success } : {})
+    }
+  })
+
+interface SomeRows {
+  readonly file: ScannedSource
+  /** all of the file's rows unless given */
+  readonly rows?: Uint32Array
+}
+
+/** Which rows of which file each split is. */
+const rowsOf = (
+  section: CausalData,
+  files: BySplit<ScannedSource>,
+  seed: number
+): Effect.Effect<BySplit<SomeRows>, DataError> => {
+  const whole = mapSplits(files, (file): SomeRows => ({ file }))
+  if (typeof section.validation !== "number") return Effect.succeed(whole)
+  const file = files.train
+  if (file.rows < 2) {
+    const reason = "the file has 1 row; to hold out a share of it for validation at least 2 are needed"
+    return Effect.fail(dataError(file.where, reason))
+  }
+  const { kept, heldOut } = holdOut(file.rows, section.validation, seed)
+  return Effect.succeed({ ...whole, train: { file, rows: kept }, validation: { file, rows: heldOut } })
+}
+
+const names = ["train", "validation", "test"] as const
+
+/** Every split measured; fails where rows cannot become tokens, or there is nothing to learn. All splits at once. */
+const described = (
+  splits: BySplit<CausalSplit>,
+  maxLength: number,
+  bosId: number | null
+): Effect.Effect<ReadonlyArray<CausalSplitDescription>, DataError> =>
+  Effect.gen(function* () {
+    const descriptions: Array<CausalSplitDescription> = []
+    const errors: Array<DataError> = []
+    for (const name of names) {
+      const split = splits[name]
+      if (split === undefined) continue
+      const result = yield* Effect.result(measured(split, maxLength, bosId))
+      if (Result.isFailure(result)) errors.push(result.failure)
+      else {
+        const { where, rows } = split
+        descriptions.push({ split: name, where, rows, ...result.success })
+        if (result.success.unlearned === 1) errors.push(dataError(where, nothingToLearn(maxLength)))
+        if (result.success.doubled > 0) errors.push(dataError(where, doubledBeginning(result.success.doubled)))
+      }
+    }
+    return errors.length > 0 ? yield* joinDataErrors(errors) : descriptions
+  })
+
+const repeatWarnings = (rows: BySplit<SomeRows>): ReadonlyArray<string> => {
+  const { train, ...evaluated } = mapSplits(rows, ({ file: { where, index, hashes }, rows }) => ({
+    where,
+    index,
+    hashes,
+    ...(rows === undefined ? {} : { rows })
+  }))
+  return repeatedTextWarnings(train, evaluated)
+}
+
+const doubledBeginning = (share: number): string =>
+  `${percent(share)} of the rows begin with the beginning-of-text token, which the tokenizer puts there too; take it out of the texts`
+
+const cutWarnings = (
+  { split, where, truncated, unlearned }: CausalSplitDescription,
+  { format, maxLength }: CausalData
+): ReadonlyArray<string> => {
+  const place = `${split} (${where})`
+  const longer = `${place}: ${percent(truncated)} of the rows are longer than data.maxLength, ${maxLength} tokens, and lose their end`
+  const lost = `${place}: of ${percent(unlearned)} of the rows nothing is learned, since all of it is cut off; they are left out`
+  return [...(truncated > 0 && format !== "text" ? [longer] : []), ...(unlearned > 0 ? [lost] : [])]
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`
+
+const mapSplits = <A, B>({ train, validation, test }: BySplit<A>, change: (split: A) => B): BySplit<B> => ({
+  train: change(train),
+  ...(validation === undefined ? {} : { validation: change(validation) }),
+  ...(test === undefined ? {} : { test: change(test) })
+})

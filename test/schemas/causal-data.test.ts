@@ -1,0 +1,96 @@
+/** The data section of causal models: its defaults, and every kind of mistake in the words of plans. */
+import { describe, expect, test } from "bun:test"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { CausalData, messagesColumn } from "../../schemas/causal-data.ts"
+import { strict } from "../../schemas/decode.ts"
+import { problemsOf } from "../../schemas/problems.ts"
+
+const decode = Schema.decodeUnknownResult(CausalData, strict)
+
+const problems = (input: unknown): ReadonlyArray<string> => {
+  const result = decode(input)
+  if (Result.isSuccess(result)) throw new Error("the section was accepted")
+  return problemsOf(result.failure.issue, CausalData.ast).map(({ path, message }) => `${path}: ${message}`)
+}
+
+describe("a sound section", () => {
+  test.each([
+    [
+      { format: "chat", train: "a.jsonl" },
+      { mapping: "openai", lossOn: "assistant", maxLength: 512, packing: false, bucketPool: 8 }
+    ],
+    [
+      { format: "completion", train: "a.csv.gz" },
+      {
+        prompt: "prompt",
+        completion: "completion",
+        lossOn: "completion",
+        maxLength: 512,
+        packing: false,
+        bucketPool: 8
+      }
+    ],
+    [
+      { format: "text", train: "a.parquet" },
+      { text: "text", maxLength: 512, packing: true, bucketPool: 8 }
+    ]
+  ])("%o gets every default", (input, defaults) => {
+    expect(Result.getOrThrow(decode(input)) as unknown).toEqual({ ...input, ...defaults })
+  })
+
+  test("is the same when it is written out with its defaults and read again", () => {
+    const section = Result.getOrThrow(
+      decode({ format: "chat", train: "a.jsonl", validation: 0.1, system: "Be brief." })
+    )
+    expect(Result.getOrThrow(decode(JSON.parse(JSON.stringify(section))))).toEqual(section)
+  })
+
+  test("the column of messages depends on the mapping, unless it is named", () => {
+    expect(messagesColumn({ mapping: "openai" })).toBe("messages")
+    expect(messagesColumn({ mapping: "sharegpt" })).toBe("conversations")
+    expect(messagesColumn({ mapping: "sharegpt", messages: "chat" })).toBe("chat")
+  })
+})
+
+describe("mistakes, all at once", () => {
+  test("in a section for conversations", () => {
+    const section = { format: "chat", mapping: "shareGPT", maxLength: 2, packing: "yes", lossOn: "user", colums: 1 }
+    expect(problems(section).toSorted()).toEqual([
+      "colums: unknown key (allowed: format, train, validation, test, mapping, messages, system, lossOn, maxLength, packing, bucketPool)",
+      'lossOn: found "user"; expected one of "assistant", "all"',
+      'mapping: found "shareGPT"; expected one of "openai", "sharegpt", "alpaca"; did you mean "sharegpt"?',
+      "maxLength: found 2; expected an integer from 4 to 131072",
+      'packing: found "yes"; expected true or false',
+      "train: missing; expected a path to a .jsonl, .csv or .parquet file"
+    ])
+  })
+
+  test("in what a section is for", () => {
+    expect(problems({ format: "chats", train: "a.jsonl" })).toEqual([
+      'format: found "chats"; expected one of "chat", "completion", "text"; did you mean "chat"?'
+    ])
+    expect(problems({ format: "text", train: "a.jsonl", prompt: "p", validation: 1.5 }).toSorted()).toEqual([
+      "prompt: unknown key (allowed: format, train, validation, test, text, maxLength, packing, bucketPool)",
+      "validation: found 1.5; expected a path to a .jsonl, .csv or .parquet file, or a fraction between 0 and 1 of the training rows"
+    ])
+  })
+})
+
+test("every field of the JSON Schema has a description", () => {
+  const { schema, definitions } = Schema.toJsonSchemaDocument(CausalData, { onExcessProperty: "error" })
+  const seen: Array<string> = []
+  const walk = (node: unknown): void => {
+    if (typeof node !== "object" || node === null) return
+    const { properties } = node as {
+      readonly properties?: { readonly [name: string]: { readonly description?: string } }
+    }
+    for (const [name, property] of Object.entries(properties ?? {})) {
+      seen.push(name)
+      expect(`${name}: ${property.description ?? ""}`).toMatch(/: .+\.$/)
+    }
+    for (const value of Object.values(node)) walk(value)
+  }
+  walk([schema, definitions])
+  expect(seen.length).toBeGreaterThan(25)
+})
