@@ -4,13 +4,14 @@
 import * as Effect from "effect/Effect"
 import type { Adapted } from "../adapters/index.ts"
 import type { RunPlan } from "../schemas/index.ts"
+import type { CausalSplit } from "./data/causal/index.ts"
 import type { ClassificationSplit } from "./data/index.ts"
 import { Device } from "./device/device.ts"
 import type { Network } from "./models/index.ts"
 import type { EvaluationReport, Run } from "./output/index.ts"
 import type { ResolvedPlan } from "./plan/index.ts"
 import { Progress } from "./progress.ts"
-import type { Task } from "./tasks/task.ts"
+import type { SplitSource, Task } from "./tasks/task.ts"
 import { keepMistakes, type Mistakes } from "./training/index.ts"
 
 type Split = EvaluationReport["split"]
@@ -23,7 +24,7 @@ export interface SplitEvaluation {
   readonly adapted: Adapted<Network>
   readonly plan: RunPlan
   readonly split: Split
-  readonly source: ClassificationSplit
+  readonly source: SplitSource
   /** steps taken before it */
   readonly step: number
   /** the first so many rows; all unless given */
@@ -52,7 +53,7 @@ export type Evaluated = Pick<Run, "append" | "history" | "checkpoint">
 /** The evaluations of one run. */
 export const evaluatorOf = (task: Task, adapted: Adapted<Network>, resolved: ResolvedPlan, run: Evaluated) => {
   const { plan, data } = resolved
-  const { splits } = data
+  const splits: { readonly [S in Split]?: ClassificationSplit | CausalSplit } = data.splits
   const { evaluateEvery, evaluateRows } = plan.training
   const existing = (["validation", "test"] as const).filter((split) => splits[split] !== undefined)
   const recorded = (split: Split, step: number, rows?: number, mistakes?: Mistakes) =>
@@ -84,7 +85,9 @@ export const evaluatorOf = (task: Task, adapted: Adapted<Network>, resolved: Res
     /** Every split, and the mistakes on the last of them. */
     after: Effect.gen(function* () {
       const last = existing.at(-1)
-      const kept = last === undefined ? undefined : keepMistakes(splits[last]!, MISTAKES)
+      const source = last === undefined ? undefined : splits[last]!
+      // of classes: of tokens there are too many, and none tells much
+      const kept = source !== undefined && "labels" in source ? keepMistakes(source, MISTAKES) : undefined
       const reports = yield* Effect.forEach(existing, (split) =>
         recorded(split, resolved.steps, undefined, split === last ? kept : undefined)
       )

@@ -8,8 +8,9 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import type { Adapted } from "../adapters/index.ts"
-import type { RunPlan } from "../schemas/index.ts"
+import { isCausalPlan, type RunPlan } from "../schemas/index.ts"
 import { ofDevice } from "./device/index.ts"
+import type { CausalModel } from "./models/causal/index.ts"
 import type { Network } from "./models/index.ts"
 import { baseIdentity, runFolder } from "./output/index.ts"
 import { describePlanned, injectToRestore, type ResolvedPlan, readPlan, selectSites } from "./plan/index.ts"
@@ -55,7 +56,8 @@ export const loadRun = (directory: string, options: { readonly base?: string | u
     const plan = options.base === undefined ? written : withBase(written, path.resolve(options.base))
     const description = yield* describePlanned(plan)
     const record = yield* readRecord(directory, folder.report)
-    yield* checkBase(directory, record.base.sha256, plan.model.source)
+    const base = "origin" in description ? description.origin.where : plan.model.source
+    yield* checkBase(directory, record.base.sha256, base)
     const selected = yield* Effect.fromResult(selectSites(plan, description))
     const task = yield* taskOf(plan.data.format)
     const planned = { plan, selected, model: description } as Loadable<ResolvedPlan>
@@ -63,7 +65,7 @@ export const loadRun = (directory: string, options: { readonly base?: string | u
     const adapted = yield* injectToRestore(model, planned)
     yield* task.restore(adapted, plan, folder.adapter)
     const { steps } = record
-    const { labels } = description
+    const labels = "labels" in description ? description.labels : []
     const run: LoadedRun = {
       plan,
       task,
@@ -82,6 +84,14 @@ const withBase = <Plan extends RunPlan>(plan: Plan, source: string): Plan => ({
 
 const predictWith = (task: Task, adapted: Adapted<Network>, plan: RunPlan, texts: ReadonlyArray<string>) =>
   task.predict(adapted, plan, texts).pipe(ofDevice)
+
+/** A run of a causal language model, to generate with. */
+export const loadCausalRun = (directory: string, options: { readonly base?: string | undefined } = {}) =>
+  Effect.flatMap(loadRun(directory, options), ({ plan, adapted, steps }) => {
+    if (isCausalPlan(plan)) return Effect.succeed({ plan, steps, adapted: adapted as unknown as Adapted<CausalModel> })
+    const reason = `is a run of a classifier (data.format "${plan.data.format}"), which writes no text: use predict`
+    return Effect.fail(new RunError({ directory, reason }))
+  })
 
 /** What of run.json is needed again. */
 const RunRecord = Schema.fromJsonString(

@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../adapters/index.ts"
-import { isTextPlan, type TextPlan } from "../schemas/index.ts"
+import { type ClassificationPlan, isClassificationPlan } from "../schemas/index.ts"
 import { type ClassificationSplit, evaluationBatches, openClassification } from "./data/index.ts"
 import { Device, ofDevice } from "./device/index.ts"
 import { type LoadedRun, loadRun } from "./load-run.ts"
@@ -85,12 +85,12 @@ const layersMerge = Effect.map(
 )
 
 interface TextRun extends LoadedRun {
-  readonly plan: TextPlan
+  readonly plan: ClassificationPlan
   readonly adapted: Adapted
 }
 
 /** A plan over texts has a model of texts. */
-const isTextRun = (run: LoadedRun): run is TextRun => isTextPlan(run.plan)
+const isTextRun = (run: LoadedRun): run is TextRun => isClassificationPlan(run.plan)
 
 /** Writes the model of a run, and takes what of the run is needed after it has left the device. */
 const writeFrom = ({ plan, adapted, steps }: TextRun, directory: string, folder: string) =>
@@ -130,7 +130,7 @@ const writeFrom = ({ plan, adapted, steps }: TextRun, directory: string, folder:
   })
 
 /** Logits [rows, classes] of the rows that are compared, in their order. */
-const checkedLogits = (adapted: Adapted, plan: TextPlan, labels: ReadonlyArray<string>) =>
+const checkedLogits = (adapted: Adapted, plan: ClassificationPlan, labels: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const device = yield* Device
     const { splits } = yield* openClassification({ ...plan.data, labels }, plan.seed)

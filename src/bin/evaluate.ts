@@ -7,10 +7,11 @@ import * as Path from "effect/Path"
 import { Device } from "../device/index.ts"
 import { evaluateRun } from "../evaluate-run.ts"
 import { loadRun } from "../load-run.ts"
+import type { EvaluationReport } from "../output/index.ts"
 import { Progress } from "../progress.ts"
 import { deviceFlag, jsonFlag, threadsFlag, threadsOr } from "./device-flags.ts"
 import { baseFlag } from "./predict.ts"
-import { terminalListener } from "./terminal.ts"
+import { evaluationLine, terminalListener } from "./terminal.ts"
 import { told } from "./told.ts"
 
 export const evaluateCommand = Command.make(
@@ -33,7 +34,7 @@ export const evaluateCommand = Command.make(
       const file = Option.map(data, (given) => path.resolve(given))
       const reports = yield* evaluateRun(run, Option.getOrUndefined(file))
       for (const report of reports) {
-        yield* Console.log(json ? JSON.stringify(report) : confusionText(run.labels, report.confusion))
+        yield* Console.log(json ? JSON.stringify(report) : evaluationText(run.labels, report))
       }
     }).pipe(
       Effect.scoped,
@@ -42,6 +43,9 @@ export const evaluateCommand = Command.make(
       told
     )
 ).pipe(Command.withDescription("Evaluate a trained run"))
+
+const evaluationText = (labels: ReadonlyArray<string>, report: EvaluationReport): string =>
+  "confusion" in report ? confusionText(labels, report.confusion) : evaluationLine(report)
 
 const confusionText = (labels: ReadonlyArray<string>, confusion: ReadonlyArray<ReadonlyArray<number>>): string => {
   const width = Math.max(...labels.map((label) => label.length), 6)

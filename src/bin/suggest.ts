@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
-import { isTextPlan } from "../../schemas/index.ts"
+import { isClassificationPlan } from "../../schemas/index.ts"
 import { type FileError, fileError } from "../output/atomic-file.ts"
 import { planFromValue, readPlan } from "../plan/index.ts"
 import { type Suggestion, suggest, suggestionText } from "../suggest/index.ts"
@@ -93,7 +93,7 @@ export const suggestCommand = Command.make("suggest", flags, ({ memory, out, dev
     const target = Option.getOrUndefined(out)
     const directory = target === undefined ? process.cwd() : path.dirname(path.resolve(target))
     const plan = yield* readGiven(given)
-    if (!isTextPlan(plan)) return yield* userError(textsAlone)
+    if (!isClassificationPlan(plan)) return yield* userError(textsAlone)
     const suggestion = yield* suggest(plan, directory, {
       device,
       ...(Option.isSome(memory) ? { memory: memory.value * 1e6 } : {})

@@ -11,8 +11,15 @@ const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 export const duration = (seconds: number): string =>
   seconds < 90 ? `${Math.round(seconds)} s` : `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`
 
-export const evaluationLine = ({ step, split, rows, accuracy, macroF1, loss }: EvaluationReport): string =>
-  `${step === 0 ? "before training" : `after step ${step}`}: ${split} accuracy ${percent(accuracy)}, macro-F1 ${percent(macroF1)}, loss ${loss.toFixed(3)} (${rows} rows)`
+export const evaluationLine = (report: EvaluationReport): string => {
+  const { step, split, rows, accuracy, loss } = report
+  const when = step === 0 ? "before training" : `after step ${step}`
+  const scores =
+    "perplexity" in report
+      ? `loss ${loss.toFixed(3)}, perplexity ${report.perplexity.toFixed(2)}, ${percent(accuracy)} of the next tokens right`
+      : `accuracy ${percent(accuracy)}, macro-F1 ${percent(report.macroF1)}, loss ${loss.toFixed(3)}`
+  return `${when}: ${split} ${scores} (${rows} rows)`
+}
 
 const bar = (share: number, width = 24): string => {
   const filled = Math.round(share * width)

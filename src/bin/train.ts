@@ -7,7 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { Device } from "../device/index.ts"
-import { checkFree, isPeftMethod, type RunReport, runFolder } from "../output/index.ts"
+import { checkFree, type EvaluationReport, isPeftMethod, type RunReport, runFolder } from "../output/index.ts"
 import { invocation } from "../output/invocation.ts"
 import { type ResolvedPlan, readPlan, resolve } from "../plan/index.ts"
 import { Progress } from "../progress.ts"
@@ -123,16 +123,33 @@ const deviceLine = (description: Readonly<Record<string, unknown>>): string =>
     .map(([key, value]) => (key === "backend" ? `${value}` : `${key} ${value}`))
     .join(", ")
 
+/** What there was before training. */
+const startOf = ({ model }: ResolvedPlan): string =>
+  model.head.parameters.length > 0 && "family" in model ? "the untrained head" : "the model as it was"
+
+const gainedText = (before: EvaluationReport, after: EvaluationReport): string => {
+  const percent = (share: number) => `${(100 * share).toFixed(1)} %`
+  return "perplexity" in before && "perplexity" in after
+    ? `perplexity ${before.perplexity.toFixed(2)} → ${after.perplexity.toFixed(2)}`
+    : `accuracy ${percent(before.accuracy)} → ${percent(after.accuracy)}`
+}
+
+/** The next command to try. */
+const tryIt = ({ format }: ResolvedPlan, directory: string): string => {
+  if (format === "arrays") return `${invocation} predict ${directory} < rows.jsonl`
+  if (format === "classification") return `${invocation} predict ${directory} "your text"`
+  return format === "chat" ? `${invocation} chat ${directory}` : `${invocation} generate ${directory} "your prompt"`
+}
+
 const closingText = (report: RunReport, resolved: ResolvedPlan): string => {
   const { before, seconds, peakBytes, directory, adapter } = report
   const after = report.test ?? report.validation
-  const percent = (share: number) => `${(100 * share).toFixed(1)} %`
   const gained =
     before === null || after === null
       ? ["No split to evaluate on was given (data.validation, data.test), so what was gained is not known."]
       : [
-          `Gained on ${after.split}: accuracy ${percent(before.accuracy)} → ${percent(after.accuracy)}, loss ${before.loss.toFixed(3)} → ${after.loss.toFixed(3)}`,
-          `  (from ${resolved.format === "arrays" ? "the model as it was" : "the untrained head"} on ${before.rows} rows to the trained model on ${after.rows}).`
+          `Gained on ${after.split}: ${gainedText(before, after)}, loss ${before.loss.toFixed(3)} → ${after.loss.toFixed(3)}`,
+          `  (from ${startOf(resolved)} on ${before.rows} rows to the trained model on ${after.rows}).`
         ]
   const arrays = resolved.format === "arrays"
   const reader = arrays ? "loadAdapter of tfjs-lora-pro/layers" : "Hugging Face PEFT"
@@ -142,8 +159,6 @@ const closingText = (report: RunReport, resolved: ResolvedPlan): string => {
     ...gained,
     `${report.steps} steps in ${duration(seconds)} of training; peak memory ${Math.round(peakBytes / 1e6)} MB.`,
     `Everything is in ${directory}/: plan.json, metrics.jsonl, run.json, report.html, and ${adapter.slice(directory.length + 1)}/ with what was trained${read}.`,
-    arrays
-      ? `Try it: ${invocation} predict ${directory} < rows.jsonl`
-      : `Try it: ${invocation} predict ${directory} "your text"`
+    `Try it: ${tryIt(resolved, directory)}`
   ].join("\n")
 }

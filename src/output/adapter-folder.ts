@@ -8,8 +8,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
-import type { Adapted } from "../../adapters/index.ts"
-import type { ResolvedTextPlan } from "../plan/resolved.ts"
+import type { ResolvedCausalPlan, ResolvedClassificationPlan } from "../plan/resolved.ts"
 import { type DeviceReadError, readTensor } from "../tensors/read.ts"
 import { type HostTensor, readTensors, type SafetensorsError, writeSafetensors } from "../tensors/safetensors.ts"
 import { tidy } from "../tensors/tidy.ts"
@@ -18,7 +17,14 @@ import { type FileError, fileError, refuseLink, writeJson } from "./atomic-file.
 import { peftConfig } from "./peft/config.ts"
 import { storedContent, writtenContent } from "./peft/file-content.ts"
 import { peftFormatOf } from "./peft/formats.ts"
-import { type AdapterFile, placesOf, restoredTrainable, siteTensorsIn, storedTensors } from "./peft/layout.ts"
+import {
+  type AdapterFile,
+  placesOf,
+  restoredTrainable,
+  type StoredAdapted,
+  siteTensorsIn,
+  storedTensors
+} from "./peft/layout.ts"
 
 export class AdapterError extends Schema.TaggedError<AdapterError>()("AdapterError", {
   folder: Schema.String,
@@ -34,7 +40,7 @@ type SaveError = FileError | SafetensorsError | DeviceReadError
 type Contents = Readonly<Partial<Record<AdapterFile, Readonly<Record<string, HostTensor>>>>>
 
 /** What goes into which file, read from the device. */
-const contentsOf = (adapted: Adapted): Effect.Effect<Contents, DeviceReadError> =>
+const contentsOf = (adapted: StoredAdapted): Effect.Effect<Contents, DeviceReadError> =>
   Effect.acquireUseRelease(
     Effect.sync(() => tidy(() => storedTensors(adapted).map((tensor) => tf.keep(tensor.clone())))),
     (tensors) =>
@@ -52,7 +58,7 @@ const contentsOf = (adapted: Adapted): Effect.Effect<Contents, DeviceReadError> 
 
 /** Writes the adapter's tensors, each file by temporary name and rename. What they hold comes back as it is stored. */
 const writeTensors = (
-  adapted: Adapted,
+  adapted: StoredAdapted,
   folder: string
 ): Effect.Effect<Contents, SaveError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
@@ -69,14 +75,14 @@ const writeTensors = (
 
 /** Writes the adapter's tensors, each file by temporary name and rename. */
 export const saveTensors = (
-  adapted: Adapted,
+  adapted: StoredAdapted,
   folder: string
 ): Effect.Effect<void, SaveError, FileSystem.FileSystem | Path.Path> => Effect.asVoid(writeTensors(adapted, folder))
 
 /** Writes the adapter of a planned run, with the configuration that PEFT reads. */
 export const saveAdapter = (
-  adapted: Adapted,
-  resolved: ResolvedTextPlan,
+  adapted: StoredAdapted,
+  resolved: ResolvedClassificationPlan | ResolvedCausalPlan,
   folder: string
 ): Effect.Effect<void, SaveError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
@@ -85,7 +91,7 @@ export const saveAdapter = (
     const contents = yield* writeTensors(adapted, folder)
     const format = peftFormatOf(plan.adapter.method)
     if (format === null) return
-    const relative = path.relative(".", model.folder)
+    const relative = path.relative(".", resolved.base)
     const config = peftConfig(format, {
       model,
       config: plan.adapter,
@@ -93,14 +99,14 @@ export const saveAdapter = (
       steps,
       stored: (site) => siteTensorsIn(adapted, site, contents["adapter_model.safetensors"] ?? {}),
       savedModules: [...new Set(selected.parameters.map((name) => name.slice(0, name.lastIndexOf("."))))],
-      base: relative.startsWith("..") ? model.folder : relative
+      base: relative.startsWith("..") ? resolved.base : relative
     })
     yield* writeJson(path.join(folder, "adapter_config.json"), config)
   })
 
 /** Puts the tensors of an adapter folder in place of the ones `adapted` started with. All that is missing is told at once. */
 export const restoreAdapter = (
-  adapted: Adapted,
+  adapted: StoredAdapted,
   folder: string
 ): Effect.Effect<void, AdapterError | SafetensorsError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {

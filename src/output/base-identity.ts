@@ -23,6 +23,7 @@ export const baseFiles = (source: string, whole: boolean) =>
       const files = [...(whole ? [source] : []), ...(yield* weightFiles(source))]
       return files.map((file) => [path.basename(file), file] as const)
     }
+    if (source.endsWith(".gguf")) return [[path.basename(source), source] as const]
     const wanted = whole ? /\.safetensors$|^config\.json$|^tokenizer\.json$/ : /\.safetensors$/
     const names = (yield* fs.readDirectory(source)).filter((name) => wanted.test(name)).sort()
     return names.map((name) => [name, path.join(source, name)] as const)

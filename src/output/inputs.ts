@@ -13,9 +13,12 @@ import type { Inputs } from "./checkpoint-record.ts"
 import { sha256Of } from "./sha256.ts"
 
 /** SHA-256 of the model's weights, config and tokenizer or topology, and of the files of the splits. */
-export const inputsOf = ({ plan }: ResolvedPlan): Effect.Effect<Inputs, FileError, FileSystem.FileSystem | Path.Path> =>
+export const inputsOf = ({
+  plan,
+  base
+}: ResolvedPlan): Effect.Effect<Inputs, FileError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
-    const parts = yield* baseFiles(plan.model.source, true)
+    const parts = yield* baseFiles(base, true)
     const { train, validation, test } = plan.data
     const splits = Object.entries({ train, validation, test }).filter(([, file]) => typeof file === "string")
     const files: ReadonlyArray<readonly [string, string]> = [

@@ -12,7 +12,7 @@ import * as FileSystem from "effect/FileSystem"
 import type { DiagnosticsReport, Evaluation, StepReport } from "../training/index.ts"
 import { type FileError, fileError, refuseLink } from "./atomic-file.ts"
 
-export interface EvaluationReport extends Evaluation {
+export type EvaluationReport = Evaluation & {
   readonly kind: "evaluation"
   /** steps taken before it; 0 is the untrained head */
   readonly step: number

@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import { isSubtracted } from "../../adapters/index.ts"
-import type { ResolvedPlan, ResolvedTextPlan } from "../plan/resolved.ts"
+import type { ResolvedCausalPlan, ResolvedClassificationPlan, ResolvedPlan } from "../plan/resolved.ts"
 import { type FileError, writeFileAtomic } from "./atomic-file.ts"
 import type { EvaluationReport } from "./metrics.ts"
 import { readBaseCard } from "./model-card/base-card.ts"
@@ -39,7 +39,7 @@ export const writeModelCard = (
   })
 
 const folderOf = (path: Path.Path, resolved: ResolvedPlan): string =>
-  resolved.format === "arrays" ? path.dirname(resolved.model.source) : resolved.model.folder
+  /\.(json|gguf)$/.test(resolved.base) ? path.dirname(resolved.base) : resolved.base
 
 export const modelCard = (source: CardSource): string =>
   `${[
@@ -68,13 +68,17 @@ const methods = {
   none: "A classification head"
 } as const
 
+const learned = { chat: "conversations", completion: "prompts", text: "texts" } as const
+
 const opening = ({ resolved, report, base }: CardSource): string => {
   const { plan } = resolved
   const trainer =
     plan.optimizer.kind === "lora-pro" ? " with LoRA-Pro ([arXiv 2407.18242](https://arxiv.org/abs/2407.18242))" : ""
+  const made = `${methods[plan.adapter.method]} over ${codeSpan(base)}, trained${trainer} by tfjs-lora-pro`
+  if ("origin" in resolved.model) return `${made} to go on with ${learned[resolved.plan.data.format as "chat"]}.`
   const classes = report.labels.slice(0, 30).map(markdown).join(", ")
   const more = report.labels.length > 30 ? ` and ${report.labels.length - 30} more` : ""
-  return `${methods[plan.adapter.method]} over ${codeSpan(base)}, trained${trainer} by tfjs-lora-pro to tell ${report.labels.length} classes of ${resolved.format === "arrays" ? "rows of numbers" : "text"} apart: ${classes}${more}.`
+  return `${made} to tell ${report.labels.length} classes of ${resolved.format === "arrays" ? "rows of numbers" : "text"} apart: ${classes}${more}.`
 }
 
 const cells = (values: ReadonlyArray<string>): string => `| ${values.join(" | ")} |`
@@ -88,13 +92,15 @@ const results = ({ before, validation, test }: RunReport): string => {
     report.split,
     `${report.rows}`,
     `${(100 * report.accuracy).toFixed(1)} %`,
-    report.macroF1.toFixed(3),
+    "perplexity" in report ? report.perplexity.toFixed(2) : report.macroF1.toFixed(3),
     report.loss.toFixed(4)
   ]
   const after = [validation, test].filter((report) => report !== null)
   if (after.length === 0) return "No rows to evaluate on were given, so how well it does is not known."
   const rows = [...(before === null ? [] : [row("before", before)]), ...after.map((report) => row("after", report))]
-  return table(["training", "split", "rows", "accuracy", "macro-F1", "loss"], rows)
+  const tokens = after.some((report) => "perplexity" in report)
+  const scores = tokens ? ["next tokens right", "perplexity"] : ["accuracy", "macro-F1"]
+  return table(["training", "split", "rows", ...scores, "loss"], rows)
 }
 
 /** Who reads the rank off the files would take it for that of training. */
@@ -105,7 +111,7 @@ const startNote = (adapter: ResolvedPlan["plan"]["adapter"]): string =>
 
 /** A loader that adds the adapter to the base as it lies on disk computes over other weights than the run did. */
 const packedNote = (resolved: ResolvedPlan): string =>
-  resolved.format === "arrays" || resolved.plan.model.weights === "f32"
+  !("weights" in resolved.plan.model) || resolved.plan.model.weights === "f32"
     ? ""
     : ` Training held the weights of its linear layers as ${resolved.plan.model.weights}; over the unrounded ones logits may differ slightly, and \`merge\` writes the rounded ones.`
 
@@ -139,6 +145,9 @@ const procedure = ({ resolved, report }: CardSource): string => {
     ["steps", report.steps],
     ["rows a step", plan.training.batchSize * plan.training.accumulate],
     ...(resolved.format === "classification" ? [["tokens of a text at most", longestText(resolved)] as const] : []),
+    ...("origin" in resolved.model
+      ? [["tokens of a row at most", (resolved as ResolvedCausalPlan).plan.data.maxLength] as const]
+      : []),
     ["seed", plan.seed],
     [
       "versions",
@@ -161,10 +170,14 @@ const inWords = (value: unknown): string => {
   return typeof value === "object" ? Object.values(value).join(" ") : `${value}`
 }
 
-const longestText = ({ plan, model }: ResolvedTextPlan): number => Math.min(plan.data.maxLength, model.maxLength)
+const longestText = ({ plan, model }: ResolvedClassificationPlan): number =>
+  Math.min(plan.data.maxLength, model.maxLength)
 
 const limitations = ({ resolved, report }: CardSource): string => {
   const seen = report.data.find(({ split }) => split === "train")?.rows
+  if ("origin" in resolved.model) {
+    return `It has seen ${seen ?? "no"} rows of one source, and may say what is wrong as fluently as what is right. What the base model got from its own training data, this has too.`
+  }
   const texts = resolved.format === "classification"
   const what = texts ? "text" : "row"
   const cut = texts ? ` Texts are cut at ${longestText(resolved)} tokens.` : ""

@@ -108,7 +108,7 @@ export const finishRun = (
       name: resolved.name,
       directory: run.directory,
       adapter: run.adapter,
-      labels: resolved.model.labels,
+      labels: "labels" in resolved.model ? resolved.model.labels : [],
       device,
       versions: versions(),
       trainable: resolved.trainable,
@@ -119,9 +119,9 @@ export const finishRun = (
       validation: of("validation"),
       test: of("test"),
       mistakes: after.mistakes,
-      data: resolved.data.describe(),
+      data: resolved.data.describe().map((split) => ({ classes: [], ...split })),
       peakBytes,
-      base: yield* baseIdentity(resolved.plan.model.source)
+      base: yield* baseIdentity(resolved.base)
     }
     yield* writeJson(run.report, report)
     return report

@@ -4,7 +4,7 @@
 import { initialRankOf, rankBudget } from "../../adapters/index.ts"
 import type { RankBudget } from "../optimizers/index.ts"
 import { longestBatch } from "./memory.ts"
-import type { ResolvedPlan, ResolvedTextPlan } from "./resolved.ts"
+import type { ResolvedClassificationPlan, ResolvedPlan } from "./resolved.ts"
 import { methodOf } from "./select-sites.ts"
 
 /** Everything that is known of a resolved plan, for machines. */
@@ -29,6 +29,10 @@ const modelJson = (resolved: ResolvedPlan) => {
   if (resolved.format === "arrays") {
     const { name, source, labels, inputShape } = resolved.model
     return { name, source, labels, inputShape }
+  }
+  if (resolved.format !== "classification") {
+    const { family, source, tied, unusedTensors } = resolved.model
+    return { family, source, tied, unusedTensors }
   }
   const { family, folder, labels, unusedTensors } = resolved.model
   return { family, folder, labels, unusedTensors }
@@ -79,7 +83,7 @@ const optimizerName = ({ optimizer }: ResolvedPlan["plan"]): string =>
 const unusedShown = 4
 
 /** What of the checkpoint is read, and what is left alone: a head that should have been used would be among the latter. */
-const weightsLine = ({ parameters, head, unusedTensors }: ResolvedTextPlan["model"]): string => {
+const weightsLine = ({ parameters, head, unusedTensors }: ResolvedClassificationPlan["model"]): string => {
   const read = `${parameters.length + head.inCheckpoint.size} tensors of the checkpoint`
   if (unusedTensors.length === 0) return `${read}, all that it has`
   const shown = unusedTensors.slice(0, unusedShown).join(", ")
@@ -87,7 +91,7 @@ const weightsLine = ({ parameters, head, unusedTensors }: ResolvedTextPlan["mode
   return `${read}; not used: ${shown}${more}`
 }
 
-const lengthsLine = ({ plan, model, lengths }: ResolvedTextPlan): string =>
+const lengthsLine = ({ plan, model, lengths }: ResolvedClassificationPlan): string =>
   `lengths    ${lengths.p50} tokens (median), ${lengths.p95} (95 %), ${lengths.max} (longest); ${percent(lengths.truncated)} cut at ${longestBatch(plan, model)}`
 
 const modelLine = (resolved: ResolvedPlan): string => {
@@ -95,8 +99,26 @@ const modelLine = (resolved: ResolvedPlan): string => {
     const { family, layers, hiddenSize } = resolved.model
     return `${family} (${layers} layers, ${hiddenSize} wide)`
   }
+  if (resolved.format !== "arrays") {
+    const { family, layers, hiddenSize, vocabularySize } = resolved.model
+    return `${family} (${layers} layers, ${hiddenSize} wide, a vocabulary of ${number(vocabularySize)})`
+  }
   const { name, layers, inputShape } = resolved.model
   return `the LayersModel ${name} (${layers} layers, rows of ${inputShape.join("×")} numbers)`
+}
+
+type SplitText = ReturnType<ResolvedPlan["data"]["describe"]>[number]
+
+/** What is in the rows of a split: their classes, or their tokens. */
+const rowsText = (split: SplitText): string => {
+  if ("classes" in split) {
+    const share = (own: number) => percent(split.rows === 0 ? 0 : own / split.rows)
+    return split.classes.map(({ label, rows }) => `${label} ${number(rows)} (${share(rows)})`).join(", ")
+  }
+  const { truncated, learned } = split
+  const { p50, p95, max } = split.tokens
+  const cut = truncated > 0 ? `; ${percent(truncated)} are longer` : ""
+  return `${p50} tokens (median), ${p95} (95 %), ${max} (longest)${cut}; ${percent(learned)} of the tokens are learned`
 }
 
 /** Several lines, for a person. */
@@ -105,15 +127,6 @@ export const describePlan = (resolved: ResolvedPlan): string => {
   const { training } = plan
   const ranks = ranksOf(resolved)
   const share = trainable.total / (trainable.frozen + trainable.total)
-  const classes = data
-    .describe()
-    .map(({ split, rows, classes }) => [
-      split,
-      `${number(rows)} rows`,
-      classes
-        .map(({ label, rows: own }) => `${label} ${number(own)} (${percent(rows === 0 ? 0 : own / rows)})`)
-        .join(", ")
-    ])
   return [
     `${name}: ${plan.adapter.method} with ${optimizerName(plan)} on ${modelLine(resolved)}`,
     "",
@@ -126,7 +139,7 @@ export const describePlan = (resolved: ResolvedPlan): string => {
     `memory     about ${megabytes(memory.total)}: weights ${megabytes(memory.weights)}, trained ${megabytes(memory.trainable)}, activations ${megabytes(memory.activations)} at most, a checkpoint ${megabytes(memory.checkpoint)}`,
     ...(resolved.format === "classification" ? [lengthsLine(resolved)] : []),
     "",
-    table(classes),
+    table(data.describe().map((split) => [split.split, `${number(split.rows)} rows`, rowsText(split)])),
     ...(warnings.length === 0 ? [] : ["", ...warnings.map((warning) => `warning: ${warning}`)])
   ].join("\n")
 }

@@ -6,10 +6,11 @@ export { type PlanFile, PlanFileError, planFromValue, readPlan, relocate } from 
 export { resolve } from "./resolve.ts"
 export {
   type ResolvedArraysPlan,
+  type ResolvedCausalPlan,
+  type ResolvedClassificationPlan,
   type ResolvedPlan,
-  type ResolvedTextPlan,
   ResolveError,
   type SiteOptions
 } from "./resolved.ts"
 export { type Adaptable, methodOf, selectSites } from "./select-sites.ts"
-export { describePlanned, openRows } from "./trained-plan.ts"
+export { describePlanned, openRows, openSplits } from "./trained-plan.ts"

@@ -4,13 +4,16 @@ import type * as Scope from "effect/Scope"
 import { type Adapted, injectSelected, type Observe, type StartError, type Wanted } from "../../adapters/index.ts"
 import type { LoadOptions, Network } from "../models/index.ts"
 import type { DeviceReadError } from "../tensors/read.ts"
-import type { ResolvedPlan, ResolvedTextPlan } from "./resolved.ts"
+import type { ResolvedClassificationPlan, ResolvedPlan } from "./resolved.ts"
 import { methodOf } from "./select-sites.ts"
 
 type Selected = Pick<ResolvedPlan, "plan" | "selected">
 
 /** For `loadDescribed`: what is trained itself starts from its own numbers, not from rounded ones. */
-export const loadOptionsOf = ({ plan, selected }: Pick<ResolvedTextPlan, "plan" | "selected">): LoadOptions => ({
+export const loadOptionsOf = ({
+  plan,
+  selected
+}: Pick<ResolvedClassificationPlan, "plan" | "selected">): LoadOptions => ({
   seed: plan.seed,
   weights: plan.model.weights,
   whole: selected.parameters

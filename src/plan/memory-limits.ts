@@ -5,7 +5,7 @@
  * Which device a plan will run on is not known here, and an estimate is not a bound: what may fail is a warning that says where.
  * Only a tensor that certainly comes up and fits nowhere is an error.
  */
-import type { RunPlan, TextPlan } from "../../schemas/index.ts"
+import type { ClassificationPlan, RunPlan } from "../../schemas/index.ts"
 import type { ModelDescription } from "../models/index.ts"
 import type { MemoryEstimate } from "./memory.ts"
 
@@ -65,7 +65,7 @@ export const memoryWarnings = (
 
 /** What certainly comes up and fits on no device. `longest`: tokens of a text that is in the training rows, cut as it will be. */
 export const impossibleTensors = (
-  plan: TextPlan,
+  plan: ClassificationPlan,
   model: ModelDescription,
   rows: number,
   longest: number

@@ -12,7 +12,8 @@
  * `bench/memory.bench.ts` measures it: within 15 % on plans of that kind.
  */
 import { isSubtracted } from "../../adapters/index.ts"
-import type { ArraysPlan, RunPlan, TextPlan } from "../../schemas/index.ts"
+import type { ArraysPlan, CausalPlan, ClassificationPlan, RunPlan } from "../../schemas/index.ts"
+import type { CausalDescription } from "../models/causal/index.ts"
 import type { DescribedLayers, ModelDescription } from "../models/index.ts"
 import type { LinearSite } from "../tensors/linear.ts"
 import { packedBytes } from "../tensors/packed-matrix.ts"
@@ -39,19 +40,19 @@ export interface MemoryEstimate {
 }
 
 /** Tokens that a text has at most when it reaches the model. */
-export const longestBatch = (plan: TextPlan, model: ModelDescription): number =>
+export const longestBatch = (plan: ClassificationPlan, model: ModelDescription): number =>
   Math.min(plan.data.maxLength, model.maxLength)
 
 const FLOAT = 4
 /** A process with tfjs, Effect and a tokenizer. */
 const RUNTIME = 220e6
 
-const bytesOfWeight = (form: TextPlan["model"]["weights"], { out, in: inputs }: LinearSite): number =>
+const bytesOfWeight = (form: ClassificationPlan["model"]["weights"], { out, in: inputs }: LinearSite): number =>
   form === "f32" ? FLOAT * out * inputs : packedBytes(form, [out, inputs])
 
 /** `rows`: of the training split; no batch has more. */
 export const estimateMemory = (
-  plan: TextPlan,
+  plan: ClassificationPlan,
   model: ModelDescription,
   trainable: Omit<TrainableCounts, "total">,
   rows: number
@@ -76,6 +77,32 @@ export const estimateLayersMemory = (
   const activations = FLOAT * model.activations * Math.max(2 * batchSize, evaluateBatchSize)
   return estimated(plan, trainable, linear, 2 * FLOAT * trainable.frozen, activations)
 }
+
+/**
+ * Of a decoder, a batch whose rows are all `data.maxLength` long: for each layer its input, two norms, q, k and v (turned as well),
+ * attention's output and its rows' statistics, and the gate's and up projections with what SwiGLU saves; behind the layers, of the
+ * output layer, logits of a chunk of rows alone.
+ */
+export const estimateCausalMemory = (
+  plan: CausalPlan,
+  model: CausalDescription,
+  trainable: Omit<TrainableCounts, "total">
+): MemoryEstimate => {
+  const linear = model.sites.reduce((sum, site) => sum + site.in * site.out, 0)
+  const held = model.sites.reduce((sum, site) => sum + bytesOfWeight(plan.model.weights, site), 0)
+  const weights = FLOAT * (trainable.frozen - linear) + held
+  const { hiddenSize, intermediateSize, attentionHeads, keyValueHeads, headDim, layers } = model
+  const length = Math.min(plan.data.maxLength, model.maxLength)
+  const heads = (2 * attentionHeads + 3 * keyValueHeads) * headDim
+  const saved = 5 * hiddenSize + heads + 4 * intermediateSize
+  const { batchSize, evaluateBatchSize, recompute } = plan.training
+  const kept = recompute === "none" ? layers * saved : layers * hiddenSize + saved
+  const rows = Math.max(batchSize * (kept + saved), evaluateBatchSize * 2 * saved)
+  return estimated(plan, trainable, linear, weights, FLOAT * (length * rows + 2 * LOGITS))
+}
+
+/** Numbers of the logits that stand at a time (`kernels/linear-cross-entropy.ts`). */
+const LOGITS = 2 ** 23
 
 /** `linear`: numbers of all linear weights; `weights`, `activations`: bytes. */
 const estimated = (
@@ -114,7 +141,7 @@ const trainedState = (
 }
 
 /** Numbers. */
-const largestActivations = (plan: TextPlan, model: ModelDescription, rows: number): number => {
+const largestActivations = (plan: ClassificationPlan, model: ModelDescription, rows: number): number => {
   const { hiddenSize, intermediateSize, attentionHeads, layers } = model
   const length = longestBatch(plan, model)
   const scores = attentionHeads * length

@@ -44,7 +44,8 @@ const mapInputs = <Plan extends RunPlan>(plan: Plan, change: (path: string) => s
   const { test, train, validation } = plan.data
   return {
     ...plan,
-    model: { ...plan.model, source: change(plan.model.source) },
+    // what is fetched has no place beside the plan
+    model: { ...plan.model, source: /^hf:/.test(plan.model.source) ? plan.model.source : change(plan.model.source) },
     data: {
       ...plan.data, // first: the order of the keys stays as written
       train: change(train),

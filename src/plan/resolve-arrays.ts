@@ -5,7 +5,7 @@ import type * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { ArraysPlan } from "../../schemas/index.ts"
-import { openArrays } from "../data/index.ts"
+import { batchesPerEpoch, openArrays } from "../data/index.ts"
 import { describeLayersClassifier, inputSizeOf } from "../models/index.ts"
 import { estimateLayersMemory } from "./memory.ts"
 import { machineMemory, memoryWarnings } from "./memory-limits.ts"
@@ -30,12 +30,13 @@ export const resolveArrays = (
     const memory = estimateLayersMemory(plan, model, trainable)
     return {
       format: "arrays",
+      base: model.source,
       plan: { ...plan, data: { ...plan.data, labels: [...labels] } },
       name,
       model,
       selected: selected.success,
       data,
-      steps: stepsOf(plan, data.splits.train.rows),
+      steps: stepsOf(plan, batchesPerEpoch(data.splits.train.rows, plan.training.batchSize)),
       trainable,
       memory,
       warnings: [...data.warnings, ...memoryWarnings(memory, machineMemory(), plan, false)]

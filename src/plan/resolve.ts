@@ -6,19 +6,27 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
-import { isTextPlan, type RunPlan, type TextPlan } from "../../schemas/index.ts"
-import { resolveText } from "./resolve-text.ts"
-import type { ResolvedPlan, ResolvedTextPlan, ResolveError } from "./resolved.ts"
+import {
+  type CausalPlan,
+  type ClassificationPlan,
+  isArraysPlan,
+  isClassificationPlan,
+  type RunPlan
+} from "../../schemas/index.ts"
+import { resolveClassification } from "./resolve-classification.ts"
+import type { ResolvedClassificationPlan, ResolvedPlan, ResolveError } from "./resolved.ts"
 
 type Resolve<R extends ResolvedPlan> = Effect.Effect<R, ResolveError, FileSystem.FileSystem | Path.Path | Scope.Scope>
 
-export function resolve(plan: TextPlan, name: string): Resolve<ResolvedTextPlan>
+export function resolve(plan: ClassificationPlan, name: string): Resolve<ResolvedClassificationPlan>
 export function resolve(plan: RunPlan, name: string): Resolve<ResolvedPlan>
 export function resolve(plan: RunPlan, name: string): Resolve<ResolvedPlan> {
-  if (isTextPlan(plan)) return resolveText(plan, name)
-  // loaded when such a plan comes: a page over texts has nothing of it
-  return Effect.flatMap(
-    Effect.promise(() => import("./resolve-arrays.ts")),
-    ({ resolveArrays }) => resolveArrays(plan, name)
-  )
+  if (isClassificationPlan(plan)) return resolveClassification(plan, name)
+  // loaded when such a plan comes: a page over labelled texts has nothing of it
+  if (isArraysPlan(plan)) {
+    const loaded = Effect.promise(() => import("./resolve-arrays.ts"))
+    return Effect.flatMap(loaded, ({ resolveArrays }) => resolveArrays(plan, name))
+  }
+  const loaded = Effect.promise(() => import("./resolve-causal.ts"))
+  return Effect.flatMap(loaded, ({ resolveCausal }) => resolveCausal(plan as CausalPlan, name))
 }

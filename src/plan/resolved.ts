@@ -1,9 +1,12 @@
 /** A plan that can run: what was asked of the world, beside the plan. What kind of plan it is, `data.format` said. */
 import * as Schema from "effect/Schema"
 import type { Selected } from "../../adapters/index.ts"
-import type { ArraysPlan, RunPlan, TextPlan } from "../../schemas/index.ts"
+import type { ArraysPlan, CausalPlan, ClassificationPlan, RunPlan } from "../../schemas/index.ts"
+import type { OpenedCausal } from "../data/causal/index.ts"
 import type { ClassificationData, LengthPercentiles } from "../data/index.ts"
+import type { CausalDescription, CheckpointSource } from "../models/causal/index.ts"
 import type { DescribedLayers, DescribedModel, Tokenizer } from "../models/index.ts"
+import type { CausalTokenizer } from "../tensors/causal-rows.ts"
 import type { MemoryEstimate, TrainableCounts } from "./memory.ts"
 
 export class ResolveError extends Schema.TaggedError<ResolveError>()("ResolveError", {
@@ -18,13 +21,15 @@ export class ResolveError extends Schema.TaggedError<ResolveError>()("ResolveErr
 
 export type SiteOptions = Readonly<Record<string, unknown>>
 
-interface Resolved<Plan extends RunPlan> {
+interface Resolved<Plan extends RunPlan, Data> {
   /** with what was found out filled in: the labels */
   readonly plan: Plan
   readonly name: string
   /** the options of each site are the method's own (rank, alpha … for lora) */
   readonly selected: Selected<SiteOptions>
-  readonly data: ClassificationData
+  readonly data: Data
+  /** the model's folder or file on this machine */
+  readonly base: string
   /** optimisation steps: given, or computed from the epochs */
   readonly steps: number
   readonly trainable: TrainableCounts
@@ -33,7 +38,7 @@ interface Resolved<Plan extends RunPlan> {
 }
 
 /** Labelled texts and a Hugging Face encoder. */
-export interface ResolvedTextPlan extends Resolved<TextPlan> {
+export interface ResolvedClassificationPlan extends Resolved<ClassificationPlan, ClassificationData> {
   readonly format: "classification"
   readonly model: DescribedModel
   readonly tokenizer: Tokenizer
@@ -42,9 +47,21 @@ export interface ResolvedTextPlan extends Resolved<TextPlan> {
 }
 
 /** Labelled rows of numbers and a `tf.LayersModel`. */
-export interface ResolvedArraysPlan extends Resolved<ArraysPlan> {
+export interface ResolvedArraysPlan extends Resolved<ArraysPlan, ClassificationData> {
   readonly format: "arrays"
   readonly model: DescribedLayers
 }
 
-export type ResolvedPlan = ResolvedTextPlan | ResolvedArraysPlan
+/** A causal model, and the file or folder that its weights are read from. */
+export interface DescribedCausal extends CausalDescription {
+  readonly origin: CheckpointSource
+}
+
+/** Conversations, completions or texts and a causal language model. */
+export interface ResolvedCausalPlan extends Resolved<CausalPlan, OpenedCausal> {
+  readonly format: CausalPlan["data"]["format"]
+  readonly model: DescribedCausal
+  readonly tokenizer: CausalTokenizer
+}
+
+export type ResolvedPlan = ResolvedCausalPlan | ResolvedClassificationPlan | ResolvedArraysPlan

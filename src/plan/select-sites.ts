@@ -47,11 +47,10 @@ const siteOptions = ({ adapter }: RunPlan): SiteOptions => {
   return own
 }
 
-/** Optimisation steps over so many training rows. */
-export const stepsOf = ({ training }: RunPlan, rows: number): number => {
+/** Optimisation steps; `batches`: of an epoch. */
+export const stepsOf = ({ training }: RunPlan, batches: number): number => {
   if (training.steps !== undefined) return training.steps
-  const perEpoch = Math.ceil(rows / training.batchSize) / training.accumulate
-  return Math.max(1, Math.round(training.epochs! * perEpoch))
+  return Math.max(1, Math.round((training.epochs! * batches) / training.accumulate))
 }
 
 const product = (shape: ReadonlyArray<number>): number => shape.reduce((size, dimension) => size * dimension, 1)

@@ -1,5 +1,5 @@
 /** One value of a suggested plan with the reason for it, and how choices become a plan. */
-import type { TextPlanInput } from "../../schemas/index.ts"
+import type { ClassificationPlanInput } from "../../schemas/index.ts"
 import type { Finding } from "./findings.ts"
 
 export interface Choice {
@@ -28,11 +28,11 @@ const placed = (tree: Tree, [key, ...rest]: ReadonlyArray<string>, value: unknow
 })
 
 /** A plan as it is written: the sections that the user gave, with the chosen values put in. It is decoded like any plan. */
-export const planOf = (given: Tree, choices: ReadonlyArray<Choice>): TextPlanInput =>
+export const planOf = (given: Tree, choices: ReadonlyArray<Choice>): ClassificationPlanInput =>
   choices.reduce<Tree>(
     (plan, { path, value }) => placed(plan, path.split("."), value),
     given
-  ) as unknown as TextPlanInput
+  ) as unknown as ClassificationPlanInput
 
 /** The value at a path of a plan; undefined where there is none. */
 export const valueAt = (plan: unknown, path: string): unknown =>

@@ -10,8 +10,8 @@ import type * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { decodeRunPlan, decodeRunPlanResult, type PlanError } from "../../schemas/decode.ts"
-import type { TextPlan, TextPlanInput } from "../../schemas/index.ts"
-import { type ResolvedTextPlan, type ResolveError, relocate, resolve } from "../plan/index.ts"
+import type { ClassificationPlan, ClassificationPlanInput } from "../../schemas/index.ts"
+import { type ResolvedClassificationPlan, type ResolveError, relocate, resolve } from "../plan/index.ts"
 import { estimateMemory } from "../plan/memory.ts"
 import { COMFORTABLE, FOUR_GIB, machineMemory } from "../plan/memory-limits.ts"
 import { type Choice, planOf } from "./choice.ts"
@@ -21,8 +21,8 @@ import { cautions, choose, type Facts, heldOut } from "./rules.ts"
 /** What a plan is suggested for: `model` and `data` of a plan, with absolute input paths. */
 export interface Given {
   readonly seed: number
-  readonly model: TextPlan["model"]
-  readonly data: TextPlan["data"]
+  readonly model: ClassificationPlan["model"]
+  readonly data: ClassificationPlan["data"]
 }
 
 export interface SuggestOptions {
@@ -34,12 +34,12 @@ export interface SuggestOptions {
 
 export interface Suggestion {
   /** as it is written to a file in `directory` */
-  readonly plan: TextPlanInput
+  readonly plan: ClassificationPlanInput
   /** in the order of a plan's sections */
   readonly choices: ReadonlyArray<Choice>
   /** what no value of the plan can mend, and what `validate` warns of */
   readonly warnings: ReadonlyArray<string>
-  readonly resolved: ResolvedTextPlan
+  readonly resolved: ResolvedClassificationPlan
 }
 
 const NAME = "suggested plan"
@@ -73,10 +73,10 @@ export const suggest = (
     }
   })
 
-const decoded = (input: TextPlanInput) => Effect.map(decodeRunPlan(input), (plan) => plan as TextPlan)
+const decoded = (input: ClassificationPlanInput) => Effect.map(decodeRunPlan(input), (plan) => plan as ClassificationPlan)
 
 /** Enough of a plan to look at model and data: one row a batch, and nothing cut. */
-const headAlone = ({ seed, model, data }: Given): TextPlanInput => ({
+const headAlone = ({ seed, model, data }: Given): ClassificationPlanInput => ({
   seed,
   model,
   data: { ...data, maxLength: LONGEST },
@@ -87,7 +87,7 @@ const headAlone = ({ seed, model, data }: Given): TextPlanInput => ({
 // the most that a plan may say
 const LONGEST = 8192
 
-const factsOf = ({ model, data, lengths }: ResolvedTextPlan, held: number): Facts => {
+const factsOf = ({ model, data, lengths }: ResolvedClassificationPlan, held: number): Facts => {
   const { train, validation, test } = data.splits
   return {
     rows: train.rows - held,
@@ -113,7 +113,7 @@ const sectionsOf = ({ seed, model, data }: Given) => {
 }
 
 /** The same, with input paths as a plan in `directory` says them. */
-const sectionsIn = (given: Given, plan: TextPlan, directory: string) =>
+const sectionsIn = (given: Given, plan: ClassificationPlan, directory: string) =>
   Effect.map(relocate(plan, directory), ({ model, data }) => {
     const sections = sectionsOf(given)
     const paths = (["train", "validation", "test"] as const).filter((name) => given.data[name] !== undefined)
@@ -127,13 +127,13 @@ const sectionsIn = (given: Given, plan: TextPlan, directory: string) =>
 /** Keys of `data` as plans have them: a share that is held out stands where a file would. */
 const dataKeys = ["format", "train", "validation", "test", "text", "label", "labels", "maxLength"] as const
 
-const inOrder = (plan: TextPlanInput): TextPlanInput => {
+const inOrder = (plan: ClassificationPlanInput): ClassificationPlanInput => {
   const entries = dataKeys.flatMap((key) => (plan.data[key] === undefined ? [] : [[key, plan.data[key]]]))
-  return { ...plan, data: Object.fromEntries(entries) as TextPlanInput["data"] }
+  return { ...plan, data: Object.fromEntries(entries) as ClassificationPlanInput["data"] }
 }
 
 /** By the estimate of `validate`; a limit that was given is meant as it stands. */
-const fits = (input: TextPlanInput, { model, trainable, data }: ResolvedTextPlan, options: SuggestOptions): boolean => {
+const fits = (input: ClassificationPlanInput, { model, trainable, data }: ResolvedClassificationPlan, options: SuggestOptions): boolean => {
   const found = decodeRunPlanResult(input)
   if (Result.isFailure(found)) return false
   const {
@@ -141,7 +141,7 @@ const fits = (input: TextPlanInput, { model, trainable, data }: ResolvedTextPlan
     weights,
     activations,
     trainable: moving
-  } = estimateMemory(found.success as TextPlan, model, trainable, data.splits.train.rows)
+  } = estimateMemory(found.success as ClassificationPlan, model, trainable, data.splits.train.rows)
   const limit = options.memory ?? COMFORTABLE * machineMemory().available
   const addressed = options.device === "webgpu" || options.device === "cpu" ? Number.POSITIVE_INFINITY : FOUR_GIB
   return total <= limit && weights + moving + activations <= COMFORTABLE * addressed

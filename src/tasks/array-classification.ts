@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type { ArraysPlan } from "../../schemas/index.ts"
-import { arrayEvaluationBatches, arrayTrainingBatches, readNumbers } from "../data/index.ts"
+import { arrayEvaluationBatches, arrayTrainingBatches, type ClassificationSplit, readNumbers } from "../data/index.ts"
 import { MODEL_FILE, peftFiles, readPeftFile } from "../layers-model/peft-files.ts"
 import { restoreTensors, savedAdapter } from "../layers-model/saved-adapter.ts"
 import { type LayersClassifier, loadLayersClassifier } from "../models/index.ts"
@@ -16,7 +16,7 @@ import type { Task } from "./task.ts"
 
 const shapeOf = ({ base }: LayersClassifier) => base.inputs[0]!.shape.slice(1) as ReadonlyArray<number>
 
-export const arrayClassification: Task<ArraysPlan, ResolvedArraysPlan, LayersClassifier> = {
+export const arrayClassification: Task<ArraysPlan, ResolvedArraysPlan, LayersClassifier, ClassificationSplit> = {
   loss:
     ({ logits }) =>
     (outputs, [classes]) =>

@@ -6,9 +6,14 @@ import { textClassification } from "./text-classification.ts"
 
 type Format = RunPlan["data"]["format"]
 
+const causal = () => import("./causal-language.ts").then(({ causalLanguage }) => causalLanguage)
+
 const tasks: { readonly [F in Format]: () => Promise<unknown> } = {
   classification: () => Promise.resolve(textClassification),
-  arrays: () => import("./array-classification.ts").then(({ arrayClassification }) => arrayClassification)
+  arrays: () => import("./array-classification.ts").then(({ arrayClassification }) => arrayClassification),
+  chat: causal,
+  completion: causal,
+  text: causal
 }
 
 /** How plans of a format run. Its functions take models and plans of that format alone. */

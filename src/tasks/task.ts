@@ -9,7 +9,7 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
-import type { BatchPosition, ClassificationSplit, DataError } from "../data/index.ts"
+import type { BatchPosition, DataError } from "../data/index.ts"
 import type { Device } from "../device/device.ts"
 import type { BatchOf, ModelError, Network } from "../models/index.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
@@ -41,6 +41,12 @@ export interface Prediction {
   readonly logits: Readonly<Record<string, number>>
 }
 
+/** A part of the data. */
+export interface SplitSource {
+  readonly rows: number
+  readonly where: string
+}
+
 /** What of a resolved plan a model is loaded by. */
 export type Loadable<R extends ResolvedPlan> = Pick<R, "plan" | "selected" | "model">
 
@@ -48,7 +54,8 @@ export type Loadable<R extends ResolvedPlan> = Pick<R, "plan" | "selected" | "mo
 export interface Task<
   Plan extends RunPlan = RunPlan,
   R extends ResolvedPlan = ResolvedPlan,
-  M extends Network = Network
+  M extends Network = Network,
+  Source extends SplitSource = SplitSource
 > {
   loss(model: M): Loss<M>
   /** The model on the device, frozen, for as long as the scope. */
@@ -59,7 +66,7 @@ export interface Task<
   evaluate(
     adapted: Adapted<M>,
     plan: Plan,
-    source: ClassificationSplit,
+    source: Source,
     options: EvaluateOptions
   ): Effect.Effect<Evaluation, DataError | DeviceReadError, Device>
   /** What the model says of users' texts. */

@@ -1,20 +1,20 @@
 /** Labelled texts and a Hugging Face encoder. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import type { TextPlan } from "../../schemas/index.ts"
-import { evaluationBatches, padBatch, trainingBatches } from "../data/index.ts"
+import type { ClassificationPlan } from "../../schemas/index.ts"
+import { type ClassificationSplit, evaluationBatches, padBatch, trainingBatches } from "../data/index.ts"
 import { Device } from "../device/device.ts"
 import { loadDescribed, type Model } from "../models/index.ts"
 import { restoreAdapter, saveAdapter } from "../output/adapter-folder.ts"
-import { loadOptionsOf, type ResolvedTextPlan } from "../plan/index.ts"
+import { loadOptionsOf, type ResolvedClassificationPlan } from "../plan/index.ts"
 import { crossEntropy, evaluate, logitsOf } from "../training/index.ts"
 import { predictionsOf } from "./predictions.ts"
 import type { Task } from "./task.ts"
 
 /** Tokens that a text has at most when it reaches the model. */
-const longest = (plan: TextPlan, model: Model): number => Math.min(plan.data.maxLength, model.maxLength)
+const longest = (plan: ClassificationPlan, model: Model): number => Math.min(plan.data.maxLength, model.maxLength)
 
-export const textClassification: Task<TextPlan, ResolvedTextPlan, Model> = {
+export const textClassification: Task<ClassificationPlan, ResolvedClassificationPlan, Model, ClassificationSplit> = {
   loss: () => crossEntropy,
   load: (resolved) => loadDescribed(resolved.model, loadOptionsOf(resolved)),
   batches: (model, { plan, data }, start) =>

@@ -1,9 +1,9 @@
-/** Loss and gradients of one step: the mean over the rows of all its batches, one batch on the device at a time. */
+/** Loss and gradients of one step: the mean over the rows (or tokens) of all its batches, one batch on the device at a time. */
 import type { Scalar, Tensor } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import type { Tap } from "../../adapters/index.ts"
 import type { Model } from "../models/model.ts"
-import { type BatchOf, fedTo, type Network } from "../models/network.ts"
+import { type BatchOf, fedTo, type Network, type Rows } from "../models/network.ts"
 import { valueAndGradients } from "../tensors/gradients.ts"
 import { recomputed } from "../tensors/recompute.ts"
 import { tidy } from "../tensors/tidy.ts"
@@ -42,11 +42,11 @@ export const differentiate = <M extends Network>(
 ): { readonly loss: Scalar; readonly gradients: ReadonlyArray<Tensor> } => {
   const runBlock = recompute === "blocks" ? recomputed : undefined
   const { penalty, trainable: params } = adapted
-  const rows = batches.reduce((sum, batch) => sum + batch.size, 0)
+  const all = batches.reduce((sum, batch) => sum + countOf(batch), 0)
   /** [loss, …gradients] so far */
   let total: ReadonlyArray<Tensor> = []
   for (const batch of batches) {
-    const share = batch.size / rows
+    const share = countOf(batch) / all
     const own = tidy((): ReadonlyArray<Tensor> => {
       const { input, target } = fedTo(adapted.model, batch)
       const { value, gradients } = valueAndGradients(() => {
@@ -61,6 +61,8 @@ export const differentiate = <M extends Network>(
   }
   return { loss: total[0] as Scalar, gradients: total.slice(1) }
 }
+
+const countOf = ({ size, counted = size }: Rows): number => counted
 
 /** a + b, which it uses up: the gradients of two batches are whole only once. */
 const added = (a: Tensor, b: Tensor): Tensor => {

@@ -12,11 +12,17 @@ import type { Model } from "../models/model.ts"
 import { type BatchOf, fedTo, type Network } from "../models/network.ts"
 import { type DeviceReadError, readTensor } from "../tensors/read.ts"
 
-export interface Evaluation {
+/** What every evaluation says. */
+export interface Scored {
   readonly rows: number
-  /** mean cross-entropy */
+  /** mean cross-entropy, of rows or of tokens */
   readonly loss: number
+  /** share of the rows, or of the tokens, that are right */
   readonly accuracy: number
+}
+
+/** Of a classifier. */
+export interface ClassEvaluation extends Scored {
   /** unweighted mean of the classes' F1; a class with neither rows nor predictions counts 0 */
   readonly macroF1: number
   /** confusion[true][predicted], in the order of the labels */
@@ -79,7 +85,7 @@ export const evaluate =
     adapted: Adapted<M>,
     onBatch: (rows: number, scored: ScoredBatch<B>) => Effect.Effect<void> = () => Effect.void
   ) =>
-  <E, R>(batches: Stream.Stream<B, E, R>): Effect.Effect<Evaluation, E | DeviceReadError, R> =>
+  <E, R>(batches: Stream.Stream<B, E, R>): Effect.Effect<ClassEvaluation, E | DeviceReadError, R> =>
     Effect.gen(function* () {
       const classes = adapted.model.labels.length
       const confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0))

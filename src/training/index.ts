@@ -1,4 +1,7 @@
 /** Training: the loop as a stream of step reports, losses and evaluation. */
+import type { ClassEvaluation } from "./evaluate.ts"
+import type { TokenEvaluation } from "./token-evaluation.ts"
+
 export {
   type DiagnoseOptions,
   type DiagnosticsReport,
@@ -14,7 +17,14 @@ export {
   type SiteDiagnostics,
   type TheoremCheck
 } from "./diagnostics/index.ts"
-export { type ClassifiedRows, type Classifier, type Evaluation, evaluate, logitsOf, type ScoredBatch } from "./evaluate.ts"
+export {
+  type ClassEvaluation,
+  type ClassifiedRows,
+  type Classifier,
+  evaluate,
+  logitsOf,
+  type ScoredBatch
+} from "./evaluate.ts"
 export { backwardWithFull, type FullGradients, fullGradients, type WithFullGradients } from "./full-gradients.ts"
 export { crossEntropy, type Loss } from "./loss.ts"
 export { keepMistakes, type Mistake, type Mistakes } from "./mistakes.ts"
@@ -23,3 +33,7 @@ export type { Health, SiteSummary, StepReport } from "./report.ts"
 export { openSession, type Session, type SessionOptions } from "./session.ts"
 export { Diverged, NotFinite, type StepError, step, stepsTogether } from "./step.ts"
 export { type StepsOptions, steps, stepsOf } from "./steps.ts"
+export { countedTokens, evaluateTokens, type LanguageModel, type TokenEvaluation } from "./token-evaluation.ts"
+
+/** What an evaluation says: of classes, or of tokens. */
+export type Evaluation = ClassEvaluation | TokenEvaluation

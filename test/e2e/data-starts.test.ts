@@ -6,7 +6,7 @@ import * as Stream from "effect/Stream"
 import { trainingBatches } from "../../src/data/index.ts"
 import { Device } from "../../src/device/index.ts"
 import { loadDescribed } from "../../src/models/index.ts"
-import type { TextPlan } from "../../schemas/index.ts"
+import type { ClassificationPlan } from "../../schemas/index.ts"
 import { injectPlan, loadOptionsOf, readPlan, resolve } from "../../src/plan/index.ts"
 import { adaptPlan } from "../../src/plan-session.ts"
 import { taskOf } from "../../src/tasks/index.ts"
@@ -64,7 +64,7 @@ test(
   () =>
     Effect.gen(function* () {
       const { plan, name } = yield* readPlan(w.path("lora-ga.json"))
-      const resolved = yield* resolve(plan as TextPlan, name)
+      const resolved = yield* resolve(plan as ClassificationPlan, name)
       const model = yield* loadDescribed(resolved.model, loadOptionsOf(resolved))
       const started = yield* adaptPlan(yield* taskOf(resolved.format), model, resolved)
       const batches = yield* trainingBatches(resolved.data.splits.train, model.tokenizer, {

@@ -2,7 +2,7 @@
  * How to load what was trained: in Python with PEFT or transformers, and here. A head over mean pooling is in no transformers class,
  * so its code stands in full.
  */
-import type { ResolvedTextPlan } from "../../plan/resolved.ts"
+import type { ResolvedClassificationPlan } from "../../plan/resolved.ts"
 import { isPeftMethod } from "../peft/formats.ts"
 import { type CardSource, fileName } from "./card-source.ts"
 import { codeSpan } from "./markdown.ts"
@@ -16,6 +16,7 @@ const fenced = (language: string, lines: ReadonlyArray<string>): string =>
 export const loadingCode = (source: CardSource): string => {
   const { resolved, report } = source
   if (resolved.format === "arrays") return layersCode(source, resolved.plan.model.source)
+  if (resolved.format !== "classification") return causalCode(source)
   const where = isPeftMethod(resolved.plan.adapter.method) ? "In Python, with PEFT" : "In Python, with transformers"
   const here = [
     'import { loadRun } from "tfjs-lora-pro"',
@@ -28,6 +29,35 @@ export const loadingCode = (source: CardSource): string => {
     fenced("python", pythonLines(source, resolved)),
     "In TypeScript, with tfjs-lora-pro (inside an Effect that provides a device):",
     fenced("ts", here)
+  ].join("\n\n")
+}
+
+/** A GGUF file is one that transformers reads as well, with its weights dequantised. */
+const causalCode = ({ resolved, report, base, adapter }: CardSource): string => {
+  const gguf = /^(.*[\\/])?([^\\/]+\.gguf)$/.exec(base)
+  const from = gguf === null ? python(base) : `${python(gguf[1] ?? ".")}, gguf_file=${python(gguf[2]!)}`
+  const loaded = isPeftMethod(resolved.plan.adapter.method)
+    ? [`model = PeftModel.from_pretrained(model, ${python(adapter)})`]
+    : [`model.load_state_dict(load_file(${python(`${adapter}/trained.safetensors`)}), strict=False)`]
+  return [
+    "In Python, from the folder that training was started in:",
+    fenced("python", [
+      "import torch",
+      isPeftMethod(resolved.plan.adapter.method)
+        ? "from peft import PeftModel"
+        : "from safetensors.torch import load_file",
+      "from transformers import AutoModelForCausalLM, AutoTokenizer",
+      "",
+      `tokenizer = AutoTokenizer.from_pretrained(${from})`,
+      `model = AutoModelForCausalLM.from_pretrained(${from}, dtype=torch.float32)`,
+      ...loaded,
+      "model.eval()",
+      "",
+      'batch = tokenizer("Once upon a time", return_tensors="pt")',
+      "print(tokenizer.decode(model.generate(**batch, max_new_tokens=32, do_sample=False)[0]))"
+    ]),
+    "With tfjs-lora-pro:",
+    fenced("sh", [`tfjs-lora-pro generate ${fileName(report.directory)} "Once upon a time"`])
   ].join("\n\n")
 }
 
@@ -44,7 +74,7 @@ const layersCode = ({ adapter }: CardSource, source: string): string =>
     ])
   ].join("\n\n")
 
-const pythonLines = (source: CardSource, resolved: ResolvedTextPlan): ReadonlyArray<string> => {
+const pythonLines = (source: CardSource, resolved: ResolvedClassificationPlan): ReadonlyArray<string> => {
   const { base, adapter } = source
   const trained = trainedLines(resolved)
   const { plan, model } = resolved
@@ -82,7 +112,7 @@ const pythonLines = (source: CardSource, resolved: ResolvedTextPlan): ReadonlyAr
 }
 
 /** The trained tensors put into `model`; a head alone over mean pooling leaves the model as it is. */
-const trainedLines = ({ plan, model, selected }: ResolvedTextPlan): ReadonlyArray<string> => {
+const trainedLines = ({ plan, model, selected }: ResolvedClassificationPlan): ReadonlyArray<string> => {
   if (isPeftMethod(plan.adapter.method)) return ["model = PeftModel.from_pretrained(model, adapter)"]
   const other = model.head.pooling === "pooler" || selected.sites.length > 0 || selected.parameters.length > 0
   return other ? ['model.load_state_dict(load_file(f"{adapter}/trained.safetensors"), strict=False)'] : []

@@ -13,6 +13,14 @@ export const yamlString = (text: string): string =>
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
   )
 
+/** Tasks as the Hub calls them. */
+const pipelines: { readonly [F in CardSource["resolved"]["format"]]?: string } = {
+  classification: "text-classification",
+  chat: "text-generation",
+  completion: "text-generation",
+  text: "text-generation"
+}
+
 export const metadata = (source: CardSource): string => {
   const { resolved, report, base, baseCard } = source
   const { method } = resolved.plan.adapter
@@ -30,7 +38,7 @@ export const metadata = (source: CardSource): string => {
     "# before uploading, name the base as the Hub does: owner/name",
     `base_model: ${yamlString(base)}`,
     `library_name: ${peft ? "peft" : "transformers"}`,
-    ...(resolved.format === "classification" ? ["pipeline_tag: text-classification"] : []),
+    ...(pipelines[resolved.format] === undefined ? [] : [`pipeline_tag: ${pipelines[resolved.format]}`]),
     ...optional("license", baseCard.license),
     ...optional("license_name", baseCard.licenseName),
     ...optional("license_link", baseCard.licenseLink),
@@ -38,8 +46,7 @@ export const metadata = (source: CardSource): string => {
     "tags:",
     ...tags.map((tag) => `- ${tag}`),
     "metrics:",
-    "- accuracy",
-    "- f1",
+    ...("origin" in resolved.model ? ["- perplexity"] : ["- accuracy", "- f1"]),
     ...modelIndex(report.name, source),
     "---"
   ].join("\n")
@@ -57,24 +64,20 @@ const modelIndex = (name: string, { resolved, report }: CardSource): ReadonlyArr
 const fileOf = ({ split }: EvaluationReport, data: CardSource["report"]["data"]): string =>
   fileName(data.find((part) => part.split === split)?.where ?? split)
 
-const taskOf = ({ format }: CardSource["resolved"]): string =>
-  format === "classification" ? "text-classification" : "tabular-classification"
+const taskOf = ({ format }: CardSource["resolved"]): string => pipelines[format] ?? "tabular-classification"
 
-const result = (
-  task: string,
-  { split, accuracy, macroF1, loss }: EvaluationReport,
-  file: string
-): ReadonlyArray<string> => [
+const result = (task: string, evaluation: EvaluationReport, file: string): ReadonlyArray<string> => [
   "  - task:",
   `      type: ${task}`,
   "    dataset:",
   `      name: ${yamlString(file)}`,
   `      type: ${/\.csv\b/i.test(file) ? "csv" : "json"}`,
-  `      split: ${split}`,
+  `      split: ${evaluation.split}`,
   "    metrics:",
-  ...metric("accuracy", "Accuracy", accuracy),
-  ...metric("f1", "Macro F1", macroF1),
-  ...metric("loss", "Cross-entropy", loss)
+  ...("perplexity" in evaluation
+    ? metric("perplexity", "Perplexity", evaluation.perplexity)
+    : [...metric("accuracy", "Accuracy", evaluation.accuracy), ...metric("f1", "Macro F1", evaluation.macroF1)]),
+  ...metric("loss", "Cross-entropy", evaluation.loss)
 ]
 
 // YAML has no number for what is not finite; such a metric is left out

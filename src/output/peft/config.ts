@@ -6,13 +6,12 @@
  */
 import type { SelectedSite } from "../../../adapters/index.ts"
 import type { AdapterConfig } from "../../../schemas/index.ts"
-import type { ModelDescription } from "../../models/index.ts"
 import type { HostTensor } from "../../tensors/safetensors.ts"
-import { exportedName } from "./exported-name.ts"
+import { type ExportedModel, exportedName, isCausal } from "./exported-name.ts"
 import type { PeftFormat, SiteTensors } from "./format.ts"
 
 export interface PeftSource {
-  readonly model: ModelDescription
+  readonly model: ExportedModel
   readonly config: AdapterConfig
   readonly sites: ReadonlyArray<SelectedSite<unknown>>
   readonly steps: number
@@ -29,13 +28,21 @@ export const peftConfig = (
   { model, config, sites, steps, stored, savedModules, base }: PeftSource
 ): Readonly<Record<string, unknown>> => {
   const module = (site: string) => exportedName(model, site)
-  const modulesToSave = [...model.head.modulesToSave, ...savedModules.map(module)]
+  const ofHead = isCausal(model) ? [] : model.head.modulesToSave
+  const modulesToSave = [...ofHead, ...savedModules.map(module)]
   return {
-    task_type: model.head.pooling === "pooler" ? "SEQ_CLS" : "FEATURE_EXTRACTION",
+    task_type: taskType(model),
     base_model_name_or_path: base,
     target_modules: sites.map(({ site }) => module(site.name)),
     modules_to_save: modulesToSave.length === 0 ? null : modulesToSave,
     ...format.config({ config: config as never, sites, steps, module, stored }),
+    // linear weights of such a class are stored [in, out]
+    ...(isCausal(model) && model.fanInFanOut ? { fan_in_fan_out: true } : {}),
     inference_mode: true
   }
+}
+
+const taskType = (model: ExportedModel): string => {
+  if (isCausal(model)) return "CAUSAL_LM"
+  return model.head.pooling === "pooler" ? "SEQ_CLS" : "FEATURE_EXTRACTION"
 }

@@ -2,12 +2,12 @@
  * Between what is stored of an adapter and what its files hold, where a format says they differ (AdaLoRA: triplets
  * without a λ).
  */
-import type { Adapted, SitePart } from "../../../adapters/index.ts"
+import type { SitePart } from "../../../adapters/index.ts"
 import type { HostTensor } from "../../tensors/safetensors.ts"
 import { exportedName } from "./exported-name.ts"
 import type { PeftFormat, SiteTensors } from "./format.ts"
 import { peftFormatOf } from "./formats.ts"
-import { siteTensorsIn } from "./layout.ts"
+import { type StoredAdapted, siteTensorsIn } from "./layout.ts"
 
 /** Tensors by their names in a file. */
 type Content = Readonly<Record<string, HostTensor>>
@@ -16,7 +16,7 @@ type Files = NonNullable<PeftFormat<never, unknown>["files"]>
 type Change = (files: Files, part: SitePart<unknown>, own: SiteTensors<HostTensor>) => SiteTensors<HostTensor>
 
 /** The tensors of each site changed, all others as they are. */
-const changed = (adapted: Adapted, content: Content, change: Change): Content => {
+const changed = (adapted: StoredAdapted, content: Content, change: Change): Content => {
   const files = peftFormatOf(adapted.method)?.files
   if (files === undefined) return content
   const sites = adapted.parts(adapted.trainable).flatMap((part) => {
@@ -29,9 +29,9 @@ const changed = (adapted: Adapted, content: Content, change: Change): Content =>
 }
 
 /** What adapter_model.safetensors holds, from what is stored. */
-export const writtenContent = (adapted: Adapted, stored: Content): Content =>
+export const writtenContent = (adapted: StoredAdapted, stored: Content): Content =>
   changed(adapted, stored, ({ written }, _, own) => written(own))
 
 /** What is stored, from what adapter_model.safetensors holds. */
-export const storedContent = (adapted: Adapted, found: Content): Content =>
+export const storedContent = (adapted: StoredAdapted, found: Content): Content =>
   changed(adapted, found, ({ read }, part, own) => read(part, own))

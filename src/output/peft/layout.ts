@@ -9,11 +9,14 @@
 import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
 import type { Adapted, SitePart } from "../../../adapters/index.ts"
 import type { DenseParameter, Factors, Trainable } from "../../tensors/trainable.ts"
-import { exportedName } from "./exported-name.ts"
+import { type ExportedModel, exportedName, hasOwnHead } from "./exported-name.ts"
 import type { PeftFormat, SiteTensors } from "./format.ts"
 import { peftFormatOf } from "./formats.ts"
 
 export type AdapterFile = "adapter_model.safetensors" | "head.safetensors" | "trained.safetensors"
+
+/** What is stored of an adapted model. */
+export type StoredAdapted = Pick<Adapted, "method" | "trainable" | "parts"> & { readonly model: ExportedModel }
 
 /** Where a tensor is stored. */
 export interface Place {
@@ -31,7 +34,7 @@ interface Unit {
   readonly restored: (tensors: ReadonlyArray<Tensor>) => Trainable
 }
 
-const siteUnit = (adapted: Adapted, format: PeftFormat<never, unknown>, part: SitePart<unknown>): Unit => {
+const siteUnit = (adapted: StoredAdapted, format: PeftFormat<never, unknown>, part: SitePart<unknown>): Unit => {
   const shapes = format.shapes(part)
   const names = Object.keys(shapes)
   const module = exportedName(adapted.model, part.site.name)
@@ -50,7 +53,7 @@ const siteUnit = (adapted: Adapted, format: PeftFormat<never, unknown>, part: Si
 }
 
 /** A site of a method that PEFT does not know. What its pairs subtract is stored too. */
-const foreignUnit = ({ model }: Adapted, { site, part }: SitePart<unknown>): Unit => {
+const foreignUnit = ({ model }: StoredAdapted, { site, part }: SitePart<unknown>): Unit => {
   const file = "trained.safetensors"
   const module = exportedName(model, site.name)
   const { pairs, dense } = part
@@ -79,11 +82,11 @@ const foreignUnit = ({ model }: Adapted, { site, part }: SitePart<unknown>): Uni
 }
 
 /** A head, or a module to save. */
-const denseUnit = ({ model, method }: Adapted, parameter: DenseParameter): Unit => {
+const denseUnit = ({ model, method }: StoredAdapted, parameter: DenseParameter): Unit => {
   const { name, role, value } = parameter
   const { shape } = value
   const place = (): Place => {
-    if (role === "head" && model.head.pooling === "mean")
+    if (role === "head" && hasOwnHead(model))
       return { file: "head.safetensors", name: name.slice(name.lastIndexOf(".") + 1), shape }
     const exported = exportedName(model, name)
     return peftFormatOf(method) === null
@@ -98,7 +101,7 @@ const denseUnit = ({ model, method }: Adapted, parameter: DenseParameter): Unit 
 }
 
 /** All that is stored of an adapted model, in the order of its tree. */
-const unitsOf = (adapted: Adapted): ReadonlyArray<Unit> => {
+const unitsOf = (adapted: StoredAdapted): ReadonlyArray<Unit> => {
   const format = peftFormatOf(adapted.method)
   const parts = adapted.parts(adapted.trainable)
   const owned = new Set(parts.flatMap(({ part }) => part.dense.map(({ name }) => name)))
@@ -108,14 +111,15 @@ const unitsOf = (adapted: Adapted): ReadonlyArray<Unit> => {
   ]
 }
 
-export const placesOf = (adapted: Adapted): ReadonlyArray<Place> => unitsOf(adapted).flatMap(({ places }) => places)
+export const placesOf = (adapted: StoredAdapted): ReadonlyArray<Place> =>
+  unitsOf(adapted).flatMap(({ places }) => places)
 
 /** Tensor code: what is stored at `placesOf`, in its order. */
-export const storedTensors = (adapted: Adapted): ReadonlyArray<Tensor> =>
+export const storedTensors = (adapted: StoredAdapted): ReadonlyArray<Tensor> =>
   unitsOf(adapted).flatMap(({ stored }) => stored())
 
 /** Tensor code: the tree that is stored as `tensors` at `placesOf`. */
-export const restoredTrainable = (adapted: Adapted, tensors: ReadonlyArray<Tensor>): Trainable =>
+export const restoredTrainable = (adapted: StoredAdapted, tensors: ReadonlyArray<Tensor>): Trainable =>
   restoredFrom(unitsOf(adapted), tensors)
 
 /** What lies at several places, and the part of a tree that is made of its tensors. Tensor code. */
@@ -137,7 +141,7 @@ export const restoredFrom = (units: ReadonlyArray<Restorable>, tensors: Readonly
 
 /** The tensors of one site in a file's content, by PEFT's names. */
 export const siteTensorsIn = <T>(
-  adapted: Adapted,
+  adapted: StoredAdapted,
   site: string,
   content: Readonly<Record<string, T>>
 ): SiteTensors<T> => {

@@ -51,6 +51,14 @@ export const planListing = ({ plan }: RunRecord): Html => html`<section><h2>Plan
 export const shellWord = (word: string): string =>
   /^[\w@%+=:,./-]+$/.test(word) && !word.startsWith("-") ? word : `'${word.replaceAll("'", `'\\''`)}'`
 
+/** How a run of the plan's kind is used. */
+const useOf = ({ data }: RunRecord["plan"], run: string): string => {
+  const { format } = data as { readonly format?: string }
+  if (format === "arrays") return `predict ${run} < rows.jsonl`
+  if (format === "classification") return `predict ${run} "your text"`
+  return format === "chat" ? `chat ${run}` : `generate ${run} "your prompt"`
+}
+
 export const reproduction = ({ run, plan }: RunRecord): Html => {
   const { directory, device } = run
   const backend = typeof device["backend"] === "string" ? device["backend"] : "auto"
@@ -58,7 +66,7 @@ export const reproduction = ({ run, plan }: RunRecord): Html => {
     ...(preparation === undefined ? [] : [preparation]),
     `${invocation} train ${shellWord(`${directory}/plan.json`)} --device ${shellWord(backend)}`,
     `${invocation} evaluate ${shellWord(directory)}`,
-    `${invocation} predict ${shellWord(directory)} "your text"`
+    `${invocation} ${useOf(plan, shellWord(directory))}`
   ]
   const fused = (plan["training"] as { deterministic?: unknown } | undefined)?.deterministic === false
   const again =

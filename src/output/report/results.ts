@@ -2,7 +2,7 @@
 import { type Html, html } from "./html.ts"
 import { count, duration, fixed, percent } from "./numbers.ts"
 import { described, type Plot } from "./plots.ts"
-import type { Evaluation, RunRecord } from "./run-record.ts"
+import { type Confused, type Evaluation, isConfused, type RunRecord } from "./run-record.ts"
 
 // Beyond this a table of all pairs is neither legible nor small; the pairs most often confused are listed instead.
 const TABLE_CLASSES = 30
@@ -12,10 +12,30 @@ const PAIRS = 20
 export const gained = ({ run }: RunRecord): string => {
   const after = run.test ?? run.validation
   if (after === null) return "No split to evaluate on was given, so what was gained is not known."
+  if (after.perplexity !== undefined) return gainedInWords(run.before, after, after.perplexity)
   const reached = `Accuracy on ${after.split} ${percent(after.accuracy)} (${count(after.rows)} rows), loss ${fixed(after.loss)}`
   if (run.before === null) return `${reached}.`
   return `${reached}; before training ${percent(run.before.accuracy)} and ${fixed(run.before.loss)}, on ${count(run.before.rows)} rows of ${run.before.split}.`
 }
+
+/** Of a language model. */
+const gainedInWords = (before: Evaluation | null, after: Evaluation, perplexity: number | null): string => {
+  const reached = `Perplexity on ${after.split} ${fixed(perplexity, 2)} (${count(after.rows)} rows), loss ${fixed(after.loss)}, ${percent(after.accuracy)} of the next tokens right`
+  if (before === null) return `${reached}.`
+  return `${reached}; before training ${fixed(before.perplexity ?? null, 2)}, ${fixed(before.loss)} and ${percent(before.accuracy)}, on ${count(before.rows)} rows of ${before.split}.`
+}
+
+/** What is said of an evaluation beside its loss: name and value. */
+const scoresOf = ({ accuracy, macroF1, perplexity }: Evaluation): ReadonlyArray<readonly [string, string]> =>
+  perplexity === undefined
+    ? [
+        ["Accuracy", percent(accuracy)],
+        ["Macro-F1", fixed(macroF1 ?? null)]
+      ]
+    : [
+        ["Perplexity", fixed(perplexity, 2)],
+        ["Next tokens right", percent(accuracy)]
+      ]
 
 export const facts = ({ run }: RunRecord): Html => {
   const after = run.test ?? run.validation
@@ -23,8 +43,7 @@ export const facts = ({ run }: RunRecord): Html => {
     ...(after === null
       ? []
       : ([
-          [`Accuracy, ${after.split}`, percent(after.accuracy)],
-          [`Macro-F1, ${after.split}`, fixed(after.macroF1)],
+          ...scoresOf(after).map(([name, value]) => [`${name}, ${after.split}`, value] as const),
           [`Loss, ${after.split}`, fixed(after.loss)]
         ] as const)),
     ["Training loss, last tenth", fixed(run.trainLoss)],
@@ -55,22 +74,22 @@ export const evaluationTable = ({ evaluations }: RunRecord): Html | null => {
   const left = evaluations.length - shown.length
   return html`<section><h2>Evaluations</h2><div class="scroll" tabindex="0" role="region" aria-label="Evaluations"><table>
 <caption>In the order they were made${left > 0 && `; ${left} between the first 10 and the last 50 are left out`}</caption>
-<thead><tr><th scope="col">split</th><th scope="col">after step</th><th scope="col">rows</th><th scope="col">loss</th><th scope="col">accuracy</th><th scope="col">macro-F1</th></tr></thead>
+<thead><tr><th scope="col">split</th><th scope="col">after step</th><th scope="col">rows</th><th scope="col">loss</th>${scoresOf(shown[0]!).map(([name]) => html`<th scope="col">${name.toLowerCase()}</th>`)}</tr></thead>
 <tbody>${shown.map(
-    ({ split, step, rows, loss, accuracy, macroF1 }) =>
-      html`<tr><th scope="row">${split}</th><td>${count(step)}</td><td>${count(rows)}</td><td>${fixed(loss, 4)}</td><td>${percent(accuracy)}</td><td>${fixed(macroF1)}</td></tr>
+    (one) =>
+      html`<tr><th scope="row">${one.split}</th><td>${count(one.step)}</td><td>${count(one.rows)}</td><td>${fixed(one.loss, 4)}</td>${scoresOf(one).map(([, value]) => html`<td>${value}</td>`)}</tr>
 `
   )}</tbody></table></div></section>`
 }
 
 export const confusions = ({ run }: RunRecord): Html | null => {
-  const splits = [run.validation, run.test].filter((split) => split !== null)
+  const splits = [run.validation, run.test].filter((split) => split !== null).filter(isConfused)
   if (splits.length === 0) return null
   const table = run.labels.length <= TABLE_CLASSES ? matrix : pairs
   return html`<section><h2>Confusion of the classes</h2><div class="grid">${splits.map((split) => table(split, run.labels))}</div></section>`
 }
 
-const matrix = ({ split, rows, confusion }: Evaluation, labels: ReadonlyArray<string>): Html => {
+const matrix = ({ split, rows, confusion }: Confused, labels: ReadonlyArray<string>): Html => {
   const predicted = labels.map((_, j) => confusion.reduce((sum, row) => sum + row[j]!, 0))
   const line = (label: string, i: number) => {
     const row = confusion[i]!
@@ -91,7 +110,7 @@ const cell = (n: number, all: number): Html => {
   return html`<td class="share" style="--share:${share.toFixed(3)}">${count(n)}<small>${Math.round(100 * share)} %</small></td>`
 }
 
-const pairs = ({ split, rows, confusion }: Evaluation, labels: ReadonlyArray<string>): Html => {
+const pairs = ({ split, rows, confusion }: Confused, labels: ReadonlyArray<string>): Html => {
   const wrong = confusion.flatMap((row, i) => row.flatMap((n, j) => (i === j || n === 0 ? [] : [{ i, j, n }])))
   const most = wrong.sort((a, b) => b.n - a.n || a.i - b.i || a.j - b.j).slice(0, PAIRS)
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Confusion, ${split}"><table>
@@ -102,7 +121,7 @@ const pairs = ({ split, rows, confusion }: Evaluation, labels: ReadonlyArray<str
 
 export const mistakes = ({ run }: RunRecord): Html | null => {
   const split = run.test ?? run.validation
-  if (split === null) return null
+  if (split === null || !isConfused(split)) return null
   const correct = split.confusion.reduce((sum, row, i) => sum + row[i]!, 0)
   const all = split.rows - correct
   if (run.mistakes.length === 0) return html`<section><h2>Mistakes</h2><p>None on ${split.split}.</p></section>`

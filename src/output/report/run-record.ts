@@ -19,10 +19,20 @@ const Evaluation = Schema.Struct({
   rows: Schema.Int,
   loss: Numeric,
   accuracy: Numeric,
-  macroF1: Numeric,
-  confusion: Schema.Array(Schema.Array(Schema.Int))
+  // of classes
+  macroF1: Schema.optionalKey(Numeric),
+  confusion: Schema.optionalKey(Schema.Array(Schema.Array(Schema.Int))),
+  // of a language model's tokens
+  perplexity: Schema.optionalKey(Numeric)
 })
 export type Evaluation = typeof Evaluation.Type
+
+/** An evaluation of classes. */
+export interface Confused extends Evaluation {
+  readonly confusion: ReadonlyArray<ReadonlyArray<number>>
+}
+
+export const isConfused = (evaluation: Evaluation): evaluation is Confused => evaluation.confusion !== undefined
 
 const Summary = Schema.Struct({ median: Numeric, worst: Numeric, worstSite: Schema.String })
 

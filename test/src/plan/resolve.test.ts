@@ -9,7 +9,7 @@ import {
   machineMemory,
   memoryWarnings
 } from "../../../src/plan/memory-limits.ts"
-import type { TextPlan } from "../../../schemas/index.ts"
+import type { ClassificationPlan } from "../../../schemas/index.ts"
 import { platform } from "../../../src/platform.ts"
 import { jsonLines, tinyPlan, tinyRows, workspace } from "../../e2e/fixtures.ts"
 
@@ -25,7 +25,7 @@ const resolved = (sections: Record<string, unknown> = {}) => {
   w.write("plan.json", tinyPlan("bert", sections))
   return Effect.gen(function* () {
     const { plan, name } = yield* readPlan(w.path("plan.json"))
-    return yield* resolve(plan as TextPlan, name)
+    return yield* resolve(plan as ClassificationPlan, name)
   }).pipe(Effect.scoped, Effect.provide(platform))
 }
 const warningsOf = async (sections: Record<string, unknown>) => (await Effect.runPromise(resolved(sections))).warnings

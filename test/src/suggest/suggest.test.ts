@@ -6,7 +6,7 @@ import { describe, expect, test } from "bun:test"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { decodeRunPlan } from "../../../schemas/decode.ts"
-import type { TextPlan } from "../../../schemas/index.ts"
+import type { ClassificationPlan } from "../../../schemas/index.ts"
 import { planFromValue, readPlan, resolve } from "../../../src/plan/index.ts"
 import { platform } from "../../../src/platform.ts"
 import type { Choice } from "../../../src/suggest/choice.ts"
@@ -25,7 +25,7 @@ const suggested = (given: Given, options = roomy, directory = repository) =>
 const embedded = () =>
   Effect.runPromise(
     readPlan(join(plans, "movies-lora-pro-full.json")).pipe(
-      Effect.map(({ plan }) => ({ plan: plan as TextPlan })),
+      Effect.map(({ plan }) => ({ plan: plan as ClassificationPlan })),
       Effect.provide(platform)
     )
   )
@@ -36,7 +36,7 @@ describe("the embedded data", () => {
   test("gets the default plan, but for its minute", async () => {
     const { plan: usual } = await embedded()
     const { plan, choices, warnings } = await suggested(usual)
-    const decoded = (await Effect.runPromise(decodeRunPlan(plan))) as TextPlan
+    const decoded = (await Effect.runPromise(decodeRunPlan(plan))) as ClassificationPlan
     expect(decoded.adapter).toEqual(usual.adapter)
     expect(decoded.optimizer).toEqual(usual.optimizer)
     expect(decoded.data.maxLength).toBe(usual.data.maxLength)

@@ -4,18 +4,18 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import type { TextPlan } from "../../schemas/index.ts"
-import { type LengthPercentiles, lengthPercentiles, openClassification } from "../data/index.ts"
+import type { ClassificationPlan } from "../../schemas/index.ts"
+import { batchesPerEpoch, type LengthPercentiles, lengthPercentiles, openClassification } from "../data/index.ts"
 import { describe, loadTokenizer, type ModelDescription, type ModelError, type Tokenizer } from "../models/index.ts"
 import { estimateMemory, longestBatch } from "./memory.ts"
 import { impossibleTensors, machineMemory, memoryWarnings } from "./memory-limits.ts"
-import { type ResolvedTextPlan, ResolveError } from "./resolved.ts"
+import { type ResolvedClassificationPlan, ResolveError } from "./resolved.ts"
 import { countTrainable, methodOf, selectSites, stepsOf } from "./select-sites.ts"
 
-export const resolveText = (
-  plan: TextPlan,
+export const resolveClassification = (
+  plan: ClassificationPlan,
   name: string
-): Effect.Effect<ResolvedTextPlan, ResolveError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
+): Effect.Effect<ResolvedClassificationPlan, ResolveError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
   Effect.gen(function* () {
     const data = yield* Effect.result(openClassification(plan.data, plan.seed))
     const labels = Result.isSuccess(data) ? data.success.labels : (plan.data.labels ?? standIns(plan.model))
@@ -48,6 +48,7 @@ export const resolveText = (
     const memory = estimateMemory(plan, model.success, trainable, train.rows)
     return {
       format: "classification",
+      base: model.success.folder,
       plan: { ...plan, data: { ...plan.data, labels: [...data.success.labels] } },
       name,
       model: model.success,
@@ -55,7 +56,7 @@ export const resolveText = (
       selected: selected.success,
       data: data.success,
       lengths,
-      steps: stepsOf(plan, train.rows),
+      steps: stepsOf(plan, batchesPerEpoch(train.rows, plan.training.batchSize)),
       trainable,
       memory,
       warnings: [
@@ -68,10 +69,10 @@ export const resolveText = (
   })
 
 /** For the classes of data that could not be read, so that the model is judged all the same and its missing labels are no problem of its own. */
-const standIns = ({ task }: TextPlan["model"]): ReadonlyArray<string> | undefined =>
+const standIns = ({ task }: ClassificationPlan["model"]): ReadonlyArray<string> | undefined =>
   task.headInit === "checkpoint" ? undefined : ["0", "1"]
 
-const tooLong = (plan: TextPlan, model: ModelDescription): ReadonlyArray<string> =>
+const tooLong = (plan: ClassificationPlan, model: ModelDescription): ReadonlyArray<string> =>
   plan.data.maxLength > model.maxLength
     ? [
         `data.maxLength ${plan.data.maxLength} is more than the model's ${model.maxLength} positions; texts are cut at ${model.maxLength}`

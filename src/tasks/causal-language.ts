@@ -1,0 +1,61 @@
+/** Conversations, completions or texts and a causal language model. */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { CausalPlan } from "../../schemas/index.ts"
+import {
+  type CausalEvaluationBatch,
+  type CausalSplit,
+  causalEvaluationBatches,
+  causalTrainingBatches
+} from "../data/causal/index.ts"
+import { Device } from "../device/device.ts"
+import { linearCrossEntropy } from "../kernels/linear-cross-entropy.ts"
+import { type CausalModel, loadCausal } from "../models/causal/index.ts"
+import { restoreAdapter, saveAdapter } from "../output/adapter-folder.ts"
+import type { ResolvedCausalPlan } from "../plan/index.ts"
+import { countedTokens, evaluateTokens } from "../training/index.ts"
+import type { Task } from "./task.ts"
+
+const longest = ({ data }: CausalPlan, { maxLength }: CausalModel): number => Math.min(data.maxLength, maxLength)
+
+export const causalLanguage: Task<CausalPlan, ResolvedCausalPlan, CausalModel, CausalSplit> = {
+  loss:
+    () =>
+    ({ hidden, weight, softcap }, labels) =>
+      linearCrossEntropy(hidden, weight, labels, { softcap }),
+  load: ({ plan, model, selected }) =>
+    loadCausal(model.origin, model, { weights: plan.model.weights, whole: selected.parameters }),
+  batches: (model, { plan, data }, start) =>
+    Stream.unwrap(
+      Effect.map(Device, ({ padMultiple }) =>
+        causalTrainingBatches(data.splits.train, model.tokenizer, {
+          seed: plan.seed,
+          batchSize: plan.training.batchSize,
+          bucketPool: plan.data.bucketPool,
+          packing: plan.data.packing,
+          maxLength: longest(plan, model),
+          padMultiple,
+          start
+        })
+      )
+      // the loss of a batch is the mean over its labels: as many count where batches are accumulated
+    ).pipe(Stream.map((batch) => ({ ...batch, counted: countedTokens(batch) }))),
+  evaluate: (adapted, plan, source, { rows, done }) =>
+    Effect.gen(function* () {
+      const { padMultiple } = yield* Device
+      const { model } = adapted
+      const batches = causalEvaluationBatches(source, model.tokenizer, {
+        batchSize: plan.training.evaluateBatchSize,
+        packing: plan.data.packing,
+        maxLength: longest(plan, model),
+        padMultiple,
+        ...(rows === undefined ? {} : { rows })
+      })
+      const rowsOf = ({ rows }: CausalEvaluationBatch) => new Set(rows.flat()).size
+      return yield* batches.pipe(evaluateTokens(adapted, rowsOf, done))
+    }),
+  predict: () =>
+    Effect.fail({ _tag: "RunError", message: "a run of a language model has no labels to predict; use generate" }),
+  save: (adapted, resolved, folder) => saveAdapter(adapted, resolved, folder),
+  restore: (adapted, _, folder) => restoreAdapter(adapted, folder)
+}

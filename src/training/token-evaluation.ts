@@ -1,0 +1,85 @@
+/**
+ * Evaluation of a causal language model: the mean loss over the tokens that count, its exponential, and the share of them that the
+ * model would have said itself. Read once a batch, summed on the host in float64.
+ */
+import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { Adapted } from "../../adapters/index.ts"
+import { IGNORED } from "../kernels/cross-entropy.ts"
+import { tokenScores } from "../kernels/linear-cross-entropy.ts"
+import { type BatchOf, fedTo, type Network } from "../models/network.ts"
+import { type DeviceReadError, readTensor } from "../tensors/read.ts"
+import type { Scored } from "./evaluate.ts"
+
+export interface TokenEvaluation extends Scored {
+  /** tokens that count */
+  readonly tokens: number
+  /** exp(loss) */
+  readonly perplexity: number
+}
+
+/** What a causal model answers; its logits are hidden·weightᵀ. */
+interface Unembedded {
+  readonly hidden: Tensor2D
+  readonly weight: Tensor2D
+  readonly softcap: number | null
+}
+
+/** A network that says which token comes next. */
+export interface LanguageModel extends Network {
+  forward(...given: Parameters<Network["forward"]>): Unembedded
+}
+
+interface LabelledTokens {
+  readonly size: number
+  readonly labels: Int32Array
+}
+
+/** How many of a batch's tokens count. */
+export const countedTokens = ({ labels }: Pick<LabelledTokens, "labels">): number =>
+  labels.reduce((sum, label) => sum + (label === IGNORED ? 0 : 1), 0)
+
+/** `onBatch` hears how many rows are done. `rowsOf`: rows of the data that stand in a batch. */
+export const evaluateTokens =
+  <M extends LanguageModel, B extends BatchOf<M> & LabelledTokens>(
+    adapted: Adapted<M>,
+    rowsOf: (batch: B) => number,
+    onBatch: (rows: number) => Effect.Effect<void>
+  ) =>
+  <E, R>(batches: Stream.Stream<B, E, R>): Effect.Effect<TokenEvaluation, E | DeviceReadError, R> =>
+    Effect.gen(function* () {
+      let [loss, right, tokens, rows] = [0, 0, 0, 0]
+      yield* Stream.runForEach(batches, (batch) =>
+        Effect.gen(function* () {
+          const [losses, correct] = yield* scoresOf(adapted, batch)
+          loss += losses.reduce((sum, own) => sum + own, 0)
+          right += correct.reduce((sum, own) => sum + own, 0)
+          tokens += countedTokens(batch)
+          rows += rowsOf(batch)
+          yield* onBatch(rows)
+        })
+      )
+      const mean = loss / tokens
+      return { rows, loss: mean, accuracy: right / tokens, tokens, perplexity: Math.exp(mean) }
+    })
+
+/** [tokens] each: a token's loss, and 1 where it is the one the model holds most probable; 0 where it does not count. */
+const scoresOf = <M extends LanguageModel>(adapted: Adapted<M>, batch: BatchOf<M>) =>
+  Effect.acquireUseRelease(
+    Effect.sync(() =>
+      tf.tidy(() => {
+        const { input, target } = fedTo(adapted.model, batch)
+        const { hidden, weight, softcap } = adapted.forward(input, adapted.trainable) as Unembedded
+        const { losses, correct } = tokenScores(hidden, weight, target as Tensor1D, { softcap })
+        return tf.stack([losses, tf.cast(correct, "float32")])
+      })
+    ),
+    (scores) =>
+      Effect.map(readTensor(scores, "the losses of a batch's tokens"), (values) => {
+        const half = values.length / 2
+        return [Float64Array.from(values.subarray(0, half)), Float64Array.from(values.subarray(half))] as const
+      }),
+    (scores) => Effect.sync(() => scores.dispose())
+  )
