@@ -3,15 +3,31 @@ import * as Console from "effect/Console"
 import { Argument, Command } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { describePlan, planJson, readPlan, resolve } from "../plan/index.ts"
+import type { RenderedSample } from "../data/causal/index.ts"
+import { describePlan, planJson, type ResolvedCausalPlan, readPlan, resolve } from "../plan/index.ts"
 import { jsonFlag, setFlag } from "./device-flags.ts"
 import { userError } from "./told.ts"
 
 const validated = (file: string, settings: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const { plan, name } = yield* readPlan(file, settings)
-    return yield* resolve(plan, name)
+    const resolved = yield* resolve(plan, name)
+    const sample = "origin" in resolved.model ? yield* (resolved as ResolvedCausalPlan).data.sample() : undefined
+    return { resolved, sample }
   }).pipe(Effect.scoped)
+
+/** The first row as the model will see it: what is learned in green, or between brackets where there are no colours. */
+const sampleText = ({ where, runs, tokens, uncut, trained }: RenderedSample): string => {
+  const colours = process.stdout.isTTY === true && process.env["NO_COLOR"] === undefined
+  const [on, off] = colours ? ["\u001b[32m", "\u001b[39m"] : ["⟦", "⟧"]
+  const text = runs.map((run) => (run.trained ? `${on}${run.text}${off}` : run.text)).join("")
+  const cut = uncut > tokens ? ` of its ${uncut}` : ""
+  return [
+    "",
+    `${where}, ${tokens} tokens${cut}; the ${trained} that are learned ${colours ? "in green" : `between ${on} and ${off}`}:`,
+    ...text.split("\n").map((line) => `  ${line}`)
+  ].join("\n")
+}
 
 export const validateCommand = Command.make(
   "validate",
@@ -30,9 +46,11 @@ export const validateCommand = Command.make(
         if (json) yield* Console.log(JSON.stringify({ plan: file, ok: false, problems: message.split("\n") }))
         continue
       }
-      const resolved = result.success
+      const { resolved, sample } = result.success
       yield* Console.log(
-        json ? JSON.stringify({ plan: file, ok: true, ...planJson(resolved) }) : describePlan(resolved)
+        json
+          ? JSON.stringify({ plan: file, ok: true, ...planJson(resolved), ...(sample === undefined ? {} : { sample }) })
+          : `${describePlan(resolved)}${sample === undefined ? "" : `\n${sampleText(sample)}`}`
       )
     }
     if (failures.length > 0) {

@@ -50,15 +50,33 @@ const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
     .join("\n")
 }
 
+/** Beyond so many adapted layers, those of a model's blocks that are alike stand in one row. */
+const MOST_ROWS = 60
+
+type SelectedSites = ResolvedPlan["selected"]["sites"]
+
+/** Sites by what they are called, each with the number of layers that it stands for. */
+const groupsOf = (sites: SelectedSites): ReadonlyArray<readonly [name: string, sites: SelectedSites]> => {
+  if (sites.length <= MOST_ROWS) return sites.map((one) => [one.site.name, [one]])
+  const groups = Map.groupBy(sites, ({ site, options }) =>
+    JSON.stringify([site.name.replace(/(?<=\.)\d+(?=\.)/g, "*"), site.out, site.in, options])
+  )
+  return [...groups.values()].map((all) => {
+    const { name } = all[0]!.site
+    return [all.length === 1 ? name : `${name.replace(/(?<=\.)\d+(?=\.)/g, "*")} (${all.length})`, all]
+  })
+}
+
 const siteRows = ({ selected, plan }: ResolvedPlan): ReadonlyArray<ReadonlyArray<string>> => {
   const method = methodOf(plan)
   const ranked = "rank" in plan.adapter
   const header = ["site", "W", ...(ranked ? ["rank", "alpha"] : []), "trainable"]
-  const rows = selected.sites.map(({ site, options }) => {
+  const rows = groupsOf(selected.sites).map(([name, all]) => {
+    const { site, options } = all[0]!
     const { factors, dense } = method!.size(site, options)
     const rank = plan.adapter.method === "adalora" ? initialRankOf(plan.adapter) : options["rank"]
     const own = ranked ? [`${rank}`, `${options["alpha"]}`] : []
-    return [site.name, `${site.out}×${site.in}`, ...own, number(factors + dense)]
+    return [name, `${site.out}×${site.in}`, ...own, number(all.length * (factors + dense))]
   })
   return [header, ...rows]
 }
