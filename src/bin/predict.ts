@@ -6,12 +6,13 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { Device } from "../device/index.ts"
-import { loadRun, type Prediction } from "../load-run.ts"
+import { adapterFileAt, loadAdapterFile } from "../load-adapter-file.ts"
+import { loadRun, type Prediction, RunError } from "../load-run.ts"
 import { deviceFlag, jsonFlag, threadsFlag, threadsOr } from "./device-flags.ts"
 import { told } from "./told.ts"
 
 export const baseFlag = Flag.String("base").pipe(
-  Flag.withDescription("folder of the base model, if it is not where it was"),
+  Flag.withDescription("the base model, if it is not where it was: a folder, a file, a model.json"),
   Flag.optional
 )
 
@@ -31,10 +32,26 @@ const printed = (prediction: Prediction, json: boolean): string =>
     ? JSON.stringify(prediction)
     : `${prediction.label} (${(100 * confidence(prediction)).toFixed(1)} %)\t${prediction.text}`
 
+/** A run, or an adapter of a tf.LayersModel with that model as --base. */
+const opened = (place: string, base: string | undefined) =>
+  Effect.gen(function* () {
+    const file = yield* adapterFileAt(place)
+    if (file === undefined) {
+      const run = yield* loadRun(place, { base })
+      return { predict: run.predict, together: run.plan.training.evaluateBatchSize }
+    }
+    if (base !== undefined) return yield* loadAdapterFile(file, base)
+    const reason =
+      "is an adapter without its run; give the model.json of the tf.LayersModel that it was trained over with --base"
+    return yield* new RunError({ directory: place, reason })
+  })
+
 export const predictCommand = Command.make(
   "predict",
   {
-    run: Argument.String("run").pipe(Argument.withDescription("Run folder")),
+    run: Argument.String("run").pipe(
+      Argument.withDescription("Run folder, or an adapter of a tf.LayersModel with --base")
+    ),
     texts: Argument.String("text").pipe(
       Argument.withDescription("Texts; none or - reads one a line from stdin"),
       Argument.atLeast(0)
@@ -46,13 +63,13 @@ export const predictCommand = Command.make(
   },
   ({ run: directory, texts, base, device, threads, json }) =>
     Effect.gen(function* () {
-      const run = yield* loadRun(directory, { base: Option.getOrUndefined(base) })
+      const run = yield* opened(directory, Option.getOrUndefined(base))
       const source: Stream.Stream<string, { readonly message: string }> =
         texts.length === 0 || (texts.length === 1 && texts[0] === "-")
           ? lines.pipe(Stream.mapError((reason) => ({ message: `stdin cannot be read: ${reason}` })))
           : Stream.fromIterable(texts)
       yield* source.pipe(
-        Stream.grouped(run.plan.training.evaluateBatchSize),
+        Stream.grouped(run.together),
         Stream.mapEffect(run.predict),
         Stream.runForEach((predictions) =>
           Effect.forEach(predictions, (prediction) => Console.log(printed(prediction, json)), { discard: true })

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from "bun:test"
 import { writeFileSync } from "node:fs"
 import * as tf from "@tensorflow/tfjs"
 import { loadAdapter } from "../../src/layers-model/index.ts"
-import { jsonLines, onWasm, type Plan, predicted, succeed, TIMEOUT, workspace } from "./fixtures.ts"
+import { jsonLines, jsonObjects, onWasm, type Plan, predicted, succeed, TIMEOUT, workspace } from "./fixtures.ts"
 import { type Refusal, refuses } from "./refusal.ts"
 import { metricsOf, resultsOf } from "./runs.ts"
 import { atStep, complete, trainHere } from "./train-here.ts"
@@ -143,6 +143,17 @@ describe("a run", () => {
       })
       await adapted.dispose()
 
+      // without its run: over the model that is named, its classes by number, rows as the model takes them
+      const scaled = rows(6).map(({ pixels }) => JSON.stringify(pixels.map((row) => row.map((grey) => grey / 255))))
+      const over = ["--base", "model/model.json", "--json", ...onWasm]
+      const { stdout: alone } = await succeed(w.cli(["predict", "runs/pictures/adapter", ...over], scaled.join("\n")))
+      jsonObjects(alone).forEach(({ label, logits }, i) => {
+        expect(names[Number(label)]).toBe(own[i]!.label as (typeof names)[number])
+        names.forEach((name, j) => {
+          expect((logits as Record<string, number>)[`${j}`]!).toBeCloseTo(own[i]!.logits[name]!, 4)
+        })
+      })
+
       await succeed(w.cli(["merge", "runs/pictures", "--out", "merged", ...onWasm]))
       const merged = await baseOf("merged")
       logarithms(merged, 6).forEach((value, i) => {
@@ -253,6 +264,11 @@ const cases: ReadonlyArray<Refusal> = [
       return ["train", "cut.json", "--out", "runs/cut-weights", ...onWasm]
     },
     says: ["its weight file", "group1-shard2of2.bin cannot be read"]
+  },
+  {
+    name: "an adapter without its run or its base",
+    args: () => ["predict", "runs/pictures/adapter", ...onWasm],
+    says: ["runs/pictures/adapter: is an adapter without its run", "--base"]
   },
   {
     name: "words where numbers are asked for",

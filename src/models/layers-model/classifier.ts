@@ -42,8 +42,8 @@ export interface LayersClassifier extends LayersNetwork {
 }
 
 interface ClassifierOptions {
-  /** class names in the order of the scores */
-  readonly labels: ReadonlyArray<string>
+  /** class names in the order of the scores; absent: "0", "1", … */
+  readonly labels?: ReadonlyArray<string> | undefined
   /** layers that are trained themselves, by their paths */
   readonly head: ReadonlyArray<string>
 }
@@ -63,12 +63,12 @@ export const inputSizeOf = (source: string): Effect.Effect<number, ModelError, F
 /** Fails with everything for which the model at `source` cannot be a classifier of these labels. */
 export const describeLayersClassifier = (
   source: string,
-  { labels, head }: ClassifierOptions
+  { labels: given, head }: ClassifierOptions
 ): Effect.Effect<DescribedLayers, ModelError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const base = yield* openTopology(source)
     const network = yield* networkOf(source, base, head)
-    const { scores, problems } = scoresOf(base, labels)
+    const { scores, classes, problems } = scoresOf(base, given)
     if (problems.length > 0) return yield* new ModelError({ folder: source, problems })
     const placed = layersOf(base)
     return {
@@ -78,7 +78,7 @@ export const describeLayersClassifier = (
       parameters: network.parameters,
       head: network.head,
       prefix: network.prefix,
-      labels,
+      labels: given ?? Array.from({ length: classes }, (_, i) => String(i)),
       inputShape: base.inputs[0]!.shape.slice(1) as ReadonlyArray<number>,
       layers: placed.length,
       activations: placed.reduce((sum, { layer }) => sum + rowSize(layer.outputShape as tf.Shape | Array<tf.Shape>), 0),
@@ -113,27 +113,27 @@ const rowSize = (shape: tf.Shape | Array<tf.Shape>): number =>
     ? (shape as Array<tf.Shape>).reduce((sum, own) => sum + rowSize(own), 0)
     : (shape as tf.Shape).slice(1).reduce<number>((size, n) => size * (n ?? 1), 1)
 
-const scoresOf = (base: tf.LayersModel, labels: ReadonlyArray<string>) => {
+const scoresOf = (base: tf.LayersModel, labels: ReadonlyArray<string> | undefined) => {
   if (base.outputs.length !== 1) {
     const problem = `found ${base.outputs.length} outputs; expected one: train other models in code (tfjs-lora-pro/layers)`
-    return { scores: "logits" as Scores, problems: [problem] }
+    return { scores: "logits" as Scores, classes: 0, problems: [problem] }
   }
   const output = base.outputs[0]!.shape.slice(1)
   const activation = lastActivation(base.outputs[0]!.sourceLayer)
   const single = output.length === 1 && output[0] === 1
   const scores: Scores =
     activation === "softmax" ? "softmax" : single && activation === "sigmoid" ? "sigmoid" : "logits"
-  const classes = scores === "sigmoid" ? 2 : output[0]
+  const classes = scores === "sigmoid" ? 2 : (output[0] ?? 0)
   const problems = [
     ...(output.length === 1 ? [] : [`found the output shape [${output.join(", ")}]; expected a number for each class`]),
     ...(activation === "softmax" || activation === "linear" || scores === "sigmoid"
       ? []
       : [`found the activation "${activation}" behind its last layer; expected softmax, linear, or one sigmoid unit`]),
-    ...(output.length !== 1 || classes === labels.length
+    ...(output.length !== 1 || labels === undefined || classes === labels.length
       ? []
       : [`has ${classes} classes; the data have ${labels.length} labels (${labels.slice(0, 20).join(", ")})`])
   ]
-  return { scores, problems }
+  return { scores, classes, problems }
 }
 
 /** The name of what stands behind the last linear map, "linear" where nothing does. */
