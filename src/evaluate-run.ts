@@ -3,17 +3,11 @@ import * as Effect from "effect/Effect"
 import { ofDevice } from "./device/device.ts"
 import { evaluateSplit } from "./evaluator.ts"
 import type { LoadedRun } from "./load-run.ts"
-import { openSplits } from "./plan/index.ts"
-import type { CausalTokenizer } from "./tensors/causal-rows.ts"
 
 /** One report per split; for `file` a single one, which is called "test". */
-export const evaluateRun = ({ task, plan, adapted, labels, steps }: LoadedRun, file?: string) =>
+export const evaluateRun = ({ task, plan, adapted, steps }: LoadedRun, file?: string) =>
   Effect.gen(function* () {
-    const { splits } = yield* openSplits(plan, {
-      labels,
-      tokenizer: "tokenizer" in adapted.model ? (adapted.model.tokenizer as CausalTokenizer) : undefined,
-      ...(file === undefined ? {} : { file })
-    })
+    const splits = yield* task.splits(adapted, plan, file)
     const wanted = file === undefined ? { validation: splits.validation, test: splits.test } : { test: splits.train }
     return yield* Effect.forEach(
       (["validation", "test"] as const).filter((split) => wanted[split as "test"] !== undefined),

@@ -12,7 +12,7 @@ import type { LoadedRun } from "./load-run.ts"
 import { describeLayersClassifier, type LayersClassifier, loadLayersClassifier } from "./models/index.ts"
 import { writeFileAtomic, writeJson } from "./output/atomic-file.ts"
 import type { MergeCheck } from "./output/index.ts"
-import { openRows } from "./plan/index.ts"
+import { arrayClassification } from "./tasks/array-classification.ts"
 import { logitsOf } from "./training/index.ts"
 import { CHECKED_ROWS, type WrittenModel } from "./written-model.ts"
 
@@ -27,7 +27,7 @@ export const writeMergedLayers = (run: LoadedRun, folder: string) =>
     const adapted = run.adapted as unknown as AdaptedClassifier // the model of such a plan
     const { labels } = run
     device.label("the unmerged model")
-    const { logits: unmerged, split } = yield* checkedLogits(adapted, plan, labels)
+    const { logits: unmerged, split } = yield* checkedLogits(adapted, plan)
     const source = path.join(folder, "model.json")
     yield* saveCopy(adapted, source)
     yield* device.sync
@@ -36,12 +36,12 @@ export const writeMergedLayers = (run: LoadedRun, folder: string) =>
       const description = yield* describeLayersClassifier(source, { labels, head: [] })
       const model = yield* loadLayersClassifier(description, [])
       const alone = yield* injectSelected(model, null, { sites: [], parameters: [] }, 0)
-      return (yield* checkedLogits(alone, plan, labels)).logits
+      return (yield* checkedLogits(alone, plan)).logits
     })
     const all = adapted.model.base.getWeights().length
     const changed = adapted.sites.length + adapted.trainable.dense.length
     const written: WrittenModel = {
-      labels,
+      classes: labels.length,
       split,
       unmerged,
       merged,
@@ -82,10 +82,10 @@ const saveCopy = (adapted: AdaptedClassifier, source: string) =>
   })
 
 /** Logits [rows, classes] of the rows that are compared, of those that were not trained on where there are any. */
-const checkedLogits = (adapted: AdaptedClassifier, plan: ArraysPlan, labels: ReadonlyArray<string>) =>
+const checkedLogits = (adapted: AdaptedClassifier, plan: ArraysPlan) =>
   Effect.gen(function* () {
     const device = yield* Device
-    const { splits } = yield* openRows(plan, { labels })
+    const splits = yield* arrayClassification.splits(adapted, plan)
     const split: MergeCheck["split"] = (["validation", "test", "train"] as const).find((name) => splits[name])!
     const source = splits[split]!
     const rows = Math.min(CHECKED_ROWS, source.rows)

@@ -5,9 +5,11 @@ import * as Effect from "effect/Effect"
 import ownPackage from "../../package.json" with { type: "json" }
 import { watchParent } from "../compare/parent-watch.ts"
 import type { platform } from "../platform.ts"
+import { chatCommand } from "./chat.ts"
 import { compareCommand } from "./compare.ts"
 import { doctorCommand } from "./doctor.ts"
 import { evaluateCommand } from "./evaluate.ts"
+import { generateCommand } from "./generate.ts"
 import { mergeCommand } from "./merge.ts"
 import { tooOldNode } from "./node-version.ts"
 import { predictCommand } from "./predict.ts"
@@ -48,6 +50,8 @@ export const main = (services: typeof platform): void => {
       suggestCommand,
       evaluateCommand,
       predictCommand,
+      generateCommand,
+      chatCommand,
       mergeCommand,
       compareCommand,
       schemaCommand,

@@ -4,7 +4,7 @@ import { Argument, Command } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { RenderedSample } from "../data/causal/index.ts"
-import { describePlan, planJson, type ResolvedCausalPlan, readPlan, resolve } from "../plan/index.ts"
+import { describePlan, isResolvedCausal, planJson, readPlan, resolve } from "../plan/index.ts"
 import { jsonFlag, setFlag } from "./device-flags.ts"
 import { userError } from "./told.ts"
 
@@ -12,7 +12,7 @@ const validated = (file: string, settings: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const { plan, name } = yield* readPlan(file, settings)
     const resolved = yield* resolve(plan, name)
-    const sample = "origin" in resolved.model ? yield* (resolved as ResolvedCausalPlan).data.sample() : undefined
+    const sample = isResolvedCausal(resolved) ? yield* resolved.data.sample() : undefined
     return { resolved, sample }
   }).pipe(Effect.scoped)
 

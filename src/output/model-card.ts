@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import { isSubtracted } from "../../adapters/index.ts"
-import type { ResolvedCausalPlan, ResolvedClassificationPlan, ResolvedPlan } from "../plan/resolved.ts"
+import { isResolvedCausal, type ResolvedClassificationPlan, type ResolvedPlan } from "../plan/resolved.ts"
 import { type FileError, writeFileAtomic } from "./atomic-file.ts"
 import type { EvaluationReport } from "./metrics.ts"
 import { readBaseCard } from "./model-card/base-card.ts"
@@ -75,7 +75,7 @@ const opening = ({ resolved, report, base }: CardSource): string => {
   const trainer =
     plan.optimizer.kind === "lora-pro" ? " with LoRA-Pro ([arXiv 2407.18242](https://arxiv.org/abs/2407.18242))" : ""
   const made = `${methods[plan.adapter.method]} over ${codeSpan(base)}, trained${trainer} by tfjs-lora-pro`
-  if ("origin" in resolved.model) return `${made} to go on with ${learned[resolved.plan.data.format as "chat"]}.`
+  if (isResolvedCausal(resolved)) return `${made} to go on with ${learned[resolved.format]}.`
   const classes = report.labels.slice(0, 30).map(markdown).join(", ")
   const more = report.labels.length > 30 ? ` and ${report.labels.length - 30} more` : ""
   return `${made} to tell ${report.labels.length} classes of ${resolved.format === "arrays" ? "rows of numbers" : "text"} apart: ${classes}${more}.`
@@ -145,9 +145,7 @@ const procedure = ({ resolved, report }: CardSource): string => {
     ["steps", report.steps],
     ["rows a step", plan.training.batchSize * plan.training.accumulate],
     ...(resolved.format === "classification" ? [["tokens of a text at most", longestText(resolved)] as const] : []),
-    ...("origin" in resolved.model
-      ? [["tokens of a row at most", (resolved as ResolvedCausalPlan).plan.data.maxLength] as const]
-      : []),
+    ...(isResolvedCausal(resolved) ? [["tokens of a row at most", resolved.plan.data.maxLength] as const] : []),
     ["seed", plan.seed],
     [
       "versions",
@@ -175,7 +173,7 @@ const longestText = ({ plan, model }: ResolvedClassificationPlan): number =>
 
 const limitations = ({ resolved, report }: CardSource): string => {
   const seen = report.data.find(({ split }) => split === "train")?.rows
-  if ("origin" in resolved.model) {
+  if (isResolvedCausal(resolved)) {
     return `It has seen ${seen ?? "no"} rows of one source, and may say what is wrong as fluently as what is right. What the base model got from its own training data, this has too.`
   }
   const texts = resolved.format === "classification"

@@ -64,4 +64,6 @@ export interface ResolvedCausalPlan extends Resolved<CausalPlan, OpenedCausal> {
   readonly tokenizer: CausalTokenizer
 }
 
+export const isResolvedCausal = (resolved: ResolvedPlan): resolved is ResolvedCausalPlan => "origin" in resolved.model
+
 export type ResolvedPlan = ResolvedCausalPlan | ResolvedClassificationPlan | ResolvedArraysPlan

@@ -4,13 +4,20 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type { ArraysPlan } from "../../schemas/index.ts"
-import { arrayEvaluationBatches, arrayTrainingBatches, type ClassificationSplit, readNumbers } from "../data/index.ts"
+import {
+  arrayEvaluationBatches,
+  arrayTrainingBatches,
+  type ClassificationSplit,
+  openArrays,
+  readNumbers
+} from "../data/index.ts"
 import { MODEL_FILE, peftFiles, readPeftFile } from "../layers-model/peft-files.ts"
 import { restoreTensors, savedAdapter } from "../layers-model/saved-adapter.ts"
 import { type LayersClassifier, loadLayersClassifier } from "../models/index.ts"
 import { fileError, refuseLink, writeFileAtomic } from "../output/atomic-file.ts"
 import type { ResolvedArraysPlan } from "../plan/index.ts"
 import { crossEntropy, evaluate, logitsOf } from "../training/index.ts"
+import { onlySplits, rowsOf } from "./labelled-rows.ts"
 import { predictionsOf } from "./predictions.ts"
 import type { Task } from "./task.ts"
 
@@ -30,6 +37,10 @@ export const arrayClassification: Task<ArraysPlan, ResolvedArraysPlan, LayersCla
       scale: plan.data.scale,
       start
     }),
+  splits: ({ model }, plan, file) => {
+    const size = shapeOf(model).reduce((product, n) => product * n, 1)
+    return openArrays(rowsOf(plan.data, model.labels, file), plan.seed, size).pipe(onlySplits)
+  },
   evaluate: (adapted, plan, source, { rows, mistakes, done }) =>
     arrayEvaluationBatches(source, {
       batchSize: plan.training.evaluateBatchSize,

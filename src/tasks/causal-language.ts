@@ -1,12 +1,14 @@
 /** Conversations, completions or texts and a causal language model. */
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { CausalPlan } from "../../schemas/index.ts"
 import {
   type CausalEvaluationBatch,
   type CausalSplit,
   causalEvaluationBatches,
-  causalTrainingBatches
+  causalTrainingBatches,
+  openCausal
 } from "../data/causal/index.ts"
 import { Device } from "../device/device.ts"
 import { linearCrossEntropy } from "../kernels/linear-cross-entropy.ts"
@@ -15,6 +17,13 @@ import { restoreAdapter, saveAdapter } from "../output/adapter-folder.ts"
 import type { ResolvedCausalPlan } from "../plan/index.ts"
 import { countedTokens, evaluateTokens } from "../training/index.ts"
 import type { Task } from "./task.ts"
+
+/** A language model was asked for labels. */
+class NoLabels extends Schema.TaggedError<NoLabels>()("NoLabels", {}) {
+  override get message() {
+    return "the run of a language model has no labels to predict: use generate or chat"
+  }
+}
 
 const longest = ({ data }: CausalPlan, { maxLength }: CausalModel): number => Math.min(data.maxLength, maxLength)
 
@@ -40,6 +49,11 @@ export const causalLanguage: Task<CausalPlan, ResolvedCausalPlan, CausalModel, C
       )
       // the loss of a batch is the mean over its labels: as many count where batches are accumulated
     ).pipe(Stream.map((batch) => ({ ...batch, counted: countedTokens(batch) }))),
+  splits: ({ model }, plan, file) => {
+    const { validation: _, test: __, ...columns } = plan.data
+    const section = file === undefined ? plan.data : ({ ...columns, train: file } as CausalPlan["data"])
+    return Effect.map(openCausal(section, plan.seed, model.tokenizer), ({ splits }) => splits)
+  },
   evaluate: (adapted, plan, source, { rows, done }) =>
     Effect.gen(function* () {
       const { padMultiple } = yield* Device
@@ -54,8 +68,7 @@ export const causalLanguage: Task<CausalPlan, ResolvedCausalPlan, CausalModel, C
       const rowsOf = ({ rows }: CausalEvaluationBatch) => new Set(rows.flat()).size
       return yield* batches.pipe(evaluateTokens(adapted, rowsOf, done))
     }),
-  predict: () =>
-    Effect.fail({ _tag: "RunError", message: "a run of a language model has no labels to predict; use generate" }),
+  predict: () => Effect.fail(new NoLabels()),
   save: (adapted, resolved, folder) => saveAdapter(adapted, resolved, folder),
   restore: (adapted, _, folder) => restoreAdapter(adapted, folder)
 }

@@ -41,6 +41,12 @@ export interface Prediction {
   readonly logits: Readonly<Record<string, number>>
 }
 
+export interface Splits<Source> {
+  readonly train: Source
+  readonly validation?: Source
+  readonly test?: Source
+}
+
 /** A part of the data. */
 export interface SplitSource {
   readonly rows: number
@@ -62,6 +68,12 @@ export interface Task<
   load(resolved: Loadable<R>): Effect.Effect<M, ModelError, Files | Scope.Scope>
   /** The plan's batches from `start` on, without end. */
   batches(model: M, resolved: R, start: BatchPosition): Stream.Stream<BatchOf<M>, DataError, Device>
+  /** The rows of a trained plan once more, or those of another file with its columns, which are called "train". */
+  splits(
+    adapted: Adapted<M>,
+    plan: Plan,
+    file?: string
+  ): Effect.Effect<Splits<Source>, DataError | ModelError, Files | Scope.Scope>
   /** Loss and scores on rows of a split, each once. */
   evaluate(
     adapted: Adapted<M>,

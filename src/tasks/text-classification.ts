@@ -2,12 +2,19 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { ClassificationPlan } from "../../schemas/index.ts"
-import { type ClassificationSplit, evaluationBatches, padBatch, trainingBatches } from "../data/index.ts"
+import {
+  type ClassificationSplit,
+  evaluationBatches,
+  openClassification,
+  padBatch,
+  trainingBatches
+} from "../data/index.ts"
 import { Device } from "../device/device.ts"
 import { loadDescribed, type Model } from "../models/index.ts"
 import { restoreAdapter, saveAdapter } from "../output/adapter-folder.ts"
 import { loadOptionsOf, type ResolvedClassificationPlan } from "../plan/index.ts"
 import { crossEntropy, evaluate, logitsOf } from "../training/index.ts"
+import { onlySplits, rowsOf } from "./labelled-rows.ts"
 import { predictionsOf } from "./predictions.ts"
 import type { Task } from "./task.ts"
 
@@ -30,6 +37,8 @@ export const textClassification: Task<ClassificationPlan, ResolvedClassification
         })
       )
     ),
+  splits: ({ model }, plan, file) =>
+    openClassification(rowsOf(plan.data, model.labels, file), plan.seed).pipe(onlySplits),
   evaluate: (adapted, plan, source, { rows, mistakes, done }) =>
     Effect.gen(function* () {
       const { padMultiple } = yield* Device

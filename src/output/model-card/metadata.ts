@@ -2,6 +2,7 @@
  * The YAML front matter. Every value that is not a word of this package is a double-quoted scalar, which JSON's strings are (YAML
  * 1.2, section 1.3), so no label or path can add a key.
  */
+import { isResolvedCausal } from "../../plan/resolved.ts"
 import type { EvaluationReport } from "../metrics.ts"
 import { isPeftMethod } from "../peft/formats.ts"
 import { type CardSource, fileName } from "./card-source.ts"
@@ -46,7 +47,7 @@ export const metadata = (source: CardSource): string => {
     "tags:",
     ...tags.map((tag) => `- ${tag}`),
     "metrics:",
-    ...("origin" in resolved.model ? ["- perplexity"] : ["- accuracy", "- f1"]),
+    ...(isResolvedCausal(resolved) ? ["- perplexity"] : ["- accuracy", "- f1"]),
     ...modelIndex(report.name, source),
     "---"
   ].join("\n")

@@ -1,0 +1,55 @@
+/**
+ * A conversation as a prompt: a checkpoint's chat template writes the messages out and begins the assistant's turn, which `generate`
+ * continues. The template writes what begins a text (BOS) itself, so the tokenizer adds nothing, as in transformers.
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { type ChatTemplate, chatTemplate } from "../data/causal/chat-template.ts"
+import type { Message } from "../data/causal/row.ts"
+import type { CausalTokenizer } from "../tensors/causal-rows.ts"
+
+/** A conversation has no prompt. */
+export class ConversationError extends Schema.TaggedError<ConversationError>()("ConversationError", {
+  reason: Schema.String
+}) {
+  override get message() {
+    return this.reason
+  }
+}
+
+export interface Conversation {
+  readonly messages: ReadonlyArray<Message>
+  /** The same with a message behind it. */
+  readonly say: (role: "user" | "assistant", content: string) => Conversation
+  /** Tokens behind which the assistant speaks. */
+  readonly prompt: Effect.Effect<ReadonlyArray<number>, ConversationError>
+}
+
+/** An empty conversation, or one that `messages` begin. */
+export const conversation = (
+  tokenizer: CausalTokenizer,
+  { system, messages = [] }: { readonly system?: string | undefined; readonly messages?: ReadonlyArray<Message> } = {}
+): Effect.Effect<Conversation, ConversationError> => {
+  if (tokenizer.chatTemplate === null) {
+    const reason = "the model has no chat template (chat_template in tokenizer_config.json, or chat_template.jinja)"
+    return Effect.fail(new ConversationError({ reason: `${reason}; use generate, or a model that was made to chat` }))
+  }
+  const template = chatTemplate(tokenizer.chatTemplate, tokenizer.specialTokens)
+  if ("broken" in template) return Effect.fail(new ConversationError({ reason: template.broken }))
+  const first = system === undefined ? [] : [{ role: "system", content: system }]
+  return Effect.succeed(withMessages(tokenizer, template, [...first, ...messages]))
+}
+
+const withMessages = (
+  tokenizer: CausalTokenizer,
+  template: ChatTemplate,
+  messages: ReadonlyArray<Message>
+): Conversation => ({
+  messages,
+  say: (role, content) => withMessages(tokenizer, template, [...messages, { role, content }]),
+  prompt: Effect.suspend(() => {
+    const written = template.render(messages, { prompt: true })
+    if ("broken" in written) return Effect.fail(new ConversationError({ reason: written.broken }))
+    return Effect.succeed(tokenizer.encode(written.text))
+  })
+})

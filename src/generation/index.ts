@@ -1,0 +1,14 @@
+/**
+ * Text from causal language models: `generate` streams it, `conversation` makes prompts of messages.
+ *
+ * @example
+ * const talk = yield* conversation(adapted.model.tokenizer, { system: "Answer in one word." })
+ * const asked = talk.say("user", "What is the capital of France?")
+ * const events = generate(adapted, [yield* asked.prompt], { maxNewTokens: 32 })
+ */
+export { type CacheOptions, type KeyValueCache, keyValueCache } from "./cache.ts"
+export { type Conversation, ConversationError, conversation } from "./conversation.ts"
+export { type GenerationEnd, type GenerationEvent, generate } from "./generate.ts"
+export { type GenerateOptions, GenerationError, type Prompt } from "./options.ts"
+export { type Distribution, distribution, greedy, type Sampling, sample, withPenalty } from "./sampling.ts"
+export type { Finish } from "./writer.ts"

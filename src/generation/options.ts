@@ -1,0 +1,100 @@
+/** What may be asked of a generation, and what is wrong with it. */
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type { CausalModel } from "../models/causal/index.ts"
+import { greedy, type Sampling } from "./sampling.ts"
+
+export interface GenerateOptions extends Partial<Sampling> {
+  /** tokens that a text has at most; default 128 */
+  readonly maxNewTokens?: number
+  /** of the choice at a temperature above 0; each prompt has a random stream of its own; default 0 */
+  readonly seed?: number
+  /** strings before which a text ends */
+  readonly stop?: ReadonlyArray<string>
+  /** the frozen weights alone, without what was trained */
+  readonly base?: boolean
+  /** tokens that end a text; default: the model's */
+  readonly eosIds?: ReadonlyArray<number>
+  /** the place of the first prompt among all that share the seed; default 0 */
+  readonly first?: number
+}
+
+/** Nothing can be generated: all reasons at once. */
+export class GenerationError extends Schema.TaggedError<GenerationError>()("GenerationError", {
+  problems: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return this.problems.join("\n")
+  }
+}
+
+export interface Settings {
+  readonly sampling: Sampling
+  readonly maxNewTokens: number
+  readonly seed: number
+  readonly stop: ReadonlyArray<string>
+  readonly base: boolean
+  readonly eosIds: ReadonlySet<number>
+  readonly first: number
+}
+
+/** A text, or tokens, which are taken as they are. */
+export type Prompt = string | ReadonlyArray<number>
+
+const isCount = (n: number) => Number.isSafeInteger(n) && n >= 1
+
+const problemsOf = ({ sampling, maxNewTokens, stop }: Settings): ReadonlyArray<string> => {
+  const { temperature, topK, topP, repetitionPenalty } = sampling
+  return [
+    ...(Number.isFinite(temperature) && temperature >= 0
+      ? []
+      : [`temperature is ${temperature}; expected a number of at least 0 (0: the most probable token)`]),
+    ...(topK === null || isCount(topK) ? [] : [`topK is ${topK}; expected an integer of at least 1`]),
+    ...(topP > 0 && topP <= 1 ? [] : [`topP is ${topP}; expected a number above 0 and at most 1`]),
+    ...(Number.isFinite(repetitionPenalty) && repetitionPenalty > 0
+      ? []
+      : [`repetitionPenalty is ${repetitionPenalty}; expected a number above 0 (1: none)`]),
+    ...(isCount(maxNewTokens) ? [] : [`maxNewTokens is ${maxNewTokens}; expected an integer of at least 1`]),
+    ...(stop.includes("") ? ["a stop string is empty; every text would end before it begins"] : [])
+  ]
+}
+
+/** Options with their defaults, or all that is wrong with them. */
+export const settingsOf = (
+  { eosIds: ofModel, tokenizer }: Pick<CausalModel, "eosIds" | "tokenizer">,
+  { maxNewTokens = 128, seed = 0, stop = [], base = false, eosIds, first = 0, ...sampling }: GenerateOptions
+): Result.Result<Settings, ReadonlyArray<string>> => {
+  const named = ofModel.length > 0 || tokenizer.eosId === null ? ofModel : [tokenizer.eosId]
+  const settings: Settings = {
+    sampling: { ...greedy, ...sampling },
+    maxNewTokens,
+    seed,
+    stop,
+    base,
+    eosIds: new Set(eosIds ?? named),
+    first
+  }
+  const problems = problemsOf(settings)
+  return problems.length > 0 ? Result.fail(problems) : Result.succeed(settings)
+}
+
+/** Ids of the prompts, or all that is wrong with them. */
+export const promptIds = (
+  { tokenizer, maxLength, vocabularySize, source }: CausalModel,
+  prompts: ReadonlyArray<Prompt>
+): Result.Result<ReadonlyArray<ReadonlyArray<number>>, ReadonlyArray<string>> => {
+  const problems: Array<string> = []
+  const ids = prompts.map((prompt, i) => {
+    const wrong = (problem: string) =>
+      problems.push(`${prompts.length === 1 ? "the prompt" : `prompt ${i + 1}`} ${problem}`)
+    const own = typeof prompt === "string" ? tokenizer.encode(prompt, { special: true }) : prompt
+    const unknown = own.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
+    if (own.length === 0) wrong("has no token, and a model continues one at least; write something")
+    if (own.length >= maxLength) {
+      wrong(`has ${own.length} tokens, and ${source} was made for ${maxLength} with what it writes; shorten it`)
+    }
+    if (unknown !== undefined) wrong(`has the token ${unknown}; the model's are 0 to ${vocabularySize - 1}`)
+    return own
+  })
+  return problems.length > 0 ? Result.fail(problems) : Result.succeed(ids)
+}

@@ -1,0 +1,69 @@
+/**
+ * Forward passes of a batch that writes: tokens behind those that the cache holds. Of the last token of each row the logits are made, or
+ * the place of the largest; logits of other tokens never are. Tensor code.
+ */
+import type { Tensor2D } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+import type { Adapted } from "../../adapters/index.ts"
+import { type CausalModel, type CausalOutput, logitsOf } from "../models/causal/index.ts"
+import { tidy } from "../tensors/tidy.ts"
+import type { KeyValueCache } from "./cache.ts"
+
+export interface Pass {
+  readonly adapted: Adapted<CausalModel>
+  readonly cache: KeyValueCache
+  /** the next tokens of each row, equally many */
+  readonly ids: ReadonlyArray<ReadonlyArray<number>>
+  /** of each row: places before its first token */
+  readonly padding: ReadonlyArray<number>
+}
+
+/** Hidden states [rows·tokens, hidden] of the tokens, which the cache holds then. */
+const output = ({ adapted, cache, ids, padding }: Pass): CausalOutput => {
+  const [size, length, before] = [ids.length, ids[0]!.length, cache.length()]
+  const places = Array.from({ length: size * length }, (_, i) => ({
+    row: Math.floor(i / length),
+    // −1 and less: padding
+    position: before + (i % length) - padding[Math.floor(i / length)]!
+  }))
+  const { input } = adapted.model.feed({
+    size,
+    length,
+    inputIds: Int32Array.from(ids.flat()),
+    labels: new Int32Array(size * length),
+    segments: Int32Array.from(places, ({ position }) => (position < 0 ? -1 : 0)),
+    positions: Int32Array.from(places, ({ position }) => Math.max(0, position)),
+    tokens: places.filter(({ position }) => position >= 0).length
+  })
+  return adapted.forward({ ...input, attend: cache.pass(length) }, adapted.trainable)
+}
+
+/** Fills the cache alone. */
+export const readOnly = (pass: Pass): void => tidy(() => void output(pass))
+
+/** [rows·tokens, hidden] → [rows, hidden] */
+const lastOf = (hidden: Tensor2D, rows: number): Tensor2D => {
+  const [tokens, width] = hidden.shape
+  if (tokens === rows) return hidden
+  const each = tokens / rows
+  return tf.reshape(tf.slice(tf.reshape(hidden, [rows, each, width]), [0, each - 1, 0], [-1, 1, -1]), [rows, width])
+}
+
+/** Logits [rows, vocabulary] behind each row. */
+export const nextLogits = (pass: Pass): Tensor2D =>
+  tf.tidy(() => {
+    const out = output(pass)
+    return logitsOf(lastOf(out.hidden, pass.ids.length), out)
+  })
+
+/**
+ * float32 [2, rows]: the place of each row's largest logit, which float32 holds exactly below 2²⁴, and the sum of its hidden state,
+ * which is not finite where a number in it is not.
+ */
+export const nextTokens = (pass: Pass): Tensor2D =>
+  tf.tidy(() => {
+    const out = output(pass)
+    const hidden = lastOf(out.hidden, pass.ids.length)
+    const place = tf.cast(tf.argMax(logitsOf(hidden, out), 1), "float32")
+    return tf.stack([place, tf.sum(hidden, 1)]) as Tensor2D
+  })

@@ -1,0 +1,120 @@
+/**
+ * How a token is chosen from logits, as transformers does it and in its order:
+ *
+ *   repetition penalty   z ← z·p where z < 0, else z/p, for every token that stands in the text so far     (Keskar et al., arXiv 1909.05858)
+ *   temperature          z ← z/T
+ *   top-k                tokens below the k-th largest z go; equals of it stay
+ *   top-p                the most probable tokens stay until their probabilities reach p, one at least     (Holtzman et al., arXiv 1904.09751)
+ *   choice               token i with probability softmax(z)ᵢ; at T = 0 the largest z, the first of equals
+ *
+ * Pure functions of float32 logits, computed in float64.
+ */
+import type { Random } from "../tensors/random.ts"
+
+export interface Sampling {
+  /** 0: always the most probable token, and what follows is not asked */
+  readonly temperature: number
+  /** null: all tokens */
+  readonly topK: number | null
+  /** 1: all tokens */
+  readonly topP: number
+  /** 1: none */
+  readonly repetitionPenalty: number
+}
+
+export const greedy: Sampling = { temperature: 0, topK: null, topP: 1, repetitionPenalty: 1 }
+
+/** Whether the largest logit is the token. */
+export const isGreedy = ({ temperature, repetitionPenalty }: Sampling): boolean =>
+  temperature === 0 && repetitionPenalty === 1
+
+/** Chooses a token; `seen`: the tokens of prompt and text so far. Draws one number, none at temperature 0. */
+export const sample = (
+  logits: Float32Array,
+  seen: ReadonlyArray<number>,
+  sampling: Sampling,
+  random: Random
+): number => {
+  const penalized = withPenalty(logits, seen, sampling.repetitionPenalty)
+  if (sampling.temperature === 0) return largest(penalized)
+  const { ids, probabilities } = distribution(penalized, sampling)
+  let rest = random()
+  for (let i = 0; i < ids.length; i++) {
+    rest -= probabilities[i]!
+    if (rest < 0) return ids[i]!
+  }
+  // what rounding left over
+  return ids[ids.length - 1]!
+}
+
+/** New logits where there is a penalty. */
+export const withPenalty = (logits: Float32Array, seen: ReadonlyArray<number>, penalty: number): Float32Array => {
+  if (penalty === 1) return logits
+  const penalized = logits.slice()
+  for (const id of new Set(seen)) {
+    const z = logits[id]!
+    penalized[id] = z < 0 ? z * penalty : z / penalty
+  }
+  return penalized
+}
+
+/** The first of the largest. */
+export const largest = (logits: Float32Array): number => {
+  let best = 0
+  for (let i = 1; i < logits.length; i++) if (logits[i]! > logits[best]!) best = i
+  return best
+}
+
+export interface Distribution {
+  /** tokens that may be chosen, in ascending order */
+  readonly ids: ReadonlyArray<number>
+  /** of each; their sum is 1 */
+  readonly probabilities: ReadonlyArray<number>
+}
+
+/** What is drawn from, at a temperature above 0. The penalty is in the logits already. */
+export const distribution = (
+  logits: Float32Array,
+  { temperature, topK, topP }: Pick<Sampling, "temperature" | "topK" | "topP">
+): Distribution => {
+  const border = topK === null || topK >= logits.length ? Number.NEGATIVE_INFINITY : kthLargest(logits, topK)
+  const ids: Array<number> = []
+  for (let i = 0; i < logits.length; i++) if (logits[i]! >= border) ids.push(i)
+  const probabilities = softmax(ids.map((id) => logits[id]! / temperature))
+  if (topP >= 1) return { ids, probabilities }
+  const stay = nucleus(probabilities, topP)
+  return {
+    ids: stay.map((i) => ids[i]!),
+    probabilities: normalized(stay.map((i) => probabilities[i]!))
+  }
+}
+
+const kthLargest = (logits: Float32Array, k: number): number => {
+  const sorted = logits.slice().sort()
+  return sorted[sorted.length - k]!
+}
+
+const softmax = (z: ReadonlyArray<number>): ReadonlyArray<number> => {
+  const most = z.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
+  return normalized(z.map((value) => Math.exp(value - most)))
+}
+
+const normalized = (weights: ReadonlyArray<number>): ReadonlyArray<number> => {
+  const sum = weights.reduce((a, b) => a + b, 0)
+  return weights.map((weight) => weight / sum)
+}
+
+/** Indices of the most probable that reach p together, ascending; of equals the first stay. */
+const nucleus = (probabilities: ReadonlyArray<number>, p: number): ReadonlyArray<number> => {
+  // sorted as numbers of a typed array: a comparison function would be called a million times for a large vocabulary
+  const sorted = Float64Array.from(probabilities).sort()
+  let sum = 0
+  let count = 0
+  while (count < sorted.length && sum < p) sum += sorted[sorted.length - ++count]!
+  const border = sorted[sorted.length - Math.max(1, count)]!
+  let equals = count - probabilities.filter((probability) => probability > border).length
+  return [...probabilities.keys()].filter((i) => {
+    const probability = probabilities[i]!
+    return probability > border || (probability === border && equals-- > 0)
+  })
+}
