@@ -8,11 +8,8 @@
  * Files by extension: .jsonl or .ndjson (one object a line), .csv (with a header row), each also as .gz, and .parquet.
  */
 import * as Schema from "effect/Schema"
-import { choice, count, integer, share, text, withDefault } from "./fields.ts"
-
-const fileExpected = "a path to a .jsonl, .csv or .parquet file"
-
-const file = (what: string) => text(fileExpected, `${what} Relative to the plan file.`)
+import { choice, count, integer, text, withDefault } from "./fields.ts"
+import { splits } from "./splits.ts"
 
 const column = (what: string) => text("the name of a column", what)
 
@@ -23,20 +20,7 @@ const packed = (byDefault: boolean) =>
       "Whether a row of a batch holds several texts one behind another, each attending to itself alone, rather than one text and padding."
   }).pipe(withDefault(byDefault))
 
-const files = {
-  train: file("Rows to train on."),
-  validation: Schema.optionalKey(
-    Schema.Union([
-      file("Rows to evaluate during training."),
-      share("The share of the training rows held out.")
-    ]).annotate({
-      expected: `${fileExpected}, or a fraction between 0 and 1 of the training rows`,
-      description:
-        "Rows to evaluate during training: a file, or the share of the training rows that is held out for it."
-    })
-  ),
-  test: Schema.optionalKey(file("Rows to evaluate at the end."))
-}
+const files = splits(".jsonl, .csv or .parquet", ".jsonl, .ndjson or .csv, these as .gz too, or .parquet")
 
 const bucketPool = count(
   1,

@@ -8,10 +8,8 @@ import type * as Scope from "effect/Scope"
 import type { CausalData } from "../../../schemas/causal-data.ts"
 import type { CausalTokenizer } from "../../tensors/causal-rows.ts"
 import { type DataError, dataError, joinDataErrors } from "../data-error.ts"
-import { holdOut } from "../order.ts"
-import { repeatedTextWarnings } from "../repeated-texts.ts"
-import type { ScannedSource } from "../scan.ts"
 import { subset } from "../source.ts"
+import { type BySplit, mapSplits, openSplitFiles, repeatWarnings, rowsOfSplits } from "../split-files.ts"
 import { rowEncoder, specialPattern } from "./encoder.ts"
 import { measured, type TokenStatistics } from "./measure.ts"
 import { openCausalRows } from "./open-rows.ts"
@@ -38,12 +36,6 @@ export interface CausalSplitDescription extends TokenStatistics {
   readonly rows: number
 }
 
-interface BySplit<A> {
-  readonly train: A
-  readonly validation?: A
-  readonly test?: A
-}
-
 /** Opens the files until the scope closes. `seed` decides which rows a validation share holds out. */
 export const openCausal = (
   section: CausalData,
@@ -55,13 +47,13 @@ export const openCausal = (
     const special = specialTexts(specialPattern(tokenizer))
     const { encode, write } = rowEncoder(section, tokenizer, template)
     const refusal = refusals(tokenizer.chatTemplate ?? "", write)
-    const files = yield* openFiles(section, (path) =>
+    const files = yield* openSplitFiles(section, (path) =>
       openCausalRows(path, section, (content, where) => {
         special.look(content, where)
         return content.kind === "chat" ? refusal(content) : undefined
       })
     )
-    const rows = yield* rowsOf(section, files, seed)
+    const rows = yield* rowsOfSplits(section, files, seed)
     const splits = mapSplits(rows, ({ file, rows }) => {
       const source = rows === undefined ? file : subset(file, rows, file.where)
       return causalSplit(source, encode, section.format === "text" ? "go on" : "drop the end")
@@ -92,47 +84,6 @@ const templateOf = (section: CausalData, tokenizer: CausalTokenizer) => {
   return Effect.fail(dataError("tokenizer", `it names no end-of-text token (eos_token) to put behind a text, ${never}`))
 }
 
-const openFiles = (
-  section: CausalData,
-  openOne: (path: string) => Effect.Effect<ScannedSource, DataError, Scope.Scope>
-): Effect.Effect<BySplit<ScannedSource>, DataError, Scope.Scope> =>
-  Effect.gen(function* () {
-    const open = (path: string) => Effect.result(openOne(path))
-    const train = yield* open(section.train)
-    const validation = typeof section.validation === "string" ? yield* open(section.validation) : undefined
-    const test = section.test === undefined ? undefined : yield* open(section.test)
-    const errors = [train, validation, test].flatMap((one) => (one && Result.isFailure(one) ? [one.failure] : []))
-    if (errors.length > 0 || !Result.isSuccess(train)) return yield* joinDataErrors(errors)
-    return {
-      train: train.success,
-      ...(validation && Result.isSuccess(validation) ? { validation: validation.success } : {}),
-      ...(test && Result.isSuccess(test) ? { test: test.success } : {})
-    }
-  })
-
-interface SomeRows {
-  readonly file: ScannedSource
-  /** all of the file's rows unless given */
-  readonly rows?: Uint32Array
-}
-
-/** Which rows of which file each split is. */
-const rowsOf = (
-  section: CausalData,
-  files: BySplit<ScannedSource>,
-  seed: number
-): Effect.Effect<BySplit<SomeRows>, DataError> => {
-  const whole = mapSplits(files, (file): SomeRows => ({ file }))
-  if (typeof section.validation !== "number") return Effect.succeed(whole)
-  const file = files.train
-  if (file.rows < 2) {
-    const reason = "the file has 1 row; to hold out a share of it for validation at least 2 are needed"
-    return Effect.fail(dataError(file.where, reason))
-  }
-  const { kept, heldOut } = holdOut(file.rows, section.validation, seed)
-  return Effect.succeed({ ...whole, train: { file, rows: kept }, validation: { file, rows: heldOut } })
-}
-
 const names = ["train", "validation", "test"] as const
 
 /** Every split measured; fails where rows cannot become tokens, or there is nothing to learn. All splits at once. */
@@ -159,16 +110,6 @@ const described = (
     return errors.length > 0 ? yield* joinDataErrors(errors) : descriptions
   })
 
-const repeatWarnings = (rows: BySplit<SomeRows>): ReadonlyArray<string> => {
-  const { train, ...evaluated } = mapSplits(rows, ({ file: { where, index, hashes }, rows }) => ({
-    where,
-    index,
-    hashes,
-    ...(rows === undefined ? {} : { rows })
-  }))
-  return repeatedTextWarnings(train, evaluated)
-}
-
 const doubledBeginning = (share: number): string =>
   `${percent(share)} of the rows begin with the beginning-of-text token, which the tokenizer puts there too; take it out of the texts`
 
@@ -183,9 +124,3 @@ const cutWarnings = (
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`
-
-const mapSplits = <A, B>({ train, validation, test }: BySplit<A>, change: (split: A) => B): BySplit<B> => ({
-  train: change(train),
-  ...(validation === undefined ? {} : { validation: change(validation) }),
-  ...(test === undefined ? {} : { test: change(test) })
-})
