@@ -45,6 +45,7 @@ const levels: ReadonlyArray<readonly [string, number]> = [
   ["adapters/", 2],
   ["src/plan/", 3],
   ["src/training/", 3],
+  ["src/generation/", 3],
   ["src/output/", 4],
   ["src/bin/", 5],
   ["src/", 5]

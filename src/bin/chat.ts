@@ -30,9 +30,9 @@ export const chatCommand = Command.make(
   },
   ({ model, system, base, device, threads, ...given }) =>
     Effect.gen(function* () {
-      const adapted = yield* openWriting(model, base)
+      const { adapted, system: trained } = yield* openWriting(model, base)
       const options = optionsOf(given)
-      const begun = yield* conversation(adapted.model.tokenizer, { system: Option.getOrUndefined(system) })
+      const begun = yield* conversation(adapted.model.tokenizer, { system: Option.getOrElse(system, () => trained) })
       /** The reply, told as it is written, and the conversation with both behind it. */
       const replied = (before: Conversation, said: string, turn: number) =>
         Effect.gen(function* () {

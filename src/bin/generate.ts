@@ -1,11 +1,18 @@
 /** `generate RUN|MODEL [PROMPT…|-]`: texts behind prompts, from the arguments or one a line from stdin. */
-import { Argument, Command } from "effect/cli"
+import { Argument, Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { Device, ofDevice } from "../device/index.ts"
-import { type GenerationEnd, type GenerationEvent, generate } from "../generation/index.ts"
+import {
+  type ConversationError,
+  conversation,
+  type GenerationEnd,
+  type GenerationEvent,
+  generate,
+  type Prompt
+} from "../generation/index.ts"
 import { jsonFlag, threadsOr } from "./device-flags.ts"
-import { generationFlags, modelArgument, openWriting, optionsOf } from "./generation-flags.ts"
+import { generationFlags, modelArgument, openWriting, optionsOf, type Writing } from "./generation-flags.ts"
 import { stdinLines } from "./stdin-lines.ts"
 import { told } from "./told.ts"
 
@@ -39,6 +46,14 @@ export const printed = (prompts: ReadonlyArray<string>, json: boolean) => {
   }
 }
 
+/** Prompts as they are, or as what a user says to a model that learned conversations. */
+const promptsOf = ({ adapted, chat, system }: Writing, texts: ReadonlyArray<string>, plain: boolean) =>
+  chat && !plain
+    ? Effect.flatMap(conversation(adapted.model.tokenizer, { system }), (begun) =>
+        Effect.forEach(texts, (text): Effect.Effect<Prompt, ConversationError> => begun.say("user", text).prompt)
+      )
+    : Effect.succeed<ReadonlyArray<Prompt>>(texts)
+
 export const generateCommand = Command.make(
   "generate",
   {
@@ -48,11 +63,16 @@ export const generateCommand = Command.make(
       Argument.atLeast(0)
     ),
     ...generationFlags,
+    plain: Flag.Boolean("plain").pipe(
+      Flag.withDescription("go on with the prompt as it stands, also where the run learned conversations"),
+      Flag.withDefault(false)
+    ),
     json: jsonFlag
   },
-  ({ model, prompts, base, device, threads, json, ...given }) =>
+  ({ model, prompts, base, device, threads, json, plain, ...given }) =>
     Effect.gen(function* () {
-      const adapted = yield* openWriting(model, base)
+      const writing = yield* openWriting(model, base)
+      const { adapted } = writing
       const options = optionsOf(given)
       const source = prompts.length === 0 || (prompts.length === 1 && prompts[0] === "-")
       yield* (source ? stdinLines : Stream.fromIterable(prompts)).pipe(
@@ -60,8 +80,10 @@ export const generateCommand = Command.make(
         Stream.zipWithIndex,
         Stream.runForEach(([batch, i]) => {
           const next = printed(batch, json)
-          return generate(adapted, batch, { ...options, first: i * TOGETHER }).pipe(
-            Stream.runForEach((event) => write(next(event)))
+          return Effect.flatMap(promptsOf(writing, batch, plain), (ids) =>
+            generate(adapted, ids, { ...options, first: i * TOGETHER }).pipe(
+              Stream.runForEach((event) => write(next(event)))
+            )
           )
         }),
         ofDevice

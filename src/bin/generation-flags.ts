@@ -80,11 +80,23 @@ export const optionsOf = (given: Given): GenerateOptions => ({
   base: given.baseOnly
 })
 
+/** What writes, and how it was taught to be spoken to. */
+export interface Writing {
+  readonly adapted: Adapted<CausalModel>
+  /** it learned conversations */
+  readonly chat: boolean
+  /** what conversations without a system message of their own began with in training */
+  readonly system: string | undefined
+}
+
 /** The model of a run with what was trained, or a model as it is. */
 export const openWriting = (source: string, base: Option.Option<string>) =>
   Effect.gen(function* () {
     if (yield* isRun(source)) {
-      return (yield* loadCausalRun(source, { base: Option.getOrUndefined(base) })).adapted
+      const { adapted, plan } = yield* loadCausalRun(source, { base: Option.getOrUndefined(base) })
+      const system = plan.data.format === "chat" ? plan.data.system : undefined
+      const run: Writing = { adapted, chat: plan.data.format === "chat", system }
+      return run
     }
     const model = yield* openCausalModel(source)
     const adapted: Adapted<CausalModel> = yield* injectSelected<object, CausalModel>(
@@ -93,7 +105,8 @@ export const openWriting = (source: string, base: Option.Option<string>) =>
       { sites: [], parameters: [] },
       0
     )
-    return adapted
+    const plain: Writing = { adapted, chat: false, system: undefined }
+    return plain
   })
 
 /** A run has a plan, a model has none. */

@@ -1,5 +1,4 @@
 /** `predict RUN [TEXT…|-]`: labels for texts, from the arguments or one a line from stdin. */
-import { createInterface } from "node:readline"
 import * as Console from "effect/Console"
 import { Argument, Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
@@ -9,16 +8,12 @@ import { Device } from "../device/index.ts"
 import { adapterFileAt, loadAdapterFile } from "../load-adapter-file.ts"
 import { loadRun, type Prediction, RunError } from "../load-run.ts"
 import { deviceFlag, jsonFlag, threadsFlag, threadsOr } from "./device-flags.ts"
+import { stdinLines } from "./stdin-lines.ts"
 import { told } from "./told.ts"
 
 export const baseFlag = Flag.String("base").pipe(
   Flag.withDescription("the base model, if it is not where it was: a folder, a file, a model.json"),
   Flag.optional
-)
-
-/** Opened when it is read: readline forgets the lines, and the end, that come before somebody asks for them. */
-const lines = Stream.suspend(() =>
-  Stream.fromAsyncIterable(createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY }), String)
 )
 
 /** Softmax probability of the chosen label. */
@@ -65,9 +60,7 @@ export const predictCommand = Command.make(
     Effect.gen(function* () {
       const run = yield* opened(directory, Option.getOrUndefined(base))
       const source: Stream.Stream<string, { readonly message: string }> =
-        texts.length === 0 || (texts.length === 1 && texts[0] === "-")
-          ? lines.pipe(Stream.mapError((reason) => ({ message: `stdin cannot be read: ${reason}` })))
-          : Stream.fromIterable(texts)
+        texts.length === 0 || (texts.length === 1 && texts[0] === "-") ? stdinLines : Stream.fromIterable(texts)
       yield* source.pipe(
         Stream.grouped(run.together),
         Stream.mapEffect(run.predict),
