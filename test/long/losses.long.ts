@@ -1,11 +1,11 @@
 /**
  * The same losses everywhere: 50 steps by every method on WebGPU, in Bun and in Deno, against the wasm device in Bun. (Chromium's are in
- * `test/long/browser-losses.long.ts`.)
+ * `browser-losses.long.ts`.)
  */
 import { expect, test } from "bun:test"
-import { expectEqualLosses, expectMoving, type Losses } from "./equal-losses.ts"
-import { END_TIMEOUT, runScript, runtimes, webgpu } from "./runtimes.ts"
-import { methods } from "./tiny-run.ts"
+import { expectEqualLosses, expectMoving, type Losses } from "../runtime/equal-losses.ts"
+import { END_TIMEOUT, runScript, runtimes, webgpu } from "../runtime/runtimes.ts"
+import { methods } from "../runtime/tiny-run.ts"
 
 const reference = await runScript(runtimes[0]!, "losses-probe.ts", "wasm")
 
