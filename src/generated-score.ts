@@ -57,6 +57,18 @@ export interface GeneratedScoreOptions<E, R> extends Omit<GenerateOptions, "firs
 /** 1 where the two are the same but for white space around them. */
 export const exactMatch: Score = ({ text, expected }) => Effect.succeed(text.trim() === expected.trim() ? 1 : 0)
 
+/** 1 where the last number of the two is the same, as mathematics is scored ("… so the answer is: 1,234." and "#### 1234"). */
+export const finalNumber: Score = ({ text, expected }) => {
+  const [own, right] = [lastNumber(text), lastNumber(expected)]
+  return Effect.succeed(own !== undefined && own === right ? 1 : 0)
+}
+
+/** Groups of thousands may be set off by commas. */
+const lastNumber = (text: string): number | undefined => {
+  const found = text.match(/-?\d+(?:,\d{3})*(?:\.\d+)?/g)?.at(-1)
+  return found === undefined ? undefined : Number(found.replaceAll(",", ""))
+}
+
 /** Answers the prompts of a split's rows and scores the answers. Fails at a row that has no prompt or expects no answer. */
 export const generatedScores = <E = never, R = never>(
   adapted: Adapted<CausalModel>,

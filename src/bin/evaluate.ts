@@ -5,11 +5,13 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { Device } from "../device/index.ts"
+import { evaluateGenerated, type GeneratedReport } from "../evaluate-generated.ts"
 import { evaluateRun } from "../evaluate-run.ts"
-import { loadRun } from "../load-run.ts"
+import { loadCausalRun, loadRun } from "../load-run.ts"
 import type { EvaluationReport } from "../output/index.ts"
 import { Progress } from "../progress.ts"
 import { deviceFlag, jsonFlag, threadsFlag, threadsOr } from "./device-flags.ts"
+import { maxTokensFlag } from "./generation-flags.ts"
 import { baseFlag } from "./predict.ts"
 import { evaluationLine, terminalListener } from "./terminal.ts"
 import { told } from "./told.ts"
@@ -22,16 +24,32 @@ export const evaluateCommand = Command.make(
       Flag.withDescription("a .jsonl or .csv file with the plan's columns, instead of its test and validation splits"),
       Flag.optional
     ),
+    generate: Flag.Boolean("generate").pipe(
+      Flag.withDescription(
+        "of a language model: write the answer to each row's prompt, and count those that are right to the letter"
+      ),
+      Flag.withDefault(false)
+    ),
+    maxTokens: maxTokensFlag,
     base: baseFlag,
     device: deviceFlag,
     threads: threadsFlag,
     json: jsonFlag
   },
-  ({ run: directory, data, base, device, threads, json }) =>
+  ({ run: directory, data, generate, maxTokens, base, device, threads, json }) =>
     Effect.gen(function* () {
       const path = yield* Path.Path
-      const run = yield* loadRun(directory, { base: Option.getOrUndefined(base) })
       const file = Option.map(data, (given) => path.resolve(given))
+      const from = { base: Option.getOrUndefined(base) }
+      if (generate) {
+        const run = yield* loadCausalRun(directory, from)
+        const options = { file: Option.getOrUndefined(file), maxNewTokens: maxTokens }
+        for (const report of yield* evaluateGenerated(run, options)) {
+          yield* Console.log(json ? JSON.stringify(report) : answersText(report))
+        }
+        return
+      }
+      const run = yield* loadRun(directory, from)
       const reports = yield* evaluateRun(run, Option.getOrUndefined(file))
       for (const report of reports) {
         yield* Console.log(json ? JSON.stringify(report) : evaluationText(run.labels, report))
@@ -43,6 +61,25 @@ export const evaluateCommand = Command.make(
       told
     )
 ).pipe(Command.withDescription("Evaluate a trained run"))
+
+/** Answers that are not right, of which so many are shown. */
+const SHOWN = 5
+
+const answersText = ({ split, rows, score, answers }: GeneratedReport): string => {
+  const wrong = answers.filter((answer) => answer.score < 1)
+  const shown = wrong
+    .slice(0, SHOWN)
+    .flatMap(({ where, text, expected }) => [
+      `  ${where}`,
+      `    wrote     ${text.trim()}`,
+      `    expected  ${expected.trim()}`
+    ])
+  const more = wrong.length > SHOWN ? [`  and ${wrong.length - SHOWN} more`] : []
+  const right = rows - wrong.length
+  return [`${split}: ${right} of ${rows} answers are right (${(100 * score).toFixed(1)} %)`, ...shown, ...more].join(
+    "\n"
+  )
+}
 
 const evaluationText = (labels: ReadonlyArray<string>, report: EvaluationReport): string =>
   "confusion" in report ? confusionText(labels, report.confusion) : evaluationLine(report)

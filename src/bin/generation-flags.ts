@@ -28,8 +28,13 @@ export const modelArgument = Argument.String("model").pipe(
   Argument.withDescription("Run folder, Hugging Face folder, .gguf file or hf:owner/name")
 )
 
+export const maxTokensFlag = count("max-tokens").pipe(
+  Flag.withDescription("tokens of a text at most"),
+  Flag.withDefault(128)
+)
+
 export const generationFlags = {
-  maxTokens: count("max-tokens").pipe(Flag.withDescription("tokens of a text at most"), Flag.withDefault(128)),
+  maxTokens: maxTokensFlag,
   temperature: number("temperature", (n) => n >= 0, "a number of at least 0").pipe(
     Flag.withDescription("0: always the most probable token"),
     Flag.withDefault(0)

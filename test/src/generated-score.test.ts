@@ -3,7 +3,7 @@ import { expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
 import type { CausalContent } from "../../src/data/causal/index.ts"
 import { Device } from "../../src/device/device.ts"
-import { type GeneratedScoreOptions, generatedScores } from "../../src/generated-score.ts"
+import { finalNumber, type GeneratedScoreOptions, generatedScores } from "../../src/generated-score.ts"
 import type { CausalModel } from "../../src/models/causal/index.ts"
 import { describeOn } from "../backends.ts"
 import { bytesTokenizer, ends, openDevice, untrained } from "./generation/writing.ts"
@@ -46,6 +46,27 @@ const saidBehind = (prompt: string, special = true) =>
     const [end] = yield* ends(adapted, [bytesTokenizer.encode(prompt, { special })], { maxNewTokens: 9 })
     return end!.text
   })
+
+test("final numbers: the last of a text, however it is written", () => {
+  const score = (text: string, expected: string) =>
+    Effect.runSync(finalNumber({ text, expected, where: "", content: { kind: "text", text: "" }, finish: "eos" }))
+  const same: ReadonlyArray<readonly [string, string]> = [
+    ["2 + 3 = 5, so the answer is: 5.", "#### 5"],
+    ["It costs $1,234.50 in all", "#### 1234.5"],
+    ["-7", "3 - 10 = -7"],
+    ["#### 12", "10 apples and 2 are 12"],
+    ["72.0", "#### 72"]
+  ]
+  const different: ReadonlyArray<readonly [string, string]> = [
+    ["5 and then 6", "#### 5"],
+    ["no number", "#### 5"],
+    ["no number", "none either"],
+    ["7", "-7"],
+    ["1,23", "#### 123"]
+  ]
+  expect(same.map(([text, expected]) => score(text, expected))).toEqual(same.map(() => 1))
+  expect(different.map(([text, expected]) => score(text, expected))).toEqual(different.map(() => 0))
+})
 
 describeOn("wasm", () => {
   test("the answer to a completion's prompt and to a conversation without its last message", () =>

@@ -1,0 +1,69 @@
+/** A trained run's answers against its rows: by split or of another file, with and without what was trained. */
+import { beforeAll, expect, test } from "bun:test"
+import * as Effect from "effect/Effect"
+import { Device } from "../../src/device/index.ts"
+import { type EvaluateGeneratedOptions, evaluateGenerated } from "../../src/evaluate-generated.ts"
+import { loadCausalRun } from "../../src/load-run.ts"
+import { platform } from "../../src/platform.ts"
+import { Progress, type ProgressEvent } from "../../src/progress.ts"
+import { causalData, causalPlan, decoder } from "./causal-workspace.ts"
+import { jsonLines, TIMEOUT, workspace } from "./fixtures.ts"
+import { complete } from "./train-here.ts"
+
+const w = workspace()
+
+/** What the model is taught: a colour behind a thing. */
+const taught = [
+  ["grass", "green"],
+  ["snow", "white"],
+  ["coal", "black"],
+  ["blood", "red"]
+] as const
+const rows = taught.map(([prompt, completion]) => ({ prompt, completion: ` ${completion}` }))
+const wrong = [{ prompt: "grass", completion: " red" }, ...rows.slice(1, 3)]
+
+beforeAll(async () => {
+  decoder(w, "llama")
+  w.write("train.jsonl", jsonLines(rows))
+  w.write("wrong.jsonl", jsonLines(wrong))
+  const data = { ...causalData("completion"), train: "train.jsonl", validation: "train.jsonl", test: "wrong.jsonl" }
+  const optimizer = { kind: "lora-pro", learningRate: 5e-3 }
+  const plan = causalPlan("llama", "completion", { data, optimizer, training: { steps: 40, batchSize: 4 } })
+  await complete(w, w.write("colours.json", plan), "runs/colours")
+}, TIMEOUT)
+
+const evaluated = (options: EvaluateGeneratedOptions<never, never>) => {
+  const heard: Array<ProgressEvent> = []
+  return Effect.gen(function* () {
+    const run = yield* loadCausalRun(w.path("runs/colours"))
+    const reports = yield* evaluateGenerated(run, { maxNewTokens: 4, ...options })
+    return { reports: reports.map(({ split, rows, score }) => ({ split, rows, score })), heard }
+  }).pipe(
+    Effect.scoped,
+    Effect.provideService(Progress, (event) => Effect.sync(() => void heard.push(event))),
+    Effect.provide(Device.layer("wasm", { threads: 1 })),
+    Effect.provide(platform),
+    Effect.runPromise
+  )
+}
+
+test("every split that is no training split, with what was trained and without", async () => {
+  const { reports, heard } = await evaluated({ batchSize: 3 })
+  expect(reports).toEqual([
+    { split: "validation", rows: 4, score: 1 },
+    { split: "test", rows: 3, score: 2 / 3 }
+  ])
+  expect(heard).toEqual([
+    { kind: "evaluating", split: "validation", rows: 3, of: 4 },
+    { kind: "evaluating", split: "validation", rows: 4, of: 4 },
+    { kind: "evaluating", split: "test", rows: 3, of: 3 }
+  ])
+  const { reports: before } = await evaluated({ base: true })
+  expect(before.map(({ score }) => score)).toEqual([0, 0])
+})
+
+test("another file, in the place of the splits", async () => {
+  expect((await evaluated({ file: w.path("wrong.jsonl"), rows: 2 })).reports).toEqual([
+    { split: "test", rows: 2, score: 1 / 2 }
+  ])
+})
