@@ -1,6 +1,6 @@
 /**
- * From a run to a model that stands alone: base + s·BA as a Hugging Face folder (of a tf.LayersModel: as one, `merge-layers.ts`), put
- * in place only after the merged model, loaded again from disk, has computed what the run computes.
+ * From a run to a model that stands alone: base + s·BA as a Hugging Face folder (of a causal model:
+ * `merge-causal.ts`; of a tf.LayersModel: as one, `merge-layers.ts`), put in place only after the merged model, loaded again from disk, has computed what the run computes.
  *
  * Everything is written into a temporary folder beside the place it is for and renamed at the end: whatever fails or is
  * interrupted, there is the whole merged model or nothing. The run's model has left the device before the merged one is loaded.
@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../adapters/index.ts"
-import { type ClassificationPlan, isClassificationPlan } from "../schemas/index.ts"
+import { type ClassificationPlan, isCausalPlan, isClassificationPlan } from "../schemas/index.ts"
 import { type ClassificationSplit, evaluationBatches, openClassification } from "./data/index.ts"
 import { Device, ofDevice } from "./device/index.ts"
 import { type LoadedRun, loadRun } from "./load-run.ts"
@@ -60,14 +60,15 @@ export const mergeLoaded = <E extends { readonly message: string }, R>(
     return yield* inNewFolder(target, (folder) =>
       Effect.gen(function* () {
         const written: WrittenModel = yield* Effect.scoped(
-          Effect.flatMap(load, (run) =>
-            isTextRun(run)
-              ? writeFrom(run, directory, folder)
+          Effect.flatMap(load, (run) => {
+            if (isTextRun(run)) return writeFrom(run, directory, folder)
+            return isCausalPlan(run.plan)
+              ? Effect.flatMap(causalMerge, (merge) => merge(run, directory, folder))
               : Effect.flatMap(layersMerge, (merge) => merge(run, folder))
-          )
+          })
         )
-        const { split, unmerged, labels } = written
-        const comparison = compareLogits(unmerged, yield* Effect.scoped(written.merged), labels.length)
+        const { split, unmerged, classes } = written
+        const comparison = compareLogits(unmerged, yield* Effect.scoped(written.merged), classes)
         const check: MergeCheck = { split, ...comparison, bound: MERGE_BOUND }
         // not `>`: a difference that is no number is no match either
         if (!(check.relativeDifference <= MERGE_BOUND)) return yield* new MergeRefused({ run: directory, ...check })
@@ -79,6 +80,10 @@ export const mergeLoaded = <E extends { readonly message: string }, R>(
   }).pipe(ofDevice)
 
 /** Loaded when such a run comes. */
+const causalMerge = Effect.map(
+  Effect.promise(() => import("./merge-causal.ts")),
+  ({ writeMergedCausalRun }) => writeMergedCausalRun
+)
 const layersMerge = Effect.map(
   Effect.promise(() => import("./merge-layers.ts")),
   ({ writeMergedLayers }) => writeMergedLayers
@@ -117,7 +122,7 @@ const writeFrom = ({ plan, adapted, steps }: TextRun, directory: string, folder:
     }
     device.label("the merged model")
     const written: WrittenModel = {
-      labels,
+      classes: labels.length,
       split,
       unmerged,
       merged: Effect.flatMap(openMerged(folder, model), (merged) =>

@@ -12,9 +12,10 @@ export const CHECKED_ROWS = 200
 
 /** A merged model on disk, and what is needed to hold it against the run after that has left the device. */
 export interface WrittenModel {
-  readonly labels: ReadonlyArray<string>
+  /** numbers in a row of logits: classes, or tokens of the vocabulary */
+  readonly classes: number
   readonly split: MergeCheck["split"]
-  /** logits [rows, classes] of the run on the split's first rows */
+  /** logits [rows, classes] of the run on rows of the split */
   readonly unmerged: Float32Array
   /** the same of the model in the folder */
   readonly merged: Effect.Effect<Float32Array, Told, Device | FileSystem.FileSystem | Path.Path | Scope.Scope>

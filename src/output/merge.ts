@@ -24,12 +24,15 @@ import { type TensorCounts, writeMergedTensors } from "./merged-tensors.ts"
 const companions = [
   "tokenizer.json",
   "tokenizer_config.json",
+  "chat_template.jinja",
+  "generation_config.json",
   "special_tokens_map.json",
   "added_tokens.json",
   "vocab.txt",
   "vocab.json",
   "merges.txt",
   "spiece.model",
+  "tokenizer.model",
   "sentencepiece.bpe.model"
 ]
 
@@ -67,7 +70,11 @@ const writeHead = ({ model, trainable }: Adapted, folder: string) =>
     yield* writeSafetensors(path.join(folder, "head.safetensors"), head, { format: "pt" })
   })
 
-const copyCompanions = (from: string, to: string) =>
+/** Copies what belongs to a model besides its config and weights. */
+export const copyCompanions = (
+  from: string,
+  to: string
+): Effect.Effect<void, FileError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path

@@ -23,7 +23,7 @@ import type { Adapted } from "../../adapters/index.ts"
 import { widened } from "../kernels/widen.ts"
 import { openCheckpoint, storedName } from "../models/checkpoint.ts"
 import { familyOf } from "../models/families.ts"
-import { classParameterName, families, type ModelDescription, type ModelError } from "../models/index.ts"
+import { classParameterName, families, type ModelDescription, type ModelError, type Network } from "../models/index.ts"
 import { type DeviceReadError, readTensor } from "../tensors/read.ts"
 import {
   bytesOf,
@@ -51,7 +51,7 @@ const readOnce = (name: string, make: () => Tensor2D): Effect.Effect<Float32Arra
   )
 
 /** By the family's parameter names: W′ of every adapted site, and each tensor that was trained itself (heads included). */
-export const trainedParameters = (adapted: Adapted): ReadonlyMap<string, ChangedParameter> => {
+export const trainedParameters = <M extends Network>(adapted: Adapted<M>): ReadonlyMap<string, ChangedParameter> => {
   const { model, sites, trainable } = adapted
   const own = new Set([...model.parameters, ...model.head.parameters].map(({ name }) => name))
   const read = (tensor: Tensor, name: string) =>
@@ -68,7 +68,7 @@ export const trainedParameters = (adapted: Adapted): ReadonlyMap<string, Changed
 }
 
 /** Weights that the run held in fewer bits, as it computed with them. */
-export const roundedParameters = ({ model }: Adapted): ReadonlyMap<string, ChangedParameter> =>
+export const roundedParameters = <M extends Network>({ model }: Adapted<M>): ReadonlyMap<string, ChangedParameter> =>
   new Map(
     [...(model.packed ?? [])].map(([name, W]) => [name, { shape: W.shape, read: readOnce(name, () => widened(W)) }])
   )

@@ -74,7 +74,10 @@ const opening = ({ resolved, report, base }: CardSource): string => {
   const { plan } = resolved
   const trainer =
     plan.optimizer.kind === "lora-pro" ? " with LoRA-Pro ([arXiv 2407.18242](https://arxiv.org/abs/2407.18242))" : ""
-  const made = `${methods[plan.adapter.method]} over ${codeSpan(base)}, trained${trainer} by tfjs-lora-pro`
+  // a language model has no head
+  const modulesAlone = plan.adapter.method === "none" && isResolvedCausal(resolved)
+  const what = modulesAlone ? "Some modules" : methods[plan.adapter.method]
+  const made = `${what} over ${codeSpan(base)}, trained${trainer} by tfjs-lora-pro`
   if (isResolvedCausal(resolved)) return `${made} to go on with ${learned[resolved.format]}.`
   const classes = report.labels.slice(0, 30).map(markdown).join(", ")
   const more = report.labels.length > 30 ? ` and ${report.labels.length - 30} more` : ""

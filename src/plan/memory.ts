@@ -98,7 +98,8 @@ export const estimateCausalMemory = (
   const { batchSize, evaluateBatchSize, recompute } = plan.training
   const kept = recompute === "none" ? layers * saved : layers * hiddenSize + saved
   const rows = Math.max(batchSize * (kept + saved), evaluateBatchSize * 2 * saved)
-  return estimated(plan, trainable, linear, weights, FLOAT * (length * rows + 2 * LOGITS))
+  const logits = Math.min(LOGITS, Math.max(batchSize, evaluateBatchSize) * length * model.vocabularySize)
+  return estimated(plan, trainable, linear, weights, FLOAT * (length * rows + 2 * logits))
 }
 
 /** Numbers of the logits that stand at a time (`kernels/linear-cross-entropy.ts`). */

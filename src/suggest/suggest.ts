@@ -73,7 +73,8 @@ export const suggest = (
     }
   })
 
-const decoded = (input: ClassificationPlanInput) => Effect.map(decodeRunPlan(input), (plan) => plan as ClassificationPlan)
+const decoded = (input: ClassificationPlanInput) =>
+  Effect.map(decodeRunPlan(input), (plan) => plan as ClassificationPlan)
 
 /** Enough of a plan to look at model and data: one row a batch, and nothing cut. */
 const headAlone = ({ seed, model, data }: Given): ClassificationPlanInput => ({
@@ -133,7 +134,11 @@ const inOrder = (plan: ClassificationPlanInput): ClassificationPlanInput => {
 }
 
 /** By the estimate of `validate`; a limit that was given is meant as it stands. */
-const fits = (input: ClassificationPlanInput, { model, trainable, data }: ResolvedClassificationPlan, options: SuggestOptions): boolean => {
+const fits = (
+  input: ClassificationPlanInput,
+  { model, trainable, data }: ResolvedClassificationPlan,
+  options: SuggestOptions
+): boolean => {
   const found = decodeRunPlanResult(input)
   if (Result.isFailure(found)) return false
   const {

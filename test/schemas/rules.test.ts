@@ -126,7 +126,10 @@ const cases: Record<string, Case> = {
     says: [
       `data.format: found "arrays" with model.source "${smallest.model.source}"; expected the model.json of a tf.LayersModel there, or another format here`
     ],
-    good: [{ data: arrays, model: { source: "model.json" } }, { data: chat, model: { source: "hf:owner/model" } }]
+    good: [
+      { data: arrays, model: { source: "model.json" } },
+      { data: chat, model: { source: "hf:owner/model" } }
+    ]
   },
   "something-is-adapted": {
     bad: { data: chat, adapter: { method: "none" }, optimizer: adamw },

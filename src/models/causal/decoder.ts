@@ -15,6 +15,7 @@ import { type CausalShape, causalAttention } from "../../kernels/causal-attentio
 import { denseLinear } from "../../kernels/dense-linear.ts"
 import type { Linear, LinearSite, Weights } from "../../tensors/linear.ts"
 import type { ParameterSpec, RunBlock } from "../model.ts"
+import { OUTPUT_LAYER } from "./output-layer.ts"
 import type { RotaryRows } from "./rotary-rows.ts"
 
 /**
@@ -88,9 +89,6 @@ export interface Decoder extends DecoderSizes {
   readonly blocks: ReadonlyArray<(h: Tensor2D, pass: Pass) => Tensor2D>
   readonly norm: (h: Tensor2D, weights: Weights) => Tensor2D
 }
-
-/** The output layer's parameter, which has no prefix in any class. */
-export const OUTPUT_LAYER = "lm_head.weight"
 
 const once: RunBlock = (block, ...inputs) => block(...inputs)
 

@@ -9,7 +9,8 @@ import { causalFamilies } from "./causal-families.ts"
 import type { CausalFamily } from "./causal-family.ts"
 import type { CausalDescription } from "./causal-model.ts"
 import type { CheckpointSource } from "./checkpoint-source.ts"
-import { type Decoder, OUTPUT_LAYER } from "./decoder.ts"
+import type { Decoder } from "./decoder.ts"
+import { OUTPUT_LAYER } from "./output-layer.ts"
 
 export const describeCausal = (source: CheckpointSource): Effect.Effect<CausalDescription, ModelError> =>
   Effect.suspend(() => {
@@ -49,17 +50,16 @@ export const describeCausal = (source: CheckpointSource): Effect.Effect<CausalDe
     } satisfies CausalDescription)
   })
 
-/** A parameter's or module's name in transformers' own class: what a PEFT adapter's keys are made of. */
-export const causalClassName = ({ prefix }: Pick<CausalDescription, "prefix">, name: string): string =>
-  name === OUTPUT_LAYER || `${name}.weight` === OUTPUT_LAYER ? name : prefix + name
-
 /** The family, or why there is none. */
 const familyOf = (config: unknown): CausalFamily | string => {
   const type = (config as { readonly model_type?: unknown } | null)?.model_type
   const known: Readonly<Record<string, CausalFamily>> = causalFamilies
   if (typeof type === "string" && Object.hasOwn(known, type)) return known[type]!
   const supported = Object.keys(known).join(", ")
-  return `config.json: model_type ${JSON.stringify(type) ?? "is missing"}; supported are ${supported}`
+  const encoder = ["bert", "distilbert", "roberta"].includes(`${type}`)
+    ? '; an encoder learns labels: data.format "classification"'
+    : ""
+  return `config.json: model_type ${JSON.stringify(type) ?? "is missing"}; supported are ${supported}${encoder}`
 }
 
 /** Where each parameter lies in the source, and one sentence for each that is missing or has another shape. */

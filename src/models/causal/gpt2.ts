@@ -18,7 +18,8 @@ import { ActivationName, activations, Count, Layers } from "../encoder-config.ts
 import type { ParameterSpec } from "../model.ts"
 import type { CausalFamily } from "./causal-family.ts"
 import { configReader, maybe } from "./config-reader.ts"
-import { type Decoder, type DecoderSizes, OUTPUT_LAYER, type Pass } from "./decoder.ts"
+import type { Decoder, DecoderSizes, Pass } from "./decoder.ts"
+import { OUTPUT_LAYER } from "./output-layer.ts"
 
 const withDefault = <S extends Schema.Top>(schema: S, value: S["Encoded"]) =>
   schema.pipe(Schema.withDecodingDefaultKey(Effect.succeed(value)))

@@ -19,8 +19,9 @@ export {
   decode,
   logitsOf
 } from "./decoder.ts"
-export { causalClassName, describeCausal } from "./describe-causal.ts"
+export { describeCausal } from "./describe-causal.ts"
 export { feedCausal } from "./feed-causal.ts"
 export { folderSource } from "./folder-source.ts"
 export { type LoadCausalOptions, loadCausal } from "./load-causal.ts"
 export { openCausalModel, openSource } from "./open-causal.ts"
+export { causalClassName } from "./output-layer.ts"

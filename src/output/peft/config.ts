@@ -7,7 +7,7 @@
 import type { SelectedSite } from "../../../adapters/index.ts"
 import type { AdapterConfig } from "../../../schemas/index.ts"
 import type { HostTensor } from "../../tensors/safetensors.ts"
-import { type ExportedModel, exportedName, isCausal } from "./exported-name.ts"
+import { type ExportedModel, exportedName, isCausal, tiedTo } from "./exported-name.ts"
 import type { PeftFormat, SiteTensors } from "./format.ts"
 
 export interface PeftSource {
@@ -29,7 +29,8 @@ export const peftConfig = (
 ): Readonly<Record<string, unknown>> => {
   const module = (site: string) => exportedName(model, site)
   const ofHead = isCausal(model) ? [] : model.head.modulesToSave
-  const modulesToSave = [...ofHead, ...savedModules.map(module)]
+  const tied = savedModules.flatMap((name) => tiedTo(model, `${name}.weight`) ?? [])
+  const modulesToSave = [...ofHead, ...[...savedModules, ...tied.map(moduleOf)].map(module)]
   return {
     task_type: taskType(model),
     base_model_name_or_path: base,
@@ -41,6 +42,8 @@ export const peftConfig = (
     inference_mode: true
   }
 }
+
+const moduleOf = (parameter: string): string => parameter.slice(0, parameter.lastIndexOf("."))
 
 const taskType = (model: ExportedModel): string => {
   if (isCausal(model)) return "CAUSAL_LM"

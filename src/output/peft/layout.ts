@@ -7,9 +7,10 @@
  *   trained.safetensors         whatever else is trained itself, under the checkpoint's names
  */
 import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
 import type { Adapted, SitePart } from "../../../adapters/index.ts"
 import type { DenseParameter, Factors, Trainable } from "../../tensors/trainable.ts"
-import { type ExportedModel, exportedName, hasOwnHead } from "./exported-name.ts"
+import { type ExportedModel, exportedName, hasOwnHead, isCausal, tiedTo } from "./exported-name.ts"
 import type { PeftFormat, SiteTensors } from "./format.ts"
 import { peftFormatOf } from "./formats.ts"
 
@@ -52,6 +53,18 @@ const siteUnit = (adapted: StoredAdapted, format: PeftFormat<never, unknown>, pa
   }
 }
 
+/** A tensor that is trained itself, as its class holds it: GPT-2's weights of linear layers are [in, out] there. */
+const denseTensor = (model: ExportedModel, parameter: DenseParameter) => {
+  const { name, value } = parameter
+  const turned = isCausal(model) && model.fanInFanOut && model.sites.some((site) => `${site.name}.weight` === name)
+  return {
+    shape: turned ? [...value.shape].reverse() : value.shape,
+    /** Tensor code, as `restored`. */
+    stored: (): Tensor => (turned ? tf.transpose(value) : value),
+    restored: (tensor: Tensor): DenseParameter => ({ ...parameter, value: turned ? tf.transpose(tensor) : tensor })
+  }
+}
+
 /** A site of a method that PEFT does not know. What its pairs subtract is stored too. */
 const foreignUnit = ({ model }: StoredAdapted, { site, part }: SitePart<unknown>): Unit => {
   const file = "trained.safetensors"
@@ -65,17 +78,19 @@ const foreignUnit = ({ model }: StoredAdapted, { site, part }: SitePart<unknown>
     ]
     return [...named(pair, "weight"), ...(pair.start === undefined ? [] : named(pair.start, "start"))]
   })
-  const values = dense.map(({ name, value }) => ({ file, name: exportedName(model, name), tensor: value }) as const)
-  const own = [...factors, ...values]
+  const values = dense.map((parameter) => denseTensor(model, parameter))
   return {
-    places: own.map(({ file, name, tensor }) => ({ file, name, shape: tensor.shape })),
-    stored: () => own.map(({ tensor }) => tensor),
+    places: [
+      ...factors.map(({ file, name, tensor }) => ({ file, name, shape: tensor.shape })),
+      ...dense.map(({ name }, i) => ({ file, name: exportedName(model, name), shape: values[i]!.shape }) as const)
+    ],
+    stored: () => [...factors.map(({ tensor }) => tensor), ...values.map(({ stored }) => stored())],
     restored: (tensors) => {
       const rest = [...tensors]
       const next = (): Factors => ({ A: rest.shift() as Tensor2D, B: rest.shift() as Tensor2D })
       return {
         pairs: pairs.map((pair) => ({ ...pair, ...next(), ...(pair.start === undefined ? {} : { start: next() }) })),
-        dense: dense.map((parameter) => ({ ...parameter, value: rest.shift()! }))
+        dense: values.map(({ restored }) => restored(rest.shift()!))
       }
     }
   }
@@ -83,8 +98,9 @@ const foreignUnit = ({ model }: StoredAdapted, { site, part }: SitePart<unknown>
 
 /** A head, or a module to save. */
 const denseUnit = ({ model, method }: StoredAdapted, parameter: DenseParameter): Unit => {
-  const { name, role, value } = parameter
-  const { shape } = value
+  const { name, role } = parameter
+  const { shape, stored, restored } = denseTensor(model, parameter)
+  const copy = peftFormatOf(method) === null ? null : tiedTo(model, name)
   const place = (): Place => {
     if (role === "head" && hasOwnHead(model))
       return { file: "head.safetensors", name: name.slice(name.lastIndexOf(".") + 1), shape }
@@ -94,9 +110,14 @@ const denseUnit = ({ model, method }: StoredAdapted, parameter: DenseParameter):
       : { file: "adapter_model.safetensors", name: `base_model.model.${exported}`, shape }
   }
   return {
-    places: [place()],
-    stored: () => [value],
-    restored: ([tensor]) => ({ pairs: [], dense: [{ ...parameter, value: tensor! }] })
+    places: [
+      place(),
+      ...(copy === null
+        ? []
+        : [{ file: "adapter_model.safetensors", name: `base_model.model.${copy}`, shape } as const])
+    ],
+    stored: () => [stored(), ...(copy === null ? [] : [stored()])],
+    restored: ([tensor]) => ({ pairs: [], dense: [restored(tensor!)] })
   }
 }
 

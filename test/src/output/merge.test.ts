@@ -7,9 +7,9 @@ import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import type { Model } from "../../../src/models/index.ts"
 import { loadRun } from "../../../src/load-run.ts"
 import { mergeLoaded, mergeRun } from "../../../src/merge-run.ts"
+import type { Model } from "../../../src/models/index.ts"
 import { compareLogits, MERGE_BOUND, mergedCard } from "../../../src/output/index.ts"
 import { type PackedHostMatrix, type Packing, packMatrix } from "../../../src/tensors/packed-matrix.ts"
 import { type HostTensor, readHeader, streamSafetensors, type TensorType } from "../../../src/tensors/safetensors.ts"
@@ -562,7 +562,9 @@ describe("the comparison of logits", () => {
 
 describe("a card", () => {
   test("takes labels and names for what they are", async () => {
-    const description = await onCpu(Effect.map(loadRun(w.path("runs/bert-pooler")), ({ adapted }) => adapted.model as Model))
+    const description = await onCpu(
+      Effect.map(loadRun(w.path("runs/bert-pooler")), ({ adapted }) => adapted.model as Model)
+    )
     const card = mergedCard({
       name: "# <b>a</b>\n---",
       method: "lora",

@@ -1,6 +1,7 @@
 /** What a plan is told before a weight is read. */
 import { describe, expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
+import type { ClassificationPlan } from "../../../schemas/index.ts"
 import { describePlan, planJson, readPlan, resolve } from "../../../src/plan/index.ts"
 import { estimateMemory, type MemoryEstimate } from "../../../src/plan/memory.ts"
 import {
@@ -9,7 +10,6 @@ import {
   machineMemory,
   memoryWarnings
 } from "../../../src/plan/memory-limits.ts"
-import type { ClassificationPlan } from "../../../schemas/index.ts"
 import { platform } from "../../../src/platform.ts"
 import { jsonLines, tinyPlan, tinyRows, workspace } from "../../e2e/fixtures.ts"
 

@@ -1,0 +1,152 @@
+/**
+ * A merged causal model as a Hugging Face folder, which transformers loads and which needs neither PEFT nor this package:
+ *
+ *   config.json                 the base's, or what a GGUF file's metadata say, as float32
+ *   model.safetensors           W′ = W + s·BA (or what the method's `merge` says) in place of W, what was trained itself in place of what
+ *                               it started from, everything else as the base has it; float32, since a merged weight rounded back to
+ *                               float16 would not compute what was trained                      (shards where it is large)
+ *   generation_config.json, tokenizer files, LICENSE, NOTICE     as they are in the base; of a GGUF file: made from its metadata
+ *
+ * Names are those of transformers' own class, whatever the base's file calls its tensors; GPT-2's linear weights are turned back to
+ * [in, out]. What nothing reads (buffers, a copy of a tied output layer, a vision tower) is left out: of a Gemma 3 with a vision tower
+ * the text model is written, since that is what was trained.
+ */
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import type { Adapted } from "../../adapters/index.ts"
+import {
+  type CausalDescription,
+  type CausalFamilyName,
+  type CausalModel,
+  type CheckpointSource,
+  causalClassName
+} from "../models/causal/index.ts"
+import type { ModelError } from "../models/index.ts"
+import type { DeviceReadError } from "../tensors/read.ts"
+import { bytesOf, type SafetensorsError } from "../tensors/safetensors.ts"
+import { type FileError, writeJson } from "./atomic-file.ts"
+import { copyCompanions } from "./merge.ts"
+import { type ChangedParameter, roundedParameters, type TensorCounts, trainedParameters } from "./merged-tensors.ts"
+import { type TensorToWrite, writeTensorShards } from "./tensor-shards.ts"
+
+type Files = FileSystem.FileSystem | Path.Path
+type MergeWriteError = FileError | ModelError | SafetensorsError | DeviceReadError
+type Source = TensorToWrite<ModelError | DeviceReadError, Files>
+
+/** transformers' classes. */
+const classNames: { readonly [Name in CausalFamilyName]: string } = {
+  llama: "LlamaForCausalLM",
+  mistral: "MistralForCausalLM",
+  qwen2: "Qwen2ForCausalLM",
+  qwen3: "Qwen3ForCausalLM",
+  gemma2: "Gemma2ForCausalLM",
+  gemma3_text: "Gemma3ForCausalLM",
+  gemma3: "Gemma3ForCausalLM",
+  phi3: "Phi3ForCausalLM",
+  gpt2: "GPT2LMHeadModel"
+}
+
+/** The class that loads the merged folder. */
+export const causalMergedClass = ({ family }: Pick<CausalDescription, "family">): string =>
+  classNames[family as CausalFamilyName]
+
+const hasVision = ({ family }: Pick<CausalDescription, "family">): boolean => family === "gemma3"
+
+export interface MergedCausalOptions {
+  /** bytes of a file of weights at most */
+  readonly shardBytes?: number
+}
+
+/** Writes the merged model into `folder`, which exists. `source`: what `adapted.model` was described and loaded from. */
+export const writeMergedCausal = (
+  adapted: Adapted<CausalModel>,
+  source: CheckpointSource,
+  folder: string,
+  { shardBytes }: MergedCausalOptions = {}
+): Effect.Effect<TensorCounts, MergeWriteError, Files> =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const { model } = adapted
+    const trained = trainedParameters(adapted)
+    const rounded = new Map([...roundedParameters(adapted)].filter(([name]) => !trained.has(name)))
+    const linear = new Set(model.fanInFanOut ? model.sites.map((site) => `${site.name}.weight`) : [])
+    const tensors = new Map<string, Source>()
+    for (const { name } of model.parameters) {
+      const own = trained.get(name) ?? rounded.get(name)
+      const written = own === undefined ? copied(source, model.stored.get(name)!) : changed(own, linear.has(name))
+      tensors.set(exportedName(model, name), written)
+    }
+    yield* writeTensorShards(folder, tensors, shardBytes)
+    yield* writeJson(path.join(folder, "config.json"), mergedCausalConfig(source.config, model))
+    yield* writeCompanions(source, folder)
+    const counts = { merged: trained.size, rounded: rounded.size }
+    return { ...counts, copied: tensors.size - trained.size - rounded.size, leftOut: model.unusedTensors }
+  })
+
+/** A parameter's name in the class that is written. */
+const exportedName = (model: CausalDescription, name: string): string =>
+  causalClassName(hasVision(model) ? { prefix: "model." } : model, name)
+
+/** A stored tensor as it is, in float32. */
+const copied = (source: CheckpointSource, stored: string): Source => ({
+  dtype: "F32",
+  shape: source.tensors.get(stored)!.shape,
+  bytes: Effect.suspend(() => {
+    const read: Array<Float32Array> = []
+    const visit = (_: string, data: Float32Array) => Effect.sync(() => void read.push(data))
+    return Effect.map(source.read([stored], visit), () => bytesOf(read[0]!))
+  })
+})
+
+/** A parameter that is not the base's any more; `turned`: its class holds it [in, out]. */
+const changed = ({ shape, read }: ChangedParameter, turned: boolean): Source => {
+  if (!turned) return { dtype: "F32", shape, bytes: Effect.map(read, bytesOf) }
+  const [out, inputs] = shape as readonly [number, number]
+  return {
+    dtype: "F32",
+    shape: [inputs, out],
+    bytes: Effect.map(read, (data) => bytesOf(transposed(data, out, inputs)))
+  }
+}
+
+/** [rows, columns] → [columns, rows] */
+const transposed = (data: Float32Array, rows: number, columns: number): Float32Array => {
+  const turned = new Float32Array(data.length)
+  for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) turned[j * rows + i] = data[i * columns + j]!
+  return turned
+}
+
+/** What would be untrue of the new folder: where the base was loaded from, code that is not copied, the former spelling of `dtype`. */
+const untrue = ["_name_or_path", "auto_map", "torch_dtype"]
+
+/** `base`: described before, so it is an object. */
+export const mergedCausalConfig = (
+  base: unknown,
+  model: Pick<CausalDescription, "family" | "tied">
+): Readonly<Record<string, unknown>> => {
+  const text = hasVision(model) ? (base as { readonly text_config: object }).text_config : (base as object)
+  return {
+    ...Object.fromEntries(Object.entries(text).filter(([key]) => !untrue.includes(key))),
+    ...(hasVision(model) ? { model_type: "gemma3_text" } : {}),
+    architectures: [causalMergedClass(model)],
+    // said by the file above a text_config, or by nothing but the tensors
+    tie_word_embeddings: model.tied,
+    dtype: "float32"
+  }
+}
+
+/** What belongs to a model besides its config and weights. */
+const writeCompanions = (source: CheckpointSource, folder: string) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    if (!source.where.endsWith(".gguf")) return yield* copyCompanions(source.where, folder)
+    const made = {
+      "generation_config.json": source.generationConfig,
+      "tokenizer.json": source.tokenizer,
+      "tokenizer_config.json": source.tokenizerConfig
+    }
+    for (const [name, content] of Object.entries(made)) {
+      if (content !== null) yield* writeJson(path.join(folder, name), content)
+    }
+  })
