@@ -7,6 +7,8 @@
 export { full, inject, lora } from "../adapters/index.ts"
 export * as Data from "./data/index.ts"
 export { Device } from "./device/index.ts"
+export { evaluateGenerated } from "./evaluate-generated.ts"
+export { exactMatch, finalNumber, generatedScores, type Score } from "./generated-score.ts"
 export * as Generation from "./generation/index.ts"
 export { type AdaptedLayersModel, adapt, loadAdapter } from "./layers-model/index.ts"
 export { type LoadedRun, loadCausalRun, loadRun, type Prediction, RunError } from "./load-run.ts"

@@ -7,6 +7,7 @@ import * as Path from "effect/Path"
 import { Device } from "../device/index.ts"
 import { evaluateGenerated, type GeneratedReport } from "../evaluate-generated.ts"
 import { evaluateRun } from "../evaluate-run.ts"
+import { exactMatch, finalNumber } from "../generated-score.ts"
 import { loadCausalRun, loadRun } from "../load-run.ts"
 import type { EvaluationReport } from "../output/index.ts"
 import { Progress } from "../progress.ts"
@@ -25,10 +26,14 @@ export const evaluateCommand = Command.make(
       Flag.optional
     ),
     generate: Flag.Boolean("generate").pipe(
-      Flag.withDescription(
-        "of a language model: write the answer to each row's prompt, and count those that are right to the letter"
-      ),
+      Flag.withDescription("of a language model: write the answer to each row's prompt, and tell how many are right"),
       Flag.withDefault(false)
+    ),
+    match: Flag.Literals("match", ["exact", "number"]).pipe(
+      Flag.withDescription(
+        "which answers are right: the expected text, or one whose last number is the expected one's"
+      ),
+      Flag.withDefault("exact")
     ),
     maxTokens: maxTokensFlag,
     base: baseFlag,
@@ -36,14 +41,15 @@ export const evaluateCommand = Command.make(
     threads: threadsFlag,
     json: jsonFlag
   },
-  ({ run: directory, data, generate, maxTokens, base, device, threads, json }) =>
+  ({ run: directory, data, generate, match, maxTokens, base, device, threads, json }) =>
     Effect.gen(function* () {
       const path = yield* Path.Path
       const file = Option.map(data, (given) => path.resolve(given))
       const from = { base: Option.getOrUndefined(base) }
       if (generate) {
         const run = yield* loadCausalRun(directory, from)
-        const options = { file: Option.getOrUndefined(file), maxNewTokens: maxTokens }
+        const score = match === "number" ? finalNumber : exactMatch
+        const options = { file: Option.getOrUndefined(file), score, maxNewTokens: maxTokens }
         for (const report of yield* evaluateGenerated(run, options)) {
           yield* Console.log(json ? JSON.stringify(report) : answersText(report))
         }

@@ -1,0 +1,99 @@
+/**
+ * Training steps on SmolLM2-135M-Instruct, timed in a process of its own:
+ *
+ *   bun bench/smollm2/step.ts GGUF '{"method":"lora","batch":4,"length":128,"threads":2,"weights":"f32","steps":4}'
+ *
+ * Prints a JSON line. LoRA r = 8 on all linear layers of the blocks. Steps are timed after two that are not; all tokens count.
+ */
+import * as Effect from "effect/Effect"
+import { inject, type LoraOptions, lora } from "../../adapters/index.ts"
+import type { OptimizerConfig } from "../../schemas/index.ts"
+import { Device } from "../../src/device/index.ts"
+import { peakResidentBytes } from "../../src/device/resident.ts"
+import { type CausalModel, openCausalModel } from "../../src/models/causal/index.ts"
+import { fromConfig } from "../../src/optimizers/index.ts"
+import { platform } from "../../src/platform.ts"
+import { causalLanguage } from "../../src/tasks/causal-language.ts"
+import type { CausalRows } from "../../src/tensors/causal-rows.ts"
+import { openSession, step } from "../../src/training/index.ts"
+import { median } from "../shapes.ts"
+
+const forms = { "lora-pro-efficient": "efficient", "lora-pro-full": "full" } as const
+
+export interface Smollm2Measurement {
+  readonly method: "lora" | keyof typeof forms
+  readonly batch: number
+  readonly length: number
+  readonly threads: number
+  readonly weights: "f32" | "f16" | "int8"
+  /** steps that are timed */
+  readonly steps: number
+}
+
+/** Times are milliseconds. */
+export interface Smollm2Result {
+  /** of the median step */
+  readonly milliseconds: number
+  /** from the file to weights on the device */
+  readonly loading: number
+  readonly peakBytes: number
+}
+
+const shared = {
+  learningRate: 2e-4,
+  weightDecay: 0,
+  clipNorm: null,
+  schedule: { kind: "constant" },
+  betas: [0.9, 0.999],
+  epsilon: 1e-8
+} as const
+
+const optimizerOf = (method: Smollm2Measurement["method"]): OptimizerConfig =>
+  method === "lora"
+    ? { kind: "adamw", ...shared }
+    : { kind: "lora-pro", form: forms[method], x: "sylvester", damping: 1e-8, ...shared }
+
+/** Rows without padding; time does not depend on the ids. */
+const rows = (size: number, length: number): CausalRows => {
+  const inputIds = Int32Array.from({ length: size * length }, (_, i) => (i * 37) % 49_152)
+  return {
+    size,
+    length,
+    inputIds,
+    labels: inputIds.map((id, i) => (i % length === length - 1 ? -100 : (id + 37) % 49_152)),
+    segments: new Int32Array(size * length),
+    positions: inputIds.map((_, i) => i % length),
+    tokens: size * length
+  }
+}
+
+const measured = (gguf: string, { method, batch, length, weights, steps }: Smollm2Measurement) =>
+  Effect.gen(function* () {
+    const began = performance.now()
+    const model = yield* openCausalModel(gguf, { weights })
+    const loading = performance.now() - began
+    const options = { rank: 8, alpha: 16, scaling: "standard", init: { kind: "kaiming" } } as const
+    const adapted = yield* inject<LoraOptions, CausalModel>(model, lora, { ...options, targets: "all-linear" })
+    const session = yield* openSession(adapted, {
+      optimizer: fromConfig(optimizerOf(method), 1000),
+      loss: causalLanguage.loss(model)
+    })
+    const times: Array<number> = []
+    for (let i = 0; i < steps + 2; i++) {
+      const { milliseconds } = yield* step(session, [rows(batch, length)])
+      if (i >= 2) times.push(milliseconds)
+    }
+    const result: Smollm2Result = { milliseconds: median(times), loading, peakBytes: peakResidentBytes() }
+    return result
+  })
+
+const [gguf, text] = process.argv.slice(2) as [string, string]
+const measurement = JSON.parse(text) as Smollm2Measurement
+const result = await measured(gguf, measurement).pipe(
+  Effect.scoped,
+  Effect.provide(Device.layer("wasm", { threads: measurement.threads })),
+  Effect.provide(platform),
+  Effect.runPromise
+)
+console.log(JSON.stringify(result))
+process.exit(0)
