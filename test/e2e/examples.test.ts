@@ -4,6 +4,9 @@
  */
 import { describe, expect, test } from "bun:test"
 import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import { readPlan } from "../../src/plan/index.ts"
+import { platform } from "../../src/platform.ts"
 import { jsonObjects, listing, nameOf, onWasm, repository, run, succeed, TIMEOUT, workspace } from "./fixtures.ts"
 
 const w = workspace()
@@ -34,6 +37,14 @@ const settings = ["training.steps=2", `data.test=${rows.test}`, `data.validation
 )
 
 const plan = (name: string) => join(repository, "examples", "plans", name)
+
+test("plans beside their own models and rows are sound as well", async () => {
+  const others = ["smollm2/json-answers.json", "smollm2/json-answers-lora.json", "digits/turned.json"]
+  for (const other of others) {
+    const read = readPlan(join(repository, "examples", other)).pipe(Effect.provide(platform))
+    expect([other, (await Effect.runPromise(read)).name]).toEqual([other, nameOf(other)])
+  }
+})
 
 test(
   "all of them validate",
