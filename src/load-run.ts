@@ -53,7 +53,8 @@ export const loadRun = (directory: string, options: { readonly base?: string | u
       return yield* new RunError({ directory, reason })
     }
     const { plan: written } = yield* readPlan(folder.plan)
-    const plan = options.base === undefined ? written : withBase(written, path.resolve(options.base))
+    const { base: moved } = options
+    const plan = moved === undefined ? written : withBase(written, /^hf:/.test(moved) ? moved : path.resolve(moved))
     const description = yield* describePlanned(plan)
     const record = yield* readRecord(directory, folder.report)
     const base = "origin" in description ? description.origin.where : plan.model.source

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test"
 import { mostGrowth, mostRetained, runFuzz } from "./run-fuzz.ts"
 import { targets } from "./targets.ts"
 
-const cases = 4_000
+const cases = 2_000
 
 test.each(Object.keys(targets))(
   "%s",

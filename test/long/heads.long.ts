@@ -3,7 +3,6 @@
  * loss and confusion matrix that training recorded and that `evaluate` finds, whatever was trained and wherever it was stored.
  */
 import { beforeAll, describe, expect, test } from "bun:test"
-import { relativeError } from "../setup.ts"
 import {
   jsonObjects,
   onWasm,
@@ -15,7 +14,8 @@ import {
   tinyPlan,
   tinyRows,
   workspace
-} from "./fixtures.ts"
+} from "../e2e/fixtures.ts"
+import { relativeError } from "../setup.ts"
 
 /** Batches pad texts to other lengths than `predict` does: sums of the same float32 numbers in another order. */
 const OTHER_PADDING = 1e-5

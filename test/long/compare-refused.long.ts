@@ -3,10 +3,10 @@ import { describe, expect, test } from "bun:test"
 import { renameSync, rmSync } from "node:fs"
 import { hostname } from "node:os"
 import type { TrialResult } from "../../src/compare/study.ts"
-import { cli, succeed, TIMEOUT, tinyPlan, workspace } from "./fixtures.ts"
-import { refuses } from "./refusal.ts"
-import { start } from "./runs.ts"
-import { runningIn, until } from "./studies.ts"
+import { cli, succeed, TIMEOUT, tinyPlan, workspace } from "../e2e/fixtures.ts"
+import { refuses } from "../e2e/refusal.ts"
+import { start } from "../e2e/runs.ts"
+import { runningIn, until } from "../e2e/studies.ts"
 
 const w = workspace()
 w.model("bert")

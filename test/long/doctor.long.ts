@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 import { bun } from "../../src/device/bun.ts"
 import { DeviceError } from "../../src/device/device-error.ts"
 import { type Diagnosis, diagnose, diagnosisText } from "../../src/doctor/index.ts"
+import { cli, repository, run, TIMEOUT } from "../e2e/fixtures.ts"
 import { runtimes, webgpu } from "../runtime/runtimes.ts"
-import { cli, repository, run, TIMEOUT } from "./fixtures.ts"
 
 const doctor = async (command: ReadonlyArray<string>, args: ReadonlyArray<string>, env?: Record<string, string>) => {
   const { code, stdout, stderr } = await run([...command, cli, "doctor", ...args], {
