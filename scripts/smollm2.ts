@@ -39,7 +39,7 @@ export const fetchSmolLm2 = async (folder: string): Promise<string> => {
 }
 
 const python = (args: ReadonlyArray<string>): void => {
-  const program = process.env["PYTHON"] ?? "python3"
+  const program = process.env["PYTHON"] || "python3"
   const { status, stderr, error } = spawnSync(program, args, { encoding: "utf8" })
   if (error !== undefined)
     throw new Error(`${program} cannot be started (${error.message}); set PYTHON to a Python with pip`)
