@@ -2,11 +2,11 @@
 import * as Effect from "effect/Effect"
 import type { Adapted } from "../adapters/index.ts"
 import type { CausalPlan } from "../schemas/index.ts"
-import { openCausal } from "./data/causal/index.ts"
 import { ofDevice } from "./device/device.ts"
 import { type GeneratedScoreOptions, type GeneratedScores, generatedScores } from "./generated-score.ts"
 import type { CausalModel } from "./models/causal/index.ts"
 import { Progress } from "./progress.ts"
+import { causalLanguage } from "./tasks/causal-language.ts"
 
 export interface GeneratedReport extends GeneratedScores {
   readonly split: "validation" | "test"
@@ -24,9 +24,7 @@ export const evaluateGenerated = <E = never, R = never>(
 ) =>
   Effect.gen(function* () {
     const tell = yield* Progress
-    const { validation: _, test: __, ...columns } = plan.data
-    const section = file === undefined ? plan.data : { ...columns, train: file }
-    const { splits } = yield* openCausal(section as CausalPlan["data"], plan.seed, adapted.model.tokenizer)
+    const splits = yield* causalLanguage.splits(adapted, plan, file)
     const wanted = file === undefined ? { validation: splits.validation, test: splits.test } : { test: splits.train }
     const reports: Array<GeneratedReport> = []
     for (const split of ["validation", "test"] as const) {

@@ -9,7 +9,7 @@ import { arrayEvaluationBatches } from "./data/index.ts"
 import { Device } from "./device/index.ts"
 import { copyOf, writeMerged } from "./layers-model/merged-model.ts"
 import type { LoadedRun } from "./load-run.ts"
-import { describeLayersClassifier, type LayersClassifier, loadLayersClassifier } from "./models/index.ts"
+import { describeLayersClassifier, type LayersClassifier, labelled, loadLayersClassifier } from "./models/index.ts"
 import { writeFileAtomic, writeJson } from "./output/atomic-file.ts"
 import type { MergeCheck } from "./output/index.ts"
 import { arrayClassification } from "./tasks/array-classification.ts"
@@ -33,8 +33,8 @@ export const writeMergedLayers = (run: LoadedRun, folder: string) =>
     yield* device.sync
     device.label("the merged model")
     const merged = Effect.gen(function* () {
-      const description = yield* describeLayersClassifier(source, { labels, head: [] })
-      const model = yield* loadLayersClassifier(description, [])
+      const description = yield* describeLayersClassifier(source, { head: [] })
+      const model = yield* loadLayersClassifier(yield* labelled(description, labels), [])
       const alone = yield* injectSelected(model, null, { sites: [], parameters: [] }, 0)
       return (yield* checkedLogits(alone, plan)).logits
     })

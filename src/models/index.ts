@@ -23,8 +23,8 @@ export type { Family } from "./family.ts"
 export {
   type DescribedLayers,
   describeLayersClassifier,
-  inputSizeOf,
   type LayersClassifier,
+  labelled,
   loadLayersClassifier
 } from "./layers-model/classifier.ts"
 export {

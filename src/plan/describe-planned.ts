@@ -4,7 +4,7 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import { isArraysPlan, isClassificationPlan, type RunPlan } from "../../schemas/index.ts"
-import { describe, describeLayersClassifier, type ModelError } from "../models/index.ts"
+import { describe, describeLayersClassifier, labelled, type ModelError } from "../models/index.ts"
 import type { ResolvedPlan } from "./resolved.ts"
 
 type World = FileSystem.FileSystem | Path.Path | Scope.Scope
@@ -15,7 +15,8 @@ export const describePlanned = (plan: RunPlan): Effect.Effect<ResolvedPlan["mode
     return describe(plan.model.source, { ...plan.model.task, labels: plan.data.labels })
   }
   if (isArraysPlan(plan)) {
-    return describeLayersClassifier(plan.model.source, { labels: plan.data.labels ?? [], head: plan.model.head })
+    const described = describeLayersClassifier(plan.model.source, { head: plan.model.head })
+    return Effect.flatMap(described, (model) => labelled(model, plan.data.labels ?? []))
   }
   return Effect.gen(function* () {
     const { describeCausal, openSource } = yield* Effect.promise(() => import("../models/causal/index.ts"))

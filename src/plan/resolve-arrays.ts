@@ -6,7 +6,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { ArraysPlan } from "../../schemas/index.ts"
 import { batchesPerEpoch, openArrays } from "../data/index.ts"
-import { describeLayersClassifier, inputSizeOf } from "../models/index.ts"
+import { describeLayersClassifier, labelled } from "../models/index.ts"
 import { estimateLayersMemory } from "./memory.ts"
 import { machineMemory, memoryWarnings } from "./memory-limits.ts"
 import { type ResolvedArraysPlan, ResolveError } from "./resolved.ts"
@@ -20,10 +20,11 @@ export const resolveArrays = (
     const fail = (...problems: ReadonlyArray<string>) => new ResolveError({ name, problems })
     const told = Effect.mapError(({ message }: { readonly message: string }) => fail(message))
     // how many numbers a row must have, the model says; how many classes the model must have, the rows
-    const size = yield* told(inputSizeOf(plan.model.source))
+    const described = yield* told(describeLayersClassifier(plan.model.source, { head: plan.model.head }))
+    const size = described.inputShape.reduce((product, n) => product * n, 1)
     const data = yield* told(openArrays(plan.data, plan.seed, size))
     const { labels } = data
-    const model = yield* told(describeLayersClassifier(plan.model.source, { labels, head: plan.model.head }))
+    const model = yield* told(labelled(described, labels))
     const selected = selectSites(plan, model)
     if (Result.isFailure(selected)) return yield* fail(selected.failure.message)
     const trainable = countTrainable(methodOf(plan), model, selected.success)

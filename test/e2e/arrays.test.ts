@@ -184,9 +184,25 @@ describe("a run", () => {
           string,
           { readonly accuracy: number }
         >
-        // from chance to at most one wrong row: a wrong sign or order of the scores would stay below
         expect(before!.accuracy).toBeLessThan(0.8)
         expect(test!.accuracy).toBeGreaterThan(0.9)
+        // a run learns with scores of the wrong sign as well: what they are, tfjs says
+        const texts = rows(6).map(({ pixels }) => JSON.stringify(pixels))
+        const own = (await predicted(w, `runs/${name}`, texts)).map(({ logits }) => Object.values(logits))
+        const base = await baseOf(name)
+        const adapted = await loadAdapter(base, w.path(`runs/${name}/adapter`))
+        const x = inputs(6)
+        const raw = adapted.predict(x) as tf.Tensor
+        const scores = Array.from(await raw.data())
+        tf.dispose([x, raw])
+        own
+          .flatMap((logits) => (name === "two" ? [logits[1]! - logits[0]!] : logits))
+          .forEach((logit, i) => {
+            // as far as probabilities count: 1e-7 from both ends
+            const score = name === "two" ? Math.min(1 - 1e-7, Math.max(1e-7, scores[i]!)) : scores[i]!
+            expect(logit).toBeCloseTo(name === "two" ? Math.log(score / (1 - score)) : score, 3)
+          })
+        await adapted.dispose()
       }
     },
     TIMEOUT

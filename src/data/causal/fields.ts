@@ -2,6 +2,7 @@
 import { closest } from "../../../schemas/closest.ts"
 import { parseBoundedJson } from "../../tensors/bounded-json.ts"
 import type { Broken } from "../labelled-fields.ts"
+import { nameOf } from "../numbers.ts"
 
 export type Fields = { readonly [name: string]: unknown }
 
@@ -43,9 +44,4 @@ export const listField = (row: Fields, name: string): ReadonlyArray<unknown> | B
   return { broken: `"${name}" is ${kindOf(parsed.value)}, expected a list of messages` }
 }
 
-export const kindOf = (value: unknown): string => {
-  if (value === null) return "null"
-  if (value === undefined) return "missing"
-  if (Array.isArray(value)) return "a list"
-  return typeof value === "object" ? "an object" : `a ${typeof value}`
-}
+export const kindOf = (value: unknown): string => (value === undefined ? "missing" : nameOf(value))

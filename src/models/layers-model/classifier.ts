@@ -42,33 +42,22 @@ export interface LayersClassifier extends LayersNetwork {
 }
 
 interface ClassifierOptions {
-  /** class names in the order of the scores; absent: "0", "1", … */
-  readonly labels?: ReadonlyArray<string> | undefined
   /** layers that are trained themselves, by their paths */
   readonly head: ReadonlyArray<string>
 }
 
-/** Numbers in one row of the input of the model at `source`. */
-export const inputSizeOf = (source: string): Effect.Effect<number, ModelError, FileSystem.FileSystem | Path.Path> =>
-  Effect.gen(function* () {
-    const { inputs } = yield* openTopology(source)
-    const shape = inputs.length === 1 ? inputs[0]!.shape.slice(1) : []
-    if (shape.length > 0 && shape.every((n) => n !== null)) return shape.reduce<number>((size, n) => size * n!, 1)
-    const found =
-      inputs.length === 1 ? `the input shape [${shape.map((n) => n ?? "?").join(", ")}]` : `${inputs.length} inputs`
-    const problem = `found ${found}; expected one input whose axes are all known: train other models in code (tfjs-lora-pro/layers)`
-    return yield* new ModelError({ folder: source, problems: [problem] })
-  }).pipe(Effect.scoped)
-
-/** Fails with everything for which the model at `source` cannot be a classifier of these labels. */
+/**
+ * Fails with everything for which the model at `source` cannot be a classifier. Its classes are called "0", "1", … until `labelled` says
+ * how.
+ */
 export const describeLayersClassifier = (
   source: string,
-  { labels: given, head }: ClassifierOptions
+  { head }: ClassifierOptions
 ): Effect.Effect<DescribedLayers, ModelError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const base = yield* openTopology(source)
     const network = yield* networkOf(source, base, head)
-    const { scores, classes, problems } = scoresOf(base, given)
+    const { scores, classes, problems } = scoresOf(base)
     if (problems.length > 0) return yield* new ModelError({ folder: source, problems })
     const placed = layersOf(base)
     return {
@@ -78,13 +67,24 @@ export const describeLayersClassifier = (
       parameters: network.parameters,
       head: network.head,
       prefix: network.prefix,
-      labels: given ?? Array.from({ length: classes }, (_, i) => String(i)),
+      labels: Array.from({ length: classes }, (_, i) => String(i)),
       inputShape: base.inputs[0]!.shape.slice(1) as ReadonlyArray<number>,
       layers: placed.length,
       activations: placed.reduce((sum, { layer }) => sum + rowSize(layer.outputShape as tf.Shape | Array<tf.Shape>), 0),
       scores
     }
   }).pipe(Effect.scoped)
+
+/** The description with class names in the order of the scores; fails where these are not as many. */
+export const labelled = (
+  description: DescribedLayers,
+  labels: ReadonlyArray<string>
+): Effect.Effect<DescribedLayers, ModelError> => {
+  const classes = description.labels.length
+  if (classes === labels.length) return Effect.succeed({ ...description, labels })
+  const problem = `has ${classes} classes; the data have ${labels.length} labels (${labels.slice(0, 20).join(", ")})`
+  return Effect.fail(new ModelError({ folder: description.source, problems: [problem] }))
+}
 
 /** Loads a described model. Needs an open device; lives as long as the scope. */
 export const loadLayersClassifier = (
@@ -113,27 +113,29 @@ const rowSize = (shape: tf.Shape | Array<tf.Shape>): number =>
     ? (shape as Array<tf.Shape>).reduce((sum, own) => sum + rowSize(own), 0)
     : (shape as tf.Shape).slice(1).reduce<number>((size, n) => size * (n ?? 1), 1)
 
-const scoresOf = (base: tf.LayersModel, labels: ReadonlyArray<string> | undefined) => {
-  if (base.outputs.length !== 1) {
-    const problem = `found ${base.outputs.length} outputs; expected one: train other models in code (tfjs-lora-pro/layers)`
+/** Numbers that a row may have, and what its scores are; or why it has none. */
+const scoresOf = (base: tf.LayersModel) => {
+  const [inputs, outputs] = [base.inputs.length, base.outputs.length]
+  if (inputs !== 1 || outputs !== 1) {
+    const problem = `found ${inputs} inputs and ${outputs} outputs; expected one of each: train other models in code (tfjs-lora-pro/layers)`
     return { scores: "logits" as Scores, classes: 0, problems: [problem] }
   }
+  const input = base.inputs[0]!.shape.slice(1)
   const output = base.outputs[0]!.shape.slice(1)
   const activation = lastActivation(base.outputs[0]!.sourceLayer)
   const single = output.length === 1 && output[0] === 1
   const scores: Scores =
     activation === "softmax" ? "softmax" : single && activation === "sigmoid" ? "sigmoid" : "logits"
-  const classes = scores === "sigmoid" ? 2 : (output[0] ?? 0)
   const problems = [
+    ...(input.length > 0 && input.every((n) => n !== null)
+      ? []
+      : [`found the input shape [${input.map((n) => n ?? "?").join(", ")}]; expected one whose axes are all known`]),
     ...(output.length === 1 ? [] : [`found the output shape [${output.join(", ")}]; expected a number for each class`]),
     ...(activation === "softmax" || activation === "linear" || scores === "sigmoid"
       ? []
-      : [`found the activation "${activation}" behind its last layer; expected softmax, linear, or one sigmoid unit`]),
-    ...(output.length !== 1 || labels === undefined || classes === labels.length
-      ? []
-      : [`has ${classes} classes; the data have ${labels.length} labels (${labels.slice(0, 20).join(", ")})`])
+      : [`found the activation "${activation}" behind its last layer; expected softmax, linear, or one sigmoid unit`])
   ]
-  return { scores, classes, problems }
+  return { scores, classes: scores === "sigmoid" ? 2 : (output[0] ?? 0), problems }
 }
 
 /** The name of what stands behind the last linear map, "linear" where nothing does. */
