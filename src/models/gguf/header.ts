@@ -41,7 +41,12 @@ export const readGgufHeader = (file: string): Effect.Effect<GgufHeader, ModelErr
   ).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(unreadableFile(file)(error))))
 
 export const unreadableFile = (file: string) => (error: PlatformError) =>
-  problem(file, error.reason._tag === "NotFound" ? "no such file" : `cannot be read: ${platformReason(error)}`)
+  problem(
+    file,
+    error.reason._tag === "NotFound"
+      ? "no such file; expected a GGUF file, or the folder or hf:owner/name of a model"
+      : `cannot be read: ${platformReason(error)}`
+  )
 
 const checkTensors = (
   file: string,
