@@ -117,7 +117,7 @@ test("what is no GGUF file is one sentence", async () => {
   )
   expect(await spoiled(() => new Uint8Array(0))).toContain("not a GGUF file")
   expect((await failure(ggufSource(join(goldens, "gguf", "absent.gguf")))).message).toEndWith(
-    "absent.gguf: no such file"
+    "absent.gguf: no such file; expected a GGUF file, or the folder or hf:owner/name of a model"
   )
   expect((await failure(ggufSource(goldens))).message).toContain("not a regular file")
 })
