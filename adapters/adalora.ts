@@ -5,6 +5,8 @@
  * Shapes: x [tokens, in], W [out, in], Q (A of the pair) [r₀, in], P (B of the pair) [out, r₀], λ [r₀] with r₀ the rank
  * at the start. λ starts at 0, so an adapted site starts as its base.
  *
+ * With dropout Q sees D(x) in training (`dropout.ts`), and W sees x.
+ *
  * The gradient is that of the loss and γ·R, R the mean of ‖QQᵀ − I‖ and ‖PᵀP − I‖ over all sites, which keeps
  * P diag(λ) Q near a singular value decomposition. Which λ stay is worked out by `src/optimizers/rank-allocation.ts`,
  * around the plan's optimizer.
@@ -29,7 +31,10 @@ import { embeddingProblem } from "./lora.ts"
 export type AdaloraOptions = Pick<
   AdaloraConfig,
   "rank" | "initialRank" | "alpha" | "budget" | "sensitivityBetas" | "orthogonality"
->
+> & {
+  /** default 0 */
+  readonly dropout?: number
+}
 
 /** r₀, the rank of every site at the start: 1.5 times the one at the end where the plan does not say. */
 export const initialRankOf = ({ rank, initialRank }: Pick<AdaloraOptions, "rank" | "initialRank">): number =>
@@ -99,9 +104,10 @@ export const adalora: AdapterMethod<AdaloraOptions> = {
       const pair: FactorPair = { site, A: normal(r, site.in), B: normal(site.out, r), scale }
       return { pairs: [pair], dense: [{ name: singularValuesName(site), role: "body", value: tf.zeros([r]) }] }
     }),
-  forward: (_site, trained, x, base) => {
+  dropout: (_site, { dropout = 0 }) => dropout,
+  forward: (_site, trained, x, base, mask) => {
     const { A, B } = factorsOf(trained)
-    return loraLinear(x, base.W, base.bias, A, B, pairOf(trained).scale)
+    return loraLinear(x, base.W, base.bias, A, B, pairOf(trained).scale, mask)
   },
   merge: (_site, trained, base) =>
     tf.tidy(() => {

@@ -5,10 +5,14 @@
  *  1. at its start an adapted site computes what the base computes;
  *  2. forward(x) = x · merge(W)ᵀ + bias, to float32 precision;
  *  3. forward and merge are pure: same input, same output, no tensor left behind;
- *  4. gradients equal finite differences, of everything that the method does not hold fixed in its gradient.
+ *  4. gradients equal finite differences, of everything that the method does not hold fixed in its gradient;
+ *  5. a site's start depends on the seed and its name alone;
+ *  6. with a mask, where there is dropout D: forward(x) is the base's of x and what the adapter adds at D(x); 1, 3 and 4
+ *     as without.
  */
 import type { Scalar, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import type * as Effect from "effect/Effect"
+import type { DropoutMask } from "../src/kernels/dropout.ts"
 import type { Transform } from "../src/optimizers/transform.ts"
 import type { LinearSite } from "../src/tensors/linear.ts"
 import type { FrozenMatrix } from "../src/tensors/packed-matrix.ts"
@@ -60,8 +64,13 @@ export interface AdapterMethod<Options> {
     options: Options,
     source: InitSource
   ) => Effect.Effect<Trainable, StartError | DeviceReadError>
-  /** x [tokens, in] → [tokens, out]. Synchronous tensor code. */
-  readonly forward: (site: LinearSite, trained: Trainable, x: Tensor2D, base: BaseLayer) => Tensor2D
+  /** The share of its input that the adapter at this site does without in training, in [0, 1); absent: 0. */
+  readonly dropout?: (site: LinearSite, options: Options) => number
+  /**
+   * x [tokens, in] → [tokens, out]. Synchronous tensor code. `mask`: in training, where `dropout` is not 0; the adapter
+   * then sees `dropout(x, mask)`, and the frozen layer x.
+   */
+  readonly forward: (site: LinearSite, trained: Trainable, x: Tensor2D, base: BaseLayer, mask?: DropoutMask) => Tensor2D
   /** W′ [out, in]: the one weight that computes what the adapted site computes. */
   readonly merge: (site: LinearSite, trained: Trainable, base: BaseLayer) => Tensor2D
   /** What the loss gains from all adapted sites together. Tensor code. */

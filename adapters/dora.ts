@@ -8,6 +8,10 @@
  * of it is worked out in every forward pass, ‖W‖² too: a third of these lengths' time, 1.5 % of a step of 256 tokens on
  * one thread, and nothing has to be kept that could be out of date.
  *
+ * With dropout, in training, what is rescaled and what is added to it see D(x) (`dropout.ts`), as in PEFT:
+ * y = xWᵀ + bias + c ⊙ (D(x)Wᵀ + s·(D(x)Aᵀ)Bᵀ) − D(x)Wᵀ, c = m / ‖W + s·BA‖. It is computed with (x − D(x))Wᵀ: one
+ * more product, and D(x) is kept.
+ *
  * Over LoRA a step costs O(r·out·in) for the lengths, whatever the number of tokens, and keeps the unscaled output
  * [tokens, out] of each site.
  */
@@ -15,6 +19,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type { DoraConfig } from "../schemas/index.ts"
 import { frozenLinear } from "../src/kernels/dense-linear.ts"
+import { type DropoutMask, dropout } from "../src/kernels/dropout.ts"
 import { loraLinear } from "../src/kernels/lora-linear.ts"
 import { scaledColumns } from "../src/kernels/scaled-columns.ts"
 import { widened } from "../src/kernels/widen.ts"
@@ -31,6 +36,8 @@ export interface DoraOptions {
   readonly alpha: number
   readonly scaling: DoraConfig["scaling"]
   readonly init: DoraConfig["init"]
+  /** default 0 */
+  readonly dropout?: number
 }
 
 const pairOf = (trained: Trainable): FactorPair => trained.pairs[0]!
@@ -51,11 +58,15 @@ export const doraLinear = (
   trained: Trainable,
   x: tf.Tensor2D,
   { W, bias }: BaseLayer,
-  lengths: tf.Tensor1D
+  lengths: tf.Tensor1D,
+  mask?: DropoutMask
 ): tf.Tensor2D => {
   const { A, B, scale } = pairOf(trained)
   const factor = tf.div<tf.Tensor1D>(magnitudeOf(trained), lengths)
-  return scaledColumns(loraLinear(x, W, null, A, B, scale), factor, bias)
+  if (mask === undefined) return scaledColumns(loraLinear(x, W, null, A, B, scale), factor, bias)
+  const seen = dropout(x, mask)
+  const whole = frozenLinear(tf.sub(x, seen), W, bias)
+  return tf.add(whole, scaledColumns(loraLinear(seen, W, null, A, B, scale), factor, null))
 }
 
 export const dora: AdapterMethod<DoraOptions> = {
@@ -69,12 +80,14 @@ export const dora: AdapterMethod<DoraOptions> = {
       pairs: [pair],
       dense: [{ name: `${site.name}.magnitude`, role: "body", value: rowLengths(source, pair) }]
     })),
-  forward: (_site, trained, x, base) =>
+  dropout: (_site, { dropout: rate = 0 }) => rate,
+  forward: (_site, trained, x, base, mask) =>
     doraLinear(
       trained,
       x,
       base,
-      stopGradient(() => rowLengths(base, pairOf(trained)))
+      stopGradient(() => rowLengths(base, pairOf(trained))),
+      mask
     ),
   merge: (_site, trained, base) =>
     tf.tidy(() => {

@@ -14,11 +14,13 @@ export const methods = { lora, dora, adalora, full, none: null } satisfies {
   readonly [Tag in AdapterConfig["method"]]: AnyMethod
 }
 
+export { type DropoutMask, dropout } from "../src/kernels/dropout.ts"
 export { widened } from "../src/kernels/widen.ts"
 export type { FrozenMatrix } from "../src/tensors/packed-matrix.ts"
 export { type AdaloraOptions, adalora, initialRankOf, rankBudget } from "./adalora.ts"
 export type { AdapterMethod, BaseLayer, InitSource, SitePart, SiteSize } from "./adapter.ts"
 export { type DoraOptions, dora } from "./dora.ts"
+export type { TrainingPlace } from "./dropout.ts"
 export { full } from "./full.ts"
 export { isSubtracted, wantedBy } from "./init/index.ts"
 export { nothingObserved, type Observe, startThatAsks, type Wanted } from "./init/observe.ts"

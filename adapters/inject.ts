@@ -9,6 +9,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { denseLinear, frozenLinear } from "../src/kernels/dense-linear.ts"
+import { type DropoutMask, dropout } from "../src/kernels/dropout.ts"
 import { embedded } from "../src/kernels/embedding.ts"
 import { widened } from "../src/kernels/widen.ts"
 import type { Model, RunBlock } from "../src/models/model.ts"
@@ -20,11 +21,15 @@ import { randomStream } from "../src/tensors/random.ts"
 import type { DeviceReadError } from "../src/tensors/read.ts"
 import { type DenseParameter, type DenseRole, startsOf, type Trainable, tensorsOf } from "../src/tensors/trainable.ts"
 import type { AdapterMethod, BaseLayer, InitSource, SitePart } from "./adapter.ts"
+import { dropoutMasks, type TrainingPlace } from "./dropout.ts"
 import { nothingObserved, type Observe } from "./init/observe.ts"
 import type { StartError } from "./init/start-error.ts"
 import { type InjectionError, type Selected, type Selection, select } from "./select.ts"
 
-/** Tensor code: sees x and y of each linear layer, in the order of the forward pass; what it returns goes on as y. */
+/**
+ * Tensor code: sees x and y of each linear layer, in the order of the forward pass; what it returns goes on as y. Where
+ * an adapter's input is dropped, x is what is left of it.
+ */
 export type Tap = (site: LinearSite, x: Tensor2D, y: Tensor2D) => Tensor2D
 
 export interface ForwardOptions {
@@ -32,6 +37,8 @@ export interface ForwardOptions {
   readonly tap?: Tap | undefined
   /** how the model's blocks run */
   readonly runBlock?: RunBlock | undefined
+  /** where training stands: adapters that have dropout drop their input as they do there; absent: nothing is dropped */
+  readonly training?: TrainingPlace | undefined
 }
 
 /** A model, the method that adapts it, and the trainable parameters as they are now. */
@@ -55,7 +62,7 @@ export interface Adapted<M extends Network = Model> {
 }
 
 export interface InjectOptions<Options> extends Selection<Options> {
-  /** seed of the factors' start; each site has a random stream of its own */
+  /** seed of the factors' start, of which each site has a random stream of its own, and of dropout */
   readonly seed?: number
   /** what training data shows, for starts that ask (LoRA-GA, EVA) */
   readonly observe?: Observe
@@ -101,6 +108,11 @@ export const injectSelected = <Options extends object, M extends Network = Model
     const layout = layoutOf(sites, parts)
     const partsOf = (current: Trainable) =>
       selected.sites.map(({ site, options }) => ({ site, options, part: partOf(current, layout.get(site.name)!) }))
+    const order = new Map(sites.map(({ name }, i) => [name, i]))
+    const maskAt = dropoutMasks(
+      seed,
+      selected.sites.map(({ site, options }) => method?.dropout?.(site, options) ?? 0)
+    )
     const penalty = method?.penalty
     const adapted: Adapted<M> = {
       model,
@@ -108,11 +120,15 @@ export const injectSelected = <Options extends object, M extends Network = Model
       sites,
       trainable,
       parts: partsOf,
-      forward: (input, current, { tap, runBlock } = {}) => {
+      forward: (input, current, { tap, runBlock, training } = {}) => {
         const trained = new Map(current.dense.map(({ name, value }) => [name, value]))
         const weights: Weights = (name) => trained.get(name) ?? model.weights(name)
-        const linear = adaptedLinear(model, method, layout, current, trained)
-        const seen = tap === undefined ? linear : tapped(linear, tap)
+        const maskOf: MaskOf = ({ name }) => {
+          const site = order.get(name)
+          return training === undefined || site === undefined ? undefined : maskAt(training, site)
+        }
+        const linear = adaptedLinear(model, method, layout, current, trained, maskOf)
+        const seen = tap === undefined ? linear : tapped(linear, tap, maskOf)
         return model.forward(input, seen, weights, runBlock) as OutputOf<M>
       },
       merged: (site, current) => method!.merge(site, partOf(current, layout.get(site.name)!), baseLayer(model, site)),
@@ -164,6 +180,9 @@ const wholeParameter = (model: Network, name: string): Tensor => {
   return packed === undefined ? model.weights(name) : widened(packed)
 }
 
+/** What a site's input loses in this pass. */
+type MaskOf = (site: LinearSite) => DropoutMask | undefined
+
 /** The method at its sites; elsewhere the frozen base, or a module to save, which stands in `trained`. */
 const adaptedLinear =
   <Options>(
@@ -171,12 +190,13 @@ const adaptedLinear =
     method: AdapterMethod<Options> | null,
     layout: ReadonlyMap<string, Place>,
     current: Trainable,
-    trained: ReadonlyMap<string, Tensor>
+    trained: ReadonlyMap<string, Tensor>,
+    maskOf: MaskOf
   ): Linear =>
   (site, x) => {
     const base = baseLayer(model, site)
     const place = layout.get(site.name)
-    if (place !== undefined) return method!.forward(site, partOf(current, place), x, base)
+    if (place !== undefined) return method!.forward(site, partOf(current, place), x, base, maskOf(site))
     // a module is trained as a whole: its bias too
     const W = trained.get(`${site.name}.weight`) as Tensor2D | undefined
     if (site.kind === "embedding") return embedded(x, W ?? widened(base.W))
@@ -185,9 +205,11 @@ const adaptedLinear =
   }
 
 const tapped =
-  (linear: Linear, tap: Tap): Linear =>
-  (site, x) =>
-    tap(site, x, linear(site, x))
+  (linear: Linear, tap: Tap, maskOf: MaskOf): Linear =>
+  (site, x) => {
+    const mask = maskOf(site)
+    return tap(site, mask === undefined ? x : dropout(x, mask), linear(site, x))
+  }
 
 /** Where a site's part stands in the whole tree. */
 interface Place {

@@ -4,7 +4,9 @@
  * Shapes: x [tokens, in], W [out, in], A [r, in], B [out, r]. An adapted site starts as its base: B starts at 0, or what BA starts with
  * is subtracted, y = xWᵀ + bias + s·(xAᵀ)Bᵀ − s·(xA₀ᵀ)B₀ᵀ, as one thin pair of rank 2r whose second half is frozen. W itself stays as
  * it is, packed or shared, and so does its rounding.
- * At an embedding x are row numbers, and rows of Wᵀ and of Aᵀ are looked up (`kernels/embedding.ts`).
+ * With dropout A sees D(x) in training (`dropout.ts`), and W sees x.
+ * At an embedding x are row numbers: rows of Wᵀ and of Aᵀ are looked up (`kernels/embedding.ts`), and nothing is
+ * dropped, as in PEFT.
  * rsLoRA is this method with another scale (`scaling.ts`), PiSSA, LoRA-GA and EVA with another start (`init/`); LoRA-Pro and LoRA+ are
  * this method under another optimizer.
  */
@@ -26,6 +28,8 @@ export interface LoraOptions {
   readonly alpha: number
   readonly scaling: LoraConfig["scaling"]
   readonly init: LoraConfig["init"]
+  /** default 0 */
+  readonly dropout?: number
 }
 
 const pairOf = (trained: Trainable): FactorPair => trained.pairs[0]!
@@ -59,11 +63,12 @@ export const lora: AdapterMethod<LoraOptions> = {
       pairs: [pair],
       dense: []
     })),
-  forward: (site, trained, x, base) => {
+  dropout: ({ kind }, { dropout = 0 }) => (kind === "embedding" ? 0 : dropout),
+  forward: (site, trained, x, base, mask) => {
     const pair = pairOf(trained)
     const { A, B } = wholeFactors(pair)
     if (site.kind === "embedding") return loraEmbedded(x, base.W, A, B, pair.scale)
-    return loraLinear(x, base.W, base.bias, A, B, pair.scale)
+    return loraLinear(x, base.W, base.bias, A, B, pair.scale, mask)
   },
   merge: (_site, trained, base) =>
     tf.tidy(() => {

@@ -90,6 +90,7 @@ export const select = <Options extends object>(
       unmatched(override.targets, names, prefix, `adapter.overrides.${i}.targets`, "targeted layer")
     ),
     ...unmatched(modulesToSave, modules, prefix, "adapter.modulesToSave", "module that is not adapted already"),
+    ...dropoutProblems(method, sites),
     ...sites.flatMap(({ site, options }) => {
       const message = method?.problem?.(site, options)
       if (message === undefined) return []
@@ -102,6 +103,20 @@ export const select = <Options extends object>(
   const saved = new Set(modules.filter((module) => means(modulesToSave, module)))
   const parameters = model.parameters.map(({ name }) => name).filter((name) => saved.has(moduleOf(name)))
   return Result.succeed({ sites, parameters })
+}
+
+/** Plans have been asked before; this is for options that code gives. */
+const dropoutProblems = <Options>(
+  method: AdapterMethod<Options> | null,
+  sites: ReadonlyArray<SelectedSite<Options>>
+): ReadonlyArray<{ readonly path: string; readonly message: string }> => {
+  const rates = new Set(sites.map(({ site, options }) => method?.dropout?.(site, options) ?? 0))
+  return [...rates]
+    .filter((rate) => !(rate >= 0 && rate < 1))
+    .map((rate) => ({
+      path: "adapter.dropout",
+      message: `found ${rate}; expected a number from 0 up to, not including, 1`
+    }))
 }
 
 /** An embedding is adapted where a pattern names it, as in PEFT. */

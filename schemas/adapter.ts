@@ -88,9 +88,9 @@ const selection = {
     "a list of overrides",
     "Other ranks or alphas for some targets; later entries win."
   ).pipe(withDefault([])),
-  dropout: Schema.Literal(0)
-    .annotate({ description: "Dropout on the adapter's input; only 0 in this version." })
-    .pipe(withDefault(0)),
+  dropout: belowOne(
+    "Share of the adapter's input that is dropped in training, drawn anew for every layer and batch; what is kept is divided by 1 − dropout. Embeddings keep all of theirs."
+  ).pipe(withDefault(0)),
   modulesToSave
 }
 

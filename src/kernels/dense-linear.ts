@@ -107,6 +107,10 @@ const backward = forEachForm((form, name) =>
   })
 )
 
+/** dx = dy·W, from the inputs of a kernel. `columns`: of W. */
+export const frozenGradient = (form: Form, dy: Tensor, weight: WeightInputs<Tensor>, columns: number): Tensor =>
+  form === "f32" ? tf.matMul(dy, weight.W) : backward[form]({ dy, ...weight }, { columns })[0]!
+
 const frozen = forEachForm((form, name) =>
   defineKernel<Input, Columns>({
     name: name("FrozenLinear"),
@@ -114,11 +118,8 @@ const frozen = forEachForm((form, name) =>
     wasm: wasm(form),
     webgpu: webgpu(form),
     inputsToSave: weightToSave(form),
-    gradient: ([dy], saved, attributes) => ({
-      x: () =>
-        form === "f32"
-          ? tf.matMul(dy!, saved[0]!)
-          : backward[form]({ dy: dy!, ...savedWeight(form, saved) }, attributes)[0]!,
+    gradient: ([dy], saved, { columns }) => ({
+      x: () => frozenGradient(form, dy!, savedWeight(form, saved), columns),
       bias: () => tf.sum(dy!, 0)
     })
   })

@@ -3,8 +3,8 @@
  *
  * The mask is a function of the place, not of a stream of random numbers: number i is kept if hash(i, offset, seed) ≥
  * rate·2³². So it is the same on every device and for any number of threads, nothing is saved, and the backward pass
- * makes it again: the gradient is dropout of dy. `seed` is a run's; `offset` is to differ between steps and between the
- * places of one step, or they share their masks.
+ * makes it again: the gradient is dropout of dy. Seed and offset together are to differ between runs, steps, and the
+ * places of one step, or they share their masks (`adapters/dropout.ts`).
  *
  * What is dropped is 0, whatever it was.
  *
@@ -12,19 +12,23 @@
  * three linear congruential steps mixed with one another, products of 32 bits alone, and in their tests
  * indistinguishable from random.
  */
-import type { Tensor } from "@tensorflow/tfjs"
+import type { Tensor, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { defineKernel } from "./kernel.ts"
+import { chunksOf } from "./wasm/chunks.ts"
+import { floatBits, type WasmEngine } from "./wasm/engine.ts"
 import type { Mask } from "./webgpu/dropout.ts"
+import type { WebgpuEngine } from "./webgpu/engine.ts"
 import { programs } from "./webgpu/loaded.ts"
 
-interface Attributes {
+/** Which numbers are dropped: `rate` of them, in [0, 1). `seed` and `offset` are unsigned integers of 32 bits. */
+export interface DropoutMask {
   readonly rate: number
   readonly seed: number
   readonly offset: number
 }
 
-const maskOf = ({ rate, seed, offset }: Attributes): Mask => ({
+const maskOf = ({ rate, seed, offset }: DropoutMask): Mask => ({
   seed: seed >>> 0,
   offset: offset >>> 0,
   threshold: Math.min(Math.round(rate * 2 ** 32), 2 ** 32 - 1),
@@ -54,20 +58,36 @@ const kept = (size: number, { seed, offset, threshold }: Mask): Uint8Array => {
 const reference = (x: Tensor, mask: Mask): Tensor =>
   tf.where(tf.tensor(kept(x.size, mask), x.shape, "bool"), tf.mul(x, mask.scale), tf.zerosLike(x))
 
-type Kernel = (inputs: { readonly x: Tensor }, attributes: Attributes) => ReadonlyArray<Tensor>
+/** Cost of an element, in multiplications: the hash. */
+const COST = 8
 
-const kernel: Kernel = defineKernel<"x", Attributes>({
+const onWasm = (engine: WasmEngine, x: TensorInfo, { seed, offset, threshold, scale }: Mask): TensorInfo => {
+  const y = engine.output(x.shape)
+  const size = tf.util.sizeFromShape(x.shape)
+  const [perChunk, chunks] = chunksOf(size, COST, 4)
+  const words = [engine.address(x), engine.address(y), size, perChunk, offset, seed, threshold, floatBits(scale)]
+  engine.run("dropout", words, chunks)
+  return y
+}
+
+/** y, of x's shape, for kernels whose input is dropped. */
+export const dropoutOnWebgpu = (engine: WebgpuEngine, x: TensorInfo, mask: DropoutMask): TensorInfo =>
+  programs().dropoutOnWebgpu(engine, x, maskOf(mask))
+
+type Kernel = (inputs: { readonly x: Tensor }, mask: DropoutMask) => ReadonlyArray<Tensor>
+
+const kernel: Kernel = defineKernel<"x", DropoutMask>({
   name: "Dropout",
-  reference: ({ x }, attributes) => [reference(x, maskOf(attributes))],
-  webgpu: ({ x }, attributes, engine) => [programs().dropoutOnWebgpu(engine, x, maskOf(attributes))],
+  reference: ({ x }, mask) => [reference(x, maskOf(mask))],
+  wasm: ({ x }, mask, engine) => [onWasm(engine, x, maskOf(mask))],
+  webgpu: ({ x }, mask, engine) => [dropoutOnWebgpu(engine, x, mask)],
   inputsToSave: [],
-  gradient: ([dy], _, attributes) => ({ x: () => kernel({ x: dy! }, attributes)[0]! })
+  gradient: ([dy], _, mask) => ({ x: () => kernel({ x: dy! }, mask)[0]! })
 })
 
-/**
- * x float32 of any shape, rate in [0, 1), seed and offset unsigned integers of 32 bits. With rate 0, x.
- */
-export const dropout = <T extends Tensor>(x: T, rate: number, seed: number, offset: number): T => {
+/** x float32 of any shape, or x itself as a tensor of its own where the rate is 0. Throws where it is not in [0, 1). */
+export const dropout = <T extends Tensor>(x: T, mask: DropoutMask): T => {
+  const { rate } = mask
   if (!(rate >= 0 && rate < 1)) throw new Error(`dropout: a rate of ${rate} is not in [0, 1)`)
-  return rate === 0 ? (tf.clone(x) as T) : (kernel({ x }, { rate, seed, offset })[0]! as T)
+  return rate === 0 ? (tf.clone(x) as T) : (kernel({ x }, mask)[0]! as T)
 }

@@ -12,10 +12,18 @@
  *
  * On wasm and webgpu each direction is one product: the thin pair runs in its accumulators, and a packed W is widened
  * inside. Gradients are those of the function that is computed, whose W is what the packed one stands for.
+ *
+ * With a mask the adapter's input is dropped, and W's is not (LoRA's dropout):
+ *
+ *   y = xWᵀ + bias + s·(D(x)Aᵀ)Bᵀ    dx = dy·W + D(dh·A)    dA = dhᵀD(x)    D = dropout of this mask
+ *
+ * x is kept and not D(x), which the backward pass makes again. dx is then two products and a sum.
  */
-import type { Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
+import type { Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import type { FrozenMatrix } from "../tensors/packed-matrix.ts"
+import { frozenGradient } from "./dense-linear.ts"
+import { type DropoutMask, dropout, dropoutOnWebgpu } from "./dropout.ts"
 import {
   biasInput,
   type Form,
@@ -113,48 +121,61 @@ const scaledProduct = defineKernel<"a" | "b", { readonly scale: number; readonly
   inputsToSave: []
 })
 
+interface Attributes {
+  readonly scale: number
+  readonly mask: DropoutMask | undefined
+}
+
+const droppedBy = (mask: DropoutMask | undefined, x: Tensor): Tensor => (mask === undefined ? x : dropout(x, mask))
+
 const adapted = forEachForm((form, name) =>
-  defineKernel<"x" | WeightInput | "bias" | "A" | "B", { readonly scale: number }>({
+  defineKernel<"x" | WeightInput | "bias" | "A" | "B", Attributes>({
     name: name("LoraLinear"),
-    reference: ({ x, bias, A, B, ...weight }, { scale }) => {
-      const h = tf.matMul(x, A, false, true)
+    reference: ({ x, bias, A, B, ...weight }, { scale, mask }) => {
+      const h = tf.matMul(droppedBy(mask, x), A, false, true)
       return [forward[form]({ x, ...weight, ...biasInput(bias), h, B: tf.mul(B, scale) }, {})[0]!, h]
     },
-    webgpu: ({ x, bias, A, B, ...weight }, { scale }, engine) => {
+    webgpu: ({ x, bias, A, B, ...weight }, { scale, mask }, engine) => {
       const [m, k] = x.shape as [number, number]
       const [n, r] = B.shape as [number, number]
-      const h = programs().multiplyOnWebgpu(engine, { kind: "nt", m, n: r, k, a: x, b: A })
+      const seen = mask === undefined ? x : dropoutOnWebgpu(engine, x, mask)
+      const h = programs().multiplyOnWebgpu(engine, { kind: "nt", m, n: r, k, a: seen, b: A })
+      if (seen !== x) engine.dispose(seen)
       const second = { a: h, b: B, k: r }
       const W = weightOnWebgpu(form, weight)
       return [programs().multiplyOnWebgpu(engine, { kind: "nt", m, n, k, a: x, ...W, second, scale, bias }), h]
     },
     inputsToSave: ["x", "A", "B", ...weightToSave(form)],
     outputsToSave: [false, true],
-    gradient: ([dy], [x, A, B, ...rest], { scale }) => {
+    gradient: ([dy], [x, A, B, ...rest], { scale, mask }) => {
       const h = rest.at(-1)! // an output, after the inputs
       const weight = savedWeight(form, rest)
       // here rather than in a closure: dx and dA both need it
       const dh = scaledProduct({ a: dy!, b: B! }, { scale, transposeA: false })[0]!
       return {
-        x: () => backward[form]({ dy: dy!, ...weight, dh, A: A! }, {})[0]!,
-        A: () => tf.matMul(dh, x!, true, false),
+        x: () =>
+          mask === undefined
+            ? backward[form]({ dy: dy!, ...weight, dh, A: A! }, {})[0]!
+            : tf.add(frozenGradient(form, dy!, weight, x!.shape[1]!), dropout(tf.matMul(dh, A!), mask)),
+        A: () => tf.matMul(dh, droppedBy(mask, x!), true, false),
         B: () => scaledProduct({ a: dy!, b: h }, { scale, transposeA: true })[0]!
       }
     }
   })
 )
 
-/** x [tokens, in] → [tokens, out]; gradients for x, A and B. */
+/** x [tokens, in] → [tokens, out]; gradients for x, A and B. `mask`: of the adapter's input. */
 export const loraLinear = (
   x: Tensor2D,
   W: FrozenMatrix,
   bias: Tensor1D | null,
   A: Tensor2D,
   B: Tensor2D,
-  scale: number
+  scale: number,
+  mask?: DropoutMask
 ): Tensor2D => {
   const inputs = { x, ...weightInputs(W), ...biasInput(bias), A, B }
-  const [y, h] = adapted[formOf(W)](inputs, { scale })
+  const [y, h] = adapted[formOf(W)](inputs, { scale, mask })
   h!.dispose() // the tape holds its own handle
   return y as Tensor2D
 }

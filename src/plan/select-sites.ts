@@ -43,7 +43,7 @@ export const methodOf = ({ adapter }: RunPlan) => methods[adapter.method] as Ada
 /** The method's options as the plan gives them, before overrides. */
 const siteOptions = ({ adapter }: RunPlan): SiteOptions => {
   const { method: _, modulesToSave: __, ...rest } = adapter
-  const { targets: ___, exclude: ____, overrides: _____, dropout: ______, ...own } = rest as Record<string, unknown>
+  const { targets: ___, exclude: ____, overrides: _____, ...own } = rest as Record<string, unknown>
   return own
 }
 

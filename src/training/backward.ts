@@ -16,9 +16,12 @@ export interface LossAndGradients {
   readonly gradients: Trainable
 }
 
-/** What is differentiated: the loss under the parameters as they are now. */
+/**
+ * What is differentiated: the loss under the parameters as they are now. `step`: steps taken, by which adapters drop
+ * their inputs as training does; absent: nothing is dropped.
+ */
 export type Differentiated<M extends Network = Model> = Pick<Session<M>, "adapted" | "loss"> &
-  Partial<Pick<Session<M>, "recompute">>
+  Partial<Pick<Session<M>, "recompute" | "step">>
 
 /** The caller disposes the loss and the gradients. */
 export const backward = <M extends Network>(
@@ -35,7 +38,7 @@ export const backward = <M extends Network>(
  * method's penalty, which the loss itself is told without. `tap` as in `Adapted.forward`.
  */
 export const differentiate = <M extends Network>(
-  { adapted, loss, recompute }: Differentiated<M>,
+  { adapted, loss, recompute, step }: Differentiated<M>,
   batches: ReadonlyArray<BatchOf<M>>,
   xs: ReadonlyArray<Tensor>,
   tap?: Tap
@@ -45,12 +48,13 @@ export const differentiate = <M extends Network>(
   const all = batches.reduce((sum, batch) => sum + countOf(batch), 0)
   /** [loss, …gradients] so far */
   let total: ReadonlyArray<Tensor> = []
-  for (const batch of batches) {
+  for (const [i, batch] of batches.entries()) {
+    const training = step === undefined ? undefined : { step, batch: i }
     const share = countOf(batch) / all
     const own = tidy((): ReadonlyArray<Tensor> => {
       const { input, target } = fedTo(adapted.model, batch)
       const { value, gradients } = valueAndGradients(() => {
-        const mean = loss(adapted.forward(input, params, { tap, runBlock }), target)
+        const mean = loss(adapted.forward(input, params, { tap, runBlock, training }), target)
         const part = share === 1 ? mean : tf.mul<Scalar>(mean, share)
         // of the parameters, not of the rows: once a step
         return penalty === null || total.length > 0 ? part : penalised(part, penalty(params))

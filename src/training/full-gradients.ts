@@ -4,6 +4,9 @@
  * LoRA's own backward pass never forms it (gA = s·Bᵀg and gB = s·gAᵀ come without). Diagnostics compare it with what a method makes of
  * it, and LoRA-GA starts from it. One more product for each chosen site (`weightTap`); with x and dy of the same pass, at any method,
  * over packed weights, and under `recompute: "blocks"`.
+ *
+ * Where the adapter's input is dropped, y = xWᵀ + D(x)(W′ − W)ᵀ, and g is the gradient of what stands behind D:
+ * g = dyᵀD(x). With it gA = s·Bᵀg and gB = s·gAᵀ hold exactly, for the masks of this step.
  */
 import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"

@@ -20,8 +20,8 @@ export const originOf = <M extends Network>(
   batches: ReadonlyArray<BatchOf<M>>
 ): Effect.Effect<string | undefined, DeviceReadError> =>
   Effect.gen(function* () {
-    for (const batch of batches) {
-      const found = yield* firstMarked(() => outputs(session, batch))
+    for (const [i, batch] of batches.entries()) {
+      const found = yield* firstMarked(() => outputs(session, batch, i))
       if (found !== undefined) return found
     }
     return yield* firstMarked(() => gradients(session, batches))
@@ -44,7 +44,8 @@ const firstMarked = (look: () => Marks): Effect.Effect<string | undefined, Devic
     return names[values.findIndex((value) => !Number.isFinite(value))]
   })
 
-const outputs = <M extends Network>({ adapted }: Session<M>, batch: BatchOf<M>): Marks => {
+/** Of the batch with this number among those of the step. */
+const outputs = <M extends Network>({ adapted, step }: Session<M>, batch: BatchOf<M>, number: number): Marks => {
   const names: Array<string> = []
   const marks: Array<Scalar> = []
   const see = (name: string, tensor: Tensor) => {
@@ -52,6 +53,7 @@ const outputs = <M extends Network>({ adapted }: Session<M>, batch: BatchOf<M>):
     marks.push(mark(tensor))
   }
   const logits = adapted.forward(fedTo(adapted.model, batch).input, adapted.trainable, {
+    training: { step, batch: number },
     tap: (site, _, y) => {
       see(`the output of ${site.name}`, y)
       return y

@@ -75,8 +75,8 @@ const plans: Readonly<Record<string, Plan>> = {
   "a start from the gradient of the first batches": busyPlan("llama", "chat", {
     adapter: { method: "lora", rank: 2, alpha: 4, init: { kind: "lora-ga", batches: 2 } }
   }),
-  "ranks given up on the way": busyPlan("llama", "chat", {
-    adapter: { method: "adalora", rank: 2, alpha: 4, budget: { start: 0.1, end: 0.7, every: 2 } },
+  "ranks given up on the way, and dropout": busyPlan("llama", "chat", {
+    adapter: { method: "adalora", rank: 2, alpha: 4, dropout: 0.2, budget: { start: 0.1, end: 0.7, every: 2 } },
     optimizer: adamw
   }),
   "full fine-tuning": busyPlan("gpt2", "chat", { adapter: { method: "full" }, optimizer: adamw })

@@ -55,7 +55,7 @@ interface Case {
   readonly name: string
   readonly model: TinyModel
   readonly task?: object
-  readonly adapter: object
+  readonly adapter: Readonly<Record<string, unknown>>
   readonly optimizer?: object
 }
 
@@ -110,6 +110,7 @@ const cases: ReadonlyArray<Case> = [
     task: pooler,
     adapter: { ...lora, init: { kind: "lora-ga", batches: 2 }, overrides }
   },
+  { name: "minilm, dropout in training", model: "minilm", adapter: { ...lora, dropout: 0.1 } },
   { name: "minilm, eva", model: "minilm", adapter: { ...lora, init: { kind: "eva", batches: 2 } } },
   { name: "bert, orthogonal", model: "bert", adapter: { ...lora, init: { kind: "orthogonal" } } },
   {
@@ -192,6 +193,7 @@ describe.skipIf(imports.code !== 0)("PEFT gives the same logits:", () => {
       const jobs = cases.map((one) => ({
         base: w.path(one.model),
         adapter: w.path(join(folderOf(one), "adapter")),
+        dropout: one.adapter["dropout"] ?? 0,
         labels,
         texts
       }))

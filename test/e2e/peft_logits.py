@@ -1,7 +1,7 @@
 """Logits of exported adapters as Hugging Face PEFT computes them.
 
-Reads a JSON list of cases {base, adapter, labels, texts} from stdin and prints a JSON list of logits [texts, labels] (float64 digits
-of float32 numbers). Fails where PEFT adapts more or less than the adapter file holds: PEFT itself only warns, and leaves what it
+Reads a JSON list of cases {base, adapter, dropout, labels, texts} from stdin and prints a JSON list of logits [texts, labels] (float64 digits
+of float32 numbers). Fails where PEFT would go on training with another dropout, and where it adapts more or less than the adapter file holds: PEFT itself only warns, and leaves what it
 has no numbers for at random.
 
 Needs torch, transformers, peft, safetensors. Shares nothing with the package but the files it reads.
@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from transformers import AutoModel, AutoModelForSequenceClassification, PreTrainedTokenizerFast
 
 
-def load(base, adapter, labels, own_head):
+def load(base, adapter, dropout, labels, own_head):
     if own_head:
         model = AutoModel.from_pretrained(base)
     else:
@@ -25,6 +25,8 @@ def load(base, adapter, labels, own_head):
             base, num_labels=len(labels), ignore_mismatched_sizes=True
         )
     model = PeftModel.from_pretrained(model, adapter).eval()
+    if model.peft_config["default"].lora_dropout != dropout:
+        raise SystemExit(f"{adapter}: lora_dropout {model.peft_config['default'].lora_dropout}, expected {dropout}")
     held = load_file(f"{adapter}/adapter_model.safetensors")
     used = get_peft_model_state_dict(model)
     if set(held) != set(used):
@@ -40,7 +42,7 @@ def logits(case):
     base, adapter = case["base"], case["adapter"]
     head_file = Path(adapter) / "head.safetensors"
     own_head = head_file.exists()
-    model = load(base, adapter, case["labels"], own_head)
+    model = load(base, adapter, case["dropout"], case["labels"], own_head)
     tokenizer = PreTrainedTokenizerFast(tokenizer_file=f"{base}/tokenizer.json", pad_token="[PAD]")
     batch = tokenizer(case["texts"], padding=True, return_tensors="pt", return_token_type_ids=False)
     output = model(**batch)

@@ -13,7 +13,7 @@ beforeAll(() => {
 const STEPS = 6
 
 const planOf = (model: string, recompute: "none" | "blocks") => {
-  const plan = busyPlan(model, STEPS)
+  const plan = busyPlan(model, STEPS, { adapter: { method: "lora", rank: 4, alpha: 8, dropout: 0.2 } })
   return { ...plan, training: { ...(plan["training"] as object), recompute } }
 }
 
@@ -45,6 +45,7 @@ describe("the same adapter and the same metrics:", () => {
         const kernels = await trained("none")
         expect(await trained("blocks")).toBeGreaterThan(kernels)
         expect(w.json(`blocks-${model}/plan.json`)).toMatchObject({ training: { recompute: "blocks" } })
+        expect(w.json(`none-${model}/adapter/adapter_config.json`)).toMatchObject({ lora_dropout: 0.2 })
         expect(Object.keys(outcome(`none-${model}`).adapter).length).toBeGreaterThan(2)
         expect(outcome(`blocks-${model}`)).toEqual(outcome(`none-${model}`))
       },

@@ -48,6 +48,14 @@ const plans: Readonly<Record<string, Plan>> = {
   "factors that start from the inputs of the first batches": busyPlan("bert", STEPS, {
     adapter: { method: "lora", rank: 4, alpha: 8, init: { kind: "eva", batches: 2 } }
   }),
+  "dropout, blocks computed again": busyPlan("bert", STEPS, {
+    adapter: { method: "lora", rank: 4, alpha: 8, dropout: 0.2 },
+    training: { steps: STEPS, batchSize: 4, accumulate: 2, evaluateEvery: 3, evaluateRows: 5, recompute: "blocks" }
+  }),
+  "dora with dropout": busyPlan("bert", STEPS, {
+    adapter: { method: "dora", rank: 4, alpha: 8, dropout: 0.2 },
+    optimizer: optimizer("adamw", { schedule })
+  }),
   "a pooler head and modules to save": busyPlan("bert", STEPS, {
     model: { source: "bert", task: { kind: "classification", pooling: "pooler" } },
     adapter: { method: "lora", rank: 2, alpha: 4, modulesToSave: ["encoder.layer.0.output.LayerNorm"] }
@@ -91,7 +99,8 @@ describe("interrupted elsewhere, it is the same run too:", () => {
     "right after the last evaluation": (event) => event.kind === "evaluation" && event.rows === 9
   }
   beforeAll(async () => {
-    w.write("moments.json", busyPlan("bert", STEPS))
+    // with masks that a step, a batch and a site have of their own
+    w.write("moments.json", busyPlan("bert", STEPS, { adapter: { method: "lora", rank: 4, alpha: 8, dropout: 0.2 } }))
     await complete(w, "moments.json", "runs/moments")
   }, TIMEOUT)
 

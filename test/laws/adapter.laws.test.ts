@@ -7,8 +7,9 @@
  *   3  forward and merge are pure: same input, same bits, inputs untouched, no tensor left behind
  *   4  gradients equal finite differences, for the parameters and for x
  *   5  a site's start depends on the seed and its name alone; two sites with equal weights start apart
+ *   6  with a mask: forward(x) = base(x) + forward(D(x)) − base(D(x)), the last two without it; and 1, 3 and 4
  *
- * Laws 1 to 4 over a base in float32 and over packed ones (`model.weights`), which are what their words say and not what they came from.
+ * Laws 1 to 4 and 6 over a base in float32 and over packed ones (`model.weights`), which are what their words say and not what they came from.
  */
 import { expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
@@ -18,6 +19,7 @@ import { type AdaloraOptions, type AdapterMethod, type BaseLayer, inject, method
 import type { Observe } from "../../adapters/init/observe.ts"
 import type { LoraOptions } from "../../adapters/lora.ts"
 import { frozenLinear } from "../../src/kernels/dense-linear.ts"
+import { type DropoutMask, dropout } from "../../src/kernels/dropout.ts"
 import { widened } from "../../src/kernels/widen.ts"
 import { valueAndGradients } from "../../src/tensors/gradients.ts"
 import type { LinearSite } from "../../src/tensors/linear.ts"
@@ -32,7 +34,7 @@ import { gaussian, randomStream } from "../../src/tensors/random.ts"
 import { mapTensors, startsOf, type Trainable, tensorsOf, withTensors } from "../../src/tensors/trainable.ts"
 import { toyModel } from "../adapters/toy-model.ts"
 import { describeOnBoth } from "../backends.ts"
-import { expectClose, expectNoLeak, tolerance } from "../setup.ts"
+import { expectClose, expectNoLeak, relativeError, tolerance } from "../setup.ts"
 
 const loraOptions = (changes: Partial<LoraOptions>): LoraOptions => ({
   rank: 3,
@@ -110,13 +112,14 @@ const observed: Observe = ({ out, in: inputs }, { what }) =>
 const heldFixed: {
   readonly [Name in keyof typeof cases]?: (
     at: Trainable,
-    base: BaseLayer
+    base: BaseLayer,
+    mask: DropoutMask | undefined
   ) => (trained: Trainable, x: tf.Tensor2D) => tf.Tensor2D
 } = {
   // the lengths of the rows
-  dora: (at, base) => {
+  dora: (at, base, mask) => {
     const lengths = rowLengths(base, at.pairs[0]!)
-    return (trained, x) => doraLinear(trained, x, base, lengths)
+    return (trained, x) => doraLinear(trained, x, base, lengths, mask)
   }
 }
 
@@ -209,45 +212,72 @@ const laws = (title: string, name: keyof typeof cases, method: AnyMethod, option
       expect(await atZero.data()).toEqual(await expected.data())
     }))
 
-  test(`${title}: 3 pure`, () =>
-    withSubjects(async (subject) => {
-      const { base, x, later } = subject
-      const inputs = [x, ...tensorsOfMatrix(base.W), ...tensorsOf(later), ...startsOf(later)]
-      const before = await Promise.all(inputs.map((tensor) => tensor.data().then((data) => data.slice())))
-      await expectNoLeak(async () => {
-        const twice = [0, 1].map(() => tf.tidy(() => method.forward(site, later, x, base)))
-        expect(await twice[1]!.data()).toEqual(await twice[0]!.data())
-        const merged = [0, 1].map(() => method.merge(site, later, base))
-        expect(await merged[1]!.data()).toEqual(await merged[0]!.data())
-        // the caller owns what merge returns: it must not be a tensor that training still needs
-        tf.dispose([...twice, ...merged])
-      })
-      expect(await Promise.all(inputs.map((tensor) => tensor.data()))).toEqual(before)
-    }))
+  test(`${title}: 3 pure`, () => withSubjects((subject) => expectPure(method, subject, undefined)))
 
   test(`${title}: 4 gradients equal finite differences`, () =>
-    withSubjects(async ({ base, x, later }) => {
-      const dy = normal([TOKENS, site.out])
-      const loss = (y: () => tf.Tensor2D) => tf.tidy(() => tf.sum(tf.mul(y(), dy)) as tf.Scalar)
-      const forward = (trained: Trainable, input: tf.Tensor2D) => method.forward(site, trained, input, base)
-      const variables = [...tensorsOf(later), x]
-      const { gradients } = valueAndGradients(() => loss(() => forward(later, x)), variables)
-      const near = heldFixed[name]?.(later, base) ?? forward
-      for (const [i, variable] of variables.entries()) {
-        const direction = normal(variable.shape)
-        const at = async (sign: 1 | -1) => {
-          const moved = variables.map((v, j) => (i === j ? tf.add(v, tf.mul(direction, sign)) : v))
-          const trained = withTensors(later, moved.slice(0, -1))
-          return (await loss(() => near(trained, moved.at(-1) as tf.Tensor2D)).data())[0]!
-        }
-        const difference = ((await at(1)) - (await at(-1))) / 2
-        const along = (await tf.sum(tf.mul(gradients[i]!, direction)).data())[0]!
-        // relative to the sizes of gradient and direction: the slope itself may happen to vanish
-        const size = (await tf.mul(tf.norm(gradients[i]!), tf.norm(direction)).data())[0]!
-        expect(size).toBeGreaterThan(0)
-        expect(Math.abs(along - difference) / size).toBeLessThanOrEqual(DIFFERENCES)
-      }
+    withSubjects((subject) => expectDerivatives(name, method, subject, undefined)))
+
+  if (method.dropout === undefined) return
+  test(`${title}: 6 with a mask`, () =>
+    withSubjects(async (subject) => {
+      const { base, x, start, later } = subject
+      const plain = (input: tf.Tensor2D) => frozenLinear(input, base.W, base.bias)
+      const begun = await method.forward(site, start, x, base, mask).data()
+      expectClose(begun, await plain(x).data(), PRODUCTS)
+      const D = dropout(x, mask)
+      const added = tf.sub(method.forward(site, later, D, base), plain(D))
+      const expected = await tf.add(plain(x), added).data()
+      const actual = await method.forward(site, later, x, base, mask).data()
+      expectClose(actual, expected, PRODUCTS)
+      // a mask that is not looked at would keep everything else here
+      expect(relativeError(actual, await method.forward(site, later, x, base).data())).toBeGreaterThan(1e-2)
+      await expectPure(method, subject, mask)
+      await expectDerivatives(name, method, subject, mask)
     }))
+}
+
+const mask: DropoutMask = { rate: 0.4, seed: 3, offset: 5 }
+
+const expectPure = async (method: AnyMethod, { base, x, later }: Subject, mask: DropoutMask | undefined) => {
+  const inputs = [x, ...tensorsOfMatrix(base.W), ...tensorsOf(later), ...startsOf(later)]
+  const before = await Promise.all(inputs.map((tensor) => tensor.data().then((data) => data.slice())))
+  await expectNoLeak(async () => {
+    const twice = [0, 1].map(() => tf.tidy(() => method.forward(site, later, x, base, mask)))
+    expect(await twice[1]!.data()).toEqual(await twice[0]!.data())
+    const merged = [0, 1].map(() => method.merge(site, later, base))
+    expect(await merged[1]!.data()).toEqual(await merged[0]!.data())
+    // the caller owns what merge returns: it must not be a tensor that training still needs
+    tf.dispose([...twice, ...merged])
+  })
+  expect(await Promise.all(inputs.map((tensor) => tensor.data()))).toEqual(before)
+}
+
+const expectDerivatives = async (
+  name: keyof typeof cases,
+  method: AnyMethod,
+  { base, x, later }: Subject,
+  mask: DropoutMask | undefined
+) => {
+  const dy = normal([TOKENS, site.out])
+  const loss = (y: () => tf.Tensor2D) => tf.tidy(() => tf.sum(tf.mul(y(), dy)) as tf.Scalar)
+  const forward = (trained: Trainable, input: tf.Tensor2D) => method.forward(site, trained, input, base, mask)
+  const variables = [...tensorsOf(later), x]
+  const { gradients } = valueAndGradients(() => loss(() => forward(later, x)), variables)
+  const near = heldFixed[name]?.(later, base, mask) ?? forward
+  for (const [i, variable] of variables.entries()) {
+    const direction = normal(variable.shape)
+    const at = async (sign: 1 | -1) => {
+      const moved = variables.map((v, j) => (i === j ? tf.add(v, tf.mul(direction, sign)) : v))
+      const trained = withTensors(later, moved.slice(0, -1))
+      return (await loss(() => near(trained, moved.at(-1) as tf.Tensor2D)).data())[0]!
+    }
+    const difference = ((await at(1)) - (await at(-1))) / 2
+    const along = (await tf.sum(tf.mul(gradients[i]!, direction)).data())[0]!
+    // relative to the sizes of gradient and direction: the slope itself may happen to vanish
+    const size = (await tf.mul(tf.norm(gradients[i]!), tf.norm(direction)).data())[0]!
+    expect(size).toBeGreaterThan(0)
+    expect(Math.abs(along - difference) / size).toBeLessThanOrEqual(DIFFERENCES)
+  }
 }
 
 /** A toy model whose two square layers have equal weights, so that only randomness can tell them apart. */

@@ -132,7 +132,15 @@ describe("an unsound plan", () => {
       { method: "lora", targets: ["query", 3] },
       'adapter.targets.1: found 3; expected a site pattern such as "encoder.layer.*.attention.**" or "query"'
     ],
-    [{ method: "lora", dropout: 0.1 }, "adapter.dropout: found 0.1; expected 0"]
+    [{ method: "lora", dropout: 1 }, "adapter.dropout: found 1; expected a number from 0 up to, not including, 1"],
+    [
+      { method: "adalora", dropout: -0.1 },
+      "adapter.dropout: found -0.1; expected a number from 0 up to, not including, 1"
+    ],
+    [
+      { method: "full", dropout: 0.1 },
+      "adapter.dropout: unknown key (allowed: method, targets, exclude, modulesToSave)"
+    ]
   ])("with adapter %p says one thing", (adapter, line) => {
     expect(linesOf({ ...smallest, adapter })).toEqual([line])
   })

@@ -20,6 +20,8 @@ export interface WasmEngine {
   readonly output: (shape: ReadonlyArray<number>) => TensorInfo
   /** Gives a tensor of `output` back that no caller will see. */
   readonly dispose: (tensor: TensorInfo) => void
+  /** Copies bytes from one address to another. */
+  readonly copy: (from: number, to: number, bytes: number) => void
   /**
    * Runs chunks 0 … chunks − 1 of a kernel and returns when all are done. `words`: integers and addresses as they are, other
    * numbers through `floatBits` or `doubleBits`. `scratch`: bytes that each thread needs for itself.

@@ -21,9 +21,9 @@ describeLaws({
   large: [3, 22_017],
   empty: [0, 5],
   inputs: ([tokens, width]: readonly [number, number]) => ({ x: normalHost("dropout", tokens, width) }),
-  run: ({ x }) => dropout(x, 0.3, 17, 4),
+  run: ({ x }) => dropout(x, { rate: 0.3, seed: 17, offset: 4 }),
   differentiable: ["x"],
-  assembly: [],
+  assembly: ["dropout"],
   shaders: ["Dropout"]
 })
 
@@ -31,7 +31,7 @@ const SIZE = 100_003
 
 /** 1 where a number is kept. */
 const maskOf = async (size: number, rate: number, seed: number, offset: number): Promise<Uint8Array> => {
-  const y = dropout(tf.ones([size]), rate, seed, offset)
+  const y = dropout(tf.ones([size]), { rate, seed, offset })
   const mask = Uint8Array.from(await y.data(), (v) => (v === 0 ? 0 : 1))
   y.dispose()
   return mask
@@ -68,7 +68,7 @@ for (const [rate, seed, offset] of cases) {
     const outcome = async () => {
       const x = tf.tensor1d(normals(SIZE, "x"))
       const dy = tf.tensor1d(normals(SIZE, "dy"))
-      const { value, grad } = tf.valueAndGrad((z) => dropout(z as Tensor, rate, seed, offset))(x, dy)
+      const { value, grad } = tf.valueAndGrad((z) => dropout(z as Tensor, { rate, seed, offset }))(x, dy)
       return Promise.all([value.data(), grad.data()])
     }
 
@@ -127,9 +127,10 @@ for (const [rate, seed, offset] of cases) {
 test("rate 0 keeps all, and no rate outside [0, 1) is taken", () =>
   cpu(async () => {
     const x = tf.tensor1d(normals(5, "x"))
-    expect(await dropout(x, 0, 1, 2).data()).toEqual(normals(5, "x"))
-    for (const rate of [1, -0.1, Number.NaN]) expect(() => dropout(x, rate, 0, 0)).toThrow("not in [0, 1)")
-    await expectNoLeak(() => dropout(x, 0, 1, 2).dispose())
+    expect(await dropout(x, { rate: 0, seed: 1, offset: 2 }).data()).toEqual(normals(5, "x"))
+    for (const rate of [1, -0.1, Number.NaN])
+      expect(() => dropout(x, { rate, seed: 0, offset: 0 })).toThrow("not in [0, 1)")
+    await expectNoLeak(() => dropout(x, { rate: 0, seed: 1, offset: 2 }).dispose())
     x.dispose()
   }))
 

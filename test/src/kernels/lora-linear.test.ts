@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import { frozenLinear } from "../../../src/kernels/dense-linear.ts"
+import type { DropoutMask } from "../../../src/kernels/dropout.ts"
 import { loraLinear } from "../../../src/kernels/lora-linear.ts"
 import { provideWebgpuEngine, type WebgpuEngine } from "../../../src/kernels/webgpu/engine.ts"
 import { valueAndGradients } from "../../../src/tensors/gradients.ts"
@@ -18,6 +19,7 @@ import {
   type Layer,
   layerOf,
   matrixOf,
+  recorded,
   shapes,
   upload,
   weighted
@@ -83,6 +85,21 @@ describeOnBoth(() => {
       expect(calls.get("LoraLinearBackward") ?? 0).toBe(wanted.includes(x) ? 1 : 0)
     }
     expect(() => run([A, B, W])).toThrow("the gradient of LoraLinear has no closure for W")
+  })
+
+  test("with a mask no more is kept: x and h, and not what was dropped of x", () => {
+    const { x, W, A, B } = upload(layerOf([6, 8, 4, 2], random(8)))
+    const kept = (own: DropoutMask | undefined) => {
+      let buffers = 0
+      recorded(() => {
+        const before = tf.memory().numDataBuffers
+        tf.tidy(() => void loraLinear(tf.clone(x), W, null, A, B, 1, own))
+        buffers = tf.memory().numDataBuffers - before
+      })
+      return buffers
+    }
+    expect(kept(undefined)).toBe(1)
+    expect(kept({ rate: 0.5, seed: 1, offset: 2 })).toBe(1)
   })
 
   test("nothing is left behind", async () => {
