@@ -2,8 +2,8 @@
  * The WebGPU bench: what a LoRA step (r = 8, six linear types of every layer) asks of the GPU and of the CPU that
  * drives it, beside stock tfjs-webgpu (`stock-step.ts`: plain ops, `tf.variableGrads`, `tf.train.adam`).
  *
- *   bun run bench:webgpu [--quick] [--json] [--only counts,cpu,programs,memory,constant,time]
- *                        [--model minilm] [--shape 4x32] [--memory-shape 8x128] [--paths stock,adamw,…] [--rounds 5]
+ *   bun run bench:webgpu [--quick] [--json] [--only counts,cpu,programs,memory,constant,time,decoder]
+ *                        [--model minilm] [--gguf FILE] [--shape 4x32] [--memory-shape 8x128] [--paths stock,adamw,…] [--rounds 5]
  *
  *   counts     dispatches by program, submits, bytes up and down, of MiniLM and of 12 layers 768 wide
  *   cpu        CPU time of a step on Dawn's null backend, of both; no GPU needed
@@ -11,6 +11,9 @@
  *   memory     the largest sum of GPU buffers
  *   constant   GPU buffers after 50 and after 500 steps, on the null backend
  *   time       steps of all paths in turn on the best adapter there is, and PyTorch + PEFT where Python has CUDA
+ *   decoder    a training step and a written token of SmolLM2-135M-Instruct with the decoder's kernels as programs of
+ *              ours and as their references, in turn, and their GPU time by program; not without being asked for, since
+ *              it wants the model (\`--gguf\`, or fetched)
  *
  * `--model base` takes the last four parts to the 12 layers of BERT-base's shape, which are GPT-2-small's widths (12 ×
  * 768, 3072) in our encoder. `--json` prints the results as one object in place of the tables.
@@ -20,13 +23,15 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
+import { fetchSmolLm2 } from "../scripts/smollm2.ts"
 import { type Outcome, parseShapes, printTable, run, setting } from "./cells.ts"
 import { writeBaseCheckpoint } from "./checkpoint.ts"
 import { type ModelName, median, modelShapes, type TimeResult } from "./shapes.ts"
-import type { Path, StepSetting } from "./webgpu/measurement.ts"
+import type { DecoderMeasurement, DecoderPrograms, DecoderTimes } from "./webgpu/decoder.ts"
+import type { Path, ProgramTimes, StepSetting } from "./webgpu/measurement.ts"
 import { measureGpu, openStepper, type Stepper } from "./webgpu/processes.ts"
 
-const PARTS = ["counts", "cpu", "programs", "memory", "constant", "time"] as const
+const PARTS = ["counts", "cpu", "programs", "memory", "constant", "time", "decoder"] as const
 type Part = (typeof PARTS)[number]
 const PATHS = ["stock", "adamw", "lora-pro-efficient", "lora-pro-full", "lora-pro-sgd"] as const satisfies Array<Path>
 
@@ -34,12 +39,13 @@ const { values } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
-    only: { type: "string", default: PARTS.join(",") },
+    only: { type: "string", default: PARTS.filter((part) => part !== "decoder").join(",") },
     model: { type: "string", default: "minilm" },
     shape: { type: "string", default: "4x32" },
     "memory-shape": { type: "string", default: "8x128" },
     paths: { type: "string", default: PATHS.join(",") },
-    rounds: { type: "string" }
+    rounds: { type: "string" },
+    gguf: { type: "string" }
   }
 })
 
@@ -165,6 +171,19 @@ const benchCpu = (of: ModelName) => {
   return found
 }
 
+const tableOfPrograms = (programs: ProgramTimes) => {
+  const times = Object.entries(programs).toSorted(([, a], [, b]) => b.milliseconds - a.milliseconds)
+  const all = sum(times.map(([, { milliseconds }]) => milliseconds))
+  const rows = times.map(([name, { calls, milliseconds }]) => [
+    name,
+    rounded(calls),
+    rounded(milliseconds, 2),
+    `${rounded((100 * milliseconds) / all, 1)} %`
+  ])
+  const calls = sum(times.map(([, time]) => time.calls))
+  table(["program", "calls", "ms", "share"], [...rows, ["all", rounded(calls), rounded(all, 2), "100 %"]])
+}
+
 const benchPrograms = () => {
   const found = ofPaths((path) =>
     measureGpu<"programs">({
@@ -180,16 +199,7 @@ const benchPrograms = () => {
       say(`${own}\n`)
       continue
     }
-    const times = Object.entries(own.programs).toSorted(([, a], [, b]) => b.milliseconds - a.milliseconds)
-    const all = sum(times.map(([, { milliseconds }]) => milliseconds))
-    const rows = times.map(([name, { calls, milliseconds }]) => [
-      name,
-      rounded(calls),
-      rounded(milliseconds, 2),
-      `${rounded((100 * milliseconds) / all, 1)} %`
-    ])
-    const calls = sum(times.map(([, time]) => time.calls))
-    table(["program", "calls", "ms", "share"], [...rows, ["all", rounded(calls), rounded(all, 2), "100 %"]])
+    tableOfPrograms(own.programs)
   }
   return found
 }
@@ -306,6 +316,44 @@ const benchTime = async () => {
   }
 }
 
+const decoderFile = new URL("webgpu/decoder.ts", import.meta.url).pathname
+
+const benchDecoder = async () => {
+  const gguf = values.gguf ?? (await fetchSmolLm2(join(import.meta.dirname, "../examples/models/smollm2")))
+  const rounds = Number(values.rounds ?? (quick ? 2 : 5))
+  const measured = <R>(measurement: DecoderMeasurement) =>
+    run<R>(process.execPath, [decoderFile, gguf, JSON.stringify(measurement)])
+  const header = ["work", "kernels as references, ms", "as programs, ms", "references ÷ programs", "peak MB", "peak MB"]
+  const works = ["training", "writing"] as const
+  const found = works.map((work) => {
+    const own = { work, weights: "int8", ...shapeOf(values.shape) } as const
+    const times = measured<DecoderTimes>({ what: "time", ...own, rounds })
+    const programs = measured<DecoderPrograms>({ what: "programs", ...own, rounds: 1 })
+    return { work, times, programs }
+  })
+  const rows = found.map(({ work, times }) => {
+    if (isFailure(times)) return [work, times, "", "", "", ""]
+    const { references, programs } = times.milliseconds
+    return [
+      work,
+      ...[references, programs].map((own) => rounded(median([...own]))),
+      `${rounded(median(references.map((ms, i) => ms / programs[i]!)), 2)}×`,
+      ...[times.peakBytes.references, times.peakBytes.programs].map(megabytes)
+    ]
+  })
+  say(`### SmolLM2-135M-Instruct, int8, LoRA r = 8, ${values.shape}, ${rounds} rounds in turn\n`)
+  table(header, rows)
+  for (const { work, programs } of found) {
+    say(`### GPU time by program: ${work}\n`)
+    if (isFailure(programs)) say(`${programs}\n`)
+    else {
+      say(`${programs.reads} reads\n`)
+      tableOfPrograms(programs.programs)
+    }
+  }
+  return found
+}
+
 const bench = async (part: Part): Promise<unknown> => {
   switch (part) {
     case "counts":
@@ -320,6 +368,8 @@ const bench = async (part: Part): Promise<unknown> => {
       return benchConstant()
     case "time":
       return benchTime()
+    case "decoder":
+      return benchDecoder()
   }
 }
 

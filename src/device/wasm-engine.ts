@@ -114,6 +114,10 @@ export const startEngine = async (
       output: (shape) => backend.makeOutput(shape, "float32"),
       dispose: ({ dataId }) => {
         backend.disposeData(dataId)
+      },
+      copy: (from, to, bytes) => {
+        // memory that has grown has another buffer
+        new Uint8Array(memory.buffer).copyWithin(to, from, from + bytes)
       }
     },
     terminate: () => {

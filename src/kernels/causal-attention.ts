@@ -18,6 +18,7 @@ import * as tf from "@tensorflow/tfjs"
 import { inPlaceOf } from "../tensors/in-place-of.ts"
 import { defineKernel } from "./kernel.ts"
 import { causalAttentionGradientOnWasm, causalAttentionOnWasm } from "./wasm/causal-attention.ts"
+import { programs } from "./webgpu/loaded.ts"
 
 export interface CausalShape {
   readonly batch: number
@@ -117,6 +118,7 @@ const gradients = defineKernel<Input | "dO" | "O" | "statistics", CausalShape>({
   name: "CausalAttentionGradient",
   reference: referenceBackward,
   wasm: (inputs, shape, engine) => causalAttentionGradientOnWasm(engine, inputs, shape),
+  webgpu: (inputs, shape, engine) => programs().causalAttentionGradientOnWebgpu(engine, inputs, shape),
   inputsToSave: []
 })
 
@@ -124,6 +126,7 @@ const kernel = defineKernel<Input, CausalShape>({
   name: "CausalAttention",
   reference,
   wasm: (inputs, shape, engine) => causalAttentionOnWasm(engine, inputs, shape),
+  webgpu: (inputs, shape, engine) => programs().causalAttentionOnWebgpu(engine, inputs, shape),
   inputsToSave: ["q", "k", "v", "querySegments", "keySegments"],
   outputsToSave: [true, true],
   gradient: ([dO], [q, k, v, querySegments, keySegments, O, statistics], shape) => {

@@ -25,17 +25,21 @@ import {
   formOf,
   type WeightInput,
   weightInputs,
+  weightOnWebgpu,
   weightOperand,
   wholeWeight
 } from "./frozen-weight.ts"
 import { defineKernel } from "./kernel.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
 import { type Head, headLossOnWasm, headWeightGradientOnWasm, tokenScoresOnWasm } from "./wasm/linear-cross-entropy.ts"
+import type { Head as WebgpuHead } from "./webgpu/linear-cross-entropy.ts"
+import { programs } from "./webgpu/loaded.ts"
 
 interface Attributes {
   readonly softcap: number | null
 }
 type Input = "hidden" | WeightInput | "labels"
+type Inputs = Readonly<Record<Input, TensorInfo>>
 
 /** What references read. */
 type Whole = Readonly<Record<"hidden" | "weight" | "labels", Tensor>>
@@ -47,11 +51,21 @@ const wholeOf = (form: Form, { hidden, labels, ...weight }: Readonly<Record<Inpu
 })
 
 /** What kernels on wasm read. */
-const headOf = (
-  engine: WasmEngine,
-  form: Form,
-  { hidden, labels, ...weight }: Readonly<Record<Input, TensorInfo>>
-): Head => ({ hidden, labels, classes: weight.W.shape[0]!, ...weightOperand(engine, form, weight) })
+const headOf = (engine: WasmEngine, form: Form, { hidden, labels, ...weight }: Inputs): Head => ({
+  hidden,
+  labels,
+  classes: weight.W.shape[0]!,
+  ...weightOperand(engine, form, weight)
+})
+
+/** What programs on webgpu read. */
+const webgpuHeadOf = (form: Form, { hidden, labels, ...weight }: Inputs): WebgpuHead => ({
+  hidden,
+  labels,
+  ignored: IGNORED,
+  classes: weight.W.shape[0]!,
+  ...weightOnWebgpu(form, weight)
+})
 
 /** Numbers of a chunk's logits, and its rows: as on wasm, so that a test of few numbers sees several chunks. */
 const LOGITS = 1 << 23
@@ -151,6 +165,18 @@ const weightGradient = defineKernel<Input | "dy", Attributes>({
   wasm: ({ dy, ...inputs }, { softcap }, engine) => [
     headWeightGradientOnWasm(engine, headOf(engine, "f32", inputs), dy, softcap)
   ],
+  webgpu: (
+    { dy, statistics, ...inputs }: Inputs & { readonly dy: TensorInfo; readonly statistics?: TensorInfo },
+    { softcap },
+    engine
+  ) => [
+    programs().headWeightGradientOnWebgpu(
+      engine,
+      { ...webgpuHeadOf("f32", inputs), b: inputs.W },
+      { dy, statistics: statistics! },
+      softcap
+    )
+  ],
   inputsToSave: []
 })
 
@@ -160,15 +186,18 @@ const forward = forEachForm((form, name) =>
     reference: (inputs, attributes) => reference(wholeOf(form, inputs), attributes),
     wasm: (inputs, { softcap, slopes }, engine) =>
       headLossOnWasm(engine, headOf(engine, form, inputs), softcap, slopes),
+    webgpu: (inputs, { softcap, slopes }, engine) =>
+      programs().headLossOnWebgpu(engine, webgpuHeadOf(form, inputs), softcap, slopes),
     // a packed W is never trained
     inputsToSave: form === "f32" ? ["hidden", "W", "labels"] : [],
-    outputsToSave: [false, true],
+    outputsToSave: [false, true, true],
     gradient: ([dy], saved, { softcap }) => {
-      const [hidden, W, labels] = saved
-      const ofHidden = { hidden: () => tf.mul(saved.at(-1)!, dy!) }
-      if (form !== "f32") return ofHidden
-      const inputs = { hidden: hidden!, labels: labels!, ...weightInputs(W as Tensor2D) }
-      return { ...ofHidden, W: () => weightGradient({ ...inputs, dy: dy! }, { softcap })[0]! }
+      const ofHidden = (dh: Tensor) => ({ hidden: () => tf.mul(dh, dy!) })
+      if (form !== "f32") return ofHidden(saved[0]!)
+      const [hidden, W, labels, dh, statistics] = saved
+      const inputs = { hidden: hidden!, labels: labels!, ...weightInputs(W as Tensor2D), dy: dy! }
+      const known = statistics === undefined ? inputs : { ...inputs, statistics }
+      return { ...ofHidden(dh!), W: () => weightGradient(known, { softcap })[0]! }
     }
   })
 )
@@ -192,6 +221,8 @@ const scores = forEachForm((form, name) =>
     name: name("TokenScores"),
     reference: (inputs, attributes) => referenceScores(wholeOf(form, inputs), attributes),
     wasm: (inputs, { softcap }, engine) => tokenScoresOnWasm(engine, headOf(engine, form, inputs), softcap),
+    webgpu: (inputs, { softcap }, engine) =>
+      programs().tokenScoresOnWebgpu(engine, webgpuHeadOf(form, inputs), softcap),
     inputsToSave: []
   })
 )
@@ -206,11 +237,11 @@ export const linearCrossEntropy = (
   labels: Tensor1D,
   { softcap }: { readonly softcap: number | null }
 ): Scalar => {
-  const [loss, dh] = forward[formOf(weight)](
+  const [loss, ...saved] = forward[formOf(weight)](
     { hidden, ...weightInputs(weight), labels },
     { softcap, slopes: isRecording() }
   )
-  dh!.dispose() // the tape holds its own handle
+  tf.dispose(saved) // the tape holds its own handles
   return loss as Scalar
 }
 

@@ -12,6 +12,8 @@ import * as tf from "@tensorflow/tfjs"
 import { defineKernel } from "./kernel.ts"
 import { chunksOf } from "./wasm/chunks.ts"
 import { floatBits, type WasmEngine } from "./wasm/engine.ts"
+import type { WebgpuEngine } from "./webgpu/engine.ts"
+import { programs } from "./webgpu/loaded.ts"
 
 interface Attributes {
   /** −1: back */
@@ -54,12 +56,19 @@ const wasm = (
   return [out]
 }
 
-const back = defineKernel<Input, Attributes>({ name: "RopeBackward", reference, wasm, inputsToSave: [] })
+const webgpu = (
+  inputs: Readonly<Record<Input, TensorInfo>>,
+  { direction }: Attributes,
+  engine: WebgpuEngine
+): ReadonlyArray<TensorInfo> => [programs().ropeOnWebgpu(engine, inputs, direction)]
+
+const back = defineKernel<Input, Attributes>({ name: "RopeBackward", reference, wasm, webgpu, inputsToSave: [] })
 
 const kernel = defineKernel<Input, Attributes>({
   name: "Rope",
   reference,
   wasm,
+  webgpu,
   inputsToSave: ["cos", "sin"],
   gradient: ([dy], [cos, sin]) => ({ x: () => back({ x: dy!, cos: cos!, sin: sin! }, { direction: -1 })[0]! })
 })

@@ -1,30 +1,10 @@
-/**
- * Attention for a GPU that is emulated on a CPU. An invocation takes four rows of a head and four of the other side at
- * a time: their 4 × 4 scores, column by column, and then each column of the output, to which it adds in place. There
- * are half as many reads as multiplications, for reads are what costs there, to run and to compile. The text has few of
- * them, and is the same for every head.
- */
+/** Attention for a GPU that is emulated on a CPU, by blocks of 4 × 4 scores (`head-blocks.ts`). */
 import { type AttentionPrograms, declarations, LOWEST, PLACES, PROBABILITY, WHERE } from "./attention-statistics.ts"
+import { columnReader, LANES, perRow, reader, type Side, scores, weighted, zeroed } from "./head-blocks.ts"
 import { program } from "./program.ts"
 
-/** Invocations of a workgroup, as many as a CPU has lanes; four rows each. */
-const LANES = 8
-const ROWS = [0, 1, 2, 3] as const
-
-const perRow = (text: (row: number) => string, between = "\n    "): string => ROWS.map(text).join(between)
-
-/** `fn x_at(first, row, column)`: a number of a head that begins at `first`; 0 of a row that does not exist. */
-const reader = (name: string): string =>
-  `fn ${name}_at(first: u32, row: u32, column: u32) -> f32 {
-  return select(0.0, ${name}[first + min(row, words.length - 1u) * words.width + column], row < words.length);
-}`
-
-/** `fn x_column(first, row, column)`: of four rows */
-const columnReader = (name: string): string =>
-  `${reader(name)}
-fn ${name}_column(first: u32, row: u32, column: u32) -> vec4f {
-  return vec4f(${perRow((i) => `${name}_at(first, row + ${i}u, column)`, ", ")});
-}`
+/** Of queries and of keys. */
+const SIDE: Side = { length: "words.length", width: "words.width" }
 
 /** Four numbers of rows from `row` on; the last row's for rows that do not exist. */
 const fourOf = (buffer: string, start: string, row: string): string =>
@@ -33,45 +13,21 @@ const fourOf = (buffer: string, start: string, row: string): string =>
 const OPENING = `${WHERE}
   let row = ((group % words.blocks) * ${LANES}u + local) * 4u;
   if (row >= words.length) { return; }
-  let first = batch * words.length * words.width + head * words.d;`
-
-/** `${name}0`, …: for each own row the products with rows `other`, … of the other side: S or dP */
-const scores = (name: string, own: string, other: string): string =>
-  `${perRow((i) => `var ${name}${i} = vec4f(0.0);`)}
-    for (var column = 0u; column < words.d; column++) {
-      let a = ${own}_column(first, row, column);
-      let b = ${other}_column(first, other, column);
-      ${perRow((i) => `${name}${i} += a.${PLACES[i]} * b;`)}
-    }`
-
-/**
- * Adds to `out` in place: Σ of weights `${name}0`, … and rows `other`, … of the other side. `before`: what becomes of
- * what is there
- */
-const weighted = (out: string, name: string, values: string, before = (at: string, _: number) => at): string =>
-  `for (var column = 0u; column < words.d; column++) {
-      let b = ${values}_column(first, other, column);
-      let at = first + row * words.width + column;
-      ${perRow(
-        (i) => `if (row + ${i}u < words.length) {
-        let to = at + ${i}u * words.width;
-        // what is there before the first block is nobody's
-        ${out}[to] = dot(${name}${i}, b) + select(0.0, ${before(`${out}[to]`, i)}, other > 0u);
-      }`
-      )}
-    }`
+  let first = batch * words.length * words.width + head * words.d;
+  let others = first;`
 
 const own = declarations("f32")
 
 const forward = program({
   ...own.forward,
   workgroup: LANES,
-  body: `${["q", "k", "v"].map(columnReader).join("\n")}
+  body: `${["q", "k", "v"].map((name) => columnReader(name, SIDE)).join("\n")}
 fn kernel(group: u32, local: u32) {
   ${OPENING}
   var most = vec4f(${LOWEST});
   var total = vec4f(0.0);
   var spoilt = vec4<bool>(false);
+  ${zeroed("o", SIDE)}
   for (var other = 0u; other < words.length; other += 4u) {
     ${scores("s", "q", "k")}
     let exists = vec4u(other, other + 1u, other + 2u, other + 3u) < vec4u(words.length);
@@ -88,7 +44,7 @@ fn kernel(group: u32, local: u32) {
     most = higher;
     ${perRow((i) => `s${i} = select(vec4f(0.0), exp(s${i} - vec4f(most.${PLACES[i]})), finite${i});`)}
     total = total * kept + vec4f(${perRow((i) => `dot(s${i}, vec4f(1.0))`, ", ")});
-    ${weighted("o", "s", "v", (at, i) => `${at} * kept.${PLACES[i]}`)}
+    ${weighted("o", "s", "v", SIDE, (at, i) => `${at} * kept.${PLACES[i]}`)}
   }
   for (var i = 0u; i < 4u; i++) {
     let own = row + i;
@@ -106,8 +62,8 @@ fn kernel(group: u32, local: u32) {
 const queryGradient = program({
   ...own.queryGradient,
   workgroup: LANES,
-  body: `${["q", "k", "v", "go"].map(columnReader).join("\n")}
-${reader("o")}
+  body: `${["q", "k", "v", "go"].map((name) => columnReader(name, SIDE)).join("\n")}
+${reader("o", SIDE)}
 ${PROBABILITY}
 fn kernel(group: u32, local: u32) {
   ${OPENING}
@@ -122,6 +78,7 @@ fn kernel(group: u32, local: u32) {
   }
   let most = ${fourOf("statistics", "maxima", "row")};
   let inverse = ${fourOf("statistics", "inverses", "row")};
+  ${zeroed("dq", SIDE)}
   for (var other = 0u; other < words.length; other += 4u) {
     ${scores("s", "q", "k")}
     ${scores("dp", "go", "v")}
@@ -131,7 +88,7 @@ fn kernel(group: u32, local: u32) {
       return `s${i} = probability(s${i} * words.scale + added, vec4f(most.${of}), vec4f(inverse.${of}));
     s${i} = s${i} * (dp${i} - vec4f(D.${of})) * words.scale;`
     })}
-    ${weighted("dq", "s", "k")}
+    ${weighted("dq", "s", "k", SIDE)}
   }
 }`
 })
@@ -139,11 +96,13 @@ fn kernel(group: u32, local: u32) {
 const keyGradient = program({
   ...own.keyGradient,
   workgroup: LANES,
-  body: `${["q", "k", "v", "go"].map(columnReader).join("\n")}
+  body: `${["q", "k", "v", "go"].map((name) => columnReader(name, SIDE)).join("\n")}
 ${PROBABILITY}
 fn kernel(group: u32, local: u32) {
   ${OPENING}
   let added = ${fourOf("statistics", "masks", "row")};
+  ${zeroed("dv", SIDE)}
+  ${zeroed("dk", SIDE)}
   for (var other = 0u; other < words.length; other += 4u) {
     ${scores("p", "k", "q")}
     ${scores("ds", "v", "go")}
@@ -156,8 +115,8 @@ fn kernel(group: u32, local: u32) {
     // 0·∞ of a query that does not exist would be NaN
     ds${i} = select(vec4f(0.0), p${i} * (ds${i} - D) * words.scale, exists);`
     )}
-    ${weighted("dv", "p", "go")}
-    ${weighted("dk", "ds", "q")}
+    ${weighted("dv", "p", "go", SIDE)}
+    ${weighted("dk", "ds", "q", SIDE)}
   }
 }`
 })

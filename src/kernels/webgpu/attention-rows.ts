@@ -5,81 +5,16 @@
  * by side. A row of more than 32 columns is split among invocations, which add up their parts of a score.
  */
 import { type AttentionPrograms, declarations, LOWEST, PLACES, PROBABILITY, WHERE } from "./attention-statistics.ts"
+import { columnsOf, dot, functions, type Layout, layoutOf, read, times, vec4, write, zeros } from "./head-rows.ts"
 import { program, variants } from "./program.ts"
-
-/** How the rows of a head lie over a workgroup: the key of a variant. */
-interface Layout {
-  /** invocations that a row is split among */
-  readonly parts: number
-  /** vec4 of a row that one invocation holds */
-  readonly quads: number
-  /** invocations side by side, each with a row of its own */
-  readonly lanes: number
-  /** Do the parts fill their vec4? They are then read as such. */
-  readonly full: boolean
-}
-
-/** dK and dV hold four rows of this many vec4: half of the registers that an invocation may have. */
-const MOST_QUADS = 8
-const MOST_INVOCATIONS = 256
-
-const layoutOf = (d: number): Layout => {
-  const quads = Math.ceil(d / 4)
-  const parts = Math.ceil(quads / MOST_QUADS)
-  let lanes = 64
-  while (lanes * parts > MOST_INVOCATIONS) lanes /= 2
-  return { parts, quads: Math.ceil(quads / parts), lanes, full: d % (4 * parts) === 0 }
-}
-
-const times = (n: number, text: (i: number) => string, between = "\n    "): string =>
-  Array.from({ length: n }, (_, i) => text(i)).join(between)
-
-/** Σ over the vec4 of two rows: `a0 * b0 + a1 * b1 …`, in the same order in every program. */
-const dot = ({ quads }: Layout, a: string, b: string): string =>
-  `dot(${times(quads, (i) => `${a}${i} * ${b}${i}`, " + ")}, vec4f(1.0))`
-
-/** `fn read_x(at, quad, left)`: a vec4 of what begins at `at`, where `left` columns of the head are left. */
-const reader = ({ full }: Layout, name: string): string =>
-  full
-    ? `fn read_${name}(at: u32, quad: u32, left: u32) -> vec4f { return ${name}[at + quad]; }`
-    : `fn read_${name}(at: u32, quad: u32, left: u32) -> vec4f {
-  let column = vec4u(0u, 1u, 2u, 3u) + 4u * quad;
-  let values = vec4f(${PLACES.map((of) => `${name}[at + column.${of}]`).join(", ")});
-  return select(vec4f(0.0), values, column < vec4u(left));
-}`
-
-const writer = ({ full }: Layout, name: string): string =>
-  full
-    ? `fn write_${name}(at: u32, quad: u32, left: u32, values: vec4f) { ${name}[at + quad] = values; }`
-    : `fn write_${name}(at: u32, quad: u32, left: u32, values: vec4f) {
-  let column = 4u * quad;
-  ${PLACES.map((of, i) => `if (column + ${i}u < left) { ${name}[at + column + ${i}u] = values.${of}; }`).join("\n  ")}
-}`
-
-const functions = (layout: Layout, reads: ReadonlyArray<string>, writes: ReadonlyArray<string>): string =>
-  [
-    ...reads.map((name) => reader(layout, name)),
-    ...writes.map((name) => writer(layout, name)),
-    whole(layout),
-    PROBABILITY
-  ].join("\n")
-
-/** A row as variables `as0`, `as1`, … */
-const read = ({ quads }: Layout, name: string, at: string, as: string): string =>
-  times(quads, (i) => `let ${as}${i} = read_${name}(${at}, ${i}u, left);`)
-
-const zeros = ({ quads }: Layout, name: string): string => times(quads, (i) => `var ${name}${i} = vec4f(0.0);`)
-
-/** Writes the own row, or the invocation's part of it. */
-const write = ({ quads }: Layout, name: string, value: (quad: number) => string): string =>
-  times(quads, (i) => `write_${name}(at, ${i}u, left, ${value(i)});`)
 
 /**
  * `own` is the number of the invocation's row, or what would be its number, `row` that of one that exists. `first` is
  * where this part of the head's row 0 begins in q, k and v, and `at` that of the own row.
  */
-const opening = ({ parts, quads, lanes, full }: Layout): string => {
-  const columns = full ? quads : 4 * quads
+const opening = (layout: Layout): string => {
+  const { parts, lanes } = layout
+  const columns = columnsOf(layout)
   return `${WHERE}
   let part = local / ${lanes}u;
   let left = words.d - min(words.d, part * ${columns}u);
@@ -89,24 +24,6 @@ const opening = ({ parts, quads, lanes, full }: Layout): string => {
   let row = min(own, words.length - 1u);
   let at = first + row * words.width;`
 }
-
-/** `fn whole(part, local)`: four sums over a row of which each invocation has a part. */
-const whole = ({ parts, lanes }: Layout): string =>
-  parts === 1
-    ? "fn whole(part: vec4f, local: u32) -> vec4f { return part; }"
-    : `var<workgroup> sums: array<vec4f, ${lanes * parts}>;
-fn whole(part: vec4f, local: u32) -> vec4f {
-  workgroupBarrier();
-  sums[local] = part;
-  workgroupBarrier();
-  var sum = sums[local % ${lanes}u];
-  for (var i = 1u; i < ${parts}u; i++) { sum += sums[local % ${lanes}u + i * ${lanes}u]; }
-  return sum;
-}`
-
-/** Four numbers as a vec4; 0 where there are fewer. */
-const vec4 = (numbers: ReadonlyArray<string>): string =>
-  `vec4f(${PLACES.map((_, i) => numbers[i] ?? "0.0").join(", ")})`
 
 /** As many keys at a time as a vec4 has places, with one maximum for all of them. */
 const KEYS = 4
@@ -134,6 +51,7 @@ const attend = (layout: Layout, count: number): string => {
 }
 
 const forward = (layout: Layout): string => `${functions(layout, ["q", "k", "v"], ["o"])}
+${PROBABILITY}
 fn kernel(group: u32, local: u32) {
   ${opening(layout)}
   ${read(layout, "q", "at", "q")}
@@ -161,6 +79,7 @@ fn kernel(group: u32, local: u32) {
 const queryGradient = (layout: Layout): string => {
   const { quads } = layout
   return `${functions(layout, ["q", "k", "v", "o", "go"], ["dq"])}
+${PROBABILITY}
 fn kernel(group: u32, local: u32) {
   ${opening(layout)}
   ${read(layout, "q", "at", "q")}
@@ -187,6 +106,7 @@ fn kernel(group: u32, local: u32) {
 }
 
 const keyGradient = (layout: Layout): string => `${functions(layout, ["q", "k", "v", "go"], ["dk", "dv"])}
+${PROBABILITY}
 fn kernel(group: u32, local: u32) {
   ${opening(layout)}
   ${read(layout, "k", "at", "k")}

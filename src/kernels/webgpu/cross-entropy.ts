@@ -1,14 +1,9 @@
 /**
- * Softmax cross-entropy on the GPU; equations as in `../cross-entropy.ts`. Two programs forward, one backward:
+ * Softmax cross-entropy on the GPU; equations as in `../cross-entropy.ts`. Behind the statistics of parts of rows
+ * (`softmax-parts.ts`), where a row without a softmax has a sum of −1, a program forward and one backward:
  *
- *   parts       a row, or a part of one where few rows would leave a GPU idle: its largest number, and the sum of
- *               exp(z − largest)
  *   loss        joins the parts of each row and adds the rows up in a tree, always the same
  *   backward    dz, and nothing else of its size
- *
- * One pass over z gives both statistics: a number above the largest so far rescales the sum. A row that holds NaN or
- * +∞, or −∞ alone, has no softmax. Its sum is noted as −1, which no sum is, and becomes NaN in the end: NaN on the way
- * would be at the compiler's mercy.
  *
  * The statistics, [rows + 1, 2]: m and the sum of each row that counts, and last 1/N, which else every workgroup of the
  * backward pass would have to count.
@@ -17,70 +12,7 @@ import type { TensorInfo } from "@tensorflow/tfjs"
 import { LANES, overVectors, type VectorType, vectorFor } from "./elementwise.ts"
 import { groupsFor, type WebgpuEngine } from "./engine.ts"
 import { program, variants } from "./program.ts"
-
-const JOINED = `
-const LOWEST = -3.4028234663852886e38;
-fn joined(a: vec2f, b: vec2f) -> vec2f {
-  let most = max(a.x, b.x);
-  let sum = a.y * exp(a.x - most) + b.y * exp(b.x - most);
-  return select(vec2f(most, sum), vec2f(0.0, -1.0), a.y < 0.0 || b.y < 0.0);
-}`
-
-/** Invocations that share a row: none waits at a barrier for nothing in narrow rows, and wide ones are read by many. */
-type Sharing = 1 | 32 | 256
-const sharingOf = (vectors: number): Sharing => (vectors <= 32 ? 1 : vectors <= 1024 ? 32 : 256)
-const workgroupOf = (sharing: Sharing): number => Math.max(64, sharing)
-
-const LAST = {
-  f32: "vec2f(most, select(sum, -1.0, bad))",
-  vec4f: `joined(
-    joined(vec2f(most.x, select(sum.x, -1.0, bad.x)), vec2f(most.y, select(sum.y, -1.0, bad.y))),
-    joined(vec2f(most.z, select(sum.z, -1.0, bad.z)), vec2f(most.w, select(sum.w, -1.0, bad.w)))
-  )`
-} as const satisfies Record<VectorType, string>
-
-const parts = variants((key: `${Sharing} ${VectorType}`) => {
-  const [shared, type] = key.split(" ") as [string, VectorType]
-  const sharing = Number(shared) as Sharing
-  const workgroup = workgroupOf(sharing)
-  return program({
-    name: "Cross-entropy parts",
-    reads: { z: type },
-    writes: { parts: "vec2f" },
-    // of a row, in vectors
-    words: { count: "u32", rowLength: "u32", partsOfRow: "u32", partLength: "u32" },
-    workgroup,
-    body: `${overVectors(type)}
-${JOINED}
-var<workgroup> found: array<vec2f, ${workgroup}>;
-fn kernel(group: u32, local: u32) {
-  let lane = local % ${sharing}u;
-  let part = group * ${workgroup / sharing}u + local / ${sharing}u;
-  let first = (part % words.partsOfRow) * words.partLength;
-  let start = (part / words.partsOfRow) * words.rowLength;
-  let end = select(0u, min(words.rowLength, first + words.partLength), part < words.count);
-  var most = V(LOWEST);
-  var sum = V(0.0);
-  var bad = B(false);
-  for (var j = first + lane; j < end; j += ${sharing}u) {
-    let v = z[start + j];
-    let usable = finite(v);
-    bad = bad | (!usable & (bitcast<U>(v) != U(0xff800000u)));
-    let x = select(V(LOWEST), v, usable);
-    let above = x > most;
-    let e = exp(-abs(x - most));
-    sum = select(sum + select(V(0.0), e, usable), sum * e + V(1.0), above);
-    most = select(most, x, above);
-  }
-  found[local] = ${LAST[type]};
-  for (var half = ${sharing >> 1}u; half > 0u; half >>= 1u) {
-    workgroupBarrier();
-    if (lane < half) { found[local] = joined(found[local], found[local + half]); }
-  }
-  if (lane == 0u && part < words.count) { parts[part] = found[local]; }
-}`
-  })
-})
+import { JOINED, softmaxPartsOf } from "./softmax-parts.ts"
 
 const LOSS_WORKGROUP = 256
 
@@ -159,10 +91,6 @@ fn kernel(group: u32, local: u32) {
   })
 )
 
-/** Below so many workgroups a row is taken apart, into parts of so many classes at least. */
-const ENOUGH_GROUPS = 128
-const LEAST_PART = 4096
-
 /** The loss, a scalar, and the statistics [rows + 1, 2]. */
 export const crossEntropyOnWebgpu = (
   engine: WebgpuEngine,
@@ -171,25 +99,14 @@ export const crossEntropyOnWebgpu = (
   ignored: number
 ): ReadonlyArray<TensorInfo> => {
   const [rows, classes] = z.shape as [number, number]
-  const type = vectorFor(classes)
-  const rowLength = classes / LANES[type]
-  const partsOfRow = Math.max(1, Math.min(Math.floor(classes / LEAST_PART), Math.ceil(ENOUGH_GROUPS / rows)))
-  const partLength = Math.ceil(rowLength / partsOfRow)
-  const sharing = sharingOf(partLength)
-  const count = rows * partsOfRow
-  const found = engine.scratch(2 * count)
+  const { parts, partsOfRow } = softmaxPartsOf(engine, z, [rows, classes], null)
   const [mean, statistics] = [engine.output([]), engine.output([rows + 1, 2])]
-  engine.run(parts(`${sharing} ${type}`), {
-    buffers: { z, parts: found },
-    words: { count, rowLength, partsOfRow, partLength },
-    groups: groupsFor(count, workgroupOf(sharing) / sharing)
-  })
   engine.run(loss, {
-    buffers: { z, labels, parts: found, loss: mean, statistics },
+    buffers: { z, labels, parts, loss: mean, statistics },
     words: { rows, classes, ignored, partsOfRow },
     groups: 1
   })
-  engine.release(found)
+  engine.release(parts)
   return [mean, statistics]
 }
 

@@ -12,7 +12,7 @@ import { declarationOf, type Form, finished, functionsOf, lines, programsOf, sum
 import { program } from "./program.ts"
 
 export interface Direct {
-  /** of C, an invocation: a multiple of four */
+  /** of C, an invocation: a multiple of four, or 1 where C has one row and is not `transposed` */
   readonly rows: number
   /** of C, a workgroup, in fours */
   readonly columns: number
@@ -28,7 +28,7 @@ export interface Direct {
 const sum = ({ rows, slices }: Direct, mark: "" | "2"): string => `
   for (var k = 4u * slice; k < words.k${mark}; k += ${4 * slices}u) {
     let q = b${mark}Block(bAt, k, j);
-${lines(rows / 4, (four) => `    let p${four} = a${mark}Block(aAt, k, i + ${4 * four}u);`)}
+${lines(Math.ceil(rows / 4), (four) => `    let p${four} = a${mark}Block(aAt, k, i + ${4 * four}u);`)}
 ${lines(rows, (r) => {
   const plus = (sum: string, k: number) => `p${Math.floor(r / 4)}[${k}][${r % 4}] * q[${k}] + (${sum})`
   return `    c${r} = ${[0, 1, 2, 3].reduce(plus, `c${r}`)};`

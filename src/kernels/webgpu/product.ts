@@ -70,9 +70,11 @@ export const planOf = ({ kind, m, n, k, second, bias, batch = 1 }: Product, soft
   // with few columns most invocations would be without work, with few rows none is
   const transposed = kind === "tn" && n <= THIN && n < m && second === undefined && bias === undefined
   const [rows, columns] = transposed ? [n, columnsFor(m)] : [m, columnsFor(n)]
-  if (software) return { rows: rows <= 4 ? 4 : 8, columns, slices: 1, transposed }
+  // of a model that writes: three rows that do not exist would be most of the work
+  const single = m === 1 && !transposed
+  if (software) return { rows: single ? 1 : rows <= 4 ? 4 : 8, columns, slices: 1, transposed }
   // fewer than four blocks in a slice cost more than they save
-  return { rows: 4, columns, slices: Math.min(THIN_WORKGROUP / columns, powerBelow(k / 16)), transposed }
+  return { rows: single ? 1 : 4, columns, slices: Math.min(THIN_WORKGROUP / columns, powerBelow(k / 16)), transposed }
 }
 
 const storageOf = (length: number): "vec4f" | "f32" => (length % 4 === 0 ? "vec4f" : "f32")
@@ -96,13 +98,23 @@ export const multiply = (
   plan: Plan = planOf(product, engine.software)
 ): TensorInfo => {
   const c = engine.output(shape)
-  if (plan === "small") runSmall(engine, product, c)
-  else if ("tile" in plan) runByForm(engine, product, c, plan)
-  else runByForm(engine, plan.transposed ? turned(product) : product, c, plan)
+  multiplyInto(engine, product, c, plan)
   return c
 }
 
-const runByForm = (engine: WebgpuEngine, product: Product, c: TensorInfo, plan: Direct | Tiles): void => {
+/** Writes C [m, n] into what is given. */
+export const multiplyInto = (
+  engine: WebgpuEngine,
+  product: Product,
+  c: Matrix,
+  plan: Plan = planOf(product, engine.software)
+): void => {
+  if (plan === "small") runSmall(engine, product, c)
+  else if ("tile" in plan) runByForm(engine, product, c, plan)
+  else runByForm(engine, plan.transposed ? turned(product) : product, c, plan)
+}
+
+const runByForm = (engine: WebgpuEngine, product: Product, c: Matrix, plan: Direct | Tiles): void => {
   const { kind, m, n, k, a, b, packed, second, scale = 1, bias, batch = 1 } = product
   const pair = pairOf(kind, m, n, k)
   const form: Form = {
@@ -124,7 +136,7 @@ const runByForm = (engine: WebgpuEngine, product: Product, c: TensorInfo, plan: 
   })
 }
 
-const runSmall = (engine: WebgpuEngine, product: Product, c: TensorInfo): void => {
+const runSmall = (engine: WebgpuEngine, product: Product, c: Matrix): void => {
   const { kind, m, n, k, a, b, packed, second, scale = 1, bias, batch = 1 } = product
   const size = batch * m * n
   engine.run(smallProgram(packed?.packing ?? "f32"), {

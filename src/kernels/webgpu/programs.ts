@@ -3,10 +3,16 @@
  * kernels reach it through `loaded.ts`, and nothing but the webgpu device imports it.
  */
 export { attentionGradientOnWebgpu, attentionOnWebgpu } from "./attention.ts"
+export { causalAttentionGradientOnWebgpu, causalAttentionOnWebgpu } from "./causal-attention.ts"
 export { crossEntropyBackwardOnWebgpu, crossEntropyOnWebgpu } from "./cross-entropy.ts"
 export { dropoutOnWebgpu } from "./dropout.ts"
 export { geluBackwardOnWebgpu, geluOnWebgpu } from "./gelu.ts"
 export { layerNormBackwardOnWebgpu, layerNormOnWebgpu, layerNormScaleGradientOnWebgpu } from "./layer-norm.ts"
+export {
+  headLossOnWebgpu,
+  headWeightGradientOnWebgpu,
+  tokenScoresOnWebgpu
+} from "./linear-cross-entropy.ts"
 export {
   adamOnWebgpu,
   combinationOnWebgpu,
@@ -18,7 +24,9 @@ export { directionsOnWebgpu } from "./lora-pro.ts"
 export { adamMovesOnWebgpu } from "./lora-pro-adam.ts"
 export { MOST_RANK } from "./pair-tiles.ts"
 export { multiply as multiplyOnWebgpu } from "./product.ts"
+export { putRowsOnWebgpu } from "./put-rows.ts"
 export { rmsNormBackwardOnWebgpu, rmsNormOnWebgpu, rmsNormScaleGradientOnWebgpu } from "./rms-norm.ts"
+export { ropeOnWebgpu } from "./rope.ts"
 export { swigluBackwardOnWebgpu, swigluOnWebgpu } from "./swiglu.ts"
 export { canWhitenOnWebgpu, whitenOnWebgpu } from "./whitening.ts"
 export { widenOnWebgpu } from "./widen.ts"

@@ -268,7 +268,13 @@ describeLaws({
     }),
   differentiable: ["q", "k", "v"],
   smears: "the reference multiplies what a query does not attend by 0; the kernel leaves most of it out",
-  assembly: ["causalAttention", "causalAttentionGradient"]
+  assembly: ["causalAttention", "causalAttentionGradient"],
+  shaders: [
+    "CausalAttention",
+    "CausalAttentionGradient rows",
+    "CausalAttentionGradient q",
+    "CausalAttentionGradient k v"
+  ]
 })
 
 describeLaws({
@@ -290,7 +296,8 @@ describeLaws({
   },
   run: ({ x, cos, sin }) => rope(matrix(x), matrix(cos), matrix(sin)),
   differentiable: ["x"],
-  assembly: ["rope"]
+  assembly: ["rope"],
+  shaders: ["Rope"]
 })
 
 describeLaws({
@@ -348,7 +355,11 @@ describeLaws({
   run: ({ hidden, weight, labels }, { softcap }) =>
     linearCrossEntropy(matrix(hidden), matrix(weight), vector(labels), { softcap }),
   differentiable: ["hidden", "weight"],
-  assembly: ["logitRows", "nt", "nn", "tn"]
+  assembly: ["logitRows", "nt", "nn", "tn"],
+  shaders: [
+    "Cross-entropy parts",
+    ...["share", "statistics", "slopes", "counted", "loss"].map((part) => `LinearCrossEntropy ${part}`)
+  ]
 })
 
 type Layer = readonly [tokens: number, inputs: number, out: number, rank: number]

@@ -15,8 +15,10 @@ import {
   uploadPacked
 } from "../../../src/tensors/packed-matrix.ts"
 import { describeOnEach } from "../../backends.ts"
+import { webgpu } from "../../runtime/runtimes.ts"
 import { expectClose, expectNoLeak, tolerance } from "../../setup.ts"
 import { onWasm } from "../device/on-wasm.ts"
+import { onWebgpu } from "../device/on-webgpu.ts"
 import { normals } from "./float64.ts"
 
 const inputsOf = (tokens: number, width: number, vocabulary: number) => ({
@@ -58,7 +60,9 @@ describeOnEach(() => {
   for (const [tokens, width, vocabulary, softcap] of [
     [7, 5, 11, null],
     [1, 8, 3, 2],
-    [20, 13, 130, 5]
+    [20, 13, 130, 5],
+    // rows so wide that a GPU takes them apart
+    [5, 3, 9001, 4]
   ] as const) {
     test(`[${tokens}, ${width}] on ${vocabulary}, cap ${softcap}: value and gradients of whole logits`, async () => {
       const inputs = inputsOf(tokens, width, vocabulary)
@@ -203,3 +207,53 @@ describe("more logits than a chunk holds, on wasm", () => {
     expect(await largestOf(loss(few))).toBeLessThan(11 * 22_000)
   })
 })
+
+interface Memory {
+  readonly bufferManager: { numBytesUsed: number; acquireBuffer: (...sizes: ReadonlyArray<number>) => unknown }
+}
+
+test.skipIf(!webgpu.exists)(
+  "more logits than a chunk holds, on a GPU: never all at once, and rows of a later chunk are what they are alone",
+  async () => {
+    const [tokens, width, vocabulary] = [1000, 2, 20_000]
+    const labels = labelsOf(tokens, vocabulary)
+    const scoresOf = async (hidden: Tensor2D, weight: Tensor2D, own: ReadonlyArray<number>) => {
+      const { losses } = tokenScores(hidden, weight, integers(own), { softcap: null })
+      return Array.from(await losses.data())
+    }
+    const { peak, loss, dW, scores, last } = await onWebgpu(async () => {
+      const { bufferManager } = tf.backend() as unknown as Memory
+      const acquire = bufferManager.acquireBuffer.bind(bufferManager)
+      let most = 0
+      bufferManager.acquireBuffer = (...sizes) => {
+        const buffer = acquire(...sizes)
+        most = Math.max(most, bufferManager.numBytesUsed)
+        return buffer
+      }
+      const inputs = inputsOf(tokens, width, vocabulary)
+      const [value, , slopes] = await outcomeOf(ours, inputs, labels)
+      return {
+        loss: value!,
+        dW: Array.from(slopes!),
+        scores: await scoresOf(inputs.hidden, inputs.weight, labels),
+        last: await scoresOf(tf.slice(inputs.hidden, [tokens - 3, 0]), inputs.weight, labels.slice(-3)),
+        peak: most
+      }
+    })
+    const chunk = 4 * (1 << 23)
+    expect(4 * tokens * vocabulary).toBeGreaterThan(2 * chunk)
+    // inputs, gradients and statistics are small here
+    expect(peak).toBeLessThan(1.1 * chunk)
+    expectClose(scores.slice(-3), last, tolerance.operation)
+    const mean = scores.reduce((sum, x) => sum + x, 0) / labels.filter((label) => label !== IGNORED).length
+    expectClose(loss, [-3 * mean], tolerance.operation)
+    // a token's slopes sum up to 0, so all rows of dW do, which are made in parts as well; float32 sums of a thousand terms
+    const sumOf = (numbers: ReadonlyArray<number>) => numbers.reduce((sum, x) => sum + x, 0)
+    for (const column of [0, 1]) {
+      const own = dW.filter((_, i) => i % width === column)
+      expect(Math.abs(sumOf(own))).toBeLessThan(1e-5 * sumOf(own.map(Math.abs)))
+    }
+  },
+  // of programs that nobody has compiled yet, on a GPU that is emulated on a busy machine
+  60_000
+)

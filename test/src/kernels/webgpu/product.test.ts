@@ -65,11 +65,16 @@ const every = {
     ["nn", "int8"]
   ]
 } as const
+const ONE_ROW: ReadonlyArray<Shape> = [
+  [1, 65, 131],
+  [1, 64, 136]
+]
 const some = { kinds: ["nt", "tn"], shapes: [shapes[3]!, [131, 65, 67]], packed: [["nn", "int8"]] } as const
 const programs: Readonly<Record<string, Tested>> = {
   small: { plan: "small", ...every },
   direct: { plan: { ...direct, rows: 4, columns: 2 }, ...every },
   "direct, as on a CPU": { plan: direct, ...some },
+  "direct, of one row": { plan: { ...direct, rows: 1, columns: 2 }, ...some, shapes: ONE_ROW },
   "direct, by slices": { plan: { ...direct, rows: 4, slices: 16 }, ...some },
   "tiles of 32": { plan: { tile: 32 }, ...some },
   "tiles of 64": { plan: { tile: 64 }, ...some }
@@ -276,7 +281,9 @@ describe.skipIf(!webgpu.exists)("products on a GPU", () => {
     expect(plan("nt", [128, 1536, 384], true)).toEqual({ rows: 8, columns: 8, slices: 1, transposed: false })
     expect(plan("nn", [8, 8, 8])).toBe("small")
     // one number of two long rows is not small
-    expect(plan("nt", [1, 1, 8192])).toEqual({ rows: 4, columns: 2, slices: 64, transposed: false })
+    expect(plan("nt", [1, 1, 8192])).toEqual({ rows: 1, columns: 2, slices: 64, transposed: false })
+    expect(plan("nt", [1, 1536, 576], true)).toEqual({ rows: 1, columns: 8, slices: 1, transposed: false })
+    expect(plan("tn", [64, 1, 1024], true)).toEqual({ rows: 4, columns: 8, slices: 1, transposed: true })
   })
 })
 

@@ -1,0 +1,127 @@
+/**
+ * Causal attention of few queries, as a model that writes asks for: a workgroup for each of them. Its invocations share
+ * the keys of a round for the scores, and then the columns of the output, and for each of these the keys again.
+ */
+import { LOWEST } from "./attention-statistics.ts"
+import {
+  declarations,
+  type ForwardProgram,
+  firstKey,
+  inverseOf,
+  KEY_WIDTH,
+  OF_QUERIES,
+  QUERY_WIDTH,
+  scoresOf
+} from "./causal-scores.ts"
+import { LANES, type VectorType, vectorFor } from "./elementwise.ts"
+import { program, variants } from "./program.ts"
+
+/** Keys of a round. */
+type Workgroup = 64 | 256
+
+interface Layout {
+  readonly type: VectorType
+  readonly workgroup: Workgroup
+  /** invocations side by side, each with columns of its own: a power of two */
+  readonly lanes: number
+  /** columns of an invocation, in vectors */
+  readonly columns: number
+}
+
+const forward = ({ type, workgroup, lanes, columns }: Layout): string => `alias N = ${type};
+${scoresOf("f32")}
+var<workgroup> found: array<vec2f, ${workgroup}>;
+var<workgroup> weights: array<f32, ${workgroup}>;
+var<workgroup> sums: array<N, ${workgroup}>;
+fn kernel(group: u32, local: u32) {
+  ${OF_QUERIES}
+  let query = group % words.blocks;
+  let t = query + shift;
+  let segment = querySegments[batch * words.queries + query];
+  let at = queryStart + query * ${QUERY_WIDTH};
+  let lane = local % ${lanes}u;
+  let part = local / ${lanes}u;
+  var own: array<N, ${columns}>;
+  var most = f32(${LOWEST});
+  // of the own keys: Z, and how many are attended; −1 where there is no softmax
+  var total = 0.0;
+  var some = 0.0;
+  var spoilt = false;
+  for (var begin = ${firstKey("t")}; begin <= t; begin += ${workgroup}u) {
+    let key = begin + local;
+    var c = f32(${LOWEST});
+    let attended = attends(t, segment, key, keySegments[batch * words.keys + min(key, t)]);
+    if (attended) {
+      let other = keyStart + key * ${KEY_WIDTH};
+      var sum = N(0.0);
+      for (var column = 0u; column < words.d; column++) { sum += q[at + column] * k[other + column]; }
+      c = capped(${type === "f32" ? "sum" : "dot(sum, vec4f(1.0))"} * words.scale);
+      some = 1.0;
+      spoilt = spoilt || spoils(c);
+    }
+    let counted = attended && usable(c);
+    found[local] = vec2f(select(${LOWEST}, c, counted), 0.0);
+    for (var half = ${workgroup / 2}u; half > 0u; half >>= 1u) {
+      workgroupBarrier();
+      if (local < half) { found[local].x = max(found[local].x, found[local + half].x); }
+    }
+    workgroupBarrier();
+    let higher = max(most, found[0].x);
+    let kept = exp(most - higher);
+    most = higher;
+    let weight = select(0.0, exp(c - higher), counted);
+    weights[local] = weight;
+    total = total * kept + weight;
+    workgroupBarrier();
+    for (var i = 0u; i < ${columns}u; i++) {
+      let column = lane + i * ${lanes}u;
+      var sum = own[i] * kept;
+      if (column < words.d) {
+        for (var j = part; j < min(${workgroup}u, t + 1u - begin); j += ${workgroup / lanes}u) {
+          sum += weights[j] * v[keyStart + (begin + j) * ${KEY_WIDTH} + column];
+        }
+      }
+      own[i] = sum;
+    }
+    // before the next round writes what this one reads
+    workgroupBarrier();
+  }
+  found[local] = vec2f(select(total, -1.0, spoilt), some);
+  for (var half = ${workgroup / 2}u; half > 0u; half >>= 1u) {
+    workgroupBarrier();
+    if (local < half) {
+      let a = found[local];
+      let b = found[local + half];
+      found[local] = vec2f(select(a.x + b.x, -1.0, a.x < 0.0 || b.x < 0.0), max(a.y, b.y));
+    }
+  }
+  workgroupBarrier();
+  let inverse = ${inverseOf("found[0].x", "found[0].x < 0.0", "(found[0].y > 0.0)")};
+  if (local == 0u) { statistics[rowStart + query] = vec2f(most, inverse); }
+  for (var i = 0u; i < ${columns}u; i++) {
+    workgroupBarrier();
+    sums[local] = own[i];
+    for (var half = ${workgroup / 2}u; half >= ${lanes}u; half >>= 1u) {
+      workgroupBarrier();
+      if (local < half) { sums[local] += sums[local + half]; }
+    }
+    let column = lane + i * ${lanes}u;
+    if (part == 0u && column < words.d) { o[at + column] = sums[local] * inverse; }
+  }
+}`
+
+const programs = variants((key: string): ForwardProgram => {
+  const layout = JSON.parse(key) as Layout
+  const { type, workgroup } = layout
+  const own = declarations(type).forward
+  return { forward: program({ ...own, workgroup, body: forward(layout) }), rows: 1, unit: LANES[type] }
+})
+
+/** For heads of d columns. `software`: is the GPU emulated on a CPU, where idle invocations cost? */
+export const causalOfFew = (d: number, software: boolean): ForwardProgram => {
+  const type = vectorFor(d)
+  const vectors = d / LANES[type]
+  const workgroup: Workgroup = software ? 64 : 256
+  const lanes = Math.min(workgroup, 2 ** Math.ceil(Math.log2(vectors)))
+  return programs(JSON.stringify({ type, workgroup, lanes, columns: Math.ceil(vectors / lanes) } satisfies Layout))
+}
