@@ -32,7 +32,7 @@ export interface CausalInput {
   readonly positions: Tensor1D
   /** −1: padding */
   readonly segments: Tensor1D
-  /** cos and sin [tokens, d] of the decoder's `rotary`, in its order */
+  /** cos and sin [tokens, r] of the decoder's `rotary`, in its order */
   readonly rotary: ReadonlyArray<{ readonly cos: Tensor2D; readonly sin: Tensor2D }>
   /** in place of causal attention inside the batch's segments */
   readonly attend?: Attend | undefined

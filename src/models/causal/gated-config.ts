@@ -7,7 +7,7 @@ import type { GeluForm } from "../../kernels/gelu.ts"
 import { Count, Layers } from "../encoder-config.ts"
 import { maybe, type Normalized, Positive } from "./config-reader.ts"
 import type { DecoderSizes } from "./decoder.ts"
-import { type FoundRope, RopeFile } from "./rope-config.ts"
+import { RopeFile, type RopeOfHead, reachOf } from "./rope-config.ts"
 import type { Rope } from "./rotary-rows.ts"
 
 export interface GatedLayer {
@@ -49,6 +49,8 @@ export const gatedFields = {
   tie_word_embeddings: maybe(Schema.Boolean),
   rope_theta: maybe(Positive),
   rope_scaling: maybe(RopeFile),
+  partial_rotary_factor: maybe(Positive),
+  original_max_position_embeddings: maybe(Count),
   layer_types: maybe(Schema.Array(Schema.Literals(["full_attention", "sliding_attention"]))),
   sliding_window: maybe(Count),
   attention_bias: maybe(Schema.Boolean)
@@ -116,12 +118,14 @@ interface Defaults {
 }
 
 /** A first Llama of these sizes: no biases, windows or caps, SiLU. Families say what differs. */
-export const plainGated = (file: GatedFile, own: FoundRope, defaults: Defaults): Normalized<GatedConfig> => {
+export const plainGated = (file: GatedFile, ropeOfHead: RopeOfHead, defaults: Defaults): Normalized<GatedConfig> => {
   const { sizes, problems } = sizesOf(file, defaults.headDim)
+  const own = ropeOfHead(sizes.headDim)
   return {
     problems: [...problems, ...own.problems],
     config: {
       ...sizes,
+      maxLength: Math.max(sizes.maxLength, reachOf(own.rope)),
       layers: Array.from({ length: file.num_hidden_layers }, () => ({ window: null, rope: 0 })),
       ropes: [own.rope],
       normEpsilon: file.rms_norm_eps ?? 1e-6,

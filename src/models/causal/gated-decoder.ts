@@ -21,14 +21,14 @@ import type { CausalInput, Decoder, Pass } from "./decoder.ts"
 import type { GatedConfig } from "./gated-config.ts"
 import { type GatedBlock, gatedBlock, gatedSites } from "./gated-names.ts"
 import { OUTPUT_LAYER } from "./output-layer.ts"
-import { frequenciesOf, rotaryRows } from "./rotary-rows.ts"
+import { rotaryRows } from "./rotary-rows.ts"
 
 const EMBEDDING = "embed_tokens.weight"
 const FINAL_NORM = "norm.weight"
 
 /** `family`: its `model_type`; `prefix`: what its class puts before the names here. */
 export const gatedDecoder = (family: string, prefix: string, config: GatedConfig): Decoder => {
-  const { hiddenSize, vocabularySize, headDim, tied, gemma } = config
+  const { hiddenSize, vocabularySize, tied, gemma } = config
   const blocks = config.layers.map((_, layer) => gatedBlock(config, layer))
   const table = [vocabularySize, hiddenSize]
   return {
@@ -45,7 +45,7 @@ export const gatedDecoder = (family: string, prefix: string, config: GatedConfig
     ],
     embedding: EMBEDDING,
     fanInFanOut: false,
-    rotary: config.ropes.map((own) => rotaryRows(frequenciesOf(own, headDim))),
+    rotary: config.ropes.map(rotaryRows),
     embed: ({ inputIds }: CausalInput, weights) => {
       const rows = tf.gather(weights(EMBEDDING) as Tensor2D, inputIds)
       return gemma ? tf.mul(rows, Math.fround(Math.sqrt(hiddenSize))) : rows
@@ -98,10 +98,22 @@ const attention = (config: GatedConfig, block: GatedBlock, layer: number, y: Ten
     "queryKeyValue" in sites
       ? (tf.split(linear(sites.queryKeyValue, y), widths, 1) as [Tensor2D, Tensor2D, Tensor2D])
       : [linear(sites.query, y), linear(sites.key, y), linear(sites.value, y)]
-  const turned = (x: Tensor2D, norm: string | null) => rope(headsNormed(config, x, norm, pass.weights), cos, sin)
+  const turned = (x: Tensor2D, norm: string | null) =>
+    headsTurned(config, headsNormed(config, x, norm, pass.weights), cos, sin)
   const shape = { batch: input.size, heads, keyValueHeads, scale, window, softcap }
   const { query, key } = block.norms
   return linear(sites.attentionOutput, attend(layer, turned(q, query), turned(k, key), v, shape))
+}
+
+/** Positions applied to the first columns of each head of x [tokens, heads·d], as many as cos and sin [tokens, r] have. */
+const headsTurned = ({ headDim }: GatedConfig, x: Tensor2D, cos: Tensor2D, sin: Tensor2D): Tensor2D => {
+  const r = cos.shape[1]
+  if (r === headDim) return rope(x, cos, sin)
+  const [tokens, width] = x.shape
+  const heads = width / headDim
+  const [first, rest] = tf.split(tf.reshape(x, [tokens, heads, headDim]), [r, headDim - r], 2)
+  const turned = rope(tf.reshape(first!, [tokens, heads * r]), cos, sin)
+  return tf.reshape(tf.concat([tf.reshape(turned, [tokens, heads, r]), rest!], 2), [tokens, width])
 }
 
 /** Each head [d] of x [tokens, heads·d] normalized by itself. */

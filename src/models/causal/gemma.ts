@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { maybe, type Normalized, Positive } from "./config-reader.ts"
 import { ActivationName, activationOf, type GatedConfig, gatedFields, plainGated, windowed } from "./gated-config.ts"
-import type { FoundRope } from "./rope-config.ts"
+import type { RopeOfHead } from "./rope-config.ts"
 
 export const gemmaFields = {
   ...gatedFields,
@@ -26,7 +26,7 @@ const [WINDOW, HEAD_DIM] = [4_096, 256]
 /** What is read of both; `sliding`: which layers have a window where `layer_types` does not say it. */
 export const gemmaConfig = (
   file: typeof GemmaFile.Type,
-  rope: FoundRope,
+  rope: RopeOfHead,
   sliding: (layer: number) => boolean
 ): Normalized<GatedConfig> & { readonly sliding: ReadonlyArray<boolean> } => {
   const { config, problems } = plainGated(file, rope, { headDim: HEAD_DIM, tied: true })

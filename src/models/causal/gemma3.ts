@@ -33,16 +33,17 @@ const read = configReader(Gemma3Config, (file) => {
   // a scaling in the old spelling stretches layers without a window alone
   const full =
     parameters == null
-      ? ropeOf(file.rope_scaling, theta, "rope_scaling")
-      : ropeOf(parameters.full_attention, theta, "rope_parameters.full_attention")
-  const near = ropeOf(parameters?.sliding_attention, local, "rope_parameters.sliding_attention")
+      ? ropeOf(file.rope_scaling, theta, "rope_scaling", file)
+      : ropeOf(parameters.full_attention, theta, "rope_parameters.full_attention", file)
+  const nearOf = ropeOf(parameters?.sliding_attention, local, "rope_parameters.sliding_attention", file)
   const pattern = file.sliding_window_pattern ?? file._sliding_window_pattern ?? PATTERN
   const { config, problems, sliding } = gemmaConfig(file, full, (layer) => (layer + 1) % pattern !== 0)
+  const near = nearOf(config.headDim)
   return {
     problems: [...problems, ...near.problems],
     config: {
       ...config,
-      ropes: [full.rope, near.rope],
+      ropes: [...config.ropes, near.rope],
       layers: config.layers.map(({ window }, i) => ({ window, rope: sliding[i] === true ? 1 : 0 })),
       queryKeyNorm: true,
       // transformers' class has the field `attn_logit_softcapping` from Gemma 2 and applies it nowhere

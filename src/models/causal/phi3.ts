@@ -1,6 +1,6 @@
 /**
  * Phi-3 and Phi-4 (arXiv 2404.14219): a Llama with one projection for queries, keys and values, and one for gate and up; an optional
- * window. The long-context variants ("longrope", partial rotary positions) are refused.
+ * window. Long contexts are LongRoPE's, which older files call "su" or "yarn"; Phi-4-mini turns three quarters of a head's columns.
  *
  * @see transformers `Phi3ForCausalLM`
  */
@@ -15,14 +15,32 @@ import { oneRope, RopeFile } from "./rope-config.ts"
 const Phi3Config = Schema.Struct({
   ...gatedFields,
   rope_parameters: maybe(RopeFile),
-  partial_rotary_factor: maybe(Schema.Literal(1)),
   hidden_act: ActivationName.pipe(Schema.withDecodingDefaultKey(Effect.succeed("silu" as const)))
 })
+
+/** transformers' own, where a config names none */
+const ORIGINAL = 4_096
+
+type Phi3Rope = typeof RopeFile.Type | null | undefined
+
+const longRope = (rope: Phi3Rope): Phi3Rope =>
+  rope != null && ["su", "yarn"].includes(rope.rope_type ?? rope.type ?? "") ? { ...rope, rope_type: "longrope" } : rope
+
+const phi3Rope = ({ rope_parameters, rope_scaling, ...file }: typeof Phi3Config.Type) =>
+  oneRope({
+    ...file,
+    rope_parameters: longRope(rope_parameters),
+    rope_scaling: longRope(rope_scaling),
+    original_max_position_embeddings:
+      file.original_max_position_embeddings ??
+      (rope_parameters ?? rope_scaling)?.original_max_position_embeddings ??
+      ORIGINAL
+  })
 
 export const phi3: CausalFamily = gatedFamily(
   "phi3",
   configReader(Phi3Config, (file) => {
-    const { config, problems } = plainGated({ ...file, rms_norm_eps: file.rms_norm_eps ?? 1e-5 }, oneRope(file), {
+    const { config, problems } = plainGated({ ...file, rms_norm_eps: file.rms_norm_eps ?? 1e-5 }, phi3Rope(file), {
       headDim: null,
       tied: false
     })

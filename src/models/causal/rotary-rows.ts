@@ -1,11 +1,19 @@
 /**
- * Rotary position embedding (Su et al., arXiv 2104.09864), the host's part: cos and sin of every angle, made once for each position.
+ * Rotary position embedding (Su et al., arXiv 2104.09864), the host's part: cos and sin of every angle.
  *
- *   ωⱼ = θ^(−2j/d), j < d/2        angle of position p: p·ωⱼ, in columns j and j + d/2
+ *   ωⱼ = θ^(−2j/r), j < r/2        angle of position p: p·ωⱼ, in columns j and j + r/2 of a head's first r columns
  *
- *   linear   ωⱼ / factor
- *   llama3   ωⱼ / factor where the wavelength 2π/ωⱼ > original/low; ωⱼ where it is < original/high; between them
- *            (1 − t)·ωⱼ/factor + t·ωⱼ with t = (original·ωⱼ/2π − low)/(high − low)                  (Llama 3.1)
+ *   linear    ωⱼ/factor
+ *   llama3    ωⱼ/factor where the wavelength 2π/ωⱼ > original/low; ωⱼ where it is < original/high; between them
+ *             (1 − t)·ωⱼ/factor + t·ωⱼ with t = (original·ωⱼ/2π − low)/(high − low)                  (Llama 3.1)
+ *   dynamic   ωⱼ of the base θ·(factor·n/original − factor + 1)^(r/(r − 2)) for a text of n > original tokens; ωⱼ for others
+ *   yarn      t·ωⱼ/factor + (1 − t)·ωⱼ, t = (j − a)/(b − a) within 0 and 1, a and b the places whose pairs turn `fast` and `slow` times
+ *             in the original context; cos and sin times `attention`                                  (Peng et al., arXiv 2309.00071)
+ *   longrope  ωⱼ/longⱼ for a text of more than `original` tokens, ωⱼ/shortⱼ for others; cos and sin times `attention`
+ *                                                                                                    (Ding et al., arXiv 2402.13753)
+ *
+ * What depends on n is decided for each text by itself, as transformers decides it for a batch of that text alone: there the longest text
+ * of a batch decides for all, and a text's loss would depend on its neighbours.
  *
  * Frequencies and angles are rounded to float32, as transformers rounds them and models were trained: beyond a thousand positions the
  * rounding of p·ω₀ is in the fifth digit. Cosines are made on the host, since GPUs promise none of angles of many turns.
@@ -20,68 +28,169 @@ export type RopeScaling =
       readonly factor: number
       readonly lowFrequencyFactor: number
       readonly highFrequencyFactor: number
-      /** positions before the context was extended */
+      /** positions before the context was extended, here and below */
       readonly original: number
+    }
+  | { readonly kind: "dynamic"; readonly factor: number; readonly original: number }
+  | {
+      readonly kind: "yarn"
+      readonly factor: number
+      readonly original: number
+      readonly fast: number
+      readonly slow: number
+      /** a and b are rounded, a down and b up */
+      readonly truncate: boolean
+      readonly attention: number
+    }
+  | {
+      readonly kind: "longrope"
+      readonly original: number
+      /** [r/2], both */
+      readonly short: ReadonlyArray<number>
+      readonly long: ReadonlyArray<number>
+      readonly attention: number
     }
 
 export interface Rope {
   readonly theta: number
+  /** r, even: so many of a head's columns are turned, the first ones */
+  readonly dimensions: number
   readonly scaling: RopeScaling | null
 }
 
-/** ω [d/2] */
-export const frequenciesOf = ({ theta, scaling }: Rope, headDim: number): Float32Array =>
-  Float32Array.from({ length: headDim / 2 }, (_, j) => scaled(theta ** ((-2 * j) / headDim), scaling))
+/** ω [r/2] for a text of `length` tokens. */
+export const frequenciesOf = (rope: Rope, length: number): Float32Array => {
+  const { theta, dimensions, scaling } = rope
+  const base = scaling?.kind === "dynamic" ? theta * stretch(scaling, dimensions, length) : theta
+  const plain = Array.from({ length: dimensions / 2 }, (_, j) => base ** ((-2 * j) / dimensions))
+  if (scaling?.kind === "yarn") {
+    const ramp = yarnRamp(rope, scaling)
+    return Float32Array.from(plain, (frequency, j) => mixed(frequency, scaling.factor, 1 - ramp(j)))
+  }
+  if (scaling?.kind === "longrope") {
+    const factors = length > scaling.original ? scaling.long : scaling.short
+    return Float32Array.from(plain, (frequency, j) => frequency / factors[j]!)
+  }
+  return Float32Array.from(plain, (frequency) => scaled(frequency, scaling))
+}
+
+/** `share` of a frequency as it is, the rest divided. */
+const mixed = (frequency: number, factor: number, share: number): number =>
+  (1 - share) * (frequency / factor) + share * frequency
 
 const scaled = (frequency: number, scaling: RopeScaling | null): number => {
-  if (scaling === null) return frequency
-  if (scaling.kind === "linear") return frequency / scaling.factor
+  if (scaling?.kind === "linear") return frequency / scaling.factor
+  if (scaling?.kind !== "llama3") return frequency
   const { factor, lowFrequencyFactor: low, highFrequencyFactor: high, original } = scaling
   const turns = (original * frequency) / (2 * Math.PI)
   if (turns < low) return frequency / factor
   if (turns > high) return frequency
-  const t = (turns - low) / (high - low)
-  return (1 - t) * (frequency / factor) + t * frequency
+  return mixed(frequency, factor, (turns - low) / (high - low))
 }
 
-/** cos and sin [tokens, d] of positions [tokens], row-major. */
-export type RotaryRows = (positions: Int32Array) => { readonly cos: Float32Array; readonly sin: Float32Array }
+type Scaling<Kind extends RopeScaling["kind"]> = Extract<RopeScaling, { readonly kind: Kind }>
+
+const stretch = ({ factor, original }: Scaling<"dynamic">, r: number, length: number): number =>
+  length <= original ? 1 : ((factor * length) / original - factor + 1) ** (r / (r - 2))
+
+const yarnRamp = (
+  { theta, dimensions: r }: Rope,
+  { original, fast, slow, truncate }: Scaling<"yarn">
+): ((j: number) => number) => {
+  const placeOf = (turns: number) => (r * Math.log(original / (2 * Math.PI * turns))) / (2 * Math.log(theta))
+  const [down, up] = truncate ? [Math.floor, Math.ceil] : [(x: number) => x, (x: number) => x]
+  const a = Math.max(0, down(placeOf(fast)))
+  const b = Math.min(r - 1, up(placeOf(slow)))
+  // transformers' own way round a division by zero
+  const width = a === b ? 0.001 : b - a
+  return (j) => Math.min(1, Math.max(0, (j - a) / width))
+}
+
+export interface RotaryRows {
+  /** r: columns of a row */
+  readonly dimensions: number
+  /** Cos and sin [tokens, r], row-major, of positions [tokens] in texts of `lengths` tokens, one for each position. */
+  readonly at: (positions: Int32Array, lengths: Int32Array) => Angles
+  /** A number that two lengths share where texts of them have the same frequencies: keys of others are of no use to a text's queries. */
+  readonly classOf: (length: number) => number
+  /** Whether each length has frequencies of its own: then a text that is written keeps its earlier keys, as in transformers. */
+  readonly dynamic: boolean
+}
+
+interface Angles {
+  readonly cos: Float32Array
+  readonly sin: Float32Array
+}
+
+const rowsOf = (rows: number, r: number): Angles => ({
+  cos: new Float32Array(rows * r),
+  sin: new Float32Array(rows * r)
+})
 
 /** Rows are looked up in tables that grow to the largest position that was asked for. */
-export const rotaryRows = (frequencies: Float32Array): RotaryRows => {
-  const d = 2 * frequencies.length
-  let tables = { cos: new Float32Array(0), sin: new Float32Array(0) }
-  return (positions) => {
-    const rows = positions.reduce((largest, position) => Math.max(largest, position), 0) + 1
-    const known = tables.cos.length / d
+export const rotaryRows = (rope: Rope): RotaryRows => {
+  const { dimensions: r, scaling } = rope
+  const dynamic = scaling?.kind === "dynamic"
+  const classOf = (length: number): number => {
+    if (scaling?.kind === "longrope") return length > scaling.original ? 1 : 0
+    return dynamic ? Math.max(0, length - scaling.original) : 0
+  }
+  const tables: Array<Angles> = []
+  const tableOf = (position: number, length: number): Angles => {
+    const before = tables[classOf(length)] ?? rowsOf(0, r)
+    const known = before.cos.length / r
+    if (position < known) return before
     // doubled, so that a text that grows by a token does not make a table for each
-    if (rows > known) tables = grown(tables, frequencies, Math.max(rows, 2 * known))
-    const { cos, sin } = tables
-    const chosen = { cos: new Float32Array(positions.length * d), sin: new Float32Array(positions.length * d) }
-    positions.forEach((position, i) => {
-      chosen.cos.set(cos.subarray(position * d, (position + 1) * d), i * d)
-      chosen.sin.set(sin.subarray(position * d, (position + 1) * d), i * d)
-    })
-    return chosen
+    const table = rowsOf(Math.max(position + 1, 2 * known), r)
+    table.cos.set(before.cos)
+    table.sin.set(before.sin)
+    const frequencies = frequenciesOf(rope, length)
+    for (let row = known; row < table.cos.length / r; row++) writeRow(table, row, row, frequencies, amplitudeOf(rope))
+    tables[classOf(length)] = table
+    return table
+  }
+  return {
+    dimensions: r,
+    classOf,
+    dynamic,
+    at: (positions, lengths) => {
+      const chosen = rowsOf(positions.length, r)
+      let own: { readonly length: number; readonly frequencies: Float32Array } = {
+        length: 0,
+        frequencies: new Float32Array()
+      }
+      positions.forEach((position, i) => {
+        const length = lengths[i]!
+        if (dynamic && classOf(length) > 0) {
+          // without a table, for there would be one for each length; tokens of a text stand together
+          if (length !== own.length) own = { length, frequencies: frequenciesOf(rope, length) }
+          writeRow(chosen, i, position, own.frequencies, 1)
+          return
+        }
+        const { cos, sin } = tableOf(position, length)
+        chosen.cos.set(cos.subarray(position * r, (position + 1) * r), i * r)
+        chosen.sin.set(sin.subarray(position * r, (position + 1) * r), i * r)
+      })
+      return chosen
+    }
   }
 }
 
-const grown = (
-  before: { readonly cos: Float32Array; readonly sin: Float32Array },
+const amplitudeOf = ({ scaling }: Rope): number =>
+  scaling?.kind === "yarn" || scaling?.kind === "longrope" ? scaling.attention : 1
+
+const writeRow = (
+  { cos, sin }: Angles,
+  row: number,
+  position: number,
   frequencies: Float32Array,
-  rows: number
-) => {
+  amplitude: number
+): void => {
   const half = frequencies.length
-  const [cos, sin] = [new Float32Array(rows * 2 * half), new Float32Array(rows * 2 * half)]
-  cos.set(before.cos)
-  sin.set(before.sin)
-  for (let position = before.cos.length / (2 * half); position < rows; position++) {
-    const row = position * 2 * half
-    for (let j = 0; j < half; j++) {
-      const angle = Math.fround(position * frequencies[j]!)
-      cos[row + j] = cos[row + half + j] = Math.cos(angle)
-      sin[row + j] = sin[row + half + j] = Math.sin(angle)
-    }
+  const at = row * 2 * half
+  for (let j = 0; j < half; j++) {
+    const angle = Math.fround(position * frequencies[j]!)
+    cos[at + j] = cos[at + half + j] = amplitude * Math.cos(angle)
+    sin[at + j] = sin[at + half + j] = amplitude * Math.sin(angle)
   }
-  return { cos, sin }
 }

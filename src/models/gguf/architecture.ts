@@ -10,7 +10,7 @@ export interface Architecture {
   readonly blockPrefix: string
   /** tensors that are no weights: read into the config, or tables that transformers computes itself */
   readonly withoutCounterpart: ReadonlyArray<string>
-  /** config.json; `frequencyFactors`: what the tensor rope_freqs.weight holds */
+  /** config.json */
   readonly config: (source: ConfigSource) => Readonly<Record<string, unknown>>
   /** the shape and values of a tensor as transformers has them; undefined: as they are stored */
   readonly undo: (name: string, shape: ReadonlyArray<number>, fields: Fields) => Undo | undefined
@@ -19,7 +19,8 @@ export interface Architecture {
 export interface ConfigSource {
   readonly header: GgufHeader
   readonly fields: Fields
-  readonly frequencyFactors: Float32Array | null
+  /** what the tensors of `ROTARY_FACTORS` hold that the file has, by their names */
+  readonly rotaryFactors: ReadonlyMap<string, Float32Array>
 }
 
 export interface Undo {

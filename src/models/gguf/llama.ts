@@ -1,7 +1,7 @@
 /** Llama and the families of its shape: Mistral (which llama.cpp calls "llama" too), Qwen2, Qwen3, Phi-3. */
 import { type Architecture, type ConfigSource, vocabularyConfig } from "./architecture.ts"
 import type { Fields } from "./fields.ts"
-import { rotaryParameters } from "./rotary.ts"
+import { partialFactor, rotaryParameters } from "./rotary.ts"
 import { unpermuteRows } from "./undo.ts"
 
 export const decoderOutside = {
@@ -55,28 +55,35 @@ const keyValueHeads = (fields: Fields): number =>
     fields.value("attention.head_count_kv") === undefined ? "attention.head_count" : "attention.head_count_kv"
   )
 
-/** Rotary positions reach over whole heads in these families. */
-const wholeHeads = (fields: Fields, headDim: number): void => {
-  const rotary = fields.value("rope.dimension_count") ?? headDim
-  if (!Number.isNaN(headDim) && rotary !== headDim)
-    fields.note(`rotary positions on ${rotary} of a head's ${headDim} columns; expected all of them`)
-}
+/** Columns of a head that rotary positions turn. */
+const rotaryColumns = (fields: Fields, headDim: number): number =>
+  fields.value("rope.dimension_count") === undefined ? headDim : fields.size("rope.dimension_count")
 
 const refuseExperts = (fields: Fields): void => {
   const experts = fields.value("expert_count") ?? 0
   if (experts !== 0) fields.note(`is a mixture of ${experts} experts, which is not read here`)
 }
 
+/** The converter moves a Llama's rows by whole heads, which leaves no order for a part of one. */
+const wholeHeads = (fields: Fields, headDim: number): void => {
+  const rotary = rotaryColumns(fields, headDim)
+  if (!Number.isNaN(headDim) && rotary !== headDim)
+    fields.note(`rotary positions on ${rotary} of a head's ${headDim} columns; expected all of them`)
+}
+
 const shared = (source: ConfigSource, modelType: string, className: string) => {
   const sizes = decoderSizes(source)
   refuseExperts(source.fields)
-  wholeHeads(source.fields, sizes.head_dim)
+  const rotary = rotaryColumns(source.fields, sizes.head_dim)
   return {
     ...sizes,
     model_type: modelType,
     architectures: [className],
     hidden_act: "silu",
-    rope_parameters: rotaryParameters(source, sizes.head_dim)
+    rope_parameters: {
+      ...rotaryParameters(source, rotary),
+      ...(rotary === sizes.head_dim ? {} : { partial_rotary_factor: partialFactor(rotary, sizes.head_dim) })
+    }
   }
 }
 
@@ -91,6 +98,7 @@ export const llama: Architecture = {
     const { header, fields } = source
     const window = fields.value("attention.sliding_window")
     const base = window === undefined ? shared(source, "llama", "LlamaForCausalLM") : mistral(source, window)
+    wholeHeads(fields, base.head_dim)
     const attentionBias = header.tensors.has("blk.0.attn_q.bias")
     return { ...base, attention_bias: attentionBias, mlp_bias: header.tensors.has("blk.0.ffn_up.bias") }
   },
@@ -147,10 +155,11 @@ export const phi3: Architecture = {
     ffn_down: "mlp.down_proj"
   },
   blockPrefix: "model.layers.",
-  withoutCounterpart: [],
+  withoutCounterpart: ["rope_factors_long.weight", "rope_factors_short.weight"],
   config: (source) => ({
     ...shared(source, "phi3", "Phi3ForCausalLM"),
-    sliding_window: source.fields.value("attention.sliding_window") ?? null
+    // the converter writes 0 where there is none
+    sliding_window: source.fields.value("attention.sliding_window") || null
   }),
   undo: noUndo
 }

@@ -1,5 +1,6 @@
 /** Rotary positions of a GGUF file as the `rope_parameters` of transformers' configs. */
 import type { ConfigSource } from "./architecture.ts"
+import type { Fields } from "./fields.ts"
 
 /** What Llama 3.1, 3.2 and 3.3 have, all of them: the file holds factors per frequency, not these. */
 const llama3 = { low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 8192 }
@@ -7,29 +8,87 @@ const llama3 = { low_freq_factor: 1, high_freq_factor: 4, original_max_position_
 /** llama.cpp's base where a file names none */
 const DEFAULT_BASE = 10_000
 
-export const rotaryParameters = ({ fields, frequencyFactors }: ConfigSource, headDim: number) => {
+const FREQUENCIES = "rope_freqs.weight"
+const LONG = "rope_factors_long.weight"
+const SHORT = "rope_factors_short.weight"
+
+/** Tensors that are no weights but divisors of frequencies, one for each pair of columns. */
+export const ROTARY_FACTORS: ReadonlyArray<string> = [FREQUENCIES, LONG, SHORT]
+
+/** `rotary`: columns of a head that are turned. */
+export const rotaryParameters = (
+  { fields, rotaryFactors }: ConfigSource,
+  rotary: number
+): Readonly<Record<string, unknown>> => {
   const base = fields.optionalReal("rope.freq_base") ?? DEFAULT_BASE
   const type = fields.value("rope.scaling.type") ?? "none"
   const parameters = { rope_theta: base }
-  if (frequencyFactors !== null) {
-    const factor = llama3Factor(frequencyFactors, base, headDim)
+  const frequencyFactors = rotaryFactors.get(FREQUENCIES)
+  if (frequencyFactors !== undefined) {
+    const factor = llama3Factor(frequencyFactors, base, rotary)
     if (factor !== undefined) return { ...parameters, rope_type: "llama3", factor, ...llama3 }
     fields.note(
       "tensor rope_freqs.weight holds factors that are not those of Llama 3.1 (low 1, high 4, original length 8192), and others are not read here"
     )
     return parameters
   }
+  // Phi-3's converter names the type or leaves it out
+  if (type === "longrope" || rotaryFactors.has(LONG) || rotaryFactors.has(SHORT)) {
+    return { ...parameters, ...longRope(fields, rotaryFactors) }
+  }
   if (type === "none") return { ...parameters, rope_type: "default" }
   if (type === "linear") return { ...parameters, rope_type: "linear", factor: fields.real("rope.scaling.factor") }
-  if (type === "yarn") {
-    const original = fields.size("rope.scaling.original_context_length")
-    const factor = fields.real("rope.scaling.factor")
-    return { ...parameters, rope_type: "yarn", factor, original_max_position_embeddings: original }
-  }
+  if (type === "yarn") return { ...parameters, ...yarn(fields) }
   fields.note(
-    `rotary scaling ${JSON.stringify(type)} is not read here; expected none, linear, yarn or Llama 3's factors`
+    `rotary scaling ${JSON.stringify(type)} is not read here; expected none, linear, yarn, longrope or Llama 3's factors`
   )
   return parameters
+}
+
+const longRope = (fields: Fields, factors: ConfigSource["rotaryFactors"]) => {
+  const [short, long] = [factors.get(SHORT), factors.get(LONG)]
+  if (short === undefined || long === undefined) {
+    fields.note(
+      `rotary scaling "longrope" needs the tensors ${SHORT} and ${LONG}; found ${[...factors.keys()].join(", ") || "none"}`
+    )
+  }
+  return {
+    rope_type: "longrope",
+    original_max_position_embeddings: fields.size("rope.scaling.original_context_length"),
+    short_factor: [...(short ?? [])],
+    long_factor: [...(long ?? [])],
+    ...named({ attention_factor: fields.optionalReal("rope.scaling.attn_factor") })
+  }
+}
+
+const yarn = (fields: Fields) => {
+  for (const key of ["rope.scaling.attn_factor", "rope.scaling.yarn_ext_factor"]) {
+    const value = fields.optionalReal(key) ?? 1
+    if (value !== 1) fields.note(`${key} is ${value}; with rotary scaling "yarn" only 1 is read here`)
+  }
+  const all = fields.optionalReal("rope.scaling.yarn_log_multiplier") ?? 0
+  return {
+    rope_type: "yarn",
+    factor: fields.real("rope.scaling.factor"),
+    original_max_position_embeddings: fields.size("rope.scaling.original_context_length"),
+    ...named({
+      attention_factor: fields.optionalReal("rope.scaling.yarn_attn_factor"),
+      beta_fast: fields.optionalReal("rope.scaling.yarn_beta_fast"),
+      beta_slow: fields.optionalReal("rope.scaling.yarn_beta_slow")
+    }),
+    // llama.cpp divides what the factor gives by what it gives times this
+    ...(all === 0 ? {} : { mscale: 1, mscale_all_dim: all })
+  }
+}
+
+/** Without those that a file does not name. */
+const named = (values: Readonly<Record<string, number | undefined>>) =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined))
+
+/** `partial_rotary_factor` of so many columns: transformers rounds its product with the head's columns down. */
+export const partialFactor = (rotary: number, headDim: number): number => {
+  const share = rotary / headDim
+  return Math.floor(headDim * share) === rotary ? share : share + Number.EPSILON
 }
 
 /**

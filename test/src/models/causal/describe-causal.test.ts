@@ -125,22 +125,58 @@ describe("what is refused", () => {
     ])
   })
 
-  test("rotary scalings that nobody computes, or that miss a number", async () => {
+  test("rotary positions that nobody computes, that miss a number or have a wrong one", async () => {
     const scaled = (rope_parameters: Json) => problems("llama", { rope_parameters })
-    const supported = "supported are default, linear, llama3"
-    expect(await scaled({ rope_type: "yarn", rope_theta: 1e4, factor: 4 })).toEqual([
-      `config.json: rope_parameters: rope_type "yarn"; ${supported}`
+    const at = "config.json: rope_parameters:"
+    expect(await scaled({ rope_type: "proportional", rope_theta: 1e4, factor: 4 })).toEqual([
+      `${at} rope_type "proportional"; supported are default, linear, llama3, dynamic, yarn, longrope`
     ])
     expect(await scaled({ rope_type: "llama3", rope_theta: 1e4, factor: 4, low_freq_factor: 1 })).toEqual([
-      'config.json: rope_parameters: rope_type "llama3" needs high_freq_factor, original_max_position_embeddings'
+      `${at} rope_type "llama3" needs high_freq_factor, original_max_position_embeddings`
     ])
-    expect(await scaled({ rope_type: "default", rope_theta: 1e4, partial_rotary_factor: 0.5 })).toEqual([
-      "config.json: rope_parameters: partial_rotary_factor 0.5; only 1 is supported"
+    expect(await scaled({ rope_type: "longrope", short_factor: [1, 1, 1, 1] })).toEqual([
+      `${at} rope_type "longrope" needs long_factor`
     ])
+    expect(await scaled({ rope_type: "longrope", short_factor: [1, 1, 1], long_factor: [1, 1, 1, 1, 1] })).toEqual([
+      `${at} short_factor has 3 numbers; expected 4, one for each pair of columns`,
+      `${at} long_factor has 5 numbers; expected 4, one for each pair of columns`
+    ])
+    expect(await scaled({ rope_type: "yarn", factor: -4 })).toEqual([
+      "config.json: rope_parameters.factor: Expected a value greater than 0, got -4"
+    ])
+    // log θ divides
+    expect(await scaled({ rope_type: "yarn", rope_theta: 1, factor: 4 })).toEqual([
+      `${at} its angles are not finite numbers; check rope_theta and the scaling's factors`
+    ])
+    for (const [partial, columns] of [
+      [0.4, 3],
+      [0.1, 0],
+      [1.5, 12]
+    ]) {
+      expect(await scaled({ rope_type: "default", rope_theta: 1e4, partial_rotary_factor: partial })).toEqual([
+        `${at} partial_rotary_factor ${partial} turns ${columns} of a head's 8 columns; expected an even number of them`
+      ])
+    }
     // the older spelling
-    expect(await problems("llama", { rope_parameters: null, rope_scaling: { type: "dynamic", factor: 2 } })).toEqual([
-      `config.json: rope_scaling: rope_type "dynamic"; ${supported}`
+    const older = { rope_parameters: null, partial_rotary_factor: 0.4, rope_scaling: { type: "dynamic" } }
+    expect(await problems("llama", older)).toEqual([
+      "config.json: partial_rotary_factor 0.4 turns 3 of a head's 8 columns; expected an even number of them",
+      'config.json: rope_scaling: rope_type "dynamic" needs factor'
     ])
+    // "su" is Phi-3's own word
+    expect((await problems("llama", { rope_parameters: null, rope_scaling: { type: "su" } }))[0]).toContain('"su"')
+    expect(await problems("variants/phi3", { rope_parameters: { type: "su" } })).toEqual([
+      `${at} rope_type "longrope" needs short_factor, long_factor`
+    ])
+  })
+
+  test("positions that a scaling reaches are the model's, for data and prompts", async () => {
+    const reach = async (rope_parameters: Json) => (await run(described("llama", { rope_parameters }))).maxLength
+    const own = await reach({ rope_type: "default" })
+    expect(await reach({ rope_type: "dynamic", factor: 3 })).toBe(3 * own)
+    expect(await reach({ rope_type: "yarn", factor: 4, original_max_position_embeddings: own })).toBe(4 * own)
+    expect(await reach({ rope_type: "yarn", factor: 4, original_max_position_embeddings: own / 4 })).toBe(own)
+    expect(await reach({ rope_type: "linear", factor: 4 })).toBe(own)
   })
 
   test("tensors that are missing or have another shape", async () => {
