@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
+import { partFiles } from "../models/gguf/split-files.ts"
 import { weightFiles } from "../models/index.ts"
 import { type FileError, fileError } from "./atomic-file.ts"
 import { sha256Of } from "./sha256.ts"
@@ -23,7 +24,9 @@ export const baseFiles = (source: string, whole: boolean) =>
       const files = [...(whole ? [source] : []), ...(yield* weightFiles(source))]
       return files.map((file) => [path.basename(file), file] as const)
     }
-    if (source.endsWith(".gguf")) return [[path.basename(source), source] as const]
+    if (source.endsWith(".gguf")) {
+      return (partFiles(source) ?? [source]).map((file) => [path.basename(file), file] as const)
+    }
     const wanted = whole ? /\.safetensors$|^config\.json$|^tokenizer\.json$/ : /\.safetensors$/
     const names = (yield* fs.readDirectory(source)).filter((name) => wanted.test(name)).sort()
     return names.map((name) => [name, path.join(source, name)] as const)

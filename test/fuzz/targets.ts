@@ -10,6 +10,9 @@ import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import { decodeRunPlan } from "../../schemas/index.ts"
 import { fromRows, lengthPercentiles, openClassification, tokenizeRows } from "../../src/data/index.ts"
+import { causalTokenizer } from "../../src/models/causal/causal-tokenizer.ts"
+import { describeCausal } from "../../src/models/causal/index.ts"
+import { ggufSource } from "../../src/models/gguf/gguf-source.ts"
 import { describe, loadTokenizer } from "../../src/models/index.ts"
 import { planFromValue, readPlan } from "../../src/plan/index.ts"
 import { applySettings } from "../../src/plan/set.ts"
@@ -152,6 +155,38 @@ const tokenizerFiles: Target = (folder) => (random) => {
   })
 }
 
+/** Of these files so many bytes and fewer are their headers. */
+const ggufHeader = 20_000
+
+const ggufFiles: Target = (folder) => {
+  const file = join(folder, "model-00001-of-00003.gguf")
+  const seeds = ["mistral-converted", "phi3-converted", "gemma3-converted", "gpt2", "llama-00001-of-00003"].map(
+    (name) => new Uint8Array(readFileSync(golden(`gguf/${name}.gguf`)))
+  )
+  for (const part of [2, 3]) {
+    cpSync(golden(`gguf/llama-0000${part}-of-00003.gguf`), join(folder, `model-0000${part}-of-00003.gguf`))
+  }
+  return (random) => {
+    const seed = pick(seeds, random)
+    const head = mutateBytes([seed.subarray(0, ggufHeader)], random)
+    writeFileSync(file, random() < 0.3 ? mutateBytes([seed], random) : Buffer.concat([head, seed.subarray(ggufHeader)]))
+    return Effect.gen(function* () {
+      const source = yield* ggufSource(file)
+      yield* describeCausal(source)
+      yield* source.read([...source.tensors.keys()], (name, data) => {
+        const { shape } = source.tensors.get(name)!
+        const size = shape.reduce((product, n) => product * n, 1)
+        if (size === data.length) return Effect.void
+        throw new Error(`tensor ${name}: ${data.length} numbers for shape [${shape}]`)
+      })
+      if (source.tokenizer === null) return
+      const { encode, vocabularySize } = yield* causalTokenizer(source)
+      const ids = texts.flatMap((text) => encode(text))
+      if (!ids.every((id) => Number.isInteger(id) && id >= 0 && id < vocabularySize)) throw new Error(`ids ${ids}`)
+    })
+  }
+}
+
 const jsonl = Array.from(
   { length: 12 },
   (_, i) => `{"text": "text é ${i % 9}\\n", "label": ${i % 2 ? '"b"' : "2"}, "n": [${i}]}`
@@ -195,6 +230,7 @@ export const targets: { readonly [name: string]: Target } = {
   "shard indexes": shardIndexes,
   "config.json": configs,
   "tokenizer.json": tokenizerFiles,
+  "GGUF files": ggufFiles,
   "JSON Lines": rowFiles("jsonl", [jsonl.join("\n"), jsonl.slice(0, 3).join("\r\n")]),
   CSV: rowFiles("csv", [csv.join("\n"), csv.join("\r\n"), csv.slice(0, 2).join("\n")])
 }

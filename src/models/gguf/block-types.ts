@@ -2,7 +2,8 @@
 import { fromBfloat16, fromFloat16 } from "../../tensors/float16.ts"
 import type { BlockType } from "./block-type.ts"
 import { q4Sub0, q4Sub1, q5Sub0, q5Sub1, q8Sub0 } from "./blocks-of-32.ts"
-import { q4K, q5K, q6K } from "./blocks-of-256.ts"
+import { q2K, q3K, q4K, q5K, q6K } from "./blocks-of-256.ts"
+import { iq4Nl, iq4Xs } from "./uneven-blocks.ts"
 
 const f32: BlockType = { name: "F32", elements: 1, bytes: 4, decode: (bytes) => new Float32Array(aligned(bytes)) }
 const f16: BlockType = {
@@ -17,6 +18,12 @@ const bf16: BlockType = {
   bytes: 2,
   decode: (bytes) => fromBfloat16(new Uint16Array(aligned(bytes)))
 }
+const f64: BlockType = {
+  name: "F64",
+  elements: 1,
+  bytes: 8,
+  decode: (bytes) => new Float32Array(new Float64Array(aligned(bytes)))
+}
 
 /** The buffer of exactly these bytes. */
 const aligned = (bytes: Uint8Array<ArrayBuffer>): ArrayBuffer =>
@@ -30,35 +37,38 @@ export const blockTypes: ReadonlyMap<number, BlockType> = new Map([
   [6, q5Sub0],
   [7, q5Sub1],
   [8, q8Sub0],
+  [10, q2K],
+  [11, q3K],
   [12, q4K],
   [13, q5K],
   [14, q6K],
+  [20, iq4Nl],
+  [23, iq4Xs],
+  [28, f64],
   [30, bf16]
 ])
 
 /** Names of the types that are not read, for the sentence that says so. */
 const otherNames: { readonly [type: number]: string | undefined } = {
   9: "Q8_1",
-  10: "Q2_K",
-  11: "Q3_K",
   15: "Q8_K",
   16: "IQ2_XXS",
   17: "IQ2_XS",
   18: "IQ3_XXS",
   19: "IQ1_S",
-  20: "IQ4_NL",
   21: "IQ3_S",
   22: "IQ2_S",
-  23: "IQ4_XS",
   24: "I8",
   25: "I16",
   26: "I32",
   27: "I64",
-  28: "F64",
   29: "IQ1_M",
   34: "TQ1_0",
   35: "TQ2_0",
-  39: "MXFP4"
+  39: "MXFP4",
+  40: "NVFP4",
+  41: "Q1_0",
+  42: "Q2_0"
 }
 
 export const typeName = (type: number): string => otherNames[type] ?? `type ${type}`

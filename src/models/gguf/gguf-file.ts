@@ -11,12 +11,15 @@ export interface GgufTensor {
   /** row-major */
   readonly shape: ReadonlyArray<number>
   readonly type: BlockType
+  /** the part it lies in, of a split model */
+  readonly file: string
   /** bytes from the start of the file */
   readonly begin: number
   readonly end: number
 }
 
 export interface GgufHeader {
+  /** of a split model the part that was named */
   readonly file: string
   readonly metadata: Metadata
   readonly tensors: ReadonlyMap<string, GgufTensor>

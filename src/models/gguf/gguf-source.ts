@@ -1,8 +1,9 @@
 /**
- * A GGUF file as the source of a causal model: config, tokenizer and tensors in the words of transformers. Only its header is read until
- * `read` is called; then one tensor at a time, dequantised to float32, with the converter's changes undone.
+ * A GGUF file, or the files of a split model, as the source of a causal model: config, tokenizer and tensors in the words of
+ * transformers. Only headers are read until `read` is called; then one tensor at a time, dequantised to float32, with the converter's
+ * changes undone.
  *
- * Read are F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K and Q6_K, of the architectures of the table below.
+ * Read are the types of block-types.ts, of the architectures of the table below.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -16,11 +17,10 @@ import { type GgufHeader, type GgufTensor, problem } from "./gguf-file.ts"
 import { gpt2 } from "./gpt2.ts"
 import { readGgufHeader, unreadableFile } from "./header.ts"
 import { llama, phi3, qwen2, qwen3 } from "./llama.ts"
+import { ROTARY_FACTORS } from "./rotary.ts"
 import { tokenizerOf } from "./tokenizer.ts"
 
 const architectures: Readonly<Record<string, Architecture>> = { llama, qwen2, qwen3, gemma2, gemma3, gpt2, phi3 }
-
-const FREQUENCY_FACTORS = "rope_freqs.weight"
 
 /** Opens a file. Fails with all that is wrong with it, before any weight is read. */
 export const ggufSource = (file: string): Effect.Effect<CheckpointSource, ModelError, FileSystem.FileSystem> =>
@@ -34,9 +34,12 @@ export const ggufSource = (file: string): Effect.Effect<CheckpointSource, ModelE
       return yield* problem(file, `general.architecture is ${JSON.stringify(name)}; supported are ${known}`)
     }
     const fields = fieldsOf(header.metadata, name)
-    const factors = header.tensors.get(FREQUENCY_FACTORS)
-    const frequencyFactors = factors === undefined ? null : yield* readOne(file, factors)
-    const config = architecture.config({ header, fields, frequencyFactors })
+    const rotaryFactors = new Map<string, Float32Array>()
+    for (const stored of header.tensors.values()) {
+      if (!ROTARY_FACTORS.includes(stored.name)) continue
+      rotaryFactors.set(stored.name, yield* withFile(stored.file, (handle) => readValues(handle, stored)))
+    }
+    const config = architecture.config({ header, fields, rotaryFactors })
     const named = namedTensors(header, architecture, fields)
     const { tokenizer, tokenizerConfig, problems } = tokenizerOf(header.metadata)
     const all = [...fields.problems, ...named.problems, ...problems]
@@ -104,19 +107,22 @@ const readNamed = <R>(
     const wanted = names.map((name) => ({ name, ...tensors.get(name)! }))
     // in the order of their bytes
     wanted.sort((a, b) => a.stored.begin - b.stored.begin)
-    const fs = yield* FileSystem.FileSystem
-    const handle = yield* fs.open(file).pipe(Effect.mapError(unreadableFile(file)))
-    for (const { name, stored, values } of wanted) yield* visit(name, values(yield* readValues(file, handle, stored)))
-  }).pipe(Effect.scoped)
+    for (const [part, inPart] of Map.groupBy(wanted, ({ stored }) => stored.file)) {
+      yield* withFile(part, (handle) =>
+        Effect.gen(function* () {
+          for (const { name, stored, values } of inPart) yield* visit(name, values(yield* readValues(handle, stored)))
+        })
+      )
+    }
+  })
 
-const readOne = (file: string, tensor: GgufTensor) =>
+const withFile = <A, R>(file: string, use: (handle: FileSystem.File) => Effect.Effect<A, ModelError, R>) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const handle = yield* fs.open(file).pipe(Effect.mapError(unreadableFile(file)))
-    return yield* readValues(file, handle, tensor)
+    return yield* use(yield* fs.open(file).pipe(Effect.mapError(unreadableFile(file))))
   }).pipe(Effect.scoped)
 
-const readValues = (file: string, handle: FileSystem.File, { name, type, begin, end }: GgufTensor) =>
+const readValues = (handle: FileSystem.File, { file, name, type, begin, end }: GgufTensor) =>
   Effect.gen(function* () {
     const bytes = yield* readExactly(handle, begin, end - begin).pipe(Effect.mapError(unreadableFile(file)))
     if (bytes.length === end - begin) return type.decode(bytes)

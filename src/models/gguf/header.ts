@@ -1,13 +1,6 @@
 /**
- * The header of a GGUF file: its metadata, and names, types, shapes and places of its tensors. No tensor is read.
- *
- *   "GGUF" · version · number of tensors · number of keys      key: name, type, value      tensor: name, dims, type, offset
- *   padding to `general.alignment`      the tensors
- *
- * `@huggingface/gguf` reads it; it asks for ranges of two million bytes, which are cut from the file here. A GGUF shape counts from the
- * fastest dimension; shapes here are row-major, as transformers has them.
- *
- * @see https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+ * The header of a GGUF file, or of all files of a model that is split: metadata, and names, types, shapes and places of the tensors. No
+ * tensor is read. A GGUF shape counts from the fastest dimension; shapes here are row-major, as transformers has them.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -16,27 +9,79 @@ import { platformReason } from "../../tensors/platform-reason.ts"
 import { readExactly } from "../../tensors/safetensors-header.ts"
 import type { ModelError } from "../model-error.ts"
 import { blockTypes, typeName } from "./block-types.ts"
-import { exactStrings } from "./exact-strings.ts"
-import { type AnnouncedTensor, type GgufHeader, type GgufTensor, type Metadata, problem } from "./gguf-file.ts"
-import { parsePackaged } from "./packaged-parser.ts"
+import { type AnnouncedTensor, type GgufHeader, type GgufTensor, problem } from "./gguf-file.ts"
+import { type ParsedHeader, parseHeader } from "./parse-header.ts"
+import { partCount, partFiles, partProblem } from "./split-files.ts"
 
-/** Reads and checks a file's header. Fails on a missing, cut or inconsistent file, and on tensors of a type that is not read here. */
+/**
+ * Reads and checks a file's header; of a split model any part may be named, and all are read. Fails on missing, cut or inconsistent files,
+ * and on tensors of a type that is not read here.
+ */
 export const readGgufHeader = (file: string): Effect.Effect<GgufHeader, ModelError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const opened = yield* readFile(file)
+    const count = partCount(opened.metadata)
+    return count === 1 ? yield* headerOf(file, [opened]) : yield* readParts(file, opened, count)
+  })
+
+interface OpenedFile extends ParsedHeader {
+  readonly file: string
+  readonly size: number
+}
+
+const readParts = (file: string, opened: OpenedFile, count: number) =>
+  Effect.gen(function* () {
+    const files = partFiles(file)
+    if (files === undefined || files.length !== count) {
+      const number = `${count}`.padStart(5, "0")
+      return yield* problem(
+        file,
+        `is one of ${count} parts (split.count); expected all of them in one folder, named …-00001-of-${number}.gguf and so on`
+      )
+    }
+    const parts = yield* Effect.forEach(files, (part, index) =>
+      Effect.gen(function* () {
+        if (part === file) return opened
+        const fs = yield* FileSystem.FileSystem
+        // named with what asks for it: nobody has typed this file's name
+        if (!(yield* fs.exists(part).pipe(Effect.orElseSucceed(() => false)))) {
+          return yield* problem(part, `no such file; it is part ${index + 1} of ${count} of the model of ${file}`)
+        }
+        return yield* readFile(part)
+      })
+    )
+    for (const [index, { file: part, metadata }] of parts.entries()) {
+      const wrong = partProblem(metadata, index, opened.metadata)
+      if (wrong !== undefined) return yield* problem(part, wrong)
+    }
+    const header = yield* headerOf(file, parts)
+    const total = header.metadata.get("split.tensors.count")
+    if (header.tensors.size === total) return header
+    return yield* problem(file, `has ${header.tensors.size} tensors in ${count} parts; split.tensors.count is ${total}`)
+  })
+
+/** The bytes that are read first; four times as many while the header is longer. Vocabularies of 262144 tokens have headers of 16 MB. */
+const FIRST_BYTES = 2 ** 22
+const LONGEST_HEADER = 2 ** 28
+
+const readFile = (file: string): Effect.Effect<OpenedFile, ModelError, FileSystem.FileSystem> =>
   Effect.scoped(
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       // asked before it is opened: to open a pipe is to wait for whoever writes to it
-      const { type, size } = yield* fs.stat(file)
+      const { type, size: bytes } = yield* fs.stat(file)
       if (type !== "File") return yield* problem(file, `not a regular file (${type.toLowerCase()})`)
       const handle = yield* fs.open(file)
-      const parsed = yield* parsePackaged(file, handle, Number(size))
-      const bytes = yield* readExactly(handle, 0, parsed.tensorInfosBegin)
-      const metadata = exactStrings(bytes, parsed.metadata)
-      const shards = metadata.get("split.count")
-      if (typeof shards === "number" && shards > 1) {
-        return yield* problem(file, `is one of ${shards} parts; join them first (llama-gguf-split --merge)`)
+      const size = Number(bytes)
+      for (let length = FIRST_BYTES; length <= LONGEST_HEADER; length *= 4) {
+        const parsed = parseHeader(yield* readExactly(handle, 0, Math.min(length, size)), size)
+        if (parsed === "more") continue
+        return "problem" in parsed ? yield* problem(file, parsed.problem) : { file, size, ...parsed }
       }
-      return yield* checkTensors(file, metadata, parsed.tensors, parsed.tensorsBegin, Number(size))
+      return yield* problem(
+        file,
+        `its header is longer than ${LONGEST_HEADER} bytes: not a GGUF file, or a damaged one`
+      )
     })
   ).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(unreadableFile(file)(error))))
 
@@ -48,42 +93,39 @@ export const unreadableFile = (file: string) => (error: PlatformError) =>
       : `cannot be read: ${platformReason(error)}`
   )
 
-const checkTensors = (
-  file: string,
-  metadata: Metadata,
-  announced: ReadonlyArray<AnnouncedTensor>,
-  start: number,
-  fileSize: number
-): Effect.Effect<GgufHeader, ModelError> => {
+/** The tensors of all parts under the metadata of the first. */
+const headerOf = (file: string, parts: ReadonlyArray<OpenedFile>): Effect.Effect<GgufHeader, ModelError> => {
   const problems: Array<string> = []
   const tensors = new Map<string, GgufTensor>()
-  for (const entry of announced) {
-    const checked = checkTensor(entry, start, fileSize)
-    if (typeof checked === "string") problems.push(`tensor ${entry.name} ${checked}`)
-    else if (tensors.has(entry.name)) problems.push(`tensor ${entry.name} is there twice`)
-    else tensors.set(entry.name, checked)
+  for (const part of parts) {
+    for (const entry of part.tensors) {
+      const checked = checkTensor(entry, part)
+      if (typeof checked === "string") problems.push(`tensor ${entry.name} ${checked}`)
+      else if (tensors.has(entry.name)) problems.push(`tensor ${entry.name} is in two parts`)
+      else tensors.set(entry.name, checked)
+    }
   }
-  return problems.length > 0 ? Effect.fail(problem(file, ...problems)) : Effect.succeed({ file, metadata, tensors })
+  if (problems.length > 0) return Effect.fail(problem(file, ...problems))
+  return Effect.succeed({ file, metadata: parts[0]!.metadata, tensors })
 }
 
 /** The tensor, or the end of a sentence that begins with its name. */
 const checkTensor = (
   { name, dimensions, type: id, offset }: AnnouncedTensor,
-  start: number,
-  fileSize: number
+  { file, size, tensorsBegin }: OpenedFile
 ): GgufTensor | string => {
   const type = blockTypes.get(id)
   if (type === undefined) {
     const known = [...blockTypes.values()].map(({ name }) => name).join(", ")
-    return `is stored as ${typeName(id)}, which is not read here; expected one of ${known}`
+    return `is stored as ${typeName(id)}, which is not read here; expected one of ${known} (llama-quantize makes them)`
   }
   const elements = dimensions.reduce((product, n) => product * n, 1)
-  if (dimensions.length === 0 || !Number.isSafeInteger(elements)) return `has dimensions [${dimensions.join(", ")}]`
+  if (!Number.isSafeInteger(elements)) return `has dimensions [${dimensions.join(", ")}]`
   if (dimensions[0]! % type.elements !== 0) {
     return `has rows of ${dimensions[0]}, which ${type.name}'s blocks of ${type.elements} do not divide`
   }
-  const begin = start + offset
+  const begin = tensorsBegin + offset
   const end = begin + (elements / type.elements) * type.bytes
-  if (end > fileSize) return `ends at byte ${end}, the file has ${fileSize}: it is cut, or was not downloaded whole`
-  return { name, shape: [...dimensions].reverse(), type, begin, end }
+  if (end > size) return `ends at byte ${end}, the file has ${size}: it is cut, or was not downloaded whole`
+  return { name, shape: [...dimensions].reverse(), type, file, begin, end }
 }

@@ -1,13 +1,19 @@
 /**
- * A SentencePiece vocabulary as BPE with byte fallback: the form in which Llama 2 and Mistral publish it.
+ * A SentencePiece vocabulary as BPE with byte fallback: the form in which Llama 2, Mistral, Phi-3 and Gemma publish it.
  *
- *   normalize   "a b" → "▁a▁b"      (without the first ▁ where the file has no space prefix)
+ *   normalize   "a b" → "▁a▁b"      (without the first ▁ where the file has no space prefix: Gemma)
  *   model       pieces are merged best score first; characters that are no piece fall apart into bytes <0x00>…<0xFF>
- *   decode      ▁ → space, bytes → text, the first space away
+ *   decode      ▁ → space, bytes → text, the first space away where one was put
  *
  * A file has scores and no merges. Each way to make a piece of two others is a merge, of the piece's score: what merges two neighbours to
- * the piece of the best score, as SentencePiece does, takes them in this order. Only Llama's architecture is read: the vocabularies of Gemma
- * and Phi-3 need rules (an order of merges other than the scores', spaces that special tokens swallow) that their files do not state.
+ * the piece of the best score, as SentencePiece does, takes them in this order.
+ *
+ * Three facts about the published tokenizers are not in their files as they are needed:
+ *
+ *  - Runs of spaces that users defined (Gemma's ▁▁, ▁▁▁, …) are stored as spaces, with a score that says nothing. They are pieces better
+ *    than all others, the longest first: a run of spaces is never broken by what follows it.
+ *  - A tab that is only there as its byte can be part of pieces (Gemma's runs of tabs): the byte's token is the tab's.
+ *  - Phi-3's special tokens take the white space behind them, but for three.
  */
 import type { Metadata } from "./gguf-file.ts"
 import type { Around } from "./tokenizer-config.ts"
@@ -21,7 +27,9 @@ export const sentencePieceJson = (
 ): (Around & { readonly tokenizer: unknown }) | string => {
   const refusal = refusalOf(vocabulary, metadata)
   if (refusal !== undefined) return refusal
-  const { tokens, unkId } = vocabulary
+  const pieces = asPublished(vocabulary)
+  const { tokens, unkId } = pieces
+  const rstrip = metadata.get("general.architecture") === "phi3" ? takesSpace : undefined
   const addBos = (metadata.get("tokenizer.ggml.add_bos_token") ?? true) === true
   const addEos = metadata.get("tokenizer.ggml.add_eos_token") === true
   const addPrefixSpace = (metadata.get("tokenizer.ggml.add_space_prefix") ?? true) === true
@@ -30,12 +38,12 @@ export const sentencePieceJson = (
     version: "1.0",
     truncation: null,
     padding: null,
-    added_tokens: addedTokens(vocabulary),
+    added_tokens: addedTokens(pieces, rstrip),
     normalizer: addPrefixSpace
       ? { type: "Sequence", normalizers: [{ type: "Prepend", prepend: SPACE }, spaces] }
       : spaces,
     pre_tokenizer: null,
-    post_processor: aroundTexts(vocabulary, addBos, addEos),
+    post_processor: aroundTexts(pieces, addBos, addEos),
     decoder: decoder(addPrefixSpace),
     model: {
       type: "BPE",
@@ -47,16 +55,18 @@ export const sentencePieceJson = (
       byte_fallback: true,
       ignore_merges: false,
       vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
-      merges: mergesOf(vocabulary)
+      merges: mergesOf(pieces)
     }
   }
   return { tokenizer, addBos, addEos, addPrefixSpace }
 }
 
 const refusalOf = ({ tokens, types, scores }: Vocabulary, metadata: Metadata): string | undefined => {
-  const architecture = metadata.get("general.architecture")
-  if (architecture !== "llama") {
-    return `tokenizer.ggml.model is "llama" (SentencePiece), which is not read for the architecture ${architecture}; expected "gpt2"`
+  for (const key of ["precompiled_charsmap", "remove_extra_whitespaces"]) {
+    const value = metadata.get(`tokenizer.ggml.${key}`)
+    const used = Array.isArray(value) ? value.length > 0 : value === true
+    if (used)
+      return `tokenizer.ggml.${key} is set, which changes texts in ways not done here; use the model's Hugging Face folder`
   }
   if (scores.length !== tokens.length) {
     return `tokenizer.ggml.scores has ${scores.length} entries, the vocabulary ${tokens.length}; SentencePiece needs one for each`
@@ -64,6 +74,25 @@ const refusalOf = ({ tokens, types, scores }: Vocabulary, metadata: Metadata): s
   const bytes = types.filter((type) => type === tokenTypes.byte).length
   return bytes === 256 ? undefined : `the vocabulary has ${bytes} byte tokens; expected 256 (byte fallback)`
 }
+
+const TAB_BYTE = "<0x09>"
+const spacesOnly = /^ +$/
+const runOfSpaces = /^\u2581+$/
+
+/** The pieces by the names that tokenizer.json has for them. */
+const asPublished = (vocabulary: Vocabulary): Vocabulary => {
+  const { tokens, types } = vocabulary
+  const hasTab = tokens.includes("\t")
+  const published = tokens.map((token, id) => {
+    if (types[id] === tokenTypes.byte && token === TAB_BYTE && !hasTab) return "\t"
+    return types[id] === tokenTypes.userDefined && spacesOnly.test(token) ? token.replaceAll(" ", SPACE) : token
+  })
+  return { ...vocabulary, tokens: published }
+}
+
+/** Phi-3's tokens behind which white space is not swallowed. */
+const keepsSpace = ["<unk>", "<s>", "<|endoftext|>"]
+const takesSpace = (token: string): boolean => !keepsSpace.includes(token)
 
 const decoder = (stripFirst: boolean) => ({
   type: "Sequence",
@@ -75,17 +104,26 @@ const decoder = (stripFirst: boolean) => ({
   ]
 })
 
-/** Every pair of pieces that is a piece, best score first; of one piece the pair with the longer left part first. */
-const mergesOf = ({ tokens, types, scores }: Vocabulary): ReadonlyArray<readonly [string, string]> => {
-  const pieces = new Set(tokens.filter((_, id) => types[id] === tokenTypes.normal))
-  const merges: Array<{ readonly pair: readonly [string, string]; readonly score: number }> = []
+type Merge = readonly [string, string]
+
+/** Every pair of pieces that is a piece, best score first; of equal scores the longest left part first, then the longest right one. */
+const mergesOf = ({ tokens, types, scores }: Vocabulary): ReadonlyArray<Merge> => {
+  const scored = new Map<string, number>()
   tokens.forEach((token, id) => {
-    if (types[id] !== tokenTypes.normal) return
-    for (let at = token.length - 1; at > 0; at--) {
-      const pair = [token.slice(0, at), token.slice(at)] as const
-      if (pieces.has(pair[0]) && pieces.has(pair[1])) merges.push({ pair, score: scores[id]! })
-    }
+    if (types[id] === tokenTypes.normal) scored.set(token, scores[id]!)
+    else if (types[id] === tokenTypes.userDefined && runOfSpaces.test(token)) scored.set(token, Number.MAX_VALUE)
   })
-  // stable: pairs of one piece stay in their order
-  return merges.sort((a, b) => b.score - a.score).map(({ pair }) => pair)
+  const parts = new Set([...scored.keys(), "\t"])
+  const merges: Array<{ readonly pair: Merge; readonly score: number }> = []
+  for (const [token, score] of scored) {
+    for (let at = token.length - 1; at > 0; at--) {
+      const [left, right] = [token.slice(0, at), token.slice(at)]
+      if (parts.has(left) && parts.has(right)) merges.push({ pair: [left, right], score })
+    }
+  }
+  merges.sort(
+    ({ pair: [a, b], score: first }, { pair: [c, d], score: second }) =>
+      second - first || c.length - a.length || d.length - b.length
+  )
+  return merges.map(({ pair }) => pair)
 }

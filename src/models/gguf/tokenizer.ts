@@ -42,7 +42,7 @@ const byteLevelJson = (vocabulary: Vocabulary, metadata: Metadata) => {
   const cutting = typeof pre === "string" && Object.hasOwn(cuttings, pre) ? cuttings[pre] : undefined
   if (cutting === undefined) {
     const known = Object.keys(cuttings).join(", ")
-    return `tokenizer.ggml.pre ${pre === undefined ? "is missing" : `is ${JSON.stringify(pre)}`}; read are ${known}`
+    return `tokenizer.ggml.pre ${pre === undefined ? "is missing" : `is ${JSON.stringify(pre)}`}; read are ${known}; use the model's Hugging Face folder`
   }
   const merges = mergesOf(metadata.get("tokenizer.ggml.merges"))
   if (typeof merges === "string") return merges

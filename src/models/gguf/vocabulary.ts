@@ -14,13 +14,16 @@ export interface Vocabulary {
 /** numbers of llama.cpp */
 export const tokenTypes = { normal: 1, unknown: 2, control: 3, userDefined: 4, byte: 6 } as const
 
-/** Control tokens are special; what users defined is kept whole, and is text otherwise. */
-export const addedTokens = ({ tokens, types }: Vocabulary) =>
+/**
+ * Control tokens are special; what users defined is kept whole, and is text otherwise. Some files call the rows behind the vocabulary
+ * unknown too: only the unknown token itself is one. `rstrip`: whether a token takes the white space behind it.
+ */
+export const addedTokens = ({ tokens, types, unkId }: Vocabulary, rstrip: (token: string) => boolean = () => false) =>
   tokens.flatMap((content, id) => {
     const type = types[id]
-    const special = type === tokenTypes.control || type === tokenTypes.unknown
+    const special = type === tokenTypes.control || (type === tokenTypes.unknown && (unkId === null || unkId === id))
     if (!special && type !== tokenTypes.userDefined) return []
-    return [{ id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special }]
+    return [{ id, content, single_word: false, lstrip: false, rstrip: rstrip(content), normalized: false, special }]
   })
 
 /** What is put around every text; null: nothing. */

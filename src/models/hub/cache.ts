@@ -12,6 +12,7 @@ import type { PlatformError } from "effect/PlatformError"
 import { parseBoundedJson } from "../../tensors/bounded-json.ts"
 import { INDEX_FILE, SINGLE_FILE } from "../../tensors/safetensors-shards.ts"
 import { readTextFile } from "../../tensors/text-file.ts"
+import { partFiles } from "../gguf/split-files.ts"
 import type { HubSource } from "./hub-source.ts"
 
 export interface RepositoryCache {
@@ -43,13 +44,9 @@ export const cached = (
     const commit = isCommit(revision) ? revision : (yield* readOr(cache.ref(revision), "")).trim()
     if (!isCommit(commit)) return null
     const folder = cache.snapshot(commit)
-    if (file !== null) {
-      const wanted = path.join(folder, file)
-      return (yield* exists(wanted)) ? wanted : null
-    }
-    const needed = ["config.json", ...(yield* weightFiles(folder))]
+    const needed = file === null ? ["config.json", ...(yield* weightFiles(folder))] : (partFiles(file) ?? [file])
     const there = yield* Effect.forEach(needed, (name) => exists(path.join(folder, name)))
-    return there.every(Boolean) ? folder : null
+    return there.every(Boolean) ? path.join(folder, file ?? "") : null
   })
 
 /** The files of weights that a folder has to have: those of its index where there is one. */

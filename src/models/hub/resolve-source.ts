@@ -10,6 +10,7 @@ import * as Path from "effect/Path"
 import { platformReason } from "../../tensors/platform-reason.ts"
 import { INDEX_FILE, SINGLE_FILE } from "../../tensors/safetensors-shards.ts"
 import { readTextFile } from "../../tensors/text-file.ts"
+import { partFiles } from "../gguf/split-files.ts"
 import { cached, isCommit, linkBlob, repositoryCache, shardsOf } from "./cache.ts"
 import { type Download, downloadBlob } from "./download.ts"
 import { type HubError, hubError } from "./hub-error.ts"
@@ -66,7 +67,11 @@ const fetched = (hubSource: HubSource, settings: HubSettings, onProgress: Downlo
     const take = (file: RemoteFile) =>
       Effect.flatMap(downloadBlob(download, file), (blob) => linkBlob(blob, path.join(folder, file.path)))
     if (hubSource.file === null) yield* takeFolder(hubSource, files, folder, take)
-    else yield* Effect.flatMap(named(hubSource, files, hubSource.file), take)
+    else {
+      // a split GGUF file is all of its parts
+      const parts = partFiles(hubSource.file) ?? [hubSource.file]
+      yield* Effect.forEach(yield* Effect.forEach(parts, (part) => named(hubSource, files, part)), take)
+    }
     if (!isCommit(hubSource.revision)) {
       const ref = cache.ref(hubSource.revision)
       yield* fs.makeDirectory(path.dirname(ref), { recursive: true })

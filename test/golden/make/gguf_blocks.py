@@ -3,7 +3,7 @@
     python test/golden/make/gguf_blocks.py        (numpy, gguf 0.19.0, safetensors)
 
 Bytes are random except for the half-precision scales: finite, of both signs, subnormal and zero ones among them. "<type>.bytes" uint8,
-"<type>.values" float32.
+"<type>.values" float32. F64 alone is numpy's.
 """
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from gguf import GGML_QUANT_SIZES, GGMLQuantizationType as T
 from gguf.quants import dequantize
 from safetensors.numpy import save_file
 
-HALVES = {T.Q4_0: [0], T.Q4_1: [0, 2], T.Q5_0: [0], T.Q5_1: [0, 2], T.Q8_0: [0], T.Q4_K: [0, 2], T.Q5_K: [0, 2], T.Q6_K: [208]}
+HALVES = {T.Q4_0: [0], T.Q4_1: [0, 2], T.Q5_0: [0], T.Q5_1: [0, 2], T.Q8_0: [0], T.Q4_K: [0, 2], T.Q5_K: [0, 2], T.Q6_K: [208],
+          T.Q2_K: [80, 82], T.Q3_K: [108], T.IQ4_NL: [0], T.IQ4_XS: [0]}
 BLOCKS = {32: 24, 256: 6}
 
 rng = np.random.default_rng(0)
@@ -39,4 +40,8 @@ for kind, bits in ((T.F16, np.uint16), (T.BF16, np.uint16)):
     data = halves(64).view(np.uint8) if kind is T.F16 else (rng.standard_normal(64).astype(np.float32).view(np.uint32) >> 16).astype(bits).view(np.uint8)
     out[f"{kind.name}.bytes"] = data
     out[f"{kind.name}.values"] = dequantize(data.view(np.float16) if kind is T.F16 else data.reshape(1, -1), kind).reshape(-1).astype(np.float32)
+# the package has no F64; numpy rounds to the nearest float32
+wide = rng.standard_normal(64) * 10.0 ** rng.uniform(-40, 30, 64)
+out["F64.bytes"] = wide.view(np.uint8)
+out["F64.values"] = wide.astype(np.float32)
 save_file(out, Path(__file__).parents[1] / "gguf/blocks.safetensors")

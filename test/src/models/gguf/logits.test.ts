@@ -10,9 +10,15 @@ import { goldens, readGolden, runScoped } from "../golden.ts"
 
 await tf.setBackend("cpu")
 
-for (const name of ["llama", "llama-tied", "qwen2", "qwen3", "gemma2", "gemma3", "gpt2"]) {
+const written = ["llama", "llama-tied", "qwen2", "qwen3", "gemma2", "gemma3", "gpt2"]
+/** by llama.cpp's own converter: gguf_converted.py */
+const converted = ["mistral", "phi3", "gemma3"].map((name) => `${name}-converted`)
+
+for (const name of [...written, ...converted]) {
   test(`${name}: logits from the GGUF file`, async () => {
-    const io = await readGolden(`models/${name}/io.safetensors`)
+    const io = await readGolden(
+      converted.includes(name) ? `gguf/${name}-io.safetensors` : `models/${name}/io.safetensors`
+    )
     const rows = rowsOf(io)
     const logits = await runScoped(
       Effect.gen(function* () {

@@ -62,10 +62,27 @@ test("BOS stands before a text unless the file says otherwise", () => {
   expect(library("prefix", { "tokenizer.ggml.add_bos_token": false }).encode("a cat").ids).toEqual(rest)
 })
 
-test("what the file does not state is refused", () => {
+test("rows behind the vocabulary that a file calls unknown are no tokens of a text", () => {
+  const { tokens, types, scores } = golden.prefix
+  const padded = library("prefix", {
+    "tokenizer.ggml.tokens": [...tokens, "[PAD800]"],
+    "tokenizer.ggml.token_type": [...types, 2],
+    "tokenizer.ggml.scores": [...scores, -10_000]
+  })
+  expect(padded.encode("a[PAD800]").ids).toEqual(library("prefix").encode("a[PAD800]").ids)
+  expect(padded.encode("a<unk>").ids.at(-1)).toBe(0)
+})
+
+test("what is not done here is refused", () => {
   const problems = (changes: Readonly<Record<string, MetadataValue>>) =>
     tokenizerOf(metadata("prefix", changes)).problems
-  expect(problems({ "general.architecture": "gemma2" })[0]).toContain("not read for the architecture gemma2")
+  expect(problems({ "tokenizer.ggml.precompiled_charsmap": [1, 2] })[0]).toContain(
+    "tokenizer.ggml.precompiled_charsmap is set"
+  )
+  expect(problems({ "tokenizer.ggml.remove_extra_whitespaces": true })[0]).toContain(
+    "use the model's Hugging Face folder"
+  )
+  expect(problems({ "tokenizer.ggml.remove_extra_whitespaces": false })).toEqual([])
   expect(problems({ "tokenizer.ggml.scores": [] })[0]).toContain(
     "tokenizer.ggml.scores has 0 entries, the vocabulary 800"
   )

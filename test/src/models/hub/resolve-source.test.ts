@@ -97,6 +97,26 @@ test("a GGUF file is fetched alone, at the top or in a folder", async () => {
   expect(hub.requests.length).toBe(2)
 })
 
+test("a split GGUF file is fetched with all of its parts, and is not complete without one", async () => {
+  const names = [1, 2, 3].map((i) => `split/m-0000${i}-of-00003.gguf`)
+  const files = Object.fromEntries(names.map((name, i) => [name, bytes(700 + i, 23 + i)]))
+  await hub.close()
+  hub = await startHub({ "lab/split": { files, large: names, refs: { main: COMMIT } } })
+  const second = await run(resolved(`hf:lab/split/${names[1]}`))
+  expect(second).toBe(join(snapshot("split"), names[1]!))
+  for (const name of names) expect(new Uint8Array(readFileSync(join(snapshot("split"), name)))).toEqual(files[name]!)
+  rmSync(join(snapshot("split"), names[2]!))
+  const { message } = await failure(resolved(`hf:lab/split/${names[0]}`, { HF_HUB_OFFLINE: "1" }))
+  expect(message).toContain("is not complete in the cache")
+  await hub.close()
+  hub = await startHub({
+    "lab/split": { files: { [names[0]!]: files[names[0]!]! }, large: [names[0]!], refs: { main: COMMIT } }
+  })
+  expect((await failure(resolved(`hf:lab/split/${names[0]}`))).message).toContain(
+    `has no file ${names[1]}; it has ${names[0]}`
+  )
+})
+
 test("what is in the cache is not asked for again, and a commit needs no network", async () => {
   await run(resolved("hf:lab/whole"))
   const before = hub.requests.length

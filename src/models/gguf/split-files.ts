@@ -1,0 +1,36 @@
+/**
+ * A model in several GGUF files, as llama-gguf-split and the Hub have them: name-00001-of-00003.gguf, …, the first with all metadata, each
+ * with its number (split.no, from 0), how many there are (split.count), and how many tensors they have together (split.tensors.count).
+ */
+import type { Metadata } from "./gguf-file.ts"
+
+const partName = /^(?<name>.*)-(?<number>\d{5})-of-(?<count>\d{5})\.gguf$/s
+
+/** All parts' files in their order, by the name of one; undefined: the name is not that of a part. */
+export const partFiles = (file: string): ReadonlyArray<string> | undefined => {
+  const { name, number, count } = (partName.exec(file)?.groups ?? {}) as { readonly [group: string]: string }
+  if (count === undefined || Number(number) < 1 || Number(number) > Number(count)) return undefined
+  const digits = (part: number) => `${part}`.padStart(5, "0")
+  return Array.from({ length: Number(count) }, (_, i) => `${name}-${digits(i + 1)}-of-${count}.gguf`)
+}
+
+/** How many files the model is in that a file's metadata belong to. */
+export const partCount = (metadata: Metadata): number => {
+  const count = metadata.get("split.count")
+  return typeof count === "number" && count > 1 ? count : 1
+}
+
+/** What is wrong with part `index` (from 0) beside the other parts, as the end of a sentence that begins with its file. */
+export const partProblem = (metadata: Metadata, index: number, others: Metadata): string | undefined => {
+  for (const [key, expected] of [
+    ["split.no", index],
+    ["split.count", others.get("split.count")],
+    ["split.tensors.count", others.get("split.tensors.count")]
+  ] as const) {
+    const found = metadata.get(key)
+    if (found !== expected) {
+      return `${key} is ${JSON.stringify(found)}, expected ${JSON.stringify(expected)}: not a part of the model beside it`
+    }
+  }
+  return undefined
+}
