@@ -1,21 +1,46 @@
-/** `chat RUN|MODEL`: a conversation, a line of stdin at a time; replies go to stdout, everything else to stderr. */
+/**
+ * `chat RUN|MODEL`: a conversation, a line of stdin at a time, or a paste on a terminal; replies go to stdout, everything else to stderr.
+ *
+ * A turn reads what is new in it: keys and values of the turns before stay on the device. A conversation that outgrows the model's
+ * positions loses its oldest exchanges, which is said. On a terminal Ctrl-C stops a reply, and what was said of it belongs to the conversation.
+ */
 import { Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { Device, ofDevice } from "../device/index.ts"
-import { type Conversation, conversation, generate } from "../generation/index.ts"
+import { type Conversation, conversation, type GenerationEnd, generate, promptCache } from "../generation/index.ts"
 import { threadsOr } from "./device-flags.ts"
+import { dialogue } from "./dialogue.ts"
 import { generationFlags, modelArgument, openWriting, optionsOf } from "./generation-flags.ts"
-import { stdinLines } from "./stdin-lines.ts"
 import { told } from "./told.ts"
 
 const write = (text: string) => Effect.sync(() => void process.stdout.write(text))
 
-/** Asks for a line, where somebody types. */
-const asked = Effect.sync(() => {
-  if (process.stdin.isTTY === true) process.stderr.write("> ")
-})
+const tell = (text: string) => Effect.sync(() => void process.stderr.write(`${text}\n`))
+
+/**
+ * The conversation as far as it leaves room for `maxTokens` of a reply: else without its oldest exchanges, down to half of the positions, so
+ * that not every turn behind it forgets something and is read anew.
+ */
+const fitted = (talk: Conversation, maxTokens: number, maxLength: number) =>
+  Effect.gen(function* () {
+    let now = talk
+    let prompt = yield* now.prompt
+    const half = Math.floor(maxLength / 2)
+    if (prompt.length + Math.min(maxTokens, half) <= maxLength) return { now, prompt }
+    for (let next = now.withoutOldest(); next !== null && prompt.length > half; next = now.withoutOldest()) {
+      now = next
+      prompt = yield* now.prompt
+    }
+    const forgotten = talk.messages.length - now.messages.length
+    if (forgotten > 0) {
+      yield* tell(
+        `the conversation has outgrown the model's ${maxLength} tokens: its oldest ${forgotten} messages are forgotten`
+      )
+    }
+    return { now, prompt }
+  })
 
 export const chatCommand = Command.make(
   "chat",
@@ -31,34 +56,52 @@ export const chatCommand = Command.make(
   ({ model, system, base, device, threads, ...given }) =>
     Effect.gen(function* () {
       const { adapted, system: trained } = yield* openWriting(model, base)
-      const options = optionsOf(given)
-      const begun = yield* conversation(adapted.model.tokenizer, { system: Option.getOrElse(system, () => trained) })
+      const { tokenizer, maxLength } = adapted.model
+      const begun = yield* conversation(tokenizer, { system: Option.getOrElse(system, () => trained) })
+      const { typed, messages, ask, stopped } = yield* dialogue
+      const options = { ...optionsOf(given), promptCache: yield* promptCache }
       /** The reply, told as it is written, and the conversation with both behind it. */
       const replied = (before: Conversation, said: string, turn: number) =>
         Effect.gen(function* () {
-          const now = before.say("user", said)
-          const prompt = yield* now.prompt
-          const reply = yield* generate(adapted, [prompt], { ...options, first: turn }).pipe(
-            Stream.filter((event) => event.kind === "text"),
-            Stream.tap(({ text }) => write(text)),
-            Stream.runFold(
-              () => "",
-              (all, { text }) => all + text
-            )
+          const { now, prompt } = yield* fitted(before.say("user", said), given.maxTokens, maxLength)
+          let reply = ""
+          let end: GenerationEnd | undefined
+          const writing = generate(adapted, [prompt], { ...options, first: turn }).pipe(
+            Stream.runForEach((event) => {
+              if (event.kind === "text") reply += event.text
+              else end = event
+              return event.kind === "text" ? write(event.text) : Effect.void
+            })
           )
+          yield* Effect.raceFirst(writing, stopped)
           yield* write("\n")
-          yield* asked
-          return now.say("assistant", reply)
+          if (end === undefined) yield* tell("(stopped; Ctrl-C here or Ctrl-D ends the conversation)")
+          else if (typed && end.finish === "length") yield* tell(lengthReached(end, given.maxTokens))
+          return reply === "" && end === undefined ? before : now.say("assistant", reply)
         })
-      yield* asked
-      yield* stdinLines.pipe(
-        Stream.filter((said) => said.trim() !== ""),
+      /** Somebody who types is told, and says something else. */
+      const answered = (before: Conversation, said: string, turn: number) =>
+        typed
+          ? replied(before, said, turn).pipe(
+              Effect.catchTags({
+                ConversationError: ({ message }) => Effect.as(tell(message), before),
+                GenerationError: ({ message }) => Effect.as(tell(message), before)
+              })
+            )
+          : replied(before, said, turn)
+      yield* ask
+      yield* messages.pipe(
         Stream.zipWithIndex,
         Stream.runFoldEffect(
           () => begun,
-          (before, [said, turn]) => replied(before, said, turn)
+          (before, [said, turn]) => Effect.tap(answered(before, said, turn), () => ask)
         ),
         ofDevice
       )
     }).pipe(Effect.scoped, Effect.provide(Device.layer(device, { threads: threadsOr(threads, "auto") })), told)
 ).pipe(Command.withDescription("Talk with a trained run or a causal language model"))
+
+const lengthReached = ({ ids, promptTokens }: GenerationEnd, maxTokens: number): string =>
+  ids.length < maxTokens
+    ? `(the reply ends here: the model has ${promptTokens + ids.length} positions)`
+    : `(the reply ends here at ${maxTokens} tokens; --max-tokens N allows more)`

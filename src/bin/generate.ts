@@ -75,13 +75,17 @@ export const generateCommand = Command.make(
       const { adapted } = writing
       const options = optionsOf(given)
       const source = prompts.length === 0 || (prompts.length === 1 && prompts[0] === "-")
+      // who types waits for each
+      const typed = source && process.stdin.isTTY === true
+      const together = typed ? 1 : TOGETHER
+      if (typed) yield* Effect.sync(() => void process.stderr.write("a prompt a line; Ctrl-D ends\n"))
       yield* (source ? stdinLines : Stream.fromIterable(prompts)).pipe(
-        Stream.grouped(TOGETHER),
+        Stream.grouped(together),
         Stream.zipWithIndex,
         Stream.runForEach(([batch, i]) => {
           const next = printed(batch, json)
           return Effect.flatMap(promptsOf(writing, batch, plain), (ids) =>
-            generate(adapted, ids, { ...options, first: i * TOGETHER }).pipe(
+            generate(adapted, ids, { ...options, first: i * together }).pipe(
               Stream.runForEach((event) => write(next(event)))
             )
           )

@@ -3,18 +3,21 @@
  *
  *   K ← (K, k)      V ← (V, v)      O = attention(q, K, V)
  *
- * Rows of a batch end together: a shorter one has padding before its first token, and free places stand before that. Both are segment −1
- * to the kernel (`kernels/causal-attention.ts`), whose queries are the last of the keys; so a batch computes what each row alone computes.
+ * Each layer holds them in buffers with free places at the end, so that a token is written where it belongs (`kernels/put-rows.ts`); only a
+ * full buffer is copied, once in `ROOM` tokens. A layer with a window leaves behind then what no later token attends.
  *
- * tfjs cannot write into a tensor, so a step copies keys and values behind each other. That is as much memory traffic as attention has
- * itself, and small beside a model's weights. Where `multiple` is larger than 1, sizes are rounded up to it, for GPUs keep buffers by size.
- * A layer with a window forgets what no later token attends, each time that this is half of what it holds.
+ * Rows of a batch end together: a shorter one has padding before its first token. To the kernel (`kernels/causal-attention.ts`) a place
+ * that a query does not attend has segment −1: padding, free places, and for a single query, which need not stand at the last key then,
+ * what lies before its window. So a batch computes what each row alone computes. Several queries read a copy without free places.
  *
- * Shapes: k, v [rows·queries, keyValueHeads·d]; K, V [rows·keys, keyValueHeads·d].
+ * Where `multiple` is larger than 1, buffers are rounded up to it, for GPUs keep memory by size.
+ *
+ * Shapes: k, v [rows·queries, keyValueHeads·d]; K, V [rows·places, keyValueHeads·d].
  */
 import type { Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { causalAttention } from "../kernels/causal-attention.ts"
+import { putRows } from "../kernels/put-rows.ts"
 import type { Attend } from "../models/causal/index.ts"
 
 export interface KeyValueCache {
@@ -22,9 +25,16 @@ export interface KeyValueCache {
   readonly length: () => number
   /**
    * Attention of one forward pass over `queries` more tokens of each row, which are kept. Tensor code: call it in the `tf.tidy` around
-   * the pass, and the result once for each layer.
+   * the pass, and the result once for each layer. `ahead`: tokens that are known to follow in later passes, for which there is room then.
    */
-  readonly pass: (queries: number) => Attend
+  readonly pass: (queries: number, ahead?: number) => Attend
+  /**
+   * Forgets all but the first `length` tokens of each row; from here on it may be cut to as many or more at any time. False, and nothing is
+   * forgotten, where a layer has left behind what its window holds there.
+   */
+  readonly cut: (length: number) => boolean
+  /** Forgets all tokens; rows have this padding from here on. */
+  readonly restart: (padding: ReadonlyArray<number>) => void
   /** Forgets all rows but these, in this order. */
   readonly choose: (rows: ReadonlyArray<number>) => void
   readonly dispose: () => void
@@ -33,18 +43,22 @@ export interface KeyValueCache {
 export interface CacheOptions {
   /** of each row: places before its first token */
   readonly padding: ReadonlyArray<number>
-  /** keys of a row are a multiple of it; default 1 */
+  /** places of a row are a multiple of it; default 1 */
   readonly multiple?: number
 }
+
+/** Free places of a buffer that was copied, at most; fewer where it holds fewer tokens. */
+const ROOM = 128
 
 /** of one layer */
 interface Kept {
   readonly k: Tensor2D
   readonly v: Tensor2D
-  /** places of a row that hold a token or padding of the batch: the last ones */
-  readonly filled: number
+  /** the token in the first place of each row; the others stand behind it */
+  readonly start: number
   /** places of a row */
   readonly places: number
+  readonly window: number | null
 }
 
 /** The caller disposes it. */
@@ -52,96 +66,114 @@ export const keyValueCache = ({ padding: given, multiple = 1 }: CacheOptions): K
   const layers: Array<Kept> = []
   let padding = given
   let length = 0
-  const grown = (before: Kept | undefined, queries: number) => {
-    const filled = (before?.filled ?? 0) + queries
-    return { filled, places: Math.ceil(filled / multiple) * multiple }
+  /** where it may be cut to at least; null: it is never cut */
+  let mark: number | null = null
+  /** segments of places, by what they depend on, of the latest pass */
+  const segments = new Map<string, Tensor1D>()
+  const forgetSegments = () => {
+    tf.dispose([...segments.values()])
+    segments.clear()
   }
-  /** Segments of the last `places` of each row: 0, or −1 where there is no token. int32 [rows·places] */
-  const segments = (places: number): Tensor1D => {
-    const end = length
-    const values = padding.flatMap((pad) => Array.from({ length: places }, (_, i) => (end - places + i < pad ? -1 : 0)))
-    return tf.tensor1d(values, "int32")
+  /** int32 [rows·places]: 0 where a place holds a token from `first` on, else −1. Most layers ask for the same. */
+  const segmentsOf = (start: number, places: number, first: number): Tensor1D => {
+    const key = `${start} ${places} ${first}`
+    const known = segments.get(key)
+    if (known !== undefined) return known
+    const values = new Int32Array(padding.length * places).fill(-1)
+    for (const [row, pad] of padding.entries()) {
+      const [from, to] = [Math.max(pad, first) - start, length - start]
+      if (from < to) values.fill(0, row * places + Math.max(0, from), row * places + to)
+    }
+    const made = tf.keep(tf.tensor1d(values, "int32"))
+    segments.set(key, made)
+    return made
+  }
+  /** The layer with keys and values behind what it holds. */
+  const appended = (before: Kept | undefined, k: Tensor2D, v: Tensor2D, window: number | null, ahead: number): Kept => {
+    const batch = padding.length
+    const from = length - k.shape[0] / batch
+    if (before !== undefined && length - before.start <= before.places) {
+      const put = (into: Tensor2D, fresh: Tensor2D) => tf.keep(putRows(into, fresh, { batch, at: from - before.start }))
+      return { ...before, k: put(before.k, k), v: put(before.v, v) }
+    }
+    // what the first of these tokens attends, and the first behind a cut
+    const needed = window === null ? 0 : Math.max(0, Math.min(from, mark ?? from) - window + 1)
+    const start = Math.max(before?.start ?? 0, needed)
+    const held = length - start
+    // a window leaves most of what follows behind again
+    const room = (window === null ? ahead : 0) + Math.min(ROOM, held)
+    const places = Math.ceil((held + room) / multiple) * multiple
+    const moved = (old: Tensor2D | undefined, fresh: Tensor2D) => {
+      const own = byRow(fresh, batch)
+      const free = tf.zeros<tf.Rank.R3>([batch, places - held, own.shape[2]])
+      const kept = old === undefined ? [] : [placesOf(byRow(old, batch), start - before!.start, from - start)]
+      return tf.keep(flat(tf.concat([...kept, own, free], 1)))
+    }
+    const grown = { k: moved(before?.k, k), v: moved(before?.v, v), start, places, window }
+    if (before !== undefined) tf.dispose([before.k, before.v])
+    return grown
+  }
+  const forget = () => {
+    forgetSegments()
+    tf.dispose(layers.flatMap(({ k, v }) => [k, v]))
+    layers.length = 0
   }
   return {
     length: () => length,
-    pass: (queries) => {
-      const rows = padding.length
+    pass: (queries, ahead = 0) => {
+      forgetSegments()
+      const batch = padding.length
       length += queries
-      const own = segments(queries)
-      // made here, outside the blocks' tidies; most layers are equally long
-      const needed = layers.length === 0 ? [grown(undefined, queries)] : layers.map((layer) => grown(layer, queries))
-      const ofKeys = new Map([...new Set(needed.map(({ places }) => places))].map((n) => [n, segments(n)]))
+      const own = segmentsOf(length - queries, queries, 0)
       return (layer, q, k, v, shape) => {
         const before = layers[layer]
-        const { filled, places } = grown(before, queries)
-        const joined = (old: Tensor2D | undefined, fresh: Tensor2D) => joinedRows(rows, old, fresh, { filled, places })
-        const K = joined(before?.k, k)
-        const V = joined(before?.v, v)
-        const out = causalAttention(q, K, V, own, ofKeys.get(places)!, shape)
-        const needs = shape.window === null ? filled : Math.max(1, Math.min(filled, shape.window - 1))
-        const size =
-          filled >= 2 * needs ? { filled: needs, places: Math.ceil(needs / multiple) * multiple } : { filled, places }
-        layers[layer] = {
-          k: kept(lastPlaces(rows, K, size.places)),
-          v: kept(lastPlaces(rows, V, size.places)),
-          ...size
+        const kept = appended(before, k, v, shape.window, ahead)
+        layers[layer] = kept
+        const { start, places } = kept
+        if (queries === 1) {
+          const first = shape.window === null ? 0 : Math.max(0, length - shape.window)
+          return causalAttention(q, kept.k, kept.v, own, segmentsOf(start, places, first), { ...shape, window: null })
         }
-        if (before !== undefined) tf.dispose([before.k, before.v])
-        return out
+        const held = length - start
+        // a copy, but for the first pass, whose keys are all there are
+        const whole = (buffer: Tensor2D, fresh: Tensor2D) =>
+          before === undefined ? fresh : flat(placesOf(byRow(buffer, batch), 0, held))
+        return causalAttention(q, whole(kept.k, k), whole(kept.v, v), own, segmentsOf(start, held, 0), shape)
       }
+    },
+    cut: (to) => {
+      const known = layers.every(({ start, window }) => start === 0 || (window !== null && start <= to - window + 1))
+      if (!known) return false
+      length = to
+      mark = to
+      return true
     },
     choose: (rows) => {
       tf.tidy(() =>
         layers.forEach((layer, i) => {
-          const chosen = (x: Tensor2D) => kept(chosenRows(x, padding.length, rows))
+          const chosen = (x: Tensor2D) => tf.keep(chosenRows(x, padding.length, rows))
           layers[i] = { ...layer, k: chosen(layer.k), v: chosen(layer.v) }
           tf.dispose([layer.k, layer.v])
         })
       )
       padding = rows.map((row) => padding[row]!)
     },
-    dispose: () => {
-      tf.dispose(layers.flatMap(({ k, v }) => [k, v]))
-      layers.length = 0
-    }
+    restart: (now) => {
+      forget()
+      padding = now
+      length = 0
+      if (mark !== null) mark = 0
+    },
+    dispose: forget
   }
 }
-
-/** Outlives the tidy. A tensor that something else holds as well is cloned, which copies nothing. */
-const kept = (x: Tensor2D): Tensor2D => tf.keep(x.clone())
 
 /** [rows·n, width] → [rows, n, width] */
 const byRow = (x: Tensor2D, rows: number): Tensor3D => tf.reshape(x, [rows, x.shape[0] / rows, x.shape[1]])
 const flat = (x: Tensor3D): Tensor2D => tf.reshape(x, [x.shape[0] * x.shape[1], x.shape[2]])
 
-/** `fresh` behind the filled places of `old`, behind as many free places as it takes. */
-const joinedRows = (
-  rows: number,
-  old: Tensor2D | undefined,
-  fresh: Tensor2D,
-  { filled, places }: { readonly filled: number; readonly places: number }
-): Tensor2D => {
-  const added = fresh.shape[0] / rows
-  const before = filled - added
-  const free = places - filled
-  if (old === undefined && free === 0) return fresh
-  const parts: Array<Tensor3D> = [byRow(fresh, rows)]
-  if (old !== undefined) {
-    const own = byRow(old, rows)
-    // as many places as before: what is free there moves to the front by itself
-    const taken = Math.min(own.shape[1], before + free)
-    parts.unshift(taken === own.shape[1] ? own : tf.slice(own, [0, own.shape[1] - taken, 0], [-1, taken, -1]))
-  }
-  const missing = places - parts.reduce((sum, part) => sum + part.shape[1], 0)
-  if (missing > 0) parts.unshift(tf.zeros([rows, missing, fresh.shape[1]]))
-  return flat(tf.concat(parts, 1))
-}
-
-/** The last places of each row. */
-const lastPlaces = (rows: number, x: Tensor2D, places: number): Tensor2D => {
-  const all = x.shape[0] / rows
-  return places === all ? x : flat(tf.slice(byRow(x, rows), [0, all - places, 0], [-1, places, -1]))
-}
+/** [rows, n, width] → [rows, count, width] */
+const placesOf = (x: Tensor3D, at: number, count: number): Tensor3D => tf.slice(x, [0, at, 0], [-1, count, -1])
 
 const chosenRows = (x: Tensor2D, rows: number, chosen: ReadonlyArray<number>): Tensor2D =>
   flat(tf.gather(byRow(x, rows), tf.tensor1d([...chosen], "int32")))

@@ -21,6 +21,8 @@ export interface Conversation {
   readonly messages: ReadonlyArray<Message>
   /** The same with a message behind it. */
   readonly say: (role: "user" | "assistant", content: string) => Conversation
+  /** The same without its oldest exchange; null where there is none before the last message. What a system message says stays. */
+  readonly withoutOldest: () => Conversation | null
   /** Tokens behind which the assistant speaks. */
   readonly prompt: Effect.Effect<ReadonlyArray<number>, ConversationError>
 }
@@ -47,6 +49,13 @@ const withMessages = (
 ): Conversation => ({
   messages,
   say: (role, content) => withMessages(tokenizer, template, [...messages, { role, content }]),
+  withoutOldest: () => {
+    const from = messages[0]?.role === "system" ? 1 : 0
+    // an exchange begins with what the user says
+    const next = messages.findIndex(({ role }, i) => i > from && role === "user")
+    if (next < 0) return null
+    return withMessages(tokenizer, template, [...messages.slice(0, from), ...messages.slice(next)])
+  },
   prompt: Effect.suspend(() => {
     const written = template.render(messages, { prompt: true })
     if ("broken" in written) return Effect.fail(new ConversationError({ reason: written.broken }))

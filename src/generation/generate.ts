@@ -11,6 +11,7 @@
  */
 import type { Tensor2D } from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
@@ -22,6 +23,7 @@ import { type DeviceReadError, readTensor } from "../tensors/read.ts"
 import { type KeyValueCache, keyValueCache } from "./cache.ts"
 import { type GenerateOptions, GenerationError, type Prompt, promptIds, type Settings, settingsOf } from "./options.ts"
 import { nextLogits, nextTokens, type Pass, readOnly } from "./passes.ts"
+import { sameParts } from "./prompt-cache.ts"
 import { isGreedy } from "./sampling.ts"
 import { type Finish, type Writer, writer } from "./writer.ts"
 
@@ -39,6 +41,8 @@ export interface GenerationEnd {
   readonly ids: ReadonlyArray<number>
   readonly finish: Finish
   readonly promptTokens: number
+  /** of these: the first ones, which were not read again (`promptCache`) */
+  readonly cachedTokens: number
   /** of this text, behind its first token; null: it has no second */
   readonly tokensPerSecond: number | null
 }
@@ -57,16 +61,20 @@ export const generate = (
       const { model } = adapted
       const settings = settingsOf(model, options)
       const ids = promptIds(model, prompts)
-      if (Result.isFailure(settings) || Result.isFailure(ids)) {
+      const tooMany = options.promptCache !== undefined && prompts.length > 1
+      if (Result.isFailure(settings) || Result.isFailure(ids) || tooMany) {
         const problems = [
           ...(Result.isFailure(settings) ? settings.failure : []),
+          ...(tooMany ? [`promptCache serves one prompt; found ${prompts.length}: give them one after another`] : []),
           ...(Result.isFailure(ids) ? ids.failure : [])
         ]
         return yield* new GenerationError({ problems })
       }
       if (ids.success.length === 0) return Stream.empty
-      const used = settings.success.base ? yield* frozenOf(model) : adapted
-      const batch = yield* openBatch(used, ids.success, settings.success)
+      const { base } = settings.success
+      const used = base ? yield* frozenOf(model) : adapted
+      const weights = base ? [model] : [adapted.forward, adapted.trainable]
+      const batch = yield* openBatch(used, ids.success, settings.success, weights)
       return Stream.paginate(batch, (at) => Effect.andThen(Effect.yieldNow, advance(at)))
     })
   )
@@ -85,37 +93,91 @@ interface Batch {
   readonly writers: ReadonlyArray<Writer>
   /** of each of them: places before its first token */
   readonly padding: ReadonlyArray<number>
+  /** tokens of the prompts that the cache held before */
+  readonly cached: number
   /** of each of them: the tokens that the cache does not hold yet, equally many */
   readonly next: ReadonlyArray<ReadonlyArray<number>>
   /** when the first tokens were chosen, in milliseconds */
   readonly began: number
 }
 
+/** `weights`: what keys and values are computed with, as `Reading` has it. */
 const openBatch = (
   adapted: Adapted<CausalModel>,
   prompts: ReadonlyArray<ReadonlyArray<number>>,
-  settings: Settings
+  settings: Settings,
+  weights: ReadonlyArray<unknown>
 ): Effect.Effect<Batch, never, Device | Scope.Scope> =>
   Effect.gen(function* () {
     const { padMultiple } = yield* Device
     const { tokenizer, maxLength } = adapted.model
-    const longest = prompts.reduce((most, ids) => Math.max(most, ids.length), 0)
-    const padding = prompts.map((ids) => longest - ids.length)
+    const { promptCache } = settings
+    const { padding, next } = aligned(prompts, tokenizer.padId)
+    const writers = prompts.map((ids, i) => writer(tokenizer, i, ids, maxLength - ids.length, settings))
+    const keys = (length: number) => [...weights, ...turnsOf(adapted.model, length)]
+    const opened = () => {
+      const own = keyValueCache({ padding, multiple: padMultiple })
+      // the next prompt may part from this one anywhere
+      if (promptCache !== null) own.cut(0)
+      return own
+    }
     const cache = yield* Effect.acquireRelease(
-      Effect.sync(() => keyValueCache({ padding, multiple: padMultiple })),
-      (own) => Effect.sync(own.dispose)
+      Effect.sync(() => promptCache?.take(keys(prompts[0]!.length), prompts[0]!) ?? opened()),
+      (own, exit) =>
+        Effect.sync(() => {
+          const text = [...prompts[0]!, ...writers[0]!.ids]
+          const ids = text.slice(0, own.length())
+          const under = keys(ids.length)
+          // numbers of a pass that failed are not to be gone on from; one that was interrupted had been whole
+          const sound = Exit.isSuccess(exit) || Exit.hasInterrupts(exit)
+          // where these differ, it is not known which of them the keys were turned for
+          const usable = sound && sameParts(under, keys(text.length))
+          if (promptCache === null || !usable) return own.dispose()
+          promptCache.put({ weights: under, ids, cache: own })
+        })
     )
+    const cached = cache.length()
     return {
       adapted,
       settings,
       cache,
       prompts,
-      writers: prompts.map((ids, i) => writer(tokenizer, i, ids, maxLength - ids.length, settings)),
+      writers,
       padding,
-      next: prompts.map((ids, i) => [...new Array<number>(padding[i]!).fill(tokenizer.padId), ...ids]),
+      cached,
+      next: next.map((ids) => ids.slice(cached)),
       began: 0
     }
   })
+
+/** What turns the keys of a text of `length` tokens: keys may be gone on with where it is the same. */
+const turnsOf = ({ decoder }: CausalModel, length: number): ReadonlyArray<unknown> =>
+  decoder.rotary.map(({ dynamic, classOf }) => {
+    const own = classOf(length)
+    // a text that was written has keys of each length it had
+    return dynamic && own > 0 ? Symbol() : own
+  })
+
+/** The batch with all its texts to be read again, where one has outgrown the frequencies of its rotary positions (LongRoPE). */
+const readAgain = (batch: Batch): Batch => {
+  const { adapted, cache, writers, prompts } = batch
+  const { decoder, tokenizer } = adapted.model
+  const texts = writers.map(({ prompt, ids }) => [...prompts[prompt]!, ...ids])
+  const outgrown = texts.some(({ length }) =>
+    decoder.rotary.some(({ dynamic, classOf }) => !dynamic && classOf(length) !== classOf(length - 1))
+  )
+  if (!outgrown) return batch
+  const { padding, next } = aligned(texts, tokenizer.padId)
+  cache.restart(padding)
+  return { ...batch, padding, next }
+}
+
+/** Texts that end together: shorter ones have padding before them. */
+const aligned = (texts: ReadonlyArray<ReadonlyArray<number>>, padId: number): Pick<Batch, "padding" | "next"> => {
+  const longest = texts.reduce((most, ids) => Math.max(most, ids.length), 0)
+  const padding = texts.map((ids) => longest - ids.length)
+  return { padding, next: texts.map((ids, i) => [...new Array<number>(padding[i]!).fill(padId), ...ids]) }
+}
 
 type Step = readonly [ReadonlyArray<GenerationEvent>, Option.Option<Batch>]
 
@@ -125,7 +187,7 @@ const advance = (batch: Batch): Effect.Effect<Step, GenerationError | DeviceRead
   const most = Math.max(1, Math.floor(TOKENS_PER_PASS / next.length))
   if (next[0]!.length > most) {
     return Effect.sync(() => {
-      readOnly({ adapted, cache, padding, ids: next.map((ids) => ids.slice(0, most)) })
+      readOnly({ adapted, cache, padding, ids: next.map((ids) => ids.slice(0, most)), ahead: next[0]!.length - most })
       return [[], Option.some({ ...batch, next: next.map((ids) => ids.slice(most)) })]
     })
   }
@@ -166,13 +228,13 @@ const read = (make: () => Tensor2D): Effect.Effect<Float32Array, DeviceReadError
 const written = (batch: Batch, tokens: ReadonlyArray<number>): Effect.Effect<Step, DeviceError, Device> =>
   Effect.gen(function* () {
     const now = performance.now()
-    const { writers, prompts, cache } = batch
+    const { writers, cache } = batch
     const began = writers.every(({ ids }) => ids.length === 0) ? now : batch.began
     const told = writers.map((own, row) => own.push(tokens[row]!))
     const events = told.flatMap(({ text, finish }, row): ReadonlyArray<GenerationEvent> => {
       const own = writers[row]!
       const piece: ReadonlyArray<GenerationEvent> = text === "" ? [] : [{ kind: "text", prompt: own.prompt, text }]
-      return finish === null ? piece : [...piece, ended(own, finish, prompts[own.prompt]!.length, now - began)]
+      return finish === null ? piece : [...piece, ended(batch, own, finish, now - began)]
     })
     const left = told.flatMap(({ finish }, row) => (finish === null ? [row] : []))
     // a failed device hands out other numbers without a word: what ends here is vouched for
@@ -186,15 +248,16 @@ const written = (batch: Batch, tokens: ReadonlyArray<number>): Effect.Effect<Ste
       padding: left.map((row) => batch.padding[row]!),
       next: left.map((row) => [tokens[row]!])
     }
-    return [events, Option.some(rest)]
+    return [events, Option.some(readAgain(rest))]
   })
 
-const ended = (own: Writer, finish: Finish, promptTokens: number, milliseconds: number): GenerationEnd => ({
+const ended = ({ prompts, cached }: Batch, own: Writer, finish: Finish, milliseconds: number): GenerationEnd => ({
   kind: "end",
   prompt: own.prompt,
   text: own.text(),
   ids: [...own.ids],
   finish,
-  promptTokens,
+  promptTokens: prompts[own.prompt]!.length,
+  cachedTokens: cached,
   tokensPerSecond: own.ids.length < 2 ? null : (1000 * (own.ids.length - 1)) / milliseconds
 })

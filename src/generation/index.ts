@@ -10,5 +10,6 @@ export { type CacheOptions, type KeyValueCache, keyValueCache } from "./cache.ts
 export { type Conversation, ConversationError, conversation } from "./conversation.ts"
 export { type GenerationEnd, type GenerationEvent, generate } from "./generate.ts"
 export { type GenerateOptions, GenerationError, type Prompt } from "./options.ts"
+export { type PromptCache, promptCache, type Reading } from "./prompt-cache.ts"
 export { type Distribution, distribution, greedy, type Sampling, sample, withPenalty } from "./sampling.ts"
 export type { Finish } from "./writer.ts"

@@ -2,6 +2,7 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { CausalModel } from "../models/causal/index.ts"
+import type { PromptCache } from "./prompt-cache.ts"
 import { greedy, type Sampling } from "./sampling.ts"
 
 export interface GenerateOptions extends Partial<Sampling> {
@@ -17,6 +18,8 @@ export interface GenerateOptions extends Partial<Sampling> {
   readonly eosIds?: ReadonlyArray<number>
   /** the place of the first prompt among all that share the seed; default 0 */
   readonly first?: number
+  /** of one prompt: what it begins with is taken from here where it was read before, and what it becomes is left here */
+  readonly promptCache?: PromptCache
 }
 
 /** Nothing can be generated: all reasons at once. */
@@ -36,6 +39,7 @@ export interface Settings {
   readonly base: boolean
   readonly eosIds: ReadonlySet<number>
   readonly first: number
+  readonly promptCache: PromptCache | null
 }
 
 /** A text, or tokens, which are taken as they are. */
@@ -62,7 +66,16 @@ const problemsOf = ({ sampling, maxNewTokens, stop }: Settings): ReadonlyArray<s
 /** Options with their defaults, or all that is wrong with them. */
 export const settingsOf = (
   { eosIds: ofModel, tokenizer }: Pick<CausalModel, "eosIds" | "tokenizer">,
-  { maxNewTokens = 128, seed = 0, stop = [], base = false, eosIds, first = 0, ...sampling }: GenerateOptions
+  {
+    maxNewTokens = 128,
+    seed = 0,
+    stop = [],
+    base = false,
+    eosIds,
+    first = 0,
+    promptCache,
+    ...sampling
+  }: GenerateOptions
 ): Result.Result<Settings, ReadonlyArray<string>> => {
   const named = ofModel.length > 0 || tokenizer.eosId === null ? ofModel : [tokenizer.eosId]
   const settings: Settings = {
@@ -72,7 +85,8 @@ export const settingsOf = (
     stop,
     base,
     eosIds: new Set(eosIds ?? named),
-    first
+    first,
+    promptCache: promptCache ?? null
   }
   const problems = problemsOf(settings)
   return problems.length > 0 ? Result.fail(problems) : Result.succeed(settings)

@@ -16,10 +16,12 @@ export interface Pass {
   readonly ids: ReadonlyArray<ReadonlyArray<number>>
   /** of each row: places before its first token */
   readonly padding: ReadonlyArray<number>
+  /** tokens of each row that are known and follow in later passes; default 0 */
+  readonly ahead?: number
 }
 
 /** Hidden states [rows·tokens, hidden] of the tokens, which the cache holds then. */
-const output = ({ adapted, cache, ids, padding }: Pass): CausalOutput => {
+const output = ({ adapted, cache, ids, padding, ahead = 0 }: Pass): CausalOutput => {
   const [size, length, before] = [ids.length, ids[0]!.length, cache.length()]
   const places = Array.from({ length: size * length }, (_, i) => ({
     row: Math.floor(i / length),
@@ -33,9 +35,10 @@ const output = ({ adapted, cache, ids, padding }: Pass): CausalOutput => {
     labels: new Int32Array(size * length),
     segments: Int32Array.from(places, ({ position }) => (position < 0 ? -1 : 0)),
     positions: Int32Array.from(places, ({ position }) => Math.max(0, position)),
+    textLengths: padding.map((pad) => before + length + ahead - pad),
     tokens: places.filter(({ position }) => position >= 0).length
   })
-  return adapted.forward({ ...input, attend: cache.pass(length) }, adapted.trainable)
+  return adapted.forward({ ...input, attend: cache.pass(length, ahead) }, adapted.trainable)
 }
 
 /** Fills the cache alone. */

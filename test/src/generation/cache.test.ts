@@ -5,10 +5,10 @@
 import { expect, test } from "bun:test"
 import type { Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
-import { keyValueCache } from "../../../src/generation/index.ts"
+import { type KeyValueCache, keyValueCache } from "../../../src/generation/index.ts"
 import { type CausalShape, causalAttention } from "../../../src/kernels/causal-attention.ts"
 import { gaussian, randomStream } from "../../../src/tensors/random.ts"
-import { describeOnBoth } from "../../backends.ts"
+import { describeOn, describeOnBoth, describeOnEach } from "../../backends.ts"
 import { expectClose, expectNoLeak, tolerance } from "../../setup.ts"
 
 const [rows, length, heads, keyValueHeads, d] = [3, 30, 4, 2, 6]
@@ -38,12 +38,16 @@ const shapeOf = (batch: number, window: number | null): CausalShape => ({
 })
 
 /** Attention [tokens, heads·d] of the row by itself, without its padding. */
-const alone = (row: number, window: number | null): ReadonlyArray<number> =>
-  tf.tidy(() => {
+const alone = async (row: number, window: number | null): Promise<ReadonlyArray<number>> => {
+  const out = tf.tidy(() => {
     const [q, k, v] = [values.q, values.k, values.v].map((x) => part(x, padding[row]!, length, [row]))
     const segments = tf.zeros<tf.Rank.R1>([length - padding[row]!], "int32")
-    return [...causalAttention(q!, k!, v!, segments, segments, shapeOf(1, window)).dataSync()]
+    return causalAttention(q!, k!, v!, segments, segments, shapeOf(1, window))
   })
+  const found = [...(await out.data())]
+  out.dispose()
+  return found
+}
 
 /** The same through one cache of two layers, of which the second has no window; rows leave as `leaves` says. */
 const through = (window: number | null, multiple: number, leaves: Readonly<Record<number, ReadonlyArray<number>>>) => {
@@ -77,16 +81,16 @@ const through = (window: number | null, multiple: number, leaves: Readonly<Recor
 describeOnBoth(() => {
   for (const window of [null, 1, 2, 5, 8, 40]) {
     for (const multiple of [1, 4, 16]) {
-      test(`window ${window}, sizes of ${multiple}: what all tokens at once give`, () => {
+      test(`window ${window}, sizes of ${multiple}: what all tokens at once give`, async () => {
         for (const [row, layers] of through(window, multiple, {}).entries()) {
-          expectClose(layers[0]!, alone(row, window), tolerance.forward)
-          expectClose(layers[1]!, alone(row, null), tolerance.forward)
+          expectClose(layers[0]!, await alone(row, window), tolerance.forward)
+          expectClose(layers[1]!, await alone(row, null), tolerance.forward)
         }
       })
     }
   }
 
-  test("rows that leave take nothing with them, and may change places", () => {
+  test("rows that leave take nothing with them, and may change places", async () => {
     for (const multiple of [1, 8]) {
       const found = through(6, multiple, { 18: [2, 1], 24: [1] })
       for (const [row, until] of [
@@ -96,7 +100,7 @@ describeOnBoth(() => {
       ] as const) {
         const count = (until - padding[row]!) * heads * d
         for (const [layer, window] of [6, null].entries()) {
-          expectClose(found[row]![layer]!, alone(row, window).slice(0, count), tolerance.forward)
+          expectClose(found[row]![layer]!, (await alone(row, window)).slice(0, count), tolerance.forward)
         }
       }
     }
@@ -109,7 +113,119 @@ describeOnBoth(() => {
     }))
 })
 
-test("a layer with a window keeps less than twice of what it needs", () => {
+/** Passes over tokens [from, to) of row 0 whose values are those of the text, or others; what each layer gave. */
+const feed = async (cache: KeyValueCache, sizes: ReadonlyArray<number>, window: number | null, other: boolean) => {
+  const found: [Array<number>, Array<number>] = [[], []]
+  for (const size of sizes) {
+    const outs = tf.tidy(() => {
+      const at = cache.length()
+      const attend = cache.pass(size)
+      const [q, k, v] = [values.q, values.k, values.v].map((x) => {
+        const own = part(x, at, at + size, [0])
+        return other ? tf.mul<Tensor2D>(own, -3) : own
+      })
+      return [window, null].map((own, layer) => attend(layer, q!, k!, v!, shapeOf(1, own)))
+    })
+    for (const [layer, out] of outs.entries()) found[layer]!.push(...(await out.data()))
+    tf.dispose(outs)
+  }
+  return found
+}
+
+describeOnEach(() => {
+  for (const window of [null, 1, 3, 8]) {
+    for (const multiple of [1, 16]) {
+      test(`window ${window}, sizes of ${multiple}: what was cut off leaves nothing behind`, async () => {
+        const cache = keyValueCache({ padding: [0], multiple })
+        expect(cache.cut(0)).toBe(true)
+        await feed(cache, [5, 4], window, false)
+        // into the middle of a pass, behind single tokens, back to the same place, and to the place where it stands
+        await feed(cache, [7, 1, 1, 1], window, true)
+        expect(cache.cut(9)).toBe(true)
+        await feed(cache, [1, 1, 3], window, true)
+        expect(cache.cut(9)).toBe(true)
+        await feed(cache, [2, 1, 1], window, false)
+        expect(cache.cut(13)).toBe(true)
+        const rest = await feed(cache, [1, 1, 1, 9, 1, 1, 1, 1, 1], window, false)
+        expect(cache.length()).toBe(length)
+        cache.dispose()
+        for (const [layer, own] of [window, null].entries()) {
+          expectClose(rest[layer]!, (await alone(0, own)).slice(13 * heads * d), tolerance.forward)
+        }
+      })
+    }
+  }
+
+  test("what a window has left behind cannot be gone back to, and what it still holds can", async () => {
+    const cache = keyValueCache({ padding: [0] })
+    await feed(cache, new Array(20).fill(1), 4, false)
+    expect(cache.cut(3)).toBe(false)
+    // nothing was forgotten by the question
+    expect(cache.length()).toBe(20)
+    const [last] = await feed(cache, [1], 4, false)
+    expectClose(last!, (await alone(0, 4)).slice(20 * heads * d, 21 * heads * d), tolerance.forward)
+    expect(cache.cut(21)).toBe(true)
+    // from here on everything behind it can be
+    await feed(cache, new Array(9).fill(1), 4, true)
+    expect(cache.cut(21)).toBe(true)
+    const [rest] = await feed(cache, [1, 5, 1, 1, 1], 4, false)
+    expectClose(rest!, (await alone(0, 4)).slice(21 * heads * d), tolerance.forward)
+    expect(cache.cut(0)).toBe(false)
+    cache.dispose()
+  })
+})
+
+describeOn("wasm", () => {
+  test("wherever a cut is granted, what follows is right; at the end it always is, at the beginning it is not", async () => {
+    const [tokens, window] = [17, 4]
+    const granted: Array<number> = []
+    for (let to = 0; to <= tokens; to++) {
+      const cache = keyValueCache({ padding: [0] })
+      await feed(cache, new Array(tokens).fill(1), window, false)
+      if (cache.cut(to)) {
+        granted.push(to)
+        const [rest] = await feed(cache, new Array(length - to).fill(1), window, false)
+        expectClose(rest!, (await alone(0, window)).slice(to * heads * d), tolerance.forward)
+      }
+      cache.dispose()
+    }
+    expect(granted.at(-1)).toBe(tokens)
+    expect(granted[0]).toBeGreaterThan(0)
+    expect(granted.length).toBeLessThan(2 * window)
+  })
+})
+
+test("what is known to follow has its places from the beginning", () => {
+  const bytes = [0, 400].map((ahead) => {
+    const before = tf.memory().numBytes
+    const cache = keyValueCache({ padding: [0] })
+    const used = [100, 200, 200].map((queries) => {
+      tf.tidy(() => {
+        const [q, k] = [tf.ones<tf.Rank.R2>([queries, 8]), tf.ones<tf.Rank.R2>([queries, 4])]
+        cache.pass(queries, cache.length() === 0 ? ahead : 0)(0, q, k, k, {
+          ...shapeOf(1, null),
+          heads: 2,
+          keyValueHeads: 1
+        })
+      })
+      return (tf.memory().numBytes - before) / 32
+    })
+    cache.dispose()
+    return used
+  })
+  // in places of K and V; segments of the latest pass beside them, 4 bytes for each key and query
+  const segments = (queries: number, keys: number) => (4 * (queries + keys)) / 32
+  const passes = [
+    [100, 100],
+    [200, 300],
+    [200, 500]
+  ] as const
+  const known = passes.map(([queries, keys]) => 600 + (queries === keys ? queries / 8 : segments(queries, keys)))
+  expect(bytes[1]).toEqual(known)
+  expect(bytes[0]![0]).toBeLessThan(300)
+})
+
+test("a layer with a window keeps at most twice of what it needs", () => {
   const before = tf.memory().numBytes
   const sizes = [100, 400].map((tokens) => {
     const cache = keyValueCache({ padding: [0] })
@@ -123,6 +239,6 @@ test("a layer with a window keeps less than twice of what it needs", () => {
     cache.dispose()
     return bytes
   })
-  // K and V of 30 places at most
-  for (const bytes of sizes) expect(bytes).toBeLessThanOrEqual(2 * 30 * 4 * 4)
+  // K and V of 32 places at most, and a segment of each and of the query
+  for (const bytes of sizes) expect(bytes).toBeLessThanOrEqual(2 * 32 * 4 * 4 + 33 * 4)
 })

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { printed } from "../../../src/bin/generate.ts"
-import { conversation, type GenerationEvent } from "../../../src/generation/index.ts"
+import { type Conversation, conversation, type GenerationEvent } from "../../../src/generation/index.ts"
 import { causalTokenizer } from "../../../src/models/causal/index.ts"
 import type { CausalTokenizer } from "../../../src/tensors/causal-rows.ts"
 import { jsonOf } from "../models/causal/causal-golden.ts"
@@ -50,6 +50,30 @@ test("messages, given or said one after another, become the ids that transformer
     })
   ))
 
+test("the oldest exchange goes, whatever it consists of; the system message and the last question stay", () =>
+  runScoped(
+    Effect.gen(function* () {
+      const tokenizer = { ...bytesTokenizer, chatTemplate: bosTemplate, specialTokens: { bos_token: "" } }
+      const roles = (talk: Conversation | null) => talk?.messages.map(({ role, content }) => `${role} ${content}`)
+      const talk = (yield* conversation(tokenizer, { system: "S" }))
+        .say("user", "1")
+        .say("assistant", "a")
+        .say("assistant", "b")
+        .say("user", "2")
+        .say("assistant", "c")
+        .say("user", "3")
+      const less = talk.withoutOldest()
+      expect(roles(less)).toEqual(["system S", "user 2", "assistant c", "user 3"])
+      const least = less!.withoutOldest()
+      expect(roles(least)).toEqual(["system S", "user 3"])
+      expect(yield* least!.prompt).toEqual(bytesTokenizer.encode("<system>S<user>3"))
+      expect(least!.withoutOldest()).toBeNull()
+      const plain = (yield* conversation(tokenizer)).say("user", "1").say("assistant", "a").say("user", "2")
+      expect(roles(plain.withoutOldest())).toEqual(["user 2"])
+      expect(plain.withoutOldest()!.withoutOldest()).toBeNull()
+    })
+  ))
+
 const bosTemplate = "{{ bos_token }}{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"
 
 test("a template that writes BOS writes the only one", () =>
@@ -81,6 +105,7 @@ test("texts that are written together are printed one behind another", () => {
     ids: [5, 6],
     finish: "eos",
     promptTokens: 1,
+    cachedTokens: 0,
     tokensPerSecond: null
   })
   const events = [

@@ -1,0 +1,69 @@
+/**
+ * What a generation takes on SmolLM2-135M-Instruct, timed in a process of its own:
+ *
+ *   bun bench/generation/write.ts GGUF '{"context":512,"tokens":32,"threads":2,"weights":"f32","device":"wasm"}'
+ *
+ * Prints a JSON line. A prompt of `context` tokens is read twice, the second time timed, and `tokens` are written behind it.
+ */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { injectSelected } from "../../adapters/index.ts"
+import { Device } from "../../src/device/index.ts"
+import { peakResidentBytes } from "../../src/device/resident.ts"
+import { generate } from "../../src/generation/index.ts"
+import { type CausalModel, openCausalModel } from "../../src/models/causal/index.ts"
+import { platform } from "../../src/platform.ts"
+
+export interface WriteMeasurement {
+  /** tokens of the prompt */
+  readonly context: number
+  /** tokens that are written */
+  readonly tokens: number
+  readonly threads: number
+  readonly weights: "f32" | "f16" | "int8"
+  readonly device: "wasm" | "webgpu"
+}
+
+export interface WriteResult {
+  /** from the call to the first token */
+  readonly firstMilliseconds: number
+  /** of each token behind it, the mean */
+  readonly tokenMilliseconds: number
+  readonly peakBytes: number
+}
+
+const measured = (gguf: string, { context, tokens, weights }: WriteMeasurement) =>
+  Effect.gen(function* () {
+    const model = yield* openCausalModel(gguf, { weights })
+    const adapted = yield* injectSelected<object, CausalModel>(model, null, { sites: [], parameters: [] }, 0)
+    // the same tokens as in torch_write.py
+    const prompt = Array.from({ length: context }, (_, i) => 20 + ((i * 37) % 49_000))
+    const once = (maxNewTokens: number) =>
+      generate(adapted, [prompt], { maxNewTokens, eosIds: [] }).pipe(Stream.runCollect)
+    const timed = function* (maxNewTokens: number) {
+      const began = performance.now()
+      yield* once(maxNewTokens)
+      return performance.now() - began
+    }
+    yield* timed(2)
+    const firstMilliseconds = yield* timed(1)
+    const events = yield* once(tokens)
+    const end = events.find((event) => event.kind === "end")!
+    const result: WriteResult = {
+      firstMilliseconds,
+      tokenMilliseconds: 1000 / end.tokensPerSecond!,
+      peakBytes: peakResidentBytes()
+    }
+    return result
+  })
+
+const [gguf, text] = process.argv.slice(2) as [string, string]
+const measurement = JSON.parse(text) as WriteMeasurement
+const result = await measured(gguf, measurement).pipe(
+  Effect.scoped,
+  Effect.provide(Device.layer(measurement.device, { threads: measurement.threads })),
+  Effect.provide(platform),
+  Effect.runPromise
+)
+console.log(JSON.stringify(result))
+process.exit(0)

@@ -1,0 +1,79 @@
+/**
+ * Messages of whoever talks with a model: a line each from a pipe or a file, and what is typed or pasted on a terminal.
+ *
+ * On a terminal readline reads key by key: the kernel's own lines end at 4096 bytes and lose what a paste has behind them. Lines that
+ * arrive together were pasted, and are one message.
+ */
+import { createInterface } from "node:readline"
+import type * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { stdinLines } from "./stdin-lines.ts"
+
+export interface Dialogue {
+  /** whether somebody sits there, who can be told what is wrong and say something else */
+  readonly typed: boolean
+  /** none is empty */
+  readonly messages: Stream.Stream<string, { readonly message: string }>
+  /** Shows that a message is waited for. */
+  readonly ask: Effect.Effect<void>
+  /** Ends when Ctrl-C is pressed; a Ctrl-C that nobody waits for ends the program. */
+  readonly stopped: Effect.Effect<void>
+}
+
+/** Milliseconds behind a line in which the next one of a paste arrives. */
+const PASTE = 50
+
+export const dialogue: Effect.Effect<Dialogue, never, Scope.Scope> = Effect.suspend(() =>
+  process.stdin.isTTY === true && process.stderr.isTTY === true
+    ? onTerminal
+    : Effect.succeed({
+        typed: false,
+        messages: Stream.filter(stdinLines, (line) => line.trim() !== ""),
+        ask: Effect.void,
+        stopped: Effect.never
+      })
+)
+
+const onTerminal: Effect.Effect<Dialogue, never, Scope.Scope> = Effect.gen(function* () {
+  const messages = yield* Queue.unbounded<string, Cause.Done>()
+  const lines = yield* Effect.acquireRelease(
+    Effect.sync(() => createInterface({ input: process.stdin, output: process.stderr, terminal: true, prompt: "> " })),
+    (own) => Effect.sync(() => own.close())
+  )
+  let waiting: Array<string> = []
+  let due: ReturnType<typeof setTimeout> | undefined
+  const say = () => {
+    // the last line of a paste may have no end yet: whoever pasted it ends it
+    if (lines.line !== "") return
+    const message = waiting.join("\n")
+    waiting = []
+    if (message.trim() === "") lines.prompt()
+    else Queue.offerUnsafe(messages, message)
+  }
+  lines.on("line", (line) => {
+    waiting.push(line)
+    clearTimeout(due)
+    due = setTimeout(say, PASTE)
+  })
+  lines.on("close", () => {
+    clearTimeout(due)
+    if (waiting.join("").trim() !== "") Queue.offerUnsafe(messages, waiting.join("\n"))
+    Queue.endUnsafe(messages)
+  })
+  lines.on("SIGINT", () => {
+    if (lines.listenerCount("SIGINT") === 1) process.kill(process.pid, "SIGINT")
+  })
+  return {
+    typed: true,
+    messages: Stream.fromQueue(messages),
+    ask: Effect.sync(() => lines.prompt()),
+    stopped: Effect.callback<void>((resume) => {
+      const stop = () => resume(Effect.void)
+      lines.once("SIGINT", stop)
+      return Effect.sync(() => void lines.off("SIGINT", stop))
+    })
+  }
+})

@@ -1,0 +1,76 @@
+/**
+ * What a model has read and written last, kept so that the next prompt is read from where it differs: a conversation's next turn begins with
+ * all turns before.
+ *
+ * Of a prompt the longest common beginning with those tokens is taken over, token by token equal; a template may write earlier turns
+ * otherwise later on. The last token of a prompt is read in any case, for the next one follows from it. Weights that have changed since, by
+ * training or by leaving out what was trained, begin anew; so does a prompt that parts from the last one before what a window still holds.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { KeyValueCache } from "./cache.ts"
+
+/** Keys and values that are handed on, cut to what the prompt begins with. */
+export interface Reading {
+  /** what they are keys and values under: equal where each part is the same object */
+  readonly weights: ReadonlyArray<unknown>
+  /** the tokens */
+  readonly ids: ReadonlyArray<number>
+  readonly cache: KeyValueCache
+}
+
+export interface PromptCache {
+  /** Tokens that it holds. */
+  readonly length: () => number
+  /** What a prompt begins with under these weights, which the caller owns then; null where it is nothing. */
+  readonly take: (weights: Reading["weights"], prompt: ReadonlyArray<number>) => KeyValueCache | null
+  /** Owns a reading, in place of the one before. */
+  readonly put: (reading: Reading) => void
+}
+
+/**
+ * For `generate`, whose prompts have it one after another; prompts at the same time begin anew. The device holds it until its scope ends.
+ *
+ * @example
+ * const cache = yield* promptCache
+ * yield* generate(adapted, [yield* talk.prompt], { promptCache: cache }).pipe(Stream.runDrain)
+ */
+export const promptCache: Effect.Effect<PromptCache, never, Scope.Scope> = Effect.map(
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const state: { held: Reading | null; open: boolean } = { held: null, open: true }
+      return state
+    }),
+    (state) =>
+      Effect.sync(() => {
+        state.open = false
+        state.held?.cache.dispose()
+      })
+  ),
+  (state) => ({
+    length: () => state.held?.ids.length ?? 0,
+    take: (weights, prompt) => {
+      const { held } = state
+      if (held === null) return null
+      state.held = null
+      const common = sameParts(weights, held.weights) ? commonLength(held.ids, prompt.slice(0, -1)) : 0
+      if (common > 0 && held.cache.cut(common)) return held.cache
+      held.cache.dispose()
+      return null
+    },
+    put: (reading) => {
+      state.held?.cache.dispose()
+      state.held = state.open ? reading : null
+      if (!state.open) reading.cache.dispose()
+    }
+  })
+)
+
+export const sameParts = (a: ReadonlyArray<unknown>, b: ReadonlyArray<unknown>): boolean =>
+  a.length === b.length && a.every((part, i) => part === b[i])
+
+/** Tokens with which both begin. */
+const commonLength = (a: ReadonlyArray<number>, b: ReadonlyArray<number>): number => {
+  const differs = a.findIndex((id, i) => id !== b[i])
+  return differs < 0 ? a.length : differs
+}
