@@ -5,10 +5,9 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
-import { isClassificationPlan } from "../../schemas/index.ts"
 import { type FileError, fileError } from "../output/atomic-file.ts"
 import { planFromValue, readPlan } from "../plan/index.ts"
-import { type Suggestion, suggest, suggestionText } from "../suggest/index.ts"
+import { columnNames, detect, type Suggestion, suggest, suggestionText } from "../suggest/index.ts"
 import { deviceFlag, jsonFlag } from "./device-flags.ts"
 import { told, userError } from "./told.ts"
 
@@ -20,12 +19,19 @@ const flags = {
     Argument.withDescription("Plan whose model and data are taken; its other values are suggested anew"),
     Argument.optional
   ),
-  model: file("model", "folder of the base model, instead of a plan"),
-  data: file("data", "training rows (.jsonl, .ndjson or .csv), with --model"),
+  model: file(
+    "model",
+    "base model, instead of a plan: a folder, a .gguf file, hf:owner/name, or the model.json of a tf.LayersModel"
+  ),
+  data: file("data", "training rows, with --model; what they are is read off the first of them"),
   validation: file("validation", "rows to evaluate during training (default: a share of --data is held out)"),
   test: file("test", "rows to evaluate at the end"),
-  text: file("text", 'column that holds the text (default: "text")'),
-  label: file("label", 'column that holds the label (default: "label")'),
+  text: file("text", "column that holds the text"),
+  label: file("label", "column that holds the label"),
+  input: file("input", "column that holds a list of numbers, for a tf.LayersModel"),
+  messages: file("messages", "column that holds a conversation"),
+  prompt: file("prompt", "column that holds a prompt"),
+  completion: file("completion", "column that holds what follows the prompt"),
   memory: Flag.Int("memory").pipe(
     Flag.withMetavar("MB"),
     Flag.filter(
@@ -40,10 +46,10 @@ const flags = {
   json: jsonFlag
 }
 
-type Named = "model" | "data" | "validation" | "test" | "text" | "label"
+const files = ["model", "data", "validation", "test"] as const
+const names = [...files, ...columnNames]
+type Named = (typeof names)[number]
 type Given = { readonly [name in Named]: Option.Option<string> } & { readonly plan: Option.Option<string> }
-
-const names: ReadonlyArray<Named> = ["model", "data", "validation", "test", "text", "label"]
 
 /** The plan that model and data are taken from. */
 const readGiven = (given: Given) =>
@@ -51,7 +57,7 @@ const readGiven = (given: Given) =>
     const flagged = names.filter((name) => Option.isSome(given[name]))
     const list = flagged.map((name) => `--${name}`).join(", ")
     if (Option.isSome(given.plan)) {
-      if (flagged.length === 0) return (yield* readPlan(given.plan.value)).plan
+      if (flagged.length === 0) return { ...(yield* readPlan(given.plan.value)).plan, found: [] }
       return yield* userError(
         `found a plan (${given.plan.value}) and ${list}: a plan says where its model and data are; give one or the other`
       )
@@ -62,17 +68,24 @@ const readGiven = (given: Given) =>
         flagged.length === 0 ? "neither a plan nor --model and --data" : `${list} without ${missing.join(" and ")}`
       return yield* userError(`found ${found}; expected a plan, or --model DIR and --data FILE`)
     }
-    const value = (name: Named) => Option.getOrUndefined(given[name])
-    const optional = (["validation", "test", "text", "label"] as const).filter((name) => Option.isSome(given[name]))
-    const data = Object.fromEntries(optional.map((name) => [name, value(name)]))
-    const plan = {
-      model: { source: value("model") },
-      data: { format: "classification", train: value("data"), ...data },
-      // replaced by what is suggested
-      optimizer: { kind: "adamw", learningRate: 1e-3 },
-      training: { steps: 1 }
-    }
-    return yield* planFromValue(plan, process.cwd())
+    const named = <Name extends Named>(wanted: ReadonlyArray<Name>) =>
+      Object.fromEntries(
+        wanted.flatMap((name) => Option.match(given[name], { onNone: () => [], onSome: (value) => [[name, value]] }))
+      ) as { readonly [name in Name]?: string }
+    const { model, data, ...splits } = named(files)
+    const detected = yield* detect(model!, data!, named(columnNames))
+    const { format, ...columns } = detected.data
+    const plan = yield* planFromValue(
+      {
+        model: detected.model,
+        data: { format, train: data, ...splits, ...columns },
+        // replaced by what is suggested
+        optimizer: { kind: "adamw", learningRate: 1e-3 },
+        training: { steps: 1 }
+      },
+      process.cwd()
+    )
+    return { ...plan, found: detected.found }
   })
 
 const written = ({ plan }: Suggestion): string => `${JSON.stringify(plan, null, 2)}\n`
@@ -84,16 +97,12 @@ const writeNew = (target: string, content: string): Effect.Effect<void, FileErro
     yield* fs.writeFileString(target, content, { flag: "wx" })
   }).pipe(Effect.mapError(fileError("write", target)))
 
-const textsAlone =
-  'data.format: found "arrays"; suggest knows what was measured on texts, and expects a plan over texts: for a tf.LayersModel start from examples/digits/turned.json'
-
 export const suggestCommand = Command.make("suggest", flags, ({ memory, out, device, json, ...given }) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const target = Option.getOrUndefined(out)
     const directory = target === undefined ? process.cwd() : path.dirname(path.resolve(target))
     const plan = yield* readGiven(given)
-    if (!isClassificationPlan(plan)) return yield* userError(textsAlone)
     const suggestion = yield* suggest(plan, directory, {
       device,
       ...(Option.isSome(memory) ? { memory: memory.value * 1e6 } : {})

@@ -1,14 +1,15 @@
 /** One value of a suggested plan with the reason for it, and how choices become a plan. */
-import type { ClassificationPlanInput } from "../../schemas/index.ts"
+import type { RunPlanInput } from "../../schemas/index.ts"
 import type { Finding } from "./findings.ts"
 
 export interface Choice {
   /** dotted, as in a plan's error messages: `training.steps` */
   readonly path: string
-  readonly value: number | string | boolean
+  /** as JSON has it */
+  readonly value: number | string | boolean | ReadonlyArray<unknown>
   /** one sentence or two, with their full stops left out at the end */
   readonly reason: string
-  /** where what it stands on was measured; absent where the data or the machine decides */
+  /** where what it stands on was measured, or was published; absent where the data or the machine decides */
   readonly source?: string
 }
 
@@ -28,12 +29,15 @@ const placed = (tree: Tree, [key, ...rest]: ReadonlyArray<string>, value: unknow
 })
 
 /** A plan as it is written: the sections that the user gave, with the chosen values put in. It is decoded like any plan. */
-export const planOf = (given: Tree, choices: ReadonlyArray<Choice>): ClassificationPlanInput =>
+export const planOf = (given: Tree, choices: ReadonlyArray<Choice>): RunPlanInput =>
   choices.reduce<Tree>(
     (plan, { path, value }) => placed(plan, path.split("."), value),
     given
-  ) as unknown as ClassificationPlanInput
+  ) as unknown as RunPlanInput
 
 /** The value at a path of a plan; undefined where there is none. */
 export const valueAt = (plan: unknown, path: string): unknown =>
   path.split(".").reduce<unknown>((tree, key) => (tree as Tree | undefined)?.[key], plan)
+
+/** A number as people read it: 1,350. */
+export const count = (value: number): string => value.toLocaleString("en")

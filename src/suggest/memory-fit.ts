@@ -3,14 +3,14 @@
  * fits, and what turned out not to be needed is taken back.
  *
  * In this order: what no result depends on (rows per evaluation; rows per forward pass with as many accumulated, down to two;
- * recomputation), one row per forward pass, half-precision weights, plain LoRA (whose moments are those of the factors alone), int8 weights, and
- * last the ends of long texts.
+ * recomputation), one row per forward pass, half-precision weights, a method whose moments are those of the factors alone, int8 weights,
+ * and last the ends of long rows.
  */
 import { type Choice, measured } from "./choice.ts"
-import { batchSize, findings, rates } from "./findings.ts"
+import { type Finding, findings } from "./findings.ts"
 
 /** A value that can be lowered in stages; stage 0 is the plan as it was chosen. */
-interface Knob {
+export interface Knob {
   readonly name: string
   /** the choices that stage i ≥ 1 replaces or adds */
   readonly stages: ReadonlyArray<ReadonlyArray<Choice>>
@@ -24,7 +24,7 @@ const needs = (wanted: string) => `memory: ${wanted}`
 
 const evaluationBatch: Knob = {
   name: "evaluation batch",
-  stages: [16, 4].map((value) => [
+  stages: [16, 4, 1].map((value) => [
     {
       path: "training.evaluateBatchSize",
       value,
@@ -35,79 +35,88 @@ const evaluationBatch: Knob = {
   ])
 }
 
-const batch: Knob = {
+/** `rows` of a step, a power of two. */
+const batch = (rows: number): Knob => ({
   name: "batch",
-  stages: [4, 2, 1].map((value) => [
+  stages: Array.from({ length: Math.log2(rows) }, (_, i) => rows / 2 ** (i + 1)).map((value) => [
     {
       path: "training.batchSize",
       value,
-      reason: needs(`${value} rows per forward pass; training.accumulate keeps the ${batchSize} rows of a step`)
+      reason: needs(`${value} rows per forward pass; training.accumulate keeps the ${rows} rows of a step`)
     },
     {
       path: "training.accumulate",
-      value: batchSize / value,
-      reason: `${batchSize / value} batches of ${value} rows are the ${batchSize} of a step`
+      value: rows / value,
+      reason: `${rows / value} batches of ${value} rows are the ${rows} of a step`
     }
   ])
-}
+})
 
 const recompute: Knob = {
   name: "recompute",
   stages: [[measured("training.recompute", "blocks", needs("one hidden state a block is kept"), findings.recompute)]]
 }
 
-const weights: Knob = {
+const weights = (finding: Finding): Knob => ({
   name: "weights",
   stages: (["f16", "int8"] as const).map((value) => [
-    measured("model.weights", value, needs("the frozen weights take less"), findings.packing)
+    measured("model.weights", value, needs("the frozen weights take less"), finding)
   ])
-}
+})
 
-const method: Knob = {
-  name: "method",
-  stages: [
-    [
-      measured("optimizer.kind", "adamw", needs("plain LoRA"), findings.moments),
-      measured("optimizer.learningRate", rates.lora, "LoRA's own", findings.loraRate)
-    ]
-  ],
-  dropped: ["optimizer.form"]
-}
-
-const SHORTEST = 32
-
-const length = (maxLength: number): Knob => ({
+const length = (maxLength: number, shortest: number): Knob => ({
   name: "length",
-  stages: [2, 4, 8, 16]
+  stages: [2, 4, 8, 16, 32, 64]
     .map((part) => Math.floor(maxLength / part))
-    .filter((value) => value >= SHORTEST)
+    .filter((value) => value >= shortest)
     .map((value) => [
       {
         path: "data.maxLength",
         value,
-        reason: needs(`texts are cut at ${value} tokens instead of ${maxLength}; nothing cheaper makes it fit`)
+        reason: needs(`rows are cut at ${value} tokens instead of ${maxLength}; nothing cheaper makes it fit`)
       }
     ])
 })
 
-/** Knobs in the order in which they are turned, least harm first; a name that comes again is its next stage. */
-const order = [
-  "evaluation batch",
-  "evaluation batch",
-  "batch",
-  "batch",
-  "recompute",
-  "batch",
-  "weights",
-  "method",
-  "weights"
-]
+/** What a kind of data can give up beside the rows of a batch. */
+export interface Sacrifices {
+  /** another method, and paths that it has no place for; null: the chosen one has the fewest moments */
+  readonly method: { readonly choices: ReadonlyArray<Choice>; readonly dropped?: ReadonlyArray<string> } | null
+  /** what packed weights cost; null: weights cannot be packed */
+  readonly packing: Finding | null
+  /** whether the model has blocks to compute again */
+  readonly blocks: boolean
+  /** tokens to which rows may be cut; null: rows are not cut */
+  readonly shortest: number | null
+}
 
-type Stages = Readonly<Record<string, number>>
+const numberAt = (choices: ReadonlyArray<Choice>, path: string) =>
+  choices.find((choice) => choice.path === path)!.value as number
 
-const changed = (choices: ReadonlyArray<Choice>, knobs: ReadonlyArray<Knob>, stages: Stages): ReadonlyArray<Choice> =>
-  knobs.reduce((all, { name, stages: each, dropped = [] }) => {
-    const stage = stages[name] ?? 0
+/** The knobs in the order in which they are turned, one as often as it has stages. */
+export const knobs = (
+  choices: ReadonlyArray<Choice>,
+  { method, packing, blocks, shortest }: Sacrifices
+): ReadonlyArray<Knob> => {
+  const rows = batch(numberAt(choices, "training.batchSize"))
+  const packed = packing === null ? [] : [weights(packing)]
+  const all = (knob: Knob) => knob.stages.map(() => knob)
+  return [
+    ...all(evaluationBatch),
+    ...all(rows).slice(1),
+    ...(blocks ? [recompute] : []),
+    ...all(rows).slice(0, 1),
+    ...packed,
+    ...(method === null ? [] : [{ name: "method", stages: [method.choices], dropped: method.dropped ?? [] }]),
+    ...packed,
+    ...(shortest === null ? [] : all(length(numberAt(choices, "data.maxLength"), shortest)))
+  ]
+}
+
+type Stages = ReadonlyMap<Knob, number>
+
+const changed = (choices: ReadonlyArray<Choice>, stages: Stages): ReadonlyArray<Choice> =>
+  [...stages].reduce((all, [{ stages: each, dropped = [] }, stage]) => {
     if (stage === 0) return all
     const own = each[stage - 1]!
     const kept = all.filter(({ path }) => !dropped.includes(path))
@@ -125,24 +134,22 @@ export interface Fitted {
 /** `fits` says whether a plan with these choices does. Choices come back as they are where nothing has to change. */
 export const fitted = (
   choices: ReadonlyArray<Choice>,
-  maxLength: number,
+  turns: ReadonlyArray<Knob>,
   fits: (choices: ReadonlyArray<Choice>) => boolean
 ): Fitted => {
-  const knobs = [evaluationBatch, batch, recompute, weights, method, length(maxLength)]
-  const turns = [...order, ...knobs.at(-1)!.stages.map(() => "length")]
-  const with_ = (stages: Stages) => changed(choices, knobs, stages)
-  let stages: Stages = {}
-  const turned: Array<string> = []
-  for (const name of turns) {
-    if (fits(with_(stages))) break
-    stages = { ...stages, [name]: (stages[name] ?? 0) + 1 }
-    turned.push(name)
+  let stages: Stages = new Map()
+  const turn = (knob: Knob, by: number): Stages => new Map([...stages, [knob, (stages.get(knob) ?? 0) + by]])
+  const turned: Array<Knob> = []
+  for (const knob of turns) {
+    if (fits(changed(choices, stages))) break
+    stages = turn(knob, 1)
+    turned.push(knob)
   }
-  if (!fits(with_(stages))) return { choices: with_(stages), fits: false }
+  if (!fits(changed(choices, stages))) return { choices: changed(choices, stages), fits: false }
   // the last turns may have made earlier ones needless, the most harmful first
-  for (const name of turned.reverse()) {
-    const back = { ...stages, [name]: stages[name]! - 1 }
-    if (fits(with_(back))) stages = back
+  for (const knob of turned.reverse()) {
+    const back = turn(knob, -1)
+    if (fits(changed(choices, back))) stages = back
   }
-  return { choices: with_(stages), fits: true }
+  return { choices: changed(choices, stages), fits: true }
 }

@@ -2,18 +2,19 @@
 import { type Choice, valueAt } from "./choice.ts"
 import type { Suggestion } from "./suggest.ts"
 
-const shown = (value: unknown): string => (typeof value === "string" ? `"${value}"` : `${value}`)
+const shown = (value: unknown): string =>
+  typeof value === "object" ? JSON.stringify(value) : typeof value === "string" ? `"${value}"` : `${value}`
 
 const instead = ({ path, value }: Choice, before: unknown): string => {
   const found = before === undefined ? undefined : valueAt(before, path)
-  if (before === undefined || found === value) return ""
+  if (before === undefined || shown(found) === shown(value)) return ""
   return found === undefined ? " (the plan has none)" : ` (the plan has ${shown(found)})`
 }
 
 const lines = (choice: Choice, before: unknown): ReadonlyArray<string> => [
   `${choice.path}: ${shown(choice.value)}${instead(choice, before)}`,
   `    ${choice.reason}.`,
-  ...(choice.source === undefined ? [] : [`    Measured: ${choice.source}.`])
+  ...(choice.source === undefined ? [] : [`    Source: ${choice.source}.`])
 ]
 
 /** `before`: the plan that was given, whose other values are named. */

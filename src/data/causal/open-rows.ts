@@ -19,7 +19,7 @@ import { type ScannedSource, scanRows } from "../scan.ts"
 import { contentOf } from "./content.ts"
 import { isBrokenValue } from "./fields.ts"
 import { unpacked } from "./gzip.ts"
-import { jsonLinesOfParquet, type WantedColumns } from "./parquet.ts"
+import { type FirstRows, jsonLinesOfParquet, type WantedColumns } from "./parquet.ts"
 import type { CausalContent, CausalRow } from "./row.ts"
 
 /** A look at each row while the file is scanned: the reason why it cannot be used, or nothing. */
@@ -32,7 +32,7 @@ export const openCausalRows = (
   check: CheckContent
 ): Effect.Effect<ScannedSource, DataError, Scope.Scope> =>
   Effect.gen(function* () {
-    const { file, from, ends, parse } = yield* openValues(path, section)
+    const { file, from, ends, parse } = yield* openValues(path, columnsOf(section))
     let scanning = true // rows that are read again later have been checked
     const source = yield* scanRows(file, from, {
       ends,
@@ -54,7 +54,11 @@ export const causalRow = ({ text, where }: LabelledText): CausalRow => ({
   where
 })
 
-const openValues = (path: string, section: CausalData): Effect.Effect<ValueFile, DataError, Scope.Scope> => {
+/** Opens a file of any extension for the values of its rows. `wanted`: of a parquet file, whose columns are read one by one. */
+export const openValues = (
+  path: string,
+  wanted: WantedColumns | FirstRows
+): Effect.Effect<ValueFile, DataError, Scope.Scope> => {
   const extension = /\.(jsonl|ndjson|csv|parquet)(\.gz)?$/i.exec(path)
   const format = extension?.[1]?.toLowerCase()
   const zipped = extension?.[2] !== undefined
@@ -63,7 +67,7 @@ const openValues = (path: string, section: CausalData): Effect.Effect<ValueFile,
     return Effect.fail(dataError(path, `the file's name tells no format; ${expected}`))
   }
   const open = format === "csv" ? openCsvValues : openJsonlValues
-  if (format === "parquet") return through(open(path), (file) => jsonLinesOfParquet(file, columnsOf(section)))
+  if (format === "parquet") return through(open(path), (file) => jsonLinesOfParquet(file, wanted))
   return zipped ? through(open(path), unpacked) : open(path)
 }
 

@@ -13,7 +13,8 @@ import type { Choice } from "../../../src/suggest/choice.ts"
 import { findings } from "../../../src/suggest/findings.ts"
 import { type Given, type SuggestOptions, suggest } from "../../../src/suggest/index.ts"
 import { fitted } from "../../../src/suggest/memory-fit.ts"
-import { choose, type Facts } from "../../../src/suggest/rules.ts"
+import { choose, type Facts, texts } from "../../../src/suggest/texts.ts"
+import { decoder, writeRows } from "../../e2e/causal-workspace.ts"
 import { jsonLines, onWasm, repository, succeed, tinyRows, workspace } from "../../e2e/fixtures.ts"
 
 const plans = join(repository, "examples", "plans")
@@ -91,10 +92,9 @@ const changed = (more: Partial<Facts>): ReadonlyArray<string> => {
 }
 
 describe("rules", () => {
-  test("few rows: a smaller rank at the same scale, more passes and no more than ten", () => {
-    expect(changed({ rows: 60 })).toEqual(["adapter.alpha", "adapter.rank", "training.steps"])
-    const { "adapter.rank": rank, "adapter.alpha": alpha, "training.steps": steps } = chosen({ rows: 60 })
-    expect([rank, alpha, steps]).toEqual([4, 8, 75])
+  test("few rows: more passes and no more than ten; a short run has its own rate", () => {
+    expect(changed({ rows: 60 })).toEqual(["training.steps"])
+    expect(chosen({ rows: 60 })["training.steps"]).toBe(75)
     expect(chosen({ rows: 16 })["optimizer.learningRate"]).toBe(2e-4) // 20 steps
   })
 
@@ -155,14 +155,39 @@ describe("memory", () => {
     expect(seen.at(-1)).toContain("optimizer.kind")
   })
 
+  const w = workspace()
+  test("a language model and a LayersModel are fitted by their own estimates", async () => {
+    writeRows(w)
+    const picture = Array.from({ length: 784 }, (_, i) => i % 256)
+    w.write("pictures.jsonl", jsonLines(Array.from({ length: 40 }, (_, i) => ({ input: picture, label: i % 10 }))))
+    const sections = [
+      { model: { source: w.path(decoder(w, "llama")) }, data: { format: "chat", train: w.path("chat-train.jsonl") } },
+      {
+        model: { source: join(repository, "examples/models/digits/model.json") },
+        data: { format: "arrays", train: w.path("pictures.jsonl") }
+      }
+    ]
+    for (const given of sections) {
+      const plan = await Effect.runPromise(
+        decodeRunPlan({ ...given, optimizer: { kind: "adamw", learningRate: 1 }, training: { steps: 1 } })
+      )
+      const usual = await suggested(plan)
+      const limit = usual.resolved.memory.total - 1
+      const tight = await suggested(plan, { device: "wasm", memory: limit })
+      expect(tight.resolved.memory.total).toBeLessThanOrEqual(limit)
+      expect(valuesOf(usual.choices)["training.evaluateBatchSize"]).toBeUndefined()
+      expect(valuesOf(tight.choices)["training.evaluateBatchSize"]).toBe(16)
+    }
+  })
+
   test("what fits nowhere is said", async () => {
     const { warnings } = await suggested((await embedded()).plan, { device: "wasm", memory: 200e6 })
     expect(warnings.join()).toContain("nothing that can be changed here makes the run fit")
   })
 
-  const choices = choose(facts())
+  const choices = choose(facts({ p95: 512 }))
   const stagesOf = (fit: (values: Record<string, unknown>) => boolean) =>
-    fitted(choices, 512, (some) => fit(valuesOf(some)))
+    fitted(choices, texts.turns(choices), (some) => fit(valuesOf(some)))
 
   test("what turned out needless is taken back", () => {
     // only the moments are too much: everything tried before is undone
@@ -201,7 +226,7 @@ describe("the command", () => {
       ...{ text: "text", label: "label", maxLength: 16 }
     })
     expect(stderr).toContain("training.steps: ")
-    expect(stderr).toContain("Measured: ")
+    expect(stderr).toContain("    Source: ")
     expect(stderr).toContain("warning: 19 training rows are 6 for each of 3 classes")
     await succeed(w.cli(["suggest", ...flags, "--out", "mine.json"]))
     expect(JSON.parse(w.read("mine.json"))).toEqual(plan)
@@ -223,18 +248,22 @@ describe("the command", () => {
 
   test("a plan: its rows and its model, and what it has otherwise is named", async () => {
     w.write("given.json", {
-      model: { source: "bert" },
+      model: { source: "bert", weights: "int8" },
       data: {
         format: "classification",
         train: "train.jsonl",
         validation: "validation.jsonl",
+        bucketPool: 3,
         labels: ["good", "fair", "bad"]
       },
       optimizer: { kind: "adamw", learningRate: 0.5 },
       training: { epochs: 1 }
     })
     const { stdout, stderr } = await succeed(w.cli(["suggest", "given.json"]))
-    expect(JSON.parse(stdout).data.labels).toEqual(["good", "fair", "bad"])
+    const { model, data } = JSON.parse(stdout)
+    expect(data.labels).toEqual(["good", "fair", "bad"])
+    // suggested anew, where memory asks for it
+    expect([model.weights, data.bucketPool]).toEqual([undefined, undefined])
     expect(stderr).toContain("optimizer.learningRate: 0.0002 (the plan has 0.5)")
     expect(stderr).toContain("training.steps: 30 (the plan has none)")
   })

@@ -1,0 +1,205 @@
+/** What rows are, by the first of them. */
+import { describe, expect, test } from "bun:test"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { gzipSync } from "node:zlib"
+import * as Effect from "effect/Effect"
+import { firstRows } from "../../../src/data/causal/first-rows.ts"
+import { openValues } from "../../../src/data/causal/open-rows.ts"
+import { platform } from "../../../src/platform.ts"
+import { arrayColumns, type Columns, causalFormat, detect } from "../../../src/suggest/detect.ts"
+import { decoder } from "../../e2e/causal-workspace.ts"
+import { jsonLines, repository, workspace } from "../../e2e/fixtures.ts"
+
+type Row = { readonly [column: string]: unknown }
+
+/** The values that a plan gets, by path; or the sentence. */
+const formatOf = (rows: ReadonlyArray<Row>, columns: Columns = {}) => {
+  const found = causalFormat(rows, columns)
+  return typeof found === "string" ? found : Object.fromEntries(found.choices.map(({ path, value }) => [path, value]))
+}
+const role = [
+  { role: "user", content: "2+2?" },
+  { role: "assistant", content: "4" }
+]
+const from = [
+  { from: "human", value: "2+2?" },
+  { from: "gpt", value: "4" }
+]
+
+describe("rows of a language model", () => {
+  const forms: ReadonlyArray<readonly [string, Row, Record<string, unknown>]> = [
+    ["OpenAI's messages", { messages: role, id: 1 }, { "data.format": "chat", "data.mapping": "openai" }],
+    ["ShareGPT's conversations", { conversations: from }, { "data.format": "chat", "data.mapping": "sharegpt" }],
+    [
+      "messages under ShareGPT's name",
+      { conversations: role },
+      { "data.format": "chat", "data.mapping": "openai", "data.messages": "conversations" }
+    ],
+    [
+      "a list under a name of its own",
+      { id: "a", dialogue: from },
+      { "data.format": "chat", "data.mapping": "sharegpt", "data.messages": "dialogue" }
+    ],
+    [
+      "messages as JSON in a column of text, as CSV has them",
+      { messages: JSON.stringify(role) },
+      { "data.format": "chat", "data.mapping": "openai" }
+    ],
+    [
+      "Alpaca's columns",
+      { instruction: "Add.", input: "", output: "4" },
+      { "data.format": "chat", "data.mapping": "alpaca" }
+    ],
+    [
+      "a prompt and its completion",
+      { prompt: "2+2=", completion: "4" },
+      { "data.format": "completion", "data.prompt": "prompt", "data.completion": "completion" }
+    ],
+    [
+      "a question and its answer",
+      { id: "7", question: "2+2?", answer: "4" },
+      { "data.format": "completion", "data.prompt": "question", "data.completion": "answer" }
+    ],
+    ["a text", { text: "Once." }, { "data.format": "text", "data.text": "text" }],
+    ["a text beside a label", { text: "Once.", label: "a" }, { "data.format": "text", "data.text": "text" }],
+    ["the only column of text", { id: 4, speech: "We …" }, { "data.format": "text", "data.text": "speech" }]
+  ]
+  for (const [name, row, values] of forms) {
+    test(name, () => {
+      expect(formatOf([row, row]) as unknown).toEqual(values)
+    })
+  }
+
+  test("columns count that all rows have", () => {
+    const rows = [
+      { prompt: "2+2=", completion: "4", text: "a" },
+      { prompt: "2+2=", text: "b" }
+    ]
+    expect(formatOf(rows)).toEqual({ "data.format": "text", "data.text": "text" })
+    expect(formatOf([{ messages: role }, { messages: [] }])).toContain("found the columns messages; expected")
+  })
+
+  test("a column that is named decides", () => {
+    const row = { messages: role, question: "2+2?", reply: "4", talk: from }
+    expect(formatOf([row], { prompt: "question", completion: "reply" })).toEqual({ "data.format": "completion" })
+    expect(formatOf([row], { text: "reply" })).toEqual({ "data.format": "text" })
+    expect(formatOf([row], { messages: "talk" })).toMatchObject({ "data.mapping": "sharegpt", "data.messages": "talk" })
+  })
+
+  test("that nothing stands between prompt and completion is said where nothing does", () => {
+    const reason = (row: Row) => {
+      const found = causalFormat([row], {})
+      return typeof found === "string" ? found : found.choices.at(-1)!.reason
+    }
+    expect(reason({ question: "2+2?", answer: "4" })).toContain("nothing stands between the two")
+    expect(reason({ question: "2+2?", answer: " 4" })).not.toContain("nothing stands between")
+    expect(reason({ question: "2+2?\n", answer: "4" })).not.toContain("nothing stands between")
+  })
+
+  test("other columns are named, with what is expected", () => {
+    expect(formatOf([{ chosen: "a", rejected: "b" }])).toBe(
+      "found the columns chosen, rejected; expected messages or conversations (lists), instruction and output, prompt and completion, or text: name yours with --messages, --prompt and --completion, or --text"
+    )
+  })
+})
+
+describe("rows of a LayersModel", () => {
+  const columnsOf = (rows: ReadonlyArray<Row>, columns: Columns = {}, rescales = false) => {
+    const found = arrayColumns(rows, columns, rescales)
+    return typeof found === "string" ? found : Object.fromEntries(found.choices.map(({ path, value }) => [path, value]))
+  }
+  const image = [
+    [0, 255],
+    [12, 0]
+  ]
+
+  test("a list, nested or flat, and a label; bytes are scaled, unless the model does it", () => {
+    const found = { "data.format": "arrays", "data.input": "pixels", "data.label": "digit" }
+    expect(columnsOf([{ pixels: image, digit: 7 }])).toEqual({ ...found, "data.scale": 1 / 255 })
+    expect(columnsOf([{ pixels: image, digit: 7 }], {}, true)).toEqual(found)
+    expect(columnsOf([{ pixels: [0.5, 200], digit: "a" }])).toEqual(found)
+    expect(columnsOf([{ pixels: [-3, 200], digit: "a" }])).toEqual(found)
+    expect(columnsOf([{ pixels: [0, 1], digit: true }])).toEqual(found)
+  })
+
+  test("of several candidates the usual name is taken, or the one that is named", () => {
+    const rows = [{ input: [1, 2], more: [3], label: "a", id: "x" }]
+    expect(columnsOf(rows)).toMatchObject({ "data.input": "input", "data.label": "label" })
+    expect(columnsOf(rows, { input: "more", label: "id" })).toMatchObject({ "data.input": "more", "data.label": "id" })
+  })
+
+  test("what is missing or not one is said, all of it", () => {
+    expect(columnsOf([{ a: [1], b: [2], c: "x", d: "y" }])).toBe(
+      "2 columns may hold a list of numbers: name it with --input; 2 columns may hold a label: name it with --label (found: a, b, c, d)"
+    )
+    expect(columnsOf([{ text: "a" }])).toContain("no column holds a list of numbers in every row: name it with --input")
+  })
+})
+
+describe("files", () => {
+  const w = workspace()
+  const rows = Array.from({ length: 30 }, (_, i) => ({ text: `text ${i}`, other: i }))
+  const first = (name: string, count = 3) =>
+    Effect.runPromise(firstRows(w.path(name), count).pipe(Effect.provide(platform)))
+
+  test("the first rows of JSON lines, CSV and gzip, with all their columns", async () => {
+    w.write("rows.jsonl", jsonLines(rows))
+    w.write("rows.csv", `text,other\n${rows.map(({ text, other }) => `${text},${other}`).join("\n")}\n`)
+    writeFileSync(w.path("rows.jsonl.gz"), gzipSync(jsonLines(rows)))
+    expect(await first("rows.jsonl")).toEqual(rows.slice(0, 3))
+    expect(await first("rows.jsonl.gz", 2)).toEqual(rows.slice(0, 2))
+    expect(await first("rows.csv")).toEqual(rows.slice(0, 3).map(({ text, other }) => ({ text, other: `${other}` })))
+  })
+
+  test("the first rows of a parquet file, no more than are asked for", async () => {
+    const file = join(repository, "test/golden/parquet/chats-snappy.parquet")
+    const looked = (count: number) => Effect.runPromise(firstRows(file, count).pipe(Effect.provide(platform)))
+    const all = await looked(1000)
+    expect(all.length).toBeGreaterThan(2)
+    expect(await looked(2)).toEqual(all.slice(0, 2))
+    expect(formatOf(all)).toMatchObject({ "data.format": "chat" })
+    // and no more are decoded
+    const opened = Effect.map(openValues(file, { first: 2 }), ({ file: { size } }) => size)
+    const bytes = new TextEncoder().encode(jsonLines(all.slice(0, 2))).length
+    expect(await Effect.runPromise(opened.pipe(Effect.scoped, Effect.provide(platform)))).toBe(bytes)
+  })
+
+  test("a row longer than what is read at a time", async () => {
+    const long = [{ text: "x".repeat(3 << 20) }, { text: "b" }]
+    w.write("long.jsonl", jsonLines(long))
+    expect((await first("long.jsonl", 1)).map(({ text }) => (text as string).length)).toEqual([3 << 20])
+  })
+
+  test("rows that cannot be read are left out, unless there is no other", async () => {
+    w.write("some.jsonl", `{"text": \n${jsonLines(rows)}`)
+    expect(await first("some.jsonl", 3)).toEqual(rows.slice(0, 2))
+    w.write("none.jsonl", "[1, 2]\nnot JSON\n")
+    await expect(first("none.jsonl")).rejects.toThrow("none.jsonl:1: found a list, expected one object a line")
+    w.write("blank.jsonl", "\n\n")
+    await expect(first("blank.jsonl")).rejects.toThrow("blank.jsonl: the file has no rows")
+  })
+
+  test("a folder is what its files are", async () => {
+    decoder(w, "llama")
+    w.model("bert")
+    w.write("holds/model.json", "{}")
+    w.write("gguf/a.gguf", "")
+    w.write("two/a.gguf", "")
+    w.write("two/b.gguf", "")
+    const found = async (model: string) => {
+      const { model: section, data } = await Effect.runPromise(
+        detect(w.path(model), w.path("rows.jsonl"), model === "holds" ? { input: "a", label: "b" } : {}).pipe(
+          Effect.provide(platform)
+        )
+      )
+      return [section.source.slice(w.directory.length + 1), data.format]
+    }
+    expect(await found("llama")).toEqual(["llama", "text"])
+    expect(await found("bert")).toEqual(["bert", "classification"])
+    expect(await found("holds")).toEqual(["holds/model.json", "arrays"])
+    expect(await found("gguf")).toEqual(["gguf/a.gguf", "text"])
+    // two models: which is meant is not guessed
+    expect(await found("two")).toEqual(["two", "classification"])
+  })
+})
