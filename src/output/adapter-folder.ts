@@ -102,6 +102,9 @@ export const saveAdapter = (
       base: relative.startsWith("..") ? resolved.base : relative
     })
     yield* writeJson(path.join(folder, "adapter_config.json"), config)
+    // llama.cpp's converter asks for the base's config.json, which a GGUF file's folder has not
+    if ("origin" in model && model.source.endsWith(".gguf"))
+      yield* writeJson(path.join(folder, "config.json"), model.origin.config)
   })
 
 /** Puts the tensors of an adapter folder in place of the ones `adapted` started with. All that is missing is told at once. */

@@ -115,5 +115,9 @@ const usage = ({ model, chat }: MergedCausalCard): string =>
       chat
         ? 'print(generate([{"role": "user", "content": "your question"}], max_new_tokens=64))'
         : 'print(generate("your prompt", max_new_tokens=64))'
-    ])
+    ]),
+    "",
+    "For llama.cpp, its own converter makes a GGUF file of it:",
+    "",
+    fence("sh", ["python convert_hf_to_gguf.py --outfile model.gguf path/to/this/folder"])
   ].join("\n")

@@ -127,6 +127,8 @@ export const mergedCausalConfig = (
 ): Readonly<Record<string, unknown>> => {
   const text = hasVision(model) ? (base as { readonly text_config: object }).text_config : (base as object)
   return {
+    // transformers 5 does not write it any more, and llama.cpp's converter asks for it
+    ...("n_positions" in text ? { n_ctx: text.n_positions } : {}),
     ...Object.fromEntries(Object.entries(text).filter(([key]) => !untrue.includes(key))),
     ...(hasVision(model) ? { model_type: "gemma3_text" } : {}),
     architectures: [causalMergedClass(model)],

@@ -2,9 +2,10 @@
  * How to load what was trained: in Python with PEFT or transformers, and here. A head over mean pooling is in no transformers class,
  * so its code stands in full.
  */
-import type { ResolvedClassificationPlan } from "../../plan/resolved.ts"
+import type { ResolvedCausalPlan, ResolvedClassificationPlan } from "../../plan/resolved.ts"
 import { isPeftMethod } from "../peft/formats.ts"
 import { type CardSource, fileName } from "./card-source.ts"
+import { llamaCppCode } from "./llama-cpp.ts"
 import { codeSpan } from "./markdown.ts"
 
 // A Python string literal: JSON's escapes are Python's too. A line break in a path cannot end the code block.
@@ -16,7 +17,7 @@ const fenced = (language: string, lines: ReadonlyArray<string>): string =>
 export const loadingCode = (source: CardSource): string => {
   const { resolved, report } = source
   if (resolved.format === "arrays") return layersCode(source, resolved.plan.model.source)
-  if (resolved.format !== "classification") return causalCode(source)
+  if (resolved.format !== "classification") return causalCode(source, resolved)
   const where = isPeftMethod(resolved.plan.adapter.method) ? "In Python, with PEFT" : "In Python, with transformers"
   const here = [
     'import { loadRun } from "tfjs-lora-pro"',
@@ -33,12 +34,14 @@ export const loadingCode = (source: CardSource): string => {
 }
 
 /** A GGUF file is one that transformers reads as well, with its weights dequantised. */
-const causalCode = ({ resolved, report, base, adapter }: CardSource): string => {
+const causalCode = (source: CardSource, resolved: ResolvedCausalPlan): string => {
+  const { report, base, adapter } = source
   const gguf = /^(.*[\\/])?([^\\/]+\.gguf)$/.exec(base)
   const from = gguf === null ? python(base) : `${python(gguf[1] ?? ".")}, gguf_file=${python(gguf[2]!)}`
   const loaded = isPeftMethod(resolved.plan.adapter.method)
     ? [`model = PeftModel.from_pretrained(model, ${python(adapter)})`]
     : [`model.load_state_dict(load_file(${python(`${adapter}/trained.safetensors`)}), strict=False)`]
+  const llamaCpp = llamaCppCode(source, resolved)
   return [
     "In Python, from the folder that training was started in:",
     fenced("python", [
@@ -56,6 +59,8 @@ const causalCode = ({ resolved, report, base, adapter }: CardSource): string => 
       'batch = tokenizer("Once upon a time", return_tensors="pt")',
       "print(tokenizer.decode(model.generate(**batch, max_new_tokens=32, do_sample=False)[0]))"
     ]),
+    llamaCpp.text,
+    fenced("sh", llamaCpp.commands),
     "With tfjs-lora-pro:",
     fenced("sh", [`tfjs-lora-pro generate ${fileName(report.directory)} "Once upon a time"`])
   ].join("\n\n")

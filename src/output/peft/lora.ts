@@ -43,7 +43,7 @@ export const restoredPair = (part: SitePart<LoraOptions>, stored: SiteTensors<tf
 }
 
 /** r and α of what is stored: twice the rank where the start is stored too, with the α that leaves the scale as it is. */
-const storedSizes = ({ rank, alpha, scaling, init }: LoraOptions) => {
+export const storedSizes = ({ rank, alpha, scaling, init }: LoraOptions) => {
   if (!isSubtracted(init)) return { rank, alpha }
   return { rank: 2 * rank, alpha: alpha * (scaling === "rank-stabilized" ? Math.SQRT2 : 2) }
 }
