@@ -48,12 +48,22 @@ interface Watched {
   readonly tasks: ReadonlyArray<number>
   readonly losses: ReadonlyArray<number>
   readonly looks: ReadonlyArray<string>
+  /** what was read of drawings, each with the steps before it */
+  readonly answers: ReadonlyArray<{ readonly text: string; readonly steps: number }>
 }
 
-/** From here on: how long the page's thread is taken at a time, and what is shown of steps and looks. */
-const watch = (page: Page) =>
-  page.evaluate(() => {
-    const seen = { tasks: [] as Array<number>, losses: [] as Array<number>, looks: [] as Array<string> }
+/**
+ * From here on: how long the page's thread is taken at a time, and what is shown of steps, looks and drawings. Behind `clearAt` steps the drawing
+ * is cleared and behind `drawAt` another put in, from within the page: a click from outside may come when a busy machine has taken all of them.
+ */
+const watch = (page: Page, moments: { readonly clearAt?: number; readonly drawAt?: number } = {}) =>
+  page.evaluate(({ clearAt, drawAt }) => {
+    const seen = {
+      tasks: [] as Array<number>,
+      losses: [] as Array<number>,
+      looks: [] as Array<string>,
+      answers: [] as Array<{ text: string; steps: number }>
+    }
     const from = performance.now()
     new PerformanceObserver((list) => {
       for (const { startTime, duration } of list.getEntries()) if (startTime >= from) seen.tasks.push(duration)
@@ -65,10 +75,13 @@ const watch = (page: Page) =>
     onText("step", (step) => {
       const loss = /loss ([\d.]+)/.exec(step)?.[1]
       if (loss !== undefined) seen.losses.push(Number(loss))
+      if (seen.losses.length === clearAt) document.getElementById("clear")!.click()
+      if (seen.losses.length === drawAt) document.getElementById("held-out")!.click()
     })
     onText("discrepancy", (look) => look !== "" && seen.looks.push(look))
+    onText("answer", (text) => seen.answers.push({ text, steps: seen.losses.length }))
     Object.assign(globalThis, { seen })
-  })
+  }, moments)
 const watched = (page: Page) => page.evaluate("seen") as Promise<Watched>
 
 /** How far the farthest layer is above what two factors can reach, of each look. */
@@ -165,16 +178,15 @@ describe.skipIf(!chromiumExists)("the digits' page", () => {
       renameSync(first, join(folder, "first-2.png"))
       expect(await page.locator("#switch").isDisabled()).toBe(true)
 
-      await watch(page)
+      await watch(page, { clearAt: STEPS / 4, drawAt: STEPS / 2 })
       await train(page, "lora-pro", STEPS)
-      // while it trains, what is drawn is read
-      await page.click("#clear")
-      await until(page, "answer", /^Nothing/)
-      await page.click("#held-out")
-      expect(await page.locator("#stop").isEnabled()).toBe(true)
       const status = await until(page, "status", /without the adapter/)
-      const { tasks, losses, looks } = await watched(page)
+      const { tasks, losses, looks, answers } = await watched(page)
       expect(losses.length).toBe(STEPS)
+      // while it trains, what is drawn is read
+      const during = answers.filter(({ steps }) => steps > 0 && steps < STEPS).map(({ text }) => text)
+      expect(during).toContainEqual(expect.stringMatching(/^Nothing/))
+      expect(during).toContainEqual(expect.stringMatching(/^Reads/))
       const mean = (some: ReadonlyArray<number>) => some.reduce((sum, loss) => sum + loss, 0) / some.length
       expect(mean(losses.slice(-5))).toBeLessThan(0.3 * mean(losses.slice(0, 5)))
       const [, right, rightAlone] = /it reads (\d+) right; without the adapter (\d+)/.exec(status)!.map(Number)
