@@ -149,7 +149,7 @@ describe("wasm, any number of threads", () => {
 })
 
 /** The programs for a packed W are others than those for a float32 one, and are compiled in the test. */
-const COMPILING = 60_000
+const COMPILING = 180_000
 
 describe.skipIf(!webgpu.exists)("on a GPU", () => {
   test(

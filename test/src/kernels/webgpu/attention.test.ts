@@ -20,7 +20,7 @@ interface Size {
 const VALUE = 2e-6
 const GRADIENT = 2e-5
 /** Of a program, on a GPU that is emulated on a busy machine. */
-const COMPILING = 60_000
+const COMPILING = 180_000
 
 const hostOf = ({ batch, length, heads, d }: Size, name: string) =>
   normals(batch * length * heads * d, `${name}${[batch, length, heads, d]}`)
@@ -92,7 +92,7 @@ describe.skipIf(!webgpu.exists)("on a GPU", () => {
           }
         })
       },
-      2 * COMPILING
+      COMPILING
     )
 
     test(

@@ -27,7 +27,7 @@ const GRADIENT = 2e-5
 /** What float32 holds of scores up to some hundreds is an exponential to 1e-5 and a few times that. */
 const OF_LARGE_SCORES = 2e-4
 /** Of a program, on a GPU that is emulated on a busy machine. */
-const COMPILING = 60_000
+const COMPILING = 180_000
 
 const segmentsOf = ({ texts, keys }: Size, count: number): Tensor1D =>
   tf.tensor1d(
@@ -132,7 +132,7 @@ describe.skipIf(!webgpu.exists)("on a GPU", () => {
           for (const size of [...many, ...many.toReversed()]) expectSame(await outcome(size), expected.get(size)!, size)
         })
       },
-      3 * COMPILING
+      COMPILING
     )
 
     test(

@@ -157,7 +157,7 @@ const onGpu = async (engine: WebgpuEngine, own: Case, plan?: Plan): Promise<Floa
 const BOUND = 1e-6
 
 /** Each program is compiled for several forms, which takes a software adapter some hundred milliseconds each. */
-const COMPILING = 60_000
+const COMPILING = 180_000
 
 describe.skipIf(!webgpu.exists)("products on a GPU", () => {
   const held = holdWebgpu()
