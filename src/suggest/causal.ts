@@ -157,7 +157,7 @@ const optimizer = (facts: CausalFacts): ReadonlyArray<Choice> => {
   if (!isWide(facts)) {
     return [
       measured("optimizer.kind", "lora-pro", "", findings.decoderMethod),
-      measured("optimizer.form", "efficient", "the one that was measured", findings.decoderForm),
+      measured("optimizer.form", "efficient", "moments of the factors alone", findings.decoderForm),
       measured("optimizer.learningRate", rates.decoder, "", findings.decoderRate),
       measured("optimizer.schedule.kind", "cosine", "", findings.decoderSchedule),
       measured("optimizer.schedule.warmup", warmup, "", findings.decoderSchedule)
