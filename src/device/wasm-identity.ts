@@ -3,7 +3,7 @@
  * the last of them is disposed. tfjs copies here; and since its tape clones every tensor that a gradient will need, a training
  * step copied all its activations, and all its frozen weights.
  *
- * Safe because no kernel of the backend writes into its inputs.
+ * Safe because no kernel of the backend writes into its inputs, but `kernels/put-rows.ts`, whose caller has no clone.
  */
 import type { Kernel } from "./wasm-backend.ts"
 

@@ -11,6 +11,7 @@ import { onePerProcess, useBackend } from "./one-per-process.ts"
 import type { OpenedWasm, WasmChoice } from "./runtime.ts"
 import { memoryOf, type WasmModule, wasmBackend } from "./wasm-backend.ts"
 import { installWasmEngine, startEngine } from "./wasm-engine.ts"
+import { collectGarbage } from "./wasm-garbage.ts"
 import { installWasmKernels } from "./wasm-kernels.ts"
 import { sharedModule, simdModule } from "./wasm-module.ts"
 import { workerPool } from "./wasm-pool.ts"
@@ -45,7 +46,9 @@ const openModule = async (wasm: WasmModule, threads: number, options: WasmOption
   const pool = workerPool(options.startTimeout ?? START_TIMEOUT, options.workerScript)
   const fused = options.deterministic === false
   const module = await kernelModuleFor({ shared: threads > 1, fused, read: readFile })
-  const started = await startEngine(own, module, memoryOf(wasm), threads, pool)
+  const memory = memoryOf(wasm)
+  collectGarbage(own, memory)
+  const started = await startEngine(own, module, memory, threads, pool)
   await useBackend("wasm", backend) // sets up the stock kernels, which ours call
   const uninstallKernels = installWasmKernels()
   const uninstallEngine = installWasmEngine(own, started)

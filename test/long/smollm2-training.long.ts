@@ -2,7 +2,7 @@
  * SmolLM2-135M-Instruct, from its GGUF file, against PyTorch: twenty steps at 4 × 128 tokens of real text, by LoRA and two forms of
  * LoRA-Pro, on two threads.
  *
- * The issue asks for losses within 2 % of PyTorch's, but plain LoRA's are within 1.3 % of the efficient form's. What two orders of the
+ * Plain LoRA's losses are within 1.3 % of the efficient form's, so that a percent would tell nothing. What two orders of the
  * same float32 sums differ by is far less: 0.003 % in a loss and 0.04 % in a gradient's norm were measured, and ten times that is allowed.
  */
 import { expect, test } from "bun:test"
@@ -12,7 +12,7 @@ import { smolLm2 } from "./smollm2-file.ts"
 import { type Followed, goldenRun, type RunName } from "./smollm2-training-child.ts"
 
 const MOST = { loss: 3e-4, norm: 4e-3 }
-/** Bytes of the efficient form's process, from the issue. */
+/** Bytes of the process. */
 const MEMORY = 3e9
 
 const follow = async (name: RunName): Promise<Followed> => {
@@ -49,7 +49,7 @@ for (const name of names) {
       )
       expect(distance.loss).toBeLessThanOrEqual(MOST.loss)
       expect(distance.norm).toBeLessThanOrEqual(MOST.norm)
-      if (name === "lora_pro_adamw_efficient") expect(peakBytes).toBeLessThan(MEMORY)
+      expect(peakBytes).toBeLessThan(MEMORY)
     },
     600_000
   )
