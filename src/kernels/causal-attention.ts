@@ -16,22 +16,10 @@
 import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { inPlaceOf } from "../tensors/in-place-of.ts"
+import type { CausalShape } from "./causal-shape.ts"
 import { defineKernel } from "./kernel.ts"
 import { causalAttentionGradientOnWasm, causalAttentionOnWasm } from "./wasm/causal-attention.ts"
 import { programs } from "./webgpu/loaded.ts"
-
-export interface CausalShape {
-  readonly batch: number
-  readonly heads: number
-  /** divides `heads` */
-  readonly keyValueHeads: number
-  /** of the scores; mostly 1/√d */
-  readonly scale: number
-  /** a query attends so many keys at most, its own token's among them; null: all */
-  readonly window: number | null
-  /** of the scores; null: none */
-  readonly softcap: number | null
-}
 
 type Input = "q" | "k" | "v" | "querySegments" | "keySegments"
 type Inputs<T> = Readonly<Record<Input, T>>

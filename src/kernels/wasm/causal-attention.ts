@@ -3,18 +3,10 @@
  * work is cut, by the shape alone.
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
+import type { CausalShape } from "../causal-shape.ts"
 import { floatBits, type WasmEngine } from "./engine.ts"
 import { sumColumns } from "./sums.ts"
 
-/** As `CausalShape` of `causal-attention.ts`. */
-interface Shape {
-  readonly batch: number
-  readonly heads: number
-  readonly keyValueHeads: number
-  readonly scale: number
-  readonly window: number | null
-  readonly softcap: number | null
-}
 type Inputs = Readonly<Record<"q" | "k" | "v" | "querySegments" | "keySegments", TensorInfo>>
 
 /** Chunks that keep two to eight threads busy: forward, where parts are free, and backward, where each has its own dK and dV. */
@@ -29,7 +21,7 @@ const BLOCK = { rows: 24, columns: 96 }
 /** Floats that a head's row takes in panels, at most. */
 const inPanels = (d: number): number => d + 8
 
-const sizesOf = ({ q, k }: Inputs, { batch, heads }: Shape) => ({
+const sizesOf = ({ q, k }: Inputs, { batch, heads }: CausalShape) => ({
   queries: q.shape[0]! / batch,
   keys: k.shape[0]! / batch,
   d: q.shape[1]! / heads
@@ -42,7 +34,7 @@ interface Cut {
   readonly chunks: number
 }
 
-const cut = (queries: number, { batch, keyValueHeads }: Shape, chunks: number): Cut => {
+const cut = (queries: number, { batch, keyValueHeads }: CausalShape, chunks: number): Cut => {
   const matrices = batch * keyValueHeads
   const parts = Math.max(1, Math.min(Math.ceil(chunks / matrices), Math.floor(queries / LEAST)))
   const perPart = Math.ceil(queries / parts)
@@ -55,7 +47,7 @@ const wordsOf = (
   inputs: Inputs,
   O: TensorInfo,
   statistics: TensorInfo,
-  shape: Shape,
+  shape: CausalShape,
   { parts, perPart }: Cut
 ): ReadonlyArray<number> => {
   const { q, k, v, querySegments, keySegments } = inputs
@@ -69,7 +61,11 @@ const wordsOf = (
 }
 
 /** O, and two numbers a row of P. */
-export const causalAttentionOnWasm = (engine: WasmEngine, inputs: Inputs, shape: Shape): ReadonlyArray<TensorInfo> => {
+export const causalAttentionOnWasm = (
+  engine: WasmEngine,
+  inputs: Inputs,
+  shape: CausalShape
+): ReadonlyArray<TensorInfo> => {
   const { queries, keys, d } = sizesOf(inputs, shape)
   const [O, statistics] = [engine.output(inputs.q.shape), engine.output([shape.batch * shape.heads, queries, 2])]
   const own = cut(queries, shape, CHUNKS.forward)
@@ -84,7 +80,7 @@ export const causalAttentionOnWasm = (engine: WasmEngine, inputs: Inputs, shape:
 export const causalAttentionGradientOnWasm = (
   engine: WasmEngine,
   { dO, O, statistics, ...inputs }: Inputs & Readonly<Record<"dO" | "O" | "statistics", TensorInfo>>,
-  shape: Shape
+  shape: CausalShape
 ): ReadonlyArray<TensorInfo> => {
   const { queries, keys, d } = sizesOf(inputs, shape)
   const own = cut(queries, shape, CHUNKS.backward)

@@ -12,22 +12,13 @@
  * passes over blocks without any to attend.
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
+import type { CausalShape } from "../causal-shape.ts"
 import { causalByBlocks } from "./causal-attention-blocks.ts"
 import { causalOfFew } from "./causal-attention-few.ts"
 import { causalByRows } from "./causal-attention-rows.ts"
 import type { ForwardProgram } from "./causal-scores.ts"
 import { groupsFor, type WebgpuEngine } from "./engine.ts"
 import { program } from "./program.ts"
-
-/** As `CausalShape` of `../causal-attention.ts`. */
-interface Shape {
-  readonly batch: number
-  readonly heads: number
-  readonly keyValueHeads: number
-  readonly scale: number
-  readonly window: number | null
-  readonly softcap: number | null
-}
 
 /** Further than any key. */
 const NO_WINDOW = 1 << 29
@@ -37,7 +28,7 @@ const FEW = { software: 4, hardware: 16 }
 type Named<Name extends string> = Readonly<Record<Name, TensorInfo>>
 type Inputs = Named<"q" | "k" | "v" | "querySegments" | "keySegments">
 
-const sizesOf = ({ q, k }: Named<"q" | "k">, { batch, heads }: Shape) => ({
+const sizesOf = ({ q, k }: Named<"q" | "k">, { batch, heads }: CausalShape) => ({
   queries: q.shape[0]! / batch,
   keys: k.shape[0]! / batch,
   d: q.shape[1]! / heads
@@ -47,7 +38,7 @@ const sizesOf = ({ q, k }: Named<"q" | "k">, { batch, heads }: Shape) => ({
 const dispatchOf = (
   { rows, unit }: Pick<ForwardProgram, "rows" | "unit">,
   inputs: Named<"q" | "k">,
-  shape: Shape,
+  shape: CausalShape,
   side: "queries" | "keys"
 ) => {
   const { batch, heads, keyValueHeads, scale, window, softcap } = shape
@@ -64,7 +55,7 @@ const dispatchOf = (
 export const causalAttentionOnWebgpu = (
   engine: WebgpuEngine,
   { q, k, v, querySegments, keySegments }: Inputs,
-  shape: Shape
+  shape: CausalShape
 ): readonly [O: TensorInfo, statistics: TensorInfo] => {
   const { software } = engine
   const { queries, d } = sizesOf({ q, k }, shape)
@@ -103,7 +94,7 @@ const rowsProgram = program({
 export const causalAttentionGradientOnWebgpu = (
   engine: WebgpuEngine,
   { q, k, v, querySegments, keySegments, O: o, dO: go, statistics }: Inputs & Named<"O" | "dO" | "statistics">,
-  shape: Shape
+  shape: CausalShape
 ): ReadonlyArray<TensorInfo> => {
   const { queries, d } = sizesOf({ q, k }, shape)
   const { heads } = shape

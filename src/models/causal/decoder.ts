@@ -11,7 +11,8 @@
  */
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
-import { type CausalShape, causalAttention } from "../../kernels/causal-attention.ts"
+import { causalAttention } from "../../kernels/causal-attention.ts"
+import type { CausalShape } from "../../kernels/causal-shape.ts"
 import { denseLinear } from "../../kernels/dense-linear.ts"
 import type { Linear, LinearSite, Weights } from "../../tensors/linear.ts"
 import type { ParameterSpec, RunBlock } from "../model.ts"
