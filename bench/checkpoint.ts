@@ -11,7 +11,7 @@ import * as Result from "effect/Result"
 import { platform } from "../src/index.ts"
 import { encoderOf, encoderParameters } from "../src/models/encoder.ts"
 import { bert } from "../src/models/index.ts"
-import { bytesOf, streamSafetensors } from "../src/tensors/safetensors.ts"
+import { bytesOf, streamSafetensors } from "../src/safetensors/index.ts"
 import { minilmFolder, modelShapes } from "./shapes.ts"
 
 const { layers, width, heads, inner, vocabulary } = modelShapes.base

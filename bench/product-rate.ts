@@ -6,7 +6,7 @@ import type { Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { Device, platform } from "../src/index.ts"
-import { tidy } from "../src/tensors/tidy.ts"
+import { tidy } from "../src/tensors/scopes.ts"
 import { modelShapes, type ProductMeasurement, type ProductResult } from "./shapes.ts"
 
 const WARM_UP = 3

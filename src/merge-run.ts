@@ -12,8 +12,8 @@ import type { Adapted } from "../adapters/index.ts"
 import { type ClassificationPlan, isCausalPlan, isClassificationPlan } from "../schemas/index.ts"
 import { type ClassificationSplit, evaluationBatches, openClassification } from "./data/index.ts"
 import { Device, ofDevice } from "./device/index.ts"
+import { writeFileAtomic } from "./files/atomic-file.ts"
 import { type LoadedRun, loadRun } from "./load-run.ts"
-import { writeFileAtomic } from "./output/atomic-file.ts"
 import {
   baseIdentity,
   compareLogits,

@@ -35,6 +35,9 @@ const relativeImports = (file: string): ReadonlyArray<string> =>
 /** Level by folder; a file imports lower levels, its own folder, and (level 3 and up) its own level. */
 const levels: ReadonlyArray<readonly [string, number]> = [
   ["schemas/", 0],
+  ["src/files/", 0],
+  ["src/numbers/", 0],
+  ["src/safetensors/", 0],
   ["src/tensors/", 0],
   ["src/linalg/", 0],
   ["src/kernels/", 0],

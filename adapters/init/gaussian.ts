@@ -1,7 +1,7 @@
 /** A ~ N(0, 1/r²), B = 0: PEFT's `init_lora_weights="gaussian"`. */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import { gaussian as normal } from "../../src/tensors/random.ts"
+import { gaussian as normal } from "../../src/numbers/index.ts"
 import type { Initializer } from "./initializer.ts"
 
 export const gaussian: Initializer<unknown> = {

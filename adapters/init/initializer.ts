@@ -1,8 +1,6 @@
 /** How the two factors of one site start. One file per way; `index.ts` has the table. */
 import type * as Effect from "effect/Effect"
-import type { LinearSite } from "../../src/tensors/linear.ts"
-import type { DeviceReadError } from "../../src/tensors/read.ts"
-import type { Factors } from "../../src/tensors/trainable.ts"
+import type { DeviceReadError, Factors, LinearSite } from "../../src/tensors/index.ts"
 import type { InitSource } from "../adapter.ts"
 import type { Wanted } from "./observe.ts"
 import type { StartError } from "./start-error.ts"

@@ -14,8 +14,8 @@ import * as Effect from "effect/Effect"
 import { times, transposed } from "../../src/linalg/dense-products.ts"
 import { qrOfColumns } from "../../src/linalg/householder-qr.ts"
 import { type TruncatedSvd, truncatedSvd } from "../../src/linalg/truncated-svd.ts"
-import type { Random } from "../../src/tensors/random.ts"
-import { type DeviceReadError, readTensor } from "../../src/tensors/read.ts"
+import type { Random } from "../../src/numbers/index.ts"
+import { type DeviceReadError, readTensor } from "../../src/tensors/index.ts"
 
 /** A matrix that has no leading directions. */
 export type Directionless = "zero" | "not finite"

@@ -6,8 +6,7 @@
  */
 import type { Tensor2D } from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import type { LinearSite } from "../../src/tensors/linear.ts"
-import type { DeviceReadError } from "../../src/tensors/read.ts"
+import type { DeviceReadError, LinearSite } from "../../src/tensors/index.ts"
 import { StartError } from "./start-error.ts"
 
 export interface Wanted {

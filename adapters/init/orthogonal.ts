@@ -9,7 +9,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { times, transposed } from "../../src/linalg/dense-products.ts"
 import { householderQr } from "../../src/linalg/householder-qr.ts"
-import { gaussian as normal, type Random } from "../../src/tensors/random.ts"
+import { gaussian as normal, type Random } from "../../src/numbers/index.ts"
 import type { Initializer } from "./initializer.ts"
 
 /** An orthogonal matrix [n, n], uniformly distributed: Q of normal numbers, with a positive diagonal in R. */

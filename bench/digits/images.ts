@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs"
 import { createRequire } from "node:module"
-import { randomStream } from "../../src/tensors/random.ts"
+import { randomStream } from "../../src/numbers/random.ts"
 
 /** rows and columns of an image */
 export const SIDE = 28

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import { combined } from "../../src/kernels/combination.ts"
 import type { State, Transform } from "../../src/optimizers/transform.ts"
 import { valueAndGradients } from "../../src/tensors/gradients.ts"
-import { tidy } from "../../src/tensors/tidy.ts"
+import { tidy } from "../../src/tensors/scopes.ts"
 import { type Trainable, tensorsOf, withTensors } from "../../src/tensors/trainable.ts"
 
 export interface Trainer {

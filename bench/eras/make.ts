@@ -8,7 +8,7 @@
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
-import { randomStream } from "../../src/tensors/random.ts"
+import { randomStream } from "../../src/numbers/random.ts"
 
 interface Address {
   readonly year: number

@@ -19,7 +19,7 @@ import { type CausalModel, openCausalModel } from "../../src/models/causal/index
 import { fromConfig } from "../../src/optimizers/index.ts"
 import { platform } from "../../src/platform.ts"
 import { causalLanguage } from "../../src/tasks/causal-language.ts"
-import type { CausalRows } from "../../src/tensors/causal-rows.ts"
+import type { CausalRows } from "../../src/tensors/rows.ts"
 import { openSession, step } from "../../src/training/index.ts"
 import { startCounting } from "./counters.ts"
 import { openDawn, runtimeOn } from "./dawn.ts"

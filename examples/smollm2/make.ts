@@ -8,7 +8,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { randomStream } from "../../src/tensors/random.ts"
+import { randomStream } from "../../src/numbers/random.ts"
 
 const sizes = { train: 80, validation: 20, test: 40 } as const
 

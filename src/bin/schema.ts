@@ -9,9 +9,9 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Result from "effect/Result"
 import { adaptationPlanJsonSchemaText, runPlanJsonSchemaText } from "../../schemas/index.ts"
+import { platformReason } from "../files/index.ts"
 import { readPlan } from "../plan/index.ts"
 import { planTypesFile, planTypesText } from "../plugin/plan-types.ts"
-import { platformReason } from "../tensors/platform-reason.ts"
 import { userError } from "./told.ts"
 
 /** The file that was written, or what is wrong with the plan. */

@@ -4,7 +4,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { runFolder } from "../output/index.ts"
-import { readHeader } from "../tensors/safetensors.ts"
+import { readHeader } from "../safetensors/index.ts"
 import { type Discrepancy, Score, type Trial, type TrialResult } from "./study.ts"
 
 /** Of run.json, as `train --json` prints it. */

@@ -15,10 +15,9 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
-import { FileError, fileError, writeJson } from "../output/atomic-file.ts"
+import { FileError, fileError, readTextFile, writeJson } from "../files/index.ts"
 import { inNewFolder } from "../output/new-folder.ts"
 import { planFromValue, relocate } from "../plan/index.ts"
-import { readTextFile } from "../tensors/text-file.ts"
 import { type Question, Study, TrialResult } from "./study.ts"
 
 export class StudyExists extends Schema.TaggedError<StudyExists>()("StudyExists", {

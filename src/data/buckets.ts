@@ -3,7 +3,7 @@
  * length share a batch, so little of it is padding, while a batch's rows still come from the whole of the data and
  * short batches do not all come first.
  */
-import type { Random } from "../tensors/random.ts"
+import type { Random } from "../numbers/index.ts"
 import { shuffle } from "./order.ts"
 
 /**

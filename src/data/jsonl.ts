@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { parseBoundedJson } from "../tensors/bounded-json.ts"
+import { parseBoundedJson } from "../files/index.ts"
 import type { DataError } from "./data-error.ts"
 import { openFile } from "./file.ts"
 import { type Broken, type Columns, type LabelledFields, labelledFields } from "./labelled-fields.ts"

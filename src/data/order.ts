@@ -2,7 +2,7 @@
  * Seeded orders. The order of an epoch is a function of (rows, seed, epoch) alone, so a resumed run finds it again
  * without replaying what came before.
  */
-import { type Random, randomStream } from "../tensors/random.ts"
+import { type Random, randomStream } from "../numbers/index.ts"
 
 /** The order of an epoch's rows: a uniform permutation of 0 … rows − 1, 4 bytes a row. Epochs count from 0. */
 export const epochOrder = (rows: number, seed: number, epoch: number): Uint32Array => {

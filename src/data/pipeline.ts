@@ -11,7 +11,7 @@
 import type * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { randomStream } from "../tensors/random.ts"
+import { randomStream } from "../numbers/index.ts"
 import { bucketBatches } from "./buckets.ts"
 import type { DataError } from "./data-error.ts"
 import { openLabelledFile } from "./labelled-file.ts"

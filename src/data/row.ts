@@ -16,4 +16,4 @@ export interface Example {
 }
 
 /** A padded batch. */
-export type { TokenRows as Batch } from "../tensors/token-rows.ts"
+export type { TokenRows as Batch } from "../tensors/rows.ts"

@@ -8,7 +8,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { randomStream } from "../tensors/random.ts"
+import { randomStream } from "../numbers/index.ts"
 import { bucketBatches } from "./buckets.ts"
 import type { ClassificationSplit } from "./classification-split.ts"
 import type { DataError } from "./data-error.ts"

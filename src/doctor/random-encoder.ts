@@ -12,7 +12,7 @@ import { encode, encoderOf, encoderParameters, encoderSites } from "../models/en
 import { feed } from "../models/feed.ts"
 import { applyHead, headLayers, newHeadParameters } from "../models/head.ts"
 import type { HeadSpec, Model } from "../models/index.ts"
-import { gaussian, randomStream } from "../tensors/random.ts"
+import { gaussian, randomStream } from "../numbers/index.ts"
 
 /** Two blocks of all-MiniLM-L6-v2's shape. */
 const CONFIG = {

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { type ChatTemplate, chatTemplate } from "../data/causal/chat-template.ts"
 import type { Message } from "../data/causal/row.ts"
-import type { CausalTokenizer } from "../tensors/causal-rows.ts"
+import type { CausalTokenizer } from "../tensors/index.ts"
 
 /** A conversation has no prompt. */
 export class ConversationError extends Schema.TaggedError<ConversationError>()("ConversationError", {

@@ -6,7 +6,7 @@ import type { Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import type { Adapted } from "../../adapters/index.ts"
 import { type CausalModel, type CausalOutput, logitsOf } from "../models/causal/index.ts"
-import { tidy } from "../tensors/tidy.ts"
+import { tidy } from "../tensors/index.ts"
 import type { KeyValueCache } from "./cache.ts"
 
 export interface Pass {

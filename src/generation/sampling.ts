@@ -9,7 +9,7 @@
  *
  * Pure functions of float32 logits, computed in float64.
  */
-import type { Random } from "../tensors/random.ts"
+import type { Random } from "../numbers/index.ts"
 
 export interface Sampling {
   /** 0: always the most probable token, and what follows is not asked */

@@ -5,7 +5,7 @@
  * A token's text depends on the tokens before it (a decoder drops the space that begins a text), so each piece is the difference of two
  * decodings: of the last tokens that are written, and of these with the new ones behind them.
  */
-import type { CausalTokenizer } from "../tensors/causal-rows.ts"
+import type { CausalTokenizer } from "../tensors/index.ts"
 
 /** Tokens before which nothing matters to what follows. */
 const CONTEXT = 8

@@ -1,6 +1,7 @@
 /** One text while it is written: its tokens, its pieces, and when it ends. */
-import type { CausalTokenizer } from "../tensors/causal-rows.ts"
-import { randomStream } from "../tensors/random.ts"
+
+import { randomStream } from "../numbers/index.ts"
+import type { CausalTokenizer } from "../tensors/index.ts"
 import type { Settings } from "./options.ts"
 import { sample } from "./sampling.ts"
 import { stopStrings } from "./stop-strings.ts"

@@ -12,7 +12,7 @@
  */
 import type { Tensor, Tensor2D, Tensor4D, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
-import { inPlaceOf } from "../tensors/in-place-of.ts"
+import { inPlaceOf } from "../tensors/index.ts"
 import { defineKernel } from "./kernel.ts"
 import { floatBits, type WasmEngine } from "./wasm/engine.ts"
 import type { WebgpuEngine } from "./webgpu/engine.ts"

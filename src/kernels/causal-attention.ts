@@ -15,7 +15,7 @@
  */
 import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
-import { inPlaceOf } from "../tensors/in-place-of.ts"
+import { inPlaceOf } from "../tensors/index.ts"
 import type { CausalShape } from "./causal-shape.ts"
 import { defineKernel } from "./kernel.ts"
 import { causalAttentionGradientOnWasm, causalAttentionOnWasm } from "./wasm/causal-attention.ts"

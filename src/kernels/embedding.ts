@@ -9,7 +9,7 @@
  */
 import type { Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
-import type { FrozenMatrix } from "../tensors/packed-matrix.ts"
+import type { FrozenMatrix } from "../tensors/index.ts"
 import { denseLinear } from "./dense-linear.ts"
 import { widened } from "./widen.ts"
 

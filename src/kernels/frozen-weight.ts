@@ -9,7 +9,8 @@
  */
 import type { Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
-import { type FrozenMatrix, isPacked, type Packing } from "../tensors/packed-matrix.ts"
+import type { Packing } from "../numbers/index.ts"
+import { type FrozenMatrix, isPacked } from "../tensors/index.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
 import { matrixOf, type Product } from "./wasm/product.ts"
 import type { Product as WebgpuProduct } from "./webgpu/product.ts"

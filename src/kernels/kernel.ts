@@ -12,7 +12,7 @@
  */
 import type { NamedTensorMap, Tensor, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
-import { ONE_GRADIENT } from "../tensors/tape.ts"
+import { ONE_GRADIENT } from "../tensors/index.ts"
 import { type WasmEngine, wasmEngineOf } from "./wasm/engine.ts"
 import { type WebgpuEngine, webgpuEngineOf } from "./webgpu/engine.ts"
 

@@ -11,7 +11,7 @@
  */
 import type { Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
-import { inPlaceOf } from "../tensors/in-place-of.ts"
+import { inPlaceOf } from "../tensors/index.ts"
 import { defineKernel } from "./kernel.ts"
 import { chunksOf } from "./wasm/chunks.ts"
 import { floatBits, type WasmEngine } from "./wasm/engine.ts"

@@ -15,9 +15,8 @@
  */
 import type { Scalar, Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
-import { inPlaceOf } from "../tensors/in-place-of.ts"
-import type { FrozenMatrix } from "../tensors/packed-matrix.ts"
-import { isRecording } from "../tensors/tape.ts"
+import type { FrozenMatrix } from "../tensors/index.ts"
+import { inPlaceOf, isRecording } from "../tensors/index.ts"
 import { counted, IGNORED, oneHot, wrong } from "./cross-entropy.ts"
 import {
   type Form,

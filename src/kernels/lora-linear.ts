@@ -21,7 +21,7 @@
  */
 import type { Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
-import type { FrozenMatrix } from "../tensors/packed-matrix.ts"
+import type { FrozenMatrix } from "../tensors/index.ts"
 import { frozenGradient } from "./dense-linear.ts"
 import { type DropoutMask, dropout, dropoutOnWebgpu } from "./dropout.ts"
 import {

@@ -12,7 +12,7 @@
  */
 import type { Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
-import type { Factors } from "../tensors/trainable.ts"
+import type { Factors } from "../tensors/index.ts"
 
 export type { Factors } from "../tensors/trainable.ts"
 

@@ -8,7 +8,7 @@
  */
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
-import { inPlaceOf } from "../tensors/in-place-of.ts"
+import { inPlaceOf } from "../tensors/index.ts"
 import { biasInput } from "./frozen-weight.ts"
 import { defineKernel } from "./kernel.ts"
 

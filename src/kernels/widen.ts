@@ -11,7 +11,8 @@
  */
 import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
-import { type FrozenMatrix, isPacked, type Packing, PER_WORD } from "../tensors/packed-matrix.ts"
+import { type Packing, PER_WORD } from "../numbers/index.ts"
+import { type FrozenMatrix, isPacked } from "../tensors/index.ts"
 import { defineKernel } from "./kernel.ts"
 import { chunksOf } from "./wasm/chunks.ts"
 import { PACKING_WORDS } from "./wasm/product.ts"

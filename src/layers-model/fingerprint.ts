@@ -8,7 +8,7 @@
  */
 import type * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import { type DeviceReadError, readTensor } from "../tensors/read.ts"
+import { type DeviceReadError, readTensor } from "../tensors/index.ts"
 
 const PRIME = 0x01000193
 const STARTS = [0x811c9dc5, 0x050c5d1f] as const

@@ -2,7 +2,7 @@
  * Files in a folder, in Bun, Deno and Node. The runtime is asked for its file system when it is needed, so that nothing
  * of Node's is behind this module in a page.
  */
-import { temporaryName } from "../tensors/temporary-name.ts"
+import { temporaryName } from "../files/index.ts"
 import { AdapterFileError, reasonOf } from "./adapter-file-error.ts"
 import type { AdapterFiles } from "./peft-files.ts"
 

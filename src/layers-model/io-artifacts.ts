@@ -6,7 +6,7 @@
 import type * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { bytesOf, type HostTensor } from "../tensors/safetensors.ts"
+import { bytesOf, type HostTensor } from "../safetensors/index.ts"
 import { AdapterFileError } from "./adapter-file-error.ts"
 import { decodeRecord } from "./adapter-record.ts"
 import type { SavedAdapter } from "./saved-adapter.ts"

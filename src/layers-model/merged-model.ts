@@ -10,7 +10,7 @@ import * as tf from "@tensorflow/tfjs"
 import type { Adapted } from "../../adapters/index.ts"
 import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
 import type { Layer } from "../models/layers-model/layer.ts"
-import { tidy } from "../tensors/tidy.ts"
+import { tidy } from "../tensors/index.ts"
 import { adaptError } from "./adapt-error.ts"
 
 /** tfjs's own variable of a layer. Its `read` gives the `tf.Variable` itself. */

@@ -4,10 +4,10 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import { parseBoundedJson } from "../files/index.ts"
 import { memoryFiles } from "../memory-files.ts"
 import { peftFormatOf } from "../output/peft/formats.ts"
-import { parseBoundedJson } from "../tensors/bounded-json.ts"
-import { readHeader, readTensors, type SafetensorsError, writeSafetensors } from "../tensors/safetensors.ts"
+import { readHeader, readTensors, type SafetensorsError, writeSafetensors } from "../safetensors/index.ts"
 import { AdapterFileError } from "./adapter-file-error.ts"
 import { decodeRecord } from "./adapter-record.ts"
 import type { HeldAdapter } from "./held-adapter.ts"

@@ -2,7 +2,7 @@
 import * as tf from "@tensorflow/tfjs"
 import type { Adapted } from "../../adapters/index.ts"
 import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
-import { tidy } from "../tensors/tidy.ts"
+import { tidy } from "../tensors/index.ts"
 import { adaptError } from "./adapt-error.ts"
 
 export interface PredictOptions {

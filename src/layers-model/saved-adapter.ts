@@ -8,10 +8,17 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
 import { peftFormatOf } from "../output/peft/formats.ts"
-import { type DeviceReadError, readTensor } from "../tensors/read.ts"
-import type { HostTensor } from "../tensors/safetensors.ts"
-import { tidy } from "../tensors/tidy.ts"
-import { startsOf, type Trainable, tensorsOf, withStarts, withTensors } from "../tensors/trainable.ts"
+import type { HostTensor } from "../safetensors/index.ts"
+import {
+  type DeviceReadError,
+  readTensor,
+  startsOf,
+  type Trainable,
+  tensorsOf,
+  tidy,
+  withStarts,
+  withTensors
+} from "../tensors/index.ts"
 import { AdapterFileError, condensed } from "./adapter-file-error.ts"
 import { type AdapterRecord, RECORD_FORMAT } from "./adapter-record.ts"
 import { fingerprintOf } from "./fingerprint.ts"

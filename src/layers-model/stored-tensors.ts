@@ -16,8 +16,7 @@ import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
 import type { PeftFormat } from "../output/peft/format.ts"
 import { peftFormatOf } from "../output/peft/formats.ts"
 import { restoredFrom } from "../output/peft/layout.ts"
-import type { LinearSite } from "../tensors/linear.ts"
-import type { DenseParameter, Trainable } from "../tensors/trainable.ts"
+import type { DenseParameter, LinearSite, Trainable } from "../tensors/index.ts"
 
 export const START = "base_model.model."
 

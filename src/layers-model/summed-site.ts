@@ -2,8 +2,8 @@
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { wholeFactors } from "../../adapters/index.ts"
-import type { LinearSite } from "../tensors/linear.ts"
-import { type DeviceReadError, readTensor } from "../tensors/read.ts"
+import type { LinearSite } from "../tensors/index.ts"
+import { type DeviceReadError, readTensor } from "../tensors/index.ts"
 import type { HeldAdapter } from "./held-adapter.ts"
 import { type Product, type Size, squaredDistance, squaredNorm, summed, truncated } from "./low-rank.ts"
 

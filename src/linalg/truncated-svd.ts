@@ -12,7 +12,7 @@
  * Singular vectors come in pairs of either sign; here the largest entry of each right one is positive. Sums run in a fixed order and no
  * function is used that engines may round differently, so the same matrix gives the same bits everywhere.
  */
-import type { Random } from "../tensors/random.ts"
+import type { Random } from "../numbers/index.ts"
 import { dotOfRows, gramOfRows, times, timesTransposed, transposed } from "./dense-products.ts"
 import { qrOfColumns } from "./householder-qr.ts"
 import { leadingEigenvectors } from "./leading-eigenvectors.ts"

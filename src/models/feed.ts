@@ -1,6 +1,6 @@
 /** A batch of tokenised texts as tensors. The caller's tidy owns them. */
 import * as tf from "@tensorflow/tfjs"
-import type { TokenRows } from "../tensors/token-rows.ts"
+import type { TokenRows } from "../tensors/index.ts"
 import type { Model, TokenBatch } from "./model.ts"
 
 export const tokenTensors = ({ size, length, inputIds, tokenTypeIds, attentionMask }: TokenRows): TokenBatch => {

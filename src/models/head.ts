@@ -10,9 +10,9 @@
 import type { Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { denseLinear } from "../kernels/dense-linear.ts"
-import type { Weights } from "../tensors/linear.ts"
-import { gaussian, randomStream } from "../tensors/random.ts"
-import type { HostTensor } from "../tensors/safetensors.ts"
+import { gaussian, randomStream } from "../numbers/index.ts"
+import type { HostTensor } from "../safetensors/index.ts"
+import type { Weights } from "../tensors/index.ts"
 import type { Encoder } from "./encoder.ts"
 import type { HeadSpec, ParameterSpec, TokenBatch } from "./model.ts"
 

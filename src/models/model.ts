@@ -5,9 +5,7 @@
  * `load` reads the weights. A family does not know adapters exist.
  */
 import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
-import type { Linear, LinearSite, Weights } from "../tensors/linear.ts"
-import type { PackedMatrix } from "../tensors/packed-matrix.ts"
-import type { TokenRows } from "../tensors/token-rows.ts"
+import type { Linear, LinearSite, PackedMatrix, TokenRows, Weights } from "../tensors/index.ts"
 import type { Tokenizer } from "./tokenizer.ts"
 
 /** Token tensors of one batch: inputIds, tokenTypeIds int32 [batch, length]; attentionMask float32 [batch, length], 1 = token. */
@@ -58,7 +56,7 @@ export interface ModelDescription {
 }
 
 /**
- * Runs one block of a forward pass: calls it with the inputs, now and perhaps a second time (`tensors/recompute.ts`). A block is
+ * Runs one block of a forward pass: calls it with the inputs, now and perhaps a second time (`recomputed`). A block is
  * pure, and gets as input whatever does not outlive the forward pass; weights and what `linear` uses do.
  */
 export type RunBlock = <Inputs extends ReadonlyArray<Tensor>>(

@@ -3,8 +3,7 @@
  * `tf.LayersModel` (`src/layers-model/`); adapters, optimizers and training know no more of either than this.
  */
 import type { Tensor1D } from "@tensorflow/tfjs"
-import type { Linear, LinearSite, Weights } from "../tensors/linear.ts"
-import type { PackedMatrix } from "../tensors/packed-matrix.ts"
+import type { Linear, LinearSite, PackedMatrix, Weights } from "../tensors/index.ts"
 import type { ParameterSpec, RunBlock } from "./model.ts"
 
 /** Rows of a step, on the host. */

@@ -6,17 +6,10 @@ import type { Tensor } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { LinearSite, Weights } from "../tensors/linear.ts"
-import {
-  LARGEST_IN_F16,
-  type PackedMatrix,
-  type Packing,
-  packMatrix,
-  tensorsOfMatrix,
-  type Unstorable,
-  uploadPacked
-} from "../tensors/packed-matrix.ts"
-import type { HostTensor } from "../tensors/safetensors.ts"
+import { LARGEST_IN_F16, type Packing, packMatrix, type Unstorable } from "../numbers/index.ts"
+import type { HostTensor } from "../safetensors/index.ts"
+import type { LinearSite, Weights } from "../tensors/index.ts"
+import { type PackedMatrix, tensorsOfMatrix, uploadPacked } from "../tensors/index.ts"
 import { ModelError } from "./model-error.ts"
 
 export interface UploadOptions {

@@ -12,7 +12,7 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import { type AdamDecays, adamMoves, ratesAt } from "../kernels/adam.ts"
-import { type Trainable, tensorsOf, withTensors } from "../tensors/trainable.ts"
+import { type Trainable, tensorsOf, withTensors } from "../tensors/index.ts"
 import type { Transform } from "./transform.ts"
 
 export interface AdamOptions {

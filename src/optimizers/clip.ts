@@ -7,7 +7,7 @@
 import * as tf from "@tensorflow/tfjs"
 import { scaled } from "../kernels/combination.ts"
 import { squaredNorms } from "../kernels/squared-norms.ts"
-import { type Trainable, tensorsOf, withTensors } from "../tensors/trainable.ts"
+import { type Trainable, tensorsOf, withTensors } from "../tensors/index.ts"
 import type { Transform } from "./transform.ts"
 
 export type ClipState = {

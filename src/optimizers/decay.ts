@@ -8,7 +8,7 @@
  */
 import type { Tensor } from "@tensorflow/tfjs"
 import { combined } from "../kernels/combination.ts"
-import { type Trainable, tensorsOf, withTensors } from "../tensors/trainable.ts"
+import { type Trainable, tensorsOf, withTensors } from "../tensors/index.ts"
 import { rateAt, type Schedule } from "./schedule.ts"
 import type { Transform } from "./transform.ts"
 

@@ -11,8 +11,8 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import { type DeviceReadError, isHostResident, readTensor } from "../tensors/read.ts"
-import type { FactorPair } from "../tensors/trainable.ts"
+import type { FactorPair } from "../tensors/index.ts"
+import { type DeviceReadError, isHostResident, readTensor } from "../tensors/index.ts"
 
 export interface Grams {
   readonly BtB: Float64Array // [r, r]

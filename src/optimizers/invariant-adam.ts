@@ -28,7 +28,7 @@ import type { Tensor, Tensor2D, Tensor3D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { type AdamDecays, type AdamRates, ratesAt } from "../kernels/adam.ts"
 import { squaredNorms } from "../kernels/squared-norms.ts"
-import type { FactorPair, Trainable } from "../tensors/trainable.ts"
+import type { FactorPair, Trainable } from "../tensors/index.ts"
 import { type AdamOptions, type AdamState, scaleByAdam } from "./adam.ts"
 import type { Transform } from "./transform.ts"
 

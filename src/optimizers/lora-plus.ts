@@ -16,7 +16,7 @@
  */
 import type { Tensor2D } from "@tensorflow/tfjs"
 import { scaled } from "../kernels/combination.ts"
-import type { Trainable } from "../tensors/trainable.ts"
+import type { Trainable } from "../tensors/index.ts"
 import { type AdamOptions, scaleByAdam } from "./adam.ts"
 import { addDecayedWeights } from "./decay.ts"
 import { scaleByLearningRate } from "./scale.ts"

@@ -5,7 +5,7 @@
  * that dense tensors cannot have, `dense` takes the latter from `body`.
  */
 import * as Effect from "effect/Effect"
-import type { DenseParameter, Trainable } from "../tensors/trainable.ts"
+import type { DenseParameter, Trainable } from "../tensors/index.ts"
 import type { State, Transform } from "./transform.ts"
 
 export interface PartitionOptions {

@@ -23,7 +23,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { combined } from "../kernels/combination.ts"
 import { groupsOf } from "../kernels/tensor-lists.ts"
-import type { DenseParameter, FactorPair, Trainable } from "../tensors/trainable.ts"
+import type { DenseParameter, FactorPair, Trainable } from "../tensors/index.ts"
 import type { State, Transform } from "./transform.ts"
 
 /** When ranks are given up, in steps, and how many there are. */

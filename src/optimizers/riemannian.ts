@@ -28,7 +28,7 @@ import type { Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type { Factors, Whitening } from "../kernels/lora-pro-theorem.ts"
-import { type FactorPair, type Trainable, withFactors } from "../tensors/trainable.ts"
+import { type FactorPair, type Trainable, withFactors } from "../tensors/index.ts"
 import type { Transform } from "./transform.ts"
 import { conditioningOf, notWhitened, type WhitenedState, whiteningsFor, whitenPairs } from "./whitening.ts"
 

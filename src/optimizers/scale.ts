@@ -4,7 +4,7 @@
  * Its state is the number of steps taken, kept on the host.
  */
 import { scaled } from "../kernels/combination.ts"
-import { tensorsOf, withTensors } from "../tensors/trainable.ts"
+import { tensorsOf, withTensors } from "../tensors/index.ts"
 import { rateAt, type Schedule } from "./schedule.ts"
 import type { Transform } from "./transform.ts"
 

@@ -5,7 +5,7 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import { combined } from "../kernels/combination.ts"
-import { tensorsOf, withTensors } from "../tensors/trainable.ts"
+import { tensorsOf, withTensors } from "../tensors/index.ts"
 import type { Transform } from "./transform.ts"
 
 export interface TraceOptions {

@@ -9,8 +9,7 @@
  */
 import type { Tensor, Tensor1D } from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import type { DeviceReadError } from "../tensors/read.ts"
-import type { Trainable } from "../tensors/trainable.ts"
+import type { DeviceReadError, Trainable } from "../tensors/index.ts"
 
 export type State = number | null | Tensor | ReadonlyArray<State> | { readonly [key: string]: State }
 

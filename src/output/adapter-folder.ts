@@ -8,12 +8,19 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
+import { type FileError, fileError, refuseLink, writeJson } from "../files/index.ts"
 import type { ResolvedCausalPlan, ResolvedClassificationPlan } from "../plan/resolved.ts"
-import { type DeviceReadError, readTensor } from "../tensors/read.ts"
-import { type HostTensor, readTensors, type SafetensorsError, writeSafetensors } from "../tensors/safetensors.ts"
-import { tidy } from "../tensors/tidy.ts"
-import { startsOf, type Trainable, tensorsOf, withStarts, withTensors } from "../tensors/trainable.ts"
-import { type FileError, fileError, refuseLink, writeJson } from "./atomic-file.ts"
+import { type HostTensor, readTensors, type SafetensorsError, writeSafetensors } from "../safetensors/index.ts"
+import {
+  type DeviceReadError,
+  readTensor,
+  startsOf,
+  type Trainable,
+  tensorsOf,
+  tidy,
+  withStarts,
+  withTensors
+} from "../tensors/index.ts"
 import { peftConfig } from "./peft/config.ts"
 import { storedContent, writtenContent } from "./peft/file-content.ts"
 import { peftFormatOf } from "./peft/formats.ts"

@@ -5,9 +5,9 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
+import { type FileError, fileError } from "../files/index.ts"
 import { partFiles } from "../models/gguf/split-files.ts"
 import { weightFiles } from "../models/index.ts"
-import { type FileError, fileError } from "./atomic-file.ts"
 import { sha256Of } from "./sha256.ts"
 
 export interface BaseIdentity {

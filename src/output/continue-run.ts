@@ -4,8 +4,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import { type FileError, writeJson } from "../files/index.ts"
 import type { ResolvedPlan } from "../plan/resolved.ts"
-import { type FileError, writeJson } from "./atomic-file.ts"
 import type { StoredCheckpoint } from "./checkpoint-read.ts"
 import type { Inputs } from "./checkpoint-record.ts"
 import { clearTemporary, newestCheckpoint, setAside } from "./checkpoints.ts"

@@ -1,6 +1,7 @@
 /** Output: the run folder, metrics, and adapters that Hugging Face PEFT reads. */
+
+export { FileError } from "../files/atomic-file.ts"
 export { AdapterError, restoreAdapter, saveAdapter, saveTensors } from "./adapter-folder.ts"
-export { FileError } from "./atomic-file.ts"
 export { type BaseIdentity, baseIdentity } from "./base-identity.ts"
 export { restoreCheckpoint } from "./checkpoint-read.ts"
 export { CheckpointError } from "./checkpoint-record.ts"

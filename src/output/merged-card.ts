@@ -3,7 +3,7 @@
  * run it came from, and how to load it. Names and labels are the user's, so they stand in YAML and in code as JSON strings.
  */
 import type { ModelDescription } from "../models/index.ts"
-import type { Packing } from "../tensors/packed-matrix.ts"
+import type { Packing } from "../numbers/index.ts"
 import type { BaseIdentity } from "./base-identity.ts"
 import type { MergeCheck } from "./merge-check.ts"
 import { className } from "./merged-config.ts"

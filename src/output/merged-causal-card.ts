@@ -1,8 +1,8 @@
 /** `README.md` of a merged causal model, as the Hugging Face Hub expects it; `merged-card.ts` for language models. */
 
 import type { CausalDescription } from "../models/causal/index.ts"
-import type { LinearSite } from "../tensors/linear.ts"
-import type { Packing } from "../tensors/packed-matrix.ts"
+import type { Packing } from "../numbers/index.ts"
+import type { LinearSite } from "../tensors/index.ts"
 import type { BaseIdentity } from "./base-identity.ts"
 import type { MergeCheck } from "./merge-check.ts"
 import { causalMergedClass } from "./merged-causal.ts"

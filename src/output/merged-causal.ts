@@ -15,6 +15,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type { Adapted } from "../../adapters/index.ts"
+import { type FileError, writeJson } from "../files/index.ts"
 import {
   type CausalDescription,
   type CausalFamilyName,
@@ -23,9 +24,8 @@ import {
   causalClassName
 } from "../models/causal/index.ts"
 import type { ModelError } from "../models/index.ts"
-import type { DeviceReadError } from "../tensors/read.ts"
-import { bytesOf, type SafetensorsError } from "../tensors/safetensors.ts"
-import { type FileError, writeJson } from "./atomic-file.ts"
+import { bytesOf, type SafetensorsError } from "../safetensors/index.ts"
+import type { DeviceReadError } from "../tensors/index.ts"
 import { copyCompanions } from "./merge.ts"
 import { type ChangedParameter, roundedParameters, type TensorCounts, trainedParameters } from "./merged-tensors.ts"
 import { type TensorToWrite, writeTensorShards } from "./tensor-shards.ts"

@@ -9,8 +9,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import { type FileError, fileError, refuseLink } from "../files/index.ts"
 import type { DiagnosticsReport, Evaluation, StepReport } from "../training/index.ts"
-import { type FileError, fileError, refuseLink } from "./atomic-file.ts"
 
 export type EvaluationReport = Evaluation & {
   readonly kind: "evaluation"

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
-import { type FileError, fileError } from "./atomic-file.ts"
+import { type FileError, fileError } from "../files/index.ts"
 
 export class FolderExists extends Schema.TaggedError<FolderExists>()("FolderExists", {
   directory: Schema.String

@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Schema from "effect/Schema"
-import { type FileError, fileError, writeFileAtomic } from "./atomic-file.ts"
+import { type FileError, fileError, writeFileAtomic } from "../files/index.ts"
 import type { MetricsRow } from "./metrics.ts"
 
 export class PlanChanged extends Schema.TaggedError<PlanChanged>()("PlanChanged", {

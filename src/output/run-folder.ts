@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
-import { FileError, fileError } from "./atomic-file.ts"
+import { FileError, fileError } from "../files/index.ts"
 
 export class RunFolderExists extends Schema.TaggedError<RunFolderExists>()("RunFolderExists", {
   directory: Schema.String

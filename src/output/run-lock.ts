@@ -11,7 +11,7 @@ import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { type FileError, fileError } from "./atomic-file.ts"
+import { type FileError, fileError } from "../files/index.ts"
 
 const Owner = Schema.Struct({ pid: Schema.Int.check(Schema.isGreaterThan(0)), host: Schema.String })
 

@@ -3,7 +3,7 @@ import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type Adapted, injectSelected, type Observe, type StartError, type Wanted } from "../../adapters/index.ts"
 import type { LoadOptions, Network } from "../models/index.ts"
-import type { DeviceReadError } from "../tensors/read.ts"
+import type { DeviceReadError } from "../tensors/index.ts"
 import type { ResolvedClassificationPlan, ResolvedPlan } from "./resolved.ts"
 import { methodOf } from "./select-sites.ts"
 

@@ -15,8 +15,8 @@ import { isSubtracted } from "../../adapters/index.ts"
 import type { ArraysPlan, CausalPlan, ClassificationPlan, RunPlan } from "../../schemas/index.ts"
 import type { CausalDescription } from "../models/causal/index.ts"
 import type { DescribedLayers, ModelDescription } from "../models/index.ts"
-import type { LinearSite } from "../tensors/linear.ts"
-import { packedBytes } from "../tensors/packed-matrix.ts"
+import { packedBytes } from "../numbers/index.ts"
+import type { LinearSite } from "../tensors/index.ts"
 import { PASS_BYTES } from "../training/diagnostics/look.ts"
 
 export interface TrainableCounts {

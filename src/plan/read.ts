@@ -13,7 +13,7 @@ import * as Schema from "effect/Schema"
 import { closest } from "../../schemas/closest.ts"
 import { decodeRunPlan, PlanError } from "../../schemas/decode.ts"
 import type { RunPlan } from "../../schemas/run-plan.ts"
-import { readTextFile } from "../tensors/text-file.ts"
+import { readTextFile } from "../files/index.ts"
 import { JsonSyntaxError, parseJson } from "./json.ts"
 import { applySettings } from "./set.ts"
 

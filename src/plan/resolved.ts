@@ -6,7 +6,7 @@ import type { OpenedCausal } from "../data/causal/index.ts"
 import type { ClassificationData, LengthPercentiles } from "../data/index.ts"
 import type { CausalDescription, CheckpointSource } from "../models/causal/index.ts"
 import type { DescribedLayers, DescribedModel, Tokenizer } from "../models/index.ts"
-import type { CausalTokenizer } from "../tensors/causal-rows.ts"
+import type { CausalTokenizer } from "../tensors/index.ts"
 import type { MemoryEstimate, TrainableCounts } from "./memory.ts"
 
 export class ResolveError extends Schema.TaggedError<ResolveError>()("ResolveError", {

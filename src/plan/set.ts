@@ -9,7 +9,7 @@
 import * as Effect from "effect/Effect"
 import { PlanError } from "../../schemas/decode.ts"
 import type { PlanProblem } from "../../schemas/problems.ts"
-import { parseBoundedJson } from "../tensors/bounded-json.ts"
+import { parseBoundedJson } from "../files/index.ts"
 
 interface Setting {
   readonly written: string

@@ -1,7 +1,7 @@
 /** Labelled rows of numbers and a `tf.LayersModel`: values of a plan, a rule for each. */
 import type { ResolvedArraysPlan } from "../plan/index.ts"
 import { estimateLayersMemory } from "../plan/memory.ts"
-import type { LinearSite } from "../tensors/linear.ts"
+import type { LinearSite } from "../tensors/index.ts"
 import { type Choice, measured } from "./choice.ts"
 import {
   evaluatedRows,

@@ -8,11 +8,10 @@ import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import { firstRows } from "../data/causal/first-rows.ts"
 import { type DataError, dataError } from "../data/index.ts"
+import { parseBoundedJson, readTextFile } from "../files/index.ts"
 import { describeCausal, openSource } from "../models/causal/index.ts"
 import { families } from "../models/index.ts"
 import { ResolveError } from "../plan/index.ts"
-import { parseBoundedJson } from "../tensors/bounded-json.ts"
-import { readTextFile } from "../tensors/text-file.ts"
 import { type Choice, count } from "./choice.ts"
 
 /** Columns that somebody may name. */

@@ -11,10 +11,10 @@ import {
   openArrays,
   readNumbers
 } from "../data/index.ts"
+import { fileError, refuseLink, writeFileAtomic } from "../files/index.ts"
 import { MODEL_FILE, peftFiles, readPeftFile } from "../layers-model/peft-files.ts"
 import { restoreTensors, savedAdapter } from "../layers-model/saved-adapter.ts"
 import { type LayersClassifier, loadLayersClassifier } from "../models/index.ts"
-import { fileError, refuseLink, writeFileAtomic } from "../output/atomic-file.ts"
 import type { ResolvedArraysPlan } from "../plan/index.ts"
 import { crossEntropy, evaluate, logitsOf } from "../training/index.ts"
 import { onlySplits, rowsOf } from "./labelled-rows.ts"

@@ -13,7 +13,7 @@ import type { BatchPosition, DataError } from "../data/index.ts"
 import type { Device } from "../device/device.ts"
 import type { BatchOf, ModelError, Network } from "../models/index.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
-import type { DeviceReadError } from "../tensors/read.ts"
+import type { DeviceReadError } from "../tensors/index.ts"
 import type { Evaluation, Loss, Mistakes } from "../training/index.ts"
 
 type Files = FileSystem.FileSystem | Path.Path

@@ -10,7 +10,7 @@ import * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
 import type { Model } from "../models/model.ts"
 import { type BatchOf, fedTo, type Network } from "../models/network.ts"
-import { type DeviceReadError, readTensor } from "../tensors/read.ts"
+import { type DeviceReadError, readTensor } from "../tensors/index.ts"
 
 /** What every evaluation says. */
 export interface Scored {

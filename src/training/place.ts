@@ -7,7 +7,7 @@ import * as tf from "@tensorflow/tfjs"
 import type { BatchPosition } from "../data/index.ts"
 import type { Network } from "../models/network.ts"
 import type { State } from "../optimizers/transform.ts"
-import { type Trainable, tensorsOf } from "../tensors/trainable.ts"
+import { type Trainable, tensorsOf } from "../tensors/index.ts"
 import type { Session } from "./session.ts"
 
 /** The changing part of a session, with the tensors that it holds there. */

@@ -10,7 +10,7 @@ import * as tf from "@tensorflow/tfjs"
 import { squaredNorms } from "../kernels/squared-norms.ts"
 import { globalNorm } from "../optimizers/clip.ts"
 import type { Conditioning } from "../optimizers/transform.ts"
-import type { Trainable } from "../tensors/trainable.ts"
+import type { Trainable } from "../tensors/index.ts"
 import { type Health, summarize } from "./report.ts"
 
 /** Tensor code: [2 + 4·pairs + eigenvalues]. */

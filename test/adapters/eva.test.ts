@@ -7,7 +7,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { eva } from "../../adapters/init/eva.ts"
 import type { Observe } from "../../adapters/init/observe.ts"
-import { randomStream } from "../../src/tensors/random.ts"
+import { randomStream } from "../../src/numbers/random.ts"
 import { describeOnEach } from "../backends.ts"
 import { expectNoLeak, tolerance } from "../setup.ts"
 import {

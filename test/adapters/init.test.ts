@@ -6,7 +6,7 @@ import { gaussian } from "../../adapters/init/gaussian.ts"
 import type { Initializer } from "../../adapters/init/initializer.ts"
 import { kaiming } from "../../adapters/init/kaiming.ts"
 import { nothingObserved } from "../../adapters/init/observe.ts"
-import { randomStream } from "../../src/tensors/random.ts"
+import { randomStream } from "../../src/numbers/random.ts"
 
 const LENGTH = 20_000
 // a sample mean of n numbers lies within 5 standard errors, σ/√n, of the mean; the variance of both within 5·√(2/n)

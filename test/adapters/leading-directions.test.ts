@@ -3,7 +3,7 @@ import { expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
 import { leadingDirections } from "../../adapters/init/leading-directions.ts"
 import { truncatedSvd } from "../../src/linalg/truncated-svd.ts"
-import { randomStream } from "../../src/tensors/random.ts"
+import { randomStream } from "../../src/numbers/random.ts"
 import { describeOnEach } from "../backends.ts"
 import { expectNoLeak } from "../setup.ts"
 import {

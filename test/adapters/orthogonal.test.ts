@@ -6,7 +6,7 @@ import * as Result from "effect/Result"
 import { type LoraOptions, lora, select } from "../../adapters/index.ts"
 import { nothingObserved } from "../../adapters/init/observe.ts"
 import { orthogonal } from "../../adapters/init/orthogonal.ts"
-import { randomStream } from "../../src/tensors/random.ts"
+import { randomStream } from "../../src/numbers/random.ts"
 import { describeOnEach } from "../backends.ts"
 import {
   combine,

@@ -11,16 +11,11 @@ import { nothingObserved } from "../../adapters/init/observe.ts"
 import { pissa } from "../../adapters/init/pissa.ts"
 import { widened } from "../../src/kernels/widen.ts"
 import type { Model } from "../../src/models/model.ts"
+import { type PackedHostMatrix, packMatrix } from "../../src/numbers/index.ts"
+import { randomStream } from "../../src/numbers/random.ts"
 import { chain, loraPro, scaleByAdam, type Transform } from "../../src/optimizers/index.ts"
 import { valueAndGradients } from "../../src/tensors/gradients.ts"
-import {
-  type FrozenMatrix,
-  type PackedHostMatrix,
-  packMatrix,
-  tensorsOfMatrix,
-  uploadPacked
-} from "../../src/tensors/packed-matrix.ts"
-import { randomStream } from "../../src/tensors/random.ts"
+import { type FrozenMatrix, tensorsOfMatrix, uploadPacked } from "../../src/tensors/index.ts"
 import { startsOf, type Trainable, tensorsOf, withTensors } from "../../src/tensors/trainable.ts"
 import { describeOnEach } from "../backends.ts"
 import golden from "../golden/lora_pro/init_pissa.json"

@@ -7,8 +7,8 @@ import * as tf from "@tensorflow/tfjs"
 import { denseLinear } from "../../src/kernels/dense-linear.ts"
 import { feed } from "../../src/models/feed.ts"
 import type { Model, ParameterSpec, TokenBatch } from "../../src/models/model.ts"
+import { gaussian, randomStream } from "../../src/numbers/random.ts"
 import type { Linear, LinearSite, Weights } from "../../src/tensors/linear.ts"
-import { gaussian, randomStream } from "../../src/tensors/random.ts"
 
 const VOCABULARY = 11
 const HIDDEN = 8

@@ -10,7 +10,7 @@ import { tmpdir } from "node:os"
 import { basename, dirname, join } from "node:path"
 import * as Effect from "effect/Effect"
 import { platform } from "../../src/platform.ts"
-import { readTensors } from "../../src/tensors/safetensors.ts"
+import { readTensors } from "../../src/safetensors/index.ts"
 
 export const repository = join(import.meta.dir, "..", "..")
 const golden = join(repository, "test", "golden", "models")

@@ -12,7 +12,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { randomStream } from "../../src/tensors/random.ts"
+import { randomStream } from "../../src/numbers/random.ts"
 import { largestInput } from "./mutate.ts"
 import { platform, targets } from "./targets.ts"
 

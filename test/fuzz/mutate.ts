@@ -2,7 +2,7 @@
  * Mutations of inputs, each a function of (input, random): bytes are flipped, cut, doubled and spliced, JSON gets numbers that
  * nothing can count to, nesting that no stack holds, and the keys that reach a prototype.
  */
-import type { Random } from "../../src/tensors/random.ts"
+import type { Random } from "../../src/numbers/random.ts"
 
 export const pick = <A>(items: ReadonlyArray<A>, random: Random): A => items[Math.floor(random() * items.length)]!
 

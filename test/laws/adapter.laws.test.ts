@@ -21,16 +21,11 @@ import type { LoraOptions } from "../../adapters/lora.ts"
 import { frozenLinear } from "../../src/kernels/dense-linear.ts"
 import { type DropoutMask, dropout } from "../../src/kernels/dropout.ts"
 import { widened } from "../../src/kernels/widen.ts"
+import { type PackedHostMatrix, packMatrix } from "../../src/numbers/index.ts"
+import { gaussian, randomStream } from "../../src/numbers/random.ts"
 import { valueAndGradients } from "../../src/tensors/gradients.ts"
+import { type FrozenMatrix, tensorsOfMatrix, uploadPacked } from "../../src/tensors/index.ts"
 import type { LinearSite } from "../../src/tensors/linear.ts"
-import {
-  type FrozenMatrix,
-  type PackedHostMatrix,
-  packMatrix,
-  tensorsOfMatrix,
-  uploadPacked
-} from "../../src/tensors/packed-matrix.ts"
-import { gaussian, randomStream } from "../../src/tensors/random.ts"
 import { mapTensors, startsOf, type Trainable, tensorsOf, withTensors } from "../../src/tensors/trainable.ts"
 import { toyModel } from "../adapters/toy-model.ts"
 import { describeOnBoth } from "../backends.ts"

@@ -11,7 +11,7 @@
 import { beforeAll, describe, expect, test } from "bun:test"
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
-import { randomStream } from "../../src/tensors/random.ts"
+import { randomStream } from "../../src/numbers/random.ts"
 import type { FaultDescription } from "../e2e/faulty-cli.ts"
 import { onWasm, succeed, workspace } from "../e2e/fixtures.ts"
 import { busyPlan, type Launched, launch, launchFaulty, resultsOf } from "../e2e/runs.ts"

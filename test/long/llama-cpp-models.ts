@@ -6,7 +6,7 @@ import { cpSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { platform } from "../../src/platform.ts"
-import { writeSafetensors } from "../../src/tensors/safetensors.ts"
+import { writeSafetensors } from "../../src/safetensors/index.ts"
 import { tokenizerConfig, wordTokenizer } from "../e2e/causal-workspace.ts"
 import { repository, tensorsIn, type Workspace } from "../e2e/fixtures.ts"
 

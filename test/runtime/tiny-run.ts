@@ -6,9 +6,9 @@ import * as Effect from "effect/Effect"
 import { type MemoryFiles, memoryFiles } from "../../src/memory-files.ts"
 import { bert } from "../../src/models/bert.ts"
 import { encoderOf, encoderParameters } from "../../src/models/encoder.ts"
+import { randomStream } from "../../src/numbers/random.ts"
 import { planFromValue, resolve } from "../../src/plan/index.ts"
-import { randomStream } from "../../src/tensors/random.ts"
-import { writeSafetensors } from "../../src/tensors/safetensors.ts"
+import { writeSafetensors } from "../../src/safetensors/index.ts"
 import { trainInMemory } from "../../src/train-in-memory.ts"
 
 const config = {

@@ -12,7 +12,7 @@ import { fetchFiles, memoryFiles } from "../../src/memory-files.ts"
 import { describe } from "../../src/models/index.ts"
 import { readPlan } from "../../src/plan/index.ts"
 import { platform } from "../../src/platform.ts"
-import { readTensors, writeSafetensors } from "../../src/tensors/safetensors.ts"
+import { readTensors, writeSafetensors } from "../../src/safetensors/index.ts"
 import { goldenPath } from "./training/tiny-bert.ts"
 
 const rows = [..."abcdef"].map((text, i) => JSON.stringify({ text: `${text} – ü`, label: `l${i % 2}` }))

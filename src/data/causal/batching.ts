@@ -1,5 +1,5 @@
 /** Examples that were read together become the rows of batches: packed, or one example a row, of like length in a batch. */
-import type { Random } from "../../tensors/random.ts"
+import type { Random } from "../../numbers/index.ts"
 import { bucketBatches } from "../buckets.ts"
 import { shuffle } from "../order.ts"
 import { packed } from "./pack.ts"

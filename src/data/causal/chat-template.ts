@@ -6,7 +6,7 @@
  * what the template wrote and white space around them is treated as around any block.
  */
 import { Template } from "@huggingface/jinja"
-import type { CausalTokenizer } from "../../tensors/causal-rows.ts"
+import type { CausalTokenizer } from "../../tensors/index.ts"
 import type { Broken } from "../labelled-fields.ts"
 import type { Message } from "./row.ts"
 

@@ -8,7 +8,7 @@
  * Labels are shifted on the whole sequence, labels[t] = ids[t + 1], and cut together with the ids afterwards.
  */
 import type { CausalData } from "../../../schemas/causal-data.ts"
-import type { CausalTokenizer } from "../../tensors/causal-rows.ts"
+import type { CausalTokenizer } from "../../tensors/index.ts"
 import type { Broken } from "../labelled-fields.ts"
 import type { ChatTemplate, Span } from "./chat-template.ts"
 import { isBrokenValue } from "./fields.ts"

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import type { CausalRows, CausalTokenizer } from "../../tensors/causal-rows.ts"
+import type { CausalRows, CausalTokenizer } from "../../tensors/index.ts"
 import type { DataError } from "../data-error.ts"
 import { type Batching, orderedBatches } from "./batching.ts"
 import { originsOf, padRows } from "./padding.ts"

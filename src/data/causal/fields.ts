@@ -1,6 +1,6 @@
 /** Values of a row's columns, and the sentence for each way in which one is not what is expected. */
 import { closest } from "../../../schemas/closest.ts"
-import { parseBoundedJson } from "../../tensors/bounded-json.ts"
+import { parseBoundedJson } from "../../files/index.ts"
 import type { Broken } from "../labelled-fields.ts"
 import { nameOf } from "../numbers.ts"
 

@@ -1,5 +1,5 @@
 /** Rows of examples become one rectangle. */
-import type { CausalRows } from "../../tensors/causal-rows.ts"
+import type { CausalRows } from "../../tensors/index.ts"
 import type { Padding } from "../padding.ts"
 import { type CausalExample, ignored, type Sequence } from "./row.ts"
 

@@ -1,6 +1,6 @@
 /** A row as the model will see it: its tokens written out again, what is learned told from what is not. */
 import * as Effect from "effect/Effect"
-import type { CausalTokenizer } from "../../tensors/causal-rows.ts"
+import type { CausalTokenizer } from "../../tensors/index.ts"
 import { type DataError, dataError } from "../data-error.ts"
 import { isBrokenValue } from "./fields.ts"
 import { ignored } from "./row.ts"

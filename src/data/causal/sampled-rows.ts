@@ -1,6 +1,6 @@
 /** Some rows of a split, to be looked at for all of it. */
 import * as Effect from "effect/Effect"
-import { randomStream } from "../../tensors/random.ts"
+import { randomStream } from "../../numbers/index.ts"
 import type { DataError } from "../data-error.ts"
 import { shuffle } from "../order.ts"
 import { textsOf } from "./content.ts"

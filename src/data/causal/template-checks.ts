@@ -3,7 +3,7 @@
  * assistant's turn (the model never learns to stop), one whose end is not learned, a beginning-of-text token written twice.
  */
 import type { ChatData } from "../../../schemas/causal-data.ts"
-import type { CausalTokenizer } from "../../tensors/causal-rows.ts"
+import type { CausalTokenizer } from "../../tensors/index.ts"
 import { type ChatTemplate, chatTemplate } from "./chat-template.ts"
 import { specialPattern } from "./encoder.ts"
 import { isBrokenValue } from "./fields.ts"

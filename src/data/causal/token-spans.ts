@@ -7,7 +7,7 @@
  *   2. else, for every border, the text up to it: the ids that it shares with the whole text lie before the border, and a
  *      token that crosses the border counts to the span, as in transformers.
  */
-import type { CausalTokenizer } from "../../tensors/causal-rows.ts"
+import type { CausalTokenizer } from "../../tensors/index.ts"
 import type { Span } from "./chat-template.ts"
 
 /** ids [tokens] of a text, and 1 for each that lies in one of the spans (in order, without overlap). */

@@ -5,7 +5,7 @@
  * of an attention layer is a column range of [tokens, heads·d].
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
-import type { Packing } from "../../tensors/packed-matrix.ts"
+import type { Packing } from "../../numbers/index.ts"
 import type { WasmEngine } from "./engine.ts"
 
 export interface Matrix {

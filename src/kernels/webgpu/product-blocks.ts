@@ -3,7 +3,7 @@
  * are read in blocks of four by four numbers, so that a program is the same whatever is transposed, packed or not a
  * multiple of four.
  */
-import { type Packing, PER_WORD } from "../../tensors/packed-matrix.ts"
+import { type Packing, PER_WORD } from "../../numbers/index.ts"
 import { type Declaration, type Program, variants } from "./program.ts"
 import { WIDENED } from "./widen.ts"
 

@@ -2,7 +2,7 @@
  * Small products: an invocation for each number of C, and the form in words. One program does for all shapes and
  * transpositions, as making one for each would take longer than all of their products.
  */
-import { type Packing, PER_WORD } from "../../tensors/packed-matrix.ts"
+import { type Packing, PER_WORD } from "../../numbers/index.ts"
 import { groupsFor } from "./engine.ts"
 import { program, variants } from "./program.ts"
 import { WIDENED } from "./widen.ts"

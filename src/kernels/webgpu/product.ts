@@ -10,7 +10,7 @@
  * twice.
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
-import type { Packing } from "../../tensors/packed-matrix.ts"
+import type { Packing } from "../../numbers/index.ts"
 import type { Span, WebgpuEngine } from "./engine.ts"
 import type { Form, Kind, Pair } from "./product-blocks.ts"
 import { type Direct, directGroups, directProgram } from "./product-direct.ts"

@@ -3,7 +3,7 @@
  * weights, and the program that widens a whole matrix.
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
-import { type Packing, PER_WORD } from "../../tensors/packed-matrix.ts"
+import { type Packing, PER_WORD } from "../../numbers/index.ts"
 import { groupsFor, type WebgpuEngine } from "./engine.ts"
 import { program, variants } from "./program.ts"
 

@@ -3,8 +3,7 @@
  * the model with its weights on the device.
  */
 import type { Tensor1D } from "@tensorflow/tfjs"
-import type { CausalRows, CausalTokenizer } from "../../tensors/causal-rows.ts"
-import type { Linear, LinearSite, Weights } from "../../tensors/linear.ts"
+import type { CausalRows, CausalTokenizer, Linear, LinearSite, Weights } from "../../tensors/index.ts"
 import type { ParameterSpec, RunBlock } from "../model.ts"
 import type { Fed, Network } from "../network.ts"
 import type { CausalInput, CausalOutput, Decoder, DecoderSizes } from "./decoder.ts"

@@ -7,7 +7,7 @@
  */
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers"
 import * as Effect from "effect/Effect"
-import type { CausalTokenizer } from "../../tensors/causal-rows.ts"
+import type { CausalTokenizer } from "../../tensors/index.ts"
 import { ModelError } from "../model-error.ts"
 import { checkTokenizerJson } from "../tokenizer-json.ts"
 import type { CheckpointSource } from "./checkpoint-source.ts"

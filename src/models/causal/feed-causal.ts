@@ -1,6 +1,6 @@
 /** A batch of token rows as tensors. The caller's tidy owns them. */
 import * as tf from "@tensorflow/tfjs"
-import type { CausalRows } from "../../tensors/causal-rows.ts"
+import type { CausalRows } from "../../tensors/index.ts"
 import type { CausalModel } from "./causal-model.ts"
 import type { Decoder } from "./decoder.ts"
 

@@ -1,5 +1,5 @@
 /** The names of a Llama-like block in transformers' classes, and its linear layers. */
-import type { LinearSite } from "../../tensors/linear.ts"
+import type { LinearSite } from "../../tensors/index.ts"
 import type { GatedConfig } from "./gated-config.ts"
 
 type AttentionSites =

@@ -1,5 +1,5 @@
 /** One of ggml's storage types: values in blocks, each of a fixed number of bytes. */
-import { fromFloat16 } from "../../tensors/float16.ts"
+import { fromFloat16 } from "../../numbers/index.ts"
 
 export interface BlockType {
   readonly name: string

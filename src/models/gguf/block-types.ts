@@ -1,5 +1,5 @@
 /** The types of GGUF tensors that are read, by their numbers in ggml. */
-import { fromBfloat16, fromFloat16 } from "../../tensors/float16.ts"
+import { fromBfloat16, fromFloat16 } from "../../numbers/index.ts"
 import type { BlockType } from "./block-type.ts"
 import { q4Sub0, q4Sub1, q5Sub0, q5Sub1, q8Sub0 } from "./blocks-of-32.ts"
 import { q2K, q3K, q4K, q5K, q6K } from "./blocks-of-256.ts"

@@ -7,7 +7,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import { readExactly } from "../../tensors/safetensors-header.ts"
+import { readExactly } from "../../files/index.ts"
 import type { CheckpointSource } from "../causal/checkpoint-source.ts"
 import type { ModelError } from "../model-error.ts"
 import type { Architecture, Undo } from "./architecture.ts"

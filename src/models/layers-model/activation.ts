@@ -1,7 +1,7 @@
 /** Layers that decide by the sign or the size of their input. Of PReLU, `<path>.alpha` is frozen, or trained itself. */
 import * as tf from "@tensorflow/tfjs"
 import { clippedRelu } from "../../kernels/clipped-relu.ts"
-import { stopGradient } from "../../tensors/stop-gradient.ts"
+import { stopGradient } from "../../tensors/index.ts"
 import { activated, asItIs, configOf, type LayerKind, weightShapes } from "./layer.ts"
 
 export const activation: LayerKind = { call: (layer, _path, [x]) => [activated(layer, x!)] }

@@ -5,7 +5,7 @@
 import * as tf from "@tensorflow/tfjs"
 import { patches } from "../../kernels/patches.ts"
 import { outputSize, type Pair, type Window } from "../../kernels/window.ts"
-import type { LinearSite } from "../../tensors/linear.ts"
+import type { LinearSite } from "../../tensors/index.ts"
 import { channelsLast, type DataFormat, inFormat } from "./data-format.ts"
 import { activated, asItIs, configOf, kernelAsMatrix, type Layer, type LayerKind, weightShapes } from "./layer.ts"
 

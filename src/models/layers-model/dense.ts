@@ -1,6 +1,6 @@
 /** Dense: y = activation(x·kernel + bias) over the last axis, kernel [in, units]. */
 import * as tf from "@tensorflow/tfjs"
-import type { LinearSite } from "../../tensors/linear.ts"
+import type { LinearSite } from "../../tensors/index.ts"
 import { activated, asItIs, configOf, kernelAsMatrix, type Layer, type LayerKind, weightShapes } from "./layer.ts"
 
 interface DenseConfig {

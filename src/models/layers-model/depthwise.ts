@@ -6,7 +6,7 @@
 import * as tf from "@tensorflow/tfjs"
 import { depthwiseConvolution } from "../../kernels/depthwise-convolution.ts"
 import type { Pair, Window } from "../../kernels/window.ts"
-import type { LinearSite } from "../../tensors/linear.ts"
+import type { LinearSite } from "../../tensors/index.ts"
 import { channelsLast, type DataFormat, inFormat } from "./data-format.ts"
 import { activated, asItIs, configOf, kernelAsMatrix, type Layer, type LayerKind, weightShapes } from "./layer.ts"
 

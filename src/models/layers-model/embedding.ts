@@ -3,7 +3,7 @@
  * target names it.
  */
 import * as tf from "@tensorflow/tfjs"
-import type { LinearSite } from "../../tensors/linear.ts"
+import type { LinearSite } from "../../tensors/index.ts"
 import { kernelAsMatrix, type Layer, type LayerKind, weightShapes } from "./layer.ts"
 
 const siteOf = (layer: Layer, path: string): LinearSite => {

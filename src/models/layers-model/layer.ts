@@ -13,7 +13,7 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import { clippedRelu } from "../../kernels/clipped-relu.ts"
-import type { Linear, LinearSite, Weights } from "../../tensors/linear.ts"
+import type { Linear, LinearSite, Weights } from "../../tensors/index.ts"
 
 export type Layer = tf.layers.Layer
 

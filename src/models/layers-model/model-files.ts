@@ -7,8 +7,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
-import { parseBoundedJson } from "../../tensors/bounded-json.ts"
-import { readTextFile } from "../../tensors/text-file.ts"
+import { parseBoundedJson, readTextFile } from "../../files/index.ts"
 import { ModelError } from "../model-error.ts"
 
 type Topology = Record<string, unknown>

@@ -9,7 +9,7 @@
 import * as tf from "@tensorflow/tfjs"
 import { layerNorm } from "../../kernels/layer-norm.ts"
 import { scaledColumns } from "../../kernels/scaled-columns.ts"
-import type { Weights } from "../../tensors/linear.ts"
+import type { Weights } from "../../tensors/index.ts"
 import { asItIs, configOf, indexOf, type Layer, type LayerKind, type LayerParameter, weightShapes } from "./layer.ts"
 
 interface NormalizationConfig {

@@ -3,7 +3,7 @@
  * be wrong, a walk that comes through says so instead of training on it.
  */
 import * as tf from "@tensorflow/tfjs"
-import { addNode, isRecording, observe } from "../../tensors/tape.ts"
+import { addNode, isRecording, observe } from "../../tensors/index.ts"
 import { configOf, type Layer } from "./layer.ts"
 
 /**

@@ -11,8 +11,8 @@
  * part of each of its outputs is used.
  */
 import * as tf from "@tensorflow/tfjs"
-import type { LinearSite } from "../../tensors/linear.ts"
-import { stopGradient } from "../../tensors/stop-gradient.ts"
+import type { LinearSite } from "../../tensors/index.ts"
+import { stopGradient } from "../../tensors/index.ts"
 import { type Activation, asItIs, kernelAsMatrix, type Layer, type LayerKind, weightShapes } from "./layer.ts"
 
 /** What tfjs's layers of this kind have. */

@@ -7,8 +7,8 @@
  * well.
  */
 import * as tf from "@tensorflow/tfjs"
-import type { Linear, Weights } from "../../tensors/linear.ts"
-import { stopGradient } from "../../tensors/stop-gradient.ts"
+import type { Linear, Weights } from "../../tensors/index.ts"
+import { stopGradient } from "../../tensors/index.ts"
 import type { Layer, Pass, PlacedLayer } from "./layer.ts"
 import { ownCall } from "./own-call.ts"
 import { kindOf } from "./table.ts"

@@ -10,7 +10,7 @@
 import * as tf from "@tensorflow/tfjs"
 import { type AdaloraOptions, initialRankOf, rankBudget } from "../../../adapters/index.ts"
 import type { AdaloraConfig } from "../../../schemas/index.ts"
-import type { HostTensor } from "../../tensors/safetensors.ts"
+import type { HostTensor } from "../../safetensors/index.ts"
 import type { ConfigSource, PeftFormat, SiteTensors } from "./format.ts"
 import { pairOf } from "./lora.ts"
 

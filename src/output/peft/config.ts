@@ -6,7 +6,7 @@
  */
 import type { SelectedSite } from "../../../adapters/index.ts"
 import type { AdapterConfig } from "../../../schemas/index.ts"
-import type { HostTensor } from "../../tensors/safetensors.ts"
+import type { HostTensor } from "../../safetensors/index.ts"
 import { type ExportedModel, exportedName, isCausal, tiedTo } from "./exported-name.ts"
 import type { PeftFormat, SiteTensors } from "./format.ts"
 

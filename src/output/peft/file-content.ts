@@ -3,7 +3,7 @@
  * without a λ).
  */
 import type { SitePart } from "../../../adapters/index.ts"
-import type { HostTensor } from "../../tensors/safetensors.ts"
+import type { HostTensor } from "../../safetensors/index.ts"
 import { exportedName } from "./exported-name.ts"
 import type { PeftFormat, SiteTensors } from "./format.ts"
 import { peftFormatOf } from "./formats.ts"

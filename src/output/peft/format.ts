@@ -7,8 +7,8 @@
 import type { Tensor } from "@tensorflow/tfjs"
 import type { SelectedSite, SitePart } from "../../../adapters/index.ts"
 import type { AdapterConfig } from "../../../schemas/index.ts"
-import type { HostTensor } from "../../tensors/safetensors.ts"
-import type { Trainable } from "../../tensors/trainable.ts"
+import type { HostTensor } from "../../safetensors/index.ts"
+import type { Trainable } from "../../tensors/index.ts"
 
 /** A site's tensors by their names in PEFT, e.g. `lora_A.weight`. */
 export type SiteTensors<T> = Readonly<Record<string, T>>

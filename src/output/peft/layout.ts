@@ -9,7 +9,7 @@
 import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import type { Adapted, SitePart } from "../../../adapters/index.ts"
-import type { DenseParameter, Factors, Trainable } from "../../tensors/trainable.ts"
+import type { DenseParameter, Factors, Trainable } from "../../tensors/index.ts"
 import { type ExportedModel, exportedName, hasOwnHead, isCausal, tiedTo } from "./exported-name.ts"
 import type { PeftFormat, SiteTensors } from "./format.ts"
 import { peftFormatOf } from "./formats.ts"

@@ -13,7 +13,7 @@ import {
   wholeFactors
 } from "../../../adapters/index.ts"
 import type { DoraConfig, LoraConfig } from "../../../schemas/index.ts"
-import type { FactorPair, Factors, Trainable } from "../../tensors/trainable.ts"
+import type { FactorPair, Factors, Trainable } from "../../tensors/index.ts"
 import type { ConfigSource, PeftFormat, SiteTensors } from "./format.ts"
 
 export const pairOf = ({ part }: SitePart<unknown>): FactorPair => part.pairs[0]!

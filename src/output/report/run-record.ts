@@ -7,7 +7,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { FileError, fileError } from "../atomic-file.ts"
+import { FileError, fileError } from "../../files/index.ts"
 import type { RunFolder } from "../run-folder.ts"
 
 const Numeric = Schema.NullOr(Schema.Finite)

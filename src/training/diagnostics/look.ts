@@ -14,10 +14,17 @@ import type { Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type { Network } from "../../models/network.ts"
-import type { LinearSite } from "../../tensors/linear.ts"
-import { type DeviceReadError, readTensor } from "../../tensors/read.ts"
-import { tidy } from "../../tensors/tidy.ts"
-import { type FactorPair, type Factors, type Trainable, tensorsOf, withTensors } from "../../tensors/trainable.ts"
+import type { LinearSite } from "../../tensors/index.ts"
+import {
+  type DeviceReadError,
+  type FactorPair,
+  type Factors,
+  readTensor,
+  type Trainable,
+  tensorsOf,
+  tidy,
+  withTensors
+} from "../../tensors/index.ts"
 import type { LossAndGradients } from "../backward.ts"
 import { backwardWithFull, type FullGradients, fullGradients } from "../full-gradients.ts"
 import type { AboutToStep } from "../step.ts"

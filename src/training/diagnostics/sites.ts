@@ -1,7 +1,7 @@
 /** Which adapted sites are looked at. */
 import { matches, unmatched } from "../../../adapters/index.ts"
 import type { DiagnosticsConfig } from "../../../schemas/index.ts"
-import type { LinearSite } from "../../tensors/linear.ts"
+import type { LinearSite } from "../../tensors/index.ts"
 
 export type LookedAt = DiagnosticsConfig["sites"]
 

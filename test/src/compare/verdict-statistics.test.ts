@@ -6,7 +6,7 @@ import { describe, expect, test } from "bun:test"
 import { holm } from "../../../src/compare/verdict/statistics/holm.ts"
 import { estimate, mean, probabilityOfNone, standardDeviation } from "../../../src/compare/verdict/statistics/sample.ts"
 import { twoSidedProbability, twoSidedQuantile } from "../../../src/compare/verdict/statistics/student-t.ts"
-import { randomStream } from "../../../src/tensors/random.ts"
+import { randomStream } from "../../../src/numbers/random.ts"
 import { expectClose } from "../../setup.ts"
 
 /** The table has twelve digits, of which the implementation promises nine. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
 import { openCsv } from "../../../src/data/csv.ts"
 import { openJsonl } from "../../../src/data/jsonl.ts"
-import { randomStream } from "../../../src/tensors/random.ts"
+import { randomStream } from "../../../src/numbers/random.ts"
 import { failureOf, run, temporaryFiles } from "./files.ts"
 
 const { fileOf, jsonlOf } = temporaryFiles()

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test"
 import { hashText, normalizedText, textHashBuilder } from "../../../src/data/text-hash.ts"
-import { randomStream } from "../../../src/tensors/random.ts"
+import { randomStream } from "../../../src/numbers/random.ts"
 
 const hashOf = (text: string): string => {
   const words = new Uint32Array(2)

@@ -5,7 +5,7 @@ import { classificationSplit } from "../../../src/data/classification-split.ts"
 import type { DataError } from "../../../src/data/data-error.ts"
 import { fromRows } from "../../../src/data/source.ts"
 import { batchesPerEpoch, type TrainingBatch, trainingBatches } from "../../../src/data/training-batches.ts"
-import { randomStream } from "../../../src/tensors/random.ts"
+import { randomStream } from "../../../src/numbers/random.ts"
 import { failureOf } from "./files.ts"
 import { words } from "./words.ts"
 

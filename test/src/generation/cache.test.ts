@@ -8,7 +8,7 @@ import * as tf from "@tensorflow/tfjs"
 import { type KeyValueCache, keyValueCache } from "../../../src/generation/index.ts"
 import { causalAttention } from "../../../src/kernels/causal-attention.ts"
 import type { CausalShape } from "../../../src/kernels/causal-shape.ts"
-import { gaussian, randomStream } from "../../../src/tensors/random.ts"
+import { gaussian, randomStream } from "../../../src/numbers/random.ts"
 import { describeOn, describeOnBoth, describeOnEach } from "../../backends.ts"
 import { expectClose, expectNoLeak, tolerance } from "../../setup.ts"
 

@@ -1,7 +1,7 @@
 /** The choice of a token: transformers' formulas and their order, supports, limits and frequencies. */
 import { describe, expect, test } from "bun:test"
 import { distribution, greedy, type Sampling, sample, withPenalty } from "../../../src/generation/sampling.ts"
-import { gaussian, randomStream } from "../../../src/tensors/random.ts"
+import { gaussian, randomStream } from "../../../src/numbers/random.ts"
 import { expectClose } from "../../setup.ts"
 
 const random = randomStream(7, "sampling")

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test"
 import { stopStrings } from "../../../src/generation/stop-strings.ts"
 import { textPieces } from "../../../src/generation/text-pieces.ts"
-import { randomStream } from "../../../src/tensors/random.ts"
+import { randomStream } from "../../../src/numbers/random.ts"
 import { bytesTokenizer } from "./writing.ts"
 
 const { encode, decode } = bytesTokenizer

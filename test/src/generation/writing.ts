@@ -5,8 +5,8 @@ import { type Adapted, injectSelected } from "../../../adapters/index.ts"
 import { Device, type DeviceShape } from "../../../src/device/device.ts"
 import { type GenerateOptions, type GenerationEnd, generate, type Prompt } from "../../../src/generation/index.ts"
 import { type CausalModel, logitsOf } from "../../../src/models/causal/index.ts"
-import type { CausalTokenizer } from "../../../src/tensors/causal-rows.ts"
-import { tidy } from "../../../src/tensors/tidy.ts"
+import type { CausalTokenizer } from "../../../src/tensors/rows.ts"
+import { tidy } from "../../../src/tensors/scopes.ts"
 import { oneText } from "../models/causal/causal-golden.ts"
 
 /** The backend that a test has opened already, as a device. `padMultiple`: as on a GPU, where it is more than 1. */

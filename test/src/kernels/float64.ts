@@ -1,5 +1,5 @@
 /** Float64 references for the kernels, on plain arrays: shared with nothing in src. */
-import { gaussian, randomStream } from "../../../src/tensors/random.ts"
+import { gaussian, randomStream } from "../../../src/numbers/random.ts"
 
 /** Normal numbers that a seed and a name determine, already rounded to float32 so that both sides see the same input. */
 export const normals = (size: number, name: string, deviation = 1): Float32Array => {

@@ -7,13 +7,9 @@ import { IGNORED, sparseCrossEntropy } from "../../../src/kernels/cross-entropy.
 import { linearCrossEntropy, tokenScores } from "../../../src/kernels/linear-cross-entropy.ts"
 import { provideWasmEngine, type WasmEngine, wasmEngineOf } from "../../../src/kernels/wasm/engine.ts"
 import { widened } from "../../../src/kernels/widen.ts"
+import { type PackedHostMatrix, packMatrix } from "../../../src/numbers/index.ts"
 import { valueAndGradients } from "../../../src/tensors/gradients.ts"
-import {
-  type FrozenMatrix,
-  type PackedHostMatrix,
-  packMatrix,
-  uploadPacked
-} from "../../../src/tensors/packed-matrix.ts"
+import { type FrozenMatrix, uploadPacked } from "../../../src/tensors/index.ts"
 import { describeOnEach } from "../../backends.ts"
 import { webgpu } from "../../runtime/runtimes.ts"
 import { expectClose, expectNoLeak, tolerance } from "../../setup.ts"

@@ -7,16 +7,9 @@ import * as tf from "@tensorflow/tfjs"
 import { frozenLinear } from "../../../src/kernels/dense-linear.ts"
 import { loraLinear } from "../../../src/kernels/lora-linear.ts"
 import { widened } from "../../../src/kernels/widen.ts"
+import { type PackedHostMatrix, type Packing, packMatrix } from "../../../src/numbers/index.ts"
 import { valueAndGradients } from "../../../src/tensors/gradients.ts"
-import {
-  type FrozenMatrix,
-  isPacked,
-  type PackedHostMatrix,
-  type Packing,
-  packMatrix,
-  tensorsOfMatrix,
-  uploadPacked
-} from "../../../src/tensors/packed-matrix.ts"
+import { type FrozenMatrix, isPacked, tensorsOfMatrix, uploadPacked } from "../../../src/tensors/index.ts"
 import { describeOnBoth } from "../../backends.ts"
 import { webgpu } from "../../runtime/runtimes.ts"
 import { expectClose, expectNoLeak, tolerance } from "../../setup.ts"

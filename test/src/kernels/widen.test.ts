@@ -6,13 +6,8 @@ import * as Layer from "effect/Layer"
 import { layer } from "../../../src/device/bun.ts"
 import { Device } from "../../../src/device/device.ts"
 import { widened } from "../../../src/kernels/widen.ts"
-import {
-  type PackedHostMatrix,
-  type Packing,
-  PER_WORD,
-  tensorsOfMatrix,
-  uploadPacked
-} from "../../../src/tensors/packed-matrix.ts"
+import { type PackedHostMatrix, type Packing, PER_WORD } from "../../../src/numbers/index.ts"
+import { tensorsOfMatrix, uploadPacked } from "../../../src/tensors/index.ts"
 import { describeOnBoth } from "../../backends.ts"
 import { webgpu } from "../../runtime/runtimes.ts"
 import { expectNoLeak } from "../../setup.ts"

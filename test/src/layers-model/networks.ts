@@ -1,7 +1,7 @@
 /** LayersModels of several topologies for the facade's tests, adapters that have moved, and what is compared. */
 import * as tf from "@tensorflow/tfjs"
 import type { AdaptedLayersModel } from "../../../src/layers-model/index.ts"
-import { randomStream } from "../../../src/tensors/random.ts"
+import { randomStream } from "../../../src/numbers/random.ts"
 import { tensorsOf, withTensors } from "../../../src/tensors/trainable.ts"
 
 const symbolic = (...layers: ReadonlyArray<tf.layers.Layer>) => {

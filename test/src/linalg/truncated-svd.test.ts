@@ -5,7 +5,7 @@
  */
 import { describe, expect, test } from "bun:test"
 import { NotFiniteMatrix, type Randomised, truncatedSvd } from "../../../src/linalg/truncated-svd.ts"
-import { randomStream } from "../../../src/tensors/random.ts"
+import { randomStream } from "../../../src/numbers/random.ts"
 import golden from "../../golden/lora_pro/init_pissa.json"
 import {
   combine,

@@ -4,7 +4,7 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { classParameterName, describe, type TaskOptions } from "../../../src/models/describe.ts"
-import { type HostTensor, readTensors, writeSafetensors } from "../../../src/tensors/safetensors.ts"
+import { type HostTensor, readTensors, writeSafetensors } from "../../../src/safetensors/index.ts"
 import { failure, goldens, run } from "./golden.ts"
 
 const golden = (name: string) => join(goldens, "models", name)

@@ -10,8 +10,8 @@ import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
 import * as Scope from "effect/Scope"
 import type { TokenBatch } from "../../../src/models/model.ts"
+import { type HostTensor, readTensors } from "../../../src/safetensors/index.ts"
 import type { Linear, Weights } from "../../../src/tensors/linear.ts"
-import { type HostTensor, readTensors } from "../../../src/tensors/safetensors.ts"
 
 export const goldens = join(import.meta.dir, "../../golden")
 

@@ -4,6 +4,7 @@
  */
 import { expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
+import { gaussian, randomStream } from "../../../src/numbers/random.ts"
 import {
   adamw,
   allocateRanks,
@@ -18,7 +19,6 @@ import {
   type Transform
 } from "../../../src/optimizers/index.ts"
 import { tripletScores } from "../../../src/optimizers/rank-allocation.ts"
-import { gaussian, randomStream } from "../../../src/tensors/random.ts"
 import { mapTensors, type Trainable, tensorsOf, withTensors } from "../../../src/tensors/trainable.ts"
 import { config, inTreeOrder, options, partsOf, steps, treeOf } from "../../adapters/adalora-golden.ts"
 import { describeOnEach } from "../../backends.ts"

@@ -7,7 +7,7 @@ import {
   PER_WORD,
   packedBytes,
   packMatrix
-} from "../../../src/tensors/packed-matrix.ts"
+} from "../../../src/numbers/index.ts"
 import { random } from "../device/on-wasm.ts"
 import { widenedOnHost } from "./widened-on-host.ts"
 

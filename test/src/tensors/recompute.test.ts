@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import { valueAndGradients } from "../../../src/tensors/gradients.ts"
-import { recomputed } from "../../../src/tensors/recompute.ts"
+import { recomputed } from "../../../src/tensors/tape-nodes.ts"
 import { describeOnBoth } from "../../backends.ts"
 import { expectNoLeak } from "../../setup.ts"
 

@@ -1,5 +1,5 @@
 /** The oracle for packed weights: the engine's own typed arrays take the words apart. */
-import type { PackedHostMatrix } from "../../../src/tensors/packed-matrix.ts"
+import type { PackedHostMatrix } from "../../../src/numbers/index.ts"
 
 /** W [out, in] in float32. */
 export const widenedOnHost = ({ packing, words, scales, shape: [out, inputs] }: PackedHostMatrix): Float32Array => {

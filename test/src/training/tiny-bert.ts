@@ -11,8 +11,8 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Batch } from "../../../src/data/row.ts"
 import { load, type Model, type ModelError } from "../../../src/models/index.ts"
+import { randomStream } from "../../../src/numbers/random.ts"
 import { platform } from "../../../src/platform.ts"
-import { randomStream } from "../../../src/tensors/random.ts"
 
 export const goldenPath = (path: string): string => fileURLToPath(new URL(`../../golden/${path}`, import.meta.url))
 

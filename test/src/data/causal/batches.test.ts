@@ -14,8 +14,8 @@ import { packed } from "../../../../src/data/causal/pack.ts"
 import { padRows } from "../../../../src/data/causal/padding.ts"
 import { ignored } from "../../../../src/data/causal/row.ts"
 import type { DataError } from "../../../../src/data/data-error.ts"
-import type { CausalRows } from "../../../../src/tensors/causal-rows.ts"
-import { randomStream } from "../../../../src/tensors/random.ts"
+import { randomStream } from "../../../../src/numbers/random.ts"
+import type { CausalRows } from "../../../../src/tensors/rows.ts"
 import { failureOf } from "../files.ts"
 
 const padId = 7

@@ -6,7 +6,7 @@ import { isBrokenValue } from "../../../../src/data/causal/fields.ts"
 import { type CausalContent, ignored, type Message, type Sequence } from "../../../../src/data/causal/row.ts"
 import { maskedIds } from "../../../../src/data/causal/token-spans.ts"
 import { assistantTurns } from "../../../../src/data/causal/turns.ts"
-import type { CausalTokenizer } from "../../../../src/tensors/causal-rows.ts"
+import type { CausalTokenizer } from "../../../../src/tensors/rows.ts"
 import { chatSection, completionSection, textSection } from "./sections.ts"
 import { goldenChats, markedTemplate, smollm2, templatesInUse } from "./smollm2.ts"
 

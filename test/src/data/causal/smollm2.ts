@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { Tokenizer } from "@huggingface/tokenizers"
 import type { Message } from "../../../../src/data/causal/row.ts"
-import type { CausalTokenizer } from "../../../../src/tensors/causal-rows.ts"
+import type { CausalTokenizer } from "../../../../src/tensors/rows.ts"
 
 const folder = join(import.meta.dirname, "../../../golden/tokenizers/smollm2")
 const read = (name: string): string => readFileSync(join(folder, name), "utf8")

@@ -17,9 +17,9 @@ import {
   logitsOf
 } from "../../../../src/models/causal/index.ts"
 import { peftFormatOf } from "../../../../src/output/peft/formats.ts"
-import type { CausalRows, CausalTokenizer } from "../../../../src/tensors/causal-rows.ts"
+import type { HostTensor } from "../../../../src/safetensors/index.ts"
 import type { Linear } from "../../../../src/tensors/linear.ts"
-import type { HostTensor } from "../../../../src/tensors/safetensors.ts"
+import type { CausalRows, CausalTokenizer } from "../../../../src/tensors/rows.ts"
 import type { Trainable } from "../../../../src/tensors/trainable.ts"
 import { goldens, readGolden, type Tensors } from "../golden.ts"
 

@@ -11,7 +11,7 @@ import {
   folderSource,
   loadCausal
 } from "../../../../src/models/causal/index.ts"
-import { packedBytes } from "../../../../src/tensors/packed-matrix.ts"
+import { packedBytes } from "../../../../src/numbers/index.ts"
 import { describeOn } from "../../../backends.ts"
 import { expectNoLeak } from "../../../setup.ts"
 import { failure, runScoped } from "../golden.ts"

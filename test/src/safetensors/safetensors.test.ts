@@ -15,7 +15,7 @@ import {
   readTensors,
   type SafetensorsError,
   writeSafetensors
-} from "../../../src/tensors/safetensors.ts"
+} from "../../../src/safetensors/index.ts"
 
 const platform = Layer.mergeAll(NodeFileSystem.layer, NodePath.layer)
 type Services = FileSystem.FileSystem | Path.Path

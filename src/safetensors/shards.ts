@@ -8,9 +8,8 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
-import { parseBoundedJson } from "./bounded-json.ts"
-import { readHeader, SafetensorsError, type StoredTensor, unreadable } from "./safetensors-header.ts"
-import { readTextFile } from "./text-file.ts"
+import { parseBoundedJson, readTextFile } from "../files/index.ts"
+import { readHeader, SafetensorsError, type StoredTensor, unreadable } from "./header.ts"
 
 export const SINGLE_FILE = "model.safetensors"
 export const INDEX_FILE = "model.safetensors.index.json"

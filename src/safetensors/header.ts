@@ -13,8 +13,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
 import * as Schema from "effect/Schema"
-import { type ParsedJson, parseBoundedJson } from "./bounded-json.ts"
-import { platformReason } from "./platform-reason.ts"
+import { type ParsedJson, parseBoundedJson, platformReason, readExactly } from "../files/index.ts"
 
 export class SafetensorsError extends Schema.TaggedError<SafetensorsError>()("SafetensorsError", {
   file: Schema.String,
@@ -94,25 +93,6 @@ export const unreadable = (file: string) => (error: PlatformError) =>
   new SafetensorsError({
     file,
     problems: [error.reason._tag === "NotFound" ? "no such file" : `cannot be read: ${platformReason(error)}`]
-  })
-
-/** Reads `length` bytes at `position`, in as many reads as the system needs; short only at the end of the file. */
-export const readExactly = (
-  handle: FileSystem.File,
-  position: number,
-  length: number
-): Effect.Effect<Uint8Array<ArrayBuffer>, PlatformError> =>
-  Effect.gen(function* () {
-    const bytes = new Uint8Array(length)
-    let filled = 0
-    while (filled < length) {
-      // a single read is limited to 2 GiB on some systems
-      const part = bytes.subarray(filled, Math.min(length, filled + 2 ** 30))
-      const count = Number(yield* handle.read(part, { position: BigInt(position + filled) }))
-      if (count === 0) break
-      filled += count
-    }
-    return filled === length ? bytes : bytes.slice(0, filled)
   })
 
 /** Checks the JSON of a header against the size of its file. */

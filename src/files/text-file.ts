@@ -7,7 +7,6 @@ import * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
 import * as Schema from "effect/Schema"
 import { platformReason } from "./platform-reason.ts"
-import { readExactly } from "./safetensors-header.ts"
 
 export class TextFileError extends Schema.TaggedError<TextFileError>()("TextFileError", {
   file: Schema.String,
@@ -49,6 +48,25 @@ export const readTextFile = (
     Effect.scoped,
     Effect.catchTag("PlatformError", (error) => Effect.fail(platformFailure(file, error)))
   )
+
+/** Reads `length` bytes at `position`, in as many reads as the system needs; short only at the end of the file. */
+export const readExactly = (
+  handle: FileSystem.File,
+  position: number,
+  length: number
+): Effect.Effect<Uint8Array<ArrayBuffer>, PlatformError> =>
+  Effect.gen(function* () {
+    const bytes = new Uint8Array(length)
+    let filled = 0
+    while (filled < length) {
+      // a single read is limited to 2 GiB on some systems
+      const part = bytes.subarray(filled, Math.min(length, filled + 2 ** 30))
+      const count = Number(yield* handle.read(part, { position: BigInt(position + filled) }))
+      if (count === 0) break
+      filled += count
+    }
+    return filled === length ? bytes : bytes.slice(0, filled)
+  })
 
 const kinds: { readonly [type: string]: string | undefined } = { Directory: "a folder", FIFO: "a pipe" }
 

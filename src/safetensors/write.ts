@@ -1,18 +1,17 @@
 /**
  * Writes tensors as a safetensors file, byte for byte what the Python library writes: wider types first, then names in order,
- * compact JSON padded with spaces to a multiple of eight bytes, no gap. Same tensors, same file. The old file, if any, stands
+ * compact JSON padded with spaces to a multiple of eight bytes, no gap. Same tensors, same file. The old file, if any, stays
  * until the new one is complete and flushed.
  *
  * `writeSafetensors` takes float32 tensors that are all there; `streamSafetensors` asks for one after the other, so that a file
  * larger than memory can be written.
  */
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
+import type * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
-import { platformReason } from "./platform-reason.ts"
-import { bytesPerElement, type Dtype, SafetensorsError } from "./safetensors-header.ts"
-import type { HostTensor } from "./safetensors-read.ts"
-import { temporaryName } from "./temporary-name.ts"
+import { platformReason, replaceFile } from "../files/index.ts"
+import { bytesPerElement, type Dtype, SafetensorsError } from "./header.ts"
+import type { HostTensor } from "./read.ts"
 
 /** What the header says of a tensor. */
 export interface TensorType {
@@ -104,25 +103,3 @@ const encodeHeader = (
   bytes.set(text, 8)
   return bytes
 }
-
-/** Temporary name beside it, flush, rename: a reader finds the old file or the whole new one. */
-const replaceFile = <E, R>(
-  file: string,
-  write: (handle: FileSystem.File) => Effect.Effect<void, E, R>,
-  failed: (error: PlatformError) => E
-): Effect.Effect<void, E, R | FileSystem.FileSystem> =>
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const temporary = temporaryName(file)
-    const writeTemporary = Effect.gen(function* () {
-      // made anew: a link that somebody left under this name would be written through
-      yield* fs.remove(temporary, { force: true }).pipe(Effect.mapError(failed))
-      const handle = yield* fs.open(temporary, { flag: "wx" }).pipe(Effect.mapError(failed))
-      yield* write(handle)
-      yield* handle.sync.pipe(Effect.mapError(failed))
-    })
-    yield* Effect.scoped(writeTemporary).pipe(
-      Effect.andThen(fs.rename(temporary, file).pipe(Effect.mapError(failed))),
-      Effect.onError(() => Effect.ignore(fs.remove(temporary, { force: true })))
-    )
-  })

@@ -4,15 +4,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import { fromBfloat16, fromFloat16 } from "./float16.ts"
-import {
-  type Dtype,
-  readExactly,
-  readHeader,
-  SafetensorsError,
-  type StoredTensor,
-  unreadable
-} from "./safetensors-header.ts"
+import { readExactly } from "../files/index.ts"
+import { fromBfloat16, fromFloat16 } from "../numbers/index.ts"
+import { type Dtype, readHeader, SafetensorsError, type StoredTensor, unreadable } from "./header.ts"
 
 export interface HostTensor {
   readonly shape: ReadonlyArray<number>

@@ -12,7 +12,7 @@ import {
   readTensors,
   streamSafetensors,
   type TensorType
-} from "../../../src/tensors/safetensors.ts"
+} from "../../../src/safetensors/index.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "safetensors-write-"))
 afterAll(() => rmSync(folder, { recursive: true }))

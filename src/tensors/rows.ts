@@ -1,7 +1,7 @@
-/** What data makes and causal language models take, on the host; and what data needs of such a model's tokenizer. */
+/** Batches as data makes them and models take them, on the host; and what data needs of a causal model's tokenizer. */
 
 /**
- * A batch of token sequences, row-major [size, length]. A row holds one text and padding behind it, or several texts packed one behind
+ * A batch of token sequences, row-major [size, length]. A row holds one text and then padding, or several texts packed one after
  * another: then `segments` counts them, attention stays inside each, and `positions` begin at 0 in each.
  */
 export interface CausalRows {
@@ -15,7 +15,7 @@ export interface CausalRows {
   readonly positions: Int32Array
   /** [size]: tokens of each row's text, where more of it follows in later batches; absent: a text ends at its last position here */
   readonly textLengths?: ReadonlyArray<number>
-  /** tokens that are no padding */
+  /** tokens that are not padding */
   readonly tokens: number
 }
 
@@ -35,4 +35,17 @@ export interface CausalTokenizer {
   readonly chatTemplate: string | null
   /** the special tokens as a template may name them: bos_token, eos_token, … */
   readonly specialTokens: Readonly<Record<string, string>>
+}
+
+/** A padded batch of tokenised texts on the host, row-major [size, length]. */
+export interface TokenRows {
+  readonly size: number
+  readonly length: number
+  readonly inputIds: Int32Array
+  readonly tokenTypeIds: Int32Array
+  /** 1 where there is a token, 0 where there is padding */
+  readonly attentionMask: Float32Array
+  readonly labels: Int32Array // [size]
+  /** tokens that are not padding */
+  readonly tokens: number
 }

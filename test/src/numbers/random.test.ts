@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { gaussian, randomStream, xoshiro128 } from "../../../src/tensors/random.ts"
+import { gaussian, randomStream, xoshiro128 } from "../../../src/numbers/random.ts"
 
 const draw = (n: number, random: () => number) => Array.from({ length: n }, random)
 

@@ -1,0 +1,77 @@
+/**
+ * Writes a file so that a reader finds the old one or the whole new one, never a part: under a temporary name beside it, flushed
+ * to the disk, then renamed.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import type { PlatformError } from "effect/PlatformError"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { platformReason } from "./platform-reason.ts"
+
+export class FileError extends Schema.TaggedError<FileError>()("FileError", {
+  action: Schema.Literals(["read", "write"]),
+  file: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `cannot ${this.action} ${this.file}: ${this.reason}`
+  }
+}
+
+export const fileError = (action: "read" | "write", file: string) => (error: PlatformError) =>
+  new FileError({ action, file, reason: platformReason(error) })
+
+/** The name under which a file is written before it is renamed. It has the process's number, so that two processes never share one. */
+export const temporaryName = (file: string): string => {
+  const { process } = globalThis as { readonly process?: NodeJS.Process }
+  return `${file}.tmp-${process?.pid ?? "page"}` // a page's files are in its own memory
+}
+
+/** Replaces a file by what `write` writes. Fails as `write` does, or with what `failed` makes of the file system's error. */
+export const replaceFile = <E, R>(
+  file: string,
+  write: (handle: FileSystem.File) => Effect.Effect<void, E, R>,
+  failed: (error: PlatformError) => E
+): Effect.Effect<void, E, R | FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const temporary = temporaryName(file)
+    const writeTemporary = Effect.gen(function* () {
+      // made anew: a link that somebody left under this name would be written through
+      yield* fs.remove(temporary, { force: true }).pipe(Effect.mapError(failed))
+      const handle = yield* fs.open(temporary, { flag: "wx" }).pipe(Effect.mapError(failed))
+      yield* write(handle)
+      yield* handle.sync.pipe(Effect.mapError(failed))
+    })
+    yield* Effect.scoped(writeTemporary).pipe(
+      Effect.andThen(fs.rename(temporary, file).pipe(Effect.mapError(failed))),
+      Effect.onError(() => Effect.ignore(fs.remove(temporary, { force: true })))
+    )
+  })
+
+/** `content`: a text, written as UTF-8, or bytes as they are. */
+export const writeFileAtomic = (
+  file: string,
+  content: string | Uint8Array
+): Effect.Effect<void, FileError, FileSystem.FileSystem> => {
+  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content
+  const failed = fileError("write", file)
+  const write = (handle: FileSystem.File) =>
+    bytes.length === 0 ? Effect.void : Effect.mapError(handle.writeAll(bytes), failed)
+  return replaceFile(file, write, failed)
+}
+
+/** Fails where a symbolic link stands: a run folder may come from elsewhere, and what is written to it stays in it. */
+export const refuseLink = (file: string): Effect.Effect<void, FileError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const found = yield* Effect.result(fs.lstat(file)) // nothing there, or nothing to be seen: the write will say so
+    if (Result.isFailure(found) || found.success.type !== "SymbolicLink") return
+    const reason = "it is a symbolic link, which is not followed for writing; remove it"
+    return yield* new FileError({ action: "write", file, reason })
+  })
+
+/** JSON with two spaces and a final newline. */
+export const writeJson = (file: string, value: unknown): Effect.Effect<void, FileError, FileSystem.FileSystem> =>
+  writeFileAtomic(file, `${JSON.stringify(value, null, 2)}\n`)

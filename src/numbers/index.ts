@@ -1,0 +1,13 @@
+/** Numbers on the host, without tfjs: seeded random streams, half precision, and weights packed into fewer bits. */
+export { fromBfloat16, fromFloat16, LARGEST_HALF, toFloat16 } from "./float16.ts"
+export {
+  LARGEST_IN_F16,
+  type MatrixShape,
+  type PackedHostMatrix,
+  type Packing,
+  PER_WORD,
+  packedBytes,
+  packMatrix,
+  type Unstorable
+} from "./packing.ts"
+export { gaussian, type Random, type RandomState, randomStream, xoshiro128 } from "./random.ts"

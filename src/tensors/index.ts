@@ -1,0 +1,32 @@
+/**
+ * Tensors of tfjs and what is written over them: trees of trained tensors, linear layers as data, reads, packed weights, and
+ * reverse-mode differentiation that frees as it goes. What needs no tfjs is in `src/numbers` and `src/safetensors`.
+ */
+export { valueAndGradients } from "./gradients.ts"
+export type { Linear, LinearSite, Weights } from "./linear.ts"
+export {
+  type FrozenMatrix,
+  isPacked,
+  type PackedMatrix,
+  tensorsOfMatrix,
+  uploadPacked
+} from "./packed-matrix.ts"
+export { DeviceReadError, isHostResident, readTensor } from "./read.ts"
+export type { CausalRows, CausalTokenizer, TokenRows } from "./rows.ts"
+export { inPlaceOf, tidy } from "./scopes.ts"
+export { addNode, isRecording, ONE_GRADIENT, observe } from "./tape.ts"
+export { recomputed, stopGradient, weightTap } from "./tape-nodes.ts"
+export {
+  type DenseParameter,
+  type DenseRole,
+  type FactorPair,
+  type Factors,
+  mapTensors,
+  sizeOf,
+  startsOf,
+  type Trainable,
+  tensorsOf,
+  withFactors,
+  withStarts,
+  withTensors
+} from "./trainable.ts"

@@ -1,0 +1,89 @@
+/**
+ * Functions with a gradient of their own kind, each as a node that they put on the tape:
+ *
+ *   recomputed     run again in the backward pass instead of kept: memory for one more forward pass
+ *   weightTap      gives the gradient of a weight that is never formed
+ *   stopGradient   a constant to the gradient
+ */
+import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
+import { addNode, isRecording, observe } from "./tape.ts"
+
+/**
+ * f(...inputs), run again in the backward pass of `valueAndGradients` (Chen et al. 2016, arXiv 1604.06174); run once where nothing is
+ * recorded. `f` is pure. Its inputs are what does not outlive the forward pass; weights and trained tensors it may simply use.
+ *
+ *   forward    y = f(x)             only y, and x where something before needs it, outlive the call
+ *   backward   y = f(x) once more   on a tape, which is walked at once: dx, and dθ of every trained θ that f uses
+ *
+ * With f a transformer block, a step holds one hidden state [tokens, hidden] for each block and the activations of one block, rather
+ * than those of all. The kernels, their operands and the order in which gradients are added are those of a pass without it, so
+ * that every gradient has the same bits; x is kept as a second handle of the same data.
+ *
+ * Which θ a block uses is found by observing its first run: the tensors that it reads from outside become the node's inputs. A
+ * block that uses no θ after an x that depends on none is therefore not run again.
+ *
+ * @example const y = recomputed((x) => tf.tanh(tf.matMul(x, w)), x)
+ */
+export const recomputed = <Inputs extends ReadonlyArray<Tensor>, T extends Tensor>(
+  f: (...inputs: Inputs) => T,
+  ...inputs: Inputs
+): T => {
+  if (!isRecording()) return f(...inputs)
+  const { value, read } = observe(() => f(...inputs))
+  // what f only passes on has its place on the tape already
+  if (read.length === 0 || [...inputs, ...read].some(({ id }) => id === value.id)) return value
+  const copies = inputs.map((input) => tf.keep(tf.clone(input)))
+  addNode({
+    kernelName: "Recomputed",
+    inputs: Object.fromEntries([...new Set([...inputs, ...read])].map((tensor) => [tensor.id, tensor])),
+    outputs: [value],
+    saved: copies,
+    again: { run: () => f(...(copies as unknown as Inputs)), inputs, copies }
+  })
+  return value
+}
+
+/**
+ * y again, with a Z of value 0 added to the weight that made y of x: the gradient of a weight that is never formed. A linear layer
+ * computes with some W′ (W + s·BA, a packed W, …), and what is wanted is g = ∂L/∂W′ [out, in].
+ *
+ *   y = xW′ᵀ = xW′ᵀ + xZᵀ with Z = 0,  so that  ∂L/∂W′ = ∂L/∂Z = dyᵀx
+ *
+ * Nothing is computed in the forward pass, which keeps its bits; the backward pass does one product more. The values of Z are not
+ * read: handles of one tensor serve any number of layers of its shape.
+ *
+ * Shapes: x [tokens, in], y [tokens, out], Z [out, in]. At an embedding x is int32 [tokens, 1], the indices of one-hot rows: the
+ * product is then a sum of the rows of dy over the tokens that named a column.
+ *
+ * @example
+ * const { gradients } = valueAndGradients(() => loss(weightTap(x, linear(x), Z)), [Z])
+ */
+export const weightTap = (x: Tensor2D, y: Tensor2D, Z: Tensor2D): Tensor2D => {
+  if (!isRecording()) return y
+  // handles of the same data; the node below is what the tape says of them
+  const through = observe(() => tf.clone(y)).value
+  const seen = tf.keep(observe(() => tf.clone(x)).value)
+  addNode({
+    kernelName: "WeightTap",
+    inputs: { y, Z },
+    outputs: [through],
+    saved: [seen],
+    gradient: ([dy]) => ({ y: () => dy!, Z: () => weightGradient(dy as Tensor2D, seen, Z.shape[1]) })
+  })
+  return through
+}
+
+const weightGradient = (dy: Tensor2D, x: Tensor2D, inputs: number): Tensor2D =>
+  x.dtype === "int32"
+    ? tf.transpose(tf.unsortedSegmentSum(dy, tf.reshape<tf.Rank.R1>(x, [x.size]), inputs) as Tensor2D)
+    : tf.matMul(dy, x, true, false)
+
+/**
+ * f(), which the tape sees as a tensor that depends on nothing (JAX's `stop_gradient`, PyTorch's `detach`). Tensor code; of what `f`
+ * makes, only its result stays.
+ *
+ * To tfjs it is an operation with no inputs whose gradient is asked for nothing: what runs inside of one is never recorded.
+ */
+export const stopGradient = <T extends Tensor>(f: () => T): T =>
+  tf.customGrad<T>(() => ({ value: f(), gradFunc: () => [] }))()
