@@ -29,7 +29,7 @@ import {
 export const SitePattern = text(
   'a site pattern such as "encoder.layer.*.attention.**" or "query"',
   "A dotted glob over site names: * is one segment, ** any number; a name without a dot is any site that ends in it."
-)
+).annotate({ title: "SitePattern" })
 export type SitePattern = typeof SitePattern.Type
 
 const patterns = (description: string) => listOf(1, SitePattern, "a list of one or more site patterns", description)

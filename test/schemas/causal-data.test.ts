@@ -76,21 +76,3 @@ describe("mistakes, all at once", () => {
     ])
   })
 })
-
-test("every field of the JSON Schema has a description", () => {
-  const { schema, definitions } = Schema.toJsonSchemaDocument(CausalData, { onExcessProperty: "error" })
-  const seen: Array<string> = []
-  const walk = (node: unknown): void => {
-    if (typeof node !== "object" || node === null) return
-    const { properties } = node as {
-      readonly properties?: { readonly [name: string]: { readonly description?: string } }
-    }
-    for (const [name, property] of Object.entries(properties ?? {})) {
-      seen.push(name)
-      expect(`${name}: ${property.description ?? ""}`).toMatch(/: .+\.$/)
-    }
-    for (const value of Object.values(node)) walk(value)
-  }
-  walk([schema, definitions])
-  expect(seen.length).toBeGreaterThan(25)
-})

@@ -1,134 +1,171 @@
-/**
- * The JSON Schema: fresh on disk, and of one mind with the decoder. The small validator below is the second opinion: it knows the
- * keywords that the document uses, and fails on any other.
- */
+/** The JSON Schemas: fresh on disk, small, and of one mind with the decoder, as a JSON Schema validator reads them. */
 import { describe, expect, test } from "bun:test"
+import { Ajv2020 } from "ajv/dist/2020.js"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { RunPlan, runPlanJsonSchema, runPlanJsonSchemaText } from "../../schemas/index.ts"
+import { decodeRunPlanResult } from "../../schemas/decode.ts"
+import {
+  AdaptationPlan,
+  adaptationPlanJsonSchema,
+  adaptationPlanJsonSchemaText,
+  decodeAdaptationPlan,
+  RunPlan,
+  runPlanJsonSchema,
+  runPlanJsonSchemaText
+} from "../../schemas/index.ts"
 import { complete, smallest } from "./plans.ts"
 
 type Json = Record<string, unknown>
-type Keyword = (operand: unknown, value: unknown, schema: Json) => boolean
 
-const typeOf = (value: unknown): string => (value === null ? "null" : Array.isArray(value) ? "array" : typeof value)
-const isObject = (value: unknown): value is Json => typeOf(value) === "object"
-const onNumbers =
-  (check: (n: number, operand: number) => boolean): Keyword =>
-  (operand, value) =>
-    typeof value !== "number" || check(value, operand as number)
-const onLists =
-  (check: (list: ReadonlyArray<unknown>, operand: unknown, schema: Json) => boolean): Keyword =>
-  (operand, value, schema) =>
-    !Array.isArray(value) || check(value, operand, schema)
-const annotation: Keyword = () => true
+const root = new URL("../../", import.meta.url)
 
-const keywords: Record<string, Keyword> = {
-  $schema: annotation,
-  title: annotation,
-  description: annotation,
-  default: annotation,
-  type: (type, value) => (type === "integer" ? Number.isInteger(value) : typeOf(value) === type),
-  enum: (values, value) => (values as ReadonlyArray<unknown>).includes(value),
-  anyOf: (schemas, value) => (schemas as ReadonlyArray<Json>).some((schema) => accepts(schema, value)),
-  minimum: onNumbers((n, bound) => n >= bound),
-  maximum: onNumbers((n, bound) => n <= bound),
-  exclusiveMinimum: onNumbers((n, bound) => n > bound),
-  exclusiveMaximum: onNumbers((n, bound) => n < bound),
-  minLength: (least, value) => typeof value !== "string" || value.length >= (least as number),
-  minItems: onLists((list, least) => list.length >= (least as number)),
-  maxItems: onLists((list, most) => list.length <= (most as number)),
-  uniqueItems: onLists((list) => new Set(list).size === list.length),
-  items: onLists(
-    (list, items, { prefixItems }) => prefixItems !== undefined || list.every((item) => accepts(items as Json, item))
-  ),
-  prefixItems: onLists((list, items) =>
-    list.every((item, i) => accepts((items as ReadonlyArray<Json>)[i] ?? {}, item))
-  ),
-  required: (names, value) =>
-    !isObject(value) || (names as ReadonlyArray<string>).every((name) => Object.hasOwn(value, name)),
-  properties: (properties, value) =>
-    !isObject(value) ||
-    Object.entries(properties as Record<string, Json>).every(
-      ([name, schema]) => !Object.hasOwn(value, name) || accepts(schema, value[name])
-    ),
-  additionalProperties: (allowed, value, { properties }) =>
-    allowed !== false || !isObject(value) || Object.keys(value).every((name) => Object.hasOwn(properties as Json, name))
-}
+// strict: a keyword that the validator does not know, or that does nothing where it is, is an error
+const validatorOf = (schema: Json) => new Ajv2020({ strict: true, allErrors: true }).compile(schema)
 
-const accepts = (schema: Json, value: unknown): boolean =>
-  Object.entries(schema).every(([name, operand]) => {
-    const keyword = keywords[name]
-    if (keyword === undefined) throw new Error(`the document uses ${name}, which this validator does not know`)
-    return keyword(operand, value, schema)
-  })
-
-const document = runPlanJsonSchema() as Json
+const isRunPlan = validatorOf(runPlanJsonSchema())
+const isAdaptationPlan = validatorOf(adaptationPlanJsonSchema())
 
 /** Every object schema inside, with its path. */
 const objectsIn = (value: unknown, path = ""): ReadonlyArray<readonly [string, Json]> =>
   typeof value !== "object" || value === null
     ? []
     : [
-        ...(isObject(value) && value["type"] === "object" ? [[path, value] as const] : []),
+        ...("type" in value && value.type === "object" ? [[path, value as Json] as const] : []),
         ...Object.entries(value).flatMap(([key, inner]) => objectsIn(inner, `${path}/${key}`))
       ]
 
-test("the file is fresh (`bun run schema` writes it)", async () => {
-  const file = await Bun.file(new URL("../../schemas/run-plan.schema.json", import.meta.url)).text()
-  expect(file).toBe(runPlanJsonSchemaText())
-})
-
-test("every object is closed, every key described", () => {
-  const objects = objectsIn(document)
-  expect(objects.length).toBeGreaterThan(12)
-  for (const [path, schema] of objects) {
-    expect([path, schema["additionalProperties"]]).toEqual([path, false])
-    for (const [key, field] of Object.entries(schema["properties"] as Record<string, Json>)) {
-      const isTag = Array.isArray(field["enum"]) && field["enum"].length === 1
-      if (!isTag) expect([`${path}/${key}`, typeof field["description"]]).toEqual([`${path}/${key}`, "string"])
-    }
+describe.each([
+  ["run-plan", runPlanJsonSchema(), runPlanJsonSchemaText(), 40_000, 20],
+  ["adaptation-plan", adaptationPlanJsonSchema(), adaptationPlanJsonSchemaText(), 12_000, 8]
+])("%s.schema.json", (name, schema, text, bytes, objects) => {
+  const resolved = (field: Json): Json => {
+    const $ref = field["$ref"]
+    return typeof $ref === "string" ? (schema["$defs"] as Record<string, Json>)[$ref.replace("#/$defs/", "")]! : field
   }
+
+  test("the file is fresh (`bun run schema` writes it) and small", async () => {
+    const file = await Bun.file(new URL(`schemas/${name}.schema.json`, root)).text()
+    expect(file).toBe(text)
+    expect(JSON.parse(file)).toEqual(schema)
+    expect(Buffer.byteLength(file)).toBeLessThanOrEqual(bytes)
+  })
+
+  test("every object is closed, every key described", () => {
+    const found = objectsIn(schema)
+    expect(found.length).toBeGreaterThan(objects)
+    for (const [path, { additionalProperties, properties }] of found) {
+      expect([path, additionalProperties]).toEqual([path, false])
+      for (const [key, field] of Object.entries(properties as Record<string, Json>)) {
+        expect([`${path}/${key}`, typeof resolved(field)["description"]]).toEqual([`${path}/${key}`, "string"])
+      }
+    }
+  })
+
+  test("what is written twice is a definition", () => {
+    const uses = new Map<string, number>()
+    for (const [, { properties }] of objectsIn(schema)) {
+      for (const field of Object.values(properties as Record<string, Json>)) {
+        const written = JSON.stringify(field)
+        if (!("$ref" in field)) uses.set(written, (uses.get(written) ?? 0) + 1)
+      }
+    }
+    expect([...uses].filter(([written, count]) => count > 1 && written.length > 60)).toEqual([])
+  })
 })
 
 test("defaults are shown, and are those that the decoder fills in", () => {
-  const defaults = objectsIn(document).flatMap(([, { properties, required }]) =>
-    Object.entries(properties as Record<string, Json>)
-      .filter(([key, field]) => "default" in field && !((required as ReadonlyArray<string>) ?? []).includes(key))
-      .map(([key]) => key)
-  )
-  expect(defaults).toContain("rank")
-  expect(defaults).toContain("clipNorm")
+  const { $defs } = runPlanJsonSchema() as { readonly $defs: Record<string, Json> }
   const { optimizer } = Schema.decodeUnknownSync(RunPlan)(smallest)
-  const loraPro = objectsIn(document).find(([, { title }]) => title === "LoRA-Pro")![1]
-  for (const [key, field] of Object.entries(loraPro["properties"] as Record<string, Json>)) {
-    if ("default" in field)
-      expect([key, optimizer[key as keyof typeof optimizer]] as unknown).toEqual([key, field["default"]])
+  const shown = Object.entries($defs["LoRAPro"]!["properties"] as Record<string, Json>).flatMap(([key, field]) => {
+    const whole = "$ref" in field ? $defs[String(field["$ref"]).replace("#/$defs/", "")]! : field
+    return "default" in whole ? [[key, whole["default"]] as const] : []
+  })
+  expect(shown.map(([key]) => key)).toContain("clipNorm")
+  for (const [key, value] of shown) {
+    expect([key, optimizer[key as keyof typeof optimizer]] as unknown).toEqual([key, value])
   }
 })
 
 describe("accepts", () => {
   test("the smallest and the complete plan", () => {
-    expect(accepts(document, smallest)).toBe(true)
-    expect(accepts(document, complete)).toBe(true)
+    for (const plan of [smallest, complete]) expect([isRunPlan(plan), isRunPlan.errors]).toEqual([true, null])
+    expect(isAdaptationPlan({})).toBe(true)
+  })
+
+  test("every plan in the repository", async () => {
+    const files = [...new Bun.Glob("{examples,bench,docs}/**/*.json").scanSync(root.pathname)]
+    let plans = 0
+    for (const file of files) {
+      if (file.includes("/models/")) continue
+      const plan: unknown = await Bun.file(new URL(file, root)).json()
+      const names = String((plan as Json)["$schema"]).match(/(run|adaptation)-plan\.schema\.json$/)
+      if (names === null) continue
+      plans += 1
+      const accepts = names[1] === "run" ? isRunPlan : isAdaptationPlan
+      expect([file, accepts(plan), accepts.errors]).toEqual([file, true, null])
+    }
+    expect(plans).toBeGreaterThan(12)
   })
 
   test("what the decoder accepts", () => {
-    const samples = Effect.runSync(Arbitrary.sampleEffect(Arbitrary.schema(RunPlan), { count: 100, seed: 2 }))
-    for (const plan of samples) expect(accepts(document, Schema.encodeSync(RunPlan)(plan))).toBe(true)
+    const plans = Effect.runSync(Arbitrary.sampleEffect(Arbitrary.schema(RunPlan), { count: 200, seed: 2 }))
+    for (const plan of plans)
+      expect([isRunPlan(Schema.encodeSync(RunPlan)(plan)), isRunPlan.errors]).toEqual([true, null])
+    const others = Effect.runSync(Arbitrary.sampleEffect(Arbitrary.schema(AdaptationPlan), { count: 100, seed: 3 }))
+    for (const plan of others) expect(isAdaptationPlan(Schema.encodeSync(AdaptationPlan)(plan))).toBe(true)
   })
 })
 
-test.each<[string, object]>([
+const data = { format: "classification", train: "t.jsonl" }
+
+/** What is wrong with a plan's structure, as the change that makes it so: schema and decoder both refuse it. */
+const wrong: ReadonlyArray<readonly [what: string, change: object]> = [
   ["an unknown key", { sed: 1 }],
   ["a negative seed", { seed: -1 }],
+  ["a fraction for a seed", { seed: 0.5 }],
+  ["no data", { data: undefined }],
+  ["a list for a section", { output: [] }],
+  ["an unknown format", { data: { ...data, format: "classificaton" } }],
+  ["a key of another format", { data: { ...data, packing: true } }],
+  ["another kind's model", { data: { format: "text", train: "t.jsonl" }, model: { source: "m", head: [] } }],
+  ["no rows", { data: { ...data, train: "" } }],
+  ["all rows held out", { data: { ...data, validation: 1 } }],
+  ["a label twice", { data: { ...data, labels: ["a", "a"] } }],
+  ["one task too many", { model: { source: "m", task: { kind: "regression" } } }],
+  ["an unknown method", { adapter: { method: "lorra" } }],
   ["rank 0", { adapter: { method: "lora", rank: 0 } }],
   ["no target", { adapter: { method: "lora", targets: [] } }],
+  ["an override without targets", { adapter: { method: "lora", overrides: [{ rank: 4 }] } }],
   ["a rank without LoRA", { adapter: { method: "none", rank: 8 } }],
+  ["another method's init", { adapter: { method: "dora", init: { kind: "pissa" } } }],
+  ["another init's key", { adapter: { method: "lora", init: { kind: "eva", gamma: 16 } } }],
+  ["everything dropped", { adapter: { method: "lora", dropout: 1 } }],
   ["no learning rate", { optimizer: { kind: "lora-pro" } }],
+  ["a rate in words", { optimizer: { kind: "adamw", learningRate: "1e-3" } }],
+  ["an unknown form", { optimizer: { kind: "lora-pro", learningRate: 1, form: "half" } }],
   ["a moment that never forgets", { optimizer: { kind: "adamw", learningRate: 1, betas: [0.9, 1] } }],
-  ["a label twice", { data: { format: "classification", train: "t", labels: ["a", "a"] } }]
-])("refuses %s", (_what, change) => {
-  expect(accepts(document, { ...smallest, ...change })).toBe(false)
+  ["three moments", { optimizer: { kind: "adamw", learningRate: 1, betas: [0.9, 0.9, 0.9] } }],
+  ["one moment", { optimizer: { kind: "adamw", learningRate: 1, betas: [0.9] } }],
+  ["clipping at 0", { optimizer: { kind: "sgd", learningRate: 1, clipNorm: 0 } }],
+  ["a schedule in one word", { optimizer: { kind: "sgd", learningRate: 1, schedule: "linear" } }],
+  ["no steps", { training: { steps: 0 } }],
+  ["threads in words", { training: { steps: 1, threads: "all" } }],
+  ["diagnostics of no site", { training: { steps: 1, diagnostics: { sites: [] } } }]
+]
+
+describe("refuses, as the decoder does", () => {
+  test.each(wrong)("%s", (_what, change) => {
+    const plan: unknown = JSON.parse(JSON.stringify({ ...smallest, ...change }))
+    expect([isRunPlan(plan), Result.isFailure(decodeRunPlanResult(plan))]).toEqual([false, true])
+  })
+
+  test.each<[string, object]>([
+    ["a model", { model: { source: "m" } }],
+    ["an unknown optimizer", { optimizer: { kind: "adam", learningRate: 1 } }],
+    ["no rows a batch", { training: { batchSize: 0 } }]
+  ])("in an adaptation plan: %s", (_what, plan) => {
+    expect([isAdaptationPlan(plan), Result.isFailure(decodeAdaptationPlan(plan, "lora"))]).toEqual([false, true])
+  })
 })
