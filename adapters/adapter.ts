@@ -2,11 +2,11 @@
  * The contract of an adapter method: how one linear site is adapted. One file per equation.
  *
  * Laws every method keeps (test/laws/adapter.laws.test.ts runs them over the table):
- *  1. at its start an adapted site computes what the base computes;
+ *  1. at step 0 an adapted site computes what the base computes;
  *  2. forward(x) = x · merge(W)ᵀ + bias, to float32 precision;
  *  3. forward and merge are pure: same input, same output, no tensor left behind;
  *  4. gradients equal finite differences, of everything that the method does not hold fixed in its gradient;
- *  5. a site's start depends on the seed and its name alone;
+ *  5. a site's init depends on the seed and its name alone;
  *  6. with a mask, where there is dropout D: forward(x) is the base's of x and what the adapter adds at D(x); 1, 3 and 4
  *     as without.
  */
@@ -18,8 +18,7 @@ import type { LinearSite } from "../src/tensors/linear.ts"
 import type { FrozenMatrix } from "../src/tensors/packed-matrix.ts"
 import type { DeviceReadError } from "../src/tensors/read.ts"
 import type { Trainable } from "../src/tensors/trainable.ts"
-import type { Observe, Wanted } from "./init/observe.ts"
-import type { StartError } from "./init/start-error.ts"
+import type { Calibrate, Calibration, InitError } from "./init/calibration.ts"
 
 /**
  * The frozen layer under an adapter. W may be packed (`model.weights` of a plan): `forward` hands it to a kernel that takes it so
@@ -34,7 +33,7 @@ export interface BaseLayer {
 export interface InitSource extends BaseLayer {
   readonly random: () => number // uniform in [0, 1)
   /** what training data shows at this site; for methods that say so in `wants` */
-  readonly observe: Observe
+  readonly calibrate: Calibrate
   /** other numbers will be put in their place: shapes count, and nothing is looked at or worked out (default false) */
   readonly shapesOnly?: boolean
 }
@@ -56,14 +55,14 @@ export interface AdapterMethod<Options> {
   /** Why this site cannot be adapted with these options, if so; told before any weight is read. */
   readonly problem?: (site: LinearSite, options: Options) => string | undefined
   readonly size: (site: LinearSite, options: Options) => SiteSize
-  /** What `init` will ask `observe` for; absent or undefined: nothing. */
-  readonly wants?: (options: Options) => Wanted | undefined
+  /** What `init` will ask `calibrate` for; absent or undefined: nothing. */
+  readonly wants?: (options: Options) => Calibration | undefined
   /** The site's trainable part at step 0. Runs once, before training. */
   readonly init: (
     site: LinearSite,
     options: Options,
     source: InitSource
-  ) => Effect.Effect<Trainable, StartError | DeviceReadError>
+  ) => Effect.Effect<Trainable, InitError | DeviceReadError>
   /** The share of its input that the adapter at this site does without in training, in [0, 1); absent: 0. */
   readonly dropout?: (site: LinearSite, options: Options) => number
   /**

@@ -26,7 +26,7 @@ import { widened } from "../src/kernels/widen.ts"
 import { stopGradient } from "../src/tensors/tape-nodes.ts"
 import type { FactorPair, Trainable } from "../src/tensors/trainable.ts"
 import type { AdapterMethod, BaseLayer } from "./adapter.ts"
-import { startPair, wantedBy } from "./init/index.ts"
+import { calibrationOf, initPair } from "./init/index.ts"
 import { embeddingProblem, factorProblem } from "./lora.ts"
 import { scaleOf } from "./scaling.ts"
 
@@ -74,9 +74,9 @@ export const dora: AdapterMethod<DoraOptions> = {
   problem: (site, options) =>
     site.kind === "embedding" ? embeddingProblem(site, "dora") : factorProblem(site, options),
   size: (site, { rank }) => ({ factors: rank * (site.in + site.out), dense: site.out }),
-  wants: ({ init }) => wantedBy(init),
+  wants: ({ init }) => calibrationOf(init),
   init: (site, { rank, alpha, scaling, init }, source) =>
-    Effect.map(startPair(init, { site, rank, scale: scaleOf(scaling, rank, alpha) }, source), (pair) => ({
+    Effect.map(initPair(init, { site, rank, scale: scaleOf(scaling, rank, alpha) }, source), (pair) => ({
       pairs: [pair],
       dense: [{ name: `${site.name}.magnitude`, role: "body", value: rowLengths(source, pair) }]
     })),

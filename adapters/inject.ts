@@ -1,5 +1,5 @@
 /**
- * Puts an adapter method into a model: chooses the sites, starts their trainable parts, and answers with an `Adapted`.
+ * Puts an adapter method into a model: chooses the sites, initializes their trainable parts, and returns an `Adapted`.
  *
  * Nothing of the model is changed. The forward pass of the pair is the model's own, called with a `linear` that uses the method
  * at the chosen sites and the frozen base elsewhere, and with weights in which trained tensors stand over frozen ones.
@@ -22,8 +22,8 @@ import type { DeviceReadError } from "../src/tensors/read.ts"
 import { type DenseParameter, type DenseRole, startsOf, type Trainable, tensorsOf } from "../src/tensors/trainable.ts"
 import type { AdapterMethod, BaseLayer, InitSource, SitePart } from "./adapter.ts"
 import { dropoutMasks, type TrainingPlace } from "./dropout.ts"
-import { nothingObserved, type Observe } from "./init/observe.ts"
-import type { StartError } from "./init/start-error.ts"
+import type { InitError } from "./init/calibration.ts"
+import { type Calibrate, noCalibration } from "./init/calibration.ts"
 import { type InjectionError, type Selected, type Selection, select } from "./select.ts"
 
 /**
@@ -62,10 +62,10 @@ export interface Adapted<M extends Network = Model> {
 }
 
 export interface InjectOptions<Options> extends Selection<Options> {
-  /** seed of the factors' start, of which each site has a random stream of its own, and of dropout */
+  /** seed of the inits, from which each site has a random stream of its own, and of dropout */
   readonly seed?: number
-  /** what training data shows, for starts that ask (LoRA-GA, EVA) */
-  readonly observe?: Observe
+  /** what training data shows, for inits that need calibration (LoRA-GA, EVA) */
+  readonly calibrate?: Calibrate
 }
 
 /** Adapts `model` with `method`; `null` trains the head alone. The parameters live as long as the scope. */
@@ -73,11 +73,11 @@ export const inject = <Options extends object, M extends Network = Model>(
   model: M,
   method: AdapterMethod<Options> | null,
   options: Options & InjectOptions<Options>
-): Effect.Effect<Adapted<M>, InjectionError | StartError | DeviceReadError, Scope.Scope> => {
-  const { targets, exclude, overrides, modulesToSave, seed = 0, observe, ...own } = options
+): Effect.Effect<Adapted<M>, InjectionError | InitError | DeviceReadError, Scope.Scope> => {
+  const { targets, exclude, overrides, modulesToSave, seed = 0, calibrate, ...own } = options
   const selection = { targets, exclude, overrides, modulesToSave }
   return Effect.fromResult(select(model, method, own as unknown as Options, selection)).pipe(
-    Effect.flatMap((selected) => injectSelected(model, method, selected, seed, observe))
+    Effect.flatMap((selected) => injectSelected(model, method, selected, seed, calibrate))
   )
 }
 
@@ -87,11 +87,11 @@ export const injectSelected = <Options extends object, M extends Network = Model
   method: AdapterMethod<Options> | null,
   selected: Selected<Options>,
   seed: number,
-  observe: Observe = nothingObserved,
+  calibrate: Calibrate = noCalibration,
   shapesOnly = false
-): Effect.Effect<Adapted<M>, StartError | DeviceReadError, Scope.Scope> =>
+): Effect.Effect<Adapted<M>, InitError | DeviceReadError, Scope.Scope> =>
   Effect.gen(function* () {
-    const parts = yield* startedParts(model, method, selected, seed, { observe, shapesOnly })
+    const parts = yield* initParts(model, method, selected, seed, { calibrate, shapesOnly })
     const sites = selected.sites.map(({ site }) => site)
     const trainable: Trainable = {
       pairs: parts.flatMap((part) => part.pairs),
@@ -141,14 +141,14 @@ export const injectSelected = <Options extends object, M extends Network = Model
     return adapted
   })
 
-/** Each site's part at step 0. One that cannot start takes the ones before it along. */
-const startedParts = <Options>(
+/** Each site's part at step 0. If one cannot be initialized, those before it are disposed. */
+const initParts = <Options>(
   model: Network,
   method: AdapterMethod<Options> | null,
   { sites }: Selected<Options>,
   seed: number,
-  source: Pick<InitSource, "observe" | "shapesOnly">
-): Effect.Effect<ReadonlyArray<Trainable>, StartError | DeviceReadError> => {
+  source: Pick<InitSource, "calibrate" | "shapesOnly">
+): Effect.Effect<ReadonlyArray<Trainable>, InitError | DeviceReadError> => {
   const parts: Array<Trainable> = []
   return Effect.forEach(
     sites,
@@ -170,7 +170,7 @@ const startedParts = <Options>(
   )
 }
 
-/** Trained tensors that start at the model's own values. */
+/** Trained tensors, initialized at the model's own values. */
 const copies = (model: Network, names: ReadonlyArray<string>, role: DenseRole): ReadonlyArray<DenseParameter> =>
   names.map((name) => ({ name, role, value: tf.tidy(() => tf.clone(wholeParameter(model, name))) }))
 

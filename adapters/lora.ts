@@ -7,7 +7,7 @@
  * With dropout A sees D(x) in training (`dropout.ts`), and W sees x.
  * At an embedding x are row numbers: rows of Wᵀ and of Aᵀ are looked up (`kernels/embedding.ts`), and nothing is
  * dropped, as in PEFT.
- * rsLoRA is this method with another scale (`scaling.ts`), PiSSA, LoRA-GA and EVA with another start (`init/`); LoRA-Pro and LoRA+ are
+ * rsLoRA is this method with another scale (`scaling.ts`), PiSSA, LoRA-GA and EVA with another init (`init/`); LoRA-Pro and LoRA+ are
  * this method under another optimizer.
  */
 import * as tf from "@tensorflow/tfjs"
@@ -19,7 +19,7 @@ import { widened } from "../src/kernels/widen.ts"
 import type { LinearSite } from "../src/tensors/linear.ts"
 import type { FactorPair, Factors, Trainable } from "../src/tensors/trainable.ts"
 import type { AdapterMethod } from "./adapter.ts"
-import { startPair, startProblem, wantedBy } from "./init/index.ts"
+import { calibrationOf, initPair, initProblem } from "./init/index.ts"
 import { scaleOf } from "./scaling.ts"
 
 /** What one site needs to know of the plan (overrides applied). */
@@ -42,24 +42,24 @@ export const wholeFactors = ({ A, B, start }: Omit<FactorPair, "site" | "scale">
 export const embeddingProblem = ({ name }: LinearSite, method: string): string =>
   `${name} is an embedding, which ${method} does not adapt; expected targets without it, or method "lora" or "full"`
 
-/** Why a site cannot have factors of this rank that start so. */
+/** Why a site cannot have factors of this rank with this init. */
 export const factorProblem = (site: LinearSite, { rank, init }: LoraOptions): string | undefined => {
-  if (site.kind === "embedding" && wantedBy(init)?.what === "inputs") return startWithoutInputs(site, init.kind)
+  if (site.kind === "embedding" && calibrationOf(init)?.what === "inputs") return initWithoutInputs(site, init.kind)
   return rank <= Math.min(site.out, site.in)
-    ? startProblem(init, site, rank)
+    ? initProblem(init, site, rank)
     : `rank ${rank} is larger than ${site.name} allows: W is [${site.out}, ${site.in}], so at most ${Math.min(site.out, site.in)}`
 }
 
-const startWithoutInputs = ({ name }: LinearSite, start: string): string =>
-  `${name} is an embedding, whose inputs are row numbers, and "${start}" starts from the inputs; expected targets without it, or another init`
+const initWithoutInputs = ({ name }: LinearSite, init: string): string =>
+  `${name} is an embedding, whose inputs are row numbers, and "${init}" is computed from the inputs; expected targets without it, or another init`
 
 export const lora: AdapterMethod<LoraOptions> = {
   method: "lora",
   problem: factorProblem,
   size: (site, { rank }) => ({ factors: rank * (site.in + site.out), dense: 0 }),
-  wants: ({ init }) => wantedBy(init),
+  wants: ({ init }) => calibrationOf(init),
   init: (site, { rank, alpha, scaling, init }, source) =>
-    Effect.map(startPair(init, { site, rank, scale: scaleOf(scaling, rank, alpha) }, source), (pair) => ({
+    Effect.map(initPair(init, { site, rank, scale: scaleOf(scaling, rank, alpha) }, source), (pair) => ({
       pairs: [pair],
       dense: []
     })),

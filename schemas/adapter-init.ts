@@ -1,5 +1,5 @@
 /**
- * `adapter.init`: where A and B start, a union tagged by `kind`.
+ * `adapter.init`: how A and B are initialized, a union tagged by `kind`, and what is true of each.
  *
  *   kaiming     A uniform in ±1/√in, B = 0
  *   gaussian    A normal with deviation 1/r, B = 0
@@ -8,7 +8,7 @@
  *   lora-ga     from those of the loss's gradient over the first batches (arXiv 2407.05000)
  *   eva         A from the leading directions of the site's inputs over the first batches, B = 0 (arXiv 2410.07170)
  *
- * pissa and lora-ga start with BA ≠ 0; what they start with is subtracted again, so that every adapted model starts as its base.
+ * pissa and lora-ga start with BA ≠ 0; their first BA is subtracted again, so that every adapted model starts as its base.
  */
 import * as Schema from "effect/Schema"
 import { choice, count, positive, withDefault } from "./fields.ts"
@@ -49,10 +49,47 @@ const Eva = Schema.Struct({ kind: Schema.Literal("eva"), batches }).annotate({
 })
 
 /** Starts that need nothing but random numbers. */
-export const PlainInit = Schema.Union([Kaiming, Gaussian, Orthogonal]).annotate({ description: "How A and B start." })
+export const PlainInit = Schema.Union([Kaiming, Gaussian, Orthogonal]).annotate({
+  description: "How A and B are initialized."
+})
 export type PlainInit = typeof PlainInit.Type
 
 export const LoraInit = Schema.Union([Kaiming, Gaussian, Orthogonal, Pissa, LoraGa, Eva]).annotate({
-  description: "How A and B start."
+  description: "How A and B are initialized."
 })
 export type LoraInit = typeof LoraInit.Type
+
+type ConfigOf<Kind extends LoraInit["kind"]> = Extract<LoraInit, { readonly kind: Kind }>
+
+export interface InitFacts<Config> {
+  readonly label: string
+  /** its arXiv number; null where it has no paper of its own */
+  readonly paper: string | null
+  /** what it computes from the first training batches, and from how many; null where it needs no data */
+  readonly calibration: ((config: Config) => { readonly what: "gradient" | "inputs"; readonly batches: number }) | null
+  /** whether the first BA is not 0 and is subtracted: an exported adapter then holds it too, and has twice the rank */
+  readonly subtracted: boolean
+}
+
+/** An init without facts does not compile. `adapters/init/` has the same kinds with their equations. */
+export const initFacts = {
+  kaiming: { label: "Kaiming", paper: null, calibration: null, subtracted: false },
+  gaussian: { label: "Gaussian", paper: null, calibration: null, subtracted: false },
+  orthogonal: { label: "orthogonal", paper: null, calibration: null, subtracted: false },
+  pissa: { label: "PiSSA", paper: "2404.02948", calibration: null, subtracted: true },
+  "lora-ga": {
+    label: "LoRA-GA",
+    paper: "2407.05000",
+    calibration: ({ batches }) => ({ what: "gradient", batches }),
+    subtracted: true
+  },
+  eva: {
+    label: "EVA",
+    paper: "2410.07170",
+    calibration: ({ batches }) => ({ what: "inputs", batches }),
+    subtracted: false
+  }
+} satisfies { readonly [Kind in LoraInit["kind"]]: InitFacts<ConfigOf<Kind>> }
+
+/** The facts of the init that a plan names. */
+export const factsOfInit = ({ kind }: LoraInit): InitFacts<LoraInit> => initFacts[kind] as InitFacts<LoraInit>

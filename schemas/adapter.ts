@@ -7,7 +7,7 @@
  *   full     the targets' own W and bias           { "method": "full" }
  *   none     the head alone                        { "method": "none" }
  *
- * rsLoRA is `scaling: "rank-stabilized"`; PiSSA, LoRA-GA and EVA are starts (`adapter-init.ts`); LoRA+ and LoRA-Pro are optimizers.
+ * rsLoRA is `scaling: "rank-stabilized"`; PiSSA, LoRA-GA and EVA are inits (`adapter-init.ts`); LoRA+ and LoRA-Pro are optimizers.
  */
 import * as Schema from "effect/Schema"
 import { LoraInit, PlainInit } from "./adapter-init.ts"

@@ -31,6 +31,7 @@ export {
   type AdapterTarget,
   type AdaptOptionsInput,
   adapt,
+  type CalibrationData,
   type Callback,
   type CallbackInstance,
   type CallbackObject,
@@ -67,7 +68,6 @@ export {
   type PredictOptions,
   type RestoreOptions,
   type Slots,
-  type StartData,
   slotsOf,
   type YieldEvery
 } from "./layers-model/index.ts"

@@ -2,45 +2,45 @@
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type Adapted, nothingObserved, startThatAsks } from "../adapters/index.ts"
+import { type Adapted, noCalibration } from "../adapters/index.ts"
 import { Device } from "./device/device.ts"
 import type { Network } from "./models/index.ts"
 import { fromConfig } from "./optimizers/index.ts"
-import { injectPlan, type ResolvedPlan, wantedByPlan } from "./plan/index.ts"
+import { calibrationOfPlan, injectPlan, type ResolvedPlan } from "./plan/index.ts"
 import { lookOfPlan, tellWarnings } from "./plan-diagnostics.ts"
 import { Progress } from "./progress.ts"
 import type { Task } from "./tasks/task.ts"
 import {
+  calibrating,
   type DiagnosticsReport,
-  observing,
   openSession,
   type Session,
   type StepReport,
   stepsOf
 } from "./training/index.ts"
 
-/** A loaded model with the plan's adapter at step 0. Where its start looks at training data it sees the first batches, as training will. */
+/** A loaded model with the plan's adapter at step 0. An init that needs calibration sees the first batches, as training will. */
 export const adaptPlan = (task: Task, model: Network, resolved: ResolvedPlan) =>
   Effect.gen(function* () {
-    const wanted = wantedByPlan(resolved)
-    if (wanted === undefined) return yield* injectPlan(model, resolved, nothingObserved)
+    const calibration = calibrationOfPlan(resolved)
+    if (calibration === undefined) return yield* injectPlan(model, resolved, noCalibration)
     const tell = yield* Progress
     const device = yield* Device
-    device.label(`what adapter.init "${startThatAsks(wanted)}" looks at`)
-    const batches = `${wanted.batches} training ${wanted.batches === 1 ? "batch" : "batches"}`
-    yield* tell({ kind: "notice", message: `looks at ${batches} for adapter.init "${startThatAsks(wanted)}"` })
+    device.label(`what adapter.init "${calibration.init}" looks at`)
+    const batches = `${calibration.batches} training ${calibration.batches === 1 ? "batch" : "batches"}`
+    yield* tell({ kind: "notice", message: `looks at ${batches} for adapter.init "${calibration.init}"` })
     const scope = yield* Effect.scope
     return yield* Effect.gen(function* () {
       const first = yield* Stream.runCollect(
-        Stream.take(task.batches(model, resolved, { epoch: 0, batch: 0 }), wanted.batches)
+        Stream.take(task.batches(model, resolved, { epoch: 0, batch: 0 }), calibration.batches)
       )
-      const observe = yield* observing(model, {
+      const calibrate = yield* calibrating(model, {
         batches: first,
         loss: task.loss(model),
         recompute: resolved.plan.training.recompute,
         sites: resolved.selected.sites.map(({ site }) => site)
       })
-      return yield* Scope.provide(injectPlan(model, resolved, observe), scope)
+      return yield* Scope.provide(injectPlan(model, resolved, calibrate), scope)
     }).pipe(Effect.scoped)
   })
 

@@ -12,33 +12,34 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
+import { initFacts } from "../../schemas/adapter-init.ts"
 import type { LoraInit } from "../../schemas/index.ts"
+import { InitError } from "./calibration.ts"
 import type { Initializer } from "./initializer.ts"
 import type { Directionless } from "./leading-directions.ts"
-import { StartError } from "./start-error.ts"
 
 export const eva: Initializer<Extract<LoraInit, { readonly kind: "eva" }>> = {
-  wants: ({ batches }) => ({ what: "inputs", batches }),
-  subtracted: false,
-  start: ({ batches }, { site, rank }, { observe, random }) =>
+  ...initFacts.eva,
+  init: (config, { site, rank }, { calibrate, random }) =>
     Effect.gen(function* () {
       const { leadingDirections } = yield* Effect.promise(() => import("./leading-directions.ts"))
-      const covariance = yield* observe(site, { what: "inputs", batches })
+      const covariance = yield* calibrate(site, { init: "eva", ...initFacts.eva.calibration(config) })
       const found = yield* leadingDirections(covariance, rank, random, `the covariance of the inputs of ${site.name}`)
       if (typeof found === "string") {
-        return yield* new StartError({ site: site.name, init: "eva", reason: reasonOf(found, batches) })
+        return yield* new InitError({ site: site.name, init: "eva", reason: reasonOf(found, config.batches) })
       }
       const A = Float32Array.from(
         { length: rank * site.in },
         (_, k) => found.V[(k % site.in) * rank + Math.floor(k / site.in)]!
       )
       return { A: tf.tensor2d(A, [rank, site.in]), B: tf.zeros<tf.Rank.R2>([site.out, rank]) }
-    })
+    }),
+  learningRates: null
 }
 
 const reasonOf = (nothing: Directionless, batches: number): string => {
   const over = `its inputs over the first ${batches} training batches`
   return nothing === "zero"
-    ? `${over} are all the same; exclude the site, or start with "kaiming"`
-    : `${over} are not finite; see whether the base model computes finite numbers, or start with "kaiming"`
+    ? `${over} are all the same; exclude the site, or take init "kaiming"`
+    : `${over} are not finite; see whether the base model computes finite numbers, or take init "kaiming"`
 }

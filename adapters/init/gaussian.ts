@@ -1,17 +1,19 @@
 /** A ~ N(0, 1/r²), B = 0: PEFT's `init_lora_weights="gaussian"`. */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
+import { initFacts } from "../../schemas/adapter-init.ts"
 import { gaussian as normal } from "../../src/numbers/index.ts"
 import type { Initializer } from "./initializer.ts"
 
 export const gaussian: Initializer<unknown> = {
-  subtracted: false,
-  start: (_config, { site, rank }, { random }) =>
+  ...initFacts.gaussian,
+  init: (_config, { site, rank }, { random }) =>
     Effect.sync(() => ({
       A: tf.tensor2d(
         Float32Array.from({ length: rank * site.in }, () => normal(random) / rank),
         [rank, site.in]
       ),
       B: tf.zeros<tf.Rank.R2>([site.out, rank])
-    }))
+    })),
+  learningRates: null
 }

@@ -1,11 +1,11 @@
-/** How the two factors of one site start. One file per way; `index.ts` has the table. */
+/** How the two factors of a site are initialized. One file per kind; `index.ts` has the table. */
 import type * as Effect from "effect/Effect"
+import type { InitFacts } from "../../schemas/adapter-init.ts"
 import type { DeviceReadError, Factors, LinearSite } from "../../src/tensors/index.ts"
 import type { InitSource } from "../adapter.ts"
-import type { Wanted } from "./observe.ts"
-import type { StartError } from "./start-error.ts"
+import type { InitError } from "./calibration.ts"
 
-/** The pair that is to start. */
+/** The pair to initialize. */
 export interface Place {
   readonly site: LinearSite
   readonly rank: number
@@ -13,17 +13,15 @@ export interface Place {
   readonly scale: number
 }
 
-export interface Initializer<Config> {
-  /** Why it cannot be had at this site. */
+export interface Initializer<Config> extends InitFacts<Config> {
+  /** Why this site cannot have it. */
   readonly problem?: (site: LinearSite, rank: number) => string | undefined
-  /** What it will ask the data; absent: nothing. */
-  readonly wants?: (config: Config) => Wanted
-  /** true where the start is subtracted: an exported adapter then holds it too, and has twice the rank */
-  readonly subtracted: boolean
   /** New tensors. */
-  readonly start: (
+  readonly init: (
     config: Config,
     place: Place,
     source: InitSource
-  ) => Effect.Effect<Factors, StartError | DeviceReadError>
+  ) => Effect.Effect<Factors, InitError | DeviceReadError>
+  /** `compare`: the learning rates of AdamW that are worth a try; null where it is no method of its own there */
+  readonly learningRates: ReadonlyArray<number> | null
 }

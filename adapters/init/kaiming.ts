@@ -1,18 +1,20 @@
 /**
- * A ~ U(−1/√in, 1/√in), B = 0: PyTorch's `kaiming_uniform_(a = √5)`, the start of Hu et al. 2021 and PEFT's default.
+ * A ~ U(−1/√in, 1/√in), B = 0: PyTorch's `kaiming_uniform_(a = √5)`, the init of Hu et al. 2021 and PEFT's default.
  *
  * With gain √(2/(1+a²)) = √(1/3), the bound is gain·√(3/in) = 1/√in.
  */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
+import { initFacts } from "../../schemas/adapter-init.ts"
 import type { Initializer } from "./initializer.ts"
 
 export const kaiming: Initializer<unknown> = {
-  subtracted: false,
-  start: (_config, { site, rank }, { random }) =>
+  ...initFacts.kaiming,
+  init: (_config, { site, rank }, { random }) =>
     Effect.sync(() => {
       const bound = 1 / Math.sqrt(site.in)
       const values = Float32Array.from({ length: rank * site.in }, () => (2 * random() - 1) * bound)
       return { A: tf.tensor2d(values, [rank, site.in]), B: tf.zeros<tf.Rank.R2>([site.out, rank]) }
-    })
+    }),
+  learningRates: null
 }

@@ -8,7 +8,7 @@
  *   ArBr    ia = 2, 4 … 2r      ib = 1, 3 … 2r−1
  *
  * One small step of SGD moves W by −η s²(BBᵀg + gAᵀA). With disjoint ia and ib that is −η s²c² times the best approximation of g of rank
- * 2r: no other start of A and B has its first move nearer to that of full fine-tuning. B·A itself is no direction of g; it is subtracted
+ * 2r: no other init of A and B makes its first move nearer to that of full fine-tuning. B·A itself is no direction of g; it is subtracted
  * (`FactorPair.start`), so that the model starts as its base.
  *
  * g is that of the first batches, with the head as it starts, so a new head has its say in it. The decomposition is randomised as in the
@@ -18,10 +18,11 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
+import { initFacts } from "../../schemas/adapter-init.ts"
 import type { LoraInit } from "../../schemas/index.ts"
+import { InitError } from "./calibration.ts"
 import type { Initializer } from "./initializer.ts"
 import type { Directionless } from "./leading-directions.ts"
-import { StartError } from "./start-error.ts"
 
 type LoraGa = Extract<LoraInit, { readonly kind: "lora-ga" }>
 
@@ -33,19 +34,19 @@ const directions = {
 } satisfies { readonly [Name in LoraGa["direction"]]: (i: number, rank: number) => { a: number; b: number } }
 
 export const loraGa: Initializer<LoraGa> = {
+  ...initFacts["lora-ga"],
   problem: ({ name, out, in: inputs }, rank) =>
     2 * rank <= Math.min(out, inputs)
       ? undefined
       : `rank ${rank} is larger than init "lora-ga" allows at ${name}: it takes 2·rank singular directions of W [${out}, ${inputs}]'s gradient, so at most ${Math.floor(Math.min(out, inputs) / 2)}`,
-  wants: ({ batches }) => ({ what: "gradient", batches }),
-  subtracted: true,
-  start: ({ batches, gamma, direction }, { site, rank }, { observe, random }) =>
+  init: (config, { site, rank }, { calibrate, random }) =>
     Effect.gen(function* () {
+      const { batches, gamma, direction } = config
       const { leadingDirections } = yield* Effect.promise(() => import("./leading-directions.ts"))
-      const gradient = yield* observe(site, { what: "gradient", batches })
+      const gradient = yield* calibrate(site, { init: "lora-ga", ...initFacts["lora-ga"].calibration(config) })
       const found = yield* leadingDirections(gradient, 2 * rank, random, `the gradient of ${site.name}`)
       if (typeof found === "string") {
-        return yield* new StartError({ site: site.name, init: "lora-ga", reason: reasonOf(found, batches) })
+        return yield* new InitError({ site: site.name, init: "lora-ga", reason: reasonOf(found, batches) })
       }
       const { U, V } = found
       const c = site.out ** 0.25 / Math.sqrt(gamma)
@@ -59,12 +60,13 @@ export const loraGa: Initializer<LoraGa> = {
         return c * U[row * 2 * rank + chosen[i]!.b]!
       })
       return { A: tf.tensor2d(A, [rank, site.in]), B: tf.tensor2d(B, [site.out, rank]) }
-    })
+    }),
+  learningRates: [5e-5, 1e-4, 2e-4, 4e-4]
 }
 
 const reasonOf = (nothing: Directionless, batches: number): string => {
   const over = `its gradient over the first ${batches} training batches`
   return nothing === "zero"
-    ? `${over} is 0 everywhere: the loss does not depend on it as the head starts (a head of zeros passes no gradient); set model.task.headInit to "normal", exclude the site, or start with "kaiming"`
-    : `${over} is not finite; see whether the base model computes finite numbers, or start with "kaiming"`
+    ? `${over} is 0 everywhere: the loss does not depend on it as the head starts (a head of zeros passes no gradient); set model.task.headInit to "normal", exclude the site, or take init "kaiming"`
+    : `${over} is not finite; see whether the base model computes finite numbers, or take init "kaiming"`
 }

@@ -7,6 +7,7 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
+import { initFacts } from "../../schemas/adapter-init.ts"
 import { times, transposed } from "../../src/linalg/dense-products.ts"
 import { householderQr } from "../../src/linalg/householder-qr.ts"
 import { gaussian as normal, type Random } from "../../src/numbers/index.ts"
@@ -30,12 +31,12 @@ const half = (Q: Float64Array, rank: number, parity: 0 | 1, size: number, random
 }
 
 export const orthogonal: Initializer<unknown> = {
-  subtracted: false,
+  ...initFacts.orthogonal,
   problem: (_site, rank) =>
     rank % 2 === 0
       ? undefined
       : `init "orthogonal" shares the rank out between A and B, so it needs an even one; found ${rank}, expected ${rank - 1 || 2} or ${rank + 1}`,
-  start: (_config, { site, rank }, { random }) =>
+  init: (_config, { site, rank }, { random }) =>
     Effect.sync(() => {
       const Q = randomOrthogonal(rank, random)
       const A = transposed(half(Q, rank, 0, site.in, random), site.in, rank)
@@ -44,5 +45,6 @@ export const orthogonal: Initializer<unknown> = {
         A: tf.tensor2d(Float32Array.from(A), [rank, site.in]),
         B: tf.tensor2d(Float32Array.from(B), [site.out, rank])
       }
-    })
+    }),
+  learningRates: null
 }

@@ -13,18 +13,19 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
+import { initFacts } from "../../schemas/adapter-init.ts"
 import type { LoraInit } from "../../schemas/index.ts"
 import { widened } from "../../src/kernels/widen.ts"
 import type { TruncatedSvd } from "../../src/linalg/truncated-svd.ts"
 import type { Factors } from "../../src/tensors/index.ts"
 import { readTensor, tidy } from "../../src/tensors/index.ts"
 import type { InitSource } from "../adapter.ts"
+import { InitError } from "./calibration.ts"
 import type { Initializer, Place } from "./initializer.ts"
-import { StartError } from "./start-error.ts"
 
 type Pissa = Extract<LoraInit, { readonly kind: "pissa" }>
 
-const failed = ({ site }: Place, reason: string) => new StartError({ site: site.name, init: "pissa", reason })
+const failed = ({ site }: Place, reason: string) => new InitError({ site: site.name, init: "pissa", reason })
 
 /** The numbers of W, or of what a packed one stands for. */
 const readWeight = ({ W }: InitSource, { site }: Place) =>
@@ -39,9 +40,9 @@ const decomposed = (
   { iterations }: Pissa,
   place: Place,
   { random }: InitSource
-): Effect.Effect<TruncatedSvd, StartError> => {
+): Effect.Effect<TruncatedSvd, InitError> => {
   const { site, rank } = place
-  // loaded where it is asked for: most starts of a page decompose nothing
+  // loaded where it is asked for: most inits of a page decompose nothing
   return Effect.flatMap(
     Effect.promise(() => import("../../src/linalg/truncated-svd.ts")),
     ({ NotFiniteMatrix, truncatedSvd }) => {
@@ -73,12 +74,12 @@ const factorsOf = ({ U, S, V }: TruncatedSvd, { site, rank, scale }: Place): Fac
 /** With A's row and B's column at 0 neither ever has a gradient. */
 const tooFew = (found: number, { rank }: Place): string =>
   found === 0
-    ? 'W is 0 throughout, so A and B would start at 0 and never move; leave the site out, or start with "kaiming"'
+    ? 'W is 0 throughout, so A and B would start at 0 and never move; leave the site out, or take init "kaiming"'
     : `W has rank ${found}, and what a pair of rank ${rank} has beyond that would start at 0 in A and in B and never move; give the site a rank of at most ${found}, or leave it out`
 
 export const pissa: Initializer<Pissa> = {
-  subtracted: true,
-  start: (config, place, source) =>
+  ...initFacts.pissa,
+  init: (config, place, source) =>
     Effect.gen(function* () {
       const values = yield* readWeight(source, place)
       // a decomposition may take a second: signals are heard between two
@@ -87,5 +88,6 @@ export const pissa: Initializer<Pissa> = {
       const found = svd.S.filter((sigma) => sigma > 0).length
       if (found < place.rank) return yield* failed(place, tooFew(found, place))
       return factorsOf(svd, place)
-    })
+    }),
+  learningRates: [1e-4, 3e-4, 6e-4, 1e-3]
 }

@@ -55,7 +55,7 @@ const Failure = Schema.Struct({ ok: Schema.Literal(false), error: Schema.String,
 const decodeFailure = Schema.decodeUnknownOption(Schema.fromJsonString(Failure))
 
 /** Errors that say something of the method and not of the world around it. */
-const OF_THE_METHOD = ["Diverged", "StartError"]
+const OF_THE_METHOD = ["Diverged", "InitError"]
 /** Another process has the folder, or has just made it. */
 const OF_ANOTHER = ["RunLocked", "RunFolderExists"]
 

@@ -13,12 +13,12 @@
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { type AdaptedLayersModel, adaptedLayersModel } from "./adapted-layers-model.ts"
-import { startRequested } from "./held-adapter.ts"
+import type { CalibrationData } from "./calibration-data.ts"
+import { initRequested } from "./held-adapter.ts"
 import { nameOf, openNetwork } from "./open-network.ts"
 import { type AdaptOptionsInput, decodeOptions } from "./options.ts"
 import { type AdapterSource, sourceName } from "./places.ts"
 import type { RestoreOptions } from "./saved-adapter.ts"
-import type { StartData } from "./start-data.ts"
 
 /**
  * Puts an adapter over a model, on the backend that tfjs has. Options: the `adapter` section of a plan, with `seed`,
@@ -32,14 +32,14 @@ import type { StartData } from "./start-data.ts"
 export const adapt = async (
   model: tf.LayersModel,
   options: AdaptOptionsInput = {},
-  data: StartData = {}
+  data: CalibrationData = {}
 ): Promise<AdaptedLayersModel> => {
   await tf.ready() // a program that has chosen no backend yet gets tfjs's own choice
   const request = await Effect.runPromise(decodeOptions(options, nameOf(model)))
   const open = await openNetwork(model, request.head)
   try {
     return adaptedLayersModel(open, [
-      [request.name, await Effect.runPromise(startRequested(open.network, request, data))]
+      [request.name, await Effect.runPromise(initRequested(open.network, request, data))]
     ])
   } catch (error) {
     await open.close()

@@ -19,6 +19,7 @@ import {
   turnOn
 } from "./adapter-set.ts"
 import type { Combined } from "./arithmetic.ts"
+import type { CalibrationData } from "./calibration-data.ts"
 import {
   type EvaluateOptions,
   evaluate,
@@ -32,14 +33,13 @@ import {
   type LayersDataset,
   type Logs
 } from "./fit/index.ts"
-import { type HeldAdapter, startAdapter } from "./held-adapter.ts"
+import { type HeldAdapter, initAdapter } from "./held-adapter.ts"
 import type { OpenNetwork } from "./open-network.ts"
 import type { AdaptOptionsInput } from "./options.ts"
 import type { AdapterFiles } from "./peft-files.ts"
 import type { AdapterSource, AdapterTarget } from "./places.ts"
 import type { ModelInput, PredictOptions } from "./predict.ts"
 import type { RestoreOptions } from "./saved-adapter.ts"
-import type { StartData } from "./start-data.ts"
 
 export interface AdaptedLayersModel {
   /** the Effect door's value of the base: `inject(network, method, …)` takes it */
@@ -72,7 +72,7 @@ export interface AdaptedLayersModel {
   readonly add: (
     name: string,
     from?: AdaptOptionsInput | AdapterSource,
-    options?: RestoreOptions & StartData
+    options?: RestoreOptions & CalibrationData
   ) => Promise<void>
   readonly remove: (name: string) => Promise<void>
   /**
@@ -165,7 +165,7 @@ const trained = async <T>(set: AdapterSet, train: (adapted: Adaption) => Promise
 const evaluated = async <T>(set: AdapterSet, evaluation: (adapted: Adaption) => Promise<T>): Promise<T> => {
   if (set.active !== null) return evaluation(activeOf(set).adapted)
   const nothing = { config: { method: "none", modulesToSave: [] }, seed: 0 } as const
-  const base = await Effect.runPromise(startAdapter(set.network, nothing))
+  const base = await Effect.runPromise(initAdapter(set.network, nothing))
   try {
     return await evaluation(base.adapted)
   } finally {

@@ -9,14 +9,14 @@ import { closest } from "../../schemas/index.ts"
 import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
 import { adaptError } from "./adapt-error.ts"
 import type { Combined } from "./arithmetic.ts"
-import { asItIs, type HeldAdapter, startRequested } from "./held-adapter.ts"
+import type { CalibrationData } from "./calibration-data.ts"
+import { asItIs, type HeldAdapter, initRequested } from "./held-adapter.ts"
 import { copyOf, type ModelCopy, writeMerged } from "./merged-model.ts"
 import { type AdaptOptionsInput, decodeOptions } from "./options.ts"
 import type { AdapterFiles } from "./peft-files.ts"
 import { type AdapterSource, isSource, sourceName } from "./places.ts"
 import { type ModelInput, type PredictOptions, predictAdapted, predictBase } from "./predict.ts"
 import type { RestoreOptions, SavedAdapter } from "./saved-adapter.ts"
-import type { StartData } from "./start-data.ts"
 
 export interface CombineOptions {
   /** the new adapter's name */
@@ -116,7 +116,7 @@ export const add = async (
   set: AdapterSet,
   name: string,
   from: AdaptOptionsInput | AdapterSource = {},
-  options: RestoreOptions & StartData = {}
+  options: RestoreOptions & CalibrationData = {}
 ): Promise<void> => {
   checkFree(set, name)
   await keep(set, name, await (isSource(from) ? loaded(set, from, options) : started(set, name, from, options)))
@@ -136,12 +136,12 @@ const started = async (
   set: AdapterSet,
   name: string,
   options: AdaptOptionsInput,
-  data: StartData
+  data: CalibrationData
 ): Promise<HeldAdapter> => {
   const { network, head } = set
   const request = await Effect.runPromise(decodeOptions({ head, ...options, name }, network.base.name))
   checkHead(set, request.head)
-  return Effect.runPromise(startRequested(network, request, data))
+  return Effect.runPromise(initRequested(network, request, data))
 }
 
 const loaded = async (set: AdapterSet, source: AdapterSource, options: RestoreOptions): Promise<HeldAdapter> => {

@@ -16,7 +16,7 @@ import type { DeviceReadError, LinearSite } from "../tensors/index.ts"
 import { startsOf, type Trainable, tensorsOf } from "../tensors/index.ts"
 import { type AdaptError, adaptError } from "./adapt-error.ts"
 import { combinedConfig } from "./combined-config.ts"
-import { type HeldAdapter, startAdapter } from "./held-adapter.ts"
+import { type HeldAdapter, initAdapter } from "./held-adapter.ts"
 import { type SummedSite, summedSite, type Term } from "./summed-site.ts"
 
 export interface CombinedSite {
@@ -46,8 +46,8 @@ export const combinedAdapter = (
     if (problem !== undefined) return yield* adaptError(network.base.name, problem)
     const sites = yield* Effect.forEach(factorSites(network, terms), (site) => summedSite(site, terms, rank))
     const config = combinedConfig(network, terms, sites)
-    const adapter = yield* startAdapter(network, { config, seed: 0 }, { shapesOnly: true }).pipe(
-      Effect.catchTag("StartError", ({ message }) => adaptError(network.base.name, message))
+    const adapter = yield* initAdapter(network, { config, seed: 0 }, { shapesOnly: true }).pipe(
+      Effect.catchTag("InitError", ({ message }) => adaptError(network.base.name, message))
     )
     replaceTree(adapter, sites, terms)
     const total = sites.reduce((sum, { squared }) => sum + squared, 0)

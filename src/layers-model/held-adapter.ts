@@ -8,24 +8,23 @@ import * as Scope from "effect/Scope"
 import {
   type Adapted,
   type AdapterMethod,
+  type Calibrate,
+  type Calibration,
+  type InitError,
   type InjectionError,
   injectSelected,
   methods,
-  type Observe,
   type Selected,
-  type StartError,
-  select,
-  startThatAsks,
-  type Wanted
+  select
 } from "../../adapters/index.ts"
 import type { AdapterConfig } from "../../schemas/index.ts"
 import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
 import type { DeviceReadError } from "../tensors/index.ts"
 import { startsOf, type Trainable, tensorsOf, tidy, withStarts, withTensors } from "../tensors/index.ts"
 import { AdaptError } from "./adapt-error.ts"
+import type { CalibrationData } from "./calibration-data.ts"
 import type { LayersDataError } from "./fit/fit-error.ts"
 import type { AdapterRequest } from "./options.ts"
-import type { StartData } from "./start-data.ts"
 
 export interface HeldAdapter {
   readonly config: AdapterConfig
@@ -36,19 +35,19 @@ export interface HeldAdapter {
   readonly close: () => Promise<void>
 }
 
-interface StartOptions<E> {
-  /** numbers of a file will be put in place: nothing is worked out for a start */
+interface InitOptions<E> {
+  /** numbers of a file will be put in place: nothing is computed for an init */
   readonly shapesOnly?: boolean
   /** what training data shows the sites that were chosen */
-  readonly observing?: (selected: Selected<object>) => Effect.Effect<Observe | undefined, E, Scope.Scope>
+  readonly calibrating?: (selected: Selected<object>) => Effect.Effect<Calibrate | undefined, E, Scope.Scope>
 }
 
 /** An adapter as it was asked for, at step 0. */
-export const startAdapter = <E = never>(
+export const initAdapter = <E = never>(
   network: LayersNetwork,
   { config, seed }: Pick<AdapterRequest, "config" | "seed">,
-  { shapesOnly = false, observing = () => Effect.succeed(undefined) }: StartOptions<E> = {}
-): Effect.Effect<HeldAdapter, AdaptError | StartError | DeviceReadError | E> =>
+  { shapesOnly = false, calibrating = () => Effect.succeed(undefined) }: InitOptions<E> = {}
+): Effect.Effect<HeldAdapter, AdaptError | InitError | DeviceReadError | E> =>
   Effect.gen(function* () {
     const method = methodOf(config)
     const selected = yield* Effect.fromResult(selectSites(network, config)).pipe(
@@ -56,9 +55,9 @@ export const startAdapter = <E = never>(
     )
     const scope = yield* Scope.make()
     const close = Scope.close(scope, Exit.void)
-    const adapted = yield* observing(selected).pipe(
-      Effect.flatMap((observe) =>
-        Scope.provide(injectSelected(network, method, selected, seed, observe, shapesOnly), scope)
+    const adapted = yield* calibrating(selected).pipe(
+      Effect.flatMap((calibrate) =>
+        Scope.provide(injectSelected(network, method, selected, seed, calibrate, shapesOnly), scope)
       ),
       Effect.scoped,
       Effect.onError(() => close)
@@ -98,18 +97,18 @@ const inOptions = ({ path, message }: { readonly path: string; readonly message:
   message
 })
 
-type Failure = AdaptError | StartError | LayersDataError | DeviceReadError
+type Failure = AdaptError | InitError | LayersDataError | DeviceReadError
 
 /**
- * `startAdapter` for somebody who may ask otherwise: told what to do about a layer that is too narrow, as many a last
- * one is. `data`: for a start that looks at it.
+ * `initAdapter` for somebody who may ask otherwise: told what to do about a layer that is too narrow, as many a last
+ * one is. `data`: for an init that needs calibration.
  */
-export const startRequested = (
+export const initRequested = (
   network: LayersNetwork,
   request: AdapterRequest,
-  data: StartData = {}
+  data: CalibrationData = {}
 ): Effect.Effect<HeldAdapter, Failure> =>
-  startAdapter(network, request, { observing: (selected) => observed(network, request, selected, data) }).pipe(
+  initAdapter(network, request, { calibrating: (selected) => observed(network, request, selected, data) }).pipe(
     Effect.catchTag("AdaptError", ({ model, problems }) => {
       const told = problems.map(({ path, message }) => ({
         path,
@@ -121,27 +120,27 @@ export const startRequested = (
 
 const NARROW = "exclude the layer, train it as head, or give it a rank of its own in overrides"
 
-/** Undefined where the start asks for nothing. */
+/** Undefined where the init asks for nothing. */
 const observed = (
   network: LayersNetwork,
   { config, seed }: AdapterRequest,
   { sites }: Selected<object>,
-  { examples, ...data }: StartData
-): Effect.Effect<Observe | undefined, Failure, Scope.Scope> =>
+  { examples, ...data }: CalibrationData
+): Effect.Effect<Calibrate | undefined, Failure, Scope.Scope> =>
   Effect.gen(function* () {
     const first = sites[0]
-    const wanted = first === undefined ? undefined : methodOf(config)?.wants?.(first.options)
-    if (wanted === undefined) return undefined
-    if (examples === undefined) return yield* withoutExamples(network, wanted)
-    const { observeExamples } = yield* Effect.promise(() => import("./start-data.ts"))
-    const asked = { network, sites: sites.map(({ site }) => site), wanted, seed }
-    return yield* observeExamples(asked, { ...data, examples })
+    const calibration = first === undefined ? undefined : methodOf(config)?.wants?.(first.options)
+    if (calibration === undefined) return undefined
+    if (examples === undefined) return yield* withoutExamples(network, calibration)
+    const { calibrateOnExamples } = yield* Effect.promise(() => import("./calibration-data.ts"))
+    const asked = { network, sites: sites.map(({ site }) => site), calibration, seed }
+    return yield* calibrateOnExamples(asked, { ...data, examples })
   })
 
-const withoutExamples = (network: LayersNetwork, wanted: Wanted): Effect.Effect<never, AdaptError> => {
-  const given = wanted.what === "gradient" ? "[x, y]" : "[x]"
+const withoutExamples = (network: LayersNetwork, calibration: Calibration): Effect.Effect<never, AdaptError> => {
+  const given = calibration.what === "gradient" ? "[x, y]" : "[x]"
   const message =
-    `"${startThatAsks(wanted)}" looks at training data, and none was given; ` +
+    `"${calibration.init}" looks at training data, and none was given; ` +
     `expected { examples: ${given} }, or a dataset there, behind the options`
   return Effect.fail(new AdaptError({ model: network.base.name, problems: [{ path: "init", message }] }))
 }

@@ -22,7 +22,7 @@ import {
 import { AdapterFileError, condensed } from "./adapter-file-error.ts"
 import { type AdapterRecord, RECORD_FORMAT } from "./adapter-record.ts"
 import { fingerprintOf } from "./fingerprint.ts"
-import { type HeldAdapter, startAdapter } from "./held-adapter.ts"
+import { type HeldAdapter, initAdapter } from "./held-adapter.ts"
 import { restoredTree, START, storedPlaces, storedTensors } from "./stored-tensors.ts"
 
 export interface SavedAdapter {
@@ -115,13 +115,13 @@ export const restoredAdapter = (
     const weights = anyBase ? record.base.weights : yield* fingerprintOf(network.base)
     if (weights !== record.base.weights) return yield* fail([otherBase(record, network, weights)])
     const request = { config: record.adapter, seed: record.seed }
-    const adapter = yield* startAdapter(network, request, { shapesOnly: true }).pipe(
+    const adapter = yield* initAdapter(network, request, { shapesOnly: true }).pipe(
       Effect.catchTag("AdaptError", ({ problems }) =>
         Effect.fail(
           fail(problems.map(({ path, message }) => `is no adapter of ${network.base.name}: ${path}: ${message}`))
         )
       ),
-      Effect.catchTag("StartError", ({ message }) => Effect.fail(fail([message])))
+      Effect.catchTag("InitError", ({ message }) => Effect.fail(fail([message])))
     )
     const restore = restoreTensors(adapter.adapted, tensors, source)
     yield* Effect.onError(restore, () => Effect.promise(adapter.close))

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
-import { type Adapted, injectSelected, type StartError } from "../../adapters/index.ts"
+import { type Adapted, type InitError, injectSelected } from "../../adapters/index.ts"
 import { type FileError, fileError, writeJson } from "../files/index.ts"
 import { readJson } from "../models/checkpoint.ts"
 import { describe, loadDescribed, type ModelDescription, type ModelError } from "../models/index.ts"
@@ -91,7 +91,7 @@ export const openMerged = (
   { head, labels }: ModelDescription
 ): Effect.Effect<
   Adapted,
-  ModelError | StartError | DeviceReadError | AdapterError | SafetensorsError,
+  ModelError | InitError | DeviceReadError | AdapterError | SafetensorsError,
   FileSystem.FileSystem | Path.Path | Scope.Scope
 > =>
   Effect.gen(function* () {

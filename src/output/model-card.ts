@@ -107,7 +107,7 @@ const results = ({ before, validation, test }: RunReport): string => {
 }
 
 /** Who reads the rank off the files would take it for that of training. */
-const startNote = (adapter: ResolvedPlan["plan"]["adapter"]): string =>
+const initNote = (adapter: ResolvedPlan["plan"]["adapter"]): string =>
   adapter.method === "lora" && isSubtracted(adapter.init)
     ? ` Its factors did not start at BA = 0 (${adapter.init.kind}), and what they started with is subtracted: the file holds both as one pair, of twice the rank that was trained.`
     : ""
@@ -122,7 +122,7 @@ const baseText = ({ resolved, report, base, baseCard }: CardSource): string => {
   const made =
     baseCard.baseModel === undefined ? "" : ` Its own card says it was made from ${codeSpan(baseCard.baseModel)}.`
   const hashes = Object.entries(report.base.sha256).map(([file, hash]) => [codeSpan(file), codeSpan(hash)])
-  return `${codeSpan(base)}; the adapter belongs to exactly these weights.${packedNote(resolved)}${startNote(resolved.plan.adapter)}${made}\n\n${table(["file", "SHA-256"], hashes)}`
+  return `${codeSpan(base)}; the adapter belongs to exactly these weights.${packedNote(resolved)}${initNote(resolved.plan.adapter)}${made}\n\n${table(["file", "SHA-256"], hashes)}`
 }
 
 const dataText = ({ data }: RunReport): string =>

@@ -1,7 +1,7 @@
 /** Plans: from a file to something that can run, and what it is in words. */
 export { describePlan, planJson } from "./describe.ts"
 export { describePlanned } from "./describe-planned.ts"
-export { injectPlan, injectToRestore, loadOptionsOf, wantedByPlan } from "./inject.ts"
+export { calibrationOfPlan, injectPlan, injectToRestore, loadOptionsOf } from "./inject.ts"
 export type { MemoryEstimate, TrainableCounts } from "./memory.ts"
 export { type PlanFile, PlanFileError, planFromValue, readPlan, relocate } from "./read.ts"
 export { resolve } from "./resolve.ts"

@@ -2,6 +2,7 @@
 import type { ClassEvaluation } from "./evaluate.ts"
 import type { TokenEvaluation } from "./token-evaluation.ts"
 
+export { type CalibratingOptions, calibrating } from "./calibrate.ts"
 export {
   type DiagnoseOptions,
   type DiagnosticsReport,
@@ -28,7 +29,6 @@ export {
 export { backwardWithFull, type FullGradients, fullGradients, type WithFullGradients } from "./full-gradients.ts"
 export { crossEntropy, type Loss } from "./loss.ts"
 export { keepMistakes, type Mistake, type Mistakes } from "./mistakes.ts"
-export { type ObservingOptions, observing } from "./observe.ts"
 export type { Health, SiteSummary, StepReport } from "./report.ts"
 export { openSession, type Session, type SessionOptions } from "./session.ts"
 export { Diverged, NotFinite, type StepError, step, stepsTogether } from "./step.ts"

@@ -4,7 +4,7 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import { type AdaloraOptions, adalora, type BaseLayer, nothingObserved } from "../../adapters/index.ts"
+import { type AdaloraOptions, adalora, type BaseLayer, noCalibration } from "../../adapters/index.ts"
 import type { LinearSite } from "../../src/tensors/linear.ts"
 import type { Trainable } from "../../src/tensors/trainable.ts"
 import golden from "../golden/lora_pro/adalora.json" with { type: "json" }
@@ -70,14 +70,14 @@ export const baseOf = ({ name }: LinearSite): BaseLayer => ({
 })
 
 /** Both sites as they start, for their structure and scales. */
-export const startedParts = (): ReadonlyArray<Trainable> =>
+export const initParts = (): ReadonlyArray<Trainable> =>
   sites.map((site) =>
-    Effect.runSync(adalora.init(site, options, { ...baseOf(site), random: () => 0.5, observe: nothingObserved }))
+    Effect.runSync(adalora.init(site, options, { ...baseOf(site), random: () => 0.5, calibrate: noCalibration }))
   )
 
 /** A, B and λ of both sites in PEFT's numbers, one part after the other. */
 export const partsOf = (numbers: Named<Matrix>, E: Named<Matrix> = numbers): ReadonlyArray<Trainable> =>
-  startedParts().map((part, i) => {
+  initParts().map((part, i) => {
     const named = (factor: string) => `${layers[i]}.lora_${factor}.default`
     const matrix = (factor: string) => tf.tensor2d(numbers[named(factor)] as number[][])
     return {

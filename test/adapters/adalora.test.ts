@@ -12,18 +12,7 @@ import { valueAndGradients } from "../../src/tensors/gradients.ts"
 import { type Trainable, tensorsOf, withTensors } from "../../src/tensors/trainable.ts"
 import { describeOnEach } from "../backends.ts"
 import { expectClose, expectNoLeak, tolerance } from "../setup.ts"
-import {
-  baseOf,
-  inTreeOrder,
-  options,
-  partsOf,
-  sites,
-  startedParts,
-  steps,
-  target,
-  treeOf,
-  x
-} from "./adalora-golden.ts"
+import { baseOf, initParts, inTreeOrder, options, partsOf, sites, steps, target, treeOf, x } from "./adalora-golden.ts"
 
 const sitePart = (part: Trainable, i: number): SitePart<AdaloraOptions> => ({ site: sites[i]!, options, part })
 
@@ -125,7 +114,7 @@ test("the rank at the start is 1.5 times the one at the end, rounded up, unless 
 })
 
 test("the scale is PEFT's, α/(r₀ + 1e-5), so that its files hold the same λ", () => {
-  expect(startedParts().map(({ pairs }) => pairs[0]!.scale)).toEqual([8 / (4 + 1e-5), 8 / (4 + 1e-5)])
+  expect(initParts().map(({ pairs }) => pairs[0]!.scale)).toEqual([8 / (4 + 1e-5), 8 / (4 + 1e-5)])
 })
 
 test("a site too small for the rank at the start is told, with the field that asked for it", () => {

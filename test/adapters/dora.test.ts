@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { type BaseLayer, type DoraOptions, dora } from "../../adapters/index.ts"
-import { nothingObserved } from "../../adapters/init/observe.ts"
+import { noCalibration } from "../../adapters/init/calibration.ts"
 import { packMatrix } from "../../src/numbers/index.ts"
 import { valueAndGradients } from "../../src/tensors/gradients.ts"
 import { uploadPacked } from "../../src/tensors/index.ts"
@@ -122,7 +122,7 @@ describe("DoRA's start", () => {
   const W = randomMatrix(24, 40, next)
   const site: LinearSite = { name: "some.site", kind: "dense", out: 24, in: 40 }
   const startOn = (base: BaseLayer) =>
-    Effect.runSync(dora.init(site, options, { ...base, random: random(5), observe: nothingObserved }))
+    Effect.runSync(dora.init(site, options, { ...base, random: random(5), calibrate: noCalibration }))
   const lengthsOf = (matrix: Matrix) => matrix.map((row) => norm([row]))
 
   test("the magnitude is the length of each row of W", async () => {

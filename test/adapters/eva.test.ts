@@ -5,8 +5,8 @@
 import { describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
+import type { Calibrate } from "../../adapters/init/calibration.ts"
 import { eva } from "../../adapters/init/eva.ts"
-import type { Observe } from "../../adapters/init/observe.ts"
 import { randomStream } from "../../src/numbers/random.ts"
 import { describeOnEach } from "../backends.ts"
 import { expectNoLeak, tolerance } from "../setup.ts"
@@ -30,10 +30,10 @@ const RANK = 4
 const site = { name: "some.site", kind: "dense", out: 7, in: WIDTH } as const
 const config = { kind: "eva", batches: 2 } as const
 
-const start = (observe: Observe) => {
+const start = (calibrate: Calibrate) => {
   const W = tf.zeros<tf.Rank.R2>([site.out, site.in])
-  const source = { W, bias: null, random: randomStream(0, site.name), observe }
-  return eva.start(config, { site, rank: RANK, scale: 2 }, source).pipe(Effect.ensuring(Effect.sync(() => W.dispose())))
+  const source = { W, bias: null, random: randomStream(0, site.name), calibrate }
+  return eva.init(config, { site, rank: RANK, scale: 2 }, source).pipe(Effect.ensuring(Effect.sync(() => W.dispose())))
 }
 
 /** V diag(λ) Vᵀ with λ = 1, 0.7, 0.49, … */
@@ -55,7 +55,7 @@ describeOnEach(() => {
           return Effect.sync(() => tensorOf(C))
         })
       )
-      expect(asked).toEqual([[site.name, { what: "inputs", batches: 2 }]])
+      expect(asked).toEqual([[site.name, { init: "eva", what: "inputs", batches: 2 }]])
       const A = await matrixOf(started.A)
       expect(await started.B.data()).toEqual(new Float32Array(site.out * RANK))
       expect(started.B.shape).toEqual([site.out, RANK])
@@ -82,7 +82,9 @@ describe("cannot start", () => {
     test(`where the inputs ${reason}`, () =>
       expectNoLeak(async () => {
         const error = await Effect.runPromise(Effect.flip(start(() => Effect.sync(covariance))))
-        expect(error.message).toStartWith('adapter.init "eva" cannot start some.site: its inputs over the first 2 ')
+        expect(error.message).toStartWith(
+          'adapter.init "eva" cannot initialize some.site: its inputs over the first 2 '
+        )
         expect(error.message).toContain(reason)
       }))
   }

@@ -2,10 +2,10 @@
 import { expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
+import { noCalibration } from "../../adapters/init/calibration.ts"
 import { gaussian } from "../../adapters/init/gaussian.ts"
 import type { Initializer } from "../../adapters/init/initializer.ts"
 import { kaiming } from "../../adapters/init/kaiming.ts"
-import { nothingObserved } from "../../adapters/init/observe.ts"
 import { randomStream } from "../../src/numbers/random.ts"
 
 const LENGTH = 20_000
@@ -21,8 +21,8 @@ const momentsOf = (values: Float32Array) => {
 const startOf = async (init: Initializer<unknown>, fanIn: number, rank: number): Promise<Float32Array> => {
   const site = { name: "some.site", kind: "dense", out: 3, in: fanIn } as const
   const W = tf.zeros<tf.Rank.R2>([3, fanIn])
-  const source = { W, bias: null, random: randomStream(0, fanIn, rank), observe: nothingObserved }
-  const { A, B } = await Effect.runPromise(init.start(undefined, { site, rank, scale: 1 }, source))
+  const source = { W, bias: null, random: randomStream(0, fanIn, rank), calibrate: noCalibration }
+  const { A, B } = await Effect.runPromise(init.init(undefined, { site, rank, scale: 1 }, source))
   expect(A.shape).toEqual([rank, fanIn])
   expect(await B.data()).toEqual(new Float32Array(3 * rank))
   const values = (await A.data()) as Float32Array

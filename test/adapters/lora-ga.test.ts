@@ -6,13 +6,13 @@ import { describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { inject, lora, type Observe } from "../../adapters/index.ts"
+import { type Calibrate, inject, lora } from "../../adapters/index.ts"
 import { loraGa } from "../../adapters/init/lora-ga.ts"
 import type { LoraInit } from "../../schemas/index.ts"
 import { randomStream } from "../../src/numbers/random.ts"
 import { scaleByLearningRate } from "../../src/optimizers/index.ts"
 import { fullGradients } from "../../src/training/full-gradients.ts"
-import { crossEntropy, observing, openSession, step } from "../../src/training/index.ts"
+import { calibrating, crossEntropy, openSession, step } from "../../src/training/index.ts"
 import { describeOn, describeOnEach } from "../backends.ts"
 import golden from "../golden/lora_pro/init_lora_ga.json"
 import { expectNoLeak, tolerance } from "../setup.ts"
@@ -26,16 +26,16 @@ const { g, m, n, r, s, gamma } = golden
 const site = { name: "some.site", kind: "dense", out: m, in: n } as const
 const config: LoraGa = { kind: "lora-ga", batches: 3, gamma, direction: "ArB2r" }
 
-const source = (observe: Observe) => ({
+const source = (calibrate: Calibrate) => ({
   W: tf.zeros<tf.Rank.R2>([m, n]),
   bias: null,
   random: randomStream(0, site.name),
-  observe
+  calibrate
 })
 
 /** Answers with a gradient of its own. */
 const answering =
-  (gradient: () => tf.Tensor2D): Observe =>
+  (gradient: () => tf.Tensor2D): Calibrate =>
   () =>
     Effect.sync(gradient)
 
@@ -48,7 +48,7 @@ describeOnEach(() => {
       const expected = golden.conventions.paper[direction]
       await expectNoLeak(async () => {
         const started = await Effect.runPromise(
-          loraGa.start({ ...config, direction }, { site, rank: r, scale: s }, given)
+          loraGa.init({ ...config, direction }, { site, rank: r, scale: s }, given)
         )
         const [A, B] = [await matrixOf(started.A), await matrixOf(started.B)]
         tf.dispose([started.A, started.B])
@@ -70,9 +70,9 @@ describeOnEach(() => {
       asked.push([where.name, wanted])
       return Effect.sync(() => tensorOf(g))
     })
-    tf.dispose(Object.values(await Effect.runPromise(loraGa.start(config, { site, rank: r, scale: s }, given))))
-    expect(asked).toEqual([[site.name, { what: "gradient", batches: 3 }]])
-    expect(loraGa.wants!(config)).toEqual({ what: "gradient", batches: 3 })
+    tf.dispose(Object.values(await Effect.runPromise(loraGa.init(config, { site, rank: r, scale: s }, given))))
+    expect(asked).toEqual([[site.name, { init: "lora-ga", what: "gradient", batches: 3 }]])
+    expect(loraGa.calibration!(config)).toEqual({ what: "gradient", batches: 3 })
     given.W.dispose()
   })
 })
@@ -86,10 +86,10 @@ describe("cannot start", () => {
     test(`from a gradient that is ${reason}`, () =>
       expectNoLeak(async () => {
         const given = source(answering(gradient))
-        const error = await Effect.runPromise(Effect.flip(loraGa.start(config, { site, rank: r, scale: s }, given)))
+        const error = await Effect.runPromise(Effect.flip(loraGa.init(config, { site, rank: r, scale: s }, given)))
         given.W.dispose()
         expect(error.message).toStartWith(
-          'adapter.init "lora-ga" cannot start some.site: its gradient over the first 3 '
+          'adapter.init "lora-ga" cannot initialize some.site: its gradient over the first 3 '
         )
         expect(error.message).toContain(reason)
       }))
@@ -122,9 +122,9 @@ describeOn("wasm", () => {
   const started = (init: LoraInit) =>
     Effect.gen(function* () {
       const model = yield* tinyBert("mean")
-      const observe = yield* observing(model, { batches, loss: crossEntropy })
+      const calibrate = yield* calibrating(model, { batches, loss: crossEntropy })
       const options = { rank: RANK, alpha: 8, scaling: "standard", init } as const
-      return yield* inject(model, lora, { ...options, targets: "all-linear", observe })
+      return yield* inject(model, lora, { ...options, targets: "all-linear", calibrate })
     })
 
   const read = (tensor: tf.Tensor) => Effect.promise(() => matrixOf(tensor))

@@ -4,7 +4,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { type LoraOptions, lora, select } from "../../adapters/index.ts"
-import { nothingObserved } from "../../adapters/init/observe.ts"
+import { noCalibration } from "../../adapters/init/calibration.ts"
 import { orthogonal } from "../../adapters/init/orthogonal.ts"
 import { randomStream } from "../../src/numbers/random.ts"
 import { describeOnEach } from "../backends.ts"
@@ -24,8 +24,8 @@ import { described } from "./sites.ts"
 const startOf = async (out: number, inputs: number, rank: number, seed = 0) => {
   const site = { name: "some.site", kind: "dense", out, in: inputs } as const
   const W = tf.zeros<tf.Rank.R2>([out, inputs])
-  const source = { W, bias: null, random: randomStream(seed, out), observe: nothingObserved }
-  const { A, B } = await Effect.runPromise(orthogonal.start(undefined, { site, rank, scale: 1 }, source))
+  const source = { W, bias: null, random: randomStream(seed, out), calibrate: noCalibration }
+  const { A, B } = await Effect.runPromise(orthogonal.init(undefined, { site, rank, scale: 1 }, source))
   const factors = { A: await matrixOf(A), B: await matrixOf(B) }
   tf.dispose([A, B, W])
   return factors

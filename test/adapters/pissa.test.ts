@@ -7,7 +7,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { inject, injectSelected, type LoraOptions, lora, select } from "../../adapters/index.ts"
-import { nothingObserved } from "../../adapters/init/observe.ts"
+import { noCalibration } from "../../adapters/init/calibration.ts"
 import { pissa } from "../../adapters/init/pissa.ts"
 import { widened } from "../../src/kernels/widen.ts"
 import type { Model } from "../../src/models/model.ts"
@@ -45,14 +45,14 @@ const source = (W: FrozenMatrix, seed = 0) => ({
   W,
   bias: null,
   random: randomStream(seed, site.name),
-  observe: nothingObserved
+  calibrate: noCalibration
 })
 
 type Config = { readonly kind: "pissa"; readonly iterations?: number }
 
 /** s·BA of a start. */
 const startOf = async (W: FrozenMatrix, config: Config = { kind: "pissa" }, seed = 0) => {
-  const { A, B } = await Effect.runPromise(pissa.start(config, { site, rank: r, scale: s }, source(W, seed)))
+  const { A, B } = await Effect.runPromise(pissa.init(config, { site, rank: r, scale: s }, source(W, seed)))
   const factors = { A: await matrixOf(A), B: await matrixOf(B) }
   tf.dispose([A, B])
   return { ...factors, sBA: combine([s, times(factors.B, factors.A)]) }
@@ -99,7 +99,7 @@ describe("randomised", () => {
     const W = tensorOf(times(U, diagonal, transpose(V)))
     const start = async (iterations: number | undefined, seed: number) => {
       const config = { kind: "pissa", ...(iterations === undefined ? {} : { iterations }) } as const
-      const { A, B } = await Effect.runPromise(pissa.start(config, { site: wide, rank: 4, scale: 2 }, source(W, seed)))
+      const { A, B } = await Effect.runPromise(pissa.init(config, { site: wide, rank: 4, scale: 2 }, source(W, seed)))
       const product = combine([2, times(await matrixOf(B), await matrixOf(A))])
       tf.dispose([A, B])
       return product
@@ -218,9 +218,9 @@ describe("in a model", () => {
       const error = await failure("last.wide.weight", (values) => {
         values[9] = Number.NaN
       })
-      expect(error).toMatchObject({ _tag: "StartError", site: "last.wide", init: "pissa" })
+      expect(error).toMatchObject({ _tag: "InitError", site: "last.wide", init: "pissa" })
       expect(error.message).toBe(
-        'adapter.init "pissa" cannot start last.wide: W[1, 1] is NaN, where finite numbers are expected; repair the model\'s weights'
+        'adapter.init "pissa" cannot initialize last.wide: W[1, 1] is NaN, where finite numbers are expected; repair the model\'s weights'
       )
     }))
 

@@ -12,7 +12,7 @@ import { adaptPlan } from "../../src/plan-session.ts"
 import { platform } from "../../src/platform.ts"
 import { taskOf } from "../../src/tasks/index.ts"
 import type { Trainable } from "../../src/tensors/trainable.ts"
-import { crossEntropy, observing } from "../../src/training/index.ts"
+import { calibrating, crossEntropy } from "../../src/training/index.ts"
 import { TIMEOUT, workspace } from "./fixtures.ts"
 import { busyPlan, metricsOf, resultsOf } from "./runs.ts"
 import { complete, trainHere } from "./train-here.ts"
@@ -73,8 +73,8 @@ test(
         bucketPool: resolved.plan.data.bucketPool,
         maxLength: resolved.plan.data.maxLength
       }).pipe(Stream.take(5), Stream.runCollect)
-      const observe = yield* observing(model, { batches, loss: crossEntropy })
-      const own = yield* injectPlan(model, resolved, observe)
+      const calibrate = yield* calibrating(model, { batches, loss: crossEntropy })
+      const own = yield* injectPlan(model, resolved, calibrate)
       const read = ({ pairs }: Trainable) =>
         Effect.forEach(pairs, ({ A, B }) => Effect.promise(() => Promise.all([A.data(), B.data()])))
       expect(yield* read(started.trainable)).toEqual(yield* read(own.trainable))

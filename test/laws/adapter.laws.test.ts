@@ -16,7 +16,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { doraLinear, rowLengths } from "../../adapters/dora.ts"
 import { type AdaloraOptions, type AdapterMethod, type BaseLayer, inject, methods } from "../../adapters/index.ts"
-import type { Observe } from "../../adapters/init/observe.ts"
+import type { Calibrate } from "../../adapters/init/calibration.ts"
 import type { LoraOptions } from "../../adapters/lora.ts"
 import { frozenLinear } from "../../src/kernels/dense-linear.ts"
 import { type DropoutMask, dropout } from "../../src/kernels/dropout.ts"
@@ -94,7 +94,7 @@ const unseeded: Readonly<Record<string, string>> = {
 }
 
 /** Data that shows the same at every site of a shape. */
-const observed: Observe = ({ out, in: inputs }, { what }) =>
+const observed: Calibrate = ({ out, in: inputs }, { what }) =>
   Effect.sync(() => {
     const rows = what === "gradient" ? out : inputs
     const stream = randomStream(0, "observed", rows, inputs)
@@ -160,7 +160,7 @@ const baseWeight = async (form: Form): Promise<FrozenMatrix> => {
 const subjectOf = async (method: AnyMethod, options: object, form: Form, bias: boolean): Promise<Subject> => {
   const base = { W: await baseWeight(form), bias: bias ? (normal([site.out]) as tf.Tensor1D) : null }
   const start = await Effect.runPromise(
-    method.init(site, options, { ...base, random: randomStream(0, site.name), observe: observed })
+    method.init(site, options, { ...base, random: randomStream(0, site.name), calibrate: observed })
   )
   const later = mapTensors((t) => tf.tidy(() => tf.add(t, normal(t.shape))), start)
   return { base, x: normal([TOKENS, site.in]) as tf.Tensor2D, start, later }
@@ -285,7 +285,7 @@ const equalLayers = () => {
 const starts = (method: AnyMethod, options: object, targets: ReadonlyArray<string> | "all-linear", seed: number) => {
   const { model, dispose } = equalLayers()
   const read = Effect.gen(function* () {
-    const { trainable } = yield* inject(model, method, { ...options, targets, seed, observe: observed })
+    const { trainable } = yield* inject(model, method, { ...options, targets, seed, calibrate: observed })
     const body = [
       ...trainable.pairs.flatMap(({ site: { name }, A, B }) => [[`${name}.A`, A] as const, [`${name}.B`, B] as const]),
       ...trainable.dense.filter(({ role }) => role === "body").map(({ name, value }) => [name, value] as const)

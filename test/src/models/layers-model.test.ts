@@ -104,7 +104,7 @@ describeOnBoth((backend) => {
     )
     const eva = { targets: ["table"], init: { kind: "eva", batches: 1 } }
     expect(await refusal(model, lora, eva)).toBe(
-      'adapter.rank: table is an embedding, whose inputs are row numbers, and "eva" starts from the inputs; ' +
+      'adapter.rank: table is an embedding, whose inputs are row numbers, and "eva" is computed from the inputs; ' +
         "expected targets without it, or another init"
     )
   })
@@ -132,12 +132,12 @@ describeOnBoth((backend) => {
       // looked at together: the embedding stands between the others
       expect(network.sites.findIndex(({ name }) => name === "table")).toBeGreaterThan(0)
       const loss = ([y]: ReadonlyArray<tf.Tensor>) => tf.mean(tf.square(y!)) as tf.Scalar
-      const observe = yield* Training.observing(network, { batches: [batch], loss })
+      const calibrate = yield* Training.calibrating(network, { batches: [batch], loss })
       const eva = { ...options, init: { kind: "eva", batches: 1 } } as const
-      const seen = yield* inject(network, lora, { ...eva, targets: "all-linear", observe })
+      const seen = yield* inject(network, lora, { ...eva, targets: "all-linear", calibrate })
       expect(seen.sites.map(({ name }) => name)).toEqual(["a", "b", "c", "out"])
       const ga = { ...options, init: { kind: "lora-ga", batches: 1, gamma: 16, direction: "ArB2r" } } as const
-      const { trainable } = yield* inject(network, lora, { ...ga, targets: ["table"], observe })
+      const { trainable } = yield* inject(network, lora, { ...ga, targets: ["table"], calibrate })
       const rows = yield* Effect.promise(() => tf.any(tf.notEqual(trainable.pairs[0]!.A, 0), 0).data())
       // directions of the gradient, which rows that nobody named have no part in
       expect([...rows].flatMap((one, id) => (one ? [id] : []))).toEqual([0, 1, 2, 3, 4, 5])

@@ -1,23 +1,23 @@
 /**
- * What a start sees of training data: the gradient of the compiled loss for LoRA-GA, the inputs of the layers for EVA.
+ * What an init sees of training data: the gradient of the compiled loss for LoRA-GA, the inputs of the layers for EVA.
  *
  *   await adapt(model, { rank: 8, init: { kind: "lora-ga" } }, { examples: [x, y] })
  *
  * The model is seen as it is, no adapter on, its head as it starts. Rows of x and y are taken in the order and in the
- * batches of `fit`'s first epoch with the same seed and batch size; of a dataset the first batches. Loaded where a start
+ * batches of `fit`'s first epoch with the same seed and batch size; of a dataset the first batches. Loaded where an init
  * asks for data.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type { Observe, StartError, Wanted } from "../../adapters/index.ts"
+import type { Calibrate, Calibration, InitError } from "../../adapters/index.ts"
 import { count } from "../../schemas/fields.ts"
 import { type PlanProblem, problemsOf } from "../../schemas/problems.ts"
 import { strict } from "../../schemas/strict.ts"
 import type { LayersBatch, LayersNetwork } from "../models/layers-model/from-layers-model.ts"
 import type { DeviceReadError, LinearSite } from "../tensors/index.ts"
-import { observing } from "../training/observe.ts"
+import { calibrating } from "../training/calibrate.ts"
 import { AdaptError } from "./adapt-error.ts"
 import { hostRows, isDataset, type LayersDataset, type NextBatch, openDataset, openRows } from "./fit/batches.ts"
 import { type Compilation, type Compiled, compiledOf } from "./fit/compiled.ts"
@@ -28,8 +28,8 @@ import { slotsOf } from "./fit/slots.ts"
 /** Training data: x and y, or x alone where y is not looked at ("eva"); or a dataset of `{ xs, ys }` batches. */
 export type Examples = readonly [x: LayersData, y?: LayersData] | LayersDataset
 
-/** Beside the options of `adapt` and `add`: what a start that looks at training data sees. */
-export interface StartData {
+/** Beside the options of `adapt` and `add`: what an init that needs calibration sees. */
+export interface CalibrationData {
   readonly examples?: Examples | undefined
   /** rows of x and y in a batch; default 32 */
   readonly batchSize?: number | undefined
@@ -50,30 +50,30 @@ interface Asked {
   readonly network: LayersNetwork
   /** the sites that will ask, in that order */
   readonly sites: ReadonlyArray<LinearSite>
-  readonly wanted: Wanted
+  readonly calibration: Calibration
   readonly seed: number
 }
 
-type Failure = AdaptError | LayersDataError | StartError | DeviceReadError
+type Failure = AdaptError | LayersDataError | InitError | DeviceReadError
 
-/** What answers the start. It lives as long as the scope; the batches are on the host. */
-export const observeExamples = (
-  { network, sites, wanted, seed }: Asked,
-  data: StartData & { readonly examples: Examples }
-): Effect.Effect<Observe, Failure, Scope.Scope> =>
+/** What answers the init. It lives as long as the scope; the batches are on the host. */
+export const calibrateOnExamples = (
+  { network, sites, calibration, seed }: Asked,
+  data: CalibrationData & { readonly examples: Examples }
+): Effect.Effect<Calibrate, Failure, Scope.Scope> =>
   Effect.gen(function* () {
-    const compiled = yield* settled(network, wanted, data)
+    const compiled = yield* settled(network, calibration, data)
     // inputs alone are looked at: nothing is asked of the targets, which need not be there
     const slots = compiled === undefined ? { ...slotsOf(network), ys: [] } : slotsOf(network, compiled)
     const { examples, batchSize = BATCH_SIZE } = data
     const next = isDataset(examples)
       ? yield* openDataset(examples, slots, "the dataset of examples")
       : openRows(yield* hostRows(examples[0], examples[1], slots, "examples"), batchSize, { seed, epoch: 0 })
-    const batches = yield* firstOf(next, wanted.batches)
-    if (batches.length < wanted.batches) {
-      return yield* failed(network, [tooFew(wanted, batches.length, isDataset(examples))])
+    const batches = yield* firstOf(next, calibration.batches)
+    if (batches.length < calibration.batches) {
+      return yield* failed(network, [tooFew(calibration, batches.length, isDataset(examples))])
     }
-    return yield* observing<LayersNetwork>(network, { batches, loss: compiled?.loss ?? noLoss, sites })
+    return yield* calibrating<LayersNetwork>(network, { batches, loss: compiled?.loss ?? noLoss, sites })
   })
 
 /** Who looks at inputs alone asks for none. */
@@ -84,8 +84,8 @@ const noLoss = (): never => {
 /** The loss that is differentiated; undefined where inputs alone are looked at. */
 const settled = (
   { base }: LayersNetwork,
-  { what }: Wanted,
-  data: StartData
+  { what }: Calibration,
+  data: CalibrationData
 ): Effect.Effect<Compiled | undefined, AdaptError> =>
   Effect.suspend(() => {
     const decoded = Schema.decodeUnknownResult(Options, strict)(data)
@@ -114,10 +114,10 @@ const firstOf = (next: NextBatch, most: number): Effect.Effect<ReadonlyArray<Lay
     return batches
   })
 
-const tooFew = ({ batches }: Wanted, found: number, dataset: boolean): PlanProblem => ({
+const tooFew = ({ batches }: Calibration, found: number, dataset: boolean): PlanProblem => ({
   path: "init.batches",
   message:
-    `the start looks at ${batches} batches, found ${found} in the examples; set it to ${Math.max(found, 1)}` +
+    `the init looks at ${batches} batches, found ${found} in the examples; set it to ${Math.max(found, 1)}` +
     (dataset ? ", or give a dataset with more" : ", give more rows, or take a smaller batchSize")
 })
 

@@ -1,15 +1,15 @@
 /**
  * What training data shows before training: gradients of the frozen model for LoRA-GA, covariances of inputs for EVA
- * (`adapters/init/observe.ts`).
+ * (`adapters/init/calibration.ts`).
  *
- * Streamed: sites ask one after another, as `inject` starts them, and each is answered from a pass over the batches that looks at as
+ * Streamed: sites ask one after another, as `inject` initializes them, and each is answered from a pass over the batches that looks at as
  * many of the sites to come as fit in `bytes`. A small model takes one pass; of a large one never more than that is on the device.
  */
 import type { Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { injectSelected, type Observe, StartError, startThatAsks, type Wanted } from "../../adapters/index.ts"
+import { type Calibrate, type Calibration, InitError, injectSelected } from "../../adapters/index.ts"
 import type { Model } from "../models/model.ts"
 import type { BatchOf, Network } from "../models/network.ts"
 import type { DeviceReadError, LinearSite } from "../tensors/index.ts"
@@ -18,8 +18,8 @@ import { type FullGradients, fullGradients } from "./full-gradients.ts"
 import { covariancesOf, inputMoments, joinedMoments, type Moments, releaseMoments } from "./input-covariance.ts"
 import type { SessionOptions } from "./session.ts"
 
-export interface ObservingOptions<M extends Network = Model> extends Pick<SessionOptions<M>, "loss" | "recompute"> {
-  /** the first training batches, at least as many as the start looks at */
+export interface CalibratingOptions<M extends Network = Model> extends Pick<SessionOptions<M>, "loss" | "recompute"> {
+  /** the first training batches, at least as many as the init looks at */
   readonly batches: ReadonlyArray<BatchOf<M>>
   /** the sites that will ask, in that order; all of the model's unless given */
   readonly sites?: ReadonlyArray<LinearSite>
@@ -28,36 +28,42 @@ export interface ObservingOptions<M extends Network = Model> extends Pick<Sessio
 }
 
 /**
- * An `observe` for `inject`. The model is seen as it is: its base frozen, its head as it starts. What was worked out and not asked for
+ * A `calibrate` for `inject`. The model is seen as it is: its base frozen, its head as it starts. What was worked out and not asked for
  * goes with the scope.
  *
  * @example
- * const observe = yield* Training.observing(model, { batches, loss: Training.crossEntropy })
- * const adapted = yield* inject(model, lora, { ...options, init: { kind: "eva", batches: batches.length }, observe })
+ * const calibrate = yield* Training.calibrating(model, { batches, loss: Training.crossEntropy })
+ * const adapted = yield* inject(model, lora, { ...options, init: { kind: "eva", batches: batches.length }, calibrate })
  */
-export const observing = <M extends Network = Model>(
+export const calibrating = <M extends Network = Model>(
   model: M,
-  { batches, loss, recompute = "none", sites = model.sites, bytes = 2 ** 28 }: ObservingOptions<M>
-): Effect.Effect<Observe, StartError | DeviceReadError, Scope.Scope> =>
+  { batches, loss, recompute = "none", sites = model.sites, bytes = 2 ** 28 }: CalibratingOptions<M>
+): Effect.Effect<Calibrate, InitError | DeviceReadError, Scope.Scope> =>
   Effect.gen(function* () {
     const adapted = yield* injectSelected(model, null, { sites: [], parameters: [] }, 0)
     const held = new Map<string, Tensor2D>()
     yield* Effect.addFinalizer(() => Effect.sync(() => tf.dispose([...held.values()])))
-    const keyOf = ({ name }: LinearSite, { what, batches: count }: Wanted) => `${what} ${count} ${name}`
-    const groupFrom = (site: LinearSite, wanted: Wanted) => {
+    const keyOf = ({ name }: LinearSite, { what, batches: count }: Calibration) => `${what} ${count} ${name}`
+    const groupFrom = (site: LinearSite, calibration: Calibration) => {
       const at = sites.findIndex(({ name }) => name === site.name)
       const behind =
-        at < 0 ? [] : sites.slice(at + 1).filter((other) => asks(other, wanted) && !held.has(keyOf(other, wanted)))
-      return fitting([site, ...behind], bytes, wanted)
+        at < 0
+          ? []
+          : sites.slice(at + 1).filter((other) => asks(other, calibration) && !held.has(keyOf(other, calibration)))
+      return fitting([site, ...behind], bytes, calibration)
     }
-    return (site, wanted) =>
+    return (site, calibration) =>
       Effect.gen(function* () {
-        if (wanted.batches > batches.length) return yield* tooFew(site, wanted, batches.length)
-        const key = keyOf(site, wanted)
+        if (calibration.batches > batches.length) return yield* tooFew(site, calibration, batches.length)
+        const key = keyOf(site, calibration)
         if (!held.has(key)) {
-          const group = groupFrom(site, wanted)
-          const seen = yield* looks[wanted.what]({ adapted, loss, recompute }, batches.slice(0, wanted.batches), group)
-          for (const other of group) held.set(keyOf(other, wanted), seen.get(other.name)!)
+          const group = groupFrom(site, calibration)
+          const seen = yield* looks[calibration.what](
+            { adapted, loss, recompute },
+            batches.slice(0, calibration.batches),
+            group
+          )
+          for (const other of group) held.set(keyOf(other, calibration), seen.get(other.name)!)
         }
         const answer = held.get(key)!
         held.delete(key)
@@ -66,10 +72,10 @@ export const observing = <M extends Network = Model>(
   })
 
 /** An embedding's inputs are row numbers, of which there is no covariance. */
-const asks = ({ kind }: LinearSite, { what }: Wanted): boolean => what === "gradient" || kind !== "embedding"
+const asks = ({ kind }: LinearSite, { what }: Calibration): boolean => what === "gradient" || kind !== "embedding"
 
 /** The first site, and those behind it that fit beside it. */
-const fitting = (sites: ReadonlyArray<LinearSite>, bytes: number, { what }: Wanted): ReadonlyArray<LinearSite> => {
+const fitting = (sites: ReadonlyArray<LinearSite>, bytes: number, { what }: Calibration): ReadonlyArray<LinearSite> => {
   let room = bytes
   const last = sites.findIndex(({ out, in: inputs }, i) => {
     room -= 4 * (what === "gradient" ? out : inputs) * inputs
@@ -78,11 +84,11 @@ const fitting = (sites: ReadonlyArray<LinearSite>, bytes: number, { what }: Want
   return last < 0 ? sites : sites.slice(0, last)
 }
 
-const tooFew = (site: LinearSite, wanted: Wanted, given: number): StartError =>
-  new StartError({
+const tooFew = (site: LinearSite, calibration: Calibration, given: number): InitError =>
+  new InitError({
     site: site.name,
-    init: startThatAsks(wanted),
-    reason: `it looks at ${wanted.batches} training batches, and ${given} were given; give Training.observing more, or set the init's batches to ${given}`
+    init: calibration.init,
+    reason: `it looks at ${calibration.batches} training batches, and ${given} were given; give Training.calibrating more, or set the init's batches to ${given}`
   })
 
 /** Answers for a group of sites, from one pass over the batches. */
@@ -123,7 +129,7 @@ const inputs = <M extends Network>(
     covariancesOf
   )
 
-const looks = { gradient: gradients, inputs } satisfies { readonly [What in Wanted["what"]]: Look }
+const looks = { gradient: gradients, inputs } satisfies { readonly [What in Calibration["what"]]: Look }
 
 /** Uses up what it joins. */
 interface Sum<T, B> {

@@ -6,28 +6,28 @@ import { describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { inject, lora, type Observe, type Wanted } from "../../../adapters/index.ts"
+import { type Calibrate, type Calibration, inject, lora } from "../../../adapters/index.ts"
 import { tokenTensors } from "../../../src/models/feed.ts"
 import type { Model } from "../../../src/models/index.ts"
 import type { LinearSite } from "../../../src/tensors/linear.ts"
 import { fullGradients } from "../../../src/training/full-gradients.ts"
-import { crossEntropy, type ObservingOptions, observing } from "../../../src/training/index.ts"
+import { type CalibratingOptions, calibrating, crossEntropy } from "../../../src/training/index.ts"
 import { describeOn, describeOnEach } from "../../backends.ts"
 import { expectClose, expectNoLeak, tolerance } from "../../setup.ts"
 import { randomBatch, tinyBert } from "./tiny-bert.ts"
 
 const batches = [randomBatch(4, 8, 1), randomBatch(2, 5, 2), randomBatch(3, 7, 3)]
-const gradient: Wanted = { what: "gradient", batches: 3 }
-const inputs: Wanted = { what: "inputs", batches: 3 }
+const gradient: Calibration = { init: "lora-ga", what: "gradient", batches: 3 }
+const inputs: Calibration = { init: "eva", what: "inputs", batches: 3 }
 
 const scoped = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>) => Effect.runPromise(Effect.scoped(effect))
 
 const read = (tensor: tf.Tensor) => Effect.promise(async () => (await tensor.data()).slice() as Float32Array)
 
 /** Every site's answer, in order. */
-const answers = (observe: Observe, sites: ReadonlyArray<LinearSite>, wanted: Wanted) =>
+const answers = (calibrate: Calibrate, sites: ReadonlyArray<LinearSite>, calibration: Calibration) =>
   Effect.forEach(sites, (site) =>
-    Effect.flatMap(observe(site, wanted), (tensor) =>
+    Effect.flatMap(calibrate(site, calibration), (tensor) =>
       Effect.ensuring(
         read(tensor),
         Effect.sync(() => tensor.dispose())
@@ -35,10 +35,10 @@ const answers = (observe: Observe, sites: ReadonlyArray<LinearSite>, wanted: Wan
     )
   )
 
-const observed = (model: Model, wanted: Wanted, options: Partial<ObservingOptions> = {}) =>
+const observed = (model: Model, calibration: Calibration, options: Partial<CalibratingOptions> = {}) =>
   Effect.scoped(
-    Effect.flatMap(observing(model, { batches, loss: crossEntropy, ...options }), (observe) =>
-      answers(observe, options.sites ?? model.sites, wanted)
+    Effect.flatMap(calibrating(model, { batches, loss: crossEntropy, ...options }), (calibrate) =>
+      answers(calibrate, options.sites ?? model.sites, calibration)
     )
   )
 
@@ -109,42 +109,43 @@ describeOnEach(() => {
 describeOn("wasm", () => {
   const model = Effect.orDie(tinyBert("mean"))
 
-  for (const wanted of [gradient, inputs]) {
-    test(`${wanted.what}: the same bits however little is held at a time, in any order, and with recompute`, () =>
+  for (const calibration of [gradient, inputs]) {
+    test(`${calibration.what}: the same bits however little is held at a time, in any order, and with recompute`, () =>
       scoped(
         Effect.gen(function* () {
           const own = yield* model
-          const atOnce = yield* observed(own, wanted)
-          for (const bytes of [0, 4 * 32 * 32, 10_000]) expect(yield* observed(own, wanted, { bytes })).toEqual(atOnce)
-          expect(yield* observed(own, wanted, { recompute: "blocks" })).toEqual(atOnce)
+          const atOnce = yield* observed(own, calibration)
+          for (const bytes of [0, 4 * 32 * 32, 10_000])
+            expect(yield* observed(own, calibration, { bytes })).toEqual(atOnce)
+          expect(yield* observed(own, calibration, { recompute: "blocks" })).toEqual(atOnce)
           const turned = own.sites.toReversed()
-          expect((yield* observed(own, wanted, { sites: turned })).toReversed()).toEqual(atOnce)
+          expect((yield* observed(own, calibration, { sites: turned })).toReversed()).toEqual(atOnce)
           // sites that nobody announced, and one twice
           const some = [own.sites[7]!, own.sites[2]!, own.sites[7]!]
-          const observe = yield* observing(own, { batches, loss: crossEntropy, sites: [own.sites[7]!] })
-          expect(yield* answers(observe, some, wanted)).toEqual([atOnce[7]!, atOnce[2]!, atOnce[7]!])
+          const calibrate = yield* calibrating(own, { batches, loss: crossEntropy, sites: [own.sites[7]!] })
+          expect(yield* answers(calibrate, some, calibration)).toEqual([atOnce[7]!, atOnce[2]!, atOnce[7]!])
         })
       ))
 
-    test(`${wanted.what}: nothing is left, whoever asked for how much`, () =>
+    test(`${calibration.what}: nothing is left, whoever asked for how much`, () =>
       scoped(
         Effect.gen(function* () {
           const own = yield* model
           const some = (asked: ReadonlyArray<number>) =>
             Effect.gen(function* () {
-              const observe = yield* observing(own, { batches, loss: crossEntropy })
+              const calibrate = yield* calibrating(own, { batches, loss: crossEntropy })
               yield* answers(
-                observe,
+                calibrate,
                 asked.map((i) => own.sites[i]!),
-                wanted
+                calibration
               )
             })
           for (const asked of [[], [0], [3, 0], own.sites.keys()]) {
             yield* Effect.promise(() => expectNoLeak(() => scoped(some([...asked]))))
           }
           const interrupted = Effect.gen(function* () {
-            const observe = yield* observing(own, { batches, loss: crossEntropy })
-            return yield* Effect.timeoutOption(observe(own.sites[0]!, wanted), 0)
+            const calibrate = yield* calibrating(own, { batches, loss: crossEntropy })
+            return yield* Effect.timeoutOption(calibrate(own.sites[0]!, calibration), 0)
           })
           yield* Effect.promise(() => expectNoLeak(async () => expect((await scoped(interrupted))._tag).toBe("None")))
         })
@@ -155,15 +156,15 @@ describeOn("wasm", () => {
     scoped(
       Effect.gen(function* () {
         const own = yield* model
-        const observe = yield* observing(own, { batches, loss: crossEntropy })
+        const calibrate = yield* calibrating(own, { batches, loss: crossEntropy })
         const [query, key, value, output] = own.sites
-        const first = yield* observe(query!, inputs)
+        const first = yield* calibrate(query!, inputs)
         const before = tf.memory().numDataBuffers
         first.dispose()
         expect(tf.memory().numDataBuffers).toBe(before) // key and value still hold it
-        tf.dispose([yield* observe(key!, inputs), yield* observe(value!, inputs)])
+        tf.dispose([yield* calibrate(key!, inputs), yield* calibrate(value!, inputs)])
         expect(tf.memory().numDataBuffers).toBe(before - 1)
-        ;(yield* observe(output!, inputs)).dispose()
+        ;(yield* calibrate(output!, inputs)).dispose()
         expect(tf.memory().numDataBuffers).toBe(before - 2)
       })
     ))
@@ -196,11 +197,11 @@ describe("too few batches", () => {
     scoped(
       Effect.gen(function* () {
         const model = yield* tinyBert("mean")
-        const observe = yield* observing(model, { batches, loss: crossEntropy })
+        const calibrate = yield* calibrating(model, { batches, loss: crossEntropy })
         const options = { rank: 4, alpha: 8, scaling: "standard", init: { kind: "eva", batches: 4 } } as const
-        const error = yield* Effect.flip(inject(model, lora, { ...options, targets: "all-linear", observe }))
+        const error = yield* Effect.flip(inject(model, lora, { ...options, targets: "all-linear", calibrate }))
         expect(error.message).toBe(
-          `adapter.init "eva" cannot start ${model.sites[0]!.name}: it looks at 4 training batches, and 3 were given; give Training.observing more, or set the init's batches to 3`
+          `adapter.init "eva" cannot initialize ${model.sites[0]!.name}: it looks at 4 training batches, and 3 were given; give Training.calibrating more, or set the init's batches to 3`
         )
       })
     ))

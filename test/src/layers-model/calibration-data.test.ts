@@ -11,16 +11,16 @@ import {
   AdaptError,
   type AdaptOptionsInput,
   adapt,
+  type CalibrationData,
   compiledLoss,
-  LayersDataError,
-  type StartData
+  LayersDataError
 } from "../../../src/layers-model/index.ts"
 import {
   fromLayersModel,
   type HostArray,
   type LayersBatch
 } from "../../../src/models/layers-model/from-layers-model.ts"
-import { observing } from "../../../src/training/observe.ts"
+import { calibrating } from "../../../src/training/calibrate.ts"
 import { describeOnBoth } from "../../backends.ts"
 import { expectClose, expectNoLeak, relativeError } from "../../setup.ts"
 import { adaptedBy, datasetOf, numbersOf, rowsOf, twoLayers } from "./small-models.ts"
@@ -56,8 +56,8 @@ const byParts = (model: tf.LayersModel, init: (typeof inits)[number]) =>
       const order = epochOrder(x.length, 3, 0)
       const network = yield* fromLayersModel(model)
       const batches = [batchOf(order.subarray(0, 8)), batchOf(order.subarray(8, 16))]
-      const observe = yield* observing(network, { batches, loss: yield* compiledLoss(network) })
-      const own = { rank: 1, alpha: 2, scaling: "standard", init, targets: "all-linear", seed: 3, observe } as const
+      const calibrate = yield* calibrating(network, { batches, loss: yield* compiledLoss(network) })
+      const own = { rank: 1, alpha: 2, scaling: "standard", init, targets: "all-linear", seed: 3, calibrate } as const
       const adapted = yield* inject(network, lora, own)
       return yield* Effect.promise(() => numbersOf(adapted))
     }).pipe(Effect.scoped)
@@ -98,7 +98,7 @@ describeOnBoth(() => {
 
   test("from a dataset its first batches, in their order; EVA asks for no targets and no loss", async () => {
     const model = lossy(twoLayers())
-    const start = async (init: Pick<LoraInput, "init">, data: StartData) => {
+    const start = async (init: Pick<LoraInput, "init">, data: CalibrationData) => {
       const adapted = await adapt(model, options(init), data)
       const found = await numbersOf(adapted.adapted)
       await adapted.dispose()
@@ -229,7 +229,7 @@ describe("what is told", () => {
   test("too few", async () => {
     const data = { examples: [x, oneHot], batchSize: 8 }
     expect(await told(lossy(twoLayers()), gradient, data)).toContain(
-      "init.batches: the start looks at 8 batches, found 3 in the examples; set it to 3, give more rows, or take a smaller batchSize"
+      "init.batches: the init looks at 8 batches, found 3 in the examples; set it to 3, give more rows, or take a smaller batchSize"
     )
     expect(await told(lossy(twoLayers()), gradient, { examples: datasetOf(x, oneHot, 10) })).toContain(
       "found 2 in the examples; set it to 2, or give a dataset with more"

@@ -1,0 +1,45 @@
+/**
+ * Calibration: what an init may ask of the training data, site by site. Whoever injects answers it (`Training.calibrating`).
+ *
+ *   gradient   ∂L/∂W [out, in] of the frozen model with its head at step 0, the mean over the rows of the first batches
+ *   inputs     the covariance [in, in] of the site's inputs, over the tokens (not the padding) of the first batches
+ */
+import type { Tensor2D } from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { DeviceReadError, LinearSite } from "../../src/tensors/index.ts"
+
+/** A site whose factors cannot be initialized as `adapter.init` says. */
+export class InitError extends Schema.TaggedError<InitError>()("InitError", {
+  site: Schema.String,
+  init: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `adapter.init "${this.init}" cannot initialize ${this.site}: ${this.reason}`
+  }
+}
+
+export interface Calibration {
+  /** the init that asks, by its tag */
+  readonly init: string
+  readonly what: "gradient" | "inputs"
+  /** how many training batches it takes */
+  readonly batches: number
+}
+
+/** A new tensor, which the caller disposes. */
+export type Calibrate = (
+  site: LinearSite,
+  calibration: Calibration
+) => Effect.Effect<Tensor2D, InitError | DeviceReadError>
+
+/** For injections without data. */
+export const noCalibration: Calibrate = (site, { init }) =>
+  Effect.fail(
+    new InitError({
+      site: site.name,
+      init,
+      reason: "it looks at training data, and none was given; give inject the option calibrate (Training.calibrating)"
+    })
+  )
