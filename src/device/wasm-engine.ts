@@ -5,7 +5,10 @@
  * took away holds up no more than the chunk it has. What a chunk computes does not depend on who computes it. Workers look for work
  * for a while before they sleep: a step is hundreds of pieces of work, microseconds apart.
  */
-import { provideWasmEngine, type WasmEngine } from "../kernels/wasm/engine.ts"
+import type { TensorInfo } from "@tensorflow/tfjs"
+import { layoutOf } from "../kernels/declaration.ts"
+import { type ArgumentViews, writeArguments } from "../kernels/wasm/arguments.ts"
+import { MOST_WORDS, provideWasmEngine, type WasmEngine } from "../kernels/wasm/engine.ts"
 import type { WasmBackend } from "./wasm-backend.ts"
 import * as Word from "./wasm-work.ts"
 
@@ -68,6 +71,15 @@ const finish = (words: Int32Array, chunks: number): void => {
   }
 }
 
+const viewsOf = ({ buffer }: WebAssembly.Memory, address: number): ArgumentViews => {
+  const first = address + 4 * Word.ARGUMENTS
+  return {
+    i32: new Int32Array(buffer, first, MOST_WORDS),
+    f32: new Float32Array(buffer, first, MOST_WORDS),
+    f64: new Float64Array(buffer, first, MOST_WORDS / 2)
+  }
+}
+
 /** Starts the engine for a backend; with `pool`, the backend's memory must be shared. */
 export const startEngine = async (
   backend: WasmBackend,
@@ -81,15 +93,23 @@ export const startEngine = async (
   const kernels = names.map((name) => exports[name] as Word.Kernel)
   const address = backend.wasm._malloc(4 * Word.WORDS) >>> 0
   let words = new Int32Array(memory.buffer, address, Word.WORDS).fill(0)
+  let views = viewsOf(memory, address)
   const pool = threads > 1 ? await startPool({ module, memory, address }, threads - 1) : undefined
   const scratch = new Scratch(backend, threads)
 
-  const run: WasmEngine["run"] = (kernel, values, chunks, scratchBytes = 0) => {
-    const index = names.indexOf(kernel)
-    const [at, bytes] = scratch.ensure(scratchBytes)
+  const addressOf = ({ dataId }: TensorInfo): number => backend.dataIdMap.get(dataId).memoryOffset
+
+  const prepare = (scratchBytes: number): readonly [at: number, bytes: number] => {
+    const ensured = scratch.ensure(scratchBytes)
     // memory that has grown has another buffer
-    if (words.buffer !== memory.buffer) words = new Int32Array(memory.buffer, address, Word.WORDS)
-    words.set(values, Word.ARGUMENTS)
+    if (words.buffer !== memory.buffer) {
+      words = new Int32Array(memory.buffer, address, Word.WORDS)
+      views = viewsOf(memory, address)
+    }
+    return ensured
+  }
+
+  const compute = (index: number, chunks: number, [at, bytes]: readonly [number, number]): void => {
     if (pool === undefined || chunks === 1) {
       const call = kernels[index]!
       for (let chunk = 0; chunk < chunks; chunk++) call(address + 4 * Word.ARGUMENTS, chunk, at)
@@ -106,11 +126,28 @@ export const startEngine = async (
     finish(words, chunks)
   }
 
+  const run: WasmEngine["run"] = (kernel, buffers, values, work = {}) => {
+    const layout = layoutOf(kernel)
+    const room = prepare(kernel.scratch?.(values) ?? work.scratch ?? 0)
+    const chunks = writeArguments(views, addressOf, layout, kernel, buffers, values, work)
+    const index = names.indexOf(kernel.name)
+    if (index < 0) throw new Error(`the wasm binaries have no kernel ${kernel.name}: bun run assembly makes them`)
+    compute(index, chunks, room)
+    return chunks
+  }
+
+  const runWords: WasmEngine["runWords"] = (kernel, values, chunks, scratchBytes = 0) => {
+    const room = prepare(scratchBytes)
+    words.set(values, Word.ARGUMENTS)
+    compute(names.indexOf(kernel), chunks, room)
+  }
+
   return {
     engine: {
       threads,
       run,
-      address: ({ dataId }) => backend.dataIdMap.get(dataId).memoryOffset,
+      runWords,
+      address: addressOf,
       output: (shape) => backend.makeOutput(shape, "float32"),
       dispose: ({ dataId }) => {
         backend.disposeData(dataId)

@@ -35,6 +35,6 @@ export const gatherKernel =
     const out = engine.output(shape)
     const [rows, width] = [util.sizeFromShape(ids.shape), util.sizeFromShape(x.shape.slice(1))]
     const [perChunk, chunks] = chunksOf(rows, width)
-    engine.run("gather", [...[x, ids, out].map(engine.address), rows, width, x.shape[0]!, perChunk], chunks)
+    engine.runWords("gather", [...[x, ids, out].map(engine.address), rows, width, x.shape[0]!, perChunk], chunks)
     return out
   }

@@ -21,7 +21,7 @@ export const segmentSumKernel: Kernel = ({ inputs, attrs, backend }) => {
   if (engine === undefined || x.dtype !== "float32") sumIntegers(backend, x, ids, out, width)
   else if (segments * width > 0) {
     const [perChunk, chunks] = chunksOf(width, rows + segments, 16)
-    engine.run("segmentSum", [...[x, ids, out].map(engine.address), rows, width, segments, perChunk], chunks)
+    engine.runWords("segmentSum", [...[x, ids, out].map(engine.address), rows, width, segments, perChunk], chunks)
   }
   return out
 }

@@ -18,7 +18,7 @@ export const transposeLast = (backend: WasmBackend, x: TensorInfo): TensorInfo =
   if (batch * m * n === 0) return out // of an empty product's operand
   // a chunk is a band of rows of `out`, four at a time; of many matrices each is one
   const [perChunk, bands] = batch >= 16 ? [n, 1] : chunksOf(n, batch * m, 4)
-  engine.run("transpose", [engine.address(x), engine.address(out), m, n, perChunk], batch * bands)
+  engine.runWords("transpose", [engine.address(x), engine.address(out), m, n, perChunk], batch * bands)
   return out
 }
 

@@ -100,7 +100,7 @@ const overHeads = (
   const chunk = Math.min(matrices, Math.ceil(WORTH_SHARING / (2 * length * length * d)))
   const sizes = [length, heads, d, floatBits(1 / Math.sqrt(d)), matrices, chunk]
   const inputs = [q, k, v, P].map(engine.address)
-  engine.run(name, [...inputs, ...sizes, ...rest], Math.ceil(matrices / chunk), 4 * scratchFloats)
+  engine.runWords(name, [...inputs, ...sizes, ...rest], Math.ceil(matrices / chunk), 4 * scratchFloats)
 }
 
 type Inputs = Readonly<Record<"q" | "k" | "v" | "mask", TensorInfo>>

@@ -28,7 +28,11 @@ const backward = defineKernel<"x" | "dy", Attributes>({
     const dx = engine.output(x.shape)
     const size = tf.util.sizeFromShape(x.shape)
     const [perChunk, chunks] = chunksOf(size, COST, 4)
-    engine.run("clippedReluBackward", [...[x, dy, dx].map(engine.address), size, perChunk, floatBits(most)], chunks)
+    engine.runWords(
+      "clippedReluBackward",
+      [...[x, dy, dx].map(engine.address), size, perChunk, floatBits(most)],
+      chunks
+    )
     return [dx]
   },
   inputsToSave: []

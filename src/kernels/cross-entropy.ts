@@ -83,7 +83,7 @@ const run = (
   const [rows, classes] = z.shape as [number, number]
   const [perChunk, chunks] = chunksOf(rows, classes * COST)
   const words = [...[z, labels, statistics, out].map(engine.address), rows, classes, ignored, perChunk, ...rest]
-  engine.run(kernel, words, kernel === "crossEntropyMean" ? 1 : chunks)
+  engine.runWords(kernel, words, kernel === "crossEntropyMean" ? 1 : chunks)
 }
 
 const backward = defineKernel<"dy" | "z" | "labels" | "statistics", Attributes>({

@@ -41,7 +41,7 @@ const backward = defineKernel<"dy" | "K", Attributes>({
     const words = windowWords([height, width], window)
     const [perChunk, chunks] = chunksOf(batch * height, width * channels * placesIn(window))
     const [from, to, filters] = [dy, dx, K].map(engine.address)
-    engine.run("depthwiseBackward", [from!, to!, filters!, batch, channels, perChunk, ...words], chunks)
+    engine.runWords("depthwiseBackward", [from!, to!, filters!, batch, channels, perChunk, ...words], chunks)
     return [dx]
   },
   inputsToSave: []
@@ -64,7 +64,7 @@ const filterGradient = defineKernel<"x" | "dy", Attributes>({
     const words = windowWords([height, width], window)
     // a chunk is one place of the kernel: PER_CHUNK is not read
     const all = [from!, to!, slopes!, batch, channels, 1, ...words]
-    engine.run("depthwiseFilterGradient", all, placesIn(window), 4 * channels)
+    engine.runWords("depthwiseFilterGradient", all, placesIn(window), 4 * channels)
     return [dK]
   },
   inputsToSave: []

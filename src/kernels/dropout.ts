@@ -66,7 +66,7 @@ const onWasm = (engine: WasmEngine, x: TensorInfo, { seed, offset, threshold, sc
   const size = tf.util.sizeFromShape(x.shape)
   const [perChunk, chunks] = chunksOf(size, COST, 4)
   const words = [engine.address(x), engine.address(y), size, perChunk, offset, seed, threshold, floatBits(scale)]
-  engine.run("dropout", words, chunks)
+  engine.runWords("dropout", words, chunks)
   return y
 }
 

@@ -13,12 +13,12 @@
  *
  * On wasm and on a GPU value and derivative are one pass over x (`wasm/assembly/gelu.ts`, `webgpu/gelu.ts`).
  */
-import type { Tensor, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
+import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { inPlaceOf } from "../tensors/index.ts"
+import { declareKernel, read, write } from "./declaration.ts"
 import { defineKernel } from "./kernel.ts"
-import { chunksOf } from "./wasm/chunks.ts"
-import type { WasmEngine } from "./wasm/engine.ts"
+import { sizeOf } from "./tensor-lists.ts"
 import { programs } from "./webgpu/loaded.ts"
 
 export type GeluForm = "erf" | "tanh"
@@ -105,28 +105,37 @@ const tanhForm = (x: Tensor): [Tensor, Tensor] => {
   return [value, derivative]
 }
 
-/** Costs of an element, in multiplications: value with derivative, and the backward product, which waits for memory. */
-const COST = { both: 30, product: 2 }
+/** Cost of an element, in multiplications. */
+const COST = 30
 
-const onWasm = ({ x }: { readonly x: TensorInfo }, form: GeluForm, engine: WasmEngine): ReadonlyArray<TensorInfo> => {
-  const outputs = [engine.output(x.shape), engine.output(x.shape)]
-  const size = tf.util.sizeFromShape(x.shape)
-  const [perChunk, chunks] = chunksOf(size, COST.both, 4)
-  const words = [...[x, ...outputs].map(engine.address), size, perChunk]
-  engine.run(form === "erf" ? "geluErf" : "geluTanh", words, chunks, 48)
-  return outputs
-}
+const ofForm = <const Name extends string>(name: Name) =>
+  declareKernel({
+    name,
+    assembly: "Gelu",
+    buffers: { x: read("f32"), value: write("f32"), derivative: write("f32") },
+    words: { size: "u32" },
+    split: { over: "size", cost: () => COST, unit: 4 },
+    scratch: () => 48
+  })
+
+const FORMS = { erf: ofForm("geluErf"), tanh: ofForm("geluTanh") } as const satisfies Record<GeluForm, unknown>
+
+/** out = a∘b, which waits for memory. */
+const multiply = declareKernel({
+  name: "multiply",
+  buffers: { a: read("f32"), b: read("f32"), out: write("f32") },
+  words: { size: "u32" },
+  split: { over: "size", cost: () => 2, unit: 4 }
+})
 
 /** dx = dy∘y′, on all threads where tfjs's own product has one. */
 const backward = defineKernel<"dy" | "derivative", object>({
   name: "GeluBackward",
   reference: ({ dy, derivative }) => [tf.mul(dy, derivative)],
   wasm: ({ dy, derivative }, _, engine) => {
-    const dx = engine.output(dy.shape)
-    const size = tf.util.sizeFromShape(dy.shape)
-    const [perChunk, chunks] = chunksOf(size, COST.product, 4)
-    engine.run("multiply", [...[dy, derivative, dx].map(engine.address), size, perChunk], chunks)
-    return [dx]
+    const out = engine.output(dy.shape)
+    engine.run(multiply, { a: dy, b: derivative, out }, { size: sizeOf(dy) })
+    return [out]
   },
   webgpu: ({ dy, derivative }, _, engine) => [programs().geluBackwardOnWebgpu(engine, dy, derivative)],
   inputsToSave: []
@@ -135,7 +144,11 @@ const backward = defineKernel<"dy" | "derivative", object>({
 const kernel = defineKernel<"x", { readonly form: GeluForm }>({
   name: "Gelu",
   reference: ({ x }, { form }) => (form === "erf" ? erfForm(x) : tanhForm(x)),
-  wasm: (inputs, { form }, engine) => onWasm(inputs, form, engine),
+  wasm: ({ x }, { form }, engine) => {
+    const [value, derivative] = [engine.output(x.shape), engine.output(x.shape)]
+    engine.run(FORMS[form], { x, value, derivative }, { size: sizeOf(x) })
+    return [value, derivative]
+  },
   webgpu: ({ x }, { form }, engine) => programs().geluOnWebgpu(engine, x, form),
   inputsToSave: [],
   outputsToSave: [false, true],

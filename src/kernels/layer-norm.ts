@@ -50,7 +50,7 @@ const onWasm = (
     residual === undefined ? 0 : engine.address(residual),
     ...[gamma, beta, ...outputs].map(engine.address)
   ]
-  engine.run("layerNorm", [...addresses, rows, n, perChunk, floatBits(epsilon)], chunks)
+  engine.runWords("layerNorm", [...addresses, rows, n, perChunk, floatBits(epsilon)], chunks)
   return outputs
 }
 
@@ -66,7 +66,7 @@ const backward = defineKernel<"dy" | "gamma" | "normalized" | "r", object>({
     const dx = engine.output(dy.shape)
     const [perChunk, chunks] = chunksOf(rows, n * COST)
     const [at, scale, x, factors, out] = [dy, gamma, normalized, r, dx].map(engine.address)
-    engine.run("layerNormBackward", [at!, 0, scale!, 0, out!, x!, factors!, rows, n, perChunk], chunks)
+    engine.runWords("layerNormBackward", [at!, 0, scale!, 0, out!, x!, factors!, rows, n, perChunk], chunks)
     return [dx]
   },
   webgpu: (inputs, _, engine) => [programs().layerNormBackwardOnWebgpu(engine, inputs)],

@@ -51,7 +51,7 @@ const backward = defineKernel<"dy" | "x" | "y", Attributes>({
     const [perChunk, chunks] = chunksOf(batch, places)
     const words = windowWords([height, width], window)
     const all = [picture!, maxima!, slopes!, batch, channels, perChunk, ...words, to!]
-    engine.run("maxPoolingBackward", all, chunks)
+    engine.runWords("maxPoolingBackward", all, chunks)
     return [dx]
   }
 })

@@ -99,7 +99,7 @@ const backward = defineKernel<"dy", { readonly shape: Shape4; readonly window: W
     const dx = engine.output(shape)
     const words = windowWords([height, width], window)
     const [perChunk, chunks] = chunksOf(batch * height, width * channels * window.kernel[0] * window.kernel[1])
-    engine.run(
+    engine.runWords(
       "patchesBackward",
       [engine.address(dy), engine.address(dx), 0, batch, channels, perChunk, ...words],
       chunks
@@ -119,7 +119,7 @@ const kernel = defineKernel<"x", { readonly shape: Shape4; readonly window: Wind
     const out = engine.output([batch * rows * columns, length])
     const words = windowWords([height, width], window)
     const [perChunk, chunks] = chunksOf(batch * rows, columns * length)
-    engine.run("patches", [engine.address(x), engine.address(out), 0, batch, channels, perChunk, ...words], chunks)
+    engine.runWords("patches", [engine.address(x), engine.address(out), 0, batch, channels, perChunk, ...words], chunks)
     return [out]
   },
   inputsToSave: [],

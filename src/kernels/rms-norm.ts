@@ -57,7 +57,7 @@ const onWasm = (
     residual === undefined ? 0 : engine.address(residual),
     ...[gamma, y, sum, r].map(engine.address)
   ]
-  engine.run("rmsNorm", [...addresses, rows, n, perChunk, floatBits(epsilon)], chunks)
+  engine.runWords("rmsNorm", [...addresses, rows, n, perChunk, floatBits(epsilon)], chunks)
   return residual === undefined ? [y, r] : [y, sum, r]
 }
 
@@ -81,7 +81,7 @@ const sharedBackward = {
     const [perChunk, chunks] = chunksOf(rows, n * COST.row)
     const further = dsum === undefined ? 0 : engine.address(dsum)
     const words = [...[dy, gamma, sum, r, ds].map(engine.address), further, rows, n, perChunk]
-    engine.run("rmsNormBackward", words, chunks)
+    engine.runWords("rmsNormBackward", words, chunks)
     return [ds]
   },
   webgpu: (inputs: BackwardInputs<TensorInfo>, _: object, engine: WebgpuEngine) => [
@@ -102,7 +102,7 @@ const scaleGradient = defineKernel<"dy" | "sum" | "r", object>({
     const out = engine.output([n])
     // sixteen floats are a line of the cache
     const [columns, chunks] = chunksOf(n, rows * COST.column, 16)
-    engine.run("rmsNormScaleGradient", [...[dy, sum, r, out].map(engine.address), rows, n, columns], chunks)
+    engine.runWords("rmsNormScaleGradient", [...[dy, sum, r, out].map(engine.address), rows, n, columns], chunks)
     return [out]
   },
   webgpu: (inputs, _, engine) => [programs().rmsNormScaleGradientOnWebgpu(engine, inputs)],

@@ -52,7 +52,7 @@ const wasm = (
   const [tokens, d] = cos.shape as [number, number]
   const [perChunk, chunks] = chunksOf(tokens, x.shape[1]! * COST)
   const sizes = [tokens, x.shape[1]! / d, d, floatBits(direction), perChunk]
-  engine.run("rope", [...[x, cos, sin, out].map(engine.address), ...sizes], chunks)
+  engine.runWords("rope", [...[x, cos, sin, out].map(engine.address), ...sizes], chunks)
   return [out]
 }
 

@@ -25,7 +25,7 @@ const wasm = (inputs: Readonly<Record<string, TensorInfo>>, _: object, engine: W
     const parts = engine.output([2 * blocksOf(table)]) // float64
     runBlocks(engine, "squaresOfBlocks", [engine.address(parts), at], table)
     const words = table.flatMap(({ words, size }) => [...words, size])
-    engine.run("squaredNorms", [table.length, table.length, engine.address(parts), at, ...words], 1)
+    engine.runWords("squaredNorms", [table.length, table.length, engine.address(parts), at, ...words], 1)
     engine.dispose(parts)
     at += 4 * table.length
   }

@@ -26,7 +26,7 @@ const COST = { swiglu: 30, swigluBackward: 4 }
 const overElements = (engine: WasmEngine, name: keyof typeof COST, tensors: ReadonlyArray<TensorInfo>): void => {
   const size = tf.util.sizeFromShape(tensors[0]!.shape)
   const [perChunk, chunks] = chunksOf(size, COST[name], 4)
-  engine.run(name, [...tensors.map(engine.address), size, perChunk], chunks, 80)
+  engine.runWords(name, [...tensors.map(engine.address), size, perChunk], chunks, 80)
 }
 
 /** y, silu and slope */

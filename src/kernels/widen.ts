@@ -63,7 +63,7 @@ const widen = defineKernel<"words" | "scales", Attributes>({
     const whole = engine.output([out, columns])
     const [rows, chunks] = chunksOf(out, columns)
     const values = [engine.address(words), length, engine.address(scales), PACKING_WORDS[packing]]
-    engine.run("widen", [...values, engine.address(whole), out, columns, rows], chunks)
+    engine.runWords("widen", [...values, engine.address(whole), out, columns, rows], chunks)
     return [whole]
   },
   webgpu: ({ words, scales }, { packing, columns }, engine) => [

@@ -72,7 +72,7 @@ export const causalAttentionOnWasm = (
   const panels = (keys + 12) * d + keys * inPanels(d)
   const block = BLOCK.rows * (keys + 12 + inPanels(d))
   const words = wordsOf(engine, inputs, O, statistics, shape, own)
-  engine.run("causalAttention", words, own.chunks, 4 * (keys + 16 + panels + block))
+  engine.runWords("causalAttention", words, own.chunks, 4 * (keys + 16 + panels + block))
   return [O, statistics]
 }
 
@@ -93,7 +93,7 @@ export const causalAttentionGradientOnWasm = (
   const partial = () => engine.output([own.parts, size])
   const [dk, dv] = [partial(), partial()]
   const words = [...wordsOf(engine, inputs, O, statistics, shape, own), ...[dO, dq, dk, dv].map(engine.address), size]
-  engine.run("causalAttentionGradient", words, own.chunks, 4 * (keys + 16 + ofPart + blocks))
+  engine.runWords("causalAttentionGradient", words, own.chunks, 4 * (keys + 16 + ofPart + blocks))
   return [dq, ...[dk, dv].map((parts) => sumOfParts(engine, parts, own.parts, inputs.k.shape))]
 }
 

@@ -7,9 +7,25 @@
  * that somebody else opened has none, and kernels fall back to their reference there.
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
+import type { BuffersOf, BufferTypes, EntryOf, EntryTypes, Kernel, WordsOf, WordTypes } from "../declaration.ts"
 
 /** Argument words of one piece of work. */
 export const MOST_WORDS = 1016
+
+/** A tensor, or a place in the heap, in bytes. */
+export type Buffer = TensorInfo | { readonly address: number }
+
+/** What a run says beside buffers and words. */
+export interface Work<E extends EntryTypes> {
+  /** of a kernel over a list; they have to fit (`inTables` of `tables.ts`) */
+  readonly entries?: ReadonlyArray<EntryOf<E, Buffer>>
+  /** of a kernel over a list: entries, blocks or parts that are a chunk */
+  readonly perChunk?: number
+  /** of a kernel that has no `split`; default 1 */
+  readonly chunks?: number
+  /** bytes for each thread, where the declaration does not say */
+  readonly scratch?: number
+}
 
 export interface WasmEngine {
   /** this thread and its workers */
@@ -23,10 +39,17 @@ export interface WasmEngine {
   /** Copies bytes from one address to another. */
   readonly copy: (from: number, to: number, bytes: number) => void
   /**
-   * Runs chunks 0 … chunks − 1 of a kernel and returns when all are done. `words`: integers and addresses as they are, other
-   * numbers through `floatBits` or `doubleBits`. `scratch`: bytes that each thread needs for itself.
+   * Runs all chunks of a kernel and returns how many there were, when they are done. Throws where what is given is not what the kernel
+   * declares.
    */
-  readonly run: (kernel: string, words: ReadonlyArray<number>, chunks: number, scratch?: number) => void
+  readonly run: <B extends BufferTypes, W extends WordTypes, E extends EntryTypes>(
+    kernel: Kernel<B, W, E>,
+    buffers: BuffersOf<NoInfer<B>, Buffer>,
+    words: WordsOf<NoInfer<W>>,
+    work?: Work<NoInfer<E>>
+  ) => number
+  /** For kernels that are not declared yet. */
+  readonly runWords: (kernel: string, words: ReadonlyArray<number>, chunks: number, scratch?: number) => void
 }
 
 const engines = new WeakMap<object, WasmEngine>()

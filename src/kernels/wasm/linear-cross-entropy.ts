@@ -88,7 +88,7 @@ const forEachChunk = (
   const [gathered, logits] = [engine.output([most, width]), engine.output([most, strideOf(classes)])]
   for (const [index, own] of chunks.entries()) {
     const m = own.rows.length
-    engine.run("gatherRows", [engine.address(hidden), engine.address(gathered), width, 0, 0, m, ...own.rows], 1)
+    engine.runWords("gatherRows", [engine.address(hidden), engine.address(gathered), width, 0, 0, m, ...own.rows], 1)
     const [a, c] = [matrixOf(engine, gathered), matrixOf(engine, logits)]
     multiply(engine, { kind: "nt", m, n: classes, k: width, a, ...weight, c })
     rowsOf(engine, logits, own, classes, wanted)
@@ -111,7 +111,7 @@ const rowsOf = (
     ...[engine.address(logits), classes, own.rows.length, perChunk, floatBits(softcap ?? 0), ...to],
     ...[floatBits(share ?? 0), share === null ? 0 : 1, logits.shape[1]!, ...own.rows, ...own.labels]
   ]
-  engine.run("logitRows", words, chunks)
+  engine.runWords("logitRows", words, chunks)
 }
 
 /** Rows of a range of `to`: those of `from` where the list says, 0 elsewhere. */
@@ -124,7 +124,7 @@ const place = (
 ): void => {
   const address = from === null ? 0 : engine.address(from)
   const width = to.shape[1] ?? 1
-  engine.run("placeRows", [address, engine.address(to), width, first, end, list.length, ...list], 1)
+  engine.runWords("placeRows", [address, engine.address(to), width, first, end, list.length, ...list], 1)
 }
 
 const emptied = (engine: WasmEngine, shape: ReadonlyArray<number>): TensorInfo => {

@@ -107,7 +107,7 @@ export const multiply = (engine: WasmEngine, product: Product): void => {
     ...(packed === undefined ? [0, 0] : [PACKING_WORDS[packed.packing], packed.scales])
   ]
   const chunks = Math.ceil(m / rows) * Math.ceil(n / columns) * matrices
-  engine.run(kind, words, chunks, scratchOf(product, second.k))
+  engine.runWords(kind, words, chunks, scratchOf(product, second.k))
 }
 
 /** Bytes of scratch: a panel, or the rows of a packed B that are widened at a time. */

@@ -25,7 +25,7 @@ export const sumColumns = (engine: WasmEngine, sum: SumOf & { readonly y?: Tenso
   const shared = outer * reduced * inner >= 2 * BLOCK
   const columns = shared ? Math.ceil(inner / perOuter / 16) * 16 : inner
   const chunks = outer * Math.ceil(inner / columns)
-  engine.run("sumColumns", wordsOf(engine, sum, sum.y, columns), chunks)
+  engine.runWords("sumColumns", wordsOf(engine, sum, sum.y, columns), chunks)
 }
 
 /** out[o] = Σ_r x[o, r] / divisor; inner is 1. A long row is several chunks, whose sums are added in their order. */
@@ -33,14 +33,14 @@ export const sumRows = (engine: WasmEngine, sum: SumOf): void => {
   const { outer, reduced } = sum
   if (reduced < 2 * BLOCK) {
     const [rows, chunks] = chunksOf(outer, reduced)
-    engine.run("sumRows", wordsOf(engine, sum, undefined, rows), chunks)
+    engine.runWords("sumRows", wordsOf(engine, sum, undefined, rows), chunks)
     return
   }
   const chunks = outer * Math.ceil(reduced / BLOCK)
   const parts = engine.output([2 * chunks]) // float64
   const words = wordsOf(engine, sum, undefined, 1, { block: BLOCK, parts: engine.address(parts) })
-  engine.run("sumRows", words, chunks)
-  engine.run("combineSums", words, 1)
+  engine.runWords("sumRows", words, chunks)
+  engine.runWords("combineSums", words, 1)
   engine.dispose(parts)
 }
 

@@ -46,14 +46,14 @@ export const runBlocks = (
   const total = entries.reduce((sum, { size }) => sum + size, 0)
   const perChunk = total < WORTH_SHARING ? blocks : Math.ceil(blocks / CHUNKS)
   const table = entries.flatMap(({ words, size }) => [...words, size])
-  engine.run(kernel, [entries.length, perChunk, ...own, ...table], Math.ceil(blocks / perChunk))
+  engine.runWords(kernel, [entries.length, perChunk, ...own, ...table], Math.ceil(blocks / perChunk))
 }
 
 /** One piece of work over all items (entries, or parts of them) of one table; an item is a chunk unless all are small. */
 export const runItems = (engine: WasmEngine, kernel: string, { own, entries, items, cost, scratch }: Items): void => {
   const perChunk = cost < WORTH_SHARING ? items : 1
   const table = entries.flatMap(({ words }) => words)
-  engine.run(kernel, [entries.length, perChunk, ...own, ...table], Math.ceil(items / perChunk), scratch)
+  engine.runWords(kernel, [entries.length, perChunk, ...own, ...table], Math.ceil(items / perChunk), scratch)
 }
 
 export interface Items {

@@ -266,11 +266,16 @@ export const chunksIn = (f: () => unknown): Promise<ReadonlyMap<string, number>>
     const backend = wasmBackend(tf.backend())
     const engine = wasmEngineOf(backend)!
     const most = new Map<string, number>()
-    const run: WasmEngine["run"] = (name, words, chunks, scratch) => {
+    const runWords: WasmEngine["runWords"] = (name, words, chunks, scratch) => {
       most.set(name, Math.max(chunks, most.get(name) ?? 0))
-      engine.run(name, words, chunks, scratch)
+      engine.runWords(name, words, chunks, scratch)
     }
-    provideWasmEngine(backend, { ...engine, run })
+    const run: WasmEngine["run"] = (own, ...given) => {
+      const chunks = engine.run(own, ...given)
+      most.set(own.name, Math.max(chunks, most.get(own.name) ?? 0))
+      return chunks
+    }
+    provideWasmEngine(backend, { ...engine, run, runWords })
     tf.tidy(() => void f())
     provideWasmEngine(backend, engine)
     return most

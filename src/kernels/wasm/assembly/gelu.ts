@@ -3,15 +3,10 @@
  *
  * A chunk is a range of elements. Its last few, if they do not fill a vector, go through 48 bytes of scratch.
  */
-import { address, floats, int } from "./arguments"
+import { floats } from "./arguments"
+import { Gelu, Multiply } from "./declared"
 import { exp } from "./exp"
 import { madd } from "./madd"
-
-const X: i32 = 0
-const VALUE: i32 = 1
-const DERIVATIVE: i32 = 2
-const SIZE: i32 = 3
-const PER_CHUNK: i32 = 4
 
 const TANH_SCALE: f32 = 0.7978845608028654 // √(2/π)
 const TANH_CUBIC: f32 = 0.044715
@@ -63,12 +58,12 @@ function form(tanh: bool, from: usize, value: usize, derivative: usize): void {
 // inlined, so that each kernel has one form in its loop
 // @ts-ignore: a decorator
 @inline
-function overElements(tanh: bool, args: usize, chunk: i32, scratch: usize): void {
-  const first = chunk * int(args, PER_CHUNK)
-  const count = min(int(args, PER_CHUNK), int(args, SIZE) - first)
-  let from = address(args, X) + floats(first)
-  let value = address(args, VALUE) + floats(first)
-  let derivative = address(args, DERIVATIVE) + floats(first)
+function overElements(tanh: bool, args: Gelu, chunk: i32, scratch: usize): void {
+  const first = chunk * args.perChunk
+  const count = min(args.perChunk, args.size - first)
+  let from = args.x + floats(first)
+  let value = args.value + floats(first)
+  let derivative = args.derivative + floats(first)
   const end = from + floats(count & ~3)
   while (from < end) {
     form(tanh, from, value, derivative)
@@ -85,26 +80,22 @@ function overElements(tanh: bool, args: usize, chunk: i32, scratch: usize): void
 }
 
 /** Scratch: 48 bytes. */
-export function geluErf(args: usize, chunk: i32, scratch: usize): void {
+export function geluErf(args: Gelu, chunk: i32, scratch: usize): void {
   overElements(false, args, chunk, scratch)
 }
 
 /** Scratch: 48 bytes. */
-export function geluTanh(args: usize, chunk: i32, scratch: usize): void {
+export function geluTanh(args: Gelu, chunk: i32, scratch: usize): void {
   overElements(true, args, chunk, scratch)
 }
 
-const A: i32 = 0
-const B: i32 = 1
-const OUT: i32 = 2
-
 /** out = a∘b: the backward pass. */
-export function multiply(args: usize, chunk: i32, _scratch: usize): void {
-  const first = chunk * int(args, PER_CHUNK)
-  const count = min(int(args, PER_CHUNK), int(args, SIZE) - first)
-  let a = address(args, A) + floats(first)
-  let b = address(args, B) + floats(first)
-  let out = address(args, OUT) + floats(first)
+export function multiply(args: Multiply, chunk: i32, _scratch: usize): void {
+  const first = chunk * args.perChunk
+  const count = min(args.perChunk, args.size - first)
+  let a = args.a + floats(first)
+  let b = args.b + floats(first)
+  let out = args.out + floats(first)
   const whole = a + floats(count & ~3)
   while (a < whole) {
     v128.store(out, f32x4.mul(v128.load(a), v128.load(b)))

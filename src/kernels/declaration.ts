@@ -1,0 +1,174 @@
+/**
+ * The declaration of a kernel: the names and types of its buffers and words, once. Both engines are called through it, and the classes by
+ * which AssemblyScript reads its arguments (`./declared` in `wasm/assembly/`) are made from it by `scripts/assembly.ts`.
+ *
+ * @example
+ * const gelu = declareKernel({
+ *   name: "gelu",
+ *   buffers: { x: read("f32"), y: write("f32") },
+ *   words: { size: "u32" },
+ *   split: { over: "size", cost: () => 30, unit: 4 }
+ * })
+ * engine.runWords(gelu, { x, y }, { size }) // a missing, an extra or a misspelt word does not compile, and throws from JavaScript
+ */
+
+/** f64 is known on wasm alone; AssemblyScript reads u32 as i32, in which it counts. */
+export type WordType = "u32" | "i32" | "f32" | "f64"
+
+/** Element type in WGSL, such as f32, u32, vec4f; on wasm it says how a reader is to think of the memory. */
+export type ElementType = string
+
+export interface BufferType {
+  readonly element: ElementType
+  readonly writes: boolean
+  readonly optional: boolean
+}
+
+export type BufferTypes = Readonly<Record<string, BufferType>>
+export type WordTypes = Readonly<Record<string, WordType>>
+/** Buffers and words of one entry of a list. */
+export type EntryTypes = Readonly<Record<string, BufferType | WordType>>
+
+export const read = (element: ElementType) => ({ element, writes: false, optional: false }) as const
+export const write = (element: ElementType) => ({ element, writes: true, optional: false }) as const
+/** A buffer that a call may leave out: its address is 0 then. On wasm alone. */
+export const optional = <B extends BufferType>(buffer: B) => ({ ...buffer, optional: true }) as const
+
+type OptionalOf<B> = { [K in keyof B]: B[K] extends { readonly optional: true } ? K : never }[keyof B]
+
+/** A `Value` for each buffer. */
+export type BuffersOf<B extends BufferTypes, Value> = {
+  readonly [K in Exclude<keyof B, OptionalOf<B>>]: Value
+} & { readonly [K in OptionalOf<B>]?: Value | undefined }
+
+export type WordsOf<W extends WordTypes> = { readonly [K in keyof W]: number }
+
+export type EntryOf<E extends EntryTypes, Value> = {
+  readonly [K in Exclude<keyof E, OptionalOf<E>>]: E[K] extends WordType ? number : Value
+} & { readonly [K in OptionalOf<E>]?: Value | undefined }
+
+/** How a kernel on wasm is cut into chunks: a function of the work alone, never of the threads. */
+export interface Split<W extends WordTypes> {
+  /** the word that counts the items; a further word `perChunk` then says how many of them are a chunk */
+  readonly over: keyof W & string
+  /** of an item, in multiplications */
+  cost(words: WordsOf<W>): number
+  /** what a chunk's items are a multiple of; default 1 */
+  readonly unit?: number
+}
+
+export interface Kernel<
+  B extends BufferTypes = BufferTypes,
+  W extends WordTypes = WordTypes,
+  E extends EntryTypes = EntryTypes
+> {
+  /** Of the function in `wasm/assembly/`. */
+  readonly name: string
+  readonly buffers: B
+  readonly words: W
+  /** For a kernel over a list: what it reads of each entry. Words `entries` (how many) and `perChunk` then follow its own. */
+  readonly entry?: E
+  /** Without it, whoever runs the kernel says how many chunks there are. */
+  readonly split?: Split<W>
+  /** Bytes that each thread needs for itself. */
+  scratch?(words: WordsOf<W>): number
+  /** Name of the class of its arguments in AssemblyScript, where several kernels share one; default: the kernel's, capitalised. */
+  readonly assembly?: string
+}
+
+export interface Field {
+  readonly name: string
+  readonly type: "buffer" | WordType
+  readonly optional: boolean
+  /** in 32-bit words, from the first argument or from the start of the entry */
+  readonly at: number
+}
+
+/** Where the arguments lie, as a C compiler would put them. Sizes in 32-bit words. */
+export interface Layout {
+  readonly className: string
+  readonly fields: ReadonlyArray<Field>
+  readonly size: number
+  readonly entry: ReadonlyArray<Field>
+  readonly entrySize: number
+}
+
+const placed = (types: EntryTypes): readonly [fields: ReadonlyArray<Field>, size: number] => {
+  let end = 0
+  const fields = Object.entries(types).map(([name, own]): Field => {
+    const word = typeof own === "string"
+    const size = own === "f64" ? 2 : 1
+    const at = Math.ceil(end / size) * size
+    end = at + size
+    return { name, type: word ? own : "buffer", optional: !word && own.optional, at }
+  })
+  // an entry of float64 begins where one may lie
+  return [fields, fields.some(({ type }) => type === "f64") ? Math.ceil(end / 2) * 2 : end]
+}
+
+const IMPLICIT = {
+  split: { perChunk: "i32" },
+  entry: { entries: "i32", perChunk: "i32" }
+} as const satisfies Record<string, WordTypes>
+
+const layouts = new WeakMap<object, Layout>()
+const kernels = new Map<string, Kernel>()
+
+/** Every kernel that is declared in the modules that are loaded. */
+export const declaredKernels = (): ReadonlyArray<Kernel> => [...kernels.values()]
+
+/** Throws for what `declareKernel` has not made. */
+export const layoutOf = (kernel: Kernel): Layout => {
+  const layout = layouts.get(kernel)
+  if (layout === undefined) throw new Error(`${nameOf(kernel)} is no declared kernel (declareKernel)`)
+  return layout
+}
+
+const nameOf = (kernel: { readonly name?: string } | string): string =>
+  JSON.stringify(typeof kernel === "string" ? kernel : kernel?.name)
+
+/** Throws where the name is taken, and where two fields have one name. */
+export const declareKernel = <
+  const B extends BufferTypes,
+  const W extends WordTypes,
+  const E extends EntryTypes = Record<never, never>
+>(
+  kernel: Kernel<B, W, E>
+): Kernel<B, W, E> => {
+  const { name, buffers, words, split } = kernel
+  const entry: EntryTypes = kernel.entry ?? {}
+  if (kernels.has(name)) throw new Error(`the kernel ${name} is declared twice`)
+  const implicit = kernel.entry === undefined ? (split === undefined ? {} : IMPLICIT.split) : IMPLICIT.entry
+  const all = [buffers, words, implicit].flatMap((types: EntryTypes) => Object.entries(types))
+  if (new Set(all.map(([field]) => field)).size < all.length) throw new Error(`the kernel ${name} has a name twice`)
+  const [fields, size] = placed(Object.fromEntries(all))
+  const [entryFields, entrySize] = placed(entry)
+  const className = kernel.assembly ?? `${name[0]!.toUpperCase()}${name.slice(1)}`
+  const aligned = entryFields.some(({ type }) => type === "f64") ? Math.ceil(size / 2) * 2 : size
+  layouts.set(kernel, { className, fields, size: aligned, entry: entryFields, entrySize })
+  kernels.set(name, kernel)
+  return kernel
+}
+
+/** Throws unless `given` has a value for every declared name that is not optional, and no other. */
+export const refuseOthers = (
+  kernel: string,
+  what: "buffers" | "words" | "entry",
+  declared: EntryTypes,
+  given: Readonly<Record<string, unknown>>
+): void => {
+  for (const name in declared) {
+    const [type, value] = [declared[name]!, given[name]]
+    if (value === undefined && typeof type !== "string" && type.optional) continue
+    if (typeof type === "string" ? typeof value !== "number" : typeof value !== "object" || value === null) {
+      throw new Error(`${kernel}: its ${what} lack ${name}; ${listOf(declared, given)}`)
+    }
+  }
+  for (const name in given) {
+    if (!(name in declared))
+      throw new Error(`${kernel}: it has no ${name} among its ${what}; ${listOf(declared, given)}`)
+  }
+}
+
+const listOf = (declared: object, given: object): string =>
+  `declared: ${Object.keys(declared).join(", ")}; given: ${Object.keys(given).join(", ")}`
