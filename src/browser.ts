@@ -16,10 +16,12 @@
 export { full, inject, lora } from "../adapters/index.ts"
 export { PlanError } from "../schemas/index.ts"
 export * as Data from "./data/index.ts"
+export { FetchError, fetchFiles, type MemoryFiles, memoryFiles } from "./data/memory-files.ts"
 export { auto, type BrowserDeviceOptions, install, layer } from "./device/browser.ts"
 export { Device, type DeviceDescription, type DeviceShape } from "./device/device.ts"
 export { DeviceError } from "./device/device-error.ts"
 export type { DeviceChoice } from "./device/open.ts"
+export { loadKind, resolve } from "./kinds/index.ts"
 export {
   type AdaptationPlan,
   type AdaptationPlanInput,
@@ -71,15 +73,14 @@ export {
   slotsOf,
   type YieldEvery
 } from "./layers-model/index.ts"
-export { FetchError, fetchFiles, type MemoryFiles, memoryFiles } from "./memory-files.ts"
 export * as Models from "./models/index.ts"
 export * from "./optimizers/index.ts"
 export * as Output from "./output/adapter-folder.ts"
-export { injectPlan, loadOptionsOf, planFromValue, type ResolvedPlan, readPlan, resolve } from "./plan/index.ts"
-export { type Listener, Progress, type ProgressEvent } from "./progress.ts"
+export { injectPlan, planFromValue, type ResolvedPlan, readPlan } from "./plan/index.ts"
+export { type Listener, Progress, type ProgressEvent } from "./run/progress.ts"
 export {
   type TrainedInMemory,
   type TrainInMemoryOptions,
   trainInMemory as train
-} from "./train-in-memory.ts"
+} from "./run/train-in-memory.ts"
 export * as Training from "./training/index.ts"

@@ -7,17 +7,27 @@
 export { full, inject, lora } from "../adapters/index.ts"
 export * as Data from "./data/index.ts"
 export { Device } from "./device/index.ts"
-export { evaluateGenerated } from "./evaluate-generated.ts"
-export { exactMatch, finalNumber, generatedScores, type Score } from "./generated-score.ts"
 export * as Generation from "./generation/index.ts"
+export { loadKind, type Prediction, resolve } from "./kinds/index.ts"
 export { type AdaptedLayersModel, adapt, loadAdapter } from "./layers-model/index.ts"
-export { type LoadedRun, loadCausalRun, loadRun, type Prediction, RunError } from "./load-run.ts"
-export { type MergeReport, mergeRun } from "./merge-run.ts"
 export * as Models from "./models/index.ts"
 export * from "./optimizers/index.ts"
 export * as Output from "./output/index.ts"
-export { planFromValue, type ResolvedPlan, readPlan, resolve } from "./plan/index.ts"
+export { planFromValue, type ResolvedPlan, readPlan } from "./plan/index.ts"
 export { platform } from "./platform.ts"
-export { type Listener, Progress, type ProgressEvent } from "./progress.ts"
+export { type Listener, Progress, type ProgressEvent } from "./run/index.ts"
 export { train } from "./train.ts"
+export {
+  evaluateGenerated,
+  exactMatch,
+  finalNumber,
+  generatedScores,
+  type LoadedRun,
+  loadCausalRun,
+  loadRun,
+  type MergeReport,
+  mergeRun,
+  RunError,
+  type Score
+} from "./trained/index.ts"
 export * as Training from "./training/index.ts"

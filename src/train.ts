@@ -10,7 +10,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../adapters/index.ts"
 import { Device, ofDevice } from "./device/index.ts"
-import { evaluatorOf } from "./evaluator.ts"
+import { type LoadedKind, loadKind } from "./kinds/index.ts"
 import type { Network } from "./models/index.ts"
 import {
   continueRun,
@@ -24,64 +24,70 @@ import {
   restoreCheckpoint
 } from "./output/index.ts"
 import { injectToRestore, type ResolvedPlan } from "./plan/index.ts"
-import { adaptPlan, openPlanSession, stepsOfPlan } from "./plan-session.ts"
-import { presentRun } from "./presentation.ts"
-import { Progress } from "./progress.ts"
-import { savedOnFailure } from "./saved-on-failure.ts"
-import { type Task, taskOf } from "./tasks/index.ts"
+import {
+  adaptPlan,
+  evaluatorOf,
+  openPlanSession,
+  Progress,
+  presentRun,
+  savedOnFailure,
+  stepsOfPlan
+} from "./run/index.ts"
 import type { DiagnosticsReport, Session, StepReport } from "./training/index.ts"
 
 export interface TrainOptions {
   /** the run folder, which must not exist; absent: a fresh `runs/<plan name>-<n>` */
   readonly directory?: string | undefined
-  /** an interrupted run's folder, to go on with */
+  /** an interrupted run's folder, to continue */
   readonly resume?: string | undefined
 }
 
 export const train = (resolved: ResolvedPlan, { directory, resume }: TrainOptions = {}) =>
   Effect.gen(function* () {
     const found = resume === undefined ? undefined : yield* findRun(resolved, resume, notice)
-    if (found !== undefined && found.finished !== null) return yield* alreadyFinished(found, resolved, found.finished)
-    const task = yield* taskOf(resolved.format)
+    const kind = yield* loadKind(resolved.plan)
+    if (found !== undefined && found.finished !== null) {
+      return yield* alreadyFinished(kind, found, resolved, found.finished)
+    }
     const { session, run } = yield* Effect.gen(function* () {
-      const model = yield* task.load(resolved)
+      const model = yield* kind.load(resolved)
       const adapted = yield* (found?.checkpoint ?? null) === null
-        ? adaptPlan(task, model, resolved)
+        ? adaptPlan(kind, model, resolved)
         : injectToRestore(model, resolved)
       const run = yield* found === undefined ? openRun(resolved, directory) : continueRun(found, resolved, notice)
-      return { session: yield* sessionOf(task, adapted, resolved, run), run }
+      return { session: yield* sessionOf(kind, adapted, resolved, run), run }
     }).pipe(Effect.onInterrupt(() => notice("interrupted before training began")))
-    return yield* trainRun(task, session, { ...resolved, name: run.name }, run)
+    return yield* trainRun(kind, session, { ...resolved, name: run.name }, run)
   }).pipe(Effect.scoped, ofDevice)
 
 const notice = (message: string) => Effect.flatMap(Progress, (tell) => tell({ kind: "notice", message }))
 
 /** Nothing is computed again; a page that could not be written then is written now. */
-const alreadyFinished = (found: FoundRun, resolved: ResolvedPlan, report: RunReport) =>
+const alreadyFinished = (kind: LoadedKind, found: FoundRun, resolved: ResolvedPlan, report: RunReport) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     yield* notice(`${found.directory} is finished: all ${report.steps} steps are trained, and nothing is done again`)
     if (!(yield* fs.exists(found.page).pipe(Effect.orElseSucceed(() => true))))
-      yield* presentRun(found, resolved, report)
+      yield* presentRun(kind, found, resolved, report)
     return report
   })
 
-/** A session where the run stands. */
-const sessionOf = (task: Task, adapted: Adapted<Network>, resolved: ResolvedPlan, { checkpoint }: Run) =>
+/** A session at the step that the run has reached. */
+const sessionOf = (kind: LoadedKind, adapted: Adapted<Network>, resolved: ResolvedPlan, { checkpoint }: Run) =>
   Effect.gen(function* () {
-    const session = yield* openPlanSession(task, adapted, resolved)
+    const session = yield* openPlanSession(kind, adapted, resolved)
     if (checkpoint !== null) yield* restoreCheckpoint(session, checkpoint)
     return session
   })
 
 /** From an open run folder to its results. */
-const trainRun = (task: Task, session: Session<Network>, resolved: ResolvedPlan, run: Run) =>
+const trainRun = (kind: LoadedKind, session: Session<Network>, resolved: ResolvedPlan, run: Run) =>
   Effect.gen(function* () {
     const { plan, steps } = resolved
     const { adapted } = session
     const device = yield* Device
     const checkpoints = yield* openCheckpoints(session, run, { ...plan.output, sync: device.sync })
-    const evaluator = evaluatorOf(task, adapted, resolved, run)
+    const evaluator = evaluatorOf(kind, adapted, resolved, run)
     const done = run.history.filter((row): row is StepReport => row.kind === "step").map(brief)
     let recorded = session.step
     const record = (reports: ReadonlyArray<StepReport>, seen?: DiagnosticsReport) =>
@@ -101,37 +107,38 @@ const trainRun = (task: Task, session: Session<Network>, resolved: ResolvedPlan,
       const before = yield* evaluator.before
       // an interruption may have come before it
       yield* look(session.step)
-      yield* stepsOfPlan(task, session, resolved, record).pipe(
+      yield* stepsOfPlan(kind, session, resolved, record).pipe(
         Stream.tap((report) => Effect.flatMap(Progress, (tell) => tell({ ...report, of: steps }))),
-        // of steps read together, the state is that behind the last
+        // of steps read together, the state is that after the last
         Stream.runForEach(({ step }) => (step === session.step ? look(step) : Effect.void))
       )
       yield* checkpoints.save
       const after = yield* evaluator.after
-      return yield* finish(task, adapted, resolved, run, { reports: done, before, after })
+      return yield* finish(kind, adapted, resolved, run, { reports: done, before, after })
     }).pipe(
       ofDevice,
       savedOnFailure(session, checkpoints, run, () => recorded)
     )
   })
 
-/** What of a step is wanted at the end. */
+/** What of a step is needed at the end. */
 const brief = ({ loss, milliseconds }: StepReport) => ({ loss, milliseconds })
 
 type Results = Pick<Parameters<typeof finishRun>[2], "reports" | "before" | "after">
 
 /** Writes the results. There is no run.json while there may be a part of them: it is what vouches for the rest. */
-const finish = (task: Task, adapted: Adapted<Network>, resolved: ResolvedPlan, run: Run, results: Results) =>
+const finish = (kind: LoadedKind, adapted: Adapted<Network>, resolved: ResolvedPlan, run: Run, results: Results) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const device = yield* Device
     yield* Effect.ignore(fs.remove(run.report, { force: true }))
-    yield* task.save(adapted, resolved, run.adapter)
+    yield* kind.save(adapted, resolved, run.adapter)
     const report = yield* finishRun(run, resolved, {
       ...results,
+      labels: kind.labelsOf(resolved.model),
       device: device.describe(),
       peakBytes: device.peakBytes()
     })
-    yield* presentRun(run, resolved, report)
+    yield* presentRun(kind, run, resolved, report)
     return report
   })

@@ -50,8 +50,13 @@ const levels: ReadonlyArray<readonly [string, number]> = [
   ["src/training/", 3],
   ["src/generation/", 3],
   ["src/output/", 4],
-  ["src/bin/", 5],
-  ["src/", 5]
+  ["src/layers-model/", 4],
+  ["src/suggest/", 4],
+  ["src/kinds/", 5],
+  ["src/run/", 6],
+  ["src/trained/", 7],
+  ["src/bin/", 8],
+  ["src/", 8]
 ]
 const placeOf = (file: string) => levels.find(([folder]) => file.startsWith(folder))!
 

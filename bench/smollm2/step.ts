@@ -10,10 +10,10 @@ import { inject, type LoraOptions, lora } from "../../adapters/index.ts"
 import type { OptimizerConfig } from "../../schemas/index.ts"
 import { Device } from "../../src/device/index.ts"
 import { peakResidentBytes } from "../../src/device/resident.ts"
+import { runCausal } from "../../src/kinds/causal/run.ts"
 import { type CausalModel, openCausalModel } from "../../src/models/causal/index.ts"
 import { fromConfig } from "../../src/optimizers/index.ts"
 import { platform } from "../../src/platform.ts"
-import { causalLanguage } from "../../src/tasks/causal-language.ts"
 import type { CausalRows } from "../../src/tensors/rows.ts"
 import { openSession, step } from "../../src/training/index.ts"
 import { median } from "../shapes.ts"
@@ -76,7 +76,7 @@ const measured = (gguf: string, { method, batch, length, weights, steps }: Smoll
     const adapted = yield* inject<LoraOptions, CausalModel>(model, lora, { ...options, targets: "all-linear" })
     const session = yield* openSession(adapted, {
       optimizer: fromConfig(optimizerOf(method), 1000),
-      loss: causalLanguage.loss(model)
+      loss: runCausal.loss(model)
     })
     const times: Array<number> = []
     for (let i = 0; i < steps + 2; i++) {

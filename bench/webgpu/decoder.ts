@@ -15,10 +15,10 @@ import { Device } from "../../src/device/device.ts"
 import { openDevice } from "../../src/device/open.ts"
 import { keyValueCache } from "../../src/generation/cache.ts"
 import { nextTokens, readOnly } from "../../src/generation/passes.ts"
+import { runCausal } from "../../src/kinds/causal/run.ts"
 import { type CausalModel, openCausalModel } from "../../src/models/causal/index.ts"
 import { fromConfig } from "../../src/optimizers/index.ts"
 import { platform } from "../../src/platform.ts"
-import { causalLanguage } from "../../src/tasks/causal-language.ts"
 import type { CausalRows } from "../../src/tensors/rows.ts"
 import { openSession, step } from "../../src/training/index.ts"
 import { startCounting } from "./counters.ts"
@@ -100,7 +100,7 @@ const training = (adapted: Adapted<CausalModel>, measurement: DecoderMeasurement
     } as const
     const session = yield* openSession(adapted, {
       optimizer: fromConfig(optimizer, 1000),
-      loss: causalLanguage.loss(adapted.model)
+      loss: runCausal.loss(adapted.model)
     })
     return step(session, [rowsOf(measurement)])
   })

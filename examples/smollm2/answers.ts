@@ -10,9 +10,8 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { openCausal } from "../../src/data/causal/index.ts"
 import { Device } from "../../src/device/index.ts"
-import { type Answer, generatedScores } from "../../src/generated-score.ts"
-import { loadCausalRun } from "../../src/load-run.ts"
 import { platform } from "../../src/platform.ts"
+import { type Answer, generatedScores, loadCausalRun } from "../../src/trained/index.ts"
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,

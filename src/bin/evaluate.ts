@@ -5,12 +5,19 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { Device } from "../device/index.ts"
-import { evaluateGenerated, type GeneratedReport } from "../evaluate-generated.ts"
-import { evaluateRun } from "../evaluate-run.ts"
-import { exactMatch, finalNumber } from "../generated-score.ts"
-import { loadCausalRun, loadRun } from "../load-run.ts"
 import type { EvaluationReport } from "../output/index.ts"
-import { Progress } from "../progress.ts"
+import { Progress } from "../run/index.ts"
+import {
+  evaluateGenerated,
+  evaluateRun,
+  exactMatch,
+  finalNumber,
+  type GeneratedReport,
+  type LoadedRun,
+  loadCausalRun,
+  loadRun
+} from "../trained/index.ts"
+import { scoresText } from "../training/index.ts"
 import { deviceFlag, jsonFlag, threadsFlag, threadsOr } from "./device-flags.ts"
 import { maxTokensFlag } from "./generation-flags.ts"
 import { baseFlag } from "./predict.ts"
@@ -58,7 +65,7 @@ export const evaluateCommand = Command.make(
       const run = yield* loadRun(directory, from)
       const reports = yield* evaluateRun(run, Option.getOrUndefined(file))
       for (const report of reports) {
-        yield* Console.log(json ? JSON.stringify(report) : evaluationText(run.labels, report))
+        yield* Console.log(json ? JSON.stringify(report) : evaluationText(run, report))
       }
     }).pipe(
       Effect.scoped,
@@ -87,14 +94,5 @@ const answersText = ({ split, rows, score, answers }: GeneratedReport): string =
   )
 }
 
-const evaluationText = (labels: ReadonlyArray<string>, report: EvaluationReport): string =>
-  "confusion" in report ? confusionText(labels, report.confusion) : evaluationLine(report)
-
-const confusionText = (labels: ReadonlyArray<string>, confusion: ReadonlyArray<ReadonlyArray<number>>): string => {
-  const width = Math.max(...labels.map((label) => label.length), 6)
-  const header = ["true \\ predicted", ...labels.map((label) => label.padStart(width))].join("  ")
-  const rows = confusion.map((row, i) =>
-    [labels[i]!.padEnd(16), ...row.map((count) => String(count).padStart(width))].join("  ")
-  )
-  return [header, ...rows].join("\n")
-}
+const evaluationText = ({ kind, labels }: LoadedRun, report: EvaluationReport): string =>
+  kind.details?.(labels, report) ?? evaluationLine(report, scoresText(kind.metrics, report))

@@ -11,13 +11,14 @@ import {
   generate,
   type Prompt
 } from "../generation/index.ts"
+import type { Writing } from "../kinds/index.ts"
 import { jsonFlag, threadsOr } from "./device-flags.ts"
-import { generationFlags, modelArgument, openWriting, optionsOf, type Writing } from "./generation-flags.ts"
+import { generationFlags, modelArgument, openWriting, optionsOf } from "./generation-flags.ts"
 import { stdinLines } from "./stdin-lines.ts"
 import { told } from "./told.ts"
 
 /** Prompts that are continued together: reading the weights once serves all of them. */
-const TOGETHER = 8
+const BATCH_SIZE = 8
 
 const write = (text: string) => Effect.sync(() => void process.stdout.write(text))
 
@@ -77,15 +78,15 @@ export const generateCommand = Command.make(
       const source = prompts.length === 0 || (prompts.length === 1 && prompts[0] === "-")
       // who types waits for each
       const typed = source && process.stdin.isTTY === true
-      const together = typed ? 1 : TOGETHER
+      const batchSize = typed ? 1 : BATCH_SIZE
       if (typed) yield* Effect.sync(() => void process.stderr.write("a prompt a line; Ctrl-D ends\n"))
       yield* (source ? stdinLines : Stream.fromIterable(prompts)).pipe(
-        Stream.grouped(together),
+        Stream.grouped(batchSize),
         Stream.zipWithIndex,
         Stream.runForEach(([batch, i]) => {
           const next = printed(batch, json)
           return Effect.flatMap(promptsOf(writing, batch, plain), (ids) =>
-            generate(adapted, ids, { ...options, first: i * together }).pipe(
+            generate(adapted, ids, { ...options, first: i * batchSize }).pipe(
               Stream.runForEach((event) => write(next(event)))
             )
           )

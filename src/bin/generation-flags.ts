@@ -6,9 +6,10 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { type Adapted, injectSelected } from "../../adapters/index.ts"
 import type { GenerateOptions } from "../generation/index.ts"
-import { loadCausalRun } from "../load-run.ts"
+import type { Writing } from "../kinds/index.ts"
 import type { CausalModel } from "../models/causal/index.ts"
 import { openCausalModel } from "../models/causal/open-causal.ts"
+import { loadCausalRun } from "../trained/index.ts"
 import { deviceFlag, threadsFlag } from "./device-flags.ts"
 import { baseFlag } from "./predict.ts"
 
@@ -85,22 +86,11 @@ export const optionsOf = (given: Given): GenerateOptions => ({
   base: given.baseOnly
 })
 
-/** What writes, and how it was taught to be spoken to. */
-export interface Writing {
-  readonly adapted: Adapted<CausalModel>
-  /** it learned conversations */
-  readonly chat: boolean
-  /** what conversations without a system message of their own began with in training */
-  readonly system: string | undefined
-}
-
 /** The model of a run with what was trained, or a model as it is. */
 export const openWriting = (source: string, base: Option.Option<string>) =>
   Effect.gen(function* () {
     if (yield* isRun(source)) {
-      const { adapted, plan } = yield* loadCausalRun(source, { base: Option.getOrUndefined(base) })
-      const system = plan.data.format === "chat" ? plan.data.system : undefined
-      const run: Writing = { adapted, chat: plan.data.format === "chat", system }
+      const run: Writing = yield* loadCausalRun(source, { base: Option.getOrUndefined(base) })
       return run
     }
     const model = yield* openCausalModel(source)

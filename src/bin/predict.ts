@@ -5,8 +5,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { Device } from "../device/index.ts"
-import { adapterFileAt, loadAdapterFile } from "../load-adapter-file.ts"
-import { loadRun, type Prediction, RunError } from "../load-run.ts"
+import type { Prediction } from "../kinds/index.ts"
+import { adapterFileAt, loadAdapterFile, loadRun, RunError } from "../trained/index.ts"
 import { deviceFlag, jsonFlag, threadsFlag, threadsOr } from "./device-flags.ts"
 import { stdinLines } from "./stdin-lines.ts"
 import { told } from "./told.ts"
@@ -33,7 +33,7 @@ const opened = (place: string, base: string | undefined) =>
     const file = yield* adapterFileAt(place)
     if (file === undefined) {
       const run = yield* loadRun(place, { base })
-      return { predict: run.predict, together: run.plan.training.evaluateBatchSize }
+      return { predict: run.predict, batchSize: run.plan.training.evaluateBatchSize }
     }
     if (base !== undefined) return yield* loadAdapterFile(file, base)
     const reason =
@@ -62,7 +62,7 @@ export const predictCommand = Command.make(
       const source: Stream.Stream<string, { readonly message: string }> =
         texts.length === 0 || (texts.length === 1 && texts[0] === "-") ? stdinLines : Stream.fromIterable(texts)
       yield* source.pipe(
-        Stream.grouped(run.together),
+        Stream.grouped(run.batchSize),
         Stream.mapEffect(run.predict),
         Stream.runForEach((predictions) =>
           Effect.forEach(predictions, (prediction) => Console.log(printed(prediction, json)), { discard: true })

@@ -6,6 +6,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { type FileError, fileError } from "../files/index.ts"
+import { kindOf, kinds } from "../kinds/index.ts"
 import { planFromValue, readPlan } from "../plan/index.ts"
 import { columnNames, detect, type Suggestion, suggest, suggestionText } from "../suggest/index.ts"
 import { deviceFlag, jsonFlag } from "./device-flags.ts"
@@ -73,7 +74,7 @@ const readGiven = (given: Given) =>
         wanted.flatMap((name) => Option.match(given[name], { onNone: () => [], onSome: (value) => [[name, value]] }))
       ) as { readonly [name in Name]?: string }
     const { model, data, ...splits } = named(files)
-    const detected = yield* detect(model!, data!, named(columnNames))
+    const detected = yield* detect(kinds, model!, data!, named(columnNames))
     const { format, ...columns } = detected.data
     const plan = yield* planFromValue(
       {
@@ -103,7 +104,7 @@ export const suggestCommand = Command.make("suggest", flags, ({ memory, out, dev
     const target = Option.getOrUndefined(out)
     const directory = target === undefined ? process.cwd() : path.dirname(path.resolve(target))
     const plan = yield* readGiven(given)
-    const suggestion = yield* suggest(plan, directory, {
+    const suggestion = yield* suggest(yield* kindOf(plan), plan, directory, {
       device,
       ...(Option.isSome(memory) ? { memory: memory.value * 1e6 } : {})
     })

@@ -3,23 +3,15 @@
  */
 import * as Effect from "effect/Effect"
 import type { EvaluationReport } from "../output/index.ts"
-import type { Listener, ProgressEvent } from "../progress.ts"
+import type { Listener, ProgressEvent } from "../run/index.ts"
 import type { StepReport } from "../training/index.ts"
-
-const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 
 export const duration = (seconds: number): string =>
   seconds < 90 ? `${Math.round(seconds)} s` : `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`
 
-export const evaluationLine = (report: EvaluationReport): string => {
-  const { step, split, rows, accuracy, loss } = report
-  const when = step === 0 ? "before training" : `after step ${step}`
-  const scores =
-    "perplexity" in report
-      ? `loss ${loss.toFixed(3)}, perplexity ${report.perplexity.toFixed(2)}, ${percent(accuracy)} of the next tokens right`
-      : `accuracy ${percent(accuracy)}, macro-F1 ${percent(report.macroF1)}, loss ${loss.toFixed(3)}`
-  return `${when}: ${split} ${scores} (${rows} rows)`
-}
+/** "before training: test accuracy 50.0 %, macro-F1 33.3 %, loss 0.693 (300 rows)" */
+export const evaluationLine = ({ step, split, rows }: EvaluationReport, scores: string): string =>
+  `${step === 0 ? "before training" : `after step ${step}`}: ${split} ${scores} (${rows} rows)`
 
 const bar = (share: number, width = 24): string => {
   const filled = Math.round(share * width)
@@ -57,7 +49,7 @@ export const terminalListener = (stream: { readonly isTTY?: boolean; write: (tex
       case "evaluating":
         return over(`evaluating ${event.split} ${bar(event.rows / event.of)} ${event.rows}/${event.of} rows`)
       case "evaluation":
-        return line(evaluationLine(event))
+        return line(evaluationLine(event, event.scores))
       case "step":
         return onStep(event)
     }

@@ -7,11 +7,13 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { Device } from "../device/index.ts"
-import { checkFree, type EvaluationReport, isPeftMethod, type RunReport, runFolder } from "../output/index.ts"
+import { kindOf, type LoadedKind, loadKind, type RunKind } from "../kinds/index.ts"
+import { checkFree, type EvaluationReport, type RunReport, runFolder } from "../output/index.ts"
 import { invocation } from "../output/invocation.ts"
-import { type ResolvedPlan, readPlan, resolve } from "../plan/index.ts"
-import { Progress } from "../progress.ts"
+import { type ResolvedPlan, readPlan } from "../plan/index.ts"
+import { Progress } from "../run/index.ts"
 import { train } from "../train.ts"
+import { scoreOf, written } from "../training/index.ts"
 import { deviceFlag, jsonFlag, setFlag, threadsFlag, threadsOr } from "./device-flags.ts"
 import { duration, terminalListener } from "./terminal.ts"
 import { told } from "./told.ts"
@@ -81,8 +83,9 @@ export const trainCommand = Command.make(
       const directory = Option.getOrUndefined(out) ?? plan.output.directory
       if (resume === undefined) yield* checkFree(directory)
       const early = Effect.onInterrupt(() => tell({ kind: "notice", message: "interrupted before training began" }))
-      const resolved = yield* resolve(plan, yield* nameOf(file ?? name, name)).pipe(early)
-      yield* Effect.forEach(openingLines(resolved), (message) => tell({ kind: "notice", message }))
+      const kind = yield* kindOf(plan)
+      const resolved = yield* kind.resolve(plan, yield* nameOf(file ?? name, name)).pipe(early)
+      yield* Effect.forEach(openingLines(kind, resolved), (message) => tell({ kind: "notice", message }))
       const opened = yield* Layer.build(
         Device.layer(device, {
           threads: threadsOr(threads, plan.training.threads),
@@ -95,7 +98,9 @@ export const trainCommand = Command.make(
         if (notice !== undefined) yield* tell({ kind: "notice", message: `note: ${notice}` })
         return yield* train(resolved, { directory, resume })
       }).pipe(Effect.provide(opened), Effect.provideService(Progress, tell))
-      yield* json ? Console.log(JSON.stringify(report)) : Console.log(closingText(report, resolved))
+      yield* json
+        ? Console.log(JSON.stringify(report))
+        : Console.log(closingText(yield* loadKind(plan), report, resolved))
     }).pipe(
       Effect.scoped,
       Effect.tapError((error) => (json ? Console.log(failureJson(error)) : Effect.void)),
@@ -107,12 +112,15 @@ export const trainCommand = Command.make(
 const failureJson = (error: { readonly _tag: string; readonly message: string }): string =>
   JSON.stringify({ ok: false, error: error._tag, message: error.message })
 
-const openingLines = ({ name, model, selected, trainable, steps, plan, warnings }: ResolvedPlan) => {
+const openingLines = (
+  { words }: RunKind,
+  { name, model, selected, trainable, steps, plan, warnings }: ResolvedPlan
+) => {
   const share = ((100 * trainable.total) / (trainable.frozen + trainable.total)).toFixed(1)
   const head = model.head.parameters.length > 0 ? " and the head" : ""
   const what = selected.sites.length === 0 ? "the head alone" : `${selected.sites.length} linear layers${head}`
   return [
-    `${name}: ${what} of ${"family" in model ? model.family : model.name}, ${trainable.total.toLocaleString("en")} trainable numbers (${share} %), ${steps} steps of ${plan.training.batchSize * plan.training.accumulate} rows`,
+    `${name}: ${what} of ${words.modelName(model)}, ${trainable.total.toLocaleString("en")} trainable numbers (${share} %), ${steps} steps of ${plan.training.batchSize * plan.training.accumulate} rows`,
     ...warnings.map((warning) => `warning: ${warning}`)
   ]
 }
@@ -123,42 +131,32 @@ const deviceLine = (description: Readonly<Record<string, unknown>>): string =>
     .map(([key, value]) => (key === "backend" ? `${value}` : `${key} ${value}`))
     .join(", ")
 
-/** What there was before training. */
-const startOf = ({ model }: ResolvedPlan): string =>
-  model.head.parameters.length > 0 && "family" in model ? "the untrained head" : "the model as it was"
+/** "accuracy 50.0 % → 88.3 %, loss 0.693 → 0.312" */
+const gainedText = ({ metrics, headline }: RunKind, before: EvaluationReport, after: EvaluationReport): string =>
+  [...new Set([headline[0], "loss"])]
+    .map((name) => {
+      const metric = metrics[name]!
+      return `${metric.label} ${written(metric, scoreOf(before, name))} → ${written(metric, scoreOf(after, name))}`
+    })
+    .join(", ")
 
-const gainedText = (before: EvaluationReport, after: EvaluationReport): string => {
-  const percent = (share: number) => `${(100 * share).toFixed(1)} %`
-  return "perplexity" in before && "perplexity" in after
-    ? `perplexity ${before.perplexity.toFixed(2)} → ${after.perplexity.toFixed(2)}`
-    : `accuracy ${percent(before.accuracy)} → ${percent(after.accuracy)}`
-}
-
-/** The next command to try. */
-const tryIt = ({ format }: ResolvedPlan, directory: string): string => {
-  if (format === "arrays") return `${invocation} predict ${directory} < rows.jsonl`
-  if (format === "classification") return `${invocation} predict ${directory} "your text"`
-  return format === "chat" ? `${invocation} chat ${directory}` : `${invocation} generate ${directory} "your prompt"`
-}
-
-const closingText = (report: RunReport, resolved: ResolvedPlan): string => {
+const closingText = (kind: LoadedKind, report: RunReport, { model, plan }: ResolvedPlan): string => {
   const { before, seconds, peakBytes, directory, adapter } = report
   const after = report.test ?? report.validation
   const gained =
     before === null || after === null
       ? ["No split to evaluate on was given (data.validation, data.test), so what was gained is not known."]
       : [
-          `Gained on ${after.split}: ${gainedText(before, after)}, loss ${before.loss.toFixed(3)} → ${after.loss.toFixed(3)}`,
-          `  (from ${startOf(resolved)} on ${before.rows} rows to the trained model on ${after.rows}).`
+          `Gained on ${after.split}: ${gainedText(kind, before, after)}`,
+          `  (from ${kind.words.untrained(model)} on ${before.rows} rows to the trained model on ${after.rows}).`
         ]
-  const arrays = resolved.format === "arrays"
-  const reader = arrays ? "loadAdapter of tfjs-lora-pro/layers" : "Hugging Face PEFT"
-  const read = arrays || isPeftMethod(resolved.plan.adapter.method) ? `, as ${reader} reads it` : ""
+  const reader = kind.readerOf(plan)
+  const read = reader === null ? "" : `, as ${reader} reads it`
   return [
     "",
     ...gained,
     `${report.steps} steps in ${duration(seconds)} of training; peak memory ${Math.round(peakBytes / 1e6)} MB.`,
     `Everything is in ${directory}/: plan.json, metrics.jsonl, run.json, report.html, and ${adapter.slice(directory.length + 1)}/ with what was trained${read}.`,
-    `Try it: ${tryIt(resolved, directory)}`
+    `Try it: ${invocation} ${kind.next(plan, directory)}`
   ].join("\n")
 }

@@ -4,16 +4,18 @@ import { Argument, Command } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { RenderedSample } from "../data/causal/index.ts"
-import { describePlan, isResolvedCausal, planJson, readPlan, resolve } from "../plan/index.ts"
+import { describePlan, kindOf, planJson } from "../kinds/index.ts"
+import { readPlan } from "../plan/index.ts"
 import { jsonFlag, setFlag } from "./device-flags.ts"
 import { userError } from "./told.ts"
 
 const validated = (file: string, settings: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const { plan, name } = yield* readPlan(file, settings)
-    const resolved = yield* resolve(plan, name)
-    const sample = isResolvedCausal(resolved) ? yield* resolved.data.sample() : undefined
-    return { resolved, sample }
+    const kind = yield* kindOf(plan)
+    const resolved = yield* kind.resolve(plan, name)
+    const sample = kind.sample === undefined ? undefined : yield* kind.sample(resolved)
+    return { kind, resolved, sample }
   }).pipe(Effect.scoped)
 
 /** The first row as the model will see it: what is learned in green, or between brackets where there are no colours. */
@@ -46,11 +48,16 @@ export const validateCommand = Command.make(
         if (json) yield* Console.log(JSON.stringify({ plan: file, ok: false, problems: message.split("\n") }))
         continue
       }
-      const { resolved, sample } = result.success
+      const { kind, resolved, sample } = result.success
       yield* Console.log(
         json
-          ? JSON.stringify({ plan: file, ok: true, ...planJson(resolved), ...(sample === undefined ? {} : { sample }) })
-          : `${describePlan(resolved)}${sample === undefined ? "" : `\n${sampleText(sample)}`}`
+          ? JSON.stringify({
+              plan: file,
+              ok: true,
+              ...planJson(kind, resolved),
+              ...(sample === undefined ? {} : { sample })
+            })
+          : `${describePlan(kind, resolved)}${sample === undefined ? "" : `\n${sampleText(sample)}`}`
       )
     }
     if (failures.length > 0) {

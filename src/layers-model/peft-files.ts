@@ -4,8 +4,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import { memoryFiles } from "../data/memory-files.ts"
 import { parseBoundedJson } from "../files/index.ts"
-import { memoryFiles } from "../memory-files.ts"
 import { peftFormatOf } from "../output/peft/formats.ts"
 import { readHeader, readTensors, type SafetensorsError, writeSafetensors } from "../safetensors/index.ts"
 import { AdapterFileError } from "./adapter-file-error.ts"

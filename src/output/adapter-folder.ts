@@ -8,8 +8,9 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
+import type { RunPlan } from "../../schemas/index.ts"
 import { type FileError, fileError, refuseLink, writeJson } from "../files/index.ts"
-import type { ResolvedCausalPlan, ResolvedClassificationPlan } from "../plan/resolved.ts"
+import type { ResolvedPlan } from "../plan/index.ts"
 import { type HostTensor, readTensors, type SafetensorsError, writeSafetensors } from "../safetensors/index.ts"
 import {
   type DeviceReadError,
@@ -22,8 +23,9 @@ import {
   withTensors
 } from "../tensors/index.ts"
 import { peftConfig } from "./peft/config.ts"
+import type { ExportedModel } from "./peft/exported-name.ts"
 import { storedContent, writtenContent } from "./peft/file-content.ts"
-import { peftFormatOf } from "./peft/formats.ts"
+import { isPeftMethod, peftFormatOf } from "./peft/formats.ts"
 import {
   type AdapterFile,
   placesOf,
@@ -86,11 +88,17 @@ export const saveTensors = (
   folder: string
 ): Effect.Effect<void, SaveError, FileSystem.FileSystem | Path.Path> => Effect.asVoid(writeTensors(adapted, folder))
 
-/** Writes the adapter of a planned run, with the configuration that PEFT reads. */
+/** What of a resolved plan the configuration of its adapter says. */
+interface Saved extends Pick<ResolvedPlan, "plan" | "selected" | "steps" | "base"> {
+  readonly model: ExportedModel
+}
+
+/** Writes the adapter of a planned run, with the configuration that PEFT reads; beside it the base's config.json, where it is given. */
 export const saveAdapter = (
   adapted: StoredAdapted,
-  resolved: ResolvedClassificationPlan | ResolvedCausalPlan,
-  folder: string
+  resolved: Saved,
+  folder: string,
+  baseConfig?: unknown
 ): Effect.Effect<void, SaveError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
@@ -109,10 +117,12 @@ export const saveAdapter = (
       base: relative.startsWith("..") ? resolved.base : relative
     })
     yield* writeJson(path.join(folder, "adapter_config.json"), config)
-    // llama.cpp's converter asks for the base's config.json, which a GGUF file's folder has not
-    if ("origin" in model && model.source.endsWith(".gguf"))
-      yield* writeJson(path.join(folder, "config.json"), model.origin.config)
+    if (baseConfig !== undefined) yield* writeJson(path.join(folder, "config.json"), baseConfig)
   })
+
+/** Who reads an adapter of this method, beside this package. */
+export const peftReader = ({ adapter }: RunPlan): string | null =>
+  isPeftMethod(adapter.method) ? "Hugging Face PEFT" : null
 
 /** Puts the tensors of an adapter folder in place of the ones `adapted` started with. All that is missing is told at once. */
 export const restoreAdapter = (

@@ -1,7 +1,13 @@
 /**
  * Does the merged model compute what the run computed? Two sets of logits of the same rows, in three numbers.
  */
+import type * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type { Device } from "../device/index.ts"
+import type { TensorCounts } from "./merged-tensors.ts"
 
 /**
  * Largest |Δlogit| over the largest |logit| that a merge may have. The adapted layer computes x·Wᵀ + s·(xAᵀ)Bᵀ, the merged one
@@ -25,6 +31,33 @@ export interface MergeCheck extends LogitsComparison {
   /** where the rows came from */
   readonly split: "validation" | "test" | "train"
   readonly bound: number
+}
+
+/** Rows that the two models are compared on: as many as are read in a moment, of rows that were not trained on where there are any. */
+export const CHECKED_ROWS = 200
+
+/** The split whose rows are compared. */
+export const checkedSplit = (
+  splits: {
+    readonly [S in "validation" | "test"]?: unknown
+  }
+): MergeCheck["split"] => (["validation", "test"] as const).find((name) => splits[name] !== undefined) ?? "train"
+
+/** A merged model on disk, and what is needed to compare it with the run after that has left the device. */
+export interface WrittenModel {
+  /** numbers in a row of logits: classes, or tokens of the vocabulary */
+  readonly classes: number
+  readonly split: MergeCheck["split"]
+  /** logits [rows, classes] of the run on rows of the split */
+  readonly unmerged: Float32Array
+  /** the same of the model in the folder */
+  readonly merged: Effect.Effect<
+    Float32Array,
+    { readonly _tag: string; readonly message: string },
+    Device | FileSystem.FileSystem | Path.Path | Scope.Scope
+  >
+  readonly counts: TensorCounts
+  readonly readme: (check: MergeCheck) => string
 }
 
 /** `unmerged`, `merged`: logits [rows, classes], row-major. A difference that is not a number counts as infinite. */

@@ -15,14 +15,14 @@ const classNames: { readonly [Name in FamilyName]: string } = {
 }
 
 /** The class that loads the merged folder: the sequence classifier where the head is its own, else the bare encoder. */
-export const className = ({ family, head }: ModelDescription): string =>
+export const mergedClass = ({ family, head }: ModelDescription): string =>
   `${classNames[family as FamilyName]}${head.pooling === "pooler" ? "ForSequenceClassification" : "Model"}`
 
 const untrue = ["_name_or_path", "auto_map", "torch_dtype", "num_labels"]
 
 export const mergedConfig = (base: object, model: ModelDescription): Readonly<Record<string, unknown>> => ({
   ...Object.fromEntries(Object.entries(base).filter(([key]) => !untrue.includes(key))),
-  architectures: [className(model)],
+  architectures: [mergedClass(model)],
   dtype: "float32",
   id2label: Object.fromEntries(model.labels.map((label, i) => [i, label])),
   label2id: Object.fromEntries(model.labels.map((label, i) => [label, i])),

@@ -10,17 +10,18 @@ import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import { isSubtracted } from "../../adapters/index.ts"
 import { type FileError, writeFileAtomic } from "../files/index.ts"
-import { isResolvedCausal, type ResolvedClassificationPlan, type ResolvedPlan } from "../plan/resolved.ts"
+import type { ResolvedPlan } from "../plan/index.ts"
+import { type Metrics, scoreOf, written } from "../training/metrics.ts"
 import type { EvaluationReport } from "./metrics.ts"
 import { readBaseCard } from "./model-card/base-card.ts"
-import { type CardSource, fileName } from "./model-card/card-source.ts"
-import { loadingCode } from "./model-card/loading.ts"
+import { type CardKind, type CardParts, type CardSource, fileName } from "./model-card/card-source.ts"
 import { codeSpan, markdown } from "./model-card/markdown.ts"
 import { metadata } from "./model-card/metadata.ts"
 import type { RunReport } from "./run.ts"
 
 /** Writes the card of a finished run beside its adapter. */
 export const writeModelCard = (
+  kind: CardKind,
   resolved: ResolvedPlan,
   report: RunReport
 ): Effect.Effect<void, FileError, FileSystem.FileSystem | Path.Path> =>
@@ -35,53 +36,46 @@ export const writeModelCard = (
       adapter: publishable(report.adapter),
       baseCard: yield* readBaseCard(path.join(folderOf(path, resolved), "README.md"))
     }
-    yield* writeFileAtomic(path.join(report.adapter, "README.md"), modelCard(source))
+    yield* writeFileAtomic(path.join(report.adapter, "README.md"), modelCard(source, kind))
   })
 
 const folderOf = (path: Path.Path, resolved: ResolvedPlan): string =>
   /\.(json|gguf)$/.test(resolved.base) ? path.dirname(resolved.base) : resolved.base
 
-export const modelCard = (source: CardSource): string =>
-  `${[
-    metadata(source),
+export const modelCard = (source: CardSource, kind: CardKind): string => {
+  const parts = kind.card(source)
+  return `${[
+    metadata(source, kind.metrics, parts),
     `# ${markdown(source.report.name)}`,
-    opening(source),
+    opening(source, parts),
     "## Results",
-    results(source.report),
+    results(source.report, kind.metrics),
     "## Base model",
     baseText(source),
     "## Data",
     dataText(source.report),
     "## Training procedure",
-    procedure(source),
+    procedure(source, parts),
     "## How to use",
-    loadingCode(source),
+    parts.loading,
     "## Limitations",
-    limitations(source)
+    limitations(source, parts)
   ].join("\n\n")}\n`
+}
 
 const methods = {
   lora: "A LoRA adapter",
   dora: "A DoRA adapter",
   adalora: "An AdaLoRA adapter",
-  full: "A full fine-tuning",
-  none: "A classification head"
+  full: "A full fine-tuning"
 } as const
 
-const learned = { chat: "conversations", completion: "prompts", text: "texts" } as const
-
-const opening = ({ resolved, report, base }: CardSource): string => {
+const opening = ({ resolved, base }: CardSource, { alone, purpose }: CardParts): string => {
   const { plan } = resolved
   const trainer =
     plan.optimizer.kind === "lora-pro" ? " with LoRA-Pro ([arXiv 2407.18242](https://arxiv.org/abs/2407.18242))" : ""
-  // a language model has no head
-  const modulesAlone = plan.adapter.method === "none" && isResolvedCausal(resolved)
-  const what = modulesAlone ? "Some modules" : methods[plan.adapter.method]
-  const made = `${what} over ${codeSpan(base)}, trained${trainer} by tfjs-lora-pro`
-  if (isResolvedCausal(resolved)) return `${made} to go on with ${learned[resolved.format]}.`
-  const classes = report.labels.slice(0, 30).map(markdown).join(", ")
-  const more = report.labels.length > 30 ? ` and ${report.labels.length - 30} more` : ""
-  return `${made} to tell ${report.labels.length} classes of ${resolved.format === "arrays" ? "rows of numbers" : "text"} apart: ${classes}${more}.`
+  const what = plan.adapter.method === "none" ? alone : methods[plan.adapter.method]
+  return `${what} over ${codeSpan(base)}, trained${trainer} by tfjs-lora-pro ${purpose}.`
 }
 
 const cells = (values: ReadonlyArray<string>): string => `| ${values.join(" | ")} |`
@@ -89,21 +83,19 @@ const cells = (values: ReadonlyArray<string>): string => `| ${values.join(" | ")
 const table = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string =>
   [cells(header), cells(header.map(() => "---")), ...rows.map(cells)].join("\n")
 
-const results = ({ before, validation, test }: RunReport): string => {
+const results = ({ before, validation, test }: RunReport, metrics: Metrics): string => {
+  const { loss, ...scores } = metrics
+  const named = [...Object.entries(scores), ...(loss === undefined ? [] : [["loss", loss] as const])]
   const row = (when: string, report: EvaluationReport) => [
     when,
     report.split,
     `${report.rows}`,
-    `${(100 * report.accuracy).toFixed(1)} %`,
-    "perplexity" in report ? report.perplexity.toFixed(2) : report.macroF1.toFixed(3),
-    report.loss.toFixed(4)
+    ...named.map(([name, metric]) => written(metric, scoreOf(report, name)))
   ]
   const after = [validation, test].filter((report) => report !== null)
   if (after.length === 0) return "No rows to evaluate on were given, so how well it does is not known."
   const rows = [...(before === null ? [] : [row("before", before)]), ...after.map((report) => row("after", report))]
-  const tokens = after.some((report) => "perplexity" in report)
-  const scores = tokens ? ["next tokens right", "perplexity"] : ["accuracy", "macro-F1"]
-  return table(["training", "split", "rows", ...scores, "loss"], rows)
+  return table(["training", "split", "rows", ...named.map(([, { label }]) => label)], rows)
 }
 
 /** Who reads the rank off the files would take it for that of training. */
@@ -135,7 +127,7 @@ const dataText = ({ data }: RunReport): string =>
     })
   )
 
-const procedure = ({ resolved, report }: CardSource): string => {
+const procedure = ({ resolved, report }: CardSource, { settings: own }: CardParts): string => {
   const { plan } = resolved
   const { kind: optimizer, schedule, ...settings } = plan.optimizer
   const rows: ReadonlyArray<readonly [string, unknown]> = [
@@ -147,8 +139,7 @@ const procedure = ({ resolved, report }: CardSource): string => {
     ["schedule", Object.entries(schedule).map(([name, value]) => (name === "kind" ? `${value}` : `${name} ${value}`))],
     ["steps", report.steps],
     ["rows a step", plan.training.batchSize * plan.training.accumulate],
-    ...(resolved.format === "classification" ? [["tokens of a text at most", longestText(resolved)] as const] : []),
-    ...(isResolvedCausal(resolved) ? [["tokens of a row at most", resolved.plan.data.maxLength] as const] : []),
+    ...own,
     ["seed", plan.seed],
     [
       "versions",
@@ -171,16 +162,7 @@ const inWords = (value: unknown): string => {
   return typeof value === "object" ? Object.values(value).join(" ") : `${value}`
 }
 
-const longestText = ({ plan, model }: ResolvedClassificationPlan): number =>
-  Math.min(plan.data.maxLength, model.maxLength)
-
-const limitations = ({ resolved, report }: CardSource): string => {
+const limitations = ({ report }: CardSource, { limits }: CardParts): string => {
   const seen = report.data.find(({ split }) => split === "train")?.rows
-  if (isResolvedCausal(resolved)) {
-    return `It has seen ${seen ?? "no"} rows of one source, and may say what is wrong as fluently as what is right. What the base model got from its own training data, this has too.`
-  }
-  const texts = resolved.format === "classification"
-  const what = texts ? "text" : "row"
-  const cut = texts ? ` Texts are cut at ${longestText(resolved)} tokens.` : ""
-  return `It has seen ${seen ?? "no"} rows of one source and answers every ${what} with one of its ${report.labels.length} classes, whatever the ${what} is about; its probabilities are not calibrated.${cut} What the base model got from its own training data, this has too.`
+  return `It has seen ${seen ?? "no"} rows of one source and ${limits} What the base model got from its own training data, this has too.`
 }

@@ -9,7 +9,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Schema from "effect/Schema"
 import { type FileError, fileError, writeFileAtomic } from "../files/index.ts"
 import { type PlotLibrary, reportPage } from "./report/page.ts"
-import { readRun } from "./report/run-record.ts"
+import { type ReportedKind, readRun } from "./report/run-record.ts"
 import type { RunFolder } from "./run-folder.ts"
 
 export class ReportError extends Schema.TaggedError<ReportError>()("ReportError", {
@@ -22,13 +22,16 @@ export class ReportError extends Schema.TaggedError<ReportError>()("ReportError"
 }
 
 /** Writes `report.html` into a run folder that has plan.json, run.json and metrics.jsonl. */
-export const writeReport = (folder: RunFolder): Effect.Effect<void, FileError | ReportError, FileSystem.FileSystem> =>
+export const writeReport = (
+  folder: RunFolder,
+  kind: ReportedKind
+): Effect.Effect<void, FileError | ReportError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const failed = (cause: unknown) =>
       new ReportError({ file: folder.page, reason: cause instanceof Error ? cause.message : String(cause) })
     const record = yield* readRun(folder)
     const library = yield* plotLibrary(failed)
-    const page = yield* Effect.try({ try: () => reportPage(record, library), catch: failed })
+    const page = yield* Effect.try({ try: () => reportPage(record, kind, library), catch: failed })
     yield* writeFileAtomic(folder.page, page)
   })
 

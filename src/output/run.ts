@@ -88,6 +88,8 @@ export interface RunReport {
 }
 
 export interface Outcome {
+  /** class names; none where rows have no classes */
+  readonly labels: ReadonlyArray<string>
   readonly device: DeviceReport
   readonly peakBytes: number
   readonly reports: ReadonlyArray<Pick<StepReport, "loss" | "milliseconds">>
@@ -99,7 +101,7 @@ export interface Outcome {
 export const finishRun = (
   run: Run,
   resolved: ResolvedPlan,
-  { device, peakBytes, reports, before, after }: Outcome
+  { labels, device, peakBytes, reports, before, after }: Outcome
 ): Effect.Effect<RunReport, FileError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const of = (split: EvaluationReport["split"]) => after.reports.find((report) => report.split === split) ?? null
@@ -108,7 +110,7 @@ export const finishRun = (
       name: resolved.name,
       directory: run.directory,
       adapter: run.adapter,
-      labels: "labels" in resolved.model ? resolved.model.labels : [],
+      labels,
       device,
       versions: versions(),
       trainable: resolved.trainable,

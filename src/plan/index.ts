@@ -1,17 +1,30 @@
-/** Plans: from a file to something that can run, and what it is in words. */
-export { describePlan, planJson } from "./describe.ts"
-export { describePlanned } from "./describe-planned.ts"
-export { calibrationOfPlan, injectPlan, injectToRestore, loadOptionsOf } from "./inject.ts"
-export type { MemoryEstimate, TrainableCounts } from "./memory.ts"
-export { type PlanFile, PlanFileError, planFromValue, readPlan, relocate } from "./read.ts"
-export { resolve } from "./resolve.ts"
+/** Plans: from a file to what can run; which of a model's weights they adapt, and the memory that takes. */
+export { calibrationOfPlan, injectPlan, injectToRestore } from "./inject.ts"
 export {
-  isResolvedCausal,
-  type ResolvedArraysPlan,
-  type ResolvedCausalPlan,
-  type ResolvedClassificationPlan,
+  bytesOfWeights,
+  FLOAT,
+  type MemoryEstimate,
+  memoryEstimate,
+  numbersIn,
+  type TrainableCounts
+} from "./memory.ts"
+export {
+  COMFORTABLE,
+  FOUR_GIB,
+  gigabytes,
+  type MachineMemory,
+  machineMemory,
+  memoryWarnings
+} from "./memory-limits.ts"
+export { type PlanFile, PlanFileError, planFromValue, readPlan, relocate } from "./read.ts"
+export {
+  type Adaptable,
+  type OpenedData,
   type ResolvedPlan,
   ResolveError,
-  type SiteOptions
+  type SiteOptions,
+  type SplitSource,
+  type SplitSummary,
+  type Splits
 } from "./resolved.ts"
-export { type Adaptable, methodOf, selectSites } from "./select-sites.ts"
+export { countTrainable, methodOf, selectSites, stepsOf } from "./select-sites.ts"

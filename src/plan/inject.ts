@@ -2,22 +2,12 @@
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type Adapted, type Calibrate, type Calibration, type InitError, injectSelected } from "../../adapters/index.ts"
-import type { LoadOptions, Network } from "../models/index.ts"
+import type { Network } from "../models/index.ts"
 import type { DeviceReadError } from "../tensors/index.ts"
-import type { ResolvedClassificationPlan, ResolvedPlan } from "./resolved.ts"
+import type { ResolvedPlan } from "./resolved.ts"
 import { methodOf } from "./select-sites.ts"
 
 type Selected = Pick<ResolvedPlan, "plan" | "selected">
-
-/** For `loadDescribed`: what is trained itself starts from its own numbers, not from rounded ones. */
-export const loadOptionsOf = ({
-  plan,
-  selected
-}: Pick<ResolvedClassificationPlan, "plan" | "selected">): LoadOptions => ({
-  seed: plan.seed,
-  weights: plan.model.weights,
-  whole: selected.parameters
-})
 
 /** What the plan's init asks of the training data; undefined: nothing. */
 export const calibrationOfPlan = ({ plan, selected }: Selected): Calibration | undefined => {

@@ -5,8 +5,7 @@
  * Which device a plan will run on is not known here, and an estimate is not a bound: what may fail is a warning that says where.
  * Only a tensor that certainly comes up and fits nowhere is an error.
  */
-import type { ClassificationPlan, RunPlan } from "../../schemas/index.ts"
-import type { ModelDescription } from "../models/index.ts"
+import type { RunPlan } from "../../schemas/index.ts"
 import type { MemoryEstimate } from "./memory.ts"
 
 /** Bytes of this machine: all of it, and what is free for a new process (all of it, where the runtime does not say). */
@@ -29,7 +28,6 @@ export const machineMemory = (): MachineMemory => {
 export const FOUR_GIB = 2 ** 32
 /** Share of what is free that a run may take: the rest is the estimate's own error, and everything else that runs on the machine. */
 export const COMFORTABLE = 0.8
-const FLOAT = 4
 
 /** `lengths`: whether rows are texts, which may be cut. */
 const remedyOf = ({ training }: Pick<RunPlan, "training">, lengths: boolean): string => {
@@ -63,21 +61,5 @@ export const memoryWarnings = (
   return warnings
 }
 
-/** What certainly comes up and fits on no device. `longest`: tokens of a text that is in the training rows, cut as it will be. */
-export const impossibleTensors = (
-  plan: ClassificationPlan,
-  model: ModelDescription,
-  rows: number,
-  longest: number
-): ReadonlyArray<string> => {
-  const batch = Math.min(plan.training.batchSize, rows)
-  const perToken = Math.max(model.intermediateSize, model.hiddenSize, model.attentionHeads * longest)
-  const bytes = FLOAT * batch * longest * perToken
-  if (bytes <= FOUR_GIB) return []
-  const shape = `a batch of ${batch} texts, padded to one of ${longest} tokens`
-  return [
-    `memory: ${shape}, needs single tensors of ${gigabytes(bytes)}, and no device has tensors of more than 4 GiB; lower training.batchSize (training.accumulate keeps the rows of a step) or data.maxLength`
-  ]
-}
-
-const gigabytes = (bytes: number): string => `${(bytes / 1e9).toLocaleString("en", { maximumFractionDigits: 1 })} GB`
+export const gigabytes = (bytes: number): string =>
+  `${(bytes / 1e9).toLocaleString("en", { maximumFractionDigits: 1 })} GB`

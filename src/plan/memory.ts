@@ -12,9 +12,7 @@
  * `bench/memory.bench.ts` measures it: within 15 % on plans of that kind.
  */
 import { isSubtracted } from "../../adapters/index.ts"
-import type { ArraysPlan, CausalPlan, ClassificationPlan, RunPlan } from "../../schemas/index.ts"
-import type { CausalDescription } from "../models/causal/index.ts"
-import type { DescribedLayers, ModelDescription } from "../models/index.ts"
+import type { RunPlan } from "../../schemas/index.ts"
 import { packedBytes } from "../numbers/index.ts"
 import type { LinearSite } from "../tensors/index.ts"
 import { PASS_BYTES } from "../training/diagnostics/look.ts"
@@ -39,80 +37,34 @@ export interface MemoryEstimate {
   readonly total: number
 }
 
-/** Tokens that a text has at most when it reaches the model. */
-export const longestBatch = (plan: ClassificationPlan, model: ModelDescription): number =>
-  Math.min(plan.data.maxLength, model.maxLength)
-
-const FLOAT = 4
+export const FLOAT = 4
 /** A process with tfjs, Effect and a tokenizer. */
 const RUNTIME = 220e6
 
-const bytesOfWeight = (form: ClassificationPlan["model"]["weights"], { out, in: inputs }: LinearSite): number =>
-  form === "f32" ? FLOAT * out * inputs : packedBytes(form, [out, inputs])
+/** How linear layers are held. */
+type WeightForm = "f32" | Parameters<typeof packedBytes>[0]
 
-/** `rows`: of the training split; no batch has more. */
-export const estimateMemory = (
-  plan: ClassificationPlan,
-  model: ModelDescription,
-  trainable: Omit<TrainableCounts, "total">,
-  rows: number
-): MemoryEstimate => {
-  const linear = model.sites.reduce((sum, site) => sum + site.in * site.out, 0)
-  const held = model.sites.reduce((sum, site) => sum + bytesOfWeight(plan.model.weights, site), 0)
-  const weights = FLOAT * (trainable.frozen - linear) + held
-  return estimated(plan, trainable, linear, weights, FLOAT * largestActivations(plan, model, rows))
+/** Numbers in linear weights. */
+export const numbersIn = (sites: ReadonlyArray<LinearSite>): number =>
+  sites.reduce((sum, site) => sum + site.in * site.out, 0)
+
+/** Of a frozen base with `frozen` numbers, whose linear layers are held as `form`. */
+export const bytesOfWeights = (form: WeightForm, sites: ReadonlyArray<LinearSite>, frozen: number): number => {
+  const held = sites.reduce(
+    (sum, { out, in: inputs }) => sum + (form === "f32" ? FLOAT * out * inputs : packedBytes(form, [out, inputs])),
+    0
+  )
+  return FLOAT * (frozen - numbersIn(sites)) + held
 }
 
-/**
- * Of a `tf.LayersModel`: every layer's output is kept for the backward pass, with a gradient of the same size at a time; patches of
- * convolutions are made piece by piece. The user's own model is there beside the frozen one.
- */
-export const estimateLayersMemory = (
-  plan: ArraysPlan,
-  model: DescribedLayers,
-  trainable: Omit<TrainableCounts, "total">
-): MemoryEstimate => {
-  const linear = model.sites.reduce((sum, site) => sum + site.in * site.out, 0)
-  const { batchSize, evaluateBatchSize } = plan.training
-  const activations = FLOAT * model.activations * Math.max(2 * batchSize, evaluateBatchSize)
-  return estimated(plan, trainable, linear, 2 * FLOAT * trainable.frozen, activations)
-}
-
-/**
- * Of a decoder, a batch whose rows are all `data.maxLength` long: for each layer its input, two norms, q, k and v (turned as well),
- * attention's output and its rows' statistics, and the gate's and up projections with what SwiGLU saves; behind the layers, of the
- * output layer, logits of a chunk of rows alone.
- */
-export const estimateCausalMemory = (
-  plan: CausalPlan,
-  model: CausalDescription,
-  trainable: Omit<TrainableCounts, "total">
-): MemoryEstimate => {
-  const linear = model.sites.reduce((sum, site) => sum + site.in * site.out, 0)
-  const held = model.sites.reduce((sum, site) => sum + bytesOfWeight(plan.model.weights, site), 0)
-  const weights = FLOAT * (trainable.frozen - linear) + held
-  const { hiddenSize, intermediateSize, attentionHeads, keyValueHeads, headDim, layers } = model
-  const length = Math.min(plan.data.maxLength, model.maxLength)
-  const heads = (2 * attentionHeads + 3 * keyValueHeads) * headDim
-  const saved = 5 * hiddenSize + heads + 4 * intermediateSize
-  const { batchSize, evaluateBatchSize, recompute } = plan.training
-  const kept = recompute === "none" ? layers * saved : layers * hiddenSize + saved
-  const rows = Math.max(batchSize * (kept + saved), evaluateBatchSize * 2 * saved)
-  const logits = Math.min(LOGITS, Math.max(batchSize, evaluateBatchSize) * length * model.vocabularySize)
-  return estimated(plan, trainable, linear, weights, FLOAT * (length * rows + 2 * logits))
-}
-
-/** Numbers of the logits that stand at a time (`kernels/linear-cross-entropy.ts`). */
-const LOGITS = 2 ** 23
-
-/** `linear`: numbers of all linear weights; `weights`, `activations`: bytes. */
-const estimated = (
+/** `sites`: every linear layer; `weights`, `activations`: bytes, which each kind of run works out for its models. */
+export const memoryEstimate = (
   plan: RunPlan,
   trainable: Omit<TrainableCounts, "total">,
-  linear: number,
-  weights: number,
-  activations: number
+  sites: ReadonlyArray<LinearSite>,
+  { weights, activations }: Pick<MemoryEstimate, "weights" | "activations">
 ): MemoryEstimate => {
+  const linear = numbersIn(sites)
   const { parameters, moments, starts } = trainedState(plan, trainable, linear)
   // gradients, and the parameters after the step; old and new moments exist together, for as long as the update takes
   // and what pairs subtract once more with the factors, as the one pair that a forward pass takes
@@ -139,23 +91,4 @@ const trainedState = (
   const ofTriplets = adapter.method === "adalora" ? 2 * factors : 0
   const starts = adapter.method === "lora" && isSubtracted(adapter.init) ? factors : 0
   return { parameters: factors + dense, moments: perDense * dense + ofFactors + ofTriplets, starts }
-}
-
-/** Numbers. */
-const largestActivations = (plan: ClassificationPlan, model: ModelDescription, rows: number): number => {
-  const { hiddenSize, intermediateSize, attentionHeads, layers } = model
-  const length = longestBatch(plan, model)
-  const scores = attentionHeads * length
-  // input, q, k, v, attention's output, two normalized sums, the second's input; GELU's derivative and output; attention's weights
-  // and DoRA's outputs of linear layers before their rows are scaled; of all layers, whichever are adapted
-  const unscaled = plan.adapter.method === "dora" ? 5 * hiddenSize + intermediateSize : 0
-  const saved = 8 * hiddenSize + 2 * intermediateSize + scores + unscaled
-  const gradients = 3 * hiddenSize + intermediateSize
-  // and what only the next layer reads
-  const made = 10 * hiddenSize + 3 * intermediateSize + scores + unscaled
-  const { evaluateBatchSize, recompute } = plan.training
-  const inputs = layers * hiddenSize
-  const kept = recompute === "none" ? layers * saved : Math.min(layers * saved, inputs + saved)
-  const batchSize = Math.min(plan.training.batchSize, rows)
-  return length * Math.max(batchSize * (kept + gradients), evaluateBatchSize * made)
 }

@@ -1,12 +1,8 @@
-/** A plan that can run: what was asked of the world, beside the plan. What kind of plan it is, `data.format` said. */
+/** A plan that can run: what was asked of the world, beside the plan. Each kind of run says more of its own (`src/kinds/`). */
 import * as Schema from "effect/Schema"
 import type { Selected } from "../../adapters/index.ts"
-import type { ArraysPlan, CausalPlan, ClassificationPlan, RunPlan } from "../../schemas/index.ts"
-import type { OpenedCausal } from "../data/causal/index.ts"
-import type { ClassificationData, LengthPercentiles } from "../data/index.ts"
-import type { CausalDescription, CheckpointSource } from "../models/causal/index.ts"
-import type { DescribedLayers, DescribedModel, Tokenizer } from "../models/index.ts"
-import type { CausalTokenizer } from "../tensors/index.ts"
+import type { RunPlan } from "../../schemas/index.ts"
+import type { ModelDescription } from "../models/index.ts"
 import type { MemoryEstimate, TrainableCounts } from "./memory.ts"
 
 export class ResolveError extends Schema.TaggedError<ResolveError>()("ResolveError", {
@@ -21,10 +17,51 @@ export class ResolveError extends Schema.TaggedError<ResolveError>()("ResolveErr
 
 export type SiteOptions = Readonly<Record<string, unknown>>
 
-interface Resolved<Plan extends RunPlan, Data> {
+/** What a model's description says of where an adapter may be. */
+export type Adaptable = Pick<ModelDescription, "sites" | "parameters" | "prefix"> & {
+  readonly head: Pick<ModelDescription["head"], "parameters">
+}
+
+/** A part of the data. */
+export interface SplitSource {
+  readonly rows: number
+  readonly where: string
+}
+
+/** The splits of the data by their names. */
+export interface Splits<Source extends SplitSource = SplitSource> {
+  readonly train: Source
+  readonly validation?: Source
+  readonly test?: Source
+}
+
+/** A split in numbers. */
+export interface SplitSummary {
+  readonly split: keyof Splits
+  readonly where: string
+  readonly rows: number
+  /** where rows have classes */
+  readonly classes?: ReadonlyArray<{ readonly label: string; readonly rows: number }>
+}
+
+/** The data of a plan, opened: every row was read once. */
+export interface OpenedData {
+  readonly splits: Splits
+  /** what is not wrong but probably not meant, a sentence each */
+  readonly warnings: ReadonlyArray<string>
+  readonly describe: () => ReadonlyArray<SplitSummary>
+}
+
+export interface ResolvedPlan<
+  Plan extends RunPlan = RunPlan,
+  Model extends Adaptable = Adaptable,
+  Data extends OpenedData = OpenedData
+> {
   /** with what was found out filled in: the labels */
   readonly plan: Plan
   readonly name: string
+  /** by its headers: no weight is read */
+  readonly model: Model
   /** the options of each site are the method's own (rank, alpha … for lora) */
   readonly selected: Selected<SiteOptions>
   readonly data: Data
@@ -36,34 +73,3 @@ interface Resolved<Plan extends RunPlan, Data> {
   readonly memory: MemoryEstimate
   readonly warnings: ReadonlyArray<string>
 }
-
-/** Labelled texts and a Hugging Face encoder. */
-export interface ResolvedClassificationPlan extends Resolved<ClassificationPlan, ClassificationData> {
-  readonly format: "classification"
-  readonly model: DescribedModel
-  readonly tokenizer: Tokenizer
-  /** token lengths of a sample of the training rows; `truncated` at what the model and the plan allow */
-  readonly lengths: LengthPercentiles
-}
-
-/** Labelled rows of numbers and a `tf.LayersModel`. */
-export interface ResolvedArraysPlan extends Resolved<ArraysPlan, ClassificationData> {
-  readonly format: "arrays"
-  readonly model: DescribedLayers
-}
-
-/** A causal model, and the file or folder that its weights are read from. */
-export interface DescribedCausal extends CausalDescription {
-  readonly origin: CheckpointSource
-}
-
-/** Conversations, completions or texts and a causal language model. */
-export interface ResolvedCausalPlan extends Resolved<CausalPlan, OpenedCausal> {
-  readonly format: CausalPlan["data"]["format"]
-  readonly model: DescribedCausal
-  readonly tokenizer: CausalTokenizer
-}
-
-export const isResolvedCausal = (resolved: ResolvedPlan): resolved is ResolvedCausalPlan => "origin" in resolved.model
-
-export type ResolvedPlan = ResolvedCausalPlan | ResolvedClassificationPlan | ResolvedArraysPlan

@@ -2,15 +2,9 @@
 import * as Result from "effect/Result"
 import { type AdapterMethod, InjectionError, methods, type Selected, select } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
-import type { ModelDescription } from "../models/index.ts"
 import { lookedAtProblems } from "../training/diagnostics/sites.ts"
 import type { TrainableCounts } from "./memory.ts"
-import type { SiteOptions } from "./resolved.ts"
-
-/** What of a model says where an adapter may stand. */
-export type Adaptable = Pick<ModelDescription, "sites" | "parameters" | "prefix"> & {
-  readonly head: Pick<ModelDescription["head"], "parameters">
-}
+import type { Adaptable, SiteOptions } from "./resolved.ts"
 
 /** The sites that the plan's adapter means, with its options at each; or every problem of the selection. */
 export const selectSites = (plan: RunPlan, model: Adaptable) => {

@@ -1,5 +1,20 @@
-/** A first plan for somebody's data, model and machine, with the reason for each value. */
-export type { Choice } from "./choice.ts"
-export { columnNames, detect } from "./detect.ts"
+/** A first plan for somebody's data, model and machine, with the reason for each value; and the rules that kinds of runs suggest by. */
+export { type Choice, count, measured } from "./choice.ts"
+export {
+  type Columns,
+  choice,
+  columnNames,
+  type DetectedRows,
+  type Detecting,
+  detect,
+  isRow,
+  NAMED,
+  PROBED_ROWS,
+  type Row
+} from "./detect.ts"
+export * from "./findings.ts"
+export type { Suggesting } from "./kind.ts"
+export { fitted, knobs } from "./memory-fit.ts"
+export * from "./rules.ts"
 export { type Given, type Suggestion, type SuggestOptions, suggest } from "./suggest.ts"
 export { suggestionText } from "./text.ts"

@@ -1,6 +1,9 @@
-/** What differs between kinds of data while a plan is suggested. */
-import type { ResolvedPlan } from "../plan/index.ts"
-import type { MemoryEstimate } from "../plan/memory.ts"
+/** What a kind of run says while a plan of it is suggested. */
+import type * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
+import type * as Scope from "effect/Scope"
+import type { MemoryEstimate, ResolvedPlan, ResolveError } from "../plan/index.ts"
 import type { Choice } from "./choice.ts"
 import type { Knob } from "./memory-fit.ts"
 
@@ -12,7 +15,7 @@ export interface Chosen {
 }
 
 // methods, whose arguments a kind narrows to its own
-export interface Kind<R extends ResolvedPlan = ResolvedPlan> {
+export interface Suggesting<R extends ResolvedPlan = ResolvedPlan> {
   /** the largest `data.maxLength` that a plan may have; null where rows are not cut */
   readonly uncut: number | null
   /** the share of the training rows that is held out where no validation file is given */
@@ -23,4 +26,13 @@ export interface Kind<R extends ResolvedPlan = ResolvedPlan> {
   turns(choices: ReadonlyArray<Choice>): ReadonlyArray<Knob>
   /** Memory of a plan with the same model and rank. */
   estimate(plan: R["plan"], resolved: R): MemoryEstimate
+}
+
+/** A kind of run, as far as suggestions need it. */
+export interface SuggestedKind {
+  readonly suggesting: Suggesting
+  resolve(
+    plan: ResolvedPlan["plan"],
+    name: string
+  ): Effect.Effect<ResolvedPlan, ResolveError, FileSystem.FileSystem | Path.Path | Scope.Scope>
 }

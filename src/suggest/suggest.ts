@@ -11,14 +11,10 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { decodeRunPlan, decodeRunPlanResult, type PlanError } from "../../schemas/decode.ts"
 import type { RunPlan, RunPlanInput } from "../../schemas/index.ts"
-import { type ResolvedPlan, type ResolveError, relocate, resolve } from "../plan/index.ts"
-import { COMFORTABLE, FOUR_GIB, machineMemory } from "../plan/memory-limits.ts"
-import { arrays } from "./arrays.ts"
-import { causal } from "./causal.ts"
+import { COMFORTABLE, FOUR_GIB, machineMemory, type ResolvedPlan, type ResolveError, relocate } from "../plan/index.ts"
 import { type Choice, planOf } from "./choice.ts"
-import type { Kind } from "./kind.ts"
+import type { SuggestedKind, Suggesting } from "./kind.ts"
 import { fitted } from "./memory-fit.ts"
-import { texts } from "./texts.ts"
 
 /** What a plan is suggested for: `model` and `data` of a plan, with absolute input paths. */
 export type Given = Pick<RunPlan, "seed" | "model" | "data"> & {
@@ -43,20 +39,16 @@ export interface Suggestion {
   readonly resolved: ResolvedPlan
 }
 
-const kinds = { classification: texts, arrays, chat: causal, completion: causal, text: causal } as const
-
-const kindOf = ({ data }: Given): Kind => kinds[data.format] as Kind
-
 const NAME = "suggested plan"
 
-/** Suggests a plan that stands in `directory`. Fails with what is wrong with the model or the data, all of it. */
+/** Suggests a plan of `kind` for `directory`. Fails with what is wrong with the model or the data, all of it. */
 export const suggest = (
+  { suggesting: kind, resolve }: SuggestedKind,
   given: Given,
   directory: string,
   options: SuggestOptions
 ): Effect.Effect<Suggestion, PlanError | ResolveError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
   Effect.gen(function* () {
-    const kind = kindOf(given)
     const resolved_ = (input: RunPlanInput) => Effect.flatMap(decodeRunPlan(input), (plan) => resolve(plan, NAME))
     const seen = yield* resolved_(looked(given, kind))
     const { rows } = seen.data.splits.train
@@ -80,7 +72,7 @@ export const suggest = (
   })
 
 /** Enough of a plan to look at model and data: one row a batch, the smallest adapter, and nothing cut. */
-const looked = ({ seed, model, data }: Given, { uncut }: Kind): RunPlanInput =>
+const looked = ({ seed, model, data }: Given, { uncut }: Suggesting): RunPlanInput =>
   ({
     seed,
     model,
@@ -122,7 +114,7 @@ const inOrder = (plan: RunPlanInput): RunPlanInput => {
 }
 
 /** By the estimate of `validate`; a limit that was given is meant as it stands. */
-const fits = (input: RunPlanInput, kind: Kind, resolved: ResolvedPlan, options: SuggestOptions): boolean => {
+const fits = (input: RunPlanInput, kind: Suggesting, resolved: ResolvedPlan, options: SuggestOptions): boolean => {
   const found = decodeRunPlanResult(input)
   if (Result.isFailure(found)) return false
   const { total, weights, activations, trainable } = kind.estimate(found.success, resolved)

@@ -28,6 +28,16 @@ export {
 } from "./evaluate.ts"
 export { backwardWithFull, type FullGradients, fullGradients, type WithFullGradients } from "./full-gradients.ts"
 export { crossEntropy, type Loss } from "./loss.ts"
+export {
+  crossEntropyMetric,
+  inWords,
+  type Metric,
+  type Metrics,
+  percent,
+  scoreOf,
+  scoresText,
+  written
+} from "./metrics.ts"
 export { keepMistakes, type Mistake, type Mistakes } from "./mistakes.ts"
 export type { Health, SiteSummary, StepReport } from "./report.ts"
 export { openSession, type Session, type SessionOptions } from "./session.ts"

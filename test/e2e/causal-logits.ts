@@ -6,9 +6,9 @@ import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import { type Adapted, injectSelected } from "../../adapters/index.ts"
 import { Device } from "../../src/device/index.ts"
-import { loadCausalRun } from "../../src/load-run.ts"
 import { type CausalModel, logitsOf, openCausalModel } from "../../src/models/causal/index.ts"
 import { platform } from "../../src/platform.ts"
+import { loadCausalRun } from "../../src/trained/index.ts"
 import { oneText } from "../src/models/causal/causal-golden.ts"
 
 type World = FileSystem.FileSystem | Path.Path | Device | Scope.Scope

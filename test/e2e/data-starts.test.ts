@@ -6,11 +6,11 @@ import * as Stream from "effect/Stream"
 import type { ClassificationPlan } from "../../schemas/index.ts"
 import { trainingBatches } from "../../src/data/index.ts"
 import { Device } from "../../src/device/index.ts"
-import { loadDescribed } from "../../src/models/index.ts"
-import { injectPlan, loadOptionsOf, readPlan, resolve } from "../../src/plan/index.ts"
-import { adaptPlan } from "../../src/plan-session.ts"
+import { runClassification } from "../../src/kinds/classification/run.ts"
+import { resolve } from "../../src/kinds/index.ts"
+import { injectPlan, readPlan } from "../../src/plan/index.ts"
 import { platform } from "../../src/platform.ts"
-import { taskOf } from "../../src/tasks/index.ts"
+import { adaptPlan } from "../../src/run/index.ts"
 import type { Trainable } from "../../src/tensors/trainable.ts"
 import { calibrating, crossEntropy } from "../../src/training/index.ts"
 import { TIMEOUT, workspace } from "./fixtures.ts"
@@ -65,8 +65,8 @@ test(
     Effect.gen(function* () {
       const { plan, name } = yield* readPlan(w.path("lora-ga.json"))
       const resolved = yield* resolve(plan as ClassificationPlan, name)
-      const model = yield* loadDescribed(resolved.model, loadOptionsOf(resolved))
-      const started = yield* adaptPlan(yield* taskOf(resolved.format), model, resolved)
+      const model = yield* runClassification.load(resolved)
+      const started = yield* adaptPlan(runClassification, model, resolved)
       const batches = yield* trainingBatches(resolved.data.splits.train, model.tokenizer, {
         seed: plan.seed,
         batchSize: plan.training.batchSize,

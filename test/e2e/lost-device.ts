@@ -9,9 +9,10 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { Device } from "../../src/device/index.ts"
 import { webgpuBackend } from "../../src/device/webgpu-backend.ts"
-import { readPlan, resolve } from "../../src/plan/index.ts"
+import { resolve } from "../../src/kinds/index.ts"
+import { readPlan } from "../../src/plan/index.ts"
 import { platform } from "../../src/platform.ts"
-import { Progress, type ProgressEvent } from "../../src/progress.ts"
+import { Progress, type ProgressEvent } from "../../src/run/index.ts"
 import { train } from "../../src/train.ts"
 
 const [file, directory, step] = process.argv.slice(2) as [string, string, string]

@@ -9,9 +9,9 @@ import { beforeAll, describe, expect, test } from "bun:test"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
-import { loadRun, type Prediction } from "../../src/load-run.ts"
-import { mergeRun } from "../../src/merge-run.ts"
+import type { Prediction } from "../../src/kinds/index.ts"
 import { MERGE_BOUND } from "../../src/output/index.ts"
+import { loadRun, mergeRun } from "../../src/trained/index.ts"
 import { onCpu, trainTiny } from "../src/output/tiny-run.ts"
 import {
   jsonLines,

@@ -4,7 +4,7 @@
  */
 import { beforeAll, describe, expect, test } from "bun:test"
 import { readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs"
-import type { ProgressEvent } from "../../src/progress.ts"
+import type { ProgressEvent } from "../../src/run/index.ts"
 import { listing, type Plan, TIMEOUT, tinyPlan, workspace } from "./fixtures.ts"
 import { busyPlan, metricsOf, resultsOf, tensorsOf } from "./runs.ts"
 import { atStep, complete, trainHere } from "./train-here.ts"

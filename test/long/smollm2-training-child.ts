@@ -10,11 +10,11 @@ import { inject, type LoraOptions, lora } from "../../adapters/index.ts"
 import type { OptimizerConfig } from "../../schemas/index.ts"
 import { Device } from "../../src/device/index.ts"
 import { peakResidentBytes } from "../../src/device/resident.ts"
+import { runCausal } from "../../src/kinds/causal/run.ts"
 import { type CausalModel, openCausalModel } from "../../src/models/causal/index.ts"
 import { fromConfig } from "../../src/optimizers/index.ts"
 import { platform } from "../../src/platform.ts"
 import { readTensors } from "../../src/safetensors/index.ts"
-import { causalLanguage } from "../../src/tasks/causal-language.ts"
 import type { LinearSite } from "../../src/tensors/linear.ts"
 import type { CausalRows } from "../../src/tensors/rows.ts"
 import { tensorsOf } from "../../src/tensors/trainable.ts"
@@ -113,7 +113,7 @@ const follow = (gguf: string, run: GoldenRun) =>
     adapted.trainable = { ...adapted.trainable, pairs: starts }
     const session = yield* openSession(adapted, {
       optimizer: fromConfig(optimizerOf(run), run.steps),
-      loss: causalLanguage.loss(model)
+      loss: runCausal.loss(model)
     })
     const reports = []
     for (let k = 0; k < run.steps; k++) {

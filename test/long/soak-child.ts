@@ -6,9 +6,10 @@ import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { Device } from "../../src/device/index.ts"
-import { readPlan, resolve } from "../../src/plan/index.ts"
+import { resolve } from "../../src/kinds/index.ts"
+import { readPlan } from "../../src/plan/index.ts"
 import { platform } from "../../src/platform.ts"
-import { Progress, type ProgressEvent } from "../../src/progress.ts"
+import { Progress, type ProgressEvent } from "../../src/run/index.ts"
 import { train } from "../../src/train.ts"
 
 export interface Sample {

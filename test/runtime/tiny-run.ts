@@ -3,13 +3,14 @@
  * its own words, all of it in memory, so that it is the same in Bun, in Deno and in a page.
  */
 import * as Effect from "effect/Effect"
-import { type MemoryFiles, memoryFiles } from "../../src/memory-files.ts"
+import { type MemoryFiles, memoryFiles } from "../../src/data/memory-files.ts"
+import { resolve } from "../../src/kinds/index.ts"
 import { bert } from "../../src/models/bert.ts"
 import { encoderOf, encoderParameters } from "../../src/models/encoder.ts"
 import { randomStream } from "../../src/numbers/random.ts"
-import { planFromValue, resolve } from "../../src/plan/index.ts"
+import { planFromValue } from "../../src/plan/index.ts"
+import { trainInMemory } from "../../src/run/train-in-memory.ts"
 import { writeSafetensors } from "../../src/safetensors/index.ts"
-import { trainInMemory } from "../../src/train-in-memory.ts"
 
 const config = {
   model_type: "bert",

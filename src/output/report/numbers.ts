@@ -15,6 +15,9 @@ export const number = (value: number | null | undefined, digits = 3): string => 
 export const fixed = (value: number | null | undefined, decimals = 3): string =>
   value === null || value === undefined || !Number.isFinite(value) ? missing : value.toFixed(decimals)
 
+/** With a capital letter, for the beginning of a line. */
+export const capital = (label: string): string => `${label.slice(0, 1).toUpperCase()}${label.slice(1)}`
+
 /** 1234567 → 1,234,567. */
 export const count = (value: number): string => value.toLocaleString("en")
 

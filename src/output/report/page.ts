@@ -12,7 +12,7 @@ import { embeddedJson, type Html, html, raw } from "./html.ts"
 import { type Plot, plotsOf } from "./plots.ts"
 import { machine, planListing, reproduction, trainedOn } from "./provenance.ts"
 import { confusions, curves, evaluationTable, facts, gained, mistakes } from "./results.ts"
-import type { RunRecord } from "./run-record.ts"
+import type { ReportedKind, RunRecord } from "./run-record.ts"
 import { style } from "./style.ts"
 
 /** uPlot's own files, as text. */
@@ -21,9 +21,9 @@ export interface PlotLibrary {
   readonly style: string
 }
 
-export const reportPage = (record: RunRecord, library: PlotLibrary): string => {
+export const reportPage = (record: RunRecord, kind: ReportedKind, library: PlotLibrary): string => {
   const { run } = record
-  const plots = { run: plotsOf(record), gradient: gradientPlots(record.diagnostics) }
+  const plots = { run: plotsOf(record, kind), gradient: gradientPlots(record.diagnostics) }
   const draw = `(${drawPlots.toString()})(uPlot)`
   const policy = [
     "default-src 'none'",
@@ -44,9 +44,9 @@ export const reportPage = (record: RunRecord, library: PlotLibrary): string => {
 <style>${raw(library.style)}${raw(style)}</style>
 </head>
 <body>
-<header><h1>${run.name}</h1><p class="lead">${gained(record)}</p>${facts(record)}</header>
+<header><h1>${run.name}</h1><p class="lead">${gained(record, kind)}</p>${facts(record, kind)}</header>
 <main>
-${body(record, plots)}
+${body(record, kind, plots)}
 </main>
 <footer>Written by tfjs-lora-pro ${run.versions["tfjs-lora-pro"]} from run.json, plan.json and metrics.jsonl in ${run.directory}.</footer>
 <script type="application/json" id="plots">${embeddedJson([...plots.run, ...plots.gradient])}</script>
@@ -64,16 +64,16 @@ interface Plots {
   readonly gradient: ReadonlyArray<Plot>
 }
 
-const body = (record: RunRecord, plots: Plots): ReadonlyArray<Html | null> => [
+const body = (record: RunRecord, kind: ReportedKind, plots: Plots): ReadonlyArray<Html | null> => [
   curves(plots.run),
   gradientSeen(record.diagnostics, plots.gradient),
-  evaluationTable(record),
+  evaluationTable(record, kind),
   confusions(record),
   mistakes(record),
   trainedOn(record),
   machine(record),
   planListing(record),
-  reproduction(record)
+  reproduction(record, kind)
 ]
 
 /** A source expression of a content security policy for an inline script. */

@@ -3,8 +3,9 @@
  *
  * A long run is drawn with at most 1,000 points, each the mean of its steps; the worst site of a point is the worst of its steps.
  */
-import { number } from "./numbers.ts"
-import type { Evaluation, RunRecord, Step } from "./run-record.ts"
+import { scoreOf } from "../../training/metrics.ts"
+import { capital, number } from "./numbers.ts"
+import type { Evaluation, ReportedKind, RunRecord, Step } from "./run-record.ts"
 
 export interface Series {
   readonly label: string
@@ -78,7 +79,7 @@ export const plotOver =
   })
 
 /** Every plot that the run has numbers for. */
-export const plotsOf = ({ steps, evaluations }: RunRecord): ReadonlyArray<Plot> => {
+export const plotsOf = ({ steps, evaluations }: RunRecord, kind: ReportedKind): ReadonlyArray<Plot> => {
   const groups = grouped(steps)
   const x = groups.map((group) => group.at(-1)!.step)
   const plot = plotOver(x)
@@ -99,7 +100,7 @@ export const plotsOf = ({ steps, evaluations }: RunRecord): ReadonlyArray<Plot> 
   ]
   return [
     lossPlot(steps, groups, evaluations),
-    accuracyPlot(evaluations),
+    ...scorePlots(evaluations, kind),
     plot("learning-rate", "Learning rate", "η", false, [line("learning rate", (step) => step.learningRate)]),
     plot("step-time", "Time of a step", "milliseconds", true, [line("step", (step) => step.milliseconds, 0, true)]),
     plot("gradient-norm", "Gradient norm, before clipping", "global norm", true, [
@@ -161,10 +162,21 @@ const lossPlot = (
   return { id: "loss", title: "Loss", unit: "cross-entropy", logarithmic: false, x, series }
 }
 
-const accuracyPlot = (evaluations: ReadonlyArray<Evaluation>): Plot => {
+/** A plot for each share that the first sentence speaks of. */
+const scorePlots = (
+  evaluations: ReadonlyArray<Evaluation>,
+  { metrics, headline }: ReportedKind
+): ReadonlyArray<Plot> => {
   const x = [...new Set(evaluations.map(({ step }) => step))].sort((a, b) => a - b)
-  const series = evaluated(evaluations, x, ({ accuracy }) => (accuracy === null ? null : 100 * accuracy))
-  return { id: "accuracy", title: "Accuracy", unit: "%", logarithmic: false, x, series }
+  return headline.flatMap((name) => {
+    const { label, unit } = metrics[name]!
+    if (unit !== "%") return []
+    const series = evaluated(evaluations, x, (evaluation) => {
+      const share = scoreOf(evaluation, name)
+      return share === null ? null : 100 * share
+    })
+    return [{ id: name, title: capital(label), unit, logarithmic: false, x, series }]
+  })
 }
 
 /** What the curves say, in words: first, last, smallest and largest value of each. */

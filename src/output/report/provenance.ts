@@ -2,7 +2,7 @@
 import { invocation, preparation } from "../invocation.ts"
 import { type Html, html } from "./html.ts"
 import { count, percent } from "./numbers.ts"
-import type { RunRecord } from "./run-record.ts"
+import type { ReportedKind, RunRecord } from "./run-record.ts"
 
 type Rows = ReadonlyArray<readonly [string, string | Html]>
 
@@ -51,22 +51,14 @@ export const planListing = ({ plan }: RunRecord): Html => html`<section><h2>Plan
 export const shellWord = (word: string): string =>
   /^[\w@%+=:,./-]+$/.test(word) && !word.startsWith("-") ? word : `'${word.replaceAll("'", `'\\''`)}'`
 
-/** How a run of the plan's kind is used. */
-const useOf = ({ data }: RunRecord["plan"], run: string): string => {
-  const { format } = data as { readonly format?: string }
-  if (format === "arrays") return `predict ${run} < rows.jsonl`
-  if (format === "classification") return `predict ${run} "your text"`
-  return format === "chat" ? `chat ${run}` : `generate ${run} "your prompt"`
-}
-
-export const reproduction = ({ run, plan }: RunRecord): Html => {
+export const reproduction = ({ run, plan }: RunRecord, { next }: ReportedKind): Html => {
   const { directory, device } = run
   const backend = typeof device["backend"] === "string" ? device["backend"] : "auto"
   const commands = [
     ...(preparation === undefined ? [] : [preparation]),
     `${invocation} train ${shellWord(`${directory}/plan.json`)} --device ${shellWord(backend)}`,
     `${invocation} evaluate ${shellWord(directory)}`,
-    `${invocation} ${useOf(plan, shellWord(directory))}`
+    `${invocation} ${next(shellWord(directory))}`
   ]
   const fused = (plan["training"] as { deterministic?: unknown } | undefined)?.deterministic === false
   const again =

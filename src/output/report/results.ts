@@ -1,49 +1,43 @@
 /** What a run reached: the numbers first, then curves, evaluations, confusion of the classes, and the mistakes themselves. */
+import { inWords, type Metrics, scoreOf, written } from "../../training/metrics.ts"
 import { type Html, html } from "./html.ts"
-import { count, duration, fixed, percent } from "./numbers.ts"
+import { capital, count, duration, fixed, percent } from "./numbers.ts"
 import { described, type Plot } from "./plots.ts"
-import { type Confused, type Evaluation, isConfused, type RunRecord } from "./run-record.ts"
+import { type Confused, type Evaluation, isConfused, type ReportedKind, type RunRecord } from "./run-record.ts"
 
 // Beyond this a table of all pairs is neither legible nor small; the pairs most often confused are listed instead.
 const TABLE_CLASSES = 30
 const PAIRS = 20
 
 /** The sentence that a reader came for. */
-export const gained = ({ run }: RunRecord): string => {
+export const gained = ({ run }: RunRecord, { metrics, headline }: ReportedKind): string => {
   const after = run.test ?? run.validation
   if (after === null) return "No split to evaluate on was given, so what was gained is not known."
-  if (after.perplexity !== undefined) return gainedInWords(run.before, after, after.perplexity)
-  const reached = `Accuracy on ${after.split} ${percent(after.accuracy)} (${count(after.rows)} rows), loss ${fixed(after.loss)}`
-  if (run.before === null) return `${reached}.`
-  return `${reached}; before training ${percent(run.before.accuracy)} and ${fixed(run.before.loss)}, on ${count(run.before.rows)} rows of ${run.before.split}.`
-}
-
-/** Of a language model. */
-const gainedInWords = (before: Evaluation | null, after: Evaluation, perplexity: number | null): string => {
-  const reached = `Perplexity on ${after.split} ${fixed(perplexity, 2)} (${count(after.rows)} rows), loss ${fixed(after.loss)}, ${percent(after.accuracy)} of the next tokens right`
+  const [first, ...others] = headline
+  const value = (evaluation: Evaluation, name: string) => written(metrics[name]!, scoreOf(evaluation, name))
+  const also = others.map((name) => inWords(metrics[name]!, scoreOf(after, name)))
+  const reached = [
+    `${capital(metrics[first]!.label)} on ${after.split} ${value(after, first)} (${count(after.rows)} rows)`,
+    ...also
+  ].join(", ")
+  const { before } = run
   if (before === null) return `${reached}.`
-  return `${reached}; before training ${fixed(before.perplexity ?? null, 2)}, ${fixed(before.loss)} and ${percent(before.accuracy)}, on ${count(before.rows)} rows of ${before.split}.`
+  const values = headline.map((name) => value(before, name))
+  const were = [values.slice(0, -1).join(", "), values.at(-1)].filter((part) => part !== "").join(" and ")
+  return `${reached}; before training ${were}, on ${count(before.rows)} rows of ${before.split}.`
 }
 
-/** What is said of an evaluation beside its loss: name and value. */
-const scoresOf = ({ accuracy, macroF1, perplexity }: Evaluation): ReadonlyArray<readonly [string, string]> =>
-  perplexity === undefined
-    ? [
-        ["Accuracy", percent(accuracy)],
-        ["Macro-F1", fixed(macroF1 ?? null)]
-      ]
-    : [
-        ["Perplexity", fixed(perplexity, 2)],
-        ["Next tokens right", percent(accuracy)]
-      ]
+/** What an evaluation says besides its loss: name and value. */
+const scoresOf = (evaluation: Evaluation, { loss: _, ...scores }: Metrics): ReadonlyArray<readonly [string, string]> =>
+  Object.entries(scores).map(([name, metric]) => [metric.label, written(metric, scoreOf(evaluation, name))])
 
-export const facts = ({ run }: RunRecord): Html => {
+export const facts = ({ run }: RunRecord, { metrics }: ReportedKind): Html => {
   const after = run.test ?? run.validation
   const rows: ReadonlyArray<readonly [string, string]> = [
     ...(after === null
       ? []
       : ([
-          ...scoresOf(after).map(([name, value]) => [`${name}, ${after.split}`, value] as const),
+          ...scoresOf(after, metrics).map(([name, value]) => [`${capital(name)}, ${after.split}`, value] as const),
           [`Loss, ${after.split}`, fixed(after.loss)]
         ] as const)),
     ["Training loss, last tenth", fixed(run.trainLoss)],
@@ -67,17 +61,17 @@ export const figure = (plot: Plot): Html => {
 <details><summary class="quiet">in words</summary><p class="quiet">${described(plot)}</p></details></figure>`
 }
 
-export const evaluationTable = ({ evaluations }: RunRecord): Html | null => {
+export const evaluationTable = ({ evaluations }: RunRecord, { metrics }: ReportedKind): Html | null => {
   if (evaluations.length === 0) return null
   // a long run with frequent evaluations has them in its curve
   const shown = evaluations.length <= 60 ? evaluations : [...evaluations.slice(0, 10), ...evaluations.slice(-50)]
   const left = evaluations.length - shown.length
   return html`<section><h2>Evaluations</h2><div class="scroll" tabindex="0" role="region" aria-label="Evaluations"><table>
 <caption>In the order they were made${left > 0 && `; ${left} between the first 10 and the last 50 are left out`}</caption>
-<thead><tr><th scope="col">split</th><th scope="col">after step</th><th scope="col">rows</th><th scope="col">loss</th>${scoresOf(shown[0]!).map(([name]) => html`<th scope="col">${name.toLowerCase()}</th>`)}</tr></thead>
+<thead><tr><th scope="col">split</th><th scope="col">after step</th><th scope="col">rows</th><th scope="col">loss</th>${scoresOf(shown[0]!, metrics).map(([name]) => html`<th scope="col">${name}</th>`)}</tr></thead>
 <tbody>${shown.map(
     (one) =>
-      html`<tr><th scope="row">${one.split}</th><td>${count(one.step)}</td><td>${count(one.rows)}</td><td>${fixed(one.loss, 4)}</td>${scoresOf(one).map(([, value]) => html`<td>${value}</td>`)}</tr>
+      html`<tr><th scope="row">${one.split}</th><td>${count(one.step)}</td><td>${count(one.rows)}</td><td>${fixed(one.loss, 4)}</td>${scoresOf(one, metrics).map(([, value]) => html`<td>${value}</td>`)}</tr>
 `
   )}</tbody></table></div></section>`
 }

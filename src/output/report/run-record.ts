@@ -8,24 +8,34 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { FileError, fileError } from "../../files/index.ts"
+import type { Metrics } from "../../training/metrics.ts"
 import type { RunFolder } from "../run-folder.ts"
 
 const Numeric = Schema.NullOr(Schema.Finite)
 
-const Evaluation = Schema.Struct({
-  kind: Schema.Literal("evaluation"),
-  step: Schema.Int,
-  split: Schema.String,
-  rows: Schema.Int,
-  loss: Numeric,
-  accuracy: Numeric,
-  // of classes
-  macroF1: Schema.optionalKey(Numeric),
-  confusion: Schema.optionalKey(Schema.Array(Schema.Array(Schema.Int))),
-  // of a language model's tokens
-  perplexity: Schema.optionalKey(Numeric)
-})
+// the numbers that a kind of run measures are beside these, by the names of its metrics
+const Evaluation = Schema.StructWithRest(
+  Schema.Struct({
+    kind: Schema.Literal("evaluation"),
+    step: Schema.Int,
+    split: Schema.String,
+    rows: Schema.Int,
+    loss: Numeric,
+    // of classes
+    confusion: Schema.optionalKey(Schema.Array(Schema.Array(Schema.Int)))
+  }),
+  [Schema.Record(Schema.String, Schema.Unknown)]
+)
 export type Evaluation = typeof Evaluation.Type
+
+/** What a page says of a run besides what its files say. */
+export interface ReportedKind {
+  readonly metrics: Metrics
+  /** what the first sentence speaks of */
+  readonly headline: readonly [string, ...ReadonlyArray<string>]
+  /** the command that uses the run, without the program's name; `run`: its folder, as a word of a shell */
+  readonly next: (run: string) => string
+}
 
 /** An evaluation of classes. */
 export interface Confused extends Evaluation {

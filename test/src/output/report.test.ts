@@ -6,15 +6,17 @@ import { beforeAll, describe, expect, test } from "bun:test"
 import { cpSync, existsSync, mkdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
+import { classification } from "../../../src/kinds/classification/index.ts"
+import { resolve } from "../../../src/kinds/index.ts"
 import { type RunFolder, runFolder, writeReport } from "../../../src/output/index.ts"
 import { placeOf } from "../../../src/output/report/gradient.ts"
 import { embeddedJson, escapeHtml, html } from "../../../src/output/report/html.ts"
 import type { Plot } from "../../../src/output/report/plots.ts"
 import { smoothed } from "../../../src/output/report/plots.ts"
 import { shellWord } from "../../../src/output/report/provenance.ts"
-import { readPlan, resolve } from "../../../src/plan/index.ts"
+import { readPlan } from "../../../src/plan/index.ts"
 import { platform } from "../../../src/platform.ts"
-import { type Listener, Progress } from "../../../src/progress.ts"
+import { type Listener, Progress } from "../../../src/run/index.ts"
 import { train } from "../../../src/train.ts"
 import type { DiagnosticsReport, SiteDiagnostics } from "../../../src/training/index.ts"
 import { jsonObjects, tinyPlan, workspace } from "../../e2e/fixtures.ts"
@@ -427,7 +429,7 @@ const copied = (name: string, of = "plain"): Promise<RunFolder> => {
   return Effect.runPromise(runFolder(w.path(`runs/${name}`)).pipe(Effect.provide(platform)))
 }
 const write = async (folder: Promise<RunFolder>) =>
-  Effect.runPromise(writeReport(await folder).pipe(Effect.provide(platform)))
+  Effect.runPromise(writeReport(await folder, { ...classification, next: () => "" }).pipe(Effect.provide(platform)))
 
 describe("a report that cannot be made", () => {
   test("names the file that is not what a run writes", async () => {

@@ -6,8 +6,11 @@ import { gzipSync } from "node:zlib"
 import * as Effect from "effect/Effect"
 import { firstRows } from "../../../src/data/causal/first-rows.ts"
 import { openValues } from "../../../src/data/causal/open-rows.ts"
+import { arrayColumns } from "../../../src/kinds/arrays/suggest.ts"
+import { causalFormat } from "../../../src/kinds/causal/detect.ts"
+import { kinds } from "../../../src/kinds/index.ts"
 import { platform } from "../../../src/platform.ts"
-import { arrayColumns, type Columns, causalFormat, detect } from "../../../src/suggest/detect.ts"
+import { type Columns, detect } from "../../../src/suggest/index.ts"
 import { decoder } from "../../e2e/causal-workspace.ts"
 import { jsonLines, repository, workspace } from "../../e2e/fixtures.ts"
 
@@ -189,7 +192,7 @@ describe("files", () => {
     w.write("two/b.gguf", "")
     const found = async (model: string) => {
       const { model: section, data } = await Effect.runPromise(
-        detect(w.path(model), w.path("rows.jsonl"), model === "holds" ? { input: "a", label: "b" } : {}).pipe(
+        detect(kinds, w.path(model), w.path("rows.jsonl"), model === "holds" ? { input: "a", label: "b" } : {}).pipe(
           Effect.provide(platform)
         )
       )

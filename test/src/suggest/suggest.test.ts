@@ -7,13 +7,11 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { decodeRunPlan } from "../../../schemas/decode.ts"
 import type { ClassificationPlan } from "../../../schemas/index.ts"
-import { planFromValue, readPlan, resolve } from "../../../src/plan/index.ts"
+import { choose, type Facts, suggestClassification } from "../../../src/kinds/classification/suggest.ts"
+import { kindOf, resolve } from "../../../src/kinds/index.ts"
+import { planFromValue, readPlan } from "../../../src/plan/index.ts"
 import { platform } from "../../../src/platform.ts"
-import type { Choice } from "../../../src/suggest/choice.ts"
-import { findings } from "../../../src/suggest/findings.ts"
-import { type Given, type SuggestOptions, suggest } from "../../../src/suggest/index.ts"
-import { fitted } from "../../../src/suggest/memory-fit.ts"
-import { choose, type Facts, texts } from "../../../src/suggest/texts.ts"
+import { type Choice, findings, fitted, type Given, type SuggestOptions, suggest } from "../../../src/suggest/index.ts"
 import { decoder, writeRows } from "../../e2e/causal-workspace.ts"
 import { jsonLines, onWasm, repository, succeed, tinyRows, workspace } from "../../e2e/fixtures.ts"
 
@@ -21,7 +19,12 @@ const plans = join(repository, "examples", "plans")
 const roomy: SuggestOptions = { device: "wasm", memory: 16e9 }
 
 const suggested = (given: Given, options = roomy, directory = repository) =>
-  Effect.runPromise(suggest(given, directory, options).pipe(Effect.scoped, Effect.provide(platform)))
+  Effect.runPromise(
+    Effect.flatMap(kindOf(given), (kind) => suggest(kind, given, directory, options)).pipe(
+      Effect.scoped,
+      Effect.provide(platform)
+    )
+  )
 
 const embedded = () =>
   Effect.runPromise(
@@ -187,7 +190,7 @@ describe("memory", () => {
 
   const choices = choose(facts({ p95: 512 }))
   const stagesOf = (fit: (values: Record<string, unknown>) => boolean) =>
-    fitted(choices, texts.turns(choices), (some) => fit(valuesOf(some)))
+    fitted(choices, suggestClassification.turns(choices), (some) => fit(valuesOf(some)))
 
   test("what turned out needless is taken back", () => {
     // only the moments are too much: everything tried before is undone

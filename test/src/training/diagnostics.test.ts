@@ -10,8 +10,8 @@ import * as Stream from "effect/Stream"
 import { inject, lora } from "../../../adapters/index.ts"
 import type { OptimizerConfig } from "../../../schemas/index.ts"
 import { fromConfig, type Transform } from "../../../src/optimizers/index.ts"
-import { tellWarnings } from "../../../src/plan-diagnostics.ts"
-import { type Listener, Progress } from "../../../src/progress.ts"
+import { type Listener, Progress } from "../../../src/run/index.ts"
+import { reportWarnings } from "../../../src/run/plan-session.ts"
 import { mapTensors } from "../../../src/tensors/trainable.ts"
 import { stepWithLook } from "../../../src/training/diagnostics/looked-step.ts"
 import {
@@ -218,7 +218,7 @@ describeOn("wasm", () => {
         Effect.sync(() => void (event.kind === "notice" && heard.push(event.message)))
       const report = (warnings: ReadonlyArray<string>) => ({ warnings }) as DiagnosticsReport
       const tell = (warnings: ReadonlyArray<string>) =>
-        Effect.runPromise(tellWarnings(report(warnings)).pipe(Effect.provideService(Progress, listener)))
+        Effect.runPromise(reportWarnings(report(warnings)).pipe(Effect.provideService(Progress, listener)))
       await tell([])
       await tell(["one"])
       await tell(["one", "two", "three"])

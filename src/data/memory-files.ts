@@ -1,0 +1,233 @@
+/**
+ * Files in memory, for programs that have none: a browser page gives what it has fetched, and everything that reads and writes
+ * files (plans, models, data, adapters) reads and writes those. The working directory is "/".
+ *
+ * @example
+ * const files = memoryFiles(yield* fetchFiles("/models/minilm/", ["config.json", "tokenizer.json", "model.safetensors"]))
+ * const model = yield* Models.load({ source: ".", task: "classification", labels }).pipe(Effect.provide(files.layer))
+ */
+import * as ByteSize from "effect/ByteSize"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import { type PlatformError, systemError } from "effect/PlatformError"
+import * as Schema from "effect/Schema"
+import { dataError } from "./data-error.ts"
+import { fileOfBytes } from "./data-file.ts"
+import { DataFiles, type OpenDataFile } from "./file.ts"
+
+export interface MemoryFiles {
+  /** files, paths and data files for a program */
+  readonly layer: Layer.Layer<FileSystem.FileSystem | Path.Path>
+  /** A file's bytes as they are now, not copied; undefined where there is no such file. */
+  readonly read: (path: string) => Uint8Array<ArrayBuffer> | undefined
+  /** all paths, sorted */
+  readonly list: () => ReadonlyArray<string>
+}
+
+type Content = Uint8Array<ArrayBuffer>
+
+/** Files by path; a text is written as UTF-8. */
+export const memoryFiles = (initial: Readonly<Record<string, Uint8Array | string>> = {}): MemoryFiles => {
+  const files = new Map<string, Content>()
+  const folders = new Set<string>(["/"])
+  for (const [path, content] of Object.entries(initial)) {
+    files.set(absolute(path), typeof content === "string" ? new TextEncoder().encode(content) : new Uint8Array(content))
+  }
+  const read = (path: string) => files.get(absolute(path))
+  const list = () => [...files.keys()].sort()
+  const services = Layer.merge(
+    Layer.succeed(FileSystem.FileSystem)(fileSystem(files, folders)),
+    Layer.succeed(DataFiles)(dataFiles(read))
+  )
+  return { read, list, layer: Layer.merge(services, rooted) }
+}
+
+/** A path from the root, without "." and "..". */
+const absolute = (path: string): string => {
+  const parts: Array<string> = []
+  for (const part of path.split("/")) {
+    if (part === "..") parts.pop()
+    else if (part !== "" && part !== ".") parts.push(part)
+  }
+  return `/${parts.join("/")}`
+}
+
+/** POSIX paths over the working directory "/": effect's own ask the process, which a page does not have. */
+const rooted = Layer.effect(
+  Path.Path,
+  Effect.map(
+    Path.Path,
+    (path): Path.Path => ({
+      ...path,
+      resolve: (...parts) => path.resolve("/", ...parts),
+      relative: (from, to) => path.relative(path.resolve("/", from), path.resolve("/", to))
+    })
+  )
+).pipe(Layer.provide(Path.layer))
+
+const dataFiles =
+  (read: MemoryFiles["read"]): OpenDataFile =>
+  (path) => {
+    const bytes = read(path)
+    if (bytes === undefined) return Effect.fail(dataError(path, `there is no such file (looked for ${absolute(path)})`))
+    if (bytes.length === 0) return Effect.fail(dataError(path, "the file is empty; at least one row is needed"))
+    return Effect.succeed(fileOfBytes(path, bytes))
+  }
+
+const problem = (tag: "NotFound" | "AlreadyExists", method: string, path: string): PlatformError =>
+  systemError({ _tag: tag, module: "FileSystem", method, pathOrDescriptor: path })
+
+const infoOf = (type: FileSystem.File.Type, size: number): FileSystem.File.Info => ({
+  type,
+  size: ByteSize.bytes(size),
+  mtime: Option.none(),
+  atime: Option.none(),
+  birthtime: Option.none(),
+  dev: 0n,
+  ino: Option.none(),
+  mode: 0o644,
+  nlink: Option.none(),
+  uid: Option.none(),
+  gid: Option.none(),
+  rdev: Option.none(),
+  blksize: Option.none(),
+  blocks: Option.none()
+})
+
+/** What this package needs of a file system; the rest fails as on one where nothing is to be found. */
+const fileSystem = (files: Map<string, Content>, folders: Set<string>): FileSystem.FileSystem => {
+  const isFolder = (at: string) => folders.has(at) || [...files.keys()].some((path) => path.startsWith(`${at}/`))
+  const below = (at: string, path: string) => path === at || path.startsWith(`${at}/`)
+  const found = (method: string, path: string) =>
+    Effect.suspend(() => {
+      const content = files.get(absolute(path))
+      return content === undefined ? Effect.fail(problem("NotFound", method, path)) : Effect.succeed(content)
+    })
+  const stat = (path: string) =>
+    Effect.suspend(() => {
+      const content = files.get(absolute(path))
+      if (content !== undefined) return Effect.succeed(infoOf("File", content.length))
+      return isFolder(absolute(path))
+        ? Effect.succeed(infoOf("Directory", 0))
+        : Effect.fail(problem("NotFound", "stat", path))
+    })
+  return FileSystem.make({
+    ...FileSystem.makeNoop({}),
+    access: (path) => Effect.asVoid(stat(path)),
+    stat,
+    lstat: stat,
+    readFile: (path) => Effect.map(found("readFile", path), (content) => content.slice()),
+    writeFile: (path, data) => Effect.sync(() => void files.set(absolute(path), new Uint8Array(data))),
+    makeDirectory: (path) => Effect.sync(() => void folders.add(absolute(path))),
+    readDirectory: (path) =>
+      Effect.sync(() => {
+        const start = absolute(path) === "/" ? "/" : `${absolute(path)}/`
+        const inside = [...files.keys(), ...folders].filter((name) => name.startsWith(start) && name !== start)
+        return [...new Set(inside.map((name) => name.slice(start.length).split("/")[0]!))].sort()
+      }),
+    remove: (path, options) =>
+      Effect.suspend(() => {
+        const gone = [...files.keys(), ...folders].filter((name) => below(absolute(path), name))
+        if (gone.length === 0 && options?.force !== true) return Effect.fail(problem("NotFound", "remove", path))
+        for (const name of gone) if (!files.delete(name)) folders.delete(name)
+        return Effect.void
+      }),
+    rename: (from, to) =>
+      Effect.map(found("rename", from), (content) => {
+        files.delete(absolute(from))
+        files.set(absolute(to), content)
+      }),
+    open: (path, options) =>
+      Effect.suspend(() => {
+        const flag = options?.flag ?? "r"
+        const there = files.has(absolute(path))
+        if (flag.startsWith("r") && !there) return Effect.fail(problem("NotFound", "open", path))
+        if (flag.includes("x") && there) return Effect.fail(problem("AlreadyExists", "open", path))
+        if (flag.startsWith("w") || !there) files.set(absolute(path), new Uint8Array(0))
+        return Effect.succeed(openFile(files, absolute(path), flag.startsWith("a")))
+      })
+  })
+}
+
+/** An open file. Its content is looked up anew at every use: another handle may have written it. */
+const openFile = (files: Map<string, Content>, path: string, append: boolean): FileSystem.File => {
+  let cursor = append ? files.get(path)!.length : 0
+  const content = () => files.get(path) ?? new Uint8Array(0)
+  const read: FileSystem.File["read"] = (buffer, options) =>
+    Effect.sync(() => {
+      const start = options?.position === undefined ? cursor : Number(options.position)
+      const part = content().subarray(start, start + buffer.length)
+      buffer.set(part)
+      if (options?.position === undefined) cursor += part.length
+      return part.length
+    })
+  const resize = (length: number) => {
+    const resized = new Uint8Array(length)
+    resized.set(content().subarray(0, length))
+    files.set(path, resized)
+    return resized
+  }
+  const write: FileSystem.File["write"] = (buffer) =>
+    Effect.sync(() => {
+      const end = cursor + buffer.length
+      const target = end > content().length ? resize(end) : content()
+      target.set(buffer, cursor)
+      cursor = end
+      return buffer.length
+    })
+  return {
+    [FileSystem.FileTypeId]: FileSystem.FileTypeId,
+    stat: Effect.sync(() => infoOf("File", content().length)),
+    seek: (offset, from) =>
+      Effect.sync(() => {
+        cursor = Number(offset) + (from === "start" ? 0 : cursor)
+        return BigInt(cursor)
+      }),
+    sync: Effect.void,
+    read,
+    readAlloc: (size, options) =>
+      Effect.suspend(() => {
+        const buffer = new Uint8Array(size)
+        return Effect.map(read(buffer, options), (count) =>
+          count === 0 ? Option.none() : Option.some(buffer.subarray(0, count))
+        )
+      }),
+    truncate: (length = 0) => Effect.sync(() => void resize(length)),
+    write,
+    writeAll: (buffer) => Effect.asVoid(write(buffer))
+  }
+}
+
+export class FetchError extends Schema.TaggedError<FetchError>()("FetchError", {
+  url: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `${this.url}: ${this.reason}`
+  }
+}
+
+/** Fetches files by name, relative to `base` (a URL, or a path of the page's own server that ends in "/"). */
+export const fetchFiles = (
+  base: string | URL,
+  names: ReadonlyArray<string>
+): Effect.Effect<Readonly<Record<string, Uint8Array>>, FetchError> =>
+  Effect.map(
+    Effect.forEach(names, (name) => fetchFile(new URL(name, new URL(base, globalThis.location?.href))), {
+      concurrency: 4
+    }),
+    (contents) => Object.fromEntries(names.map((name, i) => [name, contents[i]!]))
+  )
+
+const fetchFile = (url: URL) =>
+  Effect.gen(function* () {
+    const failed = (cause: unknown) => new FetchError({ url: url.href, reason: String(cause) })
+    const response = yield* Effect.tryPromise({ try: (signal) => fetch(url, { signal }), catch: failed })
+    if (!response.ok) {
+      return yield* new FetchError({ url: url.href, reason: `the server answers ${response.status}` })
+    }
+    return yield* Effect.tryPromise({ try: async () => new Uint8Array(await response.arrayBuffer()), catch: failed })
+  })

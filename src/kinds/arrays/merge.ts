@@ -1,0 +1,119 @@
+/** A run over a `tf.LayersModel` merged: model.json and weights.bin, which `tf.loadLayersModel` reads. */
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import * as Path from "effect/Path"
+import * as Stream from "effect/Stream"
+import { type Adapted, injectSelected } from "../../../adapters/index.ts"
+import type { ArraysPlan } from "../../../schemas/index.ts"
+import { arrayEvaluationBatches, type ClassificationSplit } from "../../data/index.ts"
+import { Device } from "../../device/index.ts"
+import { writeFileAtomic, writeJson } from "../../files/index.ts"
+import { copyOf, writeMerged } from "../../layers-model/merged-model.ts"
+import { describeLayersClassifier, type LayersClassifier, labelled, loadLayersClassifier } from "../../models/index.ts"
+import { CHECKED_ROWS, checkedSplit, type MergeCheck, type WrittenModel } from "../../output/index.ts"
+import { logitsOf } from "../../training/index.ts"
+import type { Runner, Trained } from "../kind.ts"
+import { type ResolvedArraysPlan, shapeOf } from "./resolve.ts"
+
+type AdaptedClassifier = Adapted<LayersClassifier>
+type Open = Runner<ArraysPlan, ResolvedArraysPlan, LayersClassifier, ClassificationSplit>["splits"]
+
+/** Writes the merged model of a run into `folder`. */
+export const mergeArrays = (
+  { plan, adapted, steps }: Trained<ArraysPlan, LayersClassifier>,
+  splits: Open,
+  folder: string
+) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const device = yield* Device
+    const { labels } = adapted.model
+    device.label("the unmerged model")
+    const { logits: unmerged, split } = yield* checkedLogits(adapted, plan, splits)
+    const source = path.join(folder, "model.json")
+    yield* saveCopy(adapted, source)
+    yield* device.sync
+    device.label("the merged model")
+    const merged = Effect.gen(function* () {
+      const description = yield* describeLayersClassifier(source, { head: [] })
+      const model = yield* loadLayersClassifier(yield* labelled(description, labels), [])
+      const alone = yield* injectSelected(model, null, { sites: [], parameters: [] }, 0)
+      return (yield* checkedLogits(alone, plan, splits)).logits
+    })
+    const all = adapted.model.base.getWeights().length
+    const changed = adapted.sites.length + adapted.trainable.dense.length
+    const written: WrittenModel = {
+      classes: labels.length,
+      split,
+      unmerged,
+      merged,
+      counts: { merged: changed, rounded: 0, copied: all - changed, leftOut: [] },
+      readme: (check) => readme(steps, adapted, check)
+    }
+    return written
+  })
+
+/** The model under its adapter, as tfjs saves one. */
+const saveCopy = (adapted: AdaptedClassifier, source: string) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const artifacts = yield* Effect.acquireUseRelease(
+      Effect.sync(() => copyOf(adapted.model.base)),
+      (copy) =>
+        Effect.promise(async () => {
+          writeMerged(copy, adapted.model, adapted)
+          let saved: tf.io.ModelArtifacts = {}
+          const save = async (all: tf.io.ModelArtifacts) => {
+            saved = all
+            return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: "JSON" as const } }
+          }
+          await copy.model.save(tf.io.withSaveHandler(save))
+          return saved
+        }),
+      ({ model }) => Effect.sync(() => model.dispose())
+    )
+    const { modelTopology, weightSpecs, weightData } = artifacts
+    const weights = tf.io.CompositeArrayBuffer.join(weightData as ArrayBuffer)
+    yield* writeFileAtomic(path.join(path.dirname(source), "weights.bin"), new Uint8Array(weights))
+    yield* writeJson(source, {
+      format: "layers-model",
+      generatedBy: "tfjs-lora-pro",
+      modelTopology,
+      weightsManifest: [{ paths: ["weights.bin"], weights: weightSpecs }]
+    })
+  })
+
+/** Logits [rows, classes] of the rows that are compared, of those that were not trained on where there are any. */
+const checkedLogits = (adapted: AdaptedClassifier, plan: ArraysPlan, open: Open) =>
+  Effect.gen(function* () {
+    const device = yield* Device
+    const splits = yield* open(adapted, plan)
+    const split = checkedSplit(splits)
+    const source = splits[split]!
+    const rows = Math.min(CHECKED_ROWS, source.rows)
+    const parts = yield* arrayEvaluationBatches(source, {
+      batchSize: plan.training.evaluateBatchSize,
+      shape: shapeOf(adapted.model),
+      scale: plan.data.scale,
+      rows
+    }).pipe(
+      Stream.mapEffect((batch) => logitsOf(adapted, batch)),
+      Stream.runCollect
+    )
+    yield* device.sync
+    const logits = Float32Array.from(parts.flatMap((part) => Array.from(part)))
+    return { logits, split }
+  })
+
+const readme = (steps: number, { method, sites, model }: AdaptedClassifier, check: MergeCheck): string =>
+  `# ${model.base.name}, merged
+
+A tf.LayersModel: its base with what ${method} trained in ${sites.length} of its layers in ${steps} steps of tfjs-lora-pro, merged.
+
+On ${check.rows} ${check.split} rows its logits differ from the unmerged model's by at most ${check.largestDifference.toExponential(1)},
+${check.relativeDifference.toExponential(1)} of the largest.
+
+\`\`\`ts
+const model = await tf.loadLayersModel(".../model.json")
+\`\`\`
+`

@@ -1,0 +1,81 @@
+/** A plan over rows of numbers before its weights are read: the model's layers, every row of the data, the memory it takes. */
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import type { ArraysPlan } from "../../../schemas/index.ts"
+import { batchesPerEpoch, type ClassificationData, openArrays } from "../../data/index.ts"
+import { type DescribedLayers, describeLayersClassifier, type LayersClassifier, labelled } from "../../models/index.ts"
+import {
+  countTrainable,
+  FLOAT,
+  type MemoryEstimate,
+  machineMemory,
+  memoryEstimate,
+  memoryWarnings,
+  methodOf,
+  type ResolvedPlan,
+  ResolveError,
+  selectSites,
+  stepsOf,
+  type TrainableCounts
+} from "../../plan/index.ts"
+
+export type ResolvedArraysPlan = ResolvedPlan<ArraysPlan, DescribedLayers, ClassificationData>
+
+/** Of a row. */
+export const shapeOf = ({ base }: LayersClassifier) => base.inputs[0]!.shape.slice(1) as ReadonlyArray<number>
+
+/** The model of a plan whose classes are known. */
+export const describeArrays = ({ model, data }: ArraysPlan) =>
+  Effect.flatMap(describeLayersClassifier(model.source, { head: model.head }), (described) =>
+    labelled(described, data.labels ?? [])
+  )
+
+export const resolveArrays = (
+  plan: ArraysPlan,
+  name: string
+): Effect.Effect<ResolvedArraysPlan, ResolveError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
+  Effect.gen(function* () {
+    const fail = (...problems: ReadonlyArray<string>) => new ResolveError({ name, problems })
+    const reported = Effect.mapError(({ message }: { readonly message: string }) => fail(message))
+    // how many numbers a row must have, the model says; how many classes the model must have, the rows
+    const described = yield* reported(describeLayersClassifier(plan.model.source, { head: plan.model.head }))
+    const size = described.inputShape.reduce((product, n) => product * n, 1)
+    const data = yield* reported(openArrays(plan.data, plan.seed, size))
+    const { labels } = data
+    const model = yield* reported(labelled(described, labels))
+    const selected = selectSites(plan, model)
+    if (Result.isFailure(selected)) return yield* fail(selected.failure.message)
+    const trainable = countTrainable(methodOf(plan), model, selected.success)
+    const memory = estimateMemory(plan, model, trainable)
+    return {
+      base: model.source,
+      plan: { ...plan, data: { ...plan.data, labels: [...labels] } },
+      name,
+      model,
+      selected: selected.success,
+      data,
+      steps: stepsOf(plan, batchesPerEpoch(data.splits.train.rows, plan.training.batchSize)),
+      trainable,
+      memory,
+      warnings: [...data.warnings, ...memoryWarnings(memory, machineMemory(), plan, false)]
+    }
+  })
+
+/**
+ * Of a `tf.LayersModel`: every layer's output is kept for the backward pass, with a gradient of the same size at a time; patches of
+ * convolutions are made piece by piece. The user's own model is there beside the frozen one.
+ */
+export const estimateMemory = (
+  plan: ArraysPlan,
+  model: DescribedLayers,
+  trainable: Omit<TrainableCounts, "total">
+): MemoryEstimate => {
+  const { batchSize, evaluateBatchSize } = plan.training
+  return memoryEstimate(plan, trainable, model.sites, {
+    weights: 2 * FLOAT * trainable.frozen,
+    activations: FLOAT * model.activations * Math.max(2 * batchSize, evaluateBatchSize)
+  })
+}

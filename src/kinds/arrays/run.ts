@@ -1,0 +1,86 @@
+/** Labelled rows of numbers and a `tf.LayersModel`. The adapter's folder is one that `loadAdapter` takes. */
+import type { Tensor1D } from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import type { ArraysPlan } from "../../../schemas/index.ts"
+import {
+  arrayEvaluationBatches,
+  arrayTrainingBatches,
+  type ClassificationSplit,
+  openArrays,
+  readNumbers
+} from "../../data/index.ts"
+import { fileError, refuseLink, writeFileAtomic } from "../../files/index.ts"
+import { MODEL_FILE, peftFiles, readPeftFile } from "../../layers-model/peft-files.ts"
+import { restoreTensors, savedAdapter } from "../../layers-model/saved-adapter.ts"
+import { type LayersClassifier, loadLayersClassifier } from "../../models/index.ts"
+import { crossEntropy, evaluate, keepMistakes, logitsOf } from "../../training/index.ts"
+import type { Runner } from "../kind.ts"
+import { onlySplits, predictionsOf, rowsOf } from "../labelled-run.ts"
+import { arraysCard } from "./card.ts"
+import { mergeArrays } from "./merge.ts"
+import { type ResolvedArraysPlan, shapeOf } from "./resolve.ts"
+
+export const runArrays: Runner<ArraysPlan, ResolvedArraysPlan, LayersClassifier, ClassificationSplit> = {
+  loss:
+    ({ logits }) =>
+    (outputs, [classes]) =>
+      crossEntropy(logits(outputs), classes as Tensor1D),
+  load: ({ plan, model }) => loadLayersClassifier(model, plan.model.head),
+  batches: (model, { plan, data }, start) =>
+    arrayTrainingBatches(data.splits.train, {
+      seed: plan.seed,
+      batchSize: plan.training.batchSize,
+      shape: shapeOf(model),
+      scale: plan.data.scale,
+      start
+    }),
+  splits: ({ model }, plan, file) => {
+    const size = shapeOf(model).reduce((product, n) => product * n, 1)
+    return openArrays(rowsOf(plan.data, model.labels, file), plan.seed, size).pipe(onlySplits)
+  },
+  evaluate: (adapted, plan, source, { rows, mistakes, done }) =>
+    arrayEvaluationBatches(source, {
+      batchSize: plan.training.evaluateBatchSize,
+      shape: shapeOf(adapted.model),
+      scale: plan.data.scale,
+      ...(rows === undefined ? {} : { rows })
+    }).pipe(
+      evaluate(adapted, (count, scored) => {
+        mistakes?.add(scored)
+        return done(count)
+      })
+    ),
+  predict: (adapted, plan, texts) =>
+    Effect.gen(function* () {
+      const shape = shapeOf(adapted.model)
+      return yield* predictionsOf(texts, plan.training.evaluateBatchSize, adapted.model.labels, (some) =>
+        Effect.flatMap(readNumbers(some, plan.data, shape), (batch) => logitsOf(adapted, batch))
+      )
+    }),
+  save: (adapted, resolved, folder) =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const path = yield* Path.Path
+      const { plan, selected } = resolved
+      yield* refuseLink(folder)
+      yield* fs.makeDirectory(folder, { recursive: true }).pipe(Effect.mapError(fileError("write", folder)))
+      const saved = yield* savedAdapter({ adapted, config: plan.adapter, seed: plan.seed }, plan.model.head)
+      const files = yield* peftFiles({ adapted, selected }, saved)
+      for (const [name, bytes] of Object.entries(files)) yield* writeFileAtomic(path.join(folder, name), bytes)
+    }),
+  restore: (adapted, _, folder) =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const path = yield* Path.Path
+      const file = path.join(folder, MODEL_FILE)
+      const bytes = yield* fs.readFile(file).pipe(Effect.mapError(fileError("read", file)))
+      const { tensors } = yield* readPeftFile(bytes, file)
+      yield* restoreTensors(adapted, tensors, file)
+    }),
+  keepMistakes,
+  readerOf: () => "loadAdapter of tfjs-lora-pro/layers",
+  merge: (trained, _, folder) => mergeArrays(trained, runArrays.splits, folder),
+  card: arraysCard
+}

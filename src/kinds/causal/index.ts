@@ -1,0 +1,51 @@
+/** Conversations, completions or texts and a causal language model. */
+import type { CausalPlan } from "../../../schemas/index.ts"
+import { crossEntropyMetric, type Metrics, percent } from "../../training/metrics.ts"
+import type { RunKind } from "../kind.ts"
+import { detectCausal } from "./detect.ts"
+import { describeCausalPlan, type ResolvedCausalPlan, resolveCausal } from "./resolve.ts"
+import { suggestCausal } from "./suggest.ts"
+
+const metrics = {
+  loss: crossEntropyMetric,
+  perplexity: {
+    label: "perplexity",
+    unit: "exp(loss)",
+    format: (value) => value.toFixed(2),
+    better: "lower",
+    hub: { type: "perplexity", name: "Perplexity" }
+  },
+  accuracy: {
+    label: "next tokens right",
+    unit: "%",
+    format: percent,
+    better: "higher",
+    inWords: (shown) => `${shown} of the next tokens right`
+  }
+} satisfies Metrics
+
+export const causal: RunKind<CausalPlan, ResolvedCausalPlan> = {
+  metrics,
+  headline: ["perplexity", "loss", "accuracy"],
+  resolve: resolveCausal,
+  describe: describeCausalPlan,
+  baseOf: (_, { origin }) => origin.where,
+  labelsOf: () => [],
+  words: {
+    model: ({ family, layers, hiddenSize, vocabularySize }) =>
+      `${family} (${layers} layers, ${hiddenSize} wide, a vocabulary of ${vocabularySize.toLocaleString("en")})`,
+    modelName: ({ family }) => family,
+    untrained: () => "the model as it was",
+    rows: ({ truncated, learned, tokens: { p50, p95, max } }) => {
+      const cut = truncated > 0 ? `; ${percent(truncated)} are longer` : ""
+      return `${p50} tokens (median), ${p95} (95 %), ${max} (longest)${cut}; ${percent(learned)} of the tokens are learned`
+    },
+    lines: () => ({}),
+    json: ({ model: { family, source, tied, unusedTensors } }) => ({ model: { family, source, tied, unusedTensors } })
+  },
+  sample: ({ data }) => data.sample(),
+  suggesting: suggestCausal,
+  detecting: detectCausal,
+  next: ({ data }, run) => (data.format === "chat" ? `chat ${run}` : `generate ${run} "your prompt"`),
+  runner: () => import("./run.ts").then(({ runCausal }) => runCausal)
+}

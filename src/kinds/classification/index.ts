@@ -1,0 +1,51 @@
+/** Labelled texts and a Hugging Face encoder. */
+import type { ClassificationPlan } from "../../../schemas/index.ts"
+import { percent } from "../../training/metrics.ts"
+import type { RunKind } from "../kind.ts"
+import { classesText, classHeadline, classMetrics, confusionText } from "../labelled.ts"
+import {
+  describeClassification,
+  longestText,
+  type ResolvedClassificationPlan,
+  resolveClassification
+} from "./resolve.ts"
+import { detectClassification, suggestClassification } from "./suggest.ts"
+
+export const classification: RunKind<ClassificationPlan, ResolvedClassificationPlan> = {
+  metrics: classMetrics,
+  headline: classHeadline,
+  resolve: resolveClassification,
+  describe: describeClassification,
+  baseOf: (_, { folder }) => folder,
+  labelsOf: ({ labels }) => labels,
+  words: {
+    model: ({ family, layers, hiddenSize }) => `${family} (${layers} layers, ${hiddenSize} wide)`,
+    modelName: ({ family }) => family,
+    untrained: () => "the untrained head",
+    rows: classesText,
+    lines: ({ plan, model, lengths: { p50, p95, max, truncated } }) => ({
+      weights: weightsText(model),
+      lengths: `${p50} tokens (median), ${p95} (95 %), ${max} (longest); ${percent(truncated)} cut at ${longestText(plan, model)}`
+    }),
+    json: ({ model: { family, folder, labels, unusedTensors }, lengths }) => ({
+      model: { family, folder, labels, unusedTensors },
+      lengths
+    })
+  },
+  suggesting: suggestClassification,
+  detecting: detectClassification,
+  next: (_, run) => `predict ${run} "your text"`,
+  details: confusionText,
+  runner: () => import("./run.ts").then(({ runClassification }) => runClassification)
+}
+
+const UNUSED_SHOWN = 4
+
+/** What of the checkpoint is read, and what is not: a head that should have been used would be among the latter. */
+const weightsText = ({ parameters, head, unusedTensors }: ResolvedClassificationPlan["model"]): string => {
+  const read = `${parameters.length + head.inCheckpoint.size} tensors of the checkpoint`
+  if (unusedTensors.length === 0) return `${read}, all that it has`
+  const shown = unusedTensors.slice(0, UNUSED_SHOWN).join(", ")
+  const more = unusedTensors.length > UNUSED_SHOWN ? ` and ${unusedTensors.length - UNUSED_SHOWN} more` : ""
+  return `${read}; not used: ${shown}${more}`
+}

@@ -1,0 +1,139 @@
+/** A classifier's run merged: base + s·BA as a Hugging Face folder. */
+import * as Effect from "effect/Effect"
+import * as Path from "effect/Path"
+import * as Stream from "effect/Stream"
+import type { Adapted } from "../../../adapters/index.ts"
+import type { ClassificationPlan } from "../../../schemas/index.ts"
+import { evaluationBatches, openClassification } from "../../data/index.ts"
+import { Device } from "../../device/index.ts"
+import type { Model, ModelDescription } from "../../models/index.ts"
+import {
+  baseIdentity,
+  CHECKED_ROWS,
+  changeOf,
+  checkedSplit,
+  codeSpan,
+  fenced,
+  mergedCard,
+  mergedClass,
+  openMerged,
+  readBaseCard,
+  type WrittenModel,
+  writeMerged
+} from "../../output/index.ts"
+import { logitsOf } from "../../training/index.ts"
+import type { Trained } from "../kind.ts"
+import { longestText } from "./resolve.ts"
+
+export const mergeClassification = (
+  { plan, adapted, steps }: Trained<ClassificationPlan, Model>,
+  run: string,
+  folder: string
+) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const device = yield* Device
+    const { model } = adapted
+    const { labels } = model
+    device.label("the unmerged model")
+    const { logits: unmerged, split } = yield* checkedLogits(adapted, plan, labels)
+    const counts = yield* writeMerged(adapted, folder)
+    yield* device.sync
+    const change = changeOf(adapted, { alone: "a classification head alone", beside: "a classification head" })
+    const card = {
+      name: path.basename(path.resolve(run)),
+      method: adapted.method,
+      pipeline: "text-classification",
+      tags: [],
+      license: (yield* readBaseCard(path.join(model.folder, "README.md"))).license,
+      introduction: [
+        `A text classifier: ${change}, trained for ${steps} steps and merged into the base model. Its classes, in the order of the logits:`,
+        "",
+        fenced("json", [JSON.stringify(labels)])
+      ],
+      weights: plan.model.weights,
+      base: yield* baseIdentity(model.folder),
+      counts,
+      leftOut:
+        counts.leftOut.length === 0
+          ? []
+          : [`Left out, since they are another head's: ${counts.leftOut.map(codeSpan).join(", ")}.`],
+      compared: { same: "label" },
+      usage: usage(model, longestText(plan, model))
+    }
+    device.label("the merged model")
+    const written: WrittenModel = {
+      classes: labels.length,
+      split,
+      unmerged,
+      merged: Effect.flatMap(openMerged(folder, model), (merged) =>
+        Effect.map(checkedLogits(merged, plan, labels), ({ logits }) => logits)
+      ),
+      counts,
+      readme: (check) => mergedCard({ ...card, check })
+    }
+    return written
+  })
+
+/** Logits [rows, classes] of the rows that are compared, in their order. */
+const checkedLogits = (adapted: Adapted, plan: ClassificationPlan, labels: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const device = yield* Device
+    const { splits } = yield* openClassification({ ...plan.data, labels }, plan.seed)
+    const split = checkedSplit(splits)
+    const source = splits[split]!
+    const rows = Math.min(CHECKED_ROWS, source.rows)
+    const logits = new Float32Array(rows * labels.length)
+    yield* evaluationBatches(source, adapted.model.tokenizer, {
+      batchSize: plan.training.evaluateBatchSize,
+      maxLength: longestText(plan, adapted.model),
+      padMultiple: device.padMultiple,
+      rows
+    }).pipe(
+      Stream.runForEach((batch) =>
+        Effect.map(logitsOf(adapted, batch), (own) => {
+          for (const [i, row] of batch.rows.entries()) {
+            logits.set(own.subarray(i * labels.length, (i + 1) * labels.length), row * labels.length)
+          }
+        })
+      )
+    )
+    yield* device.sync
+    return { logits, split }
+  })
+
+const usage = (model: ModelDescription, length: number): ReadonlyArray<string> => {
+  const own = model.head.pooling === "pooler"
+  return [
+    own
+      ? `It loads as transformers' \`${mergedClass(model)}\`.`
+      : `It loads as transformers' \`${mergedClass(model)}\`. The head, over the mean of the last hidden states, lies beside it in \`head.safetensors\`:`,
+    "",
+    fenced("python", own ? classifierCode(length) : headCode(length))
+  ]
+}
+
+const classifierCode = (maxLength: number): ReadonlyArray<string> => [
+  "from transformers import pipeline",
+  "",
+  'classify = pipeline("text-classification", model="path/to/this/folder")',
+  `print(classify(["your text"], truncation=True, max_length=${maxLength}))`
+]
+
+const headCode = (maxLength: number): ReadonlyArray<string> => [
+  "import torch",
+  "from safetensors.torch import load_file",
+  "from transformers import AutoModel, AutoTokenizer",
+  "",
+  'folder = "path/to/this/folder"',
+  "tokenizer = AutoTokenizer.from_pretrained(folder)",
+  "model = AutoModel.from_pretrained(folder).eval()",
+  'head = load_file(f"{folder}/head.safetensors")',
+  `batch = tokenizer(["your text"], return_tensors="pt", padding=True, truncation=True, max_length=${maxLength})`,
+  "with torch.no_grad():",
+  "    hidden = model(**batch).last_hidden_state",
+  '    mask = batch["attention_mask"].unsqueeze(-1)',
+  "    pooled = (hidden * mask).sum(1) / mask.sum(1)",
+  '    logits = pooled @ head["weight"].T + head["bias"]',
+  "print([model.config.id2label[i] for i in logits.argmax(-1).tolist()])"
+]

@@ -1,0 +1,74 @@
+/** Labelled texts and a Hugging Face encoder. */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { ClassificationPlan } from "../../../schemas/index.ts"
+import {
+  type ClassificationSplit,
+  evaluationBatches,
+  openClassification,
+  padBatch,
+  trainingBatches
+} from "../../data/index.ts"
+import { Device } from "../../device/index.ts"
+import { loadDescribed, type Model } from "../../models/index.ts"
+import { peftReader, restoreAdapter, saveAdapter } from "../../output/index.ts"
+import { crossEntropy, evaluate, keepMistakes, logitsOf } from "../../training/index.ts"
+import type { Runner } from "../kind.ts"
+import { onlySplits, predictionsOf, rowsOf } from "../labelled-run.ts"
+import { classificationCard } from "./card.ts"
+import { mergeClassification } from "./merge.ts"
+import { longestText, type ResolvedClassificationPlan } from "./resolve.ts"
+
+export const runClassification: Runner<ClassificationPlan, ResolvedClassificationPlan, Model, ClassificationSplit> = {
+  loss: () => crossEntropy,
+  // what is trained itself starts from its own numbers, not from rounded ones
+  load: ({ plan, model, selected }) =>
+    loadDescribed(model, { seed: plan.seed, weights: plan.model.weights, whole: selected.parameters }),
+  batches: (model, { plan, data }, start) =>
+    Stream.unwrap(
+      Effect.map(Device, ({ padMultiple }) =>
+        trainingBatches(data.splits.train, model.tokenizer, {
+          seed: plan.seed,
+          batchSize: plan.training.batchSize,
+          bucketPool: plan.data.bucketPool,
+          maxLength: longestText(plan, model),
+          padMultiple,
+          start
+        })
+      )
+    ),
+  splits: ({ model }, plan, file) =>
+    openClassification(rowsOf(plan.data, model.labels, file), plan.seed).pipe(onlySplits),
+  evaluate: (adapted, plan, source, { rows, mistakes, done }) =>
+    Effect.gen(function* () {
+      const { padMultiple } = yield* Device
+      const { model } = adapted
+      return yield* evaluationBatches(source, model.tokenizer, {
+        batchSize: plan.training.evaluateBatchSize,
+        maxLength: longestText(plan, model),
+        padMultiple,
+        ...(rows === undefined ? {} : { rows })
+      }).pipe(
+        evaluate(adapted, (count, scored) => {
+          mistakes?.add(scored)
+          return done(count)
+        })
+      )
+    }),
+  predict: (adapted, plan, texts) =>
+    Effect.gen(function* () {
+      const { padMultiple } = yield* Device
+      const { model } = adapted
+      const maxLength = longestText(plan, model)
+      return yield* predictionsOf(texts, plan.training.evaluateBatchSize, model.labels, (some) => {
+        const examples = some.map((text) => ({ ...model.tokenizer.encode(text, maxLength), label: 0 }))
+        return logitsOf(adapted, padBatch(examples, { padId: model.tokenizer.padId, padMultiple, maxLength }))
+      })
+    }),
+  keepMistakes,
+  save: (adapted, resolved, folder) => saveAdapter(adapted, resolved, folder),
+  restore: (adapted, _, folder) => restoreAdapter(adapted, folder),
+  readerOf: peftReader,
+  merge: mergeClassification,
+  card: classificationCard
+}

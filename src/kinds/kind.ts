@@ -1,0 +1,164 @@
+/**
+ * A kind of run is one value: what a plan says of it before weights are read (`RunKind`), and what trains it and uses what was trained
+ * (`Runner`), which is loaded when there is something to train. Whatever trains, evaluates, merges, compares, suggests or reports is
+ * written against the two and knows no kind by its name; `index.ts` is the table.
+ *
+ * A new kind is a folder here, its sections of a plan in `schemas/`, and a line of the table.
+ */
+import type * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type { Adapted } from "../../adapters/index.ts"
+import type { CausalPlan, RunPlan } from "../../schemas/index.ts"
+import type { CausalSplit, RenderedSample } from "../data/causal/index.ts"
+import type { BatchPosition, DataError } from "../data/index.ts"
+import type { Device } from "../device/index.ts"
+import type { CausalModel } from "../models/causal/index.ts"
+import type { BatchOf, ModelError, Network } from "../models/index.ts"
+import type { CardParts, CardSource, WrittenModel } from "../output/index.ts"
+import type { ResolvedPlan, ResolveError, SplitSource, Splits } from "../plan/index.ts"
+import type { Detecting, Suggesting } from "../suggest/index.ts"
+import type { DeviceReadError } from "../tensors/index.ts"
+import type { Evaluation, Loss, Metrics, Mistakes } from "../training/index.ts"
+
+type Files = FileSystem.FileSystem | Path.Path
+type World = Files | Scope.Scope
+
+/** A failure whose message says all that a user needs. */
+export interface Reported {
+  readonly _tag: string
+  readonly message: string
+}
+
+// methods, whose arguments a kind narrows to its own
+/** What a plan says of its kind of run, without a weight and without a device. */
+export interface RunKind<Plan extends RunPlan = RunPlan, R extends ResolvedPlan = ResolvedPlan> {
+  /** what its evaluations measure, in the order in which they are listed; `loss` is one of them */
+  readonly metrics: Metrics
+  /** names of the metrics that a sentence about a run speaks of; methods are compared by the first */
+  readonly headline: readonly [string, ...ReadonlyArray<string>]
+  /** Asks the world whether the plan can run. All problems come back together. */
+  resolve(plan: Plan, name: string): Effect.Effect<R, ResolveError, World>
+  /** The model of a plan that was trained, by its headers. */
+  describe(plan: Plan): Effect.Effect<R["model"], ModelError, World>
+  /** The model's folder or file on this machine. */
+  baseOf(plan: Plan, model: R["model"]): string
+  /** Class names, in the order of the logits; none where rows have no classes. */
+  labelsOf(model: R["model"]): ReadonlyArray<string>
+  /** What `validate` and `train` say of a plan. */
+  readonly words: {
+    /** the model in a few words, and its name alone */
+    model(model: R["model"]): string
+    modelName(model: R["model"]): string
+    /** what there is before training: "the untrained head" */
+    untrained(model: R["model"]): string
+    /** what the rows of a split hold */
+    rows(split: ReturnType<R["data"]["describe"]>[number]): string
+    /** further lines of `validate` by their names: `weights`, `lengths` */
+    lines(resolved: R): { readonly weights?: string; readonly lengths?: string }
+    /** `model` of `validate --json`, and what else it says of such a plan */
+    json(resolved: R): { readonly model: object; readonly lengths?: object }
+  }
+  /** The first training row as the model will see it, where that is worth seeing. */
+  sample?(resolved: R): Effect.Effect<RenderedSample, DataError>
+  readonly suggesting: Suggesting<R>
+  readonly detecting: Detecting
+  /** The command that uses a finished run, without the program's name; `run`: its folder, as a word of a shell. */
+  next(plan: Plan, run: string): string
+  /** An evaluation in full, where there is more to see than a line. */
+  details?(labels: ReadonlyArray<string>, evaluation: Evaluation): string
+  readonly runner: () => Promise<Runner>
+}
+
+export interface EvaluateOptions {
+  /** the first rows, this many; all unless given */
+  readonly rows?: number | undefined
+  /** where the rows that come out wrong are kept */
+  readonly mistakes?: Mistakes | undefined
+  /** called with the number of rows that are done */
+  readonly done: (rows: number) => Effect.Effect<void>
+}
+
+/** A user's text and what the model says of it. */
+export interface Prediction {
+  readonly text: string
+  readonly label: string
+  /** label → logit */
+  readonly logits: Readonly<Record<string, number>>
+}
+
+/** A trained model and the plan that it was trained by. */
+export interface Trained<Plan extends RunPlan = RunPlan, M extends Network = Network> {
+  readonly plan: Plan
+  readonly adapted: Adapted<M>
+  /** steps it was trained for */
+  readonly steps: number
+}
+
+/** What a model is loaded by. */
+export type Loadable<R extends ResolvedPlan = ResolvedPlan> = Pick<R, "plan" | "selected" | "model">
+
+/** A language model, and how it was taught to be spoken to. */
+export interface Writing {
+  readonly adapted: Adapted<CausalModel>
+  /** it learned conversations */
+  readonly chat: boolean
+  /** what conversations without a system message of their own began with in training */
+  readonly system: string | undefined
+}
+
+/** What trains a plan of a kind, and uses what was trained. */
+export interface Runner<
+  Plan extends RunPlan = RunPlan,
+  R extends ResolvedPlan = ResolvedPlan,
+  M extends Network = Network,
+  Source extends SplitSource = SplitSource
+> {
+  loss(model: M): Loss<M>
+  /** The model on the device, frozen, for as long as the scope. */
+  load(resolved: Loadable<R>): Effect.Effect<M, ModelError, World>
+  /** The plan's batches from `start` on, without end. */
+  batches(model: M, resolved: R, start: BatchPosition): Stream.Stream<BatchOf<M>, DataError, Device>
+  /** The rows of a trained plan once more, or those of another file with its columns, which are called "train". */
+  splits(adapted: Adapted<M>, plan: Plan, file?: string): Effect.Effect<Splits<Source>, DataError | ModelError, World>
+  /** Loss and scores on rows of a split, each once. */
+  evaluate(
+    adapted: Adapted<M>,
+    plan: Plan,
+    source: Source,
+    options: EvaluateOptions
+  ): Effect.Effect<Evaluation, DataError | DeviceReadError, Device>
+  /** Keeps the rows of a split that come out wrong, at most `limit`; absent where none of them tells much. */
+  keepMistakes?(source: Source, limit: number): Mistakes
+  /** What the model says of users' texts. */
+  predict(
+    adapted: Adapted<M>,
+    plan: Plan,
+    texts: ReadonlyArray<string>
+  ): Effect.Effect<ReadonlyArray<Prediction>, Reported, Device>
+  /** Present where the model writes texts. */
+  readonly generation?: {
+    writing(trained: Trained<Plan, M>): Writing & { readonly plan: CausalPlan }
+    /** The rows of a trained plan, whose prompts can be asked; see `splits`. */
+    splits(
+      writing: Pick<Writing, "adapted">,
+      plan: Plan,
+      file?: string
+    ): Effect.Effect<Splits<CausalSplit>, DataError | ModelError, World>
+  }
+  /** Writes what was trained into a folder. */
+  save(adapted: Adapted<M>, resolved: R, folder: string): Effect.Effect<void, Reported, Files>
+  /** Who reads the adapter, beside this package; null: no one does. */
+  readerOf(plan: Plan): string | null
+  /** Puts what a folder holds in place of what `adapted` started with. */
+  restore(adapted: Adapted<M>, plan: Plan, folder: string): Effect.Effect<void, Reported, Files>
+  /** Writes a run's model with what was trained merged into it, and takes what is needed of the run after it has left the device. */
+  merge(trained: Trained<Plan, M>, run: string, folder: string): Effect.Effect<WrittenModel, Reported, Device | World>
+  /** Its part of the adapter's model card. */
+  card(source: CardSource<R>): CardParts
+}
+
+/** A kind, all of it. */
+export interface LoadedKind extends RunKind, Runner {}

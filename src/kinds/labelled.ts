@@ -1,0 +1,31 @@
+/** What the two kinds of labelled rows share before weights are read: their metrics, and what is said of classes. */
+import type { SplitDescription } from "../data/index.ts"
+import type { ClassEvaluation, Evaluation } from "../training/index.ts"
+import { crossEntropyMetric, type Metrics, percent } from "../training/metrics.ts"
+
+const share = { unit: "%", format: percent, better: "higher" } as const
+
+export const classMetrics = {
+  accuracy: { label: "accuracy", ...share, hub: { type: "accuracy", name: "Accuracy" } },
+  macroF1: { label: "macro-F1", ...share, hub: { type: "f1", name: "Macro F1" } },
+  loss: crossEntropyMetric
+} satisfies Metrics
+
+export const classHeadline = ["accuracy", "loss"] as const
+
+/** "neg 675 (50.0 %), pos 675 (50.0 %)" */
+export const classesText = ({ rows, classes }: SplitDescription): string =>
+  classes
+    .map((own) => `${own.label} ${own.rows.toLocaleString("en")} (${percent(rows === 0 ? 0 : own.rows / rows)})`)
+    .join(", ")
+
+/** The confusion matrix as a table. */
+export const confusionText = (labels: ReadonlyArray<string>, evaluation: Evaluation): string => {
+  const { confusion } = evaluation as ClassEvaluation
+  const width = Math.max(...labels.map((label) => label.length), 6)
+  const header = ["true \\ predicted", ...labels.map((label) => label.padStart(width))].join("  ")
+  const rows = confusion.map((row, i) =>
+    [labels[i]!.padEnd(16), ...row.map((count) => String(count).padStart(width))].join("  ")
+  )
+  return [header, ...rows].join("\n")
+}

@@ -1,0 +1,108 @@
+/** The session that a plan asks for, and its steps: the same in a run folder and in a browser page. */
+import * as Effect from "effect/Effect"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { type Adapted, noCalibration } from "../../adapters/index.ts"
+import { Device } from "../device/device.ts"
+import type { Runner } from "../kinds/index.ts"
+import type { Network } from "../models/index.ts"
+import { fromConfig } from "../optimizers/index.ts"
+import { calibrationOfPlan, injectPlan, type ResolvedPlan } from "../plan/index.ts"
+import {
+  calibrating,
+  type DiagnosticsReport,
+  lookedAtSites,
+  openSession,
+  type Session,
+  type StepReport,
+  type StepsOptions,
+  stepsOf
+} from "../training/index.ts"
+import { Progress } from "./progress.ts"
+
+/** A loaded model with the plan's adapter at step 0. An init that needs calibration sees the first batches, as training will. */
+export const adaptPlan = (runner: Runner, model: Network, resolved: ResolvedPlan) =>
+  Effect.gen(function* () {
+    const calibration = calibrationOfPlan(resolved)
+    if (calibration === undefined) return yield* injectPlan(model, resolved, noCalibration)
+    const tell = yield* Progress
+    const device = yield* Device
+    device.label(`what adapter.init "${calibration.init}" looks at`)
+    const batches = `${calibration.batches} training ${calibration.batches === 1 ? "batch" : "batches"}`
+    yield* tell({ kind: "notice", message: `looks at ${batches} for adapter.init "${calibration.init}"` })
+    const scope = yield* Effect.scope
+    return yield* Effect.gen(function* () {
+      const first = yield* Stream.runCollect(
+        Stream.take(runner.batches(model, resolved, { epoch: 0, batch: 0 }), calibration.batches)
+      )
+      const calibrate = yield* calibrating(model, {
+        batches: first,
+        loss: runner.loss(model),
+        recompute: resolved.plan.training.recompute,
+        sites: resolved.selected.sites.map(({ site }) => site)
+      })
+      return yield* Scope.provide(injectPlan(model, resolved, calibrate), scope)
+    }).pipe(Effect.scoped)
+  })
+
+/** A session at step 0. */
+export const openPlanSession = (runner: Runner, adapted: Adapted<Network>, { plan, steps }: ResolvedPlan) =>
+  openSession(adapted, {
+    optimizer: adapted.optimizer(fromConfig(plan.optimizer, steps), steps),
+    loss: runner.loss(adapted.model),
+    accumulate: plan.training.accumulate,
+    recompute: plan.training.recompute
+  })
+
+/** Steps from `next` on, after the last of which an evaluation, a checkpoint or the end may come: they need the state right then. */
+const stepsUntilLook = ({ plan: { training, output }, steps }: ResolvedPlan, next: number): number => {
+  const until = (every: number) => every - ((next - 1) % every)
+  return Math.min(until(training.evaluateEvery ?? steps), until(output.checkpointEvery), steps - next + 1)
+}
+
+/** The steps that are left of a plan. `record`: see `StepsOptions`; what it is given came off a sound device. */
+export const stepsOfPlan = <E, R>(
+  runner: Runner,
+  session: Session<Network>,
+  resolved: ResolvedPlan,
+  record: (reports: ReadonlyArray<StepReport>, seen?: DiagnosticsReport) => Effect.Effect<void, E, R>
+) =>
+  Stream.unwrap(
+    Effect.map(Device, (device) =>
+      runner.batches(session.adapted.model, resolved, session.position).pipe(
+        stepsOf(session, {
+          record: (reports, seen) =>
+            Effect.gen(function* () {
+              yield* device.sync
+              yield* record(reports, seen)
+              if (seen !== undefined) yield* reportWarnings(seen)
+            }),
+          together: (next) => Math.min(device.stepsPerRead, stepsUntilLook(resolved, next)),
+          begins: (step) => device.label(`step ${step}`),
+          ...lookOfPlan(session, resolved)
+        }),
+        Stream.take(resolved.steps - session.step)
+      )
+    )
+  )
+
+/** Which steps look at the full gradient, and where. */
+const lookOfPlan = (
+  { adapted }: Session<Network>,
+  { plan }: ResolvedPlan
+): Pick<StepsOptions<never, never>, "look"> => {
+  const { diagnostics } = plan.training
+  if (diagnostics === undefined) return {}
+  const sites = lookedAtSites(adapted.sites, adapted.model.prefix, diagnostics.sites)
+  return { look: { every: diagnostics.every, sites, theorem: plan.optimizer.kind === "lora-pro" } }
+}
+
+/** One notice for a look, however many sites have something to say. */
+export const reportWarnings = ({ warnings }: DiagnosticsReport) =>
+  Effect.gen(function* () {
+    const [first, ...others] = warnings
+    if (first === undefined) return
+    const more = others.length === 0 ? "" : `; and ${others.length} more sites likewise (metrics.jsonl)`
+    const tell = yield* Progress
+    yield* tell({ kind: "notice", message: `warning: ${first}${more}` })
+  })

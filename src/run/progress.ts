@@ -1,0 +1,20 @@
+/**
+ * What a run says while it runs. The pipeline reports; the listener (a terminal bar, a log, or none) decides how it looks.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type { EvaluationReport } from "../output/index.ts"
+import type { StepReport } from "../training/index.ts"
+
+export type ProgressEvent =
+  | { readonly kind: "notice"; readonly message: string }
+  | { readonly kind: "evaluating"; readonly split: string; readonly rows: number; readonly of: number }
+  | (StepReport & { readonly of: number })
+  | (EvaluationReport & { /** in words */ readonly scores: string })
+
+export type Listener = (event: ProgressEvent) => Effect.Effect<void>
+
+/** The listener of the program; none by default. */
+export const Progress = Context.Reference<Listener>("tfjs-lora-pro/Progress", {
+  defaultValue: () => () => Effect.void
+})

@@ -1,0 +1,36 @@
+/** Nothing lost: whatever ends a run early, the state of the last good step is saved, and the user reads how to go on. */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import type { Checkpoints, Run } from "../output/index.ts"
+import { invocation } from "../output/invocation.ts"
+import type { Session } from "../training/index.ts"
+import { Progress } from "./progress.ts"
+
+/**
+ * Saves on failure and on interruption. `recorded` is the last step whose numbers came off a sound device and are in the metrics:
+ * a state beyond it is not saved, and the run goes on from the checkpoint before. A state that cannot be saved is reported, and hides
+ * no other error.
+ */
+export const savedOnFailure =
+  (session: Pick<Session, "step">, checkpoints: Checkpoints, run: Run, recorded: () => number) =>
+  <A, E, R>(training: Effect.Effect<A, E, R>) =>
+    Effect.onError(training, () =>
+      Effect.gen(function* () {
+        const tell = yield* Progress
+        const problem = yield* session.step === recorded()
+          ? Effect.match(checkpoints.save, { onSuccess: () => undefined, onFailure: ({ message }) => message })
+          : Effect.as(Effect.ignore(checkpoints.settle), "its numbers could not be recorded")
+        yield* tell({ kind: "notice", message: yield* resumeHint(run, session.step, checkpoints.saved(), problem) })
+      })
+    )
+
+const resumeHint = ({ directory, plan }: Run, step: number, saved: number, problem: string | undefined) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const lost = problem === undefined ? "" : `step ${step} is not saved (${problem.split("\n")[0]}); `
+    if (!(yield* fs.exists(plan).pipe(Effect.orElseSucceed(() => false)))) {
+      return `${lost}${directory} is gone, and with it what was saved`
+    }
+    const state = saved === 0 ? "no step is saved yet" : `step ${saved} is saved`
+    return `${lost}${state}; go on with: ${invocation} train --resume ${directory}`
+  })

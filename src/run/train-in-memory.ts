@@ -1,0 +1,70 @@
+/**
+ * `train` for programs without a file system, a browser page above all: the same plan, the same steps and evaluations, and at the end
+ * the adapter as files in memory. No run folder: no checkpoints, no report, nothing to resume.
+ *
+ * @example
+ * const { plan, name } = yield* readPlan("plans/movies.json")
+ * const { adapted, steps } = yield* train(yield* resolve(plan, name))
+ */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { Adapted } from "../../adapters/index.ts"
+import { Device, ofDevice } from "../device/device.ts"
+import { loadKind } from "../kinds/index.ts"
+import type { Network } from "../models/index.ts"
+import type { EvaluationReport } from "../output/index.ts"
+import type { ResolvedPlan } from "../plan/index.ts"
+import type { DiagnosticsReport, StepReport } from "../training/index.ts"
+import { evaluatorOf } from "./evaluator.ts"
+import { adaptPlan, openPlanSession, stepsOfPlan } from "./plan-session.ts"
+import { Progress } from "./progress.ts"
+
+export interface TrainInMemoryOptions {
+  /** the folder in memory that gets the adapter's files; "adapter" unless given */
+  readonly directory?: string
+}
+
+export interface TrainedInMemory {
+  /** the model with what it learned, as long as the scope */
+  readonly adapted: Adapted<Network>
+  readonly steps: ReadonlyArray<StepReport>
+  /** what was seen of the full gradient, where the plan has `training.diagnostics` */
+  readonly diagnostics: ReadonlyArray<DiagnosticsReport>
+  /** before the first step, where the plan has a split to look at */
+  readonly before: EvaluationReport | undefined
+  /** every split of the plan, after the last step */
+  readonly after: ReadonlyArray<EvaluationReport>
+}
+
+/** Trains a plan. What it does is reported to `Progress`; between steps the page may draw. */
+export const trainInMemory = (resolved: ResolvedPlan, { directory = "adapter" }: TrainInMemoryOptions = {}) =>
+  Effect.gen(function* () {
+    const device = yield* Device
+    const tell = yield* Progress
+    const kind = yield* loadKind(resolved.plan)
+    const model = yield* kind.load(resolved)
+    const adapted = yield* adaptPlan(kind, model, resolved)
+    const session = yield* openPlanSession(kind, adapted, resolved)
+    const evaluator = evaluatorOf(kind, adapted, resolved, { append: () => Effect.void, history: [], checkpoint: null })
+    const steps: Array<StepReport> = []
+    const diagnostics: Array<DiagnosticsReport> = []
+    const record = (_: ReadonlyArray<StepReport>, seen?: DiagnosticsReport) =>
+      Effect.sync(() => void (seen !== undefined && diagnostics.push(seen)))
+    const taken = (report: StepReport) =>
+      Effect.gen(function* () {
+        steps.push(report)
+        yield* tell({ ...report, of: resolved.steps })
+        // of steps read together, the state is that after the last
+        if (report.step === session.step) yield* evaluator.during(report.step)
+        yield* Effect.sleep(0)
+      })
+    device.label("the first evaluation and step 1")
+    const before = yield* evaluator.before
+    yield* stepsOfPlan(kind, session, resolved, record).pipe(Stream.runForEach(taken))
+    device.label("the last evaluation")
+    const { reports } = yield* evaluator.after
+    yield* kind.save(adapted, resolved, directory)
+    yield* device.sync
+    const trained: TrainedInMemory = { adapted, steps, diagnostics, before, after: reports }
+    return trained
+  }).pipe(ofDevice)

@@ -1,0 +1,180 @@
+/**
+ * What a causal language model writes itself, compared with what its data says: the answer to each row's prompt, and a score of it.
+ *
+ *   a conversation    the messages before its last one are the prompt; the last one, the assistant's, is expected
+ *   a completion      its prompt, and what follows it
+ *
+ * Loss and perplexity look at tokens one at a time, each after the right ones; here a model goes on with what it wrote. A score is a
+ * function: the exact match of a solution, or a program that passes its tests (pass@1).
+ *
+ * @example
+ * const { score, answers } = yield* generatedScores(adapted, splits.test, { maxNewTokens: 64 })
+ */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { Adapted } from "../../adapters/index.ts"
+import type { CausalContent, CausalRow, CausalSplit } from "../data/causal/index.ts"
+import { DataError } from "../data/index.ts"
+import { ofDevice } from "../device/index.ts"
+import { conversation, type GenerateOptions, type GenerationEnd, generate, type Prompt } from "../generation/index.ts"
+import type { CausalModel } from "../models/causal/index.ts"
+import { Progress } from "../run/index.ts"
+import type { WritingRun } from "./load-run.ts"
+
+/** A row's prompt, answered. */
+export interface Answer {
+  /** the row's place: `test.jsonl:12` */
+  readonly where: string
+  readonly content: CausalContent
+  readonly expected: string
+  readonly text: string
+  readonly finish: GenerationEnd["finish"]
+}
+
+export interface ScoredAnswer extends Answer {
+  readonly score: number
+}
+
+/** How good an answer is; 0 to 1 where its mean is to be a share. */
+export type Score<E = never, R = never> = (answer: Answer) => Effect.Effect<number, E, R>
+
+export interface GeneratedScores {
+  readonly rows: number
+  /** the mean */
+  readonly score: number
+  /** in the order of the rows */
+  readonly answers: ReadonlyArray<ScoredAnswer>
+}
+
+export interface GeneratedScoreOptions<E, R> extends Omit<GenerateOptions, "first"> {
+  /** default: `exactMatch` */
+  readonly score?: Score<E, R>
+  /** the first rows, this many; all unless given */
+  readonly rows?: number
+  /** answers that are written together; default 8 */
+  readonly batchSize?: number
+  /** called with the number of rows that are done */
+  readonly done?: (rows: number) => Effect.Effect<void>
+}
+
+/** 1 where the two are the same but for white space around them. */
+export const exactMatch: Score = ({ text, expected }) => Effect.succeed(text.trim() === expected.trim() ? 1 : 0)
+
+/** 1 where the last number of the two is the same, as mathematics is scored ("… so the answer is: 1,234." and "#### 1234"). */
+export const finalNumber: Score = ({ text, expected }) => {
+  const [own, right] = [lastNumber(text), lastNumber(expected)]
+  return Effect.succeed(own !== undefined && own === right ? 1 : 0)
+}
+
+/** Groups of thousands may be set off by commas. */
+const lastNumber = (text: string): number | undefined => {
+  const found = text.match(/-?\d+(?:,\d{3})*(?:\.\d+)?/g)?.at(-1)
+  return found === undefined ? undefined : Number(found.replaceAll(",", ""))
+}
+
+/** Answers the prompts of a split's rows and scores the answers. Fails at a row that has no prompt or expects no answer. */
+export const generatedScores = <E = never, R = never>(
+  adapted: Adapted<CausalModel>,
+  split: Pick<CausalSplit, "rows" | "where" | "read">,
+  { score, rows = split.rows, batchSize = 8, done, ...options }: GeneratedScoreOptions<E, R> = {}
+) =>
+  Effect.gen(function* () {
+    const judge = (score ?? exactMatch) as Score<E, R>
+    const count = Math.min(rows, split.rows)
+    const answers: Array<ScoredAnswer> = []
+    for (let start = 0; start < count; start += batchSize) {
+      const size = Math.min(batchSize, count - start)
+      const asked = yield* questionsOf(adapted, yield* split.read(Array.from({ length: size }, (_, i) => start + i)))
+      const ends = yield* textsOf(adapted, asked, { ...options, first: start })
+      for (const [i, { where, content, expected }] of asked.entries()) {
+        const { text, finish } = ends[i]!
+        const answer: Answer = { where, content, expected, text, finish }
+        answers.push({ ...answer, score: yield* judge(answer) })
+      }
+      if (done !== undefined) yield* done(answers.length)
+    }
+    const sum = answers.reduce((total, own) => total + own.score, 0)
+    const scores: GeneratedScores = { rows: answers.length, score: sum / answers.length, answers }
+    return scores
+  })
+
+interface Question {
+  readonly where: string
+  readonly content: CausalContent
+  readonly prompt: Prompt
+  readonly expected: string
+}
+
+/** What became of each prompt, in their order. */
+const textsOf = (adapted: Adapted<CausalModel>, asked: ReadonlyArray<Question>, options: GenerateOptions) =>
+  generate(
+    adapted,
+    asked.map(({ prompt }) => prompt),
+    options
+  ).pipe(
+    Stream.filter((event): event is GenerationEnd => event.kind === "end"),
+    Stream.runCollect,
+    Effect.map((ends) => ends.toSorted((a, b) => a.prompt - b.prompt))
+  )
+
+/** All rows that cannot be asked at once. */
+const questionsOf = ({ model }: Adapted<CausalModel>, rows: ReadonlyArray<CausalRow>) =>
+  Effect.gen(function* () {
+    const questions: Array<Question> = []
+    const problems: Array<string> = []
+    for (const { where, content } of rows) {
+      const asked = yield* Effect.result(questionOf(model, content))
+      if (asked._tag === "Failure") problems.push(`${where}: ${asked.failure}`)
+      else questions.push({ where, content, ...asked.success })
+    }
+    if (problems.length === 0) return questions
+    return yield* new DataError({ where: rows[0]!.where, problems, total: problems.length })
+  })
+
+const questionOf = ({ tokenizer }: CausalModel, content: CausalContent): Effect.Effect<Asked, string> => {
+  if (content.kind === "completion") return Effect.succeed({ prompt: content.prompt, expected: content.completion })
+  if (content.kind === "text") return Effect.fail("is a text, which asks nothing; completions and conversations do")
+  const { messages } = content
+  const last = messages.at(-1)
+  if (messages.length < 2 || last?.role !== "assistant" || last.content === null) {
+    return Effect.fail(
+      "the conversation does not end with an answer of the assistant to something, so none is expected"
+    )
+  }
+  const { content: expected } = last
+  return conversation(tokenizer, { messages: messages.slice(0, -1) }).pipe(
+    Effect.flatMap(({ prompt }) => prompt),
+    Effect.mapBoth({ onSuccess: (prompt) => ({ prompt, expected }), onFailure: ({ message }) => message })
+  )
+}
+
+type Asked = Pick<Question, "prompt" | "expected">
+
+export interface GeneratedReport extends GeneratedScores {
+  readonly split: "validation" | "test"
+}
+
+export interface EvaluateGeneratedOptions<E, R> extends Omit<GeneratedScoreOptions<E, R>, "done"> {
+  /** a file with the plan's columns, in place of its splits; its report is called "test" */
+  readonly file?: string | undefined
+}
+
+/** A trained run, asked: what it writes to the rows of its splits, or of another file, and how much of it is right. One report per split. */
+export const evaluateGenerated = <E = never, R = never>(
+  { plan, adapted, generation }: Pick<WritingRun, "plan" | "adapted" | "generation">,
+  { file, ...options }: EvaluateGeneratedOptions<E, R> = {}
+) =>
+  Effect.gen(function* () {
+    const tell = yield* Progress
+    const splits = yield* generation.splits({ adapted }, plan, file)
+    const wanted = file === undefined ? { validation: splits.validation, test: splits.test } : { test: splits.train }
+    const reports: Array<GeneratedReport> = []
+    for (const split of ["validation", "test"] as const) {
+      const source = wanted[split as "test"]
+      if (source === undefined) continue
+      const of = Math.min(source.rows, options.rows ?? source.rows)
+      const done = (rows: number) => tell({ kind: "evaluating", split, rows, of })
+      reports.push({ split, ...(yield* generatedScores(adapted, source, { ...options, done })) })
+    }
+    return reports
+  }).pipe(ofDevice)

@@ -1,0 +1,16 @@
+/** What a run or an adapter left behind, used: loaded, asked, evaluated, merged. */
+export {
+  type Answer,
+  type EvaluateGeneratedOptions,
+  evaluateGenerated,
+  exactMatch,
+  finalNumber,
+  type GeneratedReport,
+  type GeneratedScoreOptions,
+  generatedScores,
+  type Score
+} from "./evaluate-generated.ts"
+export { evaluateRun } from "./evaluate-run.ts"
+export { adapterFileAt, loadAdapterFile } from "./load-adapter-file.ts"
+export { type LoadedRun, loadCausalRun, loadRun, RunError, type WritingRun } from "./load-run.ts"
+export { type MergeOptions, type MergeReport, mergeLoaded, mergeRun } from "./merge-run.ts"

@@ -1,0 +1,48 @@
+/**
+ * An adapter of a `tf.LayersModel` that is in no run folder: saved by `adapted.save`, or downloaded from a page. What it is, it says
+ * itself; how its classes are called, nobody does, so they are numbered.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import type { Adapted } from "../../adapters/index.ts"
+import { readNumbers } from "../data/index.ts"
+import { ofDevice } from "../device/index.ts"
+import { fileError } from "../files/index.ts"
+import { predictionsOf } from "../kinds/labelled-run.ts"
+import { MODEL_FILE, readPeftFile } from "../layers-model/peft-files.ts"
+import { restoredAdapter } from "../layers-model/saved-adapter.ts"
+import { describeLayersClassifier, type LayersClassifier, loadLayersClassifier } from "../models/index.ts"
+import { logitsOf } from "../training/index.ts"
+
+/** Rows of a forward pass. */
+const BATCH_SIZE = 64
+
+/** The adapter's file: the path itself, or the file of PEFT's name in it; undefined where there is none, or a run folder. */
+export const adapterFileAt = (place: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const there = (name: string) => fs.exists(path.join(place, name)).pipe(Effect.orElseSucceed(() => false))
+    if (place.endsWith(".safetensors")) return place
+    if (yield* there("plan.json")) return undefined
+    return (yield* there(MODEL_FILE)) ? path.join(place, MODEL_FILE) : undefined
+  })
+
+/** Puts the adapter over the model at `source`, a model.json. Predictions are of JSON lists of numbers. It lives as long as the scope. */
+export const loadAdapterFile = (file: string, source: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const saved = yield* readPeftFile(yield* fs.readFile(file).pipe(Effect.mapError(fileError("read", file))), file)
+    const { head } = saved.record
+    const description = yield* describeLayersClassifier(source, { head })
+    const model = yield* loadLayersClassifier(description, head)
+    const held = yield* Effect.acquireRelease(restoredAdapter(model, saved, file), ({ close }) => Effect.promise(close))
+    const adapted = held.adapted as Adapted<LayersClassifier> // over the model that it was given
+    const { labels, inputShape } = description
+    const predict = (texts: ReadonlyArray<string>) =>
+      predictionsOf(texts, BATCH_SIZE, labels, (some) =>
+        Effect.flatMap(readNumbers(some, { input: "input", scale: 1 }, inputShape), (batch) => logitsOf(adapted, batch))
+      ).pipe(ofDevice)
+    return { predict, batchSize: BATCH_SIZE }
+  }).pipe(ofDevice)
