@@ -112,7 +112,7 @@ describe("prose", () => {
       base: { sha256: Record<string, string> }
     }
     const { accuracy, macroF1, loss } = result
-    const row = `| after | test | 9 | ${(100 * accuracy).toFixed(1)} % | ${macroF1.toFixed(3)} | ${loss.toFixed(4)} |`
+    const row = `| after | test | 9 | ${(100 * accuracy).toFixed(1)} % | ${(100 * macroF1).toFixed(1)} % | ${loss.toFixed(3)} |`
     for (const fact of [
       row,
       base.sha256["model.safetensors"]!,
