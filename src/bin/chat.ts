@@ -4,16 +4,14 @@
  * A turn reads what is new in it: keys and values of the turns before stay on the device. A conversation that outgrows the model's
  * positions loses its oldest exchanges, which is said. On a terminal Ctrl-C stops a reply, and what was said of it belongs to the conversation.
  */
-import { Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { Device, ofDevice } from "../device/index.ts"
 import { type Conversation, conversation, type GenerationEnd, generate, promptCache } from "../generation/index.ts"
-import { threadsOr } from "./device-flags.ts"
 import { dialogue } from "./dialogue.ts"
-import { generationFlags, modelArgument, openWriting, optionsOf } from "./generation-flags.ts"
-import { told } from "./told.ts"
+import type { chatFlags, Given } from "./flags.ts"
+import { openWriting, optionsOf } from "./writing.ts"
 
 const write = (text: string) => Effect.sync(() => void process.stdout.write(text))
 
@@ -42,64 +40,52 @@ const fitted = (talk: Conversation, maxTokens: number, maxLength: number) =>
     return { now, prompt }
   })
 
-export const chatCommand = Command.make(
-  "chat",
-  {
-    model: modelArgument,
-    system: Flag.String("system").pipe(
-      Flag.withMetavar("STR"),
-      Flag.withDescription("what the assistant is told before the conversation"),
-      Flag.optional
-    ),
-    ...generationFlags
-  },
-  ({ model, system, base, device, threads, ...given }) =>
-    Effect.gen(function* () {
-      const { adapted, system: trained } = yield* openWriting(model, base)
-      const { tokenizer, maxLength } = adapted.model
-      const begun = yield* conversation(tokenizer, { system: Option.getOrElse(system, () => trained) })
-      const { typed, messages, ask, stopped } = yield* dialogue
-      const options = { ...optionsOf(given), promptCache: yield* promptCache }
-      /** The reply, told as it is written, and the conversation with both behind it. */
-      const replied = (before: Conversation, said: string, turn: number) =>
-        Effect.gen(function* () {
-          const { now, prompt } = yield* fitted(before.say("user", said), given.maxTokens, maxLength)
-          let reply = ""
-          let end: GenerationEnd | undefined
-          const writing = generate(adapted, [prompt], { ...options, first: turn }).pipe(
-            Stream.runForEach((event) => {
-              if (event.kind === "text") reply += event.text
-              else end = event
-              return event.kind === "text" ? write(event.text) : Effect.void
+export const chat = ({ model, system, base, device, threads, ...given }: Given<typeof chatFlags>) =>
+  Effect.gen(function* () {
+    const { adapted, system: trained } = yield* openWriting(model, base)
+    const { tokenizer, maxLength } = adapted.model
+    const begun = yield* conversation(tokenizer, { system: Option.getOrElse(system, () => trained) })
+    const { typed, messages, ask, stopped } = yield* dialogue
+    const options = { ...optionsOf(given), promptCache: yield* promptCache }
+    /** The reply, told as it is written, and the conversation with both behind it. */
+    const replied = (before: Conversation, said: string, turn: number) =>
+      Effect.gen(function* () {
+        const { now, prompt } = yield* fitted(before.say("user", said), given.maxTokens, maxLength)
+        let reply = ""
+        let end: GenerationEnd | undefined
+        const writing = generate(adapted, [prompt], { ...options, first: turn }).pipe(
+          Stream.runForEach((event) => {
+            if (event.kind === "text") reply += event.text
+            else end = event
+            return event.kind === "text" ? write(event.text) : Effect.void
+          })
+        )
+        yield* Effect.raceFirst(writing, stopped)
+        yield* write("\n")
+        if (end === undefined) yield* tell("(stopped; Ctrl-C here or Ctrl-D ends the conversation)")
+        else if (typed && end.finish === "length") yield* tell(lengthReached(end, given.maxTokens))
+        return reply === "" && end === undefined ? before : now.say("assistant", reply)
+      })
+    /** Somebody who types is told, and says something else. */
+    const answered = (before: Conversation, said: string, turn: number) =>
+      typed
+        ? replied(before, said, turn).pipe(
+            Effect.catchTags({
+              ConversationError: ({ message }) => Effect.as(tell(message), before),
+              GenerationError: ({ message }) => Effect.as(tell(message), before)
             })
           )
-          yield* Effect.raceFirst(writing, stopped)
-          yield* write("\n")
-          if (end === undefined) yield* tell("(stopped; Ctrl-C here or Ctrl-D ends the conversation)")
-          else if (typed && end.finish === "length") yield* tell(lengthReached(end, given.maxTokens))
-          return reply === "" && end === undefined ? before : now.say("assistant", reply)
-        })
-      /** Somebody who types is told, and says something else. */
-      const answered = (before: Conversation, said: string, turn: number) =>
-        typed
-          ? replied(before, said, turn).pipe(
-              Effect.catchTags({
-                ConversationError: ({ message }) => Effect.as(tell(message), before),
-                GenerationError: ({ message }) => Effect.as(tell(message), before)
-              })
-            )
-          : replied(before, said, turn)
-      yield* ask
-      yield* messages.pipe(
-        Stream.zipWithIndex,
-        Stream.runFoldEffect(
-          () => begun,
-          (before, [said, turn]) => Effect.tap(answered(before, said, turn), () => ask)
-        ),
-        ofDevice
-      )
-    }).pipe(Effect.scoped, Effect.provide(Device.layer(device, { threads: threadsOr(threads, "auto") })), told)
-).pipe(Command.withDescription("Talk with a trained run or a causal language model"))
+        : replied(before, said, turn)
+    yield* ask
+    yield* messages.pipe(
+      Stream.zipWithIndex,
+      Stream.runFoldEffect(
+        () => begun,
+        (before, [said, turn]) => Effect.tap(answered(before, said, turn), () => ask)
+      ),
+      ofDevice
+    )
+  }).pipe(Effect.scoped, Effect.provide(Device.layer(device, { threads })))
 
 const lengthReached = ({ ids, promptTokens }: GenerationEnd, maxTokens: number): string =>
   ids.length < maxTokens

@@ -1,7 +1,6 @@
 /** `compare PLAN`: several methods on one plan, as a study that can be killed at any moment and goes on. */
 import { availableParallelism } from "node:os"
 import * as Console from "effect/Console"
-import { Command } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -9,107 +8,120 @@ import * as Path from "effect/Path"
 import * as References from "effect/References"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type { Asked, LiveTable, Storage, StudyFolder, Verdict } from "../compare/index.ts"
+import {
+  type Asked,
+  bestRates,
+  checkStudy,
+  coordinate,
+  countTrials,
+  finishedResults,
+  type LiveTable,
+  liveTable,
+  markdownOf,
+  openStudyFolder,
+  ownProgram,
+  parseStorage,
+  questionOf,
+  queueLayer,
+  readStudyFolder,
+  type Storage,
+  type StudyFolder,
+  serveDatabase,
+  serveStudy,
+  storageError,
+  storageLayer,
+  Verdict,
+  withoutPassword,
+  writeVerdict,
+  writtenStorage
+} from "../compare/index.ts"
 import { invocation } from "../output/invocation.ts"
 import { readPlan } from "../plan/index.ts"
-import { compareFlags, type Given } from "./compare-flags.ts"
-import { told, userError } from "./told.ts"
+import type { compareFlags, Given } from "./flags.ts"
+import { userError } from "./user-error.ts"
 
 /** What a worker is told in its environment: its command line can be read by others, and there is a password in it. */
 const STORAGE = "TFJS_LORA_PRO_STORAGE"
 
-/** Loaded when it is asked for: a database and a workflow engine are no part of the other verbs. */
-const comparison = Effect.promise(() => import("../compare/index.ts"))
+type CompareGiven = Given<typeof compareFlags>
 
-export const compareCommand = Command.make("compare", compareFlags, (given) =>
+export const compare = (given: CompareGiven) =>
   Effect.gen(function* () {
-    // what the queue and the engine warn of (a database that is away for a second, with a stack) is for those who ask with --log-level
+    // warnings of the queue and the engine (a database that is away for a second, with a stack) are for those who ask with --log-level
     const level = yield* References.MinimumLogLevel
     const act = Effect.gen(function* () {
       yield* given.worker ? work(given) : study(given)
     })
     yield* Effect.provideService(act, References.MinimumLogLevel, level === "Info" ? "Error" : level)
-  }).pipe(Effect.provideService(References.LogToStderr, true), told)
-).pipe(
-  Command.withDescription(
-    "Compare methods on one plan: a sweep of learning rates for each, fresh seeds at the best, a table with intervals"
-  )
-)
+  }).pipe(Effect.provideService(References.LogToStderr, true))
 
 const noPlan = userError(
   "compare needs a plan, such as examples/plans/movies-lora-pro-full.json; or, to work for a study elsewhere, --worker with its --storage"
 )
 
 /** Asks for a study, runs what is missing of it, and says what came of it. */
-const study = (given: Given) =>
+const study = (given: CompareGiven) =>
   Effect.gen(function* () {
-    const compare = yield* comparison
     if (Option.isNone(given.plan)) return yield* noPlan
     const file = yield* readPlan(given.plan.value, given.set)
     const storage = yield* storageOf(given)
-    const shown = storage === undefined ? "sqlite" : compare.withoutPassword(compare.writtenStorage(storage))
-    const question = yield* compare.questionOf(file, askedOf(given, shown))
-    const live = compare.liveTable(process.stderr)
-    const { warnings } = yield* compare.checkStudy(question, file.name)
+    const shown = storage === undefined ? "sqlite" : withoutPassword(writtenStorage(storage))
+    const question = yield* questionOf(file, askedOf(given, shown))
+    const live = liveTable(process.stderr)
+    const { warnings } = yield* checkStudy(question, file.name)
     yield* Effect.forEach(warnings, (warning) => live.tell(`warning: ${warning}`))
     // before there is a folder: a database that cannot be reached should not leave one
-    if (storage !== undefined) yield* Layer.build(compare.storageLayer(storage))
-    const open = yield* compare.openStudyFolder(question, Option.getOrUndefined(given.out))
-    const finished = yield* compare.finishedResults(open.folder)
+    if (storage !== undefined) yield* Layer.build(storageLayer(storage))
+    const open = yield* openStudyFolder(question, Option.getOrUndefined(given.out))
+    const finished = yield* finishedResults(open.folder)
     const results = finished ?? (yield* runStudy(given, open, storage, live))
     if (finished !== undefined) yield* live.tell(`${open.folder} is finished: nothing is run again`)
-    const verdict = yield* compare.writeVerdict(open.written, results, open.folder)
-    yield* Console.log(
-      given.json ? jsonOf(open.folder, verdict, compare.Verdict) : textOf(open.folder, verdict, compare.markdownOf)
-    )
+    const verdict = yield* writeVerdict(open.written, results, open.folder)
+    yield* Console.log(given.json ? jsonOf(open.folder, verdict) : textOf(open.folder, verdict))
   }).pipe(Effect.scoped)
 
-const runStudy = (given: Given, open: StudyFolder, given_: Storage | undefined, live: LiveTable) =>
+const runStudy = (given: CompareGiven, open: StudyFolder, given_: Storage | undefined, live: LiveTable) =>
   Effect.gen(function* () {
-    const compare = yield* comparison
     const storage = yield* storageIn(open.folder, given_)
-    const { final, common, sweep } = compare.countTrials(open.study)
+    const { final, common, sweep } = countTrials(open.study)
     const { workers } = given
     const most = `${sweep} runs to find the rates, at most ${final + common} on fresh seeds`
     yield* live.tell(`${open.folder}: ${most}; ${workers === 1 ? "1 worker" : `${workers} workers`} on this machine`)
-    const goOn = `nothing that is done is lost; go on with: ${again(compare.withoutPassword)}`
-    return yield* compare
-      .coordinate(open, {
-        workers,
-        threads: threadsEach(given),
-        program: compare.ownProgram(),
-        env: { [STORAGE]: compare.writtenStorage(storage) },
-        pick: compare.bestRates,
-        live
-      })
-      .pipe(
-        Effect.provide(compare.queueLayer.pipe(Layer.provideMerge(compare.storageLayer(storage)))),
-        Effect.catchTag("SqlError", (error) => Effect.fail(compare.storageError(storage, error))),
-        Effect.onError(() => live.tell(goOn))
-      )
+    const goOn = `nothing that is done is lost; go on with: ${again()}`
+    return yield* coordinate(open, {
+      workers,
+      threads: threadsEach(given),
+      program: ownProgram(),
+      env: { [STORAGE]: writtenStorage(storage) },
+      pick: bestRates,
+      live
+    }).pipe(
+      Effect.provide(queueLayer.pipe(Layer.provideMerge(storageLayer(storage)))),
+      Effect.catchTag("SqlError", (error) => Effect.fail(storageError(storage, error))),
+      Effect.onError(() => live.tell(goOn))
+    )
   })
 
 /** Several trials at a time share the cores. */
-const threadsEach = ({ threads, workers }: Given): number | undefined =>
+const threadsEach = ({ threads, workers }: CompareGiven): number | undefined =>
   Option.getOrElse(threads, () => (workers < 2 ? undefined : Math.max(1, Math.floor(availableParallelism() / workers))))
 
 /** Takes trials: of the study in `--out`, or of whatever is open in `--storage`. */
-const work = (given: Given) =>
+const work = (given: CompareGiven) =>
   Effect.gen(function* () {
-    const compare = yield* comparison
     const storage = yield* storageOf(given)
     const folder = Option.getOrUndefined(given.out)
     const tell = (message: string) => Effect.sync(() => process.stderr.write(`${message}\n`))
-    const own = { program: compare.ownProgram(), threads: Option.getOrUndefined(given.threads) }
+    const own = { program: ownProgram(), threads: Option.getOrUndefined(given.threads) }
     if (folder === undefined && storage === undefined) return yield* noStorage
-    const open = folder === undefined ? undefined : yield* compare.readStudyFolder(folder)
+    const open = folder === undefined ? undefined : yield* readStudyFolder(folder)
     const at = yield* storageIn(folder ?? ".", storage)
     const serving = Effect.gen(function* () {
-      yield* open === undefined ? compare.serveDatabase(own, tell) : compare.serveStudy({ ...own, ...open })
+      yield* open === undefined ? serveDatabase(own, tell) : serveStudy({ ...own, ...open })
     })
     yield* serving.pipe(
-      Effect.provide(compare.queueLayer.pipe(Layer.provideMerge(compare.storageLayer(at)))),
-      Effect.catchTag("SqlError", (error) => Effect.fail(compare.storageError(at, error)))
+      Effect.provide(queueLayer.pipe(Layer.provideMerge(storageLayer(at)))),
+      Effect.catchTag("SqlError", (error) => Effect.fail(storageError(at, error)))
     )
   }).pipe(Effect.scoped)
 
@@ -118,9 +130,8 @@ const noStorage = userError(
 )
 
 /** What `--storage` says, or the environment where a coordinator started this process. */
-const storageOf = ({ storage }: Given) =>
+const storageOf = ({ storage }: CompareGiven) =>
   Effect.gen(function* () {
-    const { parseStorage } = yield* comparison
     const written = Option.getOrElse(storage, () => process.env[STORAGE])
     if (written === undefined) return undefined
     const parsed = parseStorage(written)
@@ -131,7 +142,7 @@ const storageOf = ({ storage }: Given) =>
 const storageIn = (folder: string, given: Storage | undefined) =>
   Effect.map(Path.Path, (path): Storage => given ?? { kind: "sqlite", file: path.join(folder, "study.sqlite") })
 
-const askedOf = (given: Given, storage: string): Asked => ({
+const askedOf = (given: CompareGiven, storage: string): Asked => ({
   methods: Option.getOrUndefined(given.methods),
   learningRates: given.learningRates,
   ranks: Option.getOrUndefined(given.ranks),
@@ -144,14 +155,14 @@ const askedOf = (given: Given, storage: string): Asked => ({
 })
 
 /** The command that was given, for a shell. */
-const again = (shown: (text: string) => string): string => {
-  const args = process.argv.slice(2).map(shown)
+const again = (): string => {
+  const args = process.argv.slice(2).map(withoutPassword)
   const quoted = args.map((arg) => (/^[\w./,:=@+-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", "'\\''")}'`))
   return `${invocation} ${quoted.join(" ")}`
 }
 
-const jsonOf = (folder: string, verdict: Verdict, schema: Schema.Codec<Verdict, unknown>): string =>
-  JSON.stringify({ folder, ...(Schema.encodeSync(schema)(verdict) as object) })
+const jsonOf = (folder: string, verdict: Verdict): string =>
+  JSON.stringify({ folder, ...Schema.encodeSync(Verdict)(verdict) })
 
-const textOf = (folder: string, verdict: Verdict, markdownOf: (verdict: Verdict) => string): string =>
+const textOf = (folder: string, verdict: Verdict): string =>
   `${markdownOf(verdict).trimEnd()}\n\nEverything is in ${folder}/: compare.html, compare.md, compare.json, and a run folder for each trial.`

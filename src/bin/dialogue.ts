@@ -10,7 +10,11 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { stdinLines } from "./stdin-lines.ts"
+
+/** Lines of stdin as they come. Opened when it is read: readline loses the lines, and the end, that come before it is listened to. */
+export const stdinLines: Stream.Stream<string, { readonly message: string }> = Stream.suspend(() =>
+  Stream.fromAsyncIterable(createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY }), String)
+).pipe(Stream.mapError((reason) => ({ message: `stdin cannot be read: ${reason}` })))
 
 export interface Dialogue {
   /** whether somebody sits there, who can be told what is wrong and say something else */

@@ -1,6 +1,5 @@
 /** `evaluate RUN`: the trained model on its splits, or on other rows of the same form. */
 import * as Console from "effect/Console"
-import { Argument, Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
@@ -18,62 +17,43 @@ import {
   loadRun
 } from "../trained/index.ts"
 import { scoresText } from "../training/index.ts"
-import { deviceFlag, jsonFlag, threadsFlag, threadsOr } from "./device-flags.ts"
-import { maxTokensFlag } from "./generation-flags.ts"
-import { baseFlag } from "./predict.ts"
+import type { evaluateFlags, Given } from "./flags.ts"
 import { evaluationLine, terminalListener } from "./terminal.ts"
-import { told } from "./told.ts"
 
-export const evaluateCommand = Command.make(
-  "evaluate",
-  {
-    run: Argument.String("run").pipe(Argument.withDescription("Run folder")),
-    data: Flag.String("data").pipe(
-      Flag.withDescription("a .jsonl or .csv file with the plan's columns, instead of its test and validation splits"),
-      Flag.optional
-    ),
-    generate: Flag.Boolean("generate").pipe(
-      Flag.withDescription("of a language model: write the answer to each row's prompt, and tell how many are right"),
-      Flag.withDefault(false)
-    ),
-    match: Flag.Literals("match", ["exact", "number"]).pipe(
-      Flag.withDescription(
-        "which answers are right: the expected text, or one whose last number is the expected one's"
-      ),
-      Flag.withDefault("exact")
-    ),
-    maxTokens: maxTokensFlag,
-    base: baseFlag,
-    device: deviceFlag,
-    threads: threadsFlag,
-    json: jsonFlag
-  },
-  ({ run: directory, data, generate, match, maxTokens, base, device, threads, json }) =>
-    Effect.gen(function* () {
-      const path = yield* Path.Path
-      const file = Option.map(data, (given) => path.resolve(given))
-      const from = { base: Option.getOrUndefined(base) }
-      if (generate) {
-        const run = yield* loadCausalRun(directory, from)
-        const score = match === "number" ? finalNumber : exactMatch
-        const options = { file: Option.getOrUndefined(file), score, maxNewTokens: maxTokens }
-        for (const report of yield* evaluateGenerated(run, options)) {
-          yield* Console.log(json ? JSON.stringify(report) : answersText(report))
-        }
-        return
+export const evaluate = ({
+  run: directory,
+  data,
+  generate,
+  match,
+  maxTokens,
+  base,
+  device,
+  threads,
+  json
+}: Given<typeof evaluateFlags>) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const file = Option.map(data, (given) => path.resolve(given))
+    const from = { base: Option.getOrUndefined(base) }
+    if (generate) {
+      const run = yield* loadCausalRun(directory, from)
+      const score = match === "number" ? finalNumber : exactMatch
+      const options = { file: Option.getOrUndefined(file), score, maxNewTokens: maxTokens }
+      for (const report of yield* evaluateGenerated(run, options)) {
+        yield* Console.log(json ? JSON.stringify(report) : answersText(report))
       }
-      const run = yield* loadRun(directory, from)
-      const reports = yield* evaluateRun(run, Option.getOrUndefined(file))
-      for (const report of reports) {
-        yield* Console.log(json ? JSON.stringify(report) : evaluationText(run, report))
-      }
-    }).pipe(
-      Effect.scoped,
-      Effect.provide(Device.layer(device, { threads: threadsOr(threads, "auto") })),
-      Effect.provideService(Progress, terminalListener(process.stderr)),
-      told
-    )
-).pipe(Command.withDescription("Evaluate a trained run"))
+      return
+    }
+    const run = yield* loadRun(directory, from)
+    const reports = yield* evaluateRun(run, Option.getOrUndefined(file))
+    for (const report of reports) {
+      yield* Console.log(json ? JSON.stringify(report) : evaluationText(run, report))
+    }
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(Device.layer(device, { threads })),
+    Effect.provideService(Progress, terminalListener(process.stderr))
+  )
 
 /** Answers that are not right, of which so many are shown. */
 const SHOWN = 5

@@ -1,5 +1,4 @@
 /** `generate RUN|MODEL [PROMPT…|-]`: texts behind prompts, from the arguments or one a line from stdin. */
-import { Argument, Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { Device, ofDevice } from "../device/index.ts"
@@ -8,14 +7,13 @@ import {
   conversation,
   type GenerationEnd,
   type GenerationEvent,
-  generate,
+  generate as generated,
   type Prompt
 } from "../generation/index.ts"
 import type { Writing } from "../kinds/index.ts"
-import { jsonFlag, threadsOr } from "./device-flags.ts"
-import { generationFlags, modelArgument, openWriting, optionsOf } from "./generation-flags.ts"
-import { stdinLines } from "./stdin-lines.ts"
-import { told } from "./told.ts"
+import { stdinLines } from "./dialogue.ts"
+import type { Given, generateFlags } from "./flags.ts"
+import { openWriting, optionsOf } from "./writing.ts"
 
 /** Prompts that are continued together: reading the weights once serves all of them. */
 const BATCH_SIZE = 8
@@ -55,43 +53,36 @@ const promptsOf = ({ adapted, chat, system }: Writing, texts: ReadonlyArray<stri
       )
     : Effect.succeed<ReadonlyArray<Prompt>>(texts)
 
-export const generateCommand = Command.make(
-  "generate",
-  {
-    model: modelArgument,
-    prompts: Argument.String("prompt").pipe(
-      Argument.withDescription("Beginnings of texts; none or - reads one a line from stdin"),
-      Argument.atLeast(0)
-    ),
-    ...generationFlags,
-    plain: Flag.Boolean("plain").pipe(
-      Flag.withDescription("go on with the prompt as it stands, also where the run learned conversations"),
-      Flag.withDefault(false)
-    ),
-    json: jsonFlag
-  },
-  ({ model, prompts, base, device, threads, json, plain, ...given }) =>
-    Effect.gen(function* () {
-      const writing = yield* openWriting(model, base)
-      const { adapted } = writing
-      const options = optionsOf(given)
-      const source = prompts.length === 0 || (prompts.length === 1 && prompts[0] === "-")
-      // who types waits for each
-      const typed = source && process.stdin.isTTY === true
-      const batchSize = typed ? 1 : BATCH_SIZE
-      if (typed) yield* Effect.sync(() => void process.stderr.write("a prompt a line; Ctrl-D ends\n"))
-      yield* (source ? stdinLines : Stream.fromIterable(prompts)).pipe(
-        Stream.grouped(batchSize),
-        Stream.zipWithIndex,
-        Stream.runForEach(([batch, i]) => {
-          const next = printed(batch, json)
-          return Effect.flatMap(promptsOf(writing, batch, plain), (ids) =>
-            generate(adapted, ids, { ...options, first: i * batchSize }).pipe(
-              Stream.runForEach((event) => write(next(event)))
-            )
+export const generate = ({
+  model,
+  prompts,
+  base,
+  device,
+  threads,
+  json,
+  plain,
+  ...given
+}: Given<typeof generateFlags>) =>
+  Effect.gen(function* () {
+    const writing = yield* openWriting(model, base)
+    const { adapted } = writing
+    const options = optionsOf(given)
+    const source = prompts.length === 0 || (prompts.length === 1 && prompts[0] === "-")
+    // who types waits for each
+    const typed = source && process.stdin.isTTY === true
+    const batchSize = typed ? 1 : BATCH_SIZE
+    if (typed) yield* Effect.sync(() => void process.stderr.write("a prompt a line; Ctrl-D ends\n"))
+    yield* (source ? stdinLines : Stream.fromIterable(prompts)).pipe(
+      Stream.grouped(batchSize),
+      Stream.zipWithIndex,
+      Stream.runForEach(([batch, i]) => {
+        const next = printed(batch, json)
+        return Effect.flatMap(promptsOf(writing, batch, plain), (ids) =>
+          generated(adapted, ids, { ...options, first: i * batchSize }).pipe(
+            Stream.runForEach((event) => write(next(event)))
           )
-        }),
-        ofDevice
-      )
-    }).pipe(Effect.scoped, Effect.provide(Device.layer(device, { threads: threadsOr(threads, "auto") })), told)
-).pipe(Command.withDescription("Continue texts with a trained run or a causal language model"))
+        )
+      }),
+      ofDevice
+    )
+  }).pipe(Effect.scoped, Effect.provide(Device.layer(device, { threads })))

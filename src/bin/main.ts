@@ -1,26 +1,96 @@
-/** The command line: argv to effects, results to text, failures to exit codes. Nothing else happens here. */
+/** The command line: argv to effects, results to text, failures to exit codes. A command's code is loaded when it is asked for. */
 import * as NodeRuntime from "@effect/platform-node-shared/NodeRuntime"
 import { Command } from "effect/cli"
 import * as Effect from "effect/Effect"
 import ownPackage from "../../package.json" with { type: "json" }
 import { watchParent } from "../compare/parent-watch.ts"
 import type { platform } from "../platform.ts"
-import { chatCommand } from "./chat.ts"
-import { compareCommand } from "./compare.ts"
-import { doctorCommand } from "./doctor.ts"
-import { evaluateCommand } from "./evaluate.ts"
-import { generateCommand } from "./generate.ts"
-import { mergeCommand } from "./merge.ts"
+import * as Flags from "./flags.ts"
 import { tooOldNode } from "./node-version.ts"
-import { predictCommand } from "./predict.ts"
-import { schemaCommand } from "./schema.ts"
-import { suggestCommand } from "./suggest.ts"
-import { trainCommand } from "./train.ts"
-import { validateCommand } from "./validate.ts"
+import { reported } from "./user-error.ts"
+
+const command = <const Config extends Command.Command.Config, E extends { readonly message: string }, R>(
+  name: string,
+  description: string,
+  flags: Config,
+  load: () => Promise<(given: Flags.Given<Config>) => Effect.Effect<void, E, R>>
+) =>
+  Command.make(name, flags, (given) => reported(Effect.flatMap(Effect.promise(load), (act) => act(given)))).pipe(
+    Command.withDescription(description)
+  )
+
+const commands = [
+  command(
+    "train",
+    "Train a plan and write the run folder",
+    Flags.trainFlags,
+    async () => (await import("./train.ts")).train
+  ),
+  command(
+    "validate",
+    "Say what a plan would train, or everything that is wrong with it; reads no weights",
+    Flags.validateFlags,
+    async () => (await import("./validate.ts")).validate
+  ),
+  command(
+    "suggest",
+    "Suggest a plan for a model and data, with the reason for each value; reads no weights",
+    Flags.suggestFlags,
+    async () => (await import("./suggest.ts")).suggest
+  ),
+  command(
+    "evaluate",
+    "Evaluate a trained run",
+    Flags.evaluateFlags,
+    async () => (await import("./evaluate.ts")).evaluate
+  ),
+  command(
+    "predict",
+    "Label texts with a trained run",
+    Flags.predictFlags,
+    async () => (await import("./predict.ts")).predict
+  ),
+  command(
+    "generate",
+    "Continue texts with a trained run or a causal language model",
+    Flags.generateFlags,
+    async () => (await import("./generate.ts")).generate
+  ),
+  command(
+    "chat",
+    "Talk with a trained run or a causal language model",
+    Flags.chatFlags,
+    async () => (await import("./chat.ts")).chat
+  ),
+  command(
+    "merge",
+    "Merge a trained run into its base: a Hugging Face folder that transformers loads, or a tf.LayersModel",
+    Flags.mergeFlags,
+    async () => (await import("./merge.ts")).merge
+  ),
+  command(
+    "compare",
+    "Compare methods on one plan: a sweep of learning rates for each, fresh seeds at the best, a table with intervals",
+    Flags.compareFlags,
+    async () => (await import("./compare.ts")).compare
+  ),
+  command(
+    "schema",
+    "Print the JSON Schema of a plan, or write the TypeScript types of plans",
+    Flags.schemaFlags,
+    async () => (await import("./schema.ts")).schema
+  ),
+  command(
+    "doctor",
+    "Say what this machine can train on, how fast, and what is missing; two seconds a device",
+    Flags.doctorFlags,
+    async () => (await import("./doctor.ts")).doctor
+  )
+] as const
 
 // The first signal interrupts the run, which finishes its step and saves; a later one leaves at once (files are only ever renamed
-// into place, so nothing is half-written). One Ctrl-C may arrive twice, from the terminal and from whoever started this process:
-// what comes together is one.
+// into place, so nothing is half-written). One Ctrl-C may arrive twice, from the terminal and from the process that started this one:
+// signals that come within this time are one.
 const TOGETHER = 500 // milliseconds
 
 const leaveOnSecondSignal = () => {
@@ -44,19 +114,7 @@ export const main = (services: typeof platform): void => {
   watchParent()
   Command.make("tfjs-lora-pro").pipe(
     Command.withDescription("LoRA-Pro fine-tuning on TensorFlow.js: plans in, Hugging Face PEFT adapters out"),
-    Command.withSubcommands([
-      trainCommand,
-      validateCommand,
-      suggestCommand,
-      evaluateCommand,
-      predictCommand,
-      generateCommand,
-      chatCommand,
-      mergeCommand,
-      compareCommand,
-      schemaCommand,
-      doctorCommand
-    ]),
+    Command.withSubcommands(commands),
     Command.run({ version: ownPackage.version }),
     Effect.provide(services),
     NodeRuntime.runMain

@@ -1,38 +1,17 @@
 /** `merge RUN`: the trained model as a Hugging Face folder, or a tf.LayersModel, of its own. */
 import * as Console from "effect/Console"
-import { Argument, Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Device } from "../device/index.ts"
 import { type MergeReport, mergeRun } from "../trained/index.ts"
-import { deviceFlag, jsonFlag, threadsFlag, threadsOr } from "./device-flags.ts"
-import { baseFlag } from "./predict.ts"
-import { told } from "./told.ts"
+import type { Given, mergeFlags } from "./flags.ts"
 
-export const mergeCommand = Command.make(
-  "merge",
-  {
-    run: Argument.String("run").pipe(Argument.withDescription("Run folder")),
-    out: Flag.String("out").pipe(
-      Flag.withDescription("folder to make, which must not exist (default: RUN/merged)"),
-      Flag.optional
-    ),
-    base: baseFlag,
-    device: deviceFlag,
-    threads: threadsFlag,
-    json: jsonFlag
-  },
-  ({ run, out, base, device, threads, json }) =>
-    Effect.gen(function* () {
-      const options = { out: Option.getOrUndefined(out), base: Option.getOrUndefined(base) }
-      const report = yield* mergeRun(run, options)
-      yield* Console.log(json ? JSON.stringify(report) : mergeText(report))
-    }).pipe(Effect.scoped, Effect.provide(Device.layer(device, { threads: threadsOr(threads, "auto") })), told)
-).pipe(
-  Command.withDescription(
-    "Merge a trained run into its base: a Hugging Face folder that transformers loads, or a tf.LayersModel"
-  )
-)
+export const merge = ({ run, out, base, device, threads, json }: Given<typeof mergeFlags>) =>
+  Effect.gen(function* () {
+    const options = { out: Option.getOrUndefined(out), base: Option.getOrUndefined(base) }
+    const report = yield* mergeRun(run, options)
+    yield* Console.log(json ? JSON.stringify(report) : mergeText(report))
+  }).pipe(Effect.scoped, Effect.provide(Device.layer(device, { threads })))
 
 const mergeText = ({ directory, tensors, check }: MergeReport): string =>
   [

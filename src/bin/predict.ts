@@ -1,20 +1,13 @@
 /** `predict RUN [TEXT…|-]`: labels for texts, from the arguments or one a line from stdin. */
 import * as Console from "effect/Console"
-import { Argument, Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { Device } from "../device/index.ts"
 import type { Prediction } from "../kinds/index.ts"
 import { adapterFileAt, loadAdapterFile, loadRun, RunError } from "../trained/index.ts"
-import { deviceFlag, jsonFlag, threadsFlag, threadsOr } from "./device-flags.ts"
-import { stdinLines } from "./stdin-lines.ts"
-import { told } from "./told.ts"
-
-export const baseFlag = Flag.String("base").pipe(
-  Flag.withDescription("the base model, if it is not where it was: a folder, a file, a model.json"),
-  Flag.optional
-)
+import { stdinLines } from "./dialogue.ts"
+import type { Given, predictFlags } from "./flags.ts"
 
 /** Softmax probability of the chosen label. */
 const confidence = ({ logits, label }: Prediction): number => {
@@ -41,32 +34,16 @@ const opened = (place: string, base: string | undefined) =>
     return yield* new RunError({ directory: place, reason })
   })
 
-export const predictCommand = Command.make(
-  "predict",
-  {
-    run: Argument.String("run").pipe(
-      Argument.withDescription("Run folder, or an adapter of a tf.LayersModel with --base")
-    ),
-    texts: Argument.String("text").pipe(
-      Argument.withDescription("Texts; none or - reads one a line from stdin"),
-      Argument.atLeast(0)
-    ),
-    base: baseFlag,
-    device: deviceFlag,
-    threads: threadsFlag,
-    json: jsonFlag
-  },
-  ({ run: directory, texts, base, device, threads, json }) =>
-    Effect.gen(function* () {
-      const run = yield* opened(directory, Option.getOrUndefined(base))
-      const source: Stream.Stream<string, { readonly message: string }> =
-        texts.length === 0 || (texts.length === 1 && texts[0] === "-") ? stdinLines : Stream.fromIterable(texts)
-      yield* source.pipe(
-        Stream.grouped(run.batchSize),
-        Stream.mapEffect(run.predict),
-        Stream.runForEach((predictions) =>
-          Effect.forEach(predictions, (prediction) => Console.log(printed(prediction, json)), { discard: true })
-        )
+export const predict = ({ run: place, texts, base, device, threads, json }: Given<typeof predictFlags>) =>
+  Effect.gen(function* () {
+    const run = yield* opened(place, Option.getOrUndefined(base))
+    const source: Stream.Stream<string, { readonly message: string }> =
+      texts.length === 0 || (texts.length === 1 && texts[0] === "-") ? stdinLines : Stream.fromIterable(texts)
+    yield* source.pipe(
+      Stream.grouped(run.batchSize),
+      Stream.mapEffect(run.predict),
+      Stream.runForEach((predictions) =>
+        Effect.forEach(predictions, (prediction) => Console.log(printed(prediction, json)), { discard: true })
       )
-    }).pipe(Effect.scoped, Effect.provide(Device.layer(device, { threads: threadsOr(threads, "auto") })), told)
-).pipe(Command.withDescription("Label texts with a trained run"))
+    )
+  }).pipe(Effect.scoped, Effect.provide(Device.layer(device, { threads })))

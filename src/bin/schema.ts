@@ -4,7 +4,6 @@
  */
 
 import * as Console from "effect/Console"
-import { Argument, Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Result from "effect/Result"
@@ -12,7 +11,8 @@ import { adaptationPlanJsonSchemaText, runPlanJsonSchemaText } from "../../schem
 import { platformReason } from "../files/index.ts"
 import { readPlan } from "../plan/index.ts"
 import { planTypesFile, planTypesText } from "../plugin/plan-types.ts"
-import { userError } from "./told.ts"
+import type { Given, schemaFlags } from "./flags.ts"
+import { userError } from "./user-error.ts"
 
 /** The file that was written, or what is wrong with the plan. */
 const writeTypes = (plan: string) =>
@@ -42,26 +42,13 @@ const writeAllTypes = (plans: ReadonlyArray<string>) =>
     if (failures.length > 0) return yield* userError(failures.join("\n"))
   })
 
-export const schemaCommand = Command.make(
-  "schema",
-  {
-    types: Flag.Boolean("types").pipe(
-      Flag.withDescription("write x.plan.d.json.ts, its TypeScript type, beside each x.plan.json"),
-      Flag.withDefault(false)
-    ),
-    adaptation: Flag.Boolean("adaptation").pipe(
-      Flag.withDescription("the schema of adaptation plans, for fitDataset and fit in code"),
-      Flag.withDefault(false)
-    ),
-    plans: Argument.String("plan").pipe(Argument.withDescription("Plan files, for --types"), Argument.atLeast(0))
-  },
-  Effect.fn(function* ({ types, adaptation, plans }) {
+export const schema = ({ types, adaptation, plans }: Given<typeof schemaFlags>) =>
+  Effect.gen(function* () {
     if (types !== plans.length > 0) {
       return yield* userError(
         types ? "--types needs plan files: schema --types x.plan.json" : "plan files need --types"
       )
     }
-    const schema = adaptation ? adaptationPlanJsonSchemaText() : runPlanJsonSchemaText()
-    yield* types ? writeAllTypes(plans) : Console.log(schema.trimEnd())
+    const text = adaptation ? adaptationPlanJsonSchemaText() : runPlanJsonSchemaText()
+    yield* types ? writeAllTypes(plans) : Console.log(text.trimEnd())
   })
-).pipe(Command.withDescription("Print the JSON Schema of a plan, or write the TypeScript types of plans"))

@@ -1,6 +1,5 @@
 /** `suggest PLAN | --model DIR --data FILE`: a plan on stdout, the reason for each of its values on stderr. */
 import * as Console from "effect/Console"
-import { Argument, Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
@@ -8,52 +7,17 @@ import * as Path from "effect/Path"
 import { type FileError, fileError } from "../files/index.ts"
 import { kindOf, kinds } from "../kinds/index.ts"
 import { planFromValue, readPlan } from "../plan/index.ts"
-import { columnNames, detect, type Suggestion, suggest, suggestionText } from "../suggest/index.ts"
-import { deviceFlag, jsonFlag } from "./device-flags.ts"
-import { told, userError } from "./told.ts"
-
-const file = (name: string, description: string) =>
-  Flag.String(name).pipe(Flag.withDescription(description), Flag.optional)
-
-const flags = {
-  plan: Argument.String("plan").pipe(
-    Argument.withDescription("Plan whose model and data are taken; its other values are suggested anew"),
-    Argument.optional
-  ),
-  model: file(
-    "model",
-    "base model, instead of a plan: a folder, a .gguf file, hf:owner/name, or the model.json of a tf.LayersModel"
-  ),
-  data: file("data", "training rows, with --model; what they are is read off the first of them"),
-  validation: file("validation", "rows to evaluate during training (default: a share of --data is held out)"),
-  test: file("test", "rows to evaluate at the end"),
-  text: file("text", "column that holds the text"),
-  label: file("label", "column that holds the label"),
-  input: file("input", "column that holds a list of numbers, for a tf.LayersModel"),
-  messages: file("messages", "column that holds a conversation"),
-  prompt: file("prompt", "column that holds a prompt"),
-  completion: file("completion", "column that holds what follows the prompt"),
-  memory: Flag.Int("memory").pipe(
-    Flag.withMetavar("MB"),
-    Flag.filter(
-      (megabytes) => megabytes >= 1,
-      () => "an integer of at least 1"
-    ),
-    Flag.withDescription("memory that a run may take (default: what is free on this machine)"),
-    Flag.optional
-  ),
-  out: file("out", "plan file to write, which must not exist (default: the plan goes to stdout)"),
-  device: deviceFlag,
-  json: jsonFlag
-}
+import { columnNames, detect, type Suggestion, suggest as suggested, suggestionText } from "../suggest/index.ts"
+import type { Given, suggestFlags } from "./flags.ts"
+import { userError } from "./user-error.ts"
 
 const files = ["model", "data", "validation", "test"] as const
 const names = [...files, ...columnNames]
 type Named = (typeof names)[number]
-type Given = { readonly [name in Named]: Option.Option<string> } & { readonly plan: Option.Option<string> }
+type Source = Pick<Given<typeof suggestFlags>, Named | "plan">
 
 /** The plan that model and data are taken from. */
-const readGiven = (given: Given) =>
+const readGiven = (given: Source) =>
   Effect.gen(function* () {
     const flagged = names.filter((name) => Option.isSome(given[name]))
     const list = flagged.map((name) => `--${name}`).join(", ")
@@ -98,13 +62,13 @@ const writeNew = (target: string, content: string): Effect.Effect<void, FileErro
     yield* fs.writeFileString(target, content, { flag: "wx" })
   }).pipe(Effect.mapError(fileError("write", target)))
 
-export const suggestCommand = Command.make("suggest", flags, ({ memory, out, device, json, ...given }) =>
+export const suggest = ({ memory, out, device, json, ...given }: Given<typeof suggestFlags>) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const target = Option.getOrUndefined(out)
     const directory = target === undefined ? process.cwd() : path.dirname(path.resolve(target))
     const plan = yield* readGiven(given)
-    const suggestion = yield* suggest(yield* kindOf(plan), plan, directory, {
+    const suggestion = yield* suggested(yield* kindOf(plan), plan, directory, {
       device,
       ...(Option.isSome(memory) ? { memory: memory.value * 1e6 } : {})
     })
@@ -117,5 +81,4 @@ export const suggestCommand = Command.make("suggest", flags, ({ memory, out, dev
       return yield* Console.log(written(suggestion).trimEnd())
     }
     yield* Console.error(`\nWritten to ${target}. See what it comes to: validate ${target}; train it: train ${target}`)
-  }).pipe(Effect.scoped, told)
-).pipe(Command.withDescription("Suggest a plan for a model and data, with the reason for each value; reads no weights"))
+  }).pipe(Effect.scoped)

@@ -1,6 +1,5 @@
 /** `train [PLAN]`: the main job. */
 import * as Console from "effect/Console"
-import { Argument, CliError, Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
@@ -12,11 +11,11 @@ import { checkFree, type EvaluationReport, type RunReport, runFolder } from "../
 import { invocation } from "../output/invocation.ts"
 import { type ResolvedPlan, readPlan } from "../plan/index.ts"
 import { Progress } from "../run/index.ts"
-import { train } from "../train.ts"
+import { train as trained } from "../train.ts"
 import { scoreOf, written } from "../training/index.ts"
-import { deviceFlag, jsonFlag, setFlag, threadsFlag, threadsOr } from "./device-flags.ts"
+import type { Given, trainFlags } from "./flags.ts"
 import { duration, terminalListener } from "./terminal.ts"
-import { told } from "./told.ts"
+import { userError } from "./user-error.ts"
 
 /** The embedded default, for a clone of the repository. */
 const defaultPlan = Effect.gen(function* () {
@@ -24,17 +23,14 @@ const defaultPlan = Effect.gen(function* () {
   const path = yield* Path.Path
   const file = path.join(import.meta.dirname, "..", "..", "examples", "plans", "movies-lora-pro-full.json")
   if (yield* fs.exists(file).pipe(Effect.orElseSucceed(() => false))) return path.relative(process.cwd(), file)
-  return yield* new CliError.UserError({
-    cause: new Error("no embedded plan"),
-    userMessage:
-      "train needs a plan here: the embedded model and data come with the repository only; see examples/plans/movies-lora-pro-full.json there for a plan to start from"
-  })
+  return yield* userError(
+    "train needs a plan here: the embedded model and data come with the repository only; see examples/plans/movies-lora-pro-full.json there for a plan to start from"
+  )
 })
 
-const resumeAlone = new CliError.UserError({
-  cause: new Error("--resume with a plan or --out"),
-  userMessage: "--resume RUN goes on with that folder and its own plan.json; give neither a plan nor --out with it"
-})
+const resumeAlone = userError(
+  "--resume RUN goes on with that folder and its own plan.json; give neither a plan nor --out with it"
+)
 
 /** The plan of a run folder that is to be resumed. */
 const planOf = (directory: string) =>
@@ -42,71 +38,45 @@ const planOf = (directory: string) =>
     const fs = yield* FileSystem.FileSystem
     const { plan } = yield* runFolder(directory)
     if (yield* fs.exists(plan).pipe(Effect.orElseSucceed(() => false))) return plan
-    return yield* new CliError.UserError({
-      cause: new Error("no run"),
-      userMessage: `${directory} is no run folder: it has no plan.json; expected one such as runs/<name>-1`
-    })
+    return yield* userError(`${directory} is no run folder: it has no plan.json; expected one such as runs/<name>-1`)
   })
 
 /** A run folder's own plan is called plan.json; the run's name says more. */
 const nameOf = (file: string, name: string) =>
   Effect.map(Path.Path, (path) => (name === "plan" ? path.basename(path.dirname(path.resolve(file))) : name))
 
-export const trainCommand = Command.make(
-  "train",
-  {
-    plan: Argument.String("plan").pipe(
-      Argument.withDescription("Plan file; without one the embedded example is trained"),
-      Argument.optional
-    ),
-    set: setFlag,
-    device: deviceFlag,
-    threads: threadsFlag,
-    out: Flag.String("out").pipe(
-      Flag.withDescription("run folder, which must not exist (default: a fresh runs/<plan name>-<n>)"),
-      Flag.optional
-    ),
-    resume: Flag.String("resume").pipe(
-      Flag.withMetavar("RUN"),
-      Flag.withDescription("go on with an interrupted run: its folder, instead of a plan"),
-      Flag.optional
-    ),
-    json: jsonFlag
-  },
-  ({ plan: given, set, device, threads, out, resume: resumed, json }) =>
-    Effect.gen(function* () {
-      const resume = Option.getOrUndefined(resumed)
-      if (resume !== undefined && (Option.isSome(given) || Option.isSome(out))) return yield* resumeAlone
-      const file = resume === undefined ? Option.getOrElse(given, () => undefined) : yield* planOf(resume)
-      const tell = terminalListener(process.stderr)
-      const { plan, name } = yield* readPlan(file ?? (yield* defaultPlan), set)
-      const directory = Option.getOrUndefined(out) ?? plan.output.directory
-      if (resume === undefined) yield* checkFree(directory)
-      const early = Effect.onInterrupt(() => tell({ kind: "notice", message: "interrupted before training began" }))
-      const kind = yield* kindOf(plan)
-      const resolved = yield* kind.resolve(plan, yield* nameOf(file ?? name, name)).pipe(early)
-      yield* Effect.forEach(openingLines(kind, resolved), (message) => tell({ kind: "notice", message }))
-      const opened = yield* Layer.build(
-        Device.layer(device, {
-          threads: threadsOr(threads, plan.training.threads),
-          deterministic: plan.training.deterministic
-        })
-      ).pipe(early)
-      const report = yield* Effect.gen(function* () {
-        const { notice, ...description } = (yield* Device).describe()
-        yield* tell({ kind: "notice", message: `device: ${deviceLine(description)}` })
-        if (notice !== undefined) yield* tell({ kind: "notice", message: `note: ${notice}` })
-        return yield* train(resolved, { directory, resume })
-      }).pipe(Effect.provide(opened), Effect.provideService(Progress, tell))
-      yield* json
-        ? Console.log(JSON.stringify(report))
-        : Console.log(closingText(yield* loadKind(plan), report, resolved))
-    }).pipe(
-      Effect.scoped,
-      Effect.tapError((error) => (json ? Console.log(failureJson(error)) : Effect.void)),
-      told
-    )
-).pipe(Command.withDescription("Train a plan and write the run folder"))
+export const train = ({ plan: given, set, device, threads, out, resume: resumed, json }: Given<typeof trainFlags>) =>
+  Effect.gen(function* () {
+    const resume = Option.getOrUndefined(resumed)
+    if (resume !== undefined && (Option.isSome(given) || Option.isSome(out))) return yield* resumeAlone
+    const file = resume === undefined ? Option.getOrElse(given, () => undefined) : yield* planOf(resume)
+    const tell = terminalListener(process.stderr)
+    const { plan, name } = yield* readPlan(file ?? (yield* defaultPlan), set)
+    const directory = Option.getOrUndefined(out) ?? plan.output.directory
+    if (resume === undefined) yield* checkFree(directory)
+    const early = Effect.onInterrupt(() => tell({ kind: "notice", message: "interrupted before training began" }))
+    const kind = yield* kindOf(plan)
+    const resolved = yield* kind.resolve(plan, yield* nameOf(file ?? name, name)).pipe(early)
+    yield* Effect.forEach(openingLines(kind, resolved), (message) => tell({ kind: "notice", message }))
+    const opened = yield* Layer.build(
+      Device.layer(device, {
+        threads: Option.getOrElse(threads, () => plan.training.threads),
+        deterministic: plan.training.deterministic
+      })
+    ).pipe(early)
+    const report = yield* Effect.gen(function* () {
+      const { notice, ...description } = (yield* Device).describe()
+      yield* tell({ kind: "notice", message: `device: ${deviceLine(description)}` })
+      if (notice !== undefined) yield* tell({ kind: "notice", message: `note: ${notice}` })
+      return yield* trained(resolved, { directory, resume })
+    }).pipe(Effect.provide(opened), Effect.provideService(Progress, tell))
+    yield* json
+      ? Console.log(JSON.stringify(report))
+      : Console.log(closingText(yield* loadKind(plan), report, resolved))
+  }).pipe(
+    Effect.scoped,
+    Effect.tapError((error) => (json ? Console.log(failureJson(error)) : Effect.void))
+  )
 
 /** What went wrong, for a program: by its tag it knows a run that diverged from a disk that is full. */
 const failureJson = (error: { readonly _tag: string; readonly message: string }): string =>

@@ -1,13 +1,12 @@
 /** `validate PLAN…`: decode and resolve, and say what would run, or every problem. No weight is read, no device opened. */
 import * as Console from "effect/Console"
-import { Argument, Command } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { RenderedSample } from "../data/causal/index.ts"
 import { describePlan, kindOf, planJson } from "../kinds/index.ts"
 import { readPlan } from "../plan/index.ts"
-import { jsonFlag, setFlag } from "./device-flags.ts"
-import { userError } from "./told.ts"
+import type { Given, validateFlags } from "./flags.ts"
+import { userError } from "./user-error.ts"
 
 const validated = (file: string, settings: ReadonlyArray<string>) =>
   Effect.gen(function* () {
@@ -31,14 +30,8 @@ const sampleText = ({ where, runs, tokens, uncut, trained }: RenderedSample): st
   ].join("\n")
 }
 
-export const validateCommand = Command.make(
-  "validate",
-  {
-    plans: Argument.String("plan").pipe(Argument.withDescription("Plan files"), Argument.atLeast(1)),
-    set: setFlag,
-    json: jsonFlag
-  },
-  Effect.fn(function* ({ plans, set, json }) {
+export const validate = ({ plans, set, json }: Given<typeof validateFlags>) =>
+  Effect.gen(function* () {
     const failures: Array<string> = []
     for (const file of plans) {
       const result = yield* Effect.result(validated(file, set))
@@ -64,4 +57,3 @@ export const validateCommand = Command.make(
       return yield* userError(failures.join("\n"))
     }
   })
-).pipe(Command.withDescription("Say what a plan would train, or everything that is wrong with it; reads no weights"))

@@ -1,0 +1,304 @@
+/**
+ * The arguments and flags of every command: what `--help` prints, without the code that a command runs (main.ts loads that when it is
+ * asked for).
+ */
+import { Argument, type Command, Flag } from "effect/cli"
+import * as Option from "effect/Option"
+import { DEFAULT_METHODS, methodNames } from "../compare/methods.ts"
+
+/** What a command's code is given. */
+export type Given<Flags extends Command.Command.Config> = Command.Command.Config.Infer<Flags>
+
+const count = (name: string, least = 1) =>
+  Flag.Int(name).pipe(
+    Flag.filter(
+      (n) => n >= least,
+      () => `an integer of at least ${least}`
+    )
+  )
+
+const number = (name: string, allowed: (n: number) => boolean, what: string) =>
+  Flag.Finite(name).pipe(Flag.filter(allowed, () => what))
+
+const optionalText = (name: string, description: string) =>
+  Flag.String(name).pipe(Flag.withDescription(description), Flag.optional)
+
+const device = Flag.Literals("device", ["auto", "webgpu", "wasm", "cpu"]).pipe(
+  Flag.withDescription("auto: WebGPU where there is a hardware adapter, else wasm"),
+  Flag.withDefault("auto")
+)
+
+const threads = count("threads").pipe(
+  Flag.withDescription("threads of the wasm backend (default: the plan's, which is one per core)"),
+  Flag.optional
+)
+
+/** Where there is no plan to say it. */
+const threadsOrAuto = threads.pipe(Flag.map(Option.getOrElse(() => "auto" as const)))
+
+const json = Flag.Boolean("json").pipe(
+  Flag.withDescription("print JSON on stdout, and nothing else there"),
+  Flag.withDefault(false)
+)
+
+const set = Flag.String("set").pipe(
+  Flag.withMetavar("path=value"),
+  Flag.withDescription("replace one value of the plan, e.g. --set adapter.rank=4; may be repeated"),
+  Flag.atLeast(0)
+)
+
+const base = optionalText("base", "the base model, if it is not where it was: a folder, a file, a model.json")
+
+const run = (description = "Run folder") => Argument.String("run").pipe(Argument.withDescription(description))
+
+export const trainFlags = {
+  plan: Argument.String("plan").pipe(
+    Argument.withDescription("Plan file; without one the embedded example is trained"),
+    Argument.optional
+  ),
+  set,
+  device,
+  threads,
+  out: optionalText("out", "run folder, which must not exist (default: a fresh runs/<plan name>-<n>)"),
+  resume: Flag.String("resume").pipe(
+    Flag.withMetavar("RUN"),
+    Flag.withDescription("go on with an interrupted run: its folder, instead of a plan"),
+    Flag.optional
+  ),
+  json
+}
+
+export const validateFlags = {
+  plans: Argument.String("plan").pipe(Argument.withDescription("Plan files"), Argument.atLeast(1)),
+  set,
+  json
+}
+
+export const suggestFlags = {
+  plan: Argument.String("plan").pipe(
+    Argument.withDescription("Plan whose model and data are taken; its other values are suggested anew"),
+    Argument.optional
+  ),
+  model: optionalText(
+    "model",
+    "base model, instead of a plan: a folder, a .gguf file, hf:owner/name, or the model.json of a tf.LayersModel"
+  ),
+  data: optionalText("data", "training rows, with --model; what they are is read off the first of them"),
+  validation: optionalText("validation", "rows to evaluate during training (default: a share of --data is held out)"),
+  test: optionalText("test", "rows to evaluate at the end"),
+  text: optionalText("text", "column that holds the text"),
+  label: optionalText("label", "column that holds the label"),
+  input: optionalText("input", "column that holds a list of numbers, for a tf.LayersModel"),
+  messages: optionalText("messages", "column that holds a conversation"),
+  prompt: optionalText("prompt", "column that holds a prompt"),
+  completion: optionalText("completion", "column that holds what follows the prompt"),
+  memory: count("memory").pipe(
+    Flag.withMetavar("MB"),
+    Flag.withDescription("memory that a run may take (default: what is free on this machine)"),
+    Flag.optional
+  ),
+  out: optionalText("out", "plan file to write, which must not exist (default: the plan goes to stdout)"),
+  device,
+  json
+}
+
+const maxTokens = count("max-tokens").pipe(Flag.withDescription("tokens of a text at most"), Flag.withDefault(128))
+
+export const evaluateFlags = {
+  run: run(),
+  data: optionalText(
+    "data",
+    "a .jsonl or .csv file with the plan's columns, instead of its test and validation splits"
+  ),
+  generate: Flag.Boolean("generate").pipe(
+    Flag.withDescription("of a language model: write the answer to each row's prompt, and tell how many are right"),
+    Flag.withDefault(false)
+  ),
+  match: Flag.Literals("match", ["exact", "number"]).pipe(
+    Flag.withDescription("which answers are right: the expected text, or one whose last number is the expected one's"),
+    Flag.withDefault("exact")
+  ),
+  maxTokens,
+  base,
+  device,
+  threads: threadsOrAuto,
+  json
+}
+
+export const predictFlags = {
+  run: run("Run folder, or an adapter of a tf.LayersModel with --base"),
+  texts: Argument.String("text").pipe(
+    Argument.withDescription("Texts; none or - reads one a line from stdin"),
+    Argument.atLeast(0)
+  ),
+  base,
+  device,
+  threads: threadsOrAuto,
+  json
+}
+
+const model = Argument.String("model").pipe(
+  Argument.withMetavar("RUN|MODEL"),
+  Argument.withDescription("Run folder, Hugging Face folder, .gguf file or hf:owner/name")
+)
+
+/** How tokens are chosen. */
+export const samplingFlags = {
+  maxTokens,
+  temperature: number("temperature", (n) => n >= 0, "a number of at least 0").pipe(
+    Flag.withDescription("0: always the most probable token"),
+    Flag.withDefault(0)
+  ),
+  topK: count("top-k").pipe(Flag.withDescription("choose of the k most probable tokens"), Flag.optional),
+  topP: number("top-p", (n) => n > 0 && n <= 1, "a number above 0 and at most 1").pipe(
+    Flag.withDescription("choose of the most probable tokens that have this probability together"),
+    Flag.withDefault(1)
+  ),
+  repetitionPenalty: number("repetition-penalty", (n) => n > 0, "a number above 0").pipe(
+    Flag.withDescription("above 1: tokens that have been there become less probable"),
+    Flag.withDefault(1)
+  ),
+  seed: Flag.Int("seed").pipe(Flag.withDescription("of the choice, at a temperature above 0"), Flag.withDefault(0)),
+  stop: Flag.String("stop").pipe(
+    Flag.withMetavar("STR"),
+    Flag.withDescription("end a text before this string; may be repeated"),
+    Flag.atLeast(0)
+  ),
+  baseOnly: Flag.Boolean("base-only").pipe(
+    Flag.withDescription("the base model alone, without what the run trained"),
+    Flag.withDefault(false)
+  )
+}
+
+const writingFlags = { ...samplingFlags, base, device, threads: threadsOrAuto }
+
+export const generateFlags = {
+  model,
+  prompts: Argument.String("prompt").pipe(
+    Argument.withDescription("Beginnings of texts; none or - reads one a line from stdin"),
+    Argument.atLeast(0)
+  ),
+  ...writingFlags,
+  plain: Flag.Boolean("plain").pipe(
+    Flag.withDescription("go on with the prompt as it stands, also where the run learned conversations"),
+    Flag.withDefault(false)
+  ),
+  json
+}
+
+export const chatFlags = {
+  model,
+  system: Flag.String("system").pipe(
+    Flag.withMetavar("STR"),
+    Flag.withDescription("what the assistant is told before the conversation"),
+    Flag.optional
+  ),
+  ...writingFlags
+}
+
+export const mergeFlags = {
+  run: run(),
+  out: optionalText("out", "folder to make, which must not exist (default: RUN/merged)"),
+  base,
+  device,
+  threads: threadsOrAuto,
+  json
+}
+
+const partsOf = (text: string) => text.split(",").map((part) => part.trim())
+
+/** `a,b,c`; an error repeats it as it was written. */
+const list = (name: string, what: string, allowed: (part: string) => boolean = (part) => part !== "") =>
+  Flag.String(name).pipe(
+    Flag.filter(
+      (text) => partsOf(text).every(allowed),
+      () => what
+    ),
+    Flag.map(partsOf)
+  )
+
+const isRate = (part: string) => part !== "" && Number.isFinite(Number(part)) && Number(part) > 0
+
+const isRank = (part: string) => /^\d+$/.test(part) && Number(part) >= 1 && Number(part) <= 1024
+
+const rates = "auto, or learning rates above 0 with commas between, such as 1e-4,2e-4"
+
+export const compareFlags = {
+  plan: Argument.String("plan").pipe(
+    Argument.withDescription("Plan file; what is not the method's is the same for all"),
+    Argument.optional
+  ),
+  set,
+  methods: list("methods", "names with commas between, such as lora,lora-pro").pipe(
+    Flag.withMetavar("a,b"),
+    Flag.withDescription(`of ${methodNames.join(", ")} (default: ${DEFAULT_METHODS.join(",")})`),
+    Flag.optional
+  ),
+  learningRates: list("learning-rates", rates, (part) => part === "auto" || isRate(part)).pipe(
+    Flag.withMetavar("x,y"),
+    Flag.withDescription("the same for every method, or auto: each method's own grid"),
+    Flag.map((parts) => (parts.includes("auto") ? undefined : parts.map(Number))),
+    Flag.withDefault(undefined)
+  ),
+  ranks: list("ranks", "integers from 1 to 1024 with commas between", isRank).pipe(
+    Flag.withMetavar("4,8"),
+    Flag.map((parts) => parts.map(Number)),
+    Flag.withDescription("ranks of the methods that have one (default: the plan's)"),
+    Flag.optional
+  ),
+  seeds: count("seeds").pipe(Flag.withDescription("seeds at each rate of the sweep"), Flag.withDefault(2)),
+  freshSeeds: count("fresh-seeds").pipe(
+    Flag.withDescription("other seeds, at each method's best rate, for the test split"),
+    Flag.withDefault(5)
+  ),
+  commonRate: Flag.String("common-rate").pipe(
+    Flag.withMetavar("x"),
+    Flag.withDescription("also every method at this one rate: what somebody sees who has no time to tune"),
+    Flag.filter(isRate, () => "a learning rate above 0"),
+    Flag.map(Number),
+    Flag.optional
+  ),
+  halving: Flag.Boolean("halving").pipe(
+    Flag.withDescription("short runs first; the worse half of the rates drops out before the steps double"),
+    Flag.withDefault(false)
+  ),
+  workers: count("workers", 0).pipe(
+    Flag.withDescription("trials at a time on this machine; 0: workers elsewhere do them all"),
+    Flag.withDefault(1)
+  ),
+  out: Flag.String("out").pipe(
+    Flag.withMetavar("DIR"),
+    Flag.withDescription(
+      "the study's folder (default: compare/<plan name>-<n>, the one of the same study if there is one)"
+    ),
+    Flag.optional
+  ),
+  storage: Flag.String("storage").pipe(
+    Flag.withMetavar("URL"),
+    Flag.withDescription(
+      "sqlite://FILE or postgres://USER:PASSWORD@HOST/DATABASE (default: a file in the study's folder)"
+    ),
+    Flag.optional
+  ),
+  worker: Flag.Boolean("worker").pipe(
+    Flag.withDescription("take trials from --storage, of whatever study is open there, until Ctrl-C"),
+    Flag.withDefault(false)
+  ),
+  device,
+  threads,
+  json
+}
+
+export const schemaFlags = {
+  types: Flag.Boolean("types").pipe(
+    Flag.withDescription("write x.plan.d.json.ts, its TypeScript type, beside each x.plan.json"),
+    Flag.withDefault(false)
+  ),
+  adaptation: Flag.Boolean("adaptation").pipe(
+    Flag.withDescription("the schema of adaptation plans, for fitDataset and fit in code"),
+    Flag.withDefault(false)
+  ),
+  plans: Argument.String("plan").pipe(Argument.withDescription("Plan files, for --types"), Argument.atLeast(0))
+}
+
+export const doctorFlags = { json }

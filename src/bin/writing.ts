@@ -1,0 +1,49 @@
+/** What `generate` and `chat` open: the model that writes, and how it chooses tokens. */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import { type Adapted, injectSelected } from "../../adapters/index.ts"
+import type { GenerateOptions } from "../generation/index.ts"
+import type { Writing } from "../kinds/index.ts"
+import type { CausalModel } from "../models/causal/index.ts"
+import { openCausalModel } from "../models/causal/open-causal.ts"
+import { loadCausalRun } from "../trained/index.ts"
+import type { Given, samplingFlags } from "./flags.ts"
+
+export const optionsOf = (given: Given<typeof samplingFlags>): GenerateOptions => ({
+  maxNewTokens: given.maxTokens,
+  temperature: given.temperature,
+  topK: Option.getOrNull(given.topK),
+  topP: given.topP,
+  repetitionPenalty: given.repetitionPenalty,
+  seed: given.seed,
+  stop: given.stop,
+  base: given.baseOnly
+})
+
+/** The model of a run with what was trained, or a model as it is. */
+export const openWriting = (source: string, base: Option.Option<string>) =>
+  Effect.gen(function* () {
+    if (yield* isRun(source)) {
+      const run: Writing = yield* loadCausalRun(source, { base: Option.getOrUndefined(base) })
+      return run
+    }
+    const model = yield* openCausalModel(source)
+    const adapted: Adapted<CausalModel> = yield* injectSelected<object, CausalModel>(
+      model,
+      null,
+      { sites: [], parameters: [] },
+      0
+    )
+    const plain: Writing = { adapted, chat: false, system: undefined }
+    return plain
+  })
+
+/** A run has a plan, a model has none. */
+const isRun = (source: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    return yield* fs.exists(path.join(source, "plan.json")).pipe(Effect.orElseSucceed(() => false))
+  })
