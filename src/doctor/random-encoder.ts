@@ -9,9 +9,9 @@ import type * as Scope from "effect/Scope"
 import type { Batch } from "../data/index.ts"
 import { bert } from "../models/bert.ts"
 import { encode, encoderOf, encoderParameters, encoderSites } from "../models/encoder.ts"
-import { feed } from "../models/feed.ts"
 import { applyHead, headLayers, newHeadParameters } from "../models/head.ts"
 import type { HeadSpec, Model } from "../models/index.ts"
+import { feed } from "../models/load.ts"
 import { gaussian, randomStream } from "../numbers/index.ts"
 
 /** Two blocks of all-MiniLM-L6-v2's shape. */

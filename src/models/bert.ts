@@ -4,10 +4,9 @@
  *
  * @see transformers `BertModel`, `BertForSequenceClassification`
  */
-import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { ActivationName, activations, Count, configDecoder, Labels, Layers, labelsInOrder } from "./encoder-config.ts"
-import type { BlockNames, Family } from "./family.ts"
+import { ActivationName, activations, Count, Layers, withDefault } from "./config-reader.ts"
+import { type BlockNames, encoderConfigReader, type Family, Labels, labelsInOrder } from "./family.ts"
 
 /** config.json of BERT and RoBERTa, with transformers' defaults. */
 const BertConfig = Schema.Struct({
@@ -17,9 +16,9 @@ const BertConfig = Schema.Struct({
   intermediate_size: Count,
   vocab_size: Count,
   max_position_embeddings: Count,
-  type_vocab_size: Count.pipe(Schema.withDecodingDefaultKey(Effect.succeed(2))),
-  layer_norm_eps: Schema.Finite.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1e-12))),
-  hidden_act: ActivationName.pipe(Schema.withDecodingDefaultKey(Effect.succeed("gelu" as const))),
+  type_vocab_size: withDefault(Count, 2),
+  layer_norm_eps: withDefault(Schema.Finite, 1e-12),
+  hidden_act: withDefault(ActivationName, "gelu"),
   pad_token_id: Schema.optionalKey(Schema.NullOr(Schema.Int)),
   id2label: Schema.optionalKey(Labels),
   // other values of these would change the forward pass
@@ -28,9 +27,9 @@ const BertConfig = Schema.Struct({
   add_cross_attention: Schema.optionalKey(Schema.Literal(false))
 })
 
-/** Decodes a BERT-like config whose padding id is `padId` unless the file says otherwise. */
-export const decodeBertConfig = (padId: number) =>
-  configDecoder(BertConfig, (file) => ({
+/** Reads a BERT-like config whose padding id is `padId` unless the file names one. */
+export const bertConfigReader = (padId: number) =>
+  encoderConfigReader(BertConfig, (file) => ({
     hiddenSize: file.hidden_size,
     layers: file.num_hidden_layers,
     attentionHeads: file.num_attention_heads,
@@ -61,7 +60,7 @@ export const bertBlock = (layer: number): BlockNames => {
 export const bert: Family = {
   name: "bert",
   prefix: "bert.",
-  decodeConfig: decodeBertConfig(0),
+  decodeConfig: bertConfigReader(0),
   block: bertBlock,
   pooler: {
     dense: "pooler.dense",

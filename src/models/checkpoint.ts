@@ -1,22 +1,21 @@
 /**
  * A Hugging Face folder before any weight is read: `config.json`, and the headers of its safetensors, matched with what the
- * family's forward pass needs. Tensors beyond that (other heads, position ids, a pooler nobody uses) are left alone and listed.
+ * family's forward pass needs. Other tensors (other heads, position ids, an unused pooler) are ignored and listed.
  */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import { parseBoundedJson, readTextFile } from "../files/index.ts"
-import { readFolderHeaders, type StoredTensor } from "../safetensors/index.ts"
+import { readFolderHeaders, type SafetensorsError, type StoredTensor } from "../safetensors/index.ts"
 import { type Encoder, encoderOf, encoderParameters, WORD_EMBEDDINGS } from "./encoder.ts"
 import type { Family } from "./family.ts"
-import type { ParameterSpec } from "./model.ts"
-import { ModelError } from "./model-error.ts"
+import { ModelError, type ParameterSpec } from "./model.ts"
 
 export interface Checkpoint {
   readonly folder: string
   readonly encoder: Encoder
-  /** "bert." in a BertForSequenceClassification's file, "" in a BertModel's */
+  /** "bert." in the file of a BertForSequenceClassification, "" in that of a BertModel */
   readonly prefix: string
   /** The stored tensor of a parameter, by the family's name. */
   readonly find: (name: string) => StoredTensor | undefined
@@ -30,27 +29,23 @@ export const openCheckpoint = (
   families: Readonly<Record<string, Family>>
 ): Effect.Effect<Checkpoint, ModelError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
-    const path = yield* Path.Path
     const encoder = yield* readEncoder(folder, families)
-    const headers = yield* readFolderHeaders(folder).pipe(
-      Effect.catchTag("SafetensorsError", ({ file, problems }) =>
-        Effect.fail(
-          new ModelError({ folder, problems: problems.map((problem) => `${path.basename(file)}: ${problem}`) })
-        )
-      )
-    )
+    const headers = yield* readHeaders(folder)
     const { family } = encoder
     const prefix = headers.has(`${family.prefix}${WORD_EMBEDDINGS}`) ? family.prefix : ""
     const find = (name: string) => {
       const stored = storedName(family, prefix, name)
       return headers.get(stored) ?? headers.get(legacyName(stored))
     }
-    const problems = shapeProblems(encoderParameters(encoder), find, (name) => storedName(family, prefix, name))
+    const problems = shapeProblems(
+      encoderParameters(encoder),
+      (name) => find(name) ?? { name: storedName(family, prefix, name) }
+    )
     if (problems.length > 0) return yield* new ModelError({ folder, problems })
     return { folder, encoder, prefix, find, stored: [...headers.keys()] }
   })
 
-/** What a parameter is called in a file whose backbone has `prefix`. Classifiers stand outside the backbone. */
+/** A parameter's name in a file whose backbone has `prefix`. Classifiers are outside the backbone. */
 export const storedName = ({ pooler }: Family, prefix: string, name: string): string => {
   const outside = [pooler.classifier, ...(pooler.denseIsPretrained ? [] : [pooler.dense])]
   return outside.some((module) => name.startsWith(`${module}.`)) ? name : prefix + name
@@ -60,18 +55,30 @@ export const storedName = ({ pooler }: Family, prefix: string, name: string): st
 const legacyName = (name: string): string =>
   name.replace(/LayerNorm\.weight$/, "LayerNorm.gamma").replace(/LayerNorm\.bias$/, "LayerNorm.beta")
 
-/** One sentence for each parameter that is missing or has another shape. */
+/** One sentence for each parameter that is missing or has another shape. `find`: its name in the file, and its shape if it is there. */
 export const shapeProblems = (
   parameters: ReadonlyArray<ParameterSpec>,
-  find: (name: string) => StoredTensor | undefined,
-  nameInFile: (name: string) => string
+  find: (name: string) => { readonly name: string; readonly shape?: ReadonlyArray<number> | undefined }
 ): ReadonlyArray<string> =>
   parameters.flatMap(({ name, shape }) => {
     const stored = find(name)
-    if (stored === undefined) return [`weights: ${nameInFile(name)} is missing; expected shape [${shape.join(", ")}]`]
+    if (stored.shape === undefined) return [`weights: ${stored.name} is missing; expected shape [${shape.join(", ")}]`]
     if (stored.shape.length === shape.length && stored.shape.every((n, i) => n === shape[i])) return []
     return [`weights: ${stored.name} has shape [${stored.shape.join(", ")}]; config.json says [${shape.join(", ")}]`]
   })
+
+/** What is wrong with a weight file, as the model's error. */
+export const modelErrorOf = (folder: string, { file, problems }: SafetensorsError) =>
+  Effect.map(
+    Path.Path,
+    (path) => new ModelError({ folder, problems: problems.map((problem) => `${path.basename(file)}: ${problem}`) })
+  )
+
+/** The headers of a folder's weight files. */
+export const readHeaders = (folder: string) =>
+  readFolderHeaders(folder).pipe(
+    Effect.catchTag("SafetensorsError", (error) => Effect.flip(modelErrorOf(folder, error)))
+  )
 
 /** Reads a JSON file of the folder: UTF-8, of bounded size and depth. */
 export const readJson = (

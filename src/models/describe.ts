@@ -1,6 +1,6 @@
 /**
- * From a folder and a task to a `ModelDescription`: config and headers are read, weights are not. All that can be wrong with the
- * combination is said here, so that loading has nothing left to refuse.
+ * From a folder and a task to a `ModelDescription`: config and headers are read, weights are not. Everything that can be wrong with the
+ * combination is reported here, so that loading has nothing left to refuse.
  */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
@@ -9,8 +9,7 @@ import { type Checkpoint, openCheckpoint, shapeProblems, storedName } from "./ch
 import { encoderParameters, encoderSites } from "./encoder.ts"
 import { families, familyOf } from "./families.ts"
 import { type HeadInit, headLayers, type Pooling } from "./head.ts"
-import type { HeadSpec, ModelDescription } from "./model.ts"
-import { ModelError } from "./model-error.ts"
+import { type HeadSpec, type ModelDescription, ModelError } from "./model.ts"
 
 export interface TaskOptions {
   readonly pooling: Pooling
@@ -19,7 +18,7 @@ export interface TaskOptions {
   readonly labels?: ReadonlyArray<string> | undefined
 }
 
-/** A description, and what the checkpoint holds besides. */
+/** A description, and what else the checkpoint holds. */
 export interface DescribedModel extends ModelDescription {
   /** stored tensors that nothing reads: other heads, position ids, an unused pooler */
   readonly unusedTensors: ReadonlyArray<string>
@@ -38,8 +37,7 @@ export const describe = (
     const head = headFor(checkpoint, options, labels.length)
     const headProblems = shapeProblems(
       head.parameters.filter(({ name }) => head.inCheckpoint.has(name)),
-      find,
-      (name) => storedName(family, prefix, name)
+      (name) => find(name) ?? { name: storedName(family, prefix, name) }
     )
     if (problems.length + headProblems.length > 0) {
       return yield* new ModelError({ folder, problems: [...problems, ...headProblems] })

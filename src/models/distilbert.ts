@@ -4,10 +4,9 @@
  *
  * @see transformers `DistilBertModel`, `DistilBertForSequenceClassification`
  */
-import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { ActivationName, activations, Count, configDecoder, Labels, Layers, labelsInOrder } from "./encoder-config.ts"
-import type { BlockNames, Family } from "./family.ts"
+import { ActivationName, activations, Count, Layers, withDefault } from "./config-reader.ts"
+import { type BlockNames, encoderConfigReader, type Family, Labels, labelsInOrder } from "./family.ts"
 
 const DistilBertConfig = Schema.Struct({
   dim: Count,
@@ -16,7 +15,7 @@ const DistilBertConfig = Schema.Struct({
   hidden_dim: Count,
   vocab_size: Count,
   max_position_embeddings: Count,
-  activation: ActivationName.pipe(Schema.withDecodingDefaultKey(Effect.succeed("gelu" as const))),
+  activation: withDefault(ActivationName, "gelu"),
   pad_token_id: Schema.optionalKey(Schema.NullOr(Schema.Int)),
   id2label: Schema.optionalKey(Labels)
 })
@@ -38,7 +37,7 @@ const block = (layer: number): BlockNames => {
 export const distilbert: Family = {
   name: "distilbert",
   prefix: "distilbert.",
-  decodeConfig: configDecoder(DistilBertConfig, (file) => ({
+  decodeConfig: encoderConfigReader(DistilBertConfig, (file) => ({
     hiddenSize: file.dim,
     layers: file.n_layers,
     attentionHeads: file.n_heads,

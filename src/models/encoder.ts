@@ -6,8 +6,8 @@
  * Hidden states are [tokens, hidden] with tokens = batch·length throughout, since linear layers see tokens, not sequences; only
  * attention looks at the batch again. Every linear layer goes through `linear`; everything else reads `weights`.
  *
- * Evaluation mode: no hidden or attention dropout, in training neither (few steps of low-rank training do not need it, and a run
- * is reproducible without).
+ * Always in evaluation mode: no hidden or attention dropout, not even in training (a few steps of low-rank training do not need it, and
+ * a run is reproducible without it).
  */
 import type { Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
@@ -15,9 +15,15 @@ import { additiveMask, attention } from "../kernels/attention.ts"
 import { gelu } from "../kernels/gelu.ts"
 import { layerNorm } from "../kernels/layer-norm.ts"
 import type { Linear, LinearSite, Weights } from "../tensors/index.ts"
-import type { EncoderConfig } from "./encoder-config.ts"
-import type { BlockNames, Family } from "./family.ts"
-import type { ParameterSpec, RunBlock, TokenBatch } from "./model.ts"
+import type { BlockNames, EncoderConfig, Family } from "./family.ts"
+import {
+  linearParameters,
+  normParameters,
+  type ParameterSpec,
+  type RunBlock,
+  runOnce,
+  type TokenBatch
+} from "./model.ts"
 
 const EMBEDDINGS = {
   word: "embeddings.word_embeddings.weight",
@@ -26,7 +32,7 @@ const EMBEDDINGS = {
   norm: "embeddings.LayerNorm"
 } as const
 
-/** What shows to which class a checkpoint belongs: every one has it. */
+/** Every checkpoint has this tensor: its prefix shows which class the checkpoint was saved from. */
 export const WORD_EMBEDDINGS = EMBEDDINGS.word
 
 interface Block {
@@ -74,10 +80,7 @@ export const encoderSites = ({ blocks }: Encoder): ReadonlyArray<LinearSite> =>
 /** Every parameter that `encode` reads. */
 export const encoderParameters = ({ config, blocks }: Encoder): ReadonlyArray<ParameterSpec> => {
   const { hiddenSize, vocabularySize, positions, tokenTypes } = config
-  const norm = (name: string): ReadonlyArray<ParameterSpec> => [
-    { name: `${name}.weight`, shape: [hiddenSize] },
-    { name: `${name}.bias`, shape: [hiddenSize] }
-  ]
+  const norm = (name: string) => normParameters(name, hiddenSize)
   return [
     { name: EMBEDDINGS.word, shape: [vocabularySize, hiddenSize] },
     { name: EMBEDDINGS.position, shape: [positions, hiddenSize] },
@@ -90,11 +93,6 @@ export const encoderParameters = ({ config, blocks }: Encoder): ReadonlyArray<Pa
     ])
   ]
 }
-
-const linearParameters = (site: LinearSite): ReadonlyArray<ParameterSpec> => [
-  { name: `${site.name}.weight`, shape: [site.out, site.in] },
-  { name: `${site.name}.bias`, shape: [site.out] }
-]
 
 /** h₀ [tokens, hidden] */
 export const embed = ({ family, config }: Encoder, batch: TokenBatch, weights: Weights): Tensor2D =>
@@ -131,15 +129,13 @@ export const applyBlock = (
     return normalize(linear(sites.output, active), middle, names.outputNorm, config, weights)
   })
 
-const once: RunBlock = (block, ...inputs) => block(...inputs)
-
 /** Last hidden states [tokens, hidden]. */
 export const encode = (
   encoder: Encoder,
   batch: TokenBatch,
   linear: Linear,
   weights: Weights,
-  runBlock: RunBlock = once
+  runBlock: RunBlock = runOnce
 ): Tensor2D => {
   const mask = additiveMask(batch.attentionMask)
   return encoder.blocks.reduce<Tensor2D>(

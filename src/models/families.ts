@@ -1,4 +1,4 @@
-/** The families this package knows, by `model_type` of config.json. A new one is a file and a line here. */
+/** The encoder families, by `model_type` of config.json. Adding one takes a file and a line here (CONTRIBUTING.md). */
 import { bert } from "./bert.ts"
 import { distilbert } from "./distilbert.ts"
 import type { Family } from "./family.ts"

@@ -1,10 +1,11 @@
 /**
- * What distinguishes one family of post-norm encoders from another: names, the spelling of its config, the positions it counts,
- * and the head that transformers' own classification class puts on it. Everything else is shared (`encoder.ts`, `head.ts`).
+ * What distinguishes one family of post-norm encoders from another: its parameters' names, how its config is spelled, how it counts
+ * positions, and the head that transformers' own classification class puts on it. Everything else is shared (`encoder.ts`, `head.ts`).
  */
 import type { Tensor2D } from "@tensorflow/tfjs"
 import type * as Result from "effect/Result"
-import type { EncoderConfig } from "./encoder-config.ts"
+import * as Schema from "effect/Schema"
+import { type Activation, configReader } from "./config-reader.ts"
 
 /** Module names of one block, relative to the backbone. */
 export interface BlockNames {
@@ -32,7 +33,7 @@ export interface PoolerNames {
 export interface Family {
   /** `model_type` of config.json */
   readonly name: string
-  /** what stands before the backbone's names in transformers' classification class */
+  /** prefix of the backbone's names in transformers' classification class */
   readonly prefix: string
   readonly decodeConfig: (json: unknown) => Result.Result<EncoderConfig, ReadonlyArray<string>>
   readonly block: (layer: number) => BlockNames
@@ -42,3 +43,41 @@ export interface Family {
   /** Rows of the position table for token ids [batch, length]; null: 0, 1, 2, … in every row, padding included. */
   readonly positionIds: ((inputIds: Tensor2D, config: EncoderConfig) => Tensor2D) | null
 }
+
+/** What a config.json says about an encoder, in one spelling for all families. */
+export interface EncoderConfig {
+  readonly hiddenSize: number
+  readonly layers: number
+  readonly attentionHeads: number
+  readonly intermediateSize: number
+  readonly vocabularySize: number
+  /** rows of the position table */
+  readonly positions: number
+  /** rows of the token-type table; 0: the family has none */
+  readonly tokenTypes: number
+  readonly layerNormEpsilon: number
+  readonly activation: Activation
+  readonly padId: number
+  /** class names by index, empty if the checkpoint has none */
+  readonly labels: ReadonlyArray<string>
+}
+
+export const Labels = Schema.Record(Schema.String, Schema.String)
+
+/** `id2label` has strings for keys, in any order. */
+export const labelsInOrder = (id2label: Readonly<Record<string, string>> | undefined): ReadonlyArray<string> =>
+  Object.entries(id2label ?? {})
+    .sort(([a], [b]) => Number(a) - Number(b))
+    .map(([, label]) => label)
+
+/** Reads config.json by a family's schema, whose fields `normalize` puts into the common spelling. */
+export const encoderConfigReader = <File>(
+  schema: Schema.Codec<File, unknown>,
+  normalize: (file: File) => EncoderConfig
+): Family["decodeConfig"] =>
+  configReader(schema, (file) => {
+    const config = normalize(file)
+    const { hiddenSize, attentionHeads } = config
+    const problem = `config.json: hidden size ${hiddenSize} is not a multiple of its ${attentionHeads} attention heads`
+    return { config, problems: hiddenSize % attentionHeads === 0 ? [] : [problem] }
+  })

@@ -11,8 +11,7 @@ import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import { describe, type TaskOptions } from "./describe.ts"
 import { type LoadOptions, load as loadDescribed } from "./load.ts"
-import type { Model } from "./model.ts"
-import type { ModelError } from "./model-error.ts"
+import type { Model, ModelError } from "./model.ts"
 
 export { bert } from "./bert.ts"
 export * as Causal from "./causal/index.ts"
@@ -39,10 +38,8 @@ export { weightFiles } from "./layers-model/model-files.ts"
 export { type LoadOptions, load as loadDescribed } from "./load.ts"
 export { loadTokenizer } from "./load-tokenizer.ts"
 export type * from "./model.ts"
-export { ModelError } from "./model-error.ts"
-export type * from "./network.ts"
+export { ModelError } from "./model.ts"
 export { roberta } from "./roberta.ts"
-export type { Encoding, Tokenizer } from "./tokenizer.ts"
 
 export interface LoadModelOptions {
   /** a Hugging Face folder */

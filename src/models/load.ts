@@ -2,19 +2,17 @@
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
-import * as Path from "effect/Path"
+import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import type { Packing } from "../numbers/index.ts"
 import { forEachTensor, type StoredTensor } from "../safetensors/index.ts"
-import { type Checkpoint, openCheckpoint } from "./checkpoint.ts"
+import type { TokenRows } from "../tensors/index.ts"
+import { type Checkpoint, modelErrorOf, openCheckpoint } from "./checkpoint.ts"
 import { encode } from "./encoder.ts"
 import { families } from "./families.ts"
-import { feed } from "./feed.ts"
 import { applyHead, newHeadParameters } from "./head.ts"
 import { loadTokenizer } from "./load-tokenizer.ts"
-import type { Model, ModelDescription } from "./model.ts"
-import { ModelError } from "./model-error.ts"
-import type { Tokenizer } from "./tokenizer.ts"
+import { type Model, type ModelDescription, ModelError, type TokenBatch, type Tokenizer } from "./model.ts"
 import { uploaded } from "./upload.ts"
 
 export interface LoadOptions {
@@ -24,7 +22,7 @@ export interface LoadOptions {
   readonly tokenizer?: Tokenizer
   /** how weights of linear layers are held (default "f32"); everything else is float32 */
   readonly weights?: "f32" | Packing
-  /** parameters that are float32 even so: those that will be trained themselves, which should start unrounded */
+  /** parameters that stay float32 all the same: those that will be trained themselves, which should start unrounded */
   readonly whole?: ReadonlyArray<string>
 }
 
@@ -35,17 +33,12 @@ export const load = (
 ): Effect.Effect<Model, ModelError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
   Effect.gen(function* () {
     const { folder, head } = description
-    const path = yield* Path.Path
     const tokenizer = given ?? (yield* loadTokenizer(folder, description))
     const { encoder, find } = yield* openCheckpoint(folder, families)
     const stored = yield* storedParameters(description, find)
     const { weights, packed, upload } = yield* uploaded(folder, { form, sites: description.sites, whole })
     yield* forEachTensor(stored.keys(), (tensor, found) => upload(stored.get(found)!, tensor, found.name)).pipe(
-      Effect.catchTag("SafetensorsError", ({ file, problems }) =>
-        Effect.fail(
-          new ModelError({ folder, problems: problems.map((problem) => `${path.basename(file)}: ${problem}`) })
-        )
-      )
+      Effect.catchTag("SafetensorsError", (error) => Effect.flip(modelErrorOf(folder, error)))
     )
     for (const [name, value] of newHeadParameters(head, seed)) yield* upload(name, value)
     return {
@@ -78,3 +71,20 @@ const storedParameters = (
     }
     return stored
   })
+
+export const tokenTensors = ({ size, length, inputIds, tokenTypeIds, attentionMask }: TokenRows): TokenBatch => {
+  const shape: [number, number] = [size, length]
+  return {
+    inputIds: tf.tensor2d(inputIds, shape, "int32"),
+    tokenTypeIds: tf.tensor2d(tokenTypeIds, shape, "int32"),
+    attentionMask: tf.tensor2d(attentionMask, shape, "float32")
+  }
+}
+
+export const labelTensor = ({ labels }: Pick<TokenRows, "labels">): tf.Tensor1D => tf.tensor1d(labels, "int32")
+
+/** A batch of tokenized texts as tensors, which the caller's tidy owns. */
+export const feed: Model["feed"] = (rows) => {
+  const input = tokenTensors(rows)
+  return { input, target: labelTensor(rows), mask: tf.reshape(input.attentionMask, [rows.size * rows.length]) }
+}

@@ -1,18 +1,23 @@
 /**
- * The contract of a model family: a frozen base whose linear layers are an argument.
+ * The contract of a model: a frozen network whose linear layers are an argument.
  *
- * `describe` knows a model from its config and the headers of its weight files alone (for `validate`, before any weight is read);
- * `load` reads the weights. A family does not know adapters exist.
+ * `Network` is what can be adapted and trained: adapters, optimizers and training know no more of a text model (`Model`), a causal one or
+ * a `tf.LayersModel` than this. `describe` knows a model from its config and the headers of its weight files alone (for `validate`,
+ * before any weight is read); `load` reads the weights. No model knows that adapters exist.
  */
 import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
+import * as Schema from "effect/Schema"
 import type { Linear, LinearSite, PackedMatrix, TokenRows, Weights } from "../tensors/index.ts"
-import type { Tokenizer } from "./tokenizer.ts"
 
-/** Token tensors of one batch: inputIds, tokenTypeIds int32 [batch, length]; attentionMask float32 [batch, length], 1 = token. */
-export interface TokenBatch {
-  readonly inputIds: Tensor2D
-  readonly attentionMask: Tensor2D
-  readonly tokenTypeIds: Tensor2D
+/** Everything that is wrong with a model folder. */
+export class ModelError extends Schema.TaggedError<ModelError>()("ModelError", {
+  folder: Schema.String,
+  /** each a sentence that names the file */
+  problems: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return this.problems.map((problem) => `model ${this.folder}: ${problem}`).join("\n")
+  }
 }
 
 /** A parameter of a model: its name in the family's naming and its shape (linear weights [out, in]). */
@@ -21,20 +26,106 @@ export interface ParameterSpec {
   readonly shape: ReadonlyArray<number>
 }
 
-/** The classification head: what it consists of, and how it leaves the run folder. */
+/** The parameters of a linear layer. */
+export const linearParameters = ({ name, out, in: inputs, bias }: LinearSite): ReadonlyArray<ParameterSpec> => [
+  { name: `${name}.weight`, shape: [out, inputs] },
+  ...(bias === false ? [] : [{ name: `${name}.bias`, shape: [out] }])
+]
+
+/** The parameters of a LayerNorm. */
+export const normParameters = (name: string, size: number): ReadonlyArray<ParameterSpec> =>
+  ["weight", "bias"].map((part) => ({ name: `${name}.${part}`, shape: [size] }))
+
+/** Rows of a step, on the host. */
+export interface Rows {
+  readonly size: number
+  /** what the speed of a step is counted in: tokens without padding, or rows */
+  readonly tokens: number
+  /** how many terms the loss averages: rows unless given. Accumulated batches are weighted by it. */
+  readonly counted?: number
+}
+
+/** A batch on the device; the caller disposes its tensors. */
+export interface Fed<Input, Target> {
+  readonly input: Input
+  readonly target: Target
+  /** [positions]: 1 where the input holds something, 0 where it is padding; absent: there is no padding */
+  readonly mask?: Tensor1D
+}
+
+/**
+ * Runs one block of a forward pass: calls it with the inputs, now and perhaps a second time (`recomputed`). A block is
+ * pure, and its inputs are whatever does not outlive the forward pass; weights and what `linear` uses do.
+ */
+export type RunBlock = <Inputs extends ReadonlyArray<Tensor>>(
+  block: (...inputs: Inputs) => Tensor2D,
+  ...inputs: Inputs
+) => Tensor2D
+
+export const runOnce: RunBlock = (block, ...inputs) => block(...inputs)
+
+export interface Network {
+  readonly sites: ReadonlyArray<LinearSite>
+  /** every frozen parameter the forward pass needs (the head's not included) */
+  readonly parameters: ReadonlyArray<ParameterSpec>
+  /** what is trained itself, with a learning rate of its own; its parameters are in `weights` too */
+  readonly head: { readonly parameters: ReadonlyArray<ParameterSpec> }
+  /** prefix of the names in the checkpoint's own class, e.g. "bert."; "" for none */
+  readonly prefix: string
+  /** parameters on the device, but for those in `packed` */
+  readonly weights: Weights
+  /** weights of linear layers that are held in fewer bits, by parameter name; absent: none */
+  readonly packed?: ReadonlyMap<string, PackedMatrix> | undefined
+  // methods, whose arguments a network may narrow to batches and inputs of its own
+  /** A batch on the device. */
+  feed(batch: Rows): Fed<unknown, unknown>
+  /** Tensor code; `weights` must know the head's parameters; without `runBlock` each block runs once. */
+  forward(input: unknown, linear: Linear, weights: Weights, runBlock?: RunBlock): unknown
+}
+
+export type BatchOf<M extends Network> = Parameters<M["feed"]>[0]
+export type InputOf<M extends Network> = Parameters<M["forward"]>[0]
+export type OutputOf<M extends Network> = ReturnType<M["forward"]>
+export type TargetOf<M extends Network> = ReturnType<M["feed"]>["target"]
+
+/** `model.feed`, with the types of this network. */
+export const fedTo = <M extends Network>(model: M, batch: BatchOf<M>): Fed<InputOf<M>, TargetOf<M>> =>
+  model.feed(batch) as Fed<InputOf<M>, TargetOf<M>>
+
+export interface Encoding {
+  readonly ids: ReadonlyArray<number>
+  readonly typeIds: ReadonlyArray<number>
+}
+
+/** A text model's tokenizer, from the `tokenizer.json` beside its weights. */
+export interface Tokenizer {
+  /** ids with special tokens, truncated to `maxLength` tokens (the special ones kept) */
+  readonly encode: (text: string, maxLength: number) => Encoding
+  readonly padId: number
+  readonly vocabularySize: number
+}
+
+/** Token tensors of one batch: inputIds, tokenTypeIds int32 [batch, length]; attentionMask float32 [batch, length], 1 = token. */
+export interface TokenBatch {
+  readonly inputIds: Tensor2D
+  readonly attentionMask: Tensor2D
+  readonly tokenTypeIds: Tensor2D
+}
+
+/** The classification head: what it consists of, and how it is saved in the run folder. */
 export interface HeadSpec {
   readonly pooling: "mean" | "pooler"
   /** parameters of the head, trained with the head's learning rate */
   readonly parameters: ReadonlyArray<ParameterSpec>
-  /** true for those a checkpoint holds (a pooler, a saved classifier): they start there; the others start new */
+  /** those that the checkpoint holds (a pooler, a saved classifier) and that start there; the others are initialized */
   readonly inCheckpoint: ReadonlySet<string>
-  /** how the last layer's weight starts where it starts new: N(0, 0.02²) or 0 (biases always 0) */
+  /** how the last layer's weight is initialized: N(0, 0.02²) or 0 (biases always 0) */
   readonly start: "normal" | "zeros"
   /** modules that transformers' own class has, saved as PEFT's modules_to_save; empty for a head over mean pooling (head.safetensors) */
   readonly modulesToSave: ReadonlyArray<string>
 }
 
-/** All that is known of a model without reading a weight. */
+/** All that is known of a text model without reading a weight. */
 export interface ModelDescription {
   readonly folder: string
   readonly family: string
@@ -51,18 +142,9 @@ export interface ModelDescription {
   readonly vocabularySize: number
   /** longest token sequence the position embeddings allow */
   readonly maxLength: number
-  /** what stands before a name of this family in the checkpoint's own class, e.g. "bert." (PEFT keys need it) */
+  /** prefix of a name of this family in the checkpoint's own class, e.g. "bert." (PEFT keys need it) */
   readonly prefix: string
 }
-
-/**
- * Runs one block of a forward pass: calls it with the inputs, now and perhaps a second time (`recomputed`). A block is
- * pure, and gets as input whatever does not outlive the forward pass; weights and what `linear` uses do.
- */
-export type RunBlock = <Inputs extends ReadonlyArray<Tensor>>(
-  block: (...inputs: Inputs) => Tensor2D,
-  ...inputs: Inputs
-) => Tensor2D
 
 export interface Model extends ModelDescription {
   readonly tokenizer: Tokenizer

@@ -1,16 +1,16 @@
 /**
- * RoBERTa (Liu et al. 2019): BERT but for three things. Positions start behind the padding id and count tokens only
+ * RoBERTa (Liu et al. 2019): BERT but for three things. Positions start after the padding id and count tokens only
  *
  *   position = padId + (number of tokens up to here) at tokens, padId at padding
  *
- * so the first padId + 1 rows of the table are never a token's; a token is what is not the padding id. There is no pre-trained
- * pooler: dense and tanh are the classifier's own. And there is one token type.
+ * so no token uses the first padId + 1 rows of the table; a token is any id but the padding id. There is no pre-trained pooler: the
+ * dense layer and its tanh belong to the classifier. And there is one token type.
  *
  * @see transformers `RobertaModel`, `RobertaForSequenceClassification`
  */
 import type { Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
-import { bertBlock, decodeBertConfig } from "./bert.ts"
+import { bertBlock, bertConfigReader } from "./bert.ts"
 import type { Family } from "./family.ts"
 
 const DEFAULT_PAD_ID = 1
@@ -23,7 +23,7 @@ const positionIds = (inputIds: Tensor2D, padId: number): Tensor2D => {
 export const roberta: Family = {
   name: "roberta",
   prefix: "roberta.",
-  decodeConfig: decodeBertConfig(DEFAULT_PAD_ID),
+  decodeConfig: bertConfigReader(DEFAULT_PAD_ID),
   block: bertBlock,
   pooler: {
     dense: "classifier.dense",

@@ -1,6 +1,6 @@
 /**
- * Parameters on their way from a checkpoint to the device, where they stay until the scope ends. Weights of linear layers may be held in
- * fewer bits; each is packed when it comes, so that no more than one tensor is ever in float32 on the host.
+ * Brings parameters from a checkpoint to the device, where they stay until the scope ends. Weights of linear layers may be held in fewer
+ * bits; each is packed as it arrives, so that no more than one tensor is ever in float32 on the host.
  */
 import type { Tensor } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
@@ -8,20 +8,19 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { LARGEST_IN_F16, type Packing, packMatrix, type Unstorable } from "../numbers/index.ts"
 import type { HostTensor } from "../safetensors/index.ts"
-import type { LinearSite, Weights } from "../tensors/index.ts"
-import { type PackedMatrix, tensorsOfMatrix, uploadPacked } from "../tensors/index.ts"
-import { ModelError } from "./model-error.ts"
+import { type LinearSite, type PackedMatrix, tensorsOfMatrix, uploadPacked, type Weights } from "../tensors/index.ts"
+import { ModelError } from "./model.ts"
 
-export interface UploadOptions {
+interface UploadOptions {
   /** how weights of linear layers are held; everything else is float32 */
   readonly form: "f32" | Packing
   /** the linear layers */
   readonly sites: ReadonlyArray<LinearSite>
-  /** parameters that are float32 even so: those that will be trained themselves, which should start unrounded */
+  /** parameters that stay float32 all the same: those that will be trained themselves, which should start unrounded */
   readonly whole: ReadonlyArray<string>
 }
 
-export interface Uploaded {
+interface Uploaded {
   readonly weights: Weights
   /** by parameter name */
   readonly packed: ReadonlyMap<string, PackedMatrix>

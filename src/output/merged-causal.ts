@@ -18,10 +18,12 @@ import type { Adapted } from "../../adapters/index.ts"
 import { type FileError, writeJson } from "../files/index.ts"
 import {
   type CausalDescription,
-  type CausalFamilyName,
+  type CausalFamily,
   type CausalModel,
   type CheckpointSource,
-  causalClassName
+  causalClassName,
+  causalFamilies,
+  transposed
 } from "../models/causal/index.ts"
 import type { ModelError } from "../models/index.ts"
 import { bytesOf, type SafetensorsError } from "../safetensors/index.ts"
@@ -34,24 +36,11 @@ type Files = FileSystem.FileSystem | Path.Path
 type MergeWriteError = FileError | ModelError | SafetensorsError | DeviceReadError
 type Source = TensorToWrite<ModelError | DeviceReadError, Files>
 
-/** transformers' classes. */
-const classNames: { readonly [Name in CausalFamilyName]: string } = {
-  llama: "LlamaForCausalLM",
-  mistral: "MistralForCausalLM",
-  qwen2: "Qwen2ForCausalLM",
-  qwen3: "Qwen3ForCausalLM",
-  gemma2: "Gemma2ForCausalLM",
-  gemma3_text: "Gemma3ForCausalLM",
-  gemma3: "Gemma3ForCausalLM",
-  phi3: "Phi3ForCausalLM",
-  gpt2: "GPT2LMHeadModel"
-}
+const familyOf = ({ family }: Pick<CausalDescription, "family">): CausalFamily =>
+  causalFamilies[family as keyof typeof causalFamilies]
 
 /** The class that loads the merged folder. */
-export const causalMergedClass = ({ family }: Pick<CausalDescription, "family">): string =>
-  classNames[family as CausalFamilyName]
-
-const hasVision = ({ family }: Pick<CausalDescription, "family">): boolean => family === "gemma3"
+export const causalMergedClass = (model: Pick<CausalDescription, "family">): string => familyOf(model).className
 
 export interface MergedCausalOptions {
   /** bytes of a file of weights at most */
@@ -86,7 +75,7 @@ export const writeMergedCausal = (
 
 /** A parameter's name in the class that is written. */
 const exportedName = (model: CausalDescription, name: string): string =>
-  causalClassName(hasVision(model) ? { prefix: "model." } : model, name)
+  causalClassName(familyOf(model).textPart ?? model, name)
 
 /** A stored tensor as it is, in float32. */
 const copied = (source: CheckpointSource, stored: string): Source => ({
@@ -110,13 +99,6 @@ const changed = ({ shape, read }: ChangedParameter, turned: boolean): Source => 
   }
 }
 
-/** [rows, columns] → [columns, rows] */
-const transposed = (data: Float32Array, rows: number, columns: number): Float32Array => {
-  const turned = new Float32Array(data.length)
-  for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) turned[j * rows + i] = data[i * columns + j]!
-  return turned
-}
-
 /** What would be untrue of the new folder: where the base was loaded from, code that is not copied, the former spelling of `dtype`. */
 const untrue = ["_name_or_path", "auto_map", "torch_dtype"]
 
@@ -125,13 +107,14 @@ export const mergedCausalConfig = (
   base: unknown,
   model: Pick<CausalDescription, "family" | "tied">
 ): Readonly<Record<string, unknown>> => {
-  const text = hasVision(model) ? (base as { readonly text_config: object }).text_config : (base as object)
+  const { className, textPart } = familyOf(model)
+  const text = textPart?.config(base as object) ?? (base as object)
   return {
     // transformers 5 does not write it any more, and llama.cpp's converter asks for it
     ...("n_positions" in text ? { n_ctx: text.n_positions } : {}),
     ...Object.fromEntries(Object.entries(text).filter(([key]) => !untrue.includes(key))),
-    ...(hasVision(model) ? { model_type: "gemma3_text" } : {}),
-    architectures: [causalMergedClass(model)],
+    ...(textPart === null ? {} : { model_type: textPart.modelType }),
+    architectures: [className],
     // said by the file above a text_config, or by nothing but the tensors
     tie_word_embeddings: model.tied,
     dtype: "float32"

@@ -8,8 +8,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
-import type { Model } from "../models/model.ts"
-import { type BatchOf, fedTo, type Network } from "../models/network.ts"
+import { type BatchOf, fedTo, type Model, type Network } from "../models/model.ts"
 import { type DeviceReadError, readTensor } from "../tensors/index.ts"
 
 /** What every evaluation says. */

@@ -11,9 +11,8 @@
 import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import type { Tap } from "../../adapters/index.ts"
-import type { BatchOf, Network } from "../models/network.ts"
-import type { LinearSite } from "../tensors/index.ts"
-import { tensorsOf, weightTap, withTensors } from "../tensors/index.ts"
+import type { BatchOf, Network } from "../models/model.ts"
+import { type LinearSite, tensorsOf, weightTap, withTensors } from "../tensors/index.ts"
 import { type Differentiated, differentiate, type LossAndGradients } from "./backward.ts"
 
 /** By site name; the caller disposes them. */

@@ -11,9 +11,8 @@
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import type { Adapted, Tap } from "../../adapters/index.ts"
-import { type BatchOf, fedTo, type Network, type Rows } from "../models/network.ts"
-import type { LinearSite } from "../tensors/index.ts"
-import { tidy } from "../tensors/index.ts"
+import { type BatchOf, fedTo, type Network, type Rows } from "../models/model.ts"
+import { type LinearSite, tidy } from "../tensors/index.ts"
 
 /** n tokens, their mean, and Σ (x − μ)(x − μ)ᵀ. */
 export interface Moments {

@@ -1,8 +1,7 @@
 /** Losses: a model's output and what it should have been → a scalar, the mean over the rows of the batch. Synchronous tensor code. */
 import type { Scalar } from "@tensorflow/tfjs"
 import { sparseCrossEntropy } from "../kernels/cross-entropy.ts"
-import type { Model } from "../models/model.ts"
-import type { Network, OutputOf, TargetOf } from "../models/network.ts"
+import type { Model, Network, OutputOf, TargetOf } from "../models/model.ts"
 
 /** Of a text model: logits [batch, classes], labels int32 [batch] → scalar. */
 export type Loss<M extends Network = Model> = (output: OutputOf<M>, target: TargetOf<M>) => Scalar

@@ -7,7 +7,7 @@
 import type { Scalar, Tensor } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import { type BatchOf, fedTo, type Network } from "../models/network.ts"
+import { type BatchOf, fedTo, type Network } from "../models/model.ts"
 import { type DeviceReadError, readTensor, type Trainable, tensorsOf, tidy } from "../tensors/index.ts"
 import { backward } from "./backward.ts"
 import type { Session } from "./session.ts"

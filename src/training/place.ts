@@ -5,7 +5,7 @@
 import type { Tensor } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import type { BatchPosition } from "../data/index.ts"
-import type { Network } from "../models/network.ts"
+import type { Network } from "../models/model.ts"
 import type { State } from "../optimizers/transform.ts"
 import { type Trainable, tensorsOf } from "../tensors/index.ts"
 import type { Session } from "./session.ts"

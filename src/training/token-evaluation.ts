@@ -9,7 +9,7 @@ import * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
 import { IGNORED } from "../kernels/cross-entropy.ts"
 import { tokenScores } from "../kernels/linear-cross-entropy.ts"
-import { type BatchOf, fedTo, type Network } from "../models/network.ts"
+import { type BatchOf, fedTo, type Network } from "../models/model.ts"
 import { type DeviceReadError, readTensor } from "../tensors/index.ts"
 import type { Scored } from "./evaluate.ts"
 

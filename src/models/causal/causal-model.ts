@@ -3,9 +3,11 @@
  * the model with its weights on the device.
  */
 import type { Tensor1D } from "@tensorflow/tfjs"
+import type * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
 import type { CausalRows, CausalTokenizer, Linear, LinearSite, Weights } from "../../tensors/index.ts"
-import type { ParameterSpec, RunBlock } from "../model.ts"
-import type { Fed, Network } from "../network.ts"
+import type { Fed, ModelError, Network, ParameterSpec, RunBlock } from "../model.ts"
 import type { CausalInput, CausalOutput, Decoder, DecoderSizes } from "./decoder.ts"
 
 /** All that is known of a causal model without reading a weight. */
@@ -15,12 +17,12 @@ export interface CausalDescription extends DecoderSizes {
   /** `model_type` of config.json */
   readonly family: string
   readonly decoder: Decoder
-  /** the linear layers of the blocks; the output layer is none of them, as in PEFT's "all-linear" */
+  /** the linear layers of the blocks, without the output layer, as in PEFT's "all-linear" */
   readonly sites: ReadonlyArray<LinearSite>
-  /** the output layer's among them, where it is not the embedding: `lm_head.weight` */
+  /** with the output layer's `lm_head.weight`, where it is not the embedding */
   readonly parameters: ReadonlyArray<ParameterSpec>
   readonly head: { readonly parameters: readonly [] }
-  /** what stands before the backbone's names in transformers' own class; `classParameterName` applies it */
+  /** prefix of the backbone's names in transformers' own class; `causalClassName` applies it */
   readonly prefix: string
   /** the output layer is the embedding */
   readonly tied: boolean
@@ -43,4 +45,27 @@ export interface CausalModel extends CausalDescription, Network {
   /** target: the labels int32 [size·length]; mask: 1 where there is a token */
   readonly feed: (batch: CausalRows) => Fed<CausalInput, Tensor1D> & { readonly mask: Tensor1D }
   readonly forward: (input: CausalInput, linear: Linear, weights: Weights, runBlock?: RunBlock) => CausalOutput
+}
+
+/**
+ * Where a causal model's parts come from: a Hugging Face folder or a GGUF file, both in transformers' terms. Only headers are read until
+ * `read` is called.
+ */
+export interface CheckpointSource {
+  /** the folder or file */
+  readonly where: string
+  /** config.json, or the same made from a GGUF file's metadata */
+  readonly config: unknown
+  /** generation_config.json; null: there is none */
+  readonly generationConfig: unknown
+  /** tokenizer.json, and tokenizer_config.json (with `chat_template` in it wherever the template was found); null: there is none */
+  readonly tokenizer: unknown
+  readonly tokenizerConfig: unknown
+  /** stored tensors by their names in transformers' own class ("model.layers.0.self_attn.q_proj.weight"), shapes as transformers has them */
+  readonly tensors: ReadonlyMap<string, { readonly shape: ReadonlyArray<number> }>
+  /** Visits the named tensors as float32, one at a time, in an order of its own; no more than one is held at a time. */
+  readonly read: <R>(
+    names: ReadonlyArray<string>,
+    visit: (name: string, data: Float32Array) => Effect.Effect<void, ModelError, R>
+  ) => Effect.Effect<void, ModelError, R | FileSystem.FileSystem | Path.Path>
 }

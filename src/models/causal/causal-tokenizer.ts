@@ -8,9 +8,9 @@
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers"
 import * as Effect from "effect/Effect"
 import type { CausalTokenizer } from "../../tensors/index.ts"
-import { ModelError } from "../model-error.ts"
+import { ModelError } from "../model.ts"
 import { checkTokenizerJson } from "../tokenizer-json.ts"
-import type { CheckpointSource } from "./checkpoint-source.ts"
+import type { CheckpointSource } from "./causal-model.ts"
 
 type Source = Pick<CheckpointSource, "where" | "tokenizer" | "tokenizerConfig">
 type Fields = Readonly<Record<string, unknown>>

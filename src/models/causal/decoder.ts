@@ -1,31 +1,32 @@
 /**
- * A decoder without its weights, and its forward pass, whatever the family:
+ * A decoder without its weights, its forward pass, and the contract of a family of decoders:
  *
  *   h₀ = embed(ids)        hᵢ₊₁ = blockᵢ(hᵢ)        hidden = norm(h_L)        logits = hidden·Eᵀ, soft-capped where a family says so
  *
- * Hidden states are [tokens, hidden] with tokens = batch·length. Only attention looks at the batch again, and it may be replaced: with a
- * cache of keys and values, generation attends to more than the batch holds. Logits are no part of the pass, for of a whole batch they are
- * larger than everything else together: the loss makes them in parts (`kernels/linear-cross-entropy.ts`).
+ * Hidden states are [tokens, hidden] with tokens = batch·length. Only attention sees sequences again, and it may be replaced: with a
+ * cache of keys and values, generation attends to more than the batch holds. Logits are not part of the pass, because those of a whole
+ * batch are larger than everything else together: the loss makes them in parts (`kernels/linear-cross-entropy.ts`).
  *
- * Evaluation mode: no dropout, in training neither.
+ * Always in evaluation mode: no dropout, not even in training.
  */
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
+import type * as Result from "effect/Result"
 import { causalAttention } from "../../kernels/causal-attention.ts"
 import type { CausalShape } from "../../kernels/causal-shape.ts"
 import { denseLinear } from "../../kernels/dense-linear.ts"
 import type { Linear, LinearSite, Weights } from "../../tensors/index.ts"
-import type { ParameterSpec, RunBlock } from "../model.ts"
-import { OUTPUT_LAYER } from "./output-layer.ts"
+import type { GgufArchitecture } from "../gguf/architecture.ts"
+import { type ParameterSpec, type RunBlock, runOnce } from "../model.ts"
 import type { RotaryRows } from "./rotary-rows.ts"
 
 /**
  * Attention of one layer: q [batch·queries, heads·d], k and v [batch·keys, keyValueHeads·d], positions applied → [batch·queries, heads·d].
- * `shape.batch` is the batch's size. Called inside a tidy: what it holds on to, it has to keep.
+ * `shape.batch` is the batch's size. Called inside a tidy: it has to `keep` what it holds on to.
  */
 export type Attend = (layer: number, q: Tensor2D, k: Tensor2D, v: Tensor2D, shape: CausalShape) => Tensor2D
 
-/** A batch on the device, its rows one behind another; all tensors are int32 [size·length] but for the rotary ones. */
+/** A batch on the device, its rows one after another; all tensors are int32 [size·length] but for the rotary ones. */
 export interface CausalInput {
   readonly size: number
   readonly length: number
@@ -48,6 +49,13 @@ export interface CausalOutput {
   readonly softcap: number | null
 }
 
+/** The output layer's parameter: it lies beside the backbone, so it has no prefix in any class. */
+export const OUTPUT_LAYER = "lm_head.weight"
+
+/** A parameter's or module's name in transformers' own class: what a PEFT adapter's keys are made of. */
+export const causalClassName = ({ prefix }: { readonly prefix: string }, name: string): string =>
+  name === OUTPUT_LAYER || `${name}.weight` === OUTPUT_LAYER ? name : prefix + name
+
 /** What a block uses besides its hidden states. */
 export interface Pass {
   readonly linear: Linear
@@ -64,14 +72,14 @@ export interface DecoderSizes {
   readonly headDim: number
   readonly intermediateSize: number
   readonly vocabularySize: number
-  /** positions that the model was made for */
+  /** positions that the model was trained for */
   readonly maxLength: number
 }
 
 export interface Decoder extends DecoderSizes {
   /** `model_type` of config.json */
   readonly family: string
-  /** what stands before the backbone's names in transformers' own class */
+  /** prefix of the backbone's names in transformers' own class */
   readonly prefix: string
   readonly sites: ReadonlyArray<LinearSite>
   /** every parameter of the forward pass, by its name in the backbone; the output layer's is `lm_head.weight` */
@@ -91,7 +99,34 @@ export interface Decoder extends DecoderSizes {
   readonly norm: (h: Tensor2D, weights: Weights) => Tensor2D
 }
 
-const once: RunBlock = (block, ...inputs) => block(...inputs)
+/** What distinguishes one family of decoders from another: how its config is read, and how files hold its tensors. */
+export interface CausalFamily {
+  /** `model_type` of config.json */
+  readonly name: string
+  /** The decoder that a config describes, or all that is wrong with it. */
+  readonly open: (config: unknown) => Result.Result<Decoder, ReadonlyArray<string>>
+  /** prefixes of the backbone's names in files that differ from transformers' class today; "" is always tried */
+  readonly otherPrefixes: ReadonlyArray<string>
+  /** how GGUF files hold it; null: not at all, or as the architecture of another family */
+  readonly gguf: GgufArchitecture | null
+  /** transformers' class that loads a merged model */
+  readonly className: string
+  /** a merged model is a text model alone: its `model_type`, prefix and config; null: it is all of this family's model */
+  readonly textPart: {
+    readonly modelType: string
+    readonly prefix: string
+    readonly config: (config: object) => object
+  } | null
+}
+
+/** [rows, columns] → [columns, rows] */
+export const transposed = (data: Float32Array, rows: number, columns: number): Float32Array => {
+  const out = new Float32Array(data.length)
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) out[column * rows + row] = data[row * columns + column]!
+  }
+  return out
+}
 
 /** Tensor code. Weights and the batch outlive a backward pass, so that blocks may be run again from h alone. */
 export const decode = (
@@ -99,7 +134,7 @@ export const decode = (
   input: CausalInput,
   linear: Linear,
   weights: Weights,
-  { runBlock = once, attend = input.attend ?? insideBatch(input) }: { runBlock?: RunBlock; attend?: Attend } = {}
+  { runBlock = runOnce, attend = input.attend ?? insideBatch(input) }: { runBlock?: RunBlock; attend?: Attend } = {}
 ): CausalOutput => {
   const pass: Pass = { linear, weights, attend, input }
   const hidden = tf.tidy(() => {

@@ -1,16 +1,15 @@
 /**
- * From a source to a `CausalDescription`: config and headers are read, weights are not. All that can be wrong with the combination is
- * said here, so that loading has nothing left to refuse.
+ * From a source to a `CausalDescription`: config and headers are read, weights are not. Everything that can be wrong with the combination
+ * is reported here, so that loading has nothing left to refuse.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { ModelError } from "../model-error.ts"
-import { causalFamilies } from "./causal-families.ts"
-import type { CausalFamily } from "./causal-family.ts"
-import type { CausalDescription } from "./causal-model.ts"
-import type { CheckpointSource } from "./checkpoint-source.ts"
-import type { Decoder } from "./decoder.ts"
-import { OUTPUT_LAYER } from "./output-layer.ts"
+import { shapeProblems } from "../checkpoint.ts"
+import { families } from "../families.ts"
+import { ModelError } from "../model.ts"
+import type { CausalDescription, CheckpointSource } from "./causal-model.ts"
+import { type CausalFamily, type Decoder, OUTPUT_LAYER } from "./decoder.ts"
+import { causalFamilies } from "./families.ts"
 
 export const describeCausal = (source: CheckpointSource): Effect.Effect<CausalDescription, ModelError> =>
   Effect.suspend(() => {
@@ -24,26 +23,12 @@ export const describeCausal = (source: CheckpointSource): Effect.Effect<CausalDe
     const { stored, problems } = storedNames(decoder, family, tensors)
     if (problems.length > 0) return failed(problems)
     const used = new Set(stored.values())
-    const { family: name, sites, parameters, prefix, tied, fanInFanOut, hiddenSize, layers, attentionHeads } = decoder
-    const { keyValueHeads, headDim, intermediateSize, vocabularySize, maxLength } = decoder
+    const { embed, blocks, norm, rotary, embedding, softcap, ...facts } = decoder
     return Effect.succeed({
+      ...facts,
       source: where,
-      family: name,
       decoder,
-      sites,
-      parameters,
       head: { parameters: [] },
-      prefix,
-      tied,
-      fanInFanOut,
-      hiddenSize,
-      layers,
-      attentionHeads,
-      keyValueHeads,
-      headDim,
-      intermediateSize,
-      vocabularySize,
-      maxLength,
       eosIds: eosIdsOf(generationConfig) ?? eosIdsOf(config) ?? eosIdsOf(textConfigOf(config)) ?? [],
       stored,
       unusedTensors: [...tensors.keys()].filter((tensor) => !used.has(tensor))
@@ -56,9 +41,7 @@ const familyOf = (config: unknown): CausalFamily | string => {
   const known: Readonly<Record<string, CausalFamily>> = causalFamilies
   if (typeof type === "string" && Object.hasOwn(known, type)) return known[type]!
   const supported = Object.keys(known).join(", ")
-  const encoder = ["bert", "distilbert", "roberta"].includes(`${type}`)
-    ? '; an encoder learns labels: data.format "classification"'
-    : ""
+  const encoder = Object.hasOwn(families, `${type}`) ? '; an encoder learns labels: data.format "classification"' : ""
   return `config.json: model_type ${JSON.stringify(type) ?? "is missing"}; supported are ${supported}${encoder}`
 }
 
@@ -70,7 +53,7 @@ const storedNames = (
 ): { readonly stored: ReadonlyMap<string, string>; readonly problems: ReadonlyArray<string> } => {
   const prefixes = [decoder.prefix, ...otherPrefixes, ""]
   const prefix = prefixes.find((own) => tensors.has(own + decoder.embedding)) ?? decoder.prefix
-  // the output layer stands beside the backbone: "a.model." has it as "a.lm_head" where it is not on top
+  // the output layer lies beside the backbone: with "a.model." it is "a.lm_head", unless it is at the top
   const outer = prefix.slice(0, Math.max(0, prefix.lastIndexOf(".", prefix.length - 2) + 1))
   const nameOf = (name: string) => {
     if (name !== OUTPUT_LAYER) return prefix + name
@@ -78,20 +61,17 @@ const storedNames = (
   }
   const linear = new Set(decoder.fanInFanOut ? decoder.sites.map((site) => `${site.name}.weight`) : [])
   const stored = new Map(decoder.parameters.map(({ name }) => [name, nameOf(name)] as const))
-  const problems = decoder.parameters.flatMap(({ name, shape }) => {
-    const expected = linear.has(name) ? [...shape].reverse() : shape
-    const own = nameOf(name)
-    const found = tensors.get(own)?.shape
-    if (found === undefined) return [`weights: ${own} is missing; expected shape [${expected.join(", ")}]`]
-    if (found.length === expected.length && found.every((n, i) => n === expected[i])) return []
-    return [`weights: ${own} has shape [${found.join(", ")}]; config.json says [${expected.join(", ")}]`]
-  })
+  const expected = decoder.parameters.map(({ name, shape }) => ({
+    name,
+    shape: linear.has(name) ? [...shape].reverse() : shape
+  }))
+  const problems = shapeProblems(expected, (name) => ({ name: nameOf(name), shape: tensors.get(nameOf(name))?.shape }))
   return { stored, problems: condensed(problems) }
 }
 
 const SHOWN = 10
 
-/** A config of another size makes every tensor wrong: the first ones say it. */
+/** A config of another size makes every tensor wrong: the first ones show it. */
 const condensed = (problems: ReadonlyArray<string>): ReadonlyArray<string> =>
   problems.length <= SHOWN
     ? problems

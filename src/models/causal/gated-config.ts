@@ -1,16 +1,14 @@
 /**
  * What a config says about a decoder of the Llama kind, in one spelling for all families, and the fields of config.json that they share.
- * Whatever changes the forward pass is read or refused; dropout is read by nobody, for the base runs in evaluation mode.
  */
 import * as Schema from "effect/Schema"
 import type { GeluForm } from "../../kernels/gelu.ts"
-import { Count, Layers } from "../encoder-config.ts"
-import { maybe, type Normalized, Positive } from "./config-reader.ts"
+import { Count, Layers, maybe, type Normalized, Positive, withDefault } from "../config-reader.ts"
 import type { DecoderSizes } from "./decoder.ts"
-import { RopeFile, type RopeOfHead, reachOf } from "./rope-config.ts"
+import { oneRope, RopeFile, type RopeOfHead, reachOf } from "./rope-config.ts"
 import type { Rope } from "./rotary-rows.ts"
 
-export interface GatedLayer {
+interface GatedLayer {
   /** tokens that a query sees, itself included; null: all before it */
   readonly window: number | null
   /** which of `ropes` */
@@ -31,7 +29,7 @@ export interface GatedConfig extends Omit<DecoderSizes, "layers"> {
   readonly attentionScale: number
   readonly attentionSoftcap: number | null
   readonly softcap: number | null
-  /** Gemma's: norms scale by 1 + γ, attention and MLP are normalized behind too, embeddings are multiplied by √hidden */
+  /** Gemma's: norms scale by 1 + γ, the outputs of attention and MLP are normalized too, embeddings are multiplied by √hidden */
   readonly gemma: boolean
 }
 
@@ -69,7 +67,7 @@ export const activationOf = (name: keyof typeof activations): GatedConfig["activ
 
 type GatedFile = Schema.Schema.Type<typeof Gated>
 
-/** The sizes, with a family's own head dimension where a file says none; null: hidden / heads. */
+/** The sizes, with a family's own head dimension where the file names none; null: hidden / heads. */
 const sizesOf = (
   file: GatedFile,
   defaultHeadDim: number | null
@@ -98,7 +96,7 @@ const sizesOf = (
   return { sizes, problems }
 }
 
-/** For each layer whether it has a window: as the file lists them, or as the family has them. */
+/** Which layers have a window: those that the file lists, or the family's default. */
 export const windowed = (
   file: Pick<GatedFile, "layer_types" | "num_hidden_layers">,
   byDefault: (layer: number) => boolean
@@ -117,7 +115,7 @@ interface Defaults {
   readonly tied: boolean
 }
 
-/** A first Llama of these sizes: no biases, windows or caps, SiLU. Families say what differs. */
+/** The first Llama in these sizes: no biases, windows or caps, SiLU. Families say what differs. */
 export const plainGated = (file: GatedFile, ropeOfHead: RopeOfHead, defaults: Defaults): Normalized<GatedConfig> => {
   const { sizes, problems } = sizesOf(file, defaults.headDim)
   const own = ropeOfHead(sizes.headDim)
@@ -140,4 +138,18 @@ export const plainGated = (file: GatedFile, ropeOfHead: RopeOfHead, defaults: De
       gemma: false
     }
   }
+}
+
+/** Fields of config.json that Llama and the families nearest to it have. */
+export const llamaFields = {
+  ...gatedFields,
+  rope_parameters: maybe(RopeFile),
+  hidden_act: withDefault(ActivationName, "silu")
+} as const
+const LlamaLike = Schema.Struct(llamaFields)
+
+/** `headDim`: where the file names none; null: hidden / heads. */
+export const llamaLike = (file: typeof LlamaLike.Type, headDim: number | null = null): Normalized<GatedConfig> => {
+  const { config, problems } = plainGated(file, oneRope(file), { headDim, tied: false })
+  return { problems, config: { ...config, activation: activationOf(file.hidden_act) } }
 }

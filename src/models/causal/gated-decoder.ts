@@ -1,42 +1,126 @@
 /**
- * The decoder that Llama, Mistral, Qwen, Gemma and Phi-3 share: normalization first, grouped-query attention with rotary positions, a
+ * The decoder that Llama, Mistral, Qwen, Gemma and Phi-3 share: pre-norm blocks of grouped-query attention with rotary positions and a
  * gated MLP.
  *
  *   y = norm(h)        q, k, v = rope(W_q y), rope(W_k y), W_v y              (q and k normalized before: Qwen 3, Gemma 3)
  *   s = h + W_o·attention(q, k, v)        h ← s + W_down(act(W_gate z)∘W_up z),  z = norm(s)
  *
- * Gemma normalizes what attention and the MLP give as well, scales by 1 + γ, and multiplies embeddings by √hidden.
+ * Gemma also normalizes the outputs of attention and MLP, scales by 1 + γ, and multiplies embeddings by √hidden.
  *
  * Shapes: h, y, s, z [tokens, hidden]; q [tokens, heads·d]; k, v [tokens, keyValueHeads·d]. GQA: Ainslie et al., arXiv 2305.13245.
  */
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
+import * as Result from "effect/Result"
 import { gelu } from "../../kernels/gelu.ts"
 import { rmsNorm, rmsNormAndSum } from "../../kernels/rms-norm.ts"
 import { rope } from "../../kernels/rope.ts"
 import { swiglu } from "../../kernels/swiglu.ts"
 import type { Weights } from "../../tensors/index.ts"
-import type { ParameterSpec } from "../model.ts"
-import type { CausalInput, Decoder, Pass } from "./decoder.ts"
+import type { LinearSite } from "../../tensors/linear.ts"
+import type { GgufArchitecture } from "../gguf/architecture.ts"
+import { linearParameters, type ParameterSpec } from "../model.ts"
+import { type CausalFamily, type CausalInput, type Decoder, OUTPUT_LAYER, type Pass } from "./decoder.ts"
 import type { GatedConfig } from "./gated-config.ts"
-import { type GatedBlock, gatedBlock, gatedSites } from "./gated-names.ts"
-import { OUTPUT_LAYER } from "./output-layer.ts"
 import { rotaryRows } from "./rotary-rows.ts"
 
 const EMBEDDING = "embed_tokens.weight"
 const FINAL_NORM = "norm.weight"
 
+type AttentionSites =
+  | { readonly query: LinearSite; readonly key: LinearSite; readonly value: LinearSite }
+  | { readonly queryKeyValue: LinearSite }
+type MlpSites = { readonly gate: LinearSite; readonly up: LinearSite } | { readonly gateUp: LinearSite }
+
+/** The names of a block in transformers' classes, and its linear layers. */
+interface GatedBlock {
+  readonly sites: AttentionSites & MlpSites & { readonly attentionOutput: LinearSite; readonly down: LinearSite }
+  /** parameters of the norms; null: the family has no norm there */
+  readonly norms: {
+    readonly before: string
+    readonly afterAttention: string | null
+    readonly between: string
+    readonly after: string | null
+    readonly query: string | null
+    readonly key: string | null
+  }
+}
+
+/** The linear layers, in the order of the forward pass. */
+const sitesOf = ({ sites }: Pick<GatedBlock, "sites">): ReadonlyArray<LinearSite> => [
+  ...("queryKeyValue" in sites ? [sites.queryKeyValue] : [sites.query, sites.key, sites.value]),
+  sites.attentionOutput,
+  ...("gateUp" in sites ? [sites.gateUp] : [sites.gate, sites.up]),
+  sites.down
+]
+
+const blockOf = (config: GatedConfig, layer: number): GatedBlock => {
+  const { hiddenSize, intermediateSize, attentionHeads, keyValueHeads, headDim, bias, fused, gemma } = config
+  const at = `layers.${layer}`
+  const site = (name: string, part: "attention" | "mlp", out: number, inputs: number, biased: boolean): LinearSite => ({
+    name: `${at}.${part === "attention" ? "self_attn" : "mlp"}.${name}`,
+    kind: "dense",
+    part,
+    out,
+    in: inputs,
+    ...(biased ? {} : { bias: false })
+  })
+  const [wide, narrow] = [attentionHeads * headDim, keyValueHeads * headDim]
+  const projection = (name: string, out: number) => site(name, "attention", out, hiddenSize, bias.queryKeyValue)
+  const inner = (name: string, out: number) => site(name, "mlp", out, hiddenSize, bias.mlp)
+  const norm = (name: string) => `${at}.${name}.weight`
+  return {
+    sites: {
+      ...(fused
+        ? { queryKeyValue: projection("qkv_proj", wide + 2 * narrow) }
+        : {
+            query: projection("q_proj", wide),
+            key: projection("k_proj", narrow),
+            value: projection("v_proj", narrow)
+          }),
+      attentionOutput: site("o_proj", "attention", hiddenSize, wide, bias.attentionOutput),
+      ...(fused
+        ? { gateUp: inner("gate_up_proj", 2 * intermediateSize) }
+        : { gate: inner("gate_proj", intermediateSize), up: inner("up_proj", intermediateSize) }),
+      down: site("down_proj", "mlp", hiddenSize, intermediateSize, bias.mlp)
+    },
+    norms: {
+      before: norm("input_layernorm"),
+      afterAttention: gemma ? norm("post_attention_layernorm") : null,
+      between: norm(gemma ? "pre_feedforward_layernorm" : "post_attention_layernorm"),
+      after: gemma ? norm("post_feedforward_layernorm") : null,
+      query: config.queryKeyNorm ? norm("self_attn.q_norm") : null,
+      key: config.queryKeyNorm ? norm("self_attn.k_norm") : null
+    }
+  }
+}
+
+/** A family of these decoders. */
+export const gatedFamily = (
+  name: string,
+  className: string,
+  read: (config: unknown) => Result.Result<GatedConfig, ReadonlyArray<string>>,
+  gguf: GgufArchitecture | null
+): CausalFamily => ({
+  name,
+  className,
+  textPart: null,
+  otherPrefixes: [],
+  open: (config) => Result.map(read(config), (own) => gatedDecoder(name, "model.", own)),
+  gguf
+})
+
 /** `family`: its `model_type`; `prefix`: what its class puts before the names here. */
 export const gatedDecoder = (family: string, prefix: string, config: GatedConfig): Decoder => {
   const { hiddenSize, vocabularySize, tied, gemma } = config
-  const blocks = config.layers.map((_, layer) => gatedBlock(config, layer))
+  const blocks = config.layers.map((_, layer) => blockOf(config, layer))
   const table = [vocabularySize, hiddenSize]
   return {
     ...config,
     family,
     prefix,
     layers: blocks.length,
-    sites: blocks.flatMap(gatedSites),
+    sites: blocks.flatMap(sitesOf),
     parameters: [
       { name: EMBEDDING, shape: table },
       ...blocks.flatMap((block) => blockParameters(block, config)),
@@ -59,17 +143,14 @@ const blockParameters = (
   { sites, norms }: GatedBlock,
   { hiddenSize, headDim }: GatedConfig
 ): ReadonlyArray<ParameterSpec> => [
-  ...gatedSites({ sites }).flatMap(({ name, out, in: inputs, bias }) => [
-    { name: `${name}.weight`, shape: [out, inputs] },
-    ...(bias === false ? [] : [{ name: `${name}.bias`, shape: [out] }])
-  ]),
-  ...[norms.before, norms.behindAttention, norms.between, norms.behind].flatMap((name) =>
+  ...sitesOf({ sites }).flatMap(linearParameters),
+  ...[norms.before, norms.afterAttention, norms.between, norms.after].flatMap((name) =>
     name === null ? [] : [{ name, shape: [hiddenSize] }]
   ),
   ...[norms.query, norms.key].flatMap((name) => (name === null ? [] : [{ name, shape: [headDim] }]))
 ]
 
-/** γ, or 1 + γ, which Gemma stores as γ */
+/** γ, or Gemma's 1 + γ, of which γ is stored */
 const scaleOf = ({ gemma }: GatedConfig, name: string, weights: Weights): Tensor1D => {
   const gamma = weights(name) as Tensor1D
   return gemma ? tf.add(gamma, 1) : gamma
@@ -81,9 +162,9 @@ const applyBlock = (config: GatedConfig, block: GatedBlock, layer: number, h: Te
   const scale = (name: string) => scaleOf(config, name, pass.weights)
   const normed = (x: Tensor2D, name: string | null) =>
     name === null ? x : rmsNorm(x, null, scale(name), config.normEpsilon)
-  const attended = normed(attention(config, block, layer, normed(h, norms.before), pass), norms.behindAttention)
+  const attended = normed(attention(config, block, layer, normed(h, norms.before), pass), norms.afterAttention)
   const [z, s] = rmsNormAndSum(attended, h, scale(norms.between), config.normEpsilon)
-  return tf.add(s, normed(mlp(config, block, z, pass), norms.behind))
+  return tf.add(s, normed(mlp(config, block, z, pass), norms.after))
 }
 
 /** y [tokens, hidden] → [tokens, hidden] */

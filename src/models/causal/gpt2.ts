@@ -1,6 +1,7 @@
 /**
  * GPT-2 (Radford et al. 2019): learned positions, LayerNorm first, one projection for queries, keys and values, an MLP of GELU, biases
- * everywhere. Its checkpoints hold linear weights as [in, out] (Conv1D); here they are [out, in] as everywhere, turned when they are read.
+ * everywhere. Its checkpoints hold linear weights as [in, out] (Conv1D), GGUF files as [out, in]; here they are [out, in] as in all models,
+ * transposed when they are read.
  *
  *   y = LN(h)      q, k, v = thirds of W_qkv y      s = h + W_o·attention(q, k, v)      h ← s + W₂·gelu(W₁·LN(s))
  *
@@ -8,21 +9,23 @@
  */
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
-import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type GeluForm, gelu } from "../../kernels/gelu.ts"
 import { layerNorm } from "../../kernels/layer-norm.ts"
 import type { LinearSite, Weights } from "../../tensors/index.ts"
-import { ActivationName, activations, Count, Layers } from "../encoder-config.ts"
-import type { ParameterSpec } from "../model.ts"
-import type { CausalFamily } from "./causal-family.ts"
-import { configReader, maybe } from "./config-reader.ts"
-import type { Decoder, DecoderSizes, Pass } from "./decoder.ts"
-import { OUTPUT_LAYER } from "./output-layer.ts"
-
-const withDefault = <S extends Schema.Top>(schema: S, value: S["Encoded"]) =>
-  schema.pipe(Schema.withDecodingDefaultKey(Effect.succeed(value)))
+import {
+  ActivationName,
+  activations,
+  Count,
+  decoderConfigReader,
+  Layers,
+  maybe,
+  withDefault
+} from "../config-reader.ts"
+import { vocabularyConfig } from "../gguf/architecture.ts"
+import { linearParameters, normParameters } from "../model.ts"
+import { type CausalFamily, type Decoder, type DecoderSizes, OUTPUT_LAYER, type Pass, transposed } from "./decoder.ts"
 
 const Gpt2File = Schema.Struct({
   n_embd: Count,
@@ -47,7 +50,7 @@ interface Gpt2Config extends DecoderSizes {
   readonly scales: ReadonlyArray<number>
 }
 
-const read = configReader(Gpt2File, (file) => {
+const read = decoderConfigReader(Gpt2File, (file) => {
   const { n_embd: hiddenSize, n_head: heads, n_layer: layers } = file
   const scale = file.scale_attn_weights ? 1 / Math.sqrt(hiddenSize / heads) : 1
   const config: Gpt2Config = {
@@ -99,12 +102,7 @@ const FINAL_NORM = "ln_f"
 const decoderOf = (config: Gpt2Config): Decoder => {
   const { hiddenSize, vocabularySize, maxLength, layers, tied } = config
   const blocks = Array.from({ length: layers }, (_, layer) => blockOf(config, layer))
-  const normParameters = (name: string): ReadonlyArray<ParameterSpec> =>
-    ["weight", "bias"].map((part) => ({ name: `${name}.${part}`, shape: [hiddenSize] }))
-  const linearParameters = ({ name, out, in: inputs }: LinearSite): ReadonlyArray<ParameterSpec> => [
-    { name: `${name}.weight`, shape: [out, inputs] },
-    { name: `${name}.bias`, shape: [out] }
-  ]
+  const norm = (name: string) => normParameters(name, hiddenSize)
   return {
     ...config,
     family: "gpt2",
@@ -115,9 +113,9 @@ const decoderOf = (config: Gpt2Config): Decoder => {
       { name: POSITIONS, shape: [maxLength, hiddenSize] },
       ...blocks.flatMap(({ sites, norms }) => [
         ...Object.values(sites).flatMap(linearParameters),
-        ...Object.values(norms).flatMap(normParameters)
+        ...Object.values(norms).flatMap(norm)
       ]),
-      ...normParameters(FINAL_NORM),
+      ...norm(FINAL_NORM),
       ...(tied ? [] : [{ name: OUTPUT_LAYER, shape: [vocabularySize, hiddenSize] }])
     ],
     embedding: TOKENS,
@@ -154,6 +152,43 @@ const applyBlock = (
 
 export const gpt2: CausalFamily = {
   name: "gpt2",
+  className: "GPT2LMHeadModel",
+  textPart: null,
   otherPrefixes: [],
-  open: (config) => Result.map(read(config), decoderOf)
+  open: (config) => Result.map(read(config), decoderOf),
+  gguf: {
+    name: "gpt2",
+    outside: {
+      token_embd: "transformer.wte",
+      position_embd: "transformer.wpe",
+      output_norm: "transformer.ln_f",
+      output: "lm_head"
+    },
+    inside: {
+      attn_norm: "ln_1",
+      attn_qkv: "attn.c_attn",
+      attn_output: "attn.c_proj",
+      ffn_norm: "ln_2",
+      ffn_up: "mlp.c_fc",
+      ffn_down: "mlp.c_proj"
+    },
+    blockPrefix: "transformer.h.",
+    withoutCounterpart: [],
+    config: (source) => ({
+      ...vocabularyConfig(source),
+      activation_function: "gelu_new",
+      n_embd: source.fields.size("embedding_length"),
+      n_inner: source.fields.size("feed_forward_length"),
+      n_layer: source.fields.size("block_count"),
+      n_head: source.fields.size("attention.head_count"),
+      n_positions: source.fields.size("context_length"),
+      layer_norm_epsilon: source.fields.real("attention.layer_norm_epsilon"),
+      scale_attn_weights: true,
+      scale_attn_by_inverse_layer_idx: false
+    }),
+    undo: (name, [rows, columns]) =>
+      /\.(attn_qkv|attn_output|ffn_up|ffn_down)\.weight$/.test(name) && rows !== undefined && columns !== undefined
+        ? { shape: [columns, rows], values: (data) => transposed(data, rows, columns) }
+        : undefined
+  }
 }

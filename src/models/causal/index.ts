@@ -5,23 +5,21 @@
  * const source = yield* folderSource("./smollm2")
  * const model = yield* loadCausal(source, yield* describeCausal(source))
  */
-export { type CausalFamilyName, causalFamilies } from "./causal-families.ts"
-export type { CausalFamily } from "./causal-family.ts"
-export type { CausalDescription, CausalModel } from "./causal-model.ts"
+export type { CausalDescription, CausalModel, CheckpointSource } from "./causal-model.ts"
 export { causalTokenizer } from "./causal-tokenizer.ts"
-export type { CheckpointSource } from "./checkpoint-source.ts"
 export {
   type Attend,
+  type CausalFamily,
   type CausalInput,
   type CausalOutput,
+  causalClassName,
   type Decoder,
   type DecoderSizes,
   decode,
-  logitsOf
+  logitsOf,
+  transposed
 } from "./decoder.ts"
 export { describeCausal } from "./describe-causal.ts"
-export { feedCausal } from "./feed-causal.ts"
-export { folderSource } from "./folder-source.ts"
-export { type LoadCausalOptions, loadCausal } from "./load-causal.ts"
-export { openCausalModel, openSource } from "./open-causal.ts"
-export { causalClassName } from "./output-layer.ts"
+export { causalFamilies } from "./families.ts"
+export { feedCausal, type LoadCausalOptions, loadCausal } from "./load-causal.ts"
+export { folderSource, openCausalModel, openSource } from "./open-causal.ts"

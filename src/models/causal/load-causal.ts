@@ -1,27 +1,26 @@
 /**
- * Reads a described model's weights onto the device, where they stay until the scope ends (`../upload.ts`). No more than one tensor is on
- * the host at a time.
+ * Reads a described model's weights onto the device, where they stay until the scope ends (`../upload.ts`), and batches. No more than one
+ * tensor is on the host at a time.
  */
+import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import type { Packing } from "../../numbers/index.ts"
-import type { CausalTokenizer } from "../../tensors/index.ts"
-import { ModelError } from "../model-error.ts"
+import type { CausalRows, CausalTokenizer } from "../../tensors/index.ts"
+import { ModelError } from "../model.ts"
 import { uploaded } from "../upload.ts"
-import type { CausalDescription, CausalModel } from "./causal-model.ts"
+import type { CausalDescription, CausalModel, CheckpointSource } from "./causal-model.ts"
 import { causalTokenizer } from "./causal-tokenizer.ts"
-import type { CheckpointSource } from "./checkpoint-source.ts"
-import { decode } from "./decoder.ts"
-import { feedCausal } from "./feed-causal.ts"
+import { type Decoder, decode, transposed } from "./decoder.ts"
 
 export interface LoadCausalOptions {
   /** in place of the source's own, which is then not read */
   readonly tokenizer?: CausalTokenizer
   /** how weights of the blocks' linear layers are held (default "f32"); everything else is float32 */
   readonly weights?: "f32" | Packing
-  /** parameters that are float32 even so: those that will be trained themselves */
+  /** parameters that stay float32 all the same: those that will be trained themselves */
   readonly whole?: ReadonlyArray<string>
 }
 
@@ -60,9 +59,58 @@ export const loadCausal = (
     }
   })
 
-/** [rows, columns] → [columns, rows] */
-const transposed = (data: Float32Array, rows: number, columns: number): Float32Array => {
-  const turned = new Float32Array(data.length)
-  for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) turned[j * rows + i] = data[i * columns + j]!
-  return turned
+/**
+ * A batch of token rows as tensors, which the caller's tidy owns. A batch may continue texts of a cache: its positions go on from there.
+ * Throws on an id or position that has no row.
+ */
+export const feedCausal =
+  ({
+    rotary,
+    vocabularySize,
+    maxLength
+  }: Pick<Decoder, "rotary" | "vocabularySize" | "maxLength">): CausalModel["feed"] =>
+  (batch: CausalRows) => {
+    const { size, length, inputIds, labels, segments, positions } = batch
+    const tokens = size * length
+    // a lookup beyond a table's end reads whatever lies there; wasm does not report it
+    checkRows("token id", inputIds, vocabularySize)
+    if (rotary.length === 0) checkRows("position", positions, maxLength)
+    const lengths = textLengths(batch)
+    return {
+      input: {
+        size,
+        length,
+        inputIds: tf.tensor1d(inputIds, "int32"),
+        positions: tf.tensor1d(positions, "int32"),
+        segments: tf.tensor1d(segments, "int32"),
+        rotary: rotary.map(({ dimensions, at }) => {
+          const { cos, sin } = at(positions, lengths)
+          const rows = (values: Float32Array) => tf.tensor2d(values, [tokens, dimensions])
+          return { cos: rows(cos), sin: rows(sin) }
+        })
+      },
+      target: tf.tensor1d(labels, "int32"),
+      mask: tf.tensor1d(Float32Array.from(segments, (segment) => (segment < 0 ? 0 : 1)))
+    }
+  }
+
+/** The number of tokens in each token's text: int32 [size·length]. */
+const textLengths = ({ size, length, segments, positions, textLengths: given }: CausalRows): Int32Array => {
+  const lengths = new Int32Array(size * length)
+  for (let row = 0; row < size; row++) {
+    const end = (row + 1) * length
+    for (let from = row * length; from < end; ) {
+      let to = from + 1
+      while (to < end && segments[to] === segments[from]) to++
+      const largest = positions.subarray(from, to).reduce((most, position) => Math.max(most, position), 0)
+      lengths.fill(given?.[row] ?? largest + 1, from, to)
+      from = to
+    }
+  }
+  return lengths
+}
+
+const checkRows = (what: string, values: Int32Array, rows: number): void => {
+  const wrong = values.find((value) => value < 0 || value >= rows)
+  if (wrong !== undefined) throw new RangeError(`${what} ${wrong} has no row: the model's table has ${rows}`)
 }

@@ -1,58 +1,68 @@
 /**
- * Phi-3 and Phi-4 (arXiv 2404.14219): a Llama with one projection for queries, keys and values, and one for gate and up; an optional
+ * Phi-3 and Phi-4 (arXiv 2404.14219): a Llama with one projection for queries, keys and values, one for gate and up, and an optional
  * window. Long contexts are LongRoPE's, which older files call "su" or "yarn"; Phi-4-mini turns three quarters of a head's columns.
  *
  * @see transformers `Phi3ForCausalLM`
  */
-import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { CausalFamily } from "./causal-family.ts"
-import { configReader, maybe } from "./config-reader.ts"
-import { ActivationName, activationOf, gatedFields, plainGated } from "./gated-config.ts"
-import { gatedFamily } from "./gated-family.ts"
-import { oneRope, RopeFile } from "./rope-config.ts"
+import { decoderConfigReader } from "../config-reader.ts"
+import { gatedArchitecture, gatedConfigJson } from "../gguf/gated.ts"
+import type { CausalFamily } from "./decoder.ts"
+import { llamaFields, llamaLike } from "./gated-config.ts"
+import { gatedFamily } from "./gated-decoder.ts"
+import type { RopeFile } from "./rope-config.ts"
 
-const Phi3Config = Schema.Struct({
-  ...gatedFields,
-  rope_parameters: maybe(RopeFile),
-  hidden_act: ActivationName.pipe(Schema.withDecodingDefaultKey(Effect.succeed("silu" as const)))
-})
+const Phi3File = Schema.Struct(llamaFields)
 
-/** transformers' own, where a config names none */
-const ORIGINAL = 4_096
+/** transformers' own default */
+const ORIGINAL_CONTEXT = 4_096
 
-type Phi3Rope = typeof RopeFile.Type | null | undefined
+type Phi3Rope = typeof RopeFile.Type | null
 
-const longRope = (rope: Phi3Rope): Phi3Rope =>
-  rope != null && ["su", "yarn"].includes(rope.rope_type ?? rope.type ?? "") ? { ...rope, rope_type: "longrope" } : rope
+const longRope = (rope: Phi3Rope = null): Phi3Rope =>
+  rope !== null && ["su", "yarn"].includes(rope.rope_type ?? rope.type ?? "")
+    ? { ...rope, rope_type: "longrope" }
+    : rope
 
-const phi3Rope = ({ rope_parameters, rope_scaling, ...file }: typeof Phi3Config.Type) =>
-  oneRope({
+/** The file with transformers' own defaults, and its rotary positions by their present name. */
+const completed = (file: typeof Phi3File.Type): typeof Phi3File.Type => {
+  const { rope_parameters, rope_scaling, original_max_position_embeddings: original } = file
+  return {
     ...file,
+    rms_norm_eps: file.rms_norm_eps ?? 1e-5,
     rope_parameters: longRope(rope_parameters),
     rope_scaling: longRope(rope_scaling),
     original_max_position_embeddings:
-      file.original_max_position_embeddings ??
-      (rope_parameters ?? rope_scaling)?.original_max_position_embeddings ??
-      ORIGINAL
-  })
+      original ?? (rope_parameters ?? rope_scaling)?.original_max_position_embeddings ?? ORIGINAL_CONTEXT
+  }
+}
 
 export const phi3: CausalFamily = gatedFamily(
   "phi3",
-  configReader(Phi3Config, (file) => {
-    const { config, problems } = plainGated({ ...file, rms_norm_eps: file.rms_norm_eps ?? 1e-5 }, phi3Rope(file), {
-      headDim: null,
-      tied: false
-    })
+  "Phi3ForCausalLM",
+  decoderConfigReader(Phi3File, (file) => {
+    const { config, problems } = llamaLike(completed(file))
     const window = file.sliding_window ?? null
     return {
       problems,
-      config: {
-        ...config,
-        layers: config.layers.map((layer) => ({ ...layer, window })),
-        activation: activationOf(file.hidden_act),
-        fused: true
-      }
+      config: { ...config, layers: config.layers.map((layer) => ({ ...layer, window })), fused: true }
     }
+  }),
+  gatedArchitecture({
+    name: "phi3",
+    inside: {
+      attn_norm: "input_layernorm",
+      attn_qkv: "self_attn.qkv_proj",
+      attn_output: "self_attn.o_proj",
+      ffn_norm: "post_attention_layernorm",
+      ffn_up: "mlp.gate_up_proj",
+      ffn_down: "mlp.down_proj"
+    },
+    withoutCounterpart: ["rope_factors_long.weight", "rope_factors_short.weight"],
+    config: (source) => ({
+      ...gatedConfigJson(source),
+      // the converter writes 0 where there is no window
+      sliding_window: source.fields.value("attention.sliding_window") || null
+    })
   })
 )

@@ -1,36 +1,72 @@
 /**
- * What Qwen 2 and 3 share: the layers from `max_window_layers` on have a window, where `use_sliding_window` says so. (The layers behind
- * that number, not those before it: so transformers reads it.)
+ * Qwen 2 and 2.5 (arXiv 2407.10671): a Llama with biases of queries, keys and values. Qwen 3 (arXiv 2505.09388): a Llama that normalizes
+ * each head of its queries and keys.
+ *
+ * The layers from `max_window_layers` on have a window, where `use_sliding_window` says so. (Those from that number on, not those before
+ * it: so transformers reads it.)
+ *
+ * @see transformers `Qwen2ForCausalLM`, `Qwen3ForCausalLM`
  */
-import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { maybe, type Normalized } from "./config-reader.ts"
-import { ActivationName, activationOf, type GatedConfig, gatedFields, plainGated, windowed } from "./gated-config.ts"
-import { oneRope, RopeFile } from "./rope-config.ts"
+import { decoderConfigReader, maybe, type Normalized } from "../config-reader.ts"
+import { gatedArchitecture, gatedBlockNames, gatedConfigJson, queryKeyNormNames } from "../gguf/gated.ts"
+import type { CausalFamily } from "./decoder.ts"
+import { type GatedConfig, llamaFields, llamaLike, windowed } from "./gated-config.ts"
+import { gatedFamily } from "./gated-decoder.ts"
 
-export const QwenConfig = Schema.Struct({
-  ...gatedFields,
-  rope_parameters: maybe(RopeFile),
+const QwenFile = Schema.Struct({
+  ...llamaFields,
   use_sliding_window: maybe(Schema.Boolean),
-  max_window_layers: maybe(Schema.Int),
-  hidden_act: ActivationName.pipe(Schema.withDecodingDefaultKey(Effect.succeed("silu" as const)))
+  max_window_layers: maybe(Schema.Int)
 })
 
 /** transformers' own defaults */
-const [WINDOW, MAX_WINDOW_LAYERS] = [4_096, 28]
+const [WINDOW, MAX_WINDOW_LAYERS, QWEN3_HEAD_DIM] = [4_096, 28, 128]
 
-/** What is read of both; biases, q/k norms and the head dimension differ. */
-export const qwenConfig = (file: typeof QwenConfig.Type, headDim: number | null): Normalized<GatedConfig> => {
-  const { config, problems } = plainGated(file, oneRope(file), { headDim, tied: false })
+/** What both share; biases, q/k norms and the head dimension differ. */
+const qwenConfig = (file: typeof QwenFile.Type, headDim: number | null): Normalized<GatedConfig> => {
+  const { config, problems } = llamaLike(file, headDim)
   const { sliding, problems: ofLayers } = windowed(file, (i) => i >= (file.max_window_layers ?? MAX_WINDOW_LAYERS))
   const own = file.sliding_window === undefined ? WINDOW : file.sliding_window
   const window = file.use_sliding_window === true ? own : null
   return {
     problems: [...problems, ...ofLayers],
-    config: {
-      ...config,
-      layers: sliding.map((windowed) => ({ window: windowed ? window : null, rope: 0 })),
-      activation: activationOf(file.hidden_act)
-    }
+    config: { ...config, layers: sliding.map((windowed) => ({ window: windowed ? window : null, rope: 0 })) }
   }
 }
+
+/** GGUF files of Qwen have no windows. */
+const WITHOUT_WINDOW = { use_sliding_window: false, sliding_window: null }
+
+export const qwen2: CausalFamily = gatedFamily(
+  "qwen2",
+  "Qwen2ForCausalLM",
+  decoderConfigReader(QwenFile, (file) => {
+    const { config, problems } = qwenConfig(file, null)
+    return { problems, config: { ...config, bias: { queryKeyValue: true, attentionOutput: false, mlp: false } } }
+  }),
+  gatedArchitecture({
+    name: "qwen2",
+    config: (source) => ({ ...gatedConfigJson(source), ...WITHOUT_WINDOW })
+  })
+)
+
+export const qwen3: CausalFamily = gatedFamily(
+  "qwen3",
+  "Qwen3ForCausalLM",
+  decoderConfigReader(QwenFile, (file) => {
+    const { config, problems } = qwenConfig(file, QWEN3_HEAD_DIM)
+    const biased = file.attention_bias ?? false
+    const bias = { queryKeyValue: biased, attentionOutput: biased, mlp: false }
+    return { problems, config: { ...config, queryKeyNorm: true, bias } }
+  }),
+  gatedArchitecture({
+    name: "qwen3",
+    inside: { ...gatedBlockNames, ...queryKeyNormNames },
+    config: (source) => ({
+      ...gatedConfigJson(source),
+      attention_bias: false,
+      ...WITHOUT_WINDOW
+    })
+  })
+)

@@ -1,12 +1,11 @@
 /**
  * What a config.json says of rotary positions. It has two spellings: `rope_parameters: { rope_type, rope_theta, … }` since transformers 5,
- * and before `rope_theta` and `partial_rotary_factor` beside `rope_scaling: { type or rope_type, … } | null`. Defaults are transformers'.
+ * and before that `rope_theta` and `partial_rotary_factor` beside `rope_scaling: { type or rope_type, … } | null`. Defaults are transformers'.
  *
  * @see transformers `modeling_rope_utils.py`
  */
 import * as Schema from "effect/Schema"
-import { Count } from "../encoder-config.ts"
-import { maybe, Positive } from "./config-reader.ts"
+import { Count, maybe, Positive } from "../config-reader.ts"
 import { type Rope, type RopeScaling, rotaryRows } from "./rotary-rows.ts"
 
 const Factors = Schema.Array(Positive)
@@ -31,23 +30,23 @@ export const RopeFile = Schema.Struct({
 })
 type RopeFile = typeof RopeFile.Type
 
-/** What stands beside it, for all layers. */
-export interface RopeSurroundings {
+/** What the config says beside it, for all layers. */
+interface RopeSurroundings {
   readonly max_position_embeddings: number
   readonly original_max_position_embeddings?: number | null | undefined
   readonly partial_rotary_factor?: number | null | undefined
 }
 
-/** What a file says of rotary positions, and why it is refused: then they are those without a scaling. */
-export interface FoundRope {
+/** The rotary positions of a file, and why it is refused: then they are those without a scaling. */
+interface FoundRope {
   readonly rope: Rope
   readonly problems: ReadonlyArray<string>
 }
 
-/** Once the columns of a head are known. */
+/** The rotary positions, given the columns of a head. */
 export type RopeOfHead = (headDim: number) => FoundRope
 
-/** `where`: the field that holds it; `theta`: the base where it names none. */
+/** `where`: the field that holds it; `theta`: the default base. */
 export const ropeOf =
   (found: RopeFile | null | undefined, theta: number, where: string, beside: RopeSurroundings): RopeOfHead =>
   (headDim) => {
@@ -61,9 +60,9 @@ export const ropeOf =
     return { rope, problems: [...problems, ...inside] }
   }
 
-/** At position 1 of a text: what a scaling divides by may be 0, and numbers of a file may be beyond float32. */
+/** Checked at position 1 of a text: a scaling may divide by 0, and numbers of a file may exceed float32. */
 const hasFiniteAngles = (rope: Rope, length: number): boolean => {
-  // no head is so long: the shapes of the weights will say it, before angles are made for what a wrong file claims
+  // no head is that long: the shapes of the weights will say so; no angles are made for what a wrong file claims
   if (rope.dimensions > 4_096) return true
   const { cos, sin } = rotaryRows(rope).at(Int32Array.of(1), Int32Array.of(length))
   return [...cos, ...sin].every(Number.isFinite)
@@ -100,7 +99,7 @@ const scalingOf = (file: RopeFile, beside: RopeSurroundings, dimensions: number)
     return refused(`rope_type ${JSON.stringify(type)}; supported are ${Object.keys(readers).join(", ")}`)
   }
   const { needs, read } = readers[type as keyof typeof readers]
-  // the one beside is what transformers prefers
+  // transformers prefers the one beside it
   const original = beside.original_max_position_embeddings ?? file.original_max_position_embeddings
   const complete = { ...file, original_max_position_embeddings: original }
   const missing = needs.filter((name) => complete[name] == null)
@@ -121,7 +120,7 @@ const readers = {
   },
   dynamic: {
     needs: ["factor"],
-    // stretched is what max_position_embeddings says, whatever else names an original context
+    // max_position_embeddings is what is stretched, whatever else names an original context
     read: ({ factor }, { positions }) => accepted({ kind: "dynamic", factor: factor!, original: positions })
   },
   yarn: {
@@ -144,7 +143,7 @@ const readers = {
         fast: fast ?? 32,
         slow: slow ?? 1,
         truncate: truncate ?? true,
-        // 0 says nothing
+        // 0 means absent
         attention: attention ?? (mscale && all ? scale(mscale) / scale(all) : scale(1))
       })
     }
@@ -167,7 +166,7 @@ const readers = {
   }
 } satisfies Record<string, { readonly needs: ReadonlyArray<keyof RopeFile>; readonly read: Reader }>
 
-/** The rotary positions of a family that has them alike in all layers, in either spelling. */
+/** The rotary positions, in either spelling, of a family whose layers all have the same ones. */
 export const oneRope = (
   file: RopeSurroundings & {
     readonly rope_theta?: number | null | undefined
@@ -180,6 +179,6 @@ export const oneRope = (
   return ropeOf(parameters ?? scaling, theta ?? 10_000, where, file)
 }
 
-/** Positions that a scaling reaches beyond those of max_position_embeddings; 0: it does not say. */
+/** How many positions a scaling reaches; 0: it does not say. */
 export const reachOf = ({ scaling }: Rope): number =>
   scaling?.kind === "dynamic" || scaling?.kind === "yarn" ? Math.floor(scaling.original * scaling.factor) : 0

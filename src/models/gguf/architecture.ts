@@ -1,25 +1,30 @@
-/** What a GGUF architecture is to transformers: its tensors' names, its config, and the converter's changes to its weights. */
-import type { Fields } from "./fields.ts"
-import type { GgufHeader } from "./gguf-file.ts"
+/**
+ * How GGUF files hold a family of decoders: their names of its tensors, the metadata that its config.json is made of, and the changes that
+ * llama.cpp's converter makes to its weights. Each family's is in its file (`causal/llama.ts` …).
+ */
+import type { Metadata, MetadataValue } from "./parse-header.ts"
 
-export interface Architecture {
+export interface GgufArchitecture {
+  /** `general.architecture` */
+  readonly name: string
   /** GGUF name → transformers' name, of tensors outside the blocks; both without ".weight" and ".bias" */
   readonly outside: Readonly<Record<string, string>>
   /** the same inside blocks, without "blk.0." and `blockPrefix` + "0." */
   readonly inside: Readonly<Record<string, string>>
   readonly blockPrefix: string
-  /** tensors that are no weights: read into the config, or tables that transformers computes itself */
+  /** tensors that are not weights: read into the config, or tables that transformers computes itself */
   readonly withoutCounterpart: ReadonlyArray<string>
-  /** config.json */
+  /** config.json; `model_type` and `architectures` are the family's unless given */
   readonly config: (source: ConfigSource) => Readonly<Record<string, unknown>>
   /** the shape and values of a tensor as transformers has them; undefined: as they are stored */
   readonly undo: (name: string, shape: ReadonlyArray<number>, fields: Fields) => Undo | undefined
 }
 
 export interface ConfigSource {
-  readonly header: GgufHeader
   readonly fields: Fields
-  /** what the tensors of `ROTARY_FACTORS` hold that the file has, by their names */
+  /** the file's tensors, by their GGUF names */
+  readonly tensors: ReadonlyMap<string, { readonly shape: ReadonlyArray<number> }>
+  /** the values of those of `ROTARY_FACTORS` that the file has, by name */
   readonly rotaryFactors: ReadonlyMap<string, Float32Array>
 }
 
@@ -28,10 +33,62 @@ export interface Undo {
   readonly values: (data: Float32Array) => Float32Array
 }
 
+/**
+ * A GGUF file's metadata by key, and what is wrong with it. Keys of the architecture are given without its prefix ("block_count" for
+ * "llama.block_count").
+ */
+export interface Fields {
+  readonly problems: ReadonlyArray<string>
+  /** sizes, counts: a number above 0; NaN, and a problem is noted, where there is none */
+  readonly size: (key: string) => number
+  /** the shortest decimal of a float32: 1e-5, not 0.000009999999747378752 */
+  readonly real: (key: string) => number
+  readonly optionalReal: (key: string) => number | undefined
+  /** as it is stored, of any type */
+  readonly value: (key: string) => MetadataValue | undefined
+  /** a token's id by its name among the tokenizer's ids ("bos" for "tokenizer.ggml.bos_token_id"); null: none is named */
+  readonly tokenId: (name: string) => number | null
+  readonly note: (problem: string) => void
+}
+
+export const fieldsOf = (metadata: Metadata, architecture: string): Fields => {
+  const problems: Array<string> = []
+  const value = (key: string) => metadata.get(`${architecture}.${key}`)
+  const read = (key: string, accepts: (value: number) => boolean, expected: string): number => {
+    const found = value(key)
+    if (typeof found === "number" && accepts(found)) return found
+    const what = found === undefined ? "is missing" : `is ${JSON.stringify(found)?.slice(0, 60)}`
+    problems.push(`metadata ${architecture}.${key} ${what}; expected ${expected}`)
+    return Number.NaN
+  }
+  const real = (key: string) => shortest(read(key, Number.isFinite, "a number"))
+  return {
+    problems,
+    size: (key) => read(key, (n) => Number.isSafeInteger(n) && n > 0, "a whole number above 0"),
+    real,
+    optionalReal: (key) => (value(key) === undefined ? undefined : real(key)),
+    value,
+    tokenId: (name) => {
+      const id = metadata.get(`tokenizer.ggml.${name}_token_id`)
+      return typeof id === "number" ? id : null
+    },
+    note: (problem) => void problems.push(problem)
+  }
+}
+
+/** The shortest decimal that is the same float32. */
+const shortest = (value: number): number => {
+  for (let digits = 1; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits))
+    if (Math.fround(short) === Math.fround(value)) return short
+  }
+  return value
+}
+
 /** The part of the config that every architecture with a vocabulary has. */
-export const vocabularyConfig = ({ header, fields }: ConfigSource) => ({
-  vocab_size: header.tensors.get("token_embd.weight")?.shape[0] ?? Number.NaN,
-  tie_word_embeddings: !header.tensors.has("output.weight"),
+export const vocabularyConfig = ({ tensors, fields }: ConfigSource) => ({
+  vocab_size: tensors.get("token_embd.weight")?.shape[0] ?? Number.NaN,
+  tie_word_embeddings: !tensors.has("output.weight"),
   bos_token_id: fields.tokenId("bos"),
   eos_token_id: fields.tokenId("eos"),
   pad_token_id: fields.tokenId("padding")

@@ -1,9 +1,7 @@
 /** The types of GGUF tensors that are read, by their numbers in ggml. */
 import { fromBfloat16, fromFloat16 } from "../../numbers/index.ts"
-import type { BlockType } from "./block-type.ts"
-import { q4Sub0, q4Sub1, q5Sub0, q5Sub1, q8Sub0 } from "./blocks-of-32.ts"
+import { type BlockType, iq4Nl, iq4Xs, q4Sub0, q4Sub1, q5Sub0, q5Sub1, q8Sub0 } from "./blocks-of-32.ts"
 import { q2K, q3K, q4K, q5K, q6K } from "./blocks-of-256.ts"
-import { iq4Nl, iq4Xs } from "./uneven-blocks.ts"
 
 const f32: BlockType = { name: "F32", elements: 1, bytes: 4, decode: (bytes) => new Float32Array(aligned(bytes)) }
 const f16: BlockType = {

@@ -13,7 +13,7 @@
  *
  * @see https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h
  */
-import { type BlockType, halves } from "./block-type.ts"
+import { type BlockType, halves } from "./blocks-of-32.ts"
 
 const SIZE = 256
 

@@ -1,18 +1,40 @@
 /**
- * ggml's older block formats: 32 values share a half-precision scale d (and, in the _1 formats, an offset m).
+ * ggml's block formats but for its K formats: 32 values share a half-precision scale d (and, in the _1 formats, an offset m).
  *
  *   Q8_0  d, 32 × int8                     y = d·q
  *   Q4_0  d, 16 bytes                      y = d·(q − 8)
  *   Q4_1  d, m, 16 bytes                   y = d·q + m
  *   Q5_0  d, 32 fifth bits, 16 bytes       y = d·(q − 16)
  *   Q5_1  d, m, 32 fifth bits, 16 bytes    y = d·q + m
+ *   IQ4_NL  d, 16 bytes                    y = d·v[q], v: sixteen values that lie closer together around zero
+ *   IQ4_XS  d, upper bits of 8 scales, 4 bytes of lower bits, 128 bytes       y = d·(s − 32)·v[q]    8 groups of 32; s of 6 bits
  *
  * The low halves of the 16 bytes are values 0…15, the high halves 16…31. d·q is exact in float32 (11 bits times at most 8), d·q + m in
  * float64: each value is rounded once, as in float32 arithmetic.
  *
  * @see https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h
  */
-import { type BlockType, halves } from "./block-type.ts"
+import { fromFloat16 } from "../../numbers/index.ts"
+
+/** One of ggml's storage types: values in blocks, each of a fixed number of bytes. */
+export interface BlockType {
+  readonly name: string
+  /** of one block */
+  readonly elements: number
+  readonly bytes: number
+  /** whole blocks → float32 */
+  readonly decode: (bytes: Uint8Array<ArrayBuffer>) => Float32Array
+}
+
+/** The half-precision number at byte `at` of every block of `size` bytes. */
+export const halves = (bytes: Uint8Array, size: number, at: number): Float32Array => {
+  const bits = new Uint16Array(bytes.length / size)
+  for (let block = 0; block < bits.length; block++) {
+    const place = block * size + at
+    bits[block] = bytes[place]! | (bytes[place + 1]! << 8)
+  }
+  return fromFloat16(bits)
+}
 
 const SIZE = 32
 
@@ -74,3 +96,49 @@ export const q4Sub0 = small({ name: "Q4_0", bytes: 18, offsetAt: null, fifthAt: 
 export const q4Sub1 = small({ name: "Q4_1", bytes: 20, offsetAt: 2, fifthAt: null, zero: 0 })
 export const q5Sub0 = small({ name: "Q5_0", bytes: 22, offsetAt: null, fifthAt: 2, zero: 16 })
 export const q5Sub1 = small({ name: "Q5_1", bytes: 24, offsetAt: 2, fifthAt: 4, zero: 0 })
+
+/** kvalues_iq4nl of ggml-common.h */
+const steps = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113] as const
+
+/** Writes d·v[q] of the 16 bytes at `from` as 32 values at `to`. */
+const spread = (bytes: Uint8Array, from: number, d: number, out: Float32Array, to: number): void => {
+  for (let i = 0; i < 16; i++) {
+    const pair = bytes[from + i]!
+    out[to + i] = d * steps[pair & 15]!
+    out[to + i + 16] = d * steps[pair >> 4]!
+  }
+}
+
+export const iq4Nl: BlockType = {
+  name: "IQ4_NL",
+  elements: 32,
+  bytes: 18,
+  decode: (bytes) => {
+    const scales = halves(bytes, 18, 0)
+    const out = new Float32Array(scales.length * 32)
+    for (let block = 0; block < scales.length; block++) spread(bytes, block * 18 + 2, scales[block]!, out, block * 32)
+    return out
+  }
+}
+
+const XS_BYTES = 136
+
+export const iq4Xs: BlockType = {
+  name: "IQ4_XS",
+  elements: 256,
+  bytes: XS_BYTES,
+  decode: (bytes) => {
+    const scales = halves(bytes, XS_BYTES, 0)
+    const out = new Float32Array(scales.length * 256)
+    for (let block = 0; block < scales.length; block++) {
+      const start = block * XS_BYTES
+      const upper = bytes[start + 2]! | (bytes[start + 3]! << 8)
+      for (let group = 0; group < 8; group++) {
+        const lower = (bytes[start + 4 + (group >> 1)]! >> ((group & 1) * 4)) & 15
+        const d = scales[block]! * ((lower | (((upper >> (group * 2)) & 3) << 4)) - 32)
+        spread(bytes, start + 8 + group * 16, d, out, block * 256 + group * 32)
+      }
+    }
+    return out
+  }
+}

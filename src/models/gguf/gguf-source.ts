@@ -1,45 +1,47 @@
 /**
- * A GGUF file, or the files of a split model, as the source of a causal model: config, tokenizer and tensors in the words of
- * transformers. Only headers are read until `read` is called; then one tensor at a time, dequantised to float32, with the converter's
- * changes undone.
+ * A GGUF file, or the files of a split model, as the source of a causal model: config, tokenizer and tensors in transformers' terms. Only
+ * headers are read until `read` is called; then one tensor at a time, dequantized to float32, with the converter's changes undone.
  *
- * Read are the types of block-types.ts, of the architectures of the table below.
+ * The types of block-types.ts are read, and the architectures of the families in `causal/families.ts`.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import { readExactly } from "../../files/index.ts"
-import type { CheckpointSource } from "../causal/checkpoint-source.ts"
-import type { ModelError } from "../model-error.ts"
-import type { Architecture, Undo } from "./architecture.ts"
-import { type Fields, fieldsOf } from "./fields.ts"
-import { gemma2, gemma3 } from "./gemma.ts"
-import { type GgufHeader, type GgufTensor, problem } from "./gguf-file.ts"
-import { gpt2 } from "./gpt2.ts"
+import type { CheckpointSource } from "../causal/causal-model.ts"
+import type { CausalFamily } from "../causal/decoder.ts"
+import { causalFamilies } from "../causal/families.ts"
+import type { ModelError } from "../model.ts"
+import { type Fields, fieldsOf, type GgufArchitecture, type Undo } from "./architecture.ts"
+import { ROTARY_FACTORS } from "./gated.ts"
 import { readGgufHeader, unreadableFile } from "./header.ts"
-import { llama, phi3, qwen2, qwen3 } from "./llama.ts"
-import { ROTARY_FACTORS } from "./rotary.ts"
+import { type GgufHeader, type GgufTensor, problem } from "./parse-header.ts"
 import { tokenizerOf } from "./tokenizer.ts"
 
-const architectures: Readonly<Record<string, Architecture>> = { llama, qwen2, qwen3, gemma2, gemma3, gpt2, phi3 }
+const families: ReadonlyMap<string, CausalFamily & { readonly gguf: GgufArchitecture }> = new Map(
+  Object.values(causalFamilies).flatMap(({ gguf, ...family }: CausalFamily) =>
+    gguf === null ? [] : [[gguf.name, { ...family, gguf }]]
+  )
+)
 
 /** Opens a file. Fails with all that is wrong with it, before any weight is read. */
 export const ggufSource = (file: string): Effect.Effect<CheckpointSource, ModelError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const header = yield* readGgufHeader(file)
     const name = header.metadata.get("general.architecture")
-    const architecture =
-      typeof name === "string" && Object.hasOwn(architectures, name) ? architectures[name] : undefined
-    if (typeof name !== "string" || architecture === undefined) {
-      const known = Object.keys(architectures).join(", ")
+    const family = families.get(`${name}`)
+    if (family === undefined) {
+      const known = [...families.keys()].join(", ")
       return yield* problem(file, `general.architecture is ${JSON.stringify(name)}; supported are ${known}`)
     }
-    const fields = fieldsOf(header.metadata, name)
+    const { name: modelType, className, gguf: architecture } = family
+    const fields = fieldsOf(header.metadata, architecture.name)
     const rotaryFactors = new Map<string, Float32Array>()
     for (const stored of header.tensors.values()) {
       if (!ROTARY_FACTORS.includes(stored.name)) continue
       rotaryFactors.set(stored.name, yield* withFile(stored.file, (handle) => readValues(handle, stored)))
     }
-    const config = architecture.config({ header, fields, rotaryFactors })
+    const own = architecture.config({ fields, tensors: header.tensors, rotaryFactors })
+    const config = { model_type: modelType, architectures: [className], ...own }
     const named = namedTensors(header, architecture, fields)
     const { tokenizer, tokenizerConfig, problems } = tokenizerOf(header.metadata)
     const all = [...fields.problems, ...named.problems, ...problems]
@@ -60,7 +62,7 @@ interface NamedTensor extends Undo {
 }
 
 /** The file's tensors by their names in transformers. */
-const namedTensors = (header: GgufHeader, architecture: Architecture, fields: Fields) => {
+const namedTensors = (header: GgufHeader, architecture: GgufArchitecture, fields: Fields) => {
   const tensors = new Map<string, NamedTensor>()
   const problems: Array<string> = []
   for (const stored of header.tensors.values()) {
@@ -76,7 +78,7 @@ const namedTensors = (header: GgufHeader, architecture: Architecture, fields: Fi
   return { tensors, problems }
 }
 
-const nameInTransformers = (name: string, { inside, outside, blockPrefix }: Architecture): string | undefined => {
+const nameInTransformers = (name: string, { inside, outside, blockPrefix }: GgufArchitecture): string | undefined => {
   const parts = /^(?:blk\.(?<block>\d+)\.)?(?<module>[a-z_]+)\.(?<kind>weight|bias)$/.exec(name)?.groups
   if (parts === undefined) return undefined
   const { block, module, kind } = parts as { readonly [part: string]: string | undefined }

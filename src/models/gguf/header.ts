@@ -6,10 +6,16 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
 import { platformReason, readExactly } from "../../files/index.ts"
-import type { ModelError } from "../model-error.ts"
+import type { ModelError } from "../model.ts"
 import { blockTypes, typeName } from "./block-types.ts"
-import { type AnnouncedTensor, type GgufHeader, type GgufTensor, problem } from "./gguf-file.ts"
-import { type ParsedHeader, parseHeader } from "./parse-header.ts"
+import {
+  type AnnouncedTensor,
+  type GgufHeader,
+  type GgufTensor,
+  type ParsedHeader,
+  parseHeader,
+  problem
+} from "./parse-header.ts"
 import { partCount, partFiles, partProblem } from "./split-files.ts"
 
 /**

@@ -1,18 +1,54 @@
 /**
- * The bytes of a GGUF header as values. Everything the file announces is held against its size before anything is allocated for it; a
- * header has no length of its own, so what is read of a file may end before its header does.
+ * The bytes of a GGUF header as values. Everything the file announces is checked against its size before anything is allocated for it. A
+ * header does not say how long it is, so the bytes that were read may end before it does.
  *
  *   "GGUF" · version u32 · number of tensors u64 · number of keys u64
  *   key:     name string · type u32 · value              string: length u64, UTF-8      list: type u32, count u64, values
  *   tensor:  name string · dimensions u32 · each u64 · type u32 · offset u64
  *   padding to `general.alignment`
  *
- * `@huggingface/gguf` reads the same format, but it keeps metadata as an object, where keys that are there twice or look like numbers
- * change places, drops a byte order mark at a string's beginning, and cuts strings at the ends of its ranges.
+ * `@huggingface/gguf` reads the same format, but it keeps metadata as an object, which drops repeated keys and reorders those that look
+ * like numbers; it also drops a byte order mark at a string's beginning, and cuts strings at the ends of its ranges.
  *
  * @see https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
  */
-import type { AnnouncedTensor, Metadata, MetadataValue } from "./gguf-file.ts"
+import { ModelError } from "../model.ts"
+import type { BlockType } from "./blocks-of-32.ts"
+
+/** 64-bit numbers are numbers too: rounded beyond 2⁵³, which seeds and checksums are and sizes are not. */
+export type MetadataValue = string | number | boolean | ReadonlyArray<MetadataValue>
+export type Metadata = ReadonlyMap<string, MetadataValue>
+
+export interface GgufTensor {
+  readonly name: string
+  /** row-major */
+  readonly shape: ReadonlyArray<number>
+  readonly type: BlockType
+  /** of a split model the part that holds it */
+  readonly file: string
+  /** bytes from the start of the file */
+  readonly begin: number
+  readonly end: number
+}
+
+export interface GgufHeader {
+  /** of a split model the part that was named */
+  readonly file: string
+  readonly metadata: Metadata
+  readonly tensors: ReadonlyMap<string, GgufTensor>
+}
+
+/** A tensor as the header announces it. */
+export interface AnnouncedTensor {
+  readonly name: string
+  /** fastest dimension first */
+  readonly dimensions: ReadonlyArray<number>
+  readonly type: number
+  /** bytes from the start of the tensors */
+  readonly offset: number
+}
+
+export const problem = (file: string, ...problems: ReadonlyArray<string>) => new ModelError({ folder: file, problems })
 
 export interface ParsedHeader {
   readonly metadata: Metadata
@@ -21,10 +57,10 @@ export interface ParsedHeader {
   readonly tensorsBegin: number
 }
 
-/** What is wrong with a header, as the end of a sentence that begins with its file. */
+/** What is wrong with a header: the end of a sentence that begins with its file. */
 class Damage extends Error {}
 
-/** The header goes on behind the bytes at hand. */
+/** The header continues after the bytes at hand. */
 class More extends Error {}
 
 /** `bytes`: the beginning of a file of `fileSize` bytes. "more": its header is longer than they are. */
@@ -46,7 +82,7 @@ const MAGIC = 0x46554747 // "GGUF", little-endian
 const MOST_DIMENSIONS = 4
 /** The largest vocabularies have half a million merges. A list may be announced in few bytes: each of its values takes eight and more here. */
 const LONGEST_LIST = 2 ** 24
-/** Lists of lists are allowed by the format, and not in use. */
+/** The format allows lists of lists; no file in use has them. */
 const DEEPEST_LIST = 4
 
 const read = (cursor: Cursor): ParsedHeader => {
@@ -106,7 +142,7 @@ const readers: ReadonlyArray<((cursor: Cursor) => MetadataValue) | undefined> = 
   (cursor) => Number(cursor.view.getBigInt64(cursor.skip(8), true)),
   (cursor) => cursor.view.getFloat64(cursor.skip(8), true)
 ]
-/** of one value at least; strings and lists state how many follow */
+/** the least that one value takes; strings and lists state how many follow */
 const fewestBytes = [1, 1, 2, 2, 4, 4, 4, 1, 8, 12, 8, 8, 8]
 
 class Cursor {

@@ -15,9 +15,8 @@
  *  - A tab that is only there as its byte can be part of pieces (Gemma's runs of tabs): the byte's token is the tab's.
  *  - Phi-3's special tokens take the white space behind them, but for three.
  */
-import type { Metadata } from "./gguf-file.ts"
-import type { Around } from "./tokenizer-config.ts"
-import { addedTokens, aroundTexts, tokenTypes, type Vocabulary } from "./vocabulary.ts"
+import type { Metadata } from "./parse-header.ts"
+import { type Around, addedTokens, aroundTexts, tokenTypes, type Vocabulary } from "./vocabulary.ts"
 
 const SPACE = "\u2581"
 

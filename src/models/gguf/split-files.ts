@@ -2,7 +2,7 @@
  * A model in several GGUF files, as llama-gguf-split and the Hub have them: name-00001-of-00003.gguf, …, the first with all metadata, each
  * with its number (split.no, from 0), how many there are (split.count), and how many tensors they have together (split.tensors.count).
  */
-import type { Metadata } from "./gguf-file.ts"
+import type { Metadata } from "./parse-header.ts"
 
 const partName = /^(?<name>.*)-(?<number>\d{5})-of-(?<count>\d{5})\.gguf$/s
 

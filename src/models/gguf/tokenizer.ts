@@ -7,11 +7,10 @@
  *
  * A kind or a cut that is not known is refused: a tokenizer that is nearly right trains nearly well.
  */
-import type { Metadata, MetadataValue } from "./gguf-file.ts"
+import type { Metadata, MetadataValue } from "./parse-header.ts"
 import { cuttings } from "./pre-tokenizers.ts"
 import { sentencePieceJson } from "./sentence-piece.ts"
-import { tokenizerConfigOf } from "./tokenizer-config.ts"
-import { addedTokens, aroundTexts, type Vocabulary } from "./vocabulary.ts"
+import { addedTokens, aroundTexts, tokenizerConfigOf, type Vocabulary } from "./vocabulary.ts"
 
 export interface GgufTokenizer {
   /** tokenizer.json; null: the file has no vocabulary */

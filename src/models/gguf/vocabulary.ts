@@ -1,4 +1,5 @@
 /** A GGUF file's vocabulary, and the parts of tokenizer.json that do not depend on its kind. */
+import type { Metadata } from "./parse-header.ts"
 
 export interface Vocabulary {
   /** by id; so are types and scores (SentencePiece only) */
@@ -15,8 +16,8 @@ export interface Vocabulary {
 export const tokenTypes = { normal: 1, unknown: 2, control: 3, userDefined: 4, byte: 6 } as const
 
 /**
- * Control tokens are special; what users defined is kept whole, and is text otherwise. Some files call the rows behind the vocabulary
- * unknown too: only the unknown token itself is one. `rstrip`: whether a token takes the white space behind it.
+ * Control tokens are special; tokens that users defined are kept whole, and are text otherwise. Some files also call the rows after the
+ * vocabulary unknown: only the unknown token itself is one. `rstrip`: whether a token takes the white space after it.
  */
 export const addedTokens = ({ tokens, types, unkId }: Vocabulary, rstrip: (token: string) => boolean = () => false) =>
   tokens.flatMap((content, id) => {
@@ -26,7 +27,7 @@ export const addedTokens = ({ tokens, types, unkId }: Vocabulary, rstrip: (token
     return [{ id, content, single_word: false, lstrip: false, rstrip: rstrip(content), normalized: false, special }]
   })
 
-/** What is put around every text; null: nothing. */
+/** The template that puts tokens around every text; null: none. */
 export const aroundTexts = ({ tokens, bosId, eosId }: Vocabulary, addBos: boolean, addEos: boolean) => {
   const special = (id: number) => ({ SpecialToken: { id: tokens[id]!, type_id: 0 } })
   const before = addBos && bosId !== null ? [bosId] : []
@@ -41,5 +42,34 @@ export const aroundTexts = ({ tokens, bosId, eosId }: Vocabulary, addBos: boolea
     special_tokens: Object.fromEntries(
       used.map((id) => [tokens[id]!, { id: tokens[id]!, ids: [id], tokens: [tokens[id]!] }])
     )
+  }
+}
+
+/** What a tokenizer puts around every text. */
+export interface Around {
+  readonly addBos: boolean
+  readonly addEos: boolean
+  readonly addPrefixSpace: boolean
+}
+
+/** tokenizer_config.json: the names of the special tokens and the chat template. */
+export const tokenizerConfigOf = (
+  { tokens, bosId, eosId, unkId, padId }: Vocabulary,
+  metadata: Metadata,
+  { addBos, addEos, addPrefixSpace }: Around
+) => {
+  const named = (name: string, id: number | null) => (id === null ? {} : { [name]: tokens[id]! })
+  const template = metadata.get("tokenizer.chat_template")
+  return {
+    tokenizer_class: "PreTrainedTokenizerFast",
+    ...named("bos_token", bosId),
+    ...named("eos_token", eosId),
+    ...named("unk_token", unkId),
+    ...named("pad_token", padId),
+    add_bos_token: addBos,
+    add_eos_token: addEos,
+    add_prefix_space: addPrefixSpace,
+    clean_up_tokenization_spaces: false,
+    ...(typeof template === "string" ? { chat_template: template } : {})
   }
 }

@@ -1,24 +1,21 @@
 /**
- * One file of the Hub into the cache: to `<hash>.incomplete`, which a later call goes on with, then checked against its hash and renamed.
+ * One file of the Hub into the cache: to `<hash>.incomplete`, which a later call continues, then checked against its hash and renamed.
  *
- * A connection that breaks is taken up where it broke; five times without a new byte, and the file is given up, what there is of it kept.
+ * A broken connection is resumed where it broke. After five attempts without a new byte the download fails and keeps what has arrived.
  */
 import type { Hash } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { RepositoryCache } from "./cache.ts"
-import { exists } from "./cache.ts"
-import { lockDownload } from "./download-lock.ts"
-import { type HubError, hubError } from "./hub-error.ts"
-import type { HubSource } from "./hub-source.ts"
+import { exists, type RepositoryCache } from "./cache.ts"
+import { type HubError, type HubSettings, type HubSource, hubError } from "./hub-source.ts"
 import { call, hub, type RemoteFile, unreachable } from "./remote.ts"
-import type { HubSettings } from "./settings.ts"
 
 const attempts = 5
-/** no byte for so long, and the connection counts as broken */
+/** a connection that brings no byte for this long counts as broken */
 const patience = "60 seconds"
 
 export interface Download {
@@ -44,7 +41,7 @@ export const downloadBlob = (
     yield* fs.makeDirectory(path.dirname(blob), { recursive: true })
     const incomplete = `${blob}.incomplete`
     yield* lockDownload(`${blob}.lock`, incomplete)
-    // whoever held the lock before may have brought it
+    // the lock's last holder may have downloaded it
     if (yield* exists(blob)) return blob
     yield* complete(download, file, incomplete)
     yield* check(download, file, incomplete)
@@ -56,7 +53,7 @@ export const downloadBlob = (
 const complete = (download: Download, file: RemoteFile, incomplete: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    // an empty file is asked for by nobody
+    // an empty file is not requested
     if (file.size === 0) yield* fs.writeFile(incomplete, new Uint8Array(0))
     let there = yield* sizeOf(incomplete)
     let fruitless = 0
@@ -94,7 +91,7 @@ const sizeOf = (file: string) =>
     return (yield* exists(file)) ? Number((yield* fs.stat(file)).size) : 0
   })
 
-/** Asks for what is missing and writes it behind what is there. */
+/** Requests what is missing and appends it. */
 const append = ({ hubSource, settings, commit, onProgress }: Download, file: RemoteFile, to: string, from: number) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -142,6 +139,61 @@ const hashOf = (path: string, { kind, size }: RemoteFile) =>
     return hash.digest("hex")
   })
 
-/** Node's module comes from the running process and is not imported: a bundle for a browser holds nothing of it. */
+/** Node's module comes from the running process and is not imported, so that a bundle for a browser does without it. */
 const newHash = (kind: RemoteFile["kind"]): Hash =>
   process.getBuiltinModule("node:crypto").createHash(kind === "git" ? "sha1" : "sha256")
+
+/** twice the patience of a download: its file has grown by then, or it has ended */
+const longest = 120_000
+
+/**
+ * One process at a time downloads a file: `<hash>.lock` beside it names that process. Waits for the lock and holds it until the scope ends.
+ * A lock is removed if its process is gone, or if neither it nor `growing`, the file that grows during a download, was written for longer
+ * than `longest`. Should two processes hold it after all, the hash will show it.
+ */
+const lockDownload = (
+  lock: string,
+  growing: string
+): Effect.Effect<void, PlatformError, FileSystem.FileSystem | Scope.Scope> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const own = `${process.pid}@${process.getBuiltinModule("node:os").hostname()}`
+    const take: Effect.Effect<void, PlatformError> = fs.writeFileString(lock, own, { flag: "wx" }).pipe(
+      Effect.catchIf(
+        ({ reason }) => reason._tag === "AlreadyExists",
+        () =>
+          isStale(fs, lock, growing, own).pipe(
+            Effect.flatMap((stale) => (stale ? fs.remove(lock, { force: true }) : Effect.sleep("200 millis"))),
+            Effect.andThen(Effect.suspend(() => take))
+          )
+      )
+    )
+    yield* Effect.acquireRelease(Effect.interruptible(take), () => Effect.ignore(fs.remove(lock)))
+  })
+
+const isStale = (fs: FileSystem.FileSystem, lock: string, growing: string, own: string) =>
+  Effect.gen(function* () {
+    const holder = yield* fs.readFileString(lock).pipe(Effect.orElseSucceed(() => ""))
+    const [pid, host] = holder.split("@")
+    // processes of another host cannot be asked for
+    if (host !== undefined && host === own.split("@")[1] && !isAlive(Number(pid))) return true
+    const ages = yield* Effect.forEach([lock, growing], (file) => ageOf(fs, file))
+    return Math.min(...ages) > longest
+  })
+
+/** Milliseconds since the file was written; infinite where it is not there. */
+const ageOf = (fs: FileSystem.FileSystem, file: string) =>
+  fs.stat(file).pipe(
+    Effect.map(({ mtime }) => (mtime._tag === "Some" ? Date.now() - mtime.value.getTime() : Number.POSITIVE_INFINITY)),
+    Effect.orElseSucceed(() => Number.POSITIVE_INFINITY)
+  )
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    // it exists and belongs to another user
+    return (error as { readonly code?: string }).code === "EPERM"
+  }
+}

@@ -2,9 +2,7 @@
 import type * as Hub from "@huggingface/hub"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { type HubError, hubError } from "./hub-error.ts"
-import type { HubSource } from "./hub-source.ts"
-import type { HubSettings } from "./settings.ts"
+import { type HubError, type HubSettings, type HubSource, hubError } from "./hub-source.ts"
 
 export interface RemoteFile {
   readonly path: string

@@ -12,10 +12,16 @@ import { INDEX_FILE, SINGLE_FILE } from "../../safetensors/index.ts"
 import { partFiles } from "../gguf/split-files.ts"
 import { cached, isCommit, linkBlob, repositoryCache, shardsOf } from "./cache.ts"
 import { type Download, downloadBlob } from "./download.ts"
-import { type HubError, hubError } from "./hub-error.ts"
-import { type HubSource, isHubSource, parseHubSource } from "./hub-source.ts"
+import {
+  type HubError,
+  type HubSettings,
+  type HubSource,
+  hubError,
+  isHubSource,
+  parseHubSource,
+  readSettings
+} from "./hub-source.ts"
 import { commitOf, filesOf, type RemoteFile } from "./remote.ts"
-import { type HubSettings, readSettings } from "./settings.ts"
 
 /** beside the weights */
 const wanted =

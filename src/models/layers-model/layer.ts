@@ -3,7 +3,7 @@
  * computed when both are arguments. One file for each group of kinds; `table.ts` lists them.
  *
  * A kind without an entry is computed by the layer's own `call`, with its own weights, frozen; gradients flow through
- * it (`own-call.ts`).
+ * it (`topology.ts`).
  *
  * Laws (test/laws/layers-model.laws.test.ts, over every kind):
  *  1. with the linear layers of the base, `call` gives what the layer's own `call` gives;
@@ -107,3 +107,20 @@ export const weightShapes = (layer: Layer): ReadonlyArray<ReadonlyArray<number>>
 /** Where a weight of the layer stands in `layer.getWeights()`, by the name that its class gave it; −1: nowhere. */
 export const indexOf = (layer: Layer, name: string): number =>
   layer.weights.findIndex(({ originalName }) => originalName.split("/").at(-1) === name)
+
+/** Images with their channels first: tfjs transposes them before it computes, and back. */
+export interface DataFormat {
+  readonly dataFormat?: "channelsLast" | "channelsFirst" | "channels_last" | "channels_first"
+}
+
+const isFirst = ({ dataFormat = "channelsLast" }: DataFormat): boolean => /first/i.test(dataFormat)
+
+const range = (from: number, to: number): Array<number> => Array.from({ length: to - from }, (_, i) => from + i)
+
+/** [batch, channels, …] → [batch, …, channels], where the channels are first. */
+export const channelsLast = (x: tf.Tensor, format: DataFormat): tf.Tensor =>
+  isFirst(format) ? tf.transpose(x, [0, ...range(2, x.rank), 1]) : x
+
+/** And back. */
+export const inFormat = (y: tf.Tensor, format: DataFormat): tf.Tensor =>
+  isFirst(format) ? tf.transpose(y, [0, y.rank - 1, ...range(1, y.rank - 1)]) : y

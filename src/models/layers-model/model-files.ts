@@ -8,7 +8,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import { parseBoundedJson, readTextFile } from "../../files/index.ts"
-import { ModelError } from "../model-error.ts"
+import { ModelError } from "../model.ts"
 
 type Topology = Record<string, unknown>
 

@@ -3,16 +3,12 @@
  * its own `call`.
  */
 import { activation, masking, prelu, relu, thresholdedRelu } from "./activation.ts"
-import { convolution } from "./convolution.ts"
-import { dense } from "./dense.ts"
-import { depthwise, separable } from "./depthwise.ts"
-import { embedding } from "./embedding.ts"
+import { convolution, depthwise, separable } from "./convolution.ts"
+import { dense, embedding } from "./dense.ts"
 import type { Layer, LayerKind } from "./layer.ts"
 import { batchNormalization, layerNormalization } from "./normalization.ts"
-import { averagePooling1d, averagePooling2d, maxPooling1d, maxPooling2d } from "./pooling.ts"
-import { recurrent } from "./recurrent.ts"
-import { upSampling2d } from "./up-sampling.ts"
-import { bidirectional, timeDistributed } from "./wrappers.ts"
+import { averagePooling1d, averagePooling2d, maxPooling1d, maxPooling2d, upSampling2d } from "./pooling.ts"
+import { bidirectional, recurrent, timeDistributed } from "./recurrent.ts"
 
 export const layerKinds: ReadonlyMap<string, LayerKind> = new Map(
   Object.entries({

@@ -7,10 +7,9 @@
  * well.
  */
 import * as tf from "@tensorflow/tfjs"
-import type { Linear, Weights } from "../../tensors/index.ts"
-import { stopGradient } from "../../tensors/index.ts"
-import type { Layer, Pass, PlacedLayer } from "./layer.ts"
-import { ownCall } from "./own-call.ts"
+import { type Linear, stopGradient, type Weights } from "../../tensors/index.ts"
+import { addNode, isRecording, observe } from "../../tensors/tape.ts"
+import { configOf, type Layer, type Pass, type PlacedLayer } from "./layer.ts"
 import { kindOf } from "./table.ts"
 
 const isModel = (layer: Layer): layer is tf.LayersModel => layer instanceof tf.LayersModel
@@ -118,4 +117,48 @@ const maskBehind = (layer: Layer, values: ReadonlyArray<Value>): tf.Tensor | nul
     return found ?? tf.scalar(0)
   })
   return none ? null : mask
+}
+
+/**
+ * Where tfjs 4.22's gradient is not that of the layer, by class name: a part of a sentence, undefined where it is
+ * right.
+ */
+const wrongGradients: Readonly<Record<string, (layer: Layer) => string | undefined>> = {
+  MaxPooling3D: () => (tf.getBackend() === "wasm" ? "on wasm" : undefined),
+  AveragePooling3D: (layer) =>
+    configOf<{ readonly padding: string }>(layer).padding === "same" ? 'with padding "same"' : undefined
+}
+
+/**
+ * A layer without a kind of its own: computed by tfjs's own `apply`, frozen, as tfjs's executor calls it at inference (no dropout, no batch
+ * statistics). Its gradient is tfjs's; where that is known to be wrong, asking for it fails.
+ */
+const ownCall = (layer: Layer, inputs: ReadonlyArray<tf.Tensor>, mask: tf.Tensor | null): ReadonlyArray<tf.Tensor> => {
+  const given = { training: false, ...(mask === null ? {} : { mask }) }
+  const outputs = [layer.apply([...inputs], given)].flat() as ReadonlyArray<tf.Tensor>
+  const where = wrongGradients[layer.getClassName()]?.(layer)
+  if (where === undefined) return outputs
+  return outputs.map((y) => withoutGradient(y, wrongGradient(layer, where)))
+}
+
+const wrongGradient = (layer: Layer, where: string): string =>
+  `layer ${layer.name}: tfjs's gradient of ${layer.getClassName()} is wrong ${where}; ` +
+  "expected nothing that is trained before this layer"
+
+/** y again; a gradient through it throws an Error with the sentence. */
+const withoutGradient = (y: tf.Tensor, sentence: string): tf.Tensor => {
+  if (!isRecording()) return y
+  const through = observe(() => tf.clone(y)).value
+  addNode({
+    kernelName: "WithoutGradient",
+    inputs: { y },
+    outputs: [through],
+    saved: [],
+    gradient: () => ({
+      y: () => {
+        throw new Error(sentence)
+      }
+    })
+  })
+  return through
 }

@@ -1,7 +1,7 @@
 /** The full gradient seen once, for pipelines in code; a plan's `training.diagnostics` looks in the steps of a run. */
 import * as Effect from "effect/Effect"
 import { InjectionError } from "../../../adapters/index.ts"
-import type { BatchOf, Network } from "../../models/network.ts"
+import type { BatchOf, Network } from "../../models/model.ts"
 import type { Session } from "../session.ts"
 import type { StepError } from "../step.ts"
 import { lookAhead } from "./looked-step.ts"

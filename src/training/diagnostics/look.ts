@@ -13,12 +13,12 @@
 import type { Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import type { Network } from "../../models/network.ts"
-import type { LinearSite } from "../../tensors/index.ts"
+import type { Network } from "../../models/model.ts"
 import {
   type DeviceReadError,
   type FactorPair,
   type Factors,
+  type LinearSite,
   readTensor,
   type Trainable,
   tensorsOf,

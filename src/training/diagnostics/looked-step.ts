@@ -1,6 +1,6 @@
 /** Steps with a look at the full gradient: taken, or only tried. */
 import * as Effect from "effect/Effect"
-import type { BatchOf, Network } from "../../models/network.ts"
+import type { BatchOf, Network } from "../../models/model.ts"
 import type { DeviceReadError } from "../../tensors/index.ts"
 import { moveTo, type Place, placeOf } from "../place.ts"
 import type { StepReport } from "../report.ts"

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test"
 import { Tokenizer } from "@huggingface/tokenizers"
-import type { Metadata, MetadataValue } from "../../../../src/models/gguf/gguf-file.ts"
+import type { Metadata, MetadataValue } from "../../../../src/models/gguf/parse-header.ts"
 import { tokenizerOf } from "../../../../src/models/gguf/tokenizer.ts"
 import golden from "../../../golden/gguf/sentence-piece.json" with { type: "json" }
 

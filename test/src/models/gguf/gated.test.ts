@@ -1,15 +1,14 @@
 import { expect, test } from "bun:test"
-import { fieldsOf } from "../../../../src/models/gguf/fields.ts"
-import type { Metadata, MetadataValue } from "../../../../src/models/gguf/gguf-file.ts"
-import { partialFactor, rotaryParameters } from "../../../../src/models/gguf/rotary.ts"
+import { fieldsOf } from "../../../../src/models/gguf/architecture.ts"
+import { partialFactor, rotaryParameters } from "../../../../src/models/gguf/gated.ts"
+import type { Metadata, MetadataValue } from "../../../../src/models/gguf/parse-header.ts"
 import golden from "../../../golden/gguf/llama3-factors.json" with { type: "json" }
 
 type Factors = Readonly<Record<string, ReadonlyArray<number>>>
 const parameters = (metadata: Metadata, headDim: number, factors: Factors = {}) => {
   const fields = fieldsOf(metadata, "llama")
-  const header = { file: "x.gguf", metadata, tensors: new Map() }
   const rotaryFactors = new Map(Object.entries(factors).map(([name, values]) => [name, Float32Array.from(values)]))
-  return { rope: rotaryParameters({ header, fields, rotaryFactors }, headDim), problems: fields.problems }
+  return { rope: rotaryParameters({ fields, tensors: new Map(), rotaryFactors }, headDim), problems: fields.problems }
 }
 const llama3 = (factors: ReadonlyArray<number>): Factors => ({ "rope_freqs.weight": factors })
 

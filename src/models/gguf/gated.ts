@@ -1,21 +1,104 @@
-/** Rotary positions of a GGUF file as the `rope_parameters` of transformers' configs. */
-import type { ConfigSource } from "./architecture.ts"
-import type { Fields } from "./fields.ts"
+/**
+ * What GGUF files of the families of `causal/gated-decoder.ts` share: their tensors' names, and config.json with its sizes and rotary
+ * positions.
+ */
+import { type ConfigSource, type Fields, type GgufArchitecture, vocabularyConfig } from "./architecture.ts"
 
-/** What Llama 3.1, 3.2 and 3.3 have, all of them: the file holds factors per frequency, not these. */
+/** Names inside the blocks of a gated decoder. */
+export const gatedBlockNames = {
+  attn_norm: "input_layernorm",
+  attn_q: "self_attn.q_proj",
+  attn_k: "self_attn.k_proj",
+  attn_v: "self_attn.v_proj",
+  attn_output: "self_attn.o_proj",
+  ffn_norm: "post_attention_layernorm",
+  ffn_gate: "mlp.gate_proj",
+  ffn_up: "mlp.up_proj",
+  ffn_down: "mlp.down_proj"
+} as const
+
+export const queryKeyNormNames = { attn_q_norm: "self_attn.q_norm", attn_k_norm: "self_attn.k_norm" } as const
+
+/** The architecture of a gated decoder: Llama's, but for what `own` says. */
+export const gatedArchitecture = (
+  own: Pick<GgufArchitecture, "name" | "config"> & Partial<GgufArchitecture>
+): GgufArchitecture => ({
+  outside: { token_embd: "model.embed_tokens", output_norm: "model.norm", output: "lm_head" },
+  inside: gatedBlockNames,
+  blockPrefix: "model.layers.",
+  withoutCounterpart: [],
+  undo: () => undefined,
+  ...own
+})
+
+/** The sizes of a decoder with rotary positions and RMS norms, as fields of config.json. */
+export const gatedSizes = (source: ConfigSource) => {
+  const { fields } = source
+  const hidden = fields.size("embedding_length")
+  const heads = fields.size("attention.head_count")
+  const headDim = headDimOf(fields, hidden, heads)
+  return {
+    ...vocabularyConfig(source),
+    hidden_size: hidden,
+    intermediate_size: fields.size("feed_forward_length"),
+    num_hidden_layers: fields.size("block_count"),
+    num_attention_heads: heads,
+    num_key_value_heads: keyValueHeads(fields),
+    head_dim: headDim,
+    rms_norm_eps: fields.real("attention.layer_norm_rms_epsilon"),
+    max_position_embeddings: fields.size("context_length")
+  }
+}
+
+const headDimOf = (fields: Fields, hidden: number, heads: number): number => {
+  const named = fields.value("attention.key_length")
+  if (named === undefined) return hidden / heads
+  const values = fields.value("attention.value_length") ?? named
+  if (named !== values)
+    fields.note(`keys of length ${named} and values of length ${values}; expected one length for both`)
+  return fields.size("attention.key_length")
+}
+
+export const keyValueHeads = (fields: Fields): number =>
+  fields.size(
+    fields.value("attention.head_count_kv") === undefined ? "attention.head_count" : "attention.head_count_kv"
+  )
+
+/** Columns of a head that rotary positions turn. */
+export const rotaryColumns = (fields: Fields, headDim: number): number =>
+  fields.value("rope.dimension_count") === undefined ? headDim : fields.size("rope.dimension_count")
+
+/** config.json of a Llama-like family, without its names. */
+export const gatedConfigJson = (source: ConfigSource) => {
+  const { fields } = source
+  const sizes = gatedSizes(source)
+  const experts = fields.value("expert_count") ?? 0
+  if (experts !== 0) fields.note(`is a mixture of ${experts} experts, which is not read here`)
+  const rotary = rotaryColumns(fields, sizes.head_dim)
+  return {
+    ...sizes,
+    hidden_act: "silu",
+    rope_parameters: {
+      ...rotaryParameters(source, rotary),
+      ...(rotary === sizes.head_dim ? {} : { partial_rotary_factor: partialFactor(rotary, sizes.head_dim) })
+    }
+  }
+}
+
+/** The same in Llama 3.1, 3.2 and 3.3: the file holds factors of the frequencies, not these numbers. */
 const llama3 = { low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 8192 }
 
-/** llama.cpp's base where a file names none */
+/** llama.cpp's default */
 const DEFAULT_BASE = 10_000
 
 const FREQUENCIES = "rope_freqs.weight"
 const LONG = "rope_factors_long.weight"
 const SHORT = "rope_factors_short.weight"
 
-/** Tensors that are no weights but divisors of frequencies, one for each pair of columns. */
+/** Tensors that are not weights but divisors of frequencies, one for each pair of columns. */
 export const ROTARY_FACTORS: ReadonlyArray<string> = [FREQUENCIES, LONG, SHORT]
 
-/** `rotary`: columns of a head that are turned. */
+/** `rope_parameters` of config.json. `rotary`: columns of a head that are turned. */
 export const rotaryParameters = (
   { fields, rotaryFactors }: ConfigSource,
   rotary: number
@@ -76,16 +159,16 @@ const yarn = (fields: Fields) => {
       beta_fast: fields.optionalReal("rope.scaling.yarn_beta_fast"),
       beta_slow: fields.optionalReal("rope.scaling.yarn_beta_slow")
     }),
-    // llama.cpp divides what the factor gives by what it gives times this
+    // llama.cpp divides the result of the factor by that of the factor times this
     ...(all === 0 ? {} : { mscale: 1, mscale_all_dim: all })
   }
 }
 
-/** Without those that a file does not name. */
+/** Only the values that a file names. */
 const named = (values: Readonly<Record<string, number | undefined>>) =>
   Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined))
 
-/** `partial_rotary_factor` of so many columns: transformers rounds its product with the head's columns down. */
+/** `partial_rotary_factor` of `rotary` columns: transformers rounds its product with the head's columns down. */
 export const partialFactor = (rotary: number, headDim: number): number => {
   const share = rotary / headDim
   return Math.floor(headDim * share) === rotary ? share : share + Number.EPSILON
