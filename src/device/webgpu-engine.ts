@@ -9,7 +9,8 @@
  * is uploaded into a buffer that was used before goes through the same queue.
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
-import { type Dispatch, provideWebgpuEngine, type Span, type WebgpuEngine } from "../kernels/webgpu/engine.ts"
+import { type BufferType, refuseOthers } from "../kernels/declaration.ts"
+import { provideWebgpuEngine, type Span, type WebgpuEngine } from "../kernels/webgpu/engine.ts"
 import { MOST_PROGRAM_WORDS, type Program, writeWords } from "../kernels/webgpu/program.ts"
 import { arenasOf, type BufferSpan } from "./webgpu-arenas.ts"
 import { refuseUnbindable, submitPending, TENSOR_USAGE, type WebgpuBackend } from "./webgpu-backend.ts"
@@ -59,7 +60,7 @@ export const installWebgpuEngine = (backend: WebgpuBackend, software: boolean): 
     const label = program.name
     const layout = device.createBindGroupLayout({
       label,
-      entries: program.buffers.map(({ writes }, binding) => ({
+      entries: Object.values<BufferType>(program.buffers).map(({ writes }, binding) => ({
         binding,
         visibility: GPUShaderStage.COMPUTE,
         buffer: { type: writes ? "storage" : "read-only-storage" }
@@ -96,15 +97,14 @@ export const installWebgpuEngine = (backend: WebgpuBackend, software: boolean): 
     return it
   }
 
-  const run = <Buffers extends string, Words extends string>(
-    program: Program<Buffers, Words>,
-    { buffers, words: values, groups }: Dispatch<Buffers, Words>
-  ): void => {
+  const run: WebgpuEngine["run"] = (program, buffers, values, groups) => {
+    refuseOthers(program.name, "buffers", program.buffers, buffers)
+    refuseOthers(program.name, "words", program.words, values)
     if (groups === 0) return
     const it = compile(program)
     // uploads end the pass
-    const spans = program.buffers.map(({ name }) => {
-      const own: TensorInfo | Span = buffers[name as Buffers]
+    const spans = Object.keys(program.buffers).map((name) => {
+      const own: TensorInfo | Span = buffers[name as keyof typeof buffers]
       return isTensor(own) ? arenas.spanOf(own) : (own as BufferSpan)
     })
     const group = bindGroupOf(program, it, spans)
@@ -162,13 +162,12 @@ export const installWebgpuEngine = (backend: WebgpuBackend, software: boolean): 
 
 /** WebGPU refuses them too, but without the program's name, and drops what else was submitted with it. */
 const refuseAliases = ({ name, buffers }: Program, spans: ReadonlyArray<BufferSpan>): void => {
+  const names = Object.keys(buffers)
   for (const [i, { buffer }] of spans.entries()) {
-    if (!buffers[i]!.writes) continue
+    if (!buffers[names[i]!]!.writes) continue
     const other = spans.findIndex((span, j) => j !== i && span.buffer === buffer)
     if (other >= 0)
-      throw new Error(
-        `webgpu: ${name} would write ${buffers[i]!.name} into the buffer that it has as ${buffers[other]!.name}`
-      )
+      throw new Error(`webgpu: ${name} would write ${names[i]} into the buffer that it has as ${names[other]}`)
   }
 }
 

@@ -5,14 +5,14 @@
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { Device } from "../../src/device/index.ts"
+import { read, write } from "../../src/kernels/declaration.ts"
 import { webgpuEngineOf } from "../../src/kernels/webgpu/engine.ts"
 import { program } from "../../src/kernels/webgpu/program.ts"
 
 const kernel = (name: string, factor: number) =>
   program({
     name,
-    reads: { x: "vec4f" },
-    writes: { y: "vec4f" },
+    buffers: { x: read("vec4f"), y: write("vec4f") },
     words: {},
     workgroup: 16,
     body: `fn kernel(group: u32, local: u32) { y[local] = ${factor.toFixed(1)} * x[local]; }`
@@ -26,7 +26,7 @@ const told = (provoke: (run: (program: typeof first, bytes: number) => void) => 
     device.label("step 4")
     provoke((program, size) => {
       const y = { ...engine.scratch(64), size }
-      engine.run(program, { buffers: { x: tf.ones([64]), y }, words: {}, groups: 1 })
+      engine.run(program, { x: tf.ones([64]), y }, {}, 1)
     })
     const { site, kernel, reason } = yield* Effect.flip(device.sync)
     yield* device.sync

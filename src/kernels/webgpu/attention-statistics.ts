@@ -2,7 +2,8 @@
  * What the programs of attention share (`attention-rows.ts`, `attention-blocks.ts`): buffers and words, where the
  * numbers kept of P's rows lie, and P from them.
  */
-import type { ElementType, Program } from "./program.ts"
+import { type ElementType, read, write } from "../declaration.ts"
+import type { Program } from "./program.ts"
 
 /** blocks: workgroups of a head. width, of q, and d, of a head: in elements of the buffers */
 export const WORDS = { length: "u32", heads: "u32", blocks: "u32", width: "u32", d: "u32", scale: "f32" } as const
@@ -23,20 +24,42 @@ export const declarations = (element: ElementType) =>
   ({
     forward: {
       name: "Attention",
-      reads: { q: element, k: element, v: element, mask: "f32" },
-      writes: { o: element, statistics: "f32" },
+      buffers: {
+        q: read(element),
+        k: read(element),
+        v: read(element),
+        mask: read("f32"),
+        o: write(element),
+        statistics: write("f32")
+      },
       words: WORDS
     },
     queryGradient: {
       name: "AttentionGradient q",
-      reads: { q: element, k: element, v: element, o: element, go: element, statistics: "f32" },
-      writes: { dq: element, along: "f32" },
+      buffers: {
+        q: read(element),
+        k: read(element),
+        v: read(element),
+        o: read(element),
+        go: read(element),
+        statistics: read("f32"),
+        dq: write(element),
+        along: write("f32")
+      },
       words: WORDS
     },
     keyGradient: {
       name: "AttentionGradient k v",
-      reads: { q: element, k: element, v: element, go: element, statistics: "f32", along: "f32" },
-      writes: { dk: element, dv: element },
+      buffers: {
+        q: read(element),
+        k: read(element),
+        v: read(element),
+        go: read(element),
+        statistics: read("f32"),
+        along: read("f32"),
+        dk: write(element),
+        dv: write(element)
+      },
       words: WORDS
     }
   }) as const

@@ -45,7 +45,7 @@ export const attentionOnWebgpu = (
   const { programs, words, groups } = dispatchOf(engine, q, batch, heads)
   const o = engine.output(q.shape)
   const statistics = engine.output([batch, 2 * heads + 1, words.length])
-  engine.run(programs.forward, { buffers: { q, k, v, mask, o, statistics }, words, groups })
+  engine.run(programs.forward, { q, k, v, mask, o, statistics }, words, groups)
   return [o, statistics]
 }
 
@@ -60,8 +60,8 @@ export const attentionGradientOnWebgpu = (
   const [dq, dk, dv] = [engine.output(q.shape), engine.output(q.shape), engine.output(q.shape)]
   const along = engine.scratch(batch * heads * words.length)
   const inputs = { q, k, v, go, statistics }
-  engine.run(programs.queryGradient, { buffers: { ...inputs, o, dq, along }, words, groups })
-  engine.run(programs.keyGradient, { buffers: { ...inputs, along, dk, dv }, words, groups })
+  engine.run(programs.queryGradient, { ...inputs, o, dq, along }, words, groups)
+  engine.run(programs.keyGradient, { ...inputs, along, dk, dv }, words, groups)
   engine.release(along)
   return [dq, dk, dv]
 }

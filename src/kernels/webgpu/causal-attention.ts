@@ -13,6 +13,7 @@
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
 import type { CausalShape } from "../causal-shape.ts"
+import { read, write } from "../declaration.ts"
 import { causalByBlocks } from "./causal-attention-blocks.ts"
 import { causalOfFew } from "./causal-attention-few.ts"
 import { causalByRows } from "./causal-attention-rows.ts"
@@ -48,7 +49,7 @@ const dispatchOf = (
     ...{ queries, keys, keyValueHeads, group: heads / keyValueHeads, blocks, d: d / unit },
     ...{ window: Math.min(window ?? NO_WINDOW, NO_WINDOW), scale, softcap: softcap ?? 0 }
   }
-  return { words, groups: batch * (side === "queries" ? heads : keyValueHeads) * blocks }
+  return [words, batch * (side === "queries" ? heads : keyValueHeads) * blocks] as const
 }
 
 /** O [batch·queries, heads·d], and m and 1/Z of each row of P [batch·heads, queries, 2]. */
@@ -63,10 +64,8 @@ export const causalAttentionOnWebgpu = (
   const own = few ? causalOfFew(d, software) : software ? causalByBlocks : causalByRows(d)
   const o = engine.output(q.shape)
   const statistics = engine.output([shape.batch * shape.heads, queries, 2])
-  engine.run(own.forward, {
-    buffers: { q, k, v, querySegments, keySegments, o, statistics },
-    ...dispatchOf(own, { q, k }, shape, "queries")
-  })
+  const buffers = { q, k, v, querySegments, keySegments, o, statistics }
+  engine.run(own.forward, buffers, ...dispatchOf(own, { q, k }, shape, "queries"))
   return [o, statistics]
 }
 
@@ -74,8 +73,13 @@ const ROWS_WORKGROUP = 64
 
 const rowsProgram = program({
   name: "CausalAttentionGradient rows",
-  reads: { o: "f32", go: "f32", statistics: "vec2f", querySegments: "i32" },
-  writes: { rows: "vec4u" },
+  buffers: {
+    o: read("f32"),
+    go: read("f32"),
+    statistics: read("vec2f"),
+    querySegments: read("i32"),
+    rows: write("vec4u")
+  },
   words: { size: "u32", queries: "u32", heads: "u32", d: "u32" },
   workgroup: ROWS_WORKGROUP,
   body: `fn kernel(group: u32, local: u32) {
@@ -100,16 +104,17 @@ export const causalAttentionGradientOnWebgpu = (
   const { heads } = shape
   const size = shape.batch * heads * queries
   const rows = engine.scratch(4 * size)
-  engine.run(rowsProgram, {
-    buffers: { o, go, statistics, querySegments, rows },
-    words: { size, queries, heads, d },
-    groups: groupsFor(size, ROWS_WORKGROUP)
-  })
+  engine.run(
+    rowsProgram,
+    { o, go, statistics, querySegments, rows },
+    { size, queries, heads, d },
+    groupsFor(size, ROWS_WORKGROUP)
+  )
   const own = engine.software ? causalByBlocks : causalByRows(d)
   const [dq, dk, dv] = [engine.output(q.shape), engine.output(k.shape), engine.output(v.shape)]
   const inputs = { q, k, v, go, rows, keySegments }
-  engine.run(own.queryGradient, { buffers: { ...inputs, dq }, ...dispatchOf(own, { q, k }, shape, "queries") })
-  engine.run(own.keyGradient, { buffers: { ...inputs, dk, dv }, ...dispatchOf(own, { q, k }, shape, "keys") })
+  engine.run(own.queryGradient, { ...inputs, dq }, ...dispatchOf(own, { q, k }, shape, "queries"))
+  engine.run(own.keyGradient, { ...inputs, dk, dv }, ...dispatchOf(own, { q, k }, shape, "keys"))
   engine.release(rows)
   return [dq, dk, dv]
 }

@@ -3,8 +3,9 @@
  * `causal-attention-few.ts`): buffers and words, where a head's numbers lie, which keys a query attends, and P of a
  * score.
  */
+import { type ElementType, read, write } from "../declaration.ts"
 import type { VectorType } from "./elementwise.ts"
-import type { ElementType, Program } from "./program.ts"
+import type { Program } from "./program.ts"
 import { softcapOf } from "./softcap.ts"
 
 /**
@@ -51,20 +52,42 @@ export const declarations = (element: ElementType) =>
   ({
     forward: {
       name: "CausalAttention",
-      reads: { q: element, k: element, v: element, querySegments: "i32", keySegments: "i32" },
-      writes: { o: element, statistics: "vec2f" },
+      buffers: {
+        q: read(element),
+        k: read(element),
+        v: read(element),
+        querySegments: read("i32"),
+        keySegments: read("i32"),
+        o: write(element),
+        statistics: write("vec2f")
+      },
       words: WORDS
     },
     queryGradient: {
       name: "CausalAttentionGradient q",
-      reads: { q: element, k: element, v: element, go: element, rows: "vec4u", keySegments: "i32" },
-      writes: { dq: element },
+      buffers: {
+        q: read(element),
+        k: read(element),
+        v: read(element),
+        go: read(element),
+        rows: read("vec4u"),
+        keySegments: read("i32"),
+        dq: write(element)
+      },
       words: WORDS
     },
     keyGradient: {
       name: "CausalAttentionGradient k v",
-      reads: { q: element, k: element, v: element, go: element, rows: "vec4u", keySegments: "i32" },
-      writes: { dk: element, dv: element },
+      buffers: {
+        q: read(element),
+        k: read(element),
+        v: read(element),
+        go: read(element),
+        rows: read("vec4u"),
+        keySegments: read("i32"),
+        dk: write(element),
+        dv: write(element)
+      },
       words: WORDS
     }
   }) as const

@@ -9,6 +9,7 @@
  * backward pass would have to count.
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
+import { read, write } from "../declaration.ts"
 import { LANES, overVectors, type VectorType, vectorFor } from "./elementwise.ts"
 import { groupsFor, type WebgpuEngine } from "./engine.ts"
 import { program, variants } from "./program.ts"
@@ -18,8 +19,13 @@ const LOSS_WORKGROUP = 256
 
 const loss = program({
   name: "Cross-entropy loss",
-  reads: { z: "f32", labels: "i32", parts: "vec2f" },
-  writes: { loss: "f32", statistics: "vec2f" },
+  buffers: {
+    z: read("f32"),
+    labels: read("i32"),
+    parts: read("vec2f"),
+    loss: write("f32"),
+    statistics: write("vec2f")
+  },
   words: { rows: "u32", classes: "i32", ignored: "i32", partsOfRow: "u32" },
   workgroup: LOSS_WORKGROUP,
   body: `${JOINED}
@@ -65,8 +71,7 @@ const PLACES = { f32: "0u", vec4f: "vec4u(0u, 1u, 2u, 3u)" } as const satisfies 
 const backward = variants((type: VectorType) =>
   program({
     name: "Cross-entropy backward",
-    reads: { dy: "f32", z: type, labels: "i32", statistics: "vec2f" },
-    writes: { dz: type },
+    buffers: { dy: read("f32"), z: read(type), labels: read("i32"), statistics: read("vec2f"), dz: write(type) },
     words: { rows: "u32", rowLength: "u32", blocksOfRow: "u32", classes: "i32", ignored: "i32" },
     workgroup: BACKWARD_WORKGROUP,
     body: `${overVectors(type)}
@@ -101,11 +106,7 @@ export const crossEntropyOnWebgpu = (
   const [rows, classes] = z.shape as [number, number]
   const { parts, partsOfRow } = softmaxPartsOf(engine, z, [rows, classes], null)
   const [mean, statistics] = [engine.output([]), engine.output([rows + 1, 2])]
-  engine.run(loss, {
-    buffers: { z, labels, parts, loss: mean, statistics },
-    words: { rows, classes, ignored, partsOfRow },
-    groups: 1
-  })
+  engine.run(loss, { z, labels, parts, loss: mean, statistics }, { rows, classes, ignored, partsOfRow }, 1)
   engine.release(parts)
   return [mean, statistics]
 }
@@ -121,10 +122,11 @@ export const crossEntropyBackwardOnWebgpu = (
   const rowLength = classes / LANES[type]
   const blocksOfRow = groupsFor(rowLength, BLOCK)
   const dz = engine.output(z.shape)
-  engine.run(backward(type), {
-    buffers: { dy, z, labels, statistics, dz },
-    words: { rows, rowLength, blocksOfRow, classes, ignored },
-    groups: rows * blocksOfRow
-  })
+  engine.run(
+    backward(type),
+    { dy, z, labels, statistics, dz },
+    { rows, rowLength, blocksOfRow, classes, ignored },
+    rows * blocksOfRow
+  )
   return dz
 }

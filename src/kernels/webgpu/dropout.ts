@@ -1,13 +1,13 @@
 /** Dropout on the GPU; mask and hash as in `../dropout.ts`. */
 import { type TensorInfo, util } from "@tensorflow/tfjs"
+import { read, write } from "../declaration.ts"
 import { ELEMENTWISE_WORKGROUP } from "./elementwise.ts"
 import { groupsFor, type WebgpuEngine } from "./engine.ts"
 import { program } from "./program.ts"
 
 const dropout = program({
   name: "Dropout",
-  reads: { x: "f32" },
-  writes: { y: "f32" },
+  buffers: { x: read("f32"), y: write("f32") },
   words: { size: "u32", seed: "u32", offset: "u32", threshold: "u32", scale: "f32" },
   workgroup: ELEMENTWISE_WORKGROUP,
   body: `fn hash(index: u32) -> u32 {
@@ -39,10 +39,6 @@ export interface Mask {
 export const dropoutOnWebgpu = (engine: WebgpuEngine, x: TensorInfo, mask: Mask): TensorInfo => {
   const y = engine.output(x.shape)
   const size = util.sizeFromShape(x.shape)
-  engine.run(dropout, {
-    buffers: { x, y },
-    words: { size, ...mask },
-    groups: groupsFor(size, ELEMENTWISE_WORKGROUP)
-  })
+  engine.run(dropout, { x, y }, { size, ...mask }, groupsFor(size, ELEMENTWISE_WORKGROUP))
   return y
 }

@@ -49,5 +49,5 @@ export const runElementwise = <Buffers extends string>(
   const elements = util.sizeFromShape(shape)
   const type = vectorFor(elements)
   const size = elements / LANES[type]
-  engine.run(programs(type), { buffers, words: { size }, groups: groupsFor(size, ELEMENTWISE_WORKGROUP) })
+  engine.run(programs(type), buffers, { size }, groupsFor(size, ELEMENTWISE_WORKGROUP))
 }

@@ -41,14 +41,6 @@ export const layoutOf = (sizes: ReadonlyArray<number>): Layout => {
   return { starts, elements }
 }
 
-export interface Dispatch<Buffers extends string, Words extends string> {
-  /** Tensors and spans; no buffer may be read and written by one dispatch. */
-  readonly buffers: Readonly<Record<Buffers, TensorInfo | Span>>
-  readonly words: Readonly<Record<Words, number>>
-  /** Workgroups; any number. */
-  readonly groups: number
-}
-
 export interface WebgpuEngine {
   readonly limits: GPUSupportedLimits
   /** Is the GPU emulated on a CPU? What pays there is not what pays on one. */
@@ -69,10 +61,15 @@ export interface WebgpuEngine {
   readonly release: (span: Span) => void
   /** Numbers that depend on the key alone, kept on the device: made once for each key. */
   readonly table: (key: string, make: () => Uint32Array<ArrayBuffer>) => Span
-  /** Records a program. */
+  /**
+   * Records a program on tensors and spans, in any number of workgroups. No buffer may be read and written by one program. Throws where
+   * what is given is not what the program declares.
+   */
   readonly run: <Buffers extends string, Words extends string>(
     program: Program<Buffers, Words>,
-    dispatch: Dispatch<NoInfer<Buffers>, NoInfer<Words>>
+    buffers: Readonly<Record<NoInfer<Buffers>, TensorInfo | Span>>,
+    words: Readonly<Record<NoInfer<Words>, number>>,
+    groups: number
   ) => void
 }
 

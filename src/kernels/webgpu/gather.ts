@@ -6,6 +6,7 @@
  * first window writes these.
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
+import { read, write } from "../declaration.ts"
 import { LANES, overVectors, type VectorType, vectorFor } from "./elementwise.ts"
 import { ARENA_ALIGNMENT, groupsFor, type Span, type WebgpuEngine } from "./engine.ts"
 import { program, variants } from "./program.ts"
@@ -15,8 +16,7 @@ const WORKGROUP = 64
 const gather = variants((type: VectorType) =>
   program({
     name: "Gather",
-    reads: { rows: type, ids: "i32" },
-    writes: { out: type },
+    buffers: { rows: read(type), ids: read("i32"), out: write(type) },
     // rows of the table, and which of them the binding holds: [first, end)
     words: { size: "u32", rowLength: "u32", count: "i32", first: "i32", end: "i32" },
     workgroup: WORKGROUP,
@@ -58,11 +58,12 @@ export const gatherOnWebgpu = (engine: WebgpuEngine, { window, rows, width, ids,
   const size = count * rowLength
   for (let first = 0; first < rows; first += perWindow) {
     const end = Math.min(rows, first + perWindow)
-    engine.run(gather(type), {
-      buffers: { rows: window(first * rowBytes, (end - first) * rowBytes), ids, out },
-      words: { size, rowLength, count: rows, first, end },
-      groups: groupsFor(size, WORKGROUP)
-    })
+    engine.run(
+      gather(type),
+      { rows: window(first * rowBytes, (end - first) * rowBytes), ids, out },
+      { size, rowLength, count: rows, first, end },
+      groupsFor(size, WORKGROUP)
+    )
   }
 }
 

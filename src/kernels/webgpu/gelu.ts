@@ -5,6 +5,7 @@
  * held below where a square overflows, which changes no result, and what becomes of NaN and ∞ is decided by the bits.
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
+import { read, write } from "../declaration.ts"
 import { ELEMENTWISE_WORKGROUP, elementwise, runElementwise, type VectorType } from "./elementwise.ts"
 import type { WebgpuEngine } from "./engine.ts"
 import { program, variants } from "./program.ts"
@@ -51,8 +52,7 @@ const both = variants((key: `${Form} ${VectorType}`) => {
   const [form, type] = key.split(" ") as [Form, VectorType]
   return program({
     name: `Gelu ${form}`,
-    reads: { x: type },
-    writes: { value: type, derivative: type },
+    buffers: { x: read(type), value: write(type), derivative: write(type) },
     words: { size: "u32" },
     workgroup: ELEMENTWISE_WORKGROUP,
     body: elementwise(type, FORMS[form])
@@ -62,8 +62,7 @@ const both = variants((key: `${Form} ${VectorType}`) => {
 const product = variants((type: VectorType) =>
   program({
     name: "Gelu backward",
-    reads: { dy: type, derivative: type },
-    writes: { dx: type },
+    buffers: { dy: read(type), derivative: read(type), dx: write(type) },
     words: { size: "u32" },
     workgroup: ELEMENTWISE_WORKGROUP,
     body: elementwise(type, "dx[i] = dy[i] * derivative[i];")

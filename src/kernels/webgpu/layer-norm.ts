@@ -1,5 +1,6 @@
 /** Layer normalization on the GPU: a workgroup for each row (`../layer-norm.ts` has the equations). */
 import type { TensorInfo } from "@tensorflow/tfjs"
+import { read, write } from "../declaration.ts"
 import type { WebgpuEngine } from "./engine.ts"
 import { program, variants } from "./program.ts"
 import { COLUMN_WORKGROUP, columnGroups, columnSums, overRow, ROW_SUMS, ROW_WORKGROUP, sumOverRow } from "./row-sums.ts"
@@ -7,10 +8,17 @@ import { COLUMN_WORKGROUP, columnGroups, columnSums, overRow, ROW_SUMS, ROW_WORK
 type Form = "alone" | "of a sum"
 
 const forward = variants((form: Form) =>
-  program<string, string, "n" | "epsilon">({
+  program<string, "n" | "epsilon">({
     name: form === "alone" ? "LayerNorm" : "LayerNorm of a sum",
-    reads: { x: "f32", ...(form === "alone" ? {} : { residual: "f32" }), gamma: "f32", beta: "f32" },
-    writes: { y: "f32", normalized: "f32", r: "f32" },
+    buffers: {
+      x: read("f32"),
+      ...(form === "alone" ? {} : { residual: read("f32") }),
+      gamma: read("f32"),
+      beta: read("f32"),
+      y: write("f32"),
+      normalized: write("f32"),
+      r: write("f32")
+    },
     words: { n: "u32", epsilon: "f32" },
     workgroup: ROW_WORKGROUP,
     body: `${ROW_SUMS}
@@ -44,14 +52,13 @@ export const layerNormOnWebgpu = (
   const [rows, n] = reads.x.shape as [number, number]
   const [y, normalized, r] = [engine.output([rows, n]), engine.output([rows, n]), engine.output([rows, 1])]
   const buffers = { ...reads, ...(residual === undefined ? {} : { residual }), y, normalized, r }
-  engine.run(forward(residual === undefined ? "alone" : "of a sum"), { buffers, words: { n, epsilon }, groups: rows })
+  engine.run(forward(residual === undefined ? "alone" : "of a sum"), buffers, { n, epsilon }, rows)
   return [y, normalized, r]
 }
 
 const BACKWARD = program({
   name: "LayerNorm backward",
-  reads: { dy: "f32", gamma: "f32", normalized: "f32", r: "f32" },
-  writes: { dx: "f32" },
+  buffers: { dy: read("f32"), gamma: read("f32"), normalized: read("f32"), r: read("f32"), dx: write("f32") },
   words: { n: "u32" },
   workgroup: ROW_WORKGROUP,
   body: `${ROW_SUMS}
@@ -71,14 +78,13 @@ export const layerNormBackwardOnWebgpu = (
 ): TensorInfo => {
   const [rows, n] = reads.dy.shape as [number, number]
   const dx = engine.output([rows, n])
-  engine.run(BACKWARD, { buffers: { ...reads, dx }, words: { n }, groups: rows })
+  engine.run(BACKWARD, { ...reads, dx }, { n }, rows)
   return dx
 }
 
 const SCALE_GRADIENT = program({
   name: "LayerNorm scale gradient",
-  reads: { dy: "f32", normalized: "f32" },
-  writes: { dgamma: "f32" },
+  buffers: { dy: read("f32"), normalized: read("f32"), dgamma: write("f32") },
   words: { n: "u32", rows: "u32" },
   workgroup: COLUMN_WORKGROUP,
   body: columnSums("dy[i] * normalized[i]", "dgamma")
@@ -91,6 +97,6 @@ export const layerNormScaleGradientOnWebgpu = (
 ): TensorInfo => {
   const [rows, n] = reads.dy.shape as [number, number]
   const dgamma = engine.output([n])
-  engine.run(SCALE_GRADIENT, { buffers: { ...reads, dgamma }, words: { n, rows }, groups: columnGroups(n) })
+  engine.run(SCALE_GRADIENT, { ...reads, dgamma }, { n, rows }, columnGroups(n))
   return dgamma
 }

@@ -9,6 +9,7 @@
  * logits are made of all of them.
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
+import { read, write } from "../declaration.ts"
 import { LANES, overVectors, type VectorType, vectorFor } from "./elementwise.ts"
 import { groupsFor, type Span, type WebgpuEngine } from "./engine.ts"
 import { multiplyInto, type Product } from "./product.ts"
@@ -63,10 +64,9 @@ fn total(own: f32, local: u32) -> f32 {
 
 /** 1/N, times the dy of the loss where there is one. */
 const share = variants((form: "alone" | "times dy") =>
-  program<string, string, "rows" | "ignored">({
+  program<string, "rows" | "ignored">({
     name: "LinearCrossEntropy share",
-    reads: { labels: "i32", ...(form === "alone" ? {} : { dy: "f32" }) },
-    writes: { share: "f32" },
+    buffers: { labels: read("i32"), ...(form === "alone" ? {} : { dy: read("f32") }), share: write("f32") },
     words: { rows: "u32", ignored: "i32" },
     workgroup: WORKGROUP,
     body: `${TOTAL}
@@ -86,10 +86,15 @@ const ROW_WORKGROUP = 64
  * label's logit is the largest, of equals the first.
  */
 const rowsProgram = variants((form: "statistics" | "correct") =>
-  program<string, string, "first" | "classes" | "ignored" | "partsOfRow" | "softcap">({
+  program<string, "first" | "classes" | "ignored" | "partsOfRow" | "softcap">({
     name: `LinearCrossEntropy ${form}`,
-    reads: { z: "f32", labels: "i32", parts: "vec2f" },
-    writes: { losses: "f32", ...(form === "correct" ? { correct: "f32" } : { statistics: "vec2f" }) },
+    buffers: {
+      z: read("f32"),
+      labels: read("i32"),
+      parts: read("vec2f"),
+      losses: write("f32"),
+      ...(form === "correct" ? { correct: write("f32") } : { statistics: write("vec2f") })
+    },
     words: { first: "u32", classes: "i32", ignored: "i32", partsOfRow: "u32", softcap: "f32" },
     workgroup: ROW_WORKGROUP,
     body: `${softcapOf("f32")}
@@ -142,8 +147,7 @@ const PLACES = { f32: "0u", vec4f: "vec4u(0u, 1u, 2u, 3u)" } as const satisfies 
 const slopes = variants((type: VectorType) =>
   program({
     name: "LinearCrossEntropy slopes",
-    reads: { labels: "i32", statistics: "vec2f", share: "f32" },
-    writes: { z: type },
+    buffers: { labels: read("i32"), statistics: read("vec2f"), share: read("f32"), z: write(type) },
     words: {
       first: "u32",
       firstClass: "u32",
@@ -181,8 +185,7 @@ const COUNTED_WORKGROUP = 64
 /** x, with 0 in rows that do not count, whatever they hold. */
 const counted = program({
   name: "LinearCrossEntropy counted",
-  reads: { x: "f32", labels: "i32" },
-  writes: { out: "f32" },
+  buffers: { x: read("f32"), labels: read("i32"), out: write("f32") },
   words: { size: "u32", width: "u32", ignored: "i32" },
   workgroup: COUNTED_WORKGROUP,
   body: `fn kernel(group: u32, local: u32) {
@@ -194,8 +197,7 @@ const counted = program({
 
 const lossProgram = program({
   name: "LinearCrossEntropy loss",
-  reads: { losses: "f32", share: "f32" },
-  writes: { loss: "f32" },
+  buffers: { losses: read("f32"), share: read("f32"), loss: write("f32") },
   words: { rows: "u32" },
   workgroup: WORKGROUP,
   body: `${TOTAL}
@@ -214,11 +216,12 @@ const countedRowsOf = (
   [rows, width]: readonly [number, number],
   out: TensorInfo | Span
 ): void =>
-  engine.run(counted, {
-    buffers: { x, labels, out },
-    words: { size: rows * width, width, ignored },
-    groups: groupsFor(rows * width, COUNTED_WORKGROUP)
-  })
+  engine.run(
+    counted,
+    { x, labels, out },
+    { size: rows * width, width, ignored },
+    groupsFor(rows * width, COUNTED_WORKGROUP)
+  )
 
 interface SlopesOf {
   readonly z: Span
@@ -240,11 +243,12 @@ const slopesOf = (
   const type = vectorFor(columns)
   const rowLength = columns / LANES[type]
   const blocksOfRow = groupsFor(rowLength, BLOCK)
-  engine.run(slopes(type), {
-    buffers: { labels, statistics, share: its, z },
-    words: { first, firstClass, rowLength, blocksOfRow, classes, ignored, softcap: softcap ?? 0 },
-    groups: rows * blocksOfRow
-  })
+  engine.run(
+    slopes(type),
+    { labels, statistics, share: its, z },
+    { first, firstClass, rowLength, blocksOfRow, classes, ignored, softcap: softcap ?? 0 },
+    rows * blocksOfRow
+  )
 }
 
 interface Chunk {
@@ -269,11 +273,12 @@ const forEachChunk = (
     const a = rowsOf(span, width, first, rows)
     multiplyInto(engine, { kind: "nt", m: rows, n: classes, k: width, a, ...weight }, z)
     const { parts, partsOfRow } = softmaxPartsOf(engine, z, [rows, classes], softcap)
-    engine.run(rowsProgram("correct" in to ? "correct" : "statistics"), {
-      buffers: { z, labels, parts, ...to },
-      words: { first, classes, ignored, partsOfRow, softcap: softcap ?? 0 },
-      groups: rows
-    })
+    engine.run(
+      rowsProgram("correct" in to ? "correct" : "statistics"),
+      { z, labels, parts, ...to },
+      { first, classes, ignored, partsOfRow, softcap: softcap ?? 0 },
+      rows
+    )
     engine.release(parts)
     use({ first, rows, z })
   }
@@ -296,7 +301,7 @@ export const headLossOnWebgpu = (
     engine.output([tokens, 2])
   ]
   const [own, losses] = [engine.scratch(1), engine.scratch(tokens)]
-  engine.run(share("alone"), { buffers: { labels, share: own }, words: { rows: tokens, ignored }, groups: 1 })
+  engine.run(share("alone"), { labels, share: own }, { rows: tokens, ignored }, 1)
   if (wanted) {
     const products = engine.scratch(tokens * width)
     forEachChunk(engine, head, softcap, { losses, statistics }, ({ first, rows, z }) => {
@@ -308,7 +313,7 @@ export const headLossOnWebgpu = (
     countedRowsOf(engine, products, head, [tokens, width], dh)
     engine.release(products)
   } else forEachChunk(engine, head, softcap, { losses, statistics })
-  engine.run(lossProgram, { buffers: { losses, share: own, loss }, words: { rows: tokens }, groups: 1 })
+  engine.run(lossProgram, { losses, share: own, loss }, { rows: tokens }, 1)
   engine.release(own)
   engine.release(losses)
   return [loss, dh, statistics]
@@ -324,7 +329,7 @@ export const headWeightGradientOnWebgpu = (
   const { hidden, labels, ignored, classes, b } = head
   const [tokens, width] = hidden.shape as [number, number]
   const own = engine.scratch(1)
-  engine.run(share("times dy"), { buffers: { labels, dy, share: own }, words: { rows: tokens, ignored }, groups: 1 })
+  engine.run(share("times dy"), { labels, dy, share: own }, { rows: tokens, ignored }, 1)
   const h = engine.scratch(tokens * width)
   countedRowsOf(engine, hidden, head, [tokens, width], h)
   const { tensors, span: out } = engine.outputs([[classes, width]])

@@ -5,6 +5,7 @@
  * The padding between the tensors of an arena is computed along with them, and means nothing.
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
+import { read, write } from "../declaration.ts"
 import { bounded, sizeOf } from "../tensor-lists.ts"
 import { type Arena, groupsFor, layoutOf, mostNumbers, type Span, type WebgpuEngine } from "./engine.ts"
 import { type Program, program } from "./program.ts"
@@ -40,11 +41,7 @@ const elementwise = (
     const arenas = writes.map((name) => [name, engine.outputs(shapes)] as const)
     const size = inputs[0]![1].span.size / 4
     const spans = [...inputs, ...arenas].map(([name, { span }]) => [name, span] as const)
-    engine.run(program, {
-      buffers: { ...whole, ...Object.fromEntries(spans) },
-      words: { ...words, size },
-      groups: groupsFor(size, WORKGROUP)
-    })
+    engine.run(program, { ...whole, ...Object.fromEntries(spans) }, { ...words, size }, groupsFor(size, WORKGROUP))
     for (const [, { span }] of inputs) engine.release(span)
     for (const [i, [, { tensors }]] of arenas.entries()) outputs[i]!.push(...tensors)
   }
@@ -59,8 +56,14 @@ const perElement = (lines: string): string => `fn kernel(group: u32, local: u32)
 
 const ADAM = program({
   name: "Adam",
-  reads: { g: "f32", M: "f32", V: "f32" },
-  writes: { u: "f32", first: "f32", second: "f32" },
+  buffers: {
+    g: read("f32"),
+    M: read("f32"),
+    V: read("f32"),
+    u: write("f32"),
+    first: write("f32"),
+    second: write("f32")
+  },
   words: { size: "u32", b1: "f32", b2: "f32", c: "f32", e: "f32" },
   workgroup: WORKGROUP,
   body: perElement(`let m = M[i] * words.b1 + g[i];
@@ -80,8 +83,7 @@ export const adamOnWebgpu = (
 
 const COMBINATION = program({
   name: "Combination",
-  reads: { x: "f32", y: "f32" },
-  writes: { sum: "f32" },
+  buffers: { x: read("f32"), y: read("f32"), sum: write("f32") },
   words: { size: "u32", f: "f32", h: "f32" },
   workgroup: WORKGROUP,
   body: perElement("sum[i] = words.f * x[i] + words.h * y[i];")
@@ -97,8 +99,7 @@ export const combinationOnWebgpu = (
 
 const SCALED = program({
   name: "Scaled",
-  reads: { factor: "f32", x: "f32" },
-  writes: { scaled: "f32" },
+  buffers: { factor: read("f32"), x: read("f32"), scaled: write("f32") },
   words: { size: "u32" },
   workgroup: WORKGROUP,
   body: perElement("scaled[i] = factor[0] * x[i];")
@@ -114,8 +115,7 @@ export const scaledOnWebgpu = (
 
 const MULTIPLE = program({
   name: "Multiple",
-  reads: { x: "f32" },
-  writes: { multiple: "f32" },
+  buffers: { x: read("f32"), multiple: write("f32") },
   words: { size: "u32", f: "f32" },
   workgroup: WORKGROUP,
   body: perElement("multiple[i] = words.f * x[i];")
@@ -146,8 +146,7 @@ fn sumOfGroup(own: f32, local: u32) -> f32 {
 /** A NaN in a sum is made by hand: a compiler may reckon without it. */
 const SQUARES = program({
   name: "SquaredNorms",
-  reads: { x: "f32", blocks: "vec2u" },
-  writes: { parts: "f32" },
+  buffers: { x: read("f32"), blocks: read("vec2u"), parts: write("f32") },
   words: { at: "u32" },
   workgroup: WORKGROUP,
   body: `${SUM_OF_GROUP}
@@ -166,8 +165,7 @@ fn kernel(group: u32, local: u32) {
 
 const SUMS_OF_PARTS = program({
   name: "SquaredNorms of blocks",
-  reads: { parts: "f32", ranges: "vec2u" },
-  writes: { norms: "f32" },
+  buffers: { parts: read("f32"), ranges: read("vec2u"), norms: write("f32") },
   words: {},
   workgroup: WORKGROUP,
   body: `${SUM_OF_GROUP}
@@ -216,13 +214,13 @@ export const squaredNormsOnWebgpu = (engine: WebgpuEngine, tensors: ReadonlyArra
     const arena = engine.together(places.map((i) => tensors[i]!))
     const table = engine.table(`blocks ${own}`, () => blockTable(arena, own))
     const groups = own.reduce((sum, size) => sum + blocksOf(size), 0)
-    engine.run(SQUARES, { buffers: { x: arena.span, blocks: table, parts }, words: { at }, groups })
+    engine.run(SQUARES, { x: arena.span, blocks: table, parts }, { at }, groups)
     engine.release(arena.span)
     at += groups
   }
   if (parts === norms) return norms
   const ranges = engine.table(`ranges ${sizes}`, () => rangeTable(sizes))
-  engine.run(SUMS_OF_PARTS, { buffers: { parts, ranges, norms }, words: {}, groups: tensors.length })
+  engine.run(SUMS_OF_PARTS, { parts, ranges, norms }, {}, tensors.length)
   engine.release(parts as Span)
   return norms
 }

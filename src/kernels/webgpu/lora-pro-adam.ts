@@ -13,6 +13,7 @@
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
 import type { AdamRates } from "../adam-rates.ts"
+import { read, write } from "../declaration.ts"
 import type { XChoice } from "../lora-pro-theorem.ts"
 import { bounded } from "../tensor-lists.ts"
 import { layoutOf, mostNumbers, type Span, type WebgpuEngine } from "./engine.ts"
@@ -24,8 +25,7 @@ import { placesOf, recordsOf } from "./records.ts"
 
 const rest = program({
   name: "LoRA-Pro with Adam, rest",
-  reads: { table: "u32", bases: "f32", coordinates: "f32", small: "f32" },
-  writes: { rest: "f32" },
+  buffers: { table: read("u32"), bases: read("f32"), coordinates: read("f32"), small: read("f32"), rest: write("f32") },
   words: { records: "u32" },
   workgroup: WORKGROUP,
   body: `${pairRecords.wgsl}${pairRecords.find}
@@ -66,8 +66,16 @@ const momentRecords = recordsOf([
 
 const moments = program({
   name: "LoRA-Pro with Adam, moments",
-  reads: { table: "u32", bases: "f32", coordinates: "f32", rest: "f32", first: "f32", second: "f32" },
-  writes: { nextFirst: "f32", nextSecond: "f32" },
+  buffers: {
+    table: read("u32"),
+    bases: read("f32"),
+    coordinates: read("f32"),
+    rest: read("f32"),
+    first: read("f32"),
+    second: read("f32"),
+    nextFirst: write("f32"),
+    nextSecond: write("f32")
+  },
   words: { records: "u32", b1: "f32", b2: "f32" },
   workgroup: WORKGROUP,
   body: `${momentRecords.wgsl}${momentRecords.find}
@@ -154,8 +162,7 @@ const STEP = 16
 
 const pull = program({
   name: "LoRA-Pro with Adam, pull",
-  reads: { table: "u32", bases: "f32", first: "f32", second: "f32" },
-  writes: { pulled: "f32" },
+  buffers: { table: read("u32"), bases: read("f32"), first: read("f32"), second: read("f32"), pulled: write("f32") },
   words: { records: "u32", c: "f32", e: "f32" },
   workgroup: WORKGROUP,
   body: `${momentRecords.wgsl}${momentRecords.find}
@@ -317,19 +324,21 @@ const moveMoments = (
   ]
   const matrices = sizes.map(({ inputs, outputs }) => [outputs, inputs])
   const [nextFirst, nextSecond] = [engine.outputs(matrices), engine.outputs(matrices)]
-  engine.run(moments, {
-    buffers: {
+  engine.run(
+    moments,
+    {
       ...{ table, bases: opened.bases, coordinates, rest: restSpan, first: first.span, second: second.span },
       ...{ nextFirst: nextFirst.span, nextSecond: nextSecond.span }
     },
-    words: { records: records.length, b1, b2 },
-    groups: tiles.end
-  })
-  engine.run(pull, {
-    buffers: { table, bases: opened.bases, first: nextFirst.span, second: nextSecond.span, pulled },
-    words: { records: records.length, c, e },
-    groups: pulls.end
-  })
+    { records: records.length, b1, b2 },
+    tiles.end
+  )
+  engine.run(
+    pull,
+    { table, bases: opened.bases, first: nextFirst.span, second: nextSecond.span, pulled },
+    { records: records.length, c, e },
+    pulls.end
+  )
   engine.release(first.span)
   engine.release(second.span)
   return pairs.map((_, i) => ({ first: nextFirst.tensors[i]!, second: nextSecond.tensors[i]! }))
@@ -349,14 +358,15 @@ export const adamMovesOnWebgpu = (
     const spans = { coordinates: opened.thin(), rest: opened.thin(), pulled: opened.thin() }
     opened.runBases(spans.coordinates)
     opened.runSplit(spans.coordinates, "zero")
-    engine.run(rest, {
-      buffers: {
+    engine.run(
+      rest,
+      {
         ...{ table: opened.table, bases: opened.bases, coordinates: spans.coordinates, small: opened.small },
         rest: spans.rest
       },
-      words: { records: list.length },
-      groups: opened.groups
-    })
+      { records: list.length },
+      opened.groups
+    )
     const lists = bounded(list, ({ first }) => sizeOf(first), mostNumbers(engine))
     const next = lists.flatMap((own) => moveMoments(engine, opened, own, list.indexOf(own[0]!), rates, spans))
     opened.runSplit(spans.pulled, x)

@@ -7,6 +7,7 @@
  *   pull back  dA = T_B (a − Y R)     dB = (b − Q (N − Y)) T_Aᵀ
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
+import { read, write } from "../declaration.ts"
 import type { XChoice } from "../lora-pro-theorem.ts"
 import type { Span, WebgpuEngine } from "./engine.ts"
 import { LONG_SUMS, placeOf, STAGED, STAGES } from "./long-sums.ts"
@@ -25,8 +26,14 @@ import { program } from "./program.ts"
 
 const bases = program({
   name: "LoRA-Pro, bases",
-  reads: { table: "u32", factors: "f32", gradients: "f32", whitenings: "f32" },
-  writes: { bases: "f32", coordinates: "f32" },
+  buffers: {
+    table: read("u32"),
+    factors: read("f32"),
+    gradients: read("f32"),
+    whitenings: read("f32"),
+    bases: write("f32"),
+    coordinates: write("f32")
+  },
   words: { records: "u32" },
   workgroup: WORKGROUP,
   body: `${pairRecords.wgsl}${pairRecords.find}
@@ -60,8 +67,13 @@ const choiceOf = (x: XChoice): number => CHOICES.indexOf(x)
 /** For each tile of [r, r] first N, then Y. */
 const split = program({
   name: "LoRA-Pro, split",
-  reads: { table: "u32", bases: "f32", coordinates: "f32", whitenings: "f32" },
-  writes: { small: "f32" },
+  buffers: {
+    table: read("u32"),
+    bases: read("f32"),
+    coordinates: read("f32"),
+    whitenings: read("f32"),
+    small: write("f32")
+  },
   words: { records: "u32", x: "u32" },
   workgroup: LONG_SUMS,
   body: `${pairRecords.wgsl}${pairRecords.find}${STAGES}
@@ -139,8 +151,14 @@ fn kernel(group: u32, local: u32) {
 
 const pullBack = program({
   name: "LoRA-Pro, pull back",
-  reads: { table: "u32", bases: "f32", coordinates: "f32", small: "f32", whitenings: "f32" },
-  writes: { directions: "f32" },
+  buffers: {
+    table: read("u32"),
+    bases: read("f32"),
+    coordinates: read("f32"),
+    small: read("f32"),
+    whitenings: read("f32"),
+    directions: write("f32")
+  },
   words: { records: "u32" },
   workgroup: WORKGROUP,
   body: `${pairRecords.wgsl}${pairRecords.find}
@@ -205,21 +223,23 @@ export const openPairs = (engine: WebgpuEngine, pairs: ReadonlyArray<PairOnWebgp
     /** Memory for coordinates a and b, and whatever lies as they do. */
     thin: (): Span => scratch(numbers.thin),
     runBases: (coordinates: Span): void =>
-      engine.run(bases, {
-        buffers: {
+      engine.run(
+        bases,
+        {
           ...{ table, factors: factors.span, gradients: gradients.span, whitenings: whitenings.span },
           ...{ bases: basesSpan, coordinates }
         },
-        words: { records: records.length },
+        { records: records.length },
         groups
-      }),
+      ),
     /** N and Y into `small`; Y = 0 with "zero". */
     runSplit: (coordinates: Span, x: XChoice): void =>
-      engine.run(split, {
-        buffers: { table, bases: basesSpan, coordinates, whitenings: whitenings.span, small },
-        words: { records: records.length, x: choiceOf(x) },
-        groups: splits
-      }),
+      engine.run(
+        split,
+        { table, bases: basesSpan, coordinates, whitenings: whitenings.span, small },
+        { records: records.length, x: choiceOf(x) },
+        splits
+      ),
     /** dA, dB of each pair, new tensors. */
     runPullBack: (coordinates: Span): ReadonlyArray<TensorInfo> => {
       const directions = engine.outputs(
@@ -228,14 +248,15 @@ export const openPairs = (engine: WebgpuEngine, pairs: ReadonlyArray<PairOnWebgp
           [outputs, r]
         ])
       )
-      engine.run(pullBack, {
-        buffers: {
+      engine.run(
+        pullBack,
+        {
           ...{ table, bases: basesSpan, coordinates, small, whitenings: whitenings.span },
           directions: directions.span
         },
-        words: { records: records.length },
+        { records: records.length },
         groups
-      })
+      )
       return directions.tensors
     },
     close: (): void => {

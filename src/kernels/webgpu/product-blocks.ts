@@ -4,6 +4,7 @@
  * multiple of four.
  */
 import { type Packing, PER_WORD } from "../../numbers/index.ts"
+import { read, write } from "../declaration.ts"
 import { type Declaration, type Program, variants } from "./program.ts"
 import { WIDENED } from "./widen.ts"
 
@@ -56,16 +57,16 @@ export const declarationOf = ({
   second,
   bias,
   out
-}: Form): Omit<Declaration<string, string, Words>, "workgroup" | "body"> => ({
+}: Form): Omit<Declaration<string, Words>, "workgroup" | "body"> => ({
   name: nameOf(kind, pair.b),
-  reads: {
-    a: elementOf(pair.a),
-    b: elementOf(pair.b),
-    ...(isPacked(pair.b) ? { scales: "f32" } : {}),
-    ...(second === null ? {} : { a2: elementOf(second.a), b2: elementOf(second.b) }),
-    ...(bias ? { bias: out } : {})
+  buffers: {
+    a: read(elementOf(pair.a)),
+    b: read(elementOf(pair.b)),
+    ...(isPacked(pair.b) ? { scales: read("f32") } : {}),
+    ...(second === null ? {} : { a2: read(elementOf(second.a)), b2: read(elementOf(second.b)) }),
+    ...(bias ? { bias: read(out) } : {}),
+    c: write(out)
   },
-  writes: { c: out },
   words: WORDS
 })
 

@@ -3,6 +3,7 @@
  * transpositions, as making one for each would take longer than all of their products.
  */
 import { type Packing, PER_WORD } from "../../numbers/index.ts"
+import { read, write } from "../declaration.ts"
 import { groupsFor } from "./engine.ts"
 import { program, variants } from "./program.ts"
 import { WIDENED } from "./widen.ts"
@@ -33,8 +34,15 @@ fn readB(at: u32, k: u32, j: u32) -> f32 {
 export const smallProgram = variants((packing: Packing | "f32") =>
   program({
     name: packing === "f32" ? "Small product" : `Small product ${packing}`,
-    reads: { a: "f32", b: packing === "f32" ? "f32" : "u32", scales: "f32", a2: "f32", b2: "f32", bias: "f32" },
-    writes: { c: "f32" },
+    buffers: {
+      a: read("f32"),
+      b: read(packing === "f32" ? "f32" : "u32"),
+      scales: read("f32"),
+      a2: read("f32"),
+      b2: read("f32"),
+      bias: read("f32"),
+      c: write("f32")
+    },
     words: {
       ...{ size: "u32", m: "u32", n: "u32", k: "u32", k2: "u32" },
       ...{ aAlong: "u32", bAlong: "u32", biased: "u32", scale: "f32", scale2: "f32" }

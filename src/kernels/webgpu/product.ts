@@ -124,28 +124,30 @@ const runByForm = (engine: WebgpuEngine, product: Product, c: Matrix, plan: Dire
     bias: bias !== undefined,
     out: storageOf("rows" in plan && plan.transposed ? m : n)
   }
-  engine.run("tile" in plan ? tilesProgram({ ...form, ...plan }) : directProgram({ ...form, ...plan }), {
-    buffers: {
+  engine.run(
+    "tile" in plan ? tilesProgram({ ...form, ...plan }) : directProgram({ ...form, ...plan }),
+    {
       ...{ a, b, c },
       ...(packed === undefined ? {} : { scales: packed.scales }),
       ...(second === undefined ? {} : { a2: second.a, b2: second.b }),
       ...(bias === undefined ? {} : { bias })
     },
-    words: { m, n, k, k2: second?.k ?? 0, scale, aBatch: m * k, bBatch: k * n },
-    groups: batch * ("tile" in plan ? tilesGroups(plan, m, n) : directGroups(plan, m, n))
-  })
+    { m, n, k, k2: second?.k ?? 0, scale, aBatch: m * k, bBatch: k * n },
+    batch * ("tile" in plan ? tilesGroups(plan, m, n) : directGroups(plan, m, n))
+  )
 }
 
 const runSmall = (engine: WebgpuEngine, product: Product, c: Matrix): void => {
   const { kind, m, n, k, a, b, packed, second, scale = 1, bias, batch = 1 } = product
   const size = batch * m * n
-  engine.run(smallProgram(packed?.packing ?? "f32"), {
-    buffers: { a, b, c, scales: packed?.scales ?? a, a2: second?.a ?? a, b2: second?.b ?? a, bias: bias ?? a },
-    words: {
+  engine.run(
+    smallProgram(packed?.packing ?? "f32"),
+    { a, b, c, scales: packed?.scales ?? a, a2: second?.a ?? a, b2: second?.b ?? a, bias: bias ?? a },
+    {
       ...{ size, m, n, k, k2: second?.k ?? 0 },
       ...{ aAlong: Number(kind[0] === "n"), bAlong: Number(kind[1] === "t"), biased: Number(bias !== undefined) },
       ...(second === undefined ? { scale, scale2: 0 } : { scale: 1, scale2: scale })
     },
-    groups: smallGroups(size)
-  })
+    smallGroups(size)
+  )
 }

@@ -14,6 +14,7 @@
  *   isFinite(v), isNaN(v)   by the bits: a compiler may assume that v == v
  *   notANumber()       which WGSL has no constant for
  */
+import type { BufferType, WordType } from "../declaration.ts"
 
 /** Buffers that one program may bind: what every WebGPU implementation grants at least. */
 export const MOST_BUFFERS = 8
@@ -21,24 +22,21 @@ export const MOST_BUFFERS = 8
 /** Words of one dispatch at most, the number of groups among them. */
 export const MOST_PROGRAM_WORDS = 64
 
-export type WordType = "u32" | "i32" | "f32"
-
-/** Element type in WGSL, such as f32, u32, vec4f. */
-export type ElementType = string
-
 export interface Program<Buffers extends string = string, Words extends string = string> {
   /** Names the program in errors, counts and profiles: the kernel's name, and what of it. */
   readonly name: string
   readonly code: string
-  readonly buffers: ReadonlyArray<{ readonly name: Buffers; readonly writes: boolean }>
-  readonly words: ReadonlyArray<{ readonly name: Words; readonly type: WordType }>
+  readonly buffers: Readonly<Record<Buffers, BufferType>>
+  readonly words: Readonly<Record<Words, WgslWord>>
 }
 
-export interface Declaration<Reads extends string, Writes extends string, Words extends string> {
+type WgslWord = Exclude<WordType, "f64">
+
+export interface Declaration<Buffers extends string, Words extends string> {
   readonly name: string
-  readonly reads: Readonly<Record<Reads, ElementType>>
-  readonly writes: Readonly<Record<Writes, ElementType>>
-  readonly words: Readonly<Record<Words, WordType>>
+  /** in the order of their bindings */
+  readonly buffers: Readonly<Record<Buffers, BufferType>>
+  readonly words: Readonly<Record<Words, WgslWord>>
   /** invocations of a workgroup, at most 256 */
   readonly workgroup: number
   /** declarations, workgroup memory among them, and `fn kernel(group: u32, local: u32)` */
@@ -53,24 +51,20 @@ fn notANumber() -> f32 { return bitcast<f32>(words.quietNan); }
 
 const QUIET_NAN = 0x7fc00000
 
-export const program = <Reads extends string, Writes extends string, Words extends string>({
+export const program = <Buffers extends string, Words extends string>({
   name,
-  reads,
-  writes,
+  buffers,
   words,
   workgroup,
   body
-}: Declaration<Reads, Writes, Words>): Program<Reads | Writes, Words> => {
-  const buffers = [
-    ...Object.entries<ElementType>(reads).map(([own, type]) => ({ name: own as Reads | Writes, type, writes: false })),
-    ...Object.entries<ElementType>(writes).map(([own, type]) => ({ name: own as Reads | Writes, type, writes: true }))
-  ]
-  const declared = Object.entries<WordType>(words).map(([own, type]) => ({ name: own as Words, type }))
-  if (buffers.length > MOST_BUFFERS)
-    throw new Error(`${name} binds ${buffers.length} buffers, more than ${MOST_BUFFERS}`)
-  const code = `struct Words { groups: u32, quietNan: u32, ${declared.map((word) => `${word.name}: ${word.type}, `).join("")}}
+}: Declaration<Buffers, Words>): Program<Buffers, Words> => {
+  const bindings = Object.entries<BufferType>(buffers)
+  if (bindings.length > MOST_BUFFERS)
+    throw new Error(`${name} binds ${bindings.length} buffers, more than ${MOST_BUFFERS}`)
+  const fields = Object.entries<WgslWord>(words).map(([own, type]) => `${own}: ${type}, `)
+  const code = `struct Words { groups: u32, quietNan: u32, ${fields.join("")}}
 @group(0) @binding(0) var<uniform> words: Words;
-${buffers.map((it, i) => `@group(1) @binding(${i}) var<storage, ${it.writes ? "read_write" : "read"}> ${it.name}: array<${it.type}>;`).join("\n")}
+${bindings.map(([own, { element, writes }], i) => `@group(1) @binding(${i}) var<storage, ${writes ? "read_write" : "read"}> ${own}: array<${element}>;`).join("\n")}
 ${PRELUDE}
 ${body}
 @compute @workgroup_size(${workgroup})
@@ -80,7 +74,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u, 
   kernel(group, local);
 }
 `
-  return { name, code, buffers, words: declared }
+  return { name, code, buffers, words }
 }
 
 const number = new Float32Array(1)
@@ -95,11 +89,12 @@ export const writeWords = <Words extends string>(
 ): void => {
   to[0] = groups
   to[1] = QUIET_NAN
-  for (const [i, { name, type }] of words.entries()) {
-    if (type === "f32") {
+  let at = 2
+  for (const name in words) {
+    if (words[name] === "f32") {
       number[0] = values[name]
-      to[i + 2] = bits[0]!
-    } else to[i + 2] = values[name]
+      to[at++] = bits[0]!
+    } else to[at++] = values[name]
   }
 }
 

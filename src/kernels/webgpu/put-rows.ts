@@ -1,5 +1,6 @@
 /** Rows written into a buffer of rows in place, on the GPU: as `src/kernels/put-rows.ts` says. */
 import type { TensorInfo } from "@tensorflow/tfjs"
+import { read, write } from "../declaration.ts"
 import { LANES, overVectors, type VectorType, vectorFor } from "./elementwise.ts"
 import { groupsFor, type WebgpuEngine } from "./engine.ts"
 import { program, variants } from "./program.ts"
@@ -9,8 +10,7 @@ const WORKGROUP = 64
 const putRows = variants((type: VectorType) =>
   program({
     name: "PutRows",
-    reads: { fresh: type },
-    writes: { into: type },
+    buffers: { fresh: read(type), into: write(type) },
     // size: vectors of fresh; count, places: vectors of a batch entry in fresh and in into; at: vectors before the first that is written
     words: { size: "u32", count: "u32", places: "u32", at: "u32" },
     workgroup: WORKGROUP,
@@ -32,9 +32,10 @@ export const putRowsOnWebgpu = (
   const type = vectorFor(width)
   const row = width / LANES[type]
   const size = fresh.shape[0]! * row
-  engine.run(putRows(type), {
-    buffers: { fresh, into },
-    words: { size, count: size / batch, places: (into.shape[0]! / batch) * row, at: at * row },
-    groups: groupsFor(size, WORKGROUP)
-  })
+  engine.run(
+    putRows(type),
+    { fresh, into },
+    { size, count: size / batch, places: (into.shape[0]! / batch) * row, at: at * row },
+    groupsFor(size, WORKGROUP)
+  )
 }

@@ -1,5 +1,6 @@
 /** RMS normalization on the GPU: a workgroup for each row (`../rms-norm.ts` has the equations). */
 import type { TensorInfo } from "@tensorflow/tfjs"
+import { read, write } from "../declaration.ts"
 import type { WebgpuEngine } from "./engine.ts"
 import { program, variants } from "./program.ts"
 import { COLUMN_WORKGROUP, columnGroups, columnSums, overRow, ROW_SUMS, ROW_WORKGROUP, sumOverRow } from "./row-sums.ts"
@@ -7,10 +8,16 @@ import { COLUMN_WORKGROUP, columnGroups, columnSums, overRow, ROW_SUMS, ROW_WORK
 type Form = "alone" | "of a sum"
 
 const forward = variants((form: Form) =>
-  program<string, string, "n" | "epsilon">({
+  program<string, "n" | "epsilon">({
     name: form === "alone" ? "RmsNorm" : "RmsNorm of a sum",
-    reads: { x: "f32", ...(form === "alone" ? {} : { residual: "f32" }), gamma: "f32" },
-    writes: { y: "f32", ...(form === "alone" ? {} : { sum: "f32" }), r: "f32" },
+    buffers: {
+      x: read("f32"),
+      ...(form === "alone" ? {} : { residual: read("f32") }),
+      gamma: read("f32"),
+      y: write("f32"),
+      ...(form === "alone" ? {} : { sum: write("f32") }),
+      r: write("f32")
+    },
     words: { n: "u32", epsilon: "f32" },
     workgroup: ROW_WORKGROUP,
     body: `${ROW_SUMS}
@@ -39,15 +46,21 @@ export const rmsNormOnWebgpu = (
   const [y, r] = [engine.output([rows, n]), engine.output([rows, 1])]
   const sum = residual === undefined ? undefined : engine.output([rows, n])
   const buffers = { ...reads, ...(residual === undefined ? {} : { residual, sum: sum! }), y, r }
-  engine.run(forward(residual === undefined ? "alone" : "of a sum"), { buffers, words: { n, epsilon }, groups: rows })
+  engine.run(forward(residual === undefined ? "alone" : "of a sum"), buffers, { n, epsilon }, rows)
   return sum === undefined ? [y, r] : [y, sum, r]
 }
 
 const backward = variants((form: Form) =>
-  program<string, string, "n">({
+  program<string, "n">({
     name: form === "alone" ? "RmsNorm backward" : "RmsNorm of a sum backward",
-    reads: { dy: "f32", gamma: "f32", sum: "f32", r: "f32", ...(form === "alone" ? {} : { dsum: "f32" }) },
-    writes: { ds: "f32" },
+    buffers: {
+      dy: read("f32"),
+      gamma: read("f32"),
+      sum: read("f32"),
+      r: read("f32"),
+      ...(form === "alone" ? {} : { dsum: read("f32") }),
+      ds: write("f32")
+    },
     words: { n: "u32" },
     workgroup: ROW_WORKGROUP,
     body: `${ROW_SUMS}
@@ -69,14 +82,13 @@ export const rmsNormBackwardOnWebgpu = (
   const [rows, n] = reads.dy.shape as [number, number]
   const ds = engine.output([rows, n])
   const buffers = { ...reads, ...(dsum === undefined ? {} : { dsum }), ds }
-  engine.run(backward(dsum === undefined ? "alone" : "of a sum"), { buffers, words: { n }, groups: rows })
+  engine.run(backward(dsum === undefined ? "alone" : "of a sum"), buffers, { n }, rows)
   return ds
 }
 
 const SCALE_GRADIENT = program({
   name: "RmsNorm scale gradient",
-  reads: { dy: "f32", sum: "f32", r: "f32" },
-  writes: { dgamma: "f32" },
+  buffers: { dy: read("f32"), sum: read("f32"), r: read("f32"), dgamma: write("f32") },
   words: { n: "u32", rows: "u32" },
   workgroup: COLUMN_WORKGROUP,
   body: columnSums("dy[i] * (sum[i] * r[row])", "dgamma")
@@ -89,6 +101,6 @@ export const rmsNormScaleGradientOnWebgpu = (
 ): TensorInfo => {
   const [rows, n] = reads.dy.shape as [number, number]
   const dgamma = engine.output([n])
-  engine.run(SCALE_GRADIENT, { buffers: { ...reads, dgamma }, words: { n, rows }, groups: columnGroups(n) })
+  engine.run(SCALE_GRADIENT, { ...reads, dgamma }, { n, rows }, columnGroups(n))
   return dgamma
 }

@@ -3,6 +3,7 @@
  * half a head is whole fours.
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
+import { read, write } from "../declaration.ts"
 import { LANES, type VectorType, vectorFor } from "./elementwise.ts"
 import { groupsFor, type WebgpuEngine } from "./engine.ts"
 import { program, variants } from "./program.ts"
@@ -12,8 +13,7 @@ const WORKGROUP = 64
 const turn = variants((type: VectorType) =>
   program({
     name: "Rope",
-    reads: { x: type, cos: type, sin: type },
-    writes: { y: type },
+    buffers: { x: read(type), cos: read(type), sin: read(type), y: write(type) },
     // pairs of all heads, and columns of half a head, both in vectors; heads of a token
     words: { size: "u32", half: "u32", heads: "u32", direction: "f32" },
     workgroup: WORKGROUP,
@@ -43,10 +43,11 @@ export const ropeOnWebgpu = (
   const type = vectorFor(d / 2)
   const size = (tokens * width) / 2 / LANES[type]
   const y = engine.output(x.shape)
-  engine.run(turn(type), {
-    buffers: { x, cos, sin, y },
-    words: { size, half: d / 2 / LANES[type], heads: width / d, direction },
-    groups: groupsFor(size, WORKGROUP)
-  })
+  engine.run(
+    turn(type),
+    { x, cos, sin, y },
+    { size, half: d / 2 / LANES[type], heads: width / d, direction },
+    groupsFor(size, WORKGROUP)
+  )
   return y
 }

@@ -12,6 +12,7 @@
  * row, or a row of another segment.
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
+import { read, write } from "../declaration.ts"
 import { LANES, overVectors, type VectorType, vectorFor } from "./elementwise.ts"
 import { groupsFor, type WebgpuEngine } from "./engine.ts"
 import { program, variants } from "./program.ts"
@@ -20,8 +21,7 @@ const WORKGROUP = 64
 
 const links = program({
   name: "Segment links",
-  reads: { ids: "i32" },
-  writes: { next: "u32", firsts: "u32" },
+  buffers: { ids: read("i32"), next: write("u32"), firsts: write("u32") },
   words: { rows: "u32", segments: "i32" },
   workgroup: WORKGROUP,
   body: `fn kernel(group: u32, local: u32) {
@@ -40,8 +40,7 @@ const links = program({
 const sum = variants((type: VectorType | "i32") =>
   program({
     name: "Segment sum",
-    reads: { x: type, ids: "i32", next: "u32", firsts: "u32" },
-    writes: { sums: type },
+    buffers: { x: read(type), ids: read("i32"), next: read("u32"), firsts: read("u32"), sums: write(type) },
     words: { size: "u32", rowLength: "u32", rows: "u32" },
     workgroup: WORKGROUP,
     body: `${type === "i32" ? "alias V = i32;" : overVectors(type)}
@@ -78,19 +77,11 @@ export interface Segments {
 /** Adds up the rows of each segment; those whose id is no segment belong to none. Nothing is empty. */
 export const segmentSumOnWebgpu = (engine: WebgpuEngine, { x, ids, rows, width, segments, out }: Segments): void => {
   const [next, firsts] = [engine.scratch(rows), engine.scratch(segments)]
-  engine.run(links, {
-    buffers: { ids, next, firsts },
-    words: { rows, segments },
-    groups: groupsFor(rows, WORKGROUP)
-  })
+  engine.run(links, { ids, next, firsts }, { rows, segments }, groupsFor(rows, WORKGROUP))
   const type = x.dtype === "int32" ? "i32" : vectorFor(width)
   const rowLength = type === "i32" ? width : width / LANES[type]
   const size = segments * rowLength
-  engine.run(sum(type), {
-    buffers: { x, ids, next, firsts, sums: out },
-    words: { size, rowLength, rows },
-    groups: groupsFor(size, WORKGROUP)
-  })
+  engine.run(sum(type), { x, ids, next, firsts, sums: out }, { size, rowLength, rows }, groupsFor(size, WORKGROUP))
   engine.release(next)
   engine.release(firsts)
 }

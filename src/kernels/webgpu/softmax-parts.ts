@@ -7,6 +7,7 @@
  * the compiler's mercy.
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
+import { read, write } from "../declaration.ts"
 import { LANES, overVectors, type VectorType, vectorFor } from "./elementwise.ts"
 import { groupsFor, type Span, type WebgpuEngine } from "./engine.ts"
 import { program, variants } from "./program.ts"
@@ -44,10 +45,9 @@ const parts = variants((key: `${Sharing} ${VectorType} ${Form}`) => {
   const [shared, type, form] = key.split(" ") as [string, VectorType, Form]
   const sharing = Number(shared) as Sharing
   const workgroup = workgroupOf(sharing)
-  return program<string, string, keyof typeof WORDS>({
+  return program<string, keyof typeof WORDS>({
     name: "Cross-entropy parts",
-    reads: { z: type },
-    writes: { parts: "vec2f" },
+    buffers: { z: read(type), parts: write("vec2f") },
     words: WORDS,
     workgroup,
     body: `${overVectors(type)}
@@ -107,10 +107,11 @@ export const softmaxPartsOf = (
   const sharing = sharingOf(partLength)
   const count = rows * partsOfRow
   const found = engine.scratch(2 * count)
-  engine.run(parts(`${sharing} ${type} ${softcap === null ? "plain" : "capped"}`), {
-    buffers: { z, parts: found },
-    words: { count, rowLength, partsOfRow, partLength, softcap: softcap ?? 0 },
-    groups: groupsFor(count, workgroupOf(sharing) / sharing)
-  })
+  engine.run(
+    parts(`${sharing} ${type} ${softcap === null ? "plain" : "capped"}`),
+    { z, parts: found },
+    { count, rowLength, partsOfRow, partLength, softcap: softcap ?? 0 },
+    groupsFor(count, workgroupOf(sharing) / sharing)
+  )
   return { parts: found, partsOfRow }
 }

@@ -9,6 +9,7 @@
  * that, the workgroup's column is a part of a sum, and the parts, [outer, parts, inner], are summed likewise.
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
+import { read, write } from "../declaration.ts"
 import { groupsFor, type Span, type WebgpuEngine } from "./engine.ts"
 import { program } from "./program.ts"
 
@@ -23,8 +24,7 @@ const COALESCED = 16
 
 const sum = program({
   name: "Sum",
-  reads: { x: "f32" },
-  writes: { sums: "f32" },
+  buffers: { x: read("f32"), sums: write("f32") },
   words: {
     items: "u32",
     reduced: "u32",
@@ -105,11 +105,11 @@ export const sumsOnWebgpu = (engine: WebgpuEngine, { x, out, outer, reduced, inn
   const words = { items, reduced, inner, parts, partLength, ...table }
   const groups = groupsFor(items, columns) * parts
   if (parts === 1) {
-    engine.run(sum, { buffers: { x, sums: out }, words: { ...words, divisor }, groups })
+    engine.run(sum, { x, sums: out }, { ...words, divisor }, groups)
     return
   }
   const found = engine.scratch(outer * parts * inner)
-  engine.run(sum, { buffers: { x, sums: found }, words: { ...words, divisor: 1 }, groups })
+  engine.run(sum, { x, sums: found }, { ...words, divisor: 1 }, groups)
   sumsOnWebgpu(engine, { x: found, out, outer, reduced: parts, inner, divisor })
   engine.release(found)
 }

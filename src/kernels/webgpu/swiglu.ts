@@ -5,6 +5,7 @@
  * is not finite is told by its bits, for a compiler may assume that there is none; the products carry it on.
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
+import { read, write } from "../declaration.ts"
 import { ELEMENTWISE_WORKGROUP, elementwise, runElementwise, type VectorType } from "./elementwise.ts"
 import type { WebgpuEngine } from "./engine.ts"
 import { program, variants } from "./program.ts"
@@ -12,8 +13,7 @@ import { program, variants } from "./program.ts"
 const forward = variants((type: VectorType) =>
   program({
     name: "Swiglu",
-    reads: { gate: type, up: type },
-    writes: { y: type, silu: type, slope: type },
+    buffers: { gate: read(type), up: read(type), y: write(type), silu: write(type), slope: write(type) },
     words: { size: "u32" },
     workgroup: ELEMENTWISE_WORKGROUP,
     body: elementwise(
@@ -36,8 +36,7 @@ const forward = variants((type: VectorType) =>
 const backward = variants((type: VectorType) =>
   program({
     name: "Swiglu backward",
-    reads: { dy: type, silu: type, slope: type },
-    writes: { dgate: type, dup: type },
+    buffers: { dy: read(type), silu: read(type), slope: read(type), dgate: write(type), dup: write(type) },
     words: { size: "u32" },
     workgroup: ELEMENTWISE_WORKGROUP,
     body: elementwise(type, "dgate[i] = dy[i] * slope[i];\n  dup[i] = dy[i] * silu[i];")

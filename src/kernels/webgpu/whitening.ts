@@ -9,6 +9,7 @@
  * on wasm.
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
+import { read, write } from "../declaration.ts"
 import { floatBits } from "../wasm/engine.ts"
 import { eigenPrograms, eigenScratchOf, gramRecords, MOST_RANK, PAIRS, rankClassOf } from "./eigen.ts"
 import { layoutOf, type WebgpuEngine } from "./engine.ts"
@@ -24,8 +25,7 @@ export interface FactorsOnWebgpu {
 
 const grams = program({
   name: "Whitening, Grams",
-  reads: { table: "u32", factors: "f32" },
-  writes: { grams: "vec2f" },
+  buffers: { table: read("u32"), factors: read("f32"), grams: write("vec2f") },
   words: { records: "u32", zero: "u32" },
   workgroup: LONG_SUMS,
   body: `${PAIRS}${gramRecords.wgsl}${gramRecords.find}${STAGES}
@@ -110,8 +110,13 @@ fn kernel(group: u32, local: u32) {
 
 const split = program({
   name: "Whitening, split",
-  reads: { table: "u32", places: "u32", spectra: "f32" },
-  writes: { whitenings: "f32", smallest: "f32" },
+  buffers: {
+    table: read("u32"),
+    places: read("u32"),
+    spectra: read("f32"),
+    whitenings: write("f32"),
+    smallest: write("f32")
+  },
   words: { damping: "f32" },
   workgroup: 64,
   body: `${gramRecords.wgsl}
@@ -233,21 +238,14 @@ export const whitenOnWebgpu = (
   const spectra = engine.scratch(numbers.spectra)
   const matrices = engine.outputs(sizes.flatMap(({ r }) => Array.from({ length: MATRICES }, () => [r, r])))
   const smallest = engine.output([pairs.length])
-  engine.run(grams, {
-    buffers: { table, factors: factors.span, grams: products },
-    words: { records: records.length, zero: 0 },
-    groups
-  })
-  engine.run(eigenPrograms(rankClassOf(Math.max(...sizes.map(({ r }) => r)))), {
-    buffers: { table, grams: products, scratch, spectra, whitenings: matrices.span },
-    words: { zero: 0, damping },
-    groups: records.length
-  })
-  engine.run(split, {
-    buffers: { table, places, spectra, whitenings: matrices.span, smallest },
-    words: { damping },
-    groups: pairs.length
-  })
+  engine.run(grams, { table, factors: factors.span, grams: products }, { records: records.length, zero: 0 }, groups)
+  engine.run(
+    eigenPrograms(rankClassOf(Math.max(...sizes.map(({ r }) => r)))),
+    { table, grams: products, scratch, spectra, whitenings: matrices.span },
+    { zero: 0, damping },
+    records.length
+  )
+  engine.run(split, { table, places, spectra, whitenings: matrices.span, smallest }, { damping }, pairs.length)
   for (const span of [factors.span, products, scratch, spectra]) engine.release(span)
   return { matrices: matrices.tensors, smallest }
 }

@@ -4,6 +4,7 @@
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
 import { type Packing, PER_WORD } from "../../numbers/index.ts"
+import { read, write } from "../declaration.ts"
 import { groupsFor, type WebgpuEngine } from "./engine.ts"
 import { program, variants } from "./program.ts"
 
@@ -30,8 +31,7 @@ const WORKGROUP = 64
 const programs = variants((packing: Packing) =>
   program({
     name: `Widen ${packing}`,
-    reads: { packed: "u32", scales: "f32" },
-    writes: { whole: "f32" },
+    buffers: { packed: read("u32"), scales: read("f32"), whole: write("f32") },
     words: { size: "u32", columns: "u32", perRow: "u32" },
     workgroup: WORKGROUP,
     body: `${WIDENED[packing]}
@@ -57,10 +57,6 @@ export const widenOnWebgpu = (
   const [out, perRow] = packed.shape as [number, number]
   const whole = engine.output([out, columns])
   const size = out * columns
-  engine.run(programs(packing), {
-    buffers: { packed, scales, whole },
-    words: { size, columns, perRow },
-    groups: groupsFor(size, WORKGROUP)
-  })
+  engine.run(programs(packing), { packed, scales, whole }, { size, columns, perRow }, groupsFor(size, WORKGROUP))
   return whole
 }

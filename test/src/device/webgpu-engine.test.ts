@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Tensor, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
+import { read, write } from "../../../src/kernels/declaration.ts"
 import { groupsFor, type WebgpuEngine } from "../../../src/kernels/webgpu/engine.ts"
 import { program } from "../../../src/kernels/webgpu/program.ts"
 import { webgpu } from "../../runtime/runtimes.ts"
@@ -11,8 +12,7 @@ const WORKGROUP = 64
 
 const line = program({
   name: "Line",
-  reads: { x: "f32" },
-  writes: { y: "f32" },
+  buffers: { x: read("f32"), y: write("f32") },
   words: { size: "u32", slope: "f32", start: "i32" },
   workgroup: WORKGROUP,
   body: `fn kernel(group: u32, local: u32) {
@@ -27,7 +27,7 @@ const bytesInUse = () => (tf.memory() as unknown as { numBytesInGPU: number }).n
 /** slope·x + start */
 const lineOf = (engine: WebgpuEngine, x: Tensor, slope: number, start: number): Tensor => {
   const y = engine.output(x.shape)
-  engine.run(line, { buffers: { x, y }, words: { size: x.size, slope, start }, groups: groupsFor(x.size, WORKGROUP) })
+  engine.run(line, { x, y }, { size: x.size, slope, start }, groupsFor(x.size, WORKGROUP))
   return tensorOf(y)
 }
 
@@ -37,7 +37,7 @@ const inOneBuffer = (engine: WebgpuEngine, tensors: ReadonlyArray<Tensor>): Read
   const to = engine.outputs(tensors.map(({ shape }) => shape))
   const size = from.span.size / 4
   const words = { size, slope: 2, start: 0 }
-  engine.run(line, { buffers: { x: from.span, y: to.span }, words, groups: groupsFor(size, WORKGROUP) })
+  engine.run(line, { x: from.span, y: to.span }, words, groupsFor(size, WORKGROUP))
   engine.release(from.span)
   return to.tensors.map(tensorOf)
 }
@@ -90,7 +90,7 @@ describe.skipIf(!webgpu.exists)("the webgpu engine", () => {
         expect(arena.span.buffer).not.toBe(same.span.buffer)
         const y = engine.output([arena.span.size / 4])
         const words = { size: arena.span.size / 4, slope: 1, start: 0 }
-        engine.run(line, { buffers: { x: arena.span, y }, words, groups: groupsFor(words.size, WORKGROUP) })
+        engine.run(line, { x: arena.span, y }, words, groupsFor(words.size, WORKGROUP))
         const found = await tensorOf(y).data()
         const expected = await Promise.all(list.map((tensor) => tensor.data()))
         for (const [i, values] of expected.entries())
@@ -117,12 +117,23 @@ describe.skipIf(!webgpu.exists)("the webgpu engine", () => {
       expect(data.every((value) => value === 4)).toBe(true)
     }))
 
+  test("words and buffers that are missing or too many do not compile, and throw from JavaScript", () =>
+    onWebgpu((engine) => {
+      const [x, y] = [tf.ones([5]), engine.output([5])]
+      // @ts-expect-error: a word is missing
+      expect(() => engine.run(line, { x, y }, { size: 5, slope: 1 }, 1)).toThrow("Line: its words lack start")
+      // @ts-expect-error: a word too many
+      expect(() => engine.run(line, { x, y }, { size: 5, slope: 1, start: 0, end: 1 }, 1)).toThrow("has no end among")
+      // @ts-expect-error: a buffer is misspelt
+      expect(() => engine.run(line, { x, z: y }, { size: 5, slope: 1, start: 0 }, 1)).toThrow("its buffers lack y")
+    }))
+
   test("a buffer that would be read and written at once is refused, with the program's name", () =>
     onWebgpu((engine) => {
       const x = tf.ones([5])
-      expect(() =>
-        engine.run(line, { buffers: { x, y: x }, words: { size: 5, slope: 1, start: 0 }, groups: 1 })
-      ).toThrow(/Line would write y into the buffer that it has as x/)
+      expect(() => engine.run(line, { x, y: x }, { size: 5, slope: 1, start: 0 }, 1)).toThrow(
+        /Line would write y into the buffer that it has as x/
+      )
     }))
 
   test("equal steps make no bind group after the first few, whatever order their tensors are given back in", () =>
@@ -151,8 +162,8 @@ describe.skipIf(!webgpu.exists)("the webgpu engine", () => {
 })
 
 test("a program binds no more buffers than every implementation grants", () => {
-  const reads = Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`x${i}`, "f32"]))
-  expect(() => program({ name: "Nine", reads, writes: { y: "f32" }, words: {}, workgroup: 1, body: "" })).toThrow(
+  const buffers = Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`x${i}`, read("f32")]))
+  expect(() => program({ name: "Nine", buffers, words: {}, workgroup: 1, body: "" })).toThrow(
     "Nine binds 9 buffers, more than 8"
   )
 })

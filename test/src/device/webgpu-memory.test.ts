@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import { webgpuBackend } from "../../../src/device/webgpu-backend.ts"
+import { read, write } from "../../../src/kernels/declaration.ts"
 import { groupsFor, webgpuEngineOf } from "../../../src/kernels/webgpu/engine.ts"
 import { program } from "../../../src/kernels/webgpu/program.ts"
 import { webgpu } from "../../runtime/runtimes.ts"
@@ -43,8 +44,7 @@ const mostUsed = (): (() => number) => {
 
 const doubled = program({
   name: "Doubled",
-  reads: { x: "f32" },
-  writes: { y: "f32" },
+  buffers: { x: read("f32"), y: write("f32") },
   words: { size: "u32" },
   workgroup: 64,
   body: `fn kernel(group: u32, local: u32) {
@@ -57,7 +57,7 @@ const doubled = program({
 const double = (x: tf.Tensor): tf.Tensor => {
   const engine = webgpuEngineOf(tf.backend())!
   const y = engine.output(x.shape)
-  engine.run(doubled, { buffers: { x, y }, words: { size: x.size }, groups: groupsFor(x.size, 64) })
+  engine.run(doubled, { x, y }, { size: x.size }, groupsFor(x.size, 64))
   return tf.engine().makeTensorFromTensorInfo(y)
 }
 

@@ -10,6 +10,7 @@ import { layer } from "../../../src/device/bun.ts"
 import { Device, ofDevice } from "../../../src/device/device.ts"
 import { DeviceError } from "../../../src/device/device-error.ts"
 import { isSoftware } from "../../../src/device/webgpu-adapter.ts"
+import { read, write } from "../../../src/kernels/declaration.ts"
 import { webgpuEngineOf } from "../../../src/kernels/webgpu/engine.ts"
 import { program } from "../../../src/kernels/webgpu/program.ts"
 import { webgpu } from "../../runtime/runtimes.ts"
@@ -75,12 +76,12 @@ describe.skipIf(!webgpu.exists)("the webgpu device", () => {
 
   describe("an error of a kernel", () => {
     const of = (name: string, workgroup: number, body: string) =>
-      program({ name, reads: { x: "vec4f" }, writes: { y: "vec4f" }, words: {}, workgroup, body })
+      program({ name, buffers: { x: read("vec4f"), y: write("vec4f") }, words: {}, workgroup, body })
     const copy = "fn kernel(group: u32, local: u32) { y[local] = x[local]; }"
     const engine = () => webgpuEngineOf(tf.backend())!
     const run = (name: string, workgroup: number, body: string, bytes = 256) => {
       const y = { ...engine().scratch(64), size: bytes }
-      engine().run(of(name, workgroup, body), { buffers: { x: tf.ones([64]), y }, words: {}, groups: 1 })
+      engine().run(of(name, workgroup, body), { x: tf.ones([64]), y }, {}, 1)
     }
     const provocations: Record<string, readonly [kernel: string, provoke: () => void]> = {
       "whose text is wrong": ["Wrong Text", () => run("Wrong Text", 16, copy.replace("x[local]", "x[nothing]"))],

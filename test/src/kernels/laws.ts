@@ -15,6 +15,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Scalar, Tensor, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { wasmBackend } from "../../../src/device/wasm-backend.ts"
+import { write } from "../../../src/kernels/declaration.ts"
 import { provideWasmEngine, type WasmEngine, wasmEngineOf } from "../../../src/kernels/wasm/engine.ts"
 import { groupsFor, provideWebgpuEngine, type Span, type WebgpuEngine } from "../../../src/kernels/webgpu/engine.ts"
 import { program } from "../../../src/kernels/webgpu/program.ts"
@@ -218,8 +219,7 @@ const onDirtyWasm = <A>(f: () => Promise<A>): Promise<A> =>
 
 const fill = program({
   name: "Fill",
-  reads: {},
-  writes: { to: "f32" },
+  buffers: { to: write("f32") },
   words: { size: "u32" },
   workgroup: 64,
   body: `fn kernel(group: u32, local: u32) {
@@ -231,8 +231,7 @@ const fill = program({
 const onDirtyWebgpu = <A>(f: () => Promise<A>, ran: (name: string) => void = () => {}): Promise<A> =>
   onWebgpu(async (engine) => {
     const backend = tf.backend()
-    const dirty = (to: TensorInfo | Span, size: number) =>
-      engine.run(fill, { buffers: { to }, words: { size }, groups: groupsFor(size, 64) })
+    const dirty = (to: TensorInfo | Span, size: number) => engine.run(fill, { to }, { size }, groupsFor(size, 64))
     const output: WebgpuEngine["output"] = (shape, dtype) => {
       const out = engine.output(shape, dtype)
       dirty(out, sizeOf(shape))
@@ -248,9 +247,9 @@ const onDirtyWebgpu = <A>(f: () => Promise<A>, ran: (name: string) => void = () 
       dirty(span, elements)
       return span
     }
-    const run: WebgpuEngine["run"] = (own, dispatch) => {
+    const run: WebgpuEngine["run"] = (own, ...given) => {
       ran(own.name)
-      engine.run(own, dispatch)
+      engine.run(own, ...given)
     }
     provideWebgpuEngine(backend, { ...engine, output, outputs, scratch, run })
     try {

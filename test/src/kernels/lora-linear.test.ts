@@ -123,9 +123,9 @@ describe.skipIf(!webgpu.exists)("on a GPU", () => {
       stock++
       return own.apply(backend, values)
     }
-    const run: WebgpuEngine["run"] = (program, dispatch) => {
+    const run: WebgpuEngine["run"] = (program, ...given) => {
       ours++
-      engine.run(program, dispatch)
+      engine.run(program, ...given)
     }
     provideWebgpuEngine(backend, { ...engine, run })
     try {

@@ -67,9 +67,9 @@ const as = <A>(software: boolean, f: () => Promise<A>): Promise<readonly [A, Rea
   onWebgpu(async (engine) => {
     const backend = tf.backend()
     const groups = new Map<string, number>()
-    const run: typeof engine.run = (own, dispatch) => {
-      groups.set(own.name, dispatch.groups)
-      engine.run(own, dispatch)
+    const run: typeof engine.run = (own, buffers, words, count) => {
+      groups.set(own.name, count)
+      engine.run(own, buffers, words, count)
     }
     provideWebgpuEngine(backend, { ...engine, software, run })
     try {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Tensor1D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { bindingLimitOf, guardBuffers, TENSOR_USAGE, webgpuBackend } from "../../../../src/device/webgpu-backend.ts"
+import { write } from "../../../../src/kernels/declaration.ts"
 import { provideWebgpuEngine, type WebgpuEngine, webgpuEngineOf } from "../../../../src/kernels/webgpu/engine.ts"
 import { program } from "../../../../src/kernels/webgpu/program.ts"
 import { webgpu } from "../../../runtime/runtimes.ts"
@@ -29,9 +30,9 @@ const binding = <A>(limit: number, f: (ran: Map<string, number>) => Promise<A>):
     const { tensorToBinding } = backend
     const before = bindingLimitOf(backend)
     const ran = new Map<string, number>()
-    const run: WebgpuEngine["run"] = (own, dispatch) => {
+    const run: WebgpuEngine["run"] = (own, ...given) => {
       ran.set(own.name, 1 + (ran.get(own.name) ?? 0))
-      engine.run(own, dispatch)
+      engine.run(own, ...given)
     }
     guardBuffers(backend, limit)
     provideWebgpuEngine(backend, { ...engine, run })
@@ -159,15 +160,14 @@ describe.skipIf(!webgpu.exists)("on a GPU", () => {
         onWebgpu(async (engine) => {
           const fill = program({
             name: "Leave",
-            reads: {},
-            writes: { to: "u32" },
+            buffers: { to: write("u32") },
             words: { size: "u32", value: "u32" },
             workgroup: 1,
             body: "fn kernel(group: u32, local: u32) { to[group] = words.value; }"
           })
           const scratch: WebgpuEngine["scratch"] = (elements) => {
             const span = engine.scratch(elements)
-            engine.run(fill, { buffers: { to: span }, words: { size: elements, value: left }, groups: elements })
+            engine.run(fill, { to: span }, { size: elements, value: left }, elements)
             return span
           }
           const backend = tf.backend()

@@ -46,9 +46,9 @@ const expectClose = async (actual: ReadonlyArray<Tensor>, expected: ReadonlyArra
 /** Names of the programs that `f` runs, in order, and how often tensors had to be copied together. */
 const recorded = (engine: WebgpuEngine, f: () => void) => {
   const names: Array<string> = []
-  const run: WebgpuEngine["run"] = (program, dispatch) => {
+  const run: WebgpuEngine["run"] = (program, ...given) => {
     names.push(program.name)
-    engine.run(program, dispatch)
+    engine.run(program, ...given)
   }
   const moved: Array<boolean> = []
   const together: WebgpuEngine["together"] = (tensors) => {

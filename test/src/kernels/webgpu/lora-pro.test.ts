@@ -12,6 +12,7 @@ import type { Tensor, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { ratesAt } from "../../../../src/kernels/adam.ts"
+import { read, write } from "../../../../src/kernels/declaration.ts"
 import { loraProDirections } from "../../../../src/kernels/lora-pro.ts"
 import { loraProAdamMoves, type PairStep } from "../../../../src/kernels/lora-pro-adam.ts"
 import type { Whitening, XChoice } from "../../../../src/kernels/lora-pro-theorem.ts"
@@ -196,9 +197,9 @@ const bitsOf = (tensors: ReadonlyArray<Tensor>) =>
 const programsOf = (engine: WebgpuEngine, f: () => unknown): ReadonlyArray<string> => {
   const own = webgpuEngineOf(tf.backend())
   const names: Array<string> = []
-  const run: WebgpuEngine["run"] = (program, dispatch) => {
+  const run: WebgpuEngine["run"] = (program, ...given) => {
     names.push(program.name)
-    engine.run(program, dispatch)
+    engine.run(program, ...given)
   }
   provideWebgpuEngine(tf.backend(), { ...engine, run })
   try {
@@ -211,8 +212,7 @@ const programsOf = (engine: WebgpuEngine, f: () => unknown): ReadonlyArray<strin
 
 const sumOfProducts = program({
   name: "Sum of products",
-  reads: { x: "f32", y: "f32" },
-  writes: { sum: "f32" },
+  buffers: { x: read("f32"), y: read("f32"), sum: write("f32") },
   words: { size: "u32", zero: "u32" },
   workgroup: 1,
   body: `${PAIRS}
@@ -236,11 +236,7 @@ describe.skipIf(!webgpu.exists)("LoRA-Pro on a GPU", () => {
       for (let i = 250; i < 500; i++) [x[i], y[i]] = [-x[i - 250]!, y[i - 250]! * (1 + 2 ** -20)]
       const out = tf.tensor1d([0, 0, 0, 0])
       const sum = engine.output([4])
-      engine.run(sumOfProducts, {
-        buffers: { x: tf.tensor1d(x), y: tf.tensor1d(y), sum },
-        words: { size: 500, zero: 0 },
-        groups: 1
-      })
+      engine.run(sumOfProducts, { x: tf.tensor1d(x), y: tf.tensor1d(y), sum }, { size: 500, zero: 0 }, 1)
       out.dispose()
       const [high, low, one, none] = await tf
         .engine()
