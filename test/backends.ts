@@ -1,6 +1,9 @@
 /**
  * Backends, opened as the package opens them: cpu as it is, wasm with one thread and our kernels, which every machine has; and webgpu
  * with our kernels, where there is an adapter.
+ *
+ * `TEST_BACKENDS` names those that tests run on, with commas between. `bun run test` leaves webgpu out, whose software adapters are
+ * slow; `bun run test:webgpu` runs the same files' GPU tests (scripts/test.ts).
  */
 import { afterAll, beforeAll, describe } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
@@ -10,15 +13,22 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { layer } from "../src/device/bun.ts"
 import { openWasm } from "../src/device/wasm.ts"
-import { webgpu } from "./runtime/runtimes.ts"
 
 export const backends = ["cpu", "wasm"] as const
 export type BackendName = (typeof backends)[number]
 
 export type AnyBackend = BackendName | "webgpu"
 
+const chosen: ReadonlyArray<string> = (process.env["TEST_BACKENDS"] ?? backends.join()).split(",")
+
+/** Is webgpu chosen, and is there an adapter? Where it is not chosen, no adapter is asked for: that takes a while. */
+export const webgpu = chosen.includes("webgpu")
+  ? (await import("./runtime/runtimes.ts")).webgpu
+  : { exists: false, hardware: false }
+
 /** A `describe` block in which the backend is in use; it is closed afterwards. */
-export const describeOn = (backend: AnyBackend, tests: () => void): void =>
+export const describeOn = (backend: AnyBackend, tests: () => void): void => {
+  if (!chosen.includes(backend)) return
   describe.skipIf(backend === "webgpu" && !webgpu.exists)(backend, () => {
     const scope = Scope.makeUnsafe()
     beforeAll(async () => {
@@ -29,6 +39,7 @@ export const describeOn = (backend: AnyBackend, tests: () => void): void =>
     afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
     tests()
   })
+}
 
 export const describeOnBoth = (tests: (backend: BackendName) => void): void => {
   for (const backend of backends) describeOn(backend, () => tests(backend))

@@ -103,6 +103,15 @@ const leaveOnSecondSignal = () => {
   }
 }
 
+/** The program over `process.argv`, as an effect that fails where the command does. */
+export const program = (services: typeof platform) =>
+  Command.make("tfjs-lora-pro").pipe(
+    Command.withDescription("LoRA-Pro fine-tuning on TensorFlow.js: plans in, Hugging Face PEFT adapters out"),
+    Command.withSubcommands(commands),
+    Command.run({ version: ownPackage.version }),
+    Effect.provide(services)
+  )
+
 /** Runs the program with this platform, and ends the process. */
 export const main = (services: typeof platform): void => {
   const tooOld = tooOldNode(process.versions.node)
@@ -112,11 +121,5 @@ export const main = (services: typeof platform): void => {
   }
   leaveOnSecondSignal()
   watchParent()
-  Command.make("tfjs-lora-pro").pipe(
-    Command.withDescription("LoRA-Pro fine-tuning on TensorFlow.js: plans in, Hugging Face PEFT adapters out"),
-    Command.withSubcommands(commands),
-    Command.run({ version: ownPackage.version }),
-    Effect.provide(services),
-    NodeRuntime.runMain
-  )
+  NodeRuntime.runMain(program(services))
 }

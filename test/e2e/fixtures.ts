@@ -46,6 +46,46 @@ export const onWasm = ["--device", "wasm", "--threads", "1"]
 
 export const cli = join(repository, "src", "bin", "tfjs-lora-pro.ts")
 
+interface Request {
+  readonly args: ReadonlyArray<string>
+  readonly cwd: string
+  readonly stdin: string | undefined
+}
+
+let answer: ((finished: Finished) => void) | undefined
+let server: Bun.Subprocess<"ignore", "inherit", "inherit"> | undefined
+
+const startServer = () => {
+  const child = Bun.spawn([process.execPath, join(import.meta.dir, "served-cli.ts")], {
+    stdio: ["ignore", "inherit", "inherit"],
+    ipc: (finished: Finished) => answer?.(finished),
+    onExit: (_, code) => {
+      server = undefined
+      answer?.({ code: code ?? 1, stdout: "", stderr: "the process of the command line ended" })
+    }
+  })
+  child.unref()
+  return child
+}
+
+/**
+ * The command line in a process that runs one command after the other: a process of its own for each loads all of the program each
+ * time, which takes longer than most commands. While that one is busy, and where TEST_CLI is "process", a command has its own.
+ */
+const served = async ({ args, cwd, stdin }: Request): Promise<Finished> => {
+  if (answer !== undefined || process.env["TEST_CLI"] === "process")
+    return run([process.execPath, cli, ...args], { cwd, ...(stdin === undefined ? {} : { stdin }) })
+  server ??= startServer()
+  try {
+    return await new Promise<Finished>((resolve) => {
+      answer = resolve
+      server!.send({ args, cwd, stdin } satisfies Request)
+    })
+  } finally {
+    answer = undefined
+  }
+}
+
 /** The words of all texts: what is not here is [UNK]. */
 const words = ["the", "film", "is", "was", "a", "an", "very", "so", "and", "plot", "cast", "music", "story", "scene"]
 const qualities = [
@@ -169,7 +209,7 @@ export interface Workspace {
   readonly bytes: (name: string) => Uint8Array
   /** Copies a golden model and gives it a tokenizer. */
   readonly model: (name: TinyModel, folder?: string) => string
-  /** The command line in Bun. */
+  /** The command line. */
   readonly cli: (args: ReadonlyArray<string>, stdin?: string) => Promise<Finished>
 }
 
@@ -204,8 +244,7 @@ export const workspace = (): Workspace => {
       write(join(folder, "tokenizer.json"), tokenizer(padId))
       return folder
     },
-    cli: (args, stdin) =>
-      run([process.execPath, cli, ...args], { cwd: directory, ...(stdin === undefined ? {} : { stdin }) })
+    cli: (args, stdin) => served({ args, cwd: directory, stdin })
   }
 }
 

@@ -1,4 +1,4 @@
-/** Ten times the cases of test/fuzz/fuzz.test.ts, and none of them. */
+/** Ten times the cases of test/fuzz/fuzz.processes.ts, and none of them. */
 import { expect, test } from "bun:test"
 import { mostGrowth, mostRetained, runFuzz } from "../fuzz/run-fuzz.ts"
 import { targets } from "../fuzz/targets.ts"

@@ -1,6 +1,6 @@
 /**
  * The same losses everywhere: 50 steps by every method on WebGPU, in Bun and in Deno, against the wasm device in Bun. (Chromium's are in
- * `browser-losses.long.ts`.)
+ * `test/browser/losses.browser.ts`.)
  */
 import { expect, test } from "bun:test"
 import { expectEqualLosses, expectMoving, type Losses } from "../runtime/equal-losses.ts"

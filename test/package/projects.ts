@@ -1,6 +1,6 @@
 /**
  * Users' projects: what somebody writes who installs the package, and what has to come of it. The same text runs on a linked
- * installation (`bun-plugin.test.ts`) and on real ones (`test/long/package.long.ts`).
+ * installation (`bun-plugin.processes.ts`) and on real ones (`test/long/package.long.ts`).
  */
 import { expect } from "bun:test"
 import { readFileSync } from "node:fs"

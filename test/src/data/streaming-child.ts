@@ -1,4 +1,4 @@
-/** Run by streaming.test.ts as its own process: scans a file, draws batches from all over it, prints what it took. */
+/** Run by streaming.processes.ts as its own process: scans a file, draws batches from all over it, prints what it took. */
 import process from "node:process"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"

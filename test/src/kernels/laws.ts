@@ -20,7 +20,7 @@ import { provideWasmEngine, type WasmEngine, wasmEngineOf } from "../../../src/k
 import { groupsFor, provideWebgpuEngine, type Span, type WebgpuEngine } from "../../../src/kernels/webgpu/engine.ts"
 import { program } from "../../../src/kernels/webgpu/program.ts"
 import { valueAndGradients } from "../../../src/tensors/gradients.ts"
-import { webgpu } from "../../runtime/runtimes.ts"
+import { webgpu } from "../../backends.ts"
 import { expectNoLeak } from "../../setup.ts"
 import { onWasm } from "../device/on-wasm.ts"
 import { holdWebgpu, onWebgpu } from "../device/on-webgpu.ts"

@@ -1,6 +1,6 @@
 /**
  * The report as a document: the numbers of a run are in it, nothing of a user's can run in it, and nothing is loaded by it. How it
- * looks in a browser is test/e2e/report.test.ts.
+ * looks in a browser is test/e2e/report.browser.ts.
  */
 import { beforeAll, describe, expect, test } from "bun:test"
 import { cpSync, existsSync, mkdirSync, rmSync } from "node:fs"

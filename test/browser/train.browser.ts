@@ -10,11 +10,11 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Browser } from "playwright-core"
 import movies from "../../examples/plans/movies-lora-pro-full.json" with { type: "json" }
-import { type Bundle, bundle, repository } from "../browser/bundle.ts"
-import { chromiumExists, launch, openPage } from "../browser/chromium.ts"
-import type { Outcome } from "../browser/page.ts"
-import { servePage } from "../browser/server.ts"
 import { cli, jsonObjects, run, succeed } from "../e2e/fixtures.ts"
+import { type Bundle, bundle, repository } from "./bundle.ts"
+import { chromiumExists, launch, openPage } from "./chromium.ts"
+import type { Outcome } from "./page.ts"
+import { servePage } from "./server.ts"
 
 const TIMEOUT = 600_000
 const directory = mkdtempSync(join(tmpdir(), "page-"))

@@ -2,12 +2,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { join } from "node:path"
 import type { Browser } from "playwright-core"
-import { bundle } from "../browser/bundle.ts"
-import { chromiumExists, launch, openPage } from "../browser/chromium.ts"
-import { type PageServer, servePage } from "../browser/server.ts"
 import { expectEqualLosses, type Losses } from "../runtime/equal-losses.ts"
 import { runScript, runtimes } from "../runtime/runtimes.ts"
 import { methods } from "../runtime/tiny-run.ts"
+import { bundle } from "./bundle.ts"
+import { chromiumExists, launch, openPage } from "./chromium.ts"
+import { type PageServer, servePage } from "./server.ts"
 
 /** SwiftShader takes half a minute for all of it, on two idle cores. */
 const TIMEOUT = 600_000
@@ -17,7 +17,7 @@ describe.skipIf(!chromiumExists)("in Chromium", () => {
   let server: PageServer
   let reference: Losses
   beforeAll(async () => {
-    const { script } = await bundle(join(import.meta.dir, "..", "browser", "losses-page.ts"))
+    const { script } = await bundle(join(import.meta.dir, "losses-page.ts"))
     const page = `<!doctype html><link rel="icon" href="data:," /><script type="module" src="page.js"></script>`
     server = servePage({ "page.html": page, "page.js": script }, { isolate: true })
     browser = await launch()

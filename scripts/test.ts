@@ -1,0 +1,126 @@
+/**
+ * The parts of the tests, each in a `bun test` of its own:
+ *
+ *   bun scripts/test.ts fast                          what `bun run test` runs after types and lint
+ *   bun scripts/test.ts webgpu processes              these, one after the other
+ *   bun scripts/test.ts all
+ *
+ * A test file belongs to the part that its name ends with. The files that test the same laws on every backend are run by two parts:
+ * `fast` runs them on the CPU and on wasm, `webgpu` runs their GPU tests.
+ */
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+
+interface Part {
+  readonly suffix: string
+  readonly what: string
+  /** test files at a time */
+  readonly parallel: number
+}
+
+export const parts = {
+  fast: {
+    suffix: ".test.ts",
+    what: "laws, goldens, units, one end-to-end run of each kind: no GPU, no network",
+    parallel: 2
+  },
+  webgpu: { suffix: ".webgpu.ts", what: "GPU kernels and devices, and the laws again on webgpu", parallel: 2 },
+  processes: {
+    suffix: ".processes.ts",
+    what: "the command line as users meet it: runtimes, signals, faults, fuzz",
+    parallel: 2
+  },
+  browsers: { suffix: ".browser.ts", what: "pages in Chromium", parallel: 1 },
+  // some are about memory: one behind the other
+  long: {
+    suffix: ".long.ts",
+    what: "kill suites, studies, every method's losses in every runtime, language models",
+    parallel: 1
+  }
+} as const satisfies Record<string, Part>
+
+export type PartName = keyof typeof parts
+export const partNames = Object.keys(parts) as ReadonlyArray<PartName>
+
+const repository = join(import.meta.dir, "..")
+
+const filesOf = (name: PartName): ReadonlyArray<string> =>
+  [...new Bun.Glob(`test/**/*${parts[name].suffix}`).scanSync(repository)].sort()
+
+/** Does this file have tests for a GPU beside others? They choose their backends by test/backends.ts. */
+const hasGpuTests = (file: string): boolean =>
+  /\b(describeOnEach|describeLaws|webgpu\.exists)\b/.test(readFileSync(join(repository, file), "utf8"))
+
+interface Job {
+  readonly files: ReadonlyArray<string>
+  readonly parallel: number
+  readonly flags: ReadonlyArray<string>
+  readonly env: Readonly<Record<string, string>>
+}
+
+/** The calls of `bun test` that a part consists of. */
+export const jobsOf = (name: PartName): ReadonlyArray<Job> => {
+  const own: Job = { files: filesOf(name), parallel: parts[name].parallel, flags: [], env: {} }
+  if (name !== "webgpu") return [own]
+  const laws = { ...own, files: filesOf("fast").filter(hasGpuTests), flags: ["--test-name-pattern", "webgpu|GPU"] }
+  return [own, laws].map((job) => ({ ...job, env: { TEST_BACKENDS: "webgpu" } }))
+}
+
+interface Counts {
+  readonly passed: number
+  readonly failed: number
+}
+
+/** Passes everything on as it comes, and keeps the end, where bun counts. */
+const relay = async (from: ReadableStream<Uint8Array>, to: NodeJS.WriteStream): Promise<string> => {
+  const decoder = new TextDecoder()
+  let end = ""
+  for await (const bytes of from) {
+    to.write(bytes)
+    end = (end + decoder.decode(bytes, { stream: true })).slice(-10_000)
+  }
+  return end
+}
+
+const countIn = (text: string, word: "pass" | "fail"): number =>
+  Number([...text.matchAll(new RegExp(`^ *(\\d+) ${word}$`, "gm"))].at(-1)?.[1] ?? 0)
+
+/** A part that ends without counts, or with an exit code that they do not explain, counts as one more failure. */
+const runJob = async ({ files, parallel, flags, env }: Job): Promise<Counts> => {
+  const sharing = parallel > 1 ? [`--parallel=${parallel}`, "--no-isolate"] : []
+  const names = files.map((file) => `./${file}`)
+  // a test has three minutes: bun's own five seconds are short for two busy cores
+  const child = Bun.spawn([process.execPath, "test", "--timeout", "180000", ...sharing, ...flags, ...names], {
+    cwd: repository,
+    env: { ...process.env, ...env },
+    stdout: "inherit",
+    stderr: "pipe"
+  })
+  const text = await relay(child.stderr, process.stderr)
+  const failed = countIn(text, "fail")
+  return { passed: countIn(text, "pass"), failed: (await child.exited) === 0 ? failed : Math.max(1, failed) }
+}
+
+if (import.meta.main) {
+  const asked = process.argv.slice(2)
+  const unknown = asked.filter((name) => name !== "all" && !(name in parts))
+  if (asked.length === 0 || unknown.length > 0) {
+    console.error(`expected parts: all, or of ${partNames.join(", ")}; found ${unknown.join(", ") || "none"}`)
+    process.exit(1)
+  }
+  let total: Counts = { passed: 0, failed: 0 }
+  for (const name of partNames.filter((one) => asked.includes(one) || asked.includes("all"))) {
+    const started = performance.now()
+    console.error(`\n${name}: ${parts[name].what}`)
+    let own: Counts = { passed: 0, failed: 0 }
+    for (const job of jobsOf(name)) {
+      const { passed, failed } = await runJob(job)
+      own = { passed: own.passed + passed, failed: own.failed + failed }
+    }
+    const seconds = Math.round((performance.now() - started) / 1000)
+    console.error(`${name}: ${own.passed} passed, ${own.failed} failed, ${seconds} s`)
+    total = { passed: total.passed + own.passed, failed: total.failed + own.failed }
+  }
+  console.log(`${total.passed} passed, ${total.failed} failed`)
+  process.exit(total.failed === 0 ? 0 : 1)
+}

@@ -1,0 +1,42 @@
+/** Every test belongs to one part, and every part is run: by `bun run test:all`, and so by CI. */
+import { expect, test } from "bun:test"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import ownPackage from "../package.json" with { type: "json" }
+import { jobsOf, partNames, parts } from "../scripts/test.ts"
+
+const repository = join(import.meta.dir, "..")
+const textOf = (file: string) => readFileSync(join(repository, file), "utf8")
+
+test("a file with tests belongs to one part, by its name, and no other file is in one", () => {
+  const suffixes = partNames.map((name) => parts[name].suffix)
+  const wrong = [...new Bun.Glob("test/**/*.ts").scanSync(repository)].filter((file) => {
+    const belongs = suffixes.filter((suffix) => file.endsWith(suffix)).length
+    // what tests share defines some for them, and imports `test` from bun too, but is called by them
+    return belongs > 1 || (belongs === 0 && /^(test|describe)(\.\w+\(.*\))?\(/m.test(textOf(file)))
+  })
+  expect(wrong).toEqual([])
+  for (const name of partNames) expect([name, jobsOf(name)[0]!.files.length > 0]).toEqual([name, true])
+})
+
+test("tests that need a GPU are run in the part that has one", () => {
+  const [own, laws] = jobsOf("webgpu")
+  expect(own!.files.every((file) => file.endsWith(".webgpu.ts"))).toBe(true)
+  expect(laws!.files).toContain("test/src/kernels/laws.test.ts")
+  // the GPU as test/backends.ts has it, which `bun run test` leaves out: whoever asks for it is run again where it is there
+  const asks = jobsOf("fast")[0]!.files.filter((file) => /\bwebgpu\b.*from ".*backends\.ts"/.test(textOf(file)))
+  expect(asks.filter((file) => !laws!.files.includes(file))).toEqual([])
+})
+
+test("bun run test is the fast part; each other has a command; test:all and CI run all", () => {
+  const { test: fast, "test:all": all, ...scripts } = ownPackage.scripts
+  expect(fast).toBe("bun run check && bun scripts/test.ts fast")
+  expect(all).toBe("bun run check && bun scripts/test.ts all")
+  const others = Object.entries(scripts).filter(([name]) => name.startsWith("test:"))
+  expect(Object.fromEntries(others)).toEqual(
+    Object.fromEntries(
+      partNames.filter((name) => name !== "fast").map((name) => [`test:${name}`, `bun scripts/test.ts ${name}`])
+    )
+  )
+  expect(textOf(".ci/run")).toMatch(/^bun run test:all$/m)
+})
