@@ -17,6 +17,7 @@ import {
   finishedResults,
   type LiveTable,
   liveTable,
+  measureOf,
   markdownOf,
   openStudyFolder,
   ownProgram,
@@ -67,7 +68,7 @@ const study = (given: CompareGiven) =>
     const storage = yield* storageOf(given)
     const shown = storage === undefined ? "sqlite" : withoutPassword(writtenStorage(storage))
     const question = yield* questionOf(file, askedOf(given, shown))
-    const live = liveTable(process.stderr)
+    const live = liveTable(yield* measureOf(question.plan), process.stderr)
     const { warnings } = yield* checkStudy(question, file.name)
     yield* Effect.forEach(warnings, (warning) => live.tell(`warning: ${warning}`))
     // before there is a folder: a database that cannot be reached should not leave one

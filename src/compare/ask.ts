@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import { closest, type RunPlan } from "../../schemas/index.ts"
 import { resolve } from "../kinds/index.ts"
 import { type PlanFile, type ResolvedPlan, selectSites } from "../plan/index.ts"
+import { type Measure, measureOf } from "./measure.ts"
 import { comparedMethod, comparedMethods, DEFAULT_METHODS, methodNames } from "./methods.ts"
 import type { Question, Study } from "./study.ts"
 import { headRateOf, trialPlan } from "./trial-plan.ts"
@@ -103,7 +104,7 @@ const plansOf = (study: Question, arm: Arm) => {
   return { plan: Result.getOrUndefined(results[0]!), problems: [...new Set(problems)] }
 }
 
-const missingSplits = (study: Question): ReadonlyArray<string> => {
+const missingSplits = (study: Question, measure: Measure): ReadonlyArray<string> => {
   const { validation, test } = study.plan.data
   const sweeps = sweepTrials(study, 1, ({ method }) => study.learningRates[method] ?? []).length > 0
   return [
@@ -113,7 +114,7 @@ const missingSplits = (study: Question): ReadonlyArray<string> => {
         ]
       : []),
     ...(test === undefined
-      ? ["data.test: missing; what is compared in the end is the accuracy on it: name a split"]
+      ? [`data.test: missing; what is compared in the end is the ${measure.label} on it: name a split`]
       : [])
   ]
 }
@@ -123,7 +124,7 @@ export const checkStudy = (study: Question, name: string) =>
   Effect.gen(function* () {
     const arms = armsOf(study)
     const plans = arms.map((arm) => ({ arm, ...plansOf(study, arm) }))
-    const problems = [...missingSplits(study), ...plans.flatMap((one) => one.problems)]
+    const problems = [...missingSplits(study, yield* measureOf(study.plan)), ...plans.flatMap((one) => one.problems)]
     const sound = plans.flatMap(({ arm, plan }) => (plan === undefined ? [] : [{ arm, plan }]))
     const first = sound[0]
     if (first === undefined) return yield* new StudyError({ problems })

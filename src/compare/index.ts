@@ -2,6 +2,7 @@
 export { type Asked, checkStudy, countTrials, questionOf, StudyError } from "./ask.ts"
 export { type Coordinated, coordinate, WorkerFailed } from "./coordinate.ts"
 export { type LiveTable, liveTable } from "./live.ts"
+export { measureOf } from "./measure.ts"
 export { comparedMethods, DEFAULT_METHODS, methodNames } from "./methods.ts"
 export { ownProgram, type Program } from "./own-process.ts"
 export { queueLayer } from "./queue.ts"

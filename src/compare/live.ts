@@ -4,7 +4,8 @@
 import * as Effect from "effect/Effect"
 import { duration } from "../bin/terminal.ts"
 import type { Progress } from "./database.ts"
-import type { Trial, TrialResult } from "./study.ts"
+import { type Measure, shown } from "./measure.ts"
+import type { Score, Trial, TrialResult } from "./study.ts"
 
 export interface Standing {
   /** in the order in which they ended */
@@ -27,15 +28,15 @@ export const trialText = ({ stage, method, rank, learningRate, seed, share }: Tr
   ].join(", ")
 
 /** What a trial came to, by the split that its stage looks at. */
-export const resultLine = (result: TrialResult, done: number, most: number): string => {
+export const resultLine = (measure: Measure, result: TrialResult, done: number, most: number): string => {
   const { trial, status, reason = "" } = result
   const start = `[${done}/${most}] ${trialText(trial)}: `
   if (status === "failed") return `${start}failed: ${reason.split("\n")[0]}`
   const split = trial.stage === "sweep" ? "validation" : "test"
-  const { loss, accuracy } = result[split] ?? { loss: null, accuracy: null }
+  const { [measure.name]: score = null, loss = null }: Partial<Score> = result[split] ?? {}
   const said = [
     ...(loss === null ? [] : [`${split} loss ${loss.toFixed(3)}`]),
-    ...(accuracy === null ? [] : [`accuracy ${percent(accuracy)}`]),
+    ...(score === null ? [] : [`${measure.label} ${shown(measure, score)}`]),
     ...(result.seconds === null ? [] : [duration(result.seconds)])
   ]
   return start + said.join(", ")
@@ -74,7 +75,7 @@ export interface LiveTable {
 }
 
 /** Writes to `screen`. A line that is longer than the terminal would break the redrawing, and is cut. */
-export const liveTable = (screen: Screen): LiveTable => {
+export const liveTable = (measure: Measure, screen: Screen): LiveTable => {
   const live = screen.isTTY === true
   let drawn = 0
   let told = 0
@@ -103,7 +104,7 @@ export const liveTable = (screen: Screen): LiveTable => {
     show: (standing) =>
       Effect.sync(() => {
         const { results, most } = standing
-        const fresh = results.slice(told).map((result, i) => resultLine(result, told + i + 1, most))
+        const fresh = results.slice(told).map((result, i) => resultLine(measure, result, told + i + 1, most))
         told = results.length
         last = standingLines(standing)
         if (live || fresh.length > 0) above(fresh)

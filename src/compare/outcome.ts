@@ -5,12 +5,17 @@ import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { runFolder } from "../output/index.ts"
 import { readHeader } from "../safetensors/index.ts"
-import { type Discrepancy, Score, type Trial, type TrialResult } from "./study.ts"
+import { type Metrics, scoreOf } from "../training/index.ts"
+import type { Discrepancy, Score, Trial, TrialResult } from "./study.ts"
+
+const Evaluation = Schema.StructWithRest(Schema.Struct({ rows: Schema.Int, loss: Schema.NullOr(Schema.Finite) }), [
+  Schema.Record(Schema.String, Schema.Unknown)
+])
 
 /** Of run.json, as `train --json` prints it. */
 const Report = Schema.Struct({
-  validation: Schema.NullOr(Score),
-  test: Schema.NullOr(Score),
+  validation: Schema.NullOr(Evaluation),
+  test: Schema.NullOr(Evaluation),
   trainLoss: Schema.NullOr(Schema.Finite),
   seconds: Schema.Finite,
   peakBytes: Schema.Finite,
@@ -23,7 +28,7 @@ export const decodeReport = Schema.decodeUnknownOption(Schema.fromJsonString(Rep
 export type Report = typeof Report.Type
 
 /** A run that came to its end. `directory`: from here; `name`: from the study's folder. */
-export const doneResult = (trial: Trial, directory: string, name: string, report: Report) =>
+export const doneResult = (metrics: Metrics, trial: Trial, directory: string, name: string, report: Report) =>
   Effect.gen(function* () {
     const folder = yield* runFolder(directory)
     const { trainable, ...numbers } = report
@@ -33,12 +38,21 @@ export const doneResult = (trial: Trial, directory: string, name: string, report
       directory: name,
       status: "done",
       ...numbers,
+      validation: scoresIn(report.validation, metrics),
+      test: scoresIn(report.test, metrics),
       trainable: trainable.total,
       stateBytes: yield* stateBytesIn(folder.checkpoints),
       ...(discrepancy === undefined ? {} : { discrepancy })
     }
     return result
   })
+
+/** Of an evaluation its numbers. */
+const scoresIn = (evaluation: Report["test"], metrics: Metrics): Score | null => {
+  if (evaluation === null) return null
+  const { rows, loss } = evaluation
+  return { ...Object.fromEntries(Object.keys(metrics).map((name) => [name, scoreOf(evaluation, name)])), rows, loss }
+}
 
 export const failedResult = (trial: Trial, name: string, reason: string): TrialResult => ({
   trial,

@@ -31,13 +31,15 @@ export const Trial = Schema.Struct({
 export type Trial = typeof Trial.Type
 
 /** One split at the end of a run. Numbers are null where they are not finite. */
-export const Score = Schema.Struct({
-  rows: Schema.Int,
-  /** mean cross-entropy */
-  loss: Schema.NullOr(Schema.Finite),
-  accuracy: Schema.NullOr(Schema.Finite),
-  macroF1: Schema.NullOr(Schema.Finite)
-})
+export const Score = Schema.StructWithRest(
+  Schema.Struct({
+    rows: Schema.Int,
+    /** mean cross-entropy */
+    loss: Schema.NullOr(Schema.Finite)
+  }),
+  // what else the kind of run measures, by its names
+  [Schema.Record(Schema.String, Schema.NullOr(Schema.Finite))]
+)
 export type Score = typeof Score.Type
 
 /** ‖g − g̃‖/‖g‖, mean over the sites and the steps that were looked at. */

@@ -11,6 +11,7 @@ import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type FileError, writeJson } from "../files/index.ts"
+import { kindOf } from "../kinds/index.ts"
 import { lockRun } from "../output/run-lock.ts"
 import { planFromValue, relocate } from "../plan/index.ts"
 import { decodeReport, doneResult, failedResult, type Report } from "./outcome.ts"
@@ -87,8 +88,10 @@ export const runTrial = (at: Workplace, trial: Trial, heard: Heard) =>
     while (true) {
       const judged = yield* attempt(at, trial, directory, heard)
       switch (judged.kind) {
-        case "done":
-          return yield* doneResult(trial, directory, name, judged.report)
+        case "done": {
+          const { metrics } = yield* kindOf(at.study.plan)
+          return yield* doneResult(metrics, trial, directory, name, judged.report)
+        }
         case "failed":
           return failedResult(trial, name, judged.reason) satisfies TrialResult
         case "waits":

@@ -103,12 +103,8 @@ export const finishedAt = (w: Workspace, folder: string): ReadonlyMap<string, nu
 const steps = Array.from({ length: STEPS }, (_, i) => i + 1)
 
 /** What of a split's evaluation a study keeps. */
-const scoreOf = ({ rows, loss, accuracy, macroF1 }: NonNullable<TrialResult["test"]>) => ({
-  rows,
-  loss,
-  accuracy,
-  macroF1
-})
+const scoreOf = ({ rows, loss, accuracy, macroF1 }: NonNullable<TrialResult["test"]>) =>
+  ({ rows, loss, accuracy, macroF1 }) as NonNullable<TrialResult["test"]>
 
 /** Every run once in the table, each step of it once in its metrics, and its numbers those of its folder. */
 export const expectWhole = (w: Workspace, folder: string): ReadonlyArray<TrialResult> => {

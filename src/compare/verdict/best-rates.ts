@@ -1,7 +1,7 @@
 /**
  * The rate that each method × rank goes on with: lowest validation loss, mean over the sweep's seeds; of equals the smaller rate.
  *
- * Loss and not accuracy, although accuracy is what the verdict is about: on 240 rows an accuracy moves in steps of 0.4 points with a
+ * The loss, although the verdict is about another metric: on 240 rows an accuracy, say, moves in steps of 0.4 points with a
  * standard error of 2, so neighbouring rates tie or change places by chance, while the loss sees every row's probability.
  * A rate at which a seed failed comes after every rate at which fewer did: a mean over the survivors would hide that it diverges.
  */
@@ -15,7 +15,8 @@ export interface RatePoint {
   readonly failed: number
   /** means over the seeds that ended well; null where none did, or where there is no validation split */
   readonly loss: number | null
-  readonly accuracy: number | null
+  /** the other metrics by their names */
+  readonly scores: Readonly<Record<string, number | null>>
   /** of the plan's steps; below 1 where successive halving dropped the rate before its end */
   readonly share: number
 }
@@ -43,21 +44,24 @@ export const byMethodAndRank = (results: ReadonlyArray<TrialResult>): ReadonlyAr
 
 /** Ended well, with a finite loss on the split. */
 export const scored = (result: TrialResult, split: "validation" | "test"): boolean =>
-  result.status === "done" && typeof result[split]?.loss === "number" && typeof result[split].accuracy === "number"
+  result.status === "done" && typeof result[split]?.loss === "number"
 
 const pointOf = (learningRate: number, own: ReadonlyArray<TrialResult>): RatePoint => {
   // the longest round that the rate got to
   const share = Math.max(...own.map(({ trial }) => trial.share))
   const last = own.filter(({ trial }) => trial.share === share)
   const good = last.filter((result) => scored(result, "validation"))
-  const meanOf = (key: "loss" | "accuracy") =>
-    good.length === 0 ? null : mean(good.map(({ validation }) => validation![key]!))
+  const meanOf = (name: string) => {
+    const values = good.flatMap(({ validation }) => validation?.[name] ?? [])
+    return values.length === 0 ? null : mean(values)
+  }
+  const { rows: _, loss: __, ...scores } = good[0]?.validation ?? {}
   return {
     learningRate,
     done: good.length,
     failed: last.length - good.length,
     loss: meanOf("loss"),
-    accuracy: meanOf("accuracy"),
+    scores: Object.fromEntries(Object.keys(scores).map((name) => [name, meanOf(name)])),
     share
   }
 }

@@ -6,6 +6,7 @@
  * interval that is shown is the one of the level at which it was tested: it leaves out 0 exactly where a difference is called.
  */
 import * as Schema from "effect/Schema"
+import { inPoints, isBetter, type Measure, signed, sizeOf } from "../measure.ts"
 import { holm } from "./statistics/holm.ts"
 import { estimate, probabilityOfNone } from "./statistics/sample.ts"
 
@@ -24,7 +25,7 @@ export const Difference = Schema.Struct({
   /** seeds at which this method's run failed, and at which the baseline's did */
   failed: Schema.Int,
   baselineFailed: Schema.Int,
-  /** of the accuracies, in 0 … 1, this method's minus the baseline's; null without a pair */
+  /** of what the verdict judges by, this method's minus the baseline's; null without a pair */
   mean: Schema.NullOr(Schema.Finite),
   deviation: Schema.NullOr(Schema.Finite),
   /** at 95 %, of this difference by itself */
@@ -42,7 +43,7 @@ export const Difference = Schema.Struct({
 })
 export type Difference = typeof Difference.Type
 
-/** Accuracies of one method × rank by seed; null where the run failed. */
+/** Scores of one method × rank by seed; null where the run failed. */
 export type BySeed = ReadonlyMap<number, number | null>
 
 /** What is to be compared with what. */
@@ -56,18 +57,18 @@ export interface Comparison {
 
 const failures = (runs: BySeed): number => [...runs.values()].filter((value) => value === null).length
 
-// Accuracies are whole numbers of rows over their count: what differs beyond twelve decimals is the rounding of the subtraction, and
+// Accuracies, for instance, are whole numbers of rows over their count: what differs beyond twelve decimals is the rounding of the subtraction, and
 // differences that are equal but for it have no spread.
 const withoutRounding = (difference: number): number => Number(difference.toFixed(12))
 
 const paired = ({ own, baseline }: Comparison): ReadonlyArray<number> =>
-  [...own].flatMap(([seed, accuracy]) => {
+  [...own].flatMap(([seed, score]) => {
     const other = baseline.get(seed)
-    return accuracy === null || other === null || other === undefined ? [] : [withoutRounding(accuracy - other)]
+    return score === null || other === null || other === undefined ? [] : [withoutRounding(score - other)]
   })
 
 /** All differences of a table, corrected together; in the order of the comparisons. */
-export const differencesOf = (comparisons: ReadonlyArray<Comparison>): ReadonlyArray<Difference> => {
+export const differencesOf = (comparisons: ReadonlyArray<Comparison>, measure: Measure): ReadonlyArray<Difference> => {
   const values = comparisons.map(paired)
   const probabilities = values.map(probabilityOfNone)
   const testable = probabilities.flatMap((p, i) => (p === null ? [] : [{ p, i }]))
@@ -95,8 +96,8 @@ export const differencesOf = (comparisons: ReadonlyArray<Comparison>): ReadonlyA
       level: test?.level ?? null,
       interval: test === undefined ? null : (estimate(differences, test.level)?.interval ?? null)
     }
-    const claim = claimOf(facts, test?.called ?? false)
-    return { ...facts, claim, words: inWords(facts, claim) }
+    const claim = claimOf(facts, test?.called ?? false, measure)
+    return { ...facts, claim, words: inWords(measure, facts, claim) }
   })
 }
 
@@ -106,24 +107,19 @@ type Facts = Omit<Difference, "claim" | "words">
  * Nothing is said without an interval. Where runs failed, the pairs that are left are chosen by who survived: what they say is not
  * taken for the side that failed.
  */
-const claimOf = ({ interval, mean, failed, baselineFailed }: Facts, called: boolean): Difference["claim"] => {
+const claimOf = (
+  { interval, mean, failed, baselineFailed }: Facts,
+  called: boolean,
+  measure: Measure
+): Difference["claim"] => {
   if (interval === null || mean === null) return "nothing said"
   if (!called) return "not told apart"
-  const claim = mean > 0 ? "ahead" : "behind"
+  const claim = isBetter(measure, mean) ? "ahead" : "behind"
   return (claim === "ahead" && failed > 0) || (claim === "behind" && baselineFailed > 0) ? "nothing said" : claim
 }
 
-/** Percentage points without a sign; with a second decimal where the first says nothing. */
-const size = (difference: number): string => {
-  const value = 100 * Math.abs(difference)
-  return value === 0 ? "0" : value.toFixed(value < 0.05 ? 2 : 1)
-}
-
-/** A difference of accuracies as percentage points, with its sign. */
-export const points = (difference: number): string =>
-  difference === 0 ? "0" : `${difference < 0 ? "−" : "+"}${size(difference)}`
-
-const between = ([low, high]: readonly [number, number]): string => `interval ${points(low)} to ${points(high)}`
+const between = (measure: Measure, [low, high]: readonly [number, number]): string =>
+  `interval ${signed(measure, low)} to ${signed(measure, high)}`
 
 const survivors = ({
   failed,
@@ -138,30 +134,35 @@ const survivors = ({
 }
 
 /** What a claim says; `name` of the baseline, or null where a table's column names it. */
-const said = ({ mean, interval, pairs, claim }: Omit<Difference, "words">, name: string | null): string => {
+const said = (
+  measure: Measure,
+  { mean, interval, pairs, claim }: Omit<Difference, "words">,
+  name: string | null
+): string => {
+  const [size, points] = [sizeOf(measure, mean ?? 0), `${signed(measure, mean ?? 0)}${inPoints(measure)}`]
   const after = (word: string) => (name === null ? "" : ` ${word}${name}`)
   if (mean === null) return `no seed at which both${name === null ? "" : ` this and ${name}`} ended well`
-  if (claim === "ahead") return `ahead${after("of ")} by ${size(mean)} points`
-  if (claim === "behind") return `behind${after("")} by ${size(mean)} points`
-  if (claim === "not told apart") return `not told apart${after("from ")}: ${points(mean)} points`
+  if (claim === "ahead") return `ahead${after("of ")} by ${size}${inPoints(measure)}`
+  if (claim === "behind") return `behind${after("")} by ${size}${inPoints(measure)}`
+  if (claim === "not told apart") return `not told apart${after("from ")}: ${points}`
   const nothing = `nothing said${after("of ")}`
-  if (interval !== null) return `${nothing}: ${points(mean)} points`
+  if (interval !== null) return `${nothing}: ${points}`
   return pairs === 1
-    ? `${nothing}: ${points(mean)} points at one seed, which gives no interval`
-    : `${nothing}: ${points(mean)} points at each of ${pairs} seeds, which gives no interval`
+    ? `${nothing}: ${points} at one seed, which gives no interval`
+    : `${nothing}: ${points} at each of ${pairs} seeds, which gives no interval`
 }
 
 /** A difference in parts, for a table whose column names the baseline. */
-export const briefly = (difference: Omit<Difference, "words">) => ({
-  said: said(difference, null),
-  interval: difference.interval === null ? null : between(difference.interval),
+export const briefly = (measure: Measure, difference: Omit<Difference, "words">) => ({
+  said: said(measure, difference, null),
+  interval: difference.interval === null ? null : between(measure, difference.interval),
   note: survivors(difference)
 })
 
-const inWords = (facts: Facts, claim: Difference["claim"]): string => {
-  const range = facts.interval === null ? "" : ` (${between(facts.interval)})`
+const inWords = (measure: Measure, facts: Facts, claim: Difference["claim"]): string => {
+  const range = facts.interval === null ? "" : ` (${between(measure, facts.interval)})`
   const note = survivors(facts)
-  return `${said({ ...facts, claim }, facts.name)}${range}${note === null ? "" : `; ${note}`}`
+  return `${said(measure, { ...facts, claim }, facts.name)}${range}${note === null ? "" : `; ${note}`}`
 }
 
 const turned = (interval: readonly [number, number] | null) =>
@@ -169,10 +170,11 @@ const turned = (interval: readonly [number, number] | null) =>
 
 const negated = (value: number | null): number | null => (value === null ? null : value === 0 ? 0 : -value)
 
-/** The same difference from the baseline's side; `of` is who it is now told about. One test, shown twice. */
+/** The same difference from the baseline's side; `of`: whom it is now about. One test, shown twice. */
 export const fromOtherSide = (
   difference: Difference,
-  of: { readonly method: string; readonly rank: number | null; readonly name: string }
+  of: { readonly method: string; readonly rank: number | null; readonly name: string },
+  measure: Measure
 ): Difference => {
   const { claim: _, words: __, ...facts } = difference
   const other: Facts = {
@@ -185,5 +187,5 @@ export const fromOtherSide = (
     interval: turned(facts.interval)
   }
   const claim = difference.claim === "ahead" ? "behind" : difference.claim === "behind" ? "ahead" : difference.claim
-  return { ...other, claim, words: inWords(other, claim) }
+  return { ...other, claim, words: inWords(measure, other, claim) }
 }

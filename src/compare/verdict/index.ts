@@ -8,6 +8,7 @@ import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { type FileError, writeFileAtomic } from "../../files/index.ts"
+import { measureOf } from "../measure.ts"
 import { type ComparedMethod, comparedMethods } from "../methods.ts"
 import type { Study, TrialResult } from "../study.ts"
 import { readCurves } from "./curves.ts"
@@ -40,7 +41,7 @@ export const writeVerdict = (
 ): Effect.Effect<Verdict, FileError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
-    const verdict = judge(study, results, labelOf)
+    const verdict = judge(study, results, labelOf, yield* measureOf(study.plan))
     const curves = yield* readCurves(study, results, folder)
     const page = comparePage(verdict, curves, (method, rank) => named(labelOf(method), rank, study))
     yield* writeFileAtomic(path.join(folder, "compare.json"), `${JSON.stringify(encode(verdict), null, 2)}\n`)

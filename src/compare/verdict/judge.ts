@@ -1,5 +1,6 @@
 /** From the results of a study to its verdict: pure, whether or not every run is there yet. */
 import { number } from "../../output/report/numbers.ts"
+import { type Measure, mostOf } from "../measure.ts"
 import type { Stage, Study, TrialResult } from "../study.ts"
 import { byMethodAndRank, type Sweep, scored, sweepsOf } from "./best-rates.ts"
 import { type BySeed, type Comparison, type Difference, differencesOf, fromOtherSide } from "./difference.ts"
@@ -13,11 +14,16 @@ const LEVEL = 0.95
 const LORA = "lora"
 const FULL = "full"
 
-export const judge = (study: Study, results: ReadonlyArray<TrialResult>, labelOf: LabelOf): Verdict => {
+export const judge = (
+  study: Study,
+  results: ReadonlyArray<TrialResult>,
+  labelOf: LabelOf,
+  measure: Measure
+): Verdict => {
   const nameOf = (method: string, rank: number | null) => named(labelOf(method), rank, study)
   const sweeps = sweepsOf(results)
-  const final = tableOf("final", study, results, nameOf)
-  const common = tableOf("common", study, results, nameOf)
+  const final = tableOf("final", study, results, nameOf, measure)
+  const common = tableOf("common", study, results, nameOf, measure)
   const records = sweeps.map(({ method, rank, points, best }) => ({
     method,
     rank,
@@ -29,7 +35,7 @@ export const judge = (study: Study, results: ReadonlyArray<TrialResult>, labelOf
     ...sweeps.flatMap((sweep) => sweepWarnings(sweep, nameOf(sweep.method, sweep.rank), study)),
     ...[final, common].flatMap((table) => (table === null ? [] : tableWarnings(table, study)))
   ]
-  return { study, final, common, sweeps: records, warnings, results: [...results] }
+  return { study, measure, final, common, sweeps: records, warnings, results: [...results] }
 }
 
 /** "LoRA", or "LoRA r 8" where a study has several ranks. */
@@ -55,14 +61,15 @@ const tableOf = (
   stage: Table["stage"],
   study: Study,
   results: ReadonlyArray<TrialResult>,
-  nameOf: NameOf
+  nameOf: NameOf,
+  measure: Measure
 ): Table | null => {
   const groups = groupsOf(stage, results, nameOf)
   if (groups.length === 0) return null
   const split = groups.some(({ runs }) => runs.some(({ test }) => test !== null)) ? "test" : "validation"
-  const { differences, comparisons } = compared(groups, split)
-  const entries = groups.map((group, i) => ({ ...entryOf(group, study, split), ...differences[i]! }))
-  const unswept = stage === "final" ? withoutRate(results, groups, nameOf, study) : []
+  const { differences, comparisons } = compared(groups, split, measure)
+  const entries = groups.map((group, i) => ({ ...entryOf(group, study, split, measure), ...differences[i]! }))
+  const unswept = stage === "final" ? withoutRate(results, groups, nameOf, study, measure) : []
   const rows = groups.flatMap(({ runs }) => runs.map((run) => run[split]?.rows ?? null)).find((n) => n !== null)
   return { stage, split, rows: rows ?? null, comparisons, entries: inOrder([...entries, ...unswept], study) }
 }
@@ -80,7 +87,7 @@ const estimates = (values: ReadonlyArray<number>, most: number) => {
   return { ...found, interval: [Math.max(0, interval[0]), Math.min(most, interval[1])] as const }
 }
 
-const entryOf = ({ method, rank, name, runs }: Group, study: Study, split: Table["split"]) => {
+const entryOf = ({ method, rank, name, runs }: Group, study: Study, split: Table["split"], measure: Measure) => {
   const good = runs.filter((run) => scored(run, split))
   const of = (pick: (run: TrialResult) => number | null | undefined): ReadonlyArray<number> =>
     good.map(pick).filter((value) => typeof value === "number")
@@ -88,6 +95,8 @@ const entryOf = ({ method, rank, name, runs }: Group, study: Study, split: Table
     const values = of(pick)
     return values.length === 0 ? null : mean(values)
   }
+  const most = mostOf(measure)
+  const others = Object.keys(good[0]?.[split] ?? {}).filter((key) => !["rows", "loss", measure.name].includes(key))
   const bytes = of(({ peakBytes }) => peakBytes)
   const looked = good.flatMap(({ discrepancy }) => (discrepancy === undefined ? [] : [discrepancy]))
   return {
@@ -99,20 +108,25 @@ const entryOf = ({ method, rank, name, runs }: Group, study: Study, split: Table
     failed: runs.length - good.length,
     missing: Math.max(0, study.freshSeeds.length - runs.length),
     validation: estimates(
-      of(({ validation }) => validation?.accuracy),
-      1
+      of(({ validation }) => validation?.[measure.name]),
+      most
     ),
     test: estimates(
-      of((run) => run[split]?.accuracy),
-      1
+      of((run) => run[split]?.[measure.name]),
+      most
     ),
     testLoss: estimates(
       of((run) => run[split]?.loss),
       Number.POSITIVE_INFINITY
     ),
-    macroF1: estimates(
-      of((run) => run[split]?.macroF1),
-      1
+    scores: Object.fromEntries(
+      others.map((other) => [
+        other,
+        estimates(
+          of((run) => run[split]?.[other]),
+          Number.POSITIVE_INFINITY
+        )
+      ])
     ),
     seconds: meanOf(({ seconds }) => seconds),
     peakBytes: bytes.length === 0 ? null : Math.max(...bytes),
@@ -130,18 +144,19 @@ const withoutRate = (
   results: ReadonlyArray<TrialResult>,
   groups: ReadonlyArray<Group>,
   nameOf: NameOf,
-  study: Study
+  study: Study,
+  measure: Measure
 ): ReadonlyArray<Entry> =>
   sweepsOf(results)
     .filter(({ best, method, rank }) => best === null && !groups.some((g) => g.method === method && g.rank === rank))
     .map(({ method, rank }) => ({
-      ...entryOf({ method, rank, name: nameOf(method, rank), runs: [] }, study, "test"),
+      ...entryOf({ method, rank, name: nameOf(method, rank), runs: [] }, study, "test", measure),
       againstLora: null,
       againstFull: null
     }))
 
-const accuracies = ({ runs }: Group, split: Table["split"]): BySeed =>
-  new Map(runs.map((run) => [run.trial.seed, scored(run, split) ? run[split]!.accuracy : null]))
+const scoresOf = ({ runs }: Group, split: Table["split"], { name }: Measure): BySeed =>
+  new Map(runs.map((run) => [run.trial.seed, scored(run, split) ? (run[split]?.[name] ?? null) : null]))
 
 /** Plain LoRA of the same rank; for a method without one, the rank that validation puts first. */
 const baselineOf = (group: Group, method: string, groups: ReadonlyArray<Group>): Group | undefined => {
@@ -162,24 +177,25 @@ interface Against {
 }
 
 /** Every difference that the table shows, each tested once: LoRA's from full fine-tuning is full fine-tuning's from LoRA. */
-const compared = (groups: ReadonlyArray<Group>, split: Table["split"]) => {
+const compared = (groups: ReadonlyArray<Group>, split: Table["split"], measure: Measure) => {
   const comparisons: Array<Comparison> = []
   const places = new Map<string, number>()
   const place = (own: Group, baseline: Group | undefined): (() => Difference) | null => {
     if (baseline === undefined) return null
     const known = places.get(`${baseline.name} ${own.name}`)
-    if (known !== undefined) return () => fromOtherSide(all[known]!, baseline)
+    if (known !== undefined) return () => fromOtherSide(all[known]!, baseline, measure)
     const at = comparisons.length
     places.set(`${own.name} ${baseline.name}`, at)
     const { method, rank, name } = baseline
-    comparisons.push({ method, rank, name, own: accuracies(own, split), baseline: accuracies(baseline, split) })
+    const scores = { own: scoresOf(own, split, measure), baseline: scoresOf(baseline, split, measure) }
+    comparisons.push({ method, rank, name, ...scores })
     return () => all[at]!
   }
   const wanted = groups.map((group) => ({
     againstLora: place(group, baselineOf(group, LORA, groups)),
     againstFull: place(group, baselineOf(group, FULL, groups))
   }))
-  const all = differencesOf(comparisons)
+  const all = differencesOf(comparisons, measure)
   const differences = wanted.map(
     ({ againstLora, againstFull }): Against => ({
       againstLora: againstLora?.() ?? null,

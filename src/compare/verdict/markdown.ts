@@ -1,6 +1,7 @@
 /** `compare.md`: the tables of a verdict for a README or a bench page. */
 import { count, fixed, number } from "../../output/report/numbers.ts"
-import { briefly, type Difference, points as pointsOf } from "./difference.ts"
+import { bare, inPoints, inUnit, type Measure, signed } from "../measure.ts"
+import { briefly, type Difference } from "./difference.ts"
 import { claimsOf, coverage, deviceLines, leadOf, runsOf } from "./sentences.ts"
 import { type Columns, columnsOf, type Entry, type SweepRecord, type Table, type Verdict } from "./verdict.ts"
 
@@ -15,21 +16,22 @@ const tableOf = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArra
   ...rows.map(row)
 ]
 
-const points = (estimate: Entry["test"]): string => {
+const withInterval = (measure: Measure, estimate: Entry["test"]): string => {
   if (estimate === null) return "–"
   const { mean, interval } = estimate
-  const shown = (100 * mean).toFixed(1)
-  return interval === null ? shown : `${shown} (${interval.map((end) => (100 * end).toFixed(1)).join(" to ")})`
+  const shown = bare(measure, mean)
+  return interval === null ? shown : `${shown} (${interval.map((end) => bare(measure, end)).join(" to ")})`
 }
 
 /** `−2.0 (−12.4 to +8.4)`, bold where the two are told apart; in words where nothing may be said. */
-const beside = (difference: Difference | null): string => {
+const beside = (measure: Measure, difference: Difference | null): string => {
   if (difference === null) return "–"
   const { claim, mean, interval, words } = difference
   if (mean === null || interval === null || claim === "nothing said") return words
-  const shown = claim === "not told apart" ? pointsOf(mean) : `**${pointsOf(mean)}**`
-  const { note } = briefly(difference)
-  return `${shown} (${interval.map(pointsOf).join(" to ")})${note === null ? "" : `; ${note}`}`
+  const points = (value: number) => signed(measure, value)
+  const shown = claim === "not told apart" ? points(mean) : `**${points(mean)}**`
+  const { note } = briefly(measure, difference)
+  return `${shown} (${interval.map(points).join(" to ")})${note === null ? "" : `; ${note}`}`
 }
 
 /** The method's own distance to the full gradient, and the smallest that its factors allow. */
@@ -43,16 +45,21 @@ const runs = ({ done, failed, missing }: Entry): string => {
 
 const megabytes = (bytes: number | null): string => (bytes === null ? "–" : fixed(bytes / 1e6, bytes < 1e7 ? 2 : 0))
 
-const entryRow = (entry: Entry, { common, lora, full }: Columns, looked: boolean): ReadonlyArray<string> => [
+const entryRow = (
+  measure: Measure,
+  entry: Entry,
+  { common, lora, full }: Columns,
+  looked: boolean
+): ReadonlyArray<string> => [
   entry.name,
   entry.rank === null ? "–" : `${entry.rank}`,
   ...(common ? [] : [number(entry.learningRate)]),
   runs(entry),
-  entry.validation === null ? "–" : (100 * entry.validation.mean).toFixed(1),
-  points(entry.test),
+  entry.validation === null ? "–" : bare(measure, entry.validation.mean),
+  withInterval(measure, entry.test),
   fixed(entry.testLoss?.mean),
-  ...(lora ? [beside(entry.againstLora)] : []),
-  ...(full ? [beside(entry.againstFull)] : []),
+  ...(lora ? [beside(measure, entry.againstLora)] : []),
+  ...(full ? [beside(measure, entry.againstFull)] : []),
   ...(looked ? [distance(entry)] : []),
   entry.seconds === null ? "–" : fixed(entry.seconds, 1),
   megabytes(entry.peakBytes),
@@ -60,7 +67,7 @@ const entryRow = (entry: Entry, { common, lora, full }: Columns, looked: boolean
   megabytes(entry.stateBytes)
 ]
 
-const verdictTable = (table: Table): ReadonlyArray<string> => {
+const verdictTable = (measure: Measure, table: Table): ReadonlyArray<string> => {
   const { entries, split } = table
   const columns = columnsOf(table)
   const looked = entries.some(({ discrepancy }) => discrepancy !== null)
@@ -69,10 +76,10 @@ const verdictTable = (table: Table): ReadonlyArray<string> => {
     "r",
     ...(columns.common ? [] : ["best rate"]),
     "runs",
-    "validation, %",
-    `${split}, % (95 % interval)`,
+    `validation${inUnit(measure)}`,
+    `${split}${inUnit(measure)} (95 % interval)`,
     `${split} loss`,
-    ...(columns.lora ? ["beside LoRA, points (bold: told apart)"] : []),
+    ...(columns.lora ? [`beside LoRA${inPoints(measure).replace(" ", ", ")} (bold: told apart)`] : []),
     ...(columns.full ? ["beside full fine-tuning"] : []),
     ...(looked ? ["‖g − g̃‖/‖g‖ (best possible)"] : []),
     "seconds",
@@ -82,7 +89,7 @@ const verdictTable = (table: Table): ReadonlyArray<string> => {
   ]
   return tableOf(
     header,
-    entries.map((entry) => entryRow(entry, columns, looked))
+    entries.map((entry) => entryRow(measure, entry, columns, looked))
   )
 }
 
@@ -108,7 +115,7 @@ const failures = ({ results }: Verdict): ReadonlyArray<string> =>
     .map(({ trial, reason }) => `- ${trial.id}: ${cell(reason ?? "")}`)
 
 export const markdownOf = (verdict: Verdict): string => {
-  const { study, final, common, sweeps, warnings } = verdict
+  const { study, measure, final, common, sweeps, warnings } = verdict
   const section = (title: string, lines: ReadonlyArray<string>) =>
     lines.length === 0 ? [] : [`## ${title}`, "", ...lines, ""]
   return [
@@ -118,18 +125,18 @@ export const markdownOf = (verdict: Verdict): string => {
     "",
     ...section(
       "At each method's best rate",
-      final === null ? [] : [...verdictTable(final), "", coverage(final, study)]
+      final === null ? [] : [...verdictTable(measure, final), "", coverage(final, verdict)]
     ),
     ...section(
       `At one rate for all, ${number(study.commonRate)}`,
       common === null
         ? []
         : [
-            `Judged by accuracy on ${common.split}. ${claimsOf(common)}`,
+            `Judged by ${measure.label} on ${common.split}. ${claimsOf(measure, common)}`,
             "",
-            ...verdictTable(common),
+            ...verdictTable(measure, common),
             "",
-            coverage(common, study)
+            coverage(common, verdict)
           ]
     ),
     ...section("Rates", sweeps.length === 0 ? [] : sweepTable(sweeps)),

@@ -1,28 +1,35 @@
 /** What every form of a verdict says in words: who is ahead, what the intervals cover and what they do not, on which machine. */
 import { count, number, percent } from "../../output/report/numbers.ts"
-import type { Study, TrialResult } from "../study.ts"
-import { briefly, type Difference, points } from "./difference.ts"
+import { inPoints, type Measure, mostOf, signed } from "../measure.ts"
+import type { TrialResult } from "../study.ts"
+import { briefly, type Difference } from "./difference.ts"
 import { mean } from "./statistics/sample.ts"
 import type { Entry, Table, Verdict } from "./verdict.ts"
 
 const listed = (names: ReadonlyArray<string>): string =>
   names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`
 
-type Told = { readonly name: string; readonly difference: Difference }
+type Named = { readonly name: string; readonly difference: Difference }
 
-const withPoints = ({ name, difference }: Told): string => {
-  const { note } = briefly(difference)
-  return `${name} (${points(difference.mean!)} points${note === null ? "" : `; ${note}`})`
-}
+const withPoints =
+  (measure: Measure) =>
+  ({ name, difference }: Named): string => {
+    const { note } = briefly(measure, difference)
+    return `${name} (${signed(measure, difference.mean!)}${inPoints(measure)}${note === null ? "" : `; ${note}`})`
+  }
 
 /** Who is ahead of the baseline, who behind, and who is not told apart from it. */
-const claims = (entries: ReadonlyArray<Entry>, against: "againstLora" | "againstFull"): string | null => {
-  const told = entries.flatMap(({ name, [against]: difference }) => (difference === null ? [] : [{ name, difference }]))
-  const of = (claim: Difference["claim"]) => told.filter(({ difference }) => difference.claim === claim)
+const claims = (
+  measure: Measure,
+  entries: ReadonlyArray<Entry>,
+  against: "againstLora" | "againstFull"
+): string | null => {
+  const all = entries.flatMap(({ name, [against]: difference }) => (difference === null ? [] : [{ name, difference }]))
+  const of = (claim: Difference["claim"]) => all.filter(({ difference }) => difference.claim === claim)
   const baseline = against === "againstLora" ? "LoRA" : "full fine-tuning"
   const parts = [
-    ["Ahead of", of("ahead").map(withPoints)],
-    ["Behind", of("behind").map(withPoints)],
+    ["Ahead of", of("ahead").map(withPoints(measure))],
+    ["Behind", of("behind").map(withPoints(measure))],
     ["Not told apart from", of("not told apart").map(({ name }) => name)]
   ] as const
   const said = parts.flatMap(([word, names]) => (names.length === 0 ? [] : [`${word} ${baseline}: ${listed(names)}`]))
@@ -35,17 +42,19 @@ export const runsOf = (results: ReadonlyArray<TrialResult>): ReadonlyArray<Trial
 ]
 
 /** What a table's differences come to: nothing that is not called, and no more than that. */
-export const claimsOf = ({ entries }: Table): string => {
+export const claimsOf = (measure: Measure, { entries }: Table): string => {
   // full fine-tuning beside LoRA is LoRA beside full fine-tuning: told once where LoRA has one rank
   const loras = entries.filter(({ method }) => method === "lora")
   const told = loras.length === 1 && loras[0]!.againstFull !== null
   const others = told ? entries.filter(({ method }) => method !== "lora") : entries
-  const said = [claims(entries, "againstLora"), claims(others, "againstFull")].filter((part) => part !== null)
+  const said = [claims(measure, entries, "againstLora"), claims(measure, others, "againstFull")].filter(
+    (part) => part !== null
+  )
   return said.length === 0 ? "Nothing is said about differences." : `${said.join(". ")}.`
 }
 
 /** The sentences that a reader came for. */
-export const leadOf = ({ final, common, results, study }: Verdict): string => {
+export const leadOf = ({ final, common, results, study, measure }: Verdict): string => {
   const table = final ?? common
   const all = runsOf(results)
   const failed = all.filter(({ status }) => status === "failed").length
@@ -54,13 +63,16 @@ export const leadOf = ({ final, common, results, study }: Verdict): string => {
   if (table === null) return `${runs} No fresh run is there yet, so there is no verdict.`
   const where =
     table.stage === "final" ? "each method at its own best rate" : `every method at ${number(study.commonRate)}`
-  return `${runs} Judged by accuracy on ${table.split}, ${where}. ${claimsOf(table)}`
+  return `${runs} Judged by ${measure.label} on ${table.split}, ${where}. ${claimsOf(measure, table)}`
 }
 
 /** What the intervals of a table are about, and what they leave out. */
-export const coverage = ({ entries, rows, split, comparisons }: Table, { freshSeeds, plan }: Study): string => {
+export const coverage = (
+  { entries, rows, split, comparisons }: Table,
+  { study: { freshSeeds, plan }, measure }: Pick<Verdict, "study" | "measure">
+): string => {
   const means = entries.flatMap(({ test }) => (test === null ? [] : [test.mean]))
-  const share = means.length === 0 ? null : mean(means)
+  const share = means.length === 0 || mostOf(measure) !== 1 ? null : mean(means)
   const error = share === null || rows === null || rows === 0 ? null : Math.sqrt((share * (1 - share)) / rows)
   const steps = plan.training.steps === undefined ? "" : ` after ${count(plan.training.steps)} steps`
   return [
@@ -68,8 +80,8 @@ export const coverage = ({ entries, rows, split, comparisons }: Table, { freshSe
     "Intervals cover what the seed decides (the order of the rows, the start of head and factors), by Student's t at 95 %.",
     `They do not cover the choice of the ${rows === null ? "" : `${count(rows)} `}${split} rows: ${
       error === null
-        ? "other rows would move all accuracies"
-        : `with others, an accuracy could move by ±${(100 * error).toFixed(1)} points (standard error at ${percent(share)}), a difference by less, as far as methods miss the same rows`
+        ? `with others, the ${measure.label} of all methods would move`
+        : `with others, the ${measure.label} could move by ±${(100 * error).toFixed(1)} points (standard error at ${percent(share)}), a difference by less, as far as methods miss the same rows`
     }. A difference that is called is one on these rows.`,
     comparisons > 1
       ? `Differences are paired by seed; ${comparisons} were tested together, and by Holm's correction the chance of even one false "ahead" or "behind" is 5 %. The interval beside a difference is the one at the level it was tested at.`

@@ -3,6 +3,7 @@
  * that chose the rates, and every run that failed.
  */
 import * as Schema from "effect/Schema"
+import { Measure } from "../measure.ts"
 import { Study, TrialResult } from "../study.ts"
 import { Difference } from "./difference.ts"
 
@@ -29,11 +30,12 @@ export const Entry = Schema.Struct({
   done: Schema.Int,
   failed: Schema.Int,
   missing: Schema.Int,
-  /** accuracies in 0 … 1 */
+  /** of what the verdict judges by; shares in 0 … 1 */
   validation: Schema.NullOr(Estimate),
   test: Schema.NullOr(Estimate),
   testLoss: Schema.NullOr(Estimate),
-  macroF1: Schema.NullOr(Estimate),
+  /** what else was measured on the test split, by name */
+  scores: Schema.Record(Schema.String, Schema.NullOr(Estimate)),
   /** paired with plain LoRA of the same rank, and with full fine-tuning; null: not in the table, or itself */
   againstLora: Schema.NullOr(Difference),
   againstFull: Schema.NullOr(Difference),
@@ -50,7 +52,7 @@ export type Entry = typeof Entry.Type
 
 export const Table = Schema.Struct({
   stage: Schema.Literals(["final", "common"]),
-  /** what accuracies are compared on; validation where the plan has no test split */
+  /** what methods are compared on; validation where the plan has no test split */
   split: Schema.Literals(["test", "validation"]),
   /** rows of that split; null where no run ended well */
   rows: Schema.NullOr(Schema.Int),
@@ -80,7 +82,8 @@ const Rate = Schema.Struct({
   done: Schema.Int,
   failed: Schema.Int,
   loss: Numeric,
-  accuracy: Numeric,
+  /** the other metrics by their names */
+  scores: Schema.Record(Schema.String, Numeric),
   share: Schema.Finite
 })
 
@@ -95,6 +98,8 @@ export type SweepRecord = typeof SweepRecord.Type
 
 export const Verdict = Schema.Struct({
   study: Study,
+  /** what it judges by */
+  measure: Measure,
   final: Schema.NullOr(Table),
   common: Schema.NullOr(Table),
   sweeps: Schema.Array(SweepRecord),

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import { liveTable, resultLine, standingLines, trialText } from "../../../src/compare/live.ts"
 import { failedResult } from "../../../src/compare/outcome.ts"
 import type { Trial, TrialResult } from "../../../src/compare/study.ts"
+import { accuracy } from "./study-example.ts"
 
 const trial: Trial = {
   id: "sweep-lora-r8-lr0.001-s0",
@@ -31,16 +32,16 @@ const screen = (isTTY: boolean, columns = 200) => {
 
 describe("lines", () => {
   test("a sweep's run is told by its validation split, a final one by its test split", () => {
-    expect(resultLine(result, 3, 27)).toBe(
+    expect(resultLine(accuracy, result, 3, 27)).toBe(
       "[3/27] sweep lora, rank 8, rate 0.001, seed 0: validation loss 0.250, accuracy 90.0 %, 14 s"
     )
-    expect(resultLine({ ...result, trial: { ...trial, stage: "final" } }, 3, 27)).toContain(
+    expect(resultLine(accuracy, { ...result, trial: { ...trial, stage: "final" } }, 3, 27)).toContain(
       "test loss 0.500, accuracy 80.0 %"
     )
   })
 
   test("a run that failed is told with the first line of its reason", () => {
-    expect(resultLine(failedResult(trial, "", "step 3 is not finite\nmore"), 1, 2)).toContain(
+    expect(resultLine(accuracy, failedResult(trial, "", "step 3 is not finite\nmore"), 1, 2)).toContain(
       "failed: step 3 is not finite"
     )
   })
@@ -66,25 +67,25 @@ describe("lines", () => {
 describe("a screen", () => {
   test("that is no terminal gets plain lines, each result once", () => {
     const out = screen(false)
-    const live = liveTable(out)
+    const live = liveTable(accuracy, out)
     Effect.runSync(live.show({ results: [], running: [running], most: 9 }))
     Effect.runSync(live.show({ results: [result], running: [running], most: 9 }))
     Effect.runSync(live.show({ results: [result], running: [running], most: 9 }))
     Effect.runSync(live.end)
-    expect(out.text()).toBe(`${resultLine(result, 1, 9)}\n`)
+    expect(out.text()).toBe(`${resultLine(accuracy, result, 1, 9)}\n`)
   })
 
   test("results from before are counted and not told again", () => {
     const out = screen(false)
-    const live = liveTable(out)
+    const live = liveTable(accuracy, out)
     Effect.runSync(live.begin(1))
     Effect.runSync(live.show({ results: [result, result], running: [], most: 9 }))
-    expect(out.text()).toBe(`runs that are done already: 1\n${resultLine(result, 2, 9)}\n`)
+    expect(out.text()).toBe(`runs that are done already: 1\n${resultLine(accuracy, result, 2, 9)}\n`)
   })
 
   test("that is a terminal is redrawn: what was drawn is erased, line for line, and nothing wraps", () => {
     const out = screen(true, 40)
-    const live = liveTable(out)
+    const live = liveTable(accuracy, out)
     Effect.runSync(live.show({ results: [], running: [running], most: 9 }))
     const drawn = out.text().split("\n").slice(0, -1)
     expect(drawn).toHaveLength(2)
@@ -92,7 +93,7 @@ describe("a screen", () => {
     const before = out.text().length
     Effect.runSync(live.show({ results: [result], running: [], most: 9 }))
     expect(out.text().slice(before)).toBe(
-      `\x1b[2F\x1b[J${resultLine(result, 1, 9)}\n1 of at most 9 runs ended; 0 running\n`
+      `\x1b[2F\x1b[J${resultLine(accuracy, result, 1, 9)}\n1 of at most 9 runs ended; 0 running\n`
     )
     Effect.runSync(live.end)
     expect(out.text().endsWith("\x1b[1F\x1b[J")).toBe(true)

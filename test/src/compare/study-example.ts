@@ -2,6 +2,7 @@
 
 import * as Result from "effect/Result"
 import { decodeRunPlanResult } from "../../../schemas/decode.ts"
+import type { Measure } from "../../../src/compare/measure.ts"
 import type { Study, Trial, TrialResult } from "../../../src/compare/study.ts"
 
 const plan = Result.getOrThrow(
@@ -28,6 +29,9 @@ export const exampleStudy = (more: Partial<Study> = {}): Study => ({
   storage: "sqlite://compare.sqlite",
   ...more
 })
+
+/** What runs of the example are judged by. */
+export const accuracy: Measure = { name: "accuracy", label: "accuracy", unit: "%", better: "higher" }
 
 export type TrialPart = Partial<Trial> & Pick<Trial, "method" | "learningRate" | "seed">
 

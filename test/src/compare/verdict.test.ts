@@ -3,13 +3,15 @@
  * interval leaves out 0, and runs that failed are counted wherever their method is.
  */
 import { describe, expect, test } from "bun:test"
+import type { Measure } from "../../../src/compare/measure.ts"
 import type { Study, TrialResult } from "../../../src/compare/study.ts"
 import { bestRates, sweepsOf } from "../../../src/compare/verdict/best-rates.ts"
-import { judge, labelOf } from "../../../src/compare/verdict/index.ts"
+import { judge, labelOf, markdownOf } from "../../../src/compare/verdict/index.ts"
 import { claimsOf, coverage, leadOf } from "../../../src/compare/verdict/sentences.ts"
-import { done, exampleStudy, failed, fresh, swept } from "./study-example.ts"
+import { accuracy, done, exampleStudy, failed, fresh, swept } from "./study-example.ts"
 
-const verdictOf = (results: ReadonlyArray<TrialResult>, study: Study = exampleStudy()) => judge(study, results, labelOf)
+const verdictOf = (results: ReadonlyArray<TrialResult>, study: Study = exampleStudy(), measure: Measure = accuracy) =>
+  judge(study, results, labelOf, measure)
 const entryOf = (verdict: ReturnType<typeof verdictOf>, method: string, rank?: number) =>
   verdict.final!.entries.find((entry) => entry.method === method && (rank === undefined || entry.rank === rank))!
 
@@ -108,7 +110,28 @@ describe("differences", () => {
     expect(againstLora!.claim).toBe("ahead")
     expect(againstLora!.words).toBe("ahead of LoRA by 2.1 points (interval +1.9 to +2.4)")
     expect(verdict.final!.comparisons).toBe(1)
-    expect(claimsOf(verdict.final!)).toBe("Ahead of LoRA: LoRA-Pro (+2.1 points).")
+    expect(claimsOf(accuracy, verdict.final!)).toBe("Ahead of LoRA: LoRA-Pro (+2.1 points).")
+  })
+
+  test("a metric that is better when it is lower puts the lower one ahead, and counts in no points", () => {
+    const perplexity: Measure = { name: "perplexity", label: "perplexity", unit: "exp(loss)", better: "lower" }
+    const measured = (results: ReadonlyArray<TrialResult>) =>
+      results.map((result) => ({ ...result, test: { rows: 20, loss: 1, perplexity: 10 * result.test!["accuracy"]! } }))
+    const verdict = verdictOf(
+      [
+        ...measured(fresh("lora", plain)),
+        ...measured(fresh("lora-pro", shifted([-0.02, -0.025, -0.02, -0.0225, -0.02])))
+      ],
+      exampleStudy(),
+      perplexity
+    )
+    const { againstLora, test: reached } = entryOf(verdict, "lora-pro")
+    expect(againstLora!.claim).toBe("ahead")
+    expect(againstLora!.words).toBe("ahead of LoRA by 0.215 (interval −0.243 to −0.187)")
+    expect(reached!.interval![1]).toBeGreaterThan(1)
+    expect(leadOf(verdict)).toContain("Judged by perplexity on test")
+    expect(coverage(verdict.final!, verdict)).toContain("with others, the perplexity of all methods would move")
+    expect(markdownOf(verdict)).toContain("| validation | test (95 % interval) |")
   })
 
   test("one that it does not support is not, whatever its size", () => {
@@ -117,7 +140,7 @@ describe("differences", () => {
     expect(againstLora!.mean!).toBeGreaterThan(0.03)
     expect(againstLora!.claim).toBe("not told apart")
     expect(againstLora!.words).toMatch(/^not told apart from LoRA: \+3\.6 points \(interval −\d+\.\d to \+\d+\.\d\)$/)
-    expect(claimsOf(verdict.final!)).toBe("Not told apart from LoRA: LoRA-Pro.")
+    expect(claimsOf(accuracy, verdict.final!)).toBe("Not told apart from LoRA: LoRA-Pro.")
   })
 
   test("more comparisons ask for more: what one alone would call, many do not", () => {
@@ -166,7 +189,7 @@ describe("differences", () => {
     })
     expect(entry.againstLora!.words).toBe("nothing said of LoRA: +49.0 points at one seed, which gives no interval")
     expect(entry.test!.interval).toBeNull()
-    expect(claimsOf(verdict.final!)).toBe("Nothing is said about differences.")
+    expect(claimsOf(accuracy, verdict.final!)).toBe("Nothing is said about differences.")
     expect(verdict.warnings.join()).toContain("one fresh seed gives no intervals")
   })
 
@@ -186,7 +209,7 @@ describe("differences", () => {
     expect(up.words).toBe("ahead of LoRA by 2.1 points (interval +1.9 to +2.4)")
     expect(down.words).toBe("behind full fine-tuning by 2.1 points (interval −2.4 to −1.9)")
     expect(down.interval).toEqual([-up.interval![1], -up.interval![0]])
-    expect(claimsOf(verdict.final!)).toBe("Ahead of LoRA: full fine-tuning (+2.1 points).")
+    expect(claimsOf(accuracy, verdict.final!)).toBe("Ahead of LoRA: full fine-tuning (+2.1 points).")
   })
 
   test("baselines have the same rank; a method without one is held against the rank that validation puts first", () => {
@@ -272,7 +295,7 @@ describe("a study that is not done", () => {
 test("what the intervals leave out is said with its size", () => {
   const verdict = verdictOf([...fresh("lora", [0.9, 0.9, 0.9]), ...fresh("full", [0.9, 0.9, 0.9])])
   // √(0.9·0.1/800) = 1.06 points
-  expect(coverage(verdict.final!, verdict.study)).toContain("±1.1 points (standard error at 90.0 %)")
+  expect(coverage(verdict.final!, verdict)).toContain("±1.1 points (standard error at 90.0 %)")
 })
 
 test("an interval of accuracies ends where accuracies do, and two trials that are one run count once", () => {

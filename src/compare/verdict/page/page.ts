@@ -56,12 +56,12 @@ const warnings = ({ warnings: all }: Verdict): Html | null =>
 const final = (verdict: Verdict): Html | null =>
   verdict.final &&
   html`<section><h2>Each method at its best rate</h2><p>The rate with the lowest validation loss in the sweep; these runs have seeds that the sweep did not see.</p>
-${intervalChart(verdict.final)}${verdictTable(verdict.final, verdict)}</section>`
+${intervalChart(verdict.measure, verdict.final)}${verdictTable(verdict.final, verdict)}</section>`
 
 const common = (verdict: Verdict): Html | null =>
   verdict.common &&
-  html`<section><h2>Every method at one rate, ${number(verdict.study.commonRate)}</h2><p>What somebody sees who has no time to search for a rate. Judged by accuracy on ${verdict.common.split}. ${claimsOf(verdict.common)}</p>
-${intervalChart(verdict.common)}${verdictTable(verdict.common, verdict)}</section>`
+  html`<section><h2>Every method at one rate, ${number(verdict.study.commonRate)}</h2><p>What somebody sees who has no time to search for a rate. Judged by ${verdict.measure.label} on ${verdict.common.split}. ${claimsOf(verdict.measure, verdict.common)}</p>
+${intervalChart(verdict.measure, verdict.common)}${verdictTable(verdict.common, verdict)}</section>`
 
 const sweeps = (verdict: Verdict): Html | null => {
   if (verdict.sweeps.length === 0) return null
@@ -83,10 +83,10 @@ const sweeps = (verdict: Verdict): Html | null => {
 <div class="grid small">${charts}</div>${sweepTable(verdict)}</section>`
 }
 
-const cost = ({ final: best, common }: Verdict): Html | null => {
+const cost = ({ final: best, common, measure }: Verdict): Html | null => {
   const table = best ?? common
   if (table === null) return null
-  const charts = costs.map((one) => costChart(table, one)).filter((one) => one !== null)
+  const charts = costs.map((one) => costChart(measure, table, one)).filter((one) => one !== null)
   return charts.length === 0
     ? null
     : html`<section><h2>Cost against quality</h2><div class="grid">${charts}</div></section>`

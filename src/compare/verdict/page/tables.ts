@@ -1,6 +1,7 @@
 /** The tables of a comparison's page: the verdict, the rates of the sweep, every run, and what failed. */
 import { type Html, html, type Insertable } from "../../../output/report/html.ts"
 import { count, duration, fixed, number, percent } from "../../../output/report/numbers.ts"
+import { bare, type Measure, shown } from "../../measure.ts"
 import { briefly, type Difference } from "../difference.ts"
 import { coverage, runsOf } from "../sentences.ts"
 import { type Columns, columnsOf, type Entry, type Table, type Verdict } from "../verdict.ts"
@@ -10,18 +11,18 @@ export const scrolled = (label: string, caption: Insertable, head: ReadonlyArray
   html`<div class="scroll" tabindex="0" role="region" aria-label="${label}"><table><caption>${caption}</caption>
 <thead><tr>${head.map((name) => html`<th scope="col" class="${name.startsWith("beside") ? "text" : "number"}">${name}</th>`)}</tr></thead><tbody>${body}</tbody></table></div>`
 
-const interval = (estimate: Entry["test"]): Html | string => {
+const interval = (measure: Measure, estimate: Entry["test"]): Html | string => {
   if (estimate === null) return "–"
   const { mean, interval } = estimate
-  const shown = percent(mean)
-  if (interval === null) return shown
-  const [low, high] = interval.map((end) => (100 * end).toFixed(1))
-  return html`${shown}<br><span class="quiet">${low} to ${high}</span>`
+  const middle = shown(measure, mean)
+  if (interval === null) return middle
+  const [low, high] = interval.map((end) => bare(measure, end))
+  return html`${middle}<br><span class="quiet">${low} to ${high}</span>`
 }
 
-const told = (difference: Difference | null): Html => {
+const beside = (measure: Measure, difference: Difference | null): Html => {
   if (difference === null) return html`<td class="text">–</td>`
-  const { said, interval, note } = briefly(difference)
+  const { said, interval, note } = briefly(measure, difference)
   const details = [interval, note].filter((part) => part !== null).join("; ")
   return html`<td class="text difference ${difference.claim.replaceAll(" ", "-")}">${said}${details !== "" && html`<br><span class="quiet">${details}</span>`}</td>`
 }
@@ -31,17 +32,23 @@ const megabytes = (bytes: number | null): string => (bytes === null ? "–" : fi
 const runs = ({ done, failed, missing }: Entry): string =>
   [`${done}`, failed > 0 && `${failed} failed`, missing > 0 && `${missing} missing`].filter((part) => part).join(", ")
 
-const entryRow = (entry: Entry, { common, lora, full }: Columns): Html => {
-  const { name, learningRate, validation, test, testLoss, macroF1, discrepancy } = entry
-  return html`<tr class="${entry.done === 0 ? "failed" : "run"}"><th scope="row">${name}</th><td>${entry.rank ?? "–"}</td>${!common && html`<td>${number(learningRate)}</td>`}<td>${runs(entry)}</td><td>${percent(validation?.mean)}</td><td>${interval(test)}</td>
-<td>${fixed(testLoss?.mean)}</td><td>${fixed(macroF1?.mean)}</td>${lora && told(entry.againstLora)}${full && told(entry.againstFull)}
+const entryRow = (
+  measure: Measure,
+  others: ReadonlyArray<string>,
+  entry: Entry,
+  { common, lora, full }: Columns
+): Html => {
+  const { name, learningRate, validation, test, testLoss, scores, discrepancy } = entry
+  return html`<tr class="${entry.done === 0 ? "failed" : "run"}"><th scope="row">${name}</th><td>${entry.rank ?? "–"}</td>${!common && html`<td>${number(learningRate)}</td>`}<td>${runs(entry)}</td><td>${shown(measure, validation?.mean)}</td><td>${interval(measure, test)}</td>
+<td>${fixed(testLoss?.mean)}</td>${others.map((other) => html`<td>${fixed(scores[other]?.mean)}</td>`)}${lora && beside(measure, entry.againstLora)}${full && beside(measure, entry.againstFull)}
 <td>${entry.seconds === null ? "–" : duration(entry.seconds)}</td><td>${megabytes(entry.peakBytes)}</td><td>${entry.trainable === null ? "–" : count(Math.round(entry.trainable))}</td><td>${megabytes(entry.stateBytes)}</td>
 <td>${discrepancy === null ? "–" : html`${fixed(discrepancy.method)} <span class="quiet">(${fixed(discrepancy.best)})</span>`}</td></tr>
 `
 }
 
-export const verdictTable = (table: Table, { study }: Verdict): Html => {
+export const verdictTable = (table: Table, verdict: Verdict): Html => {
   const { split, entries } = table
+  const others = [...new Set(entries.flatMap(({ scores }) => Object.keys(scores)))]
   const columns = columnsOf(table)
   const head = [
     "method",
@@ -51,7 +58,7 @@ export const verdictTable = (table: Table, { study }: Verdict): Html => {
     "validation",
     `${split}, 95 % interval`,
     `${split} loss`,
-    "macro-F1",
+    ...others,
     ...(columns.lora ? ["beside LoRA"] : []),
     ...(columns.full ? ["beside full fine-tuning"] : []),
     "training",
@@ -65,21 +72,21 @@ export const verdictTable = (table: Table, { study }: Verdict): Html => {
     label,
     `${label}, fresh seeds`,
     head,
-    entries.map((entry) => entryRow(entry, columns))
+    entries.map((entry) => entryRow(verdict.measure, others, entry, columns))
   )}
-<p class="quiet">${coverage(table, study)} Peak memory is the process's largest resident size in any of the runs; state is the optimizer's.</p>`
+<p class="quiet">${coverage(table, verdict)} Peak memory is the process's largest resident size in any of the runs; state is the optimizer's.</p>`
 }
 
-export const sweepTable = ({ sweeps }: Verdict): Html | null => {
+export const sweepTable = ({ sweeps, measure }: Verdict): Html | null => {
   if (sweeps.length === 0) return null
   const rows = sweeps.flatMap(({ name, points, best }) =>
     points.map(
-      ({ learningRate, loss, accuracy, done, failed, share }) =>
-        html`<tr><th scope="row">${name}</th><td class="${learningRate === best ? "chosen" : "rate"}">${number(learningRate)}${learningRate === best && " (chosen)"}</td><td>${fixed(loss, 4)}</td><td>${percent(accuracy)}</td><td>${done}</td><td>${failed}</td><td>${percent(share)}</td></tr>
+      ({ learningRate, loss, scores, done, failed, share }) =>
+        html`<tr><th scope="row">${name}</th><td class="${learningRate === best ? "chosen" : "rate"}">${number(learningRate)}${learningRate === best && " (chosen)"}</td><td>${fixed(loss, 4)}</td><td>${shown(measure, scores[measure.name])}</td><td>${done}</td><td>${failed}</td><td>${percent(share)}</td></tr>
 `
     )
   )
-  const head = ["method", "rate", "validation loss", "validation accuracy", "runs", "failed", "of the steps"]
+  const head = ["method", "rate", "validation loss", `validation ${measure.label}`, "runs", "failed", "of the steps"]
   return html`<details><summary>all rates as a table</summary>${scrolled("Rates of the sweep", "Means over the sweep's seeds", head, rows)}</details>`
 }
 
@@ -96,10 +103,10 @@ export const failedRuns = ({ results }: Verdict): Html | null => {
 ${scrolled("Failed runs", "What each one said", ["run", "reason", "folder"], rows)}</section>`
 }
 
-export const allRuns = ({ results }: Verdict): Html => {
+export const allRuns = ({ results, measure }: Verdict): Html => {
   const rows = results.map(
     ({ trial, status, validation, test, trainLoss, seconds, peakBytes, steps }) =>
-      html`<tr><th scope="row">${trial.id}</th><td>${status}</td><td>${steps ?? "–"}</td><td>${fixed(trainLoss)}</td><td>${fixed(validation?.loss)}</td><td>${percent(validation?.accuracy)}</td><td>${fixed(test?.loss)}</td><td>${percent(test?.accuracy)}</td><td>${seconds === null ? "–" : duration(seconds)}</td><td>${megabytes(peakBytes)}</td></tr>
+      html`<tr><th scope="row">${trial.id}</th><td>${status}</td><td>${steps ?? "–"}</td><td>${fixed(trainLoss)}</td><td>${fixed(validation?.loss)}</td><td>${shown(measure, validation?.[measure.name])}</td><td>${fixed(test?.loss)}</td><td>${shown(measure, test?.[measure.name])}</td><td>${seconds === null ? "–" : duration(seconds)}</td><td>${megabytes(peakBytes)}</td></tr>
 `
   )
   const head = [
