@@ -83,11 +83,11 @@ export type RunPlan = typeof RunPlan.Type
 /** A plan as it is written: what has a default may be left out. */
 export type RunPlanInput = typeof RunPlan.Encoded
 
-export const isClassificationPlan = (plan: RunPlan): plan is ClassificationPlan => plan.data.format === "classification"
+const isClassificationPlan = (plan: RunPlan): plan is ClassificationPlan => plan.data.format === "classification"
 
-export const isArraysPlan = (plan: RunPlan): plan is ArraysPlan => plan.data.format === "arrays"
+const isArraysPlan = (plan: RunPlan): plan is ArraysPlan => plan.data.format === "arrays"
 
-export const isCausalPlan = (plan: RunPlan): plan is CausalPlan => !isClassificationPlan(plan) && !isArraysPlan(plan)
+const isCausalPlan = (plan: RunPlan): plan is CausalPlan => !isClassificationPlan(plan) && !isArraysPlan(plan)
 
 /** A fact about a whole plan. */
 export type PlanRule = Rule<RunPlan>

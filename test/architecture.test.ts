@@ -3,10 +3,13 @@ import { expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { dirname, join, normalize, relative } from "node:path"
 import { Glob } from "bun"
+import * as Effect from "effect/Effect"
 import packageJson from "../package.json" with { type: "json" }
 import { AdapterConfig } from "../schemas/adapter.ts"
 import { LoraInit } from "../schemas/adapter-init.ts"
 import { OptimizerConfig } from "../schemas/optimizer.ts"
+import { planKinds } from "../schemas/run-plan.ts"
+import { kinds } from "../src/kinds/index.ts"
 
 const root = join(import.meta.dir, "..")
 /** AssemblyScript: another language, which looks like this one */
@@ -154,6 +157,25 @@ test("no synchronous device reads and no Bun-only API in the sources", () => {
     const found = code(file).match(/\b(dataSync|arraySync)\s*\(|\bBun\.|from "bun(:[a-z]+)?"/g) ?? []
     return found.map((what) => `${file}: ${what}`)
   })
+  expect(wrong).toEqual([])
+})
+
+test("a kind of run is known by its name in its folder and in the language of plans alone", async () => {
+  const metrics = (await Promise.all(kinds.map(Effect.runPromise))).flatMap((kind) => Object.keys(kind.metrics))
+  const formats = Object.keys(planKinds).join("|")
+  const forbidden = [
+    new RegExp(`\\bformat\\b\\)?\\s*[!=]==?\\s*"(${formats})"|"(${formats})"\\s*[!=]==?[^\\n]*\\bformat\\b`, "g"),
+    /\bis(Causal|Arrays|Classification)Plan\b|\bisResolved\w+/g,
+    new RegExp(`"(${[...new Set(metrics), "confusion", "labels", "origin"].join("|")})" in \\w`, "g"),
+    // a name of a metric is a key of a kind's table, wherever else it is used it comes from there
+    new RegExp(`\\[\\s*"(${[...new Set(metrics)].filter((name) => name !== "loss").join("|")})"\\s*\\]`, "g")
+  ]
+  // the three formats of one kind's rows are what data/causal is about
+  const own = ["schemas/", "src/kinds/", "src/data/causal/"]
+  const wrong = files
+    .filter((file) => !own.some((folder) => file.startsWith(folder)))
+    .flatMap((file) => forbidden.flatMap((one) => (code(file).match(one) ?? []).map((what) => `${file}: ${what}`)))
+  expect(metrics).toContain("perplexity")
   expect(wrong).toEqual([])
 })
 
