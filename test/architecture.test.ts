@@ -161,7 +161,9 @@ test("no synchronous device reads and no Bun-only API in the sources", () => {
 })
 
 test("a kind of run is known by its name in its folder and in the language of plans alone", async () => {
-  const metrics = (await Promise.all(kinds.map(Effect.runPromise))).flatMap((kind) => Object.keys(kind.metrics))
+  const metrics = (await Promise.all(kinds.map((kind) => Effect.runPromise(kind)))).flatMap((kind) =>
+    Object.keys(kind.metrics)
+  )
   const formats = Object.keys(planKinds).join("|")
   const forbidden = [
     new RegExp(`\\bformat\\b\\)?\\s*[!=]==?\\s*"(${formats})"|"(${formats})"\\s*[!=]==?[^\\n]*\\bformat\\b`, "g"),
