@@ -16,7 +16,7 @@
 export { full, inject, lora } from "../adapters/index.ts"
 export { PlanError } from "../schemas/index.ts"
 export * as Data from "./data/index.ts"
-export { FetchError, fetchFiles, type MemoryFiles, memoryFiles } from "./data/memory-files.ts"
+export { FetchError, fetchFiles, type MemoryFiles, memoryFiles } from "./data/index.ts"
 export { auto, type BrowserDeviceOptions, install, layer } from "./device/browser.ts"
 export { Device, type DeviceDescription, type DeviceShape } from "./device/device.ts"
 export { DeviceError } from "./device/device-error.ts"

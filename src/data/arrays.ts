@@ -1,6 +1,6 @@
 /**
- * Rows of numbers with a label, out of JSON Lines: {"input": [[0, 255], [12, 0]], "label": "7"}. A row is held as text like any other,
- * its numbers written one behind another, and becomes numbers when a batch is made.
+ * Rows of numbers with a label: {"input": [[0, 255], [12, 0]], "label": "7"}. A row is held as text like any other, its numbers
+ * one after another, and becomes numbers when a batch is made.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -9,17 +9,16 @@ import * as Stream from "effect/Stream"
 import type { ArraysSection } from "../../schemas/data.ts"
 import { parseBoundedJson } from "../files/index.ts"
 import { type ClassificationData, openSplits } from "./classification.ts"
-import type { ClassificationSplit } from "./classification-split.ts"
+import { kindOf } from "./columns.ts"
 import { type DataError, dataError } from "./data-error.ts"
-import { openJsonl } from "./jsonl.ts"
-import { numbersOf, numbersText } from "./numbers.ts"
-import { epochOrder } from "./order.ts"
-import { type BatchPosition, batchesPerEpoch } from "./training-batches.ts"
+import { openLabelledFile, type TextForm } from "./labelled-rows.ts"
+import { type BatchPosition, batchesPerEpoch, epochOrders, inStretches } from "./order.ts"
+import type { ClassificationSplit } from "./source.ts"
 
 /** A batch on the host: for one input of a LayersModel, and one class a row. */
 export interface ArrayBatch {
   readonly size: number
-  /** as many as rows: what the speed of a step is counted in */
+  /** as many as rows: the unit in which a step's speed is counted */
   readonly tokens: number
   readonly inputs: ReadonlyArray<{
     readonly values: Float32Array
@@ -33,7 +32,7 @@ export interface ArrayBatch {
   }>
   /** [size]: classes */
   readonly labels: Int32Array
-  /** [size]: the row of the split that each row of the batch is */
+  /** [size]: the split's row numbers */
   readonly rows: Uint32Array
 }
 
@@ -42,18 +41,17 @@ export const openArrays = (
   section: ArraysSection,
   seed: number,
   size: number
-): Effect.Effect<ClassificationData, DataError, Scope.Scope> =>
-  openSplits(section, seed, (path) =>
-    /\.(jsonl|ndjson)$/i.test(path)
-      ? openJsonl(path, { text: section.input, label: section.label, numbers: size })
-      : Effect.fail(dataError(path, "its extension tells no format; expected .jsonl or .ndjson (one object a line)"))
-  )
+): Effect.Effect<ClassificationData, DataError, Scope.Scope> => {
+  const form: TextForm = { role: "input", textOf: (value) => numbersText(value, size) }
+  const columns = { text: section.input, label: section.label }
+  return openSplits(section, seed, (path) => openLabelledFile(path, columns, form))
+}
 
 interface ArrayOptions {
   readonly batchSize: number
   /** shape of one row */
   readonly shape: ReadonlyArray<number>
-  /** what every number is multiplied with */
+  /** what every number is multiplied by */
   readonly scale: number
 }
 
@@ -63,7 +61,7 @@ interface ArrayTrainingOptions extends ArrayOptions {
 }
 
 /**
- * Endless batches, epoch after epoch, each in an order of its own by the seed; the last of an epoch may be smaller. Which rows the
+ * Endless batches, epoch after epoch, each in its own seeded order; the last of an epoch may be smaller. Which rows the
  * batch (epoch, index) holds depends on nothing else.
  */
 export const arrayTrainingBatches = (
@@ -72,11 +70,10 @@ export const arrayTrainingBatches = (
 ): Stream.Stream<ArrayBatch & { readonly epoch: number; readonly index: number }, DataError> => {
   const perEpoch = batchesPerEpoch(split.rows, options.batchSize)
   return Stream.suspend(() => {
-    let current: { readonly epoch: number; readonly order: Uint32Array } = { epoch: -1, order: new Uint32Array(0) }
+    const orderOf = epochOrders(split.rows, seed)
     return Stream.paginate(start, ({ epoch: from, batch: at }) => {
       const [epoch, index] = [from + Math.floor(at / perEpoch), at % perEpoch]
-      if (current.epoch !== epoch) current = { epoch, order: epochOrder(split.rows, seed, epoch) }
-      const rows = current.order.slice(index * options.batchSize, (index + 1) * options.batchSize)
+      const rows = orderOf(epoch).slice(index * options.batchSize, (index + 1) * options.batchSize)
       return Effect.map(
         readBatch(split, rows, options),
         (batch) => [[{ ...batch, epoch, index }], Option.some({ epoch, batch: index + 1 })] as const
@@ -89,17 +86,10 @@ export const arrayTrainingBatches = (
 export const arrayEvaluationBatches = (
   split: ClassificationSplit,
   { rows = split.rows, ...options }: ArrayOptions & { readonly rows?: number }
-): Stream.Stream<ArrayBatch, DataError> => {
-  const end = Math.min(rows, split.rows)
-  return Stream.paginate(0, (start) => {
-    const size = Math.min(options.batchSize, end - start)
-    const indices = Uint32Array.from({ length: size }, (_, i) => start + i)
-    return Effect.map(
-      readBatch(split, indices, options),
-      (batch) => [[batch], start + size < end ? Option.some(start + size) : Option.none<number>()] as const
-    )
-  })
-}
+): Stream.Stream<ArrayBatch, DataError> =>
+  inStretches(Math.min(rows, split.rows), options.batchSize, (indices) =>
+    Effect.map(readBatch(split, indices, options), (batch) => [batch])
+  )
 
 /**
  * Rows of numbers that a user typed, a JSON list each, or an object that has one in the section's column. They have no class: the
@@ -159,3 +149,25 @@ const readBatch = (split: ClassificationSplit, rows: Uint32Array, { shape, scale
       rows
     )
   })
+
+/** A list, nested or flat, of exactly `size` finite numbers as text; or the end of a sentence about what it is instead. */
+const numbersText = (value: unknown, size: number): { readonly text: string } | { readonly problem: string } => {
+  const list = listIn(value)
+  if (!Array.isArray(list)) return { problem: `is ${kindOf(value)}, expected a list of ${size} numbers` }
+  const numbers: ReadonlyArray<unknown> = list.flat(Number.POSITIVE_INFINITY)
+  const wrong = numbers.findIndex((number) => typeof number !== "number" || !Number.isFinite(number))
+  if (wrong >= 0) return { problem: `has ${kindOf(numbers[wrong])} at ${wrong}, expected numbers` }
+  if (numbers.length !== size) return { problem: `has ${numbers.length} numbers, expected ${size}` }
+  return { text: numbers.join(" ") }
+}
+
+/** A CSV file has a list as JSON text. */
+const listIn = (value: unknown): unknown => {
+  if (typeof value !== "string") return value
+  const parsed = parseBoundedJson(value)
+  return "value" in parsed && Array.isArray(parsed.value) ? parsed.value : value
+}
+
+/** Numbers as `numbersText` wrote them, each multiplied by `scale`. */
+const numbersOf = (text: string, scale: number): Float32Array =>
+  Float32Array.from(text.split(" "), (number) => scale * Number(number))

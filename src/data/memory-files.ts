@@ -15,8 +15,7 @@ import * as Path from "effect/Path"
 import { type PlatformError, systemError } from "effect/PlatformError"
 import * as Schema from "effect/Schema"
 import { dataError } from "./data-error.ts"
-import { fileOfBytes } from "./data-file.ts"
-import { DataFiles, type OpenDataFile } from "./file.ts"
+import { DataFiles, fileOfBytes, type OpenDataFile } from "./file.ts"
 
 export interface MemoryFiles {
   /** files, paths and data files for a program */

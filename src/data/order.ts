@@ -1,7 +1,10 @@
 /**
- * Seeded orders. The order of an epoch is a function of (rows, seed, epoch) alone, so a resumed run finds it again
- * without replaying what came before.
+ * The orders in which rows are read. The order of an epoch is a function of (rows, seed, epoch) alone, so a resumed run finds it
+ * again without replaying what came before.
  */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import { type Random, randomStream } from "../numbers/index.ts"
 
 /** The order of an epoch's rows: a uniform permutation of 0 … rows − 1, 4 bytes a row. Epochs count from 0. */
@@ -11,6 +14,35 @@ export const epochOrder = (rows: number, seed: number, epoch: number): Uint32Arr
   shuffle(order, randomStream(seed, "order", epoch))
   return order
 }
+
+/** `epochOrder` that keeps the order of the epoch asked for last. */
+export const epochOrders = (rows: number, seed: number): ((epoch: number) => Uint32Array) => {
+  let current: { readonly epoch: number; readonly order: Uint32Array } | undefined
+  return (epoch) => {
+    if (current?.epoch !== epoch) current = { epoch, order: epochOrder(rows, seed, epoch) }
+    return current.order
+  }
+}
+
+/** The batch that comes next. Both count from 0; `batch` within the epoch. */
+export interface BatchPosition {
+  readonly epoch: number
+  readonly batch: number
+}
+
+export const batchesPerEpoch = (rows: number, batchSize: number): number => Math.ceil(rows / batchSize)
+
+/** The first `rows` rows in their order, `size` at a time; what `read` makes of each stretch. A finite stream. */
+export const inStretches = <A, E>(
+  rows: number,
+  size: number,
+  read: (indices: Uint32Array) => Effect.Effect<ReadonlyArray<A>, E>
+): Stream.Stream<A, E> =>
+  Stream.paginate(0, (start) => {
+    const end = Math.min(rows, start + size)
+    const indices = Uint32Array.from({ length: Math.max(0, end - start) }, (_, i) => start + i)
+    return Effect.map(read(indices), (some) => [some, end < rows ? Option.some(end) : Option.none<number>()] as const)
+  })
 
 /** Fisher and Yates: in place, every permutation equally likely (up to the generator's 53 bits). */
 export const shuffle = <A>(items: { [index: number]: A; readonly length: number }, random: Random): void => {
@@ -35,4 +67,23 @@ export const holdOut = (
   shuffle(order, randomStream(seed, "validation"))
   const size = Math.min(rows - 1, Math.max(1, Math.round(rows * share)))
   return { heldOut: order.slice(0, size).sort(), kept: order.slice(size).sort() }
+}
+
+/**
+ * Length buckets: sorts a pool of shuffled rows by length, cuts it into batches of `size` (the last one may be smaller) and
+ * shuffles the batches. Texts of like length share a batch, so little of it is padding, while a batch's rows still come from the
+ * whole of the data and short batches do not all come first. Equal lengths keep their order.
+ */
+export const bucketBatches = <A>(
+  pool: ReadonlyArray<A>,
+  lengthOf: (item: A) => number,
+  size: number,
+  random: Random
+): ReadonlyArray<ReadonlyArray<A>> => {
+  const sorted = pool.toSorted((a, b) => lengthOf(a) - lengthOf(b))
+  const batches = Array.from({ length: Math.ceil(sorted.length / size) }, (_, i) =>
+    sorted.slice(i * size, (i + 1) * size)
+  )
+  shuffle(batches, random)
+  return batches
 }

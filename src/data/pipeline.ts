@@ -12,12 +12,12 @@ import type * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { randomStream } from "../numbers/index.ts"
-import { bucketBatches } from "./buckets.ts"
+import type { TokenRows } from "../tensors/index.ts"
 import type { DataError } from "./data-error.ts"
-import { openLabelledFile } from "./labelled-file.ts"
-import { shuffle } from "./order.ts"
-import { padBatch } from "./padding.ts"
-import type { Batch, Example, LabelledText } from "./row.ts"
+import { openLabelledFile } from "./labelled-rows.ts"
+import { bucketBatches, shuffle } from "./order.ts"
+import type { Example, LabelledText } from "./source.ts"
+import { padBatch } from "./text-batches.ts"
 import { type TextTokenizer, tokenizeRows } from "./tokenize.ts"
 
 // Rows read at once: enough to make a read worth its while.
@@ -69,7 +69,7 @@ export interface BatchOptions {
  */
 export const batch =
   ({ size, seed, pool = 8, padId = 0, padMultiple = 1 }: BatchOptions) =>
-  <E, R>(examples: Stream.Stream<Example, E, R>): Stream.Stream<Batch, E, R> =>
+  <E, R>(examples: Stream.Stream<Example, E, R>): Stream.Stream<TokenRows, E, R> =>
     examples.pipe(
       Stream.grouped(size * pool),
       Stream.zipWithIndex,

@@ -3,9 +3,9 @@
  * the longest record, whatever the file's size.
  */
 import * as Effect from "effect/Effect"
+import type { Broken } from "./columns.ts"
 import { type DataError, dataError } from "./data-error.ts"
-import type { DataFile } from "./data-file.ts"
-import type { Broken } from "./labelled-fields.ts"
+import type { DataFile } from "./file.ts"
 
 export interface RawRecord {
   /** with its terminator, and with blank lines that follow when it was read by position */
@@ -21,8 +21,8 @@ export interface Position {
   readonly line: number
 }
 
-/** A file opened for whatever its records say. */
-export interface ValueFile {
+/** A file opened for its rows. */
+export interface RowFile {
   readonly file: DataFile
   /** where the first record begins */
   readonly from: Position
@@ -37,22 +37,22 @@ export interface Value {
 }
 
 /**
- * Finds where the record that is being scanned ends: the index behind its terminator, or −1 where `bytes` ends first.
+ * Finds where the record that is being scanned ends: the index after its terminator, or −1 where `bytes` ends first.
  * Called on consecutive stretches of the file, each beginning at `from`; a quoting format keeps its state between
  * calls.
  */
 export type RecordEnds = (bytes: Uint8Array, from: number) => number
 
 const newline = 10
-// Large enough that a read costs little beside parsing what it brought, small beside any process.
+// Large enough that a read costs little compared with parsing its bytes, small beside any process.
 const chunkBytes = 1 << 20
 // A single record as long as this is a file in another format or a quote that is never closed, not a text to classify.
 const longestRecord = 1 << 26
 
 export interface RecordReader {
   /**
-   * The records of the next chunk, blank ones left out; undefined behind the last. Their bytes lie in one buffer that
-   * the next call fills again: whoever asks must be done with the records before.
+   * The records of the next chunk, blank ones left out; undefined after the last. Their bytes lie in one buffer that
+   * the next call fills again: the caller must be done with the records by then.
    */
   readonly next: Effect.Effect<ReadonlyArray<RawRecord> | undefined, DataError>
 }
@@ -62,44 +62,42 @@ export const recordReader = (file: DataFile, from: Position, ends: RecordEnds): 
   let buffer = new Uint8Array(2 * chunkBytes)
   let start = from // of what the buffer holds
   let held = 0 // bytes that it holds
-  let behind = from // the first record that was not handed over: its end has not been seen
+  let rest = from // the first record that was not handed over: its end has not been seen
   const next = Effect.gen(function* () {
-    const used = behind.offset - start.offset
+    const used = rest.offset - start.offset
     buffer.copyWithin(0, used, held)
     held -= used
-    start = behind
+    start = rest
     if (held > longestRecord) {
       const reason = `the row is longer than ${longestRecord >> 20} MiB; is this one row a line, with every quote closed?`
       return yield* dataError(`${file.name}:${start.line}`, reason)
     }
     if (start.offset + held >= file.size) {
-      const rest = { bytes: buffer.subarray(0, held), ...start }
-      behind = { offset: file.size, line: start.line }
-      return isBlank(rest.bytes) ? undefined : [rest]
+      const last = { bytes: buffer.subarray(0, held), ...start }
+      rest = { offset: file.size, line: start.line }
+      return isBlank(last.bytes) ? undefined : [last]
     }
     if (held + chunkBytes > buffer.length) buffer = enlarged(buffer)
     const wanted = Math.min(chunkBytes, file.size - start.offset - held)
     yield* file.readInto(buffer.subarray(held, held + wanted), start.offset + held)
     const cut = cutRecords(buffer.subarray(0, held + wanted), held, start, ends)
     held += wanted
-    behind = cut.next
+    rest = cut.next
     return cut.records.filter((record) => !isBlank(record.bytes))
   })
   return { next }
 }
 
 /**
- * Streams the file from `from` on and hands over the records of each chunk, blank ones left out. `each` must be done
+ * Streams the file and hands over the records of each chunk, blank ones left out. `each` must be done
  * with their bytes when it returns.
  */
 export const readRecords = (
-  file: DataFile,
-  from: Position,
-  ends: RecordEnds,
+  { file, from, ends }: RowFile,
   each: (records: ReadonlyArray<RawRecord>) => void
 ): Effect.Effect<void, DataError> =>
   Effect.gen(function* () {
-    const reader = recordReader(file, from, ends)
+    const reader = recordReader(file, from, ends())
     for (let records = yield* reader.next; records !== undefined; records = yield* reader.next) each(records)
   })
 
@@ -121,12 +119,14 @@ export const firstRecord = (
     return { record, next: { offset, line } }
   })
 
-/** Where the text begins: behind a byte order mark, if there is one. */
+/** Where the text begins: after a byte order mark, if there is one. */
 export const textStart = (file: DataFile): Effect.Effect<Position, DataError> =>
   Effect.map(file.read(0, Math.min(3, file.size)), (bytes) => {
     const marked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf
     return { offset: marked ? 3 : 0, line: 1 }
   })
+
+export const notUtf8: Broken = { broken: "not valid UTF-8; save the file as UTF-8" }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 

@@ -5,8 +5,7 @@
  *
  * By hashes (`text-hash.ts`), in an open-addressing table of 8 to 16 bytes a training row that lives as long as the check.
  */
-import type { RowIndex } from "./row-index.ts"
-import type { TextHashes } from "./text-hash.ts"
+import type { RowIndex, TextHashes } from "./row-index.ts"
 
 /** Some rows of a scanned file: all of them, or the ones listed. */
 export interface HashedRows {

@@ -4,22 +4,20 @@
  * step.
  */
 import * as Effect from "effect/Effect"
+import { type Broken, isBroken } from "./columns.ts"
 import { DataError, dataError, problemsShown } from "./data-error.ts"
-import type { DataFile } from "./data-file.ts"
-import { type Broken, isBroken, type LabelledFields } from "./labelled-fields.ts"
-import { type Position, type RawRecord, type RecordEnds, readRecords } from "./records.ts"
-import type { LabelledText } from "./row.ts"
-import { mostLabels, type RowIndex, rowIndexBuilder } from "./row-index.ts"
-import type { LabelledTextSource } from "./source.ts"
-import { type TextHashes, textHashBuilder } from "./text-hash.ts"
+import type { DataFile } from "./file.ts"
+import { type RawRecord, type RowFile, readRecords } from "./records.ts"
+import { mostLabels, type RowIndex, rowIndexBuilder, type TextHashes, textHashBuilder } from "./row-index.ts"
+import type { LabelledText, LabelledTextSource } from "./source.ts"
 
-/** How rows are written in a file. */
-export interface RowFormat {
-  /** a scanner in its first state */
-  readonly ends: () => RecordEnds
-  /** One result for every record, in their order. */
-  readonly parse: (records: ReadonlyArray<RawRecord>) => ReadonlyArray<LabelledFields | Broken>
+export interface LabelledFields {
+  readonly text: string
+  readonly label: string
 }
+
+/** What a row's value says. `line`: where it is, while the file is scanned; undefined when the row is read again. */
+export type ReadRow = (value: unknown, line?: number) => LabelledFields | Broken
 
 /** A source whose rows have all been seen once. */
 export interface ScannedSource extends LabelledTextSource {
@@ -28,22 +26,24 @@ export interface ScannedSource extends LabelledTextSource {
   readonly hashes: TextHashes
 }
 
-// Neighbouring rows are fetched with one read of at most so many bytes.
+// Neighbouring rows are fetched with one read of at most this many bytes.
 const longestRead = 1 << 22
 // Reads in flight for rows that lie apart: enough to hide the latency of a disk.
 const readsInFlight = 16
 
-/** Scans the file from `from` on. Fails with all broken rows, or where there is no row at all. */
-export const scanRows = (file: DataFile, from: Position, format: RowFormat): Effect.Effect<ScannedSource, DataError> =>
+/** Scans a file. Fails with all broken rows, or where there is no row at all. */
+export const scanRows = (rows: RowFile, readRow: ReadRow): Effect.Effect<ScannedSource, DataError> =>
   Effect.gen(function* () {
+    const { file } = rows
     const builder = rowIndexBuilder()
     const hashBuilder = textHashBuilder()
     const problems: Array<string> = []
     let total = 0
     let tooManyLabels = false
-    yield* readRecords(file, from, format.ends(), (records) => {
-      format.parse(records).forEach((row, i) => {
+    yield* readRecords(rows, (records) => {
+      rows.parse(records).forEach((parsed, i) => {
         const record = records[i]!
+        const row = "broken" in parsed ? parsed : readRow(parsed.value, record.line)
         if (isBroken(row)) {
           if (total++ < problemsShown) problems.push(`${file.name}:${record.line}: ${row.broken}`)
         } else if (builder.add(record, row.label)) hashBuilder.add(row.text)
@@ -57,15 +57,14 @@ export const scanRows = (file: DataFile, from: Position, format: RowFormat): Eff
     if (total > 0) return yield* new DataError({ where: file.name, problems, total })
     const index = builder.finish(file.size)
     if (index.rows === 0) return yield* dataError(file.name, "the file has no rows; at least one is needed")
-    const hashes = hashBuilder.finish()
-    const read: ScannedSource["read"] = (indices) => readRows(file, index, format, indices)
-    return { index, hashes, rows: index.rows, where: file.name, read }
+    const read: ScannedSource["read"] = (indices) => readAt(rows, index, readRow, indices)
+    return { index, hashes: hashBuilder.finish(), rows: index.rows, where: file.name, read }
   })
 
-const readRows = (
-  file: DataFile,
+const readAt = (
+  { file, parse }: RowFile,
   index: RowIndex,
-  format: RowFormat,
+  readRow: ReadRow,
   indices: ArrayLike<number>
 ): Effect.Effect<ReadonlyArray<LabelledText>, DataError> =>
   Effect.gen(function* () {
@@ -74,8 +73,9 @@ const readRows = (
       concurrency: readsInFlight
     })).flat()
     const rows: Array<LabelledText> = []
-    for (const [i, row] of format.parse(records).entries()) {
+    for (const [i, parsed] of parse(records).entries()) {
       const where = `${file.name}:${records[i]!.line}`
+      const row = "broken" in parsed ? parsed : readRow(parsed.value)
       if (isBroken(row)) return yield* dataError(where, `the file changed while it was in use: ${row.broken}`)
       rows.push({ ...row, where })
     }

@@ -4,7 +4,21 @@
  */
 import * as Effect from "effect/Effect"
 import type { DataError } from "./data-error.ts"
-import type { LabelledText } from "./row.ts"
+
+/** One labelled text. `where` is its place for error messages: `train.jsonl:12`. */
+export interface LabelledText {
+  readonly text: string
+  readonly label: string
+  readonly where: string
+}
+
+/** A labelled text as tokens. */
+export interface Example {
+  readonly ids: ReadonlyArray<number>
+  readonly typeIds: ReadonlyArray<number>
+  /** index into the plan's labels */
+  readonly label: number
+}
 
 export interface LabelledTextSource {
   readonly rows: number
@@ -24,11 +38,11 @@ export const fromRows = (
   rows: ReadonlyArray<Pick<LabelledText, "text" | "label"> & Partial<LabelledText>>,
   where = "rows"
 ): LabelledTextSource => {
-  const placed = rows.map((row, i) => ({ text: row.text, label: row.label, where: row.where ?? `${where}[${i}]` }))
+  const located = rows.map((row, i) => ({ text: row.text, label: row.label, where: row.where ?? `${where}[${i}]` }))
   return {
-    rows: placed.length,
+    rows: located.length,
     where,
-    read: (indices) => Effect.sync(() => Array.from(indices, (index) => placed[index]!))
+    read: (indices) => Effect.sync(() => Array.from(indices, (index) => located[index]!))
   }
 }
 
@@ -37,4 +51,30 @@ export const subset = ({ read }: LabelledTextSource, indices: Uint32Array, where
   rows: indices.length,
   where,
   read: (wanted) => read(Array.from(wanted, (index) => indices[index]!))
+})
+
+/** A part of the data (train, validation, test) with its classes. */
+export interface ClassificationSplit extends LabelledTextSource {
+  /** the label of every class; a class is an index into this list */
+  readonly labels: ReadonlyArray<string>
+  /** rows of each class; absent where a source was not scanned */
+  readonly classCounts?: ReadonlyArray<number>
+}
+
+/**
+ * Makes any source a split.
+ *
+ * @example
+ * const train = classificationSplit(fromRows([{ text: "a fine film", label: "positive" }]), ["negative", "positive"])
+ */
+export const classificationSplit = (
+  source: LabelledTextSource,
+  labels: ReadonlyArray<string>,
+  classCounts?: ReadonlyArray<number>
+): ClassificationSplit => ({
+  rows: source.rows,
+  where: source.where,
+  read: source.read,
+  labels,
+  ...(classCounts === undefined ? {} : { classCounts })
 })

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { closest } from "../../schemas/closest.ts"
 import { DataError, dataError } from "./data-error.ts"
-import type { Example, LabelledText } from "./row.ts"
+import type { Example, LabelledText, LabelledTextSource } from "./source.ts"
 
 /** What is needed of a tokenizer: a model's tokenizer has it, and so has a function of your own. */
 export interface TextTokenizer {
@@ -49,3 +49,50 @@ const unknownLabel = (row: LabelledText, labels: ReadonlyArray<string>): DataErr
   const hint = near === undefined ? "" : `; did you mean "${near}"?`
   return dataError(row.where, `the label "${row.label}" is not among the classes ${labels.join(", ")}${hint}`)
 }
+
+export interface LengthPercentiles {
+  /** rows measured */
+  readonly sample: number
+  /** tokens, special tokens included: half of the texts have at most this many */
+  readonly p50: number
+  /** 95 % of the texts have at most this many */
+  readonly p95: number
+  readonly max: number
+  /** share of the texts that are longer than `maxLength`, in 0 … 1 */
+  readonly truncated: number
+}
+
+// The share above a percentile p has a standard error of √(p(1−p)/2000) ≤ 1.1 percentage points.
+const largestSample = 2_000
+// No text has this many tokens; "do not cut" for any tokenizer.
+const uncut = 2 ** 31 - 1
+
+/** How long texts are in tokens, and how many are cut: percentiles (nearest rank) over at most `sample` rows, evenly spaced over the source. */
+export const lengthPercentiles = (
+  source: LabelledTextSource,
+  encode: TextTokenizer["encode"],
+  maxLength: number,
+  sample: number = largestSample
+): Effect.Effect<LengthPercentiles, DataError> =>
+  Effect.gen(function* () {
+    const count = Math.min(source.rows, sample)
+    const rows = yield* source.read(
+      Uint32Array.from({ length: count }, (_, i) => Math.floor((i * source.rows) / count))
+    )
+    const lengths = new Uint32Array(count)
+    for (const [i, row] of rows.entries()) {
+      const encoding = encoded(row, { encode }, uncut)
+      if (encoding instanceof DataError) return yield* encoding
+      lengths[i] = encoding.ids.length
+    }
+    lengths.sort()
+    const percentile = percentilesOf(lengths)
+    const truncated = lengths.filter((length) => length > maxLength).length / Math.max(1, count)
+    return { sample: count, p50: percentile(0.5), p95: percentile(0.95), max: percentile(1), truncated }
+  })
+
+/** Nearest rank, of lengths in ascending order. */
+export const percentilesOf =
+  (lengths: ArrayLike<number>) =>
+  (share: number): number =>
+    lengths[Math.max(0, Math.ceil(share * lengths.length) - 1)] ?? 0

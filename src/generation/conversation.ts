@@ -4,8 +4,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { type ChatTemplate, chatTemplate } from "../data/causal/chat-template.ts"
-import type { Message } from "../data/causal/row.ts"
+import type { Message } from "../data/causal/index.ts"
+import { type ChatTemplate, chatTemplate } from "../data/causal/index.ts"
 import type { CausalTokenizer } from "../tensors/index.ts"
 
 /** A conversation has no prompt. */

@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { memoryFiles } from "../data/memory-files.ts"
+import { memoryFiles } from "../data/index.ts"
 import { parseBoundedJson } from "../files/index.ts"
 import { peftFormatOf } from "../output/peft/formats.ts"
 import { readHeader, readTensors, type SafetensorsError, writeSafetensors } from "../safetensors/index.ts"

@@ -108,7 +108,7 @@ refuses("suggest", w, [
   {
     name: "a file that is no data",
     args: () => of("llama", w.write("notes.txt", "not data")),
-    says: ["notes.txt: the file's name tells no format", "expected .jsonl, .ndjson (one object a line) or .csv"]
+    says: ["notes.txt: the extension .txt tells no format", "expected .jsonl, .ndjson (one object a line) or .csv"]
   },
   {
     name: "lines that are no objects",
@@ -175,7 +175,7 @@ refuses("suggest", w, [
   {
     name: "rows of numbers in CSV",
     args: () => of(digits, "labelled.csv"),
-    says: ["labelled.csv: its extension tells no format; expected .jsonl or .ndjson"]
+    says: ["labelled.csv: no column holds a list of numbers in every row: name it with --input"]
   },
   {
     name: "numbers of another size",

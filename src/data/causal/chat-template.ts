@@ -7,7 +7,7 @@
  */
 import { Template } from "@huggingface/jinja"
 import type { CausalTokenizer } from "../../tensors/index.ts"
-import type { Broken } from "../labelled-fields.ts"
+import { type Broken, isBroken } from "../columns.ts"
 import type { Message } from "./row.ts"
 
 /** What a template wrote; `spans`: the characters between generation tags, absent where the template has no such tag. */
@@ -20,7 +20,7 @@ export interface Rendering {
 export type Span = readonly [start: number, end: number]
 
 export interface ChatTemplate {
-  /** Writes a conversation out; `prompt`: with the beginning of an assistant's turn behind it. */
+  /** Writes a conversation out; `prompt`: followed by the beginning of an assistant's turn. */
   readonly render: (messages: ReadonlyArray<Message>, options?: { readonly prompt?: boolean }) => Rendering | Broken
   /** whether the template says itself what the assistant says */
   readonly marked: boolean
@@ -65,7 +65,7 @@ export const chatTemplate = (
 
 const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 
-/** Takes the marks out and tells what stood between them. */
+/** Removes the marks and says what was between them. */
 const unmarked = (written: string): Rendering | Broken => {
   const spans: Array<Span> = []
   let text = ""
@@ -79,4 +79,103 @@ const unmarked = (written: string): Rendering | Broken => {
     else text += part
   }
   return start === undefined ? { text, spans } : { broken: "the chat template leaves a generation block open" }
+}
+
+/** A conversation written out, and where the assistant speaks in it. */
+export interface Turns {
+  readonly text: string
+  readonly spans: ReadonlyArray<Span>
+}
+
+/**
+ * What the assistant says in a conversation, as characters of what the chat template wrote: its content and the token that ends its
+ * turn, which is what a model writes after the generation prompt. `special` finds the special tokens of a text; it has the flag g.
+ *
+ * A template with generation tags says it itself. For any other, the turn of message i is
+ *
+ *   render(messages[…i]) minus render(messages[…i − 1], with generation prompt)      up to the special token that ends it
+ *
+ * which requires that the template writes a conversation as the beginning of every longer one (special tokens that close the whole of
+ * it excepted). Where it does not (some remove the reasoning from earlier turns, or begin a turn differently from their prompt), the
+ * turn is not known, and an error. A conversation that the assistant begins has no prompt before it; there the turn begins after the
+ * first occurrence of the generation prompt.
+ */
+export const assistantTurns = (
+  template: ChatTemplate,
+  messages: ReadonlyArray<Message>,
+  special: RegExp | undefined
+): Turns | Broken => {
+  const whole = template.render(messages)
+  if (isBroken(whole)) return whole
+  if (whole.spans !== undefined) return { text: whole.text, spans: whole.spans }
+  const spans: Array<Span> = []
+  for (const [i, message] of messages.entries()) {
+    if (message.role !== "assistant") continue
+    const turn = turnOf(template, messages.slice(0, i + 1), whole.text, special)
+    if (isBroken(turn)) return { broken: `message ${i + 1}: ${turn.broken}` }
+    spans.push(untilItsEnd(whole.text, turn, message, special))
+  }
+  return { text: whole.text, spans }
+}
+
+/** The characters of `whole` that the last of `messages` adds after the generation prompt. */
+const turnOf = (
+  template: ChatTemplate,
+  messages: ReadonlyArray<Message>,
+  whole: string,
+  special: RegExp | undefined
+): Span | Broken => {
+  const upTo = template.render(messages)
+  if (isBroken(upTo)) return upTo
+  const start = messages.length === 1 ? startOfFirst(template, messages, upTo) : startAfter(template, messages, upTo)
+  if (typeof start !== "number") return start
+  let end: number | undefined = upTo.text.length
+  while (end !== undefined && !whole.startsWith(upTo.text.slice(0, end)))
+    end = withoutClosing(upTo.text, start, end, special)
+  return end === undefined ? unstable("writes the messages up to here otherwise when others follow") : [start, end]
+}
+
+const startAfter = (template: ChatTemplate, messages: ReadonlyArray<Message>, upTo: Rendering): number | Broken => {
+  const before = template.render(messages.slice(0, -1), { prompt: true })
+  if (isBroken(before)) return before
+  if (upTo.text.startsWith(before.text)) return before.text.length
+  return unstable("begins the assistant's turn otherwise than its generation prompt does")
+}
+
+const startOfFirst = (template: ChatTemplate, messages: ReadonlyArray<Message>, upTo: Rendering): number | Broken => {
+  const prompted = template.render(messages, { prompt: true })
+  if (isBroken(prompted)) return prompted
+  const prompt = prompted.text.startsWith(upTo.text) ? prompted.text.slice(upTo.text.length) : ""
+  const at = prompt === "" ? -1 : upTo.text.indexOf(prompt)
+  if (at >= 0) return at + prompt.length
+  return unstable("begins a first turn of the assistant otherwise than its generation prompt does")
+}
+
+/** The end of a text without the special token that it ends with; undefined where it ends otherwise. */
+const withoutClosing = (text: string, start: number, end: number, special: RegExp | undefined): number | undefined => {
+  const turn = text.slice(start, end).trimEnd()
+  const last = special === undefined ? undefined : [...turn.matchAll(special)].at(-1)
+  return last !== undefined && last.index + last[0].length === turn.length ? start + last.index : undefined
+}
+
+const unstable = (how: string): Broken => ({
+  broken: `which tokens are the assistant's cannot be told: the chat template ${how}; use one with {% generation %} tags, or lossOn "all"`
+})
+
+/**
+ * A turn up to the first special token after its content; what follows (a line break, what closes the conversation) is no
+ * part of it. Where it says more than its content (calls of tools), or other words than these, up to its last one.
+ */
+const untilItsEnd = (text: string, [start, end]: Span, message: Message, special: RegExp | undefined): Span => {
+  if (special === undefined) return [start, end]
+  const turn = text.slice(start, end)
+  const plain = Object.keys(message).every((key) => key === "role" || key === "content")
+  const content = message.content?.trim() ?? ""
+  const at = plain ? turn.indexOf(content) : -1
+  const found = [...turn.matchAll(special)]
+  const last = at < 0 ? found.at(-1) : found.find(({ index }) => index >= at + content.length)
+  if (last !== undefined) return [start, start + last.index + last[0].length]
+  // the end of a last turn, taken off above since other turns end with another token
+  const next = text.slice(end).matchAll(special).next().value
+  return next?.index === 0 ? [start, end + next[0].length] : [start, end]
 }

@@ -9,12 +9,9 @@
  */
 import type { CausalData } from "../../../schemas/causal-data.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
-import type { Broken } from "../labelled-fields.ts"
-import type { ChatTemplate, Span } from "./chat-template.ts"
-import { isBrokenValue } from "./fields.ts"
+import { type Broken, isBroken } from "../columns.ts"
+import { assistantTurns, type ChatTemplate, type Span } from "./chat-template.ts"
 import { type CausalContent, ignored, type Sequence } from "./row.ts"
-import { maskedIds } from "./token-spans.ts"
-import { assistantTurns } from "./turns.ts"
 
 /** A row as a tokenizer sees it: its text and the characters that are learned. */
 export interface Written {
@@ -43,11 +40,11 @@ export const rowEncoder = (
       return assistantTurns(template, content.messages, special)
     }
     const written = template.render(content.messages)
-    return isBrokenValue(written) ? written : { text: written.text, spans: [[0, written.text.length]] }
+    return isBroken(written) ? written : { text: written.text, spans: [[0, written.text.length]] }
   }
   const encode = (content: CausalContent): Sequence | Broken => {
     const written = write(content)
-    if (isBrokenValue(written)) return written
+    if (isBroken(written)) return written
     try {
       const { ids, mask } = maskedIds(written.text, written.spans, tokenizer.encode)
       const ended = content.kind === "chat" || tokenizer.eosId === null ? [] : [tokenizer.eosId]
@@ -68,7 +65,7 @@ const completion = (
   return { text, spans: [[all ? 0 : prompt.length, text.length]] }
 }
 
-/** The first token is never a label: nothing stands before it. */
+/** The first token is never a label: nothing precedes it. */
 const sequence = (tokens: ReadonlyArray<number>, learned: (token: number) => boolean): Sequence => ({
   ids: Int32Array.from(tokens),
   labels: Int32Array.from(tokens, (_, t) => (t + 1 < tokens.length && learned(t + 1) ? tokens[t + 1]! : ignored))
@@ -77,7 +74,7 @@ const sequence = (tokens: ReadonlyArray<number>, learned: (token: number) => boo
 const beginningOf = ({ encode, bosId }: CausalTokenizer): ReadonlyArray<number> =>
   bosId !== null && encode("", { special: true })[0] === bosId ? [bosId] : []
 
-/** The special tokens as they stand in a text; undefined where there is none. */
+/** The special tokens as they appear in a text; undefined where there is none. */
 export const specialPattern = (tokenizer: CausalTokenizer): RegExp | undefined => {
   const { specialIds, eosId, specialTokens } = tokenizer
   const ids = new Set(eosId === null ? specialIds : [...specialIds, eosId])
@@ -87,4 +84,77 @@ export const specialPattern = (tokenizer: CausalTokenizer): RegExp | undefined =
   // the longest first: "<s>" may begin another
   const longestFirst = words.sort((a, b) => b.length - a.length)
   return new RegExp(longestFirst.map((word) => word.replaceAll(/[\\^$.*+?()[\]{}|]/g, "\\$&")).join("|"), "g")
+}
+
+/** ids [tokens] of a text, and 1 for each that lies in one of the spans (in order, without overlap). */
+export interface MaskedIds {
+  readonly ids: ReadonlyArray<number>
+  readonly mask: Uint8Array // [tokens]
+}
+
+/**
+ * Which tokens of a text lie in spans of its characters. Tokenizers give ids without places, so the places are found by tokenising
+ * parts of the text:
+ *
+ *   1. the pieces between the spans' borders one by one: where their ids in a row are the text's, no token crosses a border
+ *      (the usual case, since most borders are next to special tokens);
+ *   2. else, for every border, the text up to it: the ids that it shares with the whole text lie before the border, and a
+ *      token that crosses the border counts as the span's, as in transformers.
+ *
+ * Throws where the tokenizer does.
+ */
+export const maskedIds = (text: string, spans: ReadonlyArray<Span>, encode: CausalTokenizer["encode"]): MaskedIds => {
+  const ids = encode(text)
+  const mask = new Uint8Array(ids.length)
+  if (spans.length === 1 && spans[0]![0] === 0 && spans[0]![1] === text.length) return { ids, mask: mask.fill(1) }
+  for (const [from, to] of piecewise(text, spans, ids, encode) ?? bordered(text, spans, ids, encode)) {
+    mask.fill(1, from, to)
+  }
+  return { ids, mask }
+}
+
+type TokenRange = readonly [from: number, to: number]
+
+/** The spans as ranges of tokens; undefined where the pieces' ids are not the text's. */
+const piecewise = (
+  text: string,
+  spans: ReadonlyArray<Span>,
+  ids: ReadonlyArray<number>,
+  encode: CausalTokenizer["encode"]
+): ReadonlyArray<TokenRange> | undefined => {
+  const ranges: Array<TokenRange> = []
+  let [token, character] = [0, 0]
+  const advance = (to: number): boolean => {
+    const piece = to > character ? encode(text.slice(character, to)) : []
+    if (!piece.every((id, i) => ids[token + i] === id)) return false
+    token += piece.length
+    character = to
+    return true
+  }
+  for (const [start, end] of spans) {
+    if (!advance(start)) return undefined
+    const from = token
+    if (!advance(end)) return undefined
+    ranges.push([from, token])
+  }
+  return advance(text.length) && token === ids.length ? ranges : undefined
+}
+
+const bordered = (
+  text: string,
+  spans: ReadonlyArray<Span>,
+  ids: ReadonlyArray<number>,
+  encode: CausalTokenizer["encode"]
+): ReadonlyArray<TokenRange> =>
+  spans.map(([start, end]) => {
+    const before = sharedWith(ids, encode(text.slice(0, start)))
+    const until = sharedWith(ids, encode(text.slice(0, end)))
+    return [before.shared, Math.min(ids.length, until.whole ? until.shared : until.shared + 1)]
+  })
+
+/** How many ids two texts begin with in common; `whole`: they are all of the shorter text's. */
+const sharedWith = (ids: ReadonlyArray<number>, part: ReadonlyArray<number>) => {
+  let shared = 0
+  while (shared < part.length && ids[shared] === part[shared]) shared++
+  return { shared, whole: shared === part.length }
 }

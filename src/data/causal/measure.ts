@@ -1,19 +1,23 @@
-/** How long the rows of a split are in tokens, how much of them is cut off and how much is learned: on a sample. */
+/** What a plan is told about its rows before training: statistics of tokens over a sample, and one row as the model will see it. */
 import * as Effect from "effect/Effect"
-import { DataError, problemsShown } from "../data-error.ts"
-import { isBrokenValue } from "./fields.ts"
-import { ignored, type Sequence } from "./row.ts"
-import { sampledRows } from "./sampled-rows.ts"
+import { randomStream } from "../../numbers/index.ts"
+import type { CausalTokenizer } from "../../tensors/index.ts"
+import { isBroken } from "../columns.ts"
+import { DataError, dataError, problemsShown } from "../data-error.ts"
+import { shuffle } from "../order.ts"
+import { percentilesOf } from "../tokenize.ts"
+import { textsOf } from "./content.ts"
+import { type CausalRow, ignored, type Sequence } from "./row.ts"
 import { type CausalSplit, cut } from "./split.ts"
 
 export interface TokenStatistics {
-  /** rows looked at: 512 at most, fewer where they are long */
+  /** rows measured: 512 at most, fewer where they are long */
   readonly sample: number
   /** tokens of a row, uncut (nearest rank) */
   readonly tokens: { readonly mean: number; readonly p50: number; readonly p95: number; readonly max: number }
   /** share of the rows that are longer than `maxLength`, in 0 … 1 */
   readonly truncated: number
-  /** share of the tokens, behind the cut, that are learned */
+  /** share of the tokens that are left after the cut which are learned */
   readonly learned: number
   /** share of the rows of which nothing is learned, because all of it is cut off */
   readonly unlearned: number
@@ -24,7 +28,10 @@ export interface TokenStatistics {
 // The share above a percentile has a standard error of 2.2 percentage points at most.
 const largestSample = 512
 
-/** Fails with every row of the sample that cannot become tokens. */
+/**
+ * How long the rows of a split are in tokens, how much of them is cut off and how much is learned, over a sample. Fails with every row
+ * of the sample that cannot become tokens.
+ */
 export const measured = (
   split: CausalSplit,
   maxLength: number,
@@ -35,7 +42,7 @@ export const measured = (
     const problems: Array<string> = []
     for (const { content, where } of yield* sampledRows(split, largestSample)) {
       const sequence = split.encode(content)
-      if (isBrokenValue(sequence)) problems.push(`${where}: ${sequence.broken}`)
+      if (isBroken(sequence)) problems.push(`${where}: ${sequence.broken}`)
       else sequences.push(sequence)
     }
     if (problems.length > 0) {
@@ -55,7 +62,7 @@ const statistics = (
   bosId: number | null
 ): TokenStatistics => {
   const lengths = sequences.map(({ ids }) => ids.length).sort((a, b) => a - b)
-  const percentile = (share: number) => lengths[Math.max(0, Math.ceil(share * lengths.length) - 1)] ?? 0
+  const percentile = percentilesOf(lengths)
   const shareOf = (is: (sequence: Sequence) => boolean) => sequences.filter(is).length / Math.max(1, sequences.length)
   const pieces = sequences.map((sequence) => cut(sequence, maxLength, tooLong))
   const kept = pieces.flat()
@@ -78,3 +85,65 @@ const statistics = (
 const isLearned = (label: number): boolean => label !== ignored
 
 const sum = (numbers: ReadonlyArray<number>): number => numbers.reduce((total, one) => total + one, 0)
+
+export interface RenderedSample {
+  /** the row's place */
+  readonly where: string
+  /** the text, cut at `maxLength`, in pieces that are learned and pieces that are not */
+  readonly runs: ReadonlyArray<{ readonly text: string; readonly trained: boolean }>
+  /** tokens, cut */
+  readonly tokens: number
+  /** tokens of the row before it was cut */
+  readonly uncut: number
+  /** tokens that are learned */
+  readonly trained: number
+}
+
+/** One row of a split, its tokens decoded; a token is learned where it is the label of the one before. */
+export const renderedSample = (
+  split: CausalSplit,
+  { decode }: Pick<CausalTokenizer, "decode">,
+  maxLength: number,
+  row = 0
+): Effect.Effect<RenderedSample, DataError> =>
+  Effect.gen(function* () {
+    const [found] = yield* split.read([row])
+    const { content, where } = found!
+    const sequence = split.encode(content)
+    if (isBroken(sequence)) return yield* dataError(where, sequence.broken)
+    const { ids, labels } = cut(sequence, maxLength, split.tooLong)[0]!
+    const runs: Array<{ readonly text: string; readonly trained: boolean }> = []
+    const learned = (t: number) => t > 0 && labels[t - 1] !== ignored
+    for (let from = 0; from < ids.length; ) {
+      let to = from + 1
+      while (to < ids.length && learned(to) === learned(from)) to++
+      runs.push({ text: decode([...ids.subarray(from, to)], { special: true }), trained: learned(from) })
+      from = to
+    }
+    const trained = labels.filter((label) => label !== ignored).length
+    return { where, runs, tokens: ids.length, uncut: sequence.ids.length, trained }
+  })
+
+// Tokenising them takes about a second.
+const mostCharacters = 1_000_000
+const rowsPerRead = 16
+
+/**
+ * At most `most` rows, evenly spaced and always the same; fewer where they are long, but sixteen at least. They come in no
+ * order, so that fewer are a sample too.
+ */
+export const sampledRows = (split: CausalSplit, most: number): Effect.Effect<ReadonlyArray<CausalRow>, DataError> =>
+  Effect.gen(function* () {
+    const count = Math.min(split.rows, most)
+    const indices = Uint32Array.from({ length: count }, (_, i) => Math.floor((i * split.rows) / count))
+    shuffle(indices, randomStream(0, "sample"))
+    const rows: Array<CausalRow> = []
+    let characters = 0
+    for (let at = 0; at < count && characters < mostCharacters; at += rowsPerRead) {
+      for (const row of yield* split.read(indices.subarray(at, at + rowsPerRead))) {
+        rows.push(row)
+        for (const text of textsOf(row.content)) characters += text.length
+      }
+    }
+    return rows
+  })

@@ -1,24 +1,26 @@
 /**
  * The `data` section of a causal model's plan, opened: the chat template checked, every file scanned, the splits ready to be
- * read. Whatever would go wrong in silence later is an error here, before weights are loaded.
+ * read. Whatever would go wrong silently later is an error here, before weights are loaded.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import type { CausalData } from "../../../schemas/causal-data.ts"
+import { type CausalData, messagesColumn } from "../../../schemas/causal-data.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
+import { type Broken, isBroken } from "../columns.ts"
 import { type DataError, dataError, joinDataErrors } from "../data-error.ts"
+import type { Wanted } from "../formats/format.ts"
+import { openRows } from "../formats/index.ts"
+import { type ScannedSource, scanRows } from "../scan.ts"
 import { subset } from "../source.ts"
-import { type BySplit, mapSplits, openSplitFiles, repeatWarnings, rowsOfSplits } from "../split-files.ts"
+import { type BySplit, mapSplits, openSplitFiles, repeatWarnings, rowsOfSplits } from "../splits.ts"
+import { nothingToLearn } from "./batches.ts"
+import { checkTemplate, refusals, specialTexts } from "./checks.ts"
+import { contentOf } from "./content.ts"
 import { rowEncoder, specialPattern } from "./encoder.ts"
-import { measured, type TokenStatistics } from "./measure.ts"
-import { openCausalRows } from "./open-rows.ts"
-import { refusals } from "./refusals.ts"
-import { type RenderedSample, renderedSample } from "./sample.ts"
-import { specialTexts } from "./special-texts.ts"
+import { measured, type RenderedSample, renderedSample, type TokenStatistics } from "./measure.ts"
+import type { CausalContent } from "./row.ts"
 import { type CausalSplit, causalSplit } from "./split.ts"
-import { checkTemplate } from "./template-checks.ts"
-import { nothingToLearn } from "./training-batches.ts"
 
 export interface OpenedCausal {
   readonly splits: BySplit<CausalSplit>
@@ -49,14 +51,14 @@ export const openCausal = (
     const refusal = refusals(tokenizer.chatTemplate ?? "", write)
     const files = yield* openSplitFiles(section, (path) =>
       openCausalRows(path, section, (content, where) => {
-        special.look(content, where)
+        special.check(content, where)
         return content.kind === "chat" ? refusal(content) : undefined
       })
     )
     const rows = yield* rowsOfSplits(section, files, seed)
     const splits = mapSplits(rows, ({ file, rows }) => {
       const source = rows === undefined ? file : subset(file, rows, file.where)
-      return causalSplit(source, encode, section.format === "text" ? "go on" : "drop the end")
+      return causalSplit(source, encode, section.format === "text" ? "continue" : "drop the end")
     })
     const descriptions = yield* described(splits, section.maxLength, tokenizer.bosId)
     const warnings = [
@@ -81,7 +83,7 @@ const templateOf = (section: CausalData, tokenizer: CausalTokenizer) => {
   }
   if (tokenizer.eosId !== null) return Effect.succeed({ template: undefined, warnings: [] })
   const never = "so that the model would never learn to stop"
-  return Effect.fail(dataError("tokenizer", `it names no end-of-text token (eos_token) to put behind a text, ${never}`))
+  return Effect.fail(dataError("tokenizer", `it names no end-of-text token (eos_token) to put after a text, ${never}`))
 }
 
 const names = ["train", "validation", "test"] as const
@@ -124,3 +126,32 @@ const cutWarnings = (
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`
+
+/** A look at each row while the file is scanned: the reason why it cannot be used, or nothing. */
+type CheckContent = (content: CausalContent, where: string) => Broken | undefined
+
+/**
+ * Opens and scans a file. The scan is that of labelled rows, 14 bytes of index and 8 of hash a row in memory: the text of a row is its
+ * content as JSON, and there is one label. So repeated rows are found as repeated texts are. All broken rows at once.
+ */
+const openCausalRows = (
+  path: string,
+  section: CausalData,
+  check: CheckContent
+): Effect.Effect<ScannedSource, DataError, Scope.Scope> =>
+  Effect.flatMap(openRows(path, { columns: columnsOf(section) }), (rows) =>
+    scanRows(rows, (value, line) => {
+      const content = contentOf(value, section)
+      if (isBroken(content)) return content
+      const broken = line === undefined ? undefined : check(content, `${rows.file.name}:${line}`)
+      return broken ?? { text: JSON.stringify(content), label: "" }
+    })
+  )
+
+const columnsOf = (section: CausalData): NonNullable<Wanted["columns"]> => {
+  const required = (...names: ReadonlyArray<string>) => names.map((name) => ({ name }))
+  if (section.format === "text") return { required: required(section.text) }
+  if (section.format === "completion") return { required: required(section.prompt, section.completion) }
+  if (section.mapping !== "alpaca") return { required: required(messagesColumn(section)) }
+  return { required: required("instruction", "output"), optional: ["input", "system"] }
+}

@@ -1,6 +1,6 @@
 /** What a row of causal data says, before any tokenizer has seen it; and what it is after one has. */
 
-/** A message as chat templates take it; what else a row says of it (tool calls, a name) goes to the template as it is. */
+/** A message as chat templates take it; its other fields (tool calls, a name) go to the template as they are. */
 export interface Message {
   readonly role: string
   readonly content: string | null
@@ -26,11 +26,11 @@ export interface Sequence {
   readonly labels: Int32Array
 }
 
-/** What stands in one row of a batch, or in a part of it: a sequence that is short enough. */
+/** What fills one row of a batch, or a part of it: a sequence that is short enough. */
 export interface CausalExample extends Sequence {
   /** the row of the split that it comes from */
   readonly row: number
 }
 
-/** The label of a token behind which nothing is asked for, as in PyTorch's cross-entropy. */
+/** The label of a token after which nothing is asked for, as in PyTorch's cross-entropy. */
 export const ignored = -100

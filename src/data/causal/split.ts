@@ -1,11 +1,10 @@
 /** A part of the data (train, validation, test) as token sequences: rows by index, and how one becomes tokens. */
 import * as Effect from "effect/Effect"
+import { isBroken } from "../columns.ts"
 import { type DataError, dataError } from "../data-error.ts"
-import type { LabelledTextSource } from "../source.ts"
+import type { LabelledText, LabelledTextSource } from "../source.ts"
 import type { RowEncoder } from "./encoder.ts"
-import { isBrokenValue } from "./fields.ts"
-import { causalRow } from "./open-rows.ts"
-import { type CausalExample, type CausalRow, ignored, type Sequence } from "./row.ts"
+import { type CausalContent, type CausalExample, type CausalRow, ignored, type Sequence } from "./row.ts"
 
 export interface CausalSplit {
   readonly rows: number
@@ -15,8 +14,8 @@ export interface CausalSplit {
   readonly read: (indices: ArrayLike<number>) => Effect.Effect<ReadonlyArray<CausalRow>, DataError>
   /** A row as tokens, uncut. */
   readonly encode: RowEncoder["encode"]
-  /** what becomes of a sequence that is too long: its end is dropped, or it goes on in further examples */
-  readonly tooLong: "drop the end" | "go on"
+  /** what becomes of a sequence that is too long: its end is dropped, or it continues in further examples */
+  readonly tooLong: "drop the end" | "continue"
 }
 
 /** A source whose texts are rows as `openCausalRows` writes them. */
@@ -32,6 +31,9 @@ export const causalSplit = (
   tooLong
 })
 
+/** A row as it was scanned, back in its own form. */
+const causalRow = ({ text, where }: LabelledText): CausalRow => ({ content: JSON.parse(text) as CausalContent, where })
+
 /** The sequences of rows; the first row that is none fails. */
 export const sequencesOf = (
   split: CausalSplit,
@@ -41,7 +43,7 @@ export const sequencesOf = (
     const sequences: Array<Sequence> = []
     for (const { content, where } of rows) {
       const sequence = split.encode(content)
-      if (isBrokenValue(sequence)) return yield* dataError(where, sequence.broken)
+      if (isBroken(sequence)) return yield* dataError(where, sequence.broken)
       sequences.push(sequence)
     }
     return sequences
@@ -71,7 +73,7 @@ export const cut = (
   maxLength: number,
   tooLong: CausalSplit["tooLong"]
 ): ReadonlyArray<Sequence> => {
-  const pieces = tooLong === "go on" ? Math.ceil(ids.length / maxLength) : 1
+  const pieces = tooLong === "continue" ? Math.ceil(ids.length / maxLength) : 1
   return Array.from({ length: pieces }, (_, i) => ({
     ids: ids.subarray(i * maxLength, (i + 1) * maxLength),
     labels: labels.subarray(i * maxLength, (i + 1) * maxLength)

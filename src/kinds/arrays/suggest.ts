@@ -1,8 +1,7 @@
 /** Labelled rows of numbers and a `tf.LayersModel`: values of a plan, a rule for each, and which columns of the rows hold what. */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { firstRows } from "../../data/causal/first-rows.ts"
-import { dataError } from "../../data/index.ts"
+import { dataError, firstRows } from "../../data/index.ts"
 import { readTextFile } from "../../files/index.ts"
 import {
   type Choice,
@@ -152,9 +151,8 @@ const scaleCaution =
 
 const arrayRows = (source: string, file: string, columns: Columns) =>
   Effect.gen(function* () {
-    // other files are refused with what is expected when they are opened
-    if (!/\.(jsonl|ndjson)$/i.test(file)) return { format: "arrays", choices: [] }
     const probed = yield* Effect.result(firstRows(file, PROBED_ROWS))
+    // what cannot be read is refused, with what is expected, when it is opened
     if (Result.isFailure(probed)) return { format: "arrays", choices: [] }
     const text = yield* readTextFile(source).pipe(Effect.orElseSucceed(() => ""))
     const rows = arrayColumns(probed.success, columns, /"class_name"\s*:\s*"Rescaling"/.test(text))

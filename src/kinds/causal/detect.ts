@@ -1,8 +1,7 @@
 /** Which format rows for a causal language model are of, and which columns of them hold what, by the first of them. */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { firstRows } from "../../data/causal/first-rows.ts"
-import { dataError } from "../../data/index.ts"
+import { dataError, firstRows } from "../../data/index.ts"
 import { parseBoundedJson } from "../../files/index.ts"
 import { describeCausal, openSource } from "../../models/causal/index.ts"
 import { ResolveError } from "../../plan/index.ts"

@@ -7,7 +7,7 @@
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { epochOrder } from "../../data/order.ts"
+import { epochOrder } from "../../data/index.ts"
 import type { HostArray, LayersBatch, LayersNetwork } from "../../models/layers-model/from-layers-model.ts"
 import { LayersDataError } from "./fit-error.ts"
 import { hostArrays } from "./host-arrays.ts"

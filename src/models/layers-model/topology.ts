@@ -7,8 +7,7 @@
  * well.
  */
 import * as tf from "@tensorflow/tfjs"
-import { type Linear, stopGradient, type Weights } from "../../tensors/index.ts"
-import { addNode, isRecording, observe } from "../../tensors/tape.ts"
+import { addNode, isRecording, type Linear, observe, stopGradient, type Weights } from "../../tensors/index.ts"
 import { configOf, type Layer, type Pass, type PlacedLayer } from "./layer.ts"
 import { kindOf } from "./table.ts"
 

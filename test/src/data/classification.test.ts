@@ -128,7 +128,7 @@ describe("openClassification", () => {
 
   test("one class only is a warning, whether labels are declared or discovered", async () => {
     const { warnings } = await run(open({ train: rowsOf("aaa"), labels: ["a", "b"] }))
-    const warning = /^train \(.*\): all 3 rows have the label "a", so there is nothing to tell apart$/
+    const warning = /^train \(.*\): all 3 rows have the label "a", so there is nothing to distinguish$/
     expect(warnings[0]).toMatch(warning)
     const discovered = await run(open({ train: rowsOf("aaa") }))
     expect(discovered.warnings[0]).toMatch(warning)
@@ -154,7 +154,7 @@ describe("openClassification", () => {
       "none.jsonl, rows.jsonl, rows.txt: 3 problems:
         none.jsonl: there is no such file (looked for /none.jsonl)
         rows.jsonl:1: found 1, expected one object a line
-        rows.txt: the extension .txt tells no format; expected .jsonl, .ndjson (one object a line) or .csv"
+        rows.txt: the extension .txt tells no format; expected .jsonl, .ndjson (one object a line) or .csv, each also as .gz, or .parquet"
     `)
   })
 

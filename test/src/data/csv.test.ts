@@ -1,18 +1,17 @@
 import { describe, expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
-import { openCsv } from "../../../src/data/csv.ts"
-import { openJsonl } from "../../../src/data/jsonl.ts"
+import { openLabelledFile } from "../../../src/data/index.ts"
 import { randomStream } from "../../../src/numbers/random.ts"
 import { failureOf, run, temporaryFiles } from "./files.ts"
 
 const { fileOf, jsonlOf } = temporaryFiles()
 
 const columns = { text: "text", label: "label" }
-const open = (content: string | Uint8Array, names = columns) => openCsv(fileOf("csv", content), names)
-const readAll = (path: string, openFile: typeof openCsv) =>
+const open = (content: string | Uint8Array, names = columns) => openLabelledFile(fileOf("csv", content), names)
+const readAll = (path: string) =>
   run(
     Effect.gen(function* () {
-      const source = yield* openFile(path, columns)
+      const source = yield* openLabelledFile(path, columns)
       return yield* source.read(Array.from({ length: source.rows }, (_, i) => i))
     })
   )
@@ -20,7 +19,7 @@ const linesOf = (rows: ReadonlyArray<{ readonly where: string }>) =>
   rows.map((row) => Number(row.where.split(":").at(-1)))
 const quoted = (field: string) => `"${field.replaceAll('"', '""')}"`
 
-describe("openCsv", () => {
+describe("a CSV file", () => {
   const rows = [
     { text: "plain", label: "a" },
     { text: "with, comma", label: "b" },
@@ -43,8 +42,8 @@ describe("openCsv", () => {
       '7,"a",last  ' // no final line break, spaces at the end
     ]
     const twin = [...rows, { text: "last  ", label: "a" }]
-    const csv = await readAll(fileOf("csv", mark + records.join(newline)), openCsv)
-    const jsonl = await readAll(jsonlOf(twin), openJsonl)
+    const csv = await readAll(fileOf("csv", mark + records.join(newline)))
+    const jsonl = await readAll(jsonlOf(twin))
     expect(csv.map(({ text, label }) => ({ text, label }))).toEqual(twin)
     expect(jsonl.map(({ text, label }) => ({ text, label }))).toEqual(twin)
     expect(linesOf(csv)).toEqual([2, 3, 4, 5, 7, 10, 11, 13])
@@ -52,7 +51,7 @@ describe("openCsv", () => {
 
   test("any row by itself is the row that reading all gives", async () => {
     const content = `text,label\n${rows.map((row) => `${quoted(row.text)},${quoted(row.label)}`).join("\n\n")}\n\n`
-    const all = await readAll(fileOf("csv", content), openCsv)
+    const all = await readAll(fileOf("csv", content))
     const single = await run(
       Effect.flatMap(open(content), (source) => Effect.forEach(rows, (_, i) => source.read([rows.length - 1 - i])))
     )
@@ -68,7 +67,7 @@ describe("openCsv", () => {
     const many = Array.from({ length: 3000 }, () => ({ text: word(), label: random() < 0.5 ? "a" : "b" }))
     const content = `text,label\r\n${many.map((row) => `${quoted(row.text)},${row.label}\r\n`).join("")}`
     expect(content.length).toBeGreaterThan(2 << 20)
-    const found = await readAll(fileOf("csv", content), openCsv)
+    const found = await readAll(fileOf("csv", content))
     expect(found.length).toBe(many.length)
     expect(found.every((row, i) => row.text === many[i]!.text && row.label === many[i]!.label)).toBe(true)
     let line = 2
@@ -98,7 +97,7 @@ describe("openCsv", () => {
         rows.csv:3: columns: found 3, expected 2 (text, label); a text with commas needs quotes
         rows.csv:4: columns: found 1, expected 2 (text, label)
         rows.csv:5: a quote inside a field without quotes; put the field in quotes and write its quotes twice
-        rows.csv:6: text behind a closing quote; a quote inside a quoted field is written twice
+        rows.csv:6: text after a closing quote; a quote inside a quoted field is written twice
         rows.csv:7: the label "label" is blank
         rows.csv:9: the text "text" is blank
         rows.csv:11: a quote is opened and never closed"

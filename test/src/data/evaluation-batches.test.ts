@@ -1,9 +1,8 @@
 import { expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { classificationSplit } from "../../../src/data/classification-split.ts"
-import { evaluationBatches } from "../../../src/data/evaluation-batches.ts"
-import { fromRows } from "../../../src/data/source.ts"
+import { classificationSplit, fromRows } from "../../../src/data/source.ts"
+import { evaluationBatches } from "../../../src/data/text-batches.ts"
 import { words } from "./words.ts"
 
 const source = fromRows(

@@ -1,18 +1,17 @@
 import { describe, expect, test } from "bun:test"
-import { writeFileSync } from "node:fs"
+import { mkdirSync, writeFileSync } from "node:fs"
 import * as Effect from "effect/Effect"
-import { openJsonl } from "../../../src/data/jsonl.ts"
-import { openLabelledFile } from "../../../src/data/labelled-file.ts"
+import { openLabelledFile } from "../../../src/data/labelled-rows.ts"
 import { failureOf, run, temporaryFiles } from "./files.ts"
 
 const { fileOf, folder } = temporaryFiles()
 
 const columns = { text: "text", label: "label" }
-const open = (content: string | Uint8Array) => openJsonl(fileOf("jsonl", content), columns)
+const open = (content: string | Uint8Array) => openLabelledFile(fileOf("jsonl", content), columns)
 const read = (content: string, indices: ReadonlyArray<number>) =>
   run(Effect.flatMap(open(content), (source) => source.read(indices)))
 
-describe("openJsonl", () => {
+describe("a JSON Lines file", () => {
   const content = [
     '\uFEFF{"text": "ein schöner Film 🎬", "label": "good", "extra": [1]}',
     "",
@@ -89,10 +88,15 @@ describe("openJsonl", () => {
   })
 })
 
+const aFolder = () => {
+  mkdirSync(`${folder}/folder.jsonl`)
+  return `${folder}/folder.jsonl`
+}
+
 describe("files that cannot be used", () => {
   test.each([
     ["missing", () => `${folder}/none.jsonl`, "/none.jsonl: there is no such file (looked for /none.jsonl)"],
-    ["a folder", () => folder, ": this is a folder; give a .jsonl, .ndjson or .csv file in it"],
+    ["a folder", aFolder, "/folder.jsonl: this is a folder; give a data file in it"],
     ["empty", () => fileOf("jsonl", ""), "rows.jsonl: the file is empty; at least one row is needed"],
     ["blank", () => fileOf("jsonl", "\n  \n"), "rows.jsonl: the file has no rows; at least one is needed"],
     [
@@ -101,15 +105,16 @@ describe("files that cannot be used", () => {
       "rows.jsonl: the file has no rows; at least one is needed"
     ]
   ])("%s", async (_, path, message) => {
-    expect(await failureOf(openJsonl(path(), columns))).toBe(message)
+    expect(await failureOf(openLabelledFile(path(), columns))).toBe(message)
   })
 
   test.each([
-    ["rows.parquet", "the extension .parquet tells"],
+    ["rows.parquet.gz", "the extension .parquet.gz tells"],
+    ["rows.txt", "the extension .txt tells"],
     ["rows", "no extension tells"]
   ])("%s: unknown formats are not guessed at", async (path, beginning) => {
     expect(await failureOf(openLabelledFile(path, columns))).toBe(
-      `${path}: ${beginning} no format; expected .jsonl, .ndjson (one object a line) or .csv`
+      `${path}: ${beginning} no format; expected .jsonl, .ndjson (one object a line) or .csv, each also as .gz, or .parquet`
     )
   })
 
@@ -119,7 +124,7 @@ describe("files that cannot be used", () => {
       failureOf(
         Effect.gen(function* () {
           writeFileSync(path, '{"text":"a","label":"x"}\n{"text":"b","label":"x"}\n')
-          const source = yield* openJsonl(path, columns)
+          const source = yield* openLabelledFile(path, columns)
           writeFileSync(path, content)
           return yield* source.read([1])
         })

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import { padBatch } from "../../../src/data/padding.ts"
+import { padBatch } from "../../../src/data/text-batches.ts"
 
 const examples = [
   { ids: [1, 5, 2], typeIds: [0, 0, 1], label: 1 },

@@ -281,8 +281,8 @@ describe("a file", () => {
     ],
     [
       "of an unknown format",
-      () => "rows.parquet",
-      "rows.parquet: the extension .parquet tells no format; expected .jsonl, .ndjson (one object a line) or .csv"
+      () => "rows.txt",
+      "rows.txt: the extension .txt tells no format; expected .jsonl, .ndjson (one object a line) or .csv, each also as .gz, or .parquet"
     ]
   ])("%s", async (_, path, message) => {
     expect(await failureOf(Stream.runDrain(rows(path(), anything)))).toBe(message)

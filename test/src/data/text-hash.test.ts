@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import { hashText, normalizedText, textHashBuilder } from "../../../src/data/text-hash.ts"
+import { hashText, normalizedText, textHashBuilder } from "../../../src/data/row-index.ts"
 import { randomStream } from "../../../src/numbers/random.ts"
 
 const hashOf = (text: string): string => {

@@ -4,8 +4,7 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import * as Effect from "effect/Effect"
-import { firstRows } from "../../../src/data/causal/first-rows.ts"
-import { openValues } from "../../../src/data/causal/open-rows.ts"
+import { firstRows, openRows } from "../../../src/data/formats/index.ts"
 import { arrayColumns } from "../../../src/kinds/arrays/suggest.ts"
 import { causalFormat } from "../../../src/kinds/causal/detect.ts"
 import { kinds } from "../../../src/kinds/index.ts"
@@ -163,7 +162,7 @@ describe("files", () => {
     expect(await looked(2)).toEqual(all.slice(0, 2))
     expect(formatOf(all)).toMatchObject({ "data.format": "chat" })
     // and no more are decoded
-    const opened = Effect.map(openValues(file, { first: 2 }), ({ file: { size } }) => size)
+    const opened = Effect.map(openRows(file, { first: 2 }), ({ file: { size } }) => size)
     const bytes = new TextEncoder().encode(jsonLines(all.slice(0, 2))).length
     expect(await Effect.runPromise(opened.pipe(Effect.scoped, Effect.provide(platform)))).toBe(bytes)
   })

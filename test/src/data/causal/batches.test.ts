@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import { packed, padRows } from "../../../../src/data/causal/batching.ts"
 import {
   type CausalSplit,
   type CausalTrainingBatch,
@@ -10,8 +11,6 @@ import {
   causalEvaluationBatches,
   causalTrainingBatches
 } from "../../../../src/data/causal/index.ts"
-import { packed } from "../../../../src/data/causal/pack.ts"
-import { padRows } from "../../../../src/data/causal/padding.ts"
 import { ignored } from "../../../../src/data/causal/row.ts"
 import type { DataError } from "../../../../src/data/data-error.ts"
 import { randomStream } from "../../../../src/numbers/random.ts"
@@ -145,7 +144,7 @@ describe.each([false, true])("packing %p", (packing) => {
   test("texts too long lose their end, or go on: then every token but a text's first is asked for once", async () => {
     const cutOff = splitOf(30)
     expect(sorted(await epochOf(cutOff, 0, { packing, maxLength: 8 }))).toEqual(wanted(cutOff, 8))
-    const split = splitOf(30, { tooLong: "go on", longest: 60 })
+    const split = splitOf(30, { tooLong: "continue", longest: 60 })
     const texts = sorted(await epochOf(split, 0, { packing, maxLength: 8 }))
     const whole = wanted(split, 1000)
     expect(texts.flatMap(({ labels }) => labels.filter((label) => label !== ignored))).toEqual(

@@ -1,18 +1,16 @@
 /** Which tokens are learned: the goldens' masks (transformers), for a template that marks the assistant's turns and one that does not. */
 import { describe, expect, test } from "bun:test"
-import { type ChatTemplate, chatTemplate } from "../../../../src/data/causal/chat-template.ts"
-import { rowEncoder, specialPattern } from "../../../../src/data/causal/encoder.ts"
-import { isBrokenValue } from "../../../../src/data/causal/fields.ts"
+import { assistantTurns, type ChatTemplate, chatTemplate } from "../../../../src/data/causal/chat-template.ts"
+import { maskedIds, rowEncoder, specialPattern } from "../../../../src/data/causal/encoder.ts"
 import { type CausalContent, ignored, type Message, type Sequence } from "../../../../src/data/causal/row.ts"
-import { maskedIds } from "../../../../src/data/causal/token-spans.ts"
-import { assistantTurns } from "../../../../src/data/causal/turns.ts"
+import { isBroken } from "../../../../src/data/columns.ts"
 import type { CausalTokenizer } from "../../../../src/tensors/rows.ts"
 import { chatSection, completionSection, textSection } from "./sections.ts"
 import { goldenChats, markedTemplate, smollm2, templatesInUse } from "./smollm2.ts"
 
 const compiled = (source: string): ChatTemplate => {
   const template = chatTemplate(source, smollm2.specialTokens)
-  if (isBrokenValue(template)) throw new Error(template.broken)
+  if (isBroken(template)) throw new Error(template.broken)
   return template
 }
 
@@ -26,7 +24,7 @@ const encoded = (
   tokenizer: CausalTokenizer = smollm2
 ): Sequence => {
   const sequence = rowEncoder(section, tokenizer, template).encode(content)
-  if (isBrokenValue(sequence)) throw new Error(sequence.broken)
+  if (isBroken(sequence)) throw new Error(sequence.broken)
   return sequence
 }
 
@@ -71,7 +69,7 @@ const talk: ReadonlyArray<Message> = [
 
 const turnsOf = (source: string, messages = talk): ReadonlyArray<string> => {
   const turns = assistantTurns(compiled(source), messages, specialPattern(smollm2))
-  if (isBrokenValue(turns)) return [turns.broken]
+  if (isBroken(turns)) return [turns.broken]
   return turns.spans.map(([start, end]) => turns.text.slice(start, end))
 }
 
@@ -156,10 +154,10 @@ describe("templates in use", () => {
 
   test.each(templatesInUse.map((one) => [one.name, one] as const))("%s: text and turns", (_, one) => {
     const template = chatTemplate(one.template, one.specialTokens)
-    if (isBrokenValue(template)) throw new Error(template.broken)
+    if (isBroken(template)) throw new Error(template.broken)
     const special = new RegExp(one.special.map((word) => word.replaceAll("|", "\\|")).join("|"), "g")
     const turns = assistantTurns(template, one.messages, special)
-    if (isBrokenValue(turns)) throw new Error(turns.broken)
+    if (isBroken(turns)) throw new Error(turns.broken)
     expect(turns.text).toBe(one.text)
     expect(turns.spans.map(([start, end]) => turns.text.slice(start, end))).toEqual([...one.turns])
     expect(template.render(one.messages.slice(0, 1), { prompt: true })).toEqual({ text: one.prompt })

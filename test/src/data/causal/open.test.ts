@@ -87,7 +87,7 @@ describe("files", () => {
   test("unlike ones are refused with the reason", async () => {
     const train = fileOf("txt", "a")
     expect(await failureOf(open({ format: "text", train }))).toBe(
-      "rows.txt: the file's name tells no format; expected .jsonl, .ndjson (one object a line) or .csv, each also as .gz, or .parquet"
+      "rows.txt: the extension .txt tells no format; expected .jsonl, .ndjson (one object a line) or .csv, each also as .gz, or .parquet"
     )
     const noGzip = fileOf("jsonl.gz", "{}")
     expect(await failureOf(open({ format: "text", train: noGzip }))).toStartWith(
@@ -261,7 +261,7 @@ describe("refused before weights are loaded", () => {
     const loop =
       "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}"
     expect(await refused(loop)).toBe(
-      'chat template: the chat template ends the assistant\'s turn with no special token (found "\\n" behind it), so the model would never learn to stop'
+      'chat template: the chat template ends the assistant\'s turn with no special token (found "\\n" after it), so the model would never learn to stop'
     )
     const outside = markedTemplate.replace(
       "{{message['content'] + '<|im_end|>'}}{% endgeneration %}",
@@ -269,7 +269,7 @@ describe("refused before weights are loaded", () => {
     )
     expect(outside).not.toBe(markedTemplate)
     expect(await refused(outside)).toBe(
-      "chat template: <|im_end|>, which ends the assistant's turn, stands outside of {% generation %}, so the model would never learn to stop"
+      "chat template: <|im_end|>, which ends the assistant's turn, is outside of {% generation %}, so the model would never learn to stop"
     )
   })
 

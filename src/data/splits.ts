@@ -8,10 +8,10 @@ import { holdOut } from "./order.ts"
 import { repeatedTextWarnings } from "./repeated-texts.ts"
 import type { ScannedSource } from "./scan.ts"
 
-/** What of a section says which rows are whose. */
+/** The part of a section that says which rows belong to which split. */
 export type SplitSection = Pick<DataSection, "train" | "validation" | "test">
 
-// no interface: Object.values knows what is in it
+// no interface: Object.values infers its values
 export type BySplit<A> = {
   readonly train: A
   readonly validation?: A

@@ -1,6 +1,6 @@
 /**
  * Bytes that come in order become a file that is read by position: what is packed in a .gz or .parquet file is written out
- * once, so that shuffled rows cost one small read each, memory stays flat and the rest of the program knows one kind of file.
+ * once, so that shuffled rows cost one small read each, memory stays flat and the rest of the program has one kind of file.
  * (An index into the packed file would need the decompressor's state at every row, which DecompressionStream does not give;
  * a row of a parquet file costs the decoding of its whole row group.)
  *
@@ -9,9 +9,8 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { DataError, dataError } from "../data-error.ts"
-import { type DataFile, fileOfBytes } from "../data-file.ts"
-import { openSystemFile } from "../system-file.ts"
+import { DataError, dataError } from "./data-error.ts"
+import { type DataFile, fileOfBytes, openSystemFile, systemModules } from "./file.ts"
 
 /** Takes the next bytes. */
 export type Write = (bytes: Uint8Array) => Promise<void>
@@ -20,7 +19,7 @@ type Produce = (write: Write, signal: AbortSignal) => Promise<void>
 
 /**
  * What `produce` writes, as a file until the scope closes. `name` is what messages call it; a failure of `produce` that is
- * a `DataError` stays one, any other is told as `failed` words it.
+ * a `DataError` stays one, any other is reported as `failed` words it.
  */
 export const spilled = (
   name: string,
@@ -56,7 +55,12 @@ const inMemory = (name: string, produce: Produce, attempt: Attempt) =>
     return fileOfBytes(name, bytes)
   })
 
-const onDisk = (name: string, produce: Produce, attempt: Attempt, { fs, os, path }: Modules) =>
+const onDisk = (
+  name: string,
+  produce: Produce,
+  attempt: Attempt,
+  { fs, os, path }: NonNullable<ReturnType<typeof systemModules>>
+) =>
   Effect.gen(function* () {
     const storing = async <A>(stored: Promise<A>): Promise<A> => {
       const what = `what is packed in it is written to the folder for temporary files, ${os.tmpdir()}, which fails`
@@ -93,19 +97,30 @@ const reasonOf = (cause: unknown): string => {
 
 const nothing = "the file holds no bytes; at least one row is needed"
 
-interface Modules {
-  readonly fs: typeof import("node:fs/promises")
-  readonly os: typeof import("node:os")
-  readonly path: typeof import("node:path")
-}
+const chunkBytes = 1 << 20
 
-const systemModules = (): Modules | undefined => {
-  const { process } = globalThis as { readonly process?: NodeJS.Process }
-  return typeof process?.getBuiltinModule === "function"
-    ? {
-        fs: process.getBuiltinModule("node:fs/promises"),
-        os: process.getBuiltinModule("node:os"),
-        path: process.getBuiltinModule("node:path")
+/** What is packed in a file. */
+export const unpacked = (packed: DataFile): Effect.Effect<DataFile, DataError, Scope.Scope> =>
+  spilled(
+    packed.name,
+    async (write, signal) => {
+      const reader = chunksOf(packed).pipeThrough(new DecompressionStream("gzip")).getReader()
+      for (let next = await reader.read(); !next.done; next = await reader.read()) {
+        signal.throwIfAborted()
+        await write(next.value)
       }
-    : undefined
+    },
+    (cause) => `cannot be unpacked as gzip: ${cause instanceof Error ? cause.message : String(cause)}`
+  )
+
+const chunksOf = (file: DataFile): ReadableStream<Uint8Array<ArrayBuffer>> => {
+  let at = 0
+  return new ReadableStream({
+    pull: async (controller) => {
+      const length = Math.min(chunkBytes, file.size - at)
+      if (length === 0) return controller.close()
+      controller.enqueue(new Uint8Array(await Effect.runPromise(file.read(at, length))))
+      at += length
+    }
+  })
 }

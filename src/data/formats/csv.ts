@@ -1,60 +1,39 @@
 /**
  * CSV after RFC 4180: commas, a header row, fields in double quotes where they hold commas, quotes (doubled) or line
- * breaks; CRLF or LF, a byte order mark and blank lines tolerated.
+ * breaks; CRLF or LF, a byte order mark and blank lines tolerated. A row is an object of strings, named by the header.
  *
  * `csv-parse` splits records into fields. Where a record ends is found here, on bytes, because rows are later read by
- * position and because csv-parse (7.0) counts a CRLF inside quotes as two lines. One malformed record stays one: behind
- * a stray quote the scan goes on at the next line. Only a quote that is opened and never closed takes what follows with
- * it.
+ * position and because csv-parse (7.0) counts a CRLF inside quotes as two lines. One malformed record stays one: after
+ * a stray quote the scan continues at the next line. Only a quote that is opened and never closed takes what follows
+ * with it.
  */
+
 import { CsvError, parse } from "csv-parse/sync"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
-import { type DataError, dataError } from "./data-error.ts"
-import { openFile } from "./file.ts"
-import { type Broken, type Columns, type LabelledFields, labelledFields, noField } from "./labelled-fields.ts"
-import { firstRecord, type RawRecord, type RecordEnds, textOf, textStart, type ValueFile } from "./records.ts"
-import { type RowFormat, type ScannedSource, scanRows } from "./scan.ts"
+import type { Broken } from "../columns.ts"
+import { dataError } from "../data-error.ts"
+import { firstRecord, notUtf8, type RawRecord, type RecordEnds, textOf, textStart } from "../records.ts"
+import { columnProblems, type FileFormat } from "./format.ts"
 
-/** Opens and scans a CSV file with a header row. Further columns are ignored. */
-export const openCsv = (path: string, columns: Columns): Effect.Effect<ScannedSource, DataError, Scope.Scope> =>
-  Effect.gen(function* () {
-    const { file, where, header, from } = yield* openTable(path)
-    const reasons = (["text", "label"] as const).flatMap((role) => {
-      const count = header.filter((field) => field === columns[role]).length
-      if (count > 1) return [twice(columns[role], count)]
-      return count === 0 ? [noField(columns[role], role, header)] : []
+export const csv: FileFormat = {
+  extensions: ["csv"],
+  gzip: true,
+  open: (file, wanted) =>
+    Effect.gen(function* () {
+      const first = yield* firstRecord(file, yield* textStart(file), csvEnds())
+      if (first === undefined) return yield* dataError(file.name, "the file is blank; a header row and rows are needed")
+      const where = `${file.name}:${first.record.line}`
+      const header = yield* readHeader(where, first.record)
+      const problems = columnProblems(header, wanted)
+      if (problems.length > 0) return yield* dataError(where, problems.join("; "))
+      return {
+        file,
+        from: first.next,
+        ends: csvEnds,
+        parse: (records) => parseRecords(records).map((fields) => named(fields, header))
+      }
     })
-    if (reasons.length > 0) return yield* dataError(where, reasons.join("; "))
-    return yield* scanRows(file, from, csv(header, columns))
-  })
-
-/** Opens a CSV file for the values of its rows: objects of strings, named by the header. */
-export const openCsvValues = (path: string): Effect.Effect<ValueFile, DataError, Scope.Scope> =>
-  Effect.gen(function* () {
-    const { file, where, header, from } = yield* openTable(path)
-    const counts = Map.groupBy(header, (name) => name)
-    const reasons = [...counts].flatMap(([name, { length }]) => (length > 1 ? [twice(name, length)] : []))
-    if (reasons.length > 0) return yield* dataError(where, reasons.join("; "))
-    return {
-      file,
-      from,
-      ends: csvEnds,
-      parse: (records) => parseRecords(records).map((fields) => named(fields, header))
-    }
-  })
-
-const twice = (name: string, count: number): string => `the header names the column "${name}" ${count} times`
-
-/** The header of a file and where its rows begin. */
-const openTable = (path: string) =>
-  Effect.gen(function* () {
-    const file = yield* openFile(path)
-    const first = yield* firstRecord(file, yield* textStart(file), csvEnds())
-    if (first === undefined) return yield* dataError(file.name, "the file is blank; a header row and rows are needed")
-    const where = `${file.name}:${first.record.line}`
-    return { file, where, header: yield* readHeader(where, first.record), from: first.next }
-  })
+}
 
 const readHeader = (where: string, record: RawRecord) => {
   const fields = fieldsOf(record)
@@ -65,15 +44,6 @@ const readHeader = (where: string, record: RawRecord) => {
   const reason = `${found}; columns are separated by commas, not by ${JSON.stringify(separator)}`
   return Effect.fail(dataError(where, reason))
 }
-
-const csv = (header: ReadonlyArray<string>, columns: Columns): RowFormat => ({
-  ends: csvEnds,
-  parse: (records) =>
-    parseRecords(records).map((fields): LabelledFields | Broken => {
-      const row = named(fields, header)
-      return "broken" in row ? row : labelledFields(row.value, columns)
-    })
-})
 
 const named = (
   fields: ReadonlyArray<string> | Broken,
@@ -106,7 +76,7 @@ const parseRecords = (records: ReadonlyArray<RawRecord>): ReadonlyArray<Readonly
 
 const fieldsOf = (record: RawRecord): ReadonlyArray<string> | Broken => {
   const text = textOf(record)
-  if (text === undefined) return { broken: "not valid UTF-8; save the file as UTF-8" }
+  if (text === undefined) return notUtf8
   try {
     return parseText(withoutLineEnd(text))[0] ?? []
   } catch (error) {
@@ -127,7 +97,7 @@ const withoutLineEnd = (text: string): string => {
 
 const sentences: { readonly [code: string]: string | undefined } = {
   CSV_QUOTE_NOT_CLOSED: "a quote is opened and never closed",
-  CSV_INVALID_CLOSING_QUOTE: "text behind a closing quote; a quote inside a quoted field is written twice",
+  CSV_INVALID_CLOSING_QUOTE: "text after a closing quote; a quote inside a quoted field is written twice",
   INVALID_OPENING_QUOTE: "a quote inside a field without quotes; put the field in quotes and write its quotes twice"
 }
 
@@ -137,12 +107,12 @@ const sentences: { readonly [code: string]: string | undefined } = {
  */
 const csvEnds = (): RecordEnds => {
   const [newline, quote, comma] = [10, 34, 44]
-  let state: "field start" | "plain" | "quoted" | "behind quote" = "field start"
+  let state: "field start" | "plain" | "quoted" | "after quote" = "field start"
   const step = (byte: number): typeof state => {
-    if (state === "quoted") return byte === quote ? "behind quote" : "quoted"
+    if (state === "quoted") return byte === quote ? "after quote" : "quoted"
     if (byte === comma) return "field start"
     if (byte === quote && state === "field start") return "quoted"
-    if (byte === quote && state === "behind quote") return "quoted"
+    if (byte === quote && state === "after quote") return "quoted"
     return "plain"
   }
   return (bytes, from) => {

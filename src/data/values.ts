@@ -1,15 +1,20 @@
 /**
- * Rows of any shape, held against a schema of the library that a program already uses: zod, valibot, arktype, effect,
- * whatever speaks Standard Schema (https://standardschema.dev). What comes out has the type that the schema gives.
+ * Values and their places: what a data source yields before anything has been checked. Records of a file are such values, and so is
+ * whatever a program makes up, downloads or asks a database for. They are validated against a schema of the library that a program
+ * already uses: zod, valibot, arktype, effect, whatever speaks Standard Schema (https://standardschema.dev). What comes out has the
+ * type that the schema gives.
  *
+ *   placed      values of a program's own, with places
+ *   records     the rows of a file as they are
+ *   validated   any stream of placed values, in one pass: for sources without an end
  *   rows        a file: all of it is checked before the first row, as a plan's data are
- *   validated   any stream of placed values, one pass: for sources without an end
  *
- * An effect schema becomes a Standard Schema by `Schema.toStandardSchemaV1`. Validators may be asynchronous (a look-up
- * in a database); a row is asked about once by `validated`, and twice by `rows`, which holds no row in memory between
- * its two passes.
+ * An effect schema becomes a Standard Schema by `Schema.toStandardSchemaV1`. Validators may be asynchronous (a look-up in a database);
+ * a row is validated once by `validated`, and twice by `rows`, which holds no row in memory between its two passes.
  *
  * @example
+ * Stream.fromIterable(films).pipe(placed("films"), validated(Film)) // what is wrong with one is reported at films[3]
+ *
  * const Review = z.object({ review: z.string().min(1), stars: z.number().int().min(1).max(5) })
  * Data.rows("reviews.jsonl", Review).pipe(
  *   Stream.map(({ value, where }) => ({ text: value.review, label: value.stars > 3 ? "positive" : "negative", where })),
@@ -18,14 +23,73 @@
  */
 import type * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { StandardSchemaV1 } from "effect/StandardSchema"
 import * as Stream from "effect/Stream"
 import { showValue } from "../../schemas/expected.ts"
-import { type DataError, dataError, problemsShown } from "./data-error.ts"
-import { openValueFile } from "./labelled-file.ts"
-import { brokenRows, isUnread, type Placed, problemOf, readRows, records, type Unread } from "./placed.ts"
-import { recordReader } from "./records.ts"
+import { DataError, dataError, problemsShown } from "./data-error.ts"
+import { openRows } from "./formats/index.ts"
+import { type RawRecord, type RowFile, recordReader } from "./records.ts"
+
+/** `where` is the value's place for error messages: `films.jsonl:12`. */
+export interface Placed<A> {
+  readonly value: A
+  readonly where: string
+}
+
+/** Values of a source called `where`: the first is `where[0]`. */
+export const placed =
+  (where: string) =>
+  <A, E, R>(values: Stream.Stream<A, E, R>): Stream.Stream<Placed<A>, E, R> =>
+    values.pipe(
+      Stream.zipWithIndex,
+      Stream.map(([value, index]) => ({ value, where: `${where}[${index}]` }))
+    )
+
+// Rows handed on at once: as many as `classification` reads at once.
+const rowsPerChunk = 512
+
+/**
+ * The rows of a file once, in its order, as they are: the value of each line of a .jsonl or .ndjson file, an object of
+ * strings for each row of a .csv file, an object for each row of a .parquet file. The file streams by, whatever its size. Rows that cannot be read fail the
+ * stream, those of a stretch of the file (1 MiB) at once.
+ */
+export const records = (path: string): Stream.Stream<Placed<unknown>, DataError> =>
+  Stream.unwrap(
+    Effect.map(openRows(path), (opened) => {
+      const reader = recordReader(opened.file, opened.from, opened.ends())
+      return Stream.paginate(undefined, () =>
+        Effect.gen(function* () {
+          const chunk = yield* reader.next
+          if (chunk === undefined) return [[], Option.none<undefined>()] as const
+          const read = readRows(opened, chunk)
+          const problems = read.flatMap((row) => (isUnread(row) ? [problemOf(row)] : []))
+          if (problems.length > 0) yield* brokenRows(opened.file.name, problems)
+          const values = read.filter((row): row is Placed<unknown> => !isUnread(row))
+          return [values, Option.some(undefined)] as const
+        })
+      )
+    })
+  ).pipe(Stream.rechunk(rowsPerChunk))
+
+/** A row that says nothing, and why, as the end of a sentence that begins with its place. */
+interface Unread {
+  readonly where: string
+  readonly broken: string
+}
+
+const isUnread = (row: Placed<unknown> | Unread): row is Unread => "broken" in row
+
+const problemOf = ({ where, broken }: Unread): string => `${where}: ${broken}`
+
+/** What each record says. */
+const readRows = ({ file, parse }: RowFile, chunk: ReadonlyArray<RawRecord>): ReadonlyArray<Placed<unknown> | Unread> =>
+  parse(chunk).map((row, i) => ({ ...row, where: `${file.name}:${chunk[i]!.line}` }))
+
+/** The first of these problems in words, and how many there are. */
+const brokenRows = (where: string, problems: ReadonlyArray<string>, total = problems.length): DataError =>
+  new DataError({ where, problems: problems.slice(0, problemsShown), total })
 
 type Output<S extends StandardSchemaV1> = StandardSchemaV1.InferOutput<S>
 
@@ -45,7 +109,7 @@ export const validated =
     )
 
 /**
- * The rows of a .jsonl, .ndjson or .csv file once, in its order, as the schema gives them back. The whole file is
+ * The rows of a data file once, in its order, as the schema gives them back. The whole file is
  * checked before the first row; everything that is wrong with it comes in one error.
  */
 export const rows = <S extends StandardSchemaV1>(
@@ -56,7 +120,7 @@ export const rows = <S extends StandardSchemaV1>(
 
 const checkRows = (path: string, schema: StandardSchemaV1): Effect.Effect<void, DataError, Scope.Scope> =>
   Effect.gen(function* () {
-    const opened = yield* openValueFile(path)
+    const opened = yield* openRows(path)
     const reader = recordReader(opened.file, opened.from, opened.ends())
     const problems: Array<string> = []
     let [total, seen] = [0, 0]

@@ -1,37 +1,29 @@
 /**
- * Parquet files, by `hyparquet`: their rows written out once as JSON lines, a row group after another, so that line n of what
+ * Parquet files, by `hyparquet`: their rows written out once as JSON lines, one row group after the other, so that line n of what
  * is read is row n of the file. Columns that are not asked for are not decoded.
  *
  * Memory is one row group (the unit in which the format packs a column) and its rows.
  */
-
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { AsyncBuffer, Compressors, FileMetaData } from "hyparquet"
 import { type DataError, dataError } from "../data-error.ts"
-import type { DataFile } from "../data-file.ts"
-import { noColumn } from "./fields.ts"
-import { spilled, type Write } from "./spill.ts"
-
-/** The columns that a row needs, and those that it may have. */
-export interface WantedColumns {
-  readonly required: ReadonlyArray<string>
-  readonly optional: ReadonlyArray<string>
-}
-
-/** So many rows with all their columns: a look at a file. */
-export interface FirstRows {
-  readonly first: number
-}
+import type { DataFile } from "../file.ts"
+import { spilled, type Write } from "../packed-file.ts"
+import { columnProblems, type FileFormat, type Wanted } from "./format.ts"
+import { jsonLines } from "./jsonl.ts"
 
 // 50 ms and, in a page, 18 kB that other files do not need
 const hyparquet = Effect.promise(() => import("hyparquet"))
 
+export const parquet: FileFormat = {
+  extensions: ["parquet"],
+  gzip: false,
+  open: (file, wanted) => Effect.flatMap(asJsonLines(file, wanted), (lines) => jsonLines.open(lines, wanted))
+}
+
 /** The rows as JSON lines. */
-export const jsonLinesOfParquet = (
-  packed: DataFile,
-  wanted: WantedColumns | FirstRows
-): Effect.Effect<DataFile, DataError, Scope.Scope> =>
+const asJsonLines = (packed: DataFile, wanted: Wanted): Effect.Effect<DataFile, DataError, Scope.Scope> =>
   Effect.gen(function* () {
     const library = yield* hyparquet
     const file = asyncBuffer(packed)
@@ -42,14 +34,13 @@ export const jsonLinesOfParquet = (
       catch: (cause) => dataError(packed.name, failed(cause))
     })
     const names = library.parquetSchema(metadata).children.map(({ element }) => element.name)
-    const { required, optional } = "first" in wanted ? { required: names, optional: [] } : wanted
-    const limit = "first" in wanted ? wanted.first : Number.POSITIVE_INFINITY
-    const missing = required.filter((name) => !names.includes(name))
-    if (missing.length > 0) {
-      return yield* dataError(packed.name, missing.map((name) => noColumn(name, names)).join("; "))
-    }
+    const problems = columnProblems(names, wanted)
+    if (problems.length > 0) return yield* dataError(packed.name, problems.join("; "))
     if (metadata.num_rows === 0n) return yield* dataError(packed.name, "the file has no rows; at least one is needed")
-    const columns = names.filter((name) => required.includes(name) || optional.includes(name))
+    const { required = [], optional = [] } = wanted.columns ?? {}
+    const needed = new Set([...required.map(({ name }) => name), ...optional])
+    const columns = wanted.columns === undefined ? names : names.filter((name) => needed.has(name))
+    const limit = wanted.first ?? Number.POSITIVE_INFINITY
     return yield* spilled(
       packed.name,
       (write, signal) => writeRows(library, { file, metadata, columns, limit }, write, signal),

@@ -1,0 +1,42 @@
+/** What a format of data files is. Each is a value of `FileFormat` in a file of its own, and an entry of the table in `index.ts`. */
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { missingColumn } from "../columns.ts"
+import type { DataError } from "../data-error.ts"
+import type { DataFile } from "../file.ts"
+import type { RowFile } from "../records.ts"
+
+export interface FileFormat {
+  /** by which a file is recognised: in lower case, without the dot */
+  readonly extensions: ReadonlyArray<string>
+  /** what a row is, where the extensions do not say it */
+  readonly rows?: string
+  /** whether a file of it may be packed as a whole, as .csv.gz is */
+  readonly gzip: boolean
+  /** The rows of a file, until the scope closes. */
+  readonly open: (file: DataFile, wanted: Wanted) => Effect.Effect<RowFile, DataError, Scope.Scope>
+}
+
+/** What a reader needs of a file; a format may leave out the rest. */
+export interface Wanted {
+  /** absent: all of them */
+  readonly columns?: { readonly required: ReadonlyArray<WantedColumn>; readonly optional?: ReadonlyArray<string> }
+  /** rows at most; absent: all */
+  readonly first?: number
+}
+
+export interface WantedColumn {
+  readonly name: string
+  /** what messages call it: "column" unless given */
+  readonly role?: string
+}
+
+/** For formats that know their columns before the rows: the wanted ones that are missing or there twice, a sentence each. */
+export const columnProblems = (names: ReadonlyArray<string>, { columns }: Wanted): ReadonlyArray<string> => {
+  const required = columns?.required ?? [...new Set(names)].map((name): WantedColumn => ({ name }))
+  return required.flatMap(({ name, role }) => {
+    const count = names.filter((one) => one === name).length
+    if (count > 1) return [`the header names the column "${name}" ${count} times`]
+    return count === 0 ? [missingColumn(name, names, role)] : []
+  })
+}

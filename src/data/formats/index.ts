@@ -1,0 +1,67 @@
+/**
+ * Which formats data files have: the one table that every reader of rows asks (labelled texts, arrays, causal rows, values for a
+ * schema, a first look at a file).
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { type Fields, isFields, notAnObject } from "../columns.ts"
+import { type DataError, dataError } from "../data-error.ts"
+import { openFile } from "../file.ts"
+import { unpacked } from "../packed-file.ts"
+import { type RowFile, recordReader } from "../records.ts"
+import { csv } from "./csv.ts"
+import type { FileFormat, Wanted } from "./format.ts"
+import { jsonLines } from "./jsonl.ts"
+import { parquet } from "./parquet.ts"
+
+const formats: ReadonlyArray<FileFormat> = [jsonLines, csv, parquet]
+
+/** Opens a data file by its extension until the scope closes. Any other extension is an error: no file is guessed at. */
+export const openRows = (path: string, wanted: Wanted = {}): Effect.Effect<RowFile, DataError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const [, extension = "", gz] = /\.([^./\\]+?)(\.gz)?$/i.exec(path) ?? []
+    const format = formats.find(({ extensions }) => extensions.includes(extension.toLowerCase()))
+    if (format === undefined || (gz !== undefined && !format.gzip)) {
+      const found = extension === "" ? "no extension" : `the extension .${extension}${gz ?? ""}`
+      return yield* dataError(path, `${found} tells no format; expected ${expected}`)
+    }
+    const file = yield* openFile(path)
+    return yield* format.open(gz === undefined ? file : yield* unpacked(file), wanted)
+  })
+
+const written = ({ extensions, rows }: FileFormat): string => {
+  const names = extensions.map((extension) => `.${extension}`).join(", ")
+  return rows === undefined ? names : `${names} (${rows})`
+}
+
+/** ".jsonl, .ndjson (one object a line) or .csv, each also as .gz, or .parquet" */
+const expected = [true, false]
+  .map(
+    (gzip) =>
+      formats
+        .filter((format) => format.gzip === gzip)
+        .map(written)
+        .join(" or ") + (gzip ? ", each also as .gz" : "")
+  )
+  .join(", or ")
+
+/** At most `count` rows with all their columns, unreadable ones left out. Fails where none can be read, with what is wrong with the first. */
+export const firstRows = (path: string, count: number): Effect.Effect<ReadonlyArray<Fields>, DataError> =>
+  Effect.gen(function* () {
+    const { file, from, ends, parse } = yield* openRows(path, { first: count })
+    const reader = recordReader(file, from, ends())
+    // a chunk may end before its first record does
+    let records = yield* reader.next
+    while (records?.length === 0) records = yield* reader.next
+    const read = records?.slice(0, count) ?? []
+    const [first] = read
+    if (first === undefined) return yield* dataError(file.name, "the file has no rows; at least one is needed")
+    const rows = parse(read)
+    const fields = rows.flatMap((row) => ("value" in row && isFields(row.value) ? [row.value] : []))
+    if (fields.length > 0) return fields
+    const broken = rows[0]!
+    return yield* dataError(
+      `${file.name}:${first.line}`,
+      "broken" in broken ? broken.broken : notAnObject(broken.value)
+    )
+  }).pipe(Effect.scoped)
