@@ -12,7 +12,16 @@ import type { RunPlan } from "../../schemas/index.ts"
 import { type FileError, fileError, refuseLink, writeJson } from "../files/index.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
 import { type HostTensor, readTensors, type SafetensorsError, writeSafetensors } from "../safetensors/index.ts"
-import { type DeviceReadError, readTensor, startsOf, type Trainable, tensorsOf, tidy, withStarts, withTensors } from "../tensors/index.ts"
+import {
+  type DeviceReadError,
+  readTensor,
+  startsOf,
+  type Trainable,
+  tensorsOf,
+  tidy,
+  withStarts,
+  withTensors
+} from "../tensors/index.ts"
 import { peftConfig } from "./peft/config.ts"
 import type { ExportedModel } from "./peft/exported-name.ts"
 import { storedContent, writtenContent } from "./peft/file-content.ts"

@@ -24,7 +24,16 @@ import { widened } from "../kernels/widen.ts"
 import { openCheckpoint, storedName } from "../models/checkpoint.ts"
 import { familyOf } from "../models/families.ts"
 import { classParameterName, families, type ModelDescription, type ModelError, type Network } from "../models/index.ts"
-import { bytesOf, readFolderHeaders, readStored, readStoredBytes, type SafetensorsError, type StoredTensor, streamSafetensors, type TensorType } from "../safetensors/index.ts"
+import {
+  bytesOf,
+  readFolderHeaders,
+  readStored,
+  readStoredBytes,
+  type SafetensorsError,
+  type StoredTensor,
+  streamSafetensors,
+  type TensorType
+} from "../safetensors/index.ts"
 import { type DeviceReadError, readTensor } from "../tensors/index.ts"
 
 /** A parameter that is not the base's any more, read from the device when it is its turn. */

@@ -6,7 +6,13 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import { type FileError, writeJson } from "../files/index.ts"
-import { INDEX_FILE, type SafetensorsError, SINGLE_FILE, streamSafetensors, type TensorType } from "../safetensors/index.ts"
+import {
+  INDEX_FILE,
+  type SafetensorsError,
+  SINGLE_FILE,
+  streamSafetensors,
+  type TensorType
+} from "../safetensors/index.ts"
 
 /** A float32 tensor, whose bytes are made when it is its turn. */
 export interface TensorToWrite<E, R> extends TensorType {
