@@ -78,7 +78,7 @@ export const train = (
       Stream.take(steps),
       Training.stepsOf(session, {
         together: () => device.stepsPerRead,
-        look: { every: LOOK_EVERY, sites: adapted.sites, theorem: method === "lora-pro" },
+        probe: { every: LOOK_EVERY, sites: adapted.sites, theorem: method === "lora-pro" },
         record: (_, seen) => Effect.sync(() => seen !== undefined && look(seen)).pipe(Effect.asVoid)
       }),
       Stream.runForEach((report) =>

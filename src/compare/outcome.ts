@@ -86,26 +86,26 @@ const stateBytesIn = (folder: string) =>
   }).pipe(Effect.orElseSucceed(() => null))
 
 const Near = Schema.Struct({ discrepancy: Schema.NullOr(Schema.Finite) })
-const Look = Schema.Struct({
+const Probe = Schema.Struct({
   kind: Schema.Literal("diagnostics"),
   mean: Schema.Struct({ method: Near, best: Near })
 })
-const decodeLook = Schema.decodeUnknownOption(Schema.fromJsonString(Look))
+const decodeProbe = Schema.decodeUnknownOption(Schema.fromJsonString(Probe))
 
-/** Over the looks at which both are known; undefined where there is none. */
+/** Over the probes at which both are known; undefined where there is none. */
 const discrepancyIn = (metrics: string): Effect.Effect<Discrepancy | undefined, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const text = yield* fs.readFileString(metrics).pipe(Effect.orElseSucceed(() => ""))
-    const looks = text.split("\n").flatMap((line) => {
-      const look = decodeLook(line)
-      if (look._tag === "None") return []
-      const { method, best } = look.value.mean
+    const probes = text.split("\n").flatMap((line) => {
+      const probe = decodeProbe(line)
+      if (probe._tag === "None") return []
+      const { method, best } = probe.value.mean
       return method.discrepancy === null || best.discrepancy === null
         ? []
         : [{ method: method.discrepancy, best: best.discrepancy }]
     })
-    if (looks.length === 0) return undefined
-    const mean = (key: keyof Discrepancy) => looks.reduce((sum, look) => sum + look[key] / looks.length, 0)
+    if (probes.length === 0) return undefined
+    const mean = (key: keyof Discrepancy) => probes.reduce((sum, probe) => sum + probe[key] / probes.length, 0)
     return { method: mean("method"), best: mean("best") }
   })

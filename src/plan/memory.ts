@@ -15,7 +15,7 @@ import { isSubtracted } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
 import { packedBytes } from "../numbers/index.ts"
 import type { LinearSite } from "../tensors/index.ts"
-import { PASS_BYTES } from "../training/diagnostics/look.ts"
+import { PASS_BYTES } from "../training/diagnostics/probe.ts"
 
 export interface TrainableCounts {
   /** numbers in A and B */
@@ -68,14 +68,14 @@ export const memoryEstimate = (
   const { parameters, moments, starts } = trainedState(plan, trainable, linear)
   // gradients, and the parameters after the step; old and new moments exist together, for as long as the update takes
   // and what pairs subtract once more with the factors, as the one pair that a forward pass takes
-  const moving = FLOAT * (3 * parameters + 2 * moments + 3 * starts) + ofLook(plan, linear)
+  const moving = FLOAT * (3 * parameters + 2 * moments + 3 * starts) + ofProbe(plan, linear)
   const checkpoint = FLOAT * (parameters + moments + starts)
   const total = RUNTIME + weights + moving + activations + checkpoint
   return { weights, trainable: moving, activations, checkpoint, total }
 }
 
 /** Bytes of the full gradients that diagnostics hold at a time, at most. */
-const ofLook = ({ training: { accumulate, diagnostics } }: RunPlan, linear: number): number =>
+const ofProbe = ({ training: { accumulate, diagnostics } }: RunPlan, linear: number): number =>
   diagnostics === undefined ? 0 : Math.min(PASS_BYTES, FLOAT * linear) * (accumulate > 1 ? 2 : 1)
 
 /** Numbers; `linear`: of all linear weights, for whose every entry LoRA-Pro's full form has moments. */

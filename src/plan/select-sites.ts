@@ -2,7 +2,7 @@
 import * as Result from "effect/Result"
 import { type AdapterMethod, InjectionError, methods, type Selected, select } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
-import { lookedAtProblems } from "../training/diagnostics/sites.ts"
+import { probedProblems } from "../training/diagnostics/sites.ts"
 import type { TrainableCounts } from "./memory.ts"
 import type { Adaptable, SiteOptions } from "./resolved.ts"
 
@@ -17,17 +17,17 @@ export const selectSites = (plan: RunPlan, model: Adaptable) => {
     overrides: overrides as ReadonlyArray<(typeof overrides)[number] & SiteOptions>,
     modulesToSave: adapter.modulesToSave
   })
-  return Result.flatMap(selected, (found) => lookingAt(plan, model, found))
+  return Result.flatMap(selected, (found) => withProbedSites(plan, model, found))
 }
 
-/** The selection, where every pattern of sites to look at means one of its sites. */
-const lookingAt = (
+/** The selection, where every pattern of sites to probe means one of its sites. */
+const withProbedSites = (
   { training: { diagnostics } }: RunPlan,
   { prefix }: Adaptable,
   selected: Selected<SiteOptions>
 ): Result.Result<Selected<SiteOptions>, InjectionError> => {
   const adapted = selected.sites.map(({ site }) => site)
-  const problems = lookedAtProblems(adapted, prefix, diagnostics?.sites ?? "all", "training.diagnostics.sites")
+  const problems = probedProblems(adapted, prefix, diagnostics?.sites ?? "all", "training.diagnostics.sites")
   return problems.length === 0 ? Result.succeed(selected) : Result.fail(new InjectionError({ problems }))
 }
 

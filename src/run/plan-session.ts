@@ -11,8 +11,8 @@ import { calibrationOfPlan, injectPlan, type ResolvedPlan } from "../plan/index.
 import {
   calibrating,
   type DiagnosticsReport,
-  lookedAtSites,
   openSession,
+  probedSites,
   type Session,
   type StepReport,
   type StepsOptions,
@@ -55,7 +55,7 @@ export const openPlanSession = (runner: Runner, adapted: Adapted<Network>, { pla
   })
 
 /** Steps from `next` on, after the last of which an evaluation, a checkpoint or the end may come: they need the state right then. */
-const stepsUntilLook = ({ plan: { training, output }, steps }: ResolvedPlan, next: number): number => {
+const stepsUntilDue = ({ plan: { training, output }, steps }: ResolvedPlan, next: number): number => {
   const until = (every: number) => every - ((next - 1) % every)
   return Math.min(until(training.evaluateEvery ?? steps), until(output.checkpointEvery), steps - next + 1)
 }
@@ -77,27 +77,27 @@ export const stepsOfPlan = <E, R>(
               yield* record(reports, seen)
               if (seen !== undefined) yield* reportWarnings(seen)
             }),
-          together: (next) => Math.min(device.stepsPerRead, stepsUntilLook(resolved, next)),
+          together: (next) => Math.min(device.stepsPerRead, stepsUntilDue(resolved, next)),
           begins: (step) => device.label(`step ${step}`),
-          ...lookOfPlan(session, resolved)
+          ...probeOfPlan(session, resolved)
         }),
         Stream.take(resolved.steps - session.step)
       )
     )
   )
 
-/** Which steps look at the full gradient, and where. */
-const lookOfPlan = (
+/** Which steps probe the full gradient, and where. */
+const probeOfPlan = (
   { adapted }: Session<Network>,
   { plan }: ResolvedPlan
-): Pick<StepsOptions<never, never>, "look"> => {
+): Pick<StepsOptions<never, never>, "probe"> => {
   const { diagnostics } = plan.training
   if (diagnostics === undefined) return {}
-  const sites = lookedAtSites(adapted.sites, adapted.model.prefix, diagnostics.sites)
-  return { look: { every: diagnostics.every, sites, theorem: plan.optimizer.kind === "lora-pro" } }
+  const sites = probedSites(adapted.sites, adapted.model.prefix, diagnostics.sites)
+  return { probe: { every: diagnostics.every, sites, theorem: plan.optimizer.kind === "lora-pro" } }
 }
 
-/** One notice for a look, however many sites have something to say. */
+/** One notice for a probe, however many sites have something to say. */
 export const reportWarnings = ({ warnings }: DiagnosticsReport) =>
   Effect.gen(function* () {
     const [first, ...others] = warnings

@@ -8,13 +8,13 @@ export {
   type DiagnosticsReport,
   diagnose,
   type FactorSpectrum,
-  type LookedAt,
-  type LookOptions,
-  lookedAtProblems,
-  lookedAtSites,
   type MeanDiagnostics,
   type MethodNearness,
   type Nearness,
+  type ProbedSites,
+  type ProbeOptions,
+  probedProblems,
+  probedSites,
   type SiteDiagnostics,
   type TheoremCheck
 } from "./diagnostics/index.ts"

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
 import type { BatchOf, Model, Network } from "../models/model.ts"
-import type { LookOptions } from "./diagnostics/look.ts"
+import type { ProbeOptions } from "./diagnostics/probe.ts"
 import type { DiagnosticsReport } from "./diagnostics/report.ts"
 import type { StepReport } from "./report.ts"
 import { openSession, type Session, type SessionOptions } from "./session.ts"
@@ -16,19 +16,19 @@ import { NotFinite, type StepError, step, stepsTogether } from "./step.ts"
 export interface StepsOptions<E, R> {
   /**
    * Part of the steps whose numbers were read together: an interruption comes before both or after both, so that what is recorded
-   * and what the session has done agree. `seen`: where the one step was looked at.
+   * and what the session has done agree. `seen`: where the one step was probed.
    */
   readonly record?: (reports: ReadonlyArray<StepReport>, seen?: DiagnosticsReport) => Effect.Effect<void, E, R>
   /** Steps whose numbers are read together, from the step that is next; default 1. See `stepsTogether`. */
   readonly together?: (nextStep: number) => number
   /** Called with the number of each step before its work is given to the device. */
   readonly begins?: (step: number) => void
-  /** Looks at the full gradient in the first step of every `every`; those steps are read by themselves. */
-  readonly look?: LookOptions & { readonly every: number }
+  /** Probes the full gradient in the first step of every `every`; those steps are read by themselves. */
+  readonly probe?: ProbeOptions & { readonly every: number }
 }
 
-/** What compares a step with the full gradient's: loaded where somebody looks. */
-const lookedSteps = Effect.promise(() => import("./diagnostics/looked-step.ts"))
+/** What compares a step with the full gradient's: loaded where steps are probed. */
+const probedSteps = Effect.promise(() => import("./diagnostics/probed-step.ts"))
 
 /** Milliseconds for which steps keep the thread: a page is drawn, and whoever waits is heard, behind them. */
 const TURN_EVERY = 50
@@ -65,21 +65,21 @@ const END = Symbol("end")
 export const stepsOf =
   <M extends Network = Model, E2 = never, R2 = never>(
     session: Session<M>,
-    { record = () => Effect.void, together = () => 1, begins, look }: StepsOptions<E2, R2> = {}
+    { record = () => Effect.void, together = () => 1, begins, probe }: StepsOptions<E2, R2> = {}
   ) =>
   <E, R>(batches: Stream.Stream<BatchOf<M>, E, R>): Stream.Stream<StepReport, E | E2 | StepError, R | R2> => {
-    /** Steps from `next` on that end before the next look, or the one that is looked at. */
-    const untilLook = (next: number): number => {
-      if (look === undefined) return Number.POSITIVE_INFINITY
-      const since = (next - 1) % look.every
-      return since === 0 ? 1 : look.every - since
+    /** Steps from `next` on that end before the next probe, or the one with it. */
+    const untilProbe = (next: number): number => {
+      if (probe === undefined) return Number.POSITIVE_INFINITY
+      const since = (next - 1) % probe.every
+      return since === 0 ? 1 : probe.every - since
     }
     const one = (group: ReadonlyArray<BatchOf<M>>) => {
-      if (look === undefined || session.step % look.every !== 0) {
+      if (probe === undefined || session.step % probe.every !== 0) {
         return Effect.tap(step(session, group, begins), (report) => record([report]))
       }
-      return lookedSteps.pipe(
-        Effect.flatMap(({ stepWithLook }) => stepWithLook(session, group, look, begins)),
+      return probedSteps.pipe(
+        Effect.flatMap(({ stepWithProbe }) => stepWithProbe(session, group, probe, begins)),
         Effect.tap(({ report, diagnostics }) => record([report], diagnostics)),
         Effect.map(({ report }) => report)
       )
@@ -109,7 +109,7 @@ export const stepsOf =
         (waiting, group) => {
           const groups = group === END ? waiting : [...waiting, group]
           const next = session.step + 1
-          const due = group === END ? groups.length > 0 : groups.length >= Math.min(together(next), untilLook(next))
+          const due = group === END ? groups.length > 0 : groups.length >= Math.min(together(next), untilProbe(next))
           return due
             ? // before the steps, and not behind them: an interruption there has lost no report
               Effect.map(Effect.andThen(turns, take(groups)), (reports) => [[], reports] as const)

@@ -10,7 +10,7 @@ import type * as Scope from "effect/Scope"
 import type { Adapted } from "../../../adapters/index.ts"
 import type { LayersBatch, LayersNetwork } from "../../models/layers-model/from-layers-model.ts"
 import type { DeviceReadError } from "../../tensors/index.ts"
-import { type DiagnosticsReport, lookedAtProblems } from "../../training/index.ts"
+import { type DiagnosticsReport, probedProblems } from "../../training/index.ts"
 import type { StepError } from "../../training/step.ts"
 import type { NextBatch } from "./batches.ts"
 import { callbackModel } from "./callback-model.ts"
@@ -111,7 +111,7 @@ const judged = ({ adapted, source, settled: { plan }, options, epochs }: RunOpti
     const problems = [
       ...(Result.isFailure(extent) ? extent.failure : []),
       ...("path" in perOutput ? [perOutput] : []),
-      ...lookedAtProblems(sites, model.prefix, plan.training.diagnostics?.sites ?? "all", where)
+      ...probedProblems(sites, model.prefix, plan.training.diagnostics?.sites ?? "all", where)
     ]
     return Result.isFailure(extent) || "path" in perOutput || problems.length > 0
       ? Effect.fail(new FitError({ problems }))

@@ -7,7 +7,7 @@ import type { Adapted } from "../../../adapters/index.ts"
 import type { LayersBatch, LayersNetwork } from "../../models/layers-model/from-layers-model.ts"
 import { fromConfig } from "../../optimizers/index.ts"
 import { type DeviceReadError, readTensor } from "../../tensors/index.ts"
-import { type DiagnosticsReport, lookedAtSites, openSession, type StepReport, step } from "../../training/index.ts"
+import { type DiagnosticsReport, openSession, probedSites, type StepReport, step } from "../../training/index.ts"
 import type { StepError } from "../../training/step.ts"
 import { EpochMeans, type Logs } from "./callbacks.ts"
 import type { Compiled } from "./compiled.ts"
@@ -30,7 +30,7 @@ export interface Stepper {
 }
 
 /** Loaded where a plan asks for diagnostics. */
-const lookedSteps = Effect.promise(() => import("../../training/diagnostics/looked-step.ts"))
+const probedSteps = Effect.promise(() => import("../../training/diagnostics/probed-step.ts"))
 
 /** Keeps the scores of the first forward pass of each batch: a look at the full gradient may run it again. */
 class Scores {
@@ -76,19 +76,19 @@ export const openStepper = (
       loss: scoringLoss(compiled, weighted, scores),
       accumulate
     })
-    const look =
+    const probe =
       diagnostics === undefined
         ? undefined
         : {
-            sites: lookedAtSites(adapted.sites, adapted.model.prefix, diagnostics.sites),
+            sites: probedSites(adapted.sites, adapted.model.prefix, diagnostics.sites),
             theorem: plan.optimizer.kind === "lora-pro"
           }
     const take = (batches: ReadonlyArray<WeightedBatch>): Effect.Effect<TakenStep, StepError> =>
       Effect.gen(function* () {
         scores.begin(batches.length)
-        const looks = look !== undefined && session.step % diagnostics!.every === 0
-        const taken = looks
-          ? yield* Effect.flatMap(lookedSteps, ({ stepWithLook }) => stepWithLook(session, batches, look))
+        const due = probe !== undefined && session.step % diagnostics!.every === 0
+        const taken = due
+          ? yield* Effect.flatMap(probedSteps, ({ stepWithProbe }) => stepWithProbe(session, batches, probe))
           : { report: yield* step(session, batches), diagnostics: undefined }
         const means = new EpochMeans()
         const values = yield* scores.read()

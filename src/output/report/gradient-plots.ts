@@ -1,6 +1,6 @@
 /**
  * What was seen of the full gradient, as curves: the median site as a line, the worst as a dashed one. Where there are
- * more looks than points, each point is the mean of the medians and the worst of the worst.
+ * more probes than points, each point is the mean of the medians and the worst of the worst.
  */
 import { grouped, type Plot, plotOver, rounded, type Series } from "./plots.ts"
 import type { Diagnostics, Site } from "./run-record.ts"
@@ -25,9 +25,9 @@ export const meanOf = (values: ReadonlyArray<number | null>): number | null => {
 
 const roundedOrNull = (value: number | null): number | null => (value === null ? null : rounded(value))
 
-/** Every plot that the looks have numbers for. */
-export const gradientPlots = (looks: ReadonlyArray<Diagnostics>): ReadonlyArray<Plot> => {
-  const groups = grouped(looks)
+/** Every plot that the probes have numbers for. */
+export const gradientPlots = (probes: ReadonlyArray<Diagnostics>): ReadonlyArray<Plot> => {
+  const groups = grouped(probes)
   const x = groups.map((group) => group.at(-1)!.step)
   const each = (pick: Pick) => groups.map((group) => group.map(({ sites }) => known(sites.map(pick))))
   const middle = (label: string, colour: number, pick: Pick, kind: Series["kind"] = "line"): Series => ({

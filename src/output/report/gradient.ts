@@ -20,26 +20,26 @@ export const placeOf = (site: string): { readonly depth: string; readonly type: 
   return { depth: segments.slice(0, layer + 1).join("."), type: segments.slice(layer + 1).join(".") }
 }
 
-export const gradientSeen = (looks: ReadonlyArray<Diagnostics>, plots: ReadonlyArray<Plot>): Html | null => {
-  if (looks.length === 0) return null
-  const sites = looks[0]!.sites.length
+export const gradientSeen = (probes: ReadonlyArray<Diagnostics>, plots: ReadonlyArray<Plot>): Html | null => {
+  if (probes.length === 0) return null
+  const sites = probes[0]!.sites.length
   return html`<section><h2>The full gradient</h2>
-<p class="quiet">At ${count(looks.length)} steps and ${count(sites)} layers: g is the gradient that full fine-tuning would follow, g̃ = s(B·dA + dB·A) what the method makes of it, and the best possible is its projection on what any move of A and B can do. A distance of 0 is full fine-tuning, of 1 none of it. Where the method does what is possible, its line covers the other.</p>
-${theorem(looks)}<div class="grid">${plots.map(figure)}</div>
-${heatMap(looks)}</section>`
+<p class="quiet">At ${count(probes.length)} steps and ${count(sites)} layers: g is the gradient that full fine-tuning would follow, g̃ = s(B·dA + dB·A) what the method makes of it, and the best possible is its projection on what any move of A and B can do. A distance of 0 is full fine-tuning, of 1 none of it. Where the method does what is possible, its line covers the other.</p>
+${theorem(probes)}<div class="grid">${plots.map(figure)}</div>
+${heatMap(probes)}</section>`
 }
 
 /** What came of the live assertion. */
-const theorem = (looks: ReadonlyArray<Diagnostics>): Html | null => {
-  const checks = looks.flatMap(({ sites }) => sites.flatMap(({ theorem: check }) => check ?? []))
+const theorem = (probes: ReadonlyArray<Diagnostics>): Html | null => {
+  const checks = probes.flatMap(({ sites }) => sites.flatMap(({ theorem: check }) => check ?? []))
   if (checks.length === 0) return null
   const judged = checks.filter(({ tolerance, fromDamped }) => tolerance !== null && fromDamped !== null)
   const largest = judged.reduce((most, { fromDamped }) => Math.max(most, fromDamped!), 0)
-  const warnings = looks.flatMap((look) => look.warnings)
+  const warnings = probes.flatMap((probe) => probe.warnings)
   const result =
     warnings.length === 0
-      ? html`holds at ${count(judged.length)} of ${count(checks.length)} looks at a layer, to ${number(largest)} of ‖g‖ (with its damping)${judged.length < checks.length && "; at the others float32 allows no judgement"}.`
-      : html`<strong>does not hold</strong> at ${count(warnings.length)} of ${count(checks.length)} looks at a layer:`
+      ? html`holds at ${count(judged.length)} of ${count(checks.length)} probes of a layer, to ${number(largest)} of ‖g‖ (with its damping)${judged.length < checks.length && "; at the others float32 allows no judgement"}.`
+      : html`<strong>does not hold</strong> at ${count(warnings.length)} of ${count(checks.length)} probes of a layer:`
   const shown = warnings.slice(0, WARNINGS).map((warning) => html`<li>${warning}</li>`)
   const left = warnings.length - shown.length
   return html`<p>LoRA-Pro's theorem ${result}</p>${shown.length > 0 && html`<ul>${shown}${left > 0 && html`<li>and ${count(left)} more in metrics.jsonl</li>`}</ul>`}`
@@ -54,11 +54,11 @@ interface Cell {
   readonly best: number | null
 }
 
-/** Mean over the looks, for each site by its name. */
-const cellsOf = (looks: ReadonlyArray<Diagnostics>): ReadonlyMap<string, Cell> => {
+/** Mean over the probes, for each site by its name. */
+const cellsOf = (probes: ReadonlyArray<Diagnostics>): ReadonlyMap<string, Cell> => {
   const cells = new Map<string, Cell>()
-  for (const name of new Set(looks.flatMap(({ sites }) => sites.map(({ site }) => site)))) {
-    const own = looks.flatMap(({ sites }) => sites.filter(({ site }) => site === name))
+  for (const name of new Set(probes.flatMap(({ sites }) => sites.map(({ site }) => site)))) {
+    const own = probes.flatMap(({ sites }) => sites.filter(({ site }) => site === name))
     cells.set(name, {
       method: meanOf(own.map(({ method }) => method.discrepancy)),
       best: meanOf(own.map(({ best }) => best.discrepancy))
@@ -67,8 +67,8 @@ const cellsOf = (looks: ReadonlyArray<Diagnostics>): ReadonlyMap<string, Cell> =
   return cells
 }
 
-const heatMap = (looks: ReadonlyArray<Diagnostics>): Html => {
-  const cells = cellsOf(looks)
+const heatMap = (probes: ReadonlyArray<Diagnostics>): Html => {
+  const cells = cellsOf(probes)
   const names = [...cells.keys()]
   const depths = [...new Set(names.map((name) => placeOf(name).depth))]
   const types = [...new Set(names.map((name) => placeOf(name).type))]
@@ -84,7 +84,7 @@ const heatMap = (looks: ReadonlyArray<Diagnostics>): Html => {
     return html`<td class="share" style="--share:${share.toFixed(3)}">${fixed(method)}<small>best ${fixed(best)}</small></td>`
   }
   return html`<h3>By depth and type of weight</h3><div class="scroll" tabindex="0" role="region" aria-label="Distance to the full gradient by layer"><table>
-<caption>Distance of the method to the full gradient, mean over the looks; below it the best possible; the darker, the farther</caption>
+<caption>Distance of the method to the full gradient, mean over the probes; below it the best possible; the darker, the farther</caption>
 <thead><tr><th scope="col">layer</th>${types.map((type) => html`<th scope="col">${broken(type)}</th>`)}</tr></thead>
 <tbody>${depths.map(
     (depth) => html`<tr><th scope="row">${depth}</th>${types.map((type) => cell(depth, type))}</tr>

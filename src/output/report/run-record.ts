@@ -128,7 +128,7 @@ export interface RunRecord {
   readonly plan: Readonly<Record<string, unknown>>
   readonly steps: ReadonlyArray<Step>
   readonly evaluations: ReadonlyArray<Evaluation>
-  /** looks at the full gradient; empty where the plan asks for none */
+  /** probes of the full gradient; empty where the plan asks for none */
   readonly diagnostics: ReadonlyArray<Diagnostics>
 }
 

@@ -4,9 +4,9 @@ import { InjectionError } from "../../../adapters/index.ts"
 import type { BatchOf, Network } from "../../models/model.ts"
 import type { Session } from "../session.ts"
 import type { StepError } from "../step.ts"
-import { lookAhead } from "./looked-step.ts"
+import { probeAhead } from "./probed-step.ts"
 import type { DiagnosticsReport } from "./report.ts"
-import { type LookedAt, lookedAtProblems, lookedAtSites } from "./sites.ts"
+import { type ProbedSites, probedProblems, probedSites } from "./sites.ts"
 
 export interface DiagnoseOptions {
   /**
@@ -29,18 +29,18 @@ export interface DiagnoseOptions {
 export const diagnose = <M extends Network>(
   session: Session<M>,
   batches: ReadonlyArray<BatchOf<M>>,
-  sites: LookedAt = "all",
+  sites: ProbedSites = "all",
   { theorem = false }: DiagnoseOptions = {}
 ): Effect.Effect<DiagnosticsReport, InjectionError | StepError> =>
   Effect.gen(function* () {
     const { adapted } = session
     const { prefix } = adapted.model
     const problems = [
-      ...lookedAtProblems(adapted.sites, prefix, sites, "sites"),
+      ...probedProblems(adapted.sites, prefix, sites, "sites"),
       ...(adapted.method === "lora" || adapted.sites.length === 0 ? [] : [withoutFactors(adapted.method)])
     ]
     if (problems.length > 0) return yield* new InjectionError({ problems })
-    return yield* lookAhead(session, batches, { sites: lookedAtSites(adapted.sites, prefix, sites), theorem })
+    return yield* probeAhead(session, batches, { sites: probedSites(adapted.sites, prefix, sites), theorem })
   })
 
 const withoutFactors = (method: string) => ({

@@ -1,6 +1,6 @@
 /** The gradient seen: the true gradient of W beside what the method makes of it. */
 export { type DiagnoseOptions, diagnose } from "./diagnose.ts"
-export type { LookOptions } from "./look.ts"
+export type { ProbeOptions } from "./probe.ts"
 export type {
   DiagnosticsReport,
   FactorSpectrum,
@@ -10,4 +10,4 @@ export type {
   SiteDiagnostics,
   TheoremCheck
 } from "./report.ts"
-export { type LookedAt, lookedAtProblems, lookedAtSites } from "./sites.ts"
+export { type ProbedSites, probedProblems, probedSites } from "./sites.ts"

@@ -13,7 +13,7 @@ import { fromConfig, type Transform } from "../../../src/optimizers/index.ts"
 import { type Listener, Progress } from "../../../src/run/index.ts"
 import { reportWarnings } from "../../../src/run/plan-session.ts"
 import { mapTensors } from "../../../src/tensors/trainable.ts"
-import { stepWithLook } from "../../../src/training/diagnostics/looked-step.ts"
+import { stepWithProbe } from "../../../src/training/diagnostics/probed-step.ts"
 import {
   crossEntropy,
   type DiagnosticsReport,
@@ -47,7 +47,7 @@ const fast = <Config extends OptimizerConfig>(config: Config, more: Partial<Conf
 const looks = (session: Session, theorem: boolean) =>
   Effect.forEach(batches, (batch) =>
     Effect.map(
-      stepWithLook(session, [batch], { sites: session.adapted.sites, theorem }),
+      stepWithProbe(session, [batch], { sites: session.adapted.sites, theorem }),
       ({ diagnostics }) => diagnostics
     )
   )
@@ -242,7 +242,7 @@ describe("training is the same, bit for bit,", () => {
       Effect.gen(function* () {
         const session = yield* tinySession(config, { accumulate: 2, ...of })
         const sites = session.adapted.sites.slice(0, looking?.sites)
-        const options: StepsOptions<never, never> = looking === undefined ? {} : { look: { ...looking, sites } }
+        const options: StepsOptions<never, never> = looking === undefined ? {} : { probe: { ...looking, sites } }
         const reports = yield* Stream.runCollect(
           stepsOf(session, options)(Stream.fromIterable([...batches, ...batches.toReversed()]))
         )
@@ -275,7 +275,7 @@ describeOn("cpu", () => {
         const reports = yield* Stream.runCollect(
           stepsOf(session, {
             together: () => 3,
-            look: { every: 4, sites: session.adapted.sites },
+            probe: { every: 4, sites: session.adapted.sites },
             record: (taken, seen) => Effect.sync(() => void recorded.push([taken.map(({ step }) => step), seen?.step]))
           })(Stream.fromIterable(batches))
         )
@@ -295,9 +295,9 @@ describeOn("cpu", () => {
         const session = yield* tinySession(loraProFull)
         const { sites } = session.adapted
         const [whole, apart] = [
-          yield* stepWithLook(session, [batches[0]!], { sites }),
+          yield* stepWithProbe(session, [batches[0]!], { sites }),
           yield* Effect.flatMap(tinySession(loraProFull), (other) =>
-            stepWithLook(other, [batches[0]!], { sites, passBytes: 1 })
+            stepWithProbe(other, [batches[0]!], { sites, passBytes: 1 })
           )
         ]
         expect(apart.diagnostics).toEqual(whole.diagnostics)
@@ -322,7 +322,7 @@ describeOn("cpu", () => {
           [0, 1].flatMap((i) => ["query", "value"].map((name) => `encoder.layer.${i}.attention.self.${name}`))
         )
         const sites = session.adapted.sites.filter(({ name }) => /query|value/.test(name))
-        const { diagnostics, report } = yield* stepWithLook(session, [batches[1]!], { sites })
+        const { diagnostics, report } = yield* stepWithProbe(session, [batches[1]!], { sites })
         expect(diagnostics).toEqual(seen!)
         expect(report.step).toBe(2)
       })
@@ -349,7 +349,7 @@ describeOn("cpu", () => {
         yield* Effect.promise(() =>
           expectNoLeak(async () => {
             for (const attempt of [
-              Effect.asVoid(stepWithLook(session, [batches[0]!], { sites: session.adapted.sites, theorem: true })),
+              Effect.asVoid(stepWithProbe(session, [batches[0]!], { sites: session.adapted.sites, theorem: true })),
               Effect.asVoid(diagnose(session, [batches[0]!], "all", { theorem: true }))
             ]) {
               const error = await Effect.runPromise(Effect.flip<void, Error, never>(attempt))
@@ -388,7 +388,7 @@ describeOn("cpu", () => {
               return original.apply(this, args) as never
             }
             await expectNoLeak(async () => {
-              const taken = stepWithLook(session, [batches[0]!], {
+              const taken = stepWithProbe(session, [batches[0]!], {
                 sites: session.adapted.sites.filter(({ name }) => name.endsWith("query"))
               })
               const error = await Effect.runPromise(Effect.flip(taken))

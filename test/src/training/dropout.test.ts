@@ -12,7 +12,7 @@ import type { Batch } from "../../../src/data/index.ts"
 import { fromConfig } from "../../../src/optimizers/index.ts"
 import { tensorsOf } from "../../../src/tensors/trainable.ts"
 import { backward } from "../../../src/training/backward.ts"
-import { stepWithLook } from "../../../src/training/diagnostics/looked-step.ts"
+import { stepWithProbe } from "../../../src/training/diagnostics/probed-step.ts"
 import { backwardWithFull } from "../../../src/training/full-gradients.ts"
 import {
   crossEntropy,
@@ -255,7 +255,7 @@ describeOn("wasm", () => {
         Effect.gen(function* () {
           const [looked, plain] = [yield* sessionBy("lora", 0.3), yield* sessionBy("lora", 0.3)]
           for (const batches of groups) {
-            const { report, diagnostics } = yield* stepWithLook(looked, batches, {
+            const { report, diagnostics } = yield* stepWithProbe(looked, batches, {
               sites: looked.adapted.sites,
               theorem: true,
               // each site in a pass of its own: the masks are made again in every one
@@ -279,7 +279,7 @@ describeOn("wasm", () => {
           const session = yield* sessionBy("lora", 0.3)
           yield* step(session, groups[0]!)
           const seen = yield* diagnose(session, groups[1]!, "all", { theorem: true })
-          const { diagnostics } = yield* stepWithLook(session, groups[1]!, {
+          const { diagnostics } = yield* stepWithProbe(session, groups[1]!, {
             sites: session.adapted.sites,
             theorem: true
           })

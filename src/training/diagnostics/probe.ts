@@ -1,12 +1,12 @@
 /**
- * A look at the full gradient in the middle of a step: g at some sites out of the step's own backward pass, read one
+ * A probe of the full gradient in the middle of a step: g at some sites out of the step's own backward pass, read one
  * site at a time. What a step computes is the same with and without it, bit for bit.
  *
  *   before the update  g, (A, B) and the direction (dA, dB) of a site are read; of g its coordinates in the tangent space stay
  *   after it           A and B again: (ΔA, ΔB) is their difference, the step as it was really taken
  *
  * Cost: one product dyᵀx a site more on the device, 2·r·out·in multiplications in float64 on the host, which has one g
- * at a time. All 36 sites of MiniLM at rank 8, 8 texts of 32 tokens, one thread of wasm: 0.34 s a look, 0.08 s of them
+ * at a time. All 36 sites of MiniLM at rank 8, 8 texts of 32 tokens, one thread of wasm: 0.34 s a probe, 0.08 s of them
  * the products, beside steps of 0.24 s; every 10 steps that is 14 % more time. The peak of a plain LoRA run rises from
  * 256 to 377 MB, that of LoRA-Pro's full form does not.
  */
@@ -33,7 +33,7 @@ import { type SiteSample, siteDiagnostics } from "./site.ts"
 import { type HostFactors, type HostMatrix, project, tangentSpace } from "./tangent.ts"
 import { theoremWarning } from "./theorem.ts"
 
-export interface LookOptions {
+export interface ProbeOptions {
   /** adapted sites, each with one pair of factors */
   readonly sites: ReadonlyArray<LinearSite>
   /** whether the optimizer's directions should be those of LoRA-Pro's theorem: where they are not, the report warns */
@@ -51,7 +51,7 @@ export type Seen = ReadonlyArray<Omit<SiteSample, "move">>
 export const PASS_BYTES = 256e6
 
 /** Consecutive sites whose gradients have room together. */
-const passesOf = ({ sites, passBytes = PASS_BYTES }: LookOptions): ReadonlyArray<ReadonlyArray<LinearSite>> => {
+const passesOf = ({ sites, passBytes = PASS_BYTES }: ProbeOptions): ReadonlyArray<ReadonlyArray<LinearSite>> => {
   const passes: Array<Array<LinearSite>> = []
   let bytes = Number.POSITIVE_INFINITY
   for (const site of sites) {
@@ -66,9 +66,9 @@ const passesOf = ({ sites, passBytes = PASS_BYTES }: LookOptions): ReadonlyArray
   return passes
 }
 
-export interface LookedBefore extends LossAndGradients {
+export interface ProbedBefore extends LossAndGradients {
   readonly seen: Seen
-  /** milliseconds of the reads, the algebra and further passes: what the step would not have taken without the look */
+  /** milliseconds of the reads, the algebra and further passes: what the step would not have taken without the probe */
   readonly aside: number
 }
 
@@ -76,10 +76,10 @@ export interface LookedBefore extends LossAndGradients {
  * Loss and gradients of the step, and what is seen before it. The caller disposes the former; the latter lies on the
  * host.
  */
-export const lookBefore = <M extends Network>(
+export const probeBefore = <M extends Network>(
   step: AboutToStep<M>,
-  options: LookOptions
-): Effect.Effect<LookedBefore, DeviceReadError> =>
+  options: ProbeOptions
+): Effect.Effect<ProbedBefore, DeviceReadError> =>
   Effect.suspend(() => {
     const { session, batches } = step
     const [first = [], ...others] = passesOf(options)
@@ -112,7 +112,7 @@ const directionsOf = <M extends Network>({ session, refreshed }: AboutToStep<M>,
 
 const seenAt = <M extends Network>(
   { session, conditionings }: AboutToStep<M>,
-  { theorem = false }: LookOptions,
+  { theorem = false }: ProbeOptions,
   directions: Trainable,
   name: string,
   g: Tensor2D
@@ -135,7 +135,7 @@ const seenAt = <M extends Network>(
   })
 
 /** The report, when `after` are the parameters that the step led to. */
-export const lookAfter = (
+export const probeAfter = (
   seen: Seen,
   after: Trainable,
   step: number
@@ -151,7 +151,7 @@ export const lookAfter = (
   })
 
 /**
- * Throws where there is no such pair: that is a bug in the caller, `lookedAtSites` chooses among those that are there.
+ * Throws where there is no such pair: that is a bug in the caller, `probedSites` chooses among those that are there.
  */
 const pairAt = ({ pairs }: Trainable, name: string): FactorPair => {
   const pair = pairs.find(({ site }) => site.name === name)

@@ -1,4 +1,4 @@
-/** Steps with a look at the full gradient: taken, or only tried. */
+/** Steps with a probe of the full gradient: taken, or only tried. */
 import * as Effect from "effect/Effect"
 import type { BatchOf, Network } from "../../models/model.ts"
 import type { DeviceReadError } from "../../tensors/index.ts"
@@ -6,35 +6,35 @@ import { moveTo, type Place, placeOf } from "../place.ts"
 import type { StepReport } from "../report.ts"
 import type { Session } from "../session.ts"
 import { attempt, type Differentiate, diverged, NotFinite, type StepError, undoable } from "../step.ts"
-import { type LookOptions, lookAfter, lookBefore, type Seen } from "./look.ts"
+import { type ProbeOptions, probeAfter, probeBefore, type Seen } from "./probe.ts"
 import type { DiagnosticsReport } from "./report.ts"
 
 /** A step, and what was seen of the full gradient in it. */
-export interface LookedStep {
+export interface ProbedStep {
   readonly report: StepReport
   readonly diagnostics: DiagnosticsReport
 }
 
-/** The same step, with a look at the full gradient. The step's times are without what the host makes of it. */
-export const stepWithLook = <M extends Network>(
+/** The same step, with a probe of the full gradient. The step's times are without what the host makes of it. */
+export const stepWithProbe = <M extends Network>(
   session: Session<M>,
   batches: ReadonlyArray<BatchOf<M>>,
-  look: LookOptions,
+  probe: ProbeOptions,
   begins: (step: number) => void = () => {}
-): Effect.Effect<LookedStep, StepError> =>
-  undoable(session, (start) => attemptWithLook(session, batches, look, start, begins)).pipe(
+): Effect.Effect<ProbedStep, StepError> =>
+  undoable(session, (start) => attemptWithProbe(session, batches, probe, start, begins)).pipe(
     Effect.flatMap((taken) => (taken instanceof NotFinite ? diverged(session, batches, taken) : Effect.succeed(taken)))
   )
 
-/** What `stepWithLook` would see at the next step, which is not taken: the session stays where it is. */
-export const lookAhead = <M extends Network>(
+/** What `stepWithProbe` would see at the next step, which is not taken: the session stays where it is. */
+export const probeAhead = <M extends Network>(
   session: Session<M>,
   batches: ReadonlyArray<BatchOf<M>>,
-  look: LookOptions
+  probe: ProbeOptions
 ): Effect.Effect<DiagnosticsReport, StepError> =>
   Effect.suspend(() => {
     const start = placeOf(session)
-    return attemptWithLook(session, batches, look, start, () => {}).pipe(
+    return attemptWithProbe(session, batches, probe, start, () => {}).pipe(
       Effect.ensuring(Effect.sync(() => moveTo(session, start))),
       Effect.flatMap((taken) =>
         taken instanceof NotFinite ? diverged(session, batches, taken) : Effect.succeed(taken.diagnostics)
@@ -42,22 +42,22 @@ export const lookAhead = <M extends Network>(
     )
   }).pipe(Effect.uninterruptible)
 
-const attemptWithLook = <M extends Network>(
+const attemptWithProbe = <M extends Network>(
   session: Session<M>,
   batches: ReadonlyArray<BatchOf<M>>,
-  look: LookOptions,
+  probe: ProbeOptions,
   start: Place,
   begins: (step: number) => void
-): Effect.Effect<LookedStep | NotFinite, DeviceReadError> =>
+): Effect.Effect<ProbedStep | NotFinite, DeviceReadError> =>
   Effect.gen(function* () {
     let seen: Seen = []
     const differentiate: Differentiate<M> = (step) =>
-      Effect.map(lookBefore(step, look), ({ seen: found, ...own }) => {
+      Effect.map(probeBefore(step, probe), ({ seen: found, ...own }) => {
         seen = found
         return own
       })
     const taken = yield* attempt(session, [batches], start, begins, differentiate)
     if (taken instanceof NotFinite) return taken
     const report = taken[0]!
-    return { report, diagnostics: yield* lookAfter(seen, session.adapted.trainable, report.step) }
+    return { report, diagnostics: yield* probeAfter(seen, session.adapted.trainable, report.step) }
   })
