@@ -7,7 +7,6 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as References from "effect/References"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
 import {
   type Asked,
   bestRates,
@@ -31,7 +30,8 @@ import {
   serveStudy,
   storageError,
   storageLayer,
-  Verdict,
+  type Verdict,
+  verdictJson,
   withoutPassword,
   writeVerdict,
   writtenStorage
@@ -162,8 +162,7 @@ const again = (): string => {
   return `${invocation} ${quoted.join(" ")}`
 }
 
-const jsonOf = (folder: string, verdict: Verdict): string =>
-  JSON.stringify({ folder, ...Schema.encodeSync(Verdict)(verdict) })
+const jsonOf = (folder: string, verdict: Verdict): string => JSON.stringify({ folder, ...verdictJson(verdict) })
 
 const textOf = (folder: string, verdict: Verdict): string =>
   `${markdownOf(verdict).trimEnd()}\n\nEverything is in ${folder}/: compare.html, compare.md, compare.json, and a run folder for each trial.`

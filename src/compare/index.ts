@@ -18,5 +18,5 @@ export {
 export { BestRate, Discrepancy, type Question, Score, Stage, Strategy, Study, Trial, TrialResult } from "./study.ts"
 export { finishedResults, openStudyFolder, readStudyFolder, StudyExists, type StudyFolder } from "./study-folder.ts"
 export { TrialTrouble } from "./trial-run.ts"
-export { bestRates, markdownOf, Verdict, writeVerdict } from "./verdict/index.ts"
+export { bestRates, markdownOf, type Verdict, verdictJson, writeVerdict } from "./verdict/index.ts"
 export { serveDatabase, serveStudy } from "./worker.ts"

@@ -10,20 +10,27 @@ export const Measure = Schema.Struct({
   label: Schema.String,
   /** "%" for shares, which are shown times 100 and differ by points */
   unit: Schema.String,
-  better: Schema.Literals(["higher", "lower"])
+  better: Schema.Literals(["higher", "lower"]),
+  /** what else is measured, besides the loss */
+  others: Schema.Array(Schema.Struct({ name: Schema.String, label: Schema.String, unit: Schema.String }))
 })
 export type Measure = typeof Measure.Type
 
 export const measureOf = (plan: RunPlan): Effect.Effect<Measure> =>
   Effect.map(kindOf(plan), ({ metrics, headline: [name] }) => {
     const { label, unit, better } = metrics[name]!
-    return { name, label, unit, better: better ?? "higher" }
+    const others = Object.entries(metrics)
+      .filter(([other]) => other !== name && other !== "loss")
+      .map(([other, own]) => ({ name: other, label: own.label, unit: own.unit }))
+    return { name, label, unit, better: better ?? "higher", others }
   })
 
-const isShare = ({ unit }: Measure): boolean => unit === "%"
+type Unit = Pick<Measure, "unit">
+
+const isShare = ({ unit }: Unit): boolean => unit === "%"
 
 /** The largest value that there can be. */
-export const mostOf = (measure: Measure): number => (isShare(measure) ? 1 : Number.POSITIVE_INFINITY)
+export const mostOf = (measure: Unit): number => (isShare(measure) ? 1 : Number.POSITIVE_INFINITY)
 
 /** As charts draw it. */
 export const drawn = (measure: Measure, value: number): number => (isShare(measure) ? 100 * value : value)

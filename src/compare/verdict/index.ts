@@ -6,7 +6,6 @@
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
-import * as Schema from "effect/Schema"
 import { type FileError, writeFileAtomic } from "../../files/index.ts"
 import { measureOf } from "../measure.ts"
 import { type ComparedMethod, comparedMethods } from "../methods.ts"
@@ -15,20 +14,18 @@ import { readCurves } from "./curves.ts"
 import { judge, named } from "./judge.ts"
 import { markdownOf } from "./markdown.ts"
 import { comparePage } from "./page/page.ts"
-import { Verdict } from "./verdict.ts"
+import { type Verdict, verdictJson } from "./verdict.ts"
 
 export { bestRates } from "./best-rates.ts"
 export { judge } from "./judge.ts"
 export { markdownOf } from "./markdown.ts"
-export { Verdict } from "./verdict.ts"
+export { Verdict, verdictJson } from "./verdict.ts"
 
 /** A method's label in tables; its name where it is not in the table of methods. */
 export const labelOf = (method: string): string => {
   const methods: Readonly<Record<string, ComparedMethod>> = comparedMethods
   return Object.hasOwn(methods, method) ? methods[method]!.label : method
 }
-
-const encode = Schema.encodeSync(Verdict)
 
 /**
  * Writes the three files and returns what they say. `folder` is the study's: the directories of results are relative to it. Fails where a
@@ -44,7 +41,7 @@ export const writeVerdict = (
     const verdict = judge(study, results, labelOf, yield* measureOf(study.plan))
     const curves = yield* readCurves(study, results, folder)
     const page = comparePage(verdict, curves, (method, rank) => named(labelOf(method), rank, study))
-    yield* writeFileAtomic(path.join(folder, "compare.json"), `${JSON.stringify(encode(verdict), null, 2)}\n`)
+    yield* writeFileAtomic(path.join(folder, "compare.json"), `${JSON.stringify(verdictJson(verdict), null, 2)}\n`)
     yield* writeFileAtomic(path.join(folder, "compare.md"), markdownOf(verdict))
     yield* writeFileAtomic(path.join(folder, "compare.html"), page)
     return verdict

@@ -96,7 +96,6 @@ const entryOf = ({ method, rank, name, runs }: Group, study: Study, split: Table
     return values.length === 0 ? null : mean(values)
   }
   const most = mostOf(measure)
-  const others = Object.keys(good[0]?.[split] ?? {}).filter((key) => !["rows", "loss", measure.name].includes(key))
   const bytes = of(({ peakBytes }) => peakBytes)
   const looked = good.flatMap(({ discrepancy }) => (discrepancy === undefined ? [] : [discrepancy]))
   return {
@@ -120,11 +119,11 @@ const entryOf = ({ method, rank, name, runs }: Group, study: Study, split: Table
       Number.POSITIVE_INFINITY
     ),
     scores: Object.fromEntries(
-      others.map((other) => [
-        other,
+      measure.others.map((other) => [
+        other.name,
         estimates(
-          of((run) => run[split]?.[other]),
-          Number.POSITIVE_INFINITY
+          of((run) => run[split]?.[other.name]),
+          mostOf(other)
         )
       ])
     ),

@@ -108,3 +108,22 @@ export const Verdict = Schema.Struct({
   results: Schema.Array(TrialResult)
 })
 export type Verdict = typeof Verdict.Type
+
+/** What compare.json says: scores are among an entry's and a rate's other numbers, by their names. */
+export const verdictJson = (verdict: Verdict): object => {
+  const { measure, final, common, sweeps, ...rest } = encode(verdict)
+  const table = (one: typeof final) =>
+    one && { ...one, entries: one.entries.map(({ scores, ...entry }) => ({ ...entry, ...scores })) }
+  const rate = ({ scores, ...point }: (typeof sweeps)[number]["points"][number]) => ({
+    ...point,
+    [measure.name]: scores[measure.name] ?? null
+  })
+  return {
+    ...rest,
+    final: table(final),
+    common: table(common),
+    sweeps: sweeps.map((sweep) => ({ ...sweep, points: sweep.points.map(rate) }))
+  }
+}
+
+const encode = Schema.encodeSync(Verdict)

@@ -31,7 +31,13 @@ export const exampleStudy = (more: Partial<Study> = {}): Study => ({
 })
 
 /** What runs of the example are judged by. */
-export const accuracy: Measure = { name: "accuracy", label: "accuracy", unit: "%", better: "higher" }
+export const accuracy: Measure = {
+  name: "accuracy",
+  label: "accuracy",
+  unit: "%",
+  better: "higher",
+  others: [{ name: "macroF1", label: "macro-F1", unit: "%" }]
+}
 
 export type TrialPart = Partial<Trial> & Pick<Trial, "method" | "learningRate" | "seed">
 

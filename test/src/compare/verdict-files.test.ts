@@ -4,11 +4,9 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
-import { strict } from "../../../schemas/decode.ts"
 import type { TrialResult } from "../../../src/compare/study.ts"
 import { readCurves } from "../../../src/compare/verdict/curves.ts"
-import { Verdict, writeVerdict } from "../../../src/compare/verdict/index.ts"
+import { type Verdict, writeVerdict } from "../../../src/compare/verdict/index.ts"
 import { roundTicks } from "../../../src/compare/verdict/page/scale.ts"
 import { platform } from "../../../src/platform.ts"
 import { done, exampleStudy, failed, fresh, swept } from "./study-example.ts"
@@ -60,8 +58,9 @@ beforeAll(async () => {
   await run(writeVerdict(study, results, folder).pipe(Effect.provide(platform)))
 })
 
-test("compare.json is what its schema says, and what was returned", async () => {
-  const decoded = Schema.decodeUnknownSync(Verdict, strict)(JSON.parse(written("compare.json")))
+test("compare.json is what was returned, each score by its name", async () => {
+  const decoded = JSON.parse(written("compare.json")) as Verdict
+  expect(decoded.final!.entries[0]).toMatchObject({ macroF1: { n: 5 }, testLoss: { n: 5 } })
   expect(decoded.final!.entries.map(({ method }) => method)).toEqual(["lora", "lora-pro", "full"])
   expect(decoded.common!.entries).toHaveLength(1)
   expect(decoded.results).toEqual(results as Array<TrialResult>)

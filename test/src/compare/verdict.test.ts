@@ -114,7 +114,13 @@ describe("differences", () => {
   })
 
   test("a metric that is better when it is lower puts the lower one ahead, and counts in no points", () => {
-    const perplexity: Measure = { name: "perplexity", label: "perplexity", unit: "exp(loss)", better: "lower" }
+    const perplexity: Measure = {
+      name: "perplexity",
+      label: "perplexity",
+      unit: "exp(loss)",
+      better: "lower",
+      others: []
+    }
     const measured = (results: ReadonlyArray<TrialResult>) =>
       results.map((result) => ({ ...result, test: { rows: 20, loss: 1, perplexity: 10 * result.test!["accuracy"]! } }))
     const verdict = verdictOf(

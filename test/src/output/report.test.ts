@@ -241,7 +241,7 @@ describe("the full gradient, where the plan looked at it", () => {
     )
   })
 
-  test("a heat map by depth and type of weight, of the mean over the looks, which needs no script", async () => {
+  test("a heat map by depth and type of weight, of the mean over the probes, which needs no script", async () => {
     // a method that stays behind, so that its number is not the best possible one
     const folder = copied("behind", "seen")
     const behind = looks().map((look) => ({
@@ -276,7 +276,7 @@ describe("the full gradient, where the plan looked at it", () => {
   })
 
   test("the theorem's check is told; where it fails, with what it says", async () => {
-    expect(reportOf("seen").text).toMatch(/LoRA-Pro's theorem holds at 36 of 36 looks at a layer, to \d.*of ‖g‖/)
+    expect(reportOf("seen").text).toMatch(/LoRA-Pro's theorem holds at 36 of 36 probes of a layer, to \d.*of ‖g‖/)
     expect(reportOf("plain").text).not.toContain("The full gradient")
     const folder = copied("broken-theorem", "seen")
     const rows = jsonObjects(w.read("runs/seen/metrics.jsonl")).map((row) =>
@@ -287,7 +287,7 @@ describe("the full gradient, where the plan looked at it", () => {
     w.write("runs/broken-theorem/metrics.jsonl", rows.map((row) => JSON.stringify(row)).join("\n"))
     await write(folder)
     const { text } = reportOf("broken-theorem")
-    expect(text).toContain("does not hold at 9 of 36 looks")
+    expect(text).toContain("does not hold at 9 of 36 probes")
     expect(text).toContain("step 3, <b>site 4</b> is off")
     expect(text).toContain("and 4 more in metrics.jsonl")
   })

@@ -32,15 +32,10 @@ const megabytes = (bytes: number | null): string => (bytes === null ? "–" : fi
 const runs = ({ done, failed, missing }: Entry): string =>
   [`${done}`, failed > 0 && `${failed} failed`, missing > 0 && `${missing} missing`].filter((part) => part).join(", ")
 
-const entryRow = (
-  measure: Measure,
-  others: ReadonlyArray<string>,
-  entry: Entry,
-  { common, lora, full }: Columns
-): Html => {
+const entryRow = (measure: Measure, entry: Entry, { common, lora, full }: Columns): Html => {
   const { name, learningRate, validation, test, testLoss, scores, discrepancy } = entry
   return html`<tr class="${entry.done === 0 ? "failed" : "run"}"><th scope="row">${name}</th><td>${entry.rank ?? "–"}</td>${!common && html`<td>${number(learningRate)}</td>`}<td>${runs(entry)}</td><td>${shown(measure, validation?.mean)}</td><td>${interval(measure, test)}</td>
-<td>${fixed(testLoss?.mean)}</td>${others.map((other) => html`<td>${fixed(scores[other]?.mean)}</td>`)}${lora && beside(measure, entry.againstLora)}${full && beside(measure, entry.againstFull)}
+<td>${fixed(testLoss?.mean)}</td>${measure.others.map(({ name }) => html`<td>${fixed(scores[name]?.mean)}</td>`)}${lora && beside(measure, entry.againstLora)}${full && beside(measure, entry.againstFull)}
 <td>${entry.seconds === null ? "–" : duration(entry.seconds)}</td><td>${megabytes(entry.peakBytes)}</td><td>${entry.trainable === null ? "–" : count(Math.round(entry.trainable))}</td><td>${megabytes(entry.stateBytes)}</td>
 <td>${discrepancy === null ? "–" : html`${fixed(discrepancy.method)} <span class="quiet">(${fixed(discrepancy.best)})</span>`}</td></tr>
 `
@@ -48,7 +43,6 @@ const entryRow = (
 
 export const verdictTable = (table: Table, verdict: Verdict): Html => {
   const { split, entries } = table
-  const others = [...new Set(entries.flatMap(({ scores }) => Object.keys(scores)))]
   const columns = columnsOf(table)
   const head = [
     "method",
@@ -58,7 +52,7 @@ export const verdictTable = (table: Table, verdict: Verdict): Html => {
     "validation",
     `${split}, 95 % interval`,
     `${split} loss`,
-    ...others,
+    ...verdict.measure.others.map(({ label }) => label),
     ...(columns.lora ? ["beside LoRA"] : []),
     ...(columns.full ? ["beside full fine-tuning"] : []),
     "training",
@@ -72,7 +66,7 @@ export const verdictTable = (table: Table, verdict: Verdict): Html => {
     label,
     `${label}, fresh seeds`,
     head,
-    entries.map((entry) => entryRow(verdict.measure, others, entry, columns))
+    entries.map((entry) => entryRow(verdict.measure, entry, columns))
   )}
 <p class="quiet">${coverage(table, verdict)} Peak memory is the process's largest resident size in any of the runs; state is the optimizer's.</p>`
 }
