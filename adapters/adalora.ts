@@ -17,9 +17,9 @@
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type { AdaloraConfig } from "../schemas/index.ts"
+import { dequantized } from "../src/kernels/dequantize.ts"
 import { loraLinear } from "../src/kernels/lora-linear.ts"
 import { orthogonality } from "../src/kernels/orthogonality.ts"
-import { widened } from "../src/kernels/widen.ts"
 import { gaussian } from "../src/numbers/random.ts"
 import { allocateRanks, budgetSteps, type RankBudget } from "../src/optimizers/rank-allocation.ts"
 import type { LinearSite } from "../src/tensors/linear.ts"
@@ -112,7 +112,7 @@ export const adalora: AdapterMethod<AdaloraOptions> = {
   merge: (_site, trained, base) =>
     tf.tidy(() => {
       const { A, B } = factorsOf(trained)
-      return tf.add(widened(base.W), tf.mul(tf.matMul(B, A), pairOf(trained).scale))
+      return tf.add(dequantized(base.W), tf.mul(tf.matMul(B, A), pairOf(trained).scale))
     }),
   penalty,
   optimizer: (inner, sites, steps) =>

@@ -22,7 +22,7 @@ import type { Calibrate, Calibration, InitError } from "./init/calibration.ts"
 
 /**
  * The frozen layer under an adapter. W may be packed (`model.weights` of a plan): `forward` hands it to a kernel that takes it so
- * (`loraLinear`, `frozenLinear`), `init` and `merge` read it through `widened`.
+ * (`loraLinear`, `frozenLinear`), `init` and `merge` read it through `dequantized`.
  */
 export interface BaseLayer {
   readonly W: FrozenMatrix // [out, in]

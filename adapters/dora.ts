@@ -19,10 +19,10 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type { DoraConfig } from "../schemas/index.ts"
 import { frozenLinear } from "../src/kernels/dense-linear.ts"
+import { dequantized } from "../src/kernels/dequantize.ts"
 import { type DropoutMask, dropout } from "../src/kernels/dropout.ts"
 import { loraLinear } from "../src/kernels/lora-linear.ts"
 import { scaledColumns } from "../src/kernels/scaled-columns.ts"
-import { widened } from "../src/kernels/widen.ts"
 import { stopGradient } from "../src/tensors/tape-nodes.ts"
 import type { FactorPair, Trainable } from "../src/tensors/trainable.ts"
 import type { AdapterMethod, BaseLayer } from "./adapter.ts"
@@ -46,7 +46,7 @@ const magnitudeOf = (trained: Trainable): tf.Tensor1D => trained.dense[0]!.value
 /** The length of each row of W + s·BA [out]. */
 export const rowLengths = ({ W }: BaseLayer, { A, B, scale }: FactorPair): tf.Tensor1D =>
   tf.tidy(() => {
-    const own = tf.sum(tf.square(widened(W)), 1)
+    const own = tf.sum(tf.square(dequantized(W)), 1)
     const AWt = frozenLinear(A, W, null) // [r, out]
     const both = tf.mul(tf.sum(tf.mul(tf.transpose(AWt), B), 1), 2 * scale)
     const low = tf.mul(tf.sum(tf.mul(tf.matMul(B, tf.matMul(A, A, false, true)), B), 1), scale * scale)
@@ -92,7 +92,7 @@ export const dora: AdapterMethod<DoraOptions> = {
   merge: (_site, trained, base) =>
     tf.tidy(() => {
       const { A, B, scale } = pairOf(trained)
-      const W = tf.add<tf.Tensor2D>(widened(base.W), tf.mul(tf.matMul(B, A), scale))
+      const W = tf.add<tf.Tensor2D>(dequantized(base.W), tf.mul(tf.matMul(B, A), scale))
       const factor = tf.div(magnitudeOf(trained), rowLengths(base, pairOf(trained)))
       return tf.mul(W, tf.expandDims(factor, 1))
     })

@@ -7,8 +7,8 @@
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { denseLinear } from "../src/kernels/dense-linear.ts"
+import { dequantized } from "../src/kernels/dequantize.ts"
 import { embedded } from "../src/kernels/embedding.ts"
-import { widened } from "../src/kernels/widen.ts"
 import type { DenseParameter } from "../src/tensors/trainable.ts"
 import type { AdapterMethod } from "./adapter.ts"
 
@@ -20,7 +20,7 @@ export const full: AdapterMethod<Record<never, never>> = {
       const weight: DenseParameter = {
         name: `${site.name}.weight`,
         role: "body",
-        value: tf.tidy(() => tf.clone(widened(W)))
+        value: tf.tidy(() => tf.clone(dequantized(W)))
       }
       if (bias === null) return { pairs: [], dense: [weight] }
       return { pairs: [], dense: [weight, { name: `${site.name}.bias`, role: "body", value: tf.clone(bias) }] }

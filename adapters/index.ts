@@ -14,8 +14,8 @@ export const methods = { lora, dora, adalora, full, none: null } satisfies {
   readonly [Tag in AdapterConfig["method"]]: AnyMethod
 }
 
+export { dequantized } from "../src/kernels/dequantize.ts"
 export { type DropoutMask, dropout } from "../src/kernels/dropout.ts"
-export { widened } from "../src/kernels/widen.ts"
 export type { FrozenMatrix } from "../src/tensors/packed-matrix.ts"
 export { type AdaloraOptions, adalora, initialRankOf, rankBudget } from "./adalora.ts"
 export type { AdapterMethod, BaseLayer, InitSource, SitePart, SiteSize } from "./adapter.ts"

@@ -9,9 +9,9 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { denseLinear, frozenLinear } from "../src/kernels/dense-linear.ts"
+import { dequantized } from "../src/kernels/dequantize.ts"
 import { type DropoutMask, dropout } from "../src/kernels/dropout.ts"
 import { embedded } from "../src/kernels/embedding.ts"
-import { widened } from "../src/kernels/widen.ts"
 import type { InputOf, Model, Network, OutputOf, RunBlock } from "../src/models/model.ts"
 import { randomStream } from "../src/numbers/random.ts"
 import type { Transform } from "../src/optimizers/transform.ts"
@@ -175,7 +175,7 @@ const copies = (model: Network, names: ReadonlyArray<string>, role: DenseRole): 
 /** A parameter in float32; a linear weight may be packed. */
 const wholeParameter = (model: Network, name: string): Tensor => {
   const packed = model.packed?.get(name)
-  return packed === undefined ? model.weights(name) : widened(packed)
+  return packed === undefined ? model.weights(name) : dequantized(packed)
 }
 
 /** What a site's input loses in this pass. */
@@ -197,7 +197,7 @@ const adaptedLinear =
     if (place !== undefined) return method!.forward(site, partOf(current, place), x, base, maskOf(site))
     // a module is trained as a whole: its bias too
     const W = trained.get(`${site.name}.weight`) as Tensor2D | undefined
-    if (site.kind === "embedding") return embedded(x, W ?? widened(base.W))
+    if (site.kind === "embedding") return embedded(x, W ?? dequantized(base.W))
     if (W === undefined) return frozenLinear(x, base.W, base.bias)
     return denseLinear(x, W, (trained.get(`${site.name}.bias`) as Tensor1D | undefined) ?? null)
   }

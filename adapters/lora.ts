@@ -13,9 +13,9 @@
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type { LoraConfig } from "../schemas/index.ts"
+import { dequantized } from "../src/kernels/dequantize.ts"
 import { loraEmbedded } from "../src/kernels/embedding.ts"
 import { loraLinear } from "../src/kernels/lora-linear.ts"
-import { widened } from "../src/kernels/widen.ts"
 import type { LinearSite } from "../src/tensors/linear.ts"
 import type { FactorPair, Factors, Trainable } from "../src/tensors/trainable.ts"
 import type { AdapterMethod } from "./adapter.ts"
@@ -74,6 +74,6 @@ export const lora: AdapterMethod<LoraOptions> = {
     tf.tidy(() => {
       const pair = pairOf(trained)
       const { A, B } = wholeFactors(pair)
-      return tf.add(widened(base.W), tf.mul(tf.matMul(B, A), pair.scale))
+      return tf.add(dequantized(base.W), tf.mul(tf.matMul(B, A), pair.scale))
     })
 }

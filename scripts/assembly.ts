@@ -12,6 +12,7 @@
  */
 import { readdirSync, readFileSync } from "node:fs"
 import { main } from "assemblyscript/asc"
+import "../src/device/wasm-kernels.ts"
 import { declaredKernels, type Field, type Kernel, layoutOf } from "../src/kernels/index.ts"
 
 const root = new URL("../", import.meta.url).pathname
@@ -34,39 +35,43 @@ const TYPES = { buffer: "usize", u32: "i32", i32: "i32", f32: "f32", f64: "f64" 
   string
 >
 
-const classOf = (name: string, fields: ReadonlyArray<Field>, more = ""): string => `@unmanaged
+const lineOf = ({ name, type }: Field): string => `  ${name}: ${TYPES[type]}`
+
+const classOf = (name: string, lines: ReadonlyArray<string>): string => `@unmanaged
 export class ${name} {
-${fields.map((field) => `  ${field.name}: ${TYPES[field.type]}\n`).join("")}${more}}
+${lines.join("\n")}
+}
 `
 
-/** What `./declared` says of a kernel. */
-const classesOf = (kernel: Kernel): string => {
-  const { className, fields, size, entry, entrySize } = layoutOf(kernel)
-  if (kernel.entry === undefined) return classOf(className, fields)
+/** The lines of the class of a kernel's arguments. */
+const linesOf = (kernel: Kernel): ReadonlyArray<string> => {
+  const { className, fields, size, entrySize } = layoutOf(kernel)
+  const lines = fields.map(lineOf)
+  if (kernel.entry === undefined) return lines
   const at = `changetype<usize>(this) + ${4 * size} + ${4 * entrySize} * <usize>i`
-  return `${classOf(
-    className,
-    fields,
-    `  // @ts-ignore: a decorator
+  const method = `  // @ts-ignore: a decorator
   @inline
   entry(i: i32): ${className}Entry {
     return changetype<${className}Entry>(${at})
-  }
-`
-  )}${classOf(`${className}Entry`, entry)}`
+  }`
+  return [...lines, method]
 }
 
-/** The module `./declared`. Kernels whose arguments are of one class have to agree about it. */
+/** The module `./declared`. Throws where kernels that share a class do not agree about it. */
 export const declared = (): string => {
-  const classes = new Map<string, string>()
-  for (const kernel of declaredKernels()) {
-    const { className } = layoutOf(kernel)
-    const text = classesOf(kernel)
-    if ((classes.get(className) ?? text) !== text)
-      throw new Error(`the arguments of ${kernel.name} are no ${className}`)
-    classes.set(className, text)
+  const classes = new Map<string, ReadonlyArray<string>>()
+  const declare = (kernel: Kernel, name: string, lines: ReadonlyArray<string>): void => {
+    const known = classes.get(name) ?? []
+    if (lines.some((line, i) => line !== (known[i] ?? line)))
+      throw new Error(`${kernel.name}: its arguments are no ${name}`)
+    if (lines.length > known.length) classes.set(name, lines)
   }
-  return [...classes.values()].join("\n")
+  for (const kernel of declaredKernels()) {
+    const { className, entry } = layoutOf(kernel)
+    declare(kernel, className, linesOf(kernel))
+    if (kernel.entry !== undefined) declare(kernel, `${className}Entry`, entry.map(lineOf))
+  }
+  return [...classes].map(([name, lines]) => classOf(name, lines)).join("\n")
 }
 
 /** The signature of a kernel. */

@@ -15,7 +15,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { initFacts } from "../../schemas/adapter-init.ts"
 import type { LoraInit } from "../../schemas/index.ts"
-import { widened } from "../../src/kernels/widen.ts"
+import { dequantized } from "../../src/kernels/dequantize.ts"
 import type { TruncatedSvd } from "../../src/linalg/truncated-svd.ts"
 import type { Factors } from "../../src/tensors/index.ts"
 import { readTensor, tidy } from "../../src/tensors/index.ts"
@@ -30,7 +30,7 @@ const failed = ({ site }: Place, reason: string) => new InitError({ site: site.n
 /** The numbers of W, or of what a packed one stands for. */
 const readWeight = ({ W }: InitSource, { site }: Place) =>
   Effect.acquireUseRelease(
-    Effect.sync(() => tidy(() => widened(W).clone())),
+    Effect.sync(() => tidy(() => dequantized(W).clone())),
     (whole) => Effect.map(readTensor(whole, `${site.name}.weight`), (values) => values as Float32Array),
     (whole) => Effect.sync(() => whole.dispose())
   )

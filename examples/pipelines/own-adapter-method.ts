@@ -18,7 +18,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { type AdapterMethod, type SiteSize, widened } from "../../adapters/index.ts"
+import { type AdapterMethod, dequantized, type SiteSize } from "../../adapters/index.ts"
 import { adamw, Data, Device, inject, Models, partition, platform, type Trainable, Training } from "../../src/index.ts"
 
 const here = (path: string) => new URL(path, import.meta.url).pathname
@@ -56,13 +56,13 @@ export const vera = (rank: number, sites: Models.Model["sites"], seed = 0) =>
       forward: (site, trained, x, { W, bias }) => {
         const { down, up } = factorsOf(trained, [site.out, site.in])
         const added = tf.matMul(tf.matMul(x, down, false, true), up, false, true)
-        const y = tf.add<tf.Tensor2D>(tf.matMul(x, widened(W), false, true), added)
+        const y = tf.add<tf.Tensor2D>(tf.matMul(x, dequantized(W), false, true), added)
         return bias === null ? y : tf.add(y, bias)
       },
       merge: (site, trained, { W }) =>
         tf.tidy(() => {
           const { down, up } = factorsOf(trained, [site.out, site.in])
-          return tf.add(widened(W), tf.matMul(up, down))
+          return tf.add(dequantized(W), tf.matMul(up, down))
         })
     }
   })

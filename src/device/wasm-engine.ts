@@ -5,7 +5,6 @@
  * took away holds up no more than the chunk it has. What a chunk computes does not depend on who computes it. Workers look for work
  * for a while before they sleep: a step is hundreds of pieces of work, microseconds apart.
  */
-import type { TensorInfo } from "@tensorflow/tfjs"
 import { layoutOf } from "../kernels/declaration.ts"
 import { type ArgumentViews, writeArguments } from "../kernels/wasm/arguments.ts"
 import { MOST_WORDS, provideWasmEngine, type WasmEngine } from "../kernels/wasm/engine.ts"
@@ -97,7 +96,8 @@ export const startEngine = async (
   const pool = threads > 1 ? await startPool({ module, memory, address }, threads - 1) : undefined
   const scratch = new Scratch(backend, threads)
 
-  const addressOf = ({ dataId }: TensorInfo): number => backend.dataIdMap.get(dataId).memoryOffset
+  const addressOf: WasmEngine["address"] = (buffer) =>
+    "address" in buffer ? buffer.address : backend.dataIdMap.get(buffer.dataId).memoryOffset
 
   const prepare = (scratchBytes: number): readonly [at: number, bytes: number] => {
     const ensured = scratch.ensure(scratchBytes)

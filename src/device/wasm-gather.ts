@@ -8,9 +8,16 @@
  * here: tfjs' own gives it another shape, and never lets go of its operands.
  */
 import { util } from "@tensorflow/tfjs"
-import { chunksOf } from "../kernels/wasm/chunks.ts"
+import { declareKernel, read, write } from "../kernels/declaration.ts"
 import { wasmEngineOf } from "../kernels/wasm/engine.ts"
 import type { Kernel, KernelCall } from "./wasm-backend.ts"
+
+const kernel = declareKernel({
+  name: "gather",
+  buffers: { x: read("f32"), ids: read("i32"), out: write("f32") },
+  words: { rows: "u32", width: "u32" },
+  split: { over: "rows", cost: ({ width }) => width }
+})
 
 /** Whether every id is one of so many rows. */
 const areRows = ({ inputs, backend }: KernelCall, rows: number): boolean => {
@@ -34,7 +41,6 @@ export const gatherKernel =
     if (axis !== 0 || x.dtype !== "float32") return stock(call)
     const out = engine.output(shape)
     const [rows, width] = [util.sizeFromShape(ids.shape), util.sizeFromShape(x.shape.slice(1))]
-    const [perChunk, chunks] = chunksOf(rows, width)
-    engine.runWords("gather", [...[x, ids, out].map(engine.address), rows, width, x.shape[0]!, perChunk], chunks)
+    engine.run(kernel, { x, ids, out }, { rows, width })
     return out
   }

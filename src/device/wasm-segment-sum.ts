@@ -7,9 +7,16 @@
  * equal inputs give equal bits. Float32 on the engine, integers in a loop.
  */
 import { type TensorInfo, util } from "@tensorflow/tfjs"
-import { chunksOf } from "../kernels/wasm/chunks.ts"
+import { declareKernel, read, write } from "../kernels/declaration.ts"
 import { wasmEngineOf } from "../kernels/wasm/engine.ts"
 import type { Kernel, WasmBackend } from "./wasm-backend.ts"
+
+const kernel = declareKernel({
+  name: "segmentSum",
+  buffers: { x: read("f32"), ids: read("i32"), out: write("f32") },
+  words: { rows: "u32", width: "u32", segments: "u32" },
+  split: { over: "width", cost: ({ rows, segments }) => rows + segments, unit: 16 }
+})
 
 export const segmentSumKernel: Kernel = ({ inputs, attrs, backend }) => {
   const engine = wasmEngineOf(backend)
@@ -19,10 +26,7 @@ export const segmentSumKernel: Kernel = ({ inputs, attrs, backend }) => {
   const out = backend.makeOutput([segments, ...rowShape], x.dtype)
   const [rows, width] = [util.sizeFromShape(ids.shape), util.sizeFromShape(rowShape)]
   if (engine === undefined || x.dtype !== "float32") sumIntegers(backend, x, ids, out, width)
-  else if (segments * width > 0) {
-    const [perChunk, chunks] = chunksOf(width, rows + segments, 16)
-    engine.runWords("segmentSum", [...[x, ids, out].map(engine.address), rows, width, segments, perChunk], chunks)
-  }
+  else if (segments * width > 0) engine.run(kernel, { x, ids, out }, { rows, width, segments })
   return out
 }
 

@@ -5,9 +5,17 @@
  *   out[b, j, i] = x[b, i, j]        x [batch, m, n] → out [batch, n, m], float32
  */
 import { type TensorInfo, util } from "@tensorflow/tfjs"
+import { declareKernel, read, write } from "../kernels/declaration.ts"
 import { chunksOf } from "../kernels/wasm/chunks.ts"
 import { wasmEngineOf } from "../kernels/wasm/engine.ts"
 import type { Kernel, WasmBackend } from "./wasm-backend.ts"
+
+/** perChunk: rows of `out` */
+const kernel = declareKernel({
+  name: "transpose",
+  buffers: { x: read("f32"), out: write("f32") },
+  words: { m: "u32", n: "u32", perChunk: "u32" }
+})
 
 /** The transpose of the last two axes, as a new tensor of a backend that has an engine. */
 export const transposeLast = (backend: WasmBackend, x: TensorInfo): TensorInfo => {
@@ -18,7 +26,7 @@ export const transposeLast = (backend: WasmBackend, x: TensorInfo): TensorInfo =
   if (batch * m * n === 0) return out // of an empty product's operand
   // a chunk is a band of rows of `out`, four at a time; of many matrices each is one
   const [perChunk, bands] = batch >= 16 ? [n, 1] : chunksOf(n, batch * m, 4)
-  engine.runWords("transpose", [engine.address(x), engine.address(out), m, n, perChunk], batch * bands)
+  engine.run(kernel, { x, out }, { m, n, perChunk }, { chunks: batch * bands })
   return out
 }
 

@@ -13,8 +13,9 @@
 import type { Tensor, Tensor2D, Tensor4D, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { inPlaceOf } from "../tensors/index.ts"
+import { declareKernel, read, write } from "./declaration.ts"
 import { defineKernel } from "./kernel.ts"
-import { floatBits, type WasmEngine } from "./wasm/engine.ts"
+import type { WasmEngine } from "./wasm/engine.ts"
 import type { WebgpuEngine } from "./webgpu/engine.ts"
 import { programs } from "./webgpu/loaded.ts"
 
@@ -86,41 +87,52 @@ const WORTH_SHARING = 1 << 16
 /** Floats that n columns take up in panels of 12 and 8: at most this. */
 const inPanels = (n: number): number => n + 8
 
-/** Runs a kernel of `assembly/attention.ts` over all heads. */
-const overHeads = (
-  engine: WasmEngine,
-  name: "attention" | "attentionGradient",
-  [q, k, v, P]: Quadruple,
-  rest: ReadonlyArray<number>,
-  scratchFloats: number
-): void => {
+const WORDS = {
+  length: "u32",
+  heads: "u32",
+  d: "u32",
+  scale: "f32",
+  /** sequences × heads, and how many of them are a chunk */
+  matrices: "u32",
+  perChunk: "u32"
+} as const
+
+/** Scratch is in bytes. */
+const attentionKernel = declareKernel({
+  name: "attention",
+  buffers: { q: read("f32"), k: read("f32"), v: read("f32"), mask: read("f32"), p: write("f32"), o: write("f32") },
+  words: WORDS,
+  scratch: ({ length, d }) => 4 * ((4 + inPanels(d)) * inPanels(length) + (3 + length) * inPanels(d))
+})
+
+const gradientKernel = declareKernel({
+  name: "attentionGradient",
+  buffers: {
+    ...{ q: read("f32"), k: read("f32"), v: read("f32"), p: read("f32"), dO: read("f32") },
+    ...{ dq: write("f32"), dk: write("f32"), dv: write("f32") }
+  },
+  words: WORDS,
+  scratch: ({ length, d }) => 4 * (3 * inPanels(d) + length * inPanels(length) + 2 * inPanels(length) * inPanels(d))
+})
+
+/** Words of either, and chunks. */
+const overHeads = (q: TensorInfo, P: TensorInfo) => {
   const [batch, heads, length] = P.shape as [number, number, number, number]
   const d = q.shape[1]! / heads
   const matrices = batch * heads
-  const chunk = Math.min(matrices, Math.ceil(WORTH_SHARING / (2 * length * length * d)))
-  const sizes = [length, heads, d, floatBits(1 / Math.sqrt(d)), matrices, chunk]
-  const inputs = [q, k, v, P].map(engine.address)
-  engine.runWords(name, [...inputs, ...sizes, ...rest], Math.ceil(matrices / chunk), 4 * scratchFloats)
+  const perChunk = Math.min(matrices, Math.ceil(WORTH_SHARING / (2 * length * length * d)))
+  const words = { length, heads, d, scale: 1 / Math.sqrt(d), matrices, perChunk }
+  return [words, { chunks: Math.ceil(matrices / perChunk) }] as const
 }
 
 type Inputs = Readonly<Record<"q" | "k" | "v" | "mask", TensorInfo>>
-type Quadruple = readonly [q: TensorInfo, k: TensorInfo, v: TensorInfo, P: TensorInfo]
 
 /** O and P. */
-const forwardOnWasm = (
-  { q, k, v, mask }: Inputs,
-  { batch, heads }: Shape,
-  engine: WasmEngine
-): ReadonlyArray<TensorInfo> => {
-  const [tokens, width] = q.shape as [number, number]
-  const length = tokens / batch
-  const d = inPanels(width / heads)
-  const scores = inPanels(length)
-  const O = engine.output([tokens, width])
-  const P = engine.output([batch, heads, length, length])
-  const rest = [engine.address(mask), engine.address(O)]
-  overHeads(engine, "attention", [q, k, v, P], rest, (4 + d) * scores + (3 + length) * d)
-  return [O, P]
+const forwardOnWasm = (inputs: Inputs, { batch, heads }: Shape, engine: WasmEngine): ReadonlyArray<TensorInfo> => {
+  const length = inputs.q.shape[0]! / batch
+  const [o, p] = [engine.output(inputs.q.shape), engine.output([batch, heads, length, length])]
+  engine.run(attentionKernel, { ...inputs, p, o }, ...overHeads(inputs.q, p))
+  return [o, p]
 }
 
 /** O, what is needed of P's rows, and O once more, to be saved. */
@@ -137,17 +149,9 @@ const gradients = defineKernel<Saved, Shape>({
   name: "AttentionGradient",
   reference: ({ dO, q, k, v, P }, shape) => backward(dO, q, k, v, P, shape),
   wasm: ({ dO, q, k, v, P }, _, engine) => {
-    const [length, d] = [P.shape[2]!, inPanels(q.shape[1]! / P.shape[1]!)]
-    const dqkv = [q, k, v].map((x) => engine.output(x.shape))
-    const panels = 2 * inPanels(length) * d
-    overHeads(
-      engine,
-      "attentionGradient",
-      [q, k, v, P],
-      [dO, ...dqkv].map(engine.address),
-      3 * d + length * inPanels(length) + panels
-    )
-    return dqkv
+    const [dq, dk, dv] = [engine.output(q.shape), engine.output(k.shape), engine.output(v.shape)]
+    engine.run(gradientKernel, { q, k, v, p: P, dO, dq, dk, dv }, ...overHeads(q, P))
+    return [dq, dk, dv]
   },
   webgpu: (
     { P: statistics, O, ...others }: Readonly<Record<Saved, TensorInfo>> & { readonly O?: TensorInfo },

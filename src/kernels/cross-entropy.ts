@@ -10,11 +10,10 @@
  * Where no row counts, the mean is 0 and so is its gradient: such a batch changes nothing. (PyTorch says NaN.) A label that is neither
  * a class nor `ignored` makes the loss and its row's gradient NaN, so that it cannot pass unseen.
  */
-import type { Scalar, Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
+import type { Scalar, Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
+import { declareKernel, read, write } from "./declaration.ts"
 import { defineKernel } from "./kernel.ts"
-import { chunksOf } from "./wasm/chunks.ts"
-import type { WasmEngine } from "./wasm/engine.ts"
 import { programs } from "./webgpu/loaded.ts"
 
 /** A label that marks a row as not counting: PyTorch's. */
@@ -73,25 +72,40 @@ const referenceBackward = (
   return [tf.mul(tf.where(counting, checked, tf.zerosLike(checked)), tf.mul(share, dy))]
 }
 
-const run = (
-  engine: WasmEngine,
-  kernel: string,
-  [z, labels, statistics, out]: readonly [TensorInfo, TensorInfo, TensorInfo, TensorInfo],
-  ignored: number,
-  rest: ReadonlyArray<number> = []
-): void => {
-  const [rows, classes] = z.shape as [number, number]
-  const [perChunk, chunks] = chunksOf(rows, classes * COST)
-  const words = [...[z, labels, statistics, out].map(engine.address), rows, classes, ignored, perChunk, ...rest]
-  engine.runWords(kernel, words, kernel === "crossEntropyMean" ? 1 : chunks)
-}
+const ROWS = { rows: "u32", classes: "u32", ignored: "i32" } as const
+const SPLIT = {
+  over: "rows",
+  cost: ({ classes }: { readonly classes: number }) => classes * COST
+} as const
+
+/** of a row: m and Σ exp(z − m) */
+const statisticsKernel = declareKernel({
+  name: "crossEntropyStatistics",
+  buffers: { z: read("f32"), statistics: write("f32") },
+  words: { rows: "u32", classes: "u32" },
+  split: SPLIT
+})
+
+const meanKernel = declareKernel({
+  name: "crossEntropyMean",
+  buffers: { z: read("f32"), labels: read("i32"), statistics: read("f32"), loss: write("f32") },
+  words: ROWS
+})
+
+const backwardKernel = declareKernel({
+  name: "crossEntropyBackward",
+  buffers: { dy: read("f32"), z: read("f32"), labels: read("i32"), statistics: read("f32"), dz: write("f32") },
+  words: ROWS,
+  split: SPLIT
+})
 
 const backward = defineKernel<"dy" | "z" | "labels" | "statistics", Attributes>({
   name: "SparseCrossEntropyBackward",
   reference: ({ dy, z, labels, statistics }, { ignored }) => referenceBackward(dy, z, labels, statistics, ignored),
   wasm: ({ dy, z, labels, statistics }, { ignored }, engine) => {
     const dz = engine.output(z.shape)
-    run(engine, "crossEntropyBackward", [z, labels, statistics, dz], ignored, [engine.address(dy)])
+    const [rows, classes] = z.shape as [number, number]
+    engine.run(backwardKernel, { dy, z, labels, statistics, dz }, { rows, classes, ignored })
     return [dz]
   },
   webgpu: (inputs, { ignored }, engine) => [programs().crossEntropyBackwardOnWebgpu(engine, inputs, ignored)],
@@ -103,8 +117,9 @@ const forward = defineKernel<"z" | "labels", Attributes>({
   reference: ({ z, labels }, { ignored }) => reference(z, labels, ignored),
   wasm: ({ z, labels }, { ignored }, engine) => {
     const [loss, statistics] = [engine.output([]), engine.output([z.shape[0]!, 2])]
-    run(engine, "crossEntropyStatistics", [z, labels, statistics, loss], ignored)
-    run(engine, "crossEntropyMean", [z, labels, statistics, loss], ignored)
+    const [rows, classes] = z.shape as [number, number]
+    engine.run(statisticsKernel, { z, statistics }, { rows, classes })
+    engine.run(meanKernel, { z, labels, statistics, loss }, { rows, classes, ignored })
     return [loss, statistics]
   },
   webgpu: ({ z, labels }, { ignored }, engine) => programs().crossEntropyOnWebgpu(engine, z, labels, ignored),

@@ -72,7 +72,10 @@ export interface Kernel<
   readonly split?: Split<W>
   /** Bytes that each thread needs for itself. */
   scratch?(words: WordsOf<W>): number
-  /** Name of the class of its arguments in AssemblyScript, where several kernels share one; default: the kernel's, capitalised. */
+  /**
+   * Name of the class of its arguments in AssemblyScript; default: the kernel's, capitalised. Kernels share one where the arguments of the
+   * others are the first of those that one of them has.
+   */
   readonly assembly?: string
 }
 
@@ -84,7 +87,7 @@ export interface Field {
   readonly at: number
 }
 
-/** Where the arguments lie, as a C compiler would put them. Sizes in 32-bit words. */
+/** Where the arguments lie, as a C compiler would put them: words, then buffers. Sizes in 32-bit words. */
 export interface Layout {
   readonly className: string
   readonly fields: ReadonlyArray<Field>
@@ -139,7 +142,7 @@ export const declareKernel = <
   const entry: EntryTypes = kernel.entry ?? {}
   if (kernels.has(name)) throw new Error(`the kernel ${name} is declared twice`)
   const implicit = kernel.entry === undefined ? (split === undefined ? {} : IMPLICIT.split) : IMPLICIT.entry
-  const all = [buffers, words, implicit].flatMap((types: EntryTypes) => Object.entries(types))
+  const all = [words, implicit, buffers].flatMap((types: EntryTypes) => Object.entries(types))
   if (new Set(all.map(([field]) => field)).size < all.length) throw new Error(`the kernel ${name} has a name twice`)
   const [fields, size] = placed(Object.fromEntries(all))
   const [entryFields, entrySize] = placed(entry)

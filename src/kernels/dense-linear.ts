@@ -43,7 +43,7 @@ const reference =
 const wasm =
   (form: Form) =>
   ({ x, bias, ...weight }: Readonly<Record<Input, TensorInfo>>, _: object, engine: WasmEngine) => [
-    product(engine, { kind: "nt", form, a: x, weight, n: weight.W.shape[0]!, start: startOf(engine, bias) })
+    product(engine, { kind: "nt", form, a: x, weight, n: weight.W.shape[0]!, start: startOf(bias) })
   ]
 
 /** The same in one dispatch. */

@@ -12,21 +12,38 @@
  */
 import type { Tensor, Tensor4D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
+import { declareKernel, read, write } from "./declaration.ts"
 import { defineKernel } from "./kernel.ts"
 import { patches, patchesBackward } from "./patches.ts"
-import { chunksOf } from "./wasm/chunks.ts"
-import { type Window, windowWords } from "./window.ts"
+import { type PictureShape, WINDOW_WORDS, type Window, windowWords } from "./window.ts"
 
 interface Attributes {
   readonly window: Window
   /** of x */
-  readonly shape: readonly [batch: number, height: number, width: number, channels: number]
+  readonly shape: PictureShape
 }
 
 const placesIn = ({ kernel }: Window): number => kernel[0] * kernel[1]
 
 /** dy as [rows, 1, channels] */
 const asRows = (dy: Tensor, channels: number): Tensor => tf.reshape(dy, [dy.size / channels, 1, channels])
+
+const backwardKernel = declareKernel({
+  name: "depthwiseBackward",
+  buffers: { dy: read("f32"), filters: read("f32"), dx: write("f32") },
+  words: { ...WINDOW_WORDS, lines: "u32" },
+  split: {
+    over: "lines",
+    cost: ({ width, channels, kernelHeight, kernelWidth }) => width * channels * kernelHeight * kernelWidth
+  }
+})
+
+const filterKernel = declareKernel({
+  name: "depthwiseFilterGradient",
+  buffers: { x: read("f32"), dy: read("f32"), out: write("f32") },
+  words: WINDOW_WORDS,
+  scratch: ({ channels }) => 4 * channels
+})
 
 const backward = defineKernel<"dy" | "K", Attributes>({
   name: "DepthwiseConvolutionBackward",
@@ -36,12 +53,8 @@ const backward = defineKernel<"dy" | "K", Attributes>({
     return [patchesBackward(tf.reshape(dP, [dP.shape[0]!, places * channels]), shape, window)]
   },
   wasm: ({ dy, K }, { shape, window }, engine) => {
-    const [batch, height, width, channels] = shape
     const dx = engine.output(shape)
-    const words = windowWords([height, width], window)
-    const [perChunk, chunks] = chunksOf(batch * height, width * channels * placesIn(window))
-    const [from, to, filters] = [dy, dx, K].map(engine.address)
-    engine.runWords("depthwiseBackward", [from!, to!, filters!, batch, channels, perChunk, ...words], chunks)
+    engine.run(backwardKernel, { dy, filters: K, dx }, { ...windowWords(shape, window), lines: shape[0] * shape[1] })
     return [dx]
   },
   inputsToSave: []
@@ -58,14 +71,10 @@ const filterGradient = defineKernel<"x" | "dy", Attributes>({
     return [tf.reshape(tf.sum(each, 0), size)]
   },
   wasm: ({ x, dy }, { shape, window }, engine) => {
-    const [batch, height, width, channels] = shape
-    const dK = engine.output([...window.kernel, channels, 1])
-    const [from, to, slopes] = [x, dK, dy].map(engine.address)
-    const words = windowWords([height, width], window)
-    // a chunk is one place of the kernel: PER_CHUNK is not read
-    const all = [from!, to!, slopes!, batch, channels, 1, ...words]
-    engine.runWords("depthwiseFilterGradient", all, placesIn(window), 4 * channels)
-    return [dK]
+    const out = engine.output([...window.kernel, shape[3], 1])
+    // a chunk is one place of the kernel
+    engine.run(filterKernel, { x, dy, out }, windowWords(shape, window), { chunks: placesIn(window) })
+    return [out]
   },
   inputsToSave: []
 })

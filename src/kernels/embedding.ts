@@ -11,7 +11,7 @@ import type { Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import type { FrozenMatrix } from "../tensors/index.ts"
 import { denseLinear } from "./dense-linear.ts"
-import { widened } from "./widen.ts"
+import { dequantized } from "./dequantize.ts"
 
 /** ids int32 [tokens, 1], W [out, in] → [tokens, out]; gradient for W. An id is one of W's columns. */
 export const embedded = (ids: Tensor2D, W: Tensor2D): Tensor2D =>
@@ -19,4 +19,4 @@ export const embedded = (ids: Tensor2D, W: Tensor2D): Tensor2D =>
 
 /** ids int32 [tokens, 1], W [out, in], A [r, in], B [out, r] → [tokens, out]; gradients for A and B. */
 export const loraEmbedded = (ids: Tensor2D, W: FrozenMatrix, A: Tensor2D, B: Tensor2D, scale: number): Tensor2D =>
-  tf.add(embedded(ids, widened(W)), denseLinear(embedded(ids, A), tf.mul(B, scale), null))
+  tf.add(embedded(ids, dequantized(W)), denseLinear(embedded(ids, A), tf.mul(B, scale), null))

@@ -1,20 +1,20 @@
 /**
- * A frozen weight as an operand of kernels: float32, or packed and widened inside the product
- * (`wasm/assembly/widen.ts`, `webgpu/product-blocks.ts`), so that a step reads a half or a quarter of the bytes and no
+ * A frozen weight as an operand of kernels: float32, or packed and dequantized inside the product
+ * (`wasm/assembly/dequantize.ts`, `webgpu/product-blocks.ts`), so that a step reads a half or a quarter of the bytes and no
  * whole W in float32 is ever made.
  *
  * A kernel has its inputs by name, and a packed weight is two: words and scales. So a kernel that reads a frozen weight
- * is defined for each form, `forEachForm`. On a backend without kernels of ours the reference widens W for the time of
+ * is defined for each form, `forEachForm`. On a backend without kernels of ours the reference dequantizes W for the time of
  * one product.
  */
 import type { Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import type { Packing } from "../numbers/index.ts"
 import { type FrozenMatrix, isPacked } from "../tensors/index.ts"
+import { dequantized } from "./dequantize.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
 import { matrixOf, type Product } from "./wasm/product.ts"
 import type { Product as WebgpuProduct } from "./webgpu/product.ts"
-import { widened } from "./widen.ts"
 
 /** How a weight is held: this is what `model.weights` of a plan says. */
 export type Form = "f32" | Packing
@@ -41,7 +41,7 @@ export const savedWeight = (form: Form, saved: ReadonlyArray<Tensor>): WeightInp
 export const wholeWeight = (form: Form, { W, scales }: WeightInputs<Tensor>, columns: number): Tensor2D =>
   form === "f32"
     ? (W as Tensor2D)
-    : widened({
+    : dequantized({
         packing: form,
         words: W as Tensor2D,
         scales: scales as Tensor1D,
@@ -55,7 +55,7 @@ export const weightOperand = (
   { W, scales }: WeightInputs<TensorInfo>
 ): Pick<Product, "b" | "packed"> => ({
   b: matrixOf(engine, W),
-  ...(form === "f32" ? {} : { packed: { packing: form, scales: engine.address(scales) } })
+  ...(form === "f32" ? {} : { packed: { packing: form, scales } })
 })
 
 /** The weight as B of a product on webgpu. */
@@ -76,8 +76,8 @@ export const biasInput = (bias: Tensor | null | undefined): { readonly bias: Ten
 export const plusBias = (y: Tensor, bias: Tensor | undefined): Tensor => tf.add(y, bias ?? tf.zeros([y.shape[1]!]))
 
 /** What a product on wasm starts at. */
-export const startOf = (engine: WasmEngine, bias: TensorInfo | undefined): "zero" | { readonly bias: number } =>
-  bias === undefined ? "zero" : { bias: engine.address(bias) }
+export const startOf = (bias: TensorInfo | undefined): "zero" | { readonly bias: TensorInfo } =>
+  bias === undefined ? "zero" : { bias }
 
 /** One definition for each form. `name` makes the kernel's name of its own. */
 export const forEachForm = <T>(define: (form: Form, name: (own: string) => string) => T): Readonly<Record<Form, T>> => {

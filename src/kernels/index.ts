@@ -1,3 +1,43 @@
-/** The door of this room: the ops that kernels of our own compute. */
-export { declaredKernels, type Field, type Kernel, layoutOf } from "./declaration.ts"
-export { gelu } from "./gelu.ts"
+/** The door of this room: what kernels of our own compute, and what declares them. */
+export { type AdamDecays, type AdamRates, adamMoves, ratesAt } from "./adam.ts"
+export { additiveMask, attention } from "./attention.ts"
+export { causalAttention } from "./causal-attention.ts"
+export type { CausalShape } from "./causal-shape.ts"
+export { clippedRelu } from "./clipped-relu.ts"
+export { combined, scaled } from "./combination.ts"
+export { IGNORED, sparseCrossEntropy } from "./cross-entropy.ts"
+export {
+  declaredKernels,
+  declareKernel,
+  type Field,
+  type Kernel,
+  layoutOf,
+  optional,
+  read,
+  write
+} from "./declaration.ts"
+export { denseLinear, frozenLinear } from "./dense-linear.ts"
+export { depthwiseConvolution } from "./depthwise-convolution.ts"
+export { dequantized } from "./dequantize.ts"
+export { type DropoutMask, dropout } from "./dropout.ts"
+export { embedded, loraEmbedded } from "./embedding.ts"
+export { type GeluForm, gelu } from "./gelu.ts"
+export { defineKernel } from "./kernel.ts"
+export { layerNorm } from "./layer-norm.ts"
+export { linearCrossEntropy, tokenScores } from "./linear-cross-entropy.ts"
+export { loraLinear } from "./lora-linear.ts"
+export { loraProDirections } from "./lora-pro.ts"
+export { loraProAdamMoves, type PairStep } from "./lora-pro-adam.ts"
+export { type Factors, theoremThrough, type Whitening, type XChoice } from "./lora-pro-theorem.ts"
+export { maxPooling } from "./max-pooling.ts"
+export { orthogonality } from "./orthogonality.ts"
+export { patches } from "./patches.ts"
+export { putRows } from "./put-rows.ts"
+export { rmsNorm, rmsNormAndSum } from "./rms-norm.ts"
+export { rope } from "./rope.ts"
+export { scaledColumns } from "./scaled-columns.ts"
+export { squaredNorms } from "./squared-norms.ts"
+export { swiglu } from "./swiglu.ts"
+export { groupsOf } from "./tensor-lists.ts"
+export { type Whitened, whitenedOnDevice } from "./whitening.ts"
+export { outputSize, type Pair, type Window } from "./window.ts"

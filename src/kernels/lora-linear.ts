@@ -10,7 +10,7 @@
  * Shapes: x [tokens, in], W [out, in], A [r, in], B [out, r], h [tokens, r]. s is folded into B, the smallest operand,
  * and on webgpu into the accumulators.
  *
- * On wasm and webgpu each direction is one product: the thin pair runs in its accumulators, and a packed W is widened
+ * On wasm and webgpu each direction is one product: the thin pair runs in its accumulators, and a packed W is dequantized
  * inside. Gradients are those of the function that is computed, whose W is what the packed one stands for.
  *
  * With a mask the adapter's input is dropped, and W's is not (LoRA's dropout):
@@ -42,7 +42,7 @@ import {
 } from "./frozen-weight.ts"
 import { defineKernel } from "./kernel.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
-import { matrixOf, multiply } from "./wasm/product.ts"
+import { matrixOf, multiply, type Product } from "./wasm/product.ts"
 import { programs } from "./webgpu/loaded.ts"
 
 /** y = x·Wᵀ + bias + h·Bᵀ, where B is scaled already. */
@@ -54,7 +54,7 @@ const forward = forEachForm((form, name) =>
       return [plusBias(tf.add(tf.matMul(x, W, false, true), tf.matMul(h, B, false, true)), bias)]
     },
     wasm: ({ x, bias, h, B, ...weight }, _, engine) => {
-      const start = startOf(engine, bias)
+      const start = startOf(bias)
       return [fused(engine, { kind: "nt", form, a: x, weight, second: [h, B], n: B.shape[0]!, start })]
     },
     inputsToSave: []
@@ -90,7 +90,7 @@ interface Fused {
   readonly weight: WeightInputs<TensorInfo>
   readonly second: readonly [TensorInfo, TensorInfo]
   readonly n: number
-  readonly start: "zero" | { readonly bias: number }
+  readonly start: NonNullable<Product["start"]>
 }
 
 const fused = (engine: WasmEngine, { kind, form, a, weight, second: [a2, b2], n, start }: Fused): TensorInfo => {

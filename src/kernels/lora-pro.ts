@@ -4,12 +4,13 @@
  */
 import type { Tensor, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
+import { declareKernel, read, write } from "./declaration.ts"
 import { defineKernel } from "./kernel.ts"
 import { type Factors, theorem, type Whitening, type XChoice } from "./lora-pro-theorem.ts"
 import { groupsOf, listed, named } from "./tensor-lists.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
 import { codeOf, costOfPairs, scratchOfPairs, sizesOf } from "./wasm/lora-pro.ts"
-import { inTables, runItems } from "./wasm/tables.ts"
+import { cutItems, fitting } from "./wasm/tables.ts"
 import type { WebgpuEngine } from "./webgpu/engine.ts"
 import { programs } from "./webgpu/loaded.ts"
 import type { PairOnWebgpu } from "./webgpu/pairs.ts"
@@ -40,20 +41,38 @@ export const pairOfInputs = (inputs: ReadonlyArray<Tensor>) => {
   return { pair: { A: A!, B: B! }, gradient: { A: gA!, B: gB! }, w }
 }
 
+/** What kernels on wasm read of a pair. */
+export const PAIR_ENTRY = {
+  ...{ A: read("f32"), B: read("f32"), gA: read("f32"), gB: read("f32") },
+  ...{ TB: read("f32"), TBgrad: read("f32"), TAt: read("f32"), TAgrad: read("f32"), S: read("f32") },
+  ...({ dA: write("f32"), dB: write("f32"), r: "u32", inputs: "u32", outputs: "u32" } as const)
+}
+
+/** Of a pair's inputs, without what is made of them. */
+export const pairEntry = (group: ReadonlyArray<TensorInfo>) => {
+  const [A, B, gA, gB, TB, TBgrad, TAt, TAgrad, S] = group
+  const inputs = { A: A!, B: B!, gA: gA!, gB: gB!, TB: TB!, TBgrad: TBgrad!, TAt: TAt!, TAgrad: TAgrad!, S: S! }
+  return { ...inputs, ...sizesOf(A!, B!) }
+}
+
+const kernel = declareKernel({
+  name: "loraPro",
+  buffers: {},
+  /** x: `codeOf` a choice */
+  words: { x: "u32" },
+  entry: PAIR_ENTRY
+})
+
 const wasm = (inputs: Readonly<Record<string, TensorInfo>>, { x }: Attributes, engine: WasmEngine) => {
   const entries = groupsOf(listed(inputs), PAIR_INPUTS).map((group) => {
-    const [A, B] = [group[0]!, group[1]!]
-    const outputs = [engine.output(A.shape), engine.output(B.shape)]
-    const sizes = sizesOf(A, B)
-    const words = [...[...group, ...outputs].map(engine.address), sizes.r, sizes.inputs, sizes.outputs]
-    return { size: 1, words, sizes, outputs }
+    const entry = pairEntry(group)
+    return { ...entry, dA: engine.output(entry.A.shape), dB: engine.output(entry.B.shape) }
   })
-  for (const table of inTables(entries, 1)) {
-    const pairs = table.map(({ sizes }) => sizes)
-    const [cost, scratch] = [costOfPairs(pairs), scratchOfPairs(pairs)]
-    runItems(engine, "loraPro", { own: [codeOf(x)], entries: table, items: table.length, cost, scratch })
+  for (const table of fitting(kernel, entries)) {
+    const work = { ...cutItems(table.length, costOfPairs(table)), scratch: scratchOfPairs(table) }
+    engine.run(kernel, {}, { x: codeOf(x) }, { entries: table, ...work })
   }
-  return entries.flatMap(({ outputs }) => outputs)
+  return entries.flatMap(({ dA, dB }) => [dA, dB])
 }
 
 /** What programs on a GPU read of a pair. */

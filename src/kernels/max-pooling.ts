@@ -11,15 +11,15 @@
  */
 import type { Tensor, Tensor4D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
+import { declareKernel, read, write } from "./declaration.ts"
 import { defineKernel } from "./kernel.ts"
 import { patches, patchesBackward } from "./patches.ts"
-import { chunksOf } from "./wasm/chunks.ts"
-import { type Window, windowWords } from "./window.ts"
+import { type PictureShape, WINDOW_WORDS, type Window, windowWords } from "./window.ts"
 
 interface Attributes {
   readonly window: Window
   /** of x */
-  readonly shape: readonly [batch: number, height: number, width: number, channels: number]
+  readonly shape: PictureShape
 }
 
 /** 1 where a window has its maximum for the first time, in patches [places, kernel, channels]. */
@@ -34,6 +34,17 @@ const firstMaxima = (x: Tensor4D, y: Tensor, window: Window): Tensor => {
   return tf.mul(own, tf.cast(tf.equal(tf.cumsum(own, 1), 1), "float32"))
 }
 
+const backwardKernel = declareKernel({
+  name: "maxPoolingBackward",
+  buffers: { x: read("f32"), y: read("f32"), dy: read("f32"), dx: write("f32") },
+  words: WINDOW_WORDS,
+  split: {
+    over: "batch",
+    cost: ({ rows, columns, channels, kernelHeight, kernelWidth }) =>
+      rows * columns * channels * kernelHeight * kernelWidth
+  }
+})
+
 const backward = defineKernel<"dy" | "x" | "y", Attributes>({
   name: "MaxPoolingBackward",
   reference: ({ dy, x, y }, { window, shape }) => {
@@ -44,14 +55,8 @@ const backward = defineKernel<"dy" | "x" | "y", Attributes>({
   },
   inputsToSave: [],
   wasm: ({ dy, x, y }, { window, shape }, engine) => {
-    const [batch, height, width, channels] = shape
     const dx = engine.output(shape)
-    const [picture, maxima, slopes, to] = [x, y, dy, dx].map(engine.address)
-    const places = (tf.util.sizeFromShape(y.shape) / batch) * window.kernel[0] * window.kernel[1]
-    const [perChunk, chunks] = chunksOf(batch, places)
-    const words = windowWords([height, width], window)
-    const all = [picture!, maxima!, slopes!, batch, channels, perChunk, ...words, to!]
-    engine.runWords("maxPoolingBackward", all, chunks)
+    engine.run(backwardKernel, { x, y, dy, dx }, windowWords(shape, window))
     return [dx]
   }
 })

@@ -12,9 +12,9 @@
  */
 import type { Tensor, Tensor2D, Tensor4D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
+import { declareKernel, read, write } from "./declaration.ts"
 import { defineKernel } from "./kernel.ts"
-import { chunksOf } from "./wasm/chunks.ts"
-import { axesOf, outputSize, type Pair, type Window, windowWords } from "./window.ts"
+import { axesOf, outputSize, type Pair, type PictureShape, WINDOW_WORDS, type Window, windowWords } from "./window.ts"
 
 /** Pixels before and behind the picture, on both axes, such that every place is inside. */
 const framing = (size: Pair, window: Window) =>
@@ -64,7 +64,7 @@ const apart = (x: Tensor, [outer, n, inner]: readonly [number, number, number], 
   return tf.slice(tf.reshape(stuffed, [outer, n * stride, inner]), [0, 0, 0], [outer, (n - 1) * stride + 1, inner])
 }
 
-const referenceBackward = (dy: Tensor, shape: Shape4, window: Window): Tensor => {
+const referenceBackward = (dy: Tensor, shape: PictureShape, window: Window): Tensor => {
   const [batch, height, width, channels] = shape
   const [rows, columns] = outputSize([height, width], window)
   if (dy.size === 0) return tf.zeros([...shape])
@@ -89,37 +89,45 @@ const referenceBackward = (dy: Tensor, shape: Shape4, window: Window): Tensor =>
   return tf.slice(tf.addN(shifted), [0, frame[0]![0], frame[1]![0], 0], [...shape])
 }
 
-type Shape4 = readonly [batch: number, height: number, width: number, channels: number]
+const forwardKernel = declareKernel({
+  name: "patches",
+  buffers: { x: read("f32"), out: write("f32") },
+  words: { ...WINDOW_WORDS, lines: "u32" },
+  split: {
+    over: "lines",
+    cost: ({ columns, channels, kernelHeight, kernelWidth }) => columns * channels * kernelHeight * kernelWidth
+  }
+})
 
-const backward = defineKernel<"dy", { readonly shape: Shape4; readonly window: Window }>({
+const backwardKernel = declareKernel({
+  name: "patchesBackward",
+  buffers: { dy: read("f32"), dx: write("f32") },
+  words: { ...WINDOW_WORDS, lines: "u32" },
+  split: {
+    over: "lines",
+    cost: ({ width, channels, kernelHeight, kernelWidth }) => width * channels * kernelHeight * kernelWidth
+  }
+})
+
+const backward = defineKernel<"dy", { readonly shape: PictureShape; readonly window: Window }>({
   name: "PatchesBackward",
   reference: ({ dy }, { shape, window }) => [referenceBackward(dy, shape, window)],
   wasm: ({ dy }, { shape, window }, engine) => {
-    const [batch, height, width, channels] = shape
     const dx = engine.output(shape)
-    const words = windowWords([height, width], window)
-    const [perChunk, chunks] = chunksOf(batch * height, width * channels * window.kernel[0] * window.kernel[1])
-    engine.runWords(
-      "patchesBackward",
-      [engine.address(dy), engine.address(dx), 0, batch, channels, perChunk, ...words],
-      chunks
-    )
+    engine.run(backwardKernel, { dy, dx }, { ...windowWords(shape, window), lines: shape[0] * shape[1] })
     return [dx]
   },
   inputsToSave: []
 })
 
-const kernel = defineKernel<"x", { readonly shape: Shape4; readonly window: Window }>({
+const kernel = defineKernel<"x", { readonly shape: PictureShape; readonly window: Window }>({
   name: "Patches",
   reference: ({ x }, { window }) => [reference(x as Tensor4D, window)],
   wasm: ({ x }, { shape, window }, engine) => {
-    const [batch, height, width, channels] = shape
-    const [rows, columns] = outputSize([height, width], window)
-    const length = window.kernel[0] * window.kernel[1] * channels
-    const out = engine.output([batch * rows * columns, length])
-    const words = windowWords([height, width], window)
-    const [perChunk, chunks] = chunksOf(batch * rows, columns * length)
-    engine.runWords("patches", [engine.address(x), engine.address(out), 0, batch, channels, perChunk, ...words], chunks)
+    const words = windowWords(shape, window)
+    const length = words.kernelHeight * words.kernelWidth * words.channels
+    const out = engine.output([words.batch * words.rows * words.columns, length])
+    engine.run(forwardKernel, { x, out }, { ...words, lines: words.batch * words.rows })
     return [out]
   },
   inputsToSave: [],
@@ -138,5 +146,5 @@ export const patches = (x: Tensor4D, window: Window): Tensor2D => {
 }
 
 /** dx of `patches`; no gradient. */
-export const patchesBackward = (dy: Tensor, shape: Shape4, window: Window): Tensor4D =>
+export const patchesBackward = (dy: Tensor, shape: PictureShape, window: Window): Tensor4D =>
   backward({ dy }, { shape, window })[0] as Tensor4D

@@ -7,11 +7,12 @@
  */
 import type { Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
+import { declareKernel, read, write } from "./declaration.ts"
 import type { Factors, Whitening } from "./lora-pro-theorem.ts"
 import { groupsOf } from "./tensor-lists.ts"
-import { doubleBits, type WasmEngine, wasmEngineOf } from "./wasm/engine.ts"
+import { type WasmEngine, wasmEngineOf } from "./wasm/engine.ts"
 import { type PairSizes, sizesOf } from "./wasm/lora-pro.ts"
-import { inTables, runItems } from "./wasm/tables.ts"
+import { cutItems, fitting } from "./wasm/tables.ts"
 import { type WebgpuEngine, webgpuEngineOf } from "./webgpu/engine.ts"
 import { programs } from "./webgpu/loaded.ts"
 
@@ -26,31 +27,22 @@ export interface Whitened {
 
 const MATRICES = ["TB", "TBgrad", "TAt", "TAgrad", "S"] as const
 
+const kernel = declareKernel({
+  name: "whitening",
+  buffers: {},
+  words: { damping: "f64" },
+  entry: {
+    ...{ A: read("f32"), B: read("f32"), TB: write("f32"), TBgrad: write("f32"), TAt: write("f32") },
+    ...{ TAgrad: write("f32"), S: write("f32"), smallest: write("f32") },
+    ...{ r: "u32", inputs: "u32", outputs: "u32", scale: "f64" }
+  }
+})
+
 /** Bytes: two matrices and two rows of float64, and a block of 64 columns. */
 const scratchOf = ({ r }: PairSizes): number => 16 * (r + 1) ** 2 + 16 * (r + 1) + 512 * r
 
 /** Multiplications: of the Grams, and of some six sweeps of Jacobi's method on two matrices. */
 const costOf = ({ r, inputs, outputs }: PairSizes): number => (r * r * (inputs + outputs)) / 2 + 30 * r ** 3
-
-const run = (
-  engine: WasmEngine,
-  pairs: ReadonlyArray<ScaledPair>,
-  outputs: ReadonlyArray<Whitening>,
-  smallest: number,
-  damping: number
-): void => {
-  const entries = pairs.map(({ A, B, scale }, i) => {
-    const sizes = sizesOf(A, B)
-    const addresses = [A, B, ...MATRICES.map((name) => outputs[i]![name])].map(engine.address)
-    const words = [...addresses, smallest + 4 * i, sizes.r, sizes.inputs, sizes.outputs, ...doubleBits(scale)]
-    return { size: 1, words, sizes }
-  })
-  for (const table of inTables(entries, 2)) {
-    const cost = table.reduce((sum, { sizes }) => sum + costOf(sizes), 0)
-    const scratch = Math.max(...table.map(({ sizes }) => scratchOf(sizes)))
-    runItems(engine, "whitening", { own: doubleBits(damping), entries: table, items: table.length, cost, scratch })
-  }
-}
 
 const tensorOf = <T extends tf.Tensor>(info: TensorInfo): T => tf.engine().makeTensorFromTensorInfo(info) as T
 
@@ -61,7 +53,15 @@ const onWasm = (engine: WasmEngine, pairs: ReadonlyArray<ScaledPair>, damping: n
     return { TB: square(), TBgrad: square(), TAt: square(), TAgrad: square(), S: square() }
   })
   const smallest = output<Tensor1D>([pairs.length])
-  run(engine, pairs, whitenings, engine.address(smallest), damping)
+  const entries = pairs.map(({ A, B, scale }, i) => ({
+    ...{ A, B, ...whitenings[i]!, ...sizesOf(A, B), scale },
+    smallest: { address: engine.address(smallest) + 4 * i }
+  }))
+  for (const table of fitting(kernel, entries)) {
+    const cost = table.reduce((sum, sizes) => sum + costOf(sizes), 0)
+    const scratch = Math.max(...table.map(scratchOf))
+    engine.run(kernel, {}, { damping }, { entries: table, ...cutItems(table.length, cost), scratch })
+  }
   return { whitenings, smallest }
 }
 

@@ -1,4 +1,5 @@
 /** Where a window stands over a picture: what convolutions and poolings share. */
+import type { WordsOf, WordTypes } from "./declaration.ts"
 
 export type Pair = readonly [height: number, width: number]
 
@@ -43,9 +44,29 @@ export const outputSize = (size: Pair, window: Window): Pair => {
   return [vertical.places, horizontal.places]
 }
 
-/** What kernels of `assembly/window.ts` read of it: 12 words. */
-export const windowWords = (size: Pair, window: Window): ReadonlyArray<number> => {
-  const [vertical, horizontal] = axesOf(size, window)
-  const places = [vertical.places, horizontal.places]
-  return [...size, ...places, ...window.kernel, ...window.strides, ...window.dilation, vertical.first, horizontal.first]
+/** What kernels over windows read on wasm. */
+export const WINDOW_WORDS = {
+  ...{ batch: "u32", channels: "u32", height: "u32", width: "u32" },
+  /** of places */
+  ...{ rows: "u32", columns: "u32" },
+  ...{ kernelHeight: "u32", kernelWidth: "u32", strideY: "u32", strideX: "u32", dilationY: "u32", dilationX: "u32" },
+  /** of the first place */
+  ...{ top: "i32", left: "i32" }
+} as const satisfies WordTypes
+
+/** [batch, height, width, channels] */
+export type PictureShape = readonly [batch: number, height: number, width: number, channels: number]
+
+export const windowWords = (
+  [batch, height, width, channels]: PictureShape,
+  window: Window
+): WordsOf<typeof WINDOW_WORDS> => {
+  const [vertical, horizontal] = axesOf([height, width], window)
+  const [[kernelHeight, kernelWidth], [strideY, strideX]] = [window.kernel, window.strides]
+  const [dilationY, dilationX] = window.dilation
+  return {
+    ...{ batch, channels, height, width, rows: vertical.places, columns: horizontal.places },
+    ...{ kernelHeight, kernelWidth, strideY, strideX, dilationY, dilationX },
+    ...{ top: vertical.first, left: horizontal.first }
+  }
 }

@@ -20,7 +20,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import type { Adapted } from "../../adapters/index.ts"
-import { widened } from "../kernels/widen.ts"
+import { dequantized } from "../kernels/dequantize.ts"
 import { openCheckpoint, storedName } from "../models/checkpoint.ts"
 import { familyOf } from "../models/families.ts"
 import { classParameterName, families, type ModelDescription, type ModelError, type Network } from "../models/index.ts"
@@ -70,7 +70,7 @@ export const trainedParameters = <M extends Network>(adapted: Adapted<M>): Reado
 /** Weights that the run held in fewer bits, as it computed with them. */
 export const roundedParameters = <M extends Network>({ model }: Adapted<M>): ReadonlyMap<string, ChangedParameter> =>
   new Map(
-    [...(model.packed ?? [])].map(([name, W]) => [name, { shape: W.shape, read: readOnce(name, () => widened(W)) }])
+    [...(model.packed ?? [])].map(([name, W]) => [name, { shape: W.shape, read: readOnce(name, () => dequantized(W)) }])
   )
 
 /** How many tensors of the merged file are what. */

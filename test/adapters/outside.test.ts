@@ -12,7 +12,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { adamw, Data, inject, Output, platform, Training } from "tfjs-lora-pro"
-import { type AdapterMethod, widened } from "tfjs-lora-pro/adapters"
+import { type AdapterMethod, dequantized } from "tfjs-lora-pro/adapters"
 import { toyModel, toyTokens } from "./toy-model.ts"
 
 const RowScaling = Schema.Struct({
@@ -30,10 +30,10 @@ const rowScaling: AdapterMethod<Pick<typeof RowScaling.Type, "start">> = {
       dense: [{ name: `${site.name}.scale`, role: "body", value: tf.fill([site.out], start) }]
     })),
   forward: (_site, { dense }, x, { W, bias }) => {
-    const y = tf.mul<tf.Tensor2D>(tf.matMul(x, widened(W), false, true), dense[0]!.value)
+    const y = tf.mul<tf.Tensor2D>(tf.matMul(x, dequantized(W), false, true), dense[0]!.value)
     return bias === null ? y : tf.add(y, bias)
   },
-  merge: (_site, { dense }, { W }) => tf.tidy(() => tf.mul(widened(W), tf.expandDims(dense[0]!.value, 1)))
+  merge: (_site, { dense }, { W }) => tf.tidy(() => tf.mul(dequantized(W), tf.expandDims(dense[0]!.value, 1)))
 }
 
 const read = (tensor: tf.Tensor) => Effect.promise(() => tensor.data())

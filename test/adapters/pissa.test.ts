@@ -9,7 +9,7 @@ import type * as Scope from "effect/Scope"
 import { inject, injectSelected, type LoraOptions, lora, select } from "../../adapters/index.ts"
 import { noCalibration } from "../../adapters/init/calibration.ts"
 import { pissa } from "../../adapters/init/pissa.ts"
-import { widened } from "../../src/kernels/widen.ts"
+import { dequantized } from "../../src/kernels/dequantize.ts"
 import type { Model } from "../../src/models/model.ts"
 import { type PackedHostMatrix, packMatrix } from "../../src/numbers/index.ts"
 import { randomStream } from "../../src/numbers/random.ts"
@@ -78,7 +78,7 @@ describeOnEach(() => {
     for (const packing of ["f16", "int8"] as const) {
       const packed = packMatrix(packing, Float32Array.from(W0.flat()), [m, n]) as PackedHostMatrix
       const W = uploadPacked(packed)
-      const whole = tf.tidy(() => widened(W).clone())
+      const whole = tf.tidy(() => dequantized(W).clone())
       expect(await startOf(W)).toEqual(await startOf(whole))
       expect(deviation((await startOf(W)).sBA, golden.s_BA)).toBeGreaterThan(10 * tolerance.operation)
       tf.dispose([...tensorsOfMatrix(W), whole])

@@ -19,8 +19,8 @@ import { type AdaloraOptions, type AdapterMethod, type BaseLayer, inject, method
 import type { Calibrate } from "../../adapters/init/calibration.ts"
 import type { LoraOptions } from "../../adapters/lora.ts"
 import { frozenLinear } from "../../src/kernels/dense-linear.ts"
+import { dequantized } from "../../src/kernels/dequantize.ts"
 import { type DropoutMask, dropout } from "../../src/kernels/dropout.ts"
-import { widened } from "../../src/kernels/widen.ts"
 import { type PackedHostMatrix, packMatrix } from "../../src/numbers/index.ts"
 import { gaussian, randomStream } from "../../src/numbers/random.ts"
 import { valueAndGradients } from "../../src/tensors/gradients.ts"
@@ -192,7 +192,7 @@ const laws = (title: string, name: keyof typeof cases, method: AnyMethod, option
       expect(tensorsOf(start).length).toBeGreaterThan(0)
       const expected = await frozenLinear(x, base.W, base.bias).data()
       expectClose(await method.forward(site, start, x, base).data(), expected, tolerance.operation)
-      expectClose(await method.merge(site, start, base).data(), await widened(base.W).data(), tolerance.operation)
+      expectClose(await method.merge(site, start, base).data(), await dequantized(base.W).data(), tolerance.operation)
     }))
 
   test(`${title}: 2 forward is x·merge(W)ᵀ + bias`, () =>

@@ -1,5 +1,4 @@
 /** Writes what a kernel is run with to where it reads its arguments; checked against its declaration. */
-import type { TensorInfo } from "@tensorflow/tfjs"
 import {
   type BufferTypes,
   type EntryTypes,
@@ -24,7 +23,7 @@ type Given = Readonly<Record<string, Buffer | number | undefined>>
 /** Returns in how many chunks the kernel is cut. */
 export const writeArguments = (
   { i32, f32, f64 }: ArgumentViews,
-  addressOf: (tensor: TensorInfo) => number,
+  addressOf: (buffer: Buffer) => number,
   layout: Layout,
   kernel: Kernel<BufferTypes, WordTypes, EntryTypes>,
   buffers: Readonly<Record<string, Buffer | undefined>>,
@@ -40,7 +39,7 @@ export const writeArguments = (
   const write = ({ name, type, at }: Field, start: number, given: Given): void => {
     const value = given[name]
     if (typeof value !== "number") {
-      i32[start + at] = value === undefined ? 0 : "address" in value ? value.address : addressOf(value)
+      i32[start + at] = value === undefined ? 0 : addressOf(value)
     } else if (type === "f32") f32[start + at] = value
     else if (type === "f64") f64[(start + at) / 2] = value
     else i32[start + at] = value

@@ -4,7 +4,8 @@
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
 import type { CausalShape } from "../causal-shape.ts"
-import { floatBits, type WasmEngine } from "./engine.ts"
+import { declareKernel, read, write } from "../declaration.ts"
+import type { WasmEngine } from "./engine.ts"
 import { sumColumns } from "./sums.ts"
 
 type Inputs = Readonly<Record<"q" | "k" | "v" | "querySegments" | "keySegments", TensorInfo>>
@@ -42,22 +43,47 @@ const cut = (queries: number, { batch, keyValueHeads }: CausalShape, chunks: num
   return { parts: filled, perPart, chunks: filled * matrices }
 }
 
-const wordsOf = (
-  engine: WasmEngine,
-  inputs: Inputs,
-  O: TensorInfo,
-  statistics: TensorInfo,
-  shape: CausalShape,
-  { parts, perPart }: Cut
-): ReadonlyArray<number> => {
-  const { q, k, v, querySegments, keySegments } = inputs
+const SHARED = {
+  assembly: "CausalAttention",
+  words: {
+    queries: "u32",
+    keys: "u32",
+    heads: "u32",
+    keyValueHeads: "u32",
+    d: "u32",
+    scale: "f32",
+    /** `NO_WINDOW`: none */
+    window: "u32",
+    /** 0: none */
+    cap: "f32",
+    /** batch × keyValueHeads */
+    matrices: "u32",
+    parts: "u32",
+    /** queries */
+    perPart: "u32"
+  },
+  buffers: {
+    ...{ q: read("f32"), k: read("f32"), v: read("f32"), querySegments: read("i32"), keySegments: read("i32") },
+    /** of a row of P: its largest score, and 1/Σ exp(score − largest), or 0 for a sum without terms */
+    ...{ o: write("f32"), statistics: write("f32") }
+  }
+} as const
+
+const forward = declareKernel({ ...SHARED, name: "causalAttention" })
+/** dk and dv: [parts, batch·keys, keyValueHeads·d] */
+const backward = declareKernel({
+  ...SHARED,
+  name: "causalAttentionGradient",
+  buffers: { ...SHARED.buffers, dO: read("f32"), dq: write("f32"), dk: write("f32"), dv: write("f32") }
+})
+
+const wordsOf = (inputs: Inputs, shape: CausalShape, { parts, perPart }: Cut) => {
   const { batch, heads, keyValueHeads, scale, window, softcap } = shape
-  const { queries, keys, d } = sizesOf(inputs, shape)
-  return [
-    ...[q, k, v, querySegments, keySegments, O, statistics].map(engine.address),
-    ...[queries, keys, heads, keyValueHeads, d, floatBits(scale), Math.min(window ?? NO_WINDOW, NO_WINDOW)],
-    ...[floatBits(softcap ?? 0), batch * keyValueHeads, parts, perPart]
-  ]
+  return {
+    ...sizesOf(inputs, shape),
+    ...{ heads, keyValueHeads, scale, window: Math.min(window ?? NO_WINDOW, NO_WINDOW), cap: softcap ?? 0 },
+    ...{ matrices: batch * keyValueHeads, parts, perPart }
+  }
 }
 
 /** O, and two numbers a row of P. */
@@ -67,19 +93,19 @@ export const causalAttentionOnWasm = (
   shape: CausalShape
 ): ReadonlyArray<TensorInfo> => {
   const { queries, keys, d } = sizesOf(inputs, shape)
-  const [O, statistics] = [engine.output(inputs.q.shape), engine.output([shape.batch * shape.heads, queries, 2])]
+  const [o, statistics] = [engine.output(inputs.q.shape), engine.output([shape.batch * shape.heads, queries, 2])]
   const own = cut(queries, shape, CHUNKS.forward)
   const panels = (keys + 12) * d + keys * inPanels(d)
   const block = BLOCK.rows * (keys + 12 + inPanels(d))
-  const words = wordsOf(engine, inputs, O, statistics, shape, own)
-  engine.runWords("causalAttention", words, own.chunks, 4 * (keys + 16 + panels + block))
-  return [O, statistics]
+  const work = { chunks: own.chunks, scratch: 4 * (keys + 16 + panels + block) }
+  engine.run(forward, { ...inputs, o, statistics }, wordsOf(inputs, shape, own), work)
+  return [o, statistics]
 }
 
 /** dq, dk and dv. */
 export const causalAttentionGradientOnWasm = (
   engine: WasmEngine,
-  { dO, O, statistics, ...inputs }: Inputs & Readonly<Record<"dO" | "O" | "statistics", TensorInfo>>,
+  { dO, O: o, statistics, ...inputs }: Inputs & Readonly<Record<"dO" | "O" | "statistics", TensorInfo>>,
   shape: CausalShape
 ): ReadonlyArray<TensorInfo> => {
   const { queries, keys, d } = sizesOf(inputs, shape)
@@ -88,12 +114,10 @@ export const causalAttentionGradientOnWasm = (
   const ofPart = own.perPart * (shape.heads / shape.keyValueHeads) * (1 + inPanels(d))
   const blocks = 2 * columns * d + (3 * columns + rows) * inPanels(d) + 2 * rows * columns
   const dq = engine.output(inputs.q.shape)
-  const [tokens, width] = inputs.k.shape as [number, number]
-  const size = tokens * width
-  const partial = () => engine.output([own.parts, size])
+  const partial = () => engine.output([own.parts, inputs.k.shape[0]! * inputs.k.shape[1]!])
   const [dk, dv] = [partial(), partial()]
-  const words = [...wordsOf(engine, inputs, O, statistics, shape, own), ...[dO, dq, dk, dv].map(engine.address), size]
-  engine.runWords("causalAttentionGradient", words, own.chunks, 4 * (keys + 16 + ofPart + blocks))
+  const work = { chunks: own.chunks, scratch: 4 * (keys + 16 + ofPart + blocks) }
+  engine.run(backward, { ...inputs, o, statistics, dO, dq, dk, dv }, wordsOf(inputs, shape, own), work)
   return [dq, ...[dk, dv].map((parts) => sumOfParts(engine, parts, own.parts, inputs.k.shape))]
 }
 

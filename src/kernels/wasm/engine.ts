@@ -30,8 +30,8 @@ export interface Work<E extends EntryTypes> {
 export interface WasmEngine {
   /** this thread and its workers */
   readonly threads: number
-  /** Byte address of a tensor's first element. */
-  readonly address: (tensor: TensorInfo) => number
+  /** Byte address of the first element. */
+  readonly address: (buffer: Buffer) => number
   /** A new float32 tensor; its contents are undefined. */
   readonly output: (shape: ReadonlyArray<number>) => TensorInfo
   /** Gives a tensor of `output` back that no caller will see. */

@@ -8,8 +8,9 @@
 import type { TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { IGNORED } from "../cross-entropy.ts"
+import { declareKernel, optional, read, write } from "../declaration.ts"
 import { chunksOf } from "./chunks.ts"
-import { floatBits, type WasmEngine } from "./engine.ts"
+import type { WasmEngine } from "./engine.ts"
 import { matrixOf, multiply, type Product } from "./product.ts"
 import { sumRows } from "./sums.ts"
 
@@ -28,16 +29,55 @@ const DEPTH = 1024
 /** Cost of a logit between the products, in multiplications. */
 const COST = 40
 
+const gatherKernel = declareKernel({
+  name: "gatherRows",
+  buffers: { from: read("f32"), to: write("f32") },
+  words: { width: "u32" },
+  entry: { row: "u32" }
+})
+
+/** first, end: of the rows of `to` that are written */
+const placeKernel = declareKernel({
+  name: "placeRows",
+  buffers: { from: optional(read("f32")), to: write("f32") },
+  words: { width: "u32", first: "u32", end: "u32" },
+  entry: { row: "u32" }
+})
+
+const rowsKernel = declareKernel({
+  name: "logitRows",
+  buffers: {
+    /** [rows, classes], of the rows that count */
+    logits: write("f32"),
+    /** [tokens] */
+    losses: write("f32"),
+    /** [tokens]: 1 where the largest logit is the label's */
+    correct: optional(write("f32"))
+  },
+  words: {
+    classes: "u32",
+    /** 0: none */
+    cap: "f32",
+    /** of a row in the loss */
+    share: "f32",
+    /** 1: the logits' slopes take their place */
+    slopes: "u32",
+    /** floats from row to row of the logits */
+    stride: "u32"
+  },
+  entry: { row: "u32", label: "i32" }
+})
+
 interface Rows {
   readonly rows: ReadonlyArray<number>
   readonly labels: ReadonlyArray<number>
 }
 
-const read = (tensor: TensorInfo): ArrayLike<number> => tf.backend().readSync(tensor.dataId) as Int32Array
+const numbersOf = (tensor: TensorInfo): ArrayLike<number> => tf.backend().readSync(tensor.dataId) as Int32Array
 
 /** The rows that count, and their labels. */
 const countedOf = (labels: TensorInfo): Rows => {
-  const all = Array.from(read(labels))
+  const all = Array.from(numbersOf(labels))
   const rows = [...all.keys()].filter((i) => all[i] !== IGNORED)
   return { rows, labels: rows.map((i) => all[i]!) }
 }
@@ -88,7 +128,7 @@ const forEachChunk = (
   const [gathered, logits] = [engine.output([most, width]), engine.output([most, strideOf(classes)])]
   for (const [index, own] of chunks.entries()) {
     const m = own.rows.length
-    engine.runWords("gatherRows", [engine.address(hidden), engine.address(gathered), width, 0, 0, m, ...own.rows], 1)
+    engine.run(gatherKernel, { from: hidden, to: gathered }, { width }, { entries: own.rows.map((row) => ({ row })) })
     const [a, c] = [matrixOf(engine, gathered), matrixOf(engine, logits)]
     multiply(engine, { kind: "nt", m, n: classes, k: width, a, ...weight, c })
     rowsOf(engine, logits, own, classes, wanted)
@@ -106,12 +146,15 @@ const rowsOf = (
   { softcap, losses, correct, share }: Wanted
 ): void => {
   const [perChunk, chunks] = chunksOf(own.rows.length, classes * COST)
-  const to = [engine.address(losses), correct === null ? 0 : engine.address(correct)]
-  const words = [
-    ...[engine.address(logits), classes, own.rows.length, perChunk, floatBits(softcap ?? 0), ...to],
-    ...[floatBits(share ?? 0), share === null ? 0 : 1, logits.shape[1]!, ...own.rows, ...own.labels]
-  ]
-  engine.runWords("logitRows", words, chunks)
+  const entries = own.rows.map((row, i) => ({ row, label: own.labels[i]! }))
+  const words = {
+    classes,
+    cap: softcap ?? 0,
+    share: share ?? 0,
+    slopes: share === null ? 0 : 1,
+    stride: logits.shape[1]!
+  }
+  engine.run(rowsKernel, { logits, losses, correct: correct ?? undefined }, words, { entries, perChunk, chunks })
 }
 
 /** Rows of a range of `to`: those of `from` where the list says, 0 elsewhere. */
@@ -122,9 +165,8 @@ const place = (
   list: ReadonlyArray<number>,
   [first, end]: readonly [number, number]
 ): void => {
-  const address = from === null ? 0 : engine.address(from)
-  const width = to.shape[1] ?? 1
-  engine.runWords("placeRows", [address, engine.address(to), width, first, end, list.length, ...list], 1)
+  const words = { width: to.shape[1] ?? 1, first, end }
+  engine.run(placeKernel, { from: from ?? undefined, to }, words, { entries: list.map((row) => ({ row })) })
 }
 
 const emptied = (engine: WasmEngine, shape: ReadonlyArray<number>): TensorInfo => {
@@ -149,7 +191,9 @@ const timesWeight = (
       k: Math.min(DEPTH, classes - at),
       a: { ...a, address: a.address + 4 * at },
       b: { ...b, address: b.address + 4 * at * b.stride },
-      ...(packed === undefined ? {} : { packed: { ...packed, scales: packed.scales + 4 * at } }),
+      ...(packed === undefined
+        ? {}
+        : { packed: { ...packed, scales: { address: engine.address(packed.scales) + 4 * at } } }),
       c,
       start: at === 0 ? "zero" : "there"
     })
@@ -181,7 +225,7 @@ export const headLossOnWasm = (
   })
   if (slopes) place(engine, null, dh, [], [placed, tokens])
   const loss = engine.output([])
-  sumRows(engine, { x: losses, out: loss, outer: 1, reduced: tokens, inner: 1, divisor: count })
+  sumRows(engine, { x: losses, out: loss, outer: 1, reduced: tokens, divisor: count })
   engine.dispose(losses)
   return [loss, dh]
 }
@@ -198,7 +242,7 @@ export const headWeightGradientOnWasm = (
   const counted = countedOf(labels)
   if (counted.rows.length === 0) return emptied(engine, [classes, width])
   const losses = engine.output([hidden.shape[0]!])
-  const share = read(dy)[0]! / counted.rows.length
+  const share = numbersOf(dy)[0]! / counted.rows.length
   const dW = engine.output([classes, width])
   forEachChunk(engine, head, counted, { softcap, losses, correct: null, share }, (made, index) => {
     const [a, b, c] = [made.logits, made.hidden, dW].map((x) => matrixOf(engine, x))

@@ -6,7 +6,8 @@
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
 import type { Packing } from "../../numbers/index.ts"
-import type { WasmEngine } from "./engine.ts"
+import { declareKernel, optional, read, write } from "../declaration.ts"
+import type { Buffer, WasmEngine } from "./engine.ts"
 
 export interface Matrix {
   /** bytes */
@@ -32,7 +33,7 @@ export interface Batch {
 
 /**
  * `nt`: A [m, k]·B [n, k]ᵀ. `nn`: A [m, k]·B [k, n]. `tn`: A [k, m]ᵀ·B [k, n].
- * C [m, n] starts at `start`: 0, a bias (the address of a row [n]), or what it holds.
+ * C [m, n] starts at `start`: 0, a bias (a row [n]), or what it holds.
  */
 export interface Product {
   readonly kind: "nt" | "nn" | "tn"
@@ -42,7 +43,7 @@ export interface Product {
   readonly a: Matrix
   readonly b: Matrix
   readonly c: Matrix
-  readonly start?: "zero" | "there" | { readonly bias: number }
+  readonly start?: "zero" | "there" | { readonly bias: Buffer }
   /** A second pair whose product is added, with its own inner dimension; not for `tn`. */
   readonly second?: { readonly a: Matrix; readonly b: Matrix; readonly k: number }
   readonly batch?: Batch
@@ -52,15 +53,60 @@ export interface Product {
 
 export interface PackedB {
   readonly packing: Packing
-  /** bytes; a scale for each row of B as it is stored */
-  readonly scales: number
+  /** a scale for each row of B as it is stored */
+  readonly scales: Buffer
 }
 
 /** How the kernels are told of a packing. */
 export const PACKING_WORDS = { f16: 1, int8: 2 } as const satisfies Record<Packing, number>
 
+/** The arguments of a product. Leading dimensions (from row to row), sizes and batch strides count floats. */
+const kernelOf = <const Name extends Product["kind"]>(name: Name) =>
+  declareKernel({
+    name,
+    assembly: "Product",
+    buffers: {
+      a: read("f32"),
+      b: read("f32"),
+      c: write("f32"),
+      bias: optional(read("f32")),
+      a2: optional(read("f32")),
+      b2: optional(read("f32")),
+      /** of a packed B's rows */
+      scales: optional(read("f32"))
+    },
+    words: {
+      lda: "u32",
+      /** 32-bit words where B is packed */
+      ldb: "u32",
+      ldc: "u32",
+      m: "u32",
+      n: "u32",
+      k: "u32",
+      /** what C starts at: 0, 1 for the bias, 2 for what is there */
+      start: "u32",
+      lda2: "u32",
+      ldb2: "u32",
+      k2: "u32",
+      /** a batch is outer × inner matrices */
+      inner: "u32",
+      aOuter: "u32",
+      bOuter: "u32",
+      cOuter: "u32",
+      aInner: "u32",
+      bInner: "u32",
+      cInner: "u32",
+      /** rows and columns of C in a chunk */
+      rows: "u32",
+      columns: "u32",
+      /** 0: B holds floats; else `PACKING_WORDS` */
+      packing: "u32"
+    }
+  })
+
+const KERNELS = { nt: kernelOf("nt"), nn: kernelOf("nn"), tn: kernelOf("tn") } as const
+
 const ONE: Batch = { outer: 1, inner: 1, a: [0, 0], b: [0, 0], c: [0, 0] }
-const NONE = { a: { address: 0, stride: 0 }, b: { address: 0, stride: 0 }, k: 0 }
 
 /** Multiplications below which a second thread costs more than it saves. */
 const WORTH_SHARING = 1 << 16
@@ -78,7 +124,7 @@ const ROWS_OF_PANEL = 512
 
 /**
  * Rows and columns of a chunk: a function of the shape alone, never of the threads. `nt` takes few rows, which stay
- * in a core's cache while B passes, but more where rows of B are widened for them; `nn` and `tn` pack a panel of B for the rows of
+ * in a core's cache while B passes, but more where rows of B are dequantized for them; `nn` and `tn` pack a panel of B for the rows of
  * a chunk, which pays from some hundred rows on.
  */
 const chunkOf = ({ kind, m, n, k, packed }: Product, matrices: number): readonly [number, number] => {
@@ -95,22 +141,30 @@ const upTo = (length: number, parts: number, tile: number): number =>
 
 /** Computes a product. Sizes must fit; an inner dimension of 0 leaves C at its start. */
 export const multiply = (engine: WasmEngine, product: Product): void => {
-  const { kind, m, n, k, a, b, c, start = "zero", second = NONE, batch = ONE, packed } = product
-  const matrices = batch.outer * batch.inner
+  const { kind, m, n, k, a, b, c, start = "zero", second, batch = ONE, packed } = product
+  const { outer, inner } = batch
+  const matrices = outer * inner
   if (m === 0 || n === 0 || matrices === 0) return
   const [rows, columns] = chunkOf(product, matrices)
-  const [from, bias] = start === "zero" ? [0, 0] : start === "there" ? [2, 0] : [1, start.bias]
-  const words = [
-    ...[a.address, a.stride, b.address, b.stride, c.address, c.stride, m, n, k, from, bias],
-    ...[second.a.address, second.a.stride, second.b.address, second.b.stride, second.k],
-    ...[batch.inner, batch.a[0], batch.b[0], batch.c[0], batch.a[1], batch.b[1], batch.c[1], rows, columns],
-    ...(packed === undefined ? [0, 0] : [PACKING_WORDS[packed.packing], packed.scales])
-  ]
-  const chunks = Math.ceil(m / rows) * Math.ceil(n / columns) * matrices
-  engine.runWords(kind, words, chunks, scratchOf(product, second.k))
+  const [from, bias] = start === "zero" ? [0, undefined] : start === "there" ? [2, undefined] : [1, start.bias]
+  engine.run(
+    KERNELS[kind],
+    { a, b, c, bias, a2: second?.a, b2: second?.b, scales: packed?.scales },
+    {
+      ...{ lda: a.stride, ldb: b.stride, ldc: c.stride, m, n, k, start: from },
+      ...{ lda2: second?.a.stride ?? 0, ldb2: second?.b.stride ?? 0, k2: second?.k ?? 0 },
+      ...{ inner, aOuter: batch.a[0], bOuter: batch.b[0], cOuter: batch.c[0] },
+      ...{ aInner: batch.a[1], bInner: batch.b[1], cInner: batch.c[1], rows, columns },
+      packing: packed === undefined ? 0 : PACKING_WORDS[packed.packing]
+    },
+    {
+      chunks: Math.ceil(m / rows) * Math.ceil(n / columns) * matrices,
+      scratch: scratchOf(product, second?.k ?? 0)
+    }
+  )
 }
 
-/** Bytes of scratch: a panel, or the rows of a packed B that are widened at a time. */
+/** Bytes of scratch: a panel, or the rows of a packed B that are dequantized at a time. */
 const scratchOf = ({ kind, k, packed }: Product, k2: number): number => {
   if (kind === "nt") return packed === undefined ? 0 : 4 * 3 * k
   const depth = kind === "nn" ? k + k2 : Math.min(k, BLOCK)

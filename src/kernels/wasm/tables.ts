@@ -2,6 +2,7 @@
  * Lists of tensors on the wasm engine: the host side of `assembly/lists.ts`. One piece of work takes a header and a table, an entry for
  * each tensor; lists longer than the engine's arguments are several pieces of work.
  */
+import { type Kernel, layoutOf } from "../declaration.ts"
 import { MOST_WORDS, type WasmEngine } from "./engine.ts"
 
 /** Elements of a block, as in `assembly/lists.ts`. */
@@ -47,6 +48,21 @@ export const runBlocks = (
   const perChunk = total < WORTH_SHARING ? blocks : Math.ceil(blocks / CHUNKS)
   const table = entries.flatMap(({ words, size }) => [...words, size])
   engine.runWords(kernel, [entries.length, perChunk, ...own, ...table], Math.ceil(blocks / perChunk))
+}
+
+/** Entries in groups whose arguments fit. */
+export const fitting = <T>(kernel: Kernel, entries: ReadonlyArray<T>): ReadonlyArray<ReadonlyArray<T>> => {
+  const { size, entrySize } = layoutOf(kernel)
+  const most = Math.floor((MOST_WORDS - size) / entrySize)
+  return Array.from({ length: Math.ceil(entries.length / most) }, (_, i) => entries.slice(i * most, (i + 1) * most))
+}
+
+/**
+ * How items (entries, or parts of them) are cut: an item is a chunk unless all are small. `cost`: of all of them, in multiplications.
+ */
+export const cutItems = (items: number, cost: number): { readonly perChunk: number; readonly chunks: number } => {
+  const perChunk = cost < WORTH_SHARING ? items : 1
+  return { perChunk, chunks: Math.ceil(items / perChunk) }
 }
 
 /** One piece of work over all items (entries, or parts of them) of one table; an item is a chunk unless all are small. */

@@ -5,8 +5,8 @@
  */
 import { type Packing, PER_WORD } from "../../numbers/index.ts"
 import { read, write } from "../declaration.ts"
+import { DEQUANTIZED } from "./dequantize.ts"
 import { type Declaration, type Program, variants } from "./program.ts"
-import { WIDENED } from "./widen.ts"
 
 /** `nt`: A [m, k]·B [n, k]ᵀ. `nn`: A [m, k]·B [k, n]. `tn`: A [k, m]ᵀ·B [k, n]. `tt`: A [k, m]ᵀ·B [n, k]ᵀ. */
 export type Kind = "nt" | "nn" | "tn" | "tt"
@@ -95,16 +95,16 @@ const four = ({ buffer, length, storage }: Operand, row: string): string => {
   const first = `at + ${row} * words.${length} + column`
   if (storage === "vec4f") return `${buffer}[(${first}) / 4u]`
   if (storage === "f32") return `vec4f(${range(4).map((i) => `${buffer}[${first} + ${i}u]`)})`
-  return `${buffer}Widened(${row}, column)`
+  return `${buffer}Dequantized(${row}, column)`
 }
 
 /** For packed operands, which are no batch. A word may be the last of the row and the next one another row's. */
-const widening = ({ buffer, length, storage }: Operand): string => {
+const dequantizing = ({ buffer, length, storage }: Operand): string => {
   if (!isPacked(storage)) return ""
   const perWord = PER_WORD[storage]
-  const number = (i: number) => `widened(${buffer}[word + ${Math.floor(i / perWord)}u], ${i % perWord}u)`
-  return `${WIDENED[storage]}
-fn ${buffer}Widened(row: u32, column: u32) -> vec4f {
+  const number = (i: number) => `dequantized(${buffer}[word + ${Math.floor(i / perWord)}u], ${i % perWord}u)`
+  return `${DEQUANTIZED[storage]}
+fn ${buffer}Dequantized(row: u32, column: u32) -> vec4f {
   let word = row * ((words.${length} + ${perWord - 1}u) / ${perWord}u) + column / ${perWord}u;
   return scales[row] * vec4f(${range(4).map(number)});
 }
@@ -118,7 +118,7 @@ fn ${buffer}Widened(row: u32, column: u32) -> vec4f {
  */
 const block = (operand: Operand): string => {
   const { buffer, k, storage, along } = operand
-  const head = `${widening(operand)}fn ${buffer}Block(at: u32, k: u32, i: u32) -> mat4x4f {`
+  const head = `${dequantizing(operand)}fn ${buffer}Block(at: u32, k: u32, i: u32) -> mat4x4f {`
   if (along) {
     const masked = storage !== "vec4f" // whose rows end with a four
     const row = (r: number) => {

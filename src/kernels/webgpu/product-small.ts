@@ -4,9 +4,9 @@
  */
 import { type Packing, PER_WORD } from "../../numbers/index.ts"
 import { read, write } from "../declaration.ts"
+import { DEQUANTIZED } from "./dequantize.ts"
 import { groupsFor } from "./engine.ts"
 import { program, variants } from "./program.ts"
-import { WIDENED } from "./widen.ts"
 
 const WORKGROUP = 64
 
@@ -16,13 +16,13 @@ const PLACE = "select(k * words.n + j, j * words.k + k, words.bAlong == 1u)"
 const readB = (packing: Packing | "f32"): string => {
   if (packing === "f32") return `fn readB(at: u32, k: u32, j: u32) -> f32 { return b[at + ${PLACE}]; }`
   const perWord = PER_WORD[packing]
-  return `${WIDENED[packing]}
+  return `${DEQUANTIZED[packing]}
 fn readB(at: u32, k: u32, j: u32) -> f32 {
   let row = select(k, j, words.bAlong == 1u);
   let column = select(j, k, words.bAlong == 1u);
   let length = select(words.n, words.k, words.bAlong == 1u);
   let word = b[row * ((length + ${perWord - 1}u) / ${perWord}u) + column / ${perWord}u];
-  return scales[row] * widened(word, column % ${perWord}u);
+  return scales[row] * dequantized(word, column % ${perWord}u);
 }`
 }
 

@@ -6,7 +6,7 @@
  *   C = op(A)·op(B) + scale · op(A₂)·op(B₂) + bias
  *
  * in one dispatch: W + s·BA of a layer with LoRA is never formed, and neither is sB. B may be a packed weight, which is
- * widened as it is read. Numbers are added in an order that the sizes and the kind of device determine: the same bits
+ * dequantized as it is read. Numbers are added in an order that the sizes and the kind of device determine: the same bits
  * twice.
  */
 import type { TensorInfo } from "@tensorflow/tfjs"

@@ -5,6 +5,7 @@
 export { attentionGradientOnWebgpu, attentionOnWebgpu } from "./attention.ts"
 export { causalAttentionGradientOnWebgpu, causalAttentionOnWebgpu } from "./causal-attention.ts"
 export { crossEntropyBackwardOnWebgpu, crossEntropyOnWebgpu } from "./cross-entropy.ts"
+export { dequantizeOnWebgpu } from "./dequantize.ts"
 export { dropoutOnWebgpu } from "./dropout.ts"
 export { geluBackwardOnWebgpu, geluOnWebgpu } from "./gelu.ts"
 export { layerNormBackwardOnWebgpu, layerNormOnWebgpu, layerNormScaleGradientOnWebgpu } from "./layer-norm.ts"
@@ -29,4 +30,3 @@ export { rmsNormBackwardOnWebgpu, rmsNormOnWebgpu, rmsNormScaleGradientOnWebgpu 
 export { ropeOnWebgpu } from "./rope.ts"
 export { swigluBackwardOnWebgpu, swigluOnWebgpu } from "./swiglu.ts"
 export { canWhitenOnWebgpu, whitenOnWebgpu } from "./whitening.ts"
-export { widenOnWebgpu } from "./widen.ts"

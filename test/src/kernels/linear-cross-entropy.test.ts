@@ -4,9 +4,9 @@ import type { Scalar, Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { wasmBackend } from "../../../src/device/wasm-backend.ts"
 import { IGNORED, sparseCrossEntropy } from "../../../src/kernels/cross-entropy.ts"
+import { dequantized } from "../../../src/kernels/dequantize.ts"
 import { linearCrossEntropy, tokenScores } from "../../../src/kernels/linear-cross-entropy.ts"
 import { provideWasmEngine, type WasmEngine, wasmEngineOf } from "../../../src/kernels/wasm/engine.ts"
-import { widened } from "../../../src/kernels/widen.ts"
 import { type PackedHostMatrix, packMatrix } from "../../../src/numbers/index.ts"
 import { valueAndGradients } from "../../../src/tensors/gradients.ts"
 import { type FrozenMatrix, uploadPacked } from "../../../src/tensors/index.ts"
@@ -124,7 +124,7 @@ describeOnEach(() => {
   })
 
   for (const packing of ["f16", "int8"] as const) {
-    test(`a head packed as ${packing} is the widened one`, async () => {
+    test(`a head packed as ${packing} is the dequantized one`, async () => {
       // rows of W beyond those that a product takes at a time
       const [tokens, width, vocabulary] = [5, 7, 1100]
       const { hidden, weight } = inputsOf(tokens, width, vocabulary)
@@ -139,7 +139,7 @@ describeOnEach(() => {
         const { losses, correct } = tokenScores(hidden, own, labels, { softcap: 4 })
         return Promise.all([value, ...gradients, losses, correct].map(async (x) => Array.from(await x.data())))
       }
-      const expected = await of(widened(W))
+      const expected = await of(dequantized(W))
       for (const [i, own] of (await of(W)).entries()) expectClose(own, expected[i]!, tolerance.operation)
     })
   }

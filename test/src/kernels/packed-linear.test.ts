@@ -1,12 +1,12 @@
 /**
- * Linear layers over a packed W are those over the widened one: the same bits on cpu and wasm, forward and backward,
+ * Linear layers over a packed W are those over the dequantized one: the same bits on cpu and wasm, forward and backward,
  * for any number of threads, and the same numbers on a GPU; no float32 W is made on wasm or on a GPU.
  */
 import { describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import { frozenLinear } from "../../../src/kernels/dense-linear.ts"
+import { dequantized } from "../../../src/kernels/dequantize.ts"
 import { loraLinear } from "../../../src/kernels/lora-linear.ts"
-import { widened } from "../../../src/kernels/widen.ts"
 import { type PackedHostMatrix, type Packing, packMatrix } from "../../../src/numbers/index.ts"
 import { valueAndGradients } from "../../../src/tensors/gradients.ts"
 import { type FrozenMatrix, isPacked, tensorsOfMatrix, uploadPacked } from "../../../src/tensors/index.ts"
@@ -78,10 +78,10 @@ const bitsOf = (tensors: ReadonlyArray<tf.Tensor>) =>
 
 describeOnBoth((backend) => {
   for (const packing of packings) {
-    test(`${packing}: the bits of the widened weight's`, async () => {
+    test(`${packing}: the bits of the dequantized weight's`, async () => {
       for (const shape of backend === "cpu" ? quick : shapes) {
         const layer = layerOf(shape, packing)
-        const whole = widened(layer.W)
+        const whole = dequantized(layer.W)
         const [actual, expected] = [results(layer, layer.W), results(layer, whole)]
         const [own, reference] = [await bitsOf(actual), await bitsOf(expected)]
         expect(own.length).toBe(7)
@@ -106,20 +106,20 @@ describeOnBoth((backend) => {
   test("without a bias", async () => {
     const layer = layerOf([4, 33, 25, 4], "int8")
     const { x, W, A, B } = layer
-    const whole = widened(W)
+    const whole = dequantized(W)
     const both = [W, whole].map((weight) => [frozenLinear(x, weight, null), loraLinear(x, weight, null, A, B, 2)])
     expect(await bitsOf(both[0]!)).toEqual(await bitsOf(both[1]!))
     tf.dispose([...both.flat(), whole])
     disposeLayer(layer)
   })
 
-  test("on wasm the products widen by themselves; elsewhere W is made for each", () => {
+  test("on wasm the products dequantize by themselves; elsewhere W is made for each", () => {
     const layer = layerOf([5, 7, 13, 3], "f16")
     const calls = kernelCalls(() => tf.dispose([...results(layer, layer.W)]))
     expect(calls.get("LoraLinearForward_f16")).toBe(2)
     expect(calls.get("LoraLinearBackward_f16")).toBe(1)
     expect(calls.get("FrozenLinearBackward_f16")).toBe(1)
-    expect(calls.get("Widen") ?? 0).toBe(backend === "wasm" ? 0 : 6)
+    expect(calls.get("Dequantize") ?? 0).toBe(backend === "wasm" ? 0 : 6)
     disposeLayer(layer)
   })
 })
@@ -145,20 +145,20 @@ const COMPILING = 180_000
 
 describe.skipIf(!webgpu.exists)("on a GPU", () => {
   test(
-    "the numbers of the widened weight's, and nothing is widened beforehand",
+    "the numbers of the dequantized weight's, and nothing is dequantized beforehand",
     () =>
       onWebgpu(async () => {
         // one that a small program computes, and one that the others do
         for (const shape of [quick[4]!, quick[5]!])
           for (const packing of packings) {
             const layer = layerOf(shape, packing)
-            const whole = widened(layer.W)
+            const whole = dequantized(layer.W)
             const expected = results(layer, whole)
             let actual: ReadonlyArray<tf.Tensor> = []
             const calls = kernelCalls(() => {
               actual = results(layer, layer.W)
             })
-            expect(calls.get("Widen")).toBeUndefined()
+            expect(calls.get("Dequantize")).toBeUndefined()
             expect(actual.length).toBe(7)
             // sums of the same products by the same program, with a scale multiplied in at another place
             for (const [i, tensor] of actual.entries())

@@ -7,7 +7,7 @@ import type { Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { inject } from "../../../adapters/index.ts"
-import { widened } from "../../../src/kernels/widen.ts"
+import { dequantized } from "../../../src/kernels/dequantize.ts"
 import { describe as describeModel, load, loadDescribed, type Model, ModelError } from "../../../src/models/index.ts"
 import { type Packing, packedBytes } from "../../../src/numbers/index.ts"
 import { bytesOf, readTensors, streamSafetensors } from "../../../src/safetensors/index.ts"
@@ -36,8 +36,8 @@ const logitsOf = (model: Model) =>
     return (values as Float32Array).slice()
   })
 
-const widenedValues = async (W: PackedMatrix): Promise<Float32Array> => {
-  const whole = widened(W)
+const dequantizedValues = async (W: PackedMatrix): Promise<Float32Array> => {
+  const whole = dequantized(W)
   const values = (await whole.data()) as Float32Array
   whole.dispose()
   return values.slice()
@@ -78,7 +78,7 @@ describeOn("wasm", () => {
       Effect.gen(function* () {
         const [whole, packed] = [yield* load(source), yield* load({ ...source, weights: "f16" })]
         for (const [name, W] of packed.packed!) {
-          const [own, original] = [yield* Effect.promise(() => widenedValues(W)), whole.weights(name)]
+          const [own, original] = [yield* Effect.promise(() => dequantizedValues(W)), whole.weights(name)]
           expect([name, own]).toEqual([name, (yield* Effect.promise(() => original.data())) as Float32Array])
         }
         expect(yield* logitsOf(packed)).toEqual(yield* logitsOf(whole))
@@ -90,7 +90,7 @@ describeOn("wasm", () => {
       Effect.gen(function* () {
         const [whole, packed] = [yield* load(source), yield* load({ ...source, weights: "int8" })]
         for (const [name, W] of packed.packed!) {
-          const error = tf.tidy(() => tf.max(tf.abs(tf.sub(widened(W), whole.weights(name))), 1))
+          const error = tf.tidy(() => tf.max(tf.abs(tf.sub(dequantized(W), whole.weights(name))), 1))
           const [errors, scales] = yield* Effect.promise(() => Promise.all([error.data(), W.scales.data()]))
           error.dispose()
           expect(errors.some((value, i) => value > 0.501 * scales[i]!)).toBe(false)
@@ -125,7 +125,7 @@ describeOn("wasm", () => {
         const start = adapted.trainable.dense.find((parameter) => parameter.name === `${name}.weight`)!
           .value as Tensor2D
         expect(start.dtype).toBe("float32")
-        const expected = yield* Effect.promise(() => widenedValues(model.packed!.get(`${name}.weight`)!))
+        const expected = yield* Effect.promise(() => dequantizedValues(model.packed!.get(`${name}.weight`)!))
         expect((yield* Effect.promise(() => start.data())) as Float32Array).toEqual(expected)
       })
     ))

@@ -12,7 +12,7 @@ import { compareLogits, fenced, MERGE_BOUND, mergedCard } from "../../../src/out
 import { type HostTensor, readHeader, streamSafetensors, type TensorType } from "../../../src/safetensors/index.ts"
 import { loadRun, mergeLoaded, mergeRun } from "../../../src/trained/index.ts"
 import { listing, type TinyModel, tensorsIn, workspace } from "../../e2e/fixtures.ts"
-import { widenedOnHost } from "../tensors/widened-on-host.ts"
+import { dequantizedOnHost } from "../tensors/dequantized-on-host.ts"
 import { onCpu, trainTiny } from "./tiny-run.ts"
 
 /** Float32 against float64 over sums of at most 6 products, with numbers of the order of 1. */
@@ -178,7 +178,7 @@ const heldAs = (base: ReadonlyMap<string, HostTensor>, packing: Packing | undefi
         return [name, tensor]
       const { shape, data } = tensor
       const matrix = packMatrix(packing, data, shape as [number, number]) as PackedHostMatrix
-      return [name, { shape, data: widenedOnHost(matrix) }]
+      return [name, { shape, data: dequantizedOnHost(matrix) }]
     })
   )
 

@@ -9,7 +9,7 @@ import {
   packMatrix
 } from "../../../src/numbers/index.ts"
 import { random } from "../device/on-wasm.ts"
-import { widenedOnHost } from "./widened-on-host.ts"
+import { dequantizedOnHost } from "./dequantized-on-host.ts"
 
 const packed = (packing: Packing, data: Float32Array, shape: readonly [number, number]): PackedHostMatrix => {
   const matrix = packMatrix(packing, data, shape)
@@ -36,7 +36,7 @@ describe("int8", () => {
     for (const inputs of WIDTHS) {
       const data = weights(9, inputs, inputs)
       const matrix = packed("int8", data, [9, inputs])
-      const back = widenedOnHost(matrix)
+      const back = dequantizedOnHost(matrix)
       for (let i = 0; i < 9; i++) {
         const row = data.subarray(i * inputs, (i + 1) * inputs)
         const largest = Math.max(...row.map(Math.abs))
@@ -55,7 +55,7 @@ describe("int8", () => {
     const smallest = 2 ** -149
     const data = Float32Array.of(3e38, -3e38, 1e-44, -1e-44, 1e-40, -1e-40, 178 * smallest, -178 * smallest)
     const matrix = packed("int8", data, [4, 2])
-    const back = widenedOnHost(matrix)
+    const back = dequantizedOnHost(matrix)
     expect(back.every(Number.isFinite)).toBe(true)
     expect(Math.abs(back[0]! / 3e38 - 1)).toBeLessThan(2 ** -22)
     expect([back[2], back[3]]).toEqual([0, 0])
@@ -83,7 +83,7 @@ describe("f16", () => {
     const matrix = packed("f16", data, shape)
     expect([...new Set(matrix.scales)]).toEqual([1])
     expect(new Uint16Array(matrix.words.buffer)).toEqual(bits)
-    expect(new Uint32Array(widenedOnHost(matrix).buffer)).toEqual(new Uint32Array(data.buffer))
+    expect(new Uint32Array(dequantizedOnHost(matrix).buffer)).toEqual(new Uint32Array(data.buffer))
   })
 
   test("rounds what is none to the nearest", () => {
@@ -91,7 +91,7 @@ describe("f16", () => {
       const data = weights(9, inputs, inputs + 100)
       const matrix = packed("f16", data, [9, inputs])
       expect([...new Set(matrix.scales)]).toEqual([1])
-      expect(widenedOnHost(matrix)).toEqual(Float32Array.from(new Float16Array(data)))
+      expect(dequantizedOnHost(matrix)).toEqual(Float32Array.from(new Float16Array(data)))
     }
   })
 
@@ -99,7 +99,7 @@ describe("f16", () => {
     const data = Float32Array.of(65_504, 1, 65_505, 1, 131_008, -3, 131_009, -3, -LARGEST_IN_F16, 2 ** 14)
     const matrix = packed("f16", data, [5, 2])
     expect([...matrix.scales]).toEqual([1, 2, 2, 4, 2 ** 15])
-    const back = widenedOnHost(matrix)
+    const back = dequantizedOnHost(matrix)
     for (const [i, w] of data.entries()) expect(Math.abs(back[i]! - w)).toBeLessThanOrEqual(Math.abs(w) * 2 ** -11)
   })
 })

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type Adapted, full, inject, lora } from "../../../adapters/index.ts"
 import type { Batch } from "../../../src/data/index.ts"
-import { widened } from "../../../src/kernels/widen.ts"
+import { dequantized } from "../../../src/kernels/dequantize.ts"
 import type { Model } from "../../../src/models/index.ts"
 import { type PackedHostMatrix, packMatrix } from "../../../src/numbers/index.ts"
 import { uploadPacked } from "../../../src/tensors/index.ts"
@@ -132,7 +132,7 @@ describeOnEach(() => {
           const key: string = `${site.name}.weight`
           const matrix = packMatrix(form, yield* read(model.weights(key)), [site.out, site.in])
           const packed = uploadPacked(matrix as PackedHostMatrix)
-          const whole = widened(packed)
+          const whole = dequantized(packed)
           const seen = (asked: Model) =>
             Effect.gen(function* () {
               const adapted = yield* inject(asked, null, { targets })

@@ -7,32 +7,14 @@
  *
  * Heads are independent, so which thread has which changes no bit.
  */
-import { address, float, floats, int } from "./arguments"
+import { floats } from "./arguments"
+import { Attention, AttentionGradient } from "./declared"
 import { exp } from "./exp"
 import { packColumns, packRows, padded, strip } from "./panels"
 
-// words of the arguments
-const Q: i32 = 0
-const K: i32 = 1
-const V: i32 = 2
-const P: i32 = 3
-const LENGTH: i32 = 4
-const HEADS: i32 = 5
-const D: i32 = 6
-const SCALE: i32 = 7
-const MATRICES: i32 = 8 // sequences × heads
-const CHUNK: i32 = 9 // matrices in a chunk
-// forward
-const MASK: i32 = 10
-const O: i32 = 11
-// backward
-const D_O: i32 = 10
-const D_Q: i32 = 11
-const D_K: i32 = 12
-const D_V: i32 = 13
-
 // the chunk's sizes: module variables, one copy a thread
 let length: i32 = 0
+let heads: i32 = 0
 let d: i32 = 0
 let scale: f32 = 0
 /** bytes from token to token */
@@ -41,18 +23,18 @@ let stride: usize = 0
 let scoreBytes: usize = 0
 let headBytes: usize = 0
 
-function open(args: usize): void {
-  length = int(args, LENGTH)
-  d = int(args, D)
-  scale = float(args, SCALE)
-  stride = floats(int(args, HEADS) * d)
+function open(queries: i32, headsOfRow: i32, width: i32, factor: f32): void {
+  length = queries
+  heads = headsOfRow
+  d = width
+  scale = factor
+  stride = floats(heads * d)
   scoreBytes = floats(padded(length))
   headBytes = floats(padded(d))
 }
 
 /** Bytes from the start of a tensor [tokens, heads·d] to a head. */
-function offset(args: usize, matrix: i32): usize {
-  const heads = int(args, HEADS)
+function offset(matrix: i32): usize {
   return stride * <usize>((matrix / heads) * length) + floats((matrix % heads) * d)
 }
 
@@ -61,26 +43,26 @@ function larger(a: usize, b: usize): usize {
 }
 
 /** Needs a scratch of 4 padded rows of scores, 3 of a head, and the panels of K and V. */
-export function attention(args: usize, chunk: i32, scratch: usize): void {
-  open(args)
-  const count = int(args, CHUNK)
-  const end = min((chunk + 1) * count, int(args, MATRICES))
+export function attention(args: Attention, chunk: i32, scratch: usize): void {
+  open(args.length, args.heads, args.d, args.scale)
+  const count = args.perChunk
+  const end = min((chunk + 1) * count, args.matrices)
   for (let matrix = chunk * count; matrix < end; matrix++) forward(args, matrix, scratch)
 }
 
-function forward(args: usize, matrix: i32, scratch: usize): void {
-  const at = offset(args, matrix)
-  const q = address(args, Q) + at
-  const o = address(args, O) + at
-  const p = address(args, P) + floats(matrix * length) * <usize>length
+function forward(args: Attention, matrix: i32, scratch: usize): void {
+  const at = offset(matrix)
+  const q = args.q + at
+  const o = args.o + at
+  const p = args.p + floats(matrix * length) * <usize>length
   const mask = scratch
   const scores = mask + scoreBytes
   const block = scores + 3 * scoreBytes
   const keys = block + 3 * headBytes
   const values = keys + scoreBytes * <usize>d
-  maskRow(address(args, MASK) + floats((matrix / int(args, HEADS)) * length), mask)
-  packColumns(address(args, K) + at, stride, d, length, keys)
-  packRows(address(args, V) + at, stride, length, d, values)
+  maskRow(args.mask + floats((matrix / heads) * length), mask)
+  packColumns(args.k + at, stride, d, length, keys)
+  packRows(args.v + at, stride, length, d, values)
   const last = length - 1
   for (let i = 0; i < length; i += 3) {
     const i0 = <usize>i
@@ -175,29 +157,29 @@ function toHead(
 }
 
 /** Needs a scratch of 3 padded rows of a head, a padded matrix of scores, and panels for one product each way. */
-export function attentionGradient(args: usize, chunk: i32, scratch: usize): void {
-  open(args)
-  const count = int(args, CHUNK)
-  const end = min((chunk + 1) * count, int(args, MATRICES))
+export function attentionGradient(args: AttentionGradient, chunk: i32, scratch: usize): void {
+  open(args.length, args.heads, args.d, args.scale)
+  const count = args.perChunk
+  const end = min((chunk + 1) * count, args.matrices)
   for (let matrix = chunk * count; matrix < end; matrix++) backward(args, matrix, scratch)
 }
 
-function backward(args: usize, matrix: i32, scratch: usize): void {
-  const at = offset(args, matrix)
-  const dO = address(args, D_O) + at
-  const p = address(args, P) + floats(matrix * length) * <usize>length
+function backward(args: AttentionGradient, matrix: i32, scratch: usize): void {
+  const at = offset(matrix)
+  const dO = args.dO + at
+  const p = args.p + floats(matrix * length) * <usize>length
   const row = floats(length)
   const block = scratch
   const dS = block + 3 * headBytes
   const first = dS + scoreBytes * <usize>length
   const second = first + larger(scoreBytes * <usize>d, headBytes * <usize>length)
-  packColumns(address(args, V) + at, stride, d, length, first)
-  packRows(address(args, K) + at, stride, length, d, second)
-  forQueries(dO, p, dS, first, second, address(args, D_Q) + at, block)
+  packColumns(args.v + at, stride, d, length, first)
+  packRows(args.k + at, stride, length, d, second)
+  forQueries(dO, p, dS, first, second, args.dq + at, block)
   packRows(dO, stride, length, d, first)
-  forKeys(p, row, first, address(args, D_V) + at, block)
-  packRows(address(args, Q) + at, stride, length, d, first)
-  forKeys(dS, scoreBytes, first, address(args, D_K) + at, block)
+  forKeys(p, row, first, args.dv + at, block)
+  packRows(args.q + at, stride, length, d, first)
+  forKeys(dS, scoreBytes, first, args.dk + at, block)
 }
 
 /** dS and dQ, three queries at a time. */

@@ -5,7 +5,8 @@
  * dK and dV of a block of keys are sums over the queries of the chunk's part, and over the heads of its group. Where there are several
  * parts, each writes its own sums, which the host adds.
  */
-import { address, floats, int } from "./arguments"
+import { floats } from "./arguments"
+import { CausalAttention } from "./declared"
 import {
   attended,
   beyond,
@@ -15,25 +16,21 @@ import {
   first,
   from,
   group,
-  K,
   keyOffset,
   keyStride,
   keys,
   last,
   nearest,
-  O,
   open,
   openRow,
   part,
   place,
-  Q,
   queryOffset,
   queryStride,
   scale,
   scoreOf,
   statisticsOf,
   to,
-  V,
   window,
   zeros
 } from "./causal"
@@ -43,12 +40,7 @@ import { packRows, packWide, padded } from "./panels"
 import { loadPart, total } from "./part"
 import { copyRows } from "./thin"
 
-const D_O: i32 = 18
-const D_Q: i32 = 19
-const D_K: i32 = 20 // [parts, batch·keys, keyValueHeads·d]
-const D_V: i32 = 21
 /** floats from part to part */
-const OF_PART: i32 = 22
 
 /** Queries and keys of a block. */
 const ROWS: i32 = 24
@@ -71,7 +63,7 @@ const BLOCK_BYTES: usize = 384 // COLUMNS floats
 /**
  * Needs a scratch of keys + 16 floats, group·(queries of a part)·(1 + padded d), 192·d and 312·padded(d) floats and two blocks of 24 × 96.
  */
-export function causalAttentionGradient(args: usize, chunk: i32, scratch: usize): void {
+export function causalAttentionGradient(args: CausalAttention, chunk: i32, scratch: usize): void {
   sums = open(args, chunk, scratch)
   const count = last - first
   headBytes = floats(padded(d))
@@ -89,14 +81,14 @@ export function causalAttentionGradient(args: usize, chunk: i32, scratch: usize)
   for (let j = 0; j < keys; j += COLUMNS) forKeys(args, j, min(COLUMNS, keys - j))
   for (let g = 0; g < group; g++) {
     const own = dQ + headBytes * <usize>(g * count)
-    copyRows(own, headBytes, address(args, D_Q) + queryOffset(g, first), queryStride, count, d, 1)
+    copyRows(own, headBytes, args.dq + queryOffset(g, first), queryStride, count, d, 1)
   }
 }
 
 /** Σ dO∘O of query i of head g. */
-function sumOf(args: usize, g: i32, i: i32): void {
-  let x = address(args, D_O) + queryOffset(g, i)
-  let y = address(args, O) + queryOffset(g, i)
+function sumOf(args: CausalAttention, g: i32, i: i32): void {
+  let x = args.dO + queryOffset(g, i)
+  let y = args.o + queryOffset(g, i)
   const end = x + floats(d & ~3)
   let sum = f32x4.splat(0)
   while (x < end) {
@@ -110,14 +102,14 @@ function sumOf(args: usize, g: i32, i: i32): void {
 }
 
 /** Everything of keys j … j + columns − 1. */
-function forKeys(args: usize, j: i32, columns: i32): void {
+function forKeys(args: CausalAttention, j: i32, columns: i32): void {
   const at = keyOffset + keyStride * <usize>j
   memory.fill(dK, 0, 2 * headBytes * COLUMNS)
   findKeys(first, last - first, j, j + columns)
   if (from < to) {
-    packWide(address(args, K) + at, keyStride, d, columns, keyColumns)
-    packWide(address(args, V) + at, keyStride, d, columns, valueColumns)
-    packRows(address(args, K) + at, keyStride, columns, d, keyRows)
+    packWide(args.k + at, keyStride, d, columns, keyColumns)
+    packWide(args.v + at, keyStride, d, columns, valueColumns)
+    packRows(args.k + at, keyStride, columns, d, keyRows)
     for (let g = 0; g < group; g++)
       for (let i = first; i < last; i += ROWS) {
         const rows = min(ROWS, last - i)
@@ -125,16 +117,16 @@ function forKeys(args: usize, j: i32, columns: i32): void {
         if (from < to) block(args, g, i, rows, j, columns)
       }
   }
-  const ofPart = floats(int(args, OF_PART)) * <usize>part + at
-  copyRows(dK, headBytes, address(args, D_K) + ofPart, keyStride, columns, d, 1)
-  copyRows(dV, headBytes, address(args, D_V) + ofPart, keyStride, columns, d, 1)
+  const ofPart = floats(args.matrices * keys * d) * <usize>part + at
+  copyRows(dK, headBytes, args.dk + ofPart, keyStride, columns, d, 1)
+  copyRows(dV, headBytes, args.dv + ofPart, keyStride, columns, d, 1)
 }
 
 /** What queries i … of head g and a block of keys give each other. */
-function block(args: usize, g: i32, i: i32, rows: i32, j: i32, columns: i32): void {
+function block(args: CausalAttention, g: i32, i: i32, rows: i32, j: i32, columns: i32): void {
   const at = queryOffset(g, i)
-  const q = address(args, Q) + at
-  const dO = address(args, D_O) + at
+  const q = args.q + at
+  const dO = args.dO + at
   const reach = place(i) - j
   const wide = (columns + 11) / 12
   scoreBlock(q, queryStride, rows, keyColumns, d, 0, wide, weights, BLOCK_BYTES, reach, window)
@@ -150,7 +142,7 @@ function block(args: usize, g: i32, i: i32, rows: i32, j: i32, columns: i32): vo
 }
 
 /** P and scale·dS of query i and a block of keys, in place; 0 for keys that it does not attend. */
-function slope(args: usize, g: i32, i: i32, j: i32, columns: i32, at: usize): void {
+function slope(args: CausalAttention, g: i32, i: i32, j: i32, columns: i32, at: usize): void {
   const end = (columns + 3) & ~3
   const p = weights + at - floats(j)
   const ds = slopes + at - floats(j)

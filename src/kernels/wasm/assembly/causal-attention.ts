@@ -3,7 +3,8 @@
  * the second cache; each panel of keys and of values passes the block once. Few queries, as a model that writes has them, read keys and
  * values as they lie: packing would cost more than the products.
  */
-import { address, floats } from "./arguments"
+import { floats } from "./arguments"
+import { CausalAttention } from "./declared"
 import { addBlock, scoreBlock } from "./causal-blocks"
 import {
   d,
@@ -12,22 +13,18 @@ import {
   first,
   from,
   group,
-  K,
   keepStatistics,
   keyOffset,
   keyStride,
   keys,
   last,
-  O,
   open,
   place,
-  Q,
   queries,
   queryOffset,
   queryStride,
   statisticsOf,
   to,
-  V,
   window
 } from "./causal"
 import { fewQueries } from "./causal-few"
@@ -43,7 +40,7 @@ const FEW: i32 = 4
  * Needs a scratch of keys + 16 floats, the panels of keys and values, (keys + 12)·d and keys·padded(d), and for each of 24 queries a row
  * of keys + 12 floats and one of padded(d).
  */
-export function causalAttention(args: usize, chunk: i32, scratch: usize): void {
+export function causalAttention(args: CausalAttention, chunk: i32, scratch: usize): void {
   const keyPanels = open(args, chunk, scratch)
   if (queries < FEW) {
     fewQueries(args, keyPanels)
@@ -52,14 +49,14 @@ export function causalAttention(args: usize, chunk: i32, scratch: usize): void {
   const end = max(0, min(keys, place(last - 1) + 1))
   const valuePanels = keyPanels + floats((keys + 12) * d)
   const scores = valuePanels + floats(keys * padded(d))
-  packWide(address(args, K) + keyOffset, keyStride, d, end, keyPanels)
-  packRows(address(args, V) + keyOffset, keyStride, end, d, valuePanels)
+  packWide(args.k + keyOffset, keyStride, d, end, keyPanels)
+  packRows(args.v + keyOffset, keyStride, end, d, valuePanels)
   for (let g = 0; g < group; g++)
     for (let i = first; i < last; i += ROWS) block(args, g, i, min(ROWS, last - i), end, keyPanels, valuePanels, scores)
 }
 
 function block(
-  args: usize,
+  args: CausalAttention,
   g: i32,
   i: i32,
   rows: i32,
@@ -76,7 +73,7 @@ function block(
   const p0 = from / 12
   const p1 = from < to ? (to + 11) / 12 : p0
   const reach = place(i)
-  scoreBlock(address(args, Q) + at, queryStride, rows, keyPanels, d, p0, p1, scores, scoreBytes, reach, window)
+  scoreBlock(args.q + at, queryStride, rows, keyPanels, d, p0, p1, scores, scoreBytes, reach, window)
   memory.fill(out, 0, headBytes * <usize>rows)
   // the shares are needed once the sums are there: the statistics hold them
   for (let r = 0; r < rows; r++) {
@@ -100,6 +97,6 @@ function block(
   )
   for (let r = 0; r < rows; r++) {
     const own = load<f32>(statisticsOf(args, g, i + r) + 4)
-    scaled(out + headBytes * <usize>r, own, address(args, O) + at + queryStride * <usize>r, d)
+    scaled(out + headBytes * <usize>r, own, args.o + at + queryStride * <usize>r, d)
   }
 }

@@ -2,7 +2,8 @@
  * Causal attention of few queries, as a model that writes has them: three heads of a group at a time read keys and values as they lie.
  * Packing these would cost more than the products, which wait for memory.
  */
-import { address, floats } from "./arguments"
+import { floats } from "./arguments"
+import { CausalAttention } from "./declared"
 import {
   d,
   exponentials,
@@ -10,18 +11,14 @@ import {
   first,
   from,
   group,
-  K,
   keepStatistics,
   keyOffset,
   keyStride,
   keys,
   last,
-  O,
-  Q,
   queryOffset,
   statisticsOf,
-  to,
-  V
+  to
 } from "./causal"
 import { madd } from "./madd"
 import { loadPart } from "./part"
@@ -35,7 +32,7 @@ let s2: usize = 0
 let tile: usize = 0
 
 /** The chunk's queries. Needs a scratch of 3 rows of keys + 12 floats, and 36 floats. */
-export function fewQueries(args: usize, scratch: usize): void {
+export function fewQueries(args: CausalAttention, scratch: usize): void {
   const scoreBytes = floats(keys + 12)
   s0 = scratch
   s1 = s0 + scoreBytes
@@ -49,11 +46,11 @@ export function fewQueries(args: usize, scratch: usize): void {
 }
 
 /** exp(score − largest) of query i of three heads. */
-function scores(args: usize, g: i32, i: i32): void {
-  const q0 = address(args, Q) + queryOffset(g, i)
-  const q1 = address(args, Q) + queryOffset(min(g + 1, group - 1), i)
-  const q2 = address(args, Q) + queryOffset(min(g + 2, group - 1), i)
-  const k = address(args, K) + keyOffset
+function scores(args: CausalAttention, g: i32, i: i32): void {
+  const q0 = args.q + queryOffset(g, i)
+  const q1 = args.q + queryOffset(min(g + 1, group - 1), i)
+  const q2 = args.q + queryOffset(min(g + 2, group - 1), i)
+  const k = args.k + keyOffset
   findKeys(i, 1, 0, keys)
   memory.fill(s0, 0, tile - s0)
   for (let j = from; j < to; j += 3) {
@@ -72,8 +69,8 @@ function scores(args: usize, g: i32, i: i32): void {
 }
 
 /** O of query i of three heads: columns in twelves, then in fours. */
-function outputs(args: usize, g: i32, i: i32): void {
-  const v = address(args, V) + keyOffset + keyStride * <usize>from
+function outputs(args: CausalAttention, g: i32, i: i32): void {
+  const v = args.v + keyOffset + keyStride * <usize>from
   const count = to - from
   for (let j = 0; j < d; ) {
     const width = d - j >= 12 ? 12 : min(4, d - j)
@@ -81,7 +78,7 @@ function outputs(args: usize, g: i32, i: i32): void {
     else sumOf4(v + floats(j), count, width)
     for (let r = 0; r < min(3, group - g); r++) {
       const share = load<f32>(statisticsOf(args, g + r, i) + 4)
-      scaled(tile + 48 * <usize>r, share, address(args, O) + queryOffset(g + r, i) + floats(j), width)
+      scaled(tile + 48 * <usize>r, share, args.o + queryOffset(g + r, i) + floats(j), width)
     }
     j += width
   }

@@ -5,29 +5,10 @@
  * A chunk is a head of keys and values of one row of the batch, with the query heads that share it, and a part of the queries. Query
  * i stands at t = i + (keys − queries), its token among the keys.
  */
-import { address, float, floats, int } from "./arguments"
+import { floats } from "./arguments"
+import { CausalAttention } from "./declared"
 import { exp } from "./exp"
 import { total } from "./part"
-
-// words of the arguments
-export const Q: i32 = 0
-export const K: i32 = 1
-export const V: i32 = 2
-const QUERY_SEGMENTS: i32 = 3
-const KEY_SEGMENTS: i32 = 4
-export const O: i32 = 5
-export const STATISTICS: i32 = 6 // of a row of P: its largest score, 1/Σ exp(score − largest); 0 for a sum without terms
-const QUERIES: i32 = 7
-const KEYS: i32 = 8
-const HEADS: i32 = 9
-const KEY_VALUE_HEADS: i32 = 10
-const D: i32 = 11
-const SCALE: i32 = 12
-const WINDOW: i32 = 13 // larger than any distance: none
-const CAP: i32 = 14 // 0: none
-const MATRICES: i32 = 15 // batch × keyValueHeads
-const PARTS: i32 = 16
-const PER_PART: i32 = 17 // queries
 
 // the chunk's: module variables, one copy a thread
 export let queries: i32 = 0
@@ -56,30 +37,30 @@ let querySegments: usize = 0
 let keySegments: usize = 0
 
 /** Returns the end of what it takes of the scratch: keys + 16 floats. */
-export function open(args: usize, chunk: i32, scratch: usize): usize {
-  queries = int(args, QUERIES)
-  keys = int(args, KEYS)
-  heads = int(args, HEADS)
-  d = int(args, D)
-  scale = float(args, SCALE)
-  window = int(args, WINDOW)
-  cap = float(args, CAP)
-  const keyValueHeads = int(args, KEY_VALUE_HEADS)
+export function open(args: CausalAttention, chunk: i32, scratch: usize): usize {
+  queries = args.queries
+  keys = args.keys
+  heads = args.heads
+  d = args.d
+  scale = args.scale
+  window = args.window
+  cap = args.cap
+  const keyValueHeads = args.keyValueHeads
   group = heads / keyValueHeads
   // later parts attend more keys: they come first, so that no thread is left with one of them at the end
-  const matrices = int(args, MATRICES)
-  part = int(args, PARTS) - 1 - chunk / matrices
+  const matrices = args.matrices
+  part = args.parts - 1 - chunk / matrices
   row = (chunk % matrices) / keyValueHeads
   const own = (chunk % matrices) % keyValueHeads
   firstHead = own * group
-  first = part * int(args, PER_PART)
-  last = min(first + int(args, PER_PART), queries)
+  first = part * args.perPart
+  last = min(first + args.perPart, queries)
   queryStride = floats(heads * d)
   keyStride = floats(keyValueHeads * d)
   keyOffset = keyStride * <usize>(row * keys) + floats(own * d)
-  querySegments = address(args, QUERY_SEGMENTS) + floats(row * queries)
+  querySegments = args.querySegments + floats(row * queries)
   keySegments = scratch
-  memory.copy(scratch, address(args, KEY_SEGMENTS) + floats(row * keys), floats(keys))
+  memory.copy(scratch, args.keySegments + floats(row * keys), floats(keys))
   memory.fill(scratch + floats(keys), 0xff, 64)
   return scratch + floats(keys + 16)
 }
@@ -90,8 +71,8 @@ export function queryOffset(g: i32, i: i32): usize {
 }
 
 /** The statistics of query i of head g. */
-export function statisticsOf(args: usize, g: i32, i: i32): usize {
-  return address(args, STATISTICS) + (<usize>((row * heads + firstHead + g) * queries + i) << 3)
+export function statisticsOf(args: CausalAttention, g: i32, i: i32): usize {
+  return args.statistics + (<usize>((row * heads + firstHead + g) * queries + i) << 3)
 }
 
 /** The key at query i's own token. */
@@ -202,7 +183,7 @@ export function exponentials(s: usize, i: i32, after: i32, before: i32): void {
 }
 
 /** Keeps what `exponentials` has just found of query i of head g. */
-export function keepStatistics(args: usize, g: i32, i: i32): void {
+export function keepStatistics(args: CausalAttention, g: i32, i: i32): void {
   const statistics = statisticsOf(args, g, i)
   store<f32>(statistics, largest)
   store<f32>(statistics + 4, share)

@@ -2,19 +2,10 @@
  * Softmax cross-entropy with integer labels; equations as in `src/kernels/cross-entropy.ts`. Chunks are ranges of rows, except for the
  * mean, which is one chunk.
  */
-import { address, floats, int } from "./arguments"
+import { floats } from "./arguments"
+import { CrossEntropyBackward, CrossEntropyMean, CrossEntropyStatistics } from "./declared"
 import { exp } from "./exp"
 import { loadPart, storePart, total } from "./part"
-
-const LOGITS: i32 = 0
-const LABELS: i32 = 1
-const STATISTICS: i32 = 2 // a row: m = max z, Σ exp(z − m)
-const OUT: i32 = 3 // the loss, or dz
-const ROWS: i32 = 4
-const CLASSES: i32 = 5
-const IGNORED: i32 = 6
-const PER_CHUNK: i32 = 7
-const DY: i32 = 8
 
 /** the bits of √½ */
 const ROOT_HALF: u64 = 0x3fe6a09e00000000
@@ -57,13 +48,13 @@ export function sumOfExponentials(z: usize, count: i32, m: f32): f32 {
 }
 
 /** The statistics of a range of rows. */
-export function crossEntropyStatistics(args: usize, chunk: i32, _scratch: usize): void {
-  const classes = int(args, CLASSES)
-  const first = chunk * int(args, PER_CHUNK)
-  const last = min(first + int(args, PER_CHUNK), int(args, ROWS))
+export function crossEntropyStatistics(args: CrossEntropyStatistics, chunk: i32, _scratch: usize): void {
+  const classes = args.classes
+  const first = chunk * args.perChunk
+  const last = min(first + args.perChunk, args.rows)
   for (let i = first; i < last; i++) {
-    const z = address(args, LOGITS) + floats(classes) * <usize>i
-    const to = address(args, STATISTICS) + floats(2 * i)
+    const z = args.z + floats(classes) * <usize>i
+    const to = args.statistics + floats(2 * i)
     const m = largest(z, classes)
     store<f32>(to, m)
     store<f32>(to + 4, sumOfExponentials(z, classes, m))
@@ -89,47 +80,47 @@ export function log(x: f64): f64 {
 }
 
 /** The mean over the rows that count. */
-export function crossEntropyMean(args: usize, _chunk: i32, _scratch: usize): void {
-  const classes = int(args, CLASSES)
+export function crossEntropyMean(args: CrossEntropyMean, _chunk: i32, _scratch: usize): void {
+  const classes = args.classes
   let sum: f64 = 0
   let count: i32 = 0
-  for (let i = 0; i < int(args, ROWS); i++) {
-    const label = load<i32>(address(args, LABELS) + floats(i))
-    if (label === int(args, IGNORED)) continue
+  for (let i = 0; i < args.rows; i++) {
+    const label = load<i32>(args.labels + floats(i))
+    if (label === args.ignored) continue
     count++
     if (<u32>label >= <u32>classes) {
       sum = NaN
       continue
     }
-    const statistics = address(args, STATISTICS) + floats(2 * i)
-    const z = load<f32>(address(args, LOGITS) + floats(classes) * <usize>i + floats(label))
+    const statistics = args.statistics + floats(2 * i)
+    const z = load<f32>(args.z + floats(classes) * <usize>i + floats(label))
     sum += log(<f64>load<f32>(statistics + 4)) - (<f64>z - <f64>load<f32>(statistics))
   }
-  store<f32>(address(args, OUT), <f32>(sum / <f64>max(count, 1)))
+  store<f32>(args.loss, <f32>(sum / <f64>max(count, 1)))
 }
 
 /** dz of a range of rows. */
-export function crossEntropyBackward(args: usize, chunk: i32, _scratch: usize): void {
-  const classes = int(args, CLASSES)
-  const ignored = int(args, IGNORED)
+export function crossEntropyBackward(args: CrossEntropyBackward, chunk: i32, _scratch: usize): void {
+  const classes = args.classes
+  const ignored = args.ignored
   let count: i32 = 0
-  for (let i = 0; i < int(args, ROWS); i++) {
-    if (load<i32>(address(args, LABELS) + floats(i)) !== ignored) count++
+  for (let i = 0; i < args.rows; i++) {
+    if (load<i32>(args.labels + floats(i)) !== ignored) count++
   }
-  const share = load<f32>(address(args, DY)) / <f32>max(count, 1)
-  const first = chunk * int(args, PER_CHUNK)
-  const last = min(first + int(args, PER_CHUNK), int(args, ROWS))
+  const share = load<f32>(args.dy) / <f32>max(count, 1)
+  const first = chunk * args.perChunk
+  const last = min(first + args.perChunk, args.rows)
   for (let i = first; i < last; i++) {
-    const label = load<i32>(address(args, LABELS) + floats(i))
+    const label = load<i32>(args.labels + floats(i))
     const offset = floats(classes) * <usize>i
-    const out = address(args, OUT) + offset
+    const out = args.dz + offset
     if (label === ignored) {
       memory.fill(out, 0, floats(classes))
       continue
     }
-    const statistics = address(args, STATISTICS) + floats(2 * i)
+    const statistics = args.statistics + floats(2 * i)
     const scale = <u32>label < <u32>classes ? share / load<f32>(statistics + 4) : NaN
-    exponentials(address(args, LOGITS) + offset, load<f32>(statistics), scale, out, classes)
+    exponentials(args.z + offset, load<f32>(statistics), scale, out, classes)
     if (<u32>label < <u32>classes) store<f32>(out + floats(label), load<f32>(out + floats(label)) - share)
   }
 }

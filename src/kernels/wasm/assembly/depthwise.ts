@@ -6,29 +6,10 @@
  * depthwiseFilterGradient   for K: a chunk is one place of the kernel; each row of places is summed by itself, and then the rows, so
  *                           that rounding grows with the length of a row and their number, not with the product
  */
-import { address, floats, int } from "./arguments"
+import { floats } from "./arguments"
+import { DepthwiseBackward, DepthwiseFilterGradient } from "./declared"
 import { madd } from "./madd"
-import {
-  BATCH,
-  CHANNELS,
-  COLUMNS,
-  DILATION_X,
-  DILATION_Y,
-  FIRST,
-  HEIGHT,
-  KERNEL_HEIGHT,
-  KERNEL_WIDTH,
-  LEFT,
-  PER_CHUNK,
-  ROWS,
-  rowOver,
-  SECOND,
-  STRIDE_X,
-  STRIDE_Y,
-  THIRD,
-  TOP,
-  WIDTH
-} from "./window"
+import { rowAt } from "./window"
 
 /** to += x·y, over the channels. */
 // @ts-ignore: a decorator
@@ -49,27 +30,26 @@ function addProduct(to: usize, x: usize, y: usize, bytes: usize): void {
   }
 }
 
-/** FIRST: dy, SECOND: dx, THIRD: K [kernel, channels]. */
-export function depthwiseBackward(args: usize, chunk: i32, _scratch: usize): void {
-  const height = int(args, HEIGHT)
-  const width = int(args, WIDTH)
-  const columns = int(args, COLUMNS)
-  const across = int(args, KERNEL_WIDTH)
-  const pixel = floats(int(args, CHANNELS))
-  const first = chunk * int(args, PER_CHUNK)
-  const last = min(first + int(args, PER_CHUNK), int(args, BATCH) * height)
+export function depthwiseBackward(args: DepthwiseBackward, chunk: i32, _scratch: usize): void {
+  const height = args.height
+  const width = args.width
+  const columns = args.columns
+  const across = args.kernelWidth
+  const pixel = floats(args.channels)
+  const first = chunk * args.perChunk
+  const last = min(first + args.perChunk, args.lines)
   for (let line = first; line < last; line++) {
-    const out = address(args, SECOND) + pixel * <usize>width * <usize>line
+    const out = args.dx + pixel * <usize>width * <usize>line
     memory.fill(out, 0, pixel * <usize>width)
-    for (let k = 0; k < int(args, KERNEL_HEIGHT); k++) {
-      const row = rowOver(args, line % height, k)
+    for (let k = 0; k < args.kernelHeight; k++) {
+      const row = rowAt((line % height) - args.top - k * args.dilationY, args.strideY, args.rows)
       if (row < 0) continue
-      const filters = address(args, THIRD) + pixel * <usize>(k * across)
-      let dy = address(args, FIRST) + pixel * <usize>((line / height) * int(args, ROWS) + row) * <usize>columns
+      const filters = args.filters + pixel * <usize>(k * across)
+      let dy = args.dy + pixel * <usize>((line / height) * args.rows + row) * <usize>columns
       for (let column = 0; column < columns; column++, dy += pixel) {
-        const left = column * int(args, STRIDE_X) + int(args, LEFT)
+        const left = column * args.strideX + args.left
         for (let l = 0; l < across; l++) {
-          const x = left + l * int(args, DILATION_X)
+          const x = left + l * args.dilationX
           if (x >= 0 && x < width) addProduct(out + pixel * <usize>x, dy, filters + pixel * <usize>l, pixel)
         }
       }
@@ -77,24 +57,24 @@ export function depthwiseBackward(args: usize, chunk: i32, _scratch: usize): voi
   }
 }
 
-/** FIRST: x, SECOND: dK [kernel, channels], THIRD: dy. Scratch: a float for each channel. */
-export function depthwiseFilterGradient(args: usize, chunk: i32, scratch: usize): void {
-  const height = int(args, HEIGHT)
-  const width = int(args, WIDTH)
-  const rows = int(args, ROWS)
-  const columns = int(args, COLUMNS)
-  const across = int(args, KERNEL_WIDTH)
-  const pixel = floats(int(args, CHANNELS))
-  const out = address(args, SECOND) + pixel * <usize>chunk
+/** Scratch: a float for each channel. */
+export function depthwiseFilterGradient(args: DepthwiseFilterGradient, chunk: i32, scratch: usize): void {
+  const height = args.height
+  const width = args.width
+  const rows = args.rows
+  const columns = args.columns
+  const across = args.kernelWidth
+  const pixel = floats(args.channels)
+  const out = args.out + pixel * <usize>chunk
   memory.fill(out, 0, pixel)
-  for (let row = 0; row < int(args, BATCH) * rows; row++) {
-    const y = (row % rows) * int(args, STRIDE_Y) + int(args, TOP) + (chunk / across) * int(args, DILATION_Y)
+  for (let row = 0; row < args.batch * rows; row++) {
+    const y = (row % rows) * args.strideY + args.top + (chunk / across) * args.dilationY
     if (y < 0 || y >= height) continue
     memory.fill(scratch, 0, pixel)
-    const line = address(args, FIRST) + pixel * <usize>((row / rows) * height + y) * <usize>width
-    let dy = address(args, THIRD) + pixel * <usize>row * <usize>columns
-    let x = int(args, LEFT) + (chunk % across) * int(args, DILATION_X)
-    for (let column = 0; column < columns; column++, dy += pixel, x += int(args, STRIDE_X)) {
+    const line = args.x + pixel * <usize>((row / rows) * height + y) * <usize>width
+    let dy = args.dy + pixel * <usize>row * <usize>columns
+    let x = args.left + (chunk % across) * args.dilationX
+    for (let column = 0; column < columns; column++, dy += pixel, x += args.strideX) {
       if (x >= 0 && x < width) addProduct(scratch, line + pixel * <usize>x, dy, pixel)
     }
     for (let at: usize = 0; at < pixel; at += 4) store<f32>(out + at, load<f32>(out + at) + load<f32>(scratch + at))

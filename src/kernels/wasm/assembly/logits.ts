@@ -1,81 +1,60 @@
 /**
  * Rows of logits of a language model's head, and the rows of hidden states that they come from; equations in
- * `src/kernels/linear-cross-entropy.ts`. Which rows count stands in the arguments, behind the sizes: their numbers, and then their labels.
+ * `src/kernels/linear-cross-entropy.ts`. The entries are the rows that count, each with its label.
  */
-import { address, float, floats, int } from "./arguments"
+import { floats } from "./arguments"
+import { GatherRows, LogitRows, PlaceRows } from "./declared"
 import { largest, log, sumOfExponentials } from "./cross-entropy"
 import { exp } from "./exp"
 import { loadPart, storePart } from "./part"
 
-// gatherRows and placeRows
-const FROM: i32 = 0
-const TO: i32 = 1
-const WIDTH: i32 = 2
-const FIRST: i32 = 3 // rows of the target, first and behind the last
-const END: i32 = 4
-const COUNT: i32 = 5
-const LIST: i32 = 6
-
 /** Rows of the list, one behind another. One chunk. */
-export function gatherRows(args: usize, _chunk: i32, _scratch: usize): void {
-  const bytes = floats(int(args, WIDTH))
-  const from = address(args, FROM)
-  const to = address(args, TO)
-  for (let i = 0; i < int(args, COUNT); i++)
-    memory.copy(to + bytes * <usize>i, from + bytes * <usize>int(args, LIST + i), bytes)
+export function gatherRows(args: GatherRows, _chunk: i32, _scratch: usize): void {
+  const bytes = floats(args.width)
+  const from = args.from
+  const to = args.to
+  for (let i = 0; i < args.entries; i++)
+    memory.copy(to + bytes * <usize>i, from + bytes * <usize>args.entry(i).row, bytes)
 }
 
 /** Rows one behind another to the places of the list, which ascends; 0 to the other rows of a range. One chunk. */
-export function placeRows(args: usize, _chunk: i32, _scratch: usize): void {
-  const bytes = floats(int(args, WIDTH))
-  const from = address(args, FROM)
-  const to = address(args, TO)
-  let next = int(args, FIRST)
-  for (let i = 0; i < int(args, COUNT); i++) {
-    const row = int(args, LIST + i)
+export function placeRows(args: PlaceRows, _chunk: i32, _scratch: usize): void {
+  const bytes = floats(args.width)
+  const from = args.from
+  const to = args.to
+  let next = args.first
+  for (let i = 0; i < args.entries; i++) {
+    const row = args.entry(i).row
     memory.fill(to + bytes * <usize>next, 0, bytes * <usize>(row - next))
     memory.copy(to + bytes * <usize>row, from + bytes * <usize>i, bytes)
     next = row + 1
   }
-  memory.fill(to + bytes * <usize>next, 0, bytes * <usize>(int(args, END) - next))
+  memory.fill(to + bytes * <usize>next, 0, bytes * <usize>(args.end - next))
 }
 
-// logitRows
-const LOGITS: i32 = 0 // [rows, classes], of the rows that count
-const CLASSES: i32 = 1
-const ROWS: i32 = 2
-const PER_CHUNK: i32 = 3
-const CAP: i32 = 4 // 0: none
-const LOSSES: i32 = 5 // [tokens]
-const CORRECT: i32 = 6 // [tokens], or none: 1 where the largest logit is the label's
-const SHARE: i32 = 7 // of a row in the loss
-const SLOPES: i32 = 8 // 1: the logits' slopes take their place
-const STRIDE: i32 = 9 // floats from row to row of the logits
-const ROW_LIST: i32 = 10 // then the labels
-
 /** A range of rows: losses, whether they are right, and slopes. */
-export function logitRows(args: usize, chunk: i32, _scratch: usize): void {
-  const first = chunk * int(args, PER_CHUNK)
-  const last = min(first + int(args, PER_CHUNK), int(args, ROWS))
+export function logitRows(args: LogitRows, chunk: i32, _scratch: usize): void {
+  const first = chunk * args.perChunk
+  const last = min(first + args.perChunk, args.entries)
   for (let i = first; i < last; i++) oneRow(args, i)
 }
 
-function oneRow(args: usize, i: i32): void {
-  const classes = int(args, CLASSES)
-  const cap = float(args, CAP)
-  const share = float(args, SHARE)
-  const at = floats(int(args, ROW_LIST + i))
-  const label = int(args, ROW_LIST + int(args, ROWS) + i)
+function oneRow(args: LogitRows, i: i32): void {
+  const classes = args.classes
+  const cap = args.cap
+  const share = args.share
+  const at = floats(args.entry(i).row)
+  const label = args.entry(i).label
   const isClass = <u32>label < <u32>classes
-  const z = address(args, LOGITS) + floats(int(args, STRIDE)) * <usize>i
+  const z = args.logits + floats(args.stride) * <usize>i
   if (cap !== 0) capped(z, classes, cap)
   const m = largest(z, classes)
   const sum = sumOfExponentials(z, classes, m)
   const own = isClass ? <f64>load<f32>(z + floats(label)) - <f64>m : NaN
-  store<f32>(address(args, LOSSES) + at, <f32>(log(<f64>sum) - own))
-  const correct = address(args, CORRECT)
+  store<f32>(args.losses + at, <f32>(log(<f64>sum) - own))
+  const correct = args.correct
   if (correct !== 0) store<f32>(correct + at, isClass && isFirst(z, label, m) ? 1 : 0)
-  if (int(args, SLOPES) === 0) return
+  if (args.slopes === 0) return
   const own32 = isClass ? load<f32>(z + floats(label)) : 0
   slopes(z, classes, m, isClass ? share / sum : NaN, cap)
   if (isClass) store<f32>(z + floats(label), load<f32>(z + floats(label)) - share * capSlope(own32, cap))

@@ -64,7 +64,17 @@ const PER_PART: i32 = 25 // rows of a part
 const WORDS: i32 = 26
 
 function openEntry(one: usize, scratch: usize): void {
-  openPair(int(one, R), int(one, INPUTS), int(one, OUTPUTS), one + floats(WHITENING), scratch)
+  openPair(
+    int(one, R),
+    int(one, INPUTS),
+    int(one, OUTPUTS),
+    address(one, WHITENING),
+    address(one, WHITENING + 1),
+    address(one, WHITENING + 2),
+    address(one, WHITENING + 3),
+    address(one, WHITENING + 4),
+    scratch
+  )
 }
 
 /** Scratch as `loraPro`'s. */

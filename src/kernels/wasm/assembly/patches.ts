@@ -5,27 +5,9 @@
  * Where the kernel's own row of pixels lies in the picture as it does in the patch (no dilation), it is copied or added
  * as one piece.
  */
-import { address, floats, int } from "./arguments"
-import {
-  BATCH,
-  CHANNELS,
-  COLUMNS,
-  DILATION_X,
-  DILATION_Y,
-  FIRST,
-  HEIGHT,
-  KERNEL_HEIGHT,
-  KERNEL_WIDTH,
-  LEFT,
-  PER_CHUNK,
-  ROWS,
-  rowOver,
-  SECOND,
-  STRIDE_X,
-  STRIDE_Y,
-  TOP,
-  WIDTH
-} from "./window"
+import { floats } from "./arguments"
+import { Patches, PatchesBackward } from "./declared"
+import { rowAt } from "./window"
 
 /** `bytes` (a multiple of 4): short pieces in a loop, for which a call costs more. */
 // @ts-ignore: a decorator
@@ -74,31 +56,31 @@ function add(to: usize, from: usize, bytes: usize): void {
   }
 }
 
-export function patches(args: usize, chunk: i32, _scratch: usize): void {
-  const height = int(args, HEIGHT)
-  const width = int(args, WIDTH)
-  const rows = int(args, ROWS)
-  const columns = int(args, COLUMNS)
-  const across = int(args, KERNEL_WIDTH)
-  const dilation = int(args, DILATION_X)
-  const pixel = floats(int(args, CHANNELS))
+export function patches(args: Patches, chunk: i32, _scratch: usize): void {
+  const height = args.height
+  const width = args.width
+  const rows = args.rows
+  const columns = args.columns
+  const across = args.kernelWidth
+  const dilation = args.dilationX
+  const pixel = floats(args.channels)
   const piece = pixel * <usize>across
-  const first = chunk * int(args, PER_CHUNK)
-  const last = min(first + int(args, PER_CHUNK), int(args, BATCH) * rows)
-  let to = address(args, SECOND) + piece * <usize>int(args, KERNEL_HEIGHT) * <usize>columns * <usize>first
+  const first = chunk * args.perChunk
+  const last = min(first + args.perChunk, args.lines)
+  let to = args.out + piece * <usize>args.kernelHeight * <usize>columns * <usize>first
   for (let row = first; row < last; row++) {
     const image = row / rows
-    const top = (row % rows) * int(args, STRIDE_Y) + int(args, TOP)
+    const top = (row % rows) * args.strideY + args.top
     for (let column = 0; column < columns; column++) {
-      const left = column * int(args, STRIDE_X) + int(args, LEFT)
+      const left = column * args.strideX + args.left
       const whole = dilation === 1 && left >= 0 && left + across <= width
-      for (let k = 0; k < int(args, KERNEL_HEIGHT); k++, to += piece) {
-        const y = top + k * int(args, DILATION_Y)
+      for (let k = 0; k < args.kernelHeight; k++, to += piece) {
+        const y = top + k * args.dilationY
         if (y < 0 || y >= height) {
           clear(to, piece)
           continue
         }
-        const line = address(args, FIRST) + pixel * <usize>(image * height + y) * <usize>width
+        const line = args.x + pixel * <usize>(image * height + y) * <usize>width
         if (whole) {
           copy(to, line + pixel * <usize>left, piece)
           continue
@@ -114,28 +96,28 @@ export function patches(args: usize, chunk: i32, _scratch: usize): void {
   }
 }
 
-export function patchesBackward(args: usize, chunk: i32, _scratch: usize): void {
-  const height = int(args, HEIGHT)
-  const width = int(args, WIDTH)
-  const rows = int(args, ROWS)
-  const columns = int(args, COLUMNS)
-  const across = int(args, KERNEL_WIDTH)
-  const dilation = int(args, DILATION_X)
-  const pixel = floats(int(args, CHANNELS))
+export function patchesBackward(args: PatchesBackward, chunk: i32, _scratch: usize): void {
+  const height = args.height
+  const width = args.width
+  const rows = args.rows
+  const columns = args.columns
+  const across = args.kernelWidth
+  const dilation = args.dilationX
+  const pixel = floats(args.channels)
   const piece = pixel * <usize>across
-  const patch = piece * <usize>int(args, KERNEL_HEIGHT)
-  const first = chunk * int(args, PER_CHUNK)
-  const last = min(first + int(args, PER_CHUNK), int(args, BATCH) * height)
+  const patch = piece * <usize>args.kernelHeight
+  const first = chunk * args.perChunk
+  const last = min(first + args.perChunk, args.lines)
   for (let line = first; line < last; line++) {
-    const out = address(args, SECOND) + pixel * <usize>width * <usize>line
+    const out = args.dx + pixel * <usize>width * <usize>line
     memory.fill(out, 0, pixel * <usize>width)
-    for (let k = 0; k < int(args, KERNEL_HEIGHT); k++) {
-      const row = rowOver(args, line % height, k)
+    for (let k = 0; k < args.kernelHeight; k++) {
+      const row = rowAt((line % height) - args.top - k * args.dilationY, args.strideY, rows)
       if (row < 0) continue
       let from =
-        address(args, FIRST) + patch * <usize>((line / height) * rows + row) * <usize>columns + piece * <usize>k
+        args.dy + patch * <usize>((line / height) * rows + row) * <usize>columns + piece * <usize>k
       for (let column = 0; column < columns; column++, from += patch) {
-        const left = column * int(args, STRIDE_X) + int(args, LEFT)
+        const left = column * args.strideX + args.left
         if (dilation === 1) {
           const begin = max(0, -left)
           const end = min(across, width - left)

@@ -1,11 +1,12 @@
 /**
  * `nn` and `tn`: panels of 12 columns of B are packed, one at a time, and every three rows of A (or columns) pass over one. What holds
- * packed numbers is widened on its way into the panel, so that tiles never see it.
+ * packed numbers is dequantized on its way into the panel, so that tiles never see it.
  */
-import { address, floats, int } from "./arguments"
+import { floats } from "./arguments"
+import { Product } from "./declared"
 import { madd } from "./madd"
-import { A2, a, B2, b, c, columns, firstColumn, firstRow, K, K2, KIND, LDA, LDA2, LDB, LDB2, LDC, open, rows, SCALES } from "./product"
-import { factorOf, packedBytes, widen12, widenRow } from "./widen"
+import { a, b, c, columns, firstColumn, firstRow, open, rows } from "./product"
+import { factorOf, packedBytes, dequantize12, dequantizeRow } from "./dequantize"
 
 /** Columns of a packed panel. */
 const PANEL: i32 = 12
@@ -39,14 +40,14 @@ function pack(from: usize, stride: usize, count: i32, columns: i32, to: usize): 
   return to
 }
 
-/** `pack` for a packed B: widens each row, which has a scale of its own. */
-function packWidened(kind: i32, from: usize, stride: usize, count: i32, columns: i32, scales: usize, to: usize): usize {
+/** `pack` for a packed B: dequantizes each row, which has a scale of its own. */
+function packDequantized(kind: i32, from: usize, stride: usize, count: i32, columns: i32, scales: usize, to: usize): usize {
   for (let p = 0; p < count; p++) {
     const factor = factorOf(kind, scales)
-    if (columns >= PANEL) widen12(kind, from, factor, to)
+    if (columns >= PANEL) dequantize12(kind, from, factor, to)
     else {
       memory.fill(to, 0, PANEL_BYTES)
-      widenRow(kind, from, columns, factor, to)
+      dequantizeRow(kind, from, columns, factor, to)
     }
     from += stride
     scales += 4
@@ -149,27 +150,27 @@ function edgeTile(
 }
 
 /** Needs a scratch of 144 bytes and a panel of k + k₂ rows. */
-export function nn(args: usize, chunk: i32, scratch: usize): void {
+export function nn(args: Product, chunk: i32, scratch: usize): void {
   open(args, chunk)
-  const lda = floats(int(args, LDA))
-  const ldb = floats(int(args, LDB))
-  const ldc = floats(int(args, LDC))
-  const lda2 = floats(int(args, LDA2))
-  const ldb2 = floats(int(args, LDB2))
-  const k = int(args, K)
-  const k2 = int(args, K2)
-  const a2 = address(args, A2)
-  const b2 = address(args, B2)
+  const lda = floats(args.lda)
+  const ldb = floats(args.ldb)
+  const ldc = floats(args.ldc)
+  const lda2 = floats(args.lda2)
+  const ldb2 = floats(args.ldb2)
+  const k = args.k
+  const k2 = args.k2
+  const a2 = args.a2
+  const b2 = args.b2
   const panel = scratch + 144
-  const kind = int(args, KIND)
-  const scales = address(args, SCALES)
+  const packing = args.packing
+  const scales = args.scales
   for (let j = 0; j < columns; j += PANEL) {
     const width = min(PANEL, columns - j)
     const offset = floats(firstColumn + j)
     const next =
-      kind === 0
+      packing === 0
         ? pack(b + offset, ldb, k, width, panel)
-        : packWidened(kind, b + packedBytes(kind, firstColumn + j), ldb, k, width, scales, panel)
+        : packDequantized(packing, b + packedBytes(packing, firstColumn + j), ldb, k, width, scales, panel)
     if (k2 !== 0) pack(b2 + offset, ldb2, k2, width, next)
     const at = c + floats(j)
     for (let i = 0; i < rows; i += 3) {
@@ -194,12 +195,12 @@ export function nn(args: usize, chunk: i32, scratch: usize): void {
 }
 
 /** Needs a scratch of 144 bytes and a panel of 256 rows. */
-export function tn(args: usize, chunk: i32, scratch: usize): void {
+export function tn(args: Product, chunk: i32, scratch: usize): void {
   open(args, chunk)
-  const lda = floats(int(args, LDA))
-  const ldb = floats(int(args, LDB))
-  const ldc = floats(int(args, LDC))
-  const k = int(args, K)
+  const lda = floats(args.lda)
+  const ldb = floats(args.ldb)
+  const ldc = floats(args.ldc)
+  const k = args.k
   const panel = scratch + 144
   for (let j = 0; j < columns; j += PANEL) {
     const width = min(PANEL, columns - j)

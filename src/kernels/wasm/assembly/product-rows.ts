@@ -1,12 +1,13 @@
 /**
  * `nt`, rows against rows: nothing of A or B is packed, a tile is nine dot products of rows. Where B holds packed numbers, three
- * of its rows are widened for all rows of a chunk, so that tiles never see it.
+ * of its rows are dequantized for all rows of a chunk, so that tiles never see it.
  */
-import { address, floats, int } from "./arguments"
+import { floats } from "./arguments"
+import { Product } from "./declared"
 import { madd } from "./madd"
 import { loadPart, total } from "./part"
-import { A2, a, B2, b, c, columns, firstColumn, firstRow, K, K2, KIND, LDA, LDA2, LDB, LDB2, LDC, open, rows, SCALES } from "./product"
-import { factorOf, widenRow } from "./widen"
+import { a, b, c, columns, firstColumn, firstRow, open, rows } from "./product"
+import { factorOf, dequantizeRow } from "./dequantize"
 
 // rows of the second pair: not parameters, which would stand in registers that the loop needs
 let d0: usize = 0
@@ -181,19 +182,19 @@ function oneRow(lda: usize, ldb: usize, lda2: usize, ldb2: usize, k: i32, k2: i3
 }
 
 /** With a packed B, needs a scratch of three rows of k floats. */
-export function nt(args: usize, chunk: i32, scratch: usize): void {
+export function nt(args: Product, chunk: i32, scratch: usize): void {
   open(args, chunk)
-  const lda = floats(int(args, LDA))
-  const ldb = floats(int(args, LDB))
-  const ldc = floats(int(args, LDC))
-  const lda2 = floats(int(args, LDA2))
-  const ldb2 = floats(int(args, LDB2))
-  const k = int(args, K)
-  const k2 = int(args, K2)
-  const a2 = address(args, A2)
-  const b2 = address(args, B2)
-  const kind = int(args, KIND)
-  if (rows === 1 && kind === 0) return oneRow(lda, ldb, lda2, ldb2, k, k2, a2, b2)
+  const lda = floats(args.lda)
+  const ldb = floats(args.ldb)
+  const ldc = floats(args.ldc)
+  const lda2 = floats(args.lda2)
+  const ldb2 = floats(args.ldb2)
+  const k = args.k
+  const k2 = args.k2
+  const a2 = args.a2
+  const b2 = args.b2
+  const packing = args.packing
+  if (rows === 1 && packing === 0) return oneRow(lda, ldb, lda2, ldb2, k, k2, a2, b2)
   for (let j = 0; j < columns; j += 3) {
     const o1 = <usize>min(j + 1, columns - 1)
     const o2 = <usize>min(j + 2, columns - 1)
@@ -206,11 +207,11 @@ export function nt(args: usize, chunk: i32, scratch: usize): void {
     let b0 = b + ldb * j0
     let b1 = b + ldb * j1
     let b3 = b + ldb * j2
-    if (kind !== 0) {
-      const scales = address(args, SCALES)
-      widenRow(kind, b0, k, factorOf(kind, scales + (j0 << 2)), scratch)
-      widenRow(kind, b1, k, factorOf(kind, scales + (j1 << 2)), scratch + floats(k))
-      widenRow(kind, b3, k, factorOf(kind, scales + (j2 << 2)), scratch + floats(2 * k))
+    if (packing !== 0) {
+      const scales = args.scales
+      dequantizeRow(packing, b0, k, factorOf(packing, scales + (j0 << 2)), scratch)
+      dequantizeRow(packing, b1, k, factorOf(packing, scales + (j1 << 2)), scratch + floats(k))
+      dequantizeRow(packing, b3, k, factorOf(packing, scales + (j2 << 2)), scratch + floats(2 * k))
       b0 = scratch
       b1 = scratch + floats(k)
       b3 = scratch + floats(2 * k)

@@ -4,18 +4,8 @@
  *   sumRows      out[o] = Σ_r x[o, r] / divisor                      a chunk is a range of rows, or a block of one long row
  *   sumColumns   out[o, i] = Σ_r x[o, r, i]·y[o, r, i] / divisor     a chunk is a range of columns of one o; y may be absent
  */
-import { address, floats, int } from "./arguments"
-
-const X: i32 = 0
-const Y: i32 = 1 // 0 for none
-const OUT: i32 = 2
-const OUTER: i32 = 3
-const REDUCED: i32 = 4
-const INNER: i32 = 5
-const DIVISOR: i32 = 6
-const PER_CHUNK: i32 = 7
-const BLOCK: i32 = 8 // of a long row; 0 where rows are whole
-const PARTS: i32 = 9 // the sums of the blocks, in float64
+import { floats } from "./arguments"
+import { CombineSums, SumColumns, SumRows } from "./declared"
 
 /** Two floats as float64. */
 // @ts-ignore: a decorator
@@ -48,38 +38,38 @@ function sumOf(x: usize, count: i32): f64 {
   return sum
 }
 
-export function sumRows(args: usize, chunk: i32, _scratch: usize): void {
-  const reduced = int(args, REDUCED)
-  const block = int(args, BLOCK)
+export function sumRows(args: SumRows, chunk: i32, _scratch: usize): void {
+  const reduced = args.reduced
+  const block = args.block
   if (block !== 0) {
     const blocks = (reduced + block - 1) / block
     const at = (chunk % blocks) * block
-    const row = address(args, X) + floats(reduced) * <usize>(chunk / blocks)
-    store<f64>(address(args, PARTS) + ((<usize>chunk) << 3), sumOf(row + floats(at), min(block, reduced - at)))
+    const row = args.x + floats(reduced) * <usize>(chunk / blocks)
+    store<f64>(args.parts + ((<usize>chunk) << 3), sumOf(row + floats(at), min(block, reduced - at)))
     return
   }
-  const first = chunk * int(args, PER_CHUNK)
-  const last = min(first + int(args, PER_CHUNK), int(args, OUTER))
-  const divisor = <f64>int(args, DIVISOR)
+  const first = chunk * args.perChunk
+  const last = min(first + args.perChunk, args.outer)
+  const divisor = <f64>args.divisor
   for (let o = first; o < last; o++) {
-    const row = address(args, X) + floats(reduced) * <usize>o
-    store<f32>(address(args, OUT) + floats(o), <f32>(sumOf(row, reduced) / divisor))
+    const row = args.x + floats(reduced) * <usize>o
+    store<f32>(args.out + floats(o), <f32>(sumOf(row, reduced) / divisor))
   }
 }
 
 /** The sums of long rows from those of their blocks, in one chunk. */
-export function combineSums(args: usize, _chunk: i32, _scratch: usize): void {
-  const block = int(args, BLOCK)
-  const blocks = (int(args, REDUCED) + block - 1) / block
-  const divisor = <f64>int(args, DIVISOR)
-  let part = address(args, PARTS)
-  for (let o = 0; o < int(args, OUTER); o++) {
+export function combineSums(args: CombineSums, _chunk: i32, _scratch: usize): void {
+  const block = args.block
+  const blocks = (args.reduced + block - 1) / block
+  const divisor = <f64>args.divisor
+  let part = args.parts
+  for (let o = 0; o < args.outer; o++) {
     let sum: f64 = 0
     for (let b = 0; b < blocks; b++) {
       sum += load<f64>(part)
       part += 8
     }
-    store<f32>(address(args, OUT) + floats(o), <f32>(sum / divisor))
+    store<f32>(args.out + floats(o), <f32>(sum / divisor))
   }
 }
 
@@ -134,19 +124,19 @@ function oneColumn(x: usize, y: usize, out: usize, stride: usize, reduced: i32, 
   store<f32>(out, <f32>(sum / divisor))
 }
 
-export function sumColumns(args: usize, chunk: i32, _scratch: usize): void {
-  const reduced = int(args, REDUCED)
-  const inner = int(args, INNER)
-  const perRow = (inner + int(args, PER_CHUNK) - 1) / int(args, PER_CHUNK)
+export function sumColumns(args: SumColumns, chunk: i32, _scratch: usize): void {
+  const reduced = args.reduced
+  const inner = args.inner
+  const perRow = (inner + args.perChunk - 1) / args.perChunk
   const outer = chunk / perRow
-  const first = (chunk % perRow) * int(args, PER_CHUNK)
-  const last = min(first + int(args, PER_CHUNK), inner)
+  const first = (chunk % perRow) * args.perChunk
+  const last = min(first + args.perChunk, inner)
   const stride = floats(inner)
   const offset = stride * <usize>reduced * <usize>outer
-  const x = address(args, X) + offset
-  const y = address(args, Y) === 0 ? 0 : address(args, Y) + offset
-  const out = address(args, OUT) + stride * <usize>outer
-  const divisor = <f64>int(args, DIVISOR)
+  const x = args.x + offset
+  const y = args.y === 0 ? 0 : args.y + offset
+  const out = args.out + stride * <usize>outer
+  const divisor = <f64>args.divisor
   let i = first
   while (i < last) {
     const at = floats(i)

@@ -8,7 +8,7 @@
  * Rows of a and R are `wide` floats apart, those of Q and b `narrow`: whole panels. What is beyond in or r means nothing, and stays in
  * its own columns.
  */
-import { address, floats } from "./arguments"
+import { floats } from "./arguments"
 import { packColumns, packRows, padded } from "./panels"
 import { combine, copyRows, product, scale, wholePanels } from "./thin"
 
@@ -31,21 +31,28 @@ let S: usize = 0
 let panels: usize = 0 // scratch of a packed operand
 let small: usize = 0 // scratch of 3·r·narrow floats
 
-/**
- * Sizes and matrices of a pair, and a scratch (how large: `src/kernels/wasm/lora-pro.ts`). `matrices`: five words that hold the addresses
- * of T_B, s⁻² T_Bᵀ, T_Aᵀ, s⁻² T_A and S.
- */
-export function openPair(rank: i32, columns: i32, rows: i32, matrices: usize, scratch: usize): void {
+/** Sizes and matrices of a pair (T_B, s⁻² T_Bᵀ, T_Aᵀ, s⁻² T_A, S), and a scratch (how large: `src/kernels/wasm/lora-pro.ts`). */
+export function openPair(
+  rank: i32,
+  columns: i32,
+  rows: i32,
+  b: usize,
+  bGradient: usize,
+  aTransposed: usize,
+  aGradient: usize,
+  s: usize,
+  scratch: usize
+): void {
   r = rank
   inputs = columns
   outputs = rows
   wide = wholePanels(columns)
   narrow = wholePanels(rank)
-  TB = address(matrices, 0)
-  TBgrad = address(matrices, 1)
-  TAt = address(matrices, 2)
-  TAgrad = address(matrices, 3)
-  S = address(matrices, 4)
+  TB = b
+  TBgrad = bGradient
+  TAt = aTransposed
+  TAgrad = aGradient
+  S = s
   small = scratch
   panels = scratch + floats(3 * rank * narrow)
 }

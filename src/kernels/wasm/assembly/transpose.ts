@@ -2,13 +2,8 @@
  * out[b, j, i] = x[b, i, j]: transposition in tiles, whose rows and columns stay in the first cache, of squares of four by four. A chunk
  * is a band of rows of `out` (columns of x).
  */
-import { address, floats, int } from "./arguments"
-
-const X: i32 = 0
-const OUT: i32 = 1
-const M: i32 = 2
-const N: i32 = 3
-const PER_CHUNK: i32 = 4
+import { floats } from "./arguments"
+import { Transpose } from "./declared"
 
 const TILE: i32 = 32
 
@@ -44,15 +39,15 @@ function tile(x: usize, from: usize, rows: i32, columns: i32, out: usize, to: us
   }
 }
 
-export function transpose(args: usize, chunk: i32, _scratch: usize): void {
-  const m = int(args, M)
-  const n = int(args, N)
-  const bands = (n + int(args, PER_CHUNK) - 1) / int(args, PER_CHUNK)
+export function transpose(args: Transpose, chunk: i32, _scratch: usize): void {
+  const m = args.m
+  const n = args.n
+  const bands = (n + args.perChunk - 1) / args.perChunk
   const matrix = floats(m) * <usize>n * <usize>(chunk / bands)
-  const x = address(args, X) + matrix
-  const out = address(args, OUT) + matrix
-  const first = (chunk % bands) * int(args, PER_CHUNK)
-  const last = min(first + int(args, PER_CHUNK), n)
+  const x = args.x + matrix
+  const out = args.out + matrix
+  const first = (chunk % bands) * args.perChunk
+  const last = min(first + args.perChunk, n)
   const from = floats(n)
   const to = floats(m)
   for (let i = 0; i < m; i += TILE) {

@@ -7,25 +7,10 @@
  *
  * A chunk is a pair, or many.
  */
-import { address, double, floats, int } from "./arguments"
+import { floats } from "./arguments"
+import { Whitening, WhiteningEntry } from "./declared"
 import { cholesky, orthogonalize, strideOf } from "./eigen"
 import { gramOfColumns, gramOfRows } from "./gram"
-import { endOf, entries, entry, firstOf, OWN } from "./lists"
-
-// own words of the header
-const DAMPING: i32 = OWN // float64
-const OWN_WORDS: i32 = 2
-
-// words of an entry
-const A: i32 = 0
-const B: i32 = 1
-const OUT: i32 = 2 // five addresses
-const SMALLEST: i32 = 7
-const R: i32 = 8
-const INPUTS: i32 = 9
-const OUTPUTS: i32 = 10
-const SCALE: i32 = 11 // float64
-const WORDS: i32 = 13
 
 /** The factor of an eigenvector that is stored with its length √λ: 1 / (√λ·√(λ+δ)). */
 function factorOf(value: f64, damping: f64): f64 {
@@ -73,8 +58,8 @@ function split(lambda: usize, mu: usize, r: i32, damping: f64, to: usize): void 
   }
 }
 
-function whitenOne(one: usize, damping: f64, scratch: usize): void {
-  const r = int(one, R)
+function whitenOne(one: WhiteningEntry, damping: f64, scratch: usize): void {
+  const r = one.r
   const stride = strideOf(r)
   const matrix = <usize>r * stride
   const gram = scratch
@@ -82,34 +67,32 @@ function whitenOne(one: usize, damping: f64, scratch: usize): void {
   const lambda = columns + matrix
   const mu = lambda + stride
   const block = mu + stride
-  const TB = address(one, OUT)
-  const TBgrad = address(one, OUT + 1)
-  const TAt = address(one, OUT + 2)
-  const TAgrad = address(one, OUT + 3)
-  const S = address(one, OUT + 4)
-  const scale = double(one, SCALE)
+  const scale = one.scale
   const perScale = 1 / (scale * scale)
-  gramOfColumns(address(one, B), r, int(one, OUTPUTS), gram, stride, block)
+  gramOfColumns(one.B, r, one.outputs, gram, stride, block)
   const rankB = decompose(gram, r, columns, lambda)
-  if (rankB >= 0) write(columns, lambda, rankB, r, damping, TB, 1, TBgrad, perScale)
-  gramOfRows(address(one, A), r, int(one, INPUTS), gram, stride, block)
+  if (rankB >= 0) write(columns, lambda, rankB, r, damping, one.TB, 1, one.TBgrad, perScale)
+  gramOfRows(one.A, r, one.inputs, gram, stride, block)
   const rankA = decompose(gram, r, columns, mu)
-  if (rankA >= 0) write(columns, mu, rankA, r, damping, TAgrad, perScale, TAt, 1)
+  if (rankA >= 0) write(columns, mu, rankA, r, damping, one.TAgrad, perScale, one.TAt, 1)
   if (rankA < 0 || rankB < 0) {
-    for (let i = 0; i < 5; i++) fill(address(one, OUT + i), r * r, f32.NaN)
-    store<f32>(address(one, SMALLEST), f32.NaN)
+    fill(one.TB, r * r, f32.NaN)
+    fill(one.TBgrad, r * r, f32.NaN)
+    fill(one.TAt, r * r, f32.NaN)
+    fill(one.TAgrad, r * r, f32.NaN)
+    fill(one.S, r * r, f32.NaN)
+    store<f32>(one.smallest, f32.NaN)
     return
   }
-  split(lambda, mu, r, damping, S)
+  split(lambda, mu, r, damping, one.S)
   let smallest = load<f64>(lambda)
   for (let i = 1; i < r; i++) smallest = min(smallest, load<f64>(lambda + ((<usize>i) << 3)))
-  store<f32>(address(one, SMALLEST), <f32>smallest)
+  store<f32>(one.smallest, <f32>smallest)
 }
 
 /** Needs a scratch of 16·(r+1)² + 16·(r+1) + 512·r bytes for the largest r. */
-export function whitening(args: usize, chunk: i32, scratch: usize): void {
-  const damping = double(args, DAMPING)
-  for (let i = firstOf(args, chunk); i < min(endOf(args, chunk), entries(args)); i++) {
-    whitenOne(entry(args, OWN_WORDS, WORDS, i), damping, scratch)
-  }
+export function whitening(args: Whitening, chunk: i32, scratch: usize): void {
+  const damping = args.damping
+  const end = min((chunk + 1) * args.perChunk, args.entries)
+  for (let i = chunk * args.perChunk; i < end; i++) whitenOne(args.entry(i), damping, scratch)
 }

@@ -60,7 +60,7 @@ const both = async (shape: Shape, next: () => number) => {
     a: { address: address(A), stride: lda },
     b: { address: address(B), stride: ldb },
     c: { address: address(C), stride: ldc },
-    start: start === "bias" ? { bias: address(bias) } : start,
+    start: start === "bias" ? { bias: bias.tensor } : start,
     ...(k2 === 0
       ? {}
       : {

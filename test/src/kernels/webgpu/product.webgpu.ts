@@ -12,7 +12,7 @@ import { type PackedHostMatrix, type Packing, packMatrix } from "../../../../src
 import { webgpu } from "../../../runtime/runtimes.ts"
 import { expectClose } from "../../../setup.ts"
 import { holdWebgpu, onWebgpu } from "../../device/on-webgpu.ts"
-import { widenedOnHost } from "../../tensors/widened-on-host.ts"
+import { dequantizedOnHost } from "../../tensors/dequantized-on-host.ts"
 import { normals } from "../float64.ts"
 
 type Shape = readonly [m: number, n: number, k: number]
@@ -94,7 +94,7 @@ const valuesOf = ({ kind, shape: [m, n, k], batch = 1, second = 0, packing, spoi
       : (packMatrix(packing, values.b, [rows, values.b.length / rows]) as PackedHostMatrix)
   return {
     a: values.a,
-    b: packed === undefined ? values.b : widenedOnHost(packed),
+    b: packed === undefined ? values.b : dequantizedOnHost(packed),
     packed,
     ...{ a2: own("a2", m * second), b2: own("b2", second * n), bias: own("bias", n) }
   }

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { inject, lora } from "../../../../adapters/index.ts"
-import { widened } from "../../../../src/kernels/widen.ts"
+import { dequantized } from "../../../../src/kernels/dequantize.ts"
 import {
   type CausalModel,
   type CheckpointSource,
@@ -61,7 +61,7 @@ describeOn("wasm", () => {
         for (const site of f32.sites) {
           const packed = int8.packed!.get(`${site.name}.weight`)!
           expect(packed.shape).toEqual([site.out, site.in])
-          const error = tf.max(tf.abs(tf.sub(widened(packed), f32.weights(`${site.name}.weight`))), 1)
+          const error = tf.max(tf.abs(tf.sub(dequantized(packed), f32.weights(`${site.name}.weight`))), 1)
           const [errors, scales] = [yield* valuesOf(error), yield* valuesOf(packed.scales)]
           expect(errors.some((value, i) => value > 0.501 * scales[i]!)).toBe(false)
         }

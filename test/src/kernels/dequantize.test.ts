@@ -5,13 +5,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { layer } from "../../../src/device/bun.ts"
 import { Device } from "../../../src/device/device.ts"
-import { widened } from "../../../src/kernels/widen.ts"
+import { dequantized } from "../../../src/kernels/dequantize.ts"
 import { type PackedHostMatrix, type Packing, PER_WORD } from "../../../src/numbers/index.ts"
 import { tensorsOfMatrix, uploadPacked } from "../../../src/tensors/index.ts"
 import { describeOnBoth, webgpu } from "../../backends.ts"
 import { expectNoLeak } from "../../setup.ts"
 import { onWasm, random } from "../device/on-wasm.ts"
-import { widenedOnHost } from "../tensors/widened-on-host.ts"
+import { dequantizedOnHost } from "../tensors/dequantized-on-host.ts"
 import { expectSameBits } from "./same-bits.ts"
 
 const withWords = (packing: Packing, words: Int32Array, shape: readonly [number, number]): PackedHostMatrix => {
@@ -49,7 +49,7 @@ const matrices = Object.values(everything).flatMap((all) => [
 /** What the backend in use makes of a matrix. */
 const onDevice = async (matrix: PackedHostMatrix): Promise<Float32Array> => {
   const W = uploadPacked(matrix)
-  const whole = widened(W)
+  const whole = dequantized(W)
   const values = (await whole.data()) as Float32Array
   expect(whole.shape).toEqual([...matrix.shape])
   tf.dispose([...tensorsOfMatrix(W), whole])
@@ -60,13 +60,13 @@ const bits = (values: Float32Array) => new Uint32Array(values.buffer)
 
 describeOnBoth(() => {
   test("is what the words say, bit for bit", async () => {
-    for (const matrix of matrices) expect(bits(await onDevice(matrix))).toEqual(bits(widenedOnHost(matrix)))
+    for (const matrix of matrices) expect(bits(await onDevice(matrix))).toEqual(bits(dequantizedOnHost(matrix)))
   })
 
   test("leaves nothing behind, and gives a float32 weight back as it is", async () => {
     await expectNoLeak(() => onDevice(everything.int8))
     const W = tf.ones([2, 3]) as tf.Tensor2D
-    expect(widened(W)).toBe(W)
+    expect(dequantized(W)).toBe(W)
     W.dispose()
   })
 })
@@ -76,11 +76,11 @@ test("wasm: the same bits for any number of threads, by many chunks", async () =
     const large = randomMatrix(packing, [301, 611])
     await expectSameBits(() => {
       const W = uploadPacked(large)
-      const whole = widened(W)
+      const whole = dequantized(W)
       tf.dispose([...tensorsOfMatrix(W)])
       return [whole]
     })
-    await onWasm(async () => expect(bits(await onDevice(large))).toEqual(bits(widenedOnHost(large))))
+    await onWasm(async () => expect(bits(await onDevice(large))).toEqual(bits(dequantizedOnHost(large))))
   }
 })
 
@@ -90,7 +90,7 @@ describe.skipIf(!webgpu.exists)("webgpu", () => {
       Effect.gen(function* () {
         const { sync } = yield* Device
         for (const matrix of [...matrices, randomMatrix("int8", [301, 611])]) {
-          const [actual, expected] = [yield* Effect.promise(() => onDevice(matrix)), widenedOnHost(matrix)]
+          const [actual, expected] = [yield* Effect.promise(() => onDevice(matrix)), dequantizedOnHost(matrix)]
           expect(expected.findIndex((value, i) => value !== actual[i])).toBe(-1)
         }
         yield* sync

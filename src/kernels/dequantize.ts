@@ -1,6 +1,6 @@
 /**
  * W [out, in] in float32 from a packed one (`tensors/packed-matrix.ts`): for what reads a frozen weight itself, an adapter's start or
- * its merge. Products widen as they go and need no whole W, save on backends without kernels of ours for them.
+ * its merge. Products dequantize as they go and need no whole W, save on backends without kernels of ours for them.
  *
  *   half = ±(lead + fraction)·2^p          lead 1024 and p = exponent − 25, or for an exponent of 0 lead 0 and p = −24
  *   int8 = a byte in two's complement
@@ -13,8 +13,8 @@ import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { type Packing, PER_WORD } from "../numbers/index.ts"
 import { type FrozenMatrix, isPacked } from "../tensors/index.ts"
+import { declareKernel, read, write } from "./declaration.ts"
 import { defineKernel } from "./kernel.ts"
-import { chunksOf } from "./wasm/chunks.ts"
 import { PACKING_WORDS } from "./wasm/product.ts"
 import { programs } from "./webgpu/loaded.ts"
 
@@ -49,8 +49,16 @@ const fromHalf = (half: Tensor): Tensor => {
 const fromByte = (byte: Tensor): Tensor =>
   tf.sub(tf.cast(byte, "float32"), tf.mul(tf.cast(tf.greaterEqual(byte, 128), "float32"), 256))
 
-const widen = defineKernel<"words" | "scales", Attributes>({
-  name: "Widen",
+const matrix = declareKernel({
+  name: "dequantize",
+  buffers: { packed: read("u32"), scales: read("f32"), whole: write("f32") },
+  /** length: 32-bit words of a row; packing: one of `PACKING_WORDS` */
+  words: { rows: "u32", columns: "u32", length: "u32", packing: "u32" },
+  split: { over: "rows", cost: ({ columns }) => columns }
+})
+
+const dequantize = defineKernel<"words" | "scales", Attributes>({
+  name: "Dequantize",
   reference: ({ words, scales }, { packing, columns }) => {
     const perWord = PER_WORD[packing]
     const [out, length] = words.shape as [number, number]
@@ -61,19 +69,18 @@ const widen = defineKernel<"words" | "scales", Attributes>({
   wasm: ({ words, scales }, { packing, columns }, engine) => {
     const [out, length] = words.shape as [number, number]
     const whole = engine.output([out, columns])
-    const [rows, chunks] = chunksOf(out, columns)
-    const values = [engine.address(words), length, engine.address(scales), PACKING_WORDS[packing]]
-    engine.runWords("widen", [...values, engine.address(whole), out, columns, rows], chunks)
+    const sizes = { rows: out, columns, length, packing: PACKING_WORDS[packing] }
+    engine.run(matrix, { packed: words, scales, whole }, sizes)
     return [whole]
   },
   webgpu: ({ words, scales }, { packing, columns }, engine) => [
-    programs().widenOnWebgpu(engine, packing, words, scales, columns)
+    programs().dequantizeOnWebgpu(engine, packing, words, scales, columns)
   ],
   inputsToSave: []
 })
 
 /** W in float32: itself, or a new tensor from a packed one. Tensor code: the caller's tidy owns what is new. */
-export const widened = (W: FrozenMatrix): Tensor2D =>
+export const dequantized = (W: FrozenMatrix): Tensor2D =>
   isPacked(W)
-    ? (widen({ words: W.words, scales: W.scales }, { packing: W.packing, columns: W.shape[1] })[0] as Tensor2D)
+    ? (dequantize({ words: W.words, scales: W.scales }, { packing: W.packing, columns: W.shape[1] })[0] as Tensor2D)
     : W

@@ -5,7 +5,8 @@
  *          subnormal halves too: (h & 0x7fff) << 13 is the float 2⁻¹¹²·|h|. Exact where the scale is a power of two.
  *   int8   extended, converted, multiplied: one rounding
  */
-import { address, floats, int } from "./arguments"
+import { floats } from "./arguments"
+import { Dequantize } from "./declared"
 import { storePart } from "./part"
 
 export const HALF: i32 = 1
@@ -44,7 +45,7 @@ function highWords(w: v128, factor: v128): v128 {
 }
 
 /** Twelve numbers, as a panel of a product wants them. */
-export function widen12(kind: i32, from: usize, factor: v128, to: usize): void {
+export function dequantize12(kind: i32, from: usize, factor: v128, to: usize): void {
   if (kind === HALF) {
     const h = v128.load(from)
     v128.store(to, lowHalves(h, factor))
@@ -59,7 +60,7 @@ export function widen12(kind: i32, from: usize, factor: v128, to: usize): void {
 }
 
 /** A part of a row. Reads whole 32-bit words, of which rows consist, and writes `count` floats. */
-export function widenRow(kind: i32, from: usize, count: i32, factor: v128, to: usize): void {
+export function dequantizeRow(kind: i32, from: usize, count: i32, factor: v128, to: usize): void {
   const end = to + floats(count & ~7)
   if (kind === HALF) {
     while (to < end) {
@@ -80,38 +81,30 @@ export function widenRow(kind: i32, from: usize, count: i32, factor: v128, to: u
   }
   let rest = count & 7
   if (rest >= 4) {
-    v128.store(to, widen4(kind, from, 4, factor))
+    v128.store(to, dequantize4(kind, from, 4, factor))
     from += packedBytes(kind, 4)
     to += 16
     rest -= 4
   }
-  if (rest !== 0) storePart(to, widen4(kind, from, rest, factor), rest)
+  if (rest !== 0) storePart(to, dequantize4(kind, from, rest, factor), rest)
 }
 
 /** Up to four numbers. */
-function widen4(kind: i32, from: usize, count: i32, factor: v128): v128 {
+function dequantize4(kind: i32, from: usize, count: i32, factor: v128): v128 {
   if (kind === HALF) return lowHalves(count > 2 ? v128.load64_zero(from) : v128.load32_zero(from), factor)
   return lowWords(i16x8.extend_low_i8x16_s(v128.load32_zero(from)), factor)
 }
 
 // words of the arguments
-const FROM: i32 = 0
-const STRIDE: i32 = 1 // 32-bit words of a packed row
-const SCALES: i32 = 2
-const KIND: i32 = 3
-const TO: i32 = 4
-const ROWS: i32 = 5
-const COLUMNS: i32 = 6
-const CHUNK: i32 = 7 // rows in a chunk
 
 /** A whole matrix. */
-export function widen(args: usize, chunk: i32, _scratch: usize): void {
-  const kind = int(args, KIND)
-  const columns = int(args, COLUMNS)
-  const end = min((chunk + 1) * int(args, CHUNK), int(args, ROWS))
-  for (let i = chunk * int(args, CHUNK); i < end; i++) {
-    const from = address(args, FROM) + floats(int(args, STRIDE)) * <usize>i
-    const factor = factorOf(kind, address(args, SCALES) + floats(i))
-    widenRow(kind, from, columns, factor, address(args, TO) + floats(columns) * <usize>i)
+export function dequantize(args: Dequantize, chunk: i32, _scratch: usize): void {
+  const kind = args.packing
+  const columns = args.columns
+  const end = min((chunk + 1) * args.perChunk, args.rows)
+  for (let i = chunk * args.perChunk; i < end; i++) {
+    const from = args.packed + floats(args.length) * <usize>i
+    const factor = factorOf(kind, args.scales + floats(i))
+    dequantizeRow(kind, from, columns, factor, args.whole + floats(columns) * <usize>i)
   }
 }

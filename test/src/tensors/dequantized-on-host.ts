@@ -2,7 +2,7 @@
 import type { PackedHostMatrix } from "../../../src/numbers/index.ts"
 
 /** W [out, in] in float32. */
-export const widenedOnHost = ({ packing, words, scales, shape: [out, inputs] }: PackedHostMatrix): Float32Array => {
+export const dequantizedOnHost = ({ packing, words, scales, shape: [out, inputs] }: PackedHostMatrix): Float32Array => {
   const stored = packing === "f16" ? new Float16Array(words.buffer) : new Int8Array(words.buffer)
   const perRow = stored.length / out
   return Float32Array.from({ length: out * inputs }, (_, at) => {
