@@ -16,16 +16,18 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import type { AdaloraConfig } from "../schemas/index.ts"
+import { type AdaloraConfig, methodFacts } from "../schemas/index.ts"
 import { dequantized } from "../src/kernels/dequantize.ts"
 import { loraLinear } from "../src/kernels/lora-linear.ts"
 import { orthogonality } from "../src/kernels/orthogonality.ts"
 import { gaussian } from "../src/numbers/random.ts"
 import { allocateRanks, budgetSteps, type RankBudget } from "../src/optimizers/rank-allocation.ts"
+import type { HostTensor } from "../src/safetensors/index.ts"
 import type { LinearSite } from "../src/tensors/linear.ts"
 import type { FactorPair, Factors, Trainable } from "../src/tensors/trainable.ts"
-import type { AdapterMethod, SitePart } from "./adapter.ts"
-import { embeddingProblem } from "./lora.ts"
+import type { AdapterMethod } from "./adapter.ts"
+import { embeddingProblem, pairOf } from "./lora.ts"
+import type { PeftLayout, PeftSource, SitePart, SiteTensors } from "./peft.ts"
 
 /** What a site needs to know of the plan: the same for all of them, since they share one budget. */
 export type AdaloraOptions = Pick<
@@ -36,7 +38,7 @@ export type AdaloraOptions = Pick<
   readonly dropout?: number
 }
 
-/** r₀, the rank of every site at the start: 1.5 times the one at the end where the plan does not say. */
+/** r₀, the rank of every site at step 0: 1.5 times the final one unless the plan gives it. */
 export const initialRankOf = ({ rank, initialRank }: Pick<AdaloraOptions, "rank" | "initialRank">): number =>
   initialRank ?? Math.ceil(1.5 * rank)
 
@@ -47,7 +49,6 @@ export const rankBudget = (allOptions: ReadonlyArray<AdaloraOptions>, steps: num
   target: allOptions.reduce((sum, { rank }) => sum + rank, 0)
 })
 
-const pairOf = (trained: Trainable): FactorPair => trained.pairs[0]!
 const singularValuesOf = (trained: Trainable): tf.Tensor1D => trained.dense[0]!.value as tf.Tensor1D
 const singularValuesName = (site: LinearSite): string => `${site.name}.lambda`
 
@@ -77,8 +78,113 @@ const penalty = (parts: ReadonlyArray<SitePart<AdaloraOptions>>): tf.Scalar =>
     return tf.mul<tf.Scalar>(tf.sum(tf.concat(norms)), weight)
   })
 
+/** Which triplets have a λ. */
+const pattern = (stored: SiteTensors<HostTensor>): ReadonlyArray<boolean> =>
+  Array.from(stored["lora_E"]!.data, (value) => value !== 0)
+
+/** M′[i, j] = M[row(i), column(j)], and 0 where M has no such place. */
+const arranged = (
+  { shape: [rows, columns], data }: HostTensor,
+  [m, n]: readonly [number, number],
+  [row, column]: readonly [(i: number) => number, (j: number) => number]
+): HostTensor => {
+  const target = new Float32Array(m * n)
+  for (let i = 0; i < m; i++) {
+    for (let j = 0; j < n; j++) {
+      const [from, at] = [row(i), column(j)]
+      if (from < rows! && at < columns!) target[i * n + j] = data[from * columns! + at]!
+    }
+  }
+  return { shape: [m, n], data: target }
+}
+
+const asItIs = (index: number): number => index
+
+/** `count` triplets, the i-th of which was triplet(i). */
+const triplets = (
+  { lora_A: A, lora_B: B, lora_E: E }: SiteTensors<HostTensor>,
+  count: number,
+  triplet: (i: number) => number
+): SiteTensors<HostTensor> => ({
+  lora_A: arranged(A!, [count, A!.shape[1]!], [triplet, asItIs]),
+  lora_B: arranged(B!, [B!.shape[0]!, count], [asItIs, triplet]),
+  lora_E: arranged(E!, [count, E!.shape[1]!], [triplet, asItIs])
+})
+
+/** k, where three tensors agree on it. */
+const tripletsIn = ({ lora_A: A, lora_B: B, lora_E: E }: SiteTensors<HostTensor>): number | undefined => {
+  const counts = [A?.shape[0], B?.shape[1], E?.shape[0]]
+  const matrices = [A, B, E].every((tensor) => tensor?.shape.length === 2)
+  return matrices && counts.every((count) => count === counts[0]) ? counts[0] : undefined
+}
+
+const peftConfig = ({ options, sites, steps, module, stored }: PeftSource<AdaloraOptions>) => {
+  const { start, end, every } = rankBudget(
+    sites.map(({ options }) => options),
+    steps
+  )
+  return {
+    peft_type: "ADALORA",
+    init_r: initialRankOf(options),
+    target_r: options.rank,
+    lora_alpha: options.alpha,
+    tinit: start,
+    tfinal: steps - end, // counted from the end of the run
+    deltaT: every,
+    beta1: options.sensitivityBetas[0],
+    beta2: options.sensitivityBetas[1],
+    orth_reg_weight: options.orthogonality,
+    total_step: steps,
+    rank_pattern: Object.fromEntries(
+      sites.map(({ site }) => [`${module(site.name)}.lora_E`, pattern(stored(site.name))])
+    ),
+    lora_dropout: options.dropout ?? 0,
+    bias: "none",
+    fan_in_fan_out: false,
+    init_lora_weights: true
+  }
+}
+
+/**
+ * As PEFT 0.21 stores it: `lora_A` [k, in], `lora_B` [out, k], `lora_E` [k, 1] with the k triplets of a site whose λ is not
+ * 0, and in `rank_pattern` which of the r₀ they were.
+ *
+ * PEFT divides by the rank at the start, r₀ + 1e-5, in training and after loading (`resize_modules_by_rank_pattern`
+ * keeps `ranknum`, as long as a triplet is left). So does our s, and the numbers are stored as they are.
+ *
+ * Restored, a site has r₀ triplets again, those of the file first and then zeros: it computes the same.
+ */
+const layout: PeftLayout<AdaloraOptions> = {
+  tags: ["lora", "adalora"],
+  factorsAlone: null,
+  shapes: ({ site, options }) => {
+    const rank = initialRankOf(options)
+    return { lora_A: [rank, site.in], lora_B: [site.out, rank], lora_E: [rank, 1] }
+  },
+  stored: ({ part }) => {
+    const { A, B } = pairOf(part)
+    return { lora_A: A, lora_B: B, lora_E: tf.expandDims(singularValuesOf(part), 1) }
+  },
+  restored: ({ part }, stored) => ({
+    pairs: [{ ...pairOf(part), A: stored["lora_A"] as tf.Tensor2D, B: stored["lora_B"] as tf.Tensor2D }],
+    dense: [{ ...part.dense[0]!, value: tf.squeeze(stored["lora_E"]!, [1]) }]
+  }),
+  files: {
+    written: (stored) => {
+      const kept = pattern(stored).flatMap((stays, k) => (stays ? [k] : []))
+      return triplets(stored, kept.length, (i) => kept[i]!)
+    },
+    read: ({ options }, found) => {
+      const rank = initialRankOf(options)
+      const left = tripletsIn(found)
+      return left === undefined || left >= rank ? found : triplets(found, rank, asItIs)
+    }
+  },
+  config: peftConfig
+}
+
 export const adalora: AdapterMethod<AdaloraOptions> = {
-  method: "adalora",
+  ...methodFacts.adalora,
   problem: (site, options) => {
     if (site.kind === "embedding") return embeddingProblem(site, "adalora")
     const initial = initialRankOf(options)
@@ -90,8 +196,13 @@ export const adalora: AdapterMethod<AdaloraOptions> = {
   },
   size: (site, options) => {
     const initial = initialRankOf(options)
-    return { factors: initial * (site.in + site.out), dense: initial }
+    const factors = initial * (site.in + site.out)
+    // importance and uncertainty of the triplets
+    return { factors, dense: initial, frozen: 0, state: 2 * factors }
   },
+  keepsOutputs: false,
+  columns: (options) => ({ rank: initialRankOf(options), alpha: options.alpha }),
+  calibration: null,
   init: (site, options, { random }) =>
     Effect.sync(() => {
       const r = initialRankOf(options)
@@ -114,14 +225,37 @@ export const adalora: AdapterMethod<AdaloraOptions> = {
       const { A, B } = factorsOf(trained)
       return tf.add(dequantized(base.W), tf.mul(tf.matMul(B, A), pairOf(trained).scale))
     }),
+  trainsBias: false,
   penalty,
-  optimizer: (inner, sites, steps) =>
-    allocateRanks(inner, {
-      sites: sites.map(({ site }) => ({ pair: site.name, values: singularValuesName(site) })),
-      budget: rankBudget(
-        sites.map(({ options }) => options),
-        steps
-      ),
-      betas: sites[0]!.options.sensitivityBetas
-    })
+  allocation: {
+    ranks: rankBudget,
+    optimizer: (inner, sites, steps) =>
+      allocateRanks(inner, {
+        sites: sites.map(({ site }) => ({ pair: site.name, values: singularValuesName(site) })),
+        budget: rankBudget(
+          sites.map(({ options }) => options),
+          steps
+        ),
+        betas: sites[0]!.options.sensitivityBetas
+      })
+  },
+  sum: { by: "factors", factors: (trained) => ({ ...factorsOf(trained), scale: pairOf(trained).scale }) },
+  peft: { layout },
+  compared: {
+    // ten times and more of LoRA's rate in a short run
+    adalora: {
+      label: methodFacts.adalora.label,
+      ranked: true,
+      learningRates: [4e-3, 1e-2, 2e-2, 4e-2],
+      section: ({ rank, alpha, selection, own }) => ({
+        method: "adalora",
+        ...(own === undefined
+          ? {}
+          : { budget: own.budget, sensitivityBetas: own.sensitivityBetas, orthogonality: own.orthogonality }),
+        rank,
+        alpha,
+        ...selection
+      })
+    }
+  }
 }

@@ -12,13 +12,12 @@
  */
 import type { Scalar, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import type * as Effect from "effect/Effect"
+import type { AdapterConfig, LoraOverride, MethodFacts } from "../schemas/index.ts"
 import type { DropoutMask } from "../src/kernels/dropout.ts"
-import type { Transform } from "../src/optimizers/transform.ts"
-import type { LinearSite } from "../src/tensors/linear.ts"
-import type { FrozenMatrix } from "../src/tensors/packed-matrix.ts"
-import type { DeviceReadError } from "../src/tensors/read.ts"
-import type { Trainable } from "../src/tensors/trainable.ts"
+import type { RankBudget, Transform } from "../src/optimizers/index.ts"
+import type { DeviceReadError, Factors, FrozenMatrix, LinearSite, Trainable } from "../src/tensors/index.ts"
 import type { Calibrate, Calibration, InitError } from "./init/calibration.ts"
+import type { PeftLayout, SitePart } from "./peft.ts"
 
 /**
  * The frozen layer under an adapter. W may be packed (`model.weights` of a plan): `forward` hands it to a kernel that takes it so
@@ -32,39 +31,91 @@ export interface BaseLayer {
 /** What `init` may use: the frozen layer, a random stream that depends on the plan's seed and the site's name alone, and the data. */
 export interface InitSource extends BaseLayer {
   readonly random: () => number // uniform in [0, 1)
-  /** what training data shows at this site; for methods that say so in `wants` */
+  /** what training data shows at this site; for methods that have a `calibration` */
   readonly calibrate: Calibrate
-  /** other numbers will be put in their place: shapes count, and nothing is looked at or worked out (default false) */
+  /** other numbers will be put in their place: shapes count, and nothing is read or computed (default false) */
   readonly shapesOnly?: boolean
 }
 
-/** How many numbers a site trains: in factors, and in tensors that are trained themselves. */
+/** Numbers of a site. */
 export interface SiteSize {
+  /** trained in factors A and B */
   readonly factors: number
+  /** trained themselves */
   readonly dense: number
+  /** frozen, beside the trained ones: a pair's subtracted init */
+  readonly frozen: number
+  /** kept from step to step by the method itself */
+  readonly state: number
 }
 
-export interface SitePart<Options> {
-  readonly site: LinearSite
-  readonly options: Options
-  readonly part: Trainable
+/** ΔW = s·BA */
+export interface ScaledFactors extends Factors {
+  readonly scale: number
 }
 
-export interface AdapterMethod<Options> {
-  readonly method: string
-  /** Why this site cannot be adapted with these options, if so; told before any weight is read. */
+/** How adapters of a method are summed: as factors side by side, value by value, or not at all. */
+export type Sum =
+  | { readonly by: "factors"; readonly factors: (part: Trainable) => ScaledFactors }
+  | { readonly by: "values" }
+  | { readonly by: null; readonly because: string }
+
+/** A method that gives up ranks while it trains, and therefore has to know how many steps there are. */
+export interface Allocation<Options> {
+  /** The ranks of a run of `steps` steps, over all sites together. */
+  readonly ranks: (allOptions: ReadonlyArray<Options>, steps: number) => RankBudget
+  /** The optimizer that such a run uses instead of `inner`. */
+  readonly optimizer: (
+    inner: Transform,
+    sites: ReadonlyArray<{ readonly site: LinearSite; readonly options: Options }>,
+    steps: number
+  ) => Transform
+}
+
+type Written = typeof AdapterConfig.Encoded
+
+/** What a comparison gives each method of its plan. */
+export interface ComparedSections<Options> {
+  /** rank and α with the plan's scale α/r, and its overrides */
+  readonly rank: number
+  readonly alpha: number
+  readonly overrides: ReadonlyArray<LoraOverride>
+  readonly selection: Required<
+    Pick<Extract<Written, { readonly method: "full" }>, "targets" | "exclude" | "modulesToSave">
+  >
+  /** the plan's section, where it is of this method */
+  readonly own: Options | undefined
+}
+
+/** A method of `compare`: this adapter under AdamW. */
+export interface ComparedAdapter<Options> {
+  /** in tables and plots */
+  readonly label: string
+  /** without a rank there is one trial for all of `--ranks` */
+  readonly ranked: boolean
+  /** worth a try */
+  readonly learningRates: ReadonlyArray<number>
+  readonly section: (sections: ComparedSections<Options>) => Written
+}
+
+export interface AdapterMethod<Options> extends MethodFacts {
+  /** Why this site cannot be adapted with these options, if so; reported before any weight is read. */
   readonly problem?: (site: LinearSite, options: Options) => string | undefined
   readonly size: (site: LinearSite, options: Options) => SiteSize
-  /** What `init` will ask `calibrate` for; absent or undefined: nothing. */
-  readonly wants?: (options: Options) => Calibration | undefined
+  /** whether `forward` keeps another [tokens, out] of each site for the backward pass */
+  readonly keepsOutputs: boolean
+  /** The columns of a site in `validate`: its rank, α … */
+  readonly columns: (options: Options) => Readonly<Record<string, number>>
+  /** What `init` asks of the training data; null: nothing, whatever the options. */
+  readonly calibration: ((options: Options) => Calibration | undefined) | null
   /** The site's trainable part at step 0. Runs once, before training. */
   readonly init: (
     site: LinearSite,
     options: Options,
     source: InitSource
   ) => Effect.Effect<Trainable, InitError | DeviceReadError>
-  /** The share of its input that the adapter at this site does without in training, in [0, 1); absent: 0. */
-  readonly dropout?: (site: LinearSite, options: Options) => number
+  /** The dropout rate on the adapter's input, in [0, 1); null: it has no dropout. */
+  readonly dropout: ((site: LinearSite, options: Options) => number) | null
   /**
    * x [tokens, in] → [tokens, out]. Synchronous tensor code. `mask`: in training, where `dropout` is not 0; the adapter
    * then sees `dropout(x, mask)`, and the frozen layer x.
@@ -72,12 +123,13 @@ export interface AdapterMethod<Options> {
   readonly forward: (site: LinearSite, trained: Trainable, x: Tensor2D, base: BaseLayer, mask?: DropoutMask) => Tensor2D
   /** W′ [out, in]: the one weight that computes what the adapted site computes. */
   readonly merge: (site: LinearSite, trained: Trainable, base: BaseLayer) => Tensor2D
-  /** What the loss gains from all adapted sites together. Tensor code. */
-  readonly penalty?: (parts: ReadonlyArray<SitePart<Options>>) => Scalar
-  /** The optimizer that a run of `steps` steps uses instead of `inner`, where the method has a say in how its parts move. */
-  readonly optimizer?: (
-    inner: Transform,
-    sites: ReadonlyArray<{ readonly site: LinearSite; readonly options: Options }>,
-    steps: number
-  ) => Transform
+  /** whether the site's bias is trained too: merging then replaces it with the trained one */
+  readonly trainsBias: boolean
+  /** What the loss gains from all adapted sites together, tensor code; null: nothing. */
+  readonly penalty: ((parts: ReadonlyArray<SitePart<Options>>) => Scalar) | null
+  readonly allocation: Allocation<Options> | null
+  readonly sum: Sum
+  readonly peft: { readonly layout: PeftLayout<Options> } | { readonly layout: null; readonly because: string }
+  /** by their names in `compare` */
+  readonly compared: Readonly<Record<string, ComparedAdapter<Options>>>
 }

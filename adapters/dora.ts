@@ -17,7 +17,7 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import type { DoraConfig } from "../schemas/index.ts"
+import { type DoraConfig, methodFacts } from "../schemas/index.ts"
 import { frozenLinear } from "../src/kernels/dense-linear.ts"
 import { dequantized } from "../src/kernels/dequantize.ts"
 import { type DropoutMask, dropout } from "../src/kernels/dropout.ts"
@@ -27,7 +27,8 @@ import { stopGradient } from "../src/tensors/tape-nodes.ts"
 import type { FactorPair, Trainable } from "../src/tensors/trainable.ts"
 import type { AdapterMethod, BaseLayer } from "./adapter.ts"
 import { calibrationOf, initPair } from "./init/index.ts"
-import { embeddingProblem, factorProblem } from "./lora.ts"
+import { embeddingProblem, factorProblem, factorSize, loraLayout, pairOf } from "./lora.ts"
+import type { PeftLayout } from "./peft.ts"
 import { scaleOf } from "./scaling.ts"
 
 /** What one site needs to know of the plan (overrides applied). */
@@ -40,7 +41,6 @@ export interface DoraOptions {
   readonly dropout?: number
 }
 
-const pairOf = (trained: Trainable): FactorPair => trained.pairs[0]!
 const magnitudeOf = (trained: Trainable): tf.Tensor1D => trained.dense[0]!.value as tf.Tensor1D
 
 /** The length of each row of W + s·BA [out]. */
@@ -69,12 +69,29 @@ export const doraLinear = (
   return tf.add(whole, scaledColumns(loraLinear(seen, W, null, A, B, scale), factor, null))
 }
 
+const MAGNITUDE = "lora_magnitude_vector"
+
+/** As PEFT 0.21 stores it: LoRA's tensors, and `lora_magnitude_vector` [out]. */
+const layout: PeftLayout<DoraOptions> = {
+  tags: ["lora", "dora"],
+  factorsAlone: null,
+  shapes: (part) => ({ ...loraLayout.shapes(part), [MAGNITUDE]: [part.site.out] }),
+  stored: (part) => ({ ...loraLayout.stored(part), [MAGNITUDE]: magnitudeOf(part.part) }),
+  restored: (part, stored) => ({
+    pairs: loraLayout.restored(part, stored).pairs,
+    dense: [{ ...part.part.dense[0]!, value: stored[MAGNITUDE]! }]
+  }),
+  config: (source) => ({ ...loraLayout.config(source), use_dora: true })
+}
+
 export const dora: AdapterMethod<DoraOptions> = {
-  method: "dora",
+  ...methodFacts.dora,
   problem: (site, options) =>
     site.kind === "embedding" ? embeddingProblem(site, "dora") : factorProblem(site, options),
-  size: (site, { rank }) => ({ factors: rank * (site.in + site.out), dense: site.out }),
-  wants: ({ init }) => calibrationOf(init),
+  size: (site, options) => ({ ...factorSize(site, options), dense: site.out, state: 0 }),
+  keepsOutputs: true,
+  columns: ({ rank, alpha }) => ({ rank, alpha }),
+  calibration: ({ init }) => calibrationOf(init),
   init: (site, { rank, alpha, scaling, init }, source) =>
     Effect.map(initPair(init, { site, rank, scale: scaleOf(scaling, rank, alpha) }, source), (pair) => ({
       pairs: [pair],
@@ -95,5 +112,18 @@ export const dora: AdapterMethod<DoraOptions> = {
       const W = tf.add<tf.Tensor2D>(dequantized(base.W), tf.mul(tf.matMul(B, A), scale))
       const factor = tf.div(magnitudeOf(trained), rowLengths(base, pairOf(trained)))
       return tf.mul(W, tf.expandDims(factor, 1))
-    })
+    }),
+  trainsBias: false,
+  penalty: null,
+  allocation: null,
+  sum: { by: null, because: "whose weights are no linear function of its parameters" },
+  peft: { layout },
+  compared: {
+    dora: {
+      label: methodFacts.dora.label,
+      ranked: true,
+      learningRates: [5e-4, 1e-3, 2e-3, 4e-3],
+      section: ({ rank, alpha, overrides, selection }) => ({ method: "dora", rank, alpha, overrides, ...selection })
+    }
+  }
 }

@@ -6,6 +6,7 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
+import { methodFacts } from "../schemas/index.ts"
 import { denseLinear } from "../src/kernels/dense-linear.ts"
 import { dequantized } from "../src/kernels/dequantize.ts"
 import { embedded } from "../src/kernels/embedding.ts"
@@ -13,8 +14,17 @@ import type { DenseParameter } from "../src/tensors/trainable.ts"
 import type { AdapterMethod } from "./adapter.ts"
 
 export const full: AdapterMethod<Record<never, never>> = {
-  method: "full",
-  size: (site) => ({ factors: 0, dense: site.out * site.in + (site.bias === false ? 0 : site.out) }),
+  ...methodFacts.full,
+  size: (site) => ({
+    factors: 0,
+    dense: site.out * site.in + (site.bias === false ? 0 : site.out),
+    frozen: 0,
+    state: 0
+  }),
+  keepsOutputs: false,
+  columns: () => ({}),
+  calibration: null,
+  dropout: null,
   init: (site, _options, { W, bias }) =>
     Effect.sync(() => {
       const weight: DenseParameter = {
@@ -30,5 +40,18 @@ export const full: AdapterMethod<Record<never, never>> = {
     if (site.kind === "embedding") return embedded(x, W)
     return denseLinear(x, W, (dense[1]?.value as tf.Tensor1D | undefined) ?? null)
   },
-  merge: (_site, { dense }) => tf.clone(dense[0]!.value as tf.Tensor2D)
+  merge: (_site, { dense }) => tf.clone(dense[0]!.value as tf.Tensor2D),
+  trainsBias: true,
+  penalty: null,
+  allocation: null,
+  sum: { by: "values" },
+  peft: { layout: null, because: "PEFT adds to weights; here they are trained themselves, and saved as they are" },
+  compared: {
+    full: {
+      label: methodFacts.full.label,
+      ranked: false,
+      learningRates: [3e-5, 1e-4, 2e-4, 4e-4],
+      section: ({ selection }) => ({ method: "full", ...selection })
+    }
+  }
 }

@@ -5,27 +5,49 @@ import type { AdapterMethod } from "./adapter.ts"
 import { dora } from "./dora.ts"
 import { full } from "./full.ts"
 import { lora } from "./lora.ts"
+import { none } from "./none.ts"
 
-/** The options of the method with this tag. */
 // biome-ignore lint/suspicious/noExplicitAny: each entry keeps its own options type through `satisfies`
-type AnyMethod = AdapterMethod<any> | null
+type AnyMethod = AdapterMethod<any>
 
-export const methods = { lora, dora, adalora, full, none: null } satisfies {
+export const methods = { none, full, lora, dora, adalora } satisfies {
   readonly [Tag in AdapterConfig["method"]]: AnyMethod
 }
+
+/** The method that a section names; its options are those of that section. */
+export const methodOf = ({ method }: Pick<AdapterConfig, "method">): AdapterMethod<object> =>
+  methods[method] as AnyMethod
 
 export { dequantized } from "../src/kernels/dequantize.ts"
 export { type DropoutMask, dropout } from "../src/kernels/dropout.ts"
 export type { FrozenMatrix } from "../src/tensors/packed-matrix.ts"
-export { type AdaloraOptions, adalora, initialRankOf, rankBudget } from "./adalora.ts"
-export type { AdapterMethod, BaseLayer, InitSource, SitePart, SiteSize } from "./adapter.ts"
+export { type AdaloraOptions, adalora, rankBudget } from "./adalora.ts"
+export type { AdapterMethod, BaseLayer, ComparedAdapter, InitSource, ScaledFactors, SiteSize } from "./adapter.ts"
 export { type DoraOptions, dora } from "./dora.ts"
 export type { TrainingPlace } from "./dropout.ts"
 export { full } from "./full.ts"
 export { type Calibrate, type Calibration, InitError, noCalibration } from "./init/calibration.ts"
 export { calibrationOf, isSubtracted } from "./init/index.ts"
-export { type Adapted, type ForwardOptions, type InjectOptions, inject, injectSelected, type Tap } from "./inject.ts"
+export {
+  type Adapted,
+  type ForwardOptions,
+  type InjectOptions,
+  inject,
+  injectSelected,
+  type Tap,
+  unadapted
+} from "./inject.ts"
 export { type LoraOptions, lora, wholeFactors } from "./lora.ts"
+export { none } from "./none.ts"
+export type { PeftLayout, SitePart, SiteTensors } from "./peft.ts"
 export { scaleOf } from "./scaling.ts"
-export { InjectionError, type Selected, type SelectedSite, type Selection, select } from "./select.ts"
+export {
+  adapterSize,
+  InjectionError,
+  type Selected,
+  type SelectedSite,
+  type Selection,
+  select,
+  selectionOf
+} from "./select.ts"
 export { matches, unmatched } from "./targets.ts"

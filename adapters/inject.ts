@@ -19,9 +19,11 @@ import type { Linear, LinearSite, Weights } from "../src/tensors/linear.ts"
 import type { FrozenMatrix } from "../src/tensors/packed-matrix.ts"
 import type { DeviceReadError } from "../src/tensors/read.ts"
 import { type DenseParameter, type DenseRole, startsOf, type Trainable, tensorsOf } from "../src/tensors/trainable.ts"
-import type { AdapterMethod, BaseLayer, InitSource, SitePart } from "./adapter.ts"
+import type { AdapterMethod, BaseLayer, InitSource } from "./adapter.ts"
 import { dropoutMasks, type TrainingPlace } from "./dropout.ts"
 import { type Calibrate, type InitError, noCalibration } from "./init/calibration.ts"
+import { none } from "./none.ts"
+import type { SitePart } from "./peft.ts"
 import { type InjectionError, type Selected, type Selection, select } from "./select.ts"
 
 /**
@@ -42,8 +44,7 @@ export interface ForwardOptions {
 /** A model, the method that adapts it, and the trainable parameters as they are now. */
 export interface Adapted<M extends Network = Model> {
   readonly model: M
-  /** the method's name, or "none" */
-  readonly method: string
+  readonly method: AdapterMethod<unknown>
   readonly sites: ReadonlyArray<LinearSite>
   /** The current parameters. A training step replaces them, and with them the tensors they held. */
   trainable: Trainable
@@ -66,10 +67,10 @@ export interface InjectOptions<Options> extends Selection<Options> {
   readonly calibrate?: Calibrate
 }
 
-/** Adapts `model` with `method`; `null` trains the head alone. The parameters live as long as the scope. */
+/** Adapts `model` with `method`; `none` trains the head alone. The parameters live as long as the scope. */
 export const inject = <Options extends object, M extends Network = Model>(
   model: M,
-  method: AdapterMethod<Options> | null,
+  method: AdapterMethod<Options>,
   options: Options & InjectOptions<Options>
 ): Effect.Effect<Adapted<M>, InjectionError | InitError | DeviceReadError, Scope.Scope> => {
   const { targets, exclude, overrides, modulesToSave, seed = 0, calibrate, ...own } = options
@@ -82,7 +83,7 @@ export const inject = <Options extends object, M extends Network = Model>(
 /** `inject` for sites that were chosen before, by `select`. `shapesOnly`: for numbers that will be put in place. */
 export const injectSelected = <Options extends object, M extends Network = Model>(
   model: M,
-  method: AdapterMethod<Options> | null,
+  method: AdapterMethod<Options>,
   selected: Selected<Options>,
   seed: number,
   calibrate: Calibrate = noCalibration,
@@ -109,12 +110,12 @@ export const injectSelected = <Options extends object, M extends Network = Model
     const order = new Map(sites.map(({ name }, i) => [name, i]))
     const maskAt = dropoutMasks(
       seed,
-      selected.sites.map(({ site, options }) => method?.dropout?.(site, options) ?? 0)
+      selected.sites.map(({ site, options }) => method.dropout?.(site, options) ?? 0)
     )
-    const penalty = method?.penalty
+    const { penalty, allocation } = method
     const adapted: Adapted<M> = {
       model,
-      method: method?.method ?? "none",
+      method: method as AdapterMethod<unknown>,
       sites,
       trainable,
       parts: partsOf,
@@ -129,9 +130,9 @@ export const injectSelected = <Options extends object, M extends Network = Model
         const seen = tap === undefined ? linear : tapped(linear, tap, maskOf)
         return model.forward(input, seen, weights, runBlock) as OutputOf<M>
       },
-      merged: (site, current) => method!.merge(site, partOf(current, layout.get(site.name)!), baseLayer(model, site)),
-      penalty: penalty === undefined ? null : (current) => penalty(partsOf(current)),
-      optimizer: (inner, steps) => method?.optimizer?.(inner, selected.sites, steps) ?? inner
+      merged: (site, current) => method.merge(site, partOf(current, layout.get(site.name)!), baseLayer(model, site)),
+      penalty: penalty === null ? null : (current) => penalty(partsOf(current)),
+      optimizer: (inner, steps) => allocation?.optimizer(inner, selected.sites, steps) ?? inner
     }
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => tf.dispose([...tensorsOf(adapted.trainable), ...startsOf(adapted.trainable)]))
@@ -139,10 +140,16 @@ export const injectSelected = <Options extends object, M extends Network = Model
     return adapted
   })
 
+/** `model` as it is, with nothing trained but a head that it has. */
+export const unadapted = <M extends Network = Model>(
+  model: M
+): Effect.Effect<Adapted<M>, InitError | DeviceReadError, Scope.Scope> =>
+  injectSelected(model, none, { sites: [], parameters: [] }, 0)
+
 /** Each site's part at step 0. If one cannot be initialized, those before it are disposed. */
 const initParts = <Options>(
   model: Network,
-  method: AdapterMethod<Options> | null,
+  method: AdapterMethod<Options>,
   { sites }: Selected<Options>,
   seed: number,
   source: Pick<InitSource, "calibrate" | "shapesOnly">
@@ -152,7 +159,7 @@ const initParts = <Options>(
     sites,
     ({ site, options }) =>
       Effect.map(
-        method!.init(site, options, {
+        method.init(site, options, {
           ...baseLayer(model, site),
           random: randomStream(seed, "adapter", site.name),
           ...source
@@ -185,7 +192,7 @@ type MaskOf = (site: LinearSite) => DropoutMask | undefined
 const adaptedLinear =
   <Options>(
     model: Network,
-    method: AdapterMethod<Options> | null,
+    method: AdapterMethod<Options>,
     layout: ReadonlyMap<string, Place>,
     current: Trainable,
     trained: ReadonlyMap<string, Tensor>,
@@ -194,7 +201,7 @@ const adaptedLinear =
   (site, x) => {
     const base = baseLayer(model, site)
     const place = layout.get(site.name)
-    if (place !== undefined) return method!.forward(site, partOf(current, place), x, base, maskOf(site))
+    if (place !== undefined) return method.forward(site, partOf(current, place), x, base, maskOf(site))
     // a module is trained as a whole: its bias too
     const W = trained.get(`${site.name}.weight`) as Tensor2D | undefined
     if (site.kind === "embedding") return embedded(x, W ?? dequantized(base.W))

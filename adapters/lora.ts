@@ -12,14 +12,14 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import type { LoraConfig } from "../schemas/index.ts"
+import { type LoraConfig, methodFacts } from "../schemas/index.ts"
 import { dequantized } from "../src/kernels/dequantize.ts"
 import { loraEmbedded } from "../src/kernels/embedding.ts"
 import { loraLinear } from "../src/kernels/lora-linear.ts"
-import type { LinearSite } from "../src/tensors/linear.ts"
-import type { FactorPair, Factors, Trainable } from "../src/tensors/trainable.ts"
-import type { AdapterMethod } from "./adapter.ts"
-import { calibrationOf, initPair, initProblem } from "./init/index.ts"
+import type { FactorPair, Factors, LinearSite, Trainable } from "../src/tensors/index.ts"
+import type { AdapterMethod, ComparedSections } from "./adapter.ts"
+import { calibrationOf, initializers, initPair, initProblem, isSubtracted } from "./init/index.ts"
+import type { PeftLayout, PeftSource, SitePart, SiteTensors, StoredSizes } from "./peft.ts"
 import { scaleOf } from "./scaling.ts"
 
 /** What one site needs to know of the plan (overrides applied). */
@@ -32,7 +32,9 @@ export interface LoraOptions {
   readonly dropout?: number
 }
 
-const pairOf = (trained: Trainable): FactorPair => trained.pairs[0]!
+export const pairOf = (trained: Trainable): FactorPair => trained.pairs[0]!
+
+const RATES = [5e-4, 1e-3, 2e-3, 4e-3]
 
 /** The factors of ΔW = s·BA: a pair that subtracts its start is one of twice the rank. */
 export const wholeFactors = ({ A, B, start }: Omit<FactorPair, "site" | "scale">): Factors =>
@@ -53,11 +55,103 @@ export const factorProblem = (site: LinearSite, { rank, init }: LoraOptions): st
 const initWithoutInputs = ({ name }: LinearSite, init: string): string =>
   `${name} is an embedding, whose inputs are row numbers, and "${init}" is computed from the inputs; expected targets without it, or another init`
 
+/** r(in + out) numbers in A and B, and as many again where what they begin with is subtracted. */
+export const factorSize = (site: LinearSite, { rank, init }: LoraOptions) => {
+  const factors = rank * (site.in + site.out)
+  return { factors, frozen: isSubtracted(init) ? factors : 0 }
+}
+
+/** Another scaling or init of LoRA, as a method of `compare`. */
+const compared =
+  (kind: LoraConfig["init"]["kind"], scaling: LoraConfig["scaling"] = "standard") =>
+  ({ rank, alpha, overrides, selection, own }: ComparedSections<LoraOptions>) =>
+    ({
+      method: "lora",
+      scaling,
+      init: own?.init.kind === kind ? own.init : { kind },
+      rank,
+      alpha,
+      overrides,
+      ...selection
+    }) as const
+
+/** The inits that are compared as methods of their own. */
+const comparedInits = Object.fromEntries(
+  Object.entries(initializers).flatMap(([kind, { label, learningRates }]) =>
+    learningRates === null
+      ? []
+      : [[kind, { label, ranked: true, learningRates, section: compared(kind as keyof typeof initializers) }]]
+  )
+)
+
+/** r and α as a file has them: twice the rank where the init is stored too, with the α that leaves the scale as it is. */
+const storedSizes = ({ rank, alpha, scaling, init }: LoraOptions): StoredSizes => {
+  const rankStabilized = scaling === "rank-stabilized"
+  if (!isSubtracted(init)) return { rank, alpha, rankStabilized }
+  return { rank: 2 * rank, alpha: alpha * (rankStabilized ? Math.SQRT2 : 2), rankStabilized }
+}
+
+/** Ranks and alphas that differ from the first ones go into `rank_pattern` and `alpha_pattern`, under full module names. */
+const peftConfig = ({ options, sites, module }: PeftSource<LoraOptions>) => {
+  const common = storedSizes(options)
+  const sizes = sites.map(({ site, options }) => ({ name: module(site.name), ...storedSizes(options) }))
+  const pattern = (key: "rank" | "alpha") =>
+    Object.fromEntries(sizes.filter((own) => own[key] !== common[key]).map((own) => [own.name, own[key]]))
+  return {
+    peft_type: "LORA",
+    r: common.rank,
+    lora_alpha: common.alpha,
+    use_rslora: common.rankStabilized,
+    rank_pattern: pattern("rank"),
+    alpha_pattern: pattern("alpha"),
+    lora_dropout: options.dropout ?? 0,
+    bias: "none",
+    fan_in_fan_out: false,
+    init_lora_weights: true
+  }
+}
+
+const restoredPair = ({ site, options, part }: SitePart<LoraOptions>, stored: SiteTensors<tf.Tensor>): FactorPair => {
+  const { rank, init } = options
+  const { scale } = pairOf(part)
+  const [A, B] = [stored["lora_A.weight"] as tf.Tensor2D, stored["lora_B.weight"] as tf.Tensor2D]
+  if (!isSubtracted(init)) return { site, A, B, scale }
+  const halves = (first: number): Factors => ({
+    A: tf.slice(A, [first, 0], [rank, site.in]),
+    B: tf.slice(B, [0, first], [site.out, rank])
+  })
+  const start = halves(rank)
+  return { site, ...halves(0), scale, start: { A: start.A, B: tf.neg(start.B) } }
+}
+
+/**
+ * As PEFT 0.21 stores it: `lora_A.weight` [r, in], `lora_B.weight` [out, r].
+ *
+ * A pair whose init is subtracted (PiSSA, LoRA-GA) is stored with it, as one pair of rank 2r: [A; A₀] and [B, −B₀]. α is changed so
+ * that the scale stays; PEFT then computes the same over the original base, and needs to know nothing of the init.
+ */
+export const loraLayout: PeftLayout<LoraOptions> = {
+  tags: ["lora"],
+  factorsAlone: storedSizes,
+  shapes: ({ site, options }) => {
+    const { rank } = storedSizes(options)
+    return { "lora_A.weight": [rank, site.in], "lora_B.weight": [site.out, rank] }
+  },
+  stored: ({ part }) => {
+    const { A, B } = wholeFactors(pairOf(part))
+    return { "lora_A.weight": A, "lora_B.weight": B }
+  },
+  restored: (part, stored) => ({ pairs: [restoredPair(part, stored)], dense: [] }),
+  config: (source) => ({ ...peftConfig(source), use_dora: false })
+}
+
 export const lora: AdapterMethod<LoraOptions> = {
-  method: "lora",
+  ...methodFacts.lora,
   problem: factorProblem,
-  size: (site, { rank }) => ({ factors: rank * (site.in + site.out), dense: 0 }),
-  wants: ({ init }) => calibrationOf(init),
+  size: (site, options) => ({ ...factorSize(site, options), dense: 0, state: 0 }),
+  keepsOutputs: false,
+  columns: ({ rank, alpha }) => ({ rank, alpha }),
+  calibration: ({ init }) => calibrationOf(init),
   init: (site, { rank, alpha, scaling, init }, source) =>
     Effect.map(initPair(init, { site, rank, scale: scaleOf(scaling, rank, alpha) }, source), (pair) => ({
       pairs: [pair],
@@ -75,5 +169,20 @@ export const lora: AdapterMethod<LoraOptions> = {
       const pair = pairOf(trained)
       const { A, B } = wholeFactors(pair)
       return tf.add(dequantized(base.W), tf.mul(tf.matMul(B, A), pair.scale))
-    })
+    }),
+  trainsBias: false,
+  penalty: null,
+  allocation: null,
+  sum: { by: "factors", factors: ({ pairs: [pair] }) => ({ ...wholeFactors(pair!), scale: pair!.scale }) },
+  peft: { layout: loraLayout },
+  compared: {
+    lora: { label: methodFacts.lora.label, ranked: true, learningRates: RATES, section: compared("kaiming") },
+    rslora: {
+      label: "rsLoRA",
+      ranked: true,
+      learningRates: [2e-4, 5e-4, 1e-3, 2e-3],
+      section: compared("kaiming", "rank-stabilized")
+    },
+    ...comparedInits
+  }
 }

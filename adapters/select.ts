@@ -5,10 +5,10 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type { SitePattern, TargetPreset } from "../schemas/index.ts"
+import type { AdapterConfig, LoraOverride, SitePattern, TargetPreset } from "../schemas/index.ts"
 import type { ModelDescription } from "../src/models/model.ts"
 import type { LinearSite } from "../src/tensors/linear.ts"
-import type { AdapterMethod } from "./adapter.ts"
+import type { AdapterMethod, SiteSize } from "./adapter.ts"
 import { matches, unmatched } from "./targets.ts"
 
 export class InjectionError extends Schema.TaggedError<InjectionError>()("InjectionError", {
@@ -42,6 +42,42 @@ export interface Selected<Options> {
 
 type Described = Pick<ModelDescription, "sites" | "parameters" | "prefix">
 
+/** A plan's adapter section as `select` takes it: the method's options, and where they apply. */
+export const selectionOf = (
+  adapter: AdapterConfig
+): { readonly options: object; readonly selection: Selection<object> } => {
+  const {
+    method: _,
+    targets = [],
+    exclude = [],
+    overrides = [],
+    modulesToSave,
+    ...options
+  } = adapter as AdapterConfig & {
+    readonly targets?: Selection<object>["targets"]
+    readonly exclude?: ReadonlyArray<SitePattern>
+    readonly overrides?: ReadonlyArray<LoraOverride>
+  }
+  return { options, selection: { targets, exclude, overrides, modulesToSave } }
+}
+
+/** The numbers of all sites together. */
+export const adapterSize = <Options>(
+  method: AdapterMethod<Options>,
+  sites: ReadonlyArray<SelectedSite<Options>>
+): SiteSize =>
+  sites
+    .map(({ site, options }) => method.size(site, options))
+    .reduce(
+      (sum, size) => ({
+        factors: sum.factors + size.factors,
+        dense: sum.dense + size.dense,
+        frozen: sum.frozen + size.frozen,
+        state: sum.state + size.state
+      }),
+      { factors: 0, dense: 0, frozen: 0, state: 0 }
+    )
+
 const withoutTargets = <T extends { readonly targets: unknown }>({ targets: _, ...rest }: T) => rest
 
 const moduleOf = (parameter: string): string => parameter.slice(0, parameter.lastIndexOf("."))
@@ -49,7 +85,7 @@ const moduleOf = (parameter: string): string => parameter.slice(0, parameter.las
 /** Sites and options, or every problem of the selection at once. */
 export const select = <Options extends object>(
   model: Described,
-  method: AdapterMethod<Options> | null,
+  method: AdapterMethod<Options>,
   options: Options,
   selection: Selection<Options>
 ): Result.Result<Selected<Options>, InjectionError> => {
@@ -60,7 +96,8 @@ export const select = <Options extends object>(
   const { targets, exclude = [], overrides = [], modulesToSave = [] } = selection
   const targeted = typeof targets === "string" ? preset(targets, model.sites) : named(targets)
   const chosen = targeted.filter((site) => !means(exclude, site.name))
-  const sites = (method === null ? [] : chosen).map((site) => ({
+  const adapts = method.trains !== "nothing"
+  const sites = (adapts ? chosen : []).map((site) => ({
     site,
     // later overrides win
     options: Object.assign({}, options, ...overrides.filter((o) => means(o.targets, site.name)).map(withoutTargets))
@@ -68,7 +105,7 @@ export const select = <Options extends object>(
   const names = sites.map(({ site }) => site.name)
   const modules = [...new Set(model.parameters.map(({ name }) => moduleOf(name)))].filter((m) => !names.includes(m))
   const problems = [
-    ...(typeof targets === "string" || method === null
+    ...(typeof targets === "string" || !adapts
       ? []
       : unmatched(
           targets,
@@ -84,15 +121,15 @@ export const select = <Options extends object>(
       "adapter.exclude",
       "targeted layer"
     ),
-    ...(method !== null && targeted.length === 0 && typeof targets === "string" ? [nothingCalled(targets)] : []),
-    ...(targeted.length > 0 && chosen.length === 0 && method !== null ? [everythingExcluded] : []),
+    ...(adapts && targeted.length === 0 && typeof targets === "string" ? [nothingCalled(targets)] : []),
+    ...(targeted.length > 0 && chosen.length === 0 && adapts ? [everythingExcluded] : []),
     ...overrides.flatMap((override, i) =>
       unmatched(override.targets, names, prefix, `adapter.overrides.${i}.targets`, "targeted layer")
     ),
     ...unmatched(modulesToSave, modules, prefix, "adapter.modulesToSave", "module that is not adapted already"),
     ...dropoutProblems(method, sites),
     ...sites.flatMap(({ site, options }) => {
-      const message = method?.problem?.(site, options)
+      const message = method.problem?.(site, options)
       if (message === undefined) return []
       const last = overrides.findLastIndex((o) => "rank" in o && means(o.targets, site.name))
       return [{ path: last < 0 ? "adapter.rank" : `adapter.overrides.${last}.rank`, message }]
@@ -105,12 +142,12 @@ export const select = <Options extends object>(
   return Result.succeed({ sites, parameters })
 }
 
-/** Plans have been asked before; this is for options that code gives. */
+/** A plan's rate was checked when it was decoded; this is for options given in code. */
 const dropoutProblems = <Options>(
-  method: AdapterMethod<Options> | null,
+  method: AdapterMethod<Options>,
   sites: ReadonlyArray<SelectedSite<Options>>
 ): ReadonlyArray<{ readonly path: string; readonly message: string }> => {
-  const rates = new Set(sites.map(({ site, options }) => method?.dropout?.(site, options) ?? 0))
+  const rates = new Set(sites.map(({ site, options }) => method.dropout?.(site, options) ?? 0))
   return [...rates]
     .filter((rate) => !(rate >= 0 && rate < 1))
     .map((rate) => ({

@@ -8,7 +8,7 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type { AdapterConfig } from "./adapter.ts"
+import type { MethodFacts } from "./adapter.ts"
 import { count, schemaKey, withDefault } from "./fields.ts"
 import { factorRules, type Moving, scheduleRules } from "./moving-rules.ts"
 import { OptimizerConfig } from "./optimizer.ts"
@@ -46,9 +46,9 @@ export type AdaptationPlan = Omit<typeof AdaptationPlan.Type, "optimizer"> & { r
  */
 export const DEFAULT_RATE = 1e-3
 
-/** LoRA-Pro in its full form where there are factors for it, else AdamW. */
-const defaultOptimizer = (method: string): (typeof OptimizerConfig)["Encoded"] => ({
-  kind: method === "lora" ? "lora-pro" : "adamw",
+/** LoRA-Pro in its full form where its theorem holds, else AdamW. */
+const defaultOptimizer = ({ theorem }: MethodFacts): (typeof OptimizerConfig)["Encoded"] => ({
+  kind: theorem.holds ? "lora-pro" : "adamw",
   learningRate: DEFAULT_RATE
 })
 
@@ -67,18 +67,16 @@ const decodeOptimizer = Schema.decodeUnknownSync(OptimizerConfig)
 
 /**
  * All that is wrong with a plan as written, or the plan with every default filled in. `method`: what the model is
- * adapted with, an adapter method's tag.
+ * adapted with.
  */
 export const decodeAdaptationPlan = (
   input: unknown,
-  method: string
+  method: MethodFacts
 ): Result.Result<AdaptationPlan, ReadonlyArray<PlanProblem>> => {
   const decoded = decodeStructure(input)
   if (Result.isFailure(decoded)) return Result.fail(problemsOf(decoded.failure.issue, AdaptationPlan.ast))
   const { optimizer = decodeOptimizer(defaultOptimizer(method)), ...rest } = decoded.success
   const plan: AdaptationPlan = { ...rest, optimizer }
-  // a method of somebody's own has no entry in the rules' tables
-  const judged: Judged = { ...plan, adapter: { method: method as AdapterConfig["method"] } }
-  const violations = adaptationRules.flatMap(({ check }) => check(judged))
+  const violations = adaptationRules.flatMap(({ check }) => check({ ...plan, method }))
   return violations.length > 0 ? Result.fail(violations) : Result.succeed(plan)
 }

@@ -1,5 +1,5 @@
 /**
- * The `adapter` section: what is trained beside the head, a union tagged by `method`.
+ * The `adapter` section: what is trained beside the head, a union tagged by `method`; and the facts of each method that rules and texts ask.
  *
  *   lora     W + s·BA with W frozen                { "method": "lora", "rank": 8, "alpha": 16, "targets": ["encoder.layer.*.attention.**"] }
  *   dora     m ⊙ (W + s·BA) / ‖W + s·BA‖ by rows   { "method": "dora", "rank": 8, "alpha": 16 }
@@ -24,6 +24,7 @@ import {
   text,
   withDefault
 } from "./fields.ts"
+import { type Rule, rule } from "./rule.ts"
 
 /** A dotted glob over site names: `*` one segment, `**` any number, a plain name any site that ends in it (`query`). */
 export const SitePattern = text(
@@ -169,3 +170,97 @@ export const AdapterConfig = Schema.Union([LoraConfig, DoraConfig, AdaloraConfig
   description: "What is trained beside the head."
 })
 export type AdapterConfig = typeof AdapterConfig.Type
+
+/** Whether something holds for a method; if not, a relative clause that says why. */
+export type Holds = { readonly holds: true } | { readonly holds: false; readonly because: string }
+
+/** What is true of an adapter method, whatever its options. */
+export interface MethodFacts {
+  /** what a plan calls it */
+  readonly tag: string
+  readonly label: string
+  /** its arXiv number; null where it has no paper of its own */
+  readonly paper: string | null
+  /** Is the weight W + s·BA with A and B free to move, as LoRA-Pro's theorem, Riemannian preconditioning and diagnostics require? */
+  readonly theorem: Holds
+  /** Are there factors A and B that are trained, for LoRA+ to give rates of their own? */
+  readonly factors: Holds
+  /** what is trained at a target: parts beside its frozen weight, the weight itself, or nothing (the head alone) */
+  readonly trains: "parts" | "weights" | "nothing"
+}
+
+const holds: Holds = { holds: true }
+const because = (reason: string): Holds => ({ holds: false, because: reason })
+
+const noFactors = because("which has no factors A and B")
+const nothingToMove = because("which has no factors A and B to move")
+
+/** A method without facts does not compile. `adapters/` has the same tags with their equations. */
+export const methodFacts = {
+  none: {
+    tag: "none",
+    label: "head alone",
+    paper: null,
+    theorem: nothingToMove,
+    factors: noFactors,
+    trains: "nothing"
+  },
+  full: {
+    tag: "full",
+    label: "full fine-tuning",
+    paper: null,
+    theorem: nothingToMove,
+    factors: noFactors,
+    trains: "weights"
+  },
+  lora: { tag: "lora", label: "LoRA", paper: "2106.09685", theorem: holds, factors: holds, trains: "parts" },
+  dora: {
+    tag: "dora",
+    label: "DoRA",
+    paper: "2402.09353",
+    theorem: because(
+      "whose weight is not W + s·BA: its rows are scaled to trained lengths, which changes what a move of A and B does to it"
+    ),
+    factors: holds,
+    trains: "parts"
+  },
+  adalora: {
+    tag: "adalora",
+    label: "AdaLoRA",
+    paper: "2303.10512",
+    theorem: because(
+      "which moves P, λ and Q under a penalty and sets λ to 0: its weight is no product of two factors that are free to move"
+    ),
+    factors: noFactors,
+    trains: "parts"
+  }
+} satisfies { readonly [Tag in AdapterConfig["method"]]: MethodFacts & { readonly tag: Tag } }
+
+export const factsOfMethod = ({ method }: Pick<AdapterConfig, "method">): MethodFacts => methodFacts[method]
+
+/** The tags of the methods for which something is true, for messages. */
+export const methodsWith = (is: (facts: MethodFacts) => boolean): ReadonlyArray<string> =>
+  Object.values<MethodFacts>(methodFacts).flatMap((facts) => (is(facts) ? [facts.tag] : []))
+
+/** A rule about the sections of one method. */
+const methodRule = <Tag extends AdapterConfig["method"]>(
+  tag: Tag,
+  name: string,
+  field: string,
+  check: (adapter: Extract<AdapterConfig, { readonly method: Tag }>) => string | undefined
+): Rule<{ readonly adapter: AdapterConfig }> =>
+  rule(name, `adapter.${field}`, ({ adapter }) =>
+    adapter.method === tag ? check(adapter as Extract<AdapterConfig, { readonly method: Tag }>) : undefined
+  )
+
+/** Facts between the fields of a method's own section. */
+export const methodRules: ReadonlyArray<Rule<{ readonly adapter: AdapterConfig }>> = [
+  methodRule("adalora", "adalora-gives-up-ranks", "initialRank", ({ initialRank, rank }) =>
+    initialRank !== undefined && initialRank < rank
+      ? `found ${initialRank} with rank ${rank}; expected at least rank, since ranks are only given up`
+      : undefined
+  ),
+  methodRule("adalora", "adalora-budget-in-order", "budget", ({ budget: { start, end } }) =>
+    start >= end ? `found start ${start} and end ${end}; expected start before end` : undefined
+  )
+]

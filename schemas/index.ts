@@ -12,13 +12,16 @@ export {
   BudgetConfig,
   DoraConfig,
   FullConfig,
+  factsOfMethod,
   LoraConfig,
   LoraOverride,
+  type MethodFacts,
+  methodFacts,
   NoneConfig,
   SitePattern,
   TargetPreset
 } from "./adapter.ts"
-export { LoraInit, PlainInit } from "./adapter-init.ts"
+export { factsOfInit, initFacts, LoraInit, PlainInit } from "./adapter-init.ts"
 export { CausalData, ChatData, CompletionData, messagesColumn, TextData } from "./causal-data.ts"
 export { closest } from "./closest.ts"
 export { ArraysSection, DataSection } from "./data.ts"
@@ -32,9 +35,11 @@ export {
 export { CausalModelSection, ClassificationTask, LayersModelSection, ModelSection } from "./model.ts"
 export {
   AdamwConfig,
+  factsOfOptimizer,
   LoraPlusConfig,
   LoraProConfig,
   OptimizerConfig,
+  optimizerFacts,
   RiemannianConfig,
   ScheduleConfig,
   SgdConfig

@@ -1,5 +1,5 @@
 /**
- * The `optimizer` section, a union tagged by `kind`.
+ * The `optimizer` section, a union tagged by `kind`; and the facts of each optimizer that rules and texts ask.
  *
  *   sgd        w ← w − η·(g + momentum)                       { "kind": "sgd", "learningRate": 0.1 }
  *   adamw      Adam with decoupled weight decay               { "kind": "adamw", "learningRate": 1e-3 }
@@ -11,6 +11,7 @@
  */
 import * as Schema from "effect/Schema"
 import { belowOne, betas, choice, count, nonNegative, positive, withDefault } from "./fields.ts"
+import { type Rule, rule } from "./rule.ts"
 
 export const ScheduleConfig = Schema.Struct({
   kind: choice(
@@ -107,3 +108,65 @@ export const OptimizerConfig = Schema.Union([
   description: "How the trainable parameters are moved."
 })
 export type OptimizerConfig = typeof OptimizerConfig.Type
+
+/** What is true of an optimizer, or of its configurations. */
+export interface OptimizerFacts<Config> {
+  readonly label: string
+  /** its arXiv number; null where it has no paper of its own */
+  readonly paper: string | null
+  /** what it needs of the adapter: that LoRA-Pro's theorem holds, that there are factors A and B, or nothing */
+  readonly needs: "theorem" | "factors" | "nothing"
+  /** whether its directions are those of LoRA-Pro's theorem, against which diagnostics hold them */
+  readonly followsTheorem: boolean
+  /** the largest rate of anything but the head: decay multiplies by 1 − rate·λ */
+  readonly largestRate: (config: Config) => number
+  /** how `validate` names it */
+  readonly title: (config: Config) => string
+}
+
+type ConfigOf<Kind extends OptimizerConfig["kind"]> = Extract<OptimizerConfig, { readonly kind: Kind }>
+
+const plain = {
+  followsTheorem: false,
+  largestRate: ({ learningRate }: { readonly learningRate: number }) => learningRate,
+  title: ({ kind }: { readonly kind: string }) => kind
+}
+
+/** An optimizer without facts does not compile. `src/optimizers/` has the same kinds with their equations. */
+export const optimizerFacts = {
+  adamw: { ...plain, label: "AdamW", paper: "1711.05101", needs: "nothing" },
+  sgd: { ...plain, label: "SGD", paper: null, needs: "nothing" },
+  "lora-plus": {
+    ...plain,
+    label: "LoRA+",
+    paper: "2402.12354",
+    needs: "factors",
+    largestRate: ({ ratio, learningRate }) => Math.max(1, ratio) * learningRate
+  },
+  riemannian: { ...plain, label: "Riemannian preconditioning", paper: "2402.02347", needs: "theorem" },
+  "lora-pro": {
+    ...plain,
+    label: "LoRA-Pro",
+    paper: "2407.18242",
+    needs: "theorem",
+    followsTheorem: true,
+    title: ({ form, x }) => `LoRA-Pro (${form}, X ${x})`
+  }
+} satisfies { readonly [Kind in OptimizerConfig["kind"]]: OptimizerFacts<ConfigOf<Kind>> }
+
+export const factsOfOptimizer = ({ kind }: Pick<OptimizerConfig, "kind">): OptimizerFacts<OptimizerConfig> =>
+  optimizerFacts[kind] as OptimizerFacts<OptimizerConfig>
+
+/** The kinds that work with every adapter, for messages. */
+export const unconditional: ReadonlyArray<string> = Object.entries<{ readonly needs: string }>(optimizerFacts).flatMap(
+  ([kind, { needs }]) => (needs === "nothing" ? [kind] : [])
+)
+
+/** Facts between the fields of an optimizer's own section. */
+export const optimizerRules: ReadonlyArray<Rule<{ readonly optimizer: OptimizerConfig }>> = [
+  rule("moments-of-efficient-form", "optimizer.moments", ({ optimizer }) =>
+    optimizer.kind === "lora-pro" && optimizer.moments !== undefined && optimizer.form !== "efficient"
+      ? `found "${optimizer.moments}" with form "${optimizer.form}", ${optimizer.form === "sgd" ? "which has no moments" : "whose moments are those of the weight"}; expected form "efficient", or no moments here`
+      : undefined
+  )
+]

@@ -9,12 +9,13 @@
  * path it complains about, and one sentence. Rules run on plans whose structure is right, all of them at once (`decode.ts`).
  */
 import * as Schema from "effect/Schema"
-import { AdapterConfig } from "./adapter.ts"
+import { AdapterConfig, factsOfMethod, methodRules } from "./adapter.ts"
+import { factsOfInit } from "./adapter-init.ts"
 import { CausalData } from "./causal-data.ts"
 import { ArraysSection, DataSection } from "./data.ts"
 import { count, schemaKey, withDefault } from "./fields.ts"
 import { CausalModelSection, LayersModelSection, ModelSection } from "./model.ts"
-import { factorRules, scheduleRules } from "./moving-rules.ts"
+import { factorRules, type Moving, scheduleRules } from "./moving-rules.ts"
 import { OptimizerConfig } from "./optimizer.ts"
 import { OutputSection } from "./output.ts"
 import { type Rule, rule } from "./rule.ts"
@@ -115,21 +116,21 @@ const overridesSaySomething: PlanRule = {
         )
 }
 
+/** Rules about how parameters are moved, of a run plan. */
+const ofPlan = (rules: ReadonlyArray<Rule<Moving>>): ReadonlyArray<PlanRule> =>
+  rules.map(({ name, check }) => ({
+    name,
+    check: ({ adapter, optimizer, training }) => check({ method: factsOfMethod(adapter), optimizer, training })
+  }))
+
 export const rules: ReadonlyArray<PlanRule> = [
-  ...factorRules,
-  planRule("adalora-gives-up-ranks", "adapter.initialRank", ({ adapter }) =>
-    adapter.method === "adalora" && adapter.initialRank !== undefined && adapter.initialRank < adapter.rank
-      ? `found ${adapter.initialRank} with rank ${adapter.rank}; expected at least rank, since ranks are only given up`
-      : undefined
-  ),
-  planRule("adalora-budget-in-order", "adapter.budget", ({ adapter }) =>
-    adapter.method === "adalora" && adapter.budget.start >= adapter.budget.end
-      ? `found start ${adapter.budget.start} and end ${adapter.budget.end}; expected start before end`
-      : undefined
-  ),
-  textRule("lora-ga-sees-a-gradient", "model.task.headInit", ({ adapter, model: { task } }) =>
-    adapter.method === "lora" && adapter.init.kind === "lora-ga" && task.headInit === "zeros"
-      ? 'found "zeros" with adapter.init "lora-ga", which starts from the gradient of the first batches: through a head of zeros every layer\'s is 0; expected "normal" or "checkpoint" here, or another init'
+  ...ofPlan(factorRules),
+  ...methodRules,
+  textRule("gradient-reaches-the-sites", "model.task.headInit", ({ adapter, model: { task } }) =>
+    "init" in adapter &&
+    factsOfInit(adapter.init).calibration?.(adapter.init).what === "gradient" &&
+    task.headInit === "zeros"
+      ? `found "zeros" with adapter.init "${adapter.init.kind}", which needs the gradient of the first batches: through a head of zeros every layer's is 0; expected "normal" or "checkpoint" here, or another init`
       : undefined
   ),
   overridesSaySomething,
@@ -139,8 +140,8 @@ export const rules: ReadonlyArray<PlanRule> = [
       : undefined
   ),
   planRule("packed-base-is-frozen", "model.weights", ({ adapter, model }) =>
-    "weights" in model && model.weights !== "f32" && adapter.method === "full"
-      ? `found "${model.weights}" with adapter.method "full", which trains the weights themselves; expected "f32" here, or another method`
+    "weights" in model && model.weights !== "f32" && factsOfMethod(adapter).trains === "weights"
+      ? `found "${model.weights}" with adapter.method "${adapter.method}", which trains the weights themselves; expected "f32" here, or another method`
       : undefined
   ),
   planRule("format-fits-the-model", "data.format", (plan) => {
@@ -158,8 +159,8 @@ export const rules: ReadonlyArray<PlanRule> = [
       : undefined
   }),
   planRule("something-is-adapted", "adapter.method", (plan) =>
-    isCausalPlan(plan) && plan.adapter.method === "none" && plan.adapter.modulesToSave.length === 0
-      ? 'found "none", which trains a head, for a causal language model, which has none; expected another method, or modulesToSave'
+    isCausalPlan(plan) && factsOfMethod(plan.adapter).trains === "nothing" && plan.adapter.modulesToSave.length === 0
+      ? `found "${plan.adapter.method}", which trains a head, for a causal language model, which has none; expected another method, or modulesToSave`
       : undefined
   ),
   planRule("blocks-to-recompute", "training.recompute", ({ data: { format }, training: { recompute } }) =>
@@ -174,5 +175,5 @@ export const rules: ReadonlyArray<PlanRule> = [
         ? `found both steps (${steps}) and epochs (${epochs}); expected exactly one of the two`
         : undefined
   ),
-  ...scheduleRules
+  ...ofPlan(scheduleRules)
 ]

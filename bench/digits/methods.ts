@@ -1,11 +1,10 @@
 /**
  * What the digits are learnt with: an optimizer for a peak rate and a number of steps, and the rates that are tried.
  */
-import { scaleByAdam } from "../../src/optimizers/adam.ts"
+import { scaleByAdam } from "../../src/optimizers/adamw.ts"
 import { scaleByInvariantAdam } from "../../src/optimizers/invariant-adam.ts"
 import { loraPro } from "../../src/optimizers/lora-pro.ts"
-import { scaleByLearningRate } from "../../src/optimizers/scale.ts"
-import { linear } from "../../src/optimizers/schedule.ts"
+import { linear, scaleByLearningRate } from "../../src/optimizers/schedule.ts"
 import { chain, type Transform } from "../../src/optimizers/transform.ts"
 
 interface Method {

@@ -7,11 +7,11 @@
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { injectSelected } from "../../adapters/index.ts"
+import { unadapted } from "../../adapters/index.ts"
 import { Device } from "../../src/device/index.ts"
 import { peakResidentBytes } from "../../src/device/resident.ts"
 import { generate } from "../../src/generation/index.ts"
-import { type CausalModel, openCausalModel } from "../../src/models/causal/index.ts"
+import { openCausalModel } from "../../src/models/causal/index.ts"
 import { platform } from "../../src/platform.ts"
 
 export interface WriteMeasurement {
@@ -35,7 +35,7 @@ export interface WriteResult {
 const measured = (gguf: string, { context, tokens, weights }: WriteMeasurement) =>
   Effect.gen(function* () {
     const model = yield* openCausalModel(gguf, { weights })
-    const adapted = yield* injectSelected<object, CausalModel>(model, null, { sites: [], parameters: [] }, 0)
+    const adapted = yield* unadapted(model)
     // the same tokens as in torch_write.py
     const prompt = Array.from({ length: context }, (_, i) => 20 + ((i * 37) % 49_000))
     const once = (maxNewTokens: number) =>

@@ -1,14 +1,14 @@
 /**
- * An adapter method of one's own: VeRA (Kopiczko et al. 2023, arXiv 2310.11454). All layers share two random matrices
- * that are never trained; each layer trains two vectors.
+ * An adapter method of one's own: each layer trains one number per output, the scale of that row of its weight (the
+ * linear case of (IA)³, Liu et al. 2022, arXiv 2205.05638).
  *
- *   y = x Wᵀ + bias + ((x Aᵀ) ∘ d) Bᵀ ∘ b            ΔW = diag(b) B diag(d) A
+ *   y = l ∘ (x Wᵀ) + bias            W′ = diag(l) W
  *
- * Shapes: A [r, in], B [out, r] shared and frozen, d [r], b [out] trained. b starts at 0, and with it every layer as
- * its base.
+ * Shapes: x [tokens, in], W [out, in] frozen, l [out] trained. l starts at 1, and with it every layer as its base.
  *
- * A method is a value: how a layer starts (`init`), what it computes (`forward`), and the one weight that computes the
- * same (`merge`). Injection, optimizers, evaluation and saving take it as they take LoRA.
+ * A method is a value: how a layer is initialized (`init`), what it computes (`forward`), the one weight that computes
+ * the same (`merge`), and the facts that others ask of it. A missing one is a compile error. Injection, optimizers,
+ * evaluation and saving take it as they take LoRA.
  *
  *   bun examples/pipelines/own-adapter-method.ts [steps]
  *   deno run -A examples/pipelines/own-adapter-method.ts [steps]
@@ -18,61 +18,51 @@ import * as tf from "@tensorflow/tfjs"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { type AdapterMethod, dequantized, type SiteSize } from "../../adapters/index.ts"
-import { adamw, Data, Device, inject, Models, partition, platform, type Trainable, Training } from "../../src/index.ts"
+import { type AdapterMethod, dequantized } from "../../adapters/index.ts"
+import { adamw, Data, Device, inject, Models, partition, platform, Training } from "../../src/index.ts"
 
 const here = (path: string) => new URL(path, import.meta.url).pathname
 const steps = Number(process.argv[2] ?? 30)
 const labels = ["negative", "positive"]
 
-/** What all layers of a model share, as large as the largest of them: whoever makes the method owns it. */
-const shared = (rank: number, sites: Models.Model["sites"], seed: number) => {
-  const widest = (side: "in" | "out") => Math.max(...sites.map((site) => site[side]))
-  const random = (rows: number, columns: number, seed: number) =>
-    tf.randomNormal<tf.Rank.R2>([rows, columns], 0, columns ** -0.5, "float32", seed)
-  const draw = () => ({ A: random(rank, widest("in"), seed), B: random(widest("out"), rank, seed + 1) })
-  return Effect.acquireRelease(Effect.sync(draw), (factors) => Effect.sync(() => tf.dispose(factors)))
-}
+const noFactors = { holds: false, because: "which has no factors A and B" } as const
 
-/** The method over shared factors. `start`: what d starts with; the paper takes 0.1. */
-export const vera = (rank: number, sites: Models.Model["sites"], seed = 0) =>
-  Effect.map(shared(rank, sites, seed), ({ A, B }): AdapterMethod<{ readonly start: number }> => {
-    /** diag(d)·A [r, in] and diag(b)·B [out, r] of a layer, its part of what is shared. */
-    const factorsOf = ({ dense: [d, b] }: Trainable, [out, width]: readonly [number, number]) => ({
-      down: tf.mul<tf.Tensor2D>(tf.slice(A, [0, 0], [rank, width]), tf.expandDims(d!.value, 1)),
-      up: tf.mul<tf.Tensor2D>(tf.slice(B, [0, 0], [out, rank]), tf.expandDims(b!.value, 1))
-    })
-    return {
-      method: "vera",
-      size: ({ out }): SiteSize => ({ factors: 0, dense: rank + out }),
-      init: ({ name, out }, { start }) =>
-        Effect.sync(() => ({
-          pairs: [],
-          dense: [
-            { name: `${name}.vera_d`, role: "body", value: tf.fill([rank], start) },
-            { name: `${name}.vera_b`, role: "body", value: tf.zeros([out]) }
-          ]
-        })),
-      forward: (site, trained, x, { W, bias }) => {
-        const { down, up } = factorsOf(trained, [site.out, site.in])
-        const added = tf.matMul(tf.matMul(x, down, false, true), up, false, true)
-        const y = tf.add<tf.Tensor2D>(tf.matMul(x, dequantized(W), false, true), added)
-        return bias === null ? y : tf.add(y, bias)
-      },
-      merge: (site, trained, { W }) =>
-        tf.tidy(() => {
-          const { down, up } = factorsOf(trained, [site.out, site.in])
-          return tf.add(dequantized(W), tf.matMul(up, down))
-        })
-    }
-  })
+/** `start`: what l starts with. */
+export const rowScaling: AdapterMethod<{ readonly start: number }> = {
+  tag: "row-scaling",
+  label: "row scaling",
+  paper: "2205.05638",
+  theorem: noFactors,
+  factors: noFactors,
+  trains: "parts",
+  size: ({ out }) => ({ factors: 0, dense: out, frozen: 0, state: 0 }),
+  keepsOutputs: true,
+  columns: () => ({}),
+  calibration: null,
+  init: ({ name, out }, { start }) =>
+    Effect.sync(() => ({
+      pairs: [],
+      dense: [{ name: `${name}.scale`, role: "body", value: tf.fill([out], start) }]
+    })),
+  dropout: null,
+  forward: (_site, { dense: [l] }, x, { W, bias }) => {
+    const y = tf.mul<tf.Tensor2D>(tf.matMul(x, dequantized(W), false, true), l!.value)
+    return bias === null ? y : tf.add(y, bias)
+  },
+  merge: (_site, { dense: [l] }, { W }) => tf.tidy(() => tf.mul(dequantized(W), tf.expandDims(l!.value, 1))),
+  trainsBias: false,
+  penalty: null,
+  allocation: null,
+  sum: { by: "values" },
+  peft: { layout: null, because: "PEFT's (IA)³ scales inputs and outputs in a layout of its own" },
+  compared: {}
+}
 
 const program = Effect.gen(function* () {
   const model = yield* Models.load({ source: here("../models/minilm"), task: "classification", labels, seed: 0 })
-  const method = yield* vera(64, model.sites)
-  const adapted = yield* inject(model, method, { start: 0.1, targets: "all-linear" })
-  const numbers = adapted.sites.reduce((sum, site) => sum + method.size(site, { start: 0.1 }).dense, 0)
-  yield* Console.log(`${adapted.method}: ${numbers} numbers for ${adapted.sites.length} layers, beside the head`)
+  const adapted = yield* inject(model, rowScaling, { start: 1, targets: "all-linear" })
+  const numbers = adapted.sites.reduce((sum, { out }) => sum + out, 0)
+  yield* Console.log(`${rowScaling.label}: ${numbers} numbers for ${adapted.sites.length} layers, beside the head`)
   yield* Data.classification(here("../data/movies/train.jsonl")).pipe(
     Data.tokenize(model.tokenizer, { maxLength: 32, labels }),
     Data.batch({ size: 8, seed: 0 }),

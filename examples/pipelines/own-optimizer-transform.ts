@@ -1,12 +1,12 @@
 /**
- * An optimizer transform of one's own: Lion (Chen et al. 2023, arXiv 2302.06675), which moves every entry by the same
- * amount.
+ * An optimizer transform of one's own: Signum (Bernstein et al. 2018, arXiv 1802.04434), which moves every entry by
+ * the same amount.
  *
- *   u = sign(β₁m + (1−β₁)g)        m ← β₂m + (1−β₂)g
+ *   m ← βm + (1−β)g        u = sign(m)
  *
  * A transform is a value with `init` and `update`, of tensors that tfjs frees by itself; `chain` puts it anywhere.
  * Inside LoRA-Pro it sees what full fine-tuning would: the equivalent gradient [out, in] of each weight, whose sign
- * LoRA-Pro then brings as near as A and B can come to it. Around LoRA-Pro (`chain(loraPro(), scaleByLion(), …)`) it
+ * LoRA-Pro then brings as near as A and B can come to it. Around LoRA-Pro (`chain(loraPro(), scaleBySignum(), …)`) it
  * sees the factors' own directions.
  *
  *   bun examples/pipelines/own-optimizer-transform.ts [steps]
@@ -40,15 +40,14 @@ const steps = Number(process.argv[2] ?? 40)
 const labels = ["negative", "positive"]
 
 /** m of every parameter; a checkpoint saves it without knowing what it is. */
-type LionState = { readonly momentum: ReadonlyArray<tf.Tensor> }
+type SignumState = { readonly momentum: ReadonlyArray<tf.Tensor> }
 
-export const scaleByLion = ({ b1 = 0.9, b2 = 0.99 } = {}): Transform<LionState> => ({
+export const scaleBySignum = ({ b = 0.9 } = {}): Transform<SignumState> => ({
   init: (params) => ({ momentum: tensorsOf(params).map((tensor) => tf.zerosLike(tensor)) }),
   update: (updates, { momentum }) => {
-    const mixed = (b: number) =>
-      tensorsOf(updates).map((g, i) => tf.add<tf.Tensor>(tf.mul(momentum[i]!, b), tf.mul(g, 1 - b)))
-    const directions = mixed(b1).map((tensor) => tf.sign(tensor))
-    return { updates: withTensors(updates, directions), state: { momentum: mixed(b2) } }
+    const next = tensorsOf(updates).map((g, i) => tf.add<tf.Tensor>(tf.mul(momentum[i]!, b), tf.mul(g, 1 - b)))
+    const directions = next.map((tensor) => tf.sign(tensor))
+    return { updates: withTensors(updates, directions), state: { momentum: next } }
   }
 })
 
@@ -57,8 +56,8 @@ const program = Effect.gen(function* () {
   const factors = { rank: 8, alpha: 16, scaling: "standard", init: { kind: "kaiming" } } as const
   const adapted = yield* inject(model, lora, { ...factors, targets: "attention" })
   const optimizer = partition({
-    // a third to a tenth of Adam's rate, as Lion's paper says: every entry takes a whole step
-    body: chain(loraPro({ inner: scaleByLion() }), scaleByLearningRate(2e-5)),
+    // a third to a tenth of Adam's rate, since every entry takes a whole step
+    body: chain(loraPro({ inner: scaleBySignum() }), scaleByLearningRate(2e-5)),
     head: adamw({ learningRate: 5e-3 })
   })
   yield* Data.classification(here("../data/movies/train.jsonl")).pipe(

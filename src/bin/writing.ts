@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
-import { type Adapted, injectSelected } from "../../adapters/index.ts"
+import { type Adapted, unadapted } from "../../adapters/index.ts"
 import type { GenerateOptions } from "../generation/index.ts"
 import type { Writing } from "../kinds/index.ts"
 import type { CausalModel } from "../models/causal/index.ts"
@@ -30,12 +30,7 @@ export const openWriting = (source: string, base: Option.Option<string>) =>
       return run
     }
     const model = yield* openCausalModel(source)
-    const adapted: Adapted<CausalModel> = yield* injectSelected<object, CausalModel>(
-      model,
-      null,
-      { sites: [], parameters: [] },
-      0
-    )
+    const adapted: Adapted<CausalModel> = yield* unadapted(model)
     const plain: Writing = { adapted, chat: false, system: undefined }
     return plain
   })

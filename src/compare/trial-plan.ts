@@ -7,7 +7,7 @@
  */
 import type * as Result from "effect/Result"
 import { decodeRunPlanResult } from "../../schemas/decode.ts"
-import type { PlanProblem, RunPlan } from "../../schemas/index.ts"
+import { factsOfMethod, type PlanProblem, type RunPlan } from "../../schemas/index.ts"
 import { comparedMethod } from "./methods.ts"
 import type { Trial } from "./study.ts"
 
@@ -23,8 +23,7 @@ const sharedOptimizer = (plan: RunPlan, learningRate: number, share: number) => 
     headLearningRate: headRateOf(plan),
     weightDecay,
     clipNorm,
-    schedule: { ...schedule, ...(warmupSteps === undefined ? {} : { warmupSteps: Math.floor(share * warmupSteps) }) },
-    ...("betas" in optimizer ? { betas: optimizer.betas, epsilon: optimizer.epsilon } : {})
+    schedule: { ...schedule, ...(warmupSteps === undefined ? {} : { warmupSteps: Math.floor(share * warmupSteps) }) }
   }
 }
 
@@ -57,7 +56,7 @@ export const trialPlan = (
     data: stage === "sweep" ? unseen : data,
     adapter,
     optimizer: method.optimizer(sharedOptimizer(plan, learningRate, share), plan),
-    training: sharedTraining(plan, share, stage !== "sweep" && adapter.method === "lora"),
+    training: sharedTraining(plan, share, stage !== "sweep" && factsOfMethod(adapter).theorem.holds),
     output: kept
   }
   return decodeRunPlanResult(written)

@@ -16,7 +16,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type Adapted, injectSelected } from "../../adapters/index.ts"
+import { type Adapted, unadapted } from "../../adapters/index.ts"
 import { Device, type DeviceError } from "../device/index.ts"
 import type { CausalModel } from "../models/causal/index.ts"
 import { type DeviceReadError, readTensor } from "../tensors/index.ts"
@@ -82,7 +82,7 @@ export const generate = (
 /** The model without what was trained. */
 const frozenOf = (model: CausalModel) =>
   // nothing is chosen or started, so nothing can be wrong with it
-  injectSelected<object, CausalModel>(model, null, { sites: [], parameters: [] }, 0).pipe(Effect.orDie)
+  unadapted(model).pipe(Effect.orDie)
 
 interface Batch {
   readonly adapted: Adapted<CausalModel>

@@ -1,5 +1,5 @@
 /**
- * Adam's moments and direction for a list of tensors (the equations stand in `src/optimizers/adam.ts`):
+ * Adam's moments and direction for a list of tensors (the equations stand in `src/optimizers/adamw.ts`):
  *
  *   M' = β₁M + g     V' = β₂V + g²     u = M' / (√V'·c + e)
  *

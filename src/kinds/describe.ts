@@ -1,9 +1,10 @@
 /**
  * A resolved plan in words and numbers: what `validate` prints, and the same as JSON.
  */
-import { initialRankOf, rankBudget } from "../../adapters/index.ts"
+import { methodOf } from "../../adapters/index.ts"
+import { factsOfOptimizer } from "../../schemas/index.ts"
 import type { RankBudget } from "../optimizers/index.ts"
-import { methodOf, type ResolvedPlan } from "../plan/index.ts"
+import type { ResolvedPlan } from "../plan/index.ts"
 import { percent } from "../training/index.ts"
 import type { RunKind } from "./kind.ts"
 
@@ -55,35 +56,28 @@ const groupsOf = (sites: SelectedSites): ReadonlyArray<readonly [name: string, s
 }
 
 const siteRows = ({ selected, plan }: ResolvedPlan): ReadonlyArray<ReadonlyArray<string>> => {
-  const method = methodOf(plan)
-  const ranked = "rank" in plan.adapter
-  const header = ["site", "W", ...(ranked ? ["rank", "alpha"] : []), "trainable"]
+  const method = methodOf(plan.adapter)
+  const names = Object.keys(method.columns(selected.sites[0]!.options))
   const rows = groupsOf(selected.sites).map(([name, all]) => {
     const { site, options } = all[0]!
-    const { factors, dense } = method!.size(site, options)
-    const rank = plan.adapter.method === "adalora" ? initialRankOf(plan.adapter) : options["rank"]
-    const own = ranked ? [`${rank}`, `${options["alpha"]}`] : []
+    const { factors, dense } = method.size(site, options)
+    const own = Object.values(method.columns(options)).map(String)
     return [name, `${site.out}×${site.in}`, ...own, number(all.length * (factors + dense))]
   })
-  return [header, ...rows]
+  return [["site", "W", ...names, "trainable"], ...rows]
 }
 
-/** Of a method whose ranks are given up during the run. */
+/** Of a method that gives up ranks during the run. */
 const ranksOf = ({ plan: { adapter }, selected, steps }: ResolvedPlan): RankBudget | undefined =>
-  adapter.method === "adalora"
-    ? rankBudget(
-        selected.sites.map(() => adapter),
-        steps
-      )
-    : undefined
+  methodOf(adapter).allocation?.ranks(
+    selected.sites.map(({ options }) => options),
+    steps
+  )
 
 const ranksLine = ({ initial, target, end }: RankBudget, sites: number): string => {
   const mean = (ranks: number) => `${number(ranks)} (${ranks / sites} a site)`
   return `ranks      ${mean(initial)} at the start, ${mean(target)} after step ${number(end)}, shared by all sites`
 }
-
-const optimizerName = ({ optimizer }: ResolvedPlan["plan"]): string =>
-  optimizer.kind === "lora-pro" ? `LoRA-Pro (${optimizer.form}, X ${optimizer.x})` : optimizer.kind
 
 /** Several lines, for a person. */
 export const describePlan = ({ words }: RunKind, resolved: ResolvedPlan): string => {
@@ -93,7 +87,7 @@ export const describePlan = ({ words }: RunKind, resolved: ResolvedPlan): string
   const share = trainable.total / (trainable.frozen + trainable.total)
   const { weights, lengths } = words.lines(resolved)
   return [
-    `${name}: ${plan.adapter.method} with ${optimizerName(plan)} on ${words.model(resolved.model)}`,
+    `${name}: ${plan.adapter.method} with ${factsOfOptimizer(plan.optimizer).title(plan.optimizer)} on ${words.model(resolved.model)}`,
     "",
     ...(selected.sites.length === 0 ? ["no layer is adapted: the head alone is trained"] : [table(siteRows(resolved))]),
     "",

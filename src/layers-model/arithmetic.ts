@@ -5,12 +5,12 @@
  *
  * For factors the sum is exact: they are put side by side, and ranks add up. `rank` brings a site back to a lower one
  * by truncated SVD, as does a site whose W has no room for the sum; what that costs is measured on the factors as they
- * are kept, and told. What is trained itself (head, modules to save, all of method "full") is summed entry by entry.
- * DoRA has no such sum: its weights are no linear function of its parameters.
+ * are kept, and reported. What is trained itself (head, modules to save, all of method "full") is summed entry by entry.
+ * A method says how its adapters are summed (`AdapterMethod.sum`), or why they cannot be.
  */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import type { AdapterConfig } from "../../schemas/index.ts"
+import { methods } from "../../adapters/index.ts"
 import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
 import type { DeviceReadError, LinearSite } from "../tensors/index.ts"
 import { startsOf, type Trainable, tensorsOf } from "../tensors/index.ts"
@@ -62,18 +62,17 @@ export const combinedAdapter = (
 
 const relative = (lost: number, squared: number): number => (squared === 0 ? 0 : Math.sqrt(lost / squared))
 
-const factorMethods: ReadonlyArray<AdapterConfig["method"]> = ["lora", "adalora"]
-
 const methodProblem = (terms: ReadonlyArray<Term>): string | undefined => {
-  const found = terms.map(({ name, adapter }) => ({ name, method: adapter.config.method }))
-  const dora = found.find(({ method }) => method === "dora")
-  if (dora !== undefined) {
-    const why = `"${dora.name}" is of method "dora", whose weights are no linear function of its parameters`
-    return `${why}; expected adapters of "lora", "adalora", "full" or "none"`
+  const found = terms.map(({ name, adapter }) => ({ name, method: adapter.adapted.method }))
+  for (const { name, method } of found) {
+    if (method.sum.by !== null) continue
+    const summed = Object.values(methods).flatMap(({ sum, tag }) => (sum.by === null ? [] : [`"${tag}"`]))
+    const expected = `${summed.slice(0, -1).join(", ")} or ${summed.at(-1)}`
+    return `"${name}" is of method "${method.tag}", ${method.sum.because}; expected adapters of ${expected}`
   }
-  const kinds = new Set(found.map(({ method }) => (factorMethods.includes(method) ? "factors" : method)))
-  if (kinds.has("full") && kinds.has("factors")) {
-    const shown = found.map(({ name, method }) => `"${name}" (${method})`).join(", ")
+  const weights = found.some(({ method }) => method.trains === "weights")
+  if (weights && found.some(({ method }) => method.sum.by === "factors")) {
+    const shown = found.map(({ name, method }) => `"${name}" (${method.tag})`).join(", ")
     return `found ${shown}; expected adapters that all have factors, or none of them: their sum is neither`
   }
   return undefined
@@ -81,7 +80,11 @@ const methodProblem = (terms: ReadonlyArray<Term>): string | undefined => {
 
 /** Every site that one of them has factors at, in the network's order. */
 const factorSites = (network: LayersNetwork, terms: ReadonlyArray<Term>): ReadonlyArray<LinearSite> => {
-  const names = new Set(terms.flatMap(({ adapter }) => adapter.adapted.trainable.pairs.map(({ site }) => site.name)))
+  const names = new Set(
+    terms.flatMap(({ adapter: { adapted } }) =>
+      adapted.method.sum.by === "factors" ? adapted.sites.map(({ name }) => name) : []
+    )
+  )
   return network.sites.filter(({ name }) => names.has(name))
 }
 

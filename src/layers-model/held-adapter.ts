@@ -7,15 +7,15 @@ import type * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import {
   type Adapted,
-  type AdapterMethod,
   type Calibrate,
   type Calibration,
   type InitError,
   type InjectionError,
   injectSelected,
-  methods,
+  methodOf,
   type Selected,
-  select
+  select,
+  selectionOf
 } from "../../adapters/index.ts"
 import type { AdapterConfig } from "../../schemas/index.ts"
 import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
@@ -76,19 +76,12 @@ export const asItIs = (held: HeldAdapter): HeldAdapter => {
   return { ...held, adapted: { ...held.adapted, trainable }, close }
 }
 
-/** `select` and `inject` hand a method the options of its own tag. */
-const methodOf = ({ method }: AdapterConfig) => methods[method] as AdapterMethod<object> | null
-
 export const selectSites = (
   network: Pick<LayersNetwork, "sites" | "parameters" | "prefix">,
   config: AdapterConfig
 ): Result.Result<Selected<object>, InjectionError> => {
-  if (config.method === "none") {
-    return select(network, null, {}, { targets: [], modulesToSave: config.modulesToSave })
-  }
-  const { method: _, targets, exclude, modulesToSave, ...own } = config
-  const { overrides = [], ...options } = "overrides" in own ? own : { ...own, overrides: [] }
-  return select(network, methodOf(config), options, { targets, exclude, overrides, modulesToSave })
+  const { options, selection } = selectionOf(config)
+  return select(network, methodOf(config), options, selection)
 }
 
 /** Of a plan's path: "adapter.targets.0" is "targets.0" among options. */
@@ -129,7 +122,7 @@ const observed = (
 ): Effect.Effect<Calibrate | undefined, Failure, Scope.Scope> =>
   Effect.gen(function* () {
     const first = sites[0]
-    const calibration = first === undefined ? undefined : methodOf(config)?.wants?.(first.options)
+    const calibration = first === undefined ? undefined : methodOf(config).calibration?.(first.options)
     if (calibration === undefined) return undefined
     if (examples === undefined) return yield* withoutExamples(network, calibration)
     const { calibrateOnExamples } = yield* Effect.promise(() => import("./calibration-data.ts"))

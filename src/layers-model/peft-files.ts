@@ -4,9 +4,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import { selectionOf } from "../../adapters/index.ts"
 import { memoryFiles } from "../data/index.ts"
 import { parseBoundedJson } from "../files/index.ts"
-import { peftFormatOf } from "../output/peft/formats.ts"
 import { readHeader, readTensors, type SafetensorsError, writeSafetensors } from "../safetensors/index.ts"
 import { AdapterFileError } from "./adapter-file-error.ts"
 import { decodeRecord } from "./adapter-record.ts"
@@ -38,8 +38,8 @@ export const peftFiles = (
     const metadata = { format: "pt", [RECORD]: JSON.stringify(record) }
     yield* writeSafetensors(MODEL_FILE, tensors, metadata).pipe(Effect.provide(memory.layer))
     const model = { [MODEL_FILE]: memory.read(MODEL_FILE)! }
-    const format = peftFormatOf(record.adapter.method)
-    if (format === null) return model
+    const { layout } = adapted.method.peft
+    if (layout === null) return model
     const modules = adapted.trainable.dense
       .map(({ name }) => name.slice(0, name.lastIndexOf(".")))
       .filter((module) => !adapted.sites.some(({ name }) => name === module))
@@ -48,8 +48,8 @@ export const peftFiles = (
       base_model_name_or_path: record.base.name,
       target_modules: adapted.sites.map(({ name }) => name),
       modules_to_save: modules.length === 0 ? null : [...new Set(modules)],
-      ...format.config({
-        config: record.adapter as never,
+      ...layout.config({
+        options: selectionOf(record.adapter).options,
         sites: selected.sites,
         steps: NOMINAL_STEPS,
         module: (site) => site,

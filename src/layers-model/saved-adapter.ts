@@ -6,8 +6,8 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
+import type { PeftLayout } from "../../adapters/index.ts"
 import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
-import { peftFormatOf } from "../output/peft/formats.ts"
 import type { HostTensor } from "../safetensors/index.ts"
 import {
   type DeviceReadError,
@@ -69,14 +69,14 @@ const writtenTriplets = (adapted: AdaptedLayers, tensors: Tensors): Tensors =>
 const readTriplets = (adapted: AdaptedLayers, tensors: Tensors): Tensors =>
   eachSite(adapted, tensors, (files, part, own) => files.read(part, own))
 
-type Files = NonNullable<NonNullable<ReturnType<typeof peftFormatOf>>["files"]>
+type Files = NonNullable<PeftLayout<unknown>["files"]>
 
 const eachSite = (
   adapted: AdaptedLayers,
   tensors: Tensors,
   change: (files: Files, part: Parameters<Files["read"]>[0], own: Tensors) => Tensors
 ): Tensors => {
-  const files = peftFormatOf(adapted.method)?.files
+  const files = adapted.method.peft.layout?.files
   if (files === undefined) return tensors
   const changed = adapted.parts(adapted.trainable).flatMap((part) => {
     const own = siteTensors(part.site.name, tensors)

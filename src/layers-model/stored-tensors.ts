@@ -11,10 +11,8 @@
  * A patch has its channels last, torch's kernels have them first: the axes are exchanged on the way.
  */
 import * as tf from "@tensorflow/tfjs"
-import type { Adapted, SitePart } from "../../adapters/index.ts"
+import type { Adapted, PeftLayout, SitePart } from "../../adapters/index.ts"
 import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
-import type { PeftFormat } from "../output/peft/format.ts"
-import { peftFormatOf } from "../output/peft/formats.ts"
 import { restoredFrom } from "../output/peft/layout.ts"
 import type { DenseParameter, LinearSite, Trainable } from "../tensors/index.ts"
 
@@ -104,18 +102,18 @@ const siteForm = (
   return asHeld(name, shape)
 }
 
-const siteUnit = (network: LayersNetwork, format: PeftFormat<never, unknown>, part: SitePart<unknown>): Unit => {
-  const shapes = Object.entries(format.shapes(part))
+const siteUnit = (network: LayersNetwork, layout: PeftLayout<unknown>, part: SitePart<unknown>): Unit => {
+  const shapes = Object.entries(layout.shapes(part))
   const forms = shapes.map(([name, shape]) => siteForm(network, part.site, name, shape))
   return {
     places: forms.map(({ name, shape }) => ({ name: `${START}${part.site.name}.${name}`, shape })),
     stored: () => {
-      const held = format.stored(part)
+      const held = layout.stored(part)
       return forms.map((form, i) => form.stored(held[shapes[i]![0]]!))
     },
     restored: (tensors) => {
       const held = tensors.map((tensor, i) => [shapes[i]![0], forms[i]!.held(tensor)] as const)
-      return format.restored(part, Object.fromEntries(held))
+      return layout.restored(part, Object.fromEntries(held))
     }
   }
 }
@@ -134,13 +132,13 @@ const denseUnit = (network: LayersNetwork, start: string, parameter: DenseParame
 /** All that is stored, in the order of the tree. */
 const unitsOf = (adapted: Adapted<LayersNetwork>): ReadonlyArray<Unit> => {
   const { model, trainable } = adapted
-  const format = peftFormatOf(adapted.method)
-  const parts = format === null ? [] : adapted.parts(trainable)
+  const { layout } = adapted.method.peft
+  const parts = layout === null ? [] : adapted.parts(trainable)
   const owned = new Set(parts.flatMap(({ part }) => part.dense.map(({ name }) => name)))
   const dense = trainable.dense.filter(({ name }) => !owned.has(name))
   return [
-    ...parts.map((part) => siteUnit(model, format!, part)),
-    ...dense.map((parameter) => denseUnit(model, format === null ? "" : START, parameter))
+    ...parts.map((part) => siteUnit(model, layout!, part)),
+    ...dense.map((parameter) => denseUnit(model, layout === null ? "" : START, parameter))
   ]
 }
 

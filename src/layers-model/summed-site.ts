@@ -1,9 +1,8 @@
 /** One site of a sum of adapters: ΔW = Σ wₖ sₖ BₖAₖ, read from the device and worked out on the host. */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import { wholeFactors } from "../../adapters/index.ts"
 import type { LinearSite } from "../tensors/index.ts"
-import { type DeviceReadError, readTensor } from "../tensors/index.ts"
+import { type DeviceReadError, readTensor, tidy } from "../tensors/index.ts"
 import type { HeldAdapter } from "./held-adapter.ts"
 import { type Product, type Size, squaredDistance, squaredNorm, summed, truncated } from "./low-rank.ts"
 
@@ -44,21 +43,20 @@ export const summedSite = (
     return { site, product, squared: squaredNorm(sum, size), lost: squaredDistance(sum, product, size) }
   })
 
-/** s and BA of a site, where the adapter has one; AdaLoRA's λ in A. */
+/** s and BA of a site, where the adapter has one. */
 const scaledProduct = (site: LinearSite, { adapted }: HeldAdapter) =>
   Effect.gen(function* () {
+    const { sum } = adapted.method
     const part = adapted.parts(adapted.trainable).find((one) => one.site.name === site.name)?.part
-    const pair = part?.pairs[0]
-    if (part === undefined || pair === undefined) return undefined
-    const lambda = part.dense[0]?.value
-    const factors = tf.tidy(() => {
-      const { A, B } = wholeFactors(pair)
-      return { A: tf.clone(lambda === undefined ? A : tf.mul(A, tf.expandDims(lambda, 1))), B: tf.clone(B) }
+    if (part === undefined || sum.by !== "factors") return undefined
+    const { scale, ...factors } = tidy(() => {
+      const { A, B, scale } = sum.factors(part)
+      return { A: tf.clone(A), B: tf.clone(B), scale }
     })
     const read = Effect.gen(function* () {
       const A = Float64Array.from(yield* readTensor(factors.A, `factor A of ${site.name}`))
       const B = Float64Array.from(yield* readTensor(factors.B, `factor B of ${site.name}`))
-      return { scale: pair.scale, product: { A, B, rank: factors.A.shape[0]! } }
+      return { scale, product: { A, B, rank: factors.A.shape[0]! } }
     })
     return yield* Effect.ensuring(
       read,

@@ -29,7 +29,7 @@ import * as tf from "@tensorflow/tfjs"
 import { type AdamDecays, type AdamRates, ratesAt } from "../kernels/adam.ts"
 import { squaredNorms } from "../kernels/squared-norms.ts"
 import type { FactorPair, Trainable } from "../tensors/index.ts"
-import { type AdamOptions, type AdamState, scaleByAdam } from "./adam.ts"
+import { type AdamOptions, type AdamState, scaleByAdam } from "./adamw.ts"
 import type { Transform } from "./transform.ts"
 
 /** Moments of the stacked factors of one shape. */

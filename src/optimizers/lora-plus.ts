@@ -15,12 +15,13 @@
  * @example loraPlus({ learningRate: 1e-4, ratio: 16 })
  */
 import type { Tensor2D } from "@tensorflow/tfjs"
+import { type LoraPlusConfig, optimizerFacts } from "../../schemas/optimizer.ts"
 import { scaled } from "../kernels/combination.ts"
 import type { Trainable } from "../tensors/index.ts"
-import { type AdamOptions, scaleByAdam } from "./adam.ts"
+import { type AdamOptions, adamOptions, adamwParts, scaleByAdam, twoMoments } from "./adamw.ts"
 import { addDecayedWeights } from "./decay.ts"
-import { scaleByLearningRate } from "./scale.ts"
-import type { Schedule } from "./schedule.ts"
+import type { Optimizer } from "./optimizer.ts"
+import { type Schedule, scaleByLearningRate } from "./schedule.ts"
 import { chain, type State, type Transform } from "./transform.ts"
 
 export interface LoraPlusOptions extends AdamOptions {
@@ -47,7 +48,7 @@ export const scaleB = (ratio: number): Transform<null> => ({
   direction: (updates) => withScaledB(updates, ratio)
 })
 
-/** AdamW, with the ratio behind it. Dense tensors have AdamW at η. */
+/** AdamW, then the ratio. Dense tensors have AdamW at η. */
 export const loraPlus = ({
   learningRate,
   ratio = 16,
@@ -55,3 +56,28 @@ export const loraPlus = ({
   ...moments
 }: LoraPlusOptions): Transform<ReadonlyArray<State>> =>
   chain(scaleByAdam(moments), addDecayedWeights(weightDecay), scaleB(ratio), scaleByLearningRate(learningRate))
+
+export const loraPlusOptimizer: Optimizer<LoraPlusConfig> = {
+  ...optimizerFacts["lora-plus"],
+  parts: (config, rates) => {
+    const { ratio, weightDecay } = config
+    return {
+      body: loraPlus({ ...adamOptions(config), learningRate: rates.body, ratio, weightDecay }),
+      head: adamwParts(config, rates).head
+    }
+  },
+  state: () => twoMoments,
+  moments: ({ betas, epsilon }) => ({ betas, epsilon }),
+  compared: {
+    "lora-plus": {
+      label: optimizerFacts["lora-plus"].label,
+      learningRates: [1e-4, 2e-4, 4e-4, 8e-4],
+      section: (shared, moments, own) => ({
+        kind: "lora-plus",
+        ...(own === undefined ? {} : { ratio: own.ratio }),
+        ...shared,
+        ...moments
+      })
+    }
+  }
+}

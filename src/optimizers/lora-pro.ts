@@ -27,13 +27,18 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
+import { type LoraProConfig, optimizerFacts } from "../../schemas/optimizer.ts"
 import { ratesAt } from "../kernels/adam.ts"
 import { loraProDirections } from "../kernels/lora-pro.ts"
 import { loraProAdamMoves } from "../kernels/lora-pro-adam.ts"
 import { type Factors, theoremThrough, type Whitening, type XChoice } from "../kernels/lora-pro-theorem.ts"
 import { type DenseParameter, type FactorPair, type Trainable, tidy, withFactors } from "../tensors/index.ts"
-import { type AdamState, type AdamTransform, isAdam } from "./adam.ts"
-import type { State, Transform } from "./transform.ts"
+import { type AdamState, type AdamTransform, adamOptions, adamwParts, isAdam, scaleByAdam } from "./adamw.ts"
+import { addDecayedWeights, addProductDecay } from "./decay.ts"
+import { scaleByInvariantAdam } from "./invariant-adam.ts"
+import type { ComparedOptimizer, Optimizer, StateSize } from "./optimizer.ts"
+import { type Schedule, scaleByLearningRate } from "./schedule.ts"
+import { chain, type State, type Transform } from "./transform.ts"
 import { conditioningOf, notWhitened, type WhitenedState, whiteningsFor, whitenPairs } from "./whitening.ts"
 
 export { equivalentGradient, freeMatrix, theorem, type XChoice } from "../kernels/lora-pro-theorem.ts"
@@ -196,4 +201,72 @@ const withInner = <S extends State>(inner: Inner<S>, x: XChoice, damping: number
 export const loraPro = ({ inner, x = "sylvester", damping = 1e-8 }: LoraProOptions = {}): Transform<LoraProState> => {
   if (inner === undefined) return withInner(nothingInside, x, damping)
   return isAdam(inner) ? withInner(adamInside(inner), x, damping) : withInner(transformInside(inner), x, damping)
+}
+
+/** A form of the paper: everything but heads, and what it keeps. */
+interface Form {
+  readonly body: (config: LoraProConfig, rate: Schedule) => Transform
+  readonly state: Pick<StateSize, "perFactor" | "perWeight">
+}
+
+const forms = {
+  full: {
+    body: ({ x, damping, weightDecay, ...config }, rate) =>
+      chain(
+        loraPro({ inner: scaleByAdam(adamOptions(config)), x, damping }),
+        scaleByLearningRate(rate),
+        addProductDecay(weightDecay, rate)
+      ),
+    state: { perFactor: 0, perWeight: 2 }
+  },
+  efficient: {
+    body: ({ x, damping, weightDecay, ...config }, rate) =>
+      chain(
+        loraPro({ x, damping }),
+        config.moments === "invariant" ? scaleByInvariantAdam(adamOptions(config)) : scaleByAdam(adamOptions(config)),
+        addDecayedWeights(weightDecay),
+        scaleByLearningRate(rate)
+      ),
+    state: { perFactor: 2, perWeight: 0 }
+  },
+  sgd: {
+    body: ({ x, damping, weightDecay }, rate) =>
+      chain(loraPro({ x, damping }), addDecayedWeights(weightDecay), scaleByLearningRate(rate)),
+    state: { perFactor: 0, perWeight: 0 }
+  }
+} satisfies { readonly [Name in LoraProConfig["form"]]: Form }
+
+/** A form as a method of `compare`. */
+const compared = (
+  form: LoraProConfig["form"],
+  label: string,
+  learningRates: ReadonlyArray<number>,
+  changes: Pick<LoraProConfig, "moments"> = {}
+): ComparedOptimizer<LoraProConfig> => ({
+  label,
+  learningRates,
+  section: (shared, moments, own) => ({
+    kind: "lora-pro",
+    form,
+    ...(own === undefined ? {} : { x: own.x, damping: own.damping }),
+    ...shared,
+    ...moments,
+    ...changes
+  })
+})
+
+const LORA_RATES = [5e-4, 1e-3, 2e-3, 4e-3]
+
+/** The full form wants the rates of full fine-tuning, the efficient form those of LoRA. */
+export const loraProOptimizer: Optimizer<LoraProConfig> = {
+  ...optimizerFacts["lora-pro"],
+  parts: (config, rates) => ({ body: forms[config.form].body(config, rates.body), ...adamwParts(config, rates) }),
+  state: ({ form }) => ({ ...forms[form].state, perDense: 2 }),
+  moments: ({ betas, epsilon }) => ({ betas, epsilon }),
+  compared: {
+    "lora-pro": compared("full", "LoRA-Pro", [5e-5, 1e-4, 2e-4, 4e-4]),
+    "lora-pro-efficient": compared("efficient", "LoRA-Pro (efficient)", LORA_RATES),
+    "lora-pro-invariant": compared("efficient", "LoRA-Pro (invariant moments)", LORA_RATES, { moments: "invariant" }),
+    "lora-pro-sgd": compared("sgd", "LoRA-Pro (SGD)", [1e-2, 3e-2, 1e-1, 3e-1])
+  }
 }

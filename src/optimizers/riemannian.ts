@@ -27,9 +27,12 @@
 import type { Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
+import { optimizerFacts, type RiemannianConfig } from "../../schemas/optimizer.ts"
 import type { Factors, Whitening } from "../kernels/lora-pro-theorem.ts"
 import { type FactorPair, type Trainable, withFactors } from "../tensors/index.ts"
-import type { Transform } from "./transform.ts"
+import { adamwParts, twoMoments } from "./adamw.ts"
+import type { Optimizer } from "./optimizer.ts"
+import { chain, type Transform } from "./transform.ts"
 import { conditioningOf, notWhitened, type WhitenedState, whiteningsFor, whitenPairs } from "./whitening.ts"
 
 export interface RiemannianOptions {
@@ -59,5 +62,27 @@ export const riemannian = ({ damping = 1e-6 }: RiemannianOptions = {}): Transfor
     update: (updates, state, { pairs }) => ({ updates: directions(updates, state, pairs), state }),
     direction: (updates, state, { pairs }) => directions(updates, state, pairs),
     health: (state, { pairs }) => conditioningOf(state, pairs, damping)
+  }
+}
+
+export const riemannianOptimizer: Optimizer<RiemannianConfig> = {
+  ...optimizerFacts.riemannian,
+  parts: (config, rates) => {
+    const { dense, head } = adamwParts(config, rates)
+    return { body: chain(riemannian({ damping: config.damping }), dense), head }
+  },
+  state: () => twoMoments,
+  moments: ({ betas, epsilon }) => ({ betas, epsilon }),
+  compared: {
+    riemannian: {
+      label: "Riemannian",
+      learningRates: [2e-4, 5e-4, 1e-3, 2e-3],
+      section: (shared, moments, own) => ({
+        kind: "riemannian",
+        ...(own === undefined ? {} : { damping: own.damping }),
+        ...shared,
+        ...moments
+      })
+    }
   }
 }

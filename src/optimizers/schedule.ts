@@ -6,6 +6,10 @@
  *
  * with w = max(1, warmup). The first step moves and so does the last: a rate of exactly 0 would be reached one step after the end.
  */
+import type { ScheduleConfig } from "../../schemas/optimizer.ts"
+import { scaled } from "../kernels/combination.ts"
+import { tensorsOf, withTensors } from "../tensors/index.ts"
+import type { Transform } from "./transform.ts"
 
 /** step (1, 2, …) → learning rate */
 export type Schedule = (step: number) => number
@@ -37,3 +41,22 @@ export const constant = warmed(() => 1)
 export const linear = warmed((progress) => 1 - progress)
 
 export const cosine = warmed((progress) => 0.5 * (1 + Math.cos(Math.PI * progress)))
+
+const shapes = { constant, linear, cosine } satisfies { [Kind in ScheduleConfig["kind"]]: typeof constant }
+
+/** The plan's schedule over a run of `steps`, with a given peak. A warm-up fraction is rounded to whole steps. */
+export const scheduleFromConfig = (config: ScheduleConfig, peak: number, steps: number): Schedule =>
+  shapes[config.kind]({ peak, steps, warmup: config.warmupSteps ?? Math.round(steps * (config.warmup ?? 0)) })
+
+/**
+ * The last link of a chain: updates · −η. It carries the minus sign, because updates are added to the parameters. Its
+ * state is the number of steps taken, kept on the host.
+ */
+export const scaleByLearningRate = (learningRate: Schedule | number): Transform<number> => ({
+  init: () => 0,
+  update: (updates, state) => {
+    const rate = rateAt(learningRate, state + 1)
+    return { updates: withTensors(updates, scaled(-rate, tensorsOf(updates))), state: state + 1 }
+  },
+  learningRate: (state) => rateAt(learningRate, state + 1)
+})

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
+import { methodOf } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
 import { type FileError, fileError, refuseLink, writeJson } from "../files/index.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
@@ -25,7 +26,6 @@ import {
 import { peftConfig } from "./peft/config.ts"
 import type { ExportedModel } from "./peft/exported-name.ts"
 import { storedContent, writtenContent } from "./peft/file-content.ts"
-import { isPeftMethod, peftFormatOf } from "./peft/formats.ts"
 import {
   type AdapterFile,
   placesOf,
@@ -104,10 +104,10 @@ export const saveAdapter = (
     const path = yield* Path.Path
     const { plan, model, selected, steps } = resolved
     const contents = yield* writeTensors(adapted, folder)
-    const format = peftFormatOf(plan.adapter.method)
-    if (format === null) return
+    const { layout } = adapted.method.peft
+    if (layout === null) return
     const relative = path.relative(".", resolved.base)
-    const config = peftConfig(format, {
+    const config = peftConfig(layout, {
       model,
       config: plan.adapter,
       sites: selected.sites,
@@ -122,7 +122,7 @@ export const saveAdapter = (
 
 /** Who reads an adapter of this method, beside this package. */
 export const peftReader = ({ adapter }: RunPlan): string | null =>
-  isPeftMethod(adapter.method) ? "Hugging Face PEFT" : null
+  methodOf(adapter).peft.layout !== null ? "Hugging Face PEFT" : null
 
 /** Puts the tensors of an adapter folder in place of the ones `adapted` started with. All that is missing is told at once. */
 export const restoreAdapter = (

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
-import { type Adapted, type InitError, injectSelected } from "../../adapters/index.ts"
+import { type Adapted, type InitError, unadapted } from "../../adapters/index.ts"
 import { type FileError, fileError, writeJson } from "../files/index.ts"
 import { readJson } from "../models/checkpoint.ts"
 import { describe, loadDescribed, type ModelDescription, type ModelError } from "../models/index.ts"
@@ -99,7 +99,7 @@ export const openMerged = (
     const headInit = pooling === "pooler" ? "checkpoint" : "zeros"
     const description = yield* describe(folder, { pooling, headInit, labels })
     const model = yield* loadDescribed(description, { seed: 0 })
-    const adapted = yield* injectSelected(model, null, { sites: [], parameters: [] }, 0)
+    const adapted = yield* unadapted(model)
     if (pooling === "mean") yield* restoreAdapter(adapted, folder)
     return adapted
   })

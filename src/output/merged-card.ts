@@ -2,7 +2,7 @@
  * `README.md` of a merged model, as the Hugging Face Hub expects it: what was merged into what, how far the result is from the
  * run it came from, and how to load it. Names and labels are the user's, so they are in YAML and in code as JSON strings.
  */
-import type { Adapted } from "../../adapters/index.ts"
+import type { Adapted, AdapterMethod } from "../../adapters/index.ts"
 import type { Network } from "../models/index.ts"
 import type { Packing } from "../numbers/index.ts"
 import type { BaseIdentity } from "./base-identity.ts"
@@ -11,13 +11,12 @@ import type { TensorCounts } from "./merged-tensors.ts"
 import { fenced } from "./model-card/card-source.ts"
 import { markdown } from "./model-card/markdown.ts"
 import { yamlString } from "./model-card/metadata.ts"
-import { isPeftMethod } from "./peft/formats.ts"
 
 export interface MergedCard {
   /** of the run */
   readonly name: string
-  /** of the adapter */
-  readonly method: string
+  /** the adapter's */
+  readonly method: AdapterMethod<unknown>
   /** the Hub's */
   readonly pipeline: string
   readonly tags: ReadonlyArray<string>
@@ -47,7 +46,7 @@ const frontMatter = ({ license, method, pipeline, tags }: MergedCard): string =>
     "library_name: transformers",
     `pipeline_tag: ${pipeline}`,
     "tags:",
-    ...[...(isPeftMethod(method) ? [method] : []), ...tags, "tfjs-lora-pro"].map((tag) => `- ${tag}`),
+    ...[...(method.peft.layout === null ? [] : [method.tag]), ...tags, "tfjs-lora-pro"].map((tag) => `- ${tag}`),
     ...(license === undefined ? [] : [`license: ${yamlString(license)}`]),
     "---"
   ].join("\n")
@@ -82,21 +81,21 @@ const provenance = (card: MergedCard): string => {
 
 const lastSegment = (folder: string): string => folder.split(/[/\\]/).at(-1)!
 
-const names: Readonly<Record<string, string>> = { lora: "LoRA", dora: "DoRA", adalora: "AdaLoRA" }
-
 /** What was trained, in words. `alone`: where no layer was adapted; `beside`: what is always trained with the layers. */
-export const changeOf = (
-  { method, sites, trainable }: Pick<Adapted<Network>, "method" | "sites" | "trainable">,
+export const changeOf = <M extends Network>(
+  { method, sites, parts, trainable }: Pick<Adapted<M>, "method" | "sites" | "parts" | "trainable">,
   { alone, beside }: { readonly alone: string; readonly beside?: string }
 ): string => {
-  if (method === "none") return alone
+  if (method.trains === "nothing") return alone
   const layers = `${sites.length} linear layers`
-  if (!isPeftMethod(method)) return `${method} fine-tuning of ${layers}${beside === undefined ? "" : ` and ${beside}`}`
+  if (method.peft.layout === null)
+    return `${method.tag} fine-tuning of ${layers}${beside === undefined ? "" : ` and ${beside}`}`
   const distinct = (values: ReadonlyArray<number>) =>
     [...new Set(values.map((value) => Number(value.toPrecision(4))))].sort((a, b) => a - b).join(", ")
-  const ranks = distinct(trainable.pairs.map(({ A }) => A.shape[0]))
-  const scales = distinct(trainable.pairs.map(({ scale }) => scale))
-  const start = trainable.pairs.some((pair) => pair.start !== undefined) ? ", less its start," : ""
+  const ranks = distinct(parts(trainable).flatMap(({ options }) => method.columns(options)["rank"] ?? []))
+  const { pairs } = trainable
+  const scales = pairs.length === 0 ? "" : ` (s = ${distinct(pairs.map(({ scale }) => scale))})`
+  const subtracted = pairs.some(({ start }) => start !== undefined) ? ", less its init," : ""
   const also = beside === undefined ? "" : `, with ${beside}`
-  return `${names[method] ?? method} of rank ${ranks} (s = ${scales})${start} in ${layers}${also}`
+  return `${method.label} of rank ${ranks}${scales}${subtracted} in ${layers}${also}`
 }

@@ -8,7 +8,7 @@
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
-import { isSubtracted } from "../../adapters/index.ts"
+import { factsOfInit, factsOfMethod, factsOfOptimizer, type MethodFacts } from "../../schemas/index.ts"
 import { type FileError, writeFileAtomic } from "../files/index.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
 import { type Metrics, scoreOf, written } from "../training/metrics.ts"
@@ -63,19 +63,17 @@ export const modelCard = (source: CardSource, kind: CardKind): string => {
   ].join("\n\n")}\n`
 }
 
-const methods = {
-  lora: "A LoRA adapter",
-  dora: "A DoRA adapter",
-  adalora: "An AdaLoRA adapter",
-  full: "A full fine-tuning"
-} as const
+/** What an adapter of a method is; `alone`: of one that adapts no layer. */
+const kindOf = ({ trains, label }: MethodFacts, alone: string): string => {
+  if (trains === "nothing") return alone
+  return trains === "weights" ? "A full fine-tuning" : `${/^[AEIOU]/.test(label) ? "An" : "A"} ${label} adapter`
+}
 
 const opening = ({ resolved, base }: CardSource, { alone, purpose }: CardParts): string => {
-  const { plan } = resolved
-  const trainer =
-    plan.optimizer.kind === "lora-pro" ? " with LoRA-Pro ([arXiv 2407.18242](https://arxiv.org/abs/2407.18242))" : ""
-  const what = plan.adapter.method === "none" ? alone : methods[plan.adapter.method]
-  return `${what} over ${codeSpan(base)}, trained${trainer} by tfjs-lora-pro ${purpose}.`
+  const { adapter, optimizer } = resolved.plan
+  const { label, needs, paper } = factsOfOptimizer(optimizer)
+  const trainer = needs === "nothing" ? "" : ` with ${label} ([arXiv ${paper}](https://arxiv.org/abs/${paper}))`
+  return `${kindOf(factsOfMethod(adapter), alone)} over ${codeSpan(base)}, trained${trainer} by tfjs-lora-pro ${purpose}.`
 }
 
 const cells = (values: ReadonlyArray<string>): string => `| ${values.join(" | ")} |`
@@ -98,9 +96,9 @@ const results = ({ before, validation, test }: RunReport, metrics: Metrics): str
   return table(["training", "split", "rows", ...named.map(([, { label }]) => label)], rows)
 }
 
-/** Who reads the rank off the files would take it for that of training. */
+/** The rank in the files is not the one that was trained. */
 const initNote = (adapter: ResolvedPlan["plan"]["adapter"]): string =>
-  adapter.method === "lora" && isSubtracted(adapter.init)
+  "init" in adapter && factsOfInit(adapter.init).subtracted
     ? ` Its factors did not start at BA = 0 (${adapter.init.kind}), and what they started with is subtracted: the file holds both as one pair, of twice the rank that was trained.`
     : ""
 

@@ -27,4 +27,4 @@ export {
   type SplitSummary,
   type Splits
 } from "./resolved.ts"
-export { countTrainable, methodOf, selectSites, stepsOf } from "./select-sites.ts"
+export { countTrainable, selectSites, stepsOf } from "./select-sites.ts"

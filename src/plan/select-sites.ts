@@ -1,6 +1,6 @@
 /** What a plan's adapter section comes to at a model: sites, numbers to train, steps. */
 import * as Result from "effect/Result"
-import { type AdapterMethod, InjectionError, methods, type Selected, select } from "../../adapters/index.ts"
+import { adapterSize, InjectionError, methodOf, type Selected, select, selectionOf } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
 import { probedProblems } from "../training/diagnostics/sites.ts"
 import type { TrainableCounts } from "./memory.ts"
@@ -8,16 +8,9 @@ import type { Adaptable, SiteOptions } from "./resolved.ts"
 
 /** The sites that the plan's adapter means, with its options at each; or every problem of the selection. */
 export const selectSites = (plan: RunPlan, model: Adaptable) => {
-  const { adapter } = plan
-  const { targets, exclude } = adapter.method === "none" ? { targets: [], exclude: [] } : adapter
-  const overrides = "overrides" in adapter ? adapter.overrides : []
-  const selected = select(model, methodOf(plan), siteOptions(plan), {
-    targets,
-    exclude,
-    overrides: overrides as ReadonlyArray<(typeof overrides)[number] & SiteOptions>,
-    modulesToSave: adapter.modulesToSave
-  })
-  return Result.flatMap(selected, (found) => withProbedSites(plan, model, found))
+  const { options, selection } = selectionOf(plan.adapter)
+  const selected = select(model, methodOf(plan.adapter), options, selection)
+  return Result.flatMap(selected, (found) => withProbedSites(plan, model, found as Selected<SiteOptions>))
 }
 
 /** The selection, where every pattern of sites to probe means one of its sites. */
@@ -31,16 +24,6 @@ const withProbedSites = (
   return problems.length === 0 ? Result.succeed(selected) : Result.fail(new InjectionError({ problems }))
 }
 
-/** null: the head alone. */
-export const methodOf = ({ adapter }: RunPlan) => methods[adapter.method] as AdapterMethod<SiteOptions> | null
-
-/** The method's options as the plan gives them, before overrides. */
-const siteOptions = ({ adapter }: RunPlan): SiteOptions => {
-  const { method: _, modulesToSave: __, ...rest } = adapter
-  const { targets: ___, exclude: ____, overrides: _____, ...own } = rest as Record<string, unknown>
-  return own
-}
-
 /** Optimisation steps; `batches`: of an epoch. */
 export const stepsOf = ({ training }: RunPlan, batches: number): number => {
   if (training.steps !== undefined) return training.steps
@@ -51,14 +34,12 @@ const product = (shape: ReadonlyArray<number>): number => shape.reduce((size, di
 
 /** How many numbers are trained, and how many are not. */
 export const countTrainable = (
-  method: AdapterMethod<SiteOptions> | null,
+  { adapter }: RunPlan,
   model: Adaptable,
   { sites, parameters }: Selected<SiteOptions>
 ): TrainableCounts => {
   const sizes = new Map(model.parameters.map(({ name, shape }) => [name, product(shape)]))
-  const sized = sites.map(({ site, options }) => method!.size(site, options))
-  const factors = sized.reduce((sum, size) => sum + size.factors, 0)
-  const own = sized.reduce((sum, size) => sum + size.dense, 0)
+  const { factors, dense: own } = adapterSize(methodOf(adapter), sites)
   const saved = parameters.reduce((sum, name) => sum + sizes.get(name)!, 0)
   const head = model.head.parameters.reduce((sum, { shape }) => sum + product(shape), 0)
   const dense = own + saved + head

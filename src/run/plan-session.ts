@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Adapted, noCalibration } from "../../adapters/index.ts"
+import { factsOfOptimizer } from "../../schemas/index.ts"
 import { Device } from "../device/device.ts"
 import type { Runner } from "../kinds/index.ts"
 import type { Network } from "../models/index.ts"
@@ -94,7 +95,7 @@ const probeOfPlan = (
   const { diagnostics } = plan.training
   if (diagnostics === undefined) return {}
   const sites = probedSites(adapted.sites, adapted.model.prefix, diagnostics.sites)
-  return { probe: { every: diagnostics.every, sites, theorem: plan.optimizer.kind === "lora-pro" } }
+  return { probe: { every: diagnostics.every, sites, theorem: factsOfOptimizer(plan.optimizer).followsTheorem } }
 }
 
 /** One notice for a probe, however many sites have something to say. */

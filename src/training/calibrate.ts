@@ -9,7 +9,7 @@ import type { Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { type Calibrate, type Calibration, InitError, injectSelected } from "../../adapters/index.ts"
+import { type Calibrate, type Calibration, InitError, unadapted } from "../../adapters/index.ts"
 import type { BatchOf, Model, Network } from "../models/model.ts"
 import type { DeviceReadError, LinearSite } from "../tensors/index.ts"
 import type { Differentiated } from "./backward.ts"
@@ -39,7 +39,7 @@ export const calibrating = <M extends Network = Model>(
   { batches, loss, recompute = "none", sites = model.sites, bytes = 2 ** 28 }: CalibratingOptions<M>
 ): Effect.Effect<Calibrate, InitError | DeviceReadError, Scope.Scope> =>
   Effect.gen(function* () {
-    const adapted = yield* injectSelected(model, null, { sites: [], parameters: [] }, 0)
+    const adapted = yield* unadapted(model)
     const held = new Map<string, Tensor2D>()
     yield* Effect.addFinalizer(() => Effect.sync(() => tf.dispose([...held.values()])))
     const keyOf = ({ name }: LinearSite, { what, batches: count }: Calibration) => `${what} ${count} ${name}`

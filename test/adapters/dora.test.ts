@@ -129,7 +129,7 @@ describe("DoRA's start", () => {
     const trained = startOn({ W: tensorOf(W), bias: null })
     expect(trained.dense.map(({ name, role }) => [name, role])).toEqual([["some.site.magnitude", "body"]])
     expectClose(await trained.dense[0]!.value.data(), lengthsOf(W), tolerance.operation)
-    expect(dora.size(site, options)).toEqual({ factors: 4 * 64, dense: 24 })
+    expect(dora.size(site, options)).toEqual({ factors: 4 * 64, dense: 24, frozen: 0, state: 0 })
     expect(tensorsOf(trained).reduce((sum, { size }) => sum + size, 0)).toBe(4 * 64 + 24)
   })
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { type AdapterMethod, full, inject, lora, methods } from "../../adapters/index.ts"
+import { type AdapterMethod, full, inject, lora, methods, none } from "../../adapters/index.ts"
 import type { LoraOptions } from "../../adapters/lora.ts"
 import { frozenLinear } from "../../src/kernels/dense-linear.ts"
 import { valueAndGradients } from "../../src/tensors/gradients.ts"
@@ -40,11 +40,11 @@ describe("every method, and none", () => {
       scoped(
         Effect.gen(function* () {
           const own = { lora: options, dora: options, adalora: { ...options, orthogonality: 0.5 } }[name] ?? {}
-          const adapted = yield* inject(toy.model, method as AdapterMethod<object> | null, {
+          const adapted = yield* inject(toy.model, method as AdapterMethod<object>, {
             ...own,
             targets: "all-linear"
           })
-          expect(adapted.method).toBe(name)
+          expect(adapted.method.tag).toBe(name)
           const logits = adapted.forward(toyTokens(), adapted.trainable)
           expectClose(yield* read(logits), yield* read(baseLogits()), tolerance.operation)
 
@@ -99,8 +99,8 @@ test("full: W and bias of the targets, as copies", () =>
 test("none: the head alone, without sites", () =>
   scoped(
     Effect.gen(function* () {
-      const adapted = yield* inject(toy.model, null, { targets: "all-linear" })
-      expect([adapted.method, adapted.sites, adapted.trainable.pairs]).toEqual(["none", [], []])
+      const adapted = yield* inject(toy.model, none, { targets: "all-linear" })
+      expect([adapted.method.tag, adapted.sites, adapted.trainable.pairs]).toEqual(["none", [], []])
       expect(adapted.trainable.dense.map(({ name }) => name)).toEqual(["head.weight", "head.bias"])
     })
   ))

@@ -21,9 +21,24 @@ const RowScaling = Schema.Struct({
 })
 
 const rowScaling: AdapterMethod<Pick<typeof RowScaling.Type, "start">> = {
-  method: "row-scaling",
+  tag: "row-scaling",
+  label: "row scaling",
+  paper: null,
+  theorem: { holds: false, because: "which has no factors" },
+  factors: { holds: false, because: "which has no factors" },
+  trains: "parts",
   problem: ({ name, out }) => (out < 2 ? `${name} has a single row` : undefined),
-  size: ({ out }) => ({ factors: 0, dense: out }),
+  size: ({ out }) => ({ factors: 0, dense: out, frozen: 0, state: 0 }),
+  keepsOutputs: false,
+  columns: () => ({}),
+  calibration: null,
+  dropout: null,
+  trainsBias: false,
+  penalty: null,
+  allocation: null,
+  sum: { by: null, because: "whose scales nobody sums" },
+  peft: { layout: null, because: "PEFT has no such method" },
+  compared: {},
   init: (site, { start }) =>
     Effect.sync(() => ({
       pairs: [],

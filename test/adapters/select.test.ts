@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test"
 import * as Result from "effect/Result"
 import { full } from "../../adapters/full.ts"
 import { type LoraOptions, lora } from "../../adapters/lora.ts"
+import { none } from "../../adapters/none.ts"
 import { type Selection, select } from "../../adapters/select.ts"
 import { described, short } from "./sites.ts"
 
@@ -68,7 +69,7 @@ describe("targets", () => {
     ])
   })
   test("no method: no sites, and targets are not looked at", () => {
-    expect(Result.getOrThrow(select(described, null, {}, { targets: ["nothing"] })).sites).toEqual([])
+    expect(Result.getOrThrow(select(described, none, {}, { targets: ["nothing"] })).sites).toEqual([])
   })
 })
 
@@ -135,7 +136,7 @@ describe("modules to save", () => {
     ])
   })
   test("work without a method, and for linear layers that are not adapted", () => {
-    const alone = select(described, null, {}, { targets: "all-linear", modulesToSave: ["bert.embeddings.LayerNorm"] })
+    const alone = select(described, none, {}, { targets: "all-linear", modulesToSave: ["bert.embeddings.LayerNorm"] })
     expect(Result.getOrThrow(alone).parameters).toEqual(["embeddings.LayerNorm.weight", "embeddings.LayerNorm.bias"])
     expect(selected({ targets: ["query"], modulesToSave: ["encoder.layer.0.**.key"] }).parameters).toEqual([
       "encoder.layer.0.attention.self.key.weight",

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
-import { type Adapted, injectSelected } from "../../adapters/index.ts"
+import { type Adapted, unadapted } from "../../adapters/index.ts"
 import { Device } from "../../src/device/index.ts"
 import { type CausalModel, logitsOf, openCausalModel } from "../../src/models/causal/index.ts"
 import { platform } from "../../src/platform.ts"
@@ -43,6 +43,6 @@ export const modelLogits = (source: string, ids: Ids): Promise<ReadonlyArray<Flo
   onOneThread(
     Effect.gen(function* () {
       const model = yield* openCausalModel(source)
-      return yield* logitsWith(yield* injectSelected(model, null, { sites: [], parameters: [] }, 0), ids)
+      return yield* logitsWith(yield* unadapted(model), ids)
     })
   )

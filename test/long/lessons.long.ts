@@ -115,18 +115,18 @@ test(
 )
 
 test(
-  "own-adapter-method and own-optimizer-transform: both start as the base, with as many numbers as VeRA's formula says",
+  "own-adapter-method and own-optimizer-transform: both start as the base, with as many numbers as the formula says",
   async () => {
-    const [vera, lion] = await Promise.all(
+    const [scaling, signum] = await Promise.all(
       [start("own-adapter-method", [2]), start("own-optimizer-transform", [3])].map(succeed)
     )
-    const numbers = LAYERS * (5 * (64 + HIDDEN) + (64 + INTERMEDIATE))
-    expect(vera!.stdout).toStartWith(`vera: ${numbers} numbers for ${6 * LAYERS} layers, beside the head\n`)
-    const losses = lossesOf(lion!.stdout)
+    const numbers = LAYERS * (5 * HIDDEN + INTERMEDIATE)
+    expect(scaling!.stdout).toStartWith(`row scaling: ${numbers} numbers for ${6 * LAYERS} layers, beside the head\n`)
+    const losses = lossesOf(signum!.stdout)
     expect(losses).toHaveLength(3)
-    expect(lossesOf(vera!.stdout)[0]).toBe(losses[0]!)
+    expect(lossesOf(scaling!.stdout)[0]).toBe(losses[0]!)
     // LoRA-Pro at B = 0 moves B alone
-    const moved = [...lion!.stdout.matchAll(/‖ΔA‖\/‖A‖ (\S+)/g)].map((match) => Number(match[1]))
+    const moved = [...signum!.stdout.matchAll(/‖ΔA‖\/‖A‖ (\S+)/g)].map((match) => Number(match[1]))
     expect(moved[0]).toBe(0)
     expect(moved[1]).toBeGreaterThan(0)
   },

@@ -5,16 +5,20 @@ import {
   adaptationPlanJsonSchema,
   adaptationRules,
   decodeAdaptationPlan,
+  methodFacts,
   rules,
   runPlanJsonSchema
 } from "../../schemas/index.ts"
 
-const problems = (plan: unknown, method = "lora") => {
-  const decoded = decodeAdaptationPlan(plan, method)
+type Method = keyof typeof methodFacts
+
+const problems = (plan: unknown, method: Method = "lora") => {
+  const decoded = decodeAdaptationPlan(plan, methodFacts[method])
   return Result.isFailure(decoded) ? decoded.failure.map(({ path, message }) => `${path}: ${message}`) : []
 }
 
-const decoded = (plan: unknown, method = "lora") => Result.getOrThrow(decodeAdaptationPlan(plan, method))
+const decoded = (plan: unknown, method: Method = "lora") =>
+  Result.getOrThrow(decodeAdaptationPlan(plan, methodFacts[method]))
 
 test("all of it may be left out: LoRA-Pro's full form where there are factors, else AdamW", () => {
   expect(decoded({})).toEqual({
@@ -28,7 +32,7 @@ test("all of it may be left out: LoRA-Pro's full form where there are factors, e
     }),
     training: { batchSize: 32, accumulate: 1 }
   })
-  for (const method of ["dora", "adalora", "full", "none", "mine"]) {
+  for (const method of ["dora", "adalora", "full", "none"] as const) {
     expect(decoded({}, method).optimizer).toMatchObject({ kind: "adamw", learningRate: 1e-3 })
   }
 })
@@ -55,13 +59,8 @@ describe("rules", () => {
   })
 
   const loraPro = { kind: "lora-pro", learningRate: 1e-3 }
-  const cases: ReadonlyArray<readonly [rule: string, plan: object, method: string, says: RegExp]> = [
-    [
-      "lora-pro-needs-factors",
-      { optimizer: loraPro },
-      "none",
-      /^optimizer\.kind: found "lora-pro" with adapter\.method "none"/
-    ],
+  const cases: ReadonlyArray<readonly [rule: string, plan: object, method: Method, says: RegExp]> = [
+    ["theorem-holds", { optimizer: loraPro }, "none", /^optimizer\.kind: found "lora-pro" with adapter\.method "none"/],
     [
       "moments-of-efficient-form",
       { optimizer: { ...loraPro, moments: "invariant" } },
@@ -69,7 +68,7 @@ describe("rules", () => {
       /^optimizer\.moments: found "invariant" with form "full"/
     ],
     [
-      "lora-plus-needs-factors",
+      "factors-are-trained",
       { optimizer: { ...loraPro, kind: "lora-plus" } },
       "adalora",
       /^optimizer\.kind: found "lora-plus"/

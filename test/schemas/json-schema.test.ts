@@ -11,6 +11,7 @@ import {
   adaptationPlanJsonSchema,
   adaptationPlanJsonSchemaText,
   decodeAdaptationPlan,
+  methodFacts,
   RunPlan,
   runPlanJsonSchema,
   runPlanJsonSchemaText
@@ -166,6 +167,9 @@ describe("refuses, as the decoder does", () => {
     ["an unknown optimizer", { optimizer: { kind: "adam", learningRate: 1 } }],
     ["no rows a batch", { training: { batchSize: 0 } }]
   ])("in an adaptation plan: %s", (_what, plan) => {
-    expect([isAdaptationPlan(plan), Result.isFailure(decodeAdaptationPlan(plan, "lora"))]).toEqual([false, true])
+    expect([isAdaptationPlan(plan), Result.isFailure(decodeAdaptationPlan(plan, methodFacts.lora))]).toEqual([
+      false,
+      true
+    ])
   })
 })

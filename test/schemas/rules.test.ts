@@ -20,7 +20,7 @@ const arrays = { format: "arrays", train: "train.jsonl" }
 const chat = { format: "chat", train: "train.jsonl" }
 
 const cases: Record<string, Case> = {
-  "lora-pro-needs-factors": {
+  "theorem-holds": {
     bad: { adapter: { method: "none" } },
     says: [
       'optimizer.kind: found "lora-pro" with adapter.method "none", which has no factors A and B to move; expected "adamw" or "sgd" here, or adapter.method "lora"'
@@ -37,10 +37,10 @@ const cases: Record<string, Case> = {
       { optimizer: { kind: "lora-pro", learningRate: 1e-3, form: "full" } }
     ]
   },
-  "lora-plus-needs-factors": {
+  "factors-are-trained": {
     bad: { adapter: { method: "adalora" }, optimizer: loraPlus },
     says: [
-      'optimizer.kind: found "lora-plus" with adapter.method "adalora", which has no factors A and B; expected "adamw" here, or adapter.method "lora" or "dora"'
+      'optimizer.kind: found "lora-plus" with adapter.method "adalora", which has no factors A and B; expected "adamw" or "sgd" here, or adapter.method "lora" or "dora"'
     ],
     good: [
       { adapter: { method: "lora" }, optimizer: loraPlus },
@@ -71,13 +71,13 @@ const cases: Record<string, Case> = {
     says: ["adapter.budget: found start 0.5 and end 0.5; expected start before end"],
     good: [{ adapter: { method: "adalora", budget: { start: 0.4, end: 0.5 } }, optimizer: adamw }]
   },
-  "lora-ga-sees-a-gradient": {
+  "gradient-reaches-the-sites": {
     bad: {
       model: { source: "m", task: { kind: "classification", headInit: "zeros" } },
       adapter: { method: "lora", init: { kind: "lora-ga" } }
     },
     says: [
-      'model.task.headInit: found "zeros" with adapter.init "lora-ga", which starts from the gradient of the first batches: through a head of zeros every layer\'s is 0; expected "normal" or "checkpoint" here, or another init'
+      'model.task.headInit: found "zeros" with adapter.init "lora-ga", which needs the gradient of the first batches: through a head of zeros every layer\'s is 0; expected "normal" or "checkpoint" here, or another init'
     ],
     good: [
       { adapter: { method: "lora", init: { kind: "lora-ga" } } },

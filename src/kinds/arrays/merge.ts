@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
-import { type Adapted, injectSelected } from "../../../adapters/index.ts"
+import { type Adapted, unadapted } from "../../../adapters/index.ts"
 import type { ArraysPlan } from "../../../schemas/index.ts"
 import { arrayEvaluationBatches, type ClassificationSplit } from "../../data/index.ts"
 import { Device } from "../../device/index.ts"
@@ -37,7 +37,7 @@ export const mergeArrays = (
     const merged = Effect.gen(function* () {
       const description = yield* describeLayersClassifier(source, { head: [] })
       const model = yield* loadLayersClassifier(yield* labelled(description, labels), [])
-      const alone = yield* injectSelected(model, null, { sites: [], parameters: [] }, 0)
+      const alone = yield* unadapted(model)
       return (yield* checkedLogits(alone, plan, splits)).logits
     })
     const all = adapted.model.base.getWeights().length
@@ -108,7 +108,7 @@ const checkedLogits = (adapted: AdaptedClassifier, plan: ArraysPlan, open: Open)
 const readme = (steps: number, { method, sites, model }: AdaptedClassifier, check: MergeCheck): string =>
   `# ${model.base.name}, merged
 
-A tf.LayersModel: its base with what ${method} trained in ${sites.length} of its layers in ${steps} steps of tfjs-lora-pro, merged.
+A tf.LayersModel: its base with what ${method.tag} trained in ${sites.length} of its layers in ${steps} steps of tfjs-lora-pro, merged.
 
 On ${check.rows} ${check.split} rows its logits differ from the unmerged model's by at most ${check.largestDifference.toExponential(1)},
 ${check.relativeDifference.toExponential(1)} of the largest.

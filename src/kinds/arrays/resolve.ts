@@ -4,6 +4,7 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
+import type { SelectedSite } from "../../../adapters/index.ts"
 import type { ArraysPlan } from "../../../schemas/index.ts"
 import { batchesPerEpoch, type ClassificationData, openArrays } from "../../data/index.ts"
 import { type DescribedLayers, describeLayersClassifier, type LayersClassifier, labelled } from "../../models/index.ts"
@@ -14,7 +15,6 @@ import {
   machineMemory,
   memoryEstimate,
   memoryWarnings,
-  methodOf,
   type ResolvedPlan,
   ResolveError,
   selectSites,
@@ -48,8 +48,8 @@ export const resolveArrays = (
     const model = yield* reported(labelled(described, labels))
     const selected = selectSites(plan, model)
     if (Result.isFailure(selected)) return yield* fail(selected.failure.message)
-    const trainable = countTrainable(methodOf(plan), model, selected.success)
-    const memory = estimateMemory(plan, model, trainable)
+    const trainable = countTrainable(plan, model, selected.success)
+    const memory = estimateMemory(plan, model, trainable, selected.success.sites)
     return {
       base: model.source,
       plan: { ...plan, data: { ...plan.data, labels: [...labels] } },
@@ -71,11 +71,17 @@ export const resolveArrays = (
 export const estimateMemory = (
   plan: ArraysPlan,
   model: DescribedLayers,
-  trainable: Omit<TrainableCounts, "total">
+  trainable: Omit<TrainableCounts, "total">,
+  sites: ReadonlyArray<SelectedSite<object>>
 ): MemoryEstimate => {
   const { batchSize, evaluateBatchSize } = plan.training
-  return memoryEstimate(plan, trainable, model.sites, {
-    weights: 2 * FLOAT * trainable.frozen,
-    activations: FLOAT * model.activations * Math.max(2 * batchSize, evaluateBatchSize)
-  })
+  return memoryEstimate(
+    plan,
+    trainable,
+    { all: model.sites, adapted: sites },
+    {
+      weights: 2 * FLOAT * trainable.frozen,
+      activations: FLOAT * model.activations * Math.max(2 * batchSize, evaluateBatchSize)
+    }
+  )
 }

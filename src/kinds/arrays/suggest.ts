@@ -143,7 +143,7 @@ export const suggestArrays: Suggesting<ResolvedArraysPlan> = {
       blocks: false,
       shortest: null
     }),
-  estimate: (plan, { model, trainable }) => estimateMemory(plan, model, trainable)
+  estimate: (plan, { model, trainable, selected }) => estimateMemory(plan, model, trainable, selected.sites)
 }
 
 const scaleCaution =

@@ -6,7 +6,7 @@ import {
   fenced,
   fileName,
   inLlamaCpp,
-  isPeftMethod,
+  peftReader,
   python
 } from "../../output/index.ts"
 import type { ResolvedCausalPlan } from "./resolve.ts"
@@ -38,17 +38,16 @@ const loadingCode = (source: Source): string => {
   const { resolved, report, base, adapter } = source
   const gguf = /^(.*[\\/])?([^\\/]+\.gguf)$/.exec(base)
   const from = gguf === null ? python(base) : `${python(gguf[1] ?? ".")}, gguf_file=${python(gguf[2]!)}`
-  const loaded = isPeftMethod(resolved.plan.adapter.method)
-    ? [`model = PeftModel.from_pretrained(model, ${python(adapter)})`]
-    : [`model.load_state_dict(load_file(${python(`${adapter}/trained.safetensors`)}), strict=False)`]
+  const loaded =
+    peftReader(resolved.plan) !== null
+      ? [`model = PeftModel.from_pretrained(model, ${python(adapter)})`]
+      : [`model.load_state_dict(load_file(${python(`${adapter}/trained.safetensors`)}), strict=False)`]
   const llamaCpp = llamaCppCode(source)
   return [
     "In Python, from the folder that training was started in:",
     fenced("python", [
       "import torch",
-      isPeftMethod(resolved.plan.adapter.method)
-        ? "from peft import PeftModel"
-        : "from safetensors.torch import load_file",
+      peftReader(resolved.plan) !== null ? "from peft import PeftModel" : "from safetensors.torch import load_file",
       "from transformers import AutoModelForCausalLM, AutoTokenizer",
       "",
       `tokenizer = AutoTokenizer.from_pretrained(${from})`,

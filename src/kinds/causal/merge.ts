@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
-import { type Adapted, injectSelected } from "../../../adapters/index.ts"
+import { type Adapted, unadapted } from "../../../adapters/index.ts"
 import type { CausalPlan } from "../../../schemas/index.ts"
 import { type CausalEvaluationBatch, type CausalSplit, causalEvaluationBatches } from "../../data/causal/index.ts"
 import { Device } from "../../device/index.ts"
@@ -76,7 +76,7 @@ export const mergeCausal = (
       unmerged,
       merged: Effect.gen(function* () {
         const merged = yield* openCausalModel(folder)
-        const alone = yield* injectSelected(merged, null, { sites: [], parameters: [] }, 0)
+        const alone = yield* unadapted(merged)
         return (yield* checkedLogits(alone, plan, splits)).logits
       }),
       counts,

@@ -7,6 +7,7 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
+import type { SelectedSite } from "../../../adapters/index.ts"
 import type { CausalPlan } from "../../../schemas/index.ts"
 import { causalBatchesPerEpoch, type OpenedCausal, openCausal } from "../../data/causal/index.ts"
 import {
@@ -24,7 +25,6 @@ import {
   machineMemory,
   memoryEstimate,
   memoryWarnings,
-  methodOf,
   type ResolvedPlan,
   ResolveError,
   selectSites,
@@ -77,8 +77,8 @@ export const resolveCausal = (
             maxLength: Math.min(plan.data.maxLength, description.maxLength)
           })
         )
-    const trainable = countTrainable(methodOf(plan), description, selected.success)
-    const memory = estimateMemory(plan, description, trainable)
+    const trainable = countTrainable(plan, description, selected.success)
+    const memory = estimateMemory(plan, description, trainable, selected.success.sites)
     return {
       plan,
       name,
@@ -114,7 +114,8 @@ const LOGITS = 2 ** 23
 export const estimateMemory = (
   plan: CausalPlan,
   model: CausalDescription,
-  trainable: Omit<TrainableCounts, "total">
+  trainable: Omit<TrainableCounts, "total">,
+  sites: ReadonlyArray<SelectedSite<object>>
 ): MemoryEstimate => {
   const { hiddenSize, intermediateSize, attentionHeads, keyValueHeads, headDim, layers } = model
   const length = Math.min(plan.data.maxLength, model.maxLength)
@@ -124,8 +125,13 @@ export const estimateMemory = (
   const kept = recompute === "none" ? layers * saved : layers * hiddenSize + saved
   const rows = Math.max(batchSize * (kept + saved), evaluateBatchSize * 2 * saved)
   const logits = Math.min(LOGITS, Math.max(batchSize, evaluateBatchSize) * length * model.vocabularySize)
-  return memoryEstimate(plan, trainable, model.sites, {
-    weights: bytesOfWeights(plan.model.weights, model.sites, trainable.frozen),
-    activations: FLOAT * (length * rows + 2 * logits)
-  })
+  return memoryEstimate(
+    plan,
+    trainable,
+    { all: model.sites, adapted: sites },
+    {
+      weights: bytesOfWeights(plan.model.weights, model.sites, trainable.frozen),
+      activations: FLOAT * (length * rows + 2 * logits)
+    }
+  )
 }

@@ -236,5 +236,5 @@ export const suggestCausal: Suggesting<ResolvedCausalPlan> = {
       shortest: 64
     })
   },
-  estimate: (plan, { model, trainable }) => estimateMemory(plan, model, trainable)
+  estimate: (plan, { model, trainable, selected }) => estimateMemory(plan, model, trainable, selected.sites)
 }

@@ -3,7 +3,7 @@
  * full.
  */
 import type { CardParts, CardSource } from "../../output/index.ts"
-import { fenced, fileName, isPeftMethod, python } from "../../output/index.ts"
+import { fenced, fileName, peftReader, python } from "../../output/index.ts"
 import { classesLimits, classesPurpose } from "../labelled-run.ts"
 import { longestText, type ResolvedClassificationPlan } from "./resolve.ts"
 
@@ -26,7 +26,7 @@ export const classificationCard = (source: Source): CardParts => {
 /** In Python with PEFT or transformers, and here. */
 const loadingCode = (source: Source): string => {
   const { resolved, report } = source
-  const where = isPeftMethod(resolved.plan.adapter.method) ? "In Python, with PEFT" : "In Python, with transformers"
+  const where = peftReader(resolved.plan) !== null ? "In Python, with PEFT" : "In Python, with transformers"
   const here = [
     'import { loadRun } from "tfjs-lora-pro"',
     "",
@@ -49,8 +49,8 @@ const pythonLines = (source: Source): ReadonlyArray<string> => {
   const length = longestText(plan, model)
   return [
     "import torch",
-    ...(isPeftMethod(plan.adapter.method) ? ["from peft import PeftModel"] : []),
-    ...(mean || !isPeftMethod(plan.adapter.method) ? ["from safetensors.torch import load_file"] : []),
+    ...(peftReader(plan) !== null ? ["from peft import PeftModel"] : []),
+    ...(mean || peftReader(plan) === null ? ["from safetensors.torch import load_file"] : []),
     `from transformers import ${mean ? "AutoModel" : "AutoModelForSequenceClassification"}, AutoTokenizer`,
     "",
     `base = ${python(base)}`,
@@ -80,7 +80,7 @@ const pythonLines = (source: Source): ReadonlyArray<string> => {
 
 /** The trained tensors put into `model`; a head alone over mean pooling leaves the model as it is. */
 const trainedLines = ({ plan, model, selected }: ResolvedClassificationPlan): ReadonlyArray<string> => {
-  if (isPeftMethod(plan.adapter.method)) return ["model = PeftModel.from_pretrained(model, adapter)"]
+  if (peftReader(plan) !== null) return ["model = PeftModel.from_pretrained(model, adapter)"]
   const other = model.head.pooling === "pooler" || selected.sites.length > 0 || selected.parameters.length > 0
   return other ? ['model.load_state_dict(load_file(f"{adapter}/trained.safetensors"), strict=False)'] : []
 }

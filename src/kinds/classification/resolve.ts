@@ -6,6 +6,7 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
+import { methodOf, type SelectedSite } from "../../../adapters/index.ts"
 import type { ClassificationPlan } from "../../../schemas/index.ts"
 import {
   batchesPerEpoch,
@@ -32,7 +33,6 @@ import {
   machineMemory,
   memoryEstimate,
   memoryWarnings,
-  methodOf,
   type ResolvedPlan,
   ResolveError,
   selectSites,
@@ -89,8 +89,8 @@ export const resolveClassification = (
     )
     const impossible = impossibleTensors(plan, model.success, train.rows, Math.min(lengths.max, maxLength))
     if (impossible.length > 0) return yield* new ResolveError({ name, problems: impossible })
-    const trainable = countTrainable(methodOf(plan), model.success, selected.success)
-    const memory = estimateMemory(plan, model.success, trainable, train.rows)
+    const trainable = countTrainable(plan, model.success, selected.success)
+    const memory = estimateMemory(plan, model.success, trainable, selected.success.sites, train.rows)
     return {
       base: model.success.folder,
       plan: { ...plan, data: { ...plan.data, labels: [...data.success.labels] } },
@@ -159,12 +159,18 @@ export const estimateMemory = (
   plan: ClassificationPlan,
   model: ModelDescription,
   trainable: Omit<TrainableCounts, "total">,
+  sites: ReadonlyArray<SelectedSite<object>>,
   rows: number
 ): MemoryEstimate =>
-  memoryEstimate(plan, trainable, model.sites, {
-    weights: bytesOfWeights(plan.model.weights, model.sites, trainable.frozen),
-    activations: FLOAT * largestActivations(plan, model, rows)
-  })
+  memoryEstimate(
+    plan,
+    trainable,
+    { all: model.sites, adapted: sites },
+    {
+      weights: bytesOfWeights(plan.model.weights, model.sites, trainable.frozen),
+      activations: FLOAT * largestActivations(plan, model, rows)
+    }
+  )
 
 /** Numbers. */
 const largestActivations = (plan: ClassificationPlan, model: ModelDescription, rows: number): number => {
@@ -172,8 +178,8 @@ const largestActivations = (plan: ClassificationPlan, model: ModelDescription, r
   const length = longestText(plan, model)
   const scores = attentionHeads * length
   // input, q, k, v, attention's output, two normalized sums, the second's input; GELU's derivative and output; attention's weights
-  // and DoRA's outputs of linear layers before their rows are scaled; of all layers, whichever are adapted
-  const unscaled = plan.adapter.method === "dora" ? 5 * hiddenSize + intermediateSize : 0
+  // and where the method keeps them, outputs of linear layers once more; of all layers, whichever are adapted
+  const unscaled = methodOf(plan.adapter).keepsOutputs ? 5 * hiddenSize + intermediateSize : 0
   const saved = 8 * hiddenSize + 2 * intermediateSize + scores + unscaled
   const gradients = 3 * hiddenSize + intermediateSize
   // and what only the next layer reads

@@ -158,7 +158,8 @@ export const suggestClassification: Suggesting<ResolvedClassificationPlan> = {
       blocks: true,
       shortest: 32
     }),
-  estimate: (plan, { model, trainable, data }) => estimateMemory(plan, model, trainable, data.splits.train.rows)
+  estimate: (plan, { model, trainable, selected, data }) =>
+    estimateMemory(plan, model, trainable, selected.sites, data.splits.train.rows)
 }
 
 export const detectClassification: Detecting = {

@@ -1,5 +1,6 @@
 /** How long a fit goes on: epochs, and steps where the plan counts those. */
 import * as Result from "effect/Result"
+import type { AdapterMethod } from "../../../adapters/index.ts"
 import type { AdaptationPlan, PlanProblem } from "../../../schemas/index.ts"
 import type { FitOptions } from "./options.ts"
 import type { Source } from "./source.ts"
@@ -14,16 +15,13 @@ export interface Extent {
   readonly total: number
 }
 
-/** Methods whose optimizer is the same however long it runs. */
-const unhurried: ReadonlyArray<string> = ["lora", "dora", "full", "none"]
-
 /** `epochs`: unless options or plan say something. */
 export const extentOf = (
   {
     plan,
     method,
     epochs
-  }: { readonly plan: AdaptationPlan; readonly method: string; readonly epochs: number | undefined },
+  }: { readonly plan: AdaptationPlan; readonly method: AdapterMethod<unknown>; readonly epochs: number | undefined },
   options: FitOptions,
   { batches }: Pick<Source, "batches">
 ): Result.Result<Extent, ReadonlyArray<PlanProblem>> => {
@@ -44,10 +42,11 @@ export const extentOf = (
     batches === undefined ? Number.POSITIVE_INFINITY : (to - from) * Math.ceil(batches / training.accumulate)
   const total = Math.min(steps, counted)
   const { kind, warmup = 0 } = optimizer.schedule
-  if (!Number.isFinite(total) && (kind !== "constant" || warmup > 0 || !unhurried.includes(method))) {
-    const why = unhurried.includes(method)
-      ? `the schedule "${kind}"${warmup > 0 ? " with warmup" : ""}`
-      : `the method "${method}"`
+  if (!Number.isFinite(total) && (kind !== "constant" || warmup > 0 || method.allocation !== null)) {
+    const why =
+      method.allocation === null
+        ? `the schedule "${kind}"${warmup > 0 ? " with warmup" : ""}`
+        : `the method "${method.tag}"`
     const message = `missing; ${why} has to know how many steps there will be, and this dataset does not count its batches: expected batchesPerEpoch, or plan.training.steps`
     return Result.fail([{ path: "batchesPerEpoch", message }])
   }

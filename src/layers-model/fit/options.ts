@@ -8,6 +8,7 @@ import {
   type AdaptationPlanInput,
   decodeAdaptationPlan
 } from "../../../schemas/adaptation-plan.ts"
+import type { MethodFacts } from "../../../schemas/adapter.ts"
 import { count, share } from "../../../schemas/fields.ts"
 import { type PlanProblem, problemsOf } from "../../../schemas/problems.ts"
 import { strict } from "../../../schemas/strict.ts"
@@ -142,7 +143,7 @@ const problemsIn = (result: Result.Result<unknown, ReadonlyArray<PlanProblem>>, 
 export const settle = (
   which: "fit" | "fitDataset",
   base: tf.LayersModel,
-  method: string,
+  method: MethodFacts,
   options: FitOptions | FitDatasetOptions
 ): Effect.Effect<Settled, FitError> =>
   Effect.suspend(() => {

@@ -4,6 +4,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Adapted } from "../../../adapters/index.ts"
+import { factsOfOptimizer } from "../../../schemas/optimizer.ts"
 import type { LayersBatch, LayersNetwork } from "../../models/layers-model/from-layers-model.ts"
 import { fromConfig } from "../../optimizers/index.ts"
 import { type DeviceReadError, readTensor } from "../../tensors/index.ts"
@@ -81,7 +82,7 @@ export const openStepper = (
         ? undefined
         : {
             sites: probedSites(adapted.sites, adapted.model.prefix, diagnostics.sites),
-            theorem: plan.optimizer.kind === "lora-pro"
+            theorem: factsOfOptimizer(plan.optimizer).followsTheorem
           }
     const take = (batches: ReadonlyArray<WeightedBatch>): Effect.Effect<TakenStep, StepError> =>
       Effect.gen(function* () {

@@ -2,9 +2,10 @@
  * The YAML front matter. Every value that is not a word of this package is a double-quoted scalar, which JSON's strings are (YAML
  * 1.2, section 1.3), so no label or path can add a key.
  */
+import { methodOf } from "../../../adapters/index.ts"
+import { factsOfOptimizer } from "../../../schemas/index.ts"
 import { type Metrics, scoreOf } from "../../training/metrics.ts"
 import type { EvaluationReport } from "../metrics.ts"
-import { isPeftMethod } from "../peft/formats.ts"
 import { type CardParts, type CardSource, fileName } from "./card-source.ts"
 
 /** A YAML double-quoted scalar. JSON leaves DEL and the C1 controls as they are; YAML does not allow them. */
@@ -16,11 +17,11 @@ export const yamlString = (text: string): string =>
 
 export const metadata = (source: CardSource, metrics: Metrics, { pipeline, task }: CardParts): string => {
   const { resolved, base, baseCard } = source
-  const { method } = resolved.plan.adapter
-  const peft = isPeftMethod(method)
+  const { adapter, optimizer } = resolved.plan
+  const { layout } = methodOf(adapter).peft
   const tags = [
-    ...(peft ? [...new Set(["lora", method])] : []),
-    ...(resolved.plan.optimizer.kind === "lora-pro" ? ["lora-pro"] : []),
+    ...(layout?.tags ?? []),
+    ...(factsOfOptimizer(optimizer).needs === "nothing" ? [] : [optimizer.kind]),
     "tfjs-lora-pro"
   ]
   const optional = (key: string, value: string | undefined) =>
@@ -30,7 +31,7 @@ export const metadata = (source: CardSource, metrics: Metrics, { pipeline, task 
     // a base is a local folder, which the Hub does not know; nothing here can tell what it is called there
     "# before uploading, name the base as the Hub does: owner/name",
     `base_model: ${yamlString(base)}`,
-    `library_name: ${peft ? "peft" : "transformers"}`,
+    `library_name: ${layout !== null ? "peft" : "transformers"}`,
     ...(pipeline === null ? [] : [`pipeline_tag: ${pipeline}`]),
     ...optional("license", baseCard.license),
     ...optional("license_name", baseCard.licenseName),

@@ -4,11 +4,10 @@
  * Targets are written as full module names: a suffix like `dense` would make PEFT adapt the pooler too, and leave its factors
  * at random.
  */
-import type { SelectedSite } from "../../../adapters/index.ts"
+import { type PeftLayout, type SelectedSite, type SiteTensors, selectionOf } from "../../../adapters/index.ts"
 import type { AdapterConfig } from "../../../schemas/index.ts"
 import type { HostTensor } from "../../safetensors/index.ts"
 import { type ExportedModel, exportedName, isCausal, tiedTo } from "./exported-name.ts"
-import type { PeftFormat, SiteTensors } from "./format.ts"
 
 export interface PeftSource {
   readonly model: ExportedModel
@@ -24,7 +23,7 @@ export interface PeftSource {
 }
 
 export const peftConfig = (
-  format: PeftFormat<never, unknown>,
+  layout: PeftLayout<unknown>,
   { model, config, sites, steps, stored, savedModules, base }: PeftSource
 ): Readonly<Record<string, unknown>> => {
   const module = (site: string) => exportedName(model, site)
@@ -36,7 +35,7 @@ export const peftConfig = (
     base_model_name_or_path: base,
     target_modules: sites.map(({ site }) => module(site.name)),
     modules_to_save: modulesToSave.length === 0 ? null : modulesToSave,
-    ...format.config({ config: config as never, sites, steps, module, stored }),
+    ...layout.config({ options: selectionOf(config).options, sites, steps, module, stored }),
     // linear weights of such a class are stored [in, out]
     ...(isCausal(model) && model.fanInFanOut ? { fan_in_fan_out: true } : {}),
     inference_mode: true

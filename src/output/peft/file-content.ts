@@ -2,22 +2,20 @@
  * Between what is stored of an adapter and what its files hold, where a format says they differ (AdaLoRA: triplets
  * without a λ).
  */
-import type { SitePart } from "../../../adapters/index.ts"
+import type { PeftLayout, SitePart, SiteTensors } from "../../../adapters/index.ts"
 import type { HostTensor } from "../../safetensors/index.ts"
 import { exportedName } from "./exported-name.ts"
-import type { PeftFormat, SiteTensors } from "./format.ts"
-import { peftFormatOf } from "./formats.ts"
 import { type StoredAdapted, siteTensorsIn } from "./layout.ts"
 
 /** Tensors by their names in a file. */
 type Content = Readonly<Record<string, HostTensor>>
 
-type Files = NonNullable<PeftFormat<never, unknown>["files"]>
+type Files = NonNullable<PeftLayout<unknown>["files"]>
 type Change = (files: Files, part: SitePart<unknown>, own: SiteTensors<HostTensor>) => SiteTensors<HostTensor>
 
 /** The tensors of each site changed, all others as they are. */
 const changed = (adapted: StoredAdapted, content: Content, change: Change): Content => {
-  const files = peftFormatOf(adapted.method)?.files
+  const files = adapted.method.peft.layout?.files
   if (files === undefined) return content
   const sites = adapted.parts(adapted.trainable).flatMap((part) => {
     const own = siteTensorsIn(adapted, part.site.name, content)

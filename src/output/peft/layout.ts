@@ -8,11 +8,9 @@
  */
 import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
-import type { Adapted, SitePart } from "../../../adapters/index.ts"
+import type { Adapted, PeftLayout, SitePart, SiteTensors } from "../../../adapters/index.ts"
 import type { DenseParameter, Factors, Trainable } from "../../tensors/index.ts"
 import { type ExportedModel, exportedName, hasOwnHead, isCausal, tiedTo } from "./exported-name.ts"
-import type { PeftFormat, SiteTensors } from "./format.ts"
-import { peftFormatOf } from "./formats.ts"
 
 export type AdapterFile = "adapter_model.safetensors" | "head.safetensors" | "trained.safetensors"
 
@@ -35,8 +33,8 @@ interface Unit {
   readonly restored: (tensors: ReadonlyArray<Tensor>) => Trainable
 }
 
-const siteUnit = (adapted: StoredAdapted, format: PeftFormat<never, unknown>, part: SitePart<unknown>): Unit => {
-  const shapes = format.shapes(part)
+const siteUnit = (adapted: StoredAdapted, layout: PeftLayout<unknown>, part: SitePart<unknown>): Unit => {
+  const shapes = layout.shapes(part)
   const names = Object.keys(shapes)
   const module = exportedName(adapted.model, part.site.name)
   return {
@@ -46,10 +44,10 @@ const siteUnit = (adapted: StoredAdapted, format: PeftFormat<never, unknown>, pa
       shape: shapes[name]!
     })),
     stored: () => {
-      const tensors = format.stored(part)
+      const tensors = layout.stored(part)
       return names.map((name) => tensors[name]!)
     },
-    restored: (tensors) => format.restored(part, Object.fromEntries(names.map((name, i) => [name, tensors[i]!])))
+    restored: (tensors) => layout.restored(part, Object.fromEntries(names.map((name, i) => [name, tensors[i]!])))
   }
 }
 
@@ -100,12 +98,12 @@ const foreignUnit = ({ model }: StoredAdapted, { site, part }: SitePart<unknown>
 const denseUnit = ({ model, method }: StoredAdapted, parameter: DenseParameter): Unit => {
   const { name, role } = parameter
   const { shape, stored, restored } = denseTensor(model, parameter)
-  const copy = peftFormatOf(method) === null ? null : tiedTo(model, name)
+  const copy = method.peft.layout === null ? null : tiedTo(model, name)
   const place = (): Place => {
     if (role === "head" && hasOwnHead(model))
       return { file: "head.safetensors", name: name.slice(name.lastIndexOf(".") + 1), shape }
     const exported = exportedName(model, name)
-    return peftFormatOf(method) === null
+    return method.peft.layout === null
       ? { file: "trained.safetensors", name: exported, shape }
       : { file: "adapter_model.safetensors", name: `base_model.model.${exported}`, shape }
   }
@@ -123,11 +121,11 @@ const denseUnit = ({ model, method }: StoredAdapted, parameter: DenseParameter):
 
 /** All that is stored of an adapted model, in the order of its tree. */
 const unitsOf = (adapted: StoredAdapted): ReadonlyArray<Unit> => {
-  const format = peftFormatOf(adapted.method)
+  const { layout } = adapted.method.peft
   const parts = adapted.parts(adapted.trainable)
   const owned = new Set(parts.flatMap(({ part }) => part.dense.map(({ name }) => name)))
   return [
-    ...parts.map((part) => (format === null ? foreignUnit(adapted, part) : siteUnit(adapted, format, part))),
+    ...parts.map((part) => (layout === null ? foreignUnit(adapted, part) : siteUnit(adapted, layout, part))),
     ...adapted.trainable.dense.filter(({ name }) => !owned.has(name)).map((parameter) => denseUnit(adapted, parameter))
   ]
 }

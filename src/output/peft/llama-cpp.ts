@@ -5,10 +5,9 @@
  * scale of the command line: `use_rslora` and `alpha_pattern` are ignored without a word, `rank_pattern` is not needed. One scale for all
  * sites can make up for what is ignored; where they need several, and wherever the file holds more than A and B, the model is merged first.
  */
-import type { LoraOptions, SelectedSite } from "../../../adapters/index.ts"
+import { methodOf, type SelectedSite, selectionOf } from "../../../adapters/index.ts"
 import type { AdapterConfig } from "../../../schemas/index.ts"
 import type { CausalDescription } from "../../models/causal/index.ts"
-import { storedSizes } from "./lora.ts"
 
 /** The scale that the command line has to give, 1 where none, or why the adapter cannot be used. */
 export type InLlamaCpp = { readonly scale: number } | { readonly reason: string }
@@ -17,23 +16,23 @@ export type InLlamaCpp = { readonly scale: number } | { readonly reason: string 
 export interface PlannedAdapter {
   readonly model: Pick<CausalDescription, "fanInFanOut">
   readonly config: AdapterConfig
-  readonly sites: ReadonlyArray<SelectedSite<unknown>>
+  readonly sites: ReadonlyArray<SelectedSite<object>>
   /** trained themselves */
   readonly parameters: ReadonlyArray<string>
 }
 
 export const inLlamaCpp = ({ model, config, sites, parameters }: PlannedAdapter): InLlamaCpp => {
-  if (config.method !== "lora")
-    return { reason: "it reads factors A and B alone, and more than these was trained here" }
+  const { factorsAlone = null } = methodOf(config).peft.layout ?? {}
+  if (factorsAlone === null) return { reason: "it reads factors A and B alone, and more than these was trained here" }
   if (parameters.length > 0) {
     return { reason: "it reads factors A and B alone; of modules saved beside them it leaves out norms without a word" }
   }
   if (model.fanInFanOut)
     return { reason: "it turns the factors of this family's layers round, as it has to turn their weights" }
-  const { alpha } = storedSizes(config)
-  const scales = (sites as ReadonlyArray<SelectedSite<LoraOptions>>).map(({ options }) => {
-    const own = storedSizes(options)
-    return (own.alpha / alpha) * (options.scaling === "rank-stabilized" ? Math.sqrt(own.rank) : 1)
+  const { alpha } = factorsAlone(selectionOf(config).options)
+  const scales = sites.map(({ options }) => {
+    const own = factorsAlone(options)
+    return (own.alpha / alpha) * (own.rankStabilized ? Math.sqrt(own.rank) : 1)
   })
   const [scale] = scales
   return scale !== undefined && scales.every((own) => own === scale)

@@ -37,7 +37,7 @@ export const diagnose = <M extends Network>(
     const { prefix } = adapted.model
     const problems = [
       ...probedProblems(adapted.sites, prefix, sites, "sites"),
-      ...(adapted.method === "lora" || adapted.sites.length === 0 ? [] : [withoutFactors(adapted.method)])
+      ...(adapted.method.theorem.holds || adapted.sites.length === 0 ? [] : [withoutFactors(adapted.method.tag)])
     ]
     if (problems.length > 0) return yield* new InjectionError({ problems })
     return yield* probeAhead(session, batches, { sites: probedSites(adapted.sites, prefix, sites), theorem })

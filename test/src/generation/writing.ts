@@ -1,7 +1,7 @@
 /** Golden decoders that write: without a tokenizer, or with one whose tokens are bytes. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { type Adapted, injectSelected } from "../../../adapters/index.ts"
+import { type Adapted, unadapted } from "../../../adapters/index.ts"
 import { Device, type DeviceShape } from "../../../src/device/device.ts"
 import { type GenerateOptions, type GenerationEnd, generate, type Prompt } from "../../../src/generation/index.ts"
 import { type CausalModel, logitsOf } from "../../../src/models/causal/index.ts"
@@ -23,8 +23,7 @@ export const openDevice = (padMultiple = 1): DeviceShape => ({
 })
 
 /** The model as it is. */
-export const untrained = (model: CausalModel) =>
-  injectSelected<object, CausalModel>(model, null, { sites: [], parameters: [] }, 0)
+export const untrained = (model: CausalModel) => unadapted(model)
 
 /** What became of each prompt. */
 export const ends = (

@@ -1,11 +1,10 @@
 /** LoRA+: what the ratio is about, and what it leaves alone. Its trajectories stand with the others. */
 import { beforeAll, describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
-import { scaleByAdam } from "../../../src/optimizers/adam.ts"
+import { scaleByAdam } from "../../../src/optimizers/adamw.ts"
 import { addDecayedWeights } from "../../../src/optimizers/decay.ts"
 import { loraPlus, scaleB } from "../../../src/optimizers/lora-plus.ts"
-import { scaleByLearningRate } from "../../../src/optimizers/scale.ts"
-import { linear } from "../../../src/optimizers/schedule.ts"
+import { linear, scaleByLearningRate } from "../../../src/optimizers/schedule.ts"
 import { chain, type Transform } from "../../../src/optimizers/transform.ts"
 import { type Trainable, tensorsOf } from "../../../src/tensors/trainable.ts"
 import { random, randomMatrix } from "./matrix.ts"

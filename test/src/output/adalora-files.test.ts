@@ -6,7 +6,6 @@ import * as Effect from "effect/Effect"
 import { type AdaloraOptions, type Adapted, adalora, inject } from "../../../adapters/index.ts"
 import { gaussian, randomStream } from "../../../src/numbers/random.ts"
 import { AdapterError, restoreAdapter, saveTensors } from "../../../src/output/index.ts"
-import { adaloraFormat } from "../../../src/output/peft/adalora.ts"
 import { type HostTensor, readTensors, writeSafetensors } from "../../../src/safetensors/index.ts"
 import { mapTensors, tensorsOf } from "../../../src/tensors/trainable.ts"
 import { toyModel, toyTokens } from "../../adapters/toy-model.ts"
@@ -107,21 +106,8 @@ test("the configuration says which triplets they were, and when ranks were given
       const stored = (site: string): Readonly<Record<string, HostTensor>> => ({
         lora_E: { shape: [4, 1], data: Float32Array.from(trained[site]!) }
       })
-      const { rank, initialRank, alpha, budget, sensitivityBetas, orthogonality } = options
-      const config = adaloraFormat.config({
-        config: {
-          method: "adalora",
-          rank,
-          initialRank: initialRank!,
-          alpha,
-          budget,
-          sensitivityBetas,
-          orthogonality,
-          targets: "all-linear",
-          exclude: [],
-          dropout: 0,
-          modulesToSave: []
-        },
+      const config = adalora.peft.layout!.config({
+        options,
         sites: own.sites.map((site) => ({ site, options })),
         steps: 50,
         module: (site) => `class.${site}`,

@@ -7,6 +7,7 @@ import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
+import { type Adapted, methods } from "../../../adapters/index.ts"
 import { type PackedHostMatrix, type Packing, packMatrix } from "../../../src/numbers/index.ts"
 import { compareLogits, fenced, MERGE_BOUND, mergedCard } from "../../../src/output/index.ts"
 import { type HostTensor, readHeader, streamSafetensors, type TensorType } from "../../../src/safetensors/index.ts"
@@ -563,7 +564,7 @@ describe("a card", () => {
     const labels = ["```\n# heading", "<script>"]
     const card = mergedCard({
       name: "# <b>a</b>\n---",
-      method: "lora",
+      method: methods.lora as Adapted["method"],
       pipeline: "text-classification",
       tags: [],
       introduction: [fenced("json", [JSON.stringify(labels)])],

@@ -42,7 +42,11 @@ test("a method that PEFT does not know keeps what its pairs subtract beside them
       const toy = yield* Effect.acquireRelease(Effect.sync(toyModel), ({ dispose }) => Effect.sync(dispose))
       // names of files are a family's affair
       const model = { ...toy.model, family: "bert" }
-      const method: AdapterMethod<LoraOptions> = { ...lora, method: "of-somebody-else" }
+      const method: AdapterMethod<LoraOptions> = {
+        ...lora,
+        tag: "of-somebody-else",
+        peft: { layout: null, because: "PEFT has no such method" }
+      }
       const options: LoraOptions = { rank: 2, alpha: 4, scaling: "standard", init: { kind: "pissa" } }
       const saved = yield* inject(model, method, { ...options, targets: ["dense"] })
       yield* saveTensors(saved, w.path("foreign"))

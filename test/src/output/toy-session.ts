@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
-import { dora, full, inject, lora } from "../../../adapters/index.ts"
+import { dora, full, inject, lora, none } from "../../../adapters/index.ts"
 import type { LoraInit, OptimizerConfig } from "../../../schemas/index.ts"
 import type { Batch } from "../../../src/data/index.ts"
 import { randomStream } from "../../../src/numbers/random.ts"
@@ -38,7 +38,7 @@ export const toySession = (
       ? inject(model, lora, { ...options, targets })
       : method === "dora"
         ? inject(model, dora, { ...options, init: { kind: "kaiming" }, targets })
-        : inject(model, method === "full" ? full : null, { targets })
+        : inject(model, method === "full" ? full : none, { targets })
     return yield* openSession(adapted, { optimizer: fromConfig(config, STEPS), loss: crossEntropy })
   }).pipe(Effect.orDie)
 

@@ -6,7 +6,7 @@ import { describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { type Calibrate, type Calibration, inject, lora } from "../../../adapters/index.ts"
+import { type Calibrate, type Calibration, inject, lora, none } from "../../../adapters/index.ts"
 import type { Model } from "../../../src/models/index.ts"
 import { tokenTensors } from "../../../src/models/load.ts"
 import type { LinearSite } from "../../../src/tensors/linear.ts"
@@ -47,11 +47,11 @@ const covarianceOnHost = async (model: Model, site: LinearSite, masked = true) =
   const rows: Array<Float64Array> = []
   const adapted = await scoped(
     Effect.gen(function* () {
-      const none = yield* inject(model, null, { targets: "all-linear" })
+      const alone = yield* inject(model, none, { targets: "all-linear" })
       for (const batch of batches) {
         const seen: Array<tf.Tensor> = []
         tf.tidy(() => {
-          none.forward(tokenTensors(batch), none.trainable, {
+          alone.forward(tokenTensors(batch), alone.trainable, {
             tap: ({ name }, x, y) => {
               if (name === site.name) seen.push(tf.keep(x.clone()))
               return y
@@ -80,8 +80,8 @@ describeOnEach(() => {
     scoped(
       Effect.gen(function* () {
         const model = yield* tinyBert("mean")
-        const none = yield* inject(model, null, { targets: "all-linear" })
-        const whole = fullGradients({ adapted: none, loss: crossEntropy }, batches, model.sites)
+        const alone = yield* inject(model, none, { targets: "all-linear" })
+        const whole = fullGradients({ adapted: alone, loss: crossEntropy }, batches, model.sites)
         const own = yield* observed(model, gradient)
         expect(own).toHaveLength(12)
         for (const [i, { name }] of model.sites.entries()) {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import type { Adapted } from "../../../adapters/index.ts"
+import { type Adapted, none } from "../../../adapters/index.ts"
 import type { Batch } from "../../../src/data/index.ts"
 import { evaluate, logitsOf, type ScoredBatch } from "../../../src/training/index.ts"
 import { toyModel } from "../../adapters/toy-model.ts"
@@ -30,7 +30,7 @@ afterAll(() => toy.dispose())
 /** Answers every row, known by its one token, with the given logits. */
 const answering = (logits: ReadonlyArray<ReadonlyArray<number>>): Adapted => ({
   model: { ...toy.model, labels: logits[0]!.map((_, i) => labels[i]!) },
-  method: "none",
+  method: none as Adapted["method"],
   sites: [],
   trainable: { pairs: [], dense: [] },
   parts: () => [],

@@ -6,7 +6,7 @@ import { expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { type Adapted, full, inject, lora } from "../../../adapters/index.ts"
+import { type Adapted, full, inject, lora, none } from "../../../adapters/index.ts"
 import type { Batch } from "../../../src/data/index.ts"
 import { dequantized } from "../../../src/kernels/dequantize.ts"
 import type { Model } from "../../../src/models/index.ts"
@@ -44,7 +44,7 @@ const adaptedBy = (method: "lora" | "none") =>
     const options = { rank: 4, alpha: 8, scaling: "standard", init: { kind: "kaiming" } } as const
     const adapted = yield* method === "lora"
       ? inject(model, lora, { ...options, targets })
-      : inject(model, null, { targets })
+      : inject(model, none, { targets })
     adapted.trainable = moved(adapted.trainable)
     return adapted
   })
@@ -135,7 +135,7 @@ describeOnEach(() => {
           const whole = dequantized(packed)
           const seen = (asked: Model) =>
             Effect.gen(function* () {
-              const adapted = yield* inject(asked, null, { targets })
+              const adapted = yield* inject(asked, none, { targets })
               const seen = fullGradients({ adapted, loss: crossEntropy }, batches, [site])
               return yield* read(seen.get(site.name)!)
             })

@@ -1,7 +1,7 @@
 /** A session on the golden BERT with a new head over mean pooling: what most training tests step. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { type Adapted, dora, full, inject, lora } from "../../../adapters/index.ts"
+import { type Adapted, dora, full, inject, lora, none } from "../../../adapters/index.ts"
 import type { OptimizerConfig } from "../../../schemas/index.ts"
 import type { Model } from "../../../src/models/index.ts"
 import { fromConfig } from "../../../src/optimizers/index.ts"
@@ -25,7 +25,7 @@ const adaptedWith = (model: Model, method: MethodName, seed: number) => {
     case "full":
       return inject(model, full, { targets, seed })
     case "none":
-      return inject(model, null, { targets, seed })
+      return inject(model, none, { targets, seed })
   }
 }
 

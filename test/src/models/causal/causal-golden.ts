@@ -16,7 +16,6 @@ import {
   loadCausal,
   logitsOf
 } from "../../../../src/models/causal/index.ts"
-import { peftFormatOf } from "../../../../src/output/peft/formats.ts"
 import type { HostTensor } from "../../../../src/safetensors/index.ts"
 import type { Linear } from "../../../../src/tensors/linear.ts"
 import type { CausalRows, CausalTokenizer } from "../../../../src/tensors/rows.ts"
@@ -144,7 +143,7 @@ export const adaptedGolden = (
         modulesToSave: config.modules_to_save ?? []
       }
     )
-    const format = peftFormatOf(adapted.method)!
+    const layout = adapted.method.peft.layout!
     const names: Array<string> = []
     const found = (key: string): Tensor => {
       names.push(key)
@@ -152,8 +151,8 @@ export const adaptedGolden = (
     }
     const parts = adapted.parts(adapted.trainable).map((part): Trainable => {
       const module = `base_model.model.${causalClassName(model, part.site.name)}`
-      const stored = Object.keys(format.shapes(part as never)).map((own) => [own, found(`${module}.${own}`)])
-      return format.restored(part as never, Object.fromEntries(stored))
+      const stored = Object.keys(layout.shapes(part)).map((own) => [own, found(`${module}.${own}`)])
+      return layout.restored(part, Object.fromEntries(stored))
     })
     const owned = new Set(parts.flatMap(({ dense }) => dense.map((parameter) => parameter.name)))
     const saved = adapted.trainable.dense

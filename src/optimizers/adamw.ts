@@ -1,5 +1,5 @@
 /**
- * Adam's direction (Kingma & Ba, arXiv 1412.6980): each entry divided by the root of its running mean square.
+ * AdamW: Adam's direction, then decoupled weight decay and the learning rate. Adam's direction (Kingma & Ba, arXiv 1412.6980): each entry divided by the root of its running mean square.
  *
  *   m ← β₁m + (1−β₁)g     v ← β₂v + (1−β₂)g²     u = m̂ / (√v̂ + ε),   m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ), t = 1, 2, …
  *
@@ -11,9 +11,13 @@
  * Shapes: m, v, u as g. The step count is a number on the host, so nothing is read.
  */
 import * as tf from "@tensorflow/tfjs"
+import { type AdamwConfig, optimizerFacts } from "../../schemas/optimizer.ts"
 import { type AdamDecays, adamMoves, ratesAt } from "../kernels/adam.ts"
 import { type Trainable, tensorsOf, withTensors } from "../tensors/index.ts"
-import type { Transform } from "./transform.ts"
+import { addDecayedWeights } from "./decay.ts"
+import type { Optimizer, PlannedMoments, Rates } from "./optimizer.ts"
+import { type Schedule, scaleByLearningRate } from "./schedule.ts"
+import { chain, type Transform } from "./transform.ts"
 
 export interface AdamOptions {
   /** decay of the first moment; default 0.9 */
@@ -62,4 +66,43 @@ export const scaleByAdam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8 }: AdamOptions = 
       }
     }
   }
+}
+
+export interface AdamWOptions extends AdamOptions {
+  readonly learningRate: Schedule | number
+  /** λ; default 0 */
+  readonly weightDecay?: number
+}
+
+/** Adam with decoupled weight decay, as torch.optim.AdamW. */
+export const adamw = ({ learningRate, weightDecay = 0, ...moments }: AdamWOptions): Transform =>
+  chain(scaleByAdam(moments), addDecayedWeights(weightDecay), scaleByLearningRate(learningRate))
+
+/** Adam's options from a plan's. */
+export const adamOptions = ({ betas: [b1, b2], epsilon }: PlannedMoments): Required<AdamOptions> => ({
+  b1,
+  b2,
+  eps: epsilon
+})
+
+/** AdamW for the dense tensors of an optimizer that moves pairs its own way, with the same moments and decay. */
+export const adamwParts = (
+  { weightDecay, ...moments }: PlannedMoments & { readonly weightDecay: number },
+  { body, head }: Rates
+) => {
+  const options = { ...adamOptions(moments), weightDecay }
+  return { dense: adamw({ ...options, learningRate: body }), head: adamw({ ...options, learningRate: head }) }
+}
+
+export const twoMoments = { perFactor: 2, perDense: 2, perWeight: 0 }
+
+export const adamwOptimizer: Optimizer<AdamwConfig> = {
+  ...optimizerFacts.adamw,
+  parts: (config, rates) => {
+    const { dense, head } = adamwParts(config, rates)
+    return { body: dense, head }
+  },
+  state: () => twoMoments,
+  moments: ({ betas, epsilon }) => ({ betas, epsilon }),
+  compared: {}
 }

@@ -1,0 +1,36 @@
+/**
+ * The head alone: y = xWᵀ + bias as it is. No site is selected for it, and what is trained (the head, `modulesToSave`) is not the
+ * method's.
+ */
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import { methodFacts } from "../schemas/index.ts"
+import { frozenLinear } from "../src/kernels/dense-linear.ts"
+import { dequantized } from "../src/kernels/dequantize.ts"
+import type { AdapterMethod } from "./adapter.ts"
+
+export const none: AdapterMethod<Record<never, never>> = {
+  ...methodFacts.none,
+  size: () => ({ factors: 0, dense: 0, frozen: 0, state: 0 }),
+  keepsOutputs: false,
+  columns: () => ({}),
+  calibration: null,
+  init: () => Effect.succeed({ pairs: [], dense: [] }),
+  dropout: null,
+  forward: (_site, _trained, x, { W, bias }) => frozenLinear(x, W, bias),
+  merge: (_site, _trained, { W }) => tf.tidy(() => tf.clone(dequantized(W))),
+  trainsBias: false,
+  penalty: null,
+  allocation: null,
+  sum: { by: "values" },
+  peft: { layout: null, because: "PEFT has no adapter that adapts nothing" },
+  compared: {
+    // its rate is the head's: there is nothing else to move
+    none: {
+      label: methodFacts.none.label,
+      ranked: false,
+      learningRates: [],
+      section: ({ selection: { modulesToSave } }) => ({ method: "none", modulesToSave })
+    }
+  }
+}

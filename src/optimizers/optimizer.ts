@@ -1,0 +1,57 @@
+/**
+ * The contract of an optimizer that a plan can name: what its section becomes, and what others have to know of it. One file per kind;
+ * `index.ts` has the table.
+ */
+import type { OptimizerConfig, OptimizerFacts } from "../../schemas/optimizer.ts"
+import type { PartitionOptions } from "./partition.ts"
+import type { Schedule } from "./schedule.ts"
+
+/** Learning rates over the steps of a run. */
+export interface Rates {
+  readonly body: Schedule
+  readonly head: Schedule
+}
+
+/** Numbers that are kept beside the parameters. */
+export interface StateSize {
+  /** for each number of A and B */
+  readonly perFactor: number
+  /** for each number that is trained itself */
+  readonly perDense: number
+  /** for each number of the linear layers' weights */
+  readonly perWeight: number
+}
+
+/** Adam's moments as plans write them. */
+export interface PlannedMoments {
+  readonly betas: readonly [number, number]
+  readonly epsilon: number
+}
+
+type Written = typeof OptimizerConfig.Encoded
+
+/** Of the optimizer section, what a comparison keeps the same for all methods. */
+export type SharedSettings = Pick<
+  Written,
+  "learningRate" | "headLearningRate" | "weightDecay" | "clipNorm" | "schedule"
+>
+
+/** A method of `compare`: this optimizer on LoRA. */
+export interface ComparedOptimizer<Config> {
+  /** in tables and plots */
+  readonly label: string
+  /** worth a try */
+  readonly learningRates: ReadonlyArray<number>
+  /** `moments`: the plan's, where its optimizer has Adam's; `own`: the plan's section, where it is of this kind. */
+  readonly section: (shared: SharedSettings, moments: Partial<PlannedMoments>, own: Config | undefined) => Written
+}
+
+export interface Optimizer<Config> extends OptimizerFacts<Config> {
+  /** The transforms of the parts of a tree, for updates with gradients of the mean loss. */
+  readonly parts: (config: Config, rates: Rates) => PartitionOptions
+  readonly state: (config: Config) => StateSize
+  /** Adam's moments in a section, which a comparison hands to the other methods; null: it has none */
+  readonly moments: ((config: Config) => PlannedMoments) | null
+  /** by their names in `compare` */
+  readonly compared: Readonly<Record<string, ComparedOptimizer<Config>>>
+}

@@ -1,0 +1,54 @@
+/**
+ * Gradient descent with momentum (heavy ball, as PyTorch's SGD and optax's `trace`): t ← g + μ·t, and t is the update.
+ *
+ * At μ = 0 nothing is kept. Shapes: t as g.
+ */
+import * as tf from "@tensorflow/tfjs"
+import { optimizerFacts, type SgdConfig } from "../../schemas/optimizer.ts"
+import { combined } from "../kernels/combination.ts"
+import { tensorsOf, withTensors } from "../tensors/index.ts"
+import { addDecayedWeights } from "./decay.ts"
+import type { Optimizer } from "./optimizer.ts"
+import { type Schedule, scaleByLearningRate } from "./schedule.ts"
+import { chain, type Transform } from "./transform.ts"
+
+export interface TraceOptions {
+  /** μ in [0, 1) */
+  readonly decay: number
+}
+
+export const trace = ({ decay }: TraceOptions): Transform<ReadonlyArray<tf.Tensor>> => ({
+  init: (params) => (decay === 0 ? [] : tensorsOf(params).map((tensor) => tf.zerosLike(tensor))),
+  update: (updates, state) => {
+    if (decay === 0) return { updates, state }
+    const moved = combined(1, tensorsOf(updates), decay, state)
+    // Clones, because updates and state have different owners.
+    return { updates: withTensors(updates, moved), state: moved.map((tensor) => tensor.clone()) }
+  }
+})
+
+export interface SgdOptions {
+  readonly learningRate: Schedule | number
+  /** μ; default 0 */
+  readonly momentum?: number
+  /** λ, decoupled; default 0 */
+  readonly weightDecay?: number
+}
+
+/** Gradient descent with momentum. */
+export const sgd = ({ learningRate, momentum = 0, weightDecay = 0 }: SgdOptions): Transform =>
+  chain(trace({ decay: momentum }), addDecayedWeights(weightDecay), scaleByLearningRate(learningRate))
+
+export const sgdOptimizer: Optimizer<SgdConfig> = {
+  ...optimizerFacts.sgd,
+  parts: ({ momentum, weightDecay }, { body, head }) => ({
+    body: sgd({ learningRate: body, momentum, weightDecay }),
+    head: sgd({ learningRate: head, momentum, weightDecay })
+  }),
+  state: ({ momentum }) => {
+    const velocity = momentum > 0 ? 1 : 0
+    return { perFactor: velocity, perDense: velocity, perWeight: 0 }
+  },
+  moments: null,
+  compared: {}
+}
