@@ -14,7 +14,7 @@
  * s = α/(r₀ + 1e-5), PEFT's: its files then hold the numbers that we train, and mean the same. s stays as ranks are
  * given up.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { type AdaloraConfig, methodFacts } from "../schemas/index.ts"
 import { dequantized } from "../src/kernels/dequantize.ts"

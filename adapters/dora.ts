@@ -15,7 +15,7 @@
  * Over LoRA a step costs O(r·out·in) for the lengths, whatever the number of tokens, and keeps the unscaled output
  * [tokens, out] of each site.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { type DoraConfig, methodFacts } from "../schemas/index.ts"
 import { frozenLinear } from "../src/kernels/dense-linear.ts"

@@ -4,7 +4,7 @@
  *
  * The yardstick of the paper: what LoRA-Pro's update of (A, B) comes as near to as a rank-r move can.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { methodFacts } from "../schemas/index.ts"
 import { denseLinear } from "../src/kernels/dense-linear.ts"

@@ -4,8 +4,8 @@
  * Nothing of the model is changed. The forward pass of the pair is the model's own, called with a `linear` that uses the method
  * at the chosen sites and the frozen base elsewhere, and with weights in which trained tensors stand over frozen ones.
  */
-import type { Scalar, Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Scalar, Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { denseLinear, frozenLinear } from "../src/kernels/dense-linear.ts"

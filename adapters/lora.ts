@@ -10,7 +10,7 @@
  * rsLoRA is this method with another scale (`scaling.ts`), PiSSA, LoRA-GA and EVA with another init (`init/`); LoRA-Pro and LoRA+ are
  * this method under another optimizer.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { type LoraConfig, methodFacts } from "../schemas/index.ts"
 import { dequantized } from "../src/kernels/dequantize.ts"

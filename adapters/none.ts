@@ -2,7 +2,7 @@
  * The head alone: y = xWᵀ + bias as it is. No site is selected for it, and what is trained (the head, `modulesToSave`) is not the
  * method's.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { methodFacts } from "../schemas/index.ts"
 import { frozenLinear } from "../src/kernels/dense-linear.ts"

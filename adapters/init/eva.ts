@@ -10,7 +10,7 @@
  * batches is the plan's rather than as many as it takes until the directions stand still (tau). As in PEFT the variance is taken about
  * the mean (its incremental PCA), and padding is no token; all tokens of the batches count alike.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { initFacts } from "../../schemas/adapter-init.ts"
 import type { LoraInit } from "../../schemas/index.ts"

@@ -3,7 +3,7 @@
  *
  * With gain √(2/(1+a²)) = √(1/3), the bound is gain·√(3/in) = 1/√in.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { initFacts } from "../../schemas/adapter-init.ts"
 import type { Initializer } from "./initializer.ts"

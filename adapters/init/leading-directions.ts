@@ -8,8 +8,8 @@
  *
  * Shapes: G [m, n]; L [k, m] and R [k, n], k directions as rows.
  */
-import type { Tensor2D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { times, transposed } from "../../src/linalg/dense-products.ts"
 import { qrOfColumns } from "../../src/linalg/householder-qr.ts"

@@ -16,7 +16,7 @@
  *
  * Differs from PEFT 0.21, which leaves A at V and puts c·σ into B. W stays as it is: what is subtracted is kept beside it.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { initFacts } from "../../schemas/adapter-init.ts"
 import type { LoraInit } from "../../schemas/index.ts"

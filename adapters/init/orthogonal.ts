@@ -5,7 +5,7 @@
  * Since QᵉQᵒᵀ = 0, BA is 0 up to rounding and a site starts as its base, though neither factor is 0: A and B both have a gradient
  * from the first step on. Qᵒ and Qᵉ share the r directions out, hence an even rank.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { initFacts } from "../../schemas/adapter-init.ts"
 import { times, transposed } from "../../src/linalg/dense-products.ts"

@@ -11,7 +11,7 @@
  *
  * The decomposition is the host's, in float64: exact, or randomised with `iterations` power iterations ("pissa_niter_[n]" in PEFT).
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { initFacts } from "../../schemas/adapter-init.ts"
 import type { LoraInit } from "../../schemas/index.ts"

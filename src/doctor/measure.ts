@@ -1,6 +1,6 @@
 /** What a device does in about two seconds: the rate of a large product, and of training steps. */
-import type { Tensor2D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { inject, lora } from "../../adapters/index.ts"
 import { Device } from "../device/index.ts"

@@ -2,8 +2,8 @@
  * A small BERT with random weights, made in memory: what a training step is measured on where there may be no
  * checkpoint.
  */
-import type { Tensor } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Batch } from "../data/index.ts"

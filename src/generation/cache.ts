@@ -14,8 +14,8 @@
  *
  * Shapes: k, v [rows·queries, keyValueHeads·d]; K, V [rows·places, keyValueHeads·d].
  */
-import type { Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { causalAttention } from "../kernels/causal-attention.ts"
 import { putRows } from "../kernels/put-rows.ts"
 import type { Attend } from "../models/causal/index.ts"

@@ -2,8 +2,8 @@
  * Forward passes of a batch that writes: tokens behind those that the cache holds. Of the last token of each row the logits are made, or
  * the place of the largest; logits of other tokens never are. Tensor code.
  */
-import type { Tensor2D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import type { Adapted } from "../../adapters/index.ts"
 import { type CausalModel, type CausalOutput, logitsOf } from "../models/causal/index.ts"
 import { tidy } from "../tensors/index.ts"

@@ -5,8 +5,8 @@
  *
  * On wasm and on a GPU one pass over memory for all tensors together, on wasm with the bits of the reference. Shapes: M, V, u as g.
  */
-import type { Tensor, TensorInfo } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor, TensorInfo } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import type { AdamRates } from "./adam-rates.ts"
 import { defineKernel } from "./kernel.ts"
 import { groupsOf, listed, named, sizeOf } from "./tensor-lists.ts"

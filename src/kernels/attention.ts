@@ -10,8 +10,8 @@
  *
  * The mask is a large finite number: with −∞, a row of padding alone would be NaN, and so would every gradient after it.
  */
-import type { Tensor, Tensor2D, Tensor4D, TensorInfo } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor, Tensor2D, Tensor4D, TensorInfo } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { inPlaceOf } from "../tensors/index.ts"
 import { declareKernel, read, write } from "./declaration.ts"
 import { defineKernel } from "./kernel.ts"

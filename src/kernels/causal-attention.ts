@@ -13,8 +13,8 @@
  * queries, keys]. Saved: q, k, v, the segments, O, which the layer behind keeps too, and of P two numbers a row, its largest c and its
  * Σ exp(c − largest): the backward pass makes P again, for at 2048 tokens it would be larger than all other activations of a layer.
  */
-import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { inPlaceOf } from "../tensors/index.ts"
 import type { CausalShape } from "./causal-shape.ts"
 import { defineKernel } from "./kernel.ts"

@@ -6,8 +6,8 @@
  * A kernel since tfjs takes the gradient apart into comparisons of whole tensors: nearly half of a MobileNet block's
  * step on wasm.
  */
-import type { Tensor } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { defineKernel } from "./kernel.ts"
 import { chunksOf } from "./wasm/chunks.ts"
 import { floatBits } from "./wasm/engine.ts"

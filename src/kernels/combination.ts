@@ -2,8 +2,8 @@
  * f·x + h·y for lists of tensors, and f·x alone: a learning rate, decay, momentum, clipping, parameters + updates. On wasm one piece
  * of work for all tensors, with the bits of the reference; on a GPU one dispatch.
  */
-import type { Scalar, Tensor, TensorInfo } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Scalar, Tensor, TensorInfo } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { defineKernel } from "./kernel.ts"
 import { groupsOf, listed, named, sizeOf } from "./tensor-lists.ts"
 import { floatBits, type WasmEngine } from "./wasm/engine.ts"

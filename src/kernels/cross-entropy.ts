@@ -10,8 +10,8 @@
  * Where no row counts, the mean is 0 and so is its gradient: such a batch changes nothing. (PyTorch says NaN.) A label that is neither
  * a class nor `ignored` makes the loss and its row's gradient NaN, so that it cannot pass unseen.
  */
-import type { Scalar, Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Scalar, Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { declareKernel, read, write } from "./declaration.ts"
 import { defineKernel } from "./kernel.ts"
 import { programs } from "./webgpu/loaded.ts"

@@ -6,8 +6,8 @@
  *
  *   dx = dy·W    dW = dyᵀx    dbias = Σ dy over tokens
  */
-import type { Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import type { FrozenMatrix } from "../tensors/index.ts"
 import {
   biasInput,

@@ -10,8 +10,8 @@
  * The forward pass is tfjs's own, which is fast where it matters; of the backward pass tfjs has nothing on wasm, and
  * there it is ours. The reference goes over patches.
  */
-import type { Tensor, Tensor4D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor, Tensor4D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { declareKernel, read, write } from "./declaration.ts"
 import { defineKernel } from "./kernel.ts"
 import { patches, patchesBackward } from "./patches.ts"

@@ -9,8 +9,8 @@
  * cpu does; its webgpu programs compute it in float32. On wasm a half costs four instructions for
  * four numbers.
  */
-import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor, Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { type Packing, PER_WORD } from "../numbers/index.ts"
 import { type FrozenMatrix, isPacked } from "../tensors/index.ts"
 import { declareKernel, read, write } from "./declaration.ts"

@@ -7,8 +7,8 @@
  * With factors, W + s·BA: rows of Aᵀ are gathered as those of Wᵀ are, y = W[:, ids]ᵀ + A[:, ids]ᵀ·(s·B)ᵀ, and there is
  * no product over the vocabulary.
  */
-import type { Tensor2D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import type { FrozenMatrix } from "../tensors/index.ts"
 import { denseLinear } from "./dense-linear.ts"
 import { dequantized } from "./dequantize.ts"

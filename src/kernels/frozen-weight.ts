@@ -7,8 +7,8 @@
  * is defined for each form, `forEachForm`. On a backend without kernels of ours the reference dequantizes W for the time of
  * one product.
  */
-import type { Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import type { Packing } from "../numbers/index.ts"
 import { type FrozenMatrix, isPacked } from "../tensors/index.ts"
 import { dequantized } from "./dequantize.ts"

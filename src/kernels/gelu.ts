@@ -13,8 +13,8 @@
  *
  * On wasm and on a GPU value and derivative are one pass over x (`wasm/assembly/gelu.ts`, `webgpu/gelu.ts`).
  */
-import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor, Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { inPlaceOf } from "../tensors/index.ts"
 import { declareKernel, read, write } from "./declaration.ts"
 import { defineKernel } from "./kernel.ts"

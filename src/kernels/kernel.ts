@@ -10,8 +10,8 @@
  * that the devices of these names provide. Without an engine (a backend that somebody else opened), and for empty inputs, the
  * reference runs. What `webgpu` runs it takes from `webgpu/loaded.ts`: programs for the GPU come with the device, not with the kernel.
  */
-import type { NamedTensorMap, Tensor, TensorInfo } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { NamedTensorMap, Tensor, TensorInfo } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { ONE_GRADIENT } from "../tensors/index.ts"
 import { type WasmEngine, wasmEngineOf } from "./wasm/engine.ts"
 import { type WebgpuEngine, webgpuEngineOf } from "./webgpu/engine.ts"

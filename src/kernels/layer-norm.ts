@@ -9,8 +9,8 @@
  *
  * The variance is the mean square of centred values (never E[s²] − (E s)², which cancels).
  */
-import type { Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { inPlaceOf } from "../tensors/index.ts"
 import { defineKernel } from "./kernel.ts"
 import { chunksOf } from "./wasm/chunks.ts"

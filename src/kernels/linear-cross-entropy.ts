@@ -13,8 +13,8 @@
  * Rows that do not count, rows without any that does, and labels that are no class: as in cross-entropy.ts. Where a read of the labels
  * need not wait (wasm), rows that do not count cost nothing.
  */
-import type { Scalar, Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Scalar, Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import type { FrozenMatrix } from "../tensors/index.ts"
 import { inPlaceOf, isRecording } from "../tensors/index.ts"
 import { counted, IGNORED, oneHot, wrong } from "./cross-entropy.ts"

@@ -19,8 +19,8 @@
  *
  * x is kept and not D(x), which the backward pass makes again. dx is then two products and a sum.
  */
-import type { Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import type { FrozenMatrix } from "../tensors/index.ts"
 import { frozenGradient } from "./dense-linear.ts"
 import { type DropoutMask, dropout, dropoutOnWebgpu } from "./dropout.ts"

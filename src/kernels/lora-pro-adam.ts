@@ -6,8 +6,8 @@
  * three pieces of work for a group of pairs; a group is as many as the engine's arguments and a bound on what lies between the three
  * leave room for.
  */
-import type { Tensor, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor, Tensor2D, TensorInfo } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { type AdamRates, adamReference, adamWords } from "./adam.ts"
 import { defineKernel } from "./kernel.ts"
 import { exceedsWebgpu, PAIR_INPUTS, pairInputs, pairOfInputs, pairOnWebgpu } from "./lora-pro.ts"

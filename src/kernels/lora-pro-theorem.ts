@@ -10,8 +10,8 @@
  *
  * Shapes: A, dA, a, R [r, in], B, dB, b, Q [out, r], g̃, u [out, in], X, Y, N, S [r, r].
  */
-import type { Tensor2D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import type { Factors } from "../tensors/index.ts"
 
 export type { Factors } from "../tensors/trainable.ts"

@@ -2,8 +2,8 @@
  * LoRA-Pro's directions (dA, dB) for a list of factor pairs: the theorem of `lora-pro-theorem.ts`, pair by pair. On wasm one piece of work
  * for all pairs, on a GPU three programs (`webgpu/lora-pro.ts`).
  */
-import type { Tensor, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor, Tensor2D, TensorInfo } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { declareKernel, read, write } from "./declaration.ts"
 import { defineKernel } from "./kernel.ts"
 import { type Factors, theorem, type Whitening, type XChoice } from "./lora-pro-theorem.ts"

@@ -9,8 +9,8 @@
  * The forward pass is tfjs's own. Its gradient on wasm is not: in tfjs 4.22 it gives wrong numbers for nearly every
  * window (tensorflow/tfjs#5920). Ours takes the maxima that are saved, and finds them again.
  */
-import type { Tensor, Tensor4D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor, Tensor4D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { declareKernel, read, write } from "./declaration.ts"
 import { defineKernel } from "./kernel.ts"
 import { patches, patchesBackward } from "./patches.ts"

@@ -11,8 +11,8 @@
  * Shapes: Q [r, in], P [out, r], D and I [r, r]. Two thin products in each direction for each factor; no Gram is larger
  * than r×r.
  */
-import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { defineKernel } from "./kernel.ts"
 import { squaredNorms } from "./squared-norms.ts"
 

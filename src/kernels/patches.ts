@@ -10,8 +10,8 @@
  * reference shifts the picture once for each place in the kernel; on wasm rows are copied as they lie, and their
  * gradients added a line of pixels at a time.
  */
-import type { Tensor, Tensor2D, Tensor4D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor, Tensor2D, Tensor4D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { declareKernel, read, write } from "./declaration.ts"
 import { defineKernel } from "./kernel.ts"
 import { axesOf, outputSize, type Pair, type PictureShape, WINDOW_WORDS, type Window, windowWords } from "./window.ts"

@@ -6,8 +6,8 @@
  *
  * Shapes: into [batch·places, width], fresh [batch·count, width]; at + count ≤ places.
  */
-import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { defineKernel } from "./kernel.ts"
 import { programs } from "./webgpu/loaded.ts"
 

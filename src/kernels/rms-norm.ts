@@ -13,8 +13,8 @@
  * On wasm Σ s² and Σ g·s are float64 sums of float64 products: numbers whose squares overflow float32 have the right y there,
  * and 0 from the reference, as in PyTorch.
  */
-import type { Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { inPlaceOf } from "../tensors/index.ts"
 import { defineKernel } from "./kernel.ts"
 import { chunksOf } from "./wasm/chunks.ts"

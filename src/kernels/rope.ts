@@ -7,8 +7,8 @@
  * Shapes: x, y [tokens, heads·d], cos and sin [tokens, d], one angle for both columns of a pair: then the gradient is the turn back.
  * Nothing of x is saved, only cos and sin, which all layers share.
  */
-import type { Tensor, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor, Tensor2D, TensorInfo } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { defineKernel } from "./kernel.ts"
 import { chunksOf } from "./wasm/chunks.ts"
 import { floatBits, type WasmEngine } from "./wasm/engine.ts"

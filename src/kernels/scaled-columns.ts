@@ -6,8 +6,8 @@
  * Shapes: z, y [tokens, out], f, bias [out]. Kept for the backward pass: z and f. One kernel rather than two ops, of which
  * the sum would keep z ⊙ f too.
  */
-import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { inPlaceOf } from "../tensors/index.ts"
 import { biasInput } from "./frozen-weight.ts"
 import { defineKernel } from "./kernel.ts"

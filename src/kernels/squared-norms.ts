@@ -5,8 +5,8 @@
  * The reference sums row by row and then over the rows: a running float32 sum over a million entries loses digits that two sums of
  * a thousand do not (tfjs's wasm backend sums in order).
  */
-import type { Tensor, Tensor1D, TensorInfo } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor, Tensor1D, TensorInfo } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { defineKernel } from "./kernel.ts"
 import { listed, named, sizeOf } from "./tensor-lists.ts"
 import type { WasmEngine } from "./wasm/engine.ts"

@@ -11,8 +11,8 @@
  * Saved: silu and slope, as large as gate and up, which may go. They come from the exponential that the value needs anyway, and the
  * backward pass is one pass over dy and both. 1 − σ is computed as σ(−gate): the difference would have few digits where σ is near 1.
  */
-import type { Tensor, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor, Tensor2D, TensorInfo } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { inPlaceOf } from "../tensors/index.ts"
 import { defineKernel } from "./kernel.ts"
 import { chunksOf } from "./wasm/chunks.ts"

@@ -5,8 +5,8 @@
  *
  * No kernel in tfjs's tables, since its reference is no tensor code: it reads the factors and works on the host.
  */
-import type { Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { declareKernel, read, write } from "./declaration.ts"
 import type { Factors, Whitening } from "./lora-pro-theorem.ts"
 import { groupsOf } from "./tensor-lists.ts"

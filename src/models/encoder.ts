@@ -9,8 +9,8 @@
  * Always in evaluation mode: no hidden or attention dropout, not even in training (a few steps of low-rank training do not need it, and
  * a run is reproducible without it).
  */
-import type { Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { additiveMask, attention } from "../kernels/attention.ts"
 import { gelu } from "../kernels/gelu.ts"
 import { layerNorm } from "../kernels/layer-norm.ts"

@@ -7,8 +7,8 @@
  * W [classes, hidden], W_d [hidden, hidden]. Parameters that are in the checkpoint start there (BERT's pooler always, the
  * classifier with `headInit: "checkpoint"`); new weights start at N(0, 0.02²), as transformers initializes them, biases at 0.
  */
-import type { Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { denseLinear } from "../kernels/dense-linear.ts"
 import { gaussian, randomStream } from "../numbers/index.ts"
 import type { HostTensor } from "../safetensors/index.ts"

@@ -8,8 +8,8 @@
  *
  * @see transformers `RobertaModel`, `RobertaForSequenceClassification`
  */
-import type { Tensor2D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { bertBlock, bertConfigReader } from "./bert.ts"
 import type { Family } from "./family.ts"
 

@@ -2,8 +2,8 @@
  * Brings parameters from a checkpoint to the device, where they stay until the scope ends. Weights of linear layers may be held in fewer
  * bits; each is packed as it arrives, so that no more than one tensor is ever in float32 on the host.
  */
-import type { Tensor } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { LARGEST_IN_F16, type Packing, packMatrix, type Unstorable } from "../numbers/index.ts"

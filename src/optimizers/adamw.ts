@@ -10,7 +10,7 @@
  *
  * Shapes: m, v, u as g. The step count is a number on the host, so nothing is read.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import { type AdamwConfig, optimizerFacts } from "../../schemas/optimizer.ts"
 import { type AdamDecays, adamMoves, ratesAt } from "../kernels/adam.ts"
 import { type Trainable, tensorsOf, withTensors } from "../tensors/index.ts"

@@ -4,7 +4,7 @@
  * In a chain it comes first: on the raw gradients, before any adjustment. The factor stays on the device; the norm is kept in the
  * state as a scalar tensor for whoever reports it.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import { scaled } from "../kernels/combination.ts"
 import { squaredNorms } from "../kernels/squared-norms.ts"
 import { type Trainable, tensorsOf, withTensors } from "../tensors/index.ts"

@@ -9,7 +9,7 @@
  *
  * Shapes: B [out, r], A [r, in]; both Grams [r, r], row-major. Cost: r²/2 · (out + in) multiplications per pair.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type { FactorPair } from "../tensors/index.ts"
 import { type DeviceReadError, isHostResident, readTensor } from "../tensors/index.ts"

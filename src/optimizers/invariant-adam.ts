@@ -24,8 +24,8 @@
  *
  * @example chain(loraPro(), scaleByInvariantAdam(), scaleByLearningRate(1e-3))
  */
-import type { Tensor, Tensor2D, Tensor3D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { type AdamDecays, type AdamRates, ratesAt } from "../kernels/adam.ts"
 import { squaredNorms } from "../kernels/squared-norms.ts"
 import type { FactorPair, Trainable } from "../tensors/index.ts"

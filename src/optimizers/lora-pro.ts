@@ -25,7 +25,7 @@
  * @see arXiv 2407.18242, Theorem 2.1 (dA, dB), the Sylvester equation for X, Algorithms 1 (SGD) and 2 (AdamW, full)
  * @example chain(loraPro({ inner: scaleByAdam() }), scaleByLearningRate(1e-4))
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { type LoraProConfig, optimizerFacts } from "../../schemas/optimizer.ts"
 import { ratesAt } from "../kernels/adam.ts"

@@ -18,8 +18,8 @@
  * Shapes: Q (A of a pair) [r, in], P (B of a pair) [out, r], λ [r]; Ī and Ū as these; S [b₀]. Cost: a few passes over
  * the factors a step; the state is two numbers for each of theirs until t₁, and b₀ after it.
  */
-import type { Tensor, Tensor1D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor, Tensor1D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { combined } from "../kernels/combination.ts"
 import { groupsOf } from "../kernels/tensor-lists.ts"

@@ -24,8 +24,8 @@
  * @see arXiv 2402.02347 (scaled GD; Algorithm 1, scaled AdamW)
  * @example chain(riemannian(), scaleByAdam(), scaleByLearningRate(1e-4))
  */
-import type { Tensor2D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { optimizerFacts, type RiemannianConfig } from "../../schemas/optimizer.ts"
 import type { Factors, Whitening } from "../kernels/lora-pro-theorem.ts"

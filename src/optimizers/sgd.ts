@@ -3,7 +3,7 @@
  *
  * At μ = 0 nothing is kept. Shapes: t as g.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import { optimizerFacts, type SgdConfig } from "../../schemas/optimizer.ts"
 import { combined } from "../kernels/combination.ts"
 import { tensorsOf, withTensors } from "../tensors/index.ts"

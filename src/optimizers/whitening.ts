@@ -14,7 +14,7 @@
  *
  * Shapes: everything [r, r].
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type { Whitening } from "../kernels/lora-pro-theorem.ts"
 import { type Whitened, whitenedOnDevice } from "../kernels/whitening.ts"

@@ -3,7 +3,7 @@
  *
  * What lies where is `peft/layout.ts`; what Hugging Face PEFT needs to know of it is `peft/config.ts`.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"

@@ -2,7 +2,7 @@
  * A checkpoint is verified when it is found, and its tensors are read when they are wanted, one at a time: from the file to the
  * device, never a second copy of the whole state on the host.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"

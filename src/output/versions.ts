@@ -1,5 +1,5 @@
 /** Which versions computed a run: this package's, tfjs's, effect's, and the runtime's. */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import effectPackage from "effect/package.json" with { type: "json" }
 import ownPackage from "../../package.json" with { type: "json" }
 

@@ -7,8 +7,8 @@
  * Where it comes to a node of `recomputed`, it runs that part again on a tape of its own and walks this one in its place, adding
  * into the same sums: the result does not show whether a part was on the tape from the start.
  */
-import type { Scalar, Tensor } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Scalar, Tensor } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { type Again, firstOnly, record, type TapeNode } from "./tape.ts"
 
 /** dy/d(tensor) so far, by the tensor's id */

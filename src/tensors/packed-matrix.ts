@@ -1,6 +1,6 @@
 /** A frozen weight in fewer bits on the device; `src/numbers` says how its words are laid out. */
-import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import type { MatrixShape, PackedHostMatrix, Packing } from "../numbers/index.ts"
 
 export interface PackedMatrix {

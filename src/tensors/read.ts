@@ -2,8 +2,8 @@
  * The one way a number leaves the device: an asynchronous read, as an Effect. (A synchronous read throws on WebGPU outside a
  * browser, and stalls the queue inside one.)
  */
-import type { Tensor } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 

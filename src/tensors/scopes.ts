@@ -1,6 +1,6 @@
 /** Lifetimes of tensors within tensor code. */
-import type { Tensor } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 
 /** `tf.tidy` for any result: tfjs types the container as mutable, ours are read-only trees of tensors. */
 export const tidy = <T>(f: () => T): T => tf.tidy(f as () => tf.TensorContainer) as T

@@ -5,8 +5,8 @@
  *   weightTap      gives the gradient of a weight that is never formed
  *   stopGradient   a constant to the gradient
  */
-import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor, Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { addNode, isRecording, observe } from "./tape.ts"
 
 /**

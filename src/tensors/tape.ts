@@ -4,8 +4,8 @@
  * It reads private fields of tfjs 4.22's engine (`startTape`, `endTape`, `isTapeOn`, `state.activeTape`, `state.gradientDepth`),
  * and this file is the only one that does.
  */
-import type { Tensor } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 
 export interface TapeNode {
   readonly kernelName: string

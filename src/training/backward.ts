@@ -1,6 +1,6 @@
 /** Loss and gradients of one step: the mean over the rows (or tokens) of all its batches, one batch on the device at a time. */
-import type { Scalar, Tensor } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Scalar, Tensor } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import type { Tap } from "../../adapters/index.ts"
 import { type BatchOf, fedTo, type Model, type Network, type Rows } from "../models/model.ts"
 import { recomputed, type Trainable, tensorsOf, tidy, valueAndGradients, withTensors } from "../tensors/index.ts"

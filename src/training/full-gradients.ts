@@ -8,8 +8,8 @@
  * Where the adapter's input is dropped, y = xWᵀ + D(x)(W′ − W)ᵀ, and g is the gradient of what stands behind D:
  * g = dyᵀD(x). With it gA = s·Bᵀg and gB = s·gAᵀ hold exactly, for the masks of this step.
  */
-import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor, Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import type { Tap } from "../../adapters/index.ts"
 import type { BatchOf, Network } from "../models/model.ts"
 import { type LinearSite, tensorsOf, weightTap, withTensors } from "../tensors/index.ts"

@@ -8,8 +8,8 @@
  *
  * Layers that share an input (query, key and value) share the work.
  */
-import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import type { Adapted, Tap } from "../../adapters/index.ts"
 import { type BatchOf, fedTo, type Network, type Rows } from "../models/model.ts"
 import { type LinearSite, tidy } from "../tensors/index.ts"

@@ -4,8 +4,8 @@
  *
  * A tensor is looked at as Σ 0·x, which is 0 where all is finite and NaN elsewhere.
  */
-import type { Scalar, Tensor } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Scalar, Tensor } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { type BatchOf, fedTo, type Network } from "../models/model.ts"
 import { type DeviceReadError, readTensor, type Trainable, tensorsOf, tidy } from "../tensors/index.ts"

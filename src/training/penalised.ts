@@ -2,8 +2,8 @@
  * A loss that is reported as it is and differentiated with a penalty: value L, gradients of L + R. So losses of methods
  * with and without a penalty can be compared.
  */
-import type { Scalar } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Scalar } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { defineKernel } from "../kernels/kernel.ts"
 
 const kernel = defineKernel<"loss" | "penalty", object>({

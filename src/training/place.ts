@@ -2,8 +2,8 @@
  * Where a session stands, so that it can be moved on and back: whoever moves it says what is still wanted of what it
  * held.
  */
-import type { Tensor } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import type { BatchPosition } from "../data/index.ts"
 import type { Network } from "../models/model.ts"
 import type { State } from "../optimizers/transform.ts"

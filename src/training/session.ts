@@ -2,7 +2,7 @@
  * What one training run holds: the adapted model (with its current parameters), the optimizer and its state, and how many steps
  * were taken. A checkpoint is this without the frozen base.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Adapted } from "../../adapters/index.ts"

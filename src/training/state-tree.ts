@@ -6,8 +6,8 @@
  *
  * JSON has no NaN, no infinities and no −0; those numbers are written as { "$number": "Infinity" }.
  */
-import type { Tensor } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import type { State } from "../optimizers/transform.ts"
 
 export type StoredState = number | null | ReadonlyArray<StoredState> | { readonly [key: string]: StoredState | string }

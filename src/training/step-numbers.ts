@@ -5,8 +5,8 @@
  *
  * with A and B after the step, and the eigenvalues of B before it.
  */
-import type { Scalar, Tensor, Tensor1D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Scalar, Tensor, Tensor1D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { squaredNorms } from "../kernels/squared-norms.ts"
 import { globalNorm } from "../optimizers/clip.ts"
 import type { Conditioning } from "../optimizers/transform.ts"

@@ -5,8 +5,8 @@
  * A read waits for all that the device has yet to do, so a GPU is given several steps before it is asked for their numbers
  * (`stepsTogether`). A step that is not finite did not happen: the session goes back to where it stood before the first of them.
  */
-import type { Tensor1D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor1D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { BatchPosition, TrainingBatch } from "../data/index.ts"

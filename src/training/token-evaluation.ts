@@ -2,8 +2,8 @@
  * Evaluation of a causal language model: the mean loss over the tokens that count, its exponential, and the share of them that the
  * model would have said itself. Read once a batch, summed on the host in float64.
  */
-import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"

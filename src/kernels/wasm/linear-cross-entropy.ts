@@ -5,8 +5,8 @@
  * Which rows count is known on this side: labels lie in the memory that this thread sees too, so reading them waits for nobody. Only
  * these rows are gathered, and the logits of a chunk of them are made, read and overwritten in one place.
  */
-import type { TensorInfo } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { TensorInfo } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { IGNORED } from "../cross-entropy.ts"
 import { declareKernel, optional, read, write } from "../declaration.ts"
 import { chunksOf } from "./chunks.ts"

@@ -1,5 +1,5 @@
 /** Dropout on the GPU; mask and hash as in `../dropout.ts`. */
-import { type TensorInfo, util } from "@tensorflow/tfjs"
+import { type TensorInfo, util } from "@tensorflow/tfjs-core"
 import { read, write } from "../declaration.ts"
 import { ELEMENTWISE_WORKGROUP } from "./elementwise.ts"
 import { groupsFor, type WebgpuEngine } from "./engine.ts"

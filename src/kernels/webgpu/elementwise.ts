@@ -8,7 +8,7 @@
  *
  * and is a variant for each element type.
  */
-import { type TensorInfo, util } from "@tensorflow/tfjs"
+import { type TensorInfo, util } from "@tensorflow/tfjs-core"
 import { groupsFor, type WebgpuEngine } from "./engine.ts"
 import type { Program } from "./program.ts"
 

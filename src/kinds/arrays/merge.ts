@@ -1,5 +1,5 @@
 /** A run over a `tf.LayersModel` merged: model.json and weights.bin, which `tf.loadLayersModel` reads. */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import * as Stream from "effect/Stream"

@@ -1,5 +1,5 @@
 /** A run of a causal language model merged: a Hugging Face folder, from a folder or a .gguf file. */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import * as Stream from "effect/Stream"

@@ -9,8 +9,8 @@
  *
  * Always in evaluation mode: no dropout, not even in training.
  */
-import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import type * as Result from "effect/Result"
 import { causalAttention } from "../../kernels/causal-attention.ts"
 import type { CausalShape } from "../../kernels/causal-shape.ts"

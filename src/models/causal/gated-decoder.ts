@@ -9,8 +9,8 @@
  *
  * Shapes: h, y, s, z [tokens, hidden]; q [tokens, heads·d]; k, v [tokens, keyValueHeads·d]. GQA: Ainslie et al., arXiv 2305.13245.
  */
-import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Result from "effect/Result"
 import { gelu } from "../../kernels/gelu.ts"
 import { rmsNorm, rmsNormAndSum } from "../../kernels/rms-norm.ts"

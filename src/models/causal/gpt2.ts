@@ -7,8 +7,8 @@
  *
  * @see transformers `GPT2LMHeadModel`
  */
-import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type GeluForm, gelu } from "../../kernels/gelu.ts"

@@ -2,7 +2,7 @@
  * Reads a described model's weights onto the device, where they stay until the scope ends (`../upload.ts`), and batches. No more than one
  * tensor is on the host at a time.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"

@@ -1,5 +1,5 @@
 /** Layers that decide by the sign or the size of their input. Of PReLU, `<path>.alpha` is frozen, or trained itself. */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import { clippedRelu } from "../../kernels/clipped-relu.ts"
 import { stopGradient } from "../../tensors/index.ts"
 import { activated, asItIs, configOf, type LayerKind, weightShapes } from "./layer.ts"

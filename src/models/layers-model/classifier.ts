@@ -2,7 +2,8 @@
  * A `tf.LayersModel` that tells classes apart: one input, and one output with a number for each class. What the output's numbers
  * are is read off its last layer: softmax's probabilities, a single sigmoid's (of the second of two classes), or logits.
  */
-import * as tf from "@tensorflow/tfjs"
+import type { LayersModel, layers, Shape } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
@@ -11,7 +12,7 @@ import type { LinearSite } from "../../tensors/index.ts"
 import { ModelError, type ParameterSpec } from "../model.ts"
 import { fromLayersModel, type LayersNetwork } from "./from-layers-model.ts"
 import { openLayersModel, openTopology } from "./model-files.ts"
-import { layersOf } from "./topology.ts"
+import { isModel, layersOf } from "./topology.ts"
 
 type Scores = "softmax" | "sigmoid" | "logits"
 
@@ -69,7 +70,7 @@ export const describeLayersClassifier = (
       labels: Array.from({ length: classes }, (_, i) => String(i)),
       inputShape: base.inputs[0]!.shape.slice(1) as ReadonlyArray<number>,
       layers: placed.length,
-      activations: placed.reduce((sum, { layer }) => sum + rowSize(layer.outputShape as tf.Shape | Array<tf.Shape>), 0),
+      activations: placed.reduce((sum, { layer }) => sum + rowSize(layer.outputShape as Shape | Array<Shape>), 0),
       scores
     }
   }).pipe(Effect.scoped)
@@ -95,7 +96,7 @@ export const loadLayersClassifier = (
     return { ...network, head, labels, logits: ([output]) => logitsFrom(output as tf.Tensor2D, scores) }
   })
 
-const networkOf = (source: string, base: tf.LayersModel, head: ReadonlyArray<string>) =>
+const networkOf = (source: string, base: LayersModel, head: ReadonlyArray<string>) =>
   fromLayersModel(base, { head }).pipe(
     Effect.mapError(
       ({ problems }) =>
@@ -107,13 +108,13 @@ const networkOf = (source: string, base: tf.LayersModel, head: ReadonlyArray<str
   )
 
 /** Numbers that one row has in shapes whose first axis is the batch; axes that are not known count once. */
-const rowSize = (shape: tf.Shape | Array<tf.Shape>): number =>
+const rowSize = (shape: Shape | Array<Shape>): number =>
   Array.isArray(shape[0])
-    ? (shape as Array<tf.Shape>).reduce((sum, own) => sum + rowSize(own), 0)
-    : (shape as tf.Shape).slice(1).reduce<number>((size, n) => size * (n ?? 1), 1)
+    ? (shape as Array<Shape>).reduce((sum, own) => sum + rowSize(own), 0)
+    : (shape as Shape).slice(1).reduce<number>((size, n) => size * (n ?? 1), 1)
 
 /** Numbers that a row may have, and what its scores are; or why it has none. */
-const scoresOf = (base: tf.LayersModel) => {
+const scoresOf = (base: LayersModel) => {
   const [inputs, outputs] = [base.inputs.length, base.outputs.length]
   if (inputs !== 1 || outputs !== 1) {
     const problem = `found ${inputs} inputs and ${outputs} outputs; expected one of each: train other models in code (tfjs-lora-pro/layers)`
@@ -138,9 +139,9 @@ const scoresOf = (base: tf.LayersModel) => {
 }
 
 /** The name of what stands behind the last linear map, "linear" where nothing does. */
-const lastActivation = (layer: tf.layers.Layer): string => {
+const lastActivation = (layer: layers.Layer): string => {
   if (layer.getClassName() === "Softmax") return "softmax"
-  if (layer instanceof tf.LayersModel) return lastActivation(layer.outputs[0]!.sourceLayer)
+  if (isModel(layer)) return lastActivation(layer.outputs[0]!.sourceLayer)
   const { activation } = layer.getConfig() as { readonly activation?: string | { readonly class_name?: string } }
   return (typeof activation === "string" ? activation : activation?.class_name)?.toLowerCase() ?? "linear"
 }

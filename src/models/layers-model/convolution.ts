@@ -2,7 +2,7 @@
  * Conv1D, Conv2D and Conv3D: linear layers over patches. Kernel [depth, height, width, in, filters] (without depth,
  * without height), held as W [filters, depth·height·width·in], a row for each filter.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import { depthwiseConvolution } from "../../kernels/depthwise-convolution.ts"
 import { patches } from "../../kernels/patches.ts"
 import { outputSize, type Pair, type Window } from "../../kernels/window.ts"

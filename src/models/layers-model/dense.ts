@@ -2,7 +2,7 @@
  * Dense: y = activation(x·kernel + bias) over the last axis, kernel [in, units]. Embedding: rows of a table [vocabulary, units] by their
  * numbers, held as W [units, vocabulary]; adapted where a target names it.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import type { LinearSite } from "../../tensors/index.ts"
 import { activated, asItIs, configOf, kernelAsMatrix, type Layer, type LayerKind, weightShapes } from "./layer.ts"
 

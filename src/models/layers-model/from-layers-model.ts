@@ -5,7 +5,8 @@
  * are handles of the model's own tensors. Layers without one compute with what the model has at the time, so the model
  * must not be disposed before.
  */
-import * as tf from "@tensorflow/tfjs"
+import type { LayersModel } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -48,7 +49,7 @@ export interface PlacedParameter extends LayerParameter {
 
 export interface LayersNetwork extends Network {
   /** the user's own model, as it was */
-  readonly base: tf.LayersModel
+  readonly base: LayersModel
   readonly layerParameters: ReadonlyArray<PlacedParameter>
   readonly feed: (batch: LayersBatch) => {
     readonly input: ReadonlyArray<tf.Tensor>
@@ -96,7 +97,7 @@ const isAt =
  * it can be.
  */
 export const fromLayersModel = (
-  base: tf.LayersModel,
+  base: LayersModel,
   { head = [] }: FromLayersModelOptions = {}
 ): Effect.Effect<LayersNetwork, LayersModelError, Scope.Scope> =>
   Effect.gen(function* () {

@@ -11,11 +11,12 @@
  *  3. `call` is pure: same input, same output, nothing of the layer is changed;
  *  4. gradients equal finite differences, of the parameters and of the input.
  */
-import * as tf from "@tensorflow/tfjs"
+import type { layers } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import { clippedRelu } from "../../kernels/clipped-relu.ts"
 import type { Linear, LinearSite, Weights } from "../../tensors/index.ts"
 
-export type Layer = tf.layers.Layer
+export type Layer = layers.Layer
 
 /** A layer and where it stands: its name, with those of the models that it is in before it, `outer.inner`. */
 export interface PlacedLayer {

@@ -2,7 +2,8 @@
  * The files of a `tf.LayersModel`: model.json with the topology and the weights' manifest, and the binary files that the manifest
  * names, beside it. https://www.tensorflow.org/js/guide/save_load
  */
-import * as tf from "@tensorflow/tfjs"
+import type { LayersModel } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
@@ -71,15 +72,16 @@ const withoutStarts = (value: unknown): unknown => {
   )
 }
 
-type Opened = Effect.Effect<tf.LayersModel, ModelError, FileSystem.FileSystem | Path.Path | Scope.Scope>
+type Opened = Effect.Effect<LayersModel, ModelError, FileSystem.FileSystem | Path.Path | Scope.Scope>
 
-const opened = (source: string, load: () => Promise<tf.LayersModel>) =>
+const opened = (source: string, load: (tfjs: typeof import("@tensorflow/tfjs")) => Promise<LayersModel>) =>
   Effect.acquireRelease(
     Effect.tryPromise({
       try: async () => {
+        const tfjs = await import("@tensorflow/tfjs") // with its layers, which nothing else in the room needs
         await tf.ready()
         ;(tf.backend() as { firstUse?: boolean }).firstUse = false // else tfjs's own CPU backend advertises another on stderr
-        return load()
+        return load(tfjs)
       },
       catch: (cause) => new ModelError({ folder: source, problems: [`cannot be built: ${String(cause)}`] })
     }),
@@ -89,8 +91,8 @@ const opened = (source: string, load: () => Promise<tf.LayersModel>) =>
 /** The model with zeros for weights, as long as the scope: for its layers and shapes. No weight file is read. */
 export const openTopology = (source: string): Opened =>
   Effect.flatMap(readModelFiles(source), ({ topology }) =>
-    opened(source, () =>
-      tf.models.modelFromJSON(withoutStarts(topology) as Parameters<typeof tf.models.modelFromJSON>[0])
+    opened(source, ({ models }) =>
+      models.modelFromJSON(withoutStarts(topology) as Parameters<typeof models.modelFromJSON>[0])
     )
   )
 
@@ -111,7 +113,7 @@ export const openLayersModel = (source: string): Opened =>
       return yield* new ModelError({ folder: source, problems: [`${found}; expected ${needed}, as its manifest says`] })
     }
     const artifacts = { modelTopology: topology, weightSpecs: [...specs], weightData: weightData.buffer }
-    return yield* opened(source, () => tf.loadLayersModel(tf.io.fromMemory(artifacts)))
+    return yield* opened(source, ({ loadLayersModel }) => loadLayersModel(tf.io.fromMemory(artifacts)))
   })
 
 const bytesOfSpec = ({ shape, dtype, quantization }: tf.io.WeightsManifestEntry): number => {

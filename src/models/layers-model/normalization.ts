@@ -6,7 +6,7 @@
  *                                                     batches of a few rows, as adapters have, would only spoil them
  *   layer   y = (x − mean x)·γ/√(var x + ε) + β       over the layer's axes, of each row
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import { layerNorm } from "../../kernels/layer-norm.ts"
 import { scaledColumns } from "../../kernels/scaled-columns.ts"
 import type { Weights } from "../../tensors/index.ts"

@@ -5,7 +5,7 @@
  *
  *   average   the sum over a window (a depthwise convolution with 1), over the number of pixels that it has
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import { frozenLinear } from "../../kernels/dense-linear.ts"
 import { depthwiseConvolution } from "../../kernels/depthwise-convolution.ts"
 import { maxPooling } from "../../kernels/max-pooling.ts"

@@ -10,7 +10,8 @@
  * A step that the mask leaves out keeps the state. U of a GRU meets two inputs, and is one layer that runs twice: a
  * part of each of its outputs is used.
  */
-import * as tf from "@tensorflow/tfjs"
+import type { layers } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import { type LinearSite, stopGradient } from "../../tensors/index.ts"
 import {
   type Activation,
@@ -24,7 +25,7 @@ import {
 
 /** What tfjs's layers of this kind have. */
 interface Recurrent {
-  readonly cell: tf.layers.Layer & {
+  readonly cell: layers.Layer & {
     readonly units: number
     readonly activation: Activation
     readonly recurrentActivation?: Activation

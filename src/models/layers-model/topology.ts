@@ -6,15 +6,17 @@
  * is one layer and has one path; a model inside a model has its layers under `name.`; sequential models are graphs as
  * well.
  */
-import * as tf from "@tensorflow/tfjs"
+import type { LayersModel, SymbolicTensor } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import { addNode, isRecording, type Linear, observe, stopGradient, type Weights } from "../../tensors/index.ts"
 import { configOf, type Layer, type Pass, type PlacedLayer } from "./layer.ts"
 import { kindOf } from "./table.ts"
 
-const isModel = (layer: Layer): layer is tf.LayersModel => layer instanceof tf.LayersModel
+/** By what it has: `instanceof` would load all of tfjs to check a plan. */
+export const isModel = (layer: Layer): layer is LayersModel => "layers" in layer && "inputLayers" in layer
 
 /** Every layer once; in the place of models and wrappers the layers in them. */
-export const layersOf = (model: tf.LayersModel): ReadonlyArray<PlacedLayer> => {
+export const layersOf = (model: LayersModel): ReadonlyArray<PlacedLayer> => {
   const seen = new Set<Layer>()
   const placed = (layer: Layer, path: string): ReadonlyArray<PlacedLayer> => {
     if (seen.has(layer)) return []
@@ -48,13 +50,13 @@ interface Given {
 
 /** Outputs of a model. Tensor code: every intermediate tensor is the caller's tidy's. */
 export const computed = (
-  model: tf.LayersModel,
+  model: LayersModel,
   inputs: ReadonlyArray<tf.Tensor>,
   computation: Computation
 ): ReadonlyArray<tf.Tensor> => run(model, inputs, undefined, computation)
 
 const run = (
-  model: tf.LayersModel,
+  model: LayersModel,
   inputs: ReadonlyArray<tf.Tensor>,
   received: Given | undefined,
   computation: Computation
@@ -62,7 +64,7 @@ const run = (
   let given = received
   const known = new Map<number, Value>()
   model.inputs.forEach(({ id }, i) => known.set(id, { tensor: inputs[i]!, mask: null }))
-  const valueBehind = (symbolic: tf.SymbolicTensor): Value => {
+  const valueBehind = (symbolic: SymbolicTensor): Value => {
     const found = known.get(symbolic.id)
     if (found !== undefined) return found
     const { sourceLayer, inputs: from } = symbolic
@@ -82,7 +84,7 @@ const run = (
 }
 
 /** The symbolic outputs of the use of a layer that this one comes from. */
-const outputsOf = (symbolic: tf.SymbolicTensor): ReadonlyArray<tf.SymbolicTensor> => {
+const outputsOf = (symbolic: SymbolicTensor): ReadonlyArray<SymbolicTensor> => {
   const node = symbolic.sourceLayer.inboundNodes.find(({ outputTensors }) =>
     outputTensors.some(({ id }) => id === symbolic.id)
   )

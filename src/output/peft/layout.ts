@@ -6,8 +6,8 @@
  *   head.safetensors            weight [classes, hidden], bias [classes]  (a head over mean pooling, which no transformers class has)
  *   trained.safetensors         whatever else is trained itself, under the checkpoint's names
  */
-import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor, Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import type { Adapted, PeftLayout, SitePart, SiteTensors } from "../../../adapters/index.ts"
 import type { DenseParameter, Factors, Trainable } from "../../tensors/index.ts"
 import { type ExportedModel, exportedName, hasOwnHead, isCausal, tiedTo } from "./exported-name.ts"

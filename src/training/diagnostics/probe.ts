@@ -10,8 +10,8 @@
  * the products, beside steps of 0.24 s; every 10 steps that is 14 % more time. The peak of a plain LoRA run rises from
  * 256 to 377 MB, that of LoRA-Pro's full form does not.
  */
-import type { Tensor2D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type { Network } from "../../models/model.ts"
 import {
