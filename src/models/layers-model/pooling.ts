@@ -65,10 +65,10 @@ const in1d = (pooling: Pooling): LayerKind => ({
   }
 })
 
-export const maxPooling1d = in1d(maxPooling)
-export const maxPooling2d = in2d(maxPooling)
-export const averagePooling1d = in1d(averagePooling)
-export const averagePooling2d = in2d(averagePooling)
+export const maxPooling1d: LayerKind = in1d(maxPooling)
+export const maxPooling2d: LayerKind = in2d(maxPooling)
+export const averagePooling1d: LayerKind = in1d(averagePooling)
+export const averagePooling2d: LayerKind = in2d(averagePooling)
 
 /**
  * UpSampling2D as two products: each line of the output is a sum of lines of the input, y = R_h·x·R_wᵀ, whose gradient is a product again.
