@@ -19,7 +19,12 @@ import { emptyProject, installInto } from "./consumer.ts"
 const project = emptyProject()
 beforeAll(() => void installInto(project), 60_000)
 
-const tfjs = ["@tensorflow/tfjs", "@tensorflow/tfjs-core", "@tensorflow/tfjs-backend-wasm", "@tensorflow/tfjs-backend-webgpu"]
+const tfjs = [
+  "@tensorflow/tfjs",
+  "@tensorflow/tfjs-core",
+  "@tensorflow/tfjs-backend-wasm",
+  "@tensorflow/tfjs-backend-webgpu"
+]
 const others = ["effect", "effect/*", "@huggingface/tokenizers", "csv-parse", "csv-parse/*"]
 
 interface Chunk {
