@@ -133,7 +133,7 @@ const kernels: Readonly<Record<string, Kernel>> = {
   }
 }
 
-const CASES = 400
+const CASES = 200
 
 type Result = { readonly shape: ReadonlyArray<number>; readonly values: Float32Array } | { readonly error: string }
 

@@ -37,8 +37,8 @@ describeOnBoth((backend) => {
       ))
   }
 
-  // the cpu backend takes seconds for each, and the cache has a test of its own there
-  for (const name of backend === "cpu" ? ["gemma3"] : models) {
+  // the cpu backend takes ten seconds for each, and the cache has a test of its own there
+  for (const name of backend === "cpu" ? [] : models) {
     test(`${name}: a cache writes what no cache writes, alone, in a batch with padding, and in sizes of a GPU`, () =>
       runScoped(
         Effect.gen(function* () {

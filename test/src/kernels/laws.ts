@@ -7,7 +7,7 @@
  *   not finite       NaN, ∞ and −∞ in one place of an input show in the places where they show in the reference, and in no other
  *   nothing          without rows there is a value and a gradient, of the right shapes
  *   no leak          with and without a tape, whichever gradients are wanted
- *   same bits        one, two and three threads; twice on a GPU
+ *   same bits        one thread and three; twice on a GPU
  *
  * The reference runs on tfjs's cpu backend.
  */

@@ -14,7 +14,7 @@ import { type HostTensor, readHeader, streamSafetensors, type TensorType } from 
 import { loadRun, mergeLoaded, mergeRun } from "../../../src/trained/index.ts"
 import { listing, type TinyModel, tensorsIn, workspace } from "../../e2e/fixtures.ts"
 import { dequantizedOnHost } from "../tensors/dequantized-on-host.ts"
-import { onCpu, trainTiny } from "./tiny-run.ts"
+import { onDevice, trainTiny } from "./tiny-run.ts"
 
 /** Float32 against float64 over sums of at most 6 products, with numbers of the order of 1. */
 const ROUNDING = 1e-6
@@ -211,7 +211,7 @@ describe("a merged run", () => {
         weights,
         ...(optimizer === undefined ? {} : { optimizer })
       })
-      const report = await onCpu(mergeRun(run))
+      const report = await onDevice(mergeRun(run))
       expect(report.directory).toBe(join(run, "merged"))
       expect(report.check).toMatchObject({ split: "validation", rows: 6, sameLabel: 6, bound: MERGE_BOUND })
       expect(report.check.relativeDifference).toBeLessThan(MERGE_BOUND)
@@ -314,7 +314,7 @@ describe("a merged run", () => {
   })
 
   test("leaves nothing on the device", async () => {
-    const { before, after } = await onCpu(
+    const { before, after } = await onDevice(
       Effect.gen(function* () {
         const before = tf.memory().numTensors
         yield* mergeRun(w.path("runs/bert-mean"), { out: w.path("merged-again") })
@@ -325,7 +325,7 @@ describe("a merged run", () => {
   })
 
   test("lies where it is told to, in folders that are made for it", async () => {
-    const report = await onCpu(mergeRun(w.path("runs/minilm-mean"), { out: w.path("new/folders/merged") }))
+    const report = await onDevice(mergeRun(w.path("runs/minilm-mean"), { out: w.path("new/folders/merged") }))
     expect(report.directory).toBe(w.path("new/folders/merged"))
     for (const file of listing(w.path("runs/minilm-mean/merged"))) {
       expect(w.bytes(`new/folders/merged/${file}`)).toEqual(w.bytes(`runs/minilm-mean/merged/${file}`))
@@ -350,7 +350,7 @@ describe("a base", () => {
       ...Object.entries(more)
     ])
     const file = w.path(`${folder}/model.safetensors`)
-    await onCpu(streamSafetensors(file, all, (name) => Effect.succeed(all.get(name)!.bytes), { format: "pt" }))
+    await onDevice(streamSafetensors(file, all, (name) => Effect.succeed(all.get(name)!.bytes), { format: "pt" }))
   }
 
   test("of an old spelling keeps it, and integers stay integers", async () => {
@@ -361,9 +361,9 @@ describe("a base", () => {
       { "bert.embeddings.position_ids": { dtype: "I64", shape: [1, 40], bytes: new Uint8Array(ids.buffer) } }
     )
     const run = await trainTiny(w, "old", "old-bert", { task: pooler, adapter: { ...lora, modulesToSave } })
-    await onCpu(mergeRun(run))
-    const base = await onCpu(readHeader(w.path("old-bert/model.safetensors")))
-    const merged = await onCpu(readHeader(join(run, "merged/model.safetensors")))
+    await onDevice(mergeRun(run))
+    const base = await onDevice(readHeader(w.path("old-bert/model.safetensors")))
+    const merged = await onDevice(readHeader(join(run, "merged/model.safetensors")))
     expect([...merged.tensors.keys()].sort()).toEqual([...base.tensors.keys()].sort())
     expect([...merged.tensors.keys()][0]).toBe("bert.embeddings.position_ids") // wider types first
     expect(merged.tensors.get("bert.embeddings.position_ids")!.dtype).toBe("I64")
@@ -382,13 +382,13 @@ describe("a base", () => {
       const bits = new Uint32Array(tensors.get(name)!.data.buffer)
       return Effect.sync(() => new Uint8Array(Uint16Array.from(bits, (word) => word >>> 16).buffer))
     }
-    await onCpu(streamSafetensors(w.path("half-bert/model.safetensors"), types, upper))
+    await onDevice(streamSafetensors(w.path("half-bert/model.safetensors"), types, upper))
     const { dtype: _, ...config } = w.json("half-bert/config.json")
     const auto_map = { AutoModel: "modeling.Model" }
     w.write("half-bert/config.json", { ...config, torch_dtype: "bfloat16", _name_or_path: "/home/me", auto_map })
     const run = await trainTiny(w, "half", "half-bert", { adapter: lora })
-    await onCpu(mergeRun(run))
-    const merged = await onCpu(readHeader(join(run, "merged/model.safetensors")))
+    await onDevice(mergeRun(run))
+    const merged = await onDevice(readHeader(join(run, "merged/model.safetensors")))
     expect(new Set([...merged.tensors.values()].map(({ dtype }) => dtype))).toEqual(new Set(["F32"]))
     const base = await tensorsIn(w, "half-bert/model.safetensors")
     const content = await tensorsIn(w, "runs/half/merged/model.safetensors")
@@ -409,16 +409,16 @@ describe("a base", () => {
       const own = new Map(shard)
       const types = new Map(shard.map(([name, { shape }]) => [name, { dtype: "F32", shape } as const]))
       const bytes = (name: string) => Effect.succeed(new Uint8Array(own.get(name)!.data.buffer))
-      await onCpu(streamSafetensors(w.path(`sharded/${file}`), types, bytes))
+      await onDevice(streamSafetensors(w.path(`sharded/${file}`), types, bytes))
       for (const [name] of shard) map[name] = file
     }
     rmSync(w.path("sharded/model.safetensors"))
     w.write("sharded/model.safetensors.index.json", { weight_map: map })
     const run = await trainTiny(w, "of-shards", "sharded", { task: pooler, adapter: lora })
-    await onCpu(mergeRun(run))
+    await onDevice(mergeRun(run))
     // the same plan on the same numbers
     const whole = await trainTiny(w, "of-one-file", "bert", { task: pooler, adapter: lora })
-    await onCpu(mergeRun(whole))
+    await onDevice(mergeRun(whole))
     expect(w.bytes("runs/of-shards/merged/model.safetensors")).toEqual(
       w.bytes("runs/of-one-file/merged/model.safetensors")
     )
@@ -430,7 +430,7 @@ describe("refused, with nothing left behind:", () => {
   const before: Array<string> = []
   const failed = async (merging: ReturnType<typeof mergeRun> | ReturnType<typeof mergeLoaded>): Promise<string> => {
     const listed = listing(w.directory)
-    const { message } = await onCpu(Effect.flip(merging as ReturnType<typeof mergeRun>))
+    const { message } = await onDevice(Effect.flip(merging as ReturnType<typeof mergeRun>))
     expect(listing(w.directory)).toEqual(listed)
     before.push(message)
     return message
@@ -462,7 +462,7 @@ describe("refused, with nothing left behind:", () => {
     expect(message).toContain("allowed is 1e-4")
     expect(message).toContain("nothing was written")
     // the same way of loading without the error is taken
-    const fine = await onCpu(mergeLoaded(run, perturbed(1), w.path("fine")))
+    const fine = await onDevice(mergeLoaded(run, perturbed(1), w.path("fine")))
     expect(fine.check.relativeDifference).toBeLessThan(MERGE_BOUND)
   })
 
@@ -499,7 +499,7 @@ describe("refused, with nothing left behind:", () => {
       }
       return { ...loaded, adapted: { ...adapted, merged } }
     })
-    const exit = await onCpu(Effect.exit(mergeLoaded(whole, broken, w.path("half"))))
+    const exit = await onDevice(Effect.exit(mergeLoaded(whole, broken, w.path("half"))))
     expect(exit._tag).toBe("Failure")
     expect(listing(w.directory)).toEqual(listed)
   })
@@ -514,7 +514,7 @@ describe("refused, with nothing left behind:", () => {
       Effect.never
     )
     const merging = mergeLoaded(run, endless, w.path("never"))
-    await onCpu(Effect.exit(Effect.timeout(merging, "100 millis")))
+    await onDevice(Effect.exit(Effect.timeout(merging, "100 millis")))
     expect(during.length).toBe(listed.length + 1) // there was something to remove
     expect(listing(w.directory)).toEqual(listed)
   })
@@ -522,7 +522,7 @@ describe("refused, with nothing left behind:", () => {
   test("a folder that came into being meanwhile, which is left as it is", async () => {
     const whole = w.path("runs/bert-pooler")
     const load = Effect.tap(loadRun(whole), () => Effect.sync(() => w.write("meanwhile/file", "somebody's")))
-    const { message } = await onCpu(Effect.flip(mergeLoaded(whole, load, w.path("meanwhile"))))
+    const { message } = await onDevice(Effect.flip(mergeLoaded(whole, load, w.path("meanwhile"))))
     expect(message).toContain("exists already")
     expect(listing(w.path("meanwhile"))).toEqual(["file"])
     expect(readdirSync(w.directory).filter((file) => file.includes("tmp"))).toEqual([])

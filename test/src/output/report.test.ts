@@ -22,7 +22,7 @@ import type { DiagnosticsReport, SiteDiagnostics } from "../../../src/training/i
 import { jsonObjects, tinyPlan, workspace } from "../../e2e/fixtures.ts"
 import { expectClose } from "../../setup.ts"
 import { hostileLabels, hostileText, writeHostileRows } from "./hostile-run.ts"
-import { onCpu, trainTiny } from "./tiny-run.ts"
+import { onDevice, trainTiny } from "./tiny-run.ts"
 
 /** Plotted numbers are rounded to five digits. */
 const PLOTTED = 1e-4
@@ -115,7 +115,7 @@ describe("the numbers of the run", () => {
       expect(text).toContain(percent(accuracy))
     }
     for (const label of ["bad", "fair", "good"]) expect(text).toContain(label)
-    for (const fact of ["cpu", "4.22.0", '"rank": 4', "train.jsonl", "SHA-256"]) expect(text).toContain(fact)
+    for (const fact of ["wasm", "4.22.0", '"rank": 4', "train.jsonl", "SHA-256"]) expect(text).toContain(fact)
   })
 
   test("curves are the metrics'", () => {
@@ -448,7 +448,7 @@ describe("a report that cannot be made", () => {
         // folders where the files should go
         for (const name of ["report.html", "adapter/README.md"]) mkdirSync(join(directory, name), { recursive: true })
       })
-    const run = await onCpu(
+    const run = await onDevice(
       Effect.gen(function* () {
         const read = yield* readPlan(file)
         return yield* train(yield* resolve(read.plan, read.name), { directory })

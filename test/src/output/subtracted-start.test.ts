@@ -12,7 +12,7 @@ import { evaluateRun, loadRun } from "../../../src/trained/index.ts"
 import { toyModel } from "../../adapters/toy-model.ts"
 import { tensorsIn, workspace } from "../../e2e/fixtures.ts"
 import { expectNoLeak } from "../../setup.ts"
-import { onCpu, trainTiny } from "./tiny-run.ts"
+import { onDevice, trainTiny } from "./tiny-run.ts"
 
 const w = workspace()
 const STEPS = 3
@@ -37,7 +37,7 @@ const values = (tensors: ReturnType<typeof tensorsOf>) =>
   )
 
 test("a method that PEFT does not know keeps what its pairs subtract beside them", () =>
-  onCpu(
+  onDevice(
     Effect.gen(function* () {
       const toy = yield* Effect.acquireRelease(Effect.sync(toyModel), ({ dispose }) => Effect.sync(dispose))
       // names of files are a family's affair
@@ -69,7 +69,7 @@ describe("a finished run", () => {
           .filter(([key]) => key.startsWith(`${kind}.`))
           .sort(([a], [b]) => Number(a.split(".")[1]) - Number(b.split(".")[1]))
           .map(([, { shape, data }]) => [[...shape], data])
-      await onCpu(
+      await onDevice(
         Effect.gen(function* () {
           const loaded = yield* loadRun(run)
           const { trainable } = loaded.adapted
@@ -90,7 +90,7 @@ describe("a finished run", () => {
   }
 
   test("leaves nothing on the device when it is closed", () =>
-    expectNoLeak(() => onCpu(Effect.asVoid(loadRun(w.path(`runs/${folderOf("an int8 base, adamw")}`))))))
+    expectNoLeak(() => onDevice(Effect.asVoid(loadRun(w.path(`runs/${folderOf("an int8 base, adamw")}`))))))
 
   test("is told in the card, with what the files hold", () => {
     const card = w.read(`runs/${folderOf("rank-stabilized, ranks by pattern")}/adapter/README.md`)

@@ -1,4 +1,4 @@
-/** Trained runs of the tiny models in this process, on the cpu backend: a folder as `bun run train` leaves it, in a second. */
+/** Trained runs of the tiny models in this process, on wasm: a folder as `bun run train` leaves it, in a second. */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
@@ -10,11 +10,13 @@ import { platform } from "../../../src/platform.ts"
 import { train } from "../../../src/train.ts"
 import { tinyPlan, type Workspace } from "../../e2e/fixtures.ts"
 
-/** Runs a program with files and the cpu backend. */
-export const onCpu = <A, E>(
+/** Runs a program with files and a wasm device of one thread. */
+export const onDevice = <A, E>(
   effect: Effect.Effect<A, E, FileSystem.FileSystem | Path.Path | Device | Scope.Scope>
 ): Promise<A> =>
-  Effect.runPromise(effect.pipe(Effect.scoped, Effect.provide(Device.layer("cpu")), Effect.provide(platform)))
+  Effect.runPromise(
+    effect.pipe(Effect.scoped, Effect.provide(Device.layer("wasm", { threads: 1 })), Effect.provide(platform))
+  )
 
 /** Trains a few steps of a tiny model and returns the run folder. Needs `w.model(model)` before. */
 export const trainTiny = async (
@@ -27,7 +29,7 @@ export const trainTiny = async (
   const own = { source: model, ...(task ? { task } : {}), ...(weights ? { weights } : {}) }
   const file = w.path(w.write(`${name}.json`, { ...plan, model: own }))
   const directory = w.path(`runs/${name}`)
-  await onCpu(
+  await onDevice(
     Effect.gen(function* () {
       const read = yield* readPlan(file)
       return yield* train(yield* resolve(read.plan, read.name), { directory })

@@ -54,9 +54,10 @@ const looks = (session: Session, theorem: boolean) =>
 
 const forms = { sgd: loraProSgd, efficient: loraProEfficient, full: loraProFull } as const
 
-describeOnEach(() => {
+describeOnEach((backend) => {
   for (const [form, config] of Object.entries(forms)) {
-    for (const x of ["sylvester", "zero", "symmetric"] as const) {
+    // the cpu backend takes seconds for each
+    for (const x of backend === "cpu" ? (["sylvester"] as const) : (["sylvester", "zero", "symmetric"] as const)) {
       test(`lora-pro ${form}, x ${x}: at every site the damped projection, as near as float32 allows`, () =>
         scoped(
           Effect.gen(function* () {
