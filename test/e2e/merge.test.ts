@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import type { Prediction } from "../../src/kinds/index.ts"
 import { MERGE_BOUND } from "../../src/output/index.ts"
 import { loadRun, mergeRun } from "../../src/trained/index.ts"
-import { onCpu, trainTiny } from "../src/output/tiny-run.ts"
+import { onDevice, trainTiny } from "../src/output/tiny-run.ts"
 import {
   jsonLines,
   jsonObjects,
@@ -196,8 +196,8 @@ describe.skipIf(imports.code !== 0)("transformers says of a merged run what the 
   beforeAll(async () => {
     for (const { name, model, sections } of cases) {
       const run = await trainTiny(w, name, model, { ...sections })
-      await onCpu(mergeRun(run))
-      ours.push(await onCpu(Effect.flatMap(loadRun(run), ({ predict }) => predict(texts))))
+      await onDevice(mergeRun(run))
+      ours.push(await onDevice(Effect.flatMap(loadRun(run), ({ predict }) => predict(texts))))
     }
     theirs = await inTransformers(
       cases.map(({ name }) => ({ folder: w.path(`runs/${name}/merged`), texts, maxLength: 16 }))
