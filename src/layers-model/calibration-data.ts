@@ -18,12 +18,11 @@ import { strict } from "../../schemas/strict.ts"
 import type { LayersBatch, LayersNetwork } from "../models/layers-model/from-layers-model.ts"
 import type { DeviceReadError, LinearSite } from "../tensors/index.ts"
 import { calibrating } from "../training/calibrate.ts"
-import { AdaptError } from "./adapt-error.ts"
+import { AdaptError, type LayersDataError } from "./errors.ts"
 import { hostRows, isDataset, type LayersDataset, type NextBatch, openDataset, openRows } from "./fit/batches.ts"
 import { type Compilation, type Compiled, compiledOf } from "./fit/compiled.ts"
-import type { LayersDataError } from "./fit/fit-error.ts"
+import { slotsOf } from "./fit/host-arrays.ts"
 import type { LayersData } from "./fit/options.ts"
-import { slotsOf } from "./fit/slots.ts"
 
 /** Training data: x and y, or x alone where y is not looked at ("eva"); or a dataset of `{ xs, ys }` batches. */
 export type Examples = readonly [x: LayersData, y?: LayersData] | LayersDataset

@@ -3,7 +3,7 @@
  * of Node's is behind this module in a page.
  */
 import { temporaryName } from "../files/index.ts"
-import { AdapterFileError, reasonOf } from "./adapter-file-error.ts"
+import { AdapterFileError, reasonOf } from "./errors.ts"
 import type { AdapterFiles } from "./peft-files.ts"
 
 interface Disk {

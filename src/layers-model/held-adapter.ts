@@ -1,4 +1,5 @@
 /** An adapter over a network that others may share: how it was asked for, its parameters, and the end of their life. */
+
 import type { Tensor } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
@@ -19,11 +20,17 @@ import {
 } from "../../adapters/index.ts"
 import type { AdapterConfig } from "../../schemas/index.ts"
 import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
-import type { DeviceReadError } from "../tensors/index.ts"
-import { startsOf, type Trainable, tensorsOf, tidy, withStarts, withTensors } from "../tensors/index.ts"
-import { AdaptError } from "./adapt-error.ts"
+import {
+  type DeviceReadError,
+  startsOf,
+  type Trainable,
+  tensorsOf,
+  tidy,
+  withStarts,
+  withTensors
+} from "../tensors/index.ts"
 import type { CalibrationData } from "./calibration-data.ts"
-import type { LayersDataError } from "./fit/fit-error.ts"
+import { AdaptError, type LayersDataError } from "./errors.ts"
 import type { AdapterRequest } from "./options.ts"
 
 export interface HeldAdapter {

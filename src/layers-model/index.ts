@@ -8,12 +8,11 @@
  * await adapted.save("adapters/customer-7")
  */
 export { adapt, type LoadOptions, loadAdapter } from "./adapt.ts"
-export { AdaptError } from "./adapt-error.ts"
 export type { AdaptedLayersModel } from "./adapted-layers-model.ts"
-export { AdapterFileError } from "./adapter-file-error.ts"
 export type { CombineOptions } from "./adapter-set.ts"
 export type { Combined, CombinedSite } from "./arithmetic.ts"
 export type { CalibrationData, Examples } from "./calibration-data.ts"
+export { AdaptError, AdapterFileError } from "./errors.ts"
 export * from "./fit/index.ts"
 export type { AdaptOptionsInput } from "./options.ts"
 export type { AdapterFiles } from "./peft-files.ts"

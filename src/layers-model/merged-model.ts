@@ -11,7 +11,7 @@ import type { Adapted } from "../../adapters/index.ts"
 import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
 import type { Layer } from "../models/layers-model/layer.ts"
 import { tidy } from "../tensors/index.ts"
-import { adaptError } from "./adapt-error.ts"
+import { adaptError } from "./errors.ts"
 
 /** tfjs's own variable of a layer. Its `read` gives the `tf.Variable` itself. */
 type LayerVariable = tf.layers.Layer["weights"][number]

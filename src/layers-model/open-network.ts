@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { fromLayersModel, type LayersNetwork } from "../models/layers-model/from-layers-model.ts"
-import { adaptError } from "./adapt-error.ts"
+import { adaptError } from "./errors.ts"
 
 export interface OpenNetwork {
   readonly network: LayersNetwork

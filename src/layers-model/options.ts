@@ -21,7 +21,7 @@ import {
 } from "../../schemas/index.ts"
 import { problemsOf } from "../../schemas/problems.ts"
 import { strict } from "../../schemas/strict.ts"
-import { AdaptError } from "./adapt-error.ts"
+import { AdaptError } from "./errors.ts"
 
 const around = {
   seed: count(0, "Seed of the factors' start; the same seed, the same numbers.").pipe(withDefault(0)),

@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs"
 import type { Adapted } from "../../adapters/index.ts"
 import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
 import { tidy } from "../tensors/index.ts"
-import { adaptError } from "./adapt-error.ts"
+import { adaptError } from "./errors.ts"
 
 export interface PredictOptions {
   /** rows at a time (default 32, as in tfjs) */

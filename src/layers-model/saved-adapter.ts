@@ -19,9 +19,8 @@ import {
   withStarts,
   withTensors
 } from "../tensors/index.ts"
-import { AdapterFileError, condensed } from "./adapter-file-error.ts"
-import { type AdapterRecord, RECORD_FORMAT } from "./adapter-record.ts"
-import { fingerprintOf } from "./fingerprint.ts"
+import { type AdapterRecord, fingerprintOf, RECORD_FORMAT } from "./adapter-record.ts"
+import { AdapterFileError, condensed } from "./errors.ts"
 import { type HeldAdapter, initAdapter } from "./held-adapter.ts"
 import { restoredTree, START, storedPlaces, storedTensors } from "./stored-tensors.ts"
 

@@ -5,6 +5,7 @@
  * Streamed: sites ask one after another, as `inject` initializes them, and each is answered from a pass over the batches that looks at as
  * many of the sites to come as fit in `bytes`. A small model takes one pass; of a large one never more than that is on the device.
  */
+
 import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
@@ -12,8 +13,7 @@ import type * as Scope from "effect/Scope"
 import { type Calibrate, type Calibration, InitError, unadapted } from "../../adapters/index.ts"
 import type { BatchOf, Model, Network } from "../models/model.ts"
 import type { DeviceReadError, LinearSite } from "../tensors/index.ts"
-import type { Differentiated } from "./backward.ts"
-import { type FullGradients, fullGradients } from "./full-gradients.ts"
+import { type Differentiated, type FullGradients, fullGradients } from "./backward.ts"
 import { covariancesOf, inputMoments, joinedMoments, type Moments, releaseMoments } from "./input-covariance.ts"
 import type { SessionOptions } from "./session.ts"
 

@@ -1,7 +1,6 @@
 /** Training: the loop as a stream of step reports, losses and evaluation. */
-import type { ClassEvaluation } from "./evaluate.ts"
-import type { TokenEvaluation } from "./token-evaluation.ts"
 
+export { backwardWithFull, type FullGradients, fullGradients, type WithFullGradients } from "./backward.ts"
 export { type CalibratingOptions, calibrating } from "./calibrate.ts"
 export {
   type DiagnoseOptions,
@@ -22,11 +21,15 @@ export {
   type ClassEvaluation,
   type ClassifiedRows,
   type Classifier,
+  countedTokens,
+  type Evaluation,
   evaluate,
+  evaluateTokens,
+  type LanguageModel,
   logitsOf,
-  type ScoredBatch
-} from "./evaluate.ts"
-export { backwardWithFull, type FullGradients, fullGradients, type WithFullGradients } from "./full-gradients.ts"
+  type ScoredBatch,
+  type TokenEvaluation
+} from "./evaluation.ts"
 export { crossEntropy, type Loss } from "./loss.ts"
 export {
   crossEntropyMetric,
@@ -39,11 +42,7 @@ export {
   written
 } from "./metrics.ts"
 export { keepMistakes, type Mistake, type Mistakes } from "./mistakes.ts"
-export type { Health, SiteSummary, StepReport } from "./report.ts"
 export { openSession, type Session, type SessionOptions } from "./session.ts"
 export { Diverged, NotFinite, type StepError, step, stepsTogether } from "./step.ts"
+export type { Health, SiteSummary, StepReport } from "./step-report.ts"
 export { type StepsOptions, steps, stepsOf } from "./steps.ts"
-export { countedTokens, evaluateTokens, type LanguageModel, type TokenEvaluation } from "./token-evaluation.ts"
-
-/** What an evaluation says: of classes, or of tokens. */
-export type Evaluation = ClassEvaluation | TokenEvaluation

@@ -1,6 +1,9 @@
 /** Losses: a model's output and what it should have been → a scalar, the mean over the rows of the batch. Synchronous tensor code. */
-import type { Scalar } from "@tensorflow/tfjs"
+
+import type { Scalar } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { sparseCrossEntropy } from "../kernels/cross-entropy.ts"
+import { defineKernel } from "../kernels/kernel.ts"
 import type { Model, Network, OutputOf, TargetOf } from "../models/model.ts"
 
 /** Of a text model: logits [batch, classes], labels int32 [batch] → scalar. */
@@ -8,3 +11,16 @@ export type Loss<M extends Network = Model> = (output: OutputOf<M>, target: Targ
 
 /** Mean of log Σⱼ exp zⱼ − z_label over the rows whose label is not −100. Large logits do not overflow. */
 export const crossEntropy: Loss = (logits, labels) => sparseCrossEntropy(logits, labels)
+
+const kernel = defineKernel<"loss" | "penalty", object>({
+  name: "Penalised",
+  reference: ({ loss }) => [tf.clone(loss)],
+  inputsToSave: [],
+  gradient: ([dy]) => ({ loss: () => tf.clone(dy!), penalty: () => tf.clone(dy!) })
+})
+
+/**
+ * A loss that is reported as it is and differentiated with a penalty: value L, gradients of L + R. So losses of methods with and without
+ * a penalty can be compared.
+ */
+export const penalised = (loss: Scalar, penalty: Scalar): Scalar => kernel({ loss, penalty }, {})[0] as Scalar

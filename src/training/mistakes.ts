@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import type { ClassificationSplit, DataError } from "../data/index.ts"
-import type { ClassifiedRows, ScoredBatch } from "./evaluate.ts"
+import type { ClassifiedRows, ScoredBatch } from "./evaluation.ts"
 
 export interface Mistake {
   /** the row's place: `test.jsonl:12` */

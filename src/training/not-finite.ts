@@ -4,6 +4,7 @@
  *
  * A tensor is looked at as Σ 0·x, which is 0 where all is finite and NaN elsewhere.
  */
+
 import type { Scalar, Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"

@@ -5,6 +5,7 @@
  * A read waits for all that the device has yet to do, so a GPU is given several steps before it is asked for their numbers
  * (`stepsTogether`). A step that is not finite did not happen: the session goes back to where it stood before the first of them.
  */
+
 import type { Tensor1D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
@@ -16,10 +17,8 @@ import type { Conditioning, State } from "../optimizers/transform.ts"
 import { type DeviceReadError, readTensor, tensorsOf, tidy, withTensors } from "../tensors/index.ts"
 import { backward, type LossAndGradients } from "./backward.ts"
 import { originOf } from "./not-finite.ts"
-import { moveTo, type Place, placeOf, release, type Standing } from "./place.ts"
-import type { StepReport } from "./report.ts"
-import type { Session } from "./session.ts"
-import { type ConditionedSites, firstNotFinite, healthOf, stepNumbers } from "./step-numbers.ts"
+import { moveTo, type Place, placeOf, release, type Session, type Standing } from "./session.ts"
+import { type ConditionedSites, firstNotFinite, healthOf, type StepReport, stepNumbers } from "./step-report.ts"
 
 export class Diverged extends Schema.TaggedError<Diverged>()("Diverged", {
   step: Schema.Int,

@@ -9,9 +9,9 @@ import type { Adapted } from "../../adapters/index.ts"
 import type { BatchOf, Model, Network } from "../models/model.ts"
 import type { ProbeOptions } from "./diagnostics/probe.ts"
 import type { DiagnosticsReport } from "./diagnostics/report.ts"
-import type { StepReport } from "./report.ts"
 import { openSession, type Session, type SessionOptions } from "./session.ts"
 import { NotFinite, type StepError, step, stepsTogether } from "./step.ts"
+import type { StepReport } from "./step-report.ts"
 
 export interface StepsOptions<E, R> {
   /**

@@ -1,7 +1,7 @@
 /**
  * Batches for a LayersModel out of a `tf.data.Dataset`, or out of arrays and tensors.
  *
- * What a dataset yields is handed over, as tfjs's own `fitDataset` has it: it is read and disposed. Arrays and tensors
+ * The elements of a dataset are handed over, as in tfjs's own `fitDataset`: they are read and disposed. Arrays and tensors
  * given as x and y stay their owner's.
  */
 import * as tf from "@tensorflow/tfjs"
@@ -9,9 +9,8 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { epochOrder } from "../../data/index.ts"
 import type { HostArray, LayersBatch, LayersNetwork } from "../../models/layers-model/from-layers-model.ts"
-import { LayersDataError } from "./fit-error.ts"
-import { hostArrays } from "./host-arrays.ts"
-import { type Slots, slotsOf } from "./slots.ts"
+import { LayersDataError } from "../errors.ts"
+import { hostArrays, type Slots, slotsOf } from "./host-arrays.ts"
 
 /** Whatever yields `{ xs, ys }`: `tf.data.Dataset`s do. */
 export interface LayersDataset {
@@ -23,7 +22,7 @@ export interface LayersDataset {
 export const isDataset = (value: unknown): value is LayersDataset =>
   typeof (value as LayersDataset | undefined)?.iterator === "function"
 
-/** One batch after another, and undefined behind the last. */
+/** One batch after another, and undefined after the last. */
 export type NextBatch = Effect.Effect<LayersBatch | undefined, LayersDataError>
 
 const reason = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))

@@ -5,9 +5,16 @@
  * Differences: numbers in the logs are numbers already, never scalars still on the device; a list may mix
  * `tf.Callback`s and plain objects; a list of `tf.Callback`s alone lets the page draw as well; and the thread is given
  * up by a timer, not by an animation frame, which a page in the background does not get. Constructors given to
- * `tf.registerCallbackConstructor` are not called: tfjs keeps them where nobody can read them.
+ * `tf.registerCallbackConstructor` are not called: tfjs keeps them where they cannot be read.
  */
+
+import type { Tensor } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
+import type { Adapted } from "../../../adapters/index.ts"
+import type { LayersNetwork } from "../../models/layers-model/from-layers-model.ts"
+import { copyOf, writeMerged } from "../merged-model.ts"
+import { predictAdapted } from "../predict.ts"
+import { type Compiled, graphOf } from "./compiled.ts"
 
 export type Logs = Record<string, number>
 
@@ -45,14 +52,14 @@ type ListedCallback = ConstructorParameters<typeof tf.CallbackList>[0] extends R
 const isInstance = (callback: Callback): callback is CallbackInstance =>
   typeof (callback as Partial<CallbackInstance>).setModel === "function"
 
-/** A plain object's functions, among which the timer stands unless the object has its own. */
+/** A plain object's functions, with the timer among them unless the object has its own. */
 const custom = (callback: CallbackObject, yieldEvery: YieldEvery): tf.CustomCallback => {
   const own = Object.create(callback) as { nextFrameFunc?: () => Promise<void> }
   own.nextFrameFunc ??= nextTurn
   return new tf.CustomCallback(own as tf.CustomCallbackArgs, yieldEvery)
 }
 
-/** Throws where `yieldEvery` is "never" and somebody has an `onYield`. */
+/** Throws where `yieldEvery` is "never" and a callback has an `onYield`. */
 export const callbackList = (
   callbacks: Callbacks | undefined,
   yieldEvery: YieldEvery,
@@ -78,5 +85,75 @@ export class EpochMeans {
 
   means(): Logs {
     return Object.fromEntries([...this.totals].map(([name, { sum, rows }]) => [name, sum / rows]))
+  }
+}
+
+export interface CallbackModel {
+  readonly model: tf.LayersModel
+  /** whether someone set `stopTraining`, on this model or on the user's own */
+  readonly stopped: () => boolean
+  /** Puts the user's own `stopTraining` back as it was. */
+  readonly close: () => void
+}
+
+/**
+ * The model that tfjs callbacks are given: a real `tf.LayersModel`, with the adapted one computing for it.
+ *
+ * It is an object whose prototype is the user's own model, so that everything can be read and whatever a callback writes
+ * (`stopTraining`) stays here. `predict`, `evaluate` and `save` see the parameters as they are at that moment; `getWeights` gives the
+ * base's. Overrides private methods of tfjs-layers 4.22 (`predictLoop`, `makeTestFunction`), which its public ones call.
+ */
+export const callbackModel = (
+  adapted: Adapted<LayersNetwork>,
+  compiled: Compiled,
+  history: tf.History
+): CallbackModel => {
+  const graph = graphOf(adapted.model.base)
+  const before = graph.stopTraining
+  const model = Object.create(graph) as tf.LayersModel
+  const testFunction = testOf(adapted, compiled)
+  Object.assign(model, {
+    history,
+    isTraining: true,
+    predictLoop: (inputs: Tensor | Array<Tensor>, batchSize = 32) =>
+      predictAdapted(adapted, [inputs].flat(), { batchSize }),
+    testFunction,
+    // tfjs makes it anew before every evaluation
+    makeTestFunction: () => {},
+    save: (...given: Parameters<tf.LayersModel["save"]>) => saveMerged(adapted, ...given)
+  })
+  // tfjs begins with false too
+  model.stopTraining = false
+  graph.stopTraining = false
+  return {
+    model,
+    stopped: () => model.stopTraining || graph.stopTraining,
+    close: () => {
+      graph.stopTraining = before
+    }
+  }
+}
+
+/** From inputs and targets in one list to a scalar for each score. */
+const testOf =
+  (adapted: Adapted<LayersNetwork>, compiled: Compiled) =>
+  (data: ReadonlyArray<Tensor>): ReadonlyArray<Tensor> =>
+    tf.tidy(() => {
+      const { length: inputs } = adapted.model.base.inputs
+      const outputs = adapted.forward(data.slice(0, inputs), adapted.trainable)
+      return tf.unstack(compiled.score(outputs, data.slice(inputs)).scores)
+    })
+
+/** What a callback that saves the model saves: the base with the adapter merged in. */
+const saveMerged = async (
+  adapted: Adapted<LayersNetwork>,
+  ...given: Parameters<tf.LayersModel["save"]>
+): Promise<tf.io.SaveResult> => {
+  const copy = copyOf(adapted.model.base)
+  try {
+    writeMerged(copy, adapted.model, adapted)
+    return await copy.model.save(...given)
+  } finally {
+    copy.model.dispose()
   }
 }

@@ -8,9 +8,10 @@
  * in `evaluate` and `val_…` under wrong names (running sums of the losses stand before them); here each stands under
  * its own.
  *
- * Reads private fields of tfjs-layers 4.22 (`lossFunctions`, `metricsTensors`), and this file and `callback-model.ts`
- * are the only ones that do.
+ * Reads private fields of tfjs-layers 4.22 (`lossFunctions`, `metricsTensors`), as only this file and `callbacks.ts`
+ * do.
  */
+
 import type { Scalar, Tensor, Tensor1D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Result from "effect/Result"

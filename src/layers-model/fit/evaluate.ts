@@ -4,12 +4,12 @@ import * as Effect from "effect/Effect"
 import type { Adapted } from "../../../adapters/index.ts"
 import type { LayersBatch, LayersNetwork } from "../../models/layers-model/from-layers-model.ts"
 import { type DeviceReadError, readTensor } from "../../tensors/index.ts"
+import type { FitError, LayersDataError } from "../errors.ts"
 import { hostRows, type LayersDataset, type NextBatch, openDataset, openRows } from "./batches.ts"
 import { EpochMeans, type Logs } from "./callbacks.ts"
 import type { Compiled } from "./compiled.ts"
-import type { FitError, LayersDataError } from "./fit-error.ts"
+import { slotsOf } from "./host-arrays.ts"
 import { type EvaluateOptions, type LayersData, settleEvaluation } from "./options.ts"
-import { slotsOf } from "./slots.ts"
 
 /** Rows per forward pass unless said otherwise: tfjs's own. */
 export const EVALUATE_BATCH_SIZE = 32

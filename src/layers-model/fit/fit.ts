@@ -9,12 +9,12 @@
 import * as Effect from "effect/Effect"
 import type { Adapted } from "../../../adapters/index.ts"
 import type { LayersNetwork } from "../../models/layers-model/from-layers-model.ts"
+import { FitError, type LayersDataError } from "../errors.ts"
 import { hostRows, isDataset, type LayersDataset, openDataset, openRows, takeRows } from "./batches.ts"
 import { EVALUATE_BATCH_SIZE, evaluateBatches } from "./evaluate.ts"
-import { FitError, type LayersDataError } from "./fit-error.ts"
+import { type Slots, slotsOf } from "./host-arrays.ts"
 import { type FitDatasetOptions, type FitOptions, type LayersData, type Settled, settle } from "./options.ts"
 import { type FitHistory, run, type Validate } from "./run.ts"
-import { type Slots, slotsOf } from "./slots.ts"
 import { datasetSource, rowsSource } from "./source.ts"
 
 /**

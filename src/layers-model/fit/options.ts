@@ -14,11 +14,11 @@ import { type PlanProblem, problemsOf } from "../../../schemas/problems.ts"
 import { strict } from "../../../schemas/strict.ts"
 import type { LayersNetwork } from "../../models/layers-model/from-layers-model.ts"
 import type { Loss } from "../../training/index.ts"
+import { FitError } from "../errors.ts"
 import type { LayersDataset } from "./batches.ts"
 import type { Callbacks, YieldEvery } from "./callbacks.ts"
 import type { ClassWeights } from "./class-weights.ts"
 import { type Compilation, type Compiled, compiledOf } from "./compiled.ts"
-import { FitError } from "./fit-error.ts"
 
 /**
  * Of x or of y: a tensor, an array or a typed array; several as a list or by the names of the model's inputs or

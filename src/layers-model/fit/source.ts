@@ -1,15 +1,15 @@
 /** Where the batches of each epoch come from, and what is known of them beforehand. */
 import * as Effect from "effect/Effect"
 import type { AdaptationPlan } from "../../../schemas/adaptation-plan.ts"
+import type { LayersDataError } from "../errors.ts"
 import { type HostRows, type LayersDataset, type NextBatch, openDataset, openRows } from "./batches.ts"
-import type { LayersDataError } from "./fit-error.ts"
+import type { Slots } from "./host-arrays.ts"
 import type { FitDatasetOptions, FitOptions } from "./options.ts"
-import type { Slots } from "./slots.ts"
 
 export interface Source {
   /** The batches of an epoch, or of this and the following ones where `limit` is given. */
   readonly open: (epoch: number) => Effect.Effect<NextBatch, LayersDataError>
-  /** an epoch ends behind so many batches, whatever else there is; undefined: where the data ends */
+  /** an epoch ends after this many batches; undefined: where the data ends */
   readonly limit: number | undefined
   /** batches of an epoch, where they can be counted */
   readonly batches: number | undefined
@@ -22,11 +22,11 @@ export const datasetSource = (dataset: LayersDataset, slots: Slots, { batchesPer
   const batches = batchesPerEpoch ?? counted
   let opened: NextBatch | undefined
   const open = openDataset(dataset, slots)
-  const goOn = Effect.suspend(() =>
+  const resume = Effect.suspend(() =>
     opened === undefined ? Effect.tap(open, (next) => Effect.sync(() => (opened = next))) : Effect.succeed(opened)
   )
   return {
-    open: () => (batchesPerEpoch === undefined ? open : goOn),
+    open: () => (batchesPerEpoch === undefined ? open : resume),
     limit: batchesPerEpoch,
     batches,
     params: { samples: null, steps: batches ?? null, batchSize: null }

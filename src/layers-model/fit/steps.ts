@@ -1,4 +1,5 @@
 /** The session behind a fit: one step over some batches, with the compiled scores out of the same forward passes. */
+
 import type { Tensor, Tensor1D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"

@@ -26,7 +26,7 @@ import {
   withTensors
 } from "../../tensors/index.ts"
 import type { LossAndGradients } from "../backward.ts"
-import { backwardWithFull, type FullGradients, fullGradients } from "../full-gradients.ts"
+import { backwardWithFull, type FullGradients, fullGradients } from "../backward.ts"
 import type { AboutToStep } from "../step.ts"
 import { type DiagnosticsReport, meanDiagnostics } from "./report.ts"
 import { type SiteSample, siteDiagnostics } from "./site.ts"

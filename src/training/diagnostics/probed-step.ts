@@ -2,10 +2,10 @@
 import * as Effect from "effect/Effect"
 import type { BatchOf, Network } from "../../models/model.ts"
 import type { DeviceReadError } from "../../tensors/index.ts"
-import { moveTo, type Place, placeOf } from "../place.ts"
-import type { StepReport } from "../report.ts"
 import type { Session } from "../session.ts"
+import { moveTo, type Place, placeOf } from "../session.ts"
 import { attempt, type Differentiate, diverged, NotFinite, type StepError, undoable } from "../step.ts"
+import type { StepReport } from "../step-report.ts"
 import { type ProbeOptions, probeAfter, probeBefore, type Seen } from "./probe.ts"
 import type { DiagnosticsReport } from "./report.ts"
 

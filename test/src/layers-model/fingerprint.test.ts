@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import { fingerprintOf } from "../../../src/layers-model/fingerprint.ts"
+import { fingerprintOf } from "../../../src/layers-model/adapter-record.ts"
 import { describeOnBoth } from "../../backends.ts"
 import { convnet } from "./networks.ts"
 

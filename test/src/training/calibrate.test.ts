@@ -10,7 +10,7 @@ import { type Calibrate, type Calibration, inject, lora, none } from "../../../a
 import type { Model } from "../../../src/models/index.ts"
 import { tokenTensors } from "../../../src/models/load.ts"
 import type { LinearSite } from "../../../src/tensors/linear.ts"
-import { fullGradients } from "../../../src/training/full-gradients.ts"
+import { fullGradients } from "../../../src/training/backward.ts"
 import { type CalibratingOptions, calibrating, crossEntropy } from "../../../src/training/index.ts"
 import { describeOn, describeOnEach } from "../../backends.ts"
 import { expectClose, expectNoLeak, tolerance } from "../../setup.ts"

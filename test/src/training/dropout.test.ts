@@ -11,9 +11,8 @@ import { type Adapted, adalora, dora, inject, lora } from "../../../adapters/ind
 import type { Batch } from "../../../src/data/index.ts"
 import { fromConfig } from "../../../src/optimizers/index.ts"
 import { tensorsOf } from "../../../src/tensors/trainable.ts"
-import { backward } from "../../../src/training/backward.ts"
+import { backward, backwardWithFull } from "../../../src/training/backward.ts"
 import { stepWithProbe } from "../../../src/training/diagnostics/probed-step.ts"
-import { backwardWithFull } from "../../../src/training/full-gradients.ts"
 import {
   crossEntropy,
   diagnose,

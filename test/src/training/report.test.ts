@@ -1,6 +1,6 @@
 /** Summaries over sites: median, and the site that is worst off in the given sense. */
 import { expect, test } from "bun:test"
-import { summarize } from "../../../src/training/report.ts"
+import { summarize } from "../../../src/training/step-report.ts"
 
 test("odd and even counts, both senses of worst", () => {
   expect(summarize([3, 1, 2], ["a", "b", "c"], "smallest")).toEqual({ median: 2, worst: 1, worstSite: "b" })

@@ -1,19 +1,67 @@
-/**
- * The numbers of a step as one vector, so that they leave the device in one read:
- *
- *   [ loss, ‖g‖, ‖ΔA₁‖², ‖ΔB₁‖², ‖ΔA₂‖², …, ‖A₁‖², ‖B₁‖², …, λ_min(B₁ᵀB₁), … ]
- *
- * with A and B after the step, and the eigenvalues of B before it.
- */
+/** What a step reports (plain numbers, a line of `metrics.jsonl`), and how its numbers leave the device. */
+
 import type { Scalar, Tensor, Tensor1D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import { squaredNorms } from "../kernels/squared-norms.ts"
 import { globalNorm } from "../optimizers/clip.ts"
 import type { Conditioning } from "../optimizers/transform.ts"
 import type { Trainable } from "../tensors/index.ts"
-import { type Health, summarize } from "./report.ts"
 
-/** Tensor code: [2 + 4·pairs + eigenvalues]. */
+/** Median over the adapted sites, and the worst site. */
+export interface SiteSummary {
+  readonly median: number
+  readonly worst: number
+  readonly worstSite: string
+}
+
+/** LoRA-Pro's own health; for other optimizers the relative updates alone. */
+export interface Health {
+  /** λ_min(BᵀB)/δ; worst = smallest */
+  readonly conditioning?: SiteSummary
+  /** ‖ΔA‖/‖A‖; worst = largest */
+  readonly relativeUpdateA?: SiteSummary
+  /** ‖ΔB‖/‖B‖ after the step; worst = largest */
+  readonly relativeUpdateB?: SiteSummary
+}
+
+export interface StepReport {
+  readonly kind: "step"
+  /** counted from 1 */
+  readonly step: number
+  /** mean over the rows of the step, before the update */
+  readonly loss: number
+  readonly learningRate: number | null
+  /** global norm of the raw gradients, before clipping and adjustment */
+  readonly gradNorm: number
+  readonly rows: number
+  /** tokens that are not padding */
+  readonly tokens: number
+  readonly tokensPerSecond: number
+  readonly milliseconds: number
+  readonly health: Health
+}
+
+export const summarize = (
+  values: ReadonlyArray<number>,
+  sites: ReadonlyArray<string>,
+  worst: "smallest" | "largest"
+): SiteSummary | undefined => {
+  if (values.length === 0) return undefined
+  const order = values.map((_, i) => i).sort((a, b) => values[a]! - values[b]!)
+  const middle = order.length >> 1
+  const upper = values[order[middle]!]!
+  const median = order.length % 2 === 1 ? upper : (values[order[middle - 1]!]! + upper) / 2
+  const index = worst === "smallest" ? order[0]! : order.at(-1)!
+  return { median, worst: values[index]!, worstSite: sites[index]! }
+}
+
+/**
+ * The numbers of a step as one vector, so that they leave the device in one read:
+ *
+ *   [ loss, ‖g‖, ‖ΔA₁‖², ‖ΔB₁‖², ‖ΔA₂‖², …, ‖A₁‖², ‖B₁‖², …, λ_min(B₁ᵀB₁), … ]
+ *
+ * with A and B after the step, and the eigenvalues of B before it. Tensor code: [2 + 4·pairs + eigenvalues].
+ */
 export const stepNumbers = (
   loss: Scalar,
   gradients: Trainable,

@@ -1,17 +1,20 @@
 /**
- * Evaluation: loss, accuracy, macro-F1 and the confusion matrix of a classifier over a stream of batches.
- *
- * Logits are read once a batch; the numbers are computed from them on the host in float64.
+ * Evaluation over a stream of batches: loss, accuracy, macro-F1 and the confusion matrix of a classifier; loss, perplexity and the
+ * share of tokens predicted correctly of a causal language model. The device is read once a batch; the numbers are computed from that
+ * on the host in float64.
  */
-import type { Tensor2D } from "@tensorflow/tfjs-core"
+
+import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
+import { IGNORED } from "../kernels/cross-entropy.ts"
+import { tokenScores } from "../kernels/linear-cross-entropy.ts"
 import { type BatchOf, fedTo, type Model, type Network } from "../models/model.ts"
 import { type DeviceReadError, readTensor } from "../tensors/index.ts"
 
-/** What every evaluation says. */
+/** What every evaluation reports. */
 export interface Scored {
   readonly rows: number
   /** mean cross-entropy, of rows or of tokens */
@@ -28,7 +31,7 @@ export interface ClassEvaluation extends Scored {
   readonly confusion: ReadonlyArray<ReadonlyArray<number>>
 }
 
-/** A network whose output says which of some classes a row is of. */
+/** A network that classifies rows. */
 export interface Classifier extends Network {
   /** class names, in the order of the logits */
   readonly labels: ReadonlyArray<string>
@@ -59,7 +62,7 @@ export const logitsOf = <M extends Classifier = Model>(
     (logits) => Effect.sync(() => logits.dispose())
   )
 
-/** A batch with what the model said of it. */
+/** A batch with the model's predictions. */
 export interface ScoredBatch<B extends ClassifiedRows = ClassifiedRows> {
   readonly batch: B
   /** [size]: the class with the largest logit */
@@ -78,7 +81,7 @@ const scored = (logits: Float32Array, start: number, classes: number, label: num
   return { predicted: best, probability: 1 / sum, loss: largest + Math.log(sum) - logits[start + label]! }
 }
 
-/** `onBatch` hears how many rows are done, for a progress display, and what was predicted, for a list of mistakes. */
+/** `onBatch` gets the number of rows done, for a progress display, and what was predicted, for a list of mistakes. */
 export const evaluate =
   <M extends Classifier, B extends BatchOf<M> & ClassifiedRows>(
     adapted: Adapted<M>,
@@ -119,3 +122,77 @@ const ratesOf = (confusion: ReadonlyArray<ReadonlyArray<number>>, rows: number) 
   })
   return { accuracy: correct / rows, macroF1: f1.reduce((sum, value) => sum + value, 0) / f1.length }
 }
+
+export interface TokenEvaluation extends Scored {
+  /** tokens that count */
+  readonly tokens: number
+  /** exp(loss) */
+  readonly perplexity: number
+}
+
+/** The output of a causal model; its logits are hidden·weightᵀ. */
+interface Unembedded {
+  readonly hidden: Tensor2D
+  readonly weight: Tensor2D
+  readonly softcap: number | null
+}
+
+/** A network that predicts the next token. */
+export interface LanguageModel extends Network {
+  forward(...given: Parameters<Network["forward"]>): Unembedded
+}
+
+interface LabelledTokens {
+  readonly size: number
+  readonly labels: Int32Array
+}
+
+/** How many of a batch's tokens count. */
+export const countedTokens = ({ labels }: Pick<LabelledTokens, "labels">): number =>
+  labels.reduce((sum, label) => sum + (label === IGNORED ? 0 : 1), 0)
+
+/** `onBatch` gets the number of rows done. `rowsOf`: rows of the data that are in a batch. */
+export const evaluateTokens =
+  <M extends LanguageModel, B extends BatchOf<M> & LabelledTokens>(
+    adapted: Adapted<M>,
+    rowsOf: (batch: B) => number,
+    onBatch: (rows: number) => Effect.Effect<void>
+  ) =>
+  <E, R>(batches: Stream.Stream<B, E, R>): Effect.Effect<TokenEvaluation, E | DeviceReadError, R> =>
+    Effect.gen(function* () {
+      let [loss, right, tokens, rows] = [0, 0, 0, 0]
+      yield* Stream.runForEach(batches, (batch) =>
+        Effect.gen(function* () {
+          const [losses, correct] = yield* scoresOf(adapted, batch)
+          loss += losses.reduce((sum, own) => sum + own, 0)
+          right += correct.reduce((sum, own) => sum + own, 0)
+          tokens += countedTokens(batch)
+          rows += rowsOf(batch)
+          yield* onBatch(rows)
+        })
+      )
+      const mean = loss / tokens
+      return { rows, loss: mean, accuracy: right / tokens, tokens, perplexity: Math.exp(mean) }
+    })
+
+/** [tokens] each: a token's loss, and 1 where it is the model's most probable one; 0 where it does not count. */
+const scoresOf = <M extends LanguageModel>(adapted: Adapted<M>, batch: BatchOf<M>) =>
+  Effect.acquireUseRelease(
+    Effect.sync(() =>
+      tf.tidy(() => {
+        const { input, target } = fedTo(adapted.model, batch)
+        const { hidden, weight, softcap } = adapted.forward(input, adapted.trainable) as Unembedded
+        const { losses, correct } = tokenScores(hidden, weight, target as Tensor1D, { softcap })
+        return tf.stack([losses, tf.cast(correct, "float32")])
+      })
+    ),
+    (scores) =>
+      Effect.map(readTensor(scores, "the losses of a batch's tokens"), (values) => {
+        const half = values.length / 2
+        return [Float64Array.from(values.subarray(0, half)), Float64Array.from(values.subarray(half))] as const
+      }),
+    (scores) => Effect.sync(() => scores.dispose())
+  )
+
+/** What an evaluation reports: of classes, or of tokens. */
+export type Evaluation = ClassEvaluation | TokenEvaluation

@@ -1,0 +1,61 @@
+/** What can go wrong with an adapter over a LayersModel: how it was asked for, its data, and its files. Always every problem at once. */
+import * as Schema from "effect/Schema"
+
+/** `path` is dotted, in the options ("targets.0"); empty where it is about all of them. */
+const Problem = Schema.Struct({ path: Schema.String, message: Schema.String })
+
+/** The options of an adapter do not fit the model. */
+export class AdaptError extends Schema.TaggedError<AdaptError>()("AdaptError", {
+  model: Schema.String,
+  problems: Schema.Array(Problem)
+}) {
+  override get message() {
+    return listed(
+      this.model,
+      this.problems.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`))
+    )
+  }
+}
+
+/** One problem that is about no option. */
+export const adaptError = (model: string, message: string): AdaptError =>
+  new AdaptError({ model, problems: [{ path: "", message }] })
+
+/** Options, plan or the model's compilation do not allow training or evaluation; nothing was done. */
+export class FitError extends Schema.TaggedError<FitError>()("FitError", {
+  problems: Schema.Array(Problem)
+}) {
+  override get message() {
+    return this.problems.map(({ path, message }) => `${path}: ${message}`).join("\n")
+  }
+}
+
+/** Data that does not fit the model's inputs and outputs. `where`: "batch 3 of the dataset", "x and y". */
+export class LayersDataError extends Schema.TaggedError<LayersDataError>()("LayersDataError", {
+  where: Schema.String,
+  problems: Schema.Array(Problem)
+}) {
+  override get message() {
+    return this.problems.map(({ path, message }) => `${this.where}: ${path}: ${message}`).join("\n")
+  }
+}
+
+/** An adapter that cannot be saved there, or a source that holds none for this model. `source`: a folder, a URL, or its name. */
+export class AdapterFileError extends Schema.TaggedError<AdapterFileError>()("AdapterFileError", {
+  source: Schema.String,
+  problems: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return listed(this.source, this.problems)
+  }
+}
+
+const listed = (subject: string, problems: ReadonlyArray<string>): string =>
+  problems.length === 1 ? `${subject}: ${problems[0]}` : `${subject}:\n  ${problems.join("\n  ")}`
+
+/** The first six in full: another model's adapter is one mistake, not one for each tensor. */
+export const condensed = (problems: ReadonlyArray<string>): ReadonlyArray<string> =>
+  problems.length <= 6 ? problems : [...problems.slice(0, 6), `and ${problems.length - 6} more likewise`]
+
+/** What was thrown, as the reason of an error that says where. */
+export const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
