@@ -20,7 +20,7 @@ import { peakResidentBytes } from "../src/device/resident.ts"
 import { fromLayersModel, type LayersBatch, type LayersNetwork } from "../src/models/index.ts"
 import { randomStream } from "../src/numbers/random.ts"
 import { chain, loraPro, scaleByAdam, scaleByLearningRate } from "../src/optimizers/index.ts"
-import { openSession, step } from "../src/training/index.ts"
+import { openSession, takeStep } from "../src/training/index.ts"
 import { printTable, setting } from "./cells.ts"
 import { mobileNetV2 } from "./layers-model/mobilenet.ts"
 import { median } from "./shapes.ts"
@@ -87,7 +87,7 @@ const ourSteps = (network: LayersNetwork, batch: LayersBatch) =>
     }
     const named = yield* Effect.forEach(Object.entries(adapted), ([name, { adapted, inner }]) =>
       Effect.map(openSession(adapted, { ...open, optimizer: chain(inner, rate) }), (session) => {
-        const take: Step = Effect.asVoid(step(session, [batch]))
+        const take: Step = Effect.asVoid(takeStep(session, [batch]))
         return [name, take] as const
       })
     )

@@ -52,7 +52,7 @@ const openStep = (model: Model, method: Method, measurement: OurMeasurement) =>
     const { parts, ...own } = timed(adapted, optimizerOf(method), Training.crossEntropy)
     const session = yield* Training.openSession(own.adapted, { optimizer: own.optimizer, loss: own.loss, recompute })
     const group = [syntheticBatch(batch, length)]
-    const step = Effect.map(Training.step(session, group), ({ milliseconds }): StepTimes => {
+    const step = Effect.map(Training.takeStep(session, group), ({ milliseconds }): StepTimes => {
       const rest = milliseconds - parts.forward - parts.backward - parts.optimizer
       return { milliseconds, ...parts, rest }
     })

@@ -15,7 +15,7 @@ import { type CausalModel, openCausalModel } from "../../src/models/causal/index
 import { fromConfig } from "../../src/optimizers/index.ts"
 import { platform } from "../../src/platform.ts"
 import type { CausalRows } from "../../src/tensors/rows.ts"
-import { openSession, step } from "../../src/training/index.ts"
+import { openSession, takeStep } from "../../src/training/index.ts"
 import { median } from "../shapes.ts"
 
 const forms = { "lora-pro-efficient": "efficient", "lora-pro-full": "full" } as const
@@ -80,7 +80,7 @@ const measured = (gguf: string, { method, batch, length, weights, steps }: Smoll
     })
     const times: Array<number> = []
     for (let i = 0; i < steps + 2; i++) {
-      const { milliseconds } = yield* step(session, [rows(batch, length)])
+      const { milliseconds } = yield* takeStep(session, [rows(batch, length)])
       if (i >= 2) times.push(milliseconds)
     }
     const result: Smollm2Result = { milliseconds: median(times), loading, peakBytes: peakResidentBytes() }

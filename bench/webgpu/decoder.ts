@@ -20,7 +20,7 @@ import { type CausalModel, openCausalModel } from "../../src/models/causal/index
 import { fromConfig } from "../../src/optimizers/index.ts"
 import { platform } from "../../src/platform.ts"
 import type { CausalRows } from "../../src/tensors/rows.ts"
-import { openSession, step } from "../../src/training/index.ts"
+import { openSession, takeStep } from "../../src/training/index.ts"
 import { startCounting } from "./counters.ts"
 import { openDawn, runtimeOn } from "./dawn.ts"
 import type { ProgramTimes } from "./measurement.ts"
@@ -102,7 +102,7 @@ const training = (adapted: Adapted<CausalModel>, measurement: DecoderMeasurement
       optimizer: fromConfig(optimizer, 1000),
       loss: runCausal.loss(adapted.model)
     })
-    return step(session, [rowsOf(measurement)])
+    return takeStep(session, [rowsOf(measurement)])
   })
 
 /** A token behind each row, as a function; its cache grows by a token each time. */

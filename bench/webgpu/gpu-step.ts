@@ -71,7 +71,7 @@ const openOurs = ({ path, batch, length, recompute = "none", folder = minilmFold
           // as training takes them
           for (let left = steps; left > 0; left -= device.stepsPerRead) {
             const groups = Array(Math.min(left, device.stepsPerRead)).fill(group)
-            const taken = yield* Training.stepsTogether(session, groups)
+            const taken = yield* Training.takeSteps(session, groups)
             if (taken instanceof Training.NotFinite) throw new Error(`not finite: ${taken.symptom}`)
           }
           yield* device.sync

@@ -76,8 +76,8 @@ export const train = (
     // a batch when it is needed: by itself a stream takes thousands from an iterable at once, and the page would wait
     yield* Stream.fromIterable(batches(examples), { chunkSize: 1 }).pipe(
       Stream.take(steps),
-      Training.stepsOf(session, {
-        together: () => device.stepsPerRead,
+      Training.sessionSteps(session, {
+        stepsPerRead: () => device.stepsPerRead,
         probe: { every: LOOK_EVERY, sites: adapted.sites, theorem: method === "lora-pro" },
         record: (_, seen) => Effect.sync(() => seen !== undefined && look(seen)).pipe(Effect.asVoid)
       }),

@@ -63,7 +63,7 @@ const program = Effect.gen(function* () {
 
   yield* tell
   yield* Stream.fromIterable(batches).pipe(
-    Training.stepsOf(session),
+    Training.sessionSteps(session),
     Stream.take(steps),
     Stream.filter(({ step }) => step <= 2 || step % 20 === 0),
     Stream.runForEach(({ step, loss }) => Console.log(`step ${step}: loss ${loss.toFixed(3)}`))

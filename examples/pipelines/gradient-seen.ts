@@ -48,7 +48,7 @@ const program = Effect.gen(function* () {
     Stream.runForEach((batch) =>
       Effect.gen(function* () {
         const { mean } = yield* Training.diagnose(session, [batch], ["query", "value"], { theorem: true })
-        const { step, loss } = yield* Training.step(session, [batch])
+        const { step, loss } = yield* Training.takeStep(session, [batch])
         const [missed, least] = [mean.method.discrepancy, mean.best.discrepancy].map(percent)
         yield* Console.log(`step ${step}: loss ${loss.toFixed(3)}, ${missed} of ‖g‖ missed, at best ${least}`)
       })

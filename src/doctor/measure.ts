@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import { inject, lora } from "../../adapters/index.ts"
 import { Device } from "../device/index.ts"
 import { adamw } from "../optimizers/index.ts"
-import { crossEntropy, openSession, step } from "../training/index.ts"
+import { crossEntropy, openSession, takeStep } from "../training/index.ts"
 import { randomEncoder, syntheticBatch } from "./random-encoder.ts"
 
 /** Tokens, columns and rows of W: the first product of a feed-forward layer in MiniLM, at 8 rows of 128 tokens. */
@@ -60,7 +60,7 @@ const steps = Effect.gen(function* () {
     targets: "all-linear"
   })
   const session = yield* openSession(adapted, { optimizer: adamw({ learningRate: 1e-4 }), loss: crossEntropy })
-  return yield* timesASecond(step(session, [syntheticBatch]))
+  return yield* timesASecond(takeStep(session, [syntheticBatch]))
 }).pipe(Effect.scoped)
 
 /** Measures the open device. */

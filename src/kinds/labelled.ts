@@ -1,7 +1,7 @@
 /** What the two kinds of labelled rows share before weights are read: their metrics, and what is said of classes. */
 import type { SplitDescription } from "../data/index.ts"
 import type { ClassEvaluation, Evaluation } from "../training/index.ts"
-import { crossEntropyMetric, type Metrics, percent } from "../training/metrics.ts"
+import { crossEntropyMetric, type Metrics, percent } from "../training/index.ts"
 
 const share = { unit: "%", format: percent, better: "higher" } as const
 

@@ -12,7 +12,7 @@ import type { Network } from "../models/index.ts"
 import { forEachTensor, readHeader, type StoredTensor } from "../safetensors/index.ts"
 import { startsOf, tensorsOf, withStarts, withTensors } from "../tensors/index.ts"
 import type { Session } from "../training/index.ts"
-import { restoredState, type StoredState, storedState } from "../training/state-tree.ts"
+import { restoredState, type StoredState, storedState } from "../training/index.ts"
 import { CheckpointError, CheckpointRecord, files } from "./checkpoint-record.ts"
 import { sha256Of } from "./sha256.ts"
 

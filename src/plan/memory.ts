@@ -16,7 +16,7 @@ import type { RunPlan } from "../../schemas/index.ts"
 import { packedBytes } from "../numbers/index.ts"
 import { optimizerOf } from "../optimizers/index.ts"
 import type { LinearSite } from "../tensors/index.ts"
-import { PASS_BYTES } from "../training/diagnostics/probe.ts"
+import { PASS_BYTES } from "../training/index.ts"
 
 export interface TrainableCounts {
   /** numbers in A and B */

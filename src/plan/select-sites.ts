@@ -2,7 +2,7 @@
 import * as Result from "effect/Result"
 import { adapterSize, InjectionError, methodOf, type Selected, select, selectionOf } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
-import { probedProblems } from "../training/diagnostics/sites.ts"
+import { probedProblems } from "../training/index.ts"
 import type { TrainableCounts } from "./memory.ts"
 import type { Adaptable, SiteOptions } from "./resolved.ts"
 

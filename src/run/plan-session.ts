@@ -17,7 +17,7 @@ import {
   type Session,
   type StepReport,
   type StepsOptions,
-  stepsOf
+  sessionSteps
 } from "../training/index.ts"
 import { Progress } from "./progress.ts"
 
@@ -71,14 +71,14 @@ export const stepsOfPlan = <E, R>(
   Stream.unwrap(
     Effect.map(Device, (device) =>
       runner.batches(session.adapted.model, resolved, session.position).pipe(
-        stepsOf(session, {
+        sessionSteps(session, {
           record: (reports, seen) =>
             Effect.gen(function* () {
               yield* device.sync
               yield* record(reports, seen)
               if (seen !== undefined) yield* reportWarnings(seen)
             }),
-          together: (next) => Math.min(device.stepsPerRead, stepsUntilDue(resolved, next)),
+          stepsPerRead: (next) => Math.min(device.stepsPerRead, stepsUntilDue(resolved, next)),
           begins: (step) => device.label(`step ${step}`),
           ...probeOfPlan(session, resolved)
         }),

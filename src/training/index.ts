@@ -10,6 +10,7 @@ export {
   type MeanDiagnostics,
   type MethodNearness,
   type Nearness,
+  PASS_BYTES,
   type ProbedSites,
   type ProbeOptions,
   probedProblems,
@@ -43,6 +44,7 @@ export {
 } from "./metrics.ts"
 export { keepMistakes, type Mistake, type Mistakes } from "./mistakes.ts"
 export { openSession, type Session, type SessionOptions } from "./session.ts"
-export { Diverged, NotFinite, type StepError, step, stepsTogether } from "./step.ts"
+export { restoredState, type StoredState, storedState } from "./state-tree.ts"
+export { Diverged, NotFinite, type StepError, takeStep, takeSteps } from "./step.ts"
 export type { Health, SiteSummary, StepReport } from "./step-report.ts"
-export { type StepsOptions, steps, stepsOf } from "./steps.ts"
+export { type DueProbe, type StepsOptions, sessionSteps, steps, takeNextStep } from "./steps.ts"

@@ -1,6 +1,7 @@
 /**
  * What one training run holds: the adapted model (with its current parameters), the optimizer and its state, and how many steps
- * were taken. A checkpoint is this without the frozen base.
+ * were taken. A checkpoint is this without the frozen base. A snapshot of it can be rolled back to; whoever advances a session says
+ * which snapshot is still needed.
  */
 
 import type { Tensor } from "@tensorflow/tfjs-core"
@@ -57,40 +58,43 @@ export const openSession = <M extends Network = Model>(
  * held.
  */
 
-/** The changing part of a session, with the tensors that it holds there. */
-export interface Place {
+/** The changing part of a session, with the tensors that it held at that time. */
+export interface Snapshot {
   readonly trainable: Trainable
   readonly optimizerState: State
   readonly step: number
   readonly position: BatchPosition
 }
 
-/** Of whatever network. */
-export type Standing = Pick<Session<Network>, "adapted" | "optimizerState" | "step" | "position">
+/** A session over any network. */
+export type AnySession = Pick<Session<Network>, "adapted" | "optimizerState" | "step" | "position">
 
-export const placeOf = ({ adapted: { trainable }, optimizerState, step, position }: Standing): Place => ({
+export const snapshotOf = ({ adapted: { trainable }, optimizerState, step, position }: AnySession): Snapshot => ({
   trainable,
   optimizerState,
   step,
   position
 })
 
-/** Moves a session, and gives up what it held and neither `to` nor `kept` holds. */
-export const moveTo = (session: Standing, to: Place, kept: Place = to): void => {
-  release(placeOf(session), to, kept)
+/** Changes a session to `to`, and disposes what it held that neither `to` nor `kept` holds. */
+export const advance = (session: AnySession, to: Snapshot, kept: Snapshot): void => {
+  release(snapshotOf(session), to, kept)
   session.adapted.trainable = to.trainable
   session.optimizerState = to.optimizerState
   session.step = to.step
   session.position = to.position
 }
 
-/** Disposes the tensors of `before` that no other of these places holds. */
-export const release = (before: Place, ...others: ReadonlyArray<Place>): void => {
+/** Brings a session back to a snapshot, and disposes what it has made since. */
+export const rollback = (session: AnySession, to: Snapshot): void => advance(session, to, to)
+
+/** Disposes the tensors of a snapshot that none of the others holds. */
+export const release = (snapshot: Snapshot, ...others: ReadonlyArray<Snapshot>): void => {
   const held = new Set(others.flatMap(tensorsAt))
-  for (const tensor of tensorsAt(before)) if (!held.has(tensor)) tensor.dispose()
+  for (const tensor of tensorsAt(snapshot)) if (!held.has(tensor)) tensor.dispose()
 }
 
-const tensorsAt = ({ trainable, optimizerState }: Place): ReadonlyArray<Tensor> => [
+const tensorsAt = ({ trainable, optimizerState }: Snapshot): ReadonlyArray<Tensor> => [
   ...tensorsOf(trainable),
   ...tensorsIn(optimizerState)
 ]

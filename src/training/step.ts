@@ -1,9 +1,14 @@
 /**
- * Optimisation steps: refresh → forward and backward → update, each; and one read behind the last of them. The only owner of tensor
+ * Optimisation steps: refresh → forward and backward → update, each; and one read after the last of them. The only owner of tensor
  * lifetimes in training: everything else is pure tensor code inside tidies.
  *
- * A read waits for all that the device has yet to do, so a GPU is given several steps before it is asked for their numbers
- * (`stepsTogether`). A step that is not finite did not happen: the session goes back to where it stood before the first of them.
+ *   takeStep        one step over some batches
+ *   takeSteps       several steps, whose numbers are read at once: a read waits for all that the device has yet to do, so a GPU is
+ *                   given several steps before it is asked for their numbers
+ *   attemptSteps    what both do, without rollback
+ *   dispatchStep    one step's work handed to the device, nothing read
+ *
+ * A step that is not finite did not happen: the session is rolled back to what it was before the first of them.
  */
 
 import type { Tensor1D } from "@tensorflow/tfjs-core"
@@ -17,7 +22,7 @@ import type { Conditioning, State } from "../optimizers/transform.ts"
 import { type DeviceReadError, readTensor, tensorsOf, tidy, withTensors } from "../tensors/index.ts"
 import { backward, type LossAndGradients } from "./backward.ts"
 import { originOf } from "./not-finite.ts"
-import { moveTo, type Place, placeOf, release, type Session, type Standing } from "./session.ts"
+import { type AnySession, advance, release, rollback, type Session, type Snapshot, snapshotOf } from "./session.ts"
 import { type ConditionedSites, firstNotFinite, healthOf, type StepReport, stepNumbers } from "./step-report.ts"
 
 export class Diverged extends Schema.TaggedError<Diverged>()("Diverged", {
@@ -33,12 +38,12 @@ export class Diverged extends Schema.TaggedError<Diverged>()("Diverged", {
 export type StepError = Diverged | DeviceReadError
 
 /** Takes one step over `batches`, whose gradients are averaged by their rows. */
-export const step = <M extends Network>(
+export const takeStep = <M extends Network>(
   session: Session<M>,
   batches: ReadonlyArray<BatchOf<M>>,
   begins?: (step: number) => void
 ): Effect.Effect<StepReport, StepError> =>
-  stepsTogether(session, [batches], begins).pipe(
+  takeSteps(session, [batches], begins).pipe(
     Effect.flatMap((taken) =>
       taken instanceof NotFinite ? diverged(session, batches, taken) : Effect.succeed(taken[0]!)
     )
@@ -53,7 +58,7 @@ export const diverged = <M extends Network>(
     Effect.fail(new Diverged({ step: session.step + 1, loss, where: origin ?? symptom }))
   )
 
-/** Some step was not finite; a loss and what showed it. The session is where it was before the steps. */
+/** A step was not finite: its loss and where that showed. The session is as it was before the steps. */
 export class NotFinite {
   readonly loss: number
   readonly symptom: string
@@ -65,32 +70,32 @@ export class NotFinite {
 }
 
 /**
- * Takes a step over each group of batches; their numbers come in one read, behind the last. Where they are not all finite, no step was
+ * Takes a step over each group of batches; their numbers come in one read, after the last. Where they are not all finite, no step was
  * taken: take them one by one then. `begins`: called with the number of each step before its work is given to the device. Times are
  * shares of all of them.
  */
-export const stepsTogether = <M extends Network>(
+export const takeSteps = <M extends Network>(
   session: Session<M>,
   groups: ReadonlyArray<ReadonlyArray<BatchOf<M>>>,
   begins: (step: number) => void = () => {}
 ): Effect.Effect<ReadonlyArray<StepReport> | NotFinite, DeviceReadError> =>
-  undoable(session, (start) => attempt(session, groups, start, begins))
+  withRollback(session, (start) => attemptSteps(session, groups, start, begins))
 
-/** Goes back to the start where something fails or is not finite. */
-export const undoable = <A, E>(
-  session: Standing,
-  attempted: (start: Place) => Effect.Effect<A | NotFinite, E>
+/** Rolls back to the start where something fails or is not finite. */
+export const withRollback = <A, E>(
+  session: AnySession,
+  attempted: (start: Snapshot) => Effect.Effect<A | NotFinite, E>
 ): Effect.Effect<A | NotFinite, E> =>
   Effect.suspend(() => {
-    const start = placeOf(session)
+    const start = snapshotOf(session)
     return attempted(start).pipe(
       Effect.tap((taken) =>
         Effect.sync(() => {
-          if (taken instanceof NotFinite) moveTo(session, start)
-          else release(start, placeOf(session))
+          if (taken instanceof NotFinite) rollback(session, start)
+          else release(start, snapshotOf(session))
         })
       ),
-      Effect.onError(() => Effect.sync(() => moveTo(session, start)))
+      Effect.onError(() => Effect.sync(() => rollback(session, start)))
     )
   })
 
@@ -110,20 +115,20 @@ export type Differentiate<M extends Network = Model> = (
 const plainly = <M extends Network>({ session, batches }: AboutToStep<M>) =>
   Effect.sync(() => backward(session, batches))
 
-/** Moves the session over all groups; what `start` holds stays. */
-export const attempt = <M extends Network>(
+/** Advances the session over all groups; what `start` holds is kept. */
+export const attemptSteps = <M extends Network>(
   session: Session<M>,
   groups: ReadonlyArray<ReadonlyArray<BatchOf<M>>>,
-  start: Place,
+  start: Snapshot,
   begins: (step: number) => void,
   differentiate: Differentiate<M> = plainly
 ): Effect.Effect<ReadonlyArray<StepReport> | NotFinite, DeviceReadError> =>
   Effect.gen(function* () {
     const began = performance.now()
-    const taken: Array<Taken> = []
+    const taken: Array<DispatchedStep> = []
     for (const batches of groups) {
       begins(session.step + 1)
-      taken.push(yield* take(session, batches, start, differentiate))
+      taken.push(yield* dispatchStep(session, batches, start, differentiate))
     }
     const numbers = yield* readNumbers(taken)
     const aside = taken.reduce((sum, step) => sum + step.aside, 0)
@@ -150,8 +155,8 @@ export const attempt = <M extends Network>(
     })
   })
 
-/** A step that the device has been given, and whose numbers nobody has seen yet. */
-interface Taken {
+/** A step that was dispatched to the device, its numbers not yet read. */
+interface DispatchedStep {
   readonly step: number
   readonly batches: ReadonlyArray<Rows>
   readonly learningRate: number | null
@@ -161,23 +166,23 @@ interface Taken {
   readonly aside: number
 }
 
-const take = <M extends Network>(
+const dispatchStep = <M extends Network>(
   session: Session<M>,
   batches: ReadonlyArray<BatchOf<M>>,
-  start: Place,
+  start: Snapshot,
   differentiate: Differentiate<M>
-): Effect.Effect<Taken, DeviceReadError> =>
+): Effect.Effect<DispatchedStep, DeviceReadError> =>
   Effect.gen(function* () {
     const { adapted, optimizer } = session
     const learningRate = optimizer.learningRate?.(session.optimizerState) ?? null
     const params = adapted.trainable
-    const before = placeOf(session)
+    const before = snapshotOf(session)
     const refreshed = yield* optimizer.refresh?.(before.optimizerState, params) ?? Effect.succeed(before.optimizerState)
-    moveTo(session, { ...before, optimizerState: refreshed }, start)
+    advance(session, { ...before, optimizerState: refreshed }, start)
     const conditionings = optimizer.health?.(refreshed, params) ?? []
     const { aside = 0, ...differentiated } = yield* differentiate({ session, refreshed, conditionings, batches })
     const { next, state, numbers } = update(session, differentiated, conditionings)
-    moveTo(
+    advance(
       session,
       {
         trainable: next,
@@ -187,13 +192,15 @@ const take = <M extends Network>(
       },
       start
     )
-    // what the report says of them; the eigenvalues are among the numbers
-    const told = conditionings.map(({ sites, damping }) => ({ sites, damping }))
-    return { step: session.step, batches, learningRate, conditionings: told, numbers, aside }
+    // what the report needs of them; the eigenvalues are among the numbers
+    const reported = conditionings.map(({ sites, damping }) => ({ sites, damping }))
+    return { step: session.step, batches, learningRate, conditionings: reported, numbers, aside }
   })
 
-/** All numbers of some steps, in one read; uses up their vectors. */
-const readNumbers = (taken: ReadonlyArray<Taken>): Effect.Effect<ReadonlyArray<ArrayLike<number>>, DeviceReadError> => {
+/** All numbers of some steps, in one read; disposes their vectors. */
+const readNumbers = (
+  taken: ReadonlyArray<DispatchedStep>
+): Effect.Effect<ReadonlyArray<ArrayLike<number>>, DeviceReadError> => {
   const vectors = taken.map(({ numbers }) => numbers)
   const lengths = vectors.map(({ size }) => size)
   const all = vectors.length === 1 ? vectors[0]! : tf.concat(vectors)
@@ -211,7 +218,7 @@ const readNumbers = (taken: ReadonlyArray<Taken>): Effect.Effect<ReadonlyArray<A
   )
 }
 
-/** The next parameters and state, and the step's numbers; uses up the gradients. */
+/** The next parameters and state, and the step's numbers; disposes the gradients. */
 const update = (
   { adapted, optimizer, optimizerState }: Pick<Session<Network>, "adapted" | "optimizer" | "optimizerState">,
   { loss, gradients }: LossAndGradients,

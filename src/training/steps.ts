@@ -10,27 +10,41 @@ import type { BatchOf, Model, Network } from "../models/model.ts"
 import type { ProbeOptions } from "./diagnostics/probe.ts"
 import type { DiagnosticsReport } from "./diagnostics/report.ts"
 import { openSession, type Session, type SessionOptions } from "./session.ts"
-import { NotFinite, type StepError, step, stepsTogether } from "./step.ts"
+import { NotFinite, type StepError, takeStep, takeSteps } from "./step.ts"
 import type { StepReport } from "./step-report.ts"
 
 export interface StepsOptions<E, R> {
   /**
-   * Part of the steps whose numbers were read together: an interruption comes before both or after both, so that what is recorded
+   * Called with the steps whose numbers were read at once. An interruption comes before both or after both, so that what is recorded
    * and what the session has done agree. `seen`: where the one step was probed.
    */
   readonly record?: (reports: ReadonlyArray<StepReport>, seen?: DiagnosticsReport) => Effect.Effect<void, E, R>
-  /** Steps whose numbers are read together, from the step that is next; default 1. See `stepsTogether`. */
-  readonly together?: (nextStep: number) => number
+  /** Steps whose numbers are read at once, from the next step on; default 1. See `takeSteps`. */
+  readonly stepsPerRead?: (nextStep: number) => number
   /** Called with the number of each step before its work is given to the device. */
   readonly begins?: (step: number) => void
   /** Probes the full gradient in the first step of every `every`; those steps are read by themselves. */
-  readonly probe?: ProbeOptions & { readonly every: number }
+  readonly probe?: DueProbe
 }
+
+/** Which steps are probed: the first of every `every`. */
+export type DueProbe = ProbeOptions & { readonly every: number }
 
 /** What compares a step with the full gradient's: loaded where steps are probed. */
 const probedSteps = Effect.promise(() => import("./diagnostics/probed-step.ts"))
 
-/** Milliseconds for which steps keep the thread: a page is drawn, and whoever waits is heard, behind them. */
+/** Takes the next step of a session, with a probe where one is due. */
+export const takeNextStep = <M extends Network>(
+  session: Session<M>,
+  batches: ReadonlyArray<BatchOf<M>>,
+  probe?: DueProbe,
+  begins?: (step: number) => void
+): Effect.Effect<{ readonly report: StepReport; readonly diagnostics?: DiagnosticsReport }, StepError> =>
+  probe === undefined || session.step % probe.every !== 0
+    ? Effect.map(takeStep(session, batches, begins), (report) => ({ report }))
+    : Effect.flatMap(probedSteps, ({ takeProbedStep }) => takeProbedStep(session, batches, probe, begins))
+
+/** Milliseconds for which steps keep the thread: afterwards a page is drawn and others get their turn. */
 const TURN_EVERY = 50
 
 /** A turn of the event loop. Where there is no setImmediate a message is quicker than a timer, which browsers put off by 4 ms. */
@@ -58,14 +72,14 @@ const turnsBetweenSteps = (): Effect.Effect<void> => {
   )
 }
 
-/** Stands behind the last group of batches. */
+/** After the last group of batches. */
 const END = Symbol("end")
 
 /** Steps of a session that is already open. */
-export const stepsOf =
+export const sessionSteps =
   <M extends Network = Model, E2 = never, R2 = never>(
     session: Session<M>,
-    { record = () => Effect.void, together = () => 1, begins, probe }: StepsOptions<E2, R2> = {}
+    { record = () => Effect.void, stepsPerRead = () => 1, begins, probe }: StepsOptions<E2, R2> = {}
   ) =>
   <E, R>(batches: Stream.Stream<BatchOf<M>, E, R>): Stream.Stream<StepReport, E | E2 | StepError, R | R2> => {
     /** Steps from `next` on that end before the next probe, or the one with it. */
@@ -74,20 +88,15 @@ export const stepsOf =
       const since = (next - 1) % probe.every
       return since === 0 ? 1 : probe.every - since
     }
-    const one = (group: ReadonlyArray<BatchOf<M>>) => {
-      if (probe === undefined || session.step % probe.every !== 0) {
-        return Effect.tap(step(session, group, begins), (report) => record([report]))
-      }
-      return probedSteps.pipe(
-        Effect.flatMap(({ stepWithProbe }) => stepWithProbe(session, group, probe, begins)),
+    const one = (group: ReadonlyArray<BatchOf<M>>) =>
+      takeNextStep(session, group, probe, begins).pipe(
         Effect.tap(({ report, diagnostics }) => record([report], diagnostics)),
         Effect.map(({ report }) => report)
       )
-    }
     const take = (groups: ReadonlyArray<ReadonlyArray<BatchOf<M>>>) =>
       Effect.gen(function* () {
         if (groups.length > 1) {
-          const taken = yield* stepsTogether(session, groups, begins)
+          const taken = yield* takeSteps(session, groups, begins)
           if (!(taken instanceof NotFinite)) {
             yield* record(taken)
             return taken
@@ -109,9 +118,10 @@ export const stepsOf =
         (waiting, group) => {
           const groups = group === END ? waiting : [...waiting, group]
           const next = session.step + 1
-          const due = group === END ? groups.length > 0 : groups.length >= Math.min(together(next), untilProbe(next))
+          const due =
+            group === END ? groups.length > 0 : groups.length >= Math.min(stepsPerRead(next), untilProbe(next))
           return due
-            ? // before the steps, and not behind them: an interruption there has lost no report
+            ? // before the steps, not after them: an interruption here loses no report
               Effect.map(Effect.andThen(turns, take(groups)), (reports) => [[], reports] as const)
             : Effect.succeed([groups, []] as const)
         }
@@ -120,10 +130,10 @@ export const stepsOf =
   }
 
 /**
- * Opens a session on `adapted` and steps it for as long as the stream is pulled. A stream of an endless generator takes one batch at a
- * time only where it is told so: `Stream.fromIterable(batches, { chunkSize: 1 })`.
+ * Opens a session on `adapted` and steps it for as long as the stream is pulled. An endless generator needs to be
+ * read one batch at a time: `Stream.fromIterable(batches, { chunkSize: 1 })`.
  */
 export const steps =
   <M extends Network = Model>(adapted: Adapted<M>, options: SessionOptions<M>) =>
   <E, R>(batches: Stream.Stream<BatchOf<M>, E, R>): Stream.Stream<StepReport, E | StepError, R> =>
-    Stream.unwrap(openSession(adapted, options).pipe(Effect.map((session) => stepsOf(session)(batches))))
+    Stream.unwrap(openSession(adapted, options).pipe(Effect.map((session) => sessionSteps(session)(batches))))

@@ -12,7 +12,7 @@ import type { LoraInit } from "../../schemas/index.ts"
 import { randomStream } from "../../src/numbers/random.ts"
 import { scaleByLearningRate } from "../../src/optimizers/index.ts"
 import { fullGradients } from "../../src/training/backward.ts"
-import { calibrating, crossEntropy, openSession, step } from "../../src/training/index.ts"
+import { calibrating, crossEntropy, openSession, takeStep } from "../../src/training/index.ts"
 import { describeOn, describeOnEach } from "../backends.ts"
 import golden from "../golden/lora_pro/init_lora_ga.json"
 import { expectNoLeak, tolerance } from "../setup.ts"
@@ -144,13 +144,13 @@ describeOn("wasm", () => {
         const factors = yield* Effect.forEach(adapted.trainable.pairs, ({ A, B }) => Effect.all([read(A), read(B)]))
         const optimizer = scaleByLearningRate(RATE)
         const session = yield* openSession(adapted, { optimizer, loss: crossEntropy, accumulate: batches.length })
-        const { loss } = yield* step(session, batches)
+        const { loss } = yield* takeStep(session, batches)
         const moves = yield* Effect.forEach(adapted.trainable.pairs, ({ A, B, scale }, i) =>
           Effect.map(Effect.all([read(A), read(B)]), ([a, b]) =>
             combine([scale, times(b, a)], [-scale, times(factors[i]![1], factors[i]![0])])
           )
         )
-        const losses = [loss, (yield* step(session, batches)).loss]
+        const losses = [loss, (yield* takeStep(session, batches)).loss]
         return { gradients, moves, losses, before }
       })
     )

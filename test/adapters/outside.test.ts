@@ -73,9 +73,9 @@ test("a method from outside is injected, trained, merged, saved and restored", a
       maxLength: 4,
       padMultiple: 1
     })
-    const first = yield* Training.step(session, [batch])
-    for (let i = 0; i < 20; i++) yield* Training.step(session, [batch])
-    const last = yield* Training.step(session, [batch])
+    const first = yield* Training.takeStep(session, [batch])
+    for (let i = 0; i < 20; i++) yield* Training.takeStep(session, [batch])
+    const last = yield* Training.takeStep(session, [batch])
     expect(last.loss).toBeLessThan(first.loss / 2)
     const logits = yield* read(adapted.forward(toyTokens(), adapted.trainable))
 

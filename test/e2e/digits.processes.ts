@@ -18,7 +18,7 @@ import { decodeAdaptationPlan, methodFacts } from "../../schemas/index.ts"
 import { openWasm } from "../../src/device/wasm.ts"
 import { fromLayersModel } from "../../src/models/index.ts"
 import { fromConfig, type Transform } from "../../src/optimizers/index.ts"
-import { type StepReport, steps as stepsOf } from "../../src/training/index.ts"
+import { type StepReport, steps as sessionSteps } from "../../src/training/index.ts"
 import "../setup.ts"
 import { repository, run, succeed, TIMEOUT, workspace } from "./fixtures.ts"
 
@@ -85,7 +85,7 @@ const learnt = (method: "lora" | "full", optimizer: Transform, seen: () => void 
         ? yield* inject(network, full, { targets: "all-linear" })
         : yield* inject(network, lora, { ...factors, targets: "all-linear" })
     const reports = yield* Stream.fromIterable(shuffled(turned.train, BATCH, 0)).pipe(
-      stepsOf(adapted, { optimizer, loss: crossEntropy }),
+      sessionSteps(adapted, { optimizer, loss: crossEntropy }),
       Stream.take(STEPS),
       Stream.tap(() => Effect.sync(seen)),
       Stream.runCollect

@@ -135,9 +135,9 @@ describe("own-adapter-method: row scaling on a toy model", () => {
         const row = (ids: ReadonlyArray<number>, label: number) => ({ ids, label, typeIds: ids.map(() => 0) })
         const rows = [row([1, 2, 3], 0), row([4, 5], 1), row([6, 7, 8], 2)]
         const batch = Data.padBatch(rows, { padId: 0, maxLength: 4, padMultiple: 1 })
-        const first = yield* Training.step(session, [batch])
-        for (let i = 0; i < 20; i++) yield* Training.step(session, [batch])
-        const last = yield* Training.step(session, [batch])
+        const first = yield* Training.takeStep(session, [batch])
+        for (let i = 0; i < 20; i++) yield* Training.takeStep(session, [batch])
+        const last = yield* Training.takeStep(session, [batch])
         expect(last.loss).toBeLessThan(first.loss / 2)
 
         // forward(x) = x·merge(W)ᵀ + bias, site by site

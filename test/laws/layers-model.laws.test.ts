@@ -320,7 +320,7 @@ const frozenLaw = (one: LayersCase) =>
         optimizer: optimizers(loraPro({ inner: scaleByAdam() }), scaleByLearningRate(1e-2)),
         loss: meanSquare
       })
-      const reports = yield* Stream.fromIterable([batch, batch]).pipe(Training.stepsOf(session), Stream.runCollect)
+      const reports = yield* Stream.fromIterable([batch, batch]).pipe(Training.sessionSteps(session), Stream.runCollect)
       const end = yield* Effect.promise(() => dataOf(tensorsOf(adapted.trainable)))
       return {
         reports,

@@ -18,7 +18,7 @@ import { readTensors } from "../../src/safetensors/index.ts"
 import type { LinearSite } from "../../src/tensors/linear.ts"
 import type { CausalRows } from "../../src/tensors/rows.ts"
 import { tensorsOf } from "../../src/tensors/trainable.ts"
-import { openSession, step } from "../../src/training/index.ts"
+import { openSession, takeStep } from "../../src/training/index.ts"
 
 const folder = join(import.meta.dir, "../golden/training/smollm2")
 
@@ -118,7 +118,7 @@ const follow = (gguf: string, run: GoldenRun) =>
     const reports = []
     for (let k = 0; k < run.steps; k++) {
       const own = Int32Array.from(ids.data.subarray(k * size * length, (k + 1) * size * length))
-      reports.push(yield* step(session, [rowsOf(own, size, length)]))
+      reports.push(yield* takeStep(session, [rowsOf(own, size, length)]))
     }
     tf.dispose([...tensorsOf(adapted.trainable)])
     const followed: Followed = {

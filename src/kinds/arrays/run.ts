@@ -12,8 +12,7 @@ import {
   readNumbers
 } from "../../data/index.ts"
 import { fileError, refuseLink, writeFileAtomic } from "../../files/index.ts"
-import { MODEL_FILE, peftFiles, readPeftFile } from "../../layers-model/peft-files.ts"
-import { restoreTensors, savedAdapter } from "../../layers-model/saved-adapter.ts"
+import { MODEL_FILE, peftFiles, readPeftFile, restoreTensors, savedAdapter } from "../../layers-model/index.ts"
 import { type LayersClassifier, loadLayersClassifier } from "../../models/index.ts"
 import { crossEntropy, evaluate, keepMistakes, logitsOf } from "../../training/index.ts"
 import type { Runner } from "../kind.ts"

@@ -1,6 +1,6 @@
 /** Conversations, completions or texts and a causal language model. */
 import type { CausalPlan } from "../../../schemas/index.ts"
-import { crossEntropyMetric, type Metrics, percent } from "../../training/metrics.ts"
+import { crossEntropyMetric, type Metrics, percent } from "../../training/index.ts"
 import type { RunKind } from "../kind.ts"
 import { detectCausal } from "./detect.ts"
 import { describeCausalPlan, type ResolvedCausalPlan, resolveCausal } from "./resolve.ts"

@@ -1,6 +1,6 @@
 /** Labelled texts and a Hugging Face encoder. */
 import type { ClassificationPlan } from "../../../schemas/index.ts"
-import { percent } from "../../training/metrics.ts"
+import { percent } from "../../training/index.ts"
 import type { RunKind } from "../kind.ts"
 import { classesText, classHeadline, classMetrics, confusionText } from "../labelled.ts"
 import {

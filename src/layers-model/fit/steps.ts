@@ -1,4 +1,4 @@
-/** The session behind a fit: one step over some batches, with the compiled scores out of the same forward passes. */
+/** The session of a fit: one step over some batches, with the compiled scores out of the same forward passes. */
 
 import type { Tensor, Tensor1D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
@@ -9,8 +9,14 @@ import { factsOfOptimizer } from "../../../schemas/optimizer.ts"
 import type { LayersBatch, LayersNetwork } from "../../models/layers-model/from-layers-model.ts"
 import { fromConfig } from "../../optimizers/index.ts"
 import { type DeviceReadError, readTensor } from "../../tensors/index.ts"
-import { type DiagnosticsReport, openSession, probedSites, type StepReport, step } from "../../training/index.ts"
-import type { StepError } from "../../training/step.ts"
+import {
+  type DiagnosticsReport,
+  openSession,
+  probedSites,
+  type StepError,
+  type StepReport,
+  takeNextStep
+} from "../../training/index.ts"
 import { EpochMeans, type Logs } from "./callbacks.ts"
 import type { Compiled } from "./compiled.ts"
 import { named } from "./evaluate.ts"
@@ -31,10 +37,7 @@ export interface Stepper {
   readonly take: (batches: ReadonlyArray<WeightedBatch>) => Effect.Effect<TakenStep, StepError>
 }
 
-/** Loaded where a plan asks for diagnostics. */
-const probedSteps = Effect.promise(() => import("../../training/diagnostics/probed-step.ts"))
-
-/** Keeps the scores of the first forward pass of each batch: a look at the full gradient may run it again. */
+/** Keeps the scores of the first forward pass of each batch: a probe of the full gradient may run it again. */
 class Scores {
   private kept: Array<Tensor1D> = []
   private wanted = 0
@@ -83,23 +86,17 @@ export const openStepper = (
         ? undefined
         : {
             sites: probedSites(adapted.sites, adapted.model.prefix, diagnostics.sites),
-            theorem: factsOfOptimizer(plan.optimizer).followsTheorem
+            theorem: factsOfOptimizer(plan.optimizer).followsTheorem,
+            every: diagnostics.every
           }
     const take = (batches: ReadonlyArray<WeightedBatch>): Effect.Effect<TakenStep, StepError> =>
       Effect.gen(function* () {
         scores.begin(batches.length)
-        const due = probe !== undefined && session.step % diagnostics!.every === 0
-        const taken = due
-          ? yield* Effect.flatMap(probedSteps, ({ stepWithProbe }) => stepWithProbe(session, batches, probe))
-          : { report: yield* step(session, batches), diagnostics: undefined }
+        const { report, ...probed } = yield* takeNextStep(session, batches, probe)
         const means = new EpochMeans()
         const values = yield* scores.read()
         values.forEach((own, i) => means.add(named(compiled, own), batches[i]!.size))
-        return {
-          report: taken.report,
-          scores: means.means(),
-          ...(taken.diagnostics === undefined ? {} : { diagnostics: taken.diagnostics })
-        }
+        return { report, scores: means.means(), ...probed }
       }).pipe(Effect.ensuring(Effect.sync(() => scores.release())), Effect.uninterruptible)
     return { steps: () => session.step, take }
   })

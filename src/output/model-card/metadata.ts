@@ -4,7 +4,7 @@
  */
 import { methodOf } from "../../../adapters/index.ts"
 import { factsOfOptimizer } from "../../../schemas/index.ts"
-import { type Metrics, scoreOf } from "../../training/metrics.ts"
+import { type Metrics, scoreOf } from "../../training/index.ts"
 import type { EvaluationReport } from "../metrics.ts"
 import { type CardParts, type CardSource, fileName } from "./card-source.ts"
 

@@ -1,5 +1,5 @@
 /** What a run reached: the numbers first, then curves, evaluations, confusion of the classes, and the mistakes themselves. */
-import { inWords, type Metrics, scoreOf, written } from "../../training/metrics.ts"
+import { inWords, type Metrics, scoreOf, written } from "../../training/index.ts"
 import { type Html, html } from "./html.ts"
 import { capital, count, duration, fixed, percent } from "./numbers.ts"
 import { described, type Plot } from "./plots.ts"

@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { FileError, fileError } from "../../files/index.ts"
-import type { Metrics } from "../../training/metrics.ts"
+import type { Metrics } from "../../training/index.ts"
 import type { RunFolder } from "../run-folder.ts"
 
 const Numeric = Schema.NullOr(Schema.Finite)

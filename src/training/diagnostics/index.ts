@@ -1,6 +1,6 @@
-/** The gradient seen: the true gradient of W beside what the method makes of it. */
+/** Diagnostics of gradients: the true gradient of W beside what the method makes of it. */
 export { type DiagnoseOptions, diagnose } from "./diagnose.ts"
-export type { ProbeOptions } from "./probe.ts"
+export { PASS_BYTES, type ProbeOptions } from "./probe.ts"
 export type {
   DiagnosticsReport,
   FactorSpectrum,

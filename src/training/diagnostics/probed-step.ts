@@ -3,8 +3,8 @@ import * as Effect from "effect/Effect"
 import type { BatchOf, Network } from "../../models/model.ts"
 import type { DeviceReadError } from "../../tensors/index.ts"
 import type { Session } from "../session.ts"
-import { moveTo, type Place, placeOf } from "../session.ts"
-import { attempt, type Differentiate, diverged, NotFinite, type StepError, undoable } from "../step.ts"
+import { rollback, type Snapshot, snapshotOf } from "../session.ts"
+import { attemptSteps, type Differentiate, diverged, NotFinite, type StepError, withRollback } from "../step.ts"
 import type { StepReport } from "../step-report.ts"
 import { type ProbeOptions, probeAfter, probeBefore, type Seen } from "./probe.ts"
 import type { DiagnosticsReport } from "./report.ts"
@@ -16,37 +16,37 @@ export interface ProbedStep {
 }
 
 /** The same step, with a probe of the full gradient. The step's times are without what the host makes of it. */
-export const stepWithProbe = <M extends Network>(
+export const takeProbedStep = <M extends Network>(
   session: Session<M>,
   batches: ReadonlyArray<BatchOf<M>>,
   probe: ProbeOptions,
   begins: (step: number) => void = () => {}
 ): Effect.Effect<ProbedStep, StepError> =>
-  undoable(session, (start) => attemptWithProbe(session, batches, probe, start, begins)).pipe(
+  withRollback(session, (start) => attemptProbedStep(session, batches, probe, start, begins)).pipe(
     Effect.flatMap((taken) => (taken instanceof NotFinite ? diverged(session, batches, taken) : Effect.succeed(taken)))
   )
 
-/** What `stepWithProbe` would see at the next step, which is not taken: the session stays where it is. */
+/** What `takeProbedStep` would see at the next step, which is not taken: the session stays where it is. */
 export const probeAhead = <M extends Network>(
   session: Session<M>,
   batches: ReadonlyArray<BatchOf<M>>,
   probe: ProbeOptions
 ): Effect.Effect<DiagnosticsReport, StepError> =>
   Effect.suspend(() => {
-    const start = placeOf(session)
-    return attemptWithProbe(session, batches, probe, start, () => {}).pipe(
-      Effect.ensuring(Effect.sync(() => moveTo(session, start))),
+    const start = snapshotOf(session)
+    return attemptProbedStep(session, batches, probe, start, () => {}).pipe(
+      Effect.ensuring(Effect.sync(() => rollback(session, start))),
       Effect.flatMap((taken) =>
         taken instanceof NotFinite ? diverged(session, batches, taken) : Effect.succeed(taken.diagnostics)
       )
     )
   }).pipe(Effect.uninterruptible)
 
-const attemptWithProbe = <M extends Network>(
+const attemptProbedStep = <M extends Network>(
   session: Session<M>,
   batches: ReadonlyArray<BatchOf<M>>,
   probe: ProbeOptions,
-  start: Place,
+  start: Snapshot,
   begins: (step: number) => void
 ): Effect.Effect<ProbedStep | NotFinite, DeviceReadError> =>
   Effect.gen(function* () {
@@ -56,7 +56,7 @@ const attemptWithProbe = <M extends Network>(
         seen = found
         return own
       })
-    const taken = yield* attempt(session, [batches], start, begins, differentiate)
+    const taken = yield* attemptSteps(session, [batches], start, begins, differentiate)
     if (taken instanceof NotFinite) return taken
     const report = taken[0]!
     return { report, diagnostics: yield* probeAfter(seen, session.adapted.trainable, report.step) }

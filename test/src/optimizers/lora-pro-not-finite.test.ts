@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import { Diverged, step } from "../../../src/training/index.ts"
+import { Diverged, takeStep } from "../../../src/training/index.ts"
 import { expectNoLeak } from "../../setup.ts"
 import { loraProEfficient, loraProFull } from "../training/optimizers.ts"
 import { randomBatch } from "../training/tiny-bert.ts"
@@ -27,7 +27,7 @@ describeEverywhere("a factor that is not finite", () => {
               const B = tf.fill<tf.Rank.R2>([site.out, A.shape[0]], bad)
               const pairs = trainable.pairs.map((pair, i) => (i === 2 ? { ...pair, B } : pair))
               session.adapted.trainable = { ...trainable, pairs }
-              const fails = Effect.map(Effect.flip(step(session, [batch])), (error) => {
+              const fails = Effect.map(Effect.flip(takeStep(session, [batch])), (error) => {
                 expect(error).toBeInstanceOf(Diverged)
                 expect(error.message).toContain(`first at the output of ${site.name}`)
                 expect(session.step).toBe(0)

@@ -15,7 +15,7 @@ import { fromConfig } from "../../../src/optimizers/index.ts"
 import type { CheckpointedRun } from "../../../src/output/checkpoints.ts"
 import { platform } from "../../../src/platform.ts"
 import { startsOf, tensorsOf } from "../../../src/tensors/trainable.ts"
-import { crossEntropy, openSession, type Session, type StepError, step } from "../../../src/training/index.ts"
+import { crossEntropy, openSession, type Session, type StepError, takeStep } from "../../../src/training/index.ts"
 import { storedState } from "../../../src/training/state-tree.ts"
 import { toyModel } from "../../adapters/toy-model.ts"
 
@@ -60,7 +60,7 @@ const batchOf = (number: number): Batch => {
 export const takeSteps = (session: Session, count: number): Effect.Effect<void, StepError> =>
   Effect.gen(function* () {
     for (let i = 0; i < count; i++) {
-      yield* step(session, [batchOf(session.step)])
+      yield* takeStep(session, [batchOf(session.step)])
       session.position = { epoch: session.step >> 2, batch: session.step % 4 }
     }
   })

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
 import type { OptimizerConfig } from "../../../schemas/index.ts"
 import { openWasm } from "../../../src/device/wasm.ts"
-import { step } from "../../../src/training/index.ts"
+import { takeStep } from "../../../src/training/index.ts"
 import { adamw, loraProEfficient, loraProFull } from "./optimizers.ts"
 import { randomBatch } from "./tiny-bert.ts"
 import { type MethodName, tinySession, valuesOf } from "./tiny-session.ts"
@@ -18,7 +18,7 @@ const trained = (config: OptimizerConfig, method: MethodName, seed: number, thre
       Effect.gen(function* () {
         yield* openWasm({ threads })
         const session = yield* tinySession(config, { method, seed })
-        for (let i = 0; i < STEPS; i++) yield* step(session, [randomBatch(4, 8, i)])
+        for (let i = 0; i < STEPS; i++) yield* takeStep(session, [randomBatch(4, 8, i)])
         return yield* valuesOf(session.adapted.trainable)
       })
     )

@@ -13,7 +13,7 @@ import { fromConfig, type Transform } from "../../../src/optimizers/index.ts"
 import { type Listener, Progress } from "../../../src/run/index.ts"
 import { reportWarnings } from "../../../src/run/plan-session.ts"
 import { mapTensors } from "../../../src/tensors/trainable.ts"
-import { stepWithProbe } from "../../../src/training/diagnostics/probed-step.ts"
+import { takeProbedStep } from "../../../src/training/diagnostics/probed-step.ts"
 import {
   crossEntropy,
   type DiagnosticsReport,
@@ -22,8 +22,8 @@ import {
   type Session,
   type StepReport,
   type StepsOptions,
-  step,
-  stepsOf
+  sessionSteps,
+  takeStep
 } from "../../../src/training/index.ts"
 import { describeOn, describeOnEach } from "../../backends.ts"
 import { expectNoLeak } from "../../setup.ts"
@@ -47,7 +47,7 @@ const fast = <Config extends OptimizerConfig>(config: Config, more: Partial<Conf
 const looks = (session: Session, theorem: boolean) =>
   Effect.forEach(batches, (batch) =>
     Effect.map(
-      stepWithProbe(session, [batch], { sites: session.adapted.sites, theorem }),
+      takeProbedStep(session, [batch], { sites: session.adapted.sites, theorem }),
       ({ diagnostics }) => diagnostics
     )
   )
@@ -130,7 +130,7 @@ describeOn("wasm", () => {
           init: () => null,
           update: (updates) => ({ updates: mapTensors((g) => tf.mul(g, -rate), updates), state: null })
         }
-        yield* step({ ...full, optimizer: bare, optimizerState: null }, batches.slice(0, 2))
+        yield* takeStep({ ...full, optimizer: bare, optimizerState: null }, batches.slice(0, 2))
         const after = yield* valuesOf(full.adapted.trainable)
         for (const { site, gradNorm } of sites) {
           const [x, y] = [before.get(`${site}.weight`)!, after.get(`${site}.weight`)!]
@@ -245,7 +245,7 @@ describe("training is the same, bit for bit,", () => {
         const sites = session.adapted.sites.slice(0, looking?.sites)
         const options: StepsOptions<never, never> = looking === undefined ? {} : { probe: { ...looking, sites } }
         const reports = yield* Stream.runCollect(
-          stepsOf(session, options)(Stream.fromIterable([...batches, ...batches.toReversed()]))
+          sessionSteps(session, options)(Stream.fromIterable([...batches, ...batches.toReversed()]))
         )
         return { reports: timeless(reports), values: yield* valuesOf(session.adapted.trainable) }
       })
@@ -274,8 +274,8 @@ describeOn("cpu", () => {
         const session = yield* tinySession(adamw)
         const recorded: Array<readonly [steps: ReadonlyArray<number>, seen: number | undefined]> = []
         const reports = yield* Stream.runCollect(
-          stepsOf(session, {
-            together: () => 3,
+          sessionSteps(session, {
+            stepsPerRead: () => 3,
             probe: { every: 4, sites: session.adapted.sites },
             record: (taken, seen) => Effect.sync(() => void recorded.push([taken.map(({ step }) => step), seen?.step]))
           })(Stream.fromIterable(batches))
@@ -296,9 +296,9 @@ describeOn("cpu", () => {
         const session = yield* tinySession(loraProFull)
         const { sites } = session.adapted
         const [whole, apart] = [
-          yield* stepWithProbe(session, [batches[0]!], { sites }),
+          yield* takeProbedStep(session, [batches[0]!], { sites }),
           yield* Effect.flatMap(tinySession(loraProFull), (other) =>
-            stepWithProbe(other, [batches[0]!], { sites, passBytes: 1 })
+            takeProbedStep(other, [batches[0]!], { sites, passBytes: 1 })
           )
         ]
         expect(apart.diagnostics).toEqual(whole.diagnostics)
@@ -309,7 +309,7 @@ describeOn("cpu", () => {
     scoped(
       Effect.gen(function* () {
         const session = yield* tinySession(loraProFull)
-        yield* step(session, [batches[0]!])
+        yield* takeStep(session, [batches[0]!])
         const before = yield* valuesOf(session.adapted.trainable)
         let seen: DiagnosticsReport | undefined
         yield* Effect.promise(() =>
@@ -323,7 +323,7 @@ describeOn("cpu", () => {
           [0, 1].flatMap((i) => ["query", "value"].map((name) => `encoder.layer.${i}.attention.self.${name}`))
         )
         const sites = session.adapted.sites.filter(({ name }) => /query|value/.test(name))
-        const { diagnostics, report } = yield* stepWithProbe(session, [batches[1]!], { sites })
+        const { diagnostics, report } = yield* takeProbedStep(session, [batches[1]!], { sites })
         expect(diagnostics).toEqual(seen!)
         expect(report.step).toBe(2)
       })
@@ -350,7 +350,7 @@ describeOn("cpu", () => {
         yield* Effect.promise(() =>
           expectNoLeak(async () => {
             for (const attempt of [
-              Effect.asVoid(stepWithProbe(session, [batches[0]!], { sites: session.adapted.sites, theorem: true })),
+              Effect.asVoid(takeProbedStep(session, [batches[0]!], { sites: session.adapted.sites, theorem: true })),
               Effect.asVoid(diagnose(session, [batches[0]!], "all", { theorem: true }))
             ]) {
               const error = await Effect.runPromise(Effect.flip<void, Error, never>(attempt))
@@ -389,7 +389,7 @@ describeOn("cpu", () => {
               return original.apply(this, args) as never
             }
             await expectNoLeak(async () => {
-              const taken = stepWithProbe(session, [batches[0]!], {
+              const taken = takeProbedStep(session, [batches[0]!], {
                 sites: session.adapted.sites.filter(({ name }) => name.endsWith("query"))
               })
               const error = await Effect.runPromise(Effect.flip(taken))

@@ -12,7 +12,7 @@ import type { Batch } from "../../../src/data/index.ts"
 import { fromConfig } from "../../../src/optimizers/index.ts"
 import { tensorsOf } from "../../../src/tensors/trainable.ts"
 import { backward, backwardWithFull } from "../../../src/training/backward.ts"
-import { stepWithProbe } from "../../../src/training/diagnostics/probed-step.ts"
+import { takeProbedStep } from "../../../src/training/diagnostics/probed-step.ts"
 import {
   crossEntropy,
   diagnose,
@@ -20,8 +20,8 @@ import {
   NotFinite,
   openSession,
   type SessionOptions,
-  step,
-  stepsTogether
+  takeStep,
+  takeSteps
 } from "../../../src/training/index.ts"
 import { describeOn, describeOnEach } from "../../backends.ts"
 import { expectClose, expectNoLeak, tolerance } from "../../setup.ts"
@@ -149,7 +149,7 @@ describeOn("wasm", () => {
       Effect.gen(function* () {
         const session = yield* sessionBy(method, rate, more)
         const losses: Array<number> = []
-        for (const batches of groups) losses.push((yield* step(session, batches)).loss)
+        for (const batches of groups) losses.push((yield* takeStep(session, batches)).loss)
         return { losses, values: yield* valuesOf(session.adapted.trainable) }
       })
     )
@@ -200,8 +200,8 @@ describeOn("wasm", () => {
       Effect.gen(function* () {
         const [alone, together] = [yield* sessionBy("lora", 0.2), yield* sessionBy("lora", 0.2)]
         const losses: Array<number> = []
-        for (const batches of groups) losses.push((yield* step(alone, batches)).loss)
-        const reports = yield* stepsTogether(together, groups)
+        for (const batches of groups) losses.push((yield* takeStep(alone, batches)).loss)
+        const reports = yield* takeSteps(together, groups)
         if (reports instanceof NotFinite) throw new Error(reports.symptom)
         expect(reports.map(({ loss }) => loss)).toEqual(losses)
         expect(yield* valuesOf(together.adapted.trainable)).toEqual(yield* valuesOf(alone.adapted.trainable))
@@ -217,13 +217,13 @@ describeOn("wasm", () => {
           yield* sessionBy("lora", 0.2)
         ]
         for (const batches of groups.slice(0, 2)) {
-          yield* step(whole, batches)
-          yield* step(first, batches)
+          yield* takeStep(whole, batches)
+          yield* takeStep(first, batches)
         }
         second.adapted.trainable = first.adapted.trainable
         second.optimizerState = first.optimizerState
         second.step = first.step
-        const [a, b] = [yield* step(whole, groups[2]!), yield* step(second, groups[2]!)]
+        const [a, b] = [yield* takeStep(whole, groups[2]!), yield* takeStep(second, groups[2]!)]
         expect(b.loss).toBe(a.loss)
         expect(yield* valuesOf(second.adapted.trainable)).toEqual(yield* valuesOf(whole.adapted.trainable))
       })
@@ -254,7 +254,7 @@ describeOn("wasm", () => {
         Effect.gen(function* () {
           const [looked, plain] = [yield* sessionBy("lora", 0.3), yield* sessionBy("lora", 0.3)]
           for (const batches of groups) {
-            const { report, diagnostics } = yield* stepWithProbe(looked, batches, {
+            const { report, diagnostics } = yield* takeProbedStep(looked, batches, {
               sites: looked.adapted.sites,
               theorem: true,
               // each site in a pass of its own: the masks are made again in every one
@@ -266,7 +266,7 @@ describeOn("wasm", () => {
               expect(theorem!.tolerance).not.toBeNull()
               expect(theorem!.fromDamped!).toBeLessThanOrEqual(theorem!.tolerance!)
             }
-            expect(report.loss).toBe((yield* step(plain, batches)).loss)
+            expect(report.loss).toBe((yield* takeStep(plain, batches)).loss)
           }
           expect(yield* valuesOf(looked.adapted.trainable)).toEqual(yield* valuesOf(plain.adapted.trainable))
         })
@@ -276,9 +276,9 @@ describeOn("wasm", () => {
       scoped(
         Effect.gen(function* () {
           const session = yield* sessionBy("lora", 0.3)
-          yield* step(session, groups[0]!)
+          yield* takeStep(session, groups[0]!)
           const seen = yield* diagnose(session, groups[1]!, "all", { theorem: true })
-          const { diagnostics } = yield* stepWithProbe(session, groups[1]!, {
+          const { diagnostics } = yield* takeProbedStep(session, groups[1]!, {
             sites: session.adapted.sites,
             theorem: true
           })

@@ -14,7 +14,7 @@ import { fromConfig } from "../../../src/optimizers/index.ts"
 import { platform } from "../../../src/platform.ts"
 import { type HostTensor, readTensors } from "../../../src/safetensors/index.ts"
 import { type FactorPair, tensorsOf } from "../../../src/tensors/trainable.ts"
-import { crossEntropy, evaluate, openSession, type StepReport, step } from "../../../src/training/index.ts"
+import { crossEntropy, evaluate, openSession, type StepReport, takeStep } from "../../../src/training/index.ts"
 import { describeOnBoth } from "../../backends.ts"
 import { relativeError } from "../../setup.ts"
 import { goldenPath, tinyBert } from "./tiny-bert.ts"
@@ -107,7 +107,7 @@ const follow = (run: GoldenRun) =>
     const meanLoss = evaluate(adapted)(Stream.fromIterable(batches.slice(0, run.distinct_batches)))
     const before = yield* meanLoss
     const reports: Array<StepReport> = []
-    for (const batch of batches) reports.push(yield* step(session, [batch]))
+    for (const batch of batches) reports.push(yield* takeStep(session, [batch]))
     const factors = new Map<string, Float32Array>()
     for (const pair of adapted.trainable.pairs) {
       for (const factor of ["A", "B"] as const) {

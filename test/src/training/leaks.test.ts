@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import { step } from "../../../src/training/index.ts"
+import { takeStep } from "../../../src/training/index.ts"
 import { describeOn } from "../../backends.ts"
 import { combinations } from "./optimizers.ts"
 import { randomBatch } from "./tiny-bert.ts"
@@ -30,7 +30,7 @@ describeOn("wasm", () => {
               const session = yield* tinySession(config, { method, accumulate: 2 })
               // lengths in turn, as buckets have them
               const batches = [randomBatch(2, 8, 1), randomBatch(2, 5, 2), randomBatch(3, 6, 3)]
-              const take = (i: number) => step(session, [batches[i % 3]!, batches[(i + 1) % 3]!])
+              const take = (i: number) => takeStep(session, [batches[i % 3]!, batches[(i + 1) % 3]!])
               for (let i = 0; i < WARM; i++) yield* take(i)
               const before = held()
               for (let i = WARM; i < STEPS; i++) yield* take(i)
@@ -48,7 +48,7 @@ describeOn("wasm", () => {
     for (const [method, , config] of combinations) {
       await Effect.runPromise(
         Effect.scoped(
-          Effect.flatMap(tinySession(config, { method }), (session) => step(session, [randomBatch(2, 5, 1)]))
+          Effect.flatMap(tinySession(config, { method }), (session) => takeStep(session, [randomBatch(2, 5, 1)]))
         )
       )
     }

@@ -6,7 +6,7 @@ import type * as Scope from "effect/Scope"
 import type { Batch } from "../../../src/data/index.ts"
 import { tensorsOf } from "../../../src/tensors/trainable.ts"
 import { backward } from "../../../src/training/backward.ts"
-import { crossEntropy, step } from "../../../src/training/index.ts"
+import { crossEntropy, takeStep } from "../../../src/training/index.ts"
 import { describeOn, describeOnBoth } from "../../backends.ts"
 import { expectNoLeak } from "../../setup.ts"
 import { adamw, loraProFull } from "./optimizers.ts"
@@ -58,7 +58,7 @@ describeOn("wasm", () => {
         const session = yield* tinySession(method === "lora" ? loraProFull : adamw, { method, recompute })
         const losses: Array<number> = []
         for (let i = 0; i < 10; i++) {
-          losses.push((yield* step(session, [randomBatch(4, 8, i), randomBatch(2, 5, STEPS + i)])).loss)
+          losses.push((yield* takeStep(session, [randomBatch(4, 8, i), randomBatch(2, 5, STEPS + i)])).loss)
         }
         return { losses, values: yield* valuesOf(session.adapted.trainable) }
       })

@@ -7,7 +7,7 @@ import { labelTensor, tokenTensors } from "../../../src/models/load.ts"
 import { sgd as sgdTransform } from "../../../src/optimizers/index.ts"
 import type { State } from "../../../src/optimizers/transform.ts"
 import { tensorsOf } from "../../../src/tensors/trainable.ts"
-import { crossEntropy, Diverged, type Loss, step } from "../../../src/training/index.ts"
+import { crossEntropy, Diverged, type Loss, takeStep } from "../../../src/training/index.ts"
 import { expectClose, expectNoLeak, relativeError, tolerance } from "../../setup.ts"
 import { adamw, loraProEfficient, loraProFull } from "./optimizers.ts"
 import { joined, randomBatch } from "./tiny-bert.ts"
@@ -32,8 +32,8 @@ describe("several batches", () => {
         const apart = yield* tinySession(adamw, { optimizer: plainSgd })
         const together = yield* tinySession(adamw, { optimizer: plainSgd })
         const start = yield* valuesOf(apart.adapted.trainable)
-        const a = yield* step(apart, [small, large])
-        const b = yield* step(together, [joined(small, large)])
+        const a = yield* takeStep(apart, [small, large])
+        const b = yield* takeStep(together, [joined(small, large)])
         expect([a.step, a.rows, a.tokens]).toEqual([1, 8, small.tokens + large.tokens])
         expect(apart.step).toBe(1)
         expectClose([a.loss], [b.loss], tolerance.forward)
@@ -60,8 +60,8 @@ describe("several batches", () => {
     scoped(
       Effect.gen(function* () {
         const session = yield* tinySession(adamw)
-        yield* step(session, [small])
-        yield* Effect.promise(() => expectNoLeak(() => Effect.runPromise(step(session, [small, large, small]))))
+        yield* takeStep(session, [small])
+        yield* Effect.promise(() => expectNoLeak(() => Effect.runPromise(takeStep(session, [small, large, small]))))
       })
     ))
 })
@@ -78,7 +78,7 @@ describe("the report", () => {
         const all = yield* Effect.promise(() => Promise.all(grads.map((gradient) => gradient.data())))
         const norm = Math.sqrt(all.flatMap((g) => [...g]).reduce((sum, x) => sum + x * x, 0))
         const loss = yield* Effect.promise(() => value.data())
-        const report = yield* step(session, [small])
+        const report = yield* takeStep(session, [small])
         expect(norm).toBeGreaterThan(1e-2)
         expectClose([report.gradNorm], [norm], tolerance.forward)
         expectClose([report.loss], [loss[0]!], tolerance.operation)
@@ -90,7 +90,7 @@ describe("the report", () => {
       Effect.gen(function* () {
         const session = yield* tinySession(adamw)
         const rates: Array<number | null> = []
-        for (let i = 0; i < 3; i++) rates.push((yield* step(session, [small])).learningRate)
+        for (let i = 0; i < 3; i++) rates.push((yield* takeStep(session, [small])).learningRate)
         // linear warm-up over a tenth of the steps
         const warm = STEPS / 10
         expectClose(
@@ -101,14 +101,14 @@ describe("the report", () => {
         const none = yield* tinySession(adamw, {
           optimizer: { init: () => null, update: (updates, state) => ({ updates, state }) }
         })
-        expect((yield* step(none, [small])).learningRate).toBeNull()
+        expect((yield* takeStep(none, [small])).learningRate).toBeNull()
       })
     ))
 
   test("counts tokens without padding, and time", () =>
     scoped(
       Effect.gen(function* () {
-        const report = yield* step(yield* tinySession(adamw), [small])
+        const report = yield* takeStep(yield* tinySession(adamw), [small])
         expect(report.tokens).toBe(small.attentionMask.reduce((sum, value) => sum + value, 0))
         expect(report.tokens).toBeLessThan(small.size * small.length)
         expect(report.milliseconds).toBeGreaterThan(0)
@@ -120,11 +120,11 @@ describe("the report", () => {
     scoped(
       Effect.gen(function* () {
         const session = yield* tinySession(loraProFull)
-        const first = yield* step(session, [small])
+        const first = yield* takeStep(session, [small])
         // B = 0 at the first refresh
         expect(first.health.conditioning).toMatchObject({ median: 0, worst: 0 })
         const before = yield* valuesOf(session.adapted.trainable)
-        const { health } = yield* step(session, [large])
+        const { health } = yield* takeStep(session, [large])
         const after = yield* valuesOf(session.adapted.trainable)
         const norm = (values: Iterable<number>) => Math.sqrt([...values].reduce((sum, x) => sum + x * x, 0))
         const sites = session.adapted.sites.map((site) => site.name)
@@ -151,9 +151,9 @@ describe("the report", () => {
   test("health without LoRA-Pro has no conditioning, without pairs nothing", () =>
     scoped(
       Effect.gen(function* () {
-        const lora = yield* step(yield* tinySession(adamw), [small])
+        const lora = yield* takeStep(yield* tinySession(adamw), [small])
         expect(Object.keys(lora.health).sort()).toEqual(["relativeUpdateA", "relativeUpdateB"])
-        expect((yield* step(yield* tinySession(adamw, { method: "none" }), [small])).health).toEqual({})
+        expect((yield* takeStep(yield* tinySession(adamw, { method: "none" }), [small])).health).toEqual({})
       })
     ))
 })
@@ -173,14 +173,14 @@ describe("a step that is not finite", () => {
     scoped(
       Effect.gen(function* () {
         const session = yield* tinySession(adamw, { loss: brokenAt(3) })
-        yield* step(session, [small])
-        yield* step(session, [large])
+        yield* takeStep(session, [small])
+        yield* takeStep(session, [large])
         const { trainable } = session.adapted
         const state = tensorsIn(session.optimizerState)
         const before = yield* valuesOf(trainable)
         yield* Effect.promise(() =>
           expectNoLeak(async () => {
-            const error = await Effect.runPromise(Effect.flip(step(session, [small])))
+            const error = await Effect.runPromise(Effect.flip(takeStep(session, [small])))
             expect(error).toBeInstanceOf(Diverged)
             expect(error.message).toBe(
               "step 3 is not finite (loss NaN; first at the loss): lower the learning rate, add warm-up, or set optimizer.clipNorm; the parameters of step 2 are kept"
@@ -202,11 +202,11 @@ describe("a step that is not finite", () => {
         for (const config of [loraProFull, loraProEfficient]) {
           const broken = yield* tinySession(config, { loss: brokenAt(2) })
           const whole = yield* tinySession(config)
-          yield* step(broken, [small])
-          yield* step(whole, [small])
-          expect((yield* Effect.flip(step(broken, [large])))._tag).toBe("Diverged")
-          yield* step(broken, [large])
-          yield* step(whole, [large])
+          yield* takeStep(broken, [small])
+          yield* takeStep(whole, [small])
+          expect((yield* Effect.flip(takeStep(broken, [large])))._tag).toBe("Diverged")
+          yield* takeStep(broken, [large])
+          yield* takeStep(whole, [large])
           expect(yield* valuesOf(broken.adapted.trainable)).toEqual(yield* valuesOf(whole.adapted.trainable))
         }
       })
@@ -215,8 +215,8 @@ describe("a step that is not finite", () => {
   test("names what was not finite first", () =>
     scoped(
       Effect.gen(function* () {
-        const where = (session: Parameters<typeof step>[0]) =>
-          Effect.map(Effect.flip(step(session, [small])), (error) =>
+        const where = (session: Parameters<typeof takeStep>[0]) =>
+          Effect.map(Effect.flip(takeStep(session, [small])), (error) =>
             error instanceof Diverged ? error.where : error._tag
           )
         // a finite loss whose gradient is not: √|z| at z = 0

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { fromConfig } from "../../../src/optimizers/index.ts"
-import { crossEntropy, type StepReport, steps, stepsOf } from "../../../src/training/index.ts"
+import { crossEntropy, type StepReport, sessionSteps, steps } from "../../../src/training/index.ts"
 import { expectNoLeak } from "../../setup.ts"
 import { adamw, loraProFull } from "./optimizers.ts"
 import { randomBatch } from "./tiny-bert.ts"
@@ -20,8 +20,8 @@ test("a report per step, numbered from 1; a session goes on where it stopped", (
   scoped(
     Effect.gen(function* () {
       const session = yield* tinySession(adamw)
-      const first = yield* Stream.runCollect(stepsOf(session)(Stream.fromIterable(batches.slice(0, 2))))
-      const second = yield* Stream.runCollect(stepsOf(session)(Stream.fromIterable(batches.slice(2))))
+      const first = yield* Stream.runCollect(sessionSteps(session)(Stream.fromIterable(batches.slice(0, 2))))
+      const second = yield* Stream.runCollect(sessionSteps(session)(Stream.fromIterable(batches.slice(2))))
       expect([...first, ...second].map(({ step }) => step)).toEqual([1, 2, 3, 4, 5])
       expect([...first, ...second].map(({ rows }) => rows)).toEqual([1, 2, 3, 4, 5])
     })
@@ -31,7 +31,7 @@ test("accumulate groups batches; what is left at the end is a smaller step, not 
   scoped(
     Effect.gen(function* () {
       const session = yield* tinySession(adamw, { accumulate: 2 })
-      const reports = yield* Stream.runCollect(stepsOf(session)(Stream.fromIterable(batches)))
+      const reports = yield* Stream.runCollect(sessionSteps(session)(Stream.fromIterable(batches)))
       expect(reports.map(({ rows }) => rows)).toEqual([1 + 2, 3 + 4, 5])
     })
   ))
@@ -48,7 +48,7 @@ test("asks for no batch before it needs one, and for no step that nobody takes",
       )
       const session = yield* tinySession(adamw, { accumulate: 2 })
       const heard: Array<number> = []
-      yield* Stream.runForEach(Stream.take(stepsOf(session)(endless), 2), () =>
+      yield* Stream.runForEach(Stream.take(sessionSteps(session)(endless), 2), () =>
         Effect.sync(() => void heard.push(asked))
       )
       expect(heard).toEqual([2, 4])
@@ -61,7 +61,7 @@ test("an error of the data passes through, with the steps before it taken", () =
     Effect.gen(function* () {
       const session = yield* tinySession(adamw)
       const broken = Stream.concat(Stream.fromIterable(batches.slice(0, 2)), Stream.fail("line 3" as const))
-      expect(yield* Effect.flip(Stream.runDrain(stepsOf(session)(broken)))).toBe("line 3")
+      expect(yield* Effect.flip(Stream.runDrain(sessionSteps(session)(broken)))).toBe("line 3")
       expect(session.step).toBe(2)
     })
   ))
@@ -71,7 +71,9 @@ test("and so it does behind steps that wait to be read together", () =>
     Effect.gen(function* () {
       const session = yield* tinySession(adamw)
       const broken = Stream.concat(Stream.fromIterable(batches.slice(0, 2)), Stream.fail("line 3" as const))
-      expect(yield* Effect.flip(Stream.runDrain(stepsOf(session, { together: () => 4 })(broken)))).toBe("line 3")
+      expect(yield* Effect.flip(Stream.runDrain(sessionSteps(session, { stepsPerRead: () => 4 })(broken)))).toBe(
+        "line 3"
+      )
       expect(session.step).toBe(2)
     })
   ))
@@ -85,9 +87,11 @@ for (const optimizer of [adamw, loraProFull]) {
         const apart = yield* tinySession(optimizer)
         const joint = yield* tinySession(optimizer)
         const begun: Array<number> = []
-        const expected = yield* Stream.runCollect(stepsOf(apart)(Stream.fromIterable(batches)))
+        const expected = yield* Stream.runCollect(sessionSteps(apart)(Stream.fromIterable(batches)))
         const found = yield* Stream.runCollect(
-          stepsOf(joint, { together: () => together, begins: (step) => begun.push(step) })(Stream.fromIterable(batches))
+          sessionSteps(joint, { stepsPerRead: () => together, begins: (step) => begun.push(step) })(
+            Stream.fromIterable(batches)
+          )
         )
         const timeless = (reports: Iterable<StepReport>) =>
           Array.from(reports, ({ milliseconds: _, tokensPerSecond: __, ...rest }) => rest)
@@ -109,8 +113,9 @@ test("steps are reported when their numbers are read: together, the last ones wi
         asked.push(next)
         return next === 1 ? 2 : together
       }
-      yield* Stream.runForEach(stepsOf(session, { together: until })(Stream.fromIterable(batches)), ({ step }) =>
-        Effect.sync(() => void heard.push([step, session.step]))
+      yield* Stream.runForEach(
+        sessionSteps(session, { stepsPerRead: until })(Stream.fromIterable(batches)),
+        ({ step }) => Effect.sync(() => void heard.push([step, session.step]))
       )
       expect(heard).toEqual([
         [1, 2],
@@ -132,13 +137,13 @@ test("a step among several that is not finite: those before it are taken and rep
           ? tf.mul<tf.Scalar>(crossEntropy(logits, labels), Number.NaN)
           : crossEntropy(logits, labels)
       const apart = yield* tinySession(adamw)
-      yield* Stream.runDrain(stepsOf(apart)(Stream.fromIterable(batches.slice(0, 2))))
+      yield* Stream.runDrain(sessionSteps(apart)(Stream.fromIterable(batches.slice(0, 2))))
       const joint = yield* tinySession(adamw, { loss })
       const reported: Array<number> = []
       const record = (reports: ReadonlyArray<StepReport>) =>
         Effect.sync(() => void reported.push(...reports.map(({ step }) => step)))
       const tensors = tf.memory().numTensors
-      const steps = stepsOf(joint, { together: () => 4, record })(Stream.fromIterable(batches))
+      const steps = sessionSteps(joint, { stepsPerRead: () => 4, record })(Stream.fromIterable(batches))
       const error = yield* Effect.flip(Stream.runDrain(steps))
       expect(error).toMatchObject({ _tag: "Diverged", step: 3, where: "the loss" })
       expect(joint.step).toBe(2)
@@ -184,7 +189,7 @@ const turnsIn = (milliseconds: number): Promise<number> =>
         now += milliseconds
       }
       yield* Stream.fromIterable([...batches, batches[0]!], { chunkSize: 1 }).pipe(
-        stepsOf(session, { begins: passes }),
+        sessionSteps(session, { begins: passes }),
         Stream.runDrain,
         Effect.ensuring(
           Effect.sync(() => {

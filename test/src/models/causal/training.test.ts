@@ -12,7 +12,7 @@ import { fromConfig } from "../../../../src/optimizers/index.ts"
 import type { CausalRows } from "../../../../src/tensors/rows.ts"
 import type { FactorPair } from "../../../../src/tensors/trainable.ts"
 import { tensorsOf } from "../../../../src/tensors/trainable.ts"
-import { openSession, type StepReport, step } from "../../../../src/training/index.ts"
+import { openSession, type StepReport, takeStep } from "../../../../src/training/index.ts"
 import { describeOn } from "../../../backends.ts"
 import { relativeError } from "../../../setup.ts"
 import { readGolden, runScoped, type Tensors } from "../golden.ts"
@@ -92,7 +92,7 @@ const follow = (run: GoldenRun) =>
     adapted.trainable = { pairs, dense: [] }
     const session = yield* openSession(adapted, { optimizer: fromConfig(configOf(run), run.steps), loss: lossOf })
     const reports: Array<StepReport> = []
-    for (let k = 0; k < run.steps; k++) reports.push(yield* step(session, [batchAt(batches!, k)]))
+    for (let k = 0; k < run.steps; k++) reports.push(yield* takeStep(session, [batchAt(batches!, k)]))
     const factors = new Map<string, ArrayLike<number>>()
     for (const pair of adapted.trainable.pairs) {
       for (const factor of ["A", "B"] as const) factors.set(keyOf(pair, factor), yield* valuesOf(pair[factor]))
