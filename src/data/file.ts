@@ -5,7 +5,6 @@
  * Node's modules come from the running process (Bun, Deno and Node all have `process.getBuiltinModule`) and are not imported, so
  * that a bundle for a browser, where there is none, holds nothing of Node.
  */
-
 import type { FileHandle } from "node:fs/promises"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"

@@ -2,7 +2,6 @@
  * What an adapter is, beside its numbers: enough to put it over its base again. It is stored as JSON in the metadata of
  * adapter_model.safetensors (which PEFT ignores), and as the topology of what tfjs's IO handlers store.
  */
-
 import type * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"

@@ -2,7 +2,6 @@
  * The configuration of a sum of adapters: factors with s = 1 at every site that one of them has, or what is trained
  * itself.
  */
-
 import { matches } from "../../adapters/index.ts"
 import type { AdapterConfig } from "../../schemas/index.ts"
 import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"

@@ -1,5 +1,4 @@
 /** Loss and gradients of one step: the mean over the rows (or tokens) of all its batches, one batch on the device at a time. */
-
 import type { Scalar, Tensor, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import type { Tap } from "../../adapters/index.ts"

@@ -5,7 +5,6 @@
  * Streamed: sites ask one after another, as `inject` initializes them, and each is answered from a pass over the batches that looks at as
  * many of the sites to come as fit in `bytes`. A small model takes one pass; of a large one never more than that is on the device.
  */
-
 import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"

@@ -3,7 +3,6 @@
  * share of tokens predicted correctly of a causal language model. The device is read once a batch; the numbers are computed from that
  * on the host in float64.
  */
-
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"

@@ -1,5 +1,4 @@
 /** Training: the loop as a stream of step reports, losses and evaluation. */
-
 export { backwardWithFull, type FullGradients, fullGradients, type WithFullGradients } from "./backward.ts"
 export { type CalibratingOptions, calibrating } from "./calibrate.ts"
 export {

@@ -8,7 +8,6 @@
  *
  * Layers that share an input (query, key and value) share the work.
  */
-
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import type { Adapted, Tap } from "../../adapters/index.ts"

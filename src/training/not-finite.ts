@@ -4,7 +4,6 @@
  *
  * A tensor is looked at as Σ 0·x, which is 0 where all is finite and NaN elsewhere.
  */
-
 import type { Scalar, Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"

@@ -6,7 +6,6 @@
  *
  * JSON has no NaN, no infinities and no −0; those numbers are written as { "$number": "Infinity" }.
  */
-
 import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import type { State } from "../optimizers/transform.ts"

@@ -7,7 +7,6 @@
  * a stray quote the scan continues at the next line. Only a quote that is opened and never closed takes what follows
  * with it.
  */
-
 import { CsvError, parse } from "csv-parse/sync"
 import * as Effect from "effect/Effect"
 import type { Broken } from "../columns.ts"

@@ -7,7 +7,6 @@
  * up by a timer, not by an animation frame, which a page in the background does not get. Constructors given to
  * `tf.registerCallbackConstructor` are not called: tfjs keeps them where they cannot be read.
  */
-
 import type { Tensor } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import type { Adapted } from "../../../adapters/index.ts"

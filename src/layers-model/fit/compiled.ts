@@ -11,7 +11,6 @@
  * Reads private fields of tfjs-layers 4.22 (`lossFunctions`, `metricsTensors`), as only this file and `callbacks.ts`
  * do.
  */
-
 import type { Scalar, Tensor, Tensor1D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Result from "effect/Result"

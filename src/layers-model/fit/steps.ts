@@ -1,5 +1,4 @@
 /** The session of a fit: one step over some batches, with the compiled scores out of the same forward passes. */
-
 import type { Tensor, Tensor1D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
