@@ -11,8 +11,7 @@ import { type PlanFile, type ResolvedPlan, selectSites } from "../plan/index.ts"
 import { type Measure, measureOf } from "./measure.ts"
 import { comparedMethod, comparedMethods, DEFAULT_METHODS, methodNames } from "./methods.ts"
 import type { Question, Study } from "./study.ts"
-import { headRateOf, trialPlan } from "./trial-plan.ts"
-import { type Arm, armsOf, commonTrials, finalTrials, roundsOf, sweepTrials } from "./trials.ts"
+import { type Arm, armsOf, commonTrials, finalTrials, headRateOf, roundsOf, sweepTrials, trialPlan } from "./trials.ts"
 
 export class StudyError extends Schema.TaggedError<StudyError>()("StudyError", {
   /** a sentence each, beginning with what it is about */

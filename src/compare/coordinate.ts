@@ -7,16 +7,14 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Path from "effect/Path"
-import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
-import { lockRun } from "../output/run-lock.ts"
+import { lockRun } from "../output/run-folder.ts"
 import { countTrials } from "./ask.ts"
-import { openDatabase, type StudyDatabase } from "./database.ts"
+import { openDatabase, openQueue, patient, type StudyDatabase, type TrialQueue } from "./database.ts"
 import { engineLayer, type RunTrial, StudyFlow, studyLayer } from "./flow.ts"
 import type { LiveTable } from "./live.ts"
 import { type Program, runOwn } from "./own-process.ts"
-import { openQueue, type TrialQueue } from "./queue.ts"
 import { reasonOf } from "./storage.ts"
 import type { TrialResult } from "./study.ts"
 import { type StudyFolder, writeResults } from "./study-folder.ts"
@@ -44,10 +42,6 @@ export interface Coordinated {
 
 const LOOK = "500 millis"
 const SHOW = "1 second"
-
-/** A database that is away for a minute does not end a study. */
-const patient = <A, R>(effect: Effect.Effect<A, SqlError, R>) =>
-  Effect.retry(effect, { times: 60, schedule: Schedule.spaced("1 second") })
 
 /** The results of all workers, as they come in. `away` hears it when the database does not answer. */
 const followResults = (database: StudyDatabase, folder: string, away: (error: SqlError) => Effect.Effect<void>) => {
@@ -88,13 +82,7 @@ const followResults = (database: StudyDatabase, folder: string, away: (error: Sq
 const offering =
   (queue: TrialQueue, results: ReturnType<typeof followResults>): RunTrial =>
   (trial) =>
-    queue
-      .offer(trial, { id: trial.id })
-      .pipe(
-        Effect.retry({ times: 60, schedule: Schedule.spaced("1 second") }),
-        Effect.orDie,
-        Effect.andThen(results.of(trial.id))
-      )
+    queue.offer(trial, { id: trial.id }).pipe(patient, Effect.orDie, Effect.andThen(results.of(trial.id)))
 
 /** Deaths of one worker that are made good before there is a new result in between: kills are, a worker that cannot live is not. */
 const DEATHS = 20

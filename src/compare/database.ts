@@ -1,20 +1,22 @@
 /**
- * A study in a database: what is known of it to workers that have no folder of it, the results so far, and what runs just now.
+ * A study in a database: what workers without its folder need to know, the results so far, and what is running.
  *
  *   compare_studies    id, the study as JSON, the folder for its runs, whether it is finished
- *   compare_results    study, trial, the result as JSON: written once, the first one stands
- *   compare_progress   study, trial, who runs it, the step it is at: for the eye alone
+ *   compare_results    study, trial, the result as JSON: written once, the first one counts
+ *   compare_progress   study, trial, who runs it, the step it is at: for display only
  *
- * The queue (`queue.ts`) and the workflow (`flow.ts`) have tables of their own beside these.
+ * The queue below and the workflow (`flow.ts`) have tables of their own beside these.
  */
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as PersistedQueue from "effect/persistence/PersistedQueue"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { Study, TrialResult } from "./study.ts"
+import { Study, Trial, TrialResult } from "./study.ts"
 
-/** A trial that somebody works at. */
+/** A trial that is running. */
 export interface Progress {
   readonly trial: string
   /** process and machine */
@@ -27,9 +29,9 @@ export interface Progress {
 }
 
 /** As the coordinator announces it. */
-export interface AnnouncedStudy {
+interface AnnouncedStudy {
   readonly study: Study
-  /** of its runs, relative to the working directory of whoever works on it */
+  /** the folder of its runs, relative to the working directory of each worker */
   readonly folder: string
 }
 
@@ -40,7 +42,7 @@ export interface StudyDatabase {
   /** How many there are. */
   readonly counted: Effect.Effect<number, SqlError>
   readonly has: (trial: string) => Effect.Effect<boolean, SqlError>
-  /** The first result of a trial stands. */
+  /** The first result of a trial counts. */
   readonly record: (result: TrialResult) => Effect.Effect<void, SqlError>
   readonly report: (progress: Progress) => Effect.Effect<void, SqlError>
   readonly running: Effect.Effect<ReadonlyArray<Progress>, SqlError>
@@ -50,18 +52,22 @@ export interface StudyDatabase {
   readonly clear: Effect.Effect<void, SqlError>
 }
 
-export const QUEUE_TABLE = "compare_queue"
-export const queueName = (study: string): string => `compare/${study}`
+const QUEUE_TABLE = "compare_queue"
+const queueName = (study: string): string => `compare/${study}`
 
 /** What the engine's tables of a study are called; it has those that are named here. */
 export const enginePrefix = (study: string): string => `compare_${study}`
 const engineTables = (study: string) =>
   ["replies", "messages", "migrations"].map((name) => `${enginePrefix(study)}_${name}`)
 
+/** A database that does not answer for a minute ends no study and costs no result. */
+export const patient = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.retry(effect, { times: 60, schedule: Schedule.spaced("1 second") })
+
 const resultJson = Schema.fromJsonString(TrialResult)
 const studyJson = Schema.fromJsonString(Study)
 
-/** Several processes may come first at the same time, which PostgreSQL answers with an error for all but one. */
+/** Several processes may be the first at the same time, which PostgreSQL answers with an error for all but one. */
 const created = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   yield* sql`CREATE TABLE IF NOT EXISTS compare_studies
@@ -135,3 +141,38 @@ export const oldestOpenStudy: Effect.Effect<AnnouncedStudy | undefined, SqlError
     return first === undefined ? undefined : { study: Schema.decodeSync(studyJson)(first.study), folder: first.folder }
   }
 )
+
+/** How often a lock is renewed. Its process is never too busy for that: training is a process of its own. */
+const RENEWAL = "3 seconds"
+/** An unrenewed lock is free again. A worker that lost it and still works does no harm: a run folder has a lock of its own. */
+const EXPIRATION = "10 seconds"
+
+/** Every killed worker uses up an attempt; only a result ends a trial. */
+const ATTEMPTS = 1_000_000
+
+export const queueLayer = PersistedQueue.layer.pipe(
+  Layer.provide(
+    PersistedQueue.layerStoreSql({
+      tableName: QUEUE_TABLE,
+      pollInterval: "500 millis",
+      lockRefreshInterval: RENEWAL,
+      lockExpiration: EXPIRATION
+    })
+  )
+)
+
+/**
+ * The queue of a study's trials. The process that takes a trial holds a lock on it for as long as it lives, and a lock that is not renewed is
+ * free again after `EXPIRATION`. Delivery is at least once: a trial whose worker was killed is taken by another, and one whose worker was
+ * killed between result and acknowledgement is taken again and found done. A trial's id is its key, also when it is done, so offering it
+ * twice is offering it once.
+ */
+export const openQueue = (study: string) =>
+  PersistedQueue.make({
+    name: queueName(study),
+    schema: Trial,
+    maxAttempts: ATTEMPTS,
+    retrySchedule: Schedule.spaced("1 second")
+  })
+
+export type TrialQueue = Effect.Success<ReturnType<typeof openQueue>>

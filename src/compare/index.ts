@@ -1,11 +1,11 @@
 /** Several methods on one plan, fairly: a study, the runs it takes as a durable workflow, and a verdict. */
 export { type Asked, checkStudy, countTrials, questionOf, StudyError } from "./ask.ts"
 export { type Coordinated, coordinate, WorkerFailed } from "./coordinate.ts"
+export { queueLayer } from "./database.ts"
 export { type LiveTable, liveTable } from "./live.ts"
 export { measureOf } from "./measure.ts"
 export { comparedMethods, DEFAULT_METHODS, methodNames } from "./methods.ts"
 export { ownProgram, type Program } from "./own-process.ts"
-export { queueLayer } from "./queue.ts"
 export {
   parseStorage,
   type Storage,

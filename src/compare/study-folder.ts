@@ -15,7 +15,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
-import { FileError, fileError, readTextFile, writeJson } from "../files/index.ts"
+import { FileError, fileError, isRecord, readTextFile, writeJson } from "../files/index.ts"
 import { inNewFolder } from "../output/new-folder.ts"
 import { planFromValue, relocate } from "../plan/index.ts"
 import { type Question, Study, TrialResult } from "./study.ts"
@@ -97,9 +97,6 @@ const differences = (there: unknown, here: unknown, path = ""): ReadonlyArray<st
   const [was, is] = [JSON.stringify(there) ?? "nothing", JSON.stringify(here) ?? "nothing"]
   return was === is ? [] : [`${path}: there ${was}, here ${is}`]
 }
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 /** What a folder has to do with a question. */
 const lookAt = (folder: string, question: Question) =>

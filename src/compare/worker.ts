@@ -5,23 +5,17 @@
 import { hostname } from "node:os"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import type { SqlError } from "effect/sql/SqlError"
-import { oldestOpenStudy, openDatabase, type StudyDatabase } from "./database.ts"
+import { oldestOpenStudy, openDatabase, openQueue, patient, type StudyDatabase } from "./database.ts"
 import type { Program } from "./own-process.ts"
-import { openQueue } from "./queue.ts"
 import type { Trial } from "./study.ts"
 import { type Heard, runTrial, type Workplace } from "./trial-run.ts"
 
 const LOOK = "1 second"
 
-/** A database that is away for a moment must not cost a result. */
-const patient = <A, R>(effect: Effect.Effect<A, SqlError, R>) =>
-  Effect.retry(effect, { times: 30, schedule: Schedule.spaced("1 second") })
-
 const heardBy = (database: StudyDatabase, { id }: Trial): Heard => {
   const worker = `${process.pid}@${hostname()}`
   let at = { step: 0, steps: 0, loss: null as number | null }
-  // for the eye alone: what cannot be shown does not matter
+  // for display only: a failure does not matter
   const report = (waiting: string | null) => Effect.ignore(database.report({ trial: id, worker, ...at, waiting }))
   return {
     step: (step, steps, loss) =>
@@ -55,7 +49,7 @@ export const serveStudy = (at: Workplace) =>
     yield* Effect.raceFirst(Effect.forever(one), finished)
   })
 
-/** Works on whatever study is open in the database, one after the other, for ever. `idle` hears it where there is none. */
+/** Works on the studies that are open in the database, one after another, forever. `tell` is told when there is none. */
 export const serveDatabase = (
   work: { readonly program: Program; readonly threads: number | undefined },
   tell: (message: string) => Effect.Effect<void>

@@ -12,7 +12,7 @@ import { automatic, openDevice } from "../device/open.ts"
 import type { Runtime } from "../device/runtime.ts"
 import { describeWasm, type WasmDescription } from "../device/wasm-probe.ts"
 import { type AdapterDescription, adaptersOf } from "../device/webgpu-probe.ts"
-import { versions } from "../output/versions.ts"
+import { versions } from "../output/run.ts"
 import { measure, type Rates } from "./measure.ts"
 
 export interface Problem {

@@ -8,6 +8,6 @@ export {
   writeFileAtomic,
   writeJson
 } from "./atomic-file.ts"
-export { deepestJson, isDeeperThan, type ParsedJson, parseBoundedJson } from "./bounded-json.ts"
+export { deepestJson, isDeeperThan, isRecord, type ParsedJson, parseBoundedJson } from "./bounded-json.ts"
 export { platformReason } from "./platform-reason.ts"
 export { largestTextFile, readExactly, readTextFile, TextFileError } from "./text-file.ts"

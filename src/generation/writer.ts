@@ -1,11 +1,8 @@
 /** One text while it is written: its tokens, its pieces, and when it ends. */
-
 import { randomStream } from "../numbers/index.ts"
 import type { CausalTokenizer } from "../tensors/index.ts"
 import type { Settings } from "./options.ts"
 import { sample } from "./sampling.ts"
-import { stopStrings } from "./stop-strings.ts"
-import { textPieces } from "./text-pieces.ts"
 
 /** Why a text ended: the model said so, a stop string came, or there is no room for more. */
 export type Finish = "eos" | "stop" | "length"
@@ -15,15 +12,15 @@ export interface Writer {
   readonly prompt: number
   /** what has been chosen */
   readonly ids: ReadonlyArray<number>
-  /** A token from the logits behind the last one. */
+  /** Chooses a token from the logits after the last one. */
   readonly choose: (logits: Float32Array) => number
-  /** Takes a token; what of the text is certain with it, and whether it was the last. */
+  /** Takes a token; returns the text that is now certain, and whether it was the last token. */
   readonly push: (id: number) => { readonly text: string; readonly finish: Finish | null }
   /** the text so far, as far as it was handed out */
   readonly text: () => string
 }
 
-/** `room`: tokens that the model has positions for behind the prompt. */
+/** `room`: tokens that the model has positions for after the prompt. */
 export const writer = (
   { decode }: CausalTokenizer,
   prompt: number,
@@ -37,14 +34,14 @@ export const writer = (
   const random = randomStream(seed, "generate", first + prompt)
   const most = Math.min(maxNewTokens, room)
   let whole = ""
-  const told = (text: string, finish: Finish | null) => {
+  const handedOut = (text: string, finish: Finish | null) => {
     whole += text
     return { text, finish }
   }
-  /** What is held back comes out at the end, unless a stop string is in it. */
+  /** Held-back text is handed out at the end, unless a stop string is in it. */
   const ended = (piece: string, finish: Finish) => {
     const { text, stopped } = stops.push(piece + pieces.end())
-    return stopped ? told(text, "stop") : told(text + stops.end(), finish)
+    return stopped ? handedOut(text, "stop") : handedOut(text + stops.end(), finish)
   }
   return {
     prompt,
@@ -56,8 +53,86 @@ export const writer = (
       const piece = pieces.push(id)
       if (ids.length >= most) return ended(piece, "length")
       const { text, stopped } = stops.push(piece)
-      return told(text, stopped ? "stop" : null)
+      return handedOut(text, stopped ? "stop" : null)
     },
     text: () => whole
   }
+}
+
+/** No more tokens before it than these can change the text of a token. */
+const CONTEXT = 8
+
+interface TextPieces {
+  /** What a token adds to the text, "" while a character is open. */
+  readonly push: (id: number) => string
+  /** What is open at the end. */
+  readonly end: () => string
+}
+
+/**
+ * Tokens → text, piece by piece, of what follows `prompt`. Special tokens write nothing. A piece ends where the text so far is certain:
+ * tokens may end inside a UTF-8 character, which reads as U+FFFD until its last byte is there.
+ *
+ * A token's text depends on the tokens before it (a decoder drops the space that begins a text), so each piece is the difference of two
+ * decodings: of the last tokens that were written, and of these followed by the new ones.
+ */
+export const textPieces = (decode: CausalTokenizer["decode"], prompt: ReadonlyArray<number>): TextPieces => {
+  let written = prompt.slice(-CONTEXT)
+  let waiting: Array<number> = []
+  const added = () => decode([...written, ...waiting]).slice(decode(written).length)
+  const take = (text: string): string => {
+    written = [...written, ...waiting].slice(-CONTEXT)
+    waiting = []
+    return text
+  }
+  return {
+    push: (id) => {
+      waiting.push(id)
+      const text = added()
+      return text.endsWith("\uFFFD") ? "" : take(text)
+    },
+    end: () => take(added())
+  }
+}
+
+interface StopStrings {
+  /** Returns the text that certainly lies before any of the strings; `stopped`: one of them has come. */
+  readonly push: (piece: string) => { readonly text: string; readonly stopped: boolean }
+  /** The held-back text, at the end of a text in which none of them came. */
+  readonly end: () => string
+}
+
+/** Ends a text before the first of some strings, wherever the borders of its pieces are. */
+export const stopStrings = (stops: ReadonlyArray<string>): StopStrings => {
+  let held = ""
+  return {
+    push: (piece) => {
+      held += piece
+      const places = stops.map((stop) => held.indexOf(stop)).filter((place) => place >= 0)
+      if (places.length > 0) {
+        const text = held.slice(0, Math.min(...places))
+        held = ""
+        return { text, stopped: true }
+      }
+      const certain = held.length - openEnd(held, stops)
+      const text = held.slice(0, certain)
+      held = held.slice(certain)
+      return { text, stopped: false }
+    },
+    end: () => {
+      const text = held
+      held = ""
+      return text
+    }
+  }
+}
+
+/** The longest end of a text that begins one of the strings, in characters. */
+const openEnd = (text: string, stops: ReadonlyArray<string>): number => {
+  const most = Math.min(text.length, Math.max(0, ...stops.map((stop) => stop.length - 1)))
+  for (let length = most; length > 0; length--) {
+    const end = text.slice(-length)
+    if (stops.some((stop) => stop.startsWith(end))) return length
+  }
+  return 0
 }

@@ -59,6 +59,7 @@ export const bertBlock = (layer: number): BlockNames => {
 
 export const bert: Family = {
   name: "bert",
+  className: "Bert",
   prefix: "bert.",
   decodeConfig: bertConfigReader(0),
   block: bertBlock,

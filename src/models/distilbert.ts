@@ -36,6 +36,7 @@ const block = (layer: number): BlockNames => {
 
 export const distilbert: Family = {
   name: "distilbert",
+  className: "DistilBert",
   prefix: "distilbert.",
   decodeConfig: encoderConfigReader(DistilBertConfig, (file) => ({
     hiddenSize: file.dim,

@@ -6,10 +6,8 @@ import { roberta } from "./roberta.ts"
 
 export const families = { bert, distilbert, roberta } as const satisfies Record<string, Family>
 
-export type FamilyName = keyof typeof families
-
 export const familyOf = (name: string): Family => {
-  const family = Object.hasOwn(families, name) ? families[name as FamilyName] : undefined
+  const family = Object.hasOwn(families, name) ? families[name as keyof typeof families] : undefined
   if (family === undefined) throw new Error(`there is no model family ${name}`)
   return family
 }

@@ -33,6 +33,8 @@ export interface PoolerNames {
 export interface Family {
   /** `model_type` of config.json */
   readonly name: string
+  /** beginning of transformers' class names: "Bert" of `BertModel` and `BertForSequenceClassification` */
+  readonly className: string
   /** prefix of the backbone's names in transformers' classification class */
   readonly prefix: string
   readonly decodeConfig: (json: unknown) => Result.Result<EncoderConfig, ReadonlyArray<string>>

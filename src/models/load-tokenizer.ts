@@ -1,16 +1,18 @@
 /**
  * Loads the tokenizer of a Hugging Face folder: `tokenizer.json`, and `tokenizer_config.json` where there is one.
  *
- * Truncation and padding are ours: what tokenizer.json says of them (all-MiniLM's own file cuts at 128 and pads to 128) is
- * switched off. A text too long loses tokens at its right end, never its special tokens, as `longest_first` does to single texts.
+ * Truncation and padding of tokenizer.json (all-MiniLM's own file truncates at 128 and pads to 128) are switched off: `encode`
+ * truncates and data pads. A text that is too long loses tokens at its right end, never its special tokens, as `longest_first` does to
+ * single texts.
  */
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
+import { isRecord } from "../files/index.ts"
 import { readJson } from "./checkpoint.ts"
 import { type Encoding, ModelError, type Tokenizer } from "./model.ts"
-import { checkTokenizerJson } from "./tokenizer-json.ts"
+import { buildTokenizer, checkIds } from "./tokenizer-json.ts"
 
 const CONFIG = "tokenizer_config.json"
 
@@ -20,31 +22,15 @@ export const loadTokenizer = (
   { vocabularySize }: { readonly vocabularySize?: number } = {}
 ): Effect.Effect<Tokenizer, ModelError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
-    const fail = (...problems: ReadonlyArray<string>) =>
-      new ModelError({ folder, problems: problems.map((problem) => `tokenizer.json: ${problem}`) })
-    const checked = checkTokenizerJson(yield* readJson(folder, "tokenizer.json"))
-    if (!("json" in checked)) return yield* fail(...checked)
-    const { json, largestId } = checked
-    if (vocabularySize !== undefined && largestId >= vocabularySize) {
-      const rows = `the model's embedding only ${vocabularySize} rows`
-      return yield* fail(`has ids up to ${largestId}, ${rows}; it belongs to another model`)
-    }
+    const json = yield* readJson(folder, "tokenizer.json")
     const config = yield* readConfig(folder)
-    // built and tried at once: what the library cannot do with this file, it says when it is asked to
-    return yield* Effect.try({
-      try: () => {
-        const library = new HuggingFaceTokenizer({ ...json, truncation: null, padding: null }, config)
-        const padId = findPadId(library, config)
-        return padId === undefined ? undefined : wrap(library, padId, largestId, lowercases(json["normalizer"]))
-      },
-      catch: (cause) => fail(`cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`)
-    }).pipe(
-      Effect.flatMap((tokenizer) =>
-        tokenizer === undefined
-          ? Effect.fail(fail("has no padding token; expected one named in tokenizer_config.json, [PAD] or <pad>"))
-          : Effect.succeed(tokenizer)
-      )
-    )
+    return yield* buildTokenizer<Tokenizer>(folder, json, vocabularySize, (checked, largestId) => {
+      const library = new HuggingFaceTokenizer({ ...checked, truncation: null, padding: null }, config)
+      const padId = findPadId(library, config)
+      return padId === undefined
+        ? { problem: "has no padding token; expected one named in tokenizer_config.json, [PAD] or <pad>" }
+        : wrap(library, padId, largestId, lowercases(checked["normalizer"]))
+    })
   })
 
 const readConfig = (folder: string) =>
@@ -53,7 +39,7 @@ const readConfig = (folder: string) =>
     const path = yield* Path.Path
     const there = yield* fs.exists(path.join(folder, CONFIG)).pipe(Effect.orElseSucceed(() => false))
     const config = there ? yield* readJson(folder, CONFIG) : {}
-    if (typeof config === "object" && config !== null && !Array.isArray(config)) return config
+    if (isRecord(config)) return config
     return yield* new ModelError({ folder, problems: [`${CONFIG}: is not a JSON object`] })
   })
 
@@ -77,9 +63,7 @@ const wrap = (library: HuggingFaceTokenizer, padId: number, largestId: number, l
     const { ids, token_type_ids: typeIds } = library.encode(lowercase ? plainSigma(text) : text, {
       return_token_type_ids: true
     })
-    if (!ids.every((id) => Number.isInteger(id) && id >= 0 && id <= largestId)) {
-      throw new Error("a token has no id of the vocabulary; is the unknown token (unk_token, unk_id) in it?")
-    }
+    checkIds(ids, largestId)
     // a tokenizer without post-processor has no types: all of one kind
     const types: ReadonlyArray<number> = typeIds ?? ids.map(() => 0)
     return { ids: cut(ids, maxLength, after), typeIds: cut(types, maxLength, after) }
@@ -97,7 +81,7 @@ const probes = ["", "a word", "\u2FE0", "\u2FE0".repeat(300)]
  */
 const plainSigma = (text: string): string => text.replaceAll("Σ", "σ")
 
-/** How many special tokens the template puts behind a text: seen on a probe, since templates differ. */
+/** How many special tokens the template puts after a text, found with a probe text, since templates differ. */
 const trailingSpecialTokens = (library: HuggingFaceTokenizer): number => {
   const bare = library.encode("a", { add_special_tokens: false }).ids
   const full = library.encode("a").ids

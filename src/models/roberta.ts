@@ -22,6 +22,7 @@ const positionIds = (inputIds: Tensor2D, padId: number): Tensor2D => {
 
 export const roberta: Family = {
   name: "roberta",
+  className: "Roberta",
   prefix: "roberta.",
   decodeConfig: bertConfigReader(DEFAULT_PAD_ID),
   block: bertBlock,

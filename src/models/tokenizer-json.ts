@@ -1,10 +1,13 @@
 /**
- * What tokenizer.json must be before a library is built from it: a library trusts its input, and where it is wrong it does not
- * fail but loops (a vocabulary id of 4 billion, pieces of length 0) or hands out ids that are no numbers.
+ * Checks tokenizer.json before the library is built from it: the library trusts its input, and where that is wrong it does not fail but
+ * loops (a vocabulary id of 4 billion, pieces of length 0) or returns ids that are not numbers.
  *
  *   { "normalizer", "pre_tokenizer", "post_processor": { "type", … } or null, "added_tokens": [{ "content", "id" }],
  *     "model": { "vocab": { token: id } or [[token, score]], … } }
  */
+import * as Effect from "effect/Effect"
+import { isRecord } from "../files/index.ts"
+import { ModelError } from "./model.ts"
 
 /** Ids below this: sixty times the largest vocabulary in use, and a table of that many entries still fits everywhere. */
 const mostIds = 2 ** 24
@@ -12,14 +15,11 @@ const mostIds = 2 ** 24
 const longestPart = 4_096
 const problemsShown = 10
 
-type Fields = { readonly [key: string]: unknown }
-
-const isFields = (value: unknown): value is Fields =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
+export type Fields = Readonly<Record<string, unknown>>
 
 const isId = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= 0
 
-export interface CheckedTokenizer {
+interface CheckedTokenizer {
   readonly json: Fields
   /** the largest id of any token */
   readonly largestId: number
@@ -27,11 +27,11 @@ export interface CheckedTokenizer {
 
 /** The problems, each the end of a sentence that begins with `tokenizer.json:`, or the object with its largest id. */
 export const checkTokenizerJson = (json: unknown): CheckedTokenizer | ReadonlyArray<string> => {
-  if (!isFields(json)) return ["is not a JSON object"]
+  if (!isRecord(json)) return ["is not a JSON object"]
   const ids: Array<number> = []
   const problems: Array<string> = []
   const model = json["model"]
-  if (!isFields(model)) problems.push(`cannot be used: has no object "model"`)
+  if (!isRecord(model)) problems.push(`cannot be used: has no object "model"`)
   else problems.push(...vocabularyProblems(model["vocab"], ids))
   problems.push(...addedTokenProblems(json["added_tokens"], ids))
   for (const part of ["normalizer", "pre_tokenizer", "post_processor"]) problems.push(...partProblems(part, json[part]))
@@ -49,7 +49,7 @@ const vocabularyProblems = (vocabulary: unknown, ids: Array<number>): ReadonlyAr
       Array.isArray(piece) && typeof piece[0] === "string" && typeof piece[1] === "number"
     return vocabulary.flatMap((piece, i) => (isPiece(piece) ? [] : [`model.vocab.${i} is not a [token, score] pair`]))
   }
-  if (!isFields(vocabulary)) return [`cannot be used: model.vocab is neither an object nor a list`]
+  if (!isRecord(vocabulary)) return [`cannot be used: model.vocab is neither an object nor a list`]
   return Object.entries(vocabulary).flatMap(([token, id]) =>
     idProblems(`model.vocab: the token ${shown(token)}`, id, ids)
   )
@@ -58,7 +58,7 @@ const vocabularyProblems = (vocabulary: unknown, ids: Array<number>): ReadonlyAr
 const addedTokenProblems = (tokens: unknown, ids: Array<number>): ReadonlyArray<string> => {
   if (!Array.isArray(tokens)) return ["cannot be used: added_tokens is not a list"]
   return tokens.flatMap((token: unknown, i) => {
-    if (!isFields(token) || typeof token["content"] !== "string" || token["content"] === "") {
+    if (!isRecord(token) || typeof token["content"] !== "string" || token["content"] === "") {
       return [`added_tokens.${i} has no "content"`]
     }
     return idProblems(`added_tokens.${i}: the token ${shown(token["content"])}`, token["id"], ids)
@@ -72,10 +72,10 @@ const idProblems = (what: string, id: unknown, ids: Array<number>): ReadonlyArra
   return []
 }
 
-/** Normalizer, pre-tokenizer and post-processor nest (type Sequence); whatever is in them is looked at. */
+/** Normalizer, pre-tokenizer and post-processor nest (type Sequence); everything in them is checked. */
 const partProblems = (path: string, part: unknown): ReadonlyArray<string> => {
   if (typeof part === "string") {
-    // a table in base64, which the library reads no further than to see that it is there
+    // a table in base64, of which the library only checks that it exists
     if (part.length <= longestPart || path.endsWith(".precompiled_charsmap")) return []
     return [`${path} is a text of ${part.length} characters; at most ${longestPart} are accepted`]
   }
@@ -89,4 +89,35 @@ const partProblems = (path: string, part: unknown): ReadonlyArray<string> => {
 const shown = (value: unknown): string => {
   const text = JSON.stringify(value) ?? "missing"
   return text.length <= 60 ? text : `${text.slice(0, 60)}…`
+}
+
+/**
+ * Builds a tokenizer from a checked tokenizer.json. Fails where it has ids beyond `rows`, those of the model's embedding, and where `build`
+ * throws: what the library cannot do with a file shows when it is built and tried.
+ */
+export const buildTokenizer = <T extends object>(
+  folder: string,
+  json: unknown,
+  rows: number | undefined,
+  build: (json: Fields, largestId: number) => T | { readonly problem: string }
+): Effect.Effect<T, ModelError> =>
+  Effect.suspend(() => {
+    const fail = (...problems: ReadonlyArray<string>) =>
+      Effect.fail(new ModelError({ folder, problems: problems.map((problem) => `tokenizer.json: ${problem}`) }))
+    const checked = checkTokenizerJson(json)
+    if (!("json" in checked)) return fail(...checked)
+    const { largestId } = checked
+    if (rows !== undefined && largestId >= rows) {
+      return fail(`has ids up to ${largestId}, the model's embedding only ${rows} rows; it belongs to another model`)
+    }
+    return Effect.try({ try: () => build(checked.json, largestId), catch: (cause) => cause }).pipe(
+      Effect.catch((cause) => fail(`cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`)),
+      Effect.flatMap((built) => ("problem" in built ? fail(built.problem) : Effect.succeed(built)))
+    )
+  })
+
+/** Throws where the library gave a token no id of the vocabulary. */
+export const checkIds = (ids: ReadonlyArray<number>, largestId: number): void => {
+  if (ids.every((id) => isId(id) && id <= largestId)) return
+  throw new Error("a token has no id of the vocabulary; is the unknown token (unk_token, unk_id) in it?")
 }

@@ -25,14 +25,15 @@ import {
 } from "../tensors/index.ts"
 import { peftConfig } from "./peft/config.ts"
 import type { ExportedModel } from "./peft/exported-name.ts"
-import { storedContent, writtenContent } from "./peft/file-content.ts"
 import {
   type AdapterFile,
   placesOf,
   restoredTrainable,
   type StoredAdapted,
   siteTensorsIn,
-  storedTensors
+  storedContent,
+  storedTensors,
+  writtenContent
 } from "./peft/layout.ts"
 
 export class AdapterError extends Schema.TaggedError<AdapterError>()("AdapterError", {

@@ -1,6 +1,16 @@
 /**
- * A checkpoint is verified when it is found, and its tensors are read when they are wanted, one at a time: from the file to the
- * device, never a second copy of the whole state on the host.
+ * A checkpoint on disk: everything of a session but the frozen base, so that a resumed run is the same run, bit for bit.
+ *
+ *   checkpoints/step-00000100/state.safetensors   trainable.0, … (parameters), start.0, … (what they subtract, where they do),
+ *                                                 optimizer.0, … (moments and whatever else), float32
+ *                             state.json          { format, step, position, best, name, plan, inputs, trainable, start, optimizer }
+ *                             SHA256SUMS          of both files, as sha256sum writes and checks it
+ *
+ * A folder of this name is complete: it was written under a temporary name, flushed, and renamed. What disks and people do to it
+ * afterwards is found by the checksums before anything of it is used.
+ *
+ * A checkpoint is verified when it is found, and its tensors are read when they are needed, one at a time: from the file to the device,
+ * never a second copy of the whole state on the host.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
@@ -11,12 +21,57 @@ import { parseBoundedJson, readTextFile } from "../files/index.ts"
 import type { Network } from "../models/index.ts"
 import { forEachTensor, readHeader, type StoredTensor } from "../safetensors/index.ts"
 import { startsOf, tensorsOf, withStarts, withTensors } from "../tensors/index.ts"
-import type { Session } from "../training/index.ts"
-import { restoredState, type StoredState, storedState } from "../training/index.ts"
-import { CheckpointError, CheckpointRecord, files } from "./checkpoint-record.ts"
-import { sha256Of } from "./sha256.ts"
+import { restoredState, type Session, type StoredState, storedState } from "../training/index.ts"
+import { Inputs, sha256Of } from "./inputs.ts"
 
-/** A checkpoint that was whole when it was looked at. */
+export const FORMAT = 1
+
+export const Position = Schema.Struct({ epoch: Schema.Natural, batch: Schema.Natural })
+
+/** The best evaluation so far: by validation loss. */
+export const Best = Schema.Struct({ step: Schema.Natural, loss: Schema.Finite })
+export type Best = typeof Best.Type
+
+/** state.json */
+export const CheckpointRecord = Schema.Struct({
+  format: Schema.Literal(FORMAT),
+  step: Schema.Natural,
+  /** the batch that comes next */
+  position: Position,
+  best: Schema.NullOr(Best),
+  /** of the run: that of the plan it started from */
+  name: Schema.String,
+  /** the plan that was trained, as its plan.json says it */
+  plan: Schema.Unknown,
+  inputs: Inputs,
+  /** number of trained tensors */
+  trainable: Schema.Natural,
+  /** number of tensors that pairs subtract; absent: none */
+  start: Schema.optionalKey(Schema.Natural),
+  /** the tree of `state-tree.ts` */
+  optimizer: Schema.Unknown
+})
+export type CheckpointRecord = typeof CheckpointRecord.Type
+
+export const files = { tensors: "state.safetensors", record: "state.json", sums: "SHA256SUMS" } as const
+
+/** A checkpoint that is not what was written, or does not fit the session it is for. */
+export class CheckpointError extends Schema.TaggedError<CheckpointError>()("CheckpointError", {
+  folder: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `the checkpoint ${this.folder} is damaged: ${this.reason}`
+  }
+}
+
+export const checkpointName = (step: number): string => `step-${String(step).padStart(8, "0")}`
+
+/** The step of a complete checkpoint's folder; undefined for any other name. */
+export const stepOf = (name: string): number | undefined =>
+  /^step-\d{8,}$/.test(name) ? Number(name.slice("step-".length)) : undefined
+
+/** A checkpoint that was intact when it was read. */
 export interface StoredCheckpoint {
   readonly folder: string
   readonly record: CheckpointRecord

@@ -12,14 +12,12 @@ import { FileError, fileError, refuseLink } from "../files/index.ts"
 import type { Network } from "../models/index.ts"
 import { bytesOf, streamSafetensors } from "../safetensors/index.ts"
 import { type DeviceReadError, isHostResident, readTensor, startsOf, tensorsOf } from "../tensors/index.ts"
-import type { Session } from "../training/index.ts"
-import { storedState } from "../training/index.ts"
-import { type CheckpointRecord, checkpointName, FORMAT, files } from "./checkpoint-record.ts"
-import { flush } from "./flush.ts"
-import { sha256Of } from "./sha256.ts"
+import { type Session, storedState } from "../training/index.ts"
+import { type CheckpointRecord, checkpointName, FORMAT, files } from "./checkpoint-read.ts"
+import { sha256Of } from "./inputs.ts"
 
 /** What a checkpoint says besides the session's own state. */
-export type CheckpointContext = Pick<CheckpointRecord, "best" | "name" | "plan" | "inputs">
+type CheckpointContext = Pick<CheckpointRecord, "best" | "name" | "plan" | "inputs">
 
 interface HeldTensor {
   readonly shape: ReadonlyArray<number>
@@ -95,7 +93,7 @@ export const writeCheckpoint = (
     const temporary = `${target}.tmp-${process.pid}`
     const write = Effect.gen(function* () {
       yield* refuseLink(folder)
-      // not recursive: who removed the run folder under the run does not want it back
+      // not recursive: a run folder that was removed during the run is not made again
       if (!(yield* fs.exists(folder))) yield* fs.makeDirectory(folder)
       yield* fs.remove(temporary, { recursive: true, force: true })
       yield* fs.makeDirectory(temporary)
@@ -146,3 +144,14 @@ const writeFlushed = (file: string, text: string) =>
       yield* handle.sync
     })
   )
+
+/**
+ * After this, what was written to a file or renamed in a folder is on the disk and survives a loss of power. Some systems cannot flush a
+ * folder, and a file may be missing: then nothing happens.
+ */
+export const flush = (file: string): Effect.Effect<void, never, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const handle = yield* fs.open(file, { flag: "r" })
+    yield* handle.sync
+  }).pipe(Effect.scoped, Effect.ignore)

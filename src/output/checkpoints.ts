@@ -1,10 +1,11 @@
 /**
  * The checkpoints of a run: when one is written, which are kept, and the newest that is whole.
  *
- * Writing happens beside training: a step waits for the snapshot, and for the writing of the checkpoint before only
- * where that is not done yet. Kept are the newest `keep` and the one with the best evaluation.
+ * Checkpoints are written beside training: a step waits for the snapshot, and for the previous checkpoint only if it is not written yet.
+ * The newest `keep` are kept, and the one with the best evaluation.
  */
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
@@ -13,11 +14,9 @@ import type { FileError } from "../files/index.ts"
 import type { Network } from "../models/index.ts"
 import type { DeviceReadError } from "../tensors/index.ts"
 import type { Session } from "../training/index.ts"
-import { readCheckpoint, type StoredCheckpoint } from "./checkpoint-read.ts"
-import { type Best, type Inputs, stepOf } from "./checkpoint-record.ts"
-import { releaseSnapshot, type Snapshot, takeSnapshot, writeCheckpoint } from "./checkpoint-write.ts"
-import { flush } from "./flush.ts"
-import { oneAtATime } from "./one-at-a-time.ts"
+import { type Best, readCheckpoint, type StoredCheckpoint, stepOf } from "./checkpoint-read.ts"
+import { flush, releaseSnapshot, type Snapshot, takeSnapshot, writeCheckpoint } from "./checkpoint-write.ts"
+import type { Inputs } from "./inputs.ts"
 
 /** Whose checkpoints they are. */
 export interface CheckpointedRun {
@@ -41,7 +40,7 @@ export interface CheckpointOptions {
   readonly sync?: Effect.Effect<void, DeviceError>
 }
 
-export type CheckpointWriteError = FileError | DeviceReadError | DeviceError
+type CheckpointWriteError = FileError | DeviceReadError | DeviceError
 
 type Write = Effect.Effect<void, CheckpointWriteError, FileSystem.FileSystem | Path.Path>
 
@@ -122,7 +121,7 @@ export interface Found {
   readonly damaged: ReadonlyArray<{ readonly folder: string; readonly message: string }>
 }
 
-/** Looks for a checkpoint to go on from; changes nothing. */
+/** Looks for a checkpoint to resume from; changes nothing. */
 export const newestCheckpoint = (folder: string): Effect.Effect<Found, never, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
@@ -135,7 +134,7 @@ export const newestCheckpoint = (folder: string): Effect.Effect<Found, never, Fi
     return { checkpoint: null, damaged }
   })
 
-/** Moves damaged checkpoints out of the way, so that they are neither taken for kept ones nor lost. */
+/** Moves damaged checkpoints out of the way, so that they are neither counted as kept nor lost. */
 export const setAside = ({ damaged }: Found): Effect.Effect<void, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -146,7 +145,7 @@ export const setAside = ({ damaged }: Found): Effect.Effect<void, never, FileSys
     }
   })
 
-/** Removes what interrupted writes left in some folders; for a run that nobody else is writing. */
+/** Removes what interrupted writes left in some folders; for a run that no other process is writing. */
 export const clearTemporary = (
   folders: ReadonlyArray<string>
 ): Effect.Effect<void, never, FileSystem.FileSystem | Path.Path> =>
@@ -159,4 +158,39 @@ export const clearTemporary = (
         yield* Effect.ignore(fs.remove(path.join(folder, name), { recursive: true }))
       }
     }
+  })
+
+interface Jobs<E> {
+  /** Starts a job when the one before is done. Fails where that did. */
+  readonly start: <R>(job: Effect.Effect<void, E, R>) => Effect.Effect<void, E, R>
+  /** Waits until nothing runs. Fails where the last job failed, unless that was reported already. */
+  readonly settle: Effect.Effect<void, E>
+}
+
+/**
+ * Jobs beside the caller, one at a time: starting one waits for the previous one and fails where that failed. A job is never interrupted:
+ * one that runs when the scope ends runs to its end.
+ */
+const oneAtATime = <E>(): Effect.Effect<Jobs<E>, never, Scope.Scope> =>
+  Effect.map(Effect.scope, (scope) => {
+    let running: Fiber.Fiber<void, E> | undefined
+    // a waiting caller may be interrupted; the fiber and its failure stay for the next one
+    const settle = Effect.suspend(() =>
+      running === undefined
+        ? Effect.void
+        : Effect.flatMap(Fiber.await(running), (exit) => {
+            running = undefined
+            return exit
+          })
+    )
+    const start = <R>(job: Effect.Effect<void, E, R>) =>
+      // begun at once: a fiber that the scope's end finds waiting would never run
+      Effect.forkIn(job, scope, { startImmediately: true, uninterruptible: true }).pipe(
+        Effect.map((fiber) => {
+          running = fiber
+        }),
+        Effect.uninterruptible,
+        (begin) => Effect.andThen(settle, begin)
+      )
+    return { start, settle }
   })

@@ -1,7 +1,7 @@
 /**
  * A merged model as a Hugging Face folder, which transformers loads and which needs neither PEFT nor this package:
  *
- *   config.json          the base's, with this model's class, labels and dtype        (merged-config.ts)
+ *   config.json          the base's, with this model's class, labels and dtype
  *   model.safetensors    the base's tensors with what was trained in place             (merged-tensors.ts)
  *   head.safetensors     weight [classes, hidden], bias [classes]: a head over mean pooling
  *   tokenizer files, LICENSE, NOTICE as they are in the base
@@ -13,14 +13,14 @@ import type * as Scope from "effect/Scope"
 import { type Adapted, type InitError, unadapted } from "../../adapters/index.ts"
 import { type FileError, fileError, writeJson } from "../files/index.ts"
 import { readJson } from "../models/checkpoint.ts"
+import { familyOf } from "../models/families.ts"
 import { describe, loadDescribed, type ModelDescription, type ModelError } from "../models/index.ts"
 import { type HostTensor, type SafetensorsError, writeSafetensors } from "../safetensors/index.ts"
 import { type DeviceReadError, readTensor } from "../tensors/index.ts"
 import { type AdapterError, restoreAdapter } from "./adapter-folder.ts"
-import { mergedConfig } from "./merged-config.ts"
 import { type TensorCounts, writeMergedTensors } from "./merged-tensors.ts"
 
-/** What belongs to a model besides its config and weights, by transformers' names. */
+/** The files of a model besides its config and weights, by transformers' names. */
 const companions = [
   "tokenizer.json",
   "tokenizer_config.json",
@@ -70,7 +70,7 @@ const writeHead = ({ model, trainable }: Adapted, folder: string) =>
     yield* writeSafetensors(path.join(folder, "head.safetensors"), head, { format: "pt" })
   })
 
-/** Copies what belongs to a model besides its config and weights. */
+/** Copies the files of a model besides its config and weights. */
 export const copyCompanions = (
   from: string,
   to: string
@@ -85,7 +85,7 @@ export const copyCompanions = (
     }
   })
 
-/** The merged model as anybody would load it: from its folder, with no adapter, and the head that lies there. */
+/** The merged model as anyone would load it: from its folder, without an adapter, with the head that is saved there. */
 export const openMerged = (
   folder: string,
   { head, labels }: ModelDescription
@@ -103,3 +103,23 @@ export const openMerged = (
     if (pooling === "mean") yield* restoreAdapter(adapted, folder)
     return adapted
   })
+
+/** The class that loads the merged folder: the sequence classifier where the head is its own, else the bare encoder. */
+export const mergedClass = ({ family, head }: ModelDescription): string =>
+  `${familyOf(family).className}${head.pooling === "pooler" ? "ForSequenceClassification" : "Model"}`
+
+/**
+ * Dropped because it would be untrue of the new folder: where the base was loaded from, code that is not copied (`auto_map`), the former
+ * spelling of `dtype`, and a class count beside `id2label`.
+ */
+const untrue = ["_name_or_path", "auto_map", "torch_dtype", "num_labels"]
+
+const mergedConfig = (base: object, model: ModelDescription): Readonly<Record<string, unknown>> => ({
+  ...Object.fromEntries(Object.entries(base).filter(([key]) => !untrue.includes(key))),
+  architectures: [mergedClass(model)],
+  dtype: "float32",
+  id2label: Object.fromEntries(model.labels.map((label, i) => [i, label])),
+  label2id: Object.fromEntries(model.labels.map((label, i) => [label, i])),
+  // a base that was a regression would otherwise stay one
+  ...(model.head.pooling === "pooler" ? { problem_type: "single_label_classification" } : {})
+})

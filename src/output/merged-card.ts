@@ -5,7 +5,7 @@
 import type { Adapted, AdapterMethod } from "../../adapters/index.ts"
 import type { Network } from "../models/index.ts"
 import type { Packing } from "../numbers/index.ts"
-import type { BaseIdentity } from "./base-identity.ts"
+import type { BaseIdentity } from "./inputs.ts"
 import type { MergeCheck } from "./merge-check.ts"
 import type { TensorCounts } from "./merged-tensors.ts"
 import { fenced } from "./model-card/card-source.ts"

@@ -12,12 +12,11 @@ import { factsOfInit, factsOfMethod, factsOfOptimizer, type MethodFacts } from "
 import { type FileError, writeFileAtomic } from "../files/index.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
 import { type Metrics, scoreOf, written } from "../training/index.ts"
-import type { EvaluationReport } from "./metrics.ts"
 import { readBaseCard } from "./model-card/base-card.ts"
 import { type CardKind, type CardParts, type CardSource, fileName } from "./model-card/card-source.ts"
 import { codeSpan, markdown } from "./model-card/markdown.ts"
 import { metadata } from "./model-card/metadata.ts"
-import type { RunReport } from "./run.ts"
+import type { EvaluationReport, RunReport } from "./run.ts"
 
 /** Writes the card of a finished run beside its adapter. */
 export const writeModelCard = (

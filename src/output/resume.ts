@@ -1,12 +1,18 @@
 /**
- * What may go on as the same run, and what has to be the same again before it does: the plan, the inputs, and metrics that end
- * where the checkpoint stands.
+ * Resuming a run, in two parts: `findRun` checks whether this folder can continue with this plan and changes nothing that was reported;
+ * `continueRun` makes it ready, once everything else that a run needs is there too. The plan, the inputs and metrics that end at the
+ * checkpoint have to be the same again.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Schema from "effect/Schema"
-import { type FileError, fileError, writeFileAtomic } from "../files/index.ts"
-import type { MetricsRow } from "./metrics.ts"
+import { type FileError, fileError, isRecord, writeFileAtomic, writeJson } from "../files/index.ts"
+import type { ResolvedPlan } from "../plan/resolved.ts"
+import type { StoredCheckpoint } from "./checkpoint-read.ts"
+import { clearTemporary, newestCheckpoint, setAside } from "./checkpoints.ts"
+import { type Inputs, inputDifferences, inputsOf } from "./inputs.ts"
+import { appendMetrics, type MetricsRow, planIn, type Run, type RunEnvironment, type RunReport } from "./run.ts"
+import { lockRun, type RunFolder, type RunLocked, runFolder } from "./run-folder.ts"
 
 export class PlanChanged extends Schema.TaggedError<PlanChanged>()("PlanChanged", {
   directory: Schema.String,
@@ -29,7 +35,7 @@ export class NoCheckpoint extends Schema.TaggedError<NoCheckpoint>()("NoCheckpoi
   }
 }
 
-/** Fields that may differ: how long the run is, how often it looks and saves, and what does not change a result. */
+/** Fields that may differ: how long the run is, how often it evaluates and saves, and what does not change a result. */
 const MAY_DIFFER = [
   "training.steps",
   "training.epochs",
@@ -55,9 +61,6 @@ export const planDifferences = (trained: unknown, now: unknown): ReadonlyArray<s
   }
   return differences(trained, now, "")
 }
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 /**
  * Cuts metrics.jsonl to what the first `step` steps reported, and returns it. Rows after that are computed again, identically;
@@ -89,3 +92,88 @@ const parsed = (line: string): MetricsRow | undefined => {
     return undefined
   }
 }
+
+/** A run that can be resumed. */
+export interface FoundRun extends RunFolder {
+  /** of the plan it started from, where a checkpoint says it */
+  readonly name: string
+  readonly written: object
+  readonly inputs: Inputs
+  /** null: no checkpoint is intact, and the run starts at its first step */
+  readonly checkpoint: StoredCheckpoint | null
+  /** what run.json says, where all steps are done and nothing is left to do */
+  readonly finished: RunReport | null
+}
+
+type Notice = (message: string) => Effect.Effect<void>
+
+/**
+ * Locks the folder, finds its newest intact checkpoint, and compares it with the plan. `notice` is told which checkpoints are damaged.
+ * Fails where the plan or a file that it reads is not what was trained with.
+ */
+export const findRun = (
+  resolved: ResolvedPlan,
+  directory: string,
+  notice: Notice
+): Effect.Effect<FoundRun, PlanChanged | NoCheckpoint | RunLocked | FileError, RunEnvironment> =>
+  Effect.gen(function* () {
+    const folder = yield* runFolder(directory)
+    yield* lockRun(directory)
+    yield* clearTemporary([directory, folder.checkpoints, folder.adapter])
+    const found = yield* newestCheckpoint(folder.checkpoints)
+    const { checkpoint, damaged } = found
+    const written = yield* planIn(resolved, directory)
+    const inputs = yield* inputsOf(resolved)
+    if (checkpoint !== null) {
+      const differences = [
+        ...planDifferences(checkpoint.record.plan, written),
+        ...inputDifferences(checkpoint.record.inputs, inputs),
+        ...tooFewSteps(checkpoint.record.step, resolved)
+      ]
+      if (differences.length > 0) return yield* new PlanChanged({ directory, differences })
+    }
+    const instead = checkpoint === null ? "and there is none before it" : "the one before it is taken"
+    yield* Effect.forEach(damaged, ({ message }) => notice(`${message}; ${instead}`))
+    yield* setAside(found)
+    const report = yield* reportIn(folder)
+    const finished = report?.steps === resolved.steps ? report : null
+    if (checkpoint === null && report !== null && finished === null) {
+      return yield* new NoCheckpoint({ directory, steps: report.steps })
+    }
+    const name = checkpoint?.record.name ?? resolved.name
+    return { ...folder, name, written, inputs, checkpoint, finished }
+  })
+
+const tooFewSteps = (trained: number, { plan, steps }: ResolvedPlan): ReadonlyArray<string> => {
+  if (trained <= steps) return []
+  const field = plan.training.steps === undefined ? "training.epochs" : "training.steps"
+  return [`${field}: ${trained} steps are trained already, now ${steps} are asked for`]
+}
+
+/** run.json of a finished run: it is written last, so it vouches for the adapter. */
+const reportIn = (folder: RunFolder): Effect.Effect<RunReport | null, never, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    if (!(yield* fs.exists(folder.adapter))) return null
+    const text = yield* fs.readFileString(folder.report)
+    const report = yield* Effect.try(() => JSON.parse(text) as RunReport)
+    // the paths as the user names them now
+    return { ...report, directory: folder.directory, adapter: folder.adapter }
+  }).pipe(Effect.orElseSucceed(() => null))
+
+/** Makes a found run ready: writes the plan again and cuts the metrics to the checkpoint's step. */
+export const continueRun = (
+  { finished: _, ...found }: FoundRun,
+  { steps }: ResolvedPlan,
+  notice: Notice
+): Effect.Effect<Run, FileError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const step = found.checkpoint?.record.step ?? 0
+    yield* notice(step === 0 ? "no whole checkpoint: starts at the first step" : `goes on after step ${step}`)
+    yield* writeJson(found.plan, found.written)
+    // without a checkpoint nothing vouches for the plan that the rows were made with
+    const history = yield* cutMetrics(found.metrics, found.checkpoint === null ? -1 : step, steps)
+    const missing = step - history.filter(({ kind }) => kind === "step").length
+    if (missing > 0) yield* notice(`warning: ${found.metrics} lacks ${missing} of the ${step} steps before`)
+    return { ...found, append: appendMetrics(found.metrics), history }
+  })

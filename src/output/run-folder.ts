@@ -1,11 +1,17 @@
 /**
- * The run folder, `runs/<name>/`: taken when everything that could be wrong with the input has been looked at, never shared,
- * never overwritten.
+ * The run folder, `runs/<name>/`: created when everything that could be wrong with the input has been checked, never shared, never
+ * overwritten. `lock` names the one process that writes it.
+ *
+ * A process that was killed leaves its lock there; a lock whose process is gone is taken over. Processes of another host cannot be asked
+ * for, so a lock from there stays until someone removes it.
  */
+import { hostname } from "node:os"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
+import type { PlatformError } from "effect/PlatformError"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import { FileError, fileError } from "../files/index.ts"
 
 export class RunFolderExists extends Schema.TaggedError<RunFolderExists>()("RunFolderExists", {
@@ -40,7 +46,7 @@ export const runFolder = (directory: string): Effect.Effect<RunFolder, never, Pa
     checkpoints: path.join(directory, "checkpoints")
   }))
 
-/** Fails if a directory asked for by name is there already: asked before the work, and again by the creation itself. */
+/** Fails if a directory given by name exists already: checked before the work, and again by the creation itself. */
 export const checkFree = (directory: string | undefined): Effect.Effect<void, RunFolderExists, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     if (directory === undefined) return
@@ -89,3 +95,105 @@ export const createRunFolder = (
       if (yield* make(candidate)) return yield* runFolder(candidate)
     }
   })
+
+const Owner = Schema.Struct({ pid: Schema.Int.check(Schema.isGreaterThan(0)), host: Schema.String })
+
+export class RunLocked extends Schema.TaggedError<RunLocked>()("RunLocked", {
+  directory: Schema.String,
+  pid: Schema.Int,
+  host: Schema.String
+}) {
+  override get message() {
+    const where = this.host === hostname() ? "" : ` on ${this.host}`
+    return `${this.directory} is being written by process ${this.pid}${where}; wait for it, or, if it is gone, remove ${this.directory}/lock`
+  }
+}
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    // it exists and belongs to another user
+    return (error as { readonly code?: string }).code === "EPERM"
+  }
+}
+
+/** The locks of this process: its pid in a lock does not say which of its runs holds it. */
+const held = new Set<string>()
+
+/** Locks a run folder until the scope ends: one process per run folder. */
+export const lockRun = (
+  directory: string
+): Effect.Effect<void, RunLocked | FileError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const file = path.join(directory, "lock")
+    const name = path.resolve(file)
+    const own = { pid: process.pid, host: hostname() }
+    const create: Effect.Effect<void, PlatformError | RunLocked, FileSystem.FileSystem> = createWhole(
+      file,
+      JSON.stringify(own)
+    ).pipe(
+      Effect.catchIf(
+        (error) => error.reason._tag === "AlreadyExists",
+        () => Effect.andThen(removeDead(directory, file), create)
+      )
+    )
+    const acquire = Effect.gen(function* () {
+      if (held.has(name)) return yield* new RunLocked({ directory, ...own })
+      yield* create
+      held.add(name)
+    }).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(fileError("write", file)(error))))
+    const release = Effect.gen(function* () {
+      held.delete(name)
+      // someone may have removed it by hand, and another process may have taken the folder since
+      if ((yield* fs.readFileString(file)) === JSON.stringify(own)) yield* fs.remove(file)
+    })
+    yield* Effect.acquireRelease(acquire, () => Effect.ignore(release))
+  })
+
+/** Makes the file and its content in one step, so that no process finds a live lock empty; nearly so where there are no hard links. */
+const createWhole = (file: string, content: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const temporary = `${file}.tmp-${process.pid}`
+    yield* fs.remove(temporary, { force: true })
+    yield* fs.writeFileString(temporary, content, { flag: "wx" })
+    yield* fs.link(temporary, file).pipe(
+      Effect.catchIf(
+        (error) => error.reason._tag !== "AlreadyExists",
+        () => fs.writeFileString(file, content, { flag: "wx" })
+      ),
+      Effect.ensuring(Effect.ignore(fs.remove(temporary)))
+    )
+  })
+
+/** Removes a lock whose process is gone; fails where it is alive. A lock that has vanished by itself counts as removed. */
+const removeDead = (directory: string, file: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const mustBeDead = (text: string) => {
+      const owner = Schema.decodeUnknownResult(Schema.fromJsonString(Owner))(text)
+      // half-written, or not by this package
+      if (owner._tag === "Failure") return Effect.void
+      const { pid, host } = owner.success
+      const dead = host === hostname() && (pid === process.pid || !isAlive(pid))
+      return dead ? Effect.void : Effect.fail(new RunLocked({ directory, pid, host }))
+    }
+    yield* mustBeDead(yield* fs.readFileString(file))
+    // another process may have taken over in between: then its lock was moved here, and goes back
+    const aside = `${file}.dead.tmp-${process.pid}`
+    yield* fs.rename(file, aside)
+    yield* fs.readFileString(aside).pipe(
+      Effect.flatMap(mustBeDead),
+      Effect.tapError(() => Effect.ignore(fs.link(aside, file))),
+      Effect.ensuring(Effect.ignore(fs.remove(aside)))
+    )
+  }).pipe(
+    Effect.catchIf(
+      (error) => error._tag === "PlatformError" && error.reason._tag === "NotFound",
+      () => Effect.void
+    )
+  )

@@ -1,25 +1,30 @@
 /**
  * A run on disk: `plan.json` when it starts, a line of `metrics.jsonl` for everything it reports, `run.json` when it is done.
+ *
+ * `metrics.jsonl` has one JSON object a line, in the order things happened, appended line by line, so that a run that ends early has
+ * reported what it did:
+ *
+ *   {"kind":"step","step":1,"loss":0.69,"learningRate":1.25e-05,"gradNorm":1.2,"tokensPerSecond":301,…}
+ *   {"kind":"diagnostics","step":1,"mean":{"method":{"discrepancy":0.97,…},"best":{…}},"sites":[…],"warnings":[]}
+ *   {"kind":"evaluation","step":40,"split":"validation","loss":0.31,"accuracy":0.87,"macroF1":0.87,…}
  */
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
+import * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
+import effectPackage from "effect/package.json" with { type: "json" }
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import ownPackage from "../../package.json" with { type: "json" }
 import { RunPlan } from "../../schemas/run-plan.ts"
 import type { SplitDescription } from "../data/index.ts"
-import { type FileError, writeJson } from "../files/index.ts"
+import { type FileError, fileError, refuseLink, writeJson } from "../files/index.ts"
 import { relocate } from "../plan/read.ts"
 import type { ResolvedPlan } from "../plan/resolved.ts"
-import type { Mistake, StepReport } from "../training/index.ts"
-import { type BaseIdentity, baseIdentity } from "./base-identity.ts"
+import type { DiagnosticsReport, Evaluation, Mistake, StepReport } from "../training/index.ts"
 import type { StoredCheckpoint } from "./checkpoint-read.ts"
-import type { Inputs } from "./checkpoint-record.ts"
-import { inputsOf } from "./inputs.ts"
-import { appendMetrics, type EvaluationReport, type MetricsRow } from "./metrics.ts"
-import { createRunFolder, type RunFolder, type RunFolderExists } from "./run-folder.ts"
-import { lockRun, type RunLocked } from "./run-lock.ts"
-import { versions } from "./versions.ts"
+import { type BaseIdentity, baseIdentity, type Inputs, inputsOf } from "./inputs.ts"
+import { createRunFolder, lockRun, type RunFolder, type RunFolderExists, type RunLocked } from "./run-folder.ts"
 
 export interface Run extends RunFolder {
   /** of the plan it started from */
@@ -29,7 +34,7 @@ export interface Run extends RunFolder {
   /** the files it reads, by content */
   readonly inputs: Inputs
   readonly append: (row: MetricsRow) => Effect.Effect<void, FileError, FileSystem.FileSystem>
-  /** what was reported before this process took over; empty for a new run */
+  /** what was reported before this process resumed the run; empty for a new run */
   readonly history: ReadonlyArray<MetricsRow>
   /** where a resumed run goes on; null: at its first step */
   readonly checkpoint: StoredCheckpoint | null
@@ -52,14 +57,14 @@ export const openRun = (
     return { ...folder, name, written, inputs, append: appendMetrics(folder.metrics), history: [], checkpoint: null }
   })
 
-/** The plan as it stands in a run folder: inputs relative to it, the folder itself not named; keys in the order of the schema. */
+/** The plan as a run folder has it: inputs relative to it, the folder itself not named; keys in the order of the schema. */
 export const planIn = (resolved: ResolvedPlan, directory: string): Effect.Effect<object, never, Path.Path> =>
   Effect.map(relocate(resolved.plan, directory), ({ $schema: _, output: { directory: __, ...output }, ...plan }) =>
     Schema.decodeUnknownSync(RunPlan)({ ...plan, output })
   )
 
 /** What the device says of itself; kept as it is. */
-export type DeviceReport = object
+type DeviceReport = object
 
 export interface RunReport {
   readonly name: string
@@ -128,3 +133,33 @@ export const finishRun = (
     yield* writeJson(run.report, report)
     return report
   })
+
+export type EvaluationReport = Evaluation & {
+  readonly kind: "evaluation"
+  /** steps taken before it; 0 is the untrained head */
+  readonly step: number
+  readonly split: "validation" | "test"
+}
+
+/** A line of the file. */
+export type MetricsRow = StepReport | DiagnosticsReport | EvaluationReport
+
+export const appendMetrics =
+  (file: string) =>
+  (row: MetricsRow): Effect.Effect<void, FileError, FileSystem.FileSystem> =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      yield* refuseLink(file)
+      yield* fs.writeFileString(file, `${JSON.stringify(row)}\n`, { flag: "a" })
+    }).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(fileError("write", file)(error))))
+
+/** Which versions computed a run: this package's, tfjs's, effect's, and the runtime's. */
+export const versions = (): Readonly<Record<string, string>> => {
+  const runtime = (["bun", "deno", "node"] as const).find((name) => process.versions[name] !== undefined)
+  return {
+    "tfjs-lora-pro": ownPackage.version,
+    tfjs: tf.version_core,
+    effect: effectPackage.version,
+    ...(runtime === undefined ? {} : { [runtime]: process.versions[runtime]! })
+  }
+}

@@ -13,7 +13,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
 import * as Schema from "effect/Schema"
-import { type ParsedJson, parseBoundedJson, platformReason, readExactly } from "../files/index.ts"
+import { isRecord, type ParsedJson, parseBoundedJson, platformReason, readExactly } from "../files/index.ts"
 
 export class SafetensorsError extends Schema.TaggedError<SafetensorsError>()("SafetensorsError", {
   file: Schema.String,
@@ -132,9 +132,6 @@ const parseText = (json: Uint8Array): ParsedJson => {
     return { problem: "is not JSON" }
   }
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 

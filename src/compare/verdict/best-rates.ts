@@ -6,7 +6,7 @@
  * A rate at which a seed failed comes after every rate at which fewer did: a mean over the survivors would hide that it diverges.
  */
 import type { BestRate, TrialResult } from "../study.ts"
-import { mean } from "./statistics/sample.ts"
+import { mean } from "./statistics.ts"
 
 /** One rate of a sweep. */
 export interface RatePoint {

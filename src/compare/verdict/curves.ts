@@ -12,7 +12,7 @@ import { type FileError, fileError } from "../../files/index.ts"
 import { smoothed } from "../../output/report/plots.ts"
 import type { Study, TrialResult } from "../study.ts"
 import { byMethodAndRank, scored } from "./best-rates.ts"
-import { mean } from "./statistics/sample.ts"
+import { mean } from "./statistics.ts"
 
 /** Values over steps, ascending. */
 export type Curve = ReadonlyArray<readonly [step: number, value: number]>

@@ -7,8 +7,7 @@
  */
 import * as Schema from "effect/Schema"
 import { inPoints, isBetter, type Measure, signed, sizeOf } from "../measure.ts"
-import { holm } from "./statistics/holm.ts"
-import { estimate, probabilityOfNone } from "./statistics/sample.ts"
+import { estimate, holm, probabilityOfNone } from "./statistics.ts"
 
 /** Chance of even one false call in a table. */
 export const ALPHA = 0.05

@@ -4,7 +4,7 @@ import { type Measure, mostOf } from "../measure.ts"
 import type { Stage, Study, TrialResult } from "../study.ts"
 import { byMethodAndRank, type Sweep, scored, sweepsOf } from "./best-rates.ts"
 import { type BySeed, type Comparison, type Difference, differencesOf, fromOtherSide } from "./difference.ts"
-import { type Estimate, estimate, mean } from "./statistics/sample.ts"
+import { type Estimate, estimate, mean } from "./statistics.ts"
 import type { Entry, Table, Verdict } from "./verdict.ts"
 
 /** What a method is called in tables. */

@@ -2,7 +2,7 @@
 import { count, fixed, number } from "../../output/report/numbers.ts"
 import { bare, inPoints, inUnit, type Measure, signed } from "../measure.ts"
 import { briefly, type Difference } from "./difference.ts"
-import { claimsOf, coverage, deviceLines, leadOf, runsOf } from "./sentences.ts"
+import { claimsOf, coverage, deviceLines, leadOf, megabytes, runCounts, runsOf } from "./sentences.ts"
 import { type Columns, columnsOf, type Entry, type SweepRecord, type Table, type Verdict } from "./verdict.ts"
 
 /** A label may hold what Markdown takes for its own. */
@@ -38,13 +38,6 @@ const beside = (measure: Measure, difference: Difference | null): string => {
 const distance = ({ discrepancy }: Entry): string =>
   discrepancy === null ? "–" : `${fixed(discrepancy.method)} (${fixed(discrepancy.best)})`
 
-const runs = ({ done, failed, missing }: Entry): string => {
-  const other = [failed > 0 ? `${failed} failed` : "", missing > 0 ? `${missing} missing` : ""]
-  return [`${done}`, ...other.filter((part) => part !== "")].join(", ")
-}
-
-const megabytes = (bytes: number | null): string => (bytes === null ? "–" : fixed(bytes / 1e6, bytes < 1e7 ? 2 : 0))
-
 const entryRow = (
   measure: Measure,
   entry: Entry,
@@ -54,7 +47,7 @@ const entryRow = (
   entry.name,
   entry.rank === null ? "–" : `${entry.rank}`,
   ...(common ? [] : [number(entry.learningRate)]),
-  runs(entry),
+  runCounts(entry),
   entry.validation === null ? "–" : bare(measure, entry.validation.mean),
   withInterval(measure, entry.test),
   fixed(entry.testLoss?.mean),

@@ -1,9 +1,9 @@
 /** What every form of a verdict says in words: who is ahead, what the intervals cover and what they do not, on which machine. */
-import { count, number, percent } from "../../output/report/numbers.ts"
+import { count, fixed, number, percent } from "../../output/report/numbers.ts"
 import { inPoints, type Measure, mostOf, signed } from "../measure.ts"
 import type { TrialResult } from "../study.ts"
 import { briefly, type Difference } from "./difference.ts"
-import { mean } from "./statistics/sample.ts"
+import { mean } from "./statistics.ts"
 import type { Entry, Table, Verdict } from "./verdict.ts"
 
 const listed = (names: ReadonlyArray<string>): string =>
@@ -40,6 +40,13 @@ const claims = (
 export const runsOf = (results: ReadonlyArray<TrialResult>): ReadonlyArray<TrialResult> => [
   ...new Map(results.map((result) => [result.directory, result])).values()
 ]
+
+/** How many runs of an entry ended well, failed or are missing. */
+export const runCounts = ({ done, failed, missing }: Entry): string =>
+  [`${done}`, failed > 0 && `${failed} failed`, missing > 0 && `${missing} missing`].filter((part) => part).join(", ")
+
+export const megabytes = (bytes: number | null): string =>
+  bytes === null ? "–" : fixed(bytes / 1e6, bytes < 1e7 ? 2 : 0)
 
 /** What a table's differences come to: nothing that is not called, and no more than that. */
 export const claimsOf = (measure: Measure, { entries }: Table): string => {

@@ -1,19 +1,19 @@
 /**
  * The tokenizer of a causal model, from a source's `tokenizer.json` and `tokenizer_config.json`.
  *
- * Truncation and padding of tokenizer.json are switched off: data cuts and pads. Added tokens beyond the model's embedding are left
- * out, so that their text is ordinary text (Gemma 3's text models name an image token that they have no row for); any other token
- * beyond it means that the tokenizer belongs to another model.
+ * Truncation and padding of tokenizer.json are switched off: data does both. Added tokens beyond the model's embedding are left out, so
+ * that their text is ordinary text (Gemma 3's text models name an image token that they have no row for); any other token beyond it means
+ * that the tokenizer belongs to another model.
  */
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers"
 import * as Effect from "effect/Effect"
+import { isRecord } from "../../files/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
 import { ModelError } from "../model.ts"
-import { checkTokenizerJson } from "../tokenizer-json.ts"
+import { buildTokenizer, checkIds, type Fields } from "../tokenizer-json.ts"
 import type { CheckpointSource } from "./causal-model.ts"
 
 type Source = Pick<CheckpointSource, "where" | "tokenizer" | "tokenizerConfig">
-type Fields = Readonly<Record<string, unknown>>
 
 interface AddedToken {
   readonly id: number
@@ -27,32 +27,19 @@ export const causalTokenizer = (
   { vocabularySize }: { readonly vocabularySize?: number } = {}
 ): Effect.Effect<CausalTokenizer, ModelError> =>
   Effect.suspend(() => {
-    const fail = (...problems: ReadonlyArray<string>) =>
-      Effect.fail(new ModelError({ folder: where, problems: problems.map((problem) => `tokenizer.json: ${problem}`) }))
-    if (tokenizer === null) return fail("no such file; a model without a tokenizer reads no text")
-    const rows = vocabularySize ?? Number.POSITIVE_INFINITY
-    const checked = checkTokenizerJson(withoutTokensBeyond(tokenizer, rows))
-    if (!("json" in checked)) return fail(...checked)
-    const { json, largestId } = checked
-    if (largestId >= rows) {
-      const embedding = `the model's embedding only ${rows} rows`
-      return fail(`has ids up to ${largestId}, ${embedding}; it belongs to another model`)
+    if (tokenizer === null) {
+      const problem = "tokenizer.json: no such file; a model without a tokenizer reads no text"
+      return Effect.fail(new ModelError({ folder: where, problems: [problem] }))
     }
-    const config = isFields(tokenizerConfig) ? tokenizerConfig : {}
-    // built and tried at once: what the library cannot do with this file, it says when it is asked to
-    return Effect.try({
-      try: () => wrapped(json, config, largestId),
-      catch: (cause) => cause
-    }).pipe(Effect.catch((cause) => fail(`cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`)))
+    const config = isRecord(tokenizerConfig) ? tokenizerConfig : {}
+    const within = withoutTokensBeyond(tokenizer, vocabularySize ?? Number.POSITIVE_INFINITY)
+    return buildTokenizer(where, within, vocabularySize, (json, largestId) => wrapped(json, config, largestId))
   })
 
-const isFields = (value: unknown): value is Fields =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
-/** What is no token at all is left to `checkTokenizerJson`. */
+/** Entries that are not tokens are left to `checkTokenizerJson`. */
 const withoutTokensBeyond = (json: unknown, rows: number): unknown => {
-  if (!isFields(json) || !Array.isArray(json["added_tokens"])) return json
-  const within = (token: unknown) => !isFields(token) || !(typeof token["id"] === "number" && token["id"] >= rows)
+  if (!isRecord(json) || !Array.isArray(json["added_tokens"])) return json
+  const within = (token: unknown) => !isRecord(token) || !(typeof token["id"] === "number" && token["id"] >= rows)
   return { ...json, added_tokens: json["added_tokens"].filter(within) }
 }
 
@@ -61,7 +48,7 @@ const withoutTokensBeyond = (json: unknown, rows: number): unknown => {
  * one. A split at \p{N} is the same in both. Pre-tokenizers nest (type Sequence).
  */
 const withAllDigits = (pre: unknown): unknown => {
-  if (!isFields(pre)) return pre
+  if (!isRecord(pre)) return pre
   const { type, pretokenizers, individual_digits: single } = pre
   if (Array.isArray(pretokenizers)) return { ...pre, pretokenizers: pretokenizers.map(withAllDigits) }
   if (type !== "Digits") return pre
@@ -85,11 +72,11 @@ const wrapped = (json: Fields, config: Fields, largestId: number): CausalTokeniz
   const library = libraryOf(json, config)
   const encode: CausalTokenizer["encode"] = (text, { special = false } = {}) => {
     const { ids } = library.encode(text, { add_special_tokens: special })
-    if (ids.every((id) => Number.isInteger(id) && id >= 0 && id <= largestId)) return ids
-    throw new Error("a token has no id of the vocabulary; is the unknown token (unk_token, unk_id) in it?")
+    checkIds(ids, largestId)
+    return ids
   }
   const decode: CausalTokenizer["decode"] = (ids, { special = false } = {}) => {
-    // embeddings may have rows that no token belongs to; a model that chooses one writes nothing
+    // an embedding may have rows without a token; a model that chooses one writes nothing
     const known = ids.filter((id) => library.id_to_token(id) !== undefined)
     // the library throws where there is nothing to decode
     return known.length === 0 ? "" : library.decode(known, { skip_special_tokens: !special })
@@ -107,7 +94,7 @@ const wrapped = (json: Fields, config: Fields, largestId: number): CausalTokeniz
     decode,
     bosId: idOf("bos_token"),
     eosId,
-    // padding is behind a text and masked, so any id will do where a checkpoint names none
+    // padding comes after a text and is masked, so any id will do where a checkpoint names none
     padId: idOf("pad_token") ?? eosId ?? 0,
     vocabularySize: largestId + 1,
     specialIds: new Set(added.filter(({ special }) => special === true).map(({ id }) => id)),
@@ -124,7 +111,7 @@ const specialTokensOf = (config: Fields): Readonly<Record<string, string>> =>
   Object.fromEntries(
     Object.entries(config).flatMap(([name, value]) => {
       if (!name.endsWith("_token")) return []
-      const content = isFields(value) ? value["content"] : value
+      const content = isRecord(value) ? value["content"] : value
       return typeof content === "string" ? [[name, content] as const] : []
     })
   )
@@ -133,6 +120,6 @@ const specialTokensOf = (config: Fields): Readonly<Record<string, string>> =>
 const chatTemplateOf = (template: unknown): string | null => {
   if (typeof template === "string") return template
   if (!Array.isArray(template)) return null
-  const named = template.filter(isFields).find(({ name }) => name === "default")?.["template"]
+  const named = template.filter(isRecord).find(({ name }) => name === "default")?.["template"]
   return typeof named === "string" ? named : null
 }

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
-import { parseBoundedJson, readTextFile } from "../../files/index.ts"
+import { isRecord, parseBoundedJson, readTextFile } from "../../files/index.ts"
 import { ModelError } from "../model.ts"
 
 type Topology = Record<string, unknown>
@@ -22,9 +22,6 @@ interface ModelFiles {
 
 /** A topology is a page for each hundred layers. */
 const LARGEST = 64 * 2 ** 20
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 const isGroup = (group: unknown): group is tf.io.WeightsManifestConfig[number] =>
   isRecord(group) && Array.isArray(group["paths"]) && Array.isArray(group["weights"])

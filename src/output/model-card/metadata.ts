@@ -5,7 +5,7 @@
 import { methodOf } from "../../../adapters/index.ts"
 import { factsOfOptimizer } from "../../../schemas/index.ts"
 import { type Metrics, scoreOf } from "../../training/index.ts"
-import type { EvaluationReport } from "../metrics.ts"
+import type { EvaluationReport } from "../run.ts"
 import { type CardParts, type CardSource, fileName } from "./card-source.ts"
 
 /** A YAML double-quoted scalar. JSON leaves DEL and the C1 controls as they are; YAML does not allow them. */

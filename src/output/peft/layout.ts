@@ -9,6 +9,7 @@
 import type { Tensor, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import type { Adapted, PeftLayout, SitePart, SiteTensors } from "../../../adapters/index.ts"
+import type { HostTensor } from "../../safetensors/index.ts"
 import type { DenseParameter, Factors, Trainable } from "../../tensors/index.ts"
 import { type ExportedModel, exportedName, hasOwnHead, isCausal, tiedTo } from "./exported-name.ts"
 
@@ -171,3 +172,30 @@ export const siteTensorsIn = <T>(
     )
   )
 }
+
+/** Tensors by their names in a file. */
+type Content = Readonly<Record<string, HostTensor>>
+
+type Files = NonNullable<PeftLayout<unknown>["files"]>
+type Change = (files: Files, part: SitePart<unknown>, own: SiteTensors<HostTensor>) => SiteTensors<HostTensor>
+
+/** Changes the tensors of each site, where a format's files hold fewer numbers than are stored (AdaLoRA: no triplets without a λ). */
+const changed = (adapted: StoredAdapted, content: Content, change: Change): Content => {
+  const files = adapted.method.peft.layout?.files
+  if (files === undefined) return content
+  const sites = adapted.parts(adapted.trainable).flatMap((part) => {
+    const own = siteTensorsIn(adapted, part.site.name, content)
+    if (Object.keys(own).length === 0) return [] // another file, or a site that is missing
+    const module = `base_model.model.${exportedName(adapted.model, part.site.name)}`
+    return Object.entries(change(files, part, own)).map(([name, tensor]) => [`${module}.${name}`, tensor] as const)
+  })
+  return { ...content, ...Object.fromEntries(sites) }
+}
+
+/** What adapter_model.safetensors holds, from what is stored. */
+export const writtenContent = (adapted: StoredAdapted, stored: Content): Content =>
+  changed(adapted, stored, ({ written }, _, own) => written(own))
+
+/** What is stored, from what adapter_model.safetensors holds. */
+export const storedContent = (adapted: StoredAdapted, found: Content): Content =>
+  changed(adapted, found, ({ read }, part, own) => read(part, own))

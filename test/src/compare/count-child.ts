@@ -1,7 +1,7 @@
 /** Counts in a database's table `t`, in transactions that read first: `count-child.ts FILE TIMES`. */
 import * as Effect from "effect/Effect"
 import * as SqlClient from "effect/sql/SqlClient"
-import { sqliteLayer } from "../../../src/compare/sqlite.ts"
+import { sqliteLayer } from "../../../src/compare/storage.ts"
 
 const [file, times] = process.argv.slice(2)
 

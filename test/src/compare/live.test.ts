@@ -2,8 +2,8 @@
 import { describe, expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
 import { liveTable, resultLine, standingLines, trialText } from "../../../src/compare/live.ts"
-import { failedResult } from "../../../src/compare/outcome.ts"
 import type { Trial, TrialResult } from "../../../src/compare/study.ts"
+import { failedResult } from "../../../src/compare/trial-run.ts"
 import { accuracy } from "./study-example.ts"
 
 const trial: Trial = {

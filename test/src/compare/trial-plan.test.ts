@@ -5,7 +5,7 @@ import { decodeRunPlanResult } from "../../../schemas/decode.ts"
 import type { RunPlan } from "../../../schemas/index.ts"
 import { comparedMethod, methodNames } from "../../../src/compare/methods.ts"
 import type { Trial } from "../../../src/compare/study.ts"
-import { headRateOf, trialPlan } from "../../../src/compare/trial-plan.ts"
+import { headRateOf, trialPlan } from "../../../src/compare/trials.ts"
 
 const planOf = (more: Record<string, unknown> = {}): RunPlan =>
   Result.getOrThrow(

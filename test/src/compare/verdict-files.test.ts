@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import type { TrialResult } from "../../../src/compare/study.ts"
 import { readCurves } from "../../../src/compare/verdict/curves.ts"
 import { type Verdict, writeVerdict } from "../../../src/compare/verdict/index.ts"
-import { roundTicks } from "../../../src/compare/verdict/page/scale.ts"
+import { roundTicks } from "../../../src/compare/verdict/page/chart.ts"
 import { platform } from "../../../src/platform.ts"
 import { done, exampleStudy, failed, fresh, swept } from "./study-example.ts"
 

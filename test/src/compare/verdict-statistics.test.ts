@@ -3,9 +3,15 @@
  * against a worked example, and what it is for: how often tables of equal methods are called different.
  */
 import { describe, expect, test } from "bun:test"
-import { holm } from "../../../src/compare/verdict/statistics/holm.ts"
-import { estimate, mean, probabilityOfNone, standardDeviation } from "../../../src/compare/verdict/statistics/sample.ts"
-import { twoSidedProbability, twoSidedQuantile } from "../../../src/compare/verdict/statistics/student-t.ts"
+import {
+  estimate,
+  holm,
+  mean,
+  probabilityOfNone,
+  standardDeviation,
+  twoSidedProbability,
+  twoSidedQuantile
+} from "../../../src/compare/verdict/statistics.ts"
 import { randomStream } from "../../../src/numbers/random.ts"
 import { expectClose } from "../../setup.ts"
 

@@ -1,7 +1,6 @@
 /** Pieces of text: whole characters, nothing of a stop string, and together what all tokens say. */
 import { describe, expect, test } from "bun:test"
-import { stopStrings } from "../../../src/generation/stop-strings.ts"
-import { textPieces } from "../../../src/generation/text-pieces.ts"
+import { stopStrings, textPieces } from "../../../src/generation/writer.ts"
 import { randomStream } from "../../../src/numbers/random.ts"
 import { bytesTokenizer } from "./writing.ts"
 

@@ -9,7 +9,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { DeviceError } from "../../../src/device/index.ts"
-import { checkpointName } from "../../../src/output/checkpoint-record.ts"
+import { checkpointName } from "../../../src/output/checkpoint-read.ts"
 import {
   type CheckpointOptions,
   clearTemporary,

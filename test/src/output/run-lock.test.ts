@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "no
 import { hostname } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
-import { lockRun } from "../../../src/output/run-lock.ts"
+import { lockRun } from "../../../src/output/run-folder.ts"
 import { type Fault, faultyFiles } from "../../faulty-files.ts"
 import { temporaryFolders, withFiles } from "./toy-session.ts"
 

@@ -3,7 +3,7 @@ import { type Html, html } from "../../../output/report/html.ts"
 import { count, number } from "../../../output/report/numbers.ts"
 import { bare, drawn, type Measure, shown } from "../../measure.ts"
 import type { Entry, Table } from "../verdict.ts"
-import { domainOf, linear, type Scale } from "./scale.ts"
+import { domainOf, linear, type Scale } from "./chart.ts"
 
 /** An entry with runs to show. */
 type Scored = Entry & { readonly test: NonNullable<Entry["test"]> }

@@ -3,7 +3,7 @@ import { type Html, html, type Insertable } from "../../../output/report/html.ts
 import { count, duration, fixed, number, percent } from "../../../output/report/numbers.ts"
 import { bare, type Measure, shown } from "../../measure.ts"
 import { briefly, type Difference } from "../difference.ts"
-import { coverage, runsOf } from "../sentences.ts"
+import { coverage, megabytes, runCounts, runsOf } from "../sentences.ts"
 import { type Columns, columnsOf, type Entry, type Table, type Verdict } from "../verdict.ts"
 
 /** A table that can be scrolled, by keyboard too. */
@@ -27,14 +27,9 @@ const beside = (measure: Measure, difference: Difference | null): Html => {
   return html`<td class="text difference ${difference.claim.replaceAll(" ", "-")}">${said}${details !== "" && html`<br><span class="quiet">${details}</span>`}</td>`
 }
 
-const megabytes = (bytes: number | null): string => (bytes === null ? "–" : fixed(bytes / 1e6, bytes < 1e7 ? 2 : 0))
-
-const runs = ({ done, failed, missing }: Entry): string =>
-  [`${done}`, failed > 0 && `${failed} failed`, missing > 0 && `${missing} missing`].filter((part) => part).join(", ")
-
 const entryRow = (measure: Measure, entry: Entry, { common, lora, full }: Columns): Html => {
   const { name, learningRate, validation, test, testLoss, scores, discrepancy } = entry
-  return html`<tr class="${entry.done === 0 ? "failed" : "run"}"><th scope="row">${name}</th><td>${entry.rank ?? "–"}</td>${!common && html`<td>${number(learningRate)}</td>`}<td>${runs(entry)}</td><td>${shown(measure, validation?.mean)}</td><td>${interval(measure, test)}</td>
+  return html`<tr class="${entry.done === 0 ? "failed" : "run"}"><th scope="row">${name}</th><td>${entry.rank ?? "–"}</td>${!common && html`<td>${number(learningRate)}</td>`}<td>${runCounts(entry)}</td><td>${shown(measure, validation?.mean)}</td><td>${interval(measure, test)}</td>
 <td>${fixed(testLoss?.mean)}</td>${measure.others.map(({ name }) => html`<td>${fixed(scores[name]?.mean)}</td>`)}${lora && beside(measure, entry.againstLora)}${full && beside(measure, entry.againstFull)}
 <td>${entry.seconds === null ? "–" : duration(entry.seconds)}</td><td>${megabytes(entry.peakBytes)}</td><td>${entry.trainable === null ? "–" : count(Math.round(entry.trainable))}</td><td>${megabytes(entry.stateBytes)}</td>
 <td>${discrepancy === null ? "–" : html`${fixed(discrepancy.method)} <span class="quiet">(${fixed(discrepancy.best)})</span>`}</td></tr>

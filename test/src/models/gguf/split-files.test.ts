@@ -6,7 +6,7 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { ggufSource } from "../../../../src/models/gguf/gguf-source.ts"
 import { partFiles } from "../../../../src/models/gguf/split-files.ts"
-import { baseIdentity } from "../../../../src/output/base-identity.ts"
+import { baseIdentity } from "../../../../src/output/inputs.ts"
 import { failure, goldens, run } from "../golden.ts"
 
 const single = join(goldens, "gguf", "llama.gguf")
