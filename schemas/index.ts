@@ -36,6 +36,7 @@ export { CausalModelSection, ClassificationTask, LayersModelSection, ModelSectio
 export {
   AdamwConfig,
   factsOfOptimizer,
+  LionConfig,
   LoraPlusConfig,
   LoraProConfig,
   OptimizerConfig,

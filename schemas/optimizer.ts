@@ -3,6 +3,7 @@
  *
  *   sgd        w ← w − η·(g + momentum)                       { "kind": "sgd", "learningRate": 0.1 }
  *   adamw      Adam with decoupled weight decay               { "kind": "adamw", "learningRate": 1e-3 }
+ *   lion       the sign of a momentum, decoupled decay (arXiv 2302.06675)
  *   lora-plus  AdamW with a larger rate for B                 { "kind": "lora-plus", "ratio": 16, "learningRate": 1e-4 }
  *   riemannian AdamW on gradients scaled by the other factor's inverse Gram (arXiv 2402.02347)
  *   lora-pro   (A, B) moved so that BA follows full fine-tuning (arXiv 2407.18242)
@@ -54,6 +55,22 @@ export const AdamwConfig = Schema.Struct({ kind: Schema.Literal("adamw"), ...sha
 })
 export type AdamwConfig = typeof AdamwConfig.Type
 
+export const LionConfig = Schema.Struct({
+  kind: Schema.Literal("lion"),
+  ...shared,
+  betas: Schema.Tuple([belowOne("β₁, of the direction"), belowOne("β₂, of the momentum")])
+    .annotate({
+      expected: "two numbers [β₁, β₂]",
+      description: "How much of the momentum stays, in the direction of a step and in the momentum itself."
+    })
+    .pipe(withDefault([0.9, 0.99]))
+}).annotate({
+  title: "Lion",
+  description:
+    "Moves every number by the sign of a momentum: one moment instead of AdamW's two, at a third to a tenth of its rate (arXiv 2302.06675)."
+})
+export type LionConfig = typeof LionConfig.Type
+
 export const LoraPlusConfig = Schema.Struct({
   kind: Schema.Literal("lora-plus"),
   ...shared,
@@ -101,6 +118,7 @@ export type LoraProConfig = typeof LoraProConfig.Type
 export const OptimizerConfig = Schema.Union([
   SgdConfig,
   AdamwConfig,
+  LionConfig,
   LoraPlusConfig,
   RiemannianConfig,
   LoraProConfig
@@ -136,6 +154,7 @@ const plain = {
 export const optimizerFacts = {
   adamw: { ...plain, label: "AdamW", paper: "1711.05101", needs: "nothing" },
   sgd: { ...plain, label: "SGD", paper: null, needs: "nothing" },
+  lion: { ...plain, label: "Lion", paper: "2302.06675", needs: "nothing" },
   "lora-plus": {
     ...plain,
     label: "LoRA+",

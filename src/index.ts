@@ -4,7 +4,7 @@
  * The data door: `readPlan` → `resolve` → `train`, and `loadRun` for what came out. The code door: the same parts by name
  * (`Models`, `inject`, `Data`, `Training`, `Output`, optimizers), composed as effects.
  */
-export { full, inject, lora } from "../adapters/index.ts"
+export { full, inject, lora, none } from "../adapters/index.ts"
 export * as Data from "./data/index.ts"
 export { Device } from "./device/index.ts"
 export * as Generation from "./generation/index.ts"

@@ -17,6 +17,7 @@
 import type { OptimizerConfig } from "../../schemas/optimizer.ts"
 import { adamwOptimizer } from "./adamw.ts"
 import { clipByGlobalNorm } from "./clip.ts"
+import { lionOptimizer } from "./lion.ts"
 import { loraPlusOptimizer } from "./lora-plus.ts"
 import { loraProOptimizer } from "./lora-pro.ts"
 import type { Optimizer } from "./optimizer.ts"
@@ -31,6 +32,7 @@ export { type AdamOptions, type AdamState, type AdamTransform, type AdamWOptions
 export { type ClipState, clipByGlobalNorm, globalNorm } from "./clip.ts"
 export { addDecayedWeights, addProductDecay } from "./decay.ts"
 export { type InvariantAdamState, scaleByInvariantAdam } from "./invariant-adam.ts"
+export { type LionMoments, type LionOptions, type LionState, lion, scaleByLion } from "./lion.ts"
 export { type LoraPlusOptions, loraPlus, scaleB } from "./lora-plus.ts"
 export { type LoraProOptions, loraPro, type XChoice } from "./lora-pro.ts"
 export type { ComparedOptimizer, Optimizer, PlannedMoments, SharedSettings } from "./optimizer.ts"
@@ -60,6 +62,7 @@ export { type Conditioning, chain, type State, type Transform } from "./transfor
 export const optimizers = {
   sgd: sgdOptimizer,
   adamw: adamwOptimizer,
+  lion: lionOptimizer,
   "lora-plus": loraPlusOptimizer,
   riemannian: riemannianOptimizer,
   "lora-pro": loraProOptimizer

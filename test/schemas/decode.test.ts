@@ -152,7 +152,7 @@ describe("an unsound plan", () => {
       'optimizer.form: found "efficent"; expected one of "full", "efficient", "sgd"; did you mean "efficient"?'
     ])
     expect(linesOf({ ...smallest, optimizer: { kind: "lorapro" } })).toEqual([
-      'optimizer.kind: found "lorapro"; expected one of "sgd", "adamw", "lora-plus", "riemannian", "lora-pro"; did you mean "lora-pro"?'
+      'optimizer.kind: found "lorapro"; expected one of "sgd", "adamw", "lion", "lora-plus", "riemannian", "lora-pro"; did you mean "lora-pro"?'
     ])
   })
 
@@ -186,7 +186,7 @@ describe("an unsound plan", () => {
     expect(linesOf({})).toEqual([
       'model: missing; expected an object with "source"',
       'data: missing; expected an object with "format", "train"',
-      'optimizer: missing; expected an object whose "kind" is one of "sgd", "adamw", "lora-plus", "riemannian", "lora-pro"',
+      'optimizer: missing; expected an object whose "kind" is one of "sgd", "adamw", "lion", "lora-plus", "riemannian", "lora-pro"',
       'training: missing; expected an object with "steps" or "epochs"'
     ])
     expect(linesOf({ ...smallest, data: { format: "classification" } })).toEqual([

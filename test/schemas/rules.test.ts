@@ -23,7 +23,7 @@ const cases: Record<string, Case> = {
   "theorem-holds": {
     bad: { adapter: { method: "none" } },
     says: [
-      'optimizer.kind: found "lora-pro" with adapter.method "none", which has no factors A and B to move; expected "adamw" or "sgd" here, or adapter.method "lora"'
+      'optimizer.kind: found "lora-pro" with adapter.method "none", which has no factors A and B to move; expected "adamw", "sgd" or "lion" here, or adapter.method "lora"'
     ],
     good: [{ adapter: { method: "none" }, optimizer: adamw }, { adapter: { method: "lora" } }]
   },
@@ -40,7 +40,7 @@ const cases: Record<string, Case> = {
   "factors-are-trained": {
     bad: { adapter: { method: "adalora" }, optimizer: loraPlus },
     says: [
-      'optimizer.kind: found "lora-plus" with adapter.method "adalora", which has no factors A and B; expected "adamw" or "sgd" here, or adapter.method "lora" or "dora"'
+      'optimizer.kind: found "lora-plus" with adapter.method "adalora", which has no factors A and B; expected "adamw", "sgd" or "lion" here, or adapter.method "lora" or "dora"'
     ],
     good: [
       { adapter: { method: "lora" }, optimizer: loraPlus },
@@ -210,7 +210,7 @@ test.each([
 ])("neither lora-pro nor riemannian with %s, and the reason", (method, reason) => {
   for (const kind of ["lora-pro", "riemannian"]) {
     expect(linesOf({ adapter: { method }, optimizer: { kind, learningRate: 1e-3 } })).toEqual([
-      `optimizer.kind: found "${kind}" with adapter.method "${method}", ${reason}; expected "adamw" or "sgd" here, or adapter.method "lora"`
+      `optimizer.kind: found "${kind}" with adapter.method "${method}", ${reason}; expected "adamw", "sgd" or "lion" here, or adapter.method "lora"`
     ])
     expect(linesOf({ adapter: { method: "lora" }, optimizer: { kind, learningRate: 1e-3 } })).toEqual([])
   }

@@ -61,6 +61,7 @@ const withFactorB = async (ratio: number) =>
 const cases: ReadonlyArray<readonly [string, object, () => Promise<ReadonlyArray<ReadonlyArray<number>>>]> = [
   ["sgd", { kind: "sgd", momentum: 0.9 }, gradients],
   ["adamw", { kind: "adamw", weightDecay: 0.1 }, gradients],
+  ["lion", { kind: "lion" }, gradients],
   ["lora-plus", { kind: "lora-plus", ratio: 16 }, () => withFactorB(16)],
   ["riemannian", { kind: "riemannian", damping: 1e-3 }, () => updateOf(riemannian({ damping: 1e-3 }))],
   ...(["sylvester", "zero", "symmetric"] as const).flatMap((x) =>

@@ -13,10 +13,13 @@ import {
   linear,
   loraPlus,
   loraPro,
+  optimizerOf,
+  optimizers,
   riemannian,
   scaleByAdam,
   scaleByInvariantAdam,
   scaleByLearningRate,
+  scaleByLion,
   scheduleFromConfig,
   sgd,
   type Transform,
@@ -24,7 +27,7 @@ import {
 } from "../../../src/optimizers/index.ts"
 import { type DenseParameter, type Trainable, tensorsOf } from "../../../src/tensors/trainable.ts"
 import { random, randomMatrix } from "./matrix.ts"
-import { pairOf, type Run, takeStep } from "./tensors.ts"
+import { pairOf, type Run, takeStep, tensorsIn } from "./tensors.ts"
 
 beforeAll(async () => {
   await tf.setBackend("cpu")
@@ -100,6 +103,15 @@ describe("fromConfig", () => {
     )
   })
 
+  test("lion: head and body alike, each at its rate", async () => {
+    const make = (learningRate: typeof rate) =>
+      chain(scaleByLion({ b1: 0.8, b2: 0.95 }), addDecayedWeights(0.1), scaleByLearningRate(learningRate))
+    await expectSame(
+      { kind: "lion", betas: planMoments.betas, ...shared },
+      { pairs: make(rate), body: make(rate), head: make(headRate) }
+    )
+  })
+
   test("lora-plus: the ratio for B alone, heads as under adamw", async () => {
     await expectSame(
       { kind: "lora-plus", ratio: 4, ...planMoments, ...shared },
@@ -156,12 +168,12 @@ describe("fromConfig", () => {
     const forms = ["sgd", "efficient", "full"].flatMap((form) =>
       ["sylvester", "zero", "symmetric"].map((x) => ({ kind: "lora-pro", form, x, learningRate: 0.01 }))
     )
-    const kinds = ["sgd", "adamw", "lora-plus", "riemannian"].map((kind) => ({ kind, learningRate: 0.01 }))
+    const kinds = Object.keys(optimizers).flatMap((kind) => (kind === "lora-pro" ? [] : [{ kind, learningRate: 0.01 }]))
     const configs = [...kinds, ...forms]
     const trained = await Promise.all(
       configs.map(async (c) => JSON.stringify(await train(fromConfig(decode(c), STEPS))))
     )
-    expect(new Set(trained).size).toBe(13)
+    expect(new Set(trained).size).toBe(kinds.length + 9)
   })
 
   test("clipping comes first, over heads and body together", async () => {
@@ -188,5 +200,30 @@ describe("fromConfig", () => {
     }
     expect(scheduleFromConfig({ kind: "linear", warmup: 0.1 }, 1, 26)(3)).toBe(1)
     expect(scheduleFromConfig({ kind: "constant", warmupSteps: 4 }, 2, 80)(2)).toBe(1)
+  })
+})
+
+/** Configurations by which each optimizer's own account of its state is held against the state. */
+const accounts = {
+  sgd: [{ momentum: 0 }, { momentum: 0.9 }],
+  adamw: [{}],
+  lion: [{}],
+  "lora-plus": [{}],
+  riemannian: [{}],
+  "lora-pro": [{ form: "full" }, { form: "efficient" }, { form: "sgd" }]
+} satisfies { readonly [Kind in keyof typeof optimizers]: ReadonlyArray<object> }
+
+describe.each(Object.entries(accounts))("%s", (kind, changes) => {
+  test.each(changes)("keeps the numbers that it says: %p", (change) => {
+    const config = decode({ kind, learningRate: 0.01, ...change })
+    const { perFactor, perDense, perWeight } = optimizerOf(config).state(config)
+    const params = tree(1, 1)
+    const numbers = (part: Trainable) =>
+      tensorsIn(fromConfig(config, STEPS).init(part)).reduce((sum, { size }) => sum + size, 0)
+    const [A, B, norm, head] = tensorsOf(params).map(({ size }) => size)
+    const weights = 6 * 5
+    expect(numbers(only(params, "pairs"))).toBe(perFactor * (A! + B!) + perWeight * weights)
+    expect(numbers(only(params, "body"))).toBe(perDense * norm!)
+    expect(numbers(only(params, "head"))).toBe(perDense * head!)
   })
 })

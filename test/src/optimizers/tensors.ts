@@ -20,7 +20,7 @@ export const pairOf = (A: Matrix, B: Matrix, scale = 1, name = "site"): FactorPa
 
 export const treeOf = (...pairs: ReadonlyArray<FactorPair>): Trainable => ({ pairs, dense: [] })
 
-const tensorsIn = (state: State): ReadonlyArray<Tensor> => {
+export const tensorsIn = (state: State): ReadonlyArray<Tensor> => {
   if (state === null || typeof state !== "object") return []
   if (state instanceof tf.Tensor) return [state]
   return Object.values(state).flatMap((part) => tensorsIn(part as State))

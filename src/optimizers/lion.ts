@@ -1,0 +1,76 @@
+/**
+ * Lion: every entry moves by the same amount, in the direction of an interpolated momentum (Chen et al. 2023, arXiv 2302.06675,
+ * Algorithm 2).
+ *
+ *   u = sign(β₁m + (1−β₁)g)        m ← β₂m + (1−β₂)g        p ← p − η(u + λp)
+ *
+ * Shapes: m, u as g. One moment instead of Adam's two. A step is as long as the learning rate, whatever the gradient: the paper
+ * takes a third to a tenth of AdamW's rate and as much more decay. Inside LoRA-Pro (`loraPro({ inner: scaleByLion() })`) it sees the
+ * equivalent gradient [out, in] of each weight.
+ *
+ * Where β₁m + (1−β₁)g is not finite, neither is u: the sign alone would hide it, and a run that diverges would go on.
+ *
+ * @example chain(scaleByLion(), scaleByLearningRate(1e-4))
+ */
+import * as tf from "@tensorflow/tfjs"
+import { type LionConfig, optimizerFacts } from "../../schemas/optimizer.ts"
+import { combined } from "../kernels/combination.ts"
+import { tensorsOf, withTensors } from "../tensors/index.ts"
+import { addDecayedWeights } from "./decay.ts"
+import type { Optimizer } from "./optimizer.ts"
+import { type Schedule, scaleByLearningRate } from "./schedule.ts"
+import { chain, type Transform } from "./transform.ts"
+
+export interface LionMoments {
+  /** β₁, of the direction; default 0.9 */
+  readonly b1?: number
+  /** β₂, of the momentum; default 0.99 */
+  readonly b2?: number
+}
+
+/** m, in the order of `tensorsOf`. */
+export type LionState = ReadonlyArray<tf.Tensor>
+
+export const scaleByLion = ({ b1 = 0.9, b2 = 0.99 }: LionMoments = {}): Transform<LionState> => ({
+  init: (params) => tensorsOf(params).map((tensor) => tf.zerosLike(tensor)),
+  update: (updates, state) => {
+    const gradients = tensorsOf(updates)
+    const mixed = combined(b1, state, 1 - b1, gradients)
+    const signs = mixed.map((tensor) => tf.sign(tensor))
+    return {
+      updates: withTensors(updates, combined(1, signs, 0, mixed)),
+      state: combined(b2, state, 1 - b2, gradients)
+    }
+  }
+})
+
+export interface LionOptions extends LionMoments {
+  readonly learningRate: Schedule | number
+  /** λ, decoupled; default 0 */
+  readonly weightDecay?: number
+}
+
+/** Lion with decoupled weight decay. */
+export const lion = ({ learningRate, weightDecay = 0, ...moments }: LionOptions): Transform =>
+  chain(scaleByLion(moments), addDecayedWeights(weightDecay), scaleByLearningRate(learningRate))
+
+export const lionOptimizer: Optimizer<LionConfig> = {
+  ...optimizerFacts.lion,
+  parts: ({ betas: [b1, b2], weightDecay }, { body, head }) => ({
+    body: lion({ b1, b2, weightDecay, learningRate: body }),
+    head: lion({ b1, b2, weightDecay, learningRate: head })
+  }),
+  state: () => ({ perFactor: 1, perDense: 1, perWeight: 0 }),
+  moments: null,
+  compared: {
+    lion: {
+      label: optimizerFacts.lion.label,
+      learningRates: [1e-4, 2e-4, 5e-4, 1e-3],
+      section: (shared, _moments, own) => ({
+        kind: "lion",
+        ...(own === undefined ? {} : { betas: own.betas }),
+        ...shared
+      })
+    }
+  }
+}
