@@ -44,7 +44,7 @@ import { userError } from "./user-error.ts"
 /** What a worker is told in its environment: its command line can be read by others, and there is a password in it. */
 const STORAGE = "TFJS_LORA_PRO_STORAGE"
 
-type CompareGiven = Given<typeof compareFlags>
+type CompareGiven = Given<ReturnType<typeof compareFlags>>
 
 export const compare = (given: CompareGiven) =>
   Effect.gen(function* () {

@@ -4,7 +4,6 @@
  */
 import { Argument, type Command, Flag } from "effect/cli"
 import * as Option from "effect/Option"
-import { DEFAULT_METHODS, methodNames } from "../compare/methods.ts"
 
 /** What a command's code is given. */
 export type Given<Flags extends Command.Command.Config> = Command.Command.Config.Infer<Flags>
@@ -223,7 +222,8 @@ const isRank = (part: string) => /^\d+$/.test(part) && Number(part) >= 1 && Numb
 
 const rates = "auto, or learning rates above 0 with commas between, such as 1e-4,2e-4"
 
-export const compareFlags = {
+/** `methods`: what `--help` says of the methods, which have to be loaded to be named. */
+export const compareFlags = (methods: string) => ({
   plan: Argument.String("plan").pipe(
     Argument.withDescription("Plan file; what is not the method's is the same for all"),
     Argument.optional
@@ -231,7 +231,7 @@ export const compareFlags = {
   set,
   methods: list("methods", "names with commas between, such as lora,lora-pro").pipe(
     Flag.withMetavar("a,b"),
-    Flag.withDescription(`of ${methodNames.join(", ")} (default: ${DEFAULT_METHODS.join(",")})`),
+    Flag.withDescription(methods),
     Flag.optional
   ),
   learningRates: list("learning-rates", rates, (part) => part === "auto" || isRate(part)).pipe(
@@ -287,7 +287,7 @@ export const compareFlags = {
   device,
   threads,
   json
-}
+})
 
 export const schemaFlags = {
   types: Flag.Boolean("types").pipe(

@@ -6,7 +6,6 @@ import ownPackage from "../../package.json" with { type: "json" }
 import { watchParent } from "../compare/parent-watch.ts"
 import type { platform } from "../platform.ts"
 import * as Flags from "./flags.ts"
-import { tooOldNode } from "./node-version.ts"
 import { reported } from "./user-error.ts"
 
 const command = <const Config extends Command.Command.Config, E extends { readonly message: string }, R>(
@@ -19,74 +18,84 @@ const command = <const Config extends Command.Command.Config, E extends { readon
     Command.withDescription(description)
   )
 
-const commands = [
-  command(
-    "train",
-    "Train a plan and write the run folder",
-    Flags.trainFlags,
-    async () => (await import("./train.ts")).train
-  ),
-  command(
-    "validate",
-    "Say what a plan would train, or everything that is wrong with it; reads no weights",
-    Flags.validateFlags,
-    async () => (await import("./validate.ts")).validate
-  ),
-  command(
-    "suggest",
-    "Suggest a plan for a model and data, with the reason for each value; reads no weights",
-    Flags.suggestFlags,
-    async () => (await import("./suggest.ts")).suggest
-  ),
-  command(
-    "evaluate",
-    "Evaluate a trained run",
-    Flags.evaluateFlags,
-    async () => (await import("./evaluate.ts")).evaluate
-  ),
-  command(
-    "predict",
-    "Label texts with a trained run",
-    Flags.predictFlags,
-    async () => (await import("./predict.ts")).predict
-  ),
-  command(
-    "generate",
-    "Continue texts with a trained run or a causal language model",
-    Flags.generateFlags,
-    async () => (await import("./generate.ts")).generate
-  ),
-  command(
-    "chat",
-    "Talk with a trained run or a causal language model",
-    Flags.chatFlags,
-    async () => (await import("./chat.ts")).chat
-  ),
-  command(
-    "merge",
-    "Merge a trained run into its base: a Hugging Face folder that transformers loads, or a tf.LayersModel",
-    Flags.mergeFlags,
-    async () => (await import("./merge.ts")).merge
-  ),
-  command(
-    "compare",
-    "Compare methods on one plan: a sweep of learning rates for each, fresh seeds at the best, a table with intervals",
-    Flags.compareFlags,
-    async () => (await import("./compare.ts")).compare
-  ),
-  command(
-    "schema",
-    "Print the JSON Schema of a plan, or write the TypeScript types of plans",
-    Flags.schemaFlags,
-    async () => (await import("./schema.ts")).schema
-  ),
-  command(
-    "doctor",
-    "Say what this machine can train on, how fast, and what is missing; two seconds a device",
-    Flags.doctorFlags,
-    async () => (await import("./doctor.ts")).doctor
-  )
-] as const
+/** `methods`: what is said of the methods that `compare` can take. */
+const commandsWith = (methods: string) =>
+  [
+    command(
+      "train",
+      "Train a plan and write the run folder",
+      Flags.trainFlags,
+      async () => (await import("./train.ts")).train
+    ),
+    command(
+      "validate",
+      "Say what a plan would train, or everything that is wrong with it; reads no weights",
+      Flags.validateFlags,
+      async () => (await import("./validate.ts")).validate
+    ),
+    command(
+      "suggest",
+      "Suggest a plan for a model and data, with the reason for each value; reads no weights",
+      Flags.suggestFlags,
+      async () => (await import("./suggest.ts")).suggest
+    ),
+    command(
+      "evaluate",
+      "Evaluate a trained run",
+      Flags.evaluateFlags,
+      async () => (await import("./evaluate.ts")).evaluate
+    ),
+    command(
+      "predict",
+      "Label texts with a trained run",
+      Flags.predictFlags,
+      async () => (await import("./predict.ts")).predict
+    ),
+    command(
+      "generate",
+      "Continue texts with a trained run or a causal language model",
+      Flags.generateFlags,
+      async () => (await import("./generate.ts")).generate
+    ),
+    command(
+      "chat",
+      "Talk with a trained run or a causal language model",
+      Flags.chatFlags,
+      async () => (await import("./chat.ts")).chat
+    ),
+    command(
+      "merge",
+      "Merge a trained run into its base: a Hugging Face folder that transformers loads, or a tf.LayersModel",
+      Flags.mergeFlags,
+      async () => (await import("./merge.ts")).merge
+    ),
+    command(
+      "compare",
+      "Compare methods on one plan: a sweep of learning rates for each, fresh seeds at the best, a table with intervals",
+      Flags.compareFlags(methods),
+      async () => (await import("./compare.ts")).compare
+    ),
+    command(
+      "schema",
+      "Print the JSON Schema of a plan, or write the TypeScript types of plans",
+      Flags.schemaFlags,
+      async () => (await import("./schema.ts")).schema
+    ),
+    command(
+      "doctor",
+      "Say what this machine can train on, how fast, and what is missing; two seconds a device",
+      Flags.doctorFlags,
+      async () => (await import("./doctor.ts")).doctor
+    )
+  ] as const
+
+/** Named only where the text can be shown: adapters and optimizers have to be loaded for their names. */
+const methodsText = async (): Promise<string> => {
+  const shown = process.argv.slice(2).some((arg) => /^(compare$|--completions|--wizard$)/.test(arg))
+  if (!shown) return ""
+  const { DEFAULT_METHODS, methodNames } = await import("../compare/methods.ts")
+  return `of ${methodNames.join(", ")} (default: ${DEFAULT_METHODS.join(",")})`
+}
 
 // The first signal interrupts the run, which finishes its step and saves; a later one leaves at once (files are only ever renamed
 // into place, so nothing is half-written). One Ctrl-C may arrive twice, from the terminal and from the process that started this one:
@@ -103,12 +112,29 @@ const leaveOnSecondSignal = () => {
   }
 }
 
+/**
+ * What to say to whoever runs this in a Node that is too old; undefined elsewhere. What an older one lacks would be missed in the middle
+ * of a run, and not by its name. Bun and Deno give the version of Node that they are compatible with.
+ */
+export const tooOldNode = (version: string): string | undefined => {
+  const needed = ownPackage.engines.node.replace(">=", "") // the first version, as in ">=22.19.0"
+  const [major, minor] = version.split(".").map(Number) as [number, number]
+  const [leastMajor, leastMinor] = needed.split(".").map(Number) as [number, number]
+  return major > leastMajor || (major === leastMajor && minor >= leastMinor)
+    ? undefined
+    : `tfjs-lora-pro needs Node ${needed} or later, Bun or Deno; found Node ${version}. In Bun: bunx --bun tfjs-lora-pro`
+}
+
 /** The program over `process.argv`, as an effect that fails where the command does. */
 export const program = (services: typeof platform) =>
-  Command.make("tfjs-lora-pro").pipe(
-    Command.withDescription("LoRA-Pro fine-tuning on TensorFlow.js: plans in, Hugging Face PEFT adapters out"),
-    Command.withSubcommands(commands),
-    Command.run({ version: ownPackage.version }),
+  Effect.promise(methodsText).pipe(
+    Effect.flatMap((methods) =>
+      Command.make("tfjs-lora-pro").pipe(
+        Command.withDescription("LoRA-Pro fine-tuning on TensorFlow.js: plans in, Hugging Face PEFT adapters out"),
+        Command.withSubcommands(commandsWith(methods)),
+        Command.run({ version: ownPackage.version })
+      )
+    ),
     Effect.provide(services)
   )
 

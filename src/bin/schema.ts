@@ -9,8 +9,6 @@ import * as FileSystem from "effect/FileSystem"
 import * as Result from "effect/Result"
 import { adaptationPlanJsonSchemaText, runPlanJsonSchemaText } from "../../schemas/index.ts"
 import { platformReason } from "../files/index.ts"
-import { readPlan } from "../plan/index.ts"
-import { planTypesFile, planTypesText } from "../plugin/plan-types.ts"
 import type { Given, schemaFlags } from "./flags.ts"
 import { userError } from "./user-error.ts"
 
@@ -18,6 +16,8 @@ import { userError } from "./user-error.ts"
 const writeTypes = (plan: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
+    const { readPlan } = yield* Effect.promise(() => import("../plan/index.ts"))
+    const { planTypesFile, planTypesText } = yield* Effect.promise(() => import("../plugin/plan-types.ts"))
     const types = planTypesFile(plan)
     if (types === undefined) {
       const reason =

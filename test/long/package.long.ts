@@ -9,7 +9,7 @@ import { spawnSync } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import packageJson from "../../package.json" with { type: "json" }
-import { tooOldNode } from "../../src/bin/node-version.ts"
+import { tooOldNode } from "../../src/bin/main.ts"
 import { run, succeed, type Workspace, workspace } from "../e2e/fixtures.ts"
 import { emptyProject, pack } from "../package/consumer.ts"
 import {

@@ -3,7 +3,7 @@ import { beforeAll, expect, test } from "bun:test"
 import { spawnSync } from "node:child_process"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { tooOldNode } from "../../src/bin/node-version.ts"
+import { tooOldNode } from "../../src/bin/main.ts"
 import { emptyProject, installInto, manifestOf, repository } from "./consumer.ts"
 
 const consumer = emptyProject()
