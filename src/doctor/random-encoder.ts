@@ -11,7 +11,7 @@ import { bert } from "../models/bert.ts"
 import { encode, encoderOf, encoderParameters, encoderSites } from "../models/encoder.ts"
 import { applyHead, headLayers, newHeadParameters } from "../models/head.ts"
 import type { HeadSpec, Model } from "../models/index.ts"
-import { feed } from "../models/load.ts"
+import { textToDevice } from "../models/load.ts"
 import { gaussian, randomStream } from "../numbers/index.ts"
 
 /** Two blocks of all-MiniLM-L6-v2's shape. */
@@ -79,7 +79,7 @@ export const randomEncoder: Effect.Effect<Model, never, Scope.Scope> = Effect.ge
     prefix: bert.prefix,
     tokenizer: { encode: () => ({ ids: [], typeIds: [] }), padId: CONFIG.padId, vocabularySize },
     weights: (name) => tensors.get(name)!,
-    feed,
+    toDevice: textToDevice,
     forward: (batch, linear, weights, runBlock) =>
       tf.tidy(() => applyHead(encoder, head.pooling, encode(encoder, batch, linear, weights, runBlock), batch, weights))
   }

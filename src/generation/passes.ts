@@ -28,7 +28,7 @@ const output = ({ adapted, cache, ids, padding, ahead = 0 }: Pass): CausalOutput
     // −1 and less: padding
     position: before + (i % length) - padding[Math.floor(i / length)]!
   }))
-  const { input } = adapted.model.feed({
+  const { input } = adapted.model.toDevice({
     size,
     length,
     inputIds: Int32Array.from(ids.flat()),

@@ -34,12 +34,11 @@ import {
   type Logs
 } from "./fit/index.ts"
 import { type HeldAdapter, initAdapter } from "./held-adapter.ts"
-import type { OpenNetwork } from "./open-network.ts"
 import type { AdaptOptionsInput } from "./options.ts"
-import type { AdapterFiles } from "./peft-files.ts"
 import type { AdapterSource, AdapterTarget } from "./places.ts"
 import type { ModelInput, PredictOptions } from "./predict.ts"
 import type { RestoreOptions } from "./saved-adapter.ts"
+import type { AdapterFiles } from "./stored-forms.ts"
 
 export interface AdaptedLayersModel {
   /** the Effect door's value of the base: `inject(network, method, …)` takes it */
@@ -104,6 +103,14 @@ export interface AdaptedLayersModel {
   readonly files: () => Promise<AdapterFiles>
   /** Disposes all adapters, what is held of the base, and the live model. The base stays as it is. */
   readonly dispose: () => Promise<void>
+}
+
+/** A user's model as a network that lives until it is closed. */
+export interface OpenNetwork {
+  readonly network: LayersNetwork
+  /** layers that are trained themselves */
+  readonly head: ReadonlyArray<string>
+  readonly close: () => Promise<void>
 }
 
 /** The first of `adapters` is on. */

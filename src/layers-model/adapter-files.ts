@@ -6,13 +6,12 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { AdapterFileError, reasonOf } from "./errors.ts"
 import { hasDisk, readFromFolder, writeFolder } from "./folder.ts"
-import { artifactsOf, readArtifacts } from "./io-artifacts.ts"
-import { type AdapterFiles, CONFIG_FILE, MODEL_FILE, readPeftFile } from "./peft-files.ts"
 import { type AdapterSource, type AdapterTarget, isHandler, sourceName } from "./places.ts"
 import type { SavedAdapter } from "./saved-adapter.ts"
+import { type AdapterFiles, artifactsOf, CONFIG_FILE, MODEL_FILE, readArtifacts, readPeftFile } from "./stored-forms.ts"
 
-export { peftFiles } from "./peft-files.ts"
 export { restoredAdapter, savedAdapter } from "./saved-adapter.ts"
+export { peftFiles } from "./stored-forms.ts"
 
 const schemeOf = (place: string): string | undefined => /^([a-z][a-z0-9+.-]+):\/\//i.exec(place)?.[1]?.toLowerCase()
 

@@ -13,10 +13,10 @@ import { adaptError } from "./errors.ts"
 import { asItIs, type HeldAdapter, initRequested } from "./held-adapter.ts"
 import { copyOf, type ModelCopy, writeMerged } from "./merged-model.ts"
 import { type AdaptOptionsInput, decodeOptions } from "./options.ts"
-import type { AdapterFiles } from "./peft-files.ts"
 import { type AdapterSource, isSource, sourceName } from "./places.ts"
 import { type ModelInput, type PredictOptions, predictAdapted, predictBase } from "./predict.ts"
 import type { RestoreOptions, SavedAdapter } from "./saved-adapter.ts"
+import type { AdapterFiles } from "./stored-forms.ts"
 
 export interface CombineOptions {
   /** the new adapter's name */

@@ -4,7 +4,7 @@
  */
 import { temporaryName } from "../files/index.ts"
 import { AdapterFileError, reasonOf } from "./errors.ts"
-import type { AdapterFiles } from "./peft-files.ts"
+import type { AdapterFiles } from "./stored-forms.ts"
 
 interface Disk {
   readonly fs: typeof import("node:fs/promises")

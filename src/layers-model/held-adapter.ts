@@ -1,4 +1,5 @@
 /** An adapter over a network that others may share: how it was asked for, its parameters, and the end of their life. */
+
 import type { Tensor } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"

@@ -9,7 +9,7 @@
  *   { "adapter_model.safetensors": bytes }   files in memory (load), as `files()` gives them
  */
 import type * as tf from "@tensorflow/tfjs"
-import type { AdapterFiles } from "./peft-files.ts"
+import type { AdapterFiles } from "./stored-forms.ts"
 
 export type AdapterTarget = string | tf.io.IOHandler
 export type AdapterSource = string | tf.io.IOHandler | AdapterFiles

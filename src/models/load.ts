@@ -46,7 +46,7 @@ export const load = (
       tokenizer,
       weights,
       packed,
-      feed,
+      toDevice: textToDevice,
       forward: (batch, linear, parameters, runBlock) =>
         tf.tidy(() => {
           const h = encode(encoder, batch, linear, parameters, runBlock)
@@ -84,7 +84,7 @@ export const tokenTensors = ({ size, length, inputIds, tokenTypeIds, attentionMa
 export const labelTensor = ({ labels }: Pick<TokenRows, "labels">): tf.Tensor1D => tf.tensor1d(labels, "int32")
 
 /** A batch of tokenized texts as tensors, which the caller's tidy owns. */
-export const feed: Model["feed"] = (rows) => {
+export const textToDevice: Model["toDevice"] = (rows) => {
   const input = tokenTensors(rows)
   return { input, target: labelTensor(rows), mask: tf.reshape(input.attentionMask, [rows.size * rows.length]) }
 }

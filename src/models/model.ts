@@ -46,7 +46,7 @@ export interface Rows {
 }
 
 /** A batch on the device; the caller disposes its tensors. */
-export interface Fed<Input, Target> {
+export interface OnDevice<Input, Target> {
   readonly input: Input
   readonly target: Target
   /** [positions]: 1 where the input holds something, 0 where it is padding; absent: there is no padding */
@@ -78,19 +78,19 @@ export interface Network {
   readonly packed?: ReadonlyMap<string, PackedMatrix> | undefined
   // methods, whose arguments a network may narrow to batches and inputs of its own
   /** A batch on the device. */
-  feed(batch: Rows): Fed<unknown, unknown>
+  toDevice(batch: Rows): OnDevice<unknown, unknown>
   /** Tensor code; `weights` must know the head's parameters; without `runBlock` each block runs once. */
   forward(input: unknown, linear: Linear, weights: Weights, runBlock?: RunBlock): unknown
 }
 
-export type BatchOf<M extends Network> = Parameters<M["feed"]>[0]
+export type BatchOf<M extends Network> = Parameters<M["toDevice"]>[0]
 export type InputOf<M extends Network> = Parameters<M["forward"]>[0]
 export type OutputOf<M extends Network> = ReturnType<M["forward"]>
-export type TargetOf<M extends Network> = ReturnType<M["feed"]>["target"]
+export type TargetOf<M extends Network> = ReturnType<M["toDevice"]>["target"]
 
-/** `model.feed`, with the types of this network. */
-export const fedTo = <M extends Network>(model: M, batch: BatchOf<M>): Fed<InputOf<M>, TargetOf<M>> =>
-  model.feed(batch) as Fed<InputOf<M>, TargetOf<M>>
+/** `model.toDevice`, with the types of this network. */
+export const toDevice = <M extends Network>(model: M, batch: BatchOf<M>): OnDevice<InputOf<M>, TargetOf<M>> =>
+  model.toDevice(batch) as OnDevice<InputOf<M>, TargetOf<M>>
 
 export interface Encoding {
   readonly ids: ReadonlyArray<number>
@@ -153,7 +153,7 @@ export interface Model extends ModelDescription {
   /** weights of linear layers that are held in fewer bits, by parameter name; absent: none */
   readonly packed?: ReadonlyMap<string, PackedMatrix> | undefined
   /** a batch on the device; target: the labels, int32 [batch] */
-  readonly feed: (batch: TokenRows) => {
+  readonly toDevice: (batch: TokenRows) => {
     readonly input: TokenBatch
     readonly target: Tensor1D
     readonly mask: Tensor1D

@@ -1,8 +1,9 @@
 /** Loss and gradients of one step: the mean over the rows (or tokens) of all its batches, one batch on the device at a time. */
+
 import type { Scalar, Tensor, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import type { Tap } from "../../adapters/index.ts"
-import { type BatchOf, fedTo, type Model, type Network, type Rows } from "../models/model.ts"
+import { type BatchOf, type Model, type Network, type Rows, toDevice } from "../models/model.ts"
 import {
   type LinearSite,
   recomputed,
@@ -57,7 +58,7 @@ export const differentiate = <M extends Network>(
     const training = step === undefined ? undefined : { step, batch: i }
     const share = countOf(batch) / all
     const own = tidy((): ReadonlyArray<Tensor> => {
-      const { input, target } = fedTo(adapted.model, batch)
+      const { input, target } = toDevice(adapted.model, batch)
       const { value, gradients } = valueAndGradients(() => {
         const mean = loss(adapted.forward(input, params, { tap, runBlock, training }), target)
         const part = share === 1 ? mean : tf.mul<Scalar>(mean, share)

@@ -3,14 +3,16 @@
  * share of tokens predicted correctly of a causal language model. The device is read once a batch; the numbers are computed from that
  * on the host in float64.
  */
+
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
+import type { ClassificationSplit, DataError } from "../data/index.ts"
 import { IGNORED } from "../kernels/cross-entropy.ts"
 import { tokenScores } from "../kernels/linear-cross-entropy.ts"
-import { type BatchOf, fedTo, type Model, type Network } from "../models/model.ts"
+import { type BatchOf, type Model, type Network, toDevice } from "../models/model.ts"
 import { type DeviceReadError, readTensor } from "../tensors/index.ts"
 
 /** What every evaluation reports. */
@@ -53,7 +55,7 @@ export const logitsOf = <M extends Classifier = Model>(
     Effect.sync(() =>
       tf.tidy(() => {
         const { model } = adapted
-        const output = adapted.forward(fedTo(model, batch).input, adapted.trainable)
+        const output = adapted.forward(toDevice(model, batch).input, adapted.trainable)
         return model.logits?.(output) ?? (output as Tensor2D)
       })
     ),
@@ -179,7 +181,7 @@ const scoresOf = <M extends LanguageModel>(adapted: Adapted<M>, batch: BatchOf<M
   Effect.acquireUseRelease(
     Effect.sync(() =>
       tf.tidy(() => {
-        const { input, target } = fedTo(adapted.model, batch)
+        const { input, target } = toDevice(adapted.model, batch)
         const { hidden, weight, softcap } = adapted.forward(input, adapted.trainable) as Unembedded
         const { losses, correct } = tokenScores(hidden, weight, target as Tensor1D, { softcap })
         return tf.stack([losses, tf.cast(correct, "float32")])
@@ -195,3 +197,57 @@ const scoresOf = <M extends LanguageModel>(adapted: Adapted<M>, batch: BatchOf<M
 
 /** What an evaluation reports: of classes, or of tokens. */
 export type Evaluation = ClassEvaluation | TokenEvaluation
+
+export interface Mistake {
+  /** the row's place: `test.jsonl:12` */
+  readonly where: string
+  /** at most 500 characters of it */
+  readonly text: string
+  readonly label: string
+  readonly predicted: string
+  /** softmax probability of `predicted` */
+  readonly probability: number
+}
+
+/** Rows with their numbers in the split. */
+interface NumberedRows extends ClassifiedRows {
+  readonly rows: Uint32Array // [size]
+}
+
+export interface Mistakes {
+  readonly add: (scored: ScoredBatch<NumberedRows>) => void
+  /** The kept ones, most confident first, with their texts. */
+  readonly read: Effect.Effect<ReadonlyArray<Mistake>, DataError>
+}
+
+// A report is looked at, not searched: a long document's first lines say which one it is.
+const CHARACTERS = 500
+
+/**
+ * Keeps the `limit` most confident mistakes on `split`: what a reader looks at first, in a model or in its labels. Kept while batches
+ * pass by, so that memory does not grow with the split; texts are read once, at the end.
+ */
+export const keepMistakes = (split: ClassificationSplit, limit: number): Mistakes => {
+  let kept: ReadonlyArray<{ readonly row: number; readonly predicted: number; readonly probability: number }> = []
+  return {
+    add: ({ batch, predicted, probabilities }) => {
+      const wrong = Array.from(batch.rows, (row, i) => ({ i, row })).filter(({ i }) => predicted[i] !== batch.labels[i])
+      const found = wrong.map(({ i, row }) => ({ row, predicted: predicted[i]!, probability: probabilities[i]! }))
+      // equal probabilities in the order of the rows: the list does not depend on how batches were sorted
+      kept = [...kept, ...found].sort((a, b) => b.probability - a.probability || a.row - b.row).slice(0, limit)
+    },
+    read: Effect.suspend(() =>
+      Effect.map(split.read(kept.map(({ row }) => row)), (rows) =>
+        rows.map(({ where, text, label }, i) => {
+          const { predicted, probability } = kept[i]!
+          return { where, text: shortened(text), label, predicted: split.labels[predicted]!, probability }
+        })
+      )
+    )
+  }
+}
+
+const shortened = (text: string): string => {
+  const characters = [...text.slice(0, 2 * CHARACTERS + 2)]
+  return characters.length > CHARACTERS ? `${characters.slice(0, CHARACTERS).join("")}…` : text
+}

@@ -25,8 +25,11 @@ export {
   type Evaluation,
   evaluate,
   evaluateTokens,
+  keepMistakes,
   type LanguageModel,
   logitsOf,
+  type Mistake,
+  type Mistakes,
   type ScoredBatch,
   type TokenEvaluation
 } from "./evaluation.ts"
@@ -41,7 +44,6 @@ export {
   scoresText,
   written
 } from "./metrics.ts"
-export { keepMistakes, type Mistake, type Mistakes } from "./mistakes.ts"
 export { openSession, type Session, type SessionOptions } from "./session.ts"
 export { restoredState, type StoredState, storedState } from "./state-tree.ts"
 export { Diverged, NotFinite, type StepError, takeStep, takeSteps } from "./step.ts"

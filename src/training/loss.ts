@@ -1,4 +1,5 @@
 /** Losses: a model's output and what it should have been → a scalar, the mean over the rows of the batch. Synchronous tensor code. */
+
 import type { Scalar } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import { sparseCrossEntropy } from "../kernels/cross-entropy.ts"

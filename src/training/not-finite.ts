@@ -4,10 +4,11 @@
  *
  * A tensor is looked at as Σ 0·x, which is 0 where all is finite and NaN elsewhere.
  */
+
 import type { Scalar, Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import { type BatchOf, fedTo, type Network } from "../models/model.ts"
+import { type BatchOf, type Network, toDevice } from "../models/model.ts"
 import { type DeviceReadError, readTensor, type Trainable, tensorsOf, tidy } from "../tensors/index.ts"
 import { backward } from "./backward.ts"
 import type { Session } from "./session.ts"
@@ -50,7 +51,7 @@ const outputs = <M extends Network>({ adapted, step }: Session<M>, batch: BatchO
     names.push(name)
     marks.push(mark(tensor))
   }
-  const logits = adapted.forward(fedTo(adapted.model, batch).input, adapted.trainable, {
+  const logits = adapted.forward(toDevice(adapted.model, batch).input, adapted.trainable, {
     training: { step, batch: number },
     tap: (site, _, y) => {
       see(`the output of ${site.name}`, y)

@@ -3,6 +3,7 @@
  * were taken. A checkpoint is this without the frozen base. A snapshot of it can be rolled back to; whoever advances a session says
  * which snapshot is still needed.
  */
+
 import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"

@@ -6,6 +6,7 @@
  *
  * JSON has no NaN, no infinities and no −0; those numbers are written as { "$number": "Infinity" }.
  */
+
 import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import type { State } from "../optimizers/transform.ts"

@@ -1,4 +1,5 @@
 /** What a step reports (plain numbers, a line of `metrics.jsonl`), and how its numbers leave the device. */
+
 import type { Scalar, Tensor, Tensor1D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import { squaredNorms } from "../kernels/squared-norms.ts"

@@ -10,6 +10,7 @@
  *
  * A step that is not finite did not happen: the session is rolled back to what it was before the first of them.
  */
+
 import type { Tensor1D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"

@@ -31,7 +31,7 @@ export interface StepsOptions<E, R> {
 export type DueProbe = ProbeOptions & { readonly every: number }
 
 /** What compares a step with the full gradient's: loaded where steps are probed. */
-const probedSteps = Effect.promise(() => import("./diagnostics/probed-step.ts"))
+const probedSteps = Effect.promise(() => import("./diagnostics/probe.ts"))
 
 /** Takes the next step of a session, with a probe where one is due. */
 export const takeNextStep = <M extends Network>(

@@ -5,7 +5,7 @@
 import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { denseLinear } from "../../src/kernels/dense-linear.ts"
-import { feed } from "../../src/models/load.ts"
+import { textToDevice } from "../../src/models/load.ts"
 import type { Model, ParameterSpec, TokenBatch } from "../../src/models/model.ts"
 import { gaussian, randomStream } from "../../src/numbers/random.ts"
 import type { Linear, LinearSite, Weights } from "../../src/tensors/linear.ts"
@@ -76,7 +76,7 @@ export const toyModel = (): { readonly model: Model; readonly dispose: () => voi
       if (tensor === undefined) throw new Error(`the toy model has no ${name}`)
       return tensor
     },
-    feed,
+    toDevice: textToDevice,
     forward
   }
   return { model, dispose: () => tf.dispose([...tensors.values()]) }

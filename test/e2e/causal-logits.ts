@@ -25,7 +25,7 @@ const logitsWith = (adapted: Adapted<CausalModel>, ids: Ids) =>
   Effect.forEach(ids, (own) =>
     Effect.promise(async () => {
       const logits = tf.tidy(() => {
-        const output = adapted.forward(adapted.model.feed(oneText(own)).input, adapted.trainable)
+        const output = adapted.forward(adapted.model.toDevice(oneText(own)).input, adapted.trainable)
         return logitsOf(output.hidden, output)
       })
       const data = await logits.data()

@@ -61,7 +61,7 @@ refuses("causal plans", w, [
       const config = { ...tokenizerConfig, chat_template: "{% for m in messages %}{{ m.content }} {% endfor %}" }
       return training("chat", {}, withFile("tokenizer_config.json", config))
     },
-    says: ['found " " behind it', "the model would never learn to stop"]
+    says: ['found " " after it', "the model would never learn to stop"]
   },
   {
     name: "no end-of-text token",

@@ -123,7 +123,7 @@ const lastLogits = (adapted: AdaptedCausal, batch: CausalEvaluationBatch) =>
   Effect.acquireUseRelease(
     Effect.sync(() =>
       tf.tidy(() => {
-        const { input } = adapted.model.feed(batch)
+        const { input } = adapted.model.toDevice(batch)
         const output = adapted.forward(input, adapted.trainable)
         return logitsOf(tf.gather(output.hidden, tf.tensor1d(lastCounted(batch), "int32")), output)
       })

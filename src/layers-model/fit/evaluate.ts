@@ -23,7 +23,7 @@ const scoresOf = (
   Effect.acquireUseRelease(
     Effect.sync(() =>
       tf.tidy(() => {
-        const { input, target } = adapted.model.feed(batch)
+        const { input, target } = adapted.model.toDevice(batch)
         return compiled.score(adapted.forward(input, adapted.trainable), target).scores
       })
     ),

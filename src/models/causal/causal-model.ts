@@ -7,7 +7,7 @@ import type * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import type { CausalRows, CausalTokenizer, Linear, LinearSite, Weights } from "../../tensors/index.ts"
-import type { Fed, ModelError, Network, ParameterSpec, RunBlock } from "../model.ts"
+import type { ModelError, Network, OnDevice, ParameterSpec, RunBlock } from "../model.ts"
 import type { CausalInput, CausalOutput, Decoder, DecoderSizes } from "./decoder.ts"
 
 /** All that is known of a causal model without reading a weight. */
@@ -43,7 +43,7 @@ export interface CausalModel extends CausalDescription, Network {
   readonly prefix: string
   readonly tokenizer: CausalTokenizer
   /** target: the labels int32 [size·length]; mask: 1 where there is a token */
-  readonly feed: (batch: CausalRows) => Fed<CausalInput, Tensor1D> & { readonly mask: Tensor1D }
+  readonly toDevice: (batch: CausalRows) => OnDevice<CausalInput, Tensor1D> & { readonly mask: Tensor1D }
   readonly forward: (input: CausalInput, linear: Linear, weights: Weights, runBlock?: RunBlock) => CausalOutput
 }
 

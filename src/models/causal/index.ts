@@ -21,5 +21,5 @@ export {
 } from "./decoder.ts"
 export { describeCausal } from "./describe-causal.ts"
 export { causalFamilies } from "./families.ts"
-export { feedCausal, type LoadCausalOptions, loadCausal } from "./load-causal.ts"
+export { causalToDevice, type LoadCausalOptions, loadCausal } from "./load-causal.ts"
 export { folderSource, openCausalModel, openSource } from "./open-causal.ts"

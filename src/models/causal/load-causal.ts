@@ -53,7 +53,7 @@ export const loadCausal = (
       tokenizer,
       weights,
       packed,
-      feed: feedCausal(decoder),
+      toDevice: causalToDevice(decoder),
       forward: (input, linear, parametersNow, runBlock) =>
         decode(decoder, input, linear, parametersNow, runBlock === undefined ? {} : { runBlock })
     }
@@ -63,12 +63,12 @@ export const loadCausal = (
  * A batch of token rows as tensors, which the caller's tidy owns. A batch may continue texts of a cache: its positions go on from there.
  * Throws on an id or position that has no row.
  */
-export const feedCausal =
+export const causalToDevice =
   ({
     rotary,
     vocabularySize,
     maxLength
-  }: Pick<Decoder, "rotary" | "vocabularySize" | "maxLength">): CausalModel["feed"] =>
+  }: Pick<Decoder, "rotary" | "vocabularySize" | "maxLength">): CausalModel["toDevice"] =>
   (batch: CausalRows) => {
     const { size, length, inputIds, labels, segments, positions } = batch
     const tokens = size * length

@@ -51,7 +51,7 @@ export interface LayersNetwork extends Network {
   /** the user's own model, as it was */
   readonly base: LayersModel
   readonly layerParameters: ReadonlyArray<PlacedParameter>
-  readonly feed: (batch: LayersBatch) => {
+  readonly toDevice: (batch: LayersBatch) => {
     readonly input: ReadonlyArray<tf.Tensor>
     readonly target: ReadonlyArray<tf.Tensor>
   }
@@ -73,7 +73,7 @@ export interface FromLayersModelOptions {
 const hostTensor = ({ values, shape, dtype }: HostArray): tf.Tensor => tf.tensor(values, [...shape], dtype)
 
 /** Tensor code. */
-export const layersFeed: LayersNetwork["feed"] = ({ inputs, targets }) => ({
+export const layersToDevice: LayersNetwork["toDevice"] = ({ inputs, targets }) => ({
   input: inputs.map(hostTensor),
   target: targets.map(hostTensor)
 })
@@ -127,7 +127,7 @@ export const fromLayersModel = (
         if (tensor === undefined) throw new Error(`model ${base.name} has no parameter ${name}`)
         return tensor
       },
-      feed: layersFeed,
+      toDevice: layersToDevice,
       forward: (input, linear, weights) => tf.tidy(() => [...computed(base, input, { paths, linear, weights })])
     }
     return network

@@ -1,12 +1,13 @@
 /** The full gradient seen once, for pipelines in code; a plan's `training.diagnostics` looks in the steps of a run. */
 import * as Effect from "effect/Effect"
-import { InjectionError } from "../../../adapters/index.ts"
+import { InjectionError, matches, unmatched } from "../../../adapters/index.ts"
+import type { DiagnosticsConfig } from "../../../schemas/index.ts"
 import type { BatchOf, Network } from "../../models/model.ts"
+import type { LinearSite } from "../../tensors/index.ts"
 import type { Session } from "../session.ts"
 import type { StepError } from "../step.ts"
-import { probeAhead } from "./probed-step.ts"
+import { probeAhead } from "./probe.ts"
 import type { DiagnosticsReport } from "./report.ts"
-import { type ProbedSites, probedProblems, probedSites } from "./sites.ts"
 
 export interface DiagnoseOptions {
   /**
@@ -47,3 +48,32 @@ const withoutFactors = (method: string) => ({
   path: "adapter.method",
   message: `found "${method}"; the distance to the full gradient is worked out for W + s·BA: adapt with the method lora`
 })
+
+export type ProbedSites = DiagnosticsConfig["sites"]
+
+/**
+ * The adapted sites that the patterns mean, in their own order. `prefix`: the checkpoint's, as in `ModelDescription`.
+ */
+export const probedSites = (
+  sites: ReadonlyArray<LinearSite>,
+  prefix: string,
+  probed: ProbedSites
+): ReadonlyArray<LinearSite> =>
+  probed === "all" ? sites : sites.filter(({ name }) => probed.some((pattern) => matches(pattern, name, prefix)))
+
+/** A sentence for each pattern that means none of them. `where`: the patterns' path in the plan. */
+export const probedProblems = (
+  sites: ReadonlyArray<LinearSite>,
+  prefix: string,
+  probed: ProbedSites,
+  where: string
+): ReadonlyArray<{ readonly path: string; readonly message: string }> =>
+  probed === "all"
+    ? []
+    : unmatched(
+        probed,
+        sites.map(({ name }) => name),
+        prefix,
+        where,
+        "adapted layer"
+      )

@@ -1,5 +1,5 @@
 /** Diagnostics of gradients: the true gradient of W beside what the method makes of it. */
-export { type DiagnoseOptions, diagnose } from "./diagnose.ts"
+export { type DiagnoseOptions, diagnose, type ProbedSites, probedProblems, probedSites } from "./diagnose.ts"
 export { PASS_BYTES, type ProbeOptions } from "./probe.ts"
 export type {
   DiagnosticsReport,
@@ -10,4 +10,3 @@ export type {
   SiteDiagnostics,
   TheoremCheck
 } from "./report.ts"
-export { type ProbedSites, probedProblems, probedSites } from "./sites.ts"

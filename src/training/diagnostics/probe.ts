@@ -10,10 +10,11 @@
  * the products, beside steps of 0.24 s; every 10 steps that is 14 % more time. The peak of a plain LoRA run rises from
  * 256 to 377 MB, that of LoRA-Pro's full form does not.
  */
+
 import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import type { Network } from "../../models/model.ts"
+import type { BatchOf, Network } from "../../models/model.ts"
 import {
   type DeviceReadError,
   type FactorPair,
@@ -25,9 +26,18 @@ import {
   tidy,
   withTensors
 } from "../../tensors/index.ts"
-import type { LossAndGradients } from "../backward.ts"
-import { backwardWithFull, type FullGradients, fullGradients } from "../backward.ts"
-import type { AboutToStep } from "../step.ts"
+import { backwardWithFull, type FullGradients, fullGradients, type LossAndGradients } from "../backward.ts"
+import { rollback, type Session, type Snapshot, snapshotOf } from "../session.ts"
+import {
+  type AboutToStep,
+  attemptSteps,
+  type Differentiate,
+  diverged,
+  NotFinite,
+  type StepError,
+  withRollback
+} from "../step.ts"
+import type { StepReport } from "../step-report.ts"
 import { type DiagnosticsReport, meanDiagnostics } from "./report.ts"
 import { type SiteSample, siteDiagnostics } from "./site.ts"
 import { type HostFactors, type HostMatrix, project, tangentSpace } from "./tangent.ts"
@@ -172,3 +182,56 @@ const difference = (after: HostFactors, before: HostFactors): HostFactors => {
   })
   return { A: minus(after.A, before.A), B: minus(after.B, before.B) }
 }
+
+/** A step, and what was seen of the full gradient in it. */
+export interface ProbedStep {
+  readonly report: StepReport
+  readonly diagnostics: DiagnosticsReport
+}
+
+/** The same step, with a probe of the full gradient. The step's times are without what the host makes of it. */
+export const takeProbedStep = <M extends Network>(
+  session: Session<M>,
+  batches: ReadonlyArray<BatchOf<M>>,
+  probe: ProbeOptions,
+  begins: (step: number) => void = () => {}
+): Effect.Effect<ProbedStep, StepError> =>
+  withRollback(session, (start) => attemptProbedStep(session, batches, probe, start, begins)).pipe(
+    Effect.flatMap((taken) => (taken instanceof NotFinite ? diverged(session, batches, taken) : Effect.succeed(taken)))
+  )
+
+/** What `takeProbedStep` would see at the next step, which is not taken: the session stays where it is. */
+export const probeAhead = <M extends Network>(
+  session: Session<M>,
+  batches: ReadonlyArray<BatchOf<M>>,
+  probe: ProbeOptions
+): Effect.Effect<DiagnosticsReport, StepError> =>
+  Effect.suspend(() => {
+    const start = snapshotOf(session)
+    return attemptProbedStep(session, batches, probe, start, () => {}).pipe(
+      Effect.ensuring(Effect.sync(() => rollback(session, start))),
+      Effect.flatMap((taken) =>
+        taken instanceof NotFinite ? diverged(session, batches, taken) : Effect.succeed(taken.diagnostics)
+      )
+    )
+  }).pipe(Effect.uninterruptible)
+
+const attemptProbedStep = <M extends Network>(
+  session: Session<M>,
+  batches: ReadonlyArray<BatchOf<M>>,
+  probe: ProbeOptions,
+  start: Snapshot,
+  begins: (step: number) => void
+): Effect.Effect<ProbedStep | NotFinite, DeviceReadError> =>
+  Effect.gen(function* () {
+    let seen: Seen = []
+    const differentiate: Differentiate<M> = (step) =>
+      Effect.map(probeBefore(step, probe), ({ seen: found, ...own }) => {
+        seen = found
+        return own
+      })
+    const taken = yield* attemptSteps(session, [batches], start, begins, differentiate)
+    if (taken instanceof NotFinite) return taken
+    const report = taken[0]!
+    return { report, diagnostics: yield* probeAfter(seen, session.adapted.trainable, report.step) }
+  })

@@ -45,7 +45,7 @@ export const uncached = async (adapted: Adapted<CausalModel>, prompt: ReadonlyAr
   const margins: Array<number> = []
   for (let i = 0; i < count; i++) {
     const logits = tidy(() => {
-      const out = adapted.forward(adapted.model.feed(oneText(ids)).input, adapted.trainable)
+      const out = adapted.forward(adapted.model.toDevice(oneText(ids)).input, adapted.trainable)
       return logitsOf(out.hidden.slice([ids.length - 1, 0], [1, -1]), out)
     })
     const values = [...(await logits.data())]

@@ -114,12 +114,12 @@ describeOn("wasm", () => {
     const losses = async (seed: number) => {
       const model = classifier()
       const own = await adaptedBy(model, async (adapted) => {
-        const { feed } = adapted.model
-        const spied = (batch: Parameters<typeof feed>[0]) => {
+        const { toDevice } = adapted.model
+        const spied = (batch: Parameters<typeof toDevice>[0]) => {
           seen.push([...batch.inputs[0]!.values].filter((_, i) => i % 6 === 0))
-          return feed(batch)
+          return toDevice(batch)
         }
-        Object.assign(adapted.model, { feed: spied })
+        Object.assign(adapted.model, { toDevice: spied })
         return (await fit(adapted, x, oneHot, { epochs: 2, batchSize: 6, plan: { ...plan, seed } })).history["loss"]
       })
       model.dispose()

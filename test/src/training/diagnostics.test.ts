@@ -13,7 +13,7 @@ import { fromConfig, type Transform } from "../../../src/optimizers/index.ts"
 import { type Listener, Progress } from "../../../src/run/index.ts"
 import { reportWarnings } from "../../../src/run/plan-session.ts"
 import { mapTensors } from "../../../src/tensors/trainable.ts"
-import { takeProbedStep } from "../../../src/training/diagnostics/probed-step.ts"
+import { takeProbedStep } from "../../../src/training/diagnostics/probe.ts"
 import {
   crossEntropy,
   type DiagnosticsReport,

@@ -12,7 +12,7 @@ import type { Batch } from "../../../src/data/index.ts"
 import { fromConfig } from "../../../src/optimizers/index.ts"
 import { tensorsOf } from "../../../src/tensors/trainable.ts"
 import { backward, backwardWithFull } from "../../../src/training/backward.ts"
-import { takeProbedStep } from "../../../src/training/diagnostics/probed-step.ts"
+import { takeProbedStep } from "../../../src/training/diagnostics/probe.ts"
 import {
   crossEntropy,
   diagnose,

@@ -18,7 +18,9 @@ import { frozen, lossOf, oneText, openGolden } from "./causal-golden.ts"
 const models = ["llama", "gemma2", "gemma3", "gpt2"]
 
 const hiddenOf = (model: CausalModel, rows: CausalRows): Float32Array =>
-  tf.tidy(() => model.forward(model.feed(rows).input, frozen(model), model.weights).hidden.dataSync() as Float32Array)
+  tf.tidy(
+    () => model.forward(model.toDevice(rows).input, frozen(model), model.weights).hidden.dataSync() as Float32Array
+  )
 
 const texts = [
   [5, 9, 3, 7, 11, 2, 40, 17, 90, 33],
@@ -82,7 +84,7 @@ describeOnBoth(() => {
           let at = 0
           for (const count of [7, 1, 2]) {
             const own = ids.slice(at, at + count)
-            const { input } = model.feed({ ...oneText(own), positions: Int32Array.from(own, (_, i) => at + i) })
+            const { input } = model.toDevice({ ...oneText(own), positions: Int32Array.from(own, (_, i) => at + i) })
             const output =
               count === 1
                 ? model.forward({ ...input, attend }, frozen(model), model.weights)
@@ -113,12 +115,12 @@ describeOnBoth(() => {
           }
         }
         const loss = (rows: CausalRows) => {
-          const { input, target } = model.feed(rows)
+          const { input, target } = model.toDevice(rows)
           return lossOf(model.forward(input, frozen(model), model.weights), target).dataSync()[0]!
         }
         expectClose([loss(padded(0))], [loss(labelled)], tolerance.operation)
         expect(loss(padded(77))).toBe(loss(padded(0)))
-        const { mask } = model.feed(padded(0))
+        const { mask } = model.toDevice(padded(0))
         expect([...mask.dataSync()]).toEqual([...ids.map(() => 1), 0, 0, 0])
       })
     ))
@@ -127,7 +129,7 @@ describeOnBoth(() => {
     runScoped(
       Effect.gen(function* () {
         const model = yield* openGolden("gemma2")
-        const { input } = model.feed(oneText(texts[0]!))
+        const { input } = model.toDevice(oneText(texts[0]!))
         const output = model.forward(input, frozen(model), model.weights)
         const hidden = tf.mul<Tensor2D>(output.hidden, 3)
         const capped = logitsOf(hidden, output)
@@ -147,12 +149,12 @@ test("a token or a learned position that has no row is no lookup", () =>
   runScoped(
     Effect.gen(function* () {
       const [llama, gpt2] = [yield* openGolden("llama"), yield* openGolden("gpt2")]
-      expect(() => llama.feed(oneText([3, 128]))).toThrow("token id 128 has no row: the model's table has 128")
-      expect(() => llama.feed(oneText([3, -1]))).toThrow("token id -1 has no row")
+      expect(() => llama.toDevice(oneText([3, 128]))).toThrow("token id 128 has no row: the model's table has 128")
+      expect(() => llama.toDevice(oneText([3, -1]))).toThrow("token id -1 has no row")
       const long = oneText(new Array(41).fill(1))
-      expect(() => gpt2.feed(long)).toThrow("position 40 has no row: the model's table has 40")
+      expect(() => gpt2.toDevice(long)).toThrow("position 40 has no row: the model's table has 40")
       // rotary positions have no end
       const beyond = { ...oneText([1]), positions: Int32Array.from([100_000]) }
-      expect(llama.feed(beyond).input.rotary[0]!.cos.shape).toEqual([1, 8])
+      expect(llama.toDevice(beyond).input.rotary[0]!.cos.shape).toEqual([1, 8])
     })
   ))

@@ -46,8 +46,8 @@ const ioOf = (name: string) => readGolden(`models/${name}/io.safetensors`)
 
 const logitsOf = (...args: Parameters<typeof logitsAt>) => Effect.promise(() => logitsAt(...args))
 
-const forwardOf = (model: CausalModel, rows: Parameters<CausalModel["feed"]>[0]) => {
-  const { input, target } = model.feed(rows)
+const forwardOf = (model: CausalModel, rows: Parameters<CausalModel["toDevice"]>[0]) => {
+  const { input, target } = model.toDevice(rows)
   return { output: model.forward(input, frozen(model), model.weights), target }
 }
 
@@ -70,7 +70,7 @@ describeOnEach((backend) => {
             const model = yield* openGolden(name, config)
             expect(model.layers).toBeGreaterThan(1)
             const { output, target } = forwardOf(model, rows)
-            const { input } = model.feed(rows)
+            const { input } = model.toDevice(rows)
             const embedded = atTokens(yield* valuesOf(model.decoder.embed(input, model.weights)), rows)
             expectClose(embedded, atTokens(io.get("hidden_states.0")!.data, rows), tolerance.forward)
             const last = atTokens(io.get(`hidden_states.${model.layers}`)!.data, rows)
@@ -92,7 +92,7 @@ describeOnEach((backend) => {
             const model = yield* openGolden(name)
             const { adapted, names } = yield* adaptedGolden(model, name, adapter)
             expect(names.length).toBe(trained)
-            const { input, target } = model.feed(rows)
+            const { input, target } = model.toDevice(rows)
             const { trainable } = adapted
             const output = adapted.forward(input, trainable)
             const logits = atTokens(expected.get("logits")!.data, rows)
@@ -156,7 +156,7 @@ describeOnEach((backend) => {
           const rows = rowsOf(yield* Effect.promise(() => ioOf(name)))
           const model = yield* openGolden(name)
           const { adapted } = yield* adaptedGolden(model, name, "adapter")
-          const { input, target } = model.feed(rows)
+          const { input, target } = model.toDevice(rows)
           const bits = (runBlock?: typeof recomputed) => {
             const { gradients } = valueAndGradients(
               () => lossOf(adapted.forward(input, adapted.trainable, { runBlock }), target),
@@ -175,7 +175,7 @@ describeOnEach((backend) => {
         for (const name of ["gemma2", "gpt2", "qwen3"]) {
           const rows = rowsOf(yield* Effect.promise(() => ioOf(name)))
           const model = yield* openGolden(name)
-          const { input } = model.feed(rows)
+          const { input } = model.toDevice(rows)
           yield* Effect.promise(() =>
             expectNoLeak(() => decode(model.decoder, input, frozen(model), model.weights).hidden.dispose())
           )

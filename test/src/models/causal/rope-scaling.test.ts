@@ -53,7 +53,7 @@ const textOf = (io: Tensors, name: string): CausalRows => {
 const passOf = (name: string, rows: CausalRows, config?: unknown) =>
   Effect.gen(function* () {
     const model = yield* openGolden(`rope/${name}`, config)
-    const { input, target } = model.feed(rows)
+    const { input, target } = model.toDevice(rows)
     const output = model.forward(input, frozen(model), model.weights)
     return {
       logits: yield* Effect.promise(() => logitsAt(output, rows)),
@@ -91,7 +91,7 @@ describeOnEach((backend) => {
           expect(names.length).toBe(trained)
           for (const text of texts) {
             const rows = textOf(io, text)
-            const { input, target } = model.feed(rows)
+            const { input, target } = model.toDevice(rows)
             const output = adapted.forward(input, adapted.trainable)
             expectLast(yield* Effect.promise(() => logitsAt(output, rows)), expected.get(`${text}.logits`))
             const { value, gradients } = valueAndGradients(
@@ -214,7 +214,7 @@ test("phi3-longrope as a GGUF file: both lists of factors, the part of a head, t
       const model = yield* loadCausal(source, yield* describeCausal(source), { tokenizer: noTokenizer })
       for (const text of texts) {
         const rows = textOf(io, text)
-        const output = model.forward(model.feed(rows).input, frozen(model), model.weights)
+        const output = model.forward(model.toDevice(rows).input, frozen(model), model.weights)
         const logits = yield* Effect.promise(() => logitsAt(output, rows))
         expectClose(logits, io.get(`${text}.logits`)!.data, onCpu.forward)
       }
@@ -265,7 +265,7 @@ for (const name of Object.keys(models)) {
             segments: Int32Array.from([...own.flatMap((rows, i) => [...rows.segments].map(() => i)), -1, -1, -1]),
             tokens
           }
-          const output = model.forward(model.feed(packed).input, frozen(model), model.weights)
+          const output = model.forward(model.toDevice(packed).input, frozen(model), model.weights)
           const logits = yield* Effect.promise(() => logitsAt(output, packed))
           const expected = order.flatMap((text) => [...io.get(`${text}.logits`)!.data])
           expectClose(logits, expected, onCpu.forward)

@@ -41,7 +41,7 @@ const logitsWith = (name: string, config?: unknown) =>
   Effect.gen(function* () {
     const rows = rowsOf(yield* Effect.promise(() => readGolden(`models/${name}/io.safetensors`)))
     const model = yield* openGolden(name, config)
-    const { input, target } = model.feed(rows)
+    const { input, target } = model.toDevice(rows)
     const output = model.forward(input, frozen(model), model.weights)
     return {
       logits: yield* Effect.promise(() => logitsAt(output, rows)),

@@ -24,7 +24,7 @@ for (const name of [...written, ...converted]) {
       Effect.gen(function* () {
         const source = yield* ggufSource(`${goldens}/gguf/${name}.gguf`)
         const model = yield* loadCausal(source, yield* describeCausal(source), { tokenizer: noTokenizer })
-        const { input } = model.feed(rows)
+        const { input } = model.toDevice(rows)
         return yield* Effect.promise(() => logitsAt(model.forward(input, frozen(model), model.weights), rows))
       })
     )
