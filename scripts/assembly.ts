@@ -12,7 +12,7 @@
  */
 import { readdirSync, readFileSync } from "node:fs"
 import { main } from "assemblyscript/asc"
-import "../src/device/wasm-kernels.ts"
+import "../src/kernels/wasm/index.ts"
 import { declaredKernels, type Field, type Kernel, layoutOf } from "../src/kernels/index.ts"
 
 const root = new URL("../", import.meta.url).pathname

@@ -5,13 +5,17 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import { setThreadsCount, setWasmPaths } from "@tensorflow/tfjs-backend-wasm"
-import { kernelModuleFor } from "../kernels/wasm/binary.ts"
+import {
+  installWasmEngine,
+  installWasmKernels,
+  kernelModuleFor,
+  memoryOf,
+  startEngine,
+  wasmBackend
+} from "../kernels/wasm/index.ts"
 import { DeviceError, reasonOf } from "./device-error.ts"
 import { onePerProcess } from "./one-per-process.ts"
 import type { OpenedWasm, WasmChoice } from "./runtime.ts"
-import { memoryOf, wasmBackend } from "./wasm-backend.ts"
-import { installWasmEngine, startEngine } from "./wasm-engine.ts"
-import { installWasmKernels } from "./wasm-kernels.ts"
 
 export interface BrowserWasmChoice extends WasmChoice {
   readonly wasmFolder?: string | undefined

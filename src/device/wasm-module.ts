@@ -3,7 +3,7 @@
  * other threads can see.
  *
  * tfjs starts threads only in browsers (it needs `Blob` workers and switches the test off under Node), and what would run in them
- * is XNNPACK alone. Here threads run our own kernels (`wasm-engine.ts`), so of the threaded build only the shared memory is
+ * is XNNPACK alone. Here threads run our own kernels (`src/kernels/wasm/threads.ts`), so of the threaded build only the shared memory is
  * wanted. Its pool is made by a C++ static initialiser from half of `os.cpus()` (it assumes hyper-threads): `os.cpus` is answered
  * such that the pool is this thread alone. emscripten starts eight workers nevertheless; they get a script that only says that it
  * has loaded (`wasm-worker.cjs`), and are ended.
@@ -12,8 +12,8 @@ import { createRequire } from "node:module"
 import os from "node:os"
 import process from "node:process"
 import { fileURLToPath } from "node:url"
+import type { WasmModule } from "../kernels/wasm/index.ts"
 import { reasonOf } from "./device-error.ts"
-import type { WasmModule } from "./wasm-backend.ts"
 
 const require = createRequire(import.meta.url)
 const PACKAGE = "@tensorflow/tfjs-backend-wasm"
@@ -91,7 +91,8 @@ const firstWorkerError = (workers: ReadonlyArray<PthreadWorker>): Promise<never>
     }
   })
 
-const expired = (milliseconds: number) => {
+/** Rejects after so many milliseconds, unless it is cleared. */
+export const expired = (milliseconds: number) => {
   let timer: ReturnType<typeof setTimeout> | undefined
   const promise = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`no answer from the workers in ${milliseconds} ms`)), milliseconds)

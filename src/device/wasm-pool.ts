@@ -1,14 +1,8 @@
 /** The engine's pool of workers in Bun and Deno. */
 import { Worker } from "node:worker_threads"
+import { type StartPool, WORKER_SCRIPT, type WorkerStart } from "../kernels/wasm/index.ts"
 import { reasonOf } from "./device-error.ts"
-import type { StartPool } from "./wasm-engine.ts"
-import type { WorkerStart } from "./wasm-kernel-worker.ts"
-
-/** Beside this file, with its ending: .ts in the repository, .js in the package. */
-const SCRIPT = new URL(
-  `./wasm-kernel-worker${import.meta.url.slice(import.meta.url.lastIndexOf("."))}`,
-  import.meta.url
-)
+import { expired } from "./wasm-module.ts"
 
 const ready = (worker: Worker): Promise<void> =>
   new Promise((resolve, reject) => {
@@ -16,17 +10,9 @@ const ready = (worker: Worker): Promise<void> =>
     worker.once("error", (cause) => reject(new Error(`a worker failed: ${reasonOf(cause)}`)))
   })
 
-const expired = (milliseconds: number) => {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const promise = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer from the workers in ${milliseconds} ms`)), milliseconds)
-  })
-  return { promise, clear: () => clearTimeout(timer) }
-}
-
 /** Rejects, with every worker ended, when they do not start in `timeout` milliseconds. `script` is another one in tests alone. */
 export const workerPool =
-  (timeout: number, script: string | URL = SCRIPT): StartPool =>
+  (timeout: number, script: string | URL = WORKER_SCRIPT): StartPool =>
   async (start, size) => {
     const timer = expired(timeout)
     const workers: Array<Worker> = []

@@ -1,18 +1,23 @@
 /**
- * Opens the wasm backend for training: SIMD, on all cores, with our own kernels (`wasm-engine.ts`, `wasm-kernels.ts`). In Bun, Deno and
+ * Opens the wasm backend for training: SIMD, on all cores, with our own kernels (`src/kernels/wasm/`). In Bun, Deno and
  * Node; a browser has its own way (`browser.ts`). Results are the same bits for every number of threads.
  */
 import { readFile } from "node:fs/promises"
 import os from "node:os"
 import { BackendWasm } from "@tensorflow/tfjs-backend-wasm"
-import { kernelModuleFor } from "../kernels/wasm/binary.ts"
+import {
+  installWasmEngine,
+  installWasmKernels,
+  kernelModuleFor,
+  memoryOf,
+  startEngine,
+  type WasmBackend,
+  type WasmModule,
+  wasmBackend
+} from "../kernels/wasm/index.ts"
 import { DeviceError, reasonOf } from "./device-error.ts"
 import { onePerProcess, useBackend } from "./one-per-process.ts"
 import type { OpenedWasm, WasmChoice } from "./runtime.ts"
-import { memoryOf, type WasmModule, wasmBackend } from "./wasm-backend.ts"
-import { installWasmEngine, startEngine } from "./wasm-engine.ts"
-import { collectGarbage } from "./wasm-garbage.ts"
-import { installWasmKernels } from "./wasm-kernels.ts"
 import { sharedModule, simdModule } from "./wasm-module.ts"
 import { workerPool } from "./wasm-pool.ts"
 
@@ -38,6 +43,35 @@ interface InstalledWasm extends OpenedWasm {
 
 const threadsOf = (threads: "auto" | number): number =>
   Math.max(1, Math.min(MOST_THREADS, threads === "auto" ? os.availableParallelism() : threads))
+
+/** Bytes. Below it Bun collects soon enough. */
+const LARGE = 2 ** 30
+/** Outputs of kernels between two collections: of SmolLM2 some three steps. */
+const EVERY = 8_000
+
+interface Runtime {
+  readonly Bun?: { readonly gc: (now: boolean) => void }
+}
+
+/**
+ * Collects Bun's garbage while the wasm memory is large. Bun counts that memory as part of its own heap and waits for garbage in proportion
+ * to it, and tfjs keeps records of every operation: a step of SmolLM2 leaves 22 MB of small objects, which came to hundreds before they
+ * were collected. V8 keeps them apart.
+ */
+const collectGarbage = (backend: WasmBackend, memory: WebAssembly.Memory): void => {
+  const { Bun: runtime } = globalThis as Runtime
+  if (runtime === undefined) return
+  const makeOutput = backend.makeOutput.bind(backend)
+  let made = 0
+  backend.makeOutput = (...output) => {
+    made++
+    if (made >= EVERY) {
+      made = 0
+      if (memory.buffer.byteLength >= LARGE) runtime.gc(true)
+    }
+    return makeOutput(...output)
+  }
+}
 
 /** tfjs' backend on a module, in use, with our engine on the module's memory. */
 const openModule = async (wasm: WasmModule, threads: number, options: WasmOptions): Promise<InstalledWasm> => {

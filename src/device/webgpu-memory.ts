@@ -1,5 +1,7 @@
 /**
- * GPU memory that nobody uses. tfjs keeps every buffer that was ever given back, by its exact size, and destroys none:
+ * GPU memory: what no kernel could bind is refused, and what no one uses is given back.
+ *
+ * tfjs keeps every buffer that was ever given back, by its exact size, and destroys none:
  * after 400 shapes, 400 sizes lie idle. Here idle buffers are destroyed, those first that were idle for the longest, as
  * soon as more is allocated than
  *
@@ -11,12 +13,13 @@
  *
  * Of idle buffers of one size the oldest is handed out first. tfjs hands out the one that came back last, and so gives
  * every step its buffers in another order; in the same order, the bind groups of one step serve the next
- * (`webgpu-engine.ts`).
+ * (`src/kernels/webgpu/recorder.ts`).
  *
  * Only right after a submit, when no recorded command can be waiting for an idle buffer: WebGPU destroys a buffer after
  * what was submitted has used it.
  */
-import type { WebgpuBackend } from "./webgpu-backend.ts"
+import { bindingLimitOf, setBindingLimit, type WebgpuBackend } from "../kernels/webgpu/index.ts"
+import { DeviceError } from "./device-error.ts"
 
 const SLACK = 0.25
 const FLOOR = 32 * 2 ** 20
@@ -110,4 +113,50 @@ const destroyIdle = (
   for (const buffer of doomed) buffer.destroy()
   manager.numFreeBuffers -= doomed.size
   manager.numBytesAllocated -= freed
+}
+
+/** Thrown, since tensor code has no other way out; `ofDevice` makes a failure of it. */
+const tooLarge = (reason: string) =>
+  new DeviceError({
+    device: "webgpu",
+    site: "memory of this GPU",
+    reason,
+    remedy: "use a smaller batch, model.weights f16 or int8, or --device wasm"
+  })
+
+/** Throws for what is larger than a binding. WebGPU says so too, but later, and drops what else was submitted. */
+export const refuseUnbindable = (backend: WebgpuBackend, bytes: number): void => {
+  const limit = bindingLimitOf(backend)
+  if (bytes > limit)
+    throw tooLarge(
+      `a tensor of ${bytes} bytes was asked for, but it binds at most ${limit} (maxStorageBufferBindingSize)`
+    )
+}
+
+/**
+ * Wraps the backend's allocation and binding, of which tfjs checks nothing: its kernels would silently do nothing. An
+ * output larger than a binding is refused before it is made. Values from the host may be as large as a buffer, for a
+ * table of embeddings is read in windows; whatever would bind all of it is refused then. `limit`: bytes of a binding,
+ * the device's own if left out.
+ */
+export const guardBuffers = (
+  backend: WebgpuBackend,
+  limit = backend.device.limits.maxStorageBufferBindingSize
+): void => {
+  setBindingLimit(backend, limit)
+  const { bufferManager: manager, tensorToBinding } = backend
+  const acquire = manager.acquireBuffer.bind(manager)
+  const largest = backend.device.limits.maxBufferSize
+  manager.acquireBuffer = (size, usage, mappedAtCreation, reuse) => {
+    // mapped: values from the host are written into it
+    if ((usage & GPUBufferUsage.STORAGE) !== 0 && mappedAtCreation !== true) refuseUnbindable(backend, size)
+    if (size > largest)
+      throw tooLarge(`a tensor of ${size} bytes was asked for, but its buffers have at most ${largest} (maxBufferSize)`)
+    return acquire(size, usage, mappedAtCreation, reuse)
+  }
+  backend.tensorToBinding = (tensor) => {
+    const binding = tensorToBinding.call(backend, tensor)
+    if (binding !== null && "buffer" in binding) refuseUnbindable(backend, binding.size ?? binding.buffer.size)
+    return binding
+  }
 }

@@ -5,17 +5,20 @@
  * This file and all that it alone imports is loaded when a webgpu device opens (`open.ts`): a page without a GPU never fetches it.
  */
 import * as tf from "@tensorflow/tfjs"
-import { providePrograms } from "../kernels/webgpu/loaded.ts"
-import * as programs from "../kernels/webgpu/programs.ts"
+import {
+  type InstalledWebgpuEngine,
+  installWebgpuEngine,
+  installWebgpuKernels,
+  submitPending,
+  type WebgpuBackend,
+  webgpuBackend
+} from "../kernels/webgpu/index.ts"
 import { type DeviceError, reasonOf } from "./device-error.ts"
 import { onePerProcess, useBackend } from "./one-per-process.ts"
 import { importWebgpuBackend } from "./register.ts"
 import { FEATURES, isSoftware, nameOfAdapter, webgpuFailure } from "./webgpu-adapter.ts"
-import { guardBuffers, submitPending, type WebgpuBackend, webgpuBackend } from "./webgpu-backend.ts"
-import { type InstalledWebgpuEngine, installWebgpuEngine } from "./webgpu-engine.ts"
 import { type GpuErrors, watchGpuErrors } from "./webgpu-errors.ts"
-import { installWebgpuKernels } from "./webgpu-kernels.ts"
-import { manageMemory } from "./webgpu-memory.ts"
+import { guardBuffers, manageMemory, refuseUnbindable } from "./webgpu-memory.ts"
 
 /** What tfjs and our kernels need more of than WebGPU's defaults; the adapter's own values are asked for. */
 const LIMITS = [
@@ -56,8 +59,7 @@ const open = async (adapter: GPUAdapter): Promise<OpenedWebgpu> => {
   const errors = watchGpuErrors(device, () => submitPending(backend))
   await useBackend("webgpu", backend)
   const software = isSoftware(adapter.info)
-  providePrograms(programs)
-  const installed = installWebgpuEngine(backend, software)
+  const installed = installWebgpuEngine(backend, { software, refuseUnbindable })
   explainReads(backend, errors)
   const uninstallKernels = installWebgpuKernels()
   return {

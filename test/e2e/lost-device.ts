@@ -8,7 +8,7 @@
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { Device } from "../../src/device/index.ts"
-import { webgpuBackend } from "../../src/device/webgpu-backend.ts"
+import { webgpuBackend } from "../../src/kernels/webgpu/backend.ts"
 import { resolve } from "../../src/kinds/index.ts"
 import { readPlan } from "../../src/plan/index.ts"
 import { platform } from "../../src/platform.ts"

@@ -3,7 +3,7 @@
  * tensors, split over threads.
  *
  * A kernel of `assembly/` is a function (args, chunk, scratch): it reads its arguments as 32-bit words, and does one of a number of
- * independent chunks. The device that opens a wasm backend provides the engine for it (`src/device/wasm-engine.ts`); a wasm backend
+ * independent chunks. The device that opens a wasm backend provides the engine for it (`threads.ts`); a wasm backend
  * that somebody else opened has none, and kernels fall back to their reference there.
  */
 import type { TensorInfo } from "@tensorflow/tfjs"

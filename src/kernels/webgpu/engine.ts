@@ -1,6 +1,6 @@
 /**
  * The contract between kernels and the webgpu device: programs of our own (`program.ts`), recorded among tfjs's commands and run in
- * their order. The device that opens a webgpu backend provides the engine for it (`src/device/webgpu-engine.ts`); a webgpu backend that
+ * their order. The device that opens a webgpu backend provides the engine for it (`recorder.ts`); a webgpu backend that
  * somebody else opened has none, and kernels fall back to their reference there.
  *
  * Recording waits for nothing. An output may be given back (`dispose`, `release`) as soon as the last program that reads it is recorded.

@@ -11,10 +11,11 @@
  * Nothing clears the segments' first rows. Of a segment without rows there stands what was in that memory, which is no
  * row, or a row of another segment.
  */
-import type { TensorInfo } from "@tensorflow/tfjs"
+import { type TensorInfo, util, zeros } from "@tensorflow/tfjs"
 import { read, write } from "../declaration.ts"
+import type { Kernel } from "./backend.ts"
 import { LANES, overVectors, type VectorType, vectorFor } from "./elementwise.ts"
-import { groupsFor, type WebgpuEngine } from "./engine.ts"
+import { groupsFor, type WebgpuEngine, webgpuEngineOf } from "./engine.ts"
 import { program, variants } from "./program.ts"
 
 const WORKGROUP = 64
@@ -85,3 +86,29 @@ export const segmentSumOnWebgpu = (engine: WebgpuEngine, { x, ids, rows, width, 
   engine.release(next)
   engine.release(firsts)
 }
+
+/**
+ * UnsortedSegmentSum, the gradient of gather (embeddings), on the webgpu backend. tfjs' own transposes twice, adds up
+ * with atomics, in any order, and takes integers for floats; this one sums the rows of each segment in their order, so
+ * equal inputs give equal bits.
+ *
+ *   out[s, …] = Σ over { i : ids[i] = s } of x[i, …]       x [n, …] float32 or int32, ids [n] int32, out [segments, …]
+ *
+ * Rows whose id lies outside [0, segments) are dropped, as on tfjs' other backends. Other types go to tfjs' own kernel.
+ */
+export const segmentSumKernel =
+  (stock: Kernel): Kernel =>
+  (call) => {
+    const engine = webgpuEngineOf(call.backend)
+    const [x, ids] = [call.inputs["x"]!, call.inputs["segmentIds"]!]
+    if (engine === undefined || !(x.dtype === "float32" || x.dtype === "int32") || ids.dtype !== "int32")
+      return stock(call)
+    const segments = call.attrs["numSegments"] as number
+    const rowShape = x.shape.slice(ids.shape.length)
+    const shape = [segments, ...rowShape]
+    if (x.shape.includes(0) || segments === 0) return zeros(shape, x.dtype)
+    const out = engine.output(shape, x.dtype)
+    const [rows, width] = [util.sizeFromShape(ids.shape), util.sizeFromShape(rowShape)]
+    segmentSumOnWebgpu(engine, { x, ids, rows, width, segments, out })
+    return out
+  }

@@ -1,7 +1,7 @@
 /** The patched matrix product against float64 and against tfjs' own kernel, over all transposes and batch ranks. */
 import { describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
-import { wasmBackend } from "../../../src/device/wasm-backend.ts"
+import { wasmBackend } from "../../../src/kernels/wasm/backend.ts"
 import { expectClose, expectNoLeak } from "../../setup.ts"
 import { onWasm, random, tensorOf } from "./on-wasm.ts"
 

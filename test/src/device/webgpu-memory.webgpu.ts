@@ -1,8 +1,8 @@
 /** Idle GPU memory: bounded whatever shapes come, constant over equal steps, and never at the cost of a number. */
 import { describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
-import { webgpuBackend } from "../../../src/device/webgpu-backend.ts"
 import { read, write } from "../../../src/kernels/declaration.ts"
+import { webgpuBackend } from "../../../src/kernels/webgpu/backend.ts"
 import { groupsFor, webgpuEngineOf } from "../../../src/kernels/webgpu/engine.ts"
 import { program } from "../../../src/kernels/webgpu/program.ts"
 import { webgpu } from "../../runtime/runtimes.ts"

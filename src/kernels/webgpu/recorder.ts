@@ -9,11 +9,13 @@
  * is uploaded into a buffer that was used before goes through the same queue.
  */
 import type { TensorInfo } from "@tensorflow/tfjs"
-import { type BufferType, refuseOthers } from "../kernels/declaration.ts"
-import { provideWebgpuEngine, type Span, type WebgpuEngine } from "../kernels/webgpu/engine.ts"
-import { MOST_PROGRAM_WORDS, type Program, writeWords } from "../kernels/webgpu/program.ts"
-import { arenasOf, type BufferSpan } from "./webgpu-arenas.ts"
-import { refuseUnbindable, submitPending, TENSOR_USAGE, type WebgpuBackend } from "./webgpu-backend.ts"
+import { type BufferType, refuseOthers } from "../declaration.ts"
+import { arenasOf, type BufferSpan } from "./arenas.ts"
+import { submitPending, TENSOR_USAGE, type WebgpuBackend } from "./backend.ts"
+import { provideWebgpuEngine, type Span, type WebgpuEngine } from "./engine.ts"
+import { providePrograms } from "./loaded.ts"
+import { MOST_PROGRAM_WORDS, type Program, writeWords } from "./program.ts"
+import * as programs from "./programs.ts"
 
 /** Dispatches that are collected before they are submitted. */
 const BATCH = 64
@@ -36,8 +38,18 @@ export interface InstalledWebgpuEngine {
 
 const isTensor = (it: TensorInfo | Span): it is TensorInfo => "dataId" in it
 
-/** Installs the engine on a backend; `software`: its GPU is emulated on a CPU. `uninstall` while the device still lives. */
-export const installWebgpuEngine = (backend: WebgpuBackend, software: boolean): InstalledWebgpuEngine => {
+export interface EngineOptions {
+  /** Is the GPU emulated on a CPU? */
+  readonly software: boolean
+  /** Throws where so many bytes cannot be bound. WebGPU says so too, but later, and drops what else was submitted. */
+  readonly refuseUnbindable: (backend: WebgpuBackend, bytes: number) => void
+}
+
+/** Installs the engine on a backend. `uninstall` while the device still lives. */
+export const installWebgpuEngine = (
+  backend: WebgpuBackend,
+  { software, refuseUnbindable }: EngineOptions
+): InstalledWebgpuEngine => {
   const { device } = backend
   const arenas = arenasOf(backend)
   const words = wordsOf(backend)
@@ -149,6 +161,7 @@ export const installWebgpuEngine = (backend: WebgpuBackend, software: boolean): 
     table,
     run
   }
+  providePrograms(programs)
   provideWebgpuEngine(backend, engine)
   return {
     engine,

@@ -11,12 +11,12 @@ import {
   takePart,
   WORDS,
   type Work
-} from "./wasm-work.ts"
+} from "./work.ts"
 
 export interface WorkerStart {
   readonly module: WebAssembly.Module
   readonly memory: WebAssembly.Memory
-  /** address of the words of `wasm-work.ts` */
+  /** address of the words of `work.ts` */
   readonly address: number
   readonly thread: number
 }

@@ -5,11 +5,17 @@
  * took away holds up no more than the chunk it has. What a chunk computes does not depend on who computes it. Workers look for work
  * for a while before they sleep: a step is hundreds of pieces of work, microseconds apart.
  */
-import { layoutOf } from "../kernels/declaration.ts"
-import { type ArgumentViews, writeArguments } from "../kernels/wasm/arguments.ts"
-import { MOST_WORDS, provideWasmEngine, type WasmEngine } from "../kernels/wasm/engine.ts"
-import type { WasmBackend } from "./wasm-backend.ts"
-import * as Word from "./wasm-work.ts"
+import { layoutOf } from "../declaration.ts"
+import { type ArgumentViews, writeArguments } from "./arguments.ts"
+import type { WasmBackend } from "./backend.ts"
+import { MOST_WORDS, provideWasmEngine, type WasmEngine } from "./engine.ts"
+import * as Word from "./work.ts"
+
+/** The script of a thread (`worker.ts`): beside this file and with its ending, .ts in the repository, .js in the package. */
+export const WORKER_SCRIPT = new URL(
+  `./worker${import.meta.url.slice(import.meta.url.lastIndexOf("."))}`,
+  import.meta.url
+)
 
 /** Rounds of looking whether the others are done, before sleeping. */
 const PATIENCE = 5_000

@@ -3,8 +3,8 @@
  * other; the three places where its webgpu backend takes a tensor for a whole buffer (binding, reading, releasing) are wrapped here.
  */
 import type { DataId, TensorInfo } from "@tensorflow/tfjs"
-import { ARENA_ALIGNMENT, type Arena, layoutOf, type Span } from "../kernels/webgpu/engine.ts"
-import { submitPending, TENSOR_USAGE, type TensorData, type WebgpuBackend } from "./webgpu-backend.ts"
+import { submitPending, TENSOR_USAGE, type TensorData, type WebgpuBackend } from "./backend.ts"
+import { ARENA_ALIGNMENT, type Arena, layoutOf, type Span } from "./engine.ts"
 
 /** A span whose buffer is known to be one. */
 export interface BufferSpan extends Span {

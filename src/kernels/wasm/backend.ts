@@ -3,8 +3,8 @@
  * public says where a tensor lies in the wasm heap; so the fields are named here and their presence is asserted at start-up.
  */
 import type { DataType, KernelBackend, TensorInfo } from "@tensorflow/tfjs"
-import type { KernelCall as CallOf, Kernel as KernelOf } from "./replaced-kernels.ts"
-import { TFJS_VERSION } from "./tfjs-version.ts"
+import type { KernelCall as CallOf, Kernel as KernelOf } from "../replaced-kernels.ts"
+import { TFJS_VERSION } from "../replaced-kernels.ts"
 
 /** What the emscripten module offers beyond its exported C functions; `tfjs` is added by whoever instantiates it. */
 export interface WasmModule {

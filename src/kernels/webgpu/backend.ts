@@ -1,11 +1,7 @@
-/**
- * The private face of tfjs' webgpu backend that this folder uses, asserted at start-up, and the guard of its buffers:
- * what no kernel could bind is refused.
- */
+/** The private face of tfjs' webgpu backend that we use, asserted at start-up. */
 import type { DataId, DataType, KernelBackend, TensorInfo } from "@tensorflow/tfjs"
-import { DeviceError } from "./device-error.ts"
-import type { Kernel as KernelOf } from "./replaced-kernels.ts"
-import { TFJS_VERSION } from "./tfjs-version.ts"
+import type { Kernel as KernelOf } from "../replaced-kernels.ts"
+import { TFJS_VERSION } from "../replaced-kernels.ts"
 
 interface BufferManager {
   /** in use and idle */
@@ -104,54 +100,11 @@ export const submitPending = (backend: WebgpuBackend): void => {
   backend.submitQueue()
 }
 
-/** Thrown, since tensor code has no other way out; `ofDevice` makes a failure of it. */
-const tooLarge = (reason: string) =>
-  new DeviceError({
-    device: "webgpu",
-    site: "memory of this GPU",
-    reason,
-    remedy: "use a smaller batch, model.weights f16 or int8, or --device wasm"
-  })
-
 const bindingLimits = new WeakMap<WebgpuBackend, number>()
+
+/** For the device that guards the backend's buffers: what `bindingLimitOf` says from then on. */
+export const setBindingLimit = (backend: WebgpuBackend, bytes: number): void => void bindingLimits.set(backend, bytes)
 
 /** Bytes that a program can have of one tensor, or of one part of it. */
 export const bindingLimitOf = (backend: WebgpuBackend): number =>
   bindingLimits.get(backend) ?? backend.device.limits.maxStorageBufferBindingSize
-
-/** Throws for what is larger than a binding. WebGPU says so too, but later, and drops what else was submitted. */
-export const refuseUnbindable = (backend: WebgpuBackend, bytes: number): void => {
-  const limit = bindingLimitOf(backend)
-  if (bytes > limit)
-    throw tooLarge(
-      `a tensor of ${bytes} bytes was asked for, but it binds at most ${limit} (maxStorageBufferBindingSize)`
-    )
-}
-
-/**
- * Wraps the backend's allocation and binding, of which tfjs checks nothing: its kernels would silently do nothing. An
- * output larger than a binding is refused before it is made. Values from the host may be as large as a buffer, for a
- * table of embeddings is read in windows; whatever would bind all of it is refused then. `limit`: bytes of a binding,
- * the device's own if left out.
- */
-export const guardBuffers = (
-  backend: WebgpuBackend,
-  limit = backend.device.limits.maxStorageBufferBindingSize
-): void => {
-  bindingLimits.set(backend, limit)
-  const { bufferManager: manager, tensorToBinding } = backend
-  const acquire = manager.acquireBuffer.bind(manager)
-  const largest = backend.device.limits.maxBufferSize
-  manager.acquireBuffer = (size, usage, mappedAtCreation, reuse) => {
-    // mapped: values from the host are written into it
-    if ((usage & GPUBufferUsage.STORAGE) !== 0 && mappedAtCreation !== true) refuseUnbindable(backend, size)
-    if (size > largest)
-      throw tooLarge(`a tensor of ${size} bytes was asked for, but its buffers have at most ${largest} (maxBufferSize)`)
-    return acquire(size, usage, mappedAtCreation, reuse)
-  }
-  backend.tensorToBinding = (tensor) => {
-    const binding = tensorToBinding.call(backend, tensor)
-    if (binding !== null && "buffer" in binding) refuseUnbindable(backend, binding.size ?? binding.buffer.size)
-    return binding
-  }
-}

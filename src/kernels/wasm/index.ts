@@ -1,0 +1,6 @@
+/** The door of this room for the devices that open a wasm backend. */
+export { memoryOf, type WasmBackend, type WasmModule, wasmBackend } from "./backend.ts"
+export { kernelModuleFor } from "./binary.ts"
+export { installWasmKernels } from "./replacements.ts"
+export { installWasmEngine, type StartPool, startEngine, WORKER_SCRIPT } from "./threads.ts"
+export type { WorkerStart } from "./worker.ts"
