@@ -13,7 +13,7 @@
 import type { Scalar, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import type * as Effect from "effect/Effect"
 import type { AdapterConfig, LoraOverride, MethodFacts } from "../schemas/index.ts"
-import type { DropoutMask } from "../src/kernels/dropout.ts"
+import type { DropoutMask } from "../src/kernels/index.ts"
 import type { RankBudget, Transform } from "../src/optimizers/index.ts"
 import type { DeviceReadError, Factors, FrozenMatrix, LinearSite, Trainable } from "../src/tensors/index.ts"
 import type { Calibrate, Calibration, InitError } from "./init/calibration.ts"

@@ -18,11 +18,14 @@
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { type DoraConfig, methodFacts } from "../schemas/index.ts"
-import { frozenLinear } from "../src/kernels/dense-linear.ts"
-import { dequantized } from "../src/kernels/dequantize.ts"
-import { type DropoutMask, dropout } from "../src/kernels/dropout.ts"
-import { loraLinear } from "../src/kernels/lora-linear.ts"
-import { scaledColumns } from "../src/kernels/scaled-columns.ts"
+import {
+  type DropoutMask,
+  dequantized,
+  dropout,
+  frozenLinear,
+  loraLinear,
+  scaledColumns
+} from "../src/kernels/index.ts"
 import { stopGradient } from "../src/tensors/tape-nodes.ts"
 import type { FactorPair, Trainable } from "../src/tensors/trainable.ts"
 import type { AdapterMethod, BaseLayer } from "./adapter.ts"

@@ -12,7 +12,7 @@
  * No two of a run's masks have both in common. A layer that one pass applies several times, as recurrent ones are at
  * each time, drops the same places each time (Gal and Ghahramani 2016, arXiv 1512.05287).
  */
-import type { DropoutMask } from "../src/kernels/dropout.ts"
+import type { DropoutMask } from "../src/kernels/index.ts"
 import { randomStream } from "../src/numbers/random.ts"
 
 /** Where training stands. */

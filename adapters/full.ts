@@ -7,9 +7,7 @@
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { methodFacts } from "../schemas/index.ts"
-import { denseLinear } from "../src/kernels/dense-linear.ts"
-import { dequantized } from "../src/kernels/dequantize.ts"
-import { embedded } from "../src/kernels/embedding.ts"
+import { denseLinear, dequantized, embedded } from "../src/kernels/index.ts"
 import type { DenseParameter } from "../src/tensors/trainable.ts"
 import type { AdapterMethod } from "./adapter.ts"
 

@@ -18,8 +18,7 @@ export const methods = { none, full, lora, dora, adalora } satisfies {
 export const methodOf = ({ method }: Pick<AdapterConfig, "method">): AdapterMethod<object> =>
   methods[method] as AnyMethod
 
-export { dequantized } from "../src/kernels/dequantize.ts"
-export { type DropoutMask, dropout } from "../src/kernels/dropout.ts"
+export { type DropoutMask, dequantized, dropout } from "../src/kernels/index.ts"
 export type { FrozenMatrix } from "../src/tensors/packed-matrix.ts"
 export { type AdaloraOptions, adalora, rankBudget } from "./adalora.ts"
 export type { AdapterMethod, BaseLayer, ComparedAdapter, InitSource, ScaledFactors, SiteSize } from "./adapter.ts"

@@ -5,8 +5,7 @@
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { methodFacts } from "../schemas/index.ts"
-import { frozenLinear } from "../src/kernels/dense-linear.ts"
-import { dequantized } from "../src/kernels/dequantize.ts"
+import { dequantized, frozenLinear } from "../src/kernels/index.ts"
 import type { AdapterMethod } from "./adapter.ts"
 
 export const none: AdapterMethod<Record<never, never>> = {

@@ -9,7 +9,7 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { peakResidentBytes } from "../src/device/resident.ts"
+import { peakResidentBytes } from "../src/device/wasm.ts"
 import { writeBaseCheckpoint } from "./checkpoint.ts"
 import { measureOurs } from "./our-step.ts"
 import { measureProducts } from "./product-rate.ts"

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { create, globals } from "webgpu"
 import { bun } from "../../src/device/bun.ts"
-import type { Runtime } from "../../src/device/runtime.ts"
+import type { Runtime } from "../../src/device/open.ts"
 import type { StepSetting } from "./measurement.ts"
 import { wrap } from "./wrapped.ts"
 

@@ -1,7 +1,8 @@
 /** `doctor`: what this machine can train on, and how fast. It always succeeds: what is missing is part of the answer. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import { currentRuntime, diagnose, diagnosisText } from "../doctor/index.ts"
+import { currentRuntime } from "../device/index.ts"
+import { diagnose, diagnosisText } from "../doctor/index.ts"
 import type { doctorFlags, Given } from "./flags.ts"
 import { terminalListener } from "./terminal.ts"
 

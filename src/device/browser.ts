@@ -4,8 +4,8 @@ import * as Layer from "effect/Layer"
 import { Device } from "./device.ts"
 import { DeviceError, reasonOf } from "./device-error.ts"
 import { installer } from "./install.ts"
+import type { Runtime } from "./open.ts"
 import { type DeviceChoice, type DeviceOptions, openDevice } from "./open.ts"
-import type { Runtime } from "./runtime.ts"
 import type { BrowserWasmChoice } from "./wasm-browser.ts"
 
 /** The wasm device, loaded where it is opened: a page on a GPU has no use for it. */

@@ -5,10 +5,9 @@ import * as Layer from "effect/Layer"
 import { Device } from "./device.ts"
 import { DeviceError } from "./device-error.ts"
 import { installer } from "./install.ts"
+import type { Runtime } from "./open.ts"
 import { type DeviceChoice, type DeviceOptions, openDevice } from "./open.ts"
-import { peakResidentBytes } from "./resident.ts"
-import type { Runtime } from "./runtime.ts"
-import { openWasm } from "./wasm.ts"
+import { openWasm, peakResidentBytes } from "./wasm.ts"
 
 export const deno: Runtime = {
   name: `deno ${process.versions["deno"] ?? "?"}`,

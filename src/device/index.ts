@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Device as DeviceService } from "./device.ts"
 import type { DeviceError } from "./device-error.ts"
-import type { DeviceChoice, DeviceOptions } from "./open.ts"
+import type { DeviceChoice, DeviceOptions, Runtime } from "./open.ts"
 
 type LayerOf = (choice: DeviceChoice, options: DeviceOptions) => Layer.Layer<DeviceService, DeviceError>
 
@@ -17,6 +17,11 @@ const runtimeModule = (): Promise<{ readonly layer: LayerOf }> => {
   if ("Deno" in globalThis) return import("./deno.ts")
   return "document" in globalThis ? import("./browser.ts") : import("./bun.ts")
 }
+
+/** The runtime that this process is, where it is none of a browser's. */
+export const currentRuntime: Effect.Effect<Runtime> = Effect.promise(async () =>
+  "Deno" in globalThis ? (await import("./deno.ts")).deno : (await import("./bun.ts")).bun
+)
 
 /** The device as a layer; its scope's end closes the device. Fails with a `DeviceError`. */
 const layer = (choice: DeviceChoice, options: DeviceOptions = {}) =>
@@ -28,4 +33,6 @@ export type Device = DeviceService
 
 export { type DeviceDescription, type DeviceShape, ofDevice } from "./device.ts"
 export { DeviceError } from "./device-error.ts"
-export type { DeviceChoice, DeviceOptions } from "./open.ts"
+export { automatic, type DeviceChoice, type DeviceOptions, openDevice, type Runtime } from "./open.ts"
+export { describeWasm, type WasmDescription } from "./wasm-probe.ts"
+export { type AdapterDescription, adaptersOf } from "./webgpu-adapter.ts"

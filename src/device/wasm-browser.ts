@@ -15,7 +15,7 @@ import {
 } from "../kernels/wasm/index.ts"
 import { DeviceError, reasonOf } from "./device-error.ts"
 import { onePerProcess } from "./one-per-process.ts"
-import type { OpenedWasm, WasmChoice } from "./runtime.ts"
+import type { OpenedWasm, WasmChoice } from "./open.ts"
 
 export interface BrowserWasmChoice extends WasmChoice {
   readonly wasmFolder?: string | undefined

@@ -4,6 +4,7 @@
  */
 import { readFile } from "node:fs/promises"
 import os from "node:os"
+import process from "node:process"
 import { BackendWasm } from "@tensorflow/tfjs-backend-wasm"
 import {
   installWasmEngine,
@@ -17,7 +18,7 @@ import {
 } from "../kernels/wasm/index.ts"
 import { DeviceError, reasonOf } from "./device-error.ts"
 import { onePerProcess, useBackend } from "./one-per-process.ts"
-import type { OpenedWasm, WasmChoice } from "./runtime.ts"
+import type { OpenedWasm, WasmChoice } from "./open.ts"
 import { sharedModule, simdModule } from "./wasm-module.ts"
 import { workerPool } from "./wasm-pool.ts"
 
@@ -72,6 +73,9 @@ const collectGarbage = (backend: WasmBackend, memory: WebAssembly.Memory): void 
     return makeOutput(...output)
   }
 }
+
+/** The process's largest resident size in bytes, as the system counts it: tfjs' own numbers know nothing of the wasm heap. */
+export const peakResidentBytes = (): number => 1024 * process.resourceUsage().maxRSS // which is in kibibytes
 
 /** tfjs' backend on a module, in use, with our engine on the module's memory. */
 const openModule = async (wasm: WasmModule, threads: number, options: WasmOptions): Promise<InstalledWasm> => {

@@ -6,12 +6,18 @@
 import process from "node:process"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import { ofDevice } from "../device/device.ts"
-import { Device, DeviceError } from "../device/index.ts"
-import { automatic, openDevice } from "../device/open.ts"
-import type { Runtime } from "../device/runtime.ts"
-import { describeWasm, type WasmDescription } from "../device/wasm-probe.ts"
-import { type AdapterDescription, adaptersOf } from "../device/webgpu-probe.ts"
+import {
+  type AdapterDescription,
+  adaptersOf,
+  automatic,
+  Device,
+  DeviceError,
+  describeWasm,
+  ofDevice,
+  openDevice,
+  type Runtime,
+  type WasmDescription
+} from "../device/index.ts"
 import { versions } from "../output/run.ts"
 import { measure, type Rates } from "./measure.ts"
 
@@ -38,11 +44,6 @@ export interface Diagnosis {
   readonly auto: { readonly device: Measured; readonly because: string }
   readonly problems: ReadonlyArray<Problem>
 }
-
-/** The runtime that this process is. */
-export const currentRuntime: Effect.Effect<Runtime> = Effect.promise(async () =>
-  "Deno" in globalThis ? (await import("../device/deno.ts")).deno : (await import("../device/bun.ts")).bun
-)
 
 const NO_ADAPTER =
   "install the GPU's own driver (on Linux its Vulkan driver; in a container, pass the GPU and the driver through); " +

@@ -1,3 +1,3 @@
 /** The machine's diagnosis: `diagnose`, and its text. */
-export { currentRuntime, type Diagnosis, diagnose, type Measurement, type Problem } from "./diagnosis.ts"
+export { type Diagnosis, diagnose, type Measurement, type Problem } from "./diagnosis.ts"
 export { diagnosisText } from "./text.ts"

@@ -1,5 +1,5 @@
 /** A diagnosis for people. */
-import type { AdapterDescription } from "../device/webgpu-probe.ts"
+import type { AdapterDescription } from "../device/index.ts"
 import type { Diagnosis } from "./diagnosis.ts"
 import { PRODUCT } from "./measure.ts"
 import { STEP } from "./random-encoder.ts"

@@ -16,8 +16,7 @@
  */
 import type { Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { causalAttention } from "../kernels/causal-attention.ts"
-import { putRows } from "../kernels/put-rows.ts"
+import { causalAttention, putRows } from "../kernels/index.ts"
 import type { Attend } from "../models/causal/index.ts"
 
 export interface KeyValueCache {

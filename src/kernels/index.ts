@@ -28,7 +28,15 @@ export { linearCrossEntropy, tokenScores } from "./linear-cross-entropy.ts"
 export { loraLinear } from "./lora-linear.ts"
 export { loraProDirections } from "./lora-pro.ts"
 export { loraProAdamMoves, type PairStep } from "./lora-pro-adam.ts"
-export { type Factors, theoremThrough, type Whitening, type XChoice } from "./lora-pro-theorem.ts"
+export {
+  equivalentGradient,
+  type Factors,
+  freeMatrix,
+  theorem,
+  theoremThrough,
+  type Whitening,
+  type XChoice
+} from "./lora-pro-theorem.ts"
 export { maxPooling } from "./max-pooling.ts"
 export { orthogonality } from "./orthogonality.ts"
 export { patches } from "./patches.ts"
@@ -40,4 +48,4 @@ export { squaredNorms } from "./squared-norms.ts"
 export { swiglu } from "./swiglu.ts"
 export { groupsOf } from "./tensor-lists.ts"
 export { type Whitened, whitenedOnDevice } from "./whitening.ts"
-export { outputSize, type Pair, type Window } from "./window.ts"
+export { axesOf, outputSize, type Pair, type Window } from "./window.ts"

@@ -2,8 +2,8 @@
  * Kernels of ours in the place of tfjs' own. tfjs keeps kernels in one global map per backend *name*; so they are installed when a
  * device opens and taken out when it closes, and a program that opens the backend by itself later gets the stock ones.
  */
-import type { TensorInfo } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { TensorInfo } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 
 /** The version of tfjs and its backends whose private fields our devices use: the last one, frozen upstream since 2024. */
 export const TFJS_VERSION = "4.22.0"

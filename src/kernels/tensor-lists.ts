@@ -1,5 +1,5 @@
 /** Lists of tensors as the inputs of a kernel, which tfjs wants named: "0", "1", … in order. And lists in parts. */
-import type { TensorInfo } from "@tensorflow/tfjs"
+import type { TensorInfo } from "@tensorflow/tfjs-core"
 
 export const named = <T extends TensorInfo>(tensors: ReadonlyArray<T>): Readonly<Record<string, T>> =>
   Object.fromEntries(tensors.map((tensor, i) => [i, tensor]))

@@ -11,9 +11,7 @@
  */
 import type { Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { additiveMask, attention } from "../kernels/attention.ts"
-import { gelu } from "../kernels/gelu.ts"
-import { layerNorm } from "../kernels/layer-norm.ts"
+import { additiveMask, attention, gelu, layerNorm } from "../kernels/index.ts"
 import type { Linear, LinearSite, Weights } from "../tensors/index.ts"
 import type { BlockNames, EncoderConfig, Family } from "./family.ts"
 import {

@@ -9,7 +9,7 @@
  */
 import type { Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { denseLinear } from "../kernels/dense-linear.ts"
+import { denseLinear } from "../kernels/index.ts"
 import { gaussian, randomStream } from "../numbers/index.ts"
 import type { HostTensor } from "../safetensors/index.ts"
 import type { Weights } from "../tensors/index.ts"

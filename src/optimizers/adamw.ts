@@ -12,7 +12,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import { type AdamwConfig, optimizerFacts } from "../../schemas/optimizer.ts"
-import { type AdamDecays, adamMoves, ratesAt } from "../kernels/adam.ts"
+import { type AdamDecays, adamMoves, ratesAt } from "../kernels/index.ts"
 import { type Trainable, tensorsOf, withTensors } from "../tensors/index.ts"
 import { addDecayedWeights } from "./decay.ts"
 import type { Optimizer, PlannedMoments, Rates } from "./optimizer.ts"

@@ -5,8 +5,7 @@
  * state as a scalar tensor for whoever reports it.
  */
 import * as tf from "@tensorflow/tfjs-core"
-import { scaled } from "../kernels/combination.ts"
-import { squaredNorms } from "../kernels/squared-norms.ts"
+import { scaled, squaredNorms } from "../kernels/index.ts"
 import { type Trainable, tensorsOf, withTensors } from "../tensors/index.ts"
 import type { Transform } from "./transform.ts"
 

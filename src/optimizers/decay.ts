@@ -7,7 +7,7 @@
  * code also decays the frozen base, which this never touches. Dense tensors shrink by 1 − ηλ.
  */
 import type { Tensor } from "@tensorflow/tfjs"
-import { combined } from "../kernels/combination.ts"
+import { combined } from "../kernels/index.ts"
 import { type Trainable, tensorsOf, withTensors } from "../tensors/index.ts"
 import { rateAt, type Schedule } from "./schedule.ts"
 import type { Transform } from "./transform.ts"

@@ -26,8 +26,7 @@
  */
 import type { Tensor, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { type AdamDecays, type AdamRates, ratesAt } from "../kernels/adam.ts"
-import { squaredNorms } from "../kernels/squared-norms.ts"
+import { type AdamDecays, type AdamRates, ratesAt, squaredNorms } from "../kernels/index.ts"
 import type { FactorPair, Trainable } from "../tensors/index.ts"
 import { type AdamOptions, type AdamState, scaleByAdam } from "./adamw.ts"
 import type { Transform } from "./transform.ts"

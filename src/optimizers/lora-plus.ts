@@ -16,7 +16,7 @@
  */
 import type { Tensor2D } from "@tensorflow/tfjs"
 import { type LoraPlusConfig, optimizerFacts } from "../../schemas/optimizer.ts"
-import { scaled } from "../kernels/combination.ts"
+import { scaled } from "../kernels/index.ts"
 import type { Trainable } from "../tensors/index.ts"
 import { type AdamOptions, adamOptions, adamwParts, scaleByAdam, twoMoments } from "./adamw.ts"
 import { addDecayedWeights } from "./decay.ts"

@@ -28,10 +28,15 @@
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { type LoraProConfig, optimizerFacts } from "../../schemas/optimizer.ts"
-import { ratesAt } from "../kernels/adam.ts"
-import { loraProDirections } from "../kernels/lora-pro.ts"
-import { loraProAdamMoves } from "../kernels/lora-pro-adam.ts"
-import { type Factors, theoremThrough, type Whitening, type XChoice } from "../kernels/lora-pro-theorem.ts"
+import {
+  type Factors,
+  loraProAdamMoves,
+  loraProDirections,
+  ratesAt,
+  theoremThrough,
+  type Whitening,
+  type XChoice
+} from "../kernels/index.ts"
 import { type DenseParameter, type FactorPair, type Trainable, tidy, withFactors } from "../tensors/index.ts"
 import { type AdamState, type AdamTransform, adamOptions, adamwParts, isAdam, scaleByAdam } from "./adamw.ts"
 import { addDecayedWeights, addProductDecay } from "./decay.ts"
@@ -41,7 +46,7 @@ import { type Schedule, scaleByLearningRate } from "./schedule.ts"
 import { chain, type State, type Transform } from "./transform.ts"
 import { conditioningOf, notWhitened, type WhitenedState, whiteningsFor, whitenPairs } from "./whitening.ts"
 
-export { equivalentGradient, freeMatrix, theorem, type XChoice } from "../kernels/lora-pro-theorem.ts"
+export { equivalentGradient, freeMatrix, theorem, type XChoice } from "../kernels/index.ts"
 
 export interface LoraProOptions {
   /**

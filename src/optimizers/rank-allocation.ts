@@ -21,8 +21,7 @@
 import type { Tensor, Tensor1D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import { combined } from "../kernels/combination.ts"
-import { groupsOf } from "../kernels/tensor-lists.ts"
+import { combined, groupsOf } from "../kernels/index.ts"
 import type { DenseParameter, FactorPair, Trainable } from "../tensors/index.ts"
 import type { State, Transform } from "./transform.ts"
 

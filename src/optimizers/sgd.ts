@@ -5,7 +5,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import { optimizerFacts, type SgdConfig } from "../../schemas/optimizer.ts"
-import { combined } from "../kernels/combination.ts"
+import { combined } from "../kernels/index.ts"
 import { tensorsOf, withTensors } from "../tensors/index.ts"
 import { addDecayedWeights } from "./decay.ts"
 import type { Optimizer } from "./optimizer.ts"

@@ -16,14 +16,13 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import type { Whitening } from "../kernels/lora-pro-theorem.ts"
-import { type Whitened, whitenedOnDevice } from "../kernels/whitening.ts"
+import { type Whitened, type Whitening, whitenedOnDevice } from "../kernels/index.ts"
 import { symmetricEigen } from "../linalg/symmetric-eigen.ts"
 import type { DeviceReadError, FactorPair } from "../tensors/index.ts"
 import { type Grams, readGrams } from "./gram.ts"
 import type { Conditioning } from "./transform.ts"
 
-export type { Whitening } from "../kernels/lora-pro-theorem.ts"
+export type { Whitening } from "../kernels/index.ts"
 
 /** What a transform that whitens keeps from one `refresh` to the next. */
 export type WhitenedState = {

@@ -2,8 +2,7 @@
 
 import type { Scalar } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { sparseCrossEntropy } from "../kernels/cross-entropy.ts"
-import { defineKernel } from "../kernels/kernel.ts"
+import { defineKernel, sparseCrossEntropy } from "../kernels/index.ts"
 import type { Model, Network, OutputOf, TargetOf } from "../models/model.ts"
 
 /** Of a text model: logits [batch, classes], labels int32 [batch] → scalar. */

@@ -2,7 +2,7 @@
 
 import type { Scalar, Tensor, Tensor1D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { squaredNorms } from "../kernels/squared-norms.ts"
+import { squaredNorms } from "../kernels/index.ts"
 import { globalNorm } from "../optimizers/clip.ts"
 import type { Conditioning } from "../optimizers/transform.ts"
 import type { Trainable } from "../tensors/index.ts"

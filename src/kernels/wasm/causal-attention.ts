@@ -2,7 +2,7 @@
  * Causal attention on the wasm engine: the host side of `assembly/causal-attention.ts` and `causal-attention-gradient.ts`, and how the
  * work is cut, by the shape alone.
  */
-import type { TensorInfo } from "@tensorflow/tfjs"
+import type { TensorInfo } from "@tensorflow/tfjs-core"
 import type { CausalShape } from "../causal-shape.ts"
 import { declareKernel, read, write } from "../declaration.ts"
 import type { WasmEngine } from "./engine.ts"

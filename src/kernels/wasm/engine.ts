@@ -6,7 +6,7 @@
  * independent chunks. The device that opens a wasm backend provides the engine for it (`threads.ts`); a wasm backend
  * that somebody else opened has none, and kernels fall back to their reference there.
  */
-import type { TensorInfo } from "@tensorflow/tfjs"
+import type { TensorInfo } from "@tensorflow/tfjs-core"
 import type { BuffersOf, BufferTypes, EntryOf, EntryTypes, Kernel, WordsOf, WordTypes } from "../declaration.ts"
 
 /** Argument words of one piece of work. */

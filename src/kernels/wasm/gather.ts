@@ -7,7 +7,7 @@
  * Other axes and types go to tfjs' own kernel, and so do ids that are no row of x: it says what is wrong with them. What is empty stays
  * here: tfjs' own gives it another shape, and never lets go of its operands.
  */
-import { type TensorInfo, util } from "@tensorflow/tfjs"
+import { type TensorInfo, util } from "@tensorflow/tfjs-core"
 import { declareKernel, read, write } from "../declaration.ts"
 import type { Kernel, KernelCall, WasmBackend } from "./backend.ts"
 import { wasmEngineOf } from "./engine.ts"

@@ -1,5 +1,5 @@
 /** LoRA-Pro on the wasm engine: sizes that the host and `assembly/theorem.ts` have to agree about. All in floats but for `bytes`. */
-import type { TensorInfo } from "@tensorflow/tfjs"
+import type { TensorInfo } from "@tensorflow/tfjs-core"
 import type { XChoice } from "../lora-pro-theorem.ts"
 
 /** Sizes of a pair; W is [out, in]. */

@@ -4,7 +4,7 @@
  * A matrix is an address and a leading dimension (floats from one row to the next), so that a part of a matrix is one too: a head
  * of an attention layer is a column range of [tokens, heads·d].
  */
-import type { TensorInfo } from "@tensorflow/tfjs"
+import type { TensorInfo } from "@tensorflow/tfjs-core"
 import type { Packing } from "../../numbers/index.ts"
 import { declareKernel, optional, read, write } from "../declaration.ts"
 import type { Buffer, WasmEngine } from "./engine.ts"

@@ -1,5 +1,5 @@
 /** The kernels that replace or complete tfjs' own on the wasm backend (`replaced-kernels.ts`). */
-import { type TensorInfo, util } from "@tensorflow/tfjs"
+import { type TensorInfo, util } from "@tensorflow/tfjs-core"
 import { declareKernel, read, write } from "../declaration.ts"
 import { installKernels, type KernelTable, type PlainProduct, plainProduct } from "../replaced-kernels.ts"
 import type { Kernel, WasmBackend } from "./backend.ts"

@@ -1,5 +1,5 @@
 /** Sums with float64 accumulators on the wasm engine: the host side of `assembly/reduce.ts`. */
-import { type TensorInfo, util } from "@tensorflow/tfjs"
+import { type TensorInfo, util } from "@tensorflow/tfjs-core"
 import { declareKernel, optional, read, write } from "../declaration.ts"
 import type { Kernel } from "./backend.ts"
 import { chunksOf } from "./chunks.ts"

@@ -2,7 +2,7 @@
  * Tensors that share one GPU buffer: windows of an arena, which lives as long as one of them. To tfjs a window is a tensor like any
  * other; the three places where its webgpu backend takes a tensor for a whole buffer (binding, reading, releasing) are wrapped here.
  */
-import type { DataId, TensorInfo } from "@tensorflow/tfjs"
+import type { DataId, TensorInfo } from "@tensorflow/tfjs-core"
 import { submitPending, TENSOR_USAGE, type TensorData, type WebgpuBackend } from "./backend.ts"
 import { ARENA_ALIGNMENT, type Arena, layoutOf, type Span } from "./engine.ts"
 

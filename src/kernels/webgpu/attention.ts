@@ -14,7 +14,7 @@
  *
  * @see arXiv 2205.14135 (FlashAttention), arXiv 2307.08691
  */
-import type { TensorInfo } from "@tensorflow/tfjs"
+import type { TensorInfo } from "@tensorflow/tfjs-core"
 import { attentionByBlocks } from "./attention-blocks.ts"
 import { attentionByRows } from "./attention-rows.ts"
 import { groupsFor, type WebgpuEngine } from "./engine.ts"

@@ -1,5 +1,5 @@
 /** The private face of tfjs' webgpu backend that we use, asserted at start-up. */
-import type { DataId, DataType, KernelBackend, TensorInfo } from "@tensorflow/tfjs"
+import type { DataId, DataType, KernelBackend, TensorInfo } from "@tensorflow/tfjs-core"
 import type { Kernel as KernelOf } from "../replaced-kernels.ts"
 import { TFJS_VERSION } from "../replaced-kernels.ts"
 

@@ -11,7 +11,7 @@
  * Texts that share a row are told apart key by key: keys of other texts cost their scores, save on an emulated GPU, which
  * passes over blocks without any to attend.
  */
-import type { TensorInfo } from "@tensorflow/tfjs"
+import type { TensorInfo } from "@tensorflow/tfjs-core"
 import type { CausalShape } from "../causal-shape.ts"
 import { read, write } from "../declaration.ts"
 import { causalByBlocks } from "./causal-attention-blocks.ts"

@@ -8,7 +8,7 @@
  * The statistics, [rows + 1, 2]: m and the sum of each row that counts, and last 1/N, which else every workgroup of the
  * backward pass would have to count.
  */
-import type { TensorInfo } from "@tensorflow/tfjs"
+import type { TensorInfo } from "@tensorflow/tfjs-core"
 import { read, write } from "../declaration.ts"
 import { LANES, overVectors, type VectorType, vectorFor } from "./elementwise.ts"
 import { groupsFor, type WebgpuEngine } from "./engine.ts"

@@ -2,7 +2,7 @@
  * A packed weight on the GPU (`../../tensors/packed-matrix.ts`): WGSL that dequantizes one number of a word, for programs that read packed
  * weights, and the program that dequantizes a whole matrix.
  */
-import type { TensorInfo } from "@tensorflow/tfjs"
+import type { TensorInfo } from "@tensorflow/tfjs-core"
 import { type Packing, PER_WORD } from "../../numbers/index.ts"
 import { read, write } from "../declaration.ts"
 import { groupsFor, type WebgpuEngine } from "./engine.ts"

@@ -5,7 +5,7 @@
  *
  * Recording waits for nothing. An output may be given back (`dispose`, `release`) as soon as the last program that reads it is recorded.
  */
-import type { TensorInfo } from "@tensorflow/tfjs"
+import type { TensorInfo } from "@tensorflow/tfjs-core"
 import type { Program } from "./program.ts"
 
 /** A part of a GPU buffer, as a program binds it. Offset and size in bytes. */

@@ -5,7 +5,7 @@
  * that lie in the window. An id that is no row of the table gives a row of NaN, so that it cannot pass unseen; the
  * first window writes these.
  */
-import { type TensorInfo, util, zeros } from "@tensorflow/tfjs"
+import { type TensorInfo, util, zeros } from "@tensorflow/tfjs-core"
 import { read, write } from "../declaration.ts"
 import { bindingLimitOf, type Kernel } from "./backend.ts"
 import { LANES, overVectors, type VectorType, vectorFor } from "./elementwise.ts"

@@ -4,7 +4,7 @@
  * A fast exponential may make anything of what is not finite, and a compiler may assume that there is none: so |x| is
  * held below where a square overflows, which changes no result, and what becomes of NaN and ∞ is decided by the bits.
  */
-import type { TensorInfo } from "@tensorflow/tfjs"
+import type { TensorInfo } from "@tensorflow/tfjs-core"
 import { read, write } from "../declaration.ts"
 import { ELEMENTWISE_WORKGROUP, elementwise, runElementwise, type VectorType } from "./elementwise.ts"
 import type { WebgpuEngine } from "./engine.ts"

@@ -8,7 +8,7 @@
  * so that no sum has two writers, and no product adds to what is there. Which rows count is known to the device alone:
  * logits are made of all of them.
  */
-import type { TensorInfo } from "@tensorflow/tfjs"
+import type { TensorInfo } from "@tensorflow/tfjs-core"
 import { read, write } from "../declaration.ts"
 import { LANES, overVectors, type VectorType, vectorFor } from "./elementwise.ts"
 import { groupsFor, type Span, type WebgpuEngine } from "./engine.ts"

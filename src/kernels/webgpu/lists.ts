@@ -4,7 +4,7 @@
  *
  * The padding between the tensors of an arena is computed along with them, and means nothing.
  */
-import type { TensorInfo } from "@tensorflow/tfjs"
+import type { TensorInfo } from "@tensorflow/tfjs-core"
 import { read, write } from "../declaration.ts"
 import { bounded, sizeOf } from "../tensor-lists.ts"
 import { type Arena, groupsFor, layoutOf, mostNumbers, type Span, type WebgpuEngine } from "./engine.ts"

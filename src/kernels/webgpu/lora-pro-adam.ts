@@ -11,7 +11,7 @@
  * Neither g̃ nor u is ever in memory: u is made from the moments where it is used. `moments` and `pull` bind the
  * moments of all pairs, and run once for each list of pairs whose moments can be bound at once.
  */
-import type { TensorInfo } from "@tensorflow/tfjs"
+import type { TensorInfo } from "@tensorflow/tfjs-core"
 import type { AdamRates } from "../adam-rates.ts"
 import { read, write } from "../declaration.ts"
 import type { XChoice } from "../lora-pro-theorem.ts"

@@ -6,7 +6,7 @@
  *   split      N = Qᵀ b     Y = S ⊙ (a Rᵀ)             [r, r]: long sums
  *   pull back  dA = T_B (a − Y R)     dB = (b − Q (N − Y)) T_Aᵀ
  */
-import type { TensorInfo } from "@tensorflow/tfjs"
+import type { TensorInfo } from "@tensorflow/tfjs-core"
 import { read, write } from "../declaration.ts"
 import type { XChoice } from "../lora-pro-theorem.ts"
 import type { Span, WebgpuEngine } from "./engine.ts"

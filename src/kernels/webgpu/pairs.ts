@@ -1,5 +1,5 @@
 /** Factor pairs on the GPU: what programs over all of them bind, in lists that can be bound at once, and their records. */
-import type { TensorInfo } from "@tensorflow/tfjs"
+import type { TensorInfo } from "@tensorflow/tfjs-core"
 import { bounded } from "../tensor-lists.ts"
 import { floatBits } from "../wasm/engine.ts"
 import { layoutOf, mostNumbers, type WebgpuEngine } from "./engine.ts"

@@ -9,7 +9,7 @@
  * dequantized as it is read. Numbers are added in an order that the sizes and the kind of device determine: the same bits
  * twice.
  */
-import type { TensorInfo } from "@tensorflow/tfjs"
+import type { TensorInfo } from "@tensorflow/tfjs-core"
 import type { Packing } from "../../numbers/index.ts"
 import type { Span, WebgpuEngine } from "./engine.ts"
 import type { Form, Kind, Pair } from "./product-blocks.ts"

@@ -8,7 +8,7 @@
  * Memory that is given back may be taken by the next program at once, submitted or not: commands of a queue run in their order, and what
  * is uploaded into a buffer that was used before goes through the same queue.
  */
-import type { TensorInfo } from "@tensorflow/tfjs"
+import type { TensorInfo } from "@tensorflow/tfjs-core"
 import { type BufferType, refuseOthers } from "../declaration.ts"
 import { arenasOf, type BufferSpan } from "./arenas.ts"
 import { submitPending, TENSOR_USAGE, type WebgpuBackend } from "./backend.ts"

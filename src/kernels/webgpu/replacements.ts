@@ -1,6 +1,6 @@
 /** The kernels that replace tfjs' own on the webgpu backend (`replaced-kernels.ts`). */
-import type { TensorInfo } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { TensorInfo } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { installKernels, type KernelTable, plainProduct } from "../replaced-kernels.ts"
 import type { Kernel, WebgpuBackend } from "./backend.ts"
 import { webgpuEngineOf } from "./engine.ts"

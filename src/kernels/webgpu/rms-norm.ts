@@ -1,5 +1,5 @@
 /** RMS normalization on the GPU: a workgroup for each row (`../rms-norm.ts` has the equations). */
-import type { TensorInfo } from "@tensorflow/tfjs"
+import type { TensorInfo } from "@tensorflow/tfjs-core"
 import { read, write } from "../declaration.ts"
 import type { WebgpuEngine } from "./engine.ts"
 import { program, variants } from "./program.ts"

@@ -2,7 +2,7 @@
  * Rotary positions on the GPU; equations as in `../rope.ts`. An invocation turns a pair of columns, or four pairs where
  * half a head is whole fours.
  */
-import type { TensorInfo } from "@tensorflow/tfjs"
+import type { TensorInfo } from "@tensorflow/tfjs-core"
 import { read, write } from "../declaration.ts"
 import { LANES, type VectorType, vectorFor } from "./elementwise.ts"
 import { groupsFor, type WebgpuEngine } from "./engine.ts"

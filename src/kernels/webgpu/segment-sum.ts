@@ -11,7 +11,7 @@
  * Nothing clears the segments' first rows. Of a segment without rows there stands what was in that memory, which is no
  * row, or a row of another segment.
  */
-import { type TensorInfo, util, zeros } from "@tensorflow/tfjs"
+import { type TensorInfo, util, zeros } from "@tensorflow/tfjs-core"
 import { read, write } from "../declaration.ts"
 import type { Kernel } from "./backend.ts"
 import { LANES, overVectors, type VectorType, vectorFor } from "./elementwise.ts"

@@ -6,7 +6,7 @@
  * alone, has no softmax. Its sum is noted as −1, which no sum is, and becomes NaN in the end: NaN on the way would be at
  * the compiler's mercy.
  */
-import type { TensorInfo } from "@tensorflow/tfjs"
+import type { TensorInfo } from "@tensorflow/tfjs-core"
 import { read, write } from "../declaration.ts"
 import { LANES, overVectors, type VectorType, vectorFor } from "./elementwise.ts"
 import { groupsFor, type Span, type WebgpuEngine } from "./engine.ts"

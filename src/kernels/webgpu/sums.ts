@@ -8,7 +8,7 @@
  * column take every lanes-th term each, in four accumulators, and then add up in pairs. Where there are more terms than
  * that, the workgroup's column is a part of a sum, and the parts, [outer, parts, inner], are summed likewise.
  */
-import { type TensorInfo, util, zeros } from "@tensorflow/tfjs"
+import { type TensorInfo, util, zeros } from "@tensorflow/tfjs-core"
 import { read, write } from "../declaration.ts"
 import type { Kernel } from "./backend.ts"
 import { groupsFor, type Span, type WebgpuEngine, webgpuEngineOf } from "./engine.ts"

@@ -4,7 +4,7 @@
  * Of σ and 1 − σ the smaller is e·q, e = exp(−|gate|), q = 1/(1 + e), and the other q: no exponential overflows. What
  * is not finite is told by its bits, for a compiler may assume that there is none; the products carry it on.
  */
-import type { TensorInfo } from "@tensorflow/tfjs"
+import type { TensorInfo } from "@tensorflow/tfjs-core"
 import { read, write } from "../declaration.ts"
 import { ELEMENTWISE_WORKGROUP, elementwise, runElementwise, type VectorType } from "./elementwise.ts"
 import type { WebgpuEngine } from "./engine.ts"

@@ -8,7 +8,7 @@
  * What they are stands in `src/optimizers/whitening.ts`; a direction that is not in the span of a factor gets zeros, as
  * on wasm.
  */
-import type { TensorInfo } from "@tensorflow/tfjs"
+import type { TensorInfo } from "@tensorflow/tfjs-core"
 import { read, write } from "../declaration.ts"
 import { floatBits } from "../wasm/engine.ts"
 import { eigenPrograms, eigenScratchOf, gramRecords, MOST_RANK, PAIRS, rankClassOf } from "./eigen.ts"

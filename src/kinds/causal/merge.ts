@@ -7,7 +7,7 @@ import { type Adapted, unadapted } from "../../../adapters/index.ts"
 import type { CausalPlan } from "../../../schemas/index.ts"
 import { type CausalEvaluationBatch, type CausalSplit, causalEvaluationBatches } from "../../data/causal/index.ts"
 import { Device } from "../../device/index.ts"
-import { IGNORED } from "../../kernels/cross-entropy.ts"
+import { IGNORED } from "../../kernels/index.ts"
 import {
   type CausalDescription,
   type CausalModel,

@@ -11,7 +11,7 @@ import {
   openCausal
 } from "../../data/causal/index.ts"
 import { Device } from "../../device/index.ts"
-import { linearCrossEntropy } from "../../kernels/linear-cross-entropy.ts"
+import { linearCrossEntropy } from "../../kernels/index.ts"
 import { type CausalModel, loadCausal } from "../../models/causal/index.ts"
 import { peftReader, restoreAdapter, saveAdapter } from "../../output/index.ts"
 import { countedTokens, evaluateTokens } from "../../training/index.ts"

@@ -2,7 +2,7 @@
  * What a config says about a decoder of the Llama kind, in one spelling for all families, and the fields of config.json that they share.
  */
 import * as Schema from "effect/Schema"
-import type { GeluForm } from "../../kernels/gelu.ts"
+import type { GeluForm } from "../../kernels/index.ts"
 import { Count, Layers, maybe, type Normalized, Positive, withDefault } from "../config-reader.ts"
 import type { DecoderSizes } from "./decoder.ts"
 import { oneRope, RopeFile, type RopeOfHead, reachOf } from "./rope-config.ts"

@@ -11,8 +11,7 @@ import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { type GeluForm, gelu } from "../../kernels/gelu.ts"
-import { layerNorm } from "../../kernels/layer-norm.ts"
+import { type GeluForm, gelu, layerNorm } from "../../kernels/index.ts"
 import type { LinearSite, Weights } from "../../tensors/index.ts"
 import {
   ActivationName,

@@ -1,6 +1,6 @@
 /** Layers that decide by the sign or the size of their input. Of PReLU, `<path>.alpha` is frozen, or trained itself. */
 import * as tf from "@tensorflow/tfjs-core"
-import { clippedRelu } from "../../kernels/clipped-relu.ts"
+import { clippedRelu } from "../../kernels/index.ts"
 import { stopGradient } from "../../tensors/index.ts"
 import { activated, asItIs, configOf, type LayerKind, weightShapes } from "./layer.ts"
 

@@ -3,9 +3,7 @@
  * without height), held as W [filters, depth·height·width·in], a row for each filter.
  */
 import * as tf from "@tensorflow/tfjs-core"
-import { depthwiseConvolution } from "../../kernels/depthwise-convolution.ts"
-import { patches } from "../../kernels/patches.ts"
-import { outputSize, type Pair, type Window } from "../../kernels/window.ts"
+import { depthwiseConvolution, outputSize, type Pair, patches, type Window } from "../../kernels/index.ts"
 import type { LinearSite } from "../../tensors/index.ts"
 import {
   activated,

@@ -13,7 +13,7 @@
  */
 import type { layers } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs-core"
-import { clippedRelu } from "../../kernels/clipped-relu.ts"
+import { clippedRelu } from "../../kernels/index.ts"
 import type { Linear, LinearSite, Weights } from "../../tensors/index.ts"
 
 export type Layer = layers.Layer

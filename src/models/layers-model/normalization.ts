@@ -7,8 +7,7 @@
  *   layer   y = (x − mean x)·γ/√(var x + ε) + β       over the layer's axes, of each row
  */
 import * as tf from "@tensorflow/tfjs-core"
-import { layerNorm } from "../../kernels/layer-norm.ts"
-import { scaledColumns } from "../../kernels/scaled-columns.ts"
+import { layerNorm, scaledColumns } from "../../kernels/index.ts"
 import type { Weights } from "../../tensors/index.ts"
 import { asItIs, configOf, indexOf, type Layer, type LayerKind, type LayerParameter, weightShapes } from "./layer.ts"
 

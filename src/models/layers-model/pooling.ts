@@ -6,10 +6,7 @@
  *   average   the sum over a window (a depthwise convolution with 1), over the number of pixels that it has
  */
 import * as tf from "@tensorflow/tfjs-core"
-import { frozenLinear } from "../../kernels/dense-linear.ts"
-import { depthwiseConvolution } from "../../kernels/depthwise-convolution.ts"
-import { maxPooling } from "../../kernels/max-pooling.ts"
-import { axesOf, type Window } from "../../kernels/window.ts"
+import { axesOf, depthwiseConvolution, frozenLinear, maxPooling, type Window } from "../../kernels/index.ts"
 import { channelsLast, configOf, type DataFormat, inFormat, type LayerKind } from "./layer.ts"
 
 interface PoolingConfig extends DataFormat {
