@@ -9,12 +9,10 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { MethodFacts } from "./adapter.ts"
-import { count, schemaKey, withDefault } from "./fields.ts"
+import { count, schemaKey, strict, withDefault } from "./fields.ts"
 import { factorRules, type Moving, scheduleRules } from "./moving-rules.ts"
 import { OptimizerConfig } from "./optimizer.ts"
-import { type PlanProblem, problemsOf } from "./problems.ts"
-import { type Rule, rule } from "./rule.ts"
-import { strict } from "./strict.ts"
+import { type PlanProblem, problemsOf, type Rule, rule } from "./problems.ts"
 import { TrainingSection } from "./training.ts"
 
 export const AdaptationTraining = Schema.Struct({
@@ -26,7 +24,7 @@ export const AdaptationTraining = Schema.Struct({
   accumulate: TrainingSection.fields.accumulate,
   evaluateBatchSize: Schema.optionalKey(count(1, "Rows per forward pass of a validation on arrays and tensors.")),
   diagnostics: TrainingSection.fields.diagnostics
-}).annotate({ title: "AdaptationTraining", description: "How long, in which portions, and when to look." })
+}).annotate({ title: "AdaptationTraining", description: "How long, in which portions, and when to evaluate." })
 
 export const AdaptationPlan = Schema.Struct({
   $schema: schemaKey,

@@ -24,7 +24,7 @@ import {
   text,
   withDefault
 } from "./fields.ts"
-import { type Rule, rule } from "./rule.ts"
+import { type Rule, rule } from "./problems.ts"
 
 /** A dotted glob over site names: `*` one segment, `**` any number, a plain name any site that ends in it (`query`). */
 export const SitePattern = text(

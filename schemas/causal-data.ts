@@ -8,8 +8,8 @@
  * Files by extension: .jsonl or .ndjson (one object a line), .csv (with a header row), each also as .gz, and .parquet.
  */
 import * as Schema from "effect/Schema"
+import { splits } from "./data.ts"
 import { choice, count, integer, text, withDefault } from "./fields.ts"
-import { splits } from "./splits.ts"
 
 const column = (what: string) => text("the name of a column", what)
 
@@ -17,15 +17,14 @@ const packed = (byDefault: boolean) =>
   Schema.Boolean.annotate({
     expected: "true or false",
     description:
-      "Whether a row of a batch holds several texts one behind another, each attending to itself alone, rather than one text and padding."
+      "Whether a row of a batch holds several texts in sequence, each attending to itself alone, rather than one text and padding."
   }).pipe(withDefault(byDefault))
 
 const files = splits(".jsonl, .csv or .parquet", ".jsonl, .ndjson or .csv, these as .gz too, or .parquet")
 
-const bucketPool = count(
-  1,
-  "Batches per pool: so many batches' worth of shuffled rows are sorted by length or packed together."
-).pipe(withDefault(8))
+const bucketPool = count(1, "Batches per pool: shuffled rows are sorted by length, or packed, within a pool.").pipe(
+  withDefault(8)
+)
 
 const cutAt = (what: string) => integer(4, 131_072, what).pipe(withDefault(512))
 
@@ -36,7 +35,7 @@ export const ChatData = Schema.Struct({
   ...files,
   mapping: choice(
     ["openai", "sharegpt", "alpaca"],
-    "How a row says its conversation: openai (a list of { role, content }), sharegpt (a list of { from, value }) or alpaca (columns instruction, input, output and system)."
+    "The form of a row's conversation: openai (a list of { role, content }), sharegpt (a list of { from, value }) or alpaca (columns instruction, input, output and system)."
   ).pipe(withDefault("openai")),
   messages: Schema.optionalKey(
     column("Column that holds the list of messages. Absent: messages (openai) or conversations (sharegpt).")
@@ -55,11 +54,11 @@ export const ChatData = Schema.Struct({
 export type ChatData = typeof ChatData.Type
 
 export const CompletionData = Schema.Struct({
-  format: Schema.Literal("completion").annotate({ description: "Prompts and how each goes on." }),
+  format: Schema.Literal("completion").annotate({ description: "Prompts and their completions." }),
   ...files,
   prompt: column("Column that holds the prompt.").pipe(withDefault("prompt")),
   completion: column(
-    "Column that holds what follows the prompt; nothing is put between the two, an end-of-text token behind."
+    "Column that holds what follows the prompt. Nothing is put between the two; an end-of-text token is added after."
   ).pipe(withDefault("completion")),
   lossOn: choice(
     ["completion", "all"],

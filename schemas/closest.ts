@@ -1,5 +1,5 @@
 /**
- * The name somebody probably meant: the nearest of some candidates, if it is near enough.
+ * The name that was probably meant: the nearest of some candidates, if it is near enough.
  *
  * Distance: insertions, deletions, replacements and swaps of neighbours (optimal string alignment, the restricted form of Damerau
  * and Levenshtein), on names without case and separators, since `learning_rate` is no typo of `learningRate` but the same word.

@@ -7,8 +7,27 @@
  * Files by extension: .jsonl or .ndjson (one object a line), .csv (with a header row; texts alone). Paths are relative to the plan.
  */
 import * as Schema from "effect/Schema"
-import { count, integer, listOf, positive, text, withDefault } from "./fields.ts"
-import { splits } from "./splits.ts"
+import { count, integer, listOf, positive, share, text, withDefault } from "./fields.ts"
+
+/** train, validation and test of a format whose files have these extensions. */
+export const splits = (extensions: string, written: string) => {
+  const path = `a path to a ${extensions} file`
+  const file = (what: string) => text(path, `${what} Relative to the plan file.`)
+  return {
+    train: file(`Rows to train on (${written}).`),
+    validation: Schema.optionalKey(
+      Schema.Union([
+        file("Rows to evaluate during training."),
+        share("The share of the training rows held out.")
+      ]).annotate({
+        expected: `${path}, or a fraction between 0 and 1 of the training rows`,
+        description:
+          "Rows to evaluate during training: a file, or the share of the training rows that is held out for it."
+      })
+    ),
+    test: Schema.optionalKey(file("Rows to evaluate at the end."))
+  }
+}
 
 const labelsExpected = "a list of labels, each once"
 
@@ -34,7 +53,7 @@ export const DataSection = Schema.Struct({
   ),
   bucketPool: count(
     1,
-    "Batches per pool: so many batches of shuffled rows are sorted by length, so that a batch holds texts of like length."
+    "Batches per pool: shuffled rows are sorted by length within a pool, so that a batch holds texts of similar length."
   ).pipe(withDefault(8))
 }).annotate({ title: "Data", description: "Rows of labelled text and how they become batches." })
 export type DataSection = typeof DataSection.Type
@@ -47,7 +66,7 @@ export const ArraysSection = Schema.Struct({
     "the name of a column",
     "Column that holds the numbers of a row: a list, nested or flat, of as many as the model's input has."
   ).pipe(withDefault("input")),
-  scale: positive("What every number is multiplied with: 1/255 makes grey values of bytes.").pipe(withDefault(1)),
+  scale: positive("What every number is multiplied by: 1/255 turns bytes into grey values.").pipe(withDefault(1)),
   ...classes
 }).annotate({ title: "Arrays", description: "Rows of numbers with a label, and how they become batches." })
 export type ArraysSection = typeof ArraysSection.Type

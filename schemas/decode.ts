@@ -1,19 +1,18 @@
 /**
  * The one way from unknown data to a RunPlan: strict, and every problem at once.
  *
- * Structure first (unknown keys, types, ranges, missing keys); a plan whose structure is right is held against the rules of
+ * Structure first (unknown keys, types, ranges, missing keys); a plan whose structure is right is checked by the rules of
  * run-plan.ts, all of them. Nothing here knows files: paths in the result are as written (src/plan/read.ts resolves them).
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { closest } from "./closest.ts"
-import { oneOf, showValue } from "./expected.ts"
-import { type PlanProblem, problemsOf } from "./problems.ts"
+import { strict } from "./fields.ts"
+import { oneOf, type PlanProblem, problemsOf, showValue } from "./problems.ts"
 import { ClassificationPlan, planKinds, type RunPlan, rules } from "./run-plan.ts"
-import { strict } from "./strict.ts"
 
-export { strict } from "./strict.ts"
+export { strict } from "./fields.ts"
 
 /** A plan that cannot be run as it is written. `file` is the plan's file as the user named it, absent for a plan from code. */
 export class PlanError extends Schema.TaggedError<PlanError>()("PlanError", {
@@ -32,7 +31,7 @@ const formats = Object.keys(planKinds)
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null
 
-/** What is wrong with `data.format`, on which it depends what else may stand in a plan. */
+/** What is wrong with `data.format`, which decides what else a plan may hold. */
 const formatProblem = (input: unknown): PlanProblem | undefined => {
   if (!isRecord(input) || !isRecord(input["data"]) || Array.isArray(input["data"])) return undefined
   const { format } = input["data"]

@@ -7,6 +7,10 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type { ParseOptions } from "effect/SchemaAST"
+
+/** How everything is decoded. None of these is the library's default: it stops at the first error, drops unknown keys and hides the found value. */
+export const strict = { errors: "all", onExcessProperty: "error", reportInput: true } as const satisfies ParseOptions
 
 const notNegativeZero = (expected: string) => Schema.makeFilter((n: number) => !Object.is(n, -0), { expected })
 

@@ -45,7 +45,6 @@ export {
   ScheduleConfig,
   SgdConfig
 } from "./optimizer.ts"
-export { OutputSection } from "./output.ts"
 export type { PlanProblem } from "./problems.ts"
 export {
   ArraysPlan,
@@ -58,4 +57,4 @@ export {
   type RunPlanInput,
   rules
 } from "./run-plan.ts"
-export { DiagnosticsConfig, TrainingSection } from "./training.ts"
+export { DiagnosticsConfig, OutputSection, TrainingSection } from "./training.ts"

@@ -10,8 +10,8 @@
  */
 import * as Schema from "effect/Schema"
 import { AdaptationPlan } from "./adaptation-plan.ts"
+import { strict } from "./fields.ts"
 import { RunPlan } from "./run-plan.ts"
-import { strict } from "./strict.ts"
 
 interface JsonSchema {
   readonly [keyword: string]: unknown
@@ -51,11 +51,15 @@ const mapChildren = (schema: JsonSchema, name: string, change: Change): JsonSche
     ])
   )
 
-/** Gives a tag without a description that of its alternative: editors show it beside the tag's value. */
-const describeTags = (schema: JsonSchema): JsonSchema => {
+/**
+ * Gives a tag without a description that of its alternative, which editors show beside the tag's value, and leaves out the bound that
+ * every integer has.
+ */
+const forReaders = ({ maximum, ...schema }: JsonSchema): JsonSchema => {
   const tag = tagOf(schema)
-  return mapChildren(schema, "", (child, key) => {
-    const inner = describeTags(child)
+  const bound = maximum === undefined || maximum === Number.MAX_SAFE_INTEGER ? {} : { maximum }
+  return mapChildren({ ...schema, ...bound }, "", (child, key) => {
+    const inner = forReaders(child)
     return key === tag?.key ? { ...inner, description: inner["description"] ?? schema["description"] } : inner
   })
 }
@@ -104,7 +108,7 @@ const documentOf = (plan: Schema.Top): JsonSchema => {
   const { definitions, schema } = Schema.toJsonSchemaDocument(plan, { onExcessProperty: strict.onExcessProperty })
   const named = Object.keys(definitions)
   if (named.length > 0) throw new Error(`definitions are made here, not by identifiers: ${named.join(", ")}`)
-  return { $schema: "https://json-schema.org/draft/2020-12/schema", ...withDefinitions(describeTags(schema)) }
+  return { $schema: "https://json-schema.org/draft/2020-12/schema", ...withDefinitions(forReaders(schema)) }
 }
 
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null

@@ -42,7 +42,7 @@ export const ModelSection = Schema.Struct({
 }).annotate({ title: "Model", description: "Which base is adapted, and for which task." })
 export type ModelSection = typeof ModelSection.Type
 
-/** A `tf.LayersModel` whose last layer tells classes apart. */
+/** A `tf.LayersModel` that classifies. */
 export const LayersModelSection = Schema.Struct({
   source: text(
     "a path to the model.json of a tf.LayersModel",

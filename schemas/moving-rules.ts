@@ -3,7 +3,7 @@
  */
 import { type MethodFacts, methodsWith } from "./adapter.ts"
 import { factsOfOptimizer, type OptimizerConfig, optimizerRules, unconditional } from "./optimizer.ts"
-import { type Rule, rule } from "./rule.ts"
+import { type Rule, rule } from "./problems.ts"
 import type { TrainingSection } from "./training.ts"
 
 /** What these rules read. */

@@ -12,7 +12,7 @@
  */
 import * as Schema from "effect/Schema"
 import { belowOne, betas, choice, count, nonNegative, positive, withDefault } from "./fields.ts"
-import { type Rule, rule } from "./rule.ts"
+import { type Rule, rule } from "./problems.ts"
 
 export const ScheduleConfig = Schema.Struct({
   kind: choice(

@@ -17,9 +17,8 @@ import { count, schemaKey, withDefault } from "./fields.ts"
 import { CausalModelSection, LayersModelSection, ModelSection } from "./model.ts"
 import { factorRules, type Moving, scheduleRules } from "./moving-rules.ts"
 import { OptimizerConfig } from "./optimizer.ts"
-import { OutputSection } from "./output.ts"
-import { type Rule, rule } from "./rule.ts"
-import { TrainingSection } from "./training.ts"
+import { type Rule, rule } from "./problems.ts"
+import { OutputSection, TrainingSection } from "./training.ts"
 
 const planOf = <Model extends Schema.Struct.Fields, Data extends Schema.Constraint>(
   model: Schema.Struct<Model>,
@@ -38,7 +37,7 @@ const planOf = <Model extends Schema.Struct.Fields, Data extends Schema.Constrai
     output: OutputSection.pipe(withDefault({}))
   }).annotate({ title, description })
 
-/** A Hugging Face encoder that tells classes of text apart. */
+/** A Hugging Face encoder that classifies texts. */
 export const ClassificationPlan = planOf(
   ModelSection,
   DataSection,
@@ -48,7 +47,7 @@ export const ClassificationPlan = planOf(
 export type ClassificationPlan = typeof ClassificationPlan.Type
 export type ClassificationPlanInput = typeof ClassificationPlan.Encoded
 
-/** A `tf.LayersModel` that tells classes of arrays apart. */
+/** A `tf.LayersModel` that classifies arrays. */
 export const ArraysPlan = planOf(
   LayersModelSection,
   ArraysSection,
@@ -136,7 +135,7 @@ export const rules: ReadonlyArray<PlanRule> = [
   overridesSaySomething,
   textRule("checkpoint-head-needs-pooler", "model.task.headInit", ({ model: { task } }) =>
     task.headInit === "checkpoint" && task.pooling !== "pooler"
-      ? `found "checkpoint" with pooling "${task.pooling}"; a checkpoint's classifier stands on its pooler: set model.task.pooling to "pooler", or headInit to "normal" or "zeros"`
+      ? `found "checkpoint" with pooling "${task.pooling}"; a checkpoint's classifier reads its pooler: set model.task.pooling to "pooler", or headInit to "normal" or "zeros"`
       : undefined
   ),
   planRule("packed-base-is-frozen", "model.weights", ({ adapter, model }) =>

@@ -1,30 +1,35 @@
 /**
- * The `training` section: how long, in which portions, and when to look.
+ * The `training` section: how long, in which portions, and when to evaluate. The `output` section: where the run folder is, and how
+ * often the run is saved.
  *
  *   { "steps": 80, "batchSize": 8, "accumulate": 1, "evaluateEvery": 40 }
+ *   { "directory": "runs/movies", "checkpointEvery": 20, "keep": 2 }
  *
  * Exactly one of `steps` and `epochs` (a rule in run-plan.ts). A step is one update of the parameters: `batchSize × accumulate` rows.
+ *
+ * The run folder is relative to the working directory, unlike inputs: what a plan reads belongs to the plan, what it writes to the person
+ * who runs it.
  */
 import * as Schema from "effect/Schema"
 import { SitePattern } from "./adapter.ts"
-import { choice, count, listOf, positive, withDefault } from "./fields.ts"
+import { choice, count, listOf, positive, text, withDefault } from "./fields.ts"
 
 /** The true gradient of some weights, beside what the method makes of it. */
 export const DiagnosticsConfig = Schema.Struct({
-  every: count(1, "Steps between two looks; the first is at step 1.").pipe(withDefault(10)),
+  every: count(1, "Steps between two probes; the first is at step 1.").pipe(withDefault(10)),
   sites: Schema.Union([
     Schema.Literal("all"),
-    listOf(1, SitePattern, "a list of one or more site patterns", "Adapted sites that are looked at.")
+    listOf(1, SitePattern, "a list of one or more site patterns", "Adapted sites that are probed.")
   ])
     .annotate({
       expected: '"all" or a list of one or more site patterns',
-      description: "Adapted sites that are looked at."
+      description: "Adapted sites that are probed."
     })
     .pipe(withDefault("all"))
 }).annotate({
   title: "Diagnostics",
   description:
-    "Every so many steps the true gradient of W is formed at some sites, and how near the method comes to it is written to metrics.jsonl."
+    "At intervals of `every` steps the true gradient of W is formed at some sites, and metrics.jsonl has how near the method comes to it."
 })
 export type DiagnosticsConfig = typeof DiagnosticsConfig.Type
 
@@ -34,7 +39,7 @@ export const TrainingSection = Schema.Struct({
   batchSize: count(1, "Rows per forward pass.").pipe(withDefault(8)),
   accumulate: count(1, "Batches whose gradients are averaged into one step.").pipe(withDefault(1)),
   evaluateEvery: Schema.optionalKey(
-    count(1, "Evaluate every so many steps. Absent: before training and at the end only.")
+    count(1, "Steps between evaluations. Absent: evaluate before training and at the end only.")
   ),
   evaluateRows: Schema.optionalKey(
     count(1, "Rows of a split used by the evaluations before the last one. Absent: all rows.")
@@ -59,6 +64,22 @@ export const TrainingSection = Schema.Struct({
 }).annotate({
   title: "Training",
   expected: 'an object with "steps" or "epochs"',
-  description: "How long, in which portions, and when to look."
+  description: "How long, in which portions, and when to evaluate."
 })
 export type TrainingSection = typeof TrainingSection.Type
+
+export const OutputSection = Schema.Struct({
+  directory: Schema.optionalKey(
+    text(
+      "a path to a new folder",
+      "Run folder, relative to the working directory. Absent: a fresh runs/<plan name>-<n>."
+    )
+  ),
+  checkpointEvery: count(1, "Steps between checkpoints, from which an interrupted run can be resumed.").pipe(
+    withDefault(50)
+  ),
+  keep: count(1, "Newest checkpoints that are kept; the one with the best evaluation is kept besides.").pipe(
+    withDefault(2)
+  )
+}).annotate({ title: "Output", description: "Where the run folder is, and how often the run is saved." })
+export type OutputSection = typeof OutputSection.Type

@@ -9,7 +9,7 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { count, list, text, withDefault } from "../../schemas/fields.ts"
+import { count, list, strict, text, withDefault } from "../../schemas/fields.ts"
 import {
   AdaloraConfig,
   type AdapterConfig,
@@ -20,7 +20,6 @@ import {
   type PlanProblem
 } from "../../schemas/index.ts"
 import { problemsOf } from "../../schemas/problems.ts"
-import { strict } from "../../schemas/strict.ts"
 import { AdaptError } from "./errors.ts"
 
 const around = {

@@ -5,8 +5,8 @@
 import { describe, expect, test } from "bun:test"
 import type * as SchemaAST from "effect/SchemaAST"
 import { getLanguageService, type JSONSchema, MarkupContent, TextDocument } from "vscode-json-languageservice"
-import { literalsOf, propertyOf, tagOf } from "../../schemas/expected.ts"
 import { AdaptationPlan, adaptationPlanJsonSchema, planKinds, runPlanJsonSchema } from "../../schemas/index.ts"
+import { literalsOf, propertyOf, tagOf } from "../../schemas/problems.ts"
 
 type Path = ReadonlyArray<string | number>
 

@@ -103,7 +103,7 @@ const cases: Record<string, Case> = {
   "checkpoint-head-needs-pooler": {
     bad: { model: { source: "m", task: { kind: "classification", headInit: "checkpoint" } } },
     says: [
-      'model.task.headInit: found "checkpoint" with pooling "mean"; a checkpoint\'s classifier stands on its pooler: set model.task.pooling to "pooler", or headInit to "normal" or "zeros"'
+      'model.task.headInit: found "checkpoint" with pooling "mean"; a checkpoint\'s classifier reads its pooler: set model.task.pooling to "pooler", or headInit to "normal" or "zeros"'
     ],
     good: [
       { model: { source: "m", task: pooler } },

@@ -9,9 +9,8 @@ import {
   decodeAdaptationPlan
 } from "../../../schemas/adaptation-plan.ts"
 import type { MethodFacts } from "../../../schemas/adapter.ts"
-import { count, share } from "../../../schemas/fields.ts"
+import { count, share, strict } from "../../../schemas/fields.ts"
 import { type PlanProblem, problemsOf } from "../../../schemas/problems.ts"
-import { strict } from "../../../schemas/strict.ts"
 import type { LayersNetwork } from "../../models/layers-model/from-layers-model.ts"
 import type { Loss } from "../../training/index.ts"
 import { FitError } from "../errors.ts"
