@@ -6,7 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { Device } from "../device/index.ts"
-import { kindOf, type LoadedKind, loadKind, type RunKind } from "../kinds/index.ts"
+import { kindOf, type Publisher, type RunKind } from "../kinds/index.ts"
 import { checkFree, type EvaluationReport, type RunReport, runFolder } from "../output/index.ts"
 import { invocation } from "../output/invocation.ts"
 import { type ResolvedPlan, readPlan } from "../plan/index.ts"
@@ -72,7 +72,7 @@ export const train = ({ plan: given, set, device, threads, out, resume: resumed,
     }).pipe(Effect.provide(opened), Effect.provideService(Progress, tell))
     yield* json
       ? Console.log(JSON.stringify(report))
-      : Console.log(closingText(yield* loadKind(plan), report, resolved))
+      : Console.log(closingText(kind, yield* Effect.promise(kind.publisher), report, resolved))
   }).pipe(
     Effect.scoped,
     Effect.tapError((error) => (json ? Console.log(failureJson(error)) : Effect.void))
@@ -110,7 +110,7 @@ const gainedText = ({ metrics, headline }: RunKind, before: EvaluationReport, af
     })
     .join(", ")
 
-const closingText = (kind: LoadedKind, report: RunReport, { model, plan }: ResolvedPlan): string => {
+const closingText = (kind: RunKind, publisher: Publisher, report: RunReport, { model, plan }: ResolvedPlan): string => {
   const { before, seconds, peakBytes, directory, adapter } = report
   const after = report.test ?? report.validation
   const gained =
@@ -120,7 +120,7 @@ const closingText = (kind: LoadedKind, report: RunReport, { model, plan }: Resol
           `Gained on ${after.split}: ${gainedText(kind, before, after)}`,
           `  (from ${kind.words.untrained(model)} on ${before.rows} rows to the trained model on ${after.rows}).`
         ]
-  const reader = kind.readerOf(plan)
+  const reader = publisher.readerOf(plan)
   const read = reader === null ? "" : `, as ${reader} reads it`
   return [
     "",

@@ -1,7 +1,8 @@
 /**
- * A kind of run is one value: what a plan says of it before weights are read (`RunKind`), and what trains it and uses what was trained
- * (`Runner`), which is loaded when there is something to train. Whatever trains, evaluates, merges, compares, suggests or reports is
- * written against the two and knows no kind by its name; `index.ts` is the table.
+ * A kind of run is one value: what a plan says of it before weights are read (`RunKind`), what trains it and uses what was trained
+ * (`Runner`), and what is made of a finished run to be given away (`Publisher`). The last two are loaded when they are needed: `validate`
+ * trains nothing, and a page publishes nothing. Whatever trains, evaluates, merges, compares, suggests or reports is written against
+ * the three and knows no kind by its name; `index.ts` is the table.
  *
  * A new kind is a folder here, its sections of a plan in `schemas/`, and a line of the table.
  */
@@ -14,7 +15,7 @@ import type { Adapted } from "../../adapters/index.ts"
 import type { CausalPlan, RunPlan } from "../../schemas/index.ts"
 import type { CausalSplit, RenderedSample } from "../data/causal/index.ts"
 import type { BatchPosition, DataError } from "../data/index.ts"
-import type { Device } from "../device/index.ts"
+import type { Device } from "../device/device.ts"
 import type { CausalModel } from "../models/causal/index.ts"
 import type { BatchOf, ModelError, Network } from "../models/index.ts"
 import type { CardParts, CardSource, WrittenModel } from "../output/index.ts"
@@ -70,6 +71,7 @@ export interface RunKind<Plan extends RunPlan = RunPlan, R extends ResolvedPlan 
   /** An evaluation in full, where there is more to see than a line. */
   details?(labels: ReadonlyArray<string>, evaluation: Evaluation): string
   readonly runner: () => Promise<Runner>
+  readonly publisher: () => Promise<Publisher>
 }
 
 export interface EvaluateOptions {
@@ -150,15 +152,32 @@ export interface Runner<
   }
   /** Writes what was trained into a folder. */
   save(adapted: Adapted<M>, resolved: R, folder: string): Effect.Effect<void, Reported, Files>
-  /** Who reads the adapter, beside this package; null: no one does. */
-  readerOf(plan: Plan): string | null
   /** Puts what a folder holds in place of what `adapted` started with. */
   restore(adapted: Adapted<M>, plan: Plan, folder: string): Effect.Effect<void, Reported, Files>
-  /** Writes a run's model with what was trained merged into it, and takes what is needed of the run after it has left the device. */
-  merge(trained: Trained<Plan, M>, run: string, folder: string): Effect.Effect<WrittenModel, Reported, Device | World>
-  /** Its part of the adapter's model card. */
-  card(source: CardSource<R>): CardParts
 }
 
-/** A kind, all of it. */
+/** What is made of a finished run for others. */
+export interface Publisher<
+  Plan extends RunPlan = RunPlan,
+  R extends ResolvedPlan = ResolvedPlan,
+  M extends Network = Network,
+  Source extends SplitSource = SplitSource
+> {
+  /** Who reads the adapter, beside this package; null: no one does. */
+  readerOf(plan: Plan): string | null
+  /** The kind's part of the adapter's model card. */
+  card(source: CardSource<R>): CardParts
+  /**
+   * Writes a run's model with what was trained merged into it, and takes what is needed of the run after it has left the device.
+   * `splits`: the runner's; `run`: the run's folder.
+   */
+  merge(
+    trained: Trained<Plan, M>,
+    splits: Runner<Plan, R, M, Source>["splits"],
+    run: string,
+    folder: string
+  ): Effect.Effect<WrittenModel, Reported, Device | World>
+}
+
+/** A kind with what trains it. */
 export interface LoadedKind extends RunKind, Runner {}

@@ -3,7 +3,6 @@
  *
  *   { "model/config.json": "ab…", "model/model.safetensors": "cd…", "data.train": "ef…" }
  */
-import { createHash } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
@@ -86,6 +85,9 @@ export const baseIdentity = (
     const relative = path.relative(process.cwd(), source)
     return { path: relative.startsWith("..") ? source : relative || ".", sha256 }
   })
+
+/** node:crypto's, which a bundle for a browser must not import: nothing is hashed there. */
+export const createHash = (algorithm: "sha256") => process.getBuiltinModule("node:crypto").createHash(algorithm)
 
 /** SHA-256 of a file, streamed, in lower-case hexadecimal. */
 export const sha256Of = (file: string): Effect.Effect<string, PlatformError, FileSystem.FileSystem> =>

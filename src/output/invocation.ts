@@ -2,13 +2,11 @@
  * How a user starts this program, for the commands that it tells them: `bun run` in the repository, whose scripts are the verbs; in
  * an installed package, which is JavaScript, its command in the words of the runtime that it runs in.
  */
-import process from "node:process"
-
 const installed = !import.meta.url.endsWith(".ts")
 
 const packageCommand = (): string => {
   if ("Deno" in globalThis) return "deno run -A npm:tfjs-lora-pro"
-  return process.versions["bun"] === undefined ? "npx tfjs-lora-pro" : "bunx --bun tfjs-lora-pro"
+  return globalThis.process?.versions["bun"] === undefined ? "npx tfjs-lora-pro" : "bunx --bun tfjs-lora-pro"
 }
 
 /** To be followed by a verb: `bun run`, `npx tfjs-lora-pro` … */

@@ -5,7 +5,6 @@
  * A process that was killed leaves its lock there; a lock whose process is gone is taken over. Processes of another host cannot be asked
  * for, so a lock from there stays until someone removes it.
  */
-import { hostname } from "node:os"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
@@ -95,6 +94,9 @@ export const createRunFolder = (
       if (yield* make(candidate)) return yield* runFolder(candidate)
     }
   })
+
+// not imported: a bundle for a browser holds nothing of Node
+const hostname = (): string => process.getBuiltinModule("node:os").hostname()
 
 const Owner = Schema.Struct({ pid: Schema.Int.check(Schema.isGreaterThan(0)), host: Schema.String })
 

@@ -20,6 +20,7 @@ export const presentRun = (kind: LoadedKind, folder: RunFolder, resolved: Resolv
       const message = error instanceof Error ? error.message : String(error)
       return tell({ kind: "notice", message: `warning: ${message}; ${saved}` })
     })
-    yield* orNotice(writeModelCard(kind, resolved, report))
+    const { card } = yield* Effect.promise(kind.publisher)
+    yield* orNotice(writeModelCard({ metrics: kind.metrics, card }, resolved, report))
     yield* orNotice(writeReport(folder, { ...kind, next: (run) => kind.next(resolved.plan, run) }))
   })

@@ -47,7 +47,13 @@ export const mergeLoaded = <E extends { readonly message: string }, R>(
     const target = out ?? path.join(directory, "merged")
     return yield* inNewFolder(target, (folder) =>
       Effect.gen(function* () {
-        const written = yield* Effect.scoped(Effect.flatMap(load, (run) => run.kind.merge(run, directory, folder)))
+        const written = yield* Effect.scoped(
+          Effect.flatMap(load, (run) =>
+            Effect.flatMap(Effect.promise(run.kind.publisher), ({ merge }) =>
+              merge(run, run.kind.splits, directory, folder)
+            )
+          )
+        )
         const { split, unmerged, classes } = written
         const comparison = compareLogits(unmerged, yield* Effect.scoped(written.merged), classes)
         const check: MergeCheck = { split, ...comparison, bound: MERGE_BOUND }

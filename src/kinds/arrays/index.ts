@@ -25,5 +25,6 @@ export const arrays: RunKind<ArraysPlan, ResolvedArraysPlan> = {
   detecting: detectArrays,
   next: (_, run) => `predict ${run} < rows.jsonl`,
   details: confusionText,
-  runner: () => import("./run.ts").then(({ runArrays }) => runArrays)
+  runner: () => import("./run.ts").then(({ runArrays }) => runArrays),
+  publisher: () => import("./publish.ts").then(({ publishArrays }) => publishArrays)
 }

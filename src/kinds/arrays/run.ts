@@ -17,8 +17,6 @@ import { type LayersClassifier, loadLayersClassifier } from "../../models/index.
 import { crossEntropy, evaluate, keepMistakes, logitsOf } from "../../training/index.ts"
 import type { Runner } from "../kind.ts"
 import { onlySplits, predictionsOf, rowsOf } from "../labelled-run.ts"
-import { arraysCard } from "./card.ts"
-import { mergeArrays } from "./merge.ts"
 import { type ResolvedArraysPlan, shapeOf } from "./resolve.ts"
 
 export const runArrays: Runner<ArraysPlan, ResolvedArraysPlan, LayersClassifier, ClassificationSplit> = {
@@ -78,8 +76,5 @@ export const runArrays: Runner<ArraysPlan, ResolvedArraysPlan, LayersClassifier,
       const { tensors } = yield* readPeftFile(bytes, file)
       yield* restoreTensors(adapted, tensors, file)
     }),
-  keepMistakes,
-  readerOf: () => "loadAdapter of tfjs-lora-pro/layers",
-  merge: (trained, _, folder) => mergeArrays(trained, runArrays.splits, folder),
-  card: arraysCard
+  keepMistakes
 }

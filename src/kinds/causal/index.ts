@@ -47,5 +47,6 @@ export const causal: RunKind<CausalPlan, ResolvedCausalPlan> = {
   suggesting: suggestCausal,
   detecting: detectCausal,
   next: ({ data }, run) => (data.format === "chat" ? `chat ${run}` : `generate ${run} "your prompt"`),
-  runner: () => import("./run.ts").then(({ runCausal }) => runCausal)
+  runner: () => import("./run.ts").then(({ runCausal }) => runCausal),
+  publisher: () => import("./publish.ts").then(({ publishCausal }) => publishCausal)
 }

@@ -13,11 +13,9 @@ import {
 import { Device } from "../../device/index.ts"
 import { linearCrossEntropy } from "../../kernels/index.ts"
 import { type CausalModel, loadCausal } from "../../models/causal/index.ts"
-import { peftReader, restoreAdapter, saveAdapter } from "../../output/index.ts"
+import { restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
 import { countedTokens, evaluateTokens } from "../../training/index.ts"
 import type { Runner } from "../kind.ts"
-import { causalCard } from "./card.ts"
-import { mergeCausal } from "./merge.ts"
 import type { ResolvedCausalPlan } from "./resolve.ts"
 
 /** A language model was asked for labels. */
@@ -85,8 +83,5 @@ export const runCausal: Runner<CausalPlan, ResolvedCausalPlan, CausalModel, Caus
     // llama.cpp's converter asks for the base's config.json, which is not in a GGUF file's folder
     return saveAdapter(adapted, resolved, folder, source.endsWith(".gguf") ? origin.config : undefined)
   },
-  restore: (adapted, _, folder) => restoreAdapter(adapted, folder),
-  readerOf: peftReader,
-  merge: (trained, run, folder) => mergeCausal(trained, runCausal.splits, run, folder),
-  card: causalCard
+  restore: (adapted, _, folder) => restoreAdapter(adapted, folder)
 }

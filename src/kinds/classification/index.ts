@@ -36,7 +36,8 @@ export const classification: RunKind<ClassificationPlan, ResolvedClassificationP
   detecting: detectClassification,
   next: (_, run) => `predict ${run} "your text"`,
   details: confusionText,
-  runner: () => import("./run.ts").then(({ runClassification }) => runClassification)
+  runner: () => import("./run.ts").then(({ runClassification }) => runClassification),
+  publisher: () => import("./publish.ts").then(({ publishClassification }) => publishClassification)
 }
 
 const UNUSED_SHOWN = 4

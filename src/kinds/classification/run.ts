@@ -9,14 +9,12 @@ import {
   padBatch,
   trainingBatches
 } from "../../data/index.ts"
-import { Device } from "../../device/index.ts"
+import { Device } from "../../device/device.ts"
 import { loadDescribed, type Model } from "../../models/index.ts"
-import { peftReader, restoreAdapter, saveAdapter } from "../../output/index.ts"
+import { restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
 import { crossEntropy, evaluate, keepMistakes, logitsOf } from "../../training/index.ts"
 import type { Runner } from "../kind.ts"
 import { onlySplits, predictionsOf, rowsOf } from "../labelled-run.ts"
-import { classificationCard } from "./card.ts"
-import { mergeClassification } from "./merge.ts"
 import { longestText, type ResolvedClassificationPlan } from "./resolve.ts"
 
 export const runClassification: Runner<ClassificationPlan, ResolvedClassificationPlan, Model, ClassificationSplit> = {
@@ -67,8 +65,5 @@ export const runClassification: Runner<ClassificationPlan, ResolvedClassificatio
     }),
   keepMistakes,
   save: (adapted, resolved, folder) => saveAdapter(adapted, resolved, folder),
-  restore: (adapted, _, folder) => restoreAdapter(adapted, folder),
-  readerOf: peftReader,
-  merge: mergeClassification,
-  card: classificationCard
+  restore: (adapted, _, folder) => restoreAdapter(adapted, folder)
 }

@@ -6,12 +6,11 @@
  * The content security policy names the scripts by their SHA-256 and forbids everything else, so a string that got past the
  * escaping could still not run or load anything.
  */
-import { createHash } from "node:crypto"
-import { createRequire } from "node:module"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Schema from "effect/Schema"
 import { type FileError, fileError, writeFileAtomic } from "../../files/index.ts"
+import { createHash } from "../inputs.ts"
 import type { RunFolder } from "../run-folder.ts"
 import { drawPlots } from "./draw.ts"
 import { gradientPlots, gradientSeen } from "./gradient.ts"
@@ -114,9 +113,14 @@ const plotLibrary = (failed: (cause: unknown) => ReportError) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const read = (file: string) =>
-      Effect.try({ try: () => createRequire(import.meta.url).resolve(file), catch: failed }).pipe(
-        Effect.flatMap((path) => fs.readFileString(path).pipe(Effect.mapError(fileError("read", path))))
-      )
+      Effect.try({
+        try: () =>
+          process
+            .getBuiltinModule("node:module")
+            .createRequire(import.meta.url)
+            .resolve(file),
+        catch: failed
+      }).pipe(Effect.flatMap((path) => fs.readFileString(path).pipe(Effect.mapError(fileError("read", path)))))
     const library: PlotLibrary = {
       script: yield* read("uplot/dist/uPlot.iife.min.js"),
       style: yield* read("uplot/dist/uPlot.min.css")

@@ -1,4 +1,4 @@
-/** A run of a causal language model merged: a Hugging Face folder, from a folder or a .gguf file. */
+/** What is made of a language model's run: a card, and the merged model as a Hugging Face folder, from a folder or a .gguf file. */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
@@ -23,12 +23,14 @@ import {
   codeSpan,
   fenced,
   mergedCard,
+  peftReader,
   readBaseCard,
   type WrittenModel,
   writeMergedCausal
 } from "../../output/index.ts"
 import { readTensor } from "../../tensors/index.ts"
-import type { Runner, Trained } from "../kind.ts"
+import type { Publisher, Runner, Trained } from "../kind.ts"
+import { causalCard } from "./card.ts"
 import type { ResolvedCausalPlan } from "./resolve.ts"
 
 /** Rows that the two models are compared on: a row of logits is as long as the vocabulary, and a row of text may be long. */
@@ -37,8 +39,13 @@ const CHECKED_TEXTS = 16
 type AdaptedCausal = Adapted<CausalModel>
 type Open = Runner<CausalPlan, ResolvedCausalPlan, CausalModel, CausalSplit>["splits"]
 
-/** Writes the merged model of a run into `folder`. */
-export const mergeCausal = (
+export const publishCausal: Publisher<CausalPlan, ResolvedCausalPlan, CausalModel, CausalSplit> = {
+  readerOf: peftReader,
+  card: causalCard,
+  merge: (trained, splits, run, folder) => merged(trained, splits, run, folder)
+}
+
+const merged = (
   { plan, adapted, steps }: Trained<CausalPlan, CausalModel>,
   splits: Open,
   run: string,

@@ -1,11 +1,11 @@
-/** A classifier's run merged: base + s·BA as a Hugging Face folder. */
+/** What is made of a classifier's run: a card for its adapter, and base + s·BA as a Hugging Face folder. */
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../../../adapters/index.ts"
 import type { ClassificationPlan } from "../../../schemas/index.ts"
-import { evaluationBatches, openClassification } from "../../data/index.ts"
-import { Device } from "../../device/index.ts"
+import { type ClassificationSplit, evaluationBatches } from "../../data/index.ts"
+import { Device } from "../../device/device.ts"
 import type { Model, ModelDescription } from "../../models/index.ts"
 import {
   baseIdentity,
@@ -17,16 +17,32 @@ import {
   mergedCard,
   mergedClass,
   openMerged,
+  peftReader,
   readBaseCard,
   type WrittenModel,
   writeMerged
 } from "../../output/index.ts"
 import { logitsOf } from "../../training/index.ts"
-import type { Trained } from "../kind.ts"
-import { longestText } from "./resolve.ts"
+import type { Publisher, Runner, Trained } from "../kind.ts"
+import { classificationCard } from "./card.ts"
+import { longestText, type ResolvedClassificationPlan } from "./resolve.ts"
 
-export const mergeClassification = (
+type Open = Runner<ClassificationPlan, ResolvedClassificationPlan, Model, ClassificationSplit>["splits"]
+
+export const publishClassification: Publisher<
+  ClassificationPlan,
+  ResolvedClassificationPlan,
+  Model,
+  ClassificationSplit
+> = {
+  readerOf: peftReader,
+  card: classificationCard,
+  merge: (trained, splits, run, folder) => merged(trained, splits, run, folder)
+}
+
+const merged = (
   { plan, adapted, steps }: Trained<ClassificationPlan, Model>,
+  splits: Open,
   run: string,
   folder: string
 ) =>
@@ -36,7 +52,7 @@ export const mergeClassification = (
     const { model } = adapted
     const { labels } = model
     device.label("the unmerged model")
-    const { logits: unmerged, split } = yield* checkedLogits(adapted, plan, labels)
+    const { logits: unmerged, split } = yield* checkedLogits(adapted, plan, splits)
     const counts = yield* writeMerged(adapted, folder)
     yield* device.sync
     const change = changeOf(adapted, { alone: "a classification head alone", beside: "a classification head" })
@@ -67,7 +83,7 @@ export const mergeClassification = (
       split,
       unmerged,
       merged: Effect.flatMap(openMerged(folder, model), (merged) =>
-        Effect.map(checkedLogits(merged, plan, labels), ({ logits }) => logits)
+        Effect.map(checkedLogits(merged, plan, splits), ({ logits }) => logits)
       ),
       counts,
       readme: (check) => mergedCard({ ...card, check })
@@ -76,10 +92,11 @@ export const mergeClassification = (
   })
 
 /** Logits [rows, classes] of the rows that are compared, in their order. */
-const checkedLogits = (adapted: Adapted, plan: ClassificationPlan, labels: ReadonlyArray<string>) =>
+const checkedLogits = (adapted: Adapted, plan: ClassificationPlan, open: Open) =>
   Effect.gen(function* () {
     const device = yield* Device
-    const { splits } = yield* openClassification({ ...plan.data, labels }, plan.seed)
+    const { labels } = adapted.model
+    const splits = yield* open(adapted, plan)
     const split = checkedSplit(splits)
     const source = splits[split]!
     const rows = Math.min(CHECKED_ROWS, source.rows)

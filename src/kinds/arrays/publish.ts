@@ -1,4 +1,4 @@
-/** A run over a `tf.LayersModel` merged: model.json and weights.bin, which `tf.loadLayersModel` reads. */
+/** What is made of a run over a `tf.LayersModel`: a card, and the merged model as model.json and weights.bin, which `tf.loadLayersModel` reads. */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
@@ -6,24 +6,26 @@ import * as Stream from "effect/Stream"
 import { type Adapted, unadapted } from "../../../adapters/index.ts"
 import type { ArraysPlan } from "../../../schemas/index.ts"
 import { arrayEvaluationBatches, type ClassificationSplit } from "../../data/index.ts"
-import { Device } from "../../device/index.ts"
+import { Device } from "../../device/device.ts"
 import { writeFileAtomic, writeJson } from "../../files/index.ts"
 import { copyOf, writeMerged } from "../../layers-model/index.ts"
 import { describeLayersClassifier, type LayersClassifier, labelled, loadLayersClassifier } from "../../models/index.ts"
 import { CHECKED_ROWS, checkedSplit, type MergeCheck, type WrittenModel } from "../../output/index.ts"
 import { logitsOf } from "../../training/index.ts"
-import type { Runner, Trained } from "../kind.ts"
+import type { Publisher, Runner, Trained } from "../kind.ts"
+import { arraysCard } from "./card.ts"
 import { type ResolvedArraysPlan, shapeOf } from "./resolve.ts"
 
 type AdaptedClassifier = Adapted<LayersClassifier>
 type Open = Runner<ArraysPlan, ResolvedArraysPlan, LayersClassifier, ClassificationSplit>["splits"]
 
-/** Writes the merged model of a run into `folder`. */
-export const mergeArrays = (
-  { plan, adapted, steps }: Trained<ArraysPlan, LayersClassifier>,
-  splits: Open,
-  folder: string
-) =>
+export const publishArrays: Publisher<ArraysPlan, ResolvedArraysPlan, LayersClassifier, ClassificationSplit> = {
+  readerOf: () => "loadAdapter of tfjs-lora-pro/layers",
+  card: arraysCard,
+  merge: (trained, splits, _, folder) => merged(trained, splits, folder)
+}
+
+const merged = ({ plan, adapted, steps }: Trained<ArraysPlan, LayersClassifier>, splits: Open, folder: string) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const device = yield* Device
