@@ -158,6 +158,26 @@ test("no synchronous device reads and no Bun-only API in the sources", () => {
   expect(wrong).toEqual([])
 })
 
+test("what a page can load imports nothing of Node", () => {
+  const seen = new Set<string>()
+  const visit = (file: string): ReadonlyArray<string> => {
+    if (seen.has(file) || !files.includes(file)) return []
+    seen.add(file)
+    // types are gone when a bundler sees it; what a function imports by itself, a page does not ask for
+    const values = code(file).replaceAll(/^(import|export) type [^"]*"[^"]*"/gm, "")
+    const imported = [
+      ...values.matchAll(/^(?:import|export)\s(?:[\w\s{},*]*\sfrom\s)?"([^"\n]+)"|\bimport\(\s*"(\.[^"\n]+)"/gm)
+    ]
+    return imported.flatMap(([, always, lazily]) => {
+      const name = (always ?? lazily)!
+      if (name.startsWith("node:")) return [`${file} → ${name}`]
+      return name.startsWith(".") ? visit(normalize(join(dirname(file), name))) : []
+    })
+  }
+  expect(visit("src/browser.ts")).toEqual([])
+  expect(seen.size).toBeGreaterThan(100)
+})
+
 test("a kind of run is known by its name in its folder and in the language of plans alone", async () => {
   const metrics = (await Promise.all(kinds.map((kind) => Effect.runPromise(kind)))).flatMap((kind) =>
     Object.keys(kind.metrics)

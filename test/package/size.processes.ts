@@ -116,7 +116,7 @@ describe("what a page may never ask for is not in what it loads first", () => {
     { what: "files of adapters", file: "src/layers-model/saved-adapter.js", most: 13_500 },
     { what: "PEFT's format", file: "src/output/peft/lora.js", most: 13_500 },
     { what: "sums of adapters", file: "src/layers-model/arithmetic.js", most: 2_500 },
-    { what: "a probe of the full gradient", file: "src/training/diagnostics/probed-step.js", most: 4_500 },
+    { what: "a probe of the full gradient", file: "src/training/diagnostics/probe.js", most: 4_500 },
     { what: "starts that look at data", file: "src/layers-model/calibration-data.js", most: 3_000 }
   ]
   let page: Page

@@ -6,7 +6,7 @@ import * as Stream from "effect/Stream"
 import { type Adapted, unadapted } from "../../../adapters/index.ts"
 import type { CausalPlan } from "../../../schemas/index.ts"
 import { type CausalEvaluationBatch, type CausalSplit, causalEvaluationBatches } from "../../data/causal/index.ts"
-import { Device } from "../../device/index.ts"
+import { Device } from "../../device/device.ts"
 import { IGNORED } from "../../kernels/index.ts"
 import {
   type CausalDescription,

@@ -10,7 +10,7 @@ import {
   causalTrainingBatches,
   openCausal
 } from "../../data/causal/index.ts"
-import { Device } from "../../device/index.ts"
+import { Device } from "../../device/device.ts"
 import { linearCrossEntropy } from "../../kernels/index.ts"
 import { type CausalModel, loadCausal } from "../../models/causal/index.ts"
 import { restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
