@@ -155,6 +155,7 @@ const peftConfig = ({ options, sites, steps, module, stored }: PeftSource<Adalor
 const layout: PeftLayout<AdaloraOptions> = {
   tags: ["lora", "adalora"],
   factorsAlone: null,
+  shared: [],
   shapes: ({ site, options }) => {
     const rank = initialRankOf(options)
     return { lora_A: [rank, site.in], lora_B: [site.out, rank], lora_E: [rank, 1] }
@@ -200,6 +201,7 @@ export const adalora: AdapterMethod<AdaloraOptions> = {
   },
   keepsOutputs: false,
   columns: (options) => ({ rank: initialRankOf(options), alpha: options.alpha }),
+  shared: null,
   calibration: null,
   init: (site, options, { random }) =>
     Effect.sync(() => {

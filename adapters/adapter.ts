@@ -10,7 +10,7 @@
  *  6. with a mask, where there is dropout D: forward(x) is the base's of x and what the adapter adds at D(x); 1, 3 and 4
  *     as without.
  */
-import type { Scalar, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
+import type { Scalar, Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import type * as Effect from "effect/Effect"
 import type { AdapterConfig, LoraOverride, MethodFacts } from "../schemas/index.ts"
 import type { DropoutMask } from "../src/kernels/index.ts"
@@ -49,6 +49,8 @@ export interface SiteSize {
   readonly state: number
 }
 
+export type SiteOptions<Options> = Omit<SitePart<Options>, "part">
+
 /** ΔW = s·BA */
 export interface ScaledFactors extends Factors {
   readonly scale: number
@@ -65,11 +67,7 @@ export interface Allocation<Options> {
   /** The ranks of a run of `steps` steps, over all sites together. */
   readonly ranks: (allOptions: ReadonlyArray<Options>, steps: number) => RankBudget
   /** The optimizer that such a run uses instead of `inner`. */
-  readonly optimizer: (
-    inner: Transform,
-    sites: ReadonlyArray<{ readonly site: LinearSite; readonly options: Options }>,
-    steps: number
-  ) => Transform
+  readonly optimizer: (inner: Transform, sites: ReadonlyArray<SiteOptions<Options>>, steps: number) => Transform
 }
 
 type Written = typeof AdapterConfig.Encoded
@@ -114,6 +112,8 @@ export interface AdapterMethod<Options> extends MethodFacts {
     options: Options,
     source: InitSource
   ) => Effect.Effect<Trainable, InitError | DeviceReadError>
+  /** New frozen tensors that all sites share, the same for the same sites and options; null: each site has its own alone. */
+  readonly shared: ((sites: ReadonlyArray<SiteOptions<Options>>) => ReadonlyArray<Tensor>) | null
   /** The dropout rate on the adapter's input, in [0, 1); null: it has no dropout. */
   readonly dropout: ((site: LinearSite, options: Options) => number) | null
   /**

@@ -78,10 +78,11 @@ const MAGNITUDE = "lora_magnitude_vector"
 const layout: PeftLayout<DoraOptions> = {
   tags: ["lora", "dora"],
   factorsAlone: null,
+  shared: [],
   shapes: (part) => ({ ...loraLayout.shapes(part), [MAGNITUDE]: [part.site.out] }),
   stored: (part) => ({ ...loraLayout.stored(part), [MAGNITUDE]: magnitudeOf(part.part) }),
   restored: (part, stored) => ({
-    pairs: loraLayout.restored(part, stored).pairs,
+    ...loraLayout.restored(part, stored),
     dense: [{ ...part.part.dense[0]!, value: stored[MAGNITUDE]! }]
   }),
   config: (source) => ({ ...loraLayout.config(source), use_dora: true })
@@ -94,11 +95,12 @@ export const dora: AdapterMethod<DoraOptions> = {
   size: (site, options) => ({ ...factorSize(site, options), dense: site.out, state: 0 }),
   keepsOutputs: true,
   columns: ({ rank, alpha }) => ({ rank, alpha }),
+  shared: null,
   calibration: ({ init }) => calibrationOf(init),
   init: (site, { rank, alpha, scaling, init }, source) =>
-    Effect.map(initPair(init, { site, rank, scale: scaleOf(scaling, rank, alpha) }, source), (pair) => ({
-      pairs: [pair],
-      dense: [{ name: `${site.name}.magnitude`, role: "body", value: rowLengths(source, pair) }]
+    Effect.map(initPair(init, { site, rank, scale: scaleOf(scaling, rank, alpha) }, source), (part) => ({
+      ...part,
+      dense: [{ name: `${site.name}.magnitude`, role: "body", value: rowLengths(source, part.pairs[0]!) }]
     })),
   dropout: (_site, { dropout: rate = 0 }) => rate,
   forward: (_site, trained, x, base, mask) =>

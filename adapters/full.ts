@@ -21,6 +21,7 @@ export const full: AdapterMethod<Record<never, never>> = {
   }),
   keepsOutputs: false,
   columns: () => ({}),
+  shared: null,
   calibration: null,
   dropout: null,
   init: (site, _options, { W, bias }) =>

@@ -36,7 +36,7 @@ export {
   type Tap,
   unadapted
 } from "./inject.ts"
-export { type LoraOptions, lora, wholeFactors } from "./lora.ts"
+export { type LoraOptions, lora, subtractedOf, wholeFactors } from "./lora.ts"
 export { none } from "./none.ts"
 export type { PeftLayout, SitePart, SiteTensors } from "./peft.ts"
 export { scaleOf } from "./scaling.ts"

@@ -15,7 +15,7 @@ import type { Transform } from "../src/optimizers/transform.ts"
 import type { Linear, LinearSite, Weights } from "../src/tensors/linear.ts"
 import type { FrozenMatrix } from "../src/tensors/packed-matrix.ts"
 import type { DeviceReadError } from "../src/tensors/read.ts"
-import { type DenseParameter, type DenseRole, startsOf, type Trainable, tensorsOf } from "../src/tensors/trainable.ts"
+import { type DenseParameter, type DenseRole, everyTensorOf, type Trainable } from "../src/tensors/trainable.ts"
 import type { AdapterMethod, BaseLayer, InitSource } from "./adapter.ts"
 import { dropoutMasks, type TrainingPlace } from "./dropout.ts"
 import { type Calibrate, type InitError, noCalibration } from "./init/calibration.ts"
@@ -91,6 +91,8 @@ export const injectSelected = <Options extends object, M extends Network = Model
     const sites = selected.sites.map(({ site }) => site)
     const trainable: Trainable = {
       pairs: parts.flatMap((part) => part.pairs),
+      frozen: parts.flatMap(({ frozen = [] }) => frozen),
+      ...(method.shared === null || sites.length === 0 ? {} : { shared: method.shared(selected.sites) }),
       dense: [
         ...parts.flatMap((part) => part.dense),
         ...copies(model, selected.parameters, "body"),
@@ -131,9 +133,7 @@ export const injectSelected = <Options extends object, M extends Network = Model
       penalty: penalty === null ? null : (current) => penalty(partsOf(current)),
       optimizer: (inner, steps) => allocation?.optimizer(inner, selected.sites, steps) ?? inner
     }
-    yield* Effect.addFinalizer(() =>
-      Effect.sync(() => tf.dispose([...tensorsOf(adapted.trainable), ...startsOf(adapted.trainable)]))
-    )
+    yield* Effect.addFinalizer(() => Effect.sync(() => tf.dispose([...everyTensorOf(adapted.trainable)])))
     return adapted
   })
 
@@ -166,9 +166,7 @@ const initParts = <Options>(
     { discard: true }
   ).pipe(
     Effect.map(() => parts),
-    Effect.onError(() =>
-      Effect.sync(() => tf.dispose(parts.flatMap((part) => [...tensorsOf(part), ...startsOf(part)])))
-    )
+    Effect.onError(() => Effect.sync(() => tf.dispose(parts.flatMap(everyTensorOf))))
   )
 }
 
@@ -213,31 +211,34 @@ const tapped =
     return tap(site, mask === undefined ? x : dropout(x, mask), linear(site, x))
   }
 
-/** Where a site's part stands in the whole tree. */
-interface Place {
-  readonly pairs: readonly [number, number]
-  readonly dense: readonly [number, number]
-}
+/** From where to where a site's part of each list of the tree goes. */
+type Place = { readonly [List in "pairs" | "dense" | "frozen"]: readonly [from: number, to: number] }
 
 const layoutOf = (sites: ReadonlyArray<LinearSite>, parts: ReadonlyArray<Trainable>): ReadonlyMap<string, Place> => {
-  const layout = new Map<string, Place>()
-  let pairs = 0
-  let dense = 0
-  sites.forEach((site, i) => {
-    const part = parts[i]!
-    layout.set(site.name, {
-      pairs: [pairs, pairs + part.pairs.length],
-      dense: [dense, dense + part.dense.length]
+  const ends = { pairs: 0, dense: 0, frozen: 0 }
+  const next = (list: keyof Place, count: number): readonly [number, number] => {
+    const from = ends[list]
+    ends[list] += count
+    return [from, ends[list]]
+  }
+  return new Map(
+    sites.map(({ name }, i) => {
+      const { pairs, dense, frozen = [] } = parts[i]!
+      const place = {
+        pairs: next("pairs", pairs.length),
+        dense: next("dense", dense.length),
+        frozen: next("frozen", frozen.length)
+      }
+      return [name, place]
     })
-    pairs += part.pairs.length
-    dense += part.dense.length
-  })
-  return layout
+  )
 }
 
-const partOf = (trainable: Trainable, { pairs, dense }: Place): Trainable => ({
+const partOf = (trainable: Trainable, { pairs, dense, frozen }: Place): Trainable => ({
   pairs: trainable.pairs.slice(...pairs),
-  dense: trainable.dense.slice(...dense)
+  dense: trainable.dense.slice(...dense),
+  frozen: trainable.frozen?.slice(...frozen) ?? [],
+  ...(trainable.shared === undefined ? {} : { shared: trainable.shared })
 })
 
 const baseLayer = ({ weights, packed }: Network, site: LinearSite): BaseLayer => {

@@ -17,7 +17,7 @@ import { dequantized, loraEmbedded, loraLinear } from "../src/kernels/index.ts"
 import type { FactorPair, Factors, LinearSite, Trainable } from "../src/tensors/index.ts"
 import type { AdapterMethod, ComparedSections } from "./adapter.ts"
 import { calibrationOf, initializers, initPair, initProblem, isSubtracted } from "./init/index.ts"
-import type { PeftLayout, PeftSource, SitePart, SiteTensors, StoredSizes } from "./peft.ts"
+import type { PeftLayout, PeftSource, StoredSizes } from "./peft.ts"
 import { scaleOf } from "./scaling.ts"
 
 /** What one site needs to know of the plan (overrides applied). */
@@ -34,9 +34,17 @@ export const pairOf = (trained: Trainable): FactorPair => trained.pairs[0]!
 
 const RATES = [5e-4, 1e-3, 2e-3, 4e-3]
 
-/** The factors of ΔW = s·BA: a pair that subtracts its start is one of twice the rank. */
-export const wholeFactors = ({ A, B, start }: Omit<FactorPair, "site" | "scale">): Factors =>
-  start === undefined ? { A, B } : { A: tf.concat([A, start.A], 0), B: tf.concat([B, tf.neg<tf.Tensor2D>(start.B)], 1) }
+/** What a pair began with, where that is subtracted: A₀ and B₀. */
+export const subtractedOf = ({ frozen }: Pick<Trainable, "frozen">): Factors | undefined =>
+  frozen === undefined || frozen.length === 0 ? undefined : { A: frozen[0] as tf.Tensor2D, B: frozen[1] as tf.Tensor2D }
+
+/** The factors of ΔW = s·BA: with what is subtracted, a pair of twice the rank. */
+export const wholeFactors = (part: Pick<Trainable, "pairs" | "frozen">): Factors => {
+  const { A, B } = part.pairs[0]!
+  const subtracted = subtractedOf(part)
+  if (subtracted === undefined) return { A, B }
+  return { A: tf.concat([A, subtracted.A], 0), B: tf.concat([B, tf.neg<tf.Tensor2D>(subtracted.B)], 1) }
+}
 
 /** Why a site that looks rows up cannot be adapted by a method that multiplies. */
 export const embeddingProblem = ({ name }: LinearSite, method: string): string =>
@@ -109,17 +117,17 @@ const peftConfig = ({ options, sites, module }: PeftSource<LoraOptions>) => {
   }
 }
 
-const restoredPair = ({ site, options, part }: SitePart<LoraOptions>, stored: SiteTensors<tf.Tensor>): FactorPair => {
+const restored: PeftLayout<LoraOptions>["restored"] = ({ site, options, part }, stored) => {
   const { rank, init } = options
   const { scale } = pairOf(part)
   const [A, B] = [stored["lora_A.weight"] as tf.Tensor2D, stored["lora_B.weight"] as tf.Tensor2D]
-  if (!isSubtracted(init)) return { site, A, B, scale }
+  if (!isSubtracted(init)) return { pairs: [{ site, A, B, scale }], dense: [] }
   const halves = (first: number): Factors => ({
     A: tf.slice(A, [first, 0], [rank, site.in]),
     B: tf.slice(B, [0, first], [site.out, rank])
   })
-  const start = halves(rank)
-  return { site, ...halves(0), scale, start: { A: start.A, B: tf.neg(start.B) } }
+  const subtracted = halves(rank)
+  return { pairs: [{ site, ...halves(0), scale }], dense: [], frozen: [subtracted.A, tf.neg(subtracted.B)] }
 }
 
 /**
@@ -131,15 +139,16 @@ const restoredPair = ({ site, options, part }: SitePart<LoraOptions>, stored: Si
 export const loraLayout: PeftLayout<LoraOptions> = {
   tags: ["lora"],
   factorsAlone: storedSizes,
+  shared: [],
   shapes: ({ site, options }) => {
     const { rank } = storedSizes(options)
     return { "lora_A.weight": [rank, site.in], "lora_B.weight": [site.out, rank] }
   },
   stored: ({ part }) => {
-    const { A, B } = wholeFactors(pairOf(part))
+    const { A, B } = wholeFactors(part)
     return { "lora_A.weight": A, "lora_B.weight": B }
   },
-  restored: (part, stored) => ({ pairs: [restoredPair(part, stored)], dense: [] }),
+  restored,
   config: (source) => ({ ...peftConfig(source), use_dora: false })
 }
 
@@ -149,29 +158,30 @@ export const lora: AdapterMethod<LoraOptions> = {
   size: (site, options) => ({ ...factorSize(site, options), dense: 0, state: 0 }),
   keepsOutputs: false,
   columns: ({ rank, alpha }) => ({ rank, alpha }),
+  shared: null,
   calibration: ({ init }) => calibrationOf(init),
   init: (site, { rank, alpha, scaling, init }, source) =>
-    Effect.map(initPair(init, { site, rank, scale: scaleOf(scaling, rank, alpha) }, source), (pair) => ({
-      pairs: [pair],
+    Effect.map(initPair(init, { site, rank, scale: scaleOf(scaling, rank, alpha) }, source), (part) => ({
+      ...part,
       dense: []
     })),
   dropout: ({ kind }, { dropout = 0 }) => (kind === "embedding" ? 0 : dropout),
   forward: (site, trained, x, base, mask) => {
     const pair = pairOf(trained)
-    const { A, B } = wholeFactors(pair)
+    const { A, B } = wholeFactors(trained)
     if (site.kind === "embedding") return loraEmbedded(x, base.W, A, B, pair.scale)
     return loraLinear(x, base.W, base.bias, A, B, pair.scale, mask)
   },
   merge: (_site, trained, base) =>
     tf.tidy(() => {
       const pair = pairOf(trained)
-      const { A, B } = wholeFactors(pair)
+      const { A, B } = wholeFactors(trained)
       return tf.add(dequantized(base.W), tf.mul(tf.matMul(B, A), pair.scale))
     }),
   trainsBias: false,
   penalty: null,
   allocation: null,
-  sum: { by: "factors", factors: ({ pairs: [pair] }) => ({ ...wholeFactors(pair!), scale: pair!.scale }) },
+  sum: { by: "factors", factors: (part) => ({ ...wholeFactors(part), scale: pairOf(part).scale }) },
   peft: { layout: loraLayout },
   compared: {
     lora: { label: methodFacts.lora.label, ranked: true, learningRates: RATES, section: compared("kaiming") },

@@ -13,6 +13,7 @@ export const none: AdapterMethod<Record<never, never>> = {
   size: () => ({ factors: 0, dense: 0, frozen: 0, state: 0 }),
   keepsOutputs: false,
   columns: () => ({}),
+  shared: null,
   calibration: null,
   init: () => Effect.succeed({ pairs: [], dense: [] }),
   dropout: null,

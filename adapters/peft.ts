@@ -45,6 +45,8 @@ export interface PeftLayout<Options> {
   readonly factorsAlone: ((options: Options) => StoredSizes) | null
   /** Names and shapes of a site's stored tensors. */
   readonly shapes: (part: SitePart<Options>) => SiteTensors<ReadonlyArray<number>>
+  /** what all sites share (`Trainable.shared`), in its order, as `base_model.<name>` */
+  readonly shared: ReadonlyArray<string>
   /** The stored tensors of a site. Tensor code, in the caller's tidy. */
   readonly stored: (part: SitePart<Options>) => SiteTensors<Tensor>
   /** The part that was stored so. Tensor code, in the caller's tidy; `part` has the structure, and other numbers. */

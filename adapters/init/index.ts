@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { factsOfInit } from "../../schemas/adapter-init.ts"
 import type { LoraInit } from "../../schemas/index.ts"
-import type { DeviceReadError, FactorPair, Factors, LinearSite } from "../../src/tensors/index.ts"
+import type { DeviceReadError, Factors, LinearSite, Trainable } from "../../src/tensors/index.ts"
 import type { InitSource } from "../adapter.ts"
 import type { Calibration, InitError } from "./calibration.ts"
 import { eva } from "./eva.ts"
@@ -33,22 +33,19 @@ export const calibrationOf = (init: LoraInit): Calibration | undefined => {
 /** Is the BA that a pair begins with subtracted? */
 export const isSubtracted = (init: LoraInit): boolean => factsOfInit(init).subtracted
 
-/** A pair at step 0. */
+/** A site's pair at step 0, and beside it what it begins with where that is subtracted: A₀ and B₀. */
 export const initPair = (
   init: LoraInit,
   place: Place,
   source: InitSource
-): Effect.Effect<FactorPair, InitError | DeviceReadError> => {
+): Effect.Effect<Required<Pick<Trainable, "pairs" | "frozen">>, InitError | DeviceReadError> => {
   const { site, scale } = place
   const factors =
     source.shapesOnly === true ? Effect.sync(() => zerosAt(place)) : initializerOf(init).init(init, place, source)
   return Effect.map(factors, ({ A, B }) => ({
-    site,
-    A,
-    B,
-    scale,
+    pairs: [{ site, A, B, scale }],
     // handles of their own: the pair's A and B are replaced by the first step, and these stay
-    ...(isSubtracted(init) ? { start: { A: A.clone(), B: B.clone() } } : {})
+    frozen: isSubtracted(init) ? [A.clone(), B.clone()] : []
   }))
 }
 

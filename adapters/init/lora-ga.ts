@@ -9,7 +9,7 @@
  *
  * One small step of SGD moves W by −η s²(BBᵀg + gAᵀA). With disjoint ia and ib that is −η s²c² times the best approximation of g of rank
  * 2r: no other init of A and B makes its first move nearer to that of full fine-tuning. B·A itself is no direction of g; it is subtracted
- * (`FactorPair.start`), so that the model starts as its base.
+ * (`Trainable.frozen`), so that the model starts as its base.
  *
  * g is that of the first batches, with the head as it starts, so a new head has its say in it. The decomposition is randomised as in the
  * authors' code and PEFT (`leading-directions.ts`): 4r directions, four power iterations.

@@ -5,7 +5,7 @@
  *   A = diag(√(S_r / s)) V_rᵀ   [r, in]
  *   B = U_r diag(√(S_r / s))    [out, r]
  *
- * as PEFT's `init_lora_weights="pissa"` has it. The pair subtracts its start (`FactorPair.start`) instead of changing W: the base stays as it
+ * as PEFT's `init_lora_weights="pissa"` has it. What the pair begins with is subtracted (`Trainable.frozen`) instead of changing W: the base stays as it
  * lies, packed or shared. Of a packed W the start is that of what it stands for. Weight decay, as everywhere, is of BA: here it shrinks the part
  * of W that BA stands for.
  *

@@ -38,6 +38,7 @@ export const rowScaling: AdapterMethod<{ readonly start: number }> = {
   size: ({ out }) => ({ factors: 0, dense: out, frozen: 0, state: 0 }),
   keepsOutputs: true,
   columns: () => ({}),
+  shared: null,
   calibration: null,
   init: ({ name, out }, { start }) =>
     Effect.sync(() => ({

@@ -13,7 +13,7 @@ import * as Effect from "effect/Effect"
 import { matches, methods } from "../../adapters/index.ts"
 import type { AdapterConfig } from "../../schemas/index.ts"
 import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
-import { type DeviceReadError, type LinearSite, startsOf, type Trainable, tensorsOf } from "../tensors/index.ts"
+import { type DeviceReadError, everyTensorOf, type LinearSite, type Trainable } from "../tensors/index.ts"
 import { type AdaptError, adaptError } from "./errors.ts"
 import { type HeldAdapter, initAdapter } from "./held-adapter.ts"
 import { type SummedSite, summedSite, type Term } from "./low-rank.ts"
@@ -106,7 +106,7 @@ const replaceTree = ({ adapted }: HeldAdapter, sites: ReadonlyArray<SummedSite>,
     }))
   }
   adapted.trainable = after
-  tf.dispose([...tensorsOf(before), ...startsOf(before)])
+  tf.dispose([...everyTensorOf(before)])
 }
 
 /** θ₀ + Σ wₖ (θₖ − θ₀); `base` is θ₀, where a fresh adapter starts. */

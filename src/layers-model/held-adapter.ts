@@ -20,15 +20,7 @@ import {
 } from "../../adapters/index.ts"
 import type { AdapterConfig } from "../../schemas/index.ts"
 import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
-import {
-  type DeviceReadError,
-  startsOf,
-  type Trainable,
-  tensorsOf,
-  tidy,
-  withStarts,
-  withTensors
-} from "../tensors/index.ts"
+import { type DeviceReadError, everyTensorOf, mapEveryTensor, type Trainable, tidy } from "../tensors/index.ts"
 import type { CalibrationData } from "./calibration-data.ts"
 import { AdaptError, type LayersDataError } from "./errors.ts"
 import type { AdapterRequest } from "./options.ts"
@@ -77,9 +69,9 @@ export const asItIs = (held: HeldAdapter): HeldAdapter => {
   const tree = held.adapted.trainable
   const trainable = tidy((): Trainable => {
     const own = (tensor: Tensor): Tensor => tf.keep(tf.clone(tensor))
-    return withStarts(withTensors(tree, tensorsOf(tree).map(own)), startsOf(tree).map(own))
+    return mapEveryTensor(own, tree)
   })
-  const close = async () => tf.dispose([...tensorsOf(trainable), ...startsOf(trainable)])
+  const close = async () => tf.dispose([...everyTensorOf(trainable)])
   return { ...held, adapted: { ...held.adapted, trainable }, close }
 }
 

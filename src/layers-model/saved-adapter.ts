@@ -11,13 +11,11 @@ import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
 import type { HostTensor } from "../safetensors/index.ts"
 import {
   type DeviceReadError,
+  everyTensorOf,
+  mapEveryTensor,
   readTensor,
-  startsOf,
   type Trainable,
-  tensorsOf,
-  tidy,
-  withStarts,
-  withTensors
+  tidy
 } from "../tensors/index.ts"
 import { type AdapterRecord, fingerprintOf, RECORD_FORMAT } from "./adapter-record.ts"
 import { AdapterFileError, condensed } from "./errors.ts"
@@ -167,7 +165,7 @@ const replaceTree = (adapted: AdaptedLayers, found: Tensors): void => {
     const stored = storedPlaces(adapted).map(({ name, shape }) => tf.tensor(found[name]!.data, [...shape]))
     const tree = restoredTree(adapted, stored)
     const kept = (tensor: tf.Tensor): tf.Tensor => tf.keep(tf.clone(tensor))
-    return withStarts(withTensors(tree, tensorsOf(tree).map(kept)), startsOf(tree).map(kept))
+    return mapEveryTensor(kept, tree)
   })
-  tf.dispose([...tensorsOf(before), ...startsOf(before)])
+  tf.dispose([...everyTensorOf(before)])
 }

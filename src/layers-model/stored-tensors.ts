@@ -13,7 +13,7 @@
 import * as tf from "@tensorflow/tfjs"
 import type { Adapted, PeftLayout, SitePart } from "../../adapters/index.ts"
 import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
-import { restoredFrom } from "../output/peft/layout.ts"
+import { restoredFrom, sharedUnit } from "../output/peft/layout.ts"
 import type { DenseParameter, LinearSite, Trainable } from "../tensors/index.ts"
 
 export const START = "base_model.model."
@@ -138,6 +138,7 @@ const unitsOf = (adapted: Adapted<LayersNetwork>): ReadonlyArray<Unit> => {
   const dense = trainable.dense.filter(({ name }) => !owned.has(name))
   return [
     ...parts.map((part) => siteUnit(model, layout!, part)),
+    ...(layout === null || parts.length === 0 ? [] : [sharedUnit(trainable, layout.shared)]),
     ...dense.map((parameter) => denseUnit(model, layout === null ? "" : START, parameter))
   ]
 }

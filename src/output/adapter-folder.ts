@@ -15,13 +15,11 @@ import type { ResolvedPlan } from "../plan/index.ts"
 import { type HostTensor, readTensors, type SafetensorsError, writeSafetensors } from "../safetensors/index.ts"
 import {
   type DeviceReadError,
+  everyTensorOf,
+  mapEveryTensor,
   readTensor,
-  startsOf,
   type Trainable,
-  tensorsOf,
-  tidy,
-  withStarts,
-  withTensors
+  tidy
 } from "../tensors/index.ts"
 import { peftConfig } from "./peft/config.ts"
 import type { ExportedModel } from "./peft/exported-name.ts"
@@ -153,16 +151,11 @@ export const restoreAdapter = (
         places.map(({ file, name, shape }) => tf.tensor(found.get(file)!.get(name)!.data, [...shape]))
       )
     )
-    tf.dispose([...tensorsOf(before), ...startsOf(before)])
+    tf.dispose([...everyTensorOf(before)])
   })
 
 /** A tree made by tensor code, in handles of its own. */
-const keptTree = (f: () => Trainable): Trainable =>
-  tidy(() => {
-    const tree = f()
-    const keep = (tensor: tf.Tensor): tf.Tensor => tf.keep(tensor.clone())
-    return withStarts(withTensors(tree, tensorsOf(tree).map(keep)), startsOf(tree).map(keep))
-  })
+const keptTree = (f: () => Trainable): Trainable => tidy(() => mapEveryTensor((tensor) => tf.keep(tensor.clone()), f()))
 
 /** The first six in full: another plan's adapter is one mistake, not one per tensor. */
 const condensed = (problems: ReadonlyArray<string>): ReadonlyArray<string> =>

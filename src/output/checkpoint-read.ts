@@ -20,7 +20,7 @@ import * as Schema from "effect/Schema"
 import { parseBoundedJson, readTextFile } from "../files/index.ts"
 import type { Network } from "../models/index.ts"
 import { forEachTensor, readHeader, type StoredTensor } from "../safetensors/index.ts"
-import { startsOf, tensorsOf, withStarts, withTensors } from "../tensors/index.ts"
+import { frozenOf, tensorsOf, withFrozen, withTensors } from "../tensors/index.ts"
 import { restoredState, type Session, type StoredState, storedState } from "../training/index.ts"
 import { Inputs, sha256Of } from "./inputs.ts"
 
@@ -109,7 +109,7 @@ export const readCheckpoint = (folder: string): Read<StoredCheckpoint> =>
     if (trainable.length !== record.trainable)
       return yield* damaged(folder, `it holds ${trainable.length} of ${record.trainable} trained tensors`)
     if (start.length !== (record.start ?? 0))
-      return yield* damaged(folder, `it holds ${start.length} of ${record.start ?? 0} tensors that are subtracted`)
+      return yield* damaged(folder, `it holds ${start.length} of ${record.start ?? 0} frozen tensors`)
     return stored
   }).pipe(asCheckpointError(folder))
 
@@ -123,18 +123,18 @@ export const restoreCheckpoint = (
   Effect.gen(function* () {
     const { adapted } = session
     const current = tensorsOf(adapted.trainable)
-    const starts = startsOf(adapted.trainable)
+    const frozen = frozenOf(adapted.trainable)
     yield* mustFit(folder, "trained", current, trainable)
-    yield* mustFit(folder, "subtracted", starts, start)
+    yield* mustFit(folder, "frozen", frozen, start)
     // first, so that the old state and the new one are not there together
-    tf.dispose([...current, ...starts, ...storedState(session.optimizerState).tensors])
+    tf.dispose([...current, ...frozen, ...storedState(session.optimizerState).tensors])
     session.optimizerState = null
     const uploaded = new Map<string, tf.Tensor>()
     yield* forEachTensor([...trainable, ...start, ...optimizer], ({ data, shape }, { name }) =>
       Effect.sync(() => void uploaded.set(name, tf.tensor(data, [...shape], "float32")))
     )
     const all = (list: ReadonlyArray<StoredTensor>) => list.map(({ name }) => uploaded.get(name)!)
-    adapted.trainable = withStarts(withTensors(adapted.trainable, all(trainable)), all(start))
+    adapted.trainable = withFrozen(withTensors(adapted.trainable, all(trainable)), all(start))
     session.optimizerState = yield* Effect.try({
       try: () => restoredState(record.optimizer as StoredState, all(optimizer)),
       catch: (error) => new CheckpointError({ folder, reason: (error as Error).message })
@@ -175,7 +175,7 @@ const readRecord = (folder: string) =>
 
 const mustFit = (
   folder: string,
-  kind: "trained" | "subtracted",
+  kind: "trained" | "frozen",
   current: ReadonlyArray<tf.Tensor>,
   stored: ReadonlyArray<StoredTensor>
 ) => {

@@ -11,7 +11,7 @@ import * as Path from "effect/Path"
 import { FileError, fileError, refuseLink } from "../files/index.ts"
 import type { Network } from "../models/index.ts"
 import { bytesOf, streamSafetensors } from "../safetensors/index.ts"
-import { type DeviceReadError, isHostResident, readTensor, startsOf, tensorsOf } from "../tensors/index.ts"
+import { type DeviceReadError, frozenOf, isHostResident, readTensor, tensorsOf } from "../tensors/index.ts"
 import { type Session, storedState } from "../training/index.ts"
 import { type CheckpointRecord, checkpointName, FORMAT, files } from "./checkpoint-read.ts"
 import { sha256Of } from "./inputs.ts"
@@ -61,13 +61,13 @@ export const takeSnapshot = (
         tensors.set(name, held)
       })
     const trainable = tensorsOf(session.adapted.trainable)
-    const starts = startsOf(session.adapted.trainable)
+    const frozen = frozenOf(session.adapted.trainable)
     const state = storedState(session.optimizerState)
     yield* Effect.forEach(trainable, (tensor, i) => take(tensor, `trainable.${i}`))
-    yield* Effect.forEach(starts, (tensor, i) => take(tensor, `start.${i}`))
+    yield* Effect.forEach(frozen, (tensor, i) => take(tensor, `start.${i}`))
     yield* Effect.forEach(state.tensors, (tensor, i) => take(tensor, `optimizer.${i}`))
     const { step, position } = session
-    const counts = { trainable: trainable.length, ...(starts.length === 0 ? {} : { start: starts.length }) }
+    const counts = { trainable: trainable.length, ...(frozen.length === 0 ? {} : { start: frozen.length }) }
     return { record: { format: FORMAT, step, position, ...context, ...counts, optimizer: state.tree }, tensors }
   })
 

@@ -95,7 +95,7 @@ export const changeOf = <M extends Network>(
   const ranks = distinct(parts(trainable).flatMap(({ options }) => method.columns(options)["rank"] ?? []))
   const { pairs } = trainable
   const scales = pairs.length === 0 ? "" : ` (s = ${distinct(pairs.map(({ scale }) => scale))})`
-  const subtracted = pairs.some(({ start }) => start !== undefined) ? ", less its init," : ""
+  const subtracted = (trainable.frozen ?? []).length > 0 ? ", less its init," : ""
   const also = beside === undefined ? "" : `, with ${beside}`
   return `${method.label} of rank ${ranks}${scales}${subtracted} in ${layers}${also}`
 }

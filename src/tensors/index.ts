@@ -19,14 +19,16 @@ export { recomputed, stopGradient, weightTap } from "./tape-nodes.ts"
 export {
   type DenseParameter,
   type DenseRole,
+  everyTensorOf,
   type FactorPair,
   type Factors,
+  frozenOf,
+  mapEveryTensor,
   mapTensors,
   sizeOf,
-  startsOf,
   type Trainable,
   tensorsOf,
   withFactors,
-  withStarts,
+  withFrozen,
   withTensors
 } from "./trainable.ts"

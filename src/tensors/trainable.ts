@@ -21,11 +21,6 @@ export interface FactorPair {
   readonly B: Tensor2D // [out, r]
   /** s of W + s·BA: α/r, or α/√r when rank-stabilized */
   readonly scale: number
-  /**
-   * Where the factors started, if that was not at BA = 0: ΔW = scale · (BA − start.B·start.A), so that the site starts as its base.
-   * Frozen; as long-lived as the adapter.
-   */
-  readonly start?: Factors
 }
 
 /** `head`: a new or copied head, with its own learning rate. `body`: any other tensor that is trained itself (full fine-tuning). */
@@ -38,9 +33,14 @@ export interface DenseParameter {
   readonly value: Tensor
 }
 
+/** Gradients, updates and moments are trees of the same pairs and dense tensors, without the frozen ones. */
 export interface Trainable {
   readonly pairs: ReadonlyArray<FactorPair>
   readonly dense: ReadonlyArray<DenseParameter>
+  /** tensors of the adapted sites that stay as they are: what an init subtracts; as long-lived as the adapter */
+  readonly frozen?: ReadonlyArray<Tensor>
+  /** such tensors that all sites share: VeRA's projections */
+  readonly shared?: ReadonlyArray<Tensor>
 }
 
 /** The tensors of a tree in a fixed order: A, B of every pair, then the dense ones. */
@@ -51,6 +51,7 @@ export const tensorsOf = (tree: Trainable): ReadonlyArray<Tensor> => [
 
 /** A tree of the same structure with other tensors, given in the order of `tensorsOf`. */
 export const withTensors = (tree: Trainable, tensors: ReadonlyArray<Tensor>): Trainable => ({
+  ...tree,
   pairs: tree.pairs.map((pair, i) => ({ ...pair, A: tensors[2 * i] as Tensor2D, B: tensors[2 * i + 1] as Tensor2D })),
   dense: tree.dense.map((parameter, i) => ({ ...parameter, value: tensors[2 * tree.pairs.length + i]! }))
 })
@@ -61,21 +62,25 @@ export const withFactors = (
   factors: ReadonlyArray<Factors>
 ): ReadonlyArray<FactorPair> => pairs.map((pair, i) => ({ ...pair, A: factors[i]!.A, B: factors[i]!.B }))
 
-/** What pairs subtract: frozen tensors that live as long as the adapter. */
-export const startsOf = ({ pairs }: Trainable): ReadonlyArray<Tensor> =>
-  pairs.flatMap(({ start }) => (start === undefined ? [] : [start.A, start.B]))
+/** The tensors beside the trained ones: those of the sites, then those that they share. */
+export const frozenOf = ({ frozen = [], shared = [] }: Trainable): ReadonlyArray<Tensor> => [...frozen, ...shared]
 
-/** The tree with other tensors to subtract, in the order of `startsOf`. */
-export const withStarts = (tree: Trainable, starts: ReadonlyArray<Tensor>): Trainable => {
-  let next = 0
-  const following = () => starts[next++] as Tensor2D
+/** The tree with other frozen tensors, in the order of `frozenOf`. */
+export const withFrozen = (tree: Trainable, tensors: ReadonlyArray<Tensor>): Trainable => {
+  const own = tree.frozen?.length ?? 0
   return {
     ...tree,
-    pairs: tree.pairs.map((pair) =>
-      pair.start === undefined ? pair : { ...pair, start: { A: following(), B: following() } }
-    )
+    ...(own === 0 ? {} : { frozen: tensors.slice(0, own) }),
+    ...(tree.shared === undefined ? {} : { shared: tensors.slice(own) })
   }
 }
+
+/** Every tensor of a tree: what has to be disposed with it. */
+export const everyTensorOf = (tree: Trainable): ReadonlyArray<Tensor> => [...tensorsOf(tree), ...frozenOf(tree)]
+
+/** The tree with f of each of its tensors, the frozen ones too. */
+export const mapEveryTensor = (f: (tensor: Tensor) => Tensor, tree: Trainable): Trainable =>
+  withFrozen(withTensors(tree, tensorsOf(tree).map(f)), frozenOf(tree).map(f))
 
 /** Applies `f` to corresponding tensors of trees with equal structure. */
 export const mapTensors = (

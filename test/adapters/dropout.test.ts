@@ -248,7 +248,7 @@ describe("an adapted model", () => {
     const embedding: LinearSite = { name: "table", kind: "embedding", out: 4, in: 9, bias: false }
     expect(lora.dropout!(embedding, { ...options, dropout: 0.5 })).toBe(0)
     expect(lora.dropout!(site, { ...options, dropout: 0.5 })).toBe(0.5)
-    expect(full.dropout).toBeUndefined()
+    expect(full.dropout).toBeNull()
   })
 
   test("a rate that is none is refused before anything is adapted", () =>

@@ -31,6 +31,7 @@ const rowScaling: AdapterMethod<Pick<typeof RowScaling.Type, "start">> = {
   size: ({ out }) => ({ factors: 0, dense: out, frozen: 0, state: 0 }),
   keepsOutputs: false,
   columns: () => ({}),
+  shared: null,
   calibration: null,
   dropout: null,
   trainsBias: false,

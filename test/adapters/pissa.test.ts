@@ -16,7 +16,7 @@ import { randomStream } from "../../src/numbers/random.ts"
 import { chain, loraPro, scaleByAdam, type Transform } from "../../src/optimizers/index.ts"
 import { valueAndGradients } from "../../src/tensors/gradients.ts"
 import { type FrozenMatrix, tensorsOfMatrix, uploadPacked } from "../../src/tensors/index.ts"
-import { startsOf, type Trainable, tensorsOf, withTensors } from "../../src/tensors/trainable.ts"
+import { frozenOf, type Trainable, tensorsOf, withTensors } from "../../src/tensors/trainable.ts"
 import { describeOnEach } from "../backends.ts"
 import golden from "../golden/lora_pro/init_pissa.json"
 import { expectNoLeak, tolerance } from "../setup.ts"
@@ -158,13 +158,13 @@ describe("in a model", () => {
       scoped(
         Effect.gen(function* () {
           const adapted = yield* inject(toy.model, lora, { ...options, targets })
-          const before = yield* Effect.forEach(startsOf(adapted.trainable), read)
+          const before = yield* Effect.forEach(frozenOf(adapted.trainable), read)
           expect(before).toHaveLength(6)
           const first = tensorsOf(adapted.trainable)
           const moved = first.map((tensor) => tf.tidy(() => tf.add(tensor, 1)))
           adapted.trainable = withTensors(adapted.trainable, moved)
           tf.dispose([...first])
-          expect(yield* Effect.forEach(startsOf(adapted.trainable), read)).toEqual(before)
+          expect(yield* Effect.forEach(frozenOf(adapted.trainable), read)).toEqual(before)
           const tokens = toyTokens()
           const logits = adapted.forward(tokens, adapted.trainable)
           for (const value of yield* read(logits)) expect(value).toBeFinite()
@@ -182,10 +182,10 @@ describe("in a model", () => {
         for (const init of [options.init, { kind: "lora-ga", batches: 1, gamma: 16, direction: "ArB2r" }] as const) {
           const selected = yield* Effect.fromResult(select(model, lora, { ...options, init }, { targets }))
           const { trainable } = yield* injectSelected(model, lora, selected, 0, undefined, true)
-          for (const { A, B, start } of trainable.pairs) {
-            expect([start!.A.shape, start!.B.shape]).toEqual([A.shape, B.shape])
-          }
-          for (const tensor of [...tensorsOf(trainable).slice(0, 6), ...startsOf(trainable)]) {
+          expect(frozenOf(trainable).map(({ shape }) => shape)).toEqual(
+            trainable.pairs.flatMap(({ A, B }) => [A.shape, B.shape])
+          )
+          for (const tensor of [...tensorsOf(trainable).slice(0, 6), ...frozenOf(trainable)]) {
             expect(yield* read(tf.max(tf.abs(tensor)))).toEqual(new Float32Array([0]))
           }
         }
@@ -281,10 +281,10 @@ describeOnEach((backend) => {
     expect(deviation(move, projected(A, B, g))).toBeLessThan(bound)
 
     // and what is subtracted has no say in a step of any form
-    const { start: _, ...plain } = params.pairs[0]!
+    const plain = params.pairs[0]!
     for (const form of [loraPro(), loraPro({ inner: scaleByAdam() }), chain(loraPro(), scaleByAdam())]) {
       expect(await steps(form, params)).toEqual(await steps(form, treeOf(plain)))
     }
-    tf.dispose([x, dy, base.W, ...tensorsOf(started), ...startsOf(started), ...disturbed, ...gradients])
+    tf.dispose([x, dy, base.W, ...tensorsOf(started), ...frozenOf(started), ...disturbed, ...gradients])
   })
 })

@@ -26,7 +26,7 @@ import { gaussian, randomStream } from "../../src/numbers/random.ts"
 import { valueAndGradients } from "../../src/tensors/gradients.ts"
 import { type FrozenMatrix, tensorsOfMatrix, uploadPacked } from "../../src/tensors/index.ts"
 import type { LinearSite } from "../../src/tensors/linear.ts"
-import { mapTensors, startsOf, type Trainable, tensorsOf, withTensors } from "../../src/tensors/trainable.ts"
+import { frozenOf, mapTensors, type Trainable, tensorsOf, withTensors } from "../../src/tensors/trainable.ts"
 import { toyModel } from "../adapters/toy-model.ts"
 import { describeOnBoth } from "../backends.ts"
 import { expectClose, expectNoLeak, relativeError, tolerance } from "../setup.ts"
@@ -172,7 +172,7 @@ const disposeSubject = ({ base, x, start, later }: Subject) =>
     ...(base.bias === null ? [] : [base.bias]),
     x,
     ...tensorsOf(start),
-    ...startsOf(start),
+    ...frozenOf(start),
     ...tensorsOf(later)
   ])
 
@@ -234,7 +234,7 @@ const laws = (title: string, name: keyof typeof cases, method: AnyMethod, option
 const mask: DropoutMask = { rate: 0.4, seed: 3, offset: 5 }
 
 const expectPure = async (method: AnyMethod, { base, x, later }: Subject, mask: DropoutMask | undefined) => {
-  const inputs = [x, ...tensorsOfMatrix(base.W), ...tensorsOf(later), ...startsOf(later)]
+  const inputs = [x, ...tensorsOfMatrix(base.W), ...tensorsOf(later), ...frozenOf(later)]
   const before = await Promise.all(inputs.map((tensor) => tensor.data().then((data) => data.slice())))
   await expectNoLeak(async () => {
     const twice = [0, 1].map(() => tf.tidy(() => method.forward(site, later, x, base, mask)))

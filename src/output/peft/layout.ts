@@ -10,7 +10,7 @@ import type { Tensor, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import type { Adapted, PeftLayout, SitePart, SiteTensors } from "../../../adapters/index.ts"
 import type { HostTensor } from "../../safetensors/index.ts"
-import type { DenseParameter, Factors, Trainable } from "../../tensors/index.ts"
+import type { DenseParameter, Trainable } from "../../tensors/index.ts"
 import { type ExportedModel, exportedName, hasOwnHead, isCausal, tiedTo } from "./exported-name.ts"
 
 export type AdapterFile = "adapter_model.safetensors" | "head.safetensors" | "trained.safetensors"
@@ -64,36 +64,45 @@ const denseTensor = (model: ExportedModel, parameter: DenseParameter) => {
   }
 }
 
-/** A site of a method that PEFT does not know. What its pairs subtract is stored too. */
+/** A site of a method that PEFT does not know. What it has frozen is stored too. */
 const foreignUnit = ({ model }: StoredAdapted, { site, part }: SitePart<unknown>): Unit => {
   const file = "trained.safetensors"
   const module = exportedName(model, site.name)
-  const { pairs, dense } = part
-  const factors = pairs.flatMap((pair, i) => {
+  const { pairs, dense, frozen = [] } = part
+  const named = (tensor: Tensor, name: string) => ({ file, name: `${module}.${name}`, tensor }) as const
+  const factors = pairs.flatMap(({ A, B }, i) => {
     const number = pairs.length === 1 ? "" : `.${i}`
-    const named = ({ A, B }: Factors, what: string) => [
-      { file, name: `${module}.lora_A${number}.${what}`, tensor: A } as const,
-      { file, name: `${module}.lora_B${number}.${what}`, tensor: B } as const
-    ]
-    return [...named(pair, "weight"), ...(pair.start === undefined ? [] : named(pair.start, "start"))]
+    return [named(A, `lora_A${number}.weight`), named(B, `lora_B${number}.weight`)]
   })
+  const held = [...factors, ...frozen.map((tensor, i) => named(tensor, `frozen.${i}`))]
   const values = dense.map((parameter) => denseTensor(model, parameter))
   return {
     places: [
-      ...factors.map(({ file, name, tensor }) => ({ file, name, shape: tensor.shape })),
+      ...held.map(({ file, name, tensor }) => ({ file, name, shape: tensor.shape })),
       ...dense.map(({ name }, i) => ({ file, name: exportedName(model, name), shape: values[i]!.shape }) as const)
     ],
-    stored: () => [...factors.map(({ tensor }) => tensor), ...values.map(({ stored }) => stored())],
+    stored: () => [...held.map(({ tensor }) => tensor), ...values.map(({ stored }) => stored())],
     restored: (tensors) => {
       const rest = [...tensors]
-      const next = (): Factors => ({ A: rest.shift() as Tensor2D, B: rest.shift() as Tensor2D })
       return {
-        pairs: pairs.map((pair) => ({ ...pair, ...next(), ...(pair.start === undefined ? {} : { start: next() }) })),
+        pairs: pairs.map((pair) => ({ ...pair, A: rest.shift() as Tensor2D, B: rest.shift() as Tensor2D })),
+        frozen: rest.splice(0, frozen.length),
         dense: values.map(({ restored }) => restored(rest.shift()!))
       }
     }
   }
 }
+
+/** What all sites share, under PEFT's names. */
+export const sharedUnit = ({ shared = [] }: Trainable, names: ReadonlyArray<string>): Unit => ({
+  places: names.map((name, i) => ({
+    file: "adapter_model.safetensors",
+    name: `base_model.${name}`,
+    shape: shared[i]!.shape
+  })),
+  stored: () => shared,
+  restored: (tensors) => ({ pairs: [], dense: [], shared: tensors })
+})
 
 /** A head, or a module to save. */
 const denseUnit = ({ model, method }: StoredAdapted, parameter: DenseParameter): Unit => {
@@ -127,6 +136,7 @@ const unitsOf = (adapted: StoredAdapted): ReadonlyArray<Unit> => {
   const owned = new Set(parts.flatMap(({ part }) => part.dense.map(({ name }) => name)))
   return [
     ...parts.map((part) => (layout === null ? foreignUnit(adapted, part) : siteUnit(adapted, layout, part))),
+    ...(layout === null || parts.length === 0 ? [] : [sharedUnit(adapted.trainable, layout.shared)]),
     ...adapted.trainable.dense.filter(({ name }) => !owned.has(name)).map((parameter) => denseUnit(adapted, parameter))
   ]
 }
@@ -156,7 +166,13 @@ export const restoredFrom = (units: ReadonlyArray<Restorable>, tensors: Readonly
     next += places.length
     return restored(own)
   })
-  return { pairs: parts.flatMap(({ pairs }) => pairs), dense: parts.flatMap(({ dense }) => dense) }
+  const shared = parts.find((part) => part.shared !== undefined && part.shared.length > 0)?.shared
+  return {
+    pairs: parts.flatMap(({ pairs }) => pairs),
+    dense: parts.flatMap(({ dense }) => dense),
+    frozen: parts.flatMap(({ frozen = [] }) => frozen),
+    ...(shared === undefined ? {} : { shared })
+  }
 }
 
 /** The tensors of one site in a file's content, by PEFT's names. */

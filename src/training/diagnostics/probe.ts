@@ -14,6 +14,7 @@
 import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
+import { subtractedOf } from "../../../adapters/index.ts"
 import type { BatchOf, Network } from "../../models/model.ts"
 import {
   type DeviceReadError,
@@ -128,14 +129,16 @@ const seenAt = <M extends Network>(
   g: Tensor2D
 ): Effect.Effect<Seen[number], DeviceReadError> =>
   Effect.gen(function* () {
-    const pair = pairAt(session.adapted.trainable, name)
+    const { adapted } = session
+    const pair = pairAt(adapted.trainable, name)
+    const begun = subtractedOf(adapted.parts(adapted.trainable).find(({ site }) => site.name === name)!.part)
     const factors = yield* readFactors(pair, name)
     const space = tangentSpace(factors)
     return {
       site: name,
       scale: pair.scale,
       factors,
-      start: pair.start === undefined ? undefined : yield* readFactors(pair.start, `the start of ${name}`),
+      start: begun === undefined ? undefined : yield* readFactors(begun, `the init of ${name}`),
       space,
       projected: project(space, yield* readMatrix(g, `the full gradient of ${name}`)),
       direction: yield* readFactors(pairAt(directions, name), `the direction of ${name}`),

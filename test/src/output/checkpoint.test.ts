@@ -11,7 +11,7 @@ import type { OptimizerConfig } from "../../../schemas/index.ts"
 import { readCheckpoint, restoreCheckpoint } from "../../../src/output/checkpoint-read.ts"
 import { takeSnapshot, writeCheckpoint } from "../../../src/output/checkpoint-write.ts"
 import { readTensors } from "../../../src/safetensors/index.ts"
-import { startsOf } from "../../../src/tensors/trainable.ts"
+import { frozenOf } from "../../../src/tensors/trainable.ts"
 import { expectNoLeak } from "../../setup.ts"
 import { adamw, combinations, loraProFull, sgd } from "../training/optimizers.ts"
 import { context, type Method, stateOf, takeSteps, temporaryFolders, toySession, withFiles } from "./toy-session.ts"
@@ -105,7 +105,7 @@ describe("on disk", () => {
         const { trainable, start } = JSON.parse(readFileSync(join(target, "state.json"), "utf8"))
         expect([trainable, start]).toEqual([8, 6])
         const stored = yield* readTensors(join(target, "state.safetensors"))
-        for (const [i, tensor] of startsOf(session.adapted.trainable).entries()) {
+        for (const [i, tensor] of frozenOf(session.adapted.trainable).entries()) {
           const { shape, data } = stored.get(`start.${i}`)!
           expect([[...shape], data as unknown]).toEqual([tensor.shape, yield* Effect.promise(() => tensor.data())])
         }
@@ -185,7 +185,7 @@ describe("a damaged checkpoint is told from a whole one:", () => {
         rewrite(record(t), (x) => x.replace('"trainable":8', '"trainable":8,"start":6'))
         sums(t)
       },
-      /0 of 6 tensors that are subtracted/
+      /0 of 6 frozen tensors/
     ],
     "fewer tensors than state.json says, summed": [
       (t) => {
@@ -224,7 +224,7 @@ describe("a damaged checkpoint is told from a whole one:", () => {
         expect(other.message).toMatch(/it holds 8 trained tensors, the model has 2/)
         const subtracting = yield* saved(adamw, "pissa", 1, folder())
         const third = yield* Effect.flip(restoreCheckpoint(session, yield* readCheckpoint(subtracting.target)))
-        expect(third.message).toMatch(/it holds 6 subtracted tensors, the model has 0/)
+        expect(third.message).toMatch(/it holds 6 frozen tensors, the model has 0/)
       })
     ))
 

@@ -7,7 +7,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { type AdapterMethod, inject, type LoraOptions, lora } from "../../../adapters/index.ts"
 import { restoreAdapter, saveTensors } from "../../../src/output/adapter-folder.ts"
-import { startsOf, type Trainable, tensorsOf } from "../../../src/tensors/trainable.ts"
+import { frozenOf, type Trainable, tensorsOf } from "../../../src/tensors/trainable.ts"
 import { evaluateRun, loadRun } from "../../../src/trained/index.ts"
 import { toyModel } from "../../adapters/toy-model.ts"
 import { tensorsIn, workspace } from "../../e2e/fixtures.ts"
@@ -50,7 +50,7 @@ test("a method that PEFT does not know keeps what its pairs subtract beside them
       const options: LoraOptions = { rank: 2, alpha: 4, scaling: "standard", init: { kind: "pissa" } }
       const saved = yield* inject(model, method, { ...options, targets: ["dense"] })
       yield* saveTensors(saved, w.path("foreign"))
-      const all = (trainable: Trainable) => values([...tensorsOf(trainable), ...startsOf(trainable)])
+      const all = (trainable: Trainable) => values([...tensorsOf(trainable), ...frozenOf(trainable)])
       const other = { ...model, weights: (name: string) => tf.mul(model.weights(name), 2) }
       const again = yield* inject(other, method, { ...options, targets: ["dense"] })
       expect(yield* all(again.trainable)).not.toEqual(yield* all(saved.trainable))
@@ -74,10 +74,10 @@ describe("a finished run", () => {
           const loaded = yield* loadRun(run)
           const { trainable } = loaded.adapted
           const trained: unknown = yield* values(tensorsOf(trainable))
-          const starts: unknown = yield* values(startsOf(trainable))
+          const starts: unknown = yield* values(frozenOf(trainable))
           expect(trained).toEqual(inCheckpoint("trainable"))
           expect(starts).toEqual(inCheckpoint("start"))
-          expect(startsOf(trainable)).toHaveLength(2 * loaded.adapted.sites.length)
+          expect(frozenOf(trainable)).toHaveLength(2 * loaded.adapted.sites.length)
           const reports = yield* evaluateRun(loaded)
           const report = w.json(`runs/${folderOf(name)}/run.json`) as Record<string, { loss: number; accuracy: number }>
           for (const { split, loss, accuracy } of reports) {

@@ -14,7 +14,7 @@ import { randomStream } from "../../../src/numbers/random.ts"
 import { fromConfig } from "../../../src/optimizers/index.ts"
 import type { CheckpointedRun } from "../../../src/output/checkpoints.ts"
 import { platform } from "../../../src/platform.ts"
-import { startsOf, tensorsOf } from "../../../src/tensors/trainable.ts"
+import { frozenOf, tensorsOf } from "../../../src/tensors/trainable.ts"
 import { crossEntropy, openSession, type Session, type StepError, takeStep } from "../../../src/training/index.ts"
 import { storedState } from "../../../src/training/state-tree.ts"
 import { toyModel } from "../../adapters/toy-model.ts"
@@ -70,7 +70,7 @@ export const stateOf = (session: Session) =>
   Effect.promise(async () => {
     const { tree, tensors } = storedState(session.optimizerState)
     const { trainable } = session.adapted
-    const all = [...tensorsOf(trainable), ...startsOf(trainable), ...tensors]
+    const all = [...tensorsOf(trainable), ...frozenOf(trainable), ...tensors]
     const values = await Promise.all(all.map(async (tensor) => [tensor.shape, [...(await tensor.data())]] as const))
     return { step: session.step, position: session.position, tree, values }
   })
