@@ -75,7 +75,7 @@ export const settleLabels = (declared: ReadonlyArray<string> | undefined, train:
 // "did you mean" compares letter by letter: not with every one of 65,000 labels, each 500 characters long
 const [longestHinted, mostHinted] = [60, 1_000]
 
-/** The labels of a file that are no class, as one error, or nothing. */
+/** The labels of a file that are not among the classes, as one error, or nothing. */
 export const labelProblems = (
   file: ScannedSource,
   labels: ReadonlyArray<string>,

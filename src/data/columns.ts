@@ -60,7 +60,7 @@ export const kindOf = (value: unknown): string => {
   return typeof value === "object" ? "an object" : `a ${typeof value}`
 }
 
-/** Of a row that is no object. */
+/** What is wrong with a row that is not an object. */
 export const notAnObject = (value: unknown): string => {
   const found = Array.isArray(value) ? "a list" : excerpt(JSON.stringify(value) ?? String(value))
   return `found ${found}, expected one object a line`

@@ -84,7 +84,7 @@ const onDisk = (
       }
     })
     const file = yield* openSystemFile(written)
-    // an open file outlives its name where a system allows it: then a process that is killed leaves nothing behind
+    // where a system allows it, an open file outlives its name: then a killed process leaves no file
     yield* remove(folder)
     return { ...file, name }
   })

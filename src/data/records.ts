@@ -44,7 +44,7 @@ export interface Value {
 export type RecordEnds = (bytes: Uint8Array, from: number) => number
 
 const newline = 10
-// Large enough that a read costs little compared with parsing its bytes, small beside any process.
+// Large enough that a read costs little compared with parsing its bytes, small compared with any process.
 const chunkBytes = 1 << 20
 // A single record as long as this is a file in another format or a quote that is never closed, not a text to classify.
 const longestRecord = 1 << 26

@@ -14,7 +14,7 @@ export interface TextTokenizer {
   readonly padId: number
 }
 
-/** Tokenises rows. Fails on a label that is no class and on a text without any token. */
+/** Tokenises rows. Fails on a label that is not among the classes and on a text without tokens. */
 export const tokenizeRows = (
   rows: ReadonlyArray<LabelledText>,
   tokenizer: Pick<TextTokenizer, "encode">,

@@ -1,5 +1,5 @@
 /**
- * Writes a file so that a reader finds the old one or the whole new one, never a part: under a temporary name beside it, flushed
+ * Writes a file so that a reader finds the old one or the whole new one, never a part: under a temporary name in the same folder, flushed
  * to the disk, then renamed.
  */
 import * as Effect from "effect/Effect"
@@ -38,7 +38,7 @@ export const replaceFile = <E, R>(
     const fs = yield* FileSystem.FileSystem
     const temporary = temporaryName(file)
     const writeTemporary = Effect.gen(function* () {
-      // made anew: a link that somebody left under this name would be written through
+      // made anew: a link left under this name would be written through
       yield* fs.remove(temporary, { force: true }).pipe(Effect.mapError(failed))
       const handle = yield* fs.open(temporary, { flag: "wx" }).pipe(Effect.mapError(failed))
       yield* write(handle)
@@ -62,7 +62,7 @@ export const writeFileAtomic = (
   return replaceFile(file, write, failed)
 }
 
-/** Fails where a symbolic link stands: a run folder may come from elsewhere, and what is written to it stays in it. */
+/** Fails on a symbolic link: a run folder may come from elsewhere, and what is written to it stays in it. */
 export const refuseLink = (file: string): Effect.Effect<void, FileError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem

@@ -1,5 +1,5 @@
 /**
- * JSON out of files that nobody vouches for: nested no deeper than anything we read has a reason to be.
+ * JSON from files of unknown origin: nested no deeper than anything we read has a reason to be.
  *
  * A few megabytes of "[" are a value of a million levels, and whatever walks it afterwards (a decoder, a printer) needs a
  * stack frame a level. So the depth is counted on the text, before anything is built from it.
@@ -10,7 +10,7 @@ export const deepestJson = 64
 
 const [quote, backslash, openBracket, closeBracket, openBrace, closeBrace] = [34, 92, 91, 93, 123, 125]
 
-/** True where objects and lists stand in each other more than `levels` deep. Looks at brackets only: any text will do. */
+/** True where objects and lists are nested more than `levels` deep. Counts brackets only, so any text may be given. */
 export const isDeeperThan = (text: string, levels: number): boolean => {
   let depth = 0
   let inString = false

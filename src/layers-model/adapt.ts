@@ -1,5 +1,5 @@
 /**
- * `adapt`: fine-tuning of a `tf.LayersModel` for those who do not use Effect. The same parts as the Effect door, behind
+ * `adapt`: fine-tuning of a `tf.LayersModel` for those who do not use Effect. The same parts as for Effect, as
  * promises.
  *
  *   const adapted = await adapt(model, { rank: 8, alpha: 16, head: ["predictions"] })
@@ -25,8 +25,8 @@ import type { RestoreOptions } from "./saved-adapter.ts"
 
 /**
  * Puts an adapter over a model, on the backend that tfjs has. Options: the `adapter` section of a plan, with `seed`,
- * `head` and `name`. `data`: examples for a start that looks at training data ("lora-ga", "eva"); others do not look.
- * Rejects with an AdaptError that tells everything that is wrong with the options, or a LayersDataError where examples
+ * `head` and `name`. `data`: examples for an init that calibrates on training data ("lora-ga", "eva"); others need none.
+ * Rejects with an AdaptError that reports everything that is wrong with the options, or a LayersDataError where examples
  * do not fit the model.
  *
  * @example

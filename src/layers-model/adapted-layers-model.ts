@@ -1,4 +1,4 @@
-/** What `adapt` answers with: adapters over one LayersModel, and what can be done with them, behind promises. */
+/** What `adapt` returns: adapters over one LayersModel, and what can be done with them, as promises. */
 import type * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type { Adapted } from "../../adapters/index.ts"

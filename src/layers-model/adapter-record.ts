@@ -1,5 +1,5 @@
 /**
- * What an adapter is, beside its numbers: enough to put it over its base again. It is stored as JSON in the metadata of
+ * What an adapter is, besides its numbers: enough to put it over its base again. It is stored as JSON in the metadata of
  * adapter_model.safetensors (which PEFT ignores), and as the topology of what tfjs's IO handlers store.
  */
 import type * as tf from "@tensorflow/tfjs"

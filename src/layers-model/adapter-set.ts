@@ -32,7 +32,7 @@ export interface AdapterSet {
   active: string | null
   /** what `on` turns on */
   last: string | null
-  /** the model that follows, once somebody has asked for it */
+  /** the model that follows, once it was asked for */
   live: ModelCopy | null
   disposed: boolean
 }
@@ -159,7 +159,7 @@ const checkFree = (set: AdapterSet, name: string): void => {
   }
 }
 
-/** The head is the base's: what is trained itself is no site, for any adapter over it. */
+/** The head is the base's: what is trained itself is not a site for any adapter over it. */
 const checkHead = ({ network, head }: AdapterSet, own: ReadonlyArray<string>): void => {
   if ([...own].sort().join() === [...head].sort().join()) return
   const shown = (some: ReadonlyArray<string>) => `[${some.join(", ")}]`

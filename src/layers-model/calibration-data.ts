@@ -23,7 +23,7 @@ import { type Compilation, type Compiled, compiledOf } from "./fit/compiled.ts"
 import { slotsOf } from "./fit/host-arrays.ts"
 import type { LayersData } from "./fit/options.ts"
 
-/** Training data: x and y, or x alone where y is not looked at ("eva"); or a dataset of `{ xs, ys }` batches. */
+/** Training data: x and y, or x alone where y is not needed ("eva"); or a dataset of `{ xs, ys }` batches. */
 export type Examples = readonly [x: LayersData, y?: LayersData] | LayersDataset
 
 /** Beside the options of `adapt` and `add`: what an init that needs calibration sees. */
@@ -61,7 +61,7 @@ export const calibrateOnExamples = (
 ): Effect.Effect<Calibrate, Failure, Scope.Scope> =>
   Effect.gen(function* () {
     const compiled = yield* settled(network, calibration, data)
-    // inputs alone are looked at: nothing is asked of the targets, which need not be there
+    // only inputs are needed: targets may be missing
     const slots = compiled === undefined ? { ...slotsOf(network), ys: [] } : slotsOf(network, compiled)
     const { examples, batchSize = BATCH_SIZE } = data
     const next = isDataset(examples)
@@ -74,12 +74,12 @@ export const calibrateOnExamples = (
     return yield* calibrating<LayersNetwork>(network, { batches, loss: compiled?.loss ?? noLoss, sites })
   })
 
-/** Who looks at inputs alone asks for none. */
+/** A calibration on inputs alone needs no loss. */
 const noLoss = (): never => {
-  throw new Error("there is a loss only where a gradient is looked at")
+  throw new Error("there is a loss only where a gradient is calibrated on")
 }
 
-/** The loss that is differentiated; undefined where inputs alone are looked at. */
+/** The loss that is differentiated; undefined where only inputs are needed. */
 const settled = (
   { base }: LayersNetwork,
   { what }: Calibration,

@@ -1,6 +1,6 @@
 /**
  * Files in a folder, in Bun, Deno and Node. The runtime is asked for its file system when it is needed, so that nothing
- * of Node's is behind this module in a page.
+ * of Node's is in a page's bundle.
  */
 import { temporaryName } from "../files/index.ts"
 import { AdapterFileError, reasonOf } from "./errors.ts"
@@ -43,7 +43,7 @@ const pathOf = ({ url }: Disk, place: string): string =>
 
 /**
  * Writes files into a folder, which is made where it is missing: all of them under temporary names, then each renamed.
- * What was there before stands until the new file is complete and flushed.
+ * What was there before stays until the new file is complete and flushed.
  */
 export const writeFolder = (folder: string, files: AdapterFiles, unwanted: ReadonlyArray<string> = []): Promise<void> =>
   onDisk(folder, async ({ fs, path }, at) => {
@@ -59,7 +59,7 @@ export const writeFolder = (folder: string, files: AdapterFiles, unwanted: Reado
   })
 
 const writeNew = async (fs: Disk["fs"], file: string, content: Uint8Array): Promise<void> => {
-  // made anew: a link that somebody left under this name would be written through
+  // made anew: a link left under this name would be written through
   await fs.rm(file, { force: true })
   const handle = await fs.open(file, "wx")
   try {
@@ -79,7 +79,7 @@ export const readFromFolder = (place: string, name: string): Promise<Uint8Array>
     const file = found.isDirectory() ? path.join(at, name) : at
     const own = await fs.stat(file).catch(() => undefined)
     if (own === undefined) throw new AdapterFileError({ source: place, problems: [`the folder has no ${name}`] })
-    // to open a pipe is to wait for whoever writes to it
+    // opening a pipe waits for its writer
     if (!own.isFile()) throw new AdapterFileError({ source: file, problems: ["is no regular file"] })
     return new Uint8Array(await fs.readFile(file))
   })

@@ -64,7 +64,7 @@ export const initAdapter = <E = never>(
     return { config, seed, selected, adapted, close: () => Effect.runPromise(close) }
   })
 
-/** The parameters as they are now, in handles of their own: training that goes on meanwhile does not change them. */
+/** The parameters as they are now, in handles of their own: training that continues meanwhile does not change them. */
 export const asItIs = (held: HeldAdapter): HeldAdapter => {
   const tree = held.adapted.trainable
   const trainable = tidy((): Trainable => {
@@ -92,7 +92,7 @@ const inOptions = ({ path, message }: { readonly path: string; readonly message:
 type Failure = AdaptError | InitError | LayersDataError | DeviceReadError
 
 /**
- * `initAdapter` for somebody who may ask otherwise: told what to do about a layer that is too narrow, as many a last
+ * `initAdapter` for a user who may change the options: says what to do about a layer that is too narrow, as many a last
  * one is. `data`: for an init that needs calibration.
  */
 export const initRequested = (
@@ -102,11 +102,11 @@ export const initRequested = (
 ): Effect.Effect<HeldAdapter, Failure> =>
   initAdapter(network, request, { calibrating: (selected) => observed(network, request, selected, data) }).pipe(
     Effect.catchTag("AdaptError", ({ model, problems }) => {
-      const told = problems.map(({ path, message }) => ({
+      const explained = problems.map(({ path, message }) => ({
         path,
         message: message.includes("is larger than") ? `${message}; ${NARROW}` : message
       }))
-      return Effect.fail(new AdaptError({ model, problems: told }))
+      return Effect.fail(new AdaptError({ model, problems: explained }))
     })
   )
 
@@ -133,6 +133,6 @@ const withoutExamples = (network: LayersNetwork, calibration: Calibration): Effe
   const given = calibration.what === "gradient" ? "[x, y]" : "[x]"
   const message =
     `"${calibration.init}" looks at training data, and none was given; ` +
-    `expected { examples: ${given} }, or a dataset there, behind the options`
+    `expected { examples: ${given} }, or a dataset there, after the options`
   return Effect.fail(new AdaptError({ model: network.base.name, problems: [{ path: "init", message }] }))
 }

@@ -84,8 +84,6 @@ export const squaredDistance = (one: Product, other: Product, size: Size): numbe
     size
   )
 
-/* One site of a sum of adapters: ΔW = Σ wₖ sₖ BₖAₖ, read from the device and worked out on the host. */
-
 /** An adapter and how much of it goes into the sum; −1 takes it away. */
 export interface Term {
   readonly name: string

@@ -3,7 +3,7 @@
  * was. It works with everything that tfjs has for models; the user's model stays as it is.
  *
  * The copy has the names of the original's layers and weights, and is compiled as the original is, with an optimizer of
- * its own that begins anew. Layers of somebody's own classes are copied where their class is registered
+ * its own that begins anew. Layers of the user's own classes are copied where their class is registered
  * (`tf.serialization.registerClass`), as for loading.
  */
 import * as tf from "@tensorflow/tfjs"

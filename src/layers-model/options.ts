@@ -1,6 +1,6 @@
 /**
- * What `adapt` may be told: the `adapter` section of a plan, and with it a seed, a head and a name. Strict, as plans
- * are: unknown keys are errors, and every problem is told at once.
+ * The options of `adapt`: the `adapter` section of a plan, and with it a seed, a head and a name. Strict, as plans
+ * are: unknown keys are errors, and every problem is reported at once.
  *
  *   { rank: 8, alpha: 16, targets: "all-linear", head: ["predictions"], seed: 0 }
  *
@@ -27,7 +27,7 @@ const around = {
   head: list(
     text("a layer's path", "A layer's name, or nested.name in a model inside the model."),
     "a list of layer paths",
-    "Layers that are trained themselves, with a learning rate of their own, and saved beside the adapter."
+    "Layers that are trained themselves, with a learning rate of their own, and saved with the adapter."
   ).pipe(withDefault([])),
   name: text("a name", "The adapter's name among those over one base.").pipe(withDefault("adapter"))
 }

@@ -3,7 +3,7 @@
  *
  *   "adapters/turned", "file://…"            a folder in PEFT's layout (Bun, Deno, Node); to load, also its file
  *   "https://…/", "https://….safetensors"    the same layout on a server (load)
- *   "indexeddb://…", "localstorage://…",     tfjs's own handlers, and those that somebody registered
+ *   "indexeddb://…", "localstorage://…",     tfjs's own handlers, and those that a program registered
  *   "downloads://…", "https://…/model.json"
  *   a tf.io.IOHandler                        e.g. tf.io.browserFiles(…), tf.io.withSaveHandler(…)
  *   { "adapter_model.safetensors": bytes }   files in memory (load), as `files()` gives them

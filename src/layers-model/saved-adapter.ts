@@ -77,7 +77,7 @@ const eachSite = (
   if (files === undefined) return tensors
   const changed = adapted.parts(adapted.trainable).flatMap((part) => {
     const own = siteTensors(part.site.name, tensors)
-    if (Object.keys(own).length === 0) return [] // told as missing
+    if (Object.keys(own).length === 0) return [] // reported as missing
     return Object.entries(change(files, part, own)).map(
       ([name, tensor]) => [`${START}${part.site.name}.${name}`, tensor] as const
     )

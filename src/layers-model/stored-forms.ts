@@ -32,7 +32,7 @@ export const CONFIG_FILE = "adapter_config.json"
 /** Files by their names. */
 export type AdapterFiles = Readonly<Record<string, Uint8Array>>
 
-/** The key of the safetensors metadata that our record stands under. */
+/** The key of our record in the safetensors metadata. */
 const RECORD = "tfjs-lora-pro"
 
 /**

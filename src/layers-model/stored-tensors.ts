@@ -74,7 +74,7 @@ interface Kernel {
   readonly channels: number
 }
 
-/** The kernel behind a weight [out, window · channels], or undefined where it is no convolution's. */
+/** The convolution kernel of a weight [out, window · channels], or undefined where it is not a convolution's. */
 const kernelOf = ({ layerParameters }: LayersNetwork, weight: string): Kernel | undefined => {
   const parameter = layerParameters.find(({ name }) => name === weight)
   const own = parameter?.layer.weights[parameter.index]?.shape as ReadonlyArray<number> | undefined

@@ -44,7 +44,7 @@ const mapInputs = <Plan extends RunPlan>(plan: Plan, change: (path: string) => s
   const { test, train, validation } = plan.data
   return {
     ...plan,
-    // what is fetched has no place beside the plan
+    // what is fetched is not relative to the plan
     model: { ...plan.model, source: /^hf:/.test(plan.model.source) ? plan.model.source : change(plan.model.source) },
     data: {
       ...plan.data, // first: the order of the keys stays as written

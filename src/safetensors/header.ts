@@ -68,7 +68,7 @@ export const readHeader = (file: string): Effect.Effect<SafetensorsHeader, Safet
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const fail = (problem: string) => new SafetensorsError({ file, problems: [problem] })
-      // asked before it is opened: to open a pipe is to wait for whoever writes to it
+      // asked before it is opened: opening a pipe waits for its writer
       const { type } = yield* fs.stat(file)
       if (type !== "File") return yield* fail(`not a regular file (${type.toLowerCase()})`)
       const handle = yield* fs.open(file)

@@ -77,7 +77,7 @@ const sizeOf = (shape: ReadonlyArray<number>): number => shape.reduce((product, 
 
 const byteSize = ({ dtype, shape }: TensorType): number => sizeOf(shape) * bytesPerElement[dtype]
 
-/** Wider types first, so that each tensor stands at a multiple of its element's size; then by name. */
+/** Wider types first, so that each tensor begins at a multiple of its element's size; then by name. */
 const inFileOrder = ([a, { dtype: one }]: readonly [string, TensorType], [b, other]: readonly [string, TensorType]) =>
   bytesPerElement[other.dtype] - bytesPerElement[one] || (a < b ? -1 : 1)
 

@@ -99,7 +99,7 @@ const nodesBetween = (tape: ReadonlyArray<TapeNode>, from: ReadonlySet<number>, 
   return path
 }
 
-/** A dy for each output, null for zeros; what stands in a place that nobody reads is no matter. */
+/** A dy for each output, null for zeros; the value for an output that is never read does not matter. */
 const dysOf = ({ kernelName, outputs }: TapeNode, gradientOf: Gradients): ReadonlyArray<Tensor | null> => {
   const dys = outputs.map(({ id }) => gradientOf.get(id) ?? null)
   if (dys.length === 1 || !firstOnly(kernelName)) return dys

@@ -1,5 +1,5 @@
 /**
- * Linear layers as data: *where* a linear map stands in a model (`LinearSite`), and *how* it is computed (`Linear`), kept apart.
+ * Linear layers as data: *where* a linear map is in a model (`LinearSite`), and *how* it is computed (`Linear`), kept apart.
  *
  * A model's forward pass calls `linear(site, x)` for every linear layer. Who calls the forward pass decides what that means:
  * the frozen base, the base plus an adapter, a trained weight. Injection is therefore partial application, with no module
@@ -7,12 +7,12 @@
  */
 import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
 
-/** Where a linear map stands. `name` is the module's path inside the family's backbone, e.g. `encoder.layer.0.attention.self.query`. */
+/** Where a linear map is. `name` is the module's path inside the family's backbone, e.g. `encoder.layer.0.attention.self.query`. */
 export interface LinearSite {
   readonly name: string
   /**
    * What its inputs are. `dense`: rows of x [tokens, in]. `conv`: the patches under a convolution's kernel, one row for each place that
-   * it stands at, [places, kernel · channels], so that W is the kernel as a matrix. `embedding`: row numbers of a table, x int32
+   * it is applied at, [places, kernel · channels], so that W is the kernel as a matrix. `embedding`: row numbers of a table, x int32
    * [tokens, 1], in place of the one-hot rows that W [out, in] would be multiplied with; W is the table's transpose.
    */
   readonly kind: "dense" | "conv" | "embedding"

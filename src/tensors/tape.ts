@@ -22,7 +22,7 @@ export interface TapeNode {
 export interface Again {
   /** from `copies` to the node's one output, on the same kernels as the first time */
   readonly run: () => Tensor
-  /** the tensors that were handed to it, and the copies (among `saved`) that stand for them in `run` */
+  /** the tensors that were handed to it, and the copies (among `saved`) that `run` uses instead */
   readonly inputs: ReadonlyArray<Tensor>
   readonly copies: ReadonlyArray<Tensor>
 }
@@ -44,7 +44,7 @@ export const ONE_GRADIENT = { firstOnly: true } as const
 
 /**
  * Whether the gradient of a kernel reads the first dy alone. For an output without a dy tfjs makes zeros on the host and uploads them:
- * for a kernel with outputs that are only saved, as large as its activations, and read by nobody.
+ * for a kernel with outputs that are only saved, as large as its activations, and never read.
  */
 export const firstOnly = (kernelName: string): boolean =>
   (tf.getGradient(kernelName) as Partial<typeof ONE_GRADIENT> | undefined)?.firstOnly === true

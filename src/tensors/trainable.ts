@@ -12,7 +12,7 @@ export interface Factors {
 }
 
 /**
- * The two factors of one adapted site: ΔW = scale · B · A. They stay together from injection to checkpoint, so nobody has to
+ * The two factors of one adapted site: ΔW = scale · B · A. They stay together from injection to checkpoint, so no one has to
  * recover which A belongs to which B from names or order.
  */
 export interface FactorPair {

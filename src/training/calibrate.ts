@@ -17,7 +17,7 @@ import { type Differentiated, type FullGradients, fullGradients } from "./backwa
 import type { SessionOptions } from "./session.ts"
 
 export interface CalibratingOptions<M extends Network = Model> extends Pick<SessionOptions<M>, "loss" | "recompute"> {
-  /** the first training batches, at least as many as the init looks at */
+  /** the first training batches, at least as many as the init needs */
   readonly batches: ReadonlyArray<BatchOf<M>>
   /** the sites that will ask, in that order; all of the model's unless given */
   readonly sites?: ReadonlyArray<LinearSite>
@@ -44,11 +44,11 @@ export const calibrating = <M extends Network = Model>(
     const keyOf = ({ name }: LinearSite, { what, batches: count }: Calibration) => `${what} ${count} ${name}`
     const groupFrom = (site: LinearSite, calibration: Calibration) => {
       const at = sites.findIndex(({ name }) => name === site.name)
-      const behind =
+      const following =
         at < 0
           ? []
           : sites.slice(at + 1).filter((other) => asks(other, calibration) && !held.has(keyOf(other, calibration)))
-      return fitting([site, ...behind], bytes, calibration)
+      return fitting([site, ...following], bytes, calibration)
     }
     return (site, calibration) =>
       Effect.gen(function* () {
@@ -69,10 +69,10 @@ export const calibrating = <M extends Network = Model>(
       })
   })
 
-/** An embedding's inputs are row numbers, of which there is no covariance. */
+/** An embedding's inputs are row numbers, which have no covariance. */
 const asks = ({ kind }: LinearSite, { what }: Calibration): boolean => what === "gradient" || kind !== "embedding"
 
-/** The first site, and those behind it that fit beside it. */
+/** The first site, and those after it that fit in `bytes` with it. */
 const fitting = (sites: ReadonlyArray<LinearSite>, bytes: number, { what }: Calibration): ReadonlyArray<LinearSite> => {
   let room = bytes
   const last = sites.findIndex(({ out, in: inputs }, i) => {
@@ -86,7 +86,7 @@ const tooFew = (site: LinearSite, calibration: Calibration, given: number): Init
   new InitError({
     site: site.name,
     init: calibration.init,
-    reason: `it looks at ${calibration.batches} training batches, and ${given} were given; give Training.calibrating more, or set the init's batches to ${given}`
+    reason: `it needs ${calibration.batches} training batches, and ${given} were given; give Training.calibrating more, or set the init's batches to ${given}`
   })
 
 /** Answers for a group of sites, from one pass over the batches. */
@@ -136,7 +136,7 @@ interface Sum<T, B> {
   readonly release: (seen: T) => void
 }
 
-/** One batch after another, and between them whoever waits for the thread: an interruption, a page that is to be drawn. */
+/** One batch after another, giving up the thread in between: for an interruption, or a page that is to be drawn. */
 const overBatches = <T, B>(batches: ReadonlyArray<B>, { see, join, release }: Sum<T, B>): Effect.Effect<T> =>
   Effect.suspend(() => {
     const sum: Array<T> = []
@@ -154,7 +154,7 @@ const overBatches = <T, B>(batches: ReadonlyArray<B>, { see, join, release }: Su
 const mapped = (tensors: FullGradients, f: (name: string, tensor: Tensor2D) => Tensor2D): FullGradients =>
   new Map([...tensors].map(([name, tensor]) => [name, f(name, tensor)]))
 
-/** f(), behind which the tensors are gone. */
+/** f(); disposes the tensors afterwards. */
 const used = <T>(tensors: ReadonlyArray<Tensor2D>, f: () => T): T => {
   const result = f()
   tf.dispose([...tensors])
@@ -202,7 +202,7 @@ export const inputMoments = <M extends Network>(
   return found
 }
 
-/** x [tokens, in]; a layer behind the pooling sees one row of x for each row of the batch, and none of them is padding. */
+/** x [tokens, in]; a layer after the pooling gets one row of x for each row of the batch, none of them padding. */
 const momentsOf = (x: Tensor2D, batch: Rows, mask: Tensor1D | undefined): Moments => {
   const padded = mask !== undefined && x.shape[0] === mask.size && batch.tokens < x.shape[0]
   const tokens = padded ? batch.tokens : x.shape[0]

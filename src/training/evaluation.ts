@@ -219,7 +219,7 @@ export interface Mistakes {
   readonly read: Effect.Effect<ReadonlyArray<Mistake>, DataError>
 }
 
-// A report is looked at, not searched: a long document's first lines say which one it is.
+// A report is for reading: a long document's first lines identify it.
 const CHARACTERS = 500
 
 /**

@@ -2,7 +2,7 @@
  * Where a step that is not finite went wrong first: the first linear layer of the forward pass whose output is not finite, else
  * the first such gradient. Computed over again with the parameters that the session still has: only a run that fails pays for it.
  *
- * A tensor is looked at as Σ 0·x, which is 0 where all is finite and NaN elsewhere.
+ * A tensor is tested by Σ 0·x, which is 0 where all is finite and NaN elsewhere.
  */
 
 import type { Scalar, Tensor } from "@tensorflow/tfjs-core"

@@ -53,11 +53,6 @@ export const openSession = <M extends Network = Model>(
     (session) => Effect.sync(() => tf.dispose(session.optimizerState as tf.TensorContainer))
   )
 
-/*
- * Where a session stands, so that it can be moved on and back: whoever moves it says what is still wanted of what it
- * held.
- */
-
 /** The changing part of a session, with the tensors that it held at that time. */
 export interface Snapshot {
   readonly trainable: Trainable

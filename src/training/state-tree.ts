@@ -1,6 +1,6 @@
 /**
  * An optimizer's state as data and back: the tree of plain objects, arrays and numbers, with every tensor replaced by its index in
- * a list. Knows nothing of any optimizer, so that a new one can be checkpointed without being told about it.
+ * a list. Independent of any optimizer, so that a new one is checkpointed without a change here.
  *
  *   { count: 3, first: [T₀, T₁] }  ⇄  { count: 3, first: [{ "$tensor": 0 }, { "$tensor": 1 }] } and [T₀, T₁]
  *

@@ -50,7 +50,7 @@ export const chatTemplate = (
     marked,
     render: (messages, { prompt = false } = {}) => {
       if (messages.some(({ content }) => content?.includes(begin) || content?.includes(end))) {
-        return { broken: "a message holds U+FDD0 or U+FDD1, which are no characters; remove them" }
+        return { broken: "a message holds U+FDD0 or U+FDD1, which are not characters; remove them" }
       }
       try {
         const given = { ...specialTokens, messages, add_generation_prompt: prompt, tools: null, documents: null }
@@ -159,7 +159,7 @@ const withoutClosing = (text: string, start: number, end: number, special: RegEx
 }
 
 const unstable = (how: string): Broken => ({
-  broken: `which tokens are the assistant's cannot be told: the chat template ${how}; use one with {% generation %} tags, or lossOn "all"`
+  broken: `which tokens are the assistant's is not known: the chat template ${how}; use one with {% generation %} tags, or lossOn "all"`
 })
 
 /**

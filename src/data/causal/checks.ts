@@ -138,7 +138,7 @@ const shapeOf = (message: Message, words: ReadonlyArray<string>): string => {
   return `${role}:${content === null ? "-" : content.trim() === "" ? "blank" : named.join()}:${Object.keys(message).join()}`
 }
 
-/** The texts between quotes that are no names of roles or fields, line by line. */
+/** The texts between quotes that are not names of roles or fields, line by line. */
 const namedWords = (source: string): ReadonlyArray<string> => {
   const quoted = [...source.matchAll(/'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"/g)].map(
     ([, one, two]) => one ?? two ?? ""

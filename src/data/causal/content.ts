@@ -116,7 +116,7 @@ const partsOf = (message: Fields, role: string, parts: ReadonlyArray<unknown>): 
   const texts: Array<string> = []
   for (const part of parts) {
     if (!isFields(part) || part["type"] !== "text" || typeof part["text"] !== "string") {
-      return { broken: "content has a part that is no text; expected { type: text, text }" }
+      return { broken: "content has a part that is not a text; expected { type: text, text }" }
     }
     texts.push(part["text"])
   }

@@ -24,7 +24,7 @@ export interface RowEncoder {
   readonly encode: (content: CausalContent) => Sequence | Broken
 }
 
-/** `template` is needed for conversations alone; the section tells what is learned. */
+/** `template` is needed for conversations only; the section says what is learned. */
 export const rowEncoder = (
   section: CausalData,
   tokenizer: CausalTokenizer,

@@ -1,4 +1,4 @@
-/** What a plan is told about its rows before training: statistics of tokens over a sample, and one row as the model will see it. */
+/** What is known of a plan's rows before training: statistics of tokens over a sample, and one row as the model will see it. */
 import * as Effect from "effect/Effect"
 import { randomStream } from "../../numbers/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"

@@ -127,7 +127,7 @@ const cutWarnings = (
 
 const percent = (share: number): string => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`
 
-/** A look at each row while the file is scanned: the reason why it cannot be used, or nothing. */
+/** Checks each row while the file is scanned: the reason why it cannot be used, or nothing. */
 type CheckContent = (content: CausalContent, where: string) => Broken | undefined
 
 /**

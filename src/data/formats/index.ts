@@ -1,6 +1,6 @@
 /**
  * Which formats data files have: the one table that every reader of rows asks (labelled texts, arrays, causal rows, values for a
- * schema, a first look at a file).
+ * schema, a file's first rows).
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

@@ -13,7 +13,7 @@ export type ClassWeights = ClassWeight | ReadonlyArray<ClassWeight | null> | Rea
 const isNumbers = (value: object): value is ClassWeight =>
   Object.values(value).every((weight) => typeof weight === "number")
 
-/** One for each output, undefined where an output has none; a sentence for what cannot be told apart. */
+/** One for each output, undefined where an output has none; a sentence for what is ambiguous. */
 export const weightPerOutput = (
   given: ClassWeights,
   outputNames: ReadonlyArray<string>

@@ -5,7 +5,7 @@
  *
  * tfjs's own functions, so that each number is the one that `model.fit` and `model.evaluate` report. Not among them:
  * penalties of the layers' regularizers, which are of weights that are frozen here. tfjs 4.22 reports several outputs
- * in `evaluate` and `val_…` under wrong names (running sums of the losses stand before them); here each stands under
+ * in `evaluate` and `val_…` under wrong names (running sums of the losses come before them); here each has
  * its own.
  *
  * Reads private fields of tfjs-layers 4.22 (`lossFunctions`, `metricsTensors`), as only this file and `callbacks.ts`
@@ -55,7 +55,7 @@ interface CompiledFields {
   readonly metricsNames: ReadonlyArray<string>
 }
 
-/** The graph behind a model: a sequential one holds it as a model of its own, built when it is first needed. */
+/** The graph of a model: a sequential one holds it as a model of its own, built when it is first needed. */
 export const graphOf = (base: tf.LayersModel): tf.LayersModel => {
   if (!(base instanceof tf.Sequential)) return base
   const { model } = base as unknown as { readonly model?: tf.LayersModel }
@@ -77,7 +77,7 @@ export const compiledOf = (
   const own = graph as unknown as CompiledFields
   if (loss === undefined && own.optimizer == null) return Result.fail([NOT_COMPILED])
   if (loss === undefined && metrics === undefined) return checked(own)
-  // compiled as tfjs does it, on an object that stands before the model: what is written goes there
+  // compiled as tfjs does it, on an object whose prototype is the model: what is written goes there
   const before = Object.create(graph) as tf.LayersModel
   const optimizer = tf.train.sgd(0)
   try {

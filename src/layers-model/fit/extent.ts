@@ -1,4 +1,4 @@
-/** How long a fit goes on: epochs, and steps where the plan counts those. */
+/** How long a fit lasts: epochs, and steps where the plan counts those. */
 import * as Result from "effect/Result"
 import type { AdapterMethod } from "../../../adapters/index.ts"
 import type { AdaptationPlan, PlanProblem } from "../../../schemas/index.ts"
@@ -7,11 +7,11 @@ import type { Source } from "./source.ts"
 
 export interface Extent {
   readonly from: number
-  /** the epoch behind the last; infinite where steps end it */
+  /** the epoch after the last; infinite where steps end it */
   readonly to: number
   /** steps at most */
   readonly steps: number
-  /** steps in all, as far as they can be told: what schedules are laid out over */
+  /** steps in all, where known: what schedules are laid out over */
   readonly total: number
 }
 
@@ -34,7 +34,7 @@ export const extentOf = (
     return Result.fail([{ path: "epochs", message }])
   }
   if (from >= to) {
-    const message = `found ${from} with ${to} epochs; epochs is the one behind the last: expected it larger`
+    const message = `found ${from} with ${to} epochs; epochs is the one after the last: expected it larger`
     return Result.fail([{ path: "initialEpoch", message }])
   }
   const steps = training.steps ?? Number.POSITIVE_INFINITY

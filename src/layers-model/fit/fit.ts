@@ -41,7 +41,7 @@ export const fitDataset = (
   )
 
 /**
- * Trains over x and y, in batches of `batchSize` rows, for one epoch unless told otherwise. Rejects as `fitDataset`
+ * Trains over x and y, in batches of `batchSize` rows, for one epoch by default. Rejects as `fitDataset`
  * does.
  */
 export const fit = (
@@ -59,7 +59,7 @@ export const fit = (
       const all = yield* hostRows(x, y, slots)
       const { validationSplit, batchSize = plan.training.batchSize } = options
       const numbers = Uint32Array.from({ length: all.rows }, (_, i) => i)
-      // as in tfjs, validationData stands before validationSplit
+      // as in tfjs, validationData takes precedence over validationSplit
       const split = options.validationData === undefined ? (validationSplit ?? 0) : 0
       const kept = Math.floor(all.rows * (1 - split))
       if (kept === 0) {

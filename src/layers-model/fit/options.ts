@@ -1,4 +1,4 @@
-/** The options of `fit`, `fitDataset` and `evaluate`: tfjs's names, told all that is wrong with them at once. */
+/** The options of `fit`, `fitDataset` and `evaluate`: tfjs's names, and everything that is wrong with them at once. */
 import type * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -28,7 +28,7 @@ export type LayersData = unknown
 interface SharedOptions extends Compilation {
   /** seed, optimizer, and how long; default: LoRA-Pro's full form at the rate 1e-3, as tfjs's `adam` has it */
   readonly plan?: AdaptationPlanInput | undefined
-  /** the epoch behind the last; before the plan's */
+  /** the epoch after the last; takes precedence over the plan's */
   readonly epochs?: number | undefined
   /** default 0 */
   readonly initialEpoch?: number | undefined
@@ -38,7 +38,7 @@ interface SharedOptions extends Compilation {
   /** default "auto": every 125 ms, between two steps */
   readonly yieldEvery?: YieldEvery | undefined
   readonly classWeight?: ClassWeights | undefined
-  /** [x, y] or a dataset, looked at behind every epoch */
+  /** [x, y] or a dataset, evaluated after every epoch */
   readonly validationData?: readonly [LayersData, LayersData] | LayersDataset | undefined
   /** rows per forward pass of a validation on x and y */
   readonly validationBatchSize?: number | undefined
@@ -47,7 +47,7 @@ interface SharedOptions extends Compilation {
 }
 
 export interface FitDatasetOptions extends SharedOptions {
-  /** of the dataset, which goes on where the last epoch ended; default: an epoch is the whole dataset */
+  /** of the dataset, which continues where the last epoch ended; default: an epoch is the whole dataset */
   readonly batchesPerEpoch?: number | undefined
 }
 
@@ -80,7 +80,7 @@ const shared = {
   plan: given,
   loss: given,
   metrics: given,
-  epochs: optional(count(1, "The epoch behind the last.")),
+  epochs: optional(count(1, "The epoch after the last.")),
   initialEpoch: optional(count(0, "The first epoch.")),
   verbose: optional(Schema.Literals([0, 1, 2])),
   callbacks: given,
@@ -165,7 +165,7 @@ const epochProblems = ({ epochs, initialEpoch }: FitOptions): ReadonlyArray<Plan
     ? [
         {
           path: "initialEpoch",
-          message: `found ${initialEpoch} with epochs ${epochs}; epochs is the one behind the last: expected it larger`
+          message: `found ${initialEpoch} with epochs ${epochs}; epochs is the one after the last: expected it larger`
         }
       ]
     : []

@@ -189,7 +189,7 @@ const oneBatch = (
     yield* event(() => list.onBatchEnd(batch, logs))
   })
 
-/** The batch with its rows' weights behind its targets. */
+/** The batch with its rows' weights after its targets. */
 const withWeights = (
   batch: LayersBatch,
   weights: ReadonlyArray<ClassWeight | undefined>

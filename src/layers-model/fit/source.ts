@@ -13,7 +13,7 @@ export interface Source {
   readonly limit: number | undefined
   /** batches of an epoch, where they can be counted */
   readonly batches: number | undefined
-  /** what tfjs tells callbacks of it */
+  /** what tfjs passes to callbacks */
   readonly params: { readonly samples: number | null; readonly steps: number | null; readonly batchSize: number | null }
 }
 

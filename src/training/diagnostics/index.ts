@@ -1,4 +1,4 @@
-/** Diagnostics of gradients: the true gradient of W beside what the method makes of it. */
+/** Diagnostics of gradients: the true gradient of W compared with what the method makes of it. */
 export { type DiagnoseOptions, diagnose, type ProbedSites, probedProblems, probedSites } from "./diagnose.ts"
 export { PASS_BYTES, type ProbeOptions } from "./probe.ts"
 export type {

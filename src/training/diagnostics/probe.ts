@@ -7,7 +7,7 @@
  *
  * Cost: one product dyᵀx a site more on the device, 2·r·out·in multiplications in float64 on the host, which has one g
  * at a time. All 36 sites of MiniLM at rank 8, 8 texts of 32 tokens, one thread of wasm: 0.34 s a probe, 0.08 s of them
- * the products, beside steps of 0.24 s; every 10 steps that is 14 % more time. The peak of a plain LoRA run rises from
+ * the products, with steps of 0.24 s; every 10 steps that is 14 % more time. The peak of a plain LoRA run rises from
  * 256 to 377 MB, that of LoRA-Pro's full form does not.
  */
 

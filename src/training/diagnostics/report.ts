@@ -1,5 +1,5 @@
 /**
- * What a look at the full gradient reports: plain numbers, one line of `metrics.jsonl`. `null` stands where a number is
+ * What a probe of the full gradient reports: plain numbers, one line of `metrics.jsonl`. `null` where a number is
  * not defined (a condition at B = 0, a cosine with 0) or not known.
  *
  * Names: g = ∂L/∂W [out, in] of the step's batches; g̃ = s(B·dA + dB·A), what the method makes of it; P_T(g), the best

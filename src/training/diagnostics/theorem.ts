@@ -61,7 +61,7 @@ const dampedCondition = ({ smallest, largest }: FactorSpectrum, damping: number)
   return Math.sqrt((largest! ** 2 + damping) / (smallest! ** 2 + damping))
 }
 
-/** The most of ‖g̃ − P_T^δ(g)‖/‖g‖ that float32 explains; null where that is no bound worth asserting. */
+/** The most of ‖g̃ − P_T^δ(g)‖/‖g‖ that float32 explains; null where that bound is not worth asserting. */
 export const theoremTolerance = ({ A, B }: Pick<SiteDiagnostics, "A" | "B">, damping: number): number | null => {
   const condition = Math.max(dampedCondition(A, damping), dampedCondition(B, damping))
   const tolerance = EPSILON * (40 + 5 * condition)

@@ -213,7 +213,7 @@ describe("what is told", () => {
 
   test("missing examples", async () => {
     expect(await told(lossy(twoLayers()), gradient, undefined)).toEndWith(
-      'init: "lora-ga" looks at training data, and none was given; expected { examples: [x, y] }, or a dataset there, behind the options'
+      'init: "lora-ga" looks at training data, and none was given; expected { examples: [x, y] }, or a dataset there, after the options'
     )
     expect(await told(twoLayers(), options({ init: { kind: "eva" } }), {})).toContain("{ examples: [x] }")
   })

@@ -289,7 +289,7 @@ describeOn("wasm", () => {
 
     test("how long it goes on", async () => {
       expect(await wrongly({ epochs: 2, initialEpoch: 2 })).toEqual([
-        "initialEpoch: found 2 with epochs 2; epochs is the one behind the last: expected it larger"
+        "initialEpoch: found 2 with epochs 2; epochs is the one after the last: expected it larger"
       ])
       expect(await wrongly({}, "fitDataset")).toEqual([
         "epochs: missing; expected an integer of at least 1, here or as plan.training.epochs, or plan.training.steps"
