@@ -11,9 +11,7 @@
 import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import { times, transposed } from "../../src/linalg/dense-products.ts"
-import { qrOfColumns } from "../../src/linalg/householder-qr.ts"
-import { type TruncatedSvd, truncatedSvd } from "../../src/linalg/truncated-svd.ts"
+import { qrOfColumns, type TruncatedSvd, times, transposed, truncatedSvd } from "../../src/linalg/index.ts"
 import type { Random } from "../../src/numbers/index.ts"
 import { type DeviceReadError, readTensor } from "../../src/tensors/index.ts"
 

@@ -16,9 +16,8 @@ import * as Effect from "effect/Effect"
 import { initFacts } from "../../schemas/adapter-init.ts"
 import type { LoraInit } from "../../schemas/index.ts"
 import { dequantized } from "../../src/kernels/index.ts"
-import type { TruncatedSvd } from "../../src/linalg/truncated-svd.ts"
-import type { Factors } from "../../src/tensors/index.ts"
-import { readTensor, tidy } from "../../src/tensors/index.ts"
+import type { TruncatedSvd } from "../../src/linalg/index.ts"
+import { type Factors, readTensor, tidy } from "../../src/tensors/index.ts"
 import type { InitSource } from "../adapter.ts"
 import { InitError } from "./calibration.ts"
 import type { Initializer, Place } from "./initializer.ts"
@@ -44,7 +43,7 @@ const decomposed = (
   const { site, rank } = place
   // loaded where it is asked for: most inits of a page decompose nothing
   return Effect.flatMap(
-    Effect.promise(() => import("../../src/linalg/truncated-svd.ts")),
+    Effect.promise(() => import("../../src/linalg/index.ts")),
     ({ NotFiniteMatrix, truncatedSvd }) => {
       try {
         const randomised = iterations === undefined ? undefined : { iterations, random }

@@ -5,6 +5,8 @@
  *
  * The scale s = α/r stays what the plan says when the rank changes. In each grid there are rates above and below the best one
  * measured. On 64 sentences (bench/studies/movies-64.md) the best rate of every method but LoRA-Pro's full form lay inside its grid.
+ *
+ * The command line enters compare here as well as by `index.ts`: its flags name the methods before a command is loaded.
  */
 import { type AdapterMethod, methods, selectionOf } from "../../adapters/index.ts"
 import type { AdapterConfig, RunPlan, RunPlanInput } from "../../schemas/index.ts"

@@ -1,6 +1,8 @@
 /**
  * A process that works for another ends when that one is gone: it interrupts itself and saves, as at Ctrl-C. Otherwise the trials of a
- * comparison would go on unseen after somebody killed it.
+ * comparison would go on unseen after it was killed.
+ *
+ * The command line enters compare here: it watches in every process, before any command is loaded.
  */
 
 /** Set by who starts the process: its own process id. */

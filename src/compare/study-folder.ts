@@ -16,7 +16,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { FileError, fileError, isRecord, readTextFile, writeJson } from "../files/index.ts"
-import { inNewFolder } from "../output/new-folder.ts"
+import { inNewFolder } from "../output/index.ts"
 import { planFromValue, relocate } from "../plan/index.ts"
 import { type Question, Study, TrialResult } from "./study.ts"
 

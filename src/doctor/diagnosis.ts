@@ -18,7 +18,7 @@ import {
   type Runtime,
   type WasmDescription
 } from "../device/index.ts"
-import { versions } from "../output/run.ts"
+import { versions } from "../output/index.ts"
 import { measure, type Rates } from "./measure.ts"
 
 export interface Problem {

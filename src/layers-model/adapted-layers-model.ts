@@ -2,7 +2,7 @@
 import type * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type { Adapted } from "../../adapters/index.ts"
-import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
+import type { LayersNetwork } from "../models/layers-model/index.ts"
 import {
   type AdapterSet,
   activeOf,

@@ -1,5 +1,4 @@
 /** An adapter over a network that others may share: how it was asked for, its parameters, and the end of their life. */
-
 import type { Tensor } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
@@ -19,7 +18,7 @@ import {
   selectionOf
 } from "../../adapters/index.ts"
 import type { AdapterConfig } from "../../schemas/index.ts"
-import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
+import type { LayersNetwork } from "../models/layers-model/index.ts"
 import { type DeviceReadError, everyTensorOf, mapEveryTensor, type Trainable, tidy } from "../tensors/index.ts"
 import type { CalibrationData } from "./calibration-data.ts"
 import { AdaptError, type LayersDataError } from "./errors.ts"

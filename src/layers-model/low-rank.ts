@@ -7,9 +7,7 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import { times, timesTransposed, transposed } from "../linalg/dense-products.ts"
-import { qrOfColumns } from "../linalg/householder-qr.ts"
-import { truncatedSvd } from "../linalg/truncated-svd.ts"
+import { qrOfColumns, times, timesTransposed, transposed, truncatedSvd } from "../linalg/index.ts"
 import { type DeviceReadError, type LinearSite, readTensor, tidy } from "../tensors/index.ts"
 import type { HeldAdapter } from "./held-adapter.ts"
 

@@ -8,8 +8,7 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import type { Adapted } from "../../adapters/index.ts"
-import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
-import type { Layer } from "../models/layers-model/layer.ts"
+import type { Layer, LayersNetwork } from "../models/layers-model/index.ts"
 import { tidy } from "../tensors/index.ts"
 import { adaptError } from "./errors.ts"
 

@@ -1,7 +1,7 @@
 /** Outputs of a LayersModel with an adapter on, in the manner of `model.predict`. */
 import * as tf from "@tensorflow/tfjs"
 import type { Adapted } from "../../adapters/index.ts"
-import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
+import type { LayersNetwork } from "../models/layers-model/index.ts"
 import { tidy } from "../tensors/index.ts"
 import { adaptError } from "./errors.ts"
 

@@ -7,7 +7,7 @@
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type { PeftLayout } from "../../adapters/index.ts"
-import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
+import type { LayersNetwork } from "../models/layers-model/index.ts"
 import type { HostTensor } from "../safetensors/index.ts"
 import {
   type DeviceReadError,

@@ -12,9 +12,9 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import type { Adapted, PeftLayout, SitePart } from "../../adapters/index.ts"
-import type { LayersNetwork } from "../models/layers-model/from-layers-model.ts"
-import { restoredFrom, sharedUnit } from "../output/peft/layout.ts"
-import type { DenseParameter, LinearSite, Trainable } from "../tensors/index.ts"
+import type { LayersNetwork } from "../models/layers-model/index.ts"
+import { sharedUnit } from "../output/peft/layout.ts"
+import { type DenseParameter, type LinearSite, restoredFrom, type Trainable } from "../tensors/index.ts"
 
 export const START = "base_model.model."
 

@@ -1,6 +1,7 @@
 /**
- * Model families, and two ways to a model: `describe` and then `loadDescribed` (a plan is checked before weights are read), or
- * `load` for both at once.
+ * Model families, and two ways to a model: `describe` and then `loadDescribed` (a plan is checked before weights are read), or `load` for
+ * both at once. Rooms that need no more than the contract of a network enter by `model.ts`, and those that read LayersModels alone by
+ * `layers-model/index.ts`: neither loads tokenizers or model families.
  *
  * @example
  * const model = yield* Models.load({ source: "./examples/models/minilm", task: "classification", labels: ["neg", "pos"] })
@@ -15,30 +16,17 @@ import type { Model, ModelError } from "./model.ts"
 
 export { bert } from "./bert.ts"
 export * as Causal from "./causal/index.ts"
+export { openCheckpoint, readJson, storedName } from "./checkpoint.ts"
 export { classParameterName, type DescribedModel, describe, type TaskOptions } from "./describe.ts"
 export { distilbert } from "./distilbert.ts"
-export { families } from "./families.ts"
-export type { Family } from "./family.ts"
-export {
-  type DescribedLayers,
-  describeLayersClassifier,
-  type LayersClassifier,
-  labelled,
-  loadLayersClassifier
-} from "./layers-model/classifier.ts"
-export {
-  type FromLayersModelOptions,
-  fromLayersModel,
-  type HostArray,
-  type LayersBatch,
-  LayersModelError,
-  type LayersNetwork
-} from "./layers-model/from-layers-model.ts"
-export { weightFiles } from "./layers-model/model-files.ts"
+export { families, familyOf } from "./families.ts"
+export type { EncoderConfig, Family } from "./family.ts"
+export * from "./layers-model/index.ts"
 export { type LoadOptions, load as loadDescribed } from "./load.ts"
 export { loadTokenizer } from "./load-tokenizer.ts"
 export type * from "./model.ts"
 export { ModelError } from "./model.ts"
+export { randomBert } from "./random-bert.ts"
 export { roberta } from "./roberta.ts"
 
 export interface LoadModelOptions {

@@ -8,11 +8,18 @@ import type { Packing } from "../numbers/index.ts"
 import { forEachTensor, type StoredTensor } from "../safetensors/index.ts"
 import type { TokenRows } from "../tensors/index.ts"
 import { type Checkpoint, modelErrorOf, openCheckpoint } from "./checkpoint.ts"
-import { encode } from "./encoder.ts"
+import { type Encoder, encode } from "./encoder.ts"
 import { families } from "./families.ts"
 import { applyHead, newHeadParameters } from "./head.ts"
 import { loadTokenizer } from "./load-tokenizer.ts"
-import { type Model, type ModelDescription, ModelError, type TokenBatch, type Tokenizer } from "./model.ts"
+import {
+  type HeadSpec,
+  type Model,
+  type ModelDescription,
+  ModelError,
+  type TokenBatch,
+  type Tokenizer
+} from "./model.ts"
 import { uploaded } from "./upload.ts"
 
 export interface LoadOptions {
@@ -47,13 +54,15 @@ export const load = (
       weights,
       packed,
       toDevice: textToDevice,
-      forward: (batch, linear, parameters, runBlock) =>
-        tf.tidy(() => {
-          const h = encode(encoder, batch, linear, parameters, runBlock)
-          return applyHead(encoder, head.pooling, h, batch, parameters)
-        })
+      forward: forwardOf(encoder, head)
     }
   })
+
+/** The forward pass of an encoder under a head. */
+export const forwardOf =
+  (encoder: Encoder, { pooling }: HeadSpec): Model["forward"] =>
+  (batch, linear, weights, runBlock) =>
+    tf.tidy(() => applyHead(encoder, pooling, encode(encoder, batch, linear, weights, runBlock), batch, weights))
 
 /** Where the description's parameters lie, with their names. */
 const storedParameters = (

@@ -17,7 +17,7 @@
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { type Whitened, type Whitening, whitenedOnDevice } from "../kernels/index.ts"
-import { symmetricEigen } from "../linalg/symmetric-eigen.ts"
+import { symmetricEigen } from "../linalg/index.ts"
 import type { DeviceReadError, FactorPair } from "../tensors/index.ts"
 import { type Grams, readGrams } from "./gram.ts"
 import type { Conditioning } from "./transform.ts"

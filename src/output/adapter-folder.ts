@@ -2,6 +2,8 @@
  * The trained parameters on disk: `<run>/adapter/`, written once at the end and read back by `evaluate` and `predict`.
  *
  * What lies where is `peft/layout.ts`; what Hugging Face PEFT needs to know of it is `peft/config.ts`.
+ *
+ * A browser enters output here instead of by `index.ts`: it has no run folders.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"

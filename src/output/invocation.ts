@@ -1,6 +1,8 @@
 /**
  * How a user starts this program, for the commands that it tells them: `bun run` in the repository, whose scripts are the verbs; in
  * an installed package, which is JavaScript, its command in the words of the runtime that it runs in.
+ *
+ * Other rooms may enter output here as well as by `index.ts`: a command's first line needs nothing else of it.
  */
 const installed = !import.meta.url.endsWith(".ts")
 

@@ -21,9 +21,16 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import type { Adapted } from "../../adapters/index.ts"
 import { dequantized } from "../kernels/index.ts"
-import { openCheckpoint, storedName } from "../models/checkpoint.ts"
-import { familyOf } from "../models/families.ts"
-import { classParameterName, families, type ModelDescription, type ModelError, type Network } from "../models/index.ts"
+import {
+  classParameterName,
+  families,
+  familyOf,
+  type ModelDescription,
+  type ModelError,
+  type Network,
+  openCheckpoint,
+  storedName
+} from "../models/index.ts"
 import {
   bytesOf,
   readFolderHeaders,

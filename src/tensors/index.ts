@@ -25,6 +25,7 @@ export {
   frozenOf,
   mapEveryTensor,
   mapTensors,
+  restoredFrom,
   sizeOf,
   type Trainable,
   tensorsOf,

@@ -97,3 +97,26 @@ export const mapTensors = (
 
 /** Number of scalars in a tree. */
 export const sizeOf = (tree: Trainable): number => tensorsOf(tree).reduce((total, tensor) => total + tensor.size, 0)
+
+/** What lies at several places, and the part of a tree that is made of its tensors. Tensor code. */
+interface Restorable {
+  readonly places: ReadonlyArray<unknown>
+  readonly restored: (tensors: ReadonlyArray<Tensor>) => Trainable
+}
+
+/** Tensor code: the tree of `units`, in their order, from the tensors of all their places. */
+export const restoredFrom = (units: ReadonlyArray<Restorable>, tensors: ReadonlyArray<Tensor>): Trainable => {
+  let next = 0
+  const parts = units.map(({ places, restored }) => {
+    const own = tensors.slice(next, next + places.length)
+    next += places.length
+    return restored(own)
+  })
+  const shared = parts.find((part) => part.shared !== undefined && part.shared.length > 0)?.shared
+  return {
+    pairs: parts.flatMap(({ pairs }) => pairs),
+    dense: parts.flatMap(({ dense }) => dense),
+    frozen: parts.flatMap(({ frozen = [] }) => frozen),
+    ...(shared === undefined ? {} : { shared })
+  }
+}

@@ -1,5 +1,5 @@
 /** From the results of a study to its verdict: pure, whether or not every run is there yet. */
-import { number } from "../../output/report/numbers.ts"
+import { number } from "../../output/report/index.ts"
 import { type Measure, mostOf } from "../measure.ts"
 import type { Stage, Study, TrialResult } from "../study.ts"
 import { byMethodAndRank, type Sweep, scored, sweepsOf } from "./best-rates.ts"

@@ -1,5 +1,5 @@
 /** `compare.md`: the tables of a verdict for a README or a bench page. */
-import { count, fixed, number } from "../../output/report/numbers.ts"
+import { count, fixed, number } from "../../output/report/index.ts"
 import { bare, inPoints, inUnit, type Measure, signed } from "../measure.ts"
 import { briefly, type Difference } from "./difference.ts"
 import { claimsOf, coverage, deviceLines, leadOf, megabytes, runCounts, runsOf } from "./sentences.ts"

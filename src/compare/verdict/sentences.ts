@@ -1,5 +1,5 @@
 /** What every form of a verdict says in words: who is ahead, what the intervals cover and what they do not, on which machine. */
-import { count, fixed, number, percent } from "../../output/report/numbers.ts"
+import { count, fixed, number, percent } from "../../output/report/index.ts"
 import { inPoints, type Measure, mostOf, signed } from "../measure.ts"
 import type { TrialResult } from "../study.ts"
 import { briefly, type Difference } from "./difference.ts"

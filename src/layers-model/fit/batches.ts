@@ -8,7 +8,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { epochOrder } from "../../data/index.ts"
-import type { HostArray, LayersBatch, LayersNetwork } from "../../models/layers-model/from-layers-model.ts"
+import type { HostArray, LayersBatch, LayersNetwork } from "../../models/layers-model/index.ts"
 import { LayersDataError } from "../errors.ts"
 import { hostArrays, type Slots, slotsOf } from "./host-arrays.ts"
 

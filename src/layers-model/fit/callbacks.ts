@@ -10,7 +10,7 @@
 import type { Tensor } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import type { Adapted } from "../../../adapters/index.ts"
-import type { LayersNetwork } from "../../models/layers-model/from-layers-model.ts"
+import type { LayersNetwork } from "../../models/layers-model/index.ts"
 import { copyOf, writeMerged } from "../merged-model.ts"
 import { predictAdapted } from "../predict.ts"
 import { type Compiled, graphOf } from "./compiled.ts"

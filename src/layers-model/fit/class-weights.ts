@@ -3,7 +3,7 @@
  * numbers, or the places of its largest entries where it is one-hot.
  */
 import type { PlanProblem } from "../../../schemas/index.ts"
-import type { HostArray } from "../../models/layers-model/from-layers-model.ts"
+import type { HostArray } from "../../models/layers-model/index.ts"
 
 /** Weight by class. */
 export type ClassWeight = Readonly<Record<number, number>>

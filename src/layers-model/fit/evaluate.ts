@@ -2,7 +2,7 @@
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type { Adapted } from "../../../adapters/index.ts"
-import type { LayersBatch, LayersNetwork } from "../../models/layers-model/from-layers-model.ts"
+import type { LayersBatch, LayersNetwork } from "../../models/layers-model/index.ts"
 import { type DeviceReadError, readTensor } from "../../tensors/index.ts"
 import type { FitError, LayersDataError } from "../errors.ts"
 import { hostRows, type LayersDataset, type NextBatch, openDataset, openRows } from "./batches.ts"

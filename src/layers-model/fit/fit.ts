@@ -8,7 +8,7 @@
  */
 import * as Effect from "effect/Effect"
 import type { Adapted } from "../../../adapters/index.ts"
-import type { LayersNetwork } from "../../models/layers-model/from-layers-model.ts"
+import type { LayersNetwork } from "../../models/layers-model/index.ts"
 import { FitError, type LayersDataError } from "../errors.ts"
 import { hostRows, isDataset, type LayersDataset, openDataset, openRows, takeRows } from "./batches.ts"
 import { EVALUATE_BATCH_SIZE, evaluateBatches } from "./evaluate.ts"

@@ -7,7 +7,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { closest, type PlanProblem } from "../../../schemas/index.ts"
-import type { HostArray, LayersNetwork } from "../../models/layers-model/from-layers-model.ts"
+import type { HostArray, LayersNetwork } from "../../models/layers-model/index.ts"
 import { LayersDataError } from "../errors.ts"
 import type { Compiled } from "./compiled.ts"
 

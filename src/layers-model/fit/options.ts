@@ -11,7 +11,7 @@ import {
 import type { MethodFacts } from "../../../schemas/adapter.ts"
 import { count, share, strict } from "../../../schemas/fields.ts"
 import { type PlanProblem, problemsOf } from "../../../schemas/problems.ts"
-import type { LayersNetwork } from "../../models/layers-model/from-layers-model.ts"
+import type { LayersNetwork } from "../../models/layers-model/index.ts"
 import type { Loss } from "../../training/index.ts"
 import { FitError } from "../errors.ts"
 import type { LayersDataset } from "./batches.ts"

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Adapted } from "../../../adapters/index.ts"
 import { factsOfOptimizer } from "../../../schemas/optimizer.ts"
-import type { LayersBatch, LayersNetwork } from "../../models/layers-model/from-layers-model.ts"
+import type { LayersBatch, LayersNetwork } from "../../models/layers-model/index.ts"
 import { fromConfig } from "../../optimizers/index.ts"
 import { type DeviceReadError, readTensor } from "../../tensors/index.ts"
 import {

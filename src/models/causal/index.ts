@@ -17,6 +17,7 @@ export {
   type DecoderSizes,
   decode,
   logitsOf,
+  OUTPUT_LAYER,
   transposed
 } from "./decoder.ts"
 export { describeCausal } from "./describe-causal.ts"

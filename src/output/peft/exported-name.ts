@@ -2,8 +2,7 @@
  * Module names in the class that transformers loads: the sequence classifier where the head is its own (pooling "pooler":
  * `bert.encoder.…`, `classifier`), the bare encoder where it is not (pooling "mean": `encoder.…`), the causal model.
  */
-import { causalClassName, OUTPUT_LAYER } from "../../models/causal/decoder.ts"
-import type { CausalDescription } from "../../models/causal/index.ts"
+import { type CausalDescription, causalClassName, OUTPUT_LAYER } from "../../models/causal/index.ts"
 import { classParameterName, type ModelDescription } from "../../models/index.ts"
 
 /** What is exported: of a Hugging Face class. */

@@ -10,7 +10,7 @@ import type { Tensor, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import type { Adapted, PeftLayout, SitePart, SiteTensors } from "../../../adapters/index.ts"
 import type { HostTensor } from "../../safetensors/index.ts"
-import type { DenseParameter, Trainable } from "../../tensors/index.ts"
+import { type DenseParameter, restoredFrom, type Trainable } from "../../tensors/index.ts"
 import { type ExportedModel, exportedName, hasOwnHead, isCausal, tiedTo } from "./exported-name.ts"
 
 export type AdapterFile = "adapter_model.safetensors" | "head.safetensors" | "trained.safetensors"
@@ -151,29 +151,6 @@ export const storedTensors = (adapted: StoredAdapted): ReadonlyArray<Tensor> =>
 /** Tensor code: the tree that is stored as `tensors` at `placesOf`. */
 export const restoredTrainable = (adapted: StoredAdapted, tensors: ReadonlyArray<Tensor>): Trainable =>
   restoredFrom(unitsOf(adapted), tensors)
-
-/** What lies at several places, and the part of a tree that is made of its tensors. Tensor code. */
-export interface Restorable {
-  readonly places: ReadonlyArray<unknown>
-  readonly restored: (tensors: ReadonlyArray<Tensor>) => Trainable
-}
-
-/** Tensor code: the tree of `units`, in their order, from the tensors of all their places. */
-export const restoredFrom = (units: ReadonlyArray<Restorable>, tensors: ReadonlyArray<Tensor>): Trainable => {
-  let next = 0
-  const parts = units.map(({ places, restored }) => {
-    const own = tensors.slice(next, next + places.length)
-    next += places.length
-    return restored(own)
-  })
-  const shared = parts.find((part) => part.shared !== undefined && part.shared.length > 0)?.shared
-  return {
-    pairs: parts.flatMap(({ pairs }) => pairs),
-    dense: parts.flatMap(({ dense }) => dense),
-    frozen: parts.flatMap(({ frozen = [] }) => frozen),
-    ...(shared === undefined ? {} : { shared })
-  }
-}
 
 /** The tensors of one site in a file's content, by PEFT's names. */
 export const siteTensorsIn = <T>(

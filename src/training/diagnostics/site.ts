@@ -1,7 +1,5 @@
 /** One site's numbers from its matrices on the host: see `report.ts` for what they are, `tangent.ts` for how. */
-
-import { symmetricEigen } from "../../linalg/symmetric-eigen.ts"
-import { dot, type ThinQr, thinQr } from "../../linalg/thin-qr.ts"
+import { dot, symmetricEigen, type ThinQr, thinQr } from "../../linalg/index.ts"
 import { type FactorSpectrum, finite, type SiteDiagnostics } from "./report.ts"
 import {
   columnsOf,

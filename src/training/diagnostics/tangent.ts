@@ -16,7 +16,7 @@
  *
  * Cost: two products of rank r with g, 2·r·out·in multiplications.
  */
-import { dot, type ThinQr, thinQr } from "../../linalg/thin-qr.ts"
+import { dot, type ThinQr, thinQr } from "../../linalg/index.ts"
 
 /** A matrix on the host, row-major. */
 export interface HostMatrix {

@@ -14,8 +14,7 @@
  * The distance itself is held against this, not the difference of two discrepancies: g − P_T(g) is orthogonal to all of
  * T, so that the discrepancy grows with the square of the distance only.
  */
-import { symmetricEigen } from "../../linalg/symmetric-eigen.ts"
-import { dot, type ThinQr } from "../../linalg/thin-qr.ts"
+import { dot, symmetricEigen, type ThinQr } from "../../linalg/index.ts"
 import type { FactorSpectrum, SiteDiagnostics } from "./report.ts"
 import { type Coordinates, combination, type TangentSpace } from "./tangent.ts"
 

@@ -2,8 +2,7 @@
  * A small chart of lines and points as SVG in the page itself: drawn without a script, in the colours of the reader's scheme, with the
  * same in words for those who do not see it.
  */
-import { type Html, html } from "../../../output/report/html.ts"
-import { number } from "../../../output/report/numbers.ts"
+import { type Html, html, number } from "../../../output/report/index.ts"
 import type { Curve } from "../curves.ts"
 
 /** From numbers to places on a chart, and the round numbers beside its axes. */

@@ -2,12 +2,9 @@
  * `compare.html` as one document: nothing is loaded and nothing runs. The content security policy allows no script at all; charts are
  * SVG in the page.
  */
+import { versions } from "../../../output/index.ts"
 import { invocation } from "../../../output/invocation.ts"
-import { type Html, html, raw } from "../../../output/report/html.ts"
-import { number } from "../../../output/report/numbers.ts"
-import { shellWord } from "../../../output/report/provenance.ts"
-import { style as reportStyle } from "../../../output/report/style.ts"
-import { versions } from "../../../output/run.ts"
+import { type Html, html, number, raw, style as reportStyle, shellWord } from "../../../output/report/index.ts"
 import { comparedMethods } from "../../methods.ts"
 import type { Curve, MethodCurves } from "../curves.ts"
 import { claimsOf, deviceLines, leadOf } from "../sentences.ts"

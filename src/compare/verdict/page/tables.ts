@@ -1,6 +1,14 @@
 /** The tables of a comparison's page: the verdict, the rates of the sweep, every run, and what failed. */
-import { type Html, html, type Insertable } from "../../../output/report/html.ts"
-import { count, duration, fixed, number, percent } from "../../../output/report/numbers.ts"
+import {
+  count,
+  duration,
+  fixed,
+  type Html,
+  html,
+  type Insertable,
+  number,
+  percent
+} from "../../../output/report/index.ts"
 import { bare, type Measure, shown } from "../../measure.ts"
 import { briefly, type Difference } from "../difference.ts"
 import { coverage, megabytes, runCounts, runsOf } from "../sentences.ts"

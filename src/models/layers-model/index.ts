@@ -1,0 +1,18 @@
+/** A `tf.LayersModel` as a network to adapt, and one whose outputs tell classes apart. */
+export {
+  type DescribedLayers,
+  describeLayersClassifier,
+  type LayersClassifier,
+  labelled,
+  loadLayersClassifier
+} from "./classifier.ts"
+export {
+  type FromLayersModelOptions,
+  fromLayersModel,
+  type HostArray,
+  type LayersBatch,
+  LayersModelError,
+  type LayersNetwork
+} from "./from-layers-model.ts"
+export type { Layer } from "./layer.ts"
+export { weightFiles } from "./model-files.ts"

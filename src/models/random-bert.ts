@@ -1,0 +1,57 @@
+/** A BERT with random weights, made in memory: to measure a training step where there may be no checkpoint. */
+import type { Tensor } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { gaussian, randomStream } from "../numbers/index.ts"
+import { bert } from "./bert.ts"
+import { encoderOf, encoderParameters, encoderSites } from "./encoder.ts"
+import type { EncoderConfig } from "./family.ts"
+import { headLayers, newHeadParameters } from "./head.ts"
+import { forwardOf, textToDevice } from "./load.ts"
+import type { HeadSpec, Model } from "./model.ts"
+
+/** BERT's own initialization: N(0, 0.02²). */
+const DEVIATION = 0.02
+
+const initial = (name: string, shape: ReadonlyArray<number>): Float32Array => {
+  const data = new Float32Array(shape.reduce((size, n) => size * n, 1))
+  if (shape.length === 1) return data.fill(name.endsWith("LayerNorm.weight") ? 1 : 0)
+  const random = randomStream(0, name)
+  return data.map(() => DEVIATION * gaussian(random))
+}
+
+/** A classifier over mean pooling. Its tensors live as long as the scope. Needs an open device. */
+export const randomBert = (config: EncoderConfig): Effect.Effect<Model, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const encoder = encoderOf(bert, config)
+    const parameters = encoderParameters(encoder)
+    const { labels, padId, positions: maxLength, vocabularySize } = config
+    const head: HeadSpec = {
+      pooling: "mean",
+      parameters: headLayers(encoder, "mean", labels.length).classifier,
+      inCheckpoint: new Set(),
+      start: "normal",
+      modulesToSave: []
+    }
+    const tensors = new Map<string, Tensor>()
+    yield* Effect.addFinalizer(() => Effect.sync(() => tf.dispose([...tensors.values()])))
+    const upload = (name: string, data: Float32Array, shape: ReadonlyArray<number>) =>
+      void tensors.set(name, tf.keep(tf.tensor(data, [...shape], "float32")))
+    for (const { name, shape } of parameters) upload(name, initial(name, shape), shape)
+    for (const [name, { data, shape }] of newHeadParameters(head, 0)) upload(name, data, shape)
+    return {
+      ...config,
+      folder: "random weights",
+      family: bert.name,
+      sites: encoderSites(encoder),
+      parameters,
+      head,
+      maxLength,
+      prefix: bert.prefix,
+      tokenizer: { encode: () => ({ ids: [], typeIds: [] }), padId, vocabularySize },
+      weights: (name) => tensors.get(name)!,
+      toDevice: textToDevice,
+      forward: forwardOf(encoder, head)
+    }
+  })
