@@ -121,6 +121,8 @@ if (import.meta.main) {
     console.error(`${name}: ${own.passed} passed, ${own.failed} failed, ${seconds} s`)
     total = { passed: total.passed + own.passed, failed: total.failed + own.failed }
   }
+  const left = partNames.filter((name) => !asked.includes(name) && !asked.includes("all"))
+  if (left.length > 0) console.error(`not run: ${left.join(", ")} (bun run test:all runs every part)`)
   console.log(`${total.passed} passed, ${total.failed} failed`)
   process.exit(total.failed === 0 ? 0 : 1)
 }
