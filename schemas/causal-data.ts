@@ -20,8 +20,6 @@ const packed = (byDefault: boolean) =>
       "Whether a row of a batch holds several texts in sequence, each attending to itself alone, rather than one text and padding."
   }).pipe(withDefault(byDefault))
 
-const files = splits(".jsonl, .csv or .parquet", ".jsonl, .ndjson or .csv, these as .gz too, or .parquet")
-
 const bucketPool = count(1, "Batches per pool: shuffled rows are sorted by length, or packed, within a pool.").pipe(
   withDefault(8)
 )
@@ -32,7 +30,7 @@ export const ChatData = Schema.Struct({
   format: Schema.Literal("chat").annotate({
     description: "Conversations, written out by the chat template of the checkpoint."
   }),
-  ...files,
+  ...splits,
   mapping: choice(
     ["openai", "sharegpt", "alpaca"],
     "The form of a row's conversation: openai (a list of { role, content }), sharegpt (a list of { from, value }) or alpaca (columns instruction, input, output and system)."
@@ -55,7 +53,7 @@ export type ChatData = typeof ChatData.Type
 
 export const CompletionData = Schema.Struct({
   format: Schema.Literal("completion").annotate({ description: "Prompts and their completions." }),
-  ...files,
+  ...splits,
   prompt: column("Column that holds the prompt.").pipe(withDefault("prompt")),
   completion: column(
     "Column that holds what follows the prompt. Nothing is put between the two; an end-of-text token is added after."
@@ -72,7 +70,7 @@ export type CompletionData = typeof CompletionData.Type
 
 export const TextData = Schema.Struct({
   format: Schema.Literal("text").annotate({ description: "Texts, every token of which is learned." }),
-  ...files,
+  ...splits,
   text: column("Column that holds the text.").pipe(withDefault("text")),
   maxLength: cutAt("Tokens of a row at most; a longer text is cut into several rows, nothing of it is lost."),
   packing: packed(true),

@@ -4,29 +4,32 @@
  *   { "format": "classification", "train": "train.jsonl", "validation": 0.1, "text": "text", "label": "label", "maxLength": 32 }
  *   { "format": "arrays", "train": "train.jsonl", "validation": 0.1, "input": "pixels", "label": "digit", "scale": 0.00392156862745098 }
  *
- * Files by extension: .jsonl or .ndjson (one object a line), .csv (with a header row; texts alone). Paths are relative to the plan.
+ * Files by extension: .jsonl or .ndjson (one object a line), .csv (with a header row), each also as .gz, and .parquet. Paths are
+ * relative to the plan.
  */
 import * as Schema from "effect/Schema"
 import { count, integer, listOf, positive, share, text, withDefault } from "./fields.ts"
 
-/** train, validation and test of a format whose files have these extensions. */
-export const splits = (extensions: string, written: string) => {
-  const path = `a path to a ${extensions} file`
-  const file = (what: string) => text(path, `${what} Relative to the plan file.`)
-  return {
-    train: file(`Rows to train on (${written}).`),
-    validation: Schema.optionalKey(
-      Schema.Union([
-        file("Rows to evaluate during training."),
-        share("The share of the training rows held out.")
-      ]).annotate({
-        expected: `${path}, or a fraction between 0 and 1 of the training rows`,
-        description:
-          "Rows to evaluate during training: a file, or the share of the training rows that is held out for it."
-      })
-    ),
-    test: Schema.optionalKey(file("Rows to evaluate at the end."))
-  }
+/** The formats of `src/data/formats`. */
+const path = "a path to a .jsonl, .csv or .parquet file"
+const extensions = ".jsonl, .ndjson or .csv, these as .gz too, or .parquet"
+
+const file = (what: string) => text(path, `${what} Relative to the plan file.`)
+
+/** The fields of every data section. */
+export const splits = {
+  train: file(`Rows to train on (${extensions}).`),
+  validation: Schema.optionalKey(
+    Schema.Union([
+      file("Rows to evaluate during training."),
+      share("The share of the training rows held out.")
+    ]).annotate({
+      expected: `${path}, or a fraction between 0 and 1 of the training rows`,
+      description:
+        "Rows to evaluate during training: a file, or the share of the training rows that is held out for it."
+    })
+  ),
+  test: Schema.optionalKey(file("Rows to evaluate at the end."))
 }
 
 const labelsExpected = "a list of labels, each once"
@@ -45,7 +48,7 @@ const classes = {
 
 export const DataSection = Schema.Struct({
   format: Schema.Literal("classification").annotate({ description: "Rows of a text and its label." }),
-  ...splits(".jsonl or .csv", ".jsonl, .ndjson or .csv"),
+  ...splits,
   text: text("the name of a column", "Column that holds the text.").pipe(withDefault("text")),
   ...classes,
   maxLength: integer(4, 8192, "Tokens of a text at most, special tokens included; the rest is cut off.").pipe(
@@ -61,7 +64,7 @@ export type DataSection = typeof DataSection.Type
 /** Rows of numbers, for a LayersModel. */
 export const ArraysSection = Schema.Struct({
   format: Schema.Literal("arrays").annotate({ description: "Rows of numbers, such as an image's, and a label." }),
-  ...splits(".jsonl", ".jsonl or .ndjson"),
+  ...splits,
   input: text(
     "the name of a column",
     "Column that holds the numbers of a row: a list, nested or flat, of as many as the model's input has."

@@ -105,10 +105,7 @@ const maxTokens = count("max-tokens").pipe(Flag.withDescription("tokens of a tex
 
 export const evaluateFlags = {
   run: run(),
-  data: optionalText(
-    "data",
-    "a .jsonl or .csv file with the plan's columns, instead of its test and validation splits"
-  ),
+  data: optionalText("data", "a data file with the plan's columns, instead of its test and validation splits"),
   generate: Flag.Boolean("generate").pipe(
     Flag.withDescription("of a language model: write the answer to each row's prompt, and tell how many are right"),
     Flag.withDefault(false)

@@ -190,7 +190,7 @@ describe("an unsound plan", () => {
       'training: missing; expected an object with "steps" or "epochs"'
     ])
     expect(linesOf({ ...smallest, data: { format: "classification" } })).toEqual([
-      "data.train: missing; expected a path to a .jsonl or .csv file"
+      "data.train: missing; expected a path to a .jsonl, .csv or .parquet file"
     ])
   })
 
