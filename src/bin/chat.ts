@@ -1,8 +1,8 @@
 /**
  * `chat RUN|MODEL`: a conversation, a line of stdin at a time, or a paste on a terminal; replies go to stdout, everything else to stderr.
  *
- * A turn reads what is new in it: keys and values of the turns before stay on the device. A conversation that outgrows the model's
- * positions loses its oldest exchanges, which is said. On a terminal Ctrl-C stops a reply, and what was said of it belongs to the conversation.
+ * A turn reads only what is new in it: keys and values of the turns before stay on the device. A conversation that outgrows the model's
+ * positions loses its oldest exchanges, and a line says so. On a terminal Ctrl-C stops a reply; its beginning stays in the conversation.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -18,8 +18,8 @@ const write = (text: string) => Effect.sync(() => void process.stdout.write(text
 const tell = (text: string) => Effect.sync(() => void process.stderr.write(`${text}\n`))
 
 /**
- * The conversation as far as it leaves room for `maxTokens` of a reply: else without its oldest exchanges, down to half of the positions, so
- * that not every turn behind it forgets something and is read anew.
+ * The conversation, if it leaves room for a reply of `maxTokens`; else without its oldest exchanges, down to half of the positions, so that
+ * the turns after this one need not drop some again and be read anew.
  */
 const fitted = (talk: Conversation, maxTokens: number, maxLength: number) =>
   Effect.gen(function* () {
@@ -47,7 +47,7 @@ export const chat = ({ model, system, base, device, threads, ...given }: Given<t
     const begun = yield* conversation(tokenizer, { system: Option.getOrElse(system, () => trained) })
     const { typed, messages, ask, stopped } = yield* dialogue
     const options = { ...optionsOf(given), promptCache: yield* promptCache }
-    /** The reply, told as it is written, and the conversation with both behind it. */
+    /** Prints the reply as it is written. Gives the conversation with the message and the reply. */
     const replied = (before: Conversation, said: string, turn: number) =>
       Effect.gen(function* () {
         const { now, prompt } = yield* fitted(before.say("user", said), given.maxTokens, maxLength)
@@ -66,7 +66,7 @@ export const chat = ({ model, system, base, device, threads, ...given }: Given<t
         else if (typed && end.finish === "length") yield* tell(lengthReached(end, given.maxTokens))
         return reply === "" && end === undefined ? before : now.say("assistant", reply)
       })
-    /** Somebody who types is told, and says something else. */
+    /** A person who types is shown what is wrong, and can say something else. */
     const answered = (before: Conversation, said: string, turn: number) =>
       typed
         ? replied(before, said, turn).pipe(

@@ -1,4 +1,4 @@
-/** `compare PLAN`: several methods on one plan, as a study that can be killed at any moment and goes on. */
+/** `compare PLAN`: several methods on one plan, as a study that can be killed at any moment and resumed. */
 import { availableParallelism } from "node:os"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -41,7 +41,7 @@ import { readPlan } from "../plan/index.ts"
 import type { compareFlags, Given } from "./flags.ts"
 import { userError } from "./user-error.ts"
 
-/** What a worker is told in its environment: its command line can be read by others, and there is a password in it. */
+/** A worker has its storage in its environment: command lines can be read by others, and there is a password in it. */
 const STORAGE = "TFJS_LORA_PRO_STORAGE"
 
 type CompareGiven = Given<ReturnType<typeof compareFlags>>
@@ -60,7 +60,7 @@ const noPlan = userError(
   "compare needs a plan, such as examples/plans/movies-lora-pro-full.json; or, to work for a study elsewhere, --worker with its --storage"
 )
 
-/** Asks for a study, runs what is missing of it, and says what came of it. */
+/** Opens a study, runs its missing trials, and prints the verdict. */
 const study = (given: CompareGiven) =>
   Effect.gen(function* () {
     if (Option.isNone(given.plan)) return yield* noPlan
@@ -88,7 +88,7 @@ const runStudy = (given: CompareGiven, open: StudyFolder, given_: Storage | unde
     const { workers } = given
     const most = `${sweep} runs to find the rates, at most ${final + common} on fresh seeds`
     yield* live.tell(`${open.folder}: ${most}; ${workers === 1 ? "1 worker" : `${workers} workers`} on this machine`)
-    const goOn = `nothing that is done is lost; go on with: ${again()}`
+    const resumeHint = `nothing that is done is lost; go on with: ${again()}`
     return yield* coordinate(open, {
       workers,
       threads: threadsEach(given),
@@ -99,7 +99,7 @@ const runStudy = (given: CompareGiven, open: StudyFolder, given_: Storage | unde
     }).pipe(
       Effect.provide(queueLayer.pipe(Layer.provideMerge(storageLayer(storage)))),
       Effect.catchTag("SqlError", (error) => Effect.fail(storageError(storage, error))),
-      Effect.onError(() => live.tell(goOn))
+      Effect.onError(() => live.tell(resumeHint))
     )
   })
 

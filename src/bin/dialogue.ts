@@ -1,7 +1,7 @@
 /**
- * Messages of whoever talks with a model: a line each from a pipe or a file, and what is typed or pasted on a terminal.
+ * A user's messages: lines of a pipe or a file, and what is typed or pasted on a terminal.
  *
- * On a terminal readline reads key by key: the kernel's own lines end at 4096 bytes and lose what a paste has behind them. Lines that
+ * On a terminal readline reads key by key: the kernel's own lines end at 4096 bytes, and the rest of a longer paste is lost. Lines that
  * arrive together were pasted, and are one message.
  */
 import { createInterface } from "node:readline"
@@ -17,17 +17,17 @@ export const stdinLines: Stream.Stream<string, { readonly message: string }> = S
 ).pipe(Stream.mapError((reason) => ({ message: `stdin cannot be read: ${reason}` })))
 
 export interface Dialogue {
-  /** whether somebody sits there, who can be told what is wrong and say something else */
+  /** whether a person is at the terminal, who can be shown what is wrong and say something else */
   readonly typed: boolean
   /** none is empty */
   readonly messages: Stream.Stream<string, { readonly message: string }>
-  /** Shows that a message is waited for. */
+  /** Shows the prompt. */
   readonly ask: Effect.Effect<void>
-  /** Ends when Ctrl-C is pressed; a Ctrl-C that nobody waits for ends the program. */
+  /** Ends when Ctrl-C is pressed. While nothing waits for this, Ctrl-C ends the program. */
   readonly stopped: Effect.Effect<void>
 }
 
-/** Milliseconds behind a line in which the next one of a paste arrives. */
+/** Milliseconds after a line in which the next one of a paste arrives. */
 const PASTE = 50
 
 export const dialogue: Effect.Effect<Dialogue, never, Scope.Scope> = Effect.suspend(() =>
@@ -50,7 +50,7 @@ const onTerminal: Effect.Effect<Dialogue, never, Scope.Scope> = Effect.gen(funct
   let waiting: Array<string> = []
   let due: ReturnType<typeof setTimeout> | undefined
   const say = () => {
-    // the last line of a paste may have no end yet: whoever pasted it ends it
+    // the last line of a paste may have no end yet: Return ends it
     if (lines.line !== "") return
     const message = waiting.join("\n")
     waiting = []

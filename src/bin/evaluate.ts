@@ -55,7 +55,7 @@ export const evaluate = ({
     Effect.provideService(Progress, terminalListener(process.stderr))
   )
 
-/** Answers that are not right, of which so many are shown. */
+/** Wrong answers that are shown. */
 const SHOWN = 5
 
 const answersText = ({ split, rows, score, answers }: GeneratedReport): string => {

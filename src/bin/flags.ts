@@ -1,6 +1,6 @@
 /**
- * The arguments and flags of every command: what `--help` prints, without the code that a command runs (main.ts loads that when it is
- * asked for).
+ * The arguments and flags of every command: what `--help` prints, without the code that a command runs, which main.ts loads when the
+ * command is called.
  */
 import { Argument, type Command, Flag } from "effect/cli"
 import * as Option from "effect/Option"
@@ -32,7 +32,7 @@ const threads = count("threads").pipe(
   Flag.optional
 )
 
-/** Where there is no plan to say it. */
+/** For commands without a plan. */
 const threadsOrAuto = threads.pipe(Flag.map(Option.getOrElse(() => "auto" as const)))
 
 const json = Flag.Boolean("json").pipe(

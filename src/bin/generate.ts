@@ -1,4 +1,4 @@
-/** `generate RUN|MODEL [PROMPT…|-]`: texts behind prompts, from the arguments or one a line from stdin. */
+/** `generate RUN|MODEL [PROMPT…|-]`: continues prompts, from the arguments or one a line from stdin. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { Device, ofDevice } from "../device/index.ts"

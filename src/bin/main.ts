@@ -18,7 +18,7 @@ const command = <const Config extends Command.Command.Config, E extends { readon
     Command.withDescription(description)
   )
 
-/** `methods`: what is said of the methods that `compare` can take. */
+/** `methods`: the description of `compare --methods`. */
 const commandsWith = (methods: string) =>
   [
     command(
@@ -113,8 +113,8 @@ const leaveOnSecondSignal = () => {
 }
 
 /**
- * What to say to whoever runs this in a Node that is too old; undefined elsewhere. What an older one lacks would be missed in the middle
- * of a run, and not by its name. Bun and Deno give the version of Node that they are compatible with.
+ * The message for a Node that is too old; undefined for others. What an older one lacks would be missed in the middle of a run, and not
+ * by its name. Bun and Deno give the version of Node that they are compatible with.
  */
 export const tooOldNode = (version: string): string | undefined => {
   const needed = ownPackage.engines.node.replace(">=", "") // the first version, as in ">=22.19.0"

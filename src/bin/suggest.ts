@@ -55,7 +55,7 @@ const readGiven = (given: Source) =>
 
 const written = ({ plan }: Suggestion): string => `${JSON.stringify(plan, null, 2)}\n`
 
-/** Fails where there is a file already: a plan that somebody edited is not replaced by a suggestion. */
+/** Fails where there is a file already: a suggestion never replaces a plan that may have been edited. */
 const writeNew = (target: string, content: string): Effect.Effect<void, FileError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem

@@ -1,3 +1,203 @@
-/** The machine's diagnosis: `diagnose`, and its text. */
-export { type Diagnosis, diagnose, type Measurement, type Problem } from "./diagnosis.ts"
-export { diagnosisText } from "./text.ts"
+/**
+ * What this machine can train on: its adapters and engines, what they do in two seconds each, which one `--device auto`
+ * takes and why, and what is wrong, with a remedy. Nothing here fails: what cannot be done is a problem in the answer.
+ */
+import process from "node:process"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import {
+  type AdapterDescription,
+  adaptersOf,
+  automatic,
+  Device,
+  DeviceError,
+  describeWasm,
+  ofDevice,
+  openDevice,
+  type Runtime,
+  type WasmDescription
+} from "../device/index.ts"
+import { versions } from "../output/index.ts"
+import { measure, PRODUCT, type Rates, STEP } from "./measure.ts"
+
+export interface Problem {
+  readonly problem: string
+  readonly remedy: string
+}
+
+/** The devices that are measured; cpu is only there to test the others. */
+type Measured = "webgpu" | "wasm"
+
+export interface Measurement extends Rates {
+  readonly device: Measured
+  readonly threads: number
+}
+
+export interface Diagnosis {
+  readonly versions: Readonly<Record<string, string>>
+  /** system and processor, such as "linux x64" */
+  readonly system: string
+  readonly adapters: ReadonlyArray<AdapterDescription>
+  readonly wasm: WasmDescription
+  readonly measured: ReadonlyArray<Measurement>
+  readonly auto: { readonly device: Measured; readonly because: string }
+  readonly problems: ReadonlyArray<Problem>
+}
+
+const NO_ADAPTER =
+  "install the GPU's own driver (on Linux its Vulkan driver; in a container, pass the GPU and the driver through); " +
+  "mesa-vulkan-drivers has an emulated one to test with"
+
+const problemOf = (device: string, cause: Cause.Cause<unknown>): Problem => {
+  const error = Cause.squash(cause)
+  if (error instanceof DeviceError) {
+    const { site, kernel, reason, remedy } = error
+    const where = [...(site === "opening" ? [] : [site]), ...(kernel === undefined ? [] : [`kernel ${kernel}`])]
+    return { problem: [device, ...where, reason].join(": "), remedy }
+  }
+  const said = error instanceof Error ? error.message : String(error)
+  return { problem: `${device}: ${said}`, remedy: "train on another device" }
+}
+
+type Outcome<A> = { readonly found: A } | { readonly problem: Problem }
+
+/** The value, or the problem that prevents it. Defects too: what a driver throws must not end a diagnosis. */
+const outcome = <A, R>(device: string, effect: Effect.Effect<A, unknown, R>): Effect.Effect<Outcome<A>, never, R> =>
+  effect.pipe(
+    Effect.map((found): Outcome<A> => ({ found })),
+    Effect.catchCause((cause) =>
+      Cause.hasInterrupts(cause)
+        ? (Effect.failCause(cause) as Effect.Effect<never>)
+        : Effect.succeed({ problem: problemOf(device, cause) })
+    )
+  )
+
+const adaptersIn = (runtime: Runtime) =>
+  Effect.flatMap(runtime.gpu, adaptersOf).pipe(
+    Effect.filterOrFail(
+      (adapters) => adapters.length > 0,
+      () => new DeviceError({ device: "webgpu", site: "opening", reason: "no adapter", remedy: NO_ADAPTER })
+    )
+  )
+
+const measurementOn = (runtime: Runtime, device: Measured) =>
+  Effect.gen(function* () {
+    const opened = yield* openDevice(runtime, device)
+    const { threads, notice } = opened.describe()
+    const rates = yield* measure.pipe(ofDevice, Effect.provideService(Device, opened))
+    return { measurement: { device, threads, ...rates } satisfies Measurement, notice }
+  }).pipe(Effect.scoped)
+
+/** Problems of what works, but less well than it could. */
+const shortcomings = (
+  adapters: ReadonlyArray<AdapterDescription>,
+  measured: ReadonlyArray<Measurement>,
+  auto: Diagnosis["auto"]
+): ReadonlyArray<Problem> => {
+  const [taken] = measured.filter(({ device }) => device === auto.device)
+  const faster = measured.find(({ stepsPerSecond }) => stepsPerSecond > 1.1 * (taken?.stepsPerSecond ?? 0))
+  return [
+    ...(adapters.length > 0 && adapters.every(({ software }) => software)
+      ? [{ problem: "webgpu: no hardware GPU: every adapter is emulated on the CPU", remedy: NO_ADAPTER }]
+      : []),
+    ...(taken !== undefined && faster !== undefined
+      ? [
+          {
+            problem: `auto takes ${auto.device}, but ${faster.device} trained faster here`,
+            remedy: `train with --device ${faster.device} where models are as small as the measured one`
+          }
+        ]
+      : [])
+  ]
+}
+
+/** Diagnoses the machine that `runtime` runs on. `tell` is called with what is being done. */
+export const diagnose = (
+  runtime: Runtime,
+  tell: (doing: string) => Effect.Effect<void> = () => Effect.void
+): Effect.Effect<Diagnosis> =>
+  Effect.gen(function* () {
+    const problems: Array<Problem> = []
+    const kept = <A>(result: Outcome<A>): ReadonlyArray<A> => {
+      if ("found" in result) return [result.found]
+      problems.push(result.problem)
+      return []
+    }
+    yield* tell("looking for GPUs")
+    const adapters = kept(yield* outcome("webgpu", adaptersIn(runtime))).flat()
+    const { adapter, because } = yield* automatic(runtime)
+    const auto = { device: adapter === undefined ? ("wasm" as const) : ("webgpu" as const), because }
+    const measured: Array<Measurement> = []
+    for (const device of ["wasm", ...(adapters.length > 0 ? (["webgpu"] as const) : [])] as const) {
+      yield* tell(`measuring ${device}`)
+      for (const { measurement, notice } of kept(yield* outcome(device, measurementOn(runtime, device)))) {
+        measured.push(measurement)
+        if (notice !== undefined)
+          problems.push({ problem: notice, remedy: "a second run may do; one thread gives the same numbers" })
+      }
+    }
+    return {
+      versions: versions(),
+      system: `${process.platform} ${process.arch}`,
+      adapters,
+      wasm: describeWasm(),
+      measured,
+      auto,
+      problems: [...problems, ...shortcomings(adapters, measured, auto)]
+    }
+  })
+
+const mebibytes = (bytes: number): string => `${Math.floor(bytes / 2 ** 20).toLocaleString("en")} MiB`
+
+const yesOrNo = (is: boolean): string => (is ? "yes" : "no")
+
+const adapterLines = ({ name, software, features, limits, subgroups }: AdapterDescription): ReadonlyArray<string> => {
+  const all = Object.entries(features)
+  const has = all.flatMap(([feature, there]) => (there ? [feature] : []))
+  const lacks = all.flatMap(([feature, there]) => (there ? [] : [feature]))
+  const size = subgroups === undefined ? [] : [`subgroups of ${[...new Set(subgroups)].join(" to ")}`]
+  const most = [
+    `buffers of ${mebibytes(limits.maxBufferSize)}`,
+    `bindings of ${mebibytes(limits.maxStorageBufferBindingSize)}`,
+    `${limits.maxStorageBuffersPerShaderStage} storage buffers`,
+    `workgroups of ${limits.maxComputeInvocationsPerWorkgroup} with ${limits.maxComputeWorkgroupStorageSize / 1024} KiB`
+  ]
+  return [
+    `  ${name} (${software ? "software: emulated on the CPU" : "hardware"})`,
+    `    features: ${[...has, ...lacks.map((feature) => `no ${feature}`)].join(", ")}`,
+    `    at most: ${[...most, ...size].join(", ")}`
+  ]
+}
+
+const rate = (value: number): string =>
+  value < 10 ? value.toFixed(2) : value < 100 ? value.toFixed(1) : value.toFixed(0)
+
+/** The text, without a newline at its end. */
+export const diagnosisText = ({ versions, system, adapters, wasm, measured, auto, problems }: Diagnosis): string => {
+  const table = measured.map(({ device, threads, gflops, stepsPerSecond }) => {
+    const on = device === "wasm" ? `, ${threads} thread${threads === 1 ? "" : "s"}` : ""
+    const rates = [`${rate(gflops).padStart(7)} GFLOP/s`, `${rate(stepsPerSecond).padStart(7)} steps/s`]
+    return `  ${`${device}${on}`.padEnd(18)} ${rates.join("   ")}`
+  })
+  return [
+    `${Object.entries(versions)
+      .map((named) => named.join(" "))
+      .join(" · ")} · ${system}, ${wasm.cores} core${wasm.cores === 1 ? "" : "s"}`,
+    "",
+    "WebGPU adapters",
+    ...(adapters.length === 0 ? ["  none"] : adapters.flatMap(adapterLines)),
+    "",
+    "wasm",
+    `  SIMD ${yesOrNo(wasm.simd)}, relaxed SIMD ${yesOrNo(wasm.relaxedSimd)}, threads ${yesOrNo(wasm.sharedMemory)}`,
+    "",
+    `Measured: ${PRODUCT}; ${STEP}`,
+    ...(table.length === 0 ? ["  nothing"] : table),
+    "",
+    `--device auto takes ${auto.device}: ${auto.because}.`,
+    ...(problems.length === 0 ? [] : ["", "Problems"]),
+    ...problems.flatMap(({ problem, remedy }) => [
+      `  ${problem.replaceAll("\n", "\n    ")}`,
+      ...(remedy === "" ? [] : [`    → ${remedy}`])
+    ])
+  ].join("\n")
+}

@@ -3,19 +3,52 @@ import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { inject, lora } from "../../adapters/index.ts"
+import type { Batch } from "../data/index.ts"
 import { Device } from "../device/index.ts"
+import { randomBert } from "../models/index.ts"
 import { adamw } from "../optimizers/index.ts"
 import { crossEntropy, openSession, takeStep } from "../training/index.ts"
-import { randomEncoder, syntheticBatch } from "./random-encoder.ts"
+
+/** A BERT with random weights, since there may be no checkpoint: two blocks of all-MiniLM-L6-v2's shape. */
+const CONFIG = {
+  hiddenSize: 384,
+  layers: 2,
+  attentionHeads: 12,
+  intermediateSize: 1536,
+  vocabularySize: 1000,
+  positions: 64,
+  tokenTypes: 2,
+  layerNormEpsilon: 1e-12,
+  activation: "erf",
+  padId: 0,
+  labels: ["a", "b"]
+} as const
+
+const BATCH = 4
+const LENGTH = 32
+
+/** A step of it, in words. */
+export const STEP = `a LoRA step, ${CONFIG.layers} layers of ${CONFIG.hiddenSize}, ${BATCH} × ${LENGTH} tokens`
+
+/** Rows without padding. Time does not depend on the ids. */
+export const syntheticBatch: Batch = {
+  size: BATCH,
+  length: LENGTH,
+  inputIds: Int32Array.from({ length: BATCH * LENGTH }, (_, i) => (i * 37) % CONFIG.vocabularySize),
+  tokenTypeIds: new Int32Array(BATCH * LENGTH),
+  attentionMask: new Float32Array(BATCH * LENGTH).fill(1),
+  labels: Int32Array.from({ length: BATCH }, (_, i) => i % CONFIG.labels.length),
+  tokens: BATCH * LENGTH
+}
 
 /** Tokens, columns and rows of W: the first product of a feed-forward layer in MiniLM, at 8 rows of 128 tokens. */
 const [TOKENS, IN, OUT] = [1024, 384, 1536]
 
 export const PRODUCT = `a product ${TOKENS}×${IN}×${OUT}`
 
-/** Milliseconds that each of the two is measured for, after what compiles it. */
+/** Milliseconds that each of the two is measured for, after a first one that compiles it. */
 const BUDGET = 1000
-/** Milliseconds that a repetition takes at least, so that the wait for its end is a small part of it. */
+/** The least milliseconds of a repetition, so that waiting for its end is a small part of it. */
 const LEAST = 50
 
 export interface Rates {
@@ -24,7 +57,7 @@ export interface Rates {
   readonly stepsPerSecond: number
 }
 
-/** How often a second: in the fastest repetition, for whatever else runs on the machine only takes away. */
+/** Runs per second, in the fastest repetition: other programs on the machine can only slow it down. */
 const timesASecond = <E, R>(run: Effect.Effect<unknown, E, R>) =>
   Effect.gen(function* () {
     const { sync } = yield* Device
@@ -51,7 +84,7 @@ const products = Effect.gen(function* () {
 }).pipe(Effect.scoped)
 
 const steps = Effect.gen(function* () {
-  const model = yield* randomEncoder
+  const model = yield* randomBert(CONFIG)
   const adapted = yield* inject(model, lora, {
     rank: 8,
     alpha: 16,

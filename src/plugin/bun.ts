@@ -3,14 +3,76 @@
  * every `import plan from "./x.plan.json"` a checked plan and gives tfjs its wasm backend; a program that knows it runs in Bun
  * imports its devices from here.
  *
+ *   default   RunPlan: every default filled in, input paths absolute
+ *   name      the name of its runs, `resolve`'s second argument
+ *   file      the plan's file, absolute
+ *
+ * A plan with a mistake fails at its import, with what `validate` says of it. Under `Bun.build` the same happens while bundling, and
+ * the bundle holds the plan, with the input paths of the machine that bundled it.
+ *
  * @example
  * import plan, { name } from "./movies.plan.json"
  * const report = yield* resolve(plan, name).pipe(Effect.flatMap(train), Effect.provide(auto))
  */
-import { planLoader } from "./plan-loader.ts"
+import { isAbsolute, relative } from "node:path"
+import process from "node:process"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { type PlanFile, readPlan } from "../plan/index.ts"
+import { platform } from "../platform.ts"
+import { PLAN_FILE } from "./plan-types.ts"
 
 export { auto, bun, install, layer } from "../device/bun.ts"
-export { planLoader } from "./plan-loader.ts"
+
+/** What this plugin uses of the object that Bun gives to a plugin. */
+interface PluginBuilder {
+  onLoad(
+    where: { readonly filter: RegExp },
+    load: (module: { readonly path: string }) => Promise<{ readonly loader: "js"; readonly contents: string }>
+  ): unknown
+}
+
+/** As a user in the working directory would name it. */
+const named = (file: string): string => {
+  const path = relative(process.cwd(), file)
+  return path.startsWith("..") || isAbsolute(path) ? file : path
+}
+
+/** Bun prints the source at the top of an error's stack, which would be ours: what is wrong, and where, is in the message. */
+const withoutStack = ({ _tag, message }: { readonly _tag: string; readonly message: string }): Error => {
+  const limit = Error.stackTraceLimit
+  Error.stackTraceLimit = 0
+  try {
+    return Object.assign(new Error(message), { name: _tag })
+  } finally {
+    Error.stackTraceLimit = limit
+  }
+}
+
+const moduleOf = ({ plan, name, file }: PlanFile): string =>
+  [
+    `export default ${JSON.stringify(plan)}`,
+    `export const name = ${JSON.stringify(name)}`,
+    `export const file = ${JSON.stringify(file)}`
+  ].join("\n")
+
+/**
+ * The loader of `*.plan.json` as a plugin of Bun. Importing `tfjs-lora-pro/bun` registers it for the process; a bundle takes it as a
+ * value. An import fails with an Error named PlanError (every problem of the plan) or PlanFileError (not JSON: line and column).
+ *
+ * @example
+ * await Bun.build({ entrypoints: ["server.ts"], target: "bun", plugins: [planLoader] })
+ */
+export const planLoader = {
+  name: "tfjs-lora-pro",
+  setup: (build: PluginBuilder): void => {
+    build.onLoad({ filter: PLAN_FILE }, async ({ path }) => {
+      const read = await Effect.runPromise(Effect.result(readPlan(named(path))).pipe(Effect.provide(platform)))
+      if (Result.isFailure(read)) throw withoutStack(read.failure)
+      return { loader: "js", contents: moduleOf(read.success) }
+    })
+  }
+}
 
 const { Bun: runtime } = globalThis as { readonly Bun?: { plugin(plugin: typeof planLoader): unknown } }
 runtime?.plugin(planLoader)

@@ -4,7 +4,9 @@
  * their order; input paths alone are strings, because they are other ones on another machine.
  */
 import type { PlanFile } from "../plan/index.ts"
-import { PLAN_FILE } from "./plan-loader.ts"
+
+/** The files that are read as plans when they are imported. */
+export const PLAN_FILE = /\.plan\.json$/
 
 /** Where TypeScript looks for the declarations of an imported plan; undefined for a file whose import is no plan. */
 export const planTypesFile = (file: string): string | undefined =>

@@ -9,11 +9,11 @@ export interface Choice {
   readonly value: number | string | boolean | ReadonlyArray<unknown>
   /** one sentence or two, with their full stops left out at the end */
   readonly reason: string
-  /** where what it stands on was measured, or was published; absent where the data or the machine decides */
+  /** where its basis was measured or published; absent where the data or the machine decides */
   readonly source?: string
 }
 
-/** A choice that stands on something measured: its own words, then the finding's. */
+/** A choice that rests on a measurement: its own words, then the finding's. */
 export const measured = (path: string, value: Choice["value"], reason: string, finding: Finding): Choice => ({
   path,
   value,

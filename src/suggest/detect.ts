@@ -1,5 +1,5 @@
 /**
- * What a model and a file of rows are, where somebody names nothing but the two: which kind of run, by the model's files; and which
+ * What a model and a file of rows are, where nothing but the two is named: which kind of run, by the model's files; and which
  * columns of the rows hold what, by the first of them. What a kind recognises, and its columns, it says itself.
  */
 import * as Effect from "effect/Effect"
@@ -10,7 +10,7 @@ import { parseBoundedJson, readTextFile } from "../files/index.ts"
 import type { ResolveError } from "../plan/index.ts"
 import type { Choice } from "./choice.ts"
 
-/** Columns that somebody may name. */
+/** Columns that a user can name. */
 export const columnNames = ["text", "label", "input", "messages", "prompt", "completion"] as const
 type Column = (typeof columnNames)[number]
 export type Columns = { readonly [name in Column]?: string }

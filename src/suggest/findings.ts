@@ -1,10 +1,10 @@
 /**
- * What `suggest` knows: numbers that were measured, each with what was measured and where it stands. The rules (`rules.ts`, `texts.ts`,
- * `arrays.ts`, `causal.ts`, `memory-fit.ts`) take every number from here; a new measurement changes this file alone.
+ * What `suggest` knows: numbers that were measured, each with what was measured and where it is written. The rules (`rules.ts`,
+ * `memory-fit.ts`, and each kind's own) take every number from here; a new measurement changes this file alone.
  *
  * Encoders: a model of 6 layers, 384 wide (all-MiniLM-L6-v2). Decoders: one of 30 layers, 576 wide (SmolLM2-135M-Instruct), and the paper's
- * recipe for models of 7 billion numbers. LayersModels: a network of two convolutions and two dense layers over images of digits. What is
- * not known beyond them is said.
+ * recipe for models of 7 billion numbers. LayersModels: a network of two convolutions and two dense layers over images of digits. A
+ * suggestion says where it goes beyond them.
  */
 
 export interface Finding {
@@ -45,7 +45,7 @@ export const SHORT = 40
 /** Hidden sizes above these were not measured. */
 export const WIDEST_MEASURED = { encoder: 384, decoder: 576 } as const
 
-/** Rows in a step, and the scale s = α/r: the same in every measured run that a rule stands on. */
+/** Rows in a step, and the scale s = α/r: the same in every measured run that a rule rests on. */
 export const batchSize = 8
 export const scale = 2
 export const rank = 8
@@ -82,7 +82,7 @@ export const speeds = {
 
 export const findings = {
   fullForm: {
-    says: "at 1e-4, a rate that full fine-tuning likes, it is ahead of LoRA on the 1,500 movie sentences (+4.3 points, +0.7 to +7.8) and not told apart from full fine-tuning; in three studies no adapter is told apart from LoRA or full fine-tuning where each has its own best rate",
+    says: "at 1e-4, a rate that full fine-tuning likes, it is ahead of LoRA on the 1,500 movie sentences (+4.3 points, +0.7 to +7.8) and not distinguishable from full fine-tuning; in three studies no adapter is distinguishable from LoRA or full fine-tuning where each has its own best rate",
     source: studies
   },
   fullNotEfficient: {
@@ -130,7 +130,7 @@ export const findings = {
     source: 'README, "A run is a plan"'
   },
   moments: {
-    says: "LoRA-Pro's full form keeps two numbers for every adapted weight; LoRA, tuned, reached as much (87.4 against 87.0 %, not told apart)",
+    says: "LoRA-Pro's full form keeps two numbers for every adapted weight; LoRA, tuned, reached as much (87.4 against 87.0 %, not distinguishable)",
     source: `${bench}, "Memory"; bench/studies/movies.md`
   },
 
@@ -170,7 +170,7 @@ export const findings = {
   },
 
   layersForm: {
-    says: "a digit classifier that learned turned and inverted digits reached 92.8 and 93.2 % with it, LoRA at its own best rate 91.1 and 92.8 %, full fine-tuning 95.9 and 95.6 %: LoRA is not told apart, and scatters more over seeds (1.7 against 0.8 points, turned)",
+    says: "a digit classifier that learned turned and inverted digits reached 92.8 and 93.2 % with it, LoRA at its own best rate 91.1 and 92.8 %, full fine-tuning 95.9 and 95.6 %: LoRA is not distinguishable, and scatters more over seeds (1.7 against 0.8 points, turned)",
     source: digits
   },
   layersRate: {
@@ -188,7 +188,7 @@ export const findings = {
     source: digits
   },
   layersLora: {
-    says: "LoRA at 2e-2 reached 91.1 and 92.8 % against 92.8 and 93.2 %, not told apart",
+    says: "LoRA at 2e-2 reached 91.1 and 92.8 % against 92.8 and 93.2 %, not distinguishable",
     source: digits
   }
 } as const satisfies Readonly<Record<string, Finding>>

@@ -63,7 +63,7 @@ export const heldOutLabelled = (rows: number): Choice | null => {
   return { path: "data.validation", value, reason }
 }
 
-/** Rows of the splits that are looked at. */
+/** Rows of the splits that are evaluated. */
 export interface Evaluated {
   readonly validation: number | null
   readonly test: number | null

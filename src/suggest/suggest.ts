@@ -1,5 +1,5 @@
 /**
- * A plan for somebody's data and model, and the reason for each of its values. Headers and rows are read, as `validate` reads them; no
+ * A plan for a user's data and model, and the reason for each of its values. Headers and rows are read, as `validate` reads them; no
  * weight is read and no device opened.
  *
  *   model + data ─resolve (nothing cut)→ facts ─rules→ choices ─resolve→ memory ─fit→ choices → plan, which is resolved once more
@@ -50,7 +50,7 @@ export const suggest = (
 ): Effect.Effect<Suggestion, PlanError | ResolveError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
   Effect.gen(function* () {
     const resolved_ = (input: RunPlanInput) => Effect.flatMap(decodeRunPlan(input), (plan) => resolve(plan, NAME))
-    const seen = yield* resolved_(looked(given, kind))
+    const seen = yield* resolved_(probed(given, kind))
     const { rows } = seen.data.splits.train
     const share = given.data.validation === undefined ? kind.heldOut(rows) : null
     const rules = kind.choose(seen, share === null ? 0 : Math.round((share.value as number) * rows))
@@ -71,8 +71,8 @@ export const suggest = (
     }
   })
 
-/** Enough of a plan to look at model and data: one row a batch, the smallest adapter, and nothing cut. */
-const looked = ({ seed, model, data }: Given, { uncut }: Suggesting): RunPlanInput =>
+/** Enough of a plan to resolve model and data: one row a batch, the smallest adapter, and nothing cut. */
+const probed = ({ seed, model, data }: Given, { uncut }: Suggesting): RunPlanInput =>
   ({
     seed,
     model,
@@ -106,14 +106,14 @@ const sectionsIn = (given: Given, plan: RunPlan, directory: string) =>
     }
   })
 
-/** A share that is held out stands where a file would. */
+/** A share that is held out takes the place of a file. */
 const inOrder = (plan: RunPlanInput): RunPlanInput => {
   const { format, train, validation, test, ...columns } = plan.data
   const files = Object.entries({ format, train, validation, test }).filter(([, value]) => value !== undefined)
   return { ...plan, data: { ...Object.fromEntries(files), ...columns } } as RunPlanInput
 }
 
-/** By the estimate of `validate`; a limit that was given is meant as it stands. */
+/** By the estimate of `validate`; a given limit is taken as it is. */
 const fits = (input: RunPlanInput, kind: Suggesting, resolved: ResolvedPlan, options: SuggestOptions): boolean => {
   const found = decodeRunPlanResult(input)
   if (Result.isFailure(found)) return false

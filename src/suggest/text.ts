@@ -1,4 +1,4 @@
-/** A suggestion as somebody reads it: every value with its reason, then what to know. The plan itself is JSON, which has no comments. */
+/** A suggestion as a user reads it: every value with its reason, then what to know. The plan itself is JSON, which has no comments. */
 import { type Choice, valueAt } from "./choice.ts"
 import type { Suggestion } from "./suggest.ts"
 
