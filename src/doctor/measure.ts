@@ -31,7 +31,7 @@ const LENGTH = 32
 export const STEP = `a LoRA step, ${CONFIG.layers} layers of ${CONFIG.hiddenSize}, ${BATCH} × ${LENGTH} tokens`
 
 /** Rows without padding. Time does not depend on the ids. */
-export const syntheticBatch: Batch = {
+const syntheticBatch: Batch = {
   size: BATCH,
   length: LENGTH,
   inputIds: Int32Array.from({ length: BATCH * LENGTH }, (_, i) => (i * 37) % CONFIG.vocabularySize),

@@ -12,7 +12,7 @@
  *
  * @example chain(scaleByLion(), scaleByLearningRate(1e-4))
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import { type LionConfig, optimizerFacts } from "../../schemas/optimizer.ts"
 import { combined } from "../kernels/index.ts"
 import { tensorsOf, withTensors } from "../tensors/index.ts"
