@@ -1,14 +1,8 @@
 /** The kinds of runs by `data.format`. A kind is loaded when a plan of it comes: a page over texts has nothing of the others. */
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
-import type * as Scope from "effect/Scope"
-import type { ArraysPlan, CausalPlan, ClassificationPlan, RunPlan } from "../../schemas/index.ts"
-import type { ResolvedPlan, ResolveError } from "../plan/index.ts"
-import type { ResolvedArraysPlan } from "./arrays/resolve.ts"
-import type { ResolvedCausalPlan } from "./causal/resolve.ts"
-import type { ResolvedClassificationPlan } from "./classification/resolve.ts"
-import type { LoadedKind, RunKind } from "./kind.ts"
+import type { RunPlan } from "../../schemas/index.ts"
+import type { ResolveError } from "../plan/index.ts"
+import type { LoadedKind, RunKind, World } from "./kind.ts"
 
 type Format = RunPlan["data"]["format"]
 
@@ -40,31 +34,18 @@ export const kinds: ReadonlyArray<Effect.Effect<RunKind>> = [
   ...new Set<() => Promise<RunKind>>(Object.values(table))
 ].map((load) => Effect.promise(load))
 
-/** What a plan resolves to. */
-export type ResolvedOf<Plan extends RunPlan> = Plan extends ClassificationPlan
-  ? ResolvedClassificationPlan
-  : Plan extends ArraysPlan
-    ? ResolvedArraysPlan
-    : Plan extends CausalPlan
-      ? ResolvedCausalPlan
-      : ResolvedPlan
+type Resolved<Plan extends RunPlan> = Effect.Success<
+  ReturnType<Awaited<ReturnType<(typeof table)[Plan["data"]["format"]]>>["resolve"]>
+>
+/** What a plan of some kind resolves to. */
+type Resolving<Plan extends RunPlan> = Effect.Effect<Resolved<Plan>, ResolveError, World>
 
 /**
  * From a plan to a plan that can run: the world is asked (headers of the weights, the tokenizer, every row of the data), no weight
  * is read and no device opened. All problems come back together; what `validate` prints and what `train` accepts is the same value.
  */
-export const resolve = <Plan extends RunPlan>(
-  plan: Plan,
-  name: string
-): Effect.Effect<ResolvedOf<Plan>, ResolveError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
-  Effect.flatMap(kindOf(plan), (kind) => kind.resolve(plan, name)) as Effect.Effect<
-    ResolvedOf<Plan>,
-    ResolveError,
-    FileSystem.FileSystem | Path.Path | Scope.Scope
-  >
+export const resolve = <Plan extends RunPlan>(plan: Plan, name: string): Resolving<Plan> =>
+  Effect.flatMap(kindOf(plan), (kind) => kind.resolve(plan, name)) as Resolving<Plan>
 
-export type { ResolvedArraysPlan } from "./arrays/resolve.ts"
-export type { ResolvedCausalPlan } from "./causal/resolve.ts"
-export type { ResolvedClassificationPlan } from "./classification/resolve.ts"
 export { describePlan, planJson } from "./describe.ts"
 export type { LoadedKind, Prediction, Publisher, RunKind, Runner, Trained, Writing } from "./kind.ts"

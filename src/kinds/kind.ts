@@ -25,7 +25,8 @@ import type { DeviceReadError } from "../tensors/index.ts"
 import type { Evaluation, Loss, Metrics, Mistakes } from "../training/index.ts"
 
 type Files = FileSystem.FileSystem | Path.Path
-type World = Files | Scope.Scope
+/** What is asked before a device is. */
+export type World = Files | Scope.Scope
 
 /** A failure whose message says all that a user needs. */
 export interface Reported {
