@@ -17,14 +17,14 @@ import { type DeviceReadError, readTensor } from "../tensors/index.ts"
 /** What every evaluation reports. */
 export interface Scored {
   readonly rows: number
-  /** mean cross-entropy, of rows or of tokens */
+  /** the mean of what is learned by, of rows or of tokens */
   readonly loss: number
-  /** share of the rows, or of the tokens, that are right */
-  readonly accuracy: number
 }
 
 /** Of a classifier. */
 export interface ClassEvaluation extends Scored {
+  /** share of the rows that are right */
+  readonly accuracy: number
   /** unweighted mean of the classes' F1; a class with neither rows nor predictions counts 0 */
   readonly macroF1: number
   /** confusion[true][predicted], in the order of the labels */
@@ -124,6 +124,8 @@ const ratesOf = (confusion: ReadonlyArray<ReadonlyArray<number>>, rows: number) 
 }
 
 export interface TokenEvaluation extends Scored {
+  /** share of the tokens that are right */
+  readonly accuracy: number
   /** tokens that count */
   readonly tokens: number
   /** exp(loss) */
@@ -194,8 +196,8 @@ const scoresOf = <M extends LanguageModel>(adapted: Adapted<M>, batch: BatchOf<M
     (scores) => Effect.sync(() => scores.dispose())
   )
 
-/** What an evaluation reports: of classes, or of tokens. */
-export type Evaluation = ClassEvaluation | TokenEvaluation
+/** What an evaluation reports: its loss, and whatever else its kind of run measures (`metrics.ts`). */
+export type Evaluation = Scored & Partial<ClassEvaluation> & Partial<TokenEvaluation>
 
 export interface Mistake {
   /** the row's place: `test.jsonl:12` */
