@@ -9,24 +9,17 @@ import { adapterFileAt, loadAdapterFile, loadRun, RunError } from "../trained/in
 import { stdinLines } from "./dialogue.ts"
 import type { Given, predictFlags } from "./flags.ts"
 
-/** Softmax probability of the chosen label. */
-const confidence = ({ logits, label }: Prediction): number => {
-  const own = logits[label]!
-  return 1 / Object.values(logits).reduce((sum, logit) => sum + Math.exp(logit - own), 0)
-}
-
-const printed = (prediction: Prediction, json: boolean): string =>
-  json
-    ? JSON.stringify(prediction)
-    : `${prediction.label} (${(100 * confidence(prediction)).toFixed(1)} %)\t${prediction.text}`
-
 /** A run, or an adapter of a tf.LayersModel with that model as --base. */
 const opened = (place: string, base: string | undefined) =>
   Effect.gen(function* () {
     const file = yield* adapterFileAt(place)
     if (file === undefined) {
       const run = yield* loadRun(place, { base })
-      return { predict: run.predict, batchSize: run.plan.training.evaluateBatchSize }
+      return {
+        predict: run.predict,
+        inWords: (prediction: Prediction) => run.kind.words.prediction?.(prediction) ?? prediction.label,
+        batchSize: run.plan.training.evaluateBatchSize
+      }
     }
     if (base !== undefined) return yield* loadAdapterFile(file, base)
     const reason =
@@ -43,7 +36,13 @@ export const predict = ({ run: place, texts, base, device, threads, json }: Give
       Stream.grouped(run.batchSize),
       Stream.mapEffect(run.predict),
       Stream.runForEach((predictions) =>
-        Effect.forEach(predictions, (prediction) => Console.log(printed(prediction, json)), { discard: true })
+        Effect.forEach(
+          predictions,
+          (one) => Console.log(json ? JSON.stringify(one) : `${run.inWords(one)}\t${one.text}`),
+          {
+            discard: true
+          }
+        )
       )
     )
   }).pipe(Effect.scoped, Effect.provide(Device.layer(device, { threads })))

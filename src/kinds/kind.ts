@@ -56,6 +56,8 @@ export interface RunKind<Plan extends RunPlan = RunPlan, R extends ResolvedPlan 
     modelName(model: R["model"]): string
     /** what there is before training: "the untrained head" */
     untrained(model: R["model"]): string
+    /** what `predict` prints before the text; absent where there is nothing to predict */
+    prediction?(prediction: Prediction): string
     /** what the rows of a split hold */
     rows(split: ReturnType<R["data"]["describe"]>[number]): string
     /** further lines of `validate` by their names: `weights`, `lengths` */
@@ -88,7 +90,7 @@ export interface EvaluateOptions {
 export interface Prediction {
   readonly text: string
   readonly label: string
-  /** label → logit */
+  /** the model's outputs by their names: of a classifier label → logit */
   readonly logits: Readonly<Record<string, number>>
 }
 

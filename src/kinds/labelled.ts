@@ -2,6 +2,7 @@
 import type { SplitDescription } from "../data/index.ts"
 import type { ClassEvaluation, Evaluation } from "../training/index.ts"
 import { crossEntropyMetric, type Metrics, percent } from "../training/index.ts"
+import type { Prediction } from "./kind.ts"
 
 const share = { unit: "%", format: percent, better: "higher" } as const
 
@@ -18,6 +19,13 @@ export const classesText = ({ rows, classes }: SplitDescription): string =>
   classes
     .map((own) => `${own.label} ${own.rows.toLocaleString("en")} (${percent(rows === 0 ? 0 : own.rows / rows)})`)
     .join(", ")
+
+/** "pos (98.1 %)", by the softmax probability of the label. */
+export const labelText = ({ logits, label }: Prediction): string => {
+  const own = logits[label]!
+  const probability = 1 / Object.values(logits).reduce((sum, logit) => sum + Math.exp(logit - own), 0)
+  return `${label} (${percent(probability)})`
+}
 
 /** The confusion matrix as a table. */
 export const confusionText = (labels: ReadonlyArray<string>, evaluation: Evaluation): string => {

@@ -9,6 +9,7 @@ import type { Adapted } from "../../adapters/index.ts"
 import { readNumbers } from "../data/index.ts"
 import { ofDevice } from "../device/index.ts"
 import { fileError } from "../files/index.ts"
+import { labelText } from "../kinds/labelled.ts"
 import { predictionsOf } from "../kinds/labelled-run.ts"
 import { MODEL_FILE, readPeftFile, restoredAdapter } from "../layers-model/index.ts"
 import { describeLayersClassifier, type LayersClassifier, loadLayersClassifier } from "../models/index.ts"
@@ -43,5 +44,5 @@ export const loadAdapterFile = (file: string, source: string) =>
       predictionsOf(texts, BATCH_SIZE, labels, (some) =>
         Effect.flatMap(readNumbers(some, { input: "input", scale: 1 }, inputShape), (batch) => logitsOf(adapted, batch))
       ).pipe(ofDevice)
-    return { predict, batchSize: BATCH_SIZE }
+    return { predict, inWords: labelText, batchSize: BATCH_SIZE }
   }).pipe(ofDevice)

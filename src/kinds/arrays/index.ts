@@ -1,7 +1,7 @@
 /** Labelled rows of numbers and a `tf.LayersModel`. */
 import type { ArraysPlan } from "../../../schemas/index.ts"
 import type { RunKind } from "../kind.ts"
-import { classesText, classHeadline, classMetrics, confusionText } from "../labelled.ts"
+import { classesText, classHeadline, classMetrics, confusionText, labelText } from "../labelled.ts"
 import { describeArrays, type ResolvedArraysPlan, resolveArrays } from "./resolve.ts"
 import { detectArrays, suggestArrays } from "./suggest.ts"
 
@@ -17,6 +17,7 @@ export const arrays: RunKind<ArraysPlan, ResolvedArraysPlan> = {
       `the LayersModel ${name} (${layers} layers, rows of ${inputShape.join("×")} numbers)`,
     modelName: ({ name }) => name,
     untrained: () => "the model as it was",
+    prediction: labelText,
     rows: classesText,
     lines: () => ({}),
     json: ({ model: { name, source, labels, inputShape } }) => ({ model: { name, source, labels, inputShape } })

@@ -2,7 +2,7 @@
 import type { ClassificationPlan } from "../../../schemas/index.ts"
 import { percent } from "../../training/index.ts"
 import type { RunKind } from "../kind.ts"
-import { classesText, classHeadline, classMetrics, confusionText } from "../labelled.ts"
+import { classesText, classHeadline, classMetrics, confusionText, labelText } from "../labelled.ts"
 import {
   describeClassification,
   longestText,
@@ -22,6 +22,7 @@ export const classification: RunKind<ClassificationPlan, ResolvedClassificationP
     model: ({ family, layers, hiddenSize }) => `${family} (${layers} layers, ${hiddenSize} wide)`,
     modelName: ({ family }) => family,
     untrained: () => "the untrained head",
+    prediction: labelText,
     rows: classesText,
     lines: ({ plan, model, lengths: { p50, p95, max, truncated } }) => ({
       weights: weightsText(model),
