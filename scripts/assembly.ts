@@ -2,10 +2,11 @@
  * Compiles our wasm kernels, `src/kernels/wasm/assembly`, into the binaries that are committed beside it:
  *
  *   bun run assembly            writes the binaries
- *   bun run assembly --print    prints the classes of the kernels' arguments, without compiling
+ *   bun run assembly --print    prints the modules that are made, without compiling
  *
- * Two modules of the sources are made here, from the kernels' declarations (`src/kernels/declaration.ts`): `./declared`, a class for the
- * arguments of each kernel, and the entry, which exports the kernels.
+ * Three modules of the sources are made here: `./declared`, a class for the arguments of each kernel, from its declaration
+ * (`src/kernels/declaration.ts`); `./expressions`, the kernels whose body is an expression (`assembly-expressions.ts`); and the entry,
+ * which exports the kernels.
  *
  * Four binaries: a module says whether the memory it imports is shared, that is, whether there are several threads; and one with fused
  * multiply-adds (relaxed SIMD) is refused by engines that lack them. A test compares the committed bytes with fresh ones.
@@ -14,6 +15,7 @@ import { readdirSync, readFileSync } from "node:fs"
 import { main } from "assemblyscript/asc"
 import "../src/kernels/wasm/index.ts"
 import { declaredKernels, type Field, type Kernel, layoutOf } from "../src/kernels/index.ts"
+import { expressions } from "./assembly-expressions.ts"
 
 const root = new URL("../", import.meta.url).pathname
 const folder = "src/kernels/wasm/assembly/"
@@ -74,15 +76,18 @@ export const declared = (): string => {
   return [...classes].map(([name, lines]) => classOf(name, lines)).join("\n")
 }
 
+const EXPRESSIONS = "expressions.ts"
+
 /** The signature of a kernel. */
 const KERNEL = /^export function (\w+)\(args: \w+, _?chunk: i32, _?scratch: usize\): void/gm
 
 const exportedKernels = (): ReadonlyArray<{ readonly file: string; readonly name: string }> =>
-  readdirSync(`${root}${folder}`)
-    .sort()
-    .flatMap((file) =>
-      [...readFileSync(`${root}${folder}${file}`, "utf8").matchAll(KERNEL)].map(([, name]) => ({ file, name: name! }))
-    )
+  [
+    ...readdirSync(`${root}${folder}`)
+      .sort()
+      .map((file) => [file, readFileSync(`${root}${folder}${file}`, "utf8")] as const),
+    [EXPRESSIONS, expressions()] as const
+  ].flatMap(([file, text]) => [...text.matchAll(KERNEL)].map(([, name]) => ({ file, name: name! })))
 
 /** The entry: what the module exports. */
 const entryText = (): string =>
@@ -90,7 +95,11 @@ const entryText = (): string =>
     .map(({ file, name }) => `export { ${name} } from "./${file.replace(/\.ts$/, "")}"`)
     .join("\n")
 
-const made: Readonly<Record<string, () => string>> = { [entry]: entryText, [`${folder}declared.ts`]: declared }
+const made: Readonly<Record<string, () => string>> = {
+  [entry]: entryText,
+  [`${folder}declared.ts`]: declared,
+  [`${folder}${EXPRESSIONS}`]: expressions
+}
 
 /** The bytes of a binary. Fails with the compiler's message. */
 export const compile = async (options: ReadonlyArray<string>): Promise<Uint8Array> => {
@@ -116,7 +125,7 @@ export const compile = async (options: ReadonlyArray<string>): Promise<Uint8Arra
   return binary
 }
 
-if (import.meta.main && process.argv.includes("--print")) console.log(declared())
+if (import.meta.main && process.argv.includes("--print")) console.log(`${declared()}\n${expressions()}`)
 else if (import.meta.main) {
   const exported = new Set(exportedKernels().map(({ name }) => name))
   const absent = declaredKernels().filter(({ name }) => !exported.has(name))

@@ -1,20 +1,38 @@
 /**
- * Adam's moments and direction for a list of tensors (the equations stand in `src/optimizers/adamw.ts`):
+ * Adam's moments and direction for a list of tensors (`src/optimizers/adam.ts` has the equations):
  *
  *   M' = β₁M + g     V' = β₂V + g²     u = M' / (√V'·c + e)
  *
- * On wasm and on a GPU one pass over memory for all tensors together, on wasm with the bits of the reference. Shapes: M, V, u as g.
+ * One pass over memory for all tensors together, on wasm with the bits of the reference. Shapes: M, V, u as g.
  */
-import type { Tensor, TensorInfo } from "@tensorflow/tfjs-core"
-import * as tf from "@tensorflow/tfjs-core"
-import type { AdamRates } from "./adam-rates.ts"
-import { defineKernel } from "./kernel.ts"
-import { groupsOf, listed, named, sizeOf } from "./tensor-lists.ts"
-import { floatBits, type WasmEngine } from "./wasm/engine.ts"
-import { inTables, runBlocks } from "./wasm/tables.ts"
-import { programs } from "./webgpu/loaded.ts"
+import type { Tensor } from "@tensorflow/tfjs-core"
+import { add, div, mul, sqrt } from "./expression/expression.ts"
+import { list } from "./expression/kernel.ts"
 
-export { type AdamDecays, type AdamRates, ratesAt } from "./adam-rates.ts"
+/** What a step multiplies by. */
+export interface AdamRates {
+  /** β₁ */
+  readonly b1: number
+  /** β₂ */
+  readonly b2: number
+  /** of √V' */
+  readonly c: number
+  readonly e: number
+}
+
+/** β₁, β₂ and ε. */
+export interface AdamDecays {
+  readonly b1: number
+  readonly b2: number
+  readonly eps: number
+}
+
+/** Those of step `count` = 1, 2, …, with both bias corrections and the factors that M and V lack. */
+export const ratesAt = ({ b1, b2, eps }: AdamDecays, count: number): AdamRates => {
+  const k = (1 - b1) / (1 - b1 ** count)
+  const c = Math.sqrt((1 - b2) / (1 - b2 ** count))
+  return { b1, b2, c: c / k, e: eps / k }
+}
 
 export interface Moved<T> {
   readonly u: T
@@ -22,41 +40,15 @@ export interface Moved<T> {
   readonly second: T
 }
 
-/** One tensor, of tfjs ops. */
-export const adamReference = (g: Tensor, M: Tensor, V: Tensor, { b1, b2, c, e }: AdamRates): Moved<Tensor> =>
-  tf.tidy(() => {
-    const first = tf.add(tf.mul(M, b1), g)
-    const second = tf.add(tf.mul(V, b2), tf.mul(g, g))
-    return { u: tf.div(first, tf.add(tf.mul(tf.sqrt(second), c), e)), first, second }
-  })
-
-export const adamWords = ({ b1, b2, c, e }: AdamRates): ReadonlyArray<number> => [b1, b2, c, e].map(floatBits)
-
-const wasm = (inputs: Readonly<Record<string, TensorInfo>>, rates: AdamRates, engine: WasmEngine) => {
-  const entries = groupsOf(listed(inputs), 3).map((group) => {
-    const outputs = [0, 1, 2].map(() => engine.output(group[0]!.shape))
-    return { size: sizeOf(group[0]!), words: [...group, ...outputs].map(engine.address), outputs }
-  })
-  for (const table of inTables(entries, 4)) runBlocks(engine, "adam", adamWords(rates), table)
-  return entries.flatMap(({ outputs }) => outputs)
-}
-
-/** Inputs g, M, V and outputs u, M', V' of each tensor in turn. */
-const adam = defineKernel<string, AdamRates>({
-  name: "Adam",
-  reference: (inputs, rates) =>
-    groupsOf(listed(inputs), 3).flatMap(([g, M, V]) => {
-      const { u, first, second } = adamReference(g!, M!, V!, rates)
-      return [u, first, second]
-    }),
-  wasm,
-  webgpu: (inputs, rates, engine) => {
-    const groups = groupsOf(listed(inputs), 3)
-    const [g, M, V] = [0, 1, 2].map((i) => groups.map((group) => group[i]!))
-    const [u, first, second] = programs().adamOnWebgpu(engine, { g: g!, M: M!, V: V! }, rates)
-    return groups.flatMap((_, i) => [u![i]!, first![i]!, second![i]!])
-  },
-  inputsToSave: []
+const adam = list({
+  name: "adam",
+  reads: ["g", "m", "v"],
+  words: { b1: "f32", b2: "f32", c: "f32", e: "f32" },
+  body: ({ g, m, v, b1, b2, c, e }) => {
+    const first = add(mul(m, b1), g)
+    const second = add(mul(v, b2), mul(g, g))
+    return { u: div(first, add(mul(sqrt(second), c), e)), first, second }
+  }
 })
 
 /** The step of every tensor. */
@@ -66,7 +58,6 @@ export const adamMoves = (
   second: ReadonlyArray<Tensor>,
   rates: AdamRates
 ): ReadonlyArray<Moved<Tensor>> => {
-  if (gradients.length === 0) return []
-  const outputs = adam(named(gradients.flatMap((g, i) => [g, first[i]!, second[i]!])), rates)
-  return groupsOf(outputs, 3).map(([u, M, V]) => ({ u: u!, first: M!, second: V! }))
+  const moved = adam({ g: gradients, m: first, v: second }, rates)
+  return moved.u.map((u, i) => ({ u, first: moved.first[i]!, second: moved.second[i]! }))
 }

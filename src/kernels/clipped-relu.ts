@@ -8,37 +8,21 @@
  */
 import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
+import { atMost, both, greater, where } from "./expression/expression.ts"
+import { elementwise } from "./expression/kernel.ts"
 import { defineKernel } from "./kernel.ts"
-import { chunksOf } from "./wasm/chunks.ts"
-import { floatBits } from "./wasm/engine.ts"
 
-interface Attributes {
-  readonly most: number
-}
+const backward = defineKernel(
+  elementwise({
+    name: "clippedReluBackward",
+    reads: ["x", "dy"],
+    words: { most: "f32" },
+    cost: 2,
+    body: ({ x, dy, most }) => ({ dx: where(both(greater(x, 0), atMost(x, most)), dy) })
+  })
+)
 
-/** Cost of an element, in multiplications: it waits for memory. */
-const COST = 2
-
-const backward = defineKernel<"x" | "dy", Attributes>({
-  name: "ClippedReluBackward",
-  reference: ({ x, dy }, { most }) => [
-    tf.where(tf.logicalAnd(tf.greater(x, 0), tf.lessEqual(x, most)), dy, tf.zerosLike(dy))
-  ],
-  wasm: ({ x, dy }, { most }, engine) => {
-    const dx = engine.output(x.shape)
-    const size = tf.util.sizeFromShape(x.shape)
-    const [perChunk, chunks] = chunksOf(size, COST, 4)
-    engine.runWords(
-      "clippedReluBackward",
-      [...[x, dy, dx].map(engine.address), size, perChunk, floatBits(most)],
-      chunks
-    )
-    return [dx]
-  },
-  inputsToSave: []
-})
-
-const kernel = defineKernel<"x", Attributes>({
+const kernel = defineKernel<"x", { readonly most: number }>({
   name: "ClippedRelu",
   reference: ({ x }, { most }) => [tf.clipByValue(x, 0, most)],
   inputsToSave: ["x"],

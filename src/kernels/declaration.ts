@@ -44,7 +44,11 @@ export type BuffersOf<B extends BufferTypes, Value> = {
 export type WordsOf<W extends WordTypes> = { readonly [K in keyof W]: number }
 
 export type EntryOf<E extends EntryTypes, Value> = {
-  readonly [K in Exclude<keyof E, OptionalOf<E>>]: E[K] extends WordType ? number : Value
+  readonly [K in Exclude<keyof E, OptionalOf<E>>]: E[K] extends WordType
+    ? number
+    : E[K] extends BufferType
+      ? Value
+      : Value | number
 } & { readonly [K in OptionalOf<E>]?: Value | undefined }
 
 /** How a kernel on wasm is cut into chunks: a function of the work alone, never of the threads. */

@@ -14,12 +14,10 @@
  */
 import type { Tensor, TensorInfo } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
+import { atLeast, type Expression, folded, mul, place, plus, times, where } from "./expression/expression.ts"
+import { elementwise } from "./expression/kernel.ts"
 import { defineKernel } from "./kernel.ts"
-import { chunksOf } from "./wasm/chunks.ts"
-import { floatBits, type WasmEngine } from "./wasm/engine.ts"
-import type { Mask } from "./webgpu/dropout.ts"
 import type { WebgpuEngine } from "./webgpu/engine.ts"
-import { programs } from "./webgpu/loaded.ts"
 
 /** Which numbers are dropped: `rate` of them, in [0, 1). `seed` and `offset` are unsigned integers of 32 bits. */
 export interface DropoutMask {
@@ -28,7 +26,7 @@ export interface DropoutMask {
   readonly offset: number
 }
 
-const maskOf = ({ rate, seed, offset }: DropoutMask): Mask => ({
+const maskOf = ({ rate, seed, offset }: DropoutMask) => ({
   seed: seed >>> 0,
   offset: offset >>> 0,
   threshold: Math.min(Math.round(rate * 2 ** 32), 2 ** 32 - 1),
@@ -36,58 +34,43 @@ const maskOf = ({ rate, seed, offset }: DropoutMask): Mask => ({
   scale: Math.fround(1 / (1 - rate))
 })
 
+type U32 = Expression<"u32">
+
 /** One step of a linear congruential generator modulo 2³². */
-const step = (word: number): number => (Math.imul(word, 1664525) + 1013904223) | 0
+const step = (word: U32): U32 => plus(times(word, 1664525), 1013904223)
 
-/** 1 where a number is kept. */
-const kept = (size: number, { seed, offset, threshold }: Mask): Uint8Array => {
-  const [firstY, firstZ] = [step(offset), step(seed)]
-  const mask = new Uint8Array(size)
-  for (let i = 0; i < size; i++) {
-    let x = (step(i) + Math.imul(firstY, firstZ)) | 0
-    let y = (firstY + Math.imul(firstZ, x)) | 0
-    let z = (firstZ + Math.imul(x, y)) | 0
-    x ^= x >>> 16
-    y ^= y >>> 16
-    z ^= z >>> 16
-    if ((x + Math.imul(y, z)) >>> 0 >= threshold) mask[i] = 1
-  }
-  return mask
+const hash = (index: U32, offset: U32, seed: U32): U32 => {
+  const [y, z] = [step(offset), step(seed)]
+  const a = plus(times(index, 1664525), plus(times(y, z), 1013904223))
+  const b = plus(times(a, z), y)
+  const c = plus(times(a, b), z)
+  return plus(folded(a), times(folded(b), folded(c)))
 }
 
-const reference = (x: Tensor, mask: Mask): Tensor =>
-  tf.where(tf.tensor(kept(x.size, mask), x.shape, "bool"), tf.mul(x, mask.scale), tf.zerosLike(x))
+const definition = elementwise({
+  name: "dropout",
+  reads: ["x"],
+  words: { offset: "u32", seed: "u32", threshold: "u32", scale: "f32" },
+  cost: 8,
+  body: ({ x, offset, seed, threshold, scale }) => ({
+    y: where(atLeast(hash(place, offset, seed), threshold), mul(x, scale))
+  })
+})
 
-/** Cost of an element, in multiplications: the hash. */
-const COST = 8
+type Kernel = (inputs: { readonly x: Tensor }, mask: ReturnType<typeof maskOf>) => ReadonlyArray<Tensor>
 
-const onWasm = (engine: WasmEngine, x: TensorInfo, { seed, offset, threshold, scale }: Mask): TensorInfo => {
-  const y = engine.output(x.shape)
-  const size = tf.util.sizeFromShape(x.shape)
-  const [perChunk, chunks] = chunksOf(size, COST, 4)
-  const words = [engine.address(x), engine.address(y), size, perChunk, offset, seed, threshold, floatBits(scale)]
-  engine.runWords("dropout", words, chunks)
-  return y
-}
+const kernel: Kernel = defineKernel({
+  ...definition,
+  gradient: ([dy], _, mask) => ({ x: () => kernel({ x: dy! }, mask)[0]! })
+})
 
 /** y, of x's shape, for kernels whose input is dropped. */
 export const dropoutOnWebgpu = (engine: WebgpuEngine, x: TensorInfo, mask: DropoutMask): TensorInfo =>
-  programs().dropoutOnWebgpu(engine, x, maskOf(mask))
-
-type Kernel = (inputs: { readonly x: Tensor }, mask: DropoutMask) => ReadonlyArray<Tensor>
-
-const kernel: Kernel = defineKernel<"x", DropoutMask>({
-  name: "Dropout",
-  reference: ({ x }, mask) => [reference(x, maskOf(mask))],
-  wasm: ({ x }, mask, engine) => [onWasm(engine, x, maskOf(mask))],
-  webgpu: ({ x }, mask, engine) => [dropoutOnWebgpu(engine, x, mask)],
-  inputsToSave: [],
-  gradient: ([dy], _, mask) => ({ x: () => kernel({ x: dy! }, mask)[0]! })
-})
+  definition.webgpu!({ x }, maskOf(mask), engine)[0]!
 
 /** x float32 of any shape, or x itself as a tensor of its own where the rate is 0. Throws where it is not in [0, 1). */
 export const dropout = <T extends Tensor>(x: T, mask: DropoutMask): T => {
   const { rate } = mask
   if (!(rate >= 0 && rate < 1)) throw new Error(`dropout: a rate of ${rate} is not in [0, 1)`)
-  return rate === 0 ? (tf.clone(x) as T) : (kernel({ x }, mask)[0]! as T)
+  return rate === 0 ? (tf.clone(x) as T) : (kernel({ x }, maskOf(mask))[0]! as T)
 }

@@ -10,155 +10,105 @@
  * Φ is written for the tail: with a = |x|, t = 1/(1 + 0.33a), Φ(−a) = t·P(t)·exp(−a²/2), and y = relu(x) − a·Φ(−a). P, of degree 6, is a
  * fit of our own to 9e-9 absolute (and 3e-8 relative up to a = 3), below a float32's rounding; that of Abramowitz and Stegun 7.1.26, which
  * tfjs's erf uses, is good to 7.5e-8.
- *
- * On wasm and on a GPU value and derivative are one pass over x (`wasm/assembly/gelu.ts`, `webgpu/gelu.ts`).
  */
-import type { Tensor, Tensor2D } from "@tensorflow/tfjs-core"
-import * as tf from "@tensorflow/tfjs-core"
-import { inPlaceOf } from "../tensors/index.ts"
-import { declareKernel, read, write } from "./declaration.ts"
+import type { Tensor2D } from "@tensorflow/tfjs-core"
+import {
+  abs,
+  constant,
+  div,
+  type Expression,
+  exp,
+  greater,
+  held,
+  madd,
+  mul,
+  orInfinity,
+  orNaN,
+  relu,
+  restOf,
+  select,
+  sigmoid,
+  sub
+} from "./expression/expression.ts"
+import { elementwise } from "./expression/kernel.ts"
 import { defineKernel } from "./kernel.ts"
-import { sizeOf } from "./tensor-lists.ts"
-import { programs } from "./webgpu/loaded.ts"
 
 export type GeluForm = "erf" | "tanh"
 
-/** t = 1/(1 + DECAY·a), and P from the highest power down */
-const DECAY = 0.33
+/** P from the highest power down. */
 const COEFFICIENTS = [
   0.04674591650907277, -0.22612278369951086, 0.34178562625492426, -0.09991348510142087, 0.18698253108981827,
   0.11768921904795343, 0.13283298533721913
 ] as const
+const DENSITY = 1 / Math.sqrt(2 * Math.PI)
 
-/** Value and derivative of the erf form. */
-const erfForm = (x: Tensor): [Tensor, Tensor] => {
-  const a = tf.abs(x)
-  const density = inPlaceOf(
-    inPlaceOf(tf.mul(a, a), (square) => tf.mul(square, -0.5)),
-    tf.exp
-  )
-  const tail = inPlaceOf(tailPolynomial(a), (polynomial) => tf.mul(polynomial, density)) // Φ(−a)
-  const slope = inPlaceOf(
-    inPlaceOf(density, (e) => tf.mul(e, a)),
-    (aDensity) => inPlaceOf(tf.mul(aDensity, 1 / Math.sqrt(2 * Math.PI)), (s) => tf.sub(tail, s))
-  ) // Φ(−a) − a·φ(a): the derivative where x < 0, one minus it elsewhere
-  const value = inPlaceOf(
-    inPlaceOf(a, (size) => tf.mul(size, tail)),
-    (loss) => inPlaceOf(tf.relu(x), (positive) => tf.sub(positive, loss))
-  )
-  tail.dispose()
-  const step = tf.step(x)
-  const derivative = inPlaceOf(slope, (s) =>
-    inPlaceOf(
-      inPlaceOf(tf.mul(step, -2), (m) => tf.add(m, 1)),
-      (sign) => {
-        return inPlaceOf(tf.mul(sign, s), (signed) => tf.add(signed, step))
+/** 2u = x·(LINEAR + CUBIC·x²), 2u′ = LINEAR + CUBIC_SLOPE·x² */
+const LINEAR = 2 * Math.sqrt(2 / Math.PI)
+const CUBIC = 0.044715 * LINEAR
+const CUBIC_SLOPE = 0.21406446397304535 // 3·CUBIC, a unit in the last place of a float32 higher
+
+/** Beyond it a square may overflow, and both forms are x or 0. */
+const BOUND = 1e4
+/** Of a number: value and derivative; the backward product, which waits for memory. */
+const COST = { both: 30, product: 2 }
+
+const both = { reads: ["x"], cost: COST.both } as const
+
+const FORMS = {
+  erf: elementwise({
+    ...both,
+    name: "geluErf",
+    body: ({ x }) => {
+      const a = held(abs(x), BOUND)
+      const t = div(1, madd(a, 0.33, 1))
+      const [highest, ...lower] = COEFFICIENTS
+      const p = lower.reduce<Expression<"f32">>((sum, c) => madd(sum, t, c), constant("f32", highest))
+      const e = exp(mul(mul(a, a), -0.5))
+      const tail = mul(mul(p, t), e) // Φ(−a)
+      const slope = sub(tail, mul(mul(e, a), DENSITY)) // the derivative where x < 0, one minus it elsewhere
+      return {
+        value: orNaN(sub(relu(x), mul(a, tail)), x),
+        derivative: orNaN(select(greater(x, 0), sub(1, slope), slope), x)
       }
-    )
-  )
-  step.dispose()
-  return [value, derivative]
-}
+    }
+  }),
+  tanh: elementwise({
+    ...both,
+    name: "geluTanh",
+    body: ({ x }) => {
+      const c = held(x, BOUND)
+      const square = mul(c, c)
+      const twoU = mul(c, madd(square, CUBIC, LINEAR))
+      const gate = sigmoid(twoU)
+      const y = mul(x, gate)
+      const slope = madd(square, CUBIC_SLOPE, LINEAR)
+      return { value: orInfinity(y, x), derivative: orNaN(madd(mul(restOf(gate, twoU), y), slope, gate), x) }
+    }
+  })
+} as const satisfies Record<GeluForm, unknown>
 
-/** t·P(t) for t = 1/(1 + 0.33a). */
-const tailPolynomial = (a: Tensor): Tensor => {
-  const t = inPlaceOf(
-    inPlaceOf(tf.mul(a, DECAY), (scaled) => tf.add(scaled, 1)),
-    (denominator) => tf.div(1, denominator)
-  )
-  const polynomial = COEFFICIENTS.slice(1).reduce<Tensor>(
-    (sum, c) =>
-      inPlaceOf(
-        inPlaceOf(sum, (s) => tf.mul(s, t)),
-        (product) => tf.add(product, c)
-      ),
-    tf.fill([1, 1], COEFFICIENTS[0])
-  )
-  return inPlaceOf(t, () => inPlaceOf(polynomial, (p) => tf.mul(p, t)))
-}
+const backward = defineKernel(
+  elementwise({
+    name: "geluBackward",
+    reads: ["dy", "derivative"],
+    cost: COST.product,
+    body: ({ dy, derivative }) => ({ dx: mul(dy, derivative) })
+  })
+)
 
-const TANH_SCALE = Math.sqrt(2 / Math.PI)
-const TANH_CUBIC = 0.044715
-
-/** Value and derivative of the tanh form. */
-const tanhForm = (x: Tensor): [Tensor, Tensor] => {
-  const square = tf.mul(x, x)
-  const twoU = inPlaceOf(
-    inPlaceOf(tf.mul(square, 2 * TANH_SCALE * TANH_CUBIC), (cubic) => tf.add(cubic, 2 * TANH_SCALE)),
-    (factor) => tf.mul(factor, x)
-  )
-  const gate = inPlaceOf(twoU, tf.sigmoid)
-  const twoUPrime = inPlaceOf(
-    inPlaceOf(square, (s) => tf.mul(s, 6 * TANH_SCALE * TANH_CUBIC)),
-    (slope) => tf.add(slope, 2 * TANH_SCALE)
-  )
-  const value = tf.mul(x, gate)
-  // x·σ(1 − σ)·2u′ + σ
-  const derivative = inPlaceOf(
-    inPlaceOf(
-      inPlaceOf(tf.sub(1, gate), (rest) => tf.mul(rest, value)),
-      (gateSlope) => inPlaceOf(twoUPrime, (slope) => tf.mul(slope, gateSlope))
-    ),
-    (change) => tf.add(change, gate)
-  )
-  gate.dispose()
-  return [value, derivative]
-}
-
-/** Cost of an element, in multiplications. */
-const COST = 30
-
-const ofForm = <const Name extends string>(name: Name) =>
-  declareKernel({
-    name,
-    assembly: "Gelu",
-    buffers: { x: read("f32"), value: write("f32"), derivative: write("f32") },
-    words: { size: "u32" },
-    split: { over: "size", cost: () => COST, unit: 4 },
-    scratch: () => 48
+const kernelOf = (form: GeluForm) =>
+  defineKernel({
+    ...FORMS[form],
+    outputsToSave: [false, true],
+    gradient: ([dy], [derivative]) => ({ x: () => backward({ dy: dy!, derivative: derivative! }, {})[0]! })
   })
 
-const FORMS = { erf: ofForm("geluErf"), tanh: ofForm("geluTanh") } as const satisfies Record<GeluForm, unknown>
-
-/** out = a∘b, which waits for memory. */
-const multiply = declareKernel({
-  name: "multiply",
-  buffers: { a: read("f32"), b: read("f32"), out: write("f32") },
-  words: { size: "u32" },
-  split: { over: "size", cost: () => 2, unit: 4 }
-})
-
-/** dx = dy∘y′, on all threads where tfjs's own product has one. */
-const backward = defineKernel<"dy" | "derivative", object>({
-  name: "GeluBackward",
-  reference: ({ dy, derivative }) => [tf.mul(dy, derivative)],
-  wasm: ({ dy, derivative }, _, engine) => {
-    const out = engine.output(dy.shape)
-    engine.run(multiply, { a: dy, b: derivative, out }, { size: sizeOf(dy) })
-    return [out]
-  },
-  webgpu: ({ dy, derivative }, _, engine) => [programs().geluBackwardOnWebgpu(engine, dy, derivative)],
-  inputsToSave: []
-})
-
-const kernel = defineKernel<"x", { readonly form: GeluForm }>({
-  name: "Gelu",
-  reference: ({ x }, { form }) => (form === "erf" ? erfForm(x) : tanhForm(x)),
-  wasm: ({ x }, { form }, engine) => {
-    const [value, derivative] = [engine.output(x.shape), engine.output(x.shape)]
-    engine.run(FORMS[form], { x, value, derivative }, { size: sizeOf(x) })
-    return [value, derivative]
-  },
-  webgpu: ({ x }, { form }, engine) => programs().geluOnWebgpu(engine, x, form),
-  inputsToSave: [],
-  outputsToSave: [false, true],
-  gradient: ([dy], [derivative]) => ({ x: () => backward({ dy: dy!, derivative: derivative! }, {})[0]! })
-})
+const kernels = { erf: kernelOf("erf"), tanh: kernelOf("tanh") }
 
 /** x [tokens, width] → [tokens, width]; one gradient, first order only. */
 export const gelu = (x: Tensor2D, form: GeluForm): Tensor2D => {
-  const [value, derivative] = kernel({ x }, { form })
-  // the tape holds its own handle of the derivative, and without a tape nobody wants it
+  const [value, derivative] = kernels[form]({ x }, {})
+  // the tape holds its own handle of the derivative; without a tape no one wants it
   derivative!.dispose()
   return value as Tensor2D
 }

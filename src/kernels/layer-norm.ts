@@ -7,114 +7,103 @@
  * Saved: x̂ [tokens, n], r [tokens, 1] and γ. x̂ rather than s: equally large, and the backward pass needs no second
  * normalization. The sum is made on the way and kept nowhere.
  *
- * The variance is the mean square of centred values (never E[s²] − (E s)², which cancels).
+ * The variance is the mean square of centred values (never E[s²] − (E s)², which cancels), and the mean is corrected: m₀ from a float32 sum,
+ * then with d = s − m₀
+ *
+ *   mean s = m₀ + mean d        var s = mean d² − (mean d)²         mean d is about m₀'s rounding, so nothing cancels
+ *
+ * where there is float64 for the two.
  */
-import type { Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs-core"
+import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { inPlaceOf } from "../tensors/index.ts"
+import {
+  add,
+  add64,
+  count,
+  div,
+  div64,
+  type Expression,
+  keptIn,
+  madd,
+  mul,
+  mul64,
+  only64,
+  positive64,
+  rounded,
+  rowProducts,
+  rowSum,
+  sqrt64,
+  sub,
+  sub64,
+  widened
+} from "./expression/expression.ts"
+import { columnSums, rows } from "./expression/kernel.ts"
 import { defineKernel } from "./kernel.ts"
-import { chunksOf } from "./wasm/chunks.ts"
-import { floatBits, type WasmEngine } from "./wasm/engine.ts"
-import { sumColumns } from "./wasm/sums.ts"
-import type { WebgpuEngine } from "./webgpu/engine.ts"
-import { programs } from "./webgpu/loaded.ts"
 
-interface Attributes {
-  readonly epsilon: number
-}
-type Input = "x" | "gamma" | "beta"
-type Inputs<T> = Readonly<Record<Input, T>> & { readonly residual?: T }
+type F32 = Expression<"f32">
 
-/** Cost of an element, in multiplications. */
+/** Of a number, in multiplications. */
 const COST = 8
 
-const reference = ({ x, residual, gamma, beta }: Inputs<Tensor>, { epsilon }: Attributes): ReadonlyArray<Tensor> => {
-  const sum = residual === undefined ? tf.clone(x) : tf.add(x, residual)
-  const centred = inPlaceOf(sum, (s) => tf.sub(s, tf.mean(s, -1, true)))
-  const variance = inPlaceOf(tf.mul(centred, centred), (square) => tf.mean(square, -1, true))
-  const r = tf.rsqrt(tf.add(variance, epsilon))
-  const normalized = inPlaceOf(centred, (c) => tf.mul(c, r))
-  return [inPlaceOf(tf.mul(normalized, gamma), (scaled) => tf.add(scaled, beta)), normalized, r]
+const normalized = (s: F32, { gamma, beta, epsilon }: Readonly<Record<"gamma" | "beta" | "epsilon", F32>>) => {
+  const mean = (sum: F32) => div64(widened(sum), count("f64"))
+  const d = keptIn("normalized", sub(s, div(rowSum(s), count("f32"))))
+  const shift = only64(mean(rowSum(d)))
+  const variance = positive64(sub64(mean(rowProducts(d, d)), mul64(shift, shift)))
+  const r = rounded(div64(1, sqrt64(add64(variance, widened(epsilon)))))
+  const own = mul(sub(d, rounded(shift)), r)
+  return { y: madd(own, gamma, beta), normalized: own, r }
 }
-
-const onWasm = (
-  { x, residual, gamma, beta }: Inputs<TensorInfo>,
-  { epsilon }: Attributes,
-  engine: WasmEngine
-): ReadonlyArray<TensorInfo> => {
-  const [rows, n] = x.shape as [number, number]
-  const outputs = [engine.output(x.shape), engine.output(x.shape), engine.output([rows, 1])]
-  const [perChunk, chunks] = chunksOf(rows, n * COST)
-  const addresses = [
-    engine.address(x),
-    residual === undefined ? 0 : engine.address(residual),
-    ...[gamma, beta, ...outputs].map(engine.address)
-  ]
-  engine.runWords("layerNorm", [...addresses, rows, n, perChunk, floatBits(epsilon)], chunks)
-  return outputs
-}
-
-const backward = defineKernel<"dy" | "gamma" | "normalized" | "r", object>({
-  name: "LayerNormBackward",
-  reference: ({ dy, gamma, normalized, r }) => {
-    const scaled = tf.mul(dy, gamma)
-    const along = tf.mul(normalized, tf.mean(tf.mul(scaled, normalized), -1, true))
-    return [tf.mul(tf.sub(tf.sub(scaled, along), tf.mean(scaled, -1, true)), r)]
-  },
-  wasm: ({ dy, gamma, normalized, r }, _, engine) => {
-    const [rows, n] = dy.shape as [number, number]
-    const dx = engine.output(dy.shape)
-    const [perChunk, chunks] = chunksOf(rows, n * COST)
-    const [at, scale, x, factors, out] = [dy, gamma, normalized, r, dx].map(engine.address)
-    engine.runWords("layerNormBackward", [at!, 0, scale!, 0, out!, x!, factors!, rows, n, perChunk], chunks)
-    return [dx]
-  },
-  webgpu: (inputs, _, engine) => [programs().layerNormBackwardOnWebgpu(engine, inputs)],
-  inputsToSave: []
-})
-
-/** Σ dy·x̂ over the rows */
-const scaleGradient = defineKernel<"dy" | "normalized", object>({
-  name: "LayerNormScaleGradient",
-  reference: ({ dy, normalized }) => [tf.sum(tf.mul(dy, normalized), 0)],
-  wasm: ({ dy, normalized }, _, engine) => {
-    const [rows, n] = dy.shape as [number, number]
-    const out = engine.output([n])
-    sumColumns(engine, { x: dy, y: normalized, out, outer: 1, reduced: rows, inner: n, divisor: 1 })
-    return [out]
-  },
-  webgpu: (inputs, _, engine) => [programs().layerNormScaleGradientOnWebgpu(engine, inputs)],
-  inputsToSave: []
-})
-
-const onWebgpu = (inputs: Inputs<TensorInfo>, { epsilon }: Attributes, engine: WebgpuEngine) =>
-  programs().layerNormOnWebgpu(engine, inputs, epsilon)
 
 const shared = {
-  reference,
-  wasm: onWasm,
-  webgpu: onWebgpu,
-  inputsToSave: ["gamma"],
-  outputsToSave: [false, true, true]
+  words: { epsilon: "f32" },
+  cost: COST
 } as const
+const inputs = { x: "buffer", gamma: "column", beta: "column" } as const
+
+const backward = defineKernel(
+  rows({
+    name: "layerNormBackward",
+    reads: { dy: "buffer", gamma: "column", normalized: "buffer", r: "row" },
+    cost: COST,
+    body: ({ dy, gamma, normalized, r }) => {
+      const g = mul(dy, gamma)
+      const mean = div(rowSum(g), count("f32"))
+      const slope = div(rowProducts(g, normalized), count("f32"))
+      return { dx: mul(sub(sub(g, mul(normalized, slope)), mean), r) }
+    }
+  })
+)
+
+/** Σ dy·x̂ over the rows */
+const scaleGradient = defineKernel(
+  columnSums({ name: "layerNormScaleGradient", factors: { dy: "buffer", normalized: "buffer" }, cost: 4 })
+)
 
 const parameterGradients = (dy: Tensor, normalized: Tensor) => ({
   gamma: () => scaleGradient({ dy, normalized }, {})[0]!,
   beta: () => tf.sum(dy, 0)
 })
 
-const plain = defineKernel<Input, Attributes>({
-  ...shared,
-  name: "LayerNorm",
+const saved = { inputsToSave: ["gamma"], outputsToSave: [false, true, true] } as const
+
+const plain = defineKernel({
+  ...rows({ ...shared, name: "layerNorm", reads: inputs, body: ({ x, ...own }) => normalized(x, own) }),
+  ...saved,
   gradient: ([dy], [gamma, normalized, r]) => ({
     x: () => backward({ dy: dy!, gamma: gamma!, normalized: normalized!, r: r! }, {})[0]!,
     ...parameterGradients(dy!, normalized!)
   })
 })
 
-const ofSum = defineKernel<Input | "residual", Attributes>({
-  ...shared,
-  name: "ResidualLayerNorm",
+const ofSum = defineKernel({
+  ...rows({
+    ...shared,
+    name: "residualLayerNorm",
+    reads: { ...inputs, residual: "buffer" },
+    body: ({ x, residual, ...own }) => normalized(keptIn("normalized", add(x, residual)), own)
+  }),
+  ...saved,
   gradient: ([dy], [gamma, normalized, r]) => {
     // here rather than in a closure: it is the gradient of both terms
     const dx = backward({ dy: dy!, gamma: gamma!, normalized: normalized!, r: r! }, {})[0]!
@@ -130,8 +119,8 @@ export const layerNorm = (
   beta: Tensor1D,
   epsilon: number
 ): Tensor2D => {
-  const [y, normalized, r] =
+  const [y, ...kept] =
     residual === null ? plain({ x, gamma, beta }, { epsilon }) : ofSum({ x, residual, gamma, beta }, { epsilon })
-  tf.dispose([normalized!, r!]) // the tape holds its own handles
+  tf.dispose(kept) // the tape holds its own handles
   return y as Tensor2D
 }

@@ -8,7 +8,7 @@
  */
 import type { Tensor, Tensor2D, TensorInfo } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { type AdamRates, adamReference, adamWords } from "./adam.ts"
+import { type AdamRates, adamMoves } from "./adam.ts"
 import { defineKernel } from "./kernel.ts"
 import { exceedsWebgpu, PAIR_INPUTS, pairInputs, pairOfInputs, pairOnWebgpu } from "./lora-pro.ts"
 import { type Factors, theoremThrough, type Whitening, type XChoice } from "./lora-pro-theorem.ts"
@@ -84,7 +84,7 @@ const runTable = (engine: WasmEngine, { x, rates }: Attributes, table: ReadonlyA
   const between = engine.output([sumOf(table.map(({ size }) => size))])
   const entries = complete(table, engine.address(between))
   const pairs = table.map(({ sizes }) => sizes)
-  const own = [codeOf(x), ...adamWords(rates)]
+  const own = [codeOf(x), ...[rates.b1, rates.b2, rates.c, rates.e].map(floatBits)]
   const ofPairs = { own, entries, items: table.length, cost: costOfPairs(pairs), scratch: scratchOfPairs(pairs) }
   runItems(engine, "loraProAdamOpen", ofPairs)
   runItems(engine, "loraProAdamMove", {
@@ -113,9 +113,9 @@ const referenceOf = (group: ReadonlyArray<Tensor>, scale: number, { x, rates }: 
   return tf.tidy(() => {
     const moments: Array<Tensor> = []
     const step = (g: Tensor2D): Tensor2D => {
-      const { u, first, second } = adamReference(g, M!, V!, rates)
-      moments.push(first, second)
-      return u as Tensor2D
+      const [moved] = adamMoves([g], [M!], [V!], rates)
+      moments.push(moved!.first, moved!.second)
+      return moved!.u as Tensor2D
     }
     const { A, B } = theoremThrough(step, { ...pair, scale }, gradient, w, x)
     return [A, B, ...moments]

@@ -13,107 +13,84 @@
  * On wasm Σ s² and Σ g·s are float64 sums of float64 products: numbers whose squares overflow float32 have the right y there,
  * and 0 from the reference, as in PyTorch.
  */
-import type { Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs-core"
+import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { inPlaceOf } from "../tensors/index.ts"
+import {
+  add,
+  add64,
+  count,
+  div64,
+  type Expression,
+  mul,
+  mul64,
+  rounded,
+  rowProducts64,
+  sqrt64,
+  sub,
+  widened
+} from "./expression/expression.ts"
+import { columnSums, rows } from "./expression/kernel.ts"
 import { defineKernel } from "./kernel.ts"
-import { chunksOf } from "./wasm/chunks.ts"
-import { floatBits, type WasmEngine } from "./wasm/engine.ts"
-import type { WebgpuEngine } from "./webgpu/engine.ts"
-import { programs } from "./webgpu/loaded.ts"
 
-interface Attributes {
-  readonly epsilon: number
-}
-type Input = "x" | "gamma"
-type Inputs<T> = Readonly<Record<Input, T>> & { readonly residual?: T }
+type F32 = Expression<"f32">
 
-/** Costs in multiplications: of an element, and of an element of dγ's sum. */
-const COST = { row: 8, column: 4 }
+/** Of a number, in multiplications. */
+const COST = 8
 
-/** y and r, or y, s and r where there is a residual. */
-const reference = ({ x, residual, gamma }: Inputs<Tensor>, { epsilon }: Attributes): ReadonlyArray<Tensor> => {
-  const sum = residual === undefined ? x : tf.add(x, residual)
-  const meanSquare = inPlaceOf(tf.mul(sum, sum), (square) => tf.mean(square, -1, true))
-  const r = inPlaceOf(
-    inPlaceOf(meanSquare, (m) => tf.add(m, epsilon)),
-    tf.rsqrt
-  )
-  const y = inPlaceOf(tf.mul(sum, r), (normalized) => tf.mul(normalized, gamma))
-  return residual === undefined ? [y, r] : [y, sum, r]
+const normalized = (s: F32, { gamma, epsilon }: Readonly<Record<"gamma" | "epsilon", F32>>) => {
+  const meanSquare = div64(rowProducts64(s, s), count("f64"))
+  const r = rounded(div64(1, sqrt64(add64(meanSquare, widened(epsilon)))))
+  return { y: mul(mul(s, r), gamma), r }
 }
 
-const onWasm = (
-  { x, residual, gamma }: Inputs<TensorInfo>,
-  { epsilon }: Attributes,
-  engine: WasmEngine
-): ReadonlyArray<TensorInfo> => {
-  const [rows, n] = x.shape as [number, number]
-  const [y, r] = [engine.output(x.shape), engine.output([rows, 1])]
-  const sum = residual === undefined ? x : engine.output(x.shape)
-  const [perChunk, chunks] = chunksOf(rows, n * COST.row)
-  const addresses = [
-    engine.address(x),
-    residual === undefined ? 0 : engine.address(residual),
-    ...[gamma, y, sum, r].map(engine.address)
-  ]
-  engine.runWords("rmsNorm", [...addresses, rows, n, perChunk, floatBits(epsilon)], chunks)
-  return residual === undefined ? [y, r] : [y, sum, r]
-}
-
-const onWebgpu = (inputs: Inputs<TensorInfo>, { epsilon }: Attributes, engine: WebgpuEngine) =>
-  programs().rmsNormOnWebgpu(engine, inputs, epsilon)
-
-type Saved = "dy" | "gamma" | "sum" | "r"
-type BackwardInputs<T> = Readonly<Record<Saved, T>> & { readonly dsum?: T }
-
-/** ds, + dsum where s went on */
-const sharedBackward = {
-  reference: ({ dy, gamma, sum, r, dsum }: BackwardInputs<Tensor>) => {
-    const [g, normalized] = [tf.mul(dy, gamma), tf.mul(sum, r)]
-    const along = tf.mul(normalized, tf.mean(tf.mul(g, normalized), -1, true))
-    const ds = tf.mul(tf.sub(g, along), r)
-    return [dsum === undefined ? ds : tf.add(ds, dsum)]
-  },
-  wasm: ({ dy, gamma, sum, r, dsum }: BackwardInputs<TensorInfo>, _: object, engine: WasmEngine) => {
-    const [rows, n] = dy.shape as [number, number]
-    const ds = engine.output(dy.shape)
-    const [perChunk, chunks] = chunksOf(rows, n * COST.row)
-    const further = dsum === undefined ? 0 : engine.address(dsum)
-    const words = [...[dy, gamma, sum, r, ds].map(engine.address), further, rows, n, perChunk]
-    engine.runWords("rmsNormBackward", words, chunks)
-    return [ds]
-  },
-  webgpu: (inputs: BackwardInputs<TensorInfo>, _: object, engine: WebgpuEngine) => [
-    programs().rmsNormBackwardOnWebgpu(engine, inputs)
-  ],
-  inputsToSave: []
-} as const
-
-const backward = defineKernel<Saved, object>({ ...sharedBackward, name: "RmsNormBackward" })
-const backwardAndSum = defineKernel<Saved | "dsum", object>({ ...sharedBackward, name: "RmsNormAndSumBackward" })
-
-/** Σ dy·s·r over the rows */
-const scaleGradient = defineKernel<"dy" | "sum" | "r", object>({
-  name: "RmsNormScaleGradient",
-  reference: ({ dy, sum, r }) => [tf.sum(tf.mul(dy, tf.mul(sum, r)), 0)],
-  wasm: ({ dy, sum, r }, _, engine) => {
-    const [rows, n] = dy.shape as [number, number]
-    const out = engine.output([n])
-    // sixteen floats are a line of the cache
-    const [columns, chunks] = chunksOf(n, rows * COST.column, 16)
-    engine.runWords("rmsNormScaleGradient", [...[dy, sum, r, out].map(engine.address), rows, n, columns], chunks)
-    return [out]
-  },
-  webgpu: (inputs, _, engine) => [programs().rmsNormScaleGradientOnWebgpu(engine, inputs)],
-  inputsToSave: []
+const alone = rows({
+  name: "rmsNorm",
+  reads: { x: "buffer", gamma: "column" },
+  words: { epsilon: "f32" },
+  cost: COST,
+  body: ({ x, ...own }) => normalized(x, own)
 })
 
-const plain = defineKernel<Input, Attributes>({
-  reference,
-  wasm: onWasm,
-  webgpu: onWebgpu,
-  name: "RmsNorm",
+const ofResidual = rows({
+  name: "residualRmsNorm",
+  reads: { x: "buffer", gamma: "column", residual: "buffer" },
+  words: { epsilon: "f32" },
+  cost: COST,
+  body: ({ x, residual, ...own }) => {
+    const sum = add(x, residual)
+    const { y, r } = normalized(sum, own)
+    return { y, sum, r }
+  }
+})
+
+const gradientOfSum = ({ dy, gamma, sum, r }: Readonly<Record<"dy" | "gamma" | "sum" | "r", F32>>) => {
+  const g = mul(dy, gamma)
+  const along = rounded(div64(mul64(widened(r), rowProducts64(g, sum)), count("f64")))
+  return mul(sub(g, mul(mul(sum, r), along)), r)
+}
+
+const read = { dy: "buffer", gamma: "column", sum: "buffer", r: "row" } as const
+
+const backward = defineKernel(
+  rows({ name: "rmsNormBackward", reads: read, cost: COST, body: (own) => ({ ds: gradientOfSum(own) }) })
+)
+/** Where s goes on. */
+const backwardAndSum = defineKernel(
+  rows({
+    name: "rmsNormAndSumBackward",
+    reads: { ...read, dsum: "buffer" },
+    cost: COST,
+    body: ({ dsum, ...own }) => ({ ds: add(gradientOfSum(own), dsum) })
+  })
+)
+
+/** Σ dy·s·r over the rows */
+const scaleGradient = defineKernel(
+  columnSums({ name: "rmsNormScaleGradient", factors: { dy: "buffer", sum: "buffer", r: "row" }, cost: 4 })
+)
+
+const plain = defineKernel({
+  ...alone,
   inputsToSave: ["x", "gamma"],
   outputsToSave: [false, true],
   gradient: ([dy], [x, gamma, r]) => ({
@@ -134,27 +111,17 @@ const gradientsOfSum = (dy: Tensor, sum: Tensor, r: Tensor, ds: () => Tensor) =>
   return { x: term, residual: term, gamma: () => scaleGradient({ dy, sum, r }, {})[0]! }
 }
 
-const savedOfSum = { inputsToSave: ["gamma"], outputsToSave: [false, true, true] } satisfies object
+const savedOfSum = { inputsToSave: ["gamma"], outputsToSave: [false, true, true] } satisfies Partial<typeof ofResidual>
 
-const ofSum = defineKernel<Input | "residual", Attributes>({
+const ofSum = defineKernel({
+  ...ofResidual,
   ...savedOfSum,
-  reference,
-  wasm: onWasm,
-  webgpu: onWebgpu,
-  name: "ResidualRmsNorm",
-  inputsToSave: ["gamma"],
   gradient: ([dy], [gamma, sum, r]) =>
     gradientsOfSum(dy!, sum!, r!, () => backward({ dy: dy!, gamma: gamma!, sum: sum!, r: r! }, {})[0]!)
 })
 
 const AND_SUM = "ResidualRmsNormAndSum"
-const andSum = defineKernel<Input | "residual", Attributes>({
-  reference,
-  wasm: onWasm,
-  webgpu: onWebgpu,
-  name: AND_SUM,
-  inputsToSave: []
-})
+const andSum = defineKernel({ ...ofResidual, name: AND_SUM })
 // the gradient of a kernel of `defineKernel` goes through its first output alone
 tf.registerGradient({
   ...savedOfSum,

@@ -2,6 +2,7 @@
  * Lists of tensors on the wasm engine: the host side of `assembly/lists.ts`. One piece of work takes a header and a table, an entry for
  * each tensor; lists longer than the engine's arguments are several pieces of work.
  */
+import type { TensorInfo } from "@tensorflow/tfjs-core"
 import { type Kernel, layoutOf } from "../declaration.ts"
 import { MOST_WORDS, type WasmEngine } from "./engine.ts"
 
@@ -48,6 +49,26 @@ export const runBlocks = (
   const perChunk = total < WORTH_SHARING ? blocks : Math.ceil(blocks / CHUNKS)
   const table = entries.flatMap(({ words, size }) => [...words, size])
   engine.runWords(kernel, [entries.length, perChunk, ...own, ...table], Math.ceil(blocks / perChunk))
+}
+
+/** Over all blocks of lists: one piece of work, or several where the arguments would not fit. */
+export const runLists = (
+  engine: WasmEngine,
+  kernel: Kernel,
+  buffers: Readonly<Record<string, TensorInfo>>,
+  words: Readonly<Record<string, number>>,
+  entries: ReadonlyArray<{ readonly size: number; readonly tensors: Readonly<Record<string, TensorInfo>> }>
+): void => {
+  for (const table of fitting(kernel, entries)) {
+    const blocks = table.reduce((sum, { size }) => sum + Math.ceil(size / BLOCK), 0)
+    const total = table.reduce((sum, { size }) => sum + size, 0)
+    const perChunk = total < WORTH_SHARING ? blocks : Math.ceil(blocks / CHUNKS)
+    engine.run(kernel, buffers, words, {
+      entries: table.map(({ size, tensors }) => ({ ...tensors, size })),
+      perChunk,
+      chunks: Math.ceil(blocks / perChunk)
+    })
+  }
 }
 
 /** Entries in groups whose arguments fit. */

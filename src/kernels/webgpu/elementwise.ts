@@ -5,13 +5,11 @@
  *   V, U, B        numbers, their bits, and truths: of one place or of four
  *   finite(v)      by the bits
  *   infinite(v)    is it +∞? likewise
+ *   sigmoid(v)     no exponential overflows
+ *   placesOf(i)    of the numbers at `i`
  *
  * and is a variant for each element type.
  */
-import { type TensorInfo, util } from "@tensorflow/tfjs-core"
-import { groupsFor, type WebgpuEngine } from "./engine.ts"
-import type { Program } from "./program.ts"
-
 export type VectorType = "f32" | "vec4f"
 
 export const LANES = { f32: 1, vec4f: 4 } as const satisfies Record<VectorType, number>
@@ -20,13 +18,24 @@ export const LANES = { f32: 1, vec4f: 4 } as const satisfies Record<VectorType, 
 export const vectorFor = (length: number): VectorType => (length % LANES.vec4f === 0 ? "vec4f" : "f32")
 
 const NAMES = {
-  f32: "alias V = f32;\nalias U = u32;\nalias B = bool;",
-  vec4f: "alias V = vec4f;\nalias U = vec4u;\nalias B = vec4<bool>;"
+  f32: `alias V = f32;
+alias U = u32;
+alias B = bool;
+fn placesOf(i: u32) -> U { return i; }`,
+  vec4f: `alias V = vec4f;
+alias U = vec4u;
+alias B = vec4<bool>;
+fn placesOf(i: u32) -> U { return U(4u * i) + U(0u, 1u, 2u, 3u); }`
 } as const satisfies Record<VectorType, string>
 
 export const overVectors = (type: VectorType): string => `${NAMES[type]}
 fn finite(v: V) -> B { return (bitcast<U>(v) & U(0x7f800000u)) != U(0x7f800000u); }
-fn infinite(v: V) -> B { return bitcast<U>(v) == U(0x7f800000u); }`
+fn infinite(v: V) -> B { return bitcast<U>(v) == U(0x7f800000u); }
+fn sigmoid(v: V) -> V {
+  let e = exp(-abs(v));
+  let q = V(1.0) / (V(1.0) + e);
+  return select(q, e * q, v < V(0.0));
+}`
 
 export const ELEMENTWISE_WORKGROUP = 64
 
@@ -38,16 +47,3 @@ fn kernel(group: u32, local: u32) {
   if (i >= words.size) { return; }
   ${each}
 }`
-
-/** Runs such a program over tensors of one shape. */
-export const runElementwise = <Buffers extends string>(
-  engine: WebgpuEngine,
-  programs: (type: VectorType) => Program<Buffers, "size">,
-  buffers: Readonly<Record<Buffers, TensorInfo>>
-): void => {
-  const [{ shape }] = Object.values(buffers) as [TensorInfo]
-  const elements = util.sizeFromShape(shape)
-  const type = vectorFor(elements)
-  const size = elements / LANES[type]
-  engine.run(programs(type), buffers, { size }, groupsFor(size, ELEMENTWISE_WORKGROUP))
-}

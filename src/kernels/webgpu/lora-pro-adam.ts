@@ -12,7 +12,6 @@
  * moments of all pairs, and run once for each list of pairs whose moments can be bound at once.
  */
 import type { TensorInfo } from "@tensorflow/tfjs-core"
-import type { AdamRates } from "../adam-rates.ts"
 import { read, write } from "../declaration.ts"
 import type { XChoice } from "../lora-pro-theorem.ts"
 import { bounded } from "../tensor-lists.ts"
@@ -22,6 +21,8 @@ import { each, eightSums, OPENED, overRows, pairRecords, WORKGROUP } from "./pai
 import { boundedPairs, type PairOnWebgpu } from "./pairs.ts"
 import { program } from "./program.ts"
 import { placesOf, recordsOf } from "./records.ts"
+
+type AdamRates = Readonly<Record<"b1" | "b2" | "c" | "e", number>>
 
 const rest = program({
   name: "LoRA-Pro with Adam, rest",

@@ -6,27 +6,17 @@ export { attentionGradientOnWebgpu, attentionOnWebgpu } from "./attention.ts"
 export { causalAttentionGradientOnWebgpu, causalAttentionOnWebgpu } from "./causal-attention.ts"
 export { crossEntropyBackwardOnWebgpu, crossEntropyOnWebgpu } from "./cross-entropy.ts"
 export { dequantizeOnWebgpu } from "./dequantize.ts"
-export { dropoutOnWebgpu } from "./dropout.ts"
-export { geluBackwardOnWebgpu, geluOnWebgpu } from "./gelu.ts"
-export { layerNormBackwardOnWebgpu, layerNormOnWebgpu, layerNormScaleGradientOnWebgpu } from "./layer-norm.ts"
+export { columnSumsOnWebgpu, elementwiseOnWebgpu, listOnWebgpu, rowsOnWebgpu } from "./expression.ts"
 export {
   headLossOnWebgpu,
   headWeightGradientOnWebgpu,
   tokenScoresOnWebgpu
 } from "./linear-cross-entropy.ts"
-export {
-  adamOnWebgpu,
-  combinationOnWebgpu,
-  multiplesOnWebgpu,
-  scaledOnWebgpu,
-  squaredNormsOnWebgpu
-} from "./lists.ts"
+export { squaredNormsOnWebgpu } from "./lists.ts"
 export { directionsOnWebgpu } from "./lora-pro.ts"
 export { adamMovesOnWebgpu } from "./lora-pro-adam.ts"
 export { MOST_RANK } from "./pair-tiles.ts"
 export { multiply as multiplyOnWebgpu } from "./product.ts"
 export { putRowsOnWebgpu } from "./put-rows.ts"
-export { rmsNormBackwardOnWebgpu, rmsNormOnWebgpu, rmsNormScaleGradientOnWebgpu } from "./rms-norm.ts"
 export { ropeOnWebgpu } from "./rope.ts"
-export { swigluBackwardOnWebgpu, swigluOnWebgpu } from "./swiglu.ts"
 export { canWhitenOnWebgpu, whitenOnWebgpu } from "./whitening.ts"

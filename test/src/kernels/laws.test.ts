@@ -33,8 +33,8 @@ for (const form of ["erf", "tanh"] as const) {
     inputs: ([tokens, width]: readonly [number, number]) => ({ x: normalHost("gelu", tokens, width) }),
     run: ({ x }) => gelu(matrix(x), form),
     differentiable: ["x"],
-    assembly: [form === "erf" ? "geluErf" : "geluTanh", "multiply"],
-    shaders: [`Gelu ${form}`, "Gelu backward"]
+    assembly: [form === "erf" ? "geluErf" : "geluTanh", "geluBackward"],
+    shaders: [form === "erf" ? "GeluErf" : "GeluTanh", "GeluBackward"]
   })
 }
 
@@ -83,8 +83,8 @@ describeLaws({
   }),
   run: ({ x, gamma, beta }) => layerNorm(matrix(x), null, vector(gamma), vector(beta), 1e-5),
   differentiable: ["x", "gamma", "beta"],
-  assembly: ["layerNorm", "layerNormBackward", "sumColumns"],
-  shaders: ["LayerNorm", "LayerNorm backward", "LayerNorm scale gradient"]
+  assembly: ["layerNorm", "layerNormBackward", "layerNormScaleGradient"],
+  shaders: ["LayerNorm", "LayerNormBackward", "LayerNormScaleGradient"]
 })
 
 describeLaws({
@@ -99,8 +99,8 @@ describeLaws({
   }),
   run: ({ x, residual, gamma, beta }) => layerNorm(matrix(x), matrix(residual), vector(gamma), vector(beta), 1e-5),
   differentiable: ["x", "residual", "gamma", "beta"],
-  assembly: ["layerNorm", "layerNormBackward", "sumColumns"],
-  shaders: ["LayerNorm of a sum", "LayerNorm backward", "LayerNorm scale gradient"]
+  assembly: ["residualLayerNorm", "layerNormBackward", "layerNormScaleGradient"],
+  shaders: ["ResidualLayerNorm", "LayerNormBackward", "LayerNormScaleGradient"]
 })
 
 describeLaws({
@@ -111,7 +111,7 @@ describeLaws({
   run: ({ x, gamma }) => rmsNorm(matrix(x), null, vector(gamma), 1e-5),
   differentiable: ["x", "gamma"],
   assembly: ["rmsNorm", "rmsNormBackward", "rmsNormScaleGradient"],
-  shaders: ["RmsNorm", "RmsNorm backward", "RmsNorm scale gradient"]
+  shaders: ["RmsNorm", "RmsNormBackward", "RmsNormScaleGradient"]
 })
 
 /** With the sum as a second output, which the value holds three times. */
@@ -136,12 +136,8 @@ for (const [name, run] of [
     }),
     run: ({ x, residual, gamma }) => run(x, residual, gamma),
     differentiable: ["x", "residual", "gamma"],
-    assembly: ["rmsNorm", "rmsNormBackward", "rmsNormScaleGradient"],
-    shaders: [
-      "RmsNorm of a sum",
-      name === "" ? "RmsNorm backward" : "RmsNorm of a sum backward",
-      "RmsNorm scale gradient"
-    ]
+    assembly: ["residualRmsNorm", name === "" ? "rmsNormBackward" : "rmsNormAndSumBackward", "rmsNormScaleGradient"],
+    shaders: ["ResidualRmsNorm", name === "" ? "RmsNormBackward" : "RmsNormAndSumBackward", "RmsNormScaleGradient"]
   })
 }
 
@@ -162,7 +158,7 @@ describeLaws({
   run: ({ gate, up }) => swiglu(matrix(gate), matrix(up)),
   differentiable: ["gate", "up"],
   assembly: ["swiglu", "swigluBackward"],
-  shaders: ["Swiglu", "Swiglu backward"]
+  shaders: ["Swiglu", "SwigluBackward"]
 })
 
 interface Attended {

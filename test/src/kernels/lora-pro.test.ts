@@ -5,7 +5,7 @@
 import { beforeEach, expect, test } from "bun:test"
 import type { Tensor } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
-import { adamReference, ratesAt } from "../../../src/kernels/adam.ts"
+import { ratesAt } from "../../../src/kernels/adam.ts"
 import { loraProDirections } from "../../../src/kernels/lora-pro.ts"
 import { loraProAdamMoves, type PairStep } from "../../../src/kernels/lora-pro-adam.ts"
 import {
@@ -19,6 +19,7 @@ import type { FactorPair } from "../../../src/tensors/trainable.ts"
 import { describeOnBoth } from "../../backends.ts"
 import { expectNoLeak, relativeError } from "../../setup.ts"
 import { onWasm } from "../device/on-wasm.ts"
+import { adamEquations } from "./adam-equations.ts"
 import { lists, type PairShape, pairsOf, whiteningsOf, withoutB } from "./lora-pro-pairs.ts"
 import { kernelCalls } from "./oracle.ts"
 import { poisonHeap } from "./poisoned-heap.ts"
@@ -55,7 +56,7 @@ const stepsOf = (
 /** dA, dB, M', V' of every pair by the reference. */
 const expectedMoves = (steps: ReadonlyArray<PairStep>, x: XChoice): ReadonlyArray<Tensor> =>
   steps.flatMap(({ pair, gradient, whitening, first, second }) => {
-    const moved = adamReference(equivalentGradient(pair, gradient, whitening), first, second, rates)
+    const moved = adamEquations(equivalentGradient(pair, gradient, whitening), first, second, rates)
     const { A, B } = theoremThrough(() => moved.u as tf.Tensor2D, pair, gradient, whitening, x)
     return [A, B, moved.first, moved.second]
   })

@@ -9,8 +9,8 @@
  * What passes through memory is M, V, M' and V'. How rows are cut is a function of the shapes, and parts are added in their order:
  * the number of threads changes no bit.
  */
-import { adamRow, rates } from "./adam"
 import { address, float, floats, int } from "./arguments"
+import { adamSpan } from "./expressions"
 import { endOf, entries, entry, firstOf, OWN } from "./lists"
 import { packRows } from "./panels"
 import {
@@ -107,19 +107,18 @@ function partsOf(one: usize): i32 {
 
 /** Scratch: 24·wide floats twice. A chunk is a part of a pair; with one chunk for all, they come one after the other. */
 export function loraProAdamMove(args: usize, chunk: i32, scratch: usize): void {
-  rates(args, RATES)
   const first = firstOf(args, chunk)
   const end = endOf(args, chunk)
   let before = 0
   for (let i = 0; i < entries(args); i++) {
     const one = entry(args, OWN_WORDS, WORDS, i)
     const parts = partsOf(one)
-    for (let part = max(first - before, 0); part < min(end - before, parts); part++) move(one, part, scratch)
+    for (let part = max(first - before, 0); part < min(end - before, parts); part++) move(args, one, part, scratch)
     before += parts
   }
 }
 
-function move(one: usize, part: i32, scratch: usize): void {
+function move(args: usize, one: usize, part: i32, scratch: usize): void {
   const rank = int(one, R)
   const columns = int(one, INPUTS)
   const stride = floats(wholePanels(columns))
@@ -127,10 +126,10 @@ function move(one: usize, part: i32, scratch: usize): void {
   const from = part * int(one, PER_PART)
   const to = min(from + int(one, PER_PART), int(one, OUTPUTS))
   memory.fill(sum, 0, <usize>rank * stride)
-  for (let row = from; row < to; row += ROWS) moveRows(one, row, min(ROWS, to - row), sum, scratch)
+  for (let row = from; row < to; row += ROWS) moveRows(args, one, row, min(ROWS, to - row), sum, scratch)
 }
 
-function moveRows(one: usize, row: i32, count: i32, sum: usize, scratch: usize): void {
+function moveRows(args: usize, one: usize, row: i32, count: i32, sum: usize, scratch: usize): void {
   const rank = int(one, R)
   const columns = int(one, INPUTS)
   const whole = wholePanels(columns)
@@ -143,7 +142,19 @@ function moveRows(one: usize, row: i32, count: i32, sum: usize, scratch: usize):
   let at = floats(row * columns)
   for (let i = 0; i < count; i++) {
     const g = u + floats(i * whole)
-    adamRow(g, address(one, M) + at, address(one, V) + at, g, address(one, M_NEXT) + at, address(one, V_NEXT) + at, columns)
+    adamSpan(
+      g,
+      address(one, M) + at,
+      address(one, V) + at,
+      g,
+      address(one, M_NEXT) + at,
+      address(one, V_NEXT) + at,
+      columns,
+      float(args, RATES),
+      float(args, RATES + 1),
+      float(args, RATES + 2),
+      float(args, RATES + 3)
+    )
     at += floats(columns)
   }
   const tall = address(one, TALL) + <usize>row * narrow

@@ -21,3 +21,45 @@ export function storePart(to: usize, v: v128, count: i32): void {
 export function total(v: v128): f32 {
   return f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1) + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3))
 }
+
+/** `count` floats, four at most, and zeros. */
+export function loadUpTo(from: usize, count: i32): v128 {
+  return count < 4 ? loadPart(from, count) : v128.load(from)
+}
+
+/** The first `count` floats of v, four at most. */
+export function storeUpTo(to: usize, v: v128, count: i32): void {
+  if (count < 4) storePart(to, v, count)
+  else v128.store(to, v)
+}
+
+/** sum + v₀ + v₁ + …, one after the other: `count` of them, four at most. */
+export function addLanes(sum: f32, v: v128, count: i32): f32 {
+  sum += f32x4.extract_lane(v, 0)
+  if (count > 1) sum += f32x4.extract_lane(v, 1)
+  if (count > 2) sum += f32x4.extract_lane(v, 2)
+  if (count > 3) sum += f32x4.extract_lane(v, 3)
+  return sum
+}
+
+/** The first two of four floats as float64. */
+// @ts-ignore: a decorator
+@inline
+export function low(v: v128): v128 {
+  return f64x2.promote_low_f32x4(v)
+}
+
+/** The last two. */
+// @ts-ignore: a decorator
+@inline
+export function high(v: v128): v128 {
+  return f64x2.promote_low_f32x4(v128.shuffle<i32>(v, v, 2, 3, 2, 3))
+}
+
+/** The sum of four float64. */
+// @ts-ignore: a decorator
+@inline
+export function total64(a: v128, b: v128): f64 {
+  const sum = f64x2.add(a, b)
+  return f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1)
+}

@@ -1,0 +1,286 @@
+/**
+ * Arithmetic on one number of each tensor, written once: `evaluate.ts` computes it with tfjs ops, the assembly script prints it as
+ * AssemblyScript (four numbers at a time) and `webgpu/expression.ts` as WGSL.
+ *
+ * An operation is one line with its three forms. What it rounds, it rounds once in each of them, in the order in which an expression is
+ * written down: wasm has the bits of the reference wherever an operation is exact to a rounding.
+ */
+import type { Tensor } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
+
+/**
+ * `u32` is computed from places and words alone, never from a tensor; `f64` from what a row has once. Where there is no float64 it is
+ * a float32.
+ */
+export type NumberType = "f32" | "f64" | "u32"
+export type ExpressionType = NumberType | "bool"
+
+/** What the reference makes of an expression: a tensor or a number; of a u32, a function of the place. */
+export interface Evaluated {
+  readonly f32: Tensor | number
+  readonly f64: Tensor | number
+  readonly bool: Tensor
+  readonly u32: (place: number) => number
+}
+
+/** `$0`, `$1`, … are the operands. */
+interface Forms<T extends ExpressionType> {
+  readonly assembly: string
+  readonly wgsl: string
+  reference(operands: ReadonlyArray<Evaluated[ExpressionType]>, size: Size): Evaluated[T]
+}
+
+/** Of the tensors that an expression is evaluated over. */
+export interface Size {
+  readonly shape: Array<number>
+}
+
+export type Expression<T extends ExpressionType = ExpressionType> = Leaf<T> | Operation<T>
+
+/**
+ * A constant; a word of the call; the one number of a scalar tensor; the number of a tensor, and its place; of rows: the number of their
+ * column, the number that a row has, and how many numbers are in a row.
+ */
+export interface Leaf<T extends ExpressionType = ExpressionType> {
+  readonly type: T
+  readonly leaf: "constant" | "word" | "scalar" | "buffer" | "place" | "column" | "row" | "count"
+  /** of what is read */
+  readonly name?: string
+  /** of a constant */
+  readonly value?: number
+}
+
+export interface Operation<T extends ExpressionType = ExpressionType> {
+  readonly type: T
+  readonly operands: ReadonlyArray<Expression>
+  readonly forms: Forms<T>
+  /** A sum over the row, of the operand or of the product of both; `wideProducts` in float64. */
+  readonly overRow?: "terms" | "products" | "wideProducts"
+  /** The output in whose place a kernel over rows keeps it between passes. */
+  readonly keptIn?: string
+}
+
+export const constant = <T extends NumberType>(type: T, value: number): Leaf<T> => ({ type, leaf: "constant", value })
+export const word = <T extends NumberType>(type: T, name: string): Leaf<T> => ({ type, leaf: "word", name })
+export const readFrom = (leaf: "scalar" | "buffer" | "column" | "row", name: string): Leaf<"f32"> => ({
+  type: "f32",
+  leaf,
+  name
+})
+/** 0, 1, … of a tensor's numbers in order. */
+export const place: Leaf<"u32"> = { type: "u32", leaf: "place" }
+/** How many numbers a row has. */
+export const count = <T extends "f32" | "f64">(type: T): Leaf<T> => ({ type, leaf: "count" })
+
+type Operands<T extends ReadonlyArray<ExpressionType>> = {
+  readonly [K in keyof T]: Expression<T[K]> | (T[K] extends NumberType ? number : never)
+}
+type EvaluatedAll<T extends ReadonlyArray<ExpressionType>> = { readonly [K in keyof T]: Evaluated[T[K]] }
+
+const operation =
+  <const T extends ReadonlyArray<ExpressionType>, G extends ExpressionType>(
+    takes: T,
+    type: G,
+    assembly: string,
+    wgsl: string,
+    reference: (operands: EvaluatedAll<T>, size: Size) => Evaluated[G]
+  ) =>
+  (...operands: Operands<T>): Operation<G> => ({
+    type,
+    operands: operands.map((own, i) => (typeof own === "number" ? constant(takes[i] as NumberType, own) : own)),
+    forms: { assembly, wgsl, reference: (values, size) => reference(values as EvaluatedAll<T>, size) }
+  })
+
+/** As `operation`; a compiler of WGSL reads the term, of which it makes the sum. */
+const overRow =
+  <const T extends ReadonlyArray<ExpressionType>, G extends ExpressionType>(
+    takes: T,
+    type: G,
+    kind: NonNullable<Operation["overRow"]>,
+    wgsl: string,
+    reference: (operands: EvaluatedAll<T>) => Evaluated[G]
+  ) =>
+  (...operands: Operands<T>): Operation<G> => ({
+    ...operation(takes, type, "", wgsl, reference)(...operands),
+    overRow: kind
+  })
+
+const sumOfProducts = ([a, b]: readonly [Tensor | number, Tensor | number]): Tensor => {
+  const products = tf.mul(a, b)
+  const sum = tf.sum(products, -1, true)
+  products.dispose()
+  return sum
+}
+
+/** The first operand as it is. */
+const kept = <T extends Tensor | number>([a]: readonly [T, ...ReadonlyArray<unknown>]): T =>
+  typeof a === "number" ? a : (tf.clone(a) as T)
+
+const one = ["f32"] as const
+const two = ["f32", "f32"] as const
+
+export const add = operation(two, "f32", "f32x4.add($0, $1)", "($0 + $1)", ([a, b]) => tf.add(a, b))
+export const sub = operation(two, "f32", "f32x4.sub($0, $1)", "($0 - $1)", ([a, b]) => tf.sub(a, b))
+export const mul = operation(two, "f32", "f32x4.mul($0, $1)", "($0 * $1)", ([a, b]) => tf.mul(a, b))
+export const div = operation(two, "f32", "f32x4.div($0, $1)", "($0 / $1)", ([a, b]) => tf.div(a, b))
+/** a·b + c, fused where the binary is compiled for it. */
+export const madd = operation(["f32", "f32", "f32"], "f32", "madd($0, $1, $2)", "($0 * $1 + $2)", ([a, b, c]) => {
+  const product = tf.mul(a, b)
+  const sum = tf.add(product, c)
+  product.dispose()
+  return sum
+})
+export const neg = operation(one, "f32", "f32x4.neg($0)", "(-$0)", ([a]) => tf.neg(a))
+export const abs = operation(one, "f32", "f32x4.abs($0)", "abs($0)", ([a]) => tf.abs(a))
+export const sqrt = operation(one, "f32", "f32x4.sqrt($0)", "sqrt($0)", ([a]) => tf.sqrt(a))
+/** max(a, 0), and NaN for NaN. */
+export const relu = operation(one, "f32", "f32x4.pmax($0, f32x4.splat(0))", "max($0, V(0.0))", ([a]) => tf.relu(a))
+/** 1 where a > 0, −1 where a < 0, else a. */
+export const sign = operation(one, "f32", "sign($0)", "sign($0)", ([a]) => tf.sign(a))
+/** WGSL's may be anything for what is not finite, and for what overflows. */
+export const exp = operation(one, "f32", "exp($0)", "exp($0)", ([a]) => tf.exp(a))
+/** 1/(1 + exp(−a)) */
+export const sigmoid = operation(
+  one,
+  "f32",
+  "f32x4.div(f32x4.splat(1), f32x4.add(f32x4.splat(1), exp(f32x4.neg($0))))",
+  "sigmoid($0)",
+  ([a]) => tf.sigmoid(a)
+)
+
+/** 1 − σ(b) where a = σ(b); WGSL's exponential leaves too few digits of the difference. */
+export const restOf = operation(two, "f32", "f32x4.sub(f32x4.splat(1), $0)", "sigmoid(-$1)", ([a]) => tf.sub(1, a))
+
+export const greater = operation(two, "bool", "f32x4.gt($0, $1)", "($0 > $1)", ([a, b]) => tf.greater(a, b))
+export const less = operation(two, "bool", "f32x4.lt($0, $1)", "($0 < $1)", ([a, b]) => tf.less(a, b))
+export const atMost = operation(two, "bool", "f32x4.le($0, $1)", "($0 <= $1)", ([a, b]) => tf.lessEqual(a, b))
+export const both = operation(["bool", "bool"], "bool", "v128.and($0, $1)", "($0 & $1)", ([a, b]) =>
+  tf.logicalAnd(a, b)
+)
+/** a where the condition holds, else b. */
+export const select = operation(
+  ["bool", "f32", "f32"],
+  "f32",
+  "v128.bitselect($1, $2, $0)",
+  "select($2, $1, $0)",
+  ([condition, a, b]) => tf.where(condition, a, b)
+)
+/** a where the condition holds, else 0. */
+export const where = operation(["bool", "f32"], "f32", "v128.and($1, $0)", "select(V(0.0), $1, $0)", ([condition, a]) =>
+  tf.where(condition, a, 0)
+)
+
+/**
+ * What a compiler of WGSL may do to a number that is not finite, or to one whose square is not, has to be said to it alone: elsewhere
+ * arithmetic gives the same by itself, and these are their first operand.
+ */
+/** a, held between −b and b, beyond which it changes no result. */
+export const held = operation(two, "f32", "$0", "clamp($0, -$1, $1)", kept)
+/** a, which is NaN where b is not finite. */
+export const orNaN = operation(two, "f32", "$0", "select(V(notANumber()), $0, finite($1))", kept)
+/** a, which is ∞ where b is, and NaN where b is −∞ or NaN. */
+export const orInfinity = operation(
+  two,
+  "f32",
+  "$0",
+  "select(select(V(notANumber()), $1, infinite($1)), $0, finite($1))",
+  kept
+)
+
+const words = ["u32", "u32"] as const
+
+/** Modulo 2³², as are products. */
+export const plus = operation(
+  words,
+  "u32",
+  "i32x4.add($0, $1)",
+  "($0 + $1)",
+  ([a, b]) =>
+    (i) =>
+      (a(i) + b(i)) | 0
+)
+export const times = operation(
+  words,
+  "u32",
+  "i32x4.mul($0, $1)",
+  "($0 * $1)",
+  ([a, b]) =>
+    (i) =>
+      Math.imul(a(i), b(i))
+)
+/** a with its high half over its low half: a ⊕ (a ≫ 16). */
+export const folded = operation(
+  ["u32"],
+  "u32",
+  "v128.xor($0, i32x4.shr_u($0, 16))",
+  "($0 ^ ($0 >> U(16u)))",
+  ([a]) =>
+    (i) =>
+      a(i) ^ (a(i) >>> 16)
+)
+export const atLeast = operation(words, "bool", "i32x4.ge_u($0, $1)", "($0 >= $1)", ([a, b], { shape }) => {
+  const truths = new Uint8Array(tf.util.sizeFromShape(shape))
+  for (let i = 0; i < truths.length; i++) truths[i] = a(i) >>> 0 >= b(i) >>> 0 ? 1 : 0
+  return tf.tensor(truths, shape, "bool")
+})
+
+const wide = ["f64"] as const
+const wideTwo = ["f64", "f64"] as const
+
+/** Σ a over the row, accumulated in float32. */
+export const rowSum = overRow(one, "f32", "terms", "$0", ([a]) => tf.sum(a, -1, true))
+/** Σ a·b over the row, accumulated in float32. */
+export const rowProducts = overRow(two, "f32", "products", "$0 * $1", sumOfProducts)
+/** Σ a·b over the row, products and sums in float64. */
+export const rowProducts64 = overRow(two, "f64", "wideProducts", "$0 * $1", sumOfProducts)
+
+/** a, which a kernel over rows keeps where the output of this name will be, rather than compute it in each pass. */
+export const keptIn = (output: string, a: Expression<"f32">): Operation<"f32"> => ({
+  ...operation(one, "f32", "$0", "$0", kept)(a),
+  keptIn: output
+})
+
+/** A number that a row has once, as float64 and back. */
+export const widened = operation(one, "f64", "<f64>f32x4.extract_lane($0, 0)", "$0", kept)
+export const rounded = operation(wide, "f32", "f32x4.splat(<f32>($0))", "$0", kept)
+/** a, and 0 where a float64 is a float32: for a correction that is smaller than a float32's rounding. */
+export const only64 = operation(wide, "f64", "$0", "V(0.0)", () => 0)
+export const add64 = operation(wideTwo, "f64", "($0 + $1)", "($0 + $1)", ([a, b]) => tf.add(a, b))
+export const sub64 = operation(wideTwo, "f64", "($0 - $1)", "($0 - $1)", ([a, b]) => tf.sub(a, b))
+export const mul64 = operation(wideTwo, "f64", "($0 * $1)", "($0 * $1)", ([a, b]) => tf.mul(a, b))
+export const div64 = operation(wideTwo, "f64", "($0 / $1)", "($0 / $1)", ([a, b]) => tf.div(a, b))
+/** max(a, 0) of a difference with what is `only64`: without that it is not negative. */
+export const positive64 = operation(wide, "f64", "max<f64>($0, 0)", "$0", kept)
+export const sqrt64 = operation(wide, "f64", "Math.sqrt($0)", "sqrt($0)", ([a]) => tf.sqrt(a))
+
+/** Operations in an order in which each comes after its operands, and the leaves. */
+export interface Ordered {
+  readonly leaves: ReadonlyArray<Leaf>
+  readonly operations: ReadonlyArray<Operation>
+}
+
+/** `known`: what is not computed again, nor what it depends on. */
+export const ordered = (
+  outputs: ReadonlyArray<Expression>,
+  known: (expression: Expression) => boolean = () => false
+): Ordered => {
+  const leaves: Array<Leaf> = []
+  const operations: Array<Operation> = []
+  const seen = new Set<Expression>()
+  const visit = (expression: Expression): void => {
+    if (seen.has(expression) || known(expression)) return
+    seen.add(expression)
+    if ("leaf" in expression) {
+      leaves.push(expression)
+      return
+    }
+    expression.operands.forEach(visit)
+    operations.push(expression)
+  }
+  outputs.forEach(visit)
+  return { leaves, operations }
+}
+
+/** The text of an operation, its operands in place of `$0`, `$1`, …. */
+export const filled = (form: string, operands: ReadonlyArray<string>): string =>
+  form.replace(/\$(\d)/g, (_, i) => operands[Number(i)]!)

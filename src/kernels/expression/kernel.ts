@@ -1,0 +1,269 @@
+/**
+ * A kernel of which an expression is the whole body: one declaration makes its reference, its AssemblyScript and its WGSL.
+ *
+ *   elementwise   over tensors of one shape
+ *   list          over lists of tensors: one piece of work or one dispatch, however many tensors there are
+ *   rows          over the rows of matrices, with sums over a row
+ *   columnSums    Σ over the rows of each column, of products
+ *
+ * @example
+ * const backward = elementwise({
+ *   name: "clippedReluBackward",
+ *   reads: ["x", "dy"],
+ *   words: { most: "f32" },
+ *   cost: 2,
+ *   body: ({ x, dy, most }) => ({ dx: where(both(greater(x, 0), atMost(x, most)), dy) })
+ * })
+ */
+import type { Tensor, TensorInfo } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
+import { declareKernel, read, write } from "../declaration.ts"
+import { defineKernel, type KernelDefinition } from "../kernel.ts"
+import { groupsOf, listed, named, sizeOf } from "../tensor-lists.ts"
+import { runLists } from "../wasm/tables.ts"
+import { programs } from "../webgpu/loaded.ts"
+import {
+  type ColumnKernel,
+  declaredExpressions,
+  type ExpressionKernel,
+  labelOf,
+  type Numbers,
+  type Reads,
+  type Words
+} from "./declared.ts"
+import { evaluate } from "./evaluate.ts"
+import { type Expression, type Leaf, readFrom, word } from "./expression.ts"
+import { perNumber } from "./rows.ts"
+
+type F32 = Expression<"f32">
+type Tensors<T = TensorInfo> = Readonly<Record<string, T>>
+
+interface Body<Read extends string, Write extends string, W extends Words> {
+  /** Of the kernel on wasm; with a capital, on the GPU and in tfjs' table. */
+  readonly name: string
+  readonly words?: W
+  /** What is written, of what is read and the words. */
+  readonly body: (
+    leaves: Readonly<Record<Read, F32>> & { readonly [K in keyof W]: Expression<W[K]> }
+  ) => Readonly<Record<Write, F32>>
+}
+
+const all = <T>(names: Iterable<string>, of: (name: string) => T): Readonly<Record<string, T>> =>
+  Object.fromEntries([...names].map((name) => [name, of(name)]))
+
+/** What a body reads and writes, without its kernel. */
+const expressionOf = <Read extends string, Write extends string, W extends Words>(
+  { words = {} as W, body }: Body<Read, Write, W>,
+  reads: Readonly<Record<Read, Reads[string]>>
+) => {
+  const leaves: Readonly<Record<string, Leaf>> = {
+    ...all(Object.keys(reads), (name) => readFrom(reads[name as Read], name)),
+    ...all(Object.keys(words), (name) => word(words[name]!, name))
+  }
+  const outputs: Readonly<Record<string, F32>> = body(leaves as Parameters<typeof body>[0])
+  const buffers = { ...all(Object.keys(reads), () => read("f32")), ...all(Object.keys(outputs), () => write("f32")) }
+  return { reads, words, outputs, buffers }
+}
+
+type Attributes<W extends Words> = { readonly [K in keyof W]: number }
+
+/** For `defineKernel`, which may be given a gradient beside it. Attributes are the words. */
+export const elementwise = <Read extends string, Write extends string, const W extends Words = Record<never, never>>(
+  body: Body<Read, Write, W> & {
+    readonly reads: ReadonlyArray<Read>
+    /** of a number, in multiplications */
+    readonly cost: number
+  }
+): KernelDefinition<NoInfer<Read>, Attributes<NoInfer<W>>> => {
+  const { name, cost, reads } = body
+  const { buffers, ...rest } = expressionOf(
+    body,
+    Object.fromEntries(reads.map((own) => [own, "buffer"])) as Record<Read, "buffer">
+  )
+  const kernel = declareKernel({
+    name,
+    buffers,
+    words: { ...rest.words, size: "u32" },
+    split: { over: "size", cost: () => cost, unit: 4 }
+  })
+  const own: ExpressionKernel = { ...rest, kernel, over: "tensors" }
+  declaredExpressions.kernels.push(own)
+  return {
+    name: labelOf(own),
+    reference: (inputs, words) => evaluate(Object.values(own.outputs), inputs, words, inputs[reads[0]!].shape),
+    wasm: (inputs, words, engine) => {
+      const first = inputs[reads[0]!]
+      const outputs = all(Object.keys(own.outputs), () => engine.output(first.shape))
+      engine.run(kernel, { ...inputs, ...outputs }, { ...words, size: sizeOf(first) })
+      return Object.values(outputs)
+    },
+    webgpu: (inputs, words, engine) => programs().elementwiseOnWebgpu(engine, own, inputs, words),
+    inputsToSave: []
+  }
+}
+
+/** A list of tensors for each of `reads`, those at one place of one shape; and a tensor of one number for each of `scalars`. */
+type Lists<Read extends string, Scalar extends string = never> = Readonly<
+  Record<Read, ReadonlyArray<Tensor>> & Record<Scalar, Tensor>
+>
+
+/** The op. */
+export const list = <
+  Read extends string,
+  Write extends string,
+  const W extends Words = Record<never, never>,
+  Scalar extends string = never
+>(
+  body: Body<Read | Scalar, Write, W> & {
+    readonly reads: ReadonlyArray<Read>
+    readonly scalars?: ReadonlyArray<Scalar>
+  }
+): ((lists: Lists<Read, Scalar>, words: Attributes<W>) => Lists<Write>) => {
+  const { name, reads, scalars = [] } = body
+  const sources = { ...all(scalars, () => "scalar"), ...all(reads, () => "buffer") }
+  const { buffers, ...rest } = expressionOf(body, sources as Record<Read | Scalar, "scalar" | "buffer">)
+  const own: ExpressionKernel = {
+    ...rest,
+    over: "lists",
+    kernel: declareKernel({
+      name,
+      buffers: all(scalars, () => read("f32")),
+      words: rest.words,
+      entry: {
+        ...all(
+          Object.keys(buffers).filter((own) => !scalars.includes(own as Scalar)),
+          (own) => buffers[own]!
+        ),
+        size: "u32"
+      }
+    })
+  }
+  declaredExpressions.kernels.push(own)
+  const writes = Object.keys(own.outputs)
+  /** Inputs are the scalars, then what is read at each place in turn. */
+  const split = <T extends TensorInfo>(inputs: Tensors<T>) => {
+    const tensors = listed(inputs)
+    const namedBy = (names: ReadonlyArray<string>, some: ReadonlyArray<T>): Tensors<T> =>
+      Object.fromEntries(names.map((name, i) => [name, some[i]!]))
+    const places = groupsOf(tensors.slice(scalars.length), reads.length)
+    return { whole: namedBy(scalars, tensors), places: places.map((group) => namedBy(reads, group)) }
+  }
+  const run = defineKernel<string, Numbers>({
+    name: labelOf(own),
+    reference: (inputs, words) => {
+      const { whole, places } = split(inputs)
+      return places.flatMap((tensors) =>
+        evaluate(Object.values(own.outputs), { ...whole, ...tensors }, words, tensors[reads[0]!]!.shape)
+      )
+    },
+    wasm: (inputs, words, engine) => {
+      const { whole, places } = split(inputs)
+      const entries = places.map((tensors) => {
+        const first = tensors[reads[0]!]!
+        const outputs = all(writes, () => engine.output(first.shape))
+        return { outputs, size: sizeOf(first), tensors: { ...tensors, ...outputs } }
+      })
+      runLists(engine, own.kernel, whole, words, entries)
+      return entries.flatMap(({ outputs }) => Object.values(outputs))
+    },
+    webgpu: (inputs, words, engine) => {
+      const { whole, places } = split(inputs)
+      return programs().listOnWebgpu(engine, own, whole, places, words)
+    },
+    inputsToSave: []
+  })
+  return (lists, words) => {
+    const inputs = [
+      ...scalars.map((name) => lists[name]),
+      ...lists[reads[0]!].flatMap((_, i) => reads.map((name) => lists[name][i]!))
+    ]
+    const outputs = inputs.length === scalars.length ? [] : groupsOf(run(named(inputs), words), writes.length)
+    const written: Readonly<Record<string, ReadonlyArray<Tensor>>> = Object.fromEntries(
+      writes.map((name, i) => [name, outputs.map((group) => group[i]!)])
+    )
+    return written as Lists<Write>
+  }
+}
+
+/**
+ * For `defineKernel`. Read are matrices [rows, n] ("buffer"), vectors [n] ("column") and [rows, 1] ("row"); written are matrices, and
+ * [rows, 1] where a row has the output once.
+ */
+export const rows = <const R extends Reads, Write extends string, const W extends Words = Record<never, never>>(
+  body: Body<keyof R & string, Write, W> & {
+    readonly reads: R
+    /** of a number, in multiplications */
+    readonly cost: number
+  }
+): KernelDefinition<keyof NoInfer<R> & string, Attributes<NoInfer<W>>> => {
+  const { name, cost } = body
+  const { buffers, ...rest } = expressionOf(body, body.reads)
+  const kernel = declareKernel({
+    name,
+    buffers,
+    words: { ...rest.words, rows: "u32", n: "u32" },
+    split: { over: "rows", cost: ({ n }) => cost * n }
+  })
+  const own: ExpressionKernel = { ...rest, kernel, over: "rows" }
+  declaredExpressions.kernels.push(own)
+  const matrix = Object.keys(body.reads).find((own) => body.reads[own] === "buffer")!
+  const outputsOf = <T>([count, n]: ReadonlyArray<number>, output: (shape: ReadonlyArray<number>) => T) =>
+    all(Object.keys(own.outputs), (name) => output([count!, perNumber(own.outputs[name]!) ? n! : 1]))
+  return {
+    name: labelOf(own),
+    reference: (inputs: Tensors<Tensor>, words) =>
+      evaluate(Object.values(own.outputs), inputs, words, inputs[matrix]!.shape),
+    wasm: (inputs: Tensors, words, engine) => {
+      const { shape } = inputs[matrix]!
+      const outputs = outputsOf(shape, engine.output)
+      engine.run(kernel, { ...inputs, ...outputs }, { ...words, rows: shape[0]!, n: shape[1]! })
+      return Object.values(outputs)
+    },
+    webgpu: (inputs: Tensors, words, engine) => {
+      const { shape } = inputs[matrix]!
+      return programs().rowsOnWebgpu(engine, own, inputs, outputsOf(shape, engine.output), words, shape)
+    },
+    inputsToSave: []
+  }
+}
+
+/**
+ * For `defineKernel`: [n], Σ over the rows of the product of two or three factors, matrices [rows, n] ("buffer") and [rows, 1] ("row"),
+ * on wasm in float64. The last two are multiplied first.
+ */
+export const columnSums = <const F extends ColumnKernel["factors"]>({
+  name,
+  factors,
+  cost
+}: {
+  readonly name: string
+  readonly factors: F
+  /** of a number, in multiplications */
+  readonly cost: number
+}): KernelDefinition<keyof F & string, object> => {
+  const names = Object.keys(factors)
+  const kernel = declareKernel({
+    name,
+    buffers: { ...all(names, () => read("f32")), out: write("f32") },
+    words: { rows: "u32", n: "u32" },
+    // sixteen floats are a line of the cache
+    split: { over: "n", cost: (words) => cost * words.rows, unit: 16 }
+  })
+  const own = { kernel, factors }
+  declaredExpressions.columns.push(own)
+  const matrix = names.find((own) => factors[own] === "buffer")!
+  const product = (tensors: Tensors<Tensor>, [first, ...rest]: ReadonlyArray<string>): Tensor =>
+    rest.length === 0 ? tensors[first!]! : tf.mul(tensors[first!]!, product(tensors, rest))
+  return {
+    name: labelOf(own),
+    reference: (inputs: Tensors<Tensor>) => [tf.sum(product(inputs, names), 0)],
+    wasm: (inputs: Tensors, _, engine) => {
+      const [count, n] = inputs[matrix]!.shape
+      const out = engine.output([n!])
+      engine.run(kernel, { ...inputs, out }, { rows: count!, n: n! })
+      return [out]
+    },
+    webgpu: (inputs: Tensors, _, engine) => [programs().columnSumsOnWebgpu(engine, own, inputs, inputs[matrix]!.shape)],
+    inputsToSave: []
+  }
+}

@@ -1,0 +1,61 @@
+/** How a kernel over rows goes through each of them: the sums decide the passes. */
+import { type Expression, type Operation, ordered } from "./expression.ts"
+
+/** Does each number of a row have its own? Otherwise the row has it once. */
+export const perNumber = (expression: Expression): boolean =>
+  "leaf" in expression
+    ? expression.leaf === "buffer" || expression.leaf === "column"
+    : expression.overRow === undefined && expression.operands.some(perNumber)
+
+/** A number and the buffer where it is at its place. */
+type At = readonly [buffer: string, number: Expression]
+
+export interface Pass {
+  /** What the row has once and the pass needs, in order. */
+  readonly before: ReadonlyArray<Operation>
+  readonly loads: ReadonlyArray<At>
+  /** What the pass makes for each number, in order. */
+  readonly each: ReadonlyArray<Operation>
+  readonly stores: ReadonlyArray<At>
+  /** Sums over the row; the last pass makes none. */
+  readonly sums: ReadonlyArray<Operation>
+}
+
+/**
+ * A sum is made in the first pass that has its terms, and what depends on it in a later one. An output is stored by the first pass that can,
+ * and so is what is `keptIn` an output's place until this is stored: later passes read it there.
+ */
+export const passesOf = (outputs: Readonly<Record<string, Expression>>): ReadonlyArray<Pass> => {
+  const { operations } = ordered(Object.values(outputs))
+  const stages = new Map<Expression, number>()
+  const stageOf = (expression: Expression): number => stages.get(expression) ?? 0
+  for (const operation of operations) {
+    const terms = Math.max(0, ...operation.operands.map(stageOf))
+    stages.set(operation, operation.overRow === undefined ? terms : terms + 1)
+  }
+  const last = Math.max(0, ...stages.values())
+  const stored: ReadonlyArray<At> = [
+    ...operations.flatMap((own): ReadonlyArray<At> => (own.keptIn === undefined ? [] : [[own.keptIn, own]])),
+    ...Object.entries(outputs).filter(([, own]) => perNumber(own))
+  ]
+  const there = new Map<Expression, string>()
+  return Array.from({ length: last + 1 }, (_, stage) => {
+    const sums = operations.filter((own) => own.overRow !== undefined && stageOf(own) === stage + 1)
+    const stores = stored.filter(([, own]) => stageOf(own) === stage)
+    const roots = [...sums.flatMap(({ operands }) => operands), ...stores.map(([, own]) => own)]
+    const loads: Array<At> = []
+    const { operations: needed, leaves } = ordered(roots, (own) => {
+      const buffer = there.get(own)
+      if (buffer !== undefined && !loads.some(([, known]) => known === own)) loads.push([buffer, own])
+      return buffer !== undefined || !perNumber(own)
+    })
+    for (const [buffer, own] of stores) there.set(own, buffer)
+    return {
+      before: operations.filter((own) => own.overRow === undefined && !perNumber(own) && stageOf(own) === stage),
+      loads: [...leaves.map((leaf): At => [leaf.name!, leaf]), ...loads],
+      each: needed,
+      stores,
+      sums
+    }
+  })
+}

@@ -1,0 +1,231 @@
+/** Kernels made of expressions (`../expression/`) on the GPU: an invocation for each number, or for each four. */
+import type { TensorInfo } from "@tensorflow/tfjs-core"
+import { read, write } from "../declaration.ts"
+import { type ColumnKernel, type ExpressionKernel, labelOf, type Numbers } from "../expression/declared.ts"
+import { type Expression, filled, type Leaf, type Operation, ordered } from "../expression/expression.ts"
+import { passesOf, perNumber } from "../expression/rows.ts"
+import { bounded, sizeOf } from "../tensor-lists.ts"
+import { ELEMENTWISE_WORKGROUP, elementwise, LANES, overVectors, type VectorType, vectorFor } from "./elementwise.ts"
+import { groupsFor, layoutOf, mostNumbers, type Span, type WebgpuEngine } from "./engine.ts"
+import { type Program, program } from "./program.ts"
+import { COLUMN_WORKGROUP, columnGroups, columnSums, overRow, ROW_SUMS, ROW_WORKGROUP, sumOverRow } from "./row-sums.ts"
+
+const CONSTRUCTORS = { f32: "V", f64: "V", u32: "U", bool: "B" } as const satisfies Record<Leaf["type"], string>
+
+/** Of a constant; the u32 has its suffix, the others a point or an exponent. */
+const numeral = ({ type, value }: Leaf): string =>
+  type === "u32" ? `${value! >>> 0}u` : Number.isInteger(value) ? `${value}.0` : `${value}`
+
+const LEAVES = {
+  constant: (leaf) => `${CONSTRUCTORS[leaf.type]}(${numeral(leaf)})`,
+  word: ({ type, name }) => `${CONSTRUCTORS[type]}(words.${name})`,
+  scalar: ({ name }) => `V(${name}[0])`,
+  buffer: ({ name }) => `${name}[i]`,
+  place: () => "placesOf(i)",
+  column: ({ name }) => `${name}[column]`,
+  row: ({ name }) => `${name}[group]`,
+  count: () => "V(f32(words.n))"
+} as const satisfies Record<Leaf["leaf"], (leaf: Leaf) => string>
+
+/** The names of what an expression computes. */
+class Names {
+  private readonly names = new Map<Expression, string>()
+
+  of(expression: Expression): string {
+    if ("leaf" in expression && !perNumber(expression)) return LEAVES[expression.leaf](expression)
+    const name = this.names.get(expression) ?? `value${this.names.size}`
+    this.names.set(expression, name)
+    return name
+  }
+
+  form({ forms, operands }: Operation): string {
+    return filled(
+      forms.wgsl,
+      operands.map((own) => this.of(own))
+    )
+  }
+
+  lines(operations: ReadonlyArray<Operation>): ReadonlyArray<string> {
+    return operations.map((own) => `let ${this.of(own)} = ${this.form(own)};`)
+  }
+}
+
+const stored = (
+  names: Names,
+  outputs: ReadonlyArray<readonly [string, Expression]>,
+  at: string
+): ReadonlyArray<string> => outputs.map(([name, output]) => `${name}[${at}] = ${names.of(output)};`)
+
+/** Lines that store every output at `i`. */
+const eachPlace = ({ outputs }: ExpressionKernel): string => {
+  const names = new Names()
+  const { leaves, operations } = ordered(Object.values(outputs))
+  const loads = leaves.filter(perNumber).map((leaf) => `let ${names.of(leaf)} = ${LEAVES[leaf.leaf](leaf)};`)
+  return [...loads, ...names.lines(operations), ...stored(names, Object.entries(outputs), "i")].join("\n  ")
+}
+
+/** `fn kernel` over a row: passes with sums, at most two of them in each, and one that stores. */
+const eachRow = ({ outputs }: ExpressionKernel): string => {
+  const names = new Names()
+  const passes = passesOf(outputs).map(({ before, loads, each, stores, sums }, i) => {
+    if (sums.length > 2) throw new Error(`${sums.length} sums in one pass over a row are more than 2`)
+    const lines = [
+      ...loads.map(
+        ([buffer, own]) => `let ${names.of(own)} = ${"leaf" in own ? LEAVES[own.leaf](own) : `${buffer}[i]`};`
+      ),
+      ...names.lines(each),
+      ...stored(names, stores, "i")
+    ].join("\n      ")
+    const [first, second] = sums.map((own) => names.form(own))
+    const pass =
+      first === undefined
+        ? [overRow(lines)]
+        : [
+            sumOverRow(`sums${i}`, lines, `vec2f(${first}, ${second ?? "0.0"})`),
+            `let total${i} = rowSums(sums${i}, local);`,
+            ...sums.map((own, j) => `let ${names.of(own)} = total${i}.${"xy"[j]};`)
+          ]
+    return [...names.lines(before), ...pass].join("\n  ")
+  })
+  const once = Object.entries(outputs).filter(([, output]) => !perNumber(output))
+  return `${overVectors("f32")}
+${ROW_SUMS}
+fn kernel(group: u32, local: u32) {
+  let start = group * words.n;
+  ${passes.join("\n  ")}
+  if (local == 0u) { ${stored(names, once, "group").join(" ")} }
+}`
+}
+
+/** WGSL has no f64. */
+const wordsOf = ({ words }: ExpressionKernel) =>
+  Object.fromEntries(Object.entries(words).map(([name, type]) => [name, type === "f64" ? "f32" : type]))
+
+const made = new Map<string, Program>()
+
+/** A program, made once for each key. */
+const once = (key: string, make: () => Program): Program => {
+  const known = made.get(key) ?? make()
+  made.set(key, known)
+  return known
+}
+
+/** Of a kernel over each number. */
+const programFor = (own: ExpressionKernel, type: VectorType): Program =>
+  once(`${own.kernel.name} ${type}`, () =>
+    program<string, string>({
+      name: labelOf(own),
+      buffers: Object.fromEntries([
+        ...Object.entries(own.reads).map(([name, from]) => [name, read(from === "scalar" ? "f32" : type)] as const),
+        ...Object.keys(own.outputs).map((name) => [name, write(type)] as const)
+      ]),
+      words: { ...wordsOf(own), size: "u32" },
+      workgroup: ELEMENTWISE_WORKGROUP,
+      body: elementwise(type, eachPlace(own))
+    })
+  )
+
+/** `size` counts numbers. */
+const run = (
+  engine: WebgpuEngine,
+  own: ExpressionKernel,
+  buffers: Readonly<Record<string, TensorInfo | Span>>,
+  words: Numbers,
+  size: number
+): void => {
+  const type = vectorFor(size)
+  const vectors = size / LANES[type]
+  const groups = groupsFor(vectors, ELEMENTWISE_WORKGROUP)
+  engine.run(programFor(own, type), buffers, { ...words, size: vectors }, groups)
+}
+
+/** Over tensors of one shape. */
+export const elementwiseOnWebgpu = (
+  engine: WebgpuEngine,
+  own: ExpressionKernel,
+  inputs: Readonly<Record<string, TensorInfo>>,
+  words: Numbers
+): ReadonlyArray<TensorInfo> => {
+  const first = Object.values(inputs)[0]!
+  const outputs = Object.keys(own.outputs).map((name) => [name, engine.output(first.shape)] as const)
+  run(engine, own, { ...inputs, ...Object.fromEntries(outputs) }, words, sizeOf(first))
+  return outputs.map(([, tensor]) => tensor)
+}
+
+/** Places of tensors of these sizes in lists whose arenas can be bound. */
+export const bindable = (engine: WebgpuEngine, sizes: ReadonlyArray<number>): ReadonlyArray<ReadonlyArray<number>> =>
+  bounded([...sizes.keys()], (i) => layoutOf([sizes[i]!]).elements, mostNumbers(engine))
+
+/**
+ * Over lists, each an arena: one dispatch, or several where an arena would be larger than what the device binds. The padding between the
+ * tensors of an arena is computed along with them, and means nothing. Outputs: all that are written of each place in turn.
+ */
+export const listOnWebgpu = (
+  engine: WebgpuEngine,
+  own: ExpressionKernel,
+  scalars: Readonly<Record<string, TensorInfo>>,
+  places: ReadonlyArray<Readonly<Record<string, TensorInfo>>>,
+  words: Numbers
+): ReadonlyArray<TensorInfo> => {
+  const reads = Object.keys(places[0]!)
+  const first = reads[0]!
+  return bindable(
+    engine,
+    places.map((tensors) => sizeOf(tensors[first]!))
+  ).flatMap((some) => {
+    const inputs = reads.map((name) => [name, engine.together(some.map((i) => places[i]![name]!)).span] as const)
+    const shapes = some.map((i) => places[i]![first]!.shape)
+    const arenas = Object.keys(own.outputs).map((name) => [name, engine.outputs(shapes)] as const)
+    const outputs = arenas.map(([name, { span }]) => [name, span] as const)
+    run(engine, own, { ...scalars, ...Object.fromEntries([...inputs, ...outputs]) }, words, inputs[0]![1].size / 4)
+    for (const [, span] of inputs) engine.release(span)
+    return some.flatMap((_, i) => arenas.map(([, { tensors }]) => tensors[i]!))
+  })
+}
+
+/** Over the rows of matrices of this shape, a workgroup for each. */
+export const rowsOnWebgpu = (
+  engine: WebgpuEngine,
+  own: ExpressionKernel,
+  inputs: Readonly<Record<string, TensorInfo>>,
+  outputs: Readonly<Record<string, TensorInfo>>,
+  words: Numbers,
+  [rows, n]: ReadonlyArray<number>
+): ReadonlyArray<TensorInfo> => {
+  const it = once(own.kernel.name, () =>
+    program<string, string>({
+      name: labelOf(own),
+      buffers: own.kernel.buffers,
+      words: { ...wordsOf(own), n: "u32" },
+      workgroup: ROW_WORKGROUP,
+      body: eachRow(own)
+    })
+  )
+  engine.run(it, { ...inputs, ...outputs }, { ...words, n: n! }, rows!)
+  return Object.values(outputs)
+}
+
+/** Σ over the rows of each column: [n]. */
+export const columnSumsOnWebgpu = (
+  engine: WebgpuEngine,
+  own: ColumnKernel,
+  inputs: Readonly<Record<string, TensorInfo>>,
+  [rows, n]: ReadonlyArray<number>
+): TensorInfo => {
+  const factors = Object.entries(own.factors).map(([name, from]) => `${name}[${from === "row" ? "row" : "i"}]`)
+  const it = once(own.kernel.name, () =>
+    program<string, string>({
+      name: labelOf(own),
+      buffers: own.kernel.buffers,
+      words: { n: "u32", rows: "u32" },
+      workgroup: COLUMN_WORKGROUP,
+      body: columnSums(
+        factors.reduceRight((product, factor) => `${factor} * (${product})`),
+        "out"
+      )
+    })
+  )
+  const out = engine.output([n!])
+  engine.run(it, { ...inputs, out }, { n: n!, rows: rows! }, columnGroups(n!))
+  return out
+}
