@@ -49,21 +49,21 @@ const chunkBytes = 1 << 20
 // A single record as long as this is a file in another format or a quote that is never closed, not a text to classify.
 const longestRecord = 1 << 26
 
-export interface RecordReader {
-  /**
-   * The records of the next chunk, blank ones left out; undefined after the last. Their bytes lie in one buffer that
-   * the next call fills again: the caller must be done with the records by then.
-   */
-  readonly next: Effect.Effect<ReadonlyArray<RawRecord> | undefined, DataError>
-}
-
-/** Reads the file once, from `from` on. */
-export const recordReader = (file: DataFile, from: Position, ends: RecordEnds): RecordReader => {
+/**
+ * Reads a file once: an effect that gives the records of the next chunk each time, blank ones left out, and undefined after the last.
+ * Their bytes lie in one buffer that the next call fills again: the caller must be done with the records by then.
+ */
+export const recordReader = ({
+  file,
+  from,
+  ends: scanner
+}: RowFile): Effect.Effect<ReadonlyArray<RawRecord> | undefined, DataError> => {
+  const ends = scanner()
   let buffer = new Uint8Array(2 * chunkBytes)
   let start = from // of what the buffer holds
   let held = 0 // bytes that it holds
   let rest = from // the first record that was not handed over: its end has not been seen
-  const next = Effect.gen(function* () {
+  return Effect.gen(function* () {
     const used = rest.offset - start.offset
     buffer.copyWithin(0, used, held)
     held -= used
@@ -85,7 +85,6 @@ export const recordReader = (file: DataFile, from: Position, ends: RecordEnds): 
     rest = cut.next
     return cut.records.filter((record) => !isBlank(record.bytes))
   })
-  return { next }
 }
 
 /**
@@ -93,12 +92,12 @@ export const recordReader = (file: DataFile, from: Position, ends: RecordEnds): 
  * with their bytes when it returns.
  */
 export const readRecords = (
-  { file, from, ends }: RowFile,
+  rows: RowFile,
   each: (records: ReadonlyArray<RawRecord>) => void
 ): Effect.Effect<void, DataError> =>
   Effect.gen(function* () {
-    const reader = recordReader(file, from, ends())
-    for (let records = yield* reader.next; records !== undefined; records = yield* reader.next) each(records)
+    const next = recordReader(rows)
+    for (let records = yield* next; records !== undefined; records = yield* next) each(records)
   })
 
 /** The first record that is not blank, and where the next one begins. */

@@ -23,16 +23,10 @@ export interface LabelCount {
   readonly firstRow: number
 }
 
-export interface RowIndexBuilder {
-  /** False, and nothing added, where this would be one label more than the index can number. */
-  readonly add: (position: Position, label: string) => boolean
-  readonly finish: (endOfFile: number) => RowIndex
-}
-
 /** The most labels that an index can number. */
 export const mostLabels = 65_535
 
-export const rowIndexBuilder = (): RowIndexBuilder => {
+export const rowIndexBuilder = () => {
   let offsets = new Float64Array(1024)
   let lines = new Uint32Array(1024)
   let labelIds = new Uint16Array(1024)
@@ -51,7 +45,8 @@ export const rowIndexBuilder = (): RowIndexBuilder => {
     return labels.push({ label, rows: 0, firstRow: rows }) - 1
   }
   return {
-    add: ({ offset, line }, label) => {
+    /** False, and nothing added, where this would be one label more than the index can number. */
+    add: ({ offset, line }: Position, label: string): boolean => {
       const id = idOf(label)
       if (id === undefined) return false
       if (rows === offsets.length) grow()
@@ -62,7 +57,7 @@ export const rowIndexBuilder = (): RowIndexBuilder => {
       rows++
       return true
     },
-    finish: (endOfFile) => ({
+    finish: (endOfFile: number): RowIndex => ({
       rows,
       offset: (row) => (row < rows ? offsets[row]! : endOfFile),
       line: (row) => lines[row]!,
@@ -114,16 +109,11 @@ export const hashText = (text: string, words: Uint32Array, at: number): void => 
 const finished = (own: number, other: number): number =>
   Math.imul(own ^ (own >>> 16), 2246822507) ^ Math.imul(other ^ (other >>> 13), 3266489909)
 
-export interface TextHashBuilder {
-  readonly add: (text: string) => void
-  readonly finish: () => TextHashes
-}
-
-export const textHashBuilder = (): TextHashBuilder => {
+export const textHashBuilder = () => {
   let words = new Uint32Array(2048)
   let length = 0
   return {
-    add: (text) => {
+    add: (text: string): void => {
       if (2 * length === words.length) {
         const larger = new Uint32Array(2 * words.length)
         larger.set(words)
@@ -132,6 +122,6 @@ export const textHashBuilder = (): TextHashBuilder => {
       hashText(text, words, 2 * length)
       length++
     },
-    finish: () => ({ length, words })
+    finish: (): TextHashes => ({ length, words })
   }
 }

@@ -58,10 +58,10 @@ const rowsPerChunk = 512
 export const records = (path: string): Stream.Stream<Placed<unknown>, DataError> =>
   Stream.unwrap(
     Effect.map(openRows(path), (opened) => {
-      const reader = recordReader(opened.file, opened.from, opened.ends())
+      const next = recordReader(opened)
       return Stream.paginate(undefined, () =>
         Effect.gen(function* () {
-          const chunk = yield* reader.next
+          const chunk = yield* next
           if (chunk === undefined) return [[], Option.none<undefined>()] as const
           const read = readRows(opened, chunk)
           const problems = read.flatMap((row) => (isUnread(row) ? [problemOf(row)] : []))
@@ -121,10 +121,10 @@ export const rows = <S extends StandardSchemaV1>(
 const checkRows = (path: string, schema: StandardSchemaV1): Effect.Effect<void, DataError, Scope.Scope> =>
   Effect.gen(function* () {
     const opened = yield* openRows(path)
-    const reader = recordReader(opened.file, opened.from, opened.ends())
+    const next = recordReader(opened)
     const problems: Array<string> = []
     let [total, seen] = [0, 0]
-    for (let chunk = yield* reader.next; chunk !== undefined; chunk = yield* reader.next) {
+    for (let chunk = yield* next; chunk !== undefined; chunk = yield* next) {
       const { problems: found } = yield* validate(schema, readRows(opened, chunk))
       seen += chunk.length
       total += found.length

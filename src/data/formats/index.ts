@@ -48,11 +48,12 @@ const expected = [true, false]
 /** At most `count` rows with all their columns, unreadable ones left out. Fails where none can be read, with what is wrong with the first. */
 export const firstRows = (path: string, count: number): Effect.Effect<ReadonlyArray<Fields>, DataError> =>
   Effect.gen(function* () {
-    const { file, from, ends, parse } = yield* openRows(path, { first: count })
-    const reader = recordReader(file, from, ends())
+    const opened = yield* openRows(path, { first: count })
+    const { file, parse } = opened
+    const next = recordReader(opened)
     // a chunk may end before its first record does
-    let records = yield* reader.next
-    while (records?.length === 0) records = yield* reader.next
+    let records = yield* next
+    while (records?.length === 0) records = yield* next
     const read = records?.slice(0, count) ?? []
     const [first] = read
     if (first === undefined) return yield* dataError(file.name, "the file has no rows; at least one is needed")
