@@ -239,7 +239,7 @@ export const adalora: AdapterMethod<AdaloraOptions> = {
         betas: sites[0]!.options.sensitivityBetas
       })
   },
-  sum: { by: "factors", factors: (trained) => ({ ...factorsOf(trained), scale: pairOf(trained).scale }) },
+  sum: { by: "factors", factors: ({ part }) => ({ ...factorsOf(part), scale: pairOf(part).scale }) },
   peft: { layout },
   compared: {
     // ten times and more of LoRA's rate in a short run

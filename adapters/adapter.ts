@@ -58,9 +58,17 @@ export interface ScaledFactors extends Factors {
 
 /** How adapters of a method are summed: as factors side by side, value by value, or not at all. */
 export type Sum =
-  | { readonly by: "factors"; readonly factors: (part: Trainable) => ScaledFactors }
+  | { readonly by: "factors"; readonly factors: (part: SitePart<unknown>) => ScaledFactors }
   | { readonly by: "values" }
   | { readonly by: null; readonly because: string }
+
+/** Frozen tensors of all sites together, the same for the same sites and options. */
+export interface SharedTensors<Options> {
+  /** how many numbers */
+  readonly size: (sites: ReadonlyArray<SiteOptions<Options>>) => number
+  /** New tensors. */
+  readonly tensors: (sites: ReadonlyArray<SiteOptions<Options>>) => ReadonlyArray<Tensor>
+}
 
 /** A method that gives up ranks while it trains, and therefore has to know how many steps there are. */
 export interface Allocation<Options> {
@@ -112,8 +120,8 @@ export interface AdapterMethod<Options> extends MethodFacts {
     options: Options,
     source: InitSource
   ) => Effect.Effect<Trainable, InitError | DeviceReadError>
-  /** New frozen tensors that all sites share, the same for the same sites and options; null: each site has its own alone. */
-  readonly shared: ((sites: ReadonlyArray<SiteOptions<Options>>) => ReadonlyArray<Tensor>) | null
+  /** Frozen tensors that all sites share; null: there are none. */
+  readonly shared: SharedTensors<Options> | null
   /** The dropout rate on the adapter's input, in [0, 1); null: it has no dropout. */
   readonly dropout: ((site: LinearSite, options: Options) => number) | null
   /**

@@ -6,11 +6,12 @@ import { dora } from "./dora.ts"
 import { full } from "./full.ts"
 import { lora } from "./lora.ts"
 import { none } from "./none.ts"
+import { vera } from "./vera.ts"
 
 // biome-ignore lint/suspicious/noExplicitAny: each entry keeps its own options type through `satisfies`
 type AnyMethod = AdapterMethod<any>
 
-export const methods = { none, full, lora, dora, adalora } satisfies {
+export const methods = { none, full, lora, dora, adalora, vera } satisfies {
   readonly [Tag in AdapterConfig["method"]]: AnyMethod
 }
 
@@ -50,3 +51,4 @@ export {
   selectionOf
 } from "./select.ts"
 export { matches, unmatched } from "./targets.ts"
+export { type VeraOptions, vera } from "./vera.ts"

@@ -92,7 +92,7 @@ export const injectSelected = <Options extends object, M extends Network = Model
     const trainable: Trainable = {
       pairs: parts.flatMap((part) => part.pairs),
       frozen: parts.flatMap(({ frozen = [] }) => frozen),
-      ...(method.shared === null || sites.length === 0 ? {} : { shared: method.shared(selected.sites) }),
+      ...(method.shared === null || sites.length === 0 ? {} : { shared: method.shared.tensors(selected.sites) }),
       dense: [
         ...parts.flatMap((part) => part.dense),
         ...copies(model, selected.parameters, "body"),

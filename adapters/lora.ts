@@ -181,7 +181,7 @@ export const lora: AdapterMethod<LoraOptions> = {
   trainsBias: false,
   penalty: null,
   allocation: null,
-  sum: { by: "factors", factors: (part) => ({ ...wholeFactors(part), scale: pairOf(part).scale }) },
+  sum: { by: "factors", factors: ({ part }) => ({ ...wholeFactors(part), scale: pairOf(part).scale }) },
   peft: { layout: loraLayout },
   compared: {
     lora: { label: methodFacts.lora.label, ranked: true, learningRates: RATES, section: compared("kaiming") },

@@ -65,8 +65,8 @@ export const selectionOf = (
 export const adapterSize = <Options>(
   method: AdapterMethod<Options>,
   sites: ReadonlyArray<SelectedSite<Options>>
-): SiteSize =>
-  sites
+): SiteSize => {
+  const own = sites
     .map(({ site, options }) => method.size(site, options))
     .reduce(
       (sum, size) => ({
@@ -77,6 +77,9 @@ export const adapterSize = <Options>(
       }),
       { factors: 0, dense: 0, frozen: 0, state: 0 }
     )
+  const shared = sites.length === 0 ? 0 : (method.shared?.size(sites) ?? 0)
+  return { ...own, frozen: own.frozen + shared }
+}
 
 const withoutTargets = <T extends { readonly targets: unknown }>({ targets: _, ...rest }: T) => rest
 

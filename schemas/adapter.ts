@@ -4,6 +4,7 @@
  *   lora     W + s·BA with W frozen                { "method": "lora", "rank": 8, "alpha": 16, "targets": ["encoder.layer.*.attention.**"] }
  *   dora     m ⊙ (W + s·BA) / ‖W + s·BA‖ by rows   { "method": "dora", "rank": 8, "alpha": 16 }
  *   adalora  W + s·P diag(λ) Q, ranks by budget    { "method": "adalora", "rank": 8, "initialRank": 12 }
+ *   vera     W + diag(b) B diag(d) A, A and B random { "method": "vera", "rank": 256 }
  *   full     the targets' own W and bias           { "method": "full" }
  *   none     the head alone                        { "method": "none" }
  *
@@ -154,6 +155,22 @@ export const AdaloraConfig = Schema.Struct({
 })
 export type AdaloraConfig = typeof AdaloraConfig.Type
 
+export const VeraConfig = Schema.Struct({
+  method: Schema.Literal("vera"),
+  rank: integer(1, 4096, "r, the rank of the shared matrices.").pipe(withDefault(256)),
+  dInitial: positive("What the trained d starts with; b starts at 0.").pipe(withDefault(0.1)),
+  projectionKey: integer(0, 2 ** 32 - 1, "Key of the random A and B, PEFT's projection_prng_key.").pipe(withDefault(0)),
+  targets,
+  exclude,
+  dropout: selection.dropout,
+  modulesToSave
+}).annotate({
+  title: "VeRA",
+  description:
+    "Two trained vectors a layer around random matrices that all layers share: W + diag(b) B diag(d) A (arXiv 2310.11454)."
+})
+export type VeraConfig = typeof VeraConfig.Type
+
 export const FullConfig = Schema.Struct({ method: Schema.Literal("full"), targets, exclude, modulesToSave }).annotate({
   title: "Full fine-tuning",
   description: "The targets' own weights and biases are trained."
@@ -166,7 +183,14 @@ export const NoneConfig = Schema.Struct({ method: Schema.Literal("none"), module
 })
 export type NoneConfig = typeof NoneConfig.Type
 
-export const AdapterConfig = Schema.Union([LoraConfig, DoraConfig, AdaloraConfig, FullConfig, NoneConfig]).annotate({
+export const AdapterConfig = Schema.Union([
+  LoraConfig,
+  DoraConfig,
+  AdaloraConfig,
+  VeraConfig,
+  FullConfig,
+  NoneConfig
+]).annotate({
   description: "What is trained beside the head."
 })
 export type AdapterConfig = typeof AdapterConfig.Type
@@ -232,6 +256,14 @@ export const methodFacts = {
       "which moves P, λ and Q under a penalty and sets λ to 0: its weight is no product of two factors that are free to move"
     ),
     factors: noFactors,
+    trains: "parts"
+  },
+  vera: {
+    tag: "vera",
+    label: "VeRA",
+    paper: "2310.11454",
+    theorem: because("whose A and B are random and frozen: it trains two vectors around them"),
+    factors: because("whose factors A and B are frozen"),
     trains: "parts"
   }
 } satisfies { readonly [Tag in AdapterConfig["method"]]: MethodFacts & { readonly tag: Tag } }

@@ -19,7 +19,8 @@ export {
   methodFacts,
   NoneConfig,
   SitePattern,
-  TargetPreset
+  TargetPreset,
+  VeraConfig
 } from "./adapter.ts"
 export { factsOfInit, initFacts, LoraInit, PlainInit } from "./adapter-init.ts"
 export { CausalData, ChatData, CompletionData, messagesColumn, TextData } from "./causal-data.ts"

@@ -123,7 +123,7 @@ export const summedSite = (
 const scaledProduct = (site: LinearSite, { adapted }: HeldAdapter) =>
   Effect.gen(function* () {
     const { sum } = adapted.method
-    const part = adapted.parts(adapted.trainable).find((one) => one.site.name === site.name)?.part
+    const part = adapted.parts(adapted.trainable).find((one) => one.site.name === site.name)
     if (part === undefined || sum.by !== "factors") return undefined
     const { scale, ...factors } = tidy(() => {
       const { A, B, scale } = sum.factors(part)

@@ -70,6 +70,10 @@ const cases = {
     "no rank given up": adaloraOptions({ initialRank: 2 }),
     "full rank": adaloraOptions({ initialRank: 5, alpha: 1 })
   },
+  vera: {
+    "": { rank: 4, dInitial: 0.1, projectionKey: 0 },
+    "rank above W's": { rank: 8, dInitial: 0.5, projectionKey: 1 }
+  },
   full: { "": {} }
 } satisfies { readonly [Name in Exclude<keyof typeof methods, "none">]: Readonly<Record<string, object>> }
 
@@ -78,6 +82,7 @@ const exceptions: { readonly [Name in keyof typeof cases]: { readonly [Law in "b
   lora: {},
   dora: {},
   adalora: {},
+  vera: { randomness: "starts at constants, around matrices of the plan's key: equal weights start equal" },
   full: {
     bias: "trains its bias, which merge does not return: what the site computes at x = 0 is no longer the base's",
     randomness: "starts at W: no random numbers, so equal weights start equal"
@@ -159,9 +164,10 @@ const baseWeight = async (form: Form): Promise<FrozenMatrix> => {
 
 const subjectOf = async (method: AnyMethod, options: object, form: Form, bias: boolean): Promise<Subject> => {
   const base = { W: await baseWeight(form), bias: bias ? (normal([site.out]) as tf.Tensor1D) : null }
-  const start = await Effect.runPromise(
+  const own = await Effect.runPromise(
     method.init(site, options, { ...base, random: randomStream(0, site.name), calibrate: observed })
   )
+  const start = method.shared === null ? own : { ...own, shared: method.shared.tensors([{ site, options }]) }
   const later = mapTensors((t) => tf.tidy(() => tf.add(t, normal(t.shape))), start)
   return { base, x: normal([TOKENS, site.in]) as tf.Tensor2D, start, later }
 }
