@@ -34,6 +34,7 @@ const adapters = (
   },
   dora: { adapter: { ...lora, method: "dora" }, optimizer: adamw },
   adalora: { adapter: { method: "adalora", rank: 2, alpha: 8 }, optimizer: largeSteps },
+  vera: { adapter: { method: "vera", rank: 6 }, optimizer: largeSteps },
   "pissa, ranks and alphas by pattern": {
     adapter: { ...lora, init: { kind: "pissa" }, overrides: overridesOf(model) }
   },

@@ -139,6 +139,19 @@ const cases: ReadonlyArray<Case> = [
     adapter: { ...adalora, rank: 1, initialRank: 6 },
     optimizer: largeSteps
   },
+  {
+    name: "bert, vera, all linear layers",
+    model: "bert",
+    task: pooler,
+    adapter: { method: "vera", rank: 6, projectionKey: 5 },
+    optimizer: largeSteps
+  },
+  {
+    name: "minilm, vera",
+    model: "minilm",
+    adapter: { method: "vera", rank: 40, dInitial: 0.5 },
+    optimizer: largeSteps
+  },
   { name: "roberta, classifier head", model: "roberta", task: pooler, adapter: lora },
   { name: "roberta, mean head", model: "roberta", adapter: lora },
   { name: "distilbert, classifier head", model: "distilbert", task: pooler, adapter: lora },

@@ -25,8 +25,10 @@ def load(base, adapter, dropout, labels, own_head):
             base, num_labels=len(labels), ignore_mismatched_sizes=True
         )
     model = PeftModel.from_pretrained(model, adapter).eval()
-    if model.peft_config["default"].lora_dropout != dropout:
-        raise SystemExit(f"{adapter}: lora_dropout {model.peft_config['default'].lora_dropout}, expected {dropout}")
+    config = model.peft_config["default"]
+    found = config.vera_dropout if config.peft_type == "VERA" else config.lora_dropout
+    if found != dropout:
+        raise SystemExit(f"{adapter}: dropout {found}, expected {dropout}")
     held = load_file(f"{adapter}/adapter_model.safetensors")
     used = get_peft_model_state_dict(model)
     if set(held) != set(used):

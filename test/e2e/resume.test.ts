@@ -29,6 +29,10 @@ const plans: Readonly<Record<string, Plan>> = {
   "lora-pro without damping": busyPlan("bert", STEPS, { optimizer: optimizer("lora-pro", { damping: 0 }) }),
   "adamw, clipped": busyPlan("bert", STEPS, { optimizer: optimizer("adamw", { clipNorm: 0.5, schedule }) }),
   "sgd with momentum": busyPlan("bert", STEPS, { optimizer: optimizer("sgd", { momentum: 0.9 }) }),
+  "vera under lion: its shared matrices stay as they were": busyPlan("bert", STEPS, {
+    adapter: { method: "vera", rank: 5, projectionKey: 9 },
+    optimizer: { kind: "lion", learningRate: 1e-2 }
+  }),
   "adalora: ranks given up after steps 2, 4, 6 and 7": busyPlan("bert", STEPS, {
     adapter: { method: "adalora", rank: 2, alpha: 4, budget: { start: 0.1, end: 0.7, every: 2 } },
     optimizer: optimizer("adamw", { schedule })
