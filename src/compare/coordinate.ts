@@ -1,6 +1,6 @@
 /**
  * The coordinator of a study: runs its workflow, keeps workers on this machine, and follows the results of all workers wherever they
- * are. One per study, which a lock on the study's folder sees to. It may be killed at any moment: started again, it goes on.
+ * are. A lock on the study's folder ensures that there is one per study. It may be killed at any moment: started again, it continues.
  */
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
@@ -34,7 +34,7 @@ export interface Coordinated {
   /** of each trial on this machine; undefined: the plan's */
   readonly threads: number | undefined
   readonly program: Program
-  /** what the workers need to know besides, such as the storage */
+  /** what else the workers need to know, such as the storage */
   readonly env: Readonly<Record<string, string>>
   readonly pick: PickRates
   readonly live: LiveTable
@@ -43,7 +43,7 @@ export interface Coordinated {
 const LOOK = "500 millis"
 const SHOW = "1 second"
 
-/** The results of all workers, as they come in. `away` hears it when the database does not answer. */
+/** The results of all workers, as they come in. `away` is called when the database does not answer. */
 const followResults = (database: StudyDatabase, folder: string, away: (error: SqlError) => Effect.Effect<void>) => {
   const results = new Map<string, TrialResult>()
   const awaited = new Map<string, Deferred.Deferred<TrialResult>>()
@@ -123,9 +123,9 @@ export const coordinate = ({ folder, study, written }: StudyFolder, at: Coordina
     const queue = yield* openQueue(study.id)
     const relative = path.relative(process.cwd(), path.resolve(folder)) || "."
     yield* patient(database.announce({ study: written, folder: relative }))
-    let told = 0
+    let reported = 0
     const follower = followResults(database, folder, (error) =>
-      told++ > 0
+      reported++ > 0
         ? Effect.void
         : at.live.tell(`the database does not answer (${reasonOf(error)}); it is asked again for a minute`)
     )

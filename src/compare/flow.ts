@@ -1,5 +1,5 @@
 /**
- * A study as a durable workflow: its trials are only known as it goes on, and what is known is never lost.
+ * A study as a durable workflow: its trials become known step by step, and what is known is never lost.
  *
  *   sweep rounds → the rate of each method × rank → final trials on fresh seeds, and common ones → all results
  *
@@ -48,7 +48,7 @@ export const StudyFlow = Workflow.make("Study", {
   idempotencyKey: ({ study }) => study
 })
 
-/** Sees to it that a trial is run, and returns what came of it; asked for twice, it is run once. */
+/** Has a trial run and returns its result; a trial that is asked for twice is run once. */
 export type RunTrial = (trial: Trial) => Effect.Effect<TrialResult>
 
 const activity = (run: RunTrial) => (trial: Trial) =>
@@ -72,14 +72,14 @@ const sweep = (study: Study, run: RunTrial, pick: PickRates) =>
     return results
   })
 
-/** The workflow's own words; `run` and `pick` are given so that a test can give others. */
+/** The workflow itself; `run` and `pick` are arguments so that a test can give others. */
 export const studyTrials = (study: Study, run: RunTrial, pick: PickRates) =>
   Effect.gen(function* () {
     const swept = yield* sweep(study, run, pick)
     const finals = finalTrials(study, chosenRates(study, swept, pick))
     const common = commonTrials(study)
     const isFinal = (trial: Trial) => finals.find((other) => sameRun(trial, other))
-    // a common trial that is a final one too is run once and stands in both tables
+    // a common trial that is a final one too is run once and is in both tables
     const results = yield* all([...finals, ...common.filter((trial) => isFinal(trial) === undefined)], run)
     const again = common.flatMap((trial) => {
       const twin = isFinal(trial)

@@ -27,7 +27,7 @@ export const trialText = ({ stage, method, rank, learningRate, seed, share }: Tr
     ...(share === 1 ? [] : [`${percent(share)} of the steps`])
   ].join(", ")
 
-/** What a trial came to, by the split that its stage looks at. */
+/** The result of a trial, on the split that its stage is judged by. */
 export const resultLine = (measure: Measure, result: TrialResult, done: number, most: number): string => {
   const { trial, status, reason = "" } = result
   const start = `[${done}/${most}] ${trialText(trial)}: `
@@ -66,7 +66,7 @@ export interface Screen {
 }
 
 export interface LiveTable {
-  /** So many results are there from before: they are no news. */
+  /** `done` results exist already and are not shown again. */
   readonly begin: (done: number) => Effect.Effect<void>
   readonly show: (standing: Standing) => Effect.Effect<void>
   readonly tell: (message: string) => Effect.Effect<void>
@@ -78,7 +78,7 @@ export interface LiveTable {
 export const liveTable = (measure: Measure, screen: Screen): LiveTable => {
   const live = screen.isTTY === true
   let drawn = 0
-  let told = 0
+  let shown = 0
   let last: ReadonlyArray<string> = []
   const erase = () => {
     if (drawn > 0) screen.write(`\x1b[${drawn}F\x1b[J`)
@@ -98,14 +98,14 @@ export const liveTable = (measure: Measure, screen: Screen): LiveTable => {
   return {
     begin: (done) =>
       Effect.sync(() => {
-        told = done
+        shown = done
         if (done > 0) above([`runs that are done already: ${done}`])
       }),
     show: (standing) =>
       Effect.sync(() => {
         const { results, most } = standing
-        const fresh = results.slice(told).map((result, i) => resultLine(measure, result, told + i + 1, most))
-        told = results.length
+        const fresh = results.slice(shown).map((result, i) => resultLine(measure, result, shown + i + 1, most))
+        shown = results.length
         last = standingLines(standing)
         if (live || fresh.length > 0) above(fresh)
       }),

@@ -1,8 +1,8 @@
 /**
  * The command line, started again as a process of its own: a trial (`train`) or a worker (`compare --worker`).
  *
- * Each is the leader of its own process group, so that Ctrl-C in a terminal reaches the coordinator alone, and every process below
- * it hears of it once: a second signal means "leave at once", unsaved.
+ * Each is the leader of its own process group, so that Ctrl-C in a terminal reaches the coordinator alone, and every process below it is
+ * signalled once: a second signal means "leave at once", unsaved.
  */
 import * as Effect from "effect/Effect"
 import * as ChildProcess from "effect/process/ChildProcess"
@@ -10,7 +10,7 @@ import * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import * as Stream from "effect/Stream"
 import { PARENT } from "./parent-watch.ts"
 
-/** How this program is started again: the runtime and what stands before the verb. */
+/** How this program is started again: the runtime and the arguments before the verb. */
 export interface Program {
   readonly runtime: string
   readonly args: ReadonlyArray<string>
@@ -34,7 +34,7 @@ const KEPT_LINES = 20
 
 /**
  * Runs the program with these arguments to its end. An interruption ends it with one SIGTERM and waits until it is gone: a run saves
- * its state first. `onLine` hears each line of stderr.
+ * its state first. `onLine` is called with each line of stderr.
  */
 export const runOwn = (
   { runtime, args: before }: Program,

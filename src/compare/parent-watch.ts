@@ -1,6 +1,6 @@
 /**
  * A process that works for another ends when that one is gone: it interrupts itself and saves, as at Ctrl-C. Otherwise the trials of a
- * comparison would go on unseen after it was killed.
+ * comparison would continue unseen after it was killed.
  *
  * The command line enters compare here: it watches in every process, before any command is loaded.
  */

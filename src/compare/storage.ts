@@ -52,7 +52,7 @@ export const withoutPassword = (written: string): string => written.replace(/^(\
 export const writtenStorage = (storage: Storage): string =>
   storage.kind === "sqlite" ? `sqlite://${storage.file}` : Redacted.value(storage.url)
 
-/** Where the URL has none: as PostgreSQL's own tools take it, so that it need not stand on a command line. */
+/** Where the URL has no password: as PostgreSQL's own tools take it, so that it need not be on a command line. */
 const passwordFromEnvironment = () => {
   const password = process.env["PGPASSWORD"]
   return password === undefined ? {} : { password: Redacted.make(password) }
@@ -82,7 +82,7 @@ export const storageLayer = (storage: Storage): Layer.Layer<SqlClient.SqlClient,
   return Layer.catch(answering, (error) => Layer.effect(SqlClient.SqlClient, Effect.fail(storageError(storage, error))))
 }
 
-/** What the database said, beside which one it was. */
+/** What the database reported, with its name. */
 export const storageError = (storage: Storage, error: SqlError): StorageError =>
   new StorageError({
     storage: withoutPassword(writtenStorage(storage)),

@@ -8,7 +8,7 @@
  *   results.json    { finished, results }: every trial once
  *   compare.html, compare.md, compare.json    the verdict
  *
- * The same command again finds the folder of the same study and goes on there.
+ * The same command again finds the folder of the same study and continues there.
  */
 import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
@@ -77,7 +77,7 @@ const opened = (folder: string, written: Study) =>
     })
   )
 
-/** A study's folder that is there. */
+/** The folder of an existing study. */
 export const readStudyFolder = (folder: string) =>
   Effect.gen(function* () {
     const study = yield* studyIn(folder)

@@ -3,7 +3,7 @@
  *
  *   sweep    every method × rank × learning rate × sweep seed; the best rate of each method × rank is picked by validation
  *   final    that rate × fresh seeds, judged by the test split
- *   common   every method × rank at one rate for all × the same fresh seeds: what somebody sees who has no time to tune
+ *   common   every method × rank at one rate for all × the same fresh seeds: what a user without time to tune would see
  *
  * A method with one rate to try has no sweep. With successive halving a sweep has rounds: `share` of the plan's steps grows and the
  * worse half of the rates drops out; what is picked is picked among trials with `share` 1.
@@ -42,7 +42,7 @@ export const Score = Schema.StructWithRest(
 )
 export type Score = typeof Score.Type
 
-/** ‖g − g̃‖/‖g‖, mean over the sites and the steps that were looked at. */
+/** ‖g − g̃‖/‖g‖, mean over the sites and the probed steps. */
 export const Discrepancy = Schema.Struct({
   /** of the method in use */
   method: Schema.Finite,
@@ -71,7 +71,7 @@ export const TrialResult = Schema.Struct({
   trainable: Schema.NullOr(Schema.Int),
   /** of the optimizer's state */
   stateBytes: Schema.NullOr(Schema.Finite),
-  /** where the plan has `training.diagnostics` and the method can be looked at */
+  /** where the plan has `training.diagnostics` and the method can be probed */
   discrepancy: Schema.optionalKey(Discrepancy),
   steps: Schema.NullOr(Schema.Int),
   /** what the device said of itself, as in run.json; null where it failed */
@@ -110,7 +110,7 @@ export type Study = typeof Study.Type
 /** A study that has no folder yet. */
 export type Question = Omit<Study, "id">
 
-/** The rate that a method × rank goes on with. */
+/** The rate that a method × rank continues with. */
 export const BestRate = Schema.Struct({
   method: Schema.String,
   rank: Schema.NullOr(Schema.Int),

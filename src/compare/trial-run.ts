@@ -39,7 +39,7 @@ export interface Workplace {
   readonly threads: number | undefined
 }
 
-/** What is heard of a trial while it runs. */
+/** What a trial reports while it runs. */
 export interface Heard {
   readonly step: (step: number, steps: number, loss: number | null) => Effect.Effect<void>
   readonly waiting: (why: string) => Effect.Effect<void>
@@ -131,7 +131,7 @@ const listen = (line: string, heard: Heard) => {
   return found === null ? Effect.void : heard.step(Number(found[1]), Number(found[2]), Number(found[3]))
 }
 
-/** A new run, or the one that is there. A folder without a plan was killed before it had one: nothing is in it. */
+/** A new run, or the existing one. A run that was killed before it had a plan left an empty folder. */
 const argumentsFor = (at: Workplace, trial: Trial, directory: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem

@@ -49,22 +49,22 @@ export const serveStudy = (at: Workplace) =>
     yield* Effect.raceFirst(Effect.forever(one), finished)
   })
 
-/** Works on the studies that are open in the database, one after another, forever. `tell` is told when there is none. */
+/** Works on the studies that are open in the database, one after another, forever. `tell` is called when there is none. */
 export const serveDatabase = (
   work: { readonly program: Program; readonly threads: number | undefined },
   tell: (message: string) => Effect.Effect<void>
 ) =>
   Effect.gen(function* () {
-    let told = false
+    let reported = false
     while (true) {
       const open = yield* patient(oldestOpenStudy)
       if (open === undefined) {
-        if (!told) yield* tell("no study is open; waiting for one (Ctrl-C ends this worker)")
-        told = true
+        if (!reported) yield* tell("no study is open; waiting for one (Ctrl-C ends this worker)")
+        reported = true
         yield* Effect.sleep(LOOK)
         continue
       }
-      told = false
+      reported = false
       yield* tell(`works on ${open.study.name} in ${open.folder}`)
       yield* serveStudy({ ...work, ...open })
     }

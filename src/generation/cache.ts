@@ -4,10 +4,10 @@
  *   K ← (K, k)      V ← (V, v)      O = attention(q, K, V)
  *
  * Each layer holds them in buffers with free places at the end, so that a token is written where it belongs (`kernels/put-rows.ts`); only a
- * full buffer is copied, once in `ROOM` tokens. A layer with a window leaves behind then what no later token attends.
+ * full buffer is copied, once in `ROOM` tokens. A layer with a window then drops what no later token attends to.
  *
  * Rows of a batch end together: a shorter one has padding before its first token. To the kernel (`kernels/causal-attention.ts`) a place
- * that a query does not attend has segment −1: padding, free places, and for a single query, which need not stand at the last key then,
+ * that a query does not attend to has segment −1: padding, free places, and for a single query, which then need not be at the last key,
  * what lies before its window. So a batch computes what each row alone computes. Several queries read a copy without free places.
  *
  * Where `multiple` is larger than 1, buffers are rounded up to it, for GPUs keep memory by size.
@@ -29,7 +29,7 @@ export interface KeyValueCache {
   readonly pass: (queries: number, ahead?: number) => Attend
   /**
    * Forgets all but the first `length` tokens of each row; from here on it may be cut to as many or more at any time. False, and nothing is
-   * forgotten, where a layer has left behind what its window holds there.
+   * forgotten, where a layer has dropped what its window holds there.
    */
   readonly cut: (length: number) => boolean
   /** Forgets all tokens; rows have this padding from here on. */
@@ -53,7 +53,7 @@ const ROOM = 128
 interface Kept {
   readonly k: Tensor2D
   readonly v: Tensor2D
-  /** the token in the first place of each row; the others stand behind it */
+  /** the token in the first place of each row; the others follow it */
   readonly start: number
   /** places of a row */
   readonly places: number
@@ -87,7 +87,7 @@ export const keyValueCache = ({ padding: given, multiple = 1 }: CacheOptions): K
     segments.set(key, made)
     return made
   }
-  /** The layer with keys and values behind what it holds. */
+  /** The layer with keys and values after those that it holds. */
   const appended = (before: Kept | undefined, k: Tensor2D, v: Tensor2D, window: number | null, ahead: number): Kept => {
     const batch = padding.length
     const from = length - k.shape[0] / batch
@@ -95,11 +95,11 @@ export const keyValueCache = ({ padding: given, multiple = 1 }: CacheOptions): K
       const put = (into: Tensor2D, fresh: Tensor2D) => tf.keep(putRows(into, fresh, { batch, at: from - before.start }))
       return { ...before, k: put(before.k, k), v: put(before.v, v) }
     }
-    // what the first of these tokens attends, and the first behind a cut
+    // what the first of these tokens attends to, and the first after a truncation
     const needed = window === null ? 0 : Math.max(0, Math.min(from, mark ?? from) - window + 1)
     const start = Math.max(before?.start ?? 0, needed)
     const held = length - start
-    // a window leaves most of what follows behind again
+    // a window drops most of what follows again
     const room = (window === null ? ahead : 0) + Math.min(ROOM, held)
     const places = Math.ceil((held + room) / multiple) * multiple
     const moved = (old: Tensor2D | undefined, fresh: Tensor2D) => {

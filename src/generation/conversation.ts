@@ -1,6 +1,6 @@
 /**
- * A conversation as a prompt: a checkpoint's chat template writes the messages out and begins the assistant's turn, which `generate`
- * continues. The template writes what begins a text (BOS) itself, so the tokenizer adds nothing, as in transformers.
+ * A conversation as a prompt: a checkpoint's chat template renders the messages and begins the assistant's turn, which `generate`
+ * continues. The template writes the BOS token itself, so the tokenizer adds nothing, as in transformers.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -19,11 +19,11 @@ export class ConversationError extends Schema.TaggedError<ConversationError>()("
 
 export interface Conversation {
   readonly messages: ReadonlyArray<Message>
-  /** The same with a message behind it. */
+  /** The same with a message after it. */
   readonly say: (role: "user" | "assistant", content: string) => Conversation
-  /** The same without its oldest exchange; null where there is none before the last message. What a system message says stays. */
+  /** The same without its oldest exchange; null where there is none before the last message. System messages stay. */
   readonly withoutOldest: () => Conversation | null
-  /** Tokens behind which the assistant speaks. */
+  /** Tokens after which the assistant speaks. */
   readonly prompt: Effect.Effect<ReadonlyArray<number>, ConversationError>
 }
 

@@ -1,8 +1,8 @@
 /**
  * Text from a causal language model, as a stream: prompts are read once, in parts, then every step writes one token of each.
  *
- * Prompts of a batch may have any lengths: shorter ones have padding before them that nothing attends, and each has positions of its own.
- * A text that has ended takes no part in the steps behind it. What a prompt becomes does not depend on the others.
+ * Prompts of a batch may have any lengths: shorter ones are padded on the left, nothing attends to the padding, and each has positions of its
+ * own. A text that has ended takes no part in later steps. The continuation of a prompt does not depend on the other prompts.
  *
  * @example
  * yield* generate(adapted, ["The capital of France is"], { maxNewTokens: 32 }).pipe(
@@ -43,7 +43,7 @@ export interface GenerationEnd {
   readonly promptTokens: number
   /** of these: the first ones, which were not read again (`promptCache`) */
   readonly cachedTokens: number
-  /** of this text, behind its first token; null: it has no second */
+  /** of this text, after its first token; null: it has no second */
   readonly tokensPerSecond: number | null
 }
 
@@ -79,7 +79,7 @@ export const generate = (
     })
   )
 
-/** The model without what was trained. */
+/** The model without its trained parameters. */
 const frozenOf = (model: CausalModel) =>
   // nothing is chosen or started, so nothing can be wrong with it
   unadapted(model).pipe(Effect.orDie)
@@ -117,7 +117,7 @@ const openBatch = (
     const keys = (length: number) => [...weights, ...turnsOf(adapted.model, length)]
     const opened = () => {
       const own = keyValueCache({ padding, multiple: padMultiple })
-      // the next prompt may part from this one anywhere
+      // the next prompt may differ from this one anywhere
       if (promptCache !== null) own.cut(0)
       return own
     }
@@ -128,7 +128,7 @@ const openBatch = (
           const text = [...prompts[0]!, ...writers[0]!.ids]
           const ids = text.slice(0, own.length())
           const under = keys(ids.length)
-          // numbers of a pass that failed are not to be gone on from; one that was interrupted had been whole
+          // keys and values of a failed pass must not be continued; those of an interrupted one are complete
           const sound = Exit.isSuccess(exit) || Exit.hasInterrupts(exit)
           // where these differ, it is not known which of them the keys were turned for
           const usable = sound && sameParts(under, keys(text.length))
@@ -150,7 +150,7 @@ const openBatch = (
     }
   })
 
-/** What turns the keys of a text of `length` tokens: keys may be gone on with where it is the same. */
+/** The rotary class of the keys of a text of `length` tokens: keys may be continued where it is the same. */
 const turnsOf = ({ decoder }: CausalModel, length: number): ReadonlyArray<unknown> =>
   decoder.rotary.map(({ dynamic, classOf }) => {
     const own = classOf(length)
@@ -230,14 +230,14 @@ const written = (batch: Batch, tokens: ReadonlyArray<number>): Effect.Effect<Ste
     const now = performance.now()
     const { writers, cache } = batch
     const began = writers.every(({ ids }) => ids.length === 0) ? now : batch.began
-    const told = writers.map((own, row) => own.push(tokens[row]!))
-    const events = told.flatMap(({ text, finish }, row): ReadonlyArray<GenerationEvent> => {
+    const pushed = writers.map((own, row) => own.push(tokens[row]!))
+    const events = pushed.flatMap(({ text, finish }, row): ReadonlyArray<GenerationEvent> => {
       const own = writers[row]!
       const piece: ReadonlyArray<GenerationEvent> = text === "" ? [] : [{ kind: "text", prompt: own.prompt, text }]
       return finish === null ? piece : [...piece, ended(batch, own, finish, now - began)]
     })
-    const left = told.flatMap(({ finish }, row) => (finish === null ? [row] : []))
-    // a failed device hands out other numbers without a word: what ends here is vouched for
+    const left = pushed.flatMap(({ finish }, row) => (finish === null ? [row] : []))
+    // a failed device returns wrong numbers silently: texts that end here are verified first
     if (left.length < writers.length) yield* (yield* Device).sync
     if (left.length === 0) return [events, Option.none()]
     if (left.length < writers.length) cache.choose(left)

@@ -1,6 +1,6 @@
 /**
- * Forward passes of a batch that writes: tokens behind those that the cache holds. Of the last token of each row the logits are made, or
- * the place of the largest; logits of other tokens never are. Tensor code.
+ * Forward passes of a batch that is being written: over tokens after those that the cache holds. Logits are computed for the last token of
+ * each row alone, or just the index of the largest. Tensor code.
  */
 import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
@@ -20,7 +20,7 @@ export interface Pass {
   readonly ahead?: number
 }
 
-/** Hidden states [rows·tokens, hidden] of the tokens, which the cache holds then. */
+/** Hidden states [rows·tokens, hidden] of the tokens, which are in the cache afterwards. */
 const output = ({ adapted, cache, ids, padding, ahead = 0 }: Pass): CausalOutput => {
   const [size, length, before] = [ids.length, ids[0]!.length, cache.length()]
   const places = Array.from({ length: size * length }, (_, i) => ({
@@ -41,7 +41,7 @@ const output = ({ adapted, cache, ids, padding, ahead = 0 }: Pass): CausalOutput
   return adapted.forward({ ...input, attend: cache.pass(length, ahead) }, adapted.trainable)
 }
 
-/** Fills the cache alone. */
+/** Only fills the cache. */
 export const readOnly = (pass: Pass): void => tidy(() => void output(pass))
 
 /** [rows·tokens, hidden] → [rows, hidden] */
@@ -52,7 +52,7 @@ const lastOf = (hidden: Tensor2D, rows: number): Tensor2D => {
   return tf.reshape(tf.slice(tf.reshape(hidden, [rows, each, width]), [0, each - 1, 0], [-1, 1, -1]), [rows, width])
 }
 
-/** Logits [rows, vocabulary] behind each row. */
+/** Logits [rows, vocabulary] after each row. */
 export const nextLogits = (pass: Pass): Tensor2D =>
   tf.tidy(() => {
     const out = output(pass)

@@ -1,16 +1,16 @@
 /**
- * What a model has read and written last, kept so that the next prompt is read from where it differs: a conversation's next turn begins with
- * all turns before.
+ * The keys and values of what a model has last read and written, kept so that the next prompt is read only from where it differs: a
+ * conversation's next turn begins with all turns before.
  *
- * Of a prompt the longest common beginning with those tokens is taken over, token by token equal; a template may write earlier turns
- * otherwise later on. The last token of a prompt is read in any case, for the next one follows from it. Weights that have changed since, by
- * training or by leaving out what was trained, begin anew; so does a prompt that parts from the last one before what a window still holds.
+ * The longest common prefix of a prompt and those tokens is reused; a template may render earlier turns differently later. The last token of
+ * a prompt is always read, since the next one follows from it. The cache starts anew when weights have changed, by training or by leaving
+ * out what was trained, and when a prompt differs from the last one before what a window still holds.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { KeyValueCache } from "./cache.ts"
 
-/** Keys and values that are handed on, cut to what the prompt begins with. */
+/** Keys and values that are handed on, truncated to the common prefix. */
 export interface Reading {
   /** what they are keys and values under: equal where each part is the same object */
   readonly weights: ReadonlyArray<unknown>
@@ -20,9 +20,9 @@ export interface Reading {
 }
 
 export interface PromptCache {
-  /** Tokens that it holds. */
+  /** The tokens that it holds. */
   readonly length: () => number
-  /** What a prompt begins with under these weights, which the caller owns then; null where it is nothing. */
+  /** The cached beginning of a prompt under these weights, which the caller then owns; null: none. */
   readonly take: (weights: Reading["weights"], prompt: ReadonlyArray<number>) => KeyValueCache | null
   /** Owns a reading, in place of the one before. */
   readonly put: (reading: Reading) => void

@@ -1,9 +1,9 @@
 /**
  * How a token is chosen from logits, as transformers does it and in its order:
  *
- *   repetition penalty   z ← z·p where z < 0, else z/p, for every token that stands in the text so far     (Keskar et al., arXiv 1909.05858)
+ *   repetition penalty   z ← z·p where z < 0, else z/p, for every token of the text so far     (Keskar et al., arXiv 1909.05858)
  *   temperature          z ← z/T
- *   top-k                tokens below the k-th largest z go; equals of it stay
+ *   top-k                tokens below the k-th largest z are dropped; ties stay
  *   top-p                the most probable tokens stay until their probabilities reach p, one at least     (Holtzman et al., arXiv 1904.09751)
  *   choice               token i with probability softmax(z)ᵢ; at T = 0 the largest z, the first of equals
  *
@@ -12,7 +12,7 @@
 import type { Random } from "../numbers/index.ts"
 
 export interface Sampling {
-  /** 0: always the most probable token, and what follows is not asked */
+  /** 0: always the most probable token; the other options do not matter */
   readonly temperature: number
   /** null: all tokens */
   readonly topK: number | null

@@ -49,7 +49,7 @@ type SaveError = FileError | SafetensorsError | DeviceReadError
 
 type Contents = Readonly<Partial<Record<AdapterFile, Readonly<Record<string, HostTensor>>>>>
 
-/** What goes into which file, read from the device. */
+/** The content of each file, read from the device. */
 const contentsOf = (adapted: StoredAdapted): Effect.Effect<Contents, DeviceReadError> =>
   Effect.acquireUseRelease(
     Effect.sync(() => tidy(() => storedTensors(adapted).map((tensor) => tf.keep(tensor.clone())))),
@@ -66,7 +66,7 @@ const contentsOf = (adapted: StoredAdapted): Effect.Effect<Contents, DeviceReadE
     (tensors) => Effect.sync(() => tf.dispose(tensors))
   )
 
-/** Writes the adapter's tensors, each file by temporary name and rename. What they hold comes back as it is stored. */
+/** Writes the adapter's tensors, each file by temporary name and rename, and returns what was stored. */
 const writeTensors = (
   adapted: StoredAdapted,
   folder: string
@@ -121,11 +121,11 @@ export const saveAdapter = (
     if (baseConfig !== undefined) yield* writeJson(path.join(folder, "config.json"), baseConfig)
   })
 
-/** Who reads an adapter of this method, beside this package. */
+/** Which library besides this package reads an adapter of this method. */
 export const peftReader = ({ adapter }: RunPlan): string | null =>
   methodOf(adapter).peft.layout !== null ? "Hugging Face PEFT" : null
 
-/** Puts the tensors of an adapter folder in place of the ones `adapted` started with. All that is missing is told at once. */
+/** Puts the tensors of an adapter folder in place of the initial ones of `adapted`. Reports everything that is missing at once. */
 export const restoreAdapter = (
   adapted: StoredAdapted,
   folder: string

@@ -1,8 +1,8 @@
 /**
  * A session becomes a checkpoint in two parts: a snapshot, for which training waits, and its writing, for which it does not
- * (`checkpoints.ts`). Where tensors lie in host memory the snapshot holds on to them, since a step replaces tensors and never writes
- * into one; elsewhere it is a copy, because what a device that is lost later computed before can be trusted only once it is here.
- * Either way it is given up tensor by tensor as it is written.
+ * (`checkpoints.ts`). Where tensors are in host memory the snapshot holds on to them, since a step replaces tensors and never writes into
+ * one. Elsewhere it is a copy, because results of a device that may be lost can be trusted only once they are on the host. Either way it is
+ * released tensor by tensor as it is written.
  */
 import type { Tensor } from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
@@ -16,7 +16,7 @@ import { type Session, storedState } from "../training/index.ts"
 import { type CheckpointRecord, checkpointName, FORMAT, files } from "./checkpoint-read.ts"
 import { sha256Of } from "./inputs.ts"
 
-/** What a checkpoint says besides the session's own state. */
+/** What a checkpoint holds besides the session's own state. */
 type CheckpointContext = Pick<CheckpointRecord, "best" | "name" | "plan" | "inputs">
 
 interface HeldTensor {
@@ -26,7 +26,7 @@ interface HeldTensor {
   readonly release: () => void
 }
 
-/** A session's state as it is between two steps. */
+/** A session's state between two steps. */
 export interface Snapshot {
   readonly record: CheckpointRecord
   /** by their names in the file; writing takes each one out */
@@ -71,7 +71,7 @@ export const takeSnapshot = (
     return { record: { format: FORMAT, step, position, ...context, ...counts, optimizer: state.tree }, tensors }
   })
 
-/** Gives up what is left of a snapshot. */
+/** Releases what is left of a snapshot. */
 export const releaseSnapshot = ({ tensors }: Snapshot): void => {
   for (const { release } of tensors.values()) release()
   tensors.clear()
@@ -79,7 +79,7 @@ export const releaseSnapshot = ({ tensors }: Snapshot): void => {
 
 /**
  * Writes a snapshot, and uses it up, as `<folder>/step-…`; the folder of the checkpoints is made where it is missing, the run
- * folder is not. When this succeeds the checkpoint is there whole, also after a loss of power.
+ * folder is not. When this succeeds the checkpoint is complete, even after a loss of power.
  */
 export const writeCheckpoint = (
   snapshot: Snapshot,

@@ -1,6 +1,6 @@
 /**
- * How a user starts this program, for the commands that it tells them: `bun run` in the repository, whose scripts are the verbs; in
- * an installed package, which is JavaScript, its command in the words of the runtime that it runs in.
+ * How a user starts this program, for the commands in its messages: `bun run` in the repository, whose scripts are the verbs; in an
+ * installed package, which is JavaScript, its command as the current runtime starts it.
  *
  * Other rooms may enter output here as well as by `index.ts`: a command's first line needs nothing else of it.
  */

@@ -1,10 +1,9 @@
 /**
- * The tensors of a merged model: those of the base checkpoint under the names they have there, with W′ = W + s·BA (or what the
- * method's `merge` says) in place of W, and everything that was trained itself in place of what it started from.
+ * The tensors of a merged model: those of the base checkpoint under their names there, with W′ = W + s·BA (or the result of the method's
+ * `merge`) in place of W, and everything that was trained itself in place of its initial value.
  *
- * Where the run held W in fewer bits (`model.weights`), W here is what those say, at every linear layer, adapted or not: the adapter
- * was trained over them and the run was judged with them, so the merged model computes what was measured and not a mixture that
- * nobody has seen.
+ * Where the run held W in fewer bits (`model.weights`), W here is the dequantized weight, at every linear layer, adapted or not: the adapter
+ * was trained over it and the run was evaluated with it, so the merged model computes what was measured.
  *
  *   floats      as float32: a merged weight rounded back to float16 would not compute what was trained
  *   integers    as they are (buffers such as position ids)
@@ -43,13 +42,13 @@ import {
 } from "../safetensors/index.ts"
 import { type DeviceReadError, readTensor } from "../tensors/index.ts"
 
-/** A parameter that is not the base's any more, read from the device when it is its turn. */
+/** A parameter that differs from the base's, read from the device when it is written. */
 export interface ChangedParameter {
   readonly shape: ReadonlyArray<number>
   readonly read: Effect.Effect<Float32Array, DeviceReadError>
 }
 
-/** Reads a tensor that is made for it. */
+/** Makes a tensor, reads it and disposes it. */
 const readOnce = (name: string, make: () => Tensor2D): Effect.Effect<Float32Array, DeviceReadError> =>
   Effect.acquireUseRelease(
     Effect.sync(make),
@@ -80,7 +79,7 @@ export const roundedParameters = <M extends Network>({ model }: Adapted<M>): Rea
     [...(model.packed ?? [])].map(([name, W]) => [name, { shape: W.shape, read: readOnce(name, () => dequantized(W)) }])
   )
 
-/** How many tensors of the merged file are what. */
+/** How the tensors of the merged file came about, counted. */
 export interface TensorCounts {
   readonly merged: number
   /** as the run rounded them, and otherwise the base's */

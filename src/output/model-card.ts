@@ -3,7 +3,7 @@
  *
  * Metadata: https://huggingface.co/docs/hub/model-cards (base_model, library_name, license, tags, metrics, model-index). What is
  * not known is left out: a licence is the one that the base folder's own card names, or none. A base given by an absolute path
- * is named by its folder alone: a card is published, and a machine's folders are nobody's business.
+ * is named by its folder alone: a card is published, and should not show a machine's folders.
  */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"

@@ -1,5 +1,5 @@
 /**
- * A folder that is there complete or not at all: what `atomic-file.ts` does for a file.
+ * A folder that exists complete or not at all, as `writeFileAtomic` does for a file.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -16,8 +16,8 @@ export class FolderExists extends Schema.TaggedError<FolderExists>()("FolderExis
 }
 
 /**
- * Runs `write` on a temporary folder and renames that to `target`; on any other outcome the temporary folder is removed. It stands in
- * the nearest folder above `target` that exists, so that a failure leaves no empty parents.
+ * Runs `write` on a temporary folder and renames that to `target`; on any other outcome the temporary folder is removed. It is made in the
+ * nearest folder above `target` that exists, so that a failure leaves no empty parents.
  */
 export const inNewFolder = <A, E, R>(
   target: string,

@@ -36,7 +36,7 @@ export interface Run extends RunFolder {
   readonly append: (row: MetricsRow) => Effect.Effect<void, FileError, FileSystem.FileSystem>
   /** what was reported before this process resumed the run; empty for a new run */
   readonly history: ReadonlyArray<MetricsRow>
-  /** where a resumed run goes on; null: at its first step */
+  /** where a resumed run continues; null: at its first step */
   readonly checkpoint: StoredCheckpoint | null
 }
 

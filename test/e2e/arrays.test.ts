@@ -264,7 +264,7 @@ const cases: ReadonlyArray<Refusal> = [
   {
     name: "an activation that gives no scores",
     args: () => validates("odd.json", { model: { source: "odd/model.json" } }),
-    says: ['found the activation "relu" behind its last layer; expected softmax, linear, or one sigmoid unit']
+    says: ['found the activation "relu" after its last layer; expected softmax, linear, or one sigmoid unit']
   },
   {
     name: "a head that is no layer",

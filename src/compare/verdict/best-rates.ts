@@ -1,5 +1,5 @@
 /**
- * The rate that each method × rank goes on with: lowest validation loss, mean over the sweep's seeds; of equals the smaller rate.
+ * The rate that each method × rank continues with: lowest validation loss, mean over the sweep's seeds; of equals the smaller rate.
  *
  * The loss, although the verdict is about another metric: on 240 rows an accuracy, say, moves in steps of 0.4 points with a
  * standard error of 2, so neighbouring rates tie or change places by chance, while the loss sees every row's probability.
@@ -28,7 +28,7 @@ export interface Sweep {
   readonly points: ReadonlyArray<RatePoint>
   /** null: no rate can be chosen, because no run with a validation loss ended well */
   readonly best: RatePoint | null
-  /** which end of the grid the best one stands at, where there is another rate */
+  /** which end of the grid the best one is, where there is another rate */
   readonly edge: "smallest" | "largest" | null
 }
 

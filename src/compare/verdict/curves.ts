@@ -1,5 +1,5 @@
 /**
- * What the fresh runs of a study did on their way, from their `metrics.jsonl`: losses and, where they were looked at, discrepancies, each
+ * What the fresh runs of a study did on their way, from their `metrics.jsonl`: losses and, where they were probed, discrepancies, each
  * the mean over the seeds of a method. A run without the file, or cut off in it, gives what it has.
  */
 import * as Effect from "effect/Effect"

@@ -143,7 +143,7 @@ const said = (
   if (mean === null) return `no seed at which both${name === null ? "" : ` this and ${name}`} ended well`
   if (claim === "ahead") return `ahead${after("of ")} by ${size}${inPoints(measure)}`
   if (claim === "behind") return `behind${after("")} by ${size}${inPoints(measure)}`
-  if (claim === "not told apart") return `not told apart${after("from ")}: ${points}`
+  if (claim === "not told apart") return `not distinguishable${after("from ")}: ${points}`
   const nothing = `nothing said${after("of ")}`
   if (interval !== null) return `${nothing}: ${points}`
   return pairs === 1

@@ -23,7 +23,7 @@ const withInterval = (measure: Measure, estimate: Entry["test"]): string => {
   return interval === null ? shown : `${shown} (${interval.map((end) => bare(measure, end)).join(" to ")})`
 }
 
-/** `−2.0 (−12.4 to +8.4)`, bold where the two are told apart; in words where nothing may be said. */
+/** `−2.0 (−12.4 to +8.4)`, bold where the two are distinguishable; in words where nothing may be said. */
 const beside = (measure: Measure, difference: Difference | null): string => {
   if (difference === null) return "–"
   const { claim, mean, interval, words } = difference
@@ -72,7 +72,7 @@ const verdictTable = (measure: Measure, table: Table): ReadonlyArray<string> => 
     `validation${inUnit(measure)}`,
     `${split}${inUnit(measure)} (95 % interval)`,
     `${split} loss`,
-    ...(columns.lora ? [`beside LoRA${inPoints(measure).replace(" ", ", ")} (bold: told apart)`] : []),
+    ...(columns.lora ? [`beside LoRA${inPoints(measure).replace(" ", ", ")} (bold: distinguishable)`] : []),
     ...(columns.full ? ["beside full fine-tuning"] : []),
     ...(looked ? ["‖g − g̃‖/‖g‖ (best possible)"] : []),
     "seconds",

@@ -18,7 +18,7 @@ const withPoints =
     return `${name} (${signed(measure, difference.mean!)}${inPoints(measure)}${note === null ? "" : `; ${note}`})`
   }
 
-/** Who is ahead of the baseline, who behind, and who is not told apart from it. */
+/** Which methods are ahead of the baseline, which behind, and which indistinguishable from it. */
 const claims = (
   measure: Measure,
   entries: ReadonlyArray<Entry>,
@@ -30,13 +30,13 @@ const claims = (
   const parts = [
     ["Ahead of", of("ahead").map(withPoints(measure))],
     ["Behind", of("behind").map(withPoints(measure))],
-    ["Not told apart from", of("not told apart").map(({ name }) => name)]
+    ["Not distinguishable from", of("not told apart").map(({ name }) => name)]
   ] as const
   const said = parts.flatMap(([word, names]) => (names.length === 0 ? [] : [`${word} ${baseline}: ${listed(names)}`]))
   return said.length === 0 ? null : said.join(". ")
 }
 
-/** The runs behind the trials: a final and a common trial at one rate are one run. */
+/** The runs of the trials: a final and a common trial at one rate are one run. */
 export const runsOf = (results: ReadonlyArray<TrialResult>): ReadonlyArray<TrialResult> => [
   ...new Map(results.map((result) => [result.directory, result])).values()
 ]
@@ -50,10 +50,10 @@ export const megabytes = (bytes: number | null): string =>
 
 /** What a table's differences come to: nothing that is not called, and no more than that. */
 export const claimsOf = (measure: Measure, { entries }: Table): string => {
-  // full fine-tuning beside LoRA is LoRA beside full fine-tuning: told once where LoRA has one rank
+  // full fine-tuning beside LoRA is LoRA beside full fine-tuning: said once where LoRA has one rank
   const loras = entries.filter(({ method }) => method === "lora")
-  const told = loras.length === 1 && loras[0]!.againstFull !== null
-  const others = told ? entries.filter(({ method }) => method !== "lora") : entries
+  const once = loras.length === 1 && loras[0]!.againstFull !== null
+  const others = once ? entries.filter(({ method }) => method !== "lora") : entries
   const said = [claims(measure, entries, "againstLora"), claims(measure, others, "againstFull")].filter(
     (part) => part !== null
   )

@@ -66,7 +66,7 @@ export type Table = typeof Table.Type
 export interface Columns {
   /** one rate for all: no column for it */
   readonly common: boolean
-  /** some method has plain LoRA, or full fine-tuning, to be held against */
+  /** some method is compared with plain LoRA, or with full fine-tuning */
   readonly lora: boolean
   readonly full: boolean
 }

@@ -63,7 +63,7 @@ const withAllDigits = (pre: unknown): unknown => {
 const libraryOf = (json: Fields, config: Fields): HuggingFaceTokenizer =>
   new HuggingFaceTokenizer(
     { ...json, truncation: null, padding: null, pre_tokenizer: withAllDigits(json["pre_tokenizer"]) },
-    // the library tidies spaces before punctuation unless it is told not to; transformers does so only where a file says it
+    // by default the library tidies spaces before punctuation; transformers does so only where a file says it
     { ...config, clean_up_tokenization_spaces: config["clean_up_tokenization_spaces"] === true }
   )
 
@@ -78,7 +78,7 @@ const wrapped = (json: Fields, config: Fields, largestId: number): CausalTokeniz
   const decode: CausalTokenizer["decode"] = (ids, { special = false } = {}) => {
     // an embedding may have rows without a token; a model that chooses one writes nothing
     const known = ids.filter((id) => library.id_to_token(id) !== undefined)
-    // the library throws where there is nothing to decode
+    // the library throws on an empty list
     return known.length === 0 ? "" : library.decode(known, { skip_special_tokens: !special })
   }
   for (const probe of probes) decode(encode(probe, { special: true }))

@@ -12,11 +12,11 @@
  *   longrope  ωⱼ/longⱼ for a text of more than `original` tokens, ωⱼ/shortⱼ for others; cos and sin times `attention`
  *                                                                                                    (Ding et al., arXiv 2402.13753)
  *
- * What depends on n is decided for each text by itself, as transformers decides it for a batch of that text alone: there the longest text
- * of a batch decides for all, and a text's loss would depend on its neighbours.
+ * What depends on n is decided for each text by itself, as transformers decides it for a batch of that text alone. In its batches the
+ * longest text decides for all, so that a text's loss depends on its neighbours.
  *
  * Frequencies and angles are rounded to float32, as transformers rounds them and models were trained: beyond a thousand positions the
- * rounding of p·ω₀ is in the fifth digit. Cosines are made on the host, since GPUs promise none of angles of many turns.
+ * rounding of p·ω₀ is in the fifth digit. Cosines are computed on the host, since GPUs promise no accuracy for large angles.
  *
  * @see transformers `modeling_rope_utils.py`
  */
@@ -53,7 +53,7 @@ export type RopeScaling =
 
 export interface Rope {
   readonly theta: number
-  /** r, even: so many of a head's columns are turned, the first ones */
+  /** r, even: the first r columns of a head are turned */
   readonly dimensions: number
   readonly scaling: RopeScaling | null
 }
@@ -101,7 +101,7 @@ const yarnRamp = (
   const [down, up] = truncate ? [Math.floor, Math.ceil] : [(x: number) => x, (x: number) => x]
   const a = Math.max(0, down(placeOf(fast)))
   const b = Math.min(r - 1, up(placeOf(slow)))
-  // transformers' own way round a division by zero
+  // as transformers avoids a division by zero
   const width = a === b ? 0.001 : b - a
   return (j) => Math.min(1, Math.max(0, (j - a) / width))
 }
@@ -140,7 +140,7 @@ export const rotaryRows = (rope: Rope): RotaryRows => {
     const before = tables[classOf(length)] ?? rowsOf(0, r)
     const known = before.cos.length / r
     if (position < known) return before
-    // doubled, so that a text that grows by a token does not make a table for each
+    // doubled, so that a text that grows token by token does not make a table for each
     const table = rowsOf(Math.max(position + 1, 2 * known), r)
     table.cos.set(before.cos)
     table.sin.set(before.sin)
@@ -162,7 +162,7 @@ export const rotaryRows = (rope: Rope): RotaryRows => {
       positions.forEach((position, i) => {
         const length = lengths[i]!
         if (dynamic && classOf(length) > 0) {
-          // without a table, for there would be one for each length; tokens of a text stand together
+          // without a table, since there would be one for each length; tokens of a text are adjacent
           if (length !== own.length) own = { length, frequencies: frequenciesOf(rope, length) }
           writeRow(chosen, i, position, own.frequencies, 1)
           return

@@ -48,7 +48,7 @@ const readParts = (file: string, opened: OpenedFile, count: number) =>
       Effect.gen(function* () {
         if (part === file) return opened
         const fs = yield* FileSystem.FileSystem
-        // named with what asks for it: nobody has typed this file's name
+        // reported with the file that needs it: the user has not typed this name
         if (!(yield* fs.exists(part).pipe(Effect.orElseSucceed(() => false)))) {
           return yield* problem(part, `no such file; it is part ${index + 1} of ${count} of the model of ${file}`)
         }
@@ -73,7 +73,7 @@ const readFile = (file: string): Effect.Effect<OpenedFile, ModelError, FileSyste
   Effect.scoped(
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      // asked before it is opened: to open a pipe is to wait for whoever writes to it
+      // checked before it is opened: opening a pipe waits for its writer
       const { type, size: bytes } = yield* fs.stat(file)
       if (type !== "File") return yield* problem(file, `not a regular file (${type.toLowerCase()})`)
       const handle = yield* fs.open(file)

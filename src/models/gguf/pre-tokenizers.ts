@@ -1,6 +1,6 @@
 /**
- * How a text is cut before byte-level BPE, by `tokenizer.ggml.pre`: the file names the rule, tokenizer.json spells it out. Each is what the
- * named checkpoints' own tokenizer.json has; "default" is llama.cpp's own, for files that say no more.
+ * How a text is split before byte-level BPE, by `tokenizer.ggml.pre`: the file names the rule, tokenizer.json spells it out. Each rule is that
+ * of the named checkpoints' own tokenizer.json; "default" is llama.cpp's own, for files that say no more.
  */
 
 export interface Cutting {
@@ -43,7 +43,7 @@ const words = (numbers: string, letter = "\\p{L}", neither = "\\p{L}\\p{N}") =>
   `${contractions}|[^\\r\\n\\p{L}\\p{N}]?${letter}+|${numbers}| ?[^\\s${neither}]+[\\r\\n]*|${spaces}`
 const withMarks = words("\\p{N}", "[\\p{L}\\p{M}]", "\\p{L}\\p{M}\\p{N}")
 
-/** Words cut where small letters are followed by capitals. `ending`: what may stand behind a word. */
+/** Words cut where small letters are followed by capitals. `ending`: what may follow a word. */
 const casedWords = (numbers: string, ending = "") => {
   const [upper, lower] = ["[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]", "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"]
   const before = "[^\\r\\n\\p{L}\\p{N}]?"

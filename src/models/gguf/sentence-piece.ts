@@ -2,18 +2,18 @@
  * A SentencePiece vocabulary as BPE with byte fallback: the form in which Llama 2, Mistral, Phi-3 and Gemma publish it.
  *
  *   normalize   "a b" → "▁a▁b"      (without the first ▁ where the file has no space prefix: Gemma)
- *   model       pieces are merged best score first; characters that are no piece fall apart into bytes <0x00>…<0xFF>
- *   decode      ▁ → space, bytes → text, the first space away where one was put
+ *   model       pieces are merged best score first; characters that are not pieces become bytes <0x00>…<0xFF>
+ *   decode      ▁ → space, bytes → text, and the first space is removed where one was added
  *
- * A file has scores and no merges. Each way to make a piece of two others is a merge, of the piece's score: what merges two neighbours to
- * the piece of the best score, as SentencePiece does, takes them in this order.
+ * A file has scores and no merges. Each way to make a piece of two others is a merge, with the piece's score: SentencePiece merges the two
+ * neighbours that make the piece of the best score, so merges are taken in this order.
  *
- * Three facts about the published tokenizers are not in their files as they are needed:
+ * In three points the files differ from the published tokenizers:
  *
  *  - Runs of spaces that users defined (Gemma's ▁▁, ▁▁▁, …) are stored as spaces, with a score that says nothing. They are pieces better
  *    than all others, the longest first: a run of spaces is never broken by what follows it.
  *  - A tab that is only there as its byte can be part of pieces (Gemma's runs of tabs): the byte's token is the tab's.
- *  - Phi-3's special tokens take the white space behind them, but for three.
+ *  - All but three of Phi-3's special tokens swallow the white space after them.
  */
 import type { Metadata } from "./parse-header.ts"
 import { type Around, addedTokens, aroundTexts, tokenTypes, type Vocabulary } from "./vocabulary.ts"
@@ -89,7 +89,7 @@ const asPublished = (vocabulary: Vocabulary): Vocabulary => {
   return { ...vocabulary, tokens: published }
 }
 
-/** Phi-3's tokens behind which white space is not swallowed. */
+/** Phi-3's special tokens that do not swallow the white space after them. */
 const keepsSpace = ["<unk>", "<s>", "<|endoftext|>"]
 const takesSpace = (token: string): boolean => !keepsSpace.includes(token)
 

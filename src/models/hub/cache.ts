@@ -1,7 +1,7 @@
 /**
  * The cache, as all of Hugging Face's programs lay it out, so that they share what any of them downloaded:
  *
- *   models--owner--name/   refs/<revision>               the commit that a branch or tag stood for
+ *   models--owner--name/   refs/<revision>               the commit of a branch or tag
  *                          snapshots/<commit>/<file>     links to
  *                          blobs/<hash>                  SHA-256 of large files, git's SHA-1 of small ones
  */
@@ -83,7 +83,7 @@ export const linkBlob = (
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    // a commit's file never changes: one that is there is the right one
+    // a commit's file never changes: an existing one is right
     if (yield* exists(file)) return
     yield* fs.makeDirectory(path.dirname(file), { recursive: true })
     yield* fs.remove(file, { force: true })

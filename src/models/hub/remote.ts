@@ -1,4 +1,4 @@
-/** What the Hub says of a repository: the commit behind a revision, and its files with their hashes. Through `@huggingface/hub`. */
+/** What the Hub says of a repository, through `@huggingface/hub`: the commit that a revision names, and its files with their hashes. */
 import type * as Hub from "@huggingface/hub"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"

@@ -1,4 +1,4 @@
-/** Layers that decide by the sign or the size of their input. Of PReLU, `<path>.alpha` is frozen, or trained itself. */
+/** Activation layers. PReLU's `<path>.alpha` is frozen, or trained itself. */
 import * as tf from "@tensorflow/tfjs-core"
 import { clippedRelu } from "../../kernels/index.ts"
 import { stopGradient } from "../../tensors/index.ts"
@@ -18,7 +18,7 @@ export const prelu: LayerKind = {
   call: (_layer, path, [x], { weights }) => [tf.prelu(x!, weights(`${path}.alpha`))]
 }
 
-/** x where x > θ. tfjs's own has no gradient: a comparison is on the way. */
+/** x where x > θ. tfjs's own has no gradient, because it compares. */
 export const thresholdedRelu: LayerKind = {
   call: (layer, _path, [x]) => {
     const { theta } = configOf<{ readonly theta: number }>(layer)
@@ -31,7 +31,7 @@ export const thresholdedRelu: LayerKind = {
   }
 }
 
-/** x, and 0 at steps that hold nothing but the value that stands for none. tfjs's own has no gradient here either. */
+/** x, and 0 at steps whose values all equal the mask value. tfjs's own has no gradient here either. */
 export const masking: LayerKind = {
   call: (layer, _path, [x]) => {
     const { maskValue } = configOf<{ readonly maskValue: number }>(layer)

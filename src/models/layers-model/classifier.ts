@@ -1,6 +1,6 @@
 /**
- * A `tf.LayersModel` that tells classes apart: one input, and one output with a number for each class. What the output's numbers
- * are is read off its last layer: softmax's probabilities, a single sigmoid's (of the second of two classes), or logits.
+ * A `tf.LayersModel` as a classifier: one input, and one output with a number for each class. The last layer shows what these numbers are:
+ * softmax's probabilities, a single sigmoid's (of the second of two classes), or logits.
  */
 import type { LayersModel, layers, Shape } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs-core"
@@ -113,7 +113,7 @@ const rowSize = (shape: Shape | Array<Shape>): number =>
     ? (shape as Array<Shape>).reduce((sum, own) => sum + rowSize(own), 0)
     : (shape as Shape).slice(1).reduce<number>((size, n) => size * (n ?? 1), 1)
 
-/** Numbers that a row may have, and what its scores are; or why it has none. */
+/** What the scores are and how many classes there are; or why it is no classifier. */
 const scoresOf = (base: LayersModel) => {
   const [inputs, outputs] = [base.inputs.length, base.outputs.length]
   if (inputs !== 1 || outputs !== 1) {
@@ -133,12 +133,12 @@ const scoresOf = (base: LayersModel) => {
     ...(output.length === 1 ? [] : [`found the output shape [${output.join(", ")}]; expected a number for each class`]),
     ...(activation === "softmax" || activation === "linear" || scores === "sigmoid"
       ? []
-      : [`found the activation "${activation}" behind its last layer; expected softmax, linear, or one sigmoid unit`])
+      : [`found the activation "${activation}" after its last layer; expected softmax, linear, or one sigmoid unit`])
   ]
   return { scores, classes: scores === "sigmoid" ? 2 : (output[0] ?? 0), problems }
 }
 
-/** The name of what stands behind the last linear map, "linear" where nothing does. */
+/** The name of the activation after the last linear map, "linear" where there is none. */
 const lastActivation = (layer: layers.Layer): string => {
   if (layer.getClassName() === "Softmax") return "softmax"
   if (isModel(layer)) return lastActivation(layer.outputs[0]!.sourceLayer)
@@ -146,7 +146,7 @@ const lastActivation = (layer: layers.Layer): string => {
   return (typeof activation === "string" ? activation : activation?.class_name)?.toLowerCase() ?? "linear"
 }
 
-/** The smallest probability that counts, as Keras has it: the logarithm of 0 is no number. */
+/** Probabilities are clipped to this, as in Keras: the logarithm of 0 is infinite. */
 const SMALLEST = 1e-7
 
 const logitsFrom = (output: tf.Tensor2D, scores: Scores): tf.Tensor2D => {

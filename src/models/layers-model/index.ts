@@ -1,4 +1,4 @@
-/** A `tf.LayersModel` as a network to adapt, and one whose outputs tell classes apart. */
+/** A `tf.LayersModel` as a network to adapt, and as a classifier. */
 export {
   type DescribedLayers,
   describeLayersClassifier,

@@ -18,7 +18,7 @@ import type { Linear, LinearSite, Weights } from "../../tensors/index.ts"
 
 export type Layer = layers.Layer
 
-/** A layer and where it stands: its name, with those of the models that it is in before it, `outer.inner`. */
+/** A layer and its path: its name after those of the models that it is in, `outer.inner`. */
 export interface PlacedLayer {
   readonly layer: Layer
   readonly path: string
@@ -29,7 +29,7 @@ export interface LayerParameter {
   readonly name: string
   /** as the network holds it; linear weights [out, in] */
   readonly shape: ReadonlyArray<number>
-  /** which of the layer's own weights it is: a place in `layer.getWeights()` */
+  /** which of the layer's own weights it is: an index into `layer.getWeights()` */
   readonly index: number
   /** the layer's own form → the network's. Tensor code; a new tensor or a handle of the same */
   readonly held: (own: tf.Tensor) => tf.Tensor
@@ -43,18 +43,18 @@ export interface Pass {
   readonly weights: Weights
   /** what tfjs's executor hands the layer as its mask; null: nothing */
   readonly mask: tf.Tensor | null
-  /** Computes a layer inside this one (of a wrapper), where it stands. */
+  /** Computes a layer inside this one (a wrapper). */
   readonly inner: (layer: Layer, inputs: ReadonlyArray<tf.Tensor>, mask: tf.Tensor | null) => ReadonlyArray<tf.Tensor>
 }
 
 export interface LayerKind<L extends Layer = Layer> {
-  /** Linear maps of the layer. `path`: where it stands. Absent: none. */
+  /** Linear maps of the layer at `path`. Absent: none. */
   readonly sites?: (layer: L, path: string) => ReadonlyArray<LinearSite>
   /** What can be adapted, or trained itself. Absent: nothing. */
   readonly parameters?: (layer: L, path: string) => ReadonlyArray<LayerParameter>
-  /** What else the forward pass reads of the layer's weights and nobody trains (statistics). Absent: nothing. */
+  /** What else the forward pass reads of the layer's weights and is never trained (statistics). Absent: nothing. */
   readonly constants?: (layer: L, path: string) => ReadonlyArray<LayerParameter>
-  /** Of a wrapper: the layers that are in it, which stand in its place. */
+  /** Of a wrapper: the layers in it, which take its place. */
   readonly parts?: (layer: L, path: string) => ReadonlyArray<PlacedLayer>
   /** Layers of the class that are not of this kind, computed by their own `call`. Absent: there are none. */
   readonly takes?: (layer: L) => boolean
@@ -71,7 +71,7 @@ export interface Activation {
   readonly getClassName: () => string
 }
 
-/** y behind the layer's own activation, where it has one. */
+/** y after the layer's own activation, if it has one. */
 export const activated = (layer: Layer, y: tf.Tensor): tf.Tensor => {
   const { activation } = layer as unknown as { readonly activation?: Activation | null }
   // the same function, with a gradient in one piece
@@ -105,7 +105,7 @@ export const kernelAsMatrix = (name: string, index: number, shape: ReadonlyArray
 export const weightShapes = (layer: Layer): ReadonlyArray<ReadonlyArray<number>> =>
   layer.weights.map(({ shape }) => shape as ReadonlyArray<number>)
 
-/** Where a weight of the layer stands in `layer.getWeights()`, by the name that its class gave it; −1: nowhere. */
+/** Index of a weight in `layer.getWeights()`, by the name that its class gave it; −1: none. */
 export const indexOf = (layer: Layer, name: string): number =>
   layer.weights.findIndex(({ originalName }) => originalName.split("/").at(-1) === name)
 

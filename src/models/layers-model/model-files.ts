@@ -20,7 +20,7 @@ interface ModelFiles {
   readonly shards: ReadonlyArray<string>
 }
 
-/** A topology is a page for each hundred layers. */
+/** A topology takes about a page for each hundred layers. */
 const LARGEST = 64 * 2 ** 20
 
 const isGroup = (group: unknown): group is tf.io.WeightsManifestConfig[number] =>
@@ -56,7 +56,7 @@ const readModelFiles = (source: string): Effect.Effect<ModelFiles, ModelError, F
     }
   })
 
-/** The topology, every initializer of which makes zeros: nothing is worked out for numbers that nobody reads. */
+/** The topology with initializers that make zeros: nothing is computed for numbers that are not read. */
 const withoutStarts = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(withoutStarts)
   if (!isRecord(value)) return value

@@ -1,6 +1,6 @@
 /**
- * Pooling in one and two dimensions, by kernels whose gradients are right: tfjs's own are wrong of a maximum on wasm,
- * and of an average everywhere where a window hangs over the edge. Pooling over everything and in three dimensions are
+ * Pooling in one and two dimensions, by kernels whose gradients are right: tfjs's own are wrong for a maximum on wasm, and for an average
+ * wherever a window extends over the edge. Pooling over everything and in three dimensions are
  * tfjs's own (`topology.ts`).
  *
  *   average   the sum over a window (a depthwise convolution with 1), over the number of pixels that it has

@@ -1,14 +1,12 @@
 /**
- * SimpleRNN, LSTM and GRU (and RNN with one cell of these), as tfjs computes them, with two linear layers for the
- * arguments: `<path>.kernel` of what comes in, for all steps at once, and `<path>.recurrent` of the state, step by
- * step.
+ * SimpleRNN, LSTM and GRU (and RNN with one cell of these), as tfjs computes them, with two linear layers as arguments: `<path>.kernel` of
+ * the input, for all steps at once, and `<path>.recurrent` of the state, step by step.
  *
  *   SimpleRNN   h ← a(W x + b + U h)
  *   LSTM        [i f c o] = W x + b + U h     c ← σ(f)·c + σ(i)·a(c̃)     h ← σ(o)·a(c)
  *   GRU         [z r h̃] = W x + b, with U h for z and r, and U(σ(r)·h) for h̃     h ← σ(z)·h + (1 − σ(z))·a(h̃)
  *
- * A step that the mask leaves out keeps the state. U of a GRU meets two inputs, and is one layer that runs twice: a
- * part of each of its outputs is used.
+ * A masked step keeps the state. U of a GRU has two inputs, so it is one layer that runs twice: a part of each of its outputs is used.
  */
 import type { layers } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs-core"
@@ -46,7 +44,7 @@ interface Step {
   readonly cell: Recurrent["cell"]
 }
 
-/** How a cell goes one step further; the first part of the state is the output. */
+/** One step of a cell; the first part of the state is the output. */
 interface Cell {
   readonly states: number
   readonly next: (step: Step) => ReadonlyArray<tf.Tensor2D>

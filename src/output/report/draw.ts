@@ -2,8 +2,8 @@
  * The script of a report: draws the embedded plots with uPlot, in the colours of the reader's scheme, and again when scheme, width
  * or medium (paper) changes.
  *
- * This function is never called here: its source is embedded in the page, so it uses nothing from outside itself but `uPlot`, which
- * stands in the page before it.
+ * This function is never called here: its source is embedded in the page, so it uses nothing from outside itself but `uPlot`, which the
+ * page loads before it.
  */
 import type uPlot from "uplot"
 import type { Plot, Series } from "./plots.ts"
@@ -11,7 +11,7 @@ import type { Plot, Series } from "./plots.ts"
 export const drawPlots = (Chart: typeof uPlot): void => {
   const plots: ReadonlyArray<Plot> = JSON.parse(document.getElementById("plots")!.textContent!)
   const dark = window.matchMedia("(prefers-color-scheme: dark)")
-  // Told apart by people who do not tell red from green: blue, orange, green-blue, purple (after Okabe & Ito 2008).
+  // Distinguishable with red-green colour blindness: blue, orange, green-blue, purple (after Okabe & Ito 2008).
   const palettes = {
     light: { series: ["#0b63b5", "#c15400", "#00795a", "#8a3f7a"], text: "#44505c", grid: "#e3e7eb" },
     dark: { series: ["#6db3f2", "#f2a35e", "#4fc9a4", "#dd9ccf"], text: "#aeb9c4", grid: "#2b333b" }

@@ -5,7 +5,7 @@ import { grouped, type Plot, plotOver, rounded, type Series } from "./plots.ts"
 import { figure } from "./results.ts"
 import type { Diagnostics, Site } from "./run-record.ts"
 
-// As many as a reader reads.
+// More would not be read.
 const WARNINGS = 5
 
 /**
@@ -44,7 +44,7 @@ const theorem = (probes: ReadonlyArray<Diagnostics>): Html | null => {
   return html`<p>LoRA-Pro's theorem ${result}</p>${shown.length > 0 && html`<ul>${shown}${left > 0 && html`<li>and ${count(left)} more in metrics.jsonl</li>`}</ul>`}`
 }
 
-/** A name that may go on in the next line behind each dot. */
+/** A name that may break after each dot. */
 const broken = (name: string): ReadonlyArray<Html> =>
   name.split(/(?<=\.)/).map((segment, i) => html`${i > 0 && html`<wbr>`}${segment}`)
 

@@ -1,4 +1,4 @@
-/** How numbers are written for people: three or four digits that count, units beside them, – where there is none. */
+/** Numbers for people: three or four significant digits with their units, – where there is none. */
 
 const missing = "–"
 

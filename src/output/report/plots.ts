@@ -1,5 +1,5 @@
 /**
- * The curves of a run as data: what `draw.ts` draws in the browser, and a sentence on each for those who do not see it.
+ * The curves of a run as data, which `draw.ts` draws in the browser, and each in a sentence for readers who cannot see it.
  *
  * A long run is drawn with at most 1,000 points, each the mean of its steps; the worst site of a point is the worst of its steps.
  */
@@ -35,7 +35,7 @@ const mean: Fold = (values) => values.reduce((sum, value) => sum + value / value
 const smallest: Fold = (values) => Math.min(...values)
 const largest: Fold = (values) => Math.max(...values)
 
-/** Consecutive steps, so many together that there are at most POINTS groups. */
+/** Consecutive steps in groups of equal size, POINTS groups at most. */
 export const grouped = <A>(steps: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> => {
   const size = Math.ceil(steps.length / POINTS)
   return Array.from({ length: size === 0 ? 0 : Math.ceil(steps.length / size) }, (_, i) =>

@@ -1,6 +1,6 @@
 /**
  * What a report is made from: `plan.json`, `run.json` and `metrics.jsonl` of a finished run, read back. Numbers that are not finite
- * stand in them as null, and labels are whatever a user called a class.
+ * are null in them, and labels are whatever a user called a class.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"

@@ -145,8 +145,8 @@ describe("differences", () => {
     const { againstLora } = entryOf(verdict, "lora-pro")
     expect(againstLora!.mean!).toBeGreaterThan(0.03)
     expect(againstLora!.claim).toBe("not told apart")
-    expect(againstLora!.words).toMatch(/^not told apart from LoRA: \+3\.6 points \(interval −\d+\.\d to \+\d+\.\d\)$/)
-    expect(claimsOf(accuracy, verdict.final!)).toBe("Not told apart from LoRA: LoRA-Pro.")
+    expect(againstLora!.words).toMatch(/^not distinguishable from LoRA: \+3\.6 points \(interval −\d+\.\d to \+\d+\.\d\)$/)
+    expect(claimsOf(accuracy, verdict.final!)).toBe("Not distinguishable from LoRA: LoRA-Pro.")
   })
 
   test("more comparisons ask for more: what one alone would call, many do not", () => {

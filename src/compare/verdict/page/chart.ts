@@ -34,7 +34,7 @@ export const linear = ([low, high]: readonly [number, number], from: number, to:
   ticks: roundTicks(low, high, wanted)
 })
 
-/** Logarithmic; `marked` are the values that stand beside the axis. */
+/** Logarithmic; `marked`: the values beside the axis. */
 export const logarithmic = (marked: ReadonlyArray<number>, from: number, to: number): Scale => {
   const [low, high] = domainOf(marked.map(Math.log))
   return { at: (value) => from + ((Math.log(value) - low) / (high - low)) * (to - from), ticks: marked }

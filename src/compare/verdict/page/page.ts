@@ -55,7 +55,7 @@ ${intervalChart(verdict.measure, verdict.final)}${verdictTable(verdict.final, ve
 
 const common = (verdict: Verdict): Html | null =>
   verdict.common &&
-  html`<section><h2>Every method at one rate, ${number(verdict.study.commonRate)}</h2><p>What somebody sees who has no time to search for a rate. Judged by ${verdict.measure.label} on ${verdict.common.split}. ${claimsOf(verdict.measure, verdict.common)}</p>
+  html`<section><h2>Every method at one rate, ${number(verdict.study.commonRate)}</h2><p>What a user without time to search for a rate would see. Judged by ${verdict.measure.label} on ${verdict.common.split}. ${claimsOf(verdict.measure, verdict.common)}</p>
 ${intervalChart(verdict.measure, verdict.common)}${verdictTable(verdict.common, verdict)}</section>`
 
 const sweeps = (verdict: Verdict): Html | null => {
