@@ -145,7 +145,9 @@ describe("differences", () => {
     const { againstLora } = entryOf(verdict, "lora-pro")
     expect(againstLora!.mean!).toBeGreaterThan(0.03)
     expect(againstLora!.claim).toBe("not told apart")
-    expect(againstLora!.words).toMatch(/^not distinguishable from LoRA: \+3\.6 points \(interval −\d+\.\d to \+\d+\.\d\)$/)
+    expect(againstLora!.words).toMatch(
+      /^not distinguishable from LoRA: \+3\.6 points \(interval −\d+\.\d to \+\d+\.\d\)$/
+    )
     expect(claimsOf(accuracy, verdict.final!)).toBe("Not distinguishable from LoRA: LoRA-Pro.")
   })
 
