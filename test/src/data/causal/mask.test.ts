@@ -120,7 +120,7 @@ describe("templates of other kinds", () => {
       "[{{ message.role }}]{% if loop.last %}{{ message.content }}{% else %}{{ message.content.split('</think>')[-1] }}{% endif %}<|im_end|>"
     )}{% if add_generation_prompt %}[assistant]{% endif %}`
     expect(turnsOf(source)).toEqual([
-      'message 2: which tokens are the assistant\'s cannot be told: the chat template writes the messages up to here otherwise when others follow; use one with {% generation %} tags, or lossOn "all"'
+      'message 2: which tokens are the assistant\'s is not known: the chat template writes the messages up to here otherwise when others follow; use one with {% generation %} tags, or lossOn "all"'
     ])
   })
 

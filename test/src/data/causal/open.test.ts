@@ -231,7 +231,7 @@ describe("broken rows", () => {
   })
 })
 
-test("a turn that cannot be told, since the template changes earlier ones, is found in any row", async () => {
+test("a turn that is not known, since the template changes earlier ones, is found in any row", async () => {
   const thinking =
     "{% for m in messages %}[{{ m.role }}]{% if loop.last %}{{ m.content }}{% else %}{{ m.content.split('</think>')[-1] }}{% endif %}<|im_end|>{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
   const said = (answer: string) => ({
@@ -240,7 +240,7 @@ test("a turn that cannot be told, since the template changes earlier ones, is fo
   const thought = [chat(1)[0]!, { role: "assistant", content: "Hm</think>2" }, chat(2)[0]!, chat(2)[1]!]
   const rows = [...Array.from({ length: 900 }, (_, i) => said(`Because ${i}.`)), { messages: thought }]
   expect(await failureOf(open({ format: "chat", train: jsonlOf(rows) }, { ...smollm2, chatTemplate: thinking }))).toBe(
-    'rows.jsonl:901: message 2: which tokens are the assistant\'s cannot be told: the chat template writes the messages up to here otherwise when others follow; use one with {% generation %} tags, or lossOn "all"'
+    'rows.jsonl:901: message 2: which tokens are the assistant\'s is not known: the chat template writes the messages up to here otherwise when others follow; use one with {% generation %} tags, or lossOn "all"'
   )
   const last = [...rows.slice(0, 900), said("Hm</think>Because.")] // it is the last turn, which is written as it is
   await run(open({ format: "chat", train: jsonlOf(last) }, { ...smollm2, chatTemplate: thinking }))
