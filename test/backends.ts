@@ -23,8 +23,8 @@ const chosen: ReadonlyArray<string> = (process.env["TEST_BACKENDS"] ?? backends.
 
 /** Is webgpu chosen, and is there an adapter? Where it is not chosen, no adapter is asked for: that takes a while. */
 export const webgpu = chosen.includes("webgpu")
-  ? (await import("./runtime/runtimes.ts")).webgpu
-  : { exists: false, hardware: false }
+  ? { chosen: true, ...(await import("./runtime/runtimes.ts")).webgpu }
+  : { chosen: false, exists: false, hardware: false }
 
 /** A `describe` block in which the backend is in use; it is closed afterwards. */
 export const describeOn = (backend: AnyBackend, tests: () => void): void => {

@@ -1,6 +1,6 @@
 /** Every test belongs to one part, and every part is run: by `bun run test:all`, and so by CI. */
 import { expect, test } from "bun:test"
-import { readFileSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import ownPackage from "../package.json" with { type: "json" }
 import { jobsOf, partNames, parts } from "../scripts/test.ts"
@@ -39,4 +39,16 @@ test("bun run test is the fast part; each other has a command; test:all and CI r
     )
   )
   expect(textOf(".ci/run")).toMatch(/^bun run test:all$/m)
+})
+
+test("test/README.md names files and tests that are there", () => {
+  const readme = textOf("test/README.md")
+  const named = [...readme.matchAll(/`((?:[\w-]+\/)*[\w.-]+\.ts)`/g)].map(([, file]) => file!)
+  const missing = named.filter((file) => ![file, `test/${file}`].some((one) => existsSync(join(repository, one))))
+  expect(missing).toEqual([])
+  // the table of faults: file › test
+  const proofs = [...readme.matchAll(/\| `([\w/.-]+\.ts)` › (.*?):? \|$/gm)]
+  expect(proofs.length).toBeGreaterThan(30)
+  const unproven = proofs.filter(([, file, name]) => !textOf(`test/${file!}`).includes(name!))
+  expect(unproven.map(([line]) => line)).toEqual([])
 })

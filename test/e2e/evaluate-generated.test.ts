@@ -6,7 +6,7 @@ import { platform } from "../../src/platform.ts"
 import { Progress, type ProgressEvent } from "../../src/run/index.ts"
 import { type EvaluateGeneratedOptions, evaluateGenerated, loadCausalRun } from "../../src/trained/index.ts"
 import { causalData, causalPlan, decoder } from "./causal-workspace.ts"
-import { jsonLines, TIMEOUT, workspace } from "./fixtures.ts"
+import { jsonLines, onWasm, succeed, TIMEOUT, workspace } from "./fixtures.ts"
 import { complete } from "./train-here.ts"
 
 const w = workspace()
@@ -65,4 +65,13 @@ test("another file, in the place of the splits", async () => {
   expect((await evaluated({ file: w.path("wrong.jsonl"), rows: 2 })).reports).toEqual([
     { split: "test", rows: 2, score: 1 / 2 }
   ])
+})
+
+test("the command says how many are right, and shows those that are not", async () => {
+  const { stdout } = await succeed(
+    w.cli(["evaluate", "runs/colours", "--generate", "--max-tokens", "4", "--data", "wrong.jsonl", ...onWasm])
+  )
+  expect(stdout).toContain("test: 2 of 3 answers are right (66.7 %)")
+  expect(stdout.match(/wrote/g)).toHaveLength(1)
+  expect(stdout).toMatch(/wrote +green\n +expected +red/)
 })

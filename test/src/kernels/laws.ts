@@ -194,13 +194,19 @@ const spoilt = <Name extends string>(hosts: Hosts<Name>): ReadonlyArray<readonly
   Object.entries<Host>(hosts).flatMap(([name, host]) => {
     if (host.values instanceof Int32Array) return []
     const last = host.values.length - 1
-    return [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY].flatMap((bad) =>
-      [...new Set([0, last >> 1, last])].map((at) => {
-        const values = host.values.slice()
-        values[at] = bad
-        return [`${bad} at ${at} of ${name}`, { ...hosts, [name]: { ...host, values } }] as const
-      })
-    )
+    // each place with one bad number, and each bad number in one place
+    const bad = new Map([
+      [`NaN at 0`, [0, Number.NaN]],
+      [`NaN at ${last >> 1}`, [last >> 1, Number.NaN]],
+      [`NaN at ${last}`, [last, Number.NaN]],
+      [`∞ at ${last}`, [last, Number.POSITIVE_INFINITY]],
+      [`−∞ at 0`, [0, Number.NEGATIVE_INFINITY]]
+    ] as ReadonlyArray<readonly [string, readonly [at: number, bad: number]]>)
+    return [...bad].map(([says, [at, number]]) => {
+      const values = host.values.slice()
+      values[at] = number
+      return [`${says} of ${name}`, { ...hosts, [name]: { ...host, values } }] as const
+    })
   })
 
 /** Runs `f` on wasm, where every new tensor holds NaN: what a kernel leaves as it was shows. */
@@ -412,7 +418,8 @@ const testOnWebgpu = <Name extends string, Size>(kernel: Lawful<Name, Size>, sha
 export const describeLaws = <Name extends string, Size>(kernel: Lawful<Name, Size>): void =>
   describe(kernel.name, () => {
     const { sizes, large, empty, differentiable, run, shaders } = kernel
-    if (shaders !== undefined) describe.skipIf(!webgpu.exists)("on a GPU", () => testOnWebgpu(kernel, shaders))
+    if (shaders !== undefined && webgpu.chosen)
+      describe.skipIf(!webgpu.exists)("on a GPU", () => testOnWebgpu(kernel, shaders))
     // where no wasm is open: whatever other tests of this process have left
     beforeAll(async () => {
       await tf.setBackend("cpu")
