@@ -51,8 +51,7 @@ const linesOf = (kernel: Kernel): ReadonlyArray<string> => {
   const lines = fields.map(lineOf)
   if (kernel.entry === undefined) return lines
   const at = `changetype<usize>(this) + ${4 * size} + ${4 * entrySize} * <usize>i`
-  const method = `  // @ts-ignore: a decorator
-  @inline
+  const method = `  @inline
   entry(i: i32): ${className}Entry {
     return changetype<${className}Entry>(${at})
   }`

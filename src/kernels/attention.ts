@@ -13,7 +13,7 @@
 import type { Tensor, Tensor2D, Tensor4D, TensorInfo } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import { inPlaceOf } from "../tensors/index.ts"
-import { declareKernel, read, write } from "./declaration.ts"
+import { declareKernel, read, reads, write, writes } from "./declaration.ts"
 import { defineKernel } from "./kernel.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
 import type { WebgpuEngine } from "./webgpu/engine.ts"
@@ -107,10 +107,7 @@ const attentionKernel = declareKernel({
 
 const gradientKernel = declareKernel({
   name: "attentionGradient",
-  buffers: {
-    ...{ q: read("f32"), k: read("f32"), v: read("f32"), p: read("f32"), dO: read("f32") },
-    ...{ dq: write("f32"), dk: write("f32"), dv: write("f32") }
-  },
+  buffers: { ...reads("f32", "q", "k", "v", "p", "dO"), ...writes("f32", "dq", "dk", "dv") },
   words: WORDS,
   scratch: ({ length, d }) => 4 * (3 * inPanels(d) + length * inPanels(length) + 2 * inPanels(length) * inPanels(d))
 })
@@ -157,8 +154,7 @@ const gradients = defineKernel<Saved, Shape>({
     { P: statistics, O, ...others }: Readonly<Record<Saved, TensorInfo>> & { readonly O?: TensorInfo },
     { heads },
     engine
-  ) => programs().attentionGradientOnWebgpu(engine, { ...others, O: O!, statistics }, heads),
-  inputsToSave: []
+  ) => programs().attentionGradientOnWebgpu(engine, { ...others, O: O!, statistics }, heads)
 })
 
 const kernel = defineKernel<"q" | "k" | "v" | "mask", Shape>({

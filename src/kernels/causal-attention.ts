@@ -106,8 +106,7 @@ const gradients = defineKernel<Input | "dO" | "O" | "statistics", CausalShape>({
   name: "CausalAttentionGradient",
   reference: referenceBackward,
   wasm: (inputs, shape, engine) => causalAttentionGradientOnWasm(engine, inputs, shape),
-  webgpu: (inputs, shape, engine) => programs().causalAttentionGradientOnWebgpu(engine, inputs, shape),
-  inputsToSave: []
+  webgpu: (inputs, shape, engine) => programs().causalAttentionGradientOnWebgpu(engine, inputs, shape)
 })
 
 const kernel = defineKernel<Input, CausalShape>({

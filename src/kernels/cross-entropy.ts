@@ -108,8 +108,7 @@ const backward = defineKernel<"dy" | "z" | "labels" | "statistics", Attributes>(
     engine.run(backwardKernel, { dy, z, labels, statistics, dz }, { rows, classes, ignored })
     return [dz]
   },
-  webgpu: (inputs, { ignored }, engine) => [programs().crossEntropyBackwardOnWebgpu(engine, inputs, ignored)],
-  inputsToSave: []
+  webgpu: (inputs, { ignored }, engine) => [programs().crossEntropyBackwardOnWebgpu(engine, inputs, ignored)]
 })
 
 const forward = defineKernel<"z" | "labels", Attributes>({

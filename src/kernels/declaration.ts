@@ -31,6 +31,15 @@ export type EntryTypes = Readonly<Record<string, BufferType | WordType>>
 
 export const read = (element: ElementType) => ({ element, writes: false, optional: false }) as const
 export const write = (element: ElementType) => ({ element, writes: true, optional: false }) as const
+type All<Names extends string, B extends BufferType> = { readonly [K in Names]: B }
+const all = <Names extends string, B extends BufferType>(buffer: B, names: ReadonlyArray<Names>) =>
+  Object.fromEntries(names.map((name) => [name, buffer])) as All<Names, B>
+
+/** Several buffers of one type. */
+export const reads = <Names extends string>(element: ElementType, ...names: ReadonlyArray<Names>) =>
+  all(read(element), names)
+export const writes = <Names extends string>(element: ElementType, ...names: ReadonlyArray<Names>) =>
+  all(write(element), names)
 /** A buffer that a call may leave out: its address is 0 then. On wasm alone. */
 export const optional = <B extends BufferType>(buffer: B) => ({ ...buffer, optional: true }) as const
 

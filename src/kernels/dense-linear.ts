@@ -102,8 +102,7 @@ const backward = forEachForm((form, name) =>
       return [
         programs().multiplyOnWebgpu(engine, { kind: "nn", m, n: columns, k, a: dy, ...weightOnWebgpu(form, weight) })
       ]
-    },
-    inputsToSave: []
+    }
   })
 )
 

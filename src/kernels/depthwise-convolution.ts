@@ -56,8 +56,7 @@ const backward = defineKernel<"dy" | "K", Attributes>({
     const dx = engine.output(shape)
     engine.run(backwardKernel, { dy, filters: K, dx }, { ...windowWords(shape, window), lines: shape[0] * shape[1] })
     return [dx]
-  },
-  inputsToSave: []
+  }
 })
 
 const filterGradient = defineKernel<"x" | "dy", Attributes>({
@@ -75,8 +74,7 @@ const filterGradient = defineKernel<"x" | "dy", Attributes>({
     // a chunk is one place of the kernel
     engine.run(filterKernel, { x, dy, out }, windowWords(shape, window), { chunks: placesIn(window) })
     return [out]
-  },
-  inputsToSave: []
+  }
 })
 
 const kernel = defineKernel<"x" | "K", Attributes>({

@@ -75,8 +75,7 @@ const dequantize = defineKernel<"words" | "scales", Attributes>({
   },
   webgpu: ({ words, scales }, { packing, columns }, engine) => [
     programs().dequantizeOnWebgpu(engine, packing, words, scales, columns)
-  ],
-  inputsToSave: []
+  ]
 })
 
 /** W in float32: itself, or a new tensor from a packed one. Tensor code: the caller's tidy owns what is new. */

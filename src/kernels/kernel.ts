@@ -33,8 +33,9 @@ export interface KernelDefinition<Input extends string, Attributes extends objec
     attributes: Attributes,
     engine: WebgpuEngine
   ) => ReadonlyArray<TensorInfo>
-  readonly inputsToSave: ReadonlyArray<Input>
-  /** Which outputs the gradient needs, in order. */
+  /** Which inputs the gradient needs, in order; default none. */
+  readonly inputsToSave?: ReadonlyArray<Input>
+  /** Which outputs it needs, in order. */
   readonly outputsToSave?: ReadonlyArray<boolean>
   /**
    * For each input a closure, called only when the gradient of that input is wanted. `saved`: saved inputs, then saved outputs.
@@ -55,7 +56,7 @@ const backends = ["cpu", "wasm", "webgpu", "webgl", "tensorflow"] as const
 export const defineKernel = <Input extends string, Attributes extends object>(
   definition: KernelDefinition<Input, Attributes>
 ): ((inputs: Readonly<Record<Input, Tensor>>, attributes: Attributes) => ReadonlyArray<Tensor>) => {
-  const { name, reference, wasm, webgpu, inputsToSave, outputsToSave, gradient } = definition
+  const { name, reference, wasm, webgpu, inputsToSave = [], outputsToSave, gradient } = definition
   for (const backendName of backends) {
     tf.registerKernel({
       kernelName: name,

@@ -175,8 +175,7 @@ const weightGradient = defineKernel<Input | "dy", Attributes>({
       { dy, statistics: statistics! },
       softcap
     )
-  ],
-  inputsToSave: []
+  ]
 })
 
 const forward = forEachForm((form, name) =>
@@ -220,9 +219,7 @@ const scores = forEachForm((form, name) =>
     name: name("TokenScores"),
     reference: (inputs, attributes) => referenceScores(wholeOf(form, inputs), attributes),
     wasm: (inputs, { softcap }, engine) => tokenScoresOnWasm(engine, headOf(engine, form, inputs), softcap),
-    webgpu: (inputs, { softcap }, engine) =>
-      programs().tokenScoresOnWebgpu(engine, webgpuHeadOf(form, inputs), softcap),
-    inputsToSave: []
+    webgpu: (inputs, { softcap }, engine) => programs().tokenScoresOnWebgpu(engine, webgpuHeadOf(form, inputs), softcap)
   })
 )
 

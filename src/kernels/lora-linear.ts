@@ -56,8 +56,7 @@ const forward = forEachForm((form, name) =>
     wasm: ({ x, bias, h, B, ...weight }, _, engine) => {
       const start = startOf(bias)
       return [fused(engine, { kind: "nt", form, a: x, weight, second: [h, B], n: B.shape[0]!, start })]
-    },
-    inputsToSave: []
+    }
   })
 )
 
@@ -78,8 +77,7 @@ const backward = forEachForm((form, name) =>
       return [
         programs().multiplyOnWebgpu(engine, { kind: "nn", m, n, k, a: dy, ...weightOnWebgpu(form, weight), second })
       ]
-    },
-    inputsToSave: []
+    }
   })
 )
 
@@ -117,8 +115,7 @@ const scaledProduct = defineKernel<"a" | "b", { readonly scale: number; readonly
   webgpu: ({ a, b }, { scale, transposeA }, engine) => {
     const [m, k] = (transposeA ? a.shape.toReversed() : a.shape) as [number, number]
     return [programs().multiplyOnWebgpu(engine, { kind: transposeA ? "tn" : "nn", m, n: b.shape[1]!, k, a, b, scale })]
-  },
-  inputsToSave: []
+  }
 })
 
 interface Attributes {

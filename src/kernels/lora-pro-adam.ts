@@ -145,8 +145,7 @@ const moves = defineKernel<string, Attributes>({
   name: "LoraProAdam",
   reference,
   wasm,
-  webgpu,
-  inputsToSave: []
+  webgpu
 })
 
 /** A pair's step. Moments M = m/(1−β₁) and V = v/(1−β₂) are [out, in]. */

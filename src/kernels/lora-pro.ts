@@ -4,7 +4,7 @@
  */
 import type { Tensor, Tensor2D, TensorInfo } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { declareKernel, read, write } from "./declaration.ts"
+import { declareKernel, reads, write } from "./declaration.ts"
 import { defineKernel } from "./kernel.ts"
 import { type Factors, theorem, type Whitening, type XChoice } from "./lora-pro-theorem.ts"
 import { groupsOf, listed, named } from "./tensor-lists.ts"
@@ -43,8 +43,7 @@ export const pairOfInputs = (inputs: ReadonlyArray<Tensor>) => {
 
 /** What kernels on wasm read of a pair. */
 export const PAIR_ENTRY = {
-  ...{ A: read("f32"), B: read("f32"), gA: read("f32"), gB: read("f32") },
-  ...{ TB: read("f32"), TBgrad: read("f32"), TAt: read("f32"), TAgrad: read("f32"), S: read("f32") },
+  ...reads("f32", "A", "B", "gA", "gB", "TB", "TBgrad", "TAt", "TAgrad", "S"),
   ...({ dA: write("f32"), dB: write("f32"), r: "u32", inputs: "u32", outputs: "u32" } as const)
 }
 
@@ -107,8 +106,7 @@ const directions = defineKernel<string, Attributes>({
   name: "LoraPro",
   reference,
   wasm,
-  webgpu,
-  inputsToSave: []
+  webgpu
 })
 
 /** (dA, dB) of every pair, from its factors, their gradients and its whitening. */

@@ -53,7 +53,6 @@ const backward = defineKernel<"dy" | "x" | "y", Attributes>({
     const dP = tf.mul(first, tf.reshape(dy, [dy.size / shape[3], 1, shape[3]]))
     return [patchesBackward(tf.reshape(dP, [dP.shape[0]!, dP.size / dP.shape[0]!]), shape, window)]
   },
-  inputsToSave: [],
   wasm: ({ dy, x, y }, { window, shape }, engine) => {
     const dx = engine.output(shape)
     engine.run(backwardKernel, { x, y, dy, dx }, windowWords(shape, window))

@@ -116,8 +116,7 @@ const backward = defineKernel<"dy", { readonly shape: PictureShape; readonly win
     const dx = engine.output(shape)
     engine.run(backwardKernel, { dy, dx }, { ...windowWords(shape, window), lines: shape[0] * shape[1] })
     return [dx]
-  },
-  inputsToSave: []
+  }
 })
 
 const kernel = defineKernel<"x", { readonly shape: PictureShape; readonly window: Window }>({
@@ -130,7 +129,6 @@ const kernel = defineKernel<"x", { readonly shape: PictureShape; readonly window
     engine.run(forwardKernel, { x, out }, { ...words, lines: words.batch * words.rows })
     return [out]
   },
-  inputsToSave: [],
   gradient: ([dy], _saved, attributes) => ({ x: () => backward({ dy: dy! }, attributes)[0]! })
 })
 

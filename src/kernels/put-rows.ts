@@ -39,8 +39,7 @@ const kernel = defineKernel<"into" | "fresh", Place>({
   webgpu: (inputs, place, engine) => {
     programs().putRowsOnWebgpu(engine, inputs, place)
     return []
-  },
-  inputsToSave: []
+  }
 })
 
 /**

@@ -62,7 +62,7 @@ const webgpu = (
   engine: WebgpuEngine
 ): ReadonlyArray<TensorInfo> => [programs().ropeOnWebgpu(engine, inputs, direction)]
 
-const back = defineKernel<Input, Attributes>({ name: "RopeBackward", reference, wasm, webgpu, inputsToSave: [] })
+const back = defineKernel<Input, Attributes>({ name: "RopeBackward", reference, wasm, webgpu })
 
 const kernel = defineKernel<Input, Attributes>({
   name: "Rope",

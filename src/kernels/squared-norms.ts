@@ -36,8 +36,7 @@ const kernel = defineKernel<string, object>({
   name: "SquaredNorms",
   reference: (inputs) => [tf.stack(listed(inputs).map(reference))],
   wasm,
-  webgpu: (inputs, _, engine) => [programs().squaredNormsOnWebgpu(engine, listed(inputs))],
-  inputsToSave: []
+  webgpu: (inputs, _, engine) => [programs().squaredNormsOnWebgpu(engine, listed(inputs))]
 })
 
 /** [tensors]; no tensors have no norms. */

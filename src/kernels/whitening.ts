@@ -7,7 +7,7 @@
  */
 import type { Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { declareKernel, read, write } from "./declaration.ts"
+import { declareKernel, read, writes } from "./declaration.ts"
 import type { Factors, Whitening } from "./lora-pro-theorem.ts"
 import { groupsOf } from "./tensor-lists.ts"
 import { type WasmEngine, wasmEngineOf } from "./wasm/engine.ts"
@@ -32,9 +32,13 @@ const kernel = declareKernel({
   buffers: {},
   words: { damping: "f64" },
   entry: {
-    ...{ A: read("f32"), B: read("f32"), TB: write("f32"), TBgrad: write("f32"), TAt: write("f32") },
-    ...{ TAgrad: write("f32"), S: write("f32"), smallest: write("f32") },
-    ...{ r: "u32", inputs: "u32", outputs: "u32", scale: "f64" }
+    A: read("f32"),
+    B: read("f32"),
+    ...writes("f32", "TB", "TBgrad", "TAt", "TAgrad", "S", "smallest"),
+    r: "u32",
+    inputs: "u32",
+    outputs: "u32",
+    scale: "f64"
   }
 })
 

@@ -14,7 +14,6 @@ export const crossEntropy: Loss = (logits, labels) => sparseCrossEntropy(logits,
 const kernel = defineKernel<"loss" | "penalty", object>({
   name: "Penalised",
   reference: ({ loss }) => [tf.clone(loss)],
-  inputsToSave: [],
   gradient: ([dy]) => ({ loss: () => tf.clone(dy!), penalty: () => tf.clone(dy!) })
 })
 

@@ -2,7 +2,7 @@
  * What the programs of attention share (`attention-rows.ts`, `attention-blocks.ts`): buffers and words, where the
  * numbers kept of P's rows lie, and P from them.
  */
-import { type ElementType, read, write } from "../declaration.ts"
+import { type ElementType, read, reads, write } from "../declaration.ts"
 import type { Program } from "./program.ts"
 
 /** blocks: workgroups of a head. width, of q, and d, of a head: in elements of the buffers */
@@ -24,24 +24,13 @@ export const declarations = (element: ElementType) =>
   ({
     forward: {
       name: "Attention",
-      buffers: {
-        q: read(element),
-        k: read(element),
-        v: read(element),
-        mask: read("f32"),
-        o: write(element),
-        statistics: write("f32")
-      },
+      buffers: { ...reads(element, "q", "k", "v"), mask: read("f32"), o: write(element), statistics: write("f32") },
       words: WORDS
     },
     queryGradient: {
       name: "AttentionGradient q",
       buffers: {
-        q: read(element),
-        k: read(element),
-        v: read(element),
-        o: read(element),
-        go: read(element),
+        ...reads(element, "q", "k", "v", "o", "go"),
         statistics: read("f32"),
         dq: write(element),
         along: write("f32")
@@ -51,10 +40,7 @@ export const declarations = (element: ElementType) =>
     keyGradient: {
       name: "AttentionGradient k v",
       buffers: {
-        q: read(element),
-        k: read(element),
-        v: read(element),
-        go: read(element),
+        ...reads(element, "q", "k", "v", "go"),
         statistics: read("f32"),
         along: read("f32"),
         dk: write(element),

@@ -3,7 +3,7 @@
  * `causal-attention-few.ts`): buffers and words, where a head's numbers lie, which keys a query attends, and P of a
  * score.
  */
-import { type ElementType, read, write } from "../declaration.ts"
+import { type ElementType, read, reads, write } from "../declaration.ts"
 import type { VectorType } from "./elementwise.ts"
 import type { Program } from "./program.ts"
 import { softcapOf } from "./softcap.ts"
@@ -53,9 +53,7 @@ export const declarations = (element: ElementType) =>
     forward: {
       name: "CausalAttention",
       buffers: {
-        q: read(element),
-        k: read(element),
-        v: read(element),
+        ...reads(element, "q", "k", "v"),
         querySegments: read("i32"),
         keySegments: read("i32"),
         o: write(element),
@@ -66,10 +64,7 @@ export const declarations = (element: ElementType) =>
     queryGradient: {
       name: "CausalAttentionGradient q",
       buffers: {
-        q: read(element),
-        k: read(element),
-        v: read(element),
-        go: read(element),
+        ...reads(element, "q", "k", "v", "go"),
         rows: read("vec4u"),
         keySegments: read("i32"),
         dq: write(element)
@@ -79,10 +74,7 @@ export const declarations = (element: ElementType) =>
     keyGradient: {
       name: "CausalAttentionGradient k v",
       buffers: {
-        q: read(element),
-        k: read(element),
-        v: read(element),
-        go: read(element),
+        ...reads(element, "q", "k", "v", "go"),
         rows: read("vec4u"),
         keySegments: read("i32"),
         dk: write(element),

@@ -12,7 +12,7 @@
  * correction therefore goes into the column of the smaller eigenvalue, as in Gram and Schmidt's method. E is made from
  * Lᵀ·T₀, with L as pairs.
  */
-import { read, write } from "../declaration.ts"
+import { read, write, writes } from "../declaration.ts"
 import { program, variants } from "./program.ts"
 import { recordsOf } from "./records.ts"
 
@@ -133,13 +133,7 @@ export const eigenPrograms = variants((key: RankClass) => {
   const barrier = "storageBarrier(); workgroupBarrier();"
   return program({
     name: `Whitening, eigenvectors of rank ${most}`,
-    buffers: {
-      table: read("u32"),
-      grams: write("vec2f"),
-      scratch: write("f32"),
-      spectra: write("f32"),
-      whitenings: write("f32")
-    },
+    buffers: { table: read("u32"), grams: write("vec2f"), ...writes("f32", "scratch", "spectra", "whitenings") },
     words: { zero: "u32", damping: "f32" },
     workgroup: W,
     body: `${PAIRS}${gramRecords.wgsl}

@@ -12,7 +12,7 @@
  * moments of all pairs, and run once for each list of pairs whose moments can be bound at once.
  */
 import type { TensorInfo } from "@tensorflow/tfjs-core"
-import { read, write } from "../declaration.ts"
+import { read, reads, write } from "../declaration.ts"
 import type { XChoice } from "../lora-pro-theorem.ts"
 import { bounded } from "../tensor-lists.ts"
 import { layoutOf, mostNumbers, type Span, type WebgpuEngine } from "./engine.ts"
@@ -69,11 +69,7 @@ const moments = program({
   name: "LoRA-Pro with Adam, moments",
   buffers: {
     table: read("u32"),
-    bases: read("f32"),
-    coordinates: read("f32"),
-    rest: read("f32"),
-    first: read("f32"),
-    second: read("f32"),
+    ...reads("f32", "bases", "coordinates", "rest", "first", "second"),
     nextFirst: write("f32"),
     nextSecond: write("f32")
   },

@@ -7,7 +7,7 @@
  *   pull back  dA = T_B (a − Y R)     dB = (b − Q (N − Y)) T_Aᵀ
  */
 import type { TensorInfo } from "@tensorflow/tfjs-core"
-import { read, write } from "../declaration.ts"
+import { read, reads, write } from "../declaration.ts"
 import type { XChoice } from "../lora-pro-theorem.ts"
 import type { Span, WebgpuEngine } from "./engine.ts"
 import { LONG_SUMS, placeOf, STAGED, STAGES } from "./long-sums.ts"
@@ -28,9 +28,7 @@ const bases = program({
   name: "LoRA-Pro, bases",
   buffers: {
     table: read("u32"),
-    factors: read("f32"),
-    gradients: read("f32"),
-    whitenings: read("f32"),
+    ...reads("f32", "factors", "gradients", "whitenings"),
     bases: write("f32"),
     coordinates: write("f32")
   },
@@ -67,13 +65,7 @@ const choiceOf = (x: XChoice): number => CHOICES.indexOf(x)
 /** For each tile of [r, r] first N, then Y. */
 const split = program({
   name: "LoRA-Pro, split",
-  buffers: {
-    table: read("u32"),
-    bases: read("f32"),
-    coordinates: read("f32"),
-    whitenings: read("f32"),
-    small: write("f32")
-  },
+  buffers: { table: read("u32"), ...reads("f32", "bases", "coordinates", "whitenings"), small: write("f32") },
   words: { records: "u32", x: "u32" },
   workgroup: LONG_SUMS,
   body: `${pairRecords.wgsl}${pairRecords.find}${STAGES}
@@ -153,10 +145,7 @@ const pullBack = program({
   name: "LoRA-Pro, pull back",
   buffers: {
     table: read("u32"),
-    bases: read("f32"),
-    coordinates: read("f32"),
-    small: read("f32"),
-    whitenings: read("f32"),
+    ...reads("f32", "bases", "coordinates", "small", "whitenings"),
     directions: write("f32")
   },
   words: { records: "u32" },

@@ -3,7 +3,7 @@
  * transpositions, as making one for each would take longer than all of their products.
  */
 import { type Packing, PER_WORD } from "../../numbers/index.ts"
-import { read, write } from "../declaration.ts"
+import { read, reads, write } from "../declaration.ts"
 import { DEQUANTIZED } from "./dequantize.ts"
 import { groupsFor } from "./engine.ts"
 import { program, variants } from "./program.ts"
@@ -37,10 +37,7 @@ export const smallProgram = variants((packing: Packing | "f32") =>
     buffers: {
       a: read("f32"),
       b: read(packing === "f32" ? "f32" : "u32"),
-      scales: read("f32"),
-      a2: read("f32"),
-      b2: read("f32"),
-      bias: read("f32"),
+      ...reads("f32", "scales", "a2", "b2", "bias"),
       c: write("f32")
     },
     words: {

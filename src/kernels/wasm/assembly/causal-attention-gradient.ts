@@ -8,31 +8,8 @@
 import { floats } from "./arguments"
 import { CausalAttention } from "./declared"
 import {
-  attended,
-  beyond,
-  cap,
-  d,
-  findKeys,
-  first,
-  from,
-  group,
-  keyOffset,
-  keyStride,
-  keys,
-  last,
-  nearest,
-  open,
-  openRow,
-  part,
-  place,
-  queryOffset,
-  queryStride,
-  scale,
-  scoreOf,
-  statisticsOf,
-  to,
-  window,
-  zeros
+  attended, beyond, cap, d, findKeys, first, from, group, keyOffset, keyStride, keys, last, nearest, open,
+  openRow, part, place, queryOffset, queryStride, scale, scoreOf, statisticsOf, to, window, zeros
 } from "./causal"
 import { addBlock, scoreBlock } from "./causal-blocks"
 import { exp } from "./exp"

@@ -7,25 +7,8 @@ import { floats } from "./arguments"
 import { CausalAttention } from "./declared"
 import { addBlock, scoreBlock } from "./causal-blocks"
 import {
-  d,
-  exponentials,
-  findKeys,
-  first,
-  from,
-  group,
-  keepStatistics,
-  keyOffset,
-  keyStride,
-  keys,
-  last,
-  open,
-  place,
-  queries,
-  queryOffset,
-  queryStride,
-  statisticsOf,
-  to,
-  window
+  d, exponentials, findKeys, first, from, group, keepStatistics, keyOffset, keyStride, keys, last, open,
+  place, queries, queryOffset, queryStride, statisticsOf, to, window
 } from "./causal"
 import { fewQueries } from "./causal-few"
 import { packRows, packWide, padded } from "./panels"

@@ -5,20 +5,8 @@
 import { floats } from "./arguments"
 import { CausalAttention } from "./declared"
 import {
-  d,
-  exponentials,
-  findKeys,
-  first,
-  from,
-  group,
-  keepStatistics,
-  keyOffset,
-  keyStride,
-  keys,
-  last,
-  queryOffset,
-  statisticsOf,
-  to
+  d, exponentials, findKeys, first, from, group, keepStatistics, keyOffset, keyStride, keys, last,
+  queryOffset, statisticsOf, to
 } from "./causal"
 import { madd } from "./madd"
 import { loadPart } from "./part"

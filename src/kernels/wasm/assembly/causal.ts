@@ -112,7 +112,6 @@ function isNear(key: i32): bool {
 }
 
 /** The score of four products. */
-// @ts-ignore: a decorator
 @inline
 export function scoreOf(product: v128): v128 {
   const s = f32x4.mul(product, f32x4.splat(scale))
@@ -136,7 +135,6 @@ export function openRow(i: i32, after: i32, before: i32): bool {
 }
 
 /** Which of keys j … j + 3 the query attends. */
-// @ts-ignore: a decorator
 @inline
 export function attended(j: i32): v128 {
   const index = i32x4.add(i32x4.splat(j), i32x4(0, 1, 2, 3))

@@ -12,7 +12,6 @@ import { madd } from "./madd"
 import { rowAt } from "./window"
 
 /** to += x·y, over the channels. */
-// @ts-ignore: a decorator
 @inline
 function addProduct(to: usize, x: usize, y: usize, bytes: usize): void {
   const end = to + bytes

@@ -12,7 +12,6 @@ import { madd } from "./madd"
 const ROUNDING: f32 = 12582912 // 1.5·2²³
 const ROUNDING_BITS: i32 = 0x4b400000
 
-// @ts-ignore: a decorator
 @inline
 export function exp(x: v128): v128 {
   const y = f32x4.pmin(x, f32x4.splat(89)) // the number first: so NaN stays

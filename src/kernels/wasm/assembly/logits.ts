@@ -95,7 +95,6 @@ function slopes(c: usize, count: i32, m: f32, factor: f32, cap: f32): void {
   if (rest !== 0) storePart(c, slopeOf(loadPart(c, rest), m, factor, inverse), rest)
 }
 
-// @ts-ignore: a decorator
 @inline
 function slopeOf(c: v128, m: f32, factor: f32, inverse: f32): v128 {
   const p = f32x4.mul(exp(f32x4.sub(c, f32x4.splat(m))), f32x4.splat(factor))

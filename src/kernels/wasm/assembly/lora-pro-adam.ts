@@ -14,19 +14,8 @@ import { adamSpan } from "./expressions"
 import { endOf, entries, entry, firstOf, OWN } from "./lists"
 import { packRows } from "./panels"
 import {
-  addTall,
-  bases,
-  behind,
-  coordinates,
-  inputs,
-  narrow,
-  openPair,
-  outputs,
-  overlap,
-  packTransposed,
-  pullBack,
-  r,
-  wide
+  addTall, bases, behind, coordinates, inputs, narrow, openPair, outputs, overlap, packTransposed, pullBack,
+  r, wide
 } from "./theorem"
 import { addProduct, combine, copyRows, product, scale, wholePanels } from "./thin"
 

@@ -3,7 +3,9 @@
  */
 import { floats } from "./arguments"
 import { LoraPro } from "./declared"
-import { bases, behind, coordinates, inputs, narrow, openPair, outputs, packTransposed, pullBack, r, wide } from "./theorem"
+import {
+  bases, behind, coordinates, inputs, narrow, openPair, outputs, packTransposed, pullBack, r, wide
+} from "./theorem"
 
 /** Scratch: `scratchOfPair` floats (`src/kernels/wasm/lora-pro.ts`). */
 export function loraPro(args: LoraPro, chunk: i32, scratch: usize): void {

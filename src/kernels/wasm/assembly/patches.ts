@@ -10,7 +10,6 @@ import { Patches, PatchesBackward } from "./declared"
 import { rowAt } from "./window"
 
 /** `bytes` (a multiple of 4): short pieces in a loop, for which a call costs more. */
-// @ts-ignore: a decorator
 @inline
 function copy(to: usize, from: usize, bytes: usize): void {
   if (bytes > 256) {
@@ -30,7 +29,6 @@ function copy(to: usize, from: usize, bytes: usize): void {
   }
 }
 
-// @ts-ignore: a decorator
 @inline
 function clear(to: usize, bytes: usize): void {
   const end = to + bytes
@@ -40,7 +38,6 @@ function clear(to: usize, bytes: usize): void {
   }
 }
 
-// @ts-ignore: a decorator
 @inline
 function add(to: usize, from: usize, bytes: usize): void {
   const end = to + bytes

@@ -8,7 +8,6 @@ import { floats } from "./arguments"
 import { CombineSums, SumColumns, SumRows } from "./declared"
 
 /** Two floats as float64. */
-// @ts-ignore: a decorator
 @inline
 function two(from: usize): v128 {
   return f64x2.promote_low_f32x4(v128.load64_zero(from))
@@ -73,7 +72,6 @@ export function combineSums(args: CombineSums, _chunk: i32, _scratch: usize): vo
   }
 }
 
-// @ts-ignore: a decorator
 @inline
 function storeTwo(to: usize, sum: v128, divisor: v128): void {
   v128.store64_lane(to, f32x4.demote_f64x2_zero(f64x2.div(sum, divisor)), 0)

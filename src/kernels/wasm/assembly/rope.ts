@@ -53,13 +53,11 @@ function turn(x: usize, cos: usize, sin: usize, sign: v128, to: usize, half: i32
   storePart(to + other, secondOf(x1, x2, loadPart(cos + other, rest), s2), rest)
 }
 
-// @ts-ignore: a decorator
 @inline
 function firstOf(x1: v128, x2: v128, cos: v128, sin: v128): v128 {
   return madd(x1, cos, f32x4.neg(f32x4.mul(x2, sin)))
 }
 
-// @ts-ignore: a decorator
 @inline
 function secondOf(x1: v128, x2: v128, cos: v128, sin: v128): v128 {
   return madd(x2, cos, f32x4.mul(x1, sin))
