@@ -9,9 +9,9 @@
  */
 import type { Tensor, Tensor2D, TensorInfo } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
+import { declareKernel, reads, write } from "./declaration.ts"
 import { defineKernel } from "./kernel.ts"
-import { chunksOf } from "./wasm/chunks.ts"
-import { floatBits, type WasmEngine } from "./wasm/engine.ts"
+import type { WasmEngine } from "./wasm/engine.ts"
 import type { WebgpuEngine } from "./webgpu/engine.ts"
 import { programs } from "./webgpu/loaded.ts"
 
@@ -43,6 +43,13 @@ const reference = (
   return [tf.reshape(tf.add(along, across), x.shape)]
 }
 
+const rotation = declareKernel({
+  name: "rope",
+  buffers: { ...reads("f32", "x", "cos", "sin"), out: write("f32") },
+  words: { tokens: "u32", heads: "u32", d: "u32", direction: "f32" },
+  split: { over: "tokens", cost: ({ heads, d }) => heads * d * COST }
+})
+
 const wasm = (
   { x, cos, sin }: Readonly<Record<Input, TensorInfo>>,
   { direction }: Attributes,
@@ -50,9 +57,7 @@ const wasm = (
 ): ReadonlyArray<TensorInfo> => {
   const out = engine.output(x.shape)
   const [tokens, d] = cos.shape as [number, number]
-  const [perChunk, chunks] = chunksOf(tokens, x.shape[1]! * COST)
-  const sizes = [tokens, x.shape[1]! / d, d, floatBits(direction), perChunk]
-  engine.runWords("rope", [...[x, cos, sin, out].map(engine.address), ...sizes], chunks)
+  engine.run(rotation, { x, cos, sin, out }, { tokens, heads: x.shape[1]! / d, d, direction })
   return [out]
 }
 

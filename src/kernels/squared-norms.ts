@@ -7,27 +7,44 @@
  */
 import type { Tensor, Tensor1D, TensorInfo } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
+import { declareKernel, read, write } from "./declaration.ts"
 import { defineKernel } from "./kernel.ts"
 import { listed, named, sizeOf } from "./tensor-lists.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
-import { blocksOf, inTables, runBlocks } from "./wasm/tables.ts"
+import { blocksOf, cutBlocks, fitting } from "./wasm/tables.ts"
 import { programs } from "./webgpu/loaded.ts"
 
 const reference = (x: Tensor): Tensor =>
   tf.tidy(() => tf.sum(tf.sum(tf.square(tf.reshape(x, [-1, x.shape.at(-1) ?? 1])), 1)))
 
+/** parts: float64 of each block */
+const blocks = declareKernel({
+  name: "squaresOfBlocks",
+  buffers: { parts: write("f64") },
+  words: {},
+  entry: { x: read("f32"), size: "u32" }
+})
+
+const sums = declareKernel({
+  name: "squaredNorms",
+  buffers: { parts: read("f64"), norms: write("f32") },
+  words: {},
+  entry: { size: "u32" }
+})
+
 const wasm = (inputs: Readonly<Record<string, TensorInfo>>, _: object, engine: WasmEngine) => {
   const tensors = listed(inputs)
   const out = engine.output([tensors.length])
-  const entries = tensors.map((x) => ({ size: sizeOf(x), words: [engine.address(x)] }))
-  let at = engine.address(out)
-  for (const table of inTables(entries, 2)) {
-    const parts = engine.output([2 * blocksOf(table)]) // float64
-    runBlocks(engine, "squaresOfBlocks", [engine.address(parts), at], table)
-    const words = table.flatMap(({ words, size }) => [...words, size])
-    engine.runWords("squaredNorms", [table.length, table.length, engine.address(parts), at, ...words], 1)
+  let address = engine.address(out)
+  for (const entries of fitting(
+    blocks,
+    tensors.map((x) => ({ x, size: sizeOf(x) }))
+  )) {
+    const parts = engine.output([2 * blocksOf(entries)]) // float64
+    engine.run(blocks, { parts }, {}, { entries, ...cutBlocks(entries) })
+    engine.run(sums, { parts, norms: { address } }, {}, { entries: entries.map(({ size }) => ({ size })) })
     engine.dispose(parts)
-    at += 4 * table.length
+    address += 4 * entries.length
   }
   return [out]
 }

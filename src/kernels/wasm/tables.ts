@@ -34,8 +34,18 @@ export const inTables = <T extends Entry>(
   return Array.from({ length: Math.ceil(entries.length / most) }, (_, i) => entries.slice(i * most, (i + 1) * most))
 }
 
-export const blocksOf = (entries: ReadonlyArray<Entry>): number =>
+export const blocksOf = (entries: ReadonlyArray<{ readonly size: number }>): number =>
   entries.reduce((sum, { size }) => sum + Math.ceil(size / BLOCK), 0)
+
+/** How the blocks of a kernel over a list are cut. */
+export const cutBlocks = (
+  entries: ReadonlyArray<{ readonly size: number }>
+): { readonly perChunk: number; readonly chunks: number } => {
+  const blocks = blocksOf(entries)
+  const total = entries.reduce((sum, { size }) => sum + size, 0)
+  const perChunk = total < WORTH_SHARING ? blocks : Math.ceil(blocks / CHUNKS)
+  return { perChunk, chunks: Math.ceil(blocks / perChunk) }
+}
 
 /** One piece of work over all blocks of entries that fit into one table. */
 export const runBlocks = (

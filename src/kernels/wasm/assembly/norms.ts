@@ -4,19 +4,10 @@
  * Two pieces of work: `squaresOfBlocks` makes one sum a block, `squaredNorms` adds each tensor's in order. A block is a function of
  * the shapes alone, so the number of threads changes no bit.
  */
-import { address, floats, int } from "./arguments"
+import { floats } from "./arguments"
+import { SquaredNorms, SquaresOfBlocks } from "./declared"
 import { loadPart } from "./part"
-import { BLOCK, blocksOf, endOf, entries, entry, firstOf, OWN } from "./lists"
-
-// own words of the header
-const PARTS: i32 = OWN // float64 of each block
-const NORMS: i32 = OWN + 1 // [entries]
-const OWN_WORDS: i32 = 2
-
-// words of an entry
-const X: i32 = 0
-const SIZE: i32 = 1
-const WORDS: i32 = 2
+import { BLOCK, blocksOf } from "./lists"
 
 /** v² in float64, added to two lanes. */
 function squares(v: v128, sum: v128): v128 {
@@ -48,18 +39,18 @@ function sumOfSquares(x: usize, count: i32): f64 {
 }
 
 /** @see the head of this file */
-export function squaresOfBlocks(args: usize, chunk: i32, _scratch: usize): void {
-  const first = firstOf(args, chunk)
-  const end = endOf(args, chunk)
-  const parts = address(args, PARTS)
+export function squaresOfBlocks(args: SquaresOfBlocks, chunk: i32, _scratch: usize): void {
+  const first = chunk * args.perChunk
+  const end = first + args.perChunk
+  const parts = args.parts
   let block = 0
-  for (let i = 0; i < entries(args); i++) {
-    const one = entry(args, OWN_WORDS, WORDS, i)
-    const size = int(one, SIZE)
+  for (let i = 0; i < args.entries; i++) {
+    const one = args.entry(i)
+    const size = one.size
     const blocks = blocksOf(size)
     for (let b = max(first - block, 0); b < min(end - block, blocks); b++) {
       const from = b * BLOCK
-      const sum = sumOfSquares(address(one, X) + floats(from), min(BLOCK, size - from))
+      const sum = sumOfSquares(one.x + floats(from), min(BLOCK, size - from))
       store<f64>(parts + ((<usize>(block + b)) << 3), sum)
     }
     block += blocks
@@ -67,12 +58,12 @@ export function squaresOfBlocks(args: usize, chunk: i32, _scratch: usize): void 
 }
 
 /** One chunk. */
-export function squaredNorms(args: usize, _chunk: i32, _scratch: usize): void {
-  let part = address(args, PARTS)
-  let norm = address(args, NORMS)
-  for (let i = 0; i < entries(args); i++) {
+export function squaredNorms(args: SquaredNorms, _chunk: i32, _scratch: usize): void {
+  let part = args.parts
+  let norm = args.norms
+  for (let i = 0; i < args.entries; i++) {
     let sum: f64 = 0
-    for (let b = blocksOf(int(entry(args, OWN_WORDS, WORDS, i), SIZE)); b > 0; b--) {
+    for (let b = blocksOf(args.entry(i).size); b > 0; b--) {
       sum += load<f64>(part)
       part += 8
     }

@@ -1,31 +1,22 @@
 /** Rotary positions; equations in `src/kernels/rope.ts`. Chunks are ranges of tokens. */
-import { address, float, floats, int } from "./arguments"
+import { floats } from "./arguments"
+import { Rope } from "./declared"
 import { madd } from "./madd"
 import { loadPart, storePart } from "./part"
 
-const X: i32 = 0
-const COS: i32 = 1
-const SIN: i32 = 2
-const OUT: i32 = 3
-const TOKENS: i32 = 4
-const HEADS: i32 = 5
-const D: i32 = 6
-const DIRECTION: i32 = 7
-const PER_CHUNK: i32 = 8
-
-export function rope(args: usize, chunk: i32, _scratch: usize): void {
-  const heads = int(args, HEADS)
-  const d = int(args, D)
-  const sign = f32x4.splat(float(args, DIRECTION))
-  const first = chunk * int(args, PER_CHUNK)
-  const last = min(first + int(args, PER_CHUNK), int(args, TOKENS))
+export function rope(args: Rope, chunk: i32, _scratch: usize): void {
+  const heads = args.heads
+  const d = args.d
+  const sign = f32x4.splat(args.direction)
+  const first = chunk * args.perChunk
+  const last = min(first + args.perChunk, args.tokens)
   for (let t = first; t < last; t++) {
-    const cos = address(args, COS) + floats(d) * <usize>t
-    const sin = address(args, SIN) + floats(d) * <usize>t
+    const cos = args.cos + floats(d) * <usize>t
+    const sin = args.sin + floats(d) * <usize>t
     const at = floats(heads * d) * <usize>t
     for (let h = 0; h < heads; h++) {
       const head = at + floats(h * d)
-      turn(address(args, X) + head, cos, sin, sign, address(args, OUT) + head, d / 2)
+      turn(args.x + head, cos, sin, sign, args.out + head, d / 2)
     }
   }
 }
