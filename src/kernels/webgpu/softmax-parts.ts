@@ -46,7 +46,7 @@ const parts = variants((key: `${Sharing} ${VectorType} ${Form}`) => {
   const sharing = Number(shared) as Sharing
   const workgroup = workgroupOf(sharing)
   return program<string, keyof typeof WORDS>({
-    name: "Cross-entropy parts",
+    name: "CrossEntropy parts",
     buffers: { z: read(type), parts: write("vec2f") },
     words: WORDS,
     workgroup,

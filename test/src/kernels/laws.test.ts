@@ -318,7 +318,7 @@ describeLaws({
   run: ({ z, labels }) => sparseCrossEntropy(matrix(z), vector(labels)),
   differentiable: ["z"],
   assembly: ["crossEntropyStatistics", "crossEntropyBackward"],
-  shaders: ["Cross-entropy parts", "Cross-entropy loss", "Cross-entropy backward"]
+  shaders: ["parts", "share", "statistics", "loss", "slopes"].map((part) => `CrossEntropy ${part}`)
 })
 
 interface Head {
@@ -354,8 +354,9 @@ describeLaws({
   differentiable: ["hidden", "weight"],
   assembly: ["logitRows", "nt", "nn", "tn"],
   shaders: [
-    "Cross-entropy parts",
-    ...["share", "statistics", "slopes", "counted", "loss"].map((part) => `LinearCrossEntropy ${part}`)
+    "CrossEntropy parts",
+    ...["share", "statistics", "slopes", "loss"].map((part) => `CrossEntropy ${part}`),
+    "LinearCrossEntropy counted"
   ]
 })
 
