@@ -54,7 +54,7 @@ const decodeStudy = Schema.decodeUnknownEffect(Schema.fromJsonString(Study))
 const notWhatItWrites = (file: string) => (error: Schema.SchemaError) =>
   new FileError({ action: "read", file, reason: `not what compare writes: ${error.message.replaceAll("\n", " ")}` })
 
-/** study.json of a folder, input paths as they stand there; undefined where there is none. */
+/** study.json of a folder, input paths as they are there; undefined where there is none. */
 const studyIn = (folder: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem

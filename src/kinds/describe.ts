@@ -38,12 +38,12 @@ const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
     .join("\n")
 }
 
-/** Beyond so many adapted layers, those of a model's blocks that are alike stand in one row. */
+/** With more adapted layers than this, those that are alike in a model's blocks share a row. */
 const MOST_ROWS = 60
 
 type SelectedSites = ResolvedPlan["selected"]["sites"]
 
-/** Sites by what they are called, each with the number of layers that it stands for. */
+/** Sites by their names; one name may be that of several layers that are alike. */
 const groupsOf = (sites: SelectedSites): ReadonlyArray<readonly [name: string, sites: SelectedSites]> => {
   if (sites.length <= MOST_ROWS) return sites.map((one) => [one.site.name, [one]])
   const groups = Map.groupBy(sites, ({ site, options }) =>

@@ -12,7 +12,7 @@ import type { TensorCounts } from "./merged-tensors.ts"
 /**
  * Largest |Δlogit| over the largest |logit| that a merge may have. The adapted layer computes x·Wᵀ + s·(xAᵀ)Bᵀ, the merged one
  * x·(W + s·BA)ᵀ: in float32 that is a matter of rounding, some 1e-6 after 2 to 12 layers. A tensor left out, a wrong scale or a
- * swapped head shows at 1e-2 and more. The bound stands between.
+ * swapped head shows at 1e-2 and more. The bound is between the two.
  */
 export const MERGE_BOUND = 1e-4
 

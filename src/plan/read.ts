@@ -4,7 +4,7 @@
  *   file ─read→ text ─JSON→ value ─settings→ value ─decode→ RunPlan ─resolve inputs→ RunPlan with absolute input paths
  *
  * Input paths (model.source, data.train, data.validation, data.test) are relative to the plan file; `output.directory` to the working
- * directory. `relocate` is the way back: the copy in a run folder names its inputs relative to that folder.
+ * directory. `relocate` is the inverse: the copy in a run folder names its inputs relative to that folder.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -94,7 +94,7 @@ export const planFromValue = (value: unknown, baseDirectory: string): Effect.Eff
   })
 
 /**
- * Read a plan file; `settings` ("adapter.rank=4") are applied before it is decoded, as if they stood in the file.
+ * Read a plan file; `settings` ("adapter.rank=4") are applied before it is decoded, as if the file had them.
  * Fails with PlanFileError (no such file, not JSON: line and column) or PlanError (every problem of the plan).
  */
 export const readPlan = (

@@ -54,7 +54,7 @@ const placeInList = (
   return [...list.slice(0, index), place(list[index]), ...list.slice(index + 1)]
 }
 
-/** `tree` with `value` at `path`; what is missing on the way is made, as an object or (before an index) a list. */
+/** `tree` with `value` at `path`; what is missing on its path is made, as an object or (before an index) a list. */
 const withValue = (tree: unknown, { path, value }: Setting, depth = 0): unknown => {
   const segment = path[depth]
   if (segment === undefined) return value

@@ -1,4 +1,4 @@
-/** What a run or an adapter left behind, used: loaded, asked, evaluated, merged. */
+/** Uses what a run or an adapter left behind: loads it, predicts, evaluates and merges. */
 export {
   type Answer,
   type EvaluateGeneratedOptions,

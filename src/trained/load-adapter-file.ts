@@ -1,6 +1,6 @@
 /**
- * An adapter of a `tf.LayersModel` that is in no run folder: saved by `adapted.save`, or downloaded from a page. What it is, it says
- * itself; how its classes are called, nobody does, so they are numbered.
+ * An adapter of a `tf.LayersModel` that is in no run folder: saved by `adapted.save`, or downloaded from a page. Its file says
+ * what it is; its classes have no names there, so they are numbered.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"

@@ -22,7 +22,7 @@ const causalRows = (source: string, file: string, columns: Columns) =>
     const probed = yield* Effect.result(firstRows(file, PROBED_ROWS))
     const rows = Result.isSuccess(probed) ? causalFormat(probed.success, columns) : probed.failure.problems.join("\n")
     if (typeof rows !== "string") return rows
-    // of the model as well, so that all that is wrong is told at once
+    // of the model as well, so that all problems are reported at once
     const model = yield* Effect.result(Effect.scoped(Effect.flatMap(openSource(source), describeCausal)))
     const problem = Result.isFailure(probed) ? probed.failure : dataError(file, rows)
     if (Result.isSuccess(model)) return yield* problem
@@ -116,7 +116,7 @@ const completion = (
   const apart = rows.some((row) => /\s$/.test(String(row[prompt])) || /^\s/.test(String(row[answer])))
   const between = apart
     ? ""
-    : "; nothing stands between the two: where the model is to see a line break or a space there, write it into the rows"
+    : "; nothing is put between the two: where the model is to see a line break or a space there, write it into the rows"
   return {
     format: "completion",
     choices: [
@@ -125,7 +125,7 @@ const completion = (
       choice(
         "data.completion",
         answer,
-        `the column that holds what is learned, and an end-of-text token behind it${between}`
+        `the column that holds what is learned, and an end-of-text token after it${between}`
       )
     ]
   }

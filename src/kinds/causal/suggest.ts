@@ -99,21 +99,21 @@ const maxLength = ({ format, rows, sample, p95, longest, positions }: CausalFact
   const all = longest <= MUCH_LONGER * p95
   const wanted = roundLength(all ? longest : p95)
   const value = Math.min(wanted, positions)
-  const looked = `the longest row${sample < rows ? ` of ${count(sample)} looked at` : ""} has ${count(longest)} tokens`
+  const longestRow = `the longest row${sample < rows ? ` of ${count(sample)} looked at` : ""} has ${count(longest)} tokens`
   const lost = "and with it the token at which the model learns to stop"
   const reason =
     value < wanted
-      ? `the model has no more positions; ${looked} and loses its end, ${lost}`
+      ? `the model has no more positions; ${longestRow} and loses its end, ${lost}`
       : all
-        ? `${looked}, so that none loses its end, ${lost}`
-        : `95 % of the rows have at most ${count(p95)} tokens; ${looked}, ${(longest / p95).toFixed(1)} times as many, and loses its end`
+        ? `${longestRow}, so that none loses its end, ${lost}`
+        : `95 % of the rows have at most ${count(p95)} tokens; ${longestRow}, ${(longest / p95).toFixed(1)} times as many, and loses its end`
   return { path, value, reason }
 }
 
 const packing = ({ format, mean, p95 }: CausalFacts, maxLength: number): Choice => {
   const path = "data.packing"
   if (format === "text") {
-    const reason = `texts of ${count(Math.round(mean))} tokens on average fill rows of ${count(maxLength)} one behind another, each attending to itself alone: no padding is computed`
+    const reason = `texts of ${count(Math.round(mean))} tokens on average fill rows of ${count(maxLength)} one after another, each attending to itself alone: no padding is computed`
     return { path, value: true, reason }
   }
   const reason = `a step is a number of answers, and rows of like length share a batch (data.bucketPool), so that little of it is padding; the mean is ${count(Math.round(mean))} tokens, 95 % have at most ${count(p95)}`

@@ -133,8 +133,8 @@ const truncated = (
 ): ReadonlyArray<string> => {
   if (share <= LARGEST_SHARE_CUT) return []
   const cut = `${(100 * share).toFixed(1)} % of the texts lose their end at ${maxLength} tokens`
-  const looked = `looked at ${sample.toLocaleString("en")}; 95 % have at most ${p95} tokens`
-  return [`train (${where}): ${cut} (${looked}); data.maxLength says where they are cut`]
+  const sampled = `looked at ${sample.toLocaleString("en")}; 95 % have at most ${p95} tokens`
+  return [`train (${where}): ${cut} (${sampled}); data.maxLength says where they are cut`]
 }
 
 /** What certainly comes up and fits on no device. `longest`: tokens of a text that is in the training rows, cut as it will be. */

@@ -37,7 +37,7 @@ export interface Facts extends Evaluated {
   /** training rows, without those held out for validation */
   readonly rows: number
   readonly classes: number
-  /** 95 % of the training texts have at most so many tokens */
+  /** tokens that 95 % of the training texts do not exceed */
   readonly p95: number
   readonly median: number
   readonly longest: number

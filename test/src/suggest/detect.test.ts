@@ -94,7 +94,7 @@ describe("rows of a language model", () => {
       const found = causalFormat([row], {})
       return typeof found === "string" ? found : found.choices.at(-1)!.reason
     }
-    expect(reason({ question: "2+2?", answer: "4" })).toContain("nothing stands between the two")
+    expect(reason({ question: "2+2?", answer: "4" })).toContain("nothing is put between the two")
     expect(reason({ question: "2+2?", answer: " 4" })).not.toContain("nothing stands between")
     expect(reason({ question: "2+2?\n", answer: "4" })).not.toContain("nothing stands between")
   })
