@@ -6,23 +6,8 @@ export {
   adaptationRules,
   decodeAdaptationPlan
 } from "./adaptation-plan.ts"
-export {
-  AdaloraConfig,
-  AdapterConfig,
-  BudgetConfig,
-  DoraConfig,
-  FullConfig,
-  factsOfMethod,
-  LoraConfig,
-  LoraOverride,
-  type MethodFacts,
-  methodFacts,
-  NoneConfig,
-  SitePattern,
-  TargetPreset,
-  VeraConfig
-} from "./adapter.ts"
-export { factsOfInit, initFacts, LoraInit, PlainInit } from "./adapter-init.ts"
+export * from "./adapter.ts"
+export * from "./adapter-init.ts"
 export { CausalData, ChatData, CompletionData, messagesColumn, TextData } from "./causal-data.ts"
 export { closest } from "./closest.ts"
 export { ArraysSection, DataSection } from "./data.ts"
@@ -34,18 +19,7 @@ export {
   runPlanJsonSchemaText
 } from "./json-schema.ts"
 export { CausalModelSection, ClassificationTask, LayersModelSection, ModelSection } from "./model.ts"
-export {
-  AdamwConfig,
-  factsOfOptimizer,
-  LionConfig,
-  LoraPlusConfig,
-  LoraProConfig,
-  OptimizerConfig,
-  optimizerFacts,
-  RiemannianConfig,
-  ScheduleConfig,
-  SgdConfig
-} from "./optimizer.ts"
+export * from "./optimizer.ts"
 export type { PlanProblem } from "./problems.ts"
 export {
   ArraysPlan,
