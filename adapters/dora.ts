@@ -26,8 +26,8 @@ import {
   loraLinear,
   scaledColumns
 } from "../src/kernels/index.ts"
-import { stopGradient } from "../src/tensors/tape-nodes.ts"
-import type { FactorPair, Trainable } from "../src/tensors/trainable.ts"
+import type { FactorPair, Trainable } from "../src/tensors/index.ts"
+import { stopGradient } from "../src/tensors/index.ts"
 import type { AdapterMethod, BaseLayer } from "./adapter.ts"
 import { calibrationOf, initPair } from "./init/index.ts"
 import { embeddingProblem, factorProblem, factorSize, loraLayout, pairOf } from "./lora.ts"

@@ -13,7 +13,7 @@
  * each time, drops the same places each time (Gal and Ghahramani 2016, arXiv 1512.05287).
  */
 import type { DropoutMask } from "../src/kernels/index.ts"
-import { randomStream } from "../src/numbers/random.ts"
+import { randomStream } from "../src/numbers/index.ts"
 
 /** Where training stands. */
 export interface TrainingPlace {

@@ -8,7 +8,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { methodFacts } from "../schemas/index.ts"
 import { denseLinear, dequantized, embedded } from "../src/kernels/index.ts"
-import type { DenseParameter } from "../src/tensors/trainable.ts"
+import type { DenseParameter } from "../src/tensors/index.ts"
 import type { AdapterMethod } from "./adapter.ts"
 
 export const full: AdapterMethod<Record<never, never>> = {

@@ -20,7 +20,7 @@ export const methodOf = ({ method }: Pick<AdapterConfig, "method">): AdapterMeth
   methods[method] as AnyMethod
 
 export { type DropoutMask, dequantized, dropout } from "../src/kernels/index.ts"
-export type { FrozenMatrix } from "../src/tensors/packed-matrix.ts"
+export type { FrozenMatrix } from "../src/tensors/index.ts"
 export { type AdaloraOptions, adalora, rankBudget } from "./adalora.ts"
 export type { AdapterMethod, BaseLayer, ComparedAdapter, InitSource, ScaledFactors, SiteSize } from "./adapter.ts"
 export { type DoraOptions, dora } from "./dora.ts"

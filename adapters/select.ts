@@ -6,8 +6,8 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { AdapterConfig, LoraOverride, SitePattern, TargetPreset } from "../schemas/index.ts"
-import type { ModelDescription } from "../src/models/model.ts"
-import type { LinearSite } from "../src/tensors/linear.ts"
+import type { ModelDescription } from "../src/models/index.ts"
+import type { LinearSite } from "../src/tensors/index.ts"
 import type { AdapterMethod, SiteSize } from "./adapter.ts"
 import { matches, unmatched } from "./targets.ts"
 

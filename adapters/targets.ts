@@ -7,8 +7,9 @@
  * Every pattern must match something. Elsewhere a typo trains fewer layers than meant, silently (peft#3582); here it is an
  * error that names the nearest sites, and every bad pattern is told at once.
  */
-import { closest } from "../schemas/closest.ts"
+
 import type { SitePattern } from "../schemas/index.ts"
+import { closest } from "../schemas/index.ts"
 
 const escapeRegExp = (text: string): string => text.replace(/[.+?^${}()|[\]\\]/g, "\\$&")
 

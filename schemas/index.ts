@@ -11,7 +11,8 @@ export * from "./adapter-init.ts"
 export { CausalData, ChatData, CompletionData, messagesColumn, TextData } from "./causal-data.ts"
 export { closest } from "./closest.ts"
 export { ArraysSection, DataSection } from "./data.ts"
-export { decodeRunPlan, PlanError } from "./decode.ts"
+export { decodeRunPlan, decodeRunPlanResult, PlanError } from "./decode.ts"
+export { count, integer, list, share, strict, text, withDefault } from "./fields.ts"
 export {
   adaptationPlanJsonSchema,
   adaptationPlanJsonSchemaText,
@@ -21,6 +22,7 @@ export {
 export { CausalModelSection, ClassificationTask, LayersModelSection, ModelSection } from "./model.ts"
 export * from "./optimizer.ts"
 export type { PlanProblem } from "./problems.ts"
+export { problemsOf, showValue } from "./problems.ts"
 export {
   ArraysPlan,
   CausalPlan,

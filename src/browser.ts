@@ -17,10 +17,8 @@ export { full, inject, lora } from "../adapters/index.ts"
 export { PlanError } from "../schemas/index.ts"
 export * as Data from "./data/index.ts"
 export { FetchError, fetchFiles, type MemoryFiles, memoryFiles } from "./data/index.ts"
-export { auto, type BrowserDeviceOptions, install, layer } from "./device/browser.ts"
+export { auto, type BrowserDeviceOptions, type DeviceChoice, DeviceError, install, layer } from "./device/browser.ts"
 export { Device, type DeviceDescription, type DeviceShape } from "./device/device.ts"
-export { DeviceError } from "./device/device-error.ts"
-export type { DeviceChoice } from "./device/open.ts"
 export { loadKind, resolve } from "./kinds/index.ts"
 export {
   type AdaptationPlan,

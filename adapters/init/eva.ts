@@ -12,8 +12,8 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import { initFacts } from "../../schemas/adapter-init.ts"
 import type { LoraInit } from "../../schemas/index.ts"
+import { initFacts } from "../../schemas/index.ts"
 import { InitError } from "./calibration.ts"
 import type { Initializer } from "./initializer.ts"
 import type { Directionless } from "./leading-directions.ts"

@@ -1,7 +1,7 @@
 /** A ~ N(0, 1/r²), B = 0: PEFT's `init_lora_weights="gaussian"`. */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import { initFacts } from "../../schemas/adapter-init.ts"
+import { initFacts } from "../../schemas/index.ts"
 import { gaussian as normal } from "../../src/numbers/index.ts"
 import type { Initializer } from "./initializer.ts"
 

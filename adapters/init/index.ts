@@ -1,8 +1,8 @@
 /** Inits of a factor pair, by the tag a plan names them with. A kind declared in `schemas/` and missing here does not compile. */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import { factsOfInit } from "../../schemas/adapter-init.ts"
 import type { LoraInit } from "../../schemas/index.ts"
+import { factsOfInit } from "../../schemas/index.ts"
 import type { DeviceReadError, Factors, LinearSite, Trainable } from "../../src/tensors/index.ts"
 import type { InitSource } from "../adapter.ts"
 import type { Calibration, InitError } from "./calibration.ts"

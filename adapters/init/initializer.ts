@@ -1,6 +1,6 @@
 /** How the two factors of a site are initialized. One file per kind; `index.ts` has the table. */
 import type * as Effect from "effect/Effect"
-import type { InitFacts } from "../../schemas/adapter-init.ts"
+import type { InitFacts } from "../../schemas/index.ts"
 import type { DeviceReadError, Factors, LinearSite } from "../../src/tensors/index.ts"
 import type { InitSource } from "../adapter.ts"
 import type { InitError } from "./calibration.ts"

@@ -5,7 +5,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import { initFacts } from "../../schemas/adapter-init.ts"
+import { initFacts } from "../../schemas/index.ts"
 import type { Initializer } from "./initializer.ts"
 
 export const kaiming: Initializer<unknown> = {

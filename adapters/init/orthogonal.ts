@@ -7,7 +7,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import { initFacts } from "../../schemas/adapter-init.ts"
+import { initFacts } from "../../schemas/index.ts"
 import { householderQr, times, transposed } from "../../src/linalg/index.ts"
 import { gaussian as normal, type Random } from "../../src/numbers/index.ts"
 import type { Initializer } from "./initializer.ts"

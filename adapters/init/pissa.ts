@@ -13,8 +13,8 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import { initFacts } from "../../schemas/adapter-init.ts"
 import type { LoraInit } from "../../schemas/index.ts"
+import { initFacts } from "../../schemas/index.ts"
 import { dequantized } from "../../src/kernels/index.ts"
 import type { TruncatedSvd } from "../../src/linalg/index.ts"
 import { type Factors, readTensor, tidy } from "../../src/tensors/index.ts"

@@ -3,11 +3,9 @@
  */
 import * as Effect from "effect/Effect"
 import type { EvaluationReport } from "../output/index.ts"
+import { shortDuration } from "../output/report/index.ts"
 import type { Listener, ProgressEvent } from "../run/index.ts"
 import type { StepReport } from "../training/index.ts"
-
-export const duration = (seconds: number): string =>
-  seconds < 90 ? `${Math.round(seconds)} s` : `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`
 
 /** "before training: test accuracy 50.0 %, macro-F1 33.3 %, loss 0.693 (300 rows)" */
 export const evaluationLine = ({ step, split, rows }: EvaluationReport, scores: string): string =>
@@ -20,7 +18,7 @@ const bar = (share: number, width = 24): string => {
 
 const stepLine = (report: StepReport, of: number, mean: number, secondsPerStep: number): string => {
   const remaining = secondsPerStep * (of - report.step)
-  return `step ${String(report.step).padStart(String(of).length)}/${of} ${bar(report.step / of)} loss ${mean.toFixed(3)} · ${Math.round(report.tokensPerSecond)} tokens/s · ${duration(remaining)} left`
+  return `step ${String(report.step).padStart(String(of).length)}/${of} ${bar(report.step / of)} loss ${mean.toFixed(3)} · ${Math.round(report.tokensPerSecond)} tokens/s · ${shortDuration(remaining)} left`
 }
 
 /** A listener that writes to `stream`. The loss shown is a running mean: single batches are noisy. */

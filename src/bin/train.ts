@@ -9,12 +9,13 @@ import { Device } from "../device/index.ts"
 import { kindOf, type Publisher, type RunKind } from "../kinds/index.ts"
 import { checkFree, type EvaluationReport, type RunReport, runFolder } from "../output/index.ts"
 import { invocation } from "../output/invocation.ts"
+import { shortDuration } from "../output/report/index.ts"
 import { type ResolvedPlan, readPlan } from "../plan/index.ts"
 import { Progress } from "../run/index.ts"
 import { train as trained } from "../train.ts"
 import { scoreOf, written } from "../training/index.ts"
 import type { Given, trainFlags } from "./flags.ts"
-import { duration, terminalListener } from "./terminal.ts"
+import { terminalListener } from "./terminal.ts"
 import { userError } from "./user-error.ts"
 
 /** The embedded default, for a clone of the repository. */
@@ -125,7 +126,7 @@ const closingText = (kind: RunKind, publisher: Publisher, report: RunReport, { m
   return [
     "",
     ...gained,
-    `${report.steps} steps in ${duration(seconds)} of training; peak memory ${Math.round(peakBytes / 1e6)} MB.`,
+    `${report.steps} steps in ${shortDuration(seconds)} of training; peak memory ${Math.round(peakBytes / 1e6)} MB.`,
     `Everything is in ${directory}/: plan.json, metrics.jsonl, run.json, report.html, and ${adapter.slice(directory.length + 1)}/ with what was trained${read}.`,
     `Try it: ${invocation} ${kind.next(plan, directory)}`
   ].join("\n")

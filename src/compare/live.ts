@@ -2,7 +2,7 @@
  * How a study looks while it runs, on stderr: a line for each trial that ends; on a terminal, below them, what runs just now, redrawn.
  */
 import * as Effect from "effect/Effect"
-import { duration } from "../bin/terminal.ts"
+import { percent, shortDuration } from "../output/report/index.ts"
 import type { Progress } from "./database.ts"
 import { type Measure, shown } from "./measure.ts"
 import type { Score, Trial, TrialResult } from "./study.ts"
@@ -14,8 +14,6 @@ export interface Standing {
   /** as many as there can be */
   readonly most: number
 }
-
-const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 
 /** `sweep lora, rank 8, rate 0.001, seed 0` */
 export const trialText = ({ stage, method, rank, learningRate, seed, share }: Trial): string =>
@@ -37,7 +35,7 @@ export const resultLine = (measure: Measure, result: TrialResult, done: number, 
   const said = [
     ...(loss === null ? [] : [`${split} loss ${loss.toFixed(3)}`]),
     ...(score === null ? [] : [`${measure.label} ${shown(measure, score)}`]),
-    ...(result.seconds === null ? [] : [duration(result.seconds)])
+    ...(result.seconds === null ? [] : [shortDuration(result.seconds)])
   ]
   return start + said.join(", ")
 }

@@ -9,7 +9,7 @@
  * worse half of the rates drops out; what is picked is picked among trials with `share` 1.
  */
 import * as Schema from "effect/Schema"
-import { RunPlan } from "../../schemas/run-plan.ts"
+import { RunPlan } from "../../schemas/index.ts"
 
 export const Stage = Schema.Literals(["sweep", "final", "common"])
 export type Stage = typeof Stage.Type

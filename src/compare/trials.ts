@@ -3,8 +3,7 @@
  * that the sweep picked.
  */
 import type * as Result from "effect/Result"
-import { decodeRunPlanResult } from "../../schemas/decode.ts"
-import { factsOfMethod, type PlanProblem, type RunPlan } from "../../schemas/index.ts"
+import { decodeRunPlanResult, factsOfMethod, type PlanProblem, type RunPlan } from "../../schemas/index.ts"
 import { comparedMethod } from "./methods.ts"
 import type { BestRate, Question, Trial, TrialResult } from "./study.ts"
 

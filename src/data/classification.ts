@@ -6,8 +6,8 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { closest } from "../../schemas/closest.ts"
-import type { DataSection } from "../../schemas/data.ts"
+import type { DataSection } from "../../schemas/index.ts"
+import { closest } from "../../schemas/index.ts"
 import { DataError, joinDataErrors, problemsShown } from "./data-error.ts"
 import { openLabelledFile } from "./labelled-rows.ts"
 import type { RowIndex } from "./row-index.ts"

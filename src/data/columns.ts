@@ -1,5 +1,5 @@
 /** The columns of a row, and the sentence for each way in which one is not what is expected. */
-import { closest } from "../../schemas/closest.ts"
+import { closest } from "../../schemas/index.ts"
 import { parseBoundedJson } from "../files/index.ts"
 
 export type Fields = { readonly [name: string]: unknown }

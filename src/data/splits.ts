@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import type { DataSection } from "../../schemas/data.ts"
+import type { DataSection } from "../../schemas/index.ts"
 import { type DataError, dataError, joinDataErrors } from "./data-error.ts"
 import { holdOut } from "./order.ts"
 import type { ScannedSource } from "./scan.ts"

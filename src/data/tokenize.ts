@@ -1,6 +1,6 @@
 /** Labelled texts become examples: token ids and a class. */
 import * as Effect from "effect/Effect"
-import { closest } from "../../schemas/closest.ts"
+import { closest } from "../../schemas/index.ts"
 import { DataError, dataError } from "./data-error.ts"
 import type { Example, LabelledText, LabelledTextSource } from "./source.ts"
 

@@ -8,6 +8,9 @@ import type { Runtime } from "./open.ts"
 import { type DeviceChoice, type DeviceOptions, openDevice } from "./open.ts"
 import type { BrowserWasmChoice } from "./wasm-browser.ts"
 
+export type { DeviceChoice } from "./open.ts"
+export { DeviceError }
+
 /** The wasm device, loaded where it is opened: a page on a GPU has no use for it. */
 const wasmDevice = Effect.tryPromise({
   try: () => import("./wasm-browser.ts"),

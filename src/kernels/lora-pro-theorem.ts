@@ -14,7 +14,7 @@ import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import type { Factors } from "../tensors/index.ts"
 
-export type { Factors } from "../tensors/trainable.ts"
+export type { Factors } from "../tensors/index.ts"
 
 /** How the move of W is split between A and B; the move itself is the same for each. */
 export type XChoice = "sylvester" | "zero" | "symmetric"

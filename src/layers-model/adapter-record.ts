@@ -6,9 +6,7 @@ import type * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { count, integer, list, strict, text } from "../../schemas/fields.ts"
-import { AdapterConfig } from "../../schemas/index.ts"
-import { problemsOf } from "../../schemas/problems.ts"
+import { AdapterConfig, count, integer, list, problemsOf, strict, text } from "../../schemas/index.ts"
 import { type DeviceReadError, readTensor } from "../tensors/index.ts"
 
 /** Of what is written today. */

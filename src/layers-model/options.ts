@@ -9,17 +9,21 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { count, list, strict, text, withDefault } from "../../schemas/fields.ts"
 import {
   AdaloraConfig,
   type AdapterConfig,
+  count,
   DoraConfig,
   FullConfig,
   LoraConfig,
+  list,
   NoneConfig,
-  type PlanProblem
+  type PlanProblem,
+  problemsOf,
+  strict,
+  text,
+  withDefault
 } from "../../schemas/index.ts"
-import { problemsOf } from "../../schemas/problems.ts"
 import { AdaptError } from "./errors.ts"
 
 const around = {

@@ -57,3 +57,15 @@ export const load = ({
     loadDescribed(description, { seed, weights, whole })
   )
 }
+export {
+  type BatchOf,
+  type InputOf,
+  type Model,
+  type ModelDescription,
+  type Network,
+  type OutputOf,
+  type Rows,
+  type RunBlock,
+  type TargetOf,
+  toDevice
+} from "./model.ts"

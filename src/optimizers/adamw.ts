@@ -11,7 +11,7 @@
  * Shapes: m, v, u as g. The step count is a number on the host, so nothing is read.
  */
 import * as tf from "@tensorflow/tfjs-core"
-import { type AdamwConfig, optimizerFacts } from "../../schemas/optimizer.ts"
+import { type AdamwConfig, optimizerFacts } from "../../schemas/index.ts"
 import { type AdamDecays, adamMoves, ratesAt } from "../kernels/index.ts"
 import { type Trainable, tensorsOf, withTensors } from "../tensors/index.ts"
 import { addDecayedWeights } from "./decay.ts"

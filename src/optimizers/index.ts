@@ -14,7 +14,7 @@
  * each after `clipByGlobalNorm` where asked for, over all trainables together. Heads have the same schedule with a peak
  * of their own, and plain AdamW under everything but sgd and lion.
  */
-import type { OptimizerConfig } from "../../schemas/optimizer.ts"
+import type { OptimizerConfig } from "../../schemas/index.ts"
 import { adamwOptimizer } from "./adamw.ts"
 import { clipByGlobalNorm } from "./clip.ts"
 import { lionOptimizer } from "./lion.ts"
@@ -27,7 +27,7 @@ import { scheduleFromConfig } from "./schedule.ts"
 import { sgdOptimizer } from "./sgd.ts"
 import { chain, type Transform } from "./transform.ts"
 
-export { mapTensors, type Trainable, tensorsOf, withTensors } from "../tensors/trainable.ts"
+export { mapTensors, type Trainable, tensorsOf, withTensors } from "../tensors/index.ts"
 export { type AdamOptions, type AdamState, type AdamTransform, type AdamWOptions, adamw, scaleByAdam } from "./adamw.ts"
 export { type ClipState, clipByGlobalNorm, globalNorm } from "./clip.ts"
 export { addDecayedWeights, addProductDecay } from "./decay.ts"

@@ -13,7 +13,7 @@
  * @example chain(scaleByLion(), scaleByLearningRate(1e-4))
  */
 import * as tf from "@tensorflow/tfjs-core"
-import { type LionConfig, optimizerFacts } from "../../schemas/optimizer.ts"
+import { type LionConfig, optimizerFacts } from "../../schemas/index.ts"
 import { combined } from "../kernels/index.ts"
 import { tensorsOf, withTensors } from "../tensors/index.ts"
 import { addDecayedWeights } from "./decay.ts"

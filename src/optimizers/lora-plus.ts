@@ -15,7 +15,7 @@
  * @example loraPlus({ learningRate: 1e-4, ratio: 16 })
  */
 import type { Tensor2D } from "@tensorflow/tfjs"
-import { type LoraPlusConfig, optimizerFacts } from "../../schemas/optimizer.ts"
+import { type LoraPlusConfig, optimizerFacts } from "../../schemas/index.ts"
 import { scaled } from "../kernels/index.ts"
 import type { Trainable } from "../tensors/index.ts"
 import { type AdamOptions, adamOptions, adamwParts, scaleByAdam, twoMoments } from "./adamw.ts"

@@ -27,7 +27,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import { type LoraProConfig, optimizerFacts } from "../../schemas/optimizer.ts"
+import { type LoraProConfig, optimizerFacts } from "../../schemas/index.ts"
 import {
   type Factors,
   loraProAdamMoves,

@@ -2,7 +2,7 @@
  * The contract of an optimizer that a plan can name: what its section becomes, and what others have to know of it. One file per kind;
  * `index.ts` has the table.
  */
-import type { OptimizerConfig, OptimizerFacts } from "../../schemas/optimizer.ts"
+import type { OptimizerConfig, OptimizerFacts } from "../../schemas/index.ts"
 import type { PartitionOptions } from "./partition.ts"
 import type { Schedule } from "./schedule.ts"
 

@@ -27,7 +27,7 @@
 import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import { optimizerFacts, type RiemannianConfig } from "../../schemas/optimizer.ts"
+import { optimizerFacts, type RiemannianConfig } from "../../schemas/index.ts"
 import type { Factors, Whitening } from "../kernels/index.ts"
 import { type FactorPair, type Trainable, withFactors } from "../tensors/index.ts"
 import { adamwParts, twoMoments } from "./adamw.ts"

@@ -6,7 +6,7 @@
  *
  * with w = max(1, warmup). The first step moves and so does the last: a rate of exactly 0 would be reached one step after the end.
  */
-import type { ScheduleConfig } from "../../schemas/optimizer.ts"
+import type { ScheduleConfig } from "../../schemas/index.ts"
 import { scaled } from "../kernels/index.ts"
 import { tensorsOf, withTensors } from "../tensors/index.ts"
 import type { Transform } from "./transform.ts"

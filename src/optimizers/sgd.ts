@@ -4,7 +4,7 @@
  * At μ = 0 nothing is kept. Shapes: t as g.
  */
 import * as tf from "@tensorflow/tfjs-core"
-import { optimizerFacts, type SgdConfig } from "../../schemas/optimizer.ts"
+import { optimizerFacts, type SgdConfig } from "../../schemas/index.ts"
 import { combined } from "../kernels/index.ts"
 import { tensorsOf, withTensors } from "../tensors/index.ts"
 import { addDecayedWeights } from "./decay.ts"

@@ -12,7 +12,7 @@ import * as Stream from "effect/Stream"
 import { type FileError, fileError } from "../files/index.ts"
 import { partFiles } from "../models/gguf/split-files.ts"
 import { weightFiles } from "../models/index.ts"
-import type { ResolvedPlan } from "../plan/resolved.ts"
+import type { ResolvedPlan } from "../plan/index.ts"
 
 /** SHA-256 of each file that a run reads: the model's, and the splits' by their plan field. */
 export const Inputs = Schema.Record(Schema.String, Schema.String)

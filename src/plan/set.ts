@@ -7,8 +7,8 @@
  * is refused, every setting of that kind at once. The input is not changed.
  */
 import * as Effect from "effect/Effect"
-import { PlanError } from "../../schemas/decode.ts"
-import type { PlanProblem } from "../../schemas/problems.ts"
+import type { PlanProblem } from "../../schemas/index.ts"
+import { PlanError } from "../../schemas/index.ts"
 import { parseBoundedJson } from "../files/index.ts"
 
 interface Setting {

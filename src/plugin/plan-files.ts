@@ -9,7 +9,7 @@
  */
 declare module "*.plan.json" {
   /** The decoded plan: every default filled in, input paths absolute. */
-  const plan: import("../../schemas/run-plan.ts").RunPlan
+  const plan: import("../../schemas/index.ts").RunPlan
   export default plan
   /** What a run of it is called. */
   export const name: string

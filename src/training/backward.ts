@@ -3,7 +3,7 @@
 import type { Scalar, Tensor, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import type { Tap } from "../../adapters/index.ts"
-import { type BatchOf, type Model, type Network, type Rows, toDevice } from "../models/model.ts"
+import { type BatchOf, type Model, type Network, type Rows, toDevice } from "../models/index.ts"
 import {
   type LinearSite,
   recomputed,

@@ -11,7 +11,7 @@ import * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
 import type { ClassificationSplit, DataError } from "../data/index.ts"
 import { IGNORED, tokenScores } from "../kernels/index.ts"
-import { type BatchOf, type Model, type Network, toDevice } from "../models/model.ts"
+import { type BatchOf, type Model, type Network, toDevice } from "../models/index.ts"
 import { type DeviceReadError, readTensor } from "../tensors/index.ts"
 
 /** What every evaluation reports. */

@@ -3,7 +3,7 @@
 import type { Scalar } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import { defineKernel, sparseCrossEntropy } from "../kernels/index.ts"
-import type { Model, Network, OutputOf, TargetOf } from "../models/model.ts"
+import type { Model, Network, OutputOf, TargetOf } from "../models/index.ts"
 
 /** Of a text model: logits [batch, classes], labels int32 [batch] → scalar. */
 export type Loss<M extends Network = Model> = (output: OutputOf<M>, target: TargetOf<M>) => Scalar

@@ -8,7 +8,7 @@
 import type { Scalar, Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import { type BatchOf, type Network, toDevice } from "../models/model.ts"
+import { type BatchOf, type Network, toDevice } from "../models/index.ts"
 import { type DeviceReadError, readTensor, type Trainable, tensorsOf, tidy } from "../tensors/index.ts"
 import { backward } from "./backward.ts"
 import type { Session } from "./session.ts"

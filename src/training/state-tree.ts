@@ -9,7 +9,7 @@
 
 import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import type { State } from "../optimizers/transform.ts"
+import type { State } from "../optimizers/index.ts"
 
 export type StoredState = number | null | ReadonlyArray<StoredState> | { readonly [key: string]: StoredState | string }
 

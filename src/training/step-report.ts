@@ -3,8 +3,8 @@
 import type { Scalar, Tensor, Tensor1D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import { squaredNorms } from "../kernels/index.ts"
-import { globalNorm } from "../optimizers/clip.ts"
-import type { Conditioning } from "../optimizers/transform.ts"
+import type { Conditioning } from "../optimizers/index.ts"
+import { globalNorm } from "../optimizers/index.ts"
 import type { Trainable } from "../tensors/index.ts"
 
 /** Median over the adapted sites, and the worst site. */

@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
-import type { BatchOf, Model, Network } from "../models/model.ts"
+import type { BatchOf, Model, Network } from "../models/index.ts"
 import type { ProbeOptions } from "./diagnostics/probe.ts"
 import type { DiagnosticsReport } from "./diagnostics/report.ts"
 import { openSession, type Session, type SessionOptions } from "./session.ts"

@@ -6,7 +6,7 @@
  *   refusals        conversations that the template cannot write
  *   specialTexts    special tokens inside what people wrote
  */
-import type { ChatData } from "../../../schemas/causal-data.ts"
+import type { ChatData } from "../../../schemas/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
 import { type Broken, isBroken } from "../columns.ts"
 import { assistantTurns, type ChatTemplate, chatTemplate, type Turns } from "./chat-template.ts"

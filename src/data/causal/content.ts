@@ -1,6 +1,5 @@
 /** What a row says: its columns read as a conversation, a completion or a text, and each problem as a sentence. */
-import { type CausalData, type ChatData, messagesColumn } from "../../../schemas/causal-data.ts"
-import { closest } from "../../../schemas/closest.ts"
+import { type CausalData, type ChatData, closest, messagesColumn } from "../../../schemas/index.ts"
 import {
   type Broken,
   type Fields,

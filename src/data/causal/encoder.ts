@@ -7,7 +7,7 @@
  *
  * Labels are shifted on the whole sequence, labels[t] = ids[t + 1], and cut together with the ids afterwards.
  */
-import type { CausalData } from "../../../schemas/causal-data.ts"
+import type { CausalData } from "../../../schemas/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
 import { type Broken, isBroken } from "../columns.ts"
 import { assistantTurns, type ChatTemplate, type Span } from "./chat-template.ts"

@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import { type CausalData, messagesColumn } from "../../../schemas/causal-data.ts"
+import { type CausalData, messagesColumn } from "../../../schemas/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
 import { type Broken, isBroken } from "../columns.ts"
 import { type DataError, dataError, joinDataErrors } from "../data-error.ts"

@@ -1,5 +1,5 @@
 /** Training and evaluation of an adapted LayersModel as `model.fit` and `model.evaluate` have them. */
-export type { AdaptationPlan, AdaptationPlanInput } from "../../../schemas/adaptation-plan.ts"
+export type { AdaptationPlan, AdaptationPlanInput } from "../../../schemas/index.ts"
 export { FitError, LayersDataError } from "../errors.ts"
 export { isDataset, type LayersDataset, layersBatches } from "./batches.ts"
 export type { Callback, CallbackInstance, CallbackObject, Callbacks, Logs, YieldEvery } from "./callbacks.ts"

@@ -3,14 +3,17 @@ import type * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import type { MethodFacts } from "../../../schemas/index.ts"
 import {
   type AdaptationPlan,
   type AdaptationPlanInput,
-  decodeAdaptationPlan
-} from "../../../schemas/adaptation-plan.ts"
-import type { MethodFacts } from "../../../schemas/adapter.ts"
-import { count, share, strict } from "../../../schemas/fields.ts"
-import { type PlanProblem, problemsOf } from "../../../schemas/problems.ts"
+  count,
+  decodeAdaptationPlan,
+  type PlanProblem,
+  problemsOf,
+  share,
+  strict
+} from "../../../schemas/index.ts"
 import type { LayersNetwork } from "../../models/layers-model/index.ts"
 import type { Loss } from "../../training/index.ts"
 import { FitError } from "../errors.ts"

@@ -1,6 +1,6 @@
 /** Where the batches of each epoch come from, and what is known of them beforehand. */
 import * as Effect from "effect/Effect"
-import type { AdaptationPlan } from "../../../schemas/adaptation-plan.ts"
+import type { AdaptationPlan } from "../../../schemas/index.ts"
 import type { LayersDataError } from "../errors.ts"
 import { type HostRows, type LayersDataset, type NextBatch, openDataset, openRows } from "./batches.ts"
 import type { Slots } from "./host-arrays.ts"

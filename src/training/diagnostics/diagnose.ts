@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { InjectionError, matches, unmatched } from "../../../adapters/index.ts"
 import type { DiagnosticsConfig } from "../../../schemas/index.ts"
-import type { BatchOf, Network } from "../../models/model.ts"
+import type { BatchOf, Network } from "../../models/index.ts"
 import type { LinearSite } from "../../tensors/index.ts"
 import type { Session } from "../session.ts"
 import type { StepError } from "../step.ts"

@@ -15,7 +15,7 @@ import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { subtractedOf } from "../../../adapters/index.ts"
-import type { BatchOf, Network } from "../../models/model.ts"
+import type { BatchOf, Network } from "../../models/index.ts"
 import {
   type DeviceReadError,
   type FactorPair,
