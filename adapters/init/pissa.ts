@@ -43,7 +43,7 @@ const decomposed = (
   const { site, rank } = place
   // loaded where it is asked for: most inits of a page decompose nothing
   return Effect.flatMap(
-    Effect.promise(() => import("../../src/linalg/index.ts")),
+    Effect.promise(() => import("../../src/linalg/truncated-svd.ts")),
     ({ NotFiniteMatrix, truncatedSvd }) => {
       try {
         const randomised = iterations === undefined ? undefined : { iterations, random }
