@@ -396,6 +396,9 @@ const PRINTERS = { tensors: overTensors, lists: overLists, rows: overRows } as c
   (own: ExpressionKernel) => string
 >
 
+/** The text of one kernel. */
+export const printed = (own: ExpressionKernel): string => PRINTERS[own.over](own)
+
 /** Whatever order the modules were loaded in. */
 const sorted = <T extends ColumnKernel | ExpressionKernel>(kernels: ReadonlyArray<T>): ReadonlyArray<T> =>
   kernels.toSorted((a, b) => (a.kernel.name < b.kernel.name ? -1 : 1))
@@ -403,6 +406,6 @@ const sorted = <T extends ColumnKernel | ExpressionKernel>(kernels: ReadonlyArra
 /** The module `./expressions`. */
 export const expressions = (): string => {
   const { kernels, columns } = declaredExpressions
-  const texts = [...sorted(kernels).map((own) => PRINTERS[own.over](own)), ...sorted(columns).map(overColumns)]
+  const texts = [...sorted(kernels).map(printed), ...sorted(columns).map(overColumns)]
   return [HEAD, ...texts].join("\n")
 }

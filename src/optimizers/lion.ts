@@ -14,7 +14,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import { type LionConfig, optimizerFacts } from "../../schemas/index.ts"
-import { combined } from "../kernels/index.ts"
+import { lionMoves } from "../kernels/index.ts"
 import { tensorsOf, withTensors } from "../tensors/index.ts"
 import { addDecayedWeights } from "./decay.ts"
 import type { Optimizer } from "./optimizer.ts"
@@ -34,13 +34,8 @@ export type LionState = ReadonlyArray<tf.Tensor>
 export const scaleByLion = ({ b1 = 0.9, b2 = 0.99 }: LionMoments = {}): Transform<LionState> => ({
   init: (params) => tensorsOf(params).map((tensor) => tf.zerosLike(tensor)),
   update: (updates, state) => {
-    const gradients = tensorsOf(updates)
-    const mixed = combined(b1, state, 1 - b1, gradients)
-    const signs = mixed.map((tensor) => tf.sign(tensor))
-    return {
-      updates: withTensors(updates, combined(1, signs, 0, mixed)),
-      state: combined(b2, state, 1 - b2, gradients)
-    }
+    const { u, moment } = lionMoves(tensorsOf(updates), state, { b1, b2 })
+    return { updates: withTensors(updates, u), state: moment }
   }
 })
 

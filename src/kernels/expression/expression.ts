@@ -135,8 +135,6 @@ export const abs = operation(one, "f32", "f32x4.abs($0)", "abs($0)", ([a]) => tf
 export const sqrt = operation(one, "f32", "f32x4.sqrt($0)", "sqrt($0)", ([a]) => tf.sqrt(a))
 /** max(a, 0), and NaN for NaN. */
 export const relu = operation(one, "f32", "f32x4.pmax($0, f32x4.splat(0))", "max($0, V(0.0))", ([a]) => tf.relu(a))
-/** 1 where a > 0, −1 where a < 0, else a. */
-export const sign = operation(one, "f32", "sign($0)", "sign($0)", ([a]) => tf.sign(a))
 /** WGSL's may be anything for what is not finite, and for what overflows. */
 export const exp = operation(one, "f32", "exp($0)", "exp($0)", ([a]) => tf.exp(a))
 /** 1/(1 + exp(−a)) */

@@ -61,20 +61,26 @@ export const runBlocks = (
   engine.runWords(kernel, [entries.length, perChunk, ...own, ...table], Math.ceil(blocks / perChunk))
 }
 
+/** Tensors of one place in the lists, and how many numbers each has. */
+export interface ListEntry {
+  readonly size: number
+  readonly [tensor: string]: TensorInfo | number
+}
+
 /** Over all blocks of lists: one piece of work, or several where the arguments would not fit. */
 export const runLists = (
   engine: WasmEngine,
   kernel: Kernel,
   buffers: Readonly<Record<string, TensorInfo>>,
   words: Readonly<Record<string, number>>,
-  entries: ReadonlyArray<{ readonly size: number; readonly tensors: Readonly<Record<string, TensorInfo>> }>
+  entries: ReadonlyArray<ListEntry>
 ): void => {
   for (const table of fitting(kernel, entries)) {
     const blocks = table.reduce((sum, { size }) => sum + Math.ceil(size / BLOCK), 0)
     const total = table.reduce((sum, { size }) => sum + size, 0)
     const perChunk = total < WORTH_SHARING ? blocks : Math.ceil(blocks / CHUNKS)
     engine.run(kernel, buffers, words, {
-      entries: table.map(({ size, tensors }) => ({ ...tensors, size })),
+      entries: table,
       perChunk,
       chunks: Math.ceil(blocks / perChunk)
     })

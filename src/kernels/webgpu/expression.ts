@@ -57,7 +57,7 @@ const stored = (
 ): ReadonlyArray<string> => outputs.map(([name, output]) => `${name}[${at}] = ${names.of(output)};`)
 
 /** Lines that store every output at `i`. */
-const eachPlace = ({ outputs }: ExpressionKernel): string => {
+export const eachPlace = ({ outputs }: ExpressionKernel): string => {
   const names = new Names()
   const { leaves, operations } = ordered(Object.values(outputs))
   const loads = leaves.filter(perNumber).map((leaf) => `let ${names.of(leaf)} = ${LEAVES[leaf.leaf](leaf)};`)
@@ -65,7 +65,7 @@ const eachPlace = ({ outputs }: ExpressionKernel): string => {
 }
 
 /** `fn kernel` over a row: passes with sums, at most two of them in each, and one that stores. */
-const eachRow = ({ outputs }: ExpressionKernel): string => {
+export const eachRow = ({ outputs }: ExpressionKernel): string => {
   const names = new Names()
   const passes = passesOf(outputs).map(({ before, loads, each, stores, sums }, i) => {
     if (sums.length > 2) throw new Error(`${sums.length} sums in one pass over a row are more than 2`)
