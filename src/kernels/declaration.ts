@@ -9,7 +9,7 @@
  *   words: { size: "u32" },
  *   split: { over: "size", cost: () => 30, unit: 4 }
  * })
- * engine.runWords(gelu, { x, y }, { size }) // a missing, an extra or a misspelt word does not compile, and throws from JavaScript
+ * engine.run(gelu, { x, y }, { size }) // a missing, an extra or a misspelt word does not compile, and throws from JavaScript
  */
 
 /** f64 is known on wasm alone; AssemblyScript reads u32 as i32, in which it counts. */

@@ -9,13 +9,22 @@
 import type { Tensor, Tensor2D, TensorInfo } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import { type AdamRates, adamMoves } from "./adam.ts"
+import { declareKernel, reads, writes } from "./declaration.ts"
 import { defineKernel } from "./kernel.ts"
-import { exceedsWebgpu, PAIR_INPUTS, pairInputs, pairOfInputs, pairOnWebgpu } from "./lora-pro.ts"
+import {
+  exceedsWebgpu,
+  PAIR_ENTRY,
+  PAIR_INPUTS,
+  pairEntry,
+  pairInputs,
+  pairOfInputs,
+  pairOnWebgpu
+} from "./lora-pro.ts"
 import { type Factors, theoremThrough, type Whitening, type XChoice } from "./lora-pro-theorem.ts"
 import { bounded, groupsOf, listed, named } from "./tensor-lists.ts"
-import { floatBits, type WasmEngine } from "./wasm/engine.ts"
-import { codeOf, costOfPairs, type PairSizes, scratchOfPairs, sizesOf, wholePanels } from "./wasm/lora-pro.ts"
-import { type Entry, inTables, runItems } from "./wasm/tables.ts"
+import type { WasmEngine } from "./wasm/engine.ts"
+import { codeOf, costOfPairs, type PairSizes, scratchOfPairs, wholePanels } from "./wasm/lora-pro.ts"
+import { cutItems, fitting } from "./wasm/tables.ts"
 import type { WebgpuEngine } from "./webgpu/engine.ts"
 import { programs } from "./webgpu/loaded.ts"
 
@@ -30,8 +39,6 @@ const INPUTS = PAIR_INPUTS + 2
 
 /** Rows of g̃ at a time, as in `assembly/lora-pro-adam.ts`. */
 const ROWS = 24
-/** Words of an entry there. */
-const WORDS = 26
 /** Of a pair at most: each has a sum of its own [r, in], so more of them cost memory. */
 const PARTS = 4
 /** Floats that lie between the three pieces of work, for all pairs of a group together: 16 MiB. */
@@ -43,67 +50,90 @@ const partsOf = ({ outputs }: PairSizes): readonly [perPart: number, parts: numb
   return [perPart, Math.ceil(outputs / perPart)]
 }
 
-/** Floats of L, K, K packed, Rᵀ packed, b and the parts of a. */
-const betweenOf = (sizes: PairSizes): ReadonlyArray<number> => {
+/** What lies between the three pieces of work, in floats. */
+const betweenOf = (sizes: PairSizes) => {
   const { r, inputs, outputs } = sizes
   const flat = r * wholePanels(inputs)
   const narrow = wholePanels(r)
-  return [outputs * 2 * r, 2 * flat, 2 * flat, inputs * narrow, outputs * narrow, partsOf(sizes)[1] * flat]
+  return {
+    /** L [outputs, 2r] */
+    left: outputs * 2 * r,
+    /** a and R [2r, wide] */
+    right: 2 * flat,
+    /** K [2r, inputs] in panels */
+    packed: 2 * flat,
+    /** Rᵀ [inputs, r] in panels */
+    transposed: inputs * narrow,
+    /** b [outputs, narrow] */
+    tall: outputs * narrow,
+    /** [parts, r, wide] */
+    parts: partsOf(sizes)[1] * flat
+  }
 }
 
 const sumOf = (numbers: ReadonlyArray<number>): number => numbers.reduce((sum, n) => sum + n, 0)
+const floatsBetween = (sizes: PairSizes): number => sumOf(Object.values(betweenOf(sizes)))
 
-interface PairEntry extends Entry {
-  readonly sizes: PairSizes
-  readonly scale: number
-  readonly outputs: ReadonlyArray<TensorInfo>
-}
-
-const entryOf = (group: ReadonlyArray<TensorInfo>, scale: number, engine: WasmEngine): PairEntry => {
-  const [A, B, M] = [group[0]!, group[1]!, group[PAIR_INPUTS]!]
-  const outputs = [A, B, M, M].map(({ shape }) => engine.output(shape))
-  const sizes = sizesOf(A, B)
-  const words = [...group, ...outputs].map(engine.address)
-  return { size: sumOf(betweenOf(sizes)), words, sizes, scale, outputs }
-}
-
-/** Entries with the addresses of what lies between, from `address` on, and the rest of their words. */
-const complete = (entries: ReadonlyArray<PairEntry>, address: number): ReadonlyArray<Entry> => {
-  let at = address
-  return entries.map(({ size, words, sizes, scale }) => {
-    const between = betweenOf(sizes).map((floats) => {
-      at += 4 * floats
-      return at - 4 * floats
-    })
-    const { r, inputs, outputs } = sizes
-    return { size, words: [...words, ...between, r, inputs, outputs, floatBits(scale), partsOf(sizes)[0]] }
+const kernelOf = (name: string) =>
+  declareKernel({
+    name,
+    assembly: "LoraProAdam",
+    buffers: {},
+    words: { x: "u32", b1: "f32", b2: "f32", c: "f32", e: "f32" },
+    entry: {
+      ...PAIR_ENTRY,
+      ...reads("f32", "M", "V"),
+      ...writes("f32", "nextM", "nextV", "left", "right", "packed", "transposed", "tall", "parts"),
+      /** perPart: rows of a part */
+      ...({ scale: "f32", perPart: "u32" } as const)
+    }
   })
+
+const KERNELS = {
+  open: kernelOf("loraProAdamOpen"),
+  move: kernelOf("loraProAdamMove"),
+  close: kernelOf("loraProAdamClose")
+} as const
+
+const entryOf = (group: ReadonlyArray<TensorInfo>, scale: number, engine: WasmEngine) => {
+  const pair = pairEntry(group)
+  const [M, V] = group.slice(PAIR_INPUTS) as [TensorInfo, TensorInfo]
+  const [dA, dB, nextM, nextV] = [pair.A, pair.B, M, M].map(({ shape }) => engine.output(shape))
+  const outputs = { dA: dA!, dB: dB!, nextM: nextM!, nextV: nextV! }
+  return { ...pair, M, V, ...outputs, scale, perPart: partsOf(pair)[0] }
 }
+
+type PairEntry = ReturnType<typeof entryOf>
 
 const runTable = (engine: WasmEngine, { x, rates }: Attributes, table: ReadonlyArray<PairEntry>): void => {
-  const between = engine.output([sumOf(table.map(({ size }) => size))])
-  const entries = complete(table, engine.address(between))
-  const pairs = table.map(({ sizes }) => sizes)
-  const own = [codeOf(x), ...[rates.b1, rates.b2, rates.c, rates.e].map(floatBits)]
-  const ofPairs = { own, entries, items: table.length, cost: costOfPairs(pairs), scratch: scratchOfPairs(pairs) }
-  runItems(engine, "loraProAdamOpen", ofPairs)
-  runItems(engine, "loraProAdamMove", {
-    own,
-    entries,
-    items: sumOf(pairs.map((sizes) => partsOf(sizes)[1])),
-    cost: sumOf(pairs.map(({ r, inputs, outputs }) => inputs * outputs * 4 * r)),
-    scratch: 4 * Math.max(...pairs.map(({ inputs }) => 2 * ROWS * wholePanels(inputs)))
+  const between = engine.output([sumOf(table.map(floatsBetween))])
+  let address = engine.address(between)
+  const entries = table.map((pair) => {
+    const { left, right, packed, transposed, tall, parts } = betweenOf(pair)
+    const [L, K, panels, Rt, b, sums] = [left, right, packed, transposed, tall, parts].map((floats) => {
+      address += 4 * floats
+      return { address: address - 4 * floats }
+    })
+    return { ...pair, left: L!, right: K!, packed: panels!, transposed: Rt!, tall: b!, parts: sums! }
   })
-  runItems(engine, "loraProAdamClose", ofPairs)
+  const { b1, b2, c, e } = rates
+  const words = { x: codeOf(x), b1, b2, c, e }
+  const ofPairs = { entries, ...cutItems(table.length, costOfPairs(table)), scratch: scratchOfPairs(table) }
+  const parts = sumOf(table.map((sizes) => partsOf(sizes)[1]))
+  const cost = sumOf(table.map(({ r, inputs, outputs }) => inputs * outputs * 4 * r))
+  const scratch = 4 * Math.max(...table.map(({ inputs }) => 2 * ROWS * wholePanels(inputs)))
+  engine.run(KERNELS.open, {}, words, ofPairs)
+  engine.run(KERNELS.move, {}, words, { entries, ...cutItems(parts, cost), scratch })
+  engine.run(KERNELS.close, {}, words, ofPairs)
   engine.dispose(between)
 }
 
 const wasm = (inputs: Readonly<Record<string, TensorInfo>>, attributes: Attributes, engine: WasmEngine) => {
   const entries = groupsOf(listed(inputs), INPUTS).map((group, i) => entryOf(group, attributes.scales[i]!, engine))
-  for (const group of bounded(entries, ({ size }) => size, BETWEEN)) {
-    for (const table of inTables(group, 5, WORDS)) runTable(engine, attributes, table)
+  for (const group of bounded(entries, floatsBetween, BETWEEN)) {
+    for (const table of fitting(KERNELS.open, group)) runTable(engine, attributes, table)
   }
-  return entries.flatMap(({ outputs }) => outputs)
+  return entries.flatMap(({ dA, dB, nextM, nextV }) => [dA, dB, nextM, nextV])
 }
 
 const referenceOf = (group: ReadonlyArray<Tensor>, scale: number, { x, rates }: Attributes): ReadonlyArray<Tensor> => {

@@ -17,7 +17,7 @@ export type Buffer = TensorInfo | { readonly address: number }
 
 /** What a run says beside buffers and words. */
 export interface Work<E extends EntryTypes> {
-  /** of a kernel over a list; they have to fit (`inTables` of `tables.ts`) */
+  /** of a kernel over a list; they have to fit (`fitting` of `tables.ts`) */
   readonly entries?: ReadonlyArray<EntryOf<E, Buffer>>
   /** of a kernel over a list: entries, blocks or parts that are a chunk */
   readonly perChunk?: number
@@ -48,8 +48,6 @@ export interface WasmEngine {
     words: WordsOf<NoInfer<W>>,
     work?: Work<NoInfer<E>>
   ) => number
-  /** For kernels that are not declared yet. */
-  readonly runWords: (kernel: string, words: ReadonlyArray<number>, chunks: number, scratch?: number) => void
 }
 
 const engines = new WeakMap<object, WasmEngine>()
@@ -62,19 +60,10 @@ export const provideWasmEngine = (backend: object, engine: WasmEngine | undefine
 
 export const wasmEngineOf = (backend: object): WasmEngine | undefined => engines.get(backend)
 
-const double = new Float64Array(1)
-const halves = new Int32Array(double.buffer)
-
-/** A float64 as two argument words. */
-export const doubleBits = (value: number): readonly [number, number] => {
-  double[0] = value
-  return [halves[0]!, halves[1]!]
-}
-
 const number = new Float32Array(1)
 const bits = new Int32Array(number.buffer)
 
-/** A float32 as an argument word. */
+/** The bits of a float32. */
 export const floatBits = (value: number): number => {
   number[0] = value
   return bits[0]!

@@ -142,17 +142,10 @@ export const startEngine = async (
     return chunks
   }
 
-  const runWords: WasmEngine["runWords"] = (kernel, values, chunks, scratchBytes = 0) => {
-    const room = prepare(scratchBytes)
-    words.set(values, Word.ARGUMENTS)
-    compute(names.indexOf(kernel), chunks, room)
-  }
-
   return {
     engine: {
       threads,
       run,
-      runWords,
       address: addressOf,
       output: (shape) => backend.makeOutput(shape, "float32"),
       dispose: ({ dataId }) => {

@@ -271,16 +271,12 @@ export const chunksIn = (f: () => unknown): Promise<ReadonlyMap<string, number>>
     const backend = wasmBackend(tf.backend())
     const engine = wasmEngineOf(backend)!
     const most = new Map<string, number>()
-    const runWords: WasmEngine["runWords"] = (name, words, chunks, scratch) => {
-      most.set(name, Math.max(chunks, most.get(name) ?? 0))
-      engine.runWords(name, words, chunks, scratch)
-    }
     const run: WasmEngine["run"] = (own, ...given) => {
       const chunks = engine.run(own, ...given)
       most.set(own.name, Math.max(chunks, most.get(own.name) ?? 0))
       return chunks
     }
-    provideWasmEngine(backend, { ...engine, run, runWords })
+    provideWasmEngine(backend, { ...engine, run })
     tf.tidy(() => void f())
     provideWasmEngine(backend, engine)
     return most
