@@ -20,12 +20,10 @@ import {
 import { type Expression, filled, type Leaf, type Operation, ordered } from "../src/kernels/expression/expression.ts"
 import { type Pass, passesOf, perNumber } from "../src/kernels/expression/rows.ts"
 
-const HEAD = `import { floats } from "./arguments"
-import * as Declared from "./declared"
+const HEAD = `import * as Declared from "./declared"
 import { exp } from "./exp"
 import { BLOCK, blocksOf } from "./lists"
-import { madd } from "./madd"
-import { addLanes, high, loadPart, loadUpTo, low, storePart, storeUpTo, total, total64 } from "./part"
+import { addLanes, floats, high, loadPart, loadUpTo, low, madd, storePart, storeUpTo, total, total64 } from "./vectors"
 `
 
 const splat = (type: Expression["type"], value: string): string =>

@@ -22,9 +22,9 @@ import {
 } from "./lora-pro.ts"
 import { type Factors, theoremThrough, type Whitening, type XChoice } from "./lora-pro-theorem.ts"
 import { bounded, groupsOf, listed, named } from "./tensor-lists.ts"
+import { cutItems, fitting } from "./wasm/cuts.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
 import { codeOf, costOfPairs, type PairSizes, scratchOfPairs, wholePanels } from "./wasm/lora-pro.ts"
-import { cutItems, fitting } from "./wasm/tables.ts"
 import type { WebgpuEngine } from "./webgpu/engine.ts"
 import { programs } from "./webgpu/loaded.ts"
 

@@ -10,8 +10,8 @@ import * as tf from "@tensorflow/tfjs-core"
 import { declareKernel, read, write } from "./declaration.ts"
 import { defineKernel } from "./kernel.ts"
 import { listed, named, sizeOf } from "./tensor-lists.ts"
+import { blocksOf, cutBlocks, fitting } from "./wasm/cuts.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
-import { blocksOf, cutBlocks, fitting } from "./wasm/tables.ts"
 import { programs } from "./webgpu/loaded.ts"
 
 const reference = (x: Tensor): Tensor =>

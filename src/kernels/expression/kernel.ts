@@ -25,7 +25,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import { declareKernel, read, write } from "../declaration.ts"
 import { defineKernel, type KernelDefinition } from "../kernel.ts"
 import { groupsOf, listed, named, sizeOf } from "../tensor-lists.ts"
-import { runLists } from "../wasm/tables.ts"
+import { runLists } from "../wasm/cuts.ts"
 import { programs } from "../webgpu/loaded.ts"
 import {
   type ColumnKernel,

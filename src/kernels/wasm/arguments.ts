@@ -8,7 +8,7 @@ import {
   refuseOthers,
   type WordTypes
 } from "../declaration.ts"
-import { chunksOf } from "./chunks.ts"
+import { chunksOf } from "./cuts.ts"
 import { type Buffer, MOST_WORDS, type Work } from "./engine.ts"
 
 /** The places of the arguments, as numbers of each type that words have. All begin at the first argument. */

@@ -17,7 +17,7 @@ export type Buffer = TensorInfo | { readonly address: number }
 
 /** What a run says beside buffers and words. */
 export interface Work<E extends EntryTypes> {
-  /** of a kernel over a list; they have to fit (`fitting` of `tables.ts`) */
+  /** of a kernel over a list; they have to fit (`fitting` of `cuts.ts`) */
   readonly entries?: ReadonlyArray<EntryOf<E, Buffer>>
   /** of a kernel over a list: entries, blocks or parts that are a chunk */
   readonly perChunk?: number

@@ -2,7 +2,7 @@
 import { type TensorInfo, util } from "@tensorflow/tfjs-core"
 import { declareKernel, optional, read, write } from "../declaration.ts"
 import type { Kernel } from "./backend.ts"
-import { chunksOf } from "./chunks.ts"
+import { chunksOf } from "./cuts.ts"
 import { type WasmEngine, wasmEngineOf } from "./engine.ts"
 
 /** x is seen as [outer, reduced, inner] and `out` as [outer, inner], which is not empty. */

@@ -7,10 +7,10 @@
  *
  * Heads are independent, so which thread has which changes no bit.
  */
-import { floats } from "./arguments"
 import { Attention, AttentionGradient } from "./declared"
 import { exp } from "./exp"
 import { packColumns, packRows, padded, strip } from "./panels"
+import { floats } from "./vectors"
 
 // the chunk's sizes: module variables, one copy a thread
 let length: i32 = 0

@@ -5,17 +5,16 @@
  * dK and dV of a block of keys are sums over the queries of the chunk's part, and over the heads of its group. Where there are several
  * parts, each writes its own sums, which the host adds.
  */
-import { floats } from "./arguments"
-import { CausalAttention } from "./declared"
 import {
-  attended, beyond, cap, d, findKeys, first, from, group, keyOffset, keyStride, keys, last, nearest, open,
+  attended, beyond, cap, d, findKeys, first, from, group, keyOffset, keys, keyStride, last, nearest, open,
   openRow, part, place, queryOffset, queryStride, scale, scoreOf, statisticsOf, to, window, zeros
 } from "./causal"
 import { addBlock, scoreBlock } from "./causal-blocks"
+import { CausalAttention } from "./declared"
 import { exp } from "./exp"
 import { packRows, packWide, padded } from "./panels"
-import { loadPart, total } from "./part"
 import { copyRows } from "./thin"
+import { floats, loadPart, total } from "./vectors"
 
 /** floats from part to part */
 

@@ -2,9 +2,9 @@
  * Products of blocks under a diagonal: tiles that lie above it (and, with a window, those too far below) are left out, and sums run
  * over the terms that are there.
  */
-import { floats } from "./arguments"
 import { clear, NARROW, narrowTile, WIDE, wide } from "./panels"
 import { tileN } from "./product-panels"
+import { floats } from "./vectors"
 
 /**
  * C [rows, …] = A·panels of 12 (`packWide`), panels p₀ … p₁ − 1, k terms each. Row r attends columns r + reach − window + 1 … r + reach;

@@ -5,10 +5,9 @@
  * A chunk is a head of keys and values of one row of the batch, with the query heads that share it, and a part of the queries. Query
  * i stands at t = i + (keys − queries), its token among the keys.
  */
-import { floats } from "./arguments"
 import { CausalAttention } from "./declared"
 import { exp } from "./exp"
-import { total } from "./part"
+import { floats, total } from "./vectors"
 
 // the chunk's: module variables, one copy a thread
 export let queries: i32 = 0

@@ -2,10 +2,9 @@
  * Softmax cross-entropy with integer labels; equations as in `src/kernels/cross-entropy.ts`. Chunks are ranges of rows, except for the
  * mean, which is one chunk.
  */
-import { floats } from "./arguments"
 import { CrossEntropyBackward, CrossEntropyMean, CrossEntropyStatistics } from "./declared"
 import { exp } from "./exp"
-import { loadPart, storePart, total } from "./part"
+import { floats, loadPart, storePart, total } from "./vectors"
 
 /** the bits of √½ */
 const ROOT_HALF: u64 = 0x3fe6a09e00000000

@@ -5,9 +5,8 @@
  *          subnormal halves too: (h & 0x7fff) << 13 is the float 2⁻¹¹²·|h|. Exact where the scale is a power of two.
  *   int8   extended, converted, multiplied: one rounding
  */
-import { floats } from "./arguments"
 import { Dequantize } from "./declared"
-import { storePart } from "./part"
+import { floats, storePart } from "./vectors"
 
 export const HALF: i32 = 1
 export const INT8: i32 = 2

@@ -7,7 +7,7 @@
  * subtracted in two parts, of which the first has so few digits that n times it is exact. A second factor for 2ⁿ would carry the range
  * to where float32 ends, for a fifth more time, and no caller needs it: their sums hold a term near 1.
  */
-import { madd } from "./madd"
+import { madd } from "./vectors"
 
 const ROUNDING: f32 = 12582912 // 1.5·2²³
 const ROUNDING_BITS: i32 = 0x4b400000

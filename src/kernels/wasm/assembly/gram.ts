@@ -1,13 +1,13 @@
 /**
  * The Gram matrix M·Mᵀ of the rows of a thin float32 matrix, or Mᵀ·M of its columns, in float64.
  *
- * A block of 64 columns (rows) is dequantized at a time; for columns it is transposed on the way. Tiles of 3 × 3 dot products run over
+ * A block of 64 columns (rows) is converted at a time; for columns it is transposed on the way. Tiles of 3 × 3 dot products run over
  * it, on and above the diagonal only. A float32 Gram would be wrong by 1e-7 λ_max, which is more than LoRA-Pro's damping.
  */
-import { floats } from "./arguments"
+import { floats } from "./vectors"
 
 const BLOCK: i32 = 64
-/** Bytes of a dequantized row. */
+/** Bytes of a converted row. */
 const ROW: usize = 512
 
 /** Bytes of scratch for a Gram matrix [r, r]. */
@@ -26,7 +26,7 @@ export function gramOfRows(m: usize, r: i32, n: i32, gram: usize, stride: usize,
   for (let from = 0; from < n; from += BLOCK) {
     const width = min(BLOCK, n - from)
     for (let i = 0; i < r; i++) {
-      dequantizeRow(m + floats(i * n + from), width, scratch + <usize>i * ROW)
+      convertRow(m + floats(i * n + from), width, scratch + <usize>i * ROW)
     }
     addDots(scratch, r, width, gram, stride)
   }
@@ -53,7 +53,7 @@ export function gramOfColumns(m: usize, r: i32, n: i32, gram: usize, stride: usi
 }
 
 /** An odd row ends with a 0. */
-function dequantizeRow(from: usize, count: i32, to: usize): void {
+function convertRow(from: usize, count: i32, to: usize): void {
   for (let j = 0; j < count; j++) store<f64>(to + ((<usize>j) << 3), <f64>load<f32>(from + floats(j)))
   if ((count & 1) !== 0) store<f64>(to + ((<usize>count) << 3), 0)
 }

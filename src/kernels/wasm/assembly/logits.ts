@@ -2,11 +2,10 @@
  * Rows of logits of a language model's head, and the rows of hidden states that they come from; equations in
  * `src/kernels/linear-cross-entropy.ts`. The entries are the rows that count, each with its label.
  */
-import { floats } from "./arguments"
-import { GatherRows, LogitRows, PlaceRows } from "./declared"
 import { largest, log, sumOfExponentials } from "./cross-entropy"
+import { GatherRows, LogitRows, PlaceRows } from "./declared"
 import { exp } from "./exp"
-import { loadPart, storePart } from "./part"
+import { floats, loadPart, storePart } from "./vectors"
 
 /** Rows of the list, one behind another. One chunk. */
 export function gatherRows(args: GatherRows, _chunk: i32, _scratch: usize): void {

@@ -9,15 +9,15 @@
  * What passes through memory is M, V, M' and V'. How rows are cut is a function of the shapes, and parts are added in their order:
  * the number of threads changes no bit.
  */
-import { floats } from "./arguments"
 import { LoraProAdam, LoraProAdamEntry } from "./declared"
 import { adamSpan } from "./expressions"
-import { packRows } from "./panels"
 import {
   addTall, bases, behind, coordinates, inputs, narrow, openPair, outputs, overlap, packTransposed, pullBack,
   r, wide
-} from "./theorem"
+} from "./lora-pro"
+import { packRows } from "./panels"
 import { addProduct, combine, copyRows, product, scale, wholePanels } from "./thin"
+import { floats } from "./vectors"
 
 /** Rows of g̃ at a time: 24·in floats stay in a core's second cache. */
 const ROWS: i32 = 24

@@ -4,10 +4,9 @@
  * Two pieces of work: `squaresOfBlocks` makes one sum a block, `squaredNorms` adds each tensor's in order. A block is a function of
  * the shapes alone, so the number of threads changes no bit.
  */
-import { floats } from "./arguments"
 import { SquaredNorms, SquaresOfBlocks } from "./declared"
-import { loadPart } from "./part"
 import { BLOCK, blocksOf } from "./lists"
+import { floats, loadPart } from "./vectors"
 
 /** v² in float64, added to two lanes. */
 function squares(v: v128, sum: v128): v128 {

@@ -9,9 +9,8 @@
  * Packing costs k·n loads and stores against rows·k·n multiplications. Packing the transpose too (`packColumns`) makes A·Bᵀ the
  * same product: sums down the lanes instead of across them, which matters where k is a head's 32.
  */
-import { floats } from "./arguments"
-import { madd } from "./madd"
 import { tileN } from "./product-panels"
+import { floats, madd } from "./vectors"
 
 export const WIDE: i32 = 12
 export const NARROW: i32 = 8

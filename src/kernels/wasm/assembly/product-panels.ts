@@ -2,11 +2,10 @@
  * `nn` and `tn`: panels of 12 columns of B are packed, one at a time, and every three rows of A (or columns) pass over one. What holds
  * packed numbers is dequantized on its way into the panel, so that tiles never see it.
  */
-import { floats } from "./arguments"
 import { Product } from "./declared"
-import { madd } from "./madd"
+import { dequantize12, dequantizeRow, factorOf, packedBytes } from "./dequantize"
 import { a, b, c, columns, firstColumn, firstRow, open, rows } from "./product"
-import { factorOf, packedBytes, dequantize12, dequantizeRow } from "./dequantize"
+import { floats, madd } from "./vectors"
 
 /** Columns of a packed panel. */
 const PANEL: i32 = 12

@@ -2,12 +2,10 @@
  * `nt`, rows against rows: nothing of A or B is packed, a tile is nine dot products of rows. Where B holds packed numbers, three
  * of its rows are dequantized for all rows of a chunk, so that tiles never see it.
  */
-import { floats } from "./arguments"
 import { Product } from "./declared"
-import { madd } from "./madd"
-import { loadPart, total } from "./part"
+import { dequantizeRow, factorOf } from "./dequantize"
 import { a, b, c, columns, firstColumn, firstRow, open, rows } from "./product"
-import { factorOf, dequantizeRow } from "./dequantize"
+import { floats, loadPart, madd, total } from "./vectors"
 
 // rows of the second pair: not parameters, which would stand in registers that the loop needs
 let d0: usize = 0

@@ -14,8 +14,8 @@
  *
  * At an edge, a tile's missing rows (in `nt` also columns) point at the last one: it is computed twice, to the same value.
  */
-import { floats } from "./arguments"
 import { Product } from "./declared"
+import { floats } from "./vectors"
 
 // what C starts at
 const FROM_ZERO: i32 = 0

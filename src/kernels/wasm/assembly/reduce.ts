@@ -4,8 +4,8 @@
  *   sumRows      out[o] = Σ_r x[o, r] / divisor                      a chunk is a range of rows, or a block of one long row
  *   sumColumns   out[o, i] = Σ_r x[o, r, i]·y[o, r, i] / divisor     a chunk is a range of columns of one o; y may be absent
  */
-import { floats } from "./arguments"
 import { CombineSums, SumColumns, SumRows } from "./declared"
+import { floats } from "./vectors"
 
 /** Two floats as float64. */
 @inline

@@ -1,8 +1,6 @@
 /** Rotary positions; equations in `src/kernels/rope.ts`. Chunks are ranges of tokens. */
-import { floats } from "./arguments"
 import { Rope } from "./declared"
-import { madd } from "./madd"
-import { loadPart, storePart } from "./part"
+import { floats, loadPart, madd, storePart } from "./vectors"
 
 export function rope(args: Rope, chunk: i32, _scratch: usize): void {
   const heads = args.heads

@@ -2,8 +2,8 @@
  * gather       out[i] = table[ids[i]]                                a chunk is a range of rows; every id is one of the table's
  * segmentSum   out[s] = Σ over { i : ids[i] = s } of x[i]            a chunk is a range of columns, so that each sum has one order
  */
-import { floats } from "./arguments"
 import { Gather, SegmentSum } from "./declared"
+import { floats } from "./vectors"
 
 export function gather(args: Gather, chunk: i32, _scratch: usize): void {
   const row = floats(args.width)

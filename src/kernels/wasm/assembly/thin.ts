@@ -1,10 +1,9 @@
 /**
  * Products with thin matrices, on plain pointers: what LoRA-Pro's theorem is made of. The right operand is packed whole (panels.ts).
  */
-import { floats } from "./arguments"
-import { loadPart, storePart } from "./part"
 import { strip } from "./panels"
 import { tileN } from "./product-panels"
+import { floats, loadPart, storePart } from "./vectors"
 
 /** Columns of a matrix [r, n] of our own: whole panels. At least `padded(n)`. */
 export function wholePanels(n: i32): i32 {

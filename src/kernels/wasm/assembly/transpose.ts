@@ -2,8 +2,8 @@
  * out[b, j, i] = x[b, i, j]: transposition in tiles, whose rows and columns stay in the first cache, of squares of four by four. A chunk
  * is a band of rows of `out` (columns of x).
  */
-import { floats } from "./arguments"
 import { Transpose } from "./declared"
+import { floats } from "./vectors"
 
 const TILE: i32 = 32
 

@@ -7,10 +7,10 @@
  *
  * A chunk is a pair, or many.
  */
-import { floats } from "./arguments"
 import { Whitening, WhiteningEntry } from "./declared"
 import { cholesky, orthogonalize, strideOf } from "./eigen"
 import { gramOfColumns, gramOfRows } from "./gram"
+import { floats } from "./vectors"
 
 /** The factor of an eigenvector that is stored with its length √λ: 1 / (√λ·√(λ+δ)). */
 function factorOf(value: f64, damping: f64): f64 {

@@ -1,14 +1,28 @@
-/** Lists of tensors on the wasm engine: how one piece of work is cut, and where the arguments of one do not hold all entries. */
+/**
+ * How work on the wasm engine is cut into chunks: a function of the work alone, since neither the number of threads nor who takes which
+ * chunk may change a result. And lists, where the arguments of one piece of work do not hold all entries.
+ */
 import type { TensorInfo } from "@tensorflow/tfjs-core"
 import { type Kernel, layoutOf } from "../declaration.ts"
 import { MOST_WORDS, type WasmEngine } from "./engine.ts"
 
+/** Multiplications, or elements of a list, below which a second thread costs more than it saves. */
+const WORTH_SHARING = 1 << 16
+
+/** Enough that two to eight threads are evenly busy. */
+const CHUNKS = 16
+
+/** [items of a chunk, chunks]. `cost`: of an item, in multiplications; `unit`: what a chunk's items are a multiple of. */
+export const chunksOf = (items: number, cost: number, unit = 1): readonly [perChunk: number, chunks: number] => {
+  if (items * cost < WORTH_SHARING) return [items, 1]
+  const perChunk = Math.ceil(items / CHUNKS / unit) * unit
+  return [perChunk, Math.ceil(items / perChunk)]
+}
+
 /** Elements of a block, as in `assembly/lists.ts`. */
 const BLOCK = 16_384
-/** Elements below which a second thread costs more than it saves. */
-const WORTH_SHARING = 4 * BLOCK
-/** Enough that two to eight threads are evenly busy. */
-const CHUNKS = 32
+/** Likewise, of a list. */
+const LIST_CHUNKS = 32
 
 export const blocksOf = (entries: ReadonlyArray<{ readonly size: number }>): number =>
   entries.reduce((sum, { size }) => sum + Math.ceil(size / BLOCK), 0)
@@ -19,7 +33,7 @@ export const cutBlocks = (
 ): { readonly perChunk: number; readonly chunks: number } => {
   const blocks = blocksOf(entries)
   const total = entries.reduce((sum, { size }) => sum + size, 0)
-  const perChunk = total < WORTH_SHARING ? blocks : Math.ceil(blocks / CHUNKS)
+  const perChunk = total < WORTH_SHARING ? blocks : Math.ceil(blocks / LIST_CHUNKS)
   return { perChunk, chunks: Math.ceil(blocks / perChunk) }
 }
 

@@ -1,4 +1,16 @@
-/** The last few floats of a row, where fewer than four are left. */
+/** Vectors of four floats, and the last few floats of a row, where fewer than four are left. */
+
+/** Bytes of so many floats. */
+export function floats(count: i32): usize {
+  return (<usize>count) << 2
+}
+
+/**
+ * x·y + s, fused where the binary is compiled for it. The plain one rounds twice, on every engine to the same bits.
+ */
+export function madd(x: v128, y: v128, s: v128): v128 {
+  return ASC_FEATURE_RELAXED_SIMD ? f32x4.relaxed_madd(x, y, s) : f32x4.add(s, f32x4.mul(x, y))
+}
 
 /** `count` (1 to 3) floats, and zeros. */
 export function loadPart(from: usize, count: i32): v128 {

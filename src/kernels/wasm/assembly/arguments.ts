@@ -1,4 +1,0 @@
-/** Bytes of so many floats. */
-export function floats(count: i32): usize {
-  return (<usize>count) << 2
-}
