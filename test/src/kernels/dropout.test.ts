@@ -116,7 +116,9 @@ for (const [rate, seed, offset] of cases) {
         ]
         for (const other of others) {
           const size = Math.min(mask.length, other.length)
-          const both = meanOf(Uint8Array.from({ length: size }, (_, i) => mask[i]! & other[i]!))
+          let kept = 0
+          for (let i = 0; i < size; i++) kept += mask[i]! & other[i]!
+          const both = kept / size
           const expected = (1 - rate) ** 2
           // of the covariance of two independent masks
           const deviation = Math.sqrt((expected * (1 - expected)) / size)

@@ -255,12 +255,15 @@ describe("training is the same, bit for bit,", () => {
 
   describeOn("wasm", () => {
     for (const [name, config] of Object.entries({ adamw, sgd, loraProSgd, loraProEfficient, loraProFull })) {
-      test(`${name}, looking in every step, in some, in several passes, at one site, with recomputation`, async () => {
+      test(`${name}, looking in some steps; with LoRA-Pro's full form in every one, in several passes, at one site, with recomputation`, async () => {
         const plain = await trained(config)
         expect(plain.reports).toHaveLength(7)
-        for (const options of [looking(1, 6), looking(3, 6), looking(2, 1), looking(2, 6, { passBytes: 1 })]) {
+        // how a probe looks does not depend on the optimizer: every way for one of them
+        const ways = [looking(1, 6), looking(3, 6), looking(2, 1), looking(2, 6, { passBytes: 1 })]
+        for (const options of config === loraProFull ? ways : ways.slice(1, 2)) {
           expect(await trained(config, options)).toEqual(plain)
         }
+        if (config !== loraProFull) return
         expect(await trained(config, looking(2, 6), { recompute: "blocks" })).toEqual(plain)
       })
     }

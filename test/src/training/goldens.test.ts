@@ -118,7 +118,7 @@ const follow = (run: GoldenRun) =>
   })
 
 /** The arithmetic of steps is the same on every backend, and the cpu backend takes seconds for each of them. */
-const onCpu: ReadonlyArray<string> = ["lora_adamw", "lora_pro_adamw_full"]
+const onCpu: ReadonlyArray<string> = ["lora_pro_adamw_full"]
 
 describeOnBoth((backend) => {
   for (const name of runs.filter((run) => backend !== "cpu" || onCpu.includes(run))) {
