@@ -73,7 +73,7 @@ const sweep = (study: Study, run: RunTrial, pick: PickRates) =>
   })
 
 /** The workflow itself; `run` and `pick` are arguments so that a test can give others. */
-export const studyTrials = (study: Study, run: RunTrial, pick: PickRates) =>
+const studyTrials = (study: Study, run: RunTrial, pick: PickRates) =>
   Effect.gen(function* () {
     const swept = yield* sweep(study, run, pick)
     const finals = finalTrials(study, chosenRates(study, swept, pick))

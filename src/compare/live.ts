@@ -7,7 +7,7 @@ import type { Progress } from "./database.ts"
 import { type Measure, shown } from "./measure.ts"
 import type { Score, Trial, TrialResult } from "./study.ts"
 
-export interface Standing {
+interface Standing {
   /** in the order in which they ended */
   readonly results: ReadonlyArray<TrialResult>
   readonly running: ReadonlyArray<Progress>
@@ -57,7 +57,7 @@ export const standingLines = ({ results, running, most }: Standing): ReadonlyArr
   return [`${counts}; ${running.length} running`, ...running.map(runningLine)]
 }
 
-export interface Screen {
+interface Screen {
   readonly isTTY?: boolean
   readonly columns?: number
   readonly write: (text: string) => unknown

@@ -179,11 +179,11 @@ const Report = Schema.Struct({
   device: Schema.Record(Schema.String, Schema.Unknown)
 })
 
-export const decodeReport = Schema.decodeUnknownOption(Schema.fromJsonString(Report))
+const decodeReport = Schema.decodeUnknownOption(Schema.fromJsonString(Report))
 export type Report = typeof Report.Type
 
 /** A run that came to its end. `directory`: from here; `name`: from the study's folder. */
-export const doneResult = (metrics: Metrics, trial: Trial, directory: string, name: string, report: Report) =>
+const doneResult = (metrics: Metrics, trial: Trial, directory: string, name: string, report: Report) =>
   Effect.gen(function* () {
     const folder = yield* runFolder(directory)
     const { trainable, ...numbers } = report

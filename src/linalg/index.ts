@@ -1,6 +1,5 @@
 /** Linear algebra on the host, in float64: products, QR and eigendecompositions, and truncated singular value decompositions. */
 export { times, timesTransposed, transposed } from "./dense-products.ts"
-export { householderQr, qrOfColumns } from "./householder-qr.ts"
+export { dot, householderQr, qrOfColumns, type ThinQr, thinQr } from "./qr.ts"
 export { symmetricEigen } from "./symmetric-eigen.ts"
-export { dot, type ThinQr, thinQr } from "./thin-qr.ts"
 export { NotFiniteMatrix, type TruncatedSvd, truncatedSvd } from "./truncated-svd.ts"

@@ -11,7 +11,7 @@
  * Cost: 2n³ flops for T (n = 384: 0.1 s), O(n²) for λ and for each vector. Golub & Van Loan, Matrix Computations, 8.3.
  */
 
-export interface LeadingEigen {
+interface LeadingEigen {
   /** λ, descending: [count] */
   readonly values: Float64Array
   /** [count, n], row-major: row j is the eigenvector of λⱼ */

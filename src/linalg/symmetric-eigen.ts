@@ -9,7 +9,7 @@
  * Shapes: G, U [n, n], row-major. Cost: about 6 sweeps of n²/2 rotations; for n = 8 some 20 µs.
  */
 
-export interface SymmetricEigen {
+interface SymmetricEigen {
   /** λ, ascending: [n] */
   readonly values: Float64Array
   /** U [n, n], row-major: eigenvector j is column j */

@@ -14,8 +14,8 @@
  */
 import type { Random } from "../numbers/index.ts"
 import { dotOfRows, gramOfRows, times, timesTransposed, transposed } from "./dense-products.ts"
-import { qrOfColumns } from "./householder-qr.ts"
 import { leadingEigenvectors } from "./leading-eigenvectors.ts"
+import { qrOfColumns } from "./qr.ts"
 
 /** U [m, rank] and V [n, rank] with orthonormal columns, row-major; S [rank], descending. A singular value that is only rounding is 0. */
 export interface TruncatedSvd {

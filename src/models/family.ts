@@ -20,7 +20,7 @@ export interface BlockNames {
 }
 
 /** The classification head of transformers' own class: `dense`, a nonlinearity, `classifier`, over the first token's last hidden state. */
-export interface PoolerNames {
+interface PoolerNames {
   readonly dense: string
   readonly nonlinearity: "tanh" | "relu"
   readonly classifier: string

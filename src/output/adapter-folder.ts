@@ -23,8 +23,7 @@ import {
   type Trainable,
   tidy
 } from "../tensors/index.ts"
-import { peftConfig } from "./peft/config.ts"
-import type { ExportedModel } from "./peft/exported-name.ts"
+import { type ExportedModel, peftConfig } from "./peft/config.ts"
 import {
   type AdapterFile,
   placesOf,

@@ -18,13 +18,20 @@ export {
 export { changeOf, type MergedCard, mergedCard } from "./merged-card.ts"
 export { causalMergedClass, writeMergedCausal } from "./merged-causal.ts"
 export type { TensorCounts } from "./merged-tensors.ts"
-export { readBaseCard } from "./model-card/base-card.ts"
-export { type CardKind, type CardParts, type CardSource, fenced, fileName, python } from "./model-card/card-source.ts"
-export { codeSpan, markdown } from "./model-card/markdown.ts"
+export {
+  type CardKind,
+  type CardParts,
+  type CardSource,
+  codeSpan,
+  fenced,
+  fileName,
+  markdown,
+  python,
+  readBaseCard
+} from "./model-card/card-source.ts"
 export { writeModelCard } from "./model-card.ts"
 export { FolderExists, inNewFolder } from "./new-folder.ts"
-export { peftConfig } from "./peft/config.ts"
-export { exportedName } from "./peft/exported-name.ts"
+export { exportedName, peftConfig } from "./peft/config.ts"
 export { inLlamaCpp } from "./peft/llama-cpp.ts"
 export { ReportError, writeReport } from "./report/index.ts"
 export { continueRun, type FoundRun, findRun, NoCheckpoint, PlanChanged } from "./resume.ts"

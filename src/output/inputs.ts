@@ -56,7 +56,7 @@ export interface BaseIdentity {
 }
 
 /** Files of a base by their names in reports. `whole`: with config, tokenizer and topology, not the weights alone. */
-export const baseFiles = (source: string, whole: boolean) =>
+const baseFiles = (source: string, whole: boolean) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path

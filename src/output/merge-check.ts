@@ -16,7 +16,7 @@ import type { TensorCounts } from "./merged-tensors.ts"
  */
 export const MERGE_BOUND = 1e-4
 
-export interface LogitsComparison {
+interface LogitsComparison {
   readonly rows: number
   /** of the unmerged model */
   readonly largestLogit: number

@@ -8,8 +8,7 @@ import type { Packing } from "../numbers/index.ts"
 import type { BaseIdentity } from "./inputs.ts"
 import type { MergeCheck } from "./merge-check.ts"
 import type { TensorCounts } from "./merged-tensors.ts"
-import { fenced } from "./model-card/card-source.ts"
-import { markdown } from "./model-card/markdown.ts"
+import { fenced, markdown } from "./model-card/card-source.ts"
 import { yamlString } from "./model-card/metadata.ts"
 
 export interface MergedCard {

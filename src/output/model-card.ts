@@ -12,9 +12,15 @@ import { factsOfInit, factsOfMethod, factsOfOptimizer, type MethodFacts } from "
 import { type FileError, writeFileAtomic } from "../files/index.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
 import { type Metrics, scoreOf, written } from "../training/index.ts"
-import { readBaseCard } from "./model-card/base-card.ts"
-import { type CardKind, type CardParts, type CardSource, fileName } from "./model-card/card-source.ts"
-import { codeSpan, markdown } from "./model-card/markdown.ts"
+import {
+  type CardKind,
+  type CardParts,
+  type CardSource,
+  codeSpan,
+  fileName,
+  markdown,
+  readBaseCard
+} from "./model-card/card-source.ts"
 import { metadata } from "./model-card/metadata.ts"
 import type { EvaluationReport, RunReport } from "./run.ts"
 
@@ -41,7 +47,7 @@ export const writeModelCard = (
 const folderOf = (path: Path.Path, resolved: ResolvedPlan): string =>
   /\.(json|gguf)$/.test(resolved.base) ? path.dirname(resolved.base) : resolved.base
 
-export const modelCard = (source: CardSource, kind: CardKind): string => {
+const modelCard = (source: CardSource, kind: CardKind): string => {
   const parts = kind.card(source)
   return `${[
     metadata(source, kind.metrics, parts),

@@ -9,7 +9,7 @@ import type { BestRate, TrialResult } from "../study.ts"
 import { mean } from "./statistics.ts"
 
 /** One rate of a sweep. */
-export interface RatePoint {
+interface RatePoint {
   readonly learningRate: number
   readonly done: number
   readonly failed: number

@@ -10,7 +10,7 @@ import { inPoints, isBetter, type Measure, signed, sizeOf } from "../measure.ts"
 import { estimate, holm, probabilityOfNone } from "./statistics.ts"
 
 /** Chance of even one false call in a table. */
-export const ALPHA = 0.05
+const ALPHA = 0.05
 
 const Interval = Schema.NullOr(Schema.Tuple([Schema.Finite, Schema.Finite]))
 

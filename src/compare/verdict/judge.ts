@@ -8,7 +8,7 @@ import { type Estimate, estimate, mean } from "./statistics.ts"
 import type { Entry, Table, Verdict } from "./verdict.ts"
 
 /** What a method is called in tables. */
-export type LabelOf = (method: string) => string
+type LabelOf = (method: string) => string
 
 const LEVEL = 0.95
 const LORA = "lora"

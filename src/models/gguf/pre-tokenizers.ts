@@ -3,7 +3,7 @@
  * of the named checkpoints' own tokenizer.json; "default" is llama.cpp's own, for files that say no more.
  */
 
-export interface Cutting {
+interface Cutting {
   readonly normalizer: unknown
   readonly preTokenizer: unknown
   /** a piece that is a token as a whole is one, whatever the merges say */

@@ -12,7 +12,7 @@ import { cuttings } from "./pre-tokenizers.ts"
 import { sentencePieceJson } from "./sentence-piece.ts"
 import { addedTokens, aroundTexts, tokenizerConfigOf, type Vocabulary } from "./vocabulary.ts"
 
-export interface GgufTokenizer {
+interface GgufTokenizer {
   /** tokenizer.json; null: the file has no vocabulary */
   readonly tokenizer: unknown
   readonly tokenizerConfig: unknown

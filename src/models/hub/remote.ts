@@ -19,7 +19,7 @@ export const unreachable = (cause: unknown) =>
   new Unreachable({ reason: cause instanceof Error ? cause.message : String(cause) })
 
 /** What every call to the package takes. `signal` ends the request where the effect is interrupted. */
-export const callOptions = ({ endpoint, token }: HubSettings, signal: AbortSignal) => ({
+const callOptions = ({ endpoint, token }: HubSettings, signal: AbortSignal) => ({
   hubUrl: endpoint,
   ...(token === undefined ? {} : { accessToken: token }),
   fetch: ((input: RequestInfo | URL, init?: RequestInit) => fetch(input, { ...init, signal })) as typeof fetch

@@ -43,7 +43,7 @@ export interface LayersBatch extends Rows {
 }
 
 /** A parameter of the network and the layer that has it: inside wrappers, the layer in them. */
-export interface PlacedParameter extends LayerParameter {
+interface PlacedParameter extends LayerParameter {
   readonly layer: Layer
 }
 
@@ -73,7 +73,7 @@ export interface FromLayersModelOptions {
 const hostTensor = ({ values, shape, dtype }: HostArray): tf.Tensor => tf.tensor(values, [...shape], dtype)
 
 /** Tensor code. */
-export const layersToDevice: LayersNetwork["toDevice"] = ({ inputs, targets }) => ({
+const layersToDevice: LayersNetwork["toDevice"] = ({ inputs, targets }) => ({
   input: inputs.map(hostTensor),
   target: targets.map(hostTensor)
 })

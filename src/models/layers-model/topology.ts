@@ -29,7 +29,7 @@ export const layersOf = (model: LayersModel): ReadonlyArray<PlacedLayer> => {
 }
 
 /** What one forward pass of a model computes with. */
-export interface Computation {
+interface Computation {
   readonly paths: ReadonlyMap<Layer, string>
   readonly linear: Linear
   readonly weights: Weights

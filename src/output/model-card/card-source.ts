@@ -1,8 +1,9 @@
 /** What a model card is made from, and what a kind of run says on it. Every path in it is one that may be published. */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
 import type { ResolvedPlan } from "../../plan/index.ts"
 import type { Metrics } from "../../training/index.ts"
 import type { RunReport } from "../run.ts"
-import type { BaseCard } from "./base-card.ts"
 
 export interface CardSource<R extends ResolvedPlan = ResolvedPlan> {
   readonly resolved: R
@@ -45,3 +46,62 @@ export const python = (text: string): string => JSON.stringify(text)
 
 export const fenced = (language: string, lines: ReadonlyArray<string>): string =>
   [`\`\`\`${language}`, ...lines, "```"].join("\n")
+
+/**
+ * What the base model's own card says of its licence and origin: the scalar lines of its YAML front matter. Nested metadata is ignored; a
+ * card that is missing or says nothing gives nothing.
+ */
+export interface BaseCard {
+  readonly license?: string
+  readonly licenseName?: string
+  readonly licenseLink?: string
+  /** one value or the first of several */
+  readonly language?: string
+  /** what the base itself was made from */
+  readonly baseModel?: string
+}
+
+export const readBaseCard = (file: string): Effect.Effect<BaseCard, never, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    return parseBaseCard(yield* fs.readFileString(file).pipe(Effect.orElseSucceed(() => "")))
+  })
+
+export const parseBaseCard = (text: string): BaseCard => {
+  const front = /^---[ \t]*\r?\n([\s\S]*?)\r?\n---[ \t]*(?:\r?\n|$)/.exec(text)?.[1] ?? ""
+  const scalar = (key: string) => {
+    const line = new RegExp(`^${key}:[ \\t]*(.+?)[ \\t]*\\r?$`, "m").exec(front)?.[1]
+    if (line === undefined) return undefined
+    const quoted = /^(["'])(.*)\1(?:\s+#.*)?$/.exec(line)
+    if (quoted !== null) return quoted[2]!
+    // lists, maps, anchors and block texts are not scalars
+    const plain = line.replace(/\s+#.*$/, "")
+    return /^[[{&*!|>%@`#-]/.test(plain) || plain === "" ? undefined : plain
+  }
+  const found = {
+    license: scalar("license"),
+    licenseName: scalar("license_name"),
+    licenseLink: scalar("license_link"),
+    language: scalar("language"),
+    baseModel: scalar("base_model")
+  }
+  return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined))
+}
+
+/** A user's string as one line of Markdown, for a sentence or a table cell: shown as it is, whatever characters are in it. */
+export const markdown = (text: string): string =>
+  text
+    .replace(/\s+/g, " ")
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replace(/[\\`*_~[\]|#$!]/g, "\\$&")
+
+/** A name in code style; the fence is longer than any run of backticks in it. A pipe would end a table cell even here. */
+export const codeSpan = (text: string): string => {
+  const line = text.replace(/\s+/g, " ").replaceAll("|", "¦")
+  const longest = Math.max(0, ...(line.match(/`+/g) ?? []).map((run) => run.length))
+  if (longest === 0) return `\`${line}\``
+  const fence = "`".repeat(longest + 1)
+  return `${fence} ${line} ${fence}`
+}

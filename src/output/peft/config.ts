@@ -1,13 +1,39 @@
 /**
- * `adapter_config.json` as Hugging Face PEFT 0.21 reads it: what every method says, and the method's own fields.
+ * `adapter_config.json` as Hugging Face PEFT 0.21 reads it: what every method says, and the method's own fields. And the names of modules
+ * in PEFT's files.
  *
  * Targets are written as full module names: a suffix like `dense` would make PEFT adapt the pooler too, and leave its factors
  * at random.
  */
 import { type PeftLayout, type SelectedSite, type SiteTensors, selectionOf } from "../../../adapters/index.ts"
 import type { AdapterConfig } from "../../../schemas/index.ts"
+import { type CausalDescription, causalClassName, OUTPUT_LAYER } from "../../models/causal/index.ts"
+import { classParameterName, type ModelDescription } from "../../models/index.ts"
 import type { HostTensor } from "../../safetensors/index.ts"
-import { type ExportedModel, exportedName, isCausal, tiedTo } from "./exported-name.ts"
+
+/** What is exported: of a Hugging Face class. */
+export type ExportedModel = ModelDescription | CausalDescription
+
+export const isCausal = (model: ExportedModel): model is CausalDescription => "decoder" in model
+
+/** A head over mean pooling, which no class of transformers has. */
+export const hasOwnHead = (model: ExportedModel): boolean => !isCausal(model) && model.head.pooling === "mean"
+
+/**
+ * A module's or parameter's path in the class that transformers loads: the sequence classifier where the head is its own (pooling "pooler":
+ * `bert.encoder.…`, `classifier`), the bare encoder where it is not (pooling "mean": `encoder.…`), or the causal model.
+ */
+export const exportedName = (model: ExportedModel, name: string): string => {
+  if (isCausal(model)) return causalClassName(model, name)
+  return classParameterName(hasOwnHead(model) ? { ...model, prefix: "" } : model, name)
+}
+
+/**
+ * Of the embedding of a model whose output layer is the embedding: the output layer's parameter. PEFT gives a module to save weights of
+ * its own and ties nothing to them again, so both have to be saved; null: of any other parameter.
+ */
+export const tiedTo = (model: ExportedModel, name: string): string | null =>
+  isCausal(model) && model.tied && name === model.decoder.embedding ? OUTPUT_LAYER : null
 
 export interface PeftSource {
   readonly model: ExportedModel

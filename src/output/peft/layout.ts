@@ -11,7 +11,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import type { Adapted, PeftLayout, SitePart, SiteTensors } from "../../../adapters/index.ts"
 import type { HostTensor } from "../../safetensors/index.ts"
 import { type DenseParameter, restoredFrom, type Trainable } from "../../tensors/index.ts"
-import { type ExportedModel, exportedName, hasOwnHead, isCausal, tiedTo } from "./exported-name.ts"
+import { type ExportedModel, exportedName, hasOwnHead, isCausal, tiedTo } from "./config.ts"
 
 export type AdapterFile = "adapter_model.safetensors" | "head.safetensors" | "trained.safetensors"
 

@@ -10,10 +10,10 @@ import type { AdapterConfig } from "../../../schemas/index.ts"
 import type { CausalDescription } from "../../models/causal/index.ts"
 
 /** The scale that the command line has to give, 1 where none, or why the adapter cannot be used. */
-export type InLlamaCpp = { readonly scale: number } | { readonly reason: string }
+type InLlamaCpp = { readonly scale: number } | { readonly reason: string }
 
 /** An adapter of a causal model, as a plan describes it. */
-export interface PlannedAdapter {
+interface PlannedAdapter {
   readonly model: Pick<CausalDescription, "fanInFanOut">
   readonly config: AdapterConfig
   readonly sites: ReadonlyArray<SelectedSite<object>>

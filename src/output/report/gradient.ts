@@ -1,6 +1,5 @@
 /** The full gradient seen: curves, and a heat map of the sites by depth and type of weight. */
-import { type Html, html } from "./html.ts"
-import { count, fixed, number } from "./numbers.ts"
+import { count, fixed, type Html, html, number } from "./html.ts"
 import { grouped, type Plot, plotOver, rounded, type Series } from "./plots.ts"
 import { figure } from "./results.ts"
 import type { Diagnostics, Site } from "./run-record.ts"

@@ -19,15 +19,14 @@ import { type Plot, plotsOf } from "./plots.ts"
 import { machine, planListing, reproduction, trainedOn } from "./provenance.ts"
 import { confusions, curves, evaluationTable, facts, gained, mistakes } from "./results.ts"
 import { type ReportedKind, type RunRecord, readRun } from "./run-record.ts"
-import { style } from "./style.ts"
 
 /** uPlot's own files, as text. */
-export interface PlotLibrary {
+interface PlotLibrary {
   readonly script: string
   readonly style: string
 }
 
-export const reportPage = (record: RunRecord, kind: ReportedKind, library: PlotLibrary): string => {
+const reportPage = (record: RunRecord, kind: ReportedKind, library: PlotLibrary): string => {
   const { run } = record
   const plots = { run: plotsOf(record, kind), gradient: gradientPlots(record.diagnostics) }
   const draw = `(${drawPlots.toString()})(uPlot)`
@@ -127,3 +126,72 @@ const plotLibrary = (failed: (cause: unknown) => ReportError) =>
     }
     return library
   })
+
+/** The look: the reader's own fonts, light and dark by the reader's scheme, readable from 320 px on and on paper. */
+const light = `
+  --paper: #ffffff; --ink: #17202a; --quiet: #52606d; --line: #d9dfe4; --raised: #f5f7f9; --tint: #0b63b5; --wrong: #b3261e;`
+
+const dark = `
+  --paper: #14191e; --ink: #e6ebf0; --quiet: #a3afba; --line: #333d46; --raised: #1c2329; --tint: #6db3f2; --wrong: #ff8a80;`
+
+export const style = `
+:root { color-scheme: light dark;${light} }
+@media (prefers-color-scheme: dark) { :root {${dark} } }
+@media print { :root { color-scheme: light;${light} } }
+* { box-sizing: border-box; }
+html { -webkit-text-size-adjust: 100%; }
+body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
+header, main, footer { max-width: 84rem; margin: 0 auto; padding: 0 clamp(1rem, 3vw, 2.5rem); }
+header { padding-top: 2rem; }
+footer { color: var(--quiet); font-size: .875rem; padding-top: 1rem; padding-bottom: 2rem; }
+h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 .5rem; }
+h2 { font-size: 1.25rem; margin: 2.5rem 0 .75rem; padding-top: .75rem; border-top: 1px solid var(--line); }
+h3 { font-size: 1rem; margin: 1.25rem 0 .5rem; }
+p { margin: .5rem 0; max-width: 70ch; }
+.lead { font-size: 1.125rem; }
+.quiet { color: var(--quiet); }
+.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.75rem, 1fr)); gap: .75rem; margin: 1.25rem 0 0; }
+.facts > div { background: var(--raised); border: 1px solid var(--line); border-radius: .5rem; padding: .625rem .875rem; }
+.facts dt { color: var(--quiet); font-size: .875rem; }
+.facts dd { margin: 0; font-size: 1.25rem; font-weight: 600; font-variant-numeric: tabular-nums; }
+.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 25rem), 1fr)); gap: 1.5rem 2rem; }
+.grid > * { min-width: 0; }
+figure { margin: 0; break-inside: avoid; }
+figcaption { font-weight: 600; margin-bottom: .25rem; }
+figcaption .quiet { font-weight: 400; font-size: .875rem; }
+.plot { min-height: 262px; }
+.u-legend { font-size: .8125rem; font-variant-numeric: tabular-nums; }
+.u-legend .u-marker { border-width: 3px 0 0 !important; height: 0; width: 1.25em; }
+summary { font-size: .875rem; }
+.scroll { overflow-x: auto; max-width: 100%; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
+.uplot table { margin: .25rem auto 0; }
+caption { text-align: left; color: var(--quiet); font-size: .875rem; padding-bottom: .375rem; }
+th, td { padding: .3125rem .75rem; text-align: right; vertical-align: top; }
+.uplot th, .uplot td { padding: 0 .25rem; }
+thead th { color: var(--quiet); font-weight: 500; font-size: .875rem; vertical-align: bottom; }
+th[scope=row] { text-align: left; font-weight: 500; min-width: 7.5rem; max-width: 18rem; overflow-wrap: anywhere; }
+thead th:first-child, thead th.text { text-align: left; }
+thead th { max-width: 10rem; overflow-wrap: break-word; }
+td:not(.text) { white-space: nowrap; }
+main table:not(.uplot table) tbody tr { border-top: 1px solid var(--line); }
+td.text { text-align: left; overflow-wrap: anywhere; min-width: 9rem; }
+td.share { background: color-mix(in srgb, var(--tint) calc(var(--share) * 45%), transparent); }
+td.share small { display: block; color: var(--ink); font-size: .75rem; }
+ol.mistakes { padding-left: 0; list-style: none; margin: 0; display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 25rem), 1fr)); gap: .75rem 2rem; }
+ol.mistakes li { border-left: 3px solid var(--wrong); padding: .125rem 0 .125rem .875rem; break-inside: avoid; }
+ol.mistakes q { quotes: none; white-space: pre-wrap; }
+ol.mistakes p { margin: .125rem 0 0; font-size: .875rem; color: var(--quiet); }
+pre { background: var(--raised); border: 1px solid var(--line); border-radius: .5rem; padding: .75rem 1rem; margin: .5rem 0; font: .8125rem/1.5 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere; }
+code { font-family: ui-monospace, monospace; font-size: .875em; }
+summary { cursor: pointer; }
+@media print {
+  body { font-size: 10pt; }
+  header, main, footer { max-width: none; padding-left: 0; padding-right: 0; }
+  .grid, ol.mistakes { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); }
+  .grid:has(table):not(:has(.plot)) { grid-template-columns: minmax(0, 1fr); }
+  .scroll { overflow: visible; }
+  h2 { break-after: avoid; }
+  .u-legend .u-value { display: none !important; }
+}
+`

@@ -4,7 +4,7 @@
  * A long run is drawn with at most 1,000 points, each the mean of its steps; the worst site of a point is the worst of its steps.
  */
 import { scoreOf } from "../../training/index.ts"
-import { capital, number } from "./numbers.ts"
+import { capital, number } from "./html.ts"
 import type { Evaluation, ReportedKind, RunRecord, Step } from "./run-record.ts"
 
 export interface Series {

@@ -1,7 +1,6 @@
 /** Where a run comes from and how to get it again: what was trained on what, the device, the versions, the plan, the commands. */
 import { invocation, preparation } from "../invocation.ts"
-import { type Html, html } from "./html.ts"
-import { count, percent } from "./numbers.ts"
+import { count, type Html, html, percent } from "./html.ts"
 import type { ReportedKind, RunRecord } from "./run-record.ts"
 
 type Rows = ReadonlyArray<readonly [string, string | Html]>

@@ -1,7 +1,6 @@
 /** What a run reached: the numbers first, then curves, evaluations, confusion of the classes, and the mistakes themselves. */
 import { inWords, type Metrics, scoreOf, written } from "../../training/index.ts"
-import { type Html, html } from "./html.ts"
-import { capital, count, duration, fixed, percent } from "./numbers.ts"
+import { capital, count, duration, fixed, type Html, html, percent } from "./html.ts"
 import { described, type Plot } from "./plots.ts"
 import { type Confused, type Evaluation, isConfused, type ReportedKind, type RunRecord } from "./run-record.ts"
 

@@ -1,6 +1,6 @@
 /** Thin QR: reconstruction, orthonormality whatever the condition, and the rank. */
 import { describe, expect, test } from "bun:test"
-import { thinQr } from "../../../src/linalg/thin-qr.ts"
+import { thinQr } from "../../../src/linalg/qr.ts"
 import {
   combine,
   identity,

@@ -1,7 +1,6 @@
 /** The model card as the Hub reads it: its YAML by a YAML parser, its prose for what must be in it and what must not. */
 import { beforeAll, describe, expect, test } from "bun:test"
-import { parseBaseCard } from "../../../src/output/model-card/base-card.ts"
-import { codeSpan, markdown } from "../../../src/output/model-card/markdown.ts"
+import { codeSpan, markdown, parseBaseCard } from "../../../src/output/model-card/card-source.ts"
 import { yamlString } from "../../../src/output/model-card/metadata.ts"
 import { tinyPlan, workspace } from "../../e2e/fixtures.ts"
 import { writeHostileRows } from "./hostile-run.ts"

@@ -88,7 +88,7 @@ const lineOf = ({ label, points, look }: Series, x: Scale, y: Scale): Html => {
 }
 
 /** First and last value of each line, and the smallest. */
-export const chartInWords = ({ title, series, x, chosen, note }: Chart): string =>
+const chartInWords = ({ title, series, x, chosen, note }: Chart): string =>
   [
     `${title}.`,
     ...series.map(({ label, points }) => {

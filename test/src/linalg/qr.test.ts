@@ -1,6 +1,6 @@
 /** QR by reflections: X = QR, QᵀQ = I whatever the rank of X, R upper triangular with a diagonal that is not negative. */
 import { describe, expect, test } from "bun:test"
-import { householderQr } from "../../../src/linalg/householder-qr.ts"
+import { householderQr } from "../../../src/linalg/qr.ts"
 import {
   combine,
   deviation,

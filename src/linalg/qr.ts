@@ -1,12 +1,14 @@
 /**
- * Thin QR of a matrix on the host, in float64, by Householder reflections: X = QR with QᵀQ = I, R upper triangular and its diagonal
- * not negative. Where X has full column rank both are unique. Where it has not, Q is orthonormal all the same.
+ * Thin QR on the host, in float64: a full basis whatever the rank (`householderQr`), or one that shows the rank (`thinQr`).
+ *
+ * Householder reflections: X = QR with QᵀQ = I, R upper triangular with a diagonal that is not negative. Where X has full column rank both
+ * are unique; otherwise Q is orthonormal all the same.
  *
  * Shapes: X [m, n], Q [m, k], R [k, n] with k = min(m, n), row-major. Cost: 4mnk flops.
  */
 import { transposed } from "./dense-products.ts"
 
-export interface HouseholderQr {
+interface HouseholderQr {
   readonly Q: Float64Array
   readonly R: Float64Array
 }
@@ -65,4 +67,53 @@ export const householderQr = (
 ): HouseholderQr => {
   const { Q, R } = qrOfColumns(transposed(values, m, n), m, n)
   return { Q: transposed(Q, Math.min(m, n), m), R }
+}
+
+/**
+ * xⱼ = Σ_k qₖ R[k, j], the q orthonormal: modified Gram-Schmidt, applied twice to each vector, after which the q are orthonormal to rounding
+ * (Giraud, Langou & Rozložník 2005). A vector of which less than 1e-13 is left lies in the span of those before it and gives no q.
+ */
+export interface ThinQr {
+  /** `rank` orthonormal vectors */
+  readonly Q: ReadonlyArray<Float64Array>
+  /** [rank, number of vectors], row-major */
+  readonly R: Float64Array
+  readonly rank: number
+}
+
+// some hundred roundings of 1.1e-16: what is left of a vector that lies in the span, against the vector
+const DEPENDENT = 1e-13
+
+export const dot = (x: ArrayLike<number>, y: ArrayLike<number>): number => {
+  let sum = 0
+  for (let i = 0; i < x.length; i++) sum += x[i]! * y[i]!
+  return sum
+}
+
+/** Vectors of equal length; they are left as they are. */
+export const thinQr = (vectors: ReadonlyArray<Float64Array>): ThinQr => {
+  const Q: Array<Float64Array> = []
+  const rows: Array<Float64Array> = []
+  vectors.forEach((vector, j) => {
+    const rest = Float64Array.from(vector)
+    const size = Math.sqrt(dot(rest, rest))
+    for (let pass = 0; pass < 2; pass++) {
+      Q.forEach((q, k) => {
+        const along = dot(q, rest)
+        rows[k]![j] = rows[k]![j]! + along
+        for (let i = 0; i < rest.length; i++) rest[i] = rest[i]! - along * q[i]!
+      })
+    }
+    const left = Math.sqrt(dot(rest, rest))
+    if (!(left > DEPENDENT * size)) return
+    Q.push(rest.map((x) => x / left))
+    const row = new Float64Array(vectors.length)
+    row[j] = left
+    rows.push(row)
+  })
+  const R = new Float64Array(Q.length * vectors.length)
+  rows.forEach((row, k) => {
+    R.set(row, k * vectors.length)
+  })
+  return { Q, R, rank: Q.length }
 }
