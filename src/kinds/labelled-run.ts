@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { ArraysPlan, ClassificationPlan } from "../../schemas/index.ts"
 import type { ClassificationData } from "../data/index.ts"
-import { markdown } from "../output/model-card/card-source.ts"
+import { markdown } from "../output/index.ts"
 import type { Prediction } from "./kind.ts"
 
 type Section = (ClassificationPlan | ArraysPlan)["data"]

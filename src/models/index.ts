@@ -1,7 +1,6 @@
 /**
  * Model families, and two ways to a model: `describe` and then `loadDescribed` (a plan is checked before weights are read), or `load` for
- * both at once. Rooms that need no more than the contract of a network enter by `model.ts`, and those that read LayersModels alone by
- * `layers-model/index.ts`: neither loads tokenizers or model families.
+ * both at once. Rooms that read LayersModels alone enter by `layers-model/index.ts`, which loads no tokenizers or model families.
  *
  * @example
  * const model = yield* Models.load({ source: "./examples/models/minilm", task: "classification", labels: ["neg", "pos"] })

@@ -4,8 +4,6 @@
  * `Network` is what can be adapted and trained: adapters, optimizers and training know no more of a text model (`Model`), a causal one or
  * a `tf.LayersModel` than this. `describe` knows a model from its config and the headers of its weight files alone (for `validate`,
  * before any weight is read); `load` reads the weights. No model knows that adapters exist.
- *
- * Other rooms may enter models here as well as by `index.ts`: this file is the contract alone and loads no model.
  */
 import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import * as Schema from "effect/Schema"
