@@ -36,14 +36,3 @@ fn sigmoid(v: V) -> V {
   let q = V(1.0) / (V(1.0) + e);
   return select(q, e * q, v < V(0.0));
 }`
-
-export const ELEMENTWISE_WORKGROUP = 64
-
-/** The body of a program that does `each` for every `i` below `words.size`, which counts vectors. */
-export const elementwise = (type: VectorType, each: string, declarations = ""): string => `${overVectors(type)}
-${declarations}
-fn kernel(group: u32, local: u32) {
-  let i = group * ${ELEMENTWISE_WORKGROUP}u + local;
-  if (i >= words.size) { return; }
-  ${each}
-}`

@@ -5,10 +5,12 @@ import { type ColumnKernel, type ExpressionKernel, labelOf, type Numbers } from 
 import { type Expression, filled, type Leaf, type Operation, ordered } from "../expression/expression.ts"
 import { passesOf, perNumber } from "../expression/rows.ts"
 import { bounded, sizeOf } from "../tensor-lists.ts"
-import { ELEMENTWISE_WORKGROUP, elementwise, LANES, overVectors, type VectorType, vectorFor } from "./elementwise.ts"
+import { LANES, overVectors, type VectorType, vectorFor } from "./elementwise.ts"
 import { groupsFor, layoutOf, mostNumbers, type Span, type WebgpuEngine } from "./engine.ts"
 import { type Program, program } from "./program.ts"
 import { COLUMN_WORKGROUP, columnGroups, columnSums, overRow, ROW_SUMS, ROW_WORKGROUP, sumOverRow } from "./row-sums.ts"
+
+const ELEMENTWISE_WORKGROUP = 64
 
 const CONSTRUCTORS = { f32: "V", f64: "V", u32: "U", bool: "B" } as const satisfies Record<Leaf["type"], string>
 
@@ -121,7 +123,12 @@ const programFor = (own: ExpressionKernel, type: VectorType): Program =>
       ]),
       words: { ...wordsOf(own), size: "u32" },
       workgroup: ELEMENTWISE_WORKGROUP,
-      body: elementwise(type, eachPlace(own))
+      body: `${overVectors(type)}
+fn kernel(group: u32, local: u32) {
+  let i = group * ${ELEMENTWISE_WORKGROUP}u + local;
+  if (i >= words.size) { return; }
+  ${eachPlace(own)}
+}`
     })
   )
 
