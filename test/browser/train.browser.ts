@@ -207,7 +207,7 @@ describe.skipIf(!chromiumExists)("a page", () => {
 test("the browser entry has nothing of Node, Bun or Deno behind it", async () => {
   const { script, inputs } = await bundle(join(repository, "src", "browser.ts"))
   const own = inputs.filter((path) => !path.includes("node_modules/"))
-  expect(own).toContain("src/train-in-memory.ts")
+  expect(own).toContain("src/run/train-in-memory.ts")
   expect(inputs.filter((path) => path.includes("csv-parse/"))).toEqual([
     expect.stringContaining("csv-parse/dist/esm/sync.js")
   ])
