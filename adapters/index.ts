@@ -24,10 +24,10 @@ export type { FrozenMatrix } from "../src/tensors/index.ts"
 export { type AdaloraOptions, adalora, rankBudget } from "./adalora.ts"
 export type { AdapterMethod, BaseLayer, ComparedAdapter, InitSource, ScaledFactors, SiteSize } from "./adapter.ts"
 export { type DoraOptions, dora } from "./dora.ts"
-export type { TrainingPlace } from "./dropout.ts"
 export { full } from "./full.ts"
 export { type Calibrate, type Calibration, InitError, noCalibration } from "./init/calibration.ts"
 export { calibrationOf, isSubtracted } from "./init/index.ts"
+export type { TrainingPlace } from "./inject.ts"
 export {
   type Adapted,
   type ForwardOptions,
@@ -44,11 +44,12 @@ export { scaleOf } from "./scaling.ts"
 export {
   adapterSize,
   InjectionError,
+  matches,
   type Selected,
   type SelectedSite,
   type Selection,
   select,
-  selectionOf
+  selectionOf,
+  unmatched
 } from "./select.ts"
-export { matches, unmatched } from "./targets.ts"
 export { type VeraOptions, vera } from "./vera.ts"

@@ -1,15 +1,26 @@
 /**
  * From the targets of a plan to sites with options: what `validate` prints and what `inject` adapts are this one answer.
  *
- * Needs names and shapes only. Every problem is collected; none hides another.
+ * Targets are patterns over site names, as in `encoder.layer.*.attention.**`:
+ *
+ *   `*`   exactly one segment (or part of one: `*_lin`)      `**`  any number of segments, also none
+ *   a name without a dot means any site that ends in that segment, as in PEFT's target lists: `query`
+ *
+ * Every pattern must match something. Elsewhere a typo silently trains fewer layers than meant (peft#3582); here it is an error that names
+ * the nearest sites. Needs names and shapes only. Every problem is collected; none hides another.
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type { AdapterConfig, LoraOverride, SitePattern, TargetPreset } from "../schemas/index.ts"
+import {
+  type AdapterConfig,
+  closest,
+  type LoraOverride,
+  type SitePattern,
+  type TargetPreset
+} from "../schemas/index.ts"
 import type { ModelDescription } from "../src/models/index.ts"
 import type { LinearSite } from "../src/tensors/index.ts"
 import type { AdapterMethod, SiteSize } from "./adapter.ts"
-import { matches, unmatched } from "./targets.ts"
 
 export class InjectionError extends Schema.TaggedError<InjectionError>()("InjectionError", {
   problems: Schema.Array(Schema.Struct({ path: Schema.String, message: Schema.String }))
@@ -181,4 +192,56 @@ const condensed = (problems: ReadonlyArray<{ readonly path: string; readonly mes
     const shown = own.slice(0, 3)
     return own.length <= 3 ? shown : [...shown, { path, message: `and ${own.length - 3} more layers likewise` }]
   })
+}
+
+const escapeRegExp = (text: string): string => text.replace(/[.+?^${}()|[\]\\]/g, "\\$&")
+
+const segmentExpression = (segment: string): string => segment.split("*").map(escapeRegExp).join("[^.]*")
+
+/** The regular expression of a dotted glob. `**` takes a neighbouring dot along, so that it may also stand for nothing. */
+const expressionOf = (pattern: SitePattern): RegExp => {
+  const written = pattern.includes(".") || pattern === "**" ? pattern.split(".") : ["**", pattern]
+  // two `**` in a row mean no more than one
+  const segments = written.filter((segment, i) => segment !== "**" || written[i - 1] !== "**")
+  if (segments.length === 1 && segments[0] === "**") return /^.+$/
+  const source = segments.reduce((before, segment, i) => {
+    const first = i === 0
+    if (segment === "**") return first ? "(?:[^.]+\\.)*" : `${before}(?:\\.[^.]+)*`
+    const dot = first || (i === 1 && segments[0] === "**") ? "" : "\\."
+    return before + dot + segmentExpression(segment)
+  }, "")
+  return new RegExp(`^${source}$`)
+}
+
+/** Does a pattern mean this name? The checkpoint's own prefix (`bert.`) may be written or left out. */
+export const matches = (pattern: SitePattern, name: string, prefix: string): boolean => {
+  const expression = expressionOf(pattern)
+  return expression.test(name) || (prefix !== "" && expression.test(prefix + name))
+}
+
+/** A sentence per pattern that matches none of `names`. `where` is the pattern's path in the plan. */
+export const unmatched = (
+  patterns: ReadonlyArray<SitePattern>,
+  names: ReadonlyArray<string>,
+  prefix: string,
+  where: string,
+  kind: string
+): ReadonlyArray<{ readonly path: string; readonly message: string }> =>
+  patterns.flatMap((pattern, i) =>
+    names.some((name) => matches(pattern, name, prefix))
+      ? []
+      : [
+          {
+            path: `${where}.${i}`,
+            message: `found ${JSON.stringify(pattern)}, which matches no ${kind} of the model; nearest: ${nearest(pattern, names)}`
+          }
+        ]
+  )
+
+const nearest = (pattern: SitePattern, names: ReadonlyArray<string>): string => {
+  const last = (name: string) => name.slice(name.lastIndexOf(".") + 1)
+  const segment = closest(last(pattern), [...new Set(names.map(last))])
+  const candidates = segment === undefined ? names : names.filter((name) => last(name) === segment)
+  const shown = candidates.slice(0, 3).join(", ")
+  return candidates.length > 3 ? `${shown}, … (${candidates.length})` : shown
 }

@@ -16,7 +16,7 @@
  * Left out: everything that is not a product (LayerNorm, GELU, softmax), the optimizer's own arithmetic, and what
  * `recompute: "blocks"` computes a second time. All three cost time, and lower the share.
  */
-import type { LinearSite } from "../src/tensors/linear.ts"
+import type { LinearSite } from "../src/tensors/trainable.ts"
 
 export interface FlopOptions {
   readonly batch: number

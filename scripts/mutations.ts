@@ -248,7 +248,7 @@ export const mutations: ReadonlyArray<Mutation> = [
     caughtBy: "test/src/output/merge.test.ts"
   },
   {
-    file: "src/plan/set.ts",
+    file: "src/plan/read.ts",
     text: "index > list.length",
     replacement: "index > list.length + 1",
     breaks: "--set leaves holes in lists",

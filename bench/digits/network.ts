@@ -8,7 +8,7 @@
  * Shapes: images [n, 28, 28], first patches [n·28·28, 9], logits [n, 10].
  */
 import * as tf from "@tensorflow/tfjs"
-import type { Linear, LinearSite } from "../../src/tensors/linear.ts"
+import type { Linear, LinearSite } from "../../src/tensors/trainable.ts"
 import { type Images, SIDE } from "./images.ts"
 
 const site = (name: string, out: number, columns: number): LinearSite => ({ name, kind: "dense", out, in: columns })

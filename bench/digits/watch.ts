@@ -4,7 +4,7 @@
  */
 import type { Tensor } from "@tensorflow/tfjs"
 import { symmetricEigen } from "../../src/linalg/symmetric-eigen.ts"
-import { gramOfColumns } from "../../src/optimizers/gram.ts"
+import { gramOfColumns } from "../../src/optimizers/whitening.ts"
 import type { Trainable } from "../../src/tensors/trainable.ts"
 import type { Run } from "./adapt.ts"
 import { optimizerOf } from "./methods.ts"

@@ -6,7 +6,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import * as tf from "@tensorflow/tfjs"
 import type { Models, Training } from "../../src/index.ts"
-import { toFloat16 } from "../../src/numbers/float16.ts"
+import { toFloat16 } from "../../src/numbers/packing.ts"
 
 const folder = new URL("../models/digits/", import.meta.url)
 

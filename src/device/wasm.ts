@@ -5,22 +5,56 @@
 import { readFile } from "node:fs/promises"
 import os from "node:os"
 import process from "node:process"
+import { Worker } from "node:worker_threads"
 import { BackendWasm } from "@tensorflow/tfjs-backend-wasm"
 import {
   installWasmEngine,
   installWasmKernels,
   kernelModuleFor,
   memoryOf,
+  type StartPool,
   startEngine,
   type WasmBackend,
   type WasmModule,
+  WORKER_SCRIPT,
+  type WorkerStart,
   wasmBackend
 } from "../kernels/wasm/index.ts"
 import { DeviceError, reasonOf } from "./device-error.ts"
 import { onePerProcess, useBackend } from "./one-per-process.ts"
 import type { OpenedWasm, WasmChoice } from "./open.ts"
-import { sharedModule, simdModule } from "./wasm-module.ts"
-import { workerPool } from "./wasm-pool.ts"
+import { expired, sharedModule, simdModule } from "./wasm-module.ts"
+
+const ready = (worker: Worker): Promise<void> =>
+  new Promise((resolve, reject) => {
+    worker.once("message", () => resolve())
+    worker.once("error", (cause) => reject(new Error(`a worker failed: ${reasonOf(cause)}`)))
+  })
+
+/** Rejects, with every worker ended, when they do not start in `timeout` milliseconds. `script` is another one in tests alone. */
+const workerPool =
+  (timeout: number, script: string | URL = WORKER_SCRIPT): StartPool =>
+  async (start, size) => {
+    const timer = expired(timeout)
+    const workers: Array<Worker> = []
+    const terminate = () => {
+      for (const worker of workers) void worker.terminate()
+    }
+    try {
+      for (let thread = 1; thread <= size; thread++) {
+        const workerData: WorkerStart = { ...start, thread }
+        workers.push(new Worker(script, { workerData }))
+      }
+      await Promise.race([Promise.all(workers.map(ready)), timer.promise])
+      for (const worker of workers) worker.unref()
+      return { size, terminate }
+    } catch (cause) {
+      terminate()
+      throw cause
+    } finally {
+      timer.clear()
+    }
+  }
 
 /** A step of the sizes that fit into wasm's 4 GiB does not feed more. */
 const MOST_THREADS = 8

@@ -4,7 +4,7 @@
  * The mask is a function of the place, not of a stream of random numbers: number i is kept if hash(i, offset, seed) ≥
  * rate·2³². So it is the same on every device and for any number of threads, nothing is saved, and the backward pass
  * makes it again: the gradient is dropout of dy. Seed and offset together are to differ between runs, steps, and the
- * places of one step, or they share their masks (`adapters/dropout.ts`).
+ * places of one step, or they share their masks (`adapters/inject.ts`).
  *
  * What is dropped is 0, whatever it was.
  *

@@ -1,18 +1,26 @@
-/** Reads a described model's weights onto the device, where they stay until the scope ends (`upload.ts`). */
+/**
+ * Loads the tokenizer and the weights of a described encoder. The weights stay on the device until the scope ends (`upload.ts`).
+ *
+ * The tokenizer is `tokenizer.json`, with `tokenizer_config.json` where there is one. Truncation and padding of tokenizer.json
+ * (all-MiniLM's own file truncates at 128 and pads to 128) are switched off: `encode` truncates and data pads. A text that is too long
+ * loses tokens at its right end, never its special tokens, as `longest_first` does to single texts.
+ */
+import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
+import { isRecord } from "../files/index.ts"
 import type { Packing } from "../numbers/index.ts"
 import { forEachTensor, type StoredTensor } from "../safetensors/index.ts"
 import type { TokenRows } from "../tensors/index.ts"
-import { type Checkpoint, modelErrorOf, openCheckpoint } from "./checkpoint.ts"
+import { type Checkpoint, modelErrorOf, openCheckpoint, readJson } from "./checkpoint.ts"
 import { type Encoder, encode } from "./encoder.ts"
 import { families } from "./families.ts"
 import { applyHead, newHeadParameters } from "./head.ts"
-import { loadTokenizer } from "./load-tokenizer.ts"
 import {
+  type Encoding,
   type HeadSpec,
   type Model,
   type ModelDescription,
@@ -20,6 +28,7 @@ import {
   type TokenBatch,
   type Tokenizer
 } from "./model.ts"
+import { buildTokenizer, checkIds } from "./tokenizer-json.ts"
 import { uploaded } from "./upload.ts"
 
 export interface LoadOptions {
@@ -96,4 +105,85 @@ export const labelTensor = ({ labels }: Pick<TokenRows, "labels">): tf.Tensor1D 
 export const textToDevice: Model["toDevice"] = (rows) => {
   const input = tokenTensors(rows)
   return { input, target: labelTensor(rows), mask: tf.reshape(input.attentionMask, [rows.size * rows.length]) }
+}
+
+const CONFIG = "tokenizer_config.json"
+
+/** Loads a folder's tokenizer; fails where it has ids beyond `vocabularySize`, the rows of the model's embedding. */
+export const loadTokenizer = (
+  folder: string,
+  { vocabularySize }: { readonly vocabularySize?: number } = {}
+): Effect.Effect<Tokenizer, ModelError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const json = yield* readJson(folder, "tokenizer.json")
+    const config = yield* readConfig(folder)
+    return yield* buildTokenizer<Tokenizer>(folder, json, vocabularySize, (checked, largestId) => {
+      const library = new HuggingFaceTokenizer({ ...checked, truncation: null, padding: null }, config)
+      const padId = findPadId(library, config)
+      return padId === undefined
+        ? { problem: "has no padding token; expected one named in tokenizer_config.json, [PAD] or <pad>" }
+        : wrap(library, padId, largestId, lowercases(checked["normalizer"]))
+    })
+  })
+
+const readConfig = (folder: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const there = yield* fs.exists(path.join(folder, CONFIG)).pipe(Effect.orElseSucceed(() => false))
+    const config = there ? yield* readJson(folder, CONFIG) : {}
+    if (isRecord(config)) return config
+    return yield* new ModelError({ folder, problems: [`${CONFIG}: is not a JSON object`] })
+  })
+
+const findPadId = (library: HuggingFaceTokenizer, config: object): number | undefined => {
+  const named = (config as { readonly pad_token?: string | { readonly content?: string } | null }).pad_token
+  const token = typeof named === "string" ? named : named?.content
+  const candidates = [...(token === undefined ? [] : [token]), "[PAD]", "<pad>"]
+  return candidates.map((name) => library.token_to_id(name)).find((id) => id !== undefined)
+}
+
+const lowercases = (normalizer: unknown): boolean => {
+  if (typeof normalizer !== "object" || normalizer === null) return false
+  const { type, lowercase, normalizers } = normalizer as { readonly [key: string]: unknown }
+  return type === "Lowercase" || lowercase === true || (Array.isArray(normalizers) && normalizers.some(lowercases))
+}
+
+/** Throws where the library does. */
+const wrap = (library: HuggingFaceTokenizer, padId: number, largestId: number, lowercase: boolean): Tokenizer => {
+  const after = trailingSpecialTokens(library)
+  const encode = (text: string, maxLength: number): Encoding => {
+    const { ids, token_type_ids: typeIds } = library.encode(lowercase ? plainSigma(text) : text, {
+      return_token_type_ids: true
+    })
+    checkIds(ids, largestId)
+    // a tokenizer without post-processor has no types: all of one kind
+    const types: ReadonlyArray<number> = typeIds ?? ids.map(() => 0)
+    return { ids: cut(ids, maxLength, after), typeIds: cut(types, maxLength, after) }
+  }
+  for (const probe of probes) encode(probe, 16)
+  return { padId, vocabularySize: largestId + 1, encode }
+}
+
+/** Nothing, a word, and characters that no vocabulary has: an unassigned one, and a word longer than a word may be. */
+const probes = ["", "a word", "\u2FE0", "\u2FE0".repeat(300)]
+
+/**
+ * JavaScript lowercases a word-final Σ to ς; the Rust tokenizers, with which models are trained, lowercase character by character
+ * to σ. It is the only letter whose lower case depends on its neighbours.
+ */
+const plainSigma = (text: string): string => text.replaceAll("Σ", "σ")
+
+/** How many special tokens the template puts after a text, found with a probe text, since templates differ. */
+const trailingSpecialTokens = (library: HuggingFaceTokenizer): number => {
+  const bare = library.encode("a", { add_special_tokens: false }).ids
+  const full = library.encode("a").ids
+  const at = full.findIndex((_, i) => bare.every((id, j) => full[i + j] === id))
+  return at < 0 ? 0 : full.length - at - bare.length
+}
+
+const cut = (ids: ReadonlyArray<number>, maxLength: number, after: number): ReadonlyArray<number> => {
+  if (ids.length <= maxLength) return ids
+  const kept = Math.min(after, maxLength)
+  return [...ids.slice(0, maxLength - kept), ...ids.slice(ids.length - kept)]
 }

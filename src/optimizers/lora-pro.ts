@@ -16,7 +16,7 @@
  * Cost per pair and step: O(r² (in + out)), two r×r eigenproblems in float64 (`refresh`); with an inner transform also its own state
  * (2·out·in for Adam) and O(r·in·out). The products are kernels over all pairs (`src/kernels/lora-pro.ts`), and with Adam inside so is
  * the whole step (`lora-pro-adam.ts`); any other inner transform is run site by site.
- * With dropout (`adapters/dropout.ts`) g is formed from the dropped input, g = dyᵀD(x): gA = sBᵀg and gB = sgAᵀ hold for the mask
+ * With dropout (`adapters/inject.ts`) g is formed from the dropped input, g = dyᵀD(x): gA = sBᵀg and gB = sgAᵀ hold for the mask
  * of the step, so the theorem holds for that stochastic gradient as it does for a batch's.
  * Differs from the authors' code: symmetric eigenbases of BᵀB and AAᵀ instead of pinv + complex eig, hence no special first step
  * (at B = 0: Q_B = 0, a = 0, Y = 0); the scale s is read from the pair, not fixed at 2; bias correction counts from 1; pairs are

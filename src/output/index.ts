@@ -8,14 +8,16 @@ export { type BaseIdentity, baseIdentity } from "./inputs.ts"
 export { mergedClass, openMerged, writeMerged } from "./merge.ts"
 export {
   CHECKED_ROWS,
+  changeOf,
   checkedSplit,
   compareLogits,
   MERGE_BOUND,
   type MergeCheck,
+  type MergedCard,
   MergeRefused,
+  mergedCard,
   type WrittenModel
 } from "./merge-check.ts"
-export { changeOf, type MergedCard, mergedCard } from "./merged-card.ts"
 export { causalMergedClass, writeMergedCausal } from "./merged-causal.ts"
 export type { TensorCounts } from "./merged-tensors.ts"
 export {

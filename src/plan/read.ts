@@ -5,16 +5,17 @@
  *
  * Input paths (model.source, data.train, data.validation, data.test) are relative to the plan file; `output.directory` to the working
  * directory. `relocate` is the inverse: the copy in a run folder names its inputs relative to that folder.
+ *
+ * A setting replaces a single value, as in `--set adapter.rank=4`. Its path is dotted, with list entries by index
+ * (`adapter.targets.0`); its value is JSON if it parses as JSON, else text.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
-import type { RunPlan } from "../../schemas/index.ts"
-import { closest, decodeRunPlan, PlanError } from "../../schemas/index.ts"
-import { readTextFile } from "../files/index.ts"
+import { closest, decodeRunPlan, PlanError, type PlanProblem, type RunPlan } from "../../schemas/index.ts"
+import { parseBoundedJson, readTextFile } from "../files/index.ts"
 import { JsonSyntaxError, parseJson } from "./json.ts"
-import { applySettings } from "./set.ts"
 
 /**
  * A plan file that cannot be read as JSON. `file` is as the user named it; `position` (from 1) where there is one — not `line` and
@@ -117,4 +118,78 @@ export const relocate = <Plan extends RunPlan>(plan: Plan, directory: string): E
     const path = yield* Path.Path
     const from = path.resolve(directory)
     return mapInputs(plan, (input) => path.relative(from, input).replaceAll(path.sep, "/") || ".")
+  })
+
+interface Setting {
+  readonly written: string
+  readonly path: ReadonlyArray<string>
+  readonly value: unknown
+}
+
+/** A setting that cannot be applied: the reason, as a sentence part. */
+class Inapplicable {
+  readonly reason: string
+  constructor(reason: string) {
+    this.reason = reason
+  }
+}
+
+const parseValue = (text: string): unknown => {
+  const parsed = parseBoundedJson(text)
+  return "value" in parsed ? parsed.value : text
+}
+
+const parseSetting = (written: string): Setting => {
+  const equals = written.indexOf("=")
+  if (equals < 0) throw new Inapplicable("has no value; expected path=value, such as adapter.rank=4")
+  const path = written.slice(0, equals).trim().split(".")
+  if (path.includes(""))
+    throw new Inapplicable("has an empty name in its path; expected path=value, such as adapter.rank=4")
+  return { written, path, value: parseValue(written.slice(equals + 1)) }
+}
+
+const isIndex = (segment: string): boolean => /^(?:0|[1-9]\d*)$/.test(segment)
+
+const placeInList = (
+  list: ReadonlyArray<unknown>,
+  segment: string,
+  where: string,
+  place: (old: unknown) => unknown
+) => {
+  const index = Number(segment)
+  if (!isIndex(segment) || index > list.length) {
+    throw new Inapplicable(`${where} is a list of ${list.length}; expected an index from 0 to ${list.length}`)
+  }
+  return [...list.slice(0, index), place(list[index]), ...list.slice(index + 1)]
+}
+
+/** `tree` with `value` at `path`; what is missing on its path is made, as an object or (before an index) a list. */
+const withValue = (tree: unknown, { path, value }: Setting, depth = 0): unknown => {
+  const segment = path[depth]
+  if (segment === undefined) return value
+  const where = depth === 0 ? "the plan" : path.slice(0, depth).join(".")
+  const place = (old: unknown) => withValue(old, { written: "", path, value }, depth + 1)
+  const container = tree === undefined ? (isIndex(segment) ? [] : {}) : tree
+  if (Array.isArray(container)) return placeInList(container, segment, where, place)
+  if (typeof container !== "object" || container === null) {
+    throw new Inapplicable(`${where} is ${JSON.stringify(container)}, which has no parts; set ${where} as a whole`)
+  }
+  const old = Object.hasOwn(container, segment) ? (container as Record<string, unknown>)[segment] : undefined
+  return { ...container, [segment]: place(old) }
+}
+
+/** Apply settings to a plan as written, in order. Fails with every setting that cannot be applied. */
+export const applySettings = (raw: unknown, settings: ReadonlyArray<string>): Effect.Effect<unknown, PlanError> =>
+  Effect.suspend(() => {
+    const problems: Array<PlanProblem> = []
+    let tree = raw
+    for (const written of settings) {
+      try {
+        tree = withValue(tree, parseSetting(written))
+      } catch (error) {
+        if (!(error instanceof Inapplicable)) throw error
+        problems.push({ path: `--set ${written}`, message: error.reason })
+      }
+    }
+    return problems.length > 0 ? Effect.fail(new PlanError({ problems })) : Effect.succeed(tree)
   })

@@ -13,8 +13,8 @@ export {
   type Row
 } from "./detect.ts"
 export * from "./findings.ts"
-export type { Suggesting } from "./kind.ts"
 export { fitted, knobs } from "./memory-fit.ts"
 export * from "./rules.ts"
+export type { Suggesting } from "./suggest.ts"
 export { type Given, type Suggestion, type SuggestOptions, suggest } from "./suggest.ts"
 export { suggestionText } from "./text.ts"

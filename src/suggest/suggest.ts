@@ -1,6 +1,6 @@
 /**
  * A plan for a user's data and model, and the reason for each of its values. Headers and rows are read, as `validate` reads them; no
- * weight is read and no device opened.
+ * weight is read and no device opened. What depends on the kind of run, the kind says (`Suggesting`).
  *
  *   model + data ─resolve (nothing cut)→ facts ─rules→ choices ─resolve→ memory ─fit→ choices → plan, which is resolved once more
  */
@@ -9,12 +9,54 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import type { RunPlan, RunPlanInput } from "../../schemas/index.ts"
-import { decodeRunPlan, decodeRunPlanResult, type PlanError } from "../../schemas/index.ts"
-import { COMFORTABLE, FOUR_GIB, machineMemory, type ResolvedPlan, type ResolveError, relocate } from "../plan/index.ts"
+import {
+  decodeRunPlan,
+  decodeRunPlanResult,
+  type PlanError,
+  type RunPlan,
+  type RunPlanInput
+} from "../../schemas/index.ts"
+import {
+  COMFORTABLE,
+  FOUR_GIB,
+  type MemoryEstimate,
+  machineMemory,
+  type ResolvedPlan,
+  type ResolveError,
+  relocate
+} from "../plan/index.ts"
 import { type Choice, planOf } from "./choice.ts"
-import type { SuggestedKind, Suggesting } from "./kind.ts"
-import { fitted } from "./memory-fit.ts"
+import { fitted, type Knob } from "./memory-fit.ts"
+
+interface Chosen {
+  /** in the order of a plan */
+  readonly choices: ReadonlyArray<Choice>
+  /** what no value of the plan can mend, a sentence each */
+  readonly cautions: ReadonlyArray<string>
+}
+
+// methods, whose arguments a kind narrows to its own
+export interface Suggesting<R extends ResolvedPlan = ResolvedPlan> {
+  /** the largest `data.maxLength` that a plan may have; null where rows are not cut */
+  readonly uncut: number | null
+  /** the share of the training rows that is held out where no validation file is given */
+  readonly heldOut: (rows: number) => Choice | null
+  /** From a plan that cuts nothing and holds nothing out; `held`: training rows that will be held out. */
+  choose(seen: R, held: number): Chosen
+  /** What can be given up for memory, least harm first; one that comes again is turned further. */
+  turns(choices: ReadonlyArray<Choice>): ReadonlyArray<Knob>
+  /** Memory of a plan with the same model and rank. */
+  estimate(plan: R["plan"], resolved: R): MemoryEstimate
+}
+
+/** A kind of run, as far as suggestions need it. */
+interface SuggestedKind {
+  readonly suggesting: Suggesting
+  resolve(
+    plan: ResolvedPlan["plan"],
+    name: string
+  ): Effect.Effect<ResolvedPlan, ResolveError, FileSystem.FileSystem | Path.Path | Scope.Scope>
+}
 
 /** What a plan is suggested for: `model` and `data` of a plan, with absolute input paths. */
 export type Given = Pick<RunPlan, "seed" | "model" | "data"> & {

@@ -3,7 +3,6 @@
  * reverse-mode differentiation that frees as it goes. What needs no tfjs is in `src/numbers` and `src/safetensors`.
  */
 export { valueAndGradients } from "./gradients.ts"
-export type { Linear, LinearSite, Weights } from "./linear.ts"
 export {
   type FrozenMatrix,
   isPacked,
@@ -16,6 +15,7 @@ export type { CausalRows, CausalTokenizer, TokenRows } from "./rows.ts"
 export { inPlaceOf, tidy } from "./scopes.ts"
 export { addNode, isRecording, ONE_GRADIENT, observe } from "./tape.ts"
 export { recomputed, stopGradient, weightTap } from "./tape-nodes.ts"
+export type { Linear, LinearSite, Weights } from "./trainable.ts"
 export {
   type DenseParameter,
   type DenseRole,

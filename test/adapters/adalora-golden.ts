@@ -5,8 +5,7 @@
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { type AdaloraOptions, adalora, type BaseLayer, noCalibration } from "../../adapters/index.ts"
-import type { LinearSite } from "../../src/tensors/linear.ts"
-import type { Trainable } from "../../src/tensors/trainable.ts"
+import type { LinearSite, Trainable } from "../../src/tensors/trainable.ts"
 import golden from "../golden/lora_pro/adalora.json" with { type: "json" }
 
 type Matrix = ReadonlyArray<ReadonlyArray<number>>

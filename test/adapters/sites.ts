@@ -1,6 +1,6 @@
 /** A model as `select` sees one: the names and shapes of a two-layer BERT, nothing else. */
 import type { ModelDescription } from "../../src/models/model.ts"
-import type { LinearSite } from "../../src/tensors/linear.ts"
+import type { LinearSite } from "../../src/tensors/trainable.ts"
 
 const HIDDEN = 32
 const INTERMEDIATE = 64

@@ -1,6 +1,6 @@
 /** Site patterns: what a dotted glob means, and what is said about one that means nothing. */
 import { describe, expect, test } from "bun:test"
-import { matches, unmatched } from "../../adapters/targets.ts"
+import { matches, unmatched } from "../../adapters/select.ts"
 import { described, short } from "./sites.ts"
 
 const names = described.sites.map((site) => site.name)

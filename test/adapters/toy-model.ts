@@ -8,7 +8,7 @@ import { denseLinear } from "../../src/kernels/dense-linear.ts"
 import { textToDevice } from "../../src/models/load.ts"
 import type { Model, ParameterSpec, TokenBatch } from "../../src/models/model.ts"
 import { gaussian, randomStream } from "../../src/numbers/random.ts"
-import type { Linear, LinearSite, Weights } from "../../src/tensors/linear.ts"
+import type { Linear, LinearSite, Weights } from "../../src/tensors/trainable.ts"
 
 const VOCABULARY = 11
 const HIDDEN = 8

@@ -25,8 +25,14 @@ import { type PackedHostMatrix, packMatrix } from "../../src/numbers/index.ts"
 import { gaussian, randomStream } from "../../src/numbers/random.ts"
 import { valueAndGradients } from "../../src/tensors/gradients.ts"
 import { type FrozenMatrix, tensorsOfMatrix, uploadPacked } from "../../src/tensors/index.ts"
-import type { LinearSite } from "../../src/tensors/linear.ts"
-import { frozenOf, mapTensors, type Trainable, tensorsOf, withTensors } from "../../src/tensors/trainable.ts"
+import {
+  frozenOf,
+  type LinearSite,
+  mapTensors,
+  type Trainable,
+  tensorsOf,
+  withTensors
+} from "../../src/tensors/trainable.ts"
 import { toyModel } from "../adapters/toy-model.ts"
 import { describeOnBoth } from "../backends.ts"
 import { expectClose, expectNoLeak, relativeError, tolerance } from "../setup.ts"

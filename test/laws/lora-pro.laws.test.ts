@@ -6,10 +6,9 @@
  */
 import { expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
-import { readGrams } from "../../src/optimizers/gram.ts"
 import { equivalentGradient, freeMatrix, loraPro, type XChoice } from "../../src/optimizers/lora-pro.ts"
 import type { Transform } from "../../src/optimizers/transform.ts"
-import { whiten } from "../../src/optimizers/whitening.ts"
+import { readGrams, whiten } from "../../src/optimizers/whitening.ts"
 import { describeEverywhere } from "../src/optimizers/everywhere.ts"
 import {
   combine,

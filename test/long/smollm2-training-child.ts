@@ -15,9 +15,8 @@ import { type CausalModel, openCausalModel } from "../../src/models/causal/index
 import { fromConfig } from "../../src/optimizers/index.ts"
 import { platform } from "../../src/platform.ts"
 import { readTensors } from "../../src/safetensors/index.ts"
-import type { LinearSite } from "../../src/tensors/linear.ts"
 import type { CausalRows } from "../../src/tensors/rows.ts"
-import { tensorsOf } from "../../src/tensors/trainable.ts"
+import { type LinearSite, tensorsOf } from "../../src/tensors/trainable.ts"
 import { openSession, takeStep } from "../../src/training/index.ts"
 
 const folder = join(import.meta.dir, "../golden/training/smollm2")

@@ -1,5 +1,5 @@
 /**
- * The loop of a fit: epochs of steps between tfjs's events, in tfjs's order.
+ * The loop of a fit: how long it lasts, and epochs of steps between tfjs's events, in tfjs's order.
  *
  *   train begin ─ epoch begin ─ (batch begin ─ step ─ batch end)* ─ validation ─ epoch end ─ … ─ train end
  */
@@ -7,7 +7,8 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import type { Adapted } from "../../../adapters/index.ts"
+import type { Adapted, AdapterMethod } from "../../../adapters/index.ts"
+import type { AdaptationPlan, PlanProblem } from "../../../schemas/index.ts"
 import type { LayersBatch, LayersNetwork } from "../../models/layers-model/index.ts"
 import type { DeviceReadError } from "../../tensors/index.ts"
 import { type DiagnosticsReport, probedProblems, type StepError } from "../../training/index.ts"
@@ -15,7 +16,6 @@ import { FitError, LayersDataError } from "../errors.ts"
 import type { NextBatch } from "./batches.ts"
 import { callbackList, callbackModel, EpochMeans, type Logs } from "./callbacks.ts"
 import { type ClassWeight, rowWeights, weightPerOutput } from "./class-weights.ts"
-import { type Extent, extentOf } from "./extent.ts"
 import type { FitOptions, Settled } from "./options.ts"
 import type { Source } from "./source.ts"
 import { openStepper, type Stepper } from "./steps.ts"
@@ -206,3 +206,51 @@ const warnOfDryDataset = (limit: number, taken: number): void =>
   console.warn(
     `the dataset ended after ${taken} of ${limit} batches (batchesPerEpoch), and training with it; dataset.repeat() has no end`
   )
+
+interface Extent {
+  readonly from: number
+  /** the epoch after the last; infinite where steps end it */
+  readonly to: number
+  /** steps at most */
+  readonly steps: number
+  /** steps in all, where known: what schedules are laid out over */
+  readonly total: number
+}
+
+/** `epochs`: unless options or plan say something. */
+const extentOf = (
+  {
+    plan,
+    method,
+    epochs
+  }: { readonly plan: AdaptationPlan; readonly method: AdapterMethod<unknown>; readonly epochs: number | undefined },
+  options: FitOptions,
+  { batches }: Pick<Source, "batches">
+): Result.Result<Extent, ReadonlyArray<PlanProblem>> => {
+  const { training, optimizer } = plan
+  const from = options.initialEpoch ?? 0
+  const to = options.epochs ?? training.epochs ?? (training.steps === undefined ? epochs : Number.POSITIVE_INFINITY)
+  if (to === undefined) {
+    const message =
+      "missing; expected an integer of at least 1, here or as plan.training.epochs, or plan.training.steps"
+    return Result.fail([{ path: "epochs", message }])
+  }
+  if (from >= to) {
+    const message = `found ${from} with ${to} epochs; epochs is the one after the last: expected it larger`
+    return Result.fail([{ path: "initialEpoch", message }])
+  }
+  const steps = training.steps ?? Number.POSITIVE_INFINITY
+  const counted =
+    batches === undefined ? Number.POSITIVE_INFINITY : (to - from) * Math.ceil(batches / training.accumulate)
+  const total = Math.min(steps, counted)
+  const { kind, warmup = 0 } = optimizer.schedule
+  if (!Number.isFinite(total) && (kind !== "constant" || warmup > 0 || method.allocation !== null)) {
+    const why =
+      method.allocation === null
+        ? `the schedule "${kind}"${warmup > 0 ? " with warmup" : ""}`
+        : `the method "${method.tag}"`
+    const message = `missing; ${why} has to know how many steps there will be, and this dataset does not count its batches: expected batchesPerEpoch, or plan.training.steps`
+    return Result.fail([{ path: "batchesPerEpoch", message }])
+  }
+  return Result.succeed({ from, to, steps, total: Number.isFinite(total) ? total : Number.MAX_SAFE_INTEGER })
+}

@@ -20,7 +20,6 @@ export {
   OUTPUT_LAYER,
   transposed
 } from "./decoder.ts"
-export { describeCausal } from "./describe-causal.ts"
 export { causalFamilies } from "./families.ts"
 export { causalToDevice, type LoadCausalOptions, loadCausal } from "./load-causal.ts"
-export { folderSource, openCausalModel, openSource } from "./open-causal.ts"
+export { describeCausal, folderSource, openCausalModel, openSource } from "./open-causal.ts"

@@ -1,9 +1,13 @@
 /**
+ * Layers that compute each position by itself.
+ *
  * Dense: y = activation(x·kernel + bias) over the last axis, kernel [in, units]. Embedding: rows of a table [vocabulary, units] by their
- * numbers, held as W [units, vocabulary]; adapted where a target names it.
+ * numbers, held as W [units, vocabulary]; adapted where a target names it. Activation layers; PReLU's `<path>.alpha` is frozen, or
+ * trained itself.
  */
 import * as tf from "@tensorflow/tfjs-core"
-import type { LinearSite } from "../../tensors/index.ts"
+import { clippedRelu } from "../../kernels/index.ts"
+import { type LinearSite, stopGradient } from "../../tensors/index.ts"
 import { activated, asItIs, configOf, kernelAsMatrix, type Layer, type LayerKind, weightShapes } from "./layer.ts"
 
 interface DenseConfig {
@@ -50,5 +54,45 @@ export const embedding: LayerKind = {
     const site = tableOf(layer, path)
     const ids = tf.reshape<tf.Rank.R2>(tf.cast(x!, "int32"), [x!.size, 1])
     return [tf.reshape(linear(site, ids), [...x!.shape, site.out])]
+  }
+}
+
+export const activation: LayerKind = { call: (layer, _path, [x]) => [activated(layer, x!)] }
+
+export const relu: LayerKind = {
+  call: (layer, _path, [x]) => {
+    const { maxValue } = configOf<{ readonly maxValue?: number | null }>(layer)
+    return [maxValue === undefined || maxValue === null ? tf.relu(x!) : clippedRelu(x!, maxValue)]
+  }
+}
+
+export const prelu: LayerKind = {
+  parameters: (layer, path) => [asItIs(`${path}.alpha`, 0, weightShapes(layer)[0]!)],
+  call: (_layer, path, [x], { weights }) => [tf.prelu(x!, weights(`${path}.alpha`))]
+}
+
+/** x where x > θ. tfjs's own has no gradient, because it compares. */
+export const thresholdedRelu: LayerKind = {
+  call: (layer, _path, [x]) => {
+    const { theta } = configOf<{ readonly theta: number }>(layer)
+    return [
+      tf.mul(
+        x!,
+        stopGradient(() => tf.cast(tf.greater(x!, theta), "float32"))
+      )
+    ]
+  }
+}
+
+/** x, and 0 at steps whose values all equal the mask value. tfjs's own has no gradient here either. */
+export const masking: LayerKind = {
+  call: (layer, _path, [x]) => {
+    const { maskValue } = configOf<{ readonly maskValue: number }>(layer)
+    return [
+      tf.mul(
+        x!,
+        stopGradient(() => tf.cast(tf.any(tf.notEqual(x!, maskValue), -1, true), x!.dtype))
+      )
+    ]
   }
 }

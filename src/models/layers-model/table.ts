@@ -2,9 +2,8 @@
  * Layer kinds by the name that tfjs saves them under (`layer.getClassName()`). A kind that is not here is computed by
  * its own `call`.
  */
-import { activation, masking, prelu, relu, thresholdedRelu } from "./activation.ts"
 import { convolution, depthwise, separable } from "./convolution.ts"
-import { dense, embedding } from "./dense.ts"
+import { activation, dense, embedding, masking, prelu, relu, thresholdedRelu } from "./dense.ts"
 import type { Layer, LayerKind } from "./layer.ts"
 import { batchNormalization, layerNormalization } from "./normalization.ts"
 import { averagePooling1d, averagePooling2d, maxPooling1d, maxPooling2d, upSampling2d } from "./pooling.ts"

@@ -11,7 +11,7 @@ import type * as Path from "effect/Path"
 import * as Scope from "effect/Scope"
 import type { TokenBatch } from "../../../src/models/model.ts"
 import { type HostTensor, readTensors } from "../../../src/safetensors/index.ts"
-import type { Linear, Weights } from "../../../src/tensors/linear.ts"
+import type { Linear, Weights } from "../../../src/tensors/trainable.ts"
 
 export const goldens = join(import.meta.dir, "../../golden")
 

@@ -9,7 +9,7 @@ import { dora, full, type InjectOptions, inject, lora } from "../../../adapters/
 import { frozenLinear } from "../../../src/kernels/dense-linear.ts"
 import { fromLayersModel, type LayersBatch } from "../../../src/models/layers-model/from-layers-model.ts"
 import { valueAndGradients } from "../../../src/tensors/gradients.ts"
-import type { Linear } from "../../../src/tensors/linear.ts"
+import type { Linear } from "../../../src/tensors/trainable.ts"
 import * as Training from "../../../src/training/index.ts"
 import { describeOnBoth } from "../../backends.ts"
 import { expectClose, tolerance } from "../../setup.ts"

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers"
-import { loadTokenizer } from "../../../src/models/load-tokenizer.ts"
+import { loadTokenizer } from "../../../src/models/load.ts"
 import golden from "../../golden/tokenizers/minilm/goldens.json" with { type: "json" }
 import { failure, goldens, run } from "./golden.ts"
 

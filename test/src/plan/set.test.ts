@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
-import { applySettings } from "../../../src/plan/set.ts"
+import { applySettings } from "../../../src/plan/read.ts"
 
 const plan = { adapter: { method: "lora", rank: 8, targets: ["query", "key"] }, seed: 0 }
 const apply = (...settings: ReadonlyArray<string>) => Effect.runSync(applySettings(plan, settings))

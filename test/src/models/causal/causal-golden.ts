@@ -17,9 +17,8 @@ import {
   logitsOf
 } from "../../../../src/models/causal/index.ts"
 import type { HostTensor } from "../../../../src/safetensors/index.ts"
-import type { Linear } from "../../../../src/tensors/linear.ts"
 import type { CausalRows, CausalTokenizer } from "../../../../src/tensors/rows.ts"
-import type { Trainable } from "../../../../src/tensors/trainable.ts"
+import type { Linear, Trainable } from "../../../../src/tensors/trainable.ts"
 import { goldens, readGolden, type Tensors } from "../golden.ts"
 
 export const folderOf = (name: string): string => join(goldens, "models", name)
