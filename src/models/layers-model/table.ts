@@ -3,10 +3,10 @@
  * its own `call`.
  */
 import { convolution, depthwise, separable } from "./convolution.ts"
-import { activation, dense, embedding, masking, prelu, relu, thresholdedRelu } from "./dense.ts"
 import type { Layer, LayerKind } from "./layer.ts"
 import { batchNormalization, layerNormalization } from "./normalization.ts"
 import { averagePooling1d, averagePooling2d, maxPooling1d, maxPooling2d, upSampling2d } from "./pooling.ts"
+import { activation, dense, embedding, masking, prelu, relu, thresholdedRelu } from "./position-wise.ts"
 import { bidirectional, recurrent, timeDistributed } from "./recurrent.ts"
 
 export const layerKinds: ReadonlyMap<string, LayerKind> = new Map(

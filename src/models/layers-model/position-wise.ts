@@ -1,5 +1,5 @@
 /**
- * Layers that compute each position by itself.
+ * Position-wise layers: each row along the last axis is computed by itself.
  *
  * Dense: y = activation(x·kernel + bias) over the last axis, kernel [in, units]. Embedding: rows of a table [vocabulary, units] by their
  * numbers, held as W [units, vocabulary]; adapted where a target names it. Activation layers; PReLU's `<path>.alpha` is frozen, or
