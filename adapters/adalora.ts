@@ -55,7 +55,7 @@ const factorsOf = (trained: Trainable): Factors => {
   return { A: tf.mul(A, tf.expandDims(singularValuesOf(trained), 1)), B }
 }
 
-// PEFT's, which stands beside the rank in s so that a site without ranks divides by no zero
+// PEFT's, which is added to the rank in s so that a site without ranks divides by no zero
 const RANK_EPSILON = 1e-5
 // of Q and P at the start, as PEFT's
 const DEVIATION = 0.02

@@ -2,7 +2,7 @@
  * Puts an adapter method into a model: chooses the sites, initializes their trainable parts, and returns an `Adapted`.
  *
  * Nothing of the model is changed. The forward pass of the pair is the model's own, called with a `linear` that uses the method
- * at the chosen sites and the frozen base elsewhere, and with weights in which trained tensors stand over frozen ones.
+ * at the chosen sites and the frozen base elsewhere, and with weights in which trained tensors replace frozen ones.
  */
 import type { Scalar, Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
@@ -36,11 +36,11 @@ import { type InjectionError, type Selected, type Selection, select } from "./se
 export type Tap = (site: LinearSite, x: Tensor2D, y: Tensor2D) => Tensor2D
 
 export interface ForwardOptions {
-  /** stands behind each linear layer */
+  /** called after each linear layer */
   readonly tap?: Tap | undefined
   /** how the model's blocks run */
   readonly runBlock?: RunBlock | undefined
-  /** where training stands: adapters that have dropout drop their input as they do there; absent: nothing is dropped */
+  /** the position of training: adapters with dropout drop their input as they do there; absent: nothing is dropped */
   readonly training?: TrainingPlace | undefined
 }
 
@@ -189,7 +189,7 @@ const wholeParameter = (model: Network, name: string): Tensor => {
 /** What a site's input loses in this pass. */
 type MaskOf = (site: LinearSite) => DropoutMask | undefined
 
-/** The method at its sites; elsewhere the frozen base, or a module to save, which stands in `trained`. */
+/** The method at its sites; elsewhere the frozen base, or a module to save, which is in `trained`. */
 const adaptedLinear =
   <Options>(
     model: Network,
@@ -253,7 +253,7 @@ const baseLayer = ({ weights, packed }: Network, site: LinearSite): BaseLayer =>
   return { W, bias: site.bias === false ? null : (weights(`${site.name}.bias`) as Tensor1D) }
 }
 
-/** Where training stands. */
+/** The position of training. */
 export interface TrainingPlace {
   /** steps taken before */
   readonly step: number

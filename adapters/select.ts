@@ -198,7 +198,7 @@ const escapeRegExp = (text: string): string => text.replace(/[.+?^${}()|[\]\\]/g
 
 const segmentExpression = (segment: string): string => segment.split("*").map(escapeRegExp).join("[^.]*")
 
-/** The regular expression of a dotted glob. `**` takes a neighbouring dot along, so that it may also stand for nothing. */
+/** The regular expression of a dotted glob. `**` takes a neighbouring dot along, so that it may also match nothing. */
 const expressionOf = (pattern: SitePattern): RegExp => {
   const written = pattern.includes(".") || pattern === "**" ? pattern.split(".") : ["**", pattern]
   // two `**` in a row mean no more than one

@@ -1,5 +1,5 @@
 /**
- * tfjs-lora-pro in a browser page: `tfjs-lora-pro/browser`, with nothing of Node, Bun or Deno behind it.
+ * tfjs-lora-pro in a browser page: `tfjs-lora-pro/browser`, which imports nothing of Node, Bun or Deno.
  *
  * The names are those of the package itself. What differs: files are in memory (`memoryFiles`, `fetchFiles`), `train`
  * leaves an adapter there and no run folder, and `layer` opens the page's devices. `adapt` and what goes with it are

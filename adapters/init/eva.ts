@@ -7,7 +7,7 @@
  * xAᵀ then holds as much of the variance of x as r numbers can. BA = 0, so the site starts as its base and nothing is subtracted.
  *
  * Left out: ranks are not moved from site to site by explained variance (PEFT's rho = 1; `overrides` set them), and the number of
- * batches is the plan's rather than as many as it takes until the directions stand still (tau). As in PEFT the variance is taken about
+ * batches is the plan's rather than as many as it takes until the directions no longer change (tau). As in PEFT the variance is taken about
  * the mean (its incremental PCA), and padding is no token; all tokens of the batches count alike.
  */
 import * as tf from "@tensorflow/tfjs-core"

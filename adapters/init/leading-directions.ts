@@ -2,7 +2,7 @@
  * The leading singular directions of a matrix on the device, which only thin products of it leave: G ≈ U diag(S) Vᵀ.
  *
  * Randomised as in `truncated-svd.ts` (Halko, Martinsson & Tropp 2011, arXiv 0909.4061): four power iterations, and twice as many
- * directions as are asked for, as LoRA-GA's authors and PEFT do. G stands in 10 products of float32 where it is; the host makes
+ * directions as are asked for, as LoRA-GA's authors and PEFT do. G takes part in 10 products of float32 where it is; the host makes
  * the thin factors orthonormal and decomposes what G is within them, in float64. A matrix with no more directions than that is read
  * and decomposed exactly.
  *

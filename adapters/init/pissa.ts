@@ -6,8 +6,8 @@
  *   B = U_r diag(√(S_r / s))    [out, r]
  *
  * as PEFT's `init_lora_weights="pissa"` has it. What the pair begins with is subtracted (`Trainable.frozen`) instead of changing W: the base stays as it
- * lies, packed or shared. Of a packed W the start is that of what it stands for. Weight decay, as everywhere, is of BA: here it shrinks the part
- * of W that BA stands for.
+ * lies, packed or shared. Of a packed W it is that of the dequantized one. Weight decay, as everywhere, is of BA: here it shrinks the part
+ * of W that BA holds.
  *
  * The decomposition is the host's, in float64: exact, or randomised with `iterations` power iterations ("pissa_niter_[n]" in PEFT).
  */
@@ -26,7 +26,7 @@ type Pissa = Extract<LoraInit, { readonly kind: "pissa" }>
 
 const failed = ({ site }: Place, reason: string) => new InitError({ site: site.name, init: "pissa", reason })
 
-/** The numbers of W, or of what a packed one stands for. */
+/** The numbers of W, dequantized where it is packed. */
 const readWeight = ({ W }: InitSource, { site }: Place) =>
   Effect.acquireUseRelease(
     Effect.sync(() => tidy(() => dequantized(W).clone())),

@@ -176,7 +176,7 @@ export const generateFlags = {
   ),
   ...writingFlags,
   plain: Flag.Boolean("plain").pipe(
-    Flag.withDescription("go on with the prompt as it stands, also where the run learned conversations"),
+    Flag.withDescription("continue the prompt as it is, also where the run learned conversations"),
     Flag.withDefault(false)
   ),
   json

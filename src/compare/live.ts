@@ -50,7 +50,7 @@ const runningLine = ({ trial, worker, step, steps, loss, waiting }: Progress): s
   return `  ${trial}  ${waiting === null ? at : `waits: ${waiting.split("\n")[0]}`}  (${worker})`
 }
 
-/** What stands below the results on a terminal. */
+/** What is shown below the results on a terminal. */
 export const standingLines = ({ results, running, most }: Standing): ReadonlyArray<string> => {
   const failed = results.filter(({ status }) => status === "failed").length
   const counts = `${results.length} of at most ${most} runs ended${failed === 0 ? "" : `, ${failed} of them failed`}`

@@ -1,6 +1,6 @@
 /**
  * The methods that can be compared: what each changes in a plan, its adapter and its optimizer, and which learning rates are worth a
- * try. They stand with the adapter methods, inits and optimizers themselves (`compared`). Everything else (data, steps, batches,
+ * try. They are part of the adapter methods, inits and optimizers themselves (`compared`). Everything else (data, steps, batches,
  * schedule, clipping, decay, the head and its rate) is the plan's, the same for all.
  *
  * The scale s = α/r stays what the plan says when the rank changes. In each grid there are rates above and below the best one

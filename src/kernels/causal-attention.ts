@@ -6,7 +6,7 @@
  *   dP = dO·vᵀ         dc = P∘(dP − Σ dO∘O)           ds = dc·(1 − (c/cap)²), or dc
  *   dq = scale·ds·k    dk = scale·dsᵀq                dv = Pᵀ·dO                                   dk, dv: sums over the heads of a group
  *
- * Query i of a row stands at t = i + (keys − queries). It attends key j iff j ≤ t, t − j < window, and their segments are equal and not
+ * Query i of a row is at t = i + (keys − queries). It attends key j iff j ≤ t, t − j < window, and their segments are equal and not
  * negative. A query that attends nothing gives 0, and its gradients are 0.
  *
  * Shapes: q, O [batch·queries, heads·d]; k, v [batch·keys, keyValueHeads·d]; segments int32 [batch·queries], [batch·keys]; P [batch, heads,

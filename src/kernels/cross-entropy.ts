@@ -4,7 +4,7 @@
  *   loss = 1/N Σ_i (log Σ_j exp(z_ij − m_i) − (z_i,label − m_i)),  m_i = max_j z_ij        N: rows whose label is not `ignored`
  *   dz_ij = (exp(z_ij − m_i)/Σ_j exp(z_ij − m_i) − [j = label_i])/N for these, 0 for the others
  *
- * Shapes: z [rows, classes], labels int32 [rows]. Saved: z, the labels and two numbers a row, m and the sum; the softmax stands only in
+ * Shapes: z [rows, classes], labels int32 [rows]. Saved: z, the labels and two numbers a row, m and the sum; the softmax exists only in
  * dz. (m and the sum rather than their combination log Σ exp z, whose digits a large m would take away.)
  *
  * Where no row counts, the mean is 0 and so is its gradient: such a batch changes nothing. (PyTorch says NaN.) A label that is neither

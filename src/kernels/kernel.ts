@@ -6,7 +6,7 @@
  * on it (`tf.customGrad` and `tf.fused.matMul` compute all of them, dW of a frozen W too), the tape holds one entry instead of a
  * dozen, and only what `inputsToSave`/`outputsToSave` name stays alive until the backward pass.
  *
- * A faster implementation for one backend stands beside the reference and is tested against it: `wasm` and `webgpu`, on the engines
+ * A faster implementation for one backend lies beside the reference and is tested against it: `wasm` and `webgpu`, on the engines
  * that the devices of these names provide. Without an engine (a backend that somebody else opened), and for empty inputs, the
  * reference runs. What `webgpu` runs it takes from `webgpu/loaded.ts`: programs for the GPU come with the device, not with the kernel.
  */

@@ -11,7 +11,7 @@
  * and on webgpu into the accumulators.
  *
  * On wasm and webgpu each direction is one product: the thin pair runs in its accumulators, and a packed W is dequantized
- * inside. Gradients are those of the function that is computed, whose W is what the packed one stands for.
+ * inside. Gradients are those of the function that is computed, whose W is the dequantized one.
  *
  * With a mask the adapter's input is dropped, and W's is not (LoRA's dropout):
  *

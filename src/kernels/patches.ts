@@ -1,7 +1,7 @@
 /**
  * The patches under a convolution's kernel as rows, so that a convolution is a linear layer: y = patches·Wᵀ, where W
  * [out, kernel·in] is the kernel as a matrix. So an adapter meets a matrix there as anywhere else, and the paper's
- * theory holds as it stands.
+ * theory holds as it is.
  *
  *   P[(n, i, j), (k, l, c)] = x[n, i·stride + k·dilation + first, …, c], 0 beyond the edge
  *   dx = Σ of dP over all places of a pixel
@@ -16,7 +16,7 @@ import { declareKernel, read, write } from "./declaration.ts"
 import { defineKernel } from "./kernel.ts"
 import { axesOf, outputSize, type Pair, type PictureShape, WINDOW_WORDS, type Window, windowWords } from "./window.ts"
 
-/** Pixels before and behind the picture, on both axes, such that every place is inside. */
+/** Pixels before and after the picture, on both axes, such that every place is inside. */
 const framing = (size: Pair, window: Window) =>
   axesOf(size, window).map(({ first, places, span }, axis): [number, number] => [
     -first,
@@ -50,7 +50,7 @@ const reference = (x: Tensor4D, window: Window): Tensor2D => {
 }
 
 /**
- * Zeros between the rows of an axis of x [outer, n, inner], so that they stand `stride` apart → [outer, (n − 1)·stride
+ * Zeros between the rows of an axis of x [outer, n, inner], so that they are `stride` apart → [outer, (n − 1)·stride
  * + 1, inner]
  */
 const apart = (x: Tensor, [outer, n, inner]: readonly [number, number, number], stride: number): Tensor => {

@@ -1,7 +1,7 @@
 /**
  * LoRA-Pro's whitening matrices of a list of factor pairs, made where the factors lie, all pairs together: on the wasm
  * engine Grams and eigenproblems in float64, in one piece of work; on a GPU in pairs of float32 and in three programs
- * (`webgpu/whitening.ts`). What they are stands in `src/optimizers/whitening.ts`.
+ * (`webgpu/whitening.ts`). Their definition is in `src/optimizers/whitening.ts`.
  *
  * No kernel in tfjs's tables, since its reference is no tensor code: it reads the factors and works on the host.
  */

@@ -1,4 +1,4 @@
-/** Where a window stands over a picture: what convolutions and poolings share. */
+/** Where a window lies over a picture: shared by convolutions and poolings. */
 import type { WordsOf, WordTypes } from "./declaration.ts"
 
 export type Pair = readonly [height: number, width: number]

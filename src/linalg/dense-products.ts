@@ -18,7 +18,7 @@ export const dotOfRows = (a: Float64Array, i: number, b: Float64Array, j: number
   return sum
 }
 
-/** A·Bᵀ [m, n] of A [m, k] and B [n, k]; `upper`: of a symmetric product only what stands on and above the diagonal, and the rest mirrored. */
+/** A·Bᵀ [m, n] of A [m, k] and B [n, k]; `upper`: of a symmetric product only the entries on and above the diagonal are computed; the rest is mirrored. */
 const dotProducts = (a: Float64Array, b: Float64Array, m: number, n: number, k: number, upper: boolean) => {
   const out = new Float64Array(m * n)
   for (let i = 0; i < m; i++) {

@@ -107,6 +107,6 @@ const labelsFor = (
     return { labels: Array.from({ length: classes }, (_, i) => labels[i] ?? `LABEL_${i}`), problems: [problem] }
   }
   const permuted = [...labels].sort().join("\0") === [...own].sort().join("\0") && labels.some((l, i) => l !== own[i])
-  const order = `labels: ${labels.join(", ")} stand in another order than the checkpoint's classifier has them; give data.labels as ${own.join(", ")}`
+  const order = `labels: ${labels.join(", ")} are in another order than the checkpoint's classifier has them; give data.labels as ${own.join(", ")}`
   return { labels, problems: permuted ? [order] : [] }
 }

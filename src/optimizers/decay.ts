@@ -3,7 +3,7 @@
  *
  * `addDecayedWeights`: u ← u + λp before the learning rate, so that every tensor shrinks by 1 − ηλ (optax's transform).
  * `addProductDecay`: for factors whose *product* shall decay: A and B are each scaled by √(1−ηλ), so s·BA shrinks by 1 − ηλ, as W
- * would under full fine-tuning. It stands after the learning rate, which it must know. LoRA-Pro's full form uses it; the authors'
+ * would under full fine-tuning. It comes after the learning rate, which it must know. LoRA-Pro's full form uses it; the authors'
  * code also decays the frozen base, which this never touches. Dense tensors shrink by 1 − ηλ.
  */
 import type { Tensor } from "@tensorflow/tfjs"

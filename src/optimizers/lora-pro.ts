@@ -90,7 +90,7 @@ interface Moved<S extends State> {
   readonly states: ReadonlyArray<S>
 }
 
-/** What stands between push forward and pull back. */
+/** What happens between push forward and pull back. */
 interface Inner<S extends State> {
   readonly init: (params: Trainable) => InnerState<S>
   readonly move: (pairs: Pairs, states: ReadonlyArray<S>) => Moved<S>

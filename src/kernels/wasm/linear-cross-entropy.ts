@@ -1,8 +1,8 @@
 /**
- * A language model's head and its loss on the wasm engine: products by `assembly/product.ts`, what stands between them by
+ * A language model's head and its loss on the wasm engine: products by `assembly/product.ts`, what lies between them by
  * `assembly/logits.ts`.
  *
- * Which rows count is known on this side: labels lie in the memory that this thread sees too, so reading them waits for nobody. Only
+ * Which rows count is known on this side: labels lie in the memory that this thread sees too, so reading them waits for no one. Only
  * these rows are gathered, and the logits of a chunk of them are made, read and overwritten in one place.
  */
 import type { TensorInfo } from "@tensorflow/tfjs-core"
@@ -199,7 +199,7 @@ const timesWeight = (
     })
 }
 
-/** The loss, and dh for a dy of 1, or what nobody reads. */
+/** The loss, and dh for a dy of 1; unread where no gradient is wanted. */
 export const headLossOnWasm = (
   engine: WasmEngine,
   head: Head,

@@ -22,7 +22,7 @@ export const codeOf = (x: XChoice): number => ["sylvester", "zero", "symmetric"]
 /** What a row takes in panels of twelve. */
 export const wholePanels = (n: number): number => Math.ceil(n / 12) * 12
 
-/** Scratch of every kernel over pairs: of the theorem, and of what stands behind it. */
+/** Scratch of every kernel over pairs: of the theorem, and of what follows it. */
 const theoremScratch = ({ r, inputs, outputs }: PairSizes): number => {
   const [wide, narrow] = [wholePanels(inputs), wholePanels(r)]
   const flat = r * wide

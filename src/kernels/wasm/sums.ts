@@ -75,7 +75,7 @@ export const sumRows = (engine: WasmEngine, { x, out, outer, reduced, divisor }:
 //   x seen as [outer, reduced, inner]:   out[o, i] = Σ_r x[o, r, i]   (Mean: divided by the number of terms)
 //
 // Where nothing is reduced over, sums and means are 0, as on tfjs' cpu backend; its wasm backend leaves there what lay in memory. Reduced
-// axes that do not stand together and other types than float32 go to tfjs' own kernel.
+// axes that are not adjacent and other types than float32 go to tfjs' own kernel.
 
 interface Reduction {
   readonly shape: ReadonlyArray<number>
@@ -84,7 +84,7 @@ interface Reduction {
   readonly inner: number
 }
 
-/** The three-axis view of a reduction, or undefined where the reduced axes do not stand together. */
+/** The three-axis view of a reduction, or undefined where the reduced axes are not adjacent. */
 const reductionOf = (
   shape: Array<number>,
   axis: number | ReadonlyArray<number>,

@@ -9,7 +9,7 @@
 
 /** counts pieces of work; what workers sleep on */
 export const GENERATION = 0
-/** chunks that nobody has claimed */
+/** chunks that no thread has claimed */
 export const NEXT = 1
 /** chunks that are finished */
 export const DONE = 2

@@ -78,7 +78,7 @@ export const arenasOf = (backend: WebgpuBackend): Arenas => {
     const runs = runsOf(spans, starts)
     const [first] = spans
     const size = WORD * elements
-    // the padding behind the last tensor belongs to the arena too
+    // the padding after the last tensor belongs to the arena too
     if (
       runs.length === 1 &&
       first!.offset % (WORD * ARENA_ALIGNMENT) === 0 &&

@@ -58,7 +58,7 @@ export const WHERE = `let matrix = group / words.blocks;
   let inverses = maxima + words.length;
   let masks = (batch * (2u * words.heads + 1u) + 2u * words.heads) * words.length;`
 
-/** What stands for −∞ as the maximum of nothing. */
+/** Represents −∞, the maximum of nothing. */
 export const LOWEST = "-3.4028234e38"
 
 /**

@@ -8,7 +8,7 @@
  *   q        dq, over the keys that a query may attend
  *   k v      dk and dv, over the heads that share a key and the queries that may attend it. No sum has two writers.
  *
- * Texts that share a row are told apart key by key: keys of other texts cost their scores, save on an emulated GPU, which
+ * Texts that share a row are distinguished key by key: keys of other texts cost their scores, save on an emulated GPU, which
  * passes over blocks without any to attend.
  */
 import type { TensorInfo } from "@tensorflow/tfjs-core"

@@ -15,7 +15,7 @@ export interface Span {
   readonly size: number
 }
 
-/** Tensors that lie one behind the other in one buffer. Where each begins: `startsOf` of their sizes. */
+/** Tensors that lie one after the other in one buffer. Where each begins: `startsOf` of their sizes. */
 export interface Arena {
   readonly span: Span
   /** Where each tensor begins in the span, in elements. */
@@ -49,7 +49,7 @@ export interface WebgpuEngine {
   readonly output: (shape: ReadonlyArray<number>, dtype?: "float32" | "int32") => TensorInfo
   /** Gives a tensor of `output` or `outputs` back that no caller will see. */
   readonly dispose: (tensor: TensorInfo) => void
-  /** New tensors one behind the other in one buffer, which lives as long as one of them; contents undefined. */
+  /** New tensors one after the other in one buffer, which lives as long as one of them; contents undefined. */
   readonly outputs: (
     shapes: ReadonlyArray<ReadonlyArray<number>>
   ) => Arena & { readonly tensors: ReadonlyArray<TensorInfo> }

@@ -167,7 +167,7 @@ const pull = program({
 var<workgroup> moves: array<f32, ${STEP * (WIDE + 1)}>;
 var<workgroup> thin: array<f32, ${STEP * (BLOCK + 1)}>;
 
-/** The sums of four entries, one behind the other: those of the parts, in their order. */
+/** The sums of four entries, one after the other: those of the parts, in their order. */
 fn total(four: vec4f, local: u32, stride: u32) -> vec4f {
   workgroupBarrier();
   for (var q = 0u; q < 4u; q++) { moves[q * ${WORKGROUP}u + local] = four[q]; }

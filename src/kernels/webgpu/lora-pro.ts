@@ -1,6 +1,6 @@
 /**
  * LoRA-Pro's theorem on all factor pairs on the GPU, in three programs whatever the number of pairs (the equations
- * stand in `../lora-pro-theorem.ts`):
+ * are in `../lora-pro-theorem.ts`):
  *
  *   bases      Q = B·T_B, b = s⁻² gB·T_A [out, r]     R = T_Aᵀ·A, a = s⁻² T_Bᵀ·gA [r, in]
  *   split      N = Qᵀ b     Y = S ⊙ (a Rᵀ)             [r, r]: long sums

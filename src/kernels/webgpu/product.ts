@@ -35,7 +35,7 @@ export interface Product {
   /** 1 without */
   readonly scale?: number
   readonly bias?: TensorInfo | undefined // [n]
-  /** as many A, B and C, one behind the other; without bias and second pair */
+  /** as many A, B and C, one after the other; without bias and second pair */
   readonly batch?: number
 }
 

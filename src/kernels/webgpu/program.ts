@@ -1,7 +1,7 @@
 /**
  * A program of our own for the GPU: a declaration from which the whole WGSL text comes, so that text and bindings cannot disagree.
  *
- * No shape and no length stands in a program's text; they are words, given with each dispatch. (tfjs caches its programs by a key that
+ * A program's text has no shapes and no lengths; they are words, given with each dispatch. (tfjs caches its programs by a key that
  * must name every constant in the text; one left out gives wrong numbers in silence.) What does vary in the text, a variant, is a program
  * of its own, made once by `variants`.
  *

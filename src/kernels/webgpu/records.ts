@@ -1,5 +1,5 @@
 /**
- * A program that works on a list of things of different sizes: a record of words for each, one behind the other in a
+ * A program that works on a list of things of different sizes: a record of words for each, one after the other in a
  * table, and the first group of each among the words, by which a workgroup finds its own.
  */
 import type { Span, WebgpuEngine } from "./engine.ts"

@@ -18,7 +18,7 @@ fn rowSums(own: vec2f, local: u32) -> vec2f {
     for (var i = local + ${HEADS}u; i < ${ROW_WORKGROUP}u; i += ${HEADS}u) { some += partial[i]; }
     fewer[local] = some;
   }
-  // and nobody writes \`partial\` again before it is read, nor \`fewer\` before the next first barrier
+  // and no one writes \`partial\` again before it is read, nor \`fewer\` before the next first barrier
   workgroupBarrier();
   var total = fewer[0];
   for (var i = 1u; i < ${HEADS}u; i++) { total += fewer[i]; }

@@ -8,7 +8,7 @@
  *   links   for each row the next one of its segment; for each segment that has rows its first
  *   sum     each number of the output walks along its segment's rows
  *
- * Nothing clears the segments' first rows. Of a segment without rows there stands what was in that memory, which is no
+ * Nothing clears the segments' first rows. A segment without rows keeps what was in that memory, which is no
  * row, or a row of another segment.
  */
 import { type TensorInfo, util, zeros } from "@tensorflow/tfjs-core"

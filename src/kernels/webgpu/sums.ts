@@ -119,7 +119,7 @@ export const sumsOnWebgpu = (engine: WebgpuEngine, { x, out, outer, reduced, inn
 // tensor unless the reduced axes are the last ones, gives a long row to a single workgroup, and fails where there is
 // nothing to add up.
 //
-// Any axes: those that stand together are reduced at once, from the last to the first. Sums and means of nothing are 0,
+// Any axes: adjacent ones are reduced at once, from the last to the first. Sums and means of nothing are 0,
 // as on tfjs' cpu backend. Other types than float32, and scalars, go to tfjs' own kernel.
 
 interface Pass {
@@ -130,7 +130,7 @@ interface Pass {
 
 const productOf = (lengths: ReadonlyArray<number>): number => lengths.reduce((product, n) => product * n, 1)
 
-/** What to reduce after what: each pass takes the last axes that are still to be reduced and stand together. */
+/** What to reduce after what: each pass takes the last axes that are still to be reduced and are adjacent. */
 const passesOf = (shape: ReadonlyArray<number>, axes: ReadonlyArray<number>): ReadonlyArray<Pass> => {
   const passes: Array<Pass> = []
   let end = shape.length

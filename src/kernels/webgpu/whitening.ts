@@ -5,7 +5,7 @@
  *   eigenvectors   T_B, s⁻² T_Bᵀ, T_Aᵀ and s⁻² T_A, a workgroup for each Gram
  *   split          S and λ_min(BᵀB), a workgroup for each pair
  *
- * What they are stands in `src/optimizers/whitening.ts`; a direction that is not in the span of a factor gets zeros, as
+ * Their definition is in `src/optimizers/whitening.ts`; a direction that is not in the span of a factor gets zeros, as
  * on wasm.
  */
 import type { TensorInfo } from "@tensorflow/tfjs-core"

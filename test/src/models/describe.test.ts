@@ -138,7 +138,7 @@ suite("heads", () => {
       "weights: the checkpoint's classifier has 3 classes (LABEL_0, LABEL_1, LABEL_2), 2 labels are given (a, b)"
     ])
     expect(await problems(golden("bert"), { ...saved, labels: ["LABEL_1", "LABEL_0", "LABEL_2"] })).toEqual([
-      "labels: LABEL_1, LABEL_0, LABEL_2 stand in another order than the checkpoint's classifier has them; give data.labels as LABEL_0, LABEL_1, LABEL_2"
+      "labels: LABEL_1, LABEL_0, LABEL_2 are in another order than the checkpoint's classifier has them; give data.labels as LABEL_0, LABEL_1, LABEL_2"
     ])
     expect((await run(describe(golden("bert"), { ...saved, labels: ["x", "y", "z"] }))).labels).toEqual(["x", "y", "z"])
     expect(await problems(golden("bert"), { ...saved, pooling: "mean" })).toEqual([

@@ -3,7 +3,7 @@
  * `src/kernels/causal-attention.ts`.
  *
  * A chunk is a head of keys and values of one row of the batch, with the query heads that share it, and a part of the queries. Query
- * i stands at t = i + (keys − queries), its token among the keys.
+ * i is at t = i + (keys − queries), its token among the keys.
  */
 import { CausalAttention } from "./declared"
 import { exp } from "./exp"
@@ -23,7 +23,7 @@ export let row: i32 = 0
 export let part: i32 = 0
 /** the first query head of the group */
 export let firstHead: i32 = 0
-/** queries of the part: first and behind the last */
+/** queries of the part: the first, and one past the last */
 export let first: i32 = 0
 export let last: i32 = 0
 /** bytes from token to token */
@@ -32,7 +32,7 @@ export let keyStride: usize = 0
 /** from the start of k or v to the chunk's head */
 export let keyOffset: usize = 0
 let querySegments: usize = 0
-/** of the row's keys, with room behind them for a vector */
+/** of the row's keys, with room for a vector after them */
 let keySegments: usize = 0
 
 /** Returns the end of what it takes of the scratch: keys + 16 floats. */
@@ -120,7 +120,7 @@ export function scoreOf(product: v128): v128 {
   return f32x4.sub(f32x4.splat(cap), f32x4.div(f32x4.splat(2 * cap), f32x4.add(e, f32x4.splat(1))))
 }
 
-// of the query whose row is worked on: its segment, and the keys that it may attend, first and behind the last
+// of the query whose row is worked on: its segment, and the keys that it may attend, the first and one past the last
 let segment: i32 = 0
 export let nearest: i32 = 0
 export let beyond: i32 = 0
@@ -147,7 +147,7 @@ let share: f32 = 0
 
 /**
  * exp(score − largest) from products, in place, for query i and keys [after, before), which are multiples of 4; 0 for keys that it does
- * not attend. Key j stands at s + 4j.
+ * not attend. Key j is at s + 4j.
  */
 export function exponentials(s: usize, i: i32, after: i32, before: i32): void {
   largest = 0

@@ -26,6 +26,6 @@ export function exp(x: v128): v128 {
   p = madd(p, r, f32x4.splat(5.0000001201e-1))
   p = f32x4.add(madd(p, f32x4.mul(r, r), r), f32x4.splat(1))
   const power = i32x4.shl(i32x4.add(shifted, i32x4.splat(127 - ROUNDING_BITS)), 23)
-  // what stands here for an x far below is nonsense
+  // for an x far below the value here is meaningless
   return v128.andnot(f32x4.mul(p, power), f32x4.lt(x, f32x4.splat(-87.3)))
 }

@@ -135,7 +135,7 @@ function tile(
     b1 += 16
     b2 += 16
   }
-  // a row or column that stands twice must be added once: the sums are all made before any is stored
+  // a row or column that occurs twice must be added once: the sums are all made before any is stored
   const t00 = load<f64>(c0) + total(s00)
   const t01 = load<f64>(c0 + j1) + total(s01)
   const t02 = load<f64>(c0 + j2) + total(s02)

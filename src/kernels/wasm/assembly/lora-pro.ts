@@ -1,5 +1,5 @@
 /**
- * LoRA-Pro's theorem on one factor pair, in whitened coordinates (the equations stand in `src/kernels/lora-pro-theorem.ts`):
+ * LoRA-Pro's theorem on one factor pair, in whitened coordinates (the equations are in `src/kernels/lora-pro-theorem.ts`):
  *
  *   bases         Q = B·T_B [out, r]             R = T_Aᵀ·A [r, in]
  *   coordinates   a = s⁻² T_Bᵀ·gA [r, in]        b = s⁻² gB·T_A [out, r]
@@ -125,7 +125,7 @@ function split(x: i32, a: usize, transposed: usize, N: usize, Y: usize): void {
 }
 
 /**
- * dA and dB from coordinates, which are used up. Q has rows `ldq` bytes apart and is f⁻¹ times what it stands for; `transposed`: R's
+ * dA and dB from coordinates, which are used up. Q has rows `ldq` bytes apart and is f⁻¹ times the matrix that it represents; `transposed`: R's
  * transpose, packed; `spare`: as many floats as a or b.
  */
 export function pullBack(

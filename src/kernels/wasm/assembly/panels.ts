@@ -1,7 +1,7 @@
 /**
  * Products with a whole right operand packed beforehand, for small matrices that are used at once: the heads of attention.
  *
- *   C [3, n] = A [3, k]·B [k, n]         B lies in panels of 12 columns and then of 8, one behind the other, k rows each
+ *   C [3, n] = A [3, k]·B [k, n]         B lies in panels of 12 columns and then of 8, one after the other, k rows each
  *
  * Two widths, because heads are 32 or 64 wide: 12 + 12 + 8 and 4·12 + 2·8 leave no lane idle. Where n is no sum of these, the last
  * panel holds columns that mean nothing, and C needs room for them: `padded(n)` floats a row.
@@ -76,7 +76,7 @@ export function packColumns(from: usize, stride: usize, k: i32, n: i32, to: usiz
   }
 }
 
-/** Packs Bᵀ of B [n, k] in panels of 12 alone, so that each stands at a place that its number says. Else as `packColumns`. */
+/** Packs Bᵀ of B [n, k] in panels of 12 alone, so that the number of a panel gives its place. Else as `packColumns`. */
 export function packWide(from: usize, stride: usize, k: i32, n: i32, to: usize): void {
   for (let j = 0; j < n; j += WIDE) {
     for (let i = 0; i < WIDE; i += 4) {

@@ -13,7 +13,7 @@ const PANEL_BYTES: usize = 48
 /** Rows of A and B in a block of `tn`: a block of B's panel stays in the first cache. */
 const BLOCK: i32 = 256
 
-// rows of the second pair: not parameters, which would stand in registers that the loop needs
+// rows of the second pair: not parameters, which would take registers that the loop needs
 let d0: usize = 0
 let d1: usize = 0
 let d2: usize = 0

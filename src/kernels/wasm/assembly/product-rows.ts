@@ -7,7 +7,7 @@ import { dequantizeRow, factorOf } from "./dequantize"
 import { a, b, c, columns, firstColumn, firstRow, open, rows } from "./product"
 import { floats, loadPart, madd, total } from "./vectors"
 
-// rows of the second pair: not parameters, which would stand in registers that the loop needs
+// rows of the second pair: not parameters, which would take registers that the loop needs
 let d0: usize = 0
 let d1: usize = 0
 let d2: usize = 0
@@ -94,7 +94,7 @@ export function tileNT(
     b1 = e1
     b2 = e2
   }
-  // a column or row that stands twice must be added once: the sums are all made before any is stored
+  // a column or row that occurs twice must be added once: the sums are all made before any is stored
   const t00 = load<f32>(c0) + total(s00)
   const t01 = load<f32>(c0 + j1) + total(s01)
   const t02 = load<f32>(c0 + j2) + total(s02)

@@ -1,6 +1,6 @@
 /**
  * LoRA-Pro's whitening matrices of a list of factor pairs: all that a step has to know of B and A, from Gram matrix to float32 in one
- * place. What they are stands in `src/optimizers/whitening.ts`; a direction that is not in the span of a factor gets zeros there
+ * place. Their definition is in `src/optimizers/whitening.ts`; a direction that is not in the span of a factor gets zeros there
  * (its eigenvectors would multiply nothing but round-off).
  *
  *   out: T_B, s⁻² T_Bᵀ, T_Aᵀ, s⁻² T_A, S, each [r, r]; smallest: λ_min(BᵀB)
