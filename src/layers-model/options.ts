@@ -9,15 +9,11 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as Tuple from "effect/Tuple"
 import {
-  AdaloraConfig,
-  type AdapterConfig,
+  AdapterConfig,
   count,
-  DoraConfig,
-  FullConfig,
-  LoraConfig,
   list,
-  NoneConfig,
   type PlanProblem,
   problemsOf,
   strict,
@@ -27,7 +23,7 @@ import {
 import { AdaptError } from "./errors.ts"
 
 const around = {
-  seed: count(0, "Seed of the factors' start; the same seed, the same numbers.").pipe(withDefault(0)),
+  seed: count(0, "Seed of the factors' init; the same seed, the same numbers.").pipe(withDefault(0)),
   head: list(
     text("a layer's path", "A layer's name, or nested.name in a model inside the model."),
     "a list of layer paths",
@@ -37,13 +33,7 @@ const around = {
 }
 
 /** Options of `adapt` and `add`. */
-export const AdaptOptions = Schema.Union([
-  Schema.Struct({ ...LoraConfig.fields, ...around }),
-  Schema.Struct({ ...DoraConfig.fields, ...around }),
-  Schema.Struct({ ...AdaloraConfig.fields, ...around }),
-  Schema.Struct({ ...FullConfig.fields, ...around }),
-  Schema.Struct({ ...NoneConfig.fields, ...around })
-])
+export const AdaptOptions = AdapterConfig.mapMembers(Tuple.map(Schema.fieldsAssign(around)))
 
 type Written = (typeof AdaptOptions)["Encoded"]
 

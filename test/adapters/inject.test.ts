@@ -2,9 +2,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { type AdapterMethod, full, inject, lora, methods, none } from "../../adapters/index.ts"
+import { type AdapterMethod, full, inject, lora, methods, none, selectionOf } from "../../adapters/index.ts"
 import type { LoraOptions } from "../../adapters/lora.ts"
+import { AdapterConfig } from "../../schemas/index.ts"
 import { frozenLinear } from "../../src/kernels/dense-linear.ts"
 import { valueAndGradients } from "../../src/tensors/gradients.ts"
 import { mapTensors, sizeOf, type Trainable, tensorsOf } from "../../src/tensors/trainable.ts"
@@ -39,7 +41,7 @@ describe("every method, and none", () => {
     test(`${name}: starts as the base, and all that is trained moves the logits`, () =>
       scoped(
         Effect.gen(function* () {
-          const own = { lora: options, dora: options, adalora: { ...options, orthogonality: 0.5 } }[name] ?? {}
+          const { options: own } = selectionOf(Schema.decodeUnknownSync(AdapterConfig)({ method: name, rank: 2 }))
           const adapted = yield* inject(toy.model, method as AdapterMethod<object>, {
             ...own,
             targets: "all-linear"

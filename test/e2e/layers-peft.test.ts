@@ -75,7 +75,8 @@ const cases: ReadonlyArray<readonly [name: string, options: AdaptOptionsInput]> 
     { rank: 2, targets: ["first", "words"], head: ["logits"], modulesToSave: ["second"] }
   ],
   ["dora", { method: "dora", rank: 2, targets: dense }],
-  ["adalora", { method: "adalora", rank: 2, targets: ["logits"] }]
+  ["adalora", { method: "adalora", rank: 2, targets: ["logits"] }],
+  ["vera", { method: "vera", rank: 6, targets: ["first", "logits"] }]
 ]
 
 test.skipIf(!hasPeft)(
