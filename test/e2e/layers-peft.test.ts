@@ -76,7 +76,7 @@ const cases: ReadonlyArray<readonly [name: string, options: AdaptOptionsInput]> 
   ],
   ["dora", { method: "dora", rank: 2, targets: dense }],
   ["adalora", { method: "adalora", rank: 2, targets: ["logits"] }],
-  ["vera", { method: "vera", rank: 6, targets: ["first", "logits"] }]
+  ["vera", { method: "vera", rank: 6, targets: ["logits"] }]
 ]
 
 test.skipIf(!hasPeft)(
