@@ -20,57 +20,7 @@ export { FetchError, fetchFiles, type MemoryFiles, memoryFiles } from "./data/in
 export { auto, type BrowserDeviceOptions, type DeviceChoice, DeviceError, install, layer } from "./device/browser.ts"
 export { Device, type DeviceDescription, type DeviceShape } from "./device/device.ts"
 export { loadKind, resolve } from "./kinds/index.ts"
-export {
-  type AdaptationPlan,
-  type AdaptationPlanInput,
-  AdaptError,
-  type AdaptedLayersModel,
-  AdapterFileError,
-  type AdapterFiles,
-  type AdapterSource,
-  type AdapterTarget,
-  type AdaptOptionsInput,
-  adapt,
-  type CalibrationData,
-  type Callback,
-  type CallbackInstance,
-  type CallbackObject,
-  type Callbacks,
-  type ClassWeight,
-  type ClassWeights,
-  type Combined,
-  type CombinedSite,
-  type CombineOptions,
-  type Compilation,
-  type Compiled,
-  compiledLoss,
-  compiledOf,
-  type EvaluateOptions,
-  type Examples,
-  evaluate,
-  evaluateDataset,
-  type FitDatasetOptions,
-  FitError,
-  type FitFailure,
-  type FitHistory,
-  type FitOptions,
-  fit,
-  fitDataset,
-  isDataset,
-  type LayersData,
-  LayersDataError,
-  type LayersDataset,
-  type LoadOptions,
-  type Logs,
-  layersBatches,
-  loadAdapter,
-  type ModelInput,
-  type PredictOptions,
-  type RestoreOptions,
-  type Slots,
-  slotsOf,
-  type YieldEvery
-} from "./layers-model/index.ts"
+export * from "./layers-model/index.ts"
 export * as Models from "./models/index.ts"
 export * from "./optimizers/index.ts"
 export * as Output from "./output/adapter-folder.ts"
