@@ -26,13 +26,11 @@ import {
   loraLinear,
   scaledColumns
 } from "../src/kernels/index.ts"
-import type { FactorPair, Trainable } from "../src/tensors/index.ts"
-import { stopGradient } from "../src/tensors/index.ts"
+import { type FactorPair, stopGradient, type Trainable } from "../src/tensors/index.ts"
 import type { AdapterMethod, BaseLayer } from "./adapter.ts"
 import { calibrationOf, initPair } from "./init/index.ts"
-import { embeddingProblem, factorProblem, factorSize, loraLayout, pairOf } from "./lora.ts"
+import { embeddingProblem, factorProblem, factorSize, loraLayout, pairOf, scaleOf } from "./lora.ts"
 import type { PeftLayout } from "./peft.ts"
-import { scaleOf } from "./scaling.ts"
 
 /** What one site needs to know of the plan (overrides applied). */
 export interface DoraOptions {

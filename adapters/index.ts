@@ -37,10 +37,9 @@ export {
   type Tap,
   unadapted
 } from "./inject.ts"
-export { type LoraOptions, lora, subtractedOf, wholeFactors } from "./lora.ts"
+export { type LoraOptions, lora, scaleOf, subtractedOf, wholeFactors } from "./lora.ts"
 export { none } from "./none.ts"
 export type { PeftLayout, SitePart, SiteTensors } from "./peft.ts"
-export { scaleOf } from "./scaling.ts"
 export {
   adapterSize,
   InjectionError,

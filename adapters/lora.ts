@@ -4,10 +4,10 @@
  * Shapes: x [tokens, in], W [out, in], A [r, in], B [out, r]. An adapted site starts as its base: B starts at 0, or what BA starts with
  * is subtracted, y = xWᵀ + bias + s·(xAᵀ)Bᵀ − s·(xA₀ᵀ)B₀ᵀ, as one thin pair of rank 2r whose second half is frozen. W itself stays as
  * it is, packed or shared, and so does its rounding.
- * With dropout A sees D(x) in training (`dropout.ts`), and W sees x.
+ * With dropout A sees D(x) in training (`inject.ts`), and W sees x.
  * At an embedding x are row numbers: rows of Wᵀ and of Aᵀ are looked up (`kernels/embedding.ts`), and nothing is
  * dropped, as in PEFT.
- * rsLoRA is this method with another scale (`scaling.ts`), PiSSA, LoRA-GA and EVA with another init (`init/`); LoRA-Pro and LoRA+ are
+ * rsLoRA is this method with another scale, PiSSA, LoRA-GA and EVA with another init (`init/`); LoRA-Pro and LoRA+ are
  * this method under another optimizer.
  */
 import * as tf from "@tensorflow/tfjs-core"
@@ -18,7 +18,17 @@ import type { FactorPair, Factors, LinearSite, Trainable } from "../src/tensors/
 import type { AdapterMethod, ComparedSections } from "./adapter.ts"
 import { calibrationOf, initializers, initPair, initProblem, isSubtracted } from "./init/index.ts"
 import type { PeftLayout, PeftSource, StoredSizes } from "./peft.ts"
-import { scaleOf } from "./scaling.ts"
+
+/**
+ * The scale s of ΔW = s·BA.
+ *
+ *   standard          s = α / r     Hu et al. 2021, arXiv 2106.09685
+ *   rank-stabilized   s = α / √r    Kalajdzievski 2023, arXiv 2312.03732 (rsLoRA)
+ *
+ * One function, so that training, merging and export cannot disagree about it.
+ */
+export const scaleOf = (scaling: LoraConfig["scaling"], rank: number, alpha: number): number =>
+  scaling === "rank-stabilized" ? alpha / Math.sqrt(rank) : alpha / rank
 
 /** What one site needs to know of the plan (overrides applied). */
 export interface LoraOptions {

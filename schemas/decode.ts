@@ -7,9 +7,8 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { closest } from "./closest.ts"
 import { strict } from "./fields.ts"
-import { oneOf, type PlanProblem, problemsOf, showValue } from "./problems.ts"
+import { closest, oneOf, type PlanProblem, problemsOf, showValue } from "./problems.ts"
 import { ClassificationPlan, planKinds, type RunPlan, rules } from "./run-plan.ts"
 
 export { strict } from "./fields.ts"

@@ -8,9 +8,7 @@ export {
 } from "./adaptation-plan.ts"
 export * from "./adapter.ts"
 export * from "./adapter-init.ts"
-export { CausalData, ChatData, CompletionData, messagesColumn, TextData } from "./causal-data.ts"
-export { closest } from "./closest.ts"
-export { ArraysSection, DataSection } from "./data.ts"
+export { ArraysSection, CausalData, ChatData, CompletionData, DataSection, messagesColumn, TextData } from "./data.ts"
 export { decodeRunPlan, decodeRunPlanResult, PlanError } from "./decode.ts"
 export { count, integer, list, share, strict, text, withDefault } from "./fields.ts"
 export {
@@ -22,7 +20,7 @@ export {
 export { CausalModelSection, ClassificationTask, LayersModelSection, ModelSection } from "./model.ts"
 export * from "./optimizer.ts"
 export type { PlanProblem } from "./problems.ts"
-export { problemsOf, showValue } from "./problems.ts"
+export { closest, problemsOf, showValue } from "./problems.ts"
 export {
   ArraysPlan,
   CausalPlan,

@@ -4,9 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Device } from "./device.ts"
 import { DeviceError } from "./device-error.ts"
-import { installer } from "./install.ts"
-import type { Runtime } from "./open.ts"
-import { type DeviceChoice, type DeviceOptions, openDevice } from "./open.ts"
+import { type DeviceChoice, type DeviceOptions, installer, openDevice, type Runtime } from "./open.ts"
 import { openWasm, peakResidentBytes } from "./wasm.ts"
 
 export const deno: Runtime = {

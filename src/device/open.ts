@@ -3,9 +3,11 @@
  * is three to ten times slower than wasm on the same CPU); a name takes that one or fails.
  */
 import * as tf from "@tensorflow/tfjs"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
-import type { DeviceDescription, DeviceShape } from "./device.ts"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import { Device, type DeviceDescription, type DeviceShape } from "./device.ts"
 import { type DeviceError, reasonOf } from "./device-error.ts"
 import { isSoftware, nameOfAdapter, requestAdapter, webgpuFailure } from "./webgpu-adapter.ts"
 
@@ -171,3 +173,16 @@ export const openDevice = (
       return openCpu(runtime)
   }
 }
+
+type LayerOf<Options> = (choice: DeviceChoice, options?: Options) => Layer.Layer<Device, DeviceError>
+
+/** Opens a device and never closes it. Rejects with a DeviceError, and leaves tfjs as it was. */
+type Install<Options = DeviceOptions> = (choice?: DeviceChoice, options?: Options) => Promise<DeviceDescription>
+
+export const installer =
+  <Options = DeviceOptions>(layerOf: LayerOf<Options>): Install<Options> =>
+  (choice = "auto", options) =>
+    Layer.buildWithScope(layerOf(choice, options), Scope.makeUnsafe()).pipe(
+      Effect.map((context) => Context.get(context, Device).describe()),
+      Effect.runPromise
+    )

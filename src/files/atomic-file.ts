@@ -1,9 +1,10 @@
 /**
- * Writes a file so that a reader finds the old one or the whole new one, never a part: under a temporary name in the same folder, flushed
- * to the disk, then renamed.
+ * Files and folders that a reader finds as they were or whole, never in part. A file is written under a temporary name in the same folder,
+ * flushed to the disk, then renamed; a new folder is made under a temporary name and renamed when it is complete.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -75,3 +76,41 @@ export const refuseLink = (file: string): Effect.Effect<void, FileError, FileSys
 /** JSON with two spaces and a final newline. */
 export const writeJson = (file: string, value: unknown): Effect.Effect<void, FileError, FileSystem.FileSystem> =>
   writeFileAtomic(file, `${JSON.stringify(value, null, 2)}\n`)
+
+export class FolderExists extends Schema.TaggedError<FolderExists>()("FolderExists", {
+  directory: Schema.String
+}) {
+  override get message() {
+    return `${this.directory} exists already and is left as it is; give another folder with --out DIR`
+  }
+}
+
+/**
+ * Runs `write` on a temporary folder and renames that to `target`; on any other outcome the temporary folder is removed. It is made in the
+ * nearest folder above `target` that exists, so that a failure leaves no empty parents.
+ */
+export const inNewFolder = <A, E, R>(
+  target: string,
+  write: (folder: string) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E | FolderExists | FileError, R | FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const exists = (file: string) => fs.exists(file).pipe(Effect.mapError(fileError("read", file)))
+    const taken = new FolderExists({ directory: target })
+    if (yield* exists(target)) return yield* taken
+    let above = path.dirname(path.resolve(target))
+    while (!(yield* exists(above))) above = path.dirname(above)
+    const temporary = path.join(above, `${path.basename(target)}.tmp-${process.pid}`)
+    const writing = Effect.gen(function* () {
+      yield* fs.makeDirectory(temporary).pipe(Effect.mapError(fileError("write", temporary)))
+      const written = yield* write(temporary)
+      yield* fs
+        .makeDirectory(path.dirname(target), { recursive: true })
+        .pipe(Effect.mapError(fileError("write", target)))
+      if (yield* exists(target)) return yield* taken
+      yield* fs.rename(temporary, target).pipe(Effect.mapError(fileError("write", target)))
+      return written
+    })
+    return yield* writing.pipe(Effect.ensuring(Effect.ignore(fs.remove(temporary, { recursive: true, force: true }))))
+  })

@@ -1,13 +1,24 @@
-/** Files as a program meets them: read with a bound, written as a whole or not at all, and the reason where that fails. */
+/** Files as a program meets them: read with bounds, written as a whole or not at all, and the reason where that fails. */
 export {
   FileError,
+  FolderExists,
   fileError,
+  inNewFolder,
   refuseLink,
   replaceFile,
   temporaryName,
   writeFileAtomic,
   writeJson
 } from "./atomic-file.ts"
-export { deepestJson, isDeeperThan, isRecord, type ParsedJson, parseBoundedJson } from "./bounded-json.ts"
 export { platformReason } from "./platform-reason.ts"
-export { largestTextFile, readExactly, readTextFile, TextFileError } from "./text-file.ts"
+export {
+  deepestJson,
+  isDeeperThan,
+  isRecord,
+  largestTextFile,
+  type ParsedJson,
+  parseBoundedJson,
+  readExactly,
+  readTextFile,
+  TextFileError
+} from "./text-file.ts"

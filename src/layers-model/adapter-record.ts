@@ -19,7 +19,7 @@ export const AdapterRecord = Schema.Struct({
   head: list(Schema.String, "a list of layer paths", "Layers that are trained themselves."),
   base: Schema.Struct({
     name: Schema.String,
-    weights: text("a fingerprint", "Fingerprint of the base's weights; fingerprint.ts.")
+    weights: text("a fingerprint", "Fingerprint of the base's weights.")
   })
 })
 export type AdapterRecord = typeof AdapterRecord.Type

@@ -21,11 +21,10 @@ import { lionOptimizer } from "./lion.ts"
 import { loraPlusOptimizer } from "./lora-plus.ts"
 import { loraProOptimizer } from "./lora-pro.ts"
 import type { Optimizer } from "./optimizer.ts"
-import { partition } from "./partition.ts"
 import { riemannianOptimizer } from "./riemannian.ts"
 import { scheduleFromConfig } from "./schedule.ts"
 import { sgdOptimizer } from "./sgd.ts"
-import { chain, type Transform } from "./transform.ts"
+import { chain, partition, type Transform } from "./transform.ts"
 
 export { mapTensors, type Trainable, tensorsOf, withTensors } from "../tensors/index.ts"
 export { type AdamOptions, type AdamState, type AdamTransform, type AdamWOptions, adamw, scaleByAdam } from "./adamw.ts"
@@ -36,7 +35,6 @@ export { type LionMoments, type LionOptions, type LionState, lion, scaleByLion }
 export { type LoraPlusOptions, loraPlus, scaleB } from "./lora-plus.ts"
 export { type LoraProOptions, loraPro, type XChoice } from "./lora-pro.ts"
 export type { ComparedOptimizer, Optimizer, PlannedMoments, SharedSettings } from "./optimizer.ts"
-export { type PartitionOptions, partition } from "./partition.ts"
 export {
   allocateRanks,
   budgetAt,
@@ -57,7 +55,7 @@ export {
   scheduleFromConfig
 } from "./schedule.ts"
 export { type SgdOptions, sgd, type TraceOptions, trace } from "./sgd.ts"
-export { type Conditioning, chain, type State, type Transform } from "./transform.ts"
+export { type Conditioning, chain, type PartitionOptions, partition, type State, type Transform } from "./transform.ts"
 
 export const optimizers = {
   sgd: sgdOptimizer,

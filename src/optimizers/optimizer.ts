@@ -3,8 +3,8 @@
  * `index.ts` has the table.
  */
 import type { OptimizerConfig, OptimizerFacts } from "../../schemas/index.ts"
-import type { PartitionOptions } from "./partition.ts"
 import type { Schedule } from "./schedule.ts"
+import type { PartitionOptions } from "./transform.ts"
 
 /** Learning rates over the steps of a run. */
 export interface Rates {

@@ -1,5 +1,6 @@
 /**
- * An optimizer is a value: `init` makes its state, `update` maps gradients to updates, `chain` composes (optax, Bradbury et al.).
+ * An optimizer is a value: `init` makes its state, `update` maps gradients to updates (optax, Bradbury et al.). `chain` composes
+ * transforms, and `partition` gives each part of a tree a transform of its own.
  *
  * Updates are *added* to the parameters; `scaleByLearningRate` carries the minus sign. `update` is pure synchronous tensor code,
  * runs inside the caller's `tf.tidy`, and never reads the device. What needs a read (Gram matrices, for LoRA-Pro) happens in
@@ -9,7 +10,7 @@
  */
 import type { Tensor, Tensor1D } from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import type { DeviceReadError, Trainable } from "../tensors/index.ts"
+import type { DenseParameter, DeviceReadError, Trainable } from "../tensors/index.ts"
 
 export type State = number | null | Tensor | ReadonlyArray<State> | { readonly [key: string]: State }
 
@@ -65,3 +66,68 @@ export const chain = (...transforms: ReadonlyArray<Transform>): Transform<Readon
     transforms.map((transform, i) => transform.learningRate?.(state[i]!)).find((rate) => rate !== undefined),
   health: (state, params) => transforms.flatMap((transform, i) => transform.health?.(state[i]!, params) ?? [])
 })
+
+export interface PartitionOptions {
+  readonly body: Transform
+  readonly head: Transform
+  /** for the dense tensors of role "body"; absent: they go with `body` */
+  readonly dense?: Transform
+}
+
+type Part = "body" | "dense" | "head"
+
+/**
+ * Different transforms for different parts of a tree; each sees its own part alone.
+ *
+ * `body`: the pairs and the dense tensors of role "body". `head`: the dense tensors of role "head". Where pairs need a transform
+ * that dense tensors cannot have, `dense` takes the latter from `body`.
+ */
+export const partition = (options: PartitionOptions): Transform<ReadonlyArray<State>> => {
+  const parts: ReadonlyArray<readonly [Part, Transform]> = [
+    ["body", options.body],
+    ...(options.dense === undefined ? [] : [["dense", options.dense] as const]),
+    ["head", options.head]
+  ]
+  const partOf = ({ role }: DenseParameter): Part => {
+    if (role === "head") return "head"
+    return options.dense === undefined ? "body" : "dense"
+  }
+  const select = (tree: Trainable, part: Part): Trainable => ({
+    pairs: part === "body" ? tree.pairs : [],
+    dense: tree.dense.filter((parameter) => partOf(parameter) === part)
+  })
+  /** The parts' dense tensors back in the order of `tree`. */
+  const join = (tree: Trainable, selected: ReadonlyArray<Trainable>): Trainable => {
+    const queues = new Map(parts.map(([part], i) => [part, selected[i]!.dense.values()]))
+    return {
+      pairs: selected[0]!.pairs,
+      dense: tree.dense.map((parameter) => queues.get(partOf(parameter))!.next().value as DenseParameter)
+    }
+  }
+  return {
+    init: (params) => parts.map(([part, transform]) => transform.init(select(params, part))),
+    update: (updates, state, params) => {
+      const next = parts.map(([part, transform], i) =>
+        transform.update(select(updates, part), state[i]!, select(params, part))
+      )
+      const selected = next.map((one) => one.updates)
+      return { updates: join(updates, selected), state: next.map((one) => one.state) }
+    },
+    direction: (updates, state, params) =>
+      join(
+        updates,
+        parts.map(([part, transform], i) => {
+          const own = select(updates, part)
+          return transform.direction?.(own, state[i]!, select(params, part)) ?? own
+        })
+      ),
+    refresh: (state, params) =>
+      Effect.forEach(parts, ([part, transform], i) =>
+        transform.refresh === undefined ? Effect.succeed(state[i]!) : transform.refresh(state[i]!, select(params, part))
+      ),
+    learningRate: (state) =>
+      parts.map(([, transform], i) => transform.learningRate?.(state[i]!)).find((rate) => rate !== undefined),
+    health: (state, params) =>
+      parts.flatMap(([part, transform], i) => transform.health?.(state[i]!, select(params, part)) ?? [])
+  }
+}

@@ -32,7 +32,6 @@ export {
   readBaseCard
 } from "./model-card/card-source.ts"
 export { writeModelCard } from "./model-card.ts"
-export { FolderExists, inNewFolder } from "./new-folder.ts"
 export { exportedName, peftConfig } from "./peft/config.ts"
 export { inLlamaCpp } from "./peft/llama-cpp.ts"
 export { ReportError, writeReport } from "./report/index.ts"

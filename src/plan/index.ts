@@ -1,5 +1,6 @@
 /** Plans: from a file to what can run; which of a model's weights they adapt, and the memory that takes. */
-export { calibrationOfPlan, injectPlan, injectToRestore } from "./inject.ts"
+
+export { calibrationOfPlan, countTrainable, injectPlan, injectToRestore, selectSites, stepsOf } from "./adapter.ts"
 export {
   bytesOfWeights,
   FLOAT,
@@ -27,4 +28,3 @@ export {
   type SplitSummary,
   type Splits
 } from "./resolved.ts"
-export { countTrainable, selectSites, stepsOf } from "./select-sites.ts"

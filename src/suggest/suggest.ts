@@ -25,7 +25,7 @@ import {
   type ResolveError,
   relocate
 } from "../plan/index.ts"
-import { type Choice, planOf } from "./choice.ts"
+import { type Choice, planOf, valueAt } from "./choice.ts"
 import { fitted, type Knob } from "./memory-fit.ts"
 
 interface Chosen {
@@ -169,3 +169,25 @@ const sections = ["model", "data", "adapter", "optimizer", "training"]
 
 const inPlanOrder = (choices: ReadonlyArray<Choice>): ReadonlyArray<Choice> =>
   [...choices].sort((a, b) => sections.indexOf(a.path.split(".")[0]!) - sections.indexOf(b.path.split(".")[0]!))
+
+const shown = (value: unknown): string =>
+  typeof value === "object" ? JSON.stringify(value) : typeof value === "string" ? `"${value}"` : `${value}`
+
+const instead = ({ path, value }: Choice, before: unknown): string => {
+  const found = before === undefined ? undefined : valueAt(before, path)
+  if (before === undefined || shown(found) === shown(value)) return ""
+  return found === undefined ? " (the plan has none)" : ` (the plan has ${shown(found)})`
+}
+
+const lines = (choice: Choice, before: unknown): ReadonlyArray<string> => [
+  `${choice.path}: ${shown(choice.value)}${instead(choice, before)}`,
+  `    ${choice.reason}.`,
+  ...(choice.source === undefined ? [] : [`    Source: ${choice.source}.`])
+]
+
+/** `before`: the plan that was given, whose other values are named. */
+export const suggestionText = ({ choices, warnings }: Suggestion, before?: unknown): string =>
+  [
+    ...choices.flatMap((choice) => lines(choice, before)),
+    ...(warnings.length === 0 ? [] : ["", ...warnings.map((warning) => `warning: ${warning}`)])
+  ].join("\n")

@@ -3,14 +3,14 @@ export {
   type Answer,
   type EvaluateGeneratedOptions,
   evaluateGenerated,
+  evaluateRun,
   exactMatch,
   finalNumber,
   type GeneratedReport,
   type GeneratedScoreOptions,
   generatedScores,
   type Score
-} from "./evaluate-generated.ts"
-export { evaluateRun } from "./evaluate-run.ts"
+} from "./evaluate.ts"
 export { adapterFileAt, loadAdapterFile } from "./load-adapter-file.ts"
 export { type LoadedRun, loadCausalRun, loadRun, RunError, type WritingRun } from "./load-run.ts"
 export { type MergeOptions, type MergeReport, mergeLoaded, mergeRun } from "./merge-run.ts"

@@ -8,15 +8,8 @@
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import { ofDevice } from "../device/index.ts"
-import { writeFileAtomic } from "../files/index.ts"
-import {
-  compareLogits,
-  inNewFolder,
-  MERGE_BOUND,
-  type MergeCheck,
-  MergeRefused,
-  type TensorCounts
-} from "../output/index.ts"
+import { inNewFolder, writeFileAtomic } from "../files/index.ts"
+import { compareLogits, MERGE_BOUND, type MergeCheck, MergeRefused, type TensorCounts } from "../output/index.ts"
 import { type LoadedRun, loadRun } from "./load-run.ts"
 
 export interface MergeOptions {

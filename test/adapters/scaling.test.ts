@@ -1,7 +1,7 @@
 /** s of s·BA: α/r and α/√r, against PEFT's own numbers. */
 import { expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
-import { scaleOf } from "../../adapters/scaling.ts"
+import { scaleOf } from "../../adapters/lora.ts"
 
 interface Row {
   readonly r: number

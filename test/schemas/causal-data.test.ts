@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { CausalData, messagesColumn } from "../../schemas/causal-data.ts"
+import { CausalData, messagesColumn } from "../../schemas/data.ts"
 import { strict } from "../../schemas/decode.ts"
 import { problemsOf } from "../../schemas/problems.ts"
 

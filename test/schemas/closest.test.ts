@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import { closest, editDistance } from "../../schemas/closest.ts"
+import { closest, editDistance } from "../../schemas/problems.ts"
 
 test.each([
   ["", "", 0],

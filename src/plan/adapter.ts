@@ -1,10 +1,29 @@
-/** What a plan's adapter section comes to at a model: sites, numbers to train, steps. */
+/**
+ * What a plan's adapter section comes to at a model: the sites it means, the numbers that are trained, the steps; and the section injected
+ * into the loaded model, at the sites and with the options that `resolve` chose.
+ */
+import type * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { adapterSize, InjectionError, methodOf, type Selected, select, selectionOf } from "../../adapters/index.ts"
+import type * as Scope from "effect/Scope"
+import {
+  type Adapted,
+  adapterSize,
+  type Calibrate,
+  type Calibration,
+  type InitError,
+  InjectionError,
+  injectSelected,
+  methodOf,
+  type Selected,
+  select,
+  selectionOf
+} from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
+import type { Network } from "../models/index.ts"
+import type { DeviceReadError } from "../tensors/index.ts"
 import { probedProblems } from "../training/index.ts"
 import type { TrainableCounts } from "./memory.ts"
-import type { Adaptable, SiteOptions } from "./resolved.ts"
+import type { Adaptable, ResolvedPlan, SiteOptions } from "./resolved.ts"
 
 /** The sites that the plan's adapter means, with its options at each; or every problem of the selection. */
 export const selectSites = (plan: RunPlan, model: Adaptable) => {
@@ -46,3 +65,26 @@ export const countTrainable = (
   const frozen = [...sizes.values()].reduce((sum, size) => sum + size, 0)
   return { factors, dense, total: factors + dense, frozen }
 }
+
+type SelectedPlan = Pick<ResolvedPlan, "plan" | "selected">
+
+/** What the plan's init asks of the training data; undefined: nothing. */
+export const calibrationOfPlan = ({ plan, selected }: SelectedPlan): Calibration | undefined => {
+  const first = selected.sites[0]
+  return first === undefined ? undefined : methodOf(plan.adapter).calibration?.(first.options)
+}
+
+/** The model at step 0. `calibrate`: what training data shows, for inits that need calibration. */
+export const injectPlan = <M extends Network>(
+  model: M,
+  { plan, selected }: SelectedPlan,
+  calibrate: Calibrate
+): Effect.Effect<Adapted<M>, InitError | DeviceReadError, Scope.Scope> =>
+  injectSelected(model, methodOf(plan.adapter), selected, plan.seed, calibrate)
+
+/** The same, for trained parameters that will be put in place: nothing that is about to be replaced is worked out. */
+export const injectToRestore = <M extends Network>(
+  model: M,
+  { plan, selected }: SelectedPlan
+): Effect.Effect<Adapted<M>, InitError | DeviceReadError, Scope.Scope> =>
+  injectSelected(model, methodOf(plan.adapter), selected, plan.seed, undefined, true)

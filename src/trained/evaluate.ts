@@ -1,5 +1,6 @@
 /**
- * What a causal language model writes itself, compared with what its data says: the answer to each row's prompt, and a score of it.
+ * Evaluates a trained run on rows: the splits of its plan, or another file with the same columns. And what a causal language model
+ * writes itself, compared with what its data says: the answer to each row's prompt, and a score of it.
  *
  *   a conversation    the messages before its last one are the prompt; the last one, the assistant's, is expected
  *   a completion      its prompt, and what follows it
@@ -18,8 +19,19 @@ import { DataError } from "../data/index.ts"
 import { ofDevice } from "../device/index.ts"
 import { conversation, type GenerateOptions, type GenerationEnd, generate, type Prompt } from "../generation/index.ts"
 import type { CausalModel } from "../models/causal/index.ts"
-import { Progress } from "../run/index.ts"
-import type { WritingRun } from "./load-run.ts"
+import { evaluateSplit, Progress } from "../run/index.ts"
+import type { LoadedRun, WritingRun } from "./load-run.ts"
+
+/** One report per split; for `file` a single one, which is called "test". */
+export const evaluateRun = ({ kind, plan, adapted, steps }: LoadedRun, file?: string) =>
+  Effect.gen(function* () {
+    const splits = yield* kind.splits(adapted, plan, file)
+    const wanted = file === undefined ? { validation: splits.validation, test: splits.test } : { test: splits.train }
+    return yield* Effect.forEach(
+      (["validation", "test"] as const).filter((split) => wanted[split as "test"] !== undefined),
+      (split) => evaluateSplit({ kind, adapted, plan, split, source: wanted[split as "test"]!, step: steps })
+    )
+  }).pipe(ofDevice)
 
 /** A row's prompt, answered. */
 export interface Answer {

@@ -1,8 +1,22 @@
-/** Nothing lost: whatever ends a run early, the state of the last good step is saved, and the user reads how to go on. */
+/**
+ * How a run ends. One that fails or is interrupted loses nothing: the state of the last good step is saved, and the user reads how to
+ * resume it. One that finishes is shown to its readers: `report.html` and the adapter's model card. Those are made last and from what is
+ * already saved, so a run whose page cannot be written is a good run that says so.
+ */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import type { Checkpoints, Run } from "../output/index.ts"
+import type { LoadedKind } from "../kinds/index.ts"
+import {
+  type Checkpoints,
+  type Run,
+  type RunFolder,
+  type RunReport,
+  writeModelCard,
+  writeReport
+} from "../output/index.ts"
 import { invocation } from "../output/invocation.ts"
+import type { ResolvedPlan } from "../plan/index.ts"
 import type { Session } from "../training/index.ts"
 import { Progress } from "./progress.ts"
 
@@ -33,4 +47,20 @@ const resumeHint = ({ directory, plan }: Run, step: number, saved: number, probl
     }
     const state = saved === 0 ? "no step is saved yet" : `step ${saved} is saved`
     return `${lost}${state}; go on with: ${invocation} train --resume ${directory}`
+  })
+
+export const presentRun = (kind: LoadedKind, folder: RunFolder, resolved: ResolvedPlan, report: RunReport) =>
+  Effect.gen(function* () {
+    const tell = yield* Progress
+    const saved = `the results are saved in ${folder.directory}/ all the same`
+    // defects too: a mistake in the making of a page must not turn a good run into a failed one
+    const orNotice = Effect.catchCause((cause: Cause.Cause<unknown>) => {
+      if (Cause.hasInterrupts(cause)) return Effect.interrupt
+      const error = Cause.squash(cause)
+      const message = error instanceof Error ? error.message : String(error)
+      return tell({ kind: "notice", message: `warning: ${message}; ${saved}` })
+    })
+    const { card } = yield* Effect.promise(kind.publisher)
+    yield* orNotice(writeModelCard({ metrics: kind.metrics, card }, resolved, report))
+    yield* orNotice(writeReport(folder, { ...kind, next: (run) => kind.next(resolved.plan, run) }))
   })
