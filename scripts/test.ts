@@ -47,9 +47,11 @@ const repository = join(import.meta.dir, "..")
 const filesOf = (name: PartName): ReadonlyArray<string> =>
   [...new Bun.Glob(`test/**/*${parts[name].suffix}`).scanSync(repository)].sort()
 
-/** Does this file have tests for a GPU beside others? They choose their backends by test/backends.ts. */
-const hasGpuTests = (file: string): boolean =>
-  /\b(describeOnEach|describeLaws|webgpu\.exists)\b/.test(readFileSync(join(repository, file), "utf8"))
+/** Does this file have tests for a GPU beside others? It chooses its backends by test/backends.ts, or by the kernels' laws, which do. */
+const hasGpuTests = (file: string): boolean => {
+  const text = readFileSync(join(repository, file), "utf8")
+  return /from ".*\/(backends|laws)\.ts"/.test(text) && /\b(describeOnEach|describeLaws|webgpu)\b/.test(text)
+}
 
 interface Job {
   readonly files: ReadonlyArray<string>
