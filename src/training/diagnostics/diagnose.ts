@@ -6,7 +6,6 @@ import type { BatchOf, Network } from "../../models/index.ts"
 import type { LinearSite } from "../../tensors/index.ts"
 import type { Session } from "../session.ts"
 import type { StepError } from "../step.ts"
-import { probeAhead } from "./probe.ts"
 import type { DiagnosticsReport } from "./report.ts"
 
 export interface DiagnoseOptions {
@@ -41,6 +40,8 @@ export const diagnose = <M extends Network>(
       ...(adapted.method.theorem.holds || adapted.sites.length === 0 ? [] : [withoutFactors(adapted.method.tag)])
     ]
     if (problems.length > 0) return yield* new InjectionError({ problems })
+    // loaded where it is asked for: few programs diagnose
+    const { probeAhead } = yield* Effect.promise(() => import("./probe.ts"))
     return yield* probeAhead(session, batches, { sites: probedSites(adapted.sites, prefix, sites), theorem })
   })
 

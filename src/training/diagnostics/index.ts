@@ -1,12 +1,13 @@
 /** Diagnostics of gradients: the true gradient of W compared with what the method makes of it. */
 export { type DiagnoseOptions, diagnose, type ProbedSites, probedProblems, probedSites } from "./diagnose.ts"
-export { PASS_BYTES, type ProbeOptions } from "./probe.ts"
-export type {
-  DiagnosticsReport,
-  FactorSpectrum,
-  MeanDiagnostics,
-  MethodNearness,
-  Nearness,
-  SiteDiagnostics,
-  TheoremCheck
+export {
+  type DiagnosticsReport,
+  type FactorSpectrum,
+  type MeanDiagnostics,
+  type MethodNearness,
+  type Nearness,
+  PASS_BYTES,
+  type ProbeOptions,
+  type SiteDiagnostics,
+  type TheoremCheck
 } from "./report.ts"

@@ -39,27 +39,13 @@ import {
   withRollback
 } from "../step.ts"
 import type { StepReport } from "../step-report.ts"
-import { type DiagnosticsReport, meanDiagnostics } from "./report.ts"
+import { type DiagnosticsReport, meanDiagnostics, PASS_BYTES, type ProbeOptions } from "./report.ts"
 import { type SiteSample, siteDiagnostics } from "./site.ts"
 import { type HostFactors, type HostMatrix, project, tangentSpace } from "./tangent.ts"
 import { theoremWarning } from "./theorem.ts"
 
-export interface ProbeOptions {
-  /** adapted sites, each with one pair of factors */
-  readonly sites: ReadonlyArray<LinearSite>
-  /** whether the optimizer's directions should be those of LoRA-Pro's theorem: where they are not, the report warns */
-  readonly theorem?: boolean
-  /**
-   * bytes of g on the device at a time, at least one site's; sites beyond it cost a pass of their own (default 256 MB)
-   */
-  readonly passBytes?: number
-}
-
 /** Sites as they were before the update; what is missing is the move. */
 export type Seen = ReadonlyArray<Omit<SiteSample, "move">>
-
-/** Of full gradients on the device at a time, unless given. */
-export const PASS_BYTES = 256e6
 
 /** Consecutive sites whose gradients have room together. */
 const passesOf = ({ sites, passBytes = PASS_BYTES }: ProbeOptions): ReadonlyArray<ReadonlyArray<LinearSite>> => {

@@ -1,10 +1,25 @@
 /**
- * What a probe of the full gradient reports: plain numbers, one line of `metrics.jsonl`. `null` where a number is
+ * What a probe of the full gradient is asked, and what it reports: plain numbers, one line of `metrics.jsonl`. `null` where a number is
  * not defined (a condition at B = 0, a cosine with 0) or not known.
  *
  * Names: g = ∂L/∂W [out, in] of the step's batches; g̃ = s(B·dA + dB·A), what the method makes of it; P_T(g), the best
  * that any move of A and B comes to; ΔW = s(B·ΔA + ΔB·A), what the step does to W after moments and learning rate.
  */
+import type { LinearSite } from "../../tensors/index.ts"
+
+export interface ProbeOptions {
+  /** adapted sites, each with one pair of factors */
+  readonly sites: ReadonlyArray<LinearSite>
+  /** whether the optimizer's directions should be those of LoRA-Pro's theorem: where they are not, the report warns */
+  readonly theorem?: boolean
+  /**
+   * bytes of g on the device at a time, at least one site's; sites beyond it cost a pass of their own (default 256 MB)
+   */
+  readonly passBytes?: number
+}
+
+/** Of full gradients on the device at a time, unless given. */
+export const PASS_BYTES = 256e6
 
 /** How near a direction comes to g. */
 export interface Nearness {
