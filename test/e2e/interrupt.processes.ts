@@ -1,6 +1,6 @@
 /**
  * Signals to a real process: the first one finishes the step, saves, says how to go on, and exits with 130; a second one leaves at
- * once. Nothing is lost by either. (Interruptions at exact moments, in one process: resume.test.ts.)
+ * once. Nothing is lost by either. (Interruptions at exact moments, in one process: resume.processes.ts.)
  */
 import { beforeAll, describe, expect, test } from "bun:test"
 import { existsSync, readdirSync } from "node:fs"
