@@ -1,6 +1,7 @@
 /** `preload = ["tfjs-lora-pro/bun"]` in somebody's project: plans are imported as checked values, with types of their own. */
 import { beforeAll, describe, expect, test } from "bun:test"
 import { join } from "node:path"
+import { methodFacts } from "../../schemas/index.ts"
 import { run, succeed, workspace } from "../e2e/fixtures.ts"
 import { installInto, repository } from "./consumer.ts"
 import { expectPlain, tinyProject, trainsItsImportedPlan, writeBunProject, writePlain } from "./projects.ts"
@@ -108,7 +109,9 @@ export { auto, train }
 `
   const pattern = `import { resolve } from "tfjs-lora-pro"
 import plan, { name } from "./tiny.plan.json"
-export const method: "lora" | "dora" | "adalora" | "full" | "none" = plan.adapter.method
+export const method: ${Object.keys(methodFacts)
+    .map((tag) => JSON.stringify(tag))
+    .join(" | ")} = plan.adapter.method
 export const resolved = resolve(plan, name)
 // @ts-expect-error: of a pattern it is not known which method the plan has
 export const lora: "lora" = plan.adapter.method
