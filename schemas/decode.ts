@@ -7,6 +7,7 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { listed } from "../src/boundary/index.ts"
 import { strict } from "./fields.ts"
 import { closest, oneOf, type PlanProblem, problemsOf, showValue } from "./problems.ts"
 import { ClassificationPlan, planKinds, type RunPlan, rules } from "./run-plan.ts"
@@ -20,9 +21,9 @@ export class PlanError extends Schema.TaggedError<PlanError>()("PlanError", {
 }) {
   override get message(): string {
     const lines = this.problems.map(({ path, message }) => `${path === "" ? "plan" : path}: ${message}`)
-    if (this.file === undefined) return lines.join("\n")
+    if (this.file === undefined) return listed(lines).join("\n")
     const count = lines.length === 1 ? "1 problem" : `${lines.length} problems`
-    return [`${this.file}: ${count}`, ...lines.map((line) => `  ${line}`)].join("\n")
+    return [`${this.file}: ${count}`, ...listed(lines).map((line) => `  ${line}`)].join("\n")
   }
 }
 

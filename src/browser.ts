@@ -15,6 +15,7 @@
  */
 export { full, inject, lora } from "../adapters/index.ts"
 export { PlanError } from "../schemas/index.ts"
+export { type LimitName, limits, setLimits } from "./boundary/index.ts"
 export * as Data from "./data/index.ts"
 export { FetchError, fetchFiles, type MemoryFiles, memoryFiles } from "./data/index.ts"
 export { auto, type BrowserDeviceOptions, type DeviceChoice, DeviceError, install, layer } from "./device/browser.ts"

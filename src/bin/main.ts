@@ -3,6 +3,7 @@ import * as NodeRuntime from "@effect/platform-node-shared/NodeRuntime"
 import { Command } from "effect/cli"
 import * as Effect from "effect/Effect"
 import ownPackage from "../../package.json" with { type: "json" }
+import { LIMITS_VARIABLE, printable, setLimitsFromText } from "../boundary/index.ts"
 import { watchParent } from "../compare/parent-watch.ts"
 import type { platform } from "../platform.ts"
 import * as Flags from "./flags.ts"
@@ -138,11 +139,21 @@ export const program = (services: typeof platform) =>
     Effect.provide(services)
   )
 
+/** What is wrong with the limits in the environment; undefined where they are in force. */
+const wrongLimits = (): string | undefined => {
+  try {
+    setLimitsFromText(process.env[LIMITS_VARIABLE] ?? "")
+    return undefined
+  } catch (error) {
+    return `${LIMITS_VARIABLE}: ${printable((error as RangeError).message)}`
+  }
+}
+
 /** Runs the program with this platform, and ends the process. */
 export const main = (services: typeof platform): void => {
-  const tooOld = tooOldNode(process.versions.node)
-  if (tooOld !== undefined) {
-    console.error(tooOld)
+  const wrong = tooOldNode(process.versions.node) ?? wrongLimits()
+  if (wrong !== undefined) {
+    console.error(wrong)
     process.exit(1)
   }
   leaveOnSecondSignal()

@@ -12,10 +12,8 @@ export {
 } from "./atomic-file.ts"
 export { platformReason } from "./platform-reason.ts"
 export {
-  deepestJson,
   isDeeperThan,
   isRecord,
-  largestTextFile,
   type ParsedJson,
   parseBoundedJson,
   readExactly,

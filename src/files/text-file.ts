@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
 import * as Schema from "effect/Schema"
+import { limit, overLimit } from "../boundary/index.ts"
 import { platformReason } from "./platform-reason.ts"
 
 export class TextFileError extends Schema.TaggedError<TextFileError>()("TextFileError", {
@@ -24,23 +25,20 @@ export class TextFileError extends Schema.TaggedError<TextFileError>()("TextFile
   }
 }
 
-/** The largest tokenizer.json in use (a vocabulary of 256,000 with its merges) has about half as many bytes. */
-export const largestTextFile = 64 * 2 ** 20
-
-/** Reads a regular file of at most `largest` bytes as UTF-8, without a byte order mark. */
+/** Reads a regular file as UTF-8, without a byte order mark; of at most `most` bytes where fewer than the limit make sense. */
 export const readTextFile = (
   file: string,
-  largest: number = largestTextFile
+  most: number = Number.POSITIVE_INFINITY
 ): Effect.Effect<string, TextFileError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fail = (reason: string) => new TextFileError({ file, reason, missing: false })
     const fs = yield* FileSystem.FileSystem
     const { type, size } = yield* fs.stat(file)
     if (type !== "File") return yield* fail(`cannot be read: it is ${kinds[type] ?? "not a regular file"}`)
-    if (size > largest) {
-      return yield* fail(
-        `is too large: ${size.toLocaleString("en")} bytes, at most ${largest.toLocaleString("en")} are read`
-      )
+    if (size > Math.min(most, limit("text-file-bytes"))) {
+      const allowed =
+        most < limit("text-file-bytes") ? `${most.toLocaleString("en")} bytes` : overLimit("text-file-bytes")
+      return yield* fail(`is too large: ${size.toLocaleString("en")} bytes, more than ${allowed}`)
     }
     const handle = yield* fs.open(file)
     const bytes = yield* readExactly(handle, 0, Number(size))
@@ -79,9 +77,6 @@ const platformFailure = (file: string, error: PlatformError) =>
     ? new TextFileError({ file, reason: "no such file", missing: true })
     : new TextFileError({ file, reason: `cannot be read: ${platformReason(error)}`, missing: false })
 
-/** Levels of objects and lists. A tokenizer.json has about ten, a plan six, a safetensors header three. */
-export const deepestJson = 64
-
 const [quote, backslash, openBracket, closeBracket, openBrace, closeBrace] = [34, 92, 91, 93, 123, 125]
 
 /** True where objects and lists are nested more than `levels` deep. Counts brackets only, so any text may be given. */
@@ -109,7 +104,7 @@ export const isRecord = (value: unknown): value is Readonly<Record<string, unkno
 export type ParsedJson = { readonly value: unknown } | { readonly problem: string }
 
 export const parseBoundedJson = (text: string): ParsedJson => {
-  if (isDeeperThan(text, deepestJson)) return { problem: `nests deeper than ${deepestJson} levels` }
+  if (isDeeperThan(text, limit("json-depth"))) return { problem: `nests deeper than ${overLimit("json-depth")}` }
   try {
     return { value: JSON.parse(text) as unknown }
   } catch {

@@ -4,7 +4,7 @@
  * Plans are written by hand, and engines disagree about what they say of a broken text (JavaScriptCore gives no position at all), hence
  * this reader. It also refuses what `JSON.parse` accepts and a plan cannot mean: the same key twice.
  */
-import { deepestJson } from "../files/index.ts"
+import { limit, overLimit } from "../boundary/index.ts"
 
 /** Where a text stops being JSON. Line and column count from 1; a column is a UTF-16 unit, as in editors. */
 export class JsonSyntaxError extends Error {
@@ -63,7 +63,7 @@ class Reader {
   }
 
   value(depth: number): unknown {
-    if (depth > deepestJson) this.fail(`more than ${deepestJson} levels`)
+    if (depth > limit("json-depth")) this.fail(`more than ${overLimit("json-depth")}`)
     const next = this.peek()
     if (next === "{") return this.object(depth)
     if (next === "[") return this.array(depth)

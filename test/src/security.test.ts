@@ -21,9 +21,10 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
+import { limit, overLimit } from "../../src/boundary/index.ts"
 import { openLabelledFile } from "../../src/data/index.ts"
 import { writeJson } from "../../src/files/atomic-file.ts"
-import { deepestJson, isDeeperThan, parseBoundedJson } from "../../src/files/text-file.ts"
+import { isDeeperThan, parseBoundedJson } from "../../src/files/text-file.ts"
 import { describe as describeModel, loadTokenizer } from "../../src/models/index.ts"
 import { saveTensors } from "../../src/output/adapter-folder.ts"
 import { appendMetrics } from "../../src/output/run.ts"
@@ -119,8 +120,10 @@ describe("JSON is bounded before it is parsed", () => {
     expect(isDeeperThan(JSON.stringify([deep(999), '\\"[[[[', "\\\\"]), 1)).toBe(false)
     expect(isDeeperThan('{"a":[{"b":"]}"}]}', 2)).toBe(true)
     expect(isDeeperThan("[],".repeat(999), 1)).toBe(false)
-    expect(parseBoundedJson(deep(deepestJson))).toHaveProperty("value")
-    expect(parseBoundedJson(deep(deepestJson + 1))).toEqual({ problem: "nests deeper than 64 levels" })
+    expect(parseBoundedJson(deep(limit("json-depth")))).toHaveProperty("value")
+    expect(parseBoundedJson(deep(limit("json-depth") + 1))).toEqual({
+      problem: `nests deeper than ${overLimit("json-depth")}`
+    })
   })
 
   const tooDeep = deep(1_000_000)
@@ -164,7 +167,7 @@ describe("JSON is bounded before it is parsed", () => {
       const message = await messageOf<unknown, { readonly message: string }>(
         name === "config.json" ? describeIn(path) : loadTokenizer(path)
       )
-      expect(message).toContain(`${name}: is too large: 5,000,000,000 bytes, at most 67,108,864 are read`)
+      expect(message).toContain(`${name}: is too large: 5,000,000,000 bytes, more than 67,108,864 bytes (limit text-file-bytes`)
     }
     const plan = join(grown("plan.json", 5e9), "plan.json")
     expect(await messageOf(readPlan(plan))).toContain("is too large")

@@ -20,9 +20,6 @@ interface ModelFiles {
   readonly shards: ReadonlyArray<string>
 }
 
-/** A topology takes about a page for each hundred layers. */
-const LARGEST = 64 * 2 ** 20
-
 const isGroup = (group: unknown): group is tf.io.WeightsManifestConfig[number] =>
   isRecord(group) && Array.isArray(group["paths"]) && Array.isArray(group["weights"])
 
@@ -34,7 +31,7 @@ const readModelFiles = (source: string): Effect.Effect<ModelFiles, ModelError, F
   Effect.gen(function* () {
     const path = yield* Path.Path
     const fail = (problem: string) => new ModelError({ folder: source, problems: [problem] })
-    const text = yield* readTextFile(source, LARGEST).pipe(
+    const text = yield* readTextFile(source).pipe(
       Effect.mapError(({ missing, reason }) =>
         fail(missing ? `${reason}; expected the model.json of a tf.LayersModel` : reason)
       )

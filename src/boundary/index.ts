@@ -1,0 +1,11 @@
+/** The boundary of the program: what input from outside may cost, and how text from outside is shown. */
+export {
+  LIMITS_VARIABLE,
+  type LimitName,
+  limit,
+  limits,
+  overLimit,
+  setLimits,
+  setLimitsFromText
+} from "./limits.ts"
+export { cut, listed, mostListed, printable, printableLine } from "./text.ts"
