@@ -18,6 +18,7 @@ import {
   type SitePattern,
   type TargetPreset
 } from "../schemas/index.ts"
+import { listedLines } from "../src/boundary/index.ts"
 import type { ModelDescription } from "../src/models/index.ts"
 import type { LinearSite } from "../src/tensors/index.ts"
 import type { AdapterMethod, SiteSize } from "./adapter.ts"
@@ -26,7 +27,7 @@ export class InjectionError extends Schema.TaggedError<InjectionError>()("Inject
   problems: Schema.Array(Schema.Struct({ path: Schema.String, message: Schema.String }))
 }) {
   override get message() {
-    return this.problems.map(({ path, message }) => `${path}: ${message}`).join("\n")
+    return listedLines(this.problems, ({ path, message }) => `${path}: ${message}`)
   }
 }
 

@@ -7,9 +7,9 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { listed } from "../src/boundary/index.ts"
+import { cut, listedLines } from "../src/boundary/index.ts"
 import { strict } from "./fields.ts"
-import { closest, oneOf, type PlanProblem, problemsOf, showValue } from "./problems.ts"
+import { closest, mostProblems, oneOf, type PlanProblem, problemsOf, showValue } from "./problems.ts"
 import { ClassificationPlan, planKinds, type RunPlan, rules } from "./run-plan.ts"
 
 export { strict } from "./fields.ts"
@@ -20,10 +20,15 @@ export class PlanError extends Schema.TaggedError<PlanError>()("PlanError", {
   file: Schema.optionalKey(Schema.String)
 }) {
   override get message(): string {
-    const lines = this.problems.map(({ path, message }) => `${path === "" ? "plan" : path}: ${message}`)
-    if (this.file === undefined) return listed(lines).join("\n")
-    const count = lines.length === 1 ? "1 problem" : `${lines.length} problems`
-    return [`${this.file}: ${count}`, ...listed(lines).map((line) => `  ${line}`)].join("\n")
+    const { problems, file } = this
+    const indent = file === undefined ? "" : "  "
+    const lines = listedLines(
+      problems,
+      ({ path, message }) => `${indent}${path === "" ? "plan" : cut(path)}: ${message}`
+    )
+    if (file === undefined) return lines
+    const count = problems.length === 1 ? "1 problem" : `${problems.length.toLocaleString("en")} problems`
+    return `${file}: ${problems.length >= mostProblems ? `the first ${count}` : count}\n${lines}`
   }
 }
 

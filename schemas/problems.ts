@@ -11,6 +11,7 @@
  */
 import type * as SchemaAST from "effect/SchemaAST"
 import type * as SchemaIssue from "effect/SchemaIssue"
+import { cut } from "../src/boundary/index.ts"
 
 /** What is wrong, and where: `path` is dotted ("adapter.overrides.0"), empty for the whole document. */
 export interface PlanProblem {
@@ -106,12 +107,17 @@ export const showValue = (value: unknown): string => {
   if (typeof value === "number" || typeof value === "bigint" || value === undefined) return String(value)
   if (typeof value === "function" || typeof value === "symbol") return `a ${typeof value}`
   const shown = JSON.stringify(value) ?? String(value)
-  return shown.length > longestShown ? `${shown.slice(0, longestShown - 1)}…` : shown
+  return shown.length > longestShown ? cut(shown, longestShown - 1) : shown
 }
 
 type Path = ReadonlyArray<PropertyKey>
 
-const at = (path: Path, message: string): ReadonlyArray<PlanProblem> => [{ path: path.map(String).join("."), message }]
+/** Found one by one: a document may hold half a million problems, and whoever asks for the first need not wait for the last. */
+type Problems = Generator<PlanProblem, void>
+
+function* at(path: Path, message: string): Problems {
+  yield { path: path.map(String).join("."), message }
+}
 
 const suggestion = (found: unknown, words: ReadonlyArray<unknown>): string => {
   const near =
@@ -130,7 +136,7 @@ const mismatch = (path: Path, found: unknown, expected: string, words: ReadonlyA
 const unlike = (path: Path, found: unknown, ast: SchemaAST.AST) =>
   mismatch(path, found, expectedOf(ast), literalsOf(ast))
 
-const unknownKey = (path: Path, ast: SchemaAST.AST): ReadonlyArray<PlanProblem> => {
+const unknownKey = (path: Path, ast: SchemaAST.AST): Problems => {
   if (ast._tag === "Arrays") return at(path, `one entry too many; expected ${expectedOf(ast)}`)
   const allowed =
     ast._tag === "Objects"
@@ -144,26 +150,36 @@ const unknownKey = (path: Path, ast: SchemaAST.AST): ReadonlyArray<PlanProblem> 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-const union = (path: Path, issue: SchemaIssue.AnyOf, found: unknown): ReadonlyArray<PlanProblem> => {
-  const tag = tagOf(issue.ast)
-  if (tag !== undefined && isObject(found)) {
-    const here = [...path, tag.key]
-    if (!Object.hasOwn(found, tag.key)) return at(here, `missing; expected ${oneOf(tag.values)}`)
-    const value = found[tag.key]
-    if (!tag.values.some((allowed) => allowed === value)) return mismatch(here, value, oneOf(tag.values), tag.values)
-    return issue.issues.flatMap((inner) => walk(path, inner, found, issue.ast))
-  }
-  // a list in the place of "a word or a list": what is wrong is inside the list, unless it is the list as a whole
-  if (Array.isArray(found) && found.length > 0) {
-    const inner = issue.issues
-      .filter((one) => one._tag === "Composite")
-      .flatMap((one) => walk(path, one, found, issue.ast))
-    if (inner.length > 0) return inner
-  }
-  return unlike(path, found, issue.ast)
+const tagged = (
+  path: Path,
+  issue: SchemaIssue.AnyOf,
+  found: Record<string, unknown>,
+  tag: NonNullable<ReturnType<typeof tagOf>>
+): Problems => {
+  const here = [...path, tag.key]
+  if (!Object.hasOwn(found, tag.key)) return at(here, `missing; expected ${oneOf(tag.values)}`)
+  const value = found[tag.key]
+  if (!tag.values.some((allowed) => allowed === value)) return mismatch(here, value, oneOf(tag.values), tag.values)
+  return all(path, issue.issues, found, issue.ast)
 }
 
-const pointer = (path: Path, issue: SchemaIssue.Pointer, parent: SchemaAST.AST): ReadonlyArray<PlanProblem> => {
+function* union(path: Path, issue: SchemaIssue.AnyOf, found: unknown): Problems {
+  const tag = tagOf(issue.ast)
+  if (tag !== undefined && isObject(found)) return yield* tagged(path, issue, found, tag)
+  // a list in the place of "a word or a list": what is wrong is inside the list, unless it is the list as a whole
+  if (Array.isArray(found) && found.length > 0) {
+    const composites = issue.issues.filter((one) => one._tag === "Composite")
+    let inside = false
+    for (const problem of all(path, composites, found, issue.ast)) {
+      inside = true
+      yield problem
+    }
+    if (inside) return
+  }
+  yield* unlike(path, found, issue.ast)
+}
+
+const pointer = (path: Path, issue: SchemaIssue.Pointer, parent: SchemaAST.AST): Problems => {
   const inside = [...path, ...issue.path]
   if (issue.issue._tag !== "MissingKey") return walk(inside, issue.issue, undefined, parent)
   const property = propertyOf(parent, issue.path[0])
@@ -173,16 +189,11 @@ const pointer = (path: Path, issue: SchemaIssue.Pointer, parent: SchemaAST.AST):
 }
 
 /** `found` and `parent` are those of the nearest enclosing node: leaves below a check carry neither. */
-const walk = (
-  path: Path,
-  issue: SchemaIssue.Issue,
-  found: unknown,
-  parent: SchemaAST.AST
-): ReadonlyArray<PlanProblem> => {
+const walk = (path: Path, issue: SchemaIssue.Issue, found: unknown, parent: SchemaAST.AST): Problems => {
   const value = "input" in issue ? issue.input : found
   switch (issue._tag) {
     case "Composite":
-      return issue.issues.flatMap((inner) => walk(path, inner, value, issue.ast))
+      return all(path, issue.issues, value, issue.ast)
     case "Pointer":
       return pointer(path, issue, parent)
     case "Encoding":
@@ -200,10 +211,20 @@ const walk = (
   }
 }
 
-/** Every problem of a failed decode, each said once. `root` is the schema's AST. */
+function* all(path: Path, issues: ReadonlyArray<SchemaIssue.Issue>, found: unknown, parent: SchemaAST.AST): Problems {
+  for (const issue of issues) yield* walk(path, issue, found, parent)
+}
+
+/** So many problems of a document are put into words; the search ends with them. */
+export const mostProblems = 1_000
+
+/** Every problem of a failed decode, each said once; of more than `mostProblems` the first. `root` is the schema's AST. */
 export const problemsOf = (issue: SchemaIssue.Issue, root: SchemaAST.AST): ReadonlyArray<PlanProblem> => {
   const seen = new Map<string, PlanProblem>()
-  for (const problem of walk([], issue, undefined, root)) seen.set(`${problem.path}: ${problem.message}`, problem)
+  for (const problem of walk([], issue, undefined, root)) {
+    seen.set(`${problem.path}: ${problem.message}`, problem)
+    if (seen.size === mostProblems) break
+  }
   return [...seen.values()]
 }
 
@@ -244,9 +265,12 @@ export const closest = (name: string, candidates: ReadonlyArray<string>): string
   for (const candidate of candidates) {
     const word = normalized(candidate)
     const longest = Math.max(wanted.length, word.length)
+    const allowed = Math.max(1, Math.floor(longest / 3))
+    // as many edits are needed at least; names of a megabyte are not compared
+    if (Math.abs(wanted.length - word.length) > allowed) continue
     const edits = editDistance(wanted, word)
     // all letters replaced is no resemblance, however short the names
-    if (edits > Math.max(1, Math.floor(longest / 3)) || edits >= longest || edits >= fewest) continue
+    if (edits > allowed || edits >= longest || edits >= fewest) continue
     best = candidate
     fewest = edits
   }

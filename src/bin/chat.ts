@@ -11,11 +11,8 @@ import { Device, ofDevice } from "../device/index.ts"
 import { type Conversation, conversation, type GenerationEnd, generate, promptCache } from "../generation/index.ts"
 import { dialogue } from "./dialogue.ts"
 import type { chatFlags, Given } from "./flags.ts"
+import { tell, writeResult } from "./output.ts"
 import { openWriting, optionsOf } from "./writing.ts"
-
-const write = (text: string) => Effect.sync(() => void process.stdout.write(text))
-
-const tell = (text: string) => Effect.sync(() => void process.stderr.write(`${text}\n`))
 
 /**
  * The conversation, if it leaves room for a reply of `maxTokens`; else without its oldest exchanges, down to half of the positions, so that
@@ -57,11 +54,11 @@ export const chat = ({ model, system, base, device, threads, ...given }: Given<t
           Stream.runForEach((event) => {
             if (event.kind === "text") reply += event.text
             else end = event
-            return event.kind === "text" ? write(event.text) : Effect.void
+            return event.kind === "text" ? writeResult(event.text) : Effect.void
           })
         )
         yield* Effect.raceFirst(writing, stopped)
-        yield* write("\n")
+        yield* writeResult("\n")
         if (end === undefined) yield* tell("(stopped; Ctrl-C here or Ctrl-D ends the conversation)")
         else if (typed && end.finish === "length") yield* tell(lengthReached(end, given.maxTokens))
         return reply === "" && end === undefined ? before : now.say("assistant", reply)

@@ -1,6 +1,5 @@
 /** `compare PLAN`: several methods on one plan, as a study that can be killed at any moment and resumed. */
 import { availableParallelism } from "node:os"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -39,6 +38,7 @@ import {
 import { invocation } from "../output/invocation.ts"
 import { readPlan } from "../plan/index.ts"
 import type { compareFlags, Given } from "./flags.ts"
+import { print, printJson, screen, tell } from "./output.ts"
 import { userError } from "./user-error.ts"
 
 /** A worker has its storage in its environment: command lines can be read by others, and there is a password in it. */
@@ -68,7 +68,7 @@ const study = (given: CompareGiven) =>
     const storage = yield* storageOf(given)
     const shown = storage === undefined ? "sqlite" : withoutPassword(writtenStorage(storage))
     const question = yield* questionOf(file, askedOf(given, shown))
-    const live = liveTable(yield* measureOf(question.plan), process.stderr)
+    const live = liveTable(yield* measureOf(question.plan), screen)
     const { warnings } = yield* checkStudy(question, file.name)
     yield* Effect.forEach(warnings, (warning) => live.tell(`warning: ${warning}`))
     // before there is a folder: a database that cannot be reached should not leave one
@@ -78,7 +78,9 @@ const study = (given: CompareGiven) =>
     const results = finished ?? (yield* runStudy(given, open, storage, live))
     if (finished !== undefined) yield* live.tell(`${open.folder} is finished: nothing is run again`)
     const verdict = yield* writeVerdict(open.written, results, open.folder)
-    yield* Console.log(given.json ? jsonOf(open.folder, verdict) : textOf(open.folder, verdict))
+    yield* given.json
+      ? printJson({ folder: open.folder, ...verdictJson(verdict) })
+      : print(textOf(open.folder, verdict))
   }).pipe(Effect.scoped)
 
 const runStudy = (given: CompareGiven, open: StudyFolder, given_: Storage | undefined, live: LiveTable) =>
@@ -112,7 +114,6 @@ const work = (given: CompareGiven) =>
   Effect.gen(function* () {
     const storage = yield* storageOf(given)
     const folder = Option.getOrUndefined(given.out)
-    const tell = (message: string) => Effect.sync(() => process.stderr.write(`${message}\n`))
     const own = { program: ownProgram(), threads: Option.getOrUndefined(given.threads) }
     if (folder === undefined && storage === undefined) return yield* noStorage
     const open = folder === undefined ? undefined : yield* readStudyFolder(folder)
@@ -161,8 +162,6 @@ const again = (): string => {
   const quoted = args.map((arg) => (/^[\w./,:=@+-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", "'\\''")}'`))
   return `${invocation} ${quoted.join(" ")}`
 }
-
-const jsonOf = (folder: string, verdict: Verdict): string => JSON.stringify({ folder, ...verdictJson(verdict) })
 
 const textOf = (folder: string, verdict: Verdict): string =>
   `${markdownOf(verdict).trimEnd()}\n\nEverything is in ${folder}/: compare.html, compare.md, compare.json, and a run folder for each trial.`

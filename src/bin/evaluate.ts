@@ -1,5 +1,4 @@
 /** `evaluate RUN`: the trained model on its splits, or on other rows of the same form. */
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
@@ -18,6 +17,7 @@ import {
 } from "../trained/index.ts"
 import { scoresText } from "../training/index.ts"
 import type { evaluateFlags, Given } from "./flags.ts"
+import { print, printJson, screen } from "./output.ts"
 import { evaluationLine, terminalListener } from "./terminal.ts"
 
 export const evaluate = ({
@@ -40,19 +40,19 @@ export const evaluate = ({
       const score = match === "number" ? finalNumber : exactMatch
       const options = { file: Option.getOrUndefined(file), score, maxNewTokens: maxTokens }
       for (const report of yield* evaluateGenerated(run, options)) {
-        yield* Console.log(json ? JSON.stringify(report) : answersText(report))
+        yield* json ? printJson(report) : print(answersText(report))
       }
       return
     }
     const run = yield* loadRun(directory, from)
     const reports = yield* evaluateRun(run, Option.getOrUndefined(file))
     for (const report of reports) {
-      yield* Console.log(json ? JSON.stringify(report) : evaluationText(run, report))
+      yield* json ? printJson(report) : print(evaluationText(run, report))
     }
   }).pipe(
     Effect.scoped,
     Effect.provide(Device.layer(device, { threads })),
-    Effect.provideService(Progress, terminalListener(process.stderr))
+    Effect.provideService(Progress, terminalListener(screen))
   )
 
 /** Wrong answers that are shown. */

@@ -13,12 +13,11 @@ import {
 import type { Writing } from "../kinds/index.ts"
 import { stdinLines } from "./dialogue.ts"
 import type { Given, generateFlags } from "./flags.ts"
+import { tell, writeResult } from "./output.ts"
 import { openWriting, optionsOf } from "./writing.ts"
 
 /** Prompts that are continued together: reading the weights once serves all of them. */
 const BATCH_SIZE = 8
-
-const write = (text: string) => Effect.sync(() => void process.stdout.write(text))
 
 const line = (prompt: string, { text, ids, finish, tokensPerSecond }: GenerationEnd): string =>
   `${JSON.stringify({ prompt, text, tokens: ids.length, finish, tokensPerSecond })}\n`
@@ -71,7 +70,7 @@ export const generate = ({
     // who types waits for each
     const typed = source && process.stdin.isTTY === true
     const batchSize = typed ? 1 : BATCH_SIZE
-    if (typed) yield* Effect.sync(() => void process.stderr.write("a prompt a line; Ctrl-D ends\n"))
+    if (typed) yield* tell("a prompt a line; Ctrl-D ends")
     yield* (source ? stdinLines : Stream.fromIterable(prompts)).pipe(
       Stream.grouped(batchSize),
       Stream.zipWithIndex,
@@ -79,7 +78,7 @@ export const generate = ({
         const next = printed(batch, json)
         return Effect.flatMap(promptsOf(writing, batch, plain), (ids) =>
           generated(adapted, ids, { ...options, first: i * batchSize }).pipe(
-            Stream.runForEach((event) => write(next(event)))
+            Stream.runForEach((event) => writeResult(next(event)))
           )
         )
       }),

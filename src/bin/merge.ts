@@ -1,16 +1,16 @@
 /** `merge RUN`: the trained model as a Hugging Face folder, or a tf.LayersModel, of its own. */
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Device } from "../device/index.ts"
 import { type MergeReport, mergeRun } from "../trained/index.ts"
 import type { Given, mergeFlags } from "./flags.ts"
+import { print, printJson } from "./output.ts"
 
 export const merge = ({ run, out, base, device, threads, json }: Given<typeof mergeFlags>) =>
   Effect.gen(function* () {
     const options = { out: Option.getOrUndefined(out), base: Option.getOrUndefined(base) }
     const report = yield* mergeRun(run, options)
-    yield* Console.log(json ? JSON.stringify(report) : mergeText(report))
+    yield* json ? printJson(report) : print(mergeText(report))
   }).pipe(Effect.scoped, Effect.provide(Device.layer(device, { threads })))
 
 const mergeText = ({ directory, tensors, check }: MergeReport): string =>

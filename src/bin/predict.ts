@@ -1,5 +1,4 @@
 /** `predict RUN [TEXT…|-]`: labels for texts, from the arguments or one a line from stdin. */
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -8,6 +7,7 @@ import type { Prediction } from "../kinds/index.ts"
 import { adapterFileAt, loadAdapterFile, loadRun, RunError } from "../trained/index.ts"
 import { stdinLines } from "./dialogue.ts"
 import type { Given, predictFlags } from "./flags.ts"
+import { printJson, printResult } from "./output.ts"
 
 /** A run, or an adapter of a tf.LayersModel with that model as --base. */
 const opened = (place: string, base: string | undefined) =>
@@ -38,10 +38,8 @@ export const predict = ({ run: place, texts, base, device, threads, json }: Give
       Stream.runForEach((predictions) =>
         Effect.forEach(
           predictions,
-          (one) => Console.log(json ? JSON.stringify(one) : `${run.inWords(one)}\t${one.text}`),
-          {
-            discard: true
-          }
+          (one) => (json ? printJson(one) : printResult(`${run.inWords(one)}\t${one.text}`)),
+          { discard: true }
         )
       )
     )

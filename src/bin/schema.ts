@@ -3,13 +3,13 @@
  * --types PLAN…` writes the TypeScript type of each plan beside it, for programs that import them.
  */
 
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Result from "effect/Result"
 import { adaptationPlanJsonSchemaText, runPlanJsonSchemaText } from "../../schemas/index.ts"
 import { platformReason } from "../files/index.ts"
 import type { Given, schemaFlags } from "./flags.ts"
+import { print } from "./output.ts"
 import { userError } from "./user-error.ts"
 
 /** The file that was written, or what is wrong with the plan. */
@@ -37,7 +37,7 @@ const writeAllTypes = (plans: ReadonlyArray<string>) =>
     for (const plan of plans) {
       const written = yield* Effect.result(writeTypes(plan))
       if (Result.isFailure(written)) failures.push(written.failure.message)
-      else yield* Console.log(written.success)
+      else yield* print(written.success)
     }
     if (failures.length > 0) return yield* userError(failures.join("\n"))
   })
@@ -50,5 +50,5 @@ export const schema = ({ types, adaptation, plans }: Given<typeof schemaFlags>) 
       )
     }
     const text = adaptation ? adaptationPlanJsonSchemaText() : runPlanJsonSchemaText()
-    yield* types ? writeAllTypes(plans) : Console.log(text.trimEnd())
+    yield* types ? writeAllTypes(plans) : print(text.trimEnd())
   })

@@ -1,5 +1,4 @@
 /** `suggest PLAN | --model DIR --data FILE`: a plan on stdout, the reason for each of its values on stderr. */
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
@@ -9,6 +8,7 @@ import { kindOf, kinds } from "../kinds/index.ts"
 import { planFromValue, readPlan } from "../plan/index.ts"
 import { columnNames, detect, type Suggestion, suggest as suggested, suggestionText } from "../suggest/index.ts"
 import type { Given, suggestFlags } from "./flags.ts"
+import { print, printBeside, printJson } from "./output.ts"
 import { userError } from "./user-error.ts"
 
 const files = ["model", "data", "validation", "test"] as const
@@ -74,11 +74,11 @@ export const suggest = ({ memory, out, device, json, ...given }: Given<typeof su
     })
     if (target !== undefined) yield* writeNew(target, written(suggestion))
     const { choices, warnings } = suggestion
-    if (json) return yield* Console.log(JSON.stringify({ plan: suggestion.plan, choices, warnings }))
-    yield* Console.error(suggestionText(suggestion, Option.isSome(given.plan) ? plan : undefined))
+    if (json) return yield* printJson({ plan: suggestion.plan, choices, warnings })
+    yield* printBeside(suggestionText(suggestion, Option.isSome(given.plan) ? plan : undefined))
     if (target === undefined) {
-      yield* Console.error("\nThe plan's paths are relative to this directory: keep it here, or use --out FILE.")
-      return yield* Console.log(written(suggestion).trimEnd())
+      yield* printBeside("\nThe plan's paths are relative to this directory: keep it here, or use --out FILE.")
+      return yield* print(written(suggestion).trimEnd())
     }
-    yield* Console.error(`\nWritten to ${target}. See what it comes to: validate ${target}; train it: train ${target}`)
+    yield* printBeside(`\nWritten to ${target}. See what it comes to: validate ${target}; train it: train ${target}`)
   }).pipe(Effect.scoped)

@@ -2,6 +2,7 @@
  * How a run looks while it runs, on stderr: one live line on a terminal, plain lines elsewhere (a log file, CI).
  */
 import * as Effect from "effect/Effect"
+import { printable, printableLine } from "../boundary/index.ts"
 import type { EvaluationReport } from "../output/index.ts"
 import { shortDuration } from "../output/report/index.ts"
 import type { Listener, ProgressEvent } from "../run/index.ts"
@@ -28,8 +29,8 @@ export const terminalListener = (stream: { readonly isTTY?: boolean; write: (tex
   // of the steps seen here: a resumed run starts anywhere
   let elapsed = 0
   let seen = 0
-  const line = (text: string) => stream.write(`${live ? "\r\x1b[2K" : ""}${text}\n`)
-  const over = (text: string) => live && stream.write(`\r\x1b[2K${text}`)
+  const line = (text: string) => stream.write(`${live ? "\r\x1b[2K" : ""}${printable(text)}\n`)
+  const over = (text: string) => live && stream.write(`\r\x1b[2K${printableLine(text)}`)
   const onStep = ({ of, ...report }: StepReport & { readonly of: number }) => {
     mean = mean === undefined ? report.loss : 0.8 * mean + 0.2 * report.loss
     elapsed += report.milliseconds / 1000

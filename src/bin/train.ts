@@ -1,5 +1,4 @@
 /** `train [PLAN]`: the main job. */
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
@@ -15,6 +14,7 @@ import { Progress } from "../run/index.ts"
 import { train as trained } from "../train.ts"
 import { scoreOf, written } from "../training/index.ts"
 import type { Given, trainFlags } from "./flags.ts"
+import { print, printJson, screen } from "./output.ts"
 import { terminalListener } from "./terminal.ts"
 import { userError } from "./user-error.ts"
 
@@ -51,7 +51,7 @@ export const train = ({ plan: given, set, device, threads, out, resume: resumed,
     const resume = Option.getOrUndefined(resumed)
     if (resume !== undefined && (Option.isSome(given) || Option.isSome(out))) return yield* resumeAlone
     const file = resume === undefined ? Option.getOrElse(given, () => undefined) : yield* planOf(resume)
-    const tell = terminalListener(process.stderr)
+    const tell = terminalListener(screen)
     const { plan, name } = yield* readPlan(file ?? (yield* defaultPlan), set)
     const directory = Option.getOrUndefined(out) ?? plan.output.directory
     if (resume === undefined) yield* checkFree(directory)
@@ -71,17 +71,18 @@ export const train = ({ plan: given, set, device, threads, out, resume: resumed,
       if (notice !== undefined) yield* tell({ kind: "notice", message: `note: ${notice}` })
       return yield* trained(resolved, { directory, resume })
     }).pipe(Effect.provide(opened), Effect.provideService(Progress, tell))
-    yield* json
-      ? Console.log(JSON.stringify(report))
-      : Console.log(closingText(kind, yield* Effect.promise(kind.publisher), report, resolved))
+    yield* json ? printJson(report) : print(closingText(kind, yield* Effect.promise(kind.publisher), report, resolved))
   }).pipe(
     Effect.scoped,
-    Effect.tapError((error) => (json ? Console.log(failureJson(error)) : Effect.void))
+    Effect.tapError((error) => (json ? Effect.ignore(printJson(failure(error))) : Effect.void))
   )
 
 /** What went wrong, for a program: by its tag it knows a run that diverged from a disk that is full. */
-const failureJson = (error: { readonly _tag: string; readonly message: string }): string =>
-  JSON.stringify({ ok: false, error: error._tag, message: error.message })
+const failure = (error: { readonly _tag: string; readonly message: string }) => ({
+  ok: false,
+  error: error._tag,
+  message: error.message
+})
 
 const openingLines = (
   { words }: RunKind,

@@ -1,11 +1,12 @@
 /** `validate PLAN…`: decode and resolve, and say what would run, or every problem. No weight is read, no device opened. */
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import { printable } from "../boundary/index.ts"
 import type { RenderedSample } from "../data/causal/index.ts"
 import { describePlan, kindOf, planJson } from "../kinds/index.ts"
 import { readPlan } from "../plan/index.ts"
 import type { Given, validateFlags } from "./flags.ts"
+import { printColoured, printJson } from "./output.ts"
 import { userError } from "./user-error.ts"
 
 const validated = (file: string, settings: ReadonlyArray<string>) =>
@@ -21,11 +22,11 @@ const validated = (file: string, settings: ReadonlyArray<string>) =>
 const sampleText = ({ where, runs, tokens, uncut, trained }: RenderedSample): string => {
   const colours = process.stdout.isTTY === true && process.env["NO_COLOR"] === undefined
   const [on, off] = colours ? ["\u001b[32m", "\u001b[39m"] : ["⟦", "⟧"]
-  const text = runs.map((run) => (run.trained ? `${on}${run.text}${off}` : run.text)).join("")
+  const text = runs.map((run) => (run.trained ? `${on}${printable(run.text)}${off}` : printable(run.text))).join("")
   const cut = uncut > tokens ? ` of its ${uncut}` : ""
   return [
     "",
-    `${where}, ${tokens} tokens${cut}; the ${trained} that are learned ${colours ? "in green" : `between ${on} and ${off}`}:`,
+    `${printable(where)}, ${tokens} tokens${cut}; the ${trained} that are learned ${colours ? "in green" : `between ${on} and ${off}`}:`,
     ...text.split("\n").map((line) => `  ${line}`)
   ].join("\n")
 }
@@ -38,20 +39,14 @@ export const validate = ({ plans, set, json }: Given<typeof validateFlags>) =>
       if (Result.isFailure(result)) {
         const { message } = result.failure
         failures.push(message.startsWith(file) || plans.length === 1 ? message : `${file}: ${message}`)
-        if (json) yield* Console.log(JSON.stringify({ plan: file, ok: false, problems: message.split("\n") }))
+        if (json) yield* printJson({ plan: file, ok: false, problems: message.split("\n") })
         continue
       }
       const { kind, resolved, sample } = result.success
-      yield* Console.log(
-        json
-          ? JSON.stringify({
-              plan: file,
-              ok: true,
-              ...planJson(kind, resolved),
-              ...(sample === undefined ? {} : { sample })
-            })
-          : `${describePlan(kind, resolved)}${sample === undefined ? "" : `\n${sampleText(sample)}`}`
-      )
+      const described = printable(describePlan(kind, resolved))
+      yield* json
+        ? printJson({ plan: file, ok: true, ...planJson(kind, resolved), ...(sample === undefined ? {} : { sample }) })
+        : printColoured(sample === undefined ? described : `${described}\n${sampleText(sample)}`)
     }
     if (failures.length > 0) {
       return yield* userError(failures.join("\n"))

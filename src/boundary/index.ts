@@ -8,4 +8,4 @@ export {
   setLimits,
   setLimitsFromText
 } from "./limits.ts"
-export { cut, listed, mostListed, printable, printableLine } from "./text.ts"
+export { cut, cutLines, listed, listedLines, mostListed, printable, printableLine } from "./text.ts"

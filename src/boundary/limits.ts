@@ -20,8 +20,10 @@ export const limits = {
   "text-file-bytes": {
     default: 64 * mebibyte,
     unit: "bytes",
-    what: "a file read as a whole: plan, config, tokenizer, report"
+    what: "a file read as a whole: config, tokenizer, report"
   },
+  // a plan is a page; what can make it long is its list of labels, of which 50,000 fit
+  "plan-bytes": { default: 2 * mebibyte, unit: "bytes", what: "a plan" },
   // a tokenizer.json has about ten, a plan six, a safetensors header three
   "json-depth": { default: 64, unit: "levels", what: "objects and lists within one another in a JSON file" }
 } as const satisfies Readonly<Record<string, Limit>>

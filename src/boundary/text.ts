@@ -3,11 +3,14 @@
 /** Entries of a list in a message. */
 export const mostListed = 20
 
+const andMore = (count: number) => `and ${count.toLocaleString("en")} more`
+
+/** Whether all entries are shown: one more takes the line of "and 1 more", and may itself be the "and n more" of a list within. */
+const fits = (entries: ReadonlyArray<unknown>, most: number): boolean => entries.length <= most + 1
+
 /** The first entries, and "and n more" where there are more than `most`. */
 export const listed = (entries: ReadonlyArray<string>, most: number = mostListed): ReadonlyArray<string> =>
-  entries.length <= most
-    ? entries
-    : [...entries.slice(0, most), `and ${(entries.length - most).toLocaleString("en")} more`]
+  fits(entries, most) ? entries : [...entries.slice(0, most), andMore(entries.length - most)]
 
 /** At most `most` characters of a text, with "…" where it was longer. */
 export const cut = (text: string, most = 200): string => {
@@ -15,6 +18,24 @@ export const cut = (text: string, most = 200): string => {
   // never half of a surrogate pair
   const end = /[\uD800-\uDBFF]/.test(text[most - 1]!) ? most - 1 : most
   return `${text.slice(0, end)}…`
+}
+
+const longestLine = 2_000 // characters: a path, what was found and all that was expected
+
+/** A message of which every line has an end. */
+export const cutLines = (text: string): string =>
+  text.length <= longestLine
+    ? text
+    : text
+        .split("\n")
+        .map((line) => cut(line, longestLine))
+        .join("\n")
+
+/** A list in a message: a line for each of the first entries, and "and n more". No other entry is put into words. */
+export const listedLines = <Entry>(entries: ReadonlyArray<Entry>, line: (entry: Entry) => string): string => {
+  const all = fits(entries, mostListed)
+  const lines = (all ? entries : entries.slice(0, mostListed)).map((entry) => cutLines(line(entry)))
+  return (all ? lines : [...lines, andMore(entries.length - mostListed)]).join("\n")
 }
 
 // C0 and C1 but tab and line feed, DEL, line and paragraph separators, and what changes the direction of text

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { closest, type RunPlan } from "../../schemas/index.ts"
+import { listedLines } from "../boundary/index.ts"
 import { resolve } from "../kinds/index.ts"
 import { type PlanFile, type ResolvedPlan, selectSites } from "../plan/index.ts"
 import { type Measure, measureOf } from "./measure.ts"
@@ -18,7 +19,7 @@ export class StudyError extends Schema.TaggedError<StudyError>()("StudyError", {
   problems: Schema.Array(Schema.String)
 }) {
   override get message() {
-    return this.problems.join("\n")
+    return listedLines(this.problems, String)
   }
 }
 

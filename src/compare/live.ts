@@ -2,6 +2,7 @@
  * How a study looks while it runs, on stderr: a line for each trial that ends; on a terminal, below them, what runs just now, redrawn.
  */
 import * as Effect from "effect/Effect"
+import { printable, printableLine } from "../boundary/index.ts"
 import { percent, shortDuration } from "../output/report/index.ts"
 import type { Progress } from "./database.ts"
 import { type Measure, shown } from "./measure.ts"
@@ -85,12 +86,13 @@ export const liveTable = (measure: Measure, screen: Screen): LiveTable => {
   const draw = () => {
     if (!live) return
     const width = screen.columns ?? 100
-    for (const line of last) screen.write(`${line.length < width ? line : `${line.slice(0, width - 2)}…`}\n`)
+    for (const line of last.map(printableLine))
+      screen.write(`${line.length < width ? line : `${line.slice(0, width - 2)}…`}\n`)
     drawn = last.length
   }
   const above = (lines: ReadonlyArray<string>) => {
     erase()
-    for (const line of lines) screen.write(`${line}\n`)
+    for (const line of lines) screen.write(`${printable(line)}\n`)
     draw()
   }
   return {

@@ -15,6 +15,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
+import { listedLines } from "../boundary/index.ts"
 import { FileError, fileError, inNewFolder, isRecord, readTextFile, writeJson } from "../files/index.ts"
 import { planFromValue, relocate } from "../plan/index.ts"
 import { type Question, Study, TrialResult } from "./study.ts"
@@ -26,7 +27,7 @@ export class StudyExists extends Schema.TaggedError<StudyExists>()("StudyExists"
   override get message() {
     return [
       `${this.folder} holds another study and is left as it is; ask for what it has, or give another folder with --out DIR:`,
-      ...this.differences.map((difference) => `  ${difference}`)
+      listedLines(this.differences, (difference) => `  ${difference}`)
     ].join("\n")
   }
 }

@@ -10,6 +10,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { listedLines } from "../boundary/index.ts"
 import { type FileError, writeJson } from "../files/index.ts"
 import { kindOf } from "../kinds/index.ts"
 import { lockRun, runFolder } from "../output/index.ts"
@@ -151,8 +152,8 @@ const writePlan = ({ study, folder }: Workplace, trial: Trial) =>
     const file = path.join(plans, `${trial.id}.json`)
     const plan = trialPlan(yield* planFromValue(study.plan, folder), trial)
     if (Result.isFailure(plan)) {
-      const problems = plan.failure.map(({ path: where, message }) => `${where}: ${message}`)
-      return yield* new TrialTrouble({ trial: trial.id, reason: problems.join("\n") })
+      const reason = listedLines(plan.failure, ({ path: where, message }) => `${where}: ${message}`)
+      return yield* new TrialTrouble({ trial: trial.id, reason })
     }
     yield* fs.makeDirectory(plans, { recursive: true })
     const written: Effect.Effect<void, FileError, FileSystem.FileSystem> = writeJson(

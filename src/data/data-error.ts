@@ -3,6 +3,7 @@
  * failure.
  */
 import * as Schema from "effect/Schema"
+import { cutLines, listedLines } from "../boundary/index.ts"
 
 /**
  * So many problems of a file are spelled out, the first ones; a broken file of a million rows needs one screen, not a
@@ -19,10 +20,10 @@ export class DataError extends Schema.TaggedError<DataError>()("DataError", {
   total: Schema.Int
 }) {
   override get message() {
-    if (this.total === 1) return this.problems[0] ?? this.where
+    if (this.total === 1) return cutLines(this.problems[0] ?? this.where)
     const some = this.total > this.problems.length ? `, ${this.problems.length} of them` : ""
     const head = `${this.where}: ${this.total.toLocaleString("en")} problems${some}:`
-    return [head, ...this.problems.map((problem) => `  ${problem}`)].join("\n")
+    return [head, listedLines(this.problems, (problem) => `  ${problem}`)].join("\n")
   }
 }
 

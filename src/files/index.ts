@@ -10,7 +10,7 @@ export {
   writeFileAtomic,
   writeJson
 } from "./atomic-file.ts"
-export { platformReason } from "./platform-reason.ts"
+export { platformReason, systemReason } from "./platform-reason.ts"
 export {
   isDeeperThan,
   isRecord,

@@ -16,6 +16,12 @@ const words: { readonly [code: string]: string | undefined } = {
   EROFS: "the file system is read-only"
 }
 
+/** What the system's code of an error means; undefined where there is none, or it is one that nobody meets. */
+export const systemReason = (error: unknown): string | undefined => {
+  const code = (error as { readonly code?: unknown } | null | undefined)?.code
+  return typeof code === "string" ? words[code] : undefined
+}
+
 /** The end of a sentence that says what could not be done. */
 export const platformReason = ({ reason }: PlatformError): string => {
   const code = (reason.cause as { readonly code?: unknown } | undefined)?.code

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
 import * as Schema from "effect/Schema"
-import { limit, overLimit } from "../boundary/index.ts"
+import { type LimitName, limit, overLimit } from "../boundary/index.ts"
 import { platformReason } from "./platform-reason.ts"
 
 export class TextFileError extends Schema.TaggedError<TextFileError>()("TextFileError", {
@@ -25,25 +25,23 @@ export class TextFileError extends Schema.TaggedError<TextFileError>()("TextFile
   }
 }
 
-/** Reads a regular file as UTF-8, without a byte order mark; of at most `most` bytes where fewer than the limit make sense. */
+/** Reads a regular file as UTF-8, without a byte order mark. `most`: bytes, or the limit of them, where fewer make sense. */
 export const readTextFile = (
   file: string,
-  most: number = Number.POSITIVE_INFINITY
+  most: LimitName | number = "text-file-bytes"
 ): Effect.Effect<string, TextFileError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fail = (reason: string) => new TextFileError({ file, reason, missing: false })
     const fs = yield* FileSystem.FileSystem
     const { type, size } = yield* fs.stat(file)
     if (type !== "File") return yield* fail(`cannot be read: it is ${kinds[type] ?? "not a regular file"}`)
-    if (size > Math.min(most, limit("text-file-bytes"))) {
-      const allowed =
-        most < limit("text-file-bytes") ? `${most.toLocaleString("en")} bytes` : overLimit("text-file-bytes")
-      return yield* fail(`is too large: ${size.toLocaleString("en")} bytes, more than ${allowed}`)
-    }
+    const [bytes, allowed] =
+      typeof most === "number" ? [most, `${most.toLocaleString("en")} bytes`] : [limit(most), overLimit(most)]
+    if (size > bytes) return yield* fail(`is too large: ${size.toLocaleString("en")} bytes, more than ${allowed}`)
     const handle = yield* fs.open(file)
-    const bytes = yield* readExactly(handle, 0, Number(size))
+    const content = yield* readExactly(handle, 0, Number(size))
     return yield* Effect.try({
-      try: () => new TextDecoder("utf-8", { fatal: true }).decode(bytes),
+      try: () => new TextDecoder("utf-8", { fatal: true }).decode(content),
       catch: () => fail("is not valid UTF-8")
     })
   }).pipe(

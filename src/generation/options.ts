@@ -1,6 +1,7 @@
 /** What may be asked of a generation, and what is wrong with it. */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { listedLines } from "../boundary/index.ts"
 import type { CausalModel } from "../models/causal/index.ts"
 import type { PromptCache } from "./prompt-cache.ts"
 import { greedy, type Sampling } from "./sampling.ts"
@@ -27,7 +28,7 @@ export class GenerationError extends Schema.TaggedError<GenerationError>()("Gene
   problems: Schema.Array(Schema.String)
 }) {
   override get message() {
-    return this.problems.join("\n")
+    return listedLines(this.problems, String)
   }
 }
 

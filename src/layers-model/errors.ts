@@ -1,5 +1,6 @@
 /** What can go wrong with an adapter over a LayersModel: how it was asked for, its data, and its files. Always every problem at once. */
 import * as Schema from "effect/Schema"
+import { listedLines } from "../boundary/index.ts"
 
 /** `path` is dotted, in the options ("targets.0"); empty where it is about all of them. */
 const Problem = Schema.Struct({ path: Schema.String, message: Schema.String })
@@ -10,10 +11,7 @@ export class AdaptError extends Schema.TaggedError<AdaptError>()("AdaptError", {
   problems: Schema.Array(Problem)
 }) {
   override get message() {
-    return listed(
-      this.model,
-      this.problems.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`))
-    )
+    return about(this.model, this.problems, ({ path, message }) => (path === "" ? message : `${path}: ${message}`))
   }
 }
 
@@ -26,7 +24,7 @@ export class FitError extends Schema.TaggedError<FitError>()("FitError", {
   problems: Schema.Array(Problem)
 }) {
   override get message() {
-    return this.problems.map(({ path, message }) => `${path}: ${message}`).join("\n")
+    return listedLines(this.problems, ({ path, message }) => `${path}: ${message}`)
   }
 }
 
@@ -36,7 +34,7 @@ export class LayersDataError extends Schema.TaggedError<LayersDataError>()("Laye
   problems: Schema.Array(Problem)
 }) {
   override get message() {
-    return this.problems.map(({ path, message }) => `${this.where}: ${path}: ${message}`).join("\n")
+    return listedLines(this.problems, ({ path, message }) => `${this.where}: ${path}: ${message}`)
   }
 }
 
@@ -46,12 +44,14 @@ export class AdapterFileError extends Schema.TaggedError<AdapterFileError>()("Ad
   problems: Schema.Array(Schema.String)
 }) {
   override get message() {
-    return listed(this.source, this.problems)
+    return about(this.source, this.problems, String)
   }
 }
 
-const listed = (subject: string, problems: ReadonlyArray<string>): string =>
-  problems.length === 1 ? `${subject}: ${problems[0]}` : `${subject}:\n  ${problems.join("\n  ")}`
+const about = <Entry>(subject: string, problems: ReadonlyArray<Entry>, line: (problem: Entry) => string): string =>
+  problems.length === 1
+    ? `${subject}: ${listedLines(problems, line)}`
+    : `${subject}:\n${listedLines(problems, (problem) => `  ${line(problem)}`)}`
 
 /** The first six in full: another model's adapter is one mistake, not one for each tensor. */
 export const condensed = (problems: ReadonlyArray<string>): ReadonlyArray<string> =>

@@ -7,6 +7,7 @@
  */
 import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import * as Schema from "effect/Schema"
+import { listedLines } from "../boundary/index.ts"
 import type { Linear, LinearSite, PackedMatrix, TokenRows, Weights } from "../tensors/index.ts"
 
 /** Everything that is wrong with a model folder. */
@@ -16,7 +17,7 @@ export class ModelError extends Schema.TaggedError<ModelError>()("ModelError", {
   problems: Schema.Array(Schema.String)
 }) {
   override get message() {
-    return this.problems.map((problem) => `model ${this.folder}: ${problem}`).join("\n")
+    return listedLines(this.problems, (problem) => `model ${this.folder}: ${problem}`)
   }
 }
 

@@ -12,6 +12,7 @@ import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { methodOf } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
+import { listedLines } from "../boundary/index.ts"
 import { type FileError, fileError, refuseLink, writeJson } from "../files/index.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
 import { type HostTensor, readTensors, type SafetensorsError, writeSafetensors } from "../safetensors/index.ts"
@@ -40,7 +41,7 @@ export class AdapterError extends Schema.TaggedError<AdapterError>()("AdapterErr
   problems: Schema.Array(Schema.String)
 }) {
   override get message() {
-    return `${this.folder} does not hold the adapter its plan describes:\n${this.problems.map((problem) => `  ${problem}`).join("\n")}`
+    return `${this.folder} does not hold the adapter its plan describes:\n${listedLines(this.problems, (problem) => `  ${problem}`)}`
   }
 }
 

@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Schema from "effect/Schema"
+import { listedLines } from "../boundary/index.ts"
 import { type FileError, fileError, isRecord, writeFileAtomic, writeJson } from "../files/index.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
 import type { StoredCheckpoint } from "./checkpoint-read.ts"
@@ -21,7 +22,7 @@ export class PlanChanged extends Schema.TaggedError<PlanChanged>()("PlanChanged"
   override get message() {
     return [
       `${this.directory} cannot go on: a resumed run is the same run, but these are not what its checkpoint was trained with; restore them or start a new run:`,
-      ...this.differences.map((difference) => `  ${difference}`)
+      listedLines(this.differences, (difference) => `  ${difference}`)
     ].join("\n")
   }
 }

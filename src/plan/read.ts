@@ -13,7 +13,8 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
-import { closest, decodeRunPlan, PlanError, type PlanProblem, type RunPlan } from "../../schemas/index.ts"
+import { closest, decodeRunPlan, PlanError, type PlanProblem, type RunPlan, showValue } from "../../schemas/index.ts"
+import { limit, overLimit } from "../boundary/index.ts"
 import { parseBoundedJson, readTextFile } from "../files/index.ts"
 import { JsonSyntaxError, parseJson } from "./json.ts"
 
@@ -66,11 +67,8 @@ const notFound = Effect.fn("notFound")(function* (file: string) {
   return yield* new PlanFileError({ file, reason: `no such file; expected a plan in JSON${hint}` })
 })
 
-/** A plan is a page; what can make it long is its list of labels. */
-const largestPlan = 4 * 2 ** 20
-
 const readText = (file: string) =>
-  readTextFile(file, largestPlan).pipe(
+  readTextFile(file, "plan-bytes").pipe(
     Effect.catchTag("TextFileError", ({ missing, reason }) =>
       missing ? notFound(file) : Effect.fail(new PlanFileError({ file, reason: `${reason}; expected a plan in JSON` }))
     )
@@ -145,6 +143,7 @@ const parseSetting = (written: string): Setting => {
   const path = written.slice(0, equals).trim().split(".")
   if (path.includes(""))
     throw new Inapplicable("has an empty name in its path; expected path=value, such as adapter.rank=4")
+  if (path.length > limit("json-depth")) throw new Inapplicable(`has a path of more than ${overLimit("json-depth")}`)
   return { written, path, value: parseValue(written.slice(equals + 1)) }
 }
 
@@ -172,7 +171,7 @@ const withValue = (tree: unknown, { path, value }: Setting, depth = 0): unknown 
   const container = tree === undefined ? (isIndex(segment) ? [] : {}) : tree
   if (Array.isArray(container)) return placeInList(container, segment, where, place)
   if (typeof container !== "object" || container === null) {
-    throw new Inapplicable(`${where} is ${JSON.stringify(container)}, which has no parts; set ${where} as a whole`)
+    throw new Inapplicable(`${where} is ${showValue(container)}, which has no parts; set ${where} as a whole`)
   }
   const old = Object.hasOwn(container, segment) ? (container as Record<string, unknown>)[segment] : undefined
   return { ...container, [segment]: place(old) }

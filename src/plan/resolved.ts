@@ -2,6 +2,7 @@
 import * as Schema from "effect/Schema"
 import type { Selected } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
+import { listedLines } from "../boundary/index.ts"
 import type { ModelDescription } from "../models/index.ts"
 import type { MemoryEstimate, TrainableCounts } from "./memory.ts"
 
@@ -11,7 +12,7 @@ export class ResolveError extends Schema.TaggedError<ResolveError>()("ResolveErr
   problems: Schema.Array(Schema.String)
 }) {
   override get message() {
-    return this.problems.join("\n")
+    return listedLines(this.problems, String)
   }
 }
 

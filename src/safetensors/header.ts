@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
 import * as Schema from "effect/Schema"
+import { listedLines } from "../boundary/index.ts"
 import { isRecord, type ParsedJson, parseBoundedJson, platformReason, readExactly } from "../files/index.ts"
 
 export class SafetensorsError extends Schema.TaggedError<SafetensorsError>()("SafetensorsError", {
@@ -20,7 +21,7 @@ export class SafetensorsError extends Schema.TaggedError<SafetensorsError>()("Sa
   problems: Schema.Array(Schema.String)
 }) {
   override get message() {
-    return this.problems.map((problem) => `${this.file}: ${problem}`).join("\n")
+    return listedLines(this.problems, (problem) => `${this.file}: ${problem}`)
   }
 }
 

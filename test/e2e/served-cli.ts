@@ -22,8 +22,9 @@ let stdout = ""
 let stderr = ""
 const keep =
   (add: (text: string) => void) =>
-  (text: string | Uint8Array): boolean => {
+  (text: string | Uint8Array, done?: unknown): boolean => {
     add(typeof text === "string" ? text : new TextDecoder().decode(text))
+    if (typeof done === "function") done()
     return true
   }
 const toStdout = keep((text) => (stdout += text))

@@ -167,7 +167,9 @@ describe("JSON is bounded before it is parsed", () => {
       const message = await messageOf<unknown, { readonly message: string }>(
         name === "config.json" ? describeIn(path) : loadTokenizer(path)
       )
-      expect(message).toContain(`${name}: is too large: 5,000,000,000 bytes, more than 67,108,864 bytes (limit text-file-bytes`)
+      expect(message).toContain(
+        `${name}: is too large: 5,000,000,000 bytes, more than 67,108,864 bytes (limit text-file-bytes`
+      )
     }
     const plan = join(grown("plan.json", 5e9), "plan.json")
     expect(await messageOf(readPlan(plan))).toContain("is too large")

@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
+import { listedLines } from "../../boundary/index.ts"
 
 export interface HubSource {
   readonly source: string
@@ -53,7 +54,7 @@ export class HubError extends Schema.TaggedError<HubError>()("HubError", {
   problems: Schema.Array(Schema.String)
 }) {
   override get message() {
-    return this.problems.map((problem) => `${this.source}: ${problem}`).join("\n")
+    return listedLines(this.problems, (problem) => `${this.source}: ${problem}`)
   }
 }
 

@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { closest } from "../../../schemas/index.ts"
+import { listedLines } from "../../boundary/index.ts"
 import type { LinearSite } from "../../tensors/index.ts"
 import type { Network, ParameterSpec, Rows } from "../model.ts"
 import type { Layer, LayerParameter, PlacedLayer } from "./layer.ts"
@@ -22,7 +23,7 @@ export class LayersModelError extends Schema.TaggedError<LayersModelError>()("La
   problems: Schema.Array(Schema.String)
 }) {
   override get message() {
-    return `${this.model}: ${this.problems.join("\n")}`
+    return `${this.model}: ${listedLines(this.problems, String)}`
   }
 }
 

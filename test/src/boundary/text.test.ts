@@ -1,12 +1,36 @@
 /** What a message quotes from outside is short and does nothing to the terminal. */
 import { describe, expect, test } from "bun:test"
-import { cut, listed, printable, printableLine } from "../../../src/boundary/index.ts"
+import { cut, listed, listedLines, printable, printableLine } from "../../../src/boundary/index.ts"
 
 describe("listed", () => {
   test("twenty entries are all there, of more the rest is counted", () => {
     const entries = Array.from({ length: 1_025 }, (_, i) => `${i}`)
     expect(listed(entries.slice(0, 20))).toEqual(entries.slice(0, 20))
     expect(listed(entries)).toEqual([...entries.slice(0, 20), "and 1,005 more"])
+  })
+
+  test("the last one is shown where it takes the line of the count, which also keeps the count of a list within", () => {
+    const entries = Array.from({ length: 22 }, (_, i) => `${i}`)
+    expect(listed(entries.slice(0, 21))).toEqual(entries.slice(0, 21))
+    expect(listed(entries)).toEqual([...entries.slice(0, 20), "and 2 more"])
+    const counted = listed(entries)
+    expect(listed(counted)).toEqual(counted)
+    expect(listedLines(counted, (entry) => entry)).toBe(counted.join("\n"))
+  })
+
+  test("lines are cut, and those that are not shown are never made", () => {
+    const made: Array<number> = []
+    const text = listedLines(
+      Array.from({ length: 500_000 }, (_, i) => i),
+      (i) => {
+        made.push(i)
+        return i === 0 ? `${"x".repeat(3_000)}\nsecond` : `${i}`
+      }
+    )
+    expect(made).toHaveLength(20)
+    expect(text.split("\n")[0]).toBe(`${"x".repeat(2_000)}…`)
+    expect(text.split("\n")[1]).toBe("second")
+    expect(text.endsWith("\nand 499,980 more")).toBe(true)
   })
 })
 

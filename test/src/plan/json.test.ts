@@ -53,6 +53,10 @@ describe("what is not JSON has a place and a reason", () => {
   })
 
   test("too many levels to read", () => {
-    expect(refusal("[".repeat(1000))).toEqual([1, 66, "more than 64 levels"])
+    expect(refusal("[".repeat(1000))).toEqual([
+      1,
+      66,
+      "more than 64 levels (limit json-depth; TFJS_LORA_PRO_LIMITS=json-depth=N raises it)"
+    ])
   })
 })

@@ -1,0 +1,87 @@
+/**
+ * What commands print. Results go to stdout, and a command fails where they cannot; what is said beside them goes to stderr, and the
+ * command goes on where nobody can see it.
+ *
+ * A terminal obeys control characters, so text from outside is shown with escapes in their place: in all that is said, and in results on
+ * a terminal. To a pipe or a file results go as they are. JSON has escapes of its own, and means the same either way.
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { printable } from "../boundary/index.ts"
+import { systemReason } from "../files/index.ts"
+
+/** What was to be printed did not arrive. */
+export class OutputError extends Schema.TaggedError<OutputError>()("OutputError", {
+  stream: Schema.Literals(["stdout", "stderr"]),
+  reason: Schema.String,
+  /** the reader of a pipe has left, as `head` does when it has its lines: it wants no more, and nothing is wrong */
+  left: Schema.Boolean
+}) {
+  override get message() {
+    return `${this.stream} cannot be written: ${this.reason}; what was printed there is not whole`
+  }
+}
+
+// Node and Bun call back with a code; Deno throws for files
+const outputError = (stream: "stdout" | "stderr", cause: unknown): OutputError => {
+  const { code, message } = cause as NodeJS.ErrnoException
+  const left = code === "EPIPE" || code === "ERR_STREAM_DESTROYED"
+  return new OutputError({ stream, left, reason: systemReason(cause) ?? message })
+}
+
+/** Without a listener an error of a stream ends the process; those who write are told by the callback. */
+const listened = (stream: "stdout" | "stderr"): NodeJS.WriteStream => {
+  const own = process[stream]
+  if (own.listenerCount("error") === 0) own.on("error", () => {})
+  return own
+}
+
+/** Ends when the text is out, or the reader of a pipe has made room for it. */
+const write = (stream: "stdout" | "stderr", text: string): Effect.Effect<void, OutputError> =>
+  Effect.callback((resume) => {
+    const done = (error?: unknown) =>
+      resume(error === undefined || error === null ? Effect.void : Effect.fail(outputError(stream, error)))
+    try {
+      listened(stream).write(text, done)
+    } catch (error) {
+      done(error)
+    }
+  })
+
+/** A part of a result that is a text from outside, such as what a model writes. */
+export const writeResult = (text: string): Effect.Effect<void, OutputError> =>
+  Effect.suspend(() => write("stdout", process.stdout.isTTY === true ? printable(text) : text))
+
+/** The same as a line. */
+export const printResult = (text: string): Effect.Effect<void, OutputError> => writeResult(`${text}\n`)
+
+/** A report in our words, on stdout. */
+export const print = (text: string): Effect.Effect<void, OutputError> => write("stdout", `${printable(text)}\n`)
+
+/** A report in which the text from outside has its escapes already, and there are colours of ours. */
+export const printColoured = (text: string): Effect.Effect<void, OutputError> => write("stdout", `${text}\n`)
+
+export const printJson = (value: unknown): Effect.Effect<void, OutputError> => print(JSON.stringify(value))
+
+/** A part of the result that is on stderr because another part is on stdout. */
+export const printBeside = (text: string): Effect.Effect<void, OutputError> => write("stderr", `${printable(text)}\n`)
+
+/** stderr for progress: what does not arrive is lost, and no run ends for it. */
+export const screen = {
+  get isTTY(): boolean {
+    return process.stderr.isTTY === true
+  },
+  get columns(): number {
+    return process.stderr.columns
+  },
+  write: (text: string): void => {
+    try {
+      listened("stderr").write(text)
+    } catch {
+      // Deno, on a full device
+    }
+  }
+}
+
+/** Something beside the result, on stderr. */
+export const tell = (text: string): Effect.Effect<void> => Effect.sync(() => screen.write(`${printable(text)}\n`))
