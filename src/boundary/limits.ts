@@ -25,7 +25,21 @@ export const limits = {
   // a plan is a page; what can make it long is its list of labels, of which 50,000 fit
   "plan-bytes": { default: 2 * mebibyte, unit: "bytes", what: "a plan" },
   // a tokenizer.json has about ten, a plan six, a safetensors header three
-  "json-depth": { default: 64, unit: "levels", what: "objects and lists within one another in a JSON file" }
+  "json-depth": { default: 64, unit: "levels", what: "objects and lists within one another in a JSON file" },
+  // the longest templates in use have 20,000
+  "template-source": { default: 2 ** 18, unit: "characters", what: "a chat template" },
+  // compiling takes time that grows with the square of a run; nothing but runs of this length in a template of the greatest length take 1 s
+  "template-spaces": { default: 4_096, unit: "characters", what: "spaces and line breaks in a row in a chat template" },
+  // the templates in use take 30,000 to 210,000 for 1,000 messages of 1,000 characters; this many take under 1 s
+  "template-steps": { default: 2_000_000, unit: "steps", what: "a chat template that writes one conversation out" },
+  // a million tokens
+  "template-characters": { default: 2 ** 22, unit: "characters", what: "any text that a chat template makes" },
+  // a sum of a hundred texts nests a hundred levels deep; the templates in use need 40; engines have a stack for some thousands
+  "template-depth": {
+    default: 500,
+    unit: "levels",
+    what: "expressions, blocks and calls within one another in a chat template"
+  }
 } as const satisfies Readonly<Record<string, Limit>>
 
 export type LimitName = keyof typeof limits

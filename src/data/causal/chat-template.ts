@@ -5,9 +5,9 @@
  * becomes a block that writes a character which no text may hold (a Unicode noncharacter), so that the marks are found in
  * what the template wrote and white space around them is treated as around any block.
  */
-import { Template } from "@huggingface/jinja"
 import type { CausalTokenizer } from "../../tensors/index.ts"
 import { type Broken, isBroken } from "../columns.ts"
+import { type BoundedTemplate, boundedTemplate, templateReason } from "./bounded-template.ts"
 import type { Message } from "./row.ts"
 
 /** What a template wrote; `spans`: the characters between generation tags, absent where the template has no such tag. */
@@ -40,11 +40,11 @@ export const chatTemplate = (
     (_, left: string, closing: string | undefined, right: string) =>
       `{%${left} if true %}{{ "${closing === undefined ? begin : end}" }}{% endif ${right}%}`
   )
-  let template: Template
+  let template: BoundedTemplate
   try {
-    template = new Template(blocks)
+    template = boundedTemplate(blocks)
   } catch (cause) {
-    return { broken: `the chat template is not valid Jinja: ${reasonOf(cause)}` }
+    return brokenTemplate("is not valid Jinja", cause)
   }
   return {
     marked,
@@ -54,16 +54,21 @@ export const chatTemplate = (
       }
       try {
         const given = { ...specialTokens, messages, add_generation_prompt: prompt, tools: null, documents: null }
-        const written = String(template.render(given))
+        const written = template.render(given)
         return marked ? unmarked(written) : { text: written }
       } catch (cause) {
-        return { broken: `the chat template refuses the conversation: ${reasonOf(cause)}` }
+        return brokenTemplate("refuses the conversation", cause)
       }
     }
   }
 }
 
-const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
+const brokenTemplate = (what: string, cause: unknown): Broken => {
+  const reason = templateReason(cause)
+  return {
+    broken: "over" in reason ? `the chat template ${reason.over}` : `the chat template ${what}: ${reason.refused}`
+  }
+}
 
 /** Removes the marks and says what was between them. */
 const unmarked = (written: string): Rendering | Broken => {
@@ -129,10 +134,16 @@ const turnOf = (
   if (isBroken(upTo)) return upTo
   const start = messages.length === 1 ? startOfFirst(template, messages, upTo) : startAfter(template, messages, upTo)
   if (typeof start !== "number") return start
-  let end: number | undefined = upTo.text.length
-  while (end !== undefined && !whole.startsWith(upTo.text.slice(0, end)))
-    end = withoutClosing(upTo.text, start, end, special)
+  const end = withoutClosings(upTo.text, start, sharedLength(whole, upTo.text), special)
   return end === undefined ? unstable("writes the messages up to here otherwise when others follow") : [start, end]
+}
+
+/** How many characters two texts begin with in common. */
+const sharedLength = (one: string, other: string): number => {
+  const most = Math.min(one.length, other.length)
+  let shared = 0
+  while (shared < most && one.charCodeAt(shared) === other.charCodeAt(shared)) shared++
+  return shared
 }
 
 const startAfter = (template: ChatTemplate, messages: ReadonlyArray<Message>, upTo: Rendering): number | Broken => {
@@ -151,11 +162,21 @@ const startOfFirst = (template: ChatTemplate, messages: ReadonlyArray<Message>, 
   return unstable("begins a first turn of the assistant otherwise than its generation prompt does")
 }
 
-/** The end of a text without the special token that it ends with; undefined where it ends otherwise. */
-const withoutClosing = (text: string, start: number, end: number, special: RegExp | undefined): number | undefined => {
-  const turn = text.slice(start, end).trimEnd()
-  const last = special === undefined ? undefined : [...turn.matchAll(special)].at(-1)
-  return last !== undefined && last.index + last[0].length === turn.length ? start + last.index : undefined
+/** The end of a text without the special tokens that close it after `most` characters; undefined where it goes on otherwise. */
+const withoutClosings = (
+  text: string,
+  start: number,
+  most: number,
+  special: RegExp | undefined
+): number | undefined => {
+  let end = text.length
+  const found = end <= most || special === undefined ? [] : [...text.slice(start).matchAll(special)]
+  while (end > most) {
+    const last = found.pop()
+    if (last === undefined || text.slice(start + last.index + last[0].length, end).trim() !== "") return undefined
+    end = start + last.index
+  }
+  return end
 }
 
 const unstable = (how: string): Broken => ({

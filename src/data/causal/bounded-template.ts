@@ -1,0 +1,353 @@
+/**
+ * Jinja with bounds. A chat template comes with a checkpoint and is a program: it can recurse, count to a billion, and write a text that
+ * doubles with every line. So its interpreter counts steps, characters and levels, and stops with a sentence.
+ *
+ *   a step        a node that is evaluated, an element that is copied or compared, 128 characters that are written, 1,024 that are read
+ *   characters    of any one text
+ *   levels        nodes within one another, calls of macros included
+ *
+ * The library evaluates everything through `evaluate`, which is overridden. What most operations make is counted after it is made, since it
+ * is no larger than their operands together. Where it can be much larger (`replace`, `join`, `indent`, `tojson`, `split`), the operands are
+ * looked at as soon as they are known, which is before the operation runs. So is a list that is written out, since it may hold another
+ * list twice, and that one a third twice.
+ */
+import { Environment, Interpreter, Template } from "@huggingface/jinja"
+import { cut, limit, overLimit } from "../../boundary/index.ts"
+import { isRecord } from "../../files/index.ts"
+
+type Value = ReturnType<Interpreter["evaluate"]>
+type Node = NonNullable<Parameters<Interpreter["evaluate"]>[0]>
+type Fields = Readonly<Record<string, unknown>>
+
+export interface BoundedTemplate {
+  /** Throws where the template does, and where it goes over a limit; `templateReason` makes the end of a sentence of it. */
+  readonly render: (given: Fields) => string
+}
+
+/** Compiles a template. Throws as `render` does. */
+export const boundedTemplate = (source: string): BoundedTemplate => {
+  if (source.length > limit("template-source")) throw new OverLimit(`is longer than ${overLimit("template-source")}`)
+  if ((source.match(/\s+/g) ?? []).some(({ length }) => length > limit("template-spaces"))) {
+    throw new OverLimit(`has more spaces in a row than ${overLimit("template-spaces")}`)
+  }
+  const { parsed } = new Template(source)
+  const uses = usesOf(parsed)
+  return {
+    render: (given) => {
+      const environment = new Environment()
+      const interpreter = new BoundedInterpreter(environment, uses)
+      for (const [name, value] of Object.entries({ ...globals(interpreter), ...given })) environment.set(name, value)
+      return String(interpreter.run(parsed).value)
+    }
+  }
+}
+
+/** Why a template cannot be compiled or refuses what it is given; `over`: for one of our limits. The ends of sentences. */
+export const templateReason = (cause: unknown): { readonly over: string } | { readonly refused: string } => {
+  if (cause instanceof OverLimit) return { over: cause.message }
+  const message = cause instanceof Error ? cause.message : String(cause)
+  // the parser recurses too, before there is anything to count
+  if (/call stack|recursion/i.test(message)) return { over: tooDeep().message }
+  if (cause instanceof RangeError) return { over: tooLong().message }
+  // the parser reads on after the last token
+  if (cause instanceof TypeError) return { refused: "it ends within a tag or a block" }
+  return { refused: cut(message, 500) }
+}
+
+/** A template is over one of its limits. The message is the end of a sentence. */
+class OverLimit extends Error {}
+
+const tooDeep = () => new OverLimit(`nests deeper than ${overLimit("template-depth")}`)
+const tooLong = () => new OverLimit(`writes a text of more than ${overLimit("template-characters")}`)
+
+/** What transformers gives every template, as the library's own `render` does. */
+const globals = (interpreter: BoundedInterpreter): Fields => ({
+  true: true,
+  false: false,
+  none: null,
+  True: true,
+  False: false,
+  None: null,
+  raise_exception: (reason: unknown) => {
+    throw new Error(typeof reason === "string" ? reason : "for a reason that is no text")
+  },
+  range: (start: unknown, stop: unknown = null, step: unknown = 1) => {
+    const [from, to] = stop === null ? [0, start] : [start, stop]
+    if (!isCount(from) || !isCount(to) || !isCount(step)) throw new Error("range() takes integers")
+    if (step === 0) throw new Error("range() step must not be zero")
+    const size = Math.max(0, Math.ceil((to - from) / step))
+    interpreter.spend(size)
+    return Array.from({ length: size }, (_, i) => from + i * step)
+  },
+  strftime_now: (format: unknown) => {
+    if (typeof format !== "string") throw new Error("strftime_now() takes a text")
+    // names of months come from formatters that are made anew, and each name takes as long as a hundred steps
+    interpreter.spend(500 + 100 * occurrences(format, "%"))
+    return strftime.render({ format })
+  }
+})
+
+const strftime = new Template("{{ strftime_now(format) }}")
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value)
+
+/** What is done with a node's value, and what evaluating the node does beside evaluating its parts. */
+interface Use {
+  /** steps */
+  readonly cost: number
+  /** its value is a new text or list */
+  readonly copies: boolean
+  /** the values of its parts are kept, since they decide how large its own becomes */
+  readonly keepsParts: boolean
+  /** of a filter: its name, and how many of its parts are what it is applied to */
+  readonly filter: { readonly name: string; readonly operands: number } | null
+  /** its value is written out, compared or searched, with everything in it */
+  spelled: boolean
+  /** its value is sorted, with several comparisons for each element */
+  sorted: boolean
+  /** steps for each element of its value: a loop goes over it, or it is copied */
+  eachElement: number
+}
+
+// A round of a loop makes a scope and nine values. An error, which ends a round early and stands behind a name without value, takes as long.
+const roundCost = 8
+
+const makers = /^(Filter|Call|If$|For$|ArrayLiteral|TupleLiteral|ObjectLiteral|BinaryExpression)/
+/** Filters that look at no element of a list. */
+const atOnce = new Set(["length", "first", "last", "default", "safe", "list"])
+
+/** Nodes of a program with their uses. Throws where they nest too deep. */
+const usesOf = (program: Node): ReadonlyMap<unknown, Use> => {
+  const found = new Map<unknown, Use>()
+  const most = limit("template-depth")
+  /** nodes in `part` */
+  const survey = (part: unknown, level: number): number => {
+    if (level > most) throw tooDeep()
+    if (Array.isArray(part)) return part.reduce((size: number, each) => size + survey(each, level), 0)
+    if (part instanceof Map) return survey([...part].flat(), level)
+    if (!isRecord(part)) return 0
+    const size = 1 + survey(Object.values(part), level + 1)
+    found.set(part, useOf(part, size))
+    for (const [each, use] of usesOfParts(part)) Object.assign(found.get(each) ?? {}, use)
+    return size
+  }
+  survey(program, 0)
+  return found
+}
+
+const useOf = (node: Fields, size: number): Use => {
+  const type = String(node["type"])
+  const { body, filter, operator } = node
+  const passes = isRecord(operator) && (operator["value"] === "and" || operator["value"] === "or")
+  const isFilter = type === "FilterExpression" || type === "FilterStatement"
+  return {
+    // the library looks through the body of a macro whenever it is defined
+    cost: type === "Macro" || type === "CallStatement" ? size : type === "Break" || type === "Continue" ? roundCost : 1,
+    copies: (makers.test(type) && !passes) || isSlice(node),
+    keepsParts: type === "CallExpression" || (type === "MemberExpression" && mayGrow(node)) || isFilter,
+    filter: isFilter ? { name: filterName(filter), operands: Array.isArray(body) ? body.length : 1 } : null,
+    spelled: false,
+    sorted: false,
+    eachElement: 0
+  }
+}
+
+/** Functions of a text that make a longer text, or many. */
+const growing = ["replace", "split"]
+
+/** The member may be one of these functions: it is, or its name is computed. */
+const mayGrow = ({ property, computed }: Fields): boolean => {
+  if (!isRecord(property)) return true
+  const { type, value } = property
+  const named = computed !== true || type === "StringLiteral" || type === "IntegerLiteral"
+  return !named || growing.includes(String(value))
+}
+
+const isSlice = ({ type, property }: Fields): boolean =>
+  type === "MemberExpression" && isRecord(property) && property["type"] === "SliceExpression"
+
+const filterName = (filter: unknown): string => {
+  const name = isRecord(filter) && isRecord(filter["callee"]) ? filter["callee"] : filter
+  return isRecord(name) ? String(name["value"]) : ""
+}
+
+/** The parts of a node with what it does to their values. */
+const usesOfParts = (node: Fields): ReadonlyArray<readonly [part: unknown, use: Partial<Use>]> => {
+  const { type, left, right, operand, object, argument, iterable, filter } = node
+  switch (type) {
+    case "BinaryExpression":
+      return [left, right].map((side) => [side, { spelled: true }])
+    case "FilterExpression": {
+      const name = filterName(filter)
+      const sorted = name === "sort" || name === "dictsort"
+      return atOnce.has(name) ? [] : [[operand, { spelled: true, sorted, eachElement: 1 }]]
+    }
+    case "MemberExpression":
+      return isSlice(node) ? [[object, { eachElement: 1 }]] : []
+    case "SpreadExpression":
+    case "KeywordSpreadExpression":
+      return [[argument, { eachElement: 1 }]]
+    case "For": {
+      const list = isRecord(iterable) && iterable["type"] === "SelectExpression" ? iterable["lhs"] : iterable
+      return [[list, { eachElement: roundCost }], ...usesOfBlocks(node)]
+    }
+    default:
+      return usesOfBlocks(node)
+  }
+}
+
+/** What stands in a block is written out. */
+const usesOfBlocks = ({ body, alternate, defaultBlock }: Fields) =>
+  [body, alternate, defaultBlock]
+    .flatMap((block) => (Array.isArray(block) ? block : []))
+    .map((part) => [part, { spelled: true }] as const)
+
+/** A node that is evaluated, and the values of its parts so far, in the order of their evaluation. */
+interface Frame {
+  readonly use: Use
+  readonly parts: Array<Value>
+}
+
+class BoundedInterpreter extends Interpreter {
+  readonly #uses: ReadonlyMap<unknown, Use>
+  /** what functions such as `text.replace` were taken from */
+  readonly #owners = new WeakMap<Value, Value>()
+  readonly #characters = limit("template-characters")
+  readonly #levels = limit("template-depth")
+  #left = limit("template-steps")
+  #level = 0
+  #frame: Frame | undefined
+
+  constructor(environment: Environment, uses: ReadonlyMap<unknown, Use>) {
+    super(environment)
+    this.#uses = uses
+  }
+
+  spend(steps: number): void {
+    this.#leave(steps)
+    this.#left -= steps
+  }
+
+  /** Throws where fewer steps are left. */
+  #leave(steps: number): void {
+    if (steps > this.#left) throw new OverLimit(`takes more than ${overLimit("template-steps")}`)
+  }
+
+  override evaluate(node: Node | undefined, environment: Environment): Value {
+    const use = this.#uses.get(node)
+    if (use === undefined) return super.evaluate(node, environment)
+    this.spend(use.cost)
+    if (this.#level >= this.#levels) throw tooDeep()
+    this.#level++
+    const outer = this.#frame
+    const frame = use.keepsParts ? { use, parts: [] as Array<Value> } : undefined
+    this.#frame = frame
+    try {
+      // a filter finds nothing first in an empty list
+      const value: Value = super.evaluate(node, environment) ?? super.evaluate(undefined, environment)
+      this.#count(value, use)
+      if (frame !== undefined && value.type === "FunctionValue") this.#owners.set(value, frame.parts[0]!)
+      if (outer !== undefined) this.#keep(value, outer)
+      return value
+    } finally {
+      // a loop goes on after an error by which a round of it ended
+      this.#frame = outer
+      this.#level--
+    }
+  }
+
+  #count(value: Value, { copies, spelled, sorted, eachElement }: Use): void {
+    const content = value.value
+    if (typeof content === "string") {
+      if (content.length > this.#characters) throw tooLong()
+      this.spend(content.length / (copies ? 128 : 1_024) + (content.length * eachElement) / 8)
+    } else if (Array.isArray(content) || content instanceof Map) {
+      const size = Array.isArray(content) ? content.length : content.size
+      this.spend(size * (eachElement + (copies ? 1 : 0)))
+      if (spelled) this.#spell(value, sorted ? Math.log2(size + 1) / 64 : 1 / 1_024)
+    } else if (content === undefined) this.spend(roundCost)
+  }
+
+  /** Counts a value with everything in it, once for each time that it would be written out. */
+  #spell(value: Value, stepsPerCharacter: number): { readonly values: number; readonly depth: number } {
+    let [values, characters, depth] = [0, 0, 0]
+    const walk = ({ value: content }: Value, level: number): void => {
+      if (level > this.#levels) throw tooDeep()
+      this.spend(1)
+      values++
+      depth = Math.max(depth, level)
+      if (typeof content === "string") {
+        characters += content.length
+        if (characters > this.#characters) throw tooLong()
+        this.spend(content.length * stepsPerCharacter)
+      } else if (Array.isArray(content)) for (const element of content) walk(element, level + 1)
+      else if (content instanceof Map) for (const element of content.values()) walk(element, level + 1)
+    }
+    walk(value, 0)
+    return { values, depth }
+  }
+
+  /** Keeps a part's value. Throws where the parts so far make a value that is too large. */
+  #keep(value: Value, { use: { filter }, parts }: Frame): void {
+    parts.push(value)
+    if (filter !== null) {
+      if (parts.length > filter.operands)
+        this.#check(filter.name, parts.slice(0, filter.operands), parts.slice(filter.operands))
+      return
+    }
+    const owner = this.#owners.get(value)
+    if (owner?.type !== "StringValue") return
+    const name = growing.find((each) => owner.builtins.get(each) === value)
+    if (name !== undefined) this.#check(name, [owner], parts.slice(0, -1))
+  }
+
+  /** Throws where a filter or a function makes too much. `operands`: one value, or what the statements of a block wrote. */
+  #check(name: string, operands: ReadonlyArray<Value>, given: ReadonlyArray<Value>): void {
+    const args = given.flatMap((value) => [value, ...elementsOf(value)]).map(({ value }) => value)
+    const texts = args.filter((arg) => typeof arg === "string")
+    const text = operands.map(({ value }) => (typeof value === "string" ? value : "")).join("")
+    // pieces are values; without a separator there may be one for every second character
+    const pieces = texts[0] === undefined ? text.length / 2 : occurrences(text, texts[0])
+    if (name === "split") this.#leave(pieces)
+    else if (this.#grown(name, text, operands[0], args, texts) > this.#characters) throw tooLong()
+  }
+
+  /** At most how many characters come to the operand's own. */
+  #grown(
+    name: string,
+    text: string,
+    operand: Value | undefined,
+    args: ReadonlyArray<unknown>,
+    texts: ReadonlyArray<string>
+  ): number {
+    const widest = args.reduce((most: number, arg) => (typeof arg === "number" ? Math.max(most, arg) : most), 0)
+    const [first = "", second = ""] = texts
+    switch (name) {
+      case "replace":
+        return occurrences(text, first) * second.length
+      case "indent":
+        return (occurrences(text, "\n") + 1) * widest
+      case "join":
+        return (text.length + elementsOf(operand).length) * first.length
+      case "tojson": {
+        const { values, depth } = operand === undefined ? { values: 0, depth: 0 } : this.#spell(operand, 0)
+        return values * texts.reduce((sum, { length }) => sum + length, (depth + 1) * widest)
+      }
+      default:
+        return 0
+    }
+  }
+}
+
+const elementsOf = (value: Value | undefined): ReadonlyArray<Value> => {
+  const content = value?.value
+  return Array.isArray(content) ? content : content instanceof Map ? [...content.values()] : []
+}
+
+/** How often a text holds another. */
+const occurrences = (text: string, part: string): number => {
+  if (part === "") return text.length + 1
+  let count = 0
+  for (let at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + part.length)) count++
+  return count
+}
