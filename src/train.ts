@@ -10,6 +10,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../adapters/index.ts"
 import { Device, ofDevice } from "./device/index.ts"
+import { within } from "./files/index.ts"
 import { type LoadedKind, loadKind } from "./kinds/index.ts"
 import type { Network } from "./models/index.ts"
 import {
@@ -47,7 +48,7 @@ export const train = (resolved: ResolvedPlan, { directory, resume }: TrainOption
     const found = resume === undefined ? undefined : yield* findRun(resolved, resume, notice)
     const kind = yield* loadKind(resolved.plan)
     if (found !== undefined && found.finished !== null) {
-      return yield* alreadyFinished(kind, found, resolved, found.finished)
+      return yield* alreadyFinished(kind, found, resolved, found.finished).pipe(within(found.guard))
     }
     const { session, run } = yield* Effect.gen(function* () {
       const model = yield* kind.load(resolved)
@@ -57,7 +58,7 @@ export const train = (resolved: ResolvedPlan, { directory, resume }: TrainOption
       const run = yield* found === undefined ? openRun(resolved, directory) : continueRun(found, resolved, notice)
       return { session: yield* sessionOf(kind, adapted, resolved, run), run }
     }).pipe(Effect.onInterrupt(() => notice("interrupted before training began")))
-    return yield* trainRun(kind, session, { ...resolved, name: run.name }, run)
+    return yield* trainRun(kind, session, { ...resolved, name: run.name }, run).pipe(within(run.guard))
   }).pipe(Effect.scoped, ofDevice)
 
 const notice = (message: string) => Effect.flatMap(Progress, (tell) => tell({ kind: "notice", message }))

@@ -9,6 +9,7 @@ import * as Layer from "effect/Layer"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
+import { type GuardedFolder, within } from "../files/index.ts"
 import { lockRun } from "../output/index.ts"
 import { countTrials } from "./ask.ts"
 import { openDatabase, openQueue, patient, type StudyDatabase, type TrialQueue } from "./database.ts"
@@ -44,7 +45,12 @@ const LOOK = "500 millis"
 const SHOW = "1 second"
 
 /** The results of all workers, as they come in. `away` is called when the database does not answer. */
-const followResults = (database: StudyDatabase, folder: string, away: (error: SqlError) => Effect.Effect<void>) => {
+const followResults = (
+  database: StudyDatabase,
+  folder: string,
+  guard: GuardedFolder,
+  away: (error: SqlError) => Effect.Effect<void>
+) => {
   const results = new Map<string, TrialResult>()
   const awaited = new Map<string, Deferred.Deferred<TrialResult>>()
   const take = (found: ReadonlyArray<TrialResult>) =>
@@ -61,7 +67,7 @@ const followResults = (database: StudyDatabase, folder: string, away: (error: Sq
   const look = Effect.gen(function* () {
     if ((yield* patient(Effect.tapError(database.counted, away))) === results.size) return
     yield* take(yield* patient(database.results))
-    yield* writeResults(folder, false, [...results.values()])
+    yield* writeResults(folder, false, [...results.values()]).pipe(within(guard))
   })
   return {
     results: () => [...results.values()],
@@ -118,13 +124,13 @@ const keepWorker = (folder: string, at: Coordinated, results: () => ReadonlyArra
 export const coordinate = ({ folder, study, written }: StudyFolder, at: Coordinated) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
-    yield* lockRun(folder)
+    const guard = yield* lockRun(folder)
     const database = yield* openDatabase(study.id)
     const queue = yield* openQueue(study.id)
     const relative = path.relative(process.cwd(), path.resolve(folder)) || "."
     yield* patient(database.announce({ study: written, folder: relative }))
     let reported = 0
-    const follower = followResults(database, folder, (error) =>
+    const follower = followResults(database, folder, guard, (error) =>
       reported++ > 0
         ? Effect.void
         : at.live.tell(`the database does not answer (${reasonOf(error)}); it is asked again for a minute`)
@@ -154,7 +160,7 @@ export const coordinate = ({ folder, study, written }: StudyFolder, at: Coordina
     const results = yield* Effect.raceFirst(flow, Effect.andThen(meanwhile, Effect.never))
     yield* show
     yield* at.live.end
-    yield* writeResults(folder, true, results)
+    yield* writeResults(folder, true, results).pipe(within(guard))
     yield* patient(database.finish)
     yield* patient(database.clear)
     return results

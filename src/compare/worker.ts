@@ -4,7 +4,9 @@
  */
 import { hostname } from "node:os"
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
 import * as Schedule from "effect/Schedule"
+import { fileError, guardFolder, within } from "../files/index.ts"
 import { oldestOpenStudy, openDatabase, openQueue, patient, type StudyDatabase } from "./database.ts"
 import type { Program } from "./own-process.ts"
 import type { Trial } from "./study.ts"
@@ -30,6 +32,9 @@ const heardBy = (database: StudyDatabase, { id }: Trial): Heard => {
 /** Works on one study until it is finished. */
 export const serveStudy = (at: Workplace) =>
   Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    yield* fs.makeDirectory(at.folder, { recursive: true })
+    const guard = yield* guardFolder(at.folder)
     const database = yield* openDatabase(at.study.id)
     const queue = yield* openQueue(at.study.id)
     const one = queue.take((trial) =>
@@ -38,7 +43,7 @@ export const serveStudy = (at: Workplace) =>
         if (yield* patient(database.has(trial.id))) return
         const heard = heardBy(database, trial)
         yield* heard.step(0, 0, null)
-        const result = yield* runTrial(at, trial, heard)
+        const result = yield* runTrial(at, trial, heard).pipe(within(guard))
         yield* patient(database.record(result))
       })
     )
@@ -47,7 +52,10 @@ export const serveStudy = (at: Workplace) =>
       Effect.asVoid
     )
     yield* Effect.raceFirst(Effect.forever(one), finished)
-  })
+  }).pipe(
+    Effect.scoped,
+    Effect.catchTag("PlatformError", (error) => Effect.fail(fileError("write", at.folder)(error)))
+  )
 
 /** Works on the studies that are open in the database, one after another, forever. `tell` is called when there is none. */
 export const serveDatabase = (

@@ -10,7 +10,9 @@ export {
   writeFileAtomic,
   writeJson
 } from "./atomic-file.ts"
+export { type FolderPlace, type GuardedFolder, guardFolder, within } from "./guarded-folder.ts"
 export { platformReason, systemReason } from "./platform-reason.ts"
+export { hostname, isGone, ownerIn, thisProcess } from "./process-owner.ts"
 export {
   isDeeperThan,
   isRecord,

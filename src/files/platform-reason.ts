@@ -22,8 +22,12 @@ export const systemReason = (error: unknown): string | undefined => {
   return typeof code === "string" ? words[code] : undefined
 }
 
+/** The cause of a platform error that is this program's own: what it does not do to a file, as the end of such a sentence. */
+export class Refusal extends Error {}
+
 /** The end of a sentence that says what could not be done. */
 export const platformReason = ({ reason }: PlatformError): string => {
+  if (reason.cause instanceof Refusal) return reason.cause.message
   const code = (reason.cause as { readonly code?: unknown } | undefined)?.code
   if (typeof code !== "string") return reason.message
   return words[code] ?? `${reason.message} (${code})`

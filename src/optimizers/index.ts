@@ -55,7 +55,18 @@ export {
   scheduleFromConfig
 } from "./schedule.ts"
 export { type SgdOptions, sgd, type TraceOptions, trace } from "./sgd.ts"
-export { type Conditioning, chain, type PartitionOptions, partition, type State, type Transform } from "./transform.ts"
+export {
+  type Conditioning,
+  chain,
+  layoutAt,
+  layoutOf,
+  OfShape,
+  type PartitionOptions,
+  partition,
+  type State,
+  type StateLayout,
+  type Transform
+} from "./transform.ts"
 
 export const optimizers = {
   sgd: sgdOptimizer,

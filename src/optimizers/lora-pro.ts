@@ -43,8 +43,15 @@ import { addDecayedWeights, addProductDecay } from "./decay.ts"
 import { scaleByInvariantAdam } from "./invariant-adam.ts"
 import type { ComparedOptimizer, Optimizer, StateSize } from "./optimizer.ts"
 import { type Schedule, scaleByLearningRate } from "./schedule.ts"
-import { chain, type State, type Transform } from "./transform.ts"
-import { conditioningOf, notWhitened, type WhitenedState, whiteningsFor, whitenPairs } from "./whitening.ts"
+import { chain, type State, type StateLayout, type Transform } from "./transform.ts"
+import {
+  conditioningOf,
+  notWhitened,
+  type WhitenedState,
+  whitenedLayout,
+  whiteningsFor,
+  whitenPairs
+} from "./whitening.ts"
 
 export { equivalentGradient, freeMatrix, theorem, type XChoice } from "../kernels/index.ts"
 
@@ -177,6 +184,10 @@ const adamInside = (inner: AdamTransform): Inner<AdamState> => ({
 
 const withInner = <S extends State>(inner: Inner<S>, x: XChoice, damping: number): Transform<LoraProState<S>> => ({
   init: (params) => ({ ...notWhitened, inner: inner.init(params) }),
+  layout: (initial: { readonly inner: StateLayout }, { pairs }, step) => ({
+    ...initial,
+    ...whitenedLayout(pairs, step)
+  }),
   refresh: (state, params) => Effect.map(whitenPairs(params.pairs, damping), (whitened) => ({ ...state, ...whitened })),
   update: (updates, state, params) => {
     const whitenings = whiteningsFor("loraPro", state, params.pairs)

@@ -23,7 +23,9 @@ import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { combined, groupsOf } from "../kernels/index.ts"
 import type { DenseParameter, FactorPair, Trainable } from "../tensors/index.ts"
-import type { State, Transform } from "./transform.ts"
+import { layoutAt, OfShape, type State, type StateLayout, type Transform } from "./transform.ts"
+
+type RankAllocationLayout = { readonly [Key in keyof RankAllocationState]: StateLayout }
 
 /** When ranks are given up, in steps, and how many there are. */
 export interface RankBudget {
@@ -167,6 +169,15 @@ export const allocateRanks = (
   init: (params) => {
     const zeros = () => tensorsOfTriplets(tripletsIn(params, sites)).map((tensor) => tf.zerosLike(tensor))
     return { count: 0, importance: zeros(), uncertainty: zeros(), kept: null, inner: inner.init(params) }
+  },
+  layout: (initial: RankAllocationLayout, params, step) => {
+    const ended = step >= budget.end
+    return {
+      ...initial,
+      ...(ended ? { importance: [], uncertainty: [] } : {}),
+      kept: ended && budget.target < budget.initial ? new OfShape([budget.initial]) : null,
+      inner: layoutAt(inner, initial.inner, params, step)
+    }
   },
   update: (gradients, state, params) => {
     const step = state.count + 1

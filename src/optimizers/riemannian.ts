@@ -33,7 +33,14 @@ import { type FactorPair, type Trainable, withFactors } from "../tensors/index.t
 import { adamwParts, twoMoments } from "./adamw.ts"
 import type { Optimizer } from "./optimizer.ts"
 import { chain, type Transform } from "./transform.ts"
-import { conditioningOf, notWhitened, type WhitenedState, whiteningsFor, whitenPairs } from "./whitening.ts"
+import {
+  conditioningOf,
+  notWhitened,
+  type WhitenedState,
+  whitenedLayout,
+  whiteningsFor,
+  whitenPairs
+} from "./whitening.ts"
 
 export interface RiemannianOptions {
   /** δ, absolute, above 0; default 1e-6, the authors' value */
@@ -58,6 +65,7 @@ export const riemannian = ({ damping = 1e-6 }: RiemannianOptions = {}): Transfor
   }
   return {
     init: () => notWhitened,
+    layout: (_, { pairs }, step) => whitenedLayout(pairs, step),
     refresh: (state, { pairs }) => Effect.map(whitenPairs(pairs, damping), (whitened) => ({ ...state, ...whitened })),
     update: (updates, state, { pairs }) => ({ updates: directions(updates, state, pairs), state }),
     direction: (updates, state, { pairs }) => directions(updates, state, pairs),

@@ -9,16 +9,37 @@
  * State is a tree of plain objects, arrays, numbers and tensors, so a checkpoint can save any of them without knowing them.
  */
 import type { Tensor, Tensor1D } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type { DenseParameter, DeviceReadError, Trainable } from "../tensors/index.ts"
 
 export type State = number | null | Tensor | ReadonlyArray<State> | { readonly [key: string]: State }
+
+/** The shape of a tensor, in its place in a layout. */
+export class OfShape {
+  readonly shape: ReadonlyArray<number>
+  constructor(shape: ReadonlyArray<number>) {
+    this.shape = shape
+  }
+}
+
+/** A state with shapes in the place of its tensors. */
+export type StateLayout = number | null | OfShape | ReadonlyArray<StateLayout> | { readonly [key: string]: StateLayout }
+
+export const layoutOf = (state: State): StateLayout => {
+  if (state === null || typeof state === "number") return state
+  if (state instanceof tf.Tensor) return new OfShape(state.shape)
+  if (Array.isArray(state)) return state.map(layoutOf)
+  return Object.fromEntries(Object.entries(state).map(([key, value]) => [key, layoutOf(value)]))
+}
 
 export interface Transform<S extends State = State> {
   // Methods, not function-valued properties: their parameters are bivariant, so a Transform<OwnState> is a Transform.
 
   /** State for these parameters. Tensors in it belong to the caller. */
   init(params: Trainable): S
+  /** The layout of the state after `step` steps, from that of `init`: what a checkpoint has to fit. Absent: it stays as it was made. */
+  layout?(initial: StateLayout, params: Trainable, step: number): StateLayout
   /** gradients (or the updates of the transform before) → updates, and the state after this step */
   update(updates: Trainable, state: S, params: Trainable): { readonly updates: Trainable; readonly state: S }
   /**
@@ -43,9 +64,15 @@ export interface Conditioning {
   readonly damping: number
 }
 
+/** The layout of a transform's state after `step` steps. */
+export const layoutAt = (transform: Transform, initial: StateLayout, params: Trainable, step: number): StateLayout =>
+  transform.layout?.(initial, params, step) ?? initial
+
 /** Runs transforms one after the other; the chain's state is the list of theirs. */
 export const chain = (...transforms: ReadonlyArray<Transform>): Transform<ReadonlyArray<State>> => ({
   init: (params) => transforms.map((transform) => transform.init(params)),
+  layout: (initial: ReadonlyArray<StateLayout>, params, step) =>
+    transforms.map((transform, i) => layoutAt(transform, initial[i]!, params, step)),
   update: (updates, state, params) => {
     const states: Array<State> = []
     let current = updates
@@ -106,6 +133,8 @@ export const partition = (options: PartitionOptions): Transform<ReadonlyArray<St
   }
   return {
     init: (params) => parts.map(([part, transform]) => transform.init(select(params, part))),
+    layout: (initial: ReadonlyArray<StateLayout>, params, step) =>
+      parts.map(([part, transform], i) => layoutAt(transform, initial[i]!, select(params, part), step)),
     update: (updates, state, params) => {
       const next = parts.map(([part, transform], i) =>
         transform.update(select(updates, part), state[i]!, select(params, part))

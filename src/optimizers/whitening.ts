@@ -19,7 +19,7 @@ import * as Effect from "effect/Effect"
 import { type Whitened, type Whitening, whitenedOnDevice } from "../kernels/index.ts"
 import { symmetricEigen } from "../linalg/index.ts"
 import { type DeviceReadError, type FactorPair, isHostResident, readTensor } from "../tensors/index.ts"
-import type { Conditioning } from "./transform.ts"
+import { type Conditioning, OfShape } from "./transform.ts"
 
 export type { Whitening } from "../kernels/index.ts"
 
@@ -33,6 +33,22 @@ export type WhitenedState = {
 
 /** Before the first refresh. */
 export const notWhitened: WhitenedState = { whitenings: [], smallest: null }
+
+/** Before the first refresh and after it. */
+export const whitenedLayout = (pairs: ReadonlyArray<FactorPair>, step: number) => {
+  if (step === 0) return notWhitened as { readonly whitenings: readonly []; readonly smallest: null }
+  const whitenings = pairs.map(
+    ({
+      A: {
+        shape: [r]
+      }
+    }) => {
+      const square = new OfShape([r, r])
+      return { TB: square, TBgrad: square, TAt: square, TAgrad: square, S: square }
+    }
+  )
+  return { whitenings, smallest: new OfShape([pairs.length]) }
+}
 
 /** The whitenings of a refreshed state. Throws where there is not one for each pair: that is a bug in the caller. */
 export const whiteningsFor = (

@@ -14,14 +14,16 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
+import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
+import { cut } from "../boundary/index.ts"
 import { parseBoundedJson, readTextFile } from "../files/index.ts"
 import type { Network } from "../models/index.ts"
+import { layoutAt } from "../optimizers/index.ts"
 import { forEachTensor, readHeader, type StoredTensor } from "../safetensors/index.ts"
 import { frozenOf, tensorsOf, withFrozen, withTensors } from "../tensors/index.ts"
-import { restoredState, type Session, type StoredState, storedState } from "../training/index.ts"
+import { restoredState, type Session, type StoredState, stateProblem, storedState } from "../training/index.ts"
 import { Inputs, sha256Of } from "./inputs.ts"
 
 export const FORMAT = 1
@@ -55,13 +57,23 @@ export type CheckpointRecord = typeof CheckpointRecord.Type
 
 export const files = { tensors: "state.safetensors", record: "state.json", sums: "SHA256SUMS" } as const
 
-/** A checkpoint that is not what was written, or does not fit the session it is for. */
+/** A checkpoint that is not what was written. */
 export class CheckpointError extends Schema.TaggedError<CheckpointError>()("CheckpointError", {
   folder: Schema.String,
   reason: Schema.String
 }) {
   override get message() {
     return `the checkpoint ${this.folder} is damaged: ${this.reason}`
+  }
+}
+
+/** A checkpoint of another model, another optimizer, or another budget of steps. */
+export class CheckpointMisfit extends Schema.TaggedError<CheckpointMisfit>()("CheckpointMisfit", {
+  folder: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `the checkpoint ${this.folder} does not fit the model and the optimizer of this plan, and is left as it is: ${this.reason}`
   }
 }
 
@@ -105,43 +117,59 @@ export const readCheckpoint = (folder: string): Read<StoredCheckpoint> =>
       start: list("start"),
       optimizer: list("optimizer")
     }
-    const { trainable, start } = stored
+    const { trainable, start, optimizer } = stored
     if (trainable.length !== record.trainable)
       return yield* damaged(folder, `it holds ${trainable.length} of ${record.trainable} trained tensors`)
     if (start.length !== (record.start ?? 0))
       return yield* damaged(folder, `it holds ${start.length} of ${record.start ?? 0} frozen tensors`)
+    const known = new Set([...trainable, ...start, ...optimizer])
+    for (const tensor of tensors.values()) {
+      const { name, dtype } = tensor
+      if (!known.has(tensor))
+        return yield* damaged(folder, `${files.tensors} holds ${cut(name)}, which no checkpoint has`)
+      if (dtype !== "F32") return yield* damaged(folder, `tensor ${name} is of type ${dtype}, expected F32`)
+    }
     return stored
   }).pipe(asCheckpointError(folder))
 
 /**
- * Puts a checkpoint's state in place of what the session holds. Fails where it does not fit; the session is of no use then.
+ * Puts a checkpoint's state in place of what the session holds. Fails where it does not fit, with the session as it was; where its file
+ * cannot be read any more the session is of no use.
  */
 export const restoreCheckpoint = (
   session: Session<Network>,
   { folder, record, trainable, start, optimizer }: StoredCheckpoint
-): Read<void> =>
+): Effect.Effect<void, CheckpointError | CheckpointMisfit, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const { adapted } = session
     const current = tensorsOf(adapted.trainable)
     const frozen = frozenOf(adapted.trainable)
     yield* mustFit(folder, "trained", current, trainable)
     yield* mustFit(folder, "frozen", frozen, start)
+    const layout = layoutAt(session.optimizer, session.initialLayout, adapted.trainable, record.step)
+    const problem = placeProblem(session, record) ?? stateProblem(layout, record.optimizer, optimizer, record.step)
+    if (problem !== undefined) return yield* new CheckpointMisfit({ folder, reason: problem })
     // first, so that the old state and the new one are not there together
     tf.dispose([...current, ...frozen, ...storedState(session.optimizerState).tensors])
     session.optimizerState = null
     const uploaded = new Map<string, tf.Tensor>()
     yield* forEachTensor([...trainable, ...start, ...optimizer], ({ data, shape }, { name }) =>
       Effect.sync(() => void uploaded.set(name, tf.tensor(data, [...shape], "float32")))
-    )
+    ).pipe(asCheckpointError(folder))
     const all = (list: ReadonlyArray<StoredTensor>) => list.map(({ name }) => uploaded.get(name)!)
     adapted.trainable = withFrozen(withTensors(adapted.trainable, all(trainable)), all(start))
-    session.optimizerState = yield* Effect.try({
-      try: () => restoredState(record.optimizer as StoredState, all(optimizer)),
-      catch: (error) => new CheckpointError({ folder, reason: (error as Error).message })
-    })
+    session.optimizerState = restoredState(record.optimizer as StoredState, all(optimizer))
     session.step = record.step
     session.position = record.position
-  }).pipe(asCheckpointError(folder))
+  })
+
+const placeProblem = ({ accumulate }: Session<Network>, { step, position, best }: CheckpointRecord) => {
+  // every epoch has a batch; the numbers of batches may leap
+  if (position.epoch > step * accumulate) return `step ${step} is not in epoch ${position.epoch}`
+  return best !== null && best.step > step
+    ? `the best evaluation is that of step ${best.step}, after step ${step}`
+    : undefined
+}
 
 const damaged = (folder: string, reason: string) => new CheckpointError({ folder, reason })
 
@@ -156,11 +184,15 @@ const asCheckpointError =
 /** Compares both files with SHA256SUMS. */
 const verify = (folder: string) =>
   Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const sums = yield* readTextFile(path.join(folder, files.sums), 4096)
     for (const name of [files.record, files.tensors]) {
       const expected = new RegExp(`^([0-9a-f]{64}) {2}${name.replace(".", "\\.")}$`, "m").exec(sums)?.[1]
-      if ((yield* sha256Of(path.join(folder, name))) === expected) continue
+      const file = path.join(folder, name)
+      // asked before it is opened: a pipe waits for its writer, and a device never ends
+      if ((yield* fs.stat(file)).type !== "File") return yield* damaged(folder, `${name} is not a regular file`)
+      if ((yield* sha256Of(file)) === expected) continue
       return yield* damaged(folder, `${name} has another SHA-256 than ${files.sums} says`)
     }
   })
@@ -180,7 +212,7 @@ const mustFit = (
   stored: ReadonlyArray<StoredTensor>
 ) => {
   const shapes = (list: ReadonlyArray<{ readonly shape: ReadonlyArray<number> }>) =>
-    list.map(({ shape }) => `[${shape}]`)
+    list.map(({ shape }) => cut(`[${shape}]`))
   const [expected, found] = [shapes(current), shapes(stored)]
   const at = expected.findIndex((shape, i) => shape !== found[i])
   if (at < 0 && expected.length === found.length) return Effect.void
@@ -188,5 +220,5 @@ const mustFit = (
     expected.length === found.length
       ? `${kind} tensor ${at} has shape ${found[at]}, the model's has ${expected[at]}`
       : `it holds ${found.length} ${kind} tensors, the model has ${expected.length}`
-  return Effect.fail(damaged(folder, reason))
+  return Effect.fail(new CheckpointMisfit({ folder, reason }))
 }

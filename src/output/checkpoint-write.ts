@@ -8,7 +8,7 @@ import type { Tensor } from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
-import { FileError, fileError, refuseLink } from "../files/index.ts"
+import { FileError, fileError, refuseLink, temporaryName } from "../files/index.ts"
 import type { Network } from "../models/index.ts"
 import { bytesOf, streamSafetensors } from "../safetensors/index.ts"
 import { type DeviceReadError, frozenOf, isHostResident, readTensor, tensorsOf } from "../tensors/index.ts"
@@ -90,7 +90,7 @@ export const writeCheckpoint = (
     const path = yield* Path.Path
     const { record, tensors } = snapshot
     const target = path.join(folder, checkpointName(record.step))
-    const temporary = `${target}.tmp-${process.pid}`
+    const temporary = temporaryName(target)
     const write = Effect.gen(function* () {
       yield* refuseLink(folder)
       // not recursive: a run folder that was removed during the run is not made again

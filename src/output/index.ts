@@ -2,7 +2,7 @@
 
 export { FileError } from "../files/index.ts"
 export { AdapterError, peftReader, restoreAdapter, saveAdapter, saveTensors } from "./adapter-folder.ts"
-export { CheckpointError, restoreCheckpoint } from "./checkpoint-read.ts"
+export { CheckpointError, CheckpointMisfit, restoreCheckpoint } from "./checkpoint-read.ts"
 export { type Checkpoints, openCheckpoints } from "./checkpoints.ts"
 export { type BaseIdentity, baseIdentity } from "./inputs.ts"
 export { mergedClass, openMerged, writeMerged } from "./merge.ts"

@@ -7,7 +7,17 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Schema from "effect/Schema"
 import { listedLines } from "../boundary/index.ts"
-import { type FileError, fileError, isRecord, writeFileAtomic, writeJson } from "../files/index.ts"
+import {
+  FileError,
+  fileError,
+  type GuardedFolder,
+  isRecord,
+  readTextFile,
+  refuseLink,
+  within,
+  writeFileAtomic,
+  writeJson
+} from "../files/index.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
 import type { StoredCheckpoint } from "./checkpoint-read.ts"
 import { clearTemporary, newestCheckpoint, setAside } from "./checkpoints.ts"
@@ -75,7 +85,7 @@ export const cutMetrics = (
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const exists = yield* fs.exists(file).pipe(Effect.orElseSucceed(() => false))
-    const text = exists ? yield* fs.readFileString(file).pipe(Effect.mapError(fileError("read", file))) : ""
+    const text = exists ? yield* readRegular(file) : ""
     const rows = text.split("\n").flatMap((line): ReadonlyArray<MetricsRow> => {
       const row = parsed(line)
       if (row === undefined || row.step > step) return []
@@ -84,6 +94,15 @@ export const cutMetrics = (
     yield* writeFileAtomic(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(""))
     return rows
   })
+
+/** Reads a file of any size. Asked before it is opened: a pipe waits for its writer, and a device never ends. */
+const readRegular = (file: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const { type } = yield* fs.stat(file)
+    if (type !== "File") return yield* new FileError({ action: "read", file, reason: "it is not a regular file" })
+    return yield* fs.readFileString(file)
+  }).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(fileError("read", file)(error))))
 
 const parsed = (line: string): MetricsRow | undefined => {
   try {
@@ -96,6 +115,8 @@ const parsed = (line: string): MetricsRow | undefined => {
 
 /** A run that can be resumed. */
 export interface FoundRun extends RunFolder {
+  /** by which everything in it is written */
+  readonly guard: GuardedFolder
   /** of the plan it started from, where a checkpoint says it */
   readonly name: string
   readonly written: object
@@ -119,8 +140,8 @@ export const findRun = (
 ): Effect.Effect<FoundRun, PlanChanged | NoCheckpoint | RunLocked | FileError, RunEnvironment> =>
   Effect.gen(function* () {
     const folder = yield* runFolder(directory)
-    yield* lockRun(directory)
-    yield* clearTemporary([directory, folder.checkpoints, folder.adapter])
+    const guard = yield* lockRun(directory)
+    yield* clearTemporary([directory, folder.checkpoints, folder.adapter]).pipe(within(guard))
     const found = yield* newestCheckpoint(folder.checkpoints)
     const { checkpoint, damaged } = found
     const written = yield* planIn(resolved, directory)
@@ -135,14 +156,16 @@ export const findRun = (
     }
     const instead = checkpoint === null ? "and there is none before it" : "the one before it is taken"
     yield* Effect.forEach(damaged, ({ message }) => notice(`${message}; ${instead}`))
-    yield* setAside(found)
+    yield* setAside(found).pipe(within(guard))
     const report = yield* reportIn(folder)
     const finished = report?.steps === resolved.steps ? report : null
     if (checkpoint === null && report !== null && finished === null) {
       return yield* new NoCheckpoint({ directory, steps: report.steps })
     }
+    // what training would end with is said before it begins
+    if (finished === null) yield* Effect.forEach([folder.metrics, folder.checkpoints, folder.adapter], refuseLink)
     const name = checkpoint?.record.name ?? resolved.name
-    return { ...folder, name, written, inputs, checkpoint, finished }
+    return { ...folder, guard, name, written, inputs, checkpoint, finished }
   })
 
 const tooFewSteps = (trained: number, { plan, steps }: ResolvedPlan): ReadonlyArray<string> => {
@@ -156,7 +179,7 @@ const reportIn = (folder: RunFolder): Effect.Effect<RunReport | null, never, Fil
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     if (!(yield* fs.exists(folder.adapter))) return null
-    const text = yield* fs.readFileString(folder.report)
+    const text = yield* readTextFile(folder.report)
     const report = yield* Effect.try(() => JSON.parse(text) as RunReport)
     // the paths as the user names them now
     return { ...report, directory: folder.directory, adapter: folder.adapter }
@@ -177,4 +200,4 @@ export const continueRun = (
     const missing = step - history.filter(({ kind }) => kind === "step").length
     if (missing > 0) yield* notice(`warning: ${found.metrics} lacks ${missing} of the ${step} steps before`)
     return { ...found, append: appendMetrics(found.metrics), history }
-  })
+  }).pipe(within(found.guard))

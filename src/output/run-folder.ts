@@ -2,8 +2,8 @@
  * The run folder, `runs/<name>/`: created when everything that could be wrong with the input has been checked, never shared, never
  * overwritten. `lock` names the one process that writes it.
  *
- * A process that was killed leaves its lock there; a lock whose process is gone is taken over. Processes of another host cannot be asked
- * for, so a lock from there stays until someone removes it.
+ * A process that was killed leaves its lock there; a lock whose process is gone is taken over (`process-owner.ts`). Processes of another
+ * host cannot be asked for, so a lock from there stays until someone removes it.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -11,7 +11,18 @@ import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { FileError, fileError } from "../files/index.ts"
+import {
+  FileError,
+  fileError,
+  type GuardedFolder,
+  guardFolder,
+  hostname,
+  isGone,
+  ownerIn,
+  temporaryName,
+  thisProcess,
+  within
+} from "../files/index.ts"
 
 export class RunFolderExists extends Schema.TaggedError<RunFolderExists>()("RunFolderExists", {
   directory: Schema.String
@@ -95,11 +106,6 @@ export const createRunFolder = (
     }
   })
 
-// not imported: a bundle for a browser holds nothing of Node
-const hostname = (): string => process.getBuiltinModule("node:os").hostname()
-
-const Owner = Schema.Struct({ pid: Schema.Int.check(Schema.isGreaterThan(0)), host: Schema.String })
-
 export class RunLocked extends Schema.TaggedError<RunLocked>()("RunLocked", {
   directory: Schema.String,
   pid: Schema.Int,
@@ -111,32 +117,33 @@ export class RunLocked extends Schema.TaggedError<RunLocked>()("RunLocked", {
   }
 }
 
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    // it exists and belongs to another user
-    return (error as { readonly code?: string }).code === "EPERM"
-  }
-}
-
 /** The locks of this process: its pid in a lock does not say which of its runs holds it. */
 const held = new Set<string>()
 
-/** Locks a run folder until the scope ends: one process per run folder. */
+/** Locks a run folder until the scope ends: one process per run folder, which writes it by what it is given here. */
 export const lockRun = (
   directory: string
-): Effect.Effect<void, RunLocked | FileError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
+): Effect.Effect<GuardedFolder, RunLocked | FileError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const file = path.join(directory, "lock")
+    return yield* Effect.gen(function* () {
+      const guard = yield* guardFolder(directory)
+      yield* takeLock(directory, file).pipe(within(guard))
+      return guard
+    }).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(fileError("write", file)(error))))
+  })
+
+const takeLock = (directory: string, file: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    const file = path.join(directory, "lock")
     const name = path.resolve(file)
-    const own = { pid: process.pid, host: hostname() }
+    const own = yield* thisProcess
+    const content = JSON.stringify(own)
     const create: Effect.Effect<void, PlatformError | RunLocked, FileSystem.FileSystem> = createWhole(
       file,
-      JSON.stringify(own)
+      content
     ).pipe(
       Effect.catchIf(
         (error) => error.reason._tag === "AlreadyExists",
@@ -147,11 +154,11 @@ export const lockRun = (
       if (held.has(name)) return yield* new RunLocked({ directory, ...own })
       yield* create
       held.add(name)
-    }).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(fileError("write", file)(error))))
+    })
     const release = Effect.gen(function* () {
       held.delete(name)
       // someone may have removed it by hand, and another process may have taken the folder since
-      if ((yield* fs.readFileString(file)) === JSON.stringify(own)) yield* fs.remove(file)
+      if ((yield* contentOf(file)) === content) yield* fs.remove(file)
     })
     yield* Effect.acquireRelease(acquire, () => Effect.ignore(release))
   })
@@ -160,7 +167,7 @@ export const lockRun = (
 const createWhole = (file: string, content: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const temporary = `${file}.tmp-${process.pid}`
+    const temporary = temporaryName(file)
     yield* fs.remove(temporary, { force: true })
     yield* fs.writeFileString(temporary, content, { flag: "wx" })
     yield* fs.link(temporary, file).pipe(
@@ -172,23 +179,36 @@ const createWhole = (file: string, content: string) =>
     )
   })
 
+/** More than any lock has. */
+const LOCK_BYTES = 4_096
+
+/** What a lock says. A link, a pipe or a large file says nothing, and is not read. */
+const contentOf = (file: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const { type, size } = yield* fs.lstat(file)
+    const readable = type === "Directory" || (type === "File" && size <= LOCK_BYTES) // reading a folder fails, and says why
+    return readable ? yield* fs.readFileString(file) : ""
+  })
+
 /** Removes a lock whose process is gone; fails where it is alive. A lock that has vanished by itself counts as removed. */
 const removeDead = (directory: string, file: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const mustBeDead = (text: string) => {
-      const owner = Schema.decodeUnknownResult(Schema.fromJsonString(Owner))(text)
-      // half-written, or not by this package
-      if (owner._tag === "Failure") return Effect.void
-      const { pid, host } = owner.success
-      const dead = host === hostname() && (pid === process.pid || !isAlive(pid))
-      return dead ? Effect.void : Effect.fail(new RunLocked({ directory, pid, host }))
-    }
-    yield* mustBeDead(yield* fs.readFileString(file))
+    const mustBeDead = (text: string) =>
+      Effect.gen(function* () {
+        const owner = ownerIn(text)
+        if (owner === undefined) return
+        const { pid, host } = owner
+        // this process holds no lock that it does not know of
+        const own = pid === process.pid && host === hostname()
+        if (!own && !(yield* isGone(owner))) return yield* new RunLocked({ directory, pid, host })
+      })
+    yield* mustBeDead(yield* contentOf(file))
     // another process may have taken over in between: then its lock was moved here, and goes back
-    const aside = `${file}.dead.tmp-${process.pid}`
+    const aside = temporaryName(`${file}.dead`)
     yield* fs.rename(file, aside)
-    yield* fs.readFileString(aside).pipe(
+    yield* contentOf(aside).pipe(
       Effect.flatMap(mustBeDead),
       Effect.tapError(() => Effect.ignore(fs.link(aside, file))),
       Effect.ensuring(Effect.ignore(fs.remove(aside)))

@@ -18,7 +18,7 @@ import type * as Scope from "effect/Scope"
 import ownPackage from "../../package.json" with { type: "json" }
 import { RunPlan } from "../../schemas/index.ts"
 import type { SplitDescription } from "../data/index.ts"
-import { type FileError, fileError, refuseLink, writeJson } from "../files/index.ts"
+import { type FileError, fileError, type GuardedFolder, refuseLink, within, writeJson } from "../files/index.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
 import { relocate } from "../plan/index.ts"
 import type { DiagnosticsReport, Evaluation, Mistake, StepReport } from "../training/index.ts"
@@ -27,6 +27,8 @@ import { type BaseIdentity, baseIdentity, type Inputs, inputsOf } from "./inputs
 import { createRunFolder, lockRun, type RunFolder, type RunFolderExists, type RunLocked } from "./run-folder.ts"
 
 export interface Run extends RunFolder {
+  /** by which everything in it is written */
+  readonly guard: GuardedFolder
   /** of the plan it started from */
   readonly name: string
   /** the plan as plan.json says it */
@@ -50,11 +52,12 @@ export const openRun = (
   Effect.gen(function* () {
     const inputs = yield* inputsOf(resolved)
     const folder = yield* createRunFolder(directory ?? resolved.plan.output.directory, resolved.name)
-    yield* lockRun(folder.directory)
+    const guard = yield* lockRun(folder.directory)
     const written = yield* planIn(resolved, folder.directory)
-    yield* writeJson(folder.plan, written)
+    yield* writeJson(folder.plan, written).pipe(within(guard))
     const { name } = resolved
-    return { ...folder, name, written, inputs, append: appendMetrics(folder.metrics), history: [], checkpoint: null }
+    const append = appendMetrics(folder.metrics)
+    return { ...folder, guard, name, written, inputs, append, history: [], checkpoint: null }
   })
 
 /** The plan as a run folder has it: inputs relative to it, the folder itself not named; keys in the order of the schema. */

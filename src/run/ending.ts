@@ -5,7 +5,6 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
 import type { LoadedKind } from "../kinds/index.ts"
 import {
   type Checkpoints,
@@ -38,15 +37,16 @@ export const savedOnFailure =
       })
     )
 
-const resumeHint = ({ directory, plan }: Run, step: number, saved: number, problem: string | undefined) =>
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
+const resumeHint = ({ directory, guard }: Run, step: number, saved: number, problem: string | undefined) =>
+  Effect.map(guard.place, (place) => {
     const lost = problem === undefined ? "" : `step ${step} is not saved (${problem.split("\n")[0]}); `
-    if (!(yield* fs.exists(plan).pipe(Effect.orElseSucceed(() => false)))) {
-      return `${lost}${directory} is gone, and with it what was saved`
-    }
-    const state = saved === 0 ? "no step is saved yet" : `step ${saved} is saved`
-    return `${lost}${state}; go on with: ${invocation} train --resume ${directory}`
+    if (place.kind === "removed") return `${lost}${directory} is gone, and with it what was saved`
+    const there = place.kind === "here" ? "" : " in it"
+    const state = saved === 0 ? `no step is saved${there} yet` : `step ${saved} is saved${there}`
+    const resume = `go on with: ${invocation} train --resume`
+    if (place.kind === "here") return `${lost}${state}; ${resume} ${directory}`
+    if (place.kind === "renamed") return `${lost}${directory} is ${place.to} now; ${state}; ${resume} ${place.to}`
+    return `${lost}${directory} was moved elsewhere; ${state}; ${resume} and its new name`
   })
 
 export const presentRun = (kind: LoadedKind, folder: RunFolder, resolved: ResolvedPlan, report: RunReport) =>

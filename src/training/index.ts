@@ -45,7 +45,7 @@ export {
   written
 } from "./metrics.ts"
 export { openSession, type Session, type SessionOptions } from "./session.ts"
-export { restoredState, type StoredState, storedState } from "./state-tree.ts"
+export { restoredState, type StoredState, stateProblem, storedState } from "./state-tree.ts"
 export { Diverged, NotFinite, type StepError, takeStep, takeSteps } from "./step.ts"
 export type { Health, SiteSummary, StepReport } from "./step-report.ts"
 export { type DueProbe, type StepsOptions, sessionSteps, steps, takeNextStep } from "./steps.ts"

@@ -11,7 +11,7 @@ import type * as Scope from "effect/Scope"
 import type { Adapted } from "../../adapters/index.ts"
 import type { BatchPosition } from "../data/index.ts"
 import type { Model, Network } from "../models/index.ts"
-import type { State, Transform } from "../optimizers/index.ts"
+import { layoutOf, type State, type StateLayout, type Transform } from "../optimizers/index.ts"
 import { type Trainable, tensorsOf } from "../tensors/index.ts"
 import type { Loss } from "./loss.ts"
 
@@ -26,6 +26,8 @@ export interface SessionOptions<M extends Network = Model> {
 
 export interface Session<M extends Network = Model> extends Required<SessionOptions<M>> {
   readonly adapted: Adapted<M>
+  /** of the optimizer's state at step 0 */
+  readonly initialLayout: StateLayout
   optimizerState: State
   /** steps taken */
   step: number
@@ -39,17 +41,19 @@ export const openSession = <M extends Network = Model>(
   options: SessionOptions<M>
 ): Effect.Effect<Session<M>, never, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.sync(
-      (): Session<M> => ({
+    Effect.sync((): Session<M> => {
+      const optimizerState = options.optimizer.init(adapted.trainable)
+      return {
         accumulate: 1,
         recompute: "none",
         ...options,
         adapted,
-        optimizerState: options.optimizer.init(adapted.trainable),
+        initialLayout: layoutOf(optimizerState),
+        optimizerState,
         step: 0,
         position: { epoch: 0, batch: 0 }
-      })
-    ),
+      }
+    }),
     (session) => Effect.sync(() => tf.dispose(session.optimizerState as tf.TensorContainer))
   )
 

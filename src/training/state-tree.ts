@@ -9,7 +9,9 @@
 
 import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import type { State } from "../optimizers/index.ts"
+import { cut } from "../boundary/index.ts"
+import { isRecord } from "../files/index.ts"
+import { OfShape, type State, type StateLayout } from "../optimizers/index.ts"
 
 export type StoredState = number | null | ReadonlyArray<StoredState> | { readonly [key: string]: StoredState | string }
 
@@ -27,6 +29,53 @@ export const storedState = (state: State): { readonly tree: StoredState; readonl
 }
 
 const numberAsText = (value: number) => ({ $number: Object.is(value, -0) ? "-0" : String(value) })
+
+/**
+ * Why a stored tree with tensors of these shapes is no state of this layout after `step` steps, as a sentence; undefined where it is one.
+ * Every tensor has to be in the tree once. A whole number counts steps, and is at most theirs.
+ */
+export const stateProblem = (
+  layout: StateLayout,
+  tree: unknown,
+  tensors: ReadonlyArray<{ readonly shape: ReadonlyArray<number> }>,
+  step: number
+): string | undefined => {
+  const named = new Set<number>()
+  const tensorProblem = ({ shape }: OfShape, node: unknown, place: string) => {
+    const index = isRecord(node) ? node["$tensor"] : undefined
+    const found = typeof index === "number" ? tensors[index] : undefined
+    if (found === undefined) return `${place} names no tensor of the ${tensors.length}`
+    if (named.has(index as number)) return `${place} is a tensor that is in another place too`
+    named.add(index as number)
+    const [is, expected] = [`[${found.shape}]`, `[${shape}]`]
+    return is === expected ? undefined : `${place} (tensor ${index}) has shape ${cut(is)}, expected ${expected}`
+  }
+  const numberProblem = (initial: number, node: unknown, place: string) => {
+    // not finite, which training will say
+    if (isRecord(node) && /^(NaN|-?Infinity|-0)$/.test(String(node["$number"]))) return undefined
+    if (typeof node !== "number") return `${place} is no number`
+    const outside = Number.isInteger(initial) && Number.isInteger(node) && (node < 0 || node > step)
+    return outside ? `${place} is ${node} after ${step} steps` : undefined
+  }
+  const problem = (part: StateLayout, node: unknown, place: string): string | undefined => {
+    if (part === null) return node === null ? undefined : `${place} is there, which the optimizer does not have`
+    if (typeof part === "number") return numberProblem(part, node, place)
+    if (part instanceof OfShape) return tensorProblem(part, node, place)
+    if (Array.isArray(part) !== Array.isArray(node) || !(Array.isArray(node) || isRecord(node)))
+      return `${place} is not what the optimizer has there`
+    const [expected, found] = [Object.keys(part).sort(), Object.keys(node).sort()]
+    if (expected.length !== found.length || expected.some((key, i) => key !== found[i]))
+      return `${place} has ${found.length} parts, the optimizer's has ${expected.length}${Array.isArray(part) ? "" : ` (${expected.join(", ")})`}`
+    for (const [key, inner] of Object.entries(part)) {
+      const inside = problem(inner, (node as Readonly<Record<string, unknown>>)[key], `${place}.${key}`)
+      if (inside !== undefined) return inside
+    }
+    return undefined
+  }
+  const found = problem(layout, tree, "optimizer")
+  if (found !== undefined || named.size === tensors.length) return found
+  return `it holds ${tensors.length} tensors of the optimizer, which has ${named.size}`
+}
 
 /** The state again. Throws a RangeError where the tree names a tensor that is not there. */
 export const restoredState = (tree: StoredState, tensors: ReadonlyArray<Tensor>): State => {

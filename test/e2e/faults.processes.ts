@@ -251,7 +251,7 @@ describe("a process", () => {
       training.kill("SIGKILL")
       const { signal } = await training.ended
       expect(signal).toBe("SIGKILL")
-      expect(JSON.parse(w.read(`${folder}/lock`))).toEqual({ pid: training.pid, host: hostname() })
+      expect(JSON.parse(w.read(`${folder}/lock`))).toMatchObject({ pid: training.pid, host: hostname() })
       await goesOn(folder)
       expect(existsSync(w.path(`${folder}/lock`))).toBe(false)
     },

@@ -10,6 +10,7 @@ import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { isGone, ownerIn, thisProcess } from "../../files/index.ts"
 import { exists, type RepositoryCache } from "./cache.ts"
 import { type HubError, type HubSettings, type HubSource, hubError } from "./hub-source.ts"
 import { call, hub, type RemoteFile, unreachable } from "./remote.ts"
@@ -157,12 +158,13 @@ const lockDownload = (
 ): Effect.Effect<void, PlatformError, FileSystem.FileSystem | Scope.Scope> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const own = `${process.pid}@${process.getBuiltinModule("node:os").hostname()}`
+    const own = JSON.stringify(yield* thisProcess)
     const take: Effect.Effect<void, PlatformError> = fs.writeFileString(lock, own, { flag: "wx" }).pipe(
       Effect.catchIf(
         ({ reason }) => reason._tag === "AlreadyExists",
         () =>
-          isStale(fs, lock, growing, own).pipe(
+          isStale(fs, lock, growing).pipe(
+            Effect.provideService(FileSystem.FileSystem, fs),
             Effect.flatMap((stale) => (stale ? fs.remove(lock, { force: true }) : Effect.sleep("200 millis"))),
             Effect.andThen(Effect.suspend(() => take))
           )
@@ -171,12 +173,10 @@ const lockDownload = (
     yield* Effect.acquireRelease(Effect.interruptible(take), () => Effect.ignore(fs.remove(lock)))
   })
 
-const isStale = (fs: FileSystem.FileSystem, lock: string, growing: string, own: string) =>
+const isStale = (fs: FileSystem.FileSystem, lock: string, growing: string) =>
   Effect.gen(function* () {
-    const holder = yield* fs.readFileString(lock).pipe(Effect.orElseSucceed(() => ""))
-    const [pid, host] = holder.split("@")
-    // processes of another host cannot be asked for
-    if (host !== undefined && host === own.split("@")[1] && !isAlive(Number(pid))) return true
+    const holder = ownerIn(yield* fs.readFileString(lock).pipe(Effect.orElseSucceed(() => "")))
+    if (holder !== undefined && (yield* isGone(holder))) return true
     const ages = yield* Effect.forEach([lock, growing], (file) => ageOf(fs, file))
     return Math.min(...ages) > longest
   })
@@ -187,13 +187,3 @@ const ageOf = (fs: FileSystem.FileSystem, file: string) =>
     Effect.map(({ mtime }) => (mtime._tag === "Some" ? Date.now() - mtime.value.getTime() : Number.POSITIVE_INFINITY)),
     Effect.orElseSucceed(() => Number.POSITIVE_INFINITY)
   )
-
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    // it exists and belongs to another user
-    return (error as { readonly code?: string }).code === "EPERM"
-  }
-}

@@ -12,6 +12,8 @@ import {
   budgetSteps,
   chain,
   clipByGlobalNorm,
+  layoutAt,
+  layoutOf,
   type RankAllocationOptions,
   type RankAllocationState,
   type RankBudget,
@@ -20,6 +22,7 @@ import {
 } from "../../../src/optimizers/index.ts"
 import { tripletScores } from "../../../src/optimizers/rank-allocation.ts"
 import { mapTensors, type Trainable, tensorsOf, withTensors } from "../../../src/tensors/trainable.ts"
+import { stateProblem, storedState } from "../../../src/training/state-tree.ts"
 import { config, inTreeOrder, options, partsOf, steps, treeOf } from "../../adapters/adalora-golden.ts"
 import { describeOnEach } from "../../backends.ts"
 import { expectClose, expectNoLeak, tolerance } from "../../setup.ts"
@@ -203,6 +206,23 @@ describeOnEach(() => {
     })
     expect(seen.map(([step]) => step)).toEqual([3, 6, 9, 12])
     expect(alive(last.map(Number))).toBe(4)
+  })
+
+  test("its state has the layout that it says, before, at and after the last allocation", async () => {
+    for (const changes of [{}, { target: 9 }, { start: 0, end: 1, every: 1 }]) {
+      const transform = allocateRanks(inner(), allocation(changes))
+      const params = tree(0)
+      const first = transform.init(params)
+      const initial = layoutOf(first)
+      disposeState(first)
+      await trained(transform, 14, async (step, _, state) => {
+        const { tree: stored, tensors } = storedState(state)
+        expect(stateProblem(layoutAt(transform, initial, params, step), stored, tensors, step)).toBeUndefined()
+        if (step === 12)
+          expect(stateProblem(initial, stored, tensors, step)).toMatch(/^optimizer\.importance has 0 parts/)
+      })
+      tf.dispose([...tensorsOf(params)])
+    }
   })
 
   test("a λ at 0 moves again with the next step, and comes back where it matters by then", async () => {

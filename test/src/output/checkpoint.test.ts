@@ -217,7 +217,10 @@ describe("a damaged checkpoint is told from a whole one:", () => {
       Effect.gen(function* () {
         const { target } = yield* saved(adamw, "full", 1, folder())
         const session = yield* toySession(adamw, "lora")
+        const before = yield* stateOf(session)
         const error = yield* Effect.flip(restoreCheckpoint(session, yield* readCheckpoint(target)))
+        // compared before anything is given up
+        expect(yield* stateOf(session)).toEqual(before)
         expect(error.message).toMatch(/trained tensor 0 has shape \[8,8\], the model's has \[2,8\]/)
         const none = yield* toySession(adamw, "none")
         const other = yield* Effect.flip(restoreCheckpoint(none, yield* readCheckpoint(target)))
@@ -225,6 +228,12 @@ describe("a damaged checkpoint is told from a whole one:", () => {
         const subtracting = yield* saved(adamw, "pissa", 1, folder())
         const third = yield* Effect.flip(restoreCheckpoint(session, yield* readCheckpoint(subtracting.target)))
         expect(third.message).toMatch(/it holds 6 frozen tensors, the model has 0/)
+        const others = yield* toySession(sgd, "lora")
+        const momenta = yield* stateOf(others)
+        const moments = yield* saved(adamw, "lora", 1, folder())
+        const fourth = yield* Effect.flip(restoreCheckpoint(others, yield* readCheckpoint(moments.target)))
+        expect(fourth.message).toMatch(/does not fit the model and the optimizer of this plan.*: optimizer/)
+        expect(yield* stateOf(others)).toEqual(momenta)
       })
     ))
 

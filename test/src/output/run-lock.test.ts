@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "no
 import { hostname } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
+import { thisProcess } from "../../../src/files/index.ts"
 import { lockRun } from "../../../src/output/run-folder.ts"
 import { type Fault, faultyFiles } from "../../faulty-files.ts"
 import { temporaryFolders, withFiles } from "./toy-session.ts"
@@ -12,7 +13,7 @@ const folder = temporaryFolders()
 const lockOf = (run: string) => join(run, "lock")
 const ownerOf = (run: string) => JSON.parse(readFileSync(lockOf(run), "utf8"))
 const lockedBy = (run: string, owner: unknown) => writeFileSync(lockOf(run), JSON.stringify(owner))
-const self = { pid: process.pid, host: hostname() }
+const self = await withFiles(thisProcess)
 
 /** A process that lives until the test ends, and one that is dead. */
 const living = () => Bun.spawn(["sleep", "60"])

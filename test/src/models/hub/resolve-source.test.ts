@@ -250,6 +250,6 @@ test("two processes share one download, and a lock of a process that is gone hol
   const weights = readdirSync(blobs).find((name) => name.length === 64)!
   rmSync(join(blobs, weights))
   // no process has this number: it is above every system's largest
-  writeFileSync(join(blobs, `${weights}.lock`), `${2 ** 30}@${hostname()}`)
+  writeFileSync(join(blobs, `${weights}.lock`), JSON.stringify({ pid: 2 ** 30, host: hostname() }))
   expect(contents(await run(resolved("hf:lab/whole")))["model.safetensors"]).toEqual(whole.files["model.safetensors"])
 })

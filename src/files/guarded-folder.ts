@@ -1,0 +1,125 @@
+/**
+ * A folder that a process writes for hours, while others may rename it, replace it, or put symbolic links into it. What is written or
+ * removed by `files` lands in that folder or nowhere.
+ *
+ * Before each write and each removal it is asked whether the folder of this name is still the one that was opened (by its device and inode),
+ * whether the path stays in it, and whether a part of the path is a symbolic link. A file system that has no inodes, as one in memory,
+ * cannot say which folder is which; the paths and links are checked there all the same.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import { type PlatformError, systemError } from "effect/PlatformError"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import { Refusal } from "./platform-reason.ts"
+
+/** Where a folder is: under its name still; under another name beside it; in another place that is not known; removed. */
+export type FolderPlace =
+  | { readonly kind: "here" | "elsewhere" | "removed" }
+  | { readonly kind: "renamed"; readonly to: string }
+
+export interface GuardedFolder {
+  /** The file system for all who write here. Reads are as ever. What no writer of a run needs (copies, links, times) is refused. */
+  readonly files: FileSystem.FileSystem
+  readonly place: Effect.Effect<FolderPlace>
+}
+
+/** Runs writers of a folder. */
+export const within =
+  ({ files }: GuardedFolder) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, FileSystem.FileSystem>> =>
+    Effect.provideService(effect, FileSystem.FileSystem, files)
+
+/** Which folder it is; undefined where the file system does not say. */
+const identityOf = ({ dev, ino }: FileSystem.File.Info): string | undefined =>
+  Option.isSome(ino) && ino.value !== 0n ? `${dev}:${ino.value}` : undefined
+
+/** Guards an existing folder until the scope ends. */
+export const guardFolder = (
+  directory: string
+): Effect.Effect<GuardedFolder, PlatformError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const root = path.resolve(directory)
+    // Held open: a new folder is given the inode of a removed one, but not while that one is open. Windows opens no folders.
+    const handle = yield* Effect.option(fs.open(root))
+    const own = identityOf(yield* fs.stat(root))
+
+    /** Fails where `file` is not to be written; `replaced`: what has this name is replaced or removed itself, even where it is a link. */
+    const check = (method: string, file: string, replaced = false) =>
+      Effect.gen(function* () {
+        const refusal = (reason: string) =>
+          systemError({
+            _tag: "PermissionDenied",
+            module: "FileSystem",
+            method,
+            pathOrDescriptor: file,
+            cause: new Refusal(reason)
+          })
+        const relative = path.relative(root, path.resolve(file))
+        const parts = relative.split(path.sep)
+        if (parts[0] === ".." || path.isAbsolute(relative)) {
+          return yield* Effect.fail(refusal(`it is outside of ${directory}, which alone is written here`))
+        }
+        if (identityOf(yield* fs.stat(root)) !== own) {
+          return yield* Effect.fail(
+            refusal(`${directory} is not the folder any more that was opened, and nothing is written into another one`)
+          )
+        }
+        let at = root
+        for (const part of replaced ? parts.slice(0, -1) : parts) {
+          at = path.join(at, part)
+          const found = yield* Effect.result(fs.lstat(at)) // nothing there, or nothing to be seen: the write will say so
+          if (Result.isFailure(found)) return
+          if (found.success.type !== "SymbolicLink") continue
+          const what = at === path.resolve(file) ? "it" : path.join(directory, path.relative(root, at))
+          return yield* Effect.fail(refusal(`${what} is a symbolic link, which is not followed for writing; remove it`))
+        }
+      })
+
+    const { access, exists, lstat, readDirectory, readFile, readFileString, readLink, realPath, stat, stream } = fs
+    const reads = { access, exists, lstat, readDirectory, readFile, readFileString, readLink, realPath, stat, stream }
+    const files = FileSystem.makeNoop({
+      ...reads,
+      open: (file, options) =>
+        options?.flag === undefined || options.flag === "r"
+          ? fs.open(file, options)
+          : Effect.andThen(check("open", file), fs.open(file, options)),
+      writeFile: (file, data, options) => Effect.andThen(check("writeFile", file), fs.writeFile(file, data, options)),
+      writeFileString: (file, text, options) =>
+        Effect.andThen(check("writeFile", file), fs.writeFileString(file, text, options)),
+      makeDirectory: (file, options) => Effect.andThen(check("makeDirectory", file), fs.makeDirectory(file, options)),
+      remove: (file, options) => Effect.andThen(check("remove", file, true), fs.remove(file, options)),
+      rename: (from, to) =>
+        check("rename", from, true).pipe(
+          Effect.andThen(check("rename", to, true)),
+          Effect.andThen(fs.rename(from, to))
+        ),
+      link: (from, to) =>
+        check("link", from, true).pipe(Effect.andThen(check("link", to, true)), Effect.andThen(fs.link(from, to)))
+    })
+
+    const isOwn = (file: string) =>
+      Effect.match(fs.stat(file), {
+        onFailure: () => false,
+        onSuccess: (info) => identityOf(info) === own && info.type === "Directory"
+      })
+    const place = Effect.gen(function* (): Effect.fn.Return<FolderPlace> {
+      if (yield* isOwn(root)) return { kind: "here" }
+      const names = yield* fs.readDirectory(path.dirname(root)).pipe(Effect.orElseSucceed(() => []))
+      for (const name of own === undefined ? [] : names) {
+        const to = path.join(path.dirname(directory), name)
+        if (yield* isOwn(to)) return { kind: "renamed", to }
+      }
+      if (Option.isNone(handle)) return { kind: "removed" }
+      const links = yield* handle.value.stat.pipe(
+        Effect.map(({ nlink }) => Option.getOrElse(nlink, () => 0n)),
+        Effect.orElseSucceed(() => 0n)
+      )
+      return { kind: links === 0n ? "removed" : "elsewhere" }
+    })
+    return { files, place }
+  })
