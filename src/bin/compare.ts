@@ -6,6 +6,7 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as References from "effect/References"
 import * as Result from "effect/Result"
+import { withoutSecrets } from "../boundary/index.ts"
 import {
   type Asked,
   bestRates,
@@ -27,11 +28,11 @@ import {
   type StudyFolder,
   serveDatabase,
   serveStudy,
+  shownStorage,
   storageError,
   storageLayer,
   type Verdict,
   verdictJson,
-  withoutPassword,
   writeVerdict,
   writtenStorage
 } from "../compare/index.ts"
@@ -66,7 +67,7 @@ const study = (given: CompareGiven) =>
     if (Option.isNone(given.plan)) return yield* noPlan
     const file = yield* readPlan(given.plan.value, given.set)
     const storage = yield* storageOf(given)
-    const shown = storage === undefined ? "sqlite" : withoutPassword(writtenStorage(storage))
+    const shown = storage === undefined ? "sqlite" : shownStorage(storage)
     const question = yield* questionOf(file, askedOf(given, shown))
     const live = liveTable(yield* measureOf(question.plan), screen)
     const { warnings } = yield* checkStudy(question, file.name)
@@ -156,12 +157,16 @@ const askedOf = (given: CompareGiven, storage: string): Asked => ({
   storage
 })
 
-/** The command that was given, for a shell. */
+/** The command that was given, for a shell; `***` stands for what has to be put in again. */
 const again = (): string => {
-  const args = process.argv.slice(2).map(withoutPassword)
+  const args = process.argv.slice(2).map(shownArgument)
   const quoted = args.map((arg) => (/^[\w./,:=@+-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", "'\\''")}'`))
   return `${invocation} ${quoted.join(" ")}`
 }
+
+/** `postgres://…` or `--storage=postgres://…`, as they may be shown. */
+const shownArgument = (arg: string): string =>
+  arg.includes("://") ? arg.replace(/^(--[\w-]+=)?(.*)$/s, (_, flag = "", url) => flag + withoutSecrets(url)) : arg
 
 const textOf = (folder: string, verdict: Verdict): string =>
   `${markdownOf(verdict).trimEnd()}\n\nEverything is in ${folder}/: compare.html, compare.md, compare.json, and a run folder for each trial.`

@@ -10,9 +10,9 @@ export {
   parseStorage,
   type Storage,
   StorageError,
+  shownStorage,
   storageError,
   storageLayer,
-  withoutPassword,
   writtenStorage
 } from "./storage.ts"
 export { BestRate, Discrepancy, type Question, Score, Stage, Strategy, Study, Trial, TrialResult } from "./study.ts"

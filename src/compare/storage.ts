@@ -14,6 +14,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import { classifySqliteError, SqlError } from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
+import { withoutSecrets } from "../boundary/index.ts"
 
 export class StorageError extends Schema.TaggedError<StorageError>()("StorageError", {
   storage: Schema.String,
@@ -29,24 +30,26 @@ export type Storage =
   | { readonly kind: "postgres"; readonly url: Redacted.Redacted }
 
 const expected =
-  "expected sqlite://FILE, or postgres://USER:PASSWORD@HOST:PORT/DATABASE for workers on several machines"
+  "expected sqlite://FILE, or postgres://USER:PASSWORD@HOST:PORT/DATABASE for workers on several machines; in a password, / is written %2F, @ %40, : %3A, ? %3F and # %23"
 
 /** A `--storage` as it was written. */
 export const parseStorage = (written: string): Result.Result<Storage, StorageError> => {
   const refuse = (reason: string) =>
-    Result.fail(new StorageError({ storage: withoutPassword(written), reason: `${reason}; ${expected}` }))
-  const [scheme, rest] = written.split(/:\/\/(.*)/s)
+    Result.fail(new StorageError({ storage: withoutSecrets(written), reason: `${reason}; ${expected}` }))
+  const [, scheme, rest] = /^([a-z][a-z\d+.-]*):\/\/(.*)$/is.exec(written) ?? []
   if (rest === undefined) return refuse("found no scheme")
   if (scheme === "sqlite") return rest === "" ? refuse("found no file") : Result.succeed({ kind: "sqlite", file: rest })
   if (scheme !== "postgres" && scheme !== "postgresql") return refuse(`found "${scheme}"`)
   const url = URL.canParse(written) ? new URL(written) : undefined
   if (url === undefined || url.hostname === "") return refuse("found no host")
   if (url.pathname.length < 2) return refuse("found no database")
+  // the parser took a part of the password for the host
+  if (url.pathname.includes("@")) return refuse("found an @ after the host")
   return Result.succeed({ kind: "postgres", url: Redacted.make(written) })
 }
 
 /** For files and messages. */
-export const withoutPassword = (written: string): string => written.replace(/^(\w+:\/\/[^/@]*?):[^/]*@/, "$1@")
+export const shownStorage = (storage: Storage): string => withoutSecrets(writtenStorage(storage))
 
 /** As `--storage` takes it; holds the password. */
 export const writtenStorage = (storage: Storage): string =>
@@ -85,7 +88,7 @@ export const storageLayer = (storage: Storage): Layer.Layer<SqlClient.SqlClient,
 /** What the database reported, with its name. */
 export const storageError = (storage: Storage, error: SqlError): StorageError =>
   new StorageError({
-    storage: withoutPassword(writtenStorage(storage)),
+    storage: shownStorage(storage),
     reason: `${reasonOf(error)}; is it there, and may it be written?`
   })
 

@@ -15,7 +15,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
-import { listedLines } from "../boundary/index.ts"
+import { listedLines, withoutSecrets } from "../boundary/index.ts"
 import { FileError, fileError, inNewFolder, isRecord, readTextFile, writeJson } from "../files/index.ts"
 import { planFromValue, relocate } from "../plan/index.ts"
 import { type Question, Study, TrialResult } from "./study.ts"
@@ -64,7 +64,9 @@ const studyIn = (folder: string) =>
     const text = yield* readTextFile(file).pipe(
       Effect.mapError(({ reason }) => new FileError({ action: "read", file, reason }))
     )
-    return yield* decodeStudy(text).pipe(Effect.mapError(notWhatItWrites(file)))
+    const study = yield* decodeStudy(text).pipe(Effect.mapError(notWhatItWrites(file)))
+    // earlier versions wrote more of the URL
+    return { ...study, storage: withoutSecrets(study.storage) }
   })
 
 const opened = (folder: string, written: Study) =>

@@ -1,0 +1,50 @@
+/** What of a URL is shown: enough to know it by, and nothing that opens a door. */
+import { describe, expect, test } from "bun:test"
+import { withoutSecrets } from "../../../src/boundary/index.ts"
+
+describe("a URL as it may be printed and stored", () => {
+  test.each([
+    ["https://host:8080/path?download=true#part", "https://host:8080/path?download=true#part"],
+    ["postgres://[::1]:5432/db?sslmode=require", "postgres://[::1]:5432/db?sslmode=require"],
+    ["postgres://host/db", "postgres://host/db"],
+    ["studies.db", "studies.db"],
+    ["./path/to:x", "./path/to:x"],
+    ["sqlite://a@b/user:x?key=y.db", "sqlite://a@b/user:x?key=y.db"],
+    ["postgres://me@host/db", "postgres://***@host/db"],
+    ["postgres://me:secret@host:5432/db", "postgres://***@host:5432/db"],
+    ["POSTGRES://me:secret@host/db", "POSTGRES://***@host/db"],
+    ["https://hf_secret@host/", "https://***@host/"],
+    ["postgres://host/db?sslmode=require&password=secret", "postgres://host/db?sslmode=require&password=***"],
+    ["postgres://host/db?password=secret&sslmode=require", "postgres://host/db?password=***"],
+    ["postgres://host/db?user=secret", "postgres://host/db?user=***"],
+    ["https://host/file?X-Amz-Signature=secret", "https://host/file?X-Amz-Signature=***"],
+    ["https://host/#access_token=secret", "https://host/#access_token=***"]
+  ])("%s", (url, shown) => {
+    expect(withoutSecrets(url)).toBe(shown)
+    // what is stored is read and shown again
+    expect(withoutSecrets(shown)).toBe(shown)
+  })
+
+  test.each([
+    "postgres://me:se/secret@h/db",
+    "postgres://me:1/secret@h/db",
+    "postgres://me:se@secret@h/db",
+    "postgres://me:se?secret@h/db",
+    "postgres://me:se#secret@h/db",
+    "postgres://me:se?password=secret@h/db",
+    "postgres://h/db?password=se@secret",
+    "postgres://h/db?password=se&secret",
+    "postgres://h/db?a=b;PASSWORD=secret",
+    "postgres://h/db?p%61ssword=secret",
+    "postgres://me:secret/db",
+    "postgres://me:secret",
+    "postgres:/me:secret@h/db",
+    "postgres:me:secret@h/db",
+    "me:secret@h/db",
+    "me:secret/db",
+    "postgres://me:a b\nsecret@h/db",
+    "postgres://me:a\u0000secret@h/db"
+  ])("%j, which no parser has to take", (url) => {
+    expect(withoutSecrets(url)).not.toContain("secret")
+  })
+})
