@@ -8,5 +8,5 @@ export {
   setLimits,
   setLimitsFromText
 } from "./limits.ts"
-export { withoutSecrets } from "./secrets.ts"
+export { withoutSecrets, withoutSecretsIn } from "./secrets.ts"
 export { cut, cutLines, listed, listedLines, mostListed, printable, printableLine } from "./text.ts"

@@ -8,7 +8,7 @@
 
 interface Limit {
   readonly default: number
-  readonly unit: "bytes" | "characters" | "levels" | "seconds" | "times" | "entries" | "steps"
+  readonly unit: "bytes" | "characters" | "levels" | "seconds" | "times" | "entries" | "steps" | "pages"
   /** what is counted, and of what */
   readonly what: string
 }
@@ -39,7 +39,20 @@ export const limits = {
     default: 500,
     unit: "levels",
     what: "expressions, blocks and calls within one another in a chat template"
-  }
+  },
+  // a page has 1,000 entries
+  "hub-pages": { default: 100, unit: "pages", what: "the Hub's listing of a model" },
+  "hub-files": { default: 100_000, unit: "entries", what: "the same, on all pages" },
+  // a model of 120 billion numbers of 16 bits
+  "hub-bytes": { default: 256 * 2 ** 30, unit: "bytes", what: "what is downloaded of a model" },
+  // a busy Hub takes some seconds for a listing
+  "hub-seconds": {
+    default: 60,
+    unit: "seconds",
+    what: "until the Hub has answered, and until a download that brings less than 1 kB a second counts as broken"
+  },
+  // the longest array of bytes that all browsers make
+  "fetched-bytes": { default: 2 ** 31 - 1, unit: "bytes", what: "a file that is fetched into memory" }
 } as const satisfies Readonly<Record<string, Limit>>
 
 export type LimitName = keyof typeof limits

@@ -23,3 +23,9 @@ export const withoutSecrets = (url: string): string => {
   const end = parameter === null ? rest.length : parameter.index + parameter[0].length
   return `${scheme}${at < 0 ? "" : `${hidden}@`}${rest.slice(at + 1, end)}${parameter === null ? "" : hidden}`
 }
+
+/** A text with every URL in it so. USER:PASSWORD stays: it is what a message calls what belongs there. */
+export const withoutSecretsIn = (text: string): string =>
+  text.replaceAll(/\b[a-z][a-z\d+.-]{0,30}:\/\/(?!USER:PASSWORD@)[^\s"'`]*[^\s"'`.,:;)]/gi, (url) =>
+    withoutSecrets(url)
+  )

@@ -14,6 +14,8 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { type PlatformError, systemError } from "effect/PlatformError"
 import * as Schema from "effect/Schema"
+import { limit, overLimit, withoutSecrets } from "../boundary/index.ts"
+import { readAnswer } from "../files/index.ts"
 import { dataError } from "./data-error.ts"
 import { DataFiles, fileOfBytes, type OpenDataFile } from "./file.ts"
 
@@ -221,12 +223,16 @@ export const fetchFiles = (
     (contents) => Object.fromEntries(names.map((name, i) => [name, contents[i]!]))
   )
 
-const fetchFile = (url: URL) =>
-  Effect.gen(function* () {
-    const failed = (cause: unknown) => new FetchError({ url: url.href, reason: String(cause) })
-    const response = yield* Effect.tryPromise({ try: (signal) => fetch(url, { signal }), catch: failed })
-    if (!response.ok) {
-      return yield* new FetchError({ url: url.href, reason: `the server answers ${response.status}` })
-    }
-    return yield* Effect.tryPromise({ try: async () => new Uint8Array(await response.arrayBuffer()), catch: failed })
+const fetchFile = (url: URL) => {
+  const failed = (cause: unknown) => new FetchError({ url: withoutSecrets(url.href), reason: String(cause) })
+  return Effect.tryPromise({
+    try: async (signal) => {
+      const response = await fetch(url, { signal })
+      if (!response.ok) throw failed(`the server answers ${response.status}`)
+      const bytes = await readAnswer(response, limit("fetched-bytes"))
+      if (bytes === undefined) throw failed(`the answer has more than ${overLimit("fetched-bytes")}`)
+      return bytes
+    },
+    catch: (cause) => (cause instanceof FetchError ? cause : failed(cause))
   })
+}

@@ -1,4 +1,5 @@
 /** Files as a program meets them: read with bounds, written as a whole or not at all, and the reason where that fails. */
+export { readAnswer } from "./answer.ts"
 export {
   FileError,
   FolderExists,

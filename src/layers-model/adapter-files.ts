@@ -5,7 +5,8 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import { temporaryName } from "../files/index.ts"
+import { limit, overLimit, withoutSecrets } from "../boundary/index.ts"
+import { readAnswer, temporaryName } from "../files/index.ts"
 import { AdapterFileError, reasonOf } from "./errors.ts"
 import { type AdapterSource, type AdapterTarget, isHandler, sourceName } from "./places.ts"
 import type { SavedAdapter } from "./saved-adapter.ts"
@@ -68,9 +69,12 @@ const peftBytes = (source: string): Promise<Uint8Array> | undefined => {
 }
 
 const fetched = async (url: string): Promise<Uint8Array> => {
-  const response = await whatFails(url, () => fetch(url))
-  if (!response.ok) throw fail(url, `the server answers ${response.status}`)
-  return new Uint8Array(await whatFails(url, () => response.arrayBuffer()))
+  const shown = withoutSecrets(url)
+  const response = await whatFails(shown, () => fetch(url))
+  if (!response.ok) throw fail(shown, `the server answers ${response.status}`)
+  const bytes = await whatFails(shown, () => readAnswer(response, limit("fetched-bytes")))
+  if (bytes === undefined) throw fail(shown, `the answer has more than ${overLimit("fetched-bytes")}`)
+  return bytes
 }
 
 const onlyHandler = (

@@ -9,6 +9,7 @@
  *   { "adapter_model.safetensors": bytes }   files in memory (load), as `files()` gives them
  */
 import type * as tf from "@tensorflow/tfjs"
+import { withoutSecrets } from "../boundary/index.ts"
 import type { AdapterFiles } from "./stored-forms.ts"
 
 export type AdapterTarget = string | tf.io.IOHandler
@@ -22,8 +23,14 @@ export const isSource = (value: unknown): value is AdapterSource =>
     (typeof (value as tf.io.IOHandler).load === "function" ||
       Object.values(value).some((one) => one instanceof Uint8Array)))
 
+const shownPlace = (place: string): string => (place.includes("://") ? withoutSecrets(place) : place)
+
 /** How a place is called in errors. */
 export const sourceName = (place: AdapterTarget | AdapterSource): string =>
-  typeof place === "string" ? place : isHandler(place) ? "the IO handler" : Object.keys(place).join(", ") || "no files"
+  typeof place === "string"
+    ? shownPlace(place)
+    : isHandler(place)
+      ? "the IO handler"
+      : Object.keys(place).join(", ") || "no files"
 
 export const isHandler = (place: object): place is tf.io.IOHandler => "load" in place || "save" in place

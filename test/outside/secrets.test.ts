@@ -36,6 +36,12 @@ describe("the password of a study's storage", () => {
     }
   })
 
+  test("a URL in the place of a file is named without it", async () => {
+    const { stderr } = await w.cli(["train", "https://user:secret@host/plan.json"])
+    expect(stderr).toContain("https://***@host/plan.json: ")
+    expect(stderr).not.toContain("secret")
+  })
+
   const asked = (storage: string) => ({ seeds: 1, freshSeeds: 2, halving: false, device: "wasm" as const, storage })
   const opened = (storage: string, folder: string) =>
     Effect.gen(function* () {

@@ -9,10 +9,10 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
-import { parseBoundedJson, readTextFile } from "../../files/index.ts"
+import { parseBoundedJson, readTextFile, temporaryName } from "../../files/index.ts"
 import { INDEX_FILE, SINGLE_FILE } from "../../safetensors/index.ts"
 import { partFiles } from "../gguf/split-files.ts"
-import type { HubSource } from "./hub-source.ts"
+import { type HubError, type HubSource, hubError } from "./hub-source.ts"
 
 export interface RepositoryCache {
   readonly blob: (hash: string) => string
@@ -75,6 +75,29 @@ export const exists = (file: string): Effect.Effect<boolean, never, FileSystem.F
     return yield* fs.exists(file).pipe(Effect.orElseSucceed(() => false))
   })
 
+/**
+ * Makes a folder of the cache. Fails where a link on the way leads out of the cache: what is downloaded would be written elsewhere. The
+ * cache itself may be a link.
+ */
+export const makeFolder = (
+  { source }: HubSource,
+  cache: string,
+  folder: string
+): Effect.Effect<void, HubError | PlatformError, Files> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    yield* fs.makeDirectory(cache, { recursive: true })
+    let above = folder
+    while (!(yield* exists(above))) above = path.dirname(above)
+    const real = yield* fs.realPath(above)
+    if (path.relative(yield* fs.realPath(cache), real).split(path.sep)[0] === "..") {
+      const remedy = "remove the link, or give another cache with HF_HUB_CACHE"
+      return yield* hubError(source, `the folder ${above} is led out of the cache by a link, to ${real}; ${remedy}`)
+    }
+    yield* fs.makeDirectory(folder, { recursive: true })
+  })
+
 /** Makes a snapshot's file a link to a blob; where links cannot be made, a copy. */
 export const linkBlob = (
   blob: string,
@@ -85,9 +108,9 @@ export const linkBlob = (
     const path = yield* Path.Path
     // a commit's file never changes: an existing one is right
     if (yield* exists(file)) return
-    yield* fs.makeDirectory(path.dirname(file), { recursive: true })
     yield* fs.remove(file, { force: true })
-    const copy = `${file}.tmp-${process.pid}`
+    const copy = temporaryName(file)
+    yield* fs.remove(copy, { force: true })
     yield* fs
       .symlink(path.relative(path.dirname(file), blob), file)
       .pipe(

@@ -1,23 +1,28 @@
 /**
  * One file of the Hub into the cache: to `<hash>.incomplete`, which a later call continues, then checked against its hash and renamed.
  *
- * A broken connection is resumed where it broke. After five attempts without a new byte the download fails and keeps what has arrived.
+ * A broken connection is resumed where it broke. After five attempts that brought next to nothing the download fails and keeps what has
+ * arrived. Nothing is written beyond the size that the listing names but one byte, which shows that there are more.
  */
 import type { Hash } from "node:crypto"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import * as Path from "effect/Path"
+import type * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { isGone, ownerIn, thisProcess } from "../../files/index.ts"
+import { limit, overLimit } from "../../boundary/index.ts"
+import { isGone, ownerIn, readTextFile, thisProcess } from "../../files/index.ts"
 import { exists, type RepositoryCache } from "./cache.ts"
 import { type HubError, type HubSettings, type HubSource, hubError } from "./hub-source.ts"
-import { call, hub, type RemoteFile, unreachable } from "./remote.ts"
+import { call, type RemoteFile, succeeded, unreachable } from "./remote.ts"
 
 const attempts = 5
-/** a connection that brings no byte for this long counts as broken */
-const patience = "60 seconds"
+/** of an attempt that counts as one */
+const leastBytes = 65_536
+/** of a connection that does not count as broken */
+const slowest = 1_000 // bytes a second
 
 export interface Download {
   readonly hubSource: HubSource
@@ -36,19 +41,37 @@ export const downloadBlob = (
 ): Effect.Effect<string, HubError | PlatformError, Files> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const path = yield* Path.Path
     const blob = download.cache.blob(file.hash)
     if (yield* exists(blob)) return blob
-    yield* fs.makeDirectory(path.dirname(blob), { recursive: true })
-    const incomplete = `${blob}.incomplete`
+    const incomplete = incompleteOf(blob)
     yield* lockDownload(`${blob}.lock`, incomplete)
     // the lock's last holder may have downloaded it
     if (yield* exists(blob)) return blob
+    // whatever else has this name would be written through
+    const { type } = yield* fs.lstat(incomplete).pipe(Effect.orElseSucceed(() => ({ type: "File" })))
+    if (type !== "File") yield* fs.remove(incomplete)
     yield* complete(download, file, incomplete)
     yield* check(download, file, incomplete)
     yield* fs.rename(incomplete, blob)
     return blob
   }).pipe(Effect.scoped)
+
+const incompleteOf = (blob: string): string => `${blob}.incomplete`
+
+/** Bytes of files that are not in the cache yet. */
+export const missingBytes = (
+  cache: RepositoryCache,
+  files: ReadonlyArray<RemoteFile>
+): Effect.Effect<number, PlatformError, FileSystem.FileSystem> =>
+  Effect.map(
+    Effect.forEach(files, ({ hash, size }) =>
+      Effect.gen(function* () {
+        const blob = cache.blob(hash)
+        return (yield* exists(blob)) ? 0 : Math.max(0, size - (yield* sizeOf(incompleteOf(blob))))
+      })
+    ),
+    (sizes) => sizes.reduce((sum, bytes) => sum + bytes, 0)
+  )
 
 /** Fetches what is missing of a file, over as many connections as that takes. */
 const complete = (download: Download, file: RemoteFile, incomplete: string) =>
@@ -64,7 +87,7 @@ const complete = (download: Download, file: RemoteFile, incomplete: string) =>
         Effect.catchTag("Unreachable", Effect.succeed)
       )
       const now = yield* sizeOf(incomplete)
-      fruitless = now > there ? 0 : fruitless + 1
+      fruitless = now - there >= leastBytes ? 0 : fruitless + 1
       there = now
       if (fruitless < attempts) continue
       const place = `${file.path} broke off at byte ${there} of ${file.size}`
@@ -101,33 +124,34 @@ const append = ({ hubSource, settings, commit, onProgress }: Download, file: Rem
       Effect.sync(() => new AbortController()),
       (controller) => Effect.sync(() => controller.abort())
     )
-    const body = yield* call(source, settings, async (options) => {
-      const { downloadFile } = await hub()
-      const ended = (input: RequestInfo | URL, init?: RequestInit) =>
-        fetch(input, { ...init, signal: controller.signal })
-      // plain requests for ranges: they can be resumed, and what arrives has the hash that the listing names
-      const whole = await downloadFile({
-        ...options,
-        fetch: ended as typeof fetch,
-        repo: repository,
-        path: file.path,
-        revision: commit,
-        xet: false
-      })
-      return whole?.slice(from, file.size).stream().getReader()
-    }).pipe(Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.fail(unreachable("no answer")) }))
+    // a plain request for a range: it can be resumed, and what arrives has the hash that the listing names
+    const place = `${repository}/resolve/${commit}/${file.path.split("/").map(encodeURIComponent).join("/")}`
+    const range = from === 0 ? {} : { range: `bytes=${from}-${file.size - 1}` }
+    const body = yield* call(source, settings, async (request) => {
+      const init = { headers: range, signal: controller.signal }
+      const response = await request(`${settings.endpoint}/${place}`, init)
+      return response.status === 404 ? undefined : succeeded(source, settings, response).body?.getReader()
+    })
     if (body === undefined) return yield* hubError(source, `${file.path} is listed, and not there`)
     const handle = yield* fs.open(to, { flag: "a" })
-    let place = from
-    while (true) {
+    const seconds = limit("hub-seconds")
+    const tooSlow = unreachable(`less than ${slowest} bytes a second came for ${overLimit("hub-seconds")}`)
+    let there = from
+    let looked = { at: performance.now(), there }
+    // one byte too many shows that the answer is not the file
+    while (there <= file.size) {
       const { done, value } = yield* Effect.tryPromise({
         try: () => body.read(),
         catch: unreachable
-      }).pipe(Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.fail(unreachable("no byte came")) }))
+      }).pipe(Effect.timeoutOrElse({ duration: Duration.seconds(seconds), orElse: () => Effect.fail(tooSlow) }))
       if (done || value === undefined) return
-      yield* handle.writeAll(value)
-      place += value.length
-      onProgress(file.path, place, file.size)
+      const taken = value.subarray(0, file.size + 1 - there)
+      yield* handle.writeAll(taken)
+      there += taken.length
+      onProgress(file.path, there, file.size)
+      if (performance.now() - looked.at < seconds * 1_000) continue
+      if (there - looked.there < seconds * slowest) return yield* tooSlow
+      looked = { at: performance.now(), there }
     }
   }).pipe(Effect.scoped)
 
@@ -144,8 +168,8 @@ const hashOf = (path: string, { kind, size }: RemoteFile) =>
 const newHash = (kind: RemoteFile["kind"]): Hash =>
   process.getBuiltinModule("node:crypto").createHash(kind === "git" ? "sha1" : "sha256")
 
-/** twice the patience of a download: its file has grown by then, or it has ended */
-const longest = 120_000
+/** Milliseconds after which the file of a download has grown, or the download has ended. */
+const longest = () => 2_000 * limit("hub-seconds")
 
 /**
  * One process at a time downloads a file: `<hash>.lock` beside it names that process. Waits for the lock and holds it until the scope ends.
@@ -175,10 +199,10 @@ const lockDownload = (
 
 const isStale = (fs: FileSystem.FileSystem, lock: string, growing: string) =>
   Effect.gen(function* () {
-    const holder = ownerIn(yield* fs.readFileString(lock).pipe(Effect.orElseSucceed(() => "")))
+    const holder = ownerIn(yield* readTextFile(lock, 10_000).pipe(Effect.orElseSucceed(() => "")))
     if (holder !== undefined && (yield* isGone(holder))) return true
     const ages = yield* Effect.forEach([lock, growing], (file) => ageOf(fs, file))
-    return Math.min(...ages) > longest
+    return Math.min(...ages) > longest()
   })
 
 /** Milliseconds since the file was written; infinite where it is not there. */

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
-import { listedLines } from "../../boundary/index.ts"
+import { listedLines, withoutSecrets } from "../../boundary/index.ts"
 
 export interface HubSource {
   readonly source: string
@@ -66,8 +66,10 @@ export const hubError = (source: string, ...problems: ReadonlyArray<string>) => 
  *   HF_ENDPOINT  HF_TOKEN  HF_HUB_OFFLINE  HF_HUB_CACHE, else HF_HOME/hub, else XDG_CACHE_HOME/huggingface/hub, else ~/.cache/huggingface/hub
  */
 export interface HubSettings {
+  /** without a user name and password */
   readonly endpoint: string
-  readonly token: string | undefined
+  /** the header for the endpoint and no other server: the token, or the user name and password of HF_ENDPOINT */
+  readonly authorization: string | undefined
   readonly offline: boolean
   readonly cache: string
 }
@@ -93,17 +95,36 @@ export const readSettings = (source: string): Effect.Effect<HubSettings, HubErro
       )
       if (Option.isSome(value) && value.value !== "") found.set(name, value.value)
     }
-    const token = found.get("HF_TOKEN")
-    if (token !== undefined && !token.startsWith("hf_")) {
+    const token = found.get("HF_TOKEN")?.trim()
+    if (token !== undefined && !/^hf_[\x21-\x7e]+$/.test(token)) {
       return yield* hubError(source, "the variable HF_TOKEN holds no token of the Hub: they begin with hf_")
+    }
+    const written = found.get("HF_ENDPOINT") ?? "https://huggingface.co"
+    const parsed = parseEndpoint(written)
+    if (parsed === undefined) {
+      const holds = `the variable HF_ENDPOINT holds ${withoutSecrets(written)}, which is no address of a server`
+      return yield* hubError(source, `${holds}; expected one such as https://huggingface.co`)
     }
     const home = found.get("HOME") ?? found.get("USERPROFILE") ?? "."
     const general = found.get("XDG_CACHE_HOME") ?? path.join(home, ".cache")
     const own = found.get("HF_HOME") ?? path.join(general, "huggingface")
     return {
-      endpoint: (found.get("HF_ENDPOINT") ?? "https://huggingface.co").replace(/\/+$/, ""),
-      token,
+      endpoint: parsed.endpoint,
+      authorization: token === undefined ? parsed.basic : `Bearer ${token}`,
       offline: /^(1|true|yes|on)$/i.test(found.get("HF_HUB_OFFLINE") ?? ""),
       cache: found.get("HF_HUB_CACHE") ?? path.join(own, "hub")
     }
   })
+
+/** undefined where it is none. */
+const parseEndpoint = (written: string) => {
+  try {
+    const { protocol, origin, pathname, username, password } = new URL(written)
+    if (!/^https?:$/.test(protocol)) return undefined
+    const user = new TextEncoder().encode(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`)
+    const basic = username + password === "" ? undefined : `Basic ${btoa(String.fromCharCode(...user))}`
+    return { endpoint: `${origin}${pathname}`.replace(/\/+$/, ""), basic }
+  } catch {
+    return undefined
+  }
+}

@@ -1,8 +1,19 @@
-/** What the Hub says of a repository, through `@huggingface/hub`: the commit that a revision names, and its files with their hashes. */
+/**
+ * What the Hub says of a repository, through `@huggingface/hub`: the commit that a revision names, and its files with their hashes.
+ *
+ * The package reads what it is sent, as long as it comes, and would give its token to whatever address an answer names. So it gets no
+ * token, and a `fetch` that knows which server may have it and how long an answer may be.
+ */
 import type * as Hub from "@huggingface/hub"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { type HubError, type HubSettings, type HubSource, hubError } from "./hub-source.ts"
+import { count, problemsOf, text } from "../../../schemas/index.ts"
+import { cut, limit, overLimit, withoutSecrets } from "../../boundary/index.ts"
+import { isRecord, parseBoundedJson, readAnswer } from "../../files/index.ts"
+import { isCommit } from "./cache.ts"
+import { HubError, type HubSettings, type HubSource, hubError } from "./hub-source.ts"
 
 export interface RemoteFile {
   readonly path: string
@@ -18,30 +29,22 @@ export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable"
 export const unreachable = (cause: unknown) =>
   new Unreachable({ reason: cause instanceof Error ? cause.message : String(cause) })
 
-/** What every call to the package takes. `signal` ends the request where the effect is interrupted. */
-const callOptions = ({ endpoint, token }: HubSettings, signal: AbortSignal) => ({
-  hubUrl: endpoint,
-  ...(token === undefined ? {} : { accessToken: token }),
-  fetch: ((input: RequestInfo | URL, init?: RequestInit) => fetch(input, { ...init, signal })) as typeof fetch
-})
-
 /** Loaded where it is needed: a program that has its models on the disk does not pay for it. */
-export const hub = (): Promise<typeof Hub> => import("@huggingface/hub")
+const hub = (): Promise<typeof Hub> => import("@huggingface/hub")
 
 export const commitOf = (
   { source, repository, revision }: HubSource,
   settings: HubSettings
 ): Effect.Effect<string, HubError | Unreachable> =>
   Effect.gen(function* () {
-    const commit = yield* call(source, settings, async (options) => {
+    const commit = yield* call(source, settings, async (request): Promise<unknown> => {
       const { modelInfo } = await hub()
+      const options = packageOptions(settings, readingJson(source, settings, request))
       return (await modelInfo({ ...options, name: repository, revision, additionalFields: ["sha"] })).sha
     })
-    if (/^[0-9a-f]{40}$/.test(commit)) return commit
-    return yield* hubError(
-      source,
-      `the Hub names ${JSON.stringify(commit)} as its commit; expected 40 hexadecimal digits`
-    )
+    if (typeof commit === "string" && isCommit(commit)) return commit
+    const found = cut(JSON.stringify(commit) ?? "nothing")
+    return yield* hubError(source, `the Hub names ${found} as its commit; expected 40 hexadecimal digits`)
   })
 
 /** The files of a commit: those at the top, or all where `file` lies in a folder. */
@@ -50,40 +53,160 @@ export const filesOf = (
   commit: string,
   settings: HubSettings
 ): Effect.Effect<ReadonlyArray<RemoteFile>, HubError | Unreachable> =>
-  Effect.gen(function* () {
-    const entries = yield* call(source, settings, async (options) => {
-      const { listFiles } = await hub()
-      const recursive = file?.includes("/") ?? false
-      return Array.fromAsync(listFiles({ ...options, repo: repository, revision: commit, recursive }))
-    })
-    return entries.flatMap(({ type, path, size, oid, lfs }): ReadonlyArray<RemoteFile> => {
-      if (type !== "file") return []
-      const entry: RemoteFile =
-        lfs === undefined
-          ? { path, size, hash: oid ?? "", kind: "git" }
-          : { path, size: lfs.size, hash: lfs.oid, kind: "sha256" }
-      // a hash becomes a file's name
-      return /^[0-9a-f]{40}([0-9a-f]{24})?$/.test(entry.hash) ? [entry] : []
-    })
+  call(source, settings, async (request) => {
+    const { listFiles } = await hub()
+    const recursive = file?.includes("/") ?? false
+    const options = packageOptions(settings, onceEach(source, readingJson(source, settings, request)))
+    const files = new Map<string, RemoteFile>()
+    let entries = 0
+    for await (const entry of listFiles({ ...options, repo: repository, revision: commit, recursive })) {
+      if (++entries > limit("hub-files")) throw hubError(source, `its listing has more than ${overLimit("hub-files")}`)
+      if (isRecord(entry) && entry["type"] === "directory") continue
+      const wrong = (problem: string) => hubError(source, `its listing cannot be used: entry ${entries}: ${problem}`)
+      const decoded = remoteFile(entry)
+      if (Result.isFailure(decoded)) throw wrong(decoded.failure)
+      if (files.has(decoded.success.path)) throw wrong(`path: found ${decoded.success.path} for the second time`)
+      files.set(decoded.success.path, decoded.success)
+    }
+    return [...files.values()]
   })
 
-/** One call of the package; its errors in words. */
+const path = text("a path inside the repository", "relative").check(
+  Schema.makeFilter(
+    (path) => path.split("/").every((part) => !["", ".", ".."].includes(part)) && !/\p{Cc}/u.test(path),
+    { expected: "a path inside the repository" }
+  )
+)
+const hash = (digits: number) => {
+  const expected = `${digits} hexadecimal digits`
+  // a hash becomes a file's name
+  return text(expected, "hash").check(Schema.isPattern(new RegExp(`^[0-9a-f]{${digits}}$`), { expected }))
+}
+const size = count(0, "bytes")
+/** `oid` is git's hash: of a large file, that of what stands for it. */
+const ListedFile = Schema.Struct({
+  path,
+  size,
+  oid: hash(40),
+  lfs: Schema.optionalKey(Schema.Struct({ size, oid: hash(64) }))
+})
+const decodeFile = Schema.decodeUnknownResult(ListedFile, { reportInput: true })
+
+/** The file that an entry of a listing is, or what is wrong with it. */
+const remoteFile = (entry: unknown): Result.Result<RemoteFile, string> => {
+  const decoded = decodeFile(entry)
+  if (Result.isFailure(decoded)) {
+    const [problem] = problemsOf(decoded.failure.issue, ListedFile.ast)
+    return Result.fail(problem?.path === "" ? problem.message : `${problem?.path}: ${problem?.message}`)
+  }
+  const { path, size, oid, lfs } = decoded.success
+  return Result.succeed(
+    lfs === undefined ? { path, size, hash: oid, kind: "git" } : { path, size: lfs.size, hash: lfs.oid, kind: "sha256" }
+  )
+}
+
+type Fetch = (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>
+
+/** What every call to the package takes. The cast adds what Bun's own `fetch` has beside the call. */
+const packageOptions = ({ endpoint }: HubSettings, request: Fetch) => ({
+  hubUrl: endpoint,
+  fetch: request as typeof fetch
+})
+
+/** One request or several that belong together, ended where they take too long or the effect is interrupted; its errors in words. */
 export const call = <A>(
   source: string,
   settings: HubSettings,
-  run: (options: ReturnType<typeof callOptions>) => Promise<A>
+  run: (request: Fetch) => Promise<A>
 ): Effect.Effect<A, HubError | Unreachable> =>
   Effect.tryPromise({
-    try: (signal) => run(callOptions(settings, signal)),
-    catch: (cause) => failureOf(source, settings, cause)
-  })
+    try: (signal) => run(requesting(source, settings, signal)),
+    catch: (cause) => {
+      if (cause instanceof HubError || cause instanceof Unreachable) return cause
+      const reason = cause instanceof Error ? cause.message : String(cause)
+      return hubError(source, `${settings.endpoint} gave an answer that cannot be used: ${cut(reason)}`)
+    }
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: Duration.seconds(limit("hub-seconds")),
+      orElse: () => Effect.fail(unreachable(`no answer within ${overLimit("hub-seconds")}`))
+    })
+  )
 
-export const failureOf = (source: string, { endpoint, token }: HubSettings, cause: unknown): HubError | Unreachable => {
-  const status = (cause as { readonly statusCode?: unknown } | null)?.statusCode
-  if (typeof status !== "number") return unreachable(cause)
+/**
+ * `fetch` with the token for the endpoint and for no other server: not for a page of a listing that lies elsewhere, and not after a
+ * redirect, of which the runtimes send an Authorization on to the same origin alone. Rejects with what is wrong with an answer.
+ */
+const requesting =
+  (source: string, { endpoint, authorization }: HubSettings, signal: AbortSignal): Fetch =>
+  async (input, init = {}) => {
+    const url = new URL(input instanceof Request ? input.url : input)
+    const headers = new Headers(init.headers)
+    if (authorization !== undefined && url.origin === new URL(endpoint).origin) {
+      if (isReadable(url)) {
+        const remedy = "give HF_ENDPOINT an https address, or unset HF_TOKEN"
+        throw hubError(source, `${endpoint} is asked over plain http, where others can read the token; ${remedy}`)
+      }
+      headers.set("authorization", authorization)
+    }
+    const response = await fetch(url, { signal, ...init, headers }).catch((cause) => {
+      throw unreachable(cause)
+    })
+    if (endpoint.startsWith("https:") && response.url.startsWith("http:")) {
+      const to = cut(withoutSecrets(response.url))
+      throw hubError(source, `${endpoint} leads to ${to}, which is not encrypted`)
+    }
+    return response
+  }
+
+/** For others on the way to it. */
+const isReadable = ({ protocol, hostname }: URL): boolean =>
+  protocol === "http:" && !/^(localhost|.*\.localhost|127\.[\d.]+|\[::1\])$/.test(hostname)
+
+/** The same for answers in JSON: the whole of one, bounded in size and depth, for a reader that is not. */
+const readingJson =
+  (source: string, settings: HubSettings, request: Fetch): Fetch =>
+  async (input, init) => {
+    const response = succeeded(source, settings, await request(input, init))
+    const bytes = await readAnswer(response, limit("text-file-bytes")).catch((cause) => {
+      throw unreachable(cause)
+    })
+    const text = bytes === undefined ? undefined : new TextDecoder().decode(bytes)
+    const parsed =
+      text === undefined ? { problem: `has more than ${overLimit("text-file-bytes")}` } : parseBoundedJson(text)
+    if ("problem" in parsed) throw hubError(source, `the answer of ${settings.endpoint} ${parsed.problem}`)
+    return new Response(text, { headers: response.headers })
+  }
+
+/** The same for the pages of a listing. */
+const onceEach = (source: string, request: Fetch): Fetch => {
+  const pages = new Set<string>()
+  return async (input, init) => {
+    const page = String(input)
+    if (pages.has(page))
+      throw hubError(source, "its listing goes in a circle: a page names itself or an earlier one as the next")
+    if (pages.add(page).size > limit("hub-pages")) {
+      throw hubError(source, `its listing has more than ${overLimit("hub-pages")}`)
+    }
+    return request(input, init)
+  }
+}
+
+/** An answer that is what was asked for; throws what its status means otherwise. */
+export const succeeded = (source: string, settings: HubSettings, response: Response): Response => {
+  if (response.ok) return response
+  void response.body?.cancel()
+  throw failureOf(source, settings, response.status)
+}
+
+const failureOf = (
+  source: string,
+  { endpoint, authorization }: HubSettings,
+  status: number
+): HubError | Unreachable => {
   if (status === 401 || status === 403) {
     const remedy =
-      token === undefined
+      authorization === undefined
         ? "set HF_TOKEN, and accept its licence on its page if it is gated"
         : "the token in HF_TOKEN has no access to it; accept its licence on its page if it is gated"
     return hubError(source, `is private, gated or does not exist at ${endpoint} (status ${status}); ${remedy}`)

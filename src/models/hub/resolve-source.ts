@@ -5,13 +5,14 @@
  * network; a branch or tag is looked up, and where the Hub does not answer (or HF_HUB_OFFLINE is set) the cache's state of it is used.
  */
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
+import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
-import { platformReason, readTextFile } from "../../files/index.ts"
+import { cut, limit, listed, overLimit } from "../../boundary/index.ts"
+import { platformReason, readTextFile, writeFileAtomic } from "../../files/index.ts"
 import { INDEX_FILE, SINGLE_FILE } from "../../safetensors/index.ts"
 import { partFiles } from "../gguf/split-files.ts"
-import { cached, isCommit, linkBlob, repositoryCache, shardsOf } from "./cache.ts"
-import { type Download, downloadBlob } from "./download.ts"
+import { cached, isCommit, linkBlob, makeFolder, repositoryCache, shardsOf } from "./cache.ts"
+import { type Download, downloadBlob, missingBytes } from "./download.ts"
 import {
   type HubError,
   type HubSettings,
@@ -51,38 +52,61 @@ export const resolveSource = (
           ? Effect.fail(hubError(source, notHere(settings, `${settings.endpoint} does not answer (${reason})`)))
           : Effect.succeed(local)
       ),
-      Effect.catchTag("PlatformError", (error) =>
-        Effect.fail(hubError(source, `the cache ${settings.cache} cannot be used: ${platformReason(error)}`))
-      )
+      Effect.catchTags({
+        PlatformError: (error) => Effect.fail(hubError(source, unusable(settings, platformReason(error)))),
+        FileError: ({ reason }) => Effect.fail(hubError(source, unusable(settings, reason)))
+      })
     )
   })
+
+const unusable = ({ cache }: HubSettings, reason: string): string => `the cache ${cache} cannot be used: ${reason}`
 
 const notHere = ({ cache }: HubSettings, reason: string): string =>
   `is not complete in the cache ${cache}, and ${reason}`
 
 const fetched = (hubSource: HubSource, settings: HubSettings, onProgress: Download["onProgress"]) =>
   Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const cache = repositoryCache(path, settings.cache, hubSource)
     const commit = isCommit(hubSource.revision) ? hubSource.revision : yield* commitOf(hubSource, settings)
     const files = yield* filesOf(hubSource, commit, settings)
     const download: Download = { hubSource, settings, cache, commit, onProgress }
     const folder = cache.snapshot(commit)
-    const take = (file: RemoteFile) =>
-      Effect.flatMap(downloadBlob(download, file), (blob) => linkBlob(blob, path.join(folder, file.path)))
+    const inside = path.join(folder, hubSource.file ?? "config.json")
+    const ref = isCommit(hubSource.revision) ? undefined : cache.ref(hubSource.revision)
+    for (const file of [cache.blob(commit), inside, ...(ref === undefined ? [] : [ref])]) {
+      yield* makeFolder(hubSource, settings.cache, path.dirname(file))
+    }
+    const take = (files: ReadonlyArray<RemoteFile>) =>
+      Effect.gen(function* () {
+        yield* checkRoom(download, yield* missingBytes(cache, files))
+        for (const file of files) yield* linkBlob(yield* downloadBlob(download, file), path.join(folder, file.path))
+      })
     if (hubSource.file === null) yield* takeFolder(hubSource, files, folder, take)
     else {
       // a split GGUF file is all of its parts
       const parts = partFiles(hubSource.file) ?? [hubSource.file]
-      yield* Effect.forEach(yield* Effect.forEach(parts, (part) => named(hubSource, files, part)), take)
+      yield* take(yield* Effect.forEach(parts, (part) => named(hubSource, files, part)))
     }
-    if (!isCommit(hubSource.revision)) {
-      const ref = cache.ref(hubSource.revision)
-      yield* fs.makeDirectory(path.dirname(ref), { recursive: true })
-      yield* fs.writeFileString(ref, commit)
-    }
+    if (ref !== undefined) yield* writeFileAtomic(ref, commit)
     return hubSource.file === null ? folder : path.join(folder, hubSource.file)
+  })
+
+/** Fails where more is to be downloaded than is allowed, or than the disk has room for. */
+const checkRoom = ({ hubSource: { source }, settings: { cache } }: Download, missing: number) =>
+  Effect.gen(function* () {
+    const bytes = `${missing.toLocaleString("en")} bytes are to be downloaded`
+    if (missing > limit("hub-bytes")) return yield* hubError(source, `${bytes}, more than ${overLimit("hub-bytes")}`)
+    const disk = Effect.tryPromise(() => process.getBuiltinModule("node:fs/promises").statfs(cache))
+    // a disk that does not say is found out by writing
+    const free = yield* Effect.match(disk, {
+      onSuccess: ({ bavail, bsize }) => bavail * bsize,
+      onFailure: () => Number.POSITIVE_INFINITY
+    })
+    if (missing > free) {
+      const room = `${cache} has room for ${free.toLocaleString("en")}`
+      return yield* hubError(source, `${bytes}, and ${room}; free some, or give another cache with HF_HUB_CACHE`)
+    }
   })
 
 /** Small files first, weights last: a folder with all its weights is complete. */
@@ -90,7 +114,7 @@ const takeFolder = <E, R>(
   hubSource: HubSource,
   files: ReadonlyArray<RemoteFile>,
   folder: string,
-  take: (file: RemoteFile) => Effect.Effect<void, E, R>
+  take: (files: ReadonlyArray<RemoteFile>) => Effect.Effect<void, E, R>
 ) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
@@ -98,12 +122,9 @@ const takeFolder = <E, R>(
     const single = files.find((file) => file.path === SINGLE_FILE)
     const index = files.find((file) => file.path === INDEX_FILE)
     if (single === undefined && index === undefined) return yield* hubError(hubSource.source, withoutWeights(files))
-    yield* Effect.forEach(
-      files.filter((file) => wanted.test(file.path)),
-      take
-    )
-    if (single !== undefined) return yield* take(single)
-    yield* take(index!)
+    const small = files.filter((file) => wanted.test(file.path))
+    if (single !== undefined) return yield* take([...small, single])
+    yield* take([...small, index!])
     const text = yield* readTextFile(path.join(folder, INDEX_FILE)).pipe(
       Effect.mapError(({ message }) => hubError(hubSource.source, message))
     )
@@ -113,21 +134,24 @@ const takeFolder = <E, R>(
     }
     const missing = shards.filter((shard) => !files.some((file) => file.path === shard))
     if (missing.length > 0) {
-      return yield* hubError(hubSource.source, `${INDEX_FILE} names ${missing.join(", ")}, which the repository lacks`)
+      return yield* hubError(
+        hubSource.source,
+        `${INDEX_FILE} names ${listed(missing).join(", ")}, which the repository lacks`
+      )
     }
-    yield* Effect.forEach(shards, (shard) => Effect.flatMap(named(hubSource, files, shard), take))
+    yield* take(yield* Effect.forEach(shards, (shard) => named(hubSource, files, shard)))
   })
 
 const named = ({ source }: HubSource, files: ReadonlyArray<RemoteFile>, name: string) => {
   const found = files.find((file) => file.path === name)
   if (found !== undefined) return Effect.succeed(found)
-  const alike = files.filter((file) => /\.(gguf|safetensors|json)$/.test(file.path)).map((file) => file.path)
+  const alike = files.filter((file) => /\.(gguf|safetensors|json)$/.test(file.path)).map((file) => cut(file.path))
   const others = alike.length === 0 ? "" : `; it has ${alike.slice(0, 8).join(", ")}${alike.length > 8 ? ", …" : ""}`
   return Effect.fail(hubError(source, `has no file ${name}${others}`))
 }
 
 const withoutWeights = (files: ReadonlyArray<RemoteFile>): string => {
   const [gguf] = files.filter((file) => file.path.endsWith(".gguf"))
-  const hint = gguf === undefined ? "" : `; it has GGUF files, name one of them (…/${gguf.path})`
+  const hint = gguf === undefined ? "" : `; it has GGUF files, name one of them (…/${cut(gguf.path)})`
   return `has neither ${SINGLE_FILE} nor ${INDEX_FILE}${hint}`
 }

@@ -1,6 +1,6 @@
 /** What of a URL is shown: enough to know it by, and nothing that opens a door. */
 import { describe, expect, test } from "bun:test"
-import { withoutSecrets } from "../../../src/boundary/index.ts"
+import { withoutSecrets, withoutSecretsIn } from "../../../src/boundary/index.ts"
 
 describe("a URL as it may be printed and stored", () => {
   test.each([
@@ -47,4 +47,14 @@ describe("a URL as it may be printed and stored", () => {
   ])("%j, which no parser has to take", (url) => {
     expect(withoutSecrets(url)).not.toContain("secret")
   })
+})
+
+test("URLs in a text, which is otherwise as it was", () => {
+  expect(withoutSecretsIn('"https://a:b@c/d" and hf:a/b@c, x@y: postgres://h/d?password=e f')).toBe(
+    '"https://***@c/d" and hf:a/b@c, x@y: postgres://h/d?password=*** f'
+  )
+  const help = "expected postgres://USER:PASSWORD@HOST/DATABASE"
+  expect(withoutSecretsIn(help)).toBe(help)
+  const long = "a-".repeat(100_000)
+  expect(withoutSecretsIn(long)).toBe(long)
 })

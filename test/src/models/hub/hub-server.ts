@@ -23,13 +23,16 @@ export interface HubServer {
   readonly replaced: Map<string, Uint8Array>
   /** the answer to requests without this token is 401 */
   token: string | null
+  /** answers in the Hub's place where it returns true */
+  instead: ((request: IncomingMessage, response: ServerResponse) => boolean) | null
   readonly close: () => Promise<void>
 }
 
 export const startHub = async (repositories: Readonly<Record<string, Repository>>): Promise<HubServer> => {
   const state = { requests: [] as Array<string>, cuts: [] as Array<number>, replaced: new Map<string, Uint8Array>() }
-  const hub: { token: string | null } = { token: null }
+  const hub: Pick<HubServer, "token" | "instead"> = { token: null, instead: null }
   const server = createServer((request, response) => {
+    if (hub.instead?.(request, response) === true) return
     if (hub.token !== null && request.headers.authorization !== `Bearer ${hub.token}`) {
       response.writeHead(401).end("no")
     } else answer(repositories, state, request, response)
@@ -95,6 +98,8 @@ const send = (
   response.writeHead(range === undefined ? 200 : 206, {
     etag: '"x"',
     "accept-ranges": "bytes",
+    // Bun repeats a request whose connection was kept from an earlier one and breaks
+    connection: "close",
     "content-length": part.length,
     ...(range === undefined ? {} : { "content-range": `bytes ${from}-${to}/${content.length}` })
   })
