@@ -231,6 +231,7 @@ export const problemsOf = (issue: SchemaIssue.Issue, root: SchemaAST.AST): Reado
 const normalized = (name: string): string => name.toLowerCase().replace(/[^\p{L}\p{N}]/gu, "")
 
 const shortestBeginning = 3 // shorter ones begin too many names
+const longestName = 200 // no name that someone types is longer
 
 /** Edits that turn `a` into `b`. */
 export const editDistance = (a: string, b: string): number => {
@@ -262,7 +263,10 @@ export const closest = (name: string, candidates: ReadonlyArray<string>): string
   const wanted = normalized(name)
   let best: string | undefined
   let fewest = Number.POSITIVE_INFINITY
+  // the time that a comparison takes is the product of both lengths
+  if (name.length > longestName) return undefined
   for (const candidate of candidates) {
+    if (candidate.length > longestName) continue
     const word = normalized(candidate)
     const longest = Math.max(wanted.length, word.length)
     const allowed = Math.max(1, Math.floor(longest / 3))

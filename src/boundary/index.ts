@@ -9,4 +9,14 @@ export {
   setLimitsFromText
 } from "./limits.ts"
 export { withoutSecrets, withoutSecretsIn } from "./secrets.ts"
-export { cut, cutLines, listed, listedLines, mostListed, printable, printableLine } from "./text.ts"
+export {
+  cut,
+  cutLines,
+  Listing,
+  listed,
+  listedLines,
+  mostListed,
+  printable,
+  printableLine,
+  quoted
+} from "./text.ts"

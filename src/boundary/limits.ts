@@ -52,7 +52,47 @@ export const limits = {
     what: "until the Hub has answered, and until a download that brings less than 1 kB a second counts as broken"
   },
   // the longest array of bytes that all browsers make
-  "fetched-bytes": { default: 2 ** 31 - 1, unit: "bytes", what: "a file that is fetched into memory" }
+  "fetched-bytes": { default: 2 ** 31 - 1, unit: "bytes", what: "a file that is fetched into memory" },
+  // torch has at most 64
+  "tensor-axes": { default: 64, unit: "entries", what: "the shape of a tensor in a file" },
+  // shards of 4 MB, as tensorflowjs_converter makes them, of a model of 40 GB
+  "weight-files": { default: 10_000, unit: "entries", what: "files that the weights of one model are in" },
+  // a mixture of experts in one file, quantized, has 150,000 tensors: 17 MB
+  "safetensors-header-bytes": { default: 32 * mebibyte, unit: "bytes", what: "the header of a safetensors file" },
+  // a vocabulary of 262,144 tokens with its merges takes 16 MB
+  "gguf-header-bytes": { default: 64 * mebibyte, unit: "bytes", what: "the header of a GGUF file" },
+  // the largest vocabularies have half a million merges
+  "gguf-list": { default: 4_194_304, unit: "entries", what: "a list in the metadata of a GGUF file" },
+  // about fifty keys, and ten thousand tensors of a mixture of experts
+  "gguf-entries": { default: 100_000, unit: "entries", what: "keys, or tensors, of a GGUF file" },
+  // SentencePiece makes pieces of 16; every piece is cut at every place
+  "gguf-piece": { default: 256, unit: "characters", what: "a piece of a SentencePiece vocabulary in a GGUF file" },
+  // all of them are held twice while a model is loaded, and wasm has 4 GB
+  "layers-model-bytes": {
+    default: 2_048 * mebibyte,
+    unit: "bytes",
+    what: "the weights of a tf.LayersModel, or an adapter over one"
+  },
+  // the largest applications of Keras have about a thousand
+  "layers-model-layers": {
+    default: 10_000,
+    unit: "entries",
+    what: "layers of a tf.LayersModel, their uses and what goes into these"
+  },
+  // a gigabyte; U-Nets over volumes, the widest models, come near it
+  "layers-model-row": {
+    default: 2 ** 28,
+    unit: "entries",
+    what: "numbers that all layers of a tf.LayersModel make of one row"
+  },
+  // a thousand is usual, a vocabulary the most that there is
+  "layers-model-classes": { default: 1_000_000, unit: "entries", what: "classes of a tf.LayersModel" },
+  // a thousand layer paths, each with an override, take 100 kB
+  "adapter-record": {
+    default: 2 ** 18,
+    unit: "characters",
+    what: "what an adapter over a tf.LayersModel says of itself"
+  }
 } as const satisfies Readonly<Record<string, Limit>>
 
 export type LimitName = keyof typeof limits

@@ -12,6 +12,27 @@ const fits = (entries: ReadonlyArray<unknown>, most: number): boolean => entries
 export const listed = (entries: ReadonlyArray<string>, most: number = mostListed): ReadonlyArray<string> =>
   fits(entries, most) ? entries : [...entries.slice(0, most), andMore(entries.length - most)]
 
+/** A list in the making of which a message shows the first entries: the others are counted, not kept. */
+export class Listing {
+  private readonly first: Array<string> = []
+  private count = 0
+
+  add(entry: string): void {
+    this.count++
+    if (this.first.length <= mostListed) this.first.push(entry)
+  }
+
+  get isEmpty(): boolean {
+    return this.count === 0
+  }
+
+  /** As `listed` has them. */
+  get entries(): ReadonlyArray<string> {
+    if (this.count === this.first.length) return this.first
+    return [...this.first.slice(0, mostListed), andMore(this.count - mostListed)]
+  }
+}
+
 /** At most `most` characters of a text, with "…" where it was longer. */
 export const cut = (text: string, most = 200): string => {
   if (text.length <= most) return text
@@ -37,6 +58,9 @@ export const listedLines = <Entry>(entries: ReadonlyArray<Entry>, line: (entry: 
   const lines = (all ? entries : entries.slice(0, mostListed)).map((entry) => cutLines(line(entry)))
   return (all ? lines : [...lines, andMore(entries.length - mostListed)]).join("\n")
 }
+
+/** A value from a file as JSON, in at most `most` characters. */
+export const quoted = (value: unknown, most = 60): string => cut(JSON.stringify(value) ?? "undefined", most)
 
 // C0 and C1 but tab and line feed, DEL, line and paragraph separators, and what changes the direction of text
 const controls = /(?![\n\t])[\p{Cc}\u2028\u2029\u200E\u200F\u061C\u202A-\u202E\u2066-\u2069]/gu

@@ -120,6 +120,7 @@ const fileSystem = (files: Map<string, Content>, folders: Set<string>): FileSyst
     access: (path) => Effect.asVoid(stat(path)),
     stat,
     lstat: stat,
+    realPath: (path) => Effect.as(stat(path), absolute(path)),
     readFile: (path) => Effect.map(found("readFile", path), (content) => content.slice()),
     writeFile: (path, data) => Effect.sync(() => void files.set(absolute(path), new Uint8Array(data))),
     makeDirectory: (path) => Effect.sync(() => void folders.add(absolute(path))),

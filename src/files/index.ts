@@ -17,9 +17,11 @@ export { hostname, isGone, ownerIn, thisProcess } from "./process-owner.ts"
 export {
   isDeeperThan,
   isRecord,
+  isUrl,
   type ParsedJson,
   parseBoundedJson,
   readExactly,
   readTextFile,
+  repeatsKey,
   TextFileError
 } from "./text-file.ts"

@@ -68,6 +68,9 @@ export const readExactly = (
     return filled === length ? bytes : bytes.slice(0, filled)
   })
 
+/** An address of the web, or of anything else that is no file. */
+export const isUrl = (place: string): boolean => /^[a-z][a-z0-9+.-]*:\/\//i.test(place)
+
 const kinds: { readonly [type: string]: string | undefined } = { Directory: "a folder", FIFO: "a pipe" }
 
 const platformFailure = (file: string, error: PlatformError) =>
@@ -75,11 +78,10 @@ const platformFailure = (file: string, error: PlatformError) =>
     ? new TextFileError({ file, reason: "no such file", missing: true })
     : new TextFileError({ file, reason: `cannot be read: ${platformReason(error)}`, missing: false })
 
-const [quote, backslash, openBracket, closeBracket, openBrace, closeBrace] = [34, 92, 91, 93, 123, 125]
+const [quote, backslash, openBracket, closeBracket, openBrace, closeBrace, colon] = [34, 92, 91, 93, 123, 125, 58]
 
-/** True where objects and lists are nested more than `levels` deep. Counts brackets only, so any text may be given. */
-export const isDeeperThan = (text: string, levels: number): boolean => {
-  let depth = 0
+/** Calls `visit` with each character of a text of JSON that is in no string, until it returns true. */
+const outsideStrings = (text: string, visit: (unit: number) => boolean): boolean => {
   let inString = false
   for (let at = 0; at < text.length; at++) {
     const unit = text.charCodeAt(at)
@@ -87,11 +89,36 @@ export const isDeeperThan = (text: string, levels: number): boolean => {
       if (unit === backslash) at++
       else if (unit === quote) inString = false
     } else if (unit === quote) inString = true
-    else if (unit === openBracket || unit === openBrace) {
-      if (++depth > levels) return true
-    } else if (unit === closeBracket || unit === closeBrace) depth--
+    else if (visit(unit)) return true
   }
   return false
+}
+
+/** True where objects and lists are nested more than `levels` deep. Counts brackets only, so any text may be given. */
+export const isDeeperThan = (text: string, levels: number): boolean => {
+  let depth = 0
+  return outsideStrings(text, (unit) => {
+    if (unit === openBracket || unit === openBrace) depth++
+    else if (unit === closeBracket || unit === closeBrace) depth--
+    return depth > levels
+  })
+}
+
+/** Has an object in `text` a key twice? `value` is what the text was parsed to, in which the last of them is. */
+export const repeatsKey = (text: string, value: unknown): boolean => {
+  let keys = 0
+  outsideStrings(text, (unit) => {
+    if (unit === colon) keys++
+    return false
+  })
+  return keys !== keysIn(value)
+}
+
+const keysIn = (value: unknown): number => {
+  if (typeof value !== "object" || value === null) return 0
+  let keys = Array.isArray(value) ? 0 : Object.keys(value).length
+  for (const own of Object.values(value)) keys += keysIn(own)
+  return keys
 }
 
 /** An object of JSON: neither null nor a list. */

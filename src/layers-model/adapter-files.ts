@@ -10,7 +10,14 @@ import { readAnswer, temporaryName } from "../files/index.ts"
 import { AdapterFileError, reasonOf } from "./errors.ts"
 import { type AdapterSource, type AdapterTarget, isHandler, sourceName } from "./places.ts"
 import type { SavedAdapter } from "./saved-adapter.ts"
-import { type AdapterFiles, artifactsOf, CONFIG_FILE, MODEL_FILE, readArtifacts, readPeftFile } from "./stored-forms.ts"
+import {
+  type AdapterFiles,
+  artifactsOf,
+  CONFIG_FILE,
+  MODEL_FILE,
+  readArtifacts,
+  readPeftBytes
+} from "./stored-forms.ts"
 
 export { restoredAdapter, savedAdapter } from "./saved-adapter.ts"
 export { peftFiles } from "./stored-forms.ts"
@@ -48,7 +55,7 @@ const resultOf = (weightDataBytes: number): tf.io.SaveResult => ({
 export const loadFrom = async (source: AdapterSource): Promise<SavedAdapter> => {
   const name = sourceName(source)
   const peft = typeof source === "string" ? await peftBytes(source) : isHandler(source) ? undefined : source[MODEL_FILE]
-  if (peft !== undefined) return Effect.runPromise(readPeftFile(peft, name))
+  if (peft !== undefined) return Effect.runPromise(readPeftBytes(peft, name))
   if (typeof source === "object" && !isHandler(source)) throw fail(name, `expected ${MODEL_FILE} among the files`)
   const handler = typeof source === "string" ? onlyHandler(source, tf.io.getLoadHandlers(source), "load") : source
   const { load } = handler as tf.io.IOHandler
@@ -94,7 +101,7 @@ const whatFails = async <T>(source: string, f: () => Promise<T>): Promise<T> => 
   try {
     return await f()
   } catch (cause) {
-    throw fail(source, reasonOf(cause))
+    throw cause instanceof AdapterFileError ? cause : fail(source, reasonOf(cause))
   }
 }
 
@@ -172,6 +179,9 @@ const readFromFolder = (place: string, name: string): Promise<Uint8Array> =>
     const own = await fs.stat(file).catch(() => undefined)
     if (own === undefined) throw new AdapterFileError({ source: place, problems: [`the folder has no ${name}`] })
     // opening a pipe waits for its writer
-    if (!own.isFile()) throw new AdapterFileError({ source: file, problems: ["is no regular file"] })
+    if (!own.isFile()) throw fail(file, "is no regular file")
+    if (own.size > limit("layers-model-bytes")) {
+      throw fail(file, `has ${own.size.toLocaleString("en")} bytes, more than ${overLimit("layers-model-bytes")}`)
+    }
     return new Uint8Array(await fs.readFile(file))
   })

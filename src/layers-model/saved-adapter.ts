@@ -7,6 +7,7 @@
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type { PeftLayout } from "../../adapters/index.ts"
+import { cut } from "../boundary/index.ts"
 import type { LayersNetwork } from "../models/layers-model/index.ts"
 import type { HostTensor } from "../safetensors/index.ts"
 import {
@@ -140,7 +141,7 @@ export const restoreTensors = (
   })
 
 const otherBase = ({ base }: AdapterRecord, network: LayersNetwork, weights: string): string =>
-  `was made over other weights: found ${base.weights} (${base.name}), expected ${weights} (${network.base.name}); ` +
+  `was made over other weights: found ${base.weights} (${cut(base.name)}), expected ${weights} (${network.base.name}); ` +
   `load the model that it was trained over, or give { anyBase: true } if these are a rounded copy of it`
 
 const tensorProblems = (adapted: AdaptedLayers, found: Tensors): ReadonlyArray<string> => {

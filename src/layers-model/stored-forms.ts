@@ -7,12 +7,15 @@
  *   model's topology, which may be any JSON, and named float32 weights. Loaded as a model it is refused by its class name
  */
 
-import type * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
 import * as Result from "effect/Result"
 import { selectionOf } from "../../adapters/index.ts"
+import { cut, Listing, limit, overLimit } from "../boundary/index.ts"
 import { memoryFiles } from "../data/index.ts"
-import { parseBoundedJson } from "../files/index.ts"
+import { isRecord, parseBoundedJson } from "../files/index.ts"
+import { readSpecs } from "../models/layers-model/index.ts"
 import {
   bytesOf,
   type HostTensor,
@@ -73,22 +76,45 @@ export const peftFiles = (
     return { [CONFIG_FILE]: new TextEncoder().encode(`${JSON.stringify(config, null, 2)}\n`), ...model }
   })
 
-/** The adapter in the bytes of adapter_model.safetensors. */
-export const readPeftFile = (bytes: Uint8Array, source: string): Effect.Effect<SavedAdapter, AdapterFileError> =>
+/** The adapter in a file like adapter_model.safetensors. `source`: for the error. */
+export const readPeftFile = (
+  file: string,
+  source: string = file
+): Effect.Effect<SavedAdapter, AdapterFileError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
-    const { metadata } = yield* readHeader(MODEL_FILE)
-    const fail = (problems: ReadonlyArray<string>) => new AdapterFileError({ source, problems })
+    const { metadata, tensors } = yield* readHeader(file)
+    const fail = (...problems: ReadonlyArray<string>) => new AdapterFileError({ source, problems })
     const written = metadata[RECORD]
-    if (written === undefined) return yield* fail([foreign])
+    if (written === undefined) return yield* fail(foreign)
+    if (written.length > limit("adapter-record")) {
+      const length = written.length.toLocaleString("en")
+      return yield* fail(`its record has ${length} characters, more than ${overLimit("adapter-record")}`)
+    }
     const parsed = parseBoundedJson(written)
-    if ("problem" in parsed) return yield* fail([`its record is damaged: it ${parsed.problem}`])
+    if ("problem" in parsed) return yield* fail(`its record is damaged: it ${parsed.problem}`)
     const record = decodeRecord(parsed.value)
-    if (Result.isFailure(record)) return yield* fail(record.failure)
-    return { record: record.success, tensors: Object.fromEntries(yield* readTensors(MODEL_FILE)) }
+    if (Result.isFailure(record)) return yield* fail(...record.failure)
+    const stored = [...tensors.values()]
+    const whole = stored.filter(({ dtype }) => !floats.includes(dtype))
+    if (whole.length > 0) {
+      return yield* fail(
+        ...whole.map(({ name, dtype }) => `tensor ${name} is ${dtype}, expected ${floats.join(" or ")}`)
+      )
+    }
+    const bytes = stored.at(-1)?.end ?? 0
+    if (bytes > limit("layers-model-bytes")) {
+      return yield* fail(`has ${bytes.toLocaleString("en")} bytes, more than ${overLimit("layers-model-bytes")}`)
+    }
+    return { record: record.success, tensors: Object.fromEntries(yield* readTensors(file)) }
   }).pipe(
-    Effect.catchTag("SafetensorsError", ({ problems }) => Effect.fail(new AdapterFileError({ source, problems }))),
-    Effect.provide(memoryFiles({ [MODEL_FILE]: bytes }).layer)
+    Effect.catchTag("SafetensorsError", ({ problems }) => Effect.fail(new AdapterFileError({ source, problems })))
   )
+
+const floats: ReadonlyArray<string> = ["F32", "F16", "BF16", "F64"]
+
+/** The adapter in the bytes of such a file. */
+export const readPeftBytes = (bytes: Uint8Array, source: string): Effect.Effect<SavedAdapter, AdapterFileError> =>
+  readPeftFile(MODEL_FILE, source).pipe(Effect.provide(memoryFiles({ [MODEL_FILE]: bytes }).layer))
 
 const foreign = `has no "${RECORD}" in its metadata; expected an adapter that save() has written`
 
@@ -114,49 +140,51 @@ export const artifactsOf = ({ record, tensors }: SavedAdapter): tf.io.ModelArtif
   }
 }
 
-export const readArtifacts = (
-  artifacts: tf.io.ModelArtifacts,
-  source: string
-): Effect.Effect<SavedAdapter, AdapterFileError> =>
+/** `artifacts`: whatever a handler's load() has given. */
+export const readArtifacts = (artifacts: unknown, source: string): Effect.Effect<SavedAdapter, AdapterFileError> =>
   Effect.gen(function* () {
-    const fail = (problems: ReadonlyArray<string>) => new AdapterFileError({ source, problems })
-    const topology = artifacts.modelTopology as { readonly class_name?: unknown; readonly config?: unknown } | undefined
-    if (topology?.class_name !== CLASS_NAME) {
-      const found =
-        typeof topology?.class_name === "string" ? `a ${topology.class_name}` : "something without a class name"
-      return yield* fail([`found ${found}; expected a ${CLASS_NAME}, as save() writes it`])
+    const fail = (...problems: ReadonlyArray<string>) => new AdapterFileError({ source, problems })
+    const { modelTopology, weightSpecs = [], weightData = [] } = isRecord(artifacts) ? artifacts : {}
+    const { class_name: name, config } = isRecord(modelTopology) ? modelTopology : {}
+    if (name !== CLASS_NAME) {
+      const found = typeof name === "string" ? `a ${cut(name)}` : "something without a class name"
+      return yield* fail(`found ${found}; expected a ${CLASS_NAME}, as save() writes it`)
     }
-    const record = decodeRecord(topology.config)
-    if (Result.isFailure(record)) return yield* fail(record.failure)
-    const tensors = tensorsIn(artifacts)
-    return typeof tensors === "string" ? yield* fail([tensors]) : { record: record.success, tensors }
+    const record = decodeRecord(config)
+    if (Result.isFailure(record)) return yield* fail(...record.failure)
+    const parts: ReadonlyArray<unknown> = [weightData].flat()
+    if (!Array.isArray(weightSpecs) || !parts.every((part) => part instanceof ArrayBuffer)) {
+      return yield* fail("has no list of weightSpecs with the bytes of their weightData")
+    }
+    const problems = new Listing()
+    const tensors = tensorsIn(readSpecs(weightSpecs, problems), joined(parts), problems)
+    return problems.isEmpty ? { record: record.success, tensors } : yield* fail(...problems.entries)
   })
 
-/** The tensors, or why there are none. */
-const tensorsIn = ({ weightSpecs = [], weightData }: tf.io.ModelArtifacts): SavedAdapter["tensors"] | string => {
-  const bytes = joined(weightData)
-  const tensors: Record<string, HostTensor> = {}
+const tensorsIn = (
+  specs: ReadonlyArray<tf.io.WeightsManifestEntry>,
+  bytes: ArrayBuffer,
+  problems: Listing
+): SavedAdapter["tensors"] => {
+  const tensors = new Map<string, HostTensor>()
   let next = 0
-  for (const { name, shape, dtype } of weightSpecs) {
-    if (dtype !== "float32") return `tensor ${name} is ${dtype}, expected float32`
-    const size = shape.reduce((product, n) => product * n, 1)
-    if (next + 4 * size > bytes.byteLength)
-      return `truncated: ${bytes.byteLength} bytes of weights found, tensor ${name} ends at ${next + 4 * size}`
-    tensors[name] = { shape, data: new Float32Array(bytes.slice(next, next + 4 * size)) }
-    next += 4 * size
+  for (const { name, shape, dtype, quantization } of specs) {
+    if (dtype !== "float32") problems.add(`tensor ${name} is ${dtype}, expected float32`)
+    if (quantization !== undefined) problems.add(`tensor ${name} is quantized, expected plain float32`)
+    const end = next + 4 * tf.util.sizeFromShape(shape)
+    if (end > bytes.byteLength) {
+      problems.add(`truncated: ${bytes.byteLength} bytes of weights found, tensor ${name} ends at ${end}`)
+      break
+    }
+    tensors.set(name, { shape, data: new Float32Array(bytes.slice(next, end)) })
+    next = end
   }
-  return next === bytes.byteLength ? tensors : `${bytes.byteLength - next} bytes of weights belong to no tensor`
+  if (problems.isEmpty && next < bytes.byteLength) {
+    problems.add(`${bytes.byteLength - next} bytes of weights belong to no tensor`)
+  }
+  return Object.fromEntries(tensors)
 }
 
 /** Handlers give one buffer, or several in a row. */
-const joined = (data: tf.io.ModelArtifacts["weightData"]): ArrayBuffer => {
-  const parts = data === undefined ? [] : [data].flat()
-  if (parts.length === 1) return parts[0]!
-  const bytes = new Uint8Array(parts.reduce((size, { byteLength }) => size + byteLength, 0))
-  let next = 0
-  for (const part of parts) {
-    bytes.set(new Uint8Array(part), next)
-    next += part.byteLength
-  }
-  return bytes.buffer
-}
+const joined = (parts: ReadonlyArray<ArrayBuffer>): ArrayBuffer =>
+  parts.length === 1 ? parts[0]! : tf.io.CompositeArrayBuffer.join([...parts])

@@ -10,7 +10,7 @@ import { parseBoundedJson, readTextFile } from "../files/index.ts"
 import { readFolderHeaders, type SafetensorsError, type StoredTensor } from "../safetensors/index.ts"
 import { type Encoder, encoderOf, encoderParameters, WORD_EMBEDDINGS } from "./encoder.ts"
 import type { Family } from "./family.ts"
-import { ModelError, type ParameterSpec } from "./model.ts"
+import { ModelError, type ParameterSpec, refusedUrl } from "./model.ts"
 
 export interface Checkpoint {
   readonly folder: string
@@ -87,6 +87,8 @@ export const readJson = (
 ): Effect.Effect<unknown, ModelError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
+    const refused = refusedUrl(folder)
+    if (refused !== undefined) return yield* refused
     const fail = (problem: string) => new ModelError({ folder, problems: [`${name}: ${problem}`] })
     const expected = "expected a Hugging Face folder with config.json, model.safetensors and tokenizer.json"
     const text = yield* readTextFile(path.join(folder, name)).pipe(

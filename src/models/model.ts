@@ -7,7 +7,8 @@
  */
 import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import * as Schema from "effect/Schema"
-import { listedLines } from "../boundary/index.ts"
+import { listedLines, withoutSecrets } from "../boundary/index.ts"
+import { isUrl } from "../files/index.ts"
 import type { Linear, LinearSite, PackedMatrix, TokenRows, Weights } from "../tensors/index.ts"
 
 /** Everything that is wrong with a model folder. */
@@ -19,6 +20,13 @@ export class ModelError extends Schema.TaggedError<ModelError>()("ModelError", {
   override get message() {
     return listedLines(this.problems, (problem) => `model ${this.folder}: ${problem}`)
   }
+}
+
+/** The refusal of a source that is a URL; undefined: it is a path. */
+export const refusedUrl = (source: string): ModelError | undefined => {
+  if (!isUrl(source)) return undefined
+  const problem = "is a URL; models are read from files: download it first, or name a model of the Hub as hf:owner/name"
+  return new ModelError({ folder: withoutSecrets(source), problems: [problem] })
 }
 
 /** A parameter of a model: its name in the family's naming and its shape (linear weights [out, in]). */

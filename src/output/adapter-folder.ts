@@ -15,7 +15,13 @@ import type { RunPlan } from "../../schemas/index.ts"
 import { listedLines } from "../boundary/index.ts"
 import { type FileError, fileError, refuseLink, writeJson } from "../files/index.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
-import { type HostTensor, readTensors, type SafetensorsError, writeSafetensors } from "../safetensors/index.ts"
+import {
+  type HostTensor,
+  readHeader,
+  readTensors,
+  type SafetensorsError,
+  writeSafetensors
+} from "../safetensors/index.ts"
 import {
   type DeviceReadError,
   everyTensorOf,
@@ -27,6 +33,7 @@ import {
 import { type ExportedModel, peftConfig } from "./peft/config.ts"
 import {
   type AdapterFile,
+  type Place,
   placesOf,
   restoredTrainable,
   type StoredAdapted,
@@ -134,16 +141,28 @@ export const restoreAdapter = (
     const path = yield* Path.Path
     const places = placesOf(adapted)
     const found = new Map<AdapterFile, ReadonlyMap<string, HostTensor>>()
-    for (const file of new Set(places.map((place) => place.file))) {
-      const content = yield* readTensors(path.join(folder, file))
+    const tooLarge = new Map<Place, ReadonlyArray<number>>()
+    for (const [file, inFile] of Map.groupBy(places, (place) => place.file)) {
+      const { tensors } = yield* readHeader(path.join(folder, file))
+      const names = inFile.flatMap((place) => {
+        const shape = tensors.get(place.name)?.shape
+        if (shape === undefined) return []
+        if (sizeOf(shape) <= sizeOf(place.shape)) return [place.name]
+        tooLarge.set(place, shape) // and not read
+        return []
+      })
+      const content = yield* readTensors(path.join(folder, file), names)
       found.set(file, new Map(Object.entries(storedContent(adapted, Object.fromEntries(content)))))
     }
-    const problems = places.flatMap(({ file, name, shape: expected }) => {
-      const shape = found.get(file)?.get(name)?.shape
+    const problems = places.flatMap((place) => {
+      const { file, name, shape: expected } = place
+      const { data, shape = tooLarge.get(place) } = found.get(file)?.get(name) ?? {}
       if (shape === undefined) return [`${file}: ${name} is missing`]
-      return tf.util.arraysEqual([...shape], [...expected])
-        ? []
-        : [`${file}: ${name} has shape [${shape}], expected [${expected}]`]
+      if (data === undefined || !tf.util.arraysEqual([...shape], [...expected])) {
+        return [`${file}: ${name} has shape [${shape}], expected [${expected}]`]
+      }
+      const wrong = data.findIndex((value) => !Number.isFinite(value))
+      return wrong < 0 ? [] : [`${file}: ${name} holds ${data[wrong]} at ${wrong}, expected finite numbers`]
     })
     if (problems.length > 0) return yield* new AdapterError({ folder, problems: condensed(problems) })
     const before = adapted.trainable
@@ -155,6 +174,8 @@ export const restoreAdapter = (
     )
     tf.dispose([...everyTensorOf(before)])
   })
+
+const sizeOf = (shape: ReadonlyArray<number>): number => shape.reduce((product, n) => product * n, 1)
 
 /** A tree made by tensor code, in handles of its own. */
 const keptTree = (f: () => Trainable): Trainable => tidy(() => mapEveryTensor((tensor) => tf.keep(tensor.clone()), f()))

@@ -15,7 +15,7 @@ import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { closest, decodeRunPlan, PlanError, type PlanProblem, type RunPlan, showValue } from "../../schemas/index.ts"
 import { limit, overLimit } from "../boundary/index.ts"
-import { parseBoundedJson, readTextFile } from "../files/index.ts"
+import { isUrl, parseBoundedJson, readTextFile } from "../files/index.ts"
 import { JsonSyntaxError, parseJson } from "./json.ts"
 
 /**
@@ -43,10 +43,11 @@ export interface PlanFile {
 /** The plan with each input path replaced. */
 const mapInputs = <Plan extends RunPlan>(plan: Plan, change: (path: string) => string): Plan => {
   const { test, train, validation } = plan.data
+  const { source } = plan.model
   return {
     ...plan,
-    // what is fetched is not relative to the plan
-    model: { ...plan.model, source: /^hf:/.test(plan.model.source) ? plan.model.source : change(plan.model.source) },
+    // what is fetched is not relative to the plan; what is a URL is refused as it is written
+    model: { ...plan.model, source: /^hf:/.test(source) || isUrl(source) ? source : change(source) },
     data: {
       ...plan.data, // first: the order of the keys stays as written
       train: change(train),

@@ -13,8 +13,8 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
 import * as Schema from "effect/Schema"
-import { listedLines } from "../boundary/index.ts"
-import { isRecord, type ParsedJson, parseBoundedJson, platformReason, readExactly } from "../files/index.ts"
+import { cut, Listing, limit, listedLines, overLimit, quoted } from "../boundary/index.ts"
+import { isRecord, parseBoundedJson, platformReason, readExactly, repeatsKey } from "../files/index.ts"
 
 export class SafetensorsError extends Schema.TaggedError<SafetensorsError>()("SafetensorsError", {
   file: Schema.String,
@@ -60,9 +60,6 @@ export interface SafetensorsHeader {
   readonly tensors: ReadonlyMap<string, StoredTensor>
 }
 
-/** The format's own bound: a header beyond it is an attack or not a header. */
-const MAX_HEADER_BYTES = 100_000_000
-
 /** Reads and checks a file's header. Fails on a missing, truncated, corrupted or inconsistent file. */
 export const readHeader = (file: string): Effect.Effect<SafetensorsHeader, SafetensorsError, FileSystem.FileSystem> =>
   Effect.scoped(
@@ -77,9 +74,9 @@ export const readHeader = (file: string): Effect.Effect<SafetensorsHeader, Safet
       if (size < 8) return yield* fail(`truncated: ${size} bytes found, a safetensors file has at least 8`)
       const prefix = yield* readExactly(handle, 0, 8)
       const length = Number(new DataView(prefix.buffer).getBigUint64(0, true))
-      if (length > MAX_HEADER_BYTES) {
+      if (length > limit("safetensors-header-bytes")) {
         return yield* fail(
-          `a header of ${length} bytes is announced, at most ${MAX_HEADER_BYTES} are allowed; not a safetensors file?`
+          `a header of ${length} bytes is announced; not a safetensors file? Expected at most ${overLimit("safetensors-header-bytes")}`
         )
       }
       if (8 + length > size) {
@@ -106,19 +103,20 @@ export const parseHeader = (file: string, json: Uint8Array, fileSize: number): S
   if (!isRecord(parsed.value)) return fail(["the header is not a JSON object"])
   const { __metadata__: metadata = {}, ...entries } = parsed.value
   const start = 8 + json.length
-  const problems: Array<string> = []
+  const problems = new Listing()
   if (!isRecord(metadata) || Object.values(metadata).some((value) => typeof value !== "string")) {
-    problems.push("__metadata__ is not a map of strings")
+    problems.add("__metadata__ is not a map of strings")
   }
+  if (repeatsKey(parsed.text, parsed.value)) problems.add("the header has a key twice; expected each name once")
   const tensors = Object.entries(entries).flatMap(([name, entry]) => {
     const tensor = checkEntry(file, name, entry, start)
     if (typeof tensor !== "string") return [tensor]
-    problems.push(tensor)
+    problems.add(`tensor ${cut(name)}: ${tensor}`)
     return []
   })
   tensors.sort((a, b) => a.begin - b.begin || a.end - b.end)
-  if (problems.length === 0) problems.push(...checkLayout(tensors, start, fileSize))
-  if (problems.length > 0) return fail(problems)
+  if (problems.isEmpty) checkLayout(tensors, start, fileSize, problems)
+  if (!problems.isEmpty) return fail(problems.entries)
   return {
     file,
     metadata: metadata as Record<string, string>,
@@ -126,9 +124,12 @@ export const parseHeader = (file: string, json: Uint8Array, fileSize: number): S
   }
 }
 
-const parseText = (json: Uint8Array): ParsedJson => {
+type ParsedText = { readonly text: string; readonly value: unknown } | { readonly problem: string }
+
+const parseText = (json: Uint8Array): ParsedText => {
   try {
-    return parseBoundedJson(new TextDecoder("utf-8", { fatal: true }).decode(json))
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(json)
+    return { text, ...parseBoundedJson(text) }
   } catch {
     return { problem: "is not JSON" }
   }
@@ -136,42 +137,47 @@ const parseText = (json: Uint8Array): ParsedJson => {
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 
-/** The entry of one tensor, or what is wrong with it. */
+/** The entry of one tensor, or what is wrong with it: the end of a sentence that begins with its name. */
 const checkEntry = (file: string, name: string, entry: unknown, start: number): StoredTensor | string => {
-  if (!isRecord(entry)) return `tensor ${name}: its entry is not an object`
+  if (!isRecord(entry)) return "its entry is not an object"
   const { dtype, shape, data_offsets: offsets } = entry
   if (typeof dtype !== "string" || !Object.hasOwn(bytesPerElement, dtype)) {
-    return `tensor ${name}: dtype ${JSON.stringify(dtype)}; known are ${Object.keys(bytesPerElement).join(", ")}`
+    return `dtype ${quoted(dtype)}; known are ${Object.keys(bytesPerElement).join(", ")}`
   }
-  if (!Array.isArray(shape) || !shape.every(isCount)) return `tensor ${name}: shape ${JSON.stringify(shape)}`
+  if (!Array.isArray(shape) || !shape.every(isCount)) return `shape ${quoted(shape)}`
+  if (shape.length > limit("tensor-axes"))
+    return `its shape has ${shape.length} axes, more than ${overLimit("tensor-axes")}`
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount) || offsets[0]! > offsets[1]!) {
-    return `tensor ${name}: data_offsets ${JSON.stringify(offsets)}`
+    return `data_offsets ${quoted(offsets)}`
   }
   const [begin, end] = offsets as [number, number]
   const bytes = (shape as Array<number>).reduce((size, n) => size * n, 1) * bytesPerElement[dtype as Dtype]
   if (bytes !== end - begin) {
-    return `tensor ${name}: ${dtype} of shape [${shape}] is ${bytes} bytes, data_offsets span ${end - begin}`
+    return `${dtype} of shape [${shape}] is ${bytes} bytes, data_offsets span ${end - begin}`
   }
   return { file, name, dtype: dtype as Dtype, shape, begin: start + begin, end: start + end }
 }
 
 /** Tensors must fill the file without gap or overlap. `tensors` in the order of their bytes. */
-const checkLayout = (tensors: ReadonlyArray<StoredTensor>, start: number, fileSize: number): ReadonlyArray<string> => {
+const checkLayout = (
+  tensors: ReadonlyArray<StoredTensor>,
+  start: number,
+  fileSize: number,
+  problems: Listing
+): void => {
   let place = start
   let before = "the header"
-  const problems: Array<string> = []
   for (const { name, begin, end } of tensors) {
-    if (begin < place) problems.push(`tensor ${name} overlaps ${before} by ${place - begin} bytes`)
-    if (begin > place) problems.push(`${begin - place} bytes between ${before} and tensor ${name} belong to nothing`)
+    const tensor = `tensor ${cut(name)}`
+    if (begin < place) problems.add(`${tensor} overlaps ${before} by ${place - begin} bytes`)
+    if (begin > place) problems.add(`${begin - place} bytes between ${before} and ${tensor} belong to nothing`)
     place = Math.max(place, end)
-    before = `tensor ${name}`
+    before = tensor
   }
   if (place > fileSize) {
     const lost = tensors.filter(({ end }) => end > fileSize)
-    problems.push(
-      `truncated: ${place} bytes expected, ${fileSize} found (${lost.length} of ${tensors.length} tensors are cut, the first is ${lost[0]!.name})`
-    )
+    const which = `${lost.length} of ${tensors.length} tensors are cut, the first is ${cut(lost[0]!.name)}`
+    problems.add(`truncated: ${place} bytes expected, ${fileSize} found (${which})`)
   }
-  if (place < fileSize) problems.push(`${fileSize - place} bytes after the last tensor belong to nothing`)
-  return problems
+  if (place < fileSize) problems.add(`${fileSize - place} bytes after the last tensor belong to nothing`)
 }

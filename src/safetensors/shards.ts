@@ -8,6 +8,7 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
+import { cut, Listing, limit, listed, mostListed, overLimit, quoted } from "../boundary/index.ts"
 import { parseBoundedJson, readTextFile } from "../files/index.ts"
 import { readHeader, SafetensorsError, type StoredTensor, unreadable } from "./header.ts"
 
@@ -34,6 +35,10 @@ const readShards = (folder: string, index: string) =>
     const path = yield* Path.Path
     const weightMap = yield* readWeightMap(index)
     const shards = [...new Set(weightMap.values())]
+    if (shards.length > limit("weight-files")) {
+      const problem = `names ${shards.length.toLocaleString("en")} files, more than ${overLimit("weight-files")}`
+      return yield* new SafetensorsError({ file: index, problems: [problem] })
+    }
     const headers = yield* Effect.forEach(shards, (shard) =>
       readHeader(path.join(folder, shard)).pipe(
         Effect.map((header) => ({ header, problems: [] as ReadonlyArray<string> })),
@@ -43,15 +48,16 @@ const readShards = (folder: string, index: string) =>
       )
     )
     const byShard = new Map(shards.map((shard, i) => [shard, headers[i]!.header]))
-    const problems = headers.flatMap((header) => header.problems)
+    const problems = new Listing()
+    for (const problem of headers.flatMap((header) => header.problems)) problems.add(problem)
     const tensors = new Map<string, StoredTensor>()
     for (const [name, shard] of weightMap) {
       const header = byShard.get(shard)
       const tensor = header?.tensors.get(name)
       if (tensor !== undefined) tensors.set(name, tensor)
-      else if (header !== undefined) problems.push(`tensor ${name} should be in ${shard}, and is not`)
+      else if (header !== undefined) problems.add(`tensor ${cut(name)} should be in ${shard}, and is not`)
     }
-    if (problems.length > 0) return yield* new SafetensorsError({ file: index, problems })
+    if (!problems.isEmpty) return yield* new SafetensorsError({ file: index, problems: problems.entries })
     return tensors as ReadonlyMap<string, StoredTensor>
   })
 
@@ -68,11 +74,10 @@ const readWeightMap = (index: string) =>
     const entries = Object.entries(map as Record<string, unknown>)
     const refused = entries.filter(([, shard]) => !isFileName(shard))
     if (refused.length > 0) {
-      return yield* fail(
-        refused.map(([name, shard]) => {
-          return `tensor ${name} is said to be in ${JSON.stringify(shard)}; expected a .safetensors file of the same folder`
-        })
-      )
+      const sentences = refused.slice(0, mostListed).map(([name, shard]) => {
+        return `tensor ${cut(name)} is said to be in ${quoted(shard)}; expected a .safetensors file of the same folder`
+      })
+      return yield* fail(listed([...sentences, ...refused.slice(mostListed).map(([name]) => name)]))
     }
     return new Map(entries as Array<[string, string]>)
   })

@@ -8,7 +8,6 @@ import * as Path from "effect/Path"
 import type { Adapted } from "../../adapters/index.ts"
 import { readNumbers } from "../data/index.ts"
 import { ofDevice } from "../device/index.ts"
-import { fileError } from "../files/index.ts"
 import { labelText } from "../kinds/labelled.ts"
 import { predictionsOf } from "../kinds/labelled-run.ts"
 import { MODEL_FILE, readPeftFile, restoredAdapter } from "../layers-model/index.ts"
@@ -32,8 +31,7 @@ export const adapterFileAt = (place: string) =>
 /** Puts the adapter over the model at `source`, a model.json. Predictions are of JSON lists of numbers. It lives as long as the scope. */
 export const loadAdapterFile = (file: string, source: string) =>
   Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const saved = yield* readPeftFile(yield* fs.readFile(file).pipe(Effect.mapError(fileError("read", file))), file)
+    const saved = yield* readPeftFile(file)
     const { head } = saved.record
     const description = yield* describeLayersClassifier(source, { head })
     const model = yield* loadLayersClassifier(description, head)

@@ -10,6 +10,7 @@ import * as Schema from "effect/Schema"
 import type { Adapted } from "../../adapters/index.ts"
 import type { CausalPlan, RunPlan } from "../../schemas/index.ts"
 import { ofDevice } from "../device/index.ts"
+import { isUrl } from "../files/index.ts"
 import { type LoadedKind, loadKind, type Runner, type Trained, type Writing } from "../kinds/index.ts"
 import type { Network } from "../models/index.ts"
 import { baseIdentity, runFolder } from "../output/index.ts"
@@ -45,7 +46,10 @@ export const loadRun = (directory: string, options: { readonly base?: string | u
     }
     const { plan: written } = yield* readPlan(folder.plan)
     const { base: moved } = options
-    const plan = moved === undefined ? written : withBase(written, /^hf:/.test(moved) ? moved : path.resolve(moved))
+    const plan =
+      moved === undefined
+        ? written
+        : withBase(written, /^hf:/.test(moved) || isUrl(moved) ? moved : path.resolve(moved))
     const kind = yield* loadKind(plan)
     const model = yield* kind.describe(plan)
     const record = yield* readRecord(directory, folder.report)

@@ -69,11 +69,9 @@ export const runArrays: Runner<ArraysPlan, ResolvedArraysPlan, LayersClassifier,
     }),
   restore: (adapted, _, folder) =>
     Effect.gen(function* () {
-      const fs = yield* FileSystem.FileSystem
       const path = yield* Path.Path
       const file = path.join(folder, MODEL_FILE)
-      const bytes = yield* fs.readFile(file).pipe(Effect.mapError(fileError("read", file)))
-      const { tensors } = yield* readPeftFile(bytes, file)
+      const { tensors } = yield* readPeftFile(file)
       yield* restoreTensors(adapted, tensors, file)
     }),
   keepMistakes

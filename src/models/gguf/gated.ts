@@ -2,6 +2,7 @@
  * What GGUF files of the families of `causal/gated-decoder.ts` share: their tensors' names, and config.json with its sizes and rotary
  * positions.
  */
+import { quoted } from "../../boundary/index.ts"
 import { type ConfigSource, type Fields, type GgufArchitecture, vocabularyConfig } from "./architecture.ts"
 
 /** Names inside the blocks of a gated decoder. */
@@ -123,7 +124,7 @@ export const rotaryParameters = (
   if (type === "linear") return { ...parameters, rope_type: "linear", factor: fields.real("rope.scaling.factor") }
   if (type === "yarn") return { ...parameters, ...yarn(fields) }
   fields.note(
-    `rotary scaling ${JSON.stringify(type)} is not read here; expected none, linear, yarn, longrope or Llama 3's factors`
+    `rotary scaling ${quoted(type)} is not read here; expected none, linear, yarn, longrope or Llama 3's factors`
   )
   return parameters
 }
@@ -180,6 +181,7 @@ export const partialFactor = (rotary: number, headDim: number): number => {
  *   wavelength < original/high: 1      > original/low: factor      between: 1/((1 − t)/factor + t), t = (original/wavelength − low)/(high − low)
  */
 const llama3Factor = (factors: Float32Array, base: number, headDim: number): number | undefined => {
+  if (factors.length !== headDim / 2) return undefined
   // five digits: what a config says, without the rounding of float32
   const factor = Number(factors.reduce((largest, value) => Math.max(largest, value), 1).toPrecision(5))
   const { low_freq_factor: low, high_freq_factor: high, original_max_position_embeddings: original } = llama3
@@ -190,5 +192,5 @@ const llama3Factor = (factors: Float32Array, base: number, headDim: number): num
   })
   // the converter computes in float32
   const close = (value: number, j: number) => Math.abs(value - expected[j]!) <= 1e-4 * expected[j]!
-  return factors.length === expected.length && factors.every(close) ? factor : undefined
+  return factors.every(close) ? factor : undefined
 }

@@ -6,6 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import { cut, Listing, quoted } from "../../boundary/index.ts"
 import { readExactly } from "../../files/index.ts"
 import type { CheckpointSource } from "../causal/causal-model.ts"
 import type { CausalFamily } from "../causal/decoder.ts"
@@ -23,6 +24,9 @@ const families: ReadonlyMap<string, CausalFamily & { readonly gguf: GgufArchitec
   )
 )
 
+/** Bytes of factors, of which a head has one for each two columns. */
+const MOST_FACTORS = 2 ** 20
+
 /** Opens a file. Fails with all that is wrong with it, before any weight is read. */
 export const ggufSource = (file: string): Effect.Effect<CheckpointSource, ModelError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
@@ -31,13 +35,19 @@ export const ggufSource = (file: string): Effect.Effect<CheckpointSource, ModelE
     const family = families.get(`${name}`)
     if (family === undefined) {
       const known = [...families.keys()].join(", ")
-      return yield* problem(file, `general.architecture is ${JSON.stringify(name)}; supported are ${known}`)
+      return yield* problem(file, `general.architecture is ${quoted(name)}; supported are ${known}`)
     }
     const { name: modelType, className, gguf: architecture } = family
     const fields = fieldsOf(header.metadata, architecture.name)
     const rotaryFactors = new Map<string, Float32Array>()
     for (const stored of header.tensors.values()) {
       if (!ROTARY_FACTORS.includes(stored.name)) continue
+      const bytes = stored.end - stored.begin
+      if (bytes > MOST_FACTORS)
+        return yield* problem(
+          file,
+          `tensor ${stored.name} has ${bytes} bytes; expected a number for each pair of columns`
+        )
       rotaryFactors.set(stored.name, yield* withFile(stored.file, (handle) => readValues(handle, stored)))
     }
     const own = architecture.config({ fields, tensors: header.tensors, rotaryFactors })
@@ -64,18 +74,18 @@ interface NamedTensor extends Undo {
 /** The file's tensors by their names in transformers. */
 const namedTensors = (header: GgufHeader, architecture: GgufArchitecture, fields: Fields) => {
   const tensors = new Map<string, NamedTensor>()
-  const problems: Array<string> = []
+  const problems = new Listing()
   for (const stored of header.tensors.values()) {
     if (architecture.withoutCounterpart.includes(stored.name)) continue
     const name = nameInTransformers(stored.name, architecture)
-    if (name === undefined) problems.push(`tensor ${stored.name} has no counterpart in this architecture's model`)
+    if (name === undefined) problems.add(`tensor ${cut(stored.name)} has no counterpart in this architecture's model`)
     else {
       const undo = architecture.undo(stored.name, stored.shape, fields)
       tensors.set(name, { stored, shape: undo?.shape ?? stored.shape, values: undo?.values ?? ((data) => data) })
     }
   }
-  if (!header.tensors.has("token_embd.weight")) problems.push("tensor token_embd.weight is missing")
-  return { tensors, problems }
+  if (!header.tensors.has("token_embd.weight")) problems.add("tensor token_embd.weight is missing")
+  return { tensors, problems: problems.entries }
 }
 
 const nameInTransformers = (name: string, { inside, outside, blockPrefix }: GgufArchitecture): string | undefined => {

@@ -5,8 +5,9 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
+import { cut, Listing, limit, overLimit } from "../../boundary/index.ts"
 import { platformReason, readExactly } from "../../files/index.ts"
-import type { ModelError } from "../model.ts"
+import { type ModelError, refusedUrl } from "../model.ts"
 import { blockTypes, typeName } from "./block-types.ts"
 import {
   type AnnouncedTensor,
@@ -36,6 +37,9 @@ interface OpenedFile extends ParsedHeader {
 
 const readParts = (file: string, opened: OpenedFile, count: number) =>
   Effect.gen(function* () {
+    if (count > limit("weight-files")) {
+      return yield* problem(file, `is one of ${count} parts (split.count), more than ${overLimit("weight-files")}`)
+    }
     const files = partFiles(file)
     if (files === undefined || files.length !== count) {
       const number = `${count}`.padStart(5, "0")
@@ -67,26 +71,26 @@ const readParts = (file: string, opened: OpenedFile, count: number) =>
 
 /** The bytes that are read first; four times as many while the header is longer. Vocabularies of 262144 tokens have headers of 16 MB. */
 const FIRST_BYTES = 2 ** 22
-const LONGEST_HEADER = 2 ** 28
 
 const readFile = (file: string): Effect.Effect<OpenedFile, ModelError, FileSystem.FileSystem> =>
   Effect.scoped(
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
+      const refused = refusedUrl(file)
+      if (refused !== undefined) return yield* refused
       // checked before it is opened: opening a pipe waits for its writer
       const { type, size: bytes } = yield* fs.stat(file)
       if (type !== "File") return yield* problem(file, `not a regular file (${type.toLowerCase()})`)
       const handle = yield* fs.open(file)
       const size = Number(bytes)
-      for (let length = FIRST_BYTES; length <= LONGEST_HEADER; length *= 4) {
-        const parsed = parseHeader(yield* readExactly(handle, 0, Math.min(length, size)), size)
-        if (parsed === "more") continue
-        return "problem" in parsed ? yield* problem(file, parsed.problem) : { file, size, ...parsed }
+      const longest = Math.min(size, limit("gguf-header-bytes"))
+      for (let length = Math.min(FIRST_BYTES, longest); ; length = Math.min(4 * length, longest)) {
+        const parsed = parseHeader(yield* readExactly(handle, 0, length), size)
+        if (parsed !== "more")
+          return "problem" in parsed ? yield* problem(file, parsed.problem) : { file, size, ...parsed }
+        if (length === longest) break
       }
-      return yield* problem(
-        file,
-        `its header is longer than ${LONGEST_HEADER} bytes: not a GGUF file, or a damaged one`
-      )
+      return yield* problem(file, `its header is longer than ${overLimit("gguf-header-bytes")}`)
     })
   ).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(unreadableFile(file)(error))))
 
@@ -100,17 +104,28 @@ export const unreadableFile = (file: string) => (error: PlatformError) =>
 
 /** The tensors of all parts under the metadata of the first. */
 const headerOf = (file: string, parts: ReadonlyArray<OpenedFile>): Effect.Effect<GgufHeader, ModelError> => {
-  const problems: Array<string> = []
+  const problems = new Listing()
   const tensors = new Map<string, GgufTensor>()
   for (const part of parts) {
+    const sound: Array<GgufTensor> = []
     for (const entry of part.tensors) {
       const checked = checkTensor(entry, part)
-      if (typeof checked === "string") problems.push(`tensor ${entry.name} ${checked}`)
-      else if (tensors.has(entry.name)) problems.push(`tensor ${entry.name} is in two parts`)
-      else tensors.set(entry.name, checked)
+      if (typeof checked === "string") problems.add(`tensor ${cut(entry.name)} ${checked}`)
+      else if (tensors.has(entry.name)) problems.add(`tensor ${cut(entry.name)} is in two parts`)
+      else {
+        tensors.set(entry.name, checked)
+        sound.push(checked)
+      }
+    }
+    sound.sort((a, b) => a.begin - b.begin)
+    for (const [i, { name, begin }] of sound.entries()) {
+      const before = sound[i - 1]
+      if (before !== undefined && begin < before.end) {
+        problems.add(`tensor ${cut(name)} begins at byte ${begin}, in tensor ${cut(before.name)}`)
+      }
     }
   }
-  if (problems.length > 0) return Effect.fail(problem(file, ...problems))
+  if (!problems.isEmpty) return Effect.fail(problem(file, ...problems.entries))
   return Effect.succeed({ file, metadata: parts[0]!.metadata, tensors })
 }
 

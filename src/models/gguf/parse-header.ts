@@ -12,6 +12,7 @@
  *
  * @see https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
  */
+import { limit, overLimit, quoted } from "../../boundary/index.ts"
 import { ModelError } from "../model.ts"
 import type { BlockType } from "./blocks-of-32.ts"
 
@@ -80,8 +81,6 @@ export const parseHeader = (
 const MAGIC = 0x46554747 // "GGUF", little-endian
 /** ggml's own limit */
 const MOST_DIMENSIONS = 4
-/** The largest vocabularies have half a million merges. A list may be announced in few bytes: each of its values takes eight and more here. */
-const LONGEST_LIST = 2 ** 24
 /** The format allows lists of lists; no file in use has them. */
 const DEEPEST_LIST = 4
 
@@ -89,26 +88,33 @@ const read = (cursor: Cursor): ParsedHeader => {
   checkFormat(cursor)
   const tensorCount = cursor.u64()
   const keyCount = cursor.u64()
+  for (const [what, count] of [
+    ["tensors", tensorCount],
+    ["keys", keyCount]
+  ] as const) {
+    if (count > limit("gguf-entries"))
+      throw new Damage(`announces ${count} ${what}, more than ${overLimit("gguf-entries")}`)
+  }
   const metadata = new Map<string, MetadataValue>()
   for (let i = 0; i < keyCount; i++) {
     const key = cursor.string()
-    if (metadata.has(key)) throw new Damage(`metadata ${shown(key)} is there twice: a damaged file`)
+    if (metadata.has(key)) throw new Damage(`metadata ${quoted(key)} is there twice: a damaged file`)
     metadata.set(key, cursor.value(cursor.u32(), 0))
   }
   const tensors = new Map<string, AnnouncedTensor>()
   for (let i = 0; i < tensorCount; i++) {
     const name = cursor.string()
-    if (tensors.has(name)) throw new Damage(`tensor ${shown(name)} is there twice: a damaged file`)
+    if (tensors.has(name)) throw new Damage(`tensor ${quoted(name)} is there twice: a damaged file`)
     const count = cursor.u32()
     if (count < 1 || count > MOST_DIMENSIONS) {
-      throw new Damage(`tensor ${shown(name)} has ${count} dimensions; expected 1 to ${MOST_DIMENSIONS}`)
+      throw new Damage(`tensor ${quoted(name)} has ${count} dimensions; expected 1 to ${MOST_DIMENSIONS}`)
     }
     const dimensions = Array.from({ length: count }, () => cursor.u64())
     tensors.set(name, { name, dimensions, type: cursor.u32(), offset: cursor.u64() })
   }
   const alignment = metadata.get("general.alignment") ?? 32
   if (typeof alignment !== "number" || alignment < 1 || !Number.isInteger(Math.log2(alignment))) {
-    throw new Damage(`general.alignment is ${JSON.stringify(alignment)}; expected a power of two`)
+    throw new Damage(`general.alignment is ${quoted(alignment)}; expected a power of two`)
   }
   return { metadata, tensors: [...tensors.values()], tensorsBegin: Math.ceil(cursor.place / alignment) * alignment }
 }
@@ -121,8 +127,6 @@ const checkFormat = (cursor: Cursor): void => {
     throw new Damage("is big-endian; expected a little-endian file")
   throw new Damage(`is of version ${version} of the format; expected 2 or 3 (convert it again)`)
 }
-
-const shown = (name: string): string => JSON.stringify(name.length > 60 ? `${name.slice(0, 60)}…` : name)
 
 /** Types of values by their numbers. */
 const STRING = 8
@@ -202,7 +206,8 @@ class Cursor {
         `truncated: a list of ${count} values goes on to byte ${least}, the file has ${this.fileSize} bytes`
       )
     }
-    if (count > LONGEST_LIST) throw new Damage(`has a list of ${count} values; expected at most ${LONGEST_LIST}`)
+    if (count > limit("gguf-list"))
+      throw new Damage(`has a list of ${count} values, more than ${overLimit("gguf-list")}`)
     if (depth > DEEPEST_LIST) throw new Damage(`has lists in lists, more than ${DEEPEST_LIST} deep: a damaged file`)
     const values: Array<MetadataValue> = []
     for (let i = 0; i < count; i++) values.push(type === STRING ? this.string() : this.value(type, depth))

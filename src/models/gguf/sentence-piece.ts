@@ -15,6 +15,7 @@
  *  - A tab that is only there as its byte can be part of pieces (Gemma's runs of tabs): the byte's token is the tab's.
  *  - All but three of Phi-3's special tokens swallow the white space after them.
  */
+import { limit, overLimit, quoted } from "../../boundary/index.ts"
 import type { Metadata } from "./parse-header.ts"
 import { type Around, addedTokens, aroundTexts, tokenTypes, type Vocabulary } from "./vocabulary.ts"
 
@@ -70,6 +71,8 @@ const refusalOf = ({ tokens, types, scores }: Vocabulary, metadata: Metadata): s
   if (scores.length !== tokens.length) {
     return `tokenizer.ggml.scores has ${scores.length} entries, the vocabulary ${tokens.length}; SentencePiece needs one for each`
   }
+  const long = tokens.find((token) => token.length > limit("gguf-piece"))
+  if (long !== undefined) return `the vocabulary has ${quoted(long)}, longer than ${overLimit("gguf-piece")}`
   const bytes = types.filter((type) => type === tokenTypes.byte).length
   return bytes === 256 ? undefined : `the vocabulary has ${bytes} byte tokens; expected 256 (byte fallback)`
 }

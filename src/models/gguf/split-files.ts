@@ -4,6 +4,7 @@
  *
  * Other rooms may enter gguf here as well as by `index.ts`: the Hub's cache and run records need no more than these names.
  */
+import { quoted } from "../../boundary/index.ts"
 import type { Metadata } from "./parse-header.ts"
 
 const partName = /^(?<name>.*)-(?<number>\d{5})-of-(?<count>\d{5})\.gguf$/s
@@ -31,7 +32,7 @@ export const partProblem = (metadata: Metadata, index: number, others: Metadata)
   ] as const) {
     const found = metadata.get(key)
     if (found !== expected) {
-      return `${key} is ${JSON.stringify(found)}, expected ${JSON.stringify(expected)}: not a part of the model beside it`
+      return `${key} is ${quoted(found)}, expected ${quoted(expected)}: not a part of the model beside it`
     }
   }
   return undefined

@@ -7,6 +7,7 @@
  *
  * A kind or a cut that is not known is refused: a tokenizer that is nearly right trains nearly well.
  */
+import { quoted } from "../../boundary/index.ts"
 import type { Metadata, MetadataValue } from "./parse-header.ts"
 import { cuttings } from "./pre-tokenizers.ts"
 import { sentencePieceJson } from "./sentence-piece.ts"
@@ -25,7 +26,7 @@ export const tokenizerOf = (metadata: Metadata): GgufTokenizer => {
   const model = metadata.get("tokenizer.ggml.model")
   if (model === undefined || model === "none" || model === "no_vocab") return none
   if (model !== "gpt2" && model !== "llama") {
-    return refused(`tokenizer.ggml.model is ${JSON.stringify(model)}; read are "gpt2" (byte-level BPE) and "llama"`)
+    return refused(`tokenizer.ggml.model is ${quoted(model)}; read are "gpt2" (byte-level BPE) and "llama"`)
   }
   const vocabulary = vocabularyOf(metadata)
   if (typeof vocabulary === "string") return refused(vocabulary)
@@ -41,7 +42,7 @@ const byteLevelJson = (vocabulary: Vocabulary, metadata: Metadata) => {
   const cutting = typeof pre === "string" && Object.hasOwn(cuttings, pre) ? cuttings[pre] : undefined
   if (cutting === undefined) {
     const known = Object.keys(cuttings).join(", ")
-    return `tokenizer.ggml.pre ${pre === undefined ? "is missing" : `is ${JSON.stringify(pre)}`}; read are ${known}; use the model's Hugging Face folder`
+    return `tokenizer.ggml.pre ${pre === undefined ? "is missing" : `is ${quoted(pre)}`}; read are ${known}; use the model's Hugging Face folder`
   }
   const merges = mergesOf(metadata.get("tokenizer.ggml.merges"))
   if (typeof merges === "string") return merges
@@ -77,8 +78,7 @@ const mergesOf = (stored: MetadataValue | undefined): ReadonlyArray<readonly [st
   if (!Array.isArray(stored)) return "tokenizer.ggml.merges is missing; byte-level BPE needs it"
   const pairs = stored.map((merge) => String(merge).split(" "))
   const wrong = pairs.findIndex((pair) => pair.length !== 2)
-  if (wrong >= 0)
-    return `tokenizer.ggml.merges: entry ${wrong} is ${JSON.stringify(stored[wrong])}; expected two tokens`
+  if (wrong >= 0) return `tokenizer.ggml.merges: entry ${wrong} is ${quoted(stored[wrong])}; expected two tokens`
   return pairs as ReadonlyArray<ReadonlyArray<string>> as ReadonlyArray<readonly [string, string]>
 }
 

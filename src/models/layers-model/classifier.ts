@@ -2,17 +2,18 @@
  * A `tf.LayersModel` as a classifier: one input, and one output with a number for each class. The last layer shows what these numbers are:
  * softmax's probabilities, a single sigmoid's (of the second of two classes), or logits.
  */
-import type { LayersModel, layers, Shape } from "@tensorflow/tfjs"
+import type { LayersModel, layers } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
+import { limit, overLimit } from "../../boundary/index.ts"
 import type { LinearSite } from "../../tensors/index.ts"
 import { ModelError, type ParameterSpec } from "../model.ts"
 import { fromLayersModel, type LayersNetwork } from "./from-layers-model.ts"
-import { openLayersModel, openTopology } from "./model-files.ts"
-import { isModel, layersOf } from "./topology.ts"
+import { openLayersModel, openTopology, reasons } from "./model-files.ts"
+import { isModel, layersOf, rowSize, shapesMade } from "./topology.ts"
 
 type Scores = "softmax" | "sigmoid" | "logits"
 
@@ -57,9 +58,11 @@ export const describeLayersClassifier = (
   Effect.gen(function* () {
     const base = yield* openTopology(source)
     const network = yield* networkOf(source, base, head)
-    const { scores, classes, problems } = scoresOf(base)
+    const { scores, classes, problems } = yield* Effect.try({
+      try: () => scoresOf(base),
+      catch: (cause) => new ModelError({ folder: source, problems: reasons(cause) })
+    })
     if (problems.length > 0) return yield* new ModelError({ folder: source, problems })
-    const placed = layersOf(base)
     return {
       source,
       name: base.name,
@@ -69,8 +72,8 @@ export const describeLayersClassifier = (
       prefix: network.prefix,
       labels: Array.from({ length: classes }, (_, i) => String(i)),
       inputShape: base.inputs[0]!.shape.slice(1) as ReadonlyArray<number>,
-      layers: placed.length,
-      activations: placed.reduce((sum, { layer }) => sum + rowSize(layer.outputShape as Shape | Array<Shape>), 0),
+      layers: layersOf(base).length,
+      activations: shapesMade(base).reduce((sum, { shape }) => sum + rowSize(shape), 0),
       scores
     }
   }).pipe(Effect.scoped)
@@ -107,12 +110,6 @@ const networkOf = (source: string, base: LayersModel, head: ReadonlyArray<string
     )
   )
 
-/** Numbers that one row has in shapes whose first axis is the batch; axes that are not known count once. */
-const rowSize = (shape: Shape | Array<Shape>): number =>
-  Array.isArray(shape[0])
-    ? (shape as Array<Shape>).reduce((sum, own) => sum + rowSize(own), 0)
-    : (shape as Shape).slice(1).reduce<number>((size, n) => size * (n ?? 1), 1)
-
 /** What the scores are and how many classes there are; or why it is no classifier. */
 const scoresOf = (base: LayersModel) => {
   const [inputs, outputs] = [base.inputs.length, base.outputs.length]
@@ -126,7 +123,11 @@ const scoresOf = (base: LayersModel) => {
   const single = output.length === 1 && output[0] === 1
   const scores: Scores =
     activation === "softmax" ? "softmax" : single && activation === "sigmoid" ? "sigmoid" : "logits"
+  const classes = scores === "sigmoid" ? 2 : (output[0] ?? 0)
   const problems = [
+    ...(classes <= limit("layers-model-classes")
+      ? []
+      : [`found ${classes.toLocaleString("en")} classes, more than ${overLimit("layers-model-classes")}`]),
     ...(input.length > 0 && input.every((n) => n !== null)
       ? []
       : [`found the input shape [${input.map((n) => n ?? "?").join(", ")}]; expected one whose axes are all known`]),
@@ -135,7 +136,7 @@ const scoresOf = (base: LayersModel) => {
       ? []
       : [`found the activation "${activation}" after its last layer; expected softmax, linear, or one sigmoid unit`])
   ]
-  return { scores, classes: scores === "sigmoid" ? 2 : (output[0] ?? 0), problems }
+  return { scores, classes, problems }
 }
 
 /** The name of the activation after the last linear map, "linear" where there is none. */

@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { closest } from "../../../schemas/index.ts"
-import { listedLines } from "../../boundary/index.ts"
+import { listed, listedLines, mostListed } from "../../boundary/index.ts"
 import type { LinearSite } from "../../tensors/index.ts"
 import type { Network, ParameterSpec, Rows } from "../model.ts"
 import type { Layer, LayerParameter, PlacedLayer } from "./layer.ts"
@@ -91,7 +91,7 @@ const specsOf = (placed: ReadonlyArray<PlacedLayer>): ReadonlyArray<ParameterSpe
 const isAt =
   (at: string) =>
   ({ path }: PlacedLayer): boolean =>
-    path === at || path.startsWith(`${at}.`)
+    path.startsWith(at) && (path.length === at.length || path[at.length] === ".")
 
 /**
  * The network; its tensors live as long as the scope. Fails, with every reason, where the model or `head` is not what
@@ -155,14 +155,19 @@ const problemsOf = (placed: ReadonlyArray<PlacedLayer>, head: ReadonlyArray<stri
       ? []
       : [`found two layers at the path ${path}; expected names without dots that look like those of a model inside`]
   ),
-  ...head.flatMap((path) => headProblem(placed, path))
+  ...headProblems(placed, head)
 ]
 
-const headProblem = (placed: ReadonlyArray<PlacedLayer>, path: string): ReadonlyArray<string> => {
+/** A sentence for each of the first paths at which nothing can be trained; the others are counted. */
+const headProblems = (placed: ReadonlyArray<PlacedLayer>, head: ReadonlyArray<string>): ReadonlyArray<string> => {
   const trained = placed.filter((one) => placedParameters(one, "parameters").length > 0)
-  if (trained.some(isAt(path))) return []
   const paths = trained.map((one) => one.path)
-  const near = closest(path, paths)
-  const hint = near === undefined ? "" : `; did you mean "${near}"?`
-  return [`head: found "${path}"; expected a layer with weights, one of ${paths.join(", ")}${hint}`]
+  const wrong = [...new Set(head)].filter((path) => !trained.some(isAt(path)))
+  const told = mostListed + 1 // the last of them where it takes the line of the count
+  const sentences = wrong.slice(0, told).map((path) => {
+    const near = closest(path, paths)
+    const hint = near === undefined ? "" : `; did you mean "${near}"?`
+    return `head: found "${path}"; expected a layer with weights, one of ${listed(paths).join(", ")}${hint}`
+  })
+  return listed([...sentences, ...wrong.slice(told)])
 }

@@ -16,3 +16,4 @@ export {
 } from "./from-layers-model.ts"
 export type { Layer } from "./layer.ts"
 export { weightFiles } from "./model-files.ts"
+export { readSpecs } from "./weight-manifest.ts"

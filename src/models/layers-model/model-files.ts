@@ -2,35 +2,45 @@
  * The files of a `tf.LayersModel`: model.json with the topology and the weights' manifest, and the binary files that the manifest
  * names, beside it. https://www.tensorflow.org/js/guide/save_load
  */
-import type { LayersModel } from "@tensorflow/tfjs"
+import type { LayersModel, layers } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
-import { isRecord, parseBoundedJson, readTextFile } from "../../files/index.ts"
-import { ModelError } from "../model.ts"
+import { cut, Listing, limit, overLimit } from "../../boundary/index.ts"
+import { isRecord, parseBoundedJson, platformReason, readExactly, readTextFile } from "../../files/index.ts"
+import { ModelError, refusedUrl } from "../model.ts"
+import { rowSize, shapesMade } from "./topology.ts"
+import { topologyProblems } from "./topology-config.ts"
+import { readManifest, type WeightManifest } from "./weight-manifest.ts"
 
-type Topology = Record<string, unknown>
+type Tfjs = typeof import("@tensorflow/tfjs")
 
-interface ModelFiles {
-  readonly topology: Topology
-  readonly specs: ReadonlyArray<tf.io.WeightsManifestEntry>
-  /** absolute, in the order in which their bytes follow one another */
-  readonly shards: ReadonlyArray<string>
+interface ModelFiles extends Pick<WeightManifest, "specs" | "numbers" | "bytes"> {
+  readonly topology: Readonly<Record<string, unknown>>
+  /** in the order in which their bytes follow one another */
+  readonly files: ReadonlyArray<WeightFile>
 }
 
-const isGroup = (group: unknown): group is tf.io.WeightsManifestConfig[number] =>
-  isRecord(group) && Array.isArray(group["paths"]) && Array.isArray(group["weights"])
+interface WeightFile {
+  /** absolute */
+  readonly file: string
+  readonly bytes: number
+}
 
 /** The weight files that a model.json names, as absolute paths; empty where there is no such model.json. */
 export const weightFiles = (source: string) =>
-  Effect.map(readModelFiles(source), ({ shards }) => shards).pipe(Effect.orElseSucceed((): ReadonlyArray<string> => []))
+  Effect.map(readModelFiles(source), ({ files }) => files.map(({ file }) => file)).pipe(
+    Effect.orElseSucceed((): ReadonlyArray<string> => [])
+  )
 
+/** Reads model.json, and asks of its weight files what they are and how large. */
 const readModelFiles = (source: string): Effect.Effect<ModelFiles, ModelError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
-    const path = yield* Path.Path
-    const fail = (problem: string) => new ModelError({ folder: source, problems: [problem] })
+    const fail = (...problems: ReadonlyArray<string>) => new ModelError({ folder: source, problems })
+    const refused = refusedUrl(source)
+    if (refused !== undefined) return yield* refused
     const text = yield* readTextFile(source).pipe(
       Effect.mapError(({ missing, reason }) =>
         fail(missing ? `${reason}; expected the model.json of a tf.LayersModel` : reason)
@@ -43,32 +53,130 @@ const readModelFiles = (source: string): Effect.Effect<ModelFiles, ModelError, F
       const expected = "expected a tf.LayersModel (tensorflowjs_converter --output_format=tfjs_layers_model)"
       return yield* fail(`found a tf.GraphModel, whose operations cannot be trained; ${expected}`)
     }
-    if (!isRecord(modelTopology) || !Array.isArray(weightsManifest) || !weightsManifest.every(isGroup)) {
+    if (!isRecord(modelTopology) || !Array.isArray(weightsManifest)) {
       return yield* fail("found no modelTopology and weightsManifest; expected what tf.LayersModel's save() writes")
     }
-    return {
-      topology: modelTopology,
-      specs: weightsManifest.flatMap(({ weights }) => weights),
-      shards: weightsManifest.flatMap(({ paths }) => paths.map((name) => path.resolve(path.dirname(source), name)))
-    }
+    const manifest = readManifest(weightsManifest)
+    if (!("paths" in manifest)) return yield* fail(...manifest)
+    return { ...manifest, topology: modelTopology, files: yield* weightFilesOf(source, manifest) }
   })
 
-/** The topology with initializers that make zeros: nothing is computed for numbers that are not read. */
-const withoutStarts = (value: unknown): unknown => {
-  if (Array.isArray(value)) return value.map(withoutStarts)
-  if (!isRecord(value)) return value
-  return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) =>
-      /_?initializer$/i.test(key) && inner !== null
-        ? [key, { class_name: "Zeros", config: {} }]
-        : [key, withoutStarts(inner)]
+/**
+ * The files of a manifest: regular, in the model's folder, and together as long as their weights. A link may lead to another place in the
+ * folder, or to where model.json is a link to as well: the Hub's cache has all files of a repository in one folder, and links to them.
+ */
+const weightFilesOf = (source: string, { paths, bytes }: WeightManifest) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const folder = path.dirname(path.resolve(source))
+    const realPath = (file: string) => Effect.orElseSucceed(fs.realPath(file), () => file)
+    const homes = [yield* realPath(folder), path.dirname(yield* realPath(source))]
+    const problems = new Listing()
+    const files: Array<WeightFile> = []
+    for (const name of paths) {
+      const file = path.join(folder, name)
+      const info = yield* Effect.result(fs.stat(file))
+      const real = yield* realPath(file)
+      if (info._tag === "Failure") problems.add(`its weight file ${file} cannot be read; expected beside it`)
+      else if (info.success.type !== "File") problems.add(`its weight file ${file} is not a regular file`)
+      else if (!homes.some((home) => real.startsWith(path.join(home, path.sep)))) {
+        problems.add(`its weight file ${file} is a link to ${real}; expected a file in the model's own folder`)
+      } else files.push({ file, bytes: Number(info.success.size) })
+    }
+    const found = files.reduce((sum, file) => sum + file.bytes, 0)
+    if (problems.isEmpty && found !== bytes) {
+      problems.add(`found ${found} bytes in ${files.length} weight files; expected ${bytes}, as its manifest says`)
+    }
+    return problems.isEmpty ? files : yield* new ModelError({ folder: source, problems: problems.entries })
+  })
+
+/** What a layer's class makes its weights with. */
+type AddWeight = (
+  this: layers.Layer,
+  name: string,
+  shape: ReadonlyArray<number | null>,
+  dtype: tf.DataType | undefined,
+  initializer: unknown,
+  ...rest: ReadonlyArray<unknown>
+) => { readonly dispose: () => void }
+
+/**
+ * The model, with zeros for weights: nothing is computed for numbers that are not read. It gets no more of them than its manifest has: a
+ * layer's sizes are numbers of a file, and what they amount to only tfjs knows, at the moment when it makes the weight.
+ */
+const built = async ({ layers, models, initializers }: Tfjs, { topology, numbers }: ModelFiles) => {
+  const problems = topologyProblems(topology)
+  if (problems.length > 0) throw new Refused(problems)
+  const prototype = layers.Layer.prototype
+  const addWeight: AddWeight = Reflect.get(prototype, "addWeight")
+  const made: Array<{ readonly dispose: () => void }> = []
+  let left = numbers
+  const bounded: AddWeight = function (name, shape, dtype, _, ...rest) {
+    left -= shape.reduce<number>((product, n) => product * (isSize(n) ? n : Number.NaN), 1)
+    if (!(left >= 0)) {
+      const found = `layer ${this.name} needs a ${name} of shape [${shape.join(", ")}]`
+      throw new Refused([`${found}; its manifest has ${numbers.toLocaleString("en")} numbers for all layers`])
+    }
+    const weight = addWeight.call(this, name, shape, dtype, initializers.zeros(), ...rest)
+    made.push(weight)
+    return weight
+  }
+  try {
+    const model = await whileIn(prototype, bounded, () =>
+      models.modelFromJSON({ modelTopology: topology } as Parameters<typeof models.modelFromJSON>[0])
     )
-  )
+    checkSizes(model)
+    return model
+  } catch (error) {
+    for (const weight of made) weight.dispose()
+    throw error
+  }
+}
+
+/** tfjs makes all layers before its first await. */
+const whileIn = <T>(prototype: object, addWeight: AddWeight, make: () => Promise<T>): Promise<T> => {
+  const own: unknown = Reflect.get(prototype, "addWeight")
+  Reflect.set(prototype, "addWeight", addWeight)
+  try {
+    return make()
+  } finally {
+    Reflect.set(prototype, "addWeight", own)
+  }
+}
+
+class Refused extends Error {
+  readonly problems: ReadonlyArray<string>
+  constructor(problems: ReadonlyArray<string>) {
+    super(problems[0])
+    this.problems = problems
+  }
+}
+
+const isSize = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0
+
+/** A layer without weights may repeat, pad or enlarge as often as a number of its config says. */
+const checkSizes = (model: LayersModel): void => {
+  let left = limit("layers-model-row")
+  for (const { layer, shape } of shapesMade(model)) {
+    const found = `layer ${layer} makes the shape [${shape.map((n) => n ?? "?").join(", ")}]`
+    if (!shape.every((n) => n === null || isSize(n))) throw new Refused([`${found}; expected sizes`])
+    left -= rowSize(shape)
+    if (left >= 0) continue
+    throw new Refused([`${found}; one row through all layers has more numbers than ${overLimit("layers-model-row")}`])
+  }
+}
+
+/** tfjs says in several lines what may be wrong in someone's code; the first says what is. */
+export const reasons = (cause: unknown): ReadonlyArray<string> => {
+  if (cause instanceof Refused) return cause.problems
+  const message = cause instanceof Error ? cause.message : String(cause)
+  return [`cannot be built by tfjs: ${cut(message.split("\n")[0]!)}`]
 }
 
 type Opened = Effect.Effect<LayersModel, ModelError, FileSystem.FileSystem | Path.Path | Scope.Scope>
 
-const opened = (source: string, load: (tfjs: typeof import("@tensorflow/tfjs")) => Promise<LayersModel>) =>
+const opened = (source: string, load: (tfjs: Tfjs) => Promise<LayersModel>) =>
   Effect.acquireRelease(
     Effect.tryPromise({
       try: async () => {
@@ -77,53 +185,49 @@ const opened = (source: string, load: (tfjs: typeof import("@tensorflow/tfjs")) 
         ;(tf.backend() as { firstUse?: boolean }).firstUse = false // else tfjs's own CPU backend advertises another on stderr
         return load(tfjs)
       },
-      catch: (cause) => new ModelError({ folder: source, problems: [`cannot be built: ${String(cause)}`] })
+      catch: (cause) => new ModelError({ folder: source, problems: reasons(cause) })
     }),
     (model) => Effect.sync(() => model.dispose())
   )
 
 /** The model with zeros for weights, as long as the scope: for its layers and shapes. No weight file is read. */
 export const openTopology = (source: string): Opened =>
-  Effect.flatMap(readModelFiles(source), ({ topology }) =>
-    opened(source, ({ models }) =>
-      models.modelFromJSON(withoutStarts(topology) as Parameters<typeof models.modelFromJSON>[0])
-    )
-  )
+  Effect.flatMap(readModelFiles(source), (files) => opened(source, (tfjs) => built(tfjs, files)))
 
 /** The model with its weights, as long as the scope. */
 export const openLayersModel = (source: string): Opened =>
   Effect.gen(function* () {
-    const { topology, specs, shards } = yield* readModelFiles(source)
-    const parts = yield* readShards(source, shards)
-    const weightData = new Uint8Array(parts.reduce((sum, { byteLength }) => sum + byteLength, 0))
-    let at = 0
-    for (const part of parts) {
-      weightData.set(part, at)
-      at += part.byteLength
-    }
-    const needed = specs.reduce((sum, spec) => sum + bytesOfSpec(spec), 0)
-    if (weightData.byteLength !== needed) {
-      const found = `found ${weightData.byteLength} bytes in ${shards.length} weight files`
-      return yield* new ModelError({ folder: source, problems: [`${found}; expected ${needed}, as its manifest says`] })
-    }
-    const artifacts = { modelTopology: topology, weightSpecs: [...specs], weightData: weightData.buffer }
-    return yield* opened(source, ({ loadLayersModel }) => loadLayersModel(tf.io.fromMemory(artifacts)))
+    const files = yield* readModelFiles(source)
+    const data = yield* readWeights(source, files)
+    return yield* opened(source, async (tfjs) => {
+      const model = await built(tfjs, files)
+      const weights = tf.io.decodeWeights(data, [...files.specs])
+      try {
+        model.loadWeights(weights)
+        return model
+      } catch (error) {
+        model.dispose()
+        throw error
+      } finally {
+        tf.dispose(weights)
+      }
+    })
   })
 
-const bytesOfSpec = ({ shape, dtype, quantization }: tf.io.WeightsManifestEntry): number => {
-  const held = quantization?.dtype ?? dtype
-  const each = held === "uint8" || held === "bool" ? 1 : held === "uint16" || held === "float16" ? 2 : 4
-  return each * tf.util.sizeFromShape(shape)
-}
-
-const readShards = (source: string, shards: ReadonlyArray<string>) =>
+const readWeights = (source: string, { files, bytes }: ModelFiles) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const results = yield* Effect.forEach(shards, (file) => Effect.result(fs.readFile(file)))
-    const missing = shards.filter((_, i) => results[i]!._tag === "Failure")
-    if (missing.length > 0) {
-      const problems = missing.map((file) => `its weight file ${file} cannot be read; expected beside it`)
-      return yield* new ModelError({ folder: source, problems })
+    const data = new Uint8Array(bytes)
+    let at = 0
+    for (const { file, bytes } of files) {
+      const part = yield* Effect.scoped(Effect.flatMap(fs.open(file), (handle) => readExactly(handle, 0, bytes)))
+      data.set(part, at)
+      at += bytes
     }
-    return results.flatMap((result) => (result._tag === "Success" ? [result.success] : []))
-  })
+    return data.buffer
+  }).pipe(
+    Effect.mapError((error) => {
+      const problem = `its weight files cannot be read: ${platformReason(error)}`
+      return new ModelError({ folder: source, problems: [problem] })
+    })
+  )

@@ -28,6 +28,22 @@ export const layersOf = (model: LayersModel): ReadonlyArray<PlacedLayer> => {
   return model.layers.flatMap((layer) => placed(layer, layer.name))
 }
 
+type Shape = ReadonlyArray<number | null>
+
+/** The shapes that a model makes, of each use of each layer and of those in models inside; a wrapper's are its own. The first axis is the batch. */
+export const shapesMade = (layer: Layer): ReadonlyArray<{ readonly layer: string; readonly shape: Shape }> =>
+  isModel(layer)
+    ? layer.layers.flatMap(shapesMade)
+    : layer.inboundNodes.flatMap(({ outputShapes }) =>
+        shapesIn(outputShapes).map((shape) => ({ layer: layer.name, shape }))
+      )
+
+const shapesIn = (shapes: Shape | ReadonlyArray<Shape>): ReadonlyArray<Shape> =>
+  shapes.some(Array.isArray) ? (shapes as ReadonlyArray<Shape>) : [shapes as Shape]
+
+/** Numbers of one row; axes that are not known count once. */
+export const rowSize = (shape: Shape): number => shape.slice(1).reduce<number>((size, n) => size * (n ?? 1), 1)
+
 /** What one forward pass of a model computes with. */
 interface Computation {
   readonly paths: ReadonlyMap<Layer, string>

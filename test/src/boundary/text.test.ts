@@ -1,6 +1,6 @@
 /** What a message quotes from outside is short and does nothing to the terminal. */
 import { describe, expect, test } from "bun:test"
-import { cut, listed, listedLines, printable, printableLine } from "../../../src/boundary/index.ts"
+import { cut, Listing, listed, listedLines, printable, printableLine, quoted } from "../../../src/boundary/index.ts"
 
 describe("listed", () => {
   test("twenty entries are all there, of more the rest is counted", () => {
@@ -32,6 +32,22 @@ describe("listed", () => {
     expect(text.split("\n")[1]).toBe("second")
     expect(text.endsWith("\nand 499,980 more")).toBe(true)
   })
+})
+
+test("a listing is what listed makes of all its entries", () => {
+  for (const count of [0, 20, 21, 22, 1_025]) {
+    const entries = Array.from({ length: count }, (_, i) => `${i}`)
+    const listing = new Listing()
+    for (const entry of entries) listing.add(entry)
+    expect(listing.entries).toEqual(listed(entries))
+    expect(listing.isEmpty).toBe(count === 0)
+  }
+})
+
+test("values from files are quoted in part", () => {
+  expect(quoted("a")).toBe('"a"')
+  expect(quoted(undefined)).toBe("undefined")
+  expect(quoted(Array.from({ length: 1_000_000 }, () => 1))).toBe(`[${"1,".repeat(29)}1…`)
 })
 
 describe("cut", () => {
