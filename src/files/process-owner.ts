@@ -48,7 +48,7 @@ export const thisProcess: Effect.Effect<ProcessOwner, never, Files> = Effect.gen
   return own
 })
 
-/** A killed process that has much memory to give back is seen for that long. */
+/** Milliseconds that a killed process may take to give its memory back: it needs half a second for 3 GB. */
 const PATIENCE = 10_000
 const PAUSE = 50
 
@@ -83,7 +83,7 @@ const exists = (pid: number): boolean => {
 }
 
 interface Seen {
-  /** `ending`: it was killed and gives its memory back, or some of its threads are in their last write */
+  /** `ending`: it was killed, and gives its memory back or is in its last write */
   readonly state: "running" | "ending" | "dead"
   readonly started?: string
 }
@@ -101,11 +101,14 @@ const textOf = (file: string) =>
   }).pipe(Effect.orElseSucceed(() => undefined))
 
 /** PF_EXITING of the kernel's sched.h */
-const EXITING = 4
+const EXITING = 1 << 2
+/** SIGKILL in a set of signals */
+const KILL = 1 << 8
 
 /**
  * A line of /proc/<pid>/stat: `4711 (a name) S 1 …`. The name may have spaces and parentheses, so that the fields are counted after the
- * last one: the state, as the ninth field of the line the flags, as the 20th the threads, as the 22nd the start in ticks since the boot.
+ * last one: the state is the third of the line, the flags are the ninth, the number of threads is the 20th, the start in ticks since the
+ * boot the 22nd, and signals that wait the 31st.
  *
  * @see https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
  */
@@ -116,7 +119,8 @@ export const seenIn = (line: string): Seen => {
   if (started === undefined) return { state: "running" }
   const ended = /^[ZXx]$/.test(field(3)!)
   if (ended && Number(field(20)) <= 1) return { state: "dead", started }
-  return { state: ended || (Number(field(9)) & EXITING) !== 0 ? "ending" : "running", started }
+  const ending = ended || (Number(field(9)) & EXITING) !== 0 || (Number(field(31)) & KILL) !== 0
+  return { state: ending ? "ending" : "running", started }
 }
 
 /** `ps` words a time by the language and the time zone of who asks. */

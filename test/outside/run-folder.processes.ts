@@ -1,7 +1,11 @@
 /** Run folders that are moved or replaced under a run, and runs that a supervisor or a container starts again. Real processes. */
 import { beforeAll, describe, expect, test } from "bun:test"
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs"
+import { hostname } from "node:os"
 import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import { isGone, type ProcessOwner, seenIn } from "../../src/files/process-owner.ts"
+import { platform } from "../../src/platform.ts"
 import { cli, onWasm, run, succeed, TIMEOUT, workspace } from "../e2e/fixtures.ts"
 import { busyPlan, type Launched, launch, resultsOf, start } from "../e2e/runs.ts"
 
@@ -85,6 +89,8 @@ describe("a run folder that another one takes the place of", () => {
 
 describe.skipIf(process.platform !== "linux")("a run that was killed goes on at once,", () => {
   const stateOf = (pid: number) => readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /s, "")[0]
+  const startOf = (pid: number) => seenIn(readFileSync(`/proc/${pid}/stat`, "utf8")).started!
+  const gone = (owner: ProcessOwner) => Effect.runPromise(Effect.provide(isGone(owner), platform))
   const lockOf = (folder: string): { readonly pid: number } =>
     JSON.parse(readFileSync(w.path(join(folder, "lock")), "utf8"))
   const quoted = (command: ReadonlyArray<string>) => command.map((word) => `'${word}'`).join(" ")
@@ -106,6 +112,23 @@ describe.skipIf(process.platform !== "linux")("a run that was killed goes on at 
       expect(resultsOf(w, folder)).toEqual(resultsOf(w, whole))
       parent.kill("SIGKILL")
       await parent.ended
+    },
+    TIMEOUT
+  )
+
+  test(
+    "while it still gives its memory back",
+    async () => {
+      const script =
+        "const held = []; for (let i = 0; i < 10; i++) held.push(new Uint8Array(1e8).fill(1)); console.error('holds'); setInterval(() => {}, 1e3)"
+      const child = start([process.execPath, "-e", script], w.directory)
+      await child.said("holds")
+      const owner = { pid: child.pid, host: hostname(), started: startOf(child.pid) }
+      expect(await gone(owner)).toBe(false)
+      // asked in the same moment, before the process has heard of it
+      child.kill("SIGKILL")
+      expect(await gone(owner)).toBe(true)
+      await child.ended
     },
     TIMEOUT
   )

@@ -12,8 +12,8 @@ afterAll(() => child.kill())
 
 describe("a line of /proc/<pid>/stat", () => {
   /** Fields from the state on; `starttime` is the 22nd of the line. */
-  const line = (name: string, state: string, { flags = 4194304, threads = 1, start = 1260840 } = {}) =>
-    `4711 (${name}) ${state} 1 4711 4711 0 -1 ${flags} 102 0 0 0 0 0 0 0 20 0 ${threads} 0 ${start} 3366912 412\n`
+  const line = (name: string, state: string, { flags = 4194304, threads = 1, start = 1260840, signals = 0 } = {}) =>
+    `4711 (${name}) ${state} 1 4711 4711 0 -1 ${flags} 102 0 0 0 0 0 0 0 20 0 ${threads} 0 ${start} 3366912 412 18446744073709551615 1 1 0 0 0 ${signals} 0 0 0\n`
 
   test("is counted after the name, whatever that holds", () => {
     for (const name of ["bun", "a b", "a) Z 1 (b", "((", ") S 2 3", "Z"]) {
@@ -26,6 +26,9 @@ describe("a line of /proc/<pid>/stat", () => {
     for (const state of ["R", "S", "D", "T", "I"]) expect(seenIn(line("bun", state)).state).toBe("running")
     for (const state of ["Z", "X", "x"]) expect(seenIn(line("bun", state)).state).toBe("dead")
     expect(seenIn(line("bun", "R", { flags: 4194304 | 4 })).state).toBe("ending")
+    // SIGKILL is on its way, and SIGTERM
+    expect(seenIn(line("bun", "S", { signals: 256 })).state).toBe("ending")
+    expect(seenIn(line("bun", "S", { signals: 1 << 14 })).state).toBe("running")
     // the first thread has ended, others have not
     expect(seenIn(line("bun", "Z", { threads: 3 })).state).toBe("ending")
   })
