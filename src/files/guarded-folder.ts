@@ -111,8 +111,8 @@ export const guardFolder = (
       if (yield* isOwn(root)) return { kind: "here" }
       const names = yield* fs.readDirectory(path.dirname(root)).pipe(Effect.orElseSucceed(() => []))
       for (const name of own === undefined ? [] : names) {
-        const to = path.join(path.dirname(directory), name)
-        if (yield* isOwn(to)) return { kind: "renamed", to }
+        const found = yield* isOwn(path.join(path.dirname(root), name))
+        if (found) return { kind: "renamed", to: path.join(directory, "..", name) }
       }
       if (Option.isNone(handle)) return { kind: "removed" }
       const links = yield* handle.value.stat.pipe(
