@@ -1,5 +1,6 @@
 /** The command line: argv to effects, results to text, failures to exit codes. A command's code is loaded when it is asked for. */
 import * as NodeRuntime from "@effect/platform-node-shared/NodeRuntime"
+import * as Console from "effect/Console"
 import { Command } from "effect/cli"
 import * as Effect from "effect/Effect"
 import ownPackage from "../../package.json" with { type: "json" }
@@ -7,6 +8,7 @@ import { LIMITS_VARIABLE, printable, setLimitsFromText } from "../boundary/index
 import { watchParent } from "../compare/parent-watch.ts"
 import type { platform } from "../platform.ts"
 import * as Flags from "./flags.ts"
+import { libraryConsole } from "./output.ts"
 import { reported } from "./user-error.ts"
 
 const command = <const Config extends Command.Command.Config, E extends { readonly message: string }, R>(
@@ -126,17 +128,36 @@ export const tooOldNode = (version: string): string | undefined => {
     : `tfjs-lora-pro needs Node ${needed} or later, Bun or Deno; found Node ${version}. In Bun: bunx --bun tfjs-lora-pro`
 }
 
+const bugReport = () => import("./bug-report.ts")
+
+/** What is thrown outside the program's effect, such as by a timer or a worker, ends the process too. */
+const leaveOnBugs = () => {
+  const leave = async (thrown: unknown) => {
+    const { BUG, reportBug } = await bugReport()
+    reportBug(thrown)
+    process.exit(BUG)
+  }
+  process.on("uncaughtException", leave)
+  process.on("unhandledRejection", leave)
+}
+
 /** The program over `process.argv`, as an effect that fails where the command does. */
 export const program = (services: typeof platform) =>
-  Effect.promise(methodsText).pipe(
-    Effect.flatMap((methods) =>
-      Command.make("tfjs-lora-pro").pipe(
-        Command.withDescription("LoRA-Pro fine-tuning on TensorFlow.js: plans in, Hugging Face PEFT adapters out"),
-        Command.withSubcommands(commandsWith(methods)),
-        Command.run({ version: ownPackage.version })
-      )
-    ),
-    Effect.provide(services)
+  Effect.gen(function* () {
+    const methods = yield* Effect.promise(methodsText)
+    const console = libraryConsole()
+    yield* Command.make("tfjs-lora-pro").pipe(
+      Command.withDescription("LoRA-Pro fine-tuning on TensorFlow.js: plans in, Hugging Face PEFT adapters out"),
+      Command.withSubcommands(commandsWith(methods)),
+      Command.run({ version: ownPackage.version }),
+      Effect.provideService(Console.Console, console.service)
+    )
+    yield* console.arrived
+  }).pipe(
+    Effect.provide(services),
+    Effect.catchDefect((defect) =>
+      Effect.flatMap(Effect.promise(bugReport), ({ endWithReport }) => endWithReport(defect))
+    )
   )
 
 /** What is wrong with the limits in the environment; undefined where they are in force. */
@@ -157,6 +178,7 @@ export const main = (services: typeof platform): void => {
     process.exit(1)
   }
   leaveOnSecondSignal()
+  leaveOnBugs()
   watchParent()
   NodeRuntime.runMain(program(services))
 }

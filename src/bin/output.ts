@@ -5,7 +5,11 @@
  * A terminal obeys control characters, so text from outside is shown with escapes in their place: in all that is said, and in results on
  * a terminal. To a pipe or a file results go as they are. JSON has escapes of its own, and means the same either way.
  */
+import { format } from "node:util"
+import type * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import { printable } from "../boundary/index.ts"
 import { systemReason } from "../files/index.ts"
@@ -17,6 +21,8 @@ export class OutputError extends Schema.TaggedError<OutputError>()("OutputError"
   /** the reader of a pipe has left, as `head` does when it has its lines: it wants no more, and nothing is wrong */
   left: Schema.Boolean
 }) {
+  // the command line says it itself
+  override readonly [Runtime.errorReported] = false
   override get message() {
     return `${this.stream} cannot be written: ${this.reason}; what was printed there is not whole`
   }
@@ -80,6 +86,40 @@ export const screen = {
     } catch {
       // Deno, on a full device
     }
+  }
+}
+
+/** A refusal, before the process ends with a code: written when this returns, if it can be. */
+export const refuse = (text: string): void => {
+  try {
+    console.error(text)
+  } catch {
+    // Deno, on a full device; the code says it
+  }
+}
+
+/** The console of the command-line library, which prints help and refusals; `arrived` fails, and says so, where help did not arrive. */
+export const libraryConsole = (): {
+  readonly service: Console.Console
+  readonly arrived: Effect.Effect<void, OutputError>
+} => {
+  const writes: Array<Promise<Exit.Exit<void, OutputError>>> = []
+  return {
+    service: {
+      ...globalThis.console,
+      log: (...values) => void writes.push(Effect.runPromiseExit(write("stdout", `${format(...values)}\n`))),
+      error: (...values) => refuse(format(...values))
+    },
+    arrived: Effect.flatMap(
+      Effect.promise(() => Promise.all(writes)),
+      (exits) => Effect.forEach(exits, (exit) => exit, { discard: true })
+    ).pipe(
+      Effect.catchIf(
+        ({ left }) => left,
+        () => Effect.void
+      ),
+      Effect.tapError(({ message }) => Effect.sync(() => refuse(`\nERROR\n  ${message}`)))
+    )
   }
 }
 

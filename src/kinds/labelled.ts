@@ -1,4 +1,5 @@
 /** What the two kinds of labelled rows share before weights are read: their metrics, and what is said of classes. */
+import { cut, listed, printableLine } from "../boundary/index.ts"
 import type { SplitDescription } from "../data/index.ts"
 import type { ClassEvaluation, Evaluation } from "../training/index.ts"
 import { crossEntropyMetric, type Metrics, percent } from "../training/index.ts"
@@ -16,9 +17,14 @@ export const classHeadline = ["accuracy", "loss"] as const
 
 /** "neg 675 (50.0 %), pos 675 (50.0 %)" */
 export const classesText = ({ rows, classes }: SplitDescription): string =>
-  classes
-    .map((own) => `${own.label} ${own.rows.toLocaleString("en")} (${percent(rows === 0 ? 0 : own.rows / rows)})`)
-    .join(", ")
+  listed(
+    classes.map(
+      (own) => `${shown(own.label)} ${own.rows.toLocaleString("en")} (${percent(rows === 0 ? 0 : own.rows / rows)})`
+    )
+  ).join(", ")
+
+/** A label is a word of the data's: it may be anything. */
+const shown = (label: string): string => printableLine(cut(label, 60))
 
 /** "pos (98.1 %)", by the softmax probability of the label. */
 export const labelText = ({ logits, label }: Prediction): string => {
@@ -30,10 +36,11 @@ export const labelText = ({ logits, label }: Prediction): string => {
 /** The confusion matrix as a table. */
 export const confusionText = (labels: ReadonlyArray<string>, evaluation: Evaluation): string => {
   const { confusion } = evaluation as ClassEvaluation
-  const width = Math.max(...labels.map((label) => label.length), 6)
-  const header = ["true \\ predicted", ...labels.map((label) => label.padStart(width))].join("  ")
+  const names = labels.map(shown)
+  const width = Math.max(...names.map((name) => name.length), 6)
+  const header = ["true \\ predicted", ...names.map((name) => name.padStart(width))].join("  ")
   const rows = confusion.map((row, i) =>
-    [labels[i]!.padEnd(16), ...row.map((count) => String(count).padStart(width))].join("  ")
+    [names[i]!.padEnd(16), ...row.map((count) => String(count).padStart(width))].join("  ")
   )
   return [header, ...rows].join("\n")
 }

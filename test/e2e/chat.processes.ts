@@ -3,9 +3,9 @@
  * conversation outgrow them.
  */
 import { beforeAll, describe, expect, test } from "bun:test"
-import { stripVTControlCharacters } from "node:util"
 import { decoder } from "./causal-workspace.ts"
 import { cli, onWasm, TIMEOUT, workspace } from "./fixtures.ts"
+import { startOnTerminal } from "./terminals.ts"
 
 const w = workspace()
 beforeAll(() => {
@@ -23,46 +23,9 @@ const command = (name: "chat" | "generate", model: string, ...flags: ReadonlyArr
   ...flags
 ]
 
-/** What a terminal shows, without what moves its cursor. */
-const shown = (bytes: string): string => stripVTControlCharacters(bytes).replaceAll("\r", "")
-
 /** A command on a terminal of its own. */
-const onTerminal = (name: "chat" | "generate", model: string, ...flags: ReadonlyArray<string>) => {
-  let screen = ""
-  let seen = 0
-  const decoded = new TextDecoder()
-  const child = Bun.spawn(command(name, model, ...flags), {
-    cwd: w.path("."),
-    timeout: TIMEOUT,
-    terminal: {
-      cols: 200,
-      rows: 50,
-      data: (_, data) => {
-        screen += decoded.decode(data, { stream: true })
-      }
-    }
-  })
-  /** Waits for a text behind the one that was waited for last. */
-  const until = async (text: string) => {
-    while (true) {
-      const place = shown(screen).indexOf(text, seen)
-      if (place >= 0) {
-        seen = place + text.length
-        return
-      }
-      if (child.exitCode !== null)
-        throw new Error(`ended with ${child.exitCode}, without ${JSON.stringify(text)}: ${shown(screen)}`)
-      await Bun.sleep(10)
-    }
-  }
-  return {
-    until,
-    type: (keys: string) => void child.terminal!.write(keys),
-    /** between the place that was waited for last and the end */
-    behind: () => shown(screen).slice(seen),
-    ended: child.exited
-  }
-}
+const onTerminal = (name: "chat" | "generate", model: string, ...flags: ReadonlyArray<string>) =>
+  startOnTerminal(command(name, model, ...flags), w.directory)
 
 describe("on a terminal", () => {
   test(

@@ -30,6 +30,17 @@ const screen = (isTTY: boolean, columns = 200) => {
   return { isTTY, columns, write: (text: string) => written.push(text), text: () => written.join("") }
 }
 
+test("what workers elsewhere say of themselves does nothing to the terminal", async () => {
+  const seen = screen(true)
+  const live = liveTable(accuracy, seen)
+  const hostile = { ...running, worker: "\u001b]0;owned\u0007\n7@here" }
+  await Effect.runPromise(
+    live.show({ results: [failedResult(trial, "runs/x", "\u009b2J")], running: [hostile], most: 2 })
+  )
+  expect(seen.text()).toContain("failed: \\u009b2J\n")
+  expect(seen.text()).toContain("(\\u001b]0;owned\\u0007\\n7@here)\n")
+})
+
 describe("lines", () => {
   test("a sweep's run is told by its validation split, a final one by its test split", () => {
     expect(resultLine(accuracy, result, 3, 27)).toBe(

@@ -1,0 +1,98 @@
+/**
+ * The last catch: what nobody foresaw ends as one sentence, and a file for whoever mends it. Loaded when it has happened.
+ *
+ * The file names the command and places in the code. It has no environment, URLs in it are without their passwords, and nobody else on
+ * the machine can read it.
+ */
+import { renameSync, rmSync, writeFileSync } from "node:fs"
+import { freemem, release, tmpdir, totalmem } from "node:os"
+import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
+import ownPackage from "../../package.json" with { type: "json" }
+import { cut, printable, printableLine } from "../boundary/index.ts"
+import { refuse } from "./output.ts"
+
+/** The exit code: EX_SOFTWARE of sysexits.h. Failures that have a reason end with 1. */
+export const BUG = 70
+
+/** A bug of which the user was told. */
+class Told extends Error {
+  override readonly [Runtime.errorExitCode] = BUG
+  override readonly [Runtime.errorReported] = false
+}
+
+const mostCauses = 5
+const longestStack = 20_000 // characters
+
+/** What was thrown and its causes, with their places. */
+const stacks = (thrown: unknown): string => {
+  const found: Array<string> = []
+  for (
+    let one = thrown;
+    one !== undefined && found.length < mostCauses;
+    one = one instanceof Error ? one.cause : undefined
+  )
+    found.push(cut(one instanceof Error ? (one.stack ?? one.message) : String(one), longestStack))
+  return found.join("\n\ncaused by\n\n")
+}
+
+const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`
+
+const report = (thrown: unknown): string => {
+  const { versions, platform, arch, argv, memoryUsage } = process
+  const runtime = (["bun", "deno", "node"] as const).find((name) => versions[name] !== undefined)!
+  return [
+    `tfjs-lora-pro ${ownPackage.version}, ${runtime} ${versions[runtime]}, ${platform} ${release()} ${arch}`,
+    `${new Date().toISOString()}, memory ${megabytes(memoryUsage().rss)} of this process, ${megabytes(freemem())} of ${megabytes(totalmem())} free`,
+    `command: ${argv.slice(2).join(" ")}`,
+    "",
+    stacks(thrown),
+    ""
+  ].join("\n")
+}
+
+/** What is between the two in a URL may be a password. */
+const withoutSecrets = (text: string): string => text.replaceAll(/:\/\/\S*@/g, "://***@")
+
+/** Writes under a temporary name and renames. The file's path, or undefined where it cannot be written there. */
+const written = (folder: () => string, name: string, text: string): string | undefined => {
+  try {
+    const file = join(folder(), name)
+    const temporary = `${file}.tmp-${process.pid}`
+    try {
+      writeFileSync(temporary, text, { flag: "wx", mode: 0o600 })
+      renameSync(temporary, file)
+    } finally {
+      rmSync(temporary, { force: true })
+    }
+    return file
+  } catch {
+    return undefined
+  }
+}
+
+// JavaScriptCore's, V8's, and what the wasm engine says
+const isOutOfMemory = (text: string): boolean => /out of memory|allocation failed|could not allocate/i.test(text)
+
+/** Writes the report and says in one sentence what happened and what to do. */
+export const reportBug = (thrown: unknown): void => {
+  const what = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown)
+  const text = withoutSecrets(report(thrown))
+  const name = `tfjs-lora-pro-error-${new Date().toISOString().replaceAll(/[:.]/g, "-")}.txt`
+  const file = written(process.cwd, name, text) ?? written(tmpdir, name, text)
+  const where = file === undefined ? "no report of it could be written" : `the report is in ${file}`
+  const told = printableLine(cut(withoutSecrets(what), 300))
+  refuse(
+    isOutOfMemory(what)
+      ? `\nERROR\n  out of memory (${told}): smaller batches, training.recompute and model.weights need less, and validate says how much; ${printable(where)}`
+      : `\nERROR\n  ${told}: this is a bug in tfjs-lora-pro; ${printable(where)}, please send it with what you did`
+  )
+}
+
+/** The same, as the end of a program. */
+export const endWithReport = (thrown: unknown): Effect.Effect<never, Told> =>
+  Effect.suspend(() => {
+    reportBug(thrown)
+    return Effect.fail(new Told())
+  })
