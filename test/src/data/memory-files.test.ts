@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Result from "effect/Result"
+import { limits, setLimits } from "../../../src/boundary/index.ts"
 import { openClassification } from "../../../src/data/index.ts"
 import { fetchFiles, memoryFiles } from "../../../src/data/memory-files.ts"
 import { describe } from "../../../src/models/index.ts"
@@ -124,5 +125,27 @@ test("fetched files come under their names; one that the server lacks is named",
   expect(await Effect.runPromise(fetchFiles(base, ["x/y.bin"]))).toEqual({ "x/y.bin": Uint8Array.of(7) })
   const { message } = await Effect.runPromise(Effect.flip(fetchFiles(base, ["x/y.bin", "z"])))
   expect(message).toBe(`${base.href}z: the server answers 404`)
+  await server.stop(true)
+})
+
+test("a file without an end is not read on past the limit", async () => {
+  let cancelled = false
+  const endless = () =>
+    new ReadableStream({
+      pull: (controller) => controller.enqueue(new Uint8Array(65_536)),
+      cancel: () => {
+        cancelled = true
+      }
+    })
+  const server = Bun.serve({ port: 0, fetch: () => new Response(endless()) })
+  setLimits({ "fetched-bytes": 1_000_000 })
+  const base = new URL("http://me:secret@host/?token=secret")
+  base.host = server.url.host
+  const { message } = await Effect.runPromise(Effect.flip(fetchFiles(base, ["x"])))
+  expect(message).toBe(
+    `http://***@${server.url.host}/x: the answer has more than 1,000,000 bytes (limit fetched-bytes; TFJS_LORA_PRO_LIMITS=fetched-bytes=N raises it)`
+  )
+  while (!cancelled) await Bun.sleep(1)
+  setLimits({ "fetched-bytes": limits["fetched-bytes"].default })
   await server.stop(true)
 })
