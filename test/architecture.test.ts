@@ -42,6 +42,7 @@ const rooms: Readonly<Record<string, number>> = {
   schemas: 1,
   "src/files": 1,
   "src/numbers": 0,
+  "src/patterns": 1,
   "src/safetensors": 2,
   "src/tensors": 2,
   "src/linalg": 2,

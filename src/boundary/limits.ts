@@ -92,6 +92,18 @@ export const limits = {
     default: 2 ** 18,
     unit: "characters",
     what: "what an adapter over a tf.LayersModel says of itself"
+  },
+  // the longest pattern in use has 600
+  "pattern-characters": {
+    default: 4_096,
+    unit: "characters",
+    what: "a pattern, a prefix or a replacement in a tokenizer.json"
+  },
+  // patterns in use take up to 40 at each character of a text; these take about 5 seconds
+  "pattern-steps": {
+    default: 100_000_000,
+    unit: "steps",
+    what: "finding the matches of one pattern of a tokenizer.json in one text"
   }
 } as const satisfies Readonly<Record<string, Limit>>
 

@@ -5,7 +5,7 @@
  * (all-MiniLM's own file truncates at 128 and pads to 128) are switched off: `encode` truncates and data pads. A text that is too long
  * loses tokens at its right end, never its special tokens, as `longest_first` does to single texts.
  */
-import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers"
+import type { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -15,6 +15,7 @@ import { isRecord } from "../files/index.ts"
 import type { Packing } from "../numbers/index.ts"
 import { forEachTensor, type StoredTensor } from "../safetensors/index.ts"
 import type { TokenRows } from "../tensors/index.ts"
+import { BoundedTokenizer } from "./bounded-tokenizer.ts"
 import { type Checkpoint, modelErrorOf, openCheckpoint, readJson } from "./checkpoint.ts"
 import { type Encoder, encode } from "./encoder.ts"
 import { families } from "./families.ts"
@@ -118,7 +119,7 @@ export const loadTokenizer = (
     const json = yield* readJson(folder, "tokenizer.json")
     const config = yield* readConfig(folder)
     return yield* buildTokenizer<Tokenizer>(folder, json, vocabularySize, (checked, largestId) => {
-      const library = new HuggingFaceTokenizer({ ...checked, truncation: null, padding: null }, config)
+      const library = new BoundedTokenizer({ ...checked, truncation: null, padding: null }, config)
       const padId = findPadId(library, config)
       return padId === undefined
         ? { problem: "has no padding token; expected one named in tokenizer_config.json, [PAD] or <pad>" }

@@ -6,13 +6,12 @@
  *     "model": { "vocab": { token: id } or [[token, score]], … } }
  */
 import * as Effect from "effect/Effect"
+import { limit, overLimit } from "../boundary/index.ts"
 import { isRecord } from "../files/index.ts"
 import { ModelError } from "./model.ts"
 
 /** Ids below this: sixty times the largest vocabulary in use, and a table of that many entries still fits everywhere. */
 const mostIds = 2 ** 24
-// A replacement, a prefix or a pattern is a few characters; each may be put between any two characters of a text.
-const longestPart = 4_096
 const problemsShown = 10
 
 export type Fields = Readonly<Record<string, unknown>>
@@ -34,7 +33,8 @@ export const checkTokenizerJson = (json: unknown): CheckedTokenizer | ReadonlyAr
   if (!isRecord(model)) problems.push(`cannot be used: has no object "model"`)
   else problems.push(...vocabularyProblems(model["vocab"], ids))
   problems.push(...addedTokenProblems(json["added_tokens"], ids))
-  for (const part of ["normalizer", "pre_tokenizer", "post_processor"]) problems.push(...partProblems(part, json[part]))
+  for (const part of ["normalizer", "pre_tokenizer", "post_processor", "decoder"])
+    problems.push(...partProblems(part, json[part]))
   if (problems.length > 0) {
     const more = problems.length - problemsShown
     return more > 0 ? [...problems.slice(0, problemsShown), `has ${more} more problems of these kinds`] : problems
@@ -76,8 +76,8 @@ const idProblems = (what: string, id: unknown, ids: Array<number>): ReadonlyArra
 const partProblems = (path: string, part: unknown): ReadonlyArray<string> => {
   if (typeof part === "string") {
     // a table in base64, of which the library only checks that it exists
-    if (part.length <= longestPart || path.endsWith(".precompiled_charsmap")) return []
-    return [`${path} is a text of ${part.length} characters; at most ${longestPart} are accepted`]
+    if (part.length <= limit("pattern-characters") || path.endsWith(".precompiled_charsmap")) return []
+    return [`${path} has ${part.length.toLocaleString("en")} characters, more than ${overLimit("pattern-characters")}`]
   }
   if (typeof part !== "object" || part === null) return []
   const inside = Object.entries(part).flatMap(([key, value]) => partProblems(`${path}.${key}`, value))

@@ -4,7 +4,8 @@ import * as Result from "effect/Result"
 import { full } from "../../adapters/full.ts"
 import { type LoraOptions, lora } from "../../adapters/lora.ts"
 import { none } from "../../adapters/none.ts"
-import { type Selection, select } from "../../adapters/select.ts"
+import { matches, type Selection, select } from "../../adapters/select.ts"
+import { randomStream } from "../../src/numbers/random.ts"
 import { described, short } from "./sites.ts"
 
 const options: LoraOptions = { rank: 8, alpha: 16, scaling: "standard", init: { kind: "kaiming" } }
@@ -182,4 +183,45 @@ test("all problems at once, one line each", () => {
 
 test("full fine-tuning takes any shape", () => {
   expect(Result.getOrThrow(select(described, full, {}, { targets: "all-linear" })).sites).toHaveLength(12)
+})
+
+/** What a glob says as a regular expression, which is slow and right. */
+const expressionOf = (pattern: string): RegExp => {
+  const written = pattern.includes(".") || pattern === "**" ? pattern.split(".") : ["**", pattern]
+  const segments = written.filter((segment, i) => segment !== "**" || written[i - 1] !== "**")
+  if (segments.length === 1 && segments[0] === "**") return /^.+$/
+  const source = segments.reduce((before, segment, i) => {
+    if (segment === "**") return i === 0 ? "(?:[^.]+\\.)*" : `${before}(?:\\.[^.]+)*`
+    const dot = i === 0 || (i === 1 && segments[0] === "**") ? "" : "\\."
+    return before + dot + segment.replaceAll("*", "[^.]*")
+  }, "")
+  return new RegExp(`^${source}$`)
+}
+
+test("5,000 random globs mean what they say", () => {
+  const random = randomStream(15)
+  const text = (characters: string, most: number) =>
+    Array.from(
+      { length: Math.floor(random() * most) + 1 },
+      () => characters[Math.floor(random() * characters.length)]
+    ).join("")
+  const dotted = (characters: string) =>
+    Array.from({ length: 1 + Math.floor(random() * 4) }, () => text(characters, 4)).join(".")
+  const different: Array<unknown> = []
+  let meant = 0
+  for (let i = 0; i < 5_000; i++) {
+    const [pattern, name] = [dotted("ab***"), dotted("ab")]
+    const expected = expressionOf(pattern).test(name)
+    meant += expected ? 1 : 0
+    if (matches(pattern, name, "") !== expected) different.push({ pattern, name, expected })
+  }
+  expect(different).toEqual([])
+  expect(meant).toBeGreaterThan(1_000)
+})
+
+test("a glob of many stars ends", () => {
+  const name = `${"a".repeat(200)}.${"a".repeat(200)}`
+  for (const pattern of [`${"*a".repeat(90)}*b`, `${"a*".repeat(90)}.${"*a".repeat(90)}`, `${"**.".repeat(300)}b`]) {
+    expect(matches(pattern, name, "")).toBe(!pattern.endsWith("b"))
+  }
 })

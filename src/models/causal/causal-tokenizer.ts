@@ -5,10 +5,10 @@
  * that their text is ordinary text (Gemma 3's text models name an image token that they have no row for); any other token beyond it means
  * that the tokenizer belongs to another model.
  */
-import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers"
 import * as Effect from "effect/Effect"
 import { isRecord } from "../../files/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
+import { BoundedTokenizer } from "../bounded-tokenizer.ts"
 import { ModelError } from "../model.ts"
 import { buildTokenizer, checkIds, type Fields } from "../tokenizer-json.ts"
 import type { CheckpointSource } from "./causal-model.ts"
@@ -60,8 +60,8 @@ const withAllDigits = (pre: unknown): unknown => {
   }
 }
 
-const libraryOf = (json: Fields, config: Fields): HuggingFaceTokenizer =>
-  new HuggingFaceTokenizer(
+const libraryOf = (json: Fields, config: Fields): BoundedTokenizer =>
+  new BoundedTokenizer(
     { ...json, truncation: null, padding: null, pre_tokenizer: withAllDigits(json["pre_tokenizer"]) },
     // by default the library tidies spaces before punctuation; transformers does so only where a file says it
     { ...config, clean_up_tokenization_spaces: config["clean_up_tokenization_spaces"] === true }

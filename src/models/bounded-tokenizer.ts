@@ -1,0 +1,80 @@
+/**
+ * The tokenizer library with patterns whose time is bounded. It compiles what tokenizer.json says to regular expressions of the engine,
+ * and those backtrack: `(a+)+$` takes 2ⁿ steps on n letters. Patterns known to be linear stay as they are; any other runs in
+ * `LinearRegExp`, which finds the same and takes about twenty times as long for it (0.4 s for a million characters).
+ */
+import {
+  ReplaceDecoder,
+  ReplaceNormalizer,
+  ReplacePreTokenizer,
+  SequenceDecoder,
+  SequenceNormalizer,
+  SequencePreTokenizer,
+  SplitPreTokenizer,
+  Tokenizer
+} from "@huggingface/tokenizers"
+import { LinearRegExp } from "../patterns/index.ts"
+import { cuttings } from "./gguf/pre-tokenizers.ts"
+
+/** Throws where a pattern has no bound on its time. */
+export class BoundedTokenizer extends Tokenizer {}
+
+// The constructor normalizes the added tokens, so the parts have to be bounded when it sets them and not after it.
+for (const name of ["normalizer", "pre_tokenizer", "decoder"]) {
+  Object.defineProperty(BoundedTokenizer.prototype, name, {
+    set(part: unknown) {
+      bound(part)
+      Object.defineProperty(this, name, { value: part, writable: true, enumerable: true, configurable: true })
+    }
+  })
+}
+
+const bound = (part: unknown): void => {
+  if (part instanceof SequenceNormalizer) part.normalizers.forEach(bound)
+  else if (part instanceof SequencePreTokenizer) part.tokenizers.forEach(bound)
+  else if (part instanceof SequenceDecoder) part.decoders.forEach(bound)
+  else if (
+    part instanceof SplitPreTokenizer ||
+    part instanceof ReplaceNormalizer ||
+    part instanceof ReplacePreTokenizer ||
+    part instanceof ReplaceDecoder
+  ) {
+    const written: string | undefined = part.config.pattern?.Regex
+    // the library's own source: it writes the syntax of the files in that of JavaScript
+    if (written !== undefined && part.pattern !== null && !linear.has(written)) {
+      part.pattern = new LinearRegExp(part.pattern.source)
+    }
+  }
+}
+
+const patternsIn = (part: unknown): ReadonlyArray<string> => {
+  if (typeof part !== "object" || part === null) return []
+  return Object.entries(part).flatMap(([key, value]) =>
+    key === "Regex" && typeof value === "string" ? [value] : patternsIn(value)
+  )
+}
+
+/** DeepSeek LLM's: from every blank of a run that does not end the text it reads to the end of the run. */
+const quadratic = "\\s+$"
+
+/**
+ * Patterns of published tokenizers on which an engine that backtracks is linear on every text, by the count of its steps
+ * (test/src/models/bounded-tokenizer.test.ts). What a part of theirs reads and gives back, another part consumes at once.
+ */
+export const linear: ReadonlySet<string> = new Set([
+  ...Object.values(cuttings)
+    .flatMap(({ preTokenizer }) => patternsIn(preTokenizer))
+    .filter((pattern) => pattern !== quadratic),
+  // T5, ALBERT, XLM-RoBERTa
+  " {2,}",
+  // CLIP
+  "\\s+",
+  "<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+",
+  // BLOOM
+  " ?[^(\\s|[.,!?…。，、।۔،])]+",
+  // GPT-4, Ling, nanochat
+  ...["{1,3}", "", "{1,2}"].map(
+    (digits) =>
+      `'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}${digits}| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+`
+  )
+])
