@@ -6,7 +6,7 @@
  */
 import * as Schema from "effect/Schema"
 import { ActivationName, activations, Count, Layers, withDefault } from "./config-reader.ts"
-import { type BlockNames, encoderConfigReader, type Family, Labels, labelsInOrder } from "./family.ts"
+import { type BlockNames, Classes, encoderConfigReader, type Family, Labels, labelsInOrder } from "./family.ts"
 
 /** config.json of BERT and RoBERTa, with transformers' defaults. */
 const BertConfig = Schema.Struct({
@@ -20,7 +20,8 @@ const BertConfig = Schema.Struct({
   layer_norm_eps: withDefault(Schema.Finite, 1e-12),
   hidden_act: withDefault(ActivationName, "gelu"),
   pad_token_id: Schema.optionalKey(Schema.NullOr(Schema.Int)),
-  id2label: Schema.optionalKey(Labels),
+  id2label: Schema.optionalKey(Schema.NullOr(Labels)),
+  num_labels: Classes,
   // other values of these would change the forward pass
   position_embedding_type: Schema.optionalKey(Schema.Literal("absolute")),
   is_decoder: Schema.optionalKey(Schema.Literal(false)),
@@ -40,7 +41,7 @@ export const bertConfigReader = (padId: number) =>
     layerNormEpsilon: file.layer_norm_eps,
     activation: activations[file.hidden_act],
     padId: file.pad_token_id ?? padId,
-    labels: labelsInOrder(file.id2label)
+    labels: labelsInOrder(file)
   }))
 
 export const bertBlock = (layer: number): BlockNames => {

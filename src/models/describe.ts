@@ -8,6 +8,7 @@ import type * as Path from "effect/Path"
 import { type Checkpoint, openCheckpoint, shapeProblems, storedName } from "./checkpoint.ts"
 import { encoderParameters, encoderSites } from "./encoder.ts"
 import { families, familyOf } from "./families.ts"
+import { namedByNumber } from "./family.ts"
 import { type HeadInit, headLayers, type Pooling } from "./head.ts"
 import { type HeadSpec, type ModelDescription, ModelError } from "./model.ts"
 
@@ -56,6 +57,7 @@ export const describe = (
       attentionHeads: config.attentionHeads,
       intermediateSize: config.intermediateSize,
       vocabularySize: config.vocabularySize,
+      tokenTypes: config.tokenTypes,
       maxLength: config.positions - family.reservedPositions(config),
       // a head of transformers' classification class makes it that class, whatever the file was saved from
       prefix: options.pooling === "pooler" ? family.prefix : prefix,
@@ -89,7 +91,10 @@ const labelsFor = (
   { encoder, find }: Checkpoint,
   { labels: given, pooling, headInit }: TaskOptions
 ): { readonly labels: ReadonlyArray<string>; readonly problems: ReadonlyArray<string> } => {
-  const own = encoder.config.labels
+  const classes = find(`${encoder.family.pooler.classifier}.weight`)?.shape[0]
+  // transformers leaves id2label out of config.json where the classes have its own names
+  const own =
+    encoder.config.labels.length > 0 || headInit !== "checkpoint" ? encoder.config.labels : namedByNumber(classes ?? 0)
   const labels = given ?? own
   if (headInit !== "checkpoint") {
     const problem = `config.json: has no id2label, and no labels are given; name the classes`
@@ -99,12 +104,11 @@ const labelsFor = (
     const problem = `a head over mean pooling is never in a checkpoint; use pooling "pooler" or headInit "normal"`
     return { labels, problems: [problem] }
   }
-  const classes = find(`${encoder.family.pooler.classifier}.weight`)?.shape[0]
   if (classes === undefined) return { labels, problems: [] } // reported as missing, with its shape
   if (labels.length !== classes) {
     const problem = `weights: the checkpoint's classifier has ${classes} classes (${own.join(", ")}), ${labels.length} labels are given (${labels.join(", ")})`
     // the count is the one problem: shapes are judged by the checkpoint's own
-    return { labels: Array.from({ length: classes }, (_, i) => labels[i] ?? `LABEL_${i}`), problems: [problem] }
+    return { labels: namedByNumber(classes).map((name, i) => labels[i] ?? name), problems: [problem] }
   }
   const permuted = [...labels].sort().join("\0") === [...own].sort().join("\0") && labels.some((l, i) => l !== own[i])
   const order = `labels: ${labels.join(", ")} are in another order than the checkpoint's classifier has them; give data.labels as ${own.join(", ")}`

@@ -6,7 +6,7 @@
  */
 import * as Schema from "effect/Schema"
 import { ActivationName, activations, Count, Layers, withDefault } from "./config-reader.ts"
-import { type BlockNames, encoderConfigReader, type Family, Labels, labelsInOrder } from "./family.ts"
+import { type BlockNames, Classes, encoderConfigReader, type Family, Labels, labelsInOrder } from "./family.ts"
 
 const DistilBertConfig = Schema.Struct({
   dim: Count,
@@ -17,7 +17,8 @@ const DistilBertConfig = Schema.Struct({
   max_position_embeddings: Count,
   activation: withDefault(ActivationName, "gelu"),
   pad_token_id: Schema.optionalKey(Schema.NullOr(Schema.Int)),
-  id2label: Schema.optionalKey(Labels)
+  id2label: Schema.optionalKey(Schema.NullOr(Labels)),
+  num_labels: Classes
 })
 
 const block = (layer: number): BlockNames => {
@@ -49,7 +50,7 @@ export const distilbert: Family = {
     layerNormEpsilon: 1e-12, // fixed in transformers' class
     activation: activations[file.activation],
     padId: file.pad_token_id ?? 0,
-    labels: labelsInOrder(file.id2label)
+    labels: labelsInOrder(file)
   })),
   block,
   pooler: {

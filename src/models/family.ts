@@ -66,11 +66,28 @@ export interface EncoderConfig {
 
 export const Labels = Schema.Record(Schema.String, Schema.String)
 
-/** `id2label` has strings for keys, in any order. */
-export const labelsInOrder = (id2label: Readonly<Record<string, string>> | undefined): ReadonlyArray<string> =>
-  Object.entries(id2label ?? {})
-    .sort(([a], [b]) => Number(a) - Number(b))
-    .map(([, label]) => label)
+/** A list of that many names is made, so a config that asks for a billion is refused. */
+export const Classes = Schema.optionalKey(
+  Schema.NullOr(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 })))
+)
+
+/** transformers' names of classes that have none. */
+export const namedByNumber = (classes: number): ReadonlyArray<string> =>
+  Array.from({ length: classes }, (_, i) => `LABEL_${i}`)
+
+/** The names in `id2label`, which has strings for keys, in any order; without it those of `num_labels`. */
+export const labelsInOrder = ({
+  id2label,
+  num_labels
+}: {
+  readonly id2label?: Readonly<Record<string, string>> | null
+  readonly num_labels?: number | null
+}): ReadonlyArray<string> =>
+  id2label == null
+    ? namedByNumber(num_labels ?? 0)
+    : Object.entries(id2label)
+        .sort(([a], [b]) => Number(a) - Number(b))
+        .map(([, label]) => label)
 
 /** Reads config.json by a family's schema, whose fields `normalize` puts into the common spelling. */
 export const encoderConfigReader = <File>(

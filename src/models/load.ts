@@ -29,7 +29,7 @@ import {
   type TokenBatch,
   type Tokenizer
 } from "./model.ts"
-import { buildTokenizer, checkIds } from "./tokenizer-json.ts"
+import { buildTokenizer, checkIds, shown } from "./tokenizer-json.ts"
 import { uploaded } from "./upload.ts"
 
 export interface LoadOptions {
@@ -110,10 +110,13 @@ export const textToDevice: Model["toDevice"] = (rows) => {
 
 const CONFIG = "tokenizer_config.json"
 
-/** Loads a folder's tokenizer; fails where it has ids beyond `vocabularySize`, the rows of the model's embedding. */
+/**
+ * Loads a folder's tokenizer; fails where it has ids beyond `vocabularySize`, the rows of the model's embedding, or types beyond
+ * `tokenTypes`, the rows of its table of types (0: it has none).
+ */
 export const loadTokenizer = (
   folder: string,
-  { vocabularySize }: { readonly vocabularySize?: number } = {}
+  { vocabularySize, tokenTypes = 0 }: { readonly vocabularySize?: number; readonly tokenTypes?: number } = {}
 ): Effect.Effect<Tokenizer, ModelError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const json = yield* readJson(folder, "tokenizer.json")
@@ -123,9 +126,20 @@ export const loadTokenizer = (
       const padId = findPadId(library, config)
       return padId === undefined
         ? { problem: "has no padding token; expected one named in tokenizer_config.json, [PAD] or <pad>" }
-        : wrap(library, padId, largestId, lowercases(checked["normalizer"]))
+        : withTypesOf(wrap(library, padId, largestId, lowercases(checked["normalizer"])), tokenTypes)
     })
   })
+
+/** The types come from the post-processor and are the same for every text. */
+const withTypesOf = (tokenizer: Tokenizer, tokenTypes: number): Tokenizer | { readonly problem: string } => {
+  const { typeIds } = tokenizer.encode("a word", Number.MAX_SAFE_INTEGER)
+  const other = typeIds.find((type) => !(Number.isInteger(type) && type >= 0 && type < tokenTypes))
+  if (tokenTypes === 0 || other === undefined) return tokenizer
+  const own = tokenTypes === 1 ? "only type 0" : `types 0 to ${tokenTypes - 1}`
+  return {
+    problem: `post_processor gives tokens the type ${shown(other)}, the model has ${own} (type_vocab_size in config.json); it belongs to another model`
+  }
+}
 
 const readConfig = (folder: string) =>
   Effect.gen(function* () {

@@ -149,6 +149,8 @@ export interface ModelDescription {
   readonly attentionHeads: number
   readonly intermediateSize: number
   readonly vocabularySize: number
+  /** rows of the token-type table; 0: the model has none and ignores types */
+  readonly tokenTypes: number
   /** longest token sequence the position embeddings allow */
   readonly maxLength: number
   /** prefix of a name of this family in the checkpoint's own class, e.g. "bert." (PEFT keys need it) */

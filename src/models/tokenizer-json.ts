@@ -86,7 +86,8 @@ const partProblems = (path: string, part: unknown): ReadonlyArray<string> => {
   return [...inside, `${path}.length is ${shown(length)}; expected an integer of at least 1`]
 }
 
-const shown = (value: unknown): string => {
+/** A value of the file, in a message. */
+export const shown = (value: unknown): string => {
   const text = JSON.stringify(value) ?? "missing"
   return text.length <= 60 ? text : `${text.slice(0, 60)}…`
 }

@@ -68,6 +68,7 @@ export const toyModel = (): { readonly model: Model; readonly dispose: () => voi
     attentionHeads: 1,
     intermediateSize: WIDE,
     vocabularySize: VOCABULARY,
+    tokenTypes: 2,
     maxLength: 16,
     prefix: "toy.",
     tokenizer: { padId: 0, vocabularySize: VOCABULARY, encode: () => ({ ids: [], typeIds: [] }) },

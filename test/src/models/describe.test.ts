@@ -149,6 +149,27 @@ suite("heads", () => {
     ])
   })
 
+  test("classes without names have transformers': LABEL_0, LABEL_1, as many as the classifier or num_labels has", async () => {
+    const without =
+      (...fields: ReadonlyArray<string>) =>
+      (config: Json) =>
+        Object.fromEntries(Object.entries(config).filter(([key]) => !fields.includes(key)))
+    const unnamed = await altered("distilbert", { config: without("id2label", "label2id") })
+    expect((await run(describe(unnamed, saved))).labels).toEqual(["LABEL_0", "LABEL_1", "LABEL_2", "LABEL_3"])
+    const four = ["a", "b", "c", "d"]
+    expect((await run(describe(unnamed, { ...saved, labels: four }))).labels).toEqual(four)
+    expect(await problems(unnamed, { ...saved, labels: ["a", "b"] })).toEqual([
+      "weights: the checkpoint's classifier has 4 classes (LABEL_0, LABEL_1, LABEL_2, LABEL_3), 2 labels are given (a, b)"
+    ])
+    const counted = await altered("bert", {
+      config: (config) => ({ ...without("id2label", "label2id")(config), num_labels: 2 })
+    })
+    expect((await run(describe(counted, { pooling: "mean", headInit: "normal" }))).labels).toEqual([
+      "LABEL_0",
+      "LABEL_1"
+    ])
+  })
+
   test("a classifier that is not there", async () => {
     expect(await problems(golden("minilm"), { ...saved, labels: ["a", "b"] })).toEqual([
       "weights: classifier.weight is missing; expected shape [2, 48]",

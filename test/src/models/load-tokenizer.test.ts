@@ -68,6 +68,33 @@ test("refuses a model with fewer rows than it has ids", async () => {
   ])
 })
 
+test("refuses a model with fewer types than its post-processor gives", async () => {
+  const other = mkdtempSync(join(tmpdir(), "tokenizer-"))
+  const json = await Bun.file(join(folder, "tokenizer.json")).json()
+  const typed = (type_id: unknown) => {
+    const single = [{ SpecialToken: { id: "[CLS]", type_id: 0 } }, { Sequence: { id: "A", type_id } }]
+    writeFileSync(
+      join(other, "tokenizer.json"),
+      JSON.stringify({ ...json, post_processor: { ...json.post_processor, single } })
+    )
+  }
+  typed(1)
+  const { encode } = await run(loadTokenizer(other, { tokenTypes: 2 }))
+  expect(encode("one", 9).typeIds).toEqual([0, 1])
+  // as in DistilBERT, which has no table of types
+  await run(loadTokenizer(other, { tokenTypes: 0 }))
+  expect((await failure(loadTokenizer(other, { tokenTypes: 1 }))).problems).toEqual([
+    "tokenizer.json: post_processor gives tokens the type 1, the model has only type 0 (type_vocab_size in config.json); it belongs to another model"
+  ])
+  for (const type of [7, -1, 0.5, "1", null]) {
+    typed(type)
+    expect((await failure(loadTokenizer(other, { tokenTypes: 2 }))).message).toContain(
+      `gives tokens the type ${JSON.stringify(type)}, the model has types 0 to 1`
+    )
+  }
+  rmSync(other, { recursive: true })
+})
+
 test("a folder without tokenizer, or with a broken one, is one sentence", async () => {
   const empty = mkdtempSync(join(tmpdir(), "tokenizer-"))
   expect((await failure(loadTokenizer(empty))).message).toContain("tokenizer.json: no such file")
