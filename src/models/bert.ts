@@ -5,7 +5,7 @@
  * @see transformers `BertModel`, `BertForSequenceClassification`
  */
 import * as Schema from "effect/Schema"
-import { ActivationName, activations, Count, Layers, withDefault } from "./config-reader.ts"
+import { ActivationName, activations, Count, Epsilon, Layers, withDefault } from "./config-reader.ts"
 import { type BlockNames, Classes, encoderConfigReader, type Family, Labels, labelsInOrder } from "./family.ts"
 
 /** config.json of BERT and RoBERTa, with transformers' defaults. */
@@ -17,7 +17,7 @@ const BertConfig = Schema.Struct({
   vocab_size: Count,
   max_position_embeddings: Count,
   type_vocab_size: withDefault(Count, 2),
-  layer_norm_eps: withDefault(Schema.Finite, 1e-12),
+  layer_norm_eps: withDefault(Epsilon, 1e-12),
   hidden_act: withDefault(ActivationName, "gelu"),
   pad_token_id: Schema.optionalKey(Schema.NullOr(Schema.Int)),
   id2label: Schema.optionalKey(Schema.NullOr(Labels)),

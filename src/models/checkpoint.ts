@@ -9,7 +9,7 @@ import * as Result from "effect/Result"
 import { parseBoundedJson, readTextFile } from "../files/index.ts"
 import { readFolderHeaders, type SafetensorsError, type StoredTensor } from "../safetensors/index.ts"
 import { type Encoder, encoderOf, encoderParameters, WORD_EMBEDDINGS } from "./encoder.ts"
-import type { Family } from "./family.ts"
+import type { EncoderConfig, Family } from "./family.ts"
 import { ModelError, type ParameterSpec, refusedUrl } from "./model.ts"
 
 export interface Checkpoint {
@@ -111,5 +111,14 @@ const readEncoder = (folder: string, families: Readonly<Record<string, Family>>)
     }
     const decoded = family.decodeConfig(json)
     if (Result.isFailure(decoded)) return yield* new ModelError({ folder, problems: decoded.failure })
+    const problems = paddingProblems(family, decoded.success)
+    if (problems.length > 0) return yield* new ModelError({ folder, problems })
     return encoderOf(family, decoded.success)
   })
+
+/** Where positions begin after the padding id, it decides how many there are. */
+const paddingProblems = (family: Family, config: EncoderConfig): ReadonlyArray<string> => {
+  const { padId, positions } = config
+  if (family.positionIds === null || (padId >= 0 && family.reservedPositions(config) < positions)) return []
+  return [`config.json: pad_token_id ${padId} leaves no text any of the ${positions} positions, which begin after it`]
+}

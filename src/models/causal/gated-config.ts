@@ -3,7 +3,7 @@
  */
 import * as Schema from "effect/Schema"
 import type { GeluForm } from "../../kernels/index.ts"
-import { Count, Layers, maybe, type Normalized, Positive, withDefault } from "../config-reader.ts"
+import { Count, Epsilon, Layers, maybe, type Normalized, Positive, withDefault } from "../config-reader.ts"
 import type { DecoderSizes } from "./decoder.ts"
 import { oneRope, RopeFile, type RopeOfHead, reachOf } from "./rope-config.ts"
 import type { Rope } from "./rotary-rows.ts"
@@ -43,7 +43,7 @@ export const gatedFields = {
   intermediate_size: Count,
   vocab_size: Count,
   max_position_embeddings: Count,
-  rms_norm_eps: maybe(Schema.Finite),
+  rms_norm_eps: maybe(Epsilon),
   tie_word_embeddings: maybe(Schema.Boolean),
   rope_theta: maybe(Positive),
   rope_scaling: maybe(RopeFile),

@@ -18,6 +18,7 @@ import {
   activations,
   Count,
   decoderConfigReader,
+  Epsilon,
   Layers,
   maybe,
   withDefault
@@ -33,7 +34,7 @@ const Gpt2File = Schema.Struct({
   n_inner: maybe(Count),
   n_positions: Count,
   vocab_size: Count,
-  layer_norm_epsilon: withDefault(Schema.Finite, 1e-5),
+  layer_norm_epsilon: withDefault(Epsilon, 1e-5),
   activation_function: withDefault(ActivationName, "gelu_new"),
   tie_word_embeddings: maybe(Schema.Boolean),
   scale_attn_weights: withDefault(Schema.Boolean, true),

@@ -1,0 +1,63 @@
+/** Tokenizers and config.json that do not fit the model, ask for too much, or leave out what transformers leaves out. */
+import { expect, test } from "bun:test"
+import { TIMEOUT, tinyPlan, workspace } from "../e2e/fixtures.ts"
+import { type Refusal, refuses } from "../e2e/refusal.ts"
+
+const w = workspace()
+
+type Json = Readonly<Record<string, unknown>>
+
+/** Validates a plan over a golden model whose tokenizer.json has some parts replaced. */
+const withTokenizer =
+  (replace: (own: Json) => Json, model: "bert" | "distilbert" = "bert"): Refusal["args"] =>
+  () => {
+    w.model(model, "other")
+    w.write("other/tokenizer.json", replace(w.json("other/tokenizer.json")))
+    w.write("plan.json", tinyPlan("other"))
+    return ["validate", "plan.json"]
+  }
+
+const postProcessor = (...single: ReadonlyArray<object>) => ({ type: "TemplateProcessing", single, pair: [] })
+const text = (type_id: number) => ({ Sequence: { id: "A", type_id } })
+
+refuses("tokenizers", w, [
+  {
+    name: "a type that the model has no row for",
+    args: withTokenizer((own) => ({ ...own, post_processor: postProcessor(text(7)) })),
+    says: [
+      "tokenizer.json: post_processor gives tokens the type 7, the model has types 0 to 1 (type_vocab_size in config.json)"
+    ]
+  }
+])
+
+test(
+  "a model without types takes any",
+  async () => {
+    const args = withTokenizer((own) => ({ ...own, post_processor: postProcessor(text(7)) }), "distilbert")()
+    expect(await w.cli(args)).toMatchObject({ code: 0 })
+  },
+  TIMEOUT
+)
+
+test(
+  "a classifier whose config.json names no classes has transformers' names",
+  async () => {
+    w.model("distilbert", "unnamed")
+    const { id2label: _, label2id: __, ...config } = w.json("unnamed/config.json")
+    w.write("unnamed/config.json", config)
+    const model = { source: "unnamed", task: { kind: "classification", pooling: "pooler", headInit: "checkpoint" } }
+    const validated = async (sections: Json) => {
+      w.write("plan.json", tinyPlan("unnamed", { model, ...sections }))
+      const { code, stderr } = await w.cli(["validate", "plan.json"])
+      expect(code).toBe(1)
+      return stderr
+    }
+    // it has four; of data that cannot be read the labels are not known, which is no problem of the model
+    const data = { format: "classification", train: "missing.jsonl", maxLength: 16 }
+    expect(await validated({ data })).not.toContain("classes")
+    expect(await validated({})).toContain(
+      "4 classes (LABEL_0, LABEL_1, LABEL_2, LABEL_3), 3 labels are given (bad, fair, good)"
+    )
+  },
+  TIMEOUT
+)
