@@ -1,7 +1,6 @@
 /** `evaluate RUN`: the trained model on its splits, or on other rows of the same form. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Path from "effect/Path"
 import { Device } from "../device/index.ts"
 import type { EvaluationReport } from "../output/index.ts"
 import { Progress } from "../run/index.ts"
@@ -32,20 +31,19 @@ export const evaluate = ({
   json
 }: Given<typeof evaluateFlags>) =>
   Effect.gen(function* () {
-    const path = yield* Path.Path
-    const file = Option.map(data, (given) => path.resolve(given))
+    const file = Option.getOrUndefined(data)
     const from = { base: Option.getOrUndefined(base) }
     if (generate) {
       const run = yield* loadCausalRun(directory, from)
       const score = match === "number" ? finalNumber : exactMatch
-      const options = { file: Option.getOrUndefined(file), score, maxNewTokens: maxTokens }
+      const options = { file, score, maxNewTokens: maxTokens }
       for (const report of yield* evaluateGenerated(run, options)) {
         yield* json ? printJson(report) : print(answersText(report))
       }
       return
     }
     const run = yield* loadRun(directory, from)
-    const reports = yield* evaluateRun(run, Option.getOrUndefined(file))
+    const reports = yield* evaluateRun(run, file)
     for (const report of reports) {
       yield* json ? printJson(report) : print(evaluationText(run, report))
     }

@@ -104,6 +104,36 @@ export const limits = {
     default: 100_000_000,
     unit: "steps",
     what: "finding the matches of one pattern of a tokenizer.json in one text"
+  },
+  // a novel has one million; what is longer is a file in another format, or a quote that is never closed
+  "row-bytes": {
+    default: 16 * mebibyte,
+    unit: "bytes",
+    what: "a row of data, as it is in a file of JSON lines or CSV"
+  },
+  // a row has three or four that are read; tables of measurements have some thousand more
+  columns: { default: 10_000, unit: "entries", what: "columns of a file of CSV or Parquet" },
+  // an evaluation counts every pair of classes: 4 million numbers in the run's record for so many
+  classes: { default: 2_048, unit: "entries", what: "different labels of the rows that a classifier learns" },
+  // honest rows unpack to thirty times as many bytes, bombs to a thousand times
+  "unpacked-ratio": {
+    default: 100,
+    unit: "times",
+    what: "what is packed in a .gz or .parquet file, to the file itself; 64 MiB are always allowed"
+  },
+  // 30,000 row groups of two columns; libraries write some hundred row groups in a file of 10 GB
+  "parquet-footer-values": { default: 2 ** 21, unit: "entries", what: "values in the footer of a Parquet file" },
+  // libraries write row groups of 100 to 300 MB; as rows they take twice as much memory
+  "parquet-group-bytes": {
+    default: 512 * mebibyte,
+    unit: "bytes",
+    what: "a row group of a Parquet file, unpacked, in the columns that are read"
+  },
+  // libraries write row groups of at most 1,048,576 rows
+  "parquet-group-values": {
+    default: 2 ** 23,
+    unit: "entries",
+    what: "values in a row group of a Parquet file, in the columns that are read; each counts once for each level of lists and records"
   }
 } as const satisfies Readonly<Record<string, Limit>>
 

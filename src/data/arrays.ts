@@ -154,11 +154,23 @@ const readBatch = (split: ClassificationSplit, rows: Uint32Array, { shape, scale
 const numbersText = (value: unknown, size: number): { readonly text: string } | { readonly problem: string } => {
   const list = listIn(value)
   if (!Array.isArray(list)) return { problem: `is ${kindOf(value)}, expected a list of ${size} numbers` }
-  const numbers: ReadonlyArray<unknown> = list.flat(Number.POSITIVE_INFINITY)
+  const numbers = numbersIn(list)
+  if (numbers === undefined) return { problem: `has lists of different lengths, expected ${size} numbers` }
   const wrong = numbers.findIndex((number) => typeof number !== "number" || !Number.isFinite(number))
   if (wrong >= 0) return { problem: `has ${kindOf(numbers[wrong])} at ${wrong}, expected numbers` }
   if (numbers.length !== size) return { problem: `has ${numbers.length} numbers, expected ${size}` }
   return { text: numbers.join(" ") }
+}
+
+/** What is in lists within lists; undefined where those of a level are not all of one length. */
+const numbersIn = (list: ReadonlyArray<unknown>): ReadonlyArray<unknown> | undefined => {
+  let level = list
+  while (level.some(Array.isArray)) {
+    const lists = level.filter(Array.isArray)
+    if (lists.length < level.length || lists.some(({ length }) => length !== lists[0]!.length)) return undefined
+    level = lists.flat()
+  }
+  return level
 }
 
 /** A CSV file has a list as JSON text. */

@@ -7,8 +7,16 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { DataSection } from "../../schemas/index.ts"
-import { closest } from "../../schemas/index.ts"
-import { DataError, joinDataErrors, problemsShown } from "./data-error.ts"
+import { limit, overLimit } from "../boundary/index.ts"
+import {
+  DataError,
+  dataError,
+  joinDataErrors,
+  labelHint,
+  problemsShown,
+  shownLabel,
+  shownLabels
+} from "./data-error.ts"
 import { openLabelledFile } from "./labelled-rows.ts"
 import type { RowIndex } from "./row-index.ts"
 import type { ScannedSource } from "./scan.ts"
@@ -49,6 +57,10 @@ export const openSplits = (
   Effect.gen(function* () {
     const files = yield* openSplitFiles(section, open)
     const labels = settleLabels(section.labels, files.train.index)
+    if (labels.length > limit("classes")) {
+      const reason = `${labels.length.toLocaleString("en")} different labels, more than ${overLimit("classes")}`
+      return yield* dataError(files.train.where, `${reason}; is this the right label column?`)
+    }
     const problems = Object.values(files).flatMap((file) => labelProblems(file, labels, section.labels !== undefined))
     if (problems.length > 0) return yield* joinDataErrors(problems)
     const rows = yield* rowsOfSplits(section, files, seed)
@@ -72,9 +84,6 @@ const describe = (splits: ClassificationData["splits"]): ReadonlyArray<SplitDesc
 export const settleLabels = (declared: ReadonlyArray<string> | undefined, train: RowIndex): ReadonlyArray<string> =>
   declared ?? train.labels.map(({ label }) => label).sort()
 
-// "did you mean" compares letter by letter: not with every one of 65,000 labels, each 500 characters long
-const [longestHinted, mostHinted] = [60, 1_000]
-
 /** The labels of a file that are not among the classes, as one error, or nothing. */
 export const labelProblems = (
   file: ScannedSource,
@@ -86,11 +95,9 @@ export const labelProblems = (
   if (unknown.length === 0) return []
   const problems = unknown.slice(0, problemsShown).map(({ label, rows, firstRow }) => {
     const place = `${file.where}:${file.index.line(firstRow)}`
-    const near = closest(label.slice(0, longestHinted), labels.slice(0, mostHinted))
-    const hint = near === undefined ? "" : `; did you mean "${near}"?`
     const source = declared ? "data.labels has" : "the training rows have"
     const count = rows === 1 ? "1 row" : `${rows} rows, this is the first`
-    return `${place}: the label "${label}" (${count}) is not among the classes; ${source} ${listed(labels)}${hint}`
+    return `${place}: the label ${shownLabel(label)} (${count}) is not among the classes; ${source} ${shownLabels(labels)}${labelHint(label, labels)}`
   })
   return [new DataError({ where: file.where, problems, total: unknown.length })]
 }
@@ -124,15 +131,8 @@ export const labelWarnings = (
     const only = counts.indexOf(split.rows)
     if (only >= 0)
       return [
-        `${name} (${split.where}): all ${split.rows} rows have the label "${labels[only]}", so there is nothing to distinguish`
+        `${name} (${split.where}): all ${split.rows} rows have the label ${shownLabel(labels[only]!)}, so there is nothing to distinguish`
       ]
     const without = labels.filter((_, i) => counts[i] === 0)
-    return without.length === 0 ? [] : [`${name} (${split.where}): no row has the label ${listed(without)}`]
+    return without.length === 0 ? [] : [`${name} (${split.where}): no row has the label ${shownLabels(without)}`]
   })
-
-const listed = (labels: ReadonlyArray<string>): string => {
-  const shown = labels.slice(0, problemsShown).map((label) => `"${label}"`)
-  return labels.length > shown.length
-    ? `${shown.join(", ")} and ${labels.length - shown.length} more`
-    : shown.join(", ")
-}

@@ -1,5 +1,6 @@
 /** The columns of a row, and the sentence for each way in which one is not what is expected. */
 import { closest } from "../../schemas/index.ts"
+import { cut, mostListed } from "../boundary/index.ts"
 import { parseBoundedJson } from "../files/index.ts"
 
 export type Fields = { readonly [name: string]: unknown }
@@ -15,18 +16,18 @@ export interface Broken {
 export const isBroken = (value: unknown): value is Broken =>
   isFields(value) && typeof value["broken"] === "string" && Object.keys(value).length === 1
 
-// Columns of a row that are named where one is missing, and characters of each: some rows have one a pixel.
-const [namesShown, longestName] = [20, 60]
+// Characters of the names of columns where one is missing.
+const longestName = 60
 
 /** `no column "mesages" (found: messages, id; did you mean "messages"?)` */
 export const missingColumn = (name: string, found: ReadonlyArray<string>, role = "column"): string => {
-  const shown = found.slice(0, namesShown)
+  const shown = found.slice(0, mostListed)
   const near = closest(
     name,
     shown.filter(({ length }) => length <= longestName)
   )
   const hint = near === undefined ? "" : `; did you mean "${near}"?`
-  const names = shown.map((one) => (one.length <= longestName ? one : `${one.slice(0, longestName)}…`)).join(", ")
+  const names = shown.map((one) => cut(one, longestName)).join(", ")
   const more = found.length > shown.length ? ` and ${found.length - shown.length} more` : ""
   const none = role === "column" ? "no columns" : "no fields"
   return `no ${role} "${name}" (found: ${found.length === 0 ? none : names}${more}${hint})`
@@ -66,7 +67,4 @@ export const notAnObject = (value: unknown): string => {
   return `found ${found}, expected one object a line`
 }
 
-export const excerpt = (text: string): string => {
-  const line = text.trim()
-  return line.length <= 60 ? line : `${line.slice(0, 60)}…`
-}
+export const excerpt = (text: string): string => cut(text.trim(), 60)

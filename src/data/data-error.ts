@@ -3,7 +3,8 @@
  * failure.
  */
 import * as Schema from "effect/Schema"
-import { cutLines, listedLines } from "../boundary/index.ts"
+import { closest } from "../../schemas/index.ts"
+import { cut, cutLines, listed, listedLines } from "../boundary/index.ts"
 
 /**
  * So many problems of a file are spelled out, the first ones; a broken file of a million rows needs one screen, not a
@@ -38,3 +39,18 @@ export const joinDataErrors = (errors: ReadonlyArray<DataError>): DataError =>
     problems: errors.flatMap((error) => error.problems),
     total: errors.reduce((total, error) => total + error.total, 0)
   })
+
+// characters of a label in a message, and how many are compared letter by letter: not every one of 65,000
+const [longestShown, mostCompared] = [60, 1_000]
+
+export const shownLabel = (label: string): string => `"${cut(label, longestShown)}"`
+
+/** The first labels in a sentence. */
+export const shownLabels = (labels: ReadonlyArray<string>): string =>
+  listed(labels.map(shownLabel), problemsShown).join(", ")
+
+/** `; did you mean "positive"?`, or nothing. */
+export const labelHint = (label: string, labels: ReadonlyArray<string>): string => {
+  const near = closest(label.slice(0, longestShown), labels.slice(0, mostCompared))
+  return near === undefined ? "" : `; did you mean ${shownLabel(near)}?`
+}

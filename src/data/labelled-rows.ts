@@ -56,6 +56,9 @@ const labelledFields = (value: unknown, columns: Columns, { role, textOf }: Text
   if (label !== undefined && typeof label !== "string" && typeof label !== "number" && typeof label !== "boolean") {
     reasons.push(`the label "${columns.label}" is ${kindOf(label)}, expected a string, a number or a boolean`)
   }
+  if (typeof label === "number" && !Number.isFinite(label)) {
+    reasons.push(`the label "${columns.label}" is a number that is too large; write it as a string`)
+  }
   if (typeof label === "string" && label.trim() === "") reasons.push(`the label "${columns.label}" is blank`)
   if (typeof label === "string" && label.length > longestLabel) {
     reasons.push(`the label "${columns.label}" has ${label.length} characters, at most ${longestLabel} are expected`)

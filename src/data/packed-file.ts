@@ -9,30 +9,55 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { limit, overLimit } from "../boundary/index.ts"
 import { DataError, dataError } from "./data-error.ts"
 import { type DataFile, fileOfBytes, openSystemFile, systemModules } from "./file.ts"
 
 /** Takes the next bytes. */
 export type Write = (bytes: Uint8Array) => Promise<void>
 
+// A file of a few rows that are all alike packs as well as one that is made to fill a disk, so its size alone says nothing.
+const alwaysAllowed = 2 ** 26
+
+/**
+ * Counts what becomes of a packed file. Honest rows become up to thirty times as many bytes; what becomes a thousand times as many is
+ * made to fill a disk, or to take hours.
+ */
+export const growth = ({ name, size }: Pick<DataFile, "name" | "size">): ((bytes: number) => void) => {
+  let total = 0
+  return (bytes) => {
+    total += bytes
+    if (total <= Math.max(alwaysAllowed, size * limit("unpacked-ratio"))) return
+    throw dataError(name, `what is packed in it exceeds the file by more than ${overLimit("unpacked-ratio")}`)
+  }
+}
+
 type Produce = (write: Write, signal: AbortSignal) => Promise<void>
 
 /**
- * What `produce` writes, as a file until the scope closes. `name` is what messages call it; a failure of `produce` that is
- * a `DataError` stays one, any other is reported as `failed` words it.
+ * What `produce` writes of a packed file, as a file of that name until the scope closes. A failure of `produce` that is a
+ * `DataError` stays one, any other is reported as `failed` words it.
  */
 export const spilled = (
-  name: string,
+  packed: Pick<DataFile, "name" | "size">,
   produce: Produce,
   failed: (cause: unknown) => string
 ): Effect.Effect<DataFile, DataError, Scope.Scope> => {
+  const { name } = packed
+  const counted: Produce = (write, signal) => {
+    const add = growth(packed)
+    return produce((bytes) => {
+      add(bytes.length)
+      return write(bytes)
+    }, signal)
+  }
   const attempt = <A>(run: (signal: AbortSignal) => Promise<A>) =>
     Effect.tryPromise({
       try: run,
       catch: (cause) => (cause instanceof DataError ? cause : dataError(name, failed(cause)))
     })
   const system = systemModules()
-  return system === undefined ? inMemory(name, produce, attempt) : onDisk(name, produce, attempt, system)
+  return system === undefined ? inMemory(name, counted, attempt) : onDisk(name, counted, attempt, system)
 }
 
 type Attempt = <A>(run: (signal: AbortSignal) => Promise<A>) => Effect.Effect<A, DataError>
@@ -102,7 +127,7 @@ const chunkBytes = 1 << 20
 /** What is packed in a file. */
 export const unpacked = (packed: DataFile): Effect.Effect<DataFile, DataError, Scope.Scope> =>
   spilled(
-    packed.name,
+    packed,
     async (write, signal) => {
       const reader = chunksOf(packed).pipeThrough(new DecompressionStream("gzip")).getReader()
       for (let next = await reader.read(); !next.done; next = await reader.read()) {

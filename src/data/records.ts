@@ -3,6 +3,7 @@
  * the longest record, whatever the file's size.
  */
 import * as Effect from "effect/Effect"
+import { limit, overLimit } from "../boundary/index.ts"
 import type { Broken } from "./columns.ts"
 import { type DataError, dataError } from "./data-error.ts"
 import type { DataFile } from "./file.ts"
@@ -46,8 +47,6 @@ export type RecordEnds = (bytes: Uint8Array, from: number) => number
 const newline = 10
 // Large enough that a read costs little compared with parsing its bytes, small compared with any process.
 const chunkBytes = 1 << 20
-// A single record as long as this is a file in another format or a quote that is never closed, not a text to classify.
-const longestRecord = 1 << 26
 
 /**
  * Reads a file once: an effect that gives the records of the next chunk each time, blank ones left out, and undefined after the last.
@@ -57,7 +56,7 @@ export const recordReader = ({
   file,
   from,
   ends: scanner
-}: RowFile): Effect.Effect<ReadonlyArray<RawRecord> | undefined, DataError> => {
+}: Pick<RowFile, "file" | "from" | "ends">): Effect.Effect<ReadonlyArray<RawRecord> | undefined, DataError> => {
   const ends = scanner()
   let buffer = new Uint8Array(2 * chunkBytes)
   let start = from // of what the buffer holds
@@ -68,14 +67,14 @@ export const recordReader = ({
     buffer.copyWithin(0, used, held)
     held -= used
     start = rest
-    if (held > longestRecord) {
-      const reason = `the row is longer than ${longestRecord >> 20} MiB; is this one row a line, with every quote closed?`
+    if (held > limit("row-bytes")) {
+      const reason = `the row is longer than ${overLimit("row-bytes")}; is this one row a line, with every quote closed?`
       return yield* dataError(`${file.name}:${start.line}`, reason)
     }
     if (start.offset + held >= file.size) {
       const last = { bytes: buffer.subarray(0, held), ...start }
       rest = { offset: file.size, line: start.line }
-      return isBlank(last.bytes) ? undefined : [last]
+      return isBlank(buffer, 0, held) ? undefined : [last]
     }
     if (held + chunkBytes > buffer.length) buffer = enlarged(buffer)
     const wanted = Math.min(chunkBytes, file.size - start.offset - held)
@@ -83,7 +82,7 @@ export const recordReader = ({
     const cut = cutRecords(buffer.subarray(0, held + wanted), held, start, ends)
     held += wanted
     rest = cut.next
-    return cut.records.filter((record) => !isBlank(record.bytes))
+    return cut.records
   })
 }
 
@@ -102,20 +101,17 @@ export const readRecords = (
 
 /** The first record that is not blank, and where the next one begins. */
 export const firstRecord = (
-  file: DataFile,
-  from: Position,
-  ends: RecordEnds
+  rows: Pick<RowFile, "file" | "from" | "ends">
 ): Effect.Effect<{ readonly record: RawRecord; readonly next: Position } | undefined, DataError> =>
   Effect.gen(function* () {
-    const bytes = yield* file.read(from.offset, Math.min(chunkBytes, file.size - from.offset))
-    const { records, next } = cutRecords(bytes, 0, from, ends)
-    const tail = bytes.subarray(next.offset - from.offset)
-    if (tail.length > 0) records.push({ bytes: tail, ...next })
-    const at = records.findIndex((record) => !isBlank(record.bytes))
-    const record = records[at]
+    const next = recordReader(rows)
+    let records = yield* next
+    // a chunk may be blank, or end before its first record does
+    while (records?.length === 0) records = yield* next
+    const record = records?.[0]
     if (record === undefined) return undefined
-    const { offset, line } = records[at + 1] ?? { offset: from.offset + bytes.length, line: next.line }
-    return { record, next: { offset, line } }
+    const offset = record.offset + record.bytes.length
+    return { record, next: { offset, line: record.line + newlinesIn(record.bytes) } }
   })
 
 /** Where the text begins: after a byte order mark, if there is one. */
@@ -138,14 +134,18 @@ export const textOf = (record: RawRecord): string | undefined => {
   }
 }
 
+/** The records that end in `bytes`, blank ones left out: a megabyte may hold a million of those. */
 const cutRecords = (bytes: Uint8Array, scanned: number, start: Position, ends: RecordEnds) => {
   const records: Array<RawRecord> = []
   let at = 0
   let line = start.line
   for (let end = ends(bytes, scanned); end >= 0; end = ends(bytes, end)) {
-    const record = bytes.subarray(at, end)
-    records.push({ bytes: record, offset: start.offset + at, line })
-    line += newlinesIn(record)
+    if (isBlank(bytes, at, end)) line++
+    else {
+      const record = bytes.subarray(at, end)
+      records.push({ bytes: record, offset: start.offset + at, line })
+      line += newlinesIn(record)
+    }
     at = end
   }
   return { records, next: { offset: start.offset + at, line } }
@@ -157,8 +157,11 @@ const newlinesIn = (bytes: Uint8Array): number => {
   return count
 }
 
-const isBlank = (bytes: Uint8Array): boolean => {
-  for (const byte of bytes) if (byte !== 32 && (byte < 9 || byte > 13)) return false
+const isBlank = (bytes: Uint8Array, from: number, end: number): boolean => {
+  for (let at = from; at < end; at++) {
+    const byte = bytes[at]!
+    if (byte !== 32 && (byte < 9 || byte > 13)) return false
+  }
   return true
 }
 

@@ -28,6 +28,23 @@ export interface LabelledTextSource {
   readonly where: string
 }
 
+// Rows that are read at once: enough to hide the latency of a disk, few enough that they may be as long as books.
+const rowsPerPart = 64
+
+/** What `read` makes of rows, a part of them at a time, so that the texts of a few are in memory and not those of a pool of batches. */
+export const inParts = <A, E>(
+  indices: ArrayLike<number>,
+  read: (part: Uint32Array) => Effect.Effect<ReadonlyArray<A>, E>
+): Effect.Effect<ReadonlyArray<A>, E> =>
+  Effect.gen(function* () {
+    const all = Uint32Array.from(indices)
+    const results: Array<A> = []
+    for (let at = 0; at < all.length; at += rowsPerPart) {
+      for (const result of yield* read(all.subarray(at, at + rowsPerPart))) results.push(result)
+    }
+    return results
+  })
+
 /**
  * Rows in memory.
  *

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { DataSection } from "../../schemas/index.ts"
-import { type DataError, dataError, joinDataErrors } from "./data-error.ts"
+import { type DataError, dataError, joinDataErrors, shownLabel } from "./data-error.ts"
 import { holdOut } from "./order.ts"
 import type { ScannedSource } from "./scan.ts"
 
@@ -153,5 +153,6 @@ const addRepeat = (to: Repeats, file: ScannedSource, row: number, train: Scanned
   const [own, other] = [labelOf(file, row), labelOf(train, first)]
   if (own === other) return
   to.otherLabel++
-  if (to.otherLabelExamples.length < examplesShown) to.otherLabelExamples.push(`${example}: "${own}", "${other}"`)
+  if (to.otherLabelExamples.length < examplesShown)
+    to.otherLabelExamples.push(`${example}: ${shownLabel(own)}, ${shownLabel(other)}`)
 }

@@ -13,7 +13,7 @@ import type { TokenRows } from "../tensors/index.ts"
 import type { DataError } from "./data-error.ts"
 import { type BatchPosition, batchesPerEpoch, bucketBatches, epochOrders, inStretches } from "./order.ts"
 import type { ClassificationSplit, Example } from "./source.ts"
-import { type TextTokenizer, tokenizeRows } from "./tokenize.ts"
+import { readExamples, type TextTokenizer } from "./tokenize.ts"
 
 export interface Padding {
   /** the id of padding; any of the vocabulary would do, since the mask hides it */
@@ -94,8 +94,8 @@ const poolReader = (split: ClassificationSplit, tokenizer: TextTokenizer, option
   const poolRows = batchSize * bucketPool
   return (epoch: number, pool: number): Effect.Effect<ReadonlyArray<TrainingBatch>, DataError> =>
     Effect.gen(function* () {
-      const rows = yield* split.read(orderOf(epoch).subarray(pool * poolRows, (pool + 1) * poolRows))
-      const examples = yield* tokenizeRows(rows, tokenizer, split.labels, maxLength)
+      const rows = orderOf(epoch).subarray(pool * poolRows, (pool + 1) * poolRows)
+      const examples = yield* readExamples(split, rows, tokenizer, maxLength)
       const random = randomStream(seed, "pool", epoch, pool)
       return bucketBatches(examples, (example) => example.ids.length, batchSize, random).map((batch, i) => ({
         ...padBatch(batch, padding),
@@ -142,7 +142,7 @@ export const evaluationBatches = (
   const padding = { padId: tokenizer.padId, padMultiple, maxLength }
   return inStretches(Math.min(split.rows, rows), batchSize * batchesPerStretch, (indices) =>
     Effect.gen(function* () {
-      const examples = yield* tokenizeRows(yield* split.read(indices), tokenizer, split.labels, maxLength)
+      const examples = yield* readExamples(split, indices, tokenizer, maxLength)
       const lengthOf = (place: number) => examples[place]!.ids.length
       const sorted = Uint32Array.from(indices, (_, place) => place).toSorted((a, b) => lengthOf(a) - lengthOf(b))
       return Array.from({ length: Math.ceil(sorted.length / batchSize) }, (_, i): EvaluationBatch => {

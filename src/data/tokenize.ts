@@ -1,8 +1,13 @@
 /** Labelled texts become examples: token ids and a class. */
 import * as Effect from "effect/Effect"
-import { closest } from "../../schemas/index.ts"
-import { DataError, dataError } from "./data-error.ts"
-import type { Example, LabelledText, LabelledTextSource } from "./source.ts"
+import { DataError, dataError, labelHint, shownLabel, shownLabels } from "./data-error.ts"
+import {
+  type ClassificationSplit,
+  type Example,
+  inParts,
+  type LabelledText,
+  type LabelledTextSource
+} from "./source.ts"
 
 /** What is needed of a tokenizer: a model's tokenizer has it, and so has a function of your own. */
 export interface TextTokenizer {
@@ -35,6 +40,15 @@ export const tokenizeRows = (
   return Effect.succeed(examples)
 }
 
+/** Rows of a split as examples. */
+export const readExamples = (
+  { read, labels }: ClassificationSplit,
+  indices: ArrayLike<number>,
+  tokenizer: Pick<TextTokenizer, "encode">,
+  maxLength: number
+): Effect.Effect<ReadonlyArray<Example>, DataError> =>
+  inParts(indices, (part) => Effect.flatMap(read(part), (rows) => tokenizeRows(rows, tokenizer, labels, maxLength)))
+
 /** A tokenizer is code that we did not write, on a text that it did not choose. */
 export const encoded = (row: LabelledText, tokenizer: Pick<TextTokenizer, "encode">, maxLength: number) => {
   try {
@@ -44,10 +58,9 @@ export const encoded = (row: LabelledText, tokenizer: Pick<TextTokenizer, "encod
   }
 }
 
-const unknownLabel = (row: LabelledText, labels: ReadonlyArray<string>): DataError => {
-  const near = closest(row.label, labels)
-  const hint = near === undefined ? "" : `; did you mean "${near}"?`
-  return dataError(row.where, `the label "${row.label}" is not among the classes ${labels.join(", ")}${hint}`)
+const unknownLabel = ({ label, where }: LabelledText, labels: ReadonlyArray<string>): DataError => {
+  const reason = `the label ${shownLabel(label)} is not among the classes ${shownLabels(labels)}`
+  return dataError(where, `${reason}${labelHint(label, labels)}`)
 }
 
 export interface LengthPercentiles {
@@ -75,17 +88,15 @@ export const lengthPercentiles = (
   sample: number = largestSample
 ): Effect.Effect<LengthPercentiles, DataError> =>
   Effect.gen(function* () {
+    const lengthsOf = (rows: ReadonlyArray<LabelledText>) =>
+      Effect.forEach(rows, (row) => {
+        const encoding = encoded(row, { encode }, uncut)
+        return encoding instanceof DataError ? Effect.fail(encoding) : Effect.succeed(encoding.ids.length)
+      })
     const count = Math.min(source.rows, sample)
-    const rows = yield* source.read(
-      Uint32Array.from({ length: count }, (_, i) => Math.floor((i * source.rows) / count))
-    )
-    const lengths = new Uint32Array(count)
-    for (const [i, row] of rows.entries()) {
-      const encoding = encoded(row, { encode }, uncut)
-      if (encoding instanceof DataError) return yield* encoding
-      lengths[i] = encoding.ids.length
-    }
-    lengths.sort()
+    const indices = Uint32Array.from({ length: count }, (_, i) => Math.floor((i * source.rows) / count))
+    const measured = yield* inParts(indices, (part) => Effect.flatMap(source.read(part), lengthsOf))
+    const lengths = Uint32Array.from(measured).sort()
     const percentile = percentilesOf(lengths)
     const truncated = lengths.filter((length) => length > maxLength).length / Math.max(1, count)
     return { sample: count, p50: percentile(0.5), p95: percentile(0.95), max: percentile(1), truncated }

@@ -84,11 +84,21 @@ const parse = (file: string, text: string): Effect.Effect<unknown, PlanFileError
     }
   })
 
+/** Data on another machine. A URL is not repeated: it may hold a password. */
+const urlProblems = ({ data: { train, validation, test } }: RunPlan): ReadonlyArray<PlanProblem> =>
+  Object.entries({ train, validation, test }).flatMap(([name, input]) =>
+    typeof input === "string" && isUrl(input)
+      ? [{ path: `data.${name}`, message: "found a URL; expected a path: download it first" }]
+      : []
+  )
+
 /** Decode a plan given as a value; relative input paths are relative to `baseDirectory`. */
 export const planFromValue = (value: unknown, baseDirectory: string): Effect.Effect<RunPlan, PlanError, Path.Path> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const plan = yield* decodeRunPlan(value)
+    const problems = urlProblems(plan)
+    if (problems.length > 0) return yield* new PlanError({ problems })
     return mapInputs(plan, (input) => path.resolve(baseDirectory, input))
   })
 

@@ -7,6 +7,7 @@
  *   specialTexts    special tokens inside what people wrote
  */
 import type { ChatData } from "../../../schemas/index.ts"
+import { listed } from "../../boundary/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
 import { type Broken, isBroken } from "../columns.ts"
 import { assistantTurns, type ChatTemplate, chatTemplate, type Turns } from "./chat-template.ts"
@@ -175,7 +176,9 @@ export const specialTexts = (special: RegExp | undefined): SpecialTexts => {
     warnings: () => {
       if (rows === 0) return []
       const count = rows === 1 ? "1 row holds" : `${rows.toLocaleString("en")} rows hold`
-      return [`${count} ${[...words].join(", ")} in its text, which becomes the special token (${places.join(", ")})`]
+      return [
+        `${count} ${listed([...words]).join(", ")} in its text, which becomes the special token (${places.join(", ")})`
+      ]
     }
   }
 }

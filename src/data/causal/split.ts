@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { isBroken } from "../columns.ts"
 import { type DataError, dataError } from "../data-error.ts"
-import type { LabelledText, LabelledTextSource } from "../source.ts"
+import { inParts, type LabelledText, type LabelledTextSource } from "../source.ts"
 import type { RowEncoder } from "./encoder.ts"
 import { type CausalContent, type CausalExample, type CausalRow, ignored, type Sequence } from "./row.ts"
 
@@ -58,14 +58,16 @@ export const examplesOf = (
   indices: ArrayLike<number>,
   maxLength: number
 ): Effect.Effect<ReadonlyArray<CausalExample>, DataError> =>
-  Effect.gen(function* () {
-    const sequences = yield* sequencesOf(split, yield* split.read(indices))
-    return sequences.flatMap((sequence, i) =>
-      cut(sequence, maxLength, split.tooLong).flatMap((part) =>
-        part.labels.some((label) => label !== ignored) ? [{ ...part, row: indices[i]! }] : []
+  inParts(indices, (part) =>
+    Effect.gen(function* () {
+      const sequences = yield* sequencesOf(split, yield* split.read(part))
+      return sequences.flatMap((sequence, i) =>
+        cut(sequence, maxLength, split.tooLong).flatMap((piece) =>
+          piece.labels.some((label) => label !== ignored) ? [{ ...piece, row: part[i]! }] : []
+        )
       )
-    )
-  })
+    })
+  )
 
 /** A sequence in pieces of at most `maxLength` tokens: the first one alone, or all. */
 export const cut = (

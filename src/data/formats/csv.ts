@@ -9,21 +9,22 @@
  */
 import { CsvError, parse } from "csv-parse/sync"
 import * as Effect from "effect/Effect"
+import { cut, listed } from "../../boundary/index.ts"
 import type { Broken } from "../columns.ts"
 import { dataError } from "../data-error.ts"
 import { firstRecord, notUtf8, type RawRecord, type RecordEnds, textOf, textStart } from "../records.ts"
-import { columnProblems, type FileFormat } from "./format.ts"
+import { columnProblems, type FileFormat, tooManyColumns } from "./format.ts"
 
 export const csv: FileFormat = {
   extensions: ["csv"],
   gzip: true,
   open: (file, wanted) =>
     Effect.gen(function* () {
-      const first = yield* firstRecord(file, yield* textStart(file), csvEnds())
+      const first = yield* firstRecord({ file, from: yield* textStart(file), ends: csvEnds })
       if (first === undefined) return yield* dataError(file.name, "the file is blank; a header row and rows are needed")
       const where = `${file.name}:${first.record.line}`
       const header = yield* readHeader(where, first.record)
-      const problems = columnProblems(header, wanted)
+      const problems = tooManyColumns(header) ?? columnProblems(header, wanted)
       if (problems.length > 0) return yield* dataError(where, problems.join("; "))
       return {
         file,
@@ -39,7 +40,7 @@ const readHeader = (where: string, record: RawRecord) => {
   if ("broken" in fields) return Effect.fail(dataError(where, `in the header row: ${fields.broken}`))
   const separator = fields.length === 1 ? [";", "\t", "|"].find((mark) => fields[0]!.includes(mark)) : undefined
   if (separator === undefined) return Effect.succeed(fields)
-  const found = `the header is a single column, ${fields[0]}`
+  const found = `the header is a single column, ${cut(fields[0]!)}`
   const reason = `${found}; columns are separated by commas, not by ${JSON.stringify(separator)}`
   return Effect.fail(dataError(where, reason))
 }
@@ -51,7 +52,11 @@ const named = (
   if ("broken" in fields) return fields
   if (fields.length !== header.length) {
     const hint = fields.length > header.length ? "; a text with commas needs quotes" : ""
-    return { broken: `columns: found ${fields.length}, expected ${header.length} (${header.join(", ")})${hint}` }
+    return {
+      broken: `columns: found ${fields.length}, expected ${header.length} (${listed(header)
+        .map((name) => cut(name))
+        .join(", ")})${hint}`
+    }
   }
   return { value: Object.fromEntries(header.map((name, i) => [name, fields[i]])) }
 }

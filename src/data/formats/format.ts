@@ -1,6 +1,7 @@
 /** What a format of data files is. Each is a value of `FileFormat` in a file of its own, and an entry of the table in `index.ts`. */
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { cut, limit, overLimit } from "../../boundary/index.ts"
 import { missingColumn } from "../columns.ts"
 import type { DataError } from "../data-error.ts"
 import type { DataFile } from "../file.ts"
@@ -31,12 +32,18 @@ export interface WantedColumn {
   readonly role?: string
 }
 
+/** A header of so many names that a row of them is no row, in the form of `columnProblems`. */
+export const tooManyColumns = ({ length }: ReadonlyArray<string>): ReadonlyArray<string> | undefined =>
+  length <= limit("columns")
+    ? undefined
+    : [`the file has ${length.toLocaleString("en")} columns, more than ${overLimit("columns")}`]
+
 /** For formats that know their columns before the rows: the wanted ones that are missing or there twice, a sentence each. */
 export const columnProblems = (names: ReadonlyArray<string>, { columns }: Wanted): ReadonlyArray<string> => {
   const required = columns?.required ?? [...new Set(names)].map((name): WantedColumn => ({ name }))
   return required.flatMap(({ name, role }) => {
     const count = names.filter((one) => one === name).length
-    if (count > 1) return [`the header names the column "${name}" ${count} times`]
+    if (count > 1) return [`the header names the column "${cut(name)}" ${count} times`]
     return count === 0 ? [missingColumn(name, names, role)] : []
   })
 }

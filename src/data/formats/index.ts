@@ -4,6 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { isUrl } from "../../files/index.ts"
 import { type Fields, isFields, notAnObject } from "../columns.ts"
 import { type DataError, dataError } from "../data-error.ts"
 import { openFile } from "../file.ts"
@@ -19,9 +20,12 @@ const formats: ReadonlyArray<FileFormat> = [jsonLines, csv, parquet]
 /** Opens a data file by its extension until the scope closes. Any other extension is an error: no file is guessed at. */
 export const openRows = (path: string, wanted: Wanted = {}): Effect.Effect<RowFile, DataError, Scope.Scope> =>
   Effect.gen(function* () {
+    if (isUrl(path)) return yield* dataError("data", "found a URL; expected a path: download it first")
     const [, extension = "", gz] = /\.([^./\\]+?)(\.gz)?$/i.exec(path) ?? []
     const format = formats.find(({ extensions }) => extensions.includes(extension.toLowerCase()))
     if (format === undefined || (gz !== undefined && !format.gzip)) {
+      // a folder or a device has none either, and no other name would help
+      if (extension === "") yield* openFile(path)
       const found = extension === "" ? "no extension" : `the extension .${extension}${gz ?? ""}`
       return yield* dataError(path, `${found} tells no format; expected ${expected}`)
     }

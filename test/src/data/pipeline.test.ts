@@ -44,7 +44,7 @@ test("batch: rows of equal length meet in other batches with another seed", asyn
 test("tokenize fails on an unknown label with its place", async () => {
   const stream = classification(path).pipe(tokenize(words, { maxLength: 32, labels: ["even", "add"] }))
   expect(await failureOf(Stream.runDrain(stream))).toBe(
-    'rows.jsonl:2: the label "odd" is not among the classes even, add; did you mean "add"?'
+    'rows.jsonl:2: the label "odd" is not among the classes "even", "add"; did you mean "add"?'
   )
 })
 

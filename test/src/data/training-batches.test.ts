@@ -105,7 +105,7 @@ describe("trainingBatches", () => {
   test("a label that is no class fails with its place", async () => {
     const split = classificationSplit(fromRows([{ text: "a", label: "evn" }]), ["even", "odd"])
     expect(await failureOf(Stream.runDrain(trainingBatches(split, words, options)))).toBe(
-      'rows[0]: the label "evn" is not among the classes even, odd; did you mean "even"?'
+      'rows[0]: the label "evn" is not among the classes "even", "odd"; did you mean "even"?'
     )
   })
 })

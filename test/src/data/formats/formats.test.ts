@@ -40,6 +40,12 @@ describe.each(Object.entries(written))(".%s", (extension, content) => {
   })
 })
 
+test("a URL is no path, and is not repeated", async () => {
+  expect(await failureOf(firstRows("https://user:secret@example.org/rows.csv", 1))).toBe(
+    "data: found a URL; expected a path: download it first"
+  )
+})
+
 test("labelled texts out of a parquet file: its rows count from 1", async () => {
   const file = join(import.meta.dir, "../../../golden/parquet/chats-snappy.parquet")
   const all = await run(firstRows(file, 1000))
@@ -64,6 +70,13 @@ test("rows of numbers out of CSV, each list as JSON text", async () => {
   )
   expect([...batches[0]!.inputs[0]!.values]).toEqual([0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4])
   expect([...batches[0]!.labels]).toEqual([1, 0])
+  const ragged = fileOf("csv", 'pixels,digit\n"[[1, 2, 3], [4]]",7\n"[[1, 2], 3, 4]",1\n')
+  const lengths = 'the input "pixels" has lists of different lengths, expected 4 numbers'
+  expect((await failureOf(openArrays({ ...section, train: ragged }, 0, 4))).split("\n")).toEqual([
+    "rows.csv: 2 problems:",
+    `  rows.csv:2: ${lengths}`,
+    `  rows.csv:3: ${lengths}`
+  ])
   const wrong = fileOf("csv", "pixels,digit\nmany,7\n")
   expect(await failureOf(openArrays({ ...section, train: wrong }, 0, 4))).toContain(
     'the input "pixels" is a string, expected a list of 4 numbers'

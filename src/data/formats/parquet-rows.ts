@@ -1,0 +1,218 @@
+/**
+ * The rows of a Parquet file, read by `hyparquet` and written out once as JSON lines, one row group after the other, so that line n of
+ * what is read is row n of the file. Columns that are not asked for are not decoded.
+ *
+ * Memory is one row group (the unit in which the format packs a column) and its rows.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import {
+  type AsyncBuffer,
+  type Compressors,
+  type FileMetaData,
+  type ParquetParsers,
+  parquetMetadata,
+  parquetReadObjects,
+  parquetSchema,
+  type RowGroup,
+  type SchemaElement,
+  type SchemaTree
+} from "hyparquet"
+import { limit, overLimit } from "../../boundary/index.ts"
+import { parseBoundedJson } from "../../files/index.ts"
+import { type DataError, dataError } from "../data-error.ts"
+import type { DataFile } from "../file.ts"
+import { growth, spilled, type Write } from "../packed-file.ts"
+import { columnProblems, tooManyColumns, type Wanted } from "./format.ts"
+import { type Column, checkRowGroup, checkThrift, placesOf } from "./parquet-bounds.ts"
+
+/** Errors of the library that are not its own are about lengths and parts that are not there. */
+const failed = (cause: unknown): string => {
+  const isStray = cause instanceof RangeError || cause instanceof TypeError
+  return `cannot be read as parquet: ${isStray ? "its parts do not fit together" : cause instanceof Error ? cause.message : cause}`
+}
+
+/** The rows as JSON lines. */
+export const asJsonLines = (packed: DataFile, wanted: Wanted): Effect.Effect<DataFile, DataError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { metadata, tree } = yield* Effect.tryPromise({
+      try: () => readFooter(packed),
+      catch: (cause) => dataError(packed.name, failed(cause))
+    })
+    const names = tree.children.map(({ element }) => element.name)
+    const problems = tooManyColumns(names) ?? columnProblems(names, wanted)
+    if (problems.length > 0) return yield* dataError(packed.name, problems.join("; "))
+    if (metadata.num_rows === 0n) return yield* dataError(packed.name, "the file has no rows; at least one is needed")
+    const { required = [], optional = [] } = wanted.columns ?? {}
+    const needed = new Set(wanted.columns === undefined ? names : [...required.map(({ name }) => name), ...optional])
+    const table = tableOf(metadata, tree, needed)
+    return yield* spilled(packed, (write, signal) => writeRows(packed, table, wanted.first, write, signal), failed)
+  })
+
+const tail = 8 // length of the footer, "PAR1"
+
+/** The footer, once it has been counted. */
+const readFooter = async (file: DataFile): Promise<{ readonly metadata: FileMetaData; readonly tree: SchemaTree }> => {
+  if (file.size < tail) throw new Error("it is too short")
+  const read = readRange(file)
+  const end = await read(file.size - tail, file.size)
+  const view = new DataView(end.buffer, end.byteOffset)
+  if (view.getUint32(4, true) !== 0x31524150) throw new Error('it does not end in "PAR1"')
+  const length = view.getUint32(0, true)
+  if (length > file.size - tail) throw new Error(`its footer is said to have ${length} of its ${file.size} bytes`)
+  if (length > limit("text-file-bytes")) throw new Error(`its footer is longer than ${overLimit("text-file-bytes")}`)
+  const footer = await read(file.size - tail - length, file.size)
+  const tooMany = `its footer holds more than ${overLimit("parquet-footer-values")}; write the file with larger row groups`
+  checkThrift(new DataView(footer.buffer, footer.byteOffset), 0, limit("parquet-footer-values"), tooMany)
+  const metadata = parquetMetadata(footer, { geoparquet: false })
+  return { metadata, tree: parquetSchema(metadata) }
+}
+
+/** The part of a file that is wanted: the library goes through all that it is given for every row group. */
+interface Table {
+  readonly columns: ReadonlyArray<string>
+  readonly tree: SchemaTree
+  readonly metadata: Omit<FileMetaData, "row_groups">
+  readonly groups: ReadonlyArray<RowGroup>
+}
+
+const tableOf = (metadata: FileMetaData, tree: SchemaTree, needed: ReadonlySet<string>): Table => {
+  const children = tree.children.filter(({ element }) => needed.has(element.name))
+  const schema = [{ ...tree.element, num_children: children.length }, ...children.flatMap(elementsOf)]
+  const groups = metadata.row_groups.map((group) => ({
+    ...group,
+    columns: group.columns.filter(({ meta_data: of }) => of === undefined || needed.has(of.path_in_schema[0]!))
+  }))
+  return {
+    columns: children.map(({ element }) => element.name),
+    tree: { ...tree, children },
+    metadata: { ...metadata, schema },
+    groups
+  }
+}
+
+const elementsOf = ({ element, children }: SchemaTree): ReadonlyArray<SchemaElement> => [
+  element,
+  ...children.flatMap(elementsOf)
+]
+
+// Lines are written together: enough to make a write worth its while.
+const lettersPerWrite = 1 << 20
+
+const writeRows = async (
+  packed: DataFile,
+  { columns, tree, metadata, groups }: Table,
+  first: number = Number.POSITIVE_INFINITY,
+  write: Write,
+  signal: AbortSignal
+): Promise<void> => {
+  const utf8 = new TextEncoder()
+  const read = readRange(packed)
+  const grow = growth(packed)
+  let row = 0
+  for (const group of groups) {
+    signal.throwIfAborted()
+    if (row >= first) return
+    const rows = Number(group.num_rows)
+    const described = group.columns.flatMap(({ meta_data: of }) => (of === undefined ? [] : [of]))
+    const held: Array<Held & Column> = []
+    for (const place of placesOf(rows, described, tree, packed.size)) {
+      held.push({ ...place, bytes: await read(place.start, place.end) })
+    }
+    // row groups may be many, and all of them the same bytes; the library compares the columns with one another in each
+    grow(rows + columns.length ** 2)
+    checkRowGroup(held, compressors(), grow)
+    const objects = await parquetReadObjects({
+      file: asyncBuffer(packed.size, held),
+      metadata: { ...metadata, row_groups: [group] },
+      columns: [...columns],
+      rowEnd: Math.min(first - row, rows),
+      compressors: compressors(),
+      parsers
+    })
+    let lines = ""
+    for (const object of objects) {
+      lines += lineOf(object, ++row)
+      if (lines.length < lettersPerWrite) continue
+      await write(utf8.encode(lines))
+      lines = ""
+    }
+    await write(utf8.encode(lines))
+  }
+}
+
+/** A row on a line. */
+const lineOf = (object: object, row: number): string => {
+  const most = limit("row-bytes")
+  let letters = 0
+  const counted = (name: string, value: unknown): unknown => {
+    letters += name.length + (typeof value === "string" || value instanceof Uint8Array ? value.length : 1)
+    if (letters > most) throw new Error(`row ${row} is longer than ${overLimit("row-bytes")}`)
+    return typeof value === "bigint" ? Number(value) : value // JSON does not have 64 bits
+  }
+  return `${JSON.stringify(object, counted)}\n`
+}
+
+const utf8 = new TextDecoder()
+
+/** JSON in a column becomes values when its row is written: those of a row group could be many times as large as their text. */
+const parsers: Partial<ParquetParsers> = {
+  jsonFromBytes: (bytes: Uint8Array | undefined) =>
+    bytes === undefined
+      ? undefined
+      : {
+          toJSON: () => {
+            if (bytes.length > limit("row-bytes")) throw new Error(`a value is longer than ${overLimit("row-bytes")}`)
+            const parsed = parseBoundedJson(utf8.decode(bytes))
+            if ("problem" in parsed) throw new Error(`a value of a column of JSON ${parsed.problem}`)
+            return parsed.value
+          }
+        }
+}
+
+const readRange =
+  ({ read }: DataFile) =>
+  (from: number, to: number): Promise<Uint8Array> =>
+    Effect.runPromise(read(from, to - from))
+
+/** Bytes of a file, and where they begin. */
+interface Held {
+  readonly start: number
+  readonly bytes: Uint8Array
+}
+
+/** What is held of a file, to the library. Neighbours that are small it asks for together, with what lies between them. */
+const asyncBuffer = (size: number, held: ReadonlyArray<Held>): AsyncBuffer => ({
+  byteLength: size,
+  slice: (from, to = size) => {
+    const whole = held.find(({ start, bytes }) => start === from && start + bytes.length === to)?.bytes.buffer
+    if (whole instanceof ArrayBuffer && whole.byteLength === to - from) return whole
+    const range = new Uint8Array(to - from)
+    for (const { start, bytes } of held) {
+      const part = bytes.subarray(Math.max(0, from - start), Math.max(0, to - start))
+      if (part.length > 0) range.set(part, Math.max(0, start - from))
+    }
+    return range.buffer
+  }
+})
+
+/** Snappy is the library's own; the others are the system's, where there is one. None unpacks more than a page says it holds. */
+const compressors = (): Compressors => {
+  const { process } = globalThis as { readonly process?: NodeJS.Process }
+  if (typeof process?.getBuiltinModule !== "function") return {}
+  const zlib = process.getBuiltinModule("node:zlib")
+  const within =
+    (unpack: (input: Uint8Array, options: { readonly maxOutputLength: number }) => Uint8Array) =>
+    (input: Uint8Array, size: number): Uint8Array => {
+      try {
+        return unpack(input, { maxOutputLength: Math.max(1, size) })
+      } catch (cause) {
+        throw new Error(`a page does not unpack to its ${size} bytes`, { cause })
+      }
+    }
+  return {
+    GZIP: within(zlib.gunzipSync),
+    BROTLI: within(zlib.brotliDecompressSync),
+    ZSTD: within(zlib.zstdDecompressSync)
+  }
+}
