@@ -10,7 +10,7 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import ownPackage from "../../package.json" with { type: "json" }
-import { cut, printable, printableLine } from "../boundary/index.ts"
+import { cut, printable, printableLine, shownArgument, withoutSecretsIn } from "../boundary/index.ts"
 import { refuse } from "./output.ts"
 
 /** The exit code: EX_SOFTWARE of sysexits.h. Failures that have a reason end with 1. */
@@ -45,15 +45,12 @@ const report = (thrown: unknown): string => {
   return [
     `tfjs-lora-pro ${ownPackage.version}, ${runtime} ${versions[runtime]}, ${platform} ${release()} ${arch}`,
     `${new Date().toISOString()}, memory ${megabytes(memoryUsage().rss)} of this process, ${megabytes(freemem())} of ${megabytes(totalmem())} free`,
-    `command: ${argv.slice(2).join(" ")}`,
+    `command: ${argv.slice(2).map(shownArgument).join(" ")}`,
     "",
     stacks(thrown),
     ""
   ].join("\n")
 }
-
-/** What is between the two in a URL may be a password. */
-const withoutSecrets = (text: string): string => text.replaceAll(/:\/\/\S*@/g, "://***@")
 
 /** Writes under a temporary name and renames. The file's path, or undefined where it cannot be written there. */
 const written = (folder: () => string, name: string, text: string): string | undefined => {
@@ -78,11 +75,11 @@ const isOutOfMemory = (text: string): boolean => /out of memory|allocation faile
 /** Writes the report and says in one sentence what happened and what to do. */
 export const reportBug = (thrown: unknown): void => {
   const what = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown)
-  const text = withoutSecrets(report(thrown))
+  const text = withoutSecretsIn(report(thrown))
   const name = `tfjs-lora-pro-error-${new Date().toISOString().replaceAll(/[:.]/g, "-")}.txt`
   const file = written(process.cwd, name, text) ?? written(tmpdir, name, text)
   const where = file === undefined ? "no report of it could be written" : `the report is in ${file}`
-  const told = printableLine(cut(withoutSecrets(what), 300))
+  const told = printableLine(cut(withoutSecretsIn(what), 300))
   refuse(
     isOutOfMemory(what)
       ? `\nERROR\n  out of memory (${told}): smaller batches, training.recompute and model.weights need less, and validate says how much; ${printable(where)}`

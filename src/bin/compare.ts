@@ -6,7 +6,7 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as References from "effect/References"
 import * as Result from "effect/Result"
-import { withoutSecrets } from "../boundary/index.ts"
+import { shownArgument } from "../boundary/index.ts"
 import {
   type Asked,
   bestRates,
@@ -163,10 +163,6 @@ const again = (): string => {
   const quoted = args.map((arg) => (/^[\w./,:=@+-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", "'\\''")}'`))
   return `${invocation} ${quoted.join(" ")}`
 }
-
-/** `postgres://…` or `--storage=postgres://…`, as they may be shown. */
-const shownArgument = (arg: string): string =>
-  arg.includes("://") ? arg.replace(/^(--[\w-]+=)?(.*)$/s, (_, flag = "", url) => flag + withoutSecrets(url)) : arg
 
 const textOf = (folder: string, verdict: Verdict): string =>
   `${markdownOf(verdict).trimEnd()}\n\nEverything is in ${folder}/: compare.html, compare.md, compare.json, and a run folder for each trial.`

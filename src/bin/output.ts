@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
-import { printable } from "../boundary/index.ts"
+import { printable, withoutSecretsIn } from "../boundary/index.ts"
 import { systemReason } from "../files/index.ts"
 
 /** What was to be printed did not arrive. */
@@ -98,7 +98,7 @@ export const refuse = (text: string): void => {
   }
 }
 
-/** The console of the command-line library, which prints help and refusals; `arrived` fails, and says so, where help did not arrive. */
+/** The console of the command-line library, which prints help and refusals, these without passwords in URLs; `arrived` fails, and says so, where help did not arrive. */
 export const libraryConsole = (): {
   readonly service: Console.Console
   readonly arrived: Effect.Effect<void, OutputError>
@@ -108,7 +108,7 @@ export const libraryConsole = (): {
     service: {
       ...globalThis.console,
       log: (...values) => void writes.push(Effect.runPromiseExit(write("stdout", `${format(...values)}\n`))),
-      error: (...values) => refuse(format(...values))
+      error: (...values) => refuse(withoutSecretsIn(format(...values)))
     },
     arrived: Effect.flatMap(
       Effect.promise(() => Promise.all(writes)),

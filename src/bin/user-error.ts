@@ -2,18 +2,18 @@
 
 import { CliError } from "effect/cli"
 import * as Effect from "effect/Effect"
-import { cutLines, listed, printable, withoutSecretsIn } from "../boundary/index.ts"
+import { cutLines, listed, printable } from "../boundary/index.ts"
 import { OutputError } from "./output.ts"
 
 /** Errors list 20 entries of each of their kinds; what is longer all the same ends here. */
 const mostLines = 100
 
 /**
- * A message for stderr: what it quotes from outside is shown, not obeyed, and no URL in it has a password. Its lines are indented
- * alike: the command line indents only the first.
+ * A message for stderr: what it quotes from outside is shown, not obeyed. Its lines are indented alike: the command line indents only the
+ * first.
  */
 export const userError = (message: string, cause: unknown = new Error(message)): CliError.UserError => {
-  const lines = listed(cutLines(message).split("\n"), mostLines).map(withoutSecretsIn)
+  const lines = listed(cutLines(message).split("\n"), mostLines)
   return new CliError.UserError({ cause, userMessage: printable(lines.join("\n  ")) })
 }
 

@@ -8,7 +8,7 @@ export {
   setLimits,
   setLimitsFromText
 } from "./limits.ts"
-export { withoutSecrets, withoutSecretsIn } from "./secrets.ts"
+export { shownArgument, withoutSecrets, withoutSecretsIn } from "./secrets.ts"
 export {
   cut,
   cutLines,

@@ -26,6 +26,10 @@ export const withoutSecrets = (url: string): string => {
 
 /** A text with every URL in it so. USER:PASSWORD stays: it is what a message calls what belongs there. */
 export const withoutSecretsIn = (text: string): string =>
-  text.replaceAll(/\b[a-z][a-z\d+.-]{0,30}:\/\/(?!USER:PASSWORD@)[^\s"'`]*[^\s"'`.,:;)]/gi, (url) =>
-    withoutSecrets(url)
-  )
+  text.replaceAll(/[a-z][a-z\d+.-]{0,30}:\/\/(?!USER:PASSWORD@)[^\s"'`]*[^\s"'`.,:;)]/gi, (url) => withoutSecrets(url))
+
+/** An argument of a command line as it may be shown: `postgres://…`, or `--storage=postgres://…`. */
+export const shownArgument = (argument: string): string =>
+  argument.includes("://")
+    ? argument.replace(/^((?:[\w.-]+=)*)(.*)$/s, (_, name, url) => name + withoutSecrets(url))
+    : argument

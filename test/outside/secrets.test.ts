@@ -36,10 +36,16 @@ describe("the password of a study's storage", () => {
     }
   })
 
-  test("a URL in the place of a file is named without it", async () => {
-    const { stderr } = await w.cli(["train", "https://user:secret@host/plan.json"])
-    expect(stderr).toContain("https://***@host/plan.json: ")
-    expect(stderr).not.toContain("secret")
+  test("is not in what is said of other arguments", async () => {
+    for (const args of [
+      ["train", "https://user:secret@host/plan.json"],
+      ["compare", "plan.json", "https://user:secret@host/plan.json"],
+      ["compare", "plan.json", "--seeds", "https://user:secret@host/plan.json"]
+    ]) {
+      const { stdout, stderr } = await w.cli(args)
+      expect(stderr).toContain("https://***@host/plan.json")
+      expect(stdout + stderr).not.toContain("secret")
+    }
   })
 
   const asked = (storage: string) => ({ seeds: 1, freshSeeds: 2, halving: false, device: "wasm" as const, storage })

@@ -26,8 +26,12 @@ export interface RemoteFile {
 /** The network does not answer; everything else that fails is a HubError. */
 export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", { reason: Schema.String }) {}
 
-export const unreachable = (cause: unknown) =>
-  new Unreachable({ reason: cause instanceof Error ? cause.message : String(cause) })
+export const unreachable = (cause: unknown) => {
+  // Node has the reason in the cause; Bun adds advice for whoever wrote the call
+  const told = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause
+  const reason = told instanceof Error ? told.message : String(told)
+  return new Unreachable({ reason: reason.replace(/\. For more information, pass .*$/s, "") })
+}
 
 /** Loaded where it is needed: a program that has its models on the disk does not pay for it. */
 const hub = (): Promise<typeof Hub> => import("@huggingface/hub")

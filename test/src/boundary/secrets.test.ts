@@ -1,6 +1,6 @@
 /** What of a URL is shown: enough to know it by, and nothing that opens a door. */
 import { describe, expect, test } from "bun:test"
-import { withoutSecrets, withoutSecretsIn } from "../../../src/boundary/index.ts"
+import { shownArgument, withoutSecrets, withoutSecretsIn } from "../../../src/boundary/index.ts"
 
 describe("a URL as it may be printed and stored", () => {
   test.each([
@@ -53,8 +53,19 @@ test("URLs in a text, which is otherwise as it was", () => {
   expect(withoutSecretsIn('"https://a:b@c/d" and hf:a/b@c, x@y: postgres://h/d?password=e f')).toBe(
     '"https://***@c/d" and hf:a/b@c, x@y: postgres://h/d?password=*** f'
   )
+  expect(withoutSecretsIn("\u001b[31mhttp://a:b@c")).toBe("\u001b[31mhttp://***@c")
   const help = "expected postgres://USER:PASSWORD@HOST/DATABASE"
   expect(withoutSecretsIn(help)).toBe(help)
   const long = "a-".repeat(100_000)
   expect(withoutSecretsIn(long)).toBe(long)
+})
+
+test("arguments of a command line", () => {
+  const given = ["--storage=postgres://a:b c@d/e", "postgres://a:b c@d/e", "hf:a/b@c", "--set=x.y=http://a@b"]
+  expect(given.map(shownArgument)).toEqual([
+    "--storage=postgres://***@d/e",
+    "postgres://***@d/e",
+    "hf:a/b@c",
+    "--set=x.y=http://***@b"
+  ])
 })
