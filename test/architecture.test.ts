@@ -74,7 +74,6 @@ const sideDoors: Readonly<Record<string, string>> = {
   "src/device/browser.ts": "a page has no Bun and no Deno",
   "src/device/bun.ts": "the Bun plugin, which knows its runtime",
   "src/linalg/truncated-svd.ts": "a page, for which an init loads it when it starts from a decomposition",
-  "src/models/gguf/split-files.ts": "names of files, for the record of a run",
   "src/output/adapter-folder.ts": "a page writes adapters and has no run folders",
   "src/output/peft/layout.ts": "the same, for a LayersModel's adapter",
   "src/output/invocation.ts": "a command's first line",

@@ -9,9 +9,11 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { Device, ofDevice } from "../device/index.ts"
 import { type Conversation, conversation, type GenerationEnd, generate, promptCache } from "../generation/index.ts"
+import { Progress } from "../run/index.ts"
 import { dialogue } from "./dialogue.ts"
 import type { chatFlags, Given } from "./flags.ts"
-import { tell, writeResult } from "./output.ts"
+import { screen, tell, writeResult } from "./output.ts"
+import { terminalListener } from "./terminal.ts"
 import { openWriting, optionsOf } from "./writing.ts"
 
 /**
@@ -82,7 +84,11 @@ export const chat = ({ model, system, base, device, threads, ...given }: Given<t
       ),
       ofDevice
     )
-  }).pipe(Effect.scoped, Effect.provide(Device.layer(device, { threads })))
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(Device.layer(device, { threads })),
+    Effect.provideService(Progress, terminalListener(screen))
+  )
 
 const lengthReached = ({ ids, promptTokens }: GenerationEnd, maxTokens: number): string =>
   ids.length < maxTokens

@@ -11,9 +11,11 @@ import {
   type Prompt
 } from "../generation/index.ts"
 import type { Writing } from "../kinds/index.ts"
+import { Progress } from "../run/index.ts"
 import { stdinLines } from "./dialogue.ts"
 import type { Given, generateFlags } from "./flags.ts"
-import { tell, writeResult } from "./output.ts"
+import { screen, tell, writeResult } from "./output.ts"
+import { terminalListener } from "./terminal.ts"
 import { openWriting, optionsOf } from "./writing.ts"
 
 /** Prompts that are continued together: reading the weights once serves all of them. */
@@ -84,4 +86,8 @@ export const generate = ({
       }),
       ofDevice
     )
-  }).pipe(Effect.scoped, Effect.provide(Device.layer(device, { threads })))
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(Device.layer(device, { threads })),
+    Effect.provideService(Progress, terminalListener(screen))
+  )

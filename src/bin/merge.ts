@@ -2,16 +2,22 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Device } from "../device/index.ts"
+import { Progress } from "../run/index.ts"
 import { type MergeReport, mergeRun } from "../trained/index.ts"
 import type { Given, mergeFlags } from "./flags.ts"
-import { print, printJson } from "./output.ts"
+import { print, printJson, screen } from "./output.ts"
+import { terminalListener } from "./terminal.ts"
 
 export const merge = ({ run, out, base, device, threads, json }: Given<typeof mergeFlags>) =>
   Effect.gen(function* () {
     const options = { out: Option.getOrUndefined(out), base: Option.getOrUndefined(base) }
     const report = yield* mergeRun(run, options)
     yield* json ? printJson(report) : print(mergeText(report))
-  }).pipe(Effect.scoped, Effect.provide(Device.layer(device, { threads })))
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(Device.layer(device, { threads })),
+    Effect.provideService(Progress, terminalListener(screen))
+  )
 
 const mergeText = ({ directory, tensors, check }: MergeReport): string =>
   [

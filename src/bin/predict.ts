@@ -4,10 +4,12 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { Device } from "../device/index.ts"
 import type { Prediction } from "../kinds/index.ts"
+import { Progress } from "../run/index.ts"
 import { adapterFileAt, loadAdapterFile, loadRun, RunError } from "../trained/index.ts"
 import { stdinLines } from "./dialogue.ts"
 import type { Given, predictFlags } from "./flags.ts"
-import { printJson, printResult } from "./output.ts"
+import { printJson, printResult, screen } from "./output.ts"
+import { terminalListener } from "./terminal.ts"
 
 /** A run, or an adapter of a tf.LayersModel with that model as --base. */
 const opened = (place: string, base: string | undefined) =>
@@ -43,4 +45,8 @@ export const predict = ({ run: place, texts, base, device, threads, json }: Give
         )
       )
     )
-  }).pipe(Effect.scoped, Effect.provide(Device.layer(device, { threads })))
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(Device.layer(device, { threads })),
+    Effect.provideService(Progress, terminalListener(screen))
+  )

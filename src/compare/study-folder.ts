@@ -16,7 +16,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { listedLines, withoutSecrets } from "../boundary/index.ts"
-import { FileError, fileError, inNewFolder, isRecord, readTextFile, writeJson } from "../files/index.ts"
+import { asFileError, FileError, fileError, inNewFolder, isRecord, readJsonFile, writeJson } from "../files/index.ts"
 import { planFromValue, relocate } from "../plan/index.ts"
 import { type Question, Study, TrialResult } from "./study.ts"
 
@@ -49,7 +49,7 @@ const planIn = (question: Question, folder: string) =>
     output
   }))
 
-const decodeStudy = Schema.decodeUnknownEffect(Schema.fromJsonString(Study))
+const decodeStudy = Schema.decodeUnknownEffect(Study)
 
 const notWhatItWrites = (file: string) => (error: Schema.SchemaError) =>
   new FileError({ action: "read", file, reason: `not what compare writes: ${error.message.replaceAll("\n", " ")}` })
@@ -61,10 +61,8 @@ const studyIn = (folder: string) =>
     const path = yield* Path.Path
     const file = path.join(folder, files.study)
     if (!(yield* fs.exists(file).pipe(Effect.mapError(fileError("read", file))))) return undefined
-    const text = yield* readTextFile(file).pipe(
-      Effect.mapError(({ reason }) => new FileError({ action: "read", file, reason }))
-    )
-    const study = yield* decodeStudy(text).pipe(Effect.mapError(notWhatItWrites(file)))
+    const json = yield* readJsonFile(file).pipe(Effect.mapError(asFileError))
+    const study = yield* decodeStudy(json).pipe(Effect.mapError(notWhatItWrites(file)))
     // earlier versions wrote more of the URL
     return { ...study, storage: withoutSecrets(study.storage) }
   })
@@ -149,9 +147,8 @@ export const writeResults = (folder: string, finished: boolean, results: Readonl
 /** The results of a study that came to its end; undefined where it did not. */
 export const finishedResults = (folder: string) =>
   Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    const text = yield* fs.readFileString(path.join(folder, files.results)).pipe(Effect.orElseSucceed(() => ""))
-    const decoded = Schema.decodeUnknownOption(Schema.fromJsonString(Results))(text)
+    const json = yield* readJsonFile(path.join(folder, files.results)).pipe(Effect.orElseSucceed(() => null))
+    const decoded = Schema.decodeUnknownOption(Results)(json)
     return decoded._tag === "Some" && decoded.value.finished ? decoded.value.results : undefined
   })

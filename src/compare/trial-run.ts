@@ -11,7 +11,7 @@ import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { listedLines } from "../boundary/index.ts"
-import { type FileError, writeJson } from "../files/index.ts"
+import { type FileError, statRegular, writeJson } from "../files/index.ts"
 import { kindOf } from "../kinds/index.ts"
 import { lockRun, runFolder } from "../output/index.ts"
 import { planFromValue, relocate } from "../plan/index.ts"
@@ -252,7 +252,9 @@ const decodeProbe = Schema.decodeUnknownOption(Schema.fromJsonString(Probe))
 const discrepancyIn = (metrics: string): Effect.Effect<Discrepancy | undefined, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const text = yield* fs.readFileString(metrics).pipe(Effect.orElseSucceed(() => ""))
+    const text = yield* Effect.andThen(statRegular(metrics), fs.readFileString(metrics)).pipe(
+      Effect.orElseSucceed(() => "")
+    )
     const probes = text.split("\n").flatMap((line) => {
       const probe = decodeProbe(line)
       if (probe._tag === "None") return []

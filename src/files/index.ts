@@ -14,13 +14,16 @@ export {
 export { type FolderPlace, type GuardedFolder, guardFolder, within } from "./guarded-folder.ts"
 export { platformReason, systemReason } from "./platform-reason.ts"
 export { hostname, isGone, ownerIn, thisProcess } from "./process-owner.ts"
+export { statRegular } from "./regular-file.ts"
 export {
+  asFileError,
   isDeeperThan,
   isRecord,
   isUrl,
   type ParsedJson,
   parseBoundedJson,
   readExactly,
+  readJsonFile,
   readTextFile,
   repeatsKey,
   TextFileError

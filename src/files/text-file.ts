@@ -11,7 +11,9 @@ import * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
 import * as Schema from "effect/Schema"
 import { type LimitName, limit, overLimit } from "../boundary/index.ts"
+import { FileError } from "./atomic-file.ts"
 import { platformReason } from "./platform-reason.ts"
+import { irregular } from "./regular-file.ts"
 
 export class TextFileError extends Schema.TaggedError<TextFileError>()("TextFileError", {
   file: Schema.String,
@@ -34,7 +36,8 @@ export const readTextFile = (
     const fail = (reason: string) => new TextFileError({ file, reason, missing: false })
     const fs = yield* FileSystem.FileSystem
     const { type, size } = yield* fs.stat(file)
-    if (type !== "File") return yield* fail(`cannot be read: it is ${kinds[type] ?? "not a regular file"}`)
+    const other = irregular(type)
+    if (other !== undefined) return yield* fail(`cannot be read: ${other}`)
     const [bytes, allowed] =
       typeof most === "number" ? [most, `${most.toLocaleString("en")} bytes`] : [limit(most), overLimit(most)]
     if (size > bytes) return yield* fail(`is too large: ${size.toLocaleString("en")} bytes, more than ${allowed}`)
@@ -70,8 +73,6 @@ export const readExactly = (
 
 /** An address of the web, or of anything else that is no file. */
 export const isUrl = (place: string): boolean => /^[a-z][a-z0-9+.-]*:\/\//i.test(place)
-
-const kinds: { readonly [type: string]: string | undefined } = { Directory: "a folder", FIFO: "a pipe" }
 
 const platformFailure = (file: string, error: PlatformError) =>
   error.reason._tag === "NotFound"
@@ -136,3 +137,16 @@ export const parseBoundedJson = (text: string): ParsedJson => {
     return { problem: "is not JSON" } // engines word the reason differently, and some give no position
   }
 }
+
+/** The same as an error of reading a file. */
+export const asFileError = ({ file, reason }: TextFileError): FileError =>
+  new FileError({ action: "read", file, reason: reason.replace(/^cannot be read: /, "") })
+
+/** The value of a JSON file: UTF-8, of bounded size and depth. */
+export const readJsonFile = (file: string): Effect.Effect<unknown, TextFileError, FileSystem.FileSystem> =>
+  Effect.flatMap(readTextFile(file), (text) => {
+    const parsed = parseBoundedJson(text)
+    return "problem" in parsed
+      ? Effect.fail(new TextFileError({ file, reason: parsed.problem, missing: false }))
+      : Effect.succeed(parsed.value)
+  })

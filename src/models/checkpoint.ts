@@ -10,6 +10,7 @@ import { parseBoundedJson, readTextFile } from "../files/index.ts"
 import { readFolderHeaders, type SafetensorsError, type StoredTensor } from "../safetensors/index.ts"
 import { type Encoder, encoderOf, encoderParameters, WORD_EMBEDDINGS } from "./encoder.ts"
 import type { EncoderConfig, Family } from "./family.ts"
+import type { FolderFile } from "./files-read.ts"
 import { ModelError, type ParameterSpec, refusedUrl } from "./model.ts"
 
 export interface Checkpoint {
@@ -83,7 +84,7 @@ export const readHeaders = (folder: string) =>
 /** Reads a JSON file of the folder: UTF-8, of bounded size and depth. */
 export const readJson = (
   folder: string,
-  name: string
+  name: FolderFile
 ): Effect.Effect<unknown, ModelError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const path = yield* Path.Path

@@ -20,6 +20,7 @@ export { classParameterName, type DescribedModel, describe, type TaskOptions } f
 export { distilbert } from "./distilbert.ts"
 export { families, familyOf } from "./families.ts"
 export type { EncoderConfig, Family } from "./family.ts"
+export { GENERATION_CONFIG, type ModelFile, modelFiles } from "./files-read.ts"
 export * from "./layers-model/index.ts"
 export { type LoadOptions, load as loadDescribed, loadTokenizer } from "./load.ts"
 export type * from "./model.ts"

@@ -3,7 +3,7 @@
  *
  *   checkpoints/step-00000100/state.safetensors   trainable.0, … (parameters), start.0, … (what they subtract, where they do),
  *                                                 optimizer.0, … (moments and whatever else), float32
- *                             state.json          { format, step, position, best, name, plan, inputs, trainable, start, optimizer }
+ *                             state.json          { format, step, position, best, name, plan, inputs, versions, trainable, start, optimizer }
  *                             SHA256SUMS          of both files, as sha256sum writes and checks it
  *
  * A folder of this name is complete: it was written under a temporary name, flushed, and renamed. What disks and people do to it
@@ -18,13 +18,14 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { cut } from "../boundary/index.ts"
-import { parseBoundedJson, readTextFile } from "../files/index.ts"
+import { readJsonFile, readTextFile } from "../files/index.ts"
 import type { Network } from "../models/index.ts"
 import { layoutAt } from "../optimizers/index.ts"
 import { forEachTensor, readHeader, type StoredTensor } from "../safetensors/index.ts"
 import { frozenOf, tensorsOf, withFrozen, withTensors } from "../tensors/index.ts"
 import { restoredState, type Session, type StoredState, stateProblem, storedState } from "../training/index.ts"
 import { Inputs, sha256Of } from "./inputs.ts"
+import { Versions } from "./versions.ts"
 
 export const FORMAT = 1
 
@@ -46,6 +47,7 @@ export const CheckpointRecord = Schema.Struct({
   /** the plan that was trained, as its plan.json says it */
   plan: Schema.Unknown,
   inputs: Inputs,
+  versions: Schema.optionalKey(Versions),
   /** number of trained tensors */
   trainable: Schema.Natural,
   /** number of tensors that pairs subtract; absent: none */
@@ -200,9 +202,10 @@ const verify = (folder: string) =>
 const readRecord = (folder: string) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
-    const parsed = parseBoundedJson(yield* readTextFile(path.join(folder, files.record)))
-    if ("problem" in parsed) return yield* damaged(folder, `${files.record} ${parsed.problem}`)
-    return yield* Schema.decodeUnknownEffect(CheckpointRecord)(parsed.value)
+    const json = yield* readJsonFile(path.join(folder, files.record)).pipe(
+      Effect.mapError(({ reason }) => damaged(folder, `${files.record} ${reason}`))
+    )
+    return yield* Schema.decodeUnknownEffect(CheckpointRecord)(json)
   })
 
 const mustFit = (

@@ -17,6 +17,7 @@ import type { Session } from "../training/index.ts"
 import { type Best, readCheckpoint, type StoredCheckpoint, stepOf } from "./checkpoint-read.ts"
 import { flush, releaseSnapshot, type Snapshot, takeSnapshot, writeCheckpoint } from "./checkpoint-write.ts"
 import type { Inputs } from "./inputs.ts"
+import { versions } from "./versions.ts"
 
 /** Whose checkpoints they are. */
 export interface CheckpointedRun {
@@ -77,7 +78,7 @@ export const openCheckpoints = (
     const begin = Effect.gen(function* () {
       yield* jobs.settle
       if (session.step === saved) return
-      const snapshot = yield* takeSnapshot(session, { best, name, plan, inputs })
+      const snapshot = yield* takeSnapshot(session, { best, name, plan, inputs, versions: versions() })
       yield* sync.pipe(Effect.onError(() => Effect.sync(() => releaseSnapshot(snapshot))))
       yield* jobs.start(write(snapshot))
     })

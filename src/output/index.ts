@@ -4,7 +4,16 @@ export { FileError } from "../files/index.ts"
 export { AdapterError, peftReader, restoreAdapter, saveAdapter, saveTensors } from "./adapter-folder.ts"
 export { CheckpointError, CheckpointMisfit, restoreCheckpoint } from "./checkpoint-read.ts"
 export { type Checkpoints, openCheckpoints } from "./checkpoints.ts"
-export { type BaseIdentity, baseIdentity } from "./inputs.ts"
+export {
+  type BaseIdentity,
+  baseIdentity,
+  dataInputs,
+  decidesTraining,
+  GENERATION_INPUT,
+  Inputs,
+  inputDifferences,
+  modelInputs
+} from "./inputs.ts"
 export { mergedClass, openMerged, writeMerged } from "./merge.ts"
 export {
   CHECKED_ROWS,
@@ -35,6 +44,7 @@ export { writeModelCard } from "./model-card.ts"
 export { exportedName, peftConfig } from "./peft/config.ts"
 export { inLlamaCpp } from "./peft/llama-cpp.ts"
 export { ReportError, writeReport } from "./report/index.ts"
-export { continueRun, type FoundRun, findRun, NoCheckpoint, PlanChanged } from "./resume.ts"
-export { appendMetrics, type EvaluationReport, finishRun, openRun, type Run, type RunReport, versions } from "./run.ts"
+export { continueRun, type FoundRun, findRun, NoCheckpoint, PlanChanged, planDifferences } from "./resume.ts"
+export { appendMetrics, type EvaluationReport, finishRun, openRun, planIn, type Run, type RunReport } from "./run.ts"
 export { checkFree, lockRun, type RunFolder, RunFolderExists, RunLocked, runFolder } from "./run-folder.ts"
+export { Versions, versions, versionsNote } from "./versions.ts"

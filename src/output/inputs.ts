@@ -1,85 +1,114 @@
 /**
- * What a run reads, by its content: a resumed run over other rows or other weights would be another run, and nothing else would show it.
+ * What a run reads, by its content: a resumed run over other rows or another tokenizer would be another run, and an adapter over other
+ * weights answers nonsense without complaint. So checkpoints and run.json hold the hash of every file, and whatever uses them compares.
  *
- *   { "model/config.json": "ab…", "model/model.safetensors": "cd…", "data.train": "ef…" }
+ *   { "model/config.json": "ab…", "model/model.safetensors": "cd…", "model/chat_template.jinja": null, "data.train": "ef…" }
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
 import * as Path from "effect/Path"
-import type { PlatformError } from "effect/PlatformError"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { type FileError, fileError } from "../files/index.ts"
-import { partFiles } from "../models/gguf/split-files.ts"
-import { weightFiles } from "../models/index.ts"
+import type { RunPlan } from "../../schemas/index.ts"
+import { FileError, fileError, statRegular } from "../files/index.ts"
+import { GENERATION_CONFIG, type ModelFile, modelFiles } from "../models/index.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
 
-/** SHA-256 of each file that a run reads: the model's, and the splits' by their plan field. */
-export const Inputs = Schema.Record(Schema.String, Schema.String)
+/** SHA-256 of each file that a run reads: the model's, and the splits' by their plan field. null: there was no such file. */
+export const Inputs = Schema.Record(Schema.String, Schema.NullOr(Schema.String))
 export type Inputs = typeof Inputs.Type
 
-/** SHA-256 of the model's weights, config and tokenizer or topology, and of the files of the splits. */
-export const inputsOf = ({
-  plan,
-  base
-}: ResolvedPlan): Effect.Effect<Inputs, FileError, FileSystem.FileSystem | Path.Path> =>
+/** A file as it is now. */
+export interface InputFile {
+  /** `model/config.json`, `data.train` */
+  readonly name: string
+  readonly sha256: string | null
+  readonly holdsWeights: boolean
+}
+
+type Hashing<A> = Effect.Effect<A, FileError, FileSystem.FileSystem | Path.Path>
+
+/**
+ * The files of a model. `recorded`: what is known of a run; records of before hold all .safetensors files of a folder, also those that are
+ * not read, and these are looked for too.
+ */
+export const modelInputs = (source: string, recorded: Inputs = {}): Hashing<ReadonlyArray<InputFile>> =>
   Effect.gen(function* () {
-    const parts = yield* baseFiles(base, true)
-    const { train, validation, test } = plan.data
-    const splits = Object.entries({ train, validation, test }).filter(([, file]) => typeof file === "string")
-    const files: ReadonlyArray<readonly [string, string]> = [
-      ...parts.map(([name, file]) => [`model/${name}`, file] as const),
-      ...splits.map(([split, file]) => [`data.${split}`, file as string] as const)
-    ]
-    const hash = (file: string) => sha256Of(file).pipe(Effect.mapError(fileError("read", file)))
-    return Object.fromEntries(
-      yield* Effect.forEach(files, ([name, file]) => Effect.map(hash(file), (sum) => [name, sum]))
+    const path = yield* Path.Path
+    const files = yield* filesOf(source)
+    const beside = /\.(json|gguf)$/.test(source) ? [] : Object.keys(recorded).flatMap((name) => unread(name, files))
+    const all = [...files, ...beside.map((name) => ({ name, path: path.join(source, name), holdsWeights: true }))]
+    return yield* Effect.forEach(all, (file) =>
+      Effect.map(inputHash(file.path), (sha256) => ({ ...file, name: `model/${file.name}`, sha256 }))
     )
   })
 
-/** A sentence for every input that is not what it was. */
-export const inputDifferences = (trained: Inputs, now: Inputs): ReadonlyArray<string> =>
-  [...new Set([...Object.keys(trained), ...Object.keys(now)])].flatMap((name) => {
-    const [was, is] = [trained[name], now[name]]
-    if (was === is) return []
-    const short = (hash: string | undefined) => (hash === undefined ? "no such file" : `SHA-256 ${hash.slice(0, 12)}…`)
-    return [`${name}: trained with ${short(was)}, now ${short(is)}`]
-  })
+const unread = (recorded: string, files: ReadonlyArray<ModelFile>): ReadonlyArray<string> => {
+  const name = /^model\/([^/\\]+\.safetensors)$/.exec(recorded)?.[1]
+  return name === undefined || files.some((file) => file.name === name) ? [] : [name]
+}
+
+/** The files of the splits. */
+export const dataInputs = ({ data: { train, validation, test } }: RunPlan): Hashing<ReadonlyArray<InputFile>> => {
+  const splits = Object.entries({ train, validation, test })
+  const files = splits.flatMap(([split, file]) => (typeof file === "string" ? [[`data.${split}`, file] as const] : []))
+  return Effect.forEach(files, ([name, file]) =>
+    Effect.map(inputHash(file), (sha256) => ({ name, sha256, holdsWeights: false }))
+  )
+}
+
+/** Everything that a run reads. */
+export const inputsOf = ({ plan, base }: Pick<ResolvedPlan, "plan" | "base">, recorded?: Inputs) =>
+  Effect.map(Effect.all([modelInputs(base, recorded), dataInputs(plan)]), (parts) => parts.flat())
+
+/** What a record says of files. */
+export const recordOf = (files: ReadonlyArray<InputFile>): Inputs =>
+  Object.fromEntries(files.map(({ name, sha256 }) => [name, sha256]))
+
+export const GENERATION_INPUT = `model/${GENERATION_CONFIG}`
+
+/** Whether a file decides what a run trains. */
+export const decidesTraining = (name: string): boolean => name !== GENERATION_INPUT
 
 /**
- * Which base an adapter belongs to: the folder (of a tf.LayersModel its model.json), and the SHA-256 of each of its weight files. An adapter
- * over other weights loads without complaint and answers nonsense; with this, `predict` and `evaluate` can tell.
+ * A sentence for every input that is not what it was, of those that `bears` on what is done. What was not recorded is not compared. Of
+ * weights every file was recorded, so that one that is not in the record was not there.
  */
+export const inputDifferences = (
+  trained: Inputs,
+  now: ReadonlyArray<InputFile>,
+  bears: (name: string) => boolean
+): ReadonlyArray<string> => {
+  const current = recordOf(now)
+  const added = now.filter(({ name, holdsWeights }) => holdsWeights && !Object.hasOwn(trained, name))
+  const names = [...Object.keys(trained), ...added.map(({ name }) => name)].filter(bears)
+  return names.flatMap((name) => {
+    const [was, is] = [trained[name] ?? null, current[name] ?? null]
+    if (was === is) return []
+    const short = (hash: string | null) => (hash === null ? "no such file" : `SHA-256 ${hash.slice(0, 12)}…`)
+    return [`${name}: trained with ${short(was)}, now ${short(is)}`]
+  })
+}
+
+/** Which base an adapter belongs to, for its readers: the folder (of a tf.LayersModel its model.json), and its weights' SHA-256. */
 export interface BaseIdentity {
   readonly path: string
   readonly sha256: Readonly<Record<string, string>>
 }
 
-/** Files of a base by their names in reports. `whole`: with config, tokenizer and topology, not the weights alone. */
-const baseFiles = (source: string, whole: boolean) =>
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const path = yield* Path.Path
-    if (source.endsWith(".json")) {
-      const files = [...(whole ? [source] : []), ...(yield* weightFiles(source))]
-      return files.map((file) => [path.basename(file), file] as const)
-    }
-    if (source.endsWith(".gguf")) {
-      return (partFiles(source) ?? [source]).map((file) => [path.basename(file), file] as const)
-    }
-    const wanted = whole ? /\.safetensors$|^config\.json$|^tokenizer\.json$/ : /\.safetensors$/
-    const names = (yield* fs.readDirectory(source)).filter((name) => wanted.test(name)).sort()
-    return names.map((name) => [name, path.join(source, name)] as const)
-  }).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(fileError("read", source)(error))))
+const filesOf = (source: string) =>
+  modelFiles(source).pipe(
+    Effect.mapError(({ message: reason }) => new FileError({ action: "read", file: source, reason }))
+  )
 
-export const baseIdentity = (
-  source: string
-): Effect.Effect<BaseIdentity, FileError, FileSystem.FileSystem | Path.Path> =>
+export const baseIdentity = (source: string): Hashing<BaseIdentity> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const sha256: Record<string, string> = {}
-    for (const [name, file] of yield* baseFiles(source, false)) {
-      sha256[name] = yield* sha256Of(file).pipe(Effect.mapError(fileError("read", file)))
+    for (const { name, path: file, holdsWeights } of yield* filesOf(source)) {
+      const hash = holdsWeights ? yield* inputHash(file) : null
+      if (hash !== null) sha256[name] = hash
     }
     // relative where possible: a report should not spell out someone's home folder
     const relative = path.relative(process.cwd(), source)
@@ -89,11 +118,37 @@ export const baseIdentity = (
 /** node:crypto's, which a bundle for a browser must not import: nothing is hashed there. */
 export const createHash = (algorithm: "sha256") => process.getBuiltinModule("node:crypto").createHash(algorithm)
 
-/** SHA-256 of a file, streamed, in lower-case hexadecimal. */
-export const sha256Of = (file: string): Effect.Effect<string, PlatformError, FileSystem.FileSystem> =>
+/** SHA-256 of a regular file, streamed, in lower-case hexadecimal. */
+export const sha256Of = (file: string): Effect.Effect<string, FileError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
+    yield* statRegular(file)
     const hash = createHash("sha256")
-    yield* Stream.runForEach(fs.stream(file), (bytes) => Effect.sync(() => void hash.update(bytes)))
+    yield* fs.stream(file, { chunkSize: CHUNK }).pipe(
+      Stream.runForEach((bytes) => Effect.sync(() => void hash.update(bytes))),
+      Effect.mapError(fileError("read", file))
+    )
     return hash.digest("hex")
+  })
+
+const CHUNK = 2 ** 20
+
+/** Of the inputs that this process has seen: the file's state, and its hash. */
+const known = new Map<string, { readonly state: string; readonly sha256: string }>()
+
+/** The hash of an input, computed once for as long as the file does not change; null where there is none. */
+const inputHash = (file: string): Hashing<string | null> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    if (!(yield* fs.exists(file).pipe(Effect.mapError(fileError("read", file))))) return null
+    const { dev, ino, size, mtime } = yield* statRegular(file)
+    const changed = Option.map(mtime, (time) => time.getTime())
+    const state = [dev, Option.getOrNull(ino), size, Option.getOrNull(changed)].join()
+    const name = path.resolve(file)
+    const before = known.get(name)
+    if (before?.state === state) return before.sha256
+    const sha256 = yield* sha256Of(file)
+    known.set(name, { state, sha256 })
+    return sha256
   })

@@ -11,7 +11,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import { type Adapted, type InitError, unadapted } from "../../adapters/index.ts"
-import { type FileError, fileError, writeJson } from "../files/index.ts"
+import { type FileError, fileError, statRegular, writeJson } from "../files/index.ts"
 import { describe, familyOf, loadDescribed, type ModelDescription, type ModelError, readJson } from "../models/index.ts"
 import { type HostTensor, type SafetensorsError, writeSafetensors } from "../safetensors/index.ts"
 import { type DeviceReadError, readTensor } from "../tensors/index.ts"
@@ -79,6 +79,7 @@ export const copyCompanions = (
     const names = yield* fs.readDirectory(from).pipe(Effect.mapError(fileError("read", from)))
     for (const name of names.filter(isCompanion)) {
       const target = path.join(to, name)
+      yield* statRegular(path.join(from, name))
       yield* fs.copyFile(path.join(from, name), target).pipe(Effect.mapError(fileError("write", target)))
     }
   })

@@ -6,14 +6,15 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Schema from "effect/Schema"
-import { listedLines } from "../boundary/index.ts"
+import { cut, listedLines } from "../boundary/index.ts"
 import {
-  FileError,
+  type FileError,
   fileError,
   type GuardedFolder,
   isRecord,
-  readTextFile,
+  readJsonFile,
   refuseLink,
+  statRegular,
   within,
   writeFileAtomic,
   writeJson
@@ -21,9 +22,10 @@ import {
 import type { ResolvedPlan } from "../plan/index.ts"
 import type { StoredCheckpoint } from "./checkpoint-read.ts"
 import { clearTemporary, newestCheckpoint, setAside } from "./checkpoints.ts"
-import { type Inputs, inputDifferences, inputsOf } from "./inputs.ts"
+import { decidesTraining, type Inputs, inputDifferences, inputsOf, recordOf } from "./inputs.ts"
 import { appendMetrics, type MetricsRow, planIn, type Run, type RunEnvironment, type RunReport } from "./run.ts"
 import { lockRun, type RunFolder, type RunLocked, runFolder } from "./run-folder.ts"
+import { versionsNote } from "./versions.ts"
 
 export class PlanChanged extends Schema.TaggedError<PlanChanged>()("PlanChanged", {
   directory: Schema.String,
@@ -68,7 +70,7 @@ export const planDifferences = (trained: unknown, now: unknown): ReadonlyArray<s
       return keys.flatMap((key) => differences(before[key], after[key], path === "" ? key : `${path}.${key}`))
     }
     const [was, is] = [JSON.stringify(before), JSON.stringify(after)]
-    return was === is ? [] : [`${path}: trained with ${was ?? "nothing"}, now ${is ?? "nothing"}`]
+    return was === is ? [] : [`${path}: trained with ${cut(was ?? "nothing")}, now ${cut(is ?? "nothing")}`]
   }
   return differences(trained, now, "")
 }
@@ -85,7 +87,8 @@ export const cutMetrics = (
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const exists = yield* fs.exists(file).pipe(Effect.orElseSucceed(() => false))
-    const text = exists ? yield* readRegular(file) : ""
+    if (exists) yield* statRegular(file)
+    const text = exists ? yield* fs.readFileString(file).pipe(Effect.mapError(fileError("read", file))) : ""
     const rows = text.split("\n").flatMap((line): ReadonlyArray<MetricsRow> => {
       const row = parsed(line)
       if (row === undefined || row.step > step) return []
@@ -94,15 +97,6 @@ export const cutMetrics = (
     yield* writeFileAtomic(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(""))
     return rows
   })
-
-/** Reads a file of any size. Asked before it is opened: a pipe waits for its writer, and a device never ends. */
-const readRegular = (file: string) =>
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const { type } = yield* fs.stat(file)
-    if (type !== "File") return yield* new FileError({ action: "read", file, reason: "it is not a regular file" })
-    return yield* fs.readFileString(file)
-  }).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(fileError("read", file)(error))))
 
 const parsed = (line: string): MetricsRow | undefined => {
   try {
@@ -145,14 +139,16 @@ export const findRun = (
     const found = yield* newestCheckpoint(folder.checkpoints)
     const { checkpoint, damaged } = found
     const written = yield* planIn(resolved, directory)
-    const inputs = yield* inputsOf(resolved)
+    const inputs = yield* inputsOf(resolved, checkpoint?.record.inputs)
     if (checkpoint !== null) {
+      const { record } = checkpoint
       const differences = [
-        ...planDifferences(checkpoint.record.plan, written),
-        ...inputDifferences(checkpoint.record.inputs, inputs),
-        ...tooFewSteps(checkpoint.record.step, resolved)
+        ...planDifferences(record.plan, written),
+        ...inputDifferences(record.inputs, inputs, decidesTraining),
+        ...tooFewSteps(record.step, resolved)
       ]
       if (differences.length > 0) return yield* new PlanChanged({ directory, differences })
+      yield* Effect.forEach(versionsNote(directory, record.versions), notice)
     }
     const instead = checkpoint === null ? "and there is none before it" : "the one before it is taken"
     yield* Effect.forEach(damaged, ({ message }) => notice(`${message}; ${instead}`))
@@ -165,7 +161,7 @@ export const findRun = (
     // what training would end with is said before it begins
     if (finished === null) yield* Effect.forEach([folder.metrics, folder.checkpoints, folder.adapter], refuseLink)
     const name = checkpoint?.record.name ?? resolved.name
-    return { ...folder, guard, name, written, inputs, checkpoint, finished }
+    return { ...folder, guard, name, written, inputs: recordOf(inputs), checkpoint, finished }
   })
 
 const tooFewSteps = (trained: number, { plan, steps }: ResolvedPlan): ReadonlyArray<string> => {
@@ -175,15 +171,17 @@ const tooFewSteps = (trained: number, { plan, steps }: ResolvedPlan): ReadonlyAr
 }
 
 /** run.json of a finished run: it is written last, so it vouches for the adapter. */
-const reportIn = (folder: RunFolder): Effect.Effect<RunReport | null, never, FileSystem.FileSystem> =>
+const reportIn = (folder: RunFolder): Effect.Effect<RunReport | null, FileError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    if (!(yield* fs.exists(folder.adapter))) return null
-    const text = yield* readTextFile(folder.report)
-    const report = yield* Effect.try(() => JSON.parse(text) as RunReport)
+    const exists = (file: string) => fs.exists(file).pipe(Effect.orElseSucceed(() => false))
+    if (!(yield* exists(folder.adapter)) || !(yield* exists(folder.report))) return null
+    yield* statRegular(folder.report)
+    const report = (yield* readJsonFile(folder.report).pipe(Effect.orElseSucceed(() => null))) as RunReport | null
+    if (!isRecord(report) || typeof report.steps !== "number") return null
     // the paths as the user names them now
     return { ...report, directory: folder.directory, adapter: folder.adapter }
-  }).pipe(Effect.orElseSucceed(() => null))
+  })
 
 /** Makes a found run ready: writes the plan again and cuts the metrics to the checkpoint's step. */
 export const continueRun = (

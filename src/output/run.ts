@@ -8,14 +8,11 @@
  *   {"kind":"diagnostics","step":1,"mean":{"method":{"discrepancy":0.97,…},"best":{…}},"sites":[…],"warnings":[]}
  *   {"kind":"evaluation","step":40,"split":"validation","loss":0.31,"accuracy":0.87,"macroF1":0.87,…}
  */
-import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
-import effectPackage from "effect/package.json" with { type: "json" }
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import ownPackage from "../../package.json" with { type: "json" }
 import { RunPlan } from "../../schemas/index.ts"
 import type { SplitDescription } from "../data/index.ts"
 import { type FileError, fileError, type GuardedFolder, refuseLink, within, writeJson } from "../files/index.ts"
@@ -23,8 +20,9 @@ import type { ResolvedPlan } from "../plan/index.ts"
 import { relocate } from "../plan/index.ts"
 import type { DiagnosticsReport, Evaluation, Mistake, StepReport } from "../training/index.ts"
 import type { StoredCheckpoint } from "./checkpoint-read.ts"
-import { type BaseIdentity, baseIdentity, type Inputs, inputsOf } from "./inputs.ts"
+import { type BaseIdentity, baseIdentity, type Inputs, inputsOf, recordOf } from "./inputs.ts"
 import { createRunFolder, lockRun, type RunFolder, type RunFolderExists, type RunLocked } from "./run-folder.ts"
+import { type Versions, versions } from "./versions.ts"
 
 export interface Run extends RunFolder {
   /** by which everything in it is written */
@@ -50,7 +48,7 @@ export const openRun = (
   directory: string | undefined
 ): Effect.Effect<Run, RunFolderExists | RunLocked | FileError, RunEnvironment> =>
   Effect.gen(function* () {
-    const inputs = yield* inputsOf(resolved)
+    const inputs = recordOf(yield* inputsOf(resolved))
     const folder = yield* createRunFolder(directory ?? resolved.plan.output.directory, resolved.name)
     const guard = yield* lockRun(folder.directory)
     const written = yield* planIn(resolved, folder.directory)
@@ -61,9 +59,12 @@ export const openRun = (
   })
 
 /** The plan as a run folder has it: inputs relative to it, the folder itself not named; keys in the order of the schema. */
-export const planIn = (resolved: ResolvedPlan, directory: string): Effect.Effect<object, never, Path.Path> =>
-  Effect.map(relocate(resolved.plan, directory), ({ $schema: _, output: { directory: __, ...output }, ...plan }) =>
-    Schema.decodeUnknownSync(RunPlan)({ ...plan, output })
+export const planIn = (
+  { plan }: Pick<ResolvedPlan, "plan">,
+  directory: string
+): Effect.Effect<RunPlan, never, Path.Path> =>
+  Effect.map(relocate(plan, directory), ({ $schema: _, output: { directory: __, ...output }, ...sections }) =>
+    Schema.decodeUnknownSync(RunPlan)({ ...sections, output })
   )
 
 /** What the device says of itself; kept as it is. */
@@ -75,7 +76,7 @@ export interface RunReport {
   readonly adapter: string
   readonly labels: ReadonlyArray<string>
   readonly device: DeviceReport
-  readonly versions: Readonly<Record<string, string>>
+  readonly versions: Versions
   readonly trainable: ResolvedPlan["trainable"]
   readonly steps: number
   /** of training alone: the steps, without evaluations */
@@ -93,6 +94,10 @@ export interface RunReport {
   /** largest resident memory of the process */
   readonly peakBytes: number
   readonly base: BaseIdentity
+  /** the files that it read, by content */
+  readonly inputs: Inputs
+  /** as plan.json says it, which may be edited afterwards */
+  readonly plan: unknown
 }
 
 export interface Outcome {
@@ -131,7 +136,9 @@ export const finishRun = (
       mistakes: after.mistakes,
       data: resolved.data.describe().map((split) => ({ classes: [], ...split })),
       peakBytes,
-      base: yield* baseIdentity(resolved.base)
+      base: yield* baseIdentity(resolved.base),
+      inputs: run.inputs,
+      plan: run.written
     }
     yield* writeJson(run.report, report)
     return report
@@ -155,14 +162,3 @@ export const appendMetrics =
       yield* refuseLink(file)
       yield* fs.writeFileString(file, `${JSON.stringify(row)}\n`, { flag: "a" })
     }).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(fileError("write", file)(error))))
-
-/** Which versions computed a run: this package's, tfjs's, effect's, and the runtime's. */
-export const versions = (): Readonly<Record<string, string>> => {
-  const runtime = (["bun", "deno", "node"] as const).find((name) => process.versions[name] !== undefined)
-  return {
-    "tfjs-lora-pro": ownPackage.version,
-    tfjs: tf.version_core,
-    effect: effectPackage.version,
-    ...(runtime === undefined ? {} : { [runtime]: process.versions[runtime]! })
-  }
-}

@@ -21,10 +21,12 @@ import { conversation, type GenerateOptions, type GenerationEnd, generate, type 
 import type { CausalModel } from "../models/causal/index.ts"
 import { evaluateSplit, Progress } from "../run/index.ts"
 import type { LoadedRun, WritingRun } from "./load-run.ts"
+import { compareRows } from "./run-identity.ts"
 
 /** One report per split; for `file` a single one, which is called "test". */
-export const evaluateRun = ({ kind, plan, adapted, steps }: LoadedRun, file?: string) =>
+export const evaluateRun = ({ kind, plan, adapted, steps, inputs }: LoadedRun, file?: string) =>
   Effect.gen(function* () {
+    if (file === undefined) yield* compareRows(inputs, plan)
     const splits = yield* kind.splits(adapted, plan, file)
     const wanted = file === undefined ? { validation: splits.validation, test: splits.test } : { test: splits.train }
     return yield* Effect.forEach(
@@ -173,11 +175,17 @@ export interface EvaluateGeneratedOptions<E, R> extends Omit<GeneratedScoreOptio
 
 /** A trained run, asked: what it writes to the rows of its splits, or of another file, and how much of it is right. One report per split. */
 export const evaluateGenerated = <E = never, R = never>(
-  { plan, adapted, generation }: Pick<WritingRun, "plan" | "adapted" | "generation">,
+  {
+    plan,
+    adapted,
+    generation,
+    inputs = {}
+  }: Pick<WritingRun, "plan" | "adapted" | "generation"> & Partial<Pick<WritingRun, "inputs">>,
   { file, ...options }: EvaluateGeneratedOptions<E, R> = {}
 ) =>
   Effect.gen(function* () {
     const tell = yield* Progress
+    if (file === undefined) yield* compareRows(inputs, plan)
     const splits = yield* generation.splits({ adapted }, plan, file)
     const wanted = file === undefined ? { validation: splits.validation, test: splits.test } : { test: splits.train }
     const reports: Array<GeneratedReport> = []

@@ -12,5 +12,6 @@ export {
   type Score
 } from "./evaluate.ts"
 export { adapterFileAt, loadAdapterFile } from "./load-adapter-file.ts"
-export { type LoadedRun, loadCausalRun, loadRun, RunError, type WritingRun } from "./load-run.ts"
+export { type LoadedRun, loadCausalRun, loadRun, type WritingRun } from "./load-run.ts"
 export { type MergeOptions, type MergeReport, mergeLoaded, mergeRun } from "./merge-run.ts"
+export { RunError } from "./run-identity.ts"

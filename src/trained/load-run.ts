@@ -6,29 +6,22 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
-import * as Schema from "effect/Schema"
 import type { Adapted } from "../../adapters/index.ts"
 import type { CausalPlan, RunPlan } from "../../schemas/index.ts"
 import { ofDevice } from "../device/index.ts"
 import { isUrl } from "../files/index.ts"
 import { type LoadedKind, loadKind, type Runner, type Trained, type Writing } from "../kinds/index.ts"
 import type { Network } from "../models/index.ts"
-import { baseIdentity, runFolder } from "../output/index.ts"
+import { type Inputs, runFolder } from "../output/index.ts"
 import { injectToRestore, readPlan, selectSites } from "../plan/index.ts"
-
-export class RunError extends Schema.TaggedError<RunError>()("RunError", {
-  directory: Schema.String,
-  reason: Schema.String
-}) {
-  override get message() {
-    return `${this.directory}: ${this.reason}`
-  }
-}
+import { checkModel, checkPlan, RunError, readRecord } from "./run-identity.ts"
 
 export interface LoadedRun extends Trained {
   readonly kind: LoadedKind
   /** class names, in the order of the logits; none where it has no classes */
   readonly labels: ReadonlyArray<string>
+  /** the files that it was trained on, by content */
+  readonly inputs: Inputs
   /** One prediction per text, in their order. Of a run over arrays a text is a JSON list of numbers. */
   readonly predict: (texts: ReadonlyArray<string>) => ReturnType<typeof predictWith>
 }
@@ -45,6 +38,8 @@ export const loadRun = (directory: string, options: { readonly base?: string | u
       return yield* new RunError({ directory, reason })
     }
     const { plan: written } = yield* readPlan(folder.plan)
+    const record = yield* readRecord(folder)
+    yield* checkPlan(directory, record, written)
     const { base: moved } = options
     const plan =
       moved === undefined
@@ -52,19 +47,19 @@ export const loadRun = (directory: string, options: { readonly base?: string | u
         : withBase(written, /^hf:/.test(moved) || isUrl(moved) ? moved : path.resolve(moved))
     const kind = yield* loadKind(plan)
     const model = yield* kind.describe(plan)
-    const record = yield* readRecord(directory, folder.report)
-    yield* checkBase(directory, record.base.sha256, kind.baseOf(plan, model))
+    yield* checkModel(directory, record, kind.baseOf(plan, model))
     const selected = yield* Effect.fromResult(selectSites(plan, model))
     const planned = { plan, selected, model }
     const adapted = yield* injectToRestore(yield* kind.load(planned), planned)
     yield* kind.restore(adapted, plan, folder.adapter)
-    const { steps } = record
+    const { steps, inputs } = record
     const run: LoadedRun = {
       kind,
       plan,
       adapted,
       labels: kind.labelsOf(model),
       steps,
+      inputs,
       predict: (texts) => predictWith(kind, adapted, plan, texts)
     }
     return run
@@ -82,6 +77,7 @@ const predictWith = (runner: Runner, adapted: Adapted<Network>, plan: RunPlan, t
 export interface WritingRun extends Writing {
   readonly plan: CausalPlan
   readonly steps: number
+  readonly inputs: Inputs
   readonly generation: NonNullable<Runner["generation"]>
 }
 
@@ -89,42 +85,12 @@ export interface WritingRun extends Writing {
 export const loadCausalRun = (directory: string, options: { readonly base?: string | undefined } = {}) =>
   Effect.gen(function* () {
     const run = yield* loadRun(directory, options)
-    const { plan, steps } = run
+    const { plan, steps, inputs } = run
     const { generation } = run.kind
     if (generation !== undefined) {
-      const writing: WritingRun = { ...generation.writing(run), steps, generation }
+      const writing: WritingRun = { ...generation.writing(run), steps, inputs, generation }
       return writing
     }
     const reason = `is a run of a classifier (data.format "${plan.data.format}"), which writes no text: use predict`
-    return yield* new RunError({ directory, reason })
-  })
-
-/** What of run.json is needed again. */
-const RunRecord = Schema.fromJsonString(
-  Schema.Struct({
-    steps: Schema.Int,
-    base: Schema.Struct({ sha256: Schema.Record(Schema.String, Schema.String) })
-  })
-)
-
-const readRecord = (directory: string, report: string) =>
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    return yield* Schema.decodeUnknownEffect(RunRecord)(yield* fs.readFileString(report))
-  }).pipe(
-    Effect.mapError(({ message }) => {
-      const reason = `run.json does not say how the run was made (steps, base.sha256): ${message.split("\n")[0]}`
-      return new RunError({ directory, reason })
-    })
-  )
-
-/** An adapter over other weights answers nonsense without complaint; so the weights' hashes are compared. */
-const checkBase = (directory: string, recorded: Readonly<Record<string, string>>, source: string) =>
-  Effect.gen(function* () {
-    const { sha256 } = yield* baseIdentity(source)
-    const names = [...new Set([...Object.keys(sha256), ...Object.keys(recorded)])].sort()
-    const other = names.filter((name) => sha256[name] !== recorded[name])
-    if (other.length === 0) return
-    const reason = `${other.join(", ")} in ${source} is not what this run was trained on (SHA-256 differs); give the right base with --base DIR`
     return yield* new RunError({ directory, reason })
   })

@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { type FileError, fileError } from "../../files/index.ts"
+import { type FileError, fileError, statRegular } from "../../files/index.ts"
 import { smoothed } from "../../output/report/index.ts"
 import type { Study, TrialResult } from "../study.ts"
 import { byMethodAndRank, scored } from "./best-rates.ts"
@@ -55,16 +55,18 @@ const decode = Schema.decodeUnknownOption(Row)
 const rowsOf = (file: string): Effect.Effect<ReadonlyArray<Row>, FileError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    if (!(yield* fs.exists(file))) return []
+    if (!(yield* fs.exists(file).pipe(Effect.mapError(fileError("read", file))))) return []
+    yield* statRegular(file)
     return yield* fs.stream(file).pipe(
       Stream.decodeText(),
       Stream.splitLines,
       Stream.map((line) => decode(line)),
       Stream.filter(Option.isSome),
       Stream.map(({ value }) => value),
-      Stream.runCollect
+      Stream.runCollect,
+      Effect.mapError(fileError("read", file))
     )
-  }).pipe(Effect.mapError(fileError("read", file)))
+  })
 
 type Pick = (row: Row) => number | null
 

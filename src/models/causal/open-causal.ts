@@ -10,6 +10,7 @@ import { readTextFile } from "../../files/index.ts"
 import { forEachTensor } from "../../safetensors/index.ts"
 import { modelErrorOf, readHeaders, readJson, shapeProblems } from "../checkpoint.ts"
 import { families } from "../families.ts"
+import { type FolderFile, GENERATION_CONFIG } from "../files-read.ts"
 import { HubError, resolveSource } from "../hub/index.ts"
 import { ModelError } from "../model.ts"
 import type { CausalDescription, CheckpointSource } from "./causal-model.ts"
@@ -37,7 +38,7 @@ export const openCausalModel = (source: string, options: LoadCausalOptions = {})
     return yield* loadCausal(opened, yield* describeCausal(opened), options)
   })
 
-const TEMPLATE = "chat_template.jinja"
+const TEMPLATE = "chat_template.jinja" satisfies FolderFile
 
 /**
  * A Hugging Face folder: `config.json`, weights as safetensors (one file or shards), and those of `tokenizer.json`,
@@ -52,7 +53,7 @@ export const folderSource = (
     return {
       where: folder,
       config,
-      generationConfig: yield* readOptional(folder, "generation_config.json"),
+      generationConfig: yield* readOptional(folder, GENERATION_CONFIG),
       tokenizer: yield* readOptional(folder, "tokenizer.json"),
       tokenizerConfig: yield* withTemplate(folder, yield* readOptional(folder, "tokenizer_config.json")),
       tensors: headers,
@@ -64,7 +65,7 @@ export const folderSource = (
     }
   })
 
-const isThere = (folder: string, name: string) =>
+const isThere = (folder: string, name: FolderFile) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
@@ -72,7 +73,7 @@ const isThere = (folder: string, name: string) =>
   })
 
 /** A JSON file, or null where there is none. */
-const readOptional = (folder: string, name: string) =>
+const readOptional = (folder: string, name: FolderFile) =>
   Effect.flatMap(isThere(folder, name), (there) => (there ? readJson(folder, name) : Effect.succeed(null)))
 
 /** A template in a file of its own takes precedence over the one in tokenizer_config.json, as in transformers. */

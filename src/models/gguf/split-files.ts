@@ -1,8 +1,6 @@
 /**
  * A model in several GGUF files, as llama-gguf-split and the Hub have them: name-00001-of-00003.gguf, …, the first with all metadata, each
  * with its number (split.no, from 0), how many there are (split.count), and how many tensors they have together (split.tensors.count).
- *
- * Other rooms may enter gguf here as well as by `index.ts`: the Hub's cache and run records need no more than these names.
  */
 import { quoted } from "../../boundary/index.ts"
 import type { Metadata } from "./parse-header.ts"

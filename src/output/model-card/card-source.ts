@@ -1,6 +1,7 @@
 /** What a model card is made from, and what a kind of run says on it. Every path in it is one that may be published. */
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
+import type * as FileSystem from "effect/FileSystem"
+import { readTextFile } from "../../files/index.ts"
 import type { ResolvedPlan } from "../../plan/index.ts"
 import type { Metrics } from "../../training/index.ts"
 import type { RunReport } from "../run.ts"
@@ -62,10 +63,7 @@ export interface BaseCard {
 }
 
 export const readBaseCard = (file: string): Effect.Effect<BaseCard, never, FileSystem.FileSystem> =>
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    return parseBaseCard(yield* fs.readFileString(file).pipe(Effect.orElseSucceed(() => "")))
-  })
+  Effect.map(readTextFile(file).pipe(Effect.orElseSucceed(() => "")), parseBaseCard)
 
 export const parseBaseCard = (text: string): BaseCard => {
   const front = /^---[ \t]*\r?\n([\s\S]*?)\r?\n---[ \t]*(?:\r?\n|$)/.exec(text)?.[1] ?? ""

@@ -7,7 +7,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { FileError, fileError } from "../../files/index.ts"
+import { asFileError, FileError, fileError, readJsonFile, statRegular } from "../../files/index.ts"
 import type { Metrics } from "../../training/index.ts"
 import type { RunFolder } from "../run-folder.ts"
 
@@ -152,10 +152,8 @@ const invalid = (file: string) => (error: Schema.SchemaError) =>
 
 const readJson = <S extends Schema.Codec<unknown, unknown>>(file: string, schema: S) =>
   Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const text = yield* fs.readFileString(file).pipe(Effect.mapError(fileError("read", file)))
-    const decoded = Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(text)
-    return yield* decoded.pipe(Effect.mapError(invalid(file)))
+    const json = yield* readJsonFile(file).pipe(Effect.mapError(asFileError))
+    return yield* Schema.decodeUnknownEffect(schema)(json).pipe(Effect.mapError(invalid(file)))
   })
 
 const Row = Schema.fromJsonString(Schema.Union([Step, Evaluation, Diagnostics]))
@@ -164,14 +162,15 @@ const Row = Schema.fromJsonString(Schema.Union([Step, Evaluation, Diagnostics]))
 const readMetrics = (file: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
+    yield* statRegular(file)
     const decode = Schema.decodeUnknownOption(Row)
-    const rows = yield* fs.stream(file).pipe(
+    return yield* fs.stream(file).pipe(
       Stream.decodeText(),
       Stream.splitLines,
       Stream.map((line) => decode(line)),
       Stream.filter(Option.isSome),
       Stream.map((row) => row.value),
-      Stream.runCollect
+      Stream.runCollect,
+      Effect.mapError(fileError("read", file))
     )
-    return rows
-  }).pipe(Effect.mapError(fileError("read", file)))
+  })

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type * as Effect from "effect/Effect"
-import { inputDifferences } from "../../../src/output/inputs.ts"
+import { type Inputs, inputDifferences } from "../../../src/output/inputs.ts"
 import { cutMetrics, PlanChanged, planDifferences } from "../../../src/output/resume.ts"
 import { temporaryFolders, withFiles } from "./toy-session.ts"
 
@@ -61,15 +61,29 @@ describe("a plan", () => {
   })
 })
 
+const every = () => true
+/** The files of a record as they are now. */
+const filesOf = (inputs: Inputs) =>
+  Object.entries(inputs).map(([name, sha256]) => ({ name, sha256, holdsWeights: name.endsWith(".safetensors") }))
+
 test("inputs differ by content: changed, gone and new files", () => {
   const trained = { "model/config.json": "a".repeat(64), "data.train": "b".repeat(64), "data.test": "c".repeat(64) }
-  expect(inputDifferences(trained, { ...trained })).toEqual([])
-  const { "data.test": _, ...now } = { ...trained, "data.train": "d".repeat(64), "data.validation": "e".repeat(64) }
-  expect(inputDifferences(trained, now)).toEqual([
+  expect(inputDifferences(trained, filesOf(trained), every)).toEqual([])
+  const { "data.test": _, ...now } = { ...trained, "data.train": "d".repeat(64) }
+  expect(inputDifferences(trained, filesOf(now), every)).toEqual([
     "data.train: trained with SHA-256 bbbbbbbbbbbb…, now SHA-256 dddddddddddd…",
-    "data.test: trained with SHA-256 cccccccccccc…, now no such file",
-    "data.validation: trained with no such file, now SHA-256 eeeeeeeeeeee…"
+    "data.test: trained with SHA-256 cccccccccccc…, now no such file"
   ])
+  expect(inputDifferences(trained, filesOf(now), (name) => name !== "data.train")).toHaveLength(1)
+})
+
+test("a file that was looked for and not there is recorded; one that was not recorded is not compared, unless it holds weights", () => {
+  const now = { "model/chat_template.jinja": "a".repeat(64), "model/model.safetensors": "b".repeat(64) }
+  expect(inputDifferences({ "model/chat_template.jinja": null }, filesOf(now), every)).toEqual([
+    "model/chat_template.jinja: trained with no such file, now SHA-256 aaaaaaaaaaaa…",
+    "model/model.safetensors: trained with no such file, now SHA-256 bbbbbbbbbbbb…"
+  ])
+  expect(inputDifferences({ "model/model.safetensors": "b".repeat(64) }, filesOf(now), every)).toEqual([])
 })
 
 test("the refusal lists every difference on a line of its own", () => {

@@ -1,0 +1,31 @@
+/**
+ * Only regular files are read. What a file is must be asked before it is opened: opening a pipe waits for its writer, and a device never
+ * ends.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import { FileError, fileError } from "./atomic-file.ts"
+
+const kinds: { readonly [type in FileSystem.File.Type]?: string } = {
+  FIFO: "a pipe",
+  CharacterDevice: "a device",
+  BlockDevice: "a device",
+  Socket: "a socket"
+}
+
+/** The end of a sentence about what is no regular file; undefined for one that is. */
+export const irregular = (type: FileSystem.File.Type): string | undefined => {
+  if (type === "File") return undefined
+  if (type === "Directory") return "it is a folder"
+  const kind = kinds[type]
+  return kind === undefined ? "it is not a regular file" : `it is ${kind}, not a regular file`
+}
+
+/** What the system says of a regular file. Links are followed; fails on anything else. */
+export const statRegular = (file: string): Effect.Effect<FileSystem.File.Info, FileError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const info = yield* fs.stat(file).pipe(Effect.mapError(fileError("read", file)))
+    const reason = irregular(info.type)
+    return reason === undefined ? info : yield* new FileError({ action: "read", file, reason })
+  })

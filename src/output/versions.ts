@@ -1,0 +1,27 @@
+/** Which versions computed a run: this package's, tfjs's, effect's, and the runtime's. */
+import * as tf from "@tensorflow/tfjs-core"
+import effectPackage from "effect/package.json" with { type: "json" }
+import * as Schema from "effect/Schema"
+import ownPackage from "../../package.json" with { type: "json" }
+
+export const Versions = Schema.Record(Schema.String, Schema.String)
+export type Versions = typeof Versions.Type
+
+export const versions = (): Versions => {
+  const runtime = (["bun", "deno", "node"] as const).find((name) => process.versions[name] !== undefined)
+  return {
+    "tfjs-lora-pro": ownPackage.version,
+    tfjs: tf.version_core,
+    effect: effectPackage.version,
+    ...(runtime === undefined ? {} : { [runtime]: process.versions[runtime]! })
+  }
+}
+
+/** A note where a run was trained by other versions; nothing of records that do not say it. */
+export const versionsNote = (directory: string, trained: Versions = {}): ReadonlyArray<string> => {
+  const now = versions()
+  const other = Object.entries(trained).filter(([name, version]) => version !== now[name])
+  if (other.length === 0) return []
+  const each = other.map(([name, version]) => `${name} ${version}, now ${now[name] ?? "none"}`)
+  return [`note: ${directory} was trained with ${each.join("; ")}: numbers may differ in their last digits`]
+}

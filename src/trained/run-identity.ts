@@ -1,0 +1,128 @@
+/**
+ * Whether a finished run is used as it was trained: what its run.json recorded, compared with what there is now.
+ *
+ *   plan.json (model, data, adapter, seed)                    another one is an error
+ *   weights, config, tokenizer, chat template, topology       another one is an error
+ *   generation_config.json                                    a notice: it says where texts end, and was not asked in training
+ *   rows                                                      a notice where they are evaluated
+ *   versions                                                  a notice
+ *
+ * What a run of before did not record is not compared.
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { RunPlan } from "../../schemas/index.ts"
+import { listed } from "../boundary/index.ts"
+import { readJsonFile } from "../files/index.ts"
+import {
+  dataInputs,
+  decidesTraining,
+  GENERATION_INPUT,
+  Inputs,
+  inputDifferences,
+  modelInputs,
+  planDifferences,
+  planIn,
+  type RunFolder,
+  Versions,
+  versionsNote
+} from "../output/index.ts"
+import { Progress } from "../run/index.ts"
+
+export class RunError extends Schema.TaggedError<RunError>()("RunError", {
+  directory: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `${this.directory}: ${this.reason}`
+  }
+}
+
+/** What of run.json is needed again. */
+const RunRecord = Schema.Struct({
+  steps: Schema.Int,
+  base: Schema.Struct({ sha256: Schema.Record(Schema.String, Schema.String) }),
+  inputs: Schema.optionalKey(Inputs),
+  plan: Schema.optionalKey(Schema.Unknown),
+  versions: Schema.optionalKey(Versions)
+})
+
+export interface RunRecord {
+  readonly steps: number
+  readonly inputs: Inputs
+  readonly plan?: unknown
+  readonly versions?: Versions
+}
+
+export const readRecord = ({ directory, report }: RunFolder) =>
+  Effect.gen(function* () {
+    const failed = (reason: string) => new RunError({ directory, reason: `run.json ${reason}` })
+    const json = yield* readJsonFile(report).pipe(Effect.mapError(({ reason }) => failed(reason)))
+    const { base, ...record } = yield* Schema.decodeUnknownEffect(RunRecord)(json).pipe(
+      Effect.mapError(({ message }) =>
+        failed(`does not say how the run was made (steps, base.sha256): ${message.split("\n")[0]}`)
+      )
+    )
+    const weights = Object.entries(base.sha256).map(([name, hash]) => [`model/${name}`, hash])
+    const read: RunRecord = { ...record, inputs: { ...Object.fromEntries(weights), ...record.inputs } }
+    return read
+  })
+
+const failed = (directory: string, reason: string, differences: ReadonlyArray<string>) =>
+  Effect.fail(new RunError({ directory, reason: [reason, ...listed(differences).map((one) => `  ${one}`)].join("\n") }))
+
+/** What of a plan decides what a trained model says: not where its files are, which may have moved, nor how it was trained. */
+const decisive = ({ seed, model, data, adapter }: RunPlan) => {
+  const { source: _, ...task } = model
+  const rows = Object.entries(data).filter(([key, value]) => !(splits.includes(key) && typeof value === "string"))
+  return { seed, model: task, data: Object.fromEntries(rows), adapter }
+}
+const splits = ["train", "validation", "test"]
+
+/** Fails where plan.json was edited so that the run would be another one. */
+export const checkPlan = (directory: string, { plan: recorded }: RunRecord, plan: RunPlan) =>
+  Effect.gen(function* () {
+    const trained = Schema.decodeUnknownResult(RunPlan)(recorded)
+    if (Result.isFailure(trained)) return
+    const differences = planDifferences(decisive(trained.success), decisive(yield* planIn({ plan }, directory)))
+    if (differences.length > 0) {
+      yield* failed(
+        directory,
+        "its plan.json is not what was trained; restore it, or train it as a new run:",
+        differences
+      )
+    }
+  })
+
+/** Fails over a model that is not the run's; tells what else is not what it was. */
+export const checkModel = (directory: string, { inputs, versions }: RunRecord, source: string) =>
+  Effect.gen(function* () {
+    const now = yield* modelInputs(source, inputs)
+    const isModel = (name: string) => name.startsWith("model/") && decidesTraining(name)
+    const differences = inputDifferences(inputs, now, isModel)
+    if (differences.length > 0) {
+      const reason = `${source} is not what this run was trained on; restore it, or give the right base with --base DIR:`
+      yield* failed(directory, reason, differences)
+    }
+    const generation = inputDifferences(inputs, now, (name) => name === GENERATION_INPUT)
+    const notes = generation.map((difference) => `note: ${difference}: texts may end elsewhere`)
+    yield* notice([...notes, ...versionsNote(directory, versions)])
+  })
+
+/** Tells which rows that will be evaluated are not those that the run read. */
+export const compareRows = (inputs: Inputs, plan: RunPlan) =>
+  Effect.gen(function* () {
+    // a share of the training rows changes with them
+    const validation = typeof plan.data.validation === "number" ? "data.train" : "data.validation"
+    const bears = (name: string) => name === "data.test" || name === validation
+    const differences = inputDifferences(inputs, yield* dataInputs(plan), bears)
+    yield* notice(
+      differences.map((difference) => `note: ${difference}: its numbers are not comparable with run.json's`)
+    )
+  })
+
+const notice = (messages: ReadonlyArray<string>) =>
+  Effect.flatMap(Progress, (tell) =>
+    Effect.forEach(messages, (message) => tell({ kind: "notice", message }), { discard: true })
+  )
