@@ -103,7 +103,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     room: "src/trained",
-    text: "    yield* checkBase(directory, record.base.sha256, kind.baseOf(plan, model))\n",
+    text: "    yield* checkModel(directory, record, kind.baseOf(plan, model))\n",
     replacement: "",
     breaks: "a run is used over weights that it was not trained on",
     caughtBy: "test/e2e/wrong-run.test.ts"

@@ -36,6 +36,7 @@ import {
   writeVerdict,
   writtenStorage
 } from "../compare/index.ts"
+import { inputsOf } from "../output/index.ts"
 import { invocation } from "../output/invocation.ts"
 import { readPlan } from "../plan/index.ts"
 import type { compareFlags, Given } from "./flags.ts"
@@ -70,11 +71,12 @@ const study = (given: CompareGiven) =>
     const shown = storage === undefined ? "sqlite" : shownStorage(storage)
     const question = yield* questionOf(file, askedOf(given, shown))
     const live = liveTable(yield* measureOf(question.plan), screen)
-    const { warnings } = yield* checkStudy(question, file.name)
+    const { warnings, base } = yield* checkStudy(question, file.name)
+    const files = yield* inputsOf({ plan: question.plan, base })
     yield* Effect.forEach(warnings, (warning) => live.tell(`warning: ${warning}`))
     // before there is a folder: a database that cannot be reached should not leave one
     if (storage !== undefined) yield* Layer.build(storageLayer(storage))
-    const open = yield* openStudyFolder(question, Option.getOrUndefined(given.out))
+    const open = yield* openStudyFolder(question, files, Option.getOrUndefined(given.out))
     const finished = yield* finishedResults(open.folder)
     const results = finished ?? (yield* runStudy(given, open, storage, live))
     if (finished !== undefined) yield* live.tell(`${open.folder} is finished: nothing is run again`)

@@ -17,6 +17,7 @@ import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { listedLines, withoutSecrets } from "../boundary/index.ts"
 import { asFileError, FileError, fileError, inNewFolder, isRecord, readJsonFile, writeJson } from "../files/index.ts"
+import { decidesTraining, type InputFile, inputDifferences, recordOf } from "../output/index.ts"
 import { planFromValue, relocate } from "../plan/index.ts"
 import { type Question, Study, TrialResult } from "./study.ts"
 
@@ -99,7 +100,7 @@ const differences = (there: unknown, here: unknown, path = ""): ReadonlyArray<st
 }
 
 /** What a folder has to do with a question. */
-const lookAt = (folder: string, question: Question) =>
+const lookAt = (folder: string, question: Question, read: ReadonlyArray<InputFile>) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const there = yield* studyIn(folder)
@@ -108,33 +109,39 @@ const lookAt = (folder: string, question: Question) =>
       return { kind: taken ? "taken" : "free" } as const
     }
     const here = { ...question, plan: yield* planIn(question, folder) }
-    const found = differences(there, here)
+    const { inputs, ...asked } = there
+    const others = inputs === undefined ? [] : inputDifferences(inputs, read, decidesTraining)
+    const found = [...differences(asked, here), ...others]
     return found.length > 0 ? ({ kind: "other", found } as const) : ({ kind: "same", study: there } as const)
   })
 
-const create = (folder: string, question: Question) =>
+const create = (folder: string, question: Question, read: ReadonlyArray<InputFile>) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
-    const study = { id: randomUUID().slice(0, 8), ...question, plan: yield* planIn(question, folder) }
+    const own = { plan: yield* planIn(question, folder), inputs: recordOf(read) }
+    const study: Study = { id: randomUUID().slice(0, 8), ...question, ...own }
     yield* inNewFolder(folder, (inside) => writeJson(path.join(inside, files.study), study))
     return study
   })
 
-/** The folder of this study: the one given, or the first `compare/<name>-<n>` that holds it, or a new one. */
-export const openStudyFolder = (question: Question, out: string | undefined) =>
+/**
+ * The folder of this study: the one given, or the first `compare/<name>-<n>` that holds it, or a new one. `read`: the files that its plan reads; a
+ * study over other files is another study.
+ */
+export const openStudyFolder = (question: Question, read: ReadonlyArray<InputFile>, out: string | undefined) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     if (out !== undefined) {
-      const look = yield* lookAt(out, question)
+      const look = yield* lookAt(out, question, read)
       if (look.kind === "same") return yield* opened(out, look.study)
       if (look.kind === "other") return yield* new StudyExists({ folder: out, differences: look.found })
-      return yield* opened(out, yield* create(out, question)) // a folder of something else is refused by the creation
+      return yield* opened(out, yield* create(out, question, read)) // a folder of something else is refused by the creation
     }
     for (let n = 1; ; n++) {
       const folder = path.join("compare", `${question.name}-${n}`)
-      const look = yield* lookAt(folder, question)
+      const look = yield* lookAt(folder, question, read)
       if (look.kind === "same") return yield* opened(folder, look.study)
-      if (look.kind === "free") return yield* opened(folder, yield* create(folder, question))
+      if (look.kind === "free") return yield* opened(folder, yield* create(folder, question, read))
     }
   })
 

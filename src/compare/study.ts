@@ -10,6 +10,7 @@
  */
 import * as Schema from "effect/Schema"
 import { RunPlan } from "../../schemas/index.ts"
+import { Inputs } from "../output/index.ts"
 
 export const Stage = Schema.Literals(["sweep", "final", "common"])
 export type Stage = typeof Stage.Type
@@ -103,12 +104,14 @@ export const Study = Schema.Struct({
   strategy: Strategy,
   device: Schema.Literals(["auto", "webgpu", "wasm", "cpu"]),
   /** sqlite (a file in the study's folder), sqlite://FILE or postgres://…, without a password */
-  storage: Schema.String
+  storage: Schema.String,
+  /** the files that its plan reads, by content; studies of before have none */
+  inputs: Schema.optionalKey(Inputs)
 })
 export type Study = typeof Study.Type
 
 /** A study that has no folder yet. */
-export type Question = Omit<Study, "id">
+export type Question = Omit<Study, "id" | "inputs">
 
 /** The rate that a method × rank continues with. */
 export const BestRate = Schema.Struct({

@@ -10,10 +10,10 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { listedLines } from "../boundary/index.ts"
+import { listed, listedLines } from "../boundary/index.ts"
 import { type FileError, statRegular, writeJson } from "../files/index.ts"
 import { kindOf } from "../kinds/index.ts"
-import { lockRun, runFolder } from "../output/index.ts"
+import { Inputs, lockRun, runFolder } from "../output/index.ts"
 import { planFromValue, relocate } from "../plan/index.ts"
 import { readHeader } from "../safetensors/index.ts"
 import { type Metrics, scoreOf } from "../training/index.ts"
@@ -91,6 +91,7 @@ export const runTrial = (at: Workplace, trial: Trial, heard: Heard) =>
       const judged = yield* attempt(at, trial, directory, heard)
       switch (judged.kind) {
         case "done": {
+          yield* checkInputs(at.study, trial, judged.report)
           const { metrics } = yield* kindOf(at.study.plan)
           return yield* doneResult(metrics, trial, directory, name, judged.report)
         }
@@ -110,6 +111,14 @@ export const runTrial = (at: Workplace, trial: Trial, heard: Heard) =>
       yield* Effect.sleep("1 second")
     }
   })
+
+/** Workers on other machines have files of their own: trials over different ones cannot be compared. */
+const checkInputs = ({ inputs: wanted = {} }: Study, trial: Trial, { inputs: read = {} }: Report) => {
+  const others = Object.keys(wanted).filter((name) => Object.hasOwn(read, name) && read[name] !== wanted[name])
+  if (others.length === 0) return Effect.void
+  const reason = `it was trained with other files than study.json names: ${listed(others).join(", ")}`
+  return Effect.fail(new TrialTrouble({ trial: trial.id, reason }))
+}
 
 /** `train`, once. */
 const attempt = (at: Workplace, trial: Trial, directory: string, heard: Heard) =>
@@ -177,7 +186,8 @@ const Report = Schema.Struct({
   peakBytes: Schema.Finite,
   trainable: Schema.Struct({ total: Schema.Int }),
   steps: Schema.Int,
-  device: Schema.Record(Schema.String, Schema.Unknown)
+  device: Schema.Record(Schema.String, Schema.Unknown),
+  inputs: Schema.optionalKey(Inputs)
 })
 
 const decodeReport = Schema.decodeUnknownOption(Schema.fromJsonString(Report))
@@ -187,7 +197,7 @@ export type Report = typeof Report.Type
 const doneResult = (metrics: Metrics, trial: Trial, directory: string, name: string, report: Report) =>
   Effect.gen(function* () {
     const folder = yield* runFolder(directory)
-    const { trainable, ...numbers } = report
+    const { trainable, inputs: _, ...numbers } = report
     const discrepancy = yield* discrepancyIn(folder.metrics)
     const result: TrialResult = {
       trial,

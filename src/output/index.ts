@@ -10,9 +10,12 @@ export {
   dataInputs,
   decidesTraining,
   GENERATION_INPUT,
+  type InputFile,
   Inputs,
   inputDifferences,
-  modelInputs
+  inputsOf,
+  modelInputs,
+  recordOf
 } from "./inputs.ts"
 export { mergedClass, openMerged, writeMerged } from "./merge.ts"
 export {

@@ -13,7 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { RunPlan } from "../../schemas/index.ts"
-import { listed } from "../boundary/index.ts"
+import { listedLines } from "../boundary/index.ts"
 import { readJsonFile } from "../files/index.ts"
 import {
   dataInputs,
@@ -70,7 +70,7 @@ export const readRecord = ({ directory, report }: RunFolder) =>
   })
 
 const failed = (directory: string, reason: string, differences: ReadonlyArray<string>) =>
-  Effect.fail(new RunError({ directory, reason: [reason, ...listed(differences).map((one) => `  ${one}`)].join("\n") }))
+  Effect.fail(new RunError({ directory, reason: [reason, listedLines(differences, (one) => `  ${one}`)].join("\n") }))
 
 /** What of a plan decides what a trained model says: not where its files are, which may have moved, nor how it was trained. */
 const decisive = ({ seed, model, data, adapter }: RunPlan) => {
