@@ -14,7 +14,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
+import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { cut } from "../boundary/index.ts"
@@ -186,15 +186,14 @@ const asCheckpointError =
 /** Compares both files with SHA256SUMS. */
 const verify = (folder: string) =>
   Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const sums = yield* readTextFile(path.join(folder, files.sums), 4096)
     for (const name of [files.record, files.tensors]) {
       const expected = new RegExp(`^([0-9a-f]{64}) {2}${name.replace(".", "\\.")}$`, "m").exec(sums)?.[1]
-      const file = path.join(folder, name)
-      // asked before it is opened: a pipe waits for its writer, and a device never ends
-      if ((yield* fs.stat(file)).type !== "File") return yield* damaged(folder, `${name} is not a regular file`)
-      if ((yield* sha256Of(file)) === expected) continue
+      const found = yield* sha256Of(path.join(folder, name)).pipe(
+        Effect.mapError(({ reason }) => damaged(folder, `${name}: ${reason}`))
+      )
+      if (found === expected) continue
       return yield* damaged(folder, `${name} has another SHA-256 than ${files.sums} says`)
     }
   })

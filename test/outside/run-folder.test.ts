@@ -78,7 +78,7 @@ describe("a symbolic link in a run folder", () => {
     const { code, stderr } = await resume(folder)
     expect(code).toBe(0)
     expect(stderr).toContain(
-      "step-00000004 is damaged: state.safetensors is not a regular file; the one before it is taken"
+      "step-00000004 is damaged: state.safetensors: it is a device, not a regular file; the one before it is taken"
     )
   })
 })

@@ -52,7 +52,7 @@ describe("the password of a study's storage", () => {
   const opened = (storage: string, folder: string) =>
     Effect.gen(function* () {
       const plan = yield* readPlan(w.path("plan.json"))
-      return yield* openStudyFolder(yield* questionOf(plan, asked(storage)), w.path(folder))
+      return yield* openStudyFolder(yield* questionOf(plan, asked(storage)), [], w.path(folder))
     }).pipe(Effect.provide(platform), Effect.runPromise)
 
   test("is not in study.json, and a study of an earlier version that has it is gone on with", async () => {
