@@ -134,6 +134,32 @@ export const limits = {
     default: 2 ** 23,
     unit: "entries",
     what: "values in a row group of a Parquet file, in the columns that are read; each counts once for each level of lists and records"
+  },
+  // ALBERT has eleven
+  "tokenizer-parts": {
+    default: 64,
+    unit: "entries",
+    what: "normalizers, pre-tokenizers, post-processors, decoders and pieces of templates of a tokenizer.json"
+  },
+  // NFKC makes 18 characters of U+FDFA, bytes make four of one
+  "tokenizer-growth": {
+    default: 20,
+    unit: "times",
+    what: "how long a tokenizer's normalizer, or its pre-tokenizer, makes a text"
+  },
+  // BERT has 100; a word of n characters may take n³/6 steps
+  "word-characters": {
+    default: 256,
+    unit: "characters",
+    what: "a word that WordPiece cuts (max_input_chars_per_word)"
+  },
+  // pieces of spaces and dashes have up to 128
+  "token-characters": { default: 512, unit: "characters", what: "an added token, or a piece of a Unigram vocabulary" },
+  // of pieces of one letter up to 48 of it, some 2,300 in a text of that letter
+  "lattice-steps": {
+    default: 8_192,
+    unit: "steps",
+    what: "finding the best pieces of a Unigram vocabulary, for each character of a text"
   }
 } as const satisfies Readonly<Record<string, Limit>>
 

@@ -1,5 +1,5 @@
 /**
- * The tokenizer library with patterns whose time is bounded. It compiles what tokenizer.json says to regular expressions of the engine,
+ * The tokenizer library with bounds: on the time of patterns here, on the length of texts in `tokenizer-growth.ts`. It compiles what tokenizer.json says to regular expressions of the engine,
  * and those backtrack: `(a+)+$` takes 2ⁿ steps on n letters. Patterns known to be linear stay as they are; any other runs in
  * `LinearRegExp`, which finds the same and takes about twenty times as long for it (0.4 s for a million characters).
  */
@@ -12,30 +12,63 @@ import {
   SequenceNormalizer,
   SequencePreTokenizer,
   SplitPreTokenizer,
-  Tokenizer
+  Tokenizer,
+  Unigram
 } from "@huggingface/tokenizers"
+import { isRecord } from "../files/index.ts"
 import { LinearRegExp } from "../patterns/index.ts"
 import { spaceIdeographs } from "./bert-normalizer.ts"
 import { cuttings } from "./gguf/pre-tokenizers.ts"
+import { beginGrowth, boundGrowth, boundLattice, Growth } from "./tokenizer-growth.ts"
+import type { Fields } from "./tokenizer-json.ts"
 
 /** Throws where a pattern has no bound on its time. */
-export class BoundedTokenizer extends Tokenizer {}
+export class BoundedTokenizer extends Tokenizer {
+  constructor(json: Fields, config: Fields) {
+    super(json, { ...config, additional_special_tokens: additionalTokens(json, config) })
+  }
+}
+
+// None has any, since tokenizer.json marks special tokens too. The library looks for each among all others.
+const mostAdditional = 4_096
+
+/** The special tokens of the config that tokenizer.json does not mark as such. */
+const additionalTokens = (json: Fields, { additional_special_tokens: additional }: Fields): unknown => {
+  if (!Array.isArray(additional)) return additional
+  const added: ReadonlyArray<unknown> = Array.isArray(json["added_tokens"]) ? json["added_tokens"] : []
+  const marked = new Set(added.filter(isRecord).flatMap(({ content, special }) => (special === true ? [content] : [])))
+  const others = [...new Set(additional)].filter((token) => !marked.has(token))
+  if (others.length <= mostAdditional) return others
+  throw new Error(`tokenizer_config.json has ${others.length} special tokens that are none in it`)
+}
 
 // The constructor normalizes the added tokens, so the parts have to be bounded when it sets them and not after it.
-for (const name of ["normalizer", "pre_tokenizer", "decoder"]) {
+for (const name of ["normalizer", "pre_tokenizer", "model", "decoder"]) {
   Object.defineProperty(BoundedTokenizer.prototype, name, {
     set(part: unknown) {
-      bound(part)
+      const growth = new Growth()
+      bound(part, growth)
+      beginGrowth(part, growth)
       Object.defineProperty(this, name, { value: part, writable: true, enumerable: true, configurable: true })
     }
   })
 }
 
-const bound = (part: unknown): void => {
-  if (part instanceof SequenceNormalizer) part.normalizers.forEach(bound)
-  else if (part instanceof SequencePreTokenizer) part.tokenizers.forEach(bound)
-  else if (part instanceof SequenceDecoder) part.decoders.forEach(bound)
-  else if (part instanceof BertNormalizer) spaceIdeographs(part)
+/** The parts of a sequence. */
+const partsOf = (part: unknown): ReadonlyArray<unknown> | null => {
+  if (part instanceof SequenceNormalizer) return part.normalizers
+  if (part instanceof SequencePreTokenizer) return part.tokenizers
+  return part instanceof SequenceDecoder ? part.decoders : null
+}
+
+const bound = (part: unknown, growth: Growth): void => {
+  const parts = partsOf(part)
+  if (parts !== null) {
+    for (const each of parts) bound(each, growth)
+    return
+  }
+  if (part instanceof BertNormalizer) spaceIdeographs(part)
+  else if (part instanceof Unigram) boundLattice(part)
   else if (
     part instanceof SplitPreTokenizer ||
     part instanceof ReplaceNormalizer ||
@@ -48,6 +81,7 @@ const bound = (part: unknown): void => {
       part.pattern = new LinearRegExp(part.pattern.source)
     }
   }
+  boundGrowth(part, growth)
 }
 
 const patternsIn = (part: unknown): ReadonlyArray<string> => {

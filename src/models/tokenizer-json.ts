@@ -31,10 +31,12 @@ export const checkTokenizerJson = (json: unknown): CheckedTokenizer | ReadonlyAr
   const problems: Array<string> = []
   const model = json["model"]
   if (!isRecord(model)) problems.push(`cannot be used: has no object "model"`)
-  else problems.push(...vocabularyProblems(model["vocab"], ids))
+  else problems.push(...vocabularyProblems(model["vocab"], ids), ...modelProblems(model))
   problems.push(...addedTokenProblems(json["added_tokens"], ids))
-  for (const part of ["normalizer", "pre_tokenizer", "post_processor", "decoder"])
-    problems.push(...partProblems(part, json[part]))
+  for (const part of partNames) problems.push(...partProblems(part, json[part]))
+  const parts = partNames.reduce((count, part) => count + partsIn(json[part]), 0)
+  if (parts > limit("tokenizer-parts"))
+    problems.push(`has ${parts.toLocaleString("en")} parts, more than ${overLimit("tokenizer-parts")}`)
   if (problems.length > 0) {
     const more = problems.length - problemsShown
     return more > 0 ? [...problems.slice(0, problemsShown), `has ${more} more problems of these kinds`] : problems
@@ -42,12 +44,43 @@ export const checkTokenizerJson = (json: unknown): CheckedTokenizer | ReadonlyAr
   return { json, largestId: ids.reduce((largest, id) => Math.max(largest, id), 0) }
 }
 
+const partNames = ["normalizer", "pre_tokenizer", "post_processor", "decoder"]
+
+/** What is gone through for every text: parts of sequences, pieces of templates. */
+const partsIn = (part: unknown): number => {
+  if (typeof part !== "object" || part === null) return 0
+  const inside = Object.values(part).reduce((count: number, value) => count + partsIn(value), 0)
+  const { normalizers, pretokenizers, processors, decoders, single, pair } = part as Fields
+  const lists = [normalizers, pretokenizers, processors, decoders, single, pair].filter(Array.isArray)
+  return lists.reduce((count, { length }) => count + length, inside)
+}
+
+/** Affixes and lengths of words that make a word take long. */
+const modelProblems = (model: Fields): ReadonlyArray<string> => {
+  const affixes = ["continuing_subword_prefix", "continuing_subword_suffix", "end_of_word_suffix"].flatMap((name) => {
+    const affix = model[name]
+    if (typeof affix !== "string" || affix.length <= longestAffix) return []
+    return [`model.${name} has ${affix.length.toLocaleString("en")} characters; at most ${longestAffix} are accepted`]
+  })
+  const { max_input_chars_per_word: longest } = model
+  if (longest == null || (isId(longest) && longest <= limit("word-characters"))) return affixes
+  return [
+    ...affixes,
+    `model.max_input_chars_per_word is ${shown(longest)}; expected an integer of at most ${overLimit("word-characters")}`
+  ]
+}
+
+// "##" and "</w>" are in use; every piece that is looked up has one
+const longestAffix = 64
+
 const vocabularyProblems = (vocabulary: unknown, ids: Array<number>): ReadonlyArray<string> => {
   if (Array.isArray(vocabulary)) {
     ids.push(vocabulary.length - 1)
-    const isPiece = (piece: unknown) =>
+    const isPiece = (piece: unknown): piece is readonly [string, number] =>
       Array.isArray(piece) && typeof piece[0] === "string" && typeof piece[1] === "number"
-    return vocabulary.flatMap((piece, i) => (isPiece(piece) ? [] : [`model.vocab.${i} is not a [token, score] pair`]))
+    return vocabulary.flatMap((piece, i) =>
+      isPiece(piece) ? lengthProblems(`model.vocab.${i}`, piece[0]) : [`model.vocab.${i} is not a [token, score] pair`]
+    )
   }
   if (!isRecord(vocabulary)) return [`cannot be used: model.vocab is neither an object nor a list`]
   return Object.entries(vocabulary).flatMap(([token, id]) =>
@@ -61,9 +94,16 @@ const addedTokenProblems = (tokens: unknown, ids: Array<number>): ReadonlyArray<
     if (!isRecord(token) || typeof token["content"] !== "string" || token["content"] === "") {
       return [`added_tokens.${i} has no "content"`]
     }
-    return idProblems(`added_tokens.${i}: the token ${shown(token["content"])}`, token["id"], ids)
+    const idWrong = idProblems(`added_tokens.${i}: the token ${shown(token["content"])}`, token["id"], ids)
+    return [...idWrong, ...lengthProblems(`added_tokens.${i}`, token["content"])]
   })
 }
+
+/** These are looked for at every character of a text, up to their lengths. */
+const lengthProblems = (where: string, { length }: string): ReadonlyArray<string> =>
+  length <= limit("token-characters")
+    ? []
+    : [`${where} has ${length.toLocaleString("en")} characters, more than ${overLimit("token-characters")}`]
 
 const idProblems = (what: string, id: unknown, ids: Array<number>): ReadonlyArray<string> => {
   if (!isId(id) || id >= mostIds)
@@ -81,7 +121,10 @@ const partProblems = (path: string, part: unknown): ReadonlyArray<string> => {
   }
   if (typeof part !== "object" || part === null) return []
   const inside = Object.entries(part).flatMap(([key, value]) => partProblems(`${path}.${key}`, value))
-  const { type, length } = part as Fields
+  const { type, length, single } = part as Fields
+  if (Array.isArray(single) && single.filter((piece) => isRecord(piece) && "Sequence" in piece).length > 1) {
+    return [...inside, `${path}.single writes the text more than once`]
+  }
   if (type !== "FixedLength" || (isId(length) && length > 0)) return inside
   return [...inside, `${path}.length is ${shown(length)}; expected an integer of at least 1`]
 }

@@ -20,7 +20,31 @@ const withTokenizer =
 const postProcessor = (...single: ReadonlyArray<object>) => ({ type: "TemplateProcessing", single, pair: [] })
 const text = (type_id: number) => ({ Sequence: { id: "A", type_id } })
 
+const mark = { SpecialToken: { id: "[CLS]", type_id: 0 } }
+const replace = { type: "Replace", pattern: { Regex: "." }, content: "ab" }
+
 refuses("tokenizers", w, [
+  {
+    name: "a post-processor of 5,000 pieces",
+    args: withTokenizer((own) => ({
+      ...own,
+      post_processor: postProcessor(text(0), ...Array.from({ length: 5_000 }, () => mark))
+    })),
+    says: ["tokenizer.json: has 5,001 parts, more than 64 entries", "TFJS_LORA_PRO_LIMITS=tokenizer-parts=N raises it"]
+  },
+  {
+    name: "fifty replacements of a character by two",
+    args: withTokenizer((own) => ({
+      ...own,
+      normalizer: { type: "Sequence", normalizers: Array.from({ length: 50 }, () => replace) }
+    })),
+    says: ["tokenizer.json: cannot be used: the tokenizer's parts make a text longer by more than 20 times"]
+  },
+  {
+    name: "words of a billion characters",
+    args: withTokenizer((own) => ({ ...own, model: { ...(own["model"] as Json), max_input_chars_per_word: 1e9 } })),
+    says: ["model.max_input_chars_per_word is 1000000000; expected an integer of at most 256 characters"]
+  },
   {
     name: "a type that the model has no row for",
     args: withTokenizer((own) => ({ ...own, post_processor: postProcessor(text(7)) })),

@@ -1,0 +1,146 @@
+/**
+ * How much longer the parts of a tokenizer may make a text. A replacement of one character by a hundred is harmless, five of them one after
+ * the other make a gigabyte of a letter. What is too long is refused after the part that made it or, where one part makes much of little,
+ * while it does.
+ */
+import {
+  Decoder,
+  Normalizer,
+  PreTokenizer,
+  ReplaceDecoder,
+  ReplaceNormalizer,
+  ReplacePreTokenizer,
+  SplitPreTokenizer,
+  type Unigram
+} from "@huggingface/tokenizers"
+import { limit, overLimit } from "../boundary/index.ts"
+
+/** How many characters a text may become. */
+export class Growth {
+  #most = 0
+  #left = 0
+
+  /** A text, or pieces of one, comes in. */
+  begin(texts: ReadonlyArray<string>): void {
+    // what stands before and after a text does not grow with it
+    this.#most = limit("tokenizer-growth") * charactersIn(texts) + 256
+  }
+
+  /** Runs a part. */
+  run<Result extends string | ReadonlyArray<string>>(part: () => Result): Result {
+    this.#left = this.#most
+    const made = part()
+    if (charactersIn(typeof made === "string" ? [made] : made) > this.#most) throw tooLong()
+    return made
+  }
+
+  replace(text: string, pattern: RegExp, content: string): string {
+    this.#left -= text.length
+    return text.replaceAll(pattern, () => {
+      this.#left -= content.length
+      if (this.#left < 0) throw tooLong()
+      return content
+    })
+  }
+}
+
+const charactersIn = (texts: ReadonlyArray<string>): number => texts.reduce((sum, { length }) => sum + length, 0)
+
+const tooLong = () =>
+  new Error(`the tokenizer's parts make a text longer by more than ${overLimit("tokenizer-growth")}`)
+
+/** Bounds one part, which is no sequence. */
+export const boundGrowth = (part: unknown, growth: Growth): void => {
+  if (part instanceof ReplaceNormalizer) {
+    part.normalize = replacing(part, growth)
+  } else if (part instanceof ReplacePreTokenizer) {
+    const replace = replacing(part, growth)
+    part.pre_tokenize_text = (text) => [replace(text)]
+  } else if (part instanceof ReplaceDecoder) {
+    const replace = replacing(part, growth)
+    part.decode_chain = (tokens) => tokens.map(replace)
+  } else if (part instanceof SplitPreTokenizer && part.config.invert !== true && isRemoved(part.config.behavior)) {
+    const { pattern } = part
+    // the library's way also gives each group of the pattern, of which there may be a thousand
+    if (part.config.pattern?.Regex !== undefined && pattern !== null)
+      part.pre_tokenize_text = (text) => between(text, pattern)
+  }
+  if (part instanceof Normalizer) {
+    const normalize = part.normalize.bind(part)
+    part.normalize = (text) => growth.run(() => normalize(text))
+  } else if (part instanceof PreTokenizer) {
+    const cut = part.pre_tokenize.bind(part)
+    part.pre_tokenize = (text, options) => growth.run(() => cut(text, options))
+  } else if (part instanceof Decoder) {
+    const decode = part.decode_chain.bind(part)
+    part.decode_chain = (tokens) => growth.run(() => decode(tokens))
+  }
+}
+
+/** Has a tokenizer's own part, which may be a sequence, begin with each text. */
+export const beginGrowth = (part: unknown, growth: Growth): void => {
+  if (part instanceof Normalizer) {
+    const normalize = part.normalize.bind(part)
+    part.normalize = (text) => {
+      growth.begin([text])
+      return normalize(text)
+    }
+  } else if (part instanceof PreTokenizer) {
+    const cut = part.pre_tokenize.bind(part)
+    part.pre_tokenize = (text, options) => {
+      growth.begin(typeof text === "string" ? [text] : text)
+      return cut(text, options)
+    }
+  } else if (part instanceof Decoder) {
+    const decode = part.decode_chain.bind(part)
+    part.decode_chain = (tokens) => {
+      growth.begin(tokens)
+      return decode(tokens)
+    }
+  }
+}
+
+/** Content that "$" means nothing in, as in the Rust library. */
+const replacing = (
+  { pattern, config }: { readonly pattern: RegExp | null; readonly config: { readonly content?: string } },
+  growth: Growth
+) => {
+  const content = config.content ?? ""
+  if (pattern === null) return (text: string) => text
+  // one at most at every character: what is made of it is looked at afterwards
+  if (content.length < 4 && !content.includes("$")) return (text: string) => text.replaceAll(pattern, content)
+  return (text: string) => growth.replace(text, pattern, content)
+}
+
+const isRemoved = (behavior: string | undefined): boolean => behavior?.toLowerCase() === "removed"
+
+/** The pieces of a text between the matches. */
+const between = (text: string, pattern: RegExp): Array<string> => {
+  const pieces: Array<string> = []
+  let from = 0
+  for (const { 0: match, index } of text.matchAll(pattern)) {
+    if (index > from) pieces.push(text.slice(from, index))
+    from = index + match.length
+  }
+  if (from < text.length) pieces.push(text.slice(from))
+  return pieces
+}
+
+/**
+ * A Unigram vocabulary finds the best of all ways to cut a text by comparing each piece with all that end where it begins. A vocabulary of
+ * a, aa, aaa, … makes thousands of pieces begin and end everywhere in a text of one letter.
+ */
+export const boundLattice = (model: Unigram): void => {
+  const populate = model.populate_nodes.bind(model)
+  model.populate_nodes = (lattice) => {
+    const insert = lattice.insert.bind(lattice)
+    let left = limit("lattice-steps") * lattice.chars.length
+    lattice.insert = (at, length, score, id) => {
+      insert(at, length, score, id)
+      // pieces come in the order of their places, so all that end here are there
+      left -= lattice.end_nodes[at]!.length + length
+      if (left < 0) throw new Error(`the vocabulary takes more than ${overLimit("lattice-steps")} at each character`)
+    }
+    populate(lattice)
+  }
+}
