@@ -79,6 +79,12 @@ export const limits = {
     unit: "entries",
     what: "layers of a tf.LayersModel, their uses and what goes into these"
   },
+  // layers are listed in their order; each call of one that is shared waits for those before it. As many take 5 s
+  "layers-model-waits": {
+    default: 100_000,
+    unit: "times",
+    what: "a layer of a tf.LayersModel that is found to wait for an input"
+  },
   // a gigabyte; U-Nets over volumes, the widest models, come near it
   "layers-model-row": {
     default: 2 ** 28,

@@ -83,27 +83,25 @@ export const readPeftFile = (
 ): Effect.Effect<SavedAdapter, AdapterFileError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const { metadata, tensors } = yield* readHeader(file)
-    const fail = (...problems: ReadonlyArray<string>) => new AdapterFileError({ source, problems })
+    const fail = (problems: ReadonlyArray<string>) => new AdapterFileError({ source, problems })
     const written = metadata[RECORD]
-    if (written === undefined) return yield* fail(foreign)
+    if (written === undefined) return yield* fail([foreign])
     if (written.length > limit("adapter-record")) {
       const length = written.length.toLocaleString("en")
-      return yield* fail(`its record has ${length} characters, more than ${overLimit("adapter-record")}`)
+      return yield* fail([`its record has ${length} characters, more than ${overLimit("adapter-record")}`])
     }
     const parsed = parseBoundedJson(written)
-    if ("problem" in parsed) return yield* fail(`its record is damaged: it ${parsed.problem}`)
+    if ("problem" in parsed) return yield* fail([`its record is damaged: it ${parsed.problem}`])
     const record = decodeRecord(parsed.value)
-    if (Result.isFailure(record)) return yield* fail(...record.failure)
+    if (Result.isFailure(record)) return yield* fail(record.failure)
     const stored = [...tensors.values()]
     const whole = stored.filter(({ dtype }) => !floats.includes(dtype))
     if (whole.length > 0) {
-      return yield* fail(
-        ...whole.map(({ name, dtype }) => `tensor ${name} is ${dtype}, expected ${floats.join(" or ")}`)
-      )
+      return yield* fail(whole.map(({ name, dtype }) => `tensor ${name} is ${dtype}, expected ${floats.join(" or ")}`))
     }
     const bytes = stored.at(-1)?.end ?? 0
     if (bytes > limit("layers-model-bytes")) {
-      return yield* fail(`has ${bytes.toLocaleString("en")} bytes, more than ${overLimit("layers-model-bytes")}`)
+      return yield* fail([`has ${bytes.toLocaleString("en")} bytes, more than ${overLimit("layers-model-bytes")}`])
     }
     return { record: record.success, tensors: Object.fromEntries(yield* readTensors(file)) }
   }).pipe(
@@ -143,22 +141,22 @@ export const artifactsOf = ({ record, tensors }: SavedAdapter): tf.io.ModelArtif
 /** `artifacts`: whatever a handler's load() has given. */
 export const readArtifacts = (artifacts: unknown, source: string): Effect.Effect<SavedAdapter, AdapterFileError> =>
   Effect.gen(function* () {
-    const fail = (...problems: ReadonlyArray<string>) => new AdapterFileError({ source, problems })
+    const fail = (problems: ReadonlyArray<string>) => new AdapterFileError({ source, problems })
     const { modelTopology, weightSpecs = [], weightData = [] } = isRecord(artifacts) ? artifacts : {}
     const { class_name: name, config } = isRecord(modelTopology) ? modelTopology : {}
     if (name !== CLASS_NAME) {
       const found = typeof name === "string" ? `a ${cut(name)}` : "something without a class name"
-      return yield* fail(`found ${found}; expected a ${CLASS_NAME}, as save() writes it`)
+      return yield* fail([`found ${found}; expected a ${CLASS_NAME}, as save() writes it`])
     }
     const record = decodeRecord(config)
-    if (Result.isFailure(record)) return yield* fail(...record.failure)
+    if (Result.isFailure(record)) return yield* fail(record.failure)
     const parts: ReadonlyArray<unknown> = [weightData].flat()
     if (!Array.isArray(weightSpecs) || !parts.every((part) => part instanceof ArrayBuffer)) {
-      return yield* fail("has no list of weightSpecs with the bytes of their weightData")
+      return yield* fail(["has no list of weightSpecs with the bytes of their weightData"])
     }
     const problems = new Listing()
     const tensors = tensorsIn(readSpecs(weightSpecs, problems), joined(parts), problems)
-    return problems.isEmpty ? { record: record.success, tensors } : yield* fail(...problems.entries)
+    return problems.isEmpty ? { record: record.success, tensors } : yield* fail(problems.entries)
   })
 
 const tensorsIn = (

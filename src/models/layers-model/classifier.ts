@@ -95,8 +95,22 @@ export const loadLayersClassifier = (
   paths: ReadonlyArray<string>
 ): Effect.Effect<LayersClassifier, ModelError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
   Effect.gen(function* () {
-    const network = yield* networkOf(source, yield* openLayersModel(source), paths)
+    const base = yield* openLayersModel(source)
+    yield* computeRow(source, base)
+    const network = yield* networkOf(source, base, paths)
     return { ...network, head, labels, logits: ([output]) => logitsFrom(output as tf.Tensor2D, scores) }
+  })
+
+/** Whether tfjs can compute the layers, which it says only when it does: a window of a billion has a shape like any other. */
+const computeRow = (source: string, base: LayersModel) =>
+  Effect.try({
+    try: () => {
+      tf.tidy(() => {
+        const [{ shape, dtype }] = base.inputs as [(typeof base.inputs)[number]]
+        base.predict(tf.zeros([1, ...shape.slice(1)] as Array<number>, dtype))
+      })
+    },
+    catch: (cause) => new ModelError({ folder: source, problems: reasons(cause, "computed") })
   })
 
 const networkOf = (source: string, base: LayersModel, head: ReadonlyArray<string>) =>

@@ -168,10 +168,10 @@ const checkSizes = (model: LayersModel): void => {
 }
 
 /** tfjs says in several lines what may be wrong in someone's code; the first says what is. */
-export const reasons = (cause: unknown): ReadonlyArray<string> => {
+export const reasons = (cause: unknown, done: "built" | "computed" = "built"): ReadonlyArray<string> => {
   if (cause instanceof Refused) return cause.problems
   const message = cause instanceof Error ? cause.message : String(cause)
-  return [`cannot be built by tfjs: ${cut(message.split("\n")[0]!)}`]
+  return [`cannot be ${done} by tfjs: ${cut(message.split("\n")[0]!)}`]
 }
 
 type Opened = Effect.Effect<LayersModel, ModelError, FileSystem.FileSystem | Path.Path | Scope.Scope>

@@ -108,7 +108,7 @@ type Input = readonly [layer: string, call: number, output: number, ...rest: Rea
 const isInput = (value: unknown): value is Input =>
   Array.isArray(value) && isName(value[0]) && Number.isSafeInteger(value[1]) && Number.isSafeInteger(value[2])
 
-/** Makes all calls as tfjs does, each when its inputs are there. */
+/** Makes all calls as tfjs does, which goes through all layers again and again, each time with those that wait for an input. */
 const checkOrder = (layers: ReadonlyArray<unknown>, problems: Listing): void => {
   const graph = new Map<string, Waiting>()
   for (const layer of layers) {
@@ -126,7 +126,14 @@ const checkOrder = (layers: ReadonlyArray<unknown>, problems: Listing): void => 
   }
   if (!problems.isEmpty) return
   const isThere = ([layer, call]: Input) => (graph.get(layer)?.made ?? 0) > call
-  for (let before = -1, left = 0; left !== before; ) {
+  let waits = 0
+  for (let before = -1, left = 0; left !== before; waits += left) {
+    if (waits > limit("layers-model-waits")) {
+      problems.add(
+        `its layers are listed before their inputs: ${waits.toLocaleString("en")} waits, more than ${overLimit("layers-model-waits")}`
+      )
+      return
+    }
     before = left
     left = 0
     for (const layer of graph.values()) {
