@@ -1,5 +1,6 @@
 /** Patterns from outside: regular expressions of tokenizer.json, and globs of a plan. None makes a command run for ever. */
 import { expect, test } from "bun:test"
+import { causalPlan, decoder, tokenizerConfig, writeRows } from "../e2e/causal-workspace.ts"
 import { cli, jsonLines, onWasm, run, TIMEOUT, tinyPlan, tinyRows, workspace } from "../e2e/fixtures.ts"
 
 const w = workspace()
@@ -64,6 +65,23 @@ test(
       'tokenizer.json: cannot be used: the pattern "(a+)\\\\1" refers back to a group, and the time of that has no bound'
     )
     expect(code).toBe(1)
+  },
+  TIMEOUT
+)
+
+test(
+  "a chat template with a hundred thousand quotes that are escaped",
+  async () => {
+    decoder(w, "llama")
+    writeRows(w)
+    const chat_template = `{# '${"\\'".repeat(120_000)} #}${tokenizerConfig.chat_template}`
+    w.write("llama/tokenizer_config.json", { ...tokenizerConfig, chat_template })
+    w.write("chat.json", causalPlan("llama", "chat"))
+    const before = performance.now()
+    const { code, stderr } = await command("validate", "chat.json")
+    expect({ code, stderr }).toEqual({ code: 0, stderr })
+    // a process takes one, on a busy machine three
+    expect(performance.now() - before).toBeLessThan(7_000)
   },
   TIMEOUT
 )

@@ -141,7 +141,8 @@ const shapeOf = (message: Message, words: ReadonlyArray<string>): string => {
 
 /** The texts between quotes that are not names of roles or fields, line by line. */
 const namedWords = (source: string): ReadonlyArray<string> => {
-  const quoted = [...source.matchAll(/'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"/g)].map(
+  // outside of quotes too an escaped character is none that opens any: else each of many would be tried to the end of the text
+  const quoted = [...source.matchAll(/\\.|'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"/g)].map(
     ([, one, two]) => one ?? two ?? ""
   )
   const words = quoted.flatMap((text) => text.split(/\\n|\n/)).map((word) => word.trim())

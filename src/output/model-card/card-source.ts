@@ -68,12 +68,12 @@ export const readBaseCard = (file: string): Effect.Effect<BaseCard, never, FileS
 export const parseBaseCard = (text: string): BaseCard => {
   const front = /^---[ \t]*\r?\n([\s\S]*?)\r?\n---[ \t]*(?:\r?\n|$)/.exec(text)?.[1] ?? ""
   const scalar = (key: string) => {
-    const line = new RegExp(`^${key}:[ \\t]*(.+?)[ \\t]*\\r?$`, "m").exec(front)?.[1]
-    if (line === undefined) return undefined
+    const line = new RegExp(`^${key}:(.*)$`, "m").exec(front)?.[1]?.trim() ?? ""
     const quoted = /^(["'])(.*)\1(?:\s+#.*)?$/.exec(line)
     if (quoted !== null) return quoted[2]!
     // lists, maps, anchors and block texts are not scalars
-    const plain = line.replace(/\s+#.*$/, "")
+    const comment = line.search(/\s#/)
+    const plain = comment < 0 ? line : line.slice(0, comment).trimEnd()
     return /^[[{&*!|>%@`#-]/.test(plain) || plain === "" ? undefined : plain
   }
   const found = {

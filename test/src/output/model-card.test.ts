@@ -158,4 +158,14 @@ describe("the base's own card", () => {
     expect(parseBaseCard("# license: mit\n---\nlicense: mit\n---\n")).toEqual({})
     expect(parseBaseCard("")).toEqual({})
   })
+
+  test("a value with a hundred thousand spaces, in no time", () => {
+    const spaces = " ".repeat(100_000)
+    const before = performance.now()
+    expect(parseBaseCard(`---\nlicense: "a"${spaces}b\nlanguage: en${spaces}# as upstream\n---\n`)).toEqual({
+      license: `"a"${spaces}b`,
+      language: "en"
+    })
+    expect(performance.now() - before).toBeLessThan(2_000)
+  })
 })
