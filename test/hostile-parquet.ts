@@ -102,6 +102,8 @@ export const plainText = (text: string | Uint8Array): Uint8Array<ArrayBuffer> =>
 export interface Chunk {
   readonly pages: ReadonlyArray<Uint8Array>
   readonly values: number | bigint
+  /** physical type; BYTE_ARRAY unless given */
+  readonly type?: number
   readonly codec?: number
   /** bytes before packing, as its metadata says */
   readonly size?: number | bigint
@@ -154,7 +156,7 @@ export const parquetFile = (
       const offset = chunk.offset ?? start
       const first = chunk.dictionary === true ? (chunk.pages[0]?.length ?? 0) : 0
       const metadata = struct({
-        1: i32(6),
+        1: i32(chunk.type ?? 6),
         2: list(5, [i32(0)]),
         3: pathOf(path),
         4: i32(chunk.codec ?? codecs.none),

@@ -65,6 +65,7 @@ const readFooter = async (file: DataFile): Promise<{ readonly metadata: FileMeta
   const tooMany = `its footer holds more than ${overLimit("parquet-footer-values")}; write the file with larger row groups`
   checkThrift(new DataView(footer.buffer, footer.byteOffset), 0, limit("parquet-footer-values"), tooMany)
   const metadata = parquetMetadata(footer, { geoparquet: false })
+  if (metadata.schema.some(({ name }) => typeof name !== "string")) throw new Error("one of its columns has no name")
   return { metadata, tree: parquetSchema(metadata) }
 }
 
