@@ -16,7 +16,7 @@ export const greysOfPng = (file: Uint8Array): Greys => {
     const found = `a PNG of ${width} × ${height}, ${depth} bits, colour type ${type}`
     throw new Error(`found ${found}; expected ${SIDE} × ${SIDE} with 8 bits a channel, as the page saves it`)
   }
-  const rows = unfiltered(inflateSync(dataOf(file, view)), channels)
+  const rows = unfiltered(inflated(dataOf(file, view), SIDE * (SIDE * channels + 1)), channels)
   return Uint8ClampedArray.from({ length: SIDE * SIDE }, (_, i) => rows[i * channels]!)
 }
 
@@ -29,6 +29,17 @@ const dataOf = (file: Uint8Array, view: DataView): Uint8Array => {
     at += 12 + length
   }
   return Buffer.concat(parts)
+}
+
+/** Unpacks the rows, and no byte more than they have. */
+const inflated = (data: Uint8Array, size: number): Uint8Array => {
+  try {
+    const rows = inflateSync(data, { maxOutputLength: size })
+    if (rows.length === size) return rows
+  } catch {
+    // below
+  }
+  throw new Error(`found a PNG whose rows are not the ${size} bytes that it says; save the drawing again`)
 }
 
 /** Bytes of the image: each row stands behind the number of its filter (PNG, §9.2). */

@@ -5,16 +5,34 @@
  * arrive together were pasted, and are one message.
  */
 import { createInterface } from "node:readline"
+import { Readable } from "node:stream"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { limit, overLimit } from "../boundary/index.ts"
 
 /** Lines of stdin as they come. Opened when it is read: readline loses the lines, and the end, that come before it is listened to. */
-export const stdinLines: Stream.Stream<string, { readonly message: string }> = Stream.suspend(() =>
-  Stream.fromAsyncIterable(createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY }), String)
-).pipe(Stream.mapError((reason) => ({ message: `stdin cannot be read: ${reason}` })))
+export const stdinLines: Stream.Stream<string, { readonly message: string }> = Stream.suspend(() => {
+  const input = Readable.from(withEnds(process.stdin), { objectMode: false })
+  return Stream.fromAsyncIterable(createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY }), reasonOf)
+}).pipe(Stream.mapError((reason) => ({ message: `stdin cannot be read: ${reason}` })))
+
+const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
+
+/** The same bytes, as long as their lines end: readline keeps what has no end in memory. */
+async function* withEnds(input: AsyncIterable<Uint8Array>) {
+  let unended = 0
+  for await (const bytes of input) {
+    const end = bytes.lastIndexOf(lineFeed)
+    unended = end < 0 ? unended + bytes.length : bytes.length - end - 1
+    if (unended > limit("row-bytes")) throw new Error(`a line of it is longer than ${overLimit("row-bytes")}`)
+    yield bytes
+  }
+}
+
+const lineFeed = 10
 
 export interface Dialogue {
   /** whether a person is at the terminal, who can be shown what is wrong and say something else */

@@ -115,7 +115,7 @@ export const limits = {
   "row-bytes": {
     default: 16 * mebibyte,
     unit: "bytes",
-    what: "a row of data, as it is in a file of JSON lines or CSV"
+    what: "a row of data, as it is in a file of JSON lines or CSV, or a line of stdin"
   },
   // a row has three or four that are read; tables of measurements have some thousand more
   columns: { default: 10_000, unit: "entries", what: "columns of a file of CSV or Parquet" },

@@ -1,5 +1,5 @@
 /** What the two kinds of labelled rows share before weights are read: their metrics, and what is said of classes. */
-import { cut, listed, printableLine } from "../boundary/index.ts"
+import { cut, listed, listedLines, printableLine } from "../boundary/index.ts"
 import type { SplitDescription } from "../data/index.ts"
 import type { ClassEvaluation, Evaluation } from "../training/index.ts"
 import { crossEntropyMetric, type Metrics, percent } from "../training/index.ts"
@@ -33,14 +33,28 @@ export const labelText = ({ logits, label }: Prediction): string => {
   return `${label} (${percent(probability)})`
 }
 
-/** The confusion matrix as a table. */
+// a table of more is no table: 2,000 classes would be 4 million cells
+const mostInTable = 100
+
+/** The confusion matrix as a table; of many classes the pairs that are confused most often. */
 export const confusionText = (labels: ReadonlyArray<string>, evaluation: Evaluation): string => {
   const { confusion } = evaluation as ClassEvaluation
   const names = labels.map(shown)
+  if (names.length > mostInTable) return confusedPairs(names, confusion)
   const width = Math.max(...names.map((name) => name.length), 6)
   const header = ["true \\ predicted", ...names.map((name) => name.padStart(width))].join("  ")
   const rows = confusion.map((row, i) =>
     [names[i]!.padEnd(16), ...row.map((count) => String(count).padStart(width))].join("  ")
   )
   return [header, ...rows].join("\n")
+}
+
+const confusedPairs = (names: ReadonlyArray<string>, confusion: ClassEvaluation["confusion"]): string => {
+  const pairs = confusion.flatMap((row, actual) =>
+    row.flatMap((count, predicted) => (count > 0 && actual !== predicted ? [{ actual, predicted, count }] : []))
+  )
+  const sorted = pairs.sort((a, b) => b.count - a.count)
+  const line = (pair: (typeof pairs)[number]) =>
+    `${pair.count}  ${names[pair.actual]!} taken for ${names[pair.predicted]!}`
+  return [`${names.length} classes, those that are confused most often:`, listedLines(sorted, line)].join("\n")
 }

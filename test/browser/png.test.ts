@@ -72,3 +72,13 @@ test("what is another image is told with what was found", () => {
   const other = Buffer.concat([signature, header(32, 16, 2)])
   expect(() => greysOfPng(other)).toThrow("found a PNG of 32 × 32, 16 bits, colour type 2; expected 28 × 28")
 })
+
+test("of rows that are more or fewer than those of the image no byte is unpacked in vain", () => {
+  const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a])
+  for (const size of [10, 50_000_000]) {
+    const file = Buffer.concat([signature, header(SIDE, 8, 0), chunk("IDAT", deflateSync(Buffer.alloc(size)))])
+    expect(() => greysOfPng(file)).toThrow(
+      "found a PNG whose rows are not the 812 bytes that it says; save the drawing"
+    )
+  }
+})

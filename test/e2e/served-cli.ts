@@ -45,7 +45,7 @@ process.on("message", ({ args, cwd, stdin }: Request) => {
   process.chdir(cwd)
   process.argv = [process.execPath, cli, ...args]
   Object.defineProperty(process, "stdin", {
-    value: Readable.from(stdin === undefined ? [] : [stdin]),
+    value: Readable.from(stdin === undefined ? [] : [Buffer.from(stdin)]),
     configurable: true
   })
   stdout = ""

@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, test } from "bun:test"
 import { spawnSync } from "node:child_process"
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs"
-import { jsonLines, tinyPlan, workspace } from "../e2e/fixtures.ts"
+import { jsonLines, onWasm, succeed, tinyPlan, workspace } from "../e2e/fixtures.ts"
 
 const w = workspace()
 beforeAll(() => {
@@ -117,4 +117,13 @@ describe("rows", () => {
     expect(message).toContain("test.jsonl".replace("test", "rows"))
     expect(message.length).toBeLessThan(4_000)
   })
+})
+
+test("a line of stdin that does not end, as a device's does not", async () => {
+  await succeed(w.cli(["train", "plan.json", "--set", "training.steps=1", "--out", "run", ...onWasm]))
+  const { code, stderr } = await w.cli(["predict", "run", ...onWasm], `good film\n${"x".repeat(2 ** 24 + 1)}`)
+  expect(code).toBe(1)
+  expect(stderr).toContain(
+    "stdin cannot be read: a line of it is longer than 16,777,216 bytes (limit row-bytes; TFJS_LORA_PRO_LIMITS=row-bytes=N raises it)"
+  )
 })

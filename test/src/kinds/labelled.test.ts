@@ -1,0 +1,24 @@
+/** What is said of classes stays a screen, however many there are. */
+import { expect, test } from "bun:test"
+import { confusionText } from "../../../src/kinds/labelled.ts"
+
+const evaluated = (classes: number) => {
+  const labels = Array.from({ length: classes }, (_, i) => `class ${i}`)
+  // each class is taken for the one after it, the later the more often
+  const confusion = labels.map((_, i) => labels.map((_, j) => (i === j ? 5 : j === i + 1 ? i : 0)))
+  return confusionText(labels, { rows: 1, loss: 1, accuracy: 1, macroF1: 1, confusion })
+}
+
+test("a confusion matrix of a few classes is a table", () => {
+  const lines = evaluated(3).split("\n")
+  expect(lines[0]).toMatch(/^true \\ predicted {2}class 0 {2}class 1 {2}class 2$/)
+  expect(lines).toHaveLength(4)
+})
+
+test("of two thousand it is the pairs that are confused most often", () => {
+  const lines = evaluated(2_000).split("\n")
+  expect(lines).toHaveLength(22)
+  expect(lines[0]).toBe("2000 classes, those that are confused most often:")
+  expect(lines[1]).toBe("1998  class 1998 taken for class 1999")
+  expect(lines[21]).toBe("and 1,978 more")
+})
