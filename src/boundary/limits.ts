@@ -161,6 +161,12 @@ export const limits = {
   },
   // pieces of spaces and dashes have up to 128
   "token-characters": { default: 512, unit: "characters", what: "an added token, or a piece of a Unigram vocabulary" },
+  // a character takes 270 bytes; a million pieces of XLM-V share most of theirs
+  "token-tree": {
+    default: 2 ** 22,
+    unit: "characters",
+    what: "added tokens, or pieces of a Unigram vocabulary, without those that they begin with in common"
+  },
   // of pieces of one letter up to 48 of it, some 2,300 in a text of that letter
   "lattice-steps": {
     default: 8_192,

@@ -143,4 +143,6 @@ export const boundLattice = (model: Unigram): void => {
     }
     populate(lattice)
   }
+  // the library gives the pieces of a word as arguments, of which engines take some hundred thousand
+  model.encode = (words) => words.flatMap((word) => model.tokenize(word))
 }

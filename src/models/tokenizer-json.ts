@@ -78,9 +78,14 @@ const vocabularyProblems = (vocabulary: unknown, ids: Array<number>): ReadonlyAr
     ids.push(vocabulary.length - 1)
     const isPiece = (piece: unknown): piece is readonly [string, number] =>
       Array.isArray(piece) && typeof piece[0] === "string" && typeof piece[1] === "number"
-    return vocabulary.flatMap((piece, i) =>
+    const tree = treeProblems(
+      "model.vocab",
+      vocabulary.flatMap((piece) => (isPiece(piece) ? [piece[0]] : []))
+    )
+    const wrong = vocabulary.flatMap((piece, i) =>
       isPiece(piece) ? lengthProblems(`model.vocab.${i}`, piece[0]) : [`model.vocab.${i} is not a [token, score] pair`]
     )
+    return [...wrong, ...tree]
   }
   if (!isRecord(vocabulary)) return [`cannot be used: model.vocab is neither an object nor a list`]
   return Object.entries(vocabulary).flatMap(([token, id]) =>
@@ -88,15 +93,40 @@ const vocabularyProblems = (vocabulary: unknown, ids: Array<number>): ReadonlyAr
   )
 }
 
+/** Words are found in a tree with a node for each character, but for those that a word begins with in common with another. */
+const treeProblems = (where: string, words: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const most = limit("token-tree")
+  if (words.reduce((sum, { length }) => sum + length, 0) <= most) return []
+  let nodes = 0
+  let before = ""
+  for (const word of [...words].sort()) {
+    nodes += word.length - sharedBeginning(before, word)
+    before = word
+  }
+  return nodes <= most ? [] : [`${where} has more text than ${overLimit("token-tree")}`]
+}
+
+const sharedBeginning = (one: string, other: string): number => {
+  let shared = 0
+  while (shared < one.length && one.charCodeAt(shared) === other.charCodeAt(shared)) shared++
+  return shared
+}
+
 const addedTokenProblems = (tokens: unknown, ids: Array<number>): ReadonlyArray<string> => {
   if (!Array.isArray(tokens)) return ["cannot be used: added_tokens is not a list"]
-  return tokens.flatMap((token: unknown, i) => {
+  const contents = tokens.map((token: unknown) => (isRecord(token) ? token["content"] : null))
+  const tree = treeProblems(
+    "added_tokens",
+    contents.filter((content) => typeof content === "string")
+  )
+  const wrong = tokens.flatMap((token: unknown, i) => {
     if (!isRecord(token) || typeof token["content"] !== "string" || token["content"] === "") {
       return [`added_tokens.${i} has no "content"`]
     }
     const idWrong = idProblems(`added_tokens.${i}: the token ${shown(token["content"])}`, token["id"], ids)
     return [...idWrong, ...lengthProblems(`added_tokens.${i}`, token["content"])]
   })
+  return [...wrong, ...tree]
 }
 
 /** These are looked for at every character of a text, up to their lengths. */

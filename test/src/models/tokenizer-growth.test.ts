@@ -1,5 +1,7 @@
 /** Tokenizers that make much of little: each is refused when it is checked, when it is built, or at the text that it is too much for. */
-import { describe, expect, test } from "bun:test"
+import { afterEach, describe, expect, test } from "bun:test"
+import { Unigram } from "@huggingface/tokenizers"
+import { limits, setLimits } from "../../../src/boundary/index.ts"
 import { BoundedTokenizer } from "../../../src/models/bounded-tokenizer.ts"
 import { checkTokenizerJson } from "../../../src/models/tokenizer-json.ts"
 
@@ -22,6 +24,29 @@ const piece = { Sequence: { id: "A", type_id: 0 } }
 const mark = { SpecialToken: { id: "[X]", type_id: 0 } }
 const template = (...single: ReadonlyArray<object>) => ({ type: "TemplateProcessing", single, pair: [] })
 const times = <A>(count: number, value: A) => Array.from({ length: count }, () => value)
+
+afterEach(() => setLimits({ "token-tree": limits["token-tree"].default }))
+
+test("added tokens and pieces of too much text in all; what they begin with in common counts once", () => {
+  setLimits({ "token-tree": 1_000 })
+  const words = (count: number) => Array.from({ length: count }, (_, i) => `<|a very long beginning_${i}|>`)
+  const added = (count: number) => ({ added_tokens: words(count).map((content, id) => ({ id, content })) })
+  const pieces = (count: number) => ({
+    model: { type: "Unigram", unk_id: 0, vocab: words(count).map((word) => [word, -1]) }
+  })
+  expect([problems(added(200)), problems(pieces(200))]).toEqual([[], []])
+  const says = "has more text than 1,000 characters (limit token-tree;"
+  expect(problems(added(1_000)).join()).toContain(`added_tokens ${says}`)
+  expect(problems(pieces(1_000)).join()).toContain(`model.vocab ${says}`)
+})
+
+test("a word of more pieces than a call has arguments", () => {
+  const unigram = { type: "Unigram", vocab: [["a", -1]], unk_id: 0 }
+  const { model } = new BoundedTokenizer(json({ model: unigram }), {})
+  if (!(model instanceof Unigram)) throw new Error("expected a Unigram model")
+  model.tokenize = () => times(1_000_000, "a")
+  expect(model.encode(["a", "a"]).length).toBe(2_000_000)
+})
 
 describe("refused as a file:", () => {
   test.each([
