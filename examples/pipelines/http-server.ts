@@ -5,11 +5,12 @@
  *   bun examples/pipelines/http-server.ts [port]          curl -N "http://localhost:8000/train?steps=40"
  *   deno run -A examples/pipelines/http-server.ts [port]
  *
- * The handler is a function from Request to Response, as Bun, Deno, Hono and most others take it. Who reads the
- * response pulls the next step; who cancels it closes the scope of the stream behind it.
+ * The handler is a function from Request to Response, as Bun, Deno, Hono and most others take it. Who reads the response
+ * pulls the next step. Requests cost little before they are believed: a number of steps, trainings at once, a time.
  */
 
 import * as tf from "@tensorflow/tfjs"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import {
@@ -28,6 +29,8 @@ import {
   Training
 } from "../../src/index.ts"
 
+const [mostSteps, mostAtOnce, mostMilliseconds] = [1000, 2, 300_000]
+
 const here = (path: string) => new URL(path, import.meta.url).pathname
 const labels = ["negative", "positive"]
 
@@ -39,10 +42,17 @@ const batches = (model: Models.Model, split: string, size: number) =>
     Stream.tap(() => Effect.sleep("5 millis"))
   )
 
-/** All that one request trains lives in this stream's scope: the adapter, the optimizer's state, the open file. */
+let running = 0
+const place = Effect.acquireRelease(
+  Effect.sync(() => ++running),
+  () => Effect.sync(() => --running)
+)
+
+/** All that one request trains lives in this stream's scope: its place, the adapter, the optimizer's state, the open file. */
 const training = (model: Models.Model, steps: number) =>
   Stream.unwrap(
     Effect.gen(function* () {
+      yield* place
       const factors = { rank: 8, alpha: 16, scaling: "standard", init: { kind: "kaiming" } } as const
       const adapted = yield* inject(model, lora, { ...factors, targets: "attention" })
       const body = chain(loraPro({ inner: scaleByAdam() }), scaleByLearningRate(1e-4))
@@ -62,18 +72,29 @@ const training = (model: Models.Model, steps: number) =>
     })
   )
 
+const refusal = (status: number, reason: string, headers = {}) => new Response(`${reason}\n`, { status, headers })
+
 const handler = (model: Models.Model) => (request: Request) => {
-  const { pathname, searchParams } = new URL(request.url)
-  if (pathname !== "/train") return Response.json({ tensors: tf.memory().numTensors })
+  const url = URL.parse(request.url)
+  if (url === null) return refusal(400, "no URL") // a Host header may be anything
+  const { pathname, searchParams } = url
+  if (request.method !== "GET") return refusal(405, "only GET", { allow: "GET", connection: "close" })
+  if (pathname === "/") return Response.json({ tensors: tf.memory().numTensors })
+  if (pathname !== "/train") return refusal(404, "there are / and /train?steps=40")
   const steps = Number(searchParams.get("steps") ?? 40)
-  if (!(steps >= 1)) return new Response("steps: expected a number from 1 on\n", { status: 400 })
+  if (!(Number.isInteger(steps) && steps >= 1 && steps <= mostSteps))
+    return refusal(400, `steps: expected an integer from 1 to ${mostSteps}`)
+  if (running >= mostAtOnce) return refusal(503, "others are training", { "retry-after": "10" })
   const events = training(model, steps).pipe(
     // what went wrong is told to who asked, and the server goes on
     Stream.catch(({ message }) => Stream.make({ event: "failed", data: { message } })),
     Stream.map(({ event, data }) => `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`),
     Stream.encodeText
   )
-  return new Response(Stream.toReadableStream(events), { headers: { "content-type": "text/event-stream" } })
+  // who is gone, or reads too slowly, or not at all, gives the place back
+  const signal = AbortSignal.any([request.signal, AbortSignal.timeout(mostMilliseconds)])
+  const body = Stream.toReadableStreamWith(events, Context.empty(), { signal })
+  return new Response(body, { headers: { "content-type": "text/event-stream" } })
 }
 
 const program = Effect.gen(function* () {
@@ -81,7 +102,9 @@ const program = Effect.gen(function* () {
   const { Deno } = globalThis as { readonly Deno?: { serve: (options: object, fetch: unknown) => unknown } }
   const [hostname, port, fetch] = ["localhost", Number(process.argv[2] ?? 8000), handler(model)]
   const onListen = (server: { readonly port?: number | undefined }) => console.log(`http://localhost:${server.port}`)
-  if (Deno === undefined) onListen(Bun.serve({ hostname, port, fetch }))
+  // Bun reads a body before anyone asks for it, 128 MB by default; and it closes a connection on which nothing happens for ten seconds
+  const bounds = { maxRequestBodySize: 1024, idleTimeout: 120 }
+  if (Deno === undefined) onListen(Bun.serve({ hostname, port, fetch, ...bounds }))
   else Deno.serve({ hostname, port, onListen }, fetch)
   return yield* Effect.never
 })

