@@ -94,7 +94,7 @@ refuses("study", w, [
   {
     name: "a database that cannot be reached",
     args: () => comparing("--storage", "postgres://me:secret@127.0.0.1:1/db"),
-    says: ["storage postgres://me@127.0.0.1:1/db", "ECONNREFUSED"]
+    says: ["storage postgres://***@127.0.0.1:1/db", "ECONNREFUSED"]
   },
   {
     name: "a folder of something else",

@@ -199,7 +199,7 @@ const onceEach = (source: string, request: Fetch): Fetch => {
 /** An answer that is what was asked for; throws what its status means otherwise. */
 export const succeeded = (source: string, settings: HubSettings, response: Response): Response => {
   if (response.ok) return response
-  void response.body?.cancel()
+  response.body?.cancel().catch(() => undefined) // it may be broken as well
   throw failureOf(source, settings, response.status)
 }
 
