@@ -18,7 +18,7 @@ import {
   type SitePattern,
   type TargetPreset
 } from "../schemas/index.ts"
-import { listedLines } from "../src/boundary/index.ts"
+import { limit, listedLines, overLimit } from "../src/boundary/index.ts"
 import type { ModelDescription } from "../src/models/index.ts"
 import type { LinearSite } from "../src/tensors/index.ts"
 import type { AdapterMethod, SiteSize } from "./adapter.ts"
@@ -109,6 +109,12 @@ export const select = <Options extends object>(
     patterns.some((pattern) => matches(pattern, name, prefix))
   const named = (patterns: ReadonlyArray<SitePattern>) => model.sites.filter((site) => means(patterns, site.name))
   const { targets, exclude = [], overrides = [], modulesToSave = [] } = selection
+  const patterns = [targets, exclude, modulesToSave, ...overrides.map((override) => override.targets)]
+  const count = patterns.reduce((sum, own) => sum + (typeof own === "string" ? 0 : own.length), 0)
+  if (count > limit("adapter-patterns")) {
+    const message = `found ${count.toLocaleString("en")} patterns in all, more than ${overLimit("adapter-patterns")}`
+    return Result.fail(new InjectionError({ problems: [{ path: "adapter", message }] }))
+  }
   const targeted = typeof targets === "string" ? preset(targets, model.sites) : named(targets)
   const chosen = targeted.filter((site) => !means(exclude, site.name))
   const adapts = method.trains !== "nothing"
@@ -187,9 +193,8 @@ const everythingExcluded = {
 
 /** At most three problems per path in full: a rank too large for 36 layers is one mistake, not 36. */
 const condensed = (problems: ReadonlyArray<{ readonly path: string; readonly message: string }>) => {
-  const paths = [...new Set(problems.map((problem) => problem.path))]
-  return paths.flatMap((path) => {
-    const own = problems.filter((problem) => problem.path === path)
+  const byPath = Map.groupBy(problems, ({ path }) => path)
+  return [...byPath].flatMap(([path, own]) => {
     const shown = own.slice(0, 3)
     return own.length <= 3 ? shown : [...shown, { path, message: `and ${own.length - 3} more layers likewise` }]
   })

@@ -6,38 +6,22 @@ import { beforeAll, describe, expect, test } from "bun:test"
 import { linkSync, mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs"
 import * as tf from "@tensorflow/tfjs"
 import { jsonLines, TIMEOUT, tinyPlan, workspace } from "../e2e/fixtures.ts"
+import { filesOf, type ModelJson, smallModel } from "./small-layers-model.ts"
 
 const w = workspace()
 
-interface Group {
-  paths: Array<unknown>
-  weights: Array<Record<string, unknown>>
-}
-// biome-ignore lint/suspicious/noExplicitAny: what is written into it is wrong on purpose
-type Json = any
-interface Model {
-  modelTopology: Json
-  weightsManifest: [Group, ...Array<unknown>]
-}
+/** A layer as tfjs saves it. */
+type Json = ModelJson["modelTopology"]
 
 /** The sound one. */
-let model: Model
+let model: ModelJson
 let bytes: Uint8Array
 
 beforeAll(async () => {
   await tf.setBackend("cpu")
-  const input = tf.input({ shape: [4], name: "numbers" })
-  const hidden = tf.layers.dense({ units: 6, activation: "relu", name: "hidden" }).apply(input)
-  const scores = tf.layers.dense({ units: 3, activation: "softmax", name: "scores" }).apply(hidden)
-  const network = tf.model({ inputs: input, outputs: scores as tf.SymbolicTensor, name: "small" })
-  await network.save(
-    tf.io.withSaveHandler(async ({ modelTopology, weightSpecs, weightData }) => {
-      bytes = new Uint8Array(weightData as ArrayBuffer)
-      const manifest = [{ paths: ["weights.bin"], weights: weightSpecs! }]
-      model = JSON.parse(JSON.stringify({ modelTopology, weightsManifest: manifest }))
-      return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: "JSON" } }
-    })
-  )
+  const files = await filesOf(smallModel())
+  model = files.json
+  bytes = files.bytes
   const rows = Array.from({ length: 12 }, (_, i) => ({ x: [i, 1, 2, 3], y: ["a", "b", "c"][i % 3] }))
   w.write("rows.jsonl", jsonLines(rows))
   w.write("elsewhere/weights.bin", "")
@@ -47,7 +31,7 @@ beforeAll(async () => {
 let count = 0
 
 /** Writes the model with something changed, and says what `validate` says of a plan over it. */
-const said = async (change: (copy: Model, folder: string) => void, source?: (folder: string) => string) => {
+const said = async (change: (copy: ModelJson, folder: string) => void, source?: (folder: string) => string) => {
   const folder = `model-${count++}`
   const copy = structuredClone(model)
   mkdirSync(w.path(folder))
@@ -67,7 +51,7 @@ const said = async (change: (copy: Model, folder: string) => void, source?: (fol
   return { code, stderr: stderr.replaceAll(w.directory, "").replaceAll(folder, "model") }
 }
 
-type Case = readonly [name: string, change: (copy: Model, folder: string) => void, says: string | RegExp]
+type Case = readonly [name: string, change: (copy: ModelJson, folder: string) => void, says: string | RegExp]
 
 const refusals = (cases: ReadonlyArray<Case>) =>
   test.each(cases)(
@@ -255,7 +239,7 @@ describe("the manifest", () => {
 })
 
 /** The layers of the topology. */
-const layersOf = (copy: Model): Array<Json> =>
+const layersOf = (copy: ModelJson): Array<Json> =>
   copy.modelTopology.config?.layers ?? copy.modelTopology.model_config.config.layers
 const layer =
   (i: number, config: Record<string, unknown>): Case[1] =>

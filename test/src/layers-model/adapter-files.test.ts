@@ -265,6 +265,22 @@ describe("what cannot be loaded is told, and nothing of it stays", () => {
     expect(await refused(given({ modelTopology: { class_name: "Model", config: {} } }))).toContain(
       "found a Model; expected a LoraProAdapter"
     )
+    const [first, ...others] = store.kept.weightSpecs!
+    const specs = (changes: object) => ({ weightSpecs: [{ ...first!, ...changes }, ...others] })
+    for (const [changes, says] of [
+      [specs({ shape: undefined }), "has the shape undefined; expected a list of whole numbers"],
+      [specs({ shape: [-2, -27] }), "has the shape [-2,-27]; expected a list of whole numbers"],
+      [specs({ shape: [2 ** 30, 2 ** 20] }), "truncated"],
+      [specs({ name: "__proto__" }), 'has the name "__proto__"; expected a name'],
+      [specs({ name: others[0]!.name }), "is there twice"],
+      [specs({ quantization: { dtype: "uint8", scale: 1, min: 0 } }), "is quantized, expected plain float32"],
+      [{ weightSpecs: 7 as never }, "has no list of weightSpecs"],
+      [{ weightData: [1, 2] as never }, "has no list of weightSpecs with the bytes of their weightData"]
+    ] as const) {
+      expect(await refused(given(changes as Partial<tf.io.ModelArtifacts>))).toContain(says)
+    }
+    const nothing = { load: async () => null as unknown as tf.io.ModelArtifacts }
+    expect(await refused(loadAdapter(base, nothing))).toContain("found something without a class name")
     // and tfjs takes no adapter for a model
     await expect(tf.loadLayersModel(tf.io.fromMemory(store.kept))).rejects.toThrow("LoraProAdapter")
   })
