@@ -73,6 +73,7 @@ const sideDoors: Readonly<Record<string, string>> = {
   "src/device/device.ts": "what a run asks of a device; a page opens its own",
   "src/device/browser.ts": "a page has no Bun and no Deno",
   "src/device/bun.ts": "the Bun plugin, which knows its runtime",
+  "src/files/platform-reason.ts": "what every command says of a full device, before any file is read",
   "src/linalg/truncated-svd.ts": "a page, for which an init loads it when it starts from a decomposition",
   "src/output/adapter-folder.ts": "a page writes adapters and has no run folders",
   "src/output/peft/layout.ts": "the same, for a LayersModel's adapter",

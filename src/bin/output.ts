@@ -12,7 +12,7 @@ import type * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import { printable, withoutSecretsIn } from "../boundary/index.ts"
-import { systemReason } from "../files/index.ts"
+import { systemReason } from "../files/platform-reason.ts"
 
 /** What was to be printed did not arrive. */
 export class OutputError extends Schema.TaggedError<OutputError>()("OutputError", {

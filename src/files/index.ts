@@ -12,7 +12,7 @@ export {
   writeJson
 } from "./atomic-file.ts"
 export { type FolderPlace, type GuardedFolder, guardFolder, within } from "./guarded-folder.ts"
-export { platformReason, systemReason } from "./platform-reason.ts"
+export { platformReason } from "./platform-reason.ts"
 export { hostname, isGone, ownerIn, thisProcess } from "./process-owner.ts"
 export { statRegular } from "./regular-file.ts"
 export {
