@@ -30,8 +30,12 @@ export const limits = {
   "template-source": { default: 2 ** 18, unit: "characters", what: "a chat template" },
   // compiling takes time that grows with the square of a run; nothing but runs of this length in a template of the greatest length take 1 s
   "template-spaces": { default: 4_096, unit: "characters", what: "spaces and line breaks in a row in a chat template" },
-  // the templates in use take 30,000 to 210,000 for 1,000 messages of 1,000 characters; this many take under 1 s
-  "template-steps": { default: 2_000_000, unit: "steps", what: "a chat template that writes one conversation out" },
+  // the templates in use take 30 to 210 for a message of 1,000 characters; this many take 3 ms
+  "template-steps": {
+    default: 10_000,
+    unit: "steps",
+    what: "a chat template, for each message and each 1,000 characters of a conversation, up to 200 of these"
+  },
   // a million tokens
   "template-characters": { default: 2 ** 22, unit: "characters", what: "any text that a chat template makes" },
   // a sum of a hundred texts nests a hundred levels deep; the templates in use need 40; engines have a stack for some thousands

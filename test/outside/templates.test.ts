@@ -16,7 +16,7 @@ const validating = (template: string) => () => {
   w.write("llama/tokenizer_config.json", { ...tokenizerConfig, chat_template: template })
   return ["validate", "plan.json"]
 }
-const steps = ["the chat template takes more than 2,000,000 steps", "TFJS_LORA_PRO_LIMITS=template-steps=N raises it"]
+const steps = ["the chat template takes more than 10,000 steps", "TFJS_LORA_PRO_LIMITS=template-steps=N raises it"]
 const own = tokenizerConfig.chat_template
 
 refuses("chat templates", w, [
@@ -31,6 +31,11 @@ refuses("chat templates", w, [
     args: validating(
       "{% set n = namespace(x='ab') %}{% for i in range(60) %}{% set n.x = n.x + n.x %}{% endfor %}{{ n.x }}"
     ),
+    says: steps
+  },
+  {
+    name: "a line indented by a billion spaces",
+    args: validating("{{ 'a\\nb'|indent(1000000000) }}"),
     says: ["writes a text of more than 4,194,304 characters", "template-characters=N"]
   },
   {

@@ -20,9 +20,15 @@ type Node = NonNullable<Parameters<Interpreter["evaluate"]>[0]>
 type Fields = Readonly<Record<string, unknown>>
 
 export interface BoundedTemplate {
-  /** Throws where the template does, and where it goes over a limit; `templateReason` makes the end of a sentence of it. */
-  readonly render: (given: Fields) => string
+  /**
+   * `size`: messages and thousands of characters of what is given, in all. Throws where the template does, and where it goes over a
+   * limit; `templateReason` makes the end of a sentence of it.
+   */
+  readonly render: (given: Fields, size: number) => string
 }
+
+// What is longer has as many steps: by default two million, which take half a second and may hold 200 MB.
+const largestSize = 200
 
 /** Compiles a template. Throws as `render` does. */
 export const boundedTemplate = (source: string): BoundedTemplate => {
@@ -33,9 +39,9 @@ export const boundedTemplate = (source: string): BoundedTemplate => {
   const { parsed } = new Template(source)
   const uses = usesOf(parsed)
   return {
-    render: (given) => {
+    render: (given, size) => {
       const environment = new Environment()
-      const interpreter = new BoundedInterpreter(environment, uses)
+      const interpreter = new BoundedInterpreter(environment, uses, Math.min(1 + size, largestSize))
       for (const [name, value] of Object.entries({ ...globals(interpreter), ...given })) environment.set(name, value)
       return String(interpreter.run(parsed).value)
     }
@@ -214,13 +220,14 @@ class BoundedInterpreter extends Interpreter {
   readonly #owners = new WeakMap<Value, Value>()
   readonly #characters = limit("template-characters")
   readonly #levels = limit("template-depth")
-  #left = limit("template-steps")
+  #left: number
   #level = 0
   #frame: Frame | undefined
 
-  constructor(environment: Environment, uses: ReadonlyMap<unknown, Use>) {
+  constructor(environment: Environment, uses: ReadonlyMap<unknown, Use>, size: number) {
     super(environment)
     this.#uses = uses
+    this.#left = size * limit("template-steps")
   }
 
   spend(steps: number): void {
@@ -230,7 +237,7 @@ class BoundedInterpreter extends Interpreter {
 
   /** Throws where fewer steps are left. */
   #leave(steps: number): void {
-    if (steps > this.#left) throw new OverLimit(`takes more than ${overLimit("template-steps")}`)
+    if (steps > this.#left) throw new OverLimit(`takes more than ${overLimit("template-steps")} for each message`)
   }
 
   override evaluate(node: Node | undefined, environment: Environment): Value {

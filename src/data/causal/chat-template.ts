@@ -54,7 +54,8 @@ export const chatTemplate = (
       }
       try {
         const given = { ...specialTokens, messages, add_generation_prompt: prompt, tools: null, documents: null }
-        const written = template.render(given)
+        const characters = messages.reduce((sum, { content }) => sum + (content?.length ?? 0), 0)
+        const written = template.render(given, messages.length + characters / 1_000)
         return marked ? unmarked(written) : { text: written }
       } catch (cause) {
         return brokenTemplate("refuses the conversation", cause)

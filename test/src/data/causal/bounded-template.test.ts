@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { limits, setLimits } from "../../../../src/boundary/index.ts"
 import { assistantTurns, chatTemplate } from "../../../../src/data/causal/chat-template.ts"
 
-const small = { "template-steps": 20_000, "template-characters": 20_000, "template-source": 20_000 } as const
+const small = { "template-steps": 10_000, "template-characters": 20_000, "template-source": 20_000 } as const
 const names = Object.keys(small) as ReadonlyArray<keyof typeof small>
 
 beforeAll(() => setLimits(small))
@@ -17,7 +17,7 @@ const written = (source: string): string => {
   return "broken" in rendering ? rendering.broken : rendering.text
 }
 
-const steps = "the chat template takes more than 20,000 steps (limit template-steps;"
+const steps = "the chat template takes more than 10,000 steps (limit template-steps;"
 const characters = "the chat template writes a text of more than 20,000 characters (limit template-characters;"
 const depth = "the chat template nests deeper than 500 levels (limit template-depth;"
 
