@@ -13,11 +13,11 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { randomStream } from "../../src/numbers/random.ts"
-import { largestInput } from "./mutate.ts"
+import { grammars } from "./grammars/index.ts"
 import { platform, targets } from "./targets.ts"
 
 const [name = "", first = "0", count = "0", progressFile = ""] = process.argv.slice(2)
-const target = targets[name]
+const target = targets[name] ?? grammars[name]
 if (target === undefined) throw new Error(`no target ${name}`)
 
 // libraries warn of what they do not know; what counts is what they return
@@ -27,8 +27,8 @@ console.warn = () => {}
 const warmUp = 200
 /** So many are enough to see what they have in common. */
 const mostWrong = 10
-/** Every problem is listed, so a message may be as long as what it is about; it must not be many times that. */
-const longestMessage = 4 * largestInput
+/** Messages list twenty entries and cut what they quote. */
+const longestMessage = 64 * 1024
 
 const wrongWith = (
   exit: Exit.Exit<unknown, { readonly _tag: string; readonly message: string }>

@@ -6,7 +6,7 @@ import type { Random } from "../../src/numbers/random.ts"
 
 export const pick = <A>(items: ReadonlyArray<A>, random: Random): A => items[Math.floor(random() * items.length)]!
 
-const below = (n: number, random: Random): number => Math.floor(random() * n)
+export const below = (n: number, random: Random): number => Math.floor(random() * n)
 
 /** 1 in half of the cases, so that many mutants get past the first check; up to 4; now and then none: the seed as it is. */
 const few = (random: Random): number => (random() < 0.01 ? 0 : random() < 0.5 ? 1 : 1 + below(4, random))
@@ -129,7 +129,8 @@ const keys = [
   "then"
 ]
 
-const hostile = (random: Random): unknown =>
+/** A JSON value that is none of those expected; `@deep` and `@huge` stand for texts that `jsonText` writes. */
+export const hostile = (random: Random): unknown =>
   pick<() => unknown>(
     [
       () => null,
@@ -182,6 +183,11 @@ const changed = (root: unknown, random: Random): unknown => {
 export const mutateJson = (seeds: ReadonlyArray<unknown>, random: Random): string => {
   let value = structuredClone(pick(seeds, random))
   for (let i = few(random); i > 0; i--) value = changed(value, random)
+  return jsonText(value, random)
+}
+
+/** A value as JSON, with what no value can hold in the places of the marks. */
+export const jsonText = (value: unknown, random: Random): string => {
   let text = JSON.stringify(value) ?? "null"
   for (const [mark, replacement] of marks) text = text.replaceAll(mark, () => replacement(random))
   return text.slice(0, largestInput)

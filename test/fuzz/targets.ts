@@ -5,9 +5,6 @@
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
-import type * as Scope from "effect/Scope"
 import { decodeRunPlan } from "../../schemas/index.ts"
 import { fromRows, lengthPercentiles, openClassification, tokenizeRows } from "../../src/data/index.ts"
 import { causalTokenizer } from "../../src/models/causal/causal-tokenizer.ts"
@@ -21,20 +18,11 @@ import { platform } from "../../src/platform.ts"
 import { readFolderHeaders, readTensors, writeSafetensors } from "../../src/safetensors/index.ts"
 import { complete, smallest } from "../schemas/plans.ts"
 import { mutateBytes, mutateJson, pick } from "./mutate.ts"
+import { golden, type Target } from "./target.ts"
 import { texts, tokenizers } from "./tokenizers.ts"
-
-type Case = Effect.Effect<
-  unknown,
-  { readonly _tag: string; readonly message: string },
-  FileSystem.FileSystem | Path.Path | Scope.Scope
->
-
-/** Makes cases that write their input below `folder`. */
-export type Target = (folder: string) => (random: Random) => Case
 
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text)
 const pretty = (value: unknown): Uint8Array => bytesOf(JSON.stringify(value, null, 2))
-const golden = (path: string) => join(import.meta.dirname, "..", "golden", path)
 const goldenJson = (path: string): unknown => JSON.parse(readFileSync(golden(path), "utf8"))
 
 /** Half of the cases stay JSON and reach deep; half are only nearly JSON, or nothing. */

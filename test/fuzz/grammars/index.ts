@@ -1,0 +1,23 @@
+/** Inputs written from grammars, by what reads them. */
+import type { Target } from "../target.ts"
+import { adapters, checkpoints, layersModels } from "./networks.ts"
+import { parquetFiles } from "./parquet.ts"
+import { plans } from "./plans.ts"
+import { httpRequests, hubAnswers } from "./servers.ts"
+import { gguf, safetensors } from "./tensors.ts"
+import { csvFiles, templates, tokenizerFiles } from "./texts.ts"
+
+export const grammars: { readonly [name: string]: Target } = {
+  "safetensors (grammar)": safetensors,
+  "GGUF (grammar)": gguf,
+  "tokenizer.json (grammar)": tokenizerFiles,
+  "chat templates (grammar)": templates,
+  "Parquet (grammar)": parquetFiles,
+  "CSV (grammar)": csvFiles,
+  "plans (grammar)": plans,
+  "model.json (grammar)": layersModels,
+  "adapters (grammar)": adapters,
+  "checkpoints (grammar)": checkpoints,
+  "Hub answers (grammar)": hubAnswers,
+  "HTTP requests (grammar)": httpRequests
+}
