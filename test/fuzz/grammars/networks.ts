@@ -21,15 +21,16 @@ await tf.setBackend("cpu")
 const initializer = sound(() => ({ class_name: "GlorotUniform", config: {} }))
 const named = (random: Parameters<Made<unknown>>[0], i: number) => seldom(30, text, () => `layer_${i}`)(random)
 
+/** The usual layers are two dense ones of four units, whose weights are there. */
 const layer =
   (i: number): Made<unknown> =>
   (random) => {
     const first = i === 0 ? { batch_input_shape: sound(() => [null, seldom(30, size, () => 4)(random)])(random) } : {}
     const config = object({
       name: () => named(random, i),
-      units: sound(() => seldom(20, size, () => 4)(random)),
+      units: sound(() => seldom(60, size, () => 4)(random)),
       activation: seldom(20, text, among("linear", "relu", "softmax", "tanh")),
-      use_bias: among(true, false),
+      use_bias: seldom(20, among(false), () => true),
       kernel_initializer: initializer,
       bias_initializer: initializer,
       rate: optional(() => 0.1),
@@ -56,47 +57,56 @@ const layer =
         "Nope",
         "Sequential"
       ),
-      among("Dense", "Dense", "Dropout", "Activation", "LayerNormalization")
+      () => "Dense"
     )(random)
     return { class_name: kind, config: { ...config, ...first } }
   }
 
 const topology: Made<unknown> = (random) => {
-  const layers = Array.from({ length: seldom(40, among(0, 300), among(1, 2, 3))(random) }, (_, i) => layer(i)(random))
+  const layers = Array.from({ length: seldom(40, among(0, 1, 3, 300), () => 2)(random) }, (_, i) => layer(i)(random))
   const model = { class_name: "Sequential", config: sound(() => ({ name: "s", layers }))(random) }
   return { keras_version: "tfjs-layers 4.22.0", backend: "tensor_flow.js", model_config: sound(() => model)(random) }
 }
 
 const path = seldom(
-  15,
+  30,
   among("/dev/zero", "/dev/urandom", "../weights.bin", "/etc/passwd", "", ".", "\u0000", "https://example.invalid/x"),
   among("weights.bin")
 )
-const spec: Made<unknown> = object({
-  name: sound(text),
-  shape: sound(list(among(4, 4, 1, 2), 2)),
-  dtype: sound(among("float32", "float32", "int32", "uint8", "string", "complex64")),
-  quantization: optional(sound(object({ dtype: among("uint8", "uint16", "float16"), min: size, scale: size })), 0.05)
-})
+
+/** The weights that the usual layers have, and how many bytes they are. */
+const weights: Made<{ readonly specs: ReadonlyArray<unknown>; readonly bytes: number }> = (random) => {
+  const shapes = seldom(15, list(list(among(4, 1, 2), 2), 4), () => [[4, 4], [4], [4, 4], [4]])(random)
+  const specs = shapes.map((shape, i) =>
+    object({
+      name: seldom(60, text, () => `layer_${i >> 1}/${i % 2 === 0 ? "kernel" : "bias"}`),
+      shape: sound(() => shape),
+      dtype: sound(seldom(40, among("int32", "uint8", "string", "complex64"), () => "float32")),
+      quantization: optional(
+        sound(object({ dtype: among("uint8", "uint16", "float16"), min: size, scale: size })),
+        0.02
+      )
+    })(random)
+  )
+  return { specs, bytes: shapes.reduce((sum, shape) => sum + 4 * shape.reduce((product, n) => product * n, 1), 0) }
+}
 
 export const layersModels: Target = (folder) => {
   mkdirSync(join(folder, "model"))
-  writeFileSync(join(folder, "model", "weights.bin"), new Uint8Array(1_024))
   writeFileSync(join(folder, "weights.bin"), new Uint8Array(64))
   const file = join(folder, "model", "model.json")
-  const manifest = sound(
-    list(
-      object({ paths: sound(seldom(20, list(path, 10_000), list(path, 2, 1))), weights: sound(list(spec, 4)) }),
-      2,
-      1
-    )
-  )
-  const model = object({
-    format: optional(among("layers-model")),
-    modelTopology: sound(topology),
-    weightsManifest: manifest
-  })
   return (random) => {
+    const { specs, bytes } = weights(random)
+    writeFileSync(
+      join(folder, "model", "weights.bin"),
+      new Uint8Array(seldom(20, size, () => bytes)(random) === bytes ? bytes : 8)
+    )
+    const paths = seldom<unknown>(60, list(path, 10_000), (own) => [path(own)])
+    const model = object({
+      format: optional(among("layers-model")),
+      modelTopology: sound(topology),
+      weightsManifest: sound((own) => [object({ paths: sound(paths), weights: sound(() => specs) })(own)])
+    })
     writeFileSync(file, jsonText(model(random), random))
     return Effect.gen(function* () {
       yield* describeLayersClassifier(file, { head: [] })
@@ -112,10 +122,12 @@ const safetensorsBytes = (entries: Entries, metadata: unknown, random: Parameter
   const header: Record<string, unknown> = { __metadata__: metadata }
   let at = 0
   for (const [name, shape] of entries) {
-    const changed = seldom(25, list(among(0, 1, 2, 3, 8, 100), 3), () => shape)(random)
-    const length = 4 * changed.reduce((product, n) => product * n, 1)
-    header[seldom(40, text, () => name)(random)] = {
-      dtype: seldom(40, among("F16", "I32", "I64", "BOOL"), () => "F32")(random),
+    const changed = seldom(150, list(among(0, 1, 2, 3, 8, 100), 3), () => shape)(random)
+    const dtype = seldom(100, among("F16", "I32", "I64", "BOOL"), () => "F32")(random)
+    const each = { F16: 2, I64: 8, BOOL: 1 }[dtype] ?? 4
+    const length = each * changed.reduce((product, n) => product * n, 1)
+    header[seldom(150, text, () => name)(random)] = {
+      dtype,
       shape: changed,
       data_offsets: [at, at + length]
     }
@@ -128,7 +140,8 @@ const safetensorsBytes = (entries: Entries, metadata: unknown, random: Parameter
 }
 
 /** Adapters as they come from elsewhere: a record and tensors, over a small LayersModel. */
-export const adapters: Target = () => {
+export const adapters: Target = (folder) => {
+  const file = join(folder, "adapter.safetensors")
   const model = tf.sequential({
     layers: [
       tf.layers.dense({ units: 4, inputShape: [4], name: "one", kernelInitializer: "ones" }),
@@ -156,7 +169,8 @@ export const adapters: Target = () => {
     const key = seldom(30, text, () => "tfjs-lora-pro")(random)
     const bytes = safetensorsBytes(kept, { format: "pt", [key]: jsonText(record(random), random) }, random)
     return Effect.gen(function* () {
-      const saved = yield* readPeftFile(bytes, "adapter")
+      writeFileSync(file, bytes)
+      const saved = yield* readPeftFile(file)
       const network = yield* fromLayersModel(model)
       const held = yield* restoredAdapter(network, saved, "adapter", { anyBase: true })
       yield* Effect.promise(held.close)
@@ -190,10 +204,10 @@ export const checkpoints: Target = (folder) => {
       }
       const { header, record } = seed
       const entries = Object.entries(header).flatMap(([name, { shape }]) =>
-        name === "__metadata__" || random() < 0.005 ? [] : [[name, shape] as const]
+        name === "__metadata__" || random() < 0.001 ? [] : [[name, shape] as const]
       )
       const tensors = safetensorsBytes(
-        random() < 0.1 ? entries.toReversed() : entries,
+        random() < 0.03 ? entries.toReversed() : entries,
         header["__metadata__"] ?? {},
         random
       )

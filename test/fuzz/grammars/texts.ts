@@ -191,7 +191,7 @@ const expression = (depth: number): Made<string> => {
 }
 
 const block = (depth: number): Made<string> => {
-  const value = expression(2)
+  const value = seldom(3, expression(2), expression(1))
   if (depth === 0) return one((random) => `{{ ${value(random)} }}`, among("text ", "{# c #}", "\n"))
   const inner = block(depth - 1)
   return one(
@@ -205,7 +205,7 @@ const block = (depth: number): Made<string> => {
     (random) =>
       `{% macro f(x) %}${seldom(3, among("{{ f(x) }}", "{{ f(x) }}{{ f(x) }}"), inner)(random)}{% endmacro %}{{ f(1) }}`,
     (random) => `{%- generation %}${inner(random)}{% endgeneration -%}`,
-    (random) => `${inner(random)}${seldom(4, among("{%", "}}", "{% endfor %}", "{{ '", "{% if %}"), () => "")(random)}`
+    (random) => `${inner(random)}${seldom(40, among("{%", "}}", "{% endfor %}", "{{ '", "{% if %}"), () => "")(random)}`
   )
 }
 
@@ -220,7 +220,7 @@ class Refused extends Error {
 }
 
 export const templates: Target = () => (random) => {
-  const source = list(block(3), 3, 1)(random).join("")
+  const source = `{% macro f(x) %}{{ x }}{% endmacro %}${list(block(2), 3, 1)(random).join("")}`
   return Effect.suspend(() => {
     const template = chatTemplate(source, { bos_token: "<s>" })
     const written = "broken" in template ? template : template.render([...conversation])
