@@ -5,7 +5,7 @@ import { deflateRawSync, gzipSync, zstdCompressSync } from "node:zlib"
 import * as Effect from "effect/Effect"
 import { openClassification } from "../../../src/data/index.ts"
 import { among, Bytes, list, type Made, seldom, text } from "../grammar.ts"
-import { below, pick } from "../mutate.ts"
+import { below } from "../mutate.ts"
 import type { Target } from "../target.ts"
 
 type Random = Parameters<Made<unknown>>[0]
@@ -147,7 +147,7 @@ const parquetBytes = (random: Random): Uint8Array => {
     groups.push(struct({ 1: listOf(columns, 12), 2: i64(around(100, random)), 3: i64(around(rows, random)) }))
   }
   const leaves = names.map((name) =>
-    struct({ 1: i32(6), 3: i32(pick([0, 0, 0, 1, 2], random)), 4: binary(name), 6: i32(0) })
+    struct({ 1: i32(6), 3: i32(seldom(20, among(1, 2), () => 0)(random)), 4: binary(name), 6: i32(0) })
   )
   const root = struct({ 4: binary("schema"), 5: i32(around(names.length, random)) })
   const footer = struct({
