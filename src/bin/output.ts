@@ -98,6 +98,15 @@ export const refuse = (text: string): void => {
   }
 }
 
+const colour = /(\p{Cc}\[[\d;]*m)/u
+
+/** The library has colours, and repeats arguments, which may be names of files. */
+const shown = (text: string): string =>
+  text
+    .split(colour)
+    .map((part, i) => (i % 2 === 1 && part.startsWith("\u001b") ? part : printable(part)))
+    .join("")
+
 /** The console of the command-line library, which prints help and refusals, these without passwords in URLs; `arrived` fails, and says so, where help did not arrive. */
 export const libraryConsole = (): {
   readonly service: Console.Console
@@ -108,7 +117,7 @@ export const libraryConsole = (): {
     service: {
       ...globalThis.console,
       log: (...values) => void writes.push(Effect.runPromiseExit(write("stdout", `${format(...values)}\n`))),
-      error: (...values) => refuse(withoutSecretsIn(format(...values)))
+      error: (...values) => refuse(shown(withoutSecretsIn(format(...values))))
     },
     arrived: Effect.flatMap(
       Effect.promise(() => Promise.all(writes)),

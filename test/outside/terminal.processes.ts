@@ -3,7 +3,7 @@
  * all of it is shown as escapes. To a pipe, results go as they are.
  */
 import { beforeAll, describe, expect, test } from "bun:test"
-import { decoder, wordTokenizer } from "../e2e/causal-workspace.ts"
+import { causalPlan, decoder, wordTokenizer } from "../e2e/causal-workspace.ts"
 import { cli, jsonLines, onWasm, run, succeed, TIMEOUT, tinyPlan, tinyRows, workspace } from "../e2e/fixtures.ts"
 import { startOnTerminal } from "../e2e/terminals.ts"
 
@@ -31,6 +31,19 @@ const hostileWriter = () => {
   w.write("writer/tokenizer.json", { ...tokenizer, model: { ...tokenizer.model, vocab } })
 }
 
+/** Rows of which two words are the beginnings of control sequences. */
+const hostileRows = () => {
+  decoder(w, "llama", "reader")
+  const tokenizer = wordTokenizer()
+  const vocab = { ...tokenizer.model.vocab, "\u001b]": 100, "\u009b": 101 }
+  w.write("reader/tokenizer.json", { ...tokenizer, model: { ...tokenizer.model, vocab } })
+  w.write("rows.jsonl", jsonLines([{ prompt: "what is \u001b]", completion: " it is \u009b" }]))
+  w.write(
+    "rows.json",
+    causalPlan("reader", "completion", { data: { format: "completion", train: "rows.jsonl", maxLength: 40 } })
+  )
+}
+
 beforeAll(async () => {
   w.model("bert")
   const rows = (count: number) => jsonLines(tinyRows(count).map((row) => ({ ...row, label: row.label + hostile })))
@@ -39,6 +52,7 @@ beforeAll(async () => {
   w.write(plan, tinyPlan("bert"))
   await succeed(run([process.execPath, cli, "train", plan, "--out", "run", ...onWasm], { cwd: w.directory }))
   hostileWriter()
+  hostileRows()
 }, TIMEOUT)
 
 const command = (...args: ReadonlyArray<string>) => [process.execPath, cli, ...args]
@@ -59,6 +73,12 @@ describe("on a terminal", () => {
     ["validate: the plan's name and labels", ["validate", plan], `bad${harmless} 4 (33.3 %)`],
     ["suggest: files' names", ["suggest", "--model", "bert", "--data", rowsFile], '"train": "\\u001b[45mrows.jsonl"'],
     ["generate: what the model writes", ["generate", "writer", "what", "--max-tokens", "4", ...onWasm], harmless],
+    ["validate: the first row", ["validate", "rows.json"], "what is \\u001b]\u001b[32mit is \\u009b"],
+    [
+      "a wrong flag, as names of files may be",
+      ["validate", `--${hostile.replace("\u001b[45m", "")}`],
+      "owned\\x07 \\u009b2J"
+    ],
     ["a refusal: what it quotes", ["validate", `${hostile}.json`], `${harmless}.json`]
   ])(
     "%s",
