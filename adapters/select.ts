@@ -234,7 +234,7 @@ const globMatches = (segments: ReadonlyArray<string>, name: string): boolean => 
     for (const [j, part] of parts.entries()) {
       next.push(
         segment === "**"
-          ? before[j + 1] === true || (next[j] === true && part !== "")
+          ? before[j + 1] === true || next[j] === true
           : before[j] === true && segmentMatches(segment, part)
       )
     }

@@ -1,7 +1,8 @@
 /**
- * The tokenizer library with bounds: on the time of patterns here, on the length of texts in `tokenizer-growth.ts`. It compiles what tokenizer.json says to regular expressions of the engine,
- * and those backtrack: `(a+)+$` takes 2ⁿ steps on n letters. Patterns known to be linear stay as they are; any other runs in
- * `LinearRegExp`, which finds the same and takes about twenty times as long for it (0.4 s for a million characters).
+ * The tokenizer library with bounds: on the time of patterns here, on the length of texts in `tokenizer-growth.ts`. It compiles what
+ * tokenizer.json says to regular expressions of the engine, and those backtrack: `(a+)+$` takes 2ⁿ steps on n letters (in Bun it gives
+ * up after 2 s, and says that nothing matches). Patterns known to be linear stay as they are; any other runs in `LinearRegExp`, which
+ * finds the same and takes about twenty times as long for it (0.4 s for a million characters; to encode then takes three times as long).
  */
 import {
   BertNormalizer,

@@ -114,6 +114,8 @@ const sharedBeginning = (one: string, other: string): number => {
 
 const addedTokenProblems = (tokens: unknown, ids: Array<number>): ReadonlyArray<string> => {
   if (!Array.isArray(tokens)) return ["cannot be used: added_tokens is not a list"]
+  const tooMany = charactersProblem(tokens.filter(isRecord).map(({ content }) => content))
+  if (tooMany !== undefined) return [`added_tokens has ${tooMany}`]
   const contents = tokens.map((token: unknown) => (isRecord(token) ? token["content"] : null))
   const tree = treeProblems(
     "added_tokens",
@@ -127,6 +129,13 @@ const addedTokenProblems = (tokens: unknown, ids: Array<number>): ReadonlyArray<
     return [...idWrong, ...lengthProblems(`added_tokens.${i}`, token["content"])]
   })
   return [...wrong, ...tree]
+}
+
+/** What is wrong with the length of special or added tokens together, the end of a sentence. */
+export const charactersProblem = (tokens: ReadonlyArray<unknown>): string | undefined => {
+  const characters = tokens.reduce((sum: number, token) => sum + (typeof token === "string" ? token.length : 0), 0)
+  if (characters <= limit("added-tokens")) return undefined
+  return `tokens of ${characters.toLocaleString("en")} characters together, more than ${overLimit("added-tokens")}`
 }
 
 /** These are looked for at every character of a text, up to their lengths. */

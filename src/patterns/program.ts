@@ -38,7 +38,7 @@ export interface Instruction {
   readonly slot: number
   first: number
   second: number
-  /** the first of its places among what is remembered, one for each number of loops; -1: it is met once at each place anyway */
+  /** the first of its places among what is remembered, one for each number of loops; -1: no way leads to it twice at one place */
   readonly bit: number
   /** of a lookaround */
   readonly negative: boolean
@@ -107,7 +107,7 @@ export const compile = ({ root, groupCount, names }: Parsed): Program => {
     bits += depth + 1
     return bit
   }
-  const split = (greedy: boolean, bit: number) => {
+  const split = (greedy: boolean, bit = -1) => {
     const made = add("split", { first: here() + 1, second: here() + 1, bit })
     /** where a search goes on that does not take what comes next */
     const otherwise = () => {
@@ -122,8 +122,9 @@ export const compile = ({ root, groupCount, names }: Parsed): Program => {
     return set
   }
 
-  // once: no place of a text leads here twice, as what comes before has one length
-  const emit = (node: Node, depth: number, backward: boolean, once: boolean): void => {
+  // No place of a text leads twice to where a node begins, if none leads twice to where it ends. So only what can be come to in several
+  // ways is remembered: a loop, and the ends of choices and repetitions.
+  const emit = (node: Node, depth: number, backward: boolean): void => {
     if (++written > most) {
       throw new UnboundedPattern(`has, with its repetitions written out, more than ${overLimit("pattern-characters")}`)
     }
@@ -134,25 +135,20 @@ export const compile = ({ root, groupCount, names }: Parsed): Program => {
       case "edge":
         add("edge", { edge: node.edge })
         return
-      case "sequence": {
-        let fixed = once
-        for (const part of backward ? node.parts.toReversed() : node.parts) {
-          emit(part, depth, backward, fixed)
-          fixed &&= part.kind === "one" || part.kind === "edge" || part.kind === "look"
-        }
+      case "sequence":
+        for (const part of backward ? node.parts.toReversed() : node.parts) emit(part, depth, backward)
         return
-      }
       case "group":
         add("save", { slot: 2 * node.index + (backward ? 1 : 0) })
-        emit(node.body, depth, backward, once)
+        emit(node.body, depth, backward)
         add("save", { slot: 2 * node.index + (backward ? 0 : 1) })
         return
       case "choice": {
         const ends: Array<Instruction> = []
         for (const [i, option] of node.options.entries()) {
           const last = i === node.options.length - 1
-          const otherwise = last ? undefined : split(true, once ? -1 : newBit(depth))
-          emit(option, depth, backward, once)
+          const otherwise = last ? undefined : split(true)
+          emit(option, depth, backward)
           if (!last) ends.push(add("jump"))
           otherwise?.()
         }
@@ -165,48 +161,48 @@ export const compile = ({ root, groupCount, names }: Parsed): Program => {
         const look = add("look", { negative, captures })
         // depths are those of the body alone: it is a search of its own
         add("join", { bit: newBit(0) })
-        emit(body, 0, behind, true)
+        emit(body, 0, behind)
         add("match")
         look.first = here()
         return
       }
       case "repeat":
-        repeat(node, depth, backward, once)
+        repeat(node, depth, backward)
     }
   }
 
-  const repeat = (node: Repeat, depth: number, backward: boolean, once: boolean): void => {
+  const repeat = (node: Repeat, depth: number, backward: boolean): void => {
     const { body, min, max, greedy, groups } = node
-    const iteration = (inner: number, first: boolean) => {
+    const iteration = (inner: number) => {
       if (groups[1] > groups[0]) add("clear", { first: 2 * groups[0], second: 2 * groups[1] })
-      emit(body, inner, backward, once && first)
+      emit(body, inner, backward)
     }
     const empty = canBeEmpty(body)
     // an iteration beyond the least number must read something
-    const further = (first: boolean) => {
+    const further = () => {
       if (empty) add("enter", { depth })
-      iteration(empty ? depth + 1 : depth, first)
+      iteration(empty ? depth + 1 : depth)
       if (empty) add("leave", { depth })
     }
-    for (let i = 0; i < min; i++) iteration(depth, i === 0)
+    for (let i = 0; i < min; i++) iteration(depth)
     if (max === Number.POSITIVE_INFINITY) {
       const start = here()
       const otherwise = split(greedy, newBit(depth))
-      further(false)
+      further()
       add("jump", { first: start })
       otherwise()
       return
     }
     const exits: Array<() => void> = []
     for (let i = min; i < max; i++) {
-      exits.push(split(greedy, once && i === 0 ? -1 : newBit(depth)))
-      further(i === 0)
+      exits.push(split(greedy))
+      further()
     }
     for (const otherwise of exits) otherwise()
     if (exits.length > 0) add("join", { bit: newBit(depth) })
   }
 
-  emit(root, 0, false, true)
+  emit(root, 0, false)
   add("match")
   return { instructions, bits, groupCount, names }
 }

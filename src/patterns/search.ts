@@ -192,11 +192,9 @@ export class Search {
           failed = !isEdge(step.edge, text, place)
           break
         case op.look: {
-          const before = ways.length
           this.#steps = steps
           const there = this.#match(at, place, step.captures ? "groups" : "whether") >= 0
           steps = this.#steps
-          if (step.negative && step.captures) this.#back(before)
           failed = there === step.negative
           at = step.first
           break

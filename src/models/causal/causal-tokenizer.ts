@@ -10,7 +10,7 @@ import { isRecord } from "../../files/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
 import { BoundedTokenizer } from "../bounded-tokenizer.ts"
 import { ModelError } from "../model.ts"
-import { buildTokenizer, checkIds, type Fields } from "../tokenizer-json.ts"
+import { buildTokenizer, charactersProblem, checkIds, type Fields } from "../tokenizer-json.ts"
 import type { CheckpointSource } from "./causal-model.ts"
 
 type Source = Pick<CheckpointSource, "where" | "tokenizer" | "tokenizerConfig">
@@ -83,6 +83,8 @@ const wrapped = (json: Fields, config: Fields, largestId: number): CausalTokeniz
   }
   for (const probe of probes) decode(encode(probe, { special: true }))
   const specialTokens = specialTokensOf(config)
+  const tooMany = charactersProblem(Object.values(specialTokens))
+  if (tooMany !== undefined) throw new Error(`tokenizer_config.json names ${tooMany}`)
   const idOf = (name: string) => {
     const token = specialTokens[name]
     return token === undefined ? null : (library.token_to_id(token) ?? null)

@@ -72,6 +72,11 @@ describe("refused as a file:", () => {
       "added_tokens.0 has 513 characters, more than 512 characters (limit token-characters;"
     ],
     [
+      "a million characters of added tokens",
+      { added_tokens: Array.from({ length: 2_000 }, (_, id) => ({ id, content: `${id}`.padEnd(500, "a") })) },
+      "added_tokens has tokens of 1,000,000 characters together, more than 524,288 characters (limit added-tokens;"
+    ],
+    [
       "a long piece",
       { model: { type: "Unigram", vocab: [["a".repeat(513), -1]], unk_id: 0 } },
       "model.vocab.0 has 513 characters, more than 512"

@@ -3,6 +3,8 @@ import { afterEach, describe, expect, test } from "bun:test"
 import { limits, setLimits } from "../../../src/boundary/index.ts"
 import { randomStream } from "../../../src/numbers/random.ts"
 import { LinearRegExp } from "../../../src/patterns/index.ts"
+import { parse } from "../../../src/patterns/parse.ts"
+import { compile } from "../../../src/patterns/program.ts"
 import { stepsOf } from "./steps.ts"
 
 afterEach(() => {
@@ -18,6 +20,29 @@ const found = (text: string, pattern: RegExp) => [
   text.split(pattern)
 ]
 
+/** Random patterns of all that there is, and random choices. `captures`: with capturing groups. */
+const randomPatterns = (seed: number, captures: boolean) => {
+  const random = randomStream(seed)
+  const below = (count: number) => Math.floor(random() * count)
+  const oneOf = <T>(values: ReadonlyArray<T>): T => values[below(values.length)]!
+  const atoms =
+    "a b [ab] [^a] \\s \\S \\p{L} \\p{N} \\p{Lu} . 😀 \\u{1F600} [😀a] \\n $ ^ \\b \\B [\\s\\S] \\ud83d\\ude00 '".split(
+      " "
+    )
+  const quantifiers = ["*", "+", "?", "{2}", "{1,3}", "{0,2}", "{2,}", "{0}"]
+  const pattern = (depth: number): string => {
+    const inner = () => pattern(depth - 1)
+    const kind = depth === 0 ? 0 : below(7)
+    if (kind === 0) return oneOf(atoms)
+    if (kind === 1) return Array.from({ length: 1 + below(3) }, inner).join("")
+    if (kind === 2) return `(?:${inner()}|${inner()}${oneOf(["", "", "|"])})`
+    if (kind === 3) return `${captures ? "(" : "(?:"}${inner()}${oneOf(["", "|a"])})`
+    if (kind === 4) return `(?${oneOf(["=", "!", "<=", "<!"])}${inner()}${oneOf(["", "|b"])})`
+    return `(?:${inner()})${oneOf(quantifiers)}${oneOf(["", "", "?"])}`
+  }
+  return { pattern, below, oneOf }
+}
+
 describe("finds what the engine finds:", () => {
   const cases: ReadonlyArray<readonly [pattern: string, text: string]> = [
     ["(?<name>a)|b", "abc"],
@@ -29,6 +54,7 @@ describe("finds what the engine finds:", () => {
     ["(?=(a+))a*b\\b", "baaabac aab"],
     ["(?<=(\\d+)(\\d+))$", "1053"],
     ["(z)((a+)?(b+)?(c))*", "zaacbbbcac"],
+    ["(?!(a)b)(a)c|(?!(a)c)(a)b", "abacab"],
     ["(?:a*?|b)*?c", "aabbc"],
     ["(a?)*?b", "aab"],
     ["(?:a?){3,}", "aa"],
@@ -47,24 +73,7 @@ describe("finds what the engine finds:", () => {
   }
 
   test("in 2,000 random patterns and 6,000 random texts", () => {
-    const random = randomStream(15)
-    const below = (count: number) => Math.floor(random() * count)
-    const oneOf = <T>(values: ReadonlyArray<T>): T => values[below(values.length)]!
-    const atoms =
-      "a b [ab] [^a] \\s \\S \\p{L} \\p{N} \\p{Lu} . 😀 \\u{1F600} [😀a] \\n $ ^ \\b \\B [\\s\\S] \\ud83d\\ude00 '".split(
-        " "
-      )
-    const quantifiers = ["*", "+", "?", "{2}", "{1,3}", "{0,2}", "{2,}", "{0}"]
-    const pattern = (depth: number): string => {
-      const inner = () => pattern(depth - 1)
-      const kind = depth === 0 ? 0 : below(7)
-      if (kind === 0) return oneOf(atoms)
-      if (kind === 1) return Array.from({ length: 1 + below(3) }, inner).join("")
-      if (kind === 2) return `(?:${inner()}|${inner()}${oneOf(["", "", "|"])})`
-      if (kind === 3) return `(${inner()}${oneOf(["", "|a"])})`
-      if (kind === 4) return `(?${oneOf(["=", "!", "<=", "<!"])}${inner()}${oneOf(["", "|b"])})`
-      return `(?:${inner()})${oneOf(quantifiers)}${oneOf(["", "", "?"])}`
-    }
+    const { pattern, below, oneOf } = randomPatterns(15, true)
     const characters = ["a", "a", "b", "b", " ", " ", "\n", "1", "A", "é", "😀", "'", "\ud83d", "漢"]
     const texts = Array.from(
       { length: 3 },
@@ -109,6 +118,7 @@ describe("twice the text, twice the steps:", () => {
     ["(.*)(.*)(.*)x", (n) => "a".repeat(n)],
     ["((((a*)*)*)*)*b", (n) => "a".repeat(n)],
     ["(?:(?:a|b|c)*?d)*?e", (n) => "abc".repeat(n)],
+    ["a?a?a?a?a?a?a?a?a?a?a?a?b", (n) => "a".repeat(n)],
     ["(?:a|a)(?:a|a)*c", (n) => "a".repeat(n)]
   ]
   for (const [pattern, text] of hostile) {
@@ -118,6 +128,22 @@ describe("twice the text, twice the steps:", () => {
       expect(once).toBeLessThan(500 * 150)
     })
   }
+
+  test("each instruction once at each place of a text, for each number of loops around it", () => {
+    const { pattern, below, oneOf } = randomPatterns(16, false)
+    let most = 0
+    for (let i = 0; i < 1_000; i++) {
+      const written = pattern(5)
+      const { instructions, bits } = compile(parse(written))
+      const text = Array.from({ length: 40 }, () => oneOf(["a", "a", "b", " ", "1"])).join("") + "a".repeat(below(20))
+      const depths = Math.max(...instructions.map(({ depth }) => depth)) + 1
+      // what is remembered, of matches and of lookarounds, is counted by the byte when it is made
+      const memory = 2 * Math.ceil(bits / 32) * 4 * 2 * (text.length + 1)
+      most = Math.max(most, (stepsOf(written, text) - memory) / (instructions.length * depths * (text.length + 1)))
+    }
+    expect(most).toBeLessThanOrEqual(1)
+    expect(most).toBeGreaterThan(0.2)
+  })
 
   test("which is not so without a memory", () => {
     const [once, twice] = [10, 11].map((n) => stepsOf("(a+)+$", `${"a".repeat(n)}b`, false))

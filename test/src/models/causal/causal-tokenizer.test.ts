@@ -98,6 +98,13 @@ describe("what a file may say", () => {
     ])
   })
 
+  test("a config that names a million characters of special tokens is refused", async () => {
+    const tokens = Array.from({ length: 1_000 }, (_, i) => [`n${i}_token`, `${i}`.padEnd(1_000, "a")])
+    expect(await problems({ tokenizerConfig: Object.fromEntries(tokens) })).toEqual([
+      "tokenizer.json: cannot be used: tokenizer_config.json names tokens of 1,000,000 characters together, more than 524,288 characters (limit added-tokens; TFJS_LORA_PRO_LIMITS=added-tokens=N raises it)"
+    ])
+  })
+
   test("what is no tokenizer is a sentence", async () => {
     expect(await problems({ tokenizer: null })).toEqual([
       "tokenizer.json: no such file; a model without a tokenizer reads no text"
