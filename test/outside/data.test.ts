@@ -121,9 +121,9 @@ describe("rows", () => {
 
 test("a line of stdin that does not end, as a device's does not", async () => {
   await succeed(w.cli(["train", "plan.json", "--set", "training.steps=1", "--out", "run", ...onWasm]))
-  const { code, stderr } = await w.cli(["predict", "run", ...onWasm], `good film\n${"x".repeat(2 ** 24 + 1)}`)
+  const { code, stderr } = await w.cli(["predict", "run", ...onWasm], `good film\n${"x".repeat(2 ** 22 + 1)}`)
   expect(code).toBe(1)
   expect(stderr).toContain(
-    "stdin cannot be read: a line of it is longer than 16,777,216 bytes (limit row-bytes; TFJS_LORA_PRO_LIMITS=row-bytes=N raises it)"
+    "stdin cannot be read: a line of it is longer than 4,194,304 bytes (limit row-bytes; TFJS_LORA_PRO_LIMITS=row-bytes=N raises it)"
   )
 })
