@@ -224,7 +224,7 @@ describe("a tokenizer.json cannot make a library loop, hand out what is no id, o
     [
       "a prefix of a million characters",
       { ...base, normalizer: { type: "Prepend", prepend: "x".repeat(1_000_000) } },
-      "normalizer.prepend is a text of 1000000 characters"
+      "normalizer.prepend has 1,000,000 characters, more than 4,096 characters (limit pattern-characters"
     ],
     ["a normalizer of no shape", { ...base, normalizer: { type: 7, normalizers: {} } }, "cannot be used"],
     [
