@@ -206,9 +206,10 @@ const segmentsOf = (pattern: SitePattern): ReadonlyArray<string> =>
 
 /** `*` is any text. The leftmost place of each piece between two stars leaves the most room for the next. */
 const segmentMatches = (segment: string, text: string): boolean => {
+  if (segment === "*" || segment === text) return true
+  if (!segment.includes("*")) return false
   const [first = "", ...rest] = segment.split("*")
-  const last = rest.pop()
-  if (last === undefined) return text === segment
+  const last = rest.pop()!
   if (text.length < first.length + last.length || !text.startsWith(first) || !text.endsWith(last)) return false
   const end = text.length - last.length
   let at = first.length
@@ -227,24 +228,21 @@ const segmentMatches = (segment: string, text: string): boolean => {
 const globMatches = (segments: ReadonlyArray<string>, name: string): boolean => {
   const parts = name.split(".")
   // reached[j]: the segments so far can mean the first j parts
-  let reached: ReadonlyArray<boolean> = [true, ...parts.map(() => false)]
+  const reached = [true, ...parts.map(() => false)]
   for (const segment of segments) {
-    const before = reached
-    const next = [segment === "**" && before[0] === true]
-    for (const [j, part] of parts.entries()) {
-      next.push(
-        segment === "**"
-          ? before[j + 1] === true || next[j] === true
-          : before[j] === true && segmentMatches(segment, part)
-      )
+    if (segment === "**") {
+      for (let j = 1; j <= parts.length; j++) reached[j] ||= reached[j - 1]!
+    } else {
+      for (let j = parts.length; j > 0; j--) reached[j] = reached[j - 1]! && segmentMatches(segment, parts[j - 1]!)
+      reached[0] = false
     }
-    reached = next
   }
   return reached.at(-1) === true
 }
 
 /** Does a pattern mean this name? The checkpoint's own prefix (`bert.`) may be written or left out. */
 export const matches = (pattern: SitePattern, name: string, prefix: string): boolean => {
+  if (!pattern.includes("*") && pattern.includes(".")) return pattern === name || pattern === prefix + name
   const segments = segmentsOf(pattern)
   return globMatches(segments, name) || (prefix !== "" && globMatches(segments, prefix + name))
 }

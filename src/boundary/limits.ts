@@ -98,7 +98,7 @@ export const limits = {
   // a thousand is usual, a vocabulary the most that there is
   "layers-model-classes": { default: 1_000_000, unit: "entries", what: "classes of a tf.LayersModel" },
   // every layer of a model of 80 blocks by its name takes 560; each is compared with every layer
-  "adapter-patterns": { default: 2_000, unit: "entries", what: "patterns over layers in a plan or an adapter" },
+  "adapter-patterns": { default: 1_000, unit: "entries", what: "patterns over layers in a plan or an adapter" },
   // a thousand layer paths, each with an override, take 100 kB
   "adapter-record": {
     default: 2 ** 18,

@@ -112,14 +112,14 @@ describe("its record", () => {
       "is no adapter of small: targets.0"
     ],
     [
-      "2,000 targets that are nowhere",
-      (own) => Object.assign(own.adapter, { targets: many(2_000) }),
+      "1,000 targets that are nowhere",
+      (own) => Object.assign(own.adapter, { targets: many(1_000) }),
       "is no adapter of small: targets.0"
     ],
     [
       "20,000 targets",
       (own) => Object.assign(own.adapter, { targets: many(20_000) }),
-      "found 20,000 patterns in all, more than 2,000 entries (limit adapter-patterns"
+      "found 20,000 patterns in all, more than 1,000 entries (limit adapter-patterns"
     ],
     [
       "100,000 targets",
@@ -127,8 +127,8 @@ describe("its record", () => {
       "more than 262,144 characters (limit adapter-record; TFJS_LORA_PRO_LIMITS=adapter-record=N raises it)"
     ],
     [
-      "1,900 overrides of nothing",
-      (own) => Object.assign(own.adapter, { overrides: many(1_900).map((name) => ({ targets: [name], rank: 1 })) }),
+      "900 overrides of nothing",
+      (own) => Object.assign(own.adapter, { overrides: many(900).map((name) => ({ targets: [name], rank: 1 })) }),
       "is no adapter of small: overrides.0"
     ],
     [
