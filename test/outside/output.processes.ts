@@ -3,7 +3,7 @@
  * Nothing of that goes unnoticed, none of it takes a training run along, and nobody is shown a stack.
  */
 import { beforeAll, describe, expect, test } from "bun:test"
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { cli, onWasm, TIMEOUT, tinyPlan, workspace } from "../e2e/fixtures.ts"
 import { busyPlan, resultsOf } from "../e2e/runs.ts"
@@ -149,5 +149,6 @@ describe("a bug", () => {
     const [, file] = /the report is in (\S+),/.exec(stderr)!
     expect(file).not.toStartWith("/proc")
     expect(existsSync(file!)).toBe(true)
+    rmSync(file!)
   })
 })
