@@ -14,7 +14,8 @@ import {
   SequencePreTokenizer,
   SplitPreTokenizer,
   Tokenizer,
-  Unigram
+  Unigram,
+  WordPiece
 } from "@huggingface/tokenizers"
 import { isRecord } from "../files/index.ts"
 import { LinearRegExp } from "../patterns/index.ts"
@@ -70,6 +71,7 @@ const bound = (part: unknown, growth: Growth): void => {
   }
   if (part instanceof BertNormalizer) spaceIdeographs(part)
   else if (part instanceof Unigram) boundLattice(part)
+  else if (part instanceof WordPiece) cutInReach(part)
   else if (
     part instanceof SplitPreTokenizer ||
     part instanceof ReplaceNormalizer ||
@@ -83,6 +85,35 @@ const bound = (part: unknown, growth: Growth): void => {
     }
   }
   boundGrowth(part, growth)
+}
+
+/**
+ * Cuts words from the left into the longest tokens, as the library does, which however begins each search at the end of the word: words of
+ * a hundred characters, a megabyte of them, take it half a minute. No piece is longer than the longest token.
+ */
+const cutInReach = (model: WordPiece): void => {
+  const { tokens_to_ids: ids, config, unk_token: unknown = "" } = model
+  const piecesOf = (word: string, longest: number): ReadonlyArray<string> | undefined => {
+    const characters = [...word]
+    if (characters.length > model.max_input_chars_per_word) return undefined
+    const pieces: Array<string> = []
+    for (let start = 0; start < characters.length; ) {
+      const prefix = start > 0 ? config.continuing_subword_prefix : ""
+      const pieceTo = (end: number) => prefix + characters.slice(start, end).join("")
+      let end = Math.min(characters.length, start + longest)
+      while (end > start && !ids.has(pieceTo(end))) end--
+      if (end === start) return undefined
+      pieces.push(pieceTo(end))
+      start = end
+    }
+    return pieces
+  }
+  let longest = 0
+  model.encode = (words) => {
+    // not before the first text: the added tokens come after the vocabulary
+    if (longest === 0) for (const { length } of ids.keys()) longest = Math.max(longest, length)
+    return words.flatMap((word) => piecesOf(word, longest) ?? [unknown])
+  }
 }
 
 const patternsIn = (part: unknown): ReadonlyArray<string> => {

@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test"
 import { Tokenizer as Library, type SplitPreTokenizer } from "@huggingface/tokenizers"
 import { BoundedTokenizer, linear } from "../../../src/models/bounded-tokenizer.ts"
 import { cuttings } from "../../../src/models/gguf/pre-tokenizers.ts"
+import { randomStream } from "../../../src/numbers/random.ts"
 import { LinearRegExp } from "../../../src/patterns/index.ts"
 import golden from "../../golden/gguf/pre-tokenizers.json" with { type: "json" }
 import { stepsOf } from "../patterns/steps.ts"
@@ -109,4 +110,27 @@ test("published patterns run in the engine of the runtime", () => {
       JSON.stringify(preTokenizer).includes("\\\\s+$") ? ["\\s+$"] : []
     )
   }
+})
+
+test("words are cut as the library cuts them, in a time that grows with their length", () => {
+  const tokens = ["[UNK]", "a", "ab", "𠀀", "##a", "##ba", "##b", "##ab", "##𠀀"]
+  const model = {
+    type: "WordPiece",
+    vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
+    unk_token: "[UNK]",
+    continuing_subword_prefix: "##",
+    max_input_chars_per_word: 256
+  }
+  const parts = json({ model, pre_tokenizer: { type: "Whitespace" } })
+  const [library, bounded] = [new Library(parts, {}), new BoundedTokenizer(parts, {})]
+  const random = randomStream(15)
+  const words = Array.from({ length: 500 }, () =>
+    Array.from({ length: 1 + Math.floor(random() * 8) }, () => [..."aaabb𠀀c"][Math.floor(random() * 7)]).join("")
+  )
+  for (const text of [...words, "a".repeat(256), "a".repeat(257)])
+    expect(bounded.encode(text).tokens).toEqual(library.encode(text).tokens)
+  const before = performance.now()
+  expect(bounded.encode(`${"a".repeat(250)} `.repeat(1_000)).tokens).toHaveLength(250_000)
+  // the library takes some 40 s
+  expect(performance.now() - before).toBeLessThan(5_000)
 })
