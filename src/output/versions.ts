@@ -17,11 +17,14 @@ export const versions = (): Versions => {
   }
 }
 
-/** A note where a run was trained by other versions; nothing of records that do not say it. */
+/**
+ * A note where a run was trained by other versions; nothing of records that do not say it, and nothing where Bun trained what Deno uses:
+ * adapters are the same in all runtimes.
+ */
 export const versionsNote = (directory: string, trained: Versions = {}): ReadonlyArray<string> => {
   const now = versions()
-  const other = Object.entries(trained).filter(([name, version]) => version !== now[name])
+  const other = Object.entries(trained).filter(([name, version]) => ![version, undefined].includes(now[name]))
   if (other.length === 0) return []
-  const each = other.map(([name, version]) => `${name} ${version}, now ${now[name] ?? "none"}`)
+  const each = other.map(([name, version]) => `${name} ${version}, now ${now[name]}`)
   return [`note: ${directory} was trained with ${each.join("; ")}: numbers may differ in their last digits`]
 }
