@@ -94,16 +94,19 @@ const bound = (part: unknown, growth: Growth): void => {
 const cutInReach = (model: WordPiece): void => {
   const { tokens_to_ids: ids, config, unk_token: unknown = "" } = model
   const piecesOf = (word: string, longest: number): ReadonlyArray<string> | undefined => {
-    const characters = [...word]
-    if (characters.length > model.max_input_chars_per_word) return undefined
+    const most = model.max_input_chars_per_word
+    if (word.length > most && [...word].length > most) return undefined
     const pieces: Array<string> = []
-    for (let start = 0; start < characters.length; ) {
-      const prefix = start > 0 ? config.continuing_subword_prefix : ""
-      const pieceTo = (end: number) => prefix + characters.slice(start, end).join("")
-      let end = Math.min(characters.length, start + longest)
-      while (end > start && !ids.has(pieceTo(end))) end--
+    for (let start = 0; start < word.length; ) {
+      let end = Math.min(word.length, start + longest)
+      const piece = () => (start === 0 ? word.slice(0, end) : config.continuing_subword_prefix + word.slice(start, end))
+      let found = piece()
+      while (end > start && !ids.has(found)) {
+        end--
+        found = piece()
+      }
       if (end === start) return undefined
-      pieces.push(pieceTo(end))
+      pieces.push(found)
       start = end
     }
     return pieces
