@@ -271,7 +271,7 @@ class BoundedInterpreter extends Interpreter {
     } else if (Array.isArray(content) || content instanceof Map) {
       const size = Array.isArray(content) ? content.length : content.size
       this.spend(size * (eachElement + (copies ? 1 : 0)))
-      if (spelled) this.#spell(value, sorted ? Math.log2(size + 1) / 64 : 1 / 1_024)
+      if (spelled) this.#spell(value, sorted ? Math.log2(size + 1) / 64 : 1 / 128)
     } else if (content === undefined) this.spend(roundCost)
   }
 
