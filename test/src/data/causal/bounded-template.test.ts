@@ -132,7 +132,7 @@ test("a turn that thousands of special tokens close is found in no time", () => 
   setLimits({ "template-characters": 1_000_000, "template-steps": 1_000_000 })
   const begun = performance.now()
   const turns = assistantTurns(template, [question, answer, question, answer], /<\/s>|<e>/g)
-  expect(performance.now() - begun).toBeLessThan(2_000)
+  expect(performance.now() - begun).toBeLessThan(4_000)
   expect(turns).toMatchObject({
     spans: [
       [14, 27],
