@@ -1,6 +1,6 @@
 /**
  * What input from outside may cost, in one place: every bound has a name, a default and a reason. A bound guards the process that reads, so
- * its value belongs to the process and not to a plan, which is itself input from outside.
+ * its value belongs to the process and not to a plan, which is itself input from outside. docs/limits.md says of what each is; pages load this.
  *
  *   TFJS_LORA_PRO_LIMITS=json-depth=128,text-file-bytes=200000000     for the command line
  *   setLimits({ "json-depth": 128 })                                   in code
@@ -9,182 +9,96 @@
 interface Limit {
   readonly default: number
   readonly unit: "bytes" | "characters" | "levels" | "seconds" | "times" | "entries" | "steps" | "pages"
-  /** what is counted, and of what */
-  readonly what: string
 }
 
 const mebibyte = 2 ** 20
 
 export const limits = {
   // the largest tokenizer.json in use (a vocabulary of 256,000 with its merges) has about half as many
-  "text-file-bytes": {
-    default: 64 * mebibyte,
-    unit: "bytes",
-    what: "a file read as a whole: config, tokenizer, report"
-  },
+  "text-file-bytes": { default: 64 * mebibyte, unit: "bytes" },
   // a plan is a page; what can make it long is its list of labels, of which 50,000 fit
-  "plan-bytes": { default: 2 * mebibyte, unit: "bytes", what: "a plan" },
+  "plan-bytes": { default: 2 * mebibyte, unit: "bytes" },
   // a tokenizer.json has about ten, a plan six, a safetensors header three
-  "json-depth": { default: 64, unit: "levels", what: "objects and lists within one another in a JSON file" },
+  "json-depth": { default: 64, unit: "levels" },
   // the longest templates in use have 20,000
-  "template-source": { default: 2 ** 18, unit: "characters", what: "a chat template" },
+  "template-source": { default: 2 ** 18, unit: "characters" },
   // compiling takes time that grows with the square of a run; nothing but runs of this length in a template of the greatest length take 1 s
-  "template-spaces": { default: 4_096, unit: "characters", what: "spaces and line breaks in a row in a chat template" },
+  "template-spaces": { default: 4_096, unit: "characters" },
   // the templates in use take 30 to 210 for a message of 1,000 characters; this many take 3 ms
-  "template-steps": {
-    default: 10_000,
-    unit: "steps",
-    what: "a chat template, for each message and each 1,000 characters of a conversation, up to 200 of these"
-  },
+  "template-steps": { default: 10_000, unit: "steps" },
   // a million tokens
-  "template-characters": { default: 2 ** 22, unit: "characters", what: "any text that a chat template makes" },
+  "template-characters": { default: 2 ** 22, unit: "characters" },
   // a sum of a hundred texts nests a hundred levels deep; the templates in use need 40; engines have a stack for some thousands
-  "template-depth": {
-    default: 500,
-    unit: "levels",
-    what: "expressions, blocks and calls within one another in a chat template"
-  },
+  "template-depth": { default: 500, unit: "levels" },
   // a page has 1,000 entries
-  "hub-pages": { default: 100, unit: "pages", what: "the Hub's listing of a model" },
-  "hub-files": { default: 100_000, unit: "entries", what: "the same, on all pages" },
+  "hub-pages": { default: 100, unit: "pages" },
+  "hub-files": { default: 100_000, unit: "entries" },
   // a model of 120 billion numbers of 16 bits
-  "hub-bytes": { default: 256 * 2 ** 30, unit: "bytes", what: "what is downloaded of a model" },
+  "hub-bytes": { default: 256 * 2 ** 30, unit: "bytes" },
   // a busy Hub takes some seconds for a listing
-  "hub-seconds": {
-    default: 60,
-    unit: "seconds",
-    what: "until the Hub has answered, and until a download that brings less than 1 kB a second counts as broken"
-  },
+  "hub-seconds": { default: 60, unit: "seconds" },
   // the longest array of bytes that all browsers make
-  "fetched-bytes": { default: 2 ** 31 - 1, unit: "bytes", what: "a file that is fetched into memory" },
+  "fetched-bytes": { default: 2 ** 31 - 1, unit: "bytes" },
   // torch has at most 64
-  "tensor-axes": { default: 64, unit: "entries", what: "the shape of a tensor in a file" },
+  "tensor-axes": { default: 64, unit: "entries" },
   // shards of 4 MB, as tensorflowjs_converter makes them, of a model of 40 GB
-  "weight-files": { default: 10_000, unit: "entries", what: "files that the weights of one model are in" },
+  "weight-files": { default: 10_000, unit: "entries" },
   // a mixture of experts in one file, quantized, has 150,000 tensors: 17 MB
-  "safetensors-header-bytes": { default: 32 * mebibyte, unit: "bytes", what: "the header of a safetensors file" },
+  "safetensors-header-bytes": { default: 32 * mebibyte, unit: "bytes" },
   // a vocabulary of 262,144 tokens with its merges takes 16 MB
-  "gguf-header-bytes": { default: 64 * mebibyte, unit: "bytes", what: "the header of a GGUF file" },
+  "gguf-header-bytes": { default: 64 * mebibyte, unit: "bytes" },
   // the largest vocabularies have half a million merges
-  "gguf-list": { default: 4_194_304, unit: "entries", what: "a list in the metadata of a GGUF file" },
+  "gguf-list": { default: 4_194_304, unit: "entries" },
   // about fifty keys, and ten thousand tensors of a mixture of experts
-  "gguf-entries": { default: 100_000, unit: "entries", what: "keys, or tensors, of a GGUF file" },
+  "gguf-entries": { default: 100_000, unit: "entries" },
   // SentencePiece makes pieces of 16; every piece is cut at every place
-  "gguf-piece": { default: 256, unit: "characters", what: "a piece of a SentencePiece vocabulary in a GGUF file" },
+  "gguf-piece": { default: 256, unit: "characters" },
   // all of them are held twice while a model is loaded, and wasm has 4 GB
-  "layers-model-bytes": {
-    default: 2_048 * mebibyte,
-    unit: "bytes",
-    what: "the weights of a tf.LayersModel, or an adapter over one"
-  },
+  "layers-model-bytes": { default: 2_048 * mebibyte, unit: "bytes" },
   // the largest applications of Keras have about a thousand
-  "layers-model-layers": {
-    default: 10_000,
-    unit: "entries",
-    what: "layers of a tf.LayersModel, their uses and what goes into these"
-  },
+  "layers-model-layers": { default: 10_000, unit: "entries" },
   // layers are listed in their order; each call of one that is shared waits for those before it. As many take 5 s
-  "layers-model-waits": {
-    default: 100_000,
-    unit: "times",
-    what: "a layer of a tf.LayersModel that is found to wait for an input"
-  },
+  "layers-model-waits": { default: 100_000, unit: "times" },
   // a gigabyte; U-Nets over volumes, the widest models, come near it
-  "layers-model-row": {
-    default: 2 ** 28,
-    unit: "entries",
-    what: "numbers that all layers of a tf.LayersModel make of one row"
-  },
+  "layers-model-row": { default: 2 ** 28, unit: "entries" },
   // a thousand is usual, a vocabulary the most that there is
-  "layers-model-classes": { default: 1_000_000, unit: "entries", what: "classes of a tf.LayersModel" },
+  "layers-model-classes": { default: 1_000_000, unit: "entries" },
   // every layer of a model of 80 blocks by its name takes 560; each is compared with every layer
-  "adapter-patterns": { default: 1_000, unit: "entries", what: "patterns over layers in a plan or an adapter" },
+  "adapter-patterns": { default: 1_000, unit: "entries" },
   // a thousand layer paths, each with an override, take 100 kB
-  "adapter-record": {
-    default: 2 ** 18,
-    unit: "characters",
-    what: "what an adapter over a tf.LayersModel says of itself"
-  },
+  "adapter-record": { default: 2 ** 18, unit: "characters" },
   // the longest pattern in use has 600
-  "pattern-characters": {
-    default: 4_096,
-    unit: "characters",
-    what: "a pattern, a prefix or a replacement in a tokenizer.json"
-  },
+  "pattern-characters": { default: 4_096, unit: "characters" },
   // patterns in use take up to 40 at each character of a text; these take about 5 seconds
-  "pattern-steps": {
-    default: 100_000_000,
-    unit: "steps",
-    what: "finding the matches of one pattern of a tokenizer.json in one text"
-  },
+  "pattern-steps": { default: 100_000_000, unit: "steps" },
   // the longest novels have three million; a text without spaces of this length takes ten seconds to become tokens
-  "row-bytes": {
-    default: 4 * mebibyte,
-    unit: "bytes",
-    what: "a row of data, as it is in a file of JSON lines or CSV, or a line of stdin"
-  },
+  "row-bytes": { default: 4 * mebibyte, unit: "bytes" },
   // a row has three or four that are read; tables of measurements have some thousand more
-  columns: { default: 10_000, unit: "entries", what: "columns of a file of CSV or Parquet" },
+  columns: { default: 10_000, unit: "entries" },
   // an evaluation counts every pair of classes: 4 million numbers in the run's record for so many
-  classes: { default: 2_048, unit: "entries", what: "different labels of the rows that a classifier learns" },
+  classes: { default: 2_048, unit: "entries" },
   // honest rows unpack to thirty times as many bytes, bombs to a thousand times
-  "unpacked-ratio": {
-    default: 100,
-    unit: "times",
-    what: "what is packed in a .gz or .parquet file, to the file itself; 64 MiB are always allowed"
-  },
+  "unpacked-ratio": { default: 100, unit: "times" },
   // 30,000 row groups of two columns; libraries write some hundred row groups in a file of 10 GB
-  "parquet-footer-values": { default: 2 ** 21, unit: "entries", what: "values in the footer of a Parquet file" },
+  "parquet-footer-values": { default: 2 ** 21, unit: "entries" },
   // libraries write row groups of 100 to 300 MB; as rows they take twice as much memory
-  "parquet-group-bytes": {
-    default: 512 * mebibyte,
-    unit: "bytes",
-    what: "a row group of a Parquet file, unpacked, in the columns that are read"
-  },
+  "parquet-group-bytes": { default: 512 * mebibyte, unit: "bytes" },
   // libraries write row groups of at most 1,048,576 rows
-  "parquet-group-values": {
-    default: 2 ** 23,
-    unit: "entries",
-    what: "values in a row group of a Parquet file, in the columns that are read; each counts once for each level of lists and records"
-  },
+  "parquet-group-values": { default: 2 ** 23, unit: "entries" },
   // ALBERT has eleven
-  "tokenizer-parts": {
-    default: 64,
-    unit: "entries",
-    what: "normalizers, pre-tokenizers, post-processors, decoders and pieces of templates of a tokenizer.json"
-  },
+  "tokenizer-parts": { default: 64, unit: "entries" },
   // NFKC makes 18 characters of U+FDFA, bytes make four of one
-  "tokenizer-growth": {
-    default: 20,
-    unit: "times",
-    what: "how long a tokenizer's normalizer, or its pre-tokenizer, makes a text"
-  },
+  "tokenizer-growth": { default: 20, unit: "times" },
   // BERT has 100; a word of n characters may take n³/6 steps
-  "word-characters": {
-    default: 256,
-    unit: "characters",
-    what: "a word that WordPiece cuts (max_input_chars_per_word)"
-  },
+  "word-characters": { default: 256, unit: "characters" },
   // pieces of spaces and dashes have up to 128
-  "token-characters": { default: 512, unit: "characters", what: "an added token, or a piece of a Unigram vocabulary" },
+  "token-characters": { default: 512, unit: "characters" },
   // Gemma has 6,400 of 11; they are looked for with one regular expression, and Bun's may have about a million
-  "added-tokens": {
-    default: 2 ** 19,
-    unit: "characters",
-    what: "all added tokens of a tokenizer.json together, or all special tokens that tokenizer_config.json names"
-  },
+  "added-tokens": { default: 2 ** 19, unit: "characters" },
   // a character takes 270 bytes; a million pieces of XLM-V share most of theirs
-  "token-tree": {
-    default: 2 ** 22,
-    unit: "characters",
-    what: "added tokens, or pieces of a Unigram vocabulary, without those that they begin with in common"
-  },
+  "token-tree": { default: 2 ** 22, unit: "characters" },
   // of pieces of one letter up to 48 of it, some 2,300 in a text of that letter
-  "lattice-steps": {
-    default: 8_192,
-    unit: "steps",
-    what: "finding the best pieces of a Unigram vocabulary, for each character of a text"
-  }
+  "lattice-steps": { default: 8_192, unit: "steps" }
 } as const satisfies Readonly<Record<string, Limit>>
 
 export type LimitName = keyof typeof limits
