@@ -40,9 +40,15 @@ export const modelInputs = (source: string, recorded: Inputs = {}): Hashing<Read
     const beside = /\.(json|gguf)$/.test(source) ? [] : Object.keys(recorded).flatMap((name) => unread(name, files))
     const all = [...files, ...beside.map((name) => ({ name, path: path.join(source, name), holdsWeights: true }))]
     return yield* Effect.forEach(all, (file) =>
-      Effect.map(inputHash(file.path), (sha256) => ({ ...file, name: `model/${file.name}`, sha256 }))
+      Effect.map(inputHash(file.path), (sha256) => ({ ...file, name: recordedName(file.name, recorded), sha256 }))
     )
   })
+
+/** Records of before have a weight file in a LayersModel's subfolder by its last name alone. */
+const recordedName = (name: string, recorded: Inputs): string => {
+  const last = `model/${name.slice(name.lastIndexOf("/") + 1)}`
+  return !Object.hasOwn(recorded, `model/${name}`) && Object.hasOwn(recorded, last) ? last : `model/${name}`
+}
 
 const unread = (recorded: string, files: ReadonlyArray<ModelFile>): ReadonlyArray<string> => {
   const name = /^model\/([^/\\]+\.safetensors)$/.exec(recorded)?.[1]

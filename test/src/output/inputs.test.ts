@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test"
 import { cpSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
@@ -85,4 +86,25 @@ test("what is no file is not hashed", async () => {
   expect(await refusal("nowhere")).toBe("no such file or folder")
   writeFileSync(w.path("abc"), "abc")
   expect(await run(sha256Of(w.path("abc")))).toStartWith("ba7816bf8f01cfea")
+})
+
+test("a record of before has a LayersModel's weights in a subfolder by their last name", async () => {
+  const network = tf.sequential({ layers: [tf.layers.dense({ units: 1, inputShape: [1], useBias: false })] })
+  const weights = [{ name: "dense/kernel", shape: [1, 1], dtype: "float32" }]
+  const topology = network.toJSON(null, false)
+  network.dispose()
+  w.write(
+    "layers/model.json",
+    JSON.stringify({ modelTopology: topology, weightsManifest: [{ paths: ["sub/w.bin"], weights }] })
+  )
+  w.write("layers/sub/w.bin", "four")
+  const source = w.path("layers/model.json")
+  const [, today] = await run(modelInputs(source))
+  expect(today!.name).toBe("model/sub/w.bin")
+  const recorded = { "model/w.bin": today!.sha256 }
+  expect(inputDifferences(recorded, await run(modelInputs(source, recorded)), every)).toEqual([])
+  w.write("layers/sub/w.bin", "five")
+  expect(inputDifferences(recorded, await run(modelInputs(source, recorded)), every)).toEqual([
+    expect.stringMatching(/^model\/w\.bin: trained with SHA-256 .*, now SHA-256/)
+  ])
 })
