@@ -5,6 +5,7 @@ export { AdapterError, peftReader, restoreAdapter, saveAdapter, saveTensors } fr
 export { CheckpointError, CheckpointMisfit, restoreCheckpoint } from "./checkpoint-read.ts"
 export { type Checkpoints, openCheckpoints } from "./checkpoints.ts"
 export {
+  adapterFiles,
   type BaseIdentity,
   baseIdentity,
   dataInputs,

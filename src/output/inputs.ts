@@ -64,6 +64,21 @@ export const dataInputs = ({ data: { train, validation, test } }: RunPlan): Hash
   )
 }
 
+/** The tensors in an adapter's folder. */
+export const adapterFiles = (folder: string): Hashing<ReadonlyArray<InputFile>> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const names = yield* fs.readDirectory(folder).pipe(Effect.mapError(fileError("read", folder)))
+    return yield* Effect.forEach(names.filter((name) => name.endsWith(".safetensors")).sort(), (name) =>
+      Effect.map(inputHash(path.join(folder, name)), (sha256) => ({
+        name: `adapter/${name}`,
+        sha256,
+        holdsWeights: true
+      }))
+    )
+  })
+
 /** Everything that a run reads. */
 export const inputsOf = ({ plan, base }: Pick<ResolvedPlan, "plan" | "base">, recorded?: Inputs) =>
   Effect.map(Effect.all([modelInputs(base, recorded), dataInputs(plan)]), (parts) => parts.flat())

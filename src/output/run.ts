@@ -20,7 +20,7 @@ import type { ResolvedPlan } from "../plan/index.ts"
 import { relocate } from "../plan/index.ts"
 import type { DiagnosticsReport, Evaluation, Mistake, StepReport } from "../training/index.ts"
 import type { StoredCheckpoint } from "./checkpoint-read.ts"
-import { type BaseIdentity, baseIdentity, type Inputs, inputsOf, recordOf } from "./inputs.ts"
+import { adapterFiles, type BaseIdentity, baseIdentity, type Inputs, inputsOf, recordOf } from "./inputs.ts"
 import { createRunFolder, lockRun, type RunFolder, type RunFolderExists, type RunLocked } from "./run-folder.ts"
 import { type Versions, versions } from "./versions.ts"
 
@@ -96,6 +96,8 @@ export interface RunReport {
   readonly base: BaseIdentity
   /** the files that it read, by content */
   readonly inputs: Inputs
+  /** the adapter that it left, by content */
+  readonly outputs: Inputs
   /** as plan.json says it, which may be edited afterwards */
   readonly plan: unknown
 }
@@ -138,6 +140,7 @@ export const finishRun = (
       peakBytes,
       base: yield* baseIdentity(resolved.base),
       inputs: run.inputs,
+      outputs: recordOf(yield* adapterFiles(run.adapter)),
       plan: run.written
     }
     yield* writeJson(run.report, report)

@@ -14,7 +14,7 @@ import { type LoadedKind, loadKind, type Runner, type Trained, type Writing } fr
 import type { Network } from "../models/index.ts"
 import { type Inputs, runFolder } from "../output/index.ts"
 import { injectToRestore, readPlan, selectSites } from "../plan/index.ts"
-import { checkModel, checkPlan, RunError, readRecord } from "./run-identity.ts"
+import { checkModel, checkPlan, compareAdapter, RunError, readRecord } from "./run-identity.ts"
 
 export interface LoadedRun extends Trained {
   readonly kind: LoadedKind
@@ -52,6 +52,7 @@ export const loadRun = (directory: string, options: { readonly base?: string | u
     const planned = { plan, selected, model }
     const adapted = yield* injectToRestore(yield* kind.load(planned), planned)
     yield* kind.restore(adapted, plan, folder.adapter)
+    yield* compareAdapter(folder, record)
     const { steps, inputs } = record
     const run: LoadedRun = {
       kind,

@@ -6,6 +6,7 @@
  *   generation_config.json                                    a notice: it says where texts end, and was not asked in training
  *   rows                                                      a notice where they are evaluated
  *   versions                                                  a notice
+ *   the adapter that it left                                  a notice: run.json speaks of another one
  *
  * What a run of before did not record is not compared.
  */
@@ -16,6 +17,7 @@ import { RunPlan } from "../../schemas/index.ts"
 import { listedLines } from "../boundary/index.ts"
 import { readJsonFile } from "../files/index.ts"
 import {
+  adapterFiles,
   dataInputs,
   decidesTraining,
   GENERATION_INPUT,
@@ -44,6 +46,7 @@ const RunRecord = Schema.Struct({
   steps: Schema.Int,
   base: Schema.Struct({ sha256: Schema.Record(Schema.String, Schema.String) }),
   inputs: Schema.optionalKey(Inputs),
+  outputs: Schema.optionalKey(Inputs),
   plan: Schema.optionalKey(Schema.Unknown),
   versions: Schema.optionalKey(Versions)
 })
@@ -51,6 +54,7 @@ const RunRecord = Schema.Struct({
 export interface RunRecord {
   readonly steps: number
   readonly inputs: Inputs
+  readonly outputs?: Inputs
   readonly plan?: unknown
   readonly versions?: Versions
 }
@@ -108,6 +112,16 @@ export const checkModel = (directory: string, { inputs, versions }: RunRecord, s
     const generation = inputDifferences(inputs, now, (name) => name === GENERATION_INPUT)
     const notes = generation.map((difference) => `note: ${difference}: texts may end elsewhere`)
     yield* notice([...notes, ...versionsNote(directory, versions)])
+  })
+
+/** Tells where the adapter is not the one that the run left. */
+export const compareAdapter = ({ adapter }: RunFolder, { outputs }: RunRecord) =>
+  Effect.gen(function* () {
+    if (outputs === undefined) return
+    const differences = inputDifferences(outputs, yield* adapterFiles(adapter), () => true)
+    yield* notice(
+      differences.map((difference) => `note: ${difference}: run.json speaks of the adapter that was trained`)
+    )
   })
 
 /** Tells which rows that will be evaluated are not those that the run read. */

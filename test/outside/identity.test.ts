@@ -4,7 +4,7 @@
  */
 import { beforeAll, describe, expect, test } from "bun:test"
 import { createHash } from "node:crypto"
-import { cpSync, existsSync, mkdirSync, renameSync, rmSync, symlinkSync } from "node:fs"
+import { cpSync, existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { causalData, chats, decoder, tokenizerConfig, wordTokenizer, writeRows } from "../e2e/causal-workspace.ts"
 import { jsonLines, onWasm, repository, succeed, TIMEOUT, tinyPlan, workspace } from "../e2e/fixtures.ts"
@@ -195,6 +195,24 @@ describe("what bears on less is said, and no error:", () => {
   )
 
   test(
+    "an adapter that is not the one that was trained",
+    () => {
+      const file = "texts/adapter/adapter_model.safetensors"
+      const other = () => {
+        const bytes = Uint8Array.from(w.bytes(file))
+        bytes[bytes.length - 4]! ^= 1 // the last bit of the last number
+        writeFileSync(w.path(file), bytes)
+      }
+      return during(file, other, async () => {
+        expect((await succeed(ran("predict"))).stderr).toMatch(
+          /^note: adapter\/adapter_model\.safetensors: trained with SHA-256 .*, now SHA-256 .*: run\.json speaks of the adapter/m
+        )
+      })
+    },
+    TIMEOUT
+  )
+
+  test(
     "versions",
     async () => {
       const other = (record: Record<string, unknown>) => ({
@@ -254,7 +272,7 @@ test(
     during(
       "run/run.json",
       () => {
-        const { inputs: _, plan: __, versions: ___, ...before } = w.json("run/run.json")
+        const { inputs: _, outputs: ____, plan: __, versions: ___, ...before } = w.json("run/run.json")
         w.write("run/run.json", before)
       },
       () =>
