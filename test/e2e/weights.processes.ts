@@ -86,8 +86,9 @@ describe("the setting stays with the run", () => {
       expect(loss).toBe(reports.int8.test.loss)
       // the same adapter over the base as it is on disk answers otherwise
       const { weights: _, ...model } = w.json("runs/int8/plan.json")["model"] as Record<string, unknown>
+      const { plan, ...record } = w.json("runs/int8/run.json")
       w.write("runs/unrounded/plan.json", { ...w.json("runs/int8/plan.json"), model })
-      w.write("runs/unrounded/run.json", w.json("runs/int8/run.json"))
+      w.write("runs/unrounded/run.json", { ...record, plan: { ...(plan as object), model } })
       for (const file of ["adapter_config.json", "adapter_model.safetensors", "head.safetensors"])
         await Bun.write(w.path(`runs/unrounded/adapter/${file}`), Bun.file(w.path(`runs/int8/adapter/${file}`)))
       expect(relativeError(await logits("runs/unrounded"), own)).toBeGreaterThan(1e-3)
