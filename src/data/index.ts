@@ -30,5 +30,11 @@ export {
   type TrainingBatchOptions,
   trainingBatches
 } from "./text-batches.ts"
-export { type LengthPercentiles, lengthPercentiles, type TextTokenizer, tokenizeRows } from "./tokenize.ts"
+export {
+  type LengthPercentiles,
+  lengthPercentiles,
+  type TextTokenizer,
+  tokenizeRows,
+  tokenizeTexts
+} from "./tokenize.ts"
 export { type Placed, placed, records, rows, validated } from "./values.ts"

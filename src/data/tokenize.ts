@@ -1,5 +1,6 @@
 /** Labelled texts become examples: token ids and a class. */
 import * as Effect from "effect/Effect"
+import { quoted } from "../boundary/index.ts"
 import { DataError, dataError, labelHint, shownLabel, shownLabels } from "./data-error.ts"
 import {
   type ClassificationSplit,
@@ -49,8 +50,23 @@ export const readExamples = (
 ): Effect.Effect<ReadonlyArray<Example>, DataError> =>
   inParts(indices, (part) => Effect.flatMap(read(part), (rows) => tokenizeRows(rows, tokenizer, labels, maxLength)))
 
+/** Texts without classes. */
+export const tokenizeTexts = (
+  texts: ReadonlyArray<string>,
+  tokenizer: Pick<TextTokenizer, "encode">,
+  maxLength: number
+): Effect.Effect<ReadonlyArray<ReturnType<TextTokenizer["encode"]>>, DataError> =>
+  Effect.forEach(texts, (text) => {
+    const encoding = encoded({ text, where: `the text ${quoted(text)}` }, tokenizer, maxLength)
+    return encoding instanceof DataError ? Effect.fail(encoding) : Effect.succeed(encoding)
+  })
+
 /** A tokenizer is code that we did not write, on a text that it did not choose. */
-export const encoded = (row: LabelledText, tokenizer: Pick<TextTokenizer, "encode">, maxLength: number) => {
+export const encoded = (
+  row: Pick<LabelledText, "text" | "where">,
+  tokenizer: Pick<TextTokenizer, "encode">,
+  maxLength: number
+) => {
   try {
     return tokenizer.encode(row.text, maxLength)
   } catch (cause) {

@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Message } from "../data/causal/index.ts"
-import { type ChatTemplate, chatTemplate } from "../data/causal/index.ts"
+import { type ChatTemplate, chatTemplate, tokenized } from "../data/causal/index.ts"
 import type { CausalTokenizer } from "../tensors/index.ts"
 
 /** A conversation has no prompt. */
@@ -59,6 +59,9 @@ const withMessages = (
   prompt: Effect.suspend(() => {
     const written = template.render(messages, { prompt: true })
     if ("broken" in written) return Effect.fail(new ConversationError({ reason: written.broken }))
-    return Effect.succeed(tokenizer.encode(written.text))
+    const ids = tokenized(tokenizer, written.text)
+    return "broken" in ids
+      ? Effect.fail(new ConversationError({ reason: `the conversation ${ids.broken}` }))
+      : Effect.succeed(ids)
   })
 })

@@ -2,6 +2,7 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { listedLines } from "../boundary/index.ts"
+import { tokenized } from "../data/causal/index.ts"
 import type { CausalModel } from "../models/causal/index.ts"
 import type { PromptCache } from "./prompt-cache.ts"
 import { greedy, type Sampling } from "./sampling.ts"
@@ -102,7 +103,11 @@ export const promptIds = (
   const ids = prompts.map((prompt, i) => {
     const wrong = (problem: string) =>
       problems.push(`${prompts.length === 1 ? "the prompt" : `prompt ${i + 1}`} ${problem}`)
-    const own = typeof prompt === "string" ? tokenizer.encode(prompt, { special: true }) : prompt
+    const own = typeof prompt === "string" ? tokenized(tokenizer, prompt, { special: true }) : prompt
+    if ("broken" in own) {
+      wrong(own.broken)
+      return []
+    }
     const unknown = own.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
     if (own.length === 0) wrong("has no token, and a model continues one at least; write something")
     if (own.length >= maxLength) {

@@ -1,6 +1,7 @@
 /** Tokenizers and config.json that do not fit the model, ask for too much, or leave out what transformers leaves out. */
-import { expect, test } from "bun:test"
-import { TIMEOUT, tinyPlan, workspace } from "../e2e/fixtures.ts"
+import { describe, expect, test } from "bun:test"
+import { decoder } from "../e2e/causal-workspace.ts"
+import { onWasm, succeed, TIMEOUT, tinyPlan, workspace } from "../e2e/fixtures.ts"
 import { type Refusal, refuses } from "../e2e/refusal.ts"
 
 const w = workspace()
@@ -85,3 +86,45 @@ test(
   },
   TIMEOUT
 )
+
+describe("a text that a tokenizer takes too much for is a sentence, not a bug", () => {
+  // nothing that a tokenizer is tried with has the letter
+  const growing = (own: Json) => ({
+    ...own,
+    normalizer: { type: "Replace", pattern: { String: "q" }, content: "x".repeat(60) }
+  })
+  const says = /cannot be tokenized: the tokenizer's parts make a text longer by more than 20 times/
+
+  test(
+    "in predict",
+    async () => {
+      w.model("bert", "growing")
+      w.write("growing/tokenizer.json", growing(w.json("growing/tokenizer.json")))
+      w.write("growing.json", tinyPlan("growing", { training: { steps: 1, batchSize: 4 } }))
+      await succeed(w.cli(["train", "growing.json", "--out", "grown", ...onWasm]))
+      const { code, stdout, stderr } = await w.cli(["predict", "grown", "q".repeat(400), ...onWasm])
+      expect({ code, stdout }).toEqual({ code: 1, stdout: "" })
+      expect(stderr).toMatch(says)
+      expect(stderr).toContain('the text "qqqq')
+    },
+    TIMEOUT
+  )
+
+  test(
+    "in generate and chat",
+    async () => {
+      decoder(w, "llama-tied", "growing-decoder")
+      const file = "growing-decoder/tokenizer.json"
+      w.write(file, growing(w.json(file)))
+      for (const [args, stdin] of [
+        [["generate", "growing-decoder", "q".repeat(400)], undefined],
+        [["chat", "growing-decoder"], `${"q".repeat(400)}\n`]
+      ] as const) {
+        const { code, stderr } = await w.cli([...args, "--max-tokens", "2", ...onWasm], stdin)
+        expect(code).not.toBe(70)
+        expect(stderr).toMatch(says)
+      }
+    },
+    TIMEOUT
+  )
+})

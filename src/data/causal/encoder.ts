@@ -50,10 +50,26 @@ export const rowEncoder = (
       const ended = content.kind === "chat" || tokenizer.eosId === null ? [] : [tokenizer.eosId]
       return sequence([...begin, ...ids, ...ended], (i) => (mask[i - begin.length] ?? 1) === 1)
     } catch (cause) {
-      return { broken: `cannot be tokenized: ${cause instanceof Error ? cause.message : String(cause)}` }
+      return notTokenized(cause)
     }
   }
   return { write, encode }
+}
+
+const notTokenized = (cause: unknown): Broken => ({
+  broken: `cannot be tokenized: ${cause instanceof Error ? cause.message : String(cause)}`
+})
+
+/** Ids of a text, or why there are none: a checkpoint's tokenizer may refuse what takes too long. */
+export const tokenized = (
+  { encode }: Pick<CausalTokenizer, "encode">,
+  ...given: Parameters<CausalTokenizer["encode"]>
+): ReadonlyArray<number> | Broken => {
+  try {
+    return encode(...given)
+  } catch (cause) {
+    return notTokenized(cause)
+  }
 }
 
 const completion = (

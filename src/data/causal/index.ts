@@ -17,7 +17,7 @@ export {
   type Span,
   type Turns
 } from "./chat-template.ts"
-export { type RowEncoder, rowEncoder } from "./encoder.ts"
+export { type RowEncoder, rowEncoder, tokenized } from "./encoder.ts"
 export type { RenderedSample, TokenStatistics } from "./measure.ts"
 export { type CausalSplitDescription, type OpenedCausal, openCausal } from "./open.ts"
 export type { CausalContent, CausalExample, CausalRow, Message, Sequence } from "./row.ts"

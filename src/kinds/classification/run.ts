@@ -7,6 +7,7 @@ import {
   evaluationBatches,
   openClassification,
   padBatch,
+  tokenizeTexts,
   trainingBatches
 } from "../../data/index.ts"
 import { Device } from "../../device/device.ts"
@@ -58,10 +59,12 @@ export const runClassification: Runner<ClassificationPlan, ResolvedClassificatio
       const { padMultiple } = yield* Device
       const { model } = adapted
       const maxLength = longestText(plan, model)
-      return yield* predictionsOf(texts, plan.training.evaluateBatchSize, model.labels, (some) => {
-        const examples = some.map((text) => ({ ...model.tokenizer.encode(text, maxLength), label: 0 }))
-        return logitsOf(adapted, padBatch(examples, { padId: model.tokenizer.padId, padMultiple, maxLength }))
-      })
+      return yield* predictionsOf(texts, plan.training.evaluateBatchSize, model.labels, (some) =>
+        Effect.flatMap(tokenizeTexts(some, model.tokenizer, maxLength), (encodings) => {
+          const examples = encodings.map((encoding) => ({ ...encoding, label: 0 }))
+          return logitsOf(adapted, padBatch(examples, { padId: model.tokenizer.padId, padMultiple, maxLength }))
+        })
+      )
     }),
   keepMistakes,
   save: (adapted, resolved, folder) => saveAdapter(adapted, resolved, folder),

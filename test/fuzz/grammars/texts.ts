@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { chatTemplate } from "../../../src/data/causal/chat-template.ts"
-import { openClassification } from "../../../src/data/index.ts"
+import { openClassification, tokenizeTexts } from "../../../src/data/index.ts"
 import { loadTokenizer } from "../../../src/models/index.ts"
 import { among, list, type Made, object, one, optional, seldom, size, sound, text } from "../grammar.ts"
 import { jsonText } from "../mutate.ts"
@@ -149,10 +149,10 @@ export const tokenizerFiles: Target = (folder) => (random) => {
   writeFileSync(join(folder, "tokenizer.json"), jsonText(tokenizer(random), random))
   writeFileSync(join(folder, "tokenizer_config.json"), '{"pad_token":"[PAD]","unk_token":"[UNK]"}')
   return Effect.gen(function* () {
-    const { encode, vocabularySize } = yield* loadTokenizer(folder, {})
-    for (const one of [...texts, "a".repeat(2_000)]) {
-      const { ids } = encode(one, 128)
-      if (!ids.every((id) => Number.isInteger(id) && id >= 0 && id < vocabularySize)) throw new Error(`ids ${ids}`)
+    const tokenizer = yield* loadTokenizer(folder, {})
+    for (const { ids } of yield* tokenizeTexts([...texts, "a".repeat(2_000)], tokenizer, 128)) {
+      const valid = ids.every((id) => Number.isInteger(id) && id >= 0 && id < tokenizer.vocabularySize)
+      if (!valid) throw new Error(`ids ${ids}`)
     }
   })
 }
