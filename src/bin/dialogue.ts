@@ -11,15 +11,13 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { limit, overLimit } from "../boundary/index.ts"
+import { limit, messageOf, overLimit } from "../boundary/index.ts"
 
 /** Lines of stdin as they come. Opened when it is read: readline loses the lines, and the end, that come before it is listened to. */
 export const stdinLines: Stream.Stream<string, { readonly message: string }> = Stream.suspend(() => {
   const input = Readable.from(withEnds(process.stdin), { objectMode: false })
-  return Stream.fromAsyncIterable(createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY }), reasonOf)
+  return Stream.fromAsyncIterable(createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY }), messageOf)
 }).pipe(Stream.mapError((reason) => ({ message: `stdin cannot be read: ${reason}` })))
-
-const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 
 /** The same bytes, as long as their lines end: readline keeps what has no end in memory. */
 async function* withEnds(input: AsyncIterable<Uint8Array>) {

@@ -1,5 +1,4 @@
 /** Typed failures as one message on stderr and exit code 1, without a stack. */
-
 import { CliError } from "effect/cli"
 import * as Effect from "effect/Effect"
 import { cutLines, listed, printable } from "../boundary/index.ts"

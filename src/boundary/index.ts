@@ -15,6 +15,7 @@ export {
   Listing,
   listed,
   listedLines,
+  messageOf,
   mostListed,
   printable,
   printableLine,

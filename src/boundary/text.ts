@@ -72,3 +72,6 @@ export const printable = (text: string): string => text.replaceAll(controls, esc
 
 /** The same on one line: line feeds and tabs are escapes too. */
 export const printableLine = (text: string): string => printable(text).replaceAll("\n", "\\n").replaceAll("\t", "\\t")
+
+/** What was thrown, in its own words. */
+export const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown))

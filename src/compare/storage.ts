@@ -14,7 +14,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import { classifySqliteError, SqlError } from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
-import { withoutSecrets } from "../boundary/index.ts"
+import { messageOf, withoutSecrets } from "../boundary/index.ts"
 
 export class StorageError extends Schema.TaggedError<StorageError>()("StorageError", {
   storage: Schema.String,
@@ -95,7 +95,7 @@ export const storageError = (storage: Storage, error: SqlError): StorageError =>
 export const reasonOf = (error: unknown): string => {
   const inner = (error as { readonly cause?: unknown; readonly reason?: { readonly cause?: unknown } }) ?? {}
   const cause = inner.reason?.cause ?? inner.cause
-  return cause instanceof Error ? cause.message : error instanceof Error ? error.message : String(error)
+  return cause instanceof Error ? cause.message : messageOf(error)
 }
 
 /** How long a process waits for another's transaction: these take milliseconds, more on a busy machine. */

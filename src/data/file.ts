@@ -9,6 +9,7 @@ import type { FileHandle } from "node:fs/promises"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { messageOf } from "../boundary/index.ts"
 import { type DataError, dataError } from "./data-error.ts"
 
 export interface DataFile {
@@ -119,5 +120,5 @@ const reasonOf = (cause: unknown, absolute: string): string => {
   if (code === "ENOENT") return `there is no such file (looked for ${absolute})`
   if (code === "EACCES" || code === "EPERM") return "no permission to read this file"
   if (code === "EISDIR") return "this is a folder; give a data file in it"
-  return `reading failed: ${cause instanceof Error ? cause.message : String(cause)}`
+  return `reading failed: ${messageOf(cause)}`
 }

@@ -9,7 +9,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { limit, overLimit } from "../boundary/index.ts"
+import { limit, messageOf, overLimit } from "../boundary/index.ts"
 import { DataError, dataError } from "./data-error.ts"
 import { type DataFile, fileOfBytes, openSystemFile, systemModules } from "./file.ts"
 
@@ -117,7 +117,7 @@ const onDisk = (
 const reasonOf = (cause: unknown): string => {
   const code = cause instanceof Error && "code" in cause ? cause.code : undefined
   if (code === "ENOSPC") return "no space is left on the device; TMPDIR may name another folder"
-  return cause instanceof Error ? cause.message : String(cause)
+  return messageOf(cause)
 }
 
 const nothing = "the file holds no bytes; at least one row is needed"
@@ -135,7 +135,7 @@ export const unpacked = (packed: DataFile): Effect.Effect<DataFile, DataError, S
         await write(next.value)
       }
     },
-    (cause) => `cannot be unpacked as gzip: ${cause instanceof Error ? cause.message : String(cause)}`
+    (cause) => `cannot be unpacked as gzip: ${messageOf(cause)}`
   )
 
 const chunksOf = (file: DataFile): ReadableStream<Uint8Array<ArrayBuffer>> => {

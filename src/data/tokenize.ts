@@ -1,6 +1,6 @@
 /** Labelled texts become examples: token ids and a class. */
 import * as Effect from "effect/Effect"
-import { quoted } from "../boundary/index.ts"
+import { messageOf, quoted } from "../boundary/index.ts"
 import { DataError, dataError, labelHint, shownLabel, shownLabels } from "./data-error.ts"
 import {
   type ClassificationSplit,
@@ -70,7 +70,7 @@ export const encoded = (
   try {
     return tokenizer.encode(row.text, maxLength)
   } catch (cause) {
-    return dataError(row.where, `cannot be tokenized: ${cause instanceof Error ? cause.message : String(cause)}`)
+    return dataError(row.where, `cannot be tokenized: ${messageOf(cause)}`)
   }
 }
 

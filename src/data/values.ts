@@ -28,6 +28,7 @@ import type * as Scope from "effect/Scope"
 import type { StandardSchemaV1 } from "effect/StandardSchema"
 import * as Stream from "effect/Stream"
 import { showValue } from "../../schemas/index.ts"
+import { messageOf } from "../boundary/index.ts"
 import { DataError, dataError, problemsShown } from "./data-error.ts"
 import { openRows } from "./formats/index.ts"
 import { type RawRecord, type RowFile, recordReader } from "./records.ts"
@@ -170,8 +171,7 @@ const judged = <S extends StandardSchemaV1>(schema: S, row: Placed<unknown>) =>
 /** A validator is code that we did not write, on a value that it did not choose. */
 const resultOf = (schema: StandardSchemaV1, { value, where }: Placed<unknown>) =>
   Effect.suspend((): Effect.Effect<StandardSchemaV1.Result<unknown>, DataError> => {
-    const thrown = (cause: unknown) =>
-      dataError(where, `the schema's own code failed: ${cause instanceof Error ? cause.message : String(cause)}`)
+    const thrown = (cause: unknown) => dataError(where, `the schema's own code failed: ${messageOf(cause)}`)
     try {
       const result = schema["~standard"].validate(value)
       return result instanceof Promise

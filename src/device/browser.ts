@@ -1,8 +1,9 @@
 /** Devices in a browser: `./browser` of the package. Imports nothing of Node, Bun or Deno. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { messageOf } from "../boundary/index.ts"
 import { Device } from "./device.ts"
-import { DeviceError, reasonOf } from "./device-error.ts"
+import { DeviceError } from "./device-error.ts"
 import { type DeviceChoice, type DeviceOptions, installer, openDevice, type Runtime } from "./open.ts"
 import type { BrowserWasmChoice } from "./wasm-browser.ts"
 
@@ -16,7 +17,7 @@ const wasmDevice = Effect.tryPromise({
     new DeviceError({
       device: "wasm",
       site: "opening",
-      reason: `its script could not be loaded: ${reasonOf(cause)}`,
+      reason: `its script could not be loaded: ${messageOf(cause)}`,
       remedy: "are all files of the page's bundle served?"
     })
 })

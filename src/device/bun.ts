@@ -5,8 +5,9 @@
 import process from "node:process"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { messageOf } from "../boundary/index.ts"
 import { Device } from "./device.ts"
-import { DeviceError, reasonOf } from "./device-error.ts"
+import { DeviceError } from "./device-error.ts"
 import { type DeviceChoice, type DeviceOptions, installer, openDevice, type Runtime } from "./open.ts"
 import { openWasm, peakResidentBytes } from "./wasm.ts"
 
@@ -29,9 +30,9 @@ const RUNTIME = inBun ? "Bun" : "Node"
 const ADD = inBun ? "bun add webgpu" : "npm install webgpu"
 
 const reasonAndRemedy = (cause: unknown): { reason: string; remedy: string } =>
-  /cannot find (package|module)/i.test(reasonOf(cause))
+  /cannot find (package|module)/i.test(messageOf(cause))
     ? { reason: `${RUNTIME} needs the npm package webgpu for it, which is not installed`, remedy: ADD }
-    : { reason: reasonOf(cause), remedy: "the wasm device needs no GPU (--device wasm)" }
+    : { reason: messageOf(cause), remedy: "the wasm device needs no GPU (--device wasm)" }
 
 export const bun: Runtime = {
   name: inBun ? `bun ${process.versions["bun"]}` : `node ${process.versions.node}`,

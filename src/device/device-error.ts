@@ -20,6 +20,3 @@ export class DeviceError extends Schema.TaggedError<DeviceError>()("DeviceError"
     return this.remedy === "" ? sentence : `${sentence}; ${this.remedy}`
   }
 }
-
-/** The text of whatever was thrown. */
-export const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))

@@ -7,8 +7,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
+import { messageOf } from "../boundary/index.ts"
 import { Device, type DeviceDescription, type DeviceShape } from "./device.ts"
-import { type DeviceError, reasonOf } from "./device-error.ts"
+import type { DeviceError } from "./device-error.ts"
 import { isSoftware, nameOfAdapter, requestAdapter, webgpuFailure } from "./webgpu-adapter.ts"
 
 export interface WasmChoice {
@@ -101,7 +102,7 @@ const openCpu = (runtime: Runtime): Opening =>
 /** The engine and its programs, a third of what a page would load: only where a GPU is opened. */
 const webgpuDevice = Effect.tryPromise({
   try: () => import("./webgpu.ts"),
-  catch: (cause) => webgpuFailure(`its programs could not be loaded: ${reasonOf(cause)}`)
+  catch: (cause) => webgpuFailure(`its programs could not be loaded: ${messageOf(cause)}`)
 })
 
 const openGpu = (runtime: Runtime, adapter: GPUAdapter): Opening =>

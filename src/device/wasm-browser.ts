@@ -5,6 +5,7 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import { setThreadsCount, setWasmPaths } from "@tensorflow/tfjs-backend-wasm"
+import { messageOf } from "../boundary/index.ts"
 import {
   installWasmEngine,
   installWasmKernels,
@@ -13,7 +14,7 @@ import {
   startEngine,
   wasmBackend
 } from "../kernels/wasm/index.ts"
-import { DeviceError, reasonOf } from "./device-error.ts"
+import { DeviceError } from "./device-error.ts"
 import { onePerProcess } from "./one-per-process.ts"
 import type { OpenedWasm, WasmChoice } from "./open.ts"
 
@@ -61,5 +62,5 @@ const open = async ({ threads, deterministic, wasmFolder }: BrowserWasmChoice): 
 
 export const openWasmInBrowser = onePerProcess<BrowserWasmChoice, Opened, DeviceError>(
   { backend: "wasm", open, close: (opened) => opened.uninstall() },
-  (cause) => new DeviceError({ device: "wasm", site: "opening", reason: reasonOf(cause), remedy: REMEDY })
+  (cause) => new DeviceError({ device: "wasm", site: "opening", reason: messageOf(cause), remedy: REMEDY })
 )

@@ -12,8 +12,8 @@ import { createRequire } from "node:module"
 import os from "node:os"
 import process from "node:process"
 import { fileURLToPath } from "node:url"
+import { messageOf } from "../boundary/index.ts"
 import type { WasmModule } from "../kernels/wasm/index.ts"
-import { reasonOf } from "./device-error.ts"
 
 const require = createRequire(import.meta.url)
 const PACKAGE = "@tensorflow/tfjs-backend-wasm"
@@ -84,7 +84,7 @@ export const simdModule = async (): Promise<WasmModule> => start(await instantia
 /** Fails when the first worker does; emscripten's own handler would throw into the event loop. */
 const firstWorkerError = (workers: ReadonlyArray<PthreadWorker>): Promise<never> =>
   new Promise((_, reject) => {
-    const fail = (cause: unknown) => reject(new Error(`a worker failed: ${reasonOf(cause)}`))
+    const fail = (cause: unknown) => reject(new Error(`a worker failed: ${messageOf(cause)}`))
     for (const worker of workers) {
       worker.on("error", fail)
       Object.defineProperty(worker, "onerror", { get: () => fail, set: () => {} })

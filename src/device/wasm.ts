@@ -7,6 +7,7 @@ import os from "node:os"
 import process from "node:process"
 import { Worker } from "node:worker_threads"
 import { BackendWasm } from "@tensorflow/tfjs-backend-wasm"
+import { messageOf } from "../boundary/index.ts"
 import {
   installWasmEngine,
   installWasmKernels,
@@ -20,7 +21,7 @@ import {
   type WorkerStart,
   wasmBackend
 } from "../kernels/wasm/index.ts"
-import { DeviceError, reasonOf } from "./device-error.ts"
+import { DeviceError } from "./device-error.ts"
 import { onePerProcess, useBackend } from "./one-per-process.ts"
 import type { OpenedWasm, WasmChoice } from "./open.ts"
 import { expired, sharedModule, simdModule } from "./wasm-module.ts"
@@ -28,7 +29,7 @@ import { expired, sharedModule, simdModule } from "./wasm-module.ts"
 const ready = (worker: Worker): Promise<void> =>
   new Promise((resolve, reject) => {
     worker.once("message", () => resolve())
-    worker.once("error", (cause) => reject(new Error(`a worker failed: ${reasonOf(cause)}`)))
+    worker.once("error", (cause) => reject(new Error(`a worker failed: ${messageOf(cause)}`)))
   })
 
 /** Rejects, with every worker ended, when they do not start in `timeout` milliseconds. `script` is another one in tests alone. */
@@ -141,7 +142,7 @@ const open = async (options: WasmOptions): Promise<InstalledWasm> => {
   try {
     return await openModule(await sharedModule(options.startTimeout ?? START_TIMEOUT), threads, options)
   } catch (cause) {
-    const notice = `wasm runs on one thread instead of ${threads}: ${reasonOf(cause)}`
+    const notice = `wasm runs on one thread instead of ${threads}: ${messageOf(cause)}`
     return { ...(await openModule(await simdModule(), 1, options)), notice }
   }
 }
@@ -159,7 +160,7 @@ export const openWasm = onePerProcess<WasmOptions, InstalledWasm, DeviceError>(
     new DeviceError({
       device: "wasm",
       site: "opening",
-      reason: reasonOf(cause),
+      reason: messageOf(cause),
       remedy: "the cpu backend works everywhere"
     })
 )

@@ -1,6 +1,7 @@
 /** What a GPU adapter is called and can do; all that is needed before one is opened. */
 import * as Effect from "effect/Effect"
-import { DeviceError, reasonOf } from "./device-error.ts"
+import { messageOf } from "../boundary/index.ts"
+import { DeviceError } from "./device-error.ts"
 
 /** Asked for where the adapter has them. */
 export const FEATURES = ["timestamp-query", "subgroups", "shader-f16"] as const
@@ -22,7 +23,7 @@ export const webgpuFailure = (reason: string): DeviceError =>
 export const requestAdapter = (gpu: GPU): Effect.Effect<GPUAdapter, DeviceError> =>
   Effect.tryPromise({
     try: () => gpu.requestAdapter({ powerPreference: "high-performance" }),
-    catch: (cause) => webgpuFailure(reasonOf(cause))
+    catch: (cause) => webgpuFailure(messageOf(cause))
   }).pipe(
     Effect.flatMap((adapter) =>
       adapter === null

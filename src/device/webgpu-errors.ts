@@ -9,7 +9,8 @@
  * and finishing the commands that use it. Dawn's messages name the kernel themselves, wgpu's mostly do not. tfjs labels
  * its pipelines with the names of its programs.
  */
-import { DeviceError, reasonOf } from "./device-error.ts"
+import { messageOf } from "../boundary/index.ts"
+import { DeviceError } from "./device-error.ts"
 
 export interface GpuErrors {
   readonly label: (site: string) => void
@@ -74,7 +75,7 @@ export const watchGpuErrors = (device: GPUDevice, flush: () => void): GpuErrors 
           (error) => {
             if (error !== null) record(at, error.message, candidates)
           },
-          (cause) => record(at, reasonOf(cause), candidates)
+          (cause) => record(at, messageOf(cause), candidates)
         )
         reports.add(report)
         void report.then(() => reports.delete(report))
@@ -118,7 +119,7 @@ export const watchGpuErrors = (device: GPUDevice, flush: () => void): GpuErrors 
     try {
       flush()
     } catch (cause) {
-      record(site, reasonOf(cause))
+      record(site, messageOf(cause))
     }
     go(site)
     await device.queue.onSubmittedWorkDone().catch(() => {}) // a lost device may refuse

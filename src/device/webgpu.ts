@@ -5,6 +5,7 @@
  * This file and all that it alone imports is loaded when a webgpu device opens (`open.ts`): a page without a GPU never fetches it.
  */
 import * as tf from "@tensorflow/tfjs"
+import { messageOf } from "../boundary/index.ts"
 import {
   type InstalledWebgpuEngine,
   installWebgpuEngine,
@@ -13,7 +14,7 @@ import {
   type WebgpuBackend,
   webgpuBackend
 } from "../kernels/webgpu/index.ts"
-import { type DeviceError, reasonOf } from "./device-error.ts"
+import type { DeviceError } from "./device-error.ts"
 import { onePerProcess, useBackend } from "./one-per-process.ts"
 import { importWebgpuBackend } from "./register.ts"
 import { FEATURES, isSoftware, nameOfAdapter, webgpuFailure } from "./webgpu-adapter.ts"
@@ -94,5 +95,5 @@ export const openWebgpu = onePerProcess<GPUAdapter, OpenedWebgpu, DeviceError>(
     },
     closed: ({ device }) => device.destroy()
   },
-  (cause) => webgpuFailure(reasonOf(cause))
+  (cause) => webgpuFailure(messageOf(cause))
 )

@@ -5,6 +5,7 @@
 import process from "node:process"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import { messageOf } from "../boundary/index.ts"
 import {
   type AdapterDescription,
   adaptersOf,
@@ -55,7 +56,7 @@ const problemOf = (device: string, cause: Cause.Cause<unknown>): Problem => {
     const where = [...(site === "opening" ? [] : [site]), ...(kernel === undefined ? [] : [`kernel ${kernel}`])]
     return { problem: [device, ...where, reason].join(": "), remedy }
   }
-  const said = error instanceof Error ? error.message : String(error)
+  const said = messageOf(error)
   return { problem: `${device}: ${said}`, remedy: "train on another device" }
 }
 

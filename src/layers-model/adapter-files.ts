@@ -5,9 +5,9 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import { limit, overLimit, withoutSecrets } from "../boundary/index.ts"
+import { limit, messageOf, overLimit, withoutSecrets } from "../boundary/index.ts"
 import { readAnswer, temporaryName } from "../files/index.ts"
-import { AdapterFileError, reasonOf } from "./errors.ts"
+import { AdapterFileError } from "./errors.ts"
 import { type AdapterSource, type AdapterTarget, isHandler, sourceName } from "./places.ts"
 import type { SavedAdapter } from "./saved-adapter.ts"
 import {
@@ -101,7 +101,7 @@ const whatFails = async <T>(source: string, f: () => Promise<T>): Promise<T> => 
   try {
     return await f()
   } catch (cause) {
-    throw cause instanceof AdapterFileError ? cause : fail(source, reasonOf(cause))
+    throw cause instanceof AdapterFileError ? cause : fail(source, messageOf(cause))
   }
 }
 
@@ -132,7 +132,7 @@ const onDisk = async <T>(place: string, f: (disk: Disk, path: string) => Promise
     return await f(found, place.startsWith("file:") ? pathOf(found, place) : place)
   } catch (cause) {
     if (cause instanceof AdapterFileError) throw cause
-    throw new AdapterFileError({ source: place, problems: [reasonOf(cause)] })
+    throw new AdapterFileError({ source: place, problems: [messageOf(cause)] })
   }
 }
 

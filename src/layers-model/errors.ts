@@ -56,6 +56,3 @@ const about = <Entry>(subject: string, problems: ReadonlyArray<Entry>, line: (pr
 /** The first six in full: another model's adapter is one mistake, not one for each tensor. */
 export const condensed = (problems: ReadonlyArray<string>): ReadonlyArray<string> =>
   problems.length <= 6 ? problems : [...problems.slice(0, 6), `and ${problems.length - 6} more likewise`]
-
-/** What was thrown, as the reason of an error that says where. */
-export const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))

@@ -8,6 +8,7 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import type { Adapted } from "../../adapters/index.ts"
+import { messageOf } from "../boundary/index.ts"
 import type { Layer, LayersNetwork } from "../models/layers-model/index.ts"
 import { tidy } from "../tensors/index.ts"
 import { adaptError } from "./errors.ts"
@@ -56,7 +57,7 @@ const copied = (name: string, make: () => tf.LayersModel): tf.LayersModel => {
   try {
     return make()
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
+    const reason = messageOf(cause)
     throw adaptError(name, `tfjs cannot copy it (${reason}); classes of your own need tf.serialization.registerClass`)
   }
 }

@@ -6,7 +6,7 @@
  *     "model": { "vocab": { token: id } or [[token, score]], … } }
  */
 import * as Effect from "effect/Effect"
-import { limit, overLimit } from "../boundary/index.ts"
+import { limit, messageOf, overLimit } from "../boundary/index.ts"
 import { isRecord } from "../files/index.ts"
 import { ModelError } from "./model.ts"
 
@@ -194,7 +194,7 @@ export const buildTokenizer = <T extends object>(
       return fail(`has ids up to ${largestId}, the model's embedding only ${rows} rows; it belongs to another model`)
     }
     return Effect.try({ try: () => build(checked.json, largestId), catch: (cause) => cause }).pipe(
-      Effect.catch((cause) => fail(`cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`)),
+      Effect.catch((cause) => fail(`cannot be used: ${messageOf(cause)}`)),
       Effect.flatMap((built) => ("problem" in built ? fail(built.problem) : Effect.succeed(built)))
     )
   })

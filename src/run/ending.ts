@@ -5,6 +5,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import { messageOf } from "../boundary/index.ts"
 import type { LoadedKind } from "../kinds/index.ts"
 import {
   type Checkpoints,
@@ -57,7 +58,7 @@ export const presentRun = (kind: LoadedKind, folder: RunFolder, resolved: Resolv
     const orNotice = Effect.catchCause((cause: Cause.Cause<unknown>) => {
       if (Cause.hasInterrupts(cause)) return Effect.interrupt
       const error = Cause.squash(cause)
-      const message = error instanceof Error ? error.message : String(error)
+      const message = messageOf(error)
       return tell({ kind: "notice", message: `warning: ${message}; ${saved}` })
     })
     const { card } = yield* Effect.promise(kind.publisher)

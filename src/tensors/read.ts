@@ -6,6 +6,7 @@ import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { messageOf } from "../boundary/index.ts"
 
 export class DeviceReadError extends Schema.TaggedError<DeviceReadError>()("DeviceReadError", {
   what: Schema.String,
@@ -26,5 +27,5 @@ export const readTensor = (
 ): Effect.Effect<Float32Array | Int32Array | Uint8Array, DeviceReadError> =>
   Effect.tryPromise({
     try: () => tensor.data(),
-    catch: (cause) => new DeviceReadError({ what, reason: cause instanceof Error ? cause.message : String(cause) })
+    catch: (cause) => new DeviceReadError({ what, reason: messageOf(cause) })
   })

@@ -12,7 +12,7 @@
  * list twice, and that one a third twice.
  */
 import { Environment, Interpreter, Template } from "@huggingface/jinja"
-import { cut, limit, overLimit } from "../../boundary/index.ts"
+import { cut, limit, messageOf, overLimit } from "../../boundary/index.ts"
 import { isRecord } from "../../files/index.ts"
 
 type Value = ReturnType<Interpreter["evaluate"]>
@@ -51,7 +51,7 @@ export const boundedTemplate = (source: string): BoundedTemplate => {
 /** Why a template cannot be compiled or refuses what it is given; `over`: for one of our limits. The ends of sentences. */
 export const templateReason = (cause: unknown): { readonly over: string } | { readonly refused: string } => {
   if (cause instanceof OverLimit) return { over: cause.message }
-  const message = cause instanceof Error ? cause.message : String(cause)
+  const message = messageOf(cause)
   // the parser recurses too, before there is anything to count
   if (/call stack|recursion/i.test(message)) return { over: tooDeep().message }
   if (cause instanceof RangeError) return { over: tooLong().message }

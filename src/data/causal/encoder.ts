@@ -8,6 +8,7 @@
  * Labels are shifted on the whole sequence, labels[t] = ids[t + 1], and cut together with the ids afterwards.
  */
 import type { CausalData } from "../../../schemas/index.ts"
+import { messageOf } from "../../boundary/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
 import { type Broken, isBroken } from "../columns.ts"
 import { assistantTurns, type ChatTemplate, type Span } from "./chat-template.ts"
@@ -57,7 +58,7 @@ export const rowEncoder = (
 }
 
 const notTokenized = (cause: unknown): Broken => ({
-  broken: `cannot be tokenized: ${cause instanceof Error ? cause.message : String(cause)}`
+  broken: `cannot be tokenized: ${messageOf(cause)}`
 })
 
 /** Ids of a text, or why there are none: a checkpoint's tokenizer may refuse what takes too long. */

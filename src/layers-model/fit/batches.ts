@@ -7,6 +7,7 @@
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import { messageOf } from "../../boundary/index.ts"
 import { epochOrder } from "../../data/index.ts"
 import type { HostArray, LayersBatch, LayersNetwork } from "../../models/layers-model/index.ts"
 import { LayersDataError } from "../errors.ts"
@@ -25,8 +26,6 @@ export const isDataset = (value: unknown): value is LayersDataset =>
 /** One batch after another, and undefined after the last. */
 export type NextBatch = Effect.Effect<LayersBatch | undefined, LayersDataError>
 
-const reason = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
-
 const batchOf = (arrays: Pick<LayersBatch, "inputs" | "targets">): LayersBatch => {
   const size = arrays.inputs[0]!.shape[0]!
   return { size, tokens: size, ...arrays }
@@ -39,7 +38,7 @@ export const openDataset = (
   name = "the dataset"
 ): Effect.Effect<NextBatch, LayersDataError> => {
   const failed = (where: string) => (cause: unknown) =>
-    new LayersDataError({ where, problems: [{ path: "data", message: reason(cause) }] })
+    new LayersDataError({ where, problems: [{ path: "data", message: messageOf(cause) }] })
   const open = Effect.tryPromise({ try: () => dataset.iterator(), catch: failed(name) })
   return Effect.map(open, (iterator) => {
     let batch = 0

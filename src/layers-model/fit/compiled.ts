@@ -15,6 +15,7 @@ import type { Scalar, Tensor, Tensor1D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Result from "effect/Result"
 import type { PlanProblem } from "../../../schemas/index.ts"
+import { messageOf } from "../../boundary/index.ts"
 
 export type LossOrMetric = (yTrue: Tensor, yPred: Tensor) => Tensor
 
@@ -83,7 +84,7 @@ export const compiledOf = (
   try {
     before.compile({ optimizer, loss: (loss ?? own.loss) as string, ...(metrics === undefined ? {} : { metrics }) })
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
+    const message = messageOf(error)
     return Result.fail([{ path: "loss, metrics", message }])
   } finally {
     optimizer.dispose()

@@ -7,6 +7,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { closest, type PlanProblem } from "../../../schemas/index.ts"
+import { messageOf } from "../../boundary/index.ts"
 import type { HostArray, LayersNetwork } from "../../models/layers-model/index.ts"
 import { LayersDataError } from "../errors.ts"
 import type { Compiled } from "./compiled.ts"
@@ -137,7 +138,7 @@ const read = async (value: unknown, slot: Slot, rows: number | undefined): Promi
   try {
     own = tf.tensor(value as Array<number>)
   } catch (error) {
-    return `not an array of numbers: ${reason(error)}`
+    return `not an array of numbers: ${messageOf(error)}`
   }
   const array = await fromTensor(own)
   own.dispose()
@@ -211,7 +212,7 @@ const hostArray = (
   rows: number | undefined
 ): Effect.Effect<Result.Result<HostArray, PlanProblem>> =>
   Effect.promise(async () => {
-    const array = await read(value, slot, rows).catch(reason)
+    const array = await read(value, slot, rows).catch(messageOf)
     return typeof array === "string" ? Result.fail(problem(slot.path, array)) : fitted(array, slot)
   })
 
@@ -223,5 +224,3 @@ const unevenRows = (slots: ReadonlyArray<Slot>, arrays: ReadonlyArray<HostArray>
     return own === rows ? [] : [problem(path, `found ${own} rows; expected ${rows}, as ${slots[0]!.path} has`)]
   })
 }
-
-const reason = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))

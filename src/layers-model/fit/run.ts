@@ -9,6 +9,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { Adapted, AdapterMethod } from "../../../adapters/index.ts"
 import type { AdaptationPlan, PlanProblem } from "../../../schemas/index.ts"
+import { messageOf } from "../../boundary/index.ts"
 import type { LayersBatch, LayersNetwork } from "../../models/layers-model/index.ts"
 import type { DeviceReadError } from "../../tensors/index.ts"
 import { type DiagnosticsReport, probedProblems, type StepError } from "../../training/index.ts"
@@ -121,8 +122,6 @@ const listOf = ({ callbacks, yieldEvery = "auto" }: FitOptions, history: tf.Hist
     try: () => callbackList(callbacks, yieldEvery, history),
     catch: (cause) => new FitError({ problems: [{ path: "callbacks", message: messageOf(cause) }] })
   })
-
-const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 
 /** Whatever a callback throws is its own, and ends the run as it is. */
 const event = (happens: () => Promise<void>): Effect.Effect<void> => Effect.promise(happens)

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { count, problemsOf, text } from "../../../schemas/index.ts"
-import { cut, limit, overLimit, withoutSecrets } from "../../boundary/index.ts"
+import { cut, limit, messageOf, overLimit, withoutSecrets } from "../../boundary/index.ts"
 import { isRecord, parseBoundedJson, readAnswer } from "../../files/index.ts"
 import { isCommit } from "./cache.ts"
 import { HubError, type HubSettings, type HubSource, hubError } from "./hub-source.ts"
@@ -29,7 +29,7 @@ export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable"
 export const unreachable = (cause: unknown) => {
   // Node has the reason in the cause; Bun adds advice for whoever wrote the call
   const told = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause
-  const reason = told instanceof Error ? told.message : String(told)
+  const reason = messageOf(told)
   return new Unreachable({ reason: reason.replace(/\. For more information, pass .*$/s, "") })
 }
 
@@ -127,7 +127,7 @@ export const call = <A>(
     try: (signal) => run(requesting(source, settings, signal)),
     catch: (cause) => {
       if (cause instanceof HubError || cause instanceof Unreachable) return cause
-      const reason = cause instanceof Error ? cause.message : String(cause)
+      const reason = messageOf(cause)
       return hubError(source, `${settings.endpoint} gave an answer that cannot be used: ${cut(reason)}`)
     }
   }).pipe(

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
-import { cut, Listing, limit, overLimit } from "../../boundary/index.ts"
+import { cut, Listing, limit, messageOf, overLimit } from "../../boundary/index.ts"
 import { isRecord, parseBoundedJson, platformReason, readExactly, readTextFile } from "../../files/index.ts"
 import { ModelError, refusedUrl } from "../model.ts"
 import { rowSize, shapesMade } from "./topology.ts"
@@ -170,7 +170,7 @@ const checkSizes = (model: LayersModel): void => {
 /** tfjs says in several lines what may be wrong in someone's code; the first says what is. */
 export const reasons = (cause: unknown, done: "built" | "computed" = "built"): ReadonlyArray<string> => {
   if (cause instanceof Refused) return cause.problems
-  const message = cause instanceof Error ? cause.message : String(cause)
+  const message = messageOf(cause)
   return [`cannot be ${done} by tfjs: ${cut(message.split("\n")[0]!)}`]
 }
 

@@ -9,6 +9,7 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Schema from "effect/Schema"
+import { messageOf } from "../../boundary/index.ts"
 import { type FileError, fileError, writeFileAtomic } from "../../files/index.ts"
 import { createHash } from "../inputs.ts"
 import { invocation, preparation } from "../invocation.ts"
@@ -99,8 +100,7 @@ export const writeReport = (
   kind: ReportedKind
 ): Effect.Effect<void, FileError | ReportError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
-    const failed = (cause: unknown) =>
-      new ReportError({ file: folder.page, reason: cause instanceof Error ? cause.message : String(cause) })
+    const failed = (cause: unknown) => new ReportError({ file: folder.page, reason: messageOf(cause) })
     const record = yield* readRun(folder)
     const library = yield* plotLibrary(failed)
     const page = yield* Effect.try({ try: () => reportPage(record, kind, library), catch: failed })
