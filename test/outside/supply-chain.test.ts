@@ -15,6 +15,7 @@ const read = (file: string) => readFileSync(join(repository, file), "utf8")
 // JSON but for its trailing commas
 const lock = JSON.parse(read("bun.lock").replaceAll(/,(\s*[}\]])/g, "$1")) as {
   readonly packages: Readonly<Record<string, Entry>>
+  readonly trustedDependencies?: ReadonlyArray<string>
 }
 const { dependencies, optionalDependencies, peerDependencies, devDependencies } = packageJson
 
@@ -39,6 +40,8 @@ describe("packages", () => {
 
   test("none runs a script when it is installed", () => {
     expect(packageJson.trustedDependencies).toEqual([])
+    // where the lock file does not know, installing changes it
+    expect(lock.trustedDependencies).toEqual([])
   })
 
   test("those that are installed with this one have permissive licences", () => {
