@@ -12,7 +12,6 @@ import {
   bestRates,
   checkStudy,
   coordinate,
-  countTrials,
   finishedResults,
   type LiveTable,
   liveTable,
@@ -89,13 +88,9 @@ const study = (given: CompareGiven) =>
 const runStudy = (given: CompareGiven, open: StudyFolder, given_: Storage | undefined, live: LiveTable) =>
   Effect.gen(function* () {
     const storage = yield* storageIn(open.folder, given_)
-    const { final, common, sweep } = countTrials(open.study)
-    const { workers } = given
-    const most = `${sweep} runs to find the rates, at most ${final + common} on fresh seeds`
-    yield* live.tell(`${open.folder}: ${most}; ${workers === 1 ? "1 worker" : `${workers} workers`} on this machine`)
     const resumeHint = `nothing that is done is lost; go on with: ${again()}`
     return yield* coordinate(open, {
-      workers,
+      workers: given.workers,
       threads: threadsEach(given),
       program: ownProgram(),
       env: { [STORAGE]: writtenStorage(storage) },

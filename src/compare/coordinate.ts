@@ -125,6 +125,12 @@ export const coordinate = ({ folder, study, written }: StudyFolder, at: Coordina
   Effect.gen(function* () {
     const path = yield* Path.Path
     const guard = yield* lockRun(folder)
+    const { sweep, final, common } = countTrials(study)
+    const most = `${sweep} runs to find the rates, at most ${final + common} on fresh seeds`
+    // said by the one process that holds the folder, once it does
+    yield* at.live.tell(
+      `${folder}: ${most}; ${at.workers === 1 ? "1 worker" : `${at.workers} workers`} on this machine`
+    )
     const database = yield* openDatabase(study.id)
     const queue = yield* openQueue(study.id)
     const relative = path.relative(process.cwd(), path.resolve(folder)) || "."
@@ -137,7 +143,6 @@ export const coordinate = ({ folder, study, written }: StudyFolder, at: Coordina
     )
     yield* follower.look
     yield* at.live.begin(follower.results().length)
-    const { sweep, final, common } = countTrials(study)
     const show = Effect.gen(function* () {
       const running = yield* patient(database.running)
       yield* at.live.show({ results: follower.results(), running, most: sweep + final + common })
