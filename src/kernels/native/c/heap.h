@@ -1,0 +1,67 @@
+/**
+ * What every native kernel builds on: vectors of the width of the instruction set that a copy of the sources is compiled for, the heap,
+ * and the declaration of a kernel.
+ *
+ * A kernel is what it is in WebAssembly (`../../wasm/assembly`): a function of the byte address of its arguments, a chunk and the byte
+ * address of a scratch, all in tfjs's wasm memory, which begins at `heap`. It has the chunks, and the answers up to round-off, of the
+ * kernel of its name there. `declared.h` has the arguments as structures, made from the declarations by `scripts/native.ts`.
+ *
+ * Compiled without a C library: nothing here allocates, prints or calls the system.
+ */
+#pragma once
+#include <stdint.h>
+#include <stddef.h>
+
+#if defined(__AVX512F__)
+/** floats in a vector */
+#define W 16
+#define SUFFIX(name) name##_avx512
+#elif defined(__AVX2__)
+#define W 8
+#define SUFFIX(name) name##_avx2
+#else
+#define W 4
+#define SUFFIX(name) name##_neon
+#endif
+
+#ifdef _WIN32
+#define EXPORTED __declspec(dllexport)
+#else
+#define EXPORTED __attribute__((visibility("default")))
+#endif
+
+/** The head of a kernel. */
+#define KERNEL(name) EXPORTED void SUFFIX(name)(uint8_t *heap, uint32_t at, int32_t chunk, uint32_t scratch_at)
+/** Its arguments. */
+#define ARGUMENTS(Type) const Type *args = (const Type *)(heap + at)
+/** Floats at a byte address. */
+#define FLOATS(address) ((float *)(heap + (address)))
+
+#define INLINE static inline __attribute__((always_inline))
+
+typedef float vec __attribute__((vector_size(4 * W)));
+typedef int32_t ivec __attribute__((vector_size(4 * W)));
+/** where tensors lie: 4 bytes apart */
+typedef vec loose __attribute__((aligned(4)));
+
+INLINE vec load(const float *p) { return *(const loose *)p; }
+INLINE void store(float *p, vec x) { *(loose *)p = x; }
+INLINE vec splat(float x) { return x - (vec){}; }
+INLINE int32_t least(int32_t a, int32_t b) { return a < b ? a : b; }
+
+/** The first `count` < W floats at p; the other lanes are 0. */
+INLINE vec load_part(const float *p, int32_t count) {
+  vec x = {};
+  for (int32_t i = 0; i < count; i++) x[i] = p[i];
+  return x;
+}
+INLINE void store_part(float *p, vec x, int32_t count) {
+  for (int32_t i = 0; i < count; i++) p[i] = x[i];
+}
+INLINE float total(vec x) {
+  float part[W];
+  store(part, x);
+  for (int32_t half = W / 2; half > 0; half /= 2)
+    for (int32_t i = 0; i < half; i++) part[i] += part[i + half];
+  return part[0];
+}

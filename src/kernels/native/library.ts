@@ -1,0 +1,99 @@
+/**
+ * Opens the library of native kernels (`c/`) for this platform, through the foreign-function interface that Bun and Deno have. Node has
+ * none.
+ */
+import process from "node:process"
+
+/** A kernel of the library: byte addresses within the heap at `heap`, which is a runtime's pointer. */
+export type NativeKernel = (heap: unknown, args: number, chunk: number, scratch: number) => void
+
+export interface NativeLibrary {
+  /** that the kernels are compiled for: avx512, avx2 or neon */
+  readonly instructions: string
+  readonly kernels: ReadonlyMap<string, NativeKernel>
+  /** A machine address as a pointer for the kernels. */
+  readonly pointer: (address: number) => unknown
+  /** The machine address of a buffer's first byte. It stays until the buffer is another. */
+  readonly addressOf: (buffer: ArrayBufferLike) => number
+}
+
+interface Foreign {
+  /** The text that a function of the library returns. */
+  readonly text: (file: string, name: string) => string
+  readonly kernels: (file: string, names: ReadonlyArray<string>) => ReadonlyArray<NativeKernel>
+  readonly pointer: NativeLibrary["pointer"]
+  readonly addressOf: NativeLibrary["addressOf"]
+}
+
+type BunForeign = typeof import("bun:ffi")
+
+const ofBun = ({ dlopen, FFIType, CString, ptr }: BunForeign): Foreign => ({
+  text: (file, name) => {
+    const { symbols } = dlopen(file, { [name]: { args: [], returns: FFIType.ptr } })
+    return String(new CString(symbols[name]!() as never))
+  },
+  kernels: (file, names) => {
+    const { ptr, u32, i32, void: nothing } = FFIType
+    const kernel = { args: [ptr, u32, i32, u32], returns: nothing }
+    const { symbols } = dlopen(file, Object.fromEntries(names.map((name) => [name, kernel])))
+    return names.map((name) => symbols[name] as NativeKernel)
+  },
+  pointer: (address) => address,
+  addressOf: (buffer) => ptr(new Uint8Array(buffer))
+})
+
+/** What is used of Deno's, whose types are not among those of this project. */
+interface DenoForeign {
+  dlopen(
+    file: string,
+    symbols: Readonly<Record<string, { readonly parameters: ReadonlyArray<string>; readonly result: string }>>
+  ): { readonly symbols: Readonly<Record<string, (...values: ReadonlyArray<unknown>) => unknown>> }
+  readonly UnsafePointer: {
+    create(address: bigint): unknown
+    of(bytes: Uint8Array): unknown
+    value(pointer: unknown): bigint
+  }
+  readonly UnsafePointerView: { getCString(pointer: unknown): string }
+}
+
+const ofDeno = ({ dlopen, UnsafePointer, UnsafePointerView }: DenoForeign): Foreign => ({
+  text: (file, name) => {
+    const { symbols } = dlopen(file, { [name]: { parameters: [], result: "pointer" } })
+    return UnsafePointerView.getCString(symbols[name]!())
+  },
+  kernels: (file, names) => {
+    const kernel = { parameters: ["pointer", "u32", "i32", "u32"], result: "void" }
+    const { symbols } = dlopen(file, Object.fromEntries(names.map((name) => [name, kernel])))
+    return names.map((name) => symbols[name] as NativeKernel)
+  },
+  pointer: (address) => UnsafePointer.create(BigInt(address)),
+  addressOf: (buffer) => Number(UnsafePointer.value(UnsafePointer.of(new Uint8Array(buffer))))
+})
+
+const foreign = (): Foreign => {
+  const { Deno: deno } = globalThis as { readonly Deno?: DenoForeign }
+  if (deno !== undefined) return ofDeno(deno)
+  const bun = process.versions["bun"] && (process.getBuiltinModule as (name: string) => unknown)("bun:ffi")
+  if (bun) return ofBun(bun as BunForeign)
+  throw new Error("this runtime has no foreign-function interface; Bun and Deno do")
+}
+
+const ENDINGS: Readonly<Record<string, string>> = { linux: "so", darwin: "dylib", win32: "dll" }
+
+/** Of this platform, whether it is there or not. */
+export const libraryFile = (): URL => {
+  const { platform, arch } = process
+  return new URL(`./kernels-${platform}-${arch}.${ENDINGS[platform] ?? "so"}`, import.meta.url)
+}
+
+/** Throws where there is no library for this platform, where the runtime may not open it, and where the processor lacks its instructions. */
+export const openLibrary = (file: string): NativeLibrary => {
+  const { text, kernels, pointer, addressOf } = foreign()
+  const [instructions, ...names] = text(file, "describe").split(" ")
+  if (!instructions) throw new Error(`${file} has no kernels for this processor`)
+  const calls = kernels(
+    file,
+    names.map((name) => `${name}_${instructions}`)
+  )
+  return { instructions, kernels: new Map(names.map((name, i) => [name, calls[i]!])), pointer, addressOf }
+}
