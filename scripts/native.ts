@@ -37,10 +37,13 @@ export const libraries = {
   "kernels-win32-x64.dll": { target: "x86_64-windows-gnu", processors: x64 }
 } satisfies Record<string, Platform>
 
-const TYPES = { buffer: "uint32_t", u32: "int32_t", i32: "int32_t", f32: "float", f64: "double" } as const satisfies Record<
-  Field["type"],
-  string
->
+const TYPES = {
+  buffer: "uint32_t",
+  u32: "int32_t",
+  i32: "int32_t",
+  f32: "float",
+  f64: "double"
+} as const satisfies Record<Field["type"], string>
 
 const structure = (name: string, fields: ReadonlyArray<Field>): string =>
   `typedef struct {\n${fields.map(({ name, type }) => `  ${TYPES[type]} ${name};`).join("\n")}\n} ${name};\n`
