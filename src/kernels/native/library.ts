@@ -25,16 +25,23 @@ interface Foreign {
   readonly addressOf: NativeLibrary["addressOf"]
 }
 
-type BunForeign = typeof import("bun:ffi")
+/** What is used of `bun:ffi`, whose types a program in Node or Deno does not have. */
+interface BunForeign {
+  dlopen(
+    file: string,
+    symbols: Readonly<Record<string, { readonly args: ReadonlyArray<string>; readonly returns: string }>>
+  ): { readonly symbols: Readonly<Record<string, (...values: ReadonlyArray<unknown>) => unknown>> }
+  readonly CString: new (pointer: unknown) => object
+  ptr(bytes: Uint8Array): number
+}
 
-const ofBun = ({ dlopen, FFIType, CString, ptr }: BunForeign): Foreign => ({
+const ofBun = ({ dlopen, CString, ptr }: BunForeign): Foreign => ({
   text: (file, name) => {
-    const { symbols } = dlopen(file, { [name]: { args: [], returns: FFIType.ptr } })
-    return String(new CString(symbols[name]!() as never))
+    const { symbols } = dlopen(file, { [name]: { args: [], returns: "ptr" } })
+    return String(new CString(symbols[name]!()))
   },
   kernels: (file, names) => {
-    const { ptr, u32, i32, void: nothing } = FFIType
-    const kernel = { args: [ptr, u32, i32, u32], returns: nothing }
+    const kernel = { args: ["ptr", "u32", "i32", "u32"], returns: "void" }
     const { symbols } = dlopen(file, Object.fromEntries(names.map((name) => [name, kernel])))
     return names.map((name) => symbols[name] as NativeKernel)
   },
