@@ -37,7 +37,7 @@ export interface GpuMemory {
 export const manageMemory = (backend: WebgpuBackend): GpuMemory => {
   const manager = backend.bufferManager
   const idleSince = new WeakMap<GPUBuffer, number>()
-  /** in the order of their making; a buffer says its own size and usage, but slowly */
+  /** in the order of their making */
   const known = new WeakMap<GPUBuffer, { readonly age: number; readonly key: string }>()
   let made = 0
   let submits = 0
@@ -48,7 +48,12 @@ export const manageMemory = (backend: WebgpuBackend): GpuMemory => {
   const { acquireBuffer, releaseBuffer } = manager
   manager.acquireBuffer = (...options) => {
     const buffer = acquireBuffer.apply(manager, options)
-    if (!known.has(buffer)) known.set(buffer, { age: made++, key: `${options[0]}_${options[1]}` })
+    if (!known.has(buffer)) {
+      const [size, usage] = options
+      known.set(buffer, { age: made++, key: `${size}_${usage}` })
+      // so that who asks, as tfjs does whenever it gives a buffer back, need not ask the driver
+      Object.defineProperties(buffer, { size: { value: size }, usage: { value: usage } })
+    }
     peak = Math.max(peak, manager.numBytesAllocated)
     mostInUse = Math.max(mostInUse, manager.numBytesUsed)
     return buffer

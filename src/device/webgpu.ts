@@ -7,6 +7,7 @@
 import * as tf from "@tensorflow/tfjs"
 import { messageOf } from "../boundary/index.ts"
 import {
+  DISPATCHES_PER_SUBMIT,
   type InstalledWebgpuEngine,
   installWebgpuEngine,
   installWebgpuKernels,
@@ -50,6 +51,8 @@ export interface OpenedWebgpu {
 const open = async (adapter: GPUAdapter): Promise<OpenedWebgpu> => {
   const { WebGPUBackend } = await importWebgpuBackend()
   tf.env().set("WEBGPU_MATMUL_PROGRAM_TYPE", TILED_MATMUL)
+  // tfjs' default of 15 counts our dispatches too
+  tf.env().set("WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE", DISPATCHES_PER_SUBMIT)
   const device = await adapter.requestDevice({
     requiredFeatures: FEATURES.filter((feature) => adapter.features.has(feature)) as Array<GPUFeatureName>,
     requiredLimits: Object.fromEntries(LIMITS.map((limit) => [limit, adapter.limits[limit]]))

@@ -4,5 +4,5 @@
  * imports this file.
  */
 export * from "./backend.ts"
-export { type InstalledWebgpuEngine, installWebgpuEngine } from "./recorder.ts"
+export { DISPATCHES_PER_SUBMIT, type InstalledWebgpuEngine, installWebgpuEngine } from "./recorder.ts"
 export { installWebgpuKernels } from "./replacements.ts"

@@ -64,7 +64,7 @@ export const program = <Buffers extends string, Words extends string>({
   const fields = Object.entries<WgslWord>(words).map(([own, type]) => `${own}: ${type}, `)
   const code = `struct Words { groups: u32, quietNan: u32, ${fields.join("")}}
 @group(0) @binding(0) var<uniform> words: Words;
-${bindings.map(([own, { element, writes }], i) => `@group(1) @binding(${i}) var<storage, ${writes ? "read_write" : "read"}> ${own}: array<${element}>;`).join("\n")}
+${bindings.map(([own, { element, writes }], i) => `@group(0) @binding(${i + 1}) var<storage, ${writes ? "read_write" : "read"}> ${own}: array<${element}>;`).join("\n")}
 ${PRELUDE}
 ${body}
 @compute @workgroup_size(${workgroup})

@@ -2,8 +2,8 @@
  * The engine behind `src/kernels/webgpu/`: our own programs, recorded into the command encoder that tfjs's webgpu backend collects in.
  *
  * What makes a dispatch cheap (on the CPU, where a small model's step is spent): pipelines are found by the program object, bind groups
- * by the buffers they bind (a training step asks for the same ones again and again), and the words of all dispatches of a submit go up
- * in one write, each dispatch pointing into it.
+ * by the buffers they bind (a training step asks for the same ones again and again, and each is found by numbers alone), and the words of
+ * all dispatches of a submit go up in one write, each dispatch pointing into it.
  *
  * Memory that is given back may be taken by the next program at once, submitted or not: commands of a queue run in their order, and what
  * is uploaded into a buffer that was used before goes through the same queue.
@@ -18,7 +18,7 @@ import { MOST_PROGRAM_WORDS, type Program, writeWords } from "./program.ts"
 import * as programs from "./programs.ts"
 
 /** Dispatches that are collected before they are submitted. */
-const BATCH = 64
+export const DISPATCHES_PER_SUBMIT = 64
 /** Bytes between the words of two dispatches: what an offset must be a multiple of, on every device. */
 const STRIDE = 4 * MOST_PROGRAM_WORDS
 /** Bind groups that are remembered; when there are more, all are forgotten. */
@@ -26,10 +26,15 @@ const MOST_BIND_GROUPS = 8192
 
 /** What a program becomes on one device. */
 interface Compiled {
-  readonly id: number
   readonly pipeline: GPUComputePipeline
   readonly layout: GPUBindGroupLayout
+  /** of its buffers, in the order of their bindings */
+  readonly names: ReadonlyArray<string>
+  readonly groups: GroupsBy
 }
+
+/** Bind groups by the first span's number, then by the second's, and so on. */
+type GroupsBy = Map<number, GroupsBy | GPUBindGroup>
 
 export interface InstalledWebgpuEngine {
   readonly engine: WebgpuEngine
@@ -54,17 +59,11 @@ export const installWebgpuEngine = (
   const arenas = arenasOf(backend)
   const words = wordsOf(backend)
   const compiled = new Map<Program, Compiled>()
-  const bindGroups = new Map<string, GPUBindGroup>()
+  let bindGroups = 0
   const tables = new Map<string, BufferSpan>()
-  const ids = new WeakMap<GPUBuffer, number>()
-  let nextId = 0
-
-  const idOf = (buffer: GPUBuffer): number => {
-    const known = ids.get(buffer)
-    if (known !== undefined) return known
-    ids.set(buffer, ++nextId)
-    return nextId
-  }
+  const numberOf = spanNumbers()
+  // asking the device each time is slow
+  const mostGroups = device.limits.maxComputeWorkgroupsPerDimension
 
   const compile = (program: Program): Compiled => {
     const known = compiled.get(program)
@@ -72,19 +71,23 @@ export const installWebgpuEngine = (
     const label = program.name
     const layout = device.createBindGroupLayout({
       label,
-      entries: Object.values<BufferType>(program.buffers).map(({ writes }, binding) => ({
-        binding,
-        visibility: GPUShaderStage.COMPUTE,
-        buffer: { type: writes ? "storage" : "read-only-storage" }
-      }))
+      entries: [
+        words.entry,
+        ...Object.values<BufferType>(program.buffers).map(({ writes }, i) => ({
+          binding: i + 1,
+          visibility: GPUShaderStage.COMPUTE,
+          buffer: { type: writes ? ("storage" as const) : ("read-only-storage" as const) }
+        }))
+      ]
     })
     const module = device.createShaderModule({ label, code: program.code })
-    const it = {
-      id: compiled.size,
+    const it: Compiled = {
       layout,
+      names: Object.keys(program.buffers),
+      groups: new Map(),
       pipeline: device.createComputePipeline({
         label,
-        layout: device.createPipelineLayout({ label, bindGroupLayouts: [words.layout, layout] }),
+        layout: device.createPipelineLayout({ label, bindGroupLayouts: [layout] }),
         compute: { module, entryPoint: "main" }
       })
     }
@@ -92,20 +95,37 @@ export const installWebgpuEngine = (
     return it
   }
 
-  const bindGroupOf = (program: Program, { id, layout }: Compiled, spans: ReadonlyArray<BufferSpan>): GPUBindGroup => {
-    let key = `${id}`
-    for (const { buffer, offset, size } of spans) key += `,${idOf(buffer)}:${offset}:${size}`
-    const known = bindGroups.get(key)
+  const bindGroupOf = (
+    program: Program,
+    { layout, groups }: Compiled,
+    spans: ReadonlyArray<BufferSpan>
+  ): GPUBindGroup => {
+    let at = groups
+    let last = 0
+    for (const [i, span] of spans.entries()) {
+      last = numberOf(span)
+      if (i === spans.length - 1) break
+      let next = at.get(last) as GroupsBy | undefined
+      if (next === undefined) {
+        next = new Map()
+        at.set(last, next)
+      }
+      at = next
+    }
+    const known = at.get(last) as GPUBindGroup | undefined
     if (known !== undefined) return known
     refuseAliases(program, spans)
     for (const { size } of spans) refuseUnbindable(backend, size)
-    if (bindGroups.size >= MOST_BIND_GROUPS) bindGroups.clear()
     const it = device.createBindGroup({
       label: program.name,
       layout,
-      entries: spans.map((resource, binding) => ({ binding, resource }))
+      entries: [words.binding, ...spans.map((resource, i) => ({ binding: i + 1, resource }))]
     })
-    bindGroups.set(key, it)
+    at.set(last, it)
+    if (++bindGroups > MOST_BIND_GROUPS) {
+      for (const own of compiled.values()) own.groups.clear()
+      bindGroups = 0
+    }
     return it
   }
 
@@ -115,7 +135,7 @@ export const installWebgpuEngine = (
     if (groups === 0) return
     const it = compile(program)
     // uploads end the pass
-    const spans = Object.keys(program.buffers).map((name) => {
+    const spans = it.names.map((name) => {
       const own: TensorInfo | Span = buffers[name as keyof typeof buffers]
       return isTensor(own) ? arenas.spanOf(own) : (own as BufferSpan)
     })
@@ -124,10 +144,14 @@ export const installWebgpuEngine = (
     backend.computePassEncoder ??= backend.commandEncoder!.beginComputePass({ label: program.name })
     const pass = backend.computePassEncoder
     pass.setPipeline(it.pipeline)
-    words.bind(pass, (to) => writeWords(program, values, groups, to))
-    pass.setBindGroup(1, group)
-    pass.dispatchWorkgroups(...gridOf(groups, device.limits.maxComputeWorkgroupsPerDimension))
-    if (++backend.dispatchCountInPass >= BATCH || words.full()) submitPending(backend)
+    pass.setBindGroup(
+      0,
+      group,
+      words.next((to) => writeWords(program, values, groups, to))
+    )
+    const [x, y] = gridOf(groups, mostGroups)
+    pass.dispatchWorkgroups(x, y)
+    if (++backend.dispatchCountInPass >= DISPATCHES_PER_SUBMIT || words.full()) submitPending(backend)
   }
 
   const table: WebgpuEngine["table"] = (key, make) => {
@@ -184,6 +208,31 @@ const refuseAliases = ({ name, buffers }: Program, spans: ReadonlyArray<BufferSp
   }
 }
 
+/** A number for each span of the device's buffers, the same for the same bytes. */
+const spanNumbers = () => {
+  /** by offset, then by size */
+  const ofBuffers = new WeakMap<GPUBuffer, Map<number, Map<number, number>>>()
+  let next = 0
+  return ({ buffer, offset, size }: BufferSpan): number => {
+    let offsets = ofBuffers.get(buffer)
+    if (offsets === undefined) {
+      offsets = new Map()
+      ofBuffers.set(buffer, offsets)
+    }
+    let sizes = offsets.get(offset)
+    if (sizes === undefined) {
+      sizes = new Map()
+      offsets.set(offset, sizes)
+    }
+    let own = sizes.get(size)
+    if (own === undefined) {
+      own = next++
+      sizes.set(size, own)
+    }
+    return own
+  }
+}
+
 /** `groups` workgroups in a grid of two dimensions, a few more where they do not fill it. */
 const gridOf = (groups: number, most: number): readonly [number, number] => {
   if (groups <= most) return [groups, 1]
@@ -198,15 +247,10 @@ const wordsOf = (backend: WebgpuBackend) => {
   // tfjs' own dispatches count for a submit too, so there are never more of ours; a submit by somebody else only comes earlier
   const buffer = device.createBuffer({
     label,
-    size: STRIDE * BATCH,
+    size: STRIDE * DISPATCHES_PER_SUBMIT,
     usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST
   })
-  const layout = device.createBindGroupLayout({
-    label,
-    entries: [{ binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: "uniform", hasDynamicOffset: true } }]
-  })
-  const group = device.createBindGroup({ label, layout, entries: [{ binding: 0, resource: { buffer, size: STRIDE } }] })
-  const host = new Uint32Array((STRIDE * BATCH) / 4)
+  const host = new Uint32Array((STRIDE * DISPATCHES_PER_SUBMIT) / 4)
   let used = 0
   const submit = backend.submitQueue
   backend.submitQueue = () => {
@@ -215,14 +259,25 @@ const wordsOf = (backend: WebgpuBackend) => {
     used = 0
     submit.call(backend)
   }
+  const places = Array.from({ length: DISPATCHES_PER_SUBMIT }, (_, i) => ({
+    words: host.subarray((STRIDE * i) / 4, (STRIDE * (i + 1)) / 4),
+    offsets: [STRIDE * i]
+  }))
   return {
-    layout,
-    bind: (pass: GPUComputePassEncoder, write: (to: Uint32Array) => void): void => {
-      write(host.subarray((STRIDE * used) / 4, (STRIDE * (used + 1)) / 4))
-      pass.setBindGroup(0, group, [STRIDE * used])
-      used++
+    /** in the layout of every program */
+    entry: {
+      binding: 0,
+      visibility: GPUShaderStage.COMPUTE,
+      buffer: { type: "uniform", hasDynamicOffset: true }
+    } as const satisfies GPUBindGroupLayoutEntry,
+    binding: { binding: 0, resource: { buffer, size: STRIDE } },
+    /** Writes the words of the next dispatch; where they are. */
+    next: (write: (to: Uint32Array) => void): Array<number> => {
+      const place = places[used++]!
+      write(place.words)
+      return place.offsets
     },
-    full: (): boolean => used === BATCH,
+    full: (): boolean => used === DISPATCHES_PER_SUBMIT,
     destroy: () => buffer.destroy()
   }
 }
