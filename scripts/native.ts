@@ -74,15 +74,17 @@ const entriesOf = (name: string, size: number): string =>
 
 const KERNEL = /^KERNEL\((\w+)\)/gm
 
-/** The files that hold kernels, and the kernels. */
+const DESCRIBE = "describe.c"
+
+/** The files that are compiled for each instruction set, and their kernels. */
 const kernelFiles = (): ReadonlyArray<{ readonly file: string; readonly names: ReadonlyArray<string> }> =>
   readdirSync(sources)
+    .filter((file) => file.endsWith(".c") && file !== DESCRIBE)
     .sort()
     .map((file) => ({
       file,
       names: [...readFileSync(sources + file, "utf8").matchAll(KERNEL)].map(([, name]) => name!)
     }))
-    .filter(({ names }) => names.length > 0)
 
 const zig = (args: ReadonlyArray<string>): string => {
   const [command, ...before] = (process.env["ZIG"] ?? "zig").split(" ")
@@ -114,7 +116,7 @@ export const compile = ({ target, processors }: Platform): Uint8Array => {
       })
     )
     const out = join(folder, "library")
-    zig(["cc", "-shared", "-s", ...common, `-DKERNELS=${names}`, `${sources}describe.c`, ...objects, "-o", out])
+    zig(["cc", "-shared", "-s", ...common, `-DKERNELS=${names}`, sources + DESCRIBE, ...objects, "-o", out])
     return readFileSync(out)
   } finally {
     rmSync(folder, { recursive: true })

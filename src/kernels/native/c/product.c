@@ -11,19 +11,8 @@
  */
 #include "heap.h"
 #include "declared.h"
+#include "tiles.h"
 
-/** A tile's sums, two operands of B and a number of A are what the registers hold. */
-#if W == 16
-#define ROWS 12
-#define VECTORS 2
-#elif W == 8
-#define ROWS 6
-#define VECTORS 2
-#else
-#define ROWS 6
-#define VECTORS 4
-#endif
-#define COLUMNS (VECTORS * W)
 /** Terms of a block: ROWS rows of A and a panel of B stay in the first cache, or near. */
 #define DEPTH 384
 /** Rows of a block of A, which stays in the second cache while the panels pass. */
@@ -31,171 +20,7 @@
 /** Rows below which packing B costs more than it saves. */
 #define FEW 6
 
-enum { FROM_ZERO, FROM_BIAS, FROM_THERE };
 enum { HALF = 1, INT8 = 2 };
-
-/** Where a tile's first element of A lies, and the ways to the next row and the next term, in floats. */
-typedef struct {
-  const float *at;
-  size_t row, term;
-} Side;
-
-/** One segment of a tile's terms: sums += A·panel. */
-INLINE void accumulate(int rows, vec to[ROWS][VECTORS], const float *a, size_t row, size_t term, const float *b, size_t step, int32_t k) {
-  // a copy that nothing points at stays in registers
-  vec sums[ROWS][VECTORS];
-#pragma clang loop unroll(full)
-  for (int i = 0; i < rows; i++)
-    for (int v = 0; v < VECTORS; v++) sums[i][v] = to[i][v];
-  for (int32_t p = 0; p < k; p++) {
-    vec y[VECTORS];
-    for (int v = 0; v < VECTORS; v++) y[v] = load(b + v * W);
-#pragma clang loop unroll(full)
-    for (int i = 0; i < rows; i++) {
-      vec x = splat(a[i * row]);
-      for (int v = 0; v < VECTORS; v++) sums[i][v] += x * y[v];
-    }
-    a += term;
-    b += step;
-  }
-#pragma clang loop unroll(full)
-  for (int i = 0; i < rows; i++)
-    for (int v = 0; v < VECTORS; v++) to[i][v] = sums[i][v];
-}
-
-typedef struct {
-  Side a, a2;
-  /** panels: `step` floats from term to term */
-  const float *b, *b2;
-  size_t step, step2;
-  int32_t k, k2;
-  float *c;
-  size_t ldc;
-  /** columns of C that there are */
-  int32_t width;
-  /** FROM_ZERO, FROM_BIAS: sums begin there; FROM_THERE: with what C holds */
-  int32_t start;
-  const float *bias;
-} Tile;
-
-INLINE void tile(int rows, int contiguous, const Tile *t) {
-  vec sums[ROWS][VECTORS];
-  const int whole = t->width == COLUMNS;
-  float edge[ROWS][COLUMNS];
-  if (t->start == FROM_ZERO) {
-    for (int i = 0; i < rows; i++)
-      for (int v = 0; v < VECTORS; v++) sums[i][v] = (vec){};
-  } else {
-    for (int i = 0; i < rows; i++) {
-      const float *from = t->start == FROM_BIAS ? t->bias : t->c + i * t->ldc;
-      if (!whole) {
-        for (int j = 0; j < COLUMNS; j++) edge[i][j] = j < t->width ? from[j] : 0;
-        from = edge[i];
-      }
-      for (int v = 0; v < VECTORS; v++) sums[i][v] = load(from + v * W);
-    }
-  }
-  if (contiguous) {
-    accumulate(rows, sums, t->a.at, t->a.row, 1, t->b, t->step, t->k);
-    if (t->k2 > 0) accumulate(rows, sums, t->a2.at, t->a2.row, 1, t->b2, t->step2, t->k2);
-  } else accumulate(rows, sums, t->a.at, 1, t->a.term, t->b, t->step, t->k);
-  for (int i = 0; i < rows; i++) {
-    float *to = whole ? t->c + i * t->ldc : edge[i];
-    for (int v = 0; v < VECTORS; v++) store(to + v * W, sums[i][v]);
-    if (!whole)
-      for (int j = 0; j < t->width; j++) t->c[i * t->ldc + j] = edge[i][j];
-  }
-}
-
-#define EACH_HEIGHT(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
-#define HEIGHT(r)                                                                                                       \
-  case r:                                                                                                               \
-    if (r <= ROWS) {                                                                                                    \
-      if (contiguous) tile(r <= ROWS ? r : 1, 1, t);                                                                    \
-      else tile(r <= ROWS ? r : 1, 0, t);                                                                               \
-    }                                                                                                                   \
-    break;
-
-static __attribute__((noinline)) void run(int32_t rows, int contiguous, const Tile *t) {
-  switch (rows) { EACH_HEIGHT(HEIGHT) }
-}
-
-/** 16 or 8 or 4 terms of W rows of B → W columns of a panel. */
-INLINE void transpose(const float *from, size_t stride, float *to, size_t step) {
-  vec x[W];
-  for (int i = 0; i < W; i++) x[i] = load(from + i * stride);
-#if W == 16
-  for (int d = 1; d < 16; d *= 2)
-    for (int i = 0; i < 16; i++) {
-      if (i & d) continue;
-      vec a = x[i], b = x[i + d];
-      if (d == 1) {
-        x[i] = __builtin_shufflevector(a, b, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30);
-        x[i + d] = __builtin_shufflevector(a, b, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31);
-      } else if (d == 2) {
-        x[i] = __builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29);
-        x[i + d] = __builtin_shufflevector(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
-      } else if (d == 4) {
-        x[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27);
-        x[i + d] = __builtin_shufflevector(a, b, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
-      } else {
-        x[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
-        x[i + d] = __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
-      }
-    }
-#elif W == 8
-  for (int d = 1; d < 8; d *= 2)
-    for (int i = 0; i < 8; i++) {
-      if (i & d) continue;
-      vec a = x[i], b = x[i + d];
-      if (d == 1) {
-        x[i] = __builtin_shufflevector(a, b, 0, 8, 2, 10, 4, 12, 6, 14);
-        x[i + d] = __builtin_shufflevector(a, b, 1, 9, 3, 11, 5, 13, 7, 15);
-      } else if (d == 2) {
-        x[i] = __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13);
-        x[i + d] = __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15);
-      } else {
-        x[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11);
-        x[i + d] = __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
-      }
-    }
-#else
-  for (int d = 1; d < 4; d *= 2)
-    for (int i = 0; i < 4; i++) {
-      if (i & d) continue;
-      vec a = x[i], b = x[i + d];
-      if (d == 1) {
-        x[i] = __builtin_shufflevector(a, b, 0, 4, 2, 6);
-        x[i + d] = __builtin_shufflevector(a, b, 1, 5, 3, 7);
-      } else {
-        x[i] = __builtin_shufflevector(a, b, 0, 1, 4, 5);
-        x[i + d] = __builtin_shufflevector(a, b, 2, 3, 6, 7);
-      }
-    }
-#endif
-  for (int p = 0; p < W; p++) store(to + p * step, x[p]);
-}
-
-/** Rows of B [columns, k] → a panel [k, COLUMNS]; missing columns are 0. */
-static void pack_rows(const float *b, size_t ldb, int32_t k, int32_t width, float *to) {
-  for (int32_t j = 0; j < COLUMNS; j += W) {
-    int32_t p = 0;
-    if (j + W <= width)
-      for (; p + W <= k; p += W) transpose(b + j * ldb + p, ldb, to + p * COLUMNS + j, COLUMNS);
-    for (; p < k; p++)
-      for (int32_t i = j; i < j + W; i++) to[p * COLUMNS + i] = i < width ? b[i * ldb + p] : 0;
-  }
-}
-
-/** Columns of B [k, columns] → a panel [k, COLUMNS]. */
-static void pack_columns(const float *b, size_t ldb, int32_t k, int32_t width, float *to) {
-  for (int32_t p = 0; p < k; p++, b += ldb, to += COLUMNS) {
-    if (width == COLUMNS)
-      for (int v = 0; v < VECTORS; v++) store(to + v * W, load(b + v * W));
-    else
-      for (int32_t i = 0; i < COLUMNS; i++) to[i] = i < width ? b[i] : 0;
-  }
-}
 
 /** Packed numbers of a row, from number `first` on, as floats. */
 static void dequantize_row(int32_t packing, const void *row, int32_t first, int32_t count, float scale, float *to) {
@@ -288,7 +113,7 @@ INLINE void product(Kind kind, uint8_t *heap, const Product *args, int32_t chunk
           t.c = c + i * ldc + j0 + j;
           t.a = kind == TN ? (Side){a + p0 * lda + i, 1, lda} : (Side){a + i * lda + p0, lda, 1};
           t.a2 = (Side){a2 + i * lda2, lda2, 1};
-          run(next - first, kind != TN, &t);
+          run_tile(next - first, kind != TN, &t);
         }
       }
     }

@@ -1,0 +1,86 @@
+/** Tiles and panels; what they are in `tiles.h`. */
+#include "tiles.h"
+
+/** One segment of a tile's terms: sums += A·panel. */
+INLINE void accumulate(int rows, vec to[ROWS][VECTORS], const float *a, size_t row, size_t term, const float *b, size_t step, int32_t k) {
+  // a copy that nothing points at stays in registers
+  vec sums[ROWS][VECTORS];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows; i++)
+    for (int v = 0; v < VECTORS; v++) sums[i][v] = to[i][v];
+  for (int32_t p = 0; p < k; p++) {
+    vec y[VECTORS];
+    for (int v = 0; v < VECTORS; v++) y[v] = load(b + v * W);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++) {
+      vec x = splat(a[i * row]);
+      for (int v = 0; v < VECTORS; v++) sums[i][v] += x * y[v];
+    }
+    a += term;
+    b += step;
+  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows; i++)
+    for (int v = 0; v < VECTORS; v++) to[i][v] = sums[i][v];
+}
+
+INLINE void tile(int rows, int contiguous, const Tile *t) {
+  vec sums[ROWS][VECTORS];
+  const int whole = t->width == COLUMNS;
+  float edge[ROWS][COLUMNS];
+  if (t->start == FROM_ZERO) {
+    for (int i = 0; i < rows; i++)
+      for (int v = 0; v < VECTORS; v++) sums[i][v] = (vec){};
+  } else {
+    for (int i = 0; i < rows; i++) {
+      const float *from = t->start == FROM_BIAS ? t->bias : t->c + i * t->ldc;
+      if (!whole) {
+        for (int j = 0; j < COLUMNS; j++) edge[i][j] = j < t->width ? from[j] : 0;
+        from = edge[i];
+      }
+      for (int v = 0; v < VECTORS; v++) sums[i][v] = load(from + v * W);
+    }
+  }
+  if (contiguous) {
+    accumulate(rows, sums, t->a.at, t->a.row, 1, t->b, t->step, t->k);
+    if (t->k2 > 0) accumulate(rows, sums, t->a2.at, t->a2.row, 1, t->b2, t->step2, t->k2);
+  } else accumulate(rows, sums, t->a.at, 1, t->a.term, t->b, t->step, t->k);
+  for (int i = 0; i < rows; i++) {
+    float *to = whole ? t->c + i * t->ldc : edge[i];
+    for (int v = 0; v < VECTORS; v++) store(to + v * W, sums[i][v]);
+    if (!whole)
+      for (int j = 0; j < t->width; j++) t->c[i * t->ldc + j] = edge[i][j];
+  }
+}
+
+#define EACH_HEIGHT(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
+#define HEIGHT(r)                                                                                                       \
+  case r:                                                                                                               \
+    if (r <= ROWS) {                                                                                                    \
+      if (contiguous) tile(r <= ROWS ? r : 1, 1, t);                                                                    \
+      else tile(r <= ROWS ? r : 1, 0, t);                                                                               \
+    }                                                                                                                   \
+    break;
+
+void run_tile(int32_t rows, int contiguous, const Tile *t) {
+  switch (rows) { EACH_HEIGHT(HEIGHT) }
+}
+
+void pack_rows(const float *b, size_t ldb, int32_t k, int32_t width, float *to) {
+  for (int32_t j = 0; j < COLUMNS; j += W) {
+    int32_t p = 0;
+    if (j + W <= width)
+      for (; p + W <= k; p += W) transpose(b + j * ldb + p, ldb, to + p * COLUMNS + j, COLUMNS);
+    for (; p < k; p++)
+      for (int32_t i = j; i < j + W; i++) to[p * COLUMNS + i] = i < width ? b[i * ldb + p] : 0;
+  }
+}
+
+void pack_columns(const float *b, size_t ldb, int32_t k, int32_t width, float *to) {
+  for (int32_t p = 0; p < k; p++, b += ldb, to += COLUMNS) {
+    if (width == COLUMNS)
+      for (int v = 0; v < VECTORS; v++) store(to + v * W, load(b + v * W));
+    else
+      for (int32_t i = 0; i < COLUMNS; i++) to[i] = i < width ? b[i] : 0;
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * Tiles of a product, and the panels that they read: what every kernel with a product in it is made of.
+ *
+ * A tile is ROWS × COLUMNS sums that stay in registers. Its right operand lies in a panel, `COLUMNS` floats a term, one after the other;
+ * its left one is read where it is, rows or columns.
+ */
+#pragma once
+#include "heap.h"
+
+/** A tile's sums, two operands of B and a number of A are what the registers hold. */
+#if W == 16
+#define ROWS 12
+#define VECTORS 2
+#elif W == 8
+#define ROWS 6
+#define VECTORS 2
+#else
+#define ROWS 6
+#define VECTORS 4
+#endif
+#define COLUMNS (VECTORS * W)
+
+enum { FROM_ZERO, FROM_BIAS, FROM_THERE };
+
+/** Where a tile's first element of A lies, and the ways to the next row and the next term, in floats. */
+typedef struct {
+  const float *at;
+  size_t row, term;
+} Side;
+
+typedef struct {
+  Side a, a2;
+  /** panels: `step` floats from term to term */
+  const float *b, *b2;
+  size_t step, step2;
+  int32_t k, k2;
+  float *c;
+  size_t ldc;
+  /** columns of C that there are */
+  int32_t width;
+  /** FROM_ZERO, FROM_BIAS: sums begin there; FROM_THERE: with what C holds */
+  int32_t start;
+  const float *bias;
+} Tile;
+
+#define run_tile SUFFIX(run_tile)
+/** `rows` ≤ ROWS; contiguous: the terms of A lie side by side, else its rows do. */
+void run_tile(int32_t rows, int contiguous, const Tile *t);
+
+#define pack_rows SUFFIX(pack_rows)
+/** Rows of B [columns, k] → a panel [k, COLUMNS]; missing columns are 0. */
+void pack_rows(const float *b, size_t ldb, int32_t k, int32_t width, float *to);
+
+#define pack_columns SUFFIX(pack_columns)
+/** Columns of B [k, columns] → a panel [k, COLUMNS]; missing columns are 0. */
+void pack_columns(const float *b, size_t ldb, int32_t k, int32_t width, float *to);
+
+/** 16 or 8 or 4 terms of W rows of B → W columns of a panel. */
+INLINE void transpose(const float *from, size_t stride, float *to, size_t step) {
+  vec x[W];
+  for (int i = 0; i < W; i++) x[i] = load(from + i * stride);
+#if W == 16
+  for (int d = 1; d < 16; d *= 2)
+    for (int i = 0; i < 16; i++) {
+      if (i & d) continue;
+      vec a = x[i], b = x[i + d];
+      if (d == 1) {
+        x[i] = __builtin_shufflevector(a, b, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30);
+        x[i + d] = __builtin_shufflevector(a, b, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31);
+      } else if (d == 2) {
+        x[i] = __builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29);
+        x[i + d] = __builtin_shufflevector(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+      } else if (d == 4) {
+        x[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27);
+        x[i + d] = __builtin_shufflevector(a, b, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
+      } else {
+        x[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
+        x[i + d] = __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+      }
+    }
+#elif W == 8
+  for (int d = 1; d < 8; d *= 2)
+    for (int i = 0; i < 8; i++) {
+      if (i & d) continue;
+      vec a = x[i], b = x[i + d];
+      if (d == 1) {
+        x[i] = __builtin_shufflevector(a, b, 0, 8, 2, 10, 4, 12, 6, 14);
+        x[i + d] = __builtin_shufflevector(a, b, 1, 9, 3, 11, 5, 13, 7, 15);
+      } else if (d == 2) {
+        x[i] = __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13);
+        x[i + d] = __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15);
+      } else {
+        x[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11);
+        x[i + d] = __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
+      }
+    }
+#else
+  for (int d = 1; d < 4; d *= 2)
+    for (int i = 0; i < 4; i++) {
+      if (i & d) continue;
+      vec a = x[i], b = x[i + d];
+      if (d == 1) {
+        x[i] = __builtin_shufflevector(a, b, 0, 4, 2, 6);
+        x[i + d] = __builtin_shufflevector(a, b, 1, 5, 3, 7);
+      } else {
+        x[i] = __builtin_shufflevector(a, b, 0, 1, 4, 5);
+        x[i + d] = __builtin_shufflevector(a, b, 2, 3, 6, 7);
+      }
+    }
+#endif
+  for (int p = 0; p < W; p++) store(to + p * step, x[p]);
+}
