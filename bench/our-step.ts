@@ -79,7 +79,7 @@ export const measureOurs = (measurement: OurMeasurement): Promise<Omit<OurResult
     return { methods: running.map(({ flop }, j) => ({ flop, steps: times[j]! })) }
   }).pipe(
     Effect.scoped,
-    Effect.provide(Device.layer("wasm", { threads: measurement.threads })),
+    Effect.provide(Device.layer(measurement.device ?? "wasm", { threads: measurement.threads })),
     Effect.provide(platform),
     Effect.runPromise
   )

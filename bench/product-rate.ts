@@ -49,7 +49,7 @@ const ratesOf = ({ model, batch, length }: ProductMeasurement): ProductResult["r
 
 export const measureProducts = (measurement: ProductMeasurement): Promise<ProductResult> =>
   Effect.sync(() => ({ rates: ratesOf(measurement) })).pipe(
-    Effect.provide(Device.layer("wasm", { threads: measurement.threads })),
+    Effect.provide(Device.layer(measurement.device, { threads: measurement.threads })),
     Effect.provide(platform),
     Effect.runPromise
   )

@@ -22,6 +22,9 @@ export const minilmFolder = new URL("../examples/models/minilm", import.meta.url
 
 export type Method = "lora" | "lora-pro-efficient" | "lora-pro-full" | "full"
 
+export const cpuDevices = ["wasm", "native"] as const
+export type CpuDevice = (typeof cpuDevices)[number]
+
 /** What runs, on `batch` rows of `length` tokens, and on how many threads. */
 interface Where {
   readonly model: ModelName
@@ -33,6 +36,8 @@ interface Where {
 /** Our step. With several methods their steps take turns, so that ratios compare what ran within the same second. */
 export interface OurMeasurement extends Where {
   readonly path: "ours"
+  /** default wasm */
+  readonly device?: CpuDevice
   readonly methods: ReadonlyArray<Method>
   /** steps of each method that are timed, after two that are not */
   readonly steps: number
@@ -55,6 +60,7 @@ export interface StockMeasurement extends Where {
 /** The backend's own matrix products at the shapes of a step. */
 export interface ProductMeasurement extends Where {
   readonly path: "products"
+  readonly device: CpuDevice
 }
 
 export type Measurement = OurMeasurement | StockMeasurement | ProductMeasurement

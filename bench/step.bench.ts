@@ -1,5 +1,5 @@
 /**
- * The step bench: what a LoRA step (r = 8, six linear types of every layer) costs on the wasm backend, method by method, beside
+ * The step bench: what a LoRA step (r = 8, six linear types of every layer) costs on wasm and native, method by method, beside
  * stock tfjs and, where Python has them ($PYTHON, default python3), PyTorch + PEFT.
  *
  *   bun run bench [--quick] [--shapes 4x32,8x128,32x128] [--base 4x128] [--rounds 3]
@@ -24,7 +24,15 @@ import {
   threadCounts
 } from "./cells.ts"
 import { writeBaseCheckpoint } from "./checkpoint.ts"
-import { type Method, type ModelName, median, type OurResult, type StepTimes } from "./shapes.ts"
+import {
+  type CpuDevice,
+  cpuDevices,
+  type Method,
+  type ModelName,
+  median,
+  type OurResult,
+  type StepTimes
+} from "./shapes.ts"
 
 const { values } = parseArgs({
   options: {
@@ -52,6 +60,8 @@ interface Result extends Partial<StepTimes> {
 
 interface Cell {
   readonly name: string
+  /** of ours */
+  readonly device?: CpuDevice
   readonly threads: number
   readonly measure: (place: Place, steps: number) => Outcome<Result>
 }
@@ -71,14 +81,17 @@ const medianStep = ({ methods, peakBytes }: OurResult): Result => {
   }
 }
 
-const ours = (method: Method, threads: number, recompute: "none" | "blocks" = "none"): Cell => ({
-  name: recompute === "none" ? method : `${method}, recompute blocks`,
-  threads,
-  measure: (place, steps) => {
-    const result = measure({ path: "ours", methods: [method], threads, steps, recompute, ...place })
-    return typeof result === "string" ? result : medianStep(result)
-  }
-})
+const ours =
+  (device: CpuDevice, threads: number) =>
+  (method: Method, recompute: "none" | "blocks" = "none"): Cell => ({
+    name: `${device}: ${method}${recompute === "none" ? "" : ", recompute blocks"}`,
+    device,
+    threads,
+    measure: (place, steps) => {
+      const result = measure({ path: "ours", device, methods: [method], threads, steps, recompute, ...place })
+      return typeof result === "string" ? result : medianStep(result)
+    }
+  })
 
 const stock: Cell = {
   name: "stock tfjs (LoRA)",
@@ -96,27 +109,32 @@ const torch = (threads: number): Cell => ({
 const cellsOf = ({ model, batch, length }: Place): ReadonlyArray<Cell> => [
   stock,
   ...threadCounts.flatMap((threads) => [
-    ours("lora", threads),
-    ours("lora-pro-efficient", threads),
-    ours("lora-pro-full", threads),
-    ours("full", threads),
-    ...(model === "minilm" && batch * length === 1024 ? [ours("lora", threads, "blocks")] : []),
+    ...cpuDevices.flatMap((device) => {
+      const on = ours(device, threads)
+      return [
+        ...(["lora", "lora-pro-efficient", "lora-pro-full", "full"] as const).map((method) => on(method)),
+        ...(model === "minilm" && batch * length === 1024 ? [on("lora", "blocks")] : [])
+      ]
+    }),
     ...(withTorch ? [torch(threads)] : [])
   ])
 ]
 
-/** GFLOP/s of the best large product by threads, and all of them in words. */
+/** GFLOP/s of the best large product by device and threads; all of them are printed. */
 const measurePeaks = (place: Place) => {
-  const peaks = new Map<number, number>()
-  for (const threads of threadCounts) {
-    const result = measure({ path: "products", threads, ...place })
-    if (typeof result === "string") throw new Error(result)
-    peaks.set(threads, Math.max(...Object.values(result.rates)))
-    const rates = Object.entries(result.rates).map(([product, rate]) => `${product} ${rate.toFixed(0)}`)
-    console.log(`Products, GFLOP/s, ${threads} ${threads === 1 ? "thread" : "threads"}: ${rates.join(", ")}  `)
-  }
+  const peaks = new Map<string, number>()
+  for (const device of cpuDevices)
+    for (const threads of threadCounts) {
+      const result = measure({ path: "products", device, threads, ...place })
+      if (typeof result === "string") throw new Error(result)
+      const name = `${device}, ${threads} ${threads === 1 ? "thread" : "threads"}`
+      peaks.set(name, Math.max(...Object.values(result.rates)))
+      const rates = Object.entries(result.rates).map(([product, rate]) => `${product} ${rate.toFixed(0)}`)
+      console.log(`Products, GFLOP/s, ${name}: ${rates.join(", ")}  `)
+    }
   console.log("")
-  return peaks
+  return ({ device, threads }: Cell): number =>
+    peaks.get(`${device}, ${threads} ${threads === 1 ? "thread" : "threads"}`) ?? Number.NaN
 }
 
 const HEADER = ["step", "threads", "ms", "tokens/s", "forward", "backward", "optimizer", "rest", "of peak"]
@@ -125,7 +143,7 @@ const RATIOS = ["peak MB", "stock ÷ this", "÷ LoRA step"]
 const benchPlace = (place: Place): void => {
   const { model, batch, length } = place
   console.log(`### ${model === "base" ? "BERT-base's shape" : "MiniLM"}, ${batch} × ${length} tokens\n`)
-  const peaks = measurePeaks(place)
+  const peakOf = measurePeaks(place)
   const steps = values.quick || model === "base" || batch * length > 1024 ? 2 : 5
   const cells = cellsOf(place)
   const results = inRounds(cells, rounds, (cell) => cell.measure(place, steps))
@@ -143,9 +161,9 @@ const benchPlace = (place: Place): void => {
     const own = of(cell)
     const { name, threads } = cell
     if (own === undefined) return [name, `${threads}`, `${results.get(cell)}`, ...Array(9).fill("")]
-    const lora = cells.find((other) => other.name === "lora" && other.threads === threads)
+    const lora = cells.find((other) => other.name === `${cell.device}: lora` && other.threads === threads)
     const ratios = [ratio(stock, cell), ratio(cell, lora)]
-    return [name, `${threads}`, ...numbersOf(own, batch * length, peaks.get(threads)!), ...ratios]
+    return [name, `${threads}`, ...numbersOf(own, batch * length, peakOf(cell)), ...ratios]
   })
   printTable([...HEADER, ...RATIOS], rows)
 }

@@ -22,13 +22,13 @@ const number = (name: string, allowed: (n: number) => boolean, what: string) =>
 const optionalText = (name: string, description: string) =>
   Flag.String(name).pipe(Flag.withDescription(description), Flag.optional)
 
-const device = Flag.Literals("device", ["auto", "webgpu", "wasm", "cpu"]).pipe(
-  Flag.withDescription("auto: WebGPU where there is a hardware adapter, else wasm"),
+const device = Flag.Literals("device", ["auto", "webgpu", "native", "wasm", "cpu"]).pipe(
+  Flag.withDescription("auto: WebGPU where there is a hardware adapter, else native where it works, else wasm"),
   Flag.withDefault("auto")
 )
 
 const threads = count("threads").pipe(
-  Flag.withDescription("threads of the wasm backend (default: the plan's, which is one per core)"),
+  Flag.withDescription("threads of native and wasm (default: the plan's, which is one per core)"),
   Flag.optional
 )
 

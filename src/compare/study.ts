@@ -102,7 +102,7 @@ export const Study = Schema.Struct({
   /** the one rate of the common trials; null: there are none */
   commonRate: Schema.NullOr(Schema.Finite),
   strategy: Strategy,
-  device: Schema.Literals(["auto", "webgpu", "wasm", "cpu"]),
+  device: Schema.Literals(["auto", "webgpu", "native", "wasm", "cpu"]),
   /** sqlite (a file in the study's folder), sqlite://FILE or postgres://…, without a password */
   storage: Schema.String,
   /** the files that its plan reads, by content; studies of before have none */

@@ -39,6 +39,14 @@ export const browser: Runtime = {
         )
       : Effect.succeed(globalThis.navigator.gpu)
   ),
+  native: Effect.fail(
+    new DeviceError({
+      device: "native",
+      site: "opening",
+      reason: "a page cannot open a library",
+      remedy: "the wasm device works everywhere"
+    })
+  ),
   openWasm,
   peakBytes: () => 0
 }

@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import { messageOf } from "../boundary/index.ts"
 import { Device } from "./device.ts"
 import { DeviceError } from "./device-error.ts"
+import { nativeLibrary } from "./native.ts"
 import { type DeviceChoice, type DeviceOptions, installer, openDevice, type Runtime } from "./open.ts"
 import { openWasm, peakResidentBytes } from "./wasm.ts"
 
@@ -40,6 +41,7 @@ export const bun: Runtime = {
     try: dawn,
     catch: (cause) => new DeviceError({ device: "webgpu", site: "opening", ...reasonAndRemedy(cause) })
   }),
+  native: nativeLibrary,
   openWasm,
   peakBytes: peakResidentBytes
 }
@@ -48,7 +50,7 @@ export const bun: Runtime = {
 export const layer = (choice: DeviceChoice, options?: DeviceOptions) =>
   Layer.effect(Device, openDevice(bun, choice, options))
 
-/** WebGPU where a hardware GPU is, else wasm on all cores. */
+/** WebGPU where a hardware GPU is, else native, else wasm, on all cores. */
 export const auto = layer("auto")
 
 /**

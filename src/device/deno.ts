@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Device } from "./device.ts"
 import { DeviceError } from "./device-error.ts"
+import { nativeLibrary } from "./native.ts"
 import { type DeviceChoice, type DeviceOptions, installer, openDevice, type Runtime } from "./open.ts"
 import { openWasm, peakResidentBytes } from "./wasm.ts"
 
@@ -21,6 +22,7 @@ export const deno: Runtime = {
         )
       : Effect.succeed(globalThis.navigator.gpu)
   ),
+  native: nativeLibrary,
   openWasm,
   peakBytes: peakResidentBytes
 }
@@ -29,7 +31,7 @@ export const deno: Runtime = {
 export const layer = (choice: DeviceChoice, options?: DeviceOptions) =>
   Layer.effect(Device, openDevice(deno, choice, options))
 
-/** WebGPU where a hardware GPU is, else wasm on all cores. */
+/** WebGPU where a hardware GPU is, else native, else wasm, on all cores. */
 export const auto = layer("auto")
 
 /**

@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { DeviceError } from "./device-error.ts"
 
-export type Backend = "webgpu" | "wasm" | "cpu"
+export type Backend = "webgpu" | "native" | "wasm" | "cpu"
 
 /** What a run records about its device. Flat, so that it prints in a line. */
 export interface DeviceDescription {
@@ -20,6 +20,8 @@ export interface DeviceDescription {
   readonly software?: boolean
   readonly threads: number
   readonly simd: boolean
+  /** that native kernels are compiled for: avx512, avx2 or neon */
+  readonly instructions?: string
   readonly versions: Readonly<Record<string, string>>
   /** why the device is less than what was asked for */
   readonly notice?: string

@@ -1,6 +1,6 @@
 /**
- * Opens a device by choice: `auto` takes WebGPU where a hardware adapter exists and wasm elsewhere (a software adapter
- * is three to ten times slower than wasm on the same CPU); a name takes that one or fails.
+ * Opens a device by choice: `auto` takes WebGPU where a hardware adapter exists, native kernels where this process can have them, and
+ * wasm elsewhere (a software adapter is three to ten times slower than wasm on the same CPU); a name takes that one or fails.
  */
 import * as tf from "@tensorflow/tfjs"
 import * as Context from "effect/Context"
@@ -16,11 +16,15 @@ export interface WasmChoice {
   readonly threads: "auto" | number
   /** the same bits on every engine; without it, multiply-adds are fused where the engine can */
   readonly deterministic: boolean
+  /** the file of the library whose machine code replaces the heavy kernels: the device is native then */
+  readonly native?: string | undefined
 }
 
 export interface OpenedWasm {
   readonly threads: number
   readonly simd: boolean
+  /** of the machine code that computes; undefined: wasm's */
+  readonly instructions?: string | undefined
   /** why there are fewer threads than asked for */
   readonly notice: string | undefined
 }
@@ -34,6 +38,8 @@ export interface Runtime {
   readonly name: string
   /** `navigator.gpu` or its equivalent, also put where tfjs looks for it. Fails where there is no WebGPU. */
   readonly gpu: Effect.Effect<GPU, DeviceError>
+  /** The file of the native library that this process can compute with. Fails where there is none, with its reason. */
+  readonly native: Effect.Effect<string, DeviceError>
   readonly openWasm: (choice: WasmChoice) => Effect.Effect<OpenedWasm, DeviceError, Scope.Scope>
   /** bytes; 0: unknown */
   readonly peakBytes: () => number
@@ -61,7 +67,7 @@ const versionsIn = (runtime: Runtime) => ({ tfjs: tf.version_core, runtime: runt
 /** A device without a GPU: nothing is asynchronous, so an error is thrown where it happens. */
 const onCpu = (
   runtime: Runtime,
-  { backend, threads, simd, notice }: Pick<DeviceDescription, "backend" | "threads" | "simd"> & { notice?: string }
+  { backend, threads, simd, ...more }: Omit<DeviceDescription, "versions">
 ): DeviceShape => ({
   backend,
   threads,
@@ -72,7 +78,7 @@ const onCpu = (
     threads,
     simd,
     versions: versionsIn(runtime),
-    ...(notice === undefined ? {} : { notice })
+    ...more
   }),
   sync: Effect.void,
   label: () => {},
@@ -80,9 +86,15 @@ const onCpu = (
   peakGpuBytes: () => 0
 })
 
+/** A device is what it is open as: a process has one wasm memory, and whoever opens it again gets its kernels. */
 const openWasm = (runtime: Runtime, choice: WasmChoice): Opening =>
-  Effect.map(runtime.openWasm(choice), ({ notice, ...opened }) =>
-    onCpu(runtime, { backend: "wasm", ...opened, ...(notice === undefined ? {} : { notice }) })
+  Effect.map(runtime.openWasm(choice), ({ notice, instructions, threads, simd }) =>
+    onCpu(runtime, {
+      threads,
+      simd,
+      ...(instructions === undefined ? { backend: "wasm" } : { backend: "native", instructions }),
+      ...(notice === undefined ? {} : { notice })
+    })
   )
 
 const openCpu = (runtime: Runtime): Opening =>
@@ -132,24 +144,46 @@ const openGpu = (runtime: Runtime, adapter: GPUAdapter): Opening =>
 
 /** What `auto` comes to. */
 export interface Automatic {
-  /** the GPU that is taken; without one it is wasm */
-  readonly adapter?: GPUAdapter
+  readonly device: "webgpu" | "native" | "wasm"
   /** a clause: "the only GPU adapter is …" */
   readonly because: string
+  readonly open: (options: Required<DeviceOptions>) => Opening
 }
+
+/** The hardware GPU, or why there is none. */
+const hardware = (runtime: Runtime): Effect.Effect<GPUAdapter, string> =>
+  runtime.gpu.pipe(
+    Effect.flatMap(requestAdapter),
+    Effect.mapError(({ reason }) => `there is no GPU to compute on (${reason})`),
+    Effect.filterOrFail(
+      ({ info }) => !isSoftware(info),
+      ({ info }) => `the only GPU adapter, ${nameOfAdapter(info)}, is emulated on the CPU, which has better uses`
+    )
+  )
 
 /** What `auto` takes, and why. It never fails: there is always wasm. */
 export const automatic = (runtime: Runtime): Effect.Effect<Automatic> =>
-  runtime.gpu.pipe(
-    Effect.flatMap(requestAdapter),
-    Effect.map((adapter): Automatic => {
-      const name = nameOfAdapter(adapter.info)
-      return isSoftware(adapter.info)
-        ? { because: `the only GPU adapter, ${name}, is emulated on the CPU, which wasm uses better` }
-        : { adapter, because: `${name} is a hardware GPU` }
-    }),
-    Effect.catch(({ reason }) => Effect.succeed({ because: `there is no GPU to compute on (${reason})` }))
-  )
+  Effect.matchEffect(hardware(runtime), {
+    onSuccess: (adapter) =>
+      Effect.succeed<Automatic>({
+        device: "webgpu",
+        because: `${nameOfAdapter(adapter.info)} is a hardware GPU`,
+        open: () => openGpu(runtime, adapter)
+      }),
+    onFailure: (noGpu) =>
+      Effect.match(runtime.native, {
+        onSuccess: (native): Automatic => ({
+          device: "native",
+          because: noGpu,
+          open: (options) => openWasm(runtime, { ...options, native })
+        }),
+        onFailure: ({ reason }): Automatic => ({
+          device: "wasm",
+          because: `${noGpu}, and no native kernels: ${reason}`,
+          open: (options) => openWasm(runtime, options)
+        })
+      })
+  })
 
 /** Opens a device for the length of the scope. Fails with what is missing and what to do about it. */
 export const openDevice = (
@@ -157,19 +191,19 @@ export const openDevice = (
   choice: DeviceChoice,
   { threads = "auto", deterministic = true }: DeviceOptions = {}
 ): Opening => {
-  const onWasm = openWasm(runtime, { threads, deterministic })
+  const options = { threads, deterministic }
   switch (choice) {
     case "auto":
-      return Effect.flatMap(automatic(runtime), ({ adapter }) =>
-        adapter === undefined ? onWasm : openGpu(runtime, adapter)
-      )
+      return Effect.flatMap(automatic(runtime), ({ open }) => open(options))
     case "webgpu":
       return runtime.gpu.pipe(
         Effect.flatMap(requestAdapter),
         Effect.flatMap((adapter) => openGpu(runtime, adapter))
       )
+    case "native":
+      return Effect.flatMap(runtime.native, (native) => openWasm(runtime, { ...options, native }))
     case "wasm":
-      return onWasm
+      return openWasm(runtime, options)
     case "cpu":
       return openCpu(runtime)
   }

@@ -13,6 +13,7 @@ import {
   installWasmKernels,
   kernelModuleFor,
   memoryOf,
+  openLibrary,
   type StartPool,
   startEngine,
   type WasmBackend,
@@ -67,6 +68,8 @@ export interface WasmOptions {
   readonly threads: WasmChoice["threads"]
   /** default true */
   readonly deterministic?: boolean
+  /** the file of the library whose machine code replaces the heavy kernels */
+  readonly native?: WasmChoice["native"]
   /** milliseconds that the workers have to start */
   readonly startTimeout?: number
   /** the script that runs a thread */
@@ -121,13 +124,15 @@ const openModule = async (wasm: WasmModule, threads: number, options: WasmOption
   const module = await kernelModuleFor({ shared: threads > 1, fused, read: readFile })
   const memory = memoryOf(wasm)
   collectGarbage(own, memory)
-  const started = await startEngine(own, module, memory, threads, pool)
+  const library = options.native === undefined ? undefined : openLibrary(options.native)
+  const started = await startEngine(own, module, memory, threads, pool, library)
   await useBackend("wasm", backend) // sets up the stock kernels, which ours call
   const uninstallKernels = installWasmKernels()
   const uninstallEngine = installWasmEngine(own, started)
   return {
     threads,
     simd: true,
+    instructions: library?.instructions,
     notice: undefined,
     uninstall: () => {
       uninstallKernels()

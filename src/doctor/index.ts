@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import { messageOf } from "../boundary/index.ts"
 import {
   type AdapterDescription,
+  type Automatic,
   adaptersOf,
   automatic,
   Device,
@@ -27,7 +28,7 @@ export interface Problem {
 }
 
 /** The devices that are measured; cpu is only there to test the others. */
-type Measured = "webgpu" | "wasm"
+type Measured = Automatic["device"]
 
 export interface Measurement extends Rates {
   readonly device: Measured
@@ -126,10 +127,16 @@ export const diagnose = (
     }
     yield* tell("looking for GPUs")
     const adapters = kept(yield* outcome("webgpu", adaptersIn(runtime))).flat()
-    const { adapter, because } = yield* automatic(runtime)
-    const auto = { device: adapter === undefined ? ("wasm" as const) : ("webgpu" as const), because }
+    const { device, because } = yield* automatic(runtime)
+    const auto = { device, because }
+    const native = kept(yield* outcome("native", runtime.native))
     const measured: Array<Measurement> = []
-    for (const device of ["wasm", ...(adapters.length > 0 ? (["webgpu"] as const) : [])] as const) {
+    const candidates: ReadonlyArray<Measured> = [
+      "wasm",
+      ...(native.length > 0 ? (["native"] as const) : []),
+      ...(adapters.length > 0 ? (["webgpu"] as const) : [])
+    ]
+    for (const device of candidates) {
       yield* tell(`measuring ${device}`)
       for (const { measurement, notice } of kept(yield* outcome(device, measurementOn(runtime, device)))) {
         measured.push(measurement)
@@ -176,7 +183,7 @@ const rate = (value: number): string =>
 /** The text, without a newline at its end. */
 export const diagnosisText = ({ versions, system, adapters, wasm, measured, auto, problems }: Diagnosis): string => {
   const table = measured.map(({ device, threads, gflops, stepsPerSecond }) => {
-    const on = device === "wasm" ? `, ${threads} thread${threads === 1 ? "" : "s"}` : ""
+    const on = device !== "webgpu" ? `, ${threads} thread${threads === 1 ? "" : "s"}` : ""
     const rates = [`${rate(gflops).padStart(7)} GFLOP/s`, `${rate(stepsPerSecond).padStart(7)} steps/s`]
     return `  ${`${device}${on}`.padEnd(18)} ${rates.join("   ")}`
   })

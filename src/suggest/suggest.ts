@@ -66,7 +66,7 @@ export type Given = Pick<RunPlan, "seed" | "model" | "data"> & {
 
 export interface SuggestOptions {
   /** where the plan will run; "auto" may be wasm, and is fitted to it */
-  readonly device: "auto" | "webgpu" | "wasm" | "cpu"
+  readonly device: "auto" | "webgpu" | "native" | "wasm" | "cpu"
   /** bytes that a run may take; absent: what is free on this machine */
   readonly memory?: number
 }

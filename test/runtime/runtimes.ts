@@ -43,6 +43,9 @@ const adapter = await Effect.runPromise(
   )
 )
 
+/** Does this machine have native kernels? Where it does not, `auto` takes wasm. */
+export const hasNative: boolean = await Effect.runPromise(Effect.isSuccess(bun.native))
+
 /** Is there any WebGPU adapter, and is it hardware? */
 export const webgpu = { exists: adapter !== undefined, hardware: adapter !== undefined && !isSoftware(adapter.info) }
 

@@ -2,20 +2,7 @@
  * Opens the library of native kernels (`c/`) for this platform, through the foreign-function interface that Bun and Deno have. Node has
  * none.
  */
-import process from "node:process"
-
-/** A kernel of the library: byte addresses within the heap at `heap`, which is a runtime's pointer. */
-export type NativeKernel = (heap: unknown, args: number, chunk: number, scratch: number) => void
-
-export interface NativeLibrary {
-  /** that the kernels are compiled for: avx512, avx2 or neon */
-  readonly instructions: string
-  readonly kernels: ReadonlyMap<string, NativeKernel>
-  /** A machine address as a pointer for the kernels. */
-  readonly pointer: (address: number) => unknown
-  /** The machine address of a buffer's first byte. It stays until the buffer is another. */
-  readonly addressOf: (buffer: ArrayBufferLike) => number
-}
+import type { NativeKernel, NativeLibrary } from "./heap.ts"
 
 interface Foreign {
   /** The text that a function of the library returns. */
@@ -102,5 +89,5 @@ export const openLibrary = (file: string): NativeLibrary => {
     file,
     names.map((name) => `${name}_${instructions}`)
   )
-  return { instructions, kernels: new Map(names.map((name, i) => [name, calls[i]!])), pointer, addressOf }
+  return { file, instructions, kernels: new Map(names.map((name, i) => [name, calls[i]!])), pointer, addressOf }
 }

@@ -27,7 +27,11 @@ export interface Work<E extends EntryTypes> {
   readonly scratch?: number
 }
 
+/** What computes the heavy kernels: the wasm module, or the native library on the same memory (`../native`). */
+export type Code = "wasm" | "native"
+
 export interface WasmEngine {
+  readonly code: Code
   /** this thread and its workers */
   readonly threads: number
   /** Byte address of the first element. */

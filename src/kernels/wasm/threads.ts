@@ -6,6 +6,7 @@
  * for a while before they sleep: a step is hundreds of pieces of work, microseconds apart.
  */
 import { layoutOf } from "../declaration.ts"
+import { heapOf, type NativeLibrary, withNative } from "../native/heap.ts"
 import { type ArgumentViews, writeArguments } from "./arguments.ts"
 import type { WasmBackend } from "./backend.ts"
 import { MOST_WORDS, provideWasmEngine, type WasmEngine } from "./engine.ts"
@@ -28,10 +29,17 @@ export interface Pool {
   readonly terminate: () => void
 }
 
-export type StartPool = (
-  start: { readonly module: WebAssembly.Module; readonly memory: WebAssembly.Memory; readonly address: number },
-  size: number
-) => Promise<Pool>
+/** What every thread is told. */
+export interface ThreadStart {
+  readonly module: WebAssembly.Module
+  readonly memory: WebAssembly.Memory
+  /** address of the words of `work.ts` */
+  readonly address: number
+  /** the file of the native library, whose kernels replace those of the module */
+  readonly native: string | undefined
+}
+
+export type StartPool = (start: ThreadStart, size: number) => Promise<Pool>
 
 export interface StartedEngine {
   readonly engine: WasmEngine
@@ -91,15 +99,16 @@ export const startEngine = async (
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
   threads: number,
-  startPool: StartPool
+  startPool: StartPool,
+  native?: NativeLibrary
 ): Promise<StartedEngine> => {
-  const { exports } = new WebAssembly.Instance(module, { env: { memory } })
   const names = Word.kernelNames(module)
-  const kernels = names.map((name) => exports[name] as Word.Kernel)
+  const heap = native === undefined ? undefined : heapOf(native, memory)
+  const kernels = withNative(Word.kernelsOf(module, memory), names, heap)
   const address = backend.wasm._malloc(4 * Word.WORDS) >>> 0
   let words = new Int32Array(memory.buffer, address, Word.WORDS).fill(0)
   let views = viewsOf(memory, address)
-  const pool = threads > 1 ? await startPool({ module, memory, address }, threads - 1) : undefined
+  const pool = threads > 1 ? await startPool({ module, memory, address, native: native?.file }, threads - 1) : undefined
   const scratch = new Scratch(backend, threads)
 
   const addressOf: WasmEngine["address"] = (buffer) =>
@@ -111,6 +120,7 @@ export const startEngine = async (
     if (words.buffer !== memory.buffer) {
       words = new Int32Array(memory.buffer, address, Word.WORDS)
       views = viewsOf(memory, address)
+      heap?.moved()
     }
     return ensured
   }
@@ -144,6 +154,7 @@ export const startEngine = async (
 
   return {
     engine: {
+      code: native === undefined ? "wasm" : "native",
       threads,
       run,
       address: addressOf,

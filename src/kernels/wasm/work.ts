@@ -35,6 +35,12 @@ export const kernelNames = (module: WebAssembly.Module): ReadonlyArray<string> =
     .filter(({ kind }) => kind === "function")
     .map(({ name }) => name)
 
+/** Them in this thread. */
+export const kernelsOf = (module: WebAssembly.Module, memory: WebAssembly.Memory): ReadonlyArray<Kernel> => {
+  const { exports } = new WebAssembly.Instance(module, { env: { memory } })
+  return kernelNames(module).map((name) => exports[name] as Kernel)
+}
+
 export interface Work {
   /** the shared words */
   readonly words: Int32Array

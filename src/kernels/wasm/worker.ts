@@ -1,33 +1,22 @@
 /** A worker of the wasm engine's pool, in Bun and Deno: takes part in every piece of work until it is told to end. */
 import { parentPort, workerData } from "node:worker_threads"
-import {
-  DONE,
-  FAILED,
-  GENERATION,
-  type Kernel,
-  kernelNames,
-  NEXT,
-  SLEEPERS,
-  takePart,
-  WORDS,
-  type Work
-} from "./work.ts"
+import { heapOf, withNative } from "../native/heap.ts"
+import { openLibrary } from "../native/library.ts"
+import type { ThreadStart } from "./threads.ts"
+import { DONE, FAILED, GENERATION, kernelNames, kernelsOf, NEXT, SLEEPERS, takePart, WORDS, type Work } from "./work.ts"
 
-export interface WorkerStart {
-  readonly module: WebAssembly.Module
-  readonly memory: WebAssembly.Memory
-  /** address of the words of `work.ts` */
-  readonly address: number
+export interface WorkerStart extends ThreadStart {
   readonly thread: number
 }
 
 /** Rounds of looking for work before sleeping: some hundred microseconds, more than lies between two kernels of a step. */
 const PATIENCE = 20_000
 
-const { module, memory, address, thread } = workerData as WorkerStart
-const { exports } = new WebAssembly.Instance(module, { env: { memory } })
+const { module, memory, address, native, thread } = workerData as WorkerStart
 const words = new Int32Array(memory.buffer, address, WORDS)
-const work: Work = { words, address, kernels: kernelNames(module).map((name) => exports[name] as Kernel) }
+// a memory that threads share stays where it is
+const heap = native === undefined ? undefined : heapOf(openLibrary(native), memory)
+const work: Work = { words, address, kernels: withNative(kernelsOf(module, memory), kernelNames(module), heap) }
 
 /** Waits until there is something to claim. */
 const waitForWork = (): void => {

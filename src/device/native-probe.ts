@@ -1,0 +1,19 @@
+/**
+ * Run as a process of its own by `native.ts`: opens a native library and computes with it. Whatever goes wrong there, a crash too, is the
+ * end of this process alone.
+ */
+import process from "node:process"
+import { messageOf } from "../boundary/index.ts"
+import { disagreement, openLibrary } from "../kernels/wasm/index.ts"
+
+const answer = (): object => {
+  try {
+    const library = openLibrary(process.argv[2]!)
+    const reason = disagreement(library)
+    return reason === undefined ? { instructions: library.instructions } : { reason }
+  } catch (cause) {
+    return { reason: messageOf(cause) }
+  }
+}
+
+process.stdout.write(JSON.stringify(answer()))

@@ -1,0 +1,82 @@
+/**
+ * The native device: wasm's, with machine code on the same memory for the heavy kernels (`src/kernels/native`). Here is whether this
+ * process can have it.
+ */
+import { spawn } from "node:child_process"
+import { existsSync } from "node:fs"
+import process from "node:process"
+import { fileURLToPath } from "node:url"
+import * as Effect from "effect/Effect"
+import { messageOf } from "../boundary/index.ts"
+import { libraryFile } from "../kernels/wasm/index.ts"
+import { DeviceError } from "./device-error.ts"
+
+/** Beside this file and with its ending, .ts in the repository, .js in the package. */
+const PROBE = new URL(`./native-probe${import.meta.url.slice(import.meta.url.lastIndexOf("."))}`, import.meta.url)
+
+/** Milliseconds: the probe takes 50. */
+const TIMEOUT = 10_000
+
+interface Deno {
+  readonly build: { readonly standalone?: boolean }
+  readonly permissions: { querySync(of: object): { readonly state: string } }
+}
+
+/** What keeps this process from opening a library, before one is looked for: a clause and its remedy. */
+const obstacle = (): readonly [reason: string, remedy: string] | undefined => {
+  const { Deno: deno } = globalThis as { readonly Deno?: Deno }
+  if (deno !== undefined) {
+    if (deno.build.standalone === true) return ["a compiled program has no files of its own to open", ""]
+    const denied = ["ffi", "run", "read"].filter((name) => deno.permissions.querySync({ name }).state !== "granted")
+    return denied.length === 0
+      ? undefined
+      : [`Deno does not allow it to open a library`, `run it with ${denied.map((name) => `--allow-${name}`).join(" ")}`]
+  }
+  return process.versions["bun"] === undefined
+    ? ["Node has no foreign-function interface to open a library with", "Bun and Deno have"]
+    : undefined
+}
+
+/** What the probe answers, in a process of its own. Never rejects. */
+const asked = (file: string): Promise<{ readonly instructions?: string; readonly reason?: string }> =>
+  new Promise((resolve) => {
+    const script = fileURLToPath(PROBE)
+    const args = "Deno" in globalThis ? ["run", "--no-prompt", "--allow-all", script, file] : [script, file]
+    // a compiled program would start itself: with this it is Bun
+    const env = { ...process.env, BUN_BE_BUN: "1" }
+    const child = spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "ignore"], timeout: TIMEOUT })
+    let text = ""
+    child.stdout.on("data", (bytes: Buffer) => {
+      text += bytes.toString()
+    })
+    child.once("error", (cause) => resolve({ reason: messageOf(cause) }))
+    child.once("close", (code, signal) => {
+      try {
+        resolve(JSON.parse(text))
+      } catch {
+        resolve({
+          reason: `a process that computed with it ended ${signal === null ? `with exit code ${code}` : `by ${signal}`}`
+        })
+      }
+    })
+  })
+
+const failure = (reason: string, remedy: string) =>
+  Effect.fail(new DeviceError({ device: "native", site: "opening", reason, remedy }))
+
+const REMEDY = "the wasm device works everywhere (--device wasm)"
+
+/** The file of the library that this process may open, tried in another one. Fails where there is none, and where it does not compute. */
+const look = Effect.gen(function* () {
+  const [reason, remedy] = obstacle() ?? []
+  if (reason !== undefined) return yield* failure(reason, remedy || REMEDY)
+  const url = libraryFile()
+  if (url.protocol !== "file:" || !existsSync(url))
+    return yield* failure(`there is no library for ${process.platform} on ${process.arch}`, REMEDY)
+  const file = fileURLToPath(url)
+  const answer = yield* Effect.promise(() => asked(file))
+  return answer.reason === undefined ? file : yield* failure(`${file}: ${answer.reason}`, REMEDY)
+})
+
+/** Once a process. */
+export const nativeLibrary: Effect.Effect<string, DeviceError> = Effect.runSync(Effect.cached(look))

@@ -1,0 +1,61 @@
+/** Whether a native library computes: a product of each kind on a memory of its own, beside the sums written out. */
+import { layoutOf } from "../declaration.ts"
+import { type ArgumentViews, writeArguments } from "../wasm/arguments.ts"
+import { MOST_WORDS } from "../wasm/engine.ts"
+import { KERNELS } from "../wasm/product.ts"
+import { heapOf, type NativeLibrary } from "./heap.ts"
+
+/** Sizes that leave a part of a tile in every direction, for every instruction set. */
+const [M, N, K] = [13, 37, 29]
+const [ARGUMENTS, A, B, C, SCRATCH] = [1024, 8192, 16_384, 24_576, 32_768] // bytes
+const PAGES = 2 // of 64 KiB
+
+/** Terms of ±1/2 and so on: sums of 29 of them are exact in float32, in any order. */
+const term = (i: number): number => ((i * 7) % 9) / 4 - 1
+
+/** A clause that says where the library is wrong; undefined where it is right. */
+export const disagreement = (library: NativeLibrary): string | undefined => {
+  const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: true })
+  const { pointer } = heapOf(library, memory)
+  const floats = new Float32Array(memory.buffer)
+  const at = (address: number, i: number): number => floats[address / 4 + i]!
+  const views: ArgumentViews = {
+    i32: new Int32Array(memory.buffer, ARGUMENTS, MOST_WORDS),
+    f32: new Float32Array(memory.buffer, ARGUMENTS, MOST_WORDS),
+    f64: new Float64Array(memory.buffer, ARGUMENTS, MOST_WORDS / 2)
+  }
+  for (const kind of ["nt", "nn", "tn"] as const) {
+    const call = library.kernels.get(kind)
+    if (call === undefined) return `it has no ${kind}`
+    for (let i = 0; i < M * K; i++) floats[A / 4 + i] = term(i)
+    for (let i = 0; i < N * K; i++) floats[B / 4 + i] = term(i + 3)
+    const own = KERNELS[kind]
+    const none = {
+      lda2: 0,
+      ldb2: 0,
+      k2: 0,
+      aOuter: 0,
+      bOuter: 0,
+      cOuter: 0,
+      aInner: 0,
+      bInner: 0,
+      cInner: 0,
+      packing: 0
+    }
+    const [lda, ldb] = [kind === "tn" ? M : K, kind === "nt" ? K : N]
+    const words = { ...none, lda, ldb, ldc: N, m: M, n: N, k: K, start: 0, inner: 1, rows: M, columns: N }
+    const buffers = { a: { address: A }, b: { address: B }, c: { address: C } }
+    const addressOf = (buffer: object): number => (buffer as { readonly address: number }).address
+    writeArguments(views, addressOf, layoutOf(own), own, buffers, words, { chunks: 1 })
+    call(pointer, ARGUMENTS, 0, SCRATCH)
+    for (let i = 0; i < M; i++)
+      for (let j = 0; j < N; j++) {
+        let sum = 0
+        for (let p = 0; p < K; p++)
+          sum += at(A, kind === "tn" ? p * M + i : i * K + p) * at(B, kind === "nt" ? j * K + p : p * N + j)
+        const found = at(C, i * N + j)
+        if (found !== sum) return `an element of a product (${kind}) is ${found}, and not ${sum}`
+      }
+  }
+  return undefined
+}
