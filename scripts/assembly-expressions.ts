@@ -11,14 +11,23 @@
  *
  * All of a place is read before any of it is written: what is written may lie where something read lies.
  */
+import { type ColumnKernel, type ExpressionKernel, labelOf } from "../src/kernels/expression/declared.ts"
+import { type Expression, filled, type Operation } from "../src/kernels/expression/expression.ts"
+import { type Pass, perNumber } from "../src/kernels/expression/rows.ts"
 import {
-  type ColumnKernel,
-  declaredExpressions,
-  type ExpressionKernel,
-  labelOf
-} from "../src/kernels/expression/declared.ts"
-import { type Expression, filled, type Leaf, type Operation, ordered } from "../src/kernels/expression/expression.ts"
-import { type Pass, passesOf, perNumber } from "../src/kernels/expression/rows.ts"
+  buffersOf,
+  indented,
+  isPlaced,
+  type Language,
+  type Memory,
+  Names,
+  named,
+  passLines,
+  rowLines,
+  sortedExpressions,
+  spanBuffers,
+  spanLines
+} from "./expression-text.ts"
 
 const HEAD = `import * as Declared from "./declared"
 import { exp } from "./exp"
@@ -29,76 +38,41 @@ import { addLanes, floats, high, loadPart, loadUpTo, low, madd, storePart, store
 const splat = (type: Expression["type"], value: string): string =>
   ({ f32: `f32x4.splat(${value})`, u32: `i32x4.splat(${value})`, f64: `<f64>${value}`, bool: value })[type]
 
-/** What is computed once, before the loop, and the names of all that is computed. */
-const LEAVES = {
-  constant: ({ type, value }) => splat(type, `${type === "u32" ? value! | 0 : value}`),
-  word: ({ type, name }) => splat(type, name!),
-  scalar: ({ type, name }) => splat(type, name!),
-  row: ({ name }) => `v128.load32_splat(own.${name} + floats(i))`,
-  count: ({ type }) => splat(type, type === "f64" ? "n" : "<f32>n"),
-  place: () => "place",
-  buffer: ({ name }) => name!,
-  column: ({ name }) => name!
-} as const satisfies Record<Leaf["leaf"], (leaf: Leaf) => string>
-
-class Names {
-  private readonly names = new Map<Expression, string>()
-
-  of(expression: Expression): string {
-    if ("leaf" in expression && (expression.leaf === "constant" || expression.leaf === "place"))
-      return LEAVES[expression.leaf](expression)
-    const name = this.names.get(expression) ?? `value${this.names.size}`
-    this.names.set(expression, name)
-    return name
-  }
-
-  line(own: Operation | Leaf): string {
-    const value = "leaf" in own ? LEAVES[own.leaf](own) : filled(own.forms.assembly, this.all(own.operands))
-    return `const ${this.of(own)} = ${value}`
-  }
-
-  all(operands: ReadonlyArray<Expression>): ReadonlyArray<string> {
-    return operands.map((own) => this.of(own))
-  }
+const language: Language = {
+  leaves: {
+    constant: ({ type, value }) => splat(type, `${type === "u32" ? value! | 0 : value}`),
+    word: ({ type, name }) => splat(type, name!),
+    scalar: ({ type, name }) => splat(type, name!),
+    row: ({ name }) => `v128.load32_splat(own.${name} + floats(i))`,
+    count: ({ type }) => splat(type, type === "f64" ? "n" : "<f32>n"),
+    place: () => "place",
+    buffer: ({ name }) => name!,
+    column: ({ name }) => name!
+  },
+  form: ({ forms }, operands) => filled(forms.assembly, operands),
+  constant: (_, name, value) => `const ${name} = ${value}`
 }
 
-const indented = (lines: ReadonlyArray<string>, depth: number): string =>
-  lines.map((line) => line.replace(/^/gm, "  ".repeat(depth))).join("\n")
-
-/** Leaves that are read for each number, and those that are computed once and named. */
-const isRead = ({ leaf }: Leaf) => leaf === "buffer" || leaf === "column"
-const isNamed = (own: Leaf) => !isRead(own) && own.leaf !== "constant" && own.leaf !== "place"
-
-const named = ({ reads }: ExpressionKernel, from: string): ReadonlyArray<string> =>
-  Object.keys(reads).filter((name) => reads[name] === from)
+/** Four numbers, those at the pointer + `offset`, and `rest` of them. */
+const whole = (offset?: number): Memory => {
+  const at = offset === undefined ? "" : `, ${offset}`
+  return {
+    load: (pointer) => `v128.load(${pointer}${at})`,
+    store: (pointer, value) => `v128.store(${pointer}, ${value}${at})`
+  }
+}
+const part: Memory = {
+  load: (pointer) => `loadPart(${pointer}, rest)`,
+  store: (pointer, value) => `storePart(${pointer}, ${value}, rest)`
+}
 
 /** The function over a span. */
 const spanOf = (own: ExpressionKernel): string => {
   const { kernel, words, outputs } = own
-  const { leaves, operations } = ordered(Object.values(outputs))
   const reads = named(own, "buffer")
-  const pointers = [...reads, ...Object.keys(outputs)]
-  const placed = leaves.some(({ leaf }) => leaf === "place")
-  const names = new Names()
-  const same = new Set<Expression>(leaves.filter((leaf) => !isRead(leaf) && leaf.leaf !== "place"))
-  const once = operations.filter((operation) => {
-    const uniform = operation.operands.every((operand) => same.has(operand))
-    if (uniform) same.add(operation)
-    return uniform
-  })
-  const before = [...leaves.filter(isNamed), ...once].map((it) => names.line(it))
-  const loads = (load: (pointer: string) => string) =>
-    leaves.filter(isRead).map((leaf) => `const ${names.of(leaf)} = ${load(leaf.name!)}`)
-  /** A value is stored as soon as it is there. */
-  const each = (store: (pointer: string, value: string) => string) =>
-    operations
-      .filter((operation) => !same.has(operation))
-      .flatMap((operation) => [
-        names.line(operation),
-        ...Object.entries(outputs)
-          .filter(([, output]) => output === operation)
-          .map(([name]) => store(name, names.of(operation)))
-      ])
+  const pointers = spanBuffers(own)
+  const placed = isPlaced(own)
+  const { before, loads, each } = spanLines(own, new Names(language))
   const parameters = [
     ...pointers.map((name) => `${name}: usize`),
     "count: i32",
@@ -107,16 +81,16 @@ const spanOf = (own: ExpressionKernel): string => {
     ...Object.entries(words).map(([name, type]) => `${name}: ${type === "u32" ? "i32" : type}`)
   ]
   const loop = [
-    ...loads((pointer) => `v128.load(${pointer})`),
-    ...each((pointer, value) => `v128.store(${pointer}, ${value})`),
+    ...loads(whole().load),
+    ...each(whole().store),
     ...pointers.map((name) => `${name} += 16`),
     ...(placed ? ["place = i32x4.add(place, i32x4.splat(4))"] : [])
   ]
   const rest = [
-    ...loads((pointer) => `loadPart(${pointer}, rest)`),
+    ...loads(part.load),
     "// a call, after which JavaScriptCore no longer has the loop's constants in registers that the loop lacks: geluTanh took a fifth longer",
     `memory.fill(${Object.keys(outputs)[0]}, 0, floats(rest))`,
-    ...each((pointer, value) => `storePart(${pointer}, ${value}, rest)`)
+    ...each(part.store)
   ]
   return `export function ${kernel.name}Span(${parameters.join(", ")}): void {
 ${indented([...(placed ? ["let place = i32x4.add(i32x4.splat(from), i32x4(0, 1, 2, 3))"] : []), ...before], 1)}
@@ -139,11 +113,10 @@ const head = (own: ExpressionKernel | ColumnKernel): string =>
 
 /** The call of a span from its entry. */
 const callOf = (own: ExpressionKernel, of: string, count: string, from: string): string => {
-  const placed = ordered(Object.values(own.outputs)).leaves.some(({ leaf }) => leaf === "place")
-  const pointers = [...named(own, "buffer"), ...Object.keys(own.outputs)].map((name) => `${of}.${name} + at`)
+  const pointers = spanBuffers(own).map((name) => `${of}.${name} + at`)
   const scalars = named(own, "scalar").map((name) => `load<f32>(own.${name})`)
   const words = Object.keys(own.words).map((name) => `own.${name}`)
-  return `${own.kernel.name}Span(${[...pointers, count, ...(placed ? [from] : []), ...scalars, ...words].join(", ")})`
+  return `${own.kernel.name}Span(${[...pointers, count, ...(isPlaced(own) ? [from] : []), ...scalars, ...words].join(", ")})`
 }
 
 const overTensors = (own: ExpressionKernel): string => `${spanOf(own)}
@@ -167,21 +140,14 @@ ${head(own)}  const end = first + own.perChunk
 }
 `
 
-/** How each kind of sum over a row is accumulated, of the names of its operands. */
+/** How each kind of sum over a row in float32 is accumulated, of the names of its operands. */
 const SUMS = {
-  terms: { wide: false, plus: (sum: string, [a]: ReadonlyArray<string>) => `f32x4.add(${sum}, ${a})`, term: "$0" },
+  terms: { plus: (sum: string, [a]: ReadonlyArray<string>) => `f32x4.add(${sum}, ${a})`, term: "$0" },
   products: {
-    wide: false,
     plus: (sum: string, [a, b]: ReadonlyArray<string>) => `madd(${a}, ${b}, ${sum})`,
     term: "f32x4.mul($0, $1)"
-  },
-  wideProducts: { wide: true, plus: () => "", term: "" }
-} as const satisfies Record<NonNullable<Operation["overRow"]>, unknown>
-
-/** Buffers of a pass. */
-const buffersOf = ({ loads, stores }: Pass): ReadonlyArray<string> => [
-  ...new Set([...loads, ...stores].map(([buffer]) => buffer))
-]
+  }
+} as const satisfies Record<Exclude<Operation["overRow"], "wideProducts" | undefined>, unknown>
 
 /** Where the row begins in each of them, and where whole groups of this many numbers end. */
 const pointersOf = (own: ExpressionKernel, pass: Pass, numbers: number): ReadonlyArray<string> => {
@@ -192,51 +158,23 @@ const pointersOf = (own: ExpressionKernel, pass: Pass, numbers: number): Readonl
   ]
 }
 
-/** What is done for four numbers, without the sums. */
-const fourOf = (
-  names: Names,
-  { loads, each, stores }: Pass,
-  load: (pointer: string) => string,
-  store: (pointer: string, value: string) => string
-): ReadonlyArray<string> => [
-  ...loads.map(([buffer, own]) => `const ${names.of(own)} = ${load(buffer)}`),
-  ...each.map((own) => names.line(own)),
-  ...stores.map(([buffer, own]) => store(buffer, names.of(own)))
-]
-
-const whole = [
-  (pointer: string) => `v128.load(${pointer})`,
-  (pointer: string, value: string) => `v128.store(${pointer}, ${value})`
-] as const
-const part = [
-  (pointer: string) => `loadPart(${pointer}, rest)`,
-  (pointer: string, value: string) => `storePart(${pointer}, ${value}, rest)`
-] as const
-
 const advanced = (pass: Pass, bytes: number) => buffersOf(pass).map((name) => `${name} += ${bytes}`)
 
 /** Sums in float32: eight numbers at a time in two chains, then what is left one after the other. */
 const floatPass = (own: ExpressionKernel, names: Names, pass: Pass): ReadonlyArray<string> => {
   const { sums } = pass
-  const of = (sum: Operation) => SUMS[sum.overRow!]
+  const of = (sum: Operation) => SUMS[sum.overRow as keyof typeof SUMS]
   const chain = (letter: "a" | "b", offset: number) => [
-    ...fourOf(
-      names,
-      pass,
-      (pointer) => `v128.load(${pointer}, ${offset})`,
-      (pointer, value) => `v128.store(${pointer}, ${value}, ${offset})`
-    ),
+    ...passLines(names, pass, whole(offset)),
     ...sums.map(
       (sum) => `${names.of(sum)}${letter} = ${of(sum).plus(`${names.of(sum)}${letter}`, names.all(sum.operands))}`
     )
   ]
   const left = [
-    ...fourOf(
-      names,
-      pass,
-      (pointer) => `loadUpTo(${pointer}, left)`,
-      (pointer, value) => `storeUpTo(${pointer}, ${value}, left)`
-    ),
+    ...passLines(names, pass, {
+      load: (pointer) => `loadUpTo(${pointer}, left)`,
+      store: (pointer, value) => `storeUpTo(${pointer}, ${value}, left)`
+    }),
     ...sums.map((sum) => {
       const name = `${names.of(sum)}s`
       return `${name} = addLanes(${name}, ${filled(of(sum).term, names.all(sum.operands))}, left)`
@@ -276,10 +214,10 @@ const doublePass = (own: ExpressionKernel, names: Names, pass: Pass): ReadonlyAr
     "{",
     indented(pointersOf(own, pass, 4), 1),
     `  while (${buffersOf(pass)[0]} < whole) {`,
-    indented([...fourOf(names, pass, ...whole), ...added, ...advanced(pass, 16)], 2),
+    indented([...passLines(names, pass, whole()), ...added, ...advanced(pass, 16)], 2),
     "  }",
     "  if (rest !== 0) {",
-    indented([...fourOf(names, pass, ...part), ...added], 2),
+    indented([...passLines(names, pass, part), ...added], 2),
     "  }",
     "}",
     ...sums.map((sum) => `const ${names.of(sum)} = total64(${names.of(sum)}low, ${names.of(sum)}high)`)
@@ -293,21 +231,18 @@ const lastPass = (own: ExpressionKernel, names: Names, pass: Pass): ReadonlyArra
     .map(([name, output]) => `store<f32>(own.${name} + floats(i), f32x4.extract_lane(${names.of(output)}, 0))`),
   ...pointersOf(own, pass, 4),
   `while (${buffersOf(pass)[0]} < whole) {`,
-  indented([...fourOf(names, pass, ...whole), ...advanced(pass, 16)], 1),
+  indented([...passLines(names, pass, whole()), ...advanced(pass, 16)], 1),
   "}",
   "if (rest === 0) continue",
-  ...fourOf(names, pass, ...part)
+  ...passLines(names, pass, part)
 ]
 
 const overRows = (own: ExpressionKernel): string => {
-  const names = new Names()
-  const { leaves } = ordered(Object.values(own.outputs))
-  const lines = passesOf(own.outputs).flatMap((pass) => {
-    const wide = pass.sums.filter((sum) => SUMS[sum.overRow!].wide).length
-    if (wide !== 0 && wide !== pass.sums.length)
-      throw new Error(`${own.kernel.name}: float32 and float64 sums in one pass`)
-    const print = pass.sums.length === 0 ? lastPass : wide === 0 ? floatPass : doublePass
-    return [...pass.before.map((it) => names.line(it)), ...print(own, names, pass)]
+  const names = new Names(language)
+  const lines = rowLines(own, names, {
+    narrow: (pass) => floatPass(own, names, pass),
+    wide: (pass) => doublePass(own, names, pass),
+    last: (pass) => lastPass(own, names, pass)
   })
   return `${head(own)}  const n = own.n
   const rest = n & 3
@@ -318,7 +253,7 @@ ${indented(
 )}
   for (let i = first; i < last; i++) {
     const at = floats(n) * <usize>i
-${indented([...leaves.filter(isNamed).map((leaf) => names.line(leaf)), ...lines], 2)}
+${indented(lines, 2)}
   }
 }
 `
@@ -397,13 +332,9 @@ const PRINTERS = { tensors: overTensors, lists: overLists, rows: overRows } as c
 /** The text of one kernel. */
 export const printed = (own: ExpressionKernel): string => PRINTERS[own.over](own)
 
-/** Whatever order the modules were loaded in. */
-const sorted = <T extends ColumnKernel | ExpressionKernel>(kernels: ReadonlyArray<T>): ReadonlyArray<T> =>
-  kernels.toSorted((a, b) => (a.kernel.name < b.kernel.name ? -1 : 1))
-
 /** The module `./expressions`. */
 export const expressions = (): string => {
-  const { kernels, columns } = declaredExpressions
-  const texts = [...sorted(kernels).map(printed), ...sorted(columns).map(overColumns)]
+  const { kernels, columns } = sortedExpressions()
+  const texts = [...kernels.map(printed), ...columns.map(overColumns)]
   return [HEAD, ...texts].join("\n")
 }

@@ -2,7 +2,7 @@
  * Compiles our native kernels, `src/kernels/native/c`, into the libraries that are committed beside it, one for each platform:
  *
  *   bun run native             writes the libraries
- *   bun run native --print     prints the header that is made, without compiling
+ *   bun run native --print     prints the files that are made, without compiling
  *
  * The compiler is zig, whose clang builds for every platform on any: `python3 -m pip install ziglang==VERSION`, with the VERSION below,
  * and `ZIG="python3 -m ziglang"`, or a `zig` of that version on the path. A library holds the kernels once for each instruction set
@@ -14,6 +14,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import "../src/kernels/wasm/index.ts"
 import { declaredKernels, type Field, layoutOf } from "../src/kernels/index.ts"
+import { expressions } from "./native-expressions.ts"
 
 export const ZIG_VERSION = "0.17.1"
 
@@ -76,14 +77,19 @@ const KERNEL = /^KERNEL\((\w+)\)/gm
 
 const DESCRIBE = "describe.c"
 
+/** The files that are made. */
+const made = (): Readonly<Record<string, string>> => ({ "declared.h": declared(), ...expressions() })
+
 /** The files that are compiled for each instruction set, and their kernels. */
-const kernelFiles = (): ReadonlyArray<{ readonly file: string; readonly names: ReadonlyArray<string> }> =>
-  readdirSync(sources)
-    .filter((file) => file.endsWith(".c") && file !== DESCRIBE)
-    .sort()
-    .map((file) => ({
-      file,
-      names: [...readFileSync(sources + file, "utf8").matchAll(KERNEL)].map(([, name]) => name!)
+const kernelFiles = (folders: ReadonlyArray<string>) =>
+  folders
+    .flatMap((folder) => readdirSync(folder).map((name) => ({ name, path: join(folder, name) })))
+    .filter(({ name }) => name.endsWith(".c") && name !== DESCRIBE)
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .map(({ name, path }) => ({
+      name,
+      path,
+      kernels: [...readFileSync(path, "utf8").matchAll(KERNEL)].map(([, kernel]) => kernel!)
     }))
 
 const zig = (args: ReadonlyArray<string>): string => {
@@ -104,14 +110,14 @@ const FLAGS = [
 export const compile = ({ target, processors }: Platform): Uint8Array => {
   const folder = mkdtempSync(join(tmpdir(), "native-"))
   try {
-    const files = kernelFiles()
-    writeFileSync(join(folder, "declared.h"), declared())
+    for (const [name, text] of Object.entries(made())) writeFileSync(join(folder, name), text)
+    const files = kernelFiles([sources, folder])
     const common = [...FLAGS, "-target", target, "-I", folder, "-I", sources]
-    const names = JSON.stringify(files.flatMap(({ names }) => names).join(" "))
+    const names = JSON.stringify(files.flatMap(({ kernels }) => kernels).join(" "))
     const objects = processors.flatMap((processor) =>
-      files.map(({ file }) => {
-        const object = join(folder, `${file}-${processor}.o`)
-        zig(["cc", "-c", ...common, `-mcpu=${processor}`, sources + file, "-o", object])
+      files.map(({ name, path }) => {
+        const object = join(folder, `${name}-${processor}.o`)
+        zig(["cc", "-c", ...common, `-mcpu=${processor}`, path, "-o", object])
         return object
       })
     )
@@ -123,7 +129,7 @@ export const compile = ({ target, processors }: Platform): Uint8Array => {
   }
 }
 
-if (import.meta.main && process.argv.includes("--print")) console.log(declared())
+if (import.meta.main && process.argv.includes("--print")) console.log(Object.values(made()).join("\n"))
 else if (import.meta.main) {
   const version = zig(["version"])
   if (version !== ZIG_VERSION) throw new Error(`zig ${ZIG_VERSION} makes the committed libraries; this is ${version}`)

@@ -80,11 +80,15 @@ export const libraryFile = (): URL => {
   return new URL(`./kernels-${platform}-${arch}.${ENDINGS[platform] ?? "so"}`, import.meta.url)
 }
 
-/** Throws where there is no library for this platform, where the runtime may not open it, and where the processor lacks its instructions. */
-export const openLibrary = (file: string): NativeLibrary => {
+/**
+ * Throws where there is no library for this platform, where the runtime may not open it, and where the processor lacks its instructions.
+ * `wanted`: an instruction set that the processor has, in the place of its best.
+ */
+export const openLibrary = (file: string, wanted?: string): NativeLibrary => {
   const { text, kernels, pointer, addressOf } = foreign()
-  const [instructions, ...names] = text(file, "describe").split(" ")
-  if (!instructions) throw new Error(`${file} has no kernels for this processor`)
+  const [best, ...names] = text(file, "describe").split(" ")
+  if (!best) throw new Error(`${file} has no kernels for this processor`)
+  const instructions = wanted ?? best
   const calls = kernels(
     file,
     names.map((name) => `${name}_${instructions}`)

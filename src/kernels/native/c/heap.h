@@ -31,7 +31,8 @@
 #endif
 
 /** The head of a kernel. */
-#define KERNEL(name) EXPORTED void SUFFIX(name)(uint8_t *heap, uint32_t at, int32_t chunk, uint32_t scratch_at)
+#define KERNEL(name)                                                                                                    \
+  EXPORTED void SUFFIX(name)(uint8_t *heap, uint32_t at, int32_t chunk [[gnu::unused]], uint32_t scratch_at [[gnu::unused]])
 /** Its arguments. */
 #define ARGUMENTS(Type) const Type *args = (const Type *)(heap + at)
 /** Floats at a byte address. */
@@ -41,23 +42,34 @@
 
 typedef float vec __attribute__((vector_size(4 * W)));
 typedef int32_t ivec __attribute__((vector_size(4 * W)));
+typedef uint32_t uvec __attribute__((vector_size(4 * W)));
+/** as the compiler's masked loads and stores want them */
+typedef float masked __attribute__((ext_vector_type(W)));
+typedef _Bool mask __attribute__((ext_vector_type(W)));
 /** where tensors lie: 4 bytes apart */
 typedef vec loose __attribute__((aligned(4)));
+
+/** The number of each lane. */
+#if W == 16
+#define PLACES ((uvec){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15})
+#elif W == 8
+#define PLACES ((uvec){0, 1, 2, 3, 4, 5, 6, 7})
+#else
+#define PLACES ((uvec){0, 1, 2, 3})
+#endif
 
 INLINE vec load(const float *p) { return *(const loose *)p; }
 INLINE void store(float *p, vec x) { *(loose *)p = x; }
 INLINE vec splat(float x) { return x - (vec){}; }
 INLINE int32_t least(int32_t a, int32_t b) { return a < b ? a : b; }
 
+INLINE uvec splat_word(uint32_t x) { return x - (uvec){}; }
+
+/** The first `count` lanes, at most W. */
+INLINE mask lanes(int32_t count) { return __builtin_convertvector(PLACES < splat_word(count), mask); }
 /** The first `count` < W floats at p; the other lanes are 0. */
-INLINE vec load_part(const float *p, int32_t count) {
-  vec x = {};
-  for (int32_t i = 0; i < count; i++) x[i] = p[i];
-  return x;
-}
-INLINE void store_part(float *p, vec x, int32_t count) {
-  for (int32_t i = 0; i < count; i++) p[i] = x[i];
-}
+INLINE vec load_part(const float *p, int32_t count) { return (vec)__builtin_masked_load(lanes(count), p); }
+INLINE void store_part(float *p, vec x, int32_t count) { __builtin_masked_store(lanes(count), (masked)x, p); }
 INLINE float total(vec x) {
   float part[W];
   store(part, x);

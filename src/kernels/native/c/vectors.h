@@ -1,0 +1,56 @@
+/** What expressions are made of, beside the operators of vectors; with WebAssembly's meaning where a number is NaN or 0. */
+#pragma once
+#include "heap.h"
+
+typedef double dvec __attribute__((vector_size(4 * W)));
+typedef float half_vec __attribute__((vector_size(2 * W)));
+
+#if W == 16
+#define HALF(x, from)                                                                                                   \
+  __builtin_shufflevector(x, x, from, from + 1, from + 2, from + 3, from + 4, from + 5, from + 6, from + 7)
+#elif W == 8
+#define HALF(x, from) __builtin_shufflevector(x, x, from, from + 1, from + 2, from + 3)
+#else
+#define HALF(x, from) __builtin_shufflevector(x, x, from, from + 1)
+#endif
+
+INLINE int32_t most(int32_t a, int32_t b) { return a > b ? a : b; }
+
+/** The first and the last W / 2 floats as float64. */
+INLINE dvec low(vec x) { return __builtin_convertvector(HALF(x, 0), dvec); }
+INLINE dvec high(vec x) { return __builtin_convertvector(HALF(x, W / 2), dvec); }
+INLINE double total64(dvec x) {
+  double sum = 0;
+  for (int i = 0; i < W / 2; i++) sum += x[i];
+  return sum;
+}
+
+/** b where the condition holds, else a. */
+INLINE vec select(vec a, vec b, ivec condition) { return (vec)((~condition & (ivec)a) | (condition & (ivec)b)); }
+/** The first `count` numbers; the others are 0. */
+INLINE vec first_of(vec x, int32_t count) { return select(splat(0), x, PLACES < splat_word(count)); }
+/** b where a < b, else a: NaN where a is. */
+INLINE vec pmax(vec a, vec b) { return select(a, b, a < b); }
+INLINE vec magnitude(vec x) { return __builtin_elementwise_abs(x); }
+INLINE vec root(vec x) { return __builtin_elementwise_sqrt(x); }
+
+/** eˣ as in `../../wasm/assembly/exp.ts`. */
+INLINE vec exponential(vec x) {
+  const float ROUNDING = 12582912; // 1.5·2²³
+  const vec y = select(x, splat(89), splat(89) < x);
+  const vec shifted = y * splat(1.44269504088896341f) + splat(ROUNDING);
+  const vec n = shifted - splat(ROUNDING);
+  const vec r = n * splat(2.12194440e-4f) + (n * splat(-0.693359375f) + y);
+  vec p = splat(1.9875691500e-4f);
+  p = p * r + splat(1.3981999507e-3f);
+  p = p * r + splat(8.3334519073e-3f);
+  p = p * r + splat(4.1665795894e-2f);
+  p = p * r + splat(1.6666665459e-1f);
+  p = p * r + splat(5.0000001201e-1f);
+  p = p * (r * r) + r + splat(1);
+  const uvec power = ((uvec)shifted + splat_word(127 - 0x4b400000)) << 23;
+  // for an x far below the value here is meaningless
+  return select(p * (vec)power, splat(0), x < splat(-87.3f));
+}
+
+INLINE vec sigmoid(vec x) { return splat(1) / (splat(1) + exponential(-x)); }
