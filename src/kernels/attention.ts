@@ -84,8 +84,10 @@ const backward = (dO: Tensor, q: Tensor, k: Tensor, v: Tensor, P: Tensor, shape:
 /** Multiplications below which a second thread, or a chunk of its own, costs more than it saves. */
 const WORTH_SHARING = 1 << 16
 
-/** Floats that n columns take up in panels of 12 and 8: at most this. */
-const inPanels = (n: number): number => n + 8
+/** Floats that n columns take up in the panels of either engine, of 32 columns or fewer. */
+const inPanels = (n: number): number => Math.ceil(n / 32) * 32
+/** Queries that go through everything together, at most, and floats to the next address that vectors like. */
+const [ROWS, ALIGNED] = [12, 16]
 
 const WORDS = {
   length: "u32",
@@ -102,14 +104,16 @@ const attentionKernel = declareKernel({
   name: "attention",
   buffers: { q: read("f32"), k: read("f32"), v: read("f32"), mask: read("f32"), p: write("f32"), o: write("f32") },
   words: WORDS,
-  scratch: ({ length, d }) => 4 * ((4 + inPanels(d)) * inPanels(length) + (3 + length) * inPanels(d))
+  scratch: ({ length, d }) =>
+    4 * (ALIGNED + (1 + ROWS + inPanels(d)) * inPanels(length) + (ROWS + length) * inPanels(d))
 })
 
 const gradientKernel = declareKernel({
   name: "attentionGradient",
   buffers: { ...reads("f32", "q", "k", "v", "p", "dO"), ...writes("f32", "dq", "dk", "dv") },
   words: WORDS,
-  scratch: ({ length, d }) => 4 * (3 * inPanels(d) + length * inPanels(length) + 2 * inPanels(length) * inPanels(d))
+  scratch: ({ length, d }) =>
+    4 * (ALIGNED + 3 * inPanels(d) + length * inPanels(length) + 2 * inPanels(length) * inPanels(d))
 })
 
 /** Words of either, and chunks. */

@@ -62,6 +62,8 @@ INLINE vec load(const float *p) { return *(const loose *)p; }
 INLINE void store(float *p, vec x) { *(loose *)p = x; }
 INLINE vec splat(float x) { return x - (vec){}; }
 INLINE int32_t least(int32_t a, int32_t b) { return a < b ? a : b; }
+/** The next address that vectors of every width may lie at. */
+INLINE float *aligned(float *p) { return (float *)(((uintptr_t)p + 63) & ~(uintptr_t)63); }
 
 INLINE uvec splat_word(uint32_t x) { return x - (uvec){}; }
 
@@ -75,5 +77,12 @@ INLINE float total(vec x) {
   store(part, x);
   for (int32_t half = W / 2; half > 0; half /= 2)
     for (int32_t i = 0; i < half; i++) part[i] += part[i + half];
+  return part[0];
+}
+INLINE float largest(vec x) {
+  float part[W];
+  store(part, x);
+  for (int32_t half = W / 2; half > 0; half /= 2)
+    for (int32_t i = 0; i < half; i++) part[i] = part[i] < part[i + half] ? part[i + half] : part[i];
   return part[0];
 }

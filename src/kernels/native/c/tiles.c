@@ -84,3 +84,22 @@ void pack_columns(const float *b, size_t ldb, int32_t k, int32_t width, float *t
       for (int32_t i = 0; i < COLUMNS; i++) to[i] = i < width ? b[i] : 0;
   }
 }
+
+void pack_all_rows(const float *b, size_t ldb, int32_t k, int32_t n, float *to) {
+  for (int32_t j = 0; j < n; j += COLUMNS) pack_rows(b + j * ldb, ldb, k, least(COLUMNS, n - j), to + (size_t)j * k);
+}
+
+void pack_all_columns(const float *b, size_t ldb, int32_t k, int32_t n, float *to) {
+  for (int32_t j = 0; j < n; j += COLUMNS) pack_columns(b + j, ldb, k, least(COLUMNS, n - j), to + (size_t)j * k);
+}
+
+void multiply(int32_t m, int32_t n, int32_t k, int contiguous, Side a, const float *panels, float *c, size_t ldc, int32_t start) {
+  const int32_t tiles = (m + ROWS - 1) / ROWS;
+  for (int32_t j = 0; j < n; j += COLUMNS)
+    for (int32_t i = 0; i < tiles; i++) {
+      const int32_t first = m * i / tiles, next = m * (i + 1) / tiles;
+      const Tile t = {.a = {a.at + first * a.row, a.row, a.term}, .b = panels + (size_t)j * k, .step = COLUMNS, .k = k,
+                      .c = c + first * ldc + j, .ldc = ldc, .width = least(COLUMNS, n - j), .start = start};
+      run_tile(next - first, contiguous, &t);
+    }
+}

@@ -55,6 +55,21 @@ void pack_rows(const float *b, size_t ldb, int32_t k, int32_t width, float *to);
 /** Columns of B [k, columns] → a panel [k, COLUMNS]; missing columns are 0. */
 void pack_columns(const float *b, size_t ldb, int32_t k, int32_t width, float *to);
 
+/** n columns and those that fill the last panel. */
+INLINE int32_t padded(int32_t n) { return (n + COLUMNS - 1) / COLUMNS * COLUMNS; }
+
+#define pack_all_rows SUFFIX(pack_all_rows)
+/** Rows of B [n, k] → panels of all its n columns, one after the other: padded(n)·k floats. */
+void pack_all_rows(const float *b, size_t ldb, int32_t k, int32_t n, float *to);
+
+#define pack_all_columns SUFFIX(pack_all_columns)
+/** Columns of B [k, n] → panels. */
+void pack_all_columns(const float *b, size_t ldb, int32_t k, int32_t n, float *to);
+
+#define multiply SUFFIX(multiply)
+/** C [m, n] = A·B, or C += A·B, B [k, n] in panels. Tiles are of equal height, so that none is left with a row or two. */
+void multiply(int32_t m, int32_t n, int32_t k, int contiguous, Side a, const float *panels, float *c, size_t ldc, int32_t start);
+
 /** 16 or 8 or 4 terms of W rows of B → W columns of a panel. */
 INLINE void transpose(const float *from, size_t stride, float *to, size_t step) {
   vec x[W];
