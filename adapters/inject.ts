@@ -8,8 +8,16 @@ import type { Scalar, Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { type DropoutMask, denseLinear, dequantized, dropout, embedded, frozenLinear } from "../src/kernels/index.ts"
-import type { InputOf, Model, Network, OutputOf, RunBlock } from "../src/models/index.ts"
+import { type DropoutMask, denseLinear, dequantized, dropout, embedded } from "../src/kernels/index.ts"
+import {
+  baseLayer,
+  baseLinear,
+  type InputOf,
+  type Model,
+  type Network,
+  type OutputOf,
+  type RunBlock
+} from "../src/models/index.ts"
 import { randomStream } from "../src/numbers/index.ts"
 import type { Transform } from "../src/optimizers/index.ts"
 import {
@@ -17,13 +25,12 @@ import {
   type DenseRole,
   type DeviceReadError,
   everyTensorOf,
-  type FrozenMatrix,
   type Linear,
   type LinearSite,
   type Trainable,
   type Weights
 } from "../src/tensors/index.ts"
-import type { AdapterMethod, BaseLayer, InitSource } from "./adapter.ts"
+import type { AdapterMethod, InitSource } from "./adapter.ts"
 import { type Calibrate, type InitError, noCalibration } from "./init/calibration.ts"
 import { none } from "./none.ts"
 import type { SitePart } from "./peft.ts"
@@ -190,25 +197,26 @@ const wholeParameter = (model: Network, name: string): Tensor => {
 type MaskOf = (site: LinearSite) => DropoutMask | undefined
 
 /** The method at its sites; elsewhere the frozen base, or a module to save, which is in `trained`. */
-const adaptedLinear =
-  <Options>(
-    model: Network,
-    method: AdapterMethod<Options>,
-    layout: ReadonlyMap<string, Place>,
-    current: Trainable,
-    trained: ReadonlyMap<string, Tensor>,
-    maskOf: MaskOf
-  ): Linear =>
-  (site, x) => {
-    const base = baseLayer(model, site)
+const adaptedLinear = <Options>(
+  model: Network,
+  method: AdapterMethod<Options>,
+  layout: ReadonlyMap<string, Place>,
+  current: Trainable,
+  trained: ReadonlyMap<string, Tensor>,
+  maskOf: MaskOf
+): Linear => {
+  const frozen = baseLinear(model)
+  return (site, x) => {
     const place = layout.get(site.name)
-    if (place !== undefined) return method.forward(site, partOf(current, place), x, base, maskOf(site))
+    if (place !== undefined)
+      return method.forward(site, partOf(current, place), x, baseLayer(model, site), maskOf(site))
     // a module is trained as a whole: its bias too
     const W = trained.get(`${site.name}.weight`) as Tensor2D | undefined
-    if (site.kind === "embedding") return embedded(x, W ?? dequantized(base.W))
-    if (W === undefined) return frozenLinear(x, base.W, base.bias)
+    if (W === undefined) return frozen(site, x)
+    if (site.kind === "embedding") return embedded(x, W)
     return denseLinear(x, W, (trained.get(`${site.name}.bias`) as Tensor1D | undefined) ?? null)
   }
+}
 
 const tapped =
   (linear: Linear, tap: Tap, maskOf: MaskOf): Linear =>
@@ -246,12 +254,6 @@ const partOf = (trainable: Trainable, { pairs, dense, frozen }: Place): Trainabl
   frozen: trainable.frozen?.slice(...frozen) ?? [],
   ...(trainable.shared === undefined ? {} : { shared: trainable.shared })
 })
-
-const baseLayer = ({ weights, packed }: Network, site: LinearSite): BaseLayer => {
-  const name = `${site.name}.weight`
-  const W: FrozenMatrix = packed?.get(name) ?? (weights(name) as Tensor2D)
-  return { W, bias: site.bias === false ? null : (weights(`${site.name}.bias`) as Tensor1D) }
-}
 
 /** The position of training. */
 export interface TrainingPlace {

@@ -28,6 +28,7 @@ import { injectToRestore, type ResolvedPlan } from "./plan/index.ts"
 import {
   adaptPlan,
   evaluatorOf,
+  loadPlanModel,
   openPlanSession,
   Progress,
   presentRun,
@@ -51,7 +52,7 @@ export const train = (resolved: ResolvedPlan, { directory, resume }: TrainOption
       return yield* alreadyFinished(kind, found, resolved, found.finished).pipe(within(found.guard))
     }
     const { session, run } = yield* Effect.gen(function* () {
-      const model = yield* kind.load(resolved)
+      const model = yield* loadPlanModel(kind, resolved)
       const adapted = yield* (found?.checkpoint ?? null) === null
         ? adaptPlan(kind, model, resolved)
         : injectToRestore(model, resolved)

@@ -14,6 +14,8 @@ interface Limit {
 const mebibyte = 2 ** 20
 
 export const limits = {
+  // a run's own: 14,000 rows of 25 tokens of MiniLM, an eighth of what wasm has
+  "prefix-bytes": { default: 512 * mebibyte, unit: "bytes" },
   // the largest tokenizer.json in use (a vocabulary of 256,000 with its merges) has about half as many
   "text-file-bytes": { default: 64 * mebibyte, unit: "bytes" },
   // a plan is a page; what can make it long is its list of labels, of which 50,000 fit

@@ -87,6 +87,8 @@ export interface LengthPercentiles {
   /** 95 % of the texts have at most this many */
   readonly p95: number
   readonly max: number
+  /** tokens that are left of a text on average, cut at `maxLength` */
+  readonly mean: number
   /** share of the texts that are longer than `maxLength`, in 0 … 1 */
   readonly truncated: number
 }
@@ -115,7 +117,8 @@ export const lengthPercentiles = (
     const lengths = Uint32Array.from(measured).sort()
     const percentile = percentilesOf(lengths)
     const truncated = lengths.filter((length) => length > maxLength).length / Math.max(1, count)
-    return { sample: count, p50: percentile(0.5), p95: percentile(0.95), max: percentile(1), truncated }
+    const mean = measured.reduce((sum, length) => sum + Math.min(length, maxLength), 0) / Math.max(1, count)
+    return { sample: count, mean, p50: percentile(0.5), p95: percentile(0.95), max: percentile(1), truncated }
   })
 
 /** Nearest rank, of lengths in ascending order. */

@@ -36,6 +36,11 @@ export interface DeviceShape {
    * padding.
    */
   readonly padMultiple: number
+  /**
+   * Whether a row's hidden states are the same bits whichever rows share its batch and however far it is padded: then those that come
+   * again may be kept.
+   */
+  readonly rowsAlone: boolean
   /** Steps to give the device before its numbers are read: a read waits for all that a GPU has yet to do. */
   readonly stepsPerRead: number
   readonly describe: () => DeviceDescription

@@ -67,11 +67,13 @@ const versionsIn = (runtime: Runtime) => ({ tfjs: tf.version_core, runtime: runt
 /** A device without a GPU: nothing is asynchronous, so an error is thrown where it happens. */
 const onCpu = (
   runtime: Runtime,
-  { backend, threads, simd, ...more }: Omit<DeviceDescription, "versions">
+  { backend, threads, simd, ...more }: Omit<DeviceDescription, "versions">,
+  rowsAlone: boolean
 ): DeviceShape => ({
   backend,
   threads,
   padMultiple: 1,
+  rowsAlone,
   stepsPerRead: 1,
   describe: () => ({
     backend,
@@ -89,12 +91,16 @@ const onCpu = (
 /** A device is what it is open as: a process has one wasm memory, and whoever opens it again gets its kernels. */
 const openWasm = (runtime: Runtime, choice: WasmChoice): Opening =>
   Effect.map(runtime.openWasm(choice), ({ notice, instructions, threads, simd }) =>
-    onCpu(runtime, {
-      threads,
-      simd,
-      ...(instructions === undefined ? { backend: "wasm" } : { backend: "native", instructions }),
-      ...(notice === undefined ? {} : { notice })
-    })
+    onCpu(
+      runtime,
+      {
+        threads,
+        simd,
+        ...(instructions === undefined ? { backend: "wasm" } : { backend: "native", instructions }),
+        ...(notice === undefined ? {} : { notice })
+      },
+      true
+    )
   )
 
 const openCpu = (runtime: Runtime): Opening =>
@@ -109,7 +115,7 @@ const openCpu = (runtime: Runtime): Opening =>
       Effect.promise(async () => {
         if (previous && tf.findBackendFactory(previous)) await tf.setBackend(previous)
       })
-  ).pipe(Effect.as(onCpu(runtime, { backend: "cpu", threads: 1, simd: false })))
+  ).pipe(Effect.as(onCpu(runtime, { backend: "cpu", threads: 1, simd: false }, false)))
 
 /** The engine and its programs, a third of what a page would load: only where a GPU is opened. */
 const webgpuDevice = Effect.tryPromise({
@@ -124,6 +130,7 @@ const openGpu = (runtime: Runtime, adapter: GPUAdapter): Opening =>
       backend: "webgpu" as const,
       threads: 1,
       padMultiple: GPU_PAD_MULTIPLE,
+      rowsAlone: false, // products are tiled by their shapes, and memory there is dear
       stepsPerRead: GPU_STEPS_PER_READ,
       describe: () => ({
         backend: "webgpu" as const,

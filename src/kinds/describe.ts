@@ -4,13 +4,13 @@
 import { methodOf } from "../../adapters/index.ts"
 import { factsOfOptimizer } from "../../schemas/index.ts"
 import type { RankBudget } from "../optimizers/index.ts"
-import type { ResolvedPlan } from "../plan/index.ts"
+import { prefixText, type ResolvedPlan } from "../plan/index.ts"
 import { percent } from "../training/index.ts"
 import type { RunKind } from "./kind.ts"
 
 /** Everything that is known of a resolved plan, for machines. */
 export const planJson = ({ words }: RunKind, resolved: ResolvedPlan): Readonly<Record<string, unknown>> => {
-  const { data, selected, steps, trainable, memory, warnings } = resolved
+  const { data, selected, steps, trainable, memory, prefix, warnings } = resolved
   const ranks = ranksOf(resolved)
   const { model, ...more } = words.json(resolved)
   return {
@@ -21,6 +21,7 @@ export const planJson = ({ words }: RunKind, resolved: ResolvedPlan): Readonly<R
     ...(ranks === undefined ? {} : { ranks }),
     steps,
     memory,
+    ...(prefix === null ? {} : { prefix }),
     data: data.describe(),
     ...more,
     warnings
@@ -81,7 +82,7 @@ const ranksLine = ({ initial, target, end }: RankBudget, sites: number): string 
 
 /** Several lines, for a person. */
 export const describePlan = ({ words }: RunKind, resolved: ResolvedPlan): string => {
-  const { plan, name, data, selected, steps, trainable, memory, warnings } = resolved
+  const { plan, name, data, selected, steps, trainable, memory, prefix, warnings } = resolved
   const { training } = plan
   const ranks = ranksOf(resolved)
   const share = trainable.total / (trainable.frozen + trainable.total)
@@ -95,7 +96,8 @@ export const describePlan = ({ words }: RunKind, resolved: ResolvedPlan): string
     ...(ranks === undefined ? [] : [ranksLine(ranks, selected.sites.length)]),
     ...(weights === undefined ? [] : [`weights    ${weights}`]),
     `steps      ${number(steps)} of ${training.batchSize * training.accumulate} rows`,
-    `memory     about ${megabytes(memory.total)}: weights ${megabytes(memory.weights)}, trained ${megabytes(memory.trainable)}, activations ${megabytes(memory.activations)} at most, a checkpoint ${megabytes(memory.checkpoint)}`,
+    `memory     about ${megabytes(memory.total)}: weights ${megabytes(memory.weights)}, trained ${megabytes(memory.trainable)}, activations ${megabytes(memory.activations)} at most, a checkpoint ${megabytes(memory.checkpoint)}${memory.kept === 0 ? "" : `, kept rows ${megabytes(memory.kept)}`}`,
+    ...(prefix === null ? [] : [`prefix     ${prefixText(prefix)} (not on webgpu)`]),
     ...(lengths === undefined ? [] : [`lengths    ${lengths}`]),
     "",
     table(data.describe().map((split) => [split.split, `${number(split.rows)} rows`, words.rows(split)])),

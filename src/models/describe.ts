@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import { type Checkpoint, openCheckpoint, shapeProblems, storedName } from "./checkpoint.ts"
-import { encoderParameters, encoderSites } from "./encoder.ts"
+import { encoderParameters, encoderSites, encoderStack } from "./encoder.ts"
 import { families, familyOf } from "./families.ts"
 import { namedByNumber } from "./family.ts"
 import { type HeadInit, headLayers, type Pooling } from "./head.ts"
@@ -50,6 +50,7 @@ export const describe = (
       family: family.name,
       sites: encoderSites(encoder),
       parameters,
+      stack: encoderStack(encoder),
       head,
       labels,
       hiddenSize: config.hiddenSize,

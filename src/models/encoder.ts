@@ -12,7 +12,7 @@
 import type { Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import { additiveMask, attention, gelu, layerNorm } from "../kernels/index.ts"
-import type { Linear, LinearSite, Weights } from "../tensors/index.ts"
+import { type Linear, type LinearSite, textSequences, type Weights } from "../tensors/index.ts"
 import type { BlockNames, EncoderConfig, Family } from "./family.ts"
 import {
   linearParameters,
@@ -20,6 +20,7 @@ import {
   type ParameterSpec,
   type RunBlock,
   runOnce,
+  type Stack,
   type TokenBatch
 } from "./model.ts"
 
@@ -78,19 +79,26 @@ export const encoderSites = ({ blocks }: Encoder): ReadonlyArray<LinearSite> =>
 /** Every parameter that `encode` reads. */
 export const encoderParameters = ({ config, blocks }: Encoder): ReadonlyArray<ParameterSpec> => {
   const { hiddenSize, vocabularySize, positions, tokenTypes } = config
-  const norm = (name: string) => normParameters(name, hiddenSize)
   return [
     { name: EMBEDDINGS.word, shape: [vocabularySize, hiddenSize] },
     { name: EMBEDDINGS.position, shape: [positions, hiddenSize] },
     ...(tokenTypes === 0 ? [] : [{ name: EMBEDDINGS.tokenType, shape: [tokenTypes, hiddenSize] }]),
-    ...norm(EMBEDDINGS.norm),
-    ...blocks.flatMap(({ names, sites }) => [
-      ...Object.values(sites).flatMap(linearParameters),
-      ...norm(names.attentionNorm),
-      ...norm(names.outputNorm)
-    ])
+    ...normParameters(EMBEDDINGS.norm, hiddenSize),
+    ...blocks.flatMap((block) => blockParameters(block, hiddenSize))
   ]
 }
+
+const blockParameters = ({ names, sites }: Block, hiddenSize: number): ReadonlyArray<ParameterSpec> => [
+  ...Object.values(sites).flatMap(linearParameters),
+  ...normParameters(names.attentionNorm, hiddenSize),
+  ...normParameters(names.outputNorm, hiddenSize)
+]
+
+export const encoderStack = ({ config, blocks }: Encoder): Stack => ({
+  blocks: blocks.map((block) => blockParameters(block, config.hiddenSize).map(({ name }) => name)),
+  width: config.hiddenSize,
+  sequences: textSequences
+})
 
 /** h₀ [tokens, hidden] */
 export const embed = ({ family, config }: Encoder, batch: TokenBatch, weights: Weights): Tensor2D =>

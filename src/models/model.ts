@@ -9,7 +9,7 @@ import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import * as Schema from "effect/Schema"
 import { listedLines, withoutSecrets } from "../boundary/index.ts"
 import { isUrl } from "../files/index.ts"
-import type { Linear, LinearSite, PackedMatrix, TokenRows, Weights } from "../tensors/index.ts"
+import type { Linear, LinearSite, PackedMatrix, Sequences, TokenRows, Weights } from "../tensors/index.ts"
 
 /** Everything that is wrong with a model folder. */
 export class ModelError extends Schema.TaggedError<ModelError>()("ModelError", {
@@ -73,6 +73,19 @@ export type RunBlock = <Inputs extends ReadonlyArray<Tensor>>(
 
 export const runOnce: RunBlock = (block, ...inputs) => block(...inputs)
 
+/**
+ * A forward pass that is a stack of blocks: it calls `runBlock` once for each, in their order, with the hidden states [size·length, width]
+ * first. Those of a row depend on the row's own tokens alone.
+ */
+export interface Stack {
+  /** names of the parameters that each block reads */
+  readonly blocks: ReadonlyArray<ReadonlyArray<string>>
+  readonly width: number
+  // a method, whose argument a network may narrow
+  /** The rows of a batch, one by one. */
+  sequences(batch: Rows): Sequences
+}
+
 export interface Network {
   readonly sites: ReadonlyArray<LinearSite>
   /** every frozen parameter the forward pass needs (the head's not included) */
@@ -85,6 +98,8 @@ export interface Network {
   readonly weights: Weights
   /** weights of linear layers that are held in fewer bits, by parameter name; absent: none */
   readonly packed?: ReadonlyMap<string, PackedMatrix> | undefined
+  /** absent: its forward pass is no stack of blocks */
+  readonly stack?: Stack | undefined
   // methods, whose arguments a network may narrow to batches and inputs of its own
   /** A batch on the device. */
   toDevice(batch: Rows): OnDevice<unknown, unknown>
@@ -141,6 +156,8 @@ export interface ModelDescription {
   readonly sites: ReadonlyArray<LinearSite>
   /** every frozen parameter the forward pass needs (the head's not included) */
   readonly parameters: ReadonlyArray<ParameterSpec>
+  /** absent: its forward pass is no stack of blocks */
+  readonly stack?: Stack | undefined
   readonly head: HeadSpec
   /** class names, in the order of the logits */
   readonly labels: ReadonlyArray<string>

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { gaussian, randomStream } from "../numbers/index.ts"
 import { bert } from "./bert.ts"
-import { encoderOf, encoderParameters, encoderSites } from "./encoder.ts"
+import { encoderOf, encoderParameters, encoderSites, encoderStack } from "./encoder.ts"
 import type { EncoderConfig } from "./family.ts"
 import { headLayers, newHeadParameters } from "./head.ts"
 import { forwardOf, textToDevice } from "./load.ts"
@@ -46,6 +46,7 @@ export const randomBert = (config: EncoderConfig): Effect.Effect<Model, never, S
       family: bert.name,
       sites: encoderSites(encoder),
       parameters,
+      stack: encoderStack(encoder),
       head,
       maxLength,
       prefix: bert.prefix,

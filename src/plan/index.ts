@@ -17,10 +17,12 @@ export {
   machineMemory,
   memoryWarnings
 } from "./memory-limits.ts"
+export { frozenBlocksOf, plannedPrefix, prefixText, withPrefix } from "./prefix.ts"
 export { type PlanFile, PlanFileError, planFromValue, readPlan, relocate } from "./read.ts"
 export {
   type Adaptable,
   type OpenedData,
+  type PlannedPrefix,
   type ResolvedPlan,
   ResolveError,
   type SiteOptions,

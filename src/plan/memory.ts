@@ -6,6 +6,7 @@
  *   activations   of a training batch, what the backward pass wants of all layers and the gradients within one; with
  *                 `training.recompute: "blocks"` every layer's input, and the rest of one layer at a time. Of an evaluation batch
  *                 everything that one layer makes. The larger of the two
+ *   kept          what frozen blocks make of rows that come again, where the plan keeps it
  *   checkpoint    the trained state once more, read for its file and not yet collected
  *
  * An estimate for choosing a batch size, not a bound: it takes texts to fill `data.maxLength`, where shorter ones need less.
@@ -34,6 +35,8 @@ export interface MemoryEstimate {
   readonly trainable: number
   readonly activations: number
   readonly checkpoint: number
+  /** of rows under the lowest adapted block (`prefix.ts`); 0 unless the plan keeps them */
+  readonly kept: number
   /** with the process's own */
   readonly total: number
 }
@@ -82,7 +85,7 @@ export const memoryEstimate = (
   const moving = FLOAT * (3 * parameters + 2 * moments + 3 * frozen) + ofProbe(plan, linear)
   const checkpoint = FLOAT * (parameters + moments + frozen)
   const total = RUNTIME + weights + moving + activations + checkpoint
-  return { weights, trainable: moving, activations, checkpoint, total }
+  return { weights, trainable: moving, activations, checkpoint, kept: 0, total }
 }
 
 /** Bytes of the full gradients that diagnostics hold at a time, at most. */

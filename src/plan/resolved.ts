@@ -53,6 +53,19 @@ export interface OpenedData {
   readonly describe: () => ReadonlyArray<SplitSummary>
 }
 
+/** The prefix of a plan that keeps it. */
+export interface PlannedPrefix {
+  /** frozen ones, and all */
+  readonly blocks: number
+  readonly of: number
+  /** of the rows that come again */
+  readonly wanted: number
+  /** bytes that may be kept */
+  readonly bytes: number
+  /** whether training's rows come again, or those of evaluations alone */
+  readonly training: boolean
+}
+
 export interface ResolvedPlan<
   Plan extends RunPlan = RunPlan,
   Model extends Adaptable = Adaptable,
@@ -72,5 +85,7 @@ export interface ResolvedPlan<
   readonly steps: number
   readonly trainable: TrainableCounts
   readonly memory: MemoryEstimate
+  /** the frozen blocks that are computed once a row; null: there are none, or nothing comes again */
+  readonly prefix: PlannedPrefix | null
   readonly warnings: ReadonlyArray<string>
 }

@@ -4,11 +4,12 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Adapted, noCalibration } from "../../adapters/index.ts"
 import { factsOfOptimizer } from "../../schemas/index.ts"
+import type { BatchPosition } from "../data/index.ts"
 import { Device } from "../device/device.ts"
 import type { Runner } from "../kinds/index.ts"
-import type { Network } from "../models/index.ts"
+import { keepPrefix, type Network, type Rows } from "../models/index.ts"
 import { fromConfig } from "../optimizers/index.ts"
-import { calibrationOfPlan, injectPlan, type ResolvedPlan } from "../plan/index.ts"
+import { calibrationOfPlan, injectPlan, prefixText, type ResolvedPlan } from "../plan/index.ts"
 import {
   calibrating,
   type DiagnosticsReport,
@@ -20,6 +21,20 @@ import {
   sessionSteps
 } from "../training/index.ts"
 import { Progress } from "./progress.ts"
+
+/** The plan's model, its frozen blocks computed once a row where that pays and the device allows it. */
+export const loadPlanModel = (runner: Runner, resolved: ResolvedPlan) =>
+  Effect.gen(function* () {
+    const model = yield* runner.load(resolved)
+    const { prefix } = resolved
+    const { rowsAlone } = yield* Device
+    if (prefix === null || !rowsAlone) return model
+    const tell = yield* Progress
+    yield* tell({ kind: "notice", message: prefixText(prefix) })
+    // batches of training have their place in the plan, others have not
+    const comesAgain = (batch: Rows & Partial<BatchPosition>) => prefix.training || batch.epoch === undefined
+    return yield* keepPrefix(model, { ...prefix, comesAgain })
+  })
 
 /** A loaded model with the plan's adapter at step 0. An init that needs calibration sees the first batches, as training will. */
 export const adaptPlan = (runner: Runner, model: Network, resolved: ResolvedPlan) =>

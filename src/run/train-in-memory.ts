@@ -16,7 +16,7 @@ import type { EvaluationReport } from "../output/index.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
 import type { DiagnosticsReport, StepReport } from "../training/index.ts"
 import { evaluatorOf } from "./evaluator.ts"
-import { adaptPlan, openPlanSession, stepsOfPlan } from "./plan-session.ts"
+import { adaptPlan, loadPlanModel, openPlanSession, stepsOfPlan } from "./plan-session.ts"
 import { Progress } from "./progress.ts"
 
 export interface TrainInMemoryOptions {
@@ -42,7 +42,7 @@ export const trainInMemory = (resolved: ResolvedPlan, { directory = "adapter" }:
     const device = yield* Device
     const tell = yield* Progress
     const kind = yield* loadKind(resolved.plan)
-    const model = yield* kind.load(resolved)
+    const model = yield* loadPlanModel(kind, resolved)
     const adapted = yield* adaptPlan(kind, model, resolved)
     const session = yield* openPlanSession(kind, adapted, resolved)
     const evaluator = evaluatorOf(kind, adapted, resolved, { append: () => Effect.void, history: [], checkpoint: null })

@@ -11,7 +11,14 @@ export {
   uploadPacked
 } from "./packed-matrix.ts"
 export { DeviceReadError, isHostResident, readTensor } from "./read.ts"
-export type { CausalRows, CausalTokenizer, TokenRows } from "./rows.ts"
+export {
+  type CausalRows,
+  type CausalTokenizer,
+  causalSequences,
+  type Sequences,
+  type TokenRows,
+  textSequences
+} from "./rows.ts"
 export { inPlaceOf, tidy } from "./scopes.ts"
 export { addNode, isRecording, ONE_GRADIENT, observe } from "./tape.ts"
 export { recomputed, stopGradient, weightTap } from "./tape-nodes.ts"

@@ -60,6 +60,7 @@ export const resolveArrays = (
       steps: stepsOf(plan, batchesPerEpoch(data.splits.train.rows, plan.training.batchSize)),
       trainable,
       memory,
+      prefix: null,
       warnings: [...data.warnings, ...memoryWarnings(memory, machineMemory(), plan, false)]
     }
   })

@@ -9,7 +9,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { SelectedSite } from "../../../adapters/index.ts"
 import type { CausalPlan } from "../../../schemas/index.ts"
-import { causalBatchesPerEpoch, type OpenedCausal, openCausal } from "../../data/causal/index.ts"
+import { causalBatchesPerEpoch, meanTokens, type OpenedCausal, openCausal } from "../../data/causal/index.ts"
 import {
   type CausalDescription,
   type CheckpointSource,
@@ -21,15 +21,18 @@ import {
   bytesOfWeights,
   countTrainable,
   FLOAT,
+  frozenBlocksOf,
   type MemoryEstimate,
   machineMemory,
   memoryEstimate,
   memoryWarnings,
+  plannedPrefix,
   type ResolvedPlan,
   ResolveError,
   selectSites,
   stepsOf,
-  type TrainableCounts
+  type TrainableCounts,
+  withPrefix
 } from "../../plan/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
 
@@ -66,6 +69,7 @@ export const resolveCausal = (
       return yield* fail(failures.flatMap((part) => (Result.isFailure(part) ? [part.failure.message] : [])))
     }
     const { train } = data.success.splits
+    const maxLength = Math.min(plan.data.maxLength, description.maxLength)
     const perEpoch = yield* plan.training.epochs === undefined
       ? Effect.succeed(0)
       : reported(
@@ -74,12 +78,12 @@ export const resolveCausal = (
             batchSize: plan.training.batchSize,
             bucketPool: plan.data.bucketPool,
             packing: plan.data.packing,
-            maxLength: Math.min(plan.data.maxLength, description.maxLength)
+            maxLength
           })
         )
     const trainable = countTrainable(plan, description, selected.success)
-    const memory = estimateMemory(plan, description, trainable, selected.success.sites)
-    return {
+    const machine = machineMemory()
+    const known = {
       plan,
       name,
       base: origin.where,
@@ -89,11 +93,21 @@ export const resolveCausal = (
       data: data.success,
       steps: stepsOf(plan, perEpoch),
       trainable,
+      memory: estimateMemory(plan, description, trainable, selected.success.sites)
+    }
+    const frozen = frozenBlocksOf(description, selected.success) > 0
+    const tokens = frozen ? yield* reported(meanTokens(train, maxLength)) : 0
+    // packed rows are others in every epoch
+    const prefix = plannedPrefix(known, { tokens, sameRows: !plan.data.packing, machine })
+    const memory = withPrefix(known.memory, prefix)
+    return {
+      ...known,
+      prefix,
       memory,
       warnings: [
         ...data.success.warnings,
         ...tooLong(plan, description.maxLength),
-        ...memoryWarnings(memory, machineMemory(), plan)
+        ...memoryWarnings(memory, machine, plan)
       ]
     }
   })

@@ -33,11 +33,13 @@ import {
   machineMemory,
   memoryEstimate,
   memoryWarnings,
+  plannedPrefix,
   type ResolvedPlan,
   ResolveError,
   selectSites,
   stepsOf,
-  type TrainableCounts
+  type TrainableCounts,
+  withPrefix
 } from "../../plan/index.ts"
 
 export interface ResolvedClassificationPlan
@@ -90,8 +92,8 @@ export const resolveClassification = (
     const impossible = impossibleTensors(plan, model.success, train.rows, Math.min(lengths.max, maxLength))
     if (impossible.length > 0) return yield* new ResolveError({ name, problems: impossible })
     const trainable = countTrainable(plan, model.success, selected.success)
-    const memory = estimateMemory(plan, model.success, trainable, selected.success.sites, train.rows)
-    return {
+    const machine = machineMemory()
+    const known = {
       base: model.success.folder,
       plan: { ...plan, data: { ...plan.data, labels: [...data.success.labels] } },
       name,
@@ -102,12 +104,19 @@ export const resolveClassification = (
       lengths,
       steps: stepsOf(plan, batchesPerEpoch(train.rows, plan.training.batchSize)),
       trainable,
+      memory: estimateMemory(plan, model.success, trainable, selected.success.sites, train.rows)
+    }
+    const prefix = plannedPrefix(known, { tokens: lengths.mean, sameRows: true, machine })
+    const memory = withPrefix(known.memory, prefix)
+    return {
+      ...known,
+      prefix,
       memory,
       warnings: [
         ...data.success.warnings,
         ...tooLong(plan, model.success),
         ...truncated(train.where, maxLength, lengths),
-        ...memoryWarnings(memory, machineMemory(), plan)
+        ...memoryWarnings(memory, machine, plan)
       ]
     }
   })

@@ -7,7 +7,7 @@ import type * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import type { CausalRows, CausalTokenizer, Linear, LinearSite, Weights } from "../../tensors/index.ts"
-import type { ModelError, Network, OnDevice, ParameterSpec, RunBlock } from "../model.ts"
+import type { ModelError, Network, OnDevice, ParameterSpec, RunBlock, Stack } from "../model.ts"
 import type { CausalInput, CausalOutput, Decoder, DecoderSizes } from "./decoder.ts"
 
 /** All that is known of a causal model without reading a weight. */
@@ -21,6 +21,7 @@ export interface CausalDescription extends DecoderSizes {
   readonly sites: ReadonlyArray<LinearSite>
   /** with the output layer's `lm_head.weight`, where it is not the embedding */
   readonly parameters: ReadonlyArray<ParameterSpec>
+  readonly stack: Stack
   readonly head: { readonly parameters: readonly [] }
   /** prefix of the backbone's names in transformers' own class; `causalClassName` applies it */
   readonly prefix: string
@@ -40,6 +41,7 @@ export interface CausalModel extends CausalDescription, Network {
   readonly head: { readonly parameters: readonly [] }
   readonly sites: ReadonlyArray<LinearSite>
   readonly parameters: ReadonlyArray<ParameterSpec>
+  readonly stack: Stack
   readonly prefix: string
   readonly tokenizer: CausalTokenizer
   /** target: the labels int32 [size·length]; mask: 1 where there is a token */

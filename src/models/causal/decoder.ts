@@ -82,6 +82,8 @@ export interface Decoder extends DecoderSizes {
   readonly sites: ReadonlyArray<LinearSite>
   /** every parameter of the forward pass, by its name in the backbone; the output layer's is `lm_head.weight` */
   readonly parameters: ReadonlyArray<ParameterSpec>
+  /** names of the parameters that each block reads */
+  readonly blockParameters: ReadonlyArray<ReadonlyArray<string>>
   /** the parameter that tokens are looked up in */
   readonly embedding: string
   /** the output layer is the embedding */

@@ -110,6 +110,7 @@ export const gatedFamily = (
 export const gatedDecoder = (family: string, prefix: string, config: GatedConfig): Decoder => {
   const { hiddenSize, vocabularySize, tied, gemma } = config
   const blocks = config.layers.map((_, layer) => blockOf(config, layer))
+  const inBlocks = blocks.map((block) => blockParameters(block, config))
   const table = [vocabularySize, hiddenSize]
   return {
     ...config,
@@ -119,10 +120,11 @@ export const gatedDecoder = (family: string, prefix: string, config: GatedConfig
     sites: blocks.flatMap(sitesOf),
     parameters: [
       { name: EMBEDDING, shape: table },
-      ...blocks.flatMap((block) => blockParameters(block, config)),
+      ...inBlocks.flat(),
       { name: FINAL_NORM, shape: [hiddenSize] },
       ...(tied ? [] : [{ name: OUTPUT_LAYER, shape: table }])
     ],
+    blockParameters: inBlocks.map((own) => own.map(({ name }) => name)),
     embedding: EMBEDDING,
     fanInFanOut: false,
     rotary: config.ropes.map(rotaryRows),

@@ -103,6 +103,10 @@ const decoderOf = (config: Gpt2Config): Decoder => {
   const { hiddenSize, vocabularySize, maxLength, layers, tied } = config
   const blocks = Array.from({ length: layers }, (_, layer) => blockOf(config, layer))
   const norm = (name: string) => normParameters(name, hiddenSize)
+  const inBlocks = blocks.map(({ sites, norms }) => [
+    ...Object.values(sites).flatMap(linearParameters),
+    ...Object.values(norms).flatMap(norm)
+  ])
   return {
     ...config,
     family: "gpt2",
@@ -111,13 +115,11 @@ const decoderOf = (config: Gpt2Config): Decoder => {
     parameters: [
       { name: TOKENS, shape: [vocabularySize, hiddenSize] },
       { name: POSITIONS, shape: [maxLength, hiddenSize] },
-      ...blocks.flatMap(({ sites, norms }) => [
-        ...Object.values(sites).flatMap(linearParameters),
-        ...Object.values(norms).flatMap(norm)
-      ]),
+      ...inBlocks.flat(),
       ...norm(FINAL_NORM),
       ...(tied ? [] : [{ name: OUTPUT_LAYER, shape: [vocabularySize, hiddenSize] }])
     ],
+    blockParameters: inBlocks.map((own) => own.map(({ name }) => name)),
     embedding: TOKENS,
     fanInFanOut: true,
     softcap: null,

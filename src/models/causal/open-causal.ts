@@ -8,6 +8,7 @@ import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import { readTextFile } from "../../files/index.ts"
 import { forEachTensor } from "../../safetensors/index.ts"
+import { causalSequences } from "../../tensors/index.ts"
 import { modelErrorOf, readHeaders, readJson, shapeProblems } from "../checkpoint.ts"
 import { families } from "../families.ts"
 import { type FolderFile, GENERATION_CONFIG } from "../files-read.ts"
@@ -100,9 +101,10 @@ export const describeCausal = (source: CheckpointSource): Effect.Effect<CausalDe
     const { stored, problems } = storedNames(decoder, family, tensors)
     if (problems.length > 0) return failed(problems)
     const used = new Set(stored.values())
-    const { embed, blocks, norm, rotary, embedding, softcap, ...facts } = decoder
+    const { embed, blocks, norm, rotary, embedding, softcap, blockParameters, ...facts } = decoder
     return Effect.succeed({
       ...facts,
+      stack: { blocks: blockParameters, width: decoder.hiddenSize, sequences: causalSequences },
       source: where,
       decoder,
       head: { parameters: [] },

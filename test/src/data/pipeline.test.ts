@@ -54,6 +54,6 @@ test("lengthPercentiles: nearest ranks over evenly spaced rows", async () => {
     Array.from({ length: 100 }, (_, i) => ({ text: new Array(i + 1).fill("a").join(" "), label: "a" }))
   )
   const measure = (sample?: number) => Effect.runPromise(lengthPercentiles(source, words.encode, 92, sample))
-  expect(await measure()).toEqual({ sample: 100, p50: 52, p95: 97, max: 102, truncated: 0.1 })
-  expect(await measure(4)).toEqual({ sample: 4, p50: 28, p95: 78, max: 78, truncated: 0 })
+  expect(await measure()).toEqual({ sample: 100, p50: 52, p95: 97, max: 102, truncated: 0.1, mean: 51.95 })
+  expect(await measure(4)).toEqual({ sample: 4, p50: 28, p95: 78, max: 78, truncated: 0, mean: 40.5 })
 })

@@ -14,6 +14,7 @@ export const openDevice = (padMultiple = 1): DeviceShape => ({
   backend: "cpu",
   threads: 1,
   padMultiple,
+  rowsAlone: false,
   stepsPerRead: 1,
   describe: () => ({ backend: "cpu", threads: 1, simd: false, versions: {} }),
   sync: Effect.void,

@@ -68,6 +68,7 @@ describe("memory", () => {
     trainable: 0,
     activations: total / 2,
     checkpoint: 0,
+    kept: 0,
     total
   })
   const machine = { total: 16e9, available: 10e9 }

@@ -1,0 +1,21 @@
+/** The linear layers of a model as they are, with nothing adapted. */
+import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
+import { dequantized, embedded, frozenLinear } from "../kernels/index.ts"
+import type { FrozenMatrix, Linear, LinearSite } from "../tensors/index.ts"
+import type { Network } from "./model.ts"
+
+export const baseLayer = (
+  { weights, packed }: Pick<Network, "weights" | "packed">,
+  site: LinearSite
+): { readonly W: FrozenMatrix; readonly bias: Tensor1D | null } => {
+  const name = `${site.name}.weight`
+  const W: FrozenMatrix = packed?.get(name) ?? (weights(name) as Tensor2D)
+  return { W, bias: site.bias === false ? null : (weights(`${site.name}.bias`) as Tensor1D) }
+}
+
+export const baseLinear =
+  (model: Pick<Network, "weights" | "packed">): Linear =>
+  (site, x) => {
+    const { W, bias } = baseLayer(model, site)
+    return site.kind === "embedding" ? embedded(x, dequantized(W)) : frozenLinear(x, W, bias)
+  }

@@ -1,0 +1,86 @@
+/**
+ * Whether a plan has a frozen prefix that pays: blocks under the lowest trained weight, and rows that come again, in another epoch or
+ * another evaluation. What these blocks make of such rows is then kept (`keepPrefix`), as far as there is room.
+ */
+import type { RunPlan } from "../../schemas/index.ts"
+import { limit } from "../boundary/index.ts"
+import { frozenBlocks, type Stack } from "../models/index.ts"
+import { FLOAT, type MemoryEstimate } from "./memory.ts"
+import { COMFORTABLE, FOUR_GIB, type MachineMemory } from "./memory-limits.ts"
+import type { Adaptable, PlannedPrefix, ResolvedPlan, Splits } from "./resolved.ts"
+
+/** A model's description, as far as it bears on its prefix. */
+type Stacked = Pick<Adaptable, "head"> & { readonly stack?: Stack | undefined }
+
+/** Blocks under whatever the plan trains. */
+export const frozenBlocksOf = (model: Stacked, { sites, parameters }: ResolvedPlan["selected"]): number =>
+  frozenBlocks(model, [...sites.map(({ site }) => `${site.name}.weight`), ...parameters])
+
+/** Rows that are evaluated more than once. As `evaluatorOf` looks at splits: before and after on one, in between on another. */
+const evaluatedAgain = (
+  { training }: Pick<RunPlan, "training">,
+  { validation, test }: Splits,
+  steps: number
+): number => {
+  const during = (training.evaluateEvery ?? steps) < steps
+  const looked = new Set([test ?? validation, ...(during ? [validation ?? test] : [])])
+  const most = training.evaluateRows ?? Number.POSITIVE_INFINITY
+  return [...looked].reduce((sum, split) => sum + Math.min(split?.rows ?? 0, most), 0)
+}
+
+/**
+ * `tokens`: of a row, on average. `sameRows`: whether an epoch's rows are those of the last. `memory`: of the plan without it; null: the
+ * plan has no prefix that pays.
+ */
+export const plannedPrefix = (
+  {
+    plan,
+    model,
+    selected,
+    data,
+    steps,
+    memory
+  }: Pick<ResolvedPlan, "plan" | "selected" | "data" | "steps" | "memory"> & {
+    readonly model: Stacked
+  },
+  {
+    tokens,
+    sameRows,
+    machine
+  }: { readonly tokens: number; readonly sameRows: boolean; readonly machine: MachineMemory }
+): PlannedPrefix | null => {
+  const blocks = frozenBlocksOf(model, selected)
+  if (model.stack === undefined || blocks === 0) return null
+  const { splits } = data
+  const { batchSize, accumulate } = plan.training
+  const training = sameRows && steps * batchSize * accumulate > splits.train.rows
+  const rows = (training ? splits.train.rows : 0) + evaluatedAgain(plan, splits, steps)
+  const perRow = FLOAT * model.stack.width * tokens
+  const wanted = Math.ceil(perRow * rows)
+  const bytes = Math.min(wanted, roomIn(memory, machine))
+  return bytes === 0 || bytes < perRow ? null : { blocks, of: model.stack.blocks.length, wanted, bytes, training }
+}
+
+/** Bytes that no warning about memory stands against. */
+const roomIn = ({ total, weights, trainable, activations }: MemoryEstimate, { available }: MachineMemory): number => {
+  const onWasm = COMFORTABLE * FOUR_GIB - (weights + trainable + activations)
+  return Math.max(0, Math.floor(Math.min(limit("prefix-bytes"), onWasm, COMFORTABLE * available - total)))
+}
+
+/** The estimate with what is kept. */
+export const withPrefix = (memory: MemoryEstimate, prefix: PlannedPrefix | null): MemoryEstimate => {
+  const kept = prefix?.bytes ?? 0
+  return { ...memory, kept, total: memory.total + kept }
+}
+
+const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6).toLocaleString("en")} MB`
+
+/** What is kept and what that saves, in a sentence without its end. */
+export const prefixText = ({ blocks, of, wanted, bytes, training }: PlannedPrefix): string => {
+  const room =
+    bytes < wanted
+      ? `, as far as ${megabytes(bytes)} go (all would take ${megabytes(wanted)})`
+      : `: ${megabytes(bytes)}`
+  const rows = training ? "every row" : "the rows that are evaluated again"
+  return `the first ${blocks} of ${of} blocks are frozen; what they make of ${rows} is computed once and kept${room}`
+}
