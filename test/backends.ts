@@ -41,6 +41,18 @@ export const describeOn = (backend: AnyBackend, tests: () => void): void => {
   })
 }
 
+/** On wasm, and on native where this machine has it. */
+export const describeOnEngines = (hasNative: boolean, tests: () => void): void => {
+  describeOn("wasm", tests)
+  if (!chosen.includes("wasm")) return
+  describe.skipIf(!hasNative)("native", () => {
+    const scope = Scope.makeUnsafe()
+    beforeAll(() => Effect.runPromise(Layer.buildWithScope(layer("native", { threads: 1 }), scope)))
+    afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+    tests()
+  })
+}
+
 export const describeOnBoth = (tests: (backend: BackendName) => void): void => {
   for (const backend of backends) describeOn(backend, () => tests(backend))
 }

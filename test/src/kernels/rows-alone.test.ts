@@ -15,7 +15,8 @@ import { rope } from "../../../src/kernels/rope.ts"
 import { swiglu } from "../../../src/kernels/swiglu.ts"
 import { type PackedHostMatrix, packMatrix } from "../../../src/numbers/index.ts"
 import { type FrozenMatrix, uploadPacked } from "../../../src/tensors/index.ts"
-import { describeOn } from "../../backends.ts"
+import { describeOnEngines } from "../../backends.ts"
+import { hasNative } from "../../runtime/runtimes.ts"
 import { normalHost } from "./laws.ts"
 
 const ROWS = 197
@@ -59,7 +60,7 @@ const sizes = [
   [1536, 96]
 ] as const
 
-describeOn("wasm", () => {
+describeOnEngines(hasNative, () => {
   for (const form of ["f32", "f16", "int8"] as const) {
     test(`linear, ${form}`, () => {
       for (const [inputs, outputs] of sizes) {

@@ -19,7 +19,8 @@ import { fromConfig } from "../../../src/optimizers/index.ts"
 import type { CausalRows, Linear } from "../../../src/tensors/index.ts"
 import { tensorsOf } from "../../../src/tensors/trainable.ts"
 import { crossEntropy, type Loss, openSession, takeStep } from "../../../src/training/index.ts"
-import { describeOn } from "../../backends.ts"
+import { describeOnEngines } from "../../backends.ts"
+import { hasNative } from "../../runtime/runtimes.ts"
 import { adamw } from "../training/optimizers.ts"
 import { folderOf, openGolden } from "./causal/causal-golden.ts"
 import { runScoped } from "./golden.ts"
@@ -129,7 +130,7 @@ const encoders = [
 ] as const
 const decoders = ["llama", "mistral", "qwen3", "gemma2", "gemma3", "gpt2"] as const
 
-describeOn("wasm", () => {
+describeOnEngines(hasNative, () => {
   for (const [name, head, weights] of encoders) {
     test(`${name}, ${head.pooling}, ${weights}: a run has the same bits`, () =>
       runScoped(
