@@ -44,7 +44,7 @@ export const TrainingSection = Schema.Struct({
   evaluateRows: Schema.optionalKey(
     count(1, "Rows of a split used by the evaluations before the last one. Absent: all rows.")
   ),
-  evaluateBatchSize: count(1, "Rows per forward pass of an evaluation.").pipe(withDefault(64)),
+  evaluateBatchSize: count(1, "Rows per forward pass of an evaluation, at most.").pipe(withDefault(64)),
   recompute: choice(
     ["none", "blocks"],
     'Activations for the backward pass: "none" keeps them; "blocks" keeps one hidden state a transformer block and computes the rest again, for less memory and one more forward pass. Results do not depend on it.'

@@ -21,6 +21,7 @@ export {
   subset
 } from "./source.ts"
 export {
+  batchesOfRows,
   type EvaluationBatch,
   type EvaluationBatchOptions,
   evaluationBatches,

@@ -24,15 +24,19 @@ export interface Padding {
   readonly maxLength: number
 }
 
+/** The length of a batch whose longest row is this. */
+export const paddedLength = (longest: number, { padMultiple, maxLength }: Omit<Padding, "padId">): number =>
+  Math.max(longest, Math.min(maxLength, Math.ceil(longest / padMultiple) * padMultiple))
+
 /**
  * examples: [size], at least one → [size, length]. The length is that of the longest example, rounded up to a multiple where a device
  * compiles a program for each shape. Padding is masked, so that neither changes a result beyond rounding.
  */
-export const padBatch = (examples: ReadonlyArray<Example>, { padId, padMultiple, maxLength }: Padding): TokenRows => {
+export const padBatch = (examples: ReadonlyArray<Example>, padding: Padding): TokenRows => {
   const size = examples.length
   const longest = examples.reduce((most, example) => Math.max(most, example.ids.length), 1)
-  const length = Math.max(longest, Math.min(maxLength, Math.ceil(longest / padMultiple) * padMultiple))
-  const inputIds = new Int32Array(size * length).fill(padId)
+  const length = paddedLength(longest, padding)
+  const inputIds = new Int32Array(size * length).fill(padding.padId)
   const tokenTypeIds = new Int32Array(size * length)
   const attentionMask = new Float32Array(size * length)
   examples.forEach(({ ids, typeIds }, row) => {
@@ -43,6 +47,32 @@ export const padBatch = (examples: ReadonlyArray<Example>, { padId, padMultiple,
   const labels = Int32Array.from(examples, (example) => example.label)
   const tokens = examples.reduce((total, example) => total + example.ids.length, 0)
   return { size, length, inputIds, tokenTypeIds, attentionMask, labels, tokens }
+}
+
+/** Tokens from which on a larger batch is no faster. */
+const FULL = 256
+
+/**
+ * Items from the shortest to the longest, equal ones in their order, in batches of at most `size`. A batch that has `FULL` tokens ends where
+ * the next item would lengthen it, so that next to nothing is padding.
+ */
+export const lengthBatches = <A>(
+  items: ReadonlyArray<A>,
+  lengthOf: (item: A) => number,
+  size: number,
+  padding: Omit<Padding, "padId">
+): ReadonlyArray<ReadonlyArray<A>> => {
+  const batches: Array<Array<A>> = []
+  let length = 0
+  for (const item of items.toSorted((a, b) => lengthOf(a) - lengthOf(b))) {
+    const batch = batches.at(-1)
+    const own = paddedLength(lengthOf(item), padding)
+    if (batch === undefined || batch.length === size || (own > length && batch.length * length >= FULL)) {
+      batches.push([item])
+    } else batch.push(item)
+    length = own
+  }
+  return batches
 }
 
 export interface TrainingBatchOptions {
@@ -126,8 +156,24 @@ export interface EvaluationBatch extends TokenRows {
   readonly rows: Uint32Array
 }
 
-// Batches sorted together: 2,048 rows at the default size. Longer stretches save hardly any more padding.
+// Batches of full size sorted together: 2,048 rows at the default size. Longer stretches save hardly any more padding.
 const batchesPerStretch = 32
+
+/** The rows of some examples in batches, those of like length together. `rows`: their numbers. */
+export const batchesOfRows = (
+  examples: ReadonlyArray<Example>,
+  rows: ArrayLike<number>,
+  { batchSize, ...padding }: Padding & { readonly batchSize: number }
+): ReadonlyArray<EvaluationBatch> => {
+  const numbered = examples.map((example, i) => ({ example, row: rows[i]! }))
+  return lengthBatches(numbered, ({ example }) => example.ids.length, batchSize, padding).map((batch) => {
+    const padded = padBatch(
+      batch.map(({ example }) => example),
+      padding
+    )
+    return { ...padded, rows: Uint32Array.from(batch, ({ row }) => row) }
+  })
+}
 
 /**
  * Every row once, sorted by length within stretches of the file, so that little is padding and memory does not grow with the file.
@@ -136,20 +182,10 @@ const batchesPerStretch = 32
 export const evaluationBatches = (
   split: ClassificationSplit,
   tokenizer: TextTokenizer,
-  options: EvaluationBatchOptions
-): Stream.Stream<EvaluationBatch, DataError> => {
-  const { batchSize, maxLength, rows = split.rows, padMultiple = 1 } = options
-  const padding = { padId: tokenizer.padId, padMultiple, maxLength }
-  return inStretches(Math.min(split.rows, rows), batchSize * batchesPerStretch, (indices) =>
-    Effect.gen(function* () {
-      const examples = yield* readExamples(split, indices, tokenizer, maxLength)
-      const lengthOf = (place: number) => examples[place]!.ids.length
-      const sorted = Uint32Array.from(indices, (_, place) => place).toSorted((a, b) => lengthOf(a) - lengthOf(b))
-      return Array.from({ length: Math.ceil(sorted.length / batchSize) }, (_, i): EvaluationBatch => {
-        const places = sorted.subarray(i * batchSize, (i + 1) * batchSize)
-        const batch = Array.from(places, (place) => examples[place]!)
-        return { ...padBatch(batch, padding), rows: places.map((place) => indices[place]!) }
-      })
-    })
+  { batchSize, maxLength, rows = split.rows, padMultiple = 1 }: EvaluationBatchOptions
+): Stream.Stream<EvaluationBatch, DataError> =>
+  inStretches(Math.min(split.rows, rows), batchSize * batchesPerStretch, (indices) =>
+    Effect.map(readExamples(split, indices, tokenizer, maxLength), (examples) =>
+      batchesOfRows(examples, indices, { batchSize, maxLength, padMultiple, padId: tokenizer.padId })
+    )
   )
-}

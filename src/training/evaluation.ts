@@ -62,6 +62,22 @@ export const logitsOf = <M extends Classifier = Model>(
     (logits) => Effect.sync(() => logits.dispose())
   )
 
+/** Logits of all rows of some batches on the host, row-major [count, classes]; each batch says which rows it has. */
+export const logitsOfRows =
+  <M extends Classifier, B extends BatchOf<M> & Pick<NumberedRows, "rows">>(adapted: Adapted<M>, count: number) =>
+  <E, R>(batches: Stream.Stream<B, E, R>): Effect.Effect<Float32Array, E | DeviceReadError, R> =>
+    Effect.suspend(() => {
+      const classes = adapted.model.labels.length
+      const all = new Float32Array(count * classes)
+      return Stream.runForEach(batches, (batch) =>
+        Effect.map(logitsOf(adapted, batch), (own) => {
+          for (const [i, row] of batch.rows.entries()) {
+            all.set(own.subarray(i * classes, (i + 1) * classes), row * classes)
+          }
+        })
+      ).pipe(Effect.as(all))
+    })
+
 /** A batch with the model's predictions. */
 export interface ScoredBatch<B extends ClassifiedRows = ClassifiedRows> {
   readonly batch: B

@@ -28,6 +28,7 @@ export {
   keepMistakes,
   type LanguageModel,
   logitsOf,
+  logitsOfRows,
   type Mistake,
   type Mistakes,
   type ScoredBatch,

@@ -2,7 +2,7 @@
 import type { Random } from "../../numbers/index.ts"
 import type { CausalRows } from "../../tensors/index.ts"
 import { bucketBatches, shuffle } from "../order.ts"
-import type { Padding } from "../text-batches.ts"
+import { lengthBatches, type Padding, paddedLength } from "../text-batches.ts"
 import { type CausalExample, ignored, type Sequence } from "./row.ts"
 
 export interface Batching {
@@ -38,14 +38,13 @@ export const shuffledBatches = (
 /** Batches from the shortest to the longest rows, always the same. */
 export const orderedBatches = (
   examples: ReadonlyArray<CausalExample>,
-  { batchSize, maxLength, packing }: Batching
-): BatchRows => {
-  if (packing) return dealt(packed(examples, lengthOf, maxLength), batchSize)
-  const sorted = examples.toSorted((a, b) => lengthOf(a) - lengthOf(b)).map((example) => [example])
-  return Array.from({ length: Math.ceil(sorted.length / batchSize) }, (_, i) =>
-    sorted.slice(i * batchSize, (i + 1) * batchSize)
-  )
-}
+  { batchSize, maxLength, packing, padMultiple = 1 }: Batching & { readonly padMultiple?: number }
+): BatchRows =>
+  packing
+    ? dealt(packed(examples, lengthOf, maxLength), batchSize)
+    : lengthBatches(examples, lengthOf, batchSize, { padMultiple, maxLength }).map((batch) =>
+        batch.map((example) => [example])
+      )
 
 /** As few batches as `size` allows, their sizes one apart at most. */
 const dealt = <A>(rows: ReadonlyArray<A>, size: number): ReadonlyArray<ReadonlyArray<A>> => {
@@ -83,14 +82,11 @@ export const packed = <A>(
 }
 
 /** rows: [size], each the examples that are in it, one after another → CausalRows [size, length]. */
-export const padRows = (
-  rows: ReadonlyArray<ReadonlyArray<Sequence>>,
-  { padId, padMultiple, maxLength }: Padding
-): CausalRows => {
+export const padRows = (rows: ReadonlyArray<ReadonlyArray<Sequence>>, padding: Padding): CausalRows => {
   const size = rows.length
   const longest = rows.reduce((most, row) => Math.max(most, tokensOf(row)), 1)
-  const length = Math.max(longest, Math.min(maxLength, Math.ceil(longest / padMultiple) * padMultiple))
-  const inputIds = new Int32Array(size * length).fill(padId)
+  const length = paddedLength(longest, padding)
+  const inputIds = new Int32Array(size * length).fill(padding.padId)
   const labels = new Int32Array(size * length).fill(ignored)
   const segments = new Int32Array(size * length).fill(-1)
   const positions = new Int32Array(size * length)

@@ -1,7 +1,6 @@
 /** What is made of a classifier's run: a card for its adapter, and base + s·BA as a Hugging Face folder. */
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
-import * as Stream from "effect/Stream"
 import type { Adapted } from "../../../adapters/index.ts"
 import type { ClassificationPlan } from "../../../schemas/index.ts"
 import { type ClassificationSplit, evaluationBatches } from "../../data/index.ts"
@@ -22,7 +21,7 @@ import {
   type WrittenModel,
   writeMerged
 } from "../../output/index.ts"
-import { logitsOf } from "../../training/index.ts"
+import { logitsOfRows } from "../../training/index.ts"
 import type { Publisher, Runner, Trained } from "../kind.ts"
 import { classificationCard } from "./card.ts"
 import { longestText, type ResolvedClassificationPlan } from "./resolve.ts"
@@ -95,26 +94,16 @@ const merged = (
 const checkedLogits = (adapted: Adapted, plan: ClassificationPlan, open: Open) =>
   Effect.gen(function* () {
     const device = yield* Device
-    const { labels } = adapted.model
     const splits = yield* open(adapted, plan)
     const split = checkedSplit(splits)
     const source = splits[split]!
     const rows = Math.min(CHECKED_ROWS, source.rows)
-    const logits = new Float32Array(rows * labels.length)
-    yield* evaluationBatches(source, adapted.model.tokenizer, {
+    const logits = yield* evaluationBatches(source, adapted.model.tokenizer, {
       batchSize: plan.training.evaluateBatchSize,
       maxLength: longestText(plan, adapted.model),
       padMultiple: device.padMultiple,
       rows
-    }).pipe(
-      Stream.runForEach((batch) =>
-        Effect.map(logitsOf(adapted, batch), (own) => {
-          for (const [i, row] of batch.rows.entries()) {
-            logits.set(own.subarray(i * labels.length, (i + 1) * labels.length), row * labels.length)
-          }
-        })
-      )
-    )
+    }).pipe(logitsOfRows(adapted, rows))
     yield* device.sync
     return { logits, split }
   })

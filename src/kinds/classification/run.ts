@@ -3,17 +3,17 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { ClassificationPlan } from "../../../schemas/index.ts"
 import {
+  batchesOfRows,
   type ClassificationSplit,
   evaluationBatches,
   openClassification,
-  padBatch,
   tokenizeTexts,
   trainingBatches
 } from "../../data/index.ts"
 import { Device } from "../../device/device.ts"
 import { loadDescribed, type Model } from "../../models/index.ts"
 import { restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
-import { crossEntropy, evaluate, keepMistakes, logitsOf } from "../../training/index.ts"
+import { crossEntropy, evaluate, keepMistakes, logitsOfRows } from "../../training/index.ts"
 import type { Runner } from "../kind.ts"
 import { onlySplits, predictionsOf, rowsOf } from "../labelled-run.ts"
 import { longestText, type ResolvedClassificationPlan } from "./resolve.ts"
@@ -62,7 +62,9 @@ export const runClassification: Runner<ClassificationPlan, ResolvedClassificatio
       return yield* predictionsOf(texts, plan.training.evaluateBatchSize, model.labels, (some) =>
         Effect.flatMap(tokenizeTexts(some, model.tokenizer, maxLength), (encodings) => {
           const examples = encodings.map((encoding) => ({ ...encoding, label: 0 }))
-          return logitsOf(adapted, padBatch(examples, { padId: model.tokenizer.padId, padMultiple, maxLength }))
+          const options = { batchSize: some.length, padId: model.tokenizer.padId, padMultiple, maxLength }
+          const batches = batchesOfRows(examples, [...examples.keys()], options)
+          return Stream.fromIterable(batches).pipe(logitsOfRows(adapted, some.length))
         })
       )
     }),
