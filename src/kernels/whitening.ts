@@ -42,10 +42,11 @@ const kernel = declareKernel({
   }
 })
 
-/** Bytes: two matrices and two rows of float64, and a block of 64 columns. */
-const scratchOf = ({ r }: PairSizes): number => 16 * (r + 1) ** 2 + 16 * (r + 1) + 512 * r
+/** Bytes: two matrices and two rows of float64; behind them a block of 64 columns, and then a matrix and fourteen rows. */
+const scratchOf = ({ r }: PairSizes): number =>
+  16 * (r + 1) ** 2 + 16 * (r + 1) + Math.max(512 * r, 8 * (r + 1) ** 2 + 112 * (r + 1))
 
-/** Multiplications: of the Grams, and of some six sweeps of Jacobi's method on two matrices. */
+/** Multiplications: of the Grams, and of two eigenproblems by the slower way, some six sweeps of Jacobi's method. */
 const costOf = ({ r, inputs, outputs }: PairSizes): number => (r * r * (inputs + outputs)) / 2 + 30 * r ** 3
 
 const tensorOf = <T extends tf.Tensor>(info: TensorInfo): T => tf.engine().makeTensorFromTensorInfo(info) as T

@@ -88,6 +88,56 @@ describeOn("wasm", () => {
     expect(deviation(times(mine, transpose(mine)), times(theirs, transpose(theirs)))).toBeLessThan(FLOAT32)
   })
 
+  // a tridiagonal matrix finds these (`assembly/tridiagonal.ts`); an odd rank, and one that leaves two of four vectors
+  test("ranks 65 and 30: the damped inverses' roots and S", async () => {
+    for (const pair of pairsOf(
+      [
+        [200, 150, 65],
+        [90, 101, 30]
+      ],
+      "high"
+    )) {
+      for (const damping of [0, 1e-2]) await check(pair, damping)
+    }
+  })
+
+  // what it must leave to Jacobi's method, or take apart: eigenvalues that are all the same, some that are, and one that is 0
+  for (const [what, rank, of] of [
+    ["orthonormal columns", 32, (i: number, j: number) => (i === j ? 0.5 : 0)],
+    ["columns of the same lengths in twos", 32, (i: number, j: number) => (i === j ? 1 + (j >> 1) : 0)],
+    ["two equal blocks", 32, (i: number, j: number) => (i >> 4 === j >> 4 ? Math.sin(1 + (i & 15) * (j & 15)) : 0)],
+    [
+      "two blocks that are nearly equal",
+      32,
+      (i: number, j: number) => (i >> 4 === j >> 4 ? Math.sin(1 + (i & 15) * (j & 15)) : 1e-6)
+    ],
+    ["a column of zeros", 31, (i: number, j: number) => (j === 7 ? 0 : Math.sin(1 + i * j))],
+    ["nothing at all", 0, () => 0]
+  ] as const) {
+    test(`rank 32, ${what}: an orthonormal basis`, async () => {
+      const [pair] = pairsOf([[48, 40, 32]], "special")
+      const special = { ...pair!, B: tf.tensor2d(make(48, 32, of).flat(), [48, 32]) }
+      const { whitenings, smallest } = whitenedOnDevice([special], 0)!
+      const Q = times(await matrixOf(special.B), await matrixOf(whitenings[0]!.TB))
+      const found = times(transpose(Q), Q)
+      // a column that is 0 has no direction
+      const expected = make(32, 32, (i, j) => (i === j && found[i]![i]! > 0.5 ? 1 : 0))
+      expect(maxAbs(combine([1, found], [-1, expected]))).toBeLessThan(CANCELLED)
+      expect(expected.filter((row, i) => row[i] === 1)).toHaveLength(rank)
+      expect((await smallest.data())[0]! > 0).toBe(rank === 32)
+    })
+  }
+
+  test("rank 32, one column of 1e-6: λ_min keeps its digits", async () => {
+    const [pair] = pairsOf([[80, 40, 32]], "small")
+    const lengths = Array.from({ length: 32 }, (_, i) => (i === 9 ? 1e-6 : 1))
+    const B = tf.mul<tf.Tensor2D>(pair!.B, tf.tensor2d(lengths, [1, 32]))
+    const found = (await whitenedOnDevice([{ ...pair!, B }], 0)!.smallest.data())[0]!
+    const Bm = await matrixOf(B)
+    // the others' share of it is 1e-12
+    expect(Math.abs(found * inverse(times(transpose(Bm), Bm))[9]![9]! - 1)).toBeLessThan(FLOAT32)
+  })
+
   test("graded columns: the small eigenvalues keep their digits", async () => {
     const [pair] = pairsOf([[40, 30, 4]], "graded")
     const B = tf.mul<tf.Tensor2D>(pair!.B, tf.tensor2d([1, 1e-2, 1e-4, 1e-6], [1, 4]))
@@ -160,4 +210,5 @@ test("a backend without an engine has no such kernel", async () => {
   expect(whitenedOnDevice(pairsOf([[2, 2, 1]], "w"), 1e-8)).toBeUndefined()
 })
 
-test("the same bits from any number of threads", () => expectSameBits(() => tensorsOf(pairsOf(lists[1]!, "w"), 1e-8)))
+test("the same bits from any number of threads", () =>
+  expectSameBits(() => tensorsOf(pairsOf([...lists[1]!, [60, 50, 33]], "w"), 1e-8)))

@@ -5,7 +5,8 @@
  *   L·V = U·√Λ     G = U·Λ·Uᵀ
  *
  * Why not two-sided Jacobi (`symmetric-eigen.ts`): here the eigenvectors are the columns themselves and nothing else is turned, and
- * pivoting leaves so little to turn that five sweeps do. Small eigenvalues of a graded matrix keep their digits, as there.
+ * pivoting leaves so little to turn that five sweeps do. Small eigenvalues of a graded matrix keep their digits, as there. For large
+ * matrices `tridiagonal.ts` is faster.
  *
  * A pivot that is no more than the round-off of its diagonal entry ends the factorization: what is left is a direction that the
  * rows of M do not have. It gets no column.
@@ -23,7 +24,7 @@ const ORTHOGONAL: f64 = 1e-20
 // Jacobi converges quadratically; reaching this bound would mean input that is not finite.
 const MAX_SWEEPS: i32 = 40
 
-function at(row: usize, i: i32): usize {
+export function at(row: usize, i: i32): usize {
   return row + ((<usize>i) << 3)
 }
 
@@ -33,7 +34,7 @@ export function strideOf(r: i32): usize {
 }
 
 /** y −= f·x over a row of `bytes`. */
-function subtract(y: usize, x: usize, f: f64, bytes: usize): void {
+export function subtract(y: usize, x: usize, f: f64, bytes: usize): void {
   const factor = f64x2.splat(f)
   const end = y + bytes
   while (y < end) {
@@ -88,7 +89,7 @@ function nextPivot(gram: usize, r: i32, left: usize): i32 {
 }
 
 /** Four chains of sums, since one would wait for each of its additions. */
-function dot(x: usize, y: usize, bytes: usize): f64 {
+export function dot(x: usize, y: usize, bytes: usize): f64 {
   let s0 = f64x2.splat(0)
   let s1 = f64x2.splat(0)
   let s2 = f64x2.splat(0)

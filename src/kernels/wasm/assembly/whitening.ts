@@ -10,7 +10,11 @@
 import { Whitening, WhiteningEntry } from "./declared"
 import { cholesky, orthogonalize, strideOf } from "./eigen"
 import { gramOfColumns, gramOfRows } from "./gram"
+import { tridiagonal } from "./tridiagonal"
 import { floats } from "./vectors"
+
+/** From this rank on the way over a tridiagonal matrix is twice as fast, and more. */
+const TRIDIAGONAL: i32 = 24
 
 /** The factor of an eigenvector that is stored with its length √λ: 1 / (√λ·√(λ+δ)). */
 function factorOf(value: f64, damping: f64): f64 {
@@ -32,11 +36,12 @@ function write(columns: usize, values: usize, rank: i32, r: i32, d: f64, straigh
 }
 
 /** Eigenvalues into `values` [r], 0 beyond the rank; answers the rank, or −1 where G is not finite. */
-function decompose(gram: usize, r: i32, columns: usize, values: usize): i32 {
+function decompose(gram: usize, r: i32, columns: usize, values: usize, spare: usize): i32 {
   const stride = strideOf(r)
   let trace: f64 = 0
   for (let i = 0; i < r; i++) trace += load<f64>(gram + <usize>i * stride + ((<usize>i) << 3))
   if (trace - trace !== 0) return -1
+  if (r >= TRIDIAGONAL && tridiagonal(gram, r, columns, values, spare, spare + <usize>r * stride)) return r
   const rank = cholesky(gram, r, columns, values)
   memory.fill(values, 0, stride)
   orthogonalize(columns, rank, r, values)
@@ -66,14 +71,14 @@ function whitenOne(one: WhiteningEntry, damping: f64, scratch: usize): void {
   const columns = gram + matrix
   const lambda = columns + matrix
   const mu = lambda + stride
-  const block = mu + stride
+  const spare = mu + stride
   const scale = one.scale
   const perScale = 1 / (scale * scale)
-  gramOfColumns(one.B, r, one.outputs, gram, stride, block)
-  const rankB = decompose(gram, r, columns, lambda)
+  gramOfColumns(one.B, r, one.outputs, gram, stride, spare)
+  const rankB = decompose(gram, r, columns, lambda, spare)
   if (rankB >= 0) write(columns, lambda, rankB, r, damping, one.TB, 1, one.TBgrad, perScale)
-  gramOfRows(one.A, r, one.inputs, gram, stride, block)
-  const rankA = decompose(gram, r, columns, mu)
+  gramOfRows(one.A, r, one.inputs, gram, stride, spare)
+  const rankA = decompose(gram, r, columns, mu, spare)
   if (rankA >= 0) write(columns, mu, rankA, r, damping, one.TAgrad, perScale, one.TAt, 1)
   if (rankA < 0 || rankB < 0) {
     fill(one.TB, r * r, f32.NaN)
@@ -90,7 +95,7 @@ function whitenOne(one: WhiteningEntry, damping: f64, scratch: usize): void {
   store<f32>(one.smallest, <f32>smallest)
 }
 
-/** Needs a scratch of 16·(r+1)² + 16·(r+1) + 512·r bytes for the largest r. */
+/** Scratch: `scratchOf` bytes (`src/kernels/whitening.ts`) for the largest r. */
 export function whitening(args: Whitening, chunk: i32, scratch: usize): void {
   const damping = args.damping
   const end = min((chunk + 1) * args.perChunk, args.entries)
