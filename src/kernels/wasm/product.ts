@@ -164,13 +164,16 @@ const WORTH_SHARING_NATIVE = 1 << 18
 /** Rows for which B is packed once, and columns whose panels stay in the second cache. */
 const NATIVE_ROWS = 512
 const NATIVE_COLUMNS = 256
+/** Columns that no panel is packed for (`thin.h`), so that its rows are cut into many chunks. */
+const THIN = 8
 
 /** A chunk packs its columns of B: it takes as many rows as leave enough chunks. */
 const NATIVE: Cuts = {
   chunk: (product, matrices) => {
     const { m, n } = product
     const shared = matrices < CHUNKS && sizeOf(product, matrices) >= WORTH_SHARING_NATIVE
-    const rows = shared ? upTo(m, Math.ceil(m / NATIVE_ROWS), NATIVE_TILE) : m
+    const [rowChunks, tile] = n <= THIN ? [CHUNKS, NATIVE_PANEL] : [Math.ceil(m / NATIVE_ROWS), NATIVE_TILE]
+    const rows = shared ? upTo(m, rowChunks, tile) : m
     const columnChunks = shared ? Math.ceil(CHUNKS / (matrices * Math.ceil(m / rows))) : 1
     return [rows, Math.min(NATIVE_COLUMNS, upTo(n, columnChunks, NATIVE_PANEL))]
   },

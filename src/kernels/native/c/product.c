@@ -11,14 +11,15 @@
  */
 #include "heap.h"
 #include "declared.h"
+#include "thin.h"
 #include "tiles.h"
 
 /** Terms of a block: ROWS rows of A and a panel of B stay in the first cache, or near. */
 #define DEPTH 384
 /** Rows of a block of A, which stays in the second cache while the panels pass. */
 #define BAND 192
-/** Rows below which packing B costs more than it saves. */
-#define FEW 6
+/** Rows up to which packing B costs more than it saves. */
+#define FEW 12
 
 enum { HALF = 1, INT8 = 2 };
 
@@ -75,13 +76,27 @@ INLINE void product(Kind kind, uint8_t *heap, const Product *args, int32_t chunk
   const size_t lda = args->lda, ldb = args->ldb, ldc = args->ldc, lda2 = args->lda2, ldb2 = args->ldb2;
   const float *a2 = FLOATS(args->a2), *b2 = FLOATS(args->b2), *bias = FLOATS(args->bias), *scales = FLOATS(args->scales);
   const int32_t k = args->k, k2 = kind == TN ? 0 : args->k2, packing = kind == TN ? 0 : args->packing;
-  const int32_t blocks = k <= DEPTH ? 1 : (k + DEPTH - 1) / DEPTH;
+  const int32_t thin = packing == 0 && k2 == 0 && args->n <= THIN;
+  // fewer columns, of which more terms are a block
+  const int32_t most = thin && kind != TN ? DEPTH * COLUMNS / THIN : DEPTH;
+  const int32_t blocks = k <= most ? 1 : (k + most - 1) / most;
   const int32_t depth = (k + blocks - 1) / blocks;
   // few rows read B once, and where its columns lie side by side it needs no packing for that
-  const int32_t direct = kind != NT && packing == 0 && rows < FEW;
+  const int32_t direct = kind != NT && packing == 0 && rows <= FEW;
   for (int32_t block = 0; block < blocks; block++) {
     const int32_t p0 = block * depth, terms = least(depth, k - p0);
     const int32_t second = block == blocks - 1 ? k2 : 0;
+    const int32_t start = block == 0 ? args->start : FROM_THERE;
+    if (thin) {
+      float *own = c + i0 * ldc + j0;
+      if (kind == TN) turned(a + p0 * lda + i0, lda, rows, b + p0 * ldb + j0, ldb, columns, terms, own, ldc, start, bias + j0, panels);
+      else {
+        if (kind == NN) columns_as_rows(b + p0 * ldb + j0, ldb, terms, columns, panels);
+        const Side right = kind == NN ? (Side){panels, terms, 1} : (Side){b + j0 * ldb + p0, ldb, 1};
+        dots(a + i0 * lda + p0, lda, rows, right.at, right.row, columns, terms, own, ldc, start, bias + j0);
+      }
+      continue;
+    }
     const size_t panel = (size_t)(terms + second) * COLUMNS;
     for (int32_t j = 0; j < columns; j += COLUMNS) {
       const int32_t width = least(COLUMNS, columns - j), column = j0 + j;
@@ -104,8 +119,7 @@ INLINE void product(Kind kind, uint8_t *heap, const Product *args, int32_t chunk
       for (int32_t j = 0; j < columns; j += COLUMNS) {
         const float *own = panels + j / COLUMNS * panel;
         Tile t = {.b = own, .step = COLUMNS, .b2 = own + (size_t)terms * COLUMNS, .step2 = COLUMNS, .k = terms, .k2 = second,
-                  .ldc = ldc, .width = least(COLUMNS, columns - j), .bias = bias + j0 + j,
-                  .start = block == 0 ? args->start : FROM_THERE};
+                  .ldc = ldc, .width = least(COLUMNS, columns - j), .bias = bias + j0 + j, .start = start};
         if (direct && t.width == COLUMNS && second == 0) t.b = b + p0 * ldb + j0 + j, t.step = ldb;
         for (int32_t n = 0; n < tiles; n++) {
           const int32_t first = band + (end - band) * n / tiles, next = band + (end - band) * (n + 1) / tiles;
