@@ -133,7 +133,8 @@ export const injectSelected = <Options extends object, M extends Network = Model
       parts: partsOf,
       forward: (input, current, { tap, runBlock, training } = {}) => {
         const trained = new Map(current.dense.map(({ name, value }) => [name, value]))
-        const weights: Weights = (name) => trained.get(name) ?? model.weights(name)
+        const of = (name: string) => trained.get(name) ?? model.weights(name)
+        const weights: Weights = Object.assign(of, { trained })
         const maskOf: MaskOf = ({ name }) => {
           const site = order.get(name)
           return training === undefined || site === undefined ? undefined : maskAt(training, site)

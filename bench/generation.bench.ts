@@ -56,7 +56,7 @@ const benchPlace = (context: number, threads: number): void => {
   console.log(`### behind ${context} tokens, ${threads} ${threads === 1 ? "thread" : "threads"}\n`)
   const cells = [
     ...(withTorch ? [torch(context, threads)] : []),
-    ...(["f32", "f16", "int8"] as const).map((weights) => ours(weights, context, threads))
+    ...(["f32", "f16", "int8", "q8", "q4"] as const).map((weights) => ours(weights, context, threads))
   ]
   const results = inRounds(cells, Number(values.rounds), ({ measure }) => measure())
   const reference = withTorch ? results.get(cells[0]!) : undefined

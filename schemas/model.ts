@@ -28,8 +28,8 @@ export const ClassificationTask = Schema.Struct({
 export type ClassificationTask = typeof ClassificationTask.Type
 
 const weights = choice(
-  ["f32", "f16", "int8"],
-  'How the frozen weights of linear layers are held: "f32" as they are computed with; "f16" rounded to half precision, for half the memory; "int8" to 255 steps of each row\'s largest, for a quarter. The adapter is trained over the rounded base.'
+  ["f32", "f16", "int8", "q8", "q4"],
+  'How the frozen weights of linear layers are held: "f32" as they are computed with; "f16" rounded to half precision, for half the memory; "int8" to 255 steps of each row\'s largest, for a quarter; "q8" and "q4" in blocks of 32 with 8 or 4 bits a number, as GGUF files have them (Q8_0, Q4_0 and Q4_1, which are held as they are), tables of tokens of causal models too. The adapter is trained over the rounded base.'
 ).pipe(withDefault("f32"))
 
 export const ModelSection = Schema.Struct({

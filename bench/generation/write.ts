@@ -20,7 +20,7 @@ export interface WriteMeasurement {
   /** tokens that are written */
   readonly tokens: number
   readonly threads: number
-  readonly weights: "f32" | "f16" | "int8"
+  readonly weights: "f32" | "f16" | "int8" | "q4" | "q8"
   readonly device: "wasm" | "webgpu"
 }
 

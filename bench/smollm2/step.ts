@@ -25,7 +25,7 @@ export interface Smollm2Measurement {
   readonly batch: number
   readonly length: number
   readonly threads: number
-  readonly weights: "f32" | "f16" | "int8"
+  readonly weights: "f32" | "f16" | "int8" | "q4" | "q8"
   /** steps that are timed */
   readonly steps: number
 }

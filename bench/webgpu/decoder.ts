@@ -31,7 +31,7 @@ export interface DecoderMeasurement {
   readonly work: "training" | "writing"
   readonly batch: number
   readonly length: number
-  readonly weights: "f32" | "f16" | "int8"
+  readonly weights: "f32" | "f16" | "int8" | "q4" | "q8"
   readonly rounds: number
 }
 

@@ -3,13 +3,13 @@
  * (`wasm/assembly/dequantize.ts`, `webgpu/product-blocks.ts`), so that a step reads a half or a quarter of the bytes and no
  * whole W in float32 is ever made.
  *
- * A kernel has its inputs by name, and a packed weight is two: words and scales. So a kernel that reads a frozen weight
+ * A kernel has its inputs by name, and a packed weight is two, words and scales, or words alone where it lies in blocks. So a kernel that reads a frozen weight
  * is defined for each form, `forEachForm`. On a backend without kernels of ours the reference dequantizes W for the time of
  * one product.
  */
 import type { Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import type { Packing } from "../numbers/index.ts"
+import { BLOCK, type Packing } from "../numbers/index.ts"
 import { type FrozenMatrix, isPacked } from "../tensors/index.ts"
 import { dequantized } from "./dequantize.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
@@ -23,15 +23,18 @@ export const formOf = (W: FrozenMatrix): Form => (isPacked(W) ? W.packing : "f32
 
 export type WeightInput = "W" | "scales"
 
-/** Inputs of a kernel, as tensors or on a backend. `scales` is there for packed forms alone. */
+/** Inputs of a kernel, as tensors or on a backend. `scales` is there for the forms of `hasScales` alone. */
 export type WeightInputs<T> = Readonly<Record<WeightInput, T>>
 
 export const weightInputs = (W: FrozenMatrix): WeightInputs<Tensor> =>
-  // kernels of the form f32 do not look for scales
-  (isPacked(W) ? { W: W.words, scales: W.scales } : { W }) as WeightInputs<Tensor>
+  // kernels of other forms do not look for scales
+  (isPacked(W) ? { W: W.words, ...(W.scales === null ? {} : { scales: W.scales }) } : { W }) as WeightInputs<Tensor>
+
+/** Whether a weight has a scale for each row in a tensor of its own. */
+const hasScales = (form: Form): boolean => form !== "f32" && BLOCK[form] === null
 
 /** For `inputsToSave`. */
-export const weightToSave = (form: Form): ReadonlyArray<WeightInput> => (form === "f32" ? ["W"] : ["W", "scales"])
+export const weightToSave = (form: Form): ReadonlyArray<WeightInput> => (hasScales(form) ? ["W", "scales"] : ["W"])
 
 /** Inputs again from what was saved of them. */
 export const savedWeight = (form: Form, saved: ReadonlyArray<Tensor>): WeightInputs<Tensor> =>
@@ -44,7 +47,7 @@ export const wholeWeight = (form: Form, { W, scales }: WeightInputs<Tensor>, col
     : dequantized({
         packing: form,
         words: W as Tensor2D,
-        scales: scales as Tensor1D,
+        scales: hasScales(form) ? (scales as Tensor1D) : null,
         shape: [W.shape[0]!, columns]
       })
 
@@ -55,7 +58,7 @@ export const weightOperand = (
   { W, scales }: WeightInputs<TensorInfo>
 ): Pick<Product, "b" | "packed"> => ({
   b: matrixOf(engine, W),
-  ...(form === "f32" ? {} : { packed: { packing: form, scales } })
+  ...(form === "f32" ? {} : { packed: { packing: form, scales: hasScales(form) ? scales : undefined } })
 })
 
 /** The weight as B of a product on webgpu. */
@@ -64,7 +67,7 @@ export const weightOnWebgpu = (
   { W, scales }: WeightInputs<TensorInfo>
 ): Pick<WebgpuProduct, "b" | "packed"> => ({
   b: W,
-  ...(form === "f32" ? {} : { packed: { packing: form, scales } })
+  ...(form === "f32" ? {} : { packed: { packing: form, scales: hasScales(form) ? scales : undefined } })
 })
 
 /** For a kernel's inputs: a layer without a bias makes no tensor of zeros for it. */
@@ -82,5 +85,5 @@ export const startOf = (bias: TensorInfo | undefined): "zero" | { readonly bias:
 /** One definition for each form. `name` makes the kernel's name of its own. */
 export const forEachForm = <T>(define: (form: Form, name: (own: string) => string) => T): Readonly<Record<Form, T>> => {
   const of = (form: Form) => define(form, (own) => (form === "f32" ? own : `${own}_${form}`))
-  return { f32: of("f32"), f16: of("f16"), int8: of("int8") }
+  return { f32: of("f32"), f16: of("f16"), int8: of("int8"), q4: of("q4"), q8: of("q8") }
 }

@@ -18,7 +18,7 @@ export {
 } from "./declaration.ts"
 export { denseLinear, frozenLinear } from "./dense-linear.ts"
 export { depthwiseConvolution } from "./depthwise-convolution.ts"
-export { dequantized } from "./dequantize.ts"
+export { dequantized, rowsOf } from "./dequantize.ts"
 export { type DropoutMask, dropout } from "./dropout.ts"
 export { embedded, loraEmbedded } from "./embedding.ts"
 export { type GeluForm, gelu } from "./gelu.ts"

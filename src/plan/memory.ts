@@ -14,7 +14,7 @@
  */
 import { adapterSize, methodOf, type SelectedSite } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
-import { packedBytes } from "../numbers/index.ts"
+import { packedBytes, TABLES } from "../numbers/index.ts"
 import { optimizerOf } from "../optimizers/index.ts"
 import type { LinearSite } from "../tensors/index.ts"
 import { PASS_BYTES } from "../training/index.ts"
@@ -52,13 +52,24 @@ type WeightForm = "f32" | Parameters<typeof packedBytes>[0]
 export const numbersIn = (sites: ReadonlyArray<LinearSite>): number =>
   sites.reduce((sum, site) => sum + site.in * site.out, 0)
 
-/** Of a frozen base with `frozen` numbers, whose linear layers are held as `form`. */
-export const bytesOfWeights = (form: WeightForm, sites: ReadonlyArray<LinearSite>, frozen: number): number => {
-  const held = sites.reduce(
-    (sum, { out, in: inputs }) => sum + (form === "f32" ? FLOAT * out * inputs : packedBytes(form, [out, inputs])),
-    0
-  )
-  return FLOAT * (frozen - numbersIn(sites)) + held
+type Sizes = Pick<LinearSite, "out" | "in">
+
+/** Of a frozen base with `frozen` numbers, whose linear layers are held as `form` and `tables` as tables are then. */
+export const bytesOfWeights = (
+  form: WeightForm,
+  sites: ReadonlyArray<LinearSite>,
+  frozen: number,
+  tables: ReadonlyArray<Sizes> = []
+): number => {
+  const saved = (matrices: ReadonlyArray<Sizes>, packing: Exclude<WeightForm, "f32"> | null) =>
+    packing === null
+      ? 0
+      : matrices.reduce(
+          (sum, { out, in: inputs }) => sum + FLOAT * out * inputs - packedBytes(packing, [out, inputs]),
+          0
+        )
+  if (form === "f32") return FLOAT * frozen
+  return FLOAT * frozen - saved(sites, form) - saved(tables, TABLES[form])
 }
 
 /** Every linear layer of a model, and those that are adapted. */

@@ -5,8 +5,8 @@ import type { MatrixShape, PackedHostMatrix, Packing } from "../numbers/index.ts
 
 export interface PackedMatrix {
   readonly packing: Packing
-  readonly words: Tensor2D // int32 [out, ⌈in / PER_WORD⌉]
-  readonly scales: Tensor1D // [out]
+  readonly words: Tensor2D // int32 [out, wordsOfRow]
+  readonly scales: Tensor1D | null // [out]; null: in blocks
   readonly shape: MatrixShape
 }
 
@@ -16,12 +16,13 @@ export type FrozenMatrix = Tensor2D | PackedMatrix
 export const isPacked = (W: FrozenMatrix): W is PackedMatrix => "packing" in W
 
 /** What there is to dispose. */
-export const tensorsOfMatrix = (W: FrozenMatrix): ReadonlyArray<Tensor> => (isPacked(W) ? [W.words, W.scales] : [W])
+export const tensorsOfMatrix = (W: FrozenMatrix): ReadonlyArray<Tensor> =>
+  isPacked(W) ? [W.words, ...(W.scales === null ? [] : [W.scales])] : [W]
 
 /** Uploads a packed matrix. The caller owns its tensors. */
 export const uploadPacked = ({ packing, words, scales, shape }: PackedHostMatrix): PackedMatrix => ({
   packing,
   words: tf.tensor2d(words, [shape[0], words.length / shape[0]], "int32"),
-  scales: tf.tensor1d(scales),
+  scales: scales === null ? null : tf.tensor1d(scales),
   shape
 })

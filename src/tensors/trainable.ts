@@ -36,7 +36,11 @@ export type Linear = (site: LinearSite, x: Tensor2D) => Tensor2D
  * Linear weights are [out, in] whatever the checkpoint's own layout. Throws on a name the model does not have: that is a bug
  * in a model family, never a user's error.
  */
-export type Weights = (name: string) => Tensor
+export interface Weights {
+  (name: string): Tensor
+  /** parameters that are trained themselves; those of a model alone have none */
+  readonly trained?: ReadonlyMap<string, Tensor>
+}
 
 /** A [r, in] and B [out, r]. */
 export interface Factors {

@@ -12,7 +12,7 @@ import type { Adapted } from "../../adapters/index.ts"
 import type { ClassificationSplit, DataError } from "../data/index.ts"
 import { IGNORED, tokenScores } from "../kernels/index.ts"
 import { type BatchOf, type Model, type Network, toDevice } from "../models/index.ts"
-import { type DeviceReadError, readTensor } from "../tensors/index.ts"
+import { type DeviceReadError, type FrozenMatrix, readTensor } from "../tensors/index.ts"
 
 /** What every evaluation reports. */
 export interface Scored {
@@ -151,7 +151,7 @@ export interface TokenEvaluation extends Scored {
 /** The output of a causal model; its logits are hidden·weightᵀ. */
 interface Unembedded {
   readonly hidden: Tensor2D
-  readonly weight: Tensor2D
+  readonly weight: FrozenMatrix
   readonly softcap: number | null
 }
 

@@ -191,8 +191,8 @@ const timesWeight = (
       k: Math.min(DEPTH, classes - at),
       a: { ...a, address: a.address + 4 * at },
       b: { ...b, address: b.address + 4 * at * b.stride },
-      ...(packed === undefined
-        ? {}
+      ...(packed?.scales === undefined
+        ? { packed }
         : { packed: { ...packed, scales: { address: engine.address(packed.scales) + 4 * at } } }),
       c,
       start: at === 0 ? "zero" : "there"

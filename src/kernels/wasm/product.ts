@@ -48,17 +48,17 @@ export interface Product {
   readonly second?: { readonly a: Matrix; readonly b: Matrix; readonly k: number }
   readonly batch?: Batch
   /** B is packed (`PackedMatrix`), in `nt` or `nn` and without a batch: its stride then counts 32-bit words. */
-  readonly packed?: PackedB
+  readonly packed?: PackedB | undefined
 }
 
 export interface PackedB {
   readonly packing: Packing
-  /** a scale for each row of B as it is stored */
-  readonly scales: Buffer
+  /** a scale for each row of B as it is stored; undefined: it lies in blocks */
+  readonly scales: Buffer | undefined
 }
 
 /** How the kernels are told of a packing. */
-export const PACKING_WORDS = { f16: 1, int8: 2 } as const satisfies Record<Packing, number>
+export const PACKING_WORDS = { f16: 1, int8: 2, q4: 3, q8: 4 } as const satisfies Record<Packing, number>
 
 /** The arguments of a product. Leading dimensions (from row to row), sizes and batch strides count floats. */
 const kernelOf = <const Name extends Product["kind"]>(name: Name) =>
@@ -72,7 +72,7 @@ const kernelOf = <const Name extends Product["kind"]>(name: Name) =>
       bias: optional(read("f32")),
       a2: optional(read("f32")),
       b2: optional(read("f32")),
-      /** of a packed B's rows */
+      /** of a packed B's rows, where it lies in no blocks */
       scales: optional(read("f32"))
     },
     words: {
@@ -145,7 +145,7 @@ const WASM: Cuts = {
     const most = kind !== "nt" ? ROWS_OF_PANEL : packed === undefined ? ROWS : ROWS_OF_PACKED
     const rows = upTo(m, Math.ceil(m / most), 3)
     const columnChunks = Math.ceil(CHUNKS / (matrices * Math.ceil(m / rows)))
-    return [rows, upTo(n, columnChunks, kind === "nt" ? 3 : PANEL)]
+    return [rows, upTo(n, columnChunks, kind !== "nt" ? PANEL : m === 1 ? 4 : 3)]
   },
   // a panel, or the rows of a packed B that are dequantized at a time
   scratch: ({ kind, k, second, packed }) => {

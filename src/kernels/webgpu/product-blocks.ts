@@ -3,9 +3,9 @@
  * are read in blocks of four by four numbers, so that a program is the same whatever is transposed, packed or not a
  * multiple of four.
  */
-import { type Packing, PER_WORD } from "../../numbers/index.ts"
+import type { Packing } from "../../numbers/index.ts"
 import { read, write } from "../declaration.ts"
-import { DEQUANTIZED } from "./dequantize.ts"
+import { dequantizing, readsScales } from "./dequantize.ts"
 import { type Declaration, type Program, variants } from "./program.ts"
 
 /** `nt`: A [m, k]·B [n, k]ᵀ. `nn`: A [m, k]·B [k, n]. `tn`: A [k, m]ᵀ·B [k, n]. `tt`: A [k, m]ᵀ·B [n, k]ᵀ. */
@@ -33,7 +33,7 @@ export interface Form {
   readonly out: "vec4f" | "f32"
 }
 
-const isPacked = (storage: Storage): storage is Packing => storage === "f16" || storage === "int8"
+const isPacked = (storage: Storage): storage is Packing => storage !== "vec4f" && storage !== "f32"
 
 const elementOf = (storage: Storage): string => (isPacked(storage) ? "u32" : storage)
 
@@ -62,7 +62,7 @@ export const declarationOf = ({
   buffers: {
     a: read(elementOf(pair.a)),
     b: read(elementOf(pair.b)),
-    ...(isPacked(pair.b) ? { scales: read("f32") } : {}),
+    ...(isPacked(pair.b) && readsScales(pair.b) ? { scales: read("f32") } : {}),
     ...(second === null ? {} : { a2: read(elementOf(second.a)), b2: read(elementOf(second.b)) }),
     ...(bias ? { bias: read(out) } : {}),
     c: write(out)
@@ -98,18 +98,9 @@ const four = ({ buffer, length, storage }: Operand, row: string): string => {
   return `${buffer}Dequantized(${row}, column)`
 }
 
-/** For packed operands, which are no batch. A word may be the last of the row and the next one another row's. */
-const dequantizing = ({ buffer, length, storage }: Operand): string => {
-  if (!isPacked(storage)) return ""
-  const perWord = PER_WORD[storage]
-  const number = (i: number) => `dequantized(${buffer}[word + ${Math.floor(i / perWord)}u], ${i % perWord}u)`
-  return `${DEQUANTIZED[storage]}
-fn ${buffer}Dequantized(row: u32, column: u32) -> vec4f {
-  let word = row * ((words.${length} + ${perWord - 1}u) / ${perWord}u) + column / ${perWord}u;
-  return scales[row] * vec4f(${range(4).map(number)});
-}
-`
-}
+/** For packed operands, which are no batch. */
+const dequantizingOf = ({ buffer, length, storage }: Operand): string =>
+  isPacked(storage) ? dequantizing(storage, `${buffer}Dequantized`, buffer, `words.${length}`) : ""
 
 /**
  * `fn …Block(at, k, i)`: numbers (k … k + 3, i … i + 3) of the matrix that begins at `at`, a column for each k, and 0
@@ -118,7 +109,7 @@ fn ${buffer}Dequantized(row: u32, column: u32) -> vec4f {
  */
 const block = (operand: Operand): string => {
   const { buffer, k, storage, along } = operand
-  const head = `${dequantizing(operand)}fn ${buffer}Block(at: u32, k: u32, i: u32) -> mat4x4f {`
+  const head = `${dequantizingOf(operand)}fn ${buffer}Block(at: u32, k: u32, i: u32) -> mat4x4f {`
   if (along) {
     const masked = storage !== "vec4f" // whose rows end with a four
     const row = (r: number) => {

@@ -2,9 +2,9 @@
  * Small products: an invocation for each number of C, and the form in words. One program does for all shapes and
  * transpositions, as making one for each would take longer than all of their products.
  */
-import { type Packing, PER_WORD } from "../../numbers/index.ts"
+import type { Packing } from "../../numbers/index.ts"
 import { read, reads, write } from "../declaration.ts"
-import { DEQUANTIZED } from "./dequantize.ts"
+import { dequantizing } from "./dequantize.ts"
 import { groupsFor } from "./engine.ts"
 import { program, variants } from "./program.ts"
 
@@ -15,14 +15,12 @@ const PLACE = "select(k * words.n + j, j * words.k + k, words.bAlong == 1u)"
 
 const readB = (packing: Packing | "f32"): string => {
   if (packing === "f32") return `fn readB(at: u32, k: u32, j: u32) -> f32 { return b[at + ${PLACE}]; }`
-  const perWord = PER_WORD[packing]
-  return `${DEQUANTIZED[packing]}
+  return `${dequantizing(packing, "fourOf", "b", "select(words.n, words.k, words.bAlong == 1u)")}
 fn readB(at: u32, k: u32, j: u32) -> f32 {
   let row = select(k, j, words.bAlong == 1u);
   let column = select(j, k, words.bAlong == 1u);
-  let length = select(words.n, words.k, words.bAlong == 1u);
-  let word = b[row * ((length + ${perWord - 1}u) / ${perWord}u) + column / ${perWord}u];
-  return scales[row] * dequantized(word, column % ${perWord}u);
+  var four = fourOf(row, column - column % 4u);
+  return four[column % 4u];
 }`
 }
 

@@ -28,8 +28,8 @@ export interface Product {
   readonly k: number
   readonly a: Matrix
   readonly b: Matrix
-  /** B [rows, columns] is packed: words [rows, ⌈columns / PER_WORD⌉] and a scale for each row; not in a batch */
-  readonly packed?: { readonly packing: Packing; readonly scales: TensorInfo }
+  /** B [rows, columns] is packed: words [rows, wordsOfRow] and, unless it lies in blocks, a scale for each row; not in a batch */
+  readonly packed?: { readonly packing: Packing; readonly scales: TensorInfo | undefined }
   /** added to C, by the same `kind` */
   readonly second?: { readonly a: Matrix; readonly b: Matrix; readonly k: number }
   /** 1 without */
@@ -128,7 +128,7 @@ const runByForm = (engine: WebgpuEngine, product: Product, c: Matrix, plan: Dire
     "tile" in plan ? tilesProgram({ ...form, ...plan }) : directProgram({ ...form, ...plan }),
     {
       ...{ a, b, c },
-      ...(packed === undefined ? {} : { scales: packed.scales }),
+      ...(packed?.scales === undefined ? {} : { scales: packed.scales }),
       ...(second === undefined ? {} : { a2: second.a, b2: second.b }),
       ...(bias === undefined ? {} : { bias })
     },

@@ -15,7 +15,8 @@ import {
   type CheckpointSource,
   causalTokenizer,
   describeCausal,
-  openSource
+  openSource,
+  tablesOf
 } from "../../models/causal/index.ts"
 import {
   bytesOfWeights,
@@ -138,13 +139,14 @@ export const estimateMemory = (
   const { batchSize, evaluateBatchSize, recompute } = plan.training
   const kept = recompute === "none" ? layers * saved : layers * hiddenSize + saved
   const rows = Math.max(batchSize * (kept + saved), evaluateBatchSize * 2 * saved)
+  const tables = tablesOf(model.decoder).map(() => ({ out: model.vocabularySize, in: hiddenSize }))
   const logits = Math.min(LOGITS, Math.max(batchSize, evaluateBatchSize) * length * model.vocabularySize)
   return memoryEstimate(
     plan,
     trainable,
     { all: model.sites, adapted: sites },
     {
-      weights: bytesOfWeights(plan.model.weights, model.sites, trainable.frozen),
+      weights: bytesOfWeights(plan.model.weights, model.sites, trainable.frozen, tables),
       activations: FLOAT * (length * rows + 2 * logits)
     }
   )

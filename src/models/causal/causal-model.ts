@@ -6,6 +6,7 @@ import type { Tensor1D } from "@tensorflow/tfjs"
 import type * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
+import type { PackedHostMatrix } from "../../numbers/index.ts"
 import type { CausalRows, CausalTokenizer, Linear, LinearSite, Weights } from "../../tensors/index.ts"
 import type { ModelError, Network, OnDevice, ParameterSpec, RunBlock, Stack } from "../model.ts"
 import type { CausalInput, CausalOutput, Decoder, DecoderSizes } from "./decoder.ts"
@@ -49,6 +50,9 @@ export interface CausalModel extends CausalDescription, Network {
   readonly forward: (input: CausalInput, linear: Linear, weights: Weights, runBlock?: RunBlock) => CausalOutput
 }
 
+/** `packed`: null where a block holds what no packing does. */
+export type Take = (name: string, packed: () => PackedHostMatrix | null) => boolean
+
 /**
  * Where a causal model's parts come from: a Hugging Face folder or a GGUF file, both in transformers' terms. Only headers are read until
  * `read` is called.
@@ -65,9 +69,13 @@ export interface CheckpointSource {
   readonly tokenizerConfig: unknown
   /** stored tensors by their names in transformers' own class ("model.layers.0.self_attn.q_proj.weight"), shapes as transformers has them */
   readonly tensors: ReadonlyMap<string, { readonly shape: ReadonlyArray<number> }>
-  /** Visits the named tensors as float32, one at a time, in an order of its own; no more than one is held at a time. */
+  /**
+   * Visits the named tensors as float32, one at a time, in an order of its own; no more than one is held at a time. `take` is offered a
+   * matrix that is stored in blocks that a packing has, as it is; where it takes the matrix (true), no one visits it.
+   */
   readonly read: <R>(
     names: ReadonlyArray<string>,
-    visit: (name: string, data: Float32Array) => Effect.Effect<void, ModelError, R>
+    visit: (name: string, data: Float32Array) => Effect.Effect<void, ModelError, R>,
+    take?: Take
   ) => Effect.Effect<void, ModelError, R | FileSystem.FileSystem | Path.Path>
 }

@@ -12,8 +12,15 @@
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import type * as Result from "effect/Result"
-import { type CausalShape, causalAttention, denseLinear } from "../../kernels/index.ts"
-import type { Linear, LinearSite, Weights } from "../../tensors/index.ts"
+import { type CausalShape, causalAttention, denseLinear, frozenLinear } from "../../kernels/index.ts"
+import {
+  type FrozenMatrix,
+  isPacked,
+  type Linear,
+  type LinearSite,
+  type PackedMatrix,
+  type Weights
+} from "../../tensors/index.ts"
 import type { GgufArchitecture } from "../gguf/architecture.ts"
 import { type ParameterSpec, type RunBlock, runOnce } from "../model.ts"
 import type { RotaryRows } from "./rotary-rows.ts"
@@ -42,13 +49,17 @@ export interface CausalOutput {
   /** [tokens, hidden], after the final norm */
   readonly hidden: Tensor2D
   /** the unembedding [vocabulary, hidden], trained or not */
-  readonly weight: Tensor2D
+  readonly weight: FrozenMatrix
   /** logits are cap·tanh(logits/cap); null: as they are */
   readonly softcap: number | null
 }
 
 /** The output layer's parameter: it lies beside the backbone, so it has no prefix in any class. */
 export const OUTPUT_LAYER = "lm_head.weight"
+
+/** The parameters with a row for each token, [vocabulary, hidden]. */
+export const tablesOf = ({ embedding, tied }: Pick<Decoder, "embedding" | "tied">): ReadonlyArray<string> =>
+  tied ? [embedding] : [embedding, OUTPUT_LAYER]
 
 /** A parameter's or module's name in transformers' own class: what a PEFT adapter's keys are made of. */
 export const causalClassName = ({ prefix }: { readonly prefix: string }, name: string): string =>
@@ -93,8 +104,8 @@ export interface Decoder extends DecoderSizes {
   readonly softcap: number | null
   /** the rotary positions that its layers use; none where positions are learned */
   readonly rotary: ReadonlyArray<RotaryRows>
-  /** h₀ [tokens, hidden] */
-  readonly embed: (input: CausalInput, weights: Weights) => Tensor2D
+  /** h₀ [tokens, hidden]; `tokens`: the table of `embedding` */
+  readonly embed: (input: CausalInput, weights: Weights, tokens: FrozenMatrix) => Tensor2D
   readonly blocks: ReadonlyArray<(h: Tensor2D, pass: Pass) => Tensor2D>
   readonly norm: (h: Tensor2D, weights: Weights) => Tensor2D
 }
@@ -128,24 +139,33 @@ export const transposed = (data: Float32Array, rows: number, columns: number): F
   return out
 }
 
+interface DecodeOptions {
+  readonly runBlock?: RunBlock
+  readonly attend?: Attend
+  /** parameters that are packed: `weights` has none of them */
+  readonly packed?: ReadonlyMap<string, PackedMatrix>
+}
+
 /** Tensor code. Weights and the batch outlive a backward pass, so that blocks may be run again from h alone. */
 export const decode = (
   decoder: Decoder,
   input: CausalInput,
   linear: Linear,
   weights: Weights,
-  { runBlock = runOnce, attend = input.attend ?? insideBatch(input) }: { runBlock?: RunBlock; attend?: Attend } = {}
+  { runBlock = runOnce, attend = input.attend ?? insideBatch(input), packed }: DecodeOptions = {}
 ): CausalOutput => {
+  const table = (name: string): FrozenMatrix =>
+    (weights.trained?.has(name) ? undefined : packed?.get(name)) ?? (weights(name) as Tensor2D)
   const pass: Pass = { linear, weights, attend, input }
   const hidden = tf.tidy(() => {
-    const embedded = tf.tidy(() => decoder.embed(input, weights))
+    const embedded = tf.tidy(() => decoder.embed(input, weights, table(decoder.embedding)))
     const through = (before: Tensor2D, block: Decoder["blocks"][number]) =>
       runBlock((h) => tf.tidy(() => block(h, pass)), before)
     return decoder.norm(decoder.blocks.reduce(through, embedded), weights)
   })
   return {
     hidden,
-    weight: weights(decoder.tied ? decoder.embedding : OUTPUT_LAYER) as Tensor2D,
+    weight: table(decoder.tied ? decoder.embedding : OUTPUT_LAYER),
     softcap: decoder.softcap
   }
 }
@@ -158,6 +178,6 @@ const insideBatch =
 
 /** Logits [rows, vocabulary] of a few rows of `hidden`. Tensor code. */
 export const logitsOf = (hidden: Tensor2D, { weight, softcap }: Omit<CausalOutput, "hidden">): Tensor2D => {
-  const logits = denseLinear(hidden, weight, null)
+  const logits = isPacked(weight) ? frozenLinear(hidden, weight, null) : denseLinear(hidden, weight, null)
   return softcap === null ? logits : tf.mul(tf.tanh(tf.div(logits, softcap)), softcap)
 }

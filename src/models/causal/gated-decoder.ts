@@ -12,7 +12,7 @@
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Result from "effect/Result"
-import { gelu, rmsNorm, rmsNormAndSum, rope, swiglu } from "../../kernels/index.ts"
+import { gelu, rmsNorm, rmsNormAndSum, rope, rowsOf, swiglu } from "../../kernels/index.ts"
 import type { LinearSite, Weights } from "../../tensors/index.ts"
 import type { GgufArchitecture } from "../gguf/architecture.ts"
 import { linearParameters, type ParameterSpec } from "../model.ts"
@@ -128,8 +128,8 @@ export const gatedDecoder = (family: string, prefix: string, config: GatedConfig
     embedding: EMBEDDING,
     fanInFanOut: false,
     rotary: config.ropes.map(rotaryRows),
-    embed: ({ inputIds }: CausalInput, weights) => {
-      const rows = tf.gather(weights(EMBEDDING) as Tensor2D, inputIds)
+    embed: ({ inputIds }: CausalInput, _, tokens) => {
+      const rows = rowsOf(tokens, inputIds)
       return gemma ? tf.mul(rows, Math.fround(Math.sqrt(hiddenSize))) : rows
     },
     blocks: blocks.map((block, layer) => (h, pass) => applyBlock(config, block, layer, h, pass)),

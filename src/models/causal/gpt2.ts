@@ -11,7 +11,7 @@ import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { type GeluForm, gelu, layerNorm } from "../../kernels/index.ts"
+import { type GeluForm, gelu, layerNorm, rowsOf } from "../../kernels/index.ts"
 import type { LinearSite, Weights } from "../../tensors/index.ts"
 import {
   ActivationName,
@@ -124,8 +124,8 @@ const decoderOf = (config: Gpt2Config): Decoder => {
     fanInFanOut: true,
     softcap: null,
     rotary: [],
-    embed: ({ inputIds, positions }, weights) =>
-      tf.add(tf.gather(weights(TOKENS) as Tensor2D, inputIds), tf.gather(weights(POSITIONS) as Tensor2D, positions)),
+    embed: ({ inputIds, positions }, weights, tokens) =>
+      tf.add(rowsOf(tokens, inputIds), tf.gather(weights(POSITIONS) as Tensor2D, positions)),
     blocks: blocks.map((block, layer) => (h, pass) => applyBlock(config, block, layer, h, pass)),
     norm: (h, weights) => normalized(config, h, FINAL_NORM, weights)
   }

@@ -18,6 +18,7 @@ export {
   decode,
   logitsOf,
   OUTPUT_LAYER,
+  tablesOf,
   transposed
 } from "./decoder.ts"
 export { causalFamilies } from "./families.ts"

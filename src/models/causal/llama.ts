@@ -9,7 +9,7 @@
  */
 import * as Schema from "effect/Schema"
 import { decoderConfigReader, maybe } from "../config-reader.ts"
-import type { Fields } from "../gguf/architecture.ts"
+import type { Fields, MoveRows } from "../gguf/architecture.ts"
 import { gatedArchitecture, gatedConfigJson, keyValueHeads, rotaryColumns } from "../gguf/gated.ts"
 import type { CausalFamily } from "./decoder.ts"
 import { llamaFields, llamaLike } from "./gated-config.ts"
@@ -46,7 +46,8 @@ export const llama: CausalFamily = gatedFamily(
     undo: (name, shape, fields) => {
       const heads = movedHeads(name, fields)
       if (heads === undefined) return undefined
-      return { shape, values: (data) => unpermuteRows(data, heads, shape[1] ?? 1) }
+      const rows: MoveRows = (data, length) => unpermuteRows(data, heads, length)
+      return { shape, values: (data) => rows(data, shape[1] ?? 1), rows }
     }
   })
 )
@@ -58,8 +59,8 @@ const movedHeads = (name: string, fields: Fields): number | undefined => {
 }
 
 /** `data` [heads·d, columns], rows of each head from ggml's order to transformers'. A bias has one column. */
-const unpermuteRows = (data: Float32Array, heads: number, columns: number): Float32Array => {
-  const out = new Float32Array(data.length)
+const unpermuteRows = <Data extends Float32Array | Int32Array>(data: Data, heads: number, columns: number): Data => {
+  const out = data.slice() as Data
   const headDim = data.length / columns / heads
   for (let head = 0; head < heads; head++) {
     for (let row = 0; row < headDim; row++) {

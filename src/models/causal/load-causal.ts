@@ -13,12 +13,12 @@ import { ModelError } from "../model.ts"
 import { uploaded } from "../upload.ts"
 import type { CausalDescription, CausalModel, CheckpointSource } from "./causal-model.ts"
 import { causalTokenizer } from "./causal-tokenizer.ts"
-import { type Decoder, decode, transposed } from "./decoder.ts"
+import { type Decoder, decode, tablesOf, transposed } from "./decoder.ts"
 
 export interface LoadCausalOptions {
   /** in place of the source's own, which is then not read */
   readonly tokenizer?: CausalTokenizer
-  /** how weights of the blocks' linear layers are held (default "f32"); everything else is float32 */
+  /** how weights of the blocks' linear layers are held (default "f32"), and tables by `TABLES`; everything else is float32 */
   readonly weights?: "f32" | Packing
   /** parameters that stay float32 all the same: those that will be trained themselves */
   readonly whole?: ReadonlyArray<string>
@@ -33,11 +33,12 @@ export const loadCausal = (
   Effect.gen(function* () {
     const { decoder, sites, stored, parameters, fanInFanOut } = description
     const tokenizer = given ?? (yield* causalTokenizer(source, description))
-    const { weights, packed, upload } = yield* uploaded(source.where, { form, sites, whole })
+    const tables = tablesOf(decoder)
+    const { weights, packed, upload, keep } = yield* uploaded(source.where, { form, sites, tables, whole })
     const shapes = new Map(parameters.map(({ name, shape }) => [name, shape]))
     const names = new Map([...stored].map(([name, own]) => [own, name]))
     const turned = new Set(fanInFanOut ? sites.map((site) => `${site.name}.weight`) : [])
-    yield* source.read([...names.keys()], (own, data) => {
+    const visit = (own: string, data: Float32Array) => {
       const name = names.get(own)!
       const shape = shapes.get(name)!
       const size = shape.reduce((product, n) => product * n, 1)
@@ -47,7 +48,8 @@ export const loadCausal = (
       }
       const [rows, columns] = shape as readonly [number, number]
       return upload(name, { shape, data: turned.has(name) ? transposed(data, columns, rows) : data }, own)
-    })
+    }
+    yield* source.read([...names.keys()], visit, (own, packed) => keep(names.get(own)!, packed))
     return {
       ...description,
       tokenizer,
@@ -55,7 +57,7 @@ export const loadCausal = (
       packed,
       toDevice: causalToDevice(decoder),
       forward: (input, linear, parametersNow, runBlock) =>
-        decode(decoder, input, linear, parametersNow, runBlock === undefined ? {} : { runBlock })
+        decode(decoder, input, linear, parametersNow, { packed, ...(runBlock === undefined ? {} : { runBlock }) })
     }
   })
 

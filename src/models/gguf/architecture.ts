@@ -31,7 +31,11 @@ export interface ConfigSource {
 export interface Undo {
   readonly shape: ReadonlyArray<number>
   readonly values: (data: Float32Array) => Float32Array
+  /** where rows are moved as wholes: the same for rows of `length` elements, whatever these are */
+  readonly rows?: MoveRows
 }
+
+export type MoveRows = <Data extends Float32Array | Int32Array>(data: Data, length: number) => Data
 
 /**
  * A GGUF file's metadata by key, and what is wrong with it. Keys of the architecture are given without its prefix ("block_count" for

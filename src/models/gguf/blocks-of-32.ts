@@ -14,7 +14,7 @@
  *
  * @see https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h
  */
-import { fromFloat16 } from "../../numbers/index.ts"
+import { fromFloat16, type PackedHostMatrix, toFloat16 } from "../../numbers/index.ts"
 
 /** One of ggml's storage types: values in blocks, each of a fixed number of bytes. */
 export interface BlockType {
@@ -24,16 +24,48 @@ export interface BlockType {
   readonly bytes: number
   /** whole blocks → float32 */
   readonly decode: (bytes: Uint8Array<ArrayBuffer>) => Float32Array
+  /** for types that are blocks of a packing: whole blocks as its words; null: a block holds what the packing does not */
+  readonly packed?: (bytes: Uint8Array<ArrayBuffer>) => PackedBlocks | null
+}
+
+export type PackedBlocks = Pick<PackedHostMatrix, "packing" | "words">
+
+/**
+ * Blocks as words of a packing: of each, the bits of d and m and the bytes behind what precedes them. Null where a half is not finite: such
+ * a number is told of by its place, as float32.
+ */
+const blocksOf = (
+  packing: "q4" | "q8",
+  bytes: Uint8Array,
+  {
+    size,
+    from,
+    d,
+    m
+  }: { readonly size: number; readonly from: number; readonly d: Uint16Array; readonly m: Uint16Array | null }
+): PackedBlocks | null => {
+  if ([d, m].some((bits) => bits?.some((half) => (half & 0x7c00) === 0x7c00))) return null
+  const own = 4 + size - from
+  const words = new Int32Array((d.length * own) / 4)
+  const to = new Uint8Array(words.buffer)
+  for (let block = 0; block < d.length; block++) {
+    words[(block * own) / 4] = d[block]! | ((m?.[block] ?? 0) << 16)
+    to.set(bytes.subarray(block * size + from, (block + 1) * size), block * own + 4)
+  }
+  return { packing, words }
 }
 
 /** The half-precision number at byte `at` of every block of `size` bytes. */
-export const halves = (bytes: Uint8Array, size: number, at: number): Float32Array => {
+export const halves = (bytes: Uint8Array, size: number, at: number): Float32Array =>
+  fromFloat16(bitsOfHalves(bytes, size, at))
+
+const bitsOfHalves = (bytes: Uint8Array, size: number, at: number): Uint16Array => {
   const bits = new Uint16Array(bytes.length / size)
   for (let block = 0; block < bits.length; block++) {
     const place = block * size + at
     bits[block] = bytes[place]! | (bytes[place + 1]! << 8)
   }
-  return fromFloat16(bits)
+  return bits
 }
 
 const SIZE = 32
@@ -52,7 +84,8 @@ export const q8Sub0: BlockType = {
       for (let i = 0; i < SIZE; i++) out[block * SIZE + i] = d * signed[from + i]!
     }
     return out
-  }
+  },
+  packed: (bytes) => blocksOf("q8", bytes, { size: 34, from: 2, d: bitsOfHalves(bytes, 34, 0), m: null })
 }
 
 interface Layout {
@@ -92,8 +125,23 @@ const small = ({ name, bytes: size, offsetAt, fifthAt, zero }: Layout): BlockTyp
   }
 })
 
-export const q4Sub0 = small({ name: "Q4_0", bytes: 18, offsetAt: null, fifthAt: null, zero: 8 })
-export const q4Sub1 = small({ name: "Q4_1", bytes: 20, offsetAt: 2, fifthAt: null, zero: 0 })
+export const q4Sub0: BlockType = {
+  ...small({ name: "Q4_0", bytes: 18, offsetAt: null, fifthAt: null, zero: 8 }),
+  // d·(q − 8) = d·q + m with m = −8·d, all of it exact
+  packed: (bytes) => {
+    const m = new Uint16Array(bytes.length / 18)
+    toFloat16(
+      halves(bytes, 18, 0).map((d) => -8 * d),
+      m
+    )
+    return blocksOf("q4", bytes, { size: 18, from: 2, d: bitsOfHalves(bytes, 18, 0), m })
+  }
+}
+export const q4Sub1: BlockType = {
+  ...small({ name: "Q4_1", bytes: 20, offsetAt: 2, fifthAt: null, zero: 0 }),
+  packed: (bytes) =>
+    blocksOf("q4", bytes, { size: 20, from: 4, d: bitsOfHalves(bytes, 20, 0), m: bitsOfHalves(bytes, 20, 2) })
+}
 export const q5Sub0 = small({ name: "Q5_0", bytes: 22, offsetAt: null, fifthAt: 2, zero: 16 })
 export const q5Sub1 = small({ name: "Q5_1", bytes: 24, offsetAt: 2, fifthAt: 4, zero: 0 })
 

@@ -8,7 +8,8 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import { cut, Listing, quoted } from "../../boundary/index.ts"
 import { readExactly } from "../../files/index.ts"
-import type { CheckpointSource } from "../causal/causal-model.ts"
+import { type PackedHostMatrix, wordsOfRow } from "../../numbers/index.ts"
+import type { CheckpointSource, Take } from "../causal/causal-model.ts"
 import type { CausalFamily } from "../causal/decoder.ts"
 import { causalFamilies } from "../causal/families.ts"
 import type { ModelError } from "../model.ts"
@@ -63,13 +64,15 @@ export const ggufSource = (file: string): Effect.Effect<CheckpointSource, ModelE
       tokenizer,
       tokenizerConfig,
       tensors: named.tensors,
-      read: (names, visit) => readNamed(file, named.tensors, names, visit)
+      read: (names, visit, take) => readNamed(file, named.tensors, names, visit, take)
     }
   })
 
 interface NamedTensor extends Undo {
   readonly stored: GgufTensor
 }
+
+const asStored = { values: (data: Float32Array) => data, rows: <Data>(data: Data) => data }
 
 /** The file's tensors by their names in transformers. */
 const namedTensors = (header: GgufHeader, architecture: GgufArchitecture, fields: Fields) => {
@@ -81,7 +84,7 @@ const namedTensors = (header: GgufHeader, architecture: GgufArchitecture, fields
     if (name === undefined) problems.add(`tensor ${cut(stored.name)} has no counterpart in this architecture's model`)
     else {
       const undo = architecture.undo(stored.name, stored.shape, fields)
-      tensors.set(name, { stored, shape: undo?.shape ?? stored.shape, values: undo?.values ?? ((data) => data) })
+      tensors.set(name, { stored, shape: stored.shape, ...(undo ?? asStored) })
     }
   }
   if (!header.tensors.has("token_embd.weight")) problems.add("tensor token_embd.weight is missing")
@@ -111,7 +114,8 @@ const readNamed = <R>(
   file: string,
   tensors: ReadonlyMap<string, NamedTensor>,
   names: ReadonlyArray<string>,
-  visit: (name: string, data: Float32Array) => Effect.Effect<void, ModelError, R>
+  visit: (name: string, data: Float32Array) => Effect.Effect<void, ModelError, R>,
+  take: Take | undefined
 ): Effect.Effect<void, ModelError, R | FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const missing = names.filter((name) => !tensors.has(name))
@@ -122,7 +126,11 @@ const readNamed = <R>(
     for (const [part, inPart] of Map.groupBy(wanted, ({ stored }) => stored.file)) {
       yield* withFile(part, (handle) =>
         Effect.gen(function* () {
-          for (const { name, stored, values } of inPart) yield* visit(name, values(yield* readValues(handle, stored)))
+          for (const tensor of inPart) {
+            const bytes = yield* readBytes(handle, tensor.stored)
+            if (take?.(tensor.name, () => packedOf(tensor, bytes)) === true) continue
+            yield* visit(tensor.name, tensor.values(tensor.stored.type.decode(bytes)))
+          }
         })
       )
     }
@@ -134,9 +142,22 @@ const withFile = <A, R>(file: string, use: (handle: FileSystem.File) => Effect.E
     return yield* use(yield* fs.open(file).pipe(Effect.mapError(unreadableFile(file))))
   }).pipe(Effect.scoped)
 
-const readValues = (handle: FileSystem.File, { file, name, type, begin, end }: GgufTensor) =>
+/** A matrix whose blocks a packing has, as they are; null for another one. */
+const packedOf = ({ stored, shape, rows }: NamedTensor, bytes: Uint8Array<ArrayBuffer>): PackedHostMatrix | null => {
+  if (shape.length !== 2 || rows === undefined) return null
+  const packed = stored.type.packed?.(bytes)
+  if (packed == null) return null
+  const { packing, words } = packed
+  const [out, inputs] = shape as readonly [number, number]
+  return { packing, words: rows(words, wordsOfRow(packing, inputs)), scales: null, shape: [out, inputs] }
+}
+
+const readValues = (handle: FileSystem.File, stored: GgufTensor) =>
+  Effect.map(readBytes(handle, stored), stored.type.decode)
+
+const readBytes = (handle: FileSystem.File, { file, name, begin, end }: GgufTensor) =>
   Effect.gen(function* () {
     const bytes = yield* readExactly(handle, begin, end - begin).pipe(Effect.mapError(unreadableFile(file)))
-    if (bytes.length === end - begin) return type.decode(bytes)
+    if (bytes.length === end - begin) return bytes
     return yield* problem(file, `became shorter while it was read: tensor ${name} ends at byte ${end}`)
   })

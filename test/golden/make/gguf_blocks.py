@@ -1,4 +1,5 @@
-"""Blocks of every GGUF type that is read, and what the Python package gguf makes of them, as one safetensors file.
+"""Blocks of every GGUF type that is read, and what the Python package gguf makes of them, as one safetensors file; and in another one
+numbers with the blocks that the package packs them into, in the two types that are written here.
 
     python test/golden/make/gguf_blocks.py        (numpy, gguf 0.19.0, safetensors)
 
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType as T
-from gguf.quants import dequantize
+from gguf.quants import dequantize, quantize
 from safetensors.numpy import save_file
 
 HALVES = {T.Q4_0: [0], T.Q4_1: [0, 2], T.Q5_0: [0], T.Q5_1: [0, 2], T.Q8_0: [0], T.Q4_K: [0, 2], T.Q5_K: [0, 2], T.Q6_K: [208],
@@ -45,3 +46,15 @@ wide = rng.standard_normal(64) * 10.0 ** rng.uniform(-40, 30, 64)
 out["F64.bytes"] = wide.view(np.uint8)
 out["F64.values"] = wide.astype(np.float32)
 save_file(out, Path(__file__).parents[1] / "gguf/blocks.safetensors")
+
+# rows of a matrix [12, 64]: of all sizes, halves of a step, zeros, the largest number twice with either sign, and sizes that halves round to 0
+values = (rng.standard_normal((12, 64)) * 10.0 ** rng.uniform(-6, 3, (12, 1))).astype(np.float32)
+values[1] = 0
+values[2] = (rng.integers(-16, 17, 64) / 2).astype(np.float32)
+values[3, :2] = [7.5, -7.5]
+values[4] *= np.float32(1e-9)
+values[5, :] = np.linspace(-127, 127, 64).astype(np.float32).round() / 2
+packed = {"values": values}
+for kind in (T.Q4_0, T.Q8_0):
+    packed[f"{kind.name}.bytes"] = quantize(values, kind).reshape(-1)
+save_file(packed, Path(__file__).parents[1] / "gguf/packed.safetensors")

@@ -6,7 +6,7 @@ import * as Layer from "effect/Layer"
 import { layer } from "../../../src/device/bun.ts"
 import { Device } from "../../../src/device/device.ts"
 import { dequantized } from "../../../src/kernels/dequantize.ts"
-import { type PackedHostMatrix, type Packing, PER_WORD } from "../../../src/numbers/index.ts"
+import { BLOCK, type PackedHostMatrix, type Packing, PER_WORD, wordsOfRow } from "../../../src/numbers/index.ts"
 import { tensorsOfMatrix, uploadPacked } from "../../../src/tensors/index.ts"
 import { describeOnBoth, webgpu } from "../../backends.ts"
 import { expectNoLeak } from "../../setup.ts"
@@ -18,7 +18,12 @@ const withWords = (packing: Packing, words: Int32Array, shape: readonly [number,
   const next = random(words.length)
   // f16 has powers of two from 1 on
   const scale = () => (packing === "f16" ? 2 ** Math.floor(15 * next()) : Math.fround(10 ** (8 * next() - 6)))
-  return { packing, words, scales: Float32Array.from({ length: shape[0] }, scale), shape }
+  return {
+    packing,
+    words,
+    scales: BLOCK[packing] === null ? Float32Array.from({ length: shape[0] }, scale) : null,
+    shape
+  }
 }
 
 const finite = (half: number): number => ((half & 0x7c00) === 0x7c00 ? half & 0xbfff : half)
@@ -26,10 +31,13 @@ const finite = (half: number): number => ((half & 0x7c00) === 0x7c00 ? half & 0x
 /** Any words that a matrix may consist of: random ones, without infinities and NaN. */
 const randomMatrix = (packing: Packing, [out, inputs]: readonly [number, number]): PackedHostMatrix => {
   const next = random(inputs)
-  const bytes = new Uint16Array(2 * out * Math.ceil(inputs / PER_WORD[packing]))
+  const bytes = new Uint16Array(2 * out * wordsOfRow(packing, inputs))
+  // a block begins with two halves
+  const block = BLOCK[packing]
+  const size = block === null ? 0 : 2 * wordsOfRow(packing, block)
   for (let i = 0; i < bytes.length; i++) {
     const half = Math.floor(65_536 * next())
-    bytes[i] = packing === "f16" ? finite(half) : half
+    bytes[i] = packing === "f16" || (size > 0 && i % size < 2) ? finite(half) : half
   }
   return withWords(packing, new Int32Array(bytes.buffer), [out, inputs])
 }
@@ -37,10 +45,13 @@ const randomMatrix = (packing: Packing, [out, inputs]: readonly [number, number]
 /** Every finite half, and every byte. */
 const everything = {
   f16: withWords("f16", new Int32Array(Uint16Array.from({ length: 65_536 }, (_, i) => finite(i)).buffer), [32, 2048]),
-  int8: withWords("int8", new Int32Array(Uint8Array.from({ length: 256 }, (_, i) => i).buffer), [2, 128])
+  int8: withWords("int8", new Int32Array(Uint8Array.from({ length: 256 }, (_, i) => i).buffer), [2, 128]),
+  // as many halves as there are, of any kind
+  q4: randomMatrix("q4", [256, 32 * 128]),
+  q8: randomMatrix("q8", [256, 32 * 16])
 } as const satisfies Record<Packing, PackedHostMatrix>
 
-const WIDTHS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 23, 40, 77]
+const WIDTHS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 23, 31, 32, 33, 40, 77]
 const matrices = Object.values(everything).flatMap((all) => [
   all,
   ...WIDTHS.map((inputs) => randomMatrix(all.packing, [5, inputs]))
@@ -72,7 +83,7 @@ describeOnBoth(() => {
 })
 
 test("wasm: the same bits for any number of threads, by many chunks", async () => {
-  for (const packing of ["f16", "int8"] as const) {
+  for (const packing of Object.keys(PER_WORD) as ReadonlyArray<Packing>) {
     const large = randomMatrix(packing, [301, 611])
     await expectSameBits(() => {
       const W = uploadPacked(large)

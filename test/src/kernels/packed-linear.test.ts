@@ -7,7 +7,7 @@ import * as tf from "@tensorflow/tfjs"
 import { frozenLinear } from "../../../src/kernels/dense-linear.ts"
 import { dequantized } from "../../../src/kernels/dequantize.ts"
 import { loraLinear } from "../../../src/kernels/lora-linear.ts"
-import { type PackedHostMatrix, type Packing, packMatrix } from "../../../src/numbers/index.ts"
+import { type PackedHostMatrix, type Packing, PER_WORD, packMatrix } from "../../../src/numbers/index.ts"
 import { valueAndGradients } from "../../../src/tensors/gradients.ts"
 import { type FrozenMatrix, isPacked, tensorsOfMatrix, uploadPacked } from "../../../src/tensors/index.ts"
 import { describeOnBoth, webgpu } from "../../backends.ts"
@@ -37,7 +37,7 @@ const LONG: Shape = [300, 3000, 40, 4]
 /** Small ones only, where the reference of the cpu backend would take long. */
 const quick = shapes.slice(0, 6)
 
-const packings = ["f16", "int8"] as const
+const packings = Object.keys(PER_WORD) as ReadonlyArray<Packing>
 
 interface Layer {
   readonly W: FrozenMatrix
@@ -97,8 +97,8 @@ describeOnBoth((backend) => {
       const { W, x, dy } = layer
       if (!isPacked(W)) throw new Error("it is packed")
       const asked = () =>
-        tf.tidy(() => void valueAndGradients(() => weighted(frozenLinear(x, W, null), dy), [x, W.scales]))
-      expect(asked).toThrow("has no closure for scales")
+        tf.tidy(() => void valueAndGradients(() => weighted(frozenLinear(x, W, null), dy), [x, W.scales ?? W.words]))
+      expect(asked).toThrow(`has no closure for ${W.scales === null ? "W" : "scales"}`)
       disposeLayer(layer)
     })
   }

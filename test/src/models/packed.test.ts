@@ -91,7 +91,7 @@ describeOn("wasm", () => {
         const [whole, packed] = [yield* load(source), yield* load({ ...source, weights: "int8" })]
         for (const [name, W] of packed.packed!) {
           const error = tf.tidy(() => tf.max(tf.abs(tf.sub(dequantized(W), whole.weights(name))), 1))
-          const [errors, scales] = yield* Effect.promise(() => Promise.all([error.data(), W.scales.data()]))
+          const [errors, scales] = yield* Effect.promise(() => Promise.all([error.data(), W.scales!.data()]))
           error.dispose()
           expect(errors.some((value, i) => value > 0.501 * scales[i]!)).toBe(false)
         }

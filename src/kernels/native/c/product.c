@@ -11,6 +11,7 @@
  */
 #include "heap.h"
 #include "declared.h"
+#include "one-row.h"
 #include "thin.h"
 #include "tiles.h"
 
@@ -21,11 +22,40 @@
 /** Rows up to which packing B costs more than it saves. */
 #define FEW 12
 
-enum { HALF = 1, INT8 = 2 };
+/** A block as 32 floats. */
+static void dequantize_block(int32_t packing, const uint32_t *block, float *to) {
+  const Head head = head_of(block);
+  const uint8_t *bytes = (const uint8_t *)(block + 1);
+  if (packing == Q4)
+    for (int32_t i = 0; i < 16; i++) {
+      to[i] = head.d * (float)(bytes[i] & 15) + head.m;
+      to[i + 16] = head.d * (float)(bytes[i] >> 4) + head.m;
+    }
+  else
+    for (int32_t i = 0; i < BLOCK; i++) to[i] = head.d * (float)(int8_t)bytes[i];
+}
+
+static void blocks_of_row(int32_t packing, const uint32_t *row, int32_t first, int32_t count, float *to) {
+  const int32_t words = packing == Q4 ? Q4_WORDS : Q8_WORDS, end = first + count;
+  for (int32_t i = first; i < end;) {
+    const int32_t place = i % BLOCK, own = least(BLOCK - place, end - i);
+    const uint32_t *block = row + i / BLOCK * words;
+    if (own == BLOCK) dequantize_block(packing, block, to);
+    else {
+      float whole[BLOCK];
+      dequantize_block(packing, block, whole);
+      for (int32_t j = 0; j < own; j++) to[j] = whole[place + j];
+    }
+    i += own;
+    to += own;
+  }
+}
 
 /** Packed numbers of a row, from number `first` on, as floats. */
 static void dequantize_row(int32_t packing, const void *row, int32_t first, int32_t count, float scale, float *to) {
-  if (packing == HALF) {
+  if (packing >= Q4) {
+    blocks_of_row(packing, row, first, count, to);
+  } else if (packing == HALVES) {
     const _Float16 *from = (const _Float16 *)row + first;
     for (int32_t i = 0; i < count; i++) to[i] = scale * (float)from[i];
   } else {
@@ -43,7 +73,8 @@ static void pack_quantized_rows(int32_t packing, const uint32_t *b, size_t ldb, 
     for (int32_t p = 0; p < k; p += PART) {
       const int32_t depth = least(PART, k - p);
       for (int32_t i = 0; i < W; i++) {
-        if (j + i < width) dequantize_row(packing, b + (j + i) * ldb, first + p, depth, scales[j + i], rows + i * PART);
+        if (j + i < width)
+          dequantize_row(packing, b + (j + i) * ldb, first + p, depth, packing >= Q4 ? 1 : scales[j + i], rows + i * PART);
         else for (int32_t q = 0; q < depth; q++) rows[i * PART + q] = 0;
       }
       int32_t q = 0;
@@ -56,7 +87,7 @@ static void pack_quantized_rows(int32_t packing, const uint32_t *b, size_t ldb, 
 static void pack_quantized_columns(int32_t packing, const uint32_t *b, size_t ldb, int32_t first, int32_t k, const float *scales,
                                    int32_t width, float *to) {
   for (int32_t p = 0; p < k; p++, b += ldb, to += COLUMNS) {
-    dequantize_row(packing, b, first, width, scales[p], to);
+    dequantize_row(packing, b, first, width, packing >= Q4 ? 1 : scales[p], to);
     for (int32_t i = width; i < COLUMNS; i++) to[i] = 0;
   }
 }
@@ -76,6 +107,7 @@ INLINE void product(Kind kind, uint8_t *heap, const Product *args, int32_t chunk
   const size_t lda = args->lda, ldb = args->ldb, ldc = args->ldc, lda2 = args->lda2, ldb2 = args->ldb2;
   const float *a2 = FLOATS(args->a2), *b2 = FLOATS(args->b2), *bias = FLOATS(args->bias), *scales = FLOATS(args->scales);
   const int32_t k = args->k, k2 = kind == TN ? 0 : args->k2, packing = kind == TN ? 0 : args->packing;
+  if (kind == NT && args->m == 1) return one_row(heap, args, a, b, c, i0, j0, columns, panels);
   const int32_t thin = packing == 0 && k2 == 0 && args->n <= THIN;
   // fewer columns, of which more terms are a block
   const int32_t most = thin && kind != TN ? DEPTH * COLUMNS / THIN : DEPTH;

@@ -3,9 +3,9 @@
  * packed numbers is dequantized on its way into the panel, so that tiles never see it.
  */
 import { Product } from "./declared"
-import { dequantize12, dequantizeRow, factorOf, packedBytes } from "./dequantize"
+import { dequantize12, dequantizeRow, factorOf, fourOf, packedBytes, Q4 } from "./dequantize"
 import { a, b, c, columns, firstColumn, firstRow, open, rows } from "./product"
-import { floats, madd } from "./vectors"
+import { floats, madd, storeUpTo } from "./vectors"
 
 /** Columns of a packed panel. */
 const PANEL: i32 = 12
@@ -50,6 +50,17 @@ function packDequantized(kind: i32, from: usize, stride: usize, count: i32, colu
     }
     from += stride
     scales += 4
+    to += PANEL_BYTES
+  }
+  return to
+}
+
+/** The same for a B in blocks, from `column` on, a multiple of 12. */
+function packBlocks(kind: i32, from: usize, column: i32, stride: usize, count: i32, columns: i32, to: usize): usize {
+  for (let p = 0; p < count; p++) {
+    if (columns < PANEL) memory.fill(to, 0, PANEL_BYTES)
+    for (let j = 0; j < columns; j += 4) storeUpTo(to + floats(j), fourOf(kind, from, column + j), columns - j)
+    from += stride
     to += PANEL_BYTES
   }
   return to
@@ -166,10 +177,10 @@ export function nn(args: Product, chunk: i32, scratch: usize): void {
   for (let j = 0; j < columns; j += PANEL) {
     const width = min(PANEL, columns - j)
     const offset = floats(firstColumn + j)
-    const next =
-      packing === 0
-        ? pack(b + offset, ldb, k, width, panel)
-        : packDequantized(packing, b + packedBytes(packing, firstColumn + j), ldb, k, width, scales, panel)
+    let next: usize
+    if (packing === 0) next = pack(b + offset, ldb, k, width, panel)
+    else if (packing >= Q4) next = packBlocks(packing, b, firstColumn + j, ldb, k, width, panel)
+    else next = packDequantized(packing, b + packedBytes(packing, firstColumn + j), ldb, k, width, scales, panel)
     if (k2 !== 0) pack(b2 + offset, ldb2, k2, width, next)
     const at = c + floats(j)
     for (let i = 0; i < rows; i += 3) {

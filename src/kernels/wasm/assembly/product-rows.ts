@@ -1,10 +1,11 @@
 /**
  * `nt`, rows against rows: nothing of A or B is packed, a tile is nine dot products of rows. Where B holds packed numbers, three
- * of its rows are dequantized for all rows of a chunk, so that tiles never see it.
+ * of its rows are dequantized for all rows of a chunk, so that tiles never see it. A single row is a case of its own (product-one-row.ts).
  */
 import { Product } from "./declared"
 import { dequantizeRow, factorOf } from "./dequantize"
 import { a, b, c, columns, firstColumn, firstRow, open, rows } from "./product"
+import { oneRow } from "./product-one-row"
 import { floats, loadPart, madd, total } from "./vectors"
 
 // rows of the second pair: not parameters, which would take registers that the loop needs
@@ -14,7 +15,6 @@ let d2: usize = 0
 let e0: usize = 0
 let e1: usize = 0
 let e2: usize = 0
-let e3: usize = 0
 
 /** C [3, 3] += rows a₀…a₂ · rows b₀…b₂, over k floats. `c₀…c₂`: rows of C, `j₀…j₂`: byte offsets of its columns. */
 export function tileNT(
@@ -115,70 +115,6 @@ export function tileNT(
   store<f32>(c2 + j2, t22)
 }
 
-/**
- * C [1, 4] += row a₀ · rows b₀…b₃: what a model that writes token by token asks for. It waits for memory, where tiles of three rows would
- * compute each product three times; sums have the order, and so the bits, of `tileNT`.
- */
-function rowNT(a0: usize, b0: usize, b1: usize, b2: usize, b3: usize, k: i32, k2: i32, c: usize, count: i32): void {
-  let s0 = f32x4.splat(0)
-  let s1 = f32x4.splat(0)
-  let s2 = f32x4.splat(0)
-  let s3 = f32x4.splat(0)
-  while (true) {
-    const end = a0 + ((<usize>(k & ~3)) << 2)
-    while (a0 < end) {
-      const x = v128.load(a0)
-      s0 = madd(x, v128.load(b0), s0)
-      s1 = madd(x, v128.load(b1), s1)
-      s2 = madd(x, v128.load(b2), s2)
-      s3 = madd(x, v128.load(b3), s3)
-      a0 += 16
-      b0 += 16
-      b1 += 16
-      b2 += 16
-      b3 += 16
-    }
-    const rest = k & 3
-    if (rest !== 0) {
-      const x = loadPart(a0, rest)
-      s0 = madd(x, loadPart(b0, rest), s0)
-      s1 = madd(x, loadPart(b1, rest), s1)
-      s2 = madd(x, loadPart(b2, rest), s2)
-      s3 = madd(x, loadPart(b3, rest), s3)
-    }
-    if (k2 === 0) break
-    k = k2
-    k2 = 0
-    a0 = d0
-    b0 = e0
-    b1 = e1
-    b2 = e2
-    b3 = e3
-  }
-  store<f32>(c, load<f32>(c) + total(s0))
-  if (count > 1) store<f32>(c + 4, load<f32>(c + 4) + total(s1))
-  if (count > 2) store<f32>(c + 8, load<f32>(c + 8) + total(s2))
-  if (count > 3) store<f32>(c + 12, load<f32>(c + 12) + total(s3))
-}
-
-/** A chunk of one row, with a B of floats. */
-function oneRow(lda: usize, ldb: usize, lda2: usize, ldb2: usize, k: i32, k2: i32, a2: usize, b2: usize): void {
-  const row = a + lda * <usize>firstRow
-  d0 = a2 + lda2 * <usize>firstRow
-  const last = columns - 1
-  for (let j = 0; j < columns; j += 4) {
-    const j0 = <usize>(firstColumn + j)
-    const j1 = <usize>(firstColumn + min(j + 1, last))
-    const j2 = <usize>(firstColumn + min(j + 2, last))
-    const j3 = <usize>(firstColumn + min(j + 3, last))
-    e0 = b2 + ldb2 * j0
-    e1 = b2 + ldb2 * j1
-    e2 = b2 + ldb2 * j2
-    e3 = b2 + ldb2 * j3
-    rowNT(row, b + ldb * j0, b + ldb * j1, b + ldb * j2, b + ldb * j3, k, k2, c + floats(j), columns - j)
-  }
-}
-
 /** With a packed B, needs a scratch of three rows of k floats. */
 export function nt(args: Product, chunk: i32, scratch: usize): void {
   open(args, chunk)
@@ -192,7 +128,7 @@ export function nt(args: Product, chunk: i32, scratch: usize): void {
   const a2 = args.a2
   const b2 = args.b2
   const packing = args.packing
-  if (rows === 1 && packing === 0) return oneRow(lda, ldb, lda2, ldb2, k, k2, a2, b2)
+  if (rows === 1) return oneRow(args)
   for (let j = 0; j < columns; j += 3) {
     const o1 = <usize>min(j + 1, columns - 1)
     const o2 = <usize>min(j + 2, columns - 1)

@@ -62,7 +62,11 @@ const every = {
     ["nt", "f16"],
     ["nt", "int8"],
     ["nn", "f16"],
-    ["nn", "int8"]
+    ["nn", "int8"],
+    ["nt", "q4"],
+    ["nn", "q4"],
+    ["nt", "q8"],
+    ["nn", "q8"]
   ]
 } as const
 const ONE_ROW: ReadonlyArray<Shape> = [
@@ -139,7 +143,9 @@ const onGpu = async (engine: WebgpuEngine, own: Case, plan?: Plan): Promise<Floa
     engine,
     {
       ...{ kind, m, n, k, batch, a: flat(a), b: packed === undefined ? flat(b) : kept(tf.tensor1d(packed.words)) },
-      ...(packed === undefined ? {} : { packed: { packing: packed.packing, scales: flat(packed.scales) } }),
+      ...(packed === undefined
+        ? {}
+        : { packed: { packing: packed.packing, scales: packed.scales === null ? undefined : flat(packed.scales) } }),
       ...(second === undefined ? {} : { second: { a: flat(a2), b: flat(b2), k: second } }),
       ...(bias ? { bias: flat(row) } : {}),
       ...(scale === undefined ? {} : { scale })

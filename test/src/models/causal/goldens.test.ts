@@ -71,7 +71,12 @@ describeOnEach((backend) => {
             expect(model.layers).toBeGreaterThan(1)
             const { output, target } = forwardOf(model, rows)
             const { input } = model.toDevice(rows)
-            const embedded = atTokens(yield* valuesOf(model.decoder.embed(input, model.weights)), rows)
+            const embedded = atTokens(
+              yield* valuesOf(
+                model.decoder.embed(input, model.weights, model.weights(model.decoder.embedding) as tf.Tensor2D)
+              ),
+              rows
+            )
             expectClose(embedded, atTokens(io.get("hidden_states.0")!.data, rows), tolerance.forward)
             const last = atTokens(io.get(`hidden_states.${model.layers}`)!.data, rows)
             expectClose(atTokens(yield* valuesOf(output.hidden), rows), last, tolerance.forward)

@@ -62,7 +62,7 @@ describeOn("wasm", () => {
           const packed = int8.packed!.get(`${site.name}.weight`)!
           expect(packed.shape).toEqual([site.out, site.in])
           const error = tf.max(tf.abs(tf.sub(dequantized(packed), f32.weights(`${site.name}.weight`))), 1)
-          const [errors, scales] = [yield* valuesOf(error), yield* valuesOf(packed.scales)]
+          const [errors, scales] = [yield* valuesOf(error), yield* valuesOf(packed.scales!)]
           expect(errors.some((value, i) => value > 0.501 * scales[i]!)).toBe(false)
         }
       })

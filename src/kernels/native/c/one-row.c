@@ -1,0 +1,132 @@
+/**
+ * One row of A times four rows of B at a time. What is packed is converted in registers, and multiplied by what rows or blocks share once
+ * it is summed:
+ *
+ *   f16, int8   c = scale·Σ a·stored
+ *   q4, q8      c = Σ over blocks (d·Σ a·q + m·Σ a)           Σ a of each block is made once for all rows of B
+ */
+#include "one-row.h"
+#include "tiles.h"
+
+/** Rows of B at a time. */
+#define FOUR 4
+
+typedef int8_t signed_bytes __attribute__((vector_size(W), aligned(1)));
+typedef _Float16 half_numbers __attribute__((vector_size(2 * W), aligned(2)));
+typedef uint8_t pairs __attribute__((vector_size(16), aligned(1)));
+
+INLINE vec of_bytes(const int8_t *p) { return __builtin_convertvector(*(const signed_bytes *)p, vec); }
+INLINE vec of_halves(const _Float16 *p) { return __builtin_convertvector(*(const half_numbers *)p, vec); }
+
+/** Lanes of sixteen bytes from the n-th vector's on. */
+#if W == 16
+#define LANES(x, n) x
+#elif W == 8
+#define LANES(x, n) __builtin_shufflevector(x, x, 8 * n, 8 * n + 1, 8 * n + 2, 8 * n + 3, 8 * n + 4, 8 * n + 5, 8 * n + 6, 8 * n + 7)
+#else
+#define LANES(x, n) __builtin_shufflevector(x, x, 4 * n, 4 * n + 1, 4 * n + 2, 4 * n + 3)
+#endif
+#define OF_LANES(x, n) __builtin_convertvector(LANES(x, n), vec)
+
+/** sum + Σ a·x over sixteen bytes */
+INLINE vec plus_sixteen(vec sum, const float *a, pairs x) {
+  sum += load(a) * OF_LANES(x, 0);
+#if W <= 8
+  sum += load(a + W) * OF_LANES(x, 1);
+#endif
+#if W == 4
+  sum += load(a + 2 * W) * OF_LANES(x, 2);
+  sum += load(a + 3 * W) * OF_LANES(x, 3);
+#endif
+  return sum;
+}
+
+/** Number p of a packed row, without what its row shares. */
+INLINE float number(int packing, const uint32_t *row, int32_t p) {
+  if (packing == FLOAT32) return ((const float *)row)[p];
+  if (packing == HALVES) return (float)((const _Float16 *)row)[p];
+  if (packing == BYTES) return (float)((const int8_t *)row)[p];
+  const uint32_t *block = row + p / BLOCK * (packing == Q4 ? Q4_WORDS : Q8_WORDS);
+  const uint8_t *bytes = (const uint8_t *)(block + 1);
+  const Head head = head_of(block);
+  const int32_t place = p % BLOCK;
+  if (packing == Q8) return head.d * (float)(int8_t)bytes[place];
+  return head.d * (float)(place < 16 ? bytes[place] & 15 : bytes[place - 16] >> 4) + head.m;
+}
+
+/** Σ a·b over k numbers for four rows of B, `packing` known to the compiler. */
+INLINE void sums(int packing, const float *a, const uint32_t *const rows[FOUR], int32_t k, const float *block_sums, float out[FOUR]) {
+  vec sum[FOUR] = {};
+  float rest[FOUR] = {};
+  int32_t p = 0;
+  if (packing >= Q4) {
+    for (; p + BLOCK <= k; p += BLOCK)
+      for (int r = 0; r < FOUR; r++) {
+        const uint32_t *block = rows[r] + p / BLOCK * (packing == Q4 ? Q4_WORDS : Q8_WORDS);
+        const Head head = head_of(block);
+        vec part = {};
+        if (packing == Q4) {
+          const pairs both = *(const pairs *)(block + 1);
+          part = plus_sixteen(plus_sixteen(part, a + p, both & 15), a + p + 16, both >> 4);
+          rest[r] += head.m * block_sums[p / BLOCK];
+        } else {
+          for (int32_t q = 0; q < BLOCK; q += W) part += load(a + p + q) * of_bytes((const int8_t *)(block + 1) + q);
+        }
+        sum[r] += part * splat(head.d);
+      }
+  } else {
+    for (; p + W <= k; p += W) {
+      const vec x = load(a + p);
+      for (int r = 0; r < FOUR; r++) {
+        const vec y = packing == FLOAT32   ? load((const float *)rows[r] + p)
+                      : packing == HALVES ? of_halves((const _Float16 *)rows[r] + p)
+                                          : of_bytes((const int8_t *)rows[r] + p);
+        sum[r] += x * y;
+      }
+    }
+  }
+  for (; p < k; p++)
+    for (int r = 0; r < FOUR; r++) rest[r] += a[p] * number(packing, rows[r], p);
+  for (int r = 0; r < FOUR; r++) out[r] = total(sum[r]) + rest[r];
+}
+
+INLINE void columns_of(int packing, const uint8_t *heap, const Product *args, const float *a, const float *b, float *c, int32_t i,
+                       int32_t j0, int32_t columns, const float *block_sums) {
+  const float *scales = FLOATS(args->scales), *bias = FLOATS(args->bias);
+  const float *a2 = FLOATS(args->a2) + (size_t)i * args->lda2, *b2 = FLOATS(args->b2);
+  for (int32_t j = 0; j < columns; j += FOUR) {
+    const uint32_t *rows[FOUR], *rows2[FOUR];
+    float own[FOUR], second[FOUR] = {};
+    for (int r = 0; r < FOUR; r++) {
+      const size_t row = j0 + least(j + r, columns - 1);
+      rows[r] = (const uint32_t *)b + row * args->ldb;
+      rows2[r] = (const uint32_t *)b2 + row * args->ldb2;
+    }
+    sums(packing, a, rows, args->k, block_sums, own);
+    if (args->k2 > 0) sums(FLOAT32, a2, rows2, args->k2, block_sums, second);
+    for (int r = 0; r < FOUR && j + r < columns; r++) {
+      const int32_t column = j0 + j + r;
+      const float start = args->start == FROM_ZERO ? 0 : args->start == FROM_BIAS ? bias[column] : c[column];
+      const float scale = packing == HALVES || packing == BYTES ? scales[column] : 1;
+      c[column] = start + scale * own[r] + second[r];
+    }
+  }
+}
+
+void one_row(const uint8_t *heap, const Product *args, const float *a, const float *b, float *c, int32_t i, int32_t j0,
+             int32_t columns, float *scratch) {
+  a += (size_t)i * args->lda;
+  c += (size_t)i * args->ldc;
+  switch (args->packing) {
+  case FLOAT32: return columns_of(FLOAT32, heap, args, a, b, c, i, j0, columns, scratch);
+  case HALVES: return columns_of(HALVES, heap, args, a, b, c, i, j0, columns, scratch);
+  case BYTES: return columns_of(BYTES, heap, args, a, b, c, i, j0, columns, scratch);
+  case Q8: return columns_of(Q8, heap, args, a, b, c, i, j0, columns, scratch);
+  }
+  for (int32_t block = 0; block < args->k / BLOCK; block++) {
+    vec sum = {};
+    for (int32_t q = 0; q < BLOCK; q += W) sum += load(a + block * BLOCK + q);
+    scratch[block] = total(sum);
+  }
+  columns_of(Q4, heap, args, a, b, c, i, j0, columns, scratch);
+}
