@@ -130,28 +130,30 @@ INLINE void product(Kind kind, uint8_t *heap, const Product *args, int32_t chunk
       continue;
     }
     const size_t panel = (size_t)(terms + second) * COLUMNS;
-    for (int32_t j = 0; j < columns; j += COLUMNS) {
-      const int32_t width = least(COLUMNS, columns - j), column = j0 + j;
-      if (direct && width == COLUMNS && second == 0) continue;
-      float *to = panels + j / COLUMNS * panel, *to2 = to + (size_t)terms * COLUMNS;
-      if (kind == NT) {
-        if (packing == 0) pack_rows(b + column * ldb + p0, ldb, terms, width, to);
-        else pack_quantized_rows(packing, (const uint32_t *)b + column * ldb, ldb, p0, terms, scales + column, width, to);
-        if (second > 0) pack_rows(b2 + column * ldb2, ldb2, second, width, to2);
-      } else {
-        if (packing == 0) pack_columns(b + p0 * ldb + column, ldb, terms, width, to);
-        else pack_quantized_columns(packing, (const uint32_t *)b + p0 * ldb, ldb, column, terms, scales + p0, width, to);
-        if (second > 0) pack_columns(b2 + column, ldb2, second, width, to2);
-      }
-    }
     for (int32_t band = 0; band < rows; band += BAND) {
       const int32_t end = least(band + BAND, rows);
       // tiles of equal height, so that none is left with a row or two
       const int32_t tiles = (end - band + ROWS - 1) / ROWS;
       for (int32_t j = 0; j < columns; j += COLUMNS) {
-        const float *own = panels + j / COLUMNS * panel;
-        Tile t = {.b = own, .step = COLUMNS, .b2 = own + (size_t)terms * COLUMNS, .step2 = COLUMNS, .k = terms, .k2 = second,
-                  .ldc = ldc, .width = least(COLUMNS, columns - j), .bias = bias + j0 + j, .start = start};
+        const int32_t width = least(COLUMNS, columns - j), column = j0 + j;
+        float *own = panels + j / COLUMNS * panel, *own2 = own + (size_t)terms * COLUMNS;
+        // the first band packs each panel just before it reads it
+        if (band > 0 || (direct && width == COLUMNS && second == 0)) {
+        } else if (kind == NT) {
+          if (packing == 0) pack_rows(b + column * ldb + p0, ldb, terms, width, own);
+          else pack_quantized_rows(packing, (const uint32_t *)b + column * ldb, ldb, p0, terms, scales + column, width, own);
+          if (second > 0) pack_rows(b2 + column * ldb2, ldb2, second, width, own2);
+        } else {
+          if (packing == 0) pack_columns(b + p0 * ldb + column, ldb, terms, width, own);
+          else pack_quantized_columns(packing, (const uint32_t *)b + p0 * ldb, ldb, column, terms, scales + p0, width, own);
+          if (second > 0) pack_columns(b2 + column, ldb2, second, width, own2);
+        }
+        // and asks for the part of B that the next one is packed from, this chunk's or the next one's
+        const int32_t following = column + 2 * COLUMNS <= args->n && band == 0 && packing == 0;
+        const int32_t pairs = kind == NT ? (COLUMNS + 2 * tiles - 1) / (2 * tiles) : (AHEAD + tiles - 1) / tiles;
+        Tile t = {.b = own, .step = COLUMNS, .b2 = own2, .step2 = COLUMNS, .k = terms, .k2 = second,
+                  .ldc = ldc, .width = width, .bias = bias + j0 + j,
+                  .start = start};
         if (direct && t.width == COLUMNS && second == 0) t.b = b + p0 * ldb + j0 + j, t.step = ldb;
         for (int32_t n = 0; n < tiles; n++) {
           const int32_t first = band + (end - band) * n / tiles, next = band + (end - band) * (n + 1) / tiles;
@@ -159,6 +161,9 @@ INLINE void product(Kind kind, uint8_t *heap, const Product *args, int32_t chunk
           t.c = c + i * ldc + j0 + j;
           t.a = kind == TN ? (Side){a + p0 * lda + i, 1, lda} : (Side){a + i * lda + p0, lda, 1};
           t.a2 = (Side){a2 + i * lda2, lda2, 1};
+          if (following)
+            t.ahead = kind == NT ? (Ahead){b + (column + COLUMNS + 2 * pairs * n) * ldb + p0, ldb, 2 * ldb, AHEAD, 2 * pairs}
+                                 : (Ahead){b + (p0 + terms * n / tiles) * ldb + column + COLUMNS, W, ldb, pairs * ldb, 2 * pairs};
           run_tile(next - first, kind != TN, &t);
         }
       }

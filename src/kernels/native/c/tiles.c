@@ -2,22 +2,26 @@
 #include "tiles.h"
 
 /** One segment of a tile's terms: sums += A·panel. */
-INLINE void accumulate(int rows, vec to[ROWS][VECTORS], const float *a, size_t row, size_t term, const float *b, size_t step, int32_t k) {
+INLINE void accumulate(int rows, vec to[ROWS][VECTORS], const float *a, size_t row, size_t term, const float *b, size_t step, int32_t k, Ahead ahead) {
   // a copy that nothing points at stays in registers
   vec sums[ROWS][VECTORS];
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows; i++)
     for (int v = 0; v < VECTORS; v++) sums[i][v] = to[i][v];
-  for (int32_t p = 0; p < k; p++) {
-    vec y[VECTORS];
-    for (int v = 0; v < VECTORS; v++) y[v] = load(b + v * W);
+  for (int32_t p = 0; p < k;) {
+    for (int32_t i = 0; i < ahead.count; i++) __builtin_prefetch(ahead.at + (i >> 1) * ahead.pair + (i & 1) * ahead.other, 0, 2);
+    ahead.at += ahead.next;
+    for (const int32_t end = least(p + AHEAD, k); p < end; p++) {
+      vec y[VECTORS];
+      for (int v = 0; v < VECTORS; v++) y[v] = load(b + v * W);
 #pragma clang loop unroll(full)
-    for (int i = 0; i < rows; i++) {
-      vec x = splat(a[i * row]);
-      for (int v = 0; v < VECTORS; v++) sums[i][v] += x * y[v];
+      for (int i = 0; i < rows; i++) {
+        vec x = splat(a[i * row]);
+        for (int v = 0; v < VECTORS; v++) sums[i][v] += x * y[v];
+      }
+      a += term;
+      b += step;
     }
-    a += term;
-    b += step;
   }
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows; i++)
@@ -30,7 +34,11 @@ INLINE void tile(int rows, int contiguous, const Tile *t) {
   float edge[ROWS][COLUMNS];
   if (t->start == FROM_ZERO) {
     for (int i = 0; i < rows; i++)
-      for (int v = 0; v < VECTORS; v++) sums[i][v] = (vec){};
+      for (int v = 0; v < VECTORS; v++) {
+        sums[i][v] = (vec){};
+        // on its way while the sums are made
+        __builtin_prefetch(t->c + i * t->ldc + v * W, 1, 3);
+      }
   } else {
     for (int i = 0; i < rows; i++) {
       const float *from = t->start == FROM_BIAS ? t->bias : t->c + i * t->ldc;
@@ -42,9 +50,9 @@ INLINE void tile(int rows, int contiguous, const Tile *t) {
     }
   }
   if (contiguous) {
-    accumulate(rows, sums, t->a.at, t->a.row, 1, t->b, t->step, t->k);
-    if (t->k2 > 0) accumulate(rows, sums, t->a2.at, t->a2.row, 1, t->b2, t->step2, t->k2);
-  } else accumulate(rows, sums, t->a.at, 1, t->a.term, t->b, t->step, t->k);
+    accumulate(rows, sums, t->a.at, t->a.row, 1, t->b, t->step, t->k, t->ahead);
+    if (t->k2 > 0) accumulate(rows, sums, t->a2.at, t->a2.row, 1, t->b2, t->step2, t->k2, (Ahead){});
+  } else accumulate(rows, sums, t->a.at, 1, t->a.term, t->b, t->step, t->k, t->ahead);
   for (int i = 0; i < rows; i++) {
     float *to = whole ? t->c + i * t->ldc : edge[i];
     for (int v = 0; v < VECTORS; v++) store(to + v * W, sums[i][v]);

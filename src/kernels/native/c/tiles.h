@@ -28,6 +28,15 @@ typedef struct {
   size_t row, term;
 } Side;
 
+/** Places that a tile asks memory for while it computes, since a later one reads them: `count` ≥ 0 lines every AHEAD terms, two by two. */
+typedef struct {
+  const float *at;
+  /** to the other of a pair, to the next pair, and to the first of the next AHEAD terms */
+  size_t other, pair, next;
+  int32_t count;
+} Ahead;
+#define AHEAD 16
+
 typedef struct {
   Side a, a2;
   /** panels: `step` floats from term to term */
@@ -41,6 +50,7 @@ typedef struct {
   /** FROM_ZERO, FROM_BIAS: sums begin there; FROM_THERE: with what C holds */
   int32_t start;
   const float *bias;
+  Ahead ahead;
 } Tile;
 
 #define run_tile SUFFIX(run_tile)
