@@ -2,7 +2,7 @@
  * A frozen prefix that is kept: a LoRA step (r = 8) on MiniLM with the top k of its 6 blocks adapted, on rows that were seen before, with
  * and without what the frozen blocks make of them. Both take turns in one process, so that ratios compare what ran within the same second.
  *
- *   bun bench/prefix.bench.ts [--shapes 4x32,8x128] [--top 1,2,3] [--steps 5] [--threads 1]
+ *   bun bench/prefix.bench.ts [--shapes 4x32,8x128] [--top 1,2,3] [--steps 5] [--threads 1] [--device wasm]
  */
 import { parseArgs } from "node:util"
 import * as Effect from "effect/Effect"
@@ -20,7 +20,8 @@ const { values } = parseArgs({
     shapes: { type: "string", default: "4x32,8x128" },
     top: { type: "string", default: "1,2,3" },
     steps: { type: "string", default: "5" },
-    threads: { type: "string", default: "1" }
+    threads: { type: "string", default: "1" },
+    device: { type: "string", default: "wasm" }
   }
 })
 
@@ -51,7 +52,7 @@ const openStep = (model: Model, top: number, [batch, length]: readonly [number, 
 const measured = (model: Model, top: number, shape: readonly [number, number]) =>
   Effect.gen(function* () {
     const blocks = model.layers - top
-    const kept = yield* keepPrefix(model, { blocks, bytes: Number.POSITIVE_INFINITY, comesAgain: () => true })
+    const kept = yield* keepPrefix(model, { blocks, bytes: 2 ** 24, comesAgain: () => true })
     const [plain, own] = [yield* openStep(model, top, shape), yield* openStep(kept, top, shape)]
     const times: Array<{
       readonly without: number
@@ -78,7 +79,9 @@ const measured = (model: Model, top: number, shape: readonly [number, number]) =
     ]
   }).pipe(Effect.scoped)
 
-console.log(`${setting()} · medians of ${values.steps} steps, ${values.threads} threads\n`)
+console.log(
+  `${setting()} · ${values.device}, ${values.threads} ${values.threads === "1" ? "thread" : "threads"} · medians of ${values.steps} steps\n`
+)
 const rows = await Effect.gen(function* () {
   const model = yield* Models.load({ source: minilmFolder, task: "classification", labels: ["a", "b"] })
   return yield* Effect.forEach(parseShapes(values.shapes), (shape) =>
@@ -86,7 +89,7 @@ const rows = await Effect.gen(function* () {
   )
 }).pipe(
   Effect.scoped,
-  Effect.provide(Device.layer("wasm", { threads: Number(values.threads) })),
+  Effect.provide(Device.layer(values.device === "native" ? "native" : "wasm", { threads: Number(values.threads) })),
   Effect.provide(platform),
   Effect.runPromise
 )

@@ -11,6 +11,7 @@ import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { putRows } from "../kernels/index.ts"
 import { baseLinear } from "./base-layer.ts"
 import { type Network, type Rows, type RunBlock, runOnce, type Stack, toDevice } from "./model.ts"
 
@@ -29,31 +30,41 @@ export const frozenBlocks = (
 export interface PrefixOptions {
   /** how many blocks are frozen, 1 or more */
   readonly blocks: number
-  /** bytes that may be kept; rows for which there is no room are computed each time */
+  /** of what is kept; rows for which there is no room are computed each time */
   readonly bytes: number
   /** whether the rows of a batch come again */
   readonly comesAgain: (batch: Rows) => boolean
 }
 
-/** A row's hidden states, its padding left away. */
+/** Hidden states of rows, their padding left away. Tensor code. */
 interface KeptRows {
-  readonly find: (key: string) => Tensor2D | undefined
-  /** Takes a tensor over, unless there is no room for it. */
+  readonly has: (key: string) => boolean
+  /** [tokens, width] of a row that is there */
+  readonly find: (key: string) => Tensor2D
+  /** Keeps a copy, where there is room. */
   readonly offer: (key: string, hidden: Tensor2D) => void
 }
 
-const keptRows = (bytes: number): Effect.Effect<KeptRows, never, Scope.Scope> =>
+/** In one table, so that rows which stay leave no gaps between all that comes and goes. */
+const keptRows = (bytes: number, width: number): Effect.Effect<KeptRows, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const kept = new Map<string, Tensor2D>()
-    let room = bytes
-    yield* Effect.addFinalizer(() => Effect.sync(() => tf.dispose([...kept.values()])))
+    const places = new Map<string, readonly [first: number, tokens: number]>()
+    const size = Math.floor(bytes / (width * Float32Array.BYTES_PER_ELEMENT))
+    let table = tf.keep(tf.zeros<tf.Rank.R2>([size, width]))
+    let used = 0
+    yield* Effect.addFinalizer(() => Effect.sync(() => table.dispose()))
     return {
-      find: (key) => kept.get(key),
+      has: (key) => places.has(key),
+      find: (key) => {
+        const [first, tokens] = places.get(key)!
+        return tf.slice(table, [first, 0], [tokens, width])
+      },
       offer: (key, hidden) => {
-        const size = hidden.size * Float32Array.BYTES_PER_ELEMENT
-        if (size > room || kept.has(key)) return
-        room -= size
-        kept.set(key, tf.keep(hidden))
+        const tokens = hidden.shape[0]
+        if (used + tokens > size || places.has(key)) return
+        table = tf.keep(putRows(table, hidden, { batch: 1, at: used }))
+        places.set(key, [used, tokens])
+        used += tokens
       }
     }
   })
@@ -66,7 +77,7 @@ export const keepPrefix = <M extends Network>(
   Effect.gen(function* () {
     const { stack } = model
     if (stack === undefined) return model
-    const kept = yield* keptRows(bytes)
+    const kept = yield* keptRows(bytes, stack.width)
     /** by a batch's input; tensors of whoever put the batch on the device */
     const entering = new WeakMap<object, Tensor2D>()
     const own = {
@@ -104,7 +115,7 @@ const enteringOf = (
 ): Tensor2D =>
   tf.tidy(() => {
     const { length, rows, some } = stack.sequences(batch)
-    const missing = rows.flatMap(({ key }, row) => (kept.find(key) === undefined ? [row] : []))
+    const missing = rows.flatMap(({ key }, row) => (kept.has(key) ? [] : [row]))
     const fresh = new Map<number, Tensor2D>()
     if (missing.length > 0) {
       const part = some(missing)
@@ -118,7 +129,7 @@ const enteringOf = (
       hidden.dispose()
     }
     const padded = rows.flatMap(({ key, tokens }, row) => {
-      const own = fresh.get(row) ?? kept.find(key)!
+      const own = fresh.get(row) ?? kept.find(key)
       return tokens === length ? [own] : [own, tf.zeros<tf.Rank.R2>([length - tokens, stack.width])]
     })
     return padded.length === 1 ? tf.clone(padded[0]!) : tf.concat(padded)

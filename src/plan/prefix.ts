@@ -28,6 +28,9 @@ const evaluatedAgain = (
   return [...looked].reduce((sum, split) => sum + Math.min(split?.rows ?? 0, most), 0)
 }
 
+/** The mean is a sample's, and of training's rows. */
+const ROOM = 1.1
+
 /**
  * `tokens`: of a row, on average. `sameRows`: whether an epoch's rows are those of the last. `memory`: of the plan without it; null: the
  * plan has no prefix that pays.
@@ -56,7 +59,7 @@ export const plannedPrefix = (
   const training = sameRows && steps * batchSize * accumulate > splits.train.rows
   const rows = (training ? splits.train.rows : 0) + evaluatedAgain(plan, splits, steps)
   const perRow = FLOAT * model.stack.width * tokens
-  const wanted = Math.ceil(perRow * rows)
+  const wanted = Math.ceil(ROOM * perRow * rows)
   const bytes = Math.min(wanted, roomIn(memory, machine))
   return bytes === 0 || bytes < perRow ? null : { blocks, of: model.stack.blocks.length, wanted, bytes, training }
 }
