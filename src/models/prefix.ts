@@ -36,38 +36,50 @@ export interface PrefixOptions {
   readonly comesAgain: (batch: Rows) => boolean
 }
 
-/** Hidden states of rows, their padding left away. Tensor code. */
+/** Hidden states of rows, their padding left away. */
 interface KeptRows {
-  readonly has: (key: string) => boolean
-  /** [tokens, width] of a row that is there */
-  readonly find: (key: string) => Tensor2D
-  /** Keeps a copy, where there is room. */
-  readonly offer: (key: string, hidden: Tensor2D) => void
+  /** [places, width], of which the first is 0 */
+  readonly table: () => Tensor2D
+  /** The place of a row's first token; undefined: it is not there. */
+  readonly find: (key: string) => number | undefined
+  /** Keeps those that there is room for. Tensor code. `at`: where a row's first token lies in `hidden`. */
+  readonly offer: (hidden: Tensor2D, rows: ReadonlyArray<OfferedRow>) => void
+}
+
+interface OfferedRow {
+  readonly key: string
+  readonly tokens: number
+  readonly at: number
 }
 
 /** In one table, so that rows which stay leave no gaps between all that comes and goes. */
 const keptRows = (bytes: number, width: number): Effect.Effect<KeptRows, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const places = new Map<string, readonly [first: number, tokens: number]>()
-    const size = Math.floor(bytes / (width * Float32Array.BYTES_PER_ELEMENT))
-    let table = tf.keep(tf.zeros<tf.Rank.R2>([size, width]))
-    let used = 0
+    const firsts = new Map<string, number>()
+    const places = 1 + Math.floor(bytes / (width * Float32Array.BYTES_PER_ELEMENT))
+    let table = tf.keep(tf.zeros<tf.Rank.R2>([places, width]))
+    let used = 1
     yield* Effect.addFinalizer(() => Effect.sync(() => table.dispose()))
     return {
-      has: (key) => places.has(key),
-      find: (key) => {
-        const [first, tokens] = places.get(key)!
-        return tf.slice(table, [first, 0], [tokens, width])
-      },
-      offer: (key, hidden) => {
-        const tokens = hidden.shape[0]
-        if (used + tokens > size || places.has(key)) return
-        table = tf.keep(putRows(table, hidden, { batch: 1, at: used }))
-        places.set(key, [used, tokens])
-        used += tokens
+      table: () => table,
+      find: (key) => firsts.get(key),
+      offer: (hidden, rows) => {
+        const start = used
+        const taken: Array<number> = []
+        for (const { key, tokens, at } of rows) {
+          if (used + tokens > places || firsts.has(key)) continue
+          firsts.set(key, used)
+          used += tokens
+          for (let t = 0; t < tokens; t++) taken.push(at + t)
+        }
+        if (taken.length > 0) table = tf.keep(putRows(table, picked(hidden, taken), { batch: 1, at: start }))
       }
     }
   })
+
+/** Some rows of a matrix. */
+const picked = (x: Tensor2D, rows: ArrayLike<number>): Tensor2D =>
+  tf.gather(x, tf.tensor1d(Int32Array.from(rows), "int32"))
 
 /** The model with its frozen blocks computed once a row. What is kept lives as long as the scope. */
 export const keepPrefix = <M extends Network>(
@@ -115,24 +127,31 @@ const enteringOf = (
 ): Tensor2D =>
   tf.tidy(() => {
     const { length, rows, some } = stack.sequences(batch)
-    const missing = rows.flatMap(({ key }, row) => (kept.has(key) ? [] : [row]))
-    const fresh = new Map<number, Tensor2D>()
-    if (missing.length > 0) {
-      const part = some(missing)
-      const hidden = computed(model, part, blocks)
-      for (const [i, row] of missing.entries()) {
-        const { key, tokens } = rows[row]!
-        const own = tf.slice(hidden, [i * part.length, 0], [tokens, stack.width])
-        fresh.set(row, own)
-        if (comesAgain) kept.offer(key, own)
-      }
-      hidden.dispose()
+    const size = rows.length * length
+    /** Says of each token of a row where it lies. */
+    const place = (places: Int32Array, row: number, first: number) => {
+      for (let t = 0; t < rows[row]!.tokens; t++) places[row * length + t] = first + t
     }
-    const padded = rows.flatMap(({ key, tokens }, row) => {
-      const own = fresh.get(row) ?? kept.find(key)
-      return tokens === length ? [own] : [own, tf.zeros<tf.Rank.R2>([length - tokens, stack.width])]
-    })
-    return padded.length === 1 ? tf.clone(padded[0]!) : tf.concat(padded)
+    const ofKept = () => {
+      const places = new Int32Array(size)
+      for (const [row, { key }] of rows.entries()) {
+        const first = kept.find(key)
+        if (first !== undefined) place(places, row, first)
+      }
+      return picked(kept.table(), places)
+    }
+    const missing = rows.flatMap(({ key }, row) => (kept.find(key) === undefined ? [row] : []))
+    if (missing.length === 0) return ofKept()
+    const part = some(missing)
+    const hidden = computed(model, part, blocks)
+    const fresh = missing.map((row, i) => ({ ...rows[row]!, row, at: i * part.length }))
+    if (comesAgain) kept.offer(hidden, fresh)
+    // what there was no room for lies behind what there was
+    const places = Int32Array.from({ length: size }, (_, at) => at)
+    for (const { key, row, at } of fresh) if (kept.find(key) === undefined) place(places, row, size + at)
+    const all = picked(tf.concat([ofKept(), hidden]), places)
+    hidden.dispose()
+    return all
   })
 
 /** What leaves the first `blocks` blocks: [size·length, width]. The caller disposes it. */
