@@ -10,27 +10,43 @@
 #include "tiles.h"
 #include "vectors.h"
 
+/** Rows of a tile, in whole vectors. */
+#define LANES ((ROWS + W - 1) / W * W)
+
 /** Floats from the start of a tensor [tokens, heads·d] to a head. */
 INLINE size_t head_at(int32_t matrix, int32_t length, int32_t heads, int32_t d) {
   return (size_t)(matrix / heads) * length * heads * d + (size_t)(matrix % heads) * d;
 }
 
-/** s ← exp(scale·s + mask − largest), a row. Returns 1/Σ. NaN in a score makes the sum NaN, and with it the row. */
-INLINE float weights(float *s, const float *mask, float scale, int32_t wide) {
-  vec highest = splat(-__builtin_inff());
-  for (int32_t j = 0; j < wide; j += W) {
-    const vec x = load(s + j) * scale + load(mask + j);
-    store(s + j, x);
-    highest = pmax(highest, x);
+/**
+ * s ← exp(scale·s + mask − largest), rows of scores; shares: 1/Σ of each. NaN in a score makes the sum NaN, and with it the row. Rows go
+ * through each step together: their sums across a vector do not wait for one another.
+ */
+INLINE void weights(int32_t rows, float *s, const float *mask, float scale, int32_t wide, float *shares) {
+  vec across[LANES] = {};
+  for (int32_t r = 0; r < rows; r++) {
+    float *row = s + r * wide;
+    vec highest = splat(-__builtin_inff());
+    for (int32_t j = 0; j < wide; j += W) {
+      const vec x = load(row + j) * scale + load(mask + j);
+      store(row + j, x);
+      highest = pmax(highest, x);
+    }
+    across[r] = highest;
   }
-  const vec top = splat(largest(highest));
-  vec sum = {};
-  for (int32_t j = 0; j < wide; j += W) {
-    const vec e = exponential(load(s + j) - top);
-    store(s + j, e);
-    sum += e;
+  for (int32_t r = 0; r < rows; r += W) store(shares + r, maxima(across + r));
+  for (int32_t r = 0; r < rows; r++) {
+    float *row = s + r * wide;
+    const vec top = splat(shares[r]);
+    vec sum = {};
+    for (int32_t j = 0; j < wide; j += W) {
+      const vec e = exponential(load(row + j) - top);
+      store(row + j, e);
+      sum += e;
+    }
+    across[r] = sum;
   }
-  return 1 / total(sum);
+  for (int32_t r = 0; r < rows; r += W) store(shares + r, 1 / totals(across + r));
 }
 
 /** to ← x·factor; the same row, or another. */
@@ -55,12 +71,10 @@ static void forward(uint8_t *heap, const Attention *args, int32_t matrix, float 
   for (int32_t tile = 0; tile < tiles; tile++) {
     const int32_t i = length * tile / tiles, rows = length * (tile + 1) / tiles - i;
     multiply(rows, wide, d, 1, (Side){q + i * stride, stride, 1}, keys, scores, wide, FROM_ZERO);
-    float shares[ROWS];
-    for (int32_t r = 0; r < rows; r++) {
-      float *s = scores + r * wide;
-      shares[r] = weights(s, mask, args->scale, wide);
-      if (args->p != 0) scaled(s, shares[r], p + (size_t)(i + r) * length, length);
-    }
+    float shares[LANES];
+    weights(rows, scores, mask, args->scale, wide, shares);
+    if (args->p != 0)
+      for (int32_t r = 0; r < rows; r++) scaled(scores + r * wide, shares[r], p + (size_t)(i + r) * length, length);
     float *out = o + i * stride;
     multiply(rows, d, length, 1, (Side){scores, wide, 1}, values, out, stride, FROM_ZERO);
     for (int32_t r = 0; r < rows; r++) scaled(out + r * stride, shares[r], out + r * stride, d);

@@ -6,6 +6,7 @@
  */
 #pragma once
 #include "heap.h"
+#include "lanes.h"
 
 /** A tile's sums, two operands of B and a number of A are what the registers hold. */
 #if W == 16
@@ -79,59 +80,3 @@ void pack_all_columns(const float *b, size_t ldb, int32_t k, int32_t n, float *t
 #define multiply SUFFIX(multiply)
 /** C [m, n] = A·B, or C += A·B, B [k, n] in panels. Tiles are of equal height, so that none is left with a row or two. */
 void multiply(int32_t m, int32_t n, int32_t k, int contiguous, Side a, const float *panels, float *c, size_t ldc, int32_t start);
-
-/** 16 or 8 or 4 terms of W rows of B → W columns of a panel. */
-INLINE void transpose(const float *from, size_t stride, float *to, size_t step) {
-  vec x[W];
-  for (int i = 0; i < W; i++) x[i] = load(from + i * stride);
-#if W == 16
-  for (int d = 1; d < 16; d *= 2)
-    for (int i = 0; i < 16; i++) {
-      if (i & d) continue;
-      vec a = x[i], b = x[i + d];
-      if (d == 1) {
-        x[i] = __builtin_shufflevector(a, b, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30);
-        x[i + d] = __builtin_shufflevector(a, b, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31);
-      } else if (d == 2) {
-        x[i] = __builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29);
-        x[i + d] = __builtin_shufflevector(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
-      } else if (d == 4) {
-        x[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27);
-        x[i + d] = __builtin_shufflevector(a, b, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
-      } else {
-        x[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
-        x[i + d] = __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
-      }
-    }
-#elif W == 8
-  for (int d = 1; d < 8; d *= 2)
-    for (int i = 0; i < 8; i++) {
-      if (i & d) continue;
-      vec a = x[i], b = x[i + d];
-      if (d == 1) {
-        x[i] = __builtin_shufflevector(a, b, 0, 8, 2, 10, 4, 12, 6, 14);
-        x[i + d] = __builtin_shufflevector(a, b, 1, 9, 3, 11, 5, 13, 7, 15);
-      } else if (d == 2) {
-        x[i] = __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13);
-        x[i + d] = __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15);
-      } else {
-        x[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11);
-        x[i + d] = __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
-      }
-    }
-#else
-  for (int d = 1; d < 4; d *= 2)
-    for (int i = 0; i < 4; i++) {
-      if (i & d) continue;
-      vec a = x[i], b = x[i + d];
-      if (d == 1) {
-        x[i] = __builtin_shufflevector(a, b, 0, 4, 2, 6);
-        x[i + d] = __builtin_shufflevector(a, b, 1, 5, 3, 7);
-      } else {
-        x[i] = __builtin_shufflevector(a, b, 0, 1, 4, 5);
-        x[i + d] = __builtin_shufflevector(a, b, 2, 3, 6, 7);
-      }
-    }
-#endif
-  for (int p = 0; p < W; p++) store(to + p * step, x[p]);
-}
