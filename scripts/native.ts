@@ -92,9 +92,9 @@ const kernelFiles = (folders: ReadonlyArray<string>) =>
       kernels: [...readFileSync(path, "utf8").matchAll(KERNEL)].map(([, kernel]) => kernel!)
     }))
 
-const zig = (args: ReadonlyArray<string>): string => {
+const zig = (args: ReadonlyArray<string>, cwd = root): string => {
   const [command, ...before] = (process.env["ZIG"] ?? "zig").split(" ")
-  const { status, stdout, stderr, error } = spawnSync(command!, [...before, ...args], { encoding: "utf8" })
+  const { status, stdout, stderr, error } = spawnSync(command!, [...before, ...args], { encoding: "utf8", cwd })
   if (error !== undefined)
     throw new Error(`${error.message}: the compiler is zig ${ZIG_VERSION}; see the top of scripts/native.ts`)
   if (status !== 0) throw new Error(`zig ${args.join(" ")}\n${stderr}`)
@@ -106,14 +106,16 @@ const FLAGS = [
   ...["-fvisibility=hidden", "-fno-stack-protector", "-fno-sanitize=all", "-g0"]
 ]
 
-/** The bytes of a library. Fails with the compiler's message. */
-export const compile = ({ target, processors }: Platform): Uint8Array => {
+/** The kernels for a platform, linked as `how` says of their names. Fails with the compiler's message. */
+const built = (
+  { target, processors }: Platform,
+  how: (names: ReadonlyArray<string>) => ReadonlyArray<string>
+): Uint8Array<ArrayBuffer> => {
   const folder = mkdtempSync(join(tmpdir(), "native-"))
   try {
     for (const [name, text] of Object.entries(made())) writeFileSync(join(folder, name), text)
     const files = kernelFiles([sources, folder])
     const common = [...FLAGS, "-target", target, "-I", folder, "-I", sources]
-    const names = JSON.stringify(files.flatMap(({ kernels }) => kernels).join(" "))
     const objects = processors.flatMap((processor) =>
       files.map(({ name, path }) => {
         const object = join(folder, `${name}-${processor}.o`)
@@ -121,18 +123,41 @@ export const compile = ({ target, processors }: Platform): Uint8Array => {
         return object
       })
     )
-    const out = join(folder, "library")
-    zig(["cc", "-shared", "-s", ...common, `-DKERNELS=${names}`, sources + DESCRIBE, ...objects, "-o", out])
-    return readFileSync(out)
+    // a library of macOS holds the name that it was linked under: one without the folder's
+    const out = "library"
+    zig(["cc", "-s", ...common, ...how(files.flatMap(({ kernels }) => kernels)), ...objects, "-o", out], folder)
+    return new Uint8Array(readFileSync(join(folder, out)))
   } finally {
     rmSync(folder, { recursive: true })
   }
 }
 
+/** The bytes of a library. */
+export const compile = (platform: Platform): Uint8Array<ArrayBuffer> =>
+  built(platform, (names) => ["-shared", `-DKERNELS=${JSON.stringify(names.join(" "))}`, sources + DESCRIBE])
+
+/** The bytes of a program for Linux on arm64 that needs nothing else: a file of C and the kernels, of which it knows `EACH_KERNEL(X)`. */
+export const compileProgram = (file: string): Uint8Array<ArrayBuffer> =>
+  built({ target: "aarch64-linux-musl", processors: ["generic"] }, (names) => [
+    "-static",
+    `-DEACH_KERNEL(X)=${names.map((name) => `X(${name})`).join(" ")}`,
+    file
+  ])
+
+/** Why the pinned compiler is not here; undefined where it is. */
+export const compilerMissing = (): string | undefined => {
+  try {
+    const version = zig(["version"])
+    return version === ZIG_VERSION ? undefined : `zig ${ZIG_VERSION} makes the committed libraries; this is ${version}`
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
 if (import.meta.main && process.argv.includes("--print")) console.log(Object.values(made()).join("\n"))
 else if (import.meta.main) {
-  const version = zig(["version"])
-  if (version !== ZIG_VERSION) throw new Error(`zig ${ZIG_VERSION} makes the committed libraries; this is ${version}`)
+  const missing = compilerMissing()
+  if (missing !== undefined) throw new Error(missing)
   const only = process.argv.slice(2)
   for (const [file, platform] of Object.entries(libraries)) {
     if (only.length > 0 && !only.some((part) => file.includes(part))) continue

@@ -2,6 +2,7 @@
  * One kernel on one memory, once as wasm and once as machine code. All memory that is not the kernel's holds NaN, and is to be as it was
  * afterwards: whoever reads or writes beside what is his shows it.
  */
+import { spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { type Kernel, layoutOf } from "../../../../src/kernels/declaration.ts"
@@ -27,12 +28,16 @@ export interface Call {
 /** What a call wrote: buffers by their names, those of entries by their names and places. */
 export type Written = Readonly<Record<string, Float32Array>>
 
+/** Machine code for an instruction set. */
+interface Machine {
+  readonly instructions: string
+  readonly has: (kernel: string) => boolean
+  /** Runs chunks from the last to the first on the first `used` bytes of the memory; scratch holds NaN before each. */
+  readonly run: (kernel: string, chunks: number, scratchAt: number, room: number) => void
+}
+
 /** The instruction sets of this platform that this processor may have; the library says which is the best. */
 const BEFORE: Readonly<Record<string, ReadonlyArray<string>>> = { avx512: ["avx2"] }
-
-const file = fileURLToPath(libraryFile())
-const best = openLibrary(file)
-export const libraries = [best, ...(BEFORE[best.instructions] ?? []).map((wanted) => openLibrary(file, wanted))]
 
 const binary = new URL("../../../../src/kernels/wasm/kernels-shared.wasm", import.meta.url)
 const PAGES = 160
@@ -51,9 +56,39 @@ const BEYOND = 4096
 /** that were written by the last call */
 let used = all.length
 
-type Run = (chunk: number) => void
+const file = fileURLToPath(libraryFile())
+const best = openLibrary(file)
+const local = [best, ...(BEFORE[best.instructions] ?? []).map((wanted) => openLibrary(file, wanted))].map(
+  ({ instructions, kernels, pointer, addressOf }): Machine => ({
+    instructions,
+    has: (kernel) => kernels.has(kernel),
+    run: (kernel, chunks, scratchAt, room) => {
+      const heap = pointer(addressOf(memory.buffer))
+      for (let chunk = chunks - 1; chunk >= 0; chunk--) {
+        all.fill(POISON, scratchAt, scratchAt + room)
+        kernels.get(kernel)!(heap, ARGUMENTS, chunk, scratchAt)
+      }
+    }
+  })
+)
 
-/** Runs the chunks of a call in either order, as wasm and with each library. */
+/** Another processor's, by a program that runs under an emulator (`host.c`): its command, and the kernels that it has. */
+const emulated = (process.env["EMULATED_NATIVE"] ?? "").split(" ").filter((part) => part !== "")
+const foreign = ([emulator, program]: ReadonlyArray<string>): Machine => ({
+  instructions: "neon",
+  has: (kernel) => best.kernels.has(kernel),
+  run: (kernel, ...given) => {
+    const [chunks, scratchAt, room] = given
+    const args = [program!, kernel, ...[ARGUMENTS, chunks, scratchAt, room].map(String)]
+    const { status, stdout } = spawnSync(emulator!, args, { input: all.slice(0, used), maxBuffer: 1 << 28 })
+    if (status !== 0) throw new Error(`${kernel} under ${emulator}: exit code ${status}`)
+    all.set(stdout)
+  }
+})
+
+export const libraries: ReadonlyArray<Machine> = emulated.length === 0 ? local : [foreign(emulated)]
+
+/** Runs the chunks of a call as wasm, from the first to the last, and as machine code. */
 export const runBoth = (call: Call): { readonly wasm: Written; readonly native: ReadonlyMap<string, Written> } => {
   const { kernel, given, words, entries = [], perChunk = 0, scratch = 0 } = call
   const written = new Map<string, readonly [at: number, bytes: number]>()
@@ -93,12 +128,9 @@ export const runBoth = (call: Call): { readonly wasm: Written; readonly native: 
     { entries: rows as never, perChunk, chunks: call.chunks ?? 1 }
   )
   const before = bytes.slice()
-  const run = (says: string, one: Run, order: ReadonlyArray<number>): Written => {
+  const run = (says: string, one: () => void): Written => {
     bytes.set(before)
-    for (const chunk of order) {
-      bytes.fill(POISON, scratchAt, scratchAt + room)
-      one(chunk)
-    }
+    one()
     bytes.fill(POISON, scratchAt, scratchAt + room)
     const results = [...written].map(([name, [at, size]]) => {
       const own = bytes.slice(at, at + size)
@@ -110,16 +142,19 @@ export const runBoth = (call: Call): { readonly wasm: Written; readonly native: 
       throw new Error(`${kernel.name} (${says}) wrote at ${changed}, beside ${JSON.stringify([...written])}`)
     return Object.fromEntries(results)
   }
-  const order = Array.from({ length: chunks }, (_, i) => i)
   const asWasm = exports[kernel.name] as (at: number, chunk: number, scratch: number) => void
-  const wasm = run("wasm", (chunk) => asWasm(ARGUMENTS, chunk, scratchAt), order)
-  const native = libraries.flatMap((library) => {
-    const own = library.kernels.get(kernel.name)
-    if (own === undefined) return []
-    const heap = library.pointer(library.addressOf(memory.buffer))
-    const result = run(library.instructions, (chunk) => own(heap, ARGUMENTS, chunk, scratchAt), order.toReversed())
-    return [[library.instructions, result] as const]
+  const wasm = run("wasm", () => {
+    for (let chunk = 0; chunk < chunks; chunk++) {
+      bytes.fill(POISON, scratchAt, scratchAt + room)
+      asWasm(ARGUMENTS, chunk, scratchAt)
+    }
   })
+  const native = libraries
+    .filter(({ has }) => has(kernel.name))
+    .map((own) => {
+      const result = run(own.instructions, () => own.run(kernel.name, chunks, scratchAt, room))
+      return [own.instructions, result] as const
+    })
   return { wasm, native: new Map(native) }
 }
 
