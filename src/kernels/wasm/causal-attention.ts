@@ -17,10 +17,12 @@ const LEAST = 48
 /** Further than any key. */
 const NO_WINDOW = 1 << 29
 
-/** As in the assembly. */
-const BLOCK = { rows: 24, columns: 96 }
-/** Floats that a head's row takes in panels, at most. */
-const inPanels = (d: number): number => d + 8
+/** Queries of a block forward and backward, and keys backward: at most, in the assembly and in C. */
+const BLOCK = { forward: 24, backward: 48, columns: 96 }
+/** Floats that n columns take in the panels of either engine, of 32 columns or fewer. */
+const inPanels = (n: number): number => Math.ceil(n / 32) * 32
+/** Floats after the keys' segments: a vector's, and those to the next address that vectors like. */
+const AFTER = 32
 
 const sizesOf = ({ q, k }: Inputs, { batch, heads }: CausalShape) => ({
   queries: q.shape[0]! / batch,
@@ -95,9 +97,10 @@ export const causalAttentionOnWasm = (
   const { queries, keys, d } = sizesOf(inputs, shape)
   const [o, statistics] = [engine.output(inputs.q.shape), engine.output([shape.batch * shape.heads, queries, 2])]
   const own = cut(queries, shape, CHUNKS.forward)
-  const panels = (keys + 12) * d + keys * inPanels(d)
-  const block = BLOCK.rows * (keys + 12 + inPanels(d))
-  const work = { chunks: own.chunks, scratch: 4 * (keys + 16 + panels + block) }
+  const wide = inPanels(keys + 12)
+  const panels = wide * d + keys * inPanels(d)
+  const block = BLOCK.forward * (wide + inPanels(d))
+  const work = { chunks: own.chunks, scratch: 4 * (keys + AFTER + panels + block) }
   engine.run(forward, { ...inputs, o, statistics }, wordsOf(inputs, shape, own), work)
   return [o, statistics]
 }
@@ -110,13 +113,13 @@ export const causalAttentionGradientOnWasm = (
 ): ReadonlyArray<TensorInfo> => {
   const { queries, keys, d } = sizesOf(inputs, shape)
   const own = cut(queries, shape, CHUNKS.backward)
-  const { rows, columns } = BLOCK
+  const { backward: rows, columns } = BLOCK
   const ofPart = own.perPart * (shape.heads / shape.keyValueHeads) * (1 + inPanels(d))
   const blocks = 2 * columns * d + (3 * columns + rows) * inPanels(d) + 2 * rows * columns
   const dq = engine.output(inputs.q.shape)
   const partial = () => engine.output([own.parts, inputs.k.shape[0]! * inputs.k.shape[1]!])
   const [dk, dv] = [partial(), partial()]
-  const work = { chunks: own.chunks, scratch: 4 * (keys + 16 + ofPart + blocks) }
+  const work = { chunks: own.chunks, scratch: 4 * (keys + AFTER + ofPart + blocks) }
   engine.run(backward, { ...inputs, o, statistics, dO, dq, dk, dv }, wordsOf(inputs, shape, own), work)
   return [dq, ...[dk, dv].map((parts) => sumOfParts(engine, parts, own.parts, inputs.k.shape))]
 }

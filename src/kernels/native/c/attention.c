@@ -49,13 +49,6 @@ INLINE void weights(int32_t rows, float *s, const float *mask, float scale, int3
   for (int32_t r = 0; r < rows; r += W) store(shares + r, 1 / totals(across + r));
 }
 
-/** to ← x·factor; the same row, or another. */
-INLINE void scaled(const float *x, float factor, float *to, int32_t count) {
-  int32_t j = 0;
-  for (; j + W <= count; j += W) store(to + j, load(x + j) * factor);
-  if (j < count) store_part(to + j, load_part(x + j, count - j) * factor, count - j);
-}
-
 static void forward(uint8_t *heap, const Attention *args, int32_t matrix, float *scratch) {
   const int32_t length = args->length, heads = args->heads, d = args->d;
   const size_t at = head_at(matrix, length, heads, d), stride = (size_t)heads * d;

@@ -86,3 +86,9 @@ INLINE float largest(vec x) {
     for (int32_t i = 0; i < half; i++) part[i] = part[i] < part[i + half] ? part[i + half] : part[i];
   return part[0];
 }
+/** to ← x·factor; the same row, or another. */
+INLINE void scaled(const float *x, float factor, float *to, int32_t count) {
+  int32_t j = 0;
+  for (; j + W <= count; j += W) store(to + j, load(x + j) * factor);
+  if (j < count) store_part(to + j, load_part(x + j, count - j) * factor, count - j);
+}
