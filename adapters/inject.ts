@@ -207,7 +207,7 @@ const adaptedLinear = <Options>(
   maskOf: MaskOf
 ): Linear => {
   const frozen = baseLinear(model)
-  return (site, x) => {
+  const one = (site: LinearSite, x: Tensor2D): Tensor2D => {
     const place = layout.get(site.name)
     if (place !== undefined)
       return method.forward(site, partOf(current, place), x, baseLayer(model, site), maskOf(site))
@@ -217,6 +217,15 @@ const adaptedLinear = <Options>(
     if (site.kind === "embedding") return embedded(x, W)
     return denseLinear(x, W, (trained.get(`${site.name}.bias`) as Tensor1D | undefined) ?? null)
   }
+  const together: Linear["together"] = (sites, x) => {
+    const adapted = sites.flatMap((site) => {
+      const place = layout.get(site.name)
+      if (place === undefined || site.kind === "embedding" || maskOf(site) !== undefined) return []
+      return [{ trained: partOf(current, place), base: baseLayer(model, site) }]
+    })
+    return adapted.length === sites.length ? method.together?.(adapted, x) : undefined
+  }
+  return method.together === undefined ? one : Object.assign(one, { together })
 }
 
 const tapped =

@@ -13,7 +13,7 @@
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { type LoraConfig, methodFacts } from "../schemas/index.ts"
-import { dequantized, loraEmbedded, loraLinear } from "../src/kernels/index.ts"
+import { dequantized, loraEmbedded, loraLinear, loraLinears } from "../src/kernels/index.ts"
 import type { FactorPair, Factors, LinearSite, Trainable } from "../src/tensors/index.ts"
 import type { AdapterMethod, ComparedSections } from "./adapter.ts"
 import { calibrationOf, initializers, initPair, initProblem, isSubtracted } from "./init/index.ts"
@@ -182,6 +182,11 @@ export const lora: AdapterMethod<LoraOptions> = {
     if (site.kind === "embedding") return loraEmbedded(x, base.W, A, B, pair.scale)
     return loraLinear(x, base.W, base.bias, A, B, pair.scale, mask)
   },
+  together: (sites, x) =>
+    loraLinears(
+      x,
+      sites.map(({ trained, base }) => ({ ...base, ...wholeFactors(trained), scale: pairOf(trained).scale }))
+    ),
   merge: (_site, trained, base) =>
     tf.tidy(() => {
       const pair = pairOf(trained)

@@ -27,6 +27,7 @@ export { layerNorm } from "./layer-norm.ts"
 export { linearCrossEntropy, tokenScores } from "./linear-cross-entropy.ts"
 export { lionMoves } from "./lion.ts"
 export { loraLinear } from "./lora-linear.ts"
+export { loraLinears } from "./lora-linears.ts"
 export { loraProDirections } from "./lora-pro.ts"
 export { loraProAdamMoves, type PairStep } from "./lora-pro-adam.ts"
 export {

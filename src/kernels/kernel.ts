@@ -12,7 +12,7 @@
  */
 import type { NamedTensorMap, Tensor, TensorInfo } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { ONE_GRADIENT } from "../tensors/index.ts"
+import { ofFirst } from "../tensors/index.ts"
 import { type WasmEngine, wasmEngineOf } from "./wasm/engine.ts"
 import { type WebgpuEngine, webgpuEngineOf } from "./webgpu/engine.ts"
 
@@ -37,9 +37,12 @@ export interface KernelDefinition<Input extends string, Attributes extends objec
   readonly inputsToSave?: ReadonlyArray<Input>
   /** Which outputs it needs, in order. */
   readonly outputsToSave?: ReadonlyArray<boolean>
+  /** How many of the outputs, the first ones, have a gradient; default 1. */
+  readonly outputsWithGradient?: number
   /**
-   * For each input a closure, called only when the gradient of that input is wanted. `saved`: saved inputs, then saved outputs.
-   * Only `dys[0]` may be read: outputs after the first are there to be saved, and nothing differentiable may be made of them.
+   * For each input a closure, called only when the gradient of that input is wanted (`isWanted` says it before). `saved`: saved inputs, then
+   * saved outputs. Only the dys of outputs with a gradient may be read: the others are there to be saved, and nothing differentiable may be
+   * made of them.
    * Absent for a kernel that only backward passes and optimizers call.
    */
   readonly gradient?: (
@@ -56,7 +59,16 @@ const backends = ["cpu", "wasm", "webgpu", "webgl", "tensorflow"] as const
 export const defineKernel = <Input extends string, Attributes extends object>(
   definition: KernelDefinition<Input, Attributes>
 ): ((inputs: Readonly<Record<Input, Tensor>>, attributes: Attributes) => ReadonlyArray<Tensor>) => {
-  const { name, reference, wasm, webgpu, inputsToSave = [], outputsToSave, gradient } = definition
+  const {
+    name,
+    reference,
+    wasm,
+    webgpu,
+    inputsToSave = [],
+    outputsToSave,
+    outputsWithGradient = 1,
+    gradient
+  } = definition
   for (const backendName of backends) {
     tf.registerKernel({
       kernelName: name,
@@ -83,7 +95,7 @@ export const defineKernel = <Input extends string, Attributes extends object>(
   tf.registerGradient({
     kernelName: name,
     inputsToSave: [...inputsToSave],
-    ...ONE_GRADIENT,
+    ...ofFirst(outputsWithGradient),
     ...(outputsToSave === undefined ? {} : { outputsToSave: [...outputsToSave] }),
     gradFunc: (dy, saved, attrs) => {
       const closures = gradient(Array.isArray(dy) ? dy : [dy], saved, attrs as unknown as Attributes)

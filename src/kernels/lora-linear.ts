@@ -11,7 +11,8 @@
  * and on webgpu into the accumulators.
  *
  * On wasm and webgpu each direction is one product: the thin pair runs in its accumulators, and a packed W is dequantized
- * inside. Gradients are those of the function that is computed, whose W is the dequantized one.
+ * inside. Gradients are those of the function that is computed, whose W is the dequantized one. On webgpu a layer in float32 without a mask
+ * goes with others of its input (`lora-linears.ts`).
  *
  * With a mask the adapter's input is dropped, and W's is not (LoRA's dropout):
  *
@@ -41,6 +42,7 @@ import {
   wholeWeight
 } from "./frozen-weight.ts"
 import { defineKernel } from "./kernel.ts"
+import { loraLinears } from "./lora-linears.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
 import { matrixOf, multiply, type Product } from "./wasm/product.ts"
 import { programs } from "./webgpu/loaded.ts"
@@ -171,6 +173,8 @@ export const loraLinear = (
   scale: number,
   mask?: DropoutMask
 ): Tensor2D => {
+  const alone = mask === undefined ? loraLinears(x, [{ W, bias, A, B, scale }], false) : undefined
+  if (alone !== undefined) return alone.outputs[0]!
   const inputs = { x, ...weightInputs(W), ...biasInput(bias), A, B }
   const [y, h] = adapted[formOf(W)](inputs, { scale, mask })
   h!.dispose() // the tape holds its own handle

@@ -12,7 +12,7 @@
 import type { Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import { additiveMask, attention, gelu, layerNorm } from "../kernels/index.ts"
-import { type Linear, type LinearSite, textSequences, type Weights } from "../tensors/index.ts"
+import { fanOut, type Linear, type LinearSite, textSequences, type Weights } from "../tensors/index.ts"
 import type { BlockNames, EncoderConfig, Family } from "./family.ts"
 import {
   linearParameters,
@@ -128,11 +128,14 @@ export const applyBlock = (
   // a tidy for each block: what the backward pass does not need goes before the next one begins
   tf.tidy(() => {
     const shape = { batch: mask.shape[0], heads: config.attentionHeads }
-    const mixed = attention(linear(sites.query, h), linear(sites.key, h), linear(sites.value, h), mask, shape)
-    const middle = normalize(linear(sites.attentionOutput, mixed), h, names.attentionNorm, config, weights)
-    const inner = linear(sites.intermediate, middle)
+    const projected = fanOut(linear, [sites.query, sites.key, sites.value], h)
+    const [q, k, v] = projected.outputs as [Tensor2D, Tensor2D, Tensor2D]
+    const mixed = attention(q, k, v, mask, shape)
+    const middle = normalize(linear(sites.attentionOutput, mixed), projected.x, names.attentionNorm, config, weights)
+    const widened = fanOut(linear, [sites.intermediate], middle)
+    const inner = widened.outputs[0]!
     const active = config.activation === "relu" ? tf.relu(inner) : gelu(inner, config.activation)
-    return normalize(linear(sites.output, active), middle, names.outputNorm, config, weights)
+    return normalize(linear(sites.output, active), widened.x, names.outputNorm, config, weights)
   })
 
 /** Last hidden states [tokens, hidden]. */

@@ -9,7 +9,7 @@
  */
 import type { Scalar, Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { type Again, firstOnly, record, type TapeNode } from "./tape.ts"
+import { type Again, disposeAll, outputsWithGradient, record, type TapeNode, wanting } from "./tape.ts"
 
 /** dy/d(tensor) so far, by the tensor's id */
 type Gradients = Map<number, Tensor>
@@ -28,14 +28,14 @@ export const valueAndGradients = (
 /** From the gradient of `to` to those of `from`; uses up all others, and what the tape saved. */
 const walk = (tape: ReadonlyArray<TapeNode>, from: ReadonlySet<number>, to: number, gradientOf: Gradients): void => {
   const path = nodesBetween(tape, from, to)
-  for (const node of tape) if (!path.has(node)) tf.dispose([...node.saved])
+  for (const node of tape) if (!path.has(node)) disposeAll(node.saved)
   const reachable = reachableFrom(tape, from)
   for (const node of [...tape].reverse()) {
     if (!path.has(node)) continue
     if (node.again === undefined) propagate(node, gradientOf, reachable)
     else walkAgain(node.again, node.outputs[0]!, gradientOf, reachable)
     for (const output of node.outputs) drop(gradientOf, output.id)
-    tf.dispose([...node.saved])
+    disposeAll(node.saved)
   }
 }
 
@@ -68,7 +68,7 @@ const walkAgain = (
 const add = (gradientOf: Gradients, id: number, dx: Tensor): void => {
   const before = gradientOf.get(id)
   gradientOf.set(id, before === undefined ? dx : tf.keep(tf.add(before, dx)))
-  if (before !== undefined) tf.dispose([before, dx])
+  if (before !== undefined) disposeAll([before, dx])
 }
 
 const drop = (gradientOf: Gradients, id: number): void => {
@@ -102,10 +102,12 @@ const nodesBetween = (tape: ReadonlyArray<TapeNode>, from: ReadonlySet<number>, 
 /** A dy for each output, null for zeros; the value for an output that is never read does not matter. */
 const dysOf = ({ kernelName, outputs }: TapeNode, gradientOf: Gradients): ReadonlyArray<Tensor | null> => {
   const dys = outputs.map(({ id }) => gradientOf.get(id) ?? null)
-  if (dys.length === 1 || !firstOnly(kernelName)) return dys
-  if (dys[0] === null || dys.slice(1).some((dy) => dy !== null))
-    throw new Error(`${kernelName} has a gradient for its first output alone`)
-  return dys.map(() => dys[0]!)
+  const count = outputsWithGradient(kernelName) ?? dys.length
+  if (dys.length <= count) return dys
+  const any = dys.slice(0, count).find((dy) => dy !== null)
+  if (any === undefined || dys.slice(count).some((dy) => dy !== null))
+    throw new Error(`${kernelName} has a gradient for its first ${count === 1 ? "output" : `${count} outputs`} alone`)
+  return dys.map((dy, i) => (i < count ? dy : any))
 }
 
 /** Adds dx of every differentiable input of a node. */
@@ -113,10 +115,14 @@ const propagate = (node: TapeNode, gradientOf: Gradients, reachable: ReadonlySet
   if (node.gradient === undefined) throw new Error(`tfjs has no gradient for the kernel ${node.kernelName}`)
   const gradient = node.gradient
   const dys = dysOf(node, gradientOf)
-  const dxs = tf.tidy(() => {
-    const closures = gradient(dys)
-    return Object.entries(node.inputs).flatMap(([name, input]): Array<[Tensor, Tensor]> => {
-      if (!reachable.has(input.id)) return []
+  const wanted = new Set<string>()
+  for (const name in node.inputs) if (reachable.has(node.inputs[name]!.id)) wanted.add(name)
+  // kept, and so not handed to the tidy, which would look into all of them
+  const dxs: Array<readonly [id: number, dx: Tensor]> = []
+  tf.tidy(() => {
+    const closures = wanting(wanted, () => gradient(dys))
+    for (const name of wanted) {
+      const input = node.inputs[name]!
       const closure = closures[name]
       if (closure === undefined) throw new Error(`the gradient of ${node.kernelName} has no closure for ${name}`)
       const dx = closure()
@@ -124,10 +130,10 @@ const propagate = (node: TapeNode, gradientOf: Gradients, reachable: ReadonlySet
         throw new Error(`${node.kernelName}: gradient of ${name} has shape [${dx.shape}], expected [${input.shape}]`)
       }
       // an identity passes dy on: a second handle, so that each can be disposed
-      return [[input, tf.keep(dys.includes(dx) ? tf.clone(dx) : dx)]]
-    }) as unknown as tf.TensorContainer
-  }) as unknown as Array<[Tensor, Tensor]>
-  for (const [input, dx] of dxs) add(gradientOf, input.id, dx)
+      dxs.push([input.id, tf.keep(dys.includes(dx) ? tf.clone(dx) : dx)])
+    }
+  })
+  for (const [id, dx] of dxs) add(gradientOf, id, dx)
 }
 
 /** A gradient handed over to the caller's scope, like any other result of an op. */

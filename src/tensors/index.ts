@@ -20,15 +20,16 @@ export {
   textSequences
 } from "./rows.ts"
 export { inPlaceOf, tidy } from "./scopes.ts"
-export { addNode, isRecording, ONE_GRADIENT, observe } from "./tape.ts"
+export { addNode, isRecording, isWanted, observe, ofFirst } from "./tape.ts"
 export { recomputed, stopGradient, weightTap } from "./tape-nodes.ts"
-export type { Linear, LinearSite, Weights } from "./trainable.ts"
+export type { FannedOut, Linear, LinearSite, Weights } from "./trainable.ts"
 export {
   type DenseParameter,
   type DenseRole,
   everyTensorOf,
   type FactorPair,
   type Factors,
+  fanOut,
   frozenOf,
   mapEveryTensor,
   mapTensors,

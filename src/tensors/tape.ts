@@ -1,8 +1,8 @@
 /**
  * tfjs's tape: which kernels a function ran, on which tensors, and what each kept for its gradient.
  *
- * It reads private fields of tfjs 4.22's engine (`startTape`, `endTape`, `isTapeOn`, `state.activeTape`, `state.gradientDepth`),
- * and this file is the only one that does.
+ * It reads private fields of tfjs 4.22's engine (`startTape`, `endTape`, `isTapeOn`, `saveTensorsForBackwardMode`, `state.activeTape`,
+ * `state.gradientDepth`), and this file is the only one that does.
  */
 import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
@@ -31,6 +31,8 @@ export interface Again {
 type Recorder = Pick<Array<TapeNode>, "push">
 
 interface TapeEngine {
+  /** keeps what a kernel needs for its gradient */
+  saveTensorsForBackwardMode?: (tensors: ReadonlyArray<Tensor>) => ReadonlyArray<Tensor>
   readonly startTape: () => void
   readonly endTape: () => void
   readonly isTapeOn: () => boolean
@@ -39,21 +41,51 @@ interface TapeEngine {
 
 const engine = (): TapeEngine => tf.engine() as unknown as TapeEngine
 
-/** Marks the registration of a gradient that reads the first dy alone: see `firstOnly`. */
-export const ONE_GRADIENT = { firstOnly: true } as const
+/** Marks the registration of a gradient that reads the dys of the first `count` outputs alone: see `outputsWithGradient`. */
+export const ofFirst = (count: number) => ({ outputsWithGradient: count }) as const
 
 /**
- * Whether the gradient of a kernel reads the first dy alone. For an output without a dy tfjs makes zeros on the host and uploads them:
- * for a kernel with outputs that are only saved, as large as its activations, and never read.
+ * How many of a kernel's outputs have a gradient, the first ones; undefined: all. For an output without a dy tfjs makes zeros on the host and
+ * uploads them: for a kernel with outputs that are only saved, as large as its activations, and never read.
  */
-export const firstOnly = (kernelName: string): boolean =>
-  (tf.getGradient(kernelName) as Partial<typeof ONE_GRADIENT> | undefined)?.firstOnly === true
+export const outputsWithGradient = (kernelName: string): number | undefined =>
+  (tf.getGradient(kernelName) as Partial<ReturnType<typeof ofFirst>> | undefined)?.outputsWithGradient
+
+let wanted: ReadonlySet<string> | undefined
+
+/** Runs `f`, which asks a node for the gradients of these inputs. */
+export const wanting = <T>(inputs: ReadonlySet<string>, f: () => T): T => {
+  wanted = inputs
+  try {
+    return f()
+  } finally {
+    wanted = undefined
+  }
+}
+
+/** Will the gradient of this input be asked for? tfjs' own walks do not say. */
+export const isWanted = (input: string): boolean => wanted?.has(input) ?? true
+
+/** `tf.dispose` looks into every tensor for others. */
+export const disposeAll = (tensors: ReadonlyArray<Tensor>): void => {
+  for (const tensor of tensors) tensor.dispose()
+}
 
 /** Whether the kernel that runs next will be on a tape. */
 export const isRecording = (): boolean => engine().isTapeOn()
 
 /** Puts a node of our own on the tape that is recorded on. */
 export const addNode = (node: TapeNode): void => void engine().state.activeTape!.push(node)
+
+/**
+ * A second handle of a tensor's data. tfjs' own is a kernel, with a node on the tape: of a step's time on the host that is a sixth, for the
+ * hundreds of tensors that kernels save.
+ */
+const keptHandle = ({ dataId, shape, dtype }: Tensor): Tensor => {
+  const backend = tf.backend()
+  backend.incRef(dataId)
+  return tf.keep(tf.engine().makeTensorFromTensorInfo({ dataId, shape, dtype }, backend))
+}
 
 /** f() and the tape of it. Kernels have first derivatives only, so a tape is never recorded within another. */
 export const record = <T extends Tensor>(f: () => T): { readonly value: T; readonly tape: ReadonlyArray<TapeNode> } => {
@@ -62,12 +94,15 @@ export const record = <T extends Tensor>(f: () => T): { readonly value: T; reado
   let value: T | undefined
   own.startTape()
   const tape = own.state.activeTape as Array<TapeNode>
+  // beside the method of its class
+  own.saveTensorsForBackwardMode = (tensors) => tensors.map(keptHandle)
   try {
     value = tf.tidy(f)
   } finally {
+    delete own.saveTensorsForBackwardMode
     own.endTape()
     own.state.activeTape = null
-    if (value === undefined) for (const node of tape) tf.dispose([...node.saved])
+    if (value === undefined) for (const { saved } of tape) disposeAll(saved)
   }
   return { value, tape }
 }
@@ -82,7 +117,7 @@ export const observe = <T extends Tensor>(f: () => T): { readonly value: T; read
   const made = new Set<number>()
   const read = new Map<number, Tensor>()
   const see = (node: TapeNode) => {
-    tf.dispose([...node.saved])
+    disposeAll(node.saved)
     for (const input of Object.values(node.inputs)) read.set(input.id, input)
     for (const output of node.outputs) made.add(output.id)
   }

@@ -29,7 +29,22 @@ export interface LinearSite {
 }
 
 /** Computes one linear layer. x: [tokens, in] → [tokens, out]; at an embedding x is int32 [tokens, 1]. */
-export type Linear = (site: LinearSite, x: Tensor2D) => Tensor2D
+export interface Linear {
+  (site: LinearSite, x: Tensor2D): Tensor2D
+  /** Layers of one input together, where a device gains by it: see `fanOut`. */
+  readonly together?: (sites: ReadonlyArray<LinearSite>, x: Tensor2D) => FannedOut | undefined
+}
+
+export interface FannedOut {
+  /** [tokens, out] of each layer, in their order */
+  readonly outputs: ReadonlyArray<Tensor2D>
+  /** x, for what reads it after the layers: a residual branch. Its gradient then joins that of the layers as they make it. */
+  readonly x: Tensor2D
+}
+
+/** Layers that read one input. Whoever reads x after them reads the x that they give. */
+export const fanOut = (linear: Linear, sites: ReadonlyArray<LinearSite>, x: Tensor2D): FannedOut =>
+  linear.together?.(sites, x) ?? { outputs: sites.map((site) => linear(site, x)), x }
 
 /**
  * Looks up a model parameter by its name in the family's naming, e.g. `encoder.layer.0.attention.self.query.weight`.

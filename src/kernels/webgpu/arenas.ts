@@ -34,6 +34,7 @@ export interface Arenas {
     shapes: ReadonlyArray<ReadonlyArray<number>>
   ) => Arena & { readonly tensors: ReadonlyArray<TensorInfo> }
   readonly together: (tensors: ReadonlyArray<TensorInfo>) => Arena
+  readonly settled: (tensors: ReadonlyArray<TensorInfo>) => Arena
 }
 
 export const arenasOf = (backend: WebgpuBackend): Arenas => {
@@ -92,7 +93,19 @@ export const arenasOf = (backend: WebgpuBackend): Arenas => {
       backend.commandEncoder!.copyBufferToBuffer(from.buffer, from.offset, span.buffer, at, bytes)
     return { span, starts }
   }
-  return { spanOf, scratch, release, outputs, together }
+  const settled: Arenas["settled"] = (tensors) => {
+    const { span, starts } = together(tensors)
+    if (!owned.delete(span)) return { span, starts } // they lie like that already
+    const arena = { buffer: span.buffer as GPUBuffer, users: tensors.length }
+    for (const [i, tensor] of tensors.entries()) {
+      backend.releaseResource(tensor.dataId) // the copy is recorded: who takes the buffer comes after it
+      const data = dataOf(tensor.dataId)
+      data.resource = arena.buffer
+      data.window = { offset: WORD * starts[i]!, size: WORD * sizeOf(tensor), arena }
+    }
+    return { span, starts }
+  }
+  return { spanOf, scratch, release, outputs, together, settled }
 }
 
 interface Run {

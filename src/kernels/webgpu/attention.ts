@@ -57,7 +57,9 @@ export const attentionGradientOnWebgpu = (
 ): ReadonlyArray<TensorInfo> => {
   const batch = statistics.shape[0]!
   const { programs, words, groups } = dispatchOf(engine, q, batch, heads)
-  const [dq, dk, dv] = [engine.output(q.shape), engine.output(q.shape), engine.output(q.shape)]
+  // one after the other, as the layers that made q, k and v want them
+  const { tensors } = engine.outputs([q.shape, q.shape, q.shape])
+  const [dq, dk, dv] = tensors as [TensorInfo, TensorInfo, TensorInfo]
   const along = engine.scratch(batch * heads * words.length)
   const inputs = { q, k, v, go, statistics }
   engine.run(programs.queryGradient, { ...inputs, o, dq, along }, words, groups)

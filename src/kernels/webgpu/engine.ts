@@ -43,6 +43,8 @@ export const layoutOf = (sizes: ReadonlyArray<number>): Layout => {
 
 export interface WebgpuEngine {
   readonly limits: GPUSupportedLimits
+  /** Numbers of four bytes that one binding holds. */
+  readonly mostNumbers: number
   /** Is the GPU emulated on a CPU? What pays there is not what pays on one. */
   readonly software: boolean
   /** A new tensor; its contents are undefined. */
@@ -57,12 +59,18 @@ export interface WebgpuEngine {
   readonly scratch: (elements: number) => Span
   /** The tensors as an arena: without a copy where they lie like that already. The caller releases it. */
   readonly together: (tensors: ReadonlyArray<TensorInfo>) => Arena
+  /**
+   * The tensors as an arena, in which they lie from now on: for what is there for long and read together, such as frozen weights. Nothing is
+   * to be released.
+   */
+  readonly settled: (tensors: ReadonlyArray<TensorInfo>) => Arena
   /** Gives a span of `together` or `scratch` back. */
   readonly release: (span: Span) => void
   /** Numbers that depend on the key alone, kept on the device: made once for each key. */
   readonly table: (key: string, make: () => Uint32Array<ArrayBuffer>) => Span
   /**
-   * Records a program on tensors and spans, in any number of workgroups. No buffer may be read and written by one program. Throws where
+   * Records a program on tensors and spans, in any number of workgroups. No buffer may be read and written by one program, and no part
+   * of one be written as two. Throws where
    * what is given is not what the program declares.
    */
   readonly run: <Buffers extends string, Words extends string>(
@@ -85,6 +93,3 @@ export const webgpuEngineOf = (backend: object): WebgpuEngine | undefined => eng
 
 /** Workgroups of `size` invocations for `items`, one each. */
 export const groupsFor = (items: number, size: number): number => Math.ceil(items / size)
-
-/** Numbers of four bytes that one binding holds. */
-export const mostNumbers = ({ limits }: WebgpuEngine): number => Math.floor(limits.maxStorageBufferBindingSize / 4)

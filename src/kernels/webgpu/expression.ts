@@ -6,7 +6,7 @@ import { type Expression, filled, type Leaf, type Operation, ordered } from "../
 import { passesOf, perNumber } from "../expression/rows.ts"
 import { bounded, sizeOf } from "../tensor-lists.ts"
 import { LANES, overVectors, type VectorType, vectorFor } from "./elementwise.ts"
-import { groupsFor, layoutOf, mostNumbers, type Span, type WebgpuEngine } from "./engine.ts"
+import { groupsFor, layoutOf, type Span, type WebgpuEngine } from "./engine.ts"
 import { type Program, program } from "./program.ts"
 import { COLUMN_WORKGROUP, columnGroups, columnSums, overRow, ROW_SUMS, ROW_WORKGROUP, sumOverRow } from "./row-sums.ts"
 
@@ -161,7 +161,7 @@ export const elementwiseOnWebgpu = (
 
 /** Places of tensors of these sizes in lists whose arenas can be bound. */
 export const bindable = (engine: WebgpuEngine, sizes: ReadonlyArray<number>): ReadonlyArray<ReadonlyArray<number>> =>
-  bounded([...sizes.keys()], (i) => layoutOf([sizes[i]!]).elements, mostNumbers(engine))
+  bounded([...sizes.keys()], (i) => layoutOf([sizes[i]!]).elements, engine.mostNumbers)
 
 /**
  * Over lists, each an arena: one dispatch, or several where an arena would be larger than what the device binds. The padding between the

@@ -15,7 +15,7 @@ import type { TensorInfo } from "@tensorflow/tfjs-core"
 import { read, reads, write } from "../declaration.ts"
 import type { XChoice } from "../lora-pro-theorem.ts"
 import { bounded } from "../tensor-lists.ts"
-import { layoutOf, mostNumbers, type Span, type WebgpuEngine } from "./engine.ts"
+import { layoutOf, type Span, type WebgpuEngine } from "./engine.ts"
 import { openPairs } from "./lora-pro.ts"
 import { each, eightSums, OPENED, overRows, pairRecords, WORKGROUP } from "./pair-tiles.ts"
 import { boundedPairs, type PairOnWebgpu } from "./pairs.ts"
@@ -364,7 +364,7 @@ export const adamMovesOnWebgpu = (
       { records: list.length },
       opened.groups
     )
-    const lists = bounded(list, ({ first }) => sizeOf(first), mostNumbers(engine))
+    const lists = bounded(list, ({ first }) => sizeOf(first), engine.mostNumbers)
     const next = lists.flatMap((own) => moveMoments(engine, opened, own, list.indexOf(own[0]!), rates, spans))
     opened.runSplit(spans.pulled, x)
     const directions = opened.runPullBack(spans.pulled)

@@ -2,7 +2,7 @@
 import type { TensorInfo } from "@tensorflow/tfjs-core"
 import { bounded } from "../tensor-lists.ts"
 import { floatBits } from "../wasm/engine.ts"
-import { layoutOf, mostNumbers, type WebgpuEngine } from "./engine.ts"
+import { layoutOf, type WebgpuEngine } from "./engine.ts"
 import { shiftOf } from "./long-sums.ts"
 import { TILE, WORKGROUP } from "./pair-tiles.ts"
 import { placesOf } from "./records.ts"
@@ -45,7 +45,7 @@ const largestOf = (pair: PairOnWebgpu): number => {
 export const boundedPairs = <T extends PairOnWebgpu>(
   engine: WebgpuEngine,
   pairs: ReadonlyArray<T>
-): ReadonlyArray<ReadonlyArray<T>> => bounded(pairs, largestOf, mostNumbers(engine))
+): ReadonlyArray<ReadonlyArray<T>> => bounded(pairs, largestOf, engine.mostNumbers)
 
 export const recordsOfPairs = (pairs: ReadonlyArray<PairOnWebgpu>) => {
   const sizes = pairs.map(sizesOf)

@@ -6,7 +6,7 @@
 import type { Packing } from "../../numbers/index.ts"
 import { read, write } from "../declaration.ts"
 import { dequantizing, readsScales } from "./dequantize.ts"
-import { type Declaration, type Program, variants } from "./program.ts"
+import type { Declaration, Program } from "./program.ts"
 
 /** `nt`: A [m, k]·B [n, k]ᵀ. `nn`: A [m, k]·B [k, n]. `tn`: A [k, m]ᵀ·B [k, n]. `tt`: A [k, m]ᵀ·B [n, k]ᵀ. */
 export type Kind = "nt" | "nn" | "tn" | "tt"
@@ -28,7 +28,11 @@ export interface Form {
   readonly kind: Kind
   readonly pair: Pair
   readonly second: Pair | null
+  /** C is a sum over the matrices of a batch, and there is one C */
+  readonly summed: boolean
   readonly bias: boolean
+  /** a matrix like C is added */
+  readonly plus: boolean
   /** C, and the bias: by fours where C's rows are whole fours */
   readonly out: "vec4f" | "f32"
 }
@@ -42,13 +46,21 @@ export const range = (n: number): ReadonlyArray<number> => Array.from({ length: 
 /** A line of WGSL for each of the first n numbers. */
 export const lines = (n: number, line: (i: number) => string): string => range(n).map(line).join("\n")
 
-/**
- * `scale` is the second pair's if there is one, and C's otherwise. Batches: numbers from one matrix of A, of B, to the
- * next.
- */
-const WORDS = { m: "u32", n: "u32", k: "u32", k2: "u32", scale: "f32", aBatch: "u32", bBatch: "u32" } as const
+/** Numbers from one matrix of a batch to the next, of each operand. */
+export const STRIDE_WORDS = {
+  aBatch: "u32",
+  bBatch: "u32",
+  a2Batch: "u32",
+  b2Batch: "u32",
+  biasBatch: "u32",
+  cBatch: "u32"
+} as const
+export type Strides = Readonly<Record<keyof typeof STRIDE_WORDS, number>>
 
-type Words = keyof typeof WORDS
+/** `scale` is the second pair's if there is one, and C's otherwise. `matrices`: of the batch. */
+const WORDS = { m: "u32", n: "u32", k: "u32", k2: "u32", scale: "f32", matrices: "u32", ...STRIDE_WORDS } as const
+
+export type Words = keyof typeof WORDS
 
 /** The declaration of a product's program, to which a body and the workgroup's size are to be added. */
 export const declarationOf = ({
@@ -56,6 +68,7 @@ export const declarationOf = ({
   pair,
   second,
   bias,
+  plus,
   out
 }: Form): Omit<Declaration<string, Words>, "workgroup" | "body"> => ({
   name: nameOf(kind, pair.b),
@@ -65,6 +78,7 @@ export const declarationOf = ({
     ...(isPacked(pair.b) && readsScales(pair.b) ? { scales: read("f32") } : {}),
     ...(second === null ? {} : { a2: read(elementOf(second.a)), b2: read(elementOf(second.b)) }),
     ...(bias ? { bias: read(out) } : {}),
+    ...(plus ? { plus: read(out) } : {}),
     c: write(out)
   },
   words: WORDS
@@ -72,12 +86,21 @@ export const declarationOf = ({
 
 const nameOf = (kind: Kind, b: Storage): string => (isPacked(b) ? `Product ${kind} ${b}` : `Product ${kind}`)
 
-/** Programs by what varies in them. */
+/** Programs by what varies in them. The key is made of values alone: a step asks for some two hundred programs. */
 export const programsOf = <Own extends Form>(
   make: (own: Own) => Program<string, Words>
 ): ((own: Own) => Program<string, Words>) => {
-  const program = variants((key: string) => make(JSON.parse(key) as Own))
-  return (own) => program(JSON.stringify(own))
+  const made = new Map<string, Program<string, Words>>()
+  return (own) => {
+    const { kind, pair, second, summed, bias, plus, out, ...rest } = own
+    let key = `${kind}${pair.a}${pair.b}${second?.a}${second?.b}${summed}${bias}${plus}${out}`
+    for (const name in rest) key += `,${rest[name as keyof typeof rest]}`
+    const known = made.get(key)
+    if (known !== undefined) return known
+    const it = make(own)
+    made.set(key, it)
+    return it
+  }
 }
 
 interface Operand {
@@ -157,26 +180,41 @@ const PUT = {
 `
 } as const
 
-/** `fn biasAt(j)`: four numbers of the bias. */
-const BIAS = {
-  vec4f: "fn biasAt(j: u32) -> vec4f { return bias[j / 4u]; }\n",
-  f32: "fn biasAt(j: u32) -> vec4f { return vec4f(bias[j], bias[j + 1u], bias[j + 2u], bias[j + 3u]); }\n"
-} as const
+/** `fn …At(j)`: four numbers of what is added to C. */
+const fourAt = (buffer: "bias" | "plus", out: Form["out"]): string => {
+  const numbers = out === "vec4f" ? `${buffer}[j / 4u]` : `vec4f(${range(4).map((i) => `${buffer}[j + ${i}u]`)})`
+  return `fn ${buffer}At(j: u32) -> vec4f { return ${numbers}; }
+`
+}
 
 /** The functions that a program's body calls. */
-export const functionsOf = ({ kind, pair, second, bias, out }: Form): string =>
+export const functionsOf = ({ kind, pair, second, bias, plus, out }: Form): string =>
   blocksOfPair(kind, pair, "") +
   (second === null ? "" : blocksOfPair(kind, second, "2")) +
   PUT[out] +
-  (bias ? BIAS[out] : "")
+  (bias ? fourAt("bias", out) : "") +
+  (plus ? fourAt("plus", out) : "")
 
-/** What row r of C becomes of its sums `c${r}`, four columns from j on. */
-export const finished = ({ second, bias }: Form, r: number): string =>
-  `c${r}${second === null ? " * words.scale" : ""}${bias ? " + biasAt(j)" : ""}`
+/** Where the matrix, a C, begins that a workgroup has a part of, which is number `tile` of it; `tiles` are of one C. */
+export const whereOf = ({ summed }: Form, tiles: string): string => `
+  let matrix = ${summed ? "0u" : `group / (${tiles})`};
+  let tile = group % (${tiles});
+  let cAt = matrix * words.cBatch;`
+
+/** What row `row` of C becomes of its sums `c${r}`, four columns from j on. */
+export const finished = ({ second, bias, plus }: Form, r: number, row: string): string =>
+  `c${r}${second === null ? " * words.scale" : ""}${bias ? " + biasAt(matrix * words.biasBatch + j)" : ""}${plus ? ` + plusAt((${row}) * words.n + j)` : ""}`
 
 /**
  * Sums of both pairs, in the accumulators `c0`, `c1`, …: the second pair first, so that its factor costs one
- * multiplication a number.
+ * multiplication a number. `sumOf` is for one matrix, of which A begins at `aAt` and B at `bAt`.
  */
-export const sums = ({ second }: Form, rows: number, sumOf: (mark: "" | "2") => string): string =>
-  second === null ? sumOf("") : `${sumOf("2")}\n${lines(rows, (r) => `  c${r} *= words.scale;`)}\n${sumOf("")}`
+export const sums = ({ second, summed }: Form, rows: number, sumOf: (mark: "" | "2") => string): string => {
+  const over = (mark: "" | "2") => `
+  ${summed ? "for (var matrix = 0u; matrix < words.matrices; matrix++) " : ""}{
+    let aAt = matrix * words.a${mark}Batch;
+    let bAt = matrix * words.b${mark}Batch;
+    ${sumOf(mark)}
+  }`
+  return second === null ? over("") : `${over("2")}\n${lines(rows, (r) => `  c${r} *= words.scale;`)}\n${over("")}`
+}

@@ -8,7 +8,7 @@
  * On a GPU that is emulated on a CPU all are, where workgroup memory is memory like any other and a barrier costs more
  * than what it saves.
  */
-import { declarationOf, type Form, finished, functionsOf, lines, programsOf, sums } from "./product-blocks.ts"
+import { declarationOf, type Form, finished, functionsOf, lines, programsOf, sums, whereOf } from "./product-blocks.ts"
 import { program } from "./program.ts"
 
 export interface Direct {
@@ -19,8 +19,8 @@ export interface Direct {
   /** a power of two */
   readonly slices: number
   /**
-   * Cᵀ [n, m] is written instead of C [m, n]: a product with few columns is Cᵀ = Bᵀ·A, with few rows. No bias and no
-   * second pair
+   * Cᵀ [n, m] is written instead of C [m, n]: a product with few columns is Cᵀ = Bᵀ·A, with few rows. No bias, no
+   * second pair, and nothing like C to add
    */
   readonly transposed: boolean
 }
@@ -52,9 +52,10 @@ ${lines(rows, (r) => `  c${r} = ${at(r)};`)}`
 
 const writing = (own: Direct & Form): string => {
   const { rows, transposed } = own
-  if (!transposed) return lines(rows, (r) => `  put(i + ${r}u, j, words.m, words.n, cAt, ${finished(own, r)});`)
+  if (!transposed)
+    return lines(rows, (r) => `  put(i + ${r}u, j, words.m, words.n, cAt, ${finished(own, r, `i + ${r}u`)});`)
   return lines(rows / 4, (q) => {
-    const four = [0, 1, 2, 3].map((r) => finished(own, 4 * q + r))
+    const four = [0, 1, 2, 3].map((r) => finished(own, 4 * q + r, ""))
     return `  let t${q} = transpose(mat4x4f(${four}));
 ${lines(4, (r) => `  put(j + ${r}u, i + ${4 * q}u, words.n, words.m, cAt, t${q}[${r}]);`)}`
   })
@@ -70,11 +71,7 @@ ${slices === 1 ? "" : `var<workgroup> partial: array<vec4f, ${rows * columns * s
 fn kernel(group: u32, local: u32) {
   let across = (words.n + ${4 * columns - 1}u) / ${4 * columns}u;
   let down = (words.m + ${rows - 1}u) / ${rows}u;
-  let matrix = group / (across * down);
-  let tile = group % (across * down);
-  let aAt = matrix * words.aBatch;
-  let bAt = matrix * words.bBatch;
-  let cAt = matrix * words.m * words.n;
+${whereOf(own, "across * down")}
   let i = ${rows}u * (tile / across);
   let j = 4u * (${columns}u * (tile % across) + local % ${columns}u);
   let slice = local / ${columns}u;

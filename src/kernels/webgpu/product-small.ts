@@ -6,6 +6,7 @@ import type { Packing } from "../../numbers/index.ts"
 import { read, reads, write } from "../declaration.ts"
 import { dequantizing } from "./dequantize.ts"
 import { groupsFor } from "./engine.ts"
+import { STRIDE_WORDS } from "./product-blocks.ts"
 import { program, variants } from "./program.ts"
 
 const WORKGROUP = 64
@@ -40,7 +41,8 @@ export const smallProgram = variants((packing: Packing | "f32") =>
     },
     words: {
       ...{ size: "u32", m: "u32", n: "u32", k: "u32", k2: "u32" },
-      ...{ aAlong: "u32", bAlong: "u32", biased: "u32", scale: "f32", scale2: "f32" }
+      ...{ aAlong: "u32", bAlong: "u32", biased: "u32", scale: "f32", scale2: "f32" },
+      ...STRIDE_WORDS
     },
     workgroup: WORKGROUP,
     body: `${readB(packing)}
@@ -52,20 +54,20 @@ fn kernel(group: u32, local: u32) {
   let j = index % words.n;
   var sum = 0.0;
   for (var k = 0u; k < words.k; k++) {
-    let left = a[matrix * words.m * words.k + select(k * words.m + i, i * words.k + k, words.aAlong == 1u)];
-    sum += left * readB(matrix * words.k * words.n, k, j);
+    let left = a[matrix * words.aBatch + select(k * words.m + i, i * words.k + k, words.aAlong == 1u)];
+    sum += left * readB(matrix * words.bBatch, k, j);
   }
   sum *= words.scale;
   if (words.k2 > 0u) {
     var second = 0.0;
     for (var k = 0u; k < words.k2; k++) {
-      let left = a2[select(k * words.m + i, i * words.k2 + k, words.aAlong == 1u)];
-      second += left * b2[select(k * words.n + j, j * words.k2 + k, words.bAlong == 1u)];
+      let left = a2[matrix * words.a2Batch + select(k * words.m + i, i * words.k2 + k, words.aAlong == 1u)];
+      second += left * b2[matrix * words.b2Batch + select(k * words.n + j, j * words.k2 + k, words.bAlong == 1u)];
     }
     sum += words.scale2 * second;
   }
-  if (words.biased == 1u) { sum += bias[j]; }
-  c[index] = sum;
+  if (words.biased == 1u) { sum += bias[matrix * words.biasBatch + j]; }
+  c[matrix * words.cBatch + i * words.n + j] = sum;
 }`
   })
 )

@@ -6,7 +6,7 @@
  * B's, and each multiplies for T/8 × 4 numbers. While a round is multiplied, the blocks of the next one are on their
  * way.
  */
-import { declarationOf, type Form, finished, functionsOf, lines, programsOf, sums } from "./product-blocks.ts"
+import { declarationOf, type Form, finished, functionsOf, lines, programsOf, sums, whereOf } from "./product-blocks.ts"
 import { program } from "./program.ts"
 
 export interface Tiles {
@@ -66,12 +66,8 @@ var<workgroup> brought: array<vec4f, ${2 * DEPTH * pitch}>;
 fn kernel(group: u32, local: u32) {
   let tilesAcross = (words.n + ${tile - 1}u) / ${tile}u;
   let tilesDown = (words.m + ${tile - 1}u) / ${tile}u;
-  let matrix = group / (tilesAcross * tilesDown);
-  let tile = group % (tilesAcross * tilesDown);
+${whereOf(own, "tilesAcross * tilesDown")}
   let corner = ${tile}u * vec2u(tile / tilesAcross, tile % tilesAcross);
-  let aAt = matrix * words.aBatch;
-  let bAt = matrix * words.bBatch;
-  let cAt = matrix * words.m * words.n;
 
   let ofA = local < ${tile}u;
   let number = local % ${tile}u;
@@ -85,7 +81,8 @@ fn kernel(group: u32, local: u32) {
 ${lines(rows, (r) => `  var c${r} = vec4f();`)}
 ${sums(own, rows, (mark) => rounds(own, mark))}
   let j = corner.y + 4u * column;
-${lines(rows, (r) => `  put(corner.x + ${rows}u * down + ${r}u, j, words.m, words.n, cAt, ${finished(own, r)});`)}
+  let i0 = corner.x + ${rows}u * down;
+${lines(rows, (r) => `  put(i0 + ${r}u, j, words.m, words.n, cAt, ${finished(own, r, `i0 + ${r}u`)});`)}
 }`
   })
 })

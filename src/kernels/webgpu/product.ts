@@ -11,8 +11,9 @@
  */
 import type { TensorInfo } from "@tensorflow/tfjs-core"
 import type { Packing } from "../../numbers/index.ts"
+import { type Dispatch, runDispatches } from "./beside.ts"
 import type { Span, WebgpuEngine } from "./engine.ts"
-import type { Form, Kind, Pair } from "./product-blocks.ts"
+import type { Form, Kind, Pair, Strides } from "./product-blocks.ts"
 import { type Direct, directGroups, directProgram } from "./product-direct.ts"
 import { smallGroups, smallProgram } from "./product-small.ts"
 import { type Tiles, tilesGroups, tilesProgram } from "./product-tiles.ts"
@@ -34,9 +35,15 @@ export interface Product {
   readonly second?: { readonly a: Matrix; readonly b: Matrix; readonly k: number }
   /** 1 without */
   readonly scale?: number
-  readonly bias?: TensorInfo | undefined // [n]
-  /** as many A, B and C, one after the other; without bias and second pair */
+  readonly bias?: Matrix | undefined // [n]
+  /** a matrix like C, which is added to it; not in a batch */
+  readonly plus?: Matrix | undefined
+  /** as many A, B and C; one after the other, unless `strides` says otherwise */
   readonly batch?: number
+  /** numbers from one matrix of the batch to the next, multiples of four; 0 where all have the same one. With bias and second pair, all of them */
+  readonly strides?: Partial<Strides>
+  /** C is the sum over the batch, and there is one; with `strides` */
+  readonly summed?: boolean
 }
 
 /** How a product is computed. */
@@ -60,15 +67,16 @@ const powerBelow = (n: number): number => 2 ** Math.floor(Math.log2(Math.max(1, 
 const columnsFor = (n: number): number => Math.max(2, Math.min(8, powerAbove(n / 4)))
 
 /** Which program, a function of the sizes alone. `software`: is the GPU emulated on a CPU? */
-export const planOf = ({ kind, m, n, k, second, bias, batch = 1 }: Product, software: boolean): Plan => {
-  if (m * n * k <= SMALL && k <= SMALL_DEPTH) return "small"
-  const tiles = (tile: Tiles["tile"]) => batch * tilesGroups({ tile }, m, n)
+export const planOf = (product: Product, software: boolean): Plan => {
+  const { kind, m, n, k, second, bias, plus, summed = false, batch = 1 } = product
+  if (!summed && plus === undefined && m * n * k <= SMALL && k <= SMALL_DEPTH) return "small"
+  const tiles = (tile: Tiles["tile"]) => (summed ? 1 : batch) * tilesGroups({ tile }, m, n)
   if (!software && Math.min(m, n) > THIN) {
     if (tiles(64) >= MANY_TILES) return { tile: 64 }
     if (tiles(32) >= SOME_TILES) return { tile: 32 }
   }
   // with few columns most invocations would be without work, with few rows none is
-  const transposed = kind === "tn" && n <= THIN && n < m && second === undefined && bias === undefined
+  const transposed = kind === "tn" && n <= THIN && n < m && [second, bias, plus].every((own) => own === undefined)
   const [rows, columns] = transposed ? [n, columnsFor(m)] : [m, columnsFor(n)]
   // of a model that writes: three rows that do not exist would be most of the work
   const single = m === 1 && !transposed
@@ -86,8 +94,8 @@ const pairOf = (kind: Kind, m: number, n: number, k: number): Pair => ({
 
 /** Cᵀ = Bᵀ·A by the same kind, `tn`. */
 const turned = (product: Product): Product => {
-  const { m, n, a, b } = product
-  return { ...product, m: n, n: m, a: b, b: a }
+  const { m, n, k, a, b, strides: { aBatch = m * k, bBatch = k * n, ...strides } = {} } = product
+  return { ...product, m: n, n: m, a: b, b: a, strides: { ...strides, aBatch: bBatch, bBatch: aBatch } }
 }
 
 /** C [m, n], or of the shape given. */
@@ -110,31 +118,72 @@ export const multiplyInto = (
   plan: Plan = planOf(product, engine.software)
 ): void => {
   if (plan === "small") runSmall(engine, product, c)
-  else if ("tile" in plan) runByForm(engine, product, c, plan)
-  else runByForm(engine, plan.transposed ? turned(product) : product, c, plan)
+  else runDispatches(engine, [dispatchOf(product, c, plan)])
 }
 
-const runByForm = (engine: WebgpuEngine, product: Product, c: Matrix, plan: Direct | Tiles): void => {
-  const { kind, m, n, k, a, b, packed, second, scale = 1, bias, batch = 1 } = product
+/** A product by a plan that is not "small". */
+const dispatchOf = (product: Product, c: Matrix, plan: Direct | Tiles): Dispatch =>
+  byForm("transposed" in plan && plan.transposed ? turned(product) : product, c, plan)
+
+const byForm = (product: Product, c: Matrix, plan: Direct | Tiles): Dispatch => {
+  const { kind, m, n, k, a, b, packed, second, scale = 1, bias, plus, batch = 1, summed = false } = product
   const pair = pairOf(kind, m, n, k)
   const form: Form = {
     kind,
     pair: packed === undefined ? pair : { ...pair, b: packed.packing },
     second: second === undefined ? null : pairOf(kind, m, n, second.k),
+    summed,
     bias: bias !== undefined,
+    plus: plus !== undefined,
     out: storageOf("rows" in plan && plan.transposed ? m : n)
   }
-  engine.run(
-    "tile" in plan ? tilesProgram({ ...form, ...plan }) : directProgram({ ...form, ...plan }),
-    {
-      ...{ a, b, c },
-      ...(packed?.scales === undefined ? {} : { scales: packed.scales }),
-      ...(second === undefined ? {} : { a2: second.a, b2: second.b }),
-      ...(bias === undefined ? {} : { bias })
-    },
-    { m, n, k, k2: second?.k ?? 0, scale, aBatch: m * k, bBatch: k * n },
-    batch * ("tile" in plan ? tilesGroups(plan, m, n) : directGroups(plan, m, n))
+  const buffers: Record<string, Matrix> = { a, b, c }
+  if (packed?.scales !== undefined) buffers["scales"] = packed.scales
+  if (second !== undefined) {
+    buffers["a2"] = second.a
+    buffers["b2"] = second.b
+  }
+  if (bias !== undefined) buffers["bias"] = bias
+  if (plus !== undefined) buffers["plus"] = plus
+  const groups = (summed ? 1 : batch) * ("tile" in plan ? tilesGroups(plan, m, n) : directGroups(plan, m, n))
+  return {
+    program: "tile" in plan ? tilesProgram({ ...form, ...plan }) : directProgram({ ...form, ...plan }),
+    buffers,
+    words: { m, n, k, k2: second?.k ?? 0, scale, matrices: batch, ...stridesOf(product) },
+    groups
+  }
+}
+
+/** In a batch without strides there is neither a second pair nor a bias. */
+const stridesOf = ({ m, n, k, strides }: Product): Strides => ({
+  ...{ aBatch: m * k, bBatch: k * n, a2Batch: 0, b2Batch: 0, biasBatch: 0, cBatch: m * n },
+  ...strides
+})
+
+/** Two products that do not need one another's results, in one dispatch where that is possible. */
+export const multiplyBoth = (
+  engine: WebgpuEngine,
+  both: readonly [readonly [Product, Matrix], readonly [Product, Matrix]]
+): void => {
+  const plans = both.map(([product]) => planOf(product, engine.software))
+  if (plans.includes("small")) {
+    for (const [product, c] of both) multiplyInto(engine, product, c)
+    return
+  }
+  const matched = engine.software ? plans : inStep(plans as ReadonlyArray<Direct | Tiles>)
+  runDispatches(
+    engine,
+    both.map(([product, c], i) => dispatchOf(product, c, matched[i] as Direct | Tiles))
   )
+}
+
+const workgroupOf = (plan: Direct | Tiles): number => ("tile" in plan ? 2 * plan.tile : plan.columns * plan.slices)
+
+/** Plans with as many invocations in a workgroup, where one of them can be cut otherwise. */
+const inStep = (plans: ReadonlyArray<Direct | Tiles>): ReadonlyArray<Direct | Tiles> => {
+  const tiles = plans.filter((plan) => "tile" in plan)
+  const size = Math.max(...(tiles.length > 0 ? tiles : plans).map(workgroupOf))
+  return plans.map((plan) => ("tile" in plan ? plan : { ...plan, slices: size / plan.columns }))
 }
 
 const runSmall = (engine: WebgpuEngine, product: Product, c: Matrix): void => {
@@ -146,7 +195,8 @@ const runSmall = (engine: WebgpuEngine, product: Product, c: Matrix): void => {
     {
       ...{ size, m, n, k, k2: second?.k ?? 0 },
       ...{ aAlong: Number(kind[0] === "n"), bAlong: Number(kind[1] === "t"), biased: Number(bias !== undefined) },
-      ...(second === undefined ? { scale, scale2: 0 } : { scale: 1, scale2: scale })
+      ...(second === undefined ? { scale, scale2: 0 } : { scale: 1, scale2: scale }),
+      ...stridesOf(product)
     },
     smallGroups(size)
   )

@@ -26,6 +26,9 @@ export interface Program<Buffers extends string = string, Words extends string =
   /** Names the program in errors, counts and profiles: the kernel's name, and what of it. */
   readonly name: string
   readonly code: string
+  /** of the declaration */
+  readonly body: string
+  readonly workgroup: number
   readonly buffers: Readonly<Record<Buffers, BufferType>>
   readonly words: Readonly<Record<Words, WgslWord>>
 }
@@ -74,7 +77,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u, 
   kernel(group, local);
 }
 `
-  return { name, code, buffers, words }
+  return { name, code, body, workgroup, buffers, words }
 }
 
 const number = new Float32Array(1)

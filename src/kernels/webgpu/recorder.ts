@@ -30,6 +30,8 @@ interface Compiled {
   readonly layout: GPUBindGroupLayout
   /** of its buffers, in the order of their bindings */
   readonly names: ReadonlyArray<string>
+  /** how many it declares */
+  readonly words: number
   readonly groups: GroupsBy
 }
 
@@ -39,6 +41,12 @@ type GroupsBy = Map<number, GroupsBy | GPUBindGroup>
 export interface InstalledWebgpuEngine {
   readonly engine: WebgpuEngine
   readonly uninstall: () => void
+}
+
+const countOf = (record: object): number => {
+  let count = 0
+  for (const _ in record) count++
+  return count
 }
 
 const isTensor = (it: TensorInfo | Span): it is TensorInfo => "dataId" in it
@@ -84,6 +92,7 @@ export const installWebgpuEngine = (
     const it: Compiled = {
       layout,
       names: Object.keys(program.buffers),
+      words: countOf(program.words),
       groups: new Map(),
       pipeline: device.createComputePipeline({
         label,
@@ -130,15 +139,20 @@ export const installWebgpuEngine = (
   }
 
   const run: WebgpuEngine["run"] = (program, buffers, values, groups) => {
-    refuseOthers(program.name, "buffers", program.buffers, buffers)
-    refuseOthers(program.name, "words", program.words, values)
-    if (groups === 0) return
     const it = compile(program)
+    // as many as are declared, and none of these absent: who is not so is told what
+    if (countOf(buffers) !== it.names.length) refuseOthers(program.name, "buffers", program.buffers, buffers)
+    if (countOf(values) !== it.words) refuseOthers(program.name, "words", program.words, values)
     // uploads end the pass
-    const spans = it.names.map((name) => {
-      const own: TensorInfo | Span = buffers[name as keyof typeof buffers]
-      return isTensor(own) ? arenas.spanOf(own) : (own as BufferSpan)
-    })
+    const spans: Array<BufferSpan> = []
+    for (const name of it.names) {
+      const own: TensorInfo | Span | undefined = buffers[name as keyof typeof buffers]
+      if (typeof own !== "object" || own === null) refuseOthers(program.name, "buffers", program.buffers, buffers)
+      else spans.push(isTensor(own) ? arenas.spanOf(own) : (own as BufferSpan))
+    }
+    for (const name in program.words)
+      if (typeof values[name] !== "number") refuseOthers(program.name, "words", program.words, values)
+    if (groups === 0) return
     const group = bindGroupOf(program, it, spans)
     backend.ensureCommandEncoderReady()
     backend.computePassEncoder ??= backend.commandEncoder!.beginComputePass({ label: program.name })
@@ -169,6 +183,7 @@ export const installWebgpuEngine = (
 
   const engine: WebgpuEngine = {
     limits: device.limits,
+    mostNumbers: Math.floor(device.limits.maxStorageBufferBindingSize / 4),
     software,
     output: (shape, dtype = "float32") => {
       const info = backend.makeTensorInfo(shape, dtype)
@@ -181,6 +196,7 @@ export const installWebgpuEngine = (
     outputs: arenas.outputs,
     scratch: arenas.scratch,
     together: arenas.together,
+    settled: arenas.settled,
     release: arenas.release,
     table,
     run
@@ -197,16 +213,24 @@ export const installWebgpuEngine = (
   }
 }
 
-/** WebGPU refuses them too, but without the program's name, and drops what else was submitted with it. */
+/**
+ * WebGPU refuses them too, but without the program's name, and drops what else was submitted with it. Two parts of one buffer may be written.
+ */
 const refuseAliases = ({ name, buffers }: Program, spans: ReadonlyArray<BufferSpan>): void => {
   const names = Object.keys(buffers)
-  for (const [i, { buffer }] of spans.entries()) {
-    if (!buffers[names[i]!]!.writes) continue
-    const other = spans.findIndex((span, j) => j !== i && span.buffer === buffer)
+  const writes = (i: number) => buffers[names[i]!]!.writes
+  for (const [i, own] of spans.entries()) {
+    if (!writes(i)) continue
+    const other = spans.findIndex(
+      (span, j) => j !== i && span.buffer === own.buffer && !(writes(j) && areApart(span, own))
+    )
     if (other >= 0)
       throw new Error(`webgpu: ${name} would write ${names[i]} into the buffer that it has as ${names[other]}`)
   }
 }
+
+const areApart = (a: BufferSpan, b: BufferSpan): boolean =>
+  a.offset + a.size <= b.offset || b.offset + b.size <= a.offset
 
 /** A number for each span of the device's buffers, the same for the same bytes. */
 const spanNumbers = () => {

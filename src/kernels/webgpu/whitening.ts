@@ -217,7 +217,7 @@ export const canWhitenOnWebgpu = (engine: WebgpuEngine, pairs: ReadonlyArray<Fac
   const matrices = layoutOf(sizes.flatMap(({ r }) => Array.from({ length: MATRICES }, () => r * r))).elements
   return (
     sizes.every(({ r, inputs, outputs }) => r <= MOST_RANK && r * inputs * outputs > 0) &&
-    4 * Math.max(factors, matrices) <= engine.limits.maxStorageBufferBindingSize
+    Math.max(factors, matrices) <= engine.mostNumbers
   )
 }
 

@@ -1,0 +1,154 @@
+/**
+ * Adapted linear layers that read one input, as one kernel on a GPU: attention's q, k and v, or one layer by itself. With x once more, for
+ * what reads it after them (a residual branch), so that the gradients of x meet in the product that makes theirs:
+ *
+ *   y_i = xW_iᵀ + bias_i + s·h_iB_iᵀ      h_i = xA_iᵀ      x′ = x
+ *   dh_i = s·dy_i·B_i     dx = Σ_i (dy_i·W_i + dh_i·A_i) + dx′     dA_i = dh_iᵀx     dB_i = s·dy_iᵀh_i
+ *
+ * Shapes: x [tokens, in], W [out, in], A [r, in], B [out, r]; all layers have the same. On other devices each layer is a kernel of its own
+ * (`lora-linear.ts`), with the order of sums that it has there.
+ */
+import type { Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
+import { type FannedOut, type FrozenMatrix, isPacked, isWanted } from "../tensors/index.ts"
+import { defineKernel } from "./kernel.ts"
+import { sizeOf } from "./tensor-lists.ts"
+import { webgpuEngineOf } from "./webgpu/engine.ts"
+import { programs } from "./webgpu/loaded.ts"
+
+export interface LoraLayer {
+  readonly W: FrozenMatrix
+  readonly bias: Tensor1D | null
+  readonly A: Tensor2D
+  readonly B: Tensor2D
+  readonly scale: number
+}
+
+type Tensors<T> = Readonly<Record<string, T>>
+
+/** Inputs of a kernel by their layer: W0, W1, … */
+const each = <T>(inputs: Tensors<T>, name: string, count: number): ReadonlyArray<T> =>
+  Array.from({ length: count }, (_, i) => inputs[`${name}${i}`]!)
+
+const numbered = <T>(name: string, values: ReadonlyArray<T>): Tensors<T> =>
+  Object.fromEntries(values.map((value, i) => [`${name}${i}`, value]))
+
+const layersOf = <T>(inputs: Tensors<T>, count: number) => ({
+  W: each(inputs, "W", count),
+  A: each(inputs, "A", count),
+  B: each(inputs, "B", count)
+})
+
+interface GradientAttributes {
+  readonly scale: number
+  readonly count: number
+  readonly wantsX: boolean
+}
+
+const gradients = defineKernel<string, GradientAttributes>({
+  name: "LoraLinearsGradient",
+  reference: (inputs, { scale, count, wantsX }) => {
+    const { W, A, B } = layersOf(inputs, count)
+    const [x, plus] = [inputs["x"]!, inputs["plus"]]
+    const dy = each(inputs, "dy", count)
+    const h = tf.split(inputs["h"]!, count)
+    const dh = dy.map((own, i) => tf.mul(tf.matMul(own, B[i]!), scale))
+    const terms = dy.map((own, i) => tf.add(tf.matMul(own, W[i]!), tf.matMul(dh[i]!, A[i]!)))
+    return [
+      ...(wantsX ? [tf.addN([...terms, ...(plus === undefined ? [] : [plus])])] : []),
+      ...dy.flatMap((own, i) => [tf.matMul(dh[i]!, x, true, false), tf.mul(tf.matMul(own, h[i]!, true, false), scale)])
+    ]
+  },
+  webgpu: (inputs, { count, ...attributes }, engine) =>
+    programs().loraLinearsGradientOnWebgpu(engine, {
+      ...{ x: inputs["x"]!, h: inputs["h"]!, plus: inputs["plus"] },
+      ...{ ...layersOf(inputs, count), dy: each(inputs, "dy", count), ...attributes }
+    })
+})
+
+/** The same data again, as an output. */
+const again = (x: TensorInfo): TensorInfo => {
+  tf.backend().incRef(x.dataId)
+  return { ...x }
+}
+
+/** For so many layers; `passes`: with x again. */
+const kernelFor = (count: number, passes: boolean) => {
+  const inputsToSave = ["x", ...["W", "A", "B"].flatMap((name) => Object.keys(numbered(name, Array(count).fill(0))))]
+  const outputs = count + (passes ? 1 : 0)
+  return defineKernel<string, { readonly scale: number }>({
+    name: `LoraLinears_${count}${passes ? "_passed" : ""}`,
+    reference: (inputs, { scale }) => {
+      const { W, A, B } = layersOf(inputs, count)
+      const x = inputs["x"]!
+      const h = A.map((own) => tf.matMul(x, own, false, true))
+      const y = W.map((own, i) => {
+        const sum = tf.add(tf.matMul(x, own, false, true), tf.mul(tf.matMul(h[i]!, B[i]!, false, true), scale))
+        const bias = inputs[`bias${i}`]
+        return bias === undefined ? sum : tf.add(sum, bias)
+      })
+      return [...y, ...(passes ? [tf.clone(x)] : []), tf.concat(h)]
+    },
+    webgpu: (inputs, { scale }, engine) => {
+      const x = inputs["x"]!
+      const bias = inputs["bias0"] === undefined ? undefined : each(inputs, "bias", count)
+      const [y, h] = programs().loraLinearsOnWebgpu(engine, { x, ...layersOf(inputs, count), bias, scale })
+      return [...y, ...(passes ? [again(x)] : []), h]
+    },
+    inputsToSave,
+    outputsToSave: [...Array<boolean>(outputs).fill(false), true],
+    outputsWithGradient: outputs,
+    gradient: (dys, saved, { scale }) => {
+      const plus = passes && isWanted("x") ? { plus: dys[count]! } : {}
+      const inputs = {
+        ...Object.fromEntries(inputsToSave.map((name, i) => [name, saved[i]!])),
+        ...{ h: saved.at(-1)!, ...numbered("dy", dys.slice(0, count)), ...plus }
+      }
+      // here rather than in a closure: all share dh
+      const wantsX = isWanted("x")
+      const found = gradients(inputs, { scale, count, wantsX })
+      const ofFactors = wantsX ? found.slice(1) : found
+      const closures = (offset: number) => ofFactors.flatMap((own, i) => (i % 2 === offset ? [() => own] : []))
+      return { x: () => found[0]!, ...numbered("A", closures(0)), ...numbered("B", closures(1)) }
+    }
+  })
+}
+
+const MOST_LAYERS = 3
+
+const kernels = Array.from({ length: MOST_LAYERS }, (_, i) => ({
+  plain: kernelFor(i + 1, false),
+  passed: kernelFor(i + 1, true)
+}))
+
+const shapesOf = ({ W, bias, A, B, scale }: LoraLayer): string =>
+  `${W.shape} ${bias === null} ${A.shape} ${B.shape} ${scale}`
+
+/** Are there programs for these layers, here? */
+const together = (x: Tensor2D, layers: ReadonlyArray<LoraLayer>): boolean => {
+  const engine = tf.getBackend() === "webgpu" ? webgpuEngineOf(tf.backend()) : undefined
+  if (engine === undefined || layers.length > MOST_LAYERS) return false
+  const [first] = layers
+  const alike = layers.every((own) => !isPacked(own.W) && shapesOf(own) === shapesOf(first!))
+  const [out, inputs] = first!.W.shape
+  return alike && layers.length * Math.max(inputs, x.shape[0]) * out <= engine.mostNumbers && sizeOf(x) > 0
+}
+
+/** y of each layer and x again; gradients for x, and A and B of each. Undefined where the layers are computed one by one. */
+export const loraLinears = (x: Tensor2D, layers: ReadonlyArray<LoraLayer>, passes = true): FannedOut | undefined => {
+  if (!together(x, layers)) return undefined
+  const { scale, bias } = layers[0]!
+  const of = (name: "W" | "A" | "B" | "bias") =>
+    numbered(
+      name,
+      layers.map((own) => own[name] as Tensor)
+    )
+  const inputs = { x, ...of("W"), ...(bias === null ? {} : of("bias")), ...of("A"), ...of("B") }
+  const { plain, passed } = kernels[layers.length - 1]!
+  const results = (passes ? passed : plain)(inputs, { scale })
+  results.at(-1)!.dispose() // the tape holds its own handle
+  return {
+    outputs: results.slice(0, layers.length) as ReadonlyArray<Tensor2D>,
+    x: (passes ? results[layers.length] : x) as Tensor2D
+  }
+}
