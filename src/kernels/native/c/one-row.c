@@ -10,6 +10,10 @@
 
 /** Rows of B at a time. */
 #define FOUR 4
+/** Bytes of a line of the cache. */
+#define LINE 64
+/** What is read is asked for so many rows of B before: packed rows are too short for the processor to see where they lead. */
+#define AHEAD 12
 
 typedef int8_t signed_bytes __attribute__((vector_size(W), aligned(1)));
 typedef _Float16 half_numbers __attribute__((vector_size(2 * W), aligned(2)));
@@ -52,6 +56,11 @@ INLINE float number(int packing, const uint32_t *row, int32_t p) {
   const int32_t place = p % BLOCK;
   if (packing == Q8) return head.d * (float)(int8_t)bytes[place];
   return head.d * (float)(place < 16 ? bytes[place] & 15 : bytes[place - 16] >> 4) + head.m;
+}
+
+/** Asks for bytes that will be read; beyond the end of the memory it does nothing. */
+INLINE void ask_for(const void *row, size_t bytes) {
+  for (size_t at = 0; at < bytes; at += LINE) __builtin_prefetch((const uint8_t *)row + at, 0, 3);
 }
 
 /** Σ a·b over k numbers for four rows of B, `packing` known to the compiler. */
@@ -101,6 +110,7 @@ INLINE void columns_of(int packing, const uint8_t *heap, const Product *args, co
       const size_t row = j0 + least(j + r, columns - 1);
       rows[r] = (const uint32_t *)b + row * args->ldb;
       rows2[r] = (const uint32_t *)b2 + row * args->ldb2;
+      ask_for(rows[r] + (size_t)AHEAD * args->ldb, args->ldb * sizeof(uint32_t));
     }
     sums(packing, a, rows, args->k, block_sums, own);
     if (args->k2 > 0) sums(FLOAT32, a2, rows2, args->k2, block_sums, second);
