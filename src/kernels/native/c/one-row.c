@@ -13,7 +13,7 @@
 /** Bytes of a line of the cache. */
 #define LINE 64
 /** What is read is asked for so many rows of B before: packed rows are too short for the processor to see where they lead. */
-#define AHEAD 12
+#define ROWS_AHEAD 12
 
 typedef int8_t signed_bytes __attribute__((vector_size(W), aligned(1)));
 typedef _Float16 half_numbers __attribute__((vector_size(2 * W), aligned(2)));
@@ -110,7 +110,7 @@ INLINE void columns_of(int packing, const uint8_t *heap, const Product *args, co
       const size_t row = j0 + least(j + r, columns - 1);
       rows[r] = (const uint32_t *)b + row * args->ldb;
       rows2[r] = (const uint32_t *)b2 + row * args->ldb2;
-      ask_for(rows[r] + (size_t)AHEAD * args->ldb, args->ldb * sizeof(uint32_t));
+      ask_for(rows[r] + (size_t)ROWS_AHEAD * args->ldb, args->ldb * sizeof(uint32_t));
     }
     sums(packing, a, rows, args->k, block_sums, own);
     if (args->k2 > 0) sums(FLOAT32, a2, rows2, args->k2, block_sums, second);
