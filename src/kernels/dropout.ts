@@ -17,6 +17,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import { atLeast, type Expression, folded, mul, place, plus, times, where } from "./expression/expression.ts"
 import { elementwise } from "./expression/kernel.ts"
 import { defineKernel } from "./kernel.ts"
+import type { WasmEngine } from "./wasm/engine.ts"
 import type { WebgpuEngine } from "./webgpu/engine.ts"
 
 /** Which numbers are dropped: `rate` of them, in [0, 1). `seed` and `offset` are unsigned integers of 32 bits. */
@@ -67,6 +68,9 @@ const kernel: Kernel = defineKernel({
 /** y, of x's shape, for kernels whose input is dropped. */
 export const dropoutOnWebgpu = (engine: WebgpuEngine, x: TensorInfo, mask: DropoutMask): TensorInfo =>
   definition.webgpu!({ x }, maskOf(mask), engine)[0]!
+
+export const dropoutOnWasm = (engine: WasmEngine, x: TensorInfo, mask: DropoutMask): TensorInfo =>
+  definition.wasm!({ x }, maskOf(mask), engine)[0]!
 
 /** x float32 of any shape, or x itself as a tensor of its own where the rate is 0. Throws where it is not in [0, 1). */
 export const dropout = <T extends Tensor>(x: T, mask: DropoutMask): T => {

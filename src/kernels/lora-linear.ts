@@ -24,7 +24,9 @@ import type { Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs-co
 import * as tf from "@tensorflow/tfjs-core"
 import type { FrozenMatrix } from "../tensors/index.ts"
 import { frozenGradient } from "./dense-linear.ts"
-import { type DropoutMask, dropout, dropoutOnWebgpu } from "./dropout.ts"
+import { type DropoutMask, dropout, dropoutOnWasm, dropoutOnWebgpu } from "./dropout.ts"
+import { mul } from "./expression/expression.ts"
+import { elementwise } from "./expression/kernel.ts"
 import {
   biasInput,
   type Form,
@@ -46,21 +48,6 @@ import { loraLinears } from "./lora-linears.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
 import { matrixOf, multiply, type Product } from "./wasm/product.ts"
 import { programs } from "./webgpu/loaded.ts"
-
-/** y = x·Wᵀ + bias + h·Bᵀ, where B is scaled already. */
-const forward = forEachForm((form, name) =>
-  defineKernel<"x" | WeightInput | "bias" | "h" | "B", object>({
-    name: name("LoraLinearForward"),
-    reference: ({ x, bias, h, B, ...weight }) => {
-      const W = wholeWeight(form, weight, x.shape[1]!)
-      return [plusBias(tf.add(tf.matMul(x, W, false, true), tf.matMul(h, B, false, true)), bias)]
-    },
-    wasm: ({ x, bias, h, B, ...weight }, _, engine) => {
-      const start = startOf(bias)
-      return [fused(engine, { kind: "nt", form, a: x, weight, second: [h, B], n: B.shape[0]!, start })]
-    }
-  })
-)
 
 /** dx = dy·W + dh·A */
 const backward = forEachForm((form, name) =>
@@ -110,10 +97,30 @@ const fused = (engine: WasmEngine, { kind, form, a, weight, second: [a2, b2], n,
   return out
 }
 
+const timesScale = elementwise({
+  name: "timesScale",
+  reads: ["x"],
+  words: { scale: "f32" },
+  cost: 1,
+  body: ({ x, scale }) => ({ z: mul(x, scale) })
+})
+
+/** op(a)·op(b) of whole matrices, b scaled. */
+const thin = (engine: WasmEngine, kind: Product["kind"], a: TensorInfo, b: TensorInfo, scale?: number): TensorInfo => {
+  const [m, k] = (kind === "tn" ? a.shape.toReversed() : a.shape) as [number, number]
+  const n = b.shape[kind === "nt" ? 0 : 1]!
+  const own = scale === undefined ? b : timesScale.wasm!({ x: b }, { scale }, engine)[0]!
+  const out = engine.output([m, n])
+  multiply(engine, { kind, m, n, k, a: matrixOf(engine, a), b: matrixOf(engine, own), c: matrixOf(engine, out) })
+  if (own !== b) engine.dispose(own)
+  return out
+}
+
 /** a·(s·b), or aᵀ·(s·b). On webgpu in one dispatch. */
 const scaledProduct = defineKernel<"a" | "b", { readonly scale: number; readonly transposeA: boolean }>({
   name: "ScaledProduct",
   reference: ({ a, b }, { scale, transposeA }) => [tf.matMul(a, tf.mul(b, scale), transposeA, false)],
+  wasm: ({ a, b }, { scale, transposeA }, engine) => [thin(engine, transposeA ? "tn" : "nn", a, b, scale)],
   webgpu: ({ a, b }, { scale, transposeA }, engine) => {
     const [m, k] = (transposeA ? a.shape.toReversed() : a.shape) as [number, number]
     return [programs().multiplyOnWebgpu(engine, { kind: transposeA ? "tn" : "nn", m, n: b.shape[1]!, k, a, b, scale })]
@@ -132,7 +139,19 @@ const adapted = forEachForm((form, name) =>
     name: name("LoraLinear"),
     reference: ({ x, bias, A, B, ...weight }, { scale, mask }) => {
       const h = tf.matMul(droppedBy(mask, x), A, false, true)
-      return [forward[form]({ x, ...weight, ...biasInput(bias), h, B: tf.mul(B, scale) }, {})[0]!, h]
+      const W = wholeWeight(form, weight, x.shape[1]!)
+      return [plusBias(tf.add(tf.matMul(x, W, false, true), tf.matMul(h, tf.mul(B, scale), false, true)), bias), h]
+    },
+    // as the reference, in kernels of ours alone: tfjs' ops between them took as long as a thin product
+    wasm: ({ x, bias, A, B, ...weight }, { scale, mask }, engine) => {
+      const seen = mask === undefined ? x : dropoutOnWasm(engine, x, mask)
+      const h = thin(engine, "nt", seen, A)
+      if (seen !== x) engine.dispose(seen)
+      const scaled = timesScale.wasm!({ x: B }, { scale }, engine)[0]!
+      const start = startOf(bias)
+      const y = fused(engine, { kind: "nt", form, a: x, weight, second: [h, scaled], n: B.shape[0]!, start })
+      engine.dispose(scaled)
+      return [y, h]
     },
     webgpu: ({ x, bias, A, B, ...weight }, { scale, mask }, engine) => {
       const [m, k] = x.shape as [number, number]

@@ -116,7 +116,7 @@ describeOnBoth((backend) => {
   test("on wasm the products dequantize by themselves; elsewhere W is made for each", () => {
     const layer = layerOf([5, 7, 13, 3], "f16")
     const calls = kernelCalls(() => tf.dispose([...results(layer, layer.W)]))
-    expect(calls.get("LoraLinearForward_f16")).toBe(2)
+    expect(calls.get("LoraLinear_f16")).toBe(2)
     expect(calls.get("LoraLinearBackward_f16")).toBe(1)
     expect(calls.get("FrozenLinearBackward_f16")).toBe(1)
     expect(calls.get("Dequantize") ?? 0).toBe(backend === "wasm" ? 0 : 6)

@@ -150,7 +150,7 @@ INLINE void product(Kind kind, uint8_t *heap, const Product *args, int32_t chunk
         }
         // and asks for the part of B that the next one is packed from, this chunk's or the next one's
         const int32_t following = column + 2 * COLUMNS <= args->n && band == 0 && packing == 0;
-        const int32_t pairs = kind == NT ? (COLUMNS + 2 * tiles - 1) / (2 * tiles) : (AHEAD + tiles - 1) / tiles;
+        const int32_t pairs = kind == NT ? (COLUMNS + 2 * tiles - 1) / (2 * tiles) : (TERMS_AHEAD + tiles - 1) / tiles;
         Tile t = {.b = own, .step = COLUMNS, .b2 = own2, .step2 = COLUMNS, .k = terms, .k2 = second,
                   .ldc = ldc, .width = width, .bias = bias + j0 + j,
                   .start = start};
@@ -162,7 +162,7 @@ INLINE void product(Kind kind, uint8_t *heap, const Product *args, int32_t chunk
           t.a = kind == TN ? (Side){a + p0 * lda + i, 1, lda} : (Side){a + i * lda + p0, lda, 1};
           t.a2 = (Side){a2 + i * lda2, lda2, 1};
           if (following)
-            t.ahead = kind == NT ? (Ahead){b + (column + COLUMNS + 2 * pairs * n) * ldb + p0, ldb, 2 * ldb, AHEAD, 2 * pairs}
+            t.ahead = kind == NT ? (Ahead){b + (column + COLUMNS + 2 * pairs * n) * ldb + p0, ldb, 2 * ldb, TERMS_AHEAD, 2 * pairs}
                                  : (Ahead){b + (p0 + terms * n / tiles) * ldb + column + COLUMNS, W, ldb, pairs * ldb, 2 * pairs};
           run_tile(next - first, kind != TN, &t);
         }

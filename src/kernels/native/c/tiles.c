@@ -11,7 +11,7 @@ INLINE void accumulate(int rows, vec to[ROWS][VECTORS], const float *a, size_t r
   for (int32_t p = 0; p < k;) {
     for (int32_t i = 0; i < ahead.count; i++) __builtin_prefetch(ahead.at + (i >> 1) * ahead.pair + (i & 1) * ahead.other, 0, 2);
     ahead.at += ahead.next;
-    for (const int32_t end = least(p + AHEAD, k); p < end; p++) {
+    for (const int32_t end = least(p + TERMS_AHEAD, k); p < end; p++) {
       vec y[VECTORS];
       for (int v = 0; v < VECTORS; v++) y[v] = load(b + v * W);
 #pragma clang loop unroll(full)

@@ -29,14 +29,14 @@ typedef struct {
   size_t row, term;
 } Side;
 
-/** Places that a tile asks memory for while it computes, since a later one reads them: `count` ≥ 0 lines every AHEAD terms, two by two. */
+/** Places that a tile asks memory for while it computes, since a later one reads them: `count` ≥ 0 lines every TERMS_AHEAD terms, two by two. */
 typedef struct {
   const float *at;
-  /** to the other of a pair, to the next pair, and to the first of the next AHEAD terms */
+  /** to the other of a pair, to the next pair, and to the first of the next TERMS_AHEAD terms */
   size_t other, pair, next;
   int32_t count;
 } Ahead;
-#define AHEAD 16
+#define TERMS_AHEAD 16
 
 typedef struct {
   Side a, a2;
