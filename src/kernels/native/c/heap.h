@@ -72,6 +72,12 @@ INLINE mask lanes(int32_t count) { return __builtin_convertvector(PLACES < splat
 /** The first `count` < W floats at p; the other lanes are 0. */
 INLINE vec load_part(const float *p, int32_t count) { return (vec)__builtin_masked_load(lanes(count), p); }
 INLINE void store_part(float *p, vec x, int32_t count) { __builtin_masked_store(lanes(count), (masked)x, p); }
+/** `count` floats, W at most. */
+INLINE vec load_up_to(const float *p, int32_t count) { return count < W ? load_part(p, count) : load(p); }
+INLINE void store_up_to(float *p, vec x, int32_t count) {
+  if (count < W) store_part(p, x, count);
+  else store(p, x);
+}
 INLINE float total(vec x) {
   float part[W];
   store(part, x);
@@ -88,7 +94,5 @@ INLINE float largest(vec x) {
 }
 /** to ← x·factor; the same row, or another. */
 INLINE void scaled(const float *x, float factor, float *to, int32_t count) {
-  int32_t j = 0;
-  for (; j + W <= count; j += W) store(to + j, load(x + j) * factor);
-  if (j < count) store_part(to + j, load_part(x + j, count - j) * factor, count - j);
+  for (int32_t j = 0; j < count; j += W) store_up_to(to + j, load_up_to(x + j, count - j) * factor, count - j);
 }

@@ -1,0 +1,117 @@
+/**
+ * Softmax cross-entropy with integer labels, and rows of logits of a language model's head; equations in `src/kernels/cross-entropy.ts` and
+ * `linear-cross-entropy.ts`. Chunks are ranges of rows.
+ */
+#include "declared.h"
+#include "vectors.h"
+
+/** Of `count` floats; what is not a number shows in the sum. */
+static float largest_of(const float *z, int32_t count) {
+  vec highest = splat(-__builtin_inff());
+  int32_t j = 0;
+  for (; j + W <= count; j += W) highest = pmax(highest, load(z + j));
+  float m = largest(highest);
+  for (; j < count; j++) m = z[j] > m ? z[j] : m;
+  return m;
+}
+
+/** Σ exp(z − m) */
+static float sum_of_exponentials(const float *z, int32_t count, float m) {
+  vec sum = {};
+  int32_t j = 0;
+  for (; j + W <= count; j += W) sum += exponential(load(z + j) - m);
+  if (j < count) sum += first_of(exponential(load_part(z + j, count - j) - m), count - j);
+  return total(sum);
+}
+
+/** log x for x ≥ 1 or NaN, as fdlibm computes it; `../../wasm/assembly/cross-entropy.ts` says how. */
+static double log_of(double x) {
+  if (!(x < __builtin_inf())) return x;
+  const uint64_t root_half = 0x3fe6a09e00000000;
+  union { double number; uint64_t bits; } own = {x}, fraction;
+  const uint64_t bits = own.bits + (0x3ff0000000000000 - root_half); // the carry shows a fraction above √2
+  const double k = (double)((int32_t)(bits >> 52) - 1023);
+  fraction.bits = (bits & 0xfffffffffffff) + root_half;
+  const double f = fraction.number - 1, s = f / (2 + f), z = s * s, w = z * z;
+  const double even = w * (0.3999999999940941908 + w * (0.2222219843214978396 + w * 0.1531383769920937332));
+  const double odd =
+    z * (0.6666666666666735130 + w * (0.2857142874366239149 + w * (0.1818357216161805012 + w * 0.1479819860511658591)));
+  const double half = 0.5 * f * f;
+  return k * 0.6931471805599453094 + (f - (half - s * (half + even + odd)));
+}
+
+KERNEL(crossEntropyStatistics) {
+  ARGUMENTS(CrossEntropyStatistics);
+  const int32_t end = least((chunk + 1) * args->perChunk, args->rows);
+  for (int32_t i = chunk * args->perChunk; i < end; i++) {
+    const float *z = FLOATS(args->z) + (size_t)i * args->classes;
+    float *to = FLOATS(args->statistics) + 2 * (size_t)i;
+    to[0] = largest_of(z, args->classes);
+    to[1] = sum_of_exponentials(z, args->classes, to[0]);
+  }
+}
+
+/** to ← exp(z − m)·factor, times 1 − (z·inverse)² where inverse is not 0 */
+INLINE vec slope_of(vec z, float m, float factor, float inverse) {
+  const vec p = exponential(z - m) * factor;
+  return inverse == 0 ? p : p * (1 - z * inverse * (z * inverse));
+}
+static void slopes(const float *z, float m, float factor, float inverse, float *to, int32_t count) {
+  for (int32_t j = 0; j < count; j += W)
+    store_up_to(to + j, slope_of(load_up_to(z + j, count - j), m, factor, inverse), count - j);
+}
+
+KERNEL(crossEntropyBackward) {
+  ARGUMENTS(CrossEntropyBackward);
+  const int32_t classes = args->classes, *labels = (const int32_t *)FLOATS(args->labels);
+  int32_t count = 0;
+  for (int32_t i = 0; i < args->rows; i++) count += labels[i] != args->ignored;
+  const float share = *FLOATS(args->dy) / (float)most(count, 1);
+  const int32_t end = least((chunk + 1) * args->perChunk, args->rows);
+  for (int32_t i = chunk * args->perChunk; i < end; i++) {
+    const size_t at = (size_t)i * classes;
+    float *dz = FLOATS(args->dz) + at;
+    if (labels[i] == args->ignored) {
+      for (int32_t j = 0; j < classes; j++) dz[j] = 0;
+      continue;
+    }
+    const float *statistics = FLOATS(args->statistics) + 2 * (size_t)i;
+    const int is_class = (uint32_t)labels[i] < (uint32_t)classes;
+    slopes(FLOATS(args->z) + at, statistics[0], is_class ? share / statistics[1] : __builtin_nanf(""), 0, dz, classes);
+    if (is_class) dz[labels[i]] -= share;
+  }
+}
+
+/** z ← cap·tanh(z/cap) = cap − 2·cap/(exp(2·z/cap) + 1) */
+INLINE vec capped_of(vec z, float cap) { return cap - 2 * cap / (exponential(z * (2 / cap)) + 1); }
+static void capped(float *z, int32_t count, float cap) {
+  for (int32_t j = 0; j < count; j += W) store_up_to(z + j, capped_of(load_up_to(z + j, count - j), cap), count - j);
+}
+
+/** Whether a place is the first that holds the largest number. */
+static int is_first(const float *z, int32_t label, float m) {
+  if (z[label] != m) return 0;
+  for (int32_t j = 0; j < label; j++)
+    if (z[j] == m) return 0;
+  return 1;
+}
+
+/** A range of rows: losses, whether they are right, and slopes. */
+KERNEL(logitRows) {
+  ARGUMENTS(LogitRows);
+  const LogitRowsEntry *entries = entries_of_LogitRows(args);
+  const int32_t classes = args->classes, end = least((chunk + 1) * args->perChunk, args->entries);
+  const float cap = args->cap, share = args->share;
+  for (int32_t i = chunk * args->perChunk; i < end; i++) {
+    const int32_t at = entries[i].row, label = entries[i].label, is_class = (uint32_t)label < (uint32_t)classes;
+    float *z = FLOATS(args->logits) + (size_t)i * args->stride;
+    if (cap != 0) capped(z, classes, cap);
+    const float m = largest_of(z, classes), sum = sum_of_exponentials(z, classes, m), own = is_class ? z[label] : 0;
+    FLOATS(args->losses)[at] = (float)(is_class ? log_of(sum) - ((double)own - m) : __builtin_nan(""));
+    if (args->correct != 0) FLOATS(args->correct)[at] = is_class && is_first(z, label, m);
+    if (args->slopes == 0) continue;
+    const float inverse = cap == 0 ? 0 : 1 / cap;
+    slopes(z, m, is_class ? share / sum : __builtin_nanf(""), inverse, z, classes);
+    if (is_class) z[label] -= share * (1 - own * inverse * (own * inverse));
+  }
+}
