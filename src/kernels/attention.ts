@@ -13,7 +13,7 @@
 import type { Tensor, Tensor2D, Tensor4D, TensorInfo } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import { inPlaceOf } from "../tensors/index.ts"
-import { declareKernel, read, reads, write, writes } from "./declaration.ts"
+import { declareKernel, optional, reads, write, writes } from "./declaration.ts"
 import { defineKernel } from "./kernel.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
 import type { WebgpuEngine } from "./webgpu/engine.ts"
@@ -102,7 +102,7 @@ const WORDS = {
 /** Scratch is in bytes. */
 const attentionKernel = declareKernel({
   name: "attention",
-  buffers: { q: read("f32"), k: read("f32"), v: read("f32"), mask: read("f32"), p: write("f32"), o: write("f32") },
+  buffers: { ...reads("f32", "q", "k", "v", "mask"), p: optional(write("f32")), o: write("f32") },
   words: WORDS,
   scratch: ({ length, d }) =>
     4 * (ALIGNED + (1 + ROWS + inPanels(d)) * inPanels(length) + (ROWS + length) * inPanels(d))
@@ -117,9 +117,8 @@ const gradientKernel = declareKernel({
 })
 
 /** Words of either, and chunks. */
-const overHeads = (q: TensorInfo, P: TensorInfo) => {
-  const [batch, heads, length] = P.shape as [number, number, number, number]
-  const d = q.shape[1]! / heads
+const overHeads = (q: TensorInfo, { batch, heads }: Shape) => {
+  const [length, d] = [q.shape[0]! / batch, q.shape[1]! / heads]
   const matrices = batch * heads
   const perChunk = Math.min(matrices, Math.ceil(WORTH_SHARING / (2 * length * length * d)))
   const words = { length, heads, d, scale: 1 / Math.sqrt(d), matrices, perChunk }
@@ -129,11 +128,18 @@ const overHeads = (q: TensorInfo, P: TensorInfo) => {
 type Inputs = Readonly<Record<"q" | "k" | "v" | "mask", TensorInfo>>
 
 /** O and P. */
-const forwardOnWasm = (inputs: Inputs, { batch, heads }: Shape, engine: WasmEngine): ReadonlyArray<TensorInfo> => {
-  const length = inputs.q.shape[0]! / batch
-  const [o, p] = [engine.output(inputs.q.shape), engine.output([batch, heads, length, length])]
-  engine.run(attentionKernel, { ...inputs, p, o }, ...overHeads(inputs.q, p))
+const forwardOnWasm = (inputs: Inputs, shape: Shape, engine: WasmEngine): ReadonlyArray<TensorInfo> => {
+  const length = inputs.q.shape[0]! / shape.batch
+  const [o, p] = [engine.output(inputs.q.shape), engine.output([shape.batch, shape.heads, length, length])]
+  engine.run(attentionKernel, { ...inputs, p, o }, ...overHeads(inputs.q, shape))
   return [o, p]
+}
+
+/** O; of P there are the rows at hand. */
+const aloneOnWasm = (inputs: Inputs, shape: Shape, engine: WasmEngine): ReadonlyArray<TensorInfo> => {
+  const o = engine.output(inputs.q.shape)
+  engine.run(attentionKernel, { ...inputs, o }, ...overHeads(inputs.q, shape))
+  return [o]
 }
 
 /** O, what is needed of P's rows, and O once more, to be saved. */
@@ -149,9 +155,9 @@ type Saved = "dO" | "q" | "k" | "v" | "P"
 const gradients = defineKernel<Saved, Shape>({
   name: "AttentionGradient",
   reference: ({ dO, q, k, v, P }, shape) => backward(dO, q, k, v, P, shape),
-  wasm: ({ dO, q, k, v, P }, _, engine) => {
+  wasm: ({ dO, q, k, v, P }, shape, engine) => {
     const [dq, dk, dv] = [engine.output(q.shape), engine.output(k.shape), engine.output(v.shape)]
-    engine.run(gradientKernel, { q, k, v, p: P, dO, dq, dk, dv }, ...overHeads(q, P))
+    engine.run(gradientKernel, { q, k, v, p: P, dO, dq, dk, dv }, ...overHeads(q, shape))
     return [dq, dk, dv]
   },
   webgpu: (
@@ -161,11 +167,16 @@ const gradients = defineKernel<Saved, Shape>({
   ) => programs().attentionGradientOnWebgpu(engine, { ...others, O: O!, statistics }, heads)
 })
 
-const kernel = defineKernel<"q" | "k" | "v" | "mask", Shape>({
+const forwards = {
+  reference: ({ q, k, v, mask }: Readonly<Record<keyof Inputs, Tensor>>, shape: Shape) => forward(q, k, v, mask, shape),
+  webgpu: forwardOnWebgpu
+}
+
+const kernel = defineKernel<keyof Inputs, Shape>({
+  ...forwards,
   name: "Attention",
-  reference: ({ q, k, v, mask }, shape) => forward(q, k, v, mask, shape),
   wasm: forwardOnWasm,
-  webgpu: forwardOnWebgpu,
+  untaped: { ...forwards, name: "AttentionAlone", wasm: aloneOnWasm },
   inputsToSave: ["q", "k", "v"],
   outputsToSave: [false, true, true],
   gradient: ([dO], [q, k, v, P, O], shape) => {

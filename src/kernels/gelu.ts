@@ -12,6 +12,7 @@
  * tfjs's erf uses, is good to 7.5e-8.
  */
 import type { Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import {
   abs,
   constant,
@@ -52,7 +53,7 @@ const BOUND = 1e4
 /** Of a number: value and derivative; the backward product, which waits for memory. */
 const COST = { both: 30, product: 2 }
 
-const both = { reads: ["x"], cost: COST.both } as const
+const both = { reads: ["x"], result: "value", cost: COST.both } as const
 
 const FORMS = {
   erf: elementwise({
@@ -107,8 +108,7 @@ const kernels = { erf: kernelOf("erf"), tanh: kernelOf("tanh") }
 
 /** x [tokens, width] → [tokens, width]; one gradient, first order only. */
 export const gelu = (x: Tensor2D, form: GeluForm): Tensor2D => {
-  const [value, derivative] = kernels[form]({ x }, {})
-  // the tape holds its own handle of the derivative; without a tape no one wants it
-  derivative!.dispose()
+  const [value, ...saved] = kernels[form]({ x }, {})
+  tf.dispose(saved) // the tape holds its own handle
   return value as Tensor2D
 }

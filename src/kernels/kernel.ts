@@ -12,7 +12,7 @@
  */
 import type { NamedTensorMap, Tensor, TensorInfo } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { ofFirst } from "../tensors/index.ts"
+import { isRecording, ofFirst } from "../tensors/index.ts"
 import { type WasmEngine, wasmEngineOf } from "./wasm/engine.ts"
 import { type WebgpuEngine, webgpuEngineOf } from "./webgpu/engine.ts"
 
@@ -33,6 +33,8 @@ export interface KernelDefinition<Input extends string, Attributes extends objec
     attributes: Attributes,
     engine: WebgpuEngine
   ) => ReadonlyArray<TensorInfo>
+  /** What runs where no tape records: the same first output, without what is only saved. Default: the kernel itself. */
+  readonly untaped?: Pick<KernelDefinition<Input, Attributes>, "name" | "reference" | "wasm" | "webgpu">
   /** Which inputs the gradient needs, in order; default none. */
   readonly inputsToSave?: ReadonlyArray<Input>
   /** Which outputs it needs, in order. */
@@ -59,16 +61,34 @@ const backends = ["cpu", "wasm", "webgpu", "webgl", "tensorflow"] as const
 export const defineKernel = <Input extends string, Attributes extends object>(
   definition: KernelDefinition<Input, Attributes>
 ): ((inputs: Readonly<Record<Input, Tensor>>, attributes: Attributes) => ReadonlyArray<Tensor>) => {
-  const {
-    name,
-    reference,
-    wasm,
-    webgpu,
-    inputsToSave = [],
-    outputsToSave,
-    outputsWithGradient = 1,
-    gradient
-  } = definition
+  const { name, inputsToSave = [], outputsToSave, outputsWithGradient = 1, untaped, gradient } = definition
+  register(definition)
+  if (untaped !== undefined) register(untaped)
+  const op = opOf(name, untaped?.name)
+  if (gradient === undefined) return op
+  tf.registerGradient({
+    kernelName: name,
+    inputsToSave: [...inputsToSave],
+    ...ofFirst(outputsWithGradient),
+    ...(outputsToSave === undefined ? {} : { outputsToSave: [...outputsToSave] }),
+    gradFunc: (dy, saved, attrs) => {
+      const closures = gradient(Array.isArray(dy) ? dy : [dy], saved, attrs as unknown as Attributes)
+      // temporaries of a closure would otherwise live until the end of the backward pass
+      return Object.fromEntries(
+        Object.entries(closures).map(([input, closure]) => [input, () => tf.tidy(closure as () => Tensor)])
+      )
+    }
+  })
+  return op
+}
+
+/** Puts a kernel into tfjs's tables. */
+const register = <Input extends string, Attributes extends object>({
+  name,
+  reference,
+  wasm,
+  webgpu
+}: Pick<KernelDefinition<Input, Attributes>, "name" | "reference" | "wasm" | "webgpu">): void => {
   for (const backendName of backends) {
     tf.registerKernel({
       kernelName: name,
@@ -91,25 +111,16 @@ export const defineKernel = <Input extends string, Attributes extends object>(
       }
     })
   }
-  if (gradient === undefined) return opOf(name)
-  tf.registerGradient({
-    kernelName: name,
-    inputsToSave: [...inputsToSave],
-    ...ofFirst(outputsWithGradient),
-    ...(outputsToSave === undefined ? {} : { outputsToSave: [...outputsToSave] }),
-    gradFunc: (dy, saved, attrs) => {
-      const closures = gradient(Array.isArray(dy) ? dy : [dy], saved, attrs as unknown as Attributes)
-      // temporaries of a closure would otherwise live until the end of the backward pass
-      return Object.fromEntries(
-        Object.entries(closures).map(([input, closure]) => [input, () => tf.tidy(closure as () => Tensor)])
-      )
-    }
-  })
-  return opOf(name)
 }
 
-/** The op that runs a kernel. */
+/** The op that runs a kernel; `untaped`: the one in its place where no tape records. */
 const opOf =
-  (name: string) =>
+  (name: string, untaped = name) =>
   (inputs: Readonly<Record<string, Tensor>>, attributes: object): ReadonlyArray<Tensor> =>
-    tf.engine().runKernel(name, inputs as unknown as NamedTensorMap, attributes as Record<string, never>) as Tensor[]
+    tf
+      .engine()
+      .runKernel(
+        isRecording() ? name : untaped,
+        inputs as unknown as NamedTensorMap,
+        attributes as Record<string, never>
+      ) as Tensor[]

@@ -47,7 +47,7 @@ const COST = 8
 
 const normalized = (s: F32, { gamma, beta, epsilon }: Readonly<Record<"gamma" | "beta" | "epsilon", F32>>) => {
   const mean = (sum: F32) => div64(widened(sum), count("f64"))
-  const d = keptIn("normalized", sub(s, div(rowSum(s), count("f32"))))
+  const d = keptIn("y", sub(s, div(rowSum(s), count("f32"))))
   const shift = only64(mean(rowSum(d)))
   const variance = positive64(sub64(mean(rowProducts(d, d)), mul64(shift, shift)))
   const r = rounded(div64(1, sqrt64(add64(variance, widened(epsilon)))))
@@ -56,6 +56,7 @@ const normalized = (s: F32, { gamma, beta, epsilon }: Readonly<Record<"gamma" | 
 }
 
 const shared = {
+  result: "y",
   words: { epsilon: "f32" },
   cost: COST
 } as const
@@ -101,7 +102,7 @@ const ofSum = defineKernel({
     ...shared,
     name: "residualLayerNorm",
     reads: { ...inputs, residual: "buffer" },
-    body: ({ x, residual, ...own }) => normalized(keptIn("normalized", add(x, residual)), own)
+    body: ({ x, residual, ...own }) => normalized(keptIn("y", add(x, residual)), own)
   }),
   ...saved,
   gradient: ([dy], [gamma, normalized, r]) => {

@@ -31,6 +31,7 @@ const backward = defineKernel(
 const kernel = defineKernel({
   ...elementwise({
     name: "swiglu",
+    result: "y",
     reads: ["gate", "up"],
     cost: 30,
     body: ({ gate, up }) => {

@@ -47,6 +47,8 @@ interface Body<Read extends string, Write extends string, W extends Words> {
   /** Of the kernel on wasm; with a capital, on the GPU and in tfjs' table. */
   readonly name: string
   readonly words?: W
+  /** What alone is computed where no tape records: the other outputs are for the backward pass. Default: all are computed. */
+  readonly result?: NoInfer<Write>
   /** What is written, of what is read and the words. */
   readonly body: (
     leaves: Readonly<Record<Read, F32>> & { readonly [K in keyof W]: Expression<W[K]> }
@@ -70,6 +72,15 @@ const expressionOf = <Read extends string, Write extends string, W extends Words
   return { reads, words, outputs, buffers }
 }
 
+/** Name and body of a kernel that has the result alone. */
+const aloneOf = <Read extends string, W extends Words>(
+  { name, body }: Pick<Body<Read, string, W>, "name" | "body">,
+  result: string
+): Pick<Body<Read, string, W>, "name" | "body"> => ({
+  name: `${name}Alone`,
+  body: (leaves) => ({ [result]: body(leaves)[result]! })
+})
+
 type Attributes<W extends Words> = { readonly [K in keyof W]: number }
 
 /** For `defineKernel`, which may be given a gradient beside it. Attributes are the words. */
@@ -80,7 +91,8 @@ export const elementwise = <Read extends string, Write extends string, const W e
     readonly cost: number
   }
 ): KernelDefinition<NoInfer<Read>, Attributes<NoInfer<W>>> => {
-  const { name, cost, reads } = body
+  const { result, ...whole } = body
+  const { name, cost, reads } = whole
   const { buffers, ...rest } = expressionOf(
     body,
     Object.fromEntries(reads.map((own) => [own, "buffer"])) as Record<Read, "buffer">
@@ -94,6 +106,7 @@ export const elementwise = <Read extends string, Write extends string, const W e
   const own: ExpressionKernel = { ...rest, kernel, over: "tensors" }
   declaredExpressions.kernels.push(own)
   return {
+    ...(result === undefined ? {} : { untaped: elementwise({ ...whole, ...aloneOf<Read, W>(whole, result) }) }),
     name: labelOf(own),
     reference: (inputs, words) => evaluate(Object.values(own.outputs), inputs, words, inputs[reads[0]!].shape),
     wasm: (inputs, words, engine) => {
@@ -206,7 +219,8 @@ export const rows = <const R extends Reads, Write extends string, const W extend
     readonly cost: number
   }
 ): KernelDefinition<keyof NoInfer<R> & string, Attributes<NoInfer<W>>> => {
-  const { name, cost } = body
+  const { result, ...whole } = body
+  const { name, cost } = whole
   const { buffers, ...rest } = expressionOf(body, body.reads)
   const kernel = declareKernel({
     name,
@@ -220,6 +234,7 @@ export const rows = <const R extends Reads, Write extends string, const W extend
   const outputsOf = <T>([count, n]: ReadonlyArray<number>, output: (shape: ReadonlyArray<number>) => T) =>
     all(Object.keys(own.outputs), (name) => output([count!, perNumber(own.outputs[name]!) ? n! : 1]))
   return {
+    ...(result === undefined ? {} : { untaped: rows({ ...whole, ...aloneOf<keyof R & string, W>(whole, result) }) }),
     name: labelOf(own),
     reference: (inputs: Tensors<Tensor>, words) =>
       evaluate(Object.values(own.outputs), inputs, words, inputs[matrix]!.shape),

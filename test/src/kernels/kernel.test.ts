@@ -27,6 +27,15 @@ const productAndSum = defineKernel<"a" | "b", { readonly factor: number }>({
   })
 })
 
+/** a·b and a + b, or a·b alone. */
+const productAlone = defineKernel<"a" | "b", object>({
+  name: "TestProductOrBoth",
+  reference: ({ a, b }) => [tf.mul(a, b), tf.add(a, b)],
+  untaped: { name: "TestProductAlone", reference: ({ a, b }) => [tf.mul(a, b)] },
+  outputsToSave: [false, true],
+  gradient: ([dy], [sum]) => ({ a: () => tf.mul(dy!, sum!) })
+})
+
 const inputs = () => ({ a: tf.tensor1d([1, 2, 4]), b: tf.tensor1d([8, 16, 32]) })
 const loss = ({ a, b }: ReturnType<typeof inputs>) => tf.sum(productAndSum({ a, b }, { factor: 2 })[0]!) as tf.Scalar
 
@@ -46,6 +55,25 @@ describeOnBoth(() => {
     const both = tf.grads((a: tf.Tensor, b: tf.Tensor) => loss({ a, b } as typeof given))([given.a, given.b])
     expect(await both[0]!.data()).toEqual(new Float32Array([16, 32, 64]))
     expect(counted).toEqual({ a: 1, b: 2 })
+  })
+
+  test("what is only saved is not computed where no tape records", async () => {
+    const { a, b } = inputs()
+    const outputs: Array<number> = []
+    const run = () => {
+      const [product, ...saved] = productAlone({ a, b }, {})
+      outputs.push(saved.length)
+      return product!
+    }
+    expect(await run().data()).toEqual(new Float32Array([8, 32, 128]))
+    const gradient = tf.grad((x) => {
+      const [product, ...saved] = productAlone({ a: x, b }, {})
+      outputs.push(saved.length)
+      return tf.sum(product!)
+    })(a)
+    expect(await gradient.data()).toEqual(new Float32Array([9, 18, 36]))
+    run()
+    expect(outputs).toEqual([0, 1, 0])
   })
 
   test("is one entry on the tape, whatever its reference does", () => {

@@ -6,6 +6,7 @@
  *   a derivative     the gradients are those of the value: central differences of the implementation along a random direction (on wasm)
  *   not finite       NaN, ∞ and −∞ in one place of an input show in the places where they show in the reference, and in no other
  *   nothing          without rows there is a value and a gradient, of the right shapes
+ *   untaped          without a tape the value has the bits that it has with one (on wasm)
  *   no leak          with and without a tape, whichever gradients are wanted
  *   same bits        one thread and three; twice on a GPU
  *
@@ -81,8 +82,12 @@ const download = async (tensor: Tensor): Promise<Host> => {
   return { shape: tensor.shape, values: values.slice() }
 }
 
+const bitsOf = ({ values }: Host) => new Uint32Array(values.slice().buffer)
+
 interface Outcome {
   readonly value: Host
+  /** the value on a tape, for which more may be computed */
+  readonly taped: Host
   /** in the order of `differentiable` */
   readonly gradients: ReadonlyArray<Host>
 }
@@ -95,7 +100,7 @@ const uploadAll = <Name extends string>(hosts: Hosts<Name>): Readonly<Record<Nam
 /** The dy of a value of this shape. */
 const slopesOf = (shape: ReadonlyArray<number>): Host => normalHost("dy", ...shape)
 
-/** y and the gradients of Σ y∘dy. */
+/** y, y on a tape, and the gradients of Σ y∘dy. */
 const differentiated = <Name extends string, Size>(
   { run, differentiable }: Lawful<Name, Size>,
   inputs: Readonly<Record<Name, Tensor>>,
@@ -104,11 +109,15 @@ const differentiated = <Name extends string, Size>(
   tf.tidy(() => {
     const value = run(inputs, size)
     const dy = upload(slopesOf(value.shape))
+    const taped: Array<Tensor> = []
     const { gradients } = valueAndGradients(
-      () => tf.sum(tf.mul(run(inputs, size), dy)) as Scalar,
+      () => {
+        taped.push(tf.keep(run(inputs, size)))
+        return tf.sum(tf.mul(taped[0]!, dy)) as Scalar
+      },
       differentiable.map((name) => inputs[name])
     )
-    return [value, ...gradients]
+    return [value, ...taped, ...gradients]
   })
 
 const outcomeOf = async <Name extends string, Size>(
@@ -118,9 +127,9 @@ const outcomeOf = async <Name extends string, Size>(
 ): Promise<Outcome> => {
   const inputs = uploadAll(hosts)
   const tensors = differentiated(kernel, inputs, size)
-  const [value, ...gradients] = await Promise.all(tensors.map(download))
+  const [value, taped, ...gradients] = await Promise.all(tensors.map(download))
   tf.dispose([...tensors, ...Object.values<Tensor>(inputs)])
-  return { value: value!, gradients }
+  return { value: value!, taped: taped!, gradients }
 }
 
 const largestOf = ({ values }: Host): number => {
@@ -141,7 +150,9 @@ const expectWithin = (actual: Host, expected: Host, scale: number, bound: number
 }
 
 const expectSame = (actual: Outcome, expected: Outcome, says: string): void => {
-  expectWithin(actual.value, expected.value, largestOf(expected.value), FORWARD, `the value of ${says}`)
+  for (const value of [actual.value, actual.taped]) {
+    expectWithin(value, expected.value, largestOf(expected.value), FORWARD, `the value of ${says}`)
+  }
   const most = Math.max(...expected.gradients.map(largestOf))
   for (const [i, gradient] of expected.gradients.entries()) {
     const scale = Math.max(largestOf(gradient), VANISHING * most)
@@ -287,8 +298,8 @@ const kindsOfSpoilt = async <Name extends string, Size>(kernel: Lawful<Name, Siz
   const found = new Map<string, ReadonlyArray<string>>()
   for (const size of sizes) {
     for (const [says, hosts] of spoilt(kernel.inputs(size))) {
-      const { value, gradients } = await outcomeOf(kernel, size, hosts)
-      found.set(`${JSON.stringify(size)}: ${says}`, [value, ...gradients].map(kindsOf))
+      const { value, taped, gradients } = await outcomeOf(kernel, size, hosts)
+      found.set(`${JSON.stringify(size)}: ${says}`, [value, taped, ...gradients].map(kindsOf))
     }
   }
   return found
@@ -303,8 +314,11 @@ const testNumbers = <Name extends string, Size>(kernel: Lawful<Name, Size>): voi
     const expected = new Map<Size, Outcome>()
     for (const size of all) expected.set(size, await outcomeOf(kernel, size))
     await onDirtyWasm(async () => {
-      for (const size of [...all, ...all.toReversed()])
-        expectSame(await outcomeOf(kernel, size), expected.get(size)!, JSON.stringify(size))
+      for (const size of [...all, ...all.toReversed()]) {
+        const outcome = await outcomeOf(kernel, size)
+        expectSame(outcome, expected.get(size)!, JSON.stringify(size))
+        expect(bitsOf(outcome.taped)).toEqual(bitsOf(outcome.value))
+      }
     })
   })
 
@@ -399,10 +413,9 @@ const testOnWebgpu = <Name extends string, Size>(kernel: Lawful<Name, Size>, sha
     "the same bits twice",
     () =>
       onWebgpu(async () => {
-        const bits = ({ values }: Host) => new Uint32Array(values.slice().buffer)
         const outcome = async () => {
           const { value, gradients } = await outcomeOf(kernel, large)
-          return [value, ...gradients].map(bits)
+          return [value, ...gradients].map(bitsOf)
         }
         expect(await outcome()).toEqual(await outcome())
       }),

@@ -2,7 +2,7 @@
  * Attention, a sequence's head at a time; equations and shapes in `src/kernels/attention.ts`.
  *
  * A head is a column range of [tokens, heads·d] and is read and written there. Three rows of queries go through everything: their
- * scores, softmax and output stay in the first cache; only P is written out, and, in the backward pass, dS [length, padded length]
+ * scores, softmax and output stay in the first cache; P is written out where it is kept, and in the backward pass dS [length, padded length]
  * stays in scratch, since dK needs its columns.
  *
  * Heads are independent, so which thread has which changes no bit.
@@ -54,6 +54,8 @@ function forward(args: Attention, matrix: i32, scratch: usize): void {
   const at = offset(matrix)
   const q = args.q + at
   const o = args.o + at
+  // where nothing keeps P, its rows take the place of their scores
+  const kept = args.p !== 0
   const p = args.p + floats(matrix * length) * <usize>length
   const mask = scratch
   const scores = mask + scoreBytes
@@ -72,10 +74,13 @@ function forward(args: Attention, matrix: i32, scratch: usize): void {
     const s2 = s1 + scoreBytes
     strip(q + stride * i0, q + stride * i1, q + stride * i2, 4, keys, d, length, scores, s1, s2)
     const row = floats(length)
-    softmax(scores, mask, p + row * i0)
-    softmax(s1, mask, p + row * i1)
-    softmax(s2, mask, p + row * i2)
-    toHead(p + row * i0, p + row * i1, p + row * i2, 4, values, o, i, block)
+    const p0 = kept ? p + row * i0 : scores
+    const p1 = kept ? p + row * i1 : s1
+    const p2 = kept ? p + row * i2 : s2
+    softmax(scores, mask, p0)
+    softmax(s1, mask, p1)
+    softmax(s2, mask, p2)
+    toHead(p0, p1, p2, 4, values, o, i, block)
   }
 }
 
