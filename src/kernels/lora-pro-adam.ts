@@ -24,7 +24,7 @@ import { type Factors, theoremThrough, type Whitening, type XChoice } from "./lo
 import { bounded, groupsOf, listed, named } from "./tensor-lists.ts"
 import { cutItems, fitting } from "./wasm/cuts.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
-import { codeOf, costOfPairs, type PairSizes, scratchOfPairs, wholePanels } from "./wasm/lora-pro.ts"
+import { ALIGNED, codeOf, costOfPairs, inPanels, type PairSizes, scratchOfPairs, wholePanels } from "./wasm/lora-pro.ts"
 import type { WebgpuEngine } from "./webgpu/engine.ts"
 import { programs } from "./webgpu/loaded.ts"
 
@@ -37,8 +37,8 @@ interface Attributes {
 
 const INPUTS = PAIR_INPUTS + 2
 
-/** Rows of g̃ at a time, as in `assembly/lora-pro-adam.ts`. */
-const ROWS = 24
+/** Rows of g̃ at a time, as in `assembly/lora-pro-adam.ts`, and at most in `native/c/lora-pro-adam.c`. */
+const [ROWS, MOST_ROWS] = [24, 32]
 /** Of a pair at most: each has a sum of its own [r, in], so more of them cost memory. */
 const PARTS = 4
 /** Floats that lie between the three pieces of work, for all pairs of a group together: 16 MiB. */
@@ -61,7 +61,7 @@ const betweenOf = (sizes: PairSizes) => {
     /** a and R [2r, wide] */
     right: 2 * flat,
     /** K [2r, inputs] in panels */
-    packed: 2 * flat,
+    packed: 2 * r * inPanels(inputs),
     /** Rᵀ [inputs, r] in panels */
     transposed: inputs * narrow,
     /** b [outputs, narrow] */
@@ -121,7 +121,7 @@ const runTable = (engine: WasmEngine, { x, rates }: Attributes, table: ReadonlyA
   const ofPairs = { entries, ...cutItems(table.length, costOfPairs(table)), scratch: scratchOfPairs(table) }
   const parts = sumOf(table.map((sizes) => partsOf(sizes)[1]))
   const cost = sumOf(table.map(({ r, inputs, outputs }) => inputs * outputs * 4 * r))
-  const scratch = 4 * Math.max(...table.map(({ inputs }) => 2 * ROWS * wholePanels(inputs)))
+  const scratch = 4 * (ALIGNED + Math.max(...table.map(({ inputs }) => 2 * MOST_ROWS * inPanels(inputs))))
   engine.run(KERNELS.open, {}, words, ofPairs)
   engine.run(KERNELS.move, {}, words, { entries, ...cutItems(parts, cost), scratch })
   engine.run(KERNELS.close, {}, words, ofPairs)

@@ -42,9 +42,8 @@ const kernel = declareKernel({
   }
 })
 
-/** Bytes: two matrices and two rows of float64; behind them a block of 64 columns, and then a matrix and fourteen rows. */
-const scratchOf = ({ r }: PairSizes): number =>
-  16 * (r + 1) ** 2 + 16 * (r + 1) + Math.max(512 * r, 8 * (r + 1) ** 2 + 112 * (r + 1))
+/** Bytes: three matrices, a block of 64 columns and some forty rows of float64; rows are whole vectors, of 16 numbers at most. */
+const scratchOf = ({ r }: PairSizes): number => 64 + 8 * (r + 15) * (3 * (r + 15) + 64 + 48)
 
 /** Multiplications: of the Grams, and of two eigenproblems by the slower way, some six sweeps of Jacobi's method. */
 const costOf = ({ r, inputs, outputs }: PairSizes): number => (r * r * (inputs + outputs)) / 2 + 30 * r ** 3

@@ -22,15 +22,22 @@ export const codeOf = (x: XChoice): number => ["sylvester", "zero", "symmetric"]
 /** What a row takes in panels of twelve. */
 export const wholePanels = (n: number): number => Math.ceil(n / 12) * 12
 
+/** At most what n columns take up in the panels of either engine, of 8, 12, 16 or 32 columns. */
+export const inPanels = (n: number): number => n + 31
+
+/** Floats up to the next address that vectors like, twice. */
+export const ALIGNED = 32
+
 /** Scratch of every kernel over pairs: of the theorem, and of what follows it. */
 const theoremScratch = ({ r, inputs, outputs }: PairSizes): number => {
   const [wide, narrow] = [wholePanels(inputs), wholePanels(r)]
   const flat = r * wide
   const tall = outputs * narrow
   const small = 3 * r * narrow
-  const panels = Math.max(tall, r * narrow, flat)
+  const longest = Math.max(inputs, outputs, r)
+  const panels = Math.max(r * inPanels(longest), longest * inPanels(r))
   // Q, b, R, a, R transposed, and one more of either kind
-  return small + panels + 3 * tall + 3 * flat + inputs * narrow
+  return ALIGNED + small + panels + 3 * tall + 3 * flat + inputs * narrow
 }
 
 /** Bytes of scratch for the largest of some pairs. */

@@ -6,7 +6,8 @@ import * as Effect from "effect/Effect"
 import { whitenedOnDevice } from "../../../src/kernels/whitening.ts"
 import { gramsOnHost, whiten, whitenPairs } from "../../../src/optimizers/whitening.ts"
 import type { FactorPair } from "../../../src/tensors/trainable.ts"
-import { describeOn } from "../../backends.ts"
+import { describeOnEngines } from "../../backends.ts"
+import { hasNative } from "../../runtime/runtimes.ts"
 import { expectNoLeak } from "../../setup.ts"
 import { combine, deviation, identity, inverse, make, maxAbs, times, transpose } from "../optimizers/matrix.ts"
 import { matrixOf } from "../optimizers/tensors.ts"
@@ -57,7 +58,7 @@ const check = async (pair: FactorPair, damping: number) => {
 
 const orders: ReadonlyArray<ReadonlyArray<PairShape>> = [...lists.slice(0, 2), ...lists.slice(0, 2).toReversed()]
 
-describeOn("wasm", () => {
+describeOnEngines(hasNative, () => {
   beforeEach(poisonHeap)
 
   for (const shapes of orders) {

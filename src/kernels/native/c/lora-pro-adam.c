@@ -1,47 +1,69 @@
 /**
- * The part of LoRA-Pro's full form that goes through memory; equations and parts as in `../../wasm/assembly/lora-pro-adam.ts`. What comes
- * before and after it is wasm's: K and R are read where they lie as rows, in `right`, rather than in wasm's panels.
+ * LoRA-Pro's full form with Adam inside; the three kernels and their equations are those of `../../wasm/assembly/lora-pro-adam.ts`.
+ *
+ * `left` holds Lᵀ [2r, outputs], `tall` bᵀ [r, outputs]; g̃ and u exist COLUMNS rows at a time, in panels, which is what a part of s·Qᵀu
+ * is made of.
  */
-#include "declared.h"
 #include "expressions.h"
-#include "thin.h"
+#include "lora-pro.h"
 
-/** Rows of g̃ at a time; a multiple of what a tile has, so that the cuts of `lora-pro-adam.ts` hold. */
-enum { BAND = 24 };
+/** The fields of a pair come first. */
+INLINE const LoraProEntry *pair_of(const LoraProAdamEntry *one) { return (const LoraProEntry *)one; }
 
-/** What a row takes in panels of wasm's. */
-INLINE int32_t whole_panels(int32_t n) { return (n + 11) / 12 * 12; }
+KERNEL(loraProAdamOpen) {
+  ARGUMENTS(LoraProAdam);
+  const int32_t end = least((chunk + 1) * args->perChunk, args->entries);
+  for (int32_t i = chunk * args->perChunk; i < end; i++) {
+    const LoraProAdamEntry *one = entries_of_LoraProAdam(args) + i;
+    const Room room = room_of(pair_of(one), FLOATS(scratch_at));
+    const int32_t r = one->r, inputs = one->inputs, outputs = one->outputs;
+    float *q = FLOATS(one->left), *b = q + (size_t)r * outputs, *a = FLOATS(one->right), *R = a + (size_t)r * inputs;
+    whitened(heap, pair_of(one), room.panels, q, R, b, a);
+    overlap(q, b, r, outputs, room.panels, room.n);
+    scale(room.n, -1, (size_t)r * r);
+    flat(room.n, 1, q, r, outputs, room.panels, b, FROM_THERE);
+    scale(q, one->scale, (size_t)2 * r * outputs);
+    pack_all_columns(a, inputs, 2 * r, inputs, FLOATS(one->packed));
+  }
+}
 
-/**
- * C [m, n] = or += A·B, whose rows B are `ldb` floats apart and may be read as far as a panel reaches. A's rows lie `row` floats apart, its terms
- * side by side or, where that is 1, `term`.
- */
-static void by_tiles(Side a, int32_t m, const float *b, size_t ldb, int32_t n, int32_t k, float *c, size_t ldc, int32_t start) {
-  const int32_t tiles = (m + ROWS - 1) / ROWS;
-  for (int32_t j = 0; j < n; j += COLUMNS)
-    for (int32_t i = 0; i < tiles; i++) {
-      const int32_t first = m * i / tiles, next = m * (i + 1) / tiles;
-      const Tile t = {.a = {a.at + first * a.row, a.row, a.term}, .b = b + j, .step = ldb, .k = k, .c = c + first * ldc + j,
-                      .ldc = ldc, .width = least(COLUMNS, n - j), .start = start};
-      run_tile(next - first, a.term == 1, &t);
+/** u for some rows of g̃, `rows` ≤ COLUMNS of them, as panels. */
+static void adam_rows(uint8_t *heap, const LoraProAdam *args, const LoraProAdamEntry *one, int32_t row, int32_t rows, float *u) {
+  const int32_t r = one->r, inputs = one->inputs, outputs = one->outputs;
+  const int32_t tiles = (rows + ROWS - 1) / ROWS;
+  for (int32_t j = 0; j < inputs; j += COLUMNS)
+    for (int32_t n = 0; n < tiles; n++) {
+      const int32_t first = rows * n / tiles, next = rows * (n + 1) / tiles;
+      const Tile t = {.a = {FLOATS(one->left) + row + first, 1, outputs}, .b = FLOATS(one->packed) + (size_t)j * 2 * r,
+                      .step = COLUMNS, .k = 2 * r, .c = u + (size_t)j * rows + first * COLUMNS, .ldc = COLUMNS, .width = COLUMNS};
+      run_tile(next - first, 0, &t);
+    }
+  for (int32_t i = 0; i < rows; i++)
+    for (int32_t j = 0; j < inputs; j += COLUMNS) {
+      const size_t at = (size_t)(row + i) * inputs + j;
+      float *g = u + (size_t)j * rows + i * COLUMNS;
+      adam_span(g, FLOATS(one->M) + at, FLOATS(one->V) + at, g, FLOATS(one->nextM) + at, FLOATS(one->nextV) + at,
+                least(COLUMNS, inputs - j), args->b1, args->b2, args->c, args->e);
     }
 }
 
-static void move_rows(uint8_t *heap, const LoraProAdam *args, const LoraProAdamEntry *one, int32_t row, int32_t count, float *sum,
-                      float *u) {
-  const int32_t r = one->r, columns = one->inputs, whole = whole_panels(columns), narrow = whole_panels(r);
-  const float *K = FLOATS(one->right), *R = K + (size_t)r * whole;
-  const float *left = FLOATS(one->left) + (size_t)row * 2 * r;
-  by_tiles((Side){left, 2 * r, 1}, count, K, whole, columns, 2 * r, u, whole, FROM_ZERO);
-  size_t at = (size_t)row * columns;
-  for (int32_t i = 0; i < count; i++, at += columns) {
-    float *g = u + (size_t)i * whole;
-    adam_span(g, FLOATS(one->M) + at, FLOATS(one->V) + at, g, FLOATS(one->nextM) + at, FLOATS(one->nextV) + at, columns, args->b1,
-              args->b2, args->c, args->e);
+static void move(uint8_t *heap, const LoraProAdam *args, const LoraProAdamEntry *one, int32_t part, float *scratch) {
+  const int32_t r = one->r, inputs = one->inputs, outputs = one->outputs;
+  const size_t size = (size_t)r * inputs;
+  float *sum = FLOATS(one->parts) + part * size, *u = aligned(scratch), *turned = u + (size_t)COLUMNS * padded(inputs);
+  const float *R = FLOATS(one->right) + size;
+  const int32_t from = part * one->perPart, to = least(from + one->perPart, outputs);
+  for (int32_t row = from; row < to; row += COLUMNS) {
+    const int32_t rows = least(COLUMNS, to - row);
+    adam_rows(heap, args, one, row, rows, u);
+    multiply(r, inputs, rows, 1, (Side){FLOATS(one->left) + row, outputs, 1}, u, sum, inputs, row == from ? FROM_ZERO : FROM_THERE);
+    for (int32_t j = 0; j < inputs; j += COLUMNS)
+      pack_rows(u + (size_t)j * rows, COLUMNS, least(COLUMNS, inputs - j), rows, turned + (size_t)j * COLUMNS);
+    multiply(r, rows, inputs, 1, (Side){R, inputs, 1}, turned, FLOATS(one->tall) + row, outputs, FROM_ZERO);
   }
-  dots(u, whole, count, R, whole, r, columns, FLOATS(one->tall) + (size_t)row * narrow, narrow, FROM_ZERO, 0);
-  by_tiles((Side){left, 1, 2 * r}, r, u, whole, columns, count, sum, whole, FROM_THERE);
 }
+
+INLINE int32_t parts_of(const LoraProAdamEntry *one) { return (one->outputs + one->perPart - 1) / one->perPart; }
 
 KERNEL(loraProAdamMove) {
   ARGUMENTS(LoraProAdam);
@@ -49,15 +71,27 @@ KERNEL(loraProAdamMove) {
   int32_t before = 0;
   for (int32_t i = 0; i < args->entries; i++) {
     const LoraProAdamEntry *one = entries_of_LoraProAdam(args) + i;
-    const int32_t parts = (one->outputs + one->perPart - 1) / one->perPart;
-    for (int32_t part = most(first - before, 0); part < least(end - before, parts); part++) {
-      const size_t size = (size_t)one->r * whole_panels(one->inputs);
-      float *sum = FLOATS(one->parts) + part * size;
-      for (size_t j = 0; j < size; j++) sum[j] = 0;
-      const int32_t to = least((part + 1) * one->perPart, one->outputs);
-      for (int32_t row = part * one->perPart; row < to; row += BAND)
-        move_rows(heap, args, one, row, least(BAND, to - row), sum, FLOATS(scratch_at));
-    }
+    const int32_t parts = parts_of(one);
+    for (int32_t part = most(first - before, 0); part < least(end - before, parts); part++)
+      move(heap, args, one, part, FLOATS(scratch_at));
     before += parts;
+  }
+}
+
+KERNEL(loraProAdamClose) {
+  ARGUMENTS(LoraProAdam);
+  const int32_t end = least((chunk + 1) * args->perChunk, args->entries);
+  for (int32_t i = chunk * args->perChunk; i < end; i++) {
+    const LoraProAdamEntry *one = entries_of_LoraProAdam(args) + i;
+    const size_t size = (size_t)one->r * one->inputs;
+    const float inverse = 1 / one->scale, *parts = FLOATS(one->parts);
+    float *a = FLOATS(one->right), *b = FLOATS(one->tall);
+    for (size_t j = 0; j < size; j++) {
+      float sum = parts[j];
+      for (int32_t part = 1; part < parts_of(one); part++) sum += parts[part * size + j];
+      a[j] = inverse * inverse * sum;
+    }
+    scale(b, inverse, (size_t)one->r * one->outputs);
+    pull_back(heap, pair_of(one), args->x, a, b, FLOATS(one->left), inverse, a + size, room_of(pair_of(one), FLOATS(scratch_at)));
   }
 }
