@@ -15,7 +15,7 @@ import type * as Effect from "effect/Effect"
 import type { AdapterConfig, LoraOverride, MethodFacts } from "../schemas/index.ts"
 import type { DropoutMask } from "../src/kernels/index.ts"
 import type { RankBudget, Transform } from "../src/optimizers/index.ts"
-import type { DeviceReadError, Factors, FannedOut, FrozenMatrix, LinearSite, Trainable } from "../src/tensors/index.ts"
+import type { DeviceReadError, Factors, FrozenMatrix, LinearSite, Together, Trainable } from "../src/tensors/index.ts"
 import type { Calibrate, Calibration, InitError } from "./init/calibration.ts"
 import type { PeftLayout, SitePart } from "./peft.ts"
 
@@ -130,13 +130,10 @@ export interface AdapterMethod<Options> extends MethodFacts {
    */
   readonly forward: (site: LinearSite, trained: Trainable, x: Tensor2D, base: BaseLayer, mask?: DropoutMask) => Tensor2D
   /**
-   * `forward` of several sites that read one x, without masks, as one kernel; undefined where it has none for these. Absent for a method
-   * without such a kernel.
+   * `forward` of several sites that read one x, without masks, as one kernel, or of one and GELU of what it gives; undefined where it has
+   * none for these. Absent for a method without such a kernel.
    */
-  readonly together?: (
-    sites: ReadonlyArray<{ readonly trained: Trainable; readonly base: BaseLayer }>,
-    x: Tensor2D
-  ) => FannedOut | undefined
+  readonly together?: Together<{ readonly trained: Trainable; readonly base: BaseLayer }>
   /** W′ [out, in]: the one weight that computes what the adapted site computes. */
   readonly merge: (site: LinearSite, trained: Trainable, base: BaseLayer) => Tensor2D
   /** whether the site's bias is trained too: merging then replaces it with the trained one */

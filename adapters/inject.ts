@@ -217,13 +217,13 @@ const adaptedLinear = <Options>(
     if (site.kind === "embedding") return embedded(x, W)
     return denseLinear(x, W, (trained.get(`${site.name}.bias`) as Tensor1D | undefined) ?? null)
   }
-  const together: Linear["together"] = (sites, x) => {
+  const together: Linear["together"] = (sites, x, form) => {
     const adapted = sites.flatMap((site) => {
       const place = layout.get(site.name)
       if (place === undefined || site.kind === "embedding" || maskOf(site) !== undefined) return []
       return [{ trained: partOf(current, place), base: baseLayer(model, site) }]
     })
-    return adapted.length === sites.length ? method.together?.(adapted, x) : undefined
+    return adapted.length === sites.length ? method.together?.(adapted, x, form) : undefined
   }
   return method.together === undefined ? one : Object.assign(one, { together })
 }

@@ -182,10 +182,11 @@ export const lora: AdapterMethod<LoraOptions> = {
     if (site.kind === "embedding") return loraEmbedded(x, base.W, A, B, pair.scale)
     return loraLinear(x, base.W, base.bias, A, B, pair.scale, mask)
   },
-  together: (sites, x) =>
+  together: (sites, x, form) =>
     loraLinears(
       x,
-      sites.map(({ trained, base }) => ({ ...base, ...wholeFactors(trained), scale: pairOf(trained).scale }))
+      sites.map(({ trained, base }) => ({ ...base, ...wholeFactors(trained), scale: pairOf(trained).scale })),
+      { form }
     ),
   merge: (_site, trained, base) =>
     tf.tidy(() => {

@@ -192,7 +192,7 @@ export const loraLinear = (
   scale: number,
   mask?: DropoutMask
 ): Tensor2D => {
-  const alone = mask === undefined ? loraLinears(x, [{ W, bias, A, B, scale }], false) : undefined
+  const alone = mask === undefined ? loraLinears(x, [{ W, bias, A, B, scale }], { passes: false }) : undefined
   if (alone !== undefined) return alone.outputs[0]!
   const inputs = { x, ...weightInputs(W), ...biasInput(bias), A, B }
   const [y, h] = adapted[formOf(W)](inputs, { scale, mask })

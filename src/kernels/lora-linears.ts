@@ -10,7 +10,8 @@
  */
 import type { Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { type FannedOut, type FrozenMatrix, isPacked, isWanted } from "../tensors/index.ts"
+import { type FannedOut, type FrozenMatrix, isPacked, isRecording, isWanted } from "../tensors/index.ts"
+import { type GeluForm, geluGradient, geluOf } from "./gelu.ts"
 import { defineKernel } from "./kernel.ts"
 import { sizeOf } from "./tensor-lists.ts"
 import { webgpuEngineOf } from "./webgpu/engine.ts"
@@ -72,12 +73,12 @@ const again = (x: TensorInfo): TensorInfo => {
   return { ...x }
 }
 
-/** For so many layers; `passes`: with x again. */
-const kernelFor = (count: number, passes: boolean) => {
+/** For so many layers; `passes`: with x again; `form`: of the GELU that y of a layer by itself goes through. */
+const kernelFor = (count: number, passes: boolean, form?: GeluForm) => {
   const inputsToSave = ["x", ...["W", "A", "B"].flatMap((name) => Object.keys(numbered(name, Array(count).fill(0))))]
   const outputs = count + (passes ? 1 : 0)
   return defineKernel<string, { readonly scale: number }>({
-    name: `LoraLinears_${count}${passes ? "_passed" : ""}`,
+    name: `LoraLinears_${count}${passes ? "_passed" : ""}${form === undefined ? "" : `_${form}`}`,
     reference: (inputs, { scale }) => {
       const { W, A, B } = layersOf(inputs, count)
       const x = inputs["x"]!
@@ -87,22 +88,27 @@ const kernelFor = (count: number, passes: boolean) => {
         const bias = inputs[`bias${i}`]
         return bias === undefined ? sum : tf.add(sum, bias)
       })
-      return [...y, ...(passes ? [tf.clone(x)] : []), tf.concat(h)]
+      const [value, derivative] = form === undefined ? [] : geluOf(form).reference(y[0]!)
+      const saved = [tf.concat(h), ...(derivative === undefined ? [] : [derivative])]
+      return [...(value === undefined ? y : [value]), ...(passes ? [tf.clone(x)] : []), ...saved]
     },
     webgpu: (inputs, { scale }, engine) => {
       const x = inputs["x"]!
       const bias = inputs["bias0"] === undefined ? undefined : each(inputs, "bias", count)
-      const [y, h] = programs().loraLinearsOnWebgpu(engine, { x, ...layersOf(inputs, count), bias, scale })
-      return [...y, ...(passes ? [again(x)] : []), h]
+      const activation = form === undefined ? undefined : geluOf(form).kernel
+      const layers = { x, ...layersOf(inputs, count), bias, scale, activation }
+      const [y, kept] = programs().loraLinearsOnWebgpu(engine, layers)
+      return [...y, ...(passes ? [again(x)] : []), ...kept]
     },
     inputsToSave,
-    outputsToSave: [...Array<boolean>(outputs).fill(false), true],
+    outputsToSave: [...Array<boolean>(outputs).fill(false), true, true],
     outputsWithGradient: outputs,
     gradient: (dys, saved, { scale }) => {
+      const dy = form === undefined ? dys.slice(0, count) : [geluGradient(dys[0]!, saved.at(-1)!)]
       const plus = passes && isWanted("x") ? { plus: dys[count]! } : {}
       const inputs = {
         ...Object.fromEntries(inputsToSave.map((name, i) => [name, saved[i]!])),
-        ...{ h: saved.at(-1)!, ...numbered("dy", dys.slice(0, count)), ...plus }
+        ...{ h: saved[inputsToSave.length]!, ...numbered("dy", dy), ...plus }
       }
       // here rather than in a closure: all share dh
       const wantsX = isWanted("x")
@@ -120,6 +126,7 @@ const kernels = Array.from({ length: MOST_LAYERS }, (_, i) => ({
   plain: kernelFor(i + 1, false),
   passed: kernelFor(i + 1, true)
 }))
+const activated = { erf: kernelFor(1, true, "erf"), tanh: kernelFor(1, true, "tanh") }
 
 const shapesOf = ({ W, bias, A, B, scale }: LoraLayer): string =>
   `${W.shape} ${bias === null} ${A.shape} ${B.shape} ${scale}`
@@ -134,9 +141,16 @@ const together = (x: Tensor2D, layers: ReadonlyArray<LoraLayer>): boolean => {
   return alike && layers.length * Math.max(inputs, x.shape[0]) * out <= engine.mostNumbers && sizeOf(x) > 0
 }
 
-/** y of each layer and x again; gradients for x, and A and B of each. Undefined where the layers are computed one by one. */
-export const loraLinears = (x: Tensor2D, layers: ReadonlyArray<LoraLayer>, passes = true): FannedOut | undefined => {
-  if (!together(x, layers)) return undefined
+/**
+ * y of each layer and x again; gradients for x, and A and B of each. Undefined where the layers are computed one by one. `passes`: with x
+ * again. `form`: GELU of y, of a layer by itself; while a tape is recorded, which wants the derivative.
+ */
+export const loraLinears = (
+  x: Tensor2D,
+  layers: ReadonlyArray<LoraLayer>,
+  { passes = true, form }: { readonly passes?: boolean; readonly form?: GeluForm | undefined } = {}
+): FannedOut | undefined => {
+  if (!together(x, layers) || (form !== undefined && !(isRecording() && layers.length === 1))) return undefined
   const { scale, bias } = layers[0]!
   const of = (name: "W" | "A" | "B" | "bias") =>
     numbered(
@@ -145,8 +159,9 @@ export const loraLinears = (x: Tensor2D, layers: ReadonlyArray<LoraLayer>, passe
     )
   const inputs = { x, ...of("W"), ...(bias === null ? {} : of("bias")), ...of("A"), ...of("B") }
   const { plain, passed } = kernels[layers.length - 1]!
-  const results = (passes ? passed : plain)(inputs, { scale })
-  results.at(-1)!.dispose() // the tape holds its own handle
+  const results = (form !== undefined ? activated[form] : passes ? passed : plain)(inputs, { scale })
+  // the tape holds its own handles
+  for (const saved of results.slice(layers.length + (passes ? 1 : 0))) saved.dispose()
   return {
     outputs: results.slice(0, layers.length) as ReadonlyArray<Tensor2D>,
     x: (passes ? results[layers.length] : x) as Tensor2D

@@ -12,7 +12,7 @@
 import type { Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import { additiveMask, attention, gelu, layerNorm } from "../kernels/index.ts"
-import { fanOut, type Linear, type LinearSite, textSequences, type Weights } from "../tensors/index.ts"
+import { type FannedOut, fanOut, type Linear, type LinearSite, textSequences, type Weights } from "../tensors/index.ts"
 import type { BlockNames, EncoderConfig, Family } from "./family.ts"
 import {
   linearParameters,
@@ -132,11 +132,23 @@ export const applyBlock = (
     const [q, k, v] = projected.outputs as [Tensor2D, Tensor2D, Tensor2D]
     const mixed = attention(q, k, v, mask, shape)
     const middle = normalize(linear(sites.attentionOutput, mixed), projected.x, names.attentionNorm, config, weights)
-    const widened = fanOut(linear, [sites.intermediate], middle)
-    const inner = widened.outputs[0]!
-    const active = config.activation === "relu" ? tf.relu(inner) : gelu(inner, config.activation)
-    return normalize(linear(sites.output, active), widened.x, names.outputNorm, config, weights)
+    const widened = activated(linear, sites.intermediate, middle, config.activation)
+    return normalize(linear(sites.output, widened.outputs[0]!), widened.x, names.outputNorm, config, weights)
   })
+
+/** act(W₁ x), and x again. */
+const activated = (
+  linear: Linear,
+  site: LinearSite,
+  x: Tensor2D,
+  activation: EncoderConfig["activation"]
+): FannedOut => {
+  const asOne = activation === "relu" ? undefined : linear.together?.([site], x, activation)
+  if (asOne !== undefined) return asOne
+  const widened = fanOut(linear, [site], x)
+  const inner = widened.outputs[0]!
+  return { ...widened, outputs: [activation === "relu" ? tf.relu(inner) : gelu(inner, activation)] }
+}
 
 /** Last hidden states [tokens, hidden]. */
 export const encode = (

@@ -22,7 +22,7 @@ export {
 export { inPlaceOf, tidy } from "./scopes.ts"
 export { addNode, isRecording, isWanted, observe, ofFirst } from "./tape.ts"
 export { recomputed, stopGradient, weightTap } from "./tape-nodes.ts"
-export type { FannedOut, Linear, LinearSite, Weights } from "./trainable.ts"
+export type { FannedOut, Linear, LinearSite, Together, Weights } from "./trainable.ts"
 export {
   type DenseParameter,
   type DenseRole,

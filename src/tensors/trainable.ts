@@ -32,8 +32,15 @@ export interface LinearSite {
 export interface Linear {
   (site: LinearSite, x: Tensor2D): Tensor2D
   /** Layers of one input together, where a device gains by it: see `fanOut`. */
-  readonly together?: (sites: ReadonlyArray<LinearSite>, x: Tensor2D) => FannedOut | undefined
+  readonly together?: Together<LinearSite>
 }
+
+/** Several layers, or one and GELU of its output; undefined where there is no kernel for them. */
+export type Together<Layer> = (
+  layers: ReadonlyArray<Layer>,
+  x: Tensor2D,
+  gelu?: "erf" | "tanh"
+) => FannedOut | undefined
 
 export interface FannedOut {
   /** [tokens, out] of each layer, in their order */

@@ -70,7 +70,8 @@ export const stepNumbers = (
   conditionings: ReadonlyArray<Conditioning>
 ): Tensor1D =>
   tf.concat([
-    tf.stack([loss, globalNorm(gradients)]) as Tensor1D,
+    tf.reshape<tf.Rank.R1>(loss, [1]),
+    tf.reshape<tf.Rank.R1>(globalNorm(gradients), [1]),
     squaredNorms([updates, next].flatMap(factorsOf)),
     ...conditionings.map(({ smallest }) => smallest)
   ])

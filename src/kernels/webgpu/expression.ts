@@ -1,7 +1,13 @@
 /** Kernels made of expressions (`../expression/`) on the GPU: an invocation for each number, or for each four. */
 import type { TensorInfo } from "@tensorflow/tfjs-core"
 import { read, write } from "../declaration.ts"
-import { type ColumnKernel, type ExpressionKernel, labelOf, type Numbers } from "../expression/declared.ts"
+import {
+  type ColumnKernel,
+  declaredExpressions,
+  type ExpressionKernel,
+  labelOf,
+  type Numbers
+} from "../expression/declared.ts"
 import { type Expression, filled, type Leaf, type Operation, ordered } from "../expression/expression.ts"
 import { passesOf, perNumber } from "../expression/rows.ts"
 import { bounded, sizeOf } from "../tensor-lists.ts"
@@ -64,6 +70,21 @@ export const eachPlace = ({ outputs }: ExpressionKernel): string => {
   const { leaves, operations } = ordered(Object.values(outputs))
   const loads = leaves.filter(perNumber).map((leaf) => `let ${names.of(leaf)} = ${LEAVES[leaf.leaf](leaf)};`)
   return [...loads, ...names.lines(operations), ...stored(names, Object.entries(outputs), "i")].join("\n  ")
+}
+
+/** A function of what the kernel named `kernel` reads, over fours of numbers: its outputs in an array. */
+export const functionOfFours = (kernel: string, name: string): string => {
+  const { outputs, reads } = declaredExpressions.kernels.find((own) => own.kernel.name === kernel)!
+  const names = new Names()
+  const { leaves, operations } = ordered(Object.values(outputs))
+  const loads = leaves.filter(perNumber).map((leaf) => `let ${names.of(leaf)} = ${leaf.name};`)
+  const results = Object.values(outputs).map((own) => names.of(own))
+  return `${overVectors("vec4f")}
+fn ${name}(${Object.keys(reads).map((own) => `${own}: V`)}) -> array<V, ${results.length}> {
+  ${[...loads, ...names.lines(operations)].join("\n  ")}
+  return array<V, ${results.length}>(${results});
+}
+`
 }
 
 /** `fn kernel` over a row: passes with sums, at most two of them in each, and one that stores. */

@@ -17,6 +17,8 @@ export interface LoraLayersOnWebgpu {
   readonly A: OfLayers
   readonly B: OfLayers
   readonly scale: number
+  /** the elementwise kernel that y of a layer by itself goes through */
+  readonly activation?: string | undefined
 }
 
 /** Matrices of a batch: where the first begins, and how many numbers from one to the next. */
@@ -65,11 +67,11 @@ const made = (engine: WebgpuEngine, shape: ReadonlyArray<number>, count: number)
   return { at: span, stride: starts[1] ?? 0, tensors }
 }
 
-/** y of every layer, and h [layers · tokens, r]. */
+/** y of every layer, h [layers · tokens, r], and the activation's derivative where there is one. */
 export const loraLinearsOnWebgpu = (
   engine: WebgpuEngine,
-  { x, W, bias, A, B, scale }: LoraLayersOnWebgpu
-): readonly [outputs: OfLayers, h: TensorInfo] => {
+  { x, W, bias, A, B, scale, activation }: LoraLayersOnWebgpu
+): readonly [outputs: OfLayers, saved: OfLayers] => {
   const batch = W.length
   const [m, k] = x.shape as [number, number]
   const [n, r] = B[0]!.shape as [number, number]
@@ -79,12 +81,14 @@ export const loraLinearsOnWebgpu = (
   const weights = frozen(engine, W)
   const biases = bias === undefined ? undefined : frozen(engine, bias)
   const y = made(engine, [m, n], batch)
+  const derivative = activation === undefined ? [] : [engine.output([m, n])]
   multiplyInto(
     engine,
     {
       ...{ kind: "nt", m, n, k, a: x, b: weights.at, batch, scale },
       second: { a: h, b: own.B.at, k: r },
       ...(biases === undefined ? {} : { bias: biases.at }),
+      ...(activation === undefined ? {} : { activation: { kernel: activation, derivative: derivative[0]! } }),
       strides: {
         ...{ aBatch: 0, bBatch: weights.stride, a2Batch: m * r, b2Batch: own.B.stride },
         ...{ biasBatch: biases?.stride ?? 0, cBatch: y.stride }
@@ -93,10 +97,10 @@ export const loraLinearsOnWebgpu = (
     y.at
   )
   own.release()
-  return [y.tensors, h]
+  return [y.tensors, [h, ...derivative]]
 }
 
-export interface LoraLayersGradient extends Omit<LoraLayersOnWebgpu, "bias"> {
+export interface LoraLayersGradient extends Omit<LoraLayersOnWebgpu, "bias" | "activation"> {
   readonly h: TensorInfo
   readonly dy: OfLayers
   /** added to dx */

@@ -6,6 +6,7 @@
 import type { Packing } from "../../numbers/index.ts"
 import { read, write } from "../declaration.ts"
 import { dequantizing, readsScales } from "./dequantize.ts"
+import { functionOfFours } from "./expression.ts"
 import type { Declaration, Program } from "./program.ts"
 
 /** `nt`: A [m, k]·B [n, k]ᵀ. `nn`: A [m, k]·B [k, n]. `tn`: A [k, m]ᵀ·B [k, n]. `tt`: A [k, m]ᵀ·B [n, k]ᵀ. */
@@ -33,6 +34,8 @@ export interface Form {
   readonly bias: boolean
   /** a matrix like C is added */
   readonly plus: boolean
+  /** an elementwise kernel that C goes through, and its derivative there is written beside it */
+  readonly activation: string | null
   /** C, and the bias: by fours where C's rows are whole fours */
   readonly out: "vec4f" | "f32"
 }
@@ -69,9 +72,10 @@ export const declarationOf = ({
   second,
   bias,
   plus,
+  activation,
   out
 }: Form): Omit<Declaration<string, Words>, "workgroup" | "body"> => ({
-  name: nameOf(kind, pair.b),
+  name: activation === null ? nameOf(kind, pair.b) : `${nameOf(kind, pair.b)} ${activation}`,
   buffers: {
     a: read(elementOf(pair.a)),
     b: read(elementOf(pair.b)),
@@ -79,7 +83,8 @@ export const declarationOf = ({
     ...(second === null ? {} : { a2: read(elementOf(second.a)), b2: read(elementOf(second.b)) }),
     ...(bias ? { bias: read(out) } : {}),
     ...(plus ? { plus: read(out) } : {}),
-    c: write(out)
+    c: write(out),
+    ...(activation === null ? {} : { derivative: write(out) })
   },
   words: WORDS
 })
@@ -92,8 +97,8 @@ export const programsOf = <Own extends Form>(
 ): ((own: Own) => Program<string, Words>) => {
   const made = new Map<string, Program<string, Words>>()
   return (own) => {
-    const { kind, pair, second, summed, bias, plus, out, ...rest } = own
-    let key = `${kind}${pair.a}${pair.b}${second?.a}${second?.b}${summed}${bias}${plus}${out}`
+    const { kind, pair, second, summed, bias, plus, activation, out, ...rest } = own
+    let key = `${kind}${pair.a}${pair.b}${second?.a}${second?.b}${summed}${bias}${plus}${activation}${out}`
     for (const name in rest) key += `,${rest[name as keyof typeof rest]}`
     const known = made.get(key)
     if (known !== undefined) return known
@@ -163,22 +168,21 @@ const blocksOfPair = (kind: Kind, { a, b }: Pair, mark: "" | "2"): string => {
   )
 }
 
-/** `fn put(i, j, rows, columns, at, four)` writes what of four numbers is inside a matrix [rows, columns]. */
-const PUT = {
-  vec4f: `fn put(i: u32, j: u32, rows: u32, columns: u32, at: u32, four: vec4f) {
-  if (i < rows && j < columns) { c[(at + i * columns + j) / 4u] = four; }
-}
-`,
-  f32: `fn put(i: u32, j: u32, rows: u32, columns: u32, at: u32, four: vec4f) {
-  if (i >= rows) { return; }
-  let to = at + i * columns + j;
-  if (j < columns) { c[to] = four.x; }
-  if (j + 1u < columns) { c[to + 1u] = four.y; }
-  if (j + 2u < columns) { c[to + 2u] = four.z; }
-  if (j + 3u < columns) { c[to + 3u] = four.w; }
+/** `fn …(i, j, rows, columns, at, four)` writes what of four numbers is inside a matrix [rows, columns]. */
+const putting = (name: string, buffer: string, out: Form["out"]): string => {
+  const head = `fn ${name}(i: u32, j: u32, rows: u32, columns: u32, at: u32, four: vec4f)`
+  if (out === "vec4f")
+    return `${head} {
+  if (i < rows && j < columns) { ${buffer}[(at + i * columns + j) / 4u] = four; }
 }
 `
-} as const
+  return `${head} {
+  if (i >= rows) { return; }
+  let to = at + i * columns + j;
+${lines(4, (l) => `  if (j + ${l}u < columns) { ${buffer}[to + ${l}u] = four[${l}]; }`)}
+}
+`
+}
 
 /** `fn …At(j)`: four numbers of what is added to C. */
 const fourAt = (buffer: "bias" | "plus", out: Form["out"]): string => {
@@ -188,10 +192,13 @@ const fourAt = (buffer: "bias" | "plus", out: Form["out"]): string => {
 }
 
 /** The functions that a program's body calls. */
-export const functionsOf = ({ kind, pair, second, bias, plus, out }: Form): string =>
+export const functionsOf = ({ kind, pair, second, bias, plus, activation, out }: Form): string =>
   blocksOfPair(kind, pair, "") +
   (second === null ? "" : blocksOfPair(kind, second, "2")) +
-  PUT[out] +
+  putting("put", "c", out) +
+  (activation === null
+    ? ""
+    : `${functionOfFours(activation, "activated")}${putting("putDerivative", "derivative", out)}`) +
   (bias ? fourAt("bias", out) : "") +
   (plus ? fourAt("plus", out) : "")
 
@@ -204,6 +211,15 @@ export const whereOf = ({ summed }: Form, tiles: string): string => `
 /** What row `row` of C becomes of its sums `c${r}`, four columns from j on. */
 export const finished = ({ second, bias, plus }: Form, r: number, row: string): string =>
   `c${r}${second === null ? " * words.scale" : ""}${bias ? " + biasAt(matrix * words.biasBatch + j)" : ""}${plus ? ` + plusAt((${row}) * words.n + j)` : ""}`
+
+/** Writes row `row` of C, and where it is to go through an activation, what the derivative is there. */
+export const written = (own: Form, r: number, row: string): string => {
+  const where = `${row}, j, words.m, words.n, cAt`
+  if (own.activation === null) return `  put(${where}, ${finished(own, r, row)});`
+  return `  let a${r} = activated(${finished(own, r, row)});
+  put(${where}, a${r}[0]);
+  putDerivative(${where}, a${r}[1]);`
+}
 
 /**
  * Sums of both pairs, in the accumulators `c0`, `c1`, …: the second pair first, so that its factor costs one

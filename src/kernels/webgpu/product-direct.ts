@@ -8,7 +8,17 @@
  * On a GPU that is emulated on a CPU all are, where workgroup memory is memory like any other and a barrier costs more
  * than what it saves.
  */
-import { declarationOf, type Form, finished, functionsOf, lines, programsOf, sums, whereOf } from "./product-blocks.ts"
+import {
+  declarationOf,
+  type Form,
+  finished,
+  functionsOf,
+  lines,
+  programsOf,
+  sums,
+  whereOf,
+  written
+} from "./product-blocks.ts"
 import { program } from "./program.ts"
 
 export interface Direct {
@@ -52,8 +62,7 @@ ${lines(rows, (r) => `  c${r} = ${at(r)};`)}`
 
 const writing = (own: Direct & Form): string => {
   const { rows, transposed } = own
-  if (!transposed)
-    return lines(rows, (r) => `  put(i + ${r}u, j, words.m, words.n, cAt, ${finished(own, r, `i + ${r}u`)});`)
+  if (!transposed) return lines(rows, (r) => written(own, r, `i + ${r}u`))
   return lines(rows / 4, (q) => {
     const four = [0, 1, 2, 3].map((r) => finished(own, 4 * q + r, ""))
     return `  let t${q} = transpose(mat4x4f(${four}));

@@ -6,7 +6,7 @@
  * B's, and each multiplies for T/8 × 4 numbers. While a round is multiplied, the blocks of the next one are on their
  * way.
  */
-import { declarationOf, type Form, finished, functionsOf, lines, programsOf, sums, whereOf } from "./product-blocks.ts"
+import { declarationOf, type Form, functionsOf, lines, programsOf, sums, whereOf, written } from "./product-blocks.ts"
 import { program } from "./program.ts"
 
 export interface Tiles {
@@ -82,7 +82,7 @@ ${lines(rows, (r) => `  var c${r} = vec4f();`)}
 ${sums(own, rows, (mark) => rounds(own, mark))}
   let j = corner.y + 4u * column;
   let i0 = corner.x + ${rows}u * down;
-${lines(rows, (r) => `  put(i0 + ${r}u, j, words.m, words.n, cAt, ${finished(own, r, `i0 + ${r}u`)});`)}
+${lines(rows, (r) => written(own, r, `i0 + ${r}u`))}
 }`
   })
 })

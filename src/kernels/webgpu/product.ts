@@ -38,6 +38,8 @@ export interface Product {
   readonly bias?: Matrix | undefined // [n]
   /** a matrix like C, which is added to it; not in a batch */
   readonly plus?: Matrix | undefined
+  /** C goes through this elementwise kernel of one number; its derivative is written here, a matrix like C */
+  readonly activation?: { readonly kernel: string; readonly derivative: Matrix } | undefined
   /** as many A, B and C; one after the other, unless `strides` says otherwise */
   readonly batch?: number
   /** numbers from one matrix of the batch to the next, multiples of four; 0 where all have the same one. With bias and second pair, all of them */
@@ -68,15 +70,17 @@ const columnsFor = (n: number): number => Math.max(2, Math.min(8, powerAbove(n /
 
 /** Which program, a function of the sizes alone. `software`: is the GPU emulated on a CPU? */
 export const planOf = (product: Product, software: boolean): Plan => {
-  const { kind, m, n, k, second, bias, plus, summed = false, batch = 1 } = product
-  if (!summed && plus === undefined && m * n * k <= SMALL && k <= SMALL_DEPTH) return "small"
+  const { kind, m, n, k, second, bias, plus, activation, summed = false, batch = 1 } = product
+  if (!summed && plus === undefined && activation === undefined && m * n * k <= SMALL && k <= SMALL_DEPTH)
+    return "small"
   const tiles = (tile: Tiles["tile"]) => (summed ? 1 : batch) * tilesGroups({ tile }, m, n)
   if (!software && Math.min(m, n) > THIN) {
     if (tiles(64) >= MANY_TILES) return { tile: 64 }
     if (tiles(32) >= SOME_TILES) return { tile: 32 }
   }
   // with few columns most invocations would be without work, with few rows none is
-  const transposed = kind === "tn" && n <= THIN && n < m && [second, bias, plus].every((own) => own === undefined)
+  const transposed =
+    kind === "tn" && n <= THIN && n < m && [second, bias, plus, activation].every((own) => own === undefined)
   const [rows, columns] = transposed ? [n, columnsFor(m)] : [m, columnsFor(n)]
   // of a model that writes: three rows that do not exist would be most of the work
   const single = m === 1 && !transposed
@@ -126,7 +130,7 @@ const dispatchOf = (product: Product, c: Matrix, plan: Direct | Tiles): Dispatch
   byForm("transposed" in plan && plan.transposed ? turned(product) : product, c, plan)
 
 const byForm = (product: Product, c: Matrix, plan: Direct | Tiles): Dispatch => {
-  const { kind, m, n, k, a, b, packed, second, scale = 1, bias, plus, batch = 1, summed = false } = product
+  const { kind, m, n, k, a, b, packed, second, scale = 1, bias, plus, activation, batch = 1, summed = false } = product
   const pair = pairOf(kind, m, n, k)
   const form: Form = {
     kind,
@@ -135,6 +139,7 @@ const byForm = (product: Product, c: Matrix, plan: Direct | Tiles): Dispatch => 
     summed,
     bias: bias !== undefined,
     plus: plus !== undefined,
+    activation: activation?.kernel ?? null,
     out: storageOf("rows" in plan && plan.transposed ? m : n)
   }
   const buffers: Record<string, Matrix> = { a, b, c }
@@ -145,6 +150,7 @@ const byForm = (product: Product, c: Matrix, plan: Direct | Tiles): Dispatch => 
   }
   if (bias !== undefined) buffers["bias"] = bias
   if (plus !== undefined) buffers["plus"] = plus
+  if (activation !== undefined) buffers["derivative"] = activation.derivative
   const groups = (summed ? 1 : batch) * ("tile" in plan ? tilesGroups(plan, m, n) : directGroups(plan, m, n))
   return {
     program: "tile" in plan ? tilesProgram({ ...form, ...plan }) : directProgram({ ...form, ...plan }),

@@ -4,6 +4,7 @@
  */
 import { describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
+import { gelu } from "../../../../src/kernels/gelu.ts"
 import { loraLinears } from "../../../../src/kernels/lora-linears.ts"
 import { provideWebgpuEngine, type WebgpuEngine, webgpuEngineOf } from "../../../../src/kernels/webgpu/engine.ts"
 import { valueAndGradients } from "../../../../src/tensors/gradients.ts"
@@ -112,6 +113,38 @@ describe.skipIf(!webgpu.exists)("adapted layers of one input", () => {
       const [alone, beside] = [of(factors), of([x, ...factors]).slice(1)]
       for (const [i, own] of alone.entries()) expect(await own.data()).toEqual(await beside[i]!.data())
     }))
+
+  for (const form of ["erf", "tanh"] as const) {
+    test(`GELU (${form}) of a layer: value and gradients as of the layer and then GELU`, () =>
+      onWebgpu((engine) =>
+        withEngine({ ...engine, software: form === "erf" }, async () => {
+          for (const shape of [shapes[1], shapes[3]]) {
+            const [layer] = layersOf(shape, 1) as [Layer]
+            const { x, W, bias, A, B, dy } = upload(layer)
+            const own = [{ W, bias, A, B, scale: layer.scale }]
+            const residual = tf.ones(x.shape)
+            const both = [
+              () => loraLinears(x, own, { form })!,
+              () => {
+                const { outputs, x: again } = loraLinears(x, own)!
+                return { outputs: [gelu(outputs[0]!, form)], x: again }
+              }
+            ].map((f) =>
+              valueAndGradients(() => {
+                const { outputs, x: again } = f()
+                return tf.add(weighted(outputs[0]!, dy), weighted(again, residual)) as tf.Scalar
+              }, [x, A, B])
+            )
+            const [fused, apart] = both.map(({ value, gradients }) => [value, ...gradients])
+            for (const [i, tensor] of fused!.entries())
+              expectClose(await tensor.data(), await apart![i]!.data(), TOLERANCE)
+            // only with a tape is there a derivative to keep
+            expect(loraLinears(x, own, { form })).toBeUndefined()
+            tf.dispose([x, W, bias, A, B, dy, residual, fused, apart])
+          }
+        })
+      ))
+  }
 
   test("two programs forward and two backward, and nothing is left behind", () =>
     onWebgpu(async (engine) => {
