@@ -74,7 +74,7 @@ export const eachPlace = ({ outputs }: ExpressionKernel): string => {
 
 /** A function of what the kernel named `kernel` reads, over fours of numbers: its outputs in an array. */
 export const functionOfFours = (kernel: string, name: string): string => {
-  const { outputs, reads } = declaredExpressions.kernels.find((own) => own.kernel.name === kernel)!
+  const { outputs, reads } = declaredExpressions.kernels.find((own) => labelOf(own) === kernel)!
   const names = new Names()
   const { leaves, operations } = ordered(Object.values(outputs))
   const loads = leaves.filter(perNumber).map((leaf) => `let ${names.of(leaf)} = ${leaf.name};`)

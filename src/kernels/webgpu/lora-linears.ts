@@ -1,5 +1,5 @@
 /**
- * Adapted linear layers of one input on the GPU (`../lora-linears.ts`): two dispatches forward and two backward, however many layers there
+ * Adapted linear layers of one input on the GPU (`lora-layers.ts`): two dispatches forward and two backward, however many layers there
  * are. The weights of the layers lie one after the other, as do their factors, h, y and dy, so that layers are the matrices of a batch, and
  * dx is a sum over one. A product that fills the GPU takes a thin one along (`beside.ts`).
  */

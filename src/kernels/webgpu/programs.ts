@@ -13,7 +13,7 @@ export {
   tokenScoresOnWebgpu
 } from "./linear-cross-entropy.ts"
 export { squaredNormsOnWebgpu } from "./lists.ts"
-export { loraLinearsGradientOnWebgpu, loraLinearsOnWebgpu } from "./lora-linears.ts"
+export { loraLayersOnWebgpu } from "./lora-layers.ts"
 export { directionsOnWebgpu } from "./lora-pro.ts"
 export { adamMovesOnWebgpu } from "./lora-pro-adam.ts"
 export { MOST_RANK } from "./pair-tiles.ts"

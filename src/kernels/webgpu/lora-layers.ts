@@ -1,0 +1,159 @@
+/**
+ * The kernel of `../lora-linears.ts`. It is here because a GPU alone has it, so that a page without one never fetches it. h_i = xA_iᵀ is
+ * kept, and x′ is x's data again.
+ */
+import type { NamedTensorMap, Tensor, Tensor2D, TensorInfo } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
+import { type FannedOut, isPacked, isRecording, isWanted } from "../../tensors/index.ts"
+import { defineKernel } from "../kernel.ts"
+import type { LoraLayer, LoraLinearsOptions } from "../lora-layer.ts"
+import { sizeOf } from "../tensor-lists.ts"
+import type { WebgpuEngine } from "./engine.ts"
+import { loraLinearsGradientOnWebgpu, loraLinearsOnWebgpu } from "./lora-linears.ts"
+
+type Tensors<T> = Readonly<Record<string, T>>
+
+/** Inputs of a kernel by their layer: W0, W1, … */
+const each = <T>(inputs: Tensors<T>, name: string, count: number): ReadonlyArray<T> =>
+  Array.from({ length: count }, (_, i) => inputs[`${name}${i}`]!)
+
+const numbered = <T>(name: string, values: ReadonlyArray<T>): Tensors<T> =>
+  Object.fromEntries(values.map((value, i) => [`${name}${i}`, value]))
+
+const layersOf = <T>(inputs: Tensors<T>, count: number) => ({
+  W: each(inputs, "W", count),
+  A: each(inputs, "A", count),
+  B: each(inputs, "B", count)
+})
+
+interface GradientAttributes {
+  readonly scale: number
+  readonly count: number
+  readonly wantsX: boolean
+}
+
+const gradients = defineKernel<string, GradientAttributes>({
+  name: "LoraLinearsGradient",
+  reference: (inputs, { scale, count, wantsX }) => {
+    const { W, A, B } = layersOf(inputs, count)
+    const [x, plus] = [inputs["x"]!, inputs["plus"]]
+    const dy = each(inputs, "dy", count)
+    const h = tf.split(inputs["h"]!, count)
+    const dh = dy.map((own, i) => tf.mul(tf.matMul(own, B[i]!), scale))
+    const terms = dy.map((own, i) => tf.add(tf.matMul(own, W[i]!), tf.matMul(dh[i]!, A[i]!)))
+    return [
+      ...(wantsX ? [tf.addN([...terms, ...(plus === undefined ? [] : [plus])])] : []),
+      ...dy.flatMap((own, i) => [tf.matMul(dh[i]!, x, true, false), tf.mul(tf.matMul(own, h[i]!, true, false), scale)])
+    ]
+  },
+  webgpu: (inputs, { count, ...attributes }, engine) =>
+    loraLinearsGradientOnWebgpu(engine, {
+      ...{ x: inputs["x"]!, h: inputs["h"]!, plus: inputs["plus"] },
+      ...{ ...layersOf(inputs, count), dy: each(inputs, "dy", count), ...attributes }
+    })
+})
+
+/** Kernels of `../gelu.ts`, which this file cannot import: its programs are in this folder. */
+const GELU = { erf: "GeluErf", tanh: "GeluTanh" } as const
+
+const run = (kernel: string, inputs: NamedTensorMap): ReadonlyArray<Tensor> =>
+  tf.engine().runKernel(kernel, inputs) as Array<Tensor>
+
+/** The same data again, as an output. */
+const again = (x: TensorInfo): TensorInfo => {
+  tf.backend().incRef(x.dataId)
+  return { ...x }
+}
+
+/** For so many layers; `passes`: with x again; `form`: of the GELU that y of a layer by itself goes through. */
+const kernelFor = (count: number, passes: boolean, form?: keyof typeof GELU) => {
+  const inputsToSave = ["x", ...["W", "A", "B"].flatMap((name) => Object.keys(numbered(name, Array(count).fill(0))))]
+  const outputs = count + (passes ? 1 : 0)
+  return defineKernel<string, { readonly scale: number }>({
+    name: `LoraLinears_${count}${passes ? "_passed" : ""}${form === undefined ? "" : `_${form}`}`,
+    reference: (inputs, { scale }) => {
+      const { W, A, B } = layersOf(inputs, count)
+      const x = inputs["x"]!
+      const h = A.map((own) => tf.matMul(x, own, false, true))
+      const y = W.map((own, i) => {
+        const sum = tf.add(tf.matMul(x, own, false, true), tf.mul(tf.matMul(h[i]!, B[i]!, false, true), scale))
+        const bias = inputs[`bias${i}`]
+        return bias === undefined ? sum : tf.add(sum, bias)
+      })
+      const [value, derivative] = form === undefined ? [] : run(GELU[form], { x: y[0]! })
+      const saved = [tf.concat(h), ...(derivative === undefined ? [] : [derivative])]
+      return [...(value === undefined ? y : [value]), ...(passes ? [tf.clone(x)] : []), ...saved]
+    },
+    webgpu: (inputs, { scale }, engine) => {
+      const x = inputs["x"]!
+      const bias = inputs["bias0"] === undefined ? undefined : each(inputs, "bias", count)
+      const activation = form === undefined ? undefined : GELU[form]
+      const layers = { x, ...layersOf(inputs, count), bias, scale, activation }
+      const [y, kept] = loraLinearsOnWebgpu(engine, layers)
+      return [...y, ...(passes ? [again(x)] : []), ...kept]
+    },
+    inputsToSave,
+    outputsToSave: [...Array<boolean>(outputs).fill(false), true, true],
+    outputsWithGradient: outputs,
+    gradient: (dys, saved, { scale }) => {
+      const dy =
+        form === undefined ? dys.slice(0, count) : run("GeluBackward", { dy: dys[0]!, derivative: saved.at(-1)! })
+      const plus = passes && isWanted("x") ? { plus: dys[count]! } : {}
+      const inputs = {
+        ...Object.fromEntries(inputsToSave.map((name, i) => [name, saved[i]!])),
+        ...{ h: saved[inputsToSave.length]!, ...numbered("dy", dy), ...plus }
+      }
+      // here rather than in a closure: all share dh
+      const wantsX = isWanted("x")
+      const found = gradients(inputs, { scale, count, wantsX })
+      const ofFactors = wantsX ? found.slice(1) : found
+      const closures = (offset: number) => ofFactors.flatMap((own, i) => (i % 2 === offset ? [() => own] : []))
+      return { x: () => found[0]!, ...numbered("A", closures(0)), ...numbered("B", closures(1)) }
+    }
+  })
+}
+
+const MOST_LAYERS = 3
+
+const kernels = Array.from({ length: MOST_LAYERS }, (_, i) => ({
+  plain: kernelFor(i + 1, false),
+  passed: kernelFor(i + 1, true)
+}))
+const activated = { erf: kernelFor(1, true, "erf"), tanh: kernelFor(1, true, "tanh") }
+
+const shapesOf = ({ W, bias, A, B, scale }: LoraLayer): string =>
+  `${W.shape} ${bias === null} ${A.shape} ${B.shape} ${scale}`
+
+/** Are there programs for these layers, here? */
+const together = (engine: WebgpuEngine, x: Tensor2D, layers: ReadonlyArray<LoraLayer>): boolean => {
+  if (layers.length > MOST_LAYERS) return false
+  const [first] = layers
+  const alike = layers.every((own) => !isPacked(own.W) && shapesOf(own) === shapesOf(first!))
+  const [out, inputs] = first!.W.shape
+  return alike && layers.length * Math.max(inputs, x.shape[0]) * out <= engine.mostNumbers && sizeOf(x) > 0
+}
+
+/** `loraLinears` on this engine. */
+export const loraLayersOnWebgpu = (
+  engine: WebgpuEngine,
+  x: Tensor2D,
+  layers: ReadonlyArray<LoraLayer>,
+  { passes = true, form }: LoraLinearsOptions
+): FannedOut | undefined => {
+  if (!together(engine, x, layers) || (form !== undefined && !(isRecording() && layers.length === 1))) return undefined
+  const { scale, bias } = layers[0]!
+  const of = (name: "W" | "A" | "B" | "bias") =>
+    numbered(
+      name,
+      layers.map((own) => own[name] as Tensor)
+    )
+  const inputs = { x, ...of("W"), ...(bias === null ? {} : of("bias")), ...of("A"), ...of("B") }
+  const { plain, passed } = kernels[layers.length - 1]!
+  const results = (form !== undefined ? activated[form] : passes ? passed : plain)(inputs, { scale })
+  // the tape holds its own handles
+  for (const saved of results.slice(layers.length + (passes ? 1 : 0))) saved.dispose()
+  return {
+    outputs: results.slice(0, layers.length) as ReadonlyArray<Tensor2D>,
+    x: (passes ? results[layers.length] : x) as Tensor2D
+  }
+}
