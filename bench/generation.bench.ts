@@ -1,8 +1,9 @@
 /**
- * The generation bench: SmolLM2-135M-Instruct on the wasm backend behind prompts of several lengths, beside transformers on the same weights
+ * The generation bench: SmolLM2-135M-Instruct on wasm and native behind prompts of several lengths, beside transformers on the same weights
  * where Python has them ($PYTHON, default python3; torch, transformers and gguf). Time to the first token, and of each token behind it.
  *
  *   bun bench/generation.bench.ts [--contexts 64,512,2000] [--threads 1,2] [--rounds 3] [--tokens 33] [--gguf FILE]
+ *     [--devices wasm,native] [--weights f32,f16,int8,q8,q4]
  *
  * Each cell is a process of its own. "÷ PyTorch": of the same context, threads and round.
  */
@@ -20,6 +21,8 @@ const { values } = parseArgs({
     threads: { type: "string", default: "1,2" },
     rounds: { type: "string", default: "3" },
     tokens: { type: "string", default: "33" },
+    devices: { type: "string", default: "wasm,native" },
+    weights: { type: "string", default: "f32,f16,int8,q8,q4" },
     gguf: { type: "string" }
   }
 })
@@ -36,10 +39,10 @@ interface Cell {
   readonly measure: () => Outcome<WriteResult>
 }
 
-const ours = (weights: WriteMeasurement["weights"], context: number, threads: number): Cell => ({
-  name: `ours, weights ${weights}`,
+const ours = ({ device, weights, context, threads }: Omit<WriteMeasurement, "tokens">): Cell => ({
+  name: `${device}, weights ${weights}`,
   measure: () => {
-    const measurement: WriteMeasurement = { context, tokens, threads, weights, device: "wasm" }
+    const measurement: WriteMeasurement = { context, tokens, threads, weights, device }
     return run(process.execPath, [here("generation/write.ts"), gguf, JSON.stringify(measurement)])
   }
 })
@@ -52,11 +55,15 @@ const torch = (context: number, threads: number): Cell => ({
   }
 })
 
+const listed = <Name extends string>(names: string): ReadonlyArray<Name> => names.split(",").map((name) => name as Name)
+
 const benchPlace = (context: number, threads: number): void => {
   console.log(`### behind ${context} tokens, ${threads} ${threads === 1 ? "thread" : "threads"}\n`)
   const cells = [
     ...(withTorch ? [torch(context, threads)] : []),
-    ...(["f32", "f16", "int8", "q8", "q4"] as const).map((weights) => ours(weights, context, threads))
+    ...listed<WriteMeasurement["device"]>(values.devices).flatMap((device) =>
+      listed<WriteMeasurement["weights"]>(values.weights).map((weights) => ours({ device, weights, context, threads }))
+    )
   ]
   const results = inRounds(cells, Number(values.rounds), ({ measure }) => measure())
   const reference = withTorch ? results.get(cells[0]!) : undefined

@@ -21,7 +21,7 @@ export interface WriteMeasurement {
   readonly tokens: number
   readonly threads: number
   readonly weights: "f32" | "f16" | "int8" | "q4" | "q8"
-  readonly device: "wasm" | "webgpu"
+  readonly device: "wasm" | "native" | "webgpu"
 }
 
 export interface WriteResult {
