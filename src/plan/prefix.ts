@@ -76,7 +76,7 @@ export const withPrefix = (memory: MemoryEstimate, prefix: PlannedPrefix | null)
   return { ...memory, kept, total: memory.total + kept }
 }
 
-const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6).toLocaleString("en")} MB`
+const megabytes = (bytes: number): string => `${Math.max(1, Math.round(bytes / 1e6)).toLocaleString("en")} MB`
 
 /** What is kept and what that saves, in a sentence without its end. */
 export const prefixText = ({ blocks, of, wanted, bytes, training }: PlannedPrefix): string => {

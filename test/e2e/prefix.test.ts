@@ -69,6 +69,16 @@ test(
 )
 
 test(
+  "an init that looks at training data, and diagnostics on the way",
+  async () => {
+    const adapter = { ...onTop, dropout: 0, init: { kind: "lora-ga" } }
+    expect(await bothWays("looks", planOf("bert", adapter, { diagnostics: { every: 3 } }))).toMatch(said)
+    expect(metricsOf(w, "kept/looks").some(({ kind }) => kind === "diagnostics")).toBe(true)
+  },
+  TIMEOUT
+)
+
+test(
   "a head alone: every block is frozen",
   async () => {
     const adapter = { method: "none" }
