@@ -12,7 +12,7 @@
 import type { Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import { additiveMask, attention, gelu, layerNorm } from "../kernels/index.ts"
-import { type FannedOut, fanOut, type Linear, type LinearSite, textSequences, type Weights } from "../tensors/index.ts"
+import { type FannedOut, fanOut, type Linear, type LinearSite, type Weights } from "../tensors/index.ts"
 import type { BlockNames, EncoderConfig, Family } from "./family.ts"
 import {
   linearParameters,
@@ -23,6 +23,7 @@ import {
   type Stack,
   type TokenBatch
 } from "./model.ts"
+import { textSequences } from "./sequences.ts"
 
 const EMBEDDINGS = {
   word: "embeddings.word_embeddings.weight",

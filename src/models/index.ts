@@ -26,7 +26,6 @@ export * from "./layers-model/index.ts"
 export { type LoadOptions, load as loadDescribed, loadTokenizer } from "./load.ts"
 export type * from "./model.ts"
 export { ModelError } from "./model.ts"
-export { frozenBlocks, keepPrefix } from "./prefix.ts"
 export { randomBert } from "./random-bert.ts"
 export { roberta } from "./roberta.ts"
 

@@ -9,7 +9,7 @@ import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import * as Schema from "effect/Schema"
 import { listedLines, withoutSecrets } from "../boundary/index.ts"
 import { isUrl } from "../files/index.ts"
-import type { Linear, LinearSite, PackedMatrix, Sequences, TokenRows, Weights } from "../tensors/index.ts"
+import type { CausalRows, Linear, LinearSite, PackedMatrix, TokenRows, Weights } from "../tensors/index.ts"
 
 /** Everything that is wrong with a model folder. */
 export class ModelError extends Schema.TaggedError<ModelError>()("ModelError", {
@@ -72,6 +72,20 @@ export type RunBlock = <Inputs extends ReadonlyArray<Tensor>>(
 ) => Tensor2D
 
 export const runOnce: RunBlock = (block, ...inputs) => block(...inputs)
+
+/** The rows of a batch one by one: sequences that end in padding, or in none. */
+export interface Sequences {
+  /** positions of a row, with its padding */
+  readonly length: number
+  readonly rows: ReadonlyArray<{
+    /** all that distinguishes a row's hidden states from another's */
+    readonly key: string
+    /** tokens up to the last that is not padding */
+    readonly tokens: number
+  }>
+  /** Some of the rows as a batch of their own, as long as the longest of them. */
+  readonly some: (rows: ReadonlyArray<number>) => TokenRows | CausalRows
+}
 
 /**
  * A forward pass that is a stack of blocks: it calls `runBlock` once for each, in their order, with the hidden states [size·length, width]

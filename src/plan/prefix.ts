@@ -4,13 +4,22 @@
  */
 import type { RunPlan } from "../../schemas/index.ts"
 import { limit } from "../boundary/index.ts"
-import { frozenBlocks, type Stack } from "../models/index.ts"
+import type { Stack } from "../models/index.ts"
 import { FLOAT, type MemoryEstimate } from "./memory.ts"
 import { COMFORTABLE, FOUR_GIB, type MachineMemory } from "./memory-limits.ts"
 import type { Adaptable, PlannedPrefix, ResolvedPlan, Splits } from "./resolved.ts"
 
 /** A model's description, as far as it bears on its prefix. */
 type Stacked = Pick<Adaptable, "head"> & { readonly stack?: Stack | undefined }
+
+/** Blocks before the first that reads one of the `trained` parameters; 0 where one of them lies outside the blocks and is no head's. */
+export const frozenBlocks = ({ stack, head }: Stacked, trained: ReadonlyArray<string>): number => {
+  if (stack === undefined) return 0
+  const after = new Set(head.parameters.map(({ name }) => name))
+  const blockOf = new Map(stack.blocks.flatMap((names, block) => names.map((name) => [name, block] as const)))
+  const lowest = trained.filter((name) => !after.has(name)).map((name) => blockOf.get(name) ?? 0)
+  return Math.min(stack.blocks.length, ...lowest)
+}
 
 /** Blocks under whatever the plan trains. */
 export const frozenBlocksOf = (model: Stacked, { sites, parameters }: ResolvedPlan["selected"]): number =>

@@ -4,12 +4,11 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Adapted, noCalibration } from "../../adapters/index.ts"
 import { factsOfOptimizer } from "../../schemas/index.ts"
-import type { BatchPosition } from "../data/index.ts"
 import { Device } from "../device/device.ts"
 import type { Runner } from "../kinds/index.ts"
-import { keepPrefix, type Network, type Rows } from "../models/index.ts"
+import type { Network } from "../models/index.ts"
 import { fromConfig } from "../optimizers/index.ts"
-import { calibrationOfPlan, injectPlan, prefixText, type ResolvedPlan } from "../plan/index.ts"
+import { calibrationOfPlan, injectPlan, type ResolvedPlan } from "../plan/index.ts"
 import {
   calibrating,
   type DiagnosticsReport,
@@ -29,11 +28,8 @@ export const loadPlanModel = (runner: Runner, resolved: ResolvedPlan) =>
     const { prefix } = resolved
     const { rowsAlone } = yield* Device
     if (prefix === null || !rowsAlone) return model
-    const tell = yield* Progress
-    yield* tell({ kind: "notice", message: prefixText(prefix) })
-    // batches of training have their place in the plan, others have not
-    const comesAgain = (batch: Rows & Partial<BatchPosition>) => prefix.training || batch.epoch === undefined
-    return yield* keepPrefix(model, { ...prefix, comesAgain })
+    const { keepPlannedPrefix } = yield* Effect.promise(() => import("./kept-prefix.ts"))
+    return yield* keepPlannedPrefix(model, prefix)
   })
 
 /** A loaded model with the plan's adapter at step 0. An init that needs calibration sees the first batches, as training will. */

@@ -11,13 +11,10 @@ export {
   uploadPacked
 } from "./packed-matrix.ts"
 export { DeviceReadError, isHostResident, readTensor } from "./read.ts"
-export {
-  type CausalRows,
-  type CausalTokenizer,
-  causalSequences,
-  type Sequences,
-  type TokenRows,
-  textSequences
+export type {
+  CausalRows,
+  CausalTokenizer,
+  TokenRows
 } from "./rows.ts"
 export { inPlaceOf, tidy } from "./scopes.ts"
 export { addNode, isRecording, isWanted, observe, ofFirst } from "./tape.ts"

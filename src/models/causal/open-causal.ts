@@ -8,12 +8,12 @@ import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import { readTextFile } from "../../files/index.ts"
 import { forEachTensor } from "../../safetensors/index.ts"
-import { causalSequences } from "../../tensors/index.ts"
 import { modelErrorOf, readHeaders, readJson, shapeProblems } from "../checkpoint.ts"
 import { families } from "../families.ts"
 import { type FolderFile, GENERATION_CONFIG } from "../files-read.ts"
 import { HubError, resolveSource } from "../hub/index.ts"
 import { ModelError } from "../model.ts"
+import { causalSequences } from "../sequences.ts"
 import type { CausalDescription, CheckpointSource } from "./causal-model.ts"
 import { type CausalFamily, type Decoder, OUTPUT_LAYER } from "./decoder.ts"
 import { causalFamilies } from "./families.ts"
@@ -104,7 +104,11 @@ export const describeCausal = (source: CheckpointSource): Effect.Effect<CausalDe
     const { embed, blocks, norm, rotary, embedding, softcap, blockParameters, ...facts } = decoder
     return Effect.succeed({
       ...facts,
-      stack: { blocks: blockParameters, width: decoder.hiddenSize, sequences: causalSequences },
+      stack: {
+        blocks: blockParameters,
+        width: decoder.hiddenSize,
+        sequences: causalSequences
+      },
       source: where,
       decoder,
       head: { parameters: [] },

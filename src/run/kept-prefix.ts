@@ -11,21 +11,11 @@ import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type { BatchPosition } from "../data/index.ts"
 import { putRows } from "../kernels/index.ts"
-import { baseLinear } from "./base-layer.ts"
-import { type Network, type Rows, type RunBlock, runOnce, type Stack, toDevice } from "./model.ts"
-
-/** Blocks before the first that reads one of the `trained` parameters; 0 where one of them lies outside the blocks and is no head's. */
-export const frozenBlocks = (
-  { stack, head }: Pick<Network, "stack" | "head">,
-  trained: ReadonlyArray<string>
-): number => {
-  if (stack === undefined) return 0
-  const after = new Set(head.parameters.map(({ name }) => name))
-  const blockOf = new Map(stack.blocks.flatMap((names, block) => names.map((name) => [name, block] as const)))
-  const lowest = trained.filter((name) => !after.has(name)).map((name) => blockOf.get(name) ?? 0)
-  return Math.min(stack.blocks.length, ...lowest)
-}
+import { baseLinear, type Network, type Rows, type RunBlock, type Sequences } from "../models/index.ts"
+import { type PlannedPrefix, prefixText } from "../plan/index.ts"
+import { Progress } from "./progress.ts"
 
 export interface PrefixOptions {
   /** how many blocks are frozen, 1 or more */
@@ -95,7 +85,10 @@ export const keepPrefix = <M extends Network>(
     const own = {
       toDevice: (batch: Rows) => {
         const onDevice = model.toDevice(batch)
-        entering.set(onDevice.input as object, enteringOf(model, stack, batch, blocks, kept, comesAgain(batch)))
+        entering.set(
+          onDevice.input as object,
+          enteringOf(model, stack.sequences(batch), blocks, kept, comesAgain(batch))
+        )
         return onDevice
       },
       forward: (...[input, linear, weights, runBlock]: Parameters<Network["forward"]>) => {
@@ -106,8 +99,18 @@ export const keepPrefix = <M extends Network>(
     return { ...model, ...own }
   })
 
+/** The model of a plan with its prefix kept, which the listener is told. */
+export const keepPlannedPrefix = <M extends Network>(model: M, prefix: PlannedPrefix) =>
+  Effect.gen(function* () {
+    const tell = yield* Progress
+    yield* tell({ kind: "notice", message: prefixText(prefix) })
+    // batches of training have their place in the plan, others have not
+    const comesAgain = (batch: Rows & Partial<BatchPosition>) => prefix.training || batch.epoch === undefined
+    return yield* keepPrefix(model, { ...prefix, comesAgain })
+  })
+
 /** Runs blocks from number `blocks` on, which `hidden` enters. */
-const enter = (blocks: number, hidden: Tensor2D, runBlock: RunBlock = runOnce): RunBlock => {
+const enter = (blocks: number, hidden: Tensor2D, runBlock: RunBlock = (run, ...inputs) => run(...inputs)): RunBlock => {
   let block = 0
   return (run, ...inputs) => {
     block++
@@ -119,14 +122,12 @@ const enter = (blocks: number, hidden: Tensor2D, runBlock: RunBlock = runOnce): 
 /** Hidden states [size·length, width] of a batch, 0 at padding. Tensor code. */
 const enteringOf = (
   model: Network,
-  stack: Stack,
-  batch: Rows,
+  { length, rows, some }: Sequences,
   blocks: number,
   kept: KeptRows,
   comesAgain: boolean
 ): Tensor2D =>
   tf.tidy(() => {
-    const { length, rows, some } = stack.sequences(batch)
     const size = rows.length * length
     /** Says of each token of a row where it lies. */
     const place = (places: Int32Array, row: number, first: number) => {
@@ -167,6 +168,6 @@ const computed = (model: Network, batch: Rows, blocks: number): Tensor2D =>
       if (block === blocks) hidden = tf.keep(after)
       return after
     }
-    model.forward(toDevice(model, batch).input, baseLinear(model), model.weights, until)
+    model.forward(model.toDevice(batch).input, baseLinear(model), model.weights, until)
     return hidden!
   })
