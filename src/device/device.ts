@@ -37,8 +37,8 @@ export interface DeviceShape {
    */
   readonly padMultiple: number
   /**
-   * Whether a row's hidden states are the same bits whichever rows share its batch and however far it is padded: then those that come
-   * again may be kept.
+   * Whether a row's hidden states are the same bits whichever rows share its batch and however far it is padded, in batches of four
+   * positions or more: then those that come again may be kept.
    */
   readonly rowsAlone: boolean
   /** Steps to give the device before its numbers are read: a read waits for all that a GPU has yet to do. */

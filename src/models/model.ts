@@ -96,8 +96,8 @@ export interface Stack {
   readonly blocks: ReadonlyArray<ReadonlyArray<string>>
   readonly width: number
   // a method, whose argument a network may narrow
-  /** The rows of a batch, one by one. */
-  sequences(batch: Rows): Sequences
+  /** The rows of a batch, one by one; undefined: it is too short for them to stand alone. */
+  sequences(batch: Rows): Sequences | undefined
 }
 
 export interface Network {

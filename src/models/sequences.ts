@@ -2,7 +2,14 @@
 import type { CausalRows, TokenRows } from "../tensors/index.ts"
 import type { Sequences } from "./model.ts"
 
-export const textSequences = ({ size, length, inputIds, tokenTypeIds, attentionMask, labels }: TokenRows): Sequences =>
+export const textSequences = ({
+  size,
+  length,
+  inputIds,
+  tokenTypeIds,
+  attentionMask,
+  labels
+}: TokenRows): Sequences | undefined =>
   sequences(
     size,
     length,
@@ -17,7 +24,7 @@ export const textSequences = ({ size, length, inputIds, tokenTypeIds, attentionM
     })
   )
 
-export const causalSequences = (batch: CausalRows): Sequences => {
+export const causalSequences = (batch: CausalRows): Sequences | undefined => {
   const { size, length, inputIds, labels, segments, positions, textLengths } = batch
   const isToken = (at: number) => segments[at]! >= 0
   // some rotary positions depend on how long a text is
@@ -39,10 +46,10 @@ interface Part extends Pick<TokenRows, "size" | "length" | "tokens"> {
 }
 
 /**
- * Attention of fewer queries than this may be summed in an order of its own (`fewQueries` on wasm): a row in a batch that is shorter is
- * told from the same row in a longer one.
+ * Positions from which on a row's hidden states do not depend on its company (`rowsAlone` of a device): attention of fewer queries and
+ * products of one row may be summed in an order of their own.
  */
-const FEW = 4
+const LEAST = 4
 
 /** `deciding`: row-major [size, length], what hidden states depend on. */
 const sequences = (
@@ -51,18 +58,18 @@ const sequences = (
   deciding: ReadonlyArray<Int32Array | Float32Array>,
   isToken: (at: number) => boolean,
   batchOf: (part: Part, rows: ReadonlyArray<number>) => TokenRows | CausalRows
-): Sequences => {
-  const least = Math.min(length, FEW)
+): Sequences | undefined => {
+  if (length < LEAST) return undefined
   const rows = Array.from({ length: size }, (_, row) => {
     const start = row * length
     let end = start + length
     while (end > start + 1 && !isToken(end - 1)) end--
     const numbers = deciding.map((values) => values.subarray(start, end).join())
-    return { key: [least, ...numbers].join(";"), tokens: end - start }
+    return { key: numbers.join(";"), tokens: end - start }
   })
   const some = (picked: ReadonlyArray<number>) => {
     const counts = picked.map((row) => rows[row]!.tokens)
-    const longest = Math.max(least, ...counts)
+    const longest = Math.max(LEAST, ...counts)
     const of = <A extends Int32Array | Float32Array>(values: A): A => {
       const part = values.slice(0, picked.length * longest)
       for (const [i, row] of picked.entries())

@@ -85,10 +85,9 @@ export const keepPrefix = <M extends Network>(
     const own = {
       toDevice: (batch: Rows) => {
         const onDevice = model.toDevice(batch)
-        entering.set(
-          onDevice.input as object,
-          enteringOf(model, stack.sequences(batch), blocks, kept, comesAgain(batch))
-        )
+        const sequences = stack.sequences(batch)
+        if (sequences !== undefined)
+          entering.set(onDevice.input as object, enteringOf(model, sequences, blocks, kept, comesAgain(batch)))
         return onDevice
       },
       forward: (...[input, linear, weights, runBlock]: Parameters<Network["forward"]>) => {

@@ -20,12 +20,14 @@ import { hasNative } from "../../runtime/runtimes.ts"
 import { normalHost } from "./laws.ts"
 
 const ROWS = 197
-/** First and last tile of three rows, single rows, edges of the 48 rows of a chunk, most of all. */
+/** First and last tile of three rows, edges of the 48 rows of a chunk, most of all. A single row has a way of its own. */
 const parts = [
-  [0, 1],
-  [1, 2],
-  [196, 197],
   [0, 2],
+  [1, 3],
+  [195, 197],
+  [0, 4],
+  [193, 197],
+  [2, 14],
   [1, 4],
   [5, 10],
   [46, 50],

@@ -42,10 +42,7 @@ const epochs = [
     [0, 1, 2, 3],
     [4, 5, 6, 7]
   ],
-  [
-    [7, 0],
-    [1, 6, 2, 5, 3, 4]
-  ]
+  [[7, 0], [0], [1, 6, 2, 5, 3, 4]]
 ]
 
 const textBatch = (rows: ReadonlyArray<number>) =>
