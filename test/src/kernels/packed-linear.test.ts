@@ -19,9 +19,11 @@ import { expectSameBits } from "./same-bits.ts"
 
 type Shape = readonly [tokens: number, inputs: number, out: number, rank: number]
 
-/** Widths that no word divides, edges of tiles and panels, and (the last two) several chunks by rows and by columns. */
+/** A single row, widths that no word and no block divides, edges of tiles and panels, and (the last two) several chunks by rows and by columns. */
 const shapes: ReadonlyArray<Shape> = [
   [1, 1, 1, 1],
+  [1, 77, 45, 3],
+  [1, 128, 70, 4],
   [2, 3, 5, 1],
   [3, 12, 12, 2],
   [5, 7, 13, 3],
@@ -35,7 +37,7 @@ const shapes: ReadonlyArray<Shape> = [
 const LONG: Shape = [300, 3000, 40, 4]
 
 /** Small ones only, where the reference of the cpu backend would take long. */
-const quick = shapes.slice(0, 6)
+const quick = shapes.slice(0, 8)
 
 const packings = Object.keys(PER_WORD) as ReadonlyArray<Packing>
 
@@ -149,7 +151,7 @@ describe.skipIf(!webgpu.exists)("on a GPU", () => {
     () =>
       onWebgpu(async () => {
         // one that a small program computes, and one that the others do
-        for (const shape of [quick[4]!, quick[5]!])
+        for (const shape of [quick[6]!, quick[7]!])
           for (const packing of packings) {
             const layer = layerOf(shape, packing)
             const whole = dequantized(layer.W)

@@ -13,9 +13,11 @@ import {
   describeCausal,
   folderSource,
   loadCausal,
-  logitsOf
+  logitsOf,
+  tablesOf
 } from "../../../../src/models/causal/index.ts"
 import { type PackedHostMatrix, type Packing, packMatrix } from "../../../../src/numbers/index.ts"
+import { bytesOfWeights } from "../../../../src/plan/index.ts"
 import { valueAndGradients } from "../../../../src/tensors/gradients.ts"
 import { describeOn } from "../../../backends.ts"
 import { dequantizedOnHost } from "../../tensors/dequantized-on-host.ts"
@@ -94,6 +96,24 @@ describeOn("wasm", () => {
         const [expected, actual] = [yield* computed(whole), yield* computed(held)]
         expect(expected.length).toBe(2 + 28)
         expect(actual).toEqual(expected)
+      })
+    ))
+
+  test("the device holds as many bytes as the estimate of memory says", () =>
+    runScoped(
+      Effect.gen(function* () {
+        for (const weights of ["f32", "q8", "q4"] as const) {
+          const source = yield* folderSource(folderOf("llama"))
+          const description = yield* describeCausal(source)
+          const before = tf.memory().numBytes
+          const { decoder, sites, parameters } = yield* loadCausal(source, description, {
+            tokenizer: noTokenizer,
+            weights
+          })
+          const frozen = parameters.reduce((sum, { shape }) => sum + shape.reduce((size, n) => size * n, 1), 0)
+          const tables = tablesOf(decoder).map(() => ({ out: decoder.vocabularySize, in: decoder.hiddenSize }))
+          expect(bytesOfWeights(weights, sites, frozen, tables)).toBe(tf.memory().numBytes - before)
+        }
       })
     ))
 
