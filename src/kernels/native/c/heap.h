@@ -37,6 +37,8 @@
 #define ARGUMENTS(Type) const Type *args = (const Type *)(heap + at)
 /** Floats at a byte address. */
 #define FLOATS(address) ((float *)(heap + (address)))
+/** Likewise, of a multiple of 8. */
+#define DOUBLES(address) ((double *)(heap + (address)))
 
 #define INLINE static inline __attribute__((always_inline))
 

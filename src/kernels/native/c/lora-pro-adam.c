@@ -6,6 +6,7 @@
  */
 #include "expressions.h"
 #include "lora-pro.h"
+#include "stream.h"
 
 /** The fields of a pair come first. */
 INLINE const LoraProEntry *pair_of(const LoraProAdamEntry *one) { return (const LoraProEntry *)one; }
@@ -27,8 +28,9 @@ KERNEL(loraProAdamOpen) {
   }
 }
 
-/** u for some rows of g̃, `rows` ≤ COLUMNS of them, as panels. */
-static void adam_rows(uint8_t *heap, const LoraProAdam *args, const LoraProAdamEntry *one, int32_t row, int32_t rows, float *u) {
+/** u for some rows of g̃, `rows` ≤ COLUMNS of them, as panels. Their moments, which the next step reads, go by two rows at `moments`. */
+static void adam_rows(uint8_t *heap, const LoraProAdam *args, const LoraProAdamEntry *one, int32_t row, int32_t rows, float *u,
+                      float *moments) {
   const int32_t r = one->r, inputs = one->inputs, outputs = one->outputs;
   const int32_t tiles = (rows + ROWS - 1) / ROWS;
   for (int32_t j = 0; j < inputs; j += COLUMNS)
@@ -38,13 +40,17 @@ static void adam_rows(uint8_t *heap, const LoraProAdam *args, const LoraProAdamE
                       .step = COLUMNS, .k = 2 * r, .c = u + (size_t)j * rows + first * COLUMNS, .ldc = COLUMNS, .width = COLUMNS};
       run_tile(next - first, 0, &t);
     }
-  for (int32_t i = 0; i < rows; i++)
+  float *first = moments, *second = moments + inputs;
+  for (int32_t i = 0; i < rows; i++) {
+    const size_t at = (size_t)(row + i) * inputs;
     for (int32_t j = 0; j < inputs; j += COLUMNS) {
-      const size_t at = (size_t)(row + i) * inputs + j;
       float *g = u + (size_t)j * rows + i * COLUMNS;
-      adam_span(g, FLOATS(one->M) + at, FLOATS(one->V) + at, g, FLOATS(one->nextM) + at, FLOATS(one->nextV) + at,
-                least(COLUMNS, inputs - j), args->b1, args->b2, args->c, args->e);
+      adam_span(g, FLOATS(one->M) + at + j, FLOATS(one->V) + at + j, g, first + j, second + j, least(COLUMNS, inputs - j), args->b1,
+                args->b2, args->c, args->e);
     }
+    stream(first, inputs, FLOATS(one->nextM) + at);
+    stream(second, inputs, FLOATS(one->nextV) + at);
+  }
 }
 
 static void move(uint8_t *heap, const LoraProAdam *args, const LoraProAdamEntry *one, int32_t part, float *scratch) {
@@ -55,7 +61,7 @@ static void move(uint8_t *heap, const LoraProAdam *args, const LoraProAdamEntry 
   const int32_t from = part * one->perPart, to = least(from + one->perPart, outputs);
   for (int32_t row = from; row < to; row += COLUMNS) {
     const int32_t rows = least(COLUMNS, to - row);
-    adam_rows(heap, args, one, row, rows, u);
+    adam_rows(heap, args, one, row, rows, u, turned);
     multiply(r, inputs, rows, 1, (Side){FLOATS(one->left) + row, outputs, 1}, u, sum, inputs, row == from ? FROM_ZERO : FROM_THERE);
     for (int32_t j = 0; j < inputs; j += COLUMNS)
       pack_rows(u + (size_t)j * rows, COLUMNS, least(COLUMNS, inputs - j), rows, turned + (size_t)j * COLUMNS);
@@ -76,6 +82,7 @@ KERNEL(loraProAdamMove) {
       move(heap, args, one, part, FLOATS(scratch_at));
     before += parts;
   }
+  end_of_stream();
 }
 
 KERNEL(loraProAdamClose) {

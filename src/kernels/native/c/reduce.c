@@ -1,0 +1,65 @@
+/** Sums in float64; arguments and equations as in `../../wasm/assembly/reduce.ts` and `norms.ts`. */
+#include "columns.h"
+#include "declared.h"
+#include "lists.h"
+
+/** Σ x, or Σ x²: in two chains of each half, since one would wait for each of its additions. */
+INLINE double sum_of(const float *x, int32_t count, int squared) {
+  dvec a[2] = {}, b[2] = {};
+  int32_t i = 0;
+#define ADD(sums, x)                                                                                                    \
+  do {                                                                                                                  \
+    const vec v = x;                                                                                                    \
+    const dvec l = low(v), h = high(v);                                                                                 \
+    sums[0] += squared ? l * l : l;                                                                                     \
+    sums[1] += squared ? h * h : h;                                                                                     \
+  } while (0)
+  for (; i + 2 * W <= count; i += 2 * W) {
+    ADD(a, load(x + i));
+    ADD(b, load(x + i + W));
+  }
+  if (i + W <= count) {
+    ADD(a, load(x + i));
+    i += W;
+  }
+  if (i < count) ADD(b, load_part(x + i, count - i));
+#undef ADD
+  return total64(a[0] + b[0] + (a[1] + b[1]));
+}
+
+KERNEL(sumRows) {
+  ARGUMENTS(SumRows);
+  const int32_t reduced = args->reduced, block = args->block;
+  const float *x = FLOATS(args->x);
+  if (block != 0) {
+    const int32_t blocks = (reduced + block - 1) / block, at = chunk % blocks * block;
+    DOUBLES(args->parts)[chunk] = sum_of(x + (size_t)(chunk / blocks) * reduced + at, least(block, reduced - at), 0);
+    return;
+  }
+  const int32_t first = chunk * args->perChunk, last = least(first + args->perChunk, args->outer);
+  for (int32_t o = first; o < last; o++) FLOATS(args->out)[o] = sum_of(x + (size_t)o * reduced, reduced, 0) / args->divisor;
+}
+
+KERNEL(sumColumns) {
+  ARGUMENTS(SumColumns);
+  const int32_t inner = args->inner, per_outer = (inner + args->perChunk - 1) / args->perChunk;
+  const size_t outer = chunk / per_outer, offset = outer * inner * args->reduced;
+  const int32_t first = chunk % per_outer * args->perChunk, last = least(first + args->perChunk, inner);
+  const float *x = FLOATS(args->x) + offset, *y = FLOATS(args->y) + offset;
+  float *out = FLOATS(args->out) + outer * inner;
+  if (args->y == 0) column_sums(x, 0, 0, inner, args->reduced, first, last, args->divisor, out);
+  else column_sums(x, y, 0, inner, args->reduced, first, last, args->divisor, out);
+}
+
+KERNEL(squaresOfBlocks) {
+  ARGUMENTS(SquaresOfBlocks);
+  const int32_t first = chunk * args->perChunk, end = first + args->perChunk;
+  int32_t before = 0;
+  for (int32_t i = 0; i < args->entries; i++) {
+    const SquaresOfBlocksEntry *one = entries_of_SquaresOfBlocks(args) + i;
+    const int32_t blocks = blocks_of(one->size);
+    for (int32_t b = most(first - before, 0); b < least(end - before, blocks); b++)
+      DOUBLES(args->parts)[before + b] = sum_of(FLOATS(one->x) + b * BLOCK, least(BLOCK, one->size - b * BLOCK), 1);
+    before += blocks;
+  }
+}
