@@ -22,7 +22,7 @@ interface Deno {
   readonly permissions: { querySync(of: object): { readonly state: string } }
 }
 
-/** What keeps this process from opening a library, before one is looked for: a clause and its remedy. */
+/** What keeps this process from opening a library, whichever it is: a clause and its remedy. */
 const obstacle = (): readonly [reason: string, remedy: string] | undefined => {
   const { Deno: deno } = globalThis as { readonly Deno?: Deno }
   if (deno !== undefined) {
@@ -37,8 +37,8 @@ const obstacle = (): readonly [reason: string, remedy: string] | undefined => {
     : undefined
 }
 
-/** What the probe answers, in a process of its own. Never rejects. */
-const asked = (file: string): Promise<{ readonly instructions?: string; readonly reason?: string }> =>
+/** What the probe says of a library, in a process of its own. Never rejects. */
+export const probe = (file: string): Promise<{ readonly instructions?: string; readonly reason?: string }> =>
   new Promise((resolve) => {
     const script = fileURLToPath(PROBE)
     const args = "Deno" in globalThis ? ["run", "--no-prompt", "--allow-all", script, file] : [script, file]
@@ -67,16 +67,16 @@ const failure = (reason: string, remedy: string) =>
 const REMEDY = "the wasm device works everywhere (--device wasm)"
 
 /** The file of the library that this process may open, tried in another one. Fails where there is none, and where it does not compute. */
-const look = Effect.gen(function* () {
+const tried = Effect.gen(function* () {
   const [reason, remedy] = obstacle() ?? []
   if (reason !== undefined) return yield* failure(reason, remedy || REMEDY)
   const url = libraryFile()
   if (url.protocol !== "file:" || !existsSync(url))
     return yield* failure(`there is no library for ${process.platform} on ${process.arch}`, REMEDY)
   const file = fileURLToPath(url)
-  const answer = yield* Effect.promise(() => asked(file))
+  const answer = yield* Effect.promise(() => probe(file))
   return answer.reason === undefined ? file : yield* failure(`${file}: ${answer.reason}`, REMEDY)
 })
 
 /** Once a process. */
-export const nativeLibrary: Effect.Effect<string, DeviceError> = Effect.runSync(Effect.cached(look))
+export const nativeLibrary: Effect.Effect<string, DeviceError> = Effect.runSync(Effect.cached(tried))

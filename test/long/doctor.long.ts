@@ -5,7 +5,7 @@ import { bun } from "../../src/device/bun.ts"
 import { DeviceError } from "../../src/device/device-error.ts"
 import { type Diagnosis, diagnose, diagnosisText } from "../../src/doctor/index.ts"
 import { cli, repository, run, TIMEOUT } from "../e2e/fixtures.ts"
-import { runtimes, webgpu } from "../runtime/runtimes.ts"
+import { hasNative, runtimes, webgpu } from "../runtime/runtimes.ts"
 
 const doctor = async (command: ReadonlyArray<string>, args: ReadonlyArray<string>, env?: Record<string, string>) => {
   const { code, stdout, stderr } = await run([...command, cli, "doctor", ...args], {
@@ -34,7 +34,7 @@ for (const { name, command } of runtimes) {
         expect(wasm!.stepsPerSecond).toBeGreaterThan(0.05)
         expect(wasm!.threads).toBeGreaterThan(0)
         // no device is measured twice, and none that is not there
-        expect(diagnosis.measured).toHaveLength(webgpu.exists ? 2 : 1)
+        expect(diagnosis.measured).toHaveLength(1 + Number(webgpu.exists) + Number(hasNative))
         if (webgpu.exists) {
           expect(gpu!.gflops).toBeGreaterThan(0.01)
           expect(gpu!.stepsPerSecond).toBeGreaterThan(0.01)
@@ -47,7 +47,7 @@ for (const { name, command } of runtimes) {
           expect(diagnosis.auto.because).toMatch(/^the only GPU adapter, .+, is emulated on the CPU/)
           expect(diagnosis.problems.map(({ problem }) => problem).join()).toContain("no hardware GPU")
         }
-        expect(diagnosis.auto.device).toBe(webgpu.hardware ? "webgpu" : "wasm")
+        expect(diagnosis.auto.device).toBe(webgpu.hardware ? "webgpu" : hasNative ? "native" : "wasm")
         for (const { remedy } of diagnosis.problems) expect(remedy).not.toBe("")
       },
       TIMEOUT

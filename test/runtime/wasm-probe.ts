@@ -1,14 +1,17 @@
 /**
  * Run in a process of its own, by Bun or Deno: opens wasm with the threads of argument 1, computes products of every kind with
  * their gradients, prints a digest of all bits, closes the device and leaves the rest to the event loop: a process that ends
- * has no worker left. Argument 2: "fused" allows fused multiply-adds. Arguments 3 and 4: another worker script, and its time to
+ * has no worker left. Argument 2: "fused" allows fused multiply-adds, "native" takes
+ * the machine code of this platform. Arguments 3 and 4: another worker script, and its time to
  * start in ms.
  */
 import { createHash } from "node:crypto"
 import process from "node:process"
+import { fileURLToPath } from "node:url"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { openWasm } from "../../src/device/wasm.ts"
+import { libraryFile } from "../../src/kernels/wasm/index.ts"
 import { random, tensorOf } from "../src/device/on-wasm.ts"
 
 const [threads = "1", kernels = "plain", workerScript, startTimeout] = process.argv.slice(2)
@@ -34,7 +37,8 @@ const results = (): Array<tf.Tensor> => {
 const program = Effect.gen(function* () {
   const opened = yield* openWasm({
     threads: Number(threads),
-    deterministic: kernels === "plain",
+    deterministic: kernels !== "fused",
+    ...(kernels === "native" ? { native: fileURLToPath(libraryFile()) } : {}),
     ...(workerScript === undefined ? {} : { workerScript }),
     ...(startTimeout === undefined ? {} : { startTimeout: Number(startTimeout) })
   })
