@@ -97,7 +97,7 @@ export const describePlan = ({ words }: RunKind, resolved: ResolvedPlan): string
     ...(weights === undefined ? [] : [`weights    ${weights}`]),
     `steps      ${number(steps)} of ${training.batchSize * training.accumulate} rows`,
     `memory     about ${megabytes(memory.total)}: weights ${megabytes(memory.weights)}, trained ${megabytes(memory.trainable)}, activations ${megabytes(memory.activations)} at most, a checkpoint ${megabytes(memory.checkpoint)}${memory.kept === 0 ? "" : `, kept rows ${megabytes(memory.kept)}`}`,
-    ...(prefix === null ? [] : [`prefix     ${prefixText(prefix)} (not on webgpu)`]),
+    ...(prefix === null ? [] : [`prefix     ${prefixText(prefix)} (on wasm and native)`]),
     ...(lengths === undefined ? [] : [`lengths    ${lengths}`]),
     "",
     table(data.describe().map((split) => [split.split, `${number(split.rows)} rows`, words.rows(split)])),

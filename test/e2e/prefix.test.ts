@@ -110,7 +110,7 @@ test("validate says what is kept, and its memory has it", async () => {
   expect(prefix!.wanted).toBe(Math.ceil(1.1 * 4 * 32 * lengths.mean * (plan.data.splits.train.rows + 10)))
   expect(memory.kept).toBe(prefix!.bytes)
   expect(memory.total).toBeGreaterThan(memory.weights + memory.trainable + memory.activations + memory.kept)
-  expect(describePlan(kind, plan)).toMatch(new RegExp(`prefix     ${said.source} \\(not on webgpu\\)`))
+  expect(describePlan(kind, plan)).toMatch(new RegExp(`prefix     ${said.source} \\(on wasm and native\\)`))
   expect(planJson(kind, plan)).toMatchObject({ prefix })
   const half = Math.floor(prefix!.wanted / 2)
   setLimits({ "prefix-bytes": half })
