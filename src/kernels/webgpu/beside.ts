@@ -88,8 +88,20 @@ fn kernel(group: u32, local: u32) {
 
 const hasBarriers = ({ body }: Program): boolean => body.includes("workgroupBarrier")
 
+/** Bytes of workgroup memory that every WebGPU implementation grants. */
+const MOST_WORKGROUP_BYTES = 16384
+const BYTES: Readonly<Record<string, number>> = { f32: 4, u32: 4, vec2f: 8, vec4f: 16 }
+
+/** Of the arrays that a body has in workgroup memory; of an element that is not known here, too many. */
+const workgroupBytes = ({ body }: Program): number =>
+  [...body.matchAll(/var<workgroup>[^;]*array<(\w+),\s*(\d+)>/g)].reduce(
+    (sum, [, element, count]) => sum + (BYTES[element!] ?? MOST_WORKGROUP_BYTES) * Number(count),
+    0
+  )
+
 const canMerge = (first: Program, second: Program, shared: Shared): boolean => {
   const buffers = Object.keys(first.buffers).length + Object.keys(second.buffers).length - Object.keys(shared).length
+  if (workgroupBytes(first) + workgroupBytes(second) > MOST_WORKGROUP_BYTES) return false
   const smaller = first.workgroup < second.workgroup ? first : second
   return buffers <= MOST_BUFFERS && (first.workgroup === second.workgroup || !hasBarriers(smaller))
 }
