@@ -53,13 +53,13 @@ export const TrainingSection = Schema.Struct({
   threads: Schema.Union([Schema.Literal("auto"), count(1, "Threads.")])
     .annotate({
       expected: '"auto" or an integer of at least 1',
-      description: 'Threads of the wasm backend; "auto": one per core. Results do not depend on it.'
+      description: 'Threads of native and wasm; "auto": one per core. Results do not depend on it.'
     })
     .pipe(withDefault("auto")),
   deterministic: Schema.Boolean.annotate({
     expected: "true or false",
     description:
-      "true: the same adapter, bit for bit, from the same plan, on wasm in every engine and on every machine. false lets wasm fuse multiply-adds where the engine can: faster in some, with other last bits."
+      "true: the same adapter, bit for bit, from the same plan, on wasm in every engine and on every machine, on native on every processor of the same instructions. false lets wasm fuse multiply-adds where the engine can: faster in some, with other last bits."
   }).pipe(withDefault(true))
 }).annotate({
   title: "Training",

@@ -243,6 +243,10 @@ const planListing = ({ plan }: RunRecord): Html => html`<section><h2>Plan</h2>
 export const shellWord = (word: string): string =>
   /^[\w@%+=:,./-]+$/.test(word) && !word.startsWith("-") ? word : `'${word.replaceAll("'", `'\\''`)}'`
 
+/** What else must be the same for the same bits. */
+const sameBits = ({ instructions }: RunRecord["run"]["device"], fused: boolean): string =>
+  instructions !== undefined ? ` on a processor with ${instructions}` : fused ? " on the same runtime" : ""
+
 const reproduction = ({ run, plan }: RunRecord, { next }: ReportedKind): Html => {
   const { directory, device } = run
   const backend = typeof device["backend"] === "string" ? device["backend"] : "auto"
@@ -254,8 +258,8 @@ const reproduction = ({ run, plan }: RunRecord, { next }: ReportedKind): Html =>
   ]
   const fused = (plan["training"] as { deterministic?: unknown } | undefined)?.deterministic === false
   const again =
-    backend === "wasm"
-      ? `On wasm, with the same versions${fused ? " on the same runtime" : ""}, the adapter comes out the same bit for bit, whatever the number of threads.`
+    backend === "wasm" || backend === "native"
+      ? `On ${backend}, with the same versions${sameBits(device, fused)}, the adapter comes out the same bit for bit, whatever the number of threads.`
       : `On ${backend} sums may be taken in another order, so numbers come out close, not bit for bit.`
   return html`<section><h2>Reproduce</h2>
 <p>The plan of this run trains it again, from the folder it was started in (seed ${JSON.stringify(plan["seed"] ?? null)}). ${again}</p>
