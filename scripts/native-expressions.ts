@@ -8,7 +8,7 @@
  * All of a place is read before any of it is written: what is written may lie where something read lies.
  */
 import { type ColumnKernel, type ExpressionKernel, labelOf, type Reads } from "../src/kernels/expression/declared.ts"
-import { type Expression, filled } from "../src/kernels/expression/expression.ts"
+import { type Expression, filled, type Operation } from "../src/kernels/expression/expression.ts"
 import { type Pass, perNumber } from "../src/kernels/expression/rows.ts"
 import {
   indented,
@@ -33,6 +33,27 @@ const SCALARS = { f32: "float", u32: "uint32_t", f64: "double" } as const
 const splat = (type: Expression["type"], value: string): string =>
   ({ f32: `splat(${value})`, u32: `splat_word(${value})`, f64: value, bool: value })[type]
 
+/** Operations that C does not write as WGSL does, by what they are in AssemblyScript. */
+const IN_C: Readonly<Record<string, string>> = {
+  "f32x4.abs($0)": "magnitude($0)",
+  "f32x4.sqrt($0)": "root($0)",
+  "f32x4.pmax($0, f32x4.splat(0))": "pmax($0, splat(0))",
+  "exp($0)": "exponential($0)",
+  "f32x4.sub(f32x4.splat(1), $0)": "(splat(1) - $0)",
+  "v128.and($1, $0)": "select(splat(0), $1, $0)",
+  // what is said to a compiler of WGSL alone
+  $0: "$0",
+  "v128.xor($0, i32x4.shr_u($0, 16))": "($0 ^ ($0 >> 16))",
+  "<f64>f32x4.extract_lane($0, 0)": "((double)($0)[0])",
+  "f32x4.splat(<f32>($0))": "splat((float)$0)",
+  "max<f64>($0, 0)": "($0 < 0 ? 0 : $0)",
+  "Math.sqrt($0)": "__builtin_sqrt($0)"
+}
+
+/** An operation, or of a sum over a row its term. */
+const inC = ({ forms }: Operation, operands: ReadonlyArray<string>): string =>
+  filled(IN_C[forms.assembly] ?? forms.wgsl, operands)
+
 const language: Language = {
   leaves: {
     constant: ({ type, value }) =>
@@ -45,7 +66,7 @@ const language: Language = {
     buffer: ({ name }) => name!,
     column: ({ name }) => name!
   },
-  form: ({ forms }, operands) => filled(forms.c, operands),
+  form: inC,
   constant: ({ type }, name, value) => `const ${TYPES[type]} ${name} = ${value};`
 }
 
@@ -124,7 +145,7 @@ const overLists = (own: ExpressionKernel): string =>
 /** Sums in float32, in two chains: one would wait for each of its additions. */
 const narrowPass = (names: Names, pass: Pass): ReadonlyArray<string> => {
   const { sums } = pass
-  const term = (sum: (typeof sums)[number]) => filled(sum.forms.c, names.all(sum.operands))
+  const term = (sum: (typeof sums)[number]) => inC(sum, names.all(sum.operands))
   const lines = (memory: Memory, chain: string, of: (term: string) => string) => [
     ...passLines(names, pass, memory),
     ...sums.map((sum) => `${names.of(sum)}${chain} += ${of(term(sum))};`)

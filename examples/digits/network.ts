@@ -6,7 +6,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import * as tf from "@tensorflow/tfjs"
 import type { Models, Training } from "../../src/index.ts"
-import { toFloat16 } from "../../src/numbers/packing.ts"
+import { toFloat16 } from "../../src/numbers/halves.ts"
 
 const folder = new URL("../models/digits/", import.meta.url)
 

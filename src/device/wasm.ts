@@ -9,6 +9,7 @@ import { Worker } from "node:worker_threads"
 import { BackendWasm } from "@tensorflow/tfjs-backend-wasm"
 import { messageOf } from "../boundary/index.ts"
 import {
+  heapOf,
   installWasmEngine,
   installWasmKernels,
   kernelModuleFor,
@@ -125,7 +126,7 @@ const openModule = async (wasm: WasmModule, threads: number, options: WasmOption
   const memory = memoryOf(wasm)
   collectGarbage(own, memory)
   const library = options.native === undefined ? undefined : openLibrary(options.native)
-  const started = await startEngine(own, module, memory, threads, pool, library)
+  const started = await startEngine(own, module, memory, threads, pool, library && heapOf(library, memory))
   await useBackend("wasm", backend) // sets up the stock kernels, which ours call
   const uninstallKernels = installWasmKernels()
   const uninstallEngine = installWasmEngine(own, started)

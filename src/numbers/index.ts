@@ -1,8 +1,8 @@
 /** Numbers on the host, without tfjs: seeded random streams, half precision, and weights packed into fewer bits. */
+export { fromBfloat16, fromFloat16, toFloat16 } from "./halves.ts"
+export { packMatrix, type Unstorable } from "./pack-matrix.ts"
 export {
   BLOCK,
-  fromBfloat16,
-  fromFloat16,
   KEPT,
   KEPT_TABLES,
   LARGEST_HALF,
@@ -13,10 +13,7 @@ export {
   type Packing,
   PER_WORD,
   packedBytes,
-  packMatrix,
   TABLES,
-  toFloat16,
-  type Unstorable,
   wordsOfRow
 } from "./packing.ts"
 export { gaussian, type Random, type RandomState, randomStream, xoshiro128 } from "./random.ts"

@@ -8,7 +8,7 @@ export {
   isPacked,
   type PackedMatrix,
   tensorsOfMatrix,
-  uploadPacked
+  unpacked
 } from "./packed-matrix.ts"
 export { DeviceReadError, isHostResident, readTensor } from "./read.ts"
 export type {
@@ -38,3 +38,4 @@ export {
   withFrozen,
   withTensors
 } from "./trainable.ts"
+export { uploadPacked } from "./upload-packed.ts"

@@ -1,7 +1,6 @@
 /** A frozen weight in fewer bits on the device; `src/numbers` says how its words are laid out. */
 import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
-import * as tf from "@tensorflow/tfjs-core"
-import type { MatrixShape, PackedHostMatrix, Packing } from "../numbers/index.ts"
+import type { MatrixShape, Packing } from "../numbers/index.ts"
 
 export interface PackedMatrix {
   readonly packing: Packing
@@ -19,10 +18,18 @@ export const isPacked = (W: FrozenMatrix): W is PackedMatrix => "packing" in W
 export const tensorsOfMatrix = (W: FrozenMatrix): ReadonlyArray<Tensor> =>
   isPacked(W) ? [W.words, ...(W.scales === null ? [] : [W.scales])] : [W]
 
-/** Uploads a packed matrix. The caller owns its tensors. */
-export const uploadPacked = ({ packing, words, scales, shape }: PackedHostMatrix): PackedMatrix => ({
-  packing,
-  words: tf.tensor2d(words, [shape[0], words.length / shape[0]], "int32"),
-  scales: scales === null ? null : tf.tensor1d(scales),
-  shape
-})
+/** W [out, columns] in float32 from a packed one, in ops of tfjs. `scales` is there where rows have them. */
+export type Unpack = (words: Tensor, scales: Tensor, packing: Packing, columns: number) => Tensor
+
+let unpack: Unpack | undefined
+
+/** For what uploads packed matrices, so that a page that has none does without it. */
+export const provideUnpack = (provided: Unpack): void => {
+  unpack = provided
+}
+
+/** For references of kernels that read a packed matrix. */
+export const unpacked: Unpack = (...packed) => {
+  if (unpack === undefined) throw new Error("a packed matrix that `uploadPacked` has not made")
+  return unpack(...packed)
+}

@@ -2,8 +2,9 @@
  * Arithmetic on one number of each tensor, written once: `evaluate.ts` computes it with tfjs ops, the assembly script prints it as
  * AssemblyScript (four numbers at a time), the native script as C and `webgpu/expression.ts` as WGSL.
  *
- * An operation is one line with its forms; that in C is WGSL's unless it says otherwise. What it rounds, it rounds once in each of them, in the order in which an expression is
- * written down: wasm has the bits of the reference wherever an operation is exact to a rounding.
+ * An operation is one line with its forms. That in C is WGSL's or stands with the native script, since a page has no use for it. What an
+ * operation rounds, it rounds once in each of them, in the order in which an expression is written down: wasm has the bits of the
+ * reference wherever an operation is exact to a rounding.
  */
 import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
@@ -27,7 +28,6 @@ export interface Evaluated {
 interface Forms<T extends ExpressionType> {
   readonly assembly: string
   readonly wgsl: string
-  readonly c: string
   reference(operands: ReadonlyArray<Evaluated[ExpressionType]>, size: Size): Evaluated[T]
 }
 
@@ -78,23 +78,18 @@ type Operands<T extends ReadonlyArray<ExpressionType>> = {
 }
 type EvaluatedAll<T extends ReadonlyArray<ExpressionType>> = { readonly [K in keyof T]: Evaluated[T[K]] }
 
-/** One text where WGSL and C write it alike. */
-type Written = string | { readonly wgsl: string; readonly c: string }
-
-const written = (text: Written) => (typeof text === "string" ? { wgsl: text, c: text } : text)
-
 const operation =
   <const T extends ReadonlyArray<ExpressionType>, G extends ExpressionType>(
     takes: T,
     type: G,
     assembly: string,
-    text: Written,
+    wgsl: string,
     reference: (operands: EvaluatedAll<T>, size: Size) => Evaluated[G]
   ) =>
   (...operands: Operands<T>): Operation<G> => ({
     type,
     operands: operands.map((own, i) => (typeof own === "number" ? constant(takes[i] as NumberType, own) : own)),
-    forms: { assembly, ...written(text), reference: (values, size) => reference(values as EvaluatedAll<T>, size) }
+    forms: { assembly, wgsl, reference: (values, size) => reference(values as EvaluatedAll<T>, size) }
   })
 
 /** As `operation`; in WGSL and C it is the term, of which a sum is made. */
@@ -137,18 +132,12 @@ export const madd = operation(["f32", "f32", "f32"], "f32", "madd($0, $1, $2)", 
   return sum
 })
 export const neg = operation(one, "f32", "f32x4.neg($0)", "(-$0)", ([a]) => tf.neg(a))
-export const abs = operation(one, "f32", "f32x4.abs($0)", { wgsl: "abs($0)", c: "magnitude($0)" }, ([a]) => tf.abs(a))
-export const sqrt = operation(one, "f32", "f32x4.sqrt($0)", { wgsl: "sqrt($0)", c: "root($0)" }, ([a]) => tf.sqrt(a))
+export const abs = operation(one, "f32", "f32x4.abs($0)", "abs($0)", ([a]) => tf.abs(a))
+export const sqrt = operation(one, "f32", "f32x4.sqrt($0)", "sqrt($0)", ([a]) => tf.sqrt(a))
 /** max(a, 0), and NaN for NaN. */
-export const relu = operation(
-  one,
-  "f32",
-  "f32x4.pmax($0, f32x4.splat(0))",
-  { wgsl: "max($0, V(0.0))", c: "pmax($0, splat(0))" },
-  ([a]) => tf.relu(a)
-)
+export const relu = operation(one, "f32", "f32x4.pmax($0, f32x4.splat(0))", "max($0, V(0.0))", ([a]) => tf.relu(a))
 /** WGSL's may be anything for what is not finite, and for what overflows. */
-export const exp = operation(one, "f32", "exp($0)", { wgsl: "exp($0)", c: "exponential($0)" }, ([a]) => tf.exp(a))
+export const exp = operation(one, "f32", "exp($0)", "exp($0)", ([a]) => tf.exp(a))
 /** 1/(1 + exp(−a)) */
 export const sigmoid = operation(
   one,
@@ -159,13 +148,7 @@ export const sigmoid = operation(
 )
 
 /** 1 − σ(b) where a = σ(b); WGSL's exponential leaves too few digits of the difference. */
-export const restOf = operation(
-  two,
-  "f32",
-  "f32x4.sub(f32x4.splat(1), $0)",
-  { wgsl: "sigmoid(-$1)", c: "(splat(1) - $0)" },
-  ([a]) => tf.sub(1, a)
-)
+export const restOf = operation(two, "f32", "f32x4.sub(f32x4.splat(1), $0)", "sigmoid(-$1)", ([a]) => tf.sub(1, a))
 
 export const greater = operation(two, "bool", "f32x4.gt($0, $1)", "($0 > $1)", ([a, b]) => tf.greater(a, b))
 export const less = operation(two, "bool", "f32x4.lt($0, $1)", "($0 < $1)", ([a, b]) => tf.less(a, b))
@@ -182,12 +165,8 @@ export const select = operation(
   ([condition, a, b]) => tf.where(condition, a, b)
 )
 /** a where the condition holds, else 0. */
-export const where = operation(
-  ["bool", "f32"],
-  "f32",
-  "v128.and($1, $0)",
-  { wgsl: "select(V(0.0), $1, $0)", c: "select(splat(0), $1, $0)" },
-  ([condition, a]) => tf.where(condition, a, 0)
+export const where = operation(["bool", "f32"], "f32", "v128.and($1, $0)", "select(V(0.0), $1, $0)", ([condition, a]) =>
+  tf.where(condition, a, 0)
 )
 
 /**
@@ -195,15 +174,15 @@ export const where = operation(
  * arithmetic gives the same by itself, and these are their first operand.
  */
 /** a, held between −b and b, beyond which it changes no result. */
-export const held = operation(two, "f32", "$0", { wgsl: "clamp($0, -$1, $1)", c: "$0" }, kept)
+export const held = operation(two, "f32", "$0", "clamp($0, -$1, $1)", kept)
 /** a, which is NaN where b is not finite. */
-export const orNaN = operation(two, "f32", "$0", { wgsl: "select(V(notANumber()), $0, finite($1))", c: "$0" }, kept)
+export const orNaN = operation(two, "f32", "$0", "select(V(notANumber()), $0, finite($1))", kept)
 /** a, which is ∞ where b is, and NaN where b is −∞ or NaN. */
 export const orInfinity = operation(
   two,
   "f32",
   "$0",
-  { wgsl: "select(select(V(notANumber()), $1, infinite($1)), $0, finite($1))", c: "$0" },
+  "select(select(V(notANumber()), $1, infinite($1)), $0, finite($1))",
   kept
 )
 
@@ -233,7 +212,7 @@ export const folded = operation(
   ["u32"],
   "u32",
   "v128.xor($0, i32x4.shr_u($0, 16))",
-  { wgsl: "($0 ^ ($0 >> U(16u)))", c: "($0 ^ ($0 >> 16))" },
+  "($0 ^ ($0 >> U(16u)))",
   ([a]) =>
     (i) =>
       a(i) ^ (a(i) >>> 16)
@@ -261,25 +240,17 @@ export const keptIn = (output: string, a: Expression<"f32">): Operation<"f32"> =
 })
 
 /** A number that a row has once, as float64 and back. */
-export const widened = operation(
-  one,
-  "f64",
-  "<f64>f32x4.extract_lane($0, 0)",
-  { wgsl: "$0", c: "((double)($0)[0])" },
-  kept
-)
-export const rounded = operation(wide, "f32", "f32x4.splat(<f32>($0))", { wgsl: "$0", c: "splat((float)$0)" }, kept)
+export const widened = operation(one, "f64", "<f64>f32x4.extract_lane($0, 0)", "$0", kept)
+export const rounded = operation(wide, "f32", "f32x4.splat(<f32>($0))", "$0", kept)
 /** a, and 0 where a float64 is a float32: for a correction that is smaller than a float32's rounding. */
-export const only64 = operation(wide, "f64", "$0", { wgsl: "V(0.0)", c: "$0" }, () => 0)
+export const only64 = operation(wide, "f64", "$0", "V(0.0)", () => 0)
 export const add64 = operation(wideTwo, "f64", "($0 + $1)", "($0 + $1)", ([a, b]) => tf.add(a, b))
 export const sub64 = operation(wideTwo, "f64", "($0 - $1)", "($0 - $1)", ([a, b]) => tf.sub(a, b))
 export const mul64 = operation(wideTwo, "f64", "($0 * $1)", "($0 * $1)", ([a, b]) => tf.mul(a, b))
 export const div64 = operation(wideTwo, "f64", "($0 / $1)", "($0 / $1)", ([a, b]) => tf.div(a, b))
 /** max(a, 0) of a difference with what is `only64`: without that it is not negative. */
-export const positive64 = operation(wide, "f64", "max<f64>($0, 0)", { wgsl: "$0", c: "($0 < 0 ? 0 : $0)" }, kept)
-export const sqrt64 = operation(wide, "f64", "Math.sqrt($0)", { wgsl: "sqrt($0)", c: "__builtin_sqrt($0)" }, ([a]) =>
-  tf.sqrt(a)
-)
+export const positive64 = operation(wide, "f64", "max<f64>($0, 0)", "$0", kept)
+export const sqrt64 = operation(wide, "f64", "Math.sqrt($0)", "sqrt($0)", ([a]) => tf.sqrt(a))
 
 /** Operations in an order in which each comes after its operands, and the leaves. */
 export interface Ordered {

@@ -1,4 +1,6 @@
-/** Native kernels in the place of a wasm module's, on its memory. What opens the library is `library.ts`; a page has none. */
+/** Native kernels in the place of a wasm module's, on its memory. What opens the library is `library.ts`; a page has neither. */
+import type { ProductCuts } from "../wasm/product-cuts.ts"
+import { NATIVE_CUTS } from "./product-cuts.ts"
 
 /** A kernel of the library: byte addresses within the heap at `heap`, which is a runtime's pointer. */
 export type NativeKernel = (heap: unknown, args: number, chunk: number, scratch: number) => void
@@ -16,36 +18,31 @@ export interface NativeLibrary {
 
 /** A wasm memory as the kernels of a library see it. */
 export interface Heap {
-  readonly library: NativeLibrary
+  readonly file: string
+  readonly cuts: ProductCuts
   pointer: unknown
   /** To be called when the memory has grown: it may lie elsewhere. */
   readonly moved: () => void
-}
-
-export const heapOf = (library: NativeLibrary, memory: WebAssembly.Memory): Heap => {
-  const { pointer, addressOf } = library
-  const heap: Heap = {
-    library,
-    pointer: undefined,
-    moved: () => {
-      heap.pointer = pointer(addressOf(memory.buffer))
-    }
-  }
-  heap.moved()
-  return heap
+  /** The kernels of a wasm module, with those of the library in the place of their namesakes. */
+  readonly inPlaceOf: (kernels: ReadonlyArray<WasmKernel>, names: ReadonlyArray<string>) => ReadonlyArray<WasmKernel>
 }
 
 type WasmKernel = (args: number, chunk: number, scratch: number) => void
 
-/** The kernels of a wasm module, with those of the library in the place of their namesakes. */
-export const withNative = (
-  kernels: ReadonlyArray<WasmKernel>,
-  names: ReadonlyArray<string>,
-  heap: Heap | undefined
-): ReadonlyArray<WasmKernel> =>
-  heap === undefined
-    ? kernels
-    : kernels.map((kernel, i) => {
-        const native = heap.library.kernels.get(names[i]!)
+export const heapOf = ({ file, kernels: own, pointer, addressOf }: NativeLibrary, memory: WebAssembly.Memory): Heap => {
+  const heap: Heap = {
+    file,
+    cuts: NATIVE_CUTS,
+    pointer: undefined,
+    moved: () => {
+      heap.pointer = pointer(addressOf(memory.buffer))
+    },
+    inPlaceOf: (kernels, names) =>
+      kernels.map((kernel, i) => {
+        const native = own.get(names[i]!)
         return native === undefined ? kernel : (args, chunk, scratch) => native(heap.pointer, args, chunk, scratch)
       })
+  }
+  heap.moved()
+  return heap
+}

@@ -8,6 +8,7 @@
  */
 import type { TensorInfo } from "@tensorflow/tfjs-core"
 import type { BuffersOf, BufferTypes, EntryOf, EntryTypes, Kernel, WordsOf, WordTypes } from "../declaration.ts"
+import type { ProductCuts } from "./product-cuts.ts"
 
 /** Argument words of one piece of work. */
 export const MOST_WORDS = 1016
@@ -27,11 +28,9 @@ export interface Work<E extends EntryTypes> {
   readonly scratch?: number
 }
 
-/** What computes the heavy kernels: the wasm module, or the native library on the same memory (`../native`). */
-export type Code = "wasm" | "native"
-
 export interface WasmEngine {
-  readonly code: Code
+  /** of matrix products, for the code that computes them: the wasm module, or the native library on the same memory (`../native`) */
+  readonly cuts: ProductCuts
   /** this thread and its workers */
   readonly threads: number
   /** Byte address of the first element. */

@@ -7,7 +7,7 @@
 import type { TensorInfo } from "@tensorflow/tfjs-core"
 import type { Packing } from "../../numbers/index.ts"
 import { declareKernel, optional, read, write } from "../declaration.ts"
-import type { Buffer, Code, WasmEngine } from "./engine.ts"
+import type { Buffer, WasmEngine } from "./engine.ts"
 
 export interface Matrix {
   /** bytes */
@@ -106,81 +106,7 @@ const kernelOf = <const Name extends Product["kind"]>(name: Name) =>
 
 export const KERNELS = { nt: kernelOf("nt"), nn: kernelOf("nn"), tn: kernelOf("tn") } as const
 
-/** How a product is cut into chunks, a function of its shape alone, never of the threads; and the scratch of a chunk, in bytes. */
-interface Cuts {
-  readonly chunk: (product: Product, matrices: number) => readonly [rows: number, columns: number]
-  readonly scratch: (product: Product, columns: number) => number
-}
-
 const ONE: Batch = { outer: 1, inner: 1, a: [0, 0], b: [0, 0], c: [0, 0] }
-
-/** Chunks of a product: enough to keep two to eight threads evenly busy. */
-const CHUNKS = 16
-
-const sizeOf = ({ m, n, k }: Product, matrices: number): number => m * n * k * matrices
-
-/** A `parts`-th of a length, rounded up to whole tiles. */
-const upTo = (length: number, parts: number, tile: number): number =>
-  Math.ceil(length / Math.max(1, parts) / tile) * tile
-
-/** Multiplications below which a second thread costs more than it saves. */
-const WORTH_SHARING = 1 << 16
-const PANEL = 12
-const BLOCK = 256
-
-/** Most rows of a chunk of `nt`, with floats and with a packed B. */
-const ROWS = 48
-const ROWS_OF_PACKED = 192
-/** of `nn` and `tn` */
-const ROWS_OF_PANEL = 512
-
-/**
- * `nt` takes few rows, which stay in a core's cache while B passes, but more where rows of B are dequantized for them; `nn` and `tn`
- * pack a panel of B for the rows of a chunk, which pays from some hundred rows on.
- */
-const WASM: Cuts = {
-  chunk: (product, matrices) => {
-    const { kind, m, n, packed } = product
-    if (matrices >= CHUNKS || sizeOf(product, matrices) < WORTH_SHARING) return [m, n]
-    const most = kind !== "nt" ? ROWS_OF_PANEL : packed === undefined ? ROWS : ROWS_OF_PACKED
-    const rows = upTo(m, Math.ceil(m / most), 3)
-    const columnChunks = Math.ceil(CHUNKS / (matrices * Math.ceil(m / rows)))
-    return [rows, upTo(n, columnChunks, kind !== "nt" ? PANEL : m === 1 ? 4 : 3)]
-  },
-  // a panel, or the rows of a packed B that are dequantized at a time
-  scratch: ({ kind, k, second, packed }) => {
-    if (kind === "nt") return packed === undefined ? 0 : 4 * 3 * k
-    const depth = kind === "nn" ? k + (second?.k ?? 0) : Math.min(k, BLOCK)
-    return depth === 0 ? 0 : 144 + 4 * PANEL * depth
-  }
-}
-
-/** Of `../native/c/product.c`: the widest panel and the highest tile of an instruction set, and the terms of a block. */
-const NATIVE_PANEL = 32
-const NATIVE_TILE = 12
-const DEPTH = 384
-/** Machine code is four times as fast. */
-const WORTH_SHARING_NATIVE = 1 << 18
-/** Rows for which B is packed once, and columns whose panels stay in the second cache. */
-const NATIVE_ROWS = 512
-const NATIVE_COLUMNS = 256
-/** Columns that no panel is packed for (`thin.h`), so that its rows are cut into many chunks. */
-const THIN = 8
-
-/** A chunk packs its columns of B: it takes as many rows as leave enough chunks. */
-const NATIVE: Cuts = {
-  chunk: (product, matrices) => {
-    const { m, n } = product
-    const shared = matrices < CHUNKS && sizeOf(product, matrices) >= WORTH_SHARING_NATIVE
-    const [rowChunks, tile] = n <= THIN ? [CHUNKS, NATIVE_PANEL] : [Math.ceil(m / NATIVE_ROWS), NATIVE_TILE]
-    const rows = shared ? upTo(m, rowChunks, tile) : m
-    const columnChunks = shared ? Math.ceil(CHUNKS / (matrices * Math.ceil(m / rows))) : 1
-    return [rows, Math.min(NATIVE_COLUMNS, upTo(n, columnChunks, NATIVE_PANEL))]
-  },
-  scratch: ({ k, second }, columns) => 4 * upTo(columns, 1, NATIVE_PANEL) * (Math.min(k, DEPTH) + (second?.k ?? 0))
-}
-
-const CUTS = { wasm: WASM, native: NATIVE } as const satisfies Record<Code, Cuts>
 
 /** Computes a product. Sizes must fit; an inner dimension of 0 leaves C at its start. */
 export const multiply = (engine: WasmEngine, product: Product): void => {
@@ -188,8 +114,7 @@ export const multiply = (engine: WasmEngine, product: Product): void => {
   const { outer, inner } = batch
   const matrices = outer * inner
   if (m === 0 || n === 0 || matrices === 0) return
-  const cuts = CUTS[engine.code]
-  const [rows, columns] = cuts.chunk(product, matrices)
+  const [rows, columns] = engine.cuts.chunk(product, matrices)
   const [from, bias] = start === "zero" ? [0, undefined] : start === "there" ? [2, undefined] : [1, start.bias]
   engine.run(
     KERNELS[kind],
@@ -203,7 +128,7 @@ export const multiply = (engine: WasmEngine, product: Product): void => {
     },
     {
       chunks: Math.ceil(m / rows) * Math.ceil(n / columns) * matrices,
-      scratch: cuts.scratch(product, columns)
+      scratch: engine.cuts.scratch(product, columns)
     }
   )
 }

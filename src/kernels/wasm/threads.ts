@@ -6,10 +6,11 @@
  * for a while before they sleep: a step is hundreds of pieces of work, microseconds apart.
  */
 import { layoutOf } from "../declaration.ts"
-import { heapOf, type NativeLibrary, withNative } from "../native/heap.ts"
+import type { Heap } from "../native/heap.ts"
 import { type ArgumentViews, writeArguments } from "./arguments.ts"
 import type { WasmBackend } from "./backend.ts"
 import { MOST_WORDS, provideWasmEngine, type WasmEngine } from "./engine.ts"
+import { WASM_CUTS } from "./product-cuts.ts"
 import * as Word from "./work.ts"
 
 /** The script of a thread (`worker.ts`): beside this file and with its ending, .ts in the repository, .js in the package. */
@@ -93,18 +94,18 @@ const viewsOf = ({ buffer }: WebAssembly.Memory, address: number): ArgumentViews
   }
 }
 
-/** Starts the engine for a backend; with `pool`, the backend's memory must be shared. */
+/** Starts the engine for a backend; with `pool`, the backend's memory must be shared. `native`: the same memory, for a library. */
 export const startEngine = async (
   backend: WasmBackend,
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
   threads: number,
   startPool: StartPool,
-  native?: NativeLibrary
+  native?: Heap
 ): Promise<StartedEngine> => {
   const names = Word.kernelNames(module)
-  const heap = native === undefined ? undefined : heapOf(native, memory)
-  const kernels = withNative(Word.kernelsOf(module, memory), names, heap)
+  const own = Word.kernelsOf(module, memory)
+  const kernels = native?.inPlaceOf(own, names) ?? own
   const address = backend.wasm._malloc(4 * Word.WORDS) >>> 0
   let words = new Int32Array(memory.buffer, address, Word.WORDS).fill(0)
   let views = viewsOf(memory, address)
@@ -120,7 +121,7 @@ export const startEngine = async (
     if (words.buffer !== memory.buffer) {
       words = new Int32Array(memory.buffer, address, Word.WORDS)
       views = viewsOf(memory, address)
-      heap?.moved()
+      native?.moved()
     }
     return ensured
   }
@@ -154,7 +155,7 @@ export const startEngine = async (
 
   return {
     engine: {
-      code: native === undefined ? "wasm" : "native",
+      cuts: native?.cuts ?? WASM_CUTS,
       threads,
       run,
       address: addressOf,

@@ -1,6 +1,6 @@
 /** A worker of the wasm engine's pool, in Bun and Deno: takes part in every piece of work until it is told to end. */
 import { parentPort, workerData } from "node:worker_threads"
-import { heapOf, withNative } from "../native/heap.ts"
+import { heapOf } from "../native/heap.ts"
 import { openLibrary } from "../native/library.ts"
 import type { ThreadStart } from "./threads.ts"
 import { DONE, FAILED, GENERATION, kernelNames, kernelsOf, NEXT, SLEEPERS, takePart, WORDS, type Work } from "./work.ts"
@@ -16,7 +16,8 @@ const { module, memory, address, native, thread } = workerData as WorkerStart
 const words = new Int32Array(memory.buffer, address, WORDS)
 // a memory that threads share stays where it is
 const heap = native === undefined ? undefined : heapOf(openLibrary(native), memory)
-const work: Work = { words, address, kernels: withNative(kernelsOf(module, memory), kernelNames(module), heap) }
+const own = kernelsOf(module, memory)
+const work: Work = { words, address, kernels: heap?.inPlaceOf(own, kernelNames(module)) ?? own }
 
 /** Waits until there is something to claim. */
 const waitForWork = (): void => {

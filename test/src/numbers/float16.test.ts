@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import { fromBfloat16, fromFloat16, toFloat16 } from "../../../src/numbers/packing.ts"
+import { fromBfloat16, fromFloat16, toFloat16 } from "../../../src/numbers/halves.ts"
 
 test("all 65,536 halves are what the engine's own Float16Array says", () => {
   const bits = Uint16Array.from({ length: 65_536 }, (_, i) => i)

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test"
 import type { TensorInfo } from "@tensorflow/tfjs-core"
 import type { CausalShape } from "../../../../src/kernels/causal-shape.ts"
+import { NATIVE_CUTS } from "../../../../src/kernels/native/product-cuts.ts"
 import { causalAttentionGradientOnWasm, causalAttentionOnWasm } from "../../../../src/kernels/wasm/causal-attention.ts"
 import type { WasmEngine } from "../../../../src/kernels/wasm/engine.ts"
 import { expectClose } from "../../../setup.ts"
@@ -157,7 +158,7 @@ const exact = (one: Case, { q, k, v, dO, querySegments, keySegments }: Inputs): 
 const asked = (kernel: string, values: ReadonlyMap<TensorInfo, Values>, ask: (engine: WasmEngine) => unknown): Call => {
   const calls: Array<Call> = []
   const engine: WasmEngine = {
-    code: "native",
+    cuts: NATIVE_CUTS,
     threads: 1,
     address: () => 0,
     output: (shape) => ({ dataId: {}, shape: [...shape], dtype: "float32" }),
