@@ -3,7 +3,9 @@
  * the cells follow each other, so that ratios compare what ran within the same minutes; tables show medians over rounds.
  */
 import { spawnSync } from "node:child_process"
+import { existsSync } from "node:fs"
 import { availableParallelism, cpus } from "node:os"
+import { join, resolve } from "node:path"
 import type { Measurement, OurMeasurement, OurResult, ProductMeasurement, ProductResult, TimeResult } from "./shapes.ts"
 
 /** A result, or in one line why there is none. */
@@ -50,6 +52,16 @@ export const measureTorch = (measurement: TorchMeasurement): Outcome<TimeResult>
     here("torch_step.py"),
     ...Object.entries(measurement).flatMap(([name, value]) => [`--${name}`, `${value}`])
   ])
+
+/** Where jax-js is, if it is installed in the folder that $JAX_JS names. */
+export const jaxJsEntry = join(resolve(process.env["JAX_JS"] ?? "."), "node_modules/@jax-js/jax/dist/index.js")
+
+/** Says on stderr where it is not. */
+export const hasJaxJs = (): boolean => {
+  const has = existsSync(jaxJsEntry)
+  if (!has) console.error(`jax-js is left out: there is no ${jaxJsEntry} (JAX_JS names the folder it is installed in)`)
+  return has
+}
 
 /** Each cell's outcomes, round by round. A cell that has failed is not tried again. */
 export const inRounds = <Cell, R>(

@@ -11,9 +11,11 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { peakResidentBytes } from "../src/device/wasm.ts"
 import { writeBaseCheckpoint } from "./checkpoint.ts"
+import { jaxStep } from "./jax-step.ts"
 import { measureOurs } from "./our-step.ts"
 import { measureProducts } from "./product-rate.ts"
 import {
+  type JaxMeasurement,
   type Measurement,
   median,
   modelShapes,
@@ -23,22 +25,27 @@ import {
 } from "./shapes.ts"
 import { stockStep } from "./stock-step.ts"
 
-/** Milliseconds of the median step, after one that is not timed. */
-const measureStock = async ({
-  model,
-  batch,
-  length,
-  steps
-}: StockMeasurement): Promise<Omit<TimeResult, "peakBytes">> => {
-  const step = await stockStep(modelShapes[model], batch, length)
+/** Milliseconds of the median step, after those that are not timed. */
+const timeSteps = async (
+  step: () => Promise<number>,
+  steps: number,
+  untimed: number
+): Promise<Omit<TimeResult, "peakBytes">> => {
   const times: Array<number> = []
-  for (let i = 0; i <= steps; i++) {
+  for (let i = 0; i < untimed + steps; i++) {
     const began = performance.now()
     await step()
     times.push(performance.now() - began)
   }
-  return { milliseconds: median(times.slice(1)) }
+  return { milliseconds: median(times.slice(untimed)) }
 }
+
+const measureStock = async ({ model, batch, length, steps }: StockMeasurement) =>
+  timeSteps(await stockStep(modelShapes[model], batch, length), steps, 1)
+
+/** Its first step compiles, and the second is the first that runs compiled. */
+const measureJax = async ({ model, batch, length, threads, steps }: JaxMeasurement) =>
+  timeSteps(await jaxStep(modelShapes[model], batch, length, threads), steps, 2)
 
 const withFolder = async (measurement: OurMeasurement) => {
   if (measurement.model !== "base" || measurement.folder !== undefined) return measureOurs(measurement)
@@ -58,6 +65,8 @@ const measured = (measurement: Measurement): Promise<object> => {
       return withFolder(measurement)
     case "stock":
       return measureStock(measurement)
+    case "jax-js":
+      return measureJax(measurement)
     case "products":
       return measureProducts(measurement)
   }

@@ -17,6 +17,17 @@ export const modelShapes = {
 } as const satisfies Readonly<Record<string, ModelShape>>
 export type ModelName = keyof typeof modelShapes
 
+/** A layer's linear layers, each with the widths that it maps from and to. */
+export const linearLayers = ({ width, inner }: ModelShape) =>
+  [
+    ["query", width, width],
+    ["key", width, width],
+    ["value", width, width],
+    ["output", width, width],
+    ["up", width, inner],
+    ["down", inner, width]
+  ] as const
+
 /** MiniLM as the examples train it. */
 export const minilmFolder = new URL("../examples/models/minilm", import.meta.url).pathname
 
@@ -57,13 +68,19 @@ export interface StockMeasurement extends Where {
   readonly steps: number
 }
 
+/** The same in jax-js, where it is installed (`cells.ts`). */
+export interface JaxMeasurement extends Where {
+  readonly path: "jax-js"
+  readonly steps: number
+}
+
 /** The backend's own matrix products at the shapes of a step. */
 export interface ProductMeasurement extends Where {
   readonly path: "products"
   readonly device: CpuDevice
 }
 
-export type Measurement = OurMeasurement | StockMeasurement | ProductMeasurement
+export type Measurement = OurMeasurement | StockMeasurement | JaxMeasurement | ProductMeasurement
 
 /** The parts of one step, in milliseconds; `rest` is what the others leave of its whole time. */
 export interface StepTimes {

@@ -1,6 +1,6 @@
 /**
  * The step bench: what a LoRA step (r = 8, six linear types of every layer) costs on wasm and native, method by method, beside
- * stock tfjs and, where Python has them ($PYTHON, default python3), PyTorch + PEFT.
+ * stock tfjs and, where they are installed, jax-js (in the folder $JAX_JS) and PyTorch + PEFT (in $PYTHON, default python3).
  *
  *   bun run bench [--quick] [--shapes 4x32,8x128,32x128] [--base 4x128] [--rounds 3]
  *
@@ -13,6 +13,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import {
+  hasJaxJs,
   inRounds,
   measure,
   measureTorch,
@@ -44,6 +45,7 @@ const { values } = parseArgs({
 })
 const rounds = values.quick ? 1 : Number(values.rounds)
 const withTorch = pythonHasTorch()
+const withJax = hasJaxJs()
 
 interface Place {
   readonly model: ModelName
@@ -99,6 +101,12 @@ const stock: Cell = {
   measure: (place) => measure({ path: "stock", threads: 1, steps: place.model === "base" ? 1 : 2, ...place })
 }
 
+const jax = (threads: number): Cell => ({
+  name: "jax-js (LoRA)",
+  threads,
+  measure: ({ model, batch, length }, steps) => measure({ path: "jax-js", model, batch, length, threads, steps })
+})
+
 const torch = (threads: number): Cell => ({
   name: "PyTorch + PEFT (LoRA)",
   threads,
@@ -116,6 +124,7 @@ const cellsOf = ({ model, batch, length }: Place): ReadonlyArray<Cell> => [
         ...(model === "minilm" && batch * length === 1024 ? [on("lora", "blocks")] : [])
       ]
     }),
+    ...(withJax ? [jax(threads)] : []),
     ...(withTorch ? [torch(threads)] : [])
   ])
 ]

@@ -5,19 +5,10 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import "@tensorflow/tfjs-backend-wasm"
-import type { ModelShape } from "./shapes.ts"
+import { linearLayers, type ModelShape } from "./shapes.ts"
 
 const rank = 8
 const scale = 2
-const sitesOf = ({ width, inner }: ModelShape) =>
-  [
-    ["query", width, width],
-    ["key", width, width],
-    ["value", width, width],
-    ["output", width, width],
-    ["up", width, inner],
-    ["down", inner, width]
-  ] as const
 
 const normal = (shape: ReadonlyArray<number>, seed: number) =>
   tf.keep(tf.randomNormal([...shape], 0, 0.02, "float32", seed))
@@ -29,7 +20,7 @@ interface Layer {
 
 const layer = (shape: ModelShape): Layer => {
   const weights = new Map(
-    sitesOf(shape).map(([name, from, to]) => [
+    linearLayers(shape).map(([name, from, to]) => [
       name as string,
       {
         W: normal([from, to], 1),
