@@ -152,7 +152,8 @@ export const sha256Of = (file: string): Effect.Effect<string, FileError, FileSys
     return hash.digest("hex")
   })
 
-const CHUNK = 2 ** 20
+/** Bytes of a read; each waits for a turn of the event loop, of which training leaves few. */
+const CHUNK = 2 ** 23
 
 /** Of the inputs that this process has seen: the file's state, and its hash. */
 const known = new Map<string, { readonly state: string; readonly sha256: string }>()

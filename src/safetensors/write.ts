@@ -45,7 +45,7 @@ export const bytesOf = (data: Float32Array): Uint8Array => new Uint8Array(data.b
 
 /**
  * Writes the header of `types` and then each tensor as `bytes` gives it (little-endian, row-major), in the order of the file; one
- * is held at a time. Fails as `bytes` does, where a tensor has not the bytes its type says, or where the file cannot be written.
+ * is held at a time, and what was gathered of those before. Fails as `bytes` does, where a tensor has not the bytes its type says, or where the file cannot be written.
  */
 export const streamSafetensors = <E, R>(
   file: string,
@@ -59,6 +59,7 @@ export const streamSafetensors = <E, R>(
   const write = (handle: FileSystem.File) =>
     Effect.gen(function* () {
       yield* handle.writeAll(encodeHeader(entries, metadata)).pipe(Effect.mapError(unwritable))
+      const { add, end } = gathering((some) => Effect.mapError(handle.writeAll(some), unwritable))
       for (const [name, type] of entries) {
         const own = yield* bytes(name)
         const expected = byteSize(type)
@@ -67,10 +68,36 @@ export const streamSafetensors = <E, R>(
             `tensor ${name}: ${type.dtype} of shape [${type.shape}] is ${expected} bytes, ${own.length} given`
           )
         }
-        if (own.length > 0) yield* handle.writeAll(own).pipe(Effect.mapError(unwritable))
+        yield* add(own)
       }
+      yield* end
     })
   return replaceFile(file, write, unwritable)
+}
+
+/** Bytes of a write, where tensors are smaller. */
+const GATHERED = 2 ** 22
+
+/**
+ * Small tensors in one write: a write beside training waits for a turn of the event loop, of which there are twenty a second, and a
+ * checkpoint has hundreds of tensors.
+ */
+const gathering = <E>(write: (bytes: Uint8Array) => Effect.Effect<void, E>) => {
+  const gathered = new Uint8Array(GATHERED)
+  let used = 0
+  const end = Effect.suspend(() => {
+    const bytes = gathered.subarray(0, used)
+    used = 0
+    return bytes.length === 0 ? Effect.void : write(bytes)
+  })
+  const add = (bytes: Uint8Array): Effect.Effect<void, E> =>
+    Effect.gen(function* () {
+      if (bytes.length > GATHERED - used) yield* end
+      if (bytes.length > GATHERED) return yield* write(bytes)
+      gathered.set(bytes, used)
+      used += bytes.length
+    })
+  return { add, end }
 }
 
 const sizeOf = (shape: ReadonlyArray<number>): number => shape.reduce((product, n) => product * n, 1)

@@ -21,7 +21,9 @@ export const NATIVE_CUTS: ProductCuts = {
     const [rowChunks, tile] = n <= THIN ? [CHUNKS, PANEL] : [Math.ceil(m / ROWS), TILE]
     const rows = shared ? upTo(m, rowChunks, tile) : m
     const columnChunks = shared ? Math.ceil(CHUNKS / (matrices * Math.ceil(m / rows))) : 1
-    return [rows, Math.min(COLUMNS, upTo(n, columnChunks, PANEL))]
+    // whole panels, rounded down: with 9 chunks for 16, one of two threads waits for the other
+    const panels = Math.max(1, Math.floor(upTo(n, 1, PANEL) / PANEL / columnChunks))
+    return [rows, Math.min(COLUMNS, PANEL * panels)]
   },
   scratch: ({ k, second }, columns) => 4 * upTo(columns, 1, PANEL) * (Math.min(k, DEPTH) + (second?.k ?? 0))
 }
