@@ -56,6 +56,9 @@ export interface Checkpoints {
   readonly saved: () => number
 }
 
+/** Of the time between two steps. */
+const SHARE = 0.1
+
 /** The checkpoints of a session; what is being written when the scope ends is written to its end. */
 export const openCheckpoints = (
   session: Session<Network>,
@@ -68,6 +71,14 @@ export const openCheckpoints = (
     const jobs = yield* oneAtATime<FileError | DeviceReadError>()
     let best: Best | null = start?.record.best ?? null
     let saved = session.step
+    let last = performance.now()
+    /** A step leaves the event loop one turn, and a file of 86 MB needs forty: the one that is being written gets a share of the time. */
+    const share = Effect.suspend(() => {
+      const now = performance.now()
+      const milliseconds = (now - last) * SHARE
+      last = now
+      return jobs.wait(milliseconds)
+    })
     const write = (snapshot: Snapshot) =>
       Effect.gen(function* () {
         yield* flush(metrics)
@@ -88,7 +99,7 @@ export const openCheckpoints = (
           const improved =
             evaluation !== undefined && Number.isFinite(evaluation.loss) && evaluation.loss < (best?.loss ?? Infinity)
           if (improved) best = { step: session.step, loss: evaluation.loss }
-          return improved || session.step % checkpointEvery === 0 ? begin : Effect.void
+          return improved || session.step % checkpointEvery === 0 ? begin : share
         }),
       save: Effect.andThen(begin, jobs.settle),
       settle: jobs.settle,
@@ -166,6 +177,8 @@ interface Jobs<E> {
   readonly start: <R>(job: Effect.Effect<void, E, R>) => Effect.Effect<void, E, R>
   /** Waits until nothing runs. Fails where the last job failed, unless that was reported already. */
   readonly settle: Effect.Effect<void, E>
+  /** Waits for what runs, so many milliseconds at most. */
+  readonly wait: (milliseconds: number) => Effect.Effect<void>
 }
 
 /**
@@ -193,5 +206,11 @@ const oneAtATime = <E>(): Effect.Effect<Jobs<E>, never, Scope.Scope> =>
         Effect.uninterruptible,
         (begin) => Effect.andThen(settle, begin)
       )
-    return { start, settle }
+    const wait = (milliseconds: number) =>
+      Effect.suspend(() =>
+        running === undefined
+          ? Effect.void
+          : Effect.raceFirst(Effect.asVoid(Fiber.await(running)), Effect.sleep(milliseconds))
+      )
+    return { start, settle, wait }
   })

@@ -104,8 +104,8 @@ describe("writing", () => {
 })
 
 describe("a slow disk", () => {
-  // Each tensor and file is a write, some thirty to a checkpoint: it takes longer than any step here by orders.
-  const WRITE = 30
+  // Some five writes to a checkpoint, which take longer than any step here by orders.
+  const WRITE = 150
   const slow: Fault = (operation) => (operation === "write" ? Effect.sleep(WRITE) : Effect.void)
 
   test(
@@ -130,6 +130,28 @@ describe("a slow disk", () => {
           expect(waited).toBeLessThan(written / 10)
           expect(stepped).toBeLessThan(written / 4)
         }).pipe(Effect.provide(faultyFiles(slow)))
+      ),
+    20_000
+  )
+
+  test(
+    "is there some steps later, though steps keep the thread",
+    () =>
+      withFiles(
+        Effect.gen(function* () {
+          const run = folder()
+          const { session, checkpoints } = yield* open(run, { checkpointEvery: 100 })
+          yield* takeSteps(session, 4)
+          yield* checkpoints.afterStep({ loss: 1 })
+          let steps = 0
+          while (steps < 10 && stepsIn(run)[0] !== checkpointName(4)) {
+            for (const began = performance.now(); performance.now() - began < 200; );
+            yield* takeSteps(session, 1)
+            yield* checkpoints.afterStep()
+            steps++
+          }
+          expect(steps).toBeLessThan(10)
+        })
       ),
     20_000
   )
