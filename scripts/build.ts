@@ -21,7 +21,7 @@ const copied = [
   "CHANGELOG.md",
   "schemas/run-plan.schema.json",
   "schemas/adaptation-plan.schema.json",
-  ...globSync("src/**/*.{cjs,wasm}", { cwd: root })
+  ...globSync("src/**/*.{cjs,wasm,so,dylib,dll}", { cwd: root })
 ]
 for (const file of copied) {
   mkdirSync(dirname(join(dist, file)), { recursive: true })

@@ -6,6 +6,7 @@ import { expect } from "bun:test"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { type Finished, onWasm, repository, run, succeed, tinyPlan, type Workspace } from "../e2e/fixtures.ts"
+import { hasNative } from "../runtime/runtimes.ts"
 
 const classes = ["bad", "fair", "good"]
 
@@ -28,11 +29,14 @@ const program = (): string => {
   return block.replace("./movies.plan.json", "./tiny.plan.json")
 }
 
+/** The package has the native libraries; where none is for this machine, there is wasm. */
+const device = hasNative ? "native" : "wasm"
+
 /** For a program without Effect: a device for the whole process, and tfjs as ever. */
 const plain = (runtime: "bun" | "deno") => `import * as tf from "@tensorflow/tfjs"
 import { install } from "tfjs-lora-pro/${runtime}"
 
-const { backend, threads, versions } = await install("wasm", { threads: 2 })
+const { backend, threads, versions } = await install("${device}", { threads: 2 })
 const ones = tf.ones([64, 64])
 console.log(JSON.stringify({ backend, current: tf.getBackend(), threads, runtime: versions.runtime, sum: (await tf.matMul(ones, ones).sum().data())[0] }))
 `
@@ -43,7 +47,7 @@ export const expectPlain = (finished: Finished, runtime: RegExp): void => {
   expect({ ...finished, stdout: "" }).toEqual({ code: 0, stdout: "", stderr: "" })
   const { runtime: found, ...rest } = JSON.parse(finished.stdout)
   expect(found).toMatch(runtime)
-  expect(rest).toEqual({ backend: "wasm", current: "wasm", threads: 2, sum: 64 ** 3 })
+  expect(rest).toEqual({ backend: device, current: "wasm", threads: 2, sum: 64 ** 3 })
 }
 
 /** bunfig.toml and train.ts, which imports the plan. */
