@@ -111,7 +111,8 @@ export interface WithFullGradients extends LossAndGradients {
   readonly full: FullGradients
 }
 
-/** `backward`, with the full gradients at `sites` out of the same pass. Loss and gradients have the bits that they have without. */
+/** `backward`, with the full gradients at `sites` out of the same pass. Loss and gradients have the
+ * bits that they have without, but on a GPU: layers that share an input compute together there, and a chosen one by itself. */
 export const backwardWithFull = <M extends Network>(
   session: Differentiated<M>,
   batches: ReadonlyArray<BatchOf<M>>,

@@ -78,7 +78,7 @@ describe("interrupted after any step and resumed, it is the uninterrupted run:",
         const cut = `runs/cut-${i}`
         await trainHere(w, file, { directory: cut, until: atStep(first) })
         const { notices } = await trainHere(w, file, { resume: cut, until: atStep(second) })
-        expect(notices).toEqual([
+        expect(notices.filter((notice) => !notice.includes("blocks are frozen"))).toEqual([
           `goes on after step ${first}`,
           `step ${second} is saved; go on with: bun run train --resume ${w.path(cut)}`
         ])

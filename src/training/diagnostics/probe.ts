@@ -1,6 +1,6 @@
 /**
  * A probe of the full gradient in the middle of a step: g at some sites out of the step's own backward pass, read one
- * site at a time. What a step computes is the same with and without it, bit for bit.
+ * site at a time. What a step computes is the same with and without it: bit for bit, but on a GPU up to round-off.
  *
  *   before the update  g, (A, B) and the direction (dA, dB) of a site are read; of g its coordinates in the tangent space stay
  *   after it           A and B again: (ΔA, ΔB) is their difference, the step as it was really taken

@@ -413,7 +413,7 @@ describeLaws({
   run: ({ x, W, bias, A, B }) => loraLinear(matrix(x), matrix(W), vector(bias), matrix(A), matrix(B), 1.5),
   differentiable: ["x", "A", "B"],
   assembly: ["nt", "nn", "tn"],
-  shaders: ["Product nt", "Product nn", "Product tn"]
+  shaders: ["Product nt", "Product nn", "Product nn & Product tn"]
 })
 
 for (const [name, reduce] of [

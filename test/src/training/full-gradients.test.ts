@@ -60,7 +60,7 @@ const asFull = (adapted: Adapted) =>
     return { ...own, trainable: { pairs: [], dense } }
   })
 
-describeOnEach(() => {
+describeOnEach((backend) => {
   for (const method of ["lora", "none"] as const) {
     for (const recompute of modes) {
       test(`${method}, recompute ${recompute}: equals what full fine-tuning sees`, () =>
@@ -99,7 +99,9 @@ describeOnEach(() => {
     ))
 
   for (const recompute of modes) {
-    test(`recompute ${recompute}: loss and ordinary gradients keep their bits, and nothing is left`, () =>
+    // on a GPU a chosen layer computes by itself, and not with those that share its input: sums have another order
+    const keep = backend === "webgpu" ? "are equal up to round-off" : "keep their bits"
+    test(`recompute ${recompute}: loss and ordinary gradients ${keep}, and nothing is left`, () =>
       scoped(
         Effect.gen(function* () {
           const adapted = yield* tinyAdapted("lora")
@@ -112,9 +114,12 @@ describeOnEach(() => {
           const check = async () => {
             const { loss, gradients, full } = backwardWithFull(session, batches, chosen)
             const values = await Promise.all([loss, ...tensorsOf(gradients)].map((tensor) => tensor.data()))
-            expect(values.map((data) => data.slice() as Float32Array)).toEqual([...kept])
+            const found = values.map((data) => data.slice() as Float32Array)
+            if (backend !== "webgpu") expect(found).toEqual([...kept])
+            else for (const [i, data] of found.entries()) expectClose(data, kept[i]!, tolerance.gradient)
             expect([...full.keys()]).toEqual(chosen.map(({ name }) => name))
-            for (const [name, g] of full) expect(await g.data()).toEqual(await alone.get(name)!.data())
+            for (const [name, g] of full)
+              expectClose(await g.data(), await alone.get(name)!.data(), backend === "webgpu" ? tolerance.gradient : 0)
             tf.dispose([loss, ...tensorsOf(gradients), ...full.values()])
           }
           yield* Effect.promise(() => expectNoLeak(check))
