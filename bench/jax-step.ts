@@ -69,9 +69,13 @@ interface Jax {
   }
 }
 
-/** jax-js with that many workers: it starts one for each processor that the runtime says there is. */
+/**
+ * jax-js on that many threads: it starts a worker for each processor that the runtime says there is. One thread is its own way of
+ * computing where there are no workers, which is faster than one worker that the main thread waits for.
+ */
 const open = async (threads: number): Promise<Jax> => {
-  Object.defineProperty(navigator, "hardwareConcurrency", { value: threads })
+  if (threads === 1) Reflect.deleteProperty(globalThis, "Worker")
+  else Object.defineProperty(navigator, "hardwareConcurrency", { value: threads })
   const jax: Jax = await import(pathToFileURL(jaxJsEntry).href)
   await jax.init("wasm")
   jax.defaultDevice("wasm")
