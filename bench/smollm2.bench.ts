@@ -1,17 +1,17 @@
 /**
- * The causal bench: a training step on SmolLM2-135M-Instruct (LoRA r = 8 on all linear layers of the blocks) on the wasm backend, beside
+ * The causal bench: a training step on SmolLM2-135M-Instruct (LoRA r = 8 on all linear layers of the blocks) on wasm and native, beside
  * PyTorch + PEFT on the same weights where Python has them ($PYTHON, default python3; torch, transformers, peft and gguf).
  *
- *   bun bench/smollm2.bench.ts [--shapes 1x128,4x128] [--threads 1,2] [--rounds 3] [--steps 4] [--gguf FILE]
+ *   bun bench/smollm2.bench.ts [--shapes 1x128,4x128] [--threads 1,2] [--rounds 3] [--steps 4] [--devices wasm,native] [--gguf FILE]
  *
- * Each cell is a process of its own. "÷ PyTorch": of the same shape, threads and round. Weights in f16 and int8 are measured for LoRA.
+ * Each cell is a process of its own. "÷ PyTorch": of the same shape, threads and round. Weights in f16, int8 and q4 are measured for LoRA.
  */
 import { spawnSync } from "node:child_process"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { fetchSmolLm2 } from "../scripts/smollm2.ts"
 import { inRounds, type Outcome, parseShapes, printTable, run, setting } from "./cells.ts"
-import { median } from "./shapes.ts"
+import { type CpuDevice, cpuDevices, median } from "./shapes.ts"
 import type { Smollm2Measurement, Smollm2Result } from "./smollm2/step.ts"
 
 const { values } = parseArgs({
@@ -20,6 +20,7 @@ const { values } = parseArgs({
     threads: { type: "string", default: "1,2" },
     rounds: { type: "string", default: "3" },
     steps: { type: "string", default: "4" },
+    devices: { type: "string", default: "wasm,native" },
     gguf: { type: "string" }
   }
 })
@@ -27,6 +28,7 @@ const { values } = parseArgs({
 const here = (file: string) => join(import.meta.dirname, file)
 const gguf = values.gguf ?? (await fetchSmolLm2(here("../examples/models/smollm2")))
 const steps = Number(values.steps)
+const devices = cpuDevices.filter((device) => values.devices.split(",").includes(device))
 const python = process.env["PYTHON"] ?? "python3"
 const withTorch = spawnSync(python, ["-c", "import torch, transformers, peft, gguf, tokenizers"]).status === 0
 if (!withTorch) {
@@ -41,14 +43,16 @@ interface Cell {
 
 type Place = Pick<Smollm2Measurement, "batch" | "length" | "threads">
 
-const ours = (place: Place, method: Smollm2Measurement["method"], weights: Smollm2Measurement["weights"]): Cell => ({
-  name: weights === "f32" ? method : `${method}, weights ${weights}`,
-  threads: place.threads,
-  measure: () => {
-    const measurement: Smollm2Measurement = { ...place, method, weights, steps }
-    return run(process.execPath, [here("smollm2/step.ts"), gguf, JSON.stringify(measurement)])
-  }
-})
+const ours =
+  (place: Place, device: CpuDevice) =>
+  (method: Smollm2Measurement["method"], weights: Smollm2Measurement["weights"]): Cell => ({
+    name: `${device}: ${method}${weights === "f32" ? "" : `, weights ${weights}`}`,
+    threads: place.threads,
+    measure: () => {
+      const measurement: Smollm2Measurement = { ...place, device, method, weights, steps }
+      return run(process.execPath, [here("smollm2/step.ts"), gguf, JSON.stringify(measurement)])
+    }
+  })
 
 const torch = (place: Place): Cell => ({
   name: "PyTorch + PEFT (LoRA)",
@@ -61,11 +65,15 @@ const torch = (place: Place): Cell => ({
 
 const cellsOf = (place: Place): ReadonlyArray<Cell> => [
   ...(withTorch ? [torch(place)] : []),
-  ours(place, "lora", "f32"),
-  ours(place, "lora-pro-efficient", "f32"),
-  ours(place, "lora-pro-full", "f32"),
-  ours(place, "lora", "f16"),
-  ours(place, "lora", "int8")
+  ...devices.flatMap((device) => {
+    const on = ours(place, device)
+    return [
+      on("lora", "f32"),
+      on("lora-pro-efficient", "f32"),
+      on("lora-pro-full", "f32"),
+      ...(["f16", "int8", "q4"] as const).map((weights) => on("lora", weights))
+    ]
+  })
 ]
 
 const benchPlace = (place: Place): void => {

@@ -16,11 +16,13 @@ import { fromConfig } from "../../src/optimizers/index.ts"
 import { platform } from "../../src/platform.ts"
 import type { CausalRows } from "../../src/tensors/rows.ts"
 import { openSession, takeStep } from "../../src/training/index.ts"
-import { median } from "../shapes.ts"
+import { type CpuDevice, median } from "../shapes.ts"
 
 const forms = { "lora-pro-efficient": "efficient", "lora-pro-full": "full" } as const
 
 export interface Smollm2Measurement {
+  /** default wasm */
+  readonly device?: CpuDevice
   readonly method: "lora" | keyof typeof forms
   readonly batch: number
   readonly length: number
@@ -91,7 +93,7 @@ const [gguf, text] = process.argv.slice(2) as [string, string]
 const measurement = JSON.parse(text) as Smollm2Measurement
 const result = await measured(gguf, measurement).pipe(
   Effect.scoped,
-  Effect.provide(Device.layer("wasm", { threads: measurement.threads })),
+  Effect.provide(Device.layer(measurement.device ?? "wasm", { threads: measurement.threads })),
   Effect.provide(platform),
   Effect.runPromise
 )
