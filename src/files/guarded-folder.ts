@@ -2,9 +2,9 @@
  * A folder that a process writes for hours, while others may rename it, replace it, or put symbolic links into it. What is written or
  * removed by `files` lands in that folder or nowhere.
  *
- * Before each write and each removal it is asked whether the folder of this name is still the one that was opened (by its device and inode),
- * whether the path stays in it, and whether a part of the path is a symbolic link. A file system that has no inodes, as one in memory,
- * cannot say which folder is which; the paths and links are checked there all the same.
+ * Before each write and each removal, and again after something was made, it is asked whether the folder of this name is still the one
+ * that was opened (by its device and inode), whether the path stays in it, and whether a part of the path is a symbolic link. A file system
+ * that has no inodes, as one in memory, cannot say which folder is which; the paths and links are checked there all the same.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -80,6 +80,17 @@ export const guardFolder = (
         }
       })
 
+    /** What an operation has made anew is removed again where the folder became another between the look and the operation. */
+    const made = <A, E, R>(method: string, file: string, operation: Effect.Effect<A, E, R>, anew: boolean) =>
+      check(method, file).pipe(
+        Effect.andThen(operation),
+        Effect.tap(() =>
+          anew
+            ? Effect.onError(check(method, file), () => Effect.ignore(fs.remove(file, { recursive: true })))
+            : Effect.void
+        )
+      )
+
     const { access, exists, lstat, readDirectory, readFile, readFileString, readLink, realPath, stat, stream } = fs
     const reads = { access, exists, lstat, readDirectory, readFile, readFileString, readLink, realPath, stat, stream }
     const files = FileSystem.makeNoop({
@@ -87,11 +98,12 @@ export const guardFolder = (
       open: (file, options) =>
         options?.flag === undefined || options.flag === "r"
           ? fs.open(file, options)
-          : Effect.andThen(check("open", file), fs.open(file, options)),
+          : made("open", file, fs.open(file, options), options.flag === "wx"),
       writeFile: (file, data, options) => Effect.andThen(check("writeFile", file), fs.writeFile(file, data, options)),
       writeFileString: (file, text, options) =>
         Effect.andThen(check("writeFile", file), fs.writeFileString(file, text, options)),
-      makeDirectory: (file, options) => Effect.andThen(check("makeDirectory", file), fs.makeDirectory(file, options)),
+      makeDirectory: (file, options) =>
+        made("makeDirectory", file, fs.makeDirectory(file, options), options?.recursive !== true),
       remove: (file, options) => Effect.andThen(check("remove", file, true), fs.remove(file, options)),
       rename: (from, to) =>
         check("rename", from, true).pipe(

@@ -120,6 +120,35 @@ describe("nothing is changed", () => {
   })
 })
 
+describe("what was made in another folder that came between the look and the operation is removed again", () => {
+  const made: Readonly<Record<string, Write>> = {
+    "a file": (fs, file) => fs.open(file, { flag: "wx" }),
+    "a folder": (fs, file) => fs.makeDirectory(file)
+  }
+  for (const [name, make] of Object.entries(made))
+    test(name, async () => {
+      const replace = Effect.sync(() => {
+        renameSync(at("run"), at("moved"))
+        mkdirSync(at("run"))
+      })
+      const reason = await Effect.runPromise(
+        Effect.gen(function* () {
+          const fs = yield* FileSystem.FileSystem
+          const slow = FileSystem.make({
+            ...fs,
+            open: (file, options) =>
+              Effect.andThen(options?.flag === "wx" ? replace : Effect.void, fs.open(file, options)),
+            makeDirectory: (file, options) => Effect.andThen(replace, fs.makeDirectory(file, options))
+          })
+          const { files } = yield* guardFolder(at("run")).pipe(Effect.provideService(FileSystem.FileSystem, slow))
+          return platformReason(yield* Effect.flip(make(files, at("run", "new"))))
+        }).pipe(Effect.scoped, Effect.provide(platform))
+      )
+      expect(reason).toContain("is not the folder any more that was opened")
+      expect(readdirSync(at("run"))).toEqual([])
+    })
+})
+
 test("what is in it is written, and named from the working directory too", async () => {
   await guarded(({ files }) =>
     Effect.gen(function* () {
