@@ -6,7 +6,8 @@ import { adapterOf, busyPlan, start } from "./runs.ts"
 
 const w = workspace()
 w.model("bert")
-const STEPS = 40
+/** After the first progress lines there is time to interrupt the rest. */
+const STEPS = 150
 w.write("plan.json", busyPlan("bert", STEPS))
 
 const train = (out: string, threads: number) => [
@@ -39,7 +40,7 @@ describe.skipIf(!hasNative)("on native", () => {
     "interrupted and resumed: the same adapter",
     async () => {
       const run = start([process.execPath, cli, ...train("cut", 1)], w.directory)
-      await run.said(/step +[12]\d\/40/)
+      await run.said(/step +[1-4]\d\/150/)
       run.kill("SIGINT")
       expect((await run.ended).code).toBe(130)
       await succeed(w.cli(["train", "--resume", "cut", "--device", "native", "--threads", "2"]))
