@@ -107,8 +107,10 @@ const jax = (threads: number): Cell => ({
   measure: ({ model, batch, length }, steps) => measure({ path: "jax-js", model, batch, length, threads, steps })
 })
 
+const TORCH = "PyTorch + PEFT (LoRA)"
+
 const torch = (threads: number): Cell => ({
-  name: "PyTorch + PEFT (LoRA)",
+  name: TORCH,
   threads,
   measure: ({ model: _, ...place }, steps) => measureTorch({ ...place, threads, steps })
 })
@@ -147,7 +149,7 @@ const measurePeaks = (place: Place) => {
 }
 
 const HEADER = ["step", "threads", "ms", "tokens/s", "forward", "backward", "optimizer", "rest", "of peak"]
-const RATIOS = ["peak MB", "stock ÷ this", "÷ LoRA step"]
+const RATIOS = ["peak MB", "stock ÷ this", "÷ LoRA step", "÷ PyTorch"]
 
 const benchPlace = (place: Place): void => {
   const { model, batch, length } = place
@@ -169,9 +171,10 @@ const benchPlace = (place: Place): void => {
   const rows = cells.map((cell) => {
     const own = of(cell)
     const { name, threads } = cell
-    if (own === undefined) return [name, `${threads}`, `${results.get(cell)}`, ...Array(9).fill("")]
+    if (own === undefined) return [name, `${threads}`, `${results.get(cell)}`, ...Array(10).fill("")]
     const lora = cells.find((other) => other.name === `${cell.device}: lora` && other.threads === threads)
-    const ratios = [ratio(stock, cell), ratio(cell, lora)]
+    const reference = cells.find((other) => other.name === TORCH && other.threads === threads)
+    const ratios = [ratio(stock, cell), ratio(cell, lora), ratio(cell, reference)]
     return [name, `${threads}`, ...numbersOf(own, batch * length, peakOf(cell)), ...ratios]
   })
   printTable([...HEADER, ...RATIOS], rows)
