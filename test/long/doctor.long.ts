@@ -61,7 +61,7 @@ test(
     const { stdout } = await doctor([process.execPath], [])
     expect(stdout).toMatch(/^tfjs-lora-pro \d.* bun \d.* \d+ cores?\n/)
     expect(stdout).toMatch(/\n {2}wasm, \d+ threads? +[\d.]+ GFLOP\/s +[\d.]+ steps\/s\n/)
-    expect(stdout).toMatch(/\n--device auto takes (wasm|webgpu): .+\.\n/)
+    expect(stdout).toMatch(/\n--device auto takes (wasm|native|webgpu): .+\.\n/)
   },
   TIMEOUT
 )
@@ -73,9 +73,16 @@ test.skipIf(process.platform !== "linux")(
     const none = { VK_DRIVER_FILES: "/nonexistent", VK_ICD_FILENAMES: "/nonexistent" }
     const diagnosis: Diagnosis = JSON.parse((await doctor([process.execPath], ["--json"], none)).stdout)
     expect(diagnosis.adapters).toEqual([])
-    expect(diagnosis.measured.map(({ device }) => device)).toEqual(["wasm"])
-    expect(diagnosis.auto).toMatchObject({ device: "wasm", because: expect.stringMatching(/^there is no GPU/) })
-    expect(diagnosis.problems).toEqual([{ problem: "webgpu: no adapter", remedy: expect.stringMatching(/driver/) }])
+    expect(diagnosis.measured.map(({ device }) => device)).toEqual([
+      "wasm",
+      ...(hasNative ? (["native"] as const) : [])
+    ])
+    expect(diagnosis.auto).toMatchObject({
+      device: hasNative ? "native" : "wasm",
+      because: expect.stringMatching(/^there is no GPU/)
+    })
+    const noAdapter = { problem: "webgpu: no adapter", remedy: expect.stringMatching(/driver/) }
+    expect(diagnosis.problems.filter(({ problem }) => !problem.startsWith("native"))).toEqual([noAdapter])
   },
   TIMEOUT
 )
@@ -93,12 +100,16 @@ test(
           remedy: "bun add webgpu"
         })
       ),
+      native: Effect.fail(
+        new DeviceError({ device: "native", site: "opening", reason: "it crashes", remedy: "take wasm" })
+      ),
       openWasm: () => Effect.die(new Error("out of memory"))
     }
     const diagnosis = await Effect.runPromise(diagnose(broken))
     expect(diagnosis.measured).toEqual([])
     expect(diagnosis.problems).toEqual([
       { problem: "webgpu: there is no package webgpu", remedy: "bun add webgpu" },
+      { problem: "native: it crashes", remedy: "take wasm" },
       { problem: "wasm: out of memory", remedy: expect.stringMatching(/./) }
     ])
     expect(diagnosisText(diagnosis)).toContain("webgpu: there is no package webgpu\n    → bun add webgpu")
