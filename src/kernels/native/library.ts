@@ -82,9 +82,9 @@ export const libraryFile = (): URL => {
 
 /**
  * Throws where there is no library for this platform, where the runtime may not open it, and where the processor lacks its instructions.
- * `wanted`: an instruction set that the processor has, in the place of its best.
+ * `wanted`: an instruction set that the processor has, in the place of its best; default: what the environment names.
  */
-export const openLibrary = (file: string, wanted?: string): NativeLibrary => {
+export const openLibrary = (file: string, wanted = process.env["TFJS_LORA_PRO_INSTRUCTIONS"]): NativeLibrary => {
   const { text, kernels, pointer, addressOf } = foreign()
   const [best, ...names] = text(file, "describe").split(" ")
   if (!best) throw new Error(`${file} has no kernels for this processor`)
