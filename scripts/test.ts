@@ -6,7 +6,7 @@
  *   bun scripts/test.ts all
  *
  * A test file belongs to the part that its name ends with. The files that test the same laws on every backend are run by two parts:
- * `fast` runs them on the CPU and on wasm, `webgpu` runs their GPU tests.
+ * `fast` runs them on the CPU and on wasm, `webgpu` runs their GPU tests, `processes` runs them on native.
  */
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -27,7 +27,7 @@ export const parts = {
   webgpu: { suffix: ".webgpu.ts", what: "GPU kernels and devices, and the laws again on webgpu", parallel: 2 },
   processes: {
     suffix: ".processes.ts",
-    what: "the command line as users meet it: runtimes, signals, faults, fuzz",
+    what: "the command line as users meet it: runtimes, signals, faults, fuzz; and the laws again on native",
     parallel: 2
   },
   browsers: { suffix: ".browser.ts", what: "pages in Chromium", parallel: 1 },
@@ -53,6 +53,10 @@ const hasGpuTests = (file: string): boolean => {
   return /from ".*\/(backends|laws)\.ts"/.test(text) && /\b(describeOnEach|describeLaws|webgpu)\b/.test(text)
 }
 
+/** Does it choose its backends there at all? */
+const hasBackends = (file: string): boolean =>
+  /from ".*\/(backends|laws)\.ts"/.test(readFileSync(join(repository, file), "utf8"))
+
 interface Job {
   readonly files: ReadonlyArray<string>
   readonly parallel: number
@@ -63,6 +67,12 @@ interface Job {
 /** The calls of `bun test` that a part consists of. */
 export const jobsOf = (name: PartName): ReadonlyArray<Job> => {
   const own: Job = { files: filesOf(name), parallel: parts[name].parallel, flags: [], env: {} }
+  if (name === "processes") {
+    // sums have another order there than in references: what compares bits is about wasm
+    const pattern = ["--test-name-pattern", "^(?!.*\\bbits?\\b).*\\bnative\\b"]
+    const files = filesOf("fast").filter(hasBackends)
+    return [own, { ...own, files, flags: pattern, env: { TEST_BACKENDS: "native" } }]
+  }
   if (name !== "webgpu") return [own]
   const laws = { ...own, files: filesOf("fast").filter(hasGpuTests), flags: ["--test-name-pattern", "webgpu|GPU"] }
   return [own, laws].map((job) => ({ ...job, env: { TEST_BACKENDS: "webgpu" } }))

@@ -2,7 +2,7 @@
  * Backends, opened as the package opens them: cpu as it is, wasm with one thread and our kernels, which every machine has; and webgpu
  * with our kernels, where there is an adapter.
  *
- * `TEST_BACKENDS` names those that tests run on, with commas between. `bun run test` leaves webgpu out, whose software adapters are
+ * `TEST_BACKENDS` names those that tests run on, with commas between; "native" stands for wasm with machine code in the place of its kernels. `bun run test` leaves webgpu out, whose software adapters are
  * slow; `bun run test:webgpu` runs the same files' GPU tests (scripts/test.ts).
  */
 import { afterAll, beforeAll, describe } from "bun:test"
@@ -26,13 +26,21 @@ export const webgpu = chosen.includes("webgpu")
   ? { chosen: true, ...(await import("./runtime/runtimes.ts")).webgpu }
   : { chosen: false, exists: false, hardware: false }
 
+/** Are native kernels chosen, and has this machine any? */
+const native = chosen.includes("native")
+  ? { chosen: true, exists: (await import("./runtime/runtimes.ts")).hasNative }
+  : { chosen: false, exists: false }
+
 /** A `describe` block in which the backend is in use; it is closed afterwards. */
 export const describeOn = (backend: AnyBackend, tests: () => void): void => {
-  if (!chosen.includes(backend)) return
-  describe.skipIf(backend === "webgpu" && !webgpu.exists)(backend, () => {
+  const onNative = backend === "wasm" && native.chosen
+  if (!onNative && !chosen.includes(backend)) return
+  const absent = onNative ? !native.exists : backend === "webgpu" && !webgpu.exists
+  describe.skipIf(absent)(onNative ? "native" : backend, () => {
     const scope = Scope.makeUnsafe()
     beforeAll(async () => {
-      if (backend === "wasm") await Effect.runPromise(openWasm({ threads: 1 }).pipe(Scope.provide(scope)))
+      if (onNative) await Effect.runPromise(Layer.buildWithScope(layer("native", { threads: 1 }), scope))
+      else if (backend === "wasm") await Effect.runPromise(openWasm({ threads: 1 }).pipe(Scope.provide(scope)))
       else if (backend === "webgpu") await Effect.runPromise(Layer.buildWithScope(layer(backend), scope))
       else await tf.setBackend(backend)
     })
