@@ -56,8 +56,10 @@ export interface Checkpoints {
   readonly saved: () => number
 }
 
-/** Of the time between two steps. */
+/** Of the time between two steps, or of several that are short. */
 const SHARE = 0.1
+/** Milliseconds: a timer is late by one. */
+const LEAST = 5
 
 /** The checkpoints of a session; what is being written when the scope ends is written to its end. */
 export const openCheckpoints = (
@@ -76,6 +78,7 @@ export const openCheckpoints = (
     const share = Effect.suspend(() => {
       const now = performance.now()
       const milliseconds = (now - last) * SHARE
+      if (milliseconds < LEAST) return Effect.void
       last = now
       return jobs.wait(milliseconds)
     })

@@ -27,7 +27,18 @@ export interface Finished {
 /** Runs a command to its end. */
 export const run = async (
   command: ReadonlyArray<string>,
-  { cwd, stdin, env }: { readonly cwd: string; readonly stdin?: string; readonly env?: Record<string, string> }
+  {
+    cwd,
+    stdin,
+    env,
+    timeout = TIMEOUT
+  }: {
+    readonly cwd: string
+    readonly stdin?: string
+    readonly env?: Record<string, string>
+    /** milliseconds, for what is known to take longer */
+    readonly timeout?: number
+  }
 ): Promise<Finished> => {
   const child = Bun.spawn([...command], {
     cwd,
@@ -35,7 +46,7 @@ export const run = async (
     stdin: stdin === undefined ? "ignore" : new Blob([stdin]),
     stdout: "pipe",
     stderr: "pipe",
-    timeout: TIMEOUT
+    timeout
   })
   const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
   return { code: await child.exited, stdout, stderr }
