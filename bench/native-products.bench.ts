@@ -107,9 +107,8 @@ const rateOf = (multiply: Multiply, shape: Shape): number => {
   return (2 * m * n * k) / median(times) / 1e6
 }
 
-const instructions = best.instructions === "avx512" ? ["avx512", "avx2"] : [best.instructions]
 const columns: ReadonlyArray<readonly [name: string, multiply: Multiply]> = [
-  ...instructions.map((name) => [`ours, ${name}`, own(name)] as const),
+  ...best.available.toReversed().map((name) => [`ours, ${name}`, own(name)] as const),
   ...(values.blas === undefined ? [] : [[values.blas, blas(values.blas)] as const])
 ]
 const sizes = [128, 1024].flatMap((m) => [

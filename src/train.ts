@@ -82,13 +82,27 @@ const sessionOf = (kind: LoadedKind, adapted: Adapted<Network>, resolved: Resolv
     return session
   })
 
+/** A note where a run goes on upon another device: what promises the same bits promises them for one. */
+const deviceNote = ({ checkpoint }: Run, now: string): ReadonlyArray<string> => {
+  const before = checkpoint?.record.device ?? now
+  const [backend] = before.split(" ")
+  return before === now
+    ? []
+    : [
+        `note: the steps so far were computed on ${before}, those that come are on ${now}: sums have another order, so numbers may differ in their last digits; --device ${backend} goes on as before`
+      ]
+}
+
 /** From an open run folder to its results. */
 const trainRun = (kind: LoadedKind, session: Session<Network>, resolved: ResolvedPlan, run: Run) =>
   Effect.gen(function* () {
     const { plan, steps } = resolved
     const { adapted } = session
     const device = yield* Device
-    const checkpoints = yield* openCheckpoints(session, run, { ...plan.output, sync: device.sync })
+    const { backend, instructions } = device.describe()
+    const computer = instructions === undefined ? backend : `${backend} ${instructions}`
+    yield* Effect.forEach(deviceNote(run, computer), notice)
+    const checkpoints = yield* openCheckpoints(session, run, { ...plan.output, sync: device.sync, device: computer })
     const evaluator = evaluatorOf(kind, adapted, resolved, run)
     const done = run.history.filter((row): row is StepReport => row.kind === "step").map(brief)
     let recorded = session.step

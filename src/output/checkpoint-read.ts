@@ -3,7 +3,7 @@
  *
  *   checkpoints/step-00000100/state.safetensors   trainable.0, … (parameters), start.0, … (what they subtract, where they do),
  *                                                 optimizer.0, … (moments and whatever else), float32
- *                             state.json          { format, step, position, best, name, plan, inputs, versions, trainable, start, optimizer }
+ *                             state.json          { format, step, position, best, name, plan, inputs, versions, device, trainable, start, optimizer }
  *                             SHA256SUMS          of both files, as sha256sum writes and checks it
  *
  * A folder of this name is complete: it was written under a temporary name, flushed, and renamed. What disks and people do to it
@@ -48,6 +48,8 @@ export const CheckpointRecord = Schema.Struct({
   plan: Schema.Unknown,
   inputs: Inputs,
   versions: Schema.optionalKey(Versions),
+  /** what computed it, such as "wasm" or "native avx512" */
+  device: Schema.optionalKey(Schema.String),
   /** number of trained tensors */
   trainable: Schema.Natural,
   /** number of tensors that pairs subtract; absent: none */

@@ -39,6 +39,8 @@ export interface CheckpointOptions {
   readonly keep: number
   /** fails where what was read from the device cannot be trusted */
   readonly sync?: Effect.Effect<void, DeviceError>
+  /** as a checkpoint records it */
+  readonly device?: string
 }
 
 type CheckpointWriteError = FileError | DeviceReadError | DeviceError
@@ -65,7 +67,7 @@ const LEAST = 5
 export const openCheckpoints = (
   session: Session<Network>,
   { checkpoints: folder, metrics, name, written: plan, inputs, checkpoint: start }: CheckpointedRun,
-  { checkpointEvery, keep, sync = Effect.void }: CheckpointOptions
+  { checkpointEvery, keep, sync = Effect.void, device }: CheckpointOptions
 ): Effect.Effect<Checkpoints, never, Scope.Scope | FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     // the run before may have ended between a checkpoint's writing and the removal of an old one
@@ -92,7 +94,8 @@ export const openCheckpoints = (
     const begin = Effect.gen(function* () {
       yield* jobs.settle
       if (session.step === saved) return
-      const snapshot = yield* takeSnapshot(session, { best, name, plan, inputs, versions: versions() })
+      const computed = { versions: versions(), ...(device === undefined ? {} : { device }) }
+      const snapshot = yield* takeSnapshot(session, { best, name, plan, inputs, ...computed })
       yield* sync.pipe(Effect.onError(() => Effect.sync(() => releaseSnapshot(snapshot))))
       yield* jobs.start(write(snapshot))
     })

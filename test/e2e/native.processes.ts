@@ -1,5 +1,6 @@
 /** Runs on the native device: one adapter for one plan, whatever the number of threads, the runtime and the interruptions. */
 import { describe, expect, test } from "bun:test"
+import { cpSync } from "node:fs"
 import { hasNative } from "../runtime/runtimes.ts"
 import { cli, run as runCommand, succeed, TIMEOUT, workspace } from "./fixtures.ts"
 import { adapterOf, busyPlan, start } from "./runs.ts"
@@ -43,8 +44,13 @@ describe.skipIf(!hasNative)("on native", () => {
       await run.said(/step +[1-4]\d\/150/)
       run.kill("SIGINT")
       expect((await run.ended).code).toBe(130)
+      cpSync(w.path("cut"), w.path("moved"), { recursive: true })
       await succeed(w.cli(["train", "--resume", "cut", "--device", "native", "--threads", "2"]))
       expect(adapterOf(w, "cut")).toEqual(adapterOf(w, "one"))
+      const { stderr } = await succeed(w.cli(["train", "--resume", "moved", "--device", "wasm"]))
+      expect(stderr).toMatch(
+        /note: the steps so far were computed on native \w+, those that come are on wasm: .*--device native/
+      )
     },
     TIMEOUT
   )

@@ -45,6 +45,13 @@ describe("the probe says of", () => {
     expect(reason).toContain("none.so")
   })
 
+  test.skipIf(!hasNative)("instructions that there are not, what was found and which there are", async () => {
+    process.env["TFJS_LORA_PRO_INSTRUCTIONS"] = "avx9"
+    const { reason } = await probe(fileURLToPath(libraryFile()))
+    delete process.env["TFJS_LORA_PRO_INSTRUCTIONS"]
+    expect(reason).toMatch(/^TFJS_LORA_PRO_INSTRUCTIONS: found "avx9"; this processor has (avx2|neon)/)
+  })
+
   test.skipIf(!hasNative)("the library of this platform, with which instructions it computes", async () => {
     const { instructions, reason } = await probe(fileURLToPath(libraryFile()))
     expect({ instructions, reason }).toEqual({

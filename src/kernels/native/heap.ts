@@ -9,6 +9,8 @@ export interface NativeLibrary {
   readonly file: string
   /** that the kernels are compiled for: avx512, avx2 or neon */
   readonly instructions: string
+  /** that it has kernels for and the processor can do */
+  readonly available: ReadonlyArray<string>
   readonly kernels: ReadonlyMap<string, NativeKernel>
   /** A machine address as a pointer for the kernels. */
   readonly pointer: (address: number) => unknown

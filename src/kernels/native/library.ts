@@ -88,10 +88,24 @@ export const openLibrary = (file: string, wanted = process.env["TFJS_LORA_PRO_IN
   const { text, kernels, pointer, addressOf } = foreign()
   const [best, ...names] = text(file, "describe").split(" ")
   if (!best) throw new Error(`${file} has no kernels for this processor`)
+  // each has those before it
+  const x64 = ["avx2", "avx512"]
+  const available = x64.includes(best) ? x64.slice(0, x64.indexOf(best) + 1) : [best]
   const instructions = wanted ?? best
+  if (!available.includes(instructions))
+    throw new Error(
+      `TFJS_LORA_PRO_INSTRUCTIONS: found "${instructions}"; this processor has ${available.join(" and ")}`
+    )
   const calls = kernels(
     file,
     names.map((name) => `${name}_${instructions}`)
   )
-  return { file, instructions, kernels: new Map(names.map((name, i) => [name, calls[i]!])), pointer, addressOf }
+  return {
+    file,
+    instructions,
+    available,
+    kernels: new Map(names.map((name, i) => [name, calls[i]!])),
+    pointer,
+    addressOf
+  }
 }

@@ -36,9 +36,6 @@ interface Machine {
   readonly run: (kernel: string, chunks: number, scratchAt: number, room: number) => void
 }
 
-/** The instruction sets of this platform that this processor may have; the library says which is the best. */
-const BEFORE: Readonly<Record<string, ReadonlyArray<string>>> = { avx512: ["avx2"] }
-
 const binary = new URL("../../../../src/kernels/wasm/kernels-shared.wasm", import.meta.url)
 const PAGES = 160
 const memory = new WebAssembly.Memory({ initial: PAGES, maximum: 65_536, shared: true })
@@ -58,19 +55,22 @@ let used = all.length
 
 const file = fileURLToPath(libraryFile())
 const best = openLibrary(file)
-const local = [best, ...(BEFORE[best.instructions] ?? []).map((wanted) => openLibrary(file, wanted))].map(
-  ({ instructions, kernels, pointer, addressOf }): Machine => ({
-    instructions,
-    has: (kernel) => kernels.has(kernel),
-    run: (kernel, chunks, scratchAt, room) => {
-      const heap = pointer(addressOf(memory.buffer))
-      for (let chunk = chunks - 1; chunk >= 0; chunk--) {
-        all.fill(POISON, scratchAt, scratchAt + room)
-        kernels.get(kernel)!(heap, ARGUMENTS, chunk, scratchAt)
+const local = best.available
+  .toReversed()
+  .map((wanted) => openLibrary(file, wanted))
+  .map(
+    ({ instructions, kernels, pointer, addressOf }): Machine => ({
+      instructions,
+      has: (kernel) => kernels.has(kernel),
+      run: (kernel, chunks, scratchAt, room) => {
+        const heap = pointer(addressOf(memory.buffer))
+        for (let chunk = chunks - 1; chunk >= 0; chunk--) {
+          all.fill(POISON, scratchAt, scratchAt + room)
+          kernels.get(kernel)!(heap, ARGUMENTS, chunk, scratchAt)
+        }
       }
-    }
-  })
-)
+    })
+  )
 
 /** Another processor's, by a program that runs under an emulator (`host.c`): its command, and the kernels that it has. */
 const emulated = (process.env["EMULATED_NATIVE"] ?? "").split(" ").filter((part) => part !== "")
