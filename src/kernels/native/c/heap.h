@@ -6,7 +6,7 @@
  * address of a scratch, all in tfjs's wasm memory, which begins at `heap`. It has the chunks, and the answers up to round-off, of the
  * kernel of its name there. `declared.h` has the arguments as structures, made from the declarations by `scripts/native.ts`.
  *
- * Compiled without a C library: nothing here allocates, prints or calls the system.
+ * Of the C library memcpy and memset alone are used: nothing here allocates, prints or calls the system.
  */
 #pragma once
 #include <stdint.h>
