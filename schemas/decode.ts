@@ -9,8 +9,10 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { cut, listedLines } from "../src/boundary/index.ts"
 import { strict } from "./fields.ts"
+import { ClassificationPlan } from "./kinds/classification.ts"
+import { planKinds } from "./kinds/index.ts"
 import { closest, mostProblems, oneOf, type PlanProblem, problemsOf, showValue } from "./problems.ts"
-import { ClassificationPlan, planKinds, type RunPlan, rules } from "./run-plan.ts"
+import { type RunPlan, rules } from "./run-plan.ts"
 
 export { strict } from "./fields.ts"
 

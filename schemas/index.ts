@@ -8,7 +8,6 @@ export {
 } from "./adaptation-plan.ts"
 export * from "./adapter.ts"
 export * from "./adapter-init.ts"
-export { ArraysSection, CausalData, ChatData, CompletionData, DataSection, messagesColumn, TextData } from "./data.ts"
 export { decodeRunPlan, decodeRunPlanResult, PlanError } from "./decode.ts"
 export { count, integer, list, share, strict, text, withDefault } from "./fields.ts"
 export {
@@ -17,19 +16,27 @@ export {
   runPlanJsonSchema,
   runPlanJsonSchemaText
 } from "./json-schema.ts"
-export { CausalModelSection, ClassificationTask, LayersModelSection, ModelSection } from "./model.ts"
+export { ArraysPlan, ArraysSection, LayersModelSection } from "./kinds/arrays.ts"
+export {
+  CausalData,
+  CausalModelSection,
+  CausalPlan,
+  ChatData,
+  CompletionData,
+  messagesColumn,
+  TextData
+} from "./kinds/causal.ts"
+export {
+  ClassificationPlan,
+  type ClassificationPlanInput,
+  ClassificationTask,
+  DataSection,
+  ModelSection
+} from "./kinds/classification.ts"
+export { planKinds } from "./kinds/index.ts"
+export type { AnyPlan } from "./kinds/plan.ts"
 export * from "./optimizer.ts"
 export type { PlanProblem } from "./problems.ts"
 export { closest, problemsOf, showValue } from "./problems.ts"
-export {
-  ArraysPlan,
-  CausalPlan,
-  ClassificationPlan,
-  type ClassificationPlanInput,
-  type PlanRule,
-  planKinds,
-  RunPlan,
-  type RunPlanInput,
-  rules
-} from "./run-plan.ts"
+export { type PlanRule, RunPlan, type RunPlanInput, rules } from "./run-plan.ts"
 export { DiagnosticsConfig, OutputSection, TrainingSection } from "./training.ts"

@@ -2,8 +2,8 @@
 import { describe, expect, test } from "bun:test"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { CausalData, messagesColumn } from "../../schemas/data.ts"
 import { strict } from "../../schemas/decode.ts"
+import { CausalData, messagesColumn } from "../../schemas/index.ts"
 import { problemsOf } from "../../schemas/problems.ts"
 
 const decode = Schema.decodeUnknownResult(CausalData, strict)

@@ -189,8 +189,9 @@ const linesOf = (change: object): ReadonlyArray<string> => {
   return Result.isSuccess(result) ? [] : result.failure.message.split("\n")
 }
 
-test("every rule has its case here, and names are unique", () => {
-  expect(Object.keys(cases)).toEqual(rules.map(({ name }) => name))
+test("every rule has its case here", () => {
+  // kinds of plans may have a rule of one name, each with its own words
+  expect(Object.keys(cases).sort()).toEqual([...new Set(rules.map(({ name }) => name))].sort())
 })
 
 describe.each(Object.entries(cases))("%s", (_name, { bad, good, says }) => {

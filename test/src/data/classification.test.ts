@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
-import type { DataSection } from "../../../schemas/data.ts"
+import type { DataSection } from "../../../schemas/index.ts"
 import { openClassification } from "../../../src/data/classification.ts"
 import { failureOf, run, temporaryFiles } from "./files.ts"
 

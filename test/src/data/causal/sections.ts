@@ -1,6 +1,6 @@
 /** Data sections with every default, and what tests open with them. */
 import * as Schema from "effect/Schema"
-import { CausalData, ChatData, CompletionData, TextData } from "../../../../schemas/data.ts"
+import { CausalData, ChatData, CompletionData, TextData } from "../../../../schemas/index.ts"
 
 export const chatSection = Schema.decodeSync(ChatData)({ format: "chat", train: "train.jsonl" })
 export const completionSection = Schema.decodeSync(CompletionData)({ format: "completion", train: "train.jsonl" })

@@ -1,0 +1,58 @@
+/**
+ * Rows of numbers with one label each, for a `tf.LayersModel`.
+ *
+ *   "model": { "source": "../models/digits/model.json", "head": ["scores"] }
+ *   "data": { "format": "arrays", "train": "train.jsonl", "validation": 0.1, "input": "pixels", "label": "digit", "scale": 0.00392156862745098 }
+ */
+import * as Schema from "effect/Schema"
+import { list, positive, text, withDefault } from "../fields.ts"
+import { rule } from "../problems.ts"
+import { classes } from "./labels.ts"
+import { column, formatFitsTheModel, onlyTopology, type PlanKind, planOf, splits } from "./plan.ts"
+
+/** A `tf.LayersModel` that classifies. */
+export const LayersModelSection = Schema.Struct({
+  source: text(
+    "a path to the model.json of a tf.LayersModel",
+    "model.json of a tf.LayersModel, beside its weight files; relative to the plan file."
+  ),
+  head: list(
+    text("a layer's path", "A layer's name, or nested.name in a model inside the model."),
+    "a list of layer paths",
+    "Layers that are trained themselves, with the head's learning rate."
+  ).pipe(withDefault([]))
+}).annotate({ title: "LayersModel", description: "Which tf.LayersModel is adapted." })
+export type LayersModelSection = typeof LayersModelSection.Type
+
+/** Rows of numbers, for a LayersModel. */
+export const ArraysSection = Schema.Struct({
+  format: Schema.Literal("arrays").annotate({ description: "Rows of numbers, such as an image's, and a label." }),
+  ...splits,
+  input: column(
+    "Column that holds the numbers of a row: a list, nested or flat, of as many as the model's input has."
+  ).pipe(withDefault("input")),
+  scale: positive("What every number is multiplied by: 1/255 turns bytes into grey values.").pipe(withDefault(1)),
+  ...classes
+}).annotate({ title: "Arrays", description: "Rows of numbers with a label, and how they become batches." })
+export type ArraysSection = typeof ArraysSection.Type
+
+/** A `tf.LayersModel` that classifies arrays. */
+export const ArraysPlan = planOf(
+  LayersModelSection,
+  ArraysSection,
+  "ArraysPlan",
+  "A training run of a tf.LayersModel over labelled rows of numbers."
+)
+export type ArraysPlan = typeof ArraysPlan.Type
+
+export const arraysPlans: PlanKind<"arrays", ArraysPlan, typeof ArraysPlan> = {
+  formats: { arrays: ArraysPlan },
+  rules: [
+    formatFitsTheModel(onlyTopology),
+    rule("blocks-to-recompute", "training.recompute", ({ training: { recompute } }) =>
+      recompute === "blocks"
+        ? 'found "blocks" for a tf.LayersModel, whose layers form no blocks; expected "none"'
+        : undefined
+    )
+  ]
+}

@@ -1,0 +1,15 @@
+/** The kinds of plans: the one table. A new kind is a file here and a line of it. */
+import { arraysPlans } from "./arrays.ts"
+import { causalPlans } from "./causal.ts"
+import { classificationPlans } from "./classification.ts"
+import { rulesOf } from "./plan.ts"
+
+/** The plans of every kind by `data.format`. */
+export const planKinds = {
+  ...classificationPlans.formats,
+  ...arraysPlans.formats,
+  ...causalPlans.formats
+}
+
+/** Rules about plans of one kind. */
+export const kindRules = [...rulesOf(classificationPlans), ...rulesOf(arraysPlans), ...rulesOf(causalPlans)]

@@ -1,0 +1,97 @@
+/** What every kind of plan is made of: its own `model` and `data` sections, the sections that all share, and rules about the whole. */
+import * as Schema from "effect/Schema"
+import { AdapterConfig } from "../adapter.ts"
+import { count, schemaKey, share, text, withDefault } from "../fields.ts"
+import { OptimizerConfig } from "../optimizer.ts"
+import { type PlanProblem, type Rule, rule } from "../problems.ts"
+import { OutputSection, TrainingSection } from "../training.ts"
+
+/** A plan of some kind, from its own two sections. */
+export const planOf = <Model extends Schema.Struct.Fields, Data extends Schema.Constraint>(
+  model: Schema.Struct<Model>,
+  data: Data,
+  title: string,
+  description: string
+) =>
+  Schema.Struct({
+    $schema: schemaKey,
+    seed: count(0, "Everything random depends on this and nothing else.").pipe(withDefault(0)),
+    model,
+    data,
+    adapter: AdapterConfig.pipe(withDefault({ method: "lora" })),
+    optimizer: OptimizerConfig,
+    training: TrainingSection,
+    output: OutputSection.pipe(withDefault({}))
+  }).annotate({ title, description })
+
+/** What every plan has, whatever its kind. */
+export interface AnyPlan {
+  readonly model: { readonly source: string; readonly weights?: string }
+  readonly data: { readonly format: string }
+  readonly adapter: typeof AdapterConfig.Type
+  readonly optimizer: typeof OptimizerConfig.Type
+  readonly training: typeof TrainingSection.Type
+}
+
+/** A kind of plan: its schema under each `data.format` that it has, and the rules about plans of it alone. */
+export interface PlanKind<Format extends string, Plan extends AnyPlan, S extends Schema.Top> {
+  readonly formats: { readonly [F in Format]: S }
+  readonly rules: ReadonlyArray<Rule<Plan>>
+}
+
+/** Rules of a kind, as rules about any plan: nothing is wrong with plans of other kinds. */
+export const rulesOf = <Plan extends AnyPlan>({
+  formats,
+  rules
+}: {
+  readonly formats: { readonly [format: string]: unknown }
+  readonly rules: ReadonlyArray<Rule<Plan>>
+}): ReadonlyArray<Rule<AnyPlan>> =>
+  rules.map(({ name, check }) => ({
+    name,
+    check: (plan): ReadonlyArray<PlanProblem> =>
+      Object.hasOwn(formats, plan.data.format) ? check(plan as unknown as Plan) : []
+  }))
+
+const isTopology = (source: string): boolean => /\.json$/.test(source)
+
+/** `expected` says what is wrong with a source, as the end of a sentence; undefined where the format is right for it. */
+export const formatFitsTheModel = <Plan extends AnyPlan>(
+  expected: (source: string) => string | undefined
+): Rule<Plan> =>
+  rule("format-fits-the-model", "data.format", ({ model: { source }, data: { format } }) => {
+    const wrong = expected(source)
+    return wrong === undefined ? undefined : `found "${format}" with model.source "${source}"${wrong}`
+  })
+
+/** A tf.LayersModel where rows of text need a model of Hugging Face. */
+export const noTopology = (source: string): string | undefined =>
+  isTopology(source) ? `, a tf.LayersModel; expected "arrays" here, or a Hugging Face folder there` : undefined
+
+export const onlyTopology = (source: string): string | undefined =>
+  isTopology(source) ? undefined : "; expected the model.json of a tf.LayersModel there, or another format here"
+
+/** The formats of `src/data/formats`. */
+const path = "a path to a .jsonl, .csv or .parquet file"
+const extensions = ".jsonl, .ndjson or .csv, these as .gz too, or .parquet"
+
+const file = (what: string) => text(path, `${what} Relative to the plan file.`)
+
+/** The fields of every data section. */
+export const splits = {
+  train: file(`Rows to train on (${extensions}).`),
+  validation: Schema.optionalKey(
+    Schema.Union([
+      file("Rows to evaluate during training."),
+      share("The share of the training rows held out.")
+    ]).annotate({
+      expected: `${path}, or a fraction between 0 and 1 of the training rows`,
+      description:
+        "Rows to evaluate during training: a file, or the share of the training rows that is held out for it."
+    })
+  ),
+  test: Schema.optionalKey(file("Rows to evaluate at the end."))
+}
+
+/** The name of a column. */
+export const column = (what: string) => text("the name of a column", what)
