@@ -11,6 +11,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import type { RunReport } from "../src/output/index.ts"
+import { scoreOf } from "../src/training/index.ts"
 
 const plansFolder = new URL("../examples/plans", import.meta.url).pathname
 const command = new URL("../src/bin/tfjs-lora-pro.ts", import.meta.url).pathname
@@ -44,10 +45,10 @@ for (const plan of values.plans.split(",")) {
     const report = JSON.parse(stdout) as RunReport
     reports.push(report)
     console.error(
-      `${plan} seed ${seed}: ${(100 * report.test!.accuracy!).toFixed(2)} % loss ${report.test!.loss.toFixed(3)} ${report.seconds.toFixed(0)} s`
+      `${plan} seed ${seed}: ${(100 * scoreOf(report.test!, "accuracy")!).toFixed(2)} % loss ${report.test!.loss.toFixed(3)} ${report.seconds.toFixed(0)} s`
     )
   }
-  const accuracy = reports.map((report) => 100 * report.test!.accuracy!)
+  const accuracy = reports.map((report) => 100 * scoreOf(report.test!, "accuracy")!)
   const of = (pick: (report: RunReport) => number) => reports.map(pick)
   rows.push(
     `| ${plan} | ${mean(accuracy).toFixed(1)} ± ${deviation(accuracy).toFixed(1)} | ${mean(of((r) => r.test!.loss)).toFixed(3)} | ${mean(of((r) => r.trainLoss)).toFixed(2)} | ${reports[0]!.trainable.total.toLocaleString("en")} | ${mean(of((r) => r.seconds)).toFixed(0)} | ${(Math.max(...of((r) => r.peakBytes)) / 1e6).toFixed(0)} |`

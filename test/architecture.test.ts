@@ -83,6 +83,7 @@ const sideDoors: Readonly<Record<string, string>> = {
   "src/kinds/labelled.ts": "an adapter file, which has no plan and so no kind",
   "src/kinds/labelled-run.ts": "an adapter file, which has no plan and so no kind",
   "src/compare/parent-watch.ts": "every process watches its parent, before any command is loaded",
+  "src/suggest/columns.ts": "the flags of a command, before it is loaded",
   "src/compare/methods.ts": "the flags of a command, before it is loaded",
   "src/plugin/plan-types.ts": "the schema command, which writes types and installs nothing"
 }
@@ -123,7 +124,10 @@ test("schemas import effect, the boundary and nothing else", () => {
     .filter((file) => file.startsWith("schemas/"))
     .flatMap((file) =>
       specifiers(file)
-        .filter((specifier) => !/^\.\.?\/[a-z-]+\.ts$|^\.\/kinds\/|^\.\.\/src\/boundary\/index\.ts$|^effect($|\/)/.test(specifier))
+        .filter(
+          (specifier) =>
+            !/^\.\.?\/[a-z-]+\.ts$|^\.\/kinds\/|^\.\.\/src\/boundary\/index\.ts$|^effect($|\/)/.test(specifier)
+        )
         .map((specifier) => `${file} → ${specifier}`)
     )
   expect(wrong).toEqual([])

@@ -10,12 +10,11 @@ import { inject, type LoraOptions, lora } from "../../adapters/index.ts"
 import type { OptimizerConfig } from "../../schemas/index.ts"
 import { Device } from "../../src/device/index.ts"
 import { peakResidentBytes } from "../../src/device/wasm.ts"
-import { runCausal } from "../../src/kinds/causal/run.ts"
 import { type CausalModel, openCausalModel } from "../../src/models/causal/index.ts"
 import { fromConfig } from "../../src/optimizers/index.ts"
 import { platform } from "../../src/platform.ts"
 import type { CausalRows } from "../../src/tensors/rows.ts"
-import { openSession, takeStep } from "../../src/training/index.ts"
+import { openSession, takeStep, tokenCrossEntropy } from "../../src/training/index.ts"
 import { type CpuDevice, median } from "../shapes.ts"
 
 const forms = { "lora-pro-efficient": "efficient", "lora-pro-full": "full" } as const
@@ -78,7 +77,7 @@ const measured = (gguf: string, { method, batch, length, weights, steps }: Smoll
     const adapted = yield* inject<LoraOptions, CausalModel>(model, lora, { ...options, targets: "all-linear" })
     const session = yield* openSession(adapted, {
       optimizer: fromConfig(optimizerOf(method), 1000),
-      loss: runCausal.loss(model)
+      loss: tokenCrossEntropy
     })
     const times: Array<number> = []
     for (let i = 0; i < steps + 2; i++) {

@@ -15,12 +15,11 @@ import { Device } from "../../src/device/device.ts"
 import { openDevice } from "../../src/device/open.ts"
 import { keyValueCache } from "../../src/generation/cache.ts"
 import { nextTokens, readOnly } from "../../src/generation/passes.ts"
-import { runCausal } from "../../src/kinds/causal/run.ts"
 import { type CausalModel, openCausalModel } from "../../src/models/causal/index.ts"
 import { fromConfig } from "../../src/optimizers/index.ts"
 import { platform } from "../../src/platform.ts"
 import type { CausalRows } from "../../src/tensors/rows.ts"
-import { openSession, takeStep } from "../../src/training/index.ts"
+import { openSession, takeStep, tokenCrossEntropy } from "../../src/training/index.ts"
 import { startCounting } from "./counters.ts"
 import { openDawn, runtimeOn } from "./dawn.ts"
 import type { ProgramTimes } from "./measurement.ts"
@@ -100,7 +99,7 @@ const training = (adapted: Adapted<CausalModel>, measurement: DecoderMeasurement
     } as const
     const session = yield* openSession(adapted, {
       optimizer: fromConfig(optimizer, 1000),
-      loss: runCausal.loss(adapted.model)
+      loss: tokenCrossEntropy
     })
     return takeStep(session, [rowsOf(measurement)])
   })

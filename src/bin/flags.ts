@@ -4,6 +4,7 @@
  */
 import { Argument, type Command, Flag } from "effect/cli"
 import * as Option from "effect/Option"
+import { type Column, columnDescriptions, columnNames, flagOf } from "../suggest/columns.ts"
 
 /** What a command's code is given. */
 export type Given<Flags extends Command.Command.Config> = Command.Command.Config.Infer<Flags>
@@ -73,6 +74,10 @@ export const validateFlags = {
   json
 }
 
+const columnFlags = Object.fromEntries(
+  columnNames.map((name) => [name, optionalText(flagOf(name), columnDescriptions[name])])
+) as { readonly [name in Column]: ReturnType<typeof optionalText> }
+
 export const suggestFlags = {
   plan: Argument.String("plan").pipe(
     Argument.withDescription("Plan whose model and data are taken; its other values are suggested anew"),
@@ -85,12 +90,7 @@ export const suggestFlags = {
   data: optionalText("data", "training rows, with --model; what they are is read off the first of them"),
   validation: optionalText("validation", "rows to evaluate during training (default: a share of --data is held out)"),
   test: optionalText("test", "rows to evaluate at the end"),
-  text: optionalText("text", "column that holds the text"),
-  label: optionalText("label", "column that holds the label"),
-  input: optionalText("input", "column that holds a list of numbers, for a tf.LayersModel"),
-  messages: optionalText("messages", "column that holds a conversation"),
-  prompt: optionalText("prompt", "column that holds a prompt"),
-  completion: optionalText("completion", "column that holds what follows the prompt"),
+  ...columnFlags,
   memory: count("memory").pipe(
     Flag.withMetavar("MB"),
     Flag.withDescription("memory that a run may take (default: what is free on this machine)"),

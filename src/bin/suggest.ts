@@ -6,7 +6,7 @@ import * as Path from "effect/Path"
 import { type FileError, fileError } from "../files/index.ts"
 import { kindOf, kinds } from "../kinds/index.ts"
 import { planFromValue, readPlan } from "../plan/index.ts"
-import { columnNames, detect, type Suggestion, suggest as suggested, suggestionText } from "../suggest/index.ts"
+import { columnNames, detect, flagOf, type Suggestion, suggest as suggested, suggestionText } from "../suggest/index.ts"
 import type { Given, suggestFlags } from "./flags.ts"
 import { print, printBeside, printJson } from "./output.ts"
 import { userError } from "./user-error.ts"
@@ -20,7 +20,7 @@ type Source = Pick<Given<typeof suggestFlags>, Named | "plan">
 const readGiven = (given: Source) =>
   Effect.gen(function* () {
     const flagged = names.filter((name) => Option.isSome(given[name]))
-    const list = flagged.map((name) => `--${name}`).join(", ")
+    const list = flagged.map((name) => `--${flagOf(name)}`).join(", ")
     if (Option.isSome(given.plan)) {
       if (flagged.length === 0) return { ...(yield* readPlan(given.plan.value)).plan, found: [] }
       return yield* userError(

@@ -13,7 +13,7 @@ import { kindOf } from "./columns.ts"
 import { type DataError, dataError } from "./data-error.ts"
 import { openLabelledFile, type TextForm } from "./labelled-rows.ts"
 import { type BatchPosition, batchesPerEpoch, epochOrders, inStretches } from "./order.ts"
-import type { ClassificationSplit } from "./source.ts"
+import type { ClassificationSplit, TextFields } from "./source.ts"
 
 /** A batch on the host: for one input of a LayersModel, and one class a row. */
 export interface ArrayBatch {
@@ -96,14 +96,14 @@ export const arrayEvaluationBatches = (
  * batch's labels are 0.
  */
 export const readNumbers = (
-  texts: ReadonlyArray<string>,
+  texts: ReadonlyArray<TextFields>,
   { input, scale }: Pick<ArraysSection, "input" | "scale">,
   shape: ReadonlyArray<number>
 ): Effect.Effect<ArrayBatch, DataError> =>
   Effect.suspend(() => {
     const size = shape.reduce((product, n) => product * n, 1)
     const values = new Float32Array(texts.length * size)
-    for (const [i, text] of texts.entries()) {
+    for (const [i, { text }] of texts.entries()) {
       const parsed = parseBoundedJson(text)
       if ("problem" in parsed) return Effect.fail(dataError(`row ${i + 1}`, `${parsed.problem}; ${expected(size)}`))
       const own = (parsed.value as { readonly [name: string]: unknown } | null)?.[input] ?? parsed.value

@@ -19,7 +19,7 @@ import {
 } from "./data-error.ts"
 import { openLabelledFile } from "./labelled-rows.ts"
 import type { RowIndex } from "./row-index.ts"
-import type { ScannedSource } from "./scan.ts"
+import type { Scanned, ScannedSource } from "./scan.ts"
 import { type ClassificationSplit, classificationSplit, subset } from "./source.ts"
 import { type BySplit, mapSplits, openSplitFiles, repeatWarnings, rowsOfSplits, type SplitSection } from "./splits.ts"
 
@@ -86,7 +86,7 @@ export const settleLabels = (declared: ReadonlyArray<string> | undefined, train:
 
 /** The labels of a file that are not among the classes, as one error, or nothing. */
 export const labelProblems = (
-  file: ScannedSource,
+  file: Scanned,
   labels: ReadonlyArray<string>,
   declared: boolean
 ): ReadonlyArray<DataError> => {

@@ -1,8 +1,10 @@
 /** Data: files and other sources of labelled texts, and how they become batches. */
 export type { TokenRows as Batch } from "../tensors/index.ts"
 export { type ArrayBatch, arrayEvaluationBatches, arrayTrainingBatches, openArrays, readNumbers } from "./arrays.ts"
+export { type Batching, type Numbered, type PoolOptions, pooledBatches, stretchedBatches } from "./batching.ts"
 export * as Causal from "./causal/index.ts"
 export { type ClassificationData, openClassification, type SplitDescription } from "./classification.ts"
+export { isBroken, stringField } from "./columns.ts"
 export { DataError, dataError } from "./data-error.ts"
 export { type DataFile, DataFiles, fileOfBytes, type OpenDataFile } from "./file.ts"
 export { firstRows } from "./formats/index.ts"
@@ -10,7 +12,7 @@ export { type Columns, openLabelledFile } from "./labelled-rows.ts"
 export { FetchError, fetchFiles, type MemoryFiles, memoryFiles } from "./memory-files.ts"
 export { type BatchPosition, batchesPerEpoch, epochOrder } from "./order.ts"
 export { type BatchOptions, batch, classification, tokenize } from "./pipeline.ts"
-export type { ScannedSource } from "./scan.ts"
+export { type RowReader, type Scanned, type ScannedSource, scanRows } from "./scan.ts"
 export {
   type ClassificationSplit,
   classificationSplit,
@@ -18,7 +20,11 @@ export {
   fromRows,
   type LabelledText,
   type LabelledTextSource,
-  subset
+  type Located,
+  type RowSource,
+  subset,
+  type TextFields,
+  type TokenizedText
 } from "./source.ts"
 export {
   batchesOfRows,
@@ -27,6 +33,7 @@ export {
   evaluationBatches,
   type Padding,
   padBatch,
+  padTexts,
   type TrainingBatch,
   type TrainingBatchOptions,
   trainingBatches

@@ -4,7 +4,8 @@ import type * as Scope from "effect/Scope"
 import { type Broken, type Fields, isFields, kindOf, missingColumn, notAnObject } from "./columns.ts"
 import type { DataError } from "./data-error.ts"
 import { openRows } from "./formats/index.ts"
-import { type LabelledFields, type ScannedSource, scanRows } from "./scan.ts"
+import { type ScannedSource, scanRows } from "./scan.ts"
+import type { LabelledText } from "./source.ts"
 
 /** Which columns hold the text and the label. */
 export interface Columns {
@@ -38,7 +39,11 @@ export const openLabelledFile = (
     { name: columns.label, role: "label field" }
   ]
   return Effect.flatMap(openRows(path, { columns: { required } }), (rows) =>
-    scanRows(rows, (value) => labelledFields(value, columns, form))
+    scanRows<LabelledText>(rows, {
+      read: (value) => labelledFields(value, columns, form),
+      text: ({ text }) => text,
+      label: ({ label }) => label
+    })
   )
 }
 
@@ -46,7 +51,11 @@ export const openLabelledFile = (
 const longestLabel = 512
 
 /** A label is a string that is not blank, a number or a boolean (the latter two as text). */
-const labelledFields = (value: unknown, columns: Columns, { role, textOf }: TextForm): LabelledFields | Broken => {
+const labelledFields = (
+  value: unknown,
+  columns: Columns,
+  { role, textOf }: TextForm
+): Omit<LabelledText, "where"> | Broken => {
   if (!isFields(value)) return { broken: notAnObject(value) }
   const reasons: Array<string> = []
   const text = fieldOf(value, columns.text, role, reasons)

@@ -9,18 +9,25 @@ import { DataError, dataError, problemsShown } from "./data-error.ts"
 import type { DataFile } from "./file.ts"
 import { type RawRecord, type RowFile, readRecords } from "./records.ts"
 import { mostLabels, type RowIndex, rowIndexBuilder, type TextHashes, textHashBuilder } from "./row-index.ts"
-import type { LabelledText, LabelledTextSource } from "./source.ts"
+import type { LabelledText, Located, RowSource } from "./source.ts"
 
-export interface LabelledFields {
-  readonly text: string
-  readonly label: string
+/** How rows of some form are read. */
+export interface RowReader<Row> {
+  /** What a row's value says. `line`: where it is, while the file is scanned; undefined when the row is read again. */
+  readonly read: (value: unknown, line?: number) => Omit<Row, "where"> | Broken
+  /** what of a row must not come twice: rows of one text repeat each other */
+  readonly text: (row: Omit<Row, "where">) => string
+  /** its class, where rows have classes: counted, and compared between rows that repeat each other; at most 65,535 different ones */
+  readonly label?: (row: Omit<Row, "where">) => string
 }
 
-/** What a row's value says. `line`: where it is, while the file is scanned; undefined when the row is read again. */
-export type ReadRow = (value: unknown, line?: number) => LabelledFields | Broken
-
 /** A source whose rows have all been seen once. */
-export interface ScannedSource extends LabelledTextSource {
+export interface ScannedSource<Row extends Located = LabelledText> extends Scanned {
+  readonly read: RowSource<Row>["read"]
+}
+
+/** What is known of rows that were all seen once. */
+export interface Scanned extends Omit<RowSource<never>, "read"> {
   readonly index: RowIndex
   /** of the texts; not held by `read`, so that it goes when the source goes */
   readonly hashes: TextHashes
@@ -32,7 +39,10 @@ const longestRead = 1 << 22
 const readsInFlight = 16
 
 /** Scans a file. Fails with all broken rows, or where there is no row at all. */
-export const scanRows = (rows: RowFile, readRow: ReadRow): Effect.Effect<ScannedSource, DataError> =>
+export const scanRows = <Row extends Located>(
+  rows: RowFile,
+  reader: RowReader<Row>
+): Effect.Effect<ScannedSource<Row>, DataError> =>
   Effect.gen(function* () {
     const { file } = rows
     const builder = rowIndexBuilder()
@@ -43,10 +53,10 @@ export const scanRows = (rows: RowFile, readRow: ReadRow): Effect.Effect<Scanned
     yield* readRecords(rows, (records) => {
       rows.parse(records).forEach((parsed, i) => {
         const record = records[i]!
-        const row = "broken" in parsed ? parsed : readRow(parsed.value, record.line)
+        const row = "broken" in parsed ? parsed : reader.read(parsed.value, record.line)
         if (isBroken(row)) {
           if (total++ < problemsShown) problems.push(`${file.name}:${record.line}: ${row.broken}`)
-        } else if (builder.add(record, row.label)) hashBuilder.add(row.text)
+        } else if (builder.add(record, reader.label?.(row) ?? "")) hashBuilder.add(reader.text(row))
         else tooManyLabels = true
       })
     })
@@ -57,27 +67,27 @@ export const scanRows = (rows: RowFile, readRow: ReadRow): Effect.Effect<Scanned
     if (total > 0) return yield* new DataError({ where: file.name, problems, total })
     const index = builder.finish(file.size)
     if (index.rows === 0) return yield* dataError(file.name, "the file has no rows; at least one is needed")
-    const read: ScannedSource["read"] = (indices) => readAt(rows, index, readRow, indices)
+    const read: ScannedSource<Row>["read"] = (indices) => readAt(rows, index, reader, indices)
     return { index, hashes: hashBuilder.finish(), rows: index.rows, where: file.name, read }
   })
 
-const readAt = (
+const readAt = <Row extends Located>(
   { file, parse }: RowFile,
   index: RowIndex,
-  readRow: ReadRow,
+  reader: RowReader<Row>,
   indices: ArrayLike<number>
-): Effect.Effect<ReadonlyArray<LabelledText>, DataError> =>
+): Effect.Effect<ReadonlyArray<Row>, DataError> =>
   Effect.gen(function* () {
     const runs = neighbours(index, indices)
     const records = (yield* Effect.forEach(runs, (run) => readRun(file, index, run), {
       concurrency: readsInFlight
     })).flat()
-    const rows: Array<LabelledText> = []
+    const rows: Array<Row> = []
     for (const [i, parsed] of parse(records).entries()) {
       const where = `${file.name}:${records[i]!.line}`
-      const row = "broken" in parsed ? parsed : readRow(parsed.value)
+      const row = "broken" in parsed ? parsed : reader.read(parsed.value)
       if (isBroken(row)) return yield* dataError(where, `the file changed while it was in use: ${row.broken}`)
-      rows.push({ ...row, where })
+      rows.push({ ...row, where } as Row)
     }
     return rows
   })

@@ -1,32 +1,47 @@
 /**
- * A source of labelled texts: a number of rows, and any of them by index. This is all that shuffling, splitting and
+ * A source of rows: how many there are, and any of them by index. This is all that shuffling, splitting and
  * batching need, so a database, a cache or a generator becomes training data by implementing two members.
  */
 import * as Effect from "effect/Effect"
 import type { DataError } from "./data-error.ts"
 
-/** One labelled text. `where` is its place for error messages: `train.jsonl:12`. */
-export interface LabelledText {
+/** A text, or two that belong together. */
+export interface TextFields {
   readonly text: string
-  readonly label: string
+  readonly textPair?: string
+}
+
+/** A row's place for error messages: `train.jsonl:12`. */
+export interface Located {
   readonly where: string
 }
 
-/** A labelled text as tokens. */
-export interface Example {
+/** One labelled text. */
+export interface LabelledText extends TextFields, Located {
+  readonly label: string
+}
+
+/** A text, or two, as tokens. */
+export interface TokenizedText {
   readonly ids: ReadonlyArray<number>
   readonly typeIds: ReadonlyArray<number>
+}
+
+/** A labelled text as tokens. */
+export interface Example extends TokenizedText {
   /** index into the plan's labels */
   readonly label: number
 }
 
-export interface LabelledTextSource {
+export interface RowSource<Row> {
   readonly rows: number
   /** The rows at `indices` (each in 0 … rows − 1), in that order. */
-  readonly read: (indices: ArrayLike<number>) => Effect.Effect<ReadonlyArray<LabelledText>, DataError>
+  readonly read: (indices: ArrayLike<number>) => Effect.Effect<ReadonlyArray<Row>, DataError>
   /** what to call it in messages, e.g. the file's path */
   readonly where: string
 }
+
+export type LabelledTextSource = RowSource<LabelledText>
 
 // Rows that are read at once: enough to hide the latency of a disk, few enough that they may be as long as books.
 const rowsPerPart = 64
@@ -55,7 +70,14 @@ export const fromRows = (
   rows: ReadonlyArray<Pick<LabelledText, "text" | "label"> & Partial<LabelledText>>,
   where = "rows"
 ): LabelledTextSource => {
-  const located = rows.map((row, i) => ({ text: row.text, label: row.label, where: row.where ?? `${where}[${i}]` }))
+  const located = rows.map(
+    ({ text, textPair, label, where: place = "" }, i): LabelledText => ({
+      text,
+      ...(textPair === undefined ? {} : { textPair }),
+      label,
+      where: place === "" ? `${where}[${i}]` : place
+    })
+  )
   return {
     rows: located.length,
     where,
@@ -64,7 +86,7 @@ export const fromRows = (
 }
 
 /** Some rows of a source: row i of the result is row `indices[i]`. */
-export const subset = ({ read }: LabelledTextSource, indices: Uint32Array, where: string): LabelledTextSource => ({
+export const subset = <Row>({ read }: RowSource<Row>, indices: Uint32Array, where: string): RowSource<Row> => ({
   rows: indices.length,
   where,
   read: (wanted) => read(Array.from(wanted, (index) => indices[index]!))

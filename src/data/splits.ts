@@ -5,7 +5,7 @@ import type * as Scope from "effect/Scope"
 import type { DataSection } from "../../schemas/index.ts"
 import { type DataError, dataError, joinDataErrors, shownLabel } from "./data-error.ts"
 import { holdOut } from "./order.ts"
-import type { ScannedSource } from "./scan.ts"
+import type { Scanned } from "./scan.ts"
 
 /** The part of a section that says which rows belong to which split. */
 export type SplitSection = Pick<DataSection, "train" | "validation" | "test">
@@ -24,10 +24,10 @@ export const mapSplits = <A, B>({ train, validation, test }: BySplit<A>, change:
 })
 
 /** Opens every file until the scope closes. All problems at once. */
-export const openSplitFiles = (
+export const openSplitFiles = <File extends Scanned>(
   section: SplitSection,
-  openOne: (path: string) => Effect.Effect<ScannedSource, DataError, Scope.Scope>
-): Effect.Effect<BySplit<ScannedSource>, DataError, Scope.Scope> =>
+  openOne: (path: string) => Effect.Effect<File, DataError, Scope.Scope>
+): Effect.Effect<BySplit<File>, DataError, Scope.Scope> =>
   Effect.gen(function* () {
     const open = (path: string) => Effect.result(openOne(path))
     const train = yield* open(section.train)
@@ -42,19 +42,19 @@ export const openSplitFiles = (
     }
   })
 
-export interface SomeRows {
-  readonly file: ScannedSource
+export interface SomeRows<File extends Scanned = Scanned> {
+  readonly file: File
   /** all of the file's rows unless given */
   readonly rows?: Uint32Array
 }
 
 /** Which rows of which file each split is; a validation share is held out of `train` by seed. */
-export const rowsOfSplits = (
+export const rowsOfSplits = <File extends Scanned>(
   section: SplitSection,
-  files: BySplit<ScannedSource>,
+  files: BySplit<File>,
   seed: number
-): Effect.Effect<BySplit<SomeRows>, DataError> => {
-  const whole = mapSplits(files, (file): SomeRows => ({ file }))
+): Effect.Effect<BySplit<SomeRows<File>>, DataError> => {
+  const whole = mapSplits(files, (file): SomeRows<File> => ({ file }))
   if (typeof section.validation !== "number") return Effect.succeed(whole)
   const file = files.train
   if (file.rows < 2) {
@@ -145,11 +145,11 @@ const forEachRow = (some: SomeRows, use: (row: number) => void): void => {
   for (let i = 0; i < rows; i++) use(some.rows?.[i] ?? i)
 }
 
-const addRepeat = (to: Repeats, file: ScannedSource, row: number, train: ScannedSource, first: number): void => {
+const addRepeat = (to: Repeats, file: Scanned, row: number, train: Scanned, first: number): void => {
   const example = `${file.where}:${file.index.line(row)} = ${train.where}:${train.index.line(first)}`
   to.rows++
   if (to.examples.length < examplesShown) to.examples.push(example)
-  const labelOf = ({ index }: ScannedSource, at: number) => index.labels[index.label(at)]!.label
+  const labelOf = ({ index }: Scanned, at: number) => index.labels[index.label(at)]!.label
   const [own, other] = [labelOf(file, row), labelOf(train, first)]
   if (own === other) return
   to.otherLabel++

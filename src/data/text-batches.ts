@@ -1,18 +1,9 @@
-/**
- * Batches of labelled texts, for training and for evaluation: examples of different lengths become one rectangle.
- *
- * Training batches come epoch after epoch without end. Which rows the batch (epoch, index) holds depends on the data, the seed and
- * the sizes alone, so a run that starts at (epoch, index) continues exactly as one that came there. An epoch uses every row once:
- * `bucketPool` batches of shuffled rows make a pool, the rest a last and smaller one. (The reference study drops the rest.)
- */
-import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import * as Stream from "effect/Stream"
-import { randomStream } from "../numbers/index.ts"
-import type { TokenRows } from "../tensors/index.ts"
+/** Batches of labelled texts, for training and for evaluation: examples of different lengths become one rectangle. */
+import type * as Stream from "effect/Stream"
+import type { TokenRows, TokenTexts } from "../tensors/index.ts"
+import { type Batching, type Numbered, type PoolOptions, pooledBatches, stretchedBatches } from "./batching.ts"
 import type { DataError } from "./data-error.ts"
-import { type BatchPosition, batchesPerEpoch, bucketBatches, epochOrders, inStretches } from "./order.ts"
-import type { ClassificationSplit, Example } from "./source.ts"
+import type { ClassificationSplit, Example, TokenizedText } from "./source.ts"
 import { readExamples, type TextTokenizer } from "./tokenize.ts"
 
 export interface Padding {
@@ -29,25 +20,30 @@ export const paddedLength = (longest: number, { padMultiple, maxLength }: Omit<P
   Math.max(longest, Math.min(maxLength, Math.ceil(longest / padMultiple) * padMultiple))
 
 /**
- * examples: [size], at least one → [size, length]. The length is that of the longest example, rounded up to a multiple where a device
+ * texts: [size], at least one → [size, length]. The length is that of the longest text, rounded up to a multiple where a device
  * compiles a program for each shape. Padding is masked, so that neither changes a result beyond rounding.
  */
-export const padBatch = (examples: ReadonlyArray<Example>, padding: Padding): TokenRows => {
-  const size = examples.length
-  const longest = examples.reduce((most, example) => Math.max(most, example.ids.length), 1)
+export const padTexts = (texts: ReadonlyArray<TokenizedText>, padding: Padding): TokenTexts => {
+  const size = texts.length
+  const longest = texts.reduce((most, { ids }) => Math.max(most, ids.length), 1)
   const length = paddedLength(longest, padding)
   const inputIds = new Int32Array(size * length).fill(padding.padId)
   const tokenTypeIds = new Int32Array(size * length)
   const attentionMask = new Float32Array(size * length)
-  examples.forEach(({ ids, typeIds }, row) => {
+  texts.forEach(({ ids, typeIds }, row) => {
     inputIds.set(ids, row * length)
     tokenTypeIds.set(typeIds, row * length)
     attentionMask.fill(1, row * length, row * length + ids.length)
   })
-  const labels = Int32Array.from(examples, (example) => example.label)
-  const tokens = examples.reduce((total, example) => total + example.ids.length, 0)
-  return { size, length, inputIds, tokenTypeIds, attentionMask, labels, tokens }
+  const tokens = texts.reduce((total, { ids }) => total + ids.length, 0)
+  return { size, length, inputIds, tokenTypeIds, attentionMask, tokens }
 }
+
+/** The same with the class of each. */
+export const padBatch = (examples: ReadonlyArray<Example>, padding: Padding): TokenRows => ({
+  ...padTexts(examples, padding),
+  labels: Int32Array.from(examples, ({ label }) => label)
+})
 
 /** Tokens from which on a larger batch is no faster. */
 const FULL = 256
@@ -75,71 +71,30 @@ export const lengthBatches = <A>(
   return batches
 }
 
-export interface TrainingBatchOptions {
-  readonly seed: number
-  readonly batchSize: number
-  /** batches a pool */
-  readonly bucketPool: number
+export interface TrainingBatchOptions extends PoolOptions {
   /** tokens of a text at most */
   readonly maxLength: number
   /** batch lengths are rounded up to a multiple of this; 1 unless given */
   readonly padMultiple?: number
-  /** the first batch to yield; the first of epoch 0 unless given */
-  readonly start?: BatchPosition
 }
 
-export interface TrainingBatch extends TokenRows {
-  readonly epoch: number
-  /** within the epoch */
-  readonly index: number
-}
+export interface TrainingBatch extends TokenRows, Numbered {}
 
 /** Endless batches of a split that has at least one row. */
 export const trainingBatches = (
   split: ClassificationSplit,
   tokenizer: TextTokenizer,
-  options: TrainingBatchOptions
+  { maxLength, padMultiple = 1, ...options }: TrainingBatchOptions
 ): Stream.Stream<TrainingBatch, DataError> => {
-  const first = normalized(options.start ?? { epoch: 0, batch: 0 }, batchesPerEpoch(split.rows, options.batchSize))
-  // Per run of the stream, since it holds an epoch's order: 4 bytes a row.
-  return Stream.suspend(() => {
-    const poolOf = poolReader(split, tokenizer, options)
-    return Stream.paginate(first, ({ epoch, batch }) => {
-      const pool = Math.floor(batch / options.bucketPool)
-      return Effect.map(poolOf(epoch, pool), (batches) => {
-        const next = (pool + 1) * options.bucketPool
-        const ended = next >= batchesPerEpoch(split.rows, options.batchSize)
-        const after = ended ? { epoch: epoch + 1, batch: 0 } : { epoch, batch: next }
-        return [batches.filter(({ index }) => index >= batch), Option.some(after)] as const
-      })
-    })
-  })
-}
-
-/** Tokenises, sorts and pads one pool of an epoch. */
-const poolReader = (split: ClassificationSplit, tokenizer: TextTokenizer, options: TrainingBatchOptions) => {
-  const { seed, batchSize, bucketPool, maxLength, padMultiple = 1 } = options
   const padding = { padId: tokenizer.padId, padMultiple, maxLength }
-  const orderOf = epochOrders(split.rows, seed)
-  const poolRows = batchSize * bucketPool
-  return (epoch: number, pool: number): Effect.Effect<ReadonlyArray<TrainingBatch>, DataError> =>
-    Effect.gen(function* () {
-      const rows = orderOf(epoch).subarray(pool * poolRows, (pool + 1) * poolRows)
-      const examples = yield* readExamples(split, rows, tokenizer, maxLength)
-      const random = randomStream(seed, "pool", epoch, pool)
-      return bucketBatches(examples, (example) => example.ids.length, batchSize, random).map((batch, i) => ({
-        ...padBatch(batch, padding),
-        epoch,
-        index: pool * bucketPool + i
-      }))
-    })
+  const batching: Batching<Example, TokenRows> = {
+    rows: split.rows,
+    read: (indices) => readExamples(split, indices, tokenizer, maxLength),
+    lengthOf: ({ ids }) => ids.length,
+    pad: (examples) => padBatch(examples, padding)
+  }
+  return pooledBatches(batching, options)
 }
-
-/** The end of an epoch is the start of the next. */
-const normalized = ({ epoch, batch }: BatchPosition, perEpoch: number): BatchPosition => ({
-  epoch: epoch + Math.floor(batch / perEpoch),
-  batch: batch % perEpoch
-})
 
 export interface EvaluationBatchOptions {
   readonly batchSize: number
@@ -155,9 +110,6 @@ export interface EvaluationBatch extends TokenRows {
   /** [size]: the split's row numbers, which tell where each prediction belongs */
   readonly rows: Uint32Array
 }
-
-// Batches of full size sorted together: 2,048 rows at the default size. Longer stretches save hardly any more padding.
-const batchesPerStretch = 32
 
 /** The rows of some examples in batches, those of like length together. `rows`: their numbers. */
 export const batchesOfRows = (
@@ -175,17 +127,15 @@ export const batchesOfRows = (
   })
 }
 
-/**
- * Every row once, sorted by length within stretches of the file, so that little is padding and memory does not grow with the file.
- * A finite stream, the same whenever it is run.
- */
+/** Every row once; see `stretchedBatches`. */
 export const evaluationBatches = (
   split: ClassificationSplit,
   tokenizer: TextTokenizer,
-  { batchSize, maxLength, rows = split.rows, padMultiple = 1 }: EvaluationBatchOptions
+  { batchSize, maxLength, rows, padMultiple = 1 }: EvaluationBatchOptions
 ): Stream.Stream<EvaluationBatch, DataError> =>
-  inStretches(Math.min(split.rows, rows), batchSize * batchesPerStretch, (indices) =>
-    Effect.map(readExamples(split, indices, tokenizer, maxLength), (examples) =>
+  stretchedBatches(
+    { rows: split.rows, read: (indices) => readExamples(split, indices, tokenizer, maxLength) },
+    { batchSize, rows },
+    (examples, indices) =>
       batchesOfRows(examples, indices, { batchSize, maxLength, padMultiple, padId: tokenizer.padId })
-    )
   )

@@ -7,16 +7,15 @@ import {
   type Example,
   inParts,
   type LabelledText,
-  type LabelledTextSource
+  type LabelledTextSource,
+  type TextFields,
+  type TokenizedText
 } from "./source.ts"
 
 /** What is needed of a tokenizer: a model's tokenizer has it, and so has a function of your own. */
 export interface TextTokenizer {
   /** Ids with special tokens, at most `maxLength` of them. */
-  readonly encode: (
-    text: string,
-    maxLength: number
-  ) => { readonly ids: ReadonlyArray<number>; readonly typeIds: ReadonlyArray<number> }
+  readonly encode: (text: string, maxLength: number) => TokenizedText
   readonly padId: number
 }
 
@@ -52,11 +51,11 @@ export const readExamples = (
 
 /** Texts without classes. */
 export const tokenizeTexts = (
-  texts: ReadonlyArray<string>,
+  texts: ReadonlyArray<TextFields>,
   tokenizer: Pick<TextTokenizer, "encode">,
   maxLength: number
-): Effect.Effect<ReadonlyArray<ReturnType<TextTokenizer["encode"]>>, DataError> =>
-  Effect.forEach(texts, (text) => {
+): Effect.Effect<ReadonlyArray<TokenizedText>, DataError> =>
+  Effect.forEach(texts, ({ text }) => {
     const encoding = encoded({ text, where: `the text ${quoted(text)}` }, tokenizer, maxLength)
     return encoding instanceof DataError ? Effect.fail(encoding) : Effect.succeed(encoding)
   })

@@ -48,4 +48,4 @@ export const resolve = <Plan extends RunPlan>(plan: Plan, name: string): Resolvi
   Effect.flatMap(kindOf(plan), (kind) => kind.resolve(plan, name)) as Resolving<Plan>
 
 export { describePlan, planJson } from "./describe.ts"
-export type { LoadedKind, Prediction, Publisher, RunKind, Runner, Trained, Writing } from "./kind.ts"
+export type { Asked, Baseline, LoadedKind, Prediction, Publisher, RunKind, Runner, Trained, Writing } from "./kind.ts"

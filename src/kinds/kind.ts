@@ -41,6 +41,11 @@ export interface RunKind<Plan extends RunPlan = RunPlan, R extends ResolvedPlan 
   readonly metrics: Metrics
   /** names of the metrics that a sentence about a run speaks of; methods are compared by the first */
   readonly headline: readonly [string, ...ReadonlyArray<string>]
+  /**
+   * What answering without looking at a row would reach on `split`, by what is known of the training rows; null: the model before
+   * training is what there is to compare with.
+   */
+  baseline(data: R["data"], split: "validation" | "test"): Baseline | null
   /** Asks the world whether the plan can run. All problems come back together. */
   resolve(plan: Plan, name: string): Effect.Effect<R, ResolveError, World>
   /** The model of a plan that was trained, by its headers. */
@@ -86,12 +91,28 @@ export interface EvaluateOptions {
   readonly done: (rows: number) => Effect.Effect<void>
 }
 
-/** A user's text and what the model says of it. */
+/** What a user asks about: a text, or a row with the columns of the plan (a pair of texts has no other form). */
+export type Asked = string | Readonly<Record<string, unknown>>
+
+/** What the model says of a row. A kind adds what its models say besides: probabilities, values. */
 export interface Prediction {
   readonly text: string
+  /** the second text of a pair */
+  readonly textPair?: string
+  /** in a word: a class, several of them with commas between, a value */
   readonly label: string
   /** the model's outputs by their names: of a classifier label → logit */
   readonly logits: Readonly<Record<string, number>>
+  /** probability of each label, where the outputs are labels */
+  readonly probabilities?: Readonly<Record<string, number>>
+}
+
+/** What doing nothing reaches on a split: the metrics' values, and of what. */
+export interface Baseline {
+  /** "always “positive”, the most frequent class" */
+  readonly of: string
+  /** by the names of metrics; those that cannot be known without reading rows are left out */
+  readonly scores: Readonly<Record<string, number>>
 }
 
 /** A trained model and the plan that it was trained by. */
@@ -121,7 +142,7 @@ export interface Runner<
   M extends Network = Network,
   Source extends SplitSource = SplitSource
 > {
-  loss(model: M): Loss<M>
+  loss(model: M, resolved: R): Loss<M>
   /** The model on the device, frozen, for as long as the scope. */
   load(resolved: Loadable<R>): Effect.Effect<M, ModelError, World>
   /** The plan's batches from `start` on, without end. */
@@ -137,11 +158,11 @@ export interface Runner<
   ): Effect.Effect<Evaluation, DataError | DeviceReadError, Device>
   /** Keeps the rows of a split that come out wrong, at most `limit`; absent where none of them tells much. */
   keepMistakes?(source: Source, limit: number): Mistakes
-  /** What the model says of users' texts. */
+  /** What the model says of users' texts or rows, one prediction each, in their order. */
   predict(
     adapted: Adapted<M>,
     plan: Plan,
-    texts: ReadonlyArray<string>
+    rows: ReadonlyArray<Asked>
   ): Effect.Effect<ReadonlyArray<Prediction>, Reported, Device>
   /** Present where the model writes texts. */
   readonly generation?: {

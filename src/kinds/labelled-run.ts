@@ -1,9 +1,9 @@
 /** What the runners of labelled rows share: a plan's rows after training, predictions, and what cards and merged models say of classes. */
 import * as Effect from "effect/Effect"
 import type { ArraysPlan, ClassificationPlan } from "../../schemas/index.ts"
-import type { ClassificationData } from "../data/index.ts"
+import { type ClassificationData, type DataError, dataError, stringField, type TextFields } from "../data/index.ts"
 import { markdown } from "../output/index.ts"
-import type { Prediction } from "./kind.ts"
+import type { Asked, Prediction } from "./kind.ts"
 
 type Section = (ClassificationPlan | ArraysPlan)["data"]
 
@@ -27,22 +27,42 @@ export const classesPurpose = (labels: ReadonlyArray<string>, what: string): str
 export const classesLimits = (labels: ReadonlyArray<string>, what: string): string =>
   `answers every ${what} with one of its ${labels.length} classes, whatever the ${what} is about; its probabilities are not calibrated.`
 
+/** The texts that are asked about: as they are, or in the column that the plan names. */
+export const askedTexts = (
+  asked: ReadonlyArray<Asked>,
+  { text: column }: { readonly text: string }
+): Effect.Effect<ReadonlyArray<TextFields>, DataError> =>
+  Effect.forEach(asked, (one, i) => {
+    if (typeof one === "string") return Effect.succeed({ text: one })
+    const text = stringField(one, column, { blank: false })
+    return typeof text === "string" ? Effect.succeed({ text }) : Effect.fail(dataError(`row ${i + 1}`, text.broken))
+  })
+
 /** One prediction per text, in their order; `logits`: of at most `size` texts at a time, [texts, classes]. */
-export const predictionsOf = <E, R>(
-  texts: ReadonlyArray<string>,
+export const predictionsOf = <A extends TextFields, E, R>(
+  texts: ReadonlyArray<A>,
   size: number,
   labels: ReadonlyArray<string>,
-  logits: (texts: ReadonlyArray<string>) => Effect.Effect<Float32Array, E, R>
+  logits: (texts: ReadonlyArray<A>) => Effect.Effect<Float32Array, E, R>
 ): Effect.Effect<ReadonlyArray<Prediction>, E, R> =>
   Effect.gen(function* () {
     const predictions: Array<Prediction> = []
+    const named = (values: ArrayLike<number>) => Object.fromEntries(labels.map((name, j) => [name, values[j]!]))
     for (let start = 0; start < texts.length; start += size) {
       const some = texts.slice(start, start + size)
       const all = yield* logits(some)
-      for (const [i, text] of some.entries()) {
+      for (const [i, { text, textPair }] of some.entries()) {
         const own = Array.from(all.subarray(i * labels.length, (i + 1) * labels.length))
-        const label = labels[own.indexOf(Math.max(...own))]!
-        predictions.push({ text, label, logits: Object.fromEntries(labels.map((name, j) => [name, own[j]!])) })
+        const largest = Math.max(...own)
+        const exponentials = own.map((logit) => Math.exp(logit - largest))
+        const sum = exponentials.reduce((total, one) => total + one, 0)
+        predictions.push({
+          text,
+          ...(textPair === undefined ? {} : { textPair }),
+          label: labels[own.indexOf(largest)]!,
+          probabilities: named(exponentials.map((one) => one / sum)),
+          logits: named(own)
+        })
       }
     }
     return predictions

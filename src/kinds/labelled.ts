@@ -1,9 +1,9 @@
 /** What the two kinds of labelled rows share before weights are read: their metrics, and what is said of classes. */
 import { cut, listed, listedLines, printableLine } from "../boundary/index.ts"
-import type { SplitDescription } from "../data/index.ts"
+import type { ClassificationData, SplitDescription } from "../data/index.ts"
 import type { ClassEvaluation, Evaluation } from "../training/index.ts"
 import { crossEntropyMetric, type Metrics, percent } from "../training/index.ts"
-import type { Prediction } from "./kind.ts"
+import type { Baseline, Prediction } from "./kind.ts"
 
 const share = { unit: "%", format: percent, better: "higher" } as const
 
@@ -14,6 +14,22 @@ export const classMetrics = {
 } satisfies Metrics
 
 export const classHeadline = ["accuracy", "loss"] as const
+
+/** The class that most training rows have, given to every row of a split. */
+export const majorityBaseline = (
+  { splits, labels }: ClassificationData,
+  split: "validation" | "test"
+): Baseline | null => {
+  const { classCounts: learned = [] } = splits.train
+  const counts = splits[split]?.classCounts
+  const rows = splits[split]?.rows ?? 0
+  if (counts === undefined || rows === 0) return null
+  const most = learned.indexOf(Math.max(...learned))
+  const right = (counts[most] ?? 0) / rows
+  // of all classes one has predictions: precision is the share that is right, recall 1
+  const macroF1 = (2 * right) / (1 + right) / labels.length
+  return { of: `always “${shown(labels[most]!)}”, the most frequent class`, scores: { accuracy: right, macroF1 } }
+}
 
 /** "neg 675 (50.0 %), pos 675 (50.0 %)" */
 export const classesText = ({ rows, classes }: SplitDescription): string =>
@@ -27,11 +43,8 @@ export const classesText = ({ rows, classes }: SplitDescription): string =>
 const shown = (label: string): string => printableLine(cut(label, 60))
 
 /** "pos (98.1 %)", by the softmax probability of the label. */
-export const labelText = ({ logits, label }: Prediction): string => {
-  const own = logits[label]!
-  const probability = 1 / Object.values(logits).reduce((sum, logit) => sum + Math.exp(logit - own), 0)
-  return `${label} (${percent(probability)})`
-}
+export const labelText = ({ probabilities = {}, label }: Prediction): string =>
+  `${label} (${percent(probabilities[label] ?? 0)})`
 
 // a table of more is no table: 2,000 classes would be 4 million cells
 const mostInTable = 100

@@ -49,7 +49,7 @@ export const adaptPlan = (runner: Runner, model: Network, resolved: ResolvedPlan
       )
       const calibrate = yield* calibrating(model, {
         batches: first,
-        loss: runner.loss(model),
+        loss: runner.loss(model, resolved),
         recompute: resolved.plan.training.recompute,
         sites: resolved.selected.sites.map(({ site }) => site)
       })
@@ -58,13 +58,15 @@ export const adaptPlan = (runner: Runner, model: Network, resolved: ResolvedPlan
   })
 
 /** A session at step 0. */
-export const openPlanSession = (runner: Runner, adapted: Adapted<Network>, { plan, steps }: ResolvedPlan) =>
-  openSession(adapted, {
+export const openPlanSession = (runner: Runner, adapted: Adapted<Network>, resolved: ResolvedPlan) => {
+  const { plan, steps } = resolved
+  return openSession(adapted, {
     optimizer: adapted.optimizer(fromConfig(plan.optimizer, steps), steps),
-    loss: runner.loss(adapted.model),
+    loss: runner.loss(adapted.model, resolved),
     accumulate: plan.training.accumulate,
     recompute: plan.training.recompute
   })
+}
 
 /** Steps from `next` on, after the last of which an evaluation, a checkpoint or the end may come: they need the state right then. */
 const stepsUntilDue = ({ plan: { training, output }, steps }: ResolvedPlan, next: number): number => {

@@ -9,11 +9,7 @@ import { type DataError, dataError } from "../data/index.ts"
 import { parseBoundedJson, readTextFile } from "../files/index.ts"
 import type { ResolveError } from "../plan/index.ts"
 import type { Choice } from "./choice.ts"
-
-/** Columns that a user can name. */
-export const columnNames = ["text", "label", "input", "messages", "prompt", "completion"] as const
-type Column = (typeof columnNames)[number]
-export type Columns = { readonly [name in Column]?: string }
+import { type Column, type Columns, columnNames, flagOf } from "./columns.ts"
 
 /** Sections of a plan as they are written, and why they are so. */
 export interface Detected {
@@ -54,13 +50,17 @@ type World = FileSystem.FileSystem | Path.Path
 export interface Detecting {
   /** the columns that each of its formats reads */
   readonly columns: { readonly [format: string]: ReadonlyArray<Column> }
-  /** Kinds are asked in the order of their table; where none takes a model, the first one says what is wrong with it. */
+  /** whether its models are such; where no kind takes a model, the first one says what is wrong with it */
   readonly takes: (model: NamedModel) => boolean
+  /**
+   * What rows of a file are. Kinds are asked from the last of their table to the first: a special one says null to rows that are not
+   * clearly its own, and a general one before it takes them.
+   */
   readonly rows: (
     source: string,
     file: string,
     columns: Columns
-  ) => Effect.Effect<DetectedRows, DataError | ResolveError, World>
+  ) => Effect.Effect<DetectedRows | null, DataError | ResolveError, World>
 }
 
 interface Kind {
@@ -76,9 +76,8 @@ export const detect = (
 ): Effect.Effect<Detected, DataError | ResolveError, World> =>
   Effect.gen(function* () {
     const { found, ...named } = yield* modelOf(model)
-    const kind = yield* taking(kinds, named)
-    const { format, choices } = yield* kind.rows(named.source, rows, columns)
-    const misnamed = unused(columns, format, kind.columns[format]!)
+    const { format, choices, own } = yield* detectedRows(kinds, named, rows, columns)
+    const misnamed = unused(columns, format, own)
     if (misnamed !== undefined) return yield* dataError(rows, misnamed)
     const chosen = choices.map(({ path, value }) => [path.replace("data.", ""), value])
     return {
@@ -88,20 +87,25 @@ export const detect = (
     }
   })
 
-const taking = (kinds: ReadonlyArray<Effect.Effect<Kind>>, model: NamedModel) =>
+const detectedRows = (kinds: ReadonlyArray<Effect.Effect<Kind>>, model: NamedModel, rows: string, columns: Columns) =>
   Effect.gen(function* () {
-    for (const kind of kinds) {
+    const ask = (detecting: Detecting) =>
+      Effect.map(detecting.rows(model.source, rows, columns), (found) =>
+        found === null ? null : { ...found, own: detecting.columns[found.format]! }
+      )
+    for (const kind of kinds.toReversed()) {
       const { detecting } = yield* kind
-      if (detecting.takes(model)) return detecting
+      const found = detecting.takes(model) ? yield* ask(detecting) : null
+      if (found !== null) return found
     }
-    return (yield* kinds[0]!).detecting
+    return (yield* ask((yield* kinds[0]!).detecting))! // the first is the most general: it takes whatever comes
   })
 
 /** A column that was named and is none of the format's. */
 const unused = (columns: Columns, format: string, own: ReadonlyArray<Column>): string | undefined => {
   const others = columnNames.filter((name) => columns[name] !== undefined && !own.includes(name))
   if (others.length === 0) return undefined
-  const list = (names: ReadonlyArray<Column>) => names.map((name) => `--${name}`).join(" and ")
+  const list = (names: ReadonlyArray<Column>) => names.map((name) => `--${flagOf(name)}`).join(" and ")
   return `found ${list(others)} for this model and these rows, which make data.format "${format}"; expected ${list(own)}, or nothing`
 }
 

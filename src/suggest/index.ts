@@ -1,9 +1,8 @@
 /** A first plan for a user's data, model and machine, with the reason for each value; and the rules that kinds of runs suggest by. */
 export { type Choice, count, measured } from "./choice.ts"
+export { type Column, type Columns, columnNames, flagOf } from "./columns.ts"
 export {
-  type Columns,
   choice,
-  columnNames,
   type DetectedRows,
   type Detecting,
   detect,

@@ -14,7 +14,8 @@ export { DeviceReadError, isHostResident, readTensor } from "./read.ts"
 export type {
   CausalRows,
   CausalTokenizer,
-  TokenRows
+  TokenRows,
+  TokenTexts
 } from "./rows.ts"
 export { inPlaceOf, tidy } from "./scopes.ts"
 export { addNode, isRecording, isWanted, observe, ofFirst } from "./tape.ts"

@@ -37,15 +37,19 @@ export interface CausalTokenizer {
   readonly specialTokens: Readonly<Record<string, string>>
 }
 
-/** A padded batch of tokenised texts on the host, row-major [size, length]. */
-export interface TokenRows {
+/** A padded batch of tokenized texts on the host, row-major [size, length]. */
+export interface TokenTexts {
   readonly size: number
   readonly length: number
   readonly inputIds: Int32Array
   readonly tokenTypeIds: Int32Array
   /** 1 where there is a token, 0 where there is padding */
   readonly attentionMask: Float32Array
-  readonly labels: Int32Array // [size]
   /** tokens that are not padding */
   readonly tokens: number
+}
+
+/** The same with the class of each. */
+export interface TokenRows extends TokenTexts {
+  readonly labels: Int32Array // [size]
 }

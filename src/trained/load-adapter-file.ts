@@ -39,8 +39,14 @@ export const loadAdapterFile = (file: string, source: string) =>
     const adapted = held.adapted as Adapted<LayersClassifier> // over the model that it was given
     const { labels, inputShape } = description
     const predict = (texts: ReadonlyArray<string>) =>
-      predictionsOf(texts, BATCH_SIZE, labels, (some) =>
-        Effect.flatMap(readNumbers(some, { input: "input", scale: 1 }, inputShape), (batch) => logitsOf(adapted, batch))
+      predictionsOf(
+        texts.map((text) => ({ text })),
+        BATCH_SIZE,
+        labels,
+        (some) =>
+          Effect.flatMap(readNumbers(some, { input: "input", scale: 1 }, inputShape), (batch) =>
+            logitsOf(adapted, batch)
+          )
       ).pipe(ofDevice)
     return { predict, inWords: labelText, batchSize: BATCH_SIZE }
   }).pipe(ofDevice)

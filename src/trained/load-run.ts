@@ -10,7 +10,7 @@ import type { Adapted } from "../../adapters/index.ts"
 import type { CausalPlan, RunPlan } from "../../schemas/index.ts"
 import { ofDevice } from "../device/index.ts"
 import { isUrl } from "../files/index.ts"
-import { type LoadedKind, loadKind, type Runner, type Trained, type Writing } from "../kinds/index.ts"
+import { type Asked, type LoadedKind, loadKind, type Runner, type Trained, type Writing } from "../kinds/index.ts"
 import type { Network } from "../models/index.ts"
 import { type Inputs, runFolder } from "../output/index.ts"
 import { injectToRestore, readPlan, selectSites } from "../plan/index.ts"
@@ -22,8 +22,8 @@ export interface LoadedRun extends Trained {
   readonly labels: ReadonlyArray<string>
   /** the files that it was trained on, by content */
   readonly inputs: Inputs
-  /** One prediction per text, in their order. Of a run over arrays a text is a JSON list of numbers. */
-  readonly predict: (texts: ReadonlyArray<string>) => ReturnType<typeof predictWith>
+  /** One prediction per text or row, in their order. Of a run over arrays a text is a JSON list of numbers. */
+  readonly predict: (asked: ReadonlyArray<Asked>) => ReturnType<typeof predictWith>
 }
 
 /** Loads a run. `base`: where the base model is now, if it has moved. The model lives as long as the scope. */
@@ -61,7 +61,7 @@ export const loadRun = (directory: string, options: { readonly base?: string | u
       labels: kind.labelsOf(model),
       steps,
       inputs,
-      predict: (texts) => predictWith(kind, adapted, plan, texts)
+      predict: (asked) => predictWith(kind, adapted, plan, asked)
     }
     return run
   }).pipe(ofDevice)
@@ -71,8 +71,8 @@ const withBase = <Plan extends RunPlan>(plan: Plan, source: string): Plan => ({
   model: { ...plan.model, source }
 })
 
-const predictWith = (runner: Runner, adapted: Adapted<Network>, plan: RunPlan, texts: ReadonlyArray<string>) =>
-  runner.predict(adapted, plan, texts).pipe(ofDevice)
+const predictWith = (runner: Runner, adapted: Adapted<Network>, plan: RunPlan, asked: ReadonlyArray<Asked>) =>
+  runner.predict(adapted, plan, asked).pipe(ofDevice)
 
 /** A run whose model writes texts. */
 export interface WritingRun extends Writing {

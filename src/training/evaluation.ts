@@ -149,7 +149,7 @@ export interface TokenEvaluation extends Scored {
 }
 
 /** The output of a causal model; its logits are hidden·weightᵀ. */
-interface Unembedded {
+export interface Unembedded {
   readonly hidden: Tensor2D
   readonly weight: FrozenMatrix
   readonly softcap: number | null
@@ -212,8 +212,8 @@ const scoresOf = <M extends LanguageModel>(adapted: Adapted<M>, batch: BatchOf<M
     (scores) => Effect.sync(() => scores.dispose())
   )
 
-/** What an evaluation reports: its loss, and whatever else its kind of run measures (`metrics.ts`). */
-export type Evaluation = Scored & Partial<ClassEvaluation> & Partial<TokenEvaluation>
+/** What an evaluation reports: its loss, and whatever else its kind of run measures, under the names of its metrics (`metrics.ts`). */
+export type Evaluation = Scored
 
 export interface Mistake {
   /** the row's place: `test.jsonl:12` */

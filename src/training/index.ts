@@ -34,7 +34,7 @@ export {
   type ScoredBatch,
   type TokenEvaluation
 } from "./evaluation.ts"
-export { crossEntropy, type Loss } from "./loss.ts"
+export { crossEntropy, type Loss, tokenCrossEntropy } from "./loss.ts"
 export {
   crossEntropyMetric,
   inWords,

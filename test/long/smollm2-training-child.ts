@@ -10,14 +10,13 @@ import { inject, type LoraOptions, lora } from "../../adapters/index.ts"
 import type { OptimizerConfig } from "../../schemas/index.ts"
 import { Device } from "../../src/device/index.ts"
 import { peakResidentBytes } from "../../src/device/wasm.ts"
-import { runCausal } from "../../src/kinds/causal/run.ts"
 import { type CausalModel, openCausalModel } from "../../src/models/causal/index.ts"
 import { fromConfig } from "../../src/optimizers/index.ts"
 import { platform } from "../../src/platform.ts"
 import { readTensors } from "../../src/safetensors/index.ts"
 import type { CausalRows } from "../../src/tensors/rows.ts"
 import { type LinearSite, tensorsOf } from "../../src/tensors/trainable.ts"
-import { openSession, takeStep } from "../../src/training/index.ts"
+import { openSession, takeStep, tokenCrossEntropy } from "../../src/training/index.ts"
 
 const folder = join(import.meta.dir, "../golden/training/smollm2")
 
@@ -112,7 +111,7 @@ const follow = (gguf: string, run: GoldenRun) =>
     adapted.trainable = { ...adapted.trainable, pairs: starts }
     const session = yield* openSession(adapted, {
       optimizer: fromConfig(optimizerOf(run), run.steps),
-      loss: runCausal.loss(model)
+      loss: tokenCrossEntropy
     })
     const reports = []
     for (let k = 0; k < run.steps; k++) {

@@ -19,7 +19,7 @@ import { checkTemplate, refusals, specialTexts } from "./checks.ts"
 import { contentOf } from "./content.ts"
 import { rowEncoder, specialPattern } from "./encoder.ts"
 import { measured, type RenderedSample, renderedSample, type TokenStatistics } from "./measure.ts"
-import type { CausalContent } from "./row.ts"
+import type { CausalContent, CausalRow } from "./row.ts"
 import { type CausalSplit, causalSplit } from "./split.ts"
 
 export interface OpenedCausal {
@@ -130,21 +130,20 @@ const percent = (share: number): string => `${(100 * share).toFixed(share < 0.1 
 /** Checks each row while the file is scanned: the reason why it cannot be used, or nothing. */
 type CheckContent = (content: CausalContent, where: string) => Broken | undefined
 
-/**
- * Opens and scans a file. The scan is that of labelled rows, 14 bytes of index and 8 of hash a row in memory: the text of a row is its
- * content as JSON, and there is one label. So repeated rows are found as repeated texts are. All broken rows at once.
- */
+/** Opens and scans a file, 14 bytes of index and 8 of hash a row in memory. Rows of the same content repeat each other. All broken rows at once. */
 const openCausalRows = (
   path: string,
   section: CausalData,
   check: CheckContent
-): Effect.Effect<ScannedSource, DataError, Scope.Scope> =>
+): Effect.Effect<ScannedSource<CausalRow>, DataError, Scope.Scope> =>
   Effect.flatMap(openRows(path, { columns: columnsOf(section) }), (rows) =>
-    scanRows(rows, (value, line) => {
-      const content = contentOf(value, section)
-      if (isBroken(content)) return content
-      const broken = line === undefined ? undefined : check(content, `${rows.file.name}:${line}`)
-      return broken ?? { text: JSON.stringify(content), label: "" }
+    scanRows<CausalRow>(rows, {
+      read: (value, line) => {
+        const content = contentOf(value, section)
+        if (isBroken(content)) return content
+        return (line === undefined ? undefined : check(content, `${rows.file.name}:${line}`)) ?? { content }
+      },
+      text: ({ content }) => JSON.stringify(content)
     })
   )
 

@@ -2,37 +2,23 @@
 import * as Effect from "effect/Effect"
 import { isBroken } from "../columns.ts"
 import { type DataError, dataError } from "../data-error.ts"
-import { inParts, type LabelledText, type LabelledTextSource } from "../source.ts"
+import { inParts, type RowSource } from "../source.ts"
 import type { RowEncoder } from "./encoder.ts"
-import { type CausalContent, type CausalExample, type CausalRow, ignored, type Sequence } from "./row.ts"
+import { type CausalExample, type CausalRow, ignored, type Sequence } from "./row.ts"
 
-export interface CausalSplit {
-  readonly rows: number
-  /** what to call it in messages, e.g. the file's path */
-  readonly where: string
-  /** The rows at `indices` (each in 0 … rows − 1), in that order. */
-  readonly read: (indices: ArrayLike<number>) => Effect.Effect<ReadonlyArray<CausalRow>, DataError>
+export interface CausalSplit extends RowSource<CausalRow> {
   /** A row as tokens, uncut. */
   readonly encode: RowEncoder["encode"]
   /** what becomes of a sequence that is too long: its end is dropped, or it continues in further examples */
   readonly tooLong: "drop the end" | "continue"
 }
 
-/** A source whose texts are rows as `openCausalRows` writes them. */
+/** A part of the data from its rows. */
 export const causalSplit = (
-  source: LabelledTextSource,
+  { rows, where, read }: RowSource<CausalRow>,
   encode: RowEncoder["encode"],
   tooLong: CausalSplit["tooLong"]
-): CausalSplit => ({
-  rows: source.rows,
-  where: source.where,
-  read: (indices) => Effect.map(source.read(indices), (rows) => rows.map(causalRow)),
-  encode,
-  tooLong
-})
-
-/** A row as it was scanned, back in its own form. */
-const causalRow = ({ text, where }: LabelledText): CausalRow => ({ content: JSON.parse(text) as CausalContent, where })
+): CausalSplit => ({ rows, where, read, encode, tooLong })
 
 /** The sequences of rows; the first row that is none fails. */
 export const sequencesOf = (

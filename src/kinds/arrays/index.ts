@@ -1,13 +1,14 @@
 /** Labelled rows of numbers and a `tf.LayersModel`. */
 import type { ArraysPlan } from "../../../schemas/index.ts"
 import type { RunKind } from "../kind.ts"
-import { classesText, classHeadline, classMetrics, confusionText, labelText } from "../labelled.ts"
+import { classesText, classHeadline, classMetrics, confusionText, labelText, majorityBaseline } from "../labelled.ts"
 import { describeArrays, type ResolvedArraysPlan, resolveArrays } from "./resolve.ts"
 import { detectArrays, suggestArrays } from "./suggest.ts"
 
 export const arrays: RunKind<ArraysPlan, ResolvedArraysPlan> = {
   metrics: classMetrics,
   headline: classHeadline,
+  baseline: majorityBaseline,
   resolve: resolveArrays,
   describe: describeArrays,
   baseOf: (_, { source }) => source,

@@ -49,10 +49,11 @@ export const runArrays: Runner<ArraysPlan, ResolvedArraysPlan, LayersClassifier,
         return done(count)
       })
     ),
-  predict: (adapted, plan, texts) =>
+  predict: (adapted, plan, asked) =>
     Effect.gen(function* () {
       const shape = shapeOf(adapted.model)
-      return yield* predictionsOf(texts, plan.training.evaluateBatchSize, adapted.model.labels, (some) =>
+      const rows = asked.map((row) => ({ text: typeof row === "string" ? row : JSON.stringify(row) }))
+      return yield* predictionsOf(rows, plan.training.evaluateBatchSize, adapted.model.labels, (some) =>
         Effect.flatMap(readNumbers(some, plan.data, shape), (batch) => logitsOf(adapted, batch))
       )
     }),

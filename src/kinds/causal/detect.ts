@@ -4,6 +4,7 @@ import * as Result from "effect/Result"
 import { dataError, firstRows } from "../../data/index.ts"
 import { parseBoundedJson } from "../../files/index.ts"
 import { describeCausal, openSource } from "../../models/causal/index.ts"
+import { families } from "../../models/index.ts"
 import { ResolveError } from "../../plan/index.ts"
 import {
   type Choice,
@@ -140,6 +141,9 @@ const noFormat = (found: ReadonlyArray<string>): string => {
 export const detectCausal: Detecting = {
   columns: { chat: ["messages"], completion: ["prompt", "completion"], text: ["text"] },
   // any model with a config.json that is of no encoder
-  takes: ({ source, modelType }) => /^hf:|\.gguf$/i.test(source) || modelType !== undefined,
+  takes: ({ source, modelType }) =>
+    /^hf:|\.gguf$/i.test(source) ||
+    modelType === null ||
+    (modelType !== undefined && !Object.hasOwn(families, modelType)),
   rows: causalRows
 }

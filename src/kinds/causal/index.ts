@@ -27,6 +27,7 @@ const metrics = {
 export const causal: RunKind<CausalPlan, ResolvedCausalPlan> = {
   metrics,
   headline: ["perplexity", "loss", "accuracy"],
+  baseline: () => null,
   resolve: resolveCausal,
   describe: describeCausalPlan,
   baseOf: (_, { origin }) => origin.where,

@@ -11,10 +11,9 @@ import {
   openCausal
 } from "../../data/causal/index.ts"
 import { Device } from "../../device/device.ts"
-import { linearCrossEntropy } from "../../kernels/index.ts"
 import { type CausalModel, loadCausal } from "../../models/causal/index.ts"
 import { restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
-import { countedTokens, evaluateTokens } from "../../training/index.ts"
+import { countedTokens, evaluateTokens, tokenCrossEntropy } from "../../training/index.ts"
 import type { Runner } from "../kind.ts"
 import type { ResolvedCausalPlan } from "./resolve.ts"
 
@@ -28,10 +27,7 @@ class NoLabels extends Schema.TaggedError<NoLabels>()("NoLabels", {}) {
 const longest = ({ data }: CausalPlan, { maxLength }: CausalModel): number => Math.min(data.maxLength, maxLength)
 
 export const runCausal: Runner<CausalPlan, ResolvedCausalPlan, CausalModel, CausalSplit> = {
-  loss:
-    () =>
-    ({ hidden, weight, softcap }, labels) =>
-      linearCrossEntropy(hidden, weight, labels, { softcap }),
+  loss: () => tokenCrossEntropy,
   load: ({ plan, model, selected }) =>
     loadCausal(model.origin, model, { weights: plan.model.weights, whole: selected.parameters }),
   batches: (model, { plan, data }, start) =>

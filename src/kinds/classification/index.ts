@@ -2,7 +2,7 @@
 import type { ClassificationPlan } from "../../../schemas/index.ts"
 import { percent } from "../../training/index.ts"
 import type { RunKind } from "../kind.ts"
-import { classesText, classHeadline, classMetrics, confusionText, labelText } from "../labelled.ts"
+import { classesText, classHeadline, classMetrics, confusionText, labelText, majorityBaseline } from "../labelled.ts"
 import {
   describeClassification,
   longestText,
@@ -14,6 +14,7 @@ import { detectClassification, suggestClassification } from "./suggest.ts"
 export const classification: RunKind<ClassificationPlan, ResolvedClassificationPlan> = {
   metrics: classMetrics,
   headline: classHeadline,
+  baseline: majorityBaseline,
   resolve: resolveClassification,
   describe: describeClassification,
   baseOf: (_, { folder }) => folder,

@@ -15,7 +15,7 @@ import { loadDescribed, type Model } from "../../models/index.ts"
 import { restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
 import { crossEntropy, evaluate, keepMistakes, logitsOfRows } from "../../training/index.ts"
 import type { Runner } from "../kind.ts"
-import { onlySplits, predictionsOf, rowsOf } from "../labelled-run.ts"
+import { askedTexts, onlySplits, predictionsOf, rowsOf } from "../labelled-run.ts"
 import { longestText, type ResolvedClassificationPlan } from "./resolve.ts"
 
 export const runClassification: Runner<ClassificationPlan, ResolvedClassificationPlan, Model, ClassificationSplit> = {
@@ -54,11 +54,12 @@ export const runClassification: Runner<ClassificationPlan, ResolvedClassificatio
         })
       )
     }),
-  predict: (adapted, plan, texts) =>
+  predict: (adapted, plan, asked) =>
     Effect.gen(function* () {
       const { padMultiple } = yield* Device
       const { model } = adapted
       const maxLength = longestText(plan, model)
+      const texts = yield* askedTexts(asked, plan.data)
       return yield* predictionsOf(texts, plan.training.evaluateBatchSize, model.labels, (some) =>
         Effect.flatMap(tokenizeTexts(some, model.tokenizer, maxLength), (encodings) => {
           const examples = encodings.map((encoding) => ({ ...encoding, label: 0 }))

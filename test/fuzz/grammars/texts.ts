@@ -150,7 +150,11 @@ export const tokenizerFiles: Target = (folder) => (random) => {
   writeFileSync(join(folder, "tokenizer_config.json"), '{"pad_token":"[PAD]","unk_token":"[UNK]"}')
   return Effect.gen(function* () {
     const tokenizer = yield* loadTokenizer(folder, {})
-    for (const { ids } of yield* tokenizeTexts([...texts, "a".repeat(2_000)], tokenizer, 128)) {
+    for (const { ids } of yield* tokenizeTexts(
+      [...texts, "a".repeat(2_000)].map((text) => ({ text })),
+      tokenizer,
+      128
+    )) {
       const valid = ids.every((id) => Number.isInteger(id) && id >= 0 && id < tokenizer.vocabularySize)
       if (!valid) throw new Error(`ids ${ids}`)
     }

@@ -1,12 +1,14 @@
 /** What is said of classes stays a screen, however many there are. */
 import { expect, test } from "bun:test"
 import { confusionText } from "../../../src/kinds/labelled.ts"
+import type { ClassEvaluation } from "../../../src/training/index.ts"
 
 const evaluated = (classes: number) => {
   const labels = Array.from({ length: classes }, (_, i) => `class ${i}`)
   // each class is taken for the one after it, the later the more often
   const confusion = labels.map((_, i) => labels.map((_, j) => (i === j ? 5 : j === i + 1 ? i : 0)))
-  return confusionText(labels, { rows: 1, loss: 1, accuracy: 1, macroF1: 1, confusion })
+  const evaluation: ClassEvaluation = { rows: 1, loss: 1, accuracy: 1, macroF1: 1, confusion }
+  return confusionText(labels, evaluation)
 }
 
 test("a confusion matrix of a few classes is a table", () => {

@@ -9,6 +9,7 @@ import { type AdapterMethod, inject, type LoraOptions, lora } from "../../../ada
 import { restoreAdapter, saveTensors } from "../../../src/output/adapter-folder.ts"
 import { frozenOf, type Trainable, tensorsOf } from "../../../src/tensors/trainable.ts"
 import { evaluateRun, loadRun } from "../../../src/trained/index.ts"
+import { scoreOf } from "../../../src/training/index.ts"
 import { toyModel } from "../../adapters/toy-model.ts"
 import { tensorsIn, workspace } from "../../e2e/fixtures.ts"
 import { expectNoLeak } from "../../setup.ts"
@@ -80,8 +81,13 @@ describe("a finished run", () => {
           expect(frozenOf(trainable)).toHaveLength(2 * loaded.adapted.sites.length)
           const reports = yield* evaluateRun(loaded)
           const report = w.json(`runs/${folderOf(name)}/run.json`) as Record<string, { loss: number; accuracy: number }>
-          for (const { split, loss, accuracy } of reports) {
-            expect([split, loss, accuracy]).toEqual([split, report[split]!.loss, report[split]!.accuracy])
+          for (const evaluated of reports) {
+            const { split, loss } = evaluated
+            expect([split, loss, scoreOf(evaluated, "accuracy")]).toEqual([
+              split,
+              report[split]!.loss,
+              report[split]!.accuracy
+            ])
           }
           expect(reports.map(({ split }) => split)).toContain("test")
         })

@@ -1,0 +1,18 @@
+/** The columns of rows that a user can name, and what each holds: flags of `suggest`. Kinds of runs say which of them are theirs. */
+export const columnDescriptions = {
+  text: "column that holds the text",
+  label: "column that holds the label",
+  input: "column that holds a list of numbers, for a tf.LayersModel",
+  messages: "column that holds a conversation",
+  prompt: "column that holds a prompt",
+  completion: "column that holds what follows the prompt"
+} as const
+
+export type Column = keyof typeof columnDescriptions
+
+export const columnNames = Object.keys(columnDescriptions) as ReadonlyArray<Column>
+
+export type Columns = { readonly [name in Column]?: string }
+
+/** "textPair" is named by --text-pair. */
+export const flagOf = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
