@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { cut, listedLines } from "../src/boundary/index.ts"
+import { inTodaysWords } from "./earlier-plans.ts"
 import { strict } from "./fields.ts"
 import { ClassificationPlan } from "./kinds/classification.ts"
 import { planKinds } from "./kinds/index.ts"
@@ -52,7 +53,7 @@ const formatProblem = (input: unknown): PlanProblem | undefined => {
 const formatOf = (input: unknown): keyof typeof planKinds =>
   (input as { readonly data?: { readonly format?: keyof typeof planKinds } } | null)?.data?.format ?? "classification"
 
-const isOfFormat = ({ path }: PlanProblem): boolean => /^(data|model)(\.|$)/.test(path)
+const isOfFormat = ({ path }: PlanProblem): boolean => /^(data|model|loss)(\.|$)/.test(path)
 
 /** Against the structure of the plan's kind. Where that is not known, what is wrong with the sections that all kinds share. */
 const decodeStructure = (input: unknown): Result.Result<RunPlan, ReadonlyArray<PlanProblem>> => {
@@ -67,7 +68,7 @@ const decodeStructure = (input: unknown): Result.Result<RunPlan, ReadonlyArray<P
 
 /** All that is wrong with a plan as written; for a sound one, the plan with every default filled in. */
 export const decodeRunPlanResult = (input: unknown): Result.Result<RunPlan, ReadonlyArray<PlanProblem>> => {
-  const decoded = decodeStructure(input)
+  const decoded = decodeStructure(inTodaysWords(input))
   if (Result.isFailure(decoded)) return decoded
   const violations = rules.flatMap((rule) => rule.check(decoded.success))
   return violations.length > 0 ? Result.fail(violations) : decoded

@@ -34,6 +34,7 @@ export {
   ModelSection
 } from "./kinds/classification.ts"
 export { planKinds } from "./kinds/index.ts"
+export { LabelLoss } from "./kinds/labels.ts"
 export type { AnyPlan } from "./kinds/plan.ts"
 export * from "./optimizer.ts"
 export type { PlanProblem } from "./problems.ts"

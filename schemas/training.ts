@@ -3,7 +3,7 @@
  * often the run is saved.
  *
  *   { "steps": 80, "batchSize": 8, "accumulate": 1, "evaluateEvery": 40 }
- *   { "directory": "runs/movies", "checkpointEvery": 20, "keep": 2 }
+ *   { "directory": "runs/movies", "checkpointEvery": 20, "keep": "best" }
  *
  * Exactly one of `steps` and `epochs` (a rule in run-plan.ts). A step is one update of the parameters: `batchSize × accumulate` rows.
  *
@@ -78,8 +78,15 @@ export const OutputSection = Schema.Struct({
   checkpointEvery: count(1, "Steps between checkpoints, from which an interrupted run can be resumed.").pipe(
     withDefault(50)
   ),
-  keep: count(1, "Newest checkpoints that are kept; the one with the best evaluation is kept besides.").pipe(
-    withDefault(2)
+  keep: choice(
+    ["best", "last"],
+    "What the adapter is: the state of the best evaluated step, on the rows of the evaluations on the way, or that of the last step. Without a validation split the last."
+  ).pipe(withDefault("best")),
+  keepCheckpoints: Schema.optionalKey(
+    count(
+      1,
+      "Newest checkpoints that are kept, in a finished run too; the one with the best evaluation is kept besides. Absent: two while it trains."
+    )
   )
 }).annotate({ title: "Output", description: "Where the run folder is, and how often the run is saved." })
 export type OutputSection = typeof OutputSection.Type

@@ -93,6 +93,8 @@ const deviceNote = ({ checkpoint }: Run, now: string): ReadonlyArray<string> => 
       ]
 }
 
+const KEPT_WHILE_TRAINING = 2
+
 /** From an open run folder to its results. */
 const trainRun = (kind: LoadedKind, session: Session<Network>, resolved: ResolvedPlan, run: Run) =>
   Effect.gen(function* () {
@@ -102,7 +104,13 @@ const trainRun = (kind: LoadedKind, session: Session<Network>, resolved: Resolve
     const { backend, instructions } = device.describe()
     const computer = instructions === undefined ? backend : `${backend} ${instructions}`
     yield* Effect.forEach(deviceNote(run, computer), notice)
-    const checkpoints = yield* openCheckpoints(session, run, { ...plan.output, sync: device.sync, device: computer })
+    const { checkpointEvery, keepCheckpoints: keep = KEPT_WHILE_TRAINING } = plan.output
+    const checkpoints = yield* openCheckpoints(session, run, {
+      checkpointEvery,
+      keep,
+      sync: device.sync,
+      device: computer
+    })
     const evaluator = evaluatorOf(kind, adapted, resolved, run)
     const done = run.history.filter((row): row is StepReport => row.kind === "step").map(brief)
     let recorded = session.step

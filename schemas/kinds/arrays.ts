@@ -7,7 +7,7 @@
 import * as Schema from "effect/Schema"
 import { list, positive, text, withDefault } from "../fields.ts"
 import { rule } from "../problems.ts"
-import { classes } from "./labels.ts"
+import { classes, labelSections } from "./labels.ts"
 import { column, formatFitsTheModel, onlyTopology, type PlanKind, planOf, splits } from "./plan.ts"
 
 /** A `tf.LayersModel` that classifies. */
@@ -41,7 +41,8 @@ export const ArraysPlan = planOf(
   LayersModelSection,
   ArraysSection,
   "ArraysPlan",
-  "A training run of a tf.LayersModel over labelled rows of numbers."
+  "A training run of a tf.LayersModel over labelled rows of numbers.",
+  labelSections
 )
 export type ArraysPlan = typeof ArraysPlan.Type
 

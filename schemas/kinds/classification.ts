@@ -7,7 +7,7 @@
 import * as Schema from "effect/Schema"
 import { withDefault } from "../fields.ts"
 import { encoderSection, headRules, headTask, textLengths, texts } from "./encoder.ts"
-import { classes } from "./labels.ts"
+import { classes, labelSections } from "./labels.ts"
 import { type PlanKind, planOf, splits } from "./plan.ts"
 
 /** One label per text: a pooled hidden state and a linear head. */
@@ -31,7 +31,8 @@ export const ClassificationPlan = planOf(
   ModelSection,
   DataSection,
   "ClassificationPlan",
-  "A training run over labelled texts."
+  "A training run over labelled texts.",
+  labelSections
 )
 export type ClassificationPlan = typeof ClassificationPlan.Type
 export type ClassificationPlanInput = typeof ClassificationPlan.Encoded

@@ -6,18 +6,27 @@ import { OptimizerConfig } from "../optimizer.ts"
 import { type PlanProblem, type Rule, rule } from "../problems.ts"
 import { OutputSection, TrainingSection } from "../training.ts"
 
-/** A plan of some kind, from its own two sections. */
-export const planOf = <Model extends Schema.Struct.Fields, Data extends Schema.Constraint>(
+/**
+ * A plan of some kind, from its own sections: `model`, `data`, and those that other kinds have not, in `own` by their names. A section
+ * `loss` says how what is learned is measured: `{ loss: Schema.optionalKey(…) }`.
+ */
+export const planOf = <
+  Model extends Schema.Struct.Fields,
+  Data extends Schema.Constraint,
+  Own extends Schema.Struct.Fields = Record<never, never>
+>(
   model: Schema.Struct<Model>,
   data: Data,
   title: string,
-  description: string
+  description: string,
+  own: Own = {} as Own
 ) =>
   Schema.Struct({
     $schema: schemaKey,
     seed: count(0, "Everything random depends on this and nothing else.").pipe(withDefault(0)),
     model,
     data,
+    ...own,
     adapter: AdapterConfig.pipe(withDefault({ method: "lora" })),
     optimizer: OptimizerConfig,
     training: TrainingSection,

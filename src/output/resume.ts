@@ -5,7 +5,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { decodeRunPlanResult } from "../../schemas/index.ts"
 import { cut, listedLines } from "../boundary/index.ts"
 import {
   type FileError,
@@ -75,6 +77,9 @@ export const planDifferences = (trained: unknown, now: unknown): ReadonlyArray<s
   return differences(trained, now, "")
 }
 
+/** A recorded plan with what has come since filled in; as it is where it cannot be read. */
+const inTodaysWords = (recorded: unknown): unknown => Result.getOrElse(decodeRunPlanResult(recorded), () => recorded)
+
 /**
  * Cuts metrics.jsonl to what the first `step` steps reported, and returns it. Rows after that are computed again, identically;
  * so is the evaluation at the end of the run (`steps`). A last line that a killed process left half-written goes too.
@@ -143,7 +148,7 @@ export const findRun = (
     if (checkpoint !== null) {
       const { record } = checkpoint
       const differences = [
-        ...planDifferences(record.plan, written),
+        ...planDifferences(inTodaysWords(record.plan), written),
         ...inputDifferences(record.inputs, inputs, decidesTraining),
         ...tooFewSteps(record.step, resolved)
       ]

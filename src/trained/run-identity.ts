@@ -13,7 +13,7 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { RunPlan } from "../../schemas/index.ts"
+import { decodeRunPlanResult, type RunPlan } from "../../schemas/index.ts"
 import { listedLines } from "../boundary/index.ts"
 import { readJsonFile } from "../files/index.ts"
 import {
@@ -87,7 +87,7 @@ const splits = ["train", "validation", "test"]
 /** Fails where plan.json was edited so that the run would be another one. */
 export const checkPlan = (directory: string, { plan: recorded }: RunRecord, plan: RunPlan) =>
   Effect.gen(function* () {
-    const trained = Schema.decodeUnknownResult(RunPlan)(recorded)
+    const trained = decodeRunPlanResult(recorded)
     if (Result.isFailure(trained)) return
     const differences = planDifferences(decisive(trained.success), decisive(yield* planIn({ plan }, directory)))
     if (differences.length > 0) {

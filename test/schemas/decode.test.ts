@@ -78,7 +78,7 @@ describe("a sound plan", () => {
         threads: "auto",
         deterministic: true
       },
-      output: { checkpointEvery: 50, keep: 2 }
+      output: { checkpointEvery: 50, keep: "best" }
     })
   })
 
@@ -112,7 +112,7 @@ describe("an unsound plan", () => {
       overrides: [{ rank: -1 }, 3]
     }
     expect(linesOf({ ...smallest, modl: 1, adapter })).toEqual([
-      'modl: unknown key; did you mean "model"? (allowed: seed, model, data, adapter, optimizer, training, output)',
+      'modl: unknown key; did you mean "model"? (allowed: seed, model, data, loss, adapter, optimizer, training, output)',
       'adapter.rnk: unknown key; did you mean "rank"? (allowed: method, rank, alpha, scaling, init, targets, exclude, overrides, dropout, modulesToSave)',
       "adapter.rank: found 0; expected an integer from 1 to 1024",
       'adapter.scaling: found "rank_stabilized"; expected one of "standard", "rank-stabilized"; did you mean "rank-stabilized"?',
@@ -209,7 +209,7 @@ describe("an unsound plan", () => {
   test("does not slip a key past by naming it __proto__", () => {
     const input = JSON.parse(JSON.stringify(smallest).replace("{", '{"__proto__": {"seed": 1}, '))
     expect(linesOf(input)).toEqual([
-      "__proto__: unknown key (allowed: seed, model, data, adapter, optimizer, training, output)"
+      "__proto__: unknown key (allowed: seed, model, data, loss, adapter, optimizer, training, output)"
     ])
   })
 

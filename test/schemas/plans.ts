@@ -65,5 +65,5 @@ export const complete: RunPlanInput = {
     threads: 2,
     deterministic: false
   },
-  output: { directory: "runs/movies", checkpointEvery: 20, keep: 2 }
+  output: { directory: "runs/movies", checkpointEvery: 20, keep: "last", keepCheckpoints: 3 }
 }

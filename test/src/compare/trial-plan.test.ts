@@ -58,7 +58,7 @@ describe.each(methodNames)("%s", (name) => {
     const { adapter: _, optimizer: __, training: ___, seed: ____, output: _____, ...own } = plan
     expect(rest).toEqual(own)
     expect(seed).toBe(11)
-    expect(output).toEqual({ checkpointEvery: 7, keep: 2 })
+    expect(output).toEqual({ checkpointEvery: 7, keep: "best" })
     expect(optimizer).toMatchObject({ weightDecay: 0.01, clipNorm: 1 })
     // Lion has decay rates of another meaning
     if (optimizerOf(optimizer).moments !== null) expect(optimizer).toMatchObject({ betas: [0.8, 0.95], epsilon: 1e-6 })

@@ -1,0 +1,33 @@
+/**
+ * Plans that earlier versions wrote, in today's words.
+ *
+ * A run folder's plan names every default. `output.keep` was a count of checkpoints in all of them, so a plan that says it as a number is
+ * from before: its adapter is the last state, and its share for validation was drawn from all rows alike. Both are filled in, so that such
+ * a folder is evaluated on the rows that it did not learn from, and goes on as it began.
+ */
+import { arraysPlans } from "./kinds/arrays.ts"
+import { classificationPlans } from "./kinds/classification.ts"
+
+const labelled = { ...classificationPlans.formats, ...arraysPlans.formats }
+
+type Fields = Readonly<Record<string, unknown>>
+
+const isRecord = (value: unknown): value is Fields =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+const heldOut = (data: unknown): unknown =>
+  isRecord(data) && typeof data["validation"] === "number" && Object.hasOwn(labelled, String(data["format"]))
+    ? { ...data, holdOut: data["holdOut"] ?? "random" }
+    : data
+
+/** The plan as it would be written now; any other value as it is. */
+export const inTodaysWords = (plan: unknown): unknown => {
+  if (!isRecord(plan) || !isRecord(plan["output"])) return plan
+  const { keep, ...output } = plan["output"]
+  if (typeof keep !== "number") return plan
+  return {
+    ...plan,
+    ...("data" in plan ? { data: heldOut(plan["data"]) } : {}),
+    output: { ...output, keep: "last", keepCheckpoints: output["keepCheckpoints"] ?? keep }
+  }
+}
