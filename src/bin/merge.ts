@@ -19,10 +19,13 @@ export const merge = ({ run, out, base, device, threads, json }: Given<typeof me
     Effect.provideService(Progress, terminalListener(screen))
   )
 
-const mergeText = ({ directory, tensors, check }: MergeReport): string =>
-  [
+const mergeText = ({ directory, tensors, check }: MergeReport): string => {
+  const { output, answer } = check.words
+  const same = answer === null ? "" : `; ${check.sameLabel} of ${check.rows} ${answer}s are the same`
+  return [
     `${directory}/ holds the merged model: ${tensors.merged} tensors with what was trained, ${tensors.rounded === 0 ? "" : `${tensors.rounded} as the run rounded them, `}${tensors.copied} as in the base.`,
-    `On ${check.rows} ${check.split} rows its logits differ from the unmerged model's by at most ${check.largestDifference.toExponential(1)},`,
-    `  ${check.relativeDifference.toExponential(1)} of the largest (allowed: ${check.bound.toExponential(0)}); ${check.sameLabel} of ${check.rows} labels are the same.`,
+    `On ${check.rows} ${check.split} rows its ${output}s differ from the unmerged model's by at most ${check.largestDifference.toExponential(1)},`,
+    `  ${check.relativeDifference.toExponential(1)} of the largest (allowed: ${check.bound.toExponential(0)})${same}.`,
     `${directory}/README.md says how to load it.`
   ].join("\n")
+}

@@ -12,11 +12,19 @@ import { namedByNumber } from "./family.ts"
 import { type HeadInit, headLayers, type Pooling } from "./head.ts"
 import { type HeadSpec, type ModelDescription, ModelError } from "./model.ts"
 
+/** Of a classifier. */
 export interface TaskOptions {
   readonly pooling: Pooling
   readonly headInit: HeadInit
   /** class names in the order of the logits; without them the checkpoint's own `id2label` */
   readonly labels?: ReadonlyArray<string> | undefined
+}
+
+/** Of a model whose outputs are the pooled hidden states themselves. */
+export interface EmbeddingOptions {
+  readonly pooling: "mean" | "first"
+  /** whether vectors have length 1 */
+  readonly normalize: boolean
 }
 
 /** A description, and what else the checkpoint holds. */
@@ -25,17 +33,16 @@ export interface DescribedModel extends ModelDescription {
   readonly unusedTensors: ReadonlyArray<string>
 }
 
-/** Describes the model in `folder` for a classification task. */
+/** Describes the model in `folder` for a classification task, or to embed texts. */
 export const describe = (
   folder: string,
-  options: TaskOptions
+  options: TaskOptions | EmbeddingOptions
 ): Effect.Effect<DescribedModel, ModelError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const checkpoint = yield* openCheckpoint(folder, families)
     const { encoder, prefix, find, stored } = checkpoint
     const { family, config } = encoder
-    const { labels, problems } = labelsFor(checkpoint, options)
-    const head = headFor(checkpoint, options, labels.length)
+    const { labels, problems, head } = outputsFor(checkpoint, options)
     const headProblems = shapeProblems(
       head.parameters.filter(({ name }) => head.inCheckpoint.has(name)),
       (name) => find(name) ?? { name: storedName(family, prefix, name) }
@@ -70,6 +77,21 @@ export const describe = (
 export const classParameterName = ({ family, prefix }: ModelDescription, name: string): string =>
   storedName(familyOf(family), prefix, name)
 
+const outputsFor = (checkpoint: Checkpoint, options: TaskOptions | EmbeddingOptions) => {
+  if ("normalize" in options) return { labels: [], problems: [], head: embeddingHead(options) }
+  const { labels, problems } = labelsFor(checkpoint, options)
+  return { labels, problems, head: headFor(checkpoint, options, labels.length) }
+}
+
+const embeddingHead = ({ pooling, normalize }: EmbeddingOptions): HeadSpec => ({
+  pooling,
+  output: normalize ? "normalized" : "pooled",
+  parameters: [],
+  inCheckpoint: new Set(),
+  start: "normal",
+  modulesToSave: []
+})
+
 const headFor = ({ encoder, find }: Checkpoint, { pooling, headInit }: TaskOptions, classes: number): HeadSpec => {
   const { family } = encoder
   const { dense, classifier } = headLayers(encoder, pooling, classes)
@@ -80,6 +102,7 @@ const headFor = ({ encoder, find }: Checkpoint, { pooling, headInit }: TaskOptio
   const saved = pooling === "pooler" && headInit === "checkpoint" ? names([...(dense ?? []), ...classifier]) : []
   return {
     pooling,
+    output: "linear",
     parameters: [...(dense ?? []), ...classifier],
     inCheckpoint: new Set([...(pretrained ? names(dense) : []), ...saved]),
     start: headInit === "zeros" ? "zeros" : "normal",

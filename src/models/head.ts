@@ -1,11 +1,17 @@
 /**
- * Classification heads over an encoder's last hidden states h [batch, length, hidden].
+ * Heads over an encoder's last hidden states h [batch, length, hidden].
+ *
+ * Classification, `output: "linear"`:
  *
  *   mean     z = W·(Σ m∘h / Σ m) + b                       over the tokens; new parameters `head.weight`, `head.bias`
  *   pooler   z = W·act(W_d·h[first] + b_d) + b             as transformers' own classification class, under its names
  *
  * W [classes, hidden], W_d [hidden, hidden]. Parameters that are in the checkpoint start there (BERT's pooler always, the
  * classifier with `headInit: "checkpoint"`); new weights start at N(0, 0.02²), as transformers initializes them, biases at 0.
+ *
+ * Embedding, without parameters, as sentence-transformers' modules Pooling and Normalize:
+ *
+ *   mean     v = Σ m∘h / Σ m          first    v = h[first]          `output: "normalized"`: v/|v|
  */
 import type { Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
@@ -16,7 +22,8 @@ import type { Weights } from "../tensors/index.ts"
 import type { Encoder } from "./encoder.ts"
 import type { HeadSpec, ParameterSpec, TokenBatch } from "./model.ts"
 
-export type Pooling = HeadSpec["pooling"]
+/** What a classification head sees. */
+export type Pooling = Exclude<HeadSpec["pooling"], "first">
 export type HeadInit = "normal" | "zeros" | "checkpoint"
 
 /** transformers' `initializer_range` */
@@ -58,14 +65,18 @@ export const newHeadParameters = (head: HeadSpec, seed: number): ReadonlyMap<str
   )
 }
 
-/** Logits [batch, classes] from hidden states [tokens, hidden]. */
+/** Logits [batch, classes], or vectors [batch, hidden], from hidden states [tokens, hidden]. */
 export const applyHead = (
   { family }: Encoder,
-  pooling: Pooling,
+  { pooling, output }: Pick<HeadSpec, "pooling" | "output">,
   h: Tensor2D,
   batch: TokenBatch,
   weights: Weights
 ): Tensor2D => {
+  if (output !== "linear") {
+    const pooled = pooling === "mean" ? meanPooling(h, batch) : firstToken(h, batch)
+    return output === "normalized" ? unitRows(pooled) : pooled
+  }
   const linear = (name: string, x: Tensor2D) =>
     denseLinear(x, weights(`${name}.weight`) as Tensor2D, weights(`${name}.bias`) as Tensor1D)
   if (pooling === "mean") return linear(MEAN_HEAD, meanPooling(h, batch))
@@ -82,6 +93,13 @@ export const meanPooling = (h: Tensor2D, { attentionMask }: TokenBatch): Tensor2
   const sequences = tf.reshape(h, [size, length, h.shape[1]]) as Tensor3D
   return tf.reshape(tf.matMul(tf.reshape(share, [size, 1, length]), sequences), [size, h.shape[1]])
 }
+
+// torch.nn.functional.normalize's own
+const SHORTEST = 1e-12
+
+/** Each row divided by its length. */
+export const unitRows = (x: Tensor2D): Tensor2D =>
+  tf.div(x, tf.maximum(tf.sqrt(tf.sum(tf.square(x), 1, true)), SHORTEST))
 
 const firstToken = (h: Tensor2D, { attentionMask }: TokenBatch): Tensor2D => {
   const [size, length] = attentionMask.shape

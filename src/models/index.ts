@@ -17,7 +17,13 @@ export { baseLayer, baseLinear } from "./base-layer.ts"
 export { bert } from "./bert.ts"
 export * as Causal from "./causal/index.ts"
 export { openCheckpoint, readJson, storedName } from "./checkpoint.ts"
-export { classParameterName, type DescribedModel, describe, type TaskOptions } from "./describe.ts"
+export {
+  classParameterName,
+  type DescribedModel,
+  describe,
+  type EmbeddingOptions,
+  type TaskOptions
+} from "./describe.ts"
 export { distilbert } from "./distilbert.ts"
 export { families, familyOf } from "./families.ts"
 export type { EncoderConfig, Family } from "./family.ts"

@@ -70,9 +70,9 @@ export const load = (
 
 /** The forward pass of an encoder under a head. */
 export const forwardOf =
-  (encoder: Encoder, { pooling }: HeadSpec): Model["forward"] =>
+  (encoder: Encoder, head: HeadSpec): Model["forward"] =>
   (batch, linear, weights, runBlock) =>
-    tf.tidy(() => applyHead(encoder, pooling, encode(encoder, batch, linear, weights, runBlock), batch, weights))
+    tf.tidy(() => applyHead(encoder, head, encode(encoder, batch, linear, weights, runBlock), batch, weights))
 
 /** Where the description's parameters lie, with their names. */
 const storedParameters = (

@@ -150,9 +150,12 @@ export interface TokenBatch {
   readonly tokenTypeIds: Tensor2D
 }
 
-/** The classification head: what it consists of, and how it is saved in the run folder. */
+/** What is made of the last hidden states: what it consists of, and how it is saved in the run folder. */
 export interface HeadSpec {
-  readonly pooling: "mean" | "pooler"
+  /** of a row's hidden states: the mean over its tokens, the first token's, or the first token's through the checkpoint's pooler */
+  readonly pooling: "mean" | "first" | "pooler"
+  /** a linear layer over the pooled state, or that state itself, as it is or of length 1: then there are no parameters */
+  readonly output: "linear" | "pooled" | "normalized"
   /** parameters of the head, trained with the head's learning rate */
   readonly parameters: ReadonlyArray<ParameterSpec>
   /** those that the checkpoint holds (a pooler, a saved classifier) and that start there; the others are initialized */
@@ -200,6 +203,6 @@ export interface Model extends ModelDescription {
     readonly target: Tensor1D
     readonly mask: Tensor1D
   }
-  /** logits [batch, classes]; `weights` must also know the head's parameters; without `runBlock` each block runs once */
+  /** what the head says, [batch, classes] or [batch, hidden]; `weights` must also know the head's parameters; without `runBlock` each block runs once */
   readonly forward: (batch: TokenBatch, linear: Linear, weights: Weights, runBlock?: RunBlock) => Tensor2D
 }

@@ -29,6 +29,7 @@ export const randomBert = (config: EncoderConfig): Effect.Effect<Model, never, S
     const { labels, padId, positions: maxLength, vocabularySize } = config
     const head: HeadSpec = {
       pooling: "mean",
+      output: "linear",
       parameters: headLayers(encoder, "mean", labels.length).classifier,
       inCheckpoint: new Set(),
       start: "normal",

@@ -23,7 +23,7 @@ export {
   CHECKED_ROWS,
   changeOf,
   checkedSplit,
-  compareLogits,
+  compareOutputs,
   MERGE_BOUND,
   type MergeCheck,
   type MergedCard,

@@ -1,5 +1,5 @@
 /**
- * Does the merged model compute what the run computed? Two sets of logits of the same rows, in three numbers. And the merged model's
+ * Does the merged model compute what the run computed? Two sets of outputs of the same rows, in three numbers. And the merged model's
  * `README.md`, which says them, as the Hugging Face Hub expects it: what was merged into what, how far the result is from the run it came
  * from, and how to load it. Names and labels are the user's, so they are in YAML and in code as JSON strings.
  */
@@ -24,18 +24,26 @@ import { yamlString } from "./model-card/metadata.ts"
  */
 export const MERGE_BOUND = 1e-4
 
-interface LogitsComparison {
+interface OutputComparison {
   readonly rows: number
-  /** of the unmerged model */
+  /** the largest output of the unmerged model */
   readonly largestLogit: number
   readonly largestDifference: number
   /** largestDifference / largestLogit; 0 where both models say 0 throughout */
   readonly relativeDifference: number
-  /** rows whose label is the same */
-  readonly sameLabel: number
+  /** rows whose largest output is the same one: whose label is, where outputs are logits; absent where none of them is an answer */
+  readonly sameLabel?: number
 }
 
-export interface MergeCheck extends LogitsComparison {
+/** What outputs are, in messages: "logit", "value", "coordinate". */
+export interface OutputWords {
+  readonly output: string
+  /** what the largest output of a row stands for: "label", "next token"; null where the largest is nothing by itself */
+  readonly answer: string | null
+}
+
+export interface MergeCheck extends OutputComparison {
+  readonly words: OutputWords
   /** where the rows came from */
   readonly split: "validation" | "test" | "train"
   readonly bound: number
@@ -53,10 +61,11 @@ export const checkedSplit = (
 
 /** A merged model on disk, and what is needed to compare it with the run after that has left the device. */
 export interface WrittenModel {
-  /** numbers in a row of logits: classes, or tokens of the vocabulary */
-  readonly classes: number
+  /** numbers in a row of outputs: classes, tokens of the vocabulary, coordinates of a vector */
+  readonly width: number
+  readonly words: OutputWords
   readonly split: MergeCheck["split"]
-  /** logits [rows, classes] of the run on rows of the split */
+  /** outputs [rows, width] of the run on rows of the split */
   readonly unmerged: Float32Array
   /** the same of the model in the folder */
   readonly merged: Effect.Effect<
@@ -68,8 +77,13 @@ export interface WrittenModel {
   readonly readme: (check: MergeCheck) => string
 }
 
-/** `unmerged`, `merged`: logits [rows, classes], row-major. A difference that is not a number counts as infinite. */
-export const compareLogits = (unmerged: Float32Array, merged: Float32Array, classes: number): LogitsComparison => {
+/** `unmerged`, `merged`: outputs [rows, width], row-major. A difference that is not a number counts as infinite. */
+export const compareOutputs = (
+  unmerged: Float32Array,
+  merged: Float32Array,
+  width: number,
+  { answer }: Pick<OutputWords, "answer">
+): OutputComparison => {
   let largestLogit = 0
   let largestDifference = 0
   for (let i = 0; i < unmerged.length; i++) {
@@ -77,15 +91,16 @@ export const compareLogits = (unmerged: Float32Array, merged: Float32Array, clas
     largestLogit = Math.max(largestLogit, Math.abs(unmerged[i]!))
     largestDifference = Math.max(largestDifference, Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference)
   }
-  const rows = unmerged.length / classes
-  const best = (logits: Float32Array, row: number) => {
-    const own = logits.subarray(row * classes, (row + 1) * classes)
+  const rows = unmerged.length / width
+  const best = (outputs: Float32Array, row: number) => {
+    const own = outputs.subarray(row * width, (row + 1) * width)
     return own.indexOf(Math.max(...own))
   }
   let sameLabel = 0
   for (let row = 0; row < rows; row++) if (best(unmerged, row) === best(merged, row)) sameLabel++
   const relativeDifference = largestDifference === 0 ? 0 : largestDifference / largestLogit
-  return { rows, largestLogit, largestDifference, relativeDifference, sameLabel }
+  const same = answer === null ? {} : { sameLabel }
+  return { rows, largestLogit, largestDifference, relativeDifference, ...same }
 }
 
 export class MergeRefused extends Schema.TaggedError<MergeRefused>()("MergeRefused", {
@@ -95,11 +110,13 @@ export class MergeRefused extends Schema.TaggedError<MergeRefused>()("MergeRefus
   largestLogit: Schema.Number,
   largestDifference: Schema.Number,
   relativeDifference: Schema.Number,
-  bound: Schema.Number
+  bound: Schema.Number,
+  words: Schema.Struct({ output: Schema.String, answer: Schema.NullOr(Schema.String) })
 }) {
   override get message() {
+    const { output } = this.words
     const { largestDifference, largestLogit, relativeDifference, bound } = this
-    return `${this.run}: the merged model is not the trained one: on ${this.rows} ${this.split} rows its logits differ by up to ${largestDifference.toPrecision(3)}, with ${largestLogit.toPrecision(3)} the largest logit (${relativeDifference.toExponential(1)} of it, allowed is ${bound.toExponential(0)}); nothing was written. Merge on another device (--device wasm or cpu); if it is refused there too, the adapter method's merge is wrong`
+    return `${this.run}: the merged model is not the trained one: on ${this.rows} ${this.split} rows its ${output}s differ by up to ${largestDifference.toPrecision(3)}, with ${largestLogit.toPrecision(3)} the largest ${output} (${relativeDifference.toExponential(1)} of it, allowed is ${bound.toExponential(0)}); nothing was written. Merge on another device (--device wasm or cpu); if it is refused there too, the adapter method's merge is wrong`
   }
 }
 
@@ -121,8 +138,8 @@ export interface MergedCard {
   readonly counts: TensorCounts
   /** which tensors of the base are left out, and why */
   readonly leftOut: ReadonlyArray<string>
-  /** what was compared: "at the last token of each row", and "label" or what else is the same in both */
-  readonly compared: { readonly where?: string; readonly same: string }
+  /** where outputs were compared: "at the last token of each row" */
+  readonly compared?: string
   readonly check: MergeCheck
   /** how to load it */
   readonly usage: ReadonlyArray<string>
@@ -153,7 +170,9 @@ const packedNote = ({ weights, counts }: MergedCard): string =>
 
 const provenance = (card: MergedCard): string => {
   const { base, counts, check, leftOut, compared } = card
-  const where = compared.where === undefined ? "" : `, ${compared.where}`
+  const where = compared === undefined ? "" : `, ${compared}`
+  const { output, answer } = check.words
+  const same = answer === null ? ["", "", ""] : [` same ${answer} |`, "---|", ` ${check.sameLabel} |`]
   return [
     "## What it is made of",
     "",
@@ -164,9 +183,9 @@ const provenance = (card: MergedCard): string => {
     "",
     `Against the unmerged model${where}:`,
     "",
-    `| rows | same ${compared.same} | largest logit | largest difference | of the largest logit |`,
-    "|---|---|---|---|---|",
-    `| ${check.rows} (${check.split}) | ${check.sameLabel} | ${check.largestLogit.toPrecision(4)} | ${check.largestDifference.toExponential(1)} | ${check.relativeDifference.toExponential(1)} (at most ${check.bound.toExponential(0)}) |`
+    `| rows |${same[0]} largest ${output} | largest difference | of the largest ${output} |`,
+    `|---|${same[1]}---|---|---|`,
+    `| ${check.rows} (${check.split}) |${same[2]} ${check.largestLogit.toPrecision(4)} | ${check.largestDifference.toExponential(1)} | ${check.relativeDifference.toExponential(1)} (at most ${check.bound.toExponential(0)}) |`
   ].join("\n")
 }
 

@@ -12,7 +12,15 @@ import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import { type Adapted, type InitError, unadapted } from "../../adapters/index.ts"
 import { type FileError, fileError, statRegular, writeJson } from "../files/index.ts"
-import { describe, familyOf, loadDescribed, type ModelDescription, type ModelError, readJson } from "../models/index.ts"
+import {
+  describe,
+  familyOf,
+  type HeadSpec,
+  loadDescribed,
+  type ModelDescription,
+  type ModelError,
+  readJson
+} from "../models/index.ts"
 import { type HostTensor, type SafetensorsError, writeSafetensors } from "../safetensors/index.ts"
 import { type DeviceReadError, readTensor } from "../tensors/index.ts"
 import { type AdapterError, restoreAdapter } from "./adapter-folder.ts"
@@ -57,7 +65,7 @@ export const writeMerged = (
 
 const writeHead = ({ model, trainable }: Adapted, folder: string) =>
   Effect.gen(function* () {
-    if (model.head.pooling !== "mean") return
+    if (model.head.pooling === "pooler" || model.head.parameters.length === 0) return
     const path = yield* Path.Path
     const head: Record<string, HostTensor> = {}
     for (const { name, role, value } of trainable.dense) {
@@ -94,14 +102,18 @@ export const openMerged = (
   FileSystem.FileSystem | Path.Path | Scope.Scope
 > =>
   Effect.gen(function* () {
-    const { pooling } = head
-    const headInit = pooling === "pooler" ? "checkpoint" : "zeros"
-    const description = yield* describe(folder, { pooling, headInit, labels })
-    const model = yield* loadDescribed(description, { seed: 0 })
+    const model = yield* loadDescribed(yield* describe(folder, savedTask(head, labels)), { seed: 0 })
     const adapted = yield* unadapted(model)
-    if (pooling === "mean") yield* restoreAdapter(adapted, folder)
+    if (head.pooling !== "pooler" && head.parameters.length > 0) yield* restoreAdapter(adapted, folder)
     return adapted
   })
+
+/** What describes a folder that such a model was saved in. */
+const savedTask = ({ pooling, output }: HeadSpec, labels: ReadonlyArray<string>) => {
+  if (pooling === "first" || output !== "linear")
+    return { pooling: pooling === "mean" ? pooling : ("first" as const), normalize: output === "normalized" }
+  return { pooling, headInit: pooling === "pooler" ? ("checkpoint" as const) : ("zeros" as const), labels }
+}
 
 /** The class that loads the merged folder: the sequence classifier where the head is its own, else the bare encoder. */
 export const mergedClass = ({ family, head }: ModelDescription): string =>
@@ -113,12 +125,16 @@ export const mergedClass = ({ family, head }: ModelDescription): string =>
  */
 const untrue = ["_name_or_path", "auto_map", "torch_dtype", "num_labels"]
 
+const namedLabels = (labels: ReadonlyArray<string>) => ({
+  id2label: Object.fromEntries(labels.map((label, i) => [i, label])),
+  label2id: Object.fromEntries(labels.map((label, i) => [label, i]))
+})
+
 const mergedConfig = (base: object, model: ModelDescription): Readonly<Record<string, unknown>> => ({
   ...Object.fromEntries(Object.entries(base).filter(([key]) => !untrue.includes(key))),
   architectures: [mergedClass(model)],
   dtype: "float32",
-  id2label: Object.fromEntries(model.labels.map((label, i) => [i, label])),
-  label2id: Object.fromEntries(model.labels.map((label, i) => [label, i])),
+  ...(model.labels.length === 0 ? {} : namedLabels(model.labels)),
   // a base that was a regression would otherwise stay one
   ...(model.head.pooling === "pooler" ? { problem_type: "single_label_classification" } : {})
 })

@@ -128,11 +128,11 @@ const copied = (tensor: StoredTensor): Source =>
 
 /** A head that no class of transformers has, saved beside the model. */
 const isOwnHead = ({ head }: ModelDescription, name: string): boolean =>
-  head.pooling === "mean" && head.parameters.some((parameter) => parameter.name === name)
+  head.pooling !== "pooler" && head.parameters.some((parameter) => parameter.name === name)
 
 /** A stored classifier that is not the one of this model. */
 const isForeignHead = ({ family, head }: ModelDescription, stored: string): boolean =>
-  head.pooling === "mean" && isOutsideBackbone(family, stored)
+  head.pooling !== "pooler" && isOutsideBackbone(family, stored)
 
 const isOutsideBackbone = (family: string, name: string): boolean =>
   storedName(familyOf(family), "backbone.", name) === name

@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import { ofDevice } from "../device/index.ts"
 import { inNewFolder, writeFileAtomic } from "../files/index.ts"
-import { compareLogits, MERGE_BOUND, type MergeCheck, MergeRefused, type TensorCounts } from "../output/index.ts"
+import { compareOutputs, MERGE_BOUND, type MergeCheck, MergeRefused, type TensorCounts } from "../output/index.ts"
 import { type LoadedRun, loadRun } from "./load-run.ts"
 
 export interface MergeOptions {
@@ -47,9 +47,9 @@ export const mergeLoaded = <E extends { readonly message: string }, R>(
             )
           )
         )
-        const { split, unmerged, classes } = written
-        const comparison = compareLogits(unmerged, yield* Effect.scoped(written.merged), classes)
-        const check: MergeCheck = { split, ...comparison, bound: MERGE_BOUND }
+        const { split, unmerged, width, words } = written
+        const comparison = compareOutputs(unmerged, yield* Effect.scoped(written.merged), width, words)
+        const check: MergeCheck = { split, ...comparison, words, bound: MERGE_BOUND }
         // not `>`: a difference that is no number is no match either
         if (!(check.relativeDifference <= MERGE_BOUND)) return yield* new MergeRefused({ run: directory, ...check })
         yield* writeFileAtomic(path.join(folder, "README.md"), written.readme(check))

@@ -61,7 +61,14 @@ export const toyModel = (): { readonly model: Model; readonly dispose: () => voi
     family: "toy",
     sites,
     parameters,
-    head: { pooling: "mean", parameters: head, inCheckpoint: new Set(), start: "normal", modulesToSave: [] },
+    head: {
+      pooling: "mean",
+      output: "linear",
+      parameters: head,
+      inCheckpoint: new Set(),
+      start: "normal",
+      modulesToSave: []
+    },
     labels,
     hiddenSize: HIDDEN,
     layers: 2,

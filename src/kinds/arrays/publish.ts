@@ -45,7 +45,8 @@ const merged = ({ plan, adapted, steps }: Trained<ArraysPlan, LayersClassifier>,
     const all = adapted.model.base.getWeights().length
     const changed = adapted.sites.length + adapted.trainable.dense.length
     const written: WrittenModel = {
-      classes: labels.length,
+      width: labels.length,
+      words: { output: "logit", answer: "label" },
       split,
       unmerged,
       merged,

@@ -73,12 +73,13 @@ const merged = (
       base: yield* baseIdentity(model.source),
       counts,
       leftOut: leftOutNote(counts.leftOut),
-      compared: { where: "at the last token of each row", same: "next token" },
+      compared: "at the last token of each row",
       usage: usage(model, chat)
     }
     device.label("the merged model")
     const written: WrittenModel = {
-      classes: model.vocabularySize,
+      width: model.vocabularySize,
+      words: { output: "logit", answer: "next token" },
       split,
       unmerged,
       merged: Effect.gen(function* () {

@@ -73,12 +73,12 @@ const merged = (
         counts.leftOut.length === 0
           ? []
           : [`Left out, since they are another head's: ${counts.leftOut.map(codeSpan).join(", ")}.`],
-      compared: { same: "label" },
       usage: usage(model, longestText(plan, model))
     }
     device.label("the merged model")
     const written: WrittenModel = {
-      classes: labels.length,
+      width: labels.length,
+      words: { output: "logit", answer: "label" },
       split,
       unmerged,
       merged: Effect.flatMap(openMerged(folder, model), (merged) =>

@@ -16,12 +16,12 @@ export type ExportedModel = ModelDescription | CausalDescription
 
 export const isCausal = (model: ExportedModel): model is CausalDescription => "decoder" in model
 
-/** A head over mean pooling, which no class of transformers has. */
-export const hasOwnHead = (model: ExportedModel): boolean => !isCausal(model) && model.head.pooling === "mean"
+/** A head that no class of transformers has: over mean pooling, or none. Its class is the bare encoder. */
+export const hasOwnHead = (model: ExportedModel): boolean => !isCausal(model) && model.head.pooling !== "pooler"
 
 /**
  * A module's or parameter's path in the class that transformers loads: the sequence classifier where the head is its own (pooling "pooler":
- * `bert.encoder.…`, `classifier`), the bare encoder where it is not (pooling "mean": `encoder.…`), or the causal model.
+ * `bert.encoder.…`, `classifier`), the bare encoder where it is not (`encoder.…`), or the causal model.
  */
 export const exportedName = (model: ExportedModel, name: string): string => {
   if (isCausal(model)) return causalClassName(model, name)

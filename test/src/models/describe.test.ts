@@ -92,6 +92,7 @@ suite("heads", () => {
     const { head, labels, prefix } = await run(describe(golden("bert"), mean))
     expect(head).toEqual({
       pooling: "mean",
+      output: "linear",
       parameters: [
         { name: "head.weight", shape: [2, 32] },
         { name: "head.bias", shape: [2] }

@@ -1,12 +1,15 @@
 import { expect, test } from "bun:test"
 import type { Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
-import { meanPooling, newHeadParameters } from "../../../src/models/head.ts"
+import { bert } from "../../../src/models/bert.ts"
+import { encoderOf } from "../../../src/models/encoder.ts"
+import { applyHead, meanPooling, newHeadParameters } from "../../../src/models/head.ts"
 import type { HeadSpec } from "../../../src/models/model.ts"
 import { expectClose } from "../../setup.ts"
 
 const head: HeadSpec = {
   pooling: "pooler",
+  output: "linear",
   parameters: [
     { name: "pooler.dense.weight", shape: [64, 64] },
     { name: "pooler.dense.bias", shape: [64] },
@@ -17,6 +20,19 @@ const head: HeadSpec = {
   start: "normal",
   modulesToSave: []
 }
+const encoder = encoderOf(bert, {
+  hiddenSize: 2,
+  layers: 1,
+  attentionHeads: 1,
+  intermediateSize: 2,
+  vocabularySize: 1,
+  positions: 3,
+  tokenTypes: 1,
+  layerNormEpsilon: 1e-12,
+  activation: "relu",
+  padId: 0,
+  labels: []
+})
 const none = { ...head, inCheckpoint: new Set<string>() }
 const largest = (data: Float32Array | undefined) => Math.max(...data!.map(Math.abs))
 
@@ -51,4 +67,21 @@ test("mean pooling divides by the tokens, and padding has no say", async () => {
   const h = tf.tensor2d([1, 2, 3, 6, 1e6, -1e6, 5, 7, 1e6, 1e6, Number.MAX_SAFE_INTEGER, 9], [6, 2])
   const pooled = meanPooling(h, { inputIds: ids, tokenTypeIds: ids, attentionMask })
   expectClose(await pooled.data(), [2, 4, 5, 7], 1e-6)
+})
+
+test("without a layer: the pooled state itself, of length 1 where that is asked for", async () => {
+  const attentionMask = tf.tensor2d([1, 1, 0, 1, 0, 0], [2, 3])
+  const ids = tf.zeros([2, 3], "int32") as Tensor2D
+  const h = tf.tensor2d([3, 4, 3, 12, 1e6, -1e6, 0, 0, 1e6, 1e6, 7, 9], [6, 2])
+  const said = (pooling: HeadSpec["pooling"], output: HeadSpec["output"]) => {
+    const none = () => {
+      throw new Error("there are no weights")
+    }
+    const batch = { inputIds: ids, tokenTypeIds: ids, attentionMask }
+    return applyHead(encoder, { pooling, output }, h, batch, none).data()
+  }
+  expectClose(await said("first", "pooled"), [3, 4, 0, 0], 1e-6)
+  // a vector of zeros has no direction, and becomes no NaN
+  expectClose(await said("first", "normalized"), [0.6, 0.8, 0, 0], 1e-6)
+  expectClose(await said("mean", "pooled"), [3, 8, 0, 0], 1e-6)
 })

@@ -9,7 +9,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { type Adapted, methods } from "../../../adapters/index.ts"
 import { type PackedHostMatrix, type Packing, packMatrix } from "../../../src/numbers/index.ts"
-import { compareLogits, fenced, MERGE_BOUND, mergedCard } from "../../../src/output/index.ts"
+import { compareOutputs, fenced, MERGE_BOUND, mergedCard } from "../../../src/output/index.ts"
 import { type HostTensor, readHeader, streamSafetensors, type TensorType } from "../../../src/safetensors/index.ts"
 import { loadRun, mergeLoaded, mergeRun } from "../../../src/trained/index.ts"
 import { listing, type TinyModel, tensorsIn, workspace } from "../../e2e/fixtures.ts"
@@ -534,11 +534,13 @@ describe("refused, with nothing left behind:", () => {
   })
 })
 
+const words = { output: "logit", answer: "label" }
+
 describe("the comparison of logits", () => {
   const of = (...numbers: ReadonlyArray<number>) => Float32Array.of(...numbers)
 
   test("is relative to the largest logit of the unmerged model", () => {
-    const compared = compareLogits(of(1, -4, 2, 0), of(1.5, -4, 2, 0.25), 2)
+    const compared = compareOutputs(of(1, -4, 2, 0), of(1.5, -4, 2, 0.25), 2, words)
     expect(compared).toEqual({
       rows: 2,
       largestLogit: 4,
@@ -549,13 +551,13 @@ describe("the comparison of logits", () => {
   })
 
   test("counts rows whose label changed", () => {
-    expect(compareLogits(of(1, 2, 3, 0), of(2, 1, 3, 0), 2).sameLabel).toBe(1)
+    expect(compareOutputs(of(1, 2, 3, 0), of(2, 1, 3, 0), 2, words).sameLabel).toBe(1)
   })
 
   test("is 0 between zeros, and infinite where something is not a number", () => {
-    expect(compareLogits(of(0, 0), of(0, 0), 2).relativeDifference).toBe(0)
-    expect(compareLogits(of(0, 0), of(0, 1e-9), 2).relativeDifference).toBe(Number.POSITIVE_INFINITY)
-    expect(compareLogits(of(1, 0), of(Number.NaN, 0), 2).relativeDifference).toBe(Number.POSITIVE_INFINITY)
+    expect(compareOutputs(of(0, 0), of(0, 0), 2, words).relativeDifference).toBe(0)
+    expect(compareOutputs(of(0, 0), of(0, 1e-9), 2, words).relativeDifference).toBe(Number.POSITIVE_INFINITY)
+    expect(compareOutputs(of(1, 0), of(Number.NaN, 0), 2, words).relativeDifference).toBe(Number.POSITIVE_INFINITY)
   })
 })
 
@@ -572,11 +574,11 @@ describe("a card", () => {
       base: { path: "/home/somebody/models/bert", sha256: {} },
       license: undefined,
       leftOut: [],
-      compared: { same: "label" },
       usage: [],
       counts: { merged: 1, rounded: 0, copied: 1, leftOut: [] },
       check: {
-        ...compareLogits(Float32Array.of(1, 0), Float32Array.of(1, 0), 2),
+        ...compareOutputs(Float32Array.of(1, 0), Float32Array.of(1, 0), 2, words),
+        words,
         split: "test",
         bound: MERGE_BOUND
       }
