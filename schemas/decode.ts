@@ -55,11 +55,14 @@ const formatOf = (input: unknown): keyof typeof planKinds =>
 
 const isOfFormat = ({ path }: PlanProblem): boolean => /^(data|model|loss)(\.|$)/.test(path)
 
+/** The schema that a plan is held against. Where its format is not known, any kind's will do for what all share. */
+const schemaOf = (input: unknown): Schema.Codec<RunPlan, unknown> =>
+  (formatProblem(input) === undefined ? planKinds[formatOf(input)] : undefined) ?? ClassificationPlan
+
 /** Against the structure of the plan's kind. Where that is not known, what is wrong with the sections that all kinds share. */
 const decodeStructure = (input: unknown): Result.Result<RunPlan, ReadonlyArray<PlanProblem>> => {
   const format = formatProblem(input)
-  const kind: Schema.Codec<RunPlan, unknown> =
-    format === undefined ? (planKinds[formatOf(input)] ?? ClassificationPlan) : ClassificationPlan
+  const kind = schemaOf(input)
   const decoded = Schema.decodeUnknownResult(kind, strict)(input)
   const problems = Result.isFailure(decoded) ? problemsOf(decoded.failure.issue, kind.ast) : []
   if (format !== undefined) return Result.fail([format, ...problems.filter((problem) => !isOfFormat(problem))])
@@ -81,3 +84,13 @@ export const decodeRunPlan = (input: unknown): Effect.Effect<RunPlan, PlanError>
     ? Effect.fail(new PlanError({ problems: result.failure }))
     : Effect.succeed(result.success)
 }
+
+/** `decodeRunPlan`, which also says of keys that other tools have what they are called here. */
+export const decodeForeignPlan = (input: unknown): Effect.Effect<RunPlan, PlanError> =>
+  Effect.catchTag(decodeRunPlan(input), "PlanError", ({ problems }) =>
+    Effect.gen(function* () {
+      // loaded where there is something to answer
+      const { answered } = yield* Effect.promise(() => import("./elsewhere.ts"))
+      return yield* new PlanError({ problems: answered(problems, schemaOf(input).ast) })
+    })
+  )

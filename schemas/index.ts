@@ -8,7 +8,7 @@ export {
 } from "./adaptation-plan.ts"
 export * from "./adapter.ts"
 export * from "./adapter-init.ts"
-export { decodeRunPlan, decodeRunPlanResult, PlanError } from "./decode.ts"
+export { decodeForeignPlan, decodeRunPlan, decodeRunPlanResult, PlanError } from "./decode.ts"
 export { count, integer, list, share, strict, text, withDefault } from "./fields.ts"
 export {
   adaptationPlanJsonSchema,

@@ -136,6 +136,9 @@ const mismatch = (path: Path, found: unknown, expected: string, words: ReadonlyA
 const unlike = (path: Path, found: unknown, ast: SchemaAST.AST) =>
   mismatch(path, found, expectedOf(ast), literalsOf(ast))
 
+/** How the message of a key that is not in the schema begins. */
+export const unknownKeyProblem = "unknown key"
+
 const unknownKey = (path: Path, ast: SchemaAST.AST): Problems => {
   if (ast._tag === "Arrays") return at(path, `one entry too many; expected ${expectedOf(ast)}`)
   const allowed =
@@ -144,7 +147,7 @@ const unknownKey = (path: Path, ast: SchemaAST.AST): Problems => {
       : []
   const near = closest(String(path.at(-1)), allowed)
   const hint = near === undefined ? "" : `; did you mean ${JSON.stringify(near)}?`
-  return at(path, `unknown key${hint} (allowed: ${allowed.join(", ")})`)
+  return at(path, `${unknownKeyProblem}${hint} (allowed: ${allowed.join(", ")})`)
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
@@ -228,7 +231,8 @@ export const problemsOf = (issue: SchemaIssue.Issue, root: SchemaAST.AST): Reado
   return [...seen.values()]
 }
 
-const normalized = (name: string): string => name.toLowerCase().replace(/[^\p{L}\p{N}]/gu, "")
+/** A name without case and separators. */
+export const normalized = (name: string): string => name.toLowerCase().replace(/[^\p{L}\p{N}]/gu, "")
 
 const shortestBeginning = 3 // shorter ones begin too many names
 const longestName = 200 // no name that someone types is longer

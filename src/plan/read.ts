@@ -13,7 +13,14 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
-import { closest, decodeRunPlan, PlanError, type PlanProblem, type RunPlan, showValue } from "../../schemas/index.ts"
+import {
+  closest,
+  decodeForeignPlan,
+  PlanError,
+  type PlanProblem,
+  type RunPlan,
+  showValue
+} from "../../schemas/index.ts"
 import { limit, overLimit } from "../boundary/index.ts"
 import { isUrl, parseBoundedJson, readTextFile } from "../files/index.ts"
 import { JsonSyntaxError, parseJson } from "./json.ts"
@@ -96,7 +103,7 @@ const urlProblems = ({ data: { train, validation, test } }: RunPlan): ReadonlyAr
 export const planFromValue = (value: unknown, baseDirectory: string): Effect.Effect<RunPlan, PlanError, Path.Path> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
-    const plan = yield* decodeRunPlan(value)
+    const plan = yield* decodeForeignPlan(value)
     const problems = urlProblems(plan)
     if (problems.length > 0) return yield* new PlanError({ problems })
     return mapInputs(plan, (input) => path.resolve(baseDirectory, input))
