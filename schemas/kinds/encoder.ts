@@ -31,15 +31,22 @@ export const encoderSection = <Task extends Schema.Top>(task: Task) =>
     weights: packedWeights
   }).annotate({ title: "Model", description: "Which base is adapted, and for which task." })
 
-/** The column of a text, and how texts become batches. */
+/** The column of a text, or of two. */
 export const texts = {
-  text: column("Column that holds the text.").pipe(withDefault("text"))
+  text: column("Column that holds the text.").pipe(withDefault("text")),
+  textPair: Schema.optionalKey(
+    column(
+      "Column that holds a second text, where rows are pairs of texts: a premise and a hypothesis, a question and an answer. Absent: rows have one text."
+    )
+  )
 }
 
 export const textLengths = {
-  maxLength: integer(4, 8192, "Tokens of a text at most, special tokens included; the rest is cut off.").pipe(
-    withDefault(128)
-  ),
+  maxLength: integer(
+    4,
+    8192,
+    "Tokens of a text, or of a pair of texts together, at most, special tokens included; the rest is cut off, of a pair the longer text first."
+  ).pipe(withDefault(128)),
   bucketPool: count(
     1,
     "Batches per pool: shuffled rows are sorted by length within a pool, so that a batch holds texts of similar length."

@@ -40,7 +40,12 @@ export const predict = ({ run: place, texts, base, device, threads, json }: Give
       Stream.runForEach((predictions) =>
         Effect.forEach(
           predictions,
-          (one) => (json ? printJson(one) : printResult(`${run.inWords(one)}\t${one.text}`)),
+          (one) =>
+            json
+              ? printJson(one)
+              : printResult(
+                  [run.inWords(one), one.text, ...(one.textPair === undefined ? [] : [one.textPair])].join("\t")
+                ),
           { discard: true }
         )
       )

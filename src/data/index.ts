@@ -8,7 +8,14 @@ export { isBroken, stringField } from "./columns.ts"
 export { DataError, dataError } from "./data-error.ts"
 export { type DataFile, DataFiles, fileOfBytes, type OpenDataFile } from "./file.ts"
 export { firstRows } from "./formats/index.ts"
-export { type Columns, openLabelledFile } from "./labelled-rows.ts"
+export {
+  type Columns,
+  fieldOf,
+  openLabelledFile,
+  openTextFile,
+  type RowTargets,
+  type TextColumns
+} from "./labelled-rows.ts"
 export { FetchError, fetchFiles, type MemoryFiles, memoryFiles } from "./memory-files.ts"
 export { type BatchPosition, batchesPerEpoch, epochOrder } from "./order.ts"
 export { type BatchOptions, batch, classification, tokenize } from "./pipeline.ts"

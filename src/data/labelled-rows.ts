@@ -1,15 +1,20 @@
 /** Files of labelled rows: what makes a row of named columns one, and the sentence for each way in which it is not. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { type Broken, type Fields, isFields, kindOf, missingColumn, notAnObject } from "./columns.ts"
+import { type Fields, isFields, kindOf, missingColumn, notAnObject } from "./columns.ts"
 import type { DataError } from "./data-error.ts"
 import { openRows } from "./formats/index.ts"
-import { type ScannedSource, scanRows } from "./scan.ts"
-import type { LabelledText } from "./source.ts"
+import { type RowReader, type ScannedSource, scanRows } from "./scan.ts"
+import type { LabelledText, Located, TextFields } from "./source.ts"
 
-/** Which columns hold the text and the label. */
-export interface Columns {
+/** Which columns hold a row's text, or its two. */
+export interface TextColumns {
   readonly text: string
+  readonly textPair?: string | undefined
+}
+
+/** Which columns hold the texts and the label. */
+export interface Columns extends TextColumns {
   readonly label: string
 }
 
@@ -33,50 +38,90 @@ export const openLabelledFile = (
   path: string,
   columns: Columns,
   form: TextForm = plainText
-): Effect.Effect<ScannedSource, DataError, Scope.Scope> => {
+): Effect.Effect<ScannedSource, DataError, Scope.Scope> =>
+  openTextFile<LabelledText>(
+    path,
+    columns,
+    {
+      columns: [{ name: columns.label, role: "label field" }],
+      read: (row, reasons) => ({ label: labelOf(row, columns.label, reasons) }),
+      label: ({ label }) => label
+    },
+    form
+  )
+
+/** What rows of texts have beside them. */
+export interface RowTargets<Row extends TextFields & Located> {
+  /** the columns that it is read from */
+  readonly columns: ReadonlyArray<{ readonly name: string; readonly role: string }>
+  /** What is learned of a row; what is wrong with it goes into `reasons`, and the result is then left alone. */
+  readonly read: (row: Fields, reasons: Array<string>) => Omit<Row, "where" | "text" | "textPair">
+  readonly label?: NonNullable<RowReader<Row>["label"]>
+}
+
+/** Opens and scans a file until the scope closes: every row is a text, or two, with `targets` beside them. */
+export const openTextFile = <Row extends TextFields & Located>(
+  path: string,
+  columns: TextColumns,
+  targets: RowTargets<Row>,
+  form: TextForm = plainText
+): Effect.Effect<ScannedSource<Row>, DataError, Scope.Scope> => {
+  const { textPair } = columns
   const required = [
     { name: columns.text, role: `${form.role} field` },
-    { name: columns.label, role: "label field" }
+    ...(textPair === undefined ? [] : [{ name: textPair, role: "text field" }]),
+    ...targets.columns
   ]
   return Effect.flatMap(openRows(path, { columns: { required } }), (rows) =>
-    scanRows<LabelledText>(rows, {
-      read: (value) => labelledFields(value, columns, form),
-      text: ({ text }) => text,
-      label: ({ label }) => label
+    scanRows<Row>(rows, {
+      read: (value) => {
+        if (!isFields(value)) return { broken: notAnObject(value) }
+        const reasons: Array<string> = []
+        const text = textOf(value, columns.text, form, reasons)
+        const pair = textPair === undefined ? undefined : textOf(value, textPair, plainText, reasons)
+        const target = targets.read(value, reasons)
+        if (reasons.length > 0) return { broken: reasons.join("; ") }
+        return { text, ...(pair === undefined ? {} : { textPair: pair }), ...target } as Omit<Row, "where">
+      },
+      text: bothTexts,
+      ...(targets.label === undefined ? {} : { label: targets.label })
     })
   )
 }
 
+/** Rows repeat each other where both texts are the same. The length keeps "ab" and "c" apart from "a" and "bc". */
+const bothTexts = ({ text, textPair }: { readonly text: string; readonly textPair?: string | undefined }): string =>
+  textPair === undefined ? text : `${text.length} ${text}${textPair}`
+
 // Longer ones are texts in the wrong column. Every different label is kept in memory.
 const longestLabel = 512
 
-/** A label is a string that is not blank, a number or a boolean (the latter two as text). */
-const labelledFields = (
-  value: unknown,
-  columns: Columns,
-  { role, textOf }: TextForm
-): Omit<LabelledText, "where"> | Broken => {
-  if (!isFields(value)) return { broken: notAnObject(value) }
-  const reasons: Array<string> = []
-  const text = fieldOf(value, columns.text, role, reasons)
-  const read = text === undefined ? { text: "" } : textOf(text)
-  if ("problem" in read) reasons.push(`the ${role} "${columns.text}" ${read.problem}`)
-  const label = fieldOf(value, columns.label, "label", reasons)
-  if (label !== undefined && typeof label !== "string" && typeof label !== "number" && typeof label !== "boolean") {
-    reasons.push(`the label "${columns.label}" is ${kindOf(label)}, expected a string, a number or a boolean`)
-  }
-  if (typeof label === "number" && !Number.isFinite(label)) {
-    reasons.push(`the label "${columns.label}" is a number that is too large; write it as a string`)
-  }
-  if (typeof label === "string" && label.trim() === "") reasons.push(`the label "${columns.label}" is blank`)
-  if (typeof label === "string" && label.length > longestLabel) {
-    reasons.push(`the label "${columns.label}" has ${label.length} characters, at most ${longestLabel} are expected`)
-  }
-  if (reasons.length > 0 || "problem" in read) return { broken: reasons.join("; ") }
-  return { text: read.text, label: String(label) }
+const textOf = (row: Fields, name: string, { role, textOf: read }: TextForm, reasons: Array<string>): string => {
+  const value = fieldOf(row, name, role, reasons)
+  const found = value === undefined ? { text: "" } : read(value)
+  if ("text" in found) return found.text
+  reasons.push(`the ${role} "${name}" ${found.problem}`)
+  return ""
 }
 
-const fieldOf = (row: Fields, name: string, role: string, reasons: Array<string>): unknown => {
+/** A label is a string that is not blank, a number or a boolean (the latter two as text). */
+const labelOf = (row: Fields, name: string, reasons: Array<string>): string => {
+  const label = fieldOf(row, name, "label", reasons)
+  if (label !== undefined && typeof label !== "string" && typeof label !== "number" && typeof label !== "boolean") {
+    reasons.push(`the label "${name}" is ${kindOf(label)}, expected a string, a number or a boolean`)
+  }
+  if (typeof label === "number" && !Number.isFinite(label)) {
+    reasons.push(`the label "${name}" is a number that is too large; write it as a string`)
+  }
+  if (typeof label === "string" && label.trim() === "") reasons.push(`the label "${name}" is blank`)
+  if (typeof label === "string" && label.length > longestLabel) {
+    reasons.push(`the label "${name}" has ${label.length} characters, at most ${longestLabel} are expected`)
+  }
+  return String(label)
+}
+
+/** The value in a column; undefined, and why in `reasons`, where there is none. */
+export const fieldOf = (row: Fields, name: string, role: string, reasons: Array<string>): unknown => {
   if (Object.hasOwn(row, name)) return row[name]
   reasons.push(missingColumn(name, Object.keys(row), `${role} field`))
   return undefined

@@ -7,15 +7,16 @@ import {
   type Example,
   inParts,
   type LabelledText,
-  type LabelledTextSource,
+  type Located,
+  type RowSource,
   type TextFields,
   type TokenizedText
 } from "./source.ts"
 
 /** What is needed of a tokenizer: a model's tokenizer has it, and so has a function of your own. */
 export interface TextTokenizer {
-  /** Ids with special tokens, at most `maxLength` of them. */
-  readonly encode: (text: string, maxLength: number) => TokenizedText
+  /** Ids with special tokens, at most `maxLength` of them; `pair`: the second text, where rows have two. */
+  readonly encode: (text: string, maxLength: number, pair?: string) => TokenizedText
   readonly padId: number
 }
 
@@ -55,21 +56,21 @@ export const tokenizeTexts = (
   tokenizer: Pick<TextTokenizer, "encode">,
   maxLength: number
 ): Effect.Effect<ReadonlyArray<TokenizedText>, DataError> =>
-  Effect.forEach(texts, ({ text }) => {
-    const encoding = encoded({ text, where: `the text ${quoted(text)}` }, tokenizer, maxLength)
+  Effect.forEach(texts, (fields) => {
+    const encoding = encoded({ ...fields, where: `the text ${quoted(fields.text)}` }, tokenizer, maxLength)
     return encoding instanceof DataError ? Effect.fail(encoding) : Effect.succeed(encoding)
   })
 
 /** A tokenizer is code that we did not write, on a text that it did not choose. */
 export const encoded = (
-  row: Pick<LabelledText, "text" | "where">,
+  { text, textPair, where }: TextFields & Located,
   tokenizer: Pick<TextTokenizer, "encode">,
   maxLength: number
 ) => {
   try {
-    return tokenizer.encode(row.text, maxLength)
+    return textPair === undefined ? tokenizer.encode(text, maxLength) : tokenizer.encode(text, maxLength, textPair)
   } catch (cause) {
-    return dataError(row.where, `cannot be tokenized: ${messageOf(cause)}`)
+    return dataError(where, `cannot be tokenized: ${messageOf(cause)}`)
   }
 }
 
@@ -99,13 +100,13 @@ const uncut = 2 ** 31 - 1
 
 /** How long texts are in tokens, and how many are cut: percentiles (nearest rank) over at most `sample` rows, evenly spaced over the source. */
 export const lengthPercentiles = (
-  source: LabelledTextSource,
+  source: RowSource<TextFields & Located>,
   encode: TextTokenizer["encode"],
   maxLength: number,
   sample: number = largestSample
 ): Effect.Effect<LengthPercentiles, DataError> =>
   Effect.gen(function* () {
-    const lengthsOf = (rows: ReadonlyArray<LabelledText>) =>
+    const lengthsOf = (rows: ReadonlyArray<TextFields & Located>) =>
       Effect.forEach(rows, (row) => {
         const encoding = encoded(row, { encode }, uncut)
         return encoding instanceof DataError ? Effect.fail(encoding) : Effect.succeed(encoding.ids.length)

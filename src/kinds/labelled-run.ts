@@ -1,7 +1,16 @@
 /** What the runners of labelled rows share: a plan's rows after training, predictions, and what cards and merged models say of classes. */
 import * as Effect from "effect/Effect"
 import type { ArraysPlan, ClassificationPlan } from "../../schemas/index.ts"
-import { type ClassificationData, type DataError, dataError, stringField, type TextFields } from "../data/index.ts"
+import { quoted } from "../boundary/index.ts"
+import {
+  type ClassificationData,
+  type DataError,
+  dataError,
+  stringField,
+  type TextColumns,
+  type TextFields
+} from "../data/index.ts"
+import { isRecord, parseBoundedJson } from "../files/index.ts"
 import { markdown } from "../output/index.ts"
 import type { Asked, Prediction } from "./kind.ts"
 
@@ -27,16 +36,34 @@ export const classesPurpose = (labels: ReadonlyArray<string>, what: string): str
 export const classesLimits = (labels: ReadonlyArray<string>, what: string): string =>
   `answers every ${what} with one of its ${labels.length} classes, whatever the ${what} is about; its probabilities are not calibrated.`
 
-/** The texts that are asked about: as they are, or in the column that the plan names. */
+/**
+ * The texts that are asked about: as they are, or in the columns that the plan names. Of a plan over pairs a text is a JSON object with
+ * both.
+ */
 export const askedTexts = (
   asked: ReadonlyArray<Asked>,
-  { text: column }: { readonly text: string }
+  { text: column, textPair: other }: TextColumns
 ): Effect.Effect<ReadonlyArray<TextFields>, DataError> =>
   Effect.forEach(asked, (one, i) => {
-    if (typeof one === "string") return Effect.succeed({ text: one })
-    const text = stringField(one, column, { blank: false })
-    return typeof text === "string" ? Effect.succeed({ text }) : Effect.fail(dataError(`row ${i + 1}`, text.broken))
+    const wrong = (reason: string) => Effect.fail(dataError(`row ${i + 1}`, reason))
+    if (typeof one === "string" && other === undefined) return Effect.succeed({ text: one })
+    const row = typeof one === "string" ? rowIn(one) : one
+    if (row === undefined) {
+      const both = `{"${column}": "…", "${other}": "…"}`
+      return wrong(`found ${quoted(String(one))}; this run reads pairs of texts: expected an object such as ${both}`)
+    }
+    const text = stringField(row, column, { blank: false })
+    if (typeof text !== "string") return wrong(text.broken)
+    if (other === undefined) return Effect.succeed({ text })
+    const textPair = stringField(row, other, { blank: false })
+    return typeof textPair === "string" ? Effect.succeed({ text, textPair }) : wrong(textPair.broken)
   })
+
+/** A row that was written as JSON. */
+const rowIn = (text: string): Readonly<Record<string, unknown>> | undefined => {
+  const parsed = parseBoundedJson(text)
+  return "value" in parsed && isRecord(parsed.value) ? parsed.value : undefined
+}
 
 /** One prediction per text, in their order; `logits`: of at most `size` texts at a time, [texts, classes]. */
 export const predictionsOf = <A extends TextFields, E, R>(

@@ -3,7 +3,8 @@
  *
  * The tokenizer is `tokenizer.json`, with `tokenizer_config.json` where there is one. Truncation and padding of tokenizer.json
  * (all-MiniLM's own file truncates at 128 and pads to 128) are switched off: `encode` truncates and data pads. A text that is too long
- * loses tokens at its right end, never its special tokens, as `longest_first` does to single texts.
+ * loses tokens at its right end, never its special tokens, as `longest_first` does. A pair of texts that is too long loses those of the
+ * longer one first (`text-pairs.ts`).
  */
 import type { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers"
 import * as tf from "@tensorflow/tfjs-core"
@@ -29,7 +30,8 @@ import {
   type TokenBatch,
   type Tokenizer
 } from "./model.ts"
-import { buildTokenizer, checkIds, shown } from "./tokenizer-json.ts"
+import { joinPair, pairTemplate } from "./text-pairs.ts"
+import { buildTokenizer, checkIds, type Fields, shown } from "./tokenizer-json.ts"
 import { uploaded } from "./upload.ts"
 
 export interface LoadOptions {
@@ -126,7 +128,7 @@ export const loadTokenizer = (
       const padId = findPadId(library, config)
       return padId === undefined
         ? { problem: "has no padding token; expected one named in tokenizer_config.json, [PAD] or <pad>" }
-        : withTypesOf(wrap(library, padId, largestId, lowercases(checked["normalizer"])), tokenTypes)
+        : withTypesOf(wrap(library, padId, largestId, checked, tokenTypes), tokenTypes)
     })
   })
 
@@ -165,12 +167,25 @@ const lowercases = (normalizer: unknown): boolean => {
 }
 
 /** Throws where the library does. */
-const wrap = (library: HuggingFaceTokenizer, padId: number, largestId: number, lowercase: boolean): Tokenizer => {
+const wrap = (
+  library: HuggingFaceTokenizer,
+  padId: number,
+  largestId: number,
+  json: Fields,
+  tokenTypes: number
+): Tokenizer => {
   const after = trailingSpecialTokens(library)
-  const encode = (text: string, maxLength: number): Encoding => {
-    const { ids, token_type_ids: typeIds } = library.encode(lowercase ? plainSigma(text) : text, {
-      return_token_type_ids: true
-    })
+  const lowercase = lowercases(json["normalizer"])
+  const written = (text: string) => (lowercase ? plainSigma(text) : text)
+  const template = once(() => pairTemplate(library, json["post_processor"], tokenTypes))
+  const encodePair = (text: string, pair: string, maxLength: number): Encoding => {
+    const texts = [text, pair].map((one) => library.encode(written(one), { add_special_tokens: false }).ids)
+    for (const ids of texts) checkIds(ids, largestId)
+    return joinPair(template(), texts[0]!, texts[1]!, maxLength)
+  }
+  const encode = (text: string, maxLength: number, pair?: string): Encoding => {
+    if (pair !== undefined) return encodePair(text, pair, maxLength)
+    const { ids, token_type_ids: typeIds } = library.encode(written(text), { return_token_type_ids: true })
     checkIds(ids, largestId)
     // a tokenizer without post-processor has no types: all of one kind
     const types: ReadonlyArray<number> = typeIds ?? ids.map(() => 0)
@@ -178,6 +193,14 @@ const wrap = (library: HuggingFaceTokenizer, padId: number, largestId: number, l
   }
   for (const probe of probes) encode(probe, 16)
   return { padId, vocabularySize: largestId + 1, encode }
+}
+
+const once = <A>(make: () => A): (() => A) => {
+  let made: A | undefined
+  return () => {
+    made ??= make()
+    return made
+  }
 }
 
 /** Nothing, a word, and characters that no vocabulary has: an unassigned one, and a word longer than a word may be. */

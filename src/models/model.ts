@@ -137,8 +137,11 @@ export interface Encoding {
 
 /** A text model's tokenizer, from the `tokenizer.json` beside its weights. */
 export interface Tokenizer {
-  /** ids with special tokens, truncated to `maxLength` tokens (the special ones kept) */
-  readonly encode: (text: string, maxLength: number) => Encoding
+  /**
+   * Ids with special tokens, truncated to `maxLength` tokens (the special ones kept); of two texts, the longer one is cut first. Throws
+   * where the tokenizer has no form for pairs.
+   */
+  readonly encode: (text: string, maxLength: number, pair?: string) => Encoding
   readonly padId: number
   readonly vocabularySize: number
 }

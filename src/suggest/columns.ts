@@ -1,6 +1,7 @@
 /** The columns of rows that a user can name, and what each holds: flags of `suggest`. Kinds of runs say which of them are theirs. */
 export const columnDescriptions = {
   text: "column that holds the text",
+  textPair: "column that holds the second text, where rows are pairs of texts",
   label: "column that holds the label",
   input: "column that holds a list of numbers, for a tf.LayersModel",
   messages: "column that holds a conversation",

@@ -9,7 +9,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
-import type { ClassificationSplit, DataError } from "../data/index.ts"
+import type { ClassificationSplit, DataError, TextFields } from "../data/index.ts"
 import { IGNORED, tokenScores } from "../kernels/index.ts"
 import { type BatchOf, type Model, type Network, toDevice } from "../models/index.ts"
 import { type DeviceReadError, type FrozenMatrix, readTensor } from "../tensors/index.ts"
@@ -220,10 +220,12 @@ export interface Mistake {
   readonly where: string
   /** at most 500 characters of it */
   readonly text: string
+  /** of the second text of a pair, likewise */
+  readonly textPair?: string
   readonly label: string
   readonly predicted: string
-  /** softmax probability of `predicted` */
-  readonly probability: number
+  /** the model's, of `predicted`; absent where what it says has none */
+  readonly probability?: number
 }
 
 /** Rows with their numbers in the split. */
@@ -255,14 +257,20 @@ export const keepMistakes = (split: ClassificationSplit, limit: number): Mistake
     },
     read: Effect.suspend(() =>
       Effect.map(split.read(kept.map(({ row }) => row)), (rows) =>
-        rows.map(({ where, text, label }, i) => {
+        rows.map(({ where, label, ...texts }, i) => {
           const { predicted, probability } = kept[i]!
-          return { where, text: shortened(text), label, predicted: split.labels[predicted]!, probability }
+          return { where, ...shortenedTexts(texts), label, predicted: split.labels[predicted]!, probability }
         })
       )
     )
   }
 }
+
+/** The texts of a row, cut to what a report shows of them. */
+export const shortenedTexts = ({ text, textPair }: TextFields): TextFields => ({
+  text: shortened(text),
+  ...(textPair === undefined ? {} : { textPair: shortened(textPair) })
+})
 
 const shortened = (text: string): string => {
   const characters = [...text.slice(0, 2 * CHARACTERS + 2)]

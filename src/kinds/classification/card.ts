@@ -4,6 +4,7 @@
  */
 import type { CardParts, CardSource } from "../../output/index.ts"
 import { fenced, fileName, peftReader, python } from "../../output/index.ts"
+import { exampleRow, exampleTexts } from "../encoder-words.ts"
 import { classesLimits, classesPurpose } from "../labelled-run.ts"
 import { longestText, type ResolvedClassificationPlan } from "./resolve.ts"
 
@@ -31,7 +32,7 @@ const loadingCode = (source: Source): string => {
     'import { loadRun } from "tfjs-lora-pro"',
     "",
     `const run = yield* loadRun(${JSON.stringify(fileName(report.directory))}) // the run folder that this adapter/ lies in`,
-    'const [prediction] = yield* run.predict(["a text"])'
+    `const [prediction] = yield* run.predict([${exampleRow(resolved.plan.data)}])`
   ]
   return [
     `${where}, from the folder that training was started in:`,
@@ -63,7 +64,7 @@ const pythonLines = (source: Source): ReadonlyArray<string> => {
     ...trained,
     "model.eval()",
     "",
-    `batch = tokenizer(["a text"], padding=True, truncation=True, max_length=${length}, return_tensors="pt")`,
+    `batch = tokenizer(${exampleTexts(plan.data)}, padding=True, truncation=True, max_length=${length}, return_tensors="pt")`,
     "with torch.no_grad():",
     ...(mean
       ? [

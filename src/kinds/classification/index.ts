@@ -1,6 +1,7 @@
 /** Labelled texts and a Hugging Face encoder. */
 import type { ClassificationPlan } from "../../../schemas/index.ts"
 import { percent } from "../../training/index.ts"
+import { exampleArgument } from "../encoder-words.ts"
 import type { RunKind } from "../kind.ts"
 import { classesText, classHeadline, classMetrics, confusionText, labelText, majorityBaseline } from "../labelled.ts"
 import {
@@ -36,7 +37,7 @@ export const classification: RunKind<ClassificationPlan, ResolvedClassificationP
   },
   suggesting: suggestClassification,
   detecting: detectClassification,
-  next: (_, run) => `predict ${run} "your text"`,
+  next: ({ data }, run) => `predict ${run} ${exampleArgument(data)}`,
   details: confusionText,
   runner: () => import("./run.ts").then(({ runClassification }) => runClassification),
   publisher: () => import("./publish.ts").then(({ publishClassification }) => publishClassification)

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import type { Adapted } from "../../../adapters/index.ts"
 import type { ClassificationPlan } from "../../../schemas/index.ts"
-import { type ClassificationSplit, evaluationBatches } from "../../data/index.ts"
+import { type ClassificationSplit, evaluationBatches, type TextColumns } from "../../data/index.ts"
 import { Device } from "../../device/device.ts"
 import type { Model, ModelDescription } from "../../models/index.ts"
 import {
@@ -22,6 +22,7 @@ import {
   writeMerged
 } from "../../output/index.ts"
 import { logitsOfRows } from "../../training/index.ts"
+import { exampleTexts, pipelineTexts } from "../encoder-words.ts"
 import type { Publisher, Runner, Trained } from "../kind.ts"
 import { classificationCard } from "./card.ts"
 import { longestText, type ResolvedClassificationPlan } from "./resolve.ts"
@@ -73,7 +74,7 @@ const merged = (
         counts.leftOut.length === 0
           ? []
           : [`Left out, since they are another head's: ${counts.leftOut.map(codeSpan).join(", ")}.`],
-      usage: usage(model, longestText(plan, model))
+      usage: usage(model, plan.data, longestText(plan, model))
     }
     device.label("the merged model")
     const written: WrittenModel = {
@@ -108,25 +109,25 @@ const checkedLogits = (adapted: Adapted, plan: ClassificationPlan, open: Open) =
     return { logits, split }
   })
 
-const usage = (model: ModelDescription, length: number): ReadonlyArray<string> => {
+const usage = (model: ModelDescription, columns: TextColumns, length: number): ReadonlyArray<string> => {
   const own = model.head.pooling === "pooler"
   return [
     own
       ? `It loads as transformers' \`${mergedClass(model)}\`.`
       : `It loads as transformers' \`${mergedClass(model)}\`. The head, over the mean of the last hidden states, lies beside it in \`head.safetensors\`:`,
     "",
-    fenced("python", own ? classifierCode(length) : headCode(length))
+    fenced("python", own ? classifierCode(columns, length) : headCode(columns, length))
   ]
 }
 
-const classifierCode = (maxLength: number): ReadonlyArray<string> => [
+const classifierCode = (columns: TextColumns, maxLength: number): ReadonlyArray<string> => [
   "from transformers import pipeline",
   "",
   'classify = pipeline("text-classification", model="path/to/this/folder")',
-  `print(classify(["your text"], truncation=True, max_length=${maxLength}))`
+  `print(classify(${pipelineTexts(columns)}, truncation=True, max_length=${maxLength}))`
 ]
 
-const headCode = (maxLength: number): ReadonlyArray<string> => [
+const headCode = (columns: TextColumns, maxLength: number): ReadonlyArray<string> => [
   "import torch",
   "from safetensors.torch import load_file",
   "from transformers import AutoModel, AutoTokenizer",
@@ -135,7 +136,7 @@ const headCode = (maxLength: number): ReadonlyArray<string> => [
   "tokenizer = AutoTokenizer.from_pretrained(folder)",
   "model = AutoModel.from_pretrained(folder).eval()",
   'head = load_file(f"{folder}/head.safetensors")',
-  `batch = tokenizer(["your text"], return_tensors="pt", padding=True, truncation=True, max_length=${maxLength})`,
+  `batch = tokenizer(${exampleTexts(columns, "your text")}, return_tensors="pt", padding=True, truncation=True, max_length=${maxLength})`,
   "with torch.no_grad():",
   "    hidden = model(**batch).last_hidden_state",
   '    mask = batch["attention_mask"].unsqueeze(-1)',

@@ -30,6 +30,7 @@ import {
   WIDEST_MEASURED,
   warmup
 } from "../../suggest/index.ts"
+import { detectedTexts } from "../encoder-columns.ts"
 import { estimateMemory, type ResolvedClassificationPlan } from "./resolve.ts"
 
 /** What the rules look at. Rows are counted, lengths are tokens. */
@@ -163,7 +164,8 @@ export const suggestClassification: Suggesting<ResolvedClassificationPlan> = {
 }
 
 export const detectClassification: Detecting = {
-  columns: { classification: ["text", "label"] },
+  columns: { classification: ["text", "textPair", "label"] },
   takes: ({ modelType }) => typeof modelType === "string" && Object.hasOwn(families, modelType),
-  rows: () => Effect.succeed({ format: "classification", choices: [] })
+  rows: (_, file, columns) =>
+    Effect.map(detectedTexts(file, columns), (choices) => ({ format: "classification", choices }))
 }

@@ -121,8 +121,8 @@ export const mistakes = ({ run }: RunRecord): Html | null => {
   return html`<section><h2>Mistakes</h2>
 <p class="quiet">${run.mistakes.length} of the ${count(all)} on ${split.split}, the ones the model was surest of first. Some may be wrong labels.</p>
 <ol class="mistakes">${run.mistakes.map(
-    ({ text, label, predicted, probability, where }) =>
-      html`<li><q>${text}</q><p>labelled <strong>${label}</strong>, predicted <strong>${predicted}</strong> at ${percent(probability)} · ${where}</p></li>
+    ({ text, textPair, label, predicted, probability, where }) =>
+      html`<li><q>${text}</q>${textPair === undefined ? "" : html`<br><q>${textPair}</q>`}<p>labelled <strong>${label}</strong>, predicted <strong>${predicted}</strong>${probability === undefined ? "" : ` at ${percent(probability)}`} · ${where}</p></li>
 `
   )}</ol></section>`
 }

@@ -106,9 +106,10 @@ const Record = Schema.Struct({
     Schema.Struct({
       where: Schema.String,
       text: Schema.String,
+      textPair: Schema.optionalKey(Schema.String),
       label: Schema.String,
       predicted: Schema.String,
-      probability: Numeric
+      probability: Schema.optionalKey(Numeric)
     })
   ),
   data: Schema.Array(

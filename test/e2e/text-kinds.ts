@@ -1,0 +1,27 @@
+/** Rows of the tiny texts for each kind of run over encoders. */
+import { labels, tinyRows } from "./fixtures.ts"
+
+/** Two texts, and whether they say the same. */
+export const pairRows = (count: number, offset = 0) =>
+  tinyRows(count, offset).map(({ text, label }, i) => {
+    const other = tinyRows(1, offset + 5 * i + 1)[0]!
+    return { premise: text, hypothesis: other.text, label: other.label === label ? "same" : "other" }
+  })
+
+/** How good a text says something is, and how long it is. */
+export const scoredRows = (count: number, offset = 0) =>
+  tinyRows(count, offset).map(({ text, label }, i) => ({
+    text,
+    stars: 1 + 2 * labels.indexOf(label as "bad") + ((i * 7) % 10) / 10,
+    words: text.split(" ").length
+  }))
+
+/** What a text speaks of. */
+export const topicRows = (count: number, offset = 0) =>
+  tinyRows(count, offset).map(({ text, label }) => ({
+    text,
+    labels: [
+      ...(label === "good" ? ["praise"] : []),
+      ...(text.includes("cast") || text.includes("plot") ? ["craft"] : [])
+    ]
+  }))
