@@ -10,6 +10,9 @@
  * While a tape is on, dh is made with the loss, from the same logits, and saved: the backward pass only scales it. dW is made where it is
  * wanted (an output layer that is trained), from logits that are made again.
  *
+ * Where the loss of each token is wanted (`tokenCrossEntropies`) rather than their mean, 1/N is 1: dh of a token is its own loss's, which
+ * the backward pass multiplies with the token's dy, and dW = dzᵀ·(dy ⊙ h). One forward pass, whatever is made of the losses.
+ *
  * Rows that do not count, rows without any that does, and labels that are no class: as in cross-entropy.ts. Where a read of the labels
  * need not wait (wasm), rows that do not count cost nothing.
  */
@@ -127,52 +130,69 @@ const ofCounted = (x: Tensor, labels: Tensor): Tensor2D => {
 interface ForwardAttributes extends Attributes {
   /** whether dh is made too */
   readonly slopes: boolean
+  /** the loss of each token, not their mean */
+  readonly each: boolean
 }
 
 /** The loss, and dh for a dy of 1. */
 const reference = (inputs: Whole, attributes: ForwardAttributes): ReadonlyArray<Tensor> => {
   const { hidden, weight, labels } = inputs
-  if (hidden.size === 0 || weight.size === 0) return [tf.scalar(0), tf.zerosLike(hidden)]
-  const [, share] = counted(labels, IGNORED)
+  const { each } = attributes
+  if (hidden.size === 0 || weight.size === 0) return [tf.zeros(each ? labels.shape : []), tf.zerosLike(hidden)]
+  const share = each ? tf.scalar(1) : counted(labels, IGNORED)[1]
   const chunks = overChunks(inputs, (first, rows) =>
     tf.tidy(() => {
       const chunk = chunkOf(inputs, attributes, first, rows)
-      const loss = tf.sum(lossesOf(chunk))
+      const losses = lossesOf(chunk)
+      const loss = each ? losses : tf.sum(losses)
       if (!attributes.slopes) return [loss]
       // W may hold what is not finite
       return [loss, ofCounted(tf.matMul(slopesOf(chunk, attributes), weight), chunk.labels)]
     })
   )
-  const loss = tf.mul(tf.addN(chunks.map(([own]) => own!)), share)
+  const own = chunks.map(([loss]) => loss!)
+  const loss = each ? tf.concat(own) : tf.mul(tf.addN(own), share)
   return [loss, attributes.slopes ? tf.mul(tf.concat(chunks.map(([, dh]) => dh!)), share) : tf.zeros([1])]
 }
 
-const weightGradient = defineKernel<Input | "dy", Attributes>({
+/** `rows`: what dz is multiplied with, hidden unless given. */
+const weightGradient = defineKernel<Input | "dy" | "rows", Attributes>({
   name: "LinearCrossEntropyWeightGradient",
-  reference: ({ dy, ...rest }, attributes) => {
+  reference: ({ dy, rows, ...rest }, attributes) => {
     const inputs = wholeOf("f32", rest)
     if (inputs.hidden.size === 0 || inputs.weight.size === 0) return [tf.zerosLike(inputs.weight)]
     const [, share] = counted(inputs.labels, IGNORED)
-    const parts = overChunks(inputs, (first, rows) =>
+    const others = (rows ?? inputs.hidden) as Tensor2D
+    const parts = overChunks(inputs, (first, count) =>
       tf.tidy(() => {
-        const chunk = chunkOf(inputs, attributes, first, rows)
-        return tf.matMul(slopesOf(chunk, attributes), ofCounted(chunk.hidden, chunk.labels), true, false)
+        const chunk = chunkOf(inputs, attributes, first, count)
+        const own = ofCounted(tf.slice(others, [first, 0], [count, -1]), chunk.labels)
+        return tf.matMul(slopesOf(chunk, attributes), own, true, false)
       })
     )
     return [tf.mul(tf.addN([...parts]), tf.mul(share, dy))]
   },
-  wasm: ({ dy, ...inputs }, { softcap }, engine) => [
-    headWeightGradientOnWasm(engine, headOf(engine, "f32", inputs), dy, softcap)
+  wasm: ({ dy, rows, ...inputs }, { softcap }, engine) => [
+    headWeightGradientOnWasm(engine, headOf(engine, "f32", inputs), { dy, rows: rows ?? inputs.hidden }, softcap)
   ],
   webgpu: (
-    { dy, statistics, ...inputs }: Inputs & { readonly dy: TensorInfo; readonly statistics?: TensorInfo },
+    {
+      dy,
+      rows,
+      statistics,
+      ...inputs
+    }: Inputs & {
+      readonly dy: TensorInfo
+      readonly rows?: TensorInfo
+      readonly statistics?: TensorInfo
+    },
     { softcap },
     engine
   ) => [
     programs().headWeightGradientOnWebgpu(
       engine,
       { ...webgpuHeadOf("f32", inputs), b: inputs.W },
-      { dy, statistics: statistics! },
+      { dy, rows, statistics: statistics! },
       softcap
     )
   ]
@@ -182,23 +202,34 @@ const forward = forEachForm((form, name) =>
   defineKernel<Input, ForwardAttributes>({
     name: name("LinearCrossEntropy"),
     reference: (inputs, attributes) => reference(wholeOf(form, inputs), attributes),
-    wasm: (inputs, { softcap, slopes }, engine) =>
-      headLossOnWasm(engine, headOf(engine, form, inputs), softcap, slopes),
-    webgpu: (inputs, { softcap, slopes }, engine) =>
-      programs().headLossOnWebgpu(engine, webgpuHeadOf(form, inputs), softcap, slopes),
+    wasm: (inputs, { softcap, ...wanted }, engine) =>
+      headLossOnWasm(engine, headOf(engine, form, inputs), softcap, wanted),
+    webgpu: (inputs, { softcap, ...wanted }, engine) =>
+      programs().headLossOnWebgpu(engine, webgpuHeadOf(form, inputs), softcap, wanted),
     // a packed W is never trained
     inputsToSave: form === "f32" ? ["hidden", "W", "labels"] : [],
     outputsToSave: [false, true, true],
-    gradient: ([dy], saved, { softcap }) => {
-      const ofHidden = (dh: Tensor) => ({ hidden: () => tf.mul(dh, dy!) })
+    gradient: ([dy], saved, { softcap, each }) => {
+      const ofHidden = (dh: Tensor) => ({ hidden: () => tf.mul(dh, each ? tf.expandDims(dy!, 1) : dy!) })
       if (form !== "f32") return ofHidden(saved[0]!)
       const [hidden, W, labels, dh, statistics] = saved
-      const inputs = { hidden: hidden!, labels: labels!, ...weightInputs(W as Tensor2D), dy: dy! }
+      const inputs = { hidden: hidden!, labels: labels!, ...weightInputs(W as Tensor2D) }
       const known = statistics === undefined ? inputs : { ...inputs, statistics }
-      return { ...ofHidden(dh!), W: () => weightGradient(known, { softcap })[0]! }
+      const ofWeight = () =>
+        weightGradient({ ...known, ...(each ? weighed(hidden!, labels!, dy!) : only(dy!)) }, { softcap })
+      return { ...ofHidden(dh!), W: () => ofWeight()[0]! }
     }
   })
 )
+
+// kernels take `rows` for possibly absent
+const only = (dy: Tensor) => ({ dy }) as { readonly dy: Tensor; readonly rows: Tensor }
+
+/** Each token by its own dy: of N tokens that count, N/N is the share of each. */
+const weighed = (hidden: Tensor, labels: Tensor, dy: Tensor) => ({
+  rows: tf.mul(hidden, tf.expandDims(dy, 1)),
+  dy: tf.maximum(tf.sum(tf.cast(countedRows(labels), "float32")), 1)
+})
 
 const referenceScores = (inputs: Whole, attributes: Attributes): ReadonlyArray<Tensor> => {
   const { hidden, weight, labels } = inputs
@@ -223,6 +254,25 @@ const scores = forEachForm((form, name) =>
   })
 )
 
+interface Softcap {
+  readonly softcap: number | null
+}
+
+const losses = (
+  hidden: Tensor2D,
+  weight: FrozenMatrix,
+  labels: Tensor1D,
+  { softcap }: Softcap,
+  each: boolean
+): Tensor => {
+  const [loss, ...saved] = forward[formOf(weight)](
+    { hidden, ...weightInputs(weight), labels },
+    { softcap, slopes: isRecording(), each }
+  )
+  tf.dispose(saved) // the tape holds its own handles
+  return loss!
+}
+
 /**
  * hidden [tokens, h], weight [vocabulary, h], packed or not, labels int32 [tokens] → the mean loss of the rows that count, a scalar;
  * gradients for hidden and, where it is not packed and its gradient is wanted, weight.
@@ -231,15 +281,16 @@ export const linearCrossEntropy = (
   hidden: Tensor2D,
   weight: FrozenMatrix,
   labels: Tensor1D,
-  { softcap }: { readonly softcap: number | null }
-): Scalar => {
-  const [loss, ...saved] = forward[formOf(weight)](
-    { hidden, ...weightInputs(weight), labels },
-    { softcap, slopes: isRecording() }
-  )
-  tf.dispose(saved) // the tape holds its own handles
-  return loss as Scalar
-}
+  softcap: Softcap
+): Scalar => losses(hidden, weight, labels, softcap, false) as Scalar
+
+/** The same, of each token its own loss, float32 [tokens]: 0 where a row does not count. */
+export const tokenCrossEntropies = (
+  hidden: Tensor2D,
+  weight: FrozenMatrix,
+  labels: Tensor1D,
+  softcap: Softcap
+): Tensor1D => losses(hidden, weight, labels, softcap, true) as Tensor1D
 
 /**
  * For an evaluation, without gradients: losses float32 [tokens], 0 where a row does not count, and correct int32 [tokens], 1 where the

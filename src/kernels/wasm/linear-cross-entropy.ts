@@ -199,17 +199,17 @@ const timesWeight = (
     })
 }
 
-/** The loss, and dh for a dy of 1; unread where no gradient is wanted. */
+/** The loss, or `each` token's; and dh for a dy of 1, unread where no gradient is wanted. */
 export const headLossOnWasm = (
   engine: WasmEngine,
   head: Head,
   softcap: number | null,
-  slopes: boolean
+  { slopes, each }: { readonly slopes: boolean; readonly each: boolean }
 ): ReadonlyArray<TensorInfo> => {
   const { hidden, labels } = head
   const [tokens, width] = hidden.shape as [number, number]
   const counted = countedOf(labels)
-  const count = Math.max(1, counted.rows.length)
+  const count = each ? 1 : Math.max(1, counted.rows.length)
   const losses = emptied(engine, [tokens])
   const wanted = { softcap, losses, correct: null, share: slopes ? 1 / count : null }
   const dh = engine.output(slopes ? [tokens, width] : [1])
@@ -224,17 +224,18 @@ export const headLossOnWasm = (
     engine.dispose(own)
   })
   if (slopes) place(engine, null, dh, [], [placed, tokens])
+  if (each) return [losses, dh]
   const loss = engine.output([])
   sumRows(engine, { x: losses, out: loss, outer: 1, reduced: tokens, divisor: count })
   engine.dispose(losses)
   return [loss, dh]
 }
 
-/** dW */
+/** dW; `rows` [tokens, h]: what dz is multiplied with. */
 export const headWeightGradientOnWasm = (
   engine: WasmEngine,
   head: Head,
-  dy: TensorInfo,
+  { dy, rows }: Readonly<Record<"dy" | "rows", TensorInfo>>,
   softcap: number | null
 ): TensorInfo => {
   const { hidden, labels, classes } = head
@@ -245,6 +246,10 @@ export const headWeightGradientOnWasm = (
   const share = numbersOf(dy)[0]! / counted.rows.length
   const dW = engine.output([classes, width])
   forEachChunk(engine, head, counted, { softcap, losses, correct: null, share }, (made, index) => {
+    if (rows !== hidden) {
+      const entries = made.own.rows.map((row) => ({ row }))
+      engine.run(gatherKernel, { from: rows, to: made.hidden }, { width }, { entries })
+    }
     const [a, b, c] = [made.logits, made.hidden, dW].map((x) => matrixOf(engine, x))
     const start = index === 0 ? "zero" : "there"
     multiply(engine, { kind: "tn", m: classes, n: width, k: made.own.rows.length, a: a!, b: b!, c: c!, start })

@@ -182,6 +182,14 @@ export const shareOf = (engine: WebgpuEngine, { labels, ignored }: Labelled, dy?
   return share
 }
 
+/** The share of a row whose loss is wanted by itself: 1. */
+export const oneOf = (engine: WebgpuEngine, { labels, ignored }: Labelled): Span => {
+  const share = engine.scratch(1)
+  // of no rows, 1/max(0, 1)
+  engine.run(shareProgram("alone"), { labels, share }, { rows: 0, ignored }, 1)
+  return share
+}
+
 /** Losses of some rows of logits, from `first` on, and what else `to` has room for. */
 export const lossesOf = (
   engine: WebgpuEngine,

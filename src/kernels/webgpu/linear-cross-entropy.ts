@@ -10,7 +10,7 @@
  */
 import type { TensorInfo } from "@tensorflow/tfjs-core"
 import { read, write } from "../declaration.ts"
-import { type Labelled, lossesOf, lossOf, shareOf, slopesOf } from "./cross-entropy.ts"
+import { type Labelled, lossesOf, lossOf, oneOf, shareOf, slopesOf } from "./cross-entropy.ts"
 import { groupsFor, type Span, type WebgpuEngine } from "./engine.ts"
 import { multiplyInto, type Product } from "./product.ts"
 import { program } from "./program.ts"
@@ -100,18 +100,19 @@ const forEachChunk = (
   engine.release(z)
 }
 
-/** The loss; dh for a dy of 1, or what no one reads; and m and Σ of each row, [tokens, 2]. */
+/** The loss, or `each` token's; dh for a dy of 1, or what no one reads; and m and Σ of each row, [tokens, 2]. */
 export const headLossOnWebgpu = (
   engine: WebgpuEngine,
   head: Head,
   softcap: number | null,
-  wanted: boolean
+  { slopes, each }: { readonly slopes: boolean; readonly each: boolean }
 ): ReadonlyArray<TensorInfo> => {
   const { hidden, labels: _, ignored: __, classes, ...weight } = head
   const [tokens, width] = hidden.shape as [number, number]
-  const [dh, statistics] = [engine.output(wanted ? [tokens, width] : [1]), engine.output([tokens, 2])]
-  const [share, losses] = [shareOf(engine, head), engine.scratch(tokens)]
-  if (wanted) {
+  const [dh, statistics] = [engine.output(slopes ? [tokens, width] : [1]), engine.output([tokens, 2])]
+  const share = each ? oneOf(engine, head) : shareOf(engine, head)
+  const losses = each ? engine.output([tokens]) : engine.scratch(tokens)
+  if (slopes) {
     const products = engine.scratch(tokens * width)
     forEachChunk(engine, head, softcap, { losses, statistics }, ({ first, rows, z }) => {
       slopesOf(engine, head, softcap, { z, rows, columns: classes, first, firstClass: 0, statistics, share })
@@ -122,17 +123,26 @@ export const headLossOnWebgpu = (
     countedRowsOf(engine, products, head, [tokens, width], dh)
     engine.release(products)
   } else forEachChunk(engine, head, softcap, { losses, statistics })
-  const loss = lossOf(engine, losses, share, tokens)
+  const own = "shape" in losses ? losses : meanOf(engine, losses, share, tokens)
   engine.release(share)
-  engine.release(losses)
-  return [loss, dh, statistics]
+  return [own, dh, statistics]
 }
 
-/** dW */
+const meanOf = (engine: WebgpuEngine, losses: Span, share: Span, tokens: number): TensorInfo => {
+  const loss = lossOf(engine, losses, share, tokens)
+  engine.release(losses)
+  return loss
+}
+
+/** dW; `rows` [tokens, h]: what dz is multiplied with, hidden unless given. */
 export const headWeightGradientOnWebgpu = (
   engine: WebgpuEngine,
   head: Head & { readonly b: TensorInfo },
-  { dy, statistics }: Readonly<Record<"dy" | "statistics", TensorInfo>>,
+  {
+    dy,
+    rows,
+    statistics
+  }: Readonly<Record<"dy" | "statistics", TensorInfo>> & { readonly rows: TensorInfo | undefined },
   softcap: number | null
 ): TensorInfo => {
   const { hidden, classes, b } = head
@@ -140,6 +150,8 @@ export const headWeightGradientOnWebgpu = (
   const share = shareOf(engine, head, dy)
   const h = engine.scratch(tokens * width)
   countedRowsOf(engine, hidden, head, [tokens, width], h)
+  const other = rows === undefined ? h : engine.scratch(tokens * width)
+  if (rows !== undefined) countedRowsOf(engine, rows, head, [tokens, width], other)
   const { tensors, span: out } = engine.outputs([[classes, width]])
   const { span } = engine.together([b])
   const chunks = chunksOf(classes, tokens)
@@ -148,10 +160,10 @@ export const headWeightGradientOnWebgpu = (
     const W = rowsOf(span, width, firstClass, columns)
     multiplyInto(engine, { kind: "nt", m: tokens, n: columns, k: width, a: h, b: W }, z)
     slopesOf(engine, head, softcap, { z, rows: tokens, columns, first: 0, firstClass, statistics, share })
-    const product = { kind: "tn", m: columns, n: width, k: tokens, a: z, b: h } as const
+    const product = { kind: "tn", m: columns, n: width, k: tokens, a: z, b: other } as const
     multiplyInto(engine, product, rowsOf(out, width, firstClass, columns))
   }
-  for (const it of [share, h, span, z]) engine.release(it)
+  for (const it of new Set([share, h, other, span, z])) engine.release(it)
   return tensors[0]!
 }
 

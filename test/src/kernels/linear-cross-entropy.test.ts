@@ -4,7 +4,7 @@ import type { Scalar, Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { IGNORED, sparseCrossEntropy } from "../../../src/kernels/cross-entropy.ts"
 import { dequantized } from "../../../src/kernels/dequantize.ts"
-import { linearCrossEntropy, tokenScores } from "../../../src/kernels/linear-cross-entropy.ts"
+import { linearCrossEntropy, tokenCrossEntropies, tokenScores } from "../../../src/kernels/linear-cross-entropy.ts"
 import { wasmBackend } from "../../../src/kernels/wasm/backend.ts"
 import { provideWasmEngine, type WasmEngine, wasmEngineOf } from "../../../src/kernels/wasm/engine.ts"
 import { type PackedHostMatrix, packMatrix } from "../../../src/numbers/index.ts"
@@ -67,6 +67,32 @@ describeOnEach(() => {
       expectClose(actual[0]!, expected[0]!, tolerance.operation)
       // sums of `tokens` or `vocabulary` products
       for (const i of [1, 2]) expectClose(actual[i]!, expected[i]!, 1e-5)
+    })
+  }
+
+  for (const [tokens, width, vocabulary, softcap] of [
+    [7, 5, 11, null],
+    [20, 13, 130, 5]
+  ] as const) {
+    test(`[${tokens}, ${width}] on ${vocabulary}, cap ${softcap}: each token by a weight of its own`, async () => {
+      const inputs = inputsOf(tokens, width, vocabulary)
+      const labels = labelsOf(tokens, vocabulary)
+      const weights = tf.tensor1d(normals(tokens, "weights of tokens"))
+      /** Row by row, each a loss of whole logits. */
+      const rows: Loss = (hidden, weight, own, cap) =>
+        tf.addN(
+          labels.map((label, i) => {
+            if (label === IGNORED) return tf.mul(tf.sum(hidden), 0)
+            const loss = whole(tf.slice(hidden, [i, 0], [1, width]), weight, tf.slice(own, i, 1), cap)
+            return tf.mul(loss, tf.squeeze(tf.slice(weights, i, 1)))
+          })
+        ) as Scalar
+      const weighed: Loss = (hidden, weight, own, cap) =>
+        tf.sum(tf.mul(tokenCrossEntropies(hidden, weight, own, { softcap: cap }), weights)) as Scalar
+      const expected = await outcomeOf(rows, inputs, labels, softcap)
+      const actual = await outcomeOf(weighed, inputs, labels, softcap)
+      // sums of `tokens` or `vocabulary` products
+      for (const [i, own] of actual.entries()) expectClose(own, expected[i]!, 1e-5)
     })
   }
 
@@ -159,11 +185,14 @@ describeOnEach(() => {
       const { losses, correct } = tokenScores(hidden, weight, labels, { softcap: 2 })
       tf.dispose([losses, correct])
     })
-    for (const wanted of [[hidden], [weight], [hidden, weight]])
-      await expectNoLeak(() => {
-        const { value, gradients } = valueAndGradients(() => ours(hidden, weight, labels, null), wanted)
-        tf.dispose([value, ...gradients])
-      })
+    const summed: Loss = (hidden, weight, labels, softcap) =>
+      tf.sum(tokenCrossEntropies(hidden, weight, labels, { softcap })) as Scalar
+    for (const loss of [ours, summed])
+      for (const wanted of [[hidden], [weight], [hidden, weight]])
+        await expectNoLeak(() => {
+          const { value, gradients } = valueAndGradients(() => loss(hidden, weight, labels, null), wanted)
+          tf.dispose([value, ...gradients])
+        })
   })
 })
 
