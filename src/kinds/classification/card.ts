@@ -4,9 +4,10 @@
  */
 import type { CardParts, CardSource } from "../../output/index.ts"
 import { fenced, fileName, peftReader, python } from "../../output/index.ts"
+import { longestText } from "../encoder-resolve.ts"
 import { exampleRow, exampleTexts } from "../encoder-words.ts"
 import { classesLimits, classesPurpose } from "../labelled-run.ts"
-import { longestText, type ResolvedClassificationPlan } from "./resolve.ts"
+import type { ResolvedClassificationPlan } from "./resolve.ts"
 
 type Source = CardSource<ResolvedClassificationPlan>
 

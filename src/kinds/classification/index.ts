@@ -1,15 +1,11 @@
 /** Labelled texts and a Hugging Face encoder. */
 import type { ClassificationPlan } from "../../../schemas/index.ts"
 import { percent } from "../../training/index.ts"
+import { longestText } from "../encoder-resolve.ts"
 import { exampleArgument } from "../encoder-words.ts"
 import type { RunKind } from "../kind.ts"
 import { classesText, classHeadline, classMetrics, confusionText, labelText, majorityBaseline } from "../labelled.ts"
-import {
-  describeClassification,
-  longestText,
-  type ResolvedClassificationPlan,
-  resolveClassification
-} from "./resolve.ts"
+import { describeClassification, type ResolvedClassificationPlan, resolveClassification } from "./resolve.ts"
 import { detectClassification, suggestClassification } from "./suggest.ts"
 
 export const classification: RunKind<ClassificationPlan, ResolvedClassificationPlan> = {

@@ -22,10 +22,11 @@ import {
   writeMerged
 } from "../../output/index.ts"
 import { logitsOfRows } from "../../training/index.ts"
+import { longestText } from "../encoder-resolve.ts"
 import { exampleTexts, pipelineTexts } from "../encoder-words.ts"
 import type { Publisher, Runner, Trained } from "../kind.ts"
 import { classificationCard } from "./card.ts"
-import { longestText, type ResolvedClassificationPlan } from "./resolve.ts"
+import type { ResolvedClassificationPlan } from "./resolve.ts"
 
 type Open = Runner<ClassificationPlan, ResolvedClassificationPlan, Model, ClassificationSplit>["splits"]
 

@@ -6,54 +6,13 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import { methodOf, type SelectedSite } from "../../../adapters/index.ts"
 import type { ClassificationPlan } from "../../../schemas/index.ts"
-import {
-  batchesPerEpoch,
-  type ClassificationData,
-  type LengthPercentiles,
-  lengthPercentiles,
-  openClassification
-} from "../../data/index.ts"
-import {
-  type DescribedModel,
-  describe,
-  loadTokenizer,
-  type ModelDescription,
-  type ModelError,
-  type Tokenizer
-} from "../../models/index.ts"
-import {
-  bytesOfWeights,
-  countTrainable,
-  FLOAT,
-  FOUR_GIB,
-  gigabytes,
-  type MemoryEstimate,
-  machineMemory,
-  memoryEstimate,
-  memoryWarnings,
-  plannedPrefix,
-  type ResolvedPlan,
-  ResolveError,
-  selectSites,
-  stepsOf,
-  type TrainableCounts,
-  withPrefix
-} from "../../plan/index.ts"
+import { type ClassificationData, openClassification } from "../../data/index.ts"
+import { describe } from "../../models/index.ts"
+import type { ResolveError } from "../../plan/index.ts"
+import { type ResolvedEncoderPlan, resolveEncoder } from "../encoder-resolve.ts"
 
-export interface ResolvedClassificationPlan
-  extends ResolvedPlan<ClassificationPlan, DescribedModel, ClassificationData> {
-  readonly tokenizer: Tokenizer
-  /** token lengths of a sample of the training rows; `truncated` at what the model and the plan allow */
-  readonly lengths: LengthPercentiles
-}
-
-/** Tokens that a text has at most when it reaches the model. */
-export const longestText = (
-  { data }: Pick<ClassificationPlan, "data">,
-  { maxLength }: Pick<ModelDescription, "maxLength">
-): number => Math.min(data.maxLength, maxLength)
+export interface ResolvedClassificationPlan extends ResolvedEncoderPlan<ClassificationPlan, ClassificationData> {}
 
 /** The model of a plan whose classes are known. */
 export const describeClassification = ({ model, data }: ClassificationPlan) =>
@@ -67,135 +26,14 @@ export const resolveClassification = (
     const data = yield* Effect.result(openClassification(plan.data, plan.seed))
     const labels = Result.isSuccess(data) ? data.success.labels : (plan.data.labels ?? standIns(plan.model))
     const model = yield* Effect.result(describe(plan.model.source, { ...plan.model.task, labels }))
-    const selected = Result.flatMap(model, (described) => selectSites(plan, described))
-    const tokenizer: Result.Result<Tokenizer, ModelError> = Result.isFailure(model)
-      ? Result.fail(model.failure)
-      : yield* Effect.result(loadTokenizer(model.success.folder, model.success))
-    if (
-      Result.isFailure(model) ||
-      Result.isFailure(selected) ||
-      Result.isFailure(tokenizer) ||
-      Result.isFailure(data)
-    ) {
-      // a model that cannot be described fails three times with the same words
-      const failures = [selected, tokenizer, data].flatMap(
-        (part: Result.Result<unknown, { readonly message: string }>) =>
-          Result.isFailure(part) ? [part.failure.message] : []
-      )
-      return yield* new ResolveError({ name, problems: [...new Set(failures)] })
-    }
-    const { train } = data.success.splits
-    const maxLength = longestText(plan, model.success)
-    const lengths = yield* lengthPercentiles(train, tokenizer.success.encode, maxLength).pipe(
-      Effect.mapError(({ message }) => new ResolveError({ name, problems: [message] }))
-    )
-    const impossible = impossibleTensors(plan, model.success, train.rows, Math.min(lengths.max, maxLength))
-    if (impossible.length > 0) return yield* new ResolveError({ name, problems: impossible })
-    const trainable = countTrainable(plan, model.success, selected.success)
-    const machine = machineMemory()
-    const known = {
-      base: model.success.folder,
-      plan: { ...plan, data: { ...plan.data, labels: [...data.success.labels] } },
-      name,
-      model: model.success,
-      tokenizer: tokenizer.success,
-      selected: selected.success,
-      data: data.success,
-      lengths,
-      steps: stepsOf(plan, batchesPerEpoch(train.rows, plan.training.batchSize)),
-      trainable,
-      memory: estimateMemory(plan, model.success, trainable, selected.success.sites, train.rows)
-    }
-    const prefix = plannedPrefix(known, { tokens: lengths.mean, sameRows: true, machine })
-    const memory = withPrefix(known.memory, prefix)
-    return {
-      ...known,
-      prefix,
-      memory,
-      warnings: [
-        ...data.success.warnings,
-        ...tooLong(plan, model.success),
-        ...truncated(train.where, maxLength, lengths),
-        ...memoryWarnings(memory, machine, plan)
-      ]
-    }
+    return yield* resolveEncoder(plan, name, {
+      data,
+      model,
+      textsOf: ({ splits }) => splits.train,
+      filled: ({ labels }) => ({ ...plan, data: { ...plan.data, labels: [...labels] } })
+    })
   })
 
 /** For the classes of data that could not be read, so that the model is judged all the same and its missing labels are no problem of its own. */
 const standIns = ({ task }: ClassificationPlan["model"]): ReadonlyArray<string> | undefined =>
   task.headInit === "checkpoint" ? undefined : ["0", "1"]
-
-const tooLong = (plan: ClassificationPlan, model: ModelDescription): ReadonlyArray<string> =>
-  plan.data.maxLength > model.maxLength
-    ? [
-        `data.maxLength ${plan.data.maxLength} is more than the model's ${model.maxLength} positions; texts are cut at ${model.maxLength}`
-      ]
-    : []
-
-// Fewer are outliers, and cutting them is what maxLength is for.
-const LARGEST_SHARE_CUT = 0.05
-
-const truncated = (
-  where: string,
-  maxLength: number,
-  { sample, p95, truncated: share }: LengthPercentiles
-): ReadonlyArray<string> => {
-  if (share <= LARGEST_SHARE_CUT) return []
-  const cut = `${(100 * share).toFixed(1)} % of the texts lose their end at ${maxLength} tokens`
-  const sampled = `looked at ${sample.toLocaleString("en")}; 95 % have at most ${p95} tokens`
-  return [`train (${where}): ${cut} (${sampled}); data.maxLength says where they are cut`]
-}
-
-/** What certainly comes up and fits on no device. `longest`: tokens of a text that is in the training rows, cut as it will be. */
-export const impossibleTensors = (
-  plan: ClassificationPlan,
-  model: ModelDescription,
-  rows: number,
-  longest: number
-): ReadonlyArray<string> => {
-  const batch = Math.min(plan.training.batchSize, rows)
-  const perToken = Math.max(model.intermediateSize, model.hiddenSize, model.attentionHeads * longest)
-  const bytes = FLOAT * batch * longest * perToken
-  if (bytes <= FOUR_GIB) return []
-  const shape = `a batch of ${batch} texts, padded to one of ${longest} tokens`
-  return [
-    `memory: ${shape}, needs single tensors of ${gigabytes(bytes)}, and no device has tensors of more than 4 GiB; lower training.batchSize (training.accumulate keeps the rows of a step) or data.maxLength`
-  ]
-}
-
-/** `rows`: of the training split; no batch has more. */
-export const estimateMemory = (
-  plan: ClassificationPlan,
-  model: ModelDescription,
-  trainable: Omit<TrainableCounts, "total">,
-  sites: ReadonlyArray<SelectedSite<object>>,
-  rows: number
-): MemoryEstimate =>
-  memoryEstimate(
-    plan,
-    trainable,
-    { all: model.sites, adapted: sites },
-    {
-      weights: bytesOfWeights(plan.model.weights, model.sites, trainable.frozen),
-      activations: FLOAT * largestActivations(plan, model, rows)
-    }
-  )
-
-/** Numbers. */
-const largestActivations = (plan: ClassificationPlan, model: ModelDescription, rows: number): number => {
-  const { hiddenSize, intermediateSize, attentionHeads, layers } = model
-  const length = longestText(plan, model)
-  const scores = attentionHeads * length
-  // input, q, k, v, attention's output, two normalized sums, the second's input; GELU's derivative and output; attention's weights
-  // and where the method keeps them, outputs of linear layers once more; of all layers, whichever are adapted
-  const unscaled = methodOf(plan.adapter).keepsOutputs ? 5 * hiddenSize + intermediateSize : 0
-  const saved = 8 * hiddenSize + 2 * intermediateSize + scores + unscaled
-  const gradients = 3 * hiddenSize + intermediateSize
-  // and what only the next layer reads
-  const made = 10 * hiddenSize + 3 * intermediateSize + scores + unscaled
-  const { evaluateBatchSize, recompute } = plan.training
-  const inputs = layers * hiddenSize
-  const kept = recompute === "none" ? layers * saved : Math.min(layers * saved, inputs + saved)
-  const batchSize = Math.min(plan.training.batchSize, rows)
-  return length * Math.max(batchSize * (kept + gradients), evaluateBatchSize * made)
-}

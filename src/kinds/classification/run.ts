@@ -14,9 +14,10 @@ import { Device } from "../../device/device.ts"
 import { loadDescribed, type Model } from "../../models/index.ts"
 import { restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
 import { crossEntropy, evaluate, keepMistakes, logitsOfRows } from "../../training/index.ts"
+import { longestText } from "../encoder-resolve.ts"
 import type { Runner } from "../kind.ts"
 import { askedTexts, onlySplits, predictionsOf, rowsOf } from "../labelled-run.ts"
-import { longestText, type ResolvedClassificationPlan } from "./resolve.ts"
+import type { ResolvedClassificationPlan } from "./resolve.ts"
 
 export const runClassification: Runner<ClassificationPlan, ResolvedClassificationPlan, Model, ClassificationSplit> = {
   loss: () => crossEntropy,

@@ -31,7 +31,8 @@ import {
   warmup
 } from "../../suggest/index.ts"
 import { detectedTexts } from "../encoder-columns.ts"
-import { estimateMemory, type ResolvedClassificationPlan } from "./resolve.ts"
+import { estimateMemory } from "../encoder-resolve.ts"
+import type { ResolvedClassificationPlan } from "./resolve.ts"
 
 /** What the rules look at. Rows are counted, lengths are tokens. */
 export interface Facts extends Evaluated {

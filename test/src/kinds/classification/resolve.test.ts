@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
 import type { ClassificationPlan } from "../../../../schemas/index.ts"
 import { classification } from "../../../../src/kinds/classification/index.ts"
-import { estimateMemory, impossibleTensors } from "../../../../src/kinds/classification/resolve.ts"
+import { estimateMemory, impossibleTensors } from "../../../../src/kinds/encoder-resolve.ts"
 import { describePlan, planJson, resolve } from "../../../../src/kinds/index.ts"
 import {
   type MachineMemory,
@@ -103,7 +103,7 @@ describe("memory", () => {
     // the tiny model: 32 wide, intermediate 64, 4 heads
     expect([model.hiddenSize, model.intermediateSize, model.attentionHeads]).toEqual([32, 64, 4])
     const problems = (batchSize: number, rows: number, longest: number) =>
-      impossibleTensors({ ...plan, training: { ...plan.training, batchSize } }, model, rows, longest)
+      impossibleTensors({ ...plan, training: { ...plan.training, batchSize } }, model, { rows, longest })
     const fits = 2 ** 32 / (4 * 16 * 64)
     expect(problems(fits, 1e9, 16)).toEqual([])
     expect(problems(fits + 1, 1e9, 16)[0]).toMatch(
