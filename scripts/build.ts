@@ -43,5 +43,7 @@ for (const file of Object.values(bin)) {
   writeFileSync(path, readFileSync(path, "utf8").replace(/^#!.*$/m, "#!/usr/bin/env node"))
 }
 const sideEffects = ownPackage.sideEffects.map(js)
-writeFileSync(join(dist, "package.json"), `${JSON.stringify({ ...published, sideEffects, bin, exports }, null, 2)}\n`)
+const browser = Object.fromEntries(Object.entries(ownPackage.browser).map((files) => files.map(js)))
+const manifest = { ...published, sideEffects, bin, exports, browser }
+writeFileSync(join(dist, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`)
 console.log(`built ${ownPackage.name} ${ownPackage.version} in dist/`)

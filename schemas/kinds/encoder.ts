@@ -24,8 +24,8 @@ export const headTask = <Kind extends string>(kind: Kind, what: string, title: s
 export const encoderSection = <Task extends Schema.Top>(task: Task) =>
   Schema.Struct({
     source: text(
-      "a path to a Hugging Face model folder",
-      "Folder of the base model (config.json, model.safetensors, tokenizer.json), relative to the plan file."
+      "a path to a Hugging Face model folder, or hf:owner/name",
+      "Folder of the base model (config.json, *.safetensors, tokenizer.json), relative to the plan file; or hf:owner/name[@revision], which is fetched once."
     ),
     task,
     weights: packedWeights
@@ -61,7 +61,7 @@ interface HeadedPlan extends AnyPlan {
 
 /** What holds of the source of every encoder. */
 export const encoderSource = formatFitsTheModel<AnyPlan>((source) => {
-  if (/\.gguf$|^hf:/.test(source))
+  if (/\.gguf(@[^/]*)?$/.test(source))
     return '; expected the folder of an encoder there, or "chat", "completion" or "text" here'
   return noTopology(source)
 })

@@ -12,8 +12,10 @@ import { type Encoder, encoderOf, encoderParameters, WORD_EMBEDDINGS } from "./e
 import type { EncoderConfig, Family } from "./family.ts"
 import type { FolderFile } from "./files-read.ts"
 import { ModelError, type ParameterSpec, refusedUrl } from "./model.ts"
+import { placeOf } from "./source.ts"
 
 export interface Checkpoint {
+  /** on this machine */
   readonly folder: string
   readonly encoder: Encoder
   /** "bert." in the file of a BertForSequenceClassification, "" in that of a BertModel */
@@ -24,12 +26,13 @@ export interface Checkpoint {
   readonly stored: ReadonlyArray<string>
 }
 
-/** Opens a folder and checks the encoder's parameters: every missing or misshapen one is reported at once. */
+/** Opens a folder or hf:owner/name, and checks the encoder's parameters: every missing or misshapen one is reported at once. */
 export const openCheckpoint = (
-  folder: string,
+  source: string,
   families: Readonly<Record<string, Family>>
 ): Effect.Effect<Checkpoint, ModelError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
+    const folder = yield* placeOf(source)
     const encoder = yield* readEncoder(folder, families)
     const headers = yield* readHeaders(folder)
     const { family } = encoder

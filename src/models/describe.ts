@@ -1,5 +1,5 @@
 /**
- * From a folder and a task to a `ModelDescription`: config and headers are read, weights are not. Everything that can be wrong with the
+ * From a model's source and a task to a `ModelDescription`: config and headers are read, weights are not. Everything that can be wrong with the
  * combination is reported here, so that loading has nothing left to refuse.
  */
 import * as Effect from "effect/Effect"
@@ -33,14 +33,14 @@ export interface DescribedModel extends ModelDescription {
   readonly unusedTensors: ReadonlyArray<string>
 }
 
-/** Describes the model in `folder` for a classification task, or to embed texts. */
+/** Describes the model in a folder, or hf:owner/name, for a classification task, or to embed texts. */
 export const describe = (
-  folder: string,
+  source: string,
   options: TaskOptions | EmbeddingOptions
 ): Effect.Effect<DescribedModel, ModelError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
-    const checkpoint = yield* openCheckpoint(folder, families)
-    const { encoder, prefix, find, stored } = checkpoint
+    const checkpoint = yield* openCheckpoint(source, families)
+    const { folder, encoder, prefix, find, stored } = checkpoint
     const { family, config } = encoder
     const { labels, problems, head } = outputsFor(checkpoint, options)
     const headProblems = shapeProblems(

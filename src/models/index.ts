@@ -34,9 +34,10 @@ export type * from "./model.ts"
 export { ModelError } from "./model.ts"
 export { randomBert } from "./random-bert.ts"
 export { roberta } from "./roberta.ts"
+export { placeOf } from "./source.ts"
 
 export interface LoadModelOptions {
-  /** a Hugging Face folder */
+  /** a Hugging Face folder, or hf:owner/name[@revision] */
   readonly source: string
   /** "classification" is mean pooling and a new head */
   readonly task: "classification" | ({ readonly kind: "classification" } & Partial<Omit<TaskOptions, "labels">>)

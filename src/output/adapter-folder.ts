@@ -30,6 +30,7 @@ import {
   type Trainable,
   tidy
 } from "../tensors/index.ts"
+import { baseName } from "./base-name.ts"
 import { type ExportedModel, peftConfig } from "./peft/config.ts"
 import {
   type AdapterFile,
@@ -114,7 +115,6 @@ export const saveAdapter = (
     const contents = yield* writeTensors(adapted, folder)
     const { layout } = adapted.method.peft
     if (layout === null) return
-    const relative = path.relative(".", resolved.base)
     const config = peftConfig(layout, {
       model,
       config: plan.adapter,
@@ -122,7 +122,7 @@ export const saveAdapter = (
       steps,
       stored: (site) => siteTensorsIn(adapted, site, contents["adapter_model.safetensors"] ?? {}),
       savedModules: [...new Set(selected.parameters.map((name) => name.slice(0, name.lastIndexOf("."))))],
-      base: relative.startsWith("..") ? resolved.base : relative
+      base: baseName(path, resolved.base)
     })
     yield* writeJson(path.join(folder, "adapter_config.json"), config)
     if (baseConfig !== undefined) yield* writeJson(path.join(folder, "config.json"), baseConfig)

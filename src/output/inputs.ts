@@ -14,6 +14,7 @@ import type { RunPlan } from "../../schemas/index.ts"
 import { FileError, fileError, statRegular } from "../files/index.ts"
 import { GENERATION_CONFIG, type ModelFile, modelFiles } from "../models/index.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
+import { baseName } from "./base-name.ts"
 
 /** SHA-256 of each file that a run reads: the model's, and the splits' by their plan field. null: there was no such file. */
 export const Inputs = Schema.Record(Schema.String, Schema.NullOr(Schema.String))
@@ -112,7 +113,7 @@ export const inputDifferences = (
   })
 }
 
-/** Which base an adapter belongs to, for its readers: the folder (of a tf.LayersModel its model.json), and its weights' SHA-256. */
+/** Which base an adapter belongs to, for its readers: its name or folder (of a tf.LayersModel its model.json), and its weights' SHA-256. */
 export interface BaseIdentity {
   readonly path: string
   readonly sha256: Readonly<Record<string, string>>
@@ -131,9 +132,7 @@ export const baseIdentity = (source: string): Hashing<BaseIdentity> =>
       const hash = holdsWeights ? yield* inputHash(file) : null
       if (hash !== null) sha256[name] = hash
     }
-    // relative where possible: a report should not spell out someone's home folder
-    const relative = path.relative(process.cwd(), source)
-    return { path: relative.startsWith("..") ? source : relative || ".", sha256 }
+    return { path: baseName(path, source), sha256 }
   })
 
 /** node:crypto's, which a bundle for a browser must not import: nothing is hashed there. */

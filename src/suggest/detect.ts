@@ -7,7 +7,8 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import { type DataError, dataError } from "../data/index.ts"
 import { parseBoundedJson, readTextFile } from "../files/index.ts"
-import type { ResolveError } from "../plan/index.ts"
+import { placeOf } from "../models/index.ts"
+import { ResolveError } from "../plan/index.ts"
 import type { Choice } from "./choice.ts"
 import { type Column, type Columns, columnNames, flagOf } from "./columns.ts"
 
@@ -113,14 +114,17 @@ interface Found extends NamedModel {
   readonly found: ReadonlyArray<Choice>
 }
 
-/** What is missing or broken is reported when the model is opened. */
-const modelOf = (model: string): Effect.Effect<Found, never, World> =>
+/** What is missing or broken on this machine is reported when the model is opened. */
+const modelOf = (model: string): Effect.Effect<Found, ResolveError, World> =>
   Effect.gen(function* () {
     const named: Found = { source: model, modelType: undefined, found: [] }
-    if (/\.json$|^hf:|\.gguf$/i.test(model)) return named
+    if (/\.json$|\.gguf(@[^/]*)?$/i.test(model)) return named
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    const files = yield* fs.readDirectory(model).pipe(Effect.orElseSucceed((): ReadonlyArray<string> => []))
+    const place = yield* placeOf(model).pipe(
+      Effect.mapError(({ message }) => new ResolveError({ name: "model", problems: [message] }))
+    )
+    const files = yield* fs.readDirectory(place).pipe(Effect.orElseSucceed((): ReadonlyArray<string> => []))
     if (!files.includes("config.json")) {
       const [only, ...more] = files.filter((file) => file === "model.json" || /\.gguf$/i.test(file))
       if (only === undefined || more.length > 0) return named
@@ -128,7 +132,7 @@ const modelOf = (model: string): Effect.Effect<Found, never, World> =>
       const reason = "the folder has no config.json of a Hugging Face model, and one model beside it"
       return { ...named, source, found: [{ path: "model.source", value: source, reason }] }
     }
-    const config = yield* readTextFile(path.join(model, "config.json")).pipe(
+    const config = yield* readTextFile(path.join(place, "config.json")).pipe(
       Effect.map(parseBoundedJson),
       Effect.orElseSucceed(() => undefined)
     )

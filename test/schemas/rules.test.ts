@@ -134,7 +134,8 @@ const cases: Record<string, Case> = {
     ],
     good: [
       { data: arrays, model: { source: "model.json" } },
-      { data: chat, model: { source: "hf:owner/model" } }
+      { data: chat, model: { source: "hf:owner/model" } },
+      { model: { source: "hf:owner/model@main" } }
     ]
   },
   "something-is-adapted": {

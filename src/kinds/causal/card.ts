@@ -36,7 +36,7 @@ export const causalCard = (source: Source): CardParts => {
 /** A GGUF file is one that transformers reads as well, with its weights dequantised. */
 const loadingCode = (source: Source): string => {
   const { resolved, report, base, adapter } = source
-  const gguf = /^(.*[\\/])?([^\\/]+\.gguf)$/.exec(base)
+  const gguf = /^(?:(.*)[\\/])?([^\\/]+\.gguf)$/.exec(base)
   const from = gguf === null ? python(base) : `${python(gguf[1] ?? ".")}, gguf_file=${python(gguf[2]!)}`
   const loaded =
     peftReader(resolved.plan) !== null

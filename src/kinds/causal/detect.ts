@@ -142,7 +142,7 @@ export const detectCausal: Detecting = {
   columns: { chat: ["messages"], completion: ["prompt", "completion"], text: ["text"] },
   // any model with a config.json that is of no encoder
   takes: ({ source, modelType }) =>
-    /^hf:|\.gguf$/i.test(source) ||
+    /\.gguf(@[^/]*)?$/i.test(source) ||
     modelType === null ||
     (modelType !== undefined && !Object.hasOwn(families, modelType)),
   rows: causalRows

@@ -11,9 +11,9 @@ import { forEachTensor } from "../../safetensors/index.ts"
 import { modelErrorOf, readHeaders, readJson, shapeProblems } from "../checkpoint.ts"
 import { families } from "../families.ts"
 import { type FolderFile, GENERATION_CONFIG } from "../files-read.ts"
-import { HubError, resolveSource } from "../hub/index.ts"
 import { ModelError } from "../model.ts"
 import { causalSequences } from "../sequences.ts"
+import { placeOf } from "../source.ts"
 import type { CausalDescription, CheckpointSource } from "./causal-model.ts"
 import { type CausalFamily, type Decoder, OUTPUT_LAYER } from "./decoder.ts"
 import { causalFamilies } from "./families.ts"
@@ -22,15 +22,11 @@ import { type LoadCausalOptions, loadCausal } from "./load-causal.ts"
 /** Opens a source: only headers are read. */
 export const openSource = (source: string) =>
   Effect.gen(function* () {
-    const place = yield* resolveSource(source)
+    const place = yield* placeOf(source)
     if (!place.endsWith(".gguf")) return yield* folderSource(place)
     const { ggufSource } = yield* Effect.promise(() => import("../gguf/index.ts"))
     return yield* ggufSource(place)
-  }).pipe(
-    Effect.mapError((error) =>
-      error instanceof HubError ? new ModelError({ folder: source, problems: [error.message] }) : error
-    )
-  )
+  })
 
 /** Opens, describes and loads a model; its weights live as long as the scope. */
 export const openCausalModel = (source: string, options: LoadCausalOptions = {}) =>

@@ -11,6 +11,7 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { listedLines, withoutSecrets } from "../../boundary/index.ts"
+import { PREFIX } from "./hub-address.ts"
 
 export interface HubSource {
   readonly source: string
@@ -20,10 +21,6 @@ export interface HubSource {
   /** one GGUF file of the repository; null: the repository is a folder of transformers */
   readonly file: string | null
 }
-
-const PREFIX = "hf:"
-
-export const isHubSource = (source: string): boolean => source.startsWith(PREFIX)
 
 /** What the Hub allows in names and revisions; no part is made of dots alone. */
 const part = /^(?!\.+$)[\w.-]+$/

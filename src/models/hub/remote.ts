@@ -51,7 +51,7 @@ export const commitOf = (
     return yield* hubError(source, `the Hub names ${found} as its commit; expected 40 hexadecimal digits`)
   })
 
-/** The files of a commit: those at the top, or all where `file` lies in a folder. */
+/** The files of a commit: all of a folder's repository, of which some lie in folders; else those at the top, or all where `file` lies deeper. */
 export const filesOf = (
   { source, repository, file }: HubSource,
   commit: string,
@@ -59,7 +59,7 @@ export const filesOf = (
 ): Effect.Effect<ReadonlyArray<RemoteFile>, HubError | Unreachable> =>
   call(source, settings, async (request) => {
     const { listFiles } = await hub()
-    const recursive = file?.includes("/") ?? false
+    const recursive = file?.includes("/") ?? true
     const options = packageOptions(settings, onceEach(source, readingJson(source, settings, request)))
     const files = new Map<string, RemoteFile>()
     let entries = 0

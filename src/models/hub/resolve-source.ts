@@ -1,7 +1,7 @@
 /**
  * `hf:owner/name@revision` → a local folder (or, for `hf:owner/name/file.gguf`, a local file), downloaded where the cache does not hold it.
  *
- * Fetched are config, tokenizer, chat template and safetensors weights, nothing else. A commit that is complete in the cache needs no
+ * Fetched are config, tokenizer, chat template, sentence-transformers' description and safetensors weights, nothing else. A commit that is complete in the cache needs no
  * network; a branch or tag is looked up, and where the Hub does not answer (or HF_HUB_OFFLINE is set) the cache's state of it is used.
  */
 import * as Effect from "effect/Effect"
@@ -13,12 +13,12 @@ import { INDEX_FILE, SINGLE_FILE } from "../../safetensors/index.ts"
 import { partFiles } from "../gguf/split-files.ts"
 import { cached, isCommit, linkBlob, makeFolder, repositoryCache, shardsOf } from "./cache.ts"
 import { type Download, downloadBlob, missingBytes } from "./download.ts"
+import { isHubSource } from "./hub-address.ts"
 import {
   type HubError,
   type HubSettings,
   type HubSource,
   hubError,
-  isHubSource,
   parseHubSource,
   readSettings
 } from "./hub-source.ts"
@@ -26,7 +26,7 @@ import { commitOf, filesOf, type RemoteFile } from "./remote.ts"
 
 /** beside the weights */
 const wanted =
-  /^(config|generation_config|special_tokens_map|added_tokens)\.json$|^tokenizer[\w.-]*$|^chat_template\.jinja$/
+  /^(config|generation_config|special_tokens_map|added_tokens|modules|config_sentence_transformers|sentence_bert_config|1_Pooling\/config)\.json$|^tokenizer[\w.-]*$|^chat_template\.jinja$/
 
 export interface ResolveOptions {
   /** called as bytes of a file arrive */
@@ -80,7 +80,11 @@ const fetched = (hubSource: HubSource, settings: HubSettings, onProgress: Downlo
     const take = (files: ReadonlyArray<RemoteFile>) =>
       Effect.gen(function* () {
         yield* checkRoom(download, yield* missingBytes(cache, files))
-        for (const file of files) yield* linkBlob(yield* downloadBlob(download, file), path.join(folder, file.path))
+        for (const file of files) {
+          const place = path.join(folder, file.path)
+          yield* makeFolder(hubSource, settings.cache, path.dirname(place))
+          yield* linkBlob(yield* downloadBlob(download, file), place)
+        }
       })
     if (hubSource.file === null) yield* takeFolder(hubSource, files, folder, take)
     else {
@@ -150,8 +154,15 @@ const named = ({ source }: HubSource, files: ReadonlyArray<RemoteFile>, name: st
   return Effect.fail(hubError(source, `has no file ${name}${others}`))
 }
 
+/** Weights of other programs, which are not read: pickled ones run code as they are opened. */
+const otherWeights = /^(pytorch_model[\w.-]*\.bin|tf_model\.h5|flax_model\.msgpack|(onnx\/)?[\w.-]+\.onnx)$/
+
 const withoutWeights = (files: ReadonlyArray<RemoteFile>): string => {
-  const [gguf] = files.filter((file) => file.path.endsWith(".gguf"))
-  const hint = gguf === undefined ? "" : `; it has GGUF files, name one of them (…/${cut(gguf.path)})`
-  return `has neither ${SINGLE_FILE} nor ${INDEX_FILE}${hint}`
+  const none = `has neither ${SINGLE_FILE} nor ${INDEX_FILE}`
+  const gguf = files.find((file) => file.path.endsWith(".gguf"))
+  if (gguf !== undefined) return `${none}; it has GGUF files, name one of them (…/${cut(gguf.path)})`
+  const other = files.find((file) => otherWeights.test(file.path))
+  if (other === undefined) return none
+  const converted = "from_pretrained and save_pretrained of Python's transformers write a folder with safetensors"
+  return `${none}, and ${cut(other.path)} is not read; take a repository or a revision with safetensors, or convert it: ${converted}`
 }

@@ -1,0 +1,11 @@
+/**
+ * What a page has in place of `index.ts` (package.json, "browser"): it has no cache of the Hub, and so nothing of what fills one, which
+ * imports modules of Node.
+ */
+import * as Effect from "effect/Effect"
+import { type HubError, hubError } from "./hub-source.ts"
+
+export type { HubError }
+
+export const resolveSource = (source: string): Effect.Effect<string, HubError> =>
+  Effect.fail(hubError(source, "a page has no cache of the Hub; give it the model's files with fetchFiles"))

@@ -1,0 +1,18 @@
+/** Where a model lies that is named in a plan or on a command line. */
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
+import { isHubSource } from "./hub/hub-address.ts"
+import { ModelError } from "./model.ts"
+
+/**
+ * The folder or file of a model on this machine. `hf:owner/name[@revision][/file.gguf]` is fetched into the Hub's cache once; every
+ * other source is a path already, and returned as it is.
+ */
+export const placeOf = (source: string): Effect.Effect<string, ModelError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    if (!isHubSource(source)) return source
+    // loaded where it is needed: most models are on the disk
+    const { resolveSource } = yield* Effect.promise(() => import("./hub/index.ts"))
+    return yield* resolveSource(source)
+  }).pipe(Effect.catchTag("HubError", ({ problems }) => Effect.fail(new ModelError({ folder: source, problems }))))
