@@ -55,7 +55,7 @@ test(
     expect(adapter("runs/hub")).toEqual(adapter("runs/folder"))
     expect(w.json("runs/hub/plan.json")["model"]).toMatchObject({ source: "hf:lab/tiny" })
     const { inputs, base } = w.json("runs/hub/run.json") as Record<"inputs" | "base", Record<string, unknown>>
-    expect(inputs).toEqual(w.json("runs/folder/run.json")["inputs"] as object)
+    expect(w.json("runs/folder/run.json")).toMatchObject({ inputs })
     expect(base["path"]).toBe("lab/tiny")
     expect(w.json("runs/hub/adapter/adapter_config.json")["base_model_name_or_path"]).toBe("lab/tiny")
     const card = w.read("runs/hub/adapter/README.md")
