@@ -33,6 +33,14 @@ export {
   DataSection,
   ModelSection
 } from "./kinds/classification.ts"
+export {
+  type Dialect,
+  type Encoding,
+  encodings,
+  type Separator,
+  separatorNames,
+  separators
+} from "./kinds/dialect.ts"
 export { planKinds } from "./kinds/index.ts"
 export { LabelLoss } from "./kinds/labels.ts"
 export type { AnyPlan } from "./kinds/plan.ts"

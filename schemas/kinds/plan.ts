@@ -5,6 +5,7 @@ import { count, schemaKey, share, text, withDefault } from "../fields.ts"
 import { OptimizerConfig } from "../optimizer.ts"
 import { type PlanProblem, type Rule, rule } from "../problems.ts"
 import { OutputSection, TrainingSection } from "../training.ts"
+import { dialect } from "./dialect.ts"
 
 /**
  * A plan of some kind, from its own sections: `model`, `data`, and those that other kinds have not, in `own` by their names. A section
@@ -82,7 +83,7 @@ export const onlyTopology = (source: string): string | undefined =>
 
 /** The formats of `src/data/formats`. */
 const path = "a path to a .jsonl, .csv or .parquet file"
-const extensions = ".jsonl, .ndjson or .csv, these as .gz too, or .parquet"
+const extensions = ".jsonl, .ndjson, .csv or .tsv, these as .gz too, or .parquet"
 
 const file = (what: string) => text(path, `${what} Relative to the plan file.`)
 
@@ -99,7 +100,8 @@ export const splits = {
         "Rows to evaluate during training: a file, or the share of the training rows that is held out for it."
     })
   ),
-  test: Schema.optionalKey(file("Rows to evaluate at the end."))
+  test: Schema.optionalKey(file("Rows to evaluate at the end.")),
+  ...dialect
 }
 
 /** The name of a column. */

@@ -4,6 +4,7 @@
  */
 import { Argument, type Command, Flag } from "effect/cli"
 import * as Option from "effect/Option"
+import type { Encoding, Separator } from "../../schemas/index.ts"
 import { type Column, columnDescriptions, columnNames, flagOf } from "../suggest/columns.ts"
 
 /** What a command's code is given. */
@@ -78,6 +79,10 @@ const columnFlags = Object.fromEntries(
   columnNames.map((name) => [name, optionalText(flagOf(name), columnDescriptions[name])])
 ) as { readonly [name in Column]: ReturnType<typeof optionalText> }
 
+// written again here: --help does not load the language of plans
+const separatorNames = ["comma", "semicolon", "tab", "pipe"] as const satisfies ReadonlyArray<Separator>
+const encodings = ["utf-8", "latin1"] as const satisfies ReadonlyArray<Encoding>
+
 export const suggestFlags = {
   plan: Argument.String("plan").pipe(
     Argument.withDescription("Plan whose model and data are taken; its other values are suggested anew"),
@@ -91,6 +96,16 @@ export const suggestFlags = {
   validation: optionalText("validation", "rows to evaluate during training (default: a share of --data is held out)"),
   test: optionalText("test", "rows to evaluate at the end"),
   ...columnFlags,
+  separator: Flag.Literals("separator", separatorNames).pipe(
+    Flag.withDescription(
+      "what stands between the columns of CSV files (default: what their header and first rows show)"
+    ),
+    Flag.optional
+  ),
+  encoding: Flag.Literals("encoding", encodings).pipe(
+    Flag.withDescription("how text files are encoded that are not UTF-8 and have no byte order mark"),
+    Flag.optional
+  ),
   memory: count("memory").pipe(
     Flag.withMetavar("MB"),
     Flag.withDescription("memory that a run may take (default: what is free on this machine)"),

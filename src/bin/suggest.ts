@@ -3,6 +3,8 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
+import type { Dialect } from "../../schemas/index.ts"
+import { DataDialect } from "../data/index.ts"
 import { type FileError, fileError } from "../files/index.ts"
 import { kindOf, kinds } from "../kinds/index.ts"
 import { planFromValue, readPlan } from "../plan/index.ts"
@@ -12,7 +14,8 @@ import { print, printBeside, printJson } from "./output.ts"
 import { userError } from "./user-error.ts"
 
 const files = ["model", "data", "validation", "test"] as const
-const names = [...files, ...columnNames]
+const dialect = ["separator", "encoding"] as const
+const names = [...files, ...columnNames, ...dialect]
 type Named = (typeof names)[number]
 type Source = Pick<Given<typeof suggestFlags>, Named | "plan">
 
@@ -38,12 +41,15 @@ const readGiven = (given: Source) =>
         wanted.flatMap((name) => Option.match(given[name], { onNone: () => [], onSome: (value) => [[name, value]] }))
       ) as { readonly [name in Name]?: string }
     const { model, data, ...splits } = named(files)
-    const detected = yield* detect(kinds, model!, data!, named(columnNames))
+    const written = named(dialect) as Dialect
+    const detected = yield* detect(kinds, model!, data!, named(columnNames)).pipe(
+      Effect.provideService(DataDialect, written)
+    )
     const { format, ...columns } = detected.data
     const plan = yield* planFromValue(
       {
         model: detected.model,
-        data: { format, train: data, ...splits, ...columns },
+        data: { format, train: data, ...splits, ...written, ...columns },
         // replaced by what is suggested
         optimizer: { kind: "adamw", learningRate: 1e-3 },
         training: { steps: 1 }

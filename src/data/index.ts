@@ -45,6 +45,7 @@ export {
   type TrainingBatchOptions,
   trainingBatches
 } from "./text-batches.ts"
+export { DataDialect } from "./text-file.ts"
 export {
   type LengthPercentiles,
   lengthPercentiles,

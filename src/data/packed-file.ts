@@ -88,7 +88,7 @@ const onDisk = (
 ) =>
   Effect.gen(function* () {
     const storing = async <A>(stored: Promise<A>): Promise<A> => {
-      const what = `what is packed in it is written to the folder for temporary files, ${os.tmpdir()}, which fails`
+      const what = `its rows are written to the folder for temporary files, ${os.tmpdir()}, which fails`
       return stored.catch((cause) => Promise.reject(dataError(name, `${what}: ${reasonOf(cause)}`)))
     }
     const remove = (folder: string) => Effect.ignore(attempt(() => fs.rm(folder, { recursive: true, force: true })))
@@ -138,7 +138,8 @@ export const unpacked = (packed: DataFile): Effect.Effect<DataFile, DataError, S
     (cause) => `cannot be unpacked as gzip: ${messageOf(cause)}`
   )
 
-const chunksOf = (file: DataFile): ReadableStream<Uint8Array<ArrayBuffer>> => {
+/** The bytes of a file in order. */
+export const chunksOf = (file: DataFile): ReadableStream<Uint8Array<ArrayBuffer>> => {
   let at = 0
   return new ReadableStream({
     pull: async (controller) => {

@@ -24,6 +24,8 @@ export interface Position {
 
 /** A file opened for its rows. */
 export interface RowFile {
+  /** what rows of a table share; absent where each row has names of its own */
+  readonly table?: Table
   readonly file: DataFile
   /** where the first record begins */
   readonly from: Position
@@ -31,6 +33,14 @@ export interface RowFile {
   readonly ends: () => RecordEnds
   /** One result for every record, in their order. */
   readonly parse: (records: ReadonlyArray<RawRecord>) => ReadonlyArray<Value | Broken>
+}
+
+export interface Table {
+  readonly columns: ReadonlyArray<string>
+  /** the character between two columns */
+  readonly separator: string
+  /** whether programs that open the file look for a byte order mark */
+  readonly marked: boolean
 }
 
 export interface Value {
@@ -99,29 +109,24 @@ export const readRecords = (
     for (let records = yield* next; records !== undefined; records = yield* next) each(records)
   })
 
-/** The first record that is not blank, and where the next one begins. */
-export const firstRecord = (
-  rows: Pick<RowFile, "file" | "from" | "ends">
-): Effect.Effect<{ readonly record: RawRecord; readonly next: Position } | undefined, DataError> =>
+/** The first records that are not blank, at most `count` of them: those of the first stretch of the file that has one. */
+export const firstRecords = (
+  rows: Pick<RowFile, "file" | "from" | "ends">,
+  count: number
+): Effect.Effect<ReadonlyArray<RawRecord>, DataError> =>
   Effect.gen(function* () {
     const next = recordReader(rows)
     let records = yield* next
     // a chunk may be blank, or end before its first record does
     while (records?.length === 0) records = yield* next
-    const record = records?.[0]
-    if (record === undefined) return undefined
-    const offset = record.offset + record.bytes.length
-    return { record, next: { offset, line: record.line + newlinesIn(record.bytes) } }
+    return records?.slice(0, count) ?? []
   })
 
-/** Where the text begins: after a byte order mark, if there is one. */
-export const textStart = (file: DataFile): Effect.Effect<Position, DataError> =>
-  Effect.map(file.read(0, Math.min(3, file.size)), (bytes) => {
-    const marked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf
-    return { offset: marked ? 3 : 0, line: 1 }
-  })
-
-export const notUtf8: Broken = { broken: "not valid UTF-8; save the file as UTF-8" }
+/** Where the record after this one begins. */
+export const afterRecord = ({ bytes, offset, line }: RawRecord): Position => ({
+  offset: offset + bytes.length,
+  line: line + newlinesIn(bytes)
+})
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 

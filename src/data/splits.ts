@@ -2,13 +2,14 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import type { DataSection } from "../../schemas/index.ts"
+import type { DataSection, Dialect } from "../../schemas/index.ts"
 import { type DataError, dataError, joinDataErrors, shownLabel } from "./data-error.ts"
 import { holdOut } from "./order.ts"
 import type { Scanned } from "./scan.ts"
+import { DataDialect } from "./text-file.ts"
 
 /** The part of a section that says which rows belong to which split. */
-export type SplitSection = Pick<DataSection, "train" | "validation" | "test">
+export type SplitSection = Pick<DataSection, "train" | "validation" | "test"> & Dialect
 
 // no interface: Object.values infers its values
 export type BySplit<A> = {
@@ -29,7 +30,7 @@ export const openSplitFiles = <File extends Scanned>(
   openOne: (path: string) => Effect.Effect<File, DataError, Scope.Scope>
 ): Effect.Effect<BySplit<File>, DataError, Scope.Scope> =>
   Effect.gen(function* () {
-    const open = (path: string) => Effect.result(openOne(path))
+    const open = (path: string) => openOne(path).pipe(Effect.provideService(DataDialect, section), Effect.result)
     const train = yield* open(section.train)
     const validation = typeof section.validation === "string" ? yield* open(section.validation) : undefined
     const test = section.test === undefined ? undefined : yield* open(section.test)

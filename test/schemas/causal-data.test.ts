@@ -57,7 +57,7 @@ describe("mistakes, all at once", () => {
   test("in a section for conversations", () => {
     const section = { format: "chat", mapping: "shareGPT", maxLength: 2, packing: "yes", lossOn: "user", colums: 1 }
     expect(problems(section).toSorted()).toEqual([
-      "colums: unknown key (allowed: format, train, validation, test, mapping, messages, system, lossOn, maxLength, packing, bucketPool)",
+      "colums: unknown key (allowed: format, train, validation, test, separator, encoding, mapping, messages, system, lossOn, maxLength, packing, bucketPool)",
       'lossOn: found "user"; expected one of "assistant", "all"',
       'mapping: found "shareGPT"; expected one of "openai", "sharegpt", "alpaca"; did you mean "sharegpt"?',
       "maxLength: found 2; expected an integer from 4 to 131072",
@@ -71,7 +71,7 @@ describe("mistakes, all at once", () => {
       'format: found "chats"; expected one of "chat", "completion", "text"; did you mean "chat"?'
     ])
     expect(problems({ format: "text", train: "a.jsonl", prompt: "p", validation: 1.5 }).toSorted()).toEqual([
-      "prompt: unknown key (allowed: format, train, validation, test, text, maxLength, packing, bucketPool)",
+      "prompt: unknown key (allowed: format, train, validation, test, separator, encoding, text, maxLength, packing, bucketPool)",
       "validation: found 1.5; expected a path to a .jsonl, .csv or .parquet file, or a fraction between 0 and 1 of the training rows"
     ])
   })

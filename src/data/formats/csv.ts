@@ -1,6 +1,7 @@
 /**
- * CSV after RFC 4180: commas, a header row, fields in double quotes where they hold commas, quotes (doubled) or line
- * breaks; CRLF or LF, a byte order mark and blank lines tolerated. A row is an object of strings, named by the header.
+ * Tables after RFC 4180: a header row, columns between commas, semicolons, tabs or pipes, fields in double quotes where they hold
+ * separators, quotes (doubled) or line breaks; CRLF or LF, a byte order mark and blank lines tolerated. A row is an object of strings,
+ * named by the header.
  *
  * `csv-parse` splits records into fields. Where a record ends is found here, on bytes, because rows are later read by
  * position and because csv-parse (7.0) counts a CRLF inside quotes as two lines. One malformed record stays one: after
@@ -9,49 +10,99 @@
  */
 import { CsvError, parse } from "csv-parse/sync"
 import * as Effect from "effect/Effect"
+import { type Separator, separatorNames, separators } from "../../../schemas/index.ts"
 import { cut, listed } from "../../boundary/index.ts"
-import type { Broken } from "../columns.ts"
+import { type Broken, isBroken } from "../columns.ts"
 import { dataError } from "../data-error.ts"
-import { firstRecord, notUtf8, type RawRecord, type RecordEnds, textOf, textStart } from "../records.ts"
-import { columnProblems, type FileFormat, tooManyColumns } from "./format.ts"
+import { afterRecord, firstRecords, type RawRecord, type RecordEnds, textOf } from "../records.ts"
+import { DataDialect, notUtf8, openText, type TextFile } from "../text-file.ts"
+import { columnProblems, type FileFormat, tooManyColumns, type Wanted } from "./format.ts"
 
-export const csv: FileFormat = {
-  extensions: ["csv"],
+const delimited = (extension: string, usual: Separator): FileFormat => ({
+  extensions: [extension],
   gzip: true,
   open: (file, wanted) =>
     Effect.gen(function* () {
-      const first = yield* firstRecord({ file, from: yield* textStart(file), ends: csvEnds })
+      const text = yield* openText(file)
+      const { header: first, separator } = yield* separatorOf(text, wanted, usual)
       if (first === undefined) return yield* dataError(file.name, "the file is blank; a header row and rows are needed")
-      const where = `${file.name}:${first.record.line}`
-      const header = yield* readHeader(where, first.record)
+      const where = `${file.name}:${first.line}`
+      const header = fieldsOf(first, separator)
+      if (isBroken(header)) return yield* dataError(where, `in the header row: ${header.broken}`)
       const problems = tooManyColumns(header) ?? columnProblems(header, wanted)
-      if (problems.length > 0) return yield* dataError(where, problems.join("; "))
+      if (problems.length > 0) return yield* dataError(where, [...problems, ...singleColumn(header)].join("; "))
       return {
-        file,
-        from: first.next,
-        ends: csvEnds,
-        parse: (records) => parseRecords(records).map((fields) => named(fields, header))
+        file: text.file,
+        from: afterRecord(first),
+        ends: endsOf(separator),
+        parse: (records) => parseRecords(records, separator).map((fields) => named(fields, header, separator)),
+        table: { columns: header, separator: separators[separator], marked: text.marked }
       }
     })
-}
+})
 
-const readHeader = (where: string, record: RawRecord) => {
-  const fields = fieldsOf(record)
-  if ("broken" in fields) return Effect.fail(dataError(where, `in the header row: ${fields.broken}`))
-  const separator = fields.length === 1 ? [";", "\t", "|"].find((mark) => fields[0]!.includes(mark)) : undefined
-  if (separator === undefined) return Effect.succeed(fields)
-  const found = `the header is a single column, ${cut(fields[0]!)}`
-  const reason = `${found}; columns are separated by commas, not by ${JSON.stringify(separator)}`
-  return Effect.fail(dataError(where, reason))
-}
+export const csv = delimited("csv", "comma")
+export const tsv = delimited("tsv", "tab")
+
+const singleColumn = (header: ReadonlyArray<string>): ReadonlyArray<string> =>
+  header.length > 1 ? [] : ["the header is a single column, without a comma, semicolon, tab or | in it"]
+
+// Rows that are looked at where the header alone does not tell.
+const rowsLookedAt = 20
+
+/**
+ * What stands between the columns, and the header row:
+ *
+ *   1. what the plan says, where the header has it
+ *   2. the usual one of the file's extension, where the header has no other
+ *   3. of those in the header the one by which it has the columns that are wanted
+ *   4. of several, the one by which the first rows have as many columns as the header
+ *
+ * Where that leaves several, the file is refused.
+ */
+const separatorOf = (text: TextFile, wanted: Wanted, usual: Separator) =>
+  Effect.gen(function* () {
+    const { separator: given } = yield* DataDialect
+    const look = (separator: Separator) =>
+      Effect.map(firstRecords({ ...text, ends: endsOf(separator) }, 1 + rowsLookedAt), ([header, ...rows]) => {
+        const fields = header === undefined ? [] : fieldsOf(header, separator)
+        return { separator, header, rows, fields: isBroken(fields) ? [] : fields }
+      })
+    if (given !== undefined) {
+      const found = yield* look(given)
+      if (found.fields.length > 1) return found
+    }
+    const first = yield* look(usual)
+    const others = separatorNames.filter((name) => name !== usual && isIn(separators[name], first.header))
+    if (others.length === 0) return first
+    const looked = [first, ...(yield* Effect.forEach(others, look))].filter(({ fields }) => fields.length > 1)
+    const wants = ({ fields }: (typeof looked)[number]) => columnProblems(fields, wanted).length === 0
+    const fits = ({ rows, fields, separator }: (typeof looked)[number]) =>
+      rows.every((row) => {
+        const own = fieldsOf(row, separator)
+        return !isBroken(own) && own.length === fields.length
+      })
+    const left = [wanted.columns === undefined ? () => true : wants, fits].reduce((some, fit) => {
+      const fitting = some.length > 1 ? some.filter(fit) : some
+      return fitting.length > 0 ? fitting : some
+    }, looked)
+    if (left.length < 2) return left[0] ?? first
+    const found = left.map(({ separator, fields }) => `${separator} (${fields.length})`).join(" or ")
+    const reason = `what stands between its columns may be a ${found}: say which with data.separator (of suggest: --separator)`
+    return yield* dataError(`${text.file.name}:${first.header!.line}`, reason)
+  })
+
+const isIn = (mark: string, record: RawRecord | undefined): boolean =>
+  record?.bytes.includes(mark.charCodeAt(0)) === true
 
 const named = (
   fields: ReadonlyArray<string> | Broken,
-  header: ReadonlyArray<string>
+  header: ReadonlyArray<string>,
+  separator: Separator
 ): { readonly value: { readonly [name: string]: unknown } } | Broken => {
   if ("broken" in fields) return fields
   if (fields.length !== header.length) {
-    const hint = fields.length > header.length ? "; a text with commas needs quotes" : ""
+    const hint = fields.length > header.length ? `; a text with ${inWords[separator]} needs quotes` : ""
     return {
       broken: `columns: found ${fields.length}, expected ${header.length} (${listed(header)
         .map((name) => cut(name))
@@ -61,35 +112,47 @@ const named = (
   return { value: Object.fromEntries(header.map((name, i) => [name, fields[i]])) }
 }
 
+const inWords = { comma: "commas", semicolon: "semicolons", tab: "tabs", pipe: "|" } satisfies Record<Separator, string>
+
 /**
  * All records in one call of the parser, which is quick; one by one only where that fails, to tell which are to blame.
  */
-const parseRecords = (records: ReadonlyArray<RawRecord>): ReadonlyArray<ReadonlyArray<string> | Broken> => {
-  if (records.length === 1) return records.map(fieldsOf)
+const parseRecords = (
+  records: ReadonlyArray<RawRecord>,
+  separator: Separator
+): ReadonlyArray<ReadonlyArray<string> | Broken> => {
+  const one = (record: RawRecord) => fieldsOf(record, separator)
+  if (records.length === 1) return records.map(one)
   const texts = records.map(textOf)
   if (texts.every((text) => text !== undefined)) {
     try {
-      const parsed = parseText(texts.map(withoutLineEnd).join("\n"))
+      const parsed = parseText(texts.map(withoutLineEnd).join("\n"), separator)
       if (parsed.length === records.length) return parsed
     } catch {
       // one of them is malformed: below
     }
   }
-  return records.map(fieldsOf)
+  return records.map(one)
 }
 
-const fieldsOf = (record: RawRecord): ReadonlyArray<string> | Broken => {
+const fieldsOf = (record: RawRecord, separator: Separator): ReadonlyArray<string> | Broken => {
   const text = textOf(record)
-  if (text === undefined) return notUtf8
+  if (text === undefined) return notUtf8(record)
   try {
-    return parseText(withoutLineEnd(text))[0] ?? []
+    return parseText(withoutLineEnd(text), separator)[0] ?? []
   } catch (error) {
     return { broken: error instanceof CsvError ? (sentences[error.code] ?? error.message) : String(error) }
   }
 }
 
-const parseText = (text: string): Array<Array<string>> =>
-  parse(text, { relax_column_count: true, record_delimiter: ["\r\n", "\n"] })
+// between tabs a quote needs no quotes, unless the field begins with it: most programs write none
+const parseText = (text: string, separator: Separator): Array<Array<string>> =>
+  parse(text, {
+    delimiter: separators[separator],
+    relax_column_count: true,
+    relax_quotes: separator === "tab",
+    record_delimiter: ["\r\n", "\n"]
+  })
 
 // Blank lines may follow a record that was read by position. Inside quotes nothing is cut: there the record ends in a
 // quote.
@@ -106,15 +169,15 @@ const sentences: { readonly [code: string]: string | undefined } = {
 }
 
 /**
- * The bytes of a CSV record end at the first line break outside quotes. A quote opens a field only at the field's
+ * The bytes of a record end at the first line break outside quotes. A quote opens a field only at the field's
  * start.
  */
-const csvEnds = (): RecordEnds => {
-  const [newline, quote, comma] = [10, 34, 44]
+const endsOf = (separator: Separator) => (): RecordEnds => {
+  const [newline, quote, mark] = [10, 34, separators[separator].charCodeAt(0)]
   let state: "field start" | "plain" | "quoted" | "after quote" = "field start"
   const step = (byte: number): typeof state => {
     if (state === "quoted") return byte === quote ? "after quote" : "quoted"
-    if (byte === comma) return "field start"
+    if (byte === mark) return "field start"
     if (byte === quote && state === "field start") return "quoted"
     if (byte === quote && state === "after quote") return "quoted"
     return "plain"

@@ -9,13 +9,13 @@ import { type Fields, isFields, notAnObject } from "../columns.ts"
 import { type DataError, dataError } from "../data-error.ts"
 import { openFile } from "../file.ts"
 import { unpacked } from "../packed-file.ts"
-import { type RowFile, recordReader } from "../records.ts"
-import { csv } from "./csv.ts"
+import { firstRecords, type RowFile } from "../records.ts"
+import { csv, tsv } from "./csv.ts"
 import type { FileFormat, Wanted } from "./format.ts"
 import { jsonLines } from "./jsonl.ts"
 import { parquet } from "./parquet.ts"
 
-const formats: ReadonlyArray<FileFormat> = [jsonLines, csv, parquet]
+const formats: ReadonlyArray<FileFormat> = [jsonLines, csv, tsv, parquet]
 
 /** Opens a data file by its extension until the scope closes. Any other extension is an error: no file is guessed at. */
 export const openRows = (path: string, wanted: Wanted = {}): Effect.Effect<RowFile, DataError, Scope.Scope> =>
@@ -38,15 +38,12 @@ const written = ({ extensions, rows }: FileFormat): string => {
   return rows === undefined ? names : `${names} (${rows})`
 }
 
-/** ".jsonl, .ndjson (one object a line) or .csv, each also as .gz, or .parquet" */
+/** ".jsonl, .ndjson (one object a line), .csv or .tsv, each also as .gz, or .parquet" */
 const expected = [true, false]
-  .map(
-    (gzip) =>
-      formats
-        .filter((format) => format.gzip === gzip)
-        .map(written)
-        .join(" or ") + (gzip ? ", each also as .gz" : "")
-  )
+  .map((gzip) => {
+    const names = formats.filter((format) => format.gzip === gzip).map(written)
+    return names.join(", ").replace(/, (?=[^,]*$)/, " or ") + (gzip ? ", each also as .gz" : "")
+  })
   .join(", or ")
 
 /** At most `count` rows with all their columns, unreadable ones left out. Fails where none can be read, with what is wrong with the first. */
@@ -54,11 +51,7 @@ export const firstRows = (path: string, count: number): Effect.Effect<ReadonlyAr
   Effect.gen(function* () {
     const opened = yield* openRows(path, { first: count })
     const { file, parse } = opened
-    const next = recordReader(opened)
-    // a chunk may end before its first record does
-    let records = yield* next
-    while (records?.length === 0) records = yield* next
-    const read = records?.slice(0, count) ?? []
+    const read = yield* firstRecords(opened, count)
     const [first] = read
     if (first === undefined) return yield* dataError(file.name, "the file has no rows; at least one is needed")
     const rows = parse(read)

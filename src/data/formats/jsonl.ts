@@ -6,21 +6,25 @@
 import * as Effect from "effect/Effect"
 import { parseBoundedJson } from "../../files/index.ts"
 import { type Broken, excerpt } from "../columns.ts"
-import { notUtf8, type RawRecord, type RecordEnds, textOf, textStart, type Value } from "../records.ts"
+import type { DataFile } from "../file.ts"
+import { type Position, type RawRecord, type RecordEnds, type RowFile, textOf, type Value } from "../records.ts"
+import { notUtf8, openText } from "../text-file.ts"
 import type { FileFormat } from "./format.ts"
 
 export const jsonLines: FileFormat = {
   extensions: ["jsonl", "ndjson"],
   rows: "one object a line",
   gzip: true,
-  open: (file) =>
-    Effect.map(textStart(file), (from) => ({
-      file,
-      from,
-      ends: () => lineEnd,
-      parse: (records) => records.map(lineValue)
-    }))
+  open: (file) => Effect.map(openText(file), linesOf)
 }
+
+/** The lines of a file that is UTF-8. */
+export const linesOf = (text: { readonly file: DataFile; readonly from: Position }): RowFile => ({
+  file: text.file,
+  from: text.from,
+  ends: () => lineEnd,
+  parse: (records) => records.map(lineValue)
+})
 
 const lineEnd: RecordEnds = (bytes, from) => {
   const at = bytes.indexOf(10, from)
@@ -29,7 +33,7 @@ const lineEnd: RecordEnds = (bytes, from) => {
 
 const lineValue = (record: RawRecord): Value | Broken => {
   const text = textOf(record)
-  if (text === undefined) return notUtf8
+  if (text === undefined) return notUtf8(record)
   const parsed = parseBoundedJson(text)
   return "problem" in parsed ? { broken: `${parsed.problem.replace(/^is /, "")}: ${excerpt(text)}` } : parsed
 }

@@ -1,7 +1,7 @@
 /** Parquet files, whose rows are read from JSON lines that they are written out to. */
 import * as Effect from "effect/Effect"
 import type { FileFormat } from "./format.ts"
-import { jsonLines } from "./jsonl.ts"
+import { linesOf } from "./jsonl.ts"
 
 export const parquet: FileFormat = {
   extensions: ["parquet"],
@@ -10,6 +10,6 @@ export const parquet: FileFormat = {
     Effect.gen(function* () {
       // 50 ms and, in a page, 18 kB that other files do not need
       const { asJsonLines } = yield* Effect.promise(() => import("./parquet-rows.ts"))
-      return yield* jsonLines.open(yield* asJsonLines(file, wanted), wanted)
+      return linesOf({ file: yield* asJsonLines(file, wanted), from: { offset: 0, line: 1 } })
     })
 }

@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
+import { type Dialect, encodings, separatorNames } from "../../../schemas/index.ts"
 import { chatTemplate } from "../../../src/data/causal/chat-template.ts"
 import { openClassification, tokenizeTexts } from "../../../src/data/index.ts"
 import { loadTokenizer } from "../../../src/models/index.ts"
@@ -241,7 +242,7 @@ const cell = one(
 )
 
 const csv: Made<string> = (random) => {
-  const separator = seldom(20, among(";", "\t", "|"), () => ",")(random)
+  const separator = among(",", ",", ";", "\t", "|")(random)
   const end = among("\n", "\r\n", "\n", "\r\n")(random)
   const header = seldom(10, list(text, 600), among(["text", "label"], ["label", "text", "n"]))(random).join(separator)
   const row = seldom(
@@ -253,10 +254,29 @@ const csv: Made<string> = (random) => {
   return [seldom(20, among("\uFEFF"), () => "")(random) + header, ...rows, ""].join(end)
 }
 
+/** The bytes of a text in an encoding, now and then cut short. */
+const encoded = (content: string, random: Parameters<Made<string>>[0]): Buffer => {
+  const bytes = among<(text: string) => Buffer>(
+    (text) => Buffer.from(text),
+    (text) => Buffer.from(text, "latin1"),
+    (text) => Buffer.from(`\uFEFF${text}`, "utf16le"),
+    (text) => Buffer.from(`\uFEFF${text}`, "utf16le").swap16(),
+    (text) => Buffer.from(text, "utf16le")
+  )(random)(content)
+  return seldom(20, among(bytes.subarray(0, -1)), () => bytes)(random)
+}
+
 export const csvFiles: Target = (folder) => (random) => {
-  const file = join(folder, "rows.csv")
-  writeFileSync(file, csv(random))
-  const section = { format: "classification", text: "text", label: "label", maxLength: 32, bucketPool: 8 } as const
+  const file = join(folder, among("rows.csv", "rows.csv", "rows.tsv")(random))
+  writeFileSync(file, encoded(csv(random), random))
+  const section = {
+    ...({ format: "classification", text: "text", label: "label", maxLength: 32, bucketPool: 8 } as const),
+    ...seldom<Dialect>(
+      2,
+      () => ({}),
+      (own) => ({ separator: among(...separatorNames)(own), encoding: among(...encodings)(own) })
+    )(random)
+  }
   return Effect.gen(function* () {
     const { splits } = yield* openClassification({ ...section, train: file, validation: 0.3 }, 0)
     for (const { rows, read, labels } of Object.values(splits)) {

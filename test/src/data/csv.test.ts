@@ -106,16 +106,18 @@ describe("a CSV file", () => {
 
   test("bytes that are not UTF-8 are a broken row", async () => {
     const content = Buffer.concat([Buffer.from("text,label\nfine,a\n"), Buffer.from("sch\u00f6n,a\n", "latin1")])
-    expect(await failureOf(open(content))).toBe("rows.csv:3: not valid UTF-8; save the file as UTF-8")
+    expect(await failureOf(open(content))).toBe(
+      'rows.csv:3: not valid UTF-8; as Windows-1252 it reads "schön": if that is right, set data.encoding to "latin1"; else save the file as UTF-8'
+    )
   })
 
   test.each([
     ["a wrong name", "txt,label\na,b\n", 'rows.csv:1: no text field "text" (found: txt, label; did you mean "txt"?)'],
     ["a repeated column", "text,label,text\n", 'rows.csv:1: the header names the column "text" 2 times'],
     [
-      "semicolons",
-      "\ntext;label\na;b\n",
-      'rows.csv:2: the header is a single column, text;label; columns are separated by commas, not by ";"'
+      "no separator",
+      "\ntext:label\na:b\n",
+      'rows.csv:2: no text field "text" (found: text:label; did you mean "text:label"?); no label field "label" (found: text:label); the header is a single column, without a comma, semicolon, tab or | in it'
     ],
     [
       "a broken header",

@@ -76,7 +76,9 @@ describe("a JSON Lines file", () => {
 
   test("bytes that are not UTF-8 are a broken row, not a replaced letter", async () => {
     const latin1 = Buffer.from('{"text": "sch\u00f6n", "label": "a"}', "latin1")
-    expect(await failureOf(open(latin1))).toBe("rows.jsonl:1: not valid UTF-8; save the file as UTF-8")
+    expect(await failureOf(open(latin1))).toBe(
+      'rows.jsonl:1: not valid UTF-8; as Windows-1252 it reads "schön": if that is right, set data.encoding to "latin1"; else save the file as UTF-8'
+    )
   })
 
   test("rows longer than a chunk, and rows at chunk borders, come back whole", async () => {
@@ -114,7 +116,7 @@ describe("files that cannot be used", () => {
     ["LICENSE", "no extension tells"]
   ])("%s: unknown formats are not guessed at", async (path, beginning) => {
     expect(await failureOf(openLabelledFile(path, columns))).toBe(
-      `${path}: ${beginning} no format; expected .jsonl, .ndjson (one object a line) or .csv, each also as .gz, or .parquet`
+      `${path}: ${beginning} no format; expected .jsonl, .ndjson (one object a line), .csv or .tsv, each also as .gz, or .parquet`
     )
   })
 

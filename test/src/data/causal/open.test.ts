@@ -80,14 +80,14 @@ describe("files", () => {
     if (TMPDIR === undefined) delete process.env["TMPDIR"]
     else process.env["TMPDIR"] = TMPDIR
     expect(failure).toStartWith(
-      "rows.jsonl.gz: what is packed in it is written to the folder for temporary files, /nowhere, which fails: "
+      "rows.jsonl.gz: its rows are written to the folder for temporary files, /nowhere, which fails: "
     )
   })
 
   test("unlike ones are refused with the reason", async () => {
     const train = fileOf("txt", "a")
     expect(await failureOf(open({ format: "text", train }))).toBe(
-      "rows.txt: the extension .txt tells no format; expected .jsonl, .ndjson (one object a line) or .csv, each also as .gz, or .parquet"
+      "rows.txt: the extension .txt tells no format; expected .jsonl, .ndjson (one object a line), .csv or .tsv, each also as .gz, or .parquet"
     )
     const noGzip = fileOf("jsonl.gz", "{}")
     expect(await failureOf(open({ format: "text", train: noGzip }))).toStartWith(
