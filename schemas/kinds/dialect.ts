@@ -29,6 +29,6 @@ export const dialect = {
 }
 
 export interface Dialect {
-  readonly separator?: Separator | undefined
-  readonly encoding?: Encoding | undefined
+  readonly separator?: Separator
+  readonly encoding?: Encoding
 }

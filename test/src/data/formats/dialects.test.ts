@@ -85,10 +85,10 @@ describe.each(Object.entries(encoded))("%s", (_, [bytesOf, dialect]) => {
 })
 
 test("letters at the borders of chunks are whole", async () => {
-  const text = "ä€".repeat(900_000)
+  const text = "ä€".repeat(400_000)
   for (const [bytesOf, dialect] of Object.values(encoded)) {
-    const [row] = await readAll(fileOf("csv", bytesOf(`a;text;label\n1;x${text.slice(0, 1_000_001)};l\n`)), dialect)
-    expect(row!.text === `x${text.slice(0, 1_000_001)}`).toBe(true)
+    const [row] = await readAll(fileOf("csv", bytesOf(`a;text;label\n1;x${text.slice(0, 700_001)};l\n`)), dialect)
+    expect(row!.text === `x${text.slice(0, 700_001)}`).toBe(true)
   }
 })
 
