@@ -55,6 +55,7 @@ export {
   scheduleFromConfig
 } from "./schedule.ts"
 export { type SgdOptions, sgd, type TraceOptions, trace } from "./sgd.ts"
+export { OptimizerStateError, stateFault, tensorsWithin } from "./state-fault.ts"
 export {
   type Conditioning,
   chain,

@@ -11,7 +11,15 @@ import type * as Scope from "effect/Scope"
 import type { Adapted } from "../../adapters/index.ts"
 import type { BatchPosition } from "../data/index.ts"
 import type { Model, Network } from "../models/index.ts"
-import { layoutOf, type State, type StateLayout, type Transform } from "../optimizers/index.ts"
+import {
+  layoutOf,
+  OptimizerStateError,
+  type State,
+  type StateLayout,
+  stateFault,
+  type Transform,
+  tensorsWithin
+} from "../optimizers/index.ts"
 import { type Trainable, tensorsOf } from "../tensors/index.ts"
 import type { Loss } from "./loss.ts"
 
@@ -35,15 +43,20 @@ export interface Session<M extends Network = Model> extends Required<SessionOpti
   position: BatchPosition
 }
 
-/** Opens a session at step 0. The optimizer's state lives as long as the scope. */
+/** Opens a session at step 0. The optimizer's state lives as long as the scope. Fails where it is no tree of tensors and numbers. */
 export const openSession = <M extends Network = Model>(
   adapted: Adapted<M>,
   options: SessionOptions<M>
-): Effect.Effect<Session<M>, never, Scope.Scope> =>
+): Effect.Effect<Session<M>, OptimizerStateError, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.sync((): Session<M> => {
+    Effect.suspend((): Effect.Effect<Session<M>, OptimizerStateError> => {
       const optimizerState = options.optimizer.init(adapted.trainable)
-      return {
+      const fault = stateFault(optimizerState)
+      if (fault !== undefined) {
+        for (const tensor of tensorsWithin(optimizerState)) tensor.dispose()
+        return Effect.fail(new OptimizerStateError({ fault }))
+      }
+      return Effect.succeed({
         accumulate: 1,
         recompute: "none",
         ...options,
@@ -52,7 +65,7 @@ export const openSession = <M extends Network = Model>(
         optimizerState,
         step: 0,
         position: { epoch: 0, batch: 0 }
-      }
+      })
     }),
     (session) => Effect.sync(() => tf.dispose(session.optimizerState as tf.TensorContainer))
   )

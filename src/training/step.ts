@@ -18,7 +18,7 @@ import * as Schema from "effect/Schema"
 import type { BatchPosition, TrainingBatch } from "../data/index.ts"
 import { combined } from "../kernels/index.ts"
 import type { BatchOf, Model, Network, Rows } from "../models/index.ts"
-import type { Conditioning, State } from "../optimizers/index.ts"
+import { type Conditioning, OptimizerStateError, type State, stateFault, tensorsWithin } from "../optimizers/index.ts"
 import { type DeviceReadError, readTensor, tensorsOf, tidy, withTensors } from "../tensors/index.ts"
 import { backward, type LossAndGradients } from "./backward.ts"
 import { originOf } from "./not-finite.ts"
@@ -35,7 +35,10 @@ export class Diverged extends Schema.TaggedError<Diverged>()("Diverged", {
   }
 }
 
-export type StepError = Diverged | DeviceReadError
+/** What ends an attempt at steps; all else is found in their numbers. */
+export type AttemptError = DeviceReadError | OptimizerStateError
+
+export type StepError = Diverged | AttemptError
 
 /** Takes one step over `batches`, whose gradients are averaged by their rows. */
 export const takeStep = <M extends Network>(
@@ -78,7 +81,7 @@ export const takeSteps = <M extends Network>(
   session: Session<M>,
   groups: ReadonlyArray<ReadonlyArray<BatchOf<M>>>,
   begins: (step: number) => void = () => {}
-): Effect.Effect<ReadonlyArray<StepReport> | NotFinite, DeviceReadError> =>
+): Effect.Effect<ReadonlyArray<StepReport> | NotFinite, AttemptError> =>
   withRollback(session, (start) => attemptSteps(session, groups, start, begins))
 
 /** Rolls back to the start where something fails or is not finite. */
@@ -122,7 +125,7 @@ export const attemptSteps = <M extends Network>(
   start: Snapshot,
   begins: (step: number) => void,
   differentiate: Differentiate<M> = plainly
-): Effect.Effect<ReadonlyArray<StepReport> | NotFinite, DeviceReadError> =>
+): Effect.Effect<ReadonlyArray<StepReport> | NotFinite, AttemptError> =>
   Effect.gen(function* () {
     const began = performance.now()
     const taken: Array<DispatchedStep> = []
@@ -171,17 +174,18 @@ const dispatchStep = <M extends Network>(
   batches: ReadonlyArray<BatchOf<M>>,
   start: Snapshot,
   differentiate: Differentiate<M>
-): Effect.Effect<DispatchedStep, DeviceReadError> =>
+): Effect.Effect<DispatchedStep, AttemptError> =>
   Effect.gen(function* () {
     const { adapted, optimizer } = session
     const learningRate = optimizer.learningRate?.(session.optimizerState) ?? null
     const params = adapted.trainable
     const before = snapshotOf(session)
     const refreshed = yield* optimizer.refresh?.(before.optimizerState, params) ?? Effect.succeed(before.optimizerState)
+    yield* mustBeState(refreshed, before.optimizerState)
     advance(session, { ...before, optimizerState: refreshed }, start)
     const conditionings = optimizer.health?.(refreshed, params) ?? []
     const { aside = 0, ...differentiated } = yield* differentiate({ session, refreshed, conditionings, batches })
-    const { next, state, numbers } = update(session, differentiated, conditionings)
+    const { next, state, numbers } = yield* update(session, differentiated, conditionings)
     advance(
       session,
       {
@@ -195,6 +199,16 @@ const dispatchStep = <M extends Network>(
     // what the report needs of them; the eigenvalues are among the numbers
     const reported = conditionings.map(({ sites, damping }) => ({ sites, damping }))
     return { step: session.step, batches, learningRate, conditionings: reported, numbers, aside }
+  })
+
+/** Fails where what a transform made of its state is none, and disposes what is new in it. */
+const mustBeState = (made: State, before: State): Effect.Effect<void, OptimizerStateError> =>
+  Effect.suspend(() => {
+    const fault = made === before ? undefined : stateFault(made)
+    if (fault === undefined) return Effect.void
+    const held = new Set(tensorsWithin(before))
+    for (const tensor of tensorsWithin(made)) if (!held.has(tensor)) tensor.dispose()
+    return Effect.fail(new OptimizerStateError({ fault }))
   })
 
 /** All numbers of some steps, in one read; disposes their vectors. */
@@ -227,11 +241,16 @@ const update = (
   const params = adapted.trainable
   const outcome = tidy(() => {
     const { updates, state } = optimizer.update(gradients, optimizerState, params)
+    const fault = stateFault(state)
+    // nothing that was made here outlives it
+    if (fault !== undefined) return { fault }
     const next = withTensors(params, combined(1, tensorsOf(params), 1, tensorsOf(updates)))
     return { next: tensorsOf(next), state, numbers: stepNumbers(loss, gradients, updates, next, conditionings) }
   })
   tf.dispose([loss, ...tensorsOf(gradients)])
-  return { ...outcome, next: withTensors(params, outcome.next) }
+  return outcome.fault === undefined
+    ? Effect.succeed({ ...outcome, next: withTensors(params, outcome.next) })
+    : Effect.fail(new OptimizerStateError(outcome))
 }
 
 /** Batches of a plan carry their place; others leave the position as it is. */

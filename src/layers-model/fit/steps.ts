@@ -6,7 +6,7 @@ import type * as Scope from "effect/Scope"
 import type { Adapted } from "../../../adapters/index.ts"
 import { factsOfOptimizer } from "../../../schemas/index.ts"
 import type { LayersBatch, LayersNetwork } from "../../models/layers-model/index.ts"
-import { fromConfig } from "../../optimizers/index.ts"
+import { fromConfig, type OptimizerStateError } from "../../optimizers/index.ts"
 import { type DeviceReadError, readTensor } from "../../tensors/index.ts"
 import {
   type DiagnosticsReport,
@@ -70,7 +70,7 @@ export const openStepper = (
   { plan, compiled }: Settled,
   weighted: ReadonlyArray<boolean>,
   total: number
-): Effect.Effect<Stepper, never, Scope.Scope> =>
+): Effect.Effect<Stepper, OptimizerStateError, Scope.Scope> =>
   Effect.gen(function* () {
     const scores = new Scores()
     yield* Effect.addFinalizer(() => Effect.sync(() => scores.release()))

@@ -31,6 +31,7 @@ import { backwardWithFull, type FullGradients, fullGradients, type LossAndGradie
 import { rollback, type Session, type Snapshot, snapshotOf } from "../session.ts"
 import {
   type AboutToStep,
+  type AttemptError,
   attemptSteps,
   type Differentiate,
   diverged,
@@ -211,7 +212,7 @@ const attemptProbedStep = <M extends Network>(
   probe: ProbeOptions,
   start: Snapshot,
   begins: (step: number) => void
-): Effect.Effect<ProbedStep | NotFinite, DeviceReadError> =>
+): Effect.Effect<ProbedStep | NotFinite, AttemptError> =>
   Effect.gen(function* () {
     let seen: Seen = []
     const differentiate: Differentiate<M> = (step) =>

@@ -42,7 +42,7 @@ export const tinySession = (
   { method = "lora", seed = 0, ...options }: TinyOptions = {}
 ): Effect.Effect<Session, never, Scope.Scope> =>
   Effect.flatMap(tinyAdapted(method, seed), (adapted) =>
-    openSession(adapted, { optimizer: fromConfig(config, STEPS), loss: crossEntropy, ...options })
+    Effect.orDie(openSession(adapted, { optimizer: fromConfig(config, STEPS), loss: crossEntropy, ...options }))
   )
 
 /** Every trainable number, under the name of its tensor. */

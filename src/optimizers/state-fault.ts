@@ -1,0 +1,95 @@
+/**
+ * Whether a value is a state: a transform may be a user's own, in JavaScript, and what is no tree of tensors and numbers is found when it
+ * is made, not when a checkpoint is written or read. Walks without recursion, since what it is given may nest without end.
+ */
+import type { Tensor } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
+import * as Schema from "effect/Schema"
+import { cut, limit } from "../boundary/index.ts"
+
+/** A transform's state that is no tree of tensors and numbers. */
+export class OptimizerStateError extends Schema.TaggedError<OptimizerStateError>()("OptimizerStateError", {
+  /** where, and what is there */
+  fault: Schema.String
+}) {
+  override get message() {
+    return `the optimizer's ${cut(this.fault, 300)}; expected float32 tensors, numbers, null, and lists and plain objects of them`
+  }
+}
+
+const nameOf = (value: object): string => {
+  const name: unknown = value.constructor?.name
+  return typeof name === "string" && name !== "" ? cut(name, 60) : "class"
+}
+
+const isPlain = (value: object): boolean => {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
+/** What a value is, where it has no place in a state; undefined where it has. */
+const unfit = (value: unknown): string | undefined => {
+  if (value === null || typeof value === "number") return undefined
+  if (value === undefined) return "undefined"
+  if (typeof value !== "object") return `a ${typeof value}`
+  if (value instanceof tf.Tensor) {
+    if (value.isDisposed) return "a tensor that is disposed"
+    return value.dtype === "float32" ? undefined : `a tensor of type ${value.dtype}`
+  }
+  if (Array.isArray(value)) return undefined
+  if (!isPlain(value)) return `a ${nameOf(value)}`
+  const [reserved] = Object.keys(value).filter((key) => key.startsWith("$"))
+  return reserved === undefined
+    ? undefined
+    : `an object with the key ${JSON.stringify(cut(reserved, 60))}, and those with $ are kept for checkpoints`
+}
+
+const placeOf = (place: string, key: string | number): string =>
+  typeof key === "number"
+    ? `${place}[${key}]`
+    : /^[A-Za-z_]\w*$/.test(key)
+      ? `${place}.${key}`
+      : `${place}[${JSON.stringify(key)}]`
+
+interface Visit {
+  readonly value: unknown
+  readonly place: string
+  /** the objects around it, outermost first */
+  readonly within: ReadonlyArray<object>
+}
+
+/** What of a state is none, with its place, as the beginning of a sentence; undefined where all of it is one. */
+export const stateFault = (state: unknown): string | undefined => {
+  // the last of the list is next: children are put there in reverse, so that the first fault in reading order is found
+  const waiting: Array<Visit> = [{ value: state, place: "state", within: [] }]
+  const deepest = limit("json-depth") - 1 // a tensor is an object of its own in a checkpoint
+  for (let visit = waiting.pop(); visit !== undefined; visit = waiting.pop()) {
+    const { value, place, within } = visit
+    const what = unfit(value)
+    if (what !== undefined) return `${place} is ${what}`
+    if (typeof value !== "object" || value === null || value instanceof tf.Tensor) continue
+    const around = within.indexOf(value)
+    if (around >= 0) return `${place} is an object that it lies in itself`
+    if (within.length >= deepest) return `state nests deeper than ${deepest} levels`
+    const inside = [...within, value]
+    const children = Array.isArray(value)
+      ? Array.from(value, (child: unknown, i) => ({ value: child, place: placeOf(place, i), within: inside }))
+      : Object.entries(value).map(([key, child]) => ({
+          value: child as unknown,
+          place: placeOf(place, key),
+          within: inside
+        }))
+    waiting.push(...children.reverse())
+  }
+  return undefined
+}
+
+/** The tensors of a value that may be no state, each once. */
+export const tensorsWithin = (state: unknown): ReadonlyArray<Tensor> => {
+  const seen = new Set<unknown>([state])
+  // a set that grows is visited to its end
+  for (const value of seen)
+    if (typeof value === "object" && value !== null && !(value instanceof tf.Tensor))
+      for (const child of Object.values(value)) seen.add(child)
+  return [...seen].filter((value): value is Tensor => value instanceof tf.Tensor)
+}
