@@ -10,7 +10,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import type { DeviceError } from "../device/index.ts"
-import type { FileError } from "../files/index.ts"
+import { type FileError, hostname, isGone } from "../files/index.ts"
 import type { Network } from "../models/index.ts"
 import type { DeviceReadError } from "../tensors/index.ts"
 import type { Session } from "../training/index.ts"
@@ -163,7 +163,10 @@ export const setAside = ({ damaged }: Found): Effect.Effect<void, never, FileSys
     }
   })
 
-/** Removes what interrupted writes left in some folders; for a run that no other process is writing. */
+/**
+ * Removes what interrupted writes left in some folders, for a run that no other process trains. One that merges it may write there all
+ * the same: what has the number of a process that is alive stays.
+ */
 export const clearTemporary = (
   folders: ReadonlyArray<string>
 ): Effect.Effect<void, never, FileSystem.FileSystem | Path.Path> =>
@@ -172,8 +175,11 @@ export const clearTemporary = (
     const path = yield* Path.Path
     for (const folder of folders) {
       const names = yield* fs.readDirectory(folder).pipe(Effect.orElseSucceed(() => []))
-      for (const name of names.filter((candidate) => /\.tmp-\d+$/.test(candidate))) {
-        yield* Effect.ignore(fs.remove(path.join(folder, name), { recursive: true }))
+      for (const name of names) {
+        const pid = Number(/\.tmp-(\d+)$/.exec(name)?.[1] ?? 0)
+        // a process that died may have had this one's number, which writes nothing yet
+        const left = pid === process.pid || (pid > 0 && (yield* isGone({ pid, host: hostname() })))
+        if (left) yield* Effect.ignore(fs.remove(path.join(folder, name), { recursive: true }))
       }
     }
   })

@@ -341,13 +341,22 @@ describe("going on", () => {
       Effect.gen(function* () {
         const run = folder()
         const checkpoints = yield* three(run)
-        mkdirSync(join(checkpoints, `${checkpointName(8)}.tmp-77`))
-        writeFileSync(join(checkpoints, `${checkpointName(8)}.tmp-77`, "state.json"), "{")
-        writeFileSync(join(run, "plan.json.tmp-77"), "{")
+        const writer = Bun.spawn(["sleep", "60"])
+        const merged = `merged.tmp-${writer.pid}`
+        const { pid: gone } = Bun.spawnSync(["true"])
+        const begun = join(checkpoints, `${checkpointName(8)}.tmp-${gone}`)
+        for (const unfinished of [begun, join(run, merged)]) mkdirSync(unfinished)
+        writeFileSync(join(begun, "state.json"), "{")
+        for (const pid of [gone, process.pid]) writeFileSync(join(run, `plan.json.tmp-${pid}`), "{")
         writeFileSync(join(run, "plan.json"), "{}")
-        yield* clearTemporary([run, checkpoints, join(run, "adapter")])
-        expect(readdirSync(run).sort()).toEqual(["checkpoints", "plan.json"])
+        const clear = clearTemporary([run, checkpoints, join(run, "adapter")])
+        yield* clear
+        // what a process that is alive writes is no leftover: a merge beside the run
+        expect(readdirSync(run).sort()).toEqual(["checkpoints", merged, "plan.json"])
         expect(stepsIn(run)).toEqual(named(2, 4, 6))
+        writer.kill("SIGKILL")
+        yield* clear
+        expect(readdirSync(run).sort()).toEqual(["checkpoints", "plan.json"])
       })
     ))
 })
