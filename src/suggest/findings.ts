@@ -15,7 +15,7 @@ export interface Finding {
 
 const study = "PyTorch reference on the embedded movie sentences (examples/make/study.py)"
 const eras = "PyTorch reference on State of the Union sentences in six eras"
-const table = 'README, "What it reaches"'
+const table = 'docs/methods.md, "What it reaches"'
 const bench = "bench/README.md"
 const studies = "bench/studies/movies.md, movies-64.md and eras.md"
 const answers = "examples/smollm2/README.md"
@@ -127,7 +127,7 @@ export const findings = {
   },
   packing: {
     says: 'the accuracy of the default run was the same (88.3 %) with "f16" and with "int8"',
-    source: 'README, "A run is a plan"'
+    source: 'docs/plans.md, "Packed weights"'
   },
   moments: {
     says: "LoRA-Pro's full form keeps two numbers for every adapted weight; LoRA, tuned, reached as much (87.4 against 87.0 %, not distinguishable)",
@@ -155,7 +155,7 @@ export const findings = {
   decoderRank: { says: "r = 8 and α = 16, at all linear layers of the blocks", source: `${answers}; arXiv 2407.18242` },
   decoderPacking: {
     says: "a step takes no longer, and SmolLM2-135M 1,281 (f16) and 1,174 MB (int8) instead of 1,478; what rounding costs in quality was measured on an encoder alone (nothing)",
-    source: `${bench}, "A language model"; README, "A run is a plan"`
+    source: `${bench}, "A language model"; docs/plans.md, "Packed weights"`
   },
   decoderMoments: {
     says: "the full form keeps two numbers for every adapted weight, old and new while it updates: 103.9 GB for a model of 7B, the efficient form 0.6",
