@@ -68,7 +68,7 @@ export const openSplits = (
       const source = rows === undefined ? file : subset(file, rows, file.where)
       return classificationSplit(source, labels, classCounts(file.index, labels, rows))
     })
-    const warnings = [...labelWarnings(splits, labels), ...repeatWarnings(rows)]
+    const warnings = [...labelWarnings(splits, labels), ...balanceWarnings(splits), ...repeatWarnings(rows)]
     return { labels, splits, warnings, describe: () => describe(splits) }
   })
 
@@ -119,6 +119,24 @@ export const classCounts = (
     for (const row of rows) counts[classes[index.label(row)]!]! += 1
   }
   return counts
+}
+
+// Five times as many rows of one class as of another: a model that never names the rare one loses little by it. Few rows say nothing.
+const [unbalanced, enough] = [5, 20]
+
+/** What the classes of the training rows are to each other, where a few have most of the rows. */
+const balanceWarnings = ({ train }: BySplit<ClassificationSplit>): ReadonlyArray<string> => {
+  const counts = train.classCounts ?? []
+  const some = counts.filter((count) => count > 0)
+  const [most, least] = [Math.max(...some), Math.min(...some)]
+  if (most < enough || most < unbalanced * least) return []
+  const shown = (count: number) => {
+    const share = `${((100 * count) / train.rows).toFixed(1)} %`
+    return `${shownLabel(train.labels[counts.indexOf(count)]!)} ${count.toLocaleString("en")} (${share})`
+  }
+  return [
+    `train (${train.where}): classes are unbalanced, the most frequent is ${shown(most)} and the rarest ${shown(least)}; accuracy says little of rare ones (macro-F1 does), and loss.classWeights: "balanced" weighs all classes alike`
+  ]
 }
 
 /** A split in which a class has no row, or one class has all of them. */

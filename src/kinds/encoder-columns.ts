@@ -36,6 +36,3 @@ export const pairOf = (rows: ReadonlyArray<Row>, columns: Columns): ReadonlyArra
   const reason = `rows have two texts, in the columns "${pair[0]}" and "${pair[1]}"`
   return [choice("data.text", pair[0], reason), choice("data.textPair", pair[1], "the second of the two")]
 }
-
-export const detectedTexts = (file: string, columns: Columns): Effect.Effect<ReadonlyArray<Choice>, never> =>
-  Effect.map(probedRows(file), (rows) => pairOf(rows, columns))

@@ -108,7 +108,10 @@ refuses("suggest", w, [
   {
     name: "a file that is no data",
     args: () => of("llama", w.write("notes.txt", "not data")),
-    says: ["notes.txt: the extension .txt tells no format", "expected .jsonl, .ndjson (one object a line) or .csv"]
+    says: [
+      "notes.txt: the extension .txt tells no format",
+      "expected .jsonl, .ndjson (one object a line), .csv or .tsv"
+    ]
   },
   {
     name: "lines that are no objects",
@@ -185,6 +188,6 @@ refuses("suggest", w, [
   {
     name: "conversations for an encoder",
     args: () => of("bert", "chats.jsonl"),
-    says: ["chats.jsonl", 'no text field "text" (found: messages)']
+    says: ["chats.jsonl", "name it with --text and --label (found: messages)"]
   }
 ])

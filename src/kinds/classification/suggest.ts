@@ -1,6 +1,9 @@
 /** Labelled texts and an encoder: from what is known of data and model to values of a plan, a rule for each. */
 import * as Effect from "effect/Effect"
-import { families } from "../../models/index.ts"
+import * as Result from "effect/Result"
+import { dataError } from "../../data/index.ts"
+import { describe, families } from "../../models/index.ts"
+import { ResolveError } from "../../plan/index.ts"
 import {
   batchSize,
   type Choice,
@@ -30,8 +33,9 @@ import {
   WIDEST_MEASURED,
   warmup
 } from "../../suggest/index.ts"
-import { detectedTexts } from "../encoder-columns.ts"
+import { probedRows } from "../encoder-columns.ts"
 import { estimateMemory } from "../encoder-resolve.ts"
+import { labelledColumns } from "./columns.ts"
 import type { ResolvedClassificationPlan } from "./resolve.ts"
 
 /** What the rules look at. Rows are counted, lengths are tokens. */
@@ -167,6 +171,15 @@ export const suggestClassification: Suggesting<ResolvedClassificationPlan> = {
 export const detectClassification: Detecting = {
   columns: { classification: ["text", "textPair", "label"] },
   takes: ({ modelType }) => typeof modelType === "string" && Object.hasOwn(families, modelType),
-  rows: (_, file, columns) =>
-    Effect.map(detectedTexts(file, columns), (choices) => ({ format: "classification", choices }))
+  rows: (source, file, columns) =>
+    Effect.gen(function* () {
+      const choices = labelledColumns(yield* probedRows(file), columns)
+      if (typeof choices !== "string") return { format: "classification", choices }
+      // of the model as well, so that all problems are reported at once
+      const head = { pooling: "mean", headInit: "normal", labels: ["a", "b"] } as const
+      const model = yield* Effect.result(describe(source, head))
+      const problem = dataError(file, choices)
+      if (Result.isSuccess(model)) return yield* problem
+      return yield* new ResolveError({ name: file, problems: [model.failure.message, problem.message] })
+    })
 }

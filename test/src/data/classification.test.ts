@@ -164,3 +164,15 @@ describe("openClassification", () => {
     )
   })
 })
+
+test("classes of which one has five times the rows of another are told, of enough rows", async () => {
+  const warningsOf = async (common: number, rare: number) => {
+    const { warnings } = await run(open({ train: rowsOf("a".repeat(common) + "b".repeat(rare)) }))
+    return warnings.map((warning) => warning.replace(/\(\S*jsonl\)/, "(file)"))
+  }
+  expect(await warningsOf(100, 20)).toEqual([
+    'train (file): classes are unbalanced, the most frequent is "a" 100 (83.3 %) and the rarest "b" 20 (16.7 %); accuracy says little of rare ones (macro-F1 does), and loss.classWeights: "balanced" weighs all classes alike'
+  ])
+  expect(await warningsOf(99, 20)).toEqual([])
+  expect(await warningsOf(19, 1)).toEqual([])
+})

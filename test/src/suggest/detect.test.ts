@@ -189,19 +189,17 @@ describe("files", () => {
     w.write("gguf/a.gguf", "")
     w.write("two/a.gguf", "")
     w.write("two/b.gguf", "")
-    const found = async (model: string) => {
+    const found = async (model: string, columns: Columns = {}) => {
       const { model: section, data } = await Effect.runPromise(
-        detect(kinds, w.path(model), w.path("rows.jsonl"), model === "holds" ? { input: "a", label: "b" } : {}).pipe(
-          Effect.provide(platform)
-        )
+        detect(kinds, w.path(model), w.path("rows.jsonl"), columns).pipe(Effect.provide(platform))
       )
       return [section.source.slice(w.directory.length + 1), data.format]
     }
     expect(await found("llama")).toEqual(["llama", "text"])
-    expect(await found("bert")).toEqual(["bert", "classification"])
-    expect(await found("holds")).toEqual(["holds/model.json", "arrays"])
+    expect(await found("bert", { label: "other" })).toEqual(["bert", "classification"])
+    expect(await found("holds", { input: "a", label: "b" })).toEqual(["holds/model.json", "arrays"])
     expect(await found("gguf")).toEqual(["gguf/a.gguf", "text"])
     // two models: which is meant is not guessed
-    expect(await found("two")).toEqual(["two", "classification"])
+    expect(await found("two", { label: "other" })).toEqual(["two", "classification"])
   })
 })

@@ -286,7 +286,9 @@ describe("the command", () => {
     expect(both).toContain("nowhere")
     expect(both).toContain("rows.jsonl")
     w.write("other.jsonl", jsonLines(tinyRows(4).map(({ text, label }) => ({ body: text, label }))))
-    expect(await said(["--model", "bert", "--data", "other.jsonl"])).toContain('no text field "text"')
-    expect((await w.cli(["suggest", "--model", "bert", "--data", "other.jsonl", "--text", "body"])).code).toBe(0)
+    expect(await said(["--model", "bert", "--data", "other.jsonl", "--text", "bdy"])).toContain(
+      'no text field "bdy" (found: body, label; did you mean "body"?)'
+    )
+    expect((await w.cli(["suggest", "--model", "bert", "--data", "other.jsonl"])).stdout).toContain('"text": "body"')
   })
 })
