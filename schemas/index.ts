@@ -9,6 +9,7 @@ export {
 export * from "./adapter.ts"
 export * from "./adapter-init.ts"
 export { decodeForeignPlan, decodeRunPlan, decodeRunPlanResult, PlanError } from "./decode.ts"
+export { inTodaysWords } from "./earlier-plans.ts"
 export { count, integer, list, share, strict, text, withDefault } from "./fields.ts"
 export {
   adaptationPlanJsonSchema,

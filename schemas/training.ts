@@ -39,10 +39,18 @@ export const TrainingSection = Schema.Struct({
   batchSize: count(1, "Rows per forward pass.").pipe(withDefault(8)),
   accumulate: count(1, "Batches whose gradients are averaged into one step.").pipe(withDefault(1)),
   evaluateEvery: Schema.optionalKey(
-    count(1, "Steps between evaluations. Absent: evaluate before training and at the end only.")
+    Schema.Union([Schema.Literal("never"), count(1, "Steps.")]).annotate({
+      expected: '"never" or an integer of at least 1',
+      description:
+        'Steps between evaluations on the way; "never": before training and at the end only. Absent: five a run, the last step\'s among them, where there is a validation split.'
+    })
   ),
   evaluateRows: Schema.optionalKey(
-    count(1, "Rows of a split used by the evaluations before the last one. Absent: all rows.")
+    Schema.Union([Schema.Literal("all"), count(1, "Rows.")]).annotate({
+      expected: '"all" or an integer of at least 1',
+      description:
+        "First rows of a split that are evaluated before training and on the way. Absent: 1,000 before training, 256 on the way. At the end the same rows, and all."
+    })
   ),
   evaluateBatchSize: count(1, "Rows per forward pass of an evaluation, at most.").pipe(withDefault(64)),
   recompute: choice(

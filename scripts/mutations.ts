@@ -82,8 +82,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     room: "src/run",
-    text: "step % evaluateEvery === 0",
-    replacement: "step % evaluateEvery === 1",
+    text: "step % every !== 0",
+    replacement: "step % every !== 1",
     breaks: "evaluations come at other steps than those asked for",
     caughtBy: "test/e2e/run-folder.test.ts"
   },

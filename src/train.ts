@@ -137,7 +137,7 @@ const trainRun = (kind: LoadedKind, session: Session<Network>, resolved: Resolve
         Stream.runForEach(({ step }) => (step === session.step ? look(step) : Effect.void))
       )
       yield* checkpoints.save
-      const after = yield* evaluator.after
+      const after = yield* evaluator.after(before, session.step)
       return yield* finish(kind, adapted, resolved, run, { reports: done, before, after })
     }).pipe(
       ofDevice,

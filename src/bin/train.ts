@@ -12,7 +12,7 @@ import { shortDuration } from "../output/report/index.ts"
 import { type ResolvedPlan, readPlan } from "../plan/index.ts"
 import { Progress } from "../run/index.ts"
 import { train as trained } from "../train.ts"
-import { scoreOf, written } from "../training/index.ts"
+import { scoreOf, scoresText, written } from "../training/index.ts"
 import type { Given, trainFlags } from "./flags.ts"
 import { print, printJson, screen } from "./output.ts"
 import { terminalListener } from "./terminal.ts"
@@ -112,16 +112,23 @@ const gainedText = ({ metrics, headline }: RunKind, before: EvaluationReport, af
     })
     .join(", ")
 
+/** What was gained: by the same rows before and after, and where these were the first of a split, by all of them. */
+const gainedLines = (kind: RunKind, { before, after, validation, test }: RunReport, untrained: string) => {
+  const whole = test ?? validation
+  if (before === null || after === null || whole === null)
+    return ["No split to evaluate on was given (data.validation, data.test), so what was gained is not known."]
+  const rows = (n: number) => n.toLocaleString("en")
+  const all = before.rows === whole.rows
+  return [
+    `Gained on ${before.split}: ${gainedText(kind, before, after)}`,
+    `  (from ${untrained} to the trained model, on ${all ? "all" : "the first"} ${rows(before.rows)} rows).`,
+    ...(all ? [] : [`On all ${rows(whole.rows)} rows: ${scoresText(kind.metrics, whole)}.`])
+  ]
+}
+
 const closingText = (kind: RunKind, publisher: Publisher, report: RunReport, { model, plan }: ResolvedPlan): string => {
-  const { before, seconds, peakBytes, directory, adapter } = report
-  const after = report.test ?? report.validation
-  const gained =
-    before === null || after === null
-      ? ["No split to evaluate on was given (data.validation, data.test), so what was gained is not known."]
-      : [
-          `Gained on ${after.split}: ${gainedText(kind, before, after)}`,
-          `  (from ${kind.words.untrained(model)} on ${before.rows} rows to the trained model on ${after.rows}).`
-        ]
+  const { seconds, peakBytes, directory, adapter } = report
+  const gained = gainedLines(kind, report, kind.words.untrained(model))
   const reader = publisher.readerOf(plan)
   const read = reader === null ? "" : `, as ${reader} reads it`
   return [

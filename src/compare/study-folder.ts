@@ -89,8 +89,9 @@ export const readStudyFolder = (folder: string) =>
     return yield* opened(folder, study)
   })
 
-/** `field: there x, here y`. */
+/** `field: there x, here y`. How often trials are saved, and what of it stays, is the study's own. */
 const differences = (there: unknown, here: unknown, path = ""): ReadonlyArray<string> => {
+  if (path === "plan.output") return []
   if (isRecord(there) && isRecord(here)) {
     const keys = [...new Set([...Object.keys(there), ...Object.keys(here)])].filter((key) => key !== "id")
     return keys.flatMap((key) => differences(there[key], here[key], path === "" ? key : `${path}.${key}`))

@@ -9,7 +9,8 @@
  * worse half of the rates drops out; what is picked is picked among trials with `share` 1.
  */
 import * as Schema from "effect/Schema"
-import { RunPlan } from "../../schemas/index.ts"
+import * as SchemaTransformation from "effect/SchemaTransformation"
+import { inTodaysWords, RunPlan, type RunPlanInput } from "../../schemas/index.ts"
 import { Inputs } from "../output/index.ts"
 
 export const Stage = Schema.Literals(["sweep", "final", "common"])
@@ -83,6 +84,17 @@ export type TrialResult = typeof TrialResult.Type
 export const Strategy = Schema.Literals(["grid", "halving"])
 export type Strategy = typeof Strategy.Type
 
+/** A plan as this version writes it or an earlier one did. */
+const WrittenPlan = Schema.Unknown.pipe(
+  Schema.decodeTo(
+    RunPlan,
+    SchemaTransformation.transform({
+      decode: (plan): RunPlanInput => inTodaysWords(plan) as RunPlanInput,
+      encode: (plan): unknown => plan
+    })
+  )
+)
+
 /** study.json: everything that decides which trials there are and what they compute. */
 export const Study = Schema.Struct({
   /** names its tables and rows in a database */
@@ -90,7 +102,7 @@ export const Study = Schema.Struct({
   /** of the plan's file */
   name: Schema.String,
   /** input paths relative to the study's folder; each method changes its adapter and optimizer */
-  plan: RunPlan,
+  plan: WrittenPlan,
   methods: Schema.Array(Schema.String),
   /** per method, ascending */
   learningRates: Schema.Record(Schema.String, Schema.Array(Schema.Finite)),

@@ -83,8 +83,10 @@ export interface RunReport {
   readonly seconds: number
   /** mean loss of the last tenth of the steps */
   readonly trainLoss: number
-  /** before training, on `training.evaluateRows` rows */
+  /** before training, on the first rows of the split that the end is judged by */
   readonly before: EvaluationReport | null
+  /** after training, on the same rows */
+  readonly after: EvaluationReport | null
   readonly validation: EvaluationReport | null
   readonly test: EvaluationReport | null
   /** on the last split, the most confident first; 20 at most */
@@ -109,7 +111,12 @@ export interface Outcome {
   readonly peakBytes: number
   readonly reports: ReadonlyArray<Pick<StepReport, "loss" | "milliseconds">>
   readonly before: EvaluationReport | undefined
-  readonly after: { readonly reports: ReadonlyArray<EvaluationReport>; readonly mistakes: ReadonlyArray<Mistake> }
+  readonly after: {
+    readonly reports: ReadonlyArray<EvaluationReport>
+    /** on the rows of `before` */
+    readonly sameRows: EvaluationReport | undefined
+    readonly mistakes: ReadonlyArray<Mistake>
+  }
 }
 
 /** Writes `run.json` and returns what it says. */
@@ -133,6 +140,7 @@ export const finishRun = (
       seconds: reports.reduce((sum, { milliseconds }) => sum + milliseconds / 1000, 0),
       trainLoss: last.reduce((sum, { loss }) => sum + loss / last.length, 0),
       before: before ?? null,
+      after: after.sameRows ?? null,
       validation: of("validation"),
       test: of("test"),
       mistakes: after.mistakes,

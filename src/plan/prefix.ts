@@ -5,6 +5,7 @@
 import type { RunPlan } from "../../schemas/index.ts"
 import { limit } from "../boundary/index.ts"
 import type { Stack } from "../models/index.ts"
+import { evaluationsOf } from "./evaluations.ts"
 import { FLOAT, type MemoryEstimate } from "./memory.ts"
 import { COMFORTABLE, FOUR_GIB, type MachineMemory } from "./memory-limits.ts"
 import type { Adaptable, PlannedPrefix, ResolvedPlan, Splits } from "./resolved.ts"
@@ -25,16 +26,11 @@ export const frozenBlocks = ({ stack, head }: Stacked, trained: ReadonlyArray<st
 export const frozenBlocksOf = (model: Stacked, { sites, parameters }: ResolvedPlan["selected"]): number =>
   frozenBlocks(model, [...sites.map(({ site }) => `${site.name}.weight`), ...parameters])
 
-/** Rows that are evaluated more than once. As `evaluatorOf` looks at splits: before and after on one, in between on another. */
-const evaluatedAgain = (
-  { training }: Pick<RunPlan, "training">,
-  { validation, test }: Splits,
-  steps: number
-): number => {
-  const during = (training.evaluateEvery ?? steps) < steps
-  const looked = new Set([test ?? validation, ...(during ? [validation ?? test] : [])])
-  const most = training.evaluateRows ?? Number.POSITIVE_INFINITY
-  return [...looked].reduce((sum, split) => sum + Math.min(split?.rows ?? 0, most), 0)
+/** Rows that are evaluated more than once, before and after, or on the way. */
+const evaluatedAgain = (plan: Pick<RunPlan, "training">, splits: Splits, steps: number): number => {
+  const { judged, judgedRows, watched, watchedRows, every } = evaluationsOf(plan, splits, steps)
+  if (every >= steps) return judgedRows
+  return judged === watched ? Math.max(judgedRows, watchedRows) : judgedRows + watchedRows
 }
 
 /** The mean is a sample's, and of training's rows. */

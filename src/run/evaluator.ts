@@ -8,7 +8,7 @@ import { Device } from "../device/device.ts"
 import type { LoadedKind } from "../kinds/index.ts"
 import type { Network } from "../models/index.ts"
 import type { EvaluationReport, Run } from "../output/index.ts"
-import type { ResolvedPlan, SplitSource } from "../plan/index.ts"
+import { evaluationsOf, type ResolvedPlan, type SplitSource } from "../plan/index.ts"
 import { type Mistakes, scoresText } from "../training/index.ts"
 import { Progress } from "./progress.ts"
 
@@ -50,45 +50,49 @@ export type Evaluated = Pick<Run, "append" | "history" | "checkpoint">
 
 /** The evaluations of one run. */
 export const evaluatorOf = (kind: LoadedKind, adapted: Adapted<Network>, resolved: ResolvedPlan, run: Evaluated) => {
-  const { plan, data } = resolved
+  const { plan, data, steps } = resolved
   const { splits } = data
-  const { evaluateEvery, evaluateRows } = plan.training
+  const { judged, judgedRows, watched, watchedRows, every } = evaluationsOf(plan, splits, steps)
   const existing = (["validation", "test"] as const).filter((split) => splits[split] !== undefined)
-  const recorded = (split: Split, step: number, rows?: number, mistakes?: Mistakes) =>
-    Effect.tap(evaluateSplit({ kind, adapted, plan, split, source: splits[split]!, step, rows, mistakes }), run.append)
-  const reported = (split: Split, step: number) => {
-    const rows = Math.min(splits[split]!.rows, evaluateRows ?? Number.POSITIVE_INFINITY)
-    return run.history.find(
-      (row): row is EvaluationReport =>
-        row.kind === "evaluation" && row.split === split && row.step === step && row.rows === rows
-    )
-  }
-  const first = (...order: ReadonlyArray<Split>) => order.find((split) => splits[split] !== undefined)
+  const made: Array<EvaluationReport> = run.history.filter((row) => row.kind === "evaluation")
+  const known = (split: Split, step: number, rows: number) =>
+    made.find((row) => row.split === split && row.step === step && row.rows === rows)
+  const evaluated = (split: Split, step: number, rows: number, mistakes?: Mistakes) =>
+    Effect.gen(function* () {
+      const before = known(split, step, rows)
+      if (before !== undefined && mistakes === undefined) return before
+      const report = yield* evaluateSplit({ kind, adapted, plan, split, source: splits[split]!, step, rows, mistakes })
+      if (before !== undefined) return report
+      made.push(report)
+      yield* run.append(report)
+      return report
+    })
   return {
     /** What there is to gain, on the split that the end is judged by. Nothing where there is no split to look at. */
     before: Effect.suspend(() => {
-      const split = first("test", "validation")
-      if (split === undefined) return Effect.succeed(undefined)
-      const known = reported(split, 0)
-      return known !== undefined || run.checkpoint !== null ? Effect.succeed(known) : recorded(split, 0, evaluateRows)
+      if (judged === undefined) return Effect.succeed(undefined)
+      const first = made.find(({ split, step }) => split === judged && step === 0)
+      return first !== undefined || run.checkpoint !== null ? Effect.succeed(first) : evaluated(judged, 0, judgedRows)
     }),
-    /** On validation rows, so that no one tunes on the test split. A resumed run may have it already. */
-    during: (step: number) => {
-      const split = first("validation", "test")
-      const due = evaluateEvery !== undefined && step > 0 && step % evaluateEvery === 0 && step < resolved.steps
-      if (split === undefined || !due) return Effect.succeed(undefined)
-      const known = reported(split, step)
-      return known === undefined ? recorded(split, step, evaluateRows) : Effect.succeed(known)
-    },
-    /** Every split, and the mistakes on the last of them. */
-    after: Effect.gen(function* () {
-      const last = existing.at(-1)
-      const source = last === undefined ? undefined : splits[last]!
-      const kept = source === undefined ? undefined : kind.keepMistakes?.(source, MISTAKES)
-      const reports = yield* Effect.forEach(existing, (split) =>
-        recorded(split, resolved.steps, undefined, split === last ? kept : undefined)
-      )
-      return { reports, mistakes: kept === undefined ? [] : yield* kept.read }
-    })
+    /** A resumed run may have it already. */
+    during: (step: number) =>
+      watched === undefined || step === 0 || step >= steps || step % every !== 0
+        ? Effect.succeed(undefined)
+        : evaluated(watched, step, watchedRows),
+    /** Every split whole, and the mistakes on the last of them; and once more the rows that were looked at before training. */
+    after: (before: EvaluationReport | undefined, step: number) =>
+      Effect.gen(function* () {
+        const last = existing.at(-1)
+        const kept = last === undefined ? undefined : kind.keepMistakes?.(splits[last]!, MISTAKES)
+        const first =
+          before === undefined || before.rows === splits[before.split]!.rows
+            ? undefined
+            : yield* evaluated(before.split, step, before.rows)
+        const reports = yield* Effect.forEach(existing, (split) =>
+          evaluated(split, step, splits[split]!.rows, split === last ? kept : undefined)
+        )
+        const sameRows = first ?? reports.find(({ split }) => split === before?.split)
+        return { reports, sameRows, mistakes: kept === undefined ? [] : yield* kept.read }
+      })
   }
 }

@@ -8,7 +8,7 @@ import { Device } from "../device/device.ts"
 import type { Runner } from "../kinds/index.ts"
 import type { Network } from "../models/index.ts"
 import { fromConfig } from "../optimizers/index.ts"
-import { calibrationOfPlan, injectPlan, type ResolvedPlan } from "../plan/index.ts"
+import { calibrationOfPlan, evaluationsOf, injectPlan, type ResolvedPlan } from "../plan/index.ts"
 import {
   calibrating,
   type DiagnosticsReport,
@@ -69,9 +69,10 @@ export const openPlanSession = (runner: Runner, adapted: Adapted<Network>, resol
 }
 
 /** Steps from `next` on, after the last of which an evaluation, a checkpoint or the end may come: they need the state right then. */
-const stepsUntilDue = ({ plan: { training, output }, steps }: ResolvedPlan, next: number): number => {
+const stepsUntilDue = ({ plan, data, steps }: ResolvedPlan, next: number): number => {
   const until = (every: number) => every - ((next - 1) % every)
-  return Math.min(until(training.evaluateEvery ?? steps), until(output.checkpointEvery), steps - next + 1)
+  const { every } = evaluationsOf(plan, data.splits, steps)
+  return Math.min(until(Math.min(every, steps)), until(plan.output.checkpointEvery), steps - next + 1)
 }
 
 /** The steps that are left of a plan. `record`: see `StepsOptions`; what it is given came off a sound device. */

@@ -62,7 +62,7 @@ export const trainInMemory = (resolved: ResolvedPlan, { directory = "adapter" }:
     const before = yield* evaluator.before
     yield* stepsOfPlan(kind, session, resolved, record).pipe(Stream.runForEach(taken))
     device.label("the last evaluation")
-    const { reports } = yield* evaluator.after
+    const { reports } = yield* evaluator.after(before, session.step)
     yield* kind.save(adapted, resolved, directory)
     yield* device.sync
     const trained: TrainedInMemory = { adapted, steps, diagnostics, before, after: reports }

@@ -7,6 +7,8 @@
  * suggestion says where it goes beyond them.
  */
 
+import { ON_THE_WAY } from "../plan/index.ts"
+
 export interface Finding {
   /** what was seen, as a sentence without its full stop */
   readonly says: string
@@ -61,10 +63,8 @@ export const MOST_PASSES_OF_ANSWERS = 3
 /** Nothing longer was measured: a first run need not be. */
 export const MOST_ROWS_SEEN = 20_000
 
-/** Rows of an evaluation that is not the last: of labels, √(0.25/400) = 2.5 points of standard error at most. */
-export const evaluatedRows = { labelled: 400, causal: 100 } as const
-/** Steps from which a run is evaluated on its way, four times. */
-export const LONG = 400
+/** Rows of an evaluation that is not the last: of labels, √(0.25/256) = 3.1 points of standard error at most. */
+export const evaluatedRows = { labelled: ON_THE_WAY, causal: 100 } as const
 
 export interface Speed {
   /** of LoRA-Pro on two cores of an AMD EPYC, wasm */

@@ -1,6 +1,7 @@
 /** Rules that every kind of data shares. The numbers are in `findings.ts`. */
+import { ON_THE_WAY } from "../plan/index.ts"
 import { type Choice, count, measured } from "./choice.ts"
-import { type Finding, findings, LONG, rank as measuredRank, type Speed, scale } from "./findings.ts"
+import { type Finding, findings, rank as measuredRank, type Speed, scale } from "./findings.ts"
 
 /** r and α; `narrowest`: the smallest side of an adapted weight, since no rank is larger. */
 export const ranks = (narrowest: number, finding: Finding, wanted: number = measuredRank): ReadonlyArray<Choice> => {
@@ -69,24 +70,17 @@ export interface Evaluated {
   readonly test: number | null
 }
 
-/** When a run of `steps` is evaluated on its way, and on how many rows. `few`: rows that suffice, and why. */
+/** On how many rows a run of `steps` is evaluated on its way, where fewer do than it looks at by itself. `few`: how many, and why. */
 export const evaluation = (
   { validation, test }: Evaluated,
   steps: number,
   few: { readonly rows: number; readonly why: string }
 ): ReadonlyArray<Choice> => {
   const largest = Math.max(validation ?? 0, test ?? 0)
-  const some: Choice = {
-    path: "training.evaluateRows",
-    value: few.rows,
-    reason: `of up to ${count(largest)}: ${few.why}; the last one takes all rows`
-  }
-  const often: Choice = {
-    path: "training.evaluateEvery",
-    value: Math.ceil(steps / 4),
-    reason: `four times in ${count(steps)} steps, so that a run that has stopped getting better shows it; the best checkpoint is kept`
-  }
-  return [...(largest > few.rows ? [some] : []), ...(steps >= LONG && validation !== null ? [often] : [])]
+  if (few.rows >= ON_THE_WAY || largest <= few.rows) return []
+  const when = validation === null ? "before training" : `before training and on the way of ${count(steps)} steps`
+  const reason = `of up to ${count(largest)}, ${when}: ${few.why}; the last one takes all rows`
+  return [{ path: "training.evaluateRows", value: few.rows, reason }]
 }
 
 /** Rows that suffice for an accuracy on the way. */

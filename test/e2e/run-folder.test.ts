@@ -59,6 +59,8 @@ describe("the run folder", () => {
       [0, "test", 5],
       [2, "validation", 5],
       [4, "validation", 5],
+      // the rows of before, so that what was gained is told on the same
+      [STEPS, "test", 5],
       [STEPS, "validation", 6],
       [STEPS, "test", 9]
     ])
@@ -75,6 +77,7 @@ describe("the run folder", () => {
       // rank 4 at 2 × (4 square layers of 48 and two of 48 × 96), and 3 classes of 48 with a bias
       trainable: { factors: 2 * 4 * (4 * 96 + 2 * 144), dense: 3 * 49 },
       before: { split: "test", step: 0, rows: 5 },
+      after: { split: "test", step: STEPS, rows: 5 },
       validation: { split: "validation", step: STEPS, rows: 6 },
       test: { split: "test", step: STEPS, rows: 9 },
       base: { path: "minilm" }

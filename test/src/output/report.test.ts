@@ -108,7 +108,7 @@ describe("the numbers of the run", () => {
     expect(text).toContain(`Accuracy on test ${percent(run.test.accuracy)} (9 rows), loss ${run.test.loss.toFixed(3)}`)
     expect(text).toContain(run.trainable.total.toLocaleString("en"))
     const evaluations = jsonObjects(w.read("runs/plain/metrics.jsonl")).filter(({ kind }) => kind === "evaluation")
-    expect(evaluations).toHaveLength(5)
+    expect(evaluations).toHaveLength(6)
     for (const { loss, accuracy } of evaluations) {
       expect(text).toContain((loss as number).toFixed(4))
       expect(text).toContain(percent(accuracy))

@@ -40,8 +40,7 @@ describe("rules", () => {
       "optimizer.schedule.kind": "linear",
       "optimizer.schedule.warmup": 0.1,
       "training.steps": 200,
-      "training.batchSize": 32,
-      "training.evaluateRows": 400
+      "training.batchSize": 32
     })
   })
 
