@@ -1,5 +1,6 @@
 /**
- * Builds the npm package into `dist/`: JavaScript and declarations, without the embedded model and data (`npm publish dist`).
+ * Builds the npm package into `dist/`: JavaScript and declarations, and the embedded model and data, with which `new` and `train` begin
+ * (`npm publish dist`).
  *
  * The repository itself runs from its TypeScript sources; this is for everyone else's node_modules.
  */
@@ -21,7 +22,9 @@ const copied = [
   "CHANGELOG.md",
   "schemas/run-plan.schema.json",
   "schemas/adaptation-plan.schema.json",
-  ...globSync("src/**/*.{cjs,wasm,so,dylib,dll}", { cwd: root })
+  ...globSync("src/**/*.{cjs,wasm,so,dylib,dll}", { cwd: root }),
+  ...globSync("examples/{models/minilm,data/movies}/*", { cwd: root }),
+  "examples/plans/movies-lora-pro-full.json"
 ]
 for (const file of copied) {
   mkdirSync(dirname(join(dist, file)), { recursive: true })

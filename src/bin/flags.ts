@@ -83,16 +83,8 @@ const columnFlags = Object.fromEntries(
 const separatorNames = ["comma", "semicolon", "tab", "pipe"] as const satisfies ReadonlyArray<Separator>
 const encodings = ["utf-8", "latin1"] as const satisfies ReadonlyArray<Encoding>
 
-export const suggestFlags = {
-  plan: Argument.String("plan").pipe(
-    Argument.withDescription("Plan whose model and data are taken; its other values are suggested anew"),
-    Argument.optional
-  ),
-  model: optionalText(
-    "model",
-    "base model, instead of a plan: a folder, a .gguf file, hf:owner/name, or the model.json of a tf.LayersModel"
-  ),
-  data: optionalText("data", "training rows, with --model; what they are is read off the first of them"),
+/** What is said of rows beside the file of those to train on. */
+const rowFlags = {
   validation: optionalText("validation", "rows to evaluate during training (default: a share of --data is held out)"),
   test: optionalText("test", "rows to evaluate at the end"),
   ...columnFlags,
@@ -105,7 +97,20 @@ export const suggestFlags = {
   encoding: Flag.Literals("encoding", encodings).pipe(
     Flag.withDescription("how text files are encoded that are not UTF-8 and have no byte order mark"),
     Flag.optional
+  )
+}
+
+export const suggestFlags = {
+  plan: Argument.String("plan").pipe(
+    Argument.withDescription("Plan whose model and data are taken; its other values are suggested anew"),
+    Argument.optional
   ),
+  model: optionalText(
+    "model",
+    "base model, instead of a plan: a folder, a .gguf file, hf:owner/name, or the model.json of a tf.LayersModel"
+  ),
+  data: optionalText("data", "training rows, with --model; what they are is read off the first of them"),
+  ...rowFlags,
   memory: count("memory").pipe(
     Flag.withMetavar("MB"),
     Flag.withDescription("memory that a run may take (default: what is free on this machine)"),
@@ -114,6 +119,24 @@ export const suggestFlags = {
   out: optionalText("out", "plan file to write, which must not exist (default: the plan goes to stdout)"),
   device,
   json
+}
+
+export const newFlags = {
+  name: Argument.String("name").pipe(
+    Argument.withDescription("Name of the project and its folder, which must not exist"),
+    Argument.withDefault("my-model")
+  ),
+  data: optionalText("data", "training rows, which are copied into it (default: movie sentences)"),
+  runtime: Flag.Literals("runtime", ["bun", "deno", "node"]).pipe(
+    Flag.withDescription("what it is for (default: what this runs in)"),
+    Flag.optional
+  ),
+  model: optionalText(
+    "model",
+    "base model: a folder, a .gguf file, hf:owner/name, or the model.json of a tf.LayersModel (default: the package's small encoder)"
+  ),
+  ...rowFlags,
+  device
 }
 
 const maxTokens = count("max-tokens").pipe(Flag.withDescription("tokens of a text at most"), Flag.withDefault(128))

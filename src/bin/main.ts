@@ -25,6 +25,12 @@ const command = <const Config extends Command.Command.Config, E extends { readon
 const commandsWith = (methods: string) =>
   [
     command(
+      "new",
+      "Make a project with a plan for your rows, or the package's own, which trains at once",
+      Flags.newFlags,
+      async () => (await import("./new.ts")).newProject
+    ),
+    command(
       "train",
       "Train a plan and write the run folder",
       Flags.trainFlags,

@@ -20,7 +20,7 @@ type Named = (typeof names)[number]
 type Source = Pick<Given<typeof suggestFlags>, Named | "plan">
 
 /** The plan that model and data are taken from. */
-const readGiven = (given: Source) =>
+export const readGiven = (given: Source) =>
   Effect.gen(function* () {
     const flagged = names.filter((name) => Option.isSome(given[name]))
     const list = flagged.map((name) => `--${flagOf(name)}`).join(", ")

@@ -13,21 +13,14 @@ import { type ResolvedPlan, readPlan } from "../plan/index.ts"
 import { Progress } from "../run/index.ts"
 import { train as trained } from "../train.ts"
 import { scoreOf, scoresText, written } from "../training/index.ts"
+import { embedded } from "./embedded.ts"
 import type { Given, trainFlags } from "./flags.ts"
 import { print, printJson, screen } from "./output.ts"
 import { terminalListener } from "./terminal.ts"
 import { userError } from "./user-error.ts"
 
-/** The embedded default, for a clone of the repository. */
-const defaultPlan = Effect.gen(function* () {
-  const fs = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
-  const file = path.join(import.meta.dirname, "..", "..", "examples", "plans", "movies-lora-pro-full.json")
-  if (yield* fs.exists(file).pipe(Effect.orElseSucceed(() => false))) return path.relative(process.cwd(), file)
-  return yield* userError(
-    "train needs a plan here: the embedded model and data come with the repository only; see examples/plans/movies-lora-pro-full.json there for a plan to start from"
-  )
-})
+/** The embedded default. */
+const defaultPlan = Effect.map(Path.Path, (path) => path.relative(process.cwd(), embedded.plan))
 
 const resumeAlone = userError(
   "--resume RUN goes on with that folder and its own plan.json; give neither a plan nor --out with it"

@@ -1,7 +1,7 @@
-/** The npm package as its users get it: built, installed beside its peers, imported by every entry, without the embedded data. */
+/** The npm package as its users get it: built, installed beside its peers, imported by every entry, with the embedded model and data. */
 import { beforeAll, expect, test } from "bun:test"
 import { spawnSync } from "node:child_process"
-import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { tooOldNode } from "../../src/bin/main.ts"
 import { emptyProject, installInto, manifestOf, repository } from "./consumer.ts"
@@ -27,14 +27,27 @@ test("every entry has its JavaScript and its declarations, and loads", () => {
   }
 }, 60_000)
 
-test("carries neither the embedded model nor the sources' tests; train without a plan says so in one message", () => {
-  expect(existsSync(join(installed, "examples"))).toBe(false)
+/** Of the packed file: the embedded model is nearly all of it, and every installation downloads it. */
+const MOST_BYTES = 35_000_000
+
+test("carries what new and train begin with, and not the sources' tests", () => {
+  expect(statSync(join(consumer, "tfjs-lora-pro.tgz")).size).toBeLessThan(MOST_BYTES)
+  const { embedded } = require(
+    join(installed, "src", "bin", "embedded.js")
+  ) as typeof import("../../src/bin/embedded.ts")
+  for (const file of [embedded.plan, join(embedded.model, "model.safetensors"), ...Object.values(embedded.data)])
+    expect(file.startsWith(installed) && existsSync(file)).toBe(true)
   expect(existsSync(join(installed, "test"))).toBe(false)
+})
+
+test("train without a plan takes the embedded one", () => {
   const bin = join(installed, manifest().bin["tfjs-lora-pro"])
-  const { status, stderr } = spawnSync(process.execPath, [bin, "train"], { cwd: consumer, encoding: "utf8" })
+  const args = [bin, "train", "--set", "training.steps=1", "--set", "data.test=data/none.jsonl"]
+  const { status, stderr } = spawnSync(process.execPath, args, { cwd: consumer, encoding: "utf8" })
   expect(status).toBe(1)
-  expect(stderr).toContain("train needs a plan here")
-  expect(stderr).not.toContain("    at ")
+  // all else of that plan is there
+  expect(stderr).toContain("none.jsonl")
+  expect(stderr).not.toContain("minilm")
 })
 
 test("the command is for Node, which npm's users have, and says which one it needs", () => {

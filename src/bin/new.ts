@@ -1,0 +1,113 @@
+/** `new [NAME]`: a small project with a plan, its rows and the runtime's own files, which trains at once. */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import { shownArgument } from "../boundary/index.ts"
+import { fileError, inNewFolder } from "../files/index.ts"
+import { kindOf } from "../kinds/index.ts"
+import { suggest as suggested } from "../suggest/index.ts"
+import { embedded } from "./embedded.ts"
+import type { Given, newFlags } from "./flags.ts"
+import { commandsOf, installed, problemOfName, projectFiles, runtimeHere } from "./new-project.ts"
+import { print, printBeside } from "./output.ts"
+import { readGiven } from "./suggest.ts"
+import { userError } from "./user-error.ts"
+
+const splits = ["train", "validation", "test"] as const
+type Split = (typeof splits)[number]
+
+/** Bytes: a larger file stays where it is. */
+const MOST_COPIED = 100_000_000
+
+/** `reviews.csv` → `data/train.csv` */
+const placeOf = (split: Split, file: string): string =>
+  `data/${split}${/(\.[a-z]+(?:\.gz)?)$/i.exec(file)?.[1]?.toLowerCase() ?? ""}`
+
+/** Flags that are left out name what the package has with it. */
+const withEmbedded = <Flags extends Pick<Given<typeof newFlags>, "model" | "data" | "validation" | "test">>(
+  flags: Flags
+): Flags => ({
+  ...flags,
+  model: Option.orElse(flags.model, () => Option.some(embedded.model)),
+  ...(Option.isSome(flags.data)
+    ? {}
+    : {
+        data: Option.some(embedded.data.train),
+        validation: Option.some(embedded.data.validation),
+        test: Option.some(embedded.data.test)
+      })
+})
+
+const ofOwnModel =
+  "(the package's own model learns texts with labels; for conversations, prompts or other rows name another, such as --model hf:owner/name)"
+
+/** The user's files of the splits, of those that are files. */
+const filesOf = ({ data, validation, test }: Pick<Given<typeof newFlags>, "data" | "validation" | "test">) => {
+  const given = { train: data, validation, test }
+  return splits.flatMap((split) => (Option.isSome(given[split]) ? [[split, given[split].value] as const] : []))
+}
+
+export const newProject = ({ name, runtime: wanted, device, ...flags }: Given<typeof newFlags>) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const problem = problemOfName(name)
+    if (problem !== undefined) return yield* userError(`found the name ${shownArgument(name)}: ${problem}`)
+    if (yield* fs.exists(name).pipe(Effect.mapError(fileError("read", name))))
+      return yield* userError(`${name} exists already and is left as it is; give another name`)
+    if (Option.isNone(flags.data) && Option.isSome(Option.orElse(flags.validation, () => flags.test)))
+      return yield* userError("found rows to evaluate on and none to train on; give these with --data FILE")
+    const runtime = Option.getOrElse(wanted, runtimeHere)
+    const given = withEmbedded(flags)
+    const { kind, plan, suggestion } = yield* Effect.gen(function* () {
+      const plan = yield* readGiven({ ...given, plan: Option.none() })
+      const kind = yield* kindOf(plan)
+      return { kind, plan, suggestion: yield* suggested(kind, plan, path.resolve(name), { device }) }
+    }).pipe(
+      Effect.mapError((error) => (Option.isNone(flags.model) ? userError(`${error.message}\n${ofOwnModel}`) : error))
+    )
+    const sizes = yield* Effect.forEach(filesOf(given), ([split, file]) =>
+      Effect.map(fs.stat(file).pipe(Effect.mapError(fileError("read", file))), ({ size }) => ({ split, file, size }))
+    )
+    const copied = sizes.filter(({ size }) => Number(size) <= MOST_COPIED)
+    const { model, data } = suggestion.plan
+    const own = Option.isNone(flags.model)
+    const written = {
+      $schema: `./${installed}/schemas/run-plan.schema.json`,
+      ...suggestion.plan,
+      model: own ? { ...model, source: `${installed}/examples/models/minilm` } : model,
+      data: { ...data, ...Object.fromEntries(copied.map(({ split, file }) => [split, placeOf(split, file)])) }
+    }
+    const project = {
+      name,
+      runtime,
+      next: kind.next(plan, `runs/${name}-1`),
+      model: own ? "The package's small encoder (a trimmed all-MiniLM-L6-v2)" : `\`${model.source}\``,
+      data: Option.match(flags.data, {
+        onNone: () => "movie sentences (an extract of VADER's data, MIT, C.J. Hutto)",
+        onSome: (file) => `\`${path.basename(file)}\``
+      })
+    }
+    yield* inNewFolder(name, (folder) =>
+      Effect.gen(function* () {
+        const files = { ...projectFiles(project), "plan.json": `${JSON.stringify(written, null, 2)}\n` }
+        for (const [file, content] of Object.entries(files)) yield* fs.writeFileString(path.join(folder, file), content)
+        yield* fs.makeDirectory(path.join(folder, "data"))
+        for (const { split, file } of copied) yield* fs.copyFile(file, path.join(folder, placeOf(split, file)))
+      }).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(fileError("write", name)(error))))
+    )
+    yield* Effect.forEach(suggestion.warnings, (warning) => printBeside(`warning: ${warning}`))
+    for (const { file } of sizes.filter((one) => !copied.includes(one)))
+      yield* printBeside(`note: ${file} is large and stays where it is; plan.json names it there`)
+    const { install, run } = commandsOf(runtime)
+    yield* print(
+      [
+        `${name}/ is ready: plan.json, data/, and README.md with the commands.`,
+        "",
+        `  cd ${name}`,
+        ...(install === null ? [] : [`  ${install}`]),
+        `  ${run} train`
+      ].join("\n")
+    )
+  }).pipe(Effect.scoped)
