@@ -93,7 +93,7 @@ export const OutputSection = Schema.Struct({
   keepCheckpoints: Schema.optionalKey(
     count(
       1,
-      "Newest checkpoints that are kept, in a finished run too; the one with the best evaluation is kept besides. Absent: two while it trains."
+      "Newest checkpoints that are kept, in a finished run too; the one with the best evaluation is kept besides. Absent: two while it trains, none when it is finished."
     )
   )
 }).annotate({ title: "Output", description: "Where the run folder is, and how often the run is saved." })

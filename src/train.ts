@@ -18,10 +18,13 @@ import {
   type FoundRun,
   findRun,
   finishRun,
+  isAsReported,
   openCheckpoints,
   openRun,
   type Run,
+  type RunFolder,
   type RunReport,
+  removeCheckpoints,
   restoreCheckpoint
 } from "./output/index.ts"
 import { injectToRestore, type ResolvedPlan } from "./plan/index.ts"
@@ -35,7 +38,7 @@ import {
   savedOnFailure,
   stepsOfPlan
 } from "./run/index.ts"
-import type { DiagnosticsReport, Session, StepReport } from "./training/index.ts"
+import { type DiagnosticsReport, type Session, type StepReport, storedState } from "./training/index.ts"
 
 export interface TrainOptions {
   /** the run folder, which must not exist; absent: a fresh `runs/<plan name>-<n>` */
@@ -64,15 +67,20 @@ export const train = (resolved: ResolvedPlan, { directory, resume }: TrainOption
 
 const notice = (message: string) => Effect.flatMap(Progress, (tell) => tell({ kind: "notice", message }))
 
-/** Nothing is computed again; a page that could not be written then is written now. */
+/** Nothing is computed again; what could not be done then is done now: the page is written, and checkpoints go. */
 const alreadyFinished = (kind: LoadedKind, found: FoundRun, resolved: ResolvedPlan, report: RunReport) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     yield* notice(`${found.directory} is finished: all ${report.steps} steps are trained, and nothing is done again`)
     if (!(yield* fs.exists(found.page).pipe(Effect.orElseSucceed(() => true))))
       yield* presentRun(kind, found, resolved, report)
+    if (yield* isAsReported(found, report)) yield* clearCheckpoints(found, resolved)
     return report
   })
+
+/** What is finished goes on from nowhere: its checkpoints go, unless the plan asks for them. */
+const clearCheckpoints = (run: RunFolder, { plan: { output } }: ResolvedPlan) =>
+  output.keepCheckpoints === undefined ? removeCheckpoints(run) : Effect.void
 
 /** A session at the step that the run has reached. */
 const sessionOf = (kind: LoadedKind, adapted: Adapted<Network>, resolved: ResolvedPlan, { checkpoint }: Run) =>
@@ -138,7 +146,12 @@ const trainRun = (kind: LoadedKind, session: Session<Network>, resolved: Resolve
       )
       yield* checkpoints.save
       const after = yield* evaluator.after(before, session.step)
-      return yield* finish(kind, adapted, resolved, run, { reports: done, before, after })
+      return yield* finish(kind, adapted, resolved, run, {
+        reports: done,
+        before,
+        after,
+        stateBytes: stateBytesOf(session)
+      })
     }).pipe(
       ofDevice,
       savedOnFailure(session, checkpoints, run, () => recorded)
@@ -148,7 +161,11 @@ const trainRun = (kind: LoadedKind, session: Session<Network>, resolved: Resolve
 /** What of a step is needed at the end. */
 const brief = ({ loss, milliseconds }: StepReport) => ({ loss, milliseconds })
 
-type Results = Pick<Parameters<typeof finishRun>[2], "reports" | "before" | "after">
+/** Bytes of the optimizer's tensors. */
+const stateBytesOf = ({ optimizerState }: Session<Network>) =>
+  storedState(optimizerState).tensors.reduce((sum, { size }) => sum + size * Float32Array.BYTES_PER_ELEMENT, 0)
+
+type Results = Pick<Parameters<typeof finishRun>[2], "reports" | "before" | "after" | "stateBytes">
 
 /** Writes the results. There is no run.json while there may be a part of them: it is what vouches for the rest. */
 const finish = (kind: LoadedKind, adapted: Adapted<Network>, resolved: ResolvedPlan, run: Run, results: Results) =>
@@ -164,5 +181,6 @@ const finish = (kind: LoadedKind, adapted: Adapted<Network>, resolved: ResolvedP
       peakBytes: device.peakBytes()
     })
     yield* presentRun(kind, run, resolved, report)
+    yield* clearCheckpoints(run, resolved)
     return report
   })

@@ -15,7 +15,6 @@ import { type FileError, statRegular, writeJson } from "../files/index.ts"
 import { kindOf } from "../kinds/index.ts"
 import { Inputs, lockRun, runFolder } from "../output/index.ts"
 import { planFromValue, relocate } from "../plan/index.ts"
-import { readHeader } from "../safetensors/index.ts"
 import { type Metrics, scoreOf } from "../training/index.ts"
 import { type Ended, type Program, runOwn } from "./own-process.ts"
 import type { Discrepancy, Score, Study, Trial, TrialResult } from "./study.ts"
@@ -185,6 +184,7 @@ const Report = Schema.Struct({
   seconds: Schema.Finite,
   peakBytes: Schema.Finite,
   trainable: Schema.Struct({ total: Schema.Int }),
+  stateBytes: Schema.optionalKey(Schema.Int),
   steps: Schema.Int,
   device: Schema.Record(Schema.String, Schema.Unknown),
   inputs: Schema.optionalKey(Inputs)
@@ -197,7 +197,7 @@ export type Report = typeof Report.Type
 const doneResult = (metrics: Metrics, trial: Trial, directory: string, name: string, report: Report) =>
   Effect.gen(function* () {
     const folder = yield* runFolder(directory)
-    const { trainable, inputs: _, ...numbers } = report
+    const { trainable, inputs: _, stateBytes = null, ...numbers } = report
     const discrepancy = yield* discrepancyIn(folder.metrics)
     const result: TrialResult = {
       trial,
@@ -207,7 +207,7 @@ const doneResult = (metrics: Metrics, trial: Trial, directory: string, name: str
       validation: scoresIn(report.validation, metrics),
       test: scoresIn(report.test, metrics),
       trainable: trainable.total,
-      stateBytes: yield* stateBytesIn(folder.checkpoints),
+      stateBytes,
       ...(discrepancy === undefined ? {} : { discrepancy })
     }
     return result
@@ -235,21 +235,6 @@ export const failedResult = (trial: Trial, name: string, reason: string): TrialR
   steps: null,
   device: null
 })
-
-/** Bytes of the optimizer's tensors in the newest checkpoint, which a run writes at its last step; null where there is none. */
-const stateBytesIn = (folder: string) =>
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const path = yield* Path.Path
-    const newest = (yield* fs.readDirectory(folder))
-      .filter((name) => /^step-\d+$/.test(name))
-      .sort()
-      .at(-1)
-    if (newest === undefined) return null
-    const { tensors } = yield* readHeader(path.join(folder, newest, "state.safetensors"))
-    const state = [...tensors.values()].filter(({ name }) => name.startsWith("optimizer."))
-    return state.reduce((sum, { begin, end }) => sum + end - begin, 0)
-  }).pipe(Effect.orElseSucceed(() => null))
 
 const Near = Schema.Struct({ discrepancy: Schema.NullOr(Schema.Finite) })
 const Probe = Schema.Struct({

@@ -10,13 +10,14 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import type { DeviceError } from "../device/index.ts"
-import { type FileError, hostname, isGone } from "../files/index.ts"
+import { type FileError, hostname, isGone, refuseLink, temporaryName } from "../files/index.ts"
 import type { Network } from "../models/index.ts"
 import type { DeviceReadError } from "../tensors/index.ts"
 import type { Session } from "../training/index.ts"
 import { type Best, readCheckpoint, type StoredCheckpoint, stepOf } from "./checkpoint-read.ts"
 import { flush, releaseSnapshot, type Snapshot, takeSnapshot, writeCheckpoint } from "./checkpoint-write.ts"
 import type { Inputs } from "./inputs.ts"
+import type { RunFolder } from "./run-folder.ts"
 import { versions } from "./versions.ts"
 
 /** Whose checkpoints they are. */
@@ -131,6 +132,36 @@ const prune = (folder: string, keep: number, best: number | undefined) =>
     const old = complete.filter((name) => !kept.has(name) && stepOf(name) !== best)
     for (const name of old) yield* Effect.ignore(fs.remove(path.join(folder, name), { recursive: true }))
   })
+
+/**
+ * Removes the checkpoints of a run that is finished, the oldest first: until the last of them the newest is whole. What is not a run's own
+ * stays. Failing to is no failure.
+ */
+export const removeCheckpoints = ({
+  directory,
+  adapter,
+  checkpoints: folder
+}: Pick<RunFolder, "directory" | "adapter" | "checkpoints">): Effect.Effect<
+  void,
+  never,
+  FileSystem.FileSystem | Path.Path
+> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    if (!(yield* fs.exists(folder))) return
+    yield* refuseLink(folder)
+    // what makes them superfluous survives a loss of power
+    yield* Effect.forEach([adapter, directory], flush)
+    for (const name of (yield* fs.readDirectory(folder)).sort()) {
+      if (!/^step-\d{8,}(\.damaged|\.tmp-\d+)?$/.test(name)) continue
+      // one that is half removed is no checkpoint
+      const aside = temporaryName(path.join(folder, name))
+      yield* fs.rename(path.join(folder, name), aside)
+      yield* fs.remove(aside, { recursive: true })
+    }
+    if ((yield* fs.readDirectory(folder)).length === 0) yield* fs.remove(folder, { recursive: true })
+  }).pipe(Effect.ignore, Effect.uninterruptible)
 
 export interface Found {
   /** the newest checkpoint that is whole */

@@ -3,7 +3,7 @@
 export { FileError } from "../files/index.ts"
 export { AdapterError, peftReader, restoreAdapter, saveAdapter, saveTensors } from "./adapter-folder.ts"
 export { CheckpointError, CheckpointMisfit, restoreCheckpoint } from "./checkpoint-read.ts"
-export { type Checkpoints, openCheckpoints } from "./checkpoints.ts"
+export { type Checkpoints, openCheckpoints, removeCheckpoints } from "./checkpoints.ts"
 export {
   adapterFiles,
   type BaseIdentity,
@@ -48,7 +48,15 @@ export { writeModelCard } from "./model-card.ts"
 export { exportedName, peftConfig } from "./peft/config.ts"
 export { inLlamaCpp } from "./peft/llama-cpp.ts"
 export { ReportError, writeReport } from "./report/index.ts"
-export { continueRun, type FoundRun, findRun, NoCheckpoint, PlanChanged, planDifferences } from "./resume.ts"
+export {
+  continueRun,
+  type FoundRun,
+  findRun,
+  isAsReported,
+  NoCheckpoint,
+  PlanChanged,
+  planDifferences
+} from "./resume.ts"
 export { appendMetrics, type EvaluationReport, finishRun, openRun, planIn, type Run, type RunReport } from "./run.ts"
 export { checkFree, lockRun, type RunFolder, RunFolderExists, RunLocked, runFolder } from "./run-folder.ts"
 export { Versions, versions, versionsNote } from "./versions.ts"

@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { decodeRunPlanResult } from "../../schemas/index.ts"
@@ -22,12 +23,12 @@ import {
   writeJson
 } from "../files/index.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
-import type { StoredCheckpoint } from "./checkpoint-read.ts"
+import type { CheckpointRecord, StoredCheckpoint } from "./checkpoint-read.ts"
 import { clearTemporary, newestCheckpoint, setAside } from "./checkpoints.ts"
-import { decidesTraining, type Inputs, inputDifferences, inputsOf, recordOf } from "./inputs.ts"
+import { adapterFiles, decidesTraining, Inputs, inputDifferences, inputsOf, recordOf } from "./inputs.ts"
 import { appendMetrics, type MetricsRow, planIn, type Run, type RunEnvironment, type RunReport } from "./run.ts"
 import { lockRun, type RunFolder, type RunLocked, runFolder } from "./run-folder.ts"
-import { versionsNote } from "./versions.ts"
+import { Versions, versionsNote } from "./versions.ts"
 
 export class PlanChanged extends Schema.TaggedError<PlanChanged>()("PlanChanged", {
   directory: Schema.String,
@@ -46,7 +47,7 @@ export class NoCheckpoint extends Schema.TaggedError<NoCheckpoint>()("NoCheckpoi
   steps: Schema.Number
 }) {
   override get message() {
-    return `${this.directory} is finished after ${this.steps} steps and has no whole checkpoint to go on from: its results are left as they are; train its plan.json as a new run`
+    return `${this.directory} is finished after ${this.steps} steps and has no whole checkpoint to go on from: its results are left as they are; train its plan.json as a new run, with output.keepCheckpoints for one that can go on after its end`
   }
 }
 
@@ -144,9 +145,10 @@ export const findRun = (
     const found = yield* newestCheckpoint(folder.checkpoints)
     const { checkpoint, damaged } = found
     const written = yield* planIn(resolved, directory)
-    const inputs = yield* inputsOf(resolved, checkpoint?.record.inputs)
-    if (checkpoint !== null) {
-      const { record } = checkpoint
+    const report = yield* reportIn(folder)
+    const record = checkpoint?.record ?? recordIn(report)
+    const inputs = yield* inputsOf(resolved, record?.inputs)
+    if (record !== undefined) {
       const differences = [
         ...planDifferences(inTodaysWords(record.plan), written),
         ...inputDifferences(record.inputs, inputs, decidesTraining),
@@ -158,7 +160,6 @@ export const findRun = (
     const instead = checkpoint === null ? "and there is none before it" : "the one before it is taken"
     yield* Effect.forEach(damaged, ({ message }) => notice(`${message}; ${instead}`))
     yield* setAside(found).pipe(within(guard))
-    const report = yield* reportIn(folder)
     const finished = report?.steps === resolved.steps ? report : null
     if (checkpoint === null && report !== null && finished === null) {
       return yield* new NoCheckpoint({ directory, steps: report.steps })
@@ -187,6 +188,31 @@ const reportIn = (folder: RunFolder): Effect.Effect<RunReport | null, FileError,
     // the paths as the user names them now
     return { ...report, directory: folder.directory, adapter: folder.adapter }
   })
+
+const ReportedRun = Schema.Struct({
+  steps: Schema.Int,
+  plan: Schema.Unknown,
+  inputs: Inputs,
+  versions: Schema.optionalKey(Versions)
+})
+const decodeReported = Schema.decodeUnknownOption(ReportedRun)
+
+/** What was trained, by run.json, where no checkpoint says it. Reports of before do not. */
+const recordIn = (
+  report: RunReport | null
+): Pick<CheckpointRecord, "step" | "plan" | "inputs" | "versions"> | undefined => {
+  const decoded = Option.getOrUndefined(decodeReported(report))
+  if (decoded === undefined) return undefined
+  const { steps: step, ...rest } = decoded
+  return { step, ...rest }
+}
+
+/** Whether the adapter is the one that run.json vouches for. */
+export const isAsReported = ({ adapter }: RunFolder, { outputs }: RunReport) =>
+  adapterFiles(adapter).pipe(
+    Effect.map((files) => JSON.stringify(recordOf(files)) === JSON.stringify(outputs)),
+    Effect.orElseSucceed(() => false)
+  )
 
 /** Makes a found run ready: writes the plan again and cuts the metrics to the checkpoint's step. */
 export const continueRun = (

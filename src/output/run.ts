@@ -78,6 +78,8 @@ export interface RunReport {
   readonly device: DeviceReport
   readonly versions: Versions
   readonly trainable: ResolvedPlan["trainable"]
+  /** of the optimizer's tensors after the last step; records of before do not have it */
+  readonly stateBytes?: number
   readonly steps: number
   /** of training alone: the steps, without evaluations */
   readonly seconds: number
@@ -109,6 +111,7 @@ export interface Outcome {
   readonly labels: ReadonlyArray<string>
   readonly device: DeviceReport
   readonly peakBytes: number
+  readonly stateBytes: number
   readonly reports: ReadonlyArray<Pick<StepReport, "loss" | "milliseconds">>
   readonly before: EvaluationReport | undefined
   readonly after: {
@@ -123,7 +126,7 @@ export interface Outcome {
 export const finishRun = (
   run: Run,
   resolved: ResolvedPlan,
-  { labels, device, peakBytes, reports, before, after }: Outcome
+  { labels, device, peakBytes, stateBytes, reports, before, after }: Outcome
 ): Effect.Effect<RunReport, FileError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const of = (split: EvaluationReport["split"]) => after.reports.find((report) => report.split === split) ?? null
@@ -136,6 +139,7 @@ export const finishRun = (
       device,
       versions: versions(),
       trainable: resolved.trainable,
+      stateBytes,
       steps: resolved.steps,
       seconds: reports.reduce((sum, { milliseconds }) => sum + milliseconds / 1000, 0),
       trainLoss: last.reduce((sum, { loss }) => sum + loss / last.length, 0),

@@ -75,7 +75,7 @@ const plan = (sections: Record<string, unknown> = {}): Plan => ({
   adapter: { method: "lora", rank: 2, alpha: 4 },
   optimizer: { kind: "lora-pro", learningRate: 2e-2 },
   training: { steps: 8, batchSize: 5, accumulate: 2, evaluateEvery: 3 },
-  output: { checkpointEvery: 2 },
+  output: { checkpointEvery: 2, keepCheckpoints: 2 },
   ...sections
 })
 

@@ -14,7 +14,7 @@ const w = workspace()
 beforeAll(async () => {
   decoder(w, "llama-tied", "model")
   writeRows(w)
-  const output = { checkpointEvery: 1 }
+  const output = { checkpointEvery: 1, keepCheckpoints: 2 }
   const training = { steps: 2, batchSize: 4 }
   w.write("chat.json", tinyPlan("model", { data: causalData("chat"), training, output }))
   await succeed(w.cli(["train", "chat.json", "--out", "run", ...onWasm]))

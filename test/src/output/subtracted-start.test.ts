@@ -29,7 +29,8 @@ const folderOf = (name: string) => name.replaceAll(/\W+/g, "-")
 
 beforeAll(async () => {
   w.model("bert")
-  for (const [name, sections] of Object.entries(runs)) await trainTiny(w, folderOf(name), "bert", sections)
+  for (const [name, sections] of Object.entries(runs))
+    await trainTiny(w, folderOf(name), "bert", { ...sections, output: { keepCheckpoints: 1 } })
 })
 
 const values = (tensors: ReturnType<typeof tensorsOf>) =>
