@@ -45,6 +45,7 @@ export {
 export { planKinds } from "./kinds/index.ts"
 export { LabelLoss } from "./kinds/labels.ts"
 export type { AnyPlan } from "./kinds/plan.ts"
+export { PreferenceData, PreferenceLoss, PreferencePlan, preferenceColumns } from "./kinds/preference.ts"
 export * from "./optimizer.ts"
 export type { PlanProblem } from "./problems.ts"
 export { closest, problemsOf, showValue } from "./problems.ts"

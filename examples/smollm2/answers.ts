@@ -8,7 +8,6 @@
 import { parseArgs } from "node:util"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import { openCausal } from "../../src/data/causal/index.ts"
 import { Device } from "../../src/device/index.ts"
 import { platform } from "../../src/platform.ts"
 import { type Answer, generatedScores, loadCausalRun } from "../../src/trained/index.ts"
@@ -36,8 +35,8 @@ const questionOf = ({ content }: Answer): string =>
   content.kind === "chat" ? (content.messages[0]?.content ?? "") : ""
 
 const program = Effect.gen(function* () {
-  const { plan, adapted } = yield* loadCausalRun(positionals[0] ?? "runs/json-answers")
-  const { splits } = yield* openCausal(plan.data, plan.seed, adapted.model.tokenizer)
+  const { plan, adapted, generation } = yield* loadCausalRun(positionals[0] ?? "runs/json-answers")
+  const splits = yield* generation.splits({ adapted }, plan)
   const split = (values.split === "validation" ? splits.validation : splits.test) ?? splits.train
   const ask = (base: boolean) => generatedScores(adapted, split, { base, rows: Number(values.rows), maxNewTokens: 48 })
   const before = yield* ask(true)

@@ -3,13 +3,20 @@ import { arraysPlans } from "./arrays.ts"
 import { causalPlans } from "./causal.ts"
 import { classificationPlans } from "./classification.ts"
 import { rulesOf } from "./plan.ts"
+import { preferencePlans } from "./preference.ts"
 
 /** The plans of every kind by `data.format`. */
 export const planKinds = {
   ...classificationPlans.formats,
   ...arraysPlans.formats,
-  ...causalPlans.formats
+  ...causalPlans.formats,
+  ...preferencePlans.formats
 }
 
 /** Rules about plans of one kind. */
-export const kindRules = [...rulesOf(classificationPlans), ...rulesOf(arraysPlans), ...rulesOf(causalPlans)]
+export const kindRules = [
+  ...rulesOf(classificationPlans),
+  ...rulesOf(arraysPlans),
+  ...rulesOf(causalPlans),
+  ...rulesOf(preferencePlans)
+]

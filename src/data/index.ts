@@ -33,6 +33,7 @@ export {
   type TextFields,
   type TokenizedText
 } from "./source.ts"
+export { mapSplits } from "./splits.ts"
 export {
   batchesOfRows,
   type EvaluationBatch,

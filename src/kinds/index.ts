@@ -10,12 +10,15 @@ const classification = () => import("./classification/index.ts").then((room) => 
 const arrays = () => import("./arrays/index.ts").then((room) => room.arrays)
 const causal = () => import("./causal/index.ts").then((room) => room.causal)
 
+const preference = () => import("./preference/index.ts").then((room) => room.preference)
+
 const table = {
   classification,
   arrays,
   chat: causal,
   completion: causal,
-  text: causal
+  text: causal,
+  preference
 } satisfies { readonly [F in Format]: () => Promise<RunKind> }
 
 /** The kind of a plan. Its functions take plans and models of that kind alone. */

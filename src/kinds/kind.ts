@@ -12,7 +12,7 @@ import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
-import type { CausalPlan, RunPlan } from "../../schemas/index.ts"
+import type { RunPlan } from "../../schemas/index.ts"
 import type { CausalSplit, RenderedSample } from "../data/causal/index.ts"
 import type { BatchPosition, DataError } from "../data/index.ts"
 import type { Device } from "../device/device.ts"
@@ -146,7 +146,7 @@ export interface Runner<
   /** The model on the device, frozen, for as long as the scope. */
   load(resolved: Loadable<R>): Effect.Effect<M, ModelError, World>
   /** The plan's batches from `start` on, without end. */
-  batches(model: M, resolved: R, start: BatchPosition): Stream.Stream<BatchOf<M>, DataError, Device>
+  batches(model: M, resolved: R, start: BatchPosition): Stream.Stream<BatchOf<M>, DataError | DeviceReadError, Device>
   /** The rows of a trained plan once more, or those of another file with its columns, which are called "train". */
   splits(adapted: Adapted<M>, plan: Plan, file?: string): Effect.Effect<Splits<Source>, DataError | ModelError, World>
   /** Loss and scores on rows of a split, each once. */
@@ -166,7 +166,7 @@ export interface Runner<
   ): Effect.Effect<ReadonlyArray<Prediction>, Reported, Device>
   /** Present where the model writes texts. */
   readonly generation?: {
-    writing(trained: Trained<Plan, M>): Writing & { readonly plan: CausalPlan }
+    writing(trained: Trained<Plan, M>): Writing & { readonly plan: Plan }
     /** The rows of a trained plan, whose prompts can be asked; see `splits`. */
     splits(
       writing: Pick<Writing, "adapted">,

@@ -6,7 +6,9 @@ export const columnDescriptions = {
   input: "column that holds a list of numbers, for a tf.LayersModel",
   messages: "column that holds a conversation",
   prompt: "column that holds a prompt",
-  completion: "column that holds what follows the prompt"
+  completion: "column that holds what follows the prompt",
+  chosen: "column that holds the better of two answers to the prompt",
+  rejected: "column that holds the worse one"
 } as const
 
 export type Column = keyof typeof columnDescriptions

@@ -34,6 +34,7 @@ export const rates = {
   lora: 1e-3,
   head: 5e-3,
   decoder: 5e-4,
+  preference: 5e-5,
   /** of the full form, on a decoder wider than the one that was measured */
   decoderFullWide: 2e-5,
   /** of factors with moments of their own, on such a decoder */
@@ -143,6 +144,7 @@ export const findings = {
     source: `${answers}; ${bench}, "A language model"`
   },
   decoderRate: { says: "5e-4 served SmolLM2-135M, LoRA-Pro as well as LoRA; it was not searched for", source: answers },
+  preferenceRate: { says: "TO BE MEASURED", source: answers },
   decoderSchedule: { says: "that run rose over its first tenth and fell as a cosine", source: answers },
   decoderSteps: {
     says: "96 rows seen, 1.2 passes, taught SmolLM2-135M a form of answer; the paper makes one pass over 52,000 to 100,000 rows",

@@ -165,7 +165,7 @@ const fits = (input: RunPlanInput, kind: Suggesting, resolved: ResolvedPlan, opt
   return total <= limit && weights + trainable + activations <= COMFORTABLE * addressed
 }
 
-const sections = ["model", "data", "adapter", "optimizer", "training"]
+const sections = ["model", "data", "loss", "adapter", "optimizer", "training"]
 
 const inPlanOrder = (choices: ReadonlyArray<Choice>): ReadonlyArray<Choice> =>
   [...choices].sort((a, b) => sections.indexOf(a.path.split(".")[0]!) - sections.indexOf(b.path.split(".")[0]!))

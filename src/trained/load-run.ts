@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type { Adapted } from "../../adapters/index.ts"
-import type { CausalPlan, RunPlan } from "../../schemas/index.ts"
+import type { RunPlan } from "../../schemas/index.ts"
 import { ofDevice } from "../device/index.ts"
 import { isUrl } from "../files/index.ts"
 import { type Asked, type LoadedKind, loadKind, type Runner, type Trained, type Writing } from "../kinds/index.ts"
@@ -76,7 +76,7 @@ const predictWith = (runner: Runner, adapted: Adapted<Network>, plan: RunPlan, a
 
 /** A run whose model writes texts. */
 export interface WritingRun extends Writing {
-  readonly plan: CausalPlan
+  readonly plan: RunPlan
   readonly steps: number
   readonly inputs: Inputs
   readonly generation: NonNullable<Runner["generation"]>

@@ -117,6 +117,39 @@ export const completions = (count: number, offset = 0) =>
 export const texts = (count: number, offset = 0) =>
   range(count, offset).map(({ question, answer }, i) => ({ text: `${question} ${`${answer} `.repeat(1 + (i % 4))}` }))
 
+/** Pairs: what a thing is like, and what it is not. */
+export const preferences = (count: number, offset = 0) =>
+  range(count, offset).map(({ question, answer }, i) => {
+    const prompt = [
+      ...(i % 2 === 0 ? [] : [{ role: "system", content: "be brief ." }]),
+      { role: "user", content: question }
+    ]
+    const wrong = answer.replace(/green|white|black|red|blue|yellow/, (colour) => (colour === "red" ? "blue" : "red"))
+    const said = (content: string) => [...prompt, { role: "assistant", content }]
+    return { chosen: said(answer), rejected: said(wrong) }
+  })
+
+/** A plan of a few small steps over such rows, as causalPlan; `sections` replace whole sections. */
+export const preferencePlan = (source: string, sections: Record<string, unknown> = {}): Plan => ({
+  ...causalPlan(source, "chat"),
+  data: {
+    format: "preference",
+    train: "preference-train.jsonl",
+    validation: "preference-validation.jsonl",
+    test: "preference-test.jsonl",
+    maxLength: MAX_LENGTH
+  },
+  optimizer: { kind: "lora-pro", learningRate: 2e-3 },
+  ...sections
+})
+
+/** Writes train, validation and test rows of pairs. */
+export const writePreferences = (w: Workspace): void => {
+  w.write("preference-train.jsonl", jsonLines(preferences(24)))
+  w.write("preference-validation.jsonl", jsonLines(preferences(7, 3)))
+  w.write("preference-test.jsonl", jsonLines(preferences(9, 5)))
+}
+
 export const formats = { chat: chats, completion: completions, text: texts } as const
 
 /** Tokens that a row has at most. */

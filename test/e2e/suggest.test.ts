@@ -120,8 +120,8 @@ refuses("suggest", w, [
   },
   {
     name: "columns of no known form",
-    args: () => of("llama", w.write("pairs.jsonl", jsonLines([{ chosen: "a", rejected: "b" }]))),
-    says: ["pairs.jsonl: found the columns chosen, rejected", "expected messages or conversations", "--prompt"]
+    args: () => of("llama", w.write("pairs.jsonl", jsonLines([{ left: "a", right: "b" }]))),
+    says: ["pairs.jsonl: found the columns left, right", "expected messages or conversations", "--prompt"]
   },
   {
     name: "a column that is not there",

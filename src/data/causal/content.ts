@@ -60,9 +60,13 @@ const conversationOf = (row: Fields, options: ChatOptions): Conversation | Broke
   if (options.lossOn === "assistant" && !found.some(({ role }) => role === "assistant")) {
     return { broken: "the assistant says nothing in the conversation, so there is nothing to learn" }
   }
-  const { system } = options
-  const instructed = found[0]!.role === "system" || found[0]!.role === "developer"
-  return { messages: system === undefined || instructed ? found : [{ role: "system", content: system }, ...found] }
+  return { messages: instructed(found, options.system) }
+}
+
+/** Messages with a system message before them, unless they have one. */
+export const instructed = (messages: ReadonlyArray<Message>, system: string | undefined): ReadonlyArray<Message> => {
+  const own = messages[0]?.role === "system" || messages[0]?.role === "developer"
+  return system === undefined || own ? messages : [{ role: "system", content: system }, ...messages]
 }
 
 const openaiRoles = ["system", "developer", "user", "assistant", "tool"] as const
@@ -85,11 +89,18 @@ const sharegptRoles: { readonly [from: string]: string | undefined } = {
 
 const listed = (row: Fields, options: ChatOptions): ReadonlyArray<Message> | Broken => {
   const list = listField(row, messagesColumn(options))
-  if (isBroken(list)) return list
+  return isBroken(list) ? list : messagesIn(list, options.mapping === "sharegpt" ? sharegpt : openai)
+}
+
+/** A list's values as messages, all that are none at once. */
+export const messagesIn = (
+  list: ReadonlyArray<unknown>,
+  read: (value: unknown) => Message | Broken = openai
+): ReadonlyArray<Message> | Broken => {
   const messages: Array<Message> = []
   const reasons: Array<string> = []
   list.forEach((value, i) => {
-    const message = options.mapping === "sharegpt" ? sharegpt(value) : openai(value)
+    const message = read(value)
     if (isBroken(message)) reasons.push(`message ${i + 1}: ${message.broken}`)
     else messages.push(message)
   })

@@ -7,12 +7,18 @@
  *
  * Labels are shifted on the whole sequence, labels[t] = ids[t + 1], and cut together with the ids afterwards.
  */
-import type { CausalData } from "../../../schemas/index.ts"
+import type { ChatData, CompletionData, TextData } from "../../../schemas/index.ts"
 import { messageOf } from "../../boundary/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
 import { type Broken, isBroken } from "../columns.ts"
-import { assistantTurns, type ChatTemplate, type Span } from "./chat-template.ts"
+import { assistantTurns, type ChatTemplate, type Span, type Turns } from "./chat-template.ts"
 import { type CausalContent, ignored, type Sequence } from "./row.ts"
+
+/** What of a `data` section says how rows become tokens. */
+export type Encoding =
+  | Pick<ChatData, "format" | "lossOn">
+  | Pick<CompletionData, "format" | "lossOn">
+  | Pick<TextData, "format">
 
 /** A row as a tokenizer sees it: its text and the characters that are learned. */
 export interface Written {
@@ -27,7 +33,7 @@ export interface RowEncoder {
 
 /** `template` is needed for conversations only; the section says what is learned. */
 export const rowEncoder = (
-  section: CausalData,
+  section: Encoding,
   tokenizer: CausalTokenizer,
   template: ChatTemplate | undefined
 ): RowEncoder => {
@@ -38,7 +44,8 @@ export const rowEncoder = (
     if (content.kind === "completion") return completion(content, section)
     if (template === undefined) return { broken: "a conversation needs a chat template" }
     if (section.format !== "chat" || section.lossOn === "assistant") {
-      return assistantTurns(template, content.messages, special)
+      const turns = assistantTurns(template, content.messages, special)
+      return isBroken(turns) ? turns : withoutGiven(template, turns, content)
     }
     const written = template.render(content.messages)
     return isBroken(written) ? written : { text: written.text, spans: [[0, written.text.length]] }
@@ -55,6 +62,18 @@ export const rowEncoder = (
     }
   }
   return { write, encode }
+}
+
+/** The turns that come after the messages of a prompt. */
+const withoutGiven = (
+  template: ChatTemplate,
+  { text, spans }: Turns,
+  { messages, given = 0 }: Extract<CausalContent, { readonly kind: "chat" }>
+): Written | Broken => {
+  const prompt = messages.slice(0, given)
+  if (!template.marked) return { text, spans: spans.slice(prompt.filter(({ role }) => role === "assistant").length) }
+  const written = given === 0 ? { spans: [] } : template.render(prompt)
+  return isBroken(written) ? written : { text, spans: spans.slice(written.spans!.length) }
 }
 
 const notTokenized = (cause: unknown): Broken => ({
@@ -75,7 +94,7 @@ export const tokenized = (
 
 const completion = (
   { prompt, completion: rest }: { readonly prompt: string; readonly completion: string },
-  section: CausalData
+  section: Encoding
 ): Written => {
   const text = prompt + rest
   const all = section.format === "completion" && section.lossOn === "all"

@@ -19,6 +19,12 @@ export {
 } from "./chat-template.ts"
 export { type RowEncoder, rowEncoder, tokenized } from "./encoder.ts"
 export { meanTokens, type RenderedSample, type TokenStatistics } from "./measure.ts"
-export { type CausalSplitDescription, type OpenedCausal, openCausal } from "./open.ts"
+export {
+  type CausalSplitDescription,
+  type OpenedCausal,
+  type OpenedTokens,
+  openCausal,
+  openTokens
+} from "./open.ts"
 export type { CausalContent, CausalExample, CausalRow, Message, Sequence } from "./row.ts"
 export { type CausalSplit, causalSplit } from "./split.ts"

@@ -12,18 +12,20 @@ import { type DataError, dataError, joinDataErrors } from "../data-error.ts"
 import type { Wanted } from "../formats/format.ts"
 import { openRows } from "../formats/index.ts"
 import { type ScannedSource, scanRows } from "../scan.ts"
-import { subset } from "../source.ts"
-import { type BySplit, mapSplits, openSplitFiles, repeatWarnings, rowsOfSplits } from "../splits.ts"
+import { type Located, type RowSource, subset } from "../source.ts"
+import { type BySplit, mapSplits, openSplitFiles, repeatWarnings, rowsOfSplits, type SplitSection } from "../splits.ts"
 import { nothingToLearn } from "./batches.ts"
 import { checkTemplate, refusals, specialTexts } from "./checks.ts"
 import { contentOf } from "./content.ts"
-import { rowEncoder, specialPattern } from "./encoder.ts"
+import { type Encoding, type RowEncoder, rowEncoder, specialPattern } from "./encoder.ts"
 import { measured, type RenderedSample, renderedSample, type TokenStatistics } from "./measure.ts"
 import type { CausalContent, CausalRow } from "./row.ts"
 import { type CausalSplit, causalSplit } from "./split.ts"
 
-export interface OpenedCausal {
-  readonly splits: BySplit<CausalSplit>
+export type OpenedCausal = OpenedTokens<CausalSplit>
+
+export interface OpenedTokens<Split> {
+  readonly splits: BySplit<Split>
   /** what is not wrong but probably not meant, a sentence each */
   readonly warnings: ReadonlyArray<string>
   /** rows and token statistics of every split, for a table */
@@ -44,40 +46,72 @@ export const openCausal = (
   seed: number,
   tokenizer: CausalTokenizer
 ): Effect.Effect<OpenedCausal, DataError, Scope.Scope> =>
+  openTokens<CausalRow, CausalSplit>(section, seed, tokenizer, {
+    encoding: section,
+    columns: columnsOf(section),
+    read: (value) => {
+      const content = contentOf(value, section)
+      return isBroken(content) ? content : { content }
+    },
+    contents: ({ content }) => [content],
+    splitOf: (source, encode) => causalSplit(source, encode, section.format === "text" ? "continue" : "drop the end"),
+    sequences: (split) => split
+  })
+
+/** How the rows of a file become one or more sequences of tokens each. */
+export interface TokenForm<Row extends Located, Split extends RowSource<Row>> {
+  readonly encoding: Encoding
+  readonly columns: NonNullable<Wanted["columns"]>
+  readonly read: (value: unknown) => Omit<Row, "where"> | Broken
+  /** what of a row becomes tokens */
+  readonly contents: (row: Omit<Row, "where">) => ReadonlyArray<CausalContent>
+  readonly splitOf: (source: RowSource<Row>, encode: RowEncoder["encode"]) => Split
+  /** A split's sequences, one a row. */
+  readonly sequences: (split: Split) => CausalSplit
+}
+
+/** The files of a section with its template checked, every row read once, and the lengths of sequences known. */
+export const openTokens = <Row extends Located, Split extends RowSource<Row>>(
+  section: SplitSection & Pick<CausalData, "maxLength">,
+  seed: number,
+  tokenizer: CausalTokenizer,
+  { encoding, columns, read, contents, splitOf, sequences }: TokenForm<Row, Split>
+): Effect.Effect<OpenedTokens<Split>, DataError, Scope.Scope> =>
   Effect.gen(function* () {
-    const { template, warnings: templateWarnings } = yield* templateOf(section, tokenizer)
+    const { template, warnings: templateWarnings } = yield* templateOf(encoding, tokenizer)
     const special = specialTexts(specialPattern(tokenizer))
-    const { encode, write } = rowEncoder(section, tokenizer, template)
+    const { encode, write } = rowEncoder(encoding, tokenizer, template)
     const refusal = refusals(tokenizer.chatTemplate ?? "", write)
-    const files = yield* openSplitFiles(section, (path) =>
-      openCausalRows(path, section, (content, where) => {
+    const check = (row: Omit<Row, "where">, where: string): Broken | undefined => {
+      const refused = contents(row).map((content) => {
         special.check(content, where)
         return content.kind === "chat" ? refusal(content) : undefined
       })
-    )
+      return refused.find((one) => one !== undefined)
+    }
+    const files = yield* openSplitFiles(section, (path) => openTokenRows(path, columns, read, contents, check))
     const rows = yield* rowsOfSplits(section, files, seed)
-    const splits = mapSplits(rows, ({ file, rows }) => {
-      const source = rows === undefined ? file : subset(file, rows, file.where)
-      return causalSplit(source, encode, section.format === "text" ? "continue" : "drop the end")
-    })
-    const descriptions = yield* described(splits, section.maxLength, tokenizer.bosId)
+    const splits = mapSplits(rows, ({ file, rows }) =>
+      splitOf(rows === undefined ? file : subset(file, rows, file.where), encode)
+    )
+    const descriptions = yield* described(splits, sequences, section.maxLength, tokenizer.bosId)
     const warnings = [
       ...templateWarnings,
       ...special.warnings(),
-      ...descriptions.flatMap((one) => cutWarnings(one, section)),
+      ...descriptions.flatMap((one) => cutWarnings(one, section.maxLength, encoding.format === "text")),
       ...repeatWarnings(rows)
     ]
     return {
       splits,
       warnings,
       describe: () => descriptions,
-      sample: () => renderedSample(splits.train, tokenizer, section.maxLength)
+      sample: () => renderedSample(sequences(splits.train), tokenizer, section.maxLength)
     }
   })
 
-const templateOf = (section: CausalData, tokenizer: CausalTokenizer) => {
-  if (section.format === "chat") {
-    const checked = checkTemplate(tokenizer, section)
+const templateOf = (encoding: Encoding, tokenizer: CausalTokenizer) => {
+  if (encoding.format === "chat") {
+    const checked = checkTemplate(tokenizer, encoding)
     if ("template" in checked) return Effect.succeed(checked)
     return Effect.fail(joinDataErrors(checked.problems.map((problem) => dataError("chat template", problem))))
   }
@@ -89,8 +123,9 @@ const templateOf = (section: CausalData, tokenizer: CausalTokenizer) => {
 const names = ["train", "validation", "test"] as const
 
 /** Every split measured; fails where rows cannot become tokens, or there is nothing to learn. All splits at once. */
-const described = (
-  splits: BySplit<CausalSplit>,
+const described = <Split extends Omit<RowSource<never>, "read">>(
+  splits: BySplit<Split>,
+  sequences: (split: Split) => CausalSplit,
   maxLength: number,
   bosId: number | null
 ): Effect.Effect<ReadonlyArray<CausalSplitDescription>, DataError> =>
@@ -100,7 +135,7 @@ const described = (
     for (const name of names) {
       const split = splits[name]
       if (split === undefined) continue
-      const result = yield* Effect.result(measured(split, maxLength, bosId))
+      const result = yield* Effect.result(measured(sequences(split), maxLength, bosId))
       if (Result.isFailure(result)) errors.push(result.failure)
       else {
         const { where, rows } = split
@@ -117,33 +152,36 @@ const doubledBeginning = (share: number): string =>
 
 const cutWarnings = (
   { split, where, truncated, unlearned }: CausalSplitDescription,
-  { format, maxLength }: CausalData
+  maxLength: number,
+  continues: boolean
 ): ReadonlyArray<string> => {
   const place = `${split} (${where})`
   const longer = `${place}: ${percent(truncated)} of the rows are longer than data.maxLength, ${maxLength} tokens, and lose their end`
   const lost = `${place}: of ${percent(unlearned)} of the rows nothing is learned, since all of it is cut off; they are left out`
-  return [...(truncated > 0 && format !== "text" ? [longer] : []), ...(unlearned > 0 ? [lost] : [])]
+  return [...(truncated > 0 && !continues ? [longer] : []), ...(unlearned > 0 ? [lost] : [])]
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`
 
-/** Checks each row while the file is scanned: the reason why it cannot be used, or nothing. */
-type CheckContent = (content: CausalContent, where: string) => Broken | undefined
-
 /** Opens and scans a file, 14 bytes of index and 8 of hash a row in memory. Rows of the same content repeat each other. All broken rows at once. */
-const openCausalRows = (
+const openTokenRows = <Row extends Located>(
   path: string,
-  section: CausalData,
-  check: CheckContent
-): Effect.Effect<ScannedSource<CausalRow>, DataError, Scope.Scope> =>
-  Effect.flatMap(openRows(path, { columns: columnsOf(section) }), (rows) =>
-    scanRows<CausalRow>(rows, {
+  columns: NonNullable<Wanted["columns"]>,
+  read: (value: unknown) => Omit<Row, "where"> | Broken,
+  contents: (row: Omit<Row, "where">) => ReadonlyArray<CausalContent>,
+  check: (row: Omit<Row, "where">, where: string) => Broken | undefined
+): Effect.Effect<ScannedSource<Row>, DataError, Scope.Scope> =>
+  Effect.flatMap(openRows(path, { columns }), (rows) =>
+    scanRows<Row>(rows, {
       read: (value, line) => {
-        const content = contentOf(value, section)
-        if (isBroken(content)) return content
-        return (line === undefined ? undefined : check(content, `${rows.file.name}:${line}`)) ?? { content }
+        const row = read(value)
+        if (isBroken(row) || line === undefined) return row
+        return check(row, `${rows.file.name}:${line}`) ?? row
       },
-      text: ({ content }) => JSON.stringify(content)
+      text: (row) =>
+        contents(row)
+          .map((content) => JSON.stringify(content))
+          .join("\n")
     })
   )
 

@@ -7,9 +7,9 @@ export interface Message {
   readonly [field: string]: unknown
 }
 
-/** What a row says, of one of three kinds. */
+/** What a row says, of one of three kinds. `given`: so many of the first messages are a prompt, of which nothing is learned. */
 export type CausalContent =
-  | { readonly kind: "chat"; readonly messages: ReadonlyArray<Message> }
+  | { readonly kind: "chat"; readonly messages: ReadonlyArray<Message>; readonly given?: number }
   | { readonly kind: "completion"; readonly prompt: string; readonly completion: string }
   | { readonly kind: "text"; readonly text: string }
 

@@ -2,8 +2,10 @@
 import type { CausalPlan } from "../../../schemas/index.ts"
 import { crossEntropyMetric, type Metrics, percent } from "../../training/index.ts"
 import type { RunKind } from "../kind.ts"
+import { describeLanguagePlan } from "../language-resolve.ts"
+import { languageWords, rowsText } from "../language-words.ts"
 import { detectCausal } from "./detect.ts"
-import { describeCausalPlan, type ResolvedCausalPlan, resolveCausal } from "./resolve.ts"
+import { type ResolvedCausalPlan, resolveCausal } from "./resolve.ts"
 import { suggestCausal } from "./suggest.ts"
 
 const metrics = {
@@ -29,20 +31,12 @@ export const causal: RunKind<CausalPlan, ResolvedCausalPlan> = {
   headline: ["perplexity", "loss", "accuracy"],
   baseline: () => null,
   resolve: resolveCausal,
-  describe: describeCausalPlan,
+  describe: describeLanguagePlan,
   baseOf: (_, { origin }) => origin.where,
   labelsOf: () => [],
   words: {
-    model: ({ family, layers, hiddenSize, vocabularySize }) =>
-      `${family} (${layers} layers, ${hiddenSize} wide, a vocabulary of ${vocabularySize.toLocaleString("en")})`,
-    modelName: ({ family }) => family,
-    untrained: () => "the model as it was",
-    rows: ({ truncated, learned, tokens: { p50, p95, max } }) => {
-      const cut = truncated > 0 ? `; ${percent(truncated)} are longer` : ""
-      return `${p50} tokens (median), ${p95} (95 %), ${max} (longest)${cut}; ${percent(learned)} of the tokens are learned`
-    },
-    lines: () => ({}),
-    json: ({ model: { family, source, tied, unusedTensors } }) => ({ model: { family, source, tied, unusedTensors } })
+    ...languageWords,
+    rows: rowsText
   },
   sample: ({ data }) => data.sample(),
   suggesting: suggestCausal,

@@ -1,174 +1,24 @@
-/** What is made of a language model's run: a card, and the merged model as a Hugging Face folder, from a folder or a .gguf file. */
-import * as tf from "@tensorflow/tfjs-core"
-import * as Effect from "effect/Effect"
-import * as Path from "effect/Path"
-import * as Stream from "effect/Stream"
-import { type Adapted, unadapted } from "../../../adapters/index.ts"
+/** What is made of a language model's run over conversations, completions or texts. */
 import type { CausalPlan } from "../../../schemas/index.ts"
-import { type CausalEvaluationBatch, type CausalSplit, causalEvaluationBatches } from "../../data/causal/index.ts"
-import { Device } from "../../device/device.ts"
-import { IGNORED } from "../../kernels/index.ts"
-import {
-  type CausalDescription,
-  type CausalModel,
-  logitsOf,
-  openCausalModel,
-  openSource
-} from "../../models/causal/index.ts"
-import {
-  baseIdentity,
-  causalMergedClass,
-  changeOf,
-  checkedSplit,
-  codeSpan,
-  fenced,
-  mergedCard,
-  peftReader,
-  readBaseCard,
-  type WrittenModel,
-  writeMergedCausal
-} from "../../output/index.ts"
-import { readTensor } from "../../tensors/index.ts"
-import type { Publisher, Runner, Trained } from "../kind.ts"
-import { causalCard } from "./card.ts"
+import type { CausalSplit } from "../../data/causal/index.ts"
+import type { CausalModel } from "../../models/causal/index.ts"
+import { peftReader } from "../../output/index.ts"
+import type { Publisher } from "../kind.ts"
+import { languageCard } from "../language-card.ts"
+import { mergedLanguage } from "../language-publish.ts"
 import type { ResolvedCausalPlan } from "./resolve.ts"
 
-/** Rows that the two models are compared on: a row of logits is as long as the vocabulary, and a row of text may be long. */
-const CHECKED_TEXTS = 16
-
-type AdaptedCausal = Adapted<CausalModel>
-type Open = Runner<CausalPlan, ResolvedCausalPlan, CausalModel, CausalSplit>["splits"]
+const learned = {
+  chat: "conversations",
+  completion: "prompts",
+  text: "texts"
+} as const satisfies { readonly [F in CausalPlan["data"]["format"]]: string }
 
 export const publishCausal: Publisher<CausalPlan, ResolvedCausalPlan, CausalModel, CausalSplit> = {
   readerOf: peftReader,
-  card: causalCard,
-  merge: (trained, splits, run, folder) => merged(trained, splits, run, folder)
-}
-
-const merged = (
-  { plan, adapted, steps }: Trained<CausalPlan, CausalModel>,
-  splits: Open,
-  run: string,
-  folder: string
-) =>
-  Effect.gen(function* () {
-    const path = yield* Path.Path
-    const device = yield* Device
-    const { model } = adapted
-    device.label("the unmerged model")
-    const { logits: unmerged, split } = yield* checkedLogits(adapted, plan, splits)
-    const counts = yield* writeMergedCausal(adapted, yield* openSource(model.source), folder)
-    yield* device.sync
-    const home = model.source.endsWith(".gguf") ? path.dirname(model.source) : model.source
+  card: (source) => languageCard(source, `to go on with ${learned[source.resolved.plan.data.format]}`),
+  merge: ({ plan, adapted, steps }, splits, run, folder) => {
     const chat = plan.data.format === "chat"
-    const change = changeOf(adapted, { alone: "modules trained themselves" })
-    const card = {
-      name: path.basename(path.resolve(run)),
-      method: adapted.method,
-      pipeline: "text-generation",
-      tags: chat ? ["conversational"] : [],
-      license: (yield* readBaseCard(path.join(home, "README.md"))).license,
-      introduction: [`A causal language model: ${change}, trained for ${steps} steps and merged into the base model.`],
-      weights: plan.model.weights,
-      base: yield* baseIdentity(model.source),
-      counts,
-      leftOut: leftOutNote(counts.leftOut),
-      compared: "at the last token of each row",
-      usage: usage(model, chat)
-    }
-    device.label("the merged model")
-    const written: WrittenModel = {
-      width: model.vocabularySize,
-      words: { output: "logit", answer: "next token" },
-      split,
-      unmerged,
-      merged: Effect.gen(function* () {
-        const merged = yield* openCausalModel(folder)
-        const alone = yield* unadapted(merged)
-        return (yield* checkedLogits(alone, plan, splits)).logits
-      }),
-      counts,
-      readme: (check) => mergedCard({ ...card, check })
-    }
-    return written
-  })
-
-/**
- * Logits [rows, vocabulary] of what should follow the last token before the end, which has seen all before it: of rows that
- * were not trained on where there are any.
- */
-const checkedLogits = (adapted: AdaptedCausal, plan: CausalPlan, open: Open) =>
-  Effect.gen(function* () {
-    const device = yield* Device
-    const { tokenizer, maxLength } = adapted.model
-    const splits = yield* open(adapted, plan)
-    const split = checkedSplit(splits)
-    const batchSize = Math.min(plan.training.evaluateBatchSize, CHECKED_TEXTS)
-    const parts = yield* causalEvaluationBatches(splits[split]!, tokenizer, {
-      batchSize,
-      packing: false,
-      maxLength: Math.min(plan.data.maxLength, maxLength),
-      padMultiple: device.padMultiple,
-      rows: CHECKED_TEXTS
-    }).pipe(
-      // a long text is several rows
-      Stream.take(Math.ceil(CHECKED_TEXTS / batchSize)),
-      Stream.mapEffect((batch) => lastLogits(adapted, batch)),
-      Stream.runCollect
-    )
-    yield* device.sync
-    const logits = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0))
-    let at = 0
-    for (const part of parts) {
-      logits.set(part, at)
-      at += part.length
-    }
-    return { logits, split }
-  }).pipe(Effect.scoped)
-
-/** [size, vocabulary]: after the last token of each row whose successor counts. */
-const lastLogits = (adapted: AdaptedCausal, batch: CausalEvaluationBatch) =>
-  Effect.acquireUseRelease(
-    Effect.sync(() =>
-      tf.tidy(() => {
-        const { input } = adapted.model.toDevice(batch)
-        const output = adapted.forward(input, adapted.trainable)
-        return logitsOf(tf.gather(output.hidden, tf.tensor1d(lastCounted(batch), "int32")), output)
-      })
-    ),
-    (logits) => Effect.map(readTensor(logits, "logits of the merge check"), (data) => data as Float32Array),
-    (logits) => Effect.sync(() => logits.dispose())
-  )
-
-const lastCounted = ({ size, length, labels }: CausalEvaluationBatch): Int32Array =>
-  Int32Array.from({ length: size }, (_, row) => {
-    let last = (row + 1) * length - 1
-    while (last > row * length && labels[last] === IGNORED) last--
-    return last
-  })
-
-// Enough to recognise what it was; a vision tower has hundreds.
-const SHOWN = 4
-
-const leftOutNote = (leftOut: ReadonlyArray<string>): ReadonlyArray<string> => {
-  if (leftOut.length === 0) return []
-  const more = leftOut.length > SHOWN ? ` and ${leftOut.length - SHOWN} more` : ""
-  return [`Left out, since the model does not read them: ${leftOut.slice(0, SHOWN).map(codeSpan).join(", ")}${more}.`]
+    return mergedLanguage({ plan, adapted, steps, chat, splits: (own) => splits(own, plan) }, run, folder)
+  }
 }
-
-const usage = (model: CausalDescription, chat: boolean): ReadonlyArray<string> => [
-  `It loads as transformers' \`${causalMergedClass(model)}\`.`,
-  "",
-  fenced("python", [
-    "from transformers import pipeline",
-    "",
-    'generate = pipeline("text-generation", model="path/to/this/folder")',
-    chat
-      ? 'print(generate([{"role": "user", "content": "your question"}], max_new_tokens=64))'
-      : 'print(generate("your prompt", max_new_tokens=64))'
-  ]),
-  "",
-  "For llama.cpp, its own converter makes a GGUF file of it:",
-  "",
-  fenced("sh", ["python convert_hf_to_gguf.py --outfile model.gguf path/to/this/folder"])
-]

@@ -1,5 +1,7 @@
 /** Conversations, completions or texts and a causal language model: values of a plan, a rule for each. */
 import type { CausalPlan } from "../../../schemas/index.ts"
+import type { OpenedTokens } from "../../data/causal/index.ts"
+import type { SplitSource } from "../../plan/index.ts"
 import {
   type Choice,
   count,
@@ -26,7 +28,8 @@ import {
   WIDEST_MEASURED,
   warmup
 } from "../../suggest/index.ts"
-import { estimateMemory, type ResolvedCausalPlan } from "./resolve.ts"
+import { estimateMemory, type LanguagePlan, type ResolvedLanguagePlan } from "../language-resolve.ts"
+import type { ResolvedCausalPlan } from "./resolve.ts"
 
 /** What the rules look at. Rows are counted, lengths are tokens. */
 export interface CausalFacts extends Evaluated {
@@ -46,14 +49,20 @@ export interface CausalFacts extends Evaluated {
   readonly narrowest: number
   /** numbers in linear layers */
   readonly linear: number
+  /** sequences of a row; 1 unless given */
+  readonly sequences?: number
 }
 
-const factsOf = ({ plan, model, data }: ResolvedCausalPlan, held: number): CausalFacts => {
+export const languageFacts = (
+  format: CausalFacts["format"],
+  { model, data }: Pick<ResolvedLanguagePlan<LanguagePlan, OpenedTokens<SplitSource>>, "model" | "data">,
+  held: number
+): CausalFacts => {
   const { train, validation, test } = data.splits
   const descriptions = data.describe()
   const { sample, tokens } = descriptions[0]!
   return {
-    format: plan.data.format,
+    format,
     rows: train.rows - held,
     sample,
     mean: tokens.mean,
@@ -125,7 +134,7 @@ const STEP = { largest: 32, smallest: 4, steps: 100 } as const
 
 /** Steps and their rows. A row of packed texts is full. */
 const length = (facts: CausalFacts, maxLength: number): ReadonlyArray<Choice> => {
-  const { format, rows, mean, linear } = facts
+  const { format, rows, mean, linear, sequences = 1 } = facts
   const text = format === "text"
   const pass = text ? Math.ceil((rows * mean) / maxLength) : rows
   const wanted = Math.max(rowsSeen.answers, pass)
@@ -138,7 +147,7 @@ const length = (facts: CausalFacts, maxLength: number): ReadonlyArray<Choice> =>
       : seen === MOST_ROWS_SEEN
         ? "; one pass over all of them is training.epochs: 1, but nothing as long was measured here"
         : `; ${MOST_PASSES_OF_ANSWERS} passes at most, since a language model soon says its rows by heart`
-  const tokens = steps * batch * (text ? maxLength : Math.min(mean, maxLength))
+  const tokens = steps * batch * sequences * (text ? maxLength : Math.min(mean, maxLength))
   const what = `${passesOf(steps * batch, pass)}${text ? ` (rows of ${count(maxLength)} tokens)` : ""}`
   const path = "training.steps"
   const reason = `${what}${limit}; ${timeText(secondsOf(tokens, linear, speeds.decoder))}`
@@ -196,10 +205,10 @@ export const chooseCausal = (facts: CausalFacts): ReadonlyArray<Choice> => {
 /** Hours on two cores from which a run is none for them. */
 const LONG_HOURS = 12
 
-const cautions = (facts: CausalFacts, choices: ReadonlyArray<Choice>): ReadonlyArray<string> => {
+export const cautions = (facts: CausalFacts, choices: ReadonlyArray<Choice>): ReadonlyArray<string> => {
   const value = (path: string) => choices.find((choice) => choice.path === path)!.value as number
   const tokens = facts.format === "text" ? value("data.maxLength") : Math.min(facts.mean, value("data.maxLength"))
-  const seen = value("training.steps") * value("training.batchSize")
+  const seen = value("training.steps") * value("training.batchSize") * (facts.sequences ?? 1)
   const hours = secondsOf(seen * tokens, facts.linear, speeds.decoder) / 3600
   return [
     ...(facts.rows < rowsSeen.answers / MOST_PASSES_OF_ANSWERS
@@ -223,7 +232,7 @@ export const suggestCausal: Suggesting<ResolvedCausalPlan> = {
   uncut: 131_072,
   heldOut,
   choose(seen, held) {
-    const facts = factsOf(seen, held)
+    const facts = languageFacts(seen.plan.data.format, seen, held)
     const choices = chooseCausal(facts)
     return { choices, cautions: cautions(facts, choices) }
   },

@@ -1,37 +1,21 @@
 /** A language model's part of its adapter's model card: loaded in Python, in llama.cpp (by its converter for adapters, or merged), and here. */
-import type { CausalPlan } from "../../../schemas/index.ts"
-import {
-  type CardParts,
-  type CardSource,
-  fenced,
-  fileName,
-  inLlamaCpp,
-  peftReader,
-  python
-} from "../../output/index.ts"
-import type { ResolvedCausalPlan } from "./resolve.ts"
+import { type CardParts, type CardSource, fenced, fileName, inLlamaCpp, peftReader, python } from "../output/index.ts"
+import type { OpenedData } from "../plan/index.ts"
+import type { LanguagePlan, ResolvedLanguagePlan } from "./language-resolve.ts"
 
-type Source = CardSource<ResolvedCausalPlan>
+type Source = CardSource<ResolvedLanguagePlan<LanguagePlan, OpenedData>>
 
-const learned = {
-  chat: "conversations",
-  completion: "prompts",
-  text: "texts"
-} as const satisfies { readonly [F in CausalPlan["data"]["format"]]: string }
-
-export const causalCard = (source: Source): CardParts => {
-  const { data } = source.resolved.plan
-  return {
-    pipeline: "text-generation",
-    task: "text-generation",
-    // a language model has no head
-    alone: "Some modules",
-    purpose: `to go on with ${learned[data.format]}`,
-    settings: [["tokens of a row at most", data.maxLength]],
-    loading: loadingCode(source),
-    limits: "may say what is wrong as fluently as what is right."
-  }
-}
+/** `learned`: the end of a sentence, "to go on with …"; `settings`: further rows of the table. */
+export const languageCard = (source: Source, learned: string, settings: CardParts["settings"] = []): CardParts => ({
+  pipeline: "text-generation",
+  task: "text-generation",
+  // a language model has no head
+  alone: "Some modules",
+  purpose: learned,
+  settings: [["tokens of a row at most", source.resolved.plan.data.maxLength], ...settings],
+  loading: loadingCode(source),
+  limits: "may say what is wrong as fluently as what is right."
+})
 
 /** A GGUF file is one that transformers reads as well, with its weights dequantised. */
 const loadingCode = (source: Source): string => {

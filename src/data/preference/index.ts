@@ -1,0 +1,5 @@
+/** Data for learning from preferences: pairs of answers to a prompt, and how they become batches. */
+export { type PairRows, padPairs, pairEvaluationBatches, pairTrainingBatches } from "./batches.ts"
+export { type OpenedPreferences, openPreferences } from "./open.ts"
+export { type PreferenceRow, type Preferences, preferencesOf } from "./row.ts"
+export { chosenOf, type Pair, type PreferenceSplit, pairsOf, sidesOf } from "./split.ts"

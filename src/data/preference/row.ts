@@ -1,0 +1,133 @@
+/** What a row of preference data says: a prompt with a better and a worse answer, in the forms in which data sets write them. */
+import { type PreferenceData, preferenceColumns } from "../../../schemas/index.ts"
+import { instructed, messagesIn } from "../causal/content.ts"
+import type { CausalContent, Message } from "../causal/row.ts"
+import { type Broken, type Fields, isBroken, isFields, listField, notAnObject, stringField } from "../columns.ts"
+import type { Located } from "../source.ts"
+
+/** The prompt with each of its answers. */
+export interface Preferences {
+  readonly chosen: CausalContent
+  readonly rejected: CausalContent
+}
+
+export interface PreferenceRow extends Preferences, Located {}
+
+type Section = Pick<PreferenceData, "mapping" | "prompt" | "chosen" | "rejected" | "system"> &
+  Required<Pick<PreferenceData, "form">>
+
+/**
+ * The two sides of a row, whatever its value is:
+ *
+ *   text      { "prompt": "2+2?", "chosen": "4", "rejected": "5" }
+ *   messages  { "prompt": [{ "role": "user", … }], "chosen": [{ "role": "assistant", … }], "rejected": [{ … }] }
+ *             { "chosen": [{ "role": "user", … }, { "role": "assistant", … }], "rejected": [the same user, { … }] }
+ *   openai    { "input": { "messages": [{ "role": "user", … }] }, "preferred_output": [{ … }], "non_preferred_output": [{ … }] }
+ *
+ * Of conversations a prompt and an answer may be a text each: what the user says, and what the assistant does. Where both
+ * conversations begin with the same messages, those are the prompt, and a column of its own says it a second time.
+ */
+export const preferencesOf = (value: unknown, section: Section): Preferences | Broken => {
+  if (!isFields(value)) return { broken: notAnObject(value) }
+  const read = section.form === "text" ? texts(value, section) : conversations(value, section)
+  if (isBroken(read)) return read
+  const same = JSON.stringify(read.chosen) === JSON.stringify(read.rejected)
+  const { chosen, rejected } = preferenceColumns(section)
+  return same ? { broken: `"${chosen}" and "${rejected}" say the same, so neither is preferred` } : read
+}
+
+/** What rows are, by the first of them. */
+export const formOf = (row: unknown, section: Pick<PreferenceData, "mapping" | "chosen" | "prompt" | "rejected">) => {
+  const { chosen } = preferenceColumns(section)
+  const value = isFields(row) ? row[chosen] : undefined
+  const list = Array.isArray(value) || (typeof value === "string" && /^\s*\[\s*\{/.test(value))
+  return list || section.mapping === "openai" ? "messages" : "text"
+}
+
+const reasonsOf = (...read: ReadonlyArray<unknown>): Broken | undefined => {
+  const reasons = read.flatMap((one) => (isBroken(one) ? [one.broken] : []))
+  return reasons.length === 0 ? undefined : { broken: reasons.join("; ") }
+}
+
+const texts = (row: Fields, section: Section): Preferences | Broken => {
+  const columns = preferenceColumns(section)
+  const prompt = stringField(row, columns.prompt, { blank: true })
+  const chosen = stringField(row, columns.chosen, { blank: false })
+  const rejected = stringField(row, columns.rejected, { blank: false })
+  const broken = reasonsOf(prompt, chosen, rejected)
+  if (broken !== undefined) return broken
+  const side = (completion: string | Broken): CausalContent => ({
+    kind: "completion",
+    prompt: prompt as string,
+    completion: completion as string
+  })
+  return { chosen: side(chosen), rejected: side(rejected) }
+}
+
+type Messages = ReadonlyArray<Message>
+
+const conversations = (row: Fields, section: Section): Preferences | Broken => {
+  const columns = preferenceColumns(section)
+  const chosen = messagesOf(row, columns.chosen, "assistant")
+  const rejected = messagesOf(row, columns.rejected, "assistant")
+  const broken = reasonsOf(chosen, rejected)
+  if (broken !== undefined) return broken
+  const [better, worse] = [chosen as Messages, rejected as Messages]
+  const shared = sharedBeginning(better, worse)
+  const implicit = () => sidesOf(better.slice(0, shared), better.slice(shared), worse.slice(shared), section)
+  if (!columns.promptNeeded && row[columns.prompt] == null) {
+    if (shared > 0) return implicit()
+    const expected = `expected a column "${columns.prompt}", or conversations that begin with the same messages`
+    return {
+      broken: `"${columns.chosen}" and "${columns.rejected}" have no beginning in common, so there is no prompt; ${expected}`
+    }
+  }
+  const prompt = messagesOf(row, columns.prompt, "user")
+  if (isBroken(prompt)) return prompt
+  return shared > 0 && sameMessage(prompt[0]!, better[0]!) ? implicit() : sidesOf(prompt, better, worse, section)
+}
+
+/** A list of messages, an object that has one (`input.messages`), or a text that `role` says. */
+const messagesOf = (row: Fields, name: string, role: "user" | "assistant"): Messages | Broken => {
+  const value = row[name]
+  if (isFields(value)) {
+    const inner = messagesOf(value, "messages", role)
+    return isBroken(inner) ? { broken: `"${name}": ${inner.broken}` } : inner
+  }
+  if (typeof value === "string" && !/^\s*\[/.test(value)) {
+    return value.trim() === "" ? { broken: `"${name}" is blank` } : [{ role, content: value }]
+  }
+  const list = listField(row, name)
+  if (isBroken(list)) return list
+  if (list.length === 0) return { broken: `"${name}" has no message` }
+  const messages = messagesIn(list)
+  return isBroken(messages) ? { broken: `"${name}": ${messages.broken}` } : messages
+}
+
+/** How many messages two conversations begin with in common; at least one of each is left, an answer. */
+const sharedBeginning = (one: Messages, other: Messages): number => {
+  const most = Math.min(one.length, other.length) - 1
+  let shared = 0
+  while (shared < most && sameMessage(one[shared]!, other[shared]!)) shared++
+  return shared
+}
+
+/** In whatever order their fields are written. */
+const sameMessage = (one: Message, other: Message): boolean => fieldsOf(one) === fieldsOf(other)
+
+const fieldsOf = (message: Message): string =>
+  JSON.stringify(Object.entries(message).sort(([a], [b]) => (a < b ? -1 : 1)))
+
+const sidesOf = (prompt: Messages, better: Messages, worse: Messages, section: Section): Preferences | Broken => {
+  const { chosen, rejected } = preferenceColumns(section)
+  const side = (answer: Messages, name: string): CausalContent | Broken => {
+    if (!answer.some((message) => message.role === "assistant" && message.content?.trim() !== "")) {
+      const roles = answer.map((message) => message.role).join(", ")
+      return { broken: `"${name}": the assistant says nothing after the prompt (found: ${roles})` }
+    }
+    const messages = instructed([...prompt, ...answer], section.system)
+    return { kind: "chat", messages, given: messages.length - answer.length }
+  }
+  const sides = { chosen: side(better, chosen), rejected: side(worse, rejected) }
+  return reasonsOf(sides.chosen, sides.rejected) ?? (sides as Preferences)
+}

@@ -1,0 +1,71 @@
+/** A part of the data as pairs of token sequences: each prompt with its better and with its worse answer. */
+import * as Effect from "effect/Effect"
+import type { RowEncoder } from "../causal/encoder.ts"
+import type { CausalExample, CausalRow } from "../causal/row.ts"
+import { type CausalSplit, causalSplit, examplesOf } from "../causal/split.ts"
+import type { DataError } from "../data-error.ts"
+import type { RowSource } from "../source.ts"
+import type { PreferenceRow } from "./row.ts"
+
+export interface PreferenceSplit extends RowSource<PreferenceRow> {
+  /** A prompt with one of its answers as tokens, uncut; answers alone are learned. */
+  readonly encode: RowEncoder["encode"]
+}
+
+/** A row as two sequences, cut. */
+export interface Pair {
+  readonly row: number
+  readonly chosen: CausalExample
+  readonly rejected: CausalExample
+}
+
+const SIDES = ["chosen", "rejected"] as const
+
+/** The same as single sequences: number 2i is row i with its better answer, number 2i + 1 with its worse one. */
+export const sidesOf = ({ rows, where, read, encode }: PreferenceSplit): CausalSplit => {
+  const source: RowSource<CausalRow> = {
+    rows: SIDES.length * rows,
+    where,
+    read: (indices) => {
+      const wanted = Array.from(indices)
+      const numbers = [...new Set(wanted.map((index) => index >> 1))]
+      return Effect.map(read(numbers), (found) => {
+        const byNumber = new Map(numbers.map((number, i) => [number, found[i]!]))
+        return wanted.map((index) => {
+          const row = byNumber.get(index >> 1)!
+          return { content: row[SIDES[index & 1]!], where: row.where }
+        })
+      })
+    }
+  }
+  return causalSplit(source, encode, "drop the end")
+}
+
+/** The same with the better answers alone, whose prompts can be asked. */
+export const chosenOf = (split: PreferenceSplit): CausalSplit => {
+  const sides = sidesOf(split)
+  return { ...sides, rows: split.rows, read: (indices) => sides.read(Array.from(indices, (index) => 2 * index)) }
+}
+
+/** The pairs of some rows. One of which nothing is left of an answer after the cut is left out: it compares nothing. */
+export const pairsOf = (
+  split: PreferenceSplit,
+  indices: ArrayLike<number>,
+  maxLength: number
+): Effect.Effect<ReadonlyArray<Pair>, DataError> => {
+  const rows = Array.from(indices)
+  return Effect.map(
+    examplesOf(
+      sidesOf(split),
+      rows.flatMap((row) => [2 * row, 2 * row + 1]),
+      maxLength
+    ),
+    (examples) => {
+      const byNumber = new Map(examples.map((example) => [example.row, example]))
+      return rows.flatMap((row) => {
+        const [chosen, rejected] = [byNumber.get(2 * row), byNumber.get(2 * row + 1)]
+        return chosen === undefined || rejected === undefined ? [] : [{ row, chosen, rejected }]
+      })
+    }
+  )
+}

@@ -1,0 +1,132 @@
+/** A causal language model whose batches are pairs of answers, and what it said of answers before training. */
+import type { Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
+import * as Effect from "effect/Effect"
+import type { Adapted } from "../../../adapters/index.ts"
+import type { Padding } from "../../data/index.ts"
+import { type PairRows, type PreferenceSplit, padPairs } from "../../data/preference/index.ts"
+import { type CausalInput, type CausalModel, causalToDevice } from "../../models/causal/index.ts"
+import { baseLinear, type Network, type OnDevice } from "../../models/index.ts"
+import { type CausalRows, type DeviceReadError, readTensor } from "../../tensors/index.ts"
+import { countedTokens } from "../../training/index.ts"
+import { type PairTarget, sequenceSums } from "./loss.ts"
+
+/** A batch of pairs, with what the model said of their answers before training where the loss asks for it. */
+export interface PairBatch extends PairRows {
+  readonly reference?: Float32Array // [2n]
+}
+
+/** Parts of a batch that are no pairs have no target: `Stack.sequences` makes such. */
+type PairsOnDevice = OnDevice<CausalInput, PairTarget> & Pick<ReturnType<CausalModel["toDevice"]>, "mask">
+
+export interface PairsModel extends Omit<CausalModel, "toDevice">, Network {
+  readonly head: CausalModel["head"]
+  readonly sites: CausalModel["sites"]
+  readonly parameters: CausalModel["parameters"]
+  readonly stack: CausalModel["stack"]
+  readonly prefix: string
+  readonly forward: CausalModel["forward"]
+  readonly toDevice: (
+    batch: CausalRows & Partial<Pick<PairBatch, "answers" | "reference" | "counted">>
+  ) => PairsOnDevice
+}
+
+export const pairsModel = (model: CausalModel): PairsModel => ({
+  ...model,
+  toDevice: (batch) => {
+    const { target: labels, ...given } = model.toDevice(batch)
+    const { size, length, answers = new Float32Array(size * length), reference } = batch
+    const better = batch.labels.subarray(0, (size / 2) * length)
+    return {
+      ...given,
+      target: {
+        labels,
+        answers: tf.tensor2d(answers, [size, length]),
+        counted: countedTokens({ labels: better }),
+        ...(reference === undefined ? {} : { reference: tf.tensor1d(reference) })
+      }
+    }
+  }
+})
+
+/** The same model over batches of texts: what writes, and what is merged. */
+export const writingModel = (adapted: Adapted<PairsModel>): Adapted<CausalModel> => {
+  const { model } = adapted
+  return { ...adapted, model: { ...model, toDevice: causalToDevice(model.decoder) } }
+}
+
+/** Log-probabilities of answers before training, two a row of a split, each computed once. */
+export interface References {
+  /** [2n], as the batch has them */
+  readonly of: (batch: PairRows) => Effect.Effect<Float32Array, DeviceReadError>
+}
+
+const known = new WeakMap<object, WeakMap<PreferenceSplit, References>>()
+
+/**
+ * Of a model and a split, computed with the weights as they are read: the adapter is off. Each pair is computed alone, so that its numbers
+ * do not depend on the batches in which it comes, nor on the step that a run goes on from.
+ */
+export const referencesOf = (model: PairsModel, split: PreferenceSplit, lengths: Lengths): References => {
+  const ofModel = known.get(model.weights) ?? new WeakMap<PreferenceSplit, References>()
+  known.set(model.weights, ofModel)
+  const found = ofModel.get(split) ?? computedOnce(model, split.rows, lengths)
+  ofModel.set(split, found)
+  return found
+}
+
+/** How batches of the device are padded. */
+type Lengths = Pick<Padding, "padMultiple" | "maxLength">
+
+const computedOnce = (model: PairsModel, rows: number, lengths: Lengths): References => {
+  const { padId } = model.tokenizer
+  const sums = new Float32Array(2 * rows).fill(Number.NaN)
+  const compute = (pair: PairRows["pairs"][number]) =>
+    Effect.map(answerSums(model, padPairs([pair], { ...lengths, padId, prompts: false })), (own) =>
+      sums.set(own, 2 * pair.row)
+    )
+  return {
+    of: ({ pairs }) =>
+      Effect.gen(function* () {
+        for (const pair of pairs) if (Number.isNaN(sums[2 * pair.row])) yield* compute(pair)
+        return Float32Array.from(
+          { length: 2 * pairs.length },
+          (_, i) => sums[2 * pairs[i % pairs.length]!.row + (i < pairs.length ? 0 : 1)]!
+        )
+      })
+  }
+}
+
+/** [2n] of the model as it is. */
+const answerSums = (model: PairsModel, batch: PairRows): Effect.Effect<Float32Array, DeviceReadError> =>
+  Effect.acquireUseRelease(
+    Effect.sync(() =>
+      tf.tidy(() => {
+        const { input, target } = model.toDevice(batch)
+        return sequenceSums(model.forward(input, baseLinear(model), model.weights), target).answers
+      })
+    ),
+    (sums) => Effect.map(readTensor(sums, "log-probabilities before training"), (values) => values as Float32Array),
+    (sums) => Effect.sync(() => sums.dispose())
+  )
+
+/** [2, 2n] on the host: each sequence's answer, and all of its tokens that have labels. */
+export const pairSums = (
+  adapted: Adapted<PairsModel>,
+  batch: PairBatch
+): Effect.Effect<readonly [answers: Float32Array, all: Float32Array], DeviceReadError> =>
+  Effect.acquireUseRelease(
+    Effect.sync(() =>
+      tf.tidy(() => {
+        const { input, target } = adapted.model.toDevice(batch)
+        const { answers, all } = sequenceSums(adapted.forward(input, adapted.trainable), target)
+        return tf.stack([answers, all]) as Tensor2D
+      })
+    ),
+    (sums) =>
+      Effect.map(readTensor(sums, "log-probabilities of a batch"), (values) => {
+        const both = values as Float32Array
+        return [both.subarray(0, batch.size), both.subarray(batch.size)] as const
+      }),
+    (sums) => Effect.sync(() => sums.dispose())
+  )

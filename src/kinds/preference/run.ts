@@ -1,0 +1,96 @@
+/** Pairs of answers and a causal language model. */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { PreferenceLoss, PreferencePlan } from "../../../schemas/index.ts"
+import { mapSplits } from "../../data/index.ts"
+import {
+  chosenOf,
+  openPreferences,
+  type PairRows,
+  type PreferenceSplit,
+  pairEvaluationBatches,
+  pairTrainingBatches
+} from "../../data/preference/index.ts"
+import { Device } from "../../device/device.ts"
+import type { Runner } from "../kind.ts"
+import { loadLanguage, longest, noLabels, restoreLanguage, saveLanguage, sectionFor } from "../language-run.ts"
+import { preferenceLoss } from "./loss.ts"
+import { type PairsModel, pairSums, pairsModel, referencesOf, writingModel } from "./pairs-model.ts"
+import type { ResolvedPreferencePlan } from "./resolve.ts"
+import { scoresOf } from "./scores.ts"
+
+/** Whether a loss looks at the model before training, and whether at prompts. */
+const facts = {
+  dpo: { reference: true, prompts: false },
+  orpo: { reference: false, prompts: true }
+} as const satisfies Readonly<Record<PreferenceLoss["kind"], object>>
+
+/** What a batch of a split needs besides its tokens. */
+const completed = (model: PairsModel, plan: PreferencePlan, split: PreferenceSplit, padMultiple: number) => {
+  const maxLength = longest(plan, model)
+  const references = referencesOf(model, split, { padMultiple, maxLength })
+  return <Batch extends PairRows>(batch: Batch) =>
+    facts[plan.loss.kind].reference
+      ? Effect.map(references.of(batch), (reference) => ({ ...batch, reference }))
+      : Effect.succeed(batch)
+}
+
+const open = (model: PairsModel, { data, seed }: PreferencePlan, file?: string) =>
+  Effect.map(openPreferences(sectionFor(data, file), seed, model.tokenizer), ({ splits }) => splits)
+
+export const runPreference: Runner<PreferencePlan, ResolvedPreferencePlan, PairsModel, PreferenceSplit> = {
+  loss: (_, { plan }) => preferenceLoss(plan.loss),
+  load: (resolved) => Effect.map(loadLanguage(resolved), pairsModel),
+  batches: (model, { plan, data: { splits } }, start) =>
+    Stream.unwrap(
+      Effect.map(Device, ({ padMultiple }) =>
+        pairTrainingBatches(splits.train, model.tokenizer, {
+          seed: plan.seed,
+          batchSize: plan.training.batchSize,
+          bucketPool: plan.data.bucketPool,
+          maxLength: longest(plan, model),
+          prompts: facts[plan.loss.kind].prompts,
+          padMultiple,
+          start
+        }).pipe(Stream.mapEffect(completed(model, plan, splits.train, padMultiple)))
+      )
+    ),
+  splits: ({ model }, plan, file) => open(model, plan, file),
+  evaluate: (adapted, plan, source, { rows, done }) =>
+    Effect.gen(function* () {
+      const { padMultiple } = yield* Device
+      const { model } = adapted
+      const scores = scoresOf(plan.loss)
+      const batches = pairEvaluationBatches(source, model.tokenizer, {
+        batchSize: plan.training.evaluateBatchSize,
+        maxLength: longest(plan, model),
+        prompts: facts[plan.loss.kind].prompts,
+        padMultiple,
+        rows
+      })
+      const complete = completed(model, plan, source, padMultiple)
+      yield* Stream.runForEach(batches, (batch) =>
+        Effect.gen(function* () {
+          const whole = yield* complete(batch)
+          const [answers, all] = yield* pairSums(adapted, whole)
+          yield* done(scores.add(whole, answers, all))
+        })
+      )
+      return scores.read()
+    }),
+  predict: noLabels,
+  generation: {
+    writing: ({ adapted, plan }) => ({
+      adapted: writingModel(adapted),
+      plan,
+      chat: plan.data.form !== "text",
+      system: plan.data.system
+    }),
+    splits: ({ adapted: { model } }, { data, seed }, file) =>
+      Effect.map(openPreferences(sectionFor(data, file), seed, model.tokenizer), ({ splits }) =>
+        mapSplits(splits, chosenOf)
+      )
+  },
+  save: saveLanguage,
+  restore: restoreLanguage
+}

@@ -1,0 +1,83 @@
+/** What an evaluation says of pairs, summed in float64 on the host: the loss as `loss.ts` has it, and rewards. */
+import type { PreferenceLoss } from "../../../schemas/index.ts"
+import { countedTokens, type Evaluation } from "../../training/index.ts"
+import type { PairBatch } from "./pairs-model.ts"
+
+export interface PreferenceEvaluation extends Evaluation {
+  /** share of the pairs whose better answer has the larger reward; equal ones count half */
+  readonly accuracy: number
+  /** means of the rewards, and of their difference */
+  readonly margin: number
+  readonly chosenReward: number
+  readonly rejectedReward: number
+}
+
+/** log(1 + exp x) */
+const softplus = (x: number): number => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))
+
+/** log odds of a mean log-probability */
+const logOdds = (p: number): number => p - Math.log(-Math.expm1(p))
+
+/** Of a pair: what it adds to the mean over pairs, and the rewards. `lengths`: tokens of its answers. */
+interface PairScore {
+  readonly term: number
+  readonly rewards: readonly [chosen: number, rejected: number]
+}
+
+const scored = (
+  loss: PreferenceLoss,
+  answers: readonly [number, number],
+  reference: readonly [number, number],
+  lengths: readonly [number, number]
+): PairScore => {
+  const [chosen, rejected] = [0, 1].map((side) =>
+    loss.kind === "dpo" ? answers[side]! - reference[side]! : answers[side]! / lengths[side]!
+  ) as [number, number]
+  const rewards = [loss.beta * chosen, loss.beta * rejected] as const
+  if (loss.kind === "orpo") return { term: loss.beta * softplus(logOdds(rejected) - logOdds(chosen)), rewards }
+  const margin = rewards[0] - rewards[1]
+  const smoothed = loss.labelSmoothing ?? 0
+  return { term: (1 - smoothed) * softplus(-margin) + smoothed * softplus(margin), rewards }
+}
+
+/** Sums of some batches. */
+export const scoresOf = (loss: PreferenceLoss) => {
+  const sums = { rows: 0, term: 0, cross: 0, counted: 0, right: 0, chosen: 0, rejected: 0 }
+  return {
+    /** Adds a batch with the sums of its sequences, [2n] each; the rows so far. */
+    add: ({ pairs, reference, answers: mask, labels, length }: PairBatch, answers: Float32Array, all: Float32Array) => {
+      const n = pairs.length
+      const lengthOf = (row: number) =>
+        mask.subarray(row * length, (row + 1) * length).reduce((sum, token) => sum + token, 0)
+      for (let i = 0; i < n; i++) {
+        const both = (of: (row: number) => number) => [of(i), of(n + i)] as const
+        const { term, rewards } = scored(
+          loss,
+          both((row) => answers[row]!),
+          both((row) => reference?.[row] ?? 0),
+          both(lengthOf)
+        )
+        const [chosen, rejected] = rewards
+        sums.term += term
+        sums.right += chosen > rejected ? 1 : chosen === rejected ? 0.5 : 0
+        sums.chosen += chosen
+        sums.rejected += rejected
+        sums.cross += all[i]!
+      }
+      sums.counted += countedTokens({ labels: labels.subarray(0, n * length) })
+      sums.rows += n
+      return sums.rows
+    },
+    read: (): PreferenceEvaluation => {
+      const { rows, term, cross, counted, right, chosen, rejected } = sums
+      return {
+        rows,
+        loss: term / rows + (loss.kind === "orpo" ? cross / counted : 0),
+        accuracy: right / rows,
+        margin: (chosen - rejected) / rows,
+        chosenReward: chosen / rows,
+        rejectedReward: rejected / rows
+      }
+    }
+  }
+}
