@@ -28,6 +28,7 @@ export {
   loadRun,
   type MergeReport,
   mergeRun,
+  predictFile,
   RunError,
   type Score
 } from "./trained/index.ts"

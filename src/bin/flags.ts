@@ -165,6 +165,11 @@ export const predictFlags = {
     Argument.withDescription("Texts; none or - reads one a line from stdin"),
     Argument.atLeast(0)
   ),
+  data: optionalText("data", "a data file with the plan's columns, whose rows are predicted"),
+  out: optionalText(
+    "out",
+    "with --data: .csv, .tsv or .jsonl file to write, which must not exist: the rows with their predictions"
+  ),
   base,
   device,
   threads: threadsOrAuto,

@@ -1,15 +1,28 @@
-/** `predict RUN [TEXT…|-]`: labels for texts, from the arguments or one a line from stdin. */
+/**
+ * `predict RUN [TEXT…|-]`: labels for texts, from the arguments or one a line from stdin. `predict RUN --data FILE`: for the rows of a file,
+ * which `--out` writes with them.
+ */
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { Device } from "../device/index.ts"
 import type { Prediction } from "../kinds/index.ts"
 import { Progress } from "../run/index.ts"
-import { adapterFileAt, loadAdapterFile, loadRun, RunError } from "../trained/index.ts"
+import {
+  adapterFileAt,
+  loadAdapterFile,
+  loadRun,
+  openPredicted,
+  predictedRows,
+  predictFile,
+  RunError
+} from "../trained/index.ts"
 import { stdinLines } from "./dialogue.ts"
 import type { Given, predictFlags } from "./flags.ts"
-import { printJson, printResult, screen } from "./output.ts"
+import { print, printJson, printResult, screen, tell } from "./output.ts"
 import { terminalListener } from "./terminal.ts"
+import { userError } from "./user-error.ts"
 
 /** A run, or an adapter of a tf.LayersModel with that model as --base. */
 const opened = (place: string, base: string | undefined) =>
@@ -18,6 +31,7 @@ const opened = (place: string, base: string | undefined) =>
     if (file === undefined) {
       const run = yield* loadRun(place, { base })
       return {
+        run,
         predict: run.predict,
         inWords: (prediction: Prediction) => run.kind.words.prediction?.(prediction) ?? prediction.label,
         batchSize: run.plan.training.evaluateBatchSize
@@ -29,29 +43,54 @@ const opened = (place: string, base: string | undefined) =>
     return yield* new RunError({ directory: place, reason })
   })
 
-export const predict = ({ run: place, texts, base, device, threads, json }: Given<typeof predictFlags>) =>
+export const predict = ({ run: place, texts, data, out, base, device, threads, json }: Given<typeof predictFlags>) =>
   Effect.gen(function* () {
-    const run = yield* opened(place, Option.getOrUndefined(base))
-    const source: Stream.Stream<string, { readonly message: string }> =
-      texts.length === 0 || (texts.length === 1 && texts[0] === "-") ? stdinLines : Stream.fromIterable(texts)
-    yield* source.pipe(
-      Stream.grouped(run.batchSize),
-      Stream.mapEffect(run.predict),
-      Stream.runForEach((predictions) =>
-        Effect.forEach(
-          predictions,
-          (one) =>
-            json
-              ? printJson(one)
-              : printResult(
-                  [run.inWords(one), one.text, ...(one.textPair === undefined ? [] : [one.textPair])].join("\t")
-                ),
-          { discard: true }
-        )
+    const [file, target] = [Option.getOrUndefined(data), Option.getOrUndefined(out)]
+    if (file !== undefined && texts.length > 0) {
+      yield* userError(`found --data ${file} and texts; expected one or the other`)
+    }
+    if (file === undefined && target !== undefined) {
+      yield* userError(
+        "found --out without --data; expected --data FILE, whose rows are written with their predictions"
       )
-    )
+    }
+    const run = yield* opened(place, Option.getOrUndefined(base))
+    const inWords = (one: Prediction) =>
+      [run.inWords(one), one.text, ...(one.textPair === undefined ? [] : [one.textPair])].join("\t")
+    const printed = (predictions: ReadonlyArray<Prediction>) =>
+      Effect.forEach(predictions, (one) => (json ? printJson(one) : printResult(inWords(one))), { discard: true })
+    if (file === undefined) {
+      yield* noteFile(texts)
+      const source: Stream.Stream<string, { readonly message: string }> =
+        texts.length === 0 || (texts.length === 1 && texts[0] === "-") ? stdinLines : Stream.fromIterable(texts)
+      return yield* source.pipe(
+        Stream.grouped(run.batchSize),
+        Stream.mapEffect(run.predict),
+        Stream.runForEach(printed)
+      )
+    }
+    if (!("run" in run))
+      return yield* userError(`${place} is an adapter without its run, which has no columns: give its rows as texts`)
+    if (target === undefined) {
+      const rows = predictedRows(run.run, yield* openPredicted(run.run, file))
+      return yield* Stream.runForEach(rows, (some) => printed(some.map(({ prediction }) => prediction)))
+    }
+    const rows = yield* predictFile(run.run, { data: file, out: target })
+    yield* json
+      ? printJson({ file: target, rows })
+      : print(`${rows.toLocaleString("en")} rows with their predictions: ${target}`)
   }).pipe(
     Effect.scoped,
     Effect.provide(Device.layer(device, { threads })),
     Effect.provideService(Progress, terminalListener(screen))
   )
+
+/** A text may be called like a file; whoever gives a file's name alone mostly means its rows. */
+const noteFile = (texts: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const [only, ...more] = texts
+    if (only === undefined || more.length > 0 || !/\.(jsonl|ndjson|csv|tsv|parquet)(\.gz)?$/i.test(only)) return
+    const fs = yield* FileSystem.FileSystem
+    if (yield* fs.exists(only).pipe(Effect.orElseSucceed(() => false)))
+      yield* tell(`note: ${only} is taken as a text; --data ${only} predicts the rows of the file`)
+  })

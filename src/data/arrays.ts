@@ -104,16 +104,31 @@ export const readNumbers = (
     const size = shape.reduce((product, n) => product * n, 1)
     const values = new Float32Array(texts.length * size)
     for (const [i, { text }] of texts.entries()) {
-      const parsed = parseBoundedJson(text)
-      if ("problem" in parsed) return Effect.fail(dataError(`row ${i + 1}`, `${parsed.problem}; ${expected(size)}`))
-      const own = (parsed.value as { readonly [name: string]: unknown } | null)?.[input] ?? parsed.value
-      const written = numbersText(own, size)
+      const written = askedNumbers(text, input, size)
       if ("problem" in written) return Effect.fail(dataError(`row ${i + 1}`, written.problem))
       values.set(numbersOf(written.text, scale), i * size)
     }
     const rows = Uint32Array.from(texts, (_, i) => i)
     return Effect.succeed(batchOf(values, shape, new Int32Array(texts.length), rows))
   })
+
+const askedNumbers = (text: string, input: string, size: number): ReturnType<typeof numbersText> => {
+  const parsed = parseBoundedJson(text)
+  if ("problem" in parsed) return { problem: `${parsed.problem}; ${expected(size)}` }
+  const own = (parsed.value as { readonly [name: string]: unknown } | null)?.[input] ?? parsed.value
+  return numbersText(own, size)
+}
+
+/** What keeps a text from being a row of `readNumbers`. */
+export const numbersProblem = (
+  text: string,
+  { input }: Pick<ArraysSection, "input">,
+  shape: ReadonlyArray<number>
+): string | undefined => {
+  const size = shape.reduce((product, n) => product * n, 1)
+  const written = askedNumbers(text, input, size)
+  return "problem" in written ? `the input "${input}" ${written.problem}` : undefined
+}
 
 const expected = (size: number): string => `expected a JSON list of ${size} numbers on one line`
 

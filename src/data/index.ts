@@ -1,13 +1,21 @@
 /** Data: files and other sources of labelled texts, and how they become batches. */
 export type { TokenRows as Batch } from "../tensors/index.ts"
-export { type ArrayBatch, arrayEvaluationBatches, arrayTrainingBatches, openArrays, readNumbers } from "./arrays.ts"
+export {
+  type ArrayBatch,
+  arrayEvaluationBatches,
+  arrayTrainingBatches,
+  numbersProblem,
+  openArrays,
+  readNumbers
+} from "./arrays.ts"
 export { type Batching, type Numbered, type PoolOptions, pooledBatches, stretchedBatches } from "./batching.ts"
 export * as Causal from "./causal/index.ts"
 export { type ClassificationData, openClassification, type SplitDescription } from "./classification.ts"
-export { isBroken, stringField } from "./columns.ts"
+export { type Broken, isBroken, stringField } from "./columns.ts"
 export { DataError, dataError } from "./data-error.ts"
 export { type DataFile, DataFiles, fileOfBytes, type OpenDataFile } from "./file.ts"
-export { firstRows } from "./formats/index.ts"
+export type { RowWriter } from "./formats/format.ts"
+export { firstRows, rowWriter } from "./formats/index.ts"
 export {
   type Columns,
   fieldOf,
@@ -33,7 +41,7 @@ export {
   type TextFields,
   type TokenizedText
 } from "./source.ts"
-export { mapSplits } from "./splits.ts"
+export { LeakListener, mapSplits } from "./splits.ts"
 export {
   batchesOfRows,
   type EvaluationBatch,
@@ -54,4 +62,4 @@ export {
   tokenizeRows,
   tokenizeTexts
 } from "./tokenize.ts"
-export { type Placed, placed, records, rows, validated } from "./values.ts"
+export { type CheckedRows, openChecked, type Placed, placed, records, rows, validated } from "./values.ts"

@@ -1,4 +1,5 @@
 /** The files of a `data` section as scanned sources, which of their rows are which split's, and texts that appear more than once. */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
@@ -49,8 +50,25 @@ export interface SomeRows<File extends Scanned = Scanned> {
   readonly rows?: Uint32Array
 }
 
+/** Is told which texts of evaluation splits are in the training rows too, as soon as the files are read; null: no one asks. */
+export const LeakListener = Context.Reference<((leaks: ReadonlyArray<string>) => Effect.Effect<unknown>) | null>(
+  "tfjs-lora-pro/LeakListener",
+  { defaultValue: () => null }
+)
+
 /** Which rows of which file each split is; a validation share is held out of `train` by seed. */
 export const rowsOfSplits = <File extends Scanned>(
+  section: SplitSection,
+  files: BySplit<File>,
+  seed: number
+): Effect.Effect<BySplit<SomeRows<File>>, DataError> =>
+  Effect.tap(splitRows(section, files, seed), (rows) =>
+    Effect.flatMap(LeakListener, (tell) =>
+      tell === null ? Effect.void : tell(leaksOf(rows, firstOccurrences(rows.train)))
+    )
+  )
+
+const splitRows = <File extends Scanned>(
   section: SplitSection,
   files: BySplit<File>,
   seed: number
@@ -89,14 +107,19 @@ export const repeatWarnings = ({ train, ...evaluated }: BySplit<SomeRows>): Read
     what: "repeat the text of an earlier row",
     other: "the same text as an earlier row but another label"
   })
-  const leaks = Object.entries(evaluated).flatMap(([name, split]) =>
+  return [...warnings, ...leaksOf({ train, ...evaluated }, table)]
+}
+
+const leaksOf = (
+  { train: _, ...evaluated }: BySplit<SomeRows>,
+  table: ReturnType<typeof firstOccurrences>
+): ReadonlyArray<string> =>
+  Object.entries(evaluated).flatMap(([name, split]) =>
     warningsOf(name, split, table.repeatsIn(split), {
       what: "have a text that is also in train, so the model has seen them",
       other: "the same text as a training row but another label"
     })
   )
-  return [...warnings, ...leaks]
-}
 
 const count = ({ file, rows }: SomeRows): number => rows?.length ?? file.rows
 

@@ -28,10 +28,12 @@ import type * as Scope from "effect/Scope"
 import type { StandardSchemaV1 } from "effect/StandardSchema"
 import * as Stream from "effect/Stream"
 import { showValue } from "../../schemas/index.ts"
-import { messageOf } from "../boundary/index.ts"
+import { limit, messageOf } from "../boundary/index.ts"
+import { type Fields, isFields, notAnObject } from "./columns.ts"
 import { DataError, dataError, problemsShown } from "./data-error.ts"
+import { tooManyColumns } from "./formats/format.ts"
 import { openRows } from "./formats/index.ts"
-import { type RawRecord, type RowFile, recordReader } from "./records.ts"
+import { type RawRecord, type RowFile, recordReader, type Table } from "./records.ts"
 
 /** `where` is the value's place for error messages: `films.jsonl:12`. */
 export interface Placed<A> {
@@ -57,22 +59,23 @@ const rowsPerChunk = 512
  * stream, those of a stretch of the file (1 MiB) at once.
  */
 export const records = (path: string): Stream.Stream<Placed<unknown>, DataError> =>
-  Stream.unwrap(
-    Effect.map(openRows(path), (opened) => {
-      const next = recordReader(opened)
-      return Stream.paginate(undefined, () =>
-        Effect.gen(function* () {
-          const chunk = yield* next
-          if (chunk === undefined) return [[], Option.none<undefined>()] as const
-          const read = readRows(opened, chunk)
-          const problems = read.flatMap((row) => (isUnread(row) ? [problemOf(row)] : []))
-          if (problems.length > 0) yield* brokenRows(opened.file.name, problems)
-          const values = read.filter((row): row is Placed<unknown> => !isUnread(row))
-          return [values, Option.some(undefined)] as const
-        })
-      )
-    })
-  ).pipe(Stream.rechunk(rowsPerChunk))
+  Stream.unwrap(Effect.map(openRows(path), recordsOf))
+
+const recordsOf = (opened: RowFile): Stream.Stream<Placed<unknown>, DataError> =>
+  Stream.suspend(() => {
+    const next = recordReader(opened)
+    return Stream.paginate(undefined, () =>
+      Effect.gen(function* () {
+        const chunk = yield* next
+        if (chunk === undefined) return [[], Option.none<undefined>()] as const
+        const read = readRows(opened, chunk)
+        const problems = read.flatMap((row) => (isUnread(row) ? [problemOf(row)] : []))
+        if (problems.length > 0) yield* brokenRows(opened.file.name, problems)
+        const values = read.filter((row): row is Placed<unknown> => !isUnread(row))
+        return [values, Option.some(undefined)] as const
+      })
+    )
+  }).pipe(Stream.rechunk(rowsPerChunk))
 
 /** A row that says nothing, and why, as the end of a sentence that begins with its place. */
 interface Unread {
@@ -119,20 +122,75 @@ export const rows = <S extends StandardSchemaV1>(
 ): Stream.Stream<Placed<Output<S>>, DataError> =>
   Stream.unwrap(Effect.as(checkRows(path, schema), records(path).pipe(validated(schema))))
 
-const checkRows = (path: string, schema: StandardSchemaV1): Effect.Effect<void, DataError, Scope.Scope> =>
+const checkRows = (path: string, schema: StandardSchemaV1): Effect.Effect<unknown, DataError, Scope.Scope> =>
+  Effect.flatMap(openRows(path), (opened) =>
+    checkEach(opened, (read) => Effect.map(validate(schema, read), ({ problems }) => problems))
+  )
+
+/** Reads all rows once; `problemsIn` has a sentence for each that is wrong. Gives their number. */
+const checkEach = (
+  opened: RowFile,
+  problemsIn: (read: ReadonlyArray<Placed<unknown> | Unread>) => Effect.Effect<ReadonlyArray<string>, DataError>
+): Effect.Effect<number, DataError> =>
   Effect.gen(function* () {
-    const opened = yield* openRows(path)
     const next = recordReader(opened)
     const problems: Array<string> = []
     let [total, seen] = [0, 0]
     for (let chunk = yield* next; chunk !== undefined; chunk = yield* next) {
-      const { problems: found } = yield* validate(schema, readRows(opened, chunk))
+      const found = yield* problemsIn(readRows(opened, chunk))
       seen += chunk.length
       total += found.length
       problems.push(...found.slice(0, problemsShown - problems.length))
     }
     if (total > 0) yield* brokenRows(opened.file.name, problems, total)
     if (seen === 0) yield* dataError(opened.file.name, "the file has no rows; at least one is needed")
+    return seen
+  })
+
+/** A file whose rows were all looked at once. */
+export interface CheckedRows {
+  readonly rows: number
+  /** of all rows, in the order in which they appear */
+  readonly columns: ReadonlyArray<string>
+  /** where it is one */
+  readonly table?: Table
+  readonly records: Stream.Stream<Placed<Fields>, DataError>
+}
+
+/**
+ * Opens a data file until the scope closes and reads all of it once: rows that cannot be read, are no objects, or of which `wrong` says
+ * what is wrong with them, come in one error.
+ */
+export const openChecked = (
+  path: string,
+  wrong: (row: Fields) => string | undefined
+): Effect.Effect<CheckedRows, DataError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const opened = yield* openRows(path)
+    const columns = new Set(opened.table?.columns)
+    const reasonOf = (row: Placed<unknown> | Unread): string | undefined => {
+      if (isUnread(row)) return row.broken
+      if (!isFields(row.value)) return notAnObject(row.value)
+      if (columns.size <= limit("columns")) for (const name of Object.keys(row.value)) columns.add(name)
+      return wrong(row.value)
+    }
+    const rows = yield* checkEach(opened, (read) =>
+      Effect.sync(() =>
+        read.flatMap((row) => {
+          const broken = reasonOf(row)
+          return broken === undefined ? [] : [problemOf({ where: row.where, broken })]
+        })
+      )
+    )
+    const [many] = tooManyColumns([...columns]) ?? []
+    if (many !== undefined) return yield* dataError(opened.file.name, many)
+    const { table } = opened
+    return {
+      rows,
+      columns: [...columns],
+      ...(table === undefined ? {} : { table }),
+      records: recordsOf(opened) as Stream.Stream<Placed<Fields>, DataError>
+    }
   })
 
 // Asynchronous validators at work at once: enough to hide the latency of whom they ask.

@@ -105,6 +105,8 @@ export interface Prediction {
   readonly logits: Readonly<Record<string, number>>
   /** probability of each label, where the outputs are labels */
   readonly probabilities?: Readonly<Record<string, number>>
+  /** numbers in the data's units, where that is what the model says */
+  readonly values?: Readonly<Record<string, number>>
 }
 
 /** What doing nothing reaches on a split: the metrics' values, and of what. */
@@ -158,6 +160,11 @@ export interface Runner<
   ): Effect.Effect<Evaluation, DataError | DeviceReadError, Device>
   /** Keeps the rows of a split that come out wrong, at most `limit`; absent where none of them tells much. */
   keepMistakes?(source: Source, limit: number): Mistakes
+  /**
+   * What keeps a text or a row from being predicted, as the end of a sentence that begins with its place; undefined: nothing does. Absent
+   * where nothing is predicted.
+   */
+  problemOf?(adapted: Adapted<M>, plan: Plan, row: Asked): string | undefined
   /** What the model says of users' texts or rows, one prediction each, in their order. */
   predict(
     adapted: Adapted<M>,

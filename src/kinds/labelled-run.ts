@@ -3,9 +3,11 @@ import * as Effect from "effect/Effect"
 import type { ArraysPlan, ClassificationPlan } from "../../schemas/index.ts"
 import { quoted } from "../boundary/index.ts"
 import {
+  type Broken,
   type ClassificationData,
   type DataError,
   dataError,
+  isBroken,
   stringField,
   type TextColumns,
   type TextFields
@@ -42,22 +44,32 @@ export const classesLimits = (labels: ReadonlyArray<string>, what: string): stri
  */
 export const askedTexts = (
   asked: ReadonlyArray<Asked>,
-  { text: column, textPair: other }: TextColumns
+  columns: TextColumns
 ): Effect.Effect<ReadonlyArray<TextFields>, DataError> =>
   Effect.forEach(asked, (one, i) => {
-    const wrong = (reason: string) => Effect.fail(dataError(`row ${i + 1}`, reason))
-    if (typeof one === "string" && other === undefined) return Effect.succeed({ text: one })
-    const row = typeof one === "string" ? rowIn(one) : one
-    if (row === undefined) {
-      const both = `{"${column}": "…", "${other}": "…"}`
-      return wrong(`found ${quoted(String(one))}; this run reads pairs of texts: expected an object such as ${both}`)
-    }
-    const text = stringField(row, column, { blank: false })
-    if (typeof text !== "string") return wrong(text.broken)
-    if (other === undefined) return Effect.succeed({ text })
-    const textPair = stringField(row, other, { blank: false })
-    return typeof textPair === "string" ? Effect.succeed({ text, textPair }) : wrong(textPair.broken)
+    const text = askedText(one, columns)
+    return isBroken(text) ? Effect.fail(dataError(`row ${i + 1}`, text.broken)) : Effect.succeed(text)
   })
+
+const askedText = (one: Asked, { text: column, textPair: other }: TextColumns): TextFields | Broken => {
+  if (typeof one === "string" && other === undefined) return { text: one }
+  const row = typeof one === "string" ? rowIn(one) : one
+  if (row === undefined) {
+    const both = `{"${column}": "…", "${other}": "…"}`
+    return { broken: `found ${quoted(String(one))}; this run reads pairs of texts: expected an object such as ${both}` }
+  }
+  const text = stringField(row, column, { blank: false })
+  if (typeof text !== "string") return text
+  if (other === undefined) return { text }
+  const textPair = stringField(row, other, { blank: false })
+  return typeof textPair === "string" ? { text, textPair } : textPair
+}
+
+/** What keeps a row from being one of `askedTexts`. */
+export const askedProblem = (one: Asked, columns: TextColumns): string | undefined => {
+  const text = askedText(one, columns)
+  return isBroken(text) ? text.broken : undefined
+}
 
 /** A row that was written as JSON. */
 const rowIn = (text: string): Readonly<Record<string, unknown>> | undefined => {

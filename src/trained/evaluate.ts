@@ -11,11 +11,13 @@
  * @example
  * const { score, answers } = yield* generatedScores(adapted, splits.test, { maxNewTokens: 64 })
  */
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
+import type { RunPlan } from "../../schemas/index.ts"
 import type { CausalContent, CausalRow, CausalSplit } from "../data/causal/index.ts"
-import { DataError } from "../data/index.ts"
+import { DataError, LeakListener } from "../data/index.ts"
 import { ofDevice } from "../device/index.ts"
 import { conversation, type GenerateOptions, type GenerationEnd, generate, type Prompt } from "../generation/index.ts"
 import type { CausalModel } from "../models/causal/index.ts"
@@ -27,6 +29,7 @@ import { compareRows } from "./run-identity.ts"
 export const evaluateRun = ({ kind, plan, adapted, steps, inputs }: LoadedRun, file?: string) =>
   Effect.gen(function* () {
     if (file === undefined) yield* compareRows(inputs, plan)
+    else yield* tellLeaks(kind.splits(adapted, withTest(plan, file)))
     const splits = yield* kind.splits(adapted, plan, file)
     const wanted = file === undefined ? { validation: splits.validation, test: splits.test } : { test: splits.train }
     return yield* Effect.forEach(
@@ -34,6 +37,28 @@ export const evaluateRun = ({ kind, plan, adapted, steps, inputs }: LoadedRun, f
       (split) => evaluateSplit({ kind, adapted, plan, split, source: wanted[split as "test"]!, step: steps })
     )
   }).pipe(ofDevice)
+
+/** The plan with a file's rows as its test split; a share that was held out of the training rows stays out of them. */
+const withTest = <Plan extends RunPlan>(plan: Plan, file: string): Plan => {
+  const { validation, ...data } = plan.data
+  const heldOut = typeof validation === "number" ? { validation } : {}
+  return { ...plan, data: { ...data, ...heldOut, test: file } } as Plan
+}
+
+/**
+ * Tells how many rows of the test split have a text that the run was trained on, as soon as the files that `open` opens are read. Where
+ * the training rows cannot be read any more, nothing is known and nothing is told.
+ */
+const tellLeaks = <E, R>(open: Effect.Effect<unknown, E, R>) =>
+  Effect.gen(function* () {
+    const tell = yield* Progress
+    const found = yield* Deferred.make<ReadonlyArray<string>>()
+    const opening = Effect.provideService(open, LeakListener, (leaks) => Deferred.succeed(found, leaks))
+    const leaks = yield* Effect.raceFirst(Effect.as(opening, []), Deferred.await(found)).pipe(
+      Effect.orElseSucceed((): ReadonlyArray<string> => [])
+    )
+    yield* Effect.forEach(leaks, (message) => tell({ kind: "notice", message: `note: ${message}` }), { discard: true })
+  }).pipe(Effect.scoped)
 
 /** A row's prompt, answered. */
 export interface Answer {
@@ -186,6 +211,7 @@ export const evaluateGenerated = <E = never, R = never>(
   Effect.gen(function* () {
     const tell = yield* Progress
     if (file === undefined) yield* compareRows(inputs, plan)
+    else yield* tellLeaks(generation.splits({ adapted }, withTest(plan, file)))
     const splits = yield* generation.splits({ adapted }, plan, file)
     const wanted = file === undefined ? { validation: splits.validation, test: splits.test } : { test: splits.train }
     const reports: Array<GeneratedReport> = []

@@ -14,4 +14,5 @@ export {
 export { adapterFileAt, loadAdapterFile } from "./load-adapter-file.ts"
 export { type LoadedRun, loadCausalRun, loadRun, type WritingRun } from "./load-run.ts"
 export { type MergeOptions, type MergeReport, mergeLoaded, mergeRun } from "./merge-run.ts"
+export { openPredicted, type PredictedRow, predictedRows, predictFile } from "./predict-file.ts"
 export { RunError } from "./run-identity.ts"

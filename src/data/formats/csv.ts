@@ -21,6 +21,15 @@ import { columnProblems, type FileFormat, tooManyColumns, type Wanted } from "./
 const delimited = (extension: string, usual: Separator): FileFormat => ({
   extensions: [extension],
   gzip: true,
+  write: (columns, like) => {
+    // in a file that is called .csv nobody looks for tabs
+    const mark = usual === "tab" || like === undefined || like.separator === "\t" ? separators[usual] : like.separator
+    const line = (cells: ReadonlyArray<unknown>) => `${cells.map((cell) => written(cell, mark)).join(mark)}\n`
+    return {
+      head: `${like?.marked === true ? "\uFEFF" : ""}${line(columns)}`,
+      row: (row) => line(columns.map((name) => (Object.hasOwn(row, name) ? row[name] : undefined)))
+    }
+  },
   open: (file, wanted) =>
     Effect.gen(function* () {
       const text = yield* openText(file)
@@ -40,6 +49,19 @@ const delimited = (extension: string, usual: Separator): FileFormat => ({
       }
     })
 })
+
+/** A cell: in quotes where it holds the separator, a quote or a line break. */
+const written = (cell: unknown, mark: string): string => {
+  const text =
+    typeof cell === "string"
+      ? cell
+      : cell === undefined || cell === null
+        ? ""
+        : typeof cell === "object"
+          ? JSON.stringify(cell)
+          : String(cell)
+  return text.includes(mark) || /["\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+}
 
 export const csv = delimited("csv", "comma")
 export const tsv = delimited("tsv", "tab")

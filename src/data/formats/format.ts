@@ -2,10 +2,10 @@
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { cut, limit, overLimit } from "../../boundary/index.ts"
-import { missingColumn } from "../columns.ts"
+import { type Fields, missingColumn } from "../columns.ts"
 import type { DataError } from "../data-error.ts"
 import type { DataFile } from "../file.ts"
-import type { RowFile } from "../records.ts"
+import type { RowFile, Table } from "../records.ts"
 
 export interface FileFormat {
   /** by which a file is recognised: in lower case, without the dot */
@@ -14,8 +14,17 @@ export interface FileFormat {
   readonly rows?: string
   /** whether a file of it may be packed as a whole, as .csv.gz is */
   readonly gzip: boolean
+  /** How rows with these columns are written; absent where they are not. `like`: a table whose rows they were. */
+  readonly write?: (columns: ReadonlyArray<string>, like?: Table) => RowWriter
   /** The rows of a file, until the scope closes. */
   readonly open: (file: DataFile, wanted: Wanted) => Effect.Effect<RowFile, DataError, Scope.Scope>
+}
+
+/** Rows as text. */
+export interface RowWriter {
+  /** what a file begins with */
+  readonly head: string
+  readonly row: (row: Fields) => string
 }
 
 /** What a reader needs of a file; a format may leave out the rest. */

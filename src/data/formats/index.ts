@@ -17,6 +17,15 @@ import { parquet } from "./parquet.ts"
 
 const formats: ReadonlyArray<FileFormat> = [jsonLines, csv, tsv, parquet]
 
+/** How rows are written to a file of this name. Any extension but those of `write` is an error. */
+export const rowWriter = (path: string): Effect.Effect<NonNullable<FileFormat["write"]>, DataError> => {
+  const [, extension = ""] = /\.([^./\\]+)$/.exec(path) ?? []
+  const write = formats.find(({ extensions }) => extensions.includes(extension.toLowerCase()))?.write
+  if (write !== undefined) return Effect.succeed(write)
+  const names = formats.filter((format) => format.write !== undefined).map(written)
+  return Effect.fail(dataError(path, `rows are written to ${inList(names)}; found another name`))
+}
+
 /** Opens a data file by its extension until the scope closes. Any other extension is an error: no file is guessed at. */
 export const openRows = (path: string, wanted: Wanted = {}): Effect.Effect<RowFile, DataError, Scope.Scope> =>
   Effect.gen(function* () {
@@ -33,6 +42,8 @@ export const openRows = (path: string, wanted: Wanted = {}): Effect.Effect<RowFi
     return yield* format.open(gz === undefined ? file : yield* unpacked(file), wanted)
   })
 
+const inList = (names: ReadonlyArray<string>): string => names.join(", ").replace(/, (?=[^,]*$)/, " or ")
+
 const written = ({ extensions, rows }: FileFormat): string => {
   const names = extensions.map((extension) => `.${extension}`).join(", ")
   return rows === undefined ? names : `${names} (${rows})`
@@ -42,7 +53,7 @@ const written = ({ extensions, rows }: FileFormat): string => {
 const expected = [true, false]
   .map((gzip) => {
     const names = formats.filter((format) => format.gzip === gzip).map(written)
-    return names.join(", ").replace(/, (?=[^,]*$)/, " or ") + (gzip ? ", each also as .gz" : "")
+    return inList(names) + (gzip ? ", each also as .gz" : "")
   })
   .join(", or ")
 

@@ -15,6 +15,7 @@ export const jsonLines: FileFormat = {
   extensions: ["jsonl", "ndjson"],
   rows: "one object a line",
   gzip: true,
+  write: () => ({ head: "", row: (row) => `${JSON.stringify(row)}\n` }),
   open: (file) => Effect.map(openText(file), linesOf)
 }
 

@@ -8,6 +8,7 @@ import {
   arrayEvaluationBatches,
   arrayTrainingBatches,
   type ClassificationSplit,
+  numbersProblem,
   openArrays,
   readNumbers
 } from "../../data/index.ts"
@@ -15,9 +16,11 @@ import { fileError, refuseLink, writeFileAtomic } from "../../files/index.ts"
 import { MODEL_FILE, peftFiles, readPeftFile, restoreTensors, savedAdapter } from "../../layers-model/index.ts"
 import { type LayersClassifier, loadLayersClassifier } from "../../models/index.ts"
 import { crossEntropy, evaluate, keepMistakes, logitsOf } from "../../training/index.ts"
-import type { Runner } from "../kind.ts"
+import type { Asked, Runner } from "../kind.ts"
 import { onlySplits, predictionsOf, rowsOf } from "../labelled-run.ts"
 import { type ResolvedArraysPlan, shapeOf } from "./resolve.ts"
+
+const rowText = (row: Asked): string => (typeof row === "string" ? row : JSON.stringify(row))
 
 export const runArrays: Runner<ArraysPlan, ResolvedArraysPlan, LayersClassifier, ClassificationSplit> = {
   loss:
@@ -49,10 +52,11 @@ export const runArrays: Runner<ArraysPlan, ResolvedArraysPlan, LayersClassifier,
         return done(count)
       })
     ),
+  problemOf: ({ model }, plan, row) => numbersProblem(rowText(row), plan.data, shapeOf(model)),
   predict: (adapted, plan, asked) =>
     Effect.gen(function* () {
       const shape = shapeOf(adapted.model)
-      const rows = asked.map((row) => ({ text: typeof row === "string" ? row : JSON.stringify(row) }))
+      const rows = asked.map((row) => ({ text: rowText(row) }))
       return yield* predictionsOf(rows, plan.training.evaluateBatchSize, adapted.model.labels, (some) =>
         Effect.flatMap(readNumbers(some, plan.data, shape), (batch) => logitsOf(adapted, batch))
       )

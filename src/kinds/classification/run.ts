@@ -16,7 +16,7 @@ import { restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
 import { crossEntropy, evaluate, keepMistakes, logitsOfRows } from "../../training/index.ts"
 import { longestText } from "../encoder-resolve.ts"
 import type { Runner } from "../kind.ts"
-import { askedTexts, onlySplits, predictionsOf, rowsOf } from "../labelled-run.ts"
+import { askedProblem, askedTexts, onlySplits, predictionsOf, rowsOf } from "../labelled-run.ts"
 import type { ResolvedClassificationPlan } from "./resolve.ts"
 
 export const runClassification: Runner<ClassificationPlan, ResolvedClassificationPlan, Model, ClassificationSplit> = {
@@ -55,6 +55,7 @@ export const runClassification: Runner<ClassificationPlan, ResolvedClassificatio
         })
       )
     }),
+  problemOf: (_, plan, row) => askedProblem(row, plan.data),
   predict: (adapted, plan, asked) =>
     Effect.gen(function* () {
       const { padMultiple } = yield* Device

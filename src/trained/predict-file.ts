@@ -1,0 +1,115 @@
+/**
+ * The rows of a data file with what a run says of them, as a file of its own: the columns of the input as they are, then
+ *
+ *   prediction           a class, several of them with commas between, or a value
+ *   probability          of the class, where there is one
+ *   probability NAME     of each label, where a row may have several
+ *   prediction NAME      each value, where there are several
+ *   probabilities        of all labels, in JSON lines
+ *
+ * A column of that name that the input has keeps it, and the new one is called `prediction_2`. All rows are checked before the first is
+ * predicted; then they stream by, whatever the file's size. The file appears when it is whole, and replaces no other.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Stream from "effect/Stream"
+import { type CheckedRows, DataDialect, openChecked, type Placed, type RowWriter, rowWriter } from "../data/index.ts"
+import { ofDevice } from "../device/index.ts"
+import { FileError, fileError, replaceFile } from "../files/index.ts"
+import type { Prediction } from "../kinds/index.ts"
+import type { LoadedRun } from "./load-run.ts"
+
+type Fields = Readonly<Record<string, unknown>>
+
+/** A row of the input with what was said of it. */
+export interface PredictedRow {
+  readonly where: string
+  readonly row: Fields
+  readonly prediction: Prediction
+}
+
+/** Opens a file with the run's columns until the scope closes. All rows that cannot be predicted come in one error. */
+export const openPredicted = ({ kind, plan, adapted }: Pick<LoadedRun, "kind" | "plan" | "adapted">, file: string) =>
+  openChecked(file, (row) => kind.problemOf?.(adapted, plan, row)).pipe(Effect.provideService(DataDialect, plan.data))
+
+/** Rows as they stream by, predicted. */
+export const predictedRows = ({ plan, predict }: Pick<LoadedRun, "plan" | "predict">, { records }: CheckedRows) =>
+  records.pipe(
+    Stream.grouped(plan.training.evaluateBatchSize),
+    Stream.mapEffect((placed: ReadonlyArray<Placed<Fields>>) =>
+      Effect.map(predict(placed.map(({ value }) => value)), (predictions) =>
+        placed.map(({ value, where }, i): PredictedRow => ({ where, row: value, prediction: predictions[i]! }))
+      )
+    )
+  )
+
+/** Predicts the rows of a file into a new one: .csv, .tsv or .jsonl. Gives their number. */
+export const predictFile = (
+  run: Pick<LoadedRun, "kind" | "plan" | "adapted" | "predict">,
+  { data, out }: { readonly data: string; readonly out: string }
+) =>
+  Effect.gen(function* () {
+    const write = yield* rowWriter(out)
+    yield* refuseExisting(out)
+    const checked = yield* openPredicted(run, data)
+    const failed = fileError("write", out)
+    const encoder = new TextEncoder()
+    yield* replaceFile(
+      out,
+      (handle) =>
+        Effect.gen(function* () {
+          const append = (text: string) => Effect.mapError(handle.writeAll(encoder.encode(text)), failed)
+          const taken = new Set(checked.columns)
+          let writer: RowWriter | undefined
+          yield* predictedRows(run, checked).pipe(
+            Stream.runForEach((rows) => {
+              const all = rows.map(({ row, prediction }) => ({ row, own: renamed(said(prediction), taken) }))
+              const first = writer === undefined
+              writer ??= write([...checked.columns, ...cells(all[0]!.own)], checked.table)
+              const { head, row: line } = writer
+              return append((first ? head : "") + all.map(({ row, own }) => line({ ...row, ...own })).join(""))
+            })
+          )
+          yield* refuseExisting(out)
+        }),
+      failed
+    )
+    return checked.rows
+  }).pipe(Effect.scoped, ofDevice)
+
+const refuseExisting = (out: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    if (yield* fs.exists(out).pipe(Effect.mapError(fileError("read", out)))) {
+      const reason = "it exists already and is left as it is; give another file with --out"
+      yield* new FileError({ action: "write", file: out, reason })
+    }
+  })
+
+/** What a prediction says, by the names of columns; of a kind that says values or labels, those. */
+const said = ({ label, probabilities, values }: Prediction): Fields => {
+  const prefixed = (prefix: string, all: Fields) =>
+    Object.fromEntries(Object.entries(all).map(([name, value]) => [`${prefix} ${name}`, value]))
+  const [value, ...more] = Object.values(values ?? {})
+  const probability =
+    probabilities !== undefined && Object.hasOwn(probabilities, label) ? probabilities[label] : undefined
+  return {
+    prediction: value !== undefined && more.length === 0 ? value : label,
+    ...(more.length > 0 ? prefixed("prediction", values!) : {}),
+    ...(probability !== undefined ? { probability } : prefixed("probability", probabilities ?? {})),
+    ...(probability !== undefined ? { probabilities } : {})
+  }
+}
+
+/** Of what is said, what fits into a cell of a table. */
+const cells = (own: Fields): ReadonlyArray<string> => Object.keys(own).filter((name) => typeof own[name] !== "object")
+
+/** The same under names that no column has. */
+const renamed = (own: Fields, taken: ReadonlySet<string>): Fields =>
+  Object.fromEntries(Object.entries(own).map(([name, value]) => [freeName(name, taken), value]))
+
+const freeName = (name: string, taken: ReadonlySet<string>): string => {
+  let free = name
+  for (let n = 2; taken.has(free); n++) free = `${name}_${n}`
+  return free
+}
