@@ -60,12 +60,14 @@ export const selectionOf = (
 ): { readonly options: object; readonly selection: Selection<object> } => {
   const {
     method: _,
+    from: __,
     targets = [],
     exclude = [],
     overrides = [],
     modulesToSave,
     ...options
   } = adapter as AdapterConfig & {
+    readonly from?: string
     readonly targets?: Selection<object>["targets"]
     readonly exclude?: ReadonlyArray<SitePattern>
     readonly overrides?: ReadonlyArray<LoraOverride>

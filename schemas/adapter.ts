@@ -63,6 +63,13 @@ const modulesToSave = list(
   "Further modules that are trained themselves and saved beside the adapter."
 ).pipe(withDefault([]))
 
+const from = Schema.optionalKey(
+  text(
+    "a folder of PEFT, a run's folder, or hf:owner/name",
+    "An adapter that the run begins with: a folder of Hugging Face PEFT, a run's folder (relative to the plan file), or hf:owner/name[@revision]. Rank, alpha, scaling, targets and modulesToSave are taken from it and need not be given."
+  )
+)
+
 const rank = integer(1, 1024, "r, the rank of BA.")
 const alpha = positive("α; the scale of BA is α/r (standard) or α/√r (rank-stabilized).")
 
@@ -98,6 +105,7 @@ const selection = {
 
 export const LoraConfig = Schema.Struct({
   method: Schema.Literal("lora"),
+  from,
   ...factors,
   init: LoraInit.pipe(withDefault({ kind: "kaiming" })),
   ...selection
@@ -106,6 +114,7 @@ export type LoraConfig = typeof LoraConfig.Type
 
 export const DoraConfig = Schema.Struct({
   method: Schema.Literal("dora"),
+  from,
   ...factors,
   init: PlainInit.pipe(withDefault({ kind: "kaiming" })),
   ...selection
@@ -134,6 +143,7 @@ const sensitivityBetas = Schema.Tuple([
 
 export const AdaloraConfig = Schema.Struct({
   method: Schema.Literal("adalora"),
+  from,
   rank: integer(1, 1024, "The mean rank of a site at the end.").pipe(withDefault(8)),
   initialRank: Schema.optionalKey(
     integer(1, 1536, "The rank of every site at the start. Absent: 1.5 × rank, rounded up.")
@@ -157,6 +167,7 @@ export type AdaloraConfig = typeof AdaloraConfig.Type
 
 export const VeraConfig = Schema.Struct({
   method: Schema.Literal("vera"),
+  from,
   rank: integer(1, 4096, "r, the rank of the shared matrices.").pipe(withDefault(256)),
   dInitial: positive("What the trained d starts with; b starts at 0.").pipe(withDefault(0.1)),
   projectionKey: integer(0, 2 ** 32 - 1, "Key of the random A and B, PEFT's projection_prng_key.").pipe(withDefault(0)),

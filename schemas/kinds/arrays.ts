@@ -50,6 +50,11 @@ export const arraysPlans: PlanKind<"arrays", ArraysPlan, typeof ArraysPlan> = {
   formats: { arrays: ArraysPlan },
   rules: [
     formatFitsTheModel(onlyTopology),
+    rule("adapters-of-peft-need-its-models", "adapter.from", ({ adapter }) =>
+      "from" in adapter && adapter.from !== undefined
+        ? "found an adapter of PEFT for a tf.LayersModel, whose layers PEFT does not have; expected none here"
+        : undefined
+    ),
     rule("blocks-to-recompute", "training.recompute", ({ training: { recompute } }) =>
       recompute === "blocks"
         ? 'found "blocks" for a tf.LayersModel, whose layers form no blocks; expected "none"'

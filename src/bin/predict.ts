@@ -11,8 +11,9 @@ import type { Prediction } from "../kinds/index.ts"
 import { Progress } from "../run/index.ts"
 import {
   adapterFileAt,
+  isAdapter,
   loadAdapterFile,
-  loadRun,
+  loadTrained,
   openPredicted,
   predictedRows,
   predictFile,
@@ -24,12 +25,13 @@ import { print, printJson, printResult, screen, tell } from "./output.ts"
 import { terminalListener } from "./terminal.ts"
 import { userError } from "./user-error.ts"
 
-/** A run, or an adapter of a tf.LayersModel with that model as --base. */
+/** A run, an adapter of PEFT, or one of a tf.LayersModel with that model as --base. */
 const opened = (place: string, base: string | undefined) =>
   Effect.gen(function* () {
-    const file = yield* adapterFileAt(place)
+    const ofPeft = (yield* isAdapter(place)) && !/\.json$/.test(base ?? "")
+    const file = ofPeft ? undefined : yield* adapterFileAt(place)
     if (file === undefined) {
-      const run = yield* loadRun(place, { base })
+      const run = yield* loadTrained(place, { base })
       return {
         run,
         predict: run.predict,

@@ -45,7 +45,7 @@ export const train = ({ plan: given, set, device, threads, out, resume: resumed,
     if (resume !== undefined && (Option.isSome(given) || Option.isSome(out))) return yield* resumeAlone
     const file = resume === undefined ? Option.getOrElse(given, () => undefined) : yield* planOf(resume)
     const tell = terminalListener(screen)
-    const { plan, name } = yield* readPlan(file ?? (yield* defaultPlan), set)
+    const { plan, name } = yield* readPlan(file ?? (yield* defaultPlan), set, { ofRun: resume !== undefined })
     const directory = Option.getOrUndefined(out) ?? plan.output.directory
     if (resume === undefined) yield* checkFree(directory)
     const early = Effect.onInterrupt(() => tell({ kind: "notice", message: "interrupted before training began" }))

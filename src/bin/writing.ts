@@ -7,7 +7,7 @@ import { type Adapted, unadapted } from "../../adapters/index.ts"
 import type { GenerateOptions } from "../generation/index.ts"
 import type { Writing } from "../kinds/index.ts"
 import { type CausalModel, openCausalModel } from "../models/causal/index.ts"
-import { loadCausalRun } from "../trained/index.ts"
+import { isAdapter, loadCausalRun } from "../trained/index.ts"
 import type { Given, samplingFlags } from "./flags.ts"
 
 export const optionsOf = (given: Given<typeof samplingFlags>): GenerateOptions => ({
@@ -24,7 +24,7 @@ export const optionsOf = (given: Given<typeof samplingFlags>): GenerateOptions =
 /** The model of a run with what was trained, or a model as it is. */
 export const openWriting = (source: string, base: Option.Option<string>) =>
   Effect.gen(function* () {
-    if (yield* isRun(source)) {
+    if ((yield* isRun(source)) || (yield* isAdapterOver(source, base))) {
       const run: Writing = yield* loadCausalRun(source, { base: Option.getOrUndefined(base) })
       return run
     }
@@ -33,6 +33,10 @@ export const openWriting = (source: string, base: Option.Option<string>) =>
     const plain: Writing = { adapted, chat: false, system: undefined }
     return plain
   })
+
+/** A repository of the Hub is an adapter where a base is given, and a model otherwise. */
+const isAdapterOver = (source: string, base: Option.Option<string>) =>
+  /^hf:/.test(source) ? Effect.succeed(Option.isSome(base)) : isAdapter(source)
 
 /** A run has a plan, a model has none. */
 const isRun = (source: string) =>

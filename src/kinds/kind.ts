@@ -19,6 +19,8 @@ import type { Device } from "../device/device.ts"
 import type { CausalModel } from "../models/causal/index.ts"
 import type { BatchOf, ModelError, Network } from "../models/index.ts"
 import type { CardParts, CardSource, WrittenModel } from "../output/index.ts"
+import type { Started } from "../output/peft/start-from.ts"
+import type { PeftAdapter } from "../peft/index.ts"
 import type { ResolvedPlan, ResolveError, SplitSource, Splits } from "../plan/index.ts"
 import type { Detecting, Suggesting } from "../suggest/index.ts"
 import type { DeviceReadError } from "../tensors/index.ts"
@@ -74,12 +76,25 @@ export interface RunKind<Plan extends RunPlan = RunPlan, R extends ResolvedPlan 
   sample?(resolved: R): Effect.Effect<RenderedSample, DataError>
   readonly suggesting: Suggesting<R>
   readonly detecting: Detecting
+  /** What it makes of an adapter of PEFT that came without a plan; absent where PEFT has no such models. */
+  readonly adopting?: Adopting
   /** The command that uses a finished run, without the program's name; `run`: its folder, as a word of a shell. */
   next(plan: Plan, run: string): string
   /** An evaluation in full, where there is more to see than a line. */
   details?(labels: ReadonlyArray<string>, evaluation: Evaluation): string
   readonly runner: () => Promise<Runner>
   readonly publisher: () => Promise<Publisher>
+}
+
+/** How adapters of PEFT from elsewhere become a kind's. */
+export interface Adopting {
+  /** The sections of a plan for an adapter over the base `source`, as they are written; null: it is of another kind. */
+  sections(
+    adapter: PeftAdapter,
+    source: string
+  ): Effect.Effect<{ readonly model: object; readonly data: object } | null, Reported, World>
+  /** Rows by which a merged model is held against the adapter's, where no others are at hand. */
+  sample(labels: ReadonlyArray<string>): ReadonlyArray<object>
 }
 
 export interface EvaluateOptions {
@@ -185,6 +200,8 @@ export interface Runner<
   save(adapted: Adapted<M>, resolved: R, folder: string): Effect.Effect<void, Reported, Files>
   /** Puts what a folder holds in place of what `adapted` started with. */
   restore(adapted: Adapted<M>, plan: Plan, folder: string): Effect.Effect<void, Reported, Files>
+  /** The same with an adapter of PEFT from elsewhere, whose head may be another one; absent where PEFT has no such models. */
+  begin?(adapted: Adapted<M>, source: PeftAdapter): Effect.Effect<Started, Reported, Files>
 }
 
 /** What is made of a finished run for others. */

@@ -25,6 +25,7 @@ import {
   fenced,
   mergedCard,
   readBaseCard,
+  trainedFor,
   type WrittenModel,
   writeMergedCausal
 } from "../output/index.ts"
@@ -71,7 +72,7 @@ export const mergedLanguage = (
       pipeline: "text-generation",
       tags: chat ? ["conversational"] : [],
       license: (yield* readBaseCard(path.join(home, "README.md"))).license,
-      introduction: [`A causal language model: ${change}, trained for ${steps} steps and merged into the base model.`],
+      introduction: [`A causal language model: ${change}${trainedFor(steps)}, merged into the base model.`],
       weights: plan.model.weights,
       base: yield* baseIdentity(model.source),
       counts,

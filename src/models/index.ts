@@ -34,7 +34,7 @@ export type * from "./model.ts"
 export { ModelError } from "./model.ts"
 export { randomBert } from "./random-bert.ts"
 export { roberta } from "./roberta.ts"
-export { placeOf } from "./source.ts"
+export { adapterPlaceOf, placeOf } from "./source.ts"
 
 export interface LoadModelOptions {
   /** a Hugging Face folder, or hf:owner/name[@revision] */

@@ -9,10 +9,17 @@ import { ModelError } from "./model.ts"
  * The folder or file of a model on this machine. `hf:owner/name[@revision][/file.gguf]` is fetched into the Hub's cache once; every
  * other source is a path already, and returned as it is.
  */
-export const placeOf = (source: string): Effect.Effect<string, ModelError, FileSystem.FileSystem | Path.Path> =>
+export const placeOf = (source: string): Placing => found(source, "resolveSource")
+
+/** The same of an adapter of PEFT. */
+export const adapterPlaceOf = (source: string): Placing => found(source, "resolveAdapter")
+
+type Placing = Effect.Effect<string, ModelError, FileSystem.FileSystem | Path.Path>
+
+const found = (source: string, resolving: "resolveSource" | "resolveAdapter"): Placing =>
   Effect.gen(function* () {
     if (!isHubSource(source)) return source
     // loaded where it is needed: most models are on the disk
-    const { resolveSource } = yield* Effect.promise(() => import("./hub/index.ts"))
-    return yield* resolveSource(source)
+    const hub = yield* Effect.promise(() => import("./hub/index.ts"))
+    return yield* hub[resolving](source)
   }).pipe(Effect.catchTag("HubError", ({ problems }) => Effect.fail(new ModelError({ folder: source, problems }))))

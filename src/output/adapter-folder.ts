@@ -132,6 +132,18 @@ export const saveAdapter = (
 export const peftReader = ({ adapter }: RunPlan): string | null =>
   methodOf(adapter).peft.layout !== null ? "Hugging Face PEFT" : null
 
+/** What was read of each file, by the names of places. */
+export type Found = ReadonlyMap<string, ReadonlyMap<string, HostTensor>>
+
+interface Placing {
+  /** what was not read, since no place has room for it */
+  readonly tooLarge: ReadonlyMap<Place, ReadonlyArray<number>>
+  /** places whose tensors stay as they are */
+  readonly asItWas?: ReadonlySet<Place>
+  /** what becomes of a place's tensor. Tensor code */
+  readonly change?: (place: Place, value: tf.Tensor) => tf.Tensor
+}
+
 /** Puts the tensors of an adapter folder in place of the initial ones of `adapted`. Reports everything that is missing at once. */
 export const restoreAdapter = (
   adapted: StoredAdapted,
@@ -139,10 +151,9 @@ export const restoreAdapter = (
 ): Effect.Effect<void, AdapterError | SafetensorsError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
-    const places = placesOf(adapted)
     const found = new Map<AdapterFile, ReadonlyMap<string, HostTensor>>()
     const tooLarge = new Map<Place, ReadonlyArray<number>>()
-    for (const [file, inFile] of Map.groupBy(places, (place) => place.file)) {
+    for (const [file, inFile] of Map.groupBy(placesOf(adapted), (place) => place.file)) {
       const { tensors } = yield* readHeader(path.join(folder, file))
       const names = inFile.flatMap((place) => {
         const shape = tensors.get(place.name)?.shape
@@ -154,9 +165,24 @@ export const restoreAdapter = (
       const content = yield* readTensors(path.join(folder, file), names)
       found.set(file, new Map(Object.entries(storedContent(adapted, Object.fromEntries(content)))))
     }
+    yield* putInPlace(adapted, folder, found, { tooLarge })
+  })
+
+/** Puts what was read in place of what `adapted` has. Fails over everything that is missing or of another shape, and changes nothing then. */
+export const putInPlace = (
+  adapted: StoredAdapted,
+  folder: string,
+  found: Found,
+  { tooLarge, asItWas = new Set(), change = (_, value) => value }: Placing
+): Effect.Effect<void, AdapterError> =>
+  Effect.gen(function* () {
+    const places = placesOf(adapted)
+    const kept = new Set([...asItWas].map(placeKey))
+    const shapes = new Map([...tooLarge].map(([place, shape]) => [placeKey(place), shape]))
     const problems = places.flatMap((place) => {
+      if (kept.has(placeKey(place))) return []
       const { file, name, shape: expected } = place
-      const { data, shape = tooLarge.get(place) } = found.get(file)?.get(name) ?? {}
+      const { data, shape = shapes.get(placeKey(place)) } = found.get(file)?.get(name) ?? {}
       if (shape === undefined) return [`${file}: ${name} is missing`]
       if (data === undefined || !tf.util.arraysEqual([...shape], [...expected])) {
         return [`${file}: ${name} has shape [${shape}], expected [${expected}]`]
@@ -166,14 +192,20 @@ export const restoreAdapter = (
     })
     if (problems.length > 0) return yield* new AdapterError({ folder, problems: condensed(problems) })
     const before = adapted.trainable
-    adapted.trainable = keptTree(() =>
-      restoredTrainable(
+    adapted.trainable = keptTree(() => {
+      const own = kept.size === 0 ? [] : storedTensors(adapted)
+      return restoredTrainable(
         adapted,
-        places.map(({ file, name, shape }) => tf.tensor(found.get(file)!.get(name)!.data, [...shape]))
+        places.map((place, i) => {
+          const stored = found.get(place.file)?.get(place.name)
+          return change(place, kept.has(placeKey(place)) ? own[i]! : tf.tensor(stored!.data, [...place.shape]))
+        })
       )
-    )
+    })
     tf.dispose([...everyTensorOf(before)])
   })
+
+const placeKey = ({ file, name }: Place): string => `${file}\0${name}`
 
 const sizeOf = (shape: ReadonlyArray<number>): number => shape.reduce((product, n) => product * n, 1)
 

@@ -29,6 +29,7 @@ export {
   type MergedCard,
   MergeRefused,
   mergedCard,
+  trainedFor,
   type WrittenModel
 } from "./merge-check.ts"
 export { causalMergedClass, writeMergedCausal } from "./merged-causal.ts"

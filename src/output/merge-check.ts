@@ -45,9 +45,12 @@ export interface OutputWords {
 export interface MergeCheck extends OutputComparison {
   readonly words: OutputWords
   /** where the rows came from */
-  readonly split: "validation" | "test" | "train"
+  readonly split: "validation" | "test" | "train" | "sample"
   readonly bound: number
 }
+
+/** ", trained for 80 steps"; nothing of an adapter from elsewhere, which does not say. */
+export const trainedFor = (steps: number): string => (steps === 0 ? "" : `, trained for ${steps} steps`)
 
 /** Rows that the two models are compared on: as many as are read in a moment, of rows that were not trained on where there are any. */
 export const CHECKED_ROWS = 200
@@ -57,7 +60,8 @@ export const checkedSplit = (
   splits: {
     readonly [S in "validation" | "test"]?: unknown
   }
-): MergeCheck["split"] => (["validation", "test"] as const).find((name) => splits[name] !== undefined) ?? "train"
+): Exclude<MergeCheck["split"], "sample"> =>
+  (["validation", "test"] as const).find((name) => splits[name] !== undefined) ?? "train"
 
 /** A merged model on disk, and what is needed to compare it with the run after that has left the device. */
 export interface WrittenModel {

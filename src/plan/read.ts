@@ -3,7 +3,7 @@
  *
  *   file ─read→ text ─JSON→ value ─settings→ value ─decode→ RunPlan ─resolve inputs→ RunPlan with absolute input paths
  *
- * Input paths (model.source, data.train, data.validation, data.test) are relative to the plan file; `output.directory` to the working
+ * Input paths (model.source, data.train, data.validation, data.test, adapter.from) are relative to the plan file; `output.directory` to the working
  * directory. `relocate` is the inverse: the copy in a run folder names its inputs relative to that folder.
  *
  * A setting replaces a single value, as in `--set adapter.rank=4`. Its path is dotted, with list entries by index
@@ -12,6 +12,7 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import {
   closest,
@@ -22,7 +23,7 @@ import {
   showValue
 } from "../../schemas/index.ts"
 import { limit, overLimit } from "../boundary/index.ts"
-import { isUrl, parseBoundedJson, readTextFile } from "../files/index.ts"
+import { isRecord, isUrl, parseBoundedJson, readTextFile } from "../files/index.ts"
 import { JsonSyntaxError, parseJson } from "./json.ts"
 
 /**
@@ -51,10 +52,13 @@ export interface PlanFile {
 const mapInputs = <Plan extends RunPlan>(plan: Plan, change: (path: string) => string): Plan => {
   const { test, train, validation } = plan.data
   const { source } = plan.model
+  // what is fetched is not relative to the plan; what is a URL is refused as it is written
+  const place = (source: string) => (/^hf:/.test(source) || isUrl(source) ? source : change(source))
+  const { adapter } = plan
   return {
     ...plan,
-    // what is fetched is not relative to the plan; what is a URL is refused as it is written
-    model: { ...plan.model, source: /^hf:/.test(source) || isUrl(source) ? source : change(source) },
+    model: { ...plan.model, source: place(source) },
+    ...("from" in adapter && adapter.from !== undefined ? { adapter: { ...adapter, from: place(adapter.from) } } : {}),
     data: {
       ...plan.data, // first: the order of the keys stays as written
       train: change(train),
@@ -99,11 +103,41 @@ const urlProblems = ({ data: { train, validation, test } }: RunPlan): ReadonlyAr
       : []
   )
 
-/** Decode a plan given as a value; relative input paths are relative to `baseDirectory`. */
-export const planFromValue = (value: unknown, baseDirectory: string): Effect.Effect<RunPlan, PlanError, Path.Path> =>
+/** The plan, decoded, with what its `adapter.from` says. */
+const beginning = (value: unknown, baseDirectory: string): Effect.Effect<RunPlan, PlanError, Files> =>
+  Effect.gen(function* () {
+    const adapter = isRecord(value) ? value["adapter"] : undefined
+    if (!isRecord(value) || !isRecord(adapter) || typeof adapter["from"] !== "string") {
+      return yield* decodeForeignPlan(value)
+    }
+    const { withSource } = yield* Effect.promise(() => import("./adapter-from.ts"))
+    const { section, problems } = yield* withSource(adapter, baseDirectory)
+    const decoded = yield* Effect.result(decodeForeignPlan({ ...value, adapter: section }))
+    const others = Result.isFailure(decoded) ? decoded.failure.problems : []
+    if (problems.length > 0) return yield* new PlanError({ problems: [...problems, ...others] })
+    return yield* Effect.fromResult(decoded)
+  })
+
+/** How a plan is read. */
+export interface PlanOptions {
+  /** a run's own plan: what its `adapter.from` decides is written in it, and the adapter need not be there any more */
+  readonly ofRun?: boolean
+}
+
+type Files = FileSystem.FileSystem | Path.Path
+
+/**
+ * Decode a plan given as a value; relative input paths are relative to `baseDirectory`. What `adapter.from` decides is read from there and
+ * written into the plan.
+ */
+export const planFromValue = (
+  value: unknown,
+  baseDirectory: string,
+  { ofRun = false }: PlanOptions = {}
+): Effect.Effect<RunPlan, PlanError, Files> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
-    const plan = yield* decodeForeignPlan(value)
+    const plan = yield* ofRun ? decodeForeignPlan(value) : beginning(value, baseDirectory)
     const problems = urlProblems(plan)
     if (problems.length > 0) return yield* new PlanError({ problems })
     return mapInputs(plan, (input) => path.resolve(baseDirectory, input))
@@ -115,14 +149,15 @@ export const planFromValue = (value: unknown, baseDirectory: string): Effect.Eff
  */
 export const readPlan = (
   file: string,
-  settings: ReadonlyArray<string> = []
-): Effect.Effect<PlanFile, PlanError | PlanFileError, FileSystem.FileSystem | Path.Path> =>
+  settings: ReadonlyArray<string> = [],
+  options: PlanOptions = {}
+): Effect.Effect<PlanFile, PlanError | PlanFileError, Files> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const value = yield* parse(file, yield* readText(file))
     const absolute = path.resolve(file)
     const plan = yield* applySettings(value, settings).pipe(
-      Effect.flatMap((set) => planFromValue(set, path.dirname(absolute))),
+      Effect.flatMap((set) => planFromValue(set, path.dirname(absolute), options)),
       Effect.mapError(({ problems }) => new PlanError({ problems, file }))
     )
     return { plan, file: absolute, name: path.basename(absolute, ".json") }

@@ -8,7 +8,7 @@ import { Device } from "../device/device.ts"
 import type { Runner } from "../kinds/index.ts"
 import type { Network } from "../models/index.ts"
 import { fromConfig } from "../optimizers/index.ts"
-import { calibrationOfPlan, evaluationsOf, injectPlan, type ResolvedPlan } from "../plan/index.ts"
+import { calibrationOfPlan, evaluationsOf, injectPlan, injectToRestore, type ResolvedPlan } from "../plan/index.ts"
 import {
   calibrating,
   type DiagnosticsReport,
@@ -32,9 +32,14 @@ export const loadPlanModel = (runner: Runner, resolved: ResolvedPlan) =>
     return yield* keepPlannedPrefix(model, prefix)
   })
 
-/** A loaded model with the plan's adapter at step 0. An init that needs calibration sees the first batches, as training will. */
+/**
+ * A loaded model with the plan's adapter at step 0: as its init has it, or as `adapter.from` left it. An init that needs calibration sees
+ * the first batches, as training will.
+ */
 export const adaptPlan = (runner: Runner, model: Network, resolved: ResolvedPlan) =>
   Effect.gen(function* () {
+    const { adapter } = resolved.plan
+    if ("from" in adapter && adapter.from !== undefined) return yield* continued(runner, model, resolved, adapter.from)
     const calibration = calibrationOfPlan(resolved)
     if (calibration === undefined) return yield* injectPlan(model, resolved, noCalibration)
     const tell = yield* Progress
@@ -55,6 +60,22 @@ export const adaptPlan = (runner: Runner, model: Network, resolved: ResolvedPlan
       })
       return yield* Scope.provide(injectPlan(model, resolved, calibrate), scope)
     }).pipe(Effect.scoped)
+  })
+
+/** The model with the adapter that the plan begins with. */
+const continued = (runner: Runner, model: Network, resolved: ResolvedPlan, from: string) =>
+  Effect.gen(function* () {
+    const tell = yield* Progress
+    const { readPeftAdapter } = yield* Effect.promise(() => import("../peft/index.ts"))
+    const source = yield* readPeftAdapter(from)
+    const adapted = yield* injectToRestore(model, resolved)
+    if (runner.begin === undefined) return adapted // a rule of its plans forbids it
+    const { head, left } = yield* runner.begin(adapted, source)
+    const layers = resolved.selected.sites.length
+    const own = head ? ", and its head: classes are taken to be in the same order" : ""
+    const anew = left.length === 0 ? "" : `; it has no head for this run, whose own starts anew (${left.join(", ")})`
+    yield* tell({ kind: "notice", message: `begins with the adapter of ${from}: ${layers} layers${own}${anew}` })
+    return adapted
   })
 
 /** A session at step 0. */

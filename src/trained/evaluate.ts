@@ -22,7 +22,8 @@ import { ofDevice } from "../device/index.ts"
 import { conversation, type GenerateOptions, type GenerationEnd, generate, type Prompt } from "../generation/index.ts"
 import type { CausalModel } from "../models/causal/index.ts"
 import { evaluateSplit, Progress } from "../run/index.ts"
-import type { LoadedRun, WritingRun } from "./load-run.ts"
+import type { LoadedRun } from "./load-run.ts"
+import type { WritingRun } from "./load-trained.ts"
 import { compareRows } from "./run-identity.ts"
 
 /** One report per split; for `file` a single one, which is called "test". */

@@ -10,7 +10,7 @@ import type { Adapted } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
 import { ofDevice } from "../device/index.ts"
 import { isUrl } from "../files/index.ts"
-import { type Asked, type LoadedKind, loadKind, type Runner, type Trained, type Writing } from "../kinds/index.ts"
+import { type Asked, type LoadedKind, loadKind, type Runner, type Trained } from "../kinds/index.ts"
 import type { Network } from "../models/index.ts"
 import { type Inputs, runFolder } from "../output/index.ts"
 import { injectToRestore, readPlan, selectSites } from "../plan/index.ts"
@@ -22,6 +22,8 @@ export interface LoadedRun extends Trained {
   readonly labels: ReadonlyArray<string>
   /** the files that it was trained on, by content */
   readonly inputs: Inputs
+  /** of an adapter from elsewhere: rows by which a merged model is held against it; a run has its own */
+  readonly sample?: ReadonlyArray<object>
   /** One prediction per text or row, in their order. Of a run over arrays a text is a JSON list of numbers. */
   readonly predict: (asked: ReadonlyArray<Asked>) => ReturnType<typeof predictWith>
 }
@@ -37,7 +39,7 @@ export const loadRun = (directory: string, options: { readonly base?: string | u
       const reason = `${path.basename(file)} is missing; expected the folder of a finished run, such as runs/<name>-1`
       return yield* new RunError({ directory, reason })
     }
-    const { plan: written } = yield* readPlan(folder.plan)
+    const { plan: written } = yield* readPlan(folder.plan, [], { ofRun: true })
     const record = yield* readRecord(folder)
     yield* checkPlan(directory, record, written)
     const { base: moved } = options
@@ -71,27 +73,5 @@ const withBase = <Plan extends RunPlan>(plan: Plan, source: string): Plan => ({
   model: { ...plan.model, source }
 })
 
-const predictWith = (runner: Runner, adapted: Adapted<Network>, plan: RunPlan, asked: ReadonlyArray<Asked>) =>
+export const predictWith = (runner: Runner, adapted: Adapted<Network>, plan: RunPlan, asked: ReadonlyArray<Asked>) =>
   runner.predict(adapted, plan, asked).pipe(ofDevice)
-
-/** A run whose model writes texts. */
-export interface WritingRun extends Writing {
-  readonly plan: RunPlan
-  readonly steps: number
-  readonly inputs: Inputs
-  readonly generation: NonNullable<Runner["generation"]>
-}
-
-/** A run of a causal language model, to generate with. */
-export const loadCausalRun = (directory: string, options: { readonly base?: string | undefined } = {}) =>
-  Effect.gen(function* () {
-    const run = yield* loadRun(directory, options)
-    const { plan, steps, inputs } = run
-    const { generation } = run.kind
-    if (generation !== undefined) {
-      const writing: WritingRun = { ...generation.writing(run), steps, inputs, generation }
-      return writing
-    }
-    const reason = `is a run of a classifier (data.format "${plan.data.format}"), which writes no text: use predict`
-    return yield* new RunError({ directory, reason })
-  })

@@ -6,11 +6,15 @@
  * the whole merged model or nothing. The run's model has left the device before the merged one is loaded.
  */
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
+import * as Scope from "effect/Scope"
 import { ofDevice } from "../device/index.ts"
-import { inNewFolder, writeFileAtomic } from "../files/index.ts"
+import { fileError, inNewFolder, writeFileAtomic } from "../files/index.ts"
 import { compareOutputs, MERGE_BOUND, type MergeCheck, MergeRefused, type TensorCounts } from "../output/index.ts"
-import { type LoadedRun, loadRun } from "./load-run.ts"
+import type { LoadedRun } from "./load-run.ts"
+import { loadTrained } from "./load-trained.ts"
+import { RunError } from "./run-identity.ts"
 
 export interface MergeOptions {
   /** the folder to make, which must not exist; `<run>/merged` unless given */
@@ -25,9 +29,9 @@ export interface MergeReport {
   readonly check: MergeCheck
 }
 
-/** Merges the run in `directory`. */
+/** Merges the run, or the adapter from elsewhere, in `directory`. */
 export const mergeRun = (directory: string, { out, base }: MergeOptions = {}) =>
-  mergeLoaded(directory, loadRun(directory, { base }), out)
+  mergeLoaded(directory, loadTrained(directory, { base }), out)
 
 /** Merges a run that `load` opens: its model lives no longer than it is needed. */
 export const mergeLoaded = <E extends { readonly message: string }, R>(
@@ -37,13 +41,24 @@ export const mergeLoaded = <E extends { readonly message: string }, R>(
 ) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
+    if (out === undefined && /^hf:/.test(directory)) {
+      return yield* new RunError({
+        directory,
+        reason: "lies in the Hub's cache; say with --out where the merged model is to go"
+      })
+    }
     const target = out ?? path.join(directory, "merged")
+    const outer = yield* Effect.scope
     return yield* inNewFolder(target, (folder) =>
       Effect.gen(function* () {
         const written = yield* Effect.scoped(
           Effect.flatMap(load, (run) =>
             Effect.flatMap(Effect.promise(run.kind.publisher), ({ merge }) =>
-              merge(run, run.kind.splits, directory, folder)
+              Effect.gen(function* () {
+                const splits = yield* Scope.provide(splitsOf(run), outer)
+                const written = yield* merge(run, splits, directory, folder)
+                return { ...written, split: run.sample === undefined ? written.split : ("sample" as const) }
+              })
             )
           )
         )
@@ -57,4 +72,18 @@ export const mergeLoaded = <E extends { readonly message: string }, R>(
         return report
       })
     )
-  }).pipe(ofDevice)
+  }).pipe(Effect.scoped, ofDevice)
+
+/** The rows that are compared: the run's own, or those of an adapter that came without any. */
+const splitsOf = (run: LoadedRun) =>
+  Effect.gen(function* () {
+    const { kind, sample } = run
+    if (sample === undefined) return kind.splits
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const folder = yield* fs.makeTempDirectoryScoped().pipe(Effect.mapError(fileError("write", "a temporary folder")))
+    const file = path.join(folder, "sample.jsonl")
+    yield* writeFileAtomic(file, sample.map((row) => `${JSON.stringify(row)}\n`).join(""))
+    const splits: LoadedRun["kind"]["splits"] = (adapted, plan) => kind.splits(adapted, plan, file)
+    return splits
+  })

@@ -113,7 +113,7 @@ describe("an unsound plan", () => {
     }
     expect(linesOf({ ...smallest, modl: 1, adapter })).toEqual([
       'modl: unknown key; did you mean "model"? (allowed: seed, model, data, loss, adapter, optimizer, training, output)',
-      'adapter.rnk: unknown key; did you mean "rank"? (allowed: method, rank, alpha, scaling, init, targets, exclude, overrides, dropout, modulesToSave)',
+      'adapter.rnk: unknown key; did you mean "rank"? (allowed: method, from, rank, alpha, scaling, init, targets, exclude, overrides, dropout, modulesToSave)',
       "adapter.rank: found 0; expected an integer from 1 to 1024",
       'adapter.scaling: found "rank_stabilized"; expected one of "standard", "rank-stabilized"; did you mean "rank-stabilized"?',
       `adapter.init.kind: found "kaimin"; expected one of ${inits}; did you mean "kaiming"?`,

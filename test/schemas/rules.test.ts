@@ -148,6 +148,13 @@ const cases: Record<string, Case> = {
       { adapter: { method: "none" }, optimizer: adamw }
     ]
   },
+  "adapters-of-peft-need-its-models": {
+    bad: { data: arrays, model: { source: "model.json" }, adapter: { method: "lora", from: "adapter" } },
+    says: [
+      "adapter.from: found an adapter of PEFT for a tf.LayersModel, whose layers PEFT does not have; expected none here"
+    ],
+    good: [{ adapter: { method: "lora", from: "adapter" } }]
+  },
   "blocks-to-recompute": {
     bad: { data: arrays, model: { source: "model.json" }, training: { steps: 1, recompute: "blocks" } },
     says: ['training.recompute: found "blocks" for a tf.LayersModel, whose layers form no blocks; expected "none"'],

@@ -12,6 +12,7 @@ import {
 import { Device } from "../../device/device.ts"
 import type { CausalModel } from "../../models/causal/index.ts"
 import { countedTokens, evaluateTokens, tokenCrossEntropy } from "../../training/index.ts"
+import { begin } from "../begin.ts"
 import type { Runner } from "../kind.ts"
 import { loadLanguage, longest, noLabels, restoreLanguage, saveLanguage, sectionFor } from "../language-run.ts"
 import type { ResolvedCausalPlan } from "./resolve.ts"
@@ -61,5 +62,6 @@ export const runCausal: Runner<CausalPlan, ResolvedCausalPlan, CausalModel, Caus
     splits: ({ adapted }, plan, file) => runCausal.splits(adapted, plan, file)
   },
   save: saveLanguage,
-  restore: restoreLanguage
+  restore: restoreLanguage,
+  begin
 }

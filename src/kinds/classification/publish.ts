@@ -18,6 +18,7 @@ import {
   openMerged,
   peftReader,
   readBaseCard,
+  trainedFor,
   type WrittenModel,
   writeMerged
 } from "../../output/index.ts"
@@ -64,7 +65,7 @@ const merged = (
       tags: [],
       license: (yield* readBaseCard(path.join(model.folder, "README.md"))).license,
       introduction: [
-        `A text classifier: ${change}, trained for ${steps} steps and merged into the base model. Its classes, in the order of the logits:`,
+        `A text classifier: ${change}${trainedFor(steps)}, merged into the base model. Its classes, in the order of the logits:`,
         "",
         fenced("json", [JSON.stringify(labels)])
       ],

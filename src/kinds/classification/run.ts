@@ -14,6 +14,7 @@ import { Device } from "../../device/device.ts"
 import { loadDescribed, type Model } from "../../models/index.ts"
 import { restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
 import { crossEntropy, evaluate, keepMistakes, logitsOfRows } from "../../training/index.ts"
+import { begin } from "../begin.ts"
 import { longestText } from "../encoder-resolve.ts"
 import type { Runner } from "../kind.ts"
 import { askedProblem, askedTexts, onlySplits, predictionsOf, rowsOf } from "../labelled-run.ts"
@@ -73,5 +74,6 @@ export const runClassification: Runner<ClassificationPlan, ResolvedClassificatio
     }),
   keepMistakes,
   save: (adapted, resolved, folder) => saveAdapter(adapted, resolved, folder),
-  restore: (adapted, _, folder) => restoreAdapter(adapted, folder)
+  restore: (adapted, _, folder) => restoreAdapter(adapted, folder),
+  begin
 }

@@ -33,23 +33,27 @@ export const repositoryCache = (path: Path.Path, cache: string, { repository }: 
 
 type Files = FileSystem.FileSystem | Path.Path
 
-/** What the cache holds of a source, complete; null where something is missing. */
+/** What the cache holds of a source, complete; null where something is missing. `content`: of a repository that is no single file. */
 export const cached = (
   cache: RepositoryCache,
-  { revision, file }: HubSource
+  { revision, file }: HubSource,
+  content: {
+    readonly first: string
+    readonly needed: (folder: string) => Effect.Effect<ReadonlyArray<string>, never, Files>
+  }
 ): Effect.Effect<string | null, never, Files> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const commit = isCommit(revision) ? revision : (yield* readOr(cache.ref(revision), "")).trim()
     if (!isCommit(commit)) return null
     const folder = cache.snapshot(commit)
-    const needed = file === null ? ["config.json", ...(yield* weightFiles(folder))] : (partFiles(file) ?? [file])
+    const needed = file === null ? [content.first, ...(yield* content.needed(folder))] : (partFiles(file) ?? [file])
     const there = yield* Effect.forEach(needed, (name) => exists(path.join(folder, name)))
     return there.every(Boolean) ? path.join(folder, file ?? "") : null
   })
 
 /** The files of weights that a folder has to have: those of its index where there is one. */
-const weightFiles = (folder: string): Effect.Effect<ReadonlyArray<string>, never, Files> =>
+export const weightFiles = (folder: string): Effect.Effect<ReadonlyArray<string>, never, Files> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     if (yield* exists(path.join(folder, SINGLE_FILE))) return [SINGLE_FILE]

@@ -9,3 +9,5 @@ export type { HubError }
 
 export const resolveSource = (source: string): Effect.Effect<string, HubError> =>
   Effect.fail(hubError(source, "a page has no cache of the Hub; give it the model's files with fetchFiles"))
+
+export const resolveAdapter = resolveSource

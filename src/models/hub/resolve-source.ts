@@ -11,7 +11,7 @@ import { cut, limit, listed, overLimit } from "../../boundary/index.ts"
 import { platformReason, readTextFile, writeFileAtomic } from "../../files/index.ts"
 import { INDEX_FILE, SINGLE_FILE } from "../../safetensors/index.ts"
 import { partFiles } from "../gguf/split-files.ts"
-import { cached, isCommit, linkBlob, makeFolder, repositoryCache, shardsOf } from "./cache.ts"
+import { cached, isCommit, linkBlob, makeFolder, repositoryCache, shardsOf, weightFiles } from "./cache.ts"
 import { type Download, downloadBlob, missingBytes } from "./download.ts"
 import { isHubSource } from "./hub-address.ts"
 import {
@@ -33,20 +33,43 @@ export interface ResolveOptions {
   readonly onProgress?: (file: string, bytes: number, size: number) => void
 }
 
+type Files = FileSystem.FileSystem | Path.Path
+
+/** What is taken of a repository that is no single file. */
+interface Content {
+  /** the files that the folder has to have, besides those of `needed` */
+  readonly first: string
+  readonly needed: (folder: string) => Effect.Effect<ReadonlyArray<string>, never, Files>
+  readonly take: <E, R>(
+    hubSource: HubSource,
+    files: ReadonlyArray<RemoteFile>,
+    folder: string,
+    take: (files: ReadonlyArray<RemoteFile>) => Effect.Effect<void, E, R>
+  ) => Effect.Effect<void, E | HubError, R | Files>
+}
+
 /** A source that is no address of the Hub is a path already, and returned as it is. */
-export const resolveSource = (
+export const resolveSource = (source: string, options?: ResolveOptions): Effect.Effect<string, HubError, Files> =>
+  resolved(source, model, options)
+
+/** The same for an adapter of PEFT: its configuration, its tensors, and what of a tokenizer lies beside them. */
+export const resolveAdapter = (source: string, options?: ResolveOptions): Effect.Effect<string, HubError, Files> =>
+  resolved(source, adapter, options)
+
+const resolved = (
   source: string,
+  content: Content,
   { onProgress = () => undefined }: ResolveOptions = {}
-): Effect.Effect<string, HubError, FileSystem.FileSystem | Path.Path> =>
+): Effect.Effect<string, HubError, Files> =>
   Effect.gen(function* () {
     if (!isHubSource(source)) return source
     const hubSource = yield* parseHubSource(source)
     const settings = yield* readSettings(source)
     const cache = repositoryCache(yield* Path.Path, settings.cache, hubSource)
-    const local = yield* cached(cache, hubSource)
+    const local = yield* cached(cache, hubSource, content)
     if (local !== null && (settings.offline || isCommit(hubSource.revision))) return local
     if (settings.offline) return yield* hubError(source, notHere(settings, "HF_HUB_OFFLINE forbids to ask the Hub"))
-    return yield* fetched(hubSource, settings, onProgress).pipe(
+    return yield* fetched(hubSource, settings, content, onProgress).pipe(
       Effect.catchTag("Unreachable", ({ reason }) =>
         local === null
           ? Effect.fail(hubError(source, notHere(settings, `${settings.endpoint} does not answer (${reason})`)))
@@ -64,7 +87,7 @@ const unusable = ({ cache }: HubSettings, reason: string): string => `the cache 
 const notHere = ({ cache }: HubSettings, reason: string): string =>
   `is not complete in the cache ${cache}, and ${reason}`
 
-const fetched = (hubSource: HubSource, settings: HubSettings, onProgress: Download["onProgress"]) =>
+const fetched = (hubSource: HubSource, settings: HubSettings, content: Content, onProgress: Download["onProgress"]) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const cache = repositoryCache(path, settings.cache, hubSource)
@@ -72,7 +95,7 @@ const fetched = (hubSource: HubSource, settings: HubSettings, onProgress: Downlo
     const files = yield* filesOf(hubSource, commit, settings)
     const download: Download = { hubSource, settings, cache, commit, onProgress }
     const folder = cache.snapshot(commit)
-    const inside = path.join(folder, hubSource.file ?? "config.json")
+    const inside = path.join(folder, hubSource.file ?? content.first)
     const ref = isCommit(hubSource.revision) ? undefined : cache.ref(hubSource.revision)
     for (const file of [cache.blob(commit), inside, ...(ref === undefined ? [] : [ref])]) {
       yield* makeFolder(hubSource, settings.cache, path.dirname(file))
@@ -86,7 +109,7 @@ const fetched = (hubSource: HubSource, settings: HubSettings, onProgress: Downlo
           yield* linkBlob(yield* downloadBlob(download, file), place)
         }
       })
-    if (hubSource.file === null) yield* takeFolder(hubSource, files, folder, take)
+    if (hubSource.file === null) yield* content.take(hubSource, files, folder, take)
     else {
       // a split GGUF file is all of its parts
       const parts = partFiles(hubSource.file) ?? [hubSource.file]
@@ -145,6 +168,27 @@ const takeFolder = <E, R>(
     }
     yield* take(yield* Effect.forEach(shards, (shard) => named(hubSource, files, shard)))
   })
+
+const model: Content = { first: "config.json", needed: weightFiles, take: takeFolder }
+
+const [ADAPTER_CONFIG, ADAPTER_WEIGHTS] = ["adapter_config.json", "adapter_model.safetensors"] as const
+
+const adapter: Content = {
+  first: ADAPTER_CONFIG,
+  needed: () => Effect.succeed([ADAPTER_WEIGHTS]),
+  take: (hubSource, files, _, take) =>
+    Effect.gen(function* () {
+      const config = yield* named(hubSource, files, ADAPTER_CONFIG)
+      const pickle = files.some((file) => file.path === "adapter_model.bin")
+      if (pickle && !files.some((file) => file.path === ADAPTER_WEIGHTS)) {
+        const reason = `has its weights in adapter_model.bin, a pickle, which runs whatever code is in it when it is read`
+        const remedy = "where you trust it, load it with PEFT in Python and save it with safe_serialization=True"
+        return yield* hubError(hubSource.source, `${reason}; ${remedy}`)
+      }
+      const weights = yield* named(hubSource, files, ADAPTER_WEIGHTS)
+      yield* take([...files.filter((file) => wanted.test(file.path)), config, weights])
+    })
+}
 
 const named = ({ source }: HubSource, files: ReadonlyArray<RemoteFile>, name: string) => {
   const found = files.find((file) => file.path === name)

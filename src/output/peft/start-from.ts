@@ -1,0 +1,123 @@
+/**
+ * An adapter from elsewhere over a model: the numbers in a folder of PEFT in place of those that `adapted` began with.
+ *
+ * Where the folder has no head, or one of other classes, the head stays as it began: `left` names its parameters, but for those that the
+ * base has. LoRA on a layer of the head, which is trained as a whole here, becomes a part of its weight.
+ */
+import type { Tensor } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import { bareName, type PeftAdapter } from "../../peft/index.ts"
+import { type HostTensor, readStored, type SafetensorsError, type StoredTensor } from "../../safetensors/index.ts"
+import { AdapterError, type Found, putInPlace } from "../adapter-folder.ts"
+import { exportedName, isCausal } from "./config.ts"
+import { type Place, placesOf, type StoredAdapted, storedContent } from "./layout.ts"
+
+/** What a model began with. */
+export interface Started {
+  /** parameters of the head that neither the adapter nor the base has */
+  readonly left: ReadonlyArray<string>
+  /** whether a head was taken from the adapter */
+  readonly head: boolean
+}
+
+const sameShape = (a: ReadonlyArray<number>, b: ReadonlyArray<number>) => tf.util.arraysEqual([...a], [...b])
+
+/** The parameters of the head by the names of their places. */
+const headPlaces = ({ model, trainable }: StoredAdapted): ReadonlyMap<string, string> => {
+  const names = trainable.dense.filter(({ role }) => role === "head").map(({ name }) => name)
+  return new Map(
+    names.flatMap((name) => [
+      [`base_model.model.${exportedName(model, name)}`, name],
+      [name.slice(name.lastIndexOf(".") + 1), name] // in head.safetensors
+    ])
+  )
+}
+
+export const startFrom = (
+  adapted: StoredAdapted,
+  source: PeftAdapter
+): Effect.Effect<Started, AdapterError | SafetensorsError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const { model } = adapted
+    const heads = headPlaces(adapted)
+    const places = placesOf(adapted)
+    const storedAt = ({ file, name }: Place): StoredTensor | undefined =>
+      file === "head.safetensors" ? source.head.get(name) : source.tensors.get(bareName(name))
+    const ofHead = places.filter(({ name }) => heads.has(name))
+    const fits = ofHead.every((place) => {
+      const stored = storedAt(place)
+      return stored === undefined || sameShape(stored.shape, place.shape)
+    })
+    const found = new Map<string, Map<string, HostTensor>>()
+    const tooLarge = new Map<Place, ReadonlyArray<number>>()
+    const asItWas = new Set<Place>()
+    for (const place of places) {
+      const stored = storedAt(place)
+      const isHead = heads.has(place.name)
+      if (isHead && (stored === undefined || !fits)) asItWas.add(place)
+      else if (stored === undefined && source.config.type === "VERA" && /^base_model\.vera_[AB]$/.test(place.name)) {
+        asItWas.add(place)
+      } else if (stored !== undefined) {
+        if (sizeOf(stored.shape) > sizeOf(place.shape)) tooLarge.set(place, stored.shape)
+        else {
+          const inFile = found.get(place.file) ?? new Map<string, HostTensor>()
+          found.set(place.file, inFile.set(place.name, yield* readStored(stored)))
+        }
+      }
+    }
+    const unused = unusedBody(source, places)
+    if (unused.length > 0) {
+      const problems = unused.map((name) => `adapter_model.safetensors: ${name} has no place in this model`)
+      return yield* new AdapterError({ folder: source.source, problems })
+    }
+    const contents: Found = new Map(
+      [...found].map(([file, content]) => [
+        file,
+        new Map(Object.entries(storedContent(adapted, Object.fromEntries(content))))
+      ])
+    )
+    const folded = yield* foldedChanges(source)
+    const change = (place: Place, value: Tensor): Tensor => {
+      const added = folded.get(bareName(place.name))
+      if (added === undefined) return value
+      const { A, B, scale } = added
+      const factor = ({ data, shape }: HostTensor) => tf.tensor<tf.Rank.R2>(data, shape as [number, number])
+      return tf.add(value, tf.mul(tf.matMul(factor(B), factor(A)), scale))
+    }
+    yield* putInPlace(adapted, source.source, contents, { tooLarge, asItWas, change })
+    const inBase: ReadonlySet<string> = isCausal(model) ? new Set() : model.head.inCheckpoint
+    return {
+      left: [...asItWas].flatMap(({ name }) => heads.get(name) ?? []).filter((name) => !inBase.has(name)),
+      head: ofHead.some((place) => !asItWas.has(place))
+    }
+  })
+
+const sizeOf = (shape: ReadonlyArray<number>): number => shape.reduce((product, n) => product * n, 1)
+
+/** What the file holds of modules that were trained themselves, and this model has no place for. */
+const unusedBody = ({ section, tensors }: PeftAdapter, places: ReadonlyArray<Place>): ReadonlyArray<string> => {
+  const used = new Set(places.map(({ name }) => bareName(name)))
+  const saved = (section["modulesToSave"] ?? []) as ReadonlyArray<string>
+  return [...tensors.keys()].filter((name) => !used.has(name) && saved.some((module) => name.startsWith(`${module}.`)))
+}
+
+interface Change {
+  readonly A: HostTensor
+  readonly B: HostTensor
+  readonly scale: number
+}
+
+const foldedChanges = ({ folded, tensors }: PeftAdapter) =>
+  Effect.map(
+    Effect.forEach(folded, ({ module, scale }) =>
+      Effect.gen(function* () {
+        const factor = (name: string) => readStored(tensors.get(`${module}.${name}.weight` as string)!)
+        const change: Change = { A: yield* factor("lora_A"), B: yield* factor("lora_B"), scale }
+        const entry: readonly [string, Change] = [`${module}.weight`, change]
+        return entry
+      })
+    ),
+    (changes) => new Map(changes)
+  )

@@ -1,0 +1,310 @@
+/**
+ * An adapter in a folder of Hugging Face PEFT, before any of its numbers is read: its configuration, what its file holds by the header, and
+ * the `adapter` section of a plan that says the same.
+ *
+ *   adapter_config.json          what it is; `config.ts` says which of it is read
+ *   adapter_model.safetensors    base_model.model.<module>.<PEFT's name of a factor>, and modules that were trained themselves
+ *   head.safetensors             in a folder that this package wrote: a head over mean pooling
+ *
+ * A module is adapted where the configuration means it and the file has its tensors. The two have to agree: PEFT would leave a module that
+ * is missing in the file at its start, and a tensor that no target means unread, both without an error.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import * as Schema from "effect/Schema"
+import { limit, listed, listedLines, overLimit } from "../boundary/index.ts"
+import { isUrl, parseBoundedJson, readTextFile } from "../files/index.ts"
+import { adapterPlaceOf, families } from "../models/index.ts"
+import { readHeader, type StoredTensor } from "../safetensors/index.ts"
+import { type PeftConfig, type PeftType, peftConfigOf } from "./config.ts"
+import { type Matched, matched } from "./matching.ts"
+
+export class PeftError extends Schema.TaggedError<PeftError>()("PeftError", {
+  /** as it was named */
+  source: Schema.String,
+  problems: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return listedLines(this.problems, (problem) => `${this.source}: ${problem}`)
+  }
+}
+
+export const ADAPTER_CONFIG = "adapter_config.json"
+export const ADAPTER_WEIGHTS = "adapter_model.safetensors"
+const HEAD = "head.safetensors"
+
+/** An adapted layer of a head, which a run trains itself: W + s·BA is where it starts. */
+export interface FoldedLayer {
+  readonly module: string
+  readonly scale: number
+}
+
+export interface PeftAdapter {
+  /** as it was named */
+  readonly source: string
+  /** where it lies on this machine */
+  readonly folder: string
+  readonly config: PeftConfig
+  /** the `adapter` section of a plan, without `from` */
+  readonly section: Readonly<Record<string, unknown>>
+  /** tensors of `adapter_model.safetensors` by `bareName` */
+  readonly tensors: ReadonlyMap<string, StoredTensor>
+  /** of a head over mean pooling; empty where there is none */
+  readonly head: ReadonlyMap<string, StoredTensor>
+  readonly folded: ReadonlyArray<FoldedLayer>
+}
+
+/** PEFT's names of what is stored of a site, by the kind of adapter. */
+const parts: Readonly<Record<PeftType, ReadonlyArray<string>>> = {
+  LORA: ["lora_A.weight", "lora_B.weight", "lora_magnitude_vector"],
+  ADALORA: ["lora_A", "lora_B", "lora_E"],
+  VERA: ["vera_lambda_d", "vera_lambda_b"]
+}
+
+const START = "base_model.model."
+const SHARED = ["base_model.vera_A", "base_model.vera_B"]
+
+const encoders = Object.values(families)
+const headModules = [...new Set(encoders.flatMap(({ pooler }) => pooler.modules))]
+const backbones = encoders.map(({ prefix }) => prefix)
+
+/**
+ * A module's or tensor's name without what only the class of an encoder puts before it: `bert.` of BertForSequenceClassification, which
+ * BertModel does not have. Names of language models are the same in every class that is read.
+ */
+export const bareName = (name: string): string => {
+  const own = name.startsWith(START) ? name.slice(START.length) : name
+  const prefix = backbones.find((backbone) => own.startsWith(backbone)) ?? ""
+  return own.slice(prefix.length)
+}
+
+/** Whether a module is of the head of a class that classifies. */
+const isOfHead = (module: string): boolean =>
+  headModules.some((head) => module === head || module.startsWith(`${head}.`)) || module === "score"
+
+/** The folder of an adapter: one that is here, RUN/adapter where a run's folder is named, or one in the Hub's cache. */
+const folderOf = (source: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const fail = (problem: string) => new PeftError({ source, problems: [problem] })
+    if (isUrl(source)) return yield* fail("is a URL; expected a folder, or hf:owner/name")
+    const folder = yield* adapterPlaceOf(source).pipe(
+      Effect.mapError(({ problems }) => new PeftError({ source, problems }))
+    )
+    const there = (...names: ReadonlyArray<string>) =>
+      fs.exists(path.join(folder, ...names)).pipe(Effect.orElseSucceed(() => false))
+    if (yield* there(ADAPTER_CONFIG)) {
+      if (yield* there(ADAPTER_WEIGHTS)) return folder
+      return yield* fail(
+        (yield* there("adapter_model.bin"))
+          ? `has its weights in adapter_model.bin, a pickle, which runs whatever code is in it when it is read; load the adapter with PEFT in Python where you trust it, and save it with save_pretrained(…, safe_serialization=True)`
+          : `${ADAPTER_WEIGHTS} is missing`
+      )
+    }
+    if (yield* there("plan.json")) {
+      if (yield* there("adapter", ADAPTER_CONFIG)) return path.join(folder, "adapter")
+      return yield* fail(
+        (yield* there("adapter"))
+          ? `is a run whose adapter is none of PEFT's (adapter/${ADAPTER_CONFIG} is missing): its method trains weights or a head alone; merge it, and begin with the merged model as model.source`
+          : "is a run without an adapter/: it is not finished"
+      )
+    }
+    return yield* fail(`${ADAPTER_CONFIG} is missing; expected a folder that PEFT's save_pretrained wrote, or a run's`)
+  })
+
+/** Reads what is in the folder of an adapter by its headers. All that is wrong or not supported is reported at once. */
+export const readPeftAdapter = (
+  source: string
+): Effect.Effect<PeftAdapter, PeftError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const folder = yield* folderOf(source)
+    const failed = (problems: ReadonlyArray<string>) => new PeftError({ source, problems })
+    const text = yield* readTextFile(path.join(folder, ADAPTER_CONFIG), "plan-bytes").pipe(
+      Effect.mapError(({ reason }) => failed([`${ADAPTER_CONFIG} ${reason}`]))
+    )
+    const parsed = parseBoundedJson(text)
+    if ("problem" in parsed) return yield* failed([`${ADAPTER_CONFIG} ${parsed.problem}`])
+    const headerOf = (file: string) =>
+      readHeader(path.join(folder, file)).pipe(
+        Effect.mapError(({ problems }) => failed(problems.map((problem) => `${file}: ${problem}`)))
+      )
+    const { tensors } = yield* headerOf(ADAPTER_WEIGHTS)
+    const read = peftConfigOf(parsed.value)
+    if ("problems" in read) return yield* failed(read.problems.map((problem) => `${ADAPTER_CONFIG}: ${problem}`))
+    const { config } = read
+    const sites = sitesIn(config, tensors)
+    const { section, folded, problems } = sectionOf(config, sites)
+    const all = [...sites.problems, ...problems]
+    if (all.length > 0) return yield* failed(all)
+    const hasHead = yield* fs.exists(path.join(folder, HEAD)).pipe(Effect.orElseSucceed(() => false))
+    return {
+      source,
+      folder,
+      config,
+      section,
+      tensors: new Map([...tensors].map(([name, tensor]) => [bareName(name), tensor])),
+      head: hasHead ? (yield* headerOf(HEAD)).tensors : new Map<string, StoredTensor>(),
+      folded
+    }
+  })
+
+type Tensors = ReadonlyMap<string, StoredTensor>
+
+interface Sites {
+  /** what is stored of each adapted module, by PEFT's names */
+  readonly sites: ReadonlyMap<string, ReadonlyMap<string, StoredTensor>>
+  /** modules that were trained themselves */
+  readonly saved: ReadonlyArray<string>
+  readonly problems: ReadonlyArray<string>
+}
+
+const sitesIn = ({ type }: PeftConfig, tensors: Tensors): Sites => {
+  const sites = new Map<string, Map<string, StoredTensor>>()
+  const saved = new Set<string>()
+  const foreign: Array<string> = []
+  for (const [name, tensor] of tensors) {
+    if (type === "VERA" && SHARED.includes(name)) continue
+    const own = name.startsWith(START) ? name.slice(START.length) : undefined
+    const part = parts[type].find((part) => own?.endsWith(`.${part}`))
+    if (own !== undefined && part !== undefined) {
+      const module = own.slice(0, -part.length - 1)
+      const site = sites.get(module) ?? new Map<string, StoredTensor>()
+      sites.set(module, site.set(part, tensor))
+    } else if (
+      own === undefined ||
+      /(^|[._])(lora|vera|adalora|ia3|hada|lokr|token_adapter|base_layer)([._]|$)/.test(own)
+    ) {
+      foreign.push(name)
+    } else saved.add(own.slice(0, Math.max(0, own.lastIndexOf("."))))
+  }
+  const embeddings = foreign.filter((name) => name.includes("lora_embedding"))
+  const unknown = foreign.filter((name) => !name.includes("lora_embedding"))
+  const tooMany = sites.size > limit("adapter-patterns")
+  return {
+    sites,
+    saved: [...saved],
+    problems: [
+      ...(embeddings.length === 0 ? [] : [`adapts embeddings (${some(embeddings)}), which is not supported`]),
+      ...(unknown.length === 0 ? [] : [`${ADAPTER_WEIGHTS} holds tensors that are not read here: ${some(unknown)}`]),
+      ...(sites.size > 0 || foreign.length > 0 ? [] : [`${ADAPTER_WEIGHTS} holds no factors of any layer`]),
+      ...(tooMany
+        ? [`adapts ${sites.size.toLocaleString("en")} layers, more than ${overLimit("adapter-patterns")}`]
+        : [])
+    ]
+  }
+}
+
+/** A few names, and how many more there are. */
+const some = (names: ReadonlyArray<string>): string =>
+  names.length <= 4 ? names.join(", ") : `${names.slice(0, 3).join(", ")} and ${names.length - 3} more`
+
+interface SiteSizes {
+  readonly module: string
+  readonly rank: number
+  readonly alpha: number
+}
+
+type Written = Readonly<Record<string, unknown>>
+
+/** The section that says what the configuration says, by the names of the modules in the file; and what the two disagree on. */
+const sectionOf = (
+  config: PeftConfig,
+  { sites, saved }: Sites
+): {
+  readonly section: Written
+  readonly folded: ReadonlyArray<FoldedLayer>
+  readonly problems: ReadonlyArray<string>
+} => {
+  const { type, dora, rankStabilized } = config
+  const modules = [...sites.keys()]
+  if (modules.length > limit("adapter-patterns")) return { section: {}, folded: [], problems: [] }
+  const rules = matched(config.matching, config.modulesToSave)
+  const sizes = sizesOf(config, rules, modules)
+  const problems = [
+    ...agreement(rules, modules),
+    ...sizes.flatMap((own) => shapeProblem(config, own, sites.get(own.module)!) ?? [])
+  ]
+  const folded = type === "LORA" && !dora ? sizes.filter(({ module }) => isOfHead(bareName(module))) : []
+  const adapted = sizes.filter((own) => !folded.includes(own))
+  const body = saved.map(bareName).filter((module) => !isOfHead(module))
+  return {
+    section: {
+      ...methodSection(config, adapted),
+      targets: adapted.map(({ module }) => bareName(module)),
+      ...(body.length === 0 ? {} : { modulesToSave: body })
+    },
+    folded: folded.map(({ module, rank, alpha }) => ({
+      module: bareName(module),
+      scale: rankStabilized ? alpha / Math.sqrt(rank) : alpha / rank
+    })),
+    problems: [
+      ...listed([...new Set([...rules.problems.map((problem) => `${ADAPTER_CONFIG}: ${problem}`), ...problems])])
+    ]
+  }
+}
+
+/** Rank and α of each module, as the configuration has them. */
+const sizesOf = (config: PeftConfig, rules: Matched, modules: ReadonlyArray<string>): ReadonlyArray<SiteSizes> => {
+  const rankAt = rules.patternValue(config.rankPattern)
+  const alphaAt = rules.patternValue(config.alphaPattern)
+  return modules.map((module) => ({
+    module,
+    rank: rankAt(module) ?? config.rank,
+    alpha: alphaAt(module) ?? config.alpha
+  }))
+}
+
+const agreement = (rules: Matched, modules: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const unmeant = modules.filter((module) => !rules.isTarget(module))
+  if (unmeant.length === 0) return []
+  return [`${ADAPTER_WEIGHTS} holds factors of layers that target_modules does not mean: ${some(unmeant)}`]
+}
+
+/** What a site's tensors must be, and are not. */
+const shapeProblem = (
+  { type, dora }: PeftConfig,
+  { module, rank }: SiteSizes,
+  stored: ReadonlyMap<string, StoredTensor>
+): string | undefined => {
+  const needed = parts[type].filter((part) => part !== "lora_magnitude_vector" || dora)
+  const missing = needed.filter((part) => !stored.has(part))
+  if (missing.length > 0) return `${ADAPTER_WEIGHTS}: ${START}${module}.${missing[0]} is missing`
+  if (stored.has("lora_magnitude_vector") && !dora)
+    return `${ADAPTER_WEIGHTS}: ${module} has a DoRA magnitude, and use_dora is not true`
+  if (type !== "LORA") return undefined // AdaLoRA's files hold fewer triplets; VeRA's vectors are checked at the model
+  const [A, B] = [stored.get("lora_A.weight")!.shape, stored.get("lora_B.weight")!.shape]
+  if (A.length === 2 && B.length === 2 && A[0] === rank && B[1] === rank) return undefined
+  return `${ADAPTER_WEIGHTS}: ${module} has factors of shapes [${A}] and [${B}], and ${ADAPTER_CONFIG} says rank ${rank}`
+}
+
+/** The fields of a section that are the method's own. */
+const methodSection = (config: PeftConfig, sites: ReadonlyArray<SiteSizes>): Written => {
+  const { type, rank, alpha, dropout, ranks, projection } = config
+  const dropped = dropout === 0 ? {} : { dropout }
+  if (type === "ADALORA")
+    return { method: "adalora", rank: ranks.target, initialRank: ranks.initial, alpha, ...dropped }
+  if (type === "VERA") {
+    return { method: "vera", rank, dInitial: projection.dInitial, projectionKey: projection.key, ...dropped }
+  }
+  const others = Map.groupBy(
+    sites.filter((own) => own.rank !== rank || own.alpha !== alpha),
+    (own) => `${own.rank} ${own.alpha}`
+  )
+  const overrides = [...others.values()].map((own) => ({
+    targets: own.map(({ module }) => bareName(module)),
+    rank: own[0]!.rank,
+    alpha: own[0]!.alpha
+  }))
+  return {
+    method: config.dora ? "dora" : "lora",
+    rank,
+    alpha,
+    scaling: config.rankStabilized ? "rank-stabilized" : "standard",
+    ...(overrides.length === 0 ? {} : { overrides }),
+    ...dropped
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * Which modules a configuration of PEFT means, as `check_target_module_exists` and `get_pattern_key` of PEFT 0.21 decide it, by full names
+ * in the class that was adapted ("bert.encoder.layer.0.attention.self.query").
+ */
+import { quoted } from "../boundary/index.ts"
+import { fullMatch, UnusablePattern } from "./python-pattern.ts"
+
+export interface Matching {
+  /** names of modules or ends of them, or one regular expression; "all-linear": all linear layers but the output's */
+  readonly targets: string | ReadonlyArray<string>
+  readonly exclude: string | ReadonlyArray<string>
+  /** numbers of layers; null: all */
+  readonly layers: ReadonlyArray<number> | null
+  readonly layersPattern: ReadonlyArray<string>
+}
+
+type Means = (module: string) => boolean
+
+/** The decisions of a configuration, its regular expressions read. */
+export interface Matched {
+  readonly isTarget: Means
+  /** the value of the first pattern that means a module */
+  readonly patternValue: (patterns: Readonly<Record<string, number>>) => (module: string) => number | undefined
+  /** the patterns that cannot be used, each the end of a sentence; complete once the functions were called */
+  readonly problems: ReadonlyArray<string>
+}
+
+const ends = (module: string, name: string): boolean => module === name || module.endsWith(`.${name}`)
+
+const nothing: Means = () => false
+
+/** A pattern of letters, digits, `_`, `-` and dots, which mean any character each. */
+const isPlain = (pattern: string): boolean => /^[\w.-]+$/.test(pattern)
+
+/** Whether a plain pattern means a module's whole name, or its end after a dot: most are full names, and there may be hundreds. */
+const plainEnds =
+  (pattern: string): Means =>
+  (module) => {
+    const from = module.length - pattern.length
+    if (from < 0 || (from > 0 && module[from - 1] !== ".")) return false
+    for (let i = 0; i < pattern.length; i++) if (pattern[i] !== "." && pattern[i] !== module[from + i]) return false
+    return true
+  }
+
+export const matched = (
+  { targets, exclude, layers, layersPattern }: Matching,
+  saved: ReadonlyArray<string>
+): Matched => {
+  const problems: Array<string> = []
+  const expression = (field: string, source: string, before = "", after = ""): Means => {
+    try {
+      return fullMatch(source, before, after)
+    } catch (cause) {
+      if (!(cause instanceof UnusablePattern)) throw cause
+      problems.push(`${field}: the pattern ${quoted(source, 80)} ${cause.message}`)
+      return nothing
+    }
+  }
+  const named = (field: string, names: string | ReadonlyArray<string>): Means => {
+    if (typeof names !== "string") return (module) => names.some((name) => ends(module, name))
+    // PEFT: no LoRA on what gives the output; which that is, the file's tensors say
+    return names === "all-linear" ? () => true : expression(field, names)
+  }
+  const isNamed = named("target_modules", targets)
+  const isExcluded = exclude === "" ? nothing : named("exclude_modules", exclude)
+  // a module to save is never a target; PEFT takes its name as a pattern
+  const isSaved = saved.map((name) =>
+    isPlain(name)
+      ? (module: string) => `.${module}.`.includes(`.${name}.`)
+      : expression("modules_to_save", name, "(?:.*\\.)?", "(?:\\..*)?")
+  )
+  const ofLayers = layersPattern.map((name) => ({
+    expression: (number: number) => expression("layers_pattern", name, "(?:.*\\.)?", `\\.${number}\\..*`)
+  }))
+  const inLayer: Means = (() => {
+    if (layers === null || typeof targets === "string") return () => true
+    if (ofLayers.length === 0) {
+      // the first number between dots that has a name before it
+      return (module) => layers.includes(Number(/^.*?\.[^.]*\.(\d+)\./.exec(module)?.[1] ?? Number.NaN))
+    }
+    const expressions = layers.flatMap((number) => ofLayers.map(({ expression }) => expression(number)))
+    return (module) => expressions.some((means) => means(module))
+  })()
+  return {
+    isTarget: (module) =>
+      !isExcluded(module) && !isSaved.some((means) => means(module)) && isNamed(module) && inLayer(module),
+    patternValue: (patterns) => {
+      const entries = Object.entries(patterns).map(([pattern, value]) => ({
+        means: isPlain(pattern)
+          ? plainEnds(pattern)
+          : expression("rank_pattern or alpha_pattern", pattern, "(?:.*\\.)?"),
+        value
+      }))
+      return (module) => entries.find(({ means }) => means(module))?.value
+    },
+    problems
+  }
+}

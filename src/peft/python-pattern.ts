@@ -1,0 +1,91 @@
+/**
+ * A regular expression of Python's `re` as one of ECMAScript with the flag `u`, where the two mean the same in names of modules. What
+ * Python alone has is refused by its name. The engine is the linear one: adapter_config.json comes from outside.
+ */
+import { cut, limit, overLimit } from "../boundary/index.ts"
+import { LinearRegExp } from "../patterns/index.ts"
+
+/** A pattern that cannot be used: the reason, as the end of a sentence. */
+export class UnusablePattern extends Error {}
+
+const pythonOnly: ReadonlyArray<readonly [start: RegExp, name: string]> = [
+  [/\(\?P=/uy, "a reference back to a group, (?P=…)"],
+  [/\(\?\(/uy, "a conditional group, (?(…)…)"],
+  [/\(\?>/uy, "an atomic group, (?>…)"],
+  [/\(\?#/uy, "a comment, (?#…)"],
+  [/\(\?[aiLmsux-]/uy, "flags in a group, (?i)"],
+  [/[*+?}]\+/uy, "a possessive quantifier"],
+  [/\\[abBfNnrtUuvx0-9]/uy, "an escape that names of modules do not need"]
+]
+
+const quantifier = /\{(\d*)(?:(,)(\d*))?\}/uy
+
+/** The same in ECMAScript. */
+const translated = (source: string): string => {
+  let at = 0
+  let inClass = false
+  let text = ""
+  const take = (expression: RegExp): RegExpExecArray | null => {
+    expression.lastIndex = at
+    return expression.exec(source)
+  }
+  while (at < source.length) {
+    const foreign = inClass ? undefined : pythonOnly.find(([start]) => take(start) !== null)
+    if (foreign !== undefined) throw new UnusablePattern(`has ${foreign[1]}, which is not read here`)
+    const character = String.fromCodePoint(source.codePointAt(at)!)
+    const next = source[at + 1] ?? ""
+    const count = character === "{" && !inClass ? take(quantifier) : null
+    const [part, length] =
+      count !== null && (count[1] !== "" || count[3] !== undefined)
+        ? [`{${count[1] || "0"}${count[2] ?? ""}${count[3] ?? ""}}`, count[0].length]
+        : character === "\\"
+          ? [escaped(next), 2]
+          : !inClass && source.startsWith("(?P<", at)
+            ? ["(?<", 4]
+            : inClass && character === "["
+              ? ["\\[", 1]
+              : !inClass && /[{}\]]/.test(character)
+                ? [`\\${character}`, 1]
+                : [character, character.length]
+    text += part
+    at += length
+    if (character === "[" && !inClass) {
+      inClass = true
+      // the first bracket of a class is one of its characters
+      const first = /\^?\]/uy.exec(source.slice(at))
+      if (first !== null) {
+        text += first[0].replace("]", "\\]")
+        at += first[0].length
+      }
+    } else if (character === "]") inClass = false
+  }
+  return text
+}
+
+const escaped = (character: string): string => {
+  if (character === "A") return "^"
+  if (character === "Z") return "$"
+  if (/[dDsSwW]/.test(character)) return `\\${character}`
+  if (/[a-zA-Z0-9]/.test(character)) throw new UnusablePattern(`has the escape \\${character}, which is not read here`)
+  if (character === "") throw new UnusablePattern("ends in a backslash")
+  return /[\^$\\.*+?()[\]{}|/-]/.test(character) ? `\\${character === "-" ? "x2d" : character}` : character
+}
+
+/** Whether a whole name is what `before`, the pattern and `after` say together. */
+export const fullMatch = (source: string, before = "", after = ""): ((name: string) => boolean) => {
+  if (source.length > limit("pattern-characters")) {
+    throw new UnusablePattern(`has ${source.length} characters, more than ${overLimit("pattern-characters")}`)
+  }
+  try {
+    const expression = new LinearRegExp(`^${before}(?:${translated(source)})${after}$`, "u")
+    return (name) => {
+      expression.lastIndex = 0
+      return expression.test(name)
+    }
+  } catch (cause) {
+    if (cause instanceof UnusablePattern) throw cause
+    throw new UnusablePattern(
+      `is no regular expression: ${cut(cause instanceof Error ? cause.message : String(cause))}`
+    )
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * `adapter.from`: what a plan's section says beside it, and what the adapter there says. Loaded where a plan has one.
+ *
+ * What decides which numbers there are (method, rank, α, scaling, targets, modules to save) is the adapter's. It may be written in the plan
+ * too, as a run's own plan.json has it; anything else than the adapter has is a problem.
+ */
+import * as Effect from "effect/Effect"
+import * as Path from "effect/Path"
+import { type PlanProblem, showValue } from "../../schemas/index.ts"
+import { readPeftAdapter } from "../peft/index.ts"
+
+type Section = Readonly<Record<string, unknown>>
+
+/** What a section that is left out says, of the fields that an adapter decides. */
+const unsaid: Section = {
+  overrides: [],
+  exclude: [],
+  modulesToSave: [],
+  init: { kind: "kaiming" }
+}
+
+const decided = [
+  "method",
+  "rank",
+  "initialRank",
+  "alpha",
+  "scaling",
+  "dInitial",
+  "projectionKey",
+  "targets",
+  "overrides",
+  "exclude",
+  "modulesToSave",
+  "init"
+]
+
+/** The section with everything that the adapter decides, and what of the plan is in its way. */
+export const withSource = (written: Section, baseDirectory: string) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const from = written["from"] as string
+    const place = /^hf:/.test(from) ? from : path.resolve(baseDirectory, from)
+    const read = yield* readPeftAdapter(place).pipe(
+      Effect.match({
+        onSuccess: ({ section }) => ({ section, problems: [] as ReadonlyArray<PlanProblem> }),
+        onFailure: ({ problems }) => ({
+          section: {},
+          problems: problems.map((problem) => ({ path: "adapter.from", message: `${from}: ${problem}` }))
+        })
+      })
+    )
+    if (read.problems.length > 0) return { section: written, problems: read.problems }
+    const own: Section = read.section
+    const problems = decided.flatMap((field): ReadonlyArray<PlanProblem> => {
+      if (!Object.hasOwn(written, field) || same(written[field], own[field] ?? unsaid[field])) return []
+      const is = own[field] === undefined ? "has none" : `has ${showValue(own[field])}`
+      const message = `found ${showValue(written[field])}, and the adapter that the run begins with (from: ${from}) ${is}; leave it out here, or begin without from`
+      return [{ path: `adapter.${field}`, message }]
+    })
+    return { section: { ...own, ...written }, problems }
+  })
+
+const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)

@@ -1,0 +1,96 @@
+/**
+ * An adapter of Hugging Face PEFT that no run here left behind, over its base, ready to be used as a trained run is.
+ *
+ * What a plan would say of it, its kind finds out (`Adopting`); which rows and how many steps it was trained on, nobody says.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import { ofDevice } from "../device/index.ts"
+import { kinds, loadKind } from "../kinds/index.ts"
+import { ADAPTER_CONFIG, type PeftAdapter, readPeftAdapter } from "../peft/index.ts"
+import { injectToRestore, planFromValue, selectSites } from "../plan/index.ts"
+import { type Columns, detect } from "../suggest/index.ts"
+import { type LoadedRun, predictWith } from "./load-run.ts"
+import { RunError } from "./run-identity.ts"
+
+export interface LoadAdapterOptions {
+  /** the base model: a folder, a .gguf file or hf:owner/name; the one that the adapter names unless given */
+  readonly base?: string | undefined
+  /** rows that it will be evaluated on: their file, and its columns where they have other names than usual */
+  readonly rows?: { readonly file: string; readonly columns: Columns } | undefined
+}
+
+/** Whether a place is an adapter rather than a run: a folder of PEFT, or a repository of the Hub. */
+export const isAdapter = (place: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    if (/^hf:/.test(place)) return true
+    return yield* fs.exists(path.join(place, ADAPTER_CONFIG)).pipe(Effect.orElseSucceed(() => false))
+  })
+
+/** Loads an adapter. The model lives as long as the scope. */
+export const loadAdapter = (place: string, { base, rows }: LoadAdapterOptions = {}) =>
+  Effect.gen(function* () {
+    const adapter = yield* readPeftAdapter(place)
+    const source = yield* base === undefined ? namedBase(adapter) : Effect.succeed(base)
+    const { own, sections } = yield* adopted(adapter, source)
+    const found = rows === undefined ? undefined : yield* detect([Effect.succeed(own)], source, rows.file, rows.columns)
+    const data = { ...sections.data, ...found?.data, ...(rows === undefined ? {} : { train: rows.file }) }
+    const unused = { optimizer: { kind: "adamw", learningRate: 1e-4 }, training: { steps: 1 } }
+    const plan = yield* planFromValue({ model: sections.model, data, adapter: adapter.section, ...unused }, ".")
+    const kind = yield* loadKind(plan)
+    const model = yield* kind.describe(plan)
+    const selected = yield* Effect.fromResult(selectSites(plan, model))
+    const planned = { plan, selected, model }
+    const adapted = yield* injectToRestore(yield* kind.load(planned), planned)
+    if (kind.begin === undefined) return yield* notOurs(adapter)
+    const { left } = yield* kind.begin(adapted, adapter)
+    if (left.length > 0) {
+      const reason = `has no ${left.join(", ")}, and neither has ${source}: PEFT left them at random; train them, or give the base that has them with --base`
+      return yield* new RunError({ directory: place, reason })
+    }
+    const labels = kind.labelsOf(model)
+    const run: LoadedRun = {
+      kind,
+      plan,
+      adapted,
+      labels,
+      steps: 0,
+      inputs: {},
+      sample: own.adopting!.sample(labels),
+      predict: (asked) => predictWith(kind, adapted, plan, asked)
+    }
+    return run
+  }).pipe(ofDevice)
+
+/** Its kind, asked from the special ones to the general. */
+const adopted = (adapter: PeftAdapter, source: string) =>
+  Effect.gen(function* () {
+    for (const kind of kinds.toReversed()) {
+      const own = yield* kind
+      const sections = own.adopting === undefined ? null : yield* own.adopting.sections(adapter, source)
+      if (sections !== null) return { own, sections }
+    }
+    return yield* notOurs(adapter)
+  })
+
+const notOurs = ({ source, config: { task, className } }: PeftAdapter) => {
+  const what = `task_type ${JSON.stringify(task)}${className === null ? "" : ` over ${JSON.stringify(className)}`}`
+  const reason = `is an adapter of ${what}, which nothing here uses: expected one of a language model (CAUSAL_LM) or a classifier (SEQ_CLS) over an encoder`
+  return new RunError({ directory: source, reason })
+}
+
+/** The base that adapter_config.json names: a folder that is here, or a repository of the Hub. */
+const namedBase = ({ source, config: { base } }: PeftAdapter) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    if (base !== null && (yield* fs.exists(base).pipe(Effect.orElseSucceed(() => false)))) return base
+    if (base !== null && /^[\w.-]+\/[\w.-]+$/.test(base)) return `hf:${base}`
+    const names = base === null ? "names no base model" : `names ${JSON.stringify(base)} as its base, which is not here`
+    return yield* new RunError({
+      directory: source,
+      reason: `${names}; give it with --base: a folder, a .gguf file or hf:owner/name`
+    })
+  })

@@ -1,0 +1,138 @@
+/**
+ * Folders that PEFT wrote in Python (test/golden/peft), read without a plan: their logits and, continued here for ten steps of AdamW,
+ * PyTorch's losses; and what is said of folders that cannot be used.
+ */
+import { expect, test } from "bun:test"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import type * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
+import type * as Scope from "effect/Scope"
+import type { Adapted } from "../../adapters/index.ts"
+import { Device } from "../../src/device/index.ts"
+import type { CausalModel, CausalOutput } from "../../src/models/causal/index.ts"
+import { fromConfig } from "../../src/optimizers/index.ts"
+import { platform } from "../../src/platform.ts"
+import { readTensors } from "../../src/safetensors/index.ts"
+import { loadAdapter } from "../../src/trained/index.ts"
+import { crossEntropy, openSession, takeStep, tokenCrossEntropy } from "../../src/training/index.ts"
+import { expectClose } from "../setup.ts"
+import { logitsAt, rowsOf } from "../src/models/causal/causal-golden.ts"
+import type { Tensors } from "../src/models/golden.ts"
+import { decoder, type TinyDecoder } from "./causal-workspace.ts"
+import { repository, type TinyModel, workspace } from "./fixtures.ts"
+
+const goldens = join(repository, "test", "golden")
+const { cases, rate } = JSON.parse(readFileSync(join(goldens, "peft", "cases.json"), "utf8")) as {
+  readonly rate: number
+  readonly cases: Readonly<Record<string, { readonly model: string; readonly losses: ReadonlyArray<number> | null }>>
+}
+
+/** Relative to the largest: float32 through two layers in another order of sums. */
+const LOGITS = 1e-5
+/** Relative, of a loss after up to nine steps, whose differences Adam divides by small gradients' roots. */
+const LOSSES = 1e-5
+
+const w = workspace()
+
+const decoders: ReadonlyArray<string> = ["llama", "gpt2"]
+const isDecoder = (name: string): name is TinyDecoder => decoders.includes(name)
+const base = (name: string) => w.path(isDecoder(name) ? decoder(w, name) : w.model(name as TinyModel))
+
+const read = (path: string) => Effect.runPromise(readTensors(join(goldens, path)).pipe(Effect.provide(platform)))
+
+const onWasm = <A, E>(effect: Effect.Effect<A, E, Device | Scope.Scope | FileSystem.FileSystem | Path.Path>) =>
+  Effect.runPromise(
+    effect.pipe(Effect.scoped, Effect.provide(Device.layer("wasm", { threads: 1 })), Effect.provide(platform))
+  )
+
+/** Rows of a golden's inputs. */
+const encoderRows = (io: Tensors, rows: ReadonlyArray<number>) => {
+  const { shape } = io.get("input_ids")!
+  const [, length] = shape as readonly [number, number]
+  const some = (name: string, width: number) =>
+    rows.flatMap((row) => [...(io.get(name)?.data.slice(row * width, (row + 1) * width) ?? new Float32Array(width))])
+  const attentionMask = Float32Array.from(some("attention_mask", length))
+  return {
+    size: rows.length,
+    length,
+    inputIds: Int32Array.from(some("input_ids", length)),
+    tokenTypeIds: Int32Array.from(some("token_type_ids", length)),
+    attentionMask,
+    labels: Int32Array.from(some("labels", 1)),
+    tokens: attentionMask.reduce((sum, value) => sum + value, 0)
+  }
+}
+
+const someOf = (io: Tensors, rows: ReadonlyArray<number>): Tensors => {
+  const [, length] = io.get("input_ids")!.shape as readonly [number, number]
+  return new Map(
+    ["input_ids", "attention_mask", "labels"].map((name) => {
+      const { data } = io.get(name)!
+      const own = rows.flatMap((row) => [...data.slice(row * length, (row + 1) * length)])
+      return [name, { shape: [rows.length, length], data: Float32Array.from(own) }]
+    })
+  )
+}
+
+for (const [name, { model, losses }] of Object.entries(cases)) {
+  test(`${name}: PEFT's logits`, async () => {
+    const io = await read(`models/${model}/io.safetensors`)
+    const expected = (await read(`peft/${name}/io.safetensors`)).get("logits")!
+    await onWasm(
+      Effect.gen(function* () {
+        const { adapted } = yield* loadAdapter(join(goldens, "peft", name), { base: base(model) })
+        if (isDecoder(model)) {
+          const rows = rowsOf(io)
+          const causal = adapted as Adapted<CausalModel>
+          const { input } = causal.model.toDevice(rows)
+          const output = causal.forward(input, causal.trainable) as CausalOutput
+          const { data } = expected
+          const width = data.length / rows.segments.length
+          const right = Float32Array.from(data).filter((_, i) => rows.segments[Math.floor(i / width)]! >= 0)
+          expectClose(yield* Effect.promise(() => logitsAt(output, rows)), right, LOGITS)
+        } else {
+          const [size] = io.get("input_ids")!.shape as readonly [number]
+          const { input } = adapted.model.toDevice(encoderRows(io, [...Array(size).keys()]))
+          const output = adapted.forward(input, adapted.trainable) as tf.Tensor
+          expectClose(yield* Effect.promise(() => output.data()), expected.data, LOGITS)
+        }
+      })
+    )
+  })
+
+  test.skipIf(losses === null)(`${name}: ten steps from there follow PyTorch's losses`, async () => {
+    const io = await read(`models/${model}/io.safetensors`)
+    const [size] = io.get("input_ids")!.shape as readonly [number]
+    await onWasm(
+      Effect.gen(function* () {
+        const { adapted } = yield* loadAdapter(join(goldens, "peft", name), { base: base(model) })
+        const optimizer = fromConfig(
+          {
+            kind: "adamw",
+            learningRate: rate,
+            betas: [0.9, 0.999],
+            epsilon: 1e-8,
+            weightDecay: 0,
+            clipNorm: null,
+            schedule: { kind: "constant" }
+          },
+          losses!.length
+        )
+        const session = yield* openSession(adapted as never, {
+          optimizer,
+          loss: (isDecoder(model) ? tokenCrossEntropy : crossEntropy) as never
+        })
+        const found: Array<number> = []
+        for (let step = 0; step < losses!.length; step++) {
+          const rows = [step % size, (step + 1) % size]
+          const batch = isDecoder(model) ? rowsOf(someOf(io, rows)) : encoderRows(io, rows)
+          found.push((yield* takeStep(session, [batch as never])).loss)
+        }
+        for (const [i, loss] of found.entries()) expect(Math.abs(loss - losses![i]!) / losses![i]!).toBeLessThan(LOSSES)
+      })
+    )
+  })
+}
