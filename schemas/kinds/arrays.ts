@@ -5,7 +5,7 @@
  *   "data": { "format": "arrays", "train": "train.jsonl", "validation": 0.1, "input": "pixels", "label": "digit", "scale": 0.00392156862745098 }
  */
 import * as Schema from "effect/Schema"
-import { list, positive, text, withDefault } from "../fields.ts"
+import { list, listOf, positive, text, withDefault } from "../fields.ts"
 import { rule } from "../problems.ts"
 import { classes, labelSections } from "./labels.ts"
 import { column, formatFitsTheModel, onlyTopology, type PlanKind, planOf, splits } from "./plan.ts"
@@ -24,13 +24,22 @@ export const LayersModelSection = Schema.Struct({
 }).annotate({ title: "LayersModel", description: "Which tf.LayersModel is adapted." })
 export type LayersModelSection = typeof LayersModelSection.Type
 
+const columnsExpected = 'the name of a column, a pattern such as "pixel*", or a list of names'
+
 /** Rows of numbers, for a LayersModel. */
 export const ArraysSection = Schema.Struct({
   format: Schema.Literal("arrays").annotate({ description: "Rows of numbers, such as an image's, and a label." }),
   ...splits,
-  input: column(
-    "Column that holds the numbers of a row: a list, nested or flat, of as many as the model's input has."
-  ).pipe(withDefault("input")),
+  input: Schema.Union([
+    column("Column that holds the numbers of a row as a list; with a *, the columns that match hold one number each."),
+    listOf(1, text("the name of a column", "A column of one number."), columnsExpected, "Columns of one number each.")
+  ])
+    .annotate({
+      expected: columnsExpected,
+      description:
+        'Where the numbers of a row are, as many as the model\'s input has: a column that holds a list, nested or flat; or columns of one number each, as a list of names or as a pattern such as "pixel*", whose columns are taken in the order of their numbers.'
+    })
+    .pipe(withDefault("input")),
   scale: positive("What every number is multiplied by: 1/255 turns bytes into grey values.").pipe(withDefault(1)),
   ...classes
 }).annotate({ title: "Arrays", description: "Rows of numbers with a label, and how they become batches." })

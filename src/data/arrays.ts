@@ -9,9 +9,10 @@ import * as Stream from "effect/Stream"
 import type { ArraysSection } from "../../schemas/index.ts"
 import { parseBoundedJson } from "../files/index.ts"
 import { type ClassificationData, openSplits } from "./classification.ts"
-import { kindOf } from "./columns.ts"
+import { isBroken, isFields, kindOf } from "./columns.ts"
 import { type DataError, dataError } from "./data-error.ts"
 import { openLabelledFile, type TextForm } from "./labelled-rows.ts"
+import { inputColumns, inputName, inputReader } from "./number-cells.ts"
 import { type BatchPosition, batchesPerEpoch, epochOrders, inStretches } from "./order.ts"
 import type { ClassificationSplit, TextFields } from "./source.ts"
 
@@ -42,8 +43,12 @@ export const openArrays = (
   seed: number,
   size: number
 ): Effect.Effect<ClassificationData, DataError, Scope.Scope> => {
-  const form: TextForm = { role: "input", textOf: (value) => numbersText(value, size) }
-  const columns = { text: section.input, label: section.label }
+  const form: TextForm = {
+    role: "input",
+    textOf: (value) => numbersText(value, size),
+    of: { columns: inputColumns(section.input), valueIn: inputReader(section.input, section.label) }
+  }
+  const columns = { text: inputName(section.input), label: section.label }
   return openSplits(section, seed, (path) => openLabelledFile(path, columns, form))
 }
 
@@ -97,14 +102,14 @@ export const arrayEvaluationBatches = (
  */
 export const readNumbers = (
   texts: ReadonlyArray<TextFields>,
-  { input, scale }: Pick<ArraysSection, "input" | "scale">,
+  { input, scale, label }: Asking & Pick<ArraysSection, "scale">,
   shape: ReadonlyArray<number>
 ): Effect.Effect<ArrayBatch, DataError> =>
   Effect.suspend(() => {
     const size = shape.reduce((product, n) => product * n, 1)
     const values = new Float32Array(texts.length * size)
     for (const [i, { text }] of texts.entries()) {
-      const written = askedNumbers(text, input, size)
+      const written = askedNumbers(text, { input, ...(label === undefined ? {} : { label }) }, size)
       if ("problem" in written) return Effect.fail(dataError(`row ${i + 1}`, written.problem))
       values.set(numbersOf(written.text, scale), i * size)
     }
@@ -112,22 +117,21 @@ export const readNumbers = (
     return Effect.succeed(batchOf(values, shape, new Int32Array(texts.length), rows))
   })
 
-const askedNumbers = (text: string, input: string, size: number): ReturnType<typeof numbersText> => {
+/** Where the numbers of rows are that are asked about. */
+type Asking = Pick<ArraysSection, "input"> & Partial<Pick<ArraysSection, "label">>
+
+const askedNumbers = (text: string, { input, label }: Asking, size: number): ReturnType<typeof numbersText> => {
   const parsed = parseBoundedJson(text)
   if ("problem" in parsed) return { problem: `${parsed.problem}; ${expected(size)}` }
-  const own = (parsed.value as { readonly [name: string]: unknown } | null)?.[input] ?? parsed.value
-  return numbersText(own, size)
+  const own = isFields(parsed.value) ? inputReader(input, label)(parsed.value) : parsed.value
+  return isBroken(own) ? { problem: own.broken } : numbersText(own, size)
 }
 
 /** What keeps a text from being a row of `readNumbers`. */
-export const numbersProblem = (
-  text: string,
-  { input }: Pick<ArraysSection, "input">,
-  shape: ReadonlyArray<number>
-): string | undefined => {
+export const numbersProblem = (text: string, section: Asking, shape: ReadonlyArray<number>): string | undefined => {
   const size = shape.reduce((product, n) => product * n, 1)
-  const written = askedNumbers(text, input, size)
-  return "problem" in written ? `the input "${input}" ${written.problem}` : undefined
+  const written = askedNumbers(text, section, size)
+  return "problem" in written ? written.problem : undefined
 }
 
 const expected = (size: number): string => `expected a JSON list of ${size} numbers on one line`
@@ -189,7 +193,7 @@ const numbersIn = (list: ReadonlyArray<unknown>): ReadonlyArray<unknown> | undef
 }
 
 /** A CSV file has a list as JSON text. */
-const listIn = (value: unknown): unknown => {
+export const listIn = (value: unknown): unknown => {
   if (typeof value !== "string") return value
   const parsed = parseBoundedJson(value)
   return "value" in parsed && Array.isArray(parsed.value) ? parsed.value : value

@@ -4,6 +4,7 @@ export {
   type ArrayBatch,
   arrayEvaluationBatches,
   arrayTrainingBatches,
+  listIn,
   numbersProblem,
   openArrays,
   readNumbers
@@ -25,6 +26,7 @@ export {
   type TextColumns
 } from "./labelled-rows.ts"
 export { FetchError, fetchFiles, type MemoryFiles, memoryFiles } from "./memory-files.ts"
+export { inputReader, matching, numberIn } from "./number-cells.ts"
 export { type BatchPosition, batchesPerEpoch, epochOrder } from "./order.ts"
 export { type BatchOptions, batch, classification, tokenize } from "./pipeline.ts"
 export { type RowReader, type Scanned, type ScannedSource, scanRows } from "./scan.ts"

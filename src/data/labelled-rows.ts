@@ -1,7 +1,7 @@
 /** Files of labelled rows: what makes a row of named columns one, and the sentence for each way in which it is not. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { type Fields, isFields, kindOf, missingColumn, notAnObject } from "./columns.ts"
+import { type Fields, isBroken, isFields, kindOf, missingColumn, notAnObject } from "./columns.ts"
 import type { DataError } from "./data-error.ts"
 import { openRows } from "./formats/index.ts"
 import { type RowReader, type ScannedSource, scanRows } from "./scan.ts"
@@ -23,6 +23,11 @@ export interface TextForm {
   /** what messages call the column */
   readonly role: "text" | "input"
   readonly textOf: (value: unknown) => { readonly text: string } | { readonly problem: string }
+  /** where it is not the value of one column: what a row has, and the columns that have to be there (undefined: any) */
+  readonly of?: {
+    readonly columns: ReadonlyArray<string> | undefined
+    readonly valueIn: (row: Fields) => unknown
+  }
 }
 
 const plainText: TextForm = {
@@ -67,12 +72,13 @@ export const openTextFile = <Row extends TextFields & Located>(
   form: TextForm = plainText
 ): Effect.Effect<ScannedSource<Row>, DataError, Scope.Scope> => {
   const { textPair } = columns
+  const own = form.of === undefined ? [columns.text] : form.of.columns
   const required = [
-    { name: columns.text, role: `${form.role} field` },
+    ...(own ?? []).map((name) => ({ name, role: `${form.role} field` })),
     ...(textPair === undefined ? [] : [{ name: textPair, role: "text field" }]),
     ...targets.columns
   ]
-  return Effect.flatMap(openRows(path, { columns: { required } }), (rows) =>
+  return Effect.flatMap(openRows(path, own === undefined ? {} : { columns: { required } }), (rows) =>
     scanRows<Row>(rows, {
       read: (value) => {
         if (!isFields(value)) return { broken: notAnObject(value) }
@@ -96,8 +102,12 @@ const bothTexts = ({ text, textPair }: { readonly text: string; readonly textPai
 // Longer ones are texts in the wrong column. Every different label is kept in memory.
 const longestLabel = 512
 
-const textOf = (row: Fields, name: string, { role, textOf: read }: TextForm, reasons: Array<string>): string => {
-  const value = fieldOf(row, name, role, reasons)
+const textOf = (row: Fields, name: string, { role, textOf: read, of }: TextForm, reasons: Array<string>): string => {
+  const value = of === undefined ? fieldOf(row, name, role, reasons) : of.valueIn(row)
+  if (isBroken(value)) {
+    reasons.push(value.broken)
+    return ""
+  }
   const found = value === undefined ? { text: "" } : read(value)
   if ("text" in found) return found.text
   reasons.push(`the ${role} "${name}" ${found.problem}`)

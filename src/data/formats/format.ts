@@ -3,7 +3,7 @@ import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { cut, limit, overLimit } from "../../boundary/index.ts"
 import { type Fields, missingColumn } from "../columns.ts"
-import type { DataError } from "../data-error.ts"
+import { type DataError, problemsShown } from "../data-error.ts"
 import type { DataFile } from "../file.ts"
 import type { RowFile, Table } from "../records.ts"
 
@@ -50,9 +50,11 @@ export const tooManyColumns = ({ length }: ReadonlyArray<string>): ReadonlyArray
 /** For formats that know their columns before the rows: the wanted ones that are missing or there twice, a sentence each. */
 export const columnProblems = (names: ReadonlyArray<string>, { columns }: Wanted): ReadonlyArray<string> => {
   const required = columns?.required ?? [...new Set(names)].map((name): WantedColumn => ({ name }))
-  return required.flatMap(({ name, role }) => {
+  const problems = required.flatMap(({ name, role }) => {
     const count = names.filter((one) => one === name).length
     if (count > 1) return [`the header names the column "${cut(name)}" ${count} times`]
     return count === 0 ? [missingColumn(name, names, role)] : []
   })
+  const more = problems.length - problemsShown
+  return more <= 0 ? problems : [...problems.slice(0, problemsShown), `and ${more} more like these`]
 }

@@ -1,7 +1,7 @@
 /** Labelled rows of numbers and a `tf.LayersModel`: values of a plan, a rule for each, and which columns of the rows hold what. */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { dataError, firstRows } from "../../data/index.ts"
+import { dataError, firstRows, inputReader, listIn, matching, numberIn } from "../../data/index.ts"
 import { readTextFile } from "../../files/index.ts"
 import {
   type Choice,
@@ -160,7 +160,8 @@ const arrayRows = (source: string, file: string, columns: Columns) =>
   })
 
 const numbersIn = (value: unknown): ReadonlyArray<number> => {
-  const flat: ReadonlyArray<unknown> = Array.isArray(value) ? value.flat(Number.POSITIVE_INFINITY) : []
+  const list = typeof value === "string" && value.trimStart().startsWith("[") ? listIn(value) : value
+  const flat: ReadonlyArray<unknown> = Array.isArray(list) ? list.flat(Number.POSITIVE_INFINITY) : []
   return flat.every((number) => typeof number === "number") ? (flat as ReadonlyArray<number>) : []
 }
 
@@ -170,8 +171,14 @@ const BYTE = 255
 export const arrayColumns = (rows: ReadonlyArray<Row>, columns: Columns, rescales: boolean): DetectedRows | string => {
   const all = Object.keys(rows[0]!)
   const lists = all.filter((name) => rows.every((row) => numbersIn(row[name]).length > 0))
-  const labels = all.filter((name) => rows.every((row) => ["string", "number", "boolean"].includes(typeof row[name])))
-  const input = columns.input ?? only("input", lists)
+  const numbered = lists.length === 0 && columns.input === undefined ? numberedColumns(rows, columns.label) : undefined
+  const labels = all.filter(
+    (name) =>
+      !lists.includes(name) &&
+      numbered?.names.includes(name) !== true &&
+      rows.every((row) => ["string", "number", "boolean"].includes(typeof row[name]))
+  )
+  const input = columns.input ?? numbered?.pattern ?? only("input", lists)
   const label = columns.label ?? only("label", labels)
   const missing = [
     ...(input === undefined ? [`${found(lists, "a list of numbers")}: name it with --input`] : []),
@@ -179,15 +186,34 @@ export const arrayColumns = (rows: ReadonlyArray<Row>, columns: Columns, rescale
   ]
   if (input === undefined || label === undefined)
     return `${missing.join("; ")} (found: ${all.slice(0, NAMED).join(", ")})`
-  const numbers = rows.flatMap((row) => numbersIn(row[input]))
+  const read = inputReader(input, label)
+  const numbers = rows.flatMap((row) => numbersIn(read(row)))
   return {
     format: "arrays",
     choices: [
       choice("data.format", "arrays", "rows of numbers, for a tf.LayersModel"),
-      choice("data.input", input, "the column that holds lists of numbers"),
+      choice("data.input", input, numbered?.reason ?? "the column that holds lists of numbers"),
       choice("data.label", label, "the column that holds a label"),
       ...scaleOf(numbers, rescales)
     ]
+  }
+}
+
+/** Columns of one number each that a number tells apart ("pixel0", "pixel1", …), as the pattern that has them and no other. */
+const numberedColumns = (rows: ReadonlyArray<Row>, label: string | undefined) => {
+  const all = Object.keys(rows[0]!).filter((name) => name !== label)
+  const numbers = all.filter((name) => rows.every((row) => numberIn(row[name]) !== undefined))
+  const patterns = new Set(numbers.flatMap((name) => /^(.*?)\d+$/.exec(name)?.[1] ?? []))
+  const found = [...patterns]
+    .map((start) => ({ pattern: `${start}*`, names: matching(`${start}*`, all) }))
+    .filter(({ names }) => names.length > 1 && names.every((name) => numbers.includes(name)))
+    .toSorted((a, b) => b.names.length - a.names.length)
+  const [first] = found
+  if (first === undefined) return undefined
+  const { names } = first
+  return {
+    ...first,
+    reason: `${count(names.length)} columns of one number each, from "${names[0]}" to "${names.at(-1)}"`
   }
 }
 

@@ -131,6 +131,18 @@ describe("rows of a LayersModel", () => {
     expect(columnsOf(rows, { input: "more", label: "id" })).toMatchObject({ "data.input": "more", "data.label": "id" })
   })
 
+  test("a column for each number, as tables have them", () => {
+    const row = { label: "7", pixel0: "0", pixel1: "255", pixel10: "12", pixel2: "3", note: "ink" }
+    expect(columnsOf([row, row])).toEqual({
+      "data.format": "arrays",
+      "data.input": "pixel*",
+      "data.label": "label",
+      "data.scale": 1 / 255
+    })
+    expect(columnsOf([{ x1: "0,5", x2: "1", kind: "a" }])).toContain("no column holds a list of numbers in every row")
+    expect(columnsOf([{ pixels: "[[0, 1], [2, 255]]", digit: "7" }])).toMatchObject({ "data.input": "pixels" })
+  })
+
   test("what is missing or not one is said, all of it", () => {
     expect(columnsOf([{ a: [1], b: [2], c: "x", d: "y" }])).toBe(
       "2 columns may hold a list of numbers: name it with --input; 2 columns may hold a label: name it with --label (found: a, b, c, d)"

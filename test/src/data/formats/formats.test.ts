@@ -61,6 +61,56 @@ test("labelled texts out of a parquet file: its rows count from 1", async () => 
   )
 })
 
+describe("rows of numbers out of columns of one number each", () => {
+  const digits = "digit;p0;p10;p2;p1\n7;0;10;2;1\n1;4;14;6;5.5\n"
+  const valuesOf = async (
+    input: string | ReadonlyArray<string>,
+    content = digits,
+    extension = "csv",
+    label = "digit"
+  ) => {
+    const section = { format: "arrays", train: fileOf(extension, content), input, label, scale: 1 } as const
+    const batches = await run(
+      Effect.flatMap(openArrays(section, 0, 4), ({ splits }) =>
+        Stream.runCollect(arrayEvaluationBatches(splits.train, { batchSize: 2, shape: [4], scale: 1 }))
+      )
+    )
+    return [...batches[0]!.inputs[0]!.values]
+  }
+  const inOrder = [0, 1, 2, 10, 4, 5.5, 6, 14]
+
+  test("a pattern takes them in the order of their numbers, and never the label", async () => {
+    expect(await valuesOf("p*")).toEqual(inOrder)
+    expect(await valuesOf("p*", digits.replace("digit", "p3"), "csv", "p3")).toEqual(inOrder)
+    // those that no number tells apart in the file's order
+    expect(await valuesOf("*", digits.replace("p10", "x"))).toEqual([0, 10, 2, 1, 4, 14, 6, 5.5])
+  })
+
+  test("names in the order of the list; JSON lines in any order of their own", async () => {
+    expect(await valuesOf(["p0", "p1", "p2", "p10"])).toEqual(inOrder)
+    const lines = '{"digit":7,"p1":1,"p0":0,"p2":2,"p10":10}\n{"p10":14,"digit":1,"p0":4,"p2":6,"p1":5.5}\n'
+    expect(await valuesOf("p*", lines, "jsonl")).toEqual(inOrder)
+  })
+
+  test("what is wrong with them is said", async () => {
+    const failing = (input: string | ReadonlyArray<string>, content: string) =>
+      failureOf(openArrays({ format: "arrays", train: fileOf("csv", content), input, label: "digit", scale: 1 }, 0, 2))
+    expect(await failing("p*", "digit;p0;p1\n7;0;\n7;0,5;1\n7;x;1\n")).toBe(
+      [
+        "rows.csv: 3 problems:",
+        '  rows.csv:2: the input "p1" is blank, expected a number',
+        '  rows.csv:3: the input "p0" is "0,5", expected a number',
+        '  rows.csv:4: the input "p0" is "x", expected a number'
+      ].join("\n")
+    )
+    expect(await failing("q*", "digit;p0;p1\n7;0;1\n")).toContain('no input field "q*" (found: digit, p0, p1')
+    expect(await failing("p*", "digit;p0\n7;0\n")).toContain('the input "p*" has 1 numbers, expected 2')
+    expect(await failing(["p0", "p9"], "digit;p0;p1\n7;0;1\n")).toContain('rows.csv:1: no input field "p9"')
+    const many = Array.from({ length: 40 }, (_, i) => `c${i}`)
+    expect(await failing(many, "digit,p0\n7,1\n")).toContain("; and 30 more like these")
+  })
+})
+
 test("rows of numbers out of CSV, each list as JSON text", async () => {
   const file = fileOf("csv", 'pixels,digit\n"[[1, 2], [3, 4]]",7\n"[5,6,7,8]",1\n')
   const section = { format: "arrays", train: file, input: "pixels", label: "digit", scale: 1 } as const

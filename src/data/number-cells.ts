@@ -1,0 +1,79 @@
+/**
+ * Where the numbers of a row are: a list in one column, or a column for each number, named one by one or by a pattern ("pixel*": the
+ * columns in the order of their numbers).
+ */
+import { cut, listed } from "../boundary/index.ts"
+import { type Broken, type Fields, kindOf, missingColumn } from "./columns.ts"
+
+/** As a plan says it. */
+export type Input = string | ReadonlyArray<string>
+
+const isPattern = (input: Input): input is string => typeof input === "string" && input.includes("*")
+
+/** In a message. */
+export const inputName = (input: Input): string =>
+  typeof input === "string"
+    ? input
+    : listed(
+        input.map((name) => cut(name)),
+        3
+      ).join(", ")
+
+/** The columns that have to be there; undefined: those that are, as far as they match. */
+export const inputColumns = (input: Input): ReadonlyArray<string> | undefined =>
+  isPattern(input) ? undefined : typeof input === "string" ? [input] : input
+
+/** The columns that match, in the order of the numbers that the star stands for, or in their own where it stands for anything else. */
+export const matching = (pattern: string, names: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const [start = "", ...rest] = pattern.split("*")
+  const end = rest.join("*")
+  const found = names.flatMap((name) =>
+    name.length >= start.length + end.length && name.startsWith(start) && name.endsWith(end)
+      ? [{ name, star: name.slice(start.length, name.length - end.length) }]
+      : []
+  )
+  const numbered = found.every(({ star }) => /^\d+$/.test(star))
+  return (numbered ? found.toSorted((a, b) => Number(a.star) - Number(b.star)) : found).map(({ name }) => name)
+}
+
+/** A number, or one as text with a decimal point, as tables have it; undefined: neither. */
+export const numberIn = (cell: unknown): number | undefined => {
+  if (typeof cell === "number") return cell
+  if (typeof cell !== "string" || cell.trim() === "") return undefined
+  const value = Number(cell)
+  return Number.isFinite(value) ? value : undefined
+}
+
+/** Reads a row's numbers; `label`: a column that is none of them, whatever it is called. */
+export const inputReader = (input: Input, label?: string): ((row: Fields) => unknown) => {
+  // rows of a file have the same columns: those of the last one are remembered
+  let names: ReadonlyArray<string> = []
+  let matched: ReadonlyArray<string> = []
+  const columnsOf = (row: Fields): ReadonlyArray<string> => {
+    if (typeof input !== "string") return input
+    const own = Object.keys(row)
+    if (own.length !== names.length || own.some((name, i) => name !== names[i])) {
+      names = own
+      matched = matching(input, own).filter((name) => name !== label)
+    }
+    return matched
+  }
+  const one = (row: Fields, name: string): unknown =>
+    Object.hasOwn(row, name) ? row[name] : { broken: missingColumn(name, Object.keys(row), "input field") }
+  if (typeof input === "string" && !isPattern(input)) return (row) => one(row, input)
+  return (row): ReadonlyArray<number> | Broken => {
+    const columns = columnsOf(row)
+    if (columns.length === 0) return { broken: missingColumn(inputName(input), Object.keys(row), "input field") }
+    const numbers: Array<number> = []
+    for (const name of columns) {
+      if (!Object.hasOwn(row, name)) return one(row, name) as Broken
+      const value = numberIn(row[name])
+      if (value === undefined) return { broken: `the input "${cut(name)}" is ${shown(row[name])}, expected a number` }
+      numbers.push(value)
+    }
+    return numbers
+  }
+}
+
+const shown = (cell: unknown): string =>
+  typeof cell !== "string" ? kindOf(cell) : cell.trim() === "" ? "blank" : JSON.stringify(cut(cell))
