@@ -12,8 +12,16 @@ export {
 export { type Batching, type Numbered, type PoolOptions, pooledBatches, stretchedBatches } from "./batching.ts"
 export * as Causal from "./causal/index.ts"
 export { type ClassificationData, openClassification, type SplitDescription } from "./classification.ts"
-export { type Broken, isBroken, stringField } from "./columns.ts"
-export { DataError, dataError } from "./data-error.ts"
+export { type Broken, type Fields, isBroken, kindOf, stringField } from "./columns.ts"
+export {
+  DataError,
+  dataError,
+  joinDataErrors,
+  labelHint,
+  problemsShown,
+  shownLabel,
+  shownLabels
+} from "./data-error.ts"
 export { type DataFile, DataFiles, fileOfBytes, type OpenDataFile } from "./file.ts"
 export type { RowWriter } from "./formats/format.ts"
 export { firstRows, rowWriter } from "./formats/index.ts"
@@ -43,7 +51,25 @@ export {
   type TextFields,
   type TokenizedText
 } from "./source.ts"
-export { LeakListener, mapSplits } from "./splits.ts"
+export {
+  type BySplit,
+  LeakListener,
+  mapSplits,
+  openSplitFiles,
+  repeatWarnings,
+  rowsOfSplits,
+  type SplitSection
+} from "./splits.ts"
+export {
+  askedTargets,
+  padTargets,
+  type TargetBatch,
+  type TargetRows,
+  type TargetText,
+  targetBatches,
+  targetExamples,
+  targetTrainingBatches
+} from "./target-rows.ts"
 export {
   batchesOfRows,
   type EvaluationBatch,

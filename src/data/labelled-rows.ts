@@ -62,6 +62,7 @@ export interface RowTargets<Row extends TextFields & Located> {
   /** What is learned of a row; what is wrong with it goes into `reasons`, and the result is then left alone. */
   readonly read: (row: Fields, reasons: Array<string>) => Omit<Row, "where" | "text" | "textPair">
   readonly label?: NonNullable<RowReader<Row>["label"]>
+  readonly seen?: NonNullable<RowReader<Row>["seen"]>
 }
 
 /** Opens and scans a file until the scope closes: every row is a text, or two, with `targets` beside them. */
@@ -90,7 +91,8 @@ export const openTextFile = <Row extends TextFields & Located>(
         return { text, ...(pair === undefined ? {} : { textPair: pair }), ...target } as Omit<Row, "where">
       },
       text: bothTexts,
-      ...(targets.label === undefined ? {} : { label: targets.label })
+      ...(targets.label === undefined ? {} : { label: targets.label }),
+      ...(targets.seen === undefined ? {} : { seen: targets.seen })
     })
   )
 }

@@ -19,6 +19,8 @@ export interface RowReader<Row> {
   readonly text: (row: Omit<Row, "where">) => string
   /** its class, where rows have classes: counted, and compared between rows that repeat each other; at most 65,535 different ones */
   readonly label?: (row: Omit<Row, "where">) => string
+  /** called once for each row of the file, in their order, while it is scanned */
+  readonly seen?: (row: Omit<Row, "where">) => void
 }
 
 /** A source whose rows have all been seen once. */
@@ -56,8 +58,10 @@ export const scanRows = <Row extends Located>(
         const row = "broken" in parsed ? parsed : reader.read(parsed.value, record.line)
         if (isBroken(row)) {
           if (total++ < problemsShown) problems.push(`${file.name}:${record.line}: ${row.broken}`)
-        } else if (builder.add(record, reader.label?.(row) ?? "")) hashBuilder.add(reader.text(row))
-        else tooManyLabels = true
+        } else if (builder.add(record, reader.label?.(row) ?? "")) {
+          hashBuilder.add(reader.text(row))
+          reader.seen?.(row)
+        } else tooManyLabels = true
       })
     })
     if (tooManyLabels) {

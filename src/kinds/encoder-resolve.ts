@@ -11,9 +11,11 @@ import type { ClassificationPlan, RunPlan } from "../../schemas/index.ts"
 import {
   batchesPerEpoch,
   type DataError,
-  type LabelledTextSource,
   type LengthPercentiles,
-  lengthPercentiles
+  type Located,
+  lengthPercentiles,
+  type RowSource,
+  type TextFields
 } from "../data/index.ts"
 import {
   type DescribedModel,
@@ -67,7 +69,7 @@ interface Encoded<Plan extends EncoderPlan, Data extends OpenedData> {
   /** sequences that a training row becomes; 1 unless given */
   readonly texts?: number
   /** the training texts, whose lengths are measured */
-  readonly textsOf: (data: Data) => LabelledTextSource
+  readonly textsOf: (data: Data) => RowSource<TextFields & Located>
   /** the plan with what was found out */
   readonly filled: (data: Data, model: DescribedModel) => Plan
 }
@@ -136,6 +138,12 @@ export const resolveEncoder = <Plan extends EncoderPlan, Data extends OpenedData
       ]
     }
   })
+
+/** For the labels of data that could not be read, so that the model is judged all the same and its missing labels are no problem of its own. */
+export const standIns = ({
+  task
+}: ClassificationPlan["model"]): ReadonlyArray<string> | undefined =>
+  task.headInit === "checkpoint" ? undefined : ["0", "1"]
 
 const tooLong = (plan: EncoderPlan, model: ModelDescription): ReadonlyArray<string> =>
   plan.data.maxLength > model.maxLength

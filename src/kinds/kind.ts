@@ -120,6 +120,8 @@ export interface Prediction {
   readonly logits: Readonly<Record<string, number>>
   /** probability of each label, where the outputs are labels */
   readonly probabilities?: Readonly<Record<string, number>>
+  /** the labels that are given, where they are any number */
+  readonly labels?: ReadonlyArray<string>
   /** numbers in the data's units, where that is what the model says */
   readonly values?: Readonly<Record<string, number>>
 }
@@ -173,6 +175,11 @@ export interface Runner<
     source: Source,
     options: EvaluateOptions
   ): Effect.Effect<Evaluation, DataError | DeviceReadError, Device>
+  /**
+   * What is decided on rows when training is over, such as thresholds: called with the state that stays, before the last evaluations and
+   * before it is saved.
+   */
+  settle?(adapted: Adapted<M>, resolved: R): Effect.Effect<void, DataError | DeviceReadError, Device>
   /** Keeps the rows of a split that come out wrong, at most `limit`; absent where none of them tells much. */
   keepMistakes?(source: Source, limit: number): Mistakes
   /**

@@ -8,6 +8,7 @@ import {
   type DataError,
   dataError,
   isBroken,
+  type SplitSection,
   stringField,
   type TextColumns,
   type TextFields
@@ -19,10 +20,16 @@ import type { Asked, Prediction } from "./kind.ts"
 type Section = (ClassificationPlan | ArraysPlan)["data"]
 
 /** The section of a trained plan with its classes; with `file`, that file's rows in place of all splits. */
-export const rowsOf = <S extends Section>(section: S, labels: ReadonlyArray<string>, file?: string): S => {
-  if (file === undefined) return { ...section, labels }
+export const rowsOf = <S extends Section>(section: S, labels: ReadonlyArray<string>, file?: string): S => ({
+  ...onlyFile(section, file),
+  labels
+})
+
+/** The section with the rows of `file` in place of all splits, where there is one. */
+export const onlyFile = <S extends SplitSection>(section: S, file: string | undefined): S => {
+  if (file === undefined) return section
   const { validation: _, test: __, ...columns } = section
-  return { ...columns, labels, train: file } as S
+  return { ...columns, train: file } as S
 }
 
 export const onlySplits = Effect.map(({ splits }: ClassificationData) => splits)

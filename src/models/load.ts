@@ -15,7 +15,7 @@ import type * as Scope from "effect/Scope"
 import { isRecord } from "../files/index.ts"
 import type { Packing } from "../numbers/index.ts"
 import { forEachTensor, type StoredTensor } from "../safetensors/index.ts"
-import type { TokenRows } from "../tensors/index.ts"
+import type { TokenRows, TokenTexts } from "../tensors/index.ts"
 import { BoundedTokenizer } from "./bounded-tokenizer.ts"
 import { type Checkpoint, modelErrorOf, openCheckpoint, readJson } from "./checkpoint.ts"
 import { type Encoder, encode } from "./encoder.ts"
@@ -93,7 +93,7 @@ const storedParameters = (
     return stored
   })
 
-export const tokenTensors = ({ size, length, inputIds, tokenTypeIds, attentionMask }: TokenRows): TokenBatch => {
+export const tokenTensors = ({ size, length, inputIds, tokenTypeIds, attentionMask }: TokenTexts): TokenBatch => {
   const shape: [number, number] = [size, length]
   return {
     inputIds: tf.tensor2d(inputIds, shape, "int32"),

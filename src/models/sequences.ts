@@ -1,5 +1,5 @@
 /** Batches of token sequences row by row: what decides the hidden states of each, and some of them as a batch. */
-import type { CausalRows, TokenRows } from "../tensors/index.ts"
+import type { CausalRows, TokenRows, TokenTexts } from "../tensors/index.ts"
 import type { Sequences } from "./model.ts"
 
 export const textSequences = ({
@@ -9,7 +9,7 @@ export const textSequences = ({
   tokenTypeIds,
   attentionMask,
   labels
-}: TokenRows): Sequences | undefined =>
+}: TokenTexts & Partial<Pick<TokenRows, "labels">>): Sequences | undefined =>
   sequences(
     size,
     length,
@@ -20,7 +20,7 @@ export const textSequences = ({
       inputIds: part.of(inputIds),
       tokenTypeIds: part.of(tokenTypeIds),
       attentionMask: part.of(attentionMask),
-      labels: Int32Array.from(rows, (row) => labels[row]!)
+      labels: Int32Array.from(rows, (row) => labels?.[row] ?? 0)
     })
   )
 

@@ -18,7 +18,7 @@ export {
   modelInputs,
   recordOf
 } from "./inputs.ts"
-export { mergedClass, openMerged, writeMerged } from "./merge.ts"
+export { mergedClass, openMerged, type ProblemType, writeMerged } from "./merge.ts"
 export {
   CHECKED_ROWS,
   changeOf,
@@ -29,6 +29,7 @@ export {
   type MergedCard,
   MergeRefused,
   mergedCard,
+  type OutputWords,
   trainedFor,
   type WrittenModel
 } from "./merge-check.ts"

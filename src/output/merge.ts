@@ -19,6 +19,7 @@ import {
   loadDescribed,
   type ModelDescription,
   type ModelError,
+  type Network,
   readJson
 } from "../models/index.ts"
 import { type HostTensor, type SafetensorsError, writeSafetensors } from "../safetensors/index.ts"
@@ -44,12 +45,19 @@ const companions = [
 
 const isCompanion = (name: string): boolean => companions.includes(name) || /^(licen[cs]e|notice)(\.\w+)?$/i.test(name)
 
+/** A text model whatever its targets are. */
+type MergedModel = ModelDescription & Network
+
+/** What transformers' classes for sequences make of labels: which loss, and how a pipeline reads outputs. */
+export type ProblemType = "single_label_classification" | "multi_label_classification" | "regression"
+
 type MergeWriteError = FileError | ModelError | SafetensorsError | DeviceReadError
 
 /** Writes the merged model into `folder`, which exists. */
-export const writeMerged = (
-  adapted: Adapted,
-  folder: string
+export const writeMerged = <M extends MergedModel>(
+  adapted: Adapted<M>,
+  folder: string,
+  problemType: ProblemType = "single_label_classification"
 ): Effect.Effect<TensorCounts, MergeWriteError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
@@ -58,12 +66,12 @@ export const writeMerged = (
     yield* writeHead(adapted, folder)
     // described before, so it is an object
     const config = (yield* readJson(model.folder, "config.json")) as object
-    yield* writeJson(path.join(folder, "config.json"), mergedConfig(config, model))
+    yield* writeJson(path.join(folder, "config.json"), mergedConfig(config, model, problemType))
     yield* copyCompanions(model.folder, folder)
     return counts
   })
 
-const writeHead = ({ model, trainable }: Adapted, folder: string) =>
+const writeHead = <M extends MergedModel>({ model, trainable }: Adapted<M>, folder: string) =>
   Effect.gen(function* () {
     if (model.head.pooling === "pooler" || model.head.parameters.length === 0) return
     const path = yield* Path.Path
@@ -130,11 +138,15 @@ const namedLabels = (labels: ReadonlyArray<string>) => ({
   label2id: Object.fromEntries(labels.map((label, i) => [label, i]))
 })
 
-const mergedConfig = (base: object, model: ModelDescription): Readonly<Record<string, unknown>> => ({
+const mergedConfig = (
+  base: object,
+  model: ModelDescription,
+  problemType: ProblemType
+): Readonly<Record<string, unknown>> => ({
   ...Object.fromEntries(Object.entries(base).filter(([key]) => !untrue.includes(key))),
   architectures: [mergedClass(model)],
   dtype: "float32",
   ...(model.labels.length === 0 ? {} : namedLabels(model.labels)),
   // a base that was a regression would otherwise stay one
-  ...(model.head.pooling === "pooler" ? { problem_type: "single_label_classification" } : {})
+  ...(model.head.pooling === "pooler" ? { problem_type: problemType } : {})
 })

@@ -94,9 +94,9 @@ interface Source extends TensorType {
 }
 
 /** Writes `file` one tensor at a time; neither the base nor the merged model is ever in memory as a whole. */
-export const writeMergedTensors = (
+export const writeMergedTensors = <M extends ModelDescription & Network>(
   file: string,
-  adapted: Adapted
+  adapted: Adapted<M>
 ): Effect.Effect<TensorCounts, ModelError | SafetensorsError | DeviceReadError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const { model } = adapted

@@ -82,6 +82,11 @@ export const evaluatorOf = (kind: LoadedKind, adapted: Adapted<Network>, resolve
     /** Every split whole, and the mistakes on the last of them; and once more the rows that were looked at before training. */
     after: (before: EvaluationReport | undefined, step: number) =>
       Effect.gen(function* () {
+        if (kind.settle !== undefined) {
+          yield* kind.settle(adapted, resolved)
+          // what was measured at this step was measured before it
+          made.splice(0, made.length, ...made.filter((one) => one.step !== step))
+        }
         const last = existing.at(-1)
         const kept = last === undefined ? undefined : kind.keepMistakes?.(splits[last]!, MISTAKES)
         const first =

@@ -43,6 +43,8 @@ export interface DetectedRows {
   readonly format: string
   /** of `data` */
   readonly choices: ReadonlyArray<Choice>
+  /** the columns that go into the plan as they were named; absent: all of them */
+  readonly columns?: Columns
 }
 
 type World = FileSystem.FileSystem | Path.Path
@@ -77,13 +79,13 @@ export const detect = (
 ): Effect.Effect<Detected, DataError | ResolveError, World> =>
   Effect.gen(function* () {
     const { found, ...named } = yield* modelOf(model)
-    const { format, choices, own } = yield* detectedRows(kinds, named, rows, columns)
+    const { format, choices, own, columns: kept = columns } = yield* detectedRows(kinds, named, rows, columns)
     const misnamed = unused(columns, format, own)
     if (misnamed !== undefined) return yield* dataError(rows, misnamed)
     const chosen = choices.map(({ path, value }) => [path.replace("data.", ""), value])
     return {
       model: { source: named.source },
-      data: { format, ...columns, ...Object.fromEntries(chosen) },
+      data: { format, ...kept, ...Object.fromEntries(chosen) },
       found: [...found, ...choices]
     }
   })

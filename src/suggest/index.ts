@@ -8,6 +8,7 @@ export {
   detect,
   isRow,
   NAMED,
+  type NamedModel,
   PROBED_ROWS,
   type Row
 } from "./detect.ts"

@@ -9,7 +9,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
-import type { ClassificationSplit, DataError, TextFields } from "../data/index.ts"
+import type { ClassificationSplit, DataError, Located, RowSource, TextFields } from "../data/index.ts"
 import { IGNORED, tokenScores } from "../kernels/index.ts"
 import { type BatchOf, type Model, type Network, toDevice } from "../models/index.ts"
 import { type DeviceReadError, type FrozenMatrix, readTensor } from "../tensors/index.ts"
@@ -233,9 +233,19 @@ interface NumberedRows extends ClassifiedRows {
   readonly rows: Uint32Array // [size]
 }
 
+/** A row that came out wrong. */
+export interface WrongRow {
+  /** its number in the split */
+  readonly row: number
+  readonly predicted: string
+  /** how wrong it is: the largest are kept */
+  readonly weight: number
+  readonly probability?: number
+}
+
 export interface Mistakes {
-  readonly add: (scored: ScoredBatch<NumberedRows>) => void
-  /** The kept ones, most confident first, with their texts. */
+  readonly add: (wrong: ReadonlyArray<WrongRow>) => void
+  /** The kept ones, those of the largest weight first, with their texts. */
   readonly read: Effect.Effect<ReadonlyArray<Mistake>, DataError>
 }
 
@@ -243,28 +253,45 @@ export interface Mistakes {
 const CHARACTERS = 500
 
 /**
- * Keeps the `limit` most confident mistakes on `split`: what a reader looks at first, in a model or in its labels. Kept while batches
- * pass by, so that memory does not grow with the split; texts are read once, at the end.
+ * Keeps the `limit` worst mistakes on `source`: what a reader looks at first, in a model or in its labels. Kept while batches pass by, so
+ * that memory does not grow with the split; texts are read once, at the end. `labelOf`: what would have been right.
  */
-export const keepMistakes = (split: ClassificationSplit, limit: number): Mistakes => {
-  let kept: ReadonlyArray<{ readonly row: number; readonly predicted: number; readonly probability: number }> = []
+export const keepWorst = <Row extends TextFields & Located>(
+  source: Pick<RowSource<Row>, "read">,
+  limit: number,
+  labelOf: (row: Row) => string
+): Mistakes => {
+  let kept: ReadonlyArray<WrongRow> = []
   return {
-    add: ({ batch, predicted, probabilities }) => {
-      const wrong = Array.from(batch.rows, (row, i) => ({ i, row })).filter(({ i }) => predicted[i] !== batch.labels[i])
-      const found = wrong.map(({ i, row }) => ({ row, predicted: predicted[i]!, probability: probabilities[i]! }))
-      // equal probabilities in the order of the rows: the list does not depend on how batches were sorted
-      kept = [...kept, ...found].sort((a, b) => b.probability - a.probability || a.row - b.row).slice(0, limit)
+    add: (wrong) => {
+      // equal ones in the order of the rows: the list does not depend on how batches were sorted
+      kept = [...kept, ...wrong].sort((a, b) => b.weight - a.weight || a.row - b.row).slice(0, limit)
     },
     read: Effect.suspend(() =>
-      Effect.map(split.read(kept.map(({ row }) => row)), (rows) =>
-        rows.map(({ where, label, ...texts }, i) => {
+      Effect.map(source.read(kept.map(({ row }) => row)), (rows) =>
+        rows.map((row, i) => {
           const { predicted, probability } = kept[i]!
-          return { where, ...shortenedTexts(texts), label, predicted: split.labels[predicted]!, probability }
+          const mistake = { where: row.where, ...shortenedTexts(row), label: labelOf(row), predicted }
+          return { ...mistake, ...(probability === undefined ? {} : { probability }) }
         })
       )
     )
   }
 }
+
+/** The most confident mistakes of a classifier. */
+export const keepMistakes = (split: ClassificationSplit, limit: number): Mistakes =>
+  keepWorst(split, limit, ({ label }) => label)
+
+/** The rows of a batch that got another class than their own. */
+export const wrongRows = (
+  { batch, predicted, probabilities }: ScoredBatch<NumberedRows>,
+  labels: ReadonlyArray<string>
+): ReadonlyArray<WrongRow> =>
+  Array.from(batch.rows, (row, i) => ({ i, row })).flatMap(({ i, row }) => {
+    const [own, probability] = [predicted[i]!, probabilities[i]!]
+    return own === batch.labels[i] ? [] : [{ row, predicted: labels[own]!, weight: probability, probability }]
+  })
 
 /** The texts of a row, cut to what a report shows of them. */
 export const shortenedTexts = ({ text, textPair }: TextFields): TextFields => ({

@@ -26,13 +26,17 @@ export {
   evaluate,
   evaluateTokens,
   keepMistakes,
+  keepWorst,
   type LanguageModel,
   logitsOf,
   logitsOfRows,
   type Mistake,
   type Mistakes,
+  type Scored,
   type ScoredBatch,
-  type TokenEvaluation
+  type TokenEvaluation,
+  type WrongRow,
+  wrongRows
 } from "./evaluation.ts"
 export { crossEntropy, type Loss, tokenCrossEntropy } from "./loss.ts"
 export {

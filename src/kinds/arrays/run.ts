@@ -15,7 +15,7 @@ import {
 import { fileError, refuseLink, writeFileAtomic } from "../../files/index.ts"
 import { MODEL_FILE, peftFiles, readPeftFile, restoreTensors, savedAdapter } from "../../layers-model/index.ts"
 import { type LayersClassifier, loadLayersClassifier } from "../../models/index.ts"
-import { crossEntropy, evaluate, keepMistakes, logitsOf } from "../../training/index.ts"
+import { crossEntropy, evaluate, keepMistakes, logitsOf, wrongRows } from "../../training/index.ts"
 import type { Asked, Runner } from "../kind.ts"
 import { onlySplits, predictionsOf, rowsOf } from "../labelled-run.ts"
 import { type ResolvedArraysPlan, shapeOf } from "./resolve.ts"
@@ -48,7 +48,7 @@ export const runArrays: Runner<ArraysPlan, ResolvedArraysPlan, LayersClassifier,
       ...(rows === undefined ? {} : { rows })
     }).pipe(
       evaluate(adapted, (count, scored) => {
-        mistakes?.add(scored)
+        mistakes?.add(wrongRows(scored, source.labels))
         return done(count)
       })
     ),

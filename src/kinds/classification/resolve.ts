@@ -10,7 +10,7 @@ import type { ClassificationPlan } from "../../../schemas/index.ts"
 import { type ClassificationData, openClassification } from "../../data/index.ts"
 import { describe } from "../../models/index.ts"
 import type { ResolveError } from "../../plan/index.ts"
-import { type ResolvedEncoderPlan, resolveEncoder } from "../encoder-resolve.ts"
+import { type ResolvedEncoderPlan, resolveEncoder, standIns } from "../encoder-resolve.ts"
 
 export interface ResolvedClassificationPlan extends ResolvedEncoderPlan<ClassificationPlan, ClassificationData> {}
 
@@ -33,7 +33,3 @@ export const resolveClassification = (
       filled: ({ labels }) => ({ ...plan, data: { ...plan.data, labels: [...labels] } })
     })
   })
-
-/** For the classes of data that could not be read, so that the model is judged all the same and its missing labels are no problem of its own. */
-const standIns = ({ task }: ClassificationPlan["model"]): ReadonlyArray<string> | undefined =>
-  task.headInit === "checkpoint" ? undefined : ["0", "1"]

@@ -13,7 +13,7 @@ import {
 import { Device } from "../../device/device.ts"
 import { loadDescribed, type Model } from "../../models/index.ts"
 import { restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
-import { crossEntropy, evaluate, keepMistakes, logitsOfRows } from "../../training/index.ts"
+import { crossEntropy, evaluate, keepMistakes, logitsOfRows, wrongRows } from "../../training/index.ts"
 import { begin } from "../begin.ts"
 import { longestText } from "../encoder-resolve.ts"
 import type { Runner } from "../kind.ts"
@@ -51,7 +51,7 @@ export const runClassification: Runner<ClassificationPlan, ResolvedClassificatio
         ...(rows === undefined ? {} : { rows })
       }).pipe(
         evaluate(adapted, (count, scored) => {
-          mistakes?.add(scored)
+          mistakes?.add(wrongRows(scored, source.labels))
           return done(count)
         })
       )

@@ -114,15 +114,24 @@ const pairs = ({ split, rows, confusion }: Confused, labels: ReadonlyArray<strin
 
 export const mistakes = ({ run }: RunRecord): Html | null => {
   const split = run.test ?? run.validation
-  if (split === null || !isConfused(split)) return null
+  if (split === null) return null
+  if (!isConfused(split))
+    return run.mistakes.length === 0
+      ? null
+      : html`<section><h2>Largest errors</h2>
+<p class="quiet">${run.mistakes.length} of the ${count(split.rows)} rows of ${split.split}, the worst first. Some may be wrong in the data.</p>
+${mistakeList(run.mistakes)}</section>`
   const correct = split.confusion.reduce((sum, row, i) => sum + row[i]!, 0)
   const all = split.rows - correct
   if (run.mistakes.length === 0) return html`<section><h2>Mistakes</h2><p>None on ${split.split}.</p></section>`
   return html`<section><h2>Mistakes</h2>
 <p class="quiet">${run.mistakes.length} of the ${count(all)} on ${split.split}, the ones the model was surest of first. Some may be wrong labels.</p>
-<ol class="mistakes">${run.mistakes.map(
+${mistakeList(run.mistakes)}</section>`
+}
+
+const mistakeList = (mistakes: RunRecord["run"]["mistakes"]): Html =>
+  html`<ol class="mistakes">${mistakes.map(
     ({ text, textPair, label, predicted, probability, where }) =>
       html`<li><q>${text}</q>${textPair === undefined ? "" : html`<br><q>${textPair}</q>`}<p>labelled <strong>${label}</strong>, predicted <strong>${predicted}</strong>${probability === undefined ? "" : ` at ${percent(probability)}`} · ${where}</p></li>
 `
-  )}</ol></section>`
-}
+  )}</ol>`

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
 import { classificationSplit, type EvaluationBatch, fromRows } from "../../../src/data/index.ts"
-import { keepMistakes, type ScoredBatch } from "../../../src/training/index.ts"
+import { keepMistakes, type ScoredBatch, wrongRows } from "../../../src/training/index.ts"
 
 const labels = ["no", "yes"]
 
@@ -40,8 +40,8 @@ test("the most confident mistakes over all batches, equal ones in the order of t
     ["e", "no"]
   ])
   const kept = keepMistakes(split, 3)
-  kept.add(scored([4, 0, 1, 0.75], [1, 1, 1, 0.99], [3, 1, 0, 0.625]))
-  kept.add(scored([2, 0, 1, 0.75], [0, 0, 1, 0.875]))
+  kept.add(wrongRows(scored([4, 0, 1, 0.75], [1, 1, 1, 0.99], [3, 1, 0, 0.625]), labels))
+  kept.add(wrongRows(scored([2, 0, 1, 0.75], [0, 0, 1, 0.875]), labels))
   const found = await Effect.runPromise(kept.read)
   expect(found).toEqual([
     { where: "rows[0]", text: "a", label: "no", predicted: "yes", probability: 0.875 },
@@ -53,7 +53,7 @@ test("the most confident mistakes over all batches, equal ones in the order of t
 test("no mistakes, no rows read", async () => {
   const split = { ...source([["a", "no"]]), read: () => Effect.succeed([]) }
   const kept = keepMistakes(split, 3)
-  kept.add(scored([0, 0, 0, 0.5]))
+  kept.add(wrongRows(scored([0, 0, 0, 0.5]), labels))
   expect(await Effect.runPromise(kept.read)).toEqual([])
 })
 
@@ -66,7 +66,7 @@ test("a long text is shortened to 500 characters, never within one", async () =>
     ]),
     3
   )
-  kept.add(scored([0, 0, 1, 0.75], [1, 0, 1, 0.5]))
+  kept.add(wrongRows(scored([0, 0, 1, 0.75], [1, 0, 1, 0.5]), labels))
   const texts = (await Effect.runPromise(kept.read)).map(({ text }) => text)
   expect(texts).toEqual([short, `${short}…`])
 })

@@ -1,0 +1,159 @@
+/** What is made of the run of an encoder under a head: base + s·BA as a Hugging Face folder, compared with the run before it stays. */
+import * as Effect from "effect/Effect"
+import * as Path from "effect/Path"
+import type { Adapted } from "../../adapters/index.ts"
+import type { TextColumns } from "../data/index.ts"
+import { Device } from "../device/device.ts"
+import type { ModelDescription, Network } from "../models/index.ts"
+import {
+  baseIdentity,
+  changeOf,
+  checkedSplit,
+  codeSpan,
+  fenced,
+  type MergeCheck,
+  mergedCard,
+  mergedClass,
+  type OutputWords,
+  openMerged,
+  type ProblemType,
+  readBaseCard,
+  type WrittenModel,
+  writeMerged
+} from "../output/index.ts"
+import type { SplitSource, Splits } from "../plan/index.ts"
+import { type EncoderPlan, longestText } from "./encoder-resolve.ts"
+import { exampleTexts } from "./encoder-words.ts"
+import type { Reported, World } from "./kind.ts"
+
+type HeadModel = ModelDescription & Network
+
+export interface Merging<M extends HeadModel, Source extends SplitSource> {
+  readonly plan: EncoderPlan & { readonly data: TextColumns }
+  readonly adapted: Adapted<M>
+  /** what is written, where it is another model than the one that was trained: its head in other units */
+  readonly written?: Adapted<M>
+  readonly problemType: ProblemType
+  readonly words: OutputWords
+  readonly splits: Effect.Effect<Splits<Source>, Reported, World>
+  /** Outputs [rows, outputs] of the first rows of a split: of the run, and of the model in the folder. */
+  readonly outputs: (source: Source) => Effect.Effect<Float32Array, Reported, Device>
+  readonly mergedOutputs: (merged: Adapted, source: Source) => Effect.Effect<Float32Array, Reported, Device>
+  /** what is trained where no layer is adapted */
+  readonly alone: string
+  /** the card's first lines; `change`: what was trained, in words */
+  readonly introduction: (change: string) => ReadonlyArray<string>
+  /** Python that uses the folder as transformers' class, and what it says of `logits` where it is this package's head */
+  readonly python: {
+    readonly own: ReadonlyArray<string>
+    readonly answer: ReadonlyArray<string>
+  }
+}
+
+/** Writes a run's model with what was trained merged into it. */
+export const mergedEncoder = <M extends HeadModel, Source extends SplitSource>(
+  {
+    plan,
+    adapted,
+    written = adapted,
+    problemType,
+    words,
+    splits,
+    outputs,
+    mergedOutputs,
+    alone,
+    introduction,
+    python
+  }: Merging<M, Source>,
+  run: string,
+  folder: string
+) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const device = yield* Device
+    const { model } = adapted
+    device.label("the unmerged model")
+    const opened = yield* splits
+    const split: MergeCheck["split"] = checkedSplit(opened)
+    const unmerged = yield* outputs(opened[split]!)
+    const counts = yield* writeMerged(written, folder, problemType)
+    yield* device.sync
+    const change = changeOf(adapted, { alone: `${alone} alone`, beside: alone })
+    const card = {
+      name: path.basename(path.resolve(run)),
+      method: adapted.method,
+      pipeline: "text-classification",
+      tags: [],
+      license: (yield* readBaseCard(path.join(model.folder, "README.md"))).license,
+      introduction: introduction(change),
+      weights: plan.model.weights,
+      base: yield* baseIdentity(model.folder),
+      counts,
+      leftOut:
+        counts.leftOut.length === 0
+          ? []
+          : [`Left out, since they are another head's: ${counts.leftOut.map(codeSpan).join(", ")}.`],
+      usage: usage(model, plan.data, longestText(plan, model), python)
+    }
+    device.label("the merged model")
+    const merged: WrittenModel = {
+      width: model.labels.length,
+      words,
+      split,
+      unmerged,
+      merged: Effect.gen(function* () {
+        const again = yield* splits
+        return yield* mergedOutputs(yield* openMerged(folder, model), again[split]!)
+      }),
+      counts,
+      readme: (check) => mergedCard({ ...card, check })
+    }
+    return merged
+  })
+
+const usage = (
+  model: ModelDescription,
+  columns: TextColumns,
+  maxLength: number,
+  { own, answer }: Merging<HeadModel, SplitSource>["python"]
+): ReadonlyArray<string> =>
+  model.head.pooling === "pooler"
+    ? [`It loads as transformers' \`${mergedClass(model)}\`.`, "", fenced("python", own)]
+    : [
+        `It loads as transformers' \`${mergedClass(model)}\`. The head, over the mean of the last hidden states, lies beside it in \`head.safetensors\`:`,
+        "",
+        fenced("python", [...headCode(columns, maxLength), ...answer])
+      ]
+
+/** Python that says `logits` of a text with the folder's own class. */
+export const sequenceCode = (columns: TextColumns, maxLength: number): ReadonlyArray<string> => [
+  "import torch",
+  "from transformers import AutoModelForSequenceClassification, AutoTokenizer",
+  "",
+  'folder = "path/to/this/folder"',
+  "tokenizer = AutoTokenizer.from_pretrained(folder)",
+  "model = AutoModelForSequenceClassification.from_pretrained(folder).eval()",
+  batchLine(columns, maxLength),
+  "with torch.no_grad():",
+  "    logits = model(**batch).logits"
+]
+
+const headCode = (columns: TextColumns, maxLength: number): ReadonlyArray<string> => [
+  "import torch",
+  "from safetensors.torch import load_file",
+  "from transformers import AutoModel, AutoTokenizer",
+  "",
+  'folder = "path/to/this/folder"',
+  "tokenizer = AutoTokenizer.from_pretrained(folder)",
+  "model = AutoModel.from_pretrained(folder).eval()",
+  'head = load_file(f"{folder}/head.safetensors")',
+  batchLine(columns, maxLength),
+  "with torch.no_grad():",
+  "    hidden = model(**batch).last_hidden_state",
+  '    mask = batch["attention_mask"].unsqueeze(-1)',
+  "    pooled = (hidden * mask).sum(1) / mask.sum(1)",
+  '    logits = pooled @ head["weight"].T + head["bias"]'
+]
+
+const batchLine = (columns: TextColumns, maxLength: number): string =>
+  `batch = tokenizer(${exampleTexts(columns, "your text")}, return_tensors="pt", padding=True, truncation=True, max_length=${maxLength})`
