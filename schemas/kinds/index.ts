@@ -4,13 +4,15 @@ import { causalPlans } from "./causal.ts"
 import { classificationPlans } from "./classification.ts"
 import { rulesOf } from "./plan.ts"
 import { preferencePlans } from "./preference.ts"
+import { regressionPlans } from "./regression.ts"
 
 /** The plans of every kind by `data.format`. */
 export const planKinds = {
   ...classificationPlans.formats,
   ...arraysPlans.formats,
   ...causalPlans.formats,
-  ...preferencePlans.formats
+  ...preferencePlans.formats,
+  ...regressionPlans.formats
 }
 
 /** Rules about plans of one kind. */
@@ -18,5 +20,6 @@ export const kindRules = [
   ...rulesOf(classificationPlans),
   ...rulesOf(arraysPlans),
   ...rulesOf(causalPlans),
-  ...rulesOf(preferencePlans)
+  ...rulesOf(preferencePlans),
+  ...rulesOf(regressionPlans)
 ]

@@ -9,6 +9,7 @@ type Format = RunPlan["data"]["format"]
 const classification = () => import("./classification/index.ts").then((room) => room.classification)
 const arrays = () => import("./arrays/index.ts").then((room) => room.arrays)
 const causal = () => import("./causal/index.ts").then((room) => room.causal)
+const regression = () => import("./regression/index.ts").then((room) => room.regression)
 
 const preference = () => import("./preference/index.ts").then((room) => room.preference)
 
@@ -18,7 +19,8 @@ const table = {
   chat: causal,
   completion: causal,
   text: causal,
-  preference
+  preference,
+  regression
 } satisfies { readonly [F in Format]: () => Promise<RunKind> }
 
 /** The kind of a plan. Its functions take plans and models of that kind alone. */
