@@ -44,6 +44,7 @@ export {
 } from "./kinds/dialect.ts"
 export { planKinds } from "./kinds/index.ts"
 export { LabelLoss } from "./kinds/labels.ts"
+export { MultiLabelPlan, MultiLabelSection, MultiLabelTask } from "./kinds/multi-label.ts"
 export type { AnyPlan } from "./kinds/plan.ts"
 export { PreferenceData, PreferenceLoss, PreferencePlan, preferenceColumns } from "./kinds/preference.ts"
 export { RegressionPlan, RegressionSection, RegressionTask, targetsOf } from "./kinds/regression.ts"

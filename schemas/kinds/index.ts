@@ -2,6 +2,7 @@
 import { arraysPlans } from "./arrays.ts"
 import { causalPlans } from "./causal.ts"
 import { classificationPlans } from "./classification.ts"
+import { multiLabelPlans } from "./multi-label.ts"
 import { rulesOf } from "./plan.ts"
 import { preferencePlans } from "./preference.ts"
 import { regressionPlans } from "./regression.ts"
@@ -12,7 +13,8 @@ export const planKinds = {
   ...arraysPlans.formats,
   ...causalPlans.formats,
   ...preferencePlans.formats,
-  ...regressionPlans.formats
+  ...regressionPlans.formats,
+  ...multiLabelPlans.formats
 }
 
 /** Rules about plans of one kind. */
@@ -21,5 +23,6 @@ export const kindRules = [
   ...rulesOf(arraysPlans),
   ...rulesOf(causalPlans),
   ...rulesOf(preferencePlans),
-  ...rulesOf(regressionPlans)
+  ...rulesOf(regressionPlans),
+  ...rulesOf(multiLabelPlans)
 ]

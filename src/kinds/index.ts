@@ -10,6 +10,7 @@ const classification = () => import("./classification/index.ts").then((room) => 
 const arrays = () => import("./arrays/index.ts").then((room) => room.arrays)
 const causal = () => import("./causal/index.ts").then((room) => room.causal)
 const regression = () => import("./regression/index.ts").then((room) => room.regression)
+const multiLabel = () => import("./multi-label/index.ts").then((room) => room.multiLabel)
 
 const preference = () => import("./preference/index.ts").then((room) => room.preference)
 
@@ -20,7 +21,8 @@ const table = {
   completion: causal,
   text: causal,
   preference,
-  regression
+  regression,
+  "multi-label": multiLabel
 } satisfies { readonly [F in Format]: () => Promise<RunKind> }
 
 /** The kind of a plan. Its functions take plans and models of that kind alone. */

@@ -4,6 +4,7 @@ export const columnDescriptions = {
   textPair: "column that holds the second text, where rows are pairs of texts",
   label: "column that holds the label, or the list of labels",
   target: "column of numbers to learn, or several with commas between",
+  labelColumns: "columns of 0 and 1, one a label, with commas between",
   input: "column that holds a list of numbers, for a tf.LayersModel",
   messages: "column that holds a conversation",
   prompt: "column that holds a prompt",

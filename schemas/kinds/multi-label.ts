@@ -1,0 +1,66 @@
+/**
+ * Texts with any number of labels each, for a Hugging Face encoder.
+ *
+ *   "model": { "source": "../models/minilm", "task": { "kind": "multi-label", "pooling": "mean", "headInit": "normal" } }
+ *   "data": { "format": "multi-label", "train": "posts.jsonl", "label": "tags", "maxLength": 64 }
+ *   "data": { "format": "multi-label", "train": "posts.csv", "labelColumns": ["spam", "rude"] }
+ */
+import * as Schema from "effect/Schema"
+import { listOf, text, withDefault } from "../fields.ts"
+import { type Rule, rule } from "../problems.ts"
+import { encoderSection, headRules, headTask, textLengths, texts } from "./encoder.ts"
+import { labelList } from "./labels.ts"
+import { column, type PlanKind, planOf, splits } from "./plan.ts"
+
+/** Labels that a text has or has not, each for itself: a pooled hidden state and a linear head. */
+export const MultiLabelTask = headTask("multi-label", "Any number of labels per text.", "MultiLabel")
+
+const MultiLabelModel = encoderSection(MultiLabelTask.pipe(withDefault({ kind: "multi-label" })))
+
+const columns = "a list of names of columns, each once"
+
+export const MultiLabelSection = Schema.Struct({
+  format: Schema.Literal("multi-label").annotate({ description: "Rows of a text and any number of labels." }),
+  ...splits,
+  ...texts,
+  label: column(
+    "Column that holds the list of a row's labels: a list, one as JSON text, or names with a separator."
+  ).pipe(withDefault("labels")),
+  labelSeparator: text(
+    "the character between labels",
+    "What stands between labels where the column holds text that is no JSON list."
+  ).pipe(withDefault("|")),
+  labelColumns: Schema.optionalKey(
+    listOf(1, column("A label, and its column."), columns, "Columns of 1 or 0, true or false, one a label.").check(
+      Schema.isUnique({ expected: columns })
+    )
+  ),
+  labels: Schema.optionalKey(
+    labelList("The labels in the order of the outputs. Absent: labelColumns, or those found in `train`, sorted.")
+  ),
+  ...textLengths
+}).annotate({ title: "Multi-label data", description: "Rows of text with labels, and how they become batches." })
+export type MultiLabelSection = typeof MultiLabelSection.Type
+
+/** A Hugging Face encoder that tells which labels a text has. */
+export const MultiLabelPlan = planOf(
+  MultiLabelModel,
+  MultiLabelSection,
+  "MultiLabelPlan",
+  "A training run over texts with any number of labels."
+)
+export type MultiLabelPlan = typeof MultiLabelPlan.Type
+
+const columnsAreTheLabels: Rule<MultiLabelPlan> = rule(
+  "columns-are-the-labels",
+  "data.labels",
+  ({ data: { labels, labelColumns } }) =>
+    labels === undefined || labelColumns === undefined || labels.join("\0") === labelColumns.join("\0")
+      ? undefined
+      : "found labels other than labelColumns, whose names they are; expected labelColumns alone"
+)
+
+export const multiLabelPlans: PlanKind<"multi-label", MultiLabelPlan, typeof MultiLabelPlan> = {
+  formats: { "multi-label": MultiLabelPlan },
+  rules: [...headRules, columnsAreTheLabels]
+}
