@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 import { listOf, text, withDefault } from "../fields.ts"
 import { type Rule, rule } from "../problems.ts"
 import { encoderSection, headRules, headTask, textLengths, texts } from "./encoder.ts"
-import { labelList } from "./labels.ts"
+import { classes } from "./labels.ts"
 import { column, type PlanKind, planOf, splits } from "./plan.ts"
 
 /** Labels that a text has or has not, each for itself: a pooled hidden state and a linear head. */
@@ -35,9 +35,8 @@ export const MultiLabelSection = Schema.Struct({
       Schema.isUnique({ expected: columns })
     )
   ),
-  labels: Schema.optionalKey(
-    labelList("The labels in the order of the outputs. Absent: labelColumns, or those found in `train`, sorted.")
-  ),
+  // or labelColumns
+  labels: classes.labels,
   ...textLengths
 }).annotate({ title: "Multi-label data", description: "Rows of text with labels, and how they become batches." })
 export type MultiLabelSection = typeof MultiLabelSection.Type

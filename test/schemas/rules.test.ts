@@ -25,7 +25,31 @@ interface Case {
 const arrays = { format: "arrays", train: "train.jsonl" }
 const chat = { format: "chat", train: "train.jsonl" }
 
+const regression = { format: "regression", train: "train.jsonl" }
+const regressionModel = { source: "folder", task: { kind: "regression" } }
+const multiLabel = { format: "multi-label", train: "train.jsonl" }
+const multiLabelModel = { source: "folder", task: { kind: "multi-label" } }
+
 const cases: Record<string, Case> = {
+  "one-scale-a-target": {
+    bad: { model: regressionModel, data: { ...regression, scaling: { mean: [1, 2], deviation: [1, 1] } } },
+    says: ["data.scaling: found 2 means and 2 deviations for 1 target; expected one of each a target, or no scaling"],
+    good: [
+      { model: regressionModel, data: { ...regression, scaling: { mean: [1], deviation: [2] } } },
+      {
+        model: regressionModel,
+        data: { ...regression, target: ["a", "b"], scaling: { mean: [1, 2], deviation: [1, 1] } }
+      }
+    ]
+  },
+  "columns-are-the-labels": {
+    bad: { model: multiLabelModel, data: { ...multiLabel, labelColumns: ["a"], labels: ["b"] } },
+    says: ["data.labels: found labels other than labelColumns, whose names they are; expected labelColumns alone"],
+    good: [
+      { model: multiLabelModel, data: { ...multiLabel, labelColumns: ["a"], labels: ["a"] } },
+      { model: multiLabelModel, data: { ...multiLabel, labels: ["b"] } }
+    ]
+  },
   "theorem-holds": {
     bad: { adapter: { method: "none" } },
     says: [

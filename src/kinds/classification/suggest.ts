@@ -10,7 +10,9 @@ import { headSuggesting, isEncoder } from "../encoder-suggest.ts"
 import { labelledColumns } from "./columns.ts"
 import type { ResolvedClassificationPlan } from "./resolve.ts"
 
-export const suggestClassification: Suggesting<ResolvedClassificationPlan> = headSuggesting(({ labels }) => labels.length)
+export const suggestClassification: Suggesting<ResolvedClassificationPlan> = headSuggesting(
+  ({ labels }) => labels.length
+)
 
 export const detectClassification: Detecting = {
   columns: { classification: ["text", "textPair", "label"] },

@@ -7,6 +7,7 @@ import type { MultiLabelPlan } from "../../../schemas/index.ts"
 import { readJsonFile, writeJson } from "../../files/index.ts"
 import { AdapterError, restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
 import { keepWorst, type WrongRow } from "../../training/index.ts"
+import { begin } from "../begin.ts"
 import {
   loadTargetModel,
   type Outputs,
@@ -16,7 +17,7 @@ import {
   type TargetModel
 } from "../encoder-targets.ts"
 import type { Prediction, Runner } from "../kind.ts"
-import { askedTexts, onlyFile } from "../labelled-run.ts"
+import { askedProblem, askedTexts, onlyFile } from "../labelled-run.ts"
 import { type MultiLabelSplit, openMultiLabel } from "./data.ts"
 import { binaryCrossEntropy } from "./loss.ts"
 import type { ResolvedMultiLabelPlan } from "./resolve.ts"
@@ -56,6 +57,7 @@ export const runMultiLabel: Runner<MultiLabelPlan, ResolvedMultiLabelPlan, Multi
     }),
   keepMistakes: ({ labels, ...source }, limit) =>
     keepWorst(source, limit, ({ targets }) => namesText(labels.filter((_, i) => targets[i] === 1))),
+  problemOf: (_, plan, row) => askedProblem(row, plan.data),
   predict: (adapted, plan, asked) =>
     Effect.gen(function* () {
       const { labels, thresholds } = adapted.model
@@ -84,7 +86,8 @@ export const runMultiLabel: Runner<MultiLabelPlan, ResolvedMultiLabelPlan, Multi
       yield* writeJson(path.join(folder, THRESHOLDS_FILE), file)
     }),
   restore: (adapted, _, folder) =>
-    Effect.andThen(restoreAdapter(adapted, folder), readThresholds(adapted.model, folder))
+    Effect.andThen(restoreAdapter(adapted, folder), readThresholds(adapted.model, folder)),
+  begin
 }
 
 const Thresholds = Schema.Record(Schema.String, Schema.Finite)

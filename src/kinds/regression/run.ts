@@ -4,6 +4,7 @@ import type { RegressionPlan } from "../../../schemas/index.ts"
 import type { RowSource, TargetText } from "../../data/index.ts"
 import { restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
 import { keepWorst, type WrongRow } from "../../training/index.ts"
+import { begin } from "../begin.ts"
 import {
   loadTargetModel,
   type Outputs,
@@ -13,7 +14,7 @@ import {
   type TargetModel
 } from "../encoder-targets.ts"
 import type { Prediction, Runner } from "../kind.ts"
-import { askedTexts, onlyFile } from "../labelled-run.ts"
+import { askedProblem, askedTexts, onlyFile } from "../labelled-run.ts"
 import { openRegression, type Scaling } from "./data.ts"
 import { squaredError } from "./loss.ts"
 import type { ResolvedRegressionPlan } from "./resolve.ts"
@@ -50,6 +51,7 @@ export const runRegression: Runner<RegressionPlan, ResolvedRegressionPlan, Targe
   keepMistakes: (source, limit) =>
     // targets are named by the plan; one of several is told from the others by its place
     keepWorst(source, limit, ({ targets }) => targets.join(", ")),
+  problemOf: (_, plan, row) => askedProblem(row, plan.data),
   predict: (adapted, plan, asked) =>
     Effect.gen(function* () {
       const { labels } = adapted.model
@@ -64,7 +66,8 @@ export const runRegression: Runner<RegressionPlan, ResolvedRegressionPlan, Targe
       })
     }),
   save: (adapted, resolved, folder) => saveAdapter(adapted, resolved, folder),
-  restore: (adapted, _, folder) => restoreAdapter(adapted, folder)
+  restore: (adapted, _, folder) => restoreAdapter(adapted, folder),
+  begin
 }
 
 /** Every row with how far it is off, in deviations of its targets. */
