@@ -95,6 +95,13 @@ export const OutputSection = Schema.Struct({
       1,
       "Newest checkpoints that are kept, in a finished run too; the one with the best evaluation is kept besides. Absent: two while it trains, none when it is finished."
     )
+  ),
+  tensorboard: Schema.optionalKey(
+    Schema.Boolean.annotate({
+      expected: "true or false",
+      description:
+        "Whether the metrics are written for TensorBoard too, as event files in the run folder: tensorboard --logdir runs. Absent: no."
+    })
   )
 }).annotate({ title: "Output", description: "Where the run folder is, and how often the run is saved." })
 export type OutputSection = typeof OutputSection.Type

@@ -6,9 +6,10 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
+import type * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { decodeRunPlanResult } from "../../schemas/index.ts"
+import { decodeRunPlanResult, type RunPlan } from "../../schemas/index.ts"
 import { cut, listedLines } from "../boundary/index.ts"
 import {
   type FileError,
@@ -26,7 +27,7 @@ import type { ResolvedPlan } from "../plan/index.ts"
 import type { CheckpointRecord, StoredCheckpoint } from "./checkpoint-read.ts"
 import { clearTemporary, newestCheckpoint, setAside } from "./checkpoints.ts"
 import { adapterFiles, decidesTraining, Inputs, inputDifferences, inputsOf, recordOf } from "./inputs.ts"
-import { appendMetrics, type MetricsRow, planIn, type Run, type RunEnvironment, type RunReport } from "./run.ts"
+import { appending, type MetricsRow, planIn, type Run, type RunEnvironment, type RunReport } from "./run.ts"
 import { lockRun, type RunFolder, type RunLocked, runFolder } from "./run-folder.ts"
 import { Versions, versionsNote } from "./versions.ts"
 
@@ -119,7 +120,7 @@ export interface FoundRun extends RunFolder {
   readonly guard: GuardedFolder
   /** of the plan it started from, where a checkpoint says it */
   readonly name: string
-  readonly written: object
+  readonly written: RunPlan
   readonly inputs: Inputs
   /** null: no checkpoint is intact, and the run starts at its first step */
   readonly checkpoint: StoredCheckpoint | null
@@ -219,7 +220,7 @@ export const continueRun = (
   { finished: _, ...found }: FoundRun,
   { steps }: ResolvedPlan,
   notice: Notice
-): Effect.Effect<Run, FileError, FileSystem.FileSystem> =>
+): Effect.Effect<Run, FileError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const step = found.checkpoint?.record.step ?? 0
     yield* notice(step === 0 ? "no whole checkpoint: starts at the first step" : `goes on after step ${step}`)
@@ -228,5 +229,6 @@ export const continueRun = (
     const history = yield* cutMetrics(found.metrics, found.checkpoint === null ? -1 : step, steps)
     const missing = step - history.filter(({ kind }) => kind === "step").length
     if (missing > 0) yield* notice(`warning: ${found.metrics} lacks ${missing} of the ${step} steps before`)
-    return { ...found, append: appendMetrics(found.metrics), history }
+    const append = yield* appending(found, found.written, step, history)
+    return { ...found, append, history }
   }).pipe(within(found.guard))

@@ -54,8 +54,23 @@ export const openRun = (
     const written = yield* planIn(resolved, folder.directory)
     yield* writeJson(folder.plan, written).pipe(within(guard))
     const { name } = resolved
-    const append = appendMetrics(folder.metrics)
+    const append = yield* appending(folder, written, 0, []).pipe(within(guard))
     return { ...folder, guard, name, written, inputs, append, history: [], checkpoint: null }
+  })
+
+/** How a row is reported: to metrics.jsonl, and to TensorBoard where the plan asks for it. */
+export const appending = (
+  { directory, metrics }: RunFolder,
+  plan: RunPlan,
+  step: number,
+  history: ReadonlyArray<MetricsRow>
+): Effect.Effect<Run["append"], FileError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const append = appendMetrics(metrics)
+    if (plan.output.tensorboard !== true) return append
+    const { openEvents } = yield* Effect.promise(() => import("./tensorboard.ts"))
+    const events = yield* openEvents({ directory, plan, step, history })
+    return (row) => Effect.andThen(append(row), events(row))
   })
 
 /** The plan as a run folder has it: inputs relative to it, the folder itself not named; keys in the order of the schema. */
