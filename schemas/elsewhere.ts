@@ -53,6 +53,11 @@ export const elsewhere: ReadonlyArray<Elsewhere> = [
   ),
   of("data.test", "test_file test_dataset test_datasets"),
   of("data.text", "dataset_text_field text_column text_column_name text_field"),
+  of("data.textPair", "text_pair_column text2 sentence2 sentence2_key"),
+  of("data.separator", "delimiter sep field_separator", 'by its name, such as "semicolon"'),
+  of("data.holdOut", "stratify stratify_by_column", 'which is "stratified" unless it says "random"'),
+  of("data.prompt", "prompt_column prompt_field instruction_column"),
+  of("data.completion", "completion_column response_column completion_field"),
   of("data.label", "label_column label_column_name label_field target_column"),
   of(
     "data.maxLength",
@@ -80,6 +85,7 @@ export const elsewhere: ReadonlyArray<Elsewhere> = [
   of("adapter.exclude", "exclude_modules"),
   of("adapter.modulesToSave", "modules_to_save lora_modules_to_save additional_target"),
   of("adapter.overrides", "rank_pattern alpha_pattern"),
+  of("adapter.from", "lora_model_dir adapter_name_or_path resume_adapter_file peft_model_id"),
   of(null, "lora_bias", "the biases of adapted layers stay as they are"),
   of(null, "fan_in_fan_out", "which way a weight lies is known from its layer"),
   of(null, "inference_mode", "a plan is for training"),
@@ -94,6 +100,11 @@ export const elsewhere: ReadonlyArray<Elsewhere> = [
   of("optimizer.schedule.warmupSteps", "warmup_steps num_warmup_steps warmup_iters"),
   of("optimizer.betas", "adam_beta1 adam_beta2", "a list of both"),
   of("optimizer.epsilon", "adam_epsilon eps"),
+
+  of("loss.kind", "loss_type rl rl_type pref_loss", '"dpo" or "orpo"'),
+  of("loss.beta", "dpo_beta pref_beta orpo_alpha rl_beta"),
+  of("loss.classWeights", "class_weight weighted_loss", 'such as "balanced"'),
+  of("loss.labelSmoothing", "label_smoothing_factor"),
 
   of("training.epochs", "num_train_epochs num_epochs n_epochs max_epochs"),
   of("training.steps", "max_steps max_iters iters num_train_steps num_steps total_steps"),
@@ -121,6 +132,18 @@ export const elsewhere: ReadonlyArray<Elsewhere> = [
     "output.checkpointEvery",
     "save_steps save_every save_strategy save_interval saves_per_epoch steps_per_save",
     "in steps"
+  ),
+  of(
+    "output.keep",
+    "load_best_model_at_end metric_for_best_model greater_is_better save_best_only",
+    '"best" or "last"'
+  ),
+  of("output.keepCheckpoints", "save_total_limit", "in a finished run too"),
+  of("output.tensorboard", "report_to logging_dir use_tensorboard tensorboard_dir", "true or false"),
+  of(
+    "output.tensorboard",
+    "wandb_project wandb_entity wandb_name use_wandb wandb_log_model mlflow_tracking_uri",
+    "true or false; nothing is sent to a server"
   ),
   of(null, "logging_steps log_every logging_strategy steps_per_report", "every step is a line of metrics.jsonl"),
   of(
