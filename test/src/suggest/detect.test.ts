@@ -208,7 +208,7 @@ describe("files", () => {
       return [section.source.slice(w.directory.length + 1), data.format]
     }
     expect(await found("llama")).toEqual(["llama", "text"])
-    expect(await found("bert", { label: "text" })).toEqual(["bert", "classification"])
+    expect(await found("bert", { text: "other", label: "text" })).toEqual(["bert", "classification"])
     // every row has another number
     expect(await found("bert", { label: "other" })).toEqual(["bert", "regression"])
     expect(await found("holds", { input: "a", label: "b" })).toEqual(["holds/model.json", "arrays"])
