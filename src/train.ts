@@ -27,7 +27,7 @@ import {
   removeCheckpoints,
   restoreCheckpoint
 } from "./output/index.ts"
-import { injectToRestore, type ResolvedPlan } from "./plan/index.ts"
+import { fromOf, injectToRestore, type ResolvedPlan } from "./plan/index.ts"
 import {
   adaptPlan,
   evaluatorOf,
@@ -56,9 +56,10 @@ export const train = (resolved: ResolvedPlan, { directory, resume }: TrainOption
     }
     const { session, run } = yield* Effect.gen(function* () {
       const model = yield* loadPlanModel(kind, resolved)
-      const adapted = yield* (found?.checkpoint ?? null) === null
-        ? adaptPlan(kind, model, resolved)
-        : injectToRestore(model, resolved)
+      const starts =
+        (found?.checkpoint ?? null) === null ||
+        (fromOf(resolved.plan) !== undefined && kind.asksBeginning?.(resolved.plan))
+      const adapted = yield* starts ? adaptPlan(kind, model, resolved) : injectToRestore(model, resolved)
       const run = yield* found === undefined ? openRun(resolved, directory) : continueRun(found, resolved, notice)
       return { session: yield* sessionOf(kind, adapted, resolved, run), run }
     }).pipe(Effect.onInterrupt(() => notice("interrupted before training began")))

@@ -9,7 +9,7 @@ import { kindOf, type Publisher, type RunKind } from "../kinds/index.ts"
 import { checkFree, type EvaluationReport, type RunReport, runFolder } from "../output/index.ts"
 import { invocation } from "../output/invocation.ts"
 import { shortDuration } from "../output/report/index.ts"
-import { type ResolvedPlan, readPlan } from "../plan/index.ts"
+import { fromOf, type ResolvedPlan, readPlan } from "../plan/index.ts"
 import { Progress } from "../run/index.ts"
 import { train as trained } from "../train.ts"
 import { scoreOf, scoresText, written } from "../training/index.ts"
@@ -121,7 +121,8 @@ const gainedLines = (kind: RunKind, { before, after, validation, test }: RunRepo
 
 const closingText = (kind: RunKind, publisher: Publisher, report: RunReport, { model, plan }: ResolvedPlan): string => {
   const { seconds, peakBytes, directory, adapter } = report
-  const gained = gainedLines(kind, report, kind.words.untrained(model))
+  const untrained = fromOf(plan) === undefined ? kind.words.untrained(model) : "the adapter that it began with"
+  const gained = gainedLines(kind, report, untrained)
   const reader = publisher.readerOf(plan)
   const read = reader === null ? "" : `, as ${reader} reads it`
   return [

@@ -4,7 +4,7 @@
 import { methodOf } from "../../adapters/index.ts"
 import { factsOfOptimizer } from "../../schemas/index.ts"
 import type { RankBudget } from "../optimizers/index.ts"
-import { prefixText, type ResolvedPlan } from "../plan/index.ts"
+import { fromOf, prefixText, type ResolvedPlan } from "../plan/index.ts"
 import { percent } from "../training/index.ts"
 import type { RunKind } from "./kind.ts"
 
@@ -15,6 +15,7 @@ export const planJson = ({ words }: RunKind, resolved: ResolvedPlan): Readonly<R
   const { model, ...more } = words.json(resolved)
   return {
     model,
+    ...(fromOf(resolved.plan) === undefined ? {} : { from: fromOf(resolved.plan) }),
     sites: selected.sites.map(({ site, options }) => ({ name: site.name, shape: [site.out, site.in], ...options })),
     savedParameters: selected.parameters,
     trainable,
@@ -87,8 +88,10 @@ export const describePlan = ({ words }: RunKind, resolved: ResolvedPlan): string
   const ranks = ranksOf(resolved)
   const share = trainable.total / (trainable.frozen + trainable.total)
   const { weights, lengths } = words.lines(resolved)
+  const from = fromOf(plan)
   return [
     `${name}: ${plan.adapter.method} with ${factsOfOptimizer(plan.optimizer).title(plan.optimizer)} on ${words.model(resolved.model)}`,
+    ...(from === undefined ? [] : [`begins with the adapter of ${from}`]),
     "",
     ...(selected.sites.length === 0 ? ["no layer is adapted: the head alone is trained"] : [table(siteRows(resolved))]),
     "",

@@ -208,7 +208,12 @@ export interface Runner<
   /** Puts what a folder holds in place of what `adapted` started with. */
   restore(adapted: Adapted<M>, plan: Plan, folder: string): Effect.Effect<void, Reported, Files>
   /** The same with an adapter of PEFT from elsewhere, whose head may be another one; absent where PEFT has no such models. */
-  begin?(adapted: Adapted<M>, source: PeftAdapter): Effect.Effect<Started, Reported, Files>
+  begin?(adapted: Adapted<M>, source: PeftAdapter): Effect.Effect<Started, Reported, World>
+  /**
+   * Whether the model that a plan began with is asked again after training has begun (a reference): a run that goes on or is evaluated then
+   * begins with `adapter.from` once more before its own numbers are put in place. Absent: never.
+   */
+  asksBeginning?(plan: Plan): boolean
 }
 
 /** What is made of a finished run for others. */

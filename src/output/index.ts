@@ -10,6 +10,7 @@ export {
   baseIdentity,
   dataInputs,
   decidesTraining,
+  fromInputs,
   GENERATION_INPUT,
   type InputFile,
   Inputs,

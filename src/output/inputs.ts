@@ -8,12 +8,13 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { RunPlan } from "../../schemas/index.ts"
 import { FileError, fileError, statRegular } from "../files/index.ts"
 import { GENERATION_CONFIG, type ModelFile, modelFiles } from "../models/index.ts"
-import type { ResolvedPlan } from "../plan/index.ts"
+import { fromOf, type ResolvedPlan } from "../plan/index.ts"
 import { baseName } from "./base-name.ts"
 
 /** SHA-256 of each file that a run reads: the model's, and the splits' by their plan field. null: there was no such file. */
@@ -80,9 +81,34 @@ export const adapterFiles = (folder: string): Hashing<ReadonlyArray<InputFile>> 
     )
   })
 
+/**
+ * The files of the adapter that a plan begins with. A run that has begun needs it no more: where it is not there, the files are what was
+ * `recorded` of them.
+ */
+export const fromInputs = (plan: RunPlan, recorded: Inputs = {}): Hashing<ReadonlyArray<InputFile>> =>
+  Effect.gen(function* () {
+    const from = fromOf(plan)
+    if (from === undefined) return []
+    const path = yield* Path.Path
+    const { peftFiles } = yield* Effect.promise(() => import("../peft/index.ts"))
+    const found = yield* Effect.result(peftFiles(from))
+    if (Result.isFailure(found)) {
+      return Object.entries(recorded).flatMap(([name, sha256]) =>
+        name.startsWith(FROM) ? [{ name, sha256, holdsWeights: false }] : []
+      )
+    }
+    return yield* Effect.forEach(found.success, (file) =>
+      Effect.map(inputHash(file), (sha256) => ({ name: `${FROM}${path.basename(file)}`, sha256, holdsWeights: false }))
+    )
+  })
+
+const FROM = "adapter.from/"
+
 /** Everything that a run reads. */
 export const inputsOf = ({ plan, base }: Pick<ResolvedPlan, "plan" | "base">, recorded?: Inputs) =>
-  Effect.map(Effect.all([modelInputs(base, recorded), dataInputs(plan)]), (parts) => parts.flat())
+  Effect.map(Effect.all([modelInputs(base, recorded), dataInputs(plan), fromInputs(plan, recorded)]), (parts) =>
+    parts.flat()
+  )
 
 /** What a record says of files. */
 export const recordOf = (files: ReadonlyArray<InputFile>): Inputs =>

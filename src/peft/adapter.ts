@@ -111,6 +111,7 @@ const folderOf = (source: string) =>
           : "is a run without an adapter/: it is not finished"
       )
     }
+    if (!(yield* there("."))) return yield* fail("no such folder")
     return yield* fail(`${ADAPTER_CONFIG} is missing; expected a folder that PEFT's save_pretrained wrote, or a run's`)
   })
 
@@ -150,6 +151,16 @@ export const readPeftAdapter = (
       head: hasHead ? (yield* headerOf(HEAD)).tensors : new Map<string, StoredTensor>(),
       folded
     }
+  })
+
+/** The files that are read of an adapter: its configuration, its tensors, and a head where there is one. */
+export const peftFiles = (source: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const folder = yield* folderOf(source)
+    const names = [ADAPTER_CONFIG, ADAPTER_WEIGHTS, HEAD].map((name) => path.join(folder, name))
+    return yield* Effect.filter(names, (name) => fs.exists(name).pipe(Effect.orElseSucceed(() => false)))
   })
 
 type Tensors = ReadonlyMap<string, StoredTensor>

@@ -1,3 +1,11 @@
 /** Adapters from elsewhere: folders of Hugging Face PEFT, read as sections of a plan. */
-export { ADAPTER_CONFIG, bareName, type FoldedLayer, type PeftAdapter, PeftError, readPeftAdapter } from "./adapter.ts"
+export {
+  ADAPTER_CONFIG,
+  bareName,
+  type FoldedLayer,
+  type PeftAdapter,
+  PeftError,
+  peftFiles,
+  readPeftAdapter
+} from "./adapter.ts"
 export type { PeftConfig } from "./config.ts"

@@ -19,7 +19,7 @@ export {
   memoryWarnings
 } from "./memory-limits.ts"
 export { frozenBlocksOf, plannedPrefix, prefixText, withPrefix } from "./prefix.ts"
-export { type PlanFile, PlanFileError, planFromValue, readPlan, relocate } from "./read.ts"
+export { fromOf, type PlanFile, PlanFileError, planFromValue, readPlan, relocate } from "./read.ts"
 export {
   type Adaptable,
   type OpenedData,

@@ -48,17 +48,21 @@ export interface PlanFile {
   readonly name: string
 }
 
+/** The adapter that a plan begins with: `adapter.from`. */
+export const fromOf = ({ adapter }: Pick<RunPlan, "adapter">): string | undefined =>
+  "from" in adapter ? adapter.from : undefined
+
 /** The plan with each input path replaced. */
 const mapInputs = <Plan extends RunPlan>(plan: Plan, change: (path: string) => string): Plan => {
   const { test, train, validation } = plan.data
   const { source } = plan.model
   // what is fetched is not relative to the plan; what is a URL is refused as it is written
   const place = (source: string) => (/^hf:/.test(source) || isUrl(source) ? source : change(source))
-  const { adapter } = plan
+  const from = fromOf(plan)
   return {
     ...plan,
     model: { ...plan.model, source: place(source) },
-    ...("from" in adapter && adapter.from !== undefined ? { adapter: { ...adapter, from: place(adapter.from) } } : {}),
+    ...(from === undefined ? {} : { adapter: { ...plan.adapter, from: place(from) } }),
     data: {
       ...plan.data, // first: the order of the keys stays as written
       train: change(train),

@@ -2,5 +2,5 @@
 
 export { presentRun, savedOnFailure } from "./ending.ts"
 export { evaluateSplit, evaluatorOf } from "./evaluator.ts"
-export { adaptPlan, loadPlanModel, openPlanSession, stepsOfPlan } from "./plan-session.ts"
+export { adaptPlan, begun, loadPlanModel, openPlanSession, stepsOfPlan } from "./plan-session.ts"
 export { type Listener, Progress, type ProgressEvent } from "./progress.ts"

@@ -8,7 +8,15 @@ import { Device } from "../device/device.ts"
 import type { Runner } from "../kinds/index.ts"
 import type { Network } from "../models/index.ts"
 import { fromConfig } from "../optimizers/index.ts"
-import { calibrationOfPlan, evaluationsOf, injectPlan, injectToRestore, type ResolvedPlan } from "../plan/index.ts"
+import type { PeftAdapter } from "../peft/index.ts"
+import {
+  calibrationOfPlan,
+  evaluationsOf,
+  fromOf,
+  injectPlan,
+  injectToRestore,
+  type ResolvedPlan
+} from "../plan/index.ts"
 import {
   calibrating,
   type DiagnosticsReport,
@@ -38,8 +46,8 @@ export const loadPlanModel = (runner: Runner, resolved: ResolvedPlan) =>
  */
 export const adaptPlan = (runner: Runner, model: Network, resolved: ResolvedPlan) =>
   Effect.gen(function* () {
-    const { adapter } = resolved.plan
-    if ("from" in adapter && adapter.from !== undefined) return yield* continued(runner, model, resolved, adapter.from)
+    const from = fromOf(resolved.plan)
+    if (from !== undefined) return yield* continued(runner, model, resolved, from)
     const calibration = calibrationOfPlan(resolved)
     if (calibration === undefined) return yield* injectPlan(model, resolved, noCalibration)
     const tell = yield* Progress
@@ -69,14 +77,17 @@ const continued = (runner: Runner, model: Network, resolved: ResolvedPlan, from:
     const { readPeftAdapter } = yield* Effect.promise(() => import("../peft/index.ts"))
     const source = yield* readPeftAdapter(from)
     const adapted = yield* injectToRestore(model, resolved)
-    if (runner.begin === undefined) return adapted // a rule of its plans forbids it
-    const { head, left } = yield* runner.begin(adapted, source)
+    const { head, left } = yield* begun(runner, adapted, source)
     const layers = resolved.selected.sites.length
     const own = head ? ", and its head: classes are taken to be in the same order" : ""
     const anew = left.length === 0 ? "" : `; it has no head for this run, whose own starts anew (${left.join(", ")})`
     yield* tell({ kind: "notice", message: `begins with the adapter of ${from}: ${layers} layers${own}${anew}` })
     return adapted
   })
+
+/** Puts an adapter from elsewhere in place. Kinds whose models PEFT does not have forbid it by a rule. */
+export const begun = (runner: Runner, adapted: Adapted<Network>, source: PeftAdapter) =>
+  runner.begin?.(adapted, source) ?? Effect.die(new Error("this kind of run begins with no adapter of PEFT"))
 
 /** A session at step 0. */
 export const openPlanSession = (runner: Runner, adapted: Adapted<Network>, resolved: ResolvedPlan) => {

@@ -13,8 +13,10 @@ import { isUrl } from "../files/index.ts"
 import { type Asked, type LoadedKind, loadKind, type Runner, type Trained } from "../kinds/index.ts"
 import type { Network } from "../models/index.ts"
 import { type Inputs, runFolder } from "../output/index.ts"
-import { injectToRestore, readPlan, selectSites } from "../plan/index.ts"
-import { checkModel, checkPlan, compareAdapter, RunError, readRecord } from "./run-identity.ts"
+import { readPeftAdapter } from "../peft/index.ts"
+import { fromOf, injectToRestore, readPlan, selectSites } from "../plan/index.ts"
+import { begun } from "../run/index.ts"
+import { checkBeginning, checkModel, checkPlan, compareAdapter, RunError, readRecord } from "./run-identity.ts"
 
 export interface LoadedRun extends Trained {
   readonly kind: LoadedKind
@@ -53,6 +55,10 @@ export const loadRun = (directory: string, options: { readonly base?: string | u
     const selected = yield* Effect.fromResult(selectSites(plan, model))
     const planned = { plan, selected, model }
     const adapted = yield* injectToRestore(yield* kind.load(planned), planned)
+    const from = fromOf(plan)
+    const again = from !== undefined && kind.asksBeginning?.(plan) === true
+    yield* checkBeginning(directory, record, plan, again)
+    if (again) yield* begun(kind, adapted, yield* readPeftAdapter(from))
     yield* kind.restore(adapted, plan, folder.adapter)
     yield* compareAdapter(folder, record)
     const { steps, inputs } = record

@@ -20,6 +20,7 @@ import {
   adapterFiles,
   dataInputs,
   decidesTraining,
+  fromInputs,
   GENERATION_INPUT,
   Inputs,
   inputDifferences,
@@ -30,6 +31,7 @@ import {
   Versions,
   versionsNote
 } from "../output/index.ts"
+import { fromOf } from "../plan/index.ts"
 import { Progress } from "../run/index.ts"
 
 export class RunError extends Schema.TaggedError<RunError>()("RunError", {
@@ -112,6 +114,22 @@ export const checkModel = (directory: string, { inputs, versions }: RunRecord, s
     const generation = inputDifferences(inputs, now, (name) => name === GENERATION_INPUT)
     const notes = generation.map((difference) => `note: ${difference}: texts may end elsewhere`)
     yield* notice([...notes, ...versionsNote(directory, versions)])
+  })
+
+/**
+ * Tells where the adapter that the run began with is another one now; fails where it is needed again. What is in no folder of this machine is
+ * looked at in that case alone.
+ */
+export const checkBeginning = (directory: string, { inputs }: RunRecord, plan: RunPlan, isNeeded: boolean) =>
+  Effect.gen(function* () {
+    const from = fromOf(plan)
+    if (from === undefined || (/^hf:/.test(from) && !isNeeded)) return
+    const differences = inputDifferences(inputs, yield* fromInputs(plan, inputs), (name) =>
+      name.startsWith("adapter.from/")
+    )
+    if (differences.length === 0) return
+    if (isNeeded) yield* failed(directory, `${from} is not what this run began with; restore it:`, differences)
+    yield* notice(differences.map((difference) => `note: ${difference}: the run began with what it was`))
   })
 
 /** Tells where the adapter is not the one that the run left. */

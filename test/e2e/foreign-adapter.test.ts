@@ -103,7 +103,8 @@ for (const [name, { model, losses }] of Object.entries(cases)) {
     )
   })
 
-  test.skipIf(losses === null)(`${name}: ten steps from there follow PyTorch's losses`, async () => {
+  if (losses === null) continue
+  test(`${name}: ten steps from there follow PyTorch's losses`, async () => {
     const io = await read(`models/${model}/io.safetensors`)
     const [size] = io.get("input_ids")!.shape as readonly [number]
     await onWasm(
@@ -119,19 +120,19 @@ for (const [name, { model, losses }] of Object.entries(cases)) {
             clipNorm: null,
             schedule: { kind: "constant" }
           },
-          losses!.length
+          losses.length
         )
         const session = yield* openSession(adapted as never, {
           optimizer,
           loss: (isDecoder(model) ? tokenCrossEntropy : crossEntropy) as never
         })
         const found: Array<number> = []
-        for (let step = 0; step < losses!.length; step++) {
+        for (let step = 0; step < losses.length; step++) {
           const rows = [step % size, (step + 1) % size]
           const batch = isDecoder(model) ? rowsOf(someOf(io, rows)) : encoderRows(io, rows)
           found.push((yield* takeStep(session, [batch as never])).loss)
         }
-        for (const [i, loss] of found.entries()) expect(Math.abs(loss - losses![i]!) / losses![i]!).toBeLessThan(LOSSES)
+        for (const [i, loss] of found.entries()) expect(Math.abs(loss - losses[i]!) / losses[i]!).toBeLessThan(LOSSES)
       })
     )
   })

@@ -2,12 +2,20 @@
 import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type { Adapted } from "../../../adapters/index.ts"
 import type { Padding } from "../../data/index.ts"
 import { type PairRows, type PreferenceSplit, padPairs } from "../../data/preference/index.ts"
-import { type CausalInput, type CausalModel, causalToDevice } from "../../models/causal/index.ts"
+import { type CausalInput, type CausalModel, type CausalOutput, causalToDevice } from "../../models/causal/index.ts"
 import { baseLinear, type Network, type OnDevice } from "../../models/index.ts"
-import { type CausalRows, type DeviceReadError, readTensor } from "../../tensors/index.ts"
+import {
+  type CausalRows,
+  type DeviceReadError,
+  everyTensorOf,
+  mapEveryTensor,
+  readTensor,
+  tidy
+} from "../../tensors/index.ts"
 import { countedTokens } from "../../training/index.ts"
 import { type PairTarget, sequenceSums } from "./loss.ts"
 
@@ -63,8 +71,23 @@ export interface References {
 
 const known = new WeakMap<object, WeakMap<PreferenceSplit, References>>()
 
+/** What a run began with, by its model's weights, where that is another adapter. */
+const beginnings = new WeakMap<object, (input: CausalInput) => CausalOutput>()
+
+/** References are those of `adapted` as it is now, for as long as the scope. */
+export const keepBeginning = (adapted: Adapted<PairsModel>): Effect.Effect<void, never, Scope.Scope> => {
+  const { model, forward } = adapted
+  return Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() => tidy(() => mapEveryTensor((tensor) => tf.keep(tensor.clone()), adapted.trainable))),
+      (kept) => Effect.sync(() => tf.dispose([...everyTensorOf(kept)]))
+    ),
+    (kept) => void beginnings.set(model.weights, (input) => forward(input, kept))
+  )
+}
+
 /**
- * Of a model and a split, computed with the weights as they are read: the adapter is off. Each pair is computed alone, so that its numbers
+ * Of a model and a split, computed with the weights as they are read: the adapter is off, or the one that the run began with. Each pair is computed alone, so that its numbers
  * do not depend on the batches in which it comes, nor on the step that a run goes on from.
  */
 export const referencesOf = (model: PairsModel, split: PreferenceSplit, lengths: Lengths): References => {
@@ -103,7 +126,9 @@ const answerSums = (model: PairsModel, batch: PairRows): Effect.Effect<Float32Ar
     Effect.sync(() =>
       tf.tidy(() => {
         const { input, target } = model.toDevice(batch)
-        return sequenceSums(model.forward(input, baseLinear(model), model.weights), target).answers
+        const forward =
+          beginnings.get(model.weights) ?? ((rows) => model.forward(rows, baseLinear(model), model.weights))
+        return sequenceSums(forward(input), target).answers
       })
     ),
     (sums) => Effect.map(readTensor(sums, "log-probabilities before training"), (values) => values as Float32Array),

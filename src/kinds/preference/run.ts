@@ -12,10 +12,11 @@ import {
   pairTrainingBatches
 } from "../../data/preference/index.ts"
 import { Device } from "../../device/device.ts"
+import { begin } from "../begin.ts"
 import type { Runner } from "../kind.ts"
 import { loadLanguage, longest, noLabels, restoreLanguage, saveLanguage, sectionFor } from "../language-run.ts"
 import { preferenceLoss } from "./loss.ts"
-import { type PairsModel, pairSums, pairsModel, referencesOf, writingModel } from "./pairs-model.ts"
+import { keepBeginning, type PairsModel, pairSums, pairsModel, referencesOf, writingModel } from "./pairs-model.ts"
 import type { ResolvedPreferencePlan } from "./resolve.ts"
 import { scoresOf } from "./scores.ts"
 
@@ -92,5 +93,7 @@ export const runPreference: Runner<PreferencePlan, ResolvedPreferencePlan, Pairs
       )
   },
   save: saveLanguage,
-  restore: restoreLanguage
+  restore: restoreLanguage,
+  begin: (adapted, source) => Effect.tap(begin(adapted, source), () => keepBeginning(adapted)),
+  asksBeginning: ({ loss }) => facts[loss.kind].reference
 }
