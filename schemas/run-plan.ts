@@ -70,5 +70,13 @@ export const rules: ReadonlyArray<PlanRule> = [
         ? `found both steps (${steps}) and epochs (${epochs}); expected exactly one of the two`
         : undefined
   ),
+  planRule("stop-early-is-evaluated", "training.stopEarly", ({ data, training: { evaluateEvery, stopEarly } }) => {
+    if (stopEarly === undefined) return undefined
+    if (data.validation === undefined)
+      return "found with no validation split, by which a run would know that it has stopped getting better; expected data.validation, a file or a share such as 0.1, or no stopEarly"
+    return evaluateEvery === "never"
+      ? 'found with training.evaluateEvery "never"; expected the steps between two evaluations there, such as 20, or no stopEarly'
+      : undefined
+  }),
   ...ofPlan(scheduleRules)
 ]

@@ -12,7 +12,7 @@
  */
 import * as Schema from "effect/Schema"
 import { SitePattern } from "./adapter.ts"
-import { choice, count, listOf, positive, text, withDefault } from "./fields.ts"
+import { choice, count, listOf, nonNegative, positive, text, withDefault } from "./fields.ts"
 
 /** The true gradient of some weights, beside what the method makes of it. */
 export const DiagnosticsConfig = Schema.Struct({
@@ -33,6 +33,24 @@ export const DiagnosticsConfig = Schema.Struct({
 })
 export type DiagnosticsConfig = typeof DiagnosticsConfig.Type
 
+export const StopEarly = Schema.Struct({
+  metric: Schema.optionalKey(
+    text(
+      "the name of a metric",
+      "What is watched, such as accuracy or macroF1; also what output.keep chooses the best state by. Absent: loss."
+    )
+  ),
+  patience: count(1, "Evaluations in a row without a gain, after which training stops.").pipe(withDefault(3)),
+  leastGain: nonNegative(
+    "An evaluation is a gain where it is better by more than this than the last gain, in the metric's own unit: of an accuracy 0.01 is one point."
+  ).pipe(withDefault(0))
+}).annotate({
+  title: "StopEarly",
+  description:
+    "Stops before the last step where validation has stopped getting better. Schedules still count all planned steps."
+})
+export type StopEarly = typeof StopEarly.Type
+
 export const TrainingSection = Schema.Struct({
   steps: Schema.optionalKey(count(1, "Updates of the parameters. Either this or epochs.")),
   epochs: Schema.optionalKey(positive("Passes over the training rows, also in fractions. Either this or steps.")),
@@ -52,6 +70,7 @@ export const TrainingSection = Schema.Struct({
         "First rows of a split that are evaluated before training and on the way. Absent: 1,000 before training, 256 on the way. At the end the same rows, and all."
     })
   ),
+  stopEarly: Schema.optionalKey(StopEarly),
   evaluateBatchSize: count(1, "Rows per forward pass of an evaluation, at most.").pipe(withDefault(64)),
   recompute: choice(
     ["none", "blocks"],

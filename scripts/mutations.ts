@@ -88,9 +88,9 @@ export const mutations: ReadonlyArray<Mutation> = [
     caughtBy: "test/e2e/run-folder.test.ts"
   },
   {
-    room: "src/run",
-    text: 'first("validation", "test")',
-    replacement: 'first("test", "validation")',
+    room: "src/plan",
+    text: 'const watched = validation !== undefined ? "validation"',
+    replacement: 'const watched = test !== undefined ? "test"',
     breaks: "what is looked at while training is the test split",
     caughtBy: "test/e2e/run-folder.test.ts"
   },

@@ -25,18 +25,25 @@ import {
   type RunFolder,
   type RunReport,
   removeCheckpoints,
-  restoreCheckpoint
+  restoreCheckpoint,
+  restoreTrainedOf,
+  stoppedText
 } from "./output/index.ts"
 import { fromOf, injectToRestore, type ResolvedPlan } from "./plan/index.ts"
 import {
   adaptPlan,
+  choiceOf,
   evaluatorOf,
   loadPlanModel,
   openPlanSession,
   Progress,
   presentRun,
+  type RunStanding,
+  reasonOf,
   savedOnFailure,
-  stepsOfPlan
+  standingOf,
+  stepsOfPlan,
+  watchOf
 } from "./run/index.ts"
 import { type DiagnosticsReport, type Session, type StepReport, storedState } from "./training/index.ts"
 
@@ -133,30 +140,65 @@ const trainRun = (kind: LoadedKind, session: Session<Network>, resolved: Resolve
           done.push(brief(report))
         }
       })
-    const look = (step: number) => Effect.flatMap(evaluator.during(step), checkpoints.afterStep)
+    const standing = standingOf(watchOf(plan, kind.metrics), evaluator.seen)
+    const look = (step: number) =>
+      Effect.gen(function* () {
+        standing.add(yield* evaluator.during(step))
+        yield* checkpoints.afterStep(standing.now().best)
+      })
 
     return yield* Effect.gen(function* () {
       device.label("the first evaluation and step 1")
       const before = yield* evaluator.before
       // an interruption may have come before it
       yield* look(session.step)
-      yield* stepsOfPlan(kind, session, resolved, record).pipe(
-        Stream.tap((report) => Effect.flatMap(Progress, (tell) => tell({ ...report, of: steps }))),
-        // of steps read together, the state is that after the last
-        Stream.runForEach(({ step }) => (step === session.step ? look(step) : Effect.void))
-      )
+      if (!standing.stops()) {
+        yield* stepsOfPlan(kind, session, resolved, record).pipe(
+          Stream.tap((report) => Effect.flatMap(Progress, (tell) => tell({ ...report, of: steps }))),
+          // of steps read together, the state is that after the last
+          Stream.tap(({ step }) => (step === session.step ? look(step) : Effect.void)),
+          Stream.takeUntil(standing.stops),
+          Stream.runDrain
+        )
+      }
       yield* checkpoints.save
-      const after = yield* evaluator.after(before, session.step)
-      return yield* finish(kind, adapted, resolved, run, {
+      const stopped = session.step < steps ? reasonOf(standing) : null
+      if (stopped !== null) yield* notice(stoppedText(kind.metrics, stopped, { steps: session.step, planned: steps }))
+      const kept = plan.output.keep === "best" ? yield* keepBest(adapted, session.step, run, standing, evaluator) : null
+      const after = yield* evaluator.after(before, kept?.step ?? session.step)
+      const results = {
+        steps: session.step,
+        stopped,
+        kept,
         reports: done,
         before,
         after,
         stateBytes: stateBytesOf(session)
-      })
+      }
+      return yield* finish(kind, adapted, resolved, run, results)
     }).pipe(
       ofDevice,
       savedOnFailure(session, checkpoints, run, () => recorded)
     )
+  })
+
+/** The state of the best evaluated step, put in place of the last one's. Where that is not to be had, the last stays, and the user is told. */
+const keepBest = (
+  adapted: Adapted<Network>,
+  step: number,
+  run: Run,
+  standing: RunStanding,
+  evaluator: ReturnType<typeof evaluatorOf>
+) =>
+  Effect.gen(function* () {
+    const kept = choiceOf(standing, yield* evaluator.last(step))
+    if (kept === null || kept.step === step) return kept
+    const restored = yield* Effect.result(restoreTrainedOf(run.checkpoints, kept.step, adapted))
+    if (restored._tag === "Success") return kept
+    yield* notice(
+      `warning: step ${kept.step} was the best, but ${restored.failure.message}; the adapter is the last state`
+    )
+    return null
   })
 
 /** What of a step is needed at the end. */
@@ -166,7 +208,7 @@ const brief = ({ loss, milliseconds }: StepReport) => ({ loss, milliseconds })
 const stateBytesOf = ({ optimizerState }: Session<Network>) =>
   storedState(optimizerState).tensors.reduce((sum, { size }) => sum + size * Float32Array.BYTES_PER_ELEMENT, 0)
 
-type Results = Pick<Parameters<typeof finishRun>[2], "reports" | "before" | "after" | "stateBytes">
+type Results = Omit<Parameters<typeof finishRun>[2], "labels" | "device" | "peakBytes">
 
 /** Writes the results. There is no run.json while there may be a part of them: it is what vouches for the rest. */
 const finish = (kind: LoadedKind, adapted: Adapted<Network>, resolved: ResolvedPlan, run: Run, results: Results) =>

@@ -37,7 +37,7 @@ export const planOf = <
 /** What every plan has, whatever its kind. */
 export interface AnyPlan {
   readonly model: { readonly source: string; readonly weights?: string }
-  readonly data: { readonly format: string }
+  readonly data: { readonly format: string; readonly validation?: string | number }
   readonly adapter: typeof AdapterConfig.Type
   readonly optimizer: typeof OptimizerConfig.Type
   readonly training: typeof TrainingSection.Type

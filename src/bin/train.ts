@@ -5,8 +5,8 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { Device } from "../device/index.ts"
-import { kindOf, type Publisher, type RunKind } from "../kinds/index.ts"
-import { checkFree, type EvaluationReport, type RunReport, runFolder } from "../output/index.ts"
+import { kindOf, type Publisher, type RunKind, resolvePlan } from "../kinds/index.ts"
+import { checkFree, type EvaluationReport, keptText, type RunReport, runFolder, stoppedText } from "../output/index.ts"
 import { invocation } from "../output/invocation.ts"
 import { shortDuration } from "../output/report/index.ts"
 import { fromOf, type ResolvedPlan, readPlan } from "../plan/index.ts"
@@ -50,7 +50,7 @@ export const train = ({ plan: given, set, device, threads, out, resume: resumed,
     if (resume === undefined) yield* checkFree(directory)
     const early = Effect.onInterrupt(() => tell({ kind: "notice", message: "interrupted before training began" }))
     const kind = yield* kindOf(plan)
-    const resolved = yield* kind.resolve(plan, yield* nameOf(file ?? name, name)).pipe(early)
+    const resolved = yield* resolvePlan(kind, plan, yield* nameOf(file ?? name, name)).pipe(early)
     yield* Effect.forEach(openingLines(kind, resolved), (message) => tell({ kind: "notice", message }))
     const opened = yield* Layer.build(
       Device.layer(device, {
@@ -119,6 +119,8 @@ const gainedLines = (kind: RunKind, { before, after, validation, test }: RunRepo
   ]
 }
 
+const sentence = (text: string): string => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`
+
 const closingText = (kind: RunKind, publisher: Publisher, report: RunReport, { model, plan }: ResolvedPlan): string => {
   const { seconds, peakBytes, directory, adapter } = report
   const untrained = fromOf(plan) === undefined ? kind.words.untrained(model) : "the adapter that it began with"
@@ -128,6 +130,8 @@ const closingText = (kind: RunKind, publisher: Publisher, report: RunReport, { m
   return [
     "",
     ...gained,
+    ...(report.stopped === null ? [] : [`${sentence(stoppedText(kind.metrics, report.stopped, report))}.`]),
+    ...(report.kept === null ? [] : [`The adapter is ${keptText(kind.metrics, report.kept, report)}.`]),
     `${report.steps} steps in ${shortDuration(seconds)} of training; peak memory ${Math.round(peakBytes / 1e6)} MB.`,
     `Everything is in ${directory}/: plan.json, metrics.jsonl, run.json, report.html, and ${adapter.slice(directory.length + 1)}/ with what was trained${read}.`,
     `Try it: ${invocation} ${kind.next(plan, directory)}`

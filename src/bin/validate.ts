@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { printable } from "../boundary/index.ts"
 import type { RenderedSample } from "../data/causal/index.ts"
-import { describePlan, kindOf, planJson } from "../kinds/index.ts"
+import { describePlan, kindOf, planJson, resolvePlan } from "../kinds/index.ts"
 import { readPlan } from "../plan/index.ts"
 import type { Given, validateFlags } from "./flags.ts"
 import { printColoured, printJson } from "./output.ts"
@@ -13,7 +13,7 @@ const validated = (file: string, settings: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const { plan, name } = yield* readPlan(file, settings)
     const kind = yield* kindOf(plan)
-    const resolved = yield* kind.resolve(plan, name)
+    const resolved = yield* resolvePlan(kind, plan, name)
     const sample = kind.sample === undefined ? undefined : yield* kind.sample(resolved)
     return { kind, resolved, sample }
   }).pipe(Effect.scoped)

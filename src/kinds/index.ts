@@ -1,7 +1,7 @@
 /** The kinds of runs by `data.format`. A kind is loaded when a plan of it comes: a page over texts has nothing of the others. */
 import * as Effect from "effect/Effect"
-import type { RunPlan } from "../../schemas/index.ts"
-import type { ResolveError } from "../plan/index.ts"
+import { closest, type RunPlan, showValue } from "../../schemas/index.ts"
+import { ResolveError } from "../plan/index.ts"
 import type { LoadedKind, RunKind, World } from "./kind.ts"
 
 type Format = RunPlan["data"]["format"]
@@ -52,7 +52,28 @@ type Resolving<Plan extends RunPlan> = Effect.Effect<Resolved<Plan>, ResolveErro
  * is read and no device opened. All problems come back together; what `validate` prints and what `train` accepts is the same value.
  */
 export const resolve = <Plan extends RunPlan>(plan: Plan, name: string): Resolving<Plan> =>
-  Effect.flatMap(kindOf(plan), (kind) => kind.resolve(plan, name)) as Resolving<Plan>
+  Effect.flatMap(kindOf(plan), (kind) => resolvePlan(kind, plan, name)) as Resolving<Plan>
+
+/** The same for a plan whose kind is there already. */
+export const resolvePlan = (kind: RunKind, plan: RunPlan, name: string): ReturnType<RunKind["resolve"]> =>
+  Effect.gen(function* () {
+    const own = metricProblems(kind, plan)
+    const resolved = yield* kind
+      .resolve(plan, name)
+      .pipe(Effect.mapError(({ problems }) => new ResolveError({ name, problems: [...own, ...problems] })))
+    return own.length === 0 ? resolved : yield* new ResolveError({ name, problems: own })
+  })
+
+/** Which metrics there are is the kind's to say, not the schema's. */
+const metricProblems = ({ metrics }: RunKind, { training: { stopEarly } }: RunPlan): ReadonlyArray<string> => {
+  const names = Object.keys(metrics).filter((name) => metrics[name]!.better !== null)
+  const metric = stopEarly?.metric
+  if (metric === undefined || names.includes(metric)) return []
+  const near = closest(metric, names)
+  const hint = near === undefined ? "" : `; did you mean "${near}"?`
+  const expected = names.map((one) => `"${one}"`).join(", ")
+  return [`training.stopEarly.metric: found ${showValue(metric)}; expected one of ${expected}${hint}`]
+}
 
 export { describePlan, planJson } from "./describe.ts"
 export type { Asked, Baseline, LoadedKind, Prediction, Publisher, RunKind, Runner, Trained, Writing } from "./kind.ts"

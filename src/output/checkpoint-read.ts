@@ -17,6 +17,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
+import type { Adapted } from "../../adapters/index.ts"
 import { cut } from "../boundary/index.ts"
 import { readJsonFile, readTextFile } from "../files/index.ts"
 import type { Network } from "../models/index.ts"
@@ -31,7 +32,7 @@ export const FORMAT = 1
 
 export const Position = Schema.Struct({ epoch: Schema.Natural, batch: Schema.Natural })
 
-/** The best evaluation so far: by validation loss. */
+/** The best evaluation on the way so far, by the metric that the run is watched by. */
 export const Best = Schema.Struct({ step: Schema.Natural, loss: Schema.Finite })
 export type Best = typeof Best.Type
 
@@ -156,15 +157,38 @@ export const restoreCheckpoint = (
     // first, so that the old state and the new one are not there together
     tf.dispose([...current, ...frozen, ...storedState(session.optimizerState).tensors])
     session.optimizerState = null
-    const uploaded = new Map<string, tf.Tensor>()
-    yield* forEachTensor([...trainable, ...start, ...optimizer], ({ data, shape }, { name }) =>
-      Effect.sync(() => void uploaded.set(name, tf.tensor(data, [...shape], "float32")))
-    ).pipe(asCheckpointError(folder))
-    const all = (list: ReadonlyArray<StoredTensor>) => list.map(({ name }) => uploaded.get(name)!)
-    adapted.trainable = withFrozen(withTensors(adapted.trainable, all(trainable)), all(start))
-    session.optimizerState = restoredState(record.optimizer as StoredState, all(optimizer))
+    const all = yield* uploadedTensors(folder, [...trainable, ...start, ...optimizer])
+    const [fromStart, fromOptimizer] = [trainable.length, trainable.length + start.length]
+    adapted.trainable = withFrozen(
+      withTensors(adapted.trainable, all.slice(0, fromStart)),
+      all.slice(fromStart, fromOptimizer)
+    )
+    session.optimizerState = restoredState(record.optimizer as StoredState, all.slice(fromOptimizer))
     session.step = record.step
     session.position = record.position
+  })
+
+/** Puts the trained tensors of a checkpoint in place of those that a model has; the session's state and place stay as they are. */
+export const restoreTrained = (
+  adapted: Adapted<Network>,
+  { folder, trainable }: StoredCheckpoint
+): Effect.Effect<void, CheckpointError | CheckpointMisfit, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const current = tensorsOf(adapted.trainable)
+    yield* mustFit(folder, "trained", current, trainable)
+    const uploaded = yield* uploadedTensors(folder, trainable)
+    adapted.trainable = withTensors(adapted.trainable, uploaded)
+    tf.dispose([...current])
+  })
+
+/** In their order, from the file to the device one at a time. */
+const uploadedTensors = (folder: string, stored: ReadonlyArray<StoredTensor>) =>
+  Effect.gen(function* () {
+    const uploaded = new Map<string, tf.Tensor>()
+    yield* forEachTensor([...stored], ({ data, shape }, { name }) =>
+      Effect.sync(() => void uploaded.set(name, tf.tensor(data, [...shape], "float32")))
+    ).pipe(asCheckpointError(folder))
+    return stored.map(({ name }) => uploaded.get(name)!)
   })
 
 const placeProblem = ({ accumulate }: Session<Network>, { step, position, best }: CheckpointRecord) => {

@@ -9,12 +9,20 @@ import * as Fiber from "effect/Fiber"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
+import type { Adapted } from "../../adapters/index.ts"
 import type { DeviceError } from "../device/index.ts"
 import { type FileError, hostname, isGone, refuseLink, temporaryName } from "../files/index.ts"
 import type { Network } from "../models/index.ts"
 import type { DeviceReadError } from "../tensors/index.ts"
 import type { Session } from "../training/index.ts"
-import { type Best, readCheckpoint, type StoredCheckpoint, stepOf } from "./checkpoint-read.ts"
+import {
+  type Best,
+  checkpointName,
+  readCheckpoint,
+  restoreTrained,
+  type StoredCheckpoint,
+  stepOf
+} from "./checkpoint-read.ts"
 import { flush, releaseSnapshot, type Snapshot, takeSnapshot, writeCheckpoint } from "./checkpoint-write.ts"
 import type { Inputs } from "./inputs.ts"
 import type { RunFolder } from "./run-folder.ts"
@@ -49,8 +57,8 @@ type CheckpointWriteError = FileError | DeviceReadError | DeviceError
 type Write = Effect.Effect<void, CheckpointWriteError, FileSystem.FileSystem | Path.Path>
 
 export interface Checkpoints {
-  /** Begins one where the step is due or its evaluation (if there was one) is the best so far. Fails where the one before did. */
-  readonly afterStep: (evaluation?: { readonly loss: number }) => Write
+  /** Begins one where the step is due or is the best so far. `soFar`: the best of the evaluations on the way. Fails where the one before did. */
+  readonly afterStep: (soFar?: Best | null) => Write
   /** Writes one now, unless this step has one, and waits until everything is written. */
   readonly save: Write
   /** Waits until what was begun is written. */
@@ -101,12 +109,11 @@ export const openCheckpoints = (
       yield* jobs.start(write(snapshot))
     })
     return {
-      afterStep: (evaluation) =>
+      afterStep: (soFar) =>
         Effect.suspend(() => {
-          const improved =
-            evaluation !== undefined && Number.isFinite(evaluation.loss) && evaluation.loss < (best?.loss ?? Infinity)
-          if (improved) best = { step: session.step, loss: evaluation.loss }
-          return improved || session.step % checkpointEvery === 0 ? begin : share
+          // JSON has no infinite numbers
+          if (soFar) best = { step: soFar.step, loss: Math.min(soFar.loss, Number.MAX_VALUE) }
+          return best?.step === session.step || session.step % checkpointEvery === 0 ? begin : share
         }),
       save: Effect.andThen(begin, jobs.settle),
       settle: jobs.settle,
@@ -181,6 +188,13 @@ export const newestCheckpoint = (folder: string): Effect.Effect<Found, never, Fi
       damaged.push({ folder: path.join(folder, name), message: result.failure.message })
     }
     return { checkpoint: null, damaged }
+  })
+
+/** Puts what was trained at a step in place of what is trained now, from the checkpoint of that step. */
+export const restoreTrainedOf = (folder: string, step: number, adapted: Adapted<Network>) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    yield* restoreTrained(adapted, yield* readCheckpoint(path.join(folder, checkpointName(step))))
   })
 
 /** Moves damaged checkpoints out of the way, so that they are neither counted as kept nor lost. */

@@ -3,7 +3,7 @@
 export { FileError } from "../files/index.ts"
 export { AdapterError, peftReader, restoreAdapter, saveAdapter, saveTensors } from "./adapter-folder.ts"
 export { CheckpointError, CheckpointMisfit, restoreCheckpoint } from "./checkpoint-read.ts"
-export { type Checkpoints, openCheckpoints, removeCheckpoints } from "./checkpoints.ts"
+export { type Checkpoints, openCheckpoints, removeCheckpoints, restoreTrainedOf } from "./checkpoints.ts"
 export {
   adapterFiles,
   type BaseIdentity,
@@ -48,6 +48,7 @@ export {
   readBaseCard
 } from "./model-card/card-source.ts"
 export { writeModelCard } from "./model-card.ts"
+export { type Kept, keptText, type Stopped, stoppedText } from "./outcome.ts"
 export { exportedName, peftConfig } from "./peft/config.ts"
 export { inLlamaCpp } from "./peft/llama-cpp.ts"
 export { ReportError, writeReport } from "./report/index.ts"

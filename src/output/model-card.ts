@@ -22,6 +22,7 @@ import {
   readBaseCard
 } from "./model-card/card-source.ts"
 import { metadata } from "./model-card/metadata.ts"
+import { keptText } from "./outcome.ts"
 import type { EvaluationReport, RunReport } from "./run.ts"
 
 /** Writes the card of a finished run beside its adapter. */
@@ -60,7 +61,7 @@ const modelCard = (source: CardSource, kind: CardKind): string => {
     "## Data",
     dataText(source.report),
     "## Training procedure",
-    procedure(source, parts),
+    procedure(source, parts, kind.metrics),
     "## How to use",
     parts.loading,
     "## Limitations",
@@ -130,7 +131,7 @@ const dataText = ({ data }: RunReport): string =>
     })
   )
 
-const procedure = ({ resolved, report }: CardSource, { settings: own }: CardParts): string => {
+const procedure = ({ resolved, report }: CardSource, { settings: own }: CardParts, metrics: Metrics): string => {
   const { plan } = resolved
   const { kind: optimizer, schedule, ...settings } = plan.optimizer
   const rows: ReadonlyArray<readonly [string, unknown]> = [
@@ -140,7 +141,8 @@ const procedure = ({ resolved, report }: CardSource, { settings: own }: CardPart
     ["optimizer", optimizer],
     ...Object.entries(settings).map(([name, value]) => [`optimizer.${name}`, value] as const),
     ["schedule", Object.entries(schedule).map(([name, value]) => (name === "kind" ? `${value}` : `${name} ${value}`))],
-    ["steps", report.steps],
+    ["steps", report.steps === report.planned ? report.steps : `${report.steps} of ${report.planned}`],
+    ["state", report.kept === null ? null : keptText(metrics, report.kept, report)],
     ["rows a step", plan.training.batchSize * plan.training.accumulate],
     ...own,
     ["seed", plan.seed],

@@ -59,6 +59,7 @@ const MAY_DIFFER = [
   "training.evaluateEvery",
   "training.evaluateRows",
   "training.evaluateBatchSize",
+  "training.stopEarly",
   "training.diagnostics",
   "training.recompute",
   "training.threads",
@@ -161,7 +162,7 @@ export const findRun = (
     const instead = checkpoint === null ? "and there is none before it" : "the one before it is taken"
     yield* Effect.forEach(damaged, ({ message }) => notice(`${message}; ${instead}`))
     yield* setAside(found).pipe(within(guard))
-    const finished = report?.steps === resolved.steps ? report : null
+    const finished = report !== null && isDone(report, resolved) ? report : null
     if (checkpoint === null && report !== null && finished === null) {
       return yield* new NoCheckpoint({ directory, steps: report.steps })
     }
@@ -171,11 +172,25 @@ export const findRun = (
     return { ...folder, guard, name, written, inputs: recordOf(inputs), checkpoint, finished }
   })
 
+/** All planned steps were taken, or it stopped early by what the plan still says. */
+const isDone = (
+  { steps, planned = steps, stopped = null, plan }: Partial<RunReport>,
+  resolved: ResolvedPlan
+): boolean => {
+  if (planned !== resolved.steps) return false
+  if (stopped === null) return true
+  const { stopEarly } = ((plan as RunPlan | undefined)?.training ?? {}) as Partial<RunPlan["training"]>
+  return JSON.stringify(stopEarly) === JSON.stringify(resolved.plan.training.stopEarly)
+}
+
 const tooFewSteps = (trained: number, { plan, steps }: ResolvedPlan): ReadonlyArray<string> => {
   if (trained <= steps) return []
   const field = plan.training.steps === undefined ? "training.epochs" : "training.steps"
   return [`${field}: ${trained} steps are trained already, now ${steps} are asked for`]
 }
+
+/** What runs of before do not say. */
+const UNKNOWN = { stopped: null, kept: null, after: null } as const
 
 /** run.json of a finished run: it is written last, so it vouches for the adapter. */
 const reportIn = (folder: RunFolder): Effect.Effect<RunReport | null, FileError, FileSystem.FileSystem> =>
@@ -187,7 +202,8 @@ const reportIn = (folder: RunFolder): Effect.Effect<RunReport | null, FileError,
     const report = (yield* readJsonFile(folder.report).pipe(Effect.orElseSucceed(() => null))) as RunReport | null
     if (!isRecord(report) || typeof report.steps !== "number") return null
     // the paths as the user names them now
-    return { ...report, directory: folder.directory, adapter: folder.adapter }
+    const { directory, adapter } = folder
+    return { ...UNKNOWN, ...report, planned: report.planned ?? report.steps, directory, adapter }
   })
 
 const ReportedRun = Schema.Struct({

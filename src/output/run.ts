@@ -21,6 +21,7 @@ import { relocate } from "../plan/index.ts"
 import type { DiagnosticsReport, Evaluation, Mistake, StepReport } from "../training/index.ts"
 import type { StoredCheckpoint } from "./checkpoint-read.ts"
 import { adapterFiles, type BaseIdentity, baseIdentity, type Inputs, inputsOf, recordOf } from "./inputs.ts"
+import type { Kept, Stopped } from "./outcome.ts"
 import { createRunFolder, lockRun, type RunFolder, type RunFolderExists, type RunLocked } from "./run-folder.ts"
 import { type Versions, versions } from "./versions.ts"
 
@@ -95,7 +96,14 @@ export interface RunReport {
   readonly trainable: ResolvedPlan["trainable"]
   /** of the optimizer's tensors after the last step; records of before do not have it */
   readonly stateBytes?: number
+  /** that were taken */
   readonly steps: number
+  /** by the plan */
+  readonly planned: number
+  /** why fewer were taken; null: all were */
+  readonly stopped: Stopped | null
+  /** which state the adapter is, where it was chosen by evaluations; null: the last */
+  readonly kept: Kept | null
   /** of training alone: the steps, without evaluations */
   readonly seconds: number
   /** mean loss of the last tenth of the steps */
@@ -122,6 +130,10 @@ export interface RunReport {
 }
 
 export interface Outcome {
+  /** steps that were taken */
+  readonly steps: number
+  readonly stopped: Stopped | null
+  readonly kept: Kept | null
   /** class names; none where rows have no classes */
   readonly labels: ReadonlyArray<string>
   readonly device: DeviceReport
@@ -141,7 +153,7 @@ export interface Outcome {
 export const finishRun = (
   run: Run,
   resolved: ResolvedPlan,
-  { labels, device, peakBytes, stateBytes, reports, before, after }: Outcome
+  { steps, stopped, kept, labels, device, peakBytes, stateBytes, reports, before, after }: Outcome
 ): Effect.Effect<RunReport, FileError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const of = (split: EvaluationReport["split"]) => after.reports.find((report) => report.split === split) ?? null
@@ -155,7 +167,10 @@ export const finishRun = (
       versions: versions(),
       trainable: resolved.trainable,
       stateBytes,
-      steps: resolved.steps,
+      steps,
+      planned: resolved.steps,
+      stopped,
+      kept,
       seconds: reports.reduce((sum, { milliseconds }) => sum + milliseconds / 1000, 0),
       trainLoss: last.reduce((sum, { loss }) => sum + loss / last.length, 0),
       before: before ?? null,

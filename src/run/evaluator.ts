@@ -68,6 +68,10 @@ export const evaluatorOf = (kind: LoadedKind, adapted: Adapted<Network>, resolve
       return report
     })
   return {
+    /** What was looked at on the way before this process resumed the run, in the order of the steps. */
+    seen: made
+      .filter(({ split, step, rows }) => split === watched && step > 0 && rows === watchedRows)
+      .sort((a, b) => a.step - b.step),
     /** What there is to gain, on the split that the end is judged by. Nothing where there is no split to look at. */
     before: Effect.suspend(() => {
       if (judged === undefined) return Effect.succeed(undefined)
@@ -79,6 +83,9 @@ export const evaluatorOf = (kind: LoadedKind, adapted: Adapted<Network>, resolve
       watched === undefined || step === 0 || step >= steps || step % every !== 0
         ? Effect.succeed(undefined)
         : evaluated(watched, step, watchedRows),
+    /** Of the last step, by which it is compared with those on the way; undefined where there are none, or none of validation rows. */
+    last: (step: number) =>
+      watched === "validation" && every < steps ? evaluated(watched, step, watchedRows) : Effect.succeed(undefined),
     /** Every split whole, and the mistakes on the last of them; and once more the rows that were looked at before training. */
     after: (before: EvaluationReport | undefined, step: number) =>
       Effect.gen(function* () {

@@ -6,18 +6,22 @@
  * const { plan, name } = yield* readPlan("plans/movies.json")
  * const { adapted, steps } = yield* train(yield* resolve(plan, name))
  */
+import type { Tensor } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
 import { Device, ofDevice } from "../device/device.ts"
 import { loadKind } from "../kinds/index.ts"
 import type { Network } from "../models/index.ts"
-import type { EvaluationReport } from "../output/index.ts"
+import type { EvaluationReport, Kept } from "../output/index.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
+import { tensorsOf, withTensors } from "../tensors/index.ts"
 import type { DiagnosticsReport, StepReport } from "../training/index.ts"
 import { evaluatorOf } from "./evaluator.ts"
 import { adaptPlan, loadPlanModel, openPlanSession, stepsOfPlan } from "./plan-session.ts"
 import { Progress } from "./progress.ts"
+import { choiceOf, standingOf, watchOf } from "./standing.ts"
 
 export interface TrainInMemoryOptions {
   /** the folder in memory that gets the adapter's files; "adapter" unless given */
@@ -30,11 +34,34 @@ export interface TrainedInMemory {
   readonly steps: ReadonlyArray<StepReport>
   /** what was seen of the full gradient, where the plan has `training.diagnostics` */
   readonly diagnostics: ReadonlyArray<DiagnosticsReport>
+  /** which state it is, where it was chosen by evaluations; null: the last */
+  readonly kept: Kept | null
   /** before the first step, where the plan has a split to look at */
   readonly before: EvaluationReport | undefined
   /** every split of the plan, after the last step */
   readonly after: ReadonlyArray<EvaluationReport>
 }
+
+/** Room for one more copy of what is trained, that of the best step: there are no files to hold it. */
+const heldState = (adapted: Adapted<Network>) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() => ({ tensors: [] as ReadonlyArray<Tensor> })),
+      (held) => Effect.sync(() => tf.dispose([...held.tensors]))
+    ),
+    (held) => ({
+      hold: () => {
+        tf.dispose([...held.tensors])
+        held.tensors = tensorsOf(adapted.trainable).map((tensor) => tf.keep(tensor.clone()))
+      },
+      restore: () => {
+        const last = tensorsOf(adapted.trainable)
+        adapted.trainable = withTensors(adapted.trainable, held.tensors)
+        held.tensors = []
+        tf.dispose([...last])
+      }
+    })
+  )
 
 /** Trains a plan. What it does is reported to `Progress`; between steps the page may draw. */
 export const trainInMemory = (resolved: ResolvedPlan, { directory = "adapter" }: TrainInMemoryOptions = {}) =>
@@ -46,6 +73,8 @@ export const trainInMemory = (resolved: ResolvedPlan, { directory = "adapter" }:
     const adapted = yield* adaptPlan(kind, model, resolved)
     const session = yield* openPlanSession(kind, adapted, resolved)
     const evaluator = evaluatorOf(kind, adapted, resolved, { append: () => Effect.void, history: [], checkpoint: null })
+    const standing = standingOf(watchOf(resolved.plan, kind.metrics), evaluator.seen)
+    const best = yield* heldState(adapted)
     const steps: Array<StepReport> = []
     const diagnostics: Array<DiagnosticsReport> = []
     const record = (_: ReadonlyArray<StepReport>, seen?: DiagnosticsReport) =>
@@ -55,16 +84,25 @@ export const trainInMemory = (resolved: ResolvedPlan, { directory = "adapter" }:
         steps.push(report)
         yield* tell({ ...report, of: resolved.steps })
         // of steps read together, the state is that after the last
-        if (report.step === session.step) yield* evaluator.during(report.step)
+        if (report.step === session.step) {
+          standing.add(yield* evaluator.during(report.step))
+          if (standing.now().best?.step === report.step) best.hold()
+        }
         yield* Effect.sleep(0)
       })
     device.label("the first evaluation and step 1")
     const before = yield* evaluator.before
-    yield* stepsOfPlan(kind, session, resolved, record).pipe(Stream.runForEach(taken))
+    yield* stepsOfPlan(kind, session, resolved, record).pipe(
+      Stream.tap(taken),
+      Stream.takeUntil(standing.stops),
+      Stream.runDrain
+    )
     device.label("the last evaluation")
-    const { reports } = yield* evaluator.after(before, session.step)
+    const kept = resolved.plan.output.keep === "best" ? choiceOf(standing, yield* evaluator.last(session.step)) : null
+    if (kept !== null && kept.step < session.step) best.restore()
+    const { reports } = yield* evaluator.after(before, kept?.step ?? session.step)
     yield* kind.save(adapted, resolved, directory)
     yield* device.sync
-    const trained: TrainedInMemory = { adapted, steps, diagnostics, before, after: reports }
+    const trained: TrainedInMemory = { adapted, steps, diagnostics, kept, before, after: reports }
     return trained
   }).pipe(ofDevice)

@@ -46,6 +46,7 @@ export class RunError extends Schema.TaggedError<RunError>()("RunError", {
 /** What of run.json is needed again. */
 const RunRecord = Schema.Struct({
   steps: Schema.Int,
+  kept: Schema.optionalKey(Schema.NullOr(Schema.Struct({ step: Schema.Int }))),
   base: Schema.Struct({ sha256: Schema.Record(Schema.String, Schema.String) }),
   inputs: Schema.optionalKey(Inputs),
   outputs: Schema.optionalKey(Inputs),
@@ -54,6 +55,7 @@ const RunRecord = Schema.Struct({
 })
 
 export interface RunRecord {
+  /** after which the adapter was as it is */
   readonly steps: number
   readonly inputs: Inputs
   readonly outputs?: Inputs
@@ -65,13 +67,17 @@ export const readRecord = ({ directory, report }: RunFolder) =>
   Effect.gen(function* () {
     const failed = (reason: string) => new RunError({ directory, reason: `run.json ${reason}` })
     const json = yield* readJsonFile(report).pipe(Effect.mapError(({ reason }) => failed(reason)))
-    const { base, ...record } = yield* Schema.decodeUnknownEffect(RunRecord)(json).pipe(
+    const { base, kept, steps, ...record } = yield* Schema.decodeUnknownEffect(RunRecord)(json).pipe(
       Effect.mapError(({ message }) =>
         failed(`does not say how the run was made (steps, base.sha256): ${message.split("\n")[0]}`)
       )
     )
     const weights = Object.entries(base.sha256).map(([name, hash]) => [`model/${name}`, hash])
-    const read: RunRecord = { ...record, inputs: { ...Object.fromEntries(weights), ...record.inputs } }
+    const read: RunRecord = {
+      ...record,
+      steps: kept?.step ?? steps,
+      inputs: { ...Object.fromEntries(weights), ...record.inputs }
+    }
     return read
   })
 

@@ -55,14 +55,22 @@ describe("the run folder", () => {
       expect(step["health"]).toBeObject()
     }
     const evaluations = rows.filter((row) => row["kind"] === "evaluation")
+    const onTheWay = evaluations.filter((row) => row["split"] === "validation" && row["rows"] === 5)
+    const losses = onTheWay.map(({ loss }) => loss as number)
+    const best = onTheWay[losses.indexOf(Math.min(...losses))]!["step"]
+    expect(w.json("runs/tiny-1/run.json")).toMatchObject({
+      kept: { step: best, metric: "loss", value: Math.min(...losses), rows: 5 }
+    })
     expect(evaluations.map(({ step, split, rows }) => [step, split, rows])).toEqual([
       [0, "test", 5],
       [2, "validation", 5],
       [4, "validation", 5],
-      // the rows of before, so that what was gained is told on the same
-      [STEPS, "test", 5],
-      [STEPS, "validation", 6],
-      [STEPS, "test", 9]
+      // by which the last state is compared with those before
+      [STEPS, "validation", 5],
+      // the best state, on the rows of before, so that what was gained is told on the same, and on all
+      [best, "test", 5],
+      [best, "validation", 6],
+      [best, "test", 9]
     ])
     expect(rows.length).toBe(STEPS + evaluations.length)
   })
@@ -77,9 +85,11 @@ describe("the run folder", () => {
       // rank 4 at 2 × (4 square layers of 48 and two of 48 × 96), and 3 classes of 48 with a bias
       trainable: { factors: 2 * 4 * (4 * 96 + 2 * 144), dense: 3 * 49 },
       before: { split: "test", step: 0, rows: 5 },
-      after: { split: "test", step: STEPS, rows: 5 },
-      validation: { split: "validation", step: STEPS, rows: 6 },
-      test: { split: "test", step: STEPS, rows: 9 },
+      planned: STEPS,
+      stopped: null,
+      after: { split: "test", rows: 5 },
+      validation: { split: "validation", rows: 6 },
+      test: { split: "test", rows: 9 },
       base: { path: "minilm" }
     })
     const { sha256 } = report["base"] as { sha256: Record<string, string> }

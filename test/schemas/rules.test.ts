@@ -50,6 +50,16 @@ const cases: Record<string, Case> = {
       { model: multiLabelModel, data: { ...multiLabel, labels: ["b"] } }
     ]
   },
+  "stop-early-is-evaluated": {
+    bad: { training: { steps: 80, stopEarly: {} } },
+    says: [
+      "training.stopEarly: found with no validation split, by which a run would know that it has stopped getting better; expected data.validation, a file or a share such as 0.1, or no stopEarly"
+    ],
+    good: [
+      { data: { ...smallest.data, validation: 0.1 }, training: { steps: 80, stopEarly: {} } },
+      { data: { ...smallest.data, validation: 0.1 }, training: { steps: 80, stopEarly: {}, evaluateEvery: 20 } }
+    ]
+  },
   "theorem-holds": {
     bad: { adapter: { method: "none" } },
     says: [

@@ -118,14 +118,15 @@ export const plotsOf = ({ steps, evaluations }: RunRecord, kind: ReportedKind): 
 
 const splitColours: Readonly<Record<string, number>> = { validation: 1, test: 2 }
 
-/** One series of points for each split, over `x`. */
+/** One series of points for each split, over `x`. Of a step that was evaluated again on more rows the first, whose rows are those of the others. */
 const evaluated = (
   evaluations: ReadonlyArray<Evaluation>,
   x: ReadonlyArray<number>,
   pick: (evaluation: Evaluation) => number | null
 ): ReadonlyArray<Series> =>
   [...new Set(evaluations.map(({ split }) => split))].sort().map((split) => {
-    const own = new Map(evaluations.filter((row) => row.split === split).map((row) => [row.step, pick(row)]))
+    const rows = evaluations.filter((row) => row.split === split).toReversed()
+    const own = new Map(rows.map((row) => [row.step, pick(row)]))
     return {
       label: split,
       values: x.map((step) => own.get(step) ?? null).map((value) => (value === null ? null : rounded(value))),

@@ -1,5 +1,7 @@
 /** What a run reached: the numbers first, then curves, evaluations, confusion of the classes, and the mistakes themselves. */
+
 import { inWords, type Metrics, scoreOf, written } from "../../training/index.ts"
+import { keptText, stoppedText } from "../outcome.ts"
 import { capital, count, duration, fixed, type Html, html, percent } from "./html.ts"
 import { described, type Plot } from "./plots.ts"
 import { type Confused, type Evaluation, isConfused, type ReportedKind, type RunRecord } from "./run-record.ts"
@@ -9,21 +11,28 @@ const TABLE_CLASSES = 30
 const PAIRS = 20
 
 /** The sentence that a reader came for. */
-export const gained = ({ run }: RunRecord, { metrics, headline }: ReportedKind): string => {
+export const gained = ({ run }: RunRecord, kind: ReportedKind): string =>
+  [
+    reached(run, kind),
+    ...(run.stopped == null ? [] : [`${capital(stoppedText(kind.metrics, run.stopped, run))}.`]),
+    ...(run.kept == null ? [] : [`The adapter is ${keptText(kind.metrics, run.kept, run)}.`])
+  ].join(" ")
+
+const reached = (run: RunRecord["run"], { metrics, headline }: ReportedKind): string => {
   const after = run.test ?? run.validation
   if (after === null) return "No split to evaluate on was given, so what was gained is not known."
   const [first, ...others] = headline
   const value = (evaluation: Evaluation, name: string) => written(metrics[name]!, scoreOf(evaluation, name))
   const also = others.map((name) => inWords(metrics[name]!, scoreOf(after, name)))
-  const reached = [
+  const now = [
     `${capital(metrics[first]!.label)} on ${after.split} ${value(after, first)} (${count(after.rows)} rows)`,
     ...also
   ].join(", ")
   const { before } = run
-  if (before === null) return `${reached}.`
+  if (before === null) return `${now}.`
   const values = headline.map((name) => value(before, name))
   const were = [values.slice(0, -1).join(", "), values.at(-1)].filter((part) => part !== "").join(" and ")
-  return `${reached}; before training ${were}, on ${count(before.rows)} rows of ${before.split}.`
+  return `${now}; before training ${were}, on ${count(before.rows)} rows of ${before.split}.`
 }
 
 /** What an evaluation says besides its loss: name and value. */
@@ -41,7 +50,13 @@ export const facts = ({ run }: RunRecord, { metrics }: ReportedKind): Html => {
         ] as const)),
     ["Training loss, last tenth", fixed(run.trainLoss)],
     ["Trainable numbers", count(run.trainable.total)],
-    ["Steps", count(run.steps)],
+    [
+      "Steps",
+      run.planned === undefined || run.planned === run.steps
+        ? count(run.steps)
+        : `${count(run.steps)} of ${count(run.planned)}`
+    ],
+    ...(run.kept == null ? [] : [["Adapter", keptText(metrics, run.kept, run)] as const]),
     ["Training time", duration(run.seconds)],
     ["Peak memory", `${count(Math.round(run.peakBytes / 1e6))} MB`]
   ]

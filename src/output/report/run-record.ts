@@ -97,6 +97,12 @@ const Record = Schema.Struct({
     frozen: Schema.Finite
   }),
   steps: Schema.Int,
+  // runs of before have none of these
+  planned: Schema.optionalKey(Schema.Int),
+  kept: Schema.optionalKey(Schema.NullOr(Schema.Struct({ step: Schema.Int, metric: Schema.String, value: Numeric }))),
+  stopped: Schema.optionalKey(
+    Schema.NullOr(Schema.Struct({ step: Schema.Int, metric: Schema.String, value: Numeric, evaluations: Schema.Int }))
+  ),
   seconds: Schema.Finite,
   trainLoss: Numeric,
   before: Schema.NullOr(Evaluation),

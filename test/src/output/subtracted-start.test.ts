@@ -16,7 +16,6 @@ import { expectNoLeak } from "../../setup.ts"
 import { onDevice, trainTiny } from "./tiny-run.ts"
 
 const w = workspace()
-const STEPS = 3
 const overrides = [{ targets: ["query"], rank: 2 }]
 const pissa = { method: "lora", rank: 4, alpha: 8, init: { kind: "pissa" } }
 
@@ -65,7 +64,8 @@ describe("a finished run", () => {
   for (const name of Object.keys(runs).slice(0, 2)) {
     test(`${name}: factors and start come back bit for bit, and the logits with them`, async () => {
       const run = w.path(`runs/${folderOf(name)}`)
-      const stored = await tensorsIn(w, `runs/${folderOf(name)}/checkpoints/step-0000000${STEPS}/state.safetensors`)
+      const { kept } = w.json(`runs/${folderOf(name)}/run.json`) as { readonly kept: { readonly step: number } }
+      const stored = await tensorsIn(w, `runs/${folderOf(name)}/checkpoints/step-0000000${kept.step}/state.safetensors`)
       const inCheckpoint = (kind: string) =>
         [...stored]
           .filter(([key]) => key.startsWith(`${kind}.`))
