@@ -42,6 +42,15 @@ export {
   separatorNames,
   separators
 } from "./kinds/dialect.ts"
+export {
+  ContrastLoss,
+  EmbeddingData,
+  EmbeddingPlan,
+  EmbeddingTask,
+  SimilarityData,
+  SimilarityLoss,
+  SimilarityPlan
+} from "./kinds/embedding.ts"
 export { planKinds } from "./kinds/index.ts"
 export { LabelLoss } from "./kinds/labels.ts"
 export { MultiLabelPlan, MultiLabelSection, MultiLabelTask } from "./kinds/multi-label.ts"

@@ -19,12 +19,14 @@ export { platform } from "./platform.ts"
 export { type Listener, Progress, type ProgressEvent } from "./run/index.ts"
 export { train } from "./train.ts"
 export {
+  type Embedder,
   evaluateGenerated,
   exactMatch,
   finalNumber,
   generatedScores,
   type LoadedRun,
   loadCausalRun,
+  loadEmbedder,
   loadRun,
   type MergeReport,
   mergeRun,

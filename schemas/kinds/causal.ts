@@ -7,11 +7,19 @@
  *   "data": { "format": "text", "train": "speeches.parquet" }
  */
 import * as Schema from "effect/Schema"
-import { factsOfMethod } from "../adapter.ts"
 import { choice, count, integer, text, withDefault } from "../fields.ts"
 import { packedWeights } from "../model.ts"
-import { type Rule, rule } from "../problems.ts"
-import { type AnyPlan, column, formatFitsTheModel, noTopology, type PlanKind, planOf, splits } from "./plan.ts"
+import type { Rule } from "../problems.ts"
+import {
+  type AnyPlan,
+  column,
+  formatFitsTheModel,
+  noTopology,
+  type PlanKind,
+  planOf,
+  somethingIsAdapted,
+  splits
+} from "./plan.ts"
 
 /** A causal language model. */
 export const CausalModelSection = Schema.Struct({
@@ -110,11 +118,7 @@ export type CausalPlan = typeof CausalPlan.Type
 /** Rules about every plan of a causal language model. */
 export const languageModelRules: ReadonlyArray<Rule<AnyPlan>> = [
   formatFitsTheModel(noTopology),
-  rule("something-is-adapted", "adapter.method", ({ adapter }) =>
-    factsOfMethod(adapter).trains === "nothing" && adapter.modulesToSave.length === 0
-      ? `found "${adapter.method}", which trains a head, for a causal language model, which has none; expected another method, or modulesToSave`
-      : undefined
-  )
+  somethingIsAdapted("a causal language model")
 ]
 
 export const causalPlans: PlanKind<"chat" | "completion" | "text", CausalPlan, typeof CausalPlan> = {

@@ -2,6 +2,7 @@
 import { arraysPlans } from "./arrays.ts"
 import { causalPlans } from "./causal.ts"
 import { classificationPlans } from "./classification.ts"
+import { embeddingPlans, similarityPlans } from "./embedding.ts"
 import { multiLabelPlans } from "./multi-label.ts"
 import { rulesOf } from "./plan.ts"
 import { preferencePlans } from "./preference.ts"
@@ -10,6 +11,8 @@ import { regressionPlans } from "./regression.ts"
 /** The plans of every kind by `data.format`. */
 export const planKinds = {
   ...classificationPlans.formats,
+  ...embeddingPlans.formats,
+  ...similarityPlans.formats,
   ...arraysPlans.formats,
   ...causalPlans.formats,
   ...preferencePlans.formats,
@@ -20,6 +23,8 @@ export const planKinds = {
 /** Rules about plans of one kind. */
 export const kindRules = [
   ...rulesOf(classificationPlans),
+  ...rulesOf(embeddingPlans),
+  ...rulesOf(similarityPlans),
   ...rulesOf(arraysPlans),
   ...rulesOf(causalPlans),
   ...rulesOf(preferencePlans),

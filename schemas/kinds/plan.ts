@@ -1,6 +1,6 @@
 /** What every kind of plan is made of: its own `model` and `data` sections, the sections that all share, and rules about the whole. */
 import * as Schema from "effect/Schema"
-import { AdapterConfig } from "../adapter.ts"
+import { AdapterConfig, factsOfMethod } from "../adapter.ts"
 import { count, schemaKey, share, text, withDefault } from "../fields.ts"
 import { OptimizerConfig } from "../optimizer.ts"
 import { type PlanProblem, type Rule, rule } from "../problems.ts"
@@ -80,6 +80,14 @@ export const noTopology = (source: string): string | undefined =>
 
 export const onlyTopology = (source: string): string | undefined =>
   isTopology(source) ? undefined : "; expected the model.json of a tf.LayersModel there, or another format here"
+
+/** `model`: "a causal language model", and whatever else has no head. */
+export const somethingIsAdapted = (model: string): Rule<AnyPlan> =>
+  rule("something-is-adapted", "adapter.method", ({ adapter }) =>
+    factsOfMethod(adapter).trains === "nothing" && adapter.modulesToSave.length === 0
+      ? `found "${adapter.method}", which trains a head, for ${model}, which has none; expected another method, or modulesToSave`
+      : undefined
+  )
 
 /** The formats of `src/data/formats`. */
 const path = "a path to a .jsonl, .csv or .parquet file"

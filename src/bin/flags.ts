@@ -181,6 +181,22 @@ const model = Argument.String("model").pipe(
   Argument.withDescription("Run folder, Hugging Face folder, .gguf file or hf:owner/name")
 )
 
+export const embedFlags = {
+  model: Argument.String("model").pipe(
+    Argument.withMetavar("RUN|MODEL"),
+    Argument.withDescription("Run folder, or the Hugging Face folder of an encoder")
+  ),
+  texts: Argument.String("text").pipe(
+    Argument.withDescription("Texts; none or - reads one a line from stdin"),
+    Argument.atLeast(0)
+  ),
+  out: optionalText("out", "file to write, which must not exist: a JSON object with text and vector a line"),
+  base,
+  device,
+  threads: threadsOrAuto,
+  json
+}
+
 /** How tokens are chosen. */
 export const samplingFlags = {
   maxTokens,

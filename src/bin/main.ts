@@ -61,6 +61,12 @@ const commandsWith = (methods: string) =>
       async () => (await import("./predict.ts")).predict
     ),
     command(
+      "embed",
+      "Give texts vectors with a trained run or an encoder",
+      Flags.embedFlags,
+      async () => (await import("./embed.ts")).embed
+    ),
+    command(
       "generate",
       "Continue texts with a trained run or a causal language model",
       Flags.generateFlags,

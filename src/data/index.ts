@@ -37,6 +37,17 @@ export { FetchError, fetchFiles, type MemoryFiles, memoryFiles } from "./memory-
 export { inputReader, matching, numberIn } from "./number-cells.ts"
 export { type BatchPosition, batchesPerEpoch, epochOrder } from "./order.ts"
 export { type BatchOptions, batch, classification, tokenize } from "./pipeline.ts"
+export {
+  openRelated,
+  type RelatedBatch,
+  type RelatedColumns,
+  type RelatedData,
+  type RelatedSplit,
+  type RelatedTexts,
+  relatedBatches,
+  singleTexts,
+  textsOfRow
+} from "./related-texts.ts"
 export { type RowReader, type Scanned, type ScannedSource, scanRows } from "./scan.ts"
 export {
   type ClassificationSplit,

@@ -84,8 +84,8 @@ export const openTextFile = <Row extends TextFields & Located>(
       read: (value) => {
         if (!isFields(value)) return { broken: notAnObject(value) }
         const reasons: Array<string> = []
-        const text = textOf(value, columns.text, form, reasons)
-        const pair = textPair === undefined ? undefined : textOf(value, textPair, plainText, reasons)
+        const text = textOf(value, columns.text, reasons, form)
+        const pair = textPair === undefined ? undefined : textOf(value, textPair, reasons)
         const target = targets.read(value, reasons)
         if (reasons.length > 0) return { broken: reasons.join("; ") }
         return { text, ...(pair === undefined ? {} : { textPair: pair }), ...target } as Omit<Row, "where">
@@ -104,7 +104,13 @@ const bothTexts = ({ text, textPair }: { readonly text: string; readonly textPai
 // Longer ones are texts in the wrong column. Every different label is kept in memory.
 const longestLabel = 512
 
-const textOf = (row: Fields, name: string, { role, textOf: read, of }: TextForm, reasons: Array<string>): string => {
+/** The text in a column; what is wrong with it goes into `reasons`. */
+export const textOf = (
+  row: Fields,
+  name: string,
+  reasons: Array<string>,
+  { role, textOf: read, of }: TextForm = plainText
+): string => {
   const value = of === undefined ? fieldOf(row, name, role, reasons) : of.valueIn(row)
   if (isBroken(value)) {
     reasons.push(value.broken)

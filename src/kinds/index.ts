@@ -7,6 +7,8 @@ import type { LoadedKind, RunKind, World } from "./kind.ts"
 type Format = RunPlan["data"]["format"]
 
 const classification = () => import("./classification/index.ts").then((room) => room.classification)
+const embedding = () => import("./embedding/index.ts").then((room) => room.embedding)
+const similarity = () => import("./embedding/index.ts").then((room) => room.similarity)
 const arrays = () => import("./arrays/index.ts").then((room) => room.arrays)
 const causal = () => import("./causal/index.ts").then((room) => room.causal)
 const regression = () => import("./regression/index.ts").then((room) => room.regression)
@@ -22,7 +24,9 @@ const table = {
   text: causal,
   preference,
   regression,
-  "multi-label": multiLabel
+  "multi-label": multiLabel,
+  embedding,
+  similarity
 } satisfies { readonly [F in Format]: () => Promise<RunKind> }
 
 /** The kind of a plan. Its functions take plans and models of that kind alone. */
@@ -74,6 +78,13 @@ const metricProblems = ({ metrics }: RunKind, { training: { stopEarly } }: RunPl
   const expected = names.map((one) => `"${one}"`).join(", ")
   return [`training.stopEarly.metric: found ${showValue(metric)}; expected one of ${expected}${hint}`]
 }
+
+/** The model in a Hugging Face folder, to embed texts with. It lives as long as the scope. */
+export const openEmbedder = (folder: string) =>
+  Effect.flatMap(
+    Effect.promise(() => import("./embedding/run.ts")),
+    (room) => room.openEmbedder(folder)
+  )
 
 export { describePlan, planJson } from "./describe.ts"
 export type { Asked, Baseline, LoadedKind, Prediction, Publisher, RunKind, Runner, Trained, Writing } from "./kind.ts"

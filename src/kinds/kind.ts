@@ -193,6 +193,12 @@ export interface Runner<
     plan: Plan,
     rows: ReadonlyArray<Asked>
   ): Effect.Effect<ReadonlyArray<Prediction>, Reported, Device>
+  /** The vectors of texts, one each, in their order; present where the model makes vectors. */
+  embed?(
+    adapted: Adapted<M>,
+    plan: Plan,
+    texts: ReadonlyArray<string>
+  ): Effect.Effect<ReadonlyArray<Float32Array>, Reported, Device>
   /** Present where the model writes texts. */
   readonly generation?: {
     writing(trained: Trained<Plan, M>): Writing & { readonly plan: Plan }

@@ -28,12 +28,20 @@ export { distilbert } from "./distilbert.ts"
 export { families, familyOf } from "./families.ts"
 export type { EncoderConfig, Family } from "./family.ts"
 export { GENERATION_CONFIG, type ModelFile, modelFiles } from "./files-read.ts"
+export { unitRows } from "./head.ts"
 export * from "./layers-model/index.ts"
 export { type LoadOptions, load as loadDescribed, loadTokenizer, tokenTensors } from "./load.ts"
 export type * from "./model.ts"
 export { ModelError } from "./model.ts"
 export { randomBert } from "./random-bert.ts"
 export { roberta } from "./roberta.ts"
+export {
+  MODULES,
+  POOLING_FOLDER,
+  SENTENCE_CONFIG,
+  type SentenceSettings,
+  sentenceSettings
+} from "./sentence-transformer.ts"
 export { adapterPlaceOf, placeOf } from "./source.ts"
 
 export interface LoadModelOptions {

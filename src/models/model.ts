@@ -9,7 +9,7 @@ import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import * as Schema from "effect/Schema"
 import { listedLines, withoutSecrets } from "../boundary/index.ts"
 import { isUrl } from "../files/index.ts"
-import type { CausalRows, Linear, LinearSite, PackedMatrix, TokenRows, Weights } from "../tensors/index.ts"
+import type { Linear, LinearSite, PackedMatrix, TokenRows, Weights } from "../tensors/index.ts"
 
 /** Everything that is wrong with a model folder. */
 export class ModelError extends Schema.TaggedError<ModelError>()("ModelError", {
@@ -84,7 +84,7 @@ export interface Sequences {
     readonly tokens: number
   }>
   /** Some of the rows as a batch of their own, as long as the longest of them. */
-  readonly some: (rows: ReadonlyArray<number>) => TokenRows | CausalRows
+  readonly some: (rows: ReadonlyArray<number>) => Rows & { readonly length: number }
 }
 
 /**

@@ -11,7 +11,7 @@ import { kinds, loadKind } from "../kinds/index.ts"
 import { ADAPTER_CONFIG, type PeftAdapter, readPeftAdapter } from "../peft/index.ts"
 import { injectToRestore, planFromValue, selectSites } from "../plan/index.ts"
 import { type Columns, detect } from "../suggest/index.ts"
-import { type LoadedRun, predictWith } from "./load-run.ts"
+import { embedWith, type LoadedRun, predictWith } from "./load-run.ts"
 import { RunError } from "./run-identity.ts"
 
 export interface LoadAdapterOptions {
@@ -60,7 +60,8 @@ export const loadAdapter = (place: string, { base, rows }: LoadAdapterOptions = 
       steps: 0,
       inputs: {},
       sample: own.adopting!.sample(labels),
-      predict: (asked) => predictWith(kind, adapted, plan, asked)
+      predict: (asked) => predictWith(kind, adapted, plan, asked),
+      embed: (texts) => embedWith(place, kind, adapted, plan, texts)
     }
     return run
   }).pipe(ofDevice)
@@ -78,7 +79,7 @@ const adopted = (adapter: PeftAdapter, source: string) =>
 
 const notOurs = ({ source, config: { task, className } }: PeftAdapter) => {
   const what = `task_type ${JSON.stringify(task)}${className === null ? "" : ` over ${JSON.stringify(className)}`}`
-  const reason = `is an adapter of ${what}, which nothing here uses: expected one of a language model (CAUSAL_LM) or a classifier (SEQ_CLS) over an encoder`
+  const reason = `is an adapter of ${what}, which nothing here uses: expected one of a language model (CAUSAL_LM), or of a classifier (SEQ_CLS) or nothing (FEATURE_EXTRACTION) over an encoder`
   return new RunError({ directory: source, reason })
 }
 

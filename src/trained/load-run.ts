@@ -28,6 +28,8 @@ export interface LoadedRun extends Trained {
   readonly sample?: ReadonlyArray<object>
   /** One prediction per text or row, in their order. Of a run over arrays a text is a JSON list of numbers. */
   readonly predict: (asked: ReadonlyArray<Asked>) => ReturnType<typeof predictWith>
+  /** A vector per text, in their order; fails where the run's model makes none. */
+  readonly embed: (texts: ReadonlyArray<string>) => ReturnType<typeof embedWith>
 }
 
 /** Loads a run. `base`: where the base model is now, if it has moved. The model lives as long as the scope. */
@@ -69,7 +71,8 @@ export const loadRun = (directory: string, options: { readonly base?: string | u
       labels: kind.labelsOf(model),
       steps,
       inputs,
-      predict: (asked) => predictWith(kind, adapted, plan, asked)
+      predict: (asked) => predictWith(kind, adapted, plan, asked),
+      embed: (texts) => embedWith(directory, kind, adapted, plan, texts)
     }
     return run
   }).pipe(ofDevice)
@@ -81,3 +84,16 @@ const withBase = <Plan extends RunPlan>(plan: Plan, source: string): Plan => ({
 
 export const predictWith = (runner: Runner, adapted: Adapted<Network>, plan: RunPlan, asked: ReadonlyArray<Asked>) =>
   runner.predict(adapted, plan, asked).pipe(ofDevice)
+
+export const embedWith = (
+  directory: string,
+  { embed }: Runner,
+  adapted: Adapted<Network>,
+  plan: RunPlan,
+  texts: ReadonlyArray<string>
+) =>
+  Effect.gen(function* () {
+    if (embed !== undefined) return yield* embed(adapted, plan, texts)
+    const reason = `is of data.format "${plan.data.format}", whose models give texts no vectors`
+    return yield* new RunError({ directory, reason })
+  }).pipe(ofDevice)

@@ -1,15 +1,45 @@
 /** Whatever was trained: a run's folder, or an adapter of PEFT from elsewhere. */
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
 import type { RunPlan } from "../../schemas/index.ts"
-import type { Runner, Writing } from "../kinds/index.ts"
+import { openEmbedder, type Runner, type Writing } from "../kinds/index.ts"
 import type { Inputs } from "../output/index.ts"
 import { isAdapter, type LoadAdapterOptions, loadAdapter } from "./load-adapter.ts"
-import { loadRun } from "./load-run.ts"
+import { type LoadedRun, loadRun } from "./load-run.ts"
 import { RunError } from "./run-identity.ts"
 
 /** Loads a run, or an adapter. The model lives as long as the scope. */
 export const loadTrained = (place: string, options: LoadAdapterOptions = {}) =>
   Effect.flatMap(isAdapter(place), (foreign) => (foreign ? loadAdapter(place, options) : loadRun(place, options)))
+
+/** What gives texts vectors. */
+export interface Embedder {
+  /** texts that are given to it at a time */
+  readonly batchSize: number
+  readonly embed: LoadedRun["embed"]
+}
+
+/**
+ * A run or an adapter whose model makes vectors, or an encoder as it is: its folder, or hf:owner/name (which is an adapter where a base is
+ * given for it). It lives as long as the scope.
+ */
+export const loadEmbedder = (place: string, options: LoadAdapterOptions = {}) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const isRun = yield* fs.exists(path.join(place, "plan.json")).pipe(Effect.orElseSucceed(() => false))
+    const onHub = /^hf:/.test(place) && options.base === undefined
+    const trained = isRun || (!onHub && (yield* isAdapter(place)))
+    const embedder: Embedder = trained ? yield* embedderOf(place, options) : yield* openEmbedder(place)
+    return embedder
+  })
+
+const embedderOf = (place: string, options: LoadAdapterOptions) =>
+  Effect.map(loadTrained(place, options), ({ embed, plan }) => ({
+    embed,
+    batchSize: plan.training.evaluateBatchSize
+  }))
 
 /** What was trained to write texts. */
 export interface WritingRun extends Writing {

@@ -1,6 +1,8 @@
 /** Training: the loop as a stream of step reports, losses and evaluation. */
 export { backwardWithFull, type FullGradients, fullGradients, type WithFullGradients } from "./backward.ts"
 export { type CalibratingOptions, calibrating } from "./calibrate.ts"
+export { contrast, cosent, cosineError, nested, type RelatedLoss, type RelatedTarget } from "./contrast.ts"
+export { pearson, spearman } from "./correlation.ts"
 export {
   type DiagnoseOptions,
   type DiagnosticsReport,

@@ -25,3 +25,15 @@ export const topicRows = (count: number, offset = 0) =>
       ...(text.includes("cast") || text.includes("plot") ? ["craft"] : [])
     ]
   }))
+
+/** A text and one that says the like of the same subject. */
+export const relatedRows = (count: number, offset = 0) =>
+  tinyRows(count, offset).map(({ text, label }, i) => ({
+    query: text,
+    document: `${label === "good" ? "great" : label === "bad" ? "awful" : "usual"} ${text
+      .split(" ")
+      .slice(1, 2 + (i % 2))
+      .join(
+        " "
+      )} ${["music", "story", "scene", "plot", "cast", "film"][(i + offset) % 6]!} ${["so", "very", "a"][Math.floor((i + offset) / 6) % 3]!}`
+  }))

@@ -1,6 +1,6 @@
 /** How far predicted numbers are from the right ones. Of several targets each score is the mean over them. */
 import type { Scored } from "../../training/index.ts"
-import { type Metrics, written } from "../../training/index.ts"
+import { type Metrics, pearson, spearman, written } from "../../training/index.ts"
 import type { Scaling } from "./data.ts"
 
 /** A number as people read it: four digits. */
@@ -58,31 +58,6 @@ const meanOf = (values: ArrayLike<number>): number => {
   return sum / values.length
 }
 
-const pearsonOf = (x: Float64Array, y: Float64Array): number => {
-  const [mx, my] = [meanOf(x), meanOf(y)]
-  let [xy, xx, yy] = [0, 0, 0]
-  for (let i = 0; i < x.length; i++) {
-    const [dx, dy] = [x[i]! - mx, y[i]! - my]
-    xy += dx * dy
-    xx += dx * dx
-    yy += dy * dy
-  }
-  return xx === 0 || yy === 0 ? Number.NaN : xy / Math.sqrt(xx * yy)
-}
-
-/** 1 for the least; equal values have the mean of the ranks that they take. */
-const ranksOf = (values: Float64Array): Float64Array => {
-  const order = Array.from(values, (_, i) => i).sort((a, b) => values[a]! - values[b]!)
-  const ranks = new Float64Array(values.length)
-  for (let start = 0; start < order.length; ) {
-    let end = start + 1
-    while (end < order.length && values[order[end]!] === values[order[start]!]) end++
-    for (let i = start; i < end; i++) ranks[order[i]!] = (start + 1 + end) / 2
-    start = end
-  }
-  return ranks
-}
-
 /** Of one target. */
 const scoresOfTarget = (predicted: Float64Array, right: Float64Array) => {
   const errors = right.map((value, i) => value - predicted[i]!)
@@ -93,8 +68,8 @@ const scoresOfTarget = (predicted: Float64Array, right: Float64Array) => {
     mse,
     mae: meanOf(errors.map(Math.abs)),
     r2: variance === 0 ? Number.NaN : 1 - mse / variance,
-    pearson: pearsonOf(predicted, right),
-    spearman: pearsonOf(ranksOf(predicted), ranksOf(right))
+    pearson: pearson(predicted, right),
+    spearman: spearman(predicted, right)
   }
 }
 

@@ -13,6 +13,7 @@ import { applyBlock, embed, encode, encoderOf } from "../../../src/models/encode
 import { families } from "../../../src/models/families.ts"
 import { meanPooling } from "../../../src/models/head.ts"
 import { load } from "../../../src/models/load.ts"
+import { contrast } from "../../../src/training/contrast.ts"
 import { describeOnBoth } from "../../backends.ts"
 import { expectClose, expectNoLeak, tolerance } from "../../setup.ts"
 import {
@@ -66,10 +67,7 @@ const embeddings = (h: Tensor2D, io: Tensors) => {
 }
 
 /** Rows 0..2 anchors, 3..5 positives: cross-entropy of 20·cosine with in-batch negatives. */
-const contrastive = (e: Tensor2D) => {
-  const [anchors, positives] = tf.split(e, 2) as [Tensor2D, Tensor2D]
-  return crossEntropy(tf.mul(tf.matMul(anchors, positives, false, true), 20), tf.tensor1d([0, 1, 2], "int32"))
-}
+const contrastive = (e: Tensor2D) => contrast(1 / 20)(e, { texts: 2, scores: tf.zeros([3]) })
 
 describeOnBoth(() => {
   for (const { name, family, adapters } of cases) {

@@ -1,0 +1,61 @@
+/** `embed RUN|MODEL [TEXT…|-]`: vectors of texts, from the arguments or one a line from stdin, as JSON lines. */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { Device, ofDevice } from "../device/index.ts"
+import { fileError } from "../files/index.ts"
+import { Progress } from "../run/index.ts"
+import { loadEmbedder } from "../trained/index.ts"
+import { stdinLines } from "./dialogue.ts"
+import type { embedFlags, Given } from "./flags.ts"
+import { printResult, screen, tell, writeResult } from "./output.ts"
+import { terminalListener } from "./terminal.ts"
+
+/** Coordinates that are shown of a vector that a person looks at. */
+const SHOWN = 6
+
+const shortLine = (text: string, vector: Float32Array): string => {
+  const first = Array.from(vector.subarray(0, SHOWN), (value) => value.toFixed(4)).join(", ")
+  return `[${first}${vector.length > SHOWN ? ", …" : ""}] (${vector.length})\t${text}`
+}
+
+/** A float32 in as few digits as say it. */
+const jsonLine = (text: string, vector: Float32Array): string =>
+  `${JSON.stringify({ text, vector: Array.from(vector, (value) => Number(value.toPrecision(9))) })}\n`
+
+export const embed = ({ model, texts, base, out, device, threads, json }: Given<typeof embedFlags>) =>
+  Effect.gen(function* () {
+    const embedder = yield* loadEmbedder(model, { base: Option.getOrUndefined(base) })
+    const fs = yield* FileSystem.FileSystem
+    const file = Option.getOrUndefined(out)
+    // never in place of a file that is there
+    if (file !== undefined)
+      yield* fs.writeFileString(file, "", { flag: "wx" }).pipe(Effect.mapError(fileError("write", file)))
+    const source: Stream.Stream<string, { readonly message: string }> =
+      texts.length === 0 || (texts.length === 1 && texts[0] === "-") ? stdinLines : Stream.fromIterable(texts)
+    let count = 0
+    const write = (text: string, vector: Float32Array) =>
+      json ? writeResult(jsonLine(text, vector)) : printResult(shortLine(text, vector))
+    const append = (lines: string) =>
+      fs.writeFileString(file!, lines, { flag: "a" }).pipe(Effect.mapError(fileError("write", file!)))
+    yield* source.pipe(
+      Stream.grouped(embedder.batchSize),
+      Stream.mapEffect((some) =>
+        Effect.map(embedder.embed(some), (vectors) => some.map((text, i) => [text, vectors[i]!] as const))
+      ),
+      Stream.runForEach((embedded) =>
+        Effect.gen(function* () {
+          count += embedded.length
+          if (file !== undefined) return yield* append(embedded.map((one) => jsonLine(...one)).join(""))
+          yield* Effect.forEach(embedded, (one) => write(...one), { discard: true })
+        })
+      ),
+      ofDevice
+    )
+    if (file !== undefined) yield* tell(`${count.toLocaleString("en")} vectors are in ${file}, one a line`)
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(Device.layer(device, { threads })),
+    Effect.provideService(Progress, terminalListener(screen))
+  )

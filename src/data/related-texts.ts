@@ -1,0 +1,171 @@
+/**
+ * Texts that belong together: a row is a pair, a triplet whose third text does not belong to the first, or a pair with a score. Files of
+ * them as splits, and batches in which all texts of the rows are one rectangle of tokens.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type { TokenTexts } from "../tensors/index.ts"
+import { type Batching, type Numbered, pooledBatches } from "./batching.ts"
+import { kindOf } from "./columns.ts"
+import { DataError } from "./data-error.ts"
+import { fieldOf, openTextFile, type TextColumns, textOf } from "./labelled-rows.ts"
+import { inParts, type Located, type RowSource, subset, type TextFields, type TokenizedText } from "./source.ts"
+import { type BySplit, mapSplits, openSplitFiles, repeatWarnings, rowsOfSplits, type SplitSection } from "./splits.ts"
+import { padTexts, type TrainingBatchOptions } from "./text-batches.ts"
+import { encoded, type TextTokenizer } from "./tokenize.ts"
+
+export interface RelatedTexts extends Required<TextFields>, Located {
+  /** a text that does not belong to the first */
+  readonly negative?: string
+  /** how alike the two are */
+  readonly score?: number
+}
+
+/** Which columns hold what. */
+export interface RelatedColumns extends Required<TextColumns> {
+  readonly textPair: string
+  readonly negative?: string | undefined
+  readonly score?: string | undefined
+}
+
+/** A part of the data. */
+export interface RelatedSplit extends RowSource<RelatedTexts> {
+  /** of a row: 2, or 3 with negatives */
+  readonly texts: number
+}
+
+export interface RelatedData {
+  readonly splits: BySplit<RelatedSplit>
+  readonly warnings: ReadonlyArray<string>
+  readonly describe: () => ReadonlyArray<{
+    readonly split: "train" | "validation" | "test"
+    readonly where: string
+    readonly rows: number
+    readonly texts: number
+  }>
+}
+
+/** The texts of a row in their order. */
+export const textsOfRow = ({ text, textPair, negative }: RelatedTexts): ReadonlyArray<string> => [
+  text,
+  textPair,
+  ...(negative === undefined ? [] : [negative])
+]
+
+const openFile = (path: string, { text, textPair, negative, score }: RelatedColumns) =>
+  openTextFile<RelatedTexts>(
+    path,
+    { text, textPair },
+    {
+      columns: [
+        ...(negative === undefined ? [] : [{ name: negative, role: "text field" }]),
+        ...(score === undefined ? [] : [{ name: score, role: "score field" }])
+      ],
+      read: (row, reasons) => ({
+        ...(negative === undefined ? {} : { negative: textOf(row, negative, reasons) }),
+        ...(score === undefined ? {} : { score: scoreOf(fieldOf(row, score, "score", reasons), score, reasons) })
+      })
+    }
+  )
+
+/** A CSV file has a number as text. */
+const scoreOf = (value: unknown, name: string, reasons: Array<string>): number => {
+  const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value
+  if (typeof number === "number" && Number.isFinite(number)) return number
+  if (value !== undefined)
+    reasons.push(
+      `the score "${name}" is ${typeof value === "string" ? `"${value.slice(0, 40)}"` : kindOf(value)}, expected a number`
+    )
+  return 0
+}
+
+/** Opens the files until the scope closes. `seed` decides which rows a validation share holds out. All problems at once. */
+export const openRelated = (
+  section: SplitSection,
+  columns: RelatedColumns,
+  seed: number
+): Effect.Effect<RelatedData, DataError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const files = yield* openSplitFiles(section, (path) => openFile(path, columns))
+    const rows = yield* rowsOfSplits(section, files, seed)
+    const texts = columns.negative === undefined ? 2 : 3
+    const splits = mapSplits(rows, ({ file, rows }): RelatedSplit => {
+      const { where, read, rows: count } = rows === undefined ? file : subset(file, rows, file.where)
+      return { where, read, rows: count, texts }
+    })
+    return {
+      splits,
+      warnings: repeatWarnings(rows),
+      describe: () =>
+        (["train", "validation", "test"] as const).flatMap((split) => {
+          const own = splits[split]
+          return own === undefined ? [] : [{ split, where: own.where, rows: own.rows, texts }]
+        })
+    }
+  })
+
+/** All texts of a split, one after another. */
+export const singleTexts = ({ rows, read, texts, where }: RelatedSplit): RowSource<TextFields & Located> => ({
+  rows: rows * texts,
+  where,
+  read: (indices) => {
+    const wanted = Array.from(indices)
+    return Effect.map(read(wanted.map((index) => Math.floor(index / texts))), (found) =>
+      found.map((row, i) => ({ text: textsOfRow(row)[wanted[i]! % texts]!, where: row.where }))
+    )
+  }
+})
+
+/** A row as tokens. */
+interface RelatedExample {
+  readonly texts: ReadonlyArray<TokenizedText>
+  readonly score: number
+}
+
+/** Rows as one batch: the first texts of all, then the second, then the third. */
+export interface RelatedBatch {
+  /** rows */
+  readonly size: number
+  readonly tokens: number
+  /** [texts·size] sequences */
+  readonly texts: TokenTexts
+  /** [size]; 0 where rows have none */
+  readonly scores: Float32Array
+}
+
+/** The row's texts as tokens; fails where one cannot be tokenized. */
+const exampleOf = (row: RelatedTexts, tokenizer: Pick<TextTokenizer, "encode">, maxLength: number) =>
+  Effect.map(
+    Effect.forEach(textsOfRow(row), (text) => {
+      const encoding = encoded({ text, where: row.where }, tokenizer, maxLength)
+      return encoding instanceof DataError ? Effect.fail(encoding) : Effect.succeed(encoding)
+    }),
+    (texts): RelatedExample => ({ texts, score: row.score ?? 0 })
+  )
+
+/** Endless batches of a split that has at least one row. */
+export const relatedBatches = (
+  split: RelatedSplit,
+  tokenizer: TextTokenizer,
+  { maxLength, padMultiple = 1, ...options }: TrainingBatchOptions
+): Stream.Stream<RelatedBatch & Numbered, DataError> => {
+  const padding = { padId: tokenizer.padId, padMultiple, maxLength }
+  const batching: Batching<RelatedExample, RelatedBatch> = {
+    rows: split.rows,
+    read: (indices) =>
+      inParts(indices, (part) =>
+        Effect.flatMap(split.read(part), (rows) => Effect.forEach(rows, (row) => exampleOf(row, tokenizer, maxLength)))
+      ),
+    lengthOf: ({ texts }) => Math.max(...texts.map(({ ids }) => ids.length)),
+    pad: (examples) => {
+      const texts = padTexts(
+        Array.from({ length: split.texts }, (_, i) => examples.map((example) => example.texts[i]!)).flat(),
+        padding
+      )
+      const scores = Float32Array.from(examples, ({ score }) => score)
+      return { size: examples.length, tokens: texts.tokens, texts, scores }
+    }
+  }
+  return pooledBatches(batching, options)
+}

@@ -1,0 +1,164 @@
+/**
+ * What a model's vectors are worth on rows of a split: the loss that was trained by, in batches as training has them, and where each
+ * anchor's texts lie among those of all rows, or how cosines go with scores. Every text goes through the model once.
+ */
+import type { Scalar, Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
+import * as Effect from "effect/Effect"
+import type { Adapted } from "../../../adapters/index.ts"
+import { type RelatedSplit, type RelatedTexts, textsOfRow } from "../../data/index.ts"
+import { unitRows } from "../../models/index.ts"
+import { readTensor } from "../../tensors/index.ts"
+import { type RelatedLoss, spearman } from "../../training/index.ts"
+import type { EvaluateOptions } from "../kind.ts"
+import { type EmbeddingModel, type EmbedOptions, vectorsOf } from "./model.ts"
+import { placesOf, questionsOf, type RankingScores, scoresOf } from "./ranking.ts"
+
+/**
+ * Rows that are looked at together: the texts of as many are a corpus. A larger split is cut into corpora of about equal size, whose
+ * scores are averaged: 10,000 anchors among 10,000 texts are a matrix that takes seconds, and its memory is bounded by a part of it.
+ */
+export const LARGEST_CORPUS = 10_000
+
+/** Anchors whose cosines with a whole corpus are on the host at a time. */
+const ANCHORS_AT_ONCE = 256
+
+/** The vectors of some rows, on the host. */
+interface EmbeddedRows {
+  readonly rows: ReadonlyArray<RelatedTexts>
+  /** of a row */
+  readonly texts: number
+  readonly width: number
+  /** [texts·rows, width]: the first texts, the second, the third */
+  readonly vectors: Float32Array
+}
+
+/** What is measured of the rows of a corpus, with how much it counts. */
+type Measured<Scores> = { readonly scores: Scores; readonly count: number }
+
+export interface RelatedEvaluation {
+  readonly batchSize: number
+  /** rows of a batch in training: as many are compared by the loss */
+  readonly lossRows: number
+  readonly loss: RelatedLoss
+  readonly embed: Omit<EmbedOptions, "done">
+}
+
+const evaluated =
+  <Scores extends Readonly<Record<string, number>>, E, R>(
+    measure: (embedded: EmbeddedRows) => Effect.Effect<Measured<Scores>, E, R>
+  ) =>
+  (
+    adapted: Adapted<EmbeddingModel>,
+    source: RelatedSplit,
+    { loss, lossRows, embed }: Omit<RelatedEvaluation, "batchSize">,
+    { rows: wanted = source.rows, done }: EvaluateOptions
+  ) =>
+    Effect.gen(function* () {
+      const rows = Math.min(wanted, source.rows)
+      const corpora = Math.ceil(rows / LARGEST_CORPUS)
+      const width = adapted.model.hiddenSize
+      let lossSum = 0
+      let counted = 0
+      const sums: Record<string, number> = {}
+      for (let i = 0; i < corpora; i++) {
+        const [start, end] = [Math.floor((i * rows) / corpora), Math.floor(((i + 1) * rows) / corpora)]
+        const some = yield* source.read(Array.from({ length: end - start }, (_, at) => start + at))
+        const texts = some.map(textsOfRow)
+        const inOrder = Array.from({ length: source.texts }, (_, at) => texts.map((own) => own[at]!)).flat()
+        const vectors = yield* vectorsOf(adapted, inOrder, {
+          ...embed,
+          done: (count) => done(start + Math.floor(count / source.texts))
+        })
+        const embedded: EmbeddedRows = { rows: some, texts: source.texts, width, vectors }
+        lossSum += (yield* lossOf(embedded, loss, lossRows)) * some.length
+        const { scores, count } = yield* measure(embedded)
+        for (const [name, value] of Object.entries(scores)) sums[name] = (sums[name] ?? 0) + count * value
+        counted += count
+      }
+      const means = Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / counted])) as Scores
+      return { rows, loss: lossSum / rows, ...means }
+    })
+
+/** Of the rows in batches of `size`, in their order. */
+const lossOf = ({ rows, texts, width, vectors }: EmbeddedRows, loss: RelatedLoss, size: number) =>
+  Effect.acquireUseRelease(
+    Effect.sync(() =>
+      tf.tidy(() => {
+        const all = tf.tensor3d(vectors, [texts, rows.length, width])
+        const scores = tf.tensor1d(rows.map(({ score = 0 }) => score))
+        const parts: Array<Scalar> = []
+        for (let start = 0; start < rows.length; start += size) {
+          const count = Math.min(size, rows.length - start)
+          const own = tf.reshape(tf.slice(all, [0, start, 0], [texts, count, width]), [texts * count, width])
+          const target = { texts, scores: tf.slice(scores, [start], [count]) }
+          parts.push(tf.mul(loss(own as Tensor2D, target), count / rows.length))
+        }
+        return tf.addN(parts)
+      })
+    ),
+    (value) => Effect.map(readTensor(value, "the loss of an evaluation"), (values) => values[0]!),
+    (value) => Effect.sync(() => value.dispose())
+  )
+
+/** Where each anchor's texts lie. */
+export const evaluateRanking = evaluated((embedded) =>
+  Effect.gen(function* () {
+    const { corpus, anchors } = questionsOf(embedded.rows)
+    const { width, rows, vectors } = embedded
+    const picked = (indices: ReadonlyArray<number>): Tensor2D => {
+      const own = new Float32Array(indices.length * width)
+      for (const [i, at] of indices.entries()) own.set(vectors.subarray(at * width, (at + 1) * width), i * width)
+      return unitRows(tf.tensor2d(own, [indices.length, width]))
+    }
+    const sums: Record<keyof RankingScores, number> = { recallAt1: 0, recallAt10: 0, mrrAt10: 0, ndcgAt10: 0 }
+    yield* Effect.acquireUseRelease(
+      Effect.sync(() => tf.tidy(() => picked(corpus.map((row) => rows.length + row)))),
+      (texts) =>
+        Effect.gen(function* () {
+          for (let start = 0; start < anchors.length; start += ANCHORS_AT_ONCE) {
+            const some = anchors.slice(start, start + ANCHORS_AT_ONCE)
+            const cosines = yield* Effect.acquireUseRelease(
+              Effect.sync(() => tf.tidy(() => tf.matMul(picked(some.map(({ row }) => row)), texts, false, true))),
+              (all) => readTensor(all, "the cosines of an evaluation"),
+              (all) => Effect.sync(() => all.dispose())
+            )
+            for (const [i, { own }] of some.entries()) {
+              const scores = scoresOf(placesOf(cosines.subarray(i * corpus.length, (i + 1) * corpus.length), own))
+              for (const name of Object.keys(sums) as ReadonlyArray<keyof RankingScores>) sums[name] += scores[name]
+            }
+          }
+        }),
+      (texts) => Effect.sync(() => texts.dispose())
+    )
+    const count = anchors.length
+    const scores = Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / count]))
+    return { scores: scores as { [K in keyof RankingScores]: number }, count }
+  })
+)
+
+/** cos of each row's two texts, in float64. */
+export const cosinesOf = ({ rows, width, vectors }: EmbeddedRows): Float64Array =>
+  Float64Array.from(rows, (_, row) => {
+    let [dot, first, second] = [0, 0, 0]
+    for (let i = 0; i < width; i++) {
+      const [a, b] = [vectors[row * width + i]!, vectors[(rows.length + row) * width + i]!]
+      dot += a * b
+      first += a * a
+      second += b * b
+    }
+    return dot / Math.max(Math.sqrt(first * second), Number.MIN_VALUE)
+  })
+
+/** How cosines go with scores. */
+export const evaluateSimilarity = evaluated((embedded) =>
+  Effect.sync(() => ({
+    scores: {
+      spearman: spearman(
+        cosinesOf(embedded),
+        embedded.rows.map(({ score = 0 }) => score)
+      )
+    },
+    count: embedded.rows.length
+  }))
+)

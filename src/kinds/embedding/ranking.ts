@@ -1,0 +1,70 @@
+/**
+ * How near each anchor's own texts are among all of a corpus, by cosine: what sentence-transformers' InformationRetrievalEvaluator reports.
+ *
+ *   recall@k     share of an anchor's texts that are among the k nearest
+ *   MRR@10       1 / place of the nearest of them, 0 beyond the tenth
+ *   nDCG@10      Σ 1/log₂(place + 1) over those among the ten nearest, divided by the most that it can be
+ *
+ * each the mean over the anchors. An anchor that several rows have has the texts of all of them; a text that several rows have is in the
+ * corpus once.
+ */
+
+/** What is looked for: anchors, each with its own texts of the corpus, by their first rows. */
+export interface Questions {
+  /** rows whose texts are the corpus, each text once */
+  readonly corpus: ReadonlyArray<number>
+  /** one for each different anchor: a row that has it, and places in the corpus */
+  readonly anchors: ReadonlyArray<{ readonly row: number; readonly own: ReadonlyArray<number> }>
+}
+
+export const questionsOf = (rows: ReadonlyArray<{ readonly text: string; readonly textPair: string }>): Questions => {
+  const places = new Map<string, number>()
+  const corpus: Array<number> = []
+  const anchors = new Map<string, { readonly row: number; readonly own: Set<number> }>()
+  for (const [row, { text, textPair }] of rows.entries()) {
+    const known = places.get(textPair)
+    const place = known ?? corpus.push(row) - 1
+    if (known === undefined) places.set(textPair, place)
+    const anchor = anchors.get(text) ?? { row, own: new Set<number>() }
+    anchors.set(text, anchor)
+    anchor.own.add(place)
+  }
+  return { corpus, anchors: [...anchors.values()].map(({ row, own }) => ({ row, own: [...own] })) }
+}
+
+export interface RankingScores {
+  readonly recallAt1: number
+  readonly recallAt10: number
+  readonly mrrAt10: number
+  readonly ndcgAt10: number
+}
+
+/** Places from 1 in ascending order. Of equally near texts the earlier one in the corpus is nearer. */
+export const placesOf = (similarities: ArrayLike<number>, own: ReadonlyArray<number>): ReadonlyArray<number> =>
+  own
+    .map((text) => {
+      const at = similarities[text]!
+      let place = 1
+      for (let other = 0; other < similarities.length; other++) {
+        const value = similarities[other]!
+        if (value > at || (value === at && other < text)) place++
+      }
+      return place
+    })
+    .sort((a, b) => a - b)
+
+const CUT = 10
+
+/** Of one anchor, from the places of its texts. */
+export const scoresOf = (places: ReadonlyArray<number>): RankingScores => {
+  const share = (k: number) => places.filter((place) => place <= k).length / places.length
+  const gain = (place: number) => 1 / Math.log2(place + 1)
+  const sum = (values: ReadonlyArray<number>) => values.reduce((total, place) => total + gain(place), 0)
+  const best = Array.from({ length: Math.min(CUT, places.length) }, (_, i) => i + 1)
+  return {
+    recallAt1: share(1),
+    recallAt10: share(CUT),
+    mrrAt10: places[0]! <= CUT ? 1 / places[0]! : 0,
+    ndcgAt10: sum(places.filter((place) => place <= CUT)) / sum(best)
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * What sentence-transformers' files beside a model say of how its hidden states become vectors:
+ *
+ *   modules.json                 Transformer, Pooling, perhaps Normalize
+ *   1_Pooling/config.json        pooling_mode "mean" or "cls"; in older folders pooling_mode_mean_tokens and so on
+ *   sentence_bert_config.json    max_seq_length: tokens at which texts are cut
+ *
+ * @see sentence-transformers `SentenceTransformer.save`
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import { isRecord, parseBoundedJson, readTextFile } from "../files/index.ts"
+import { ModelError } from "./model.ts"
+import { placeOf } from "./source.ts"
+
+export const MODULES = "modules.json"
+export const POOLING_FOLDER = "1_Pooling"
+export const SENTENCE_CONFIG = "sentence_bert_config.json"
+
+/** What a folder says; a field is undefined where it says nothing of it. */
+export interface SentenceSettings {
+  readonly pooling: "mean" | "cls" | undefined
+  readonly normalize: boolean | undefined
+  /** tokens at which texts are cut */
+  readonly maxLength: number | undefined
+  /** what the folder does with hidden states that a model here cannot, each a sentence that names the file */
+  readonly unsupported: ReadonlyArray<string>
+}
+
+/** Of a folder, or a model of the Hub, that has such files or none of them. */
+export const sentenceSettings = (
+  source: string
+): Effect.Effect<SentenceSettings, ModelError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const folder = yield* placeOf(source)
+    const modules = yield* readIfThere(folder, MODULES)
+    const { max_seq_length: most } = recordOf(yield* readIfThere(folder, SENTENCE_CONFIG))
+    const maxLength = Number.isInteger(most) && (most as number) > 0 ? (most as number) : undefined
+    if (modules === undefined) return { pooling: undefined, normalize: undefined, maxLength, unsupported: [] }
+    if (!Array.isArray(modules)) {
+      return yield* new ModelError({ folder, problems: [`${MODULES}: is not a list of modules`] })
+    }
+    const named = modules.map(recordOf).map(({ type, path }) => ({ name: nameOf(type), path }))
+    const others = named.filter(({ name }) => !["Transformer", "Pooling", "Normalize"].includes(name))
+    const pooled = named.find(({ name }) => name === "Pooling")
+    const place = typeof pooled?.path === "string" ? pooled.path : POOLING_FOLDER
+    // a path of the folder's own: no way out of it
+    const inside = !place.split(/[\\/]/).includes("..") && !/^([\\/]|\w:)/.test(place)
+    const mode =
+      pooled === undefined || !inside ? [] : modesOf(recordOf(yield* readIfThere(folder, `${place}/config.json`)))
+    const [only, ...more] = mode
+    const pooling = more.length === 0 && (only === "mean" || only === "cls") ? only : undefined
+    return {
+      pooling,
+      normalize: named.some(({ name }) => name === "Normalize"),
+      maxLength,
+      unsupported: [
+        ...others.map(
+          ({ name }) =>
+            `${MODULES}: has a module ${name}, which is not supported (Transformer, Pooling and Normalize are)`
+        ),
+        ...(pooling === undefined
+          ? [
+              `${place}/config.json: pools by ${mode.length === 0 ? "nothing that is known" : mode.join(" and ")}; "mean" and "cls" are supported`
+            ]
+          : [])
+      ]
+    }
+  })
+
+/**
+ * What a file beside the model says. A run's record has no hash of it: what it decided is written into the run's plan.
+ */
+const readIfThere = (folder: string, name: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const file = path.join(folder, name)
+    if (!(yield* fs.exists(file).pipe(Effect.orElseSucceed(() => false)))) return undefined
+    const fail = (reason: string) => new ModelError({ folder, problems: [`${name}: ${reason}`] })
+    const text = yield* readTextFile(file).pipe(Effect.mapError(({ reason }) => fail(reason)))
+    const parsed = parseBoundedJson(text)
+    return "problem" in parsed ? yield* fail(parsed.problem) : parsed.value
+  })
+
+const recordOf = (value: unknown): Readonly<Record<string, unknown>> => (isRecord(value) ? value : {})
+
+/** "Pooling" of "sentence_transformers.models.Pooling" */
+const nameOf = (type: unknown): string =>
+  typeof type === "string" ? type.slice(type.lastIndexOf(".") + 1, 64 + type.length) : ""
+
+const spelled: Readonly<Record<string, string>> = { cls_token: "cls", mean_tokens: "mean", max_tokens: "max" }
+
+/** All ways of pooling that are on: their vectors are joined. */
+const modesOf = (config: Readonly<Record<string, unknown>>): ReadonlyArray<string> => {
+  const { pooling_mode: mode } = config
+  if (typeof mode === "string") return [mode]
+  if (Array.isArray(mode)) return mode.map(String)
+  return Object.entries(config).flatMap(([key, on]) => {
+    const name = /^pooling_mode_(\w+)$/.exec(key)?.[1]
+    return name === undefined || on !== true ? [] : [spelled[name] ?? name]
+  })
+}

@@ -1,0 +1,75 @@
+/**
+ * Losses over vectors of texts that belong together, [texts·rows, width]: the first texts of all rows, then the second, then the third.
+ * They compare directions: cos is that of two vectors, whatever their lengths.
+ *
+ *   contrast        1/n Σ_i −log softmax_j(cos(a_i, c_j)/τ)_i      c: the positives, then the negatives. InfoNCE (van den Oord et al. 2018,
+ *                   arXiv 1807.03748); sentence-transformers' MultipleNegativesRankingLoss with scale 1/τ
+ *   cosent          log(1 + Σ exp((cos_i − cos_j)/τ)) over pairs of rows whose scores are s_i < s_j; sentence-transformers' CoSENTLoss
+ *   cosine          1/n Σ_i (cos_i − s_i)²; sentence-transformers' CosineSimilarityLoss
+ *
+ * Nested sizes (Matryoshka, Kusupati et al. 2022, arXiv 2205.13147): the sum of a loss over vectors that are cut to each size.
+ *
+ * Synchronous tensor code.
+ */
+import type { Scalar, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
+import { sparseCrossEntropy } from "../kernels/index.ts"
+import { unitRows } from "../models/index.ts"
+
+/** What the vectors of a batch are of. */
+export interface RelatedTarget {
+  /** of a row */
+  readonly texts: number
+  /** [rows]; 0 where rows have none */
+  readonly scores: Tensor1D
+}
+
+/** Vectors [texts·rows, width] and what they are of → scalar. */
+export type RelatedLoss = (vectors: Tensor2D, target: RelatedTarget) => Scalar
+
+/** The vectors of length 1 of the rows' first texts, and those of their others. */
+const parted = (vectors: Tensor2D, texts: number): readonly [Tensor2D, Tensor2D] => {
+  const unit = unitRows(vectors)
+  const [count, width] = unit.shape
+  const rows = count / texts
+  return [tf.slice(unit, [0, 0], [rows, width]), tf.slice(unit, [rows, 0], [count - rows, width])]
+}
+
+/** Each first text's second one told from all second and third texts of the batch. */
+export const contrast =
+  (temperature: number): RelatedLoss =>
+  (vectors, { texts }) => {
+    const [anchors, candidates] = parted(vectors, texts)
+    const cosines = tf.matMul(anchors, candidates, false, true)
+    return sparseCrossEntropy(tf.div(cosines, temperature), tf.range(0, anchors.shape[0], 1, "int32"))
+  }
+
+/** [rows]: of each row's two texts. */
+const cosines = (vectors: Tensor2D, texts: number): Tensor1D => {
+  const [first, second] = parted(vectors, texts)
+  return tf.sum(tf.mul(first, second), 1)
+}
+
+// what torch.finfo calls a masked logit: exp of it is 0
+const NEVER = -1e12
+
+/** Scores in their order alone. */
+export const cosent =
+  (temperature: number): RelatedLoss =>
+  (vectors, { texts, scores }) => {
+    const scaled = tf.div(cosines(vectors, texts), temperature)
+    const differences = tf.sub(tf.expandDims(scaled, 1), tf.expandDims(scaled, 0))
+    const wrong = tf.less(tf.expandDims(scores, 1), tf.expandDims(scores, 0))
+    const counted = tf.where(wrong, differences, tf.fill(differences.shape, NEVER))
+    return tf.logSumExp(tf.concat([tf.zeros([1]), tf.reshape(counted, [-1])]))
+  }
+
+/** Scores as cosines. */
+export const cosineError: RelatedLoss = (vectors, { texts, scores }) =>
+  tf.mean(tf.square(tf.sub(cosines(vectors, texts), scores)))
+
+/** The sum of `loss` over the first coordinates of the vectors, as many as each of `sizes` says. */
+export const nested =
+  (loss: RelatedLoss, sizes: ReadonlyArray<number>): RelatedLoss =>
+  (vectors, target) =>
+    tf.addN(sizes.map((size) => loss(tf.slice(vectors, [0, 0], [vectors.shape[0], size]), target)))

@@ -1,0 +1,30 @@
+/** Correlations of two lists of numbers, as scipy.stats has them; NaN where one of the lists is constant. */
+
+export const pearson = (x: ArrayLike<number>, y: ArrayLike<number>): number => {
+  const mean = (values: ArrayLike<number>) => Array.from(values).reduce((sum, value) => sum + value, 0) / values.length
+  const [meanX, meanY] = [mean(x), mean(y)]
+  let [both, ofX, ofY] = [0, 0, 0]
+  for (let i = 0; i < x.length; i++) {
+    const [dx, dy] = [x[i]! - meanX, y[i]! - meanY]
+    both += dx * dy
+    ofX += dx * dx
+    ofY += dy * dy
+  }
+  return both / Math.sqrt(ofX * ofY)
+}
+
+/** Places in ascending order, from 1; equal values share the mean of theirs. */
+const placesOf = (values: ArrayLike<number>): Float64Array => {
+  const order = Array.from(values, (value, i) => ({ value, i })).sort((a, b) => a.value - b.value)
+  const places = new Float64Array(values.length)
+  let start = 0
+  while (start < order.length) {
+    let end = start
+    while (end < order.length && order[end]!.value === order[start]!.value) end++
+    for (const { i } of order.slice(start, end)) places[i] = (start + end + 1) / 2
+    start = end
+  }
+  return places
+}
+
+export const spearman = (x: ArrayLike<number>, y: ArrayLike<number>): number => pearson(placesOf(x), placesOf(y))
