@@ -1,12 +1,14 @@
 /** The files of a project as `new` makes it, beside its plan and its data: what the runtime asks for and no more. */
 import ownPackage from "../../package.json" with { type: "json" }
 
-export const runtimes = ["bun", "deno", "node"] as const
-export type Runtime = (typeof runtimes)[number]
+export type Runtime = "bun" | "deno" | "node"
 
-/** The one that runs this process. */
-export const runtimeHere = (): Runtime =>
-  runtimes.find((runtime) => runtime !== "node" && process.versions[runtime] !== undefined) ?? "node"
+/** The one that this was started with: `bunx` runs a command in Node where there is one, and names itself in the environment. */
+export const runtimeHere = (): Runtime => {
+  if (process.versions["deno"] !== undefined) return "deno"
+  const bun = process.versions["bun"] !== undefined || process.env["npm_config_user_agent"]?.startsWith("bun/") === true
+  return bun ? "bun" : "node"
+}
 
 export interface Project {
   readonly name: string

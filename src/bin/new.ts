@@ -6,7 +6,7 @@ import * as Path from "effect/Path"
 import { shownArgument } from "../boundary/index.ts"
 import { fileError, inNewFolder } from "../files/index.ts"
 import { kindOf } from "../kinds/index.ts"
-import { suggest as suggested } from "../suggest/index.ts"
+import { suggest as suggested, suggestionText } from "../suggest/index.ts"
 import { embedded } from "./embedded.ts"
 import type { Given, newFlags } from "./flags.ts"
 import { commandsOf, installed, problemOfName, projectFiles, runtimeHere } from "./new-project.ts"
@@ -97,7 +97,9 @@ export const newProject = ({ name, runtime: wanted, device, ...flags }: Given<ty
         for (const { split, file } of copied) yield* fs.copyFile(file, path.join(folder, placeOf(split, file)))
       }).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(fileError("write", name)(error))))
     )
-    yield* Effect.forEach(suggestion.warnings, (warning) => printBeside(`warning: ${warning}`))
+    const told = [...plan.found.map((choice) => choice.path), "training.steps", "training.epochs"]
+    const choices = suggestion.choices.filter((choice) => told.includes(choice.path))
+    yield* printBeside(`${suggestionText({ ...suggestion, choices })}\n`)
     for (const { file } of sizes.filter((one) => !copied.includes(one)))
       yield* printBeside(`note: ${file} is large and stays where it is; plan.json names it there`)
     const { install, run } = commandsOf(runtime)

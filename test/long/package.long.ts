@@ -1,17 +1,16 @@
 /**
  * The packed tarball installed by the package managers themselves into empty projects, and used there as its README says: Bun with
- * the preloaded plugin, Deno and Node by command and by import, Vite for a page. Node's adapter and Deno's are Bun's, byte for byte.
+ * the preloaded plugin, Deno and Node by command and by import, bundlers for a page. Node's adapter and Deno's are Bun's, byte for byte.
  *
  * Needs npm and a registry (or its cache). What is missing is announced; REQUIRE_DENO=1 and REQUIRE_NODE=1 make that a failure.
  */
 import { beforeAll, describe, expect, test } from "bun:test"
-import { spawnSync } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
-import { dirname, join } from "node:path"
+import { join } from "node:path"
 import packageJson from "../../package.json" with { type: "json" }
-import { tooOldNode } from "../../src/bin/main.ts"
 import { run, succeed, type Workspace, workspace } from "../e2e/fixtures.ts"
 import { emptyProject, pack } from "../package/consumer.ts"
+import { nodeFolder } from "../package/node-folder.ts"
 import {
   adapterIn,
   expectPlain,
@@ -114,21 +113,6 @@ describe.skipIf(deno === null)("Deno", () => {
   )
 })
 
-/** A folder with a Node that is new enough: the machine's own, or the one that npm has; undefined where neither can be had. */
-const nodeFolder = (): string | undefined => {
-  const own = Bun.which("node")
-  const version =
-    own === null ? "0.0.0" : spawnSync(own, ["-p", "process.versions.node"], { encoding: "utf8" }).stdout.trim()
-  if (own !== null && tooOldNode(version) === undefined) return dirname(own)
-  const name = `node-${process.platform}-${process.arch}`
-  const folder = emptyProject()
-  const args = ["install", "--prefer-offline", "--no-audit", "--no-fund", "--prefix", folder, `${name}@22`]
-  if (spawnSync("npm", args, { cwd: folder, encoding: "utf8" }).status === 0)
-    return join(folder, "node_modules", name, "bin")
-  const announcement = `Node ${version} is too old, and npm has no ${name}@22 here`
-  if (process.env["REQUIRE_NODE"] === "1") throw new Error(`${announcement}, but REQUIRE_NODE=1`)
-  console.warn(`${announcement}: the package is not tried in Node (REQUIRE_NODE=1 makes that a failure)`)
-}
 const node = nodeFolder()
 
 describe.skipIf(node === undefined)("Node", () => {
@@ -166,35 +150,76 @@ console.log(JSON.stringify({ backend, threads, runtime: versions.runtime.split("
   )
 })
 
-describe("Vite", () => {
-  const w = workspace()
-  const page = `import { fetchFiles, layer, memoryFiles, Progress, readPlan, resolve, train } from "tfjs-lora-pro/browser"
+/** What every bundler is given: a page that trains plans. */
+const page = `import { fetchFiles, layer, memoryFiles, Progress, readPlan, resolve, train } from "tfjs-lora-pro/browser"
 globalThis.page = { fetchFiles, layer, memoryFiles, Progress, readPlan, resolve, train }
 `
+
+// asked for where there is a process to ask, and no import
+const importOfNode = /\b(?:from|require\(|import\()\s*[`'"]node:/g
+
+interface Bundler {
+  readonly name: string
+  readonly packages: ReadonlyArray<string>
+  readonly build: ReadonlyArray<string>
+  /** where the page's scripts come to lie, unless in `out` */
+  readonly out?: string
+}
+const bundlers: ReadonlyArray<Bundler> = [
+  {
+    name: "Vite",
+    packages: [`vite@${packageJson.devDependencies.vite}`],
+    build: ["vite", "build", "--outDir", "out"]
+  },
+  {
+    name: "esbuild",
+    packages: ["esbuild@0.28.2"],
+    build: ["esbuild", "main.js", "--bundle", "--splitting", "--format=esm", "--minify", "--outdir=out"]
+  },
+  {
+    name: "webpack",
+    packages: ["webpack@5.113.0", "webpack-cli@7.3.1"],
+    build: ["webpack", "./main.js", "--mode", "production", "--output-path", "out"]
+  },
+  {
+    // the page is rendered on a server as well
+    name: "Next",
+    packages: ["next@16.4.6", "react@19.3.1", "react-dom@19.3.1"],
+    build: ["next", "build"],
+    out: ".next/static"
+  }
+]
+
+describe.each(bundlers)("$name", ({ packages, build, out = "out" }) => {
+  const w = workspace()
   beforeAll(async () => {
     w.write("package.json", { name: "page", private: true, type: "module" })
     w.write("index.html", `<!doctype html><title>page</title><script type="module" src="/main.js"></script>`)
     w.write("main.js", page)
-    await byBun(w, `vite@${packageJson.devDependencies.vite}`)
+    w.write("app/layout.js", "export default ({ children }) => <html><body>{children}</body></html>\n")
+    w.write("app/page.js", `"use client"\n${page}\nexport default () => Object.keys(globalThis.page).join()\n`)
+    await byBun(w, ...packages)
   }, INSTALL)
 
   test(
     "builds a page of tfjs-lora-pro/browser, with nothing of Node in it and nothing to warn of but its size",
     async () => {
       // under bun test's own NODE_ENV Vite would keep quiet
-      const env = { NODE_ENV: "production" }
-      const built = await succeed(run([process.execPath, "x", "vite", "build"], { cwd: w.directory, env }))
+      const env = { NODE_ENV: "production", NEXT_TELEMETRY_DISABLED: "1" }
+      const built = await succeed(
+        run([process.execPath, "x", "--bun", ...build], { cwd: w.directory, env, timeout: RUN })
+      )
       const said = built.stdout + built.stderr
-      expect(said).toContain("built in")
-      expect(said).not.toMatch(/externali[sz]ed|node:|unresolved|is not exported/i)
-      const scripts = readdirSync(w.path("dist/assets")).filter((name) => name.endsWith(".js"))
+      expect(said).not.toMatch(/externali[sz]ed|node:|unresolved|is not exported|could not resolve|can't resolve/i)
+      const scripts = readdirSync(w.path(out), { recursive: true })
+        .map(String)
+        .filter((name) => name.endsWith(".js"))
       // tfjs and its WebGPU backend, which is loaded when a GPU is
       expect(scripts.length).toBeGreaterThan(1)
       for (const name of scripts) {
-        const text = readFileSync(w.path(`dist/assets/${name}`), "utf8")
+        const text = readFileSync(w.path(`${out}/${name}`), "utf8")
         expect(text).not.toContain("externalized for browser compatibility")
-        // asked for where there is a process to ask, and no import
-        expect(text.match(/\b(?:from|require\(|import\()\s*[`'"]node:/g)).toBeNull()
+        expect(text.match(importOfNode)).toBeNull()
       }
     },
     RUN
