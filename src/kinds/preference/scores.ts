@@ -4,7 +4,7 @@ import { countedTokens, type Evaluation } from "../../training/index.ts"
 import type { PairBatch } from "./pairs-model.ts"
 
 export interface PreferenceEvaluation extends Evaluation {
-  /** share of the pairs whose better answer has the larger reward; equal ones count half */
+  /** share of the pairs whose better answer has the larger reward; rewards that are equal to float32's digits count half */
   readonly accuracy: number
   /** means of the rewards, and of their difference */
   readonly margin: number
@@ -22,7 +22,15 @@ const logOdds = (p: number): number => p - Math.log(-Math.expm1(p))
 interface PairScore {
   readonly term: number
   readonly rewards: readonly [chosen: number, rejected: number]
+  /** 1 where the better answer has the larger reward, ½ where neither has */
+  readonly right: number
 }
+
+/**
+ * A sum of log-probabilities in float32 is good to about so much of itself: before training the two of a pair differ by rounding alone,
+ * and that prefers nothing.
+ */
+const ROUNDING = 2 ** -20
 
 const scored = (
   loss: PreferenceLoss,
@@ -34,10 +42,14 @@ const scored = (
     loss.kind === "dpo" ? answers[side]! - reference[side]! : answers[side]! / lengths[side]!
   ) as [number, number]
   const rewards = [loss.beta * chosen, loss.beta * rejected] as const
-  if (loss.kind === "orpo") return { term: loss.beta * softplus(logOdds(rejected) - logOdds(chosen)), rewards }
   const margin = rewards[0] - rewards[1]
+  const equal = Math.abs(chosen - rejected) <= ROUNDING * Math.max(...answers.map(Math.abs))
+  const right = equal ? 0.5 : margin > 0 ? 1 : 0
+  if (loss.kind === "orpo") {
+    return { term: loss.beta * softplus(logOdds(rejected) - logOdds(chosen)), rewards, right }
+  }
   const smoothed = loss.labelSmoothing ?? 0
-  return { term: (1 - smoothed) * softplus(-margin) + smoothed * softplus(margin), rewards }
+  return { term: (1 - smoothed) * softplus(-margin) + smoothed * softplus(margin), rewards, right }
 }
 
 /** Sums of some batches. */
@@ -51,7 +63,7 @@ export const scoresOf = (loss: PreferenceLoss) => {
         mask.subarray(row * length, (row + 1) * length).reduce((sum, token) => sum + token, 0)
       for (let i = 0; i < n; i++) {
         const both = (of: (row: number) => number) => [of(i), of(n + i)] as const
-        const { term, rewards } = scored(
+        const { term, rewards, right } = scored(
           loss,
           both((row) => answers[row]!),
           both((row) => reference?.[row] ?? 0),
@@ -59,7 +71,7 @@ export const scoresOf = (loss: PreferenceLoss) => {
         )
         const [chosen, rejected] = rewards
         sums.term += term
-        sums.right += chosen > rejected ? 1 : chosen === rejected ? 0.5 : 0
+        sums.right += right
         sums.chosen += chosen
         sums.rejected += rejected
         sums.cross += all[i]!
