@@ -36,7 +36,7 @@ import {
   writtenStorage
 } from "../compare/index.ts"
 import { inputsOf } from "../output/index.ts"
-import { invocation } from "../output/invocation.ts"
+import { command } from "../output/invocation.ts"
 import { readPlan } from "../plan/index.ts"
 import type { compareFlags, Given } from "./flags.ts"
 import { print, printJson, screen, tell } from "./output.ts"
@@ -158,7 +158,7 @@ const askedOf = (given: CompareGiven, storage: string): Asked => ({
 const again = (): string => {
   const args = process.argv.slice(2).map(shownArgument)
   const quoted = args.map((arg) => (/^[\w./,:=@+-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", "'\\''")}'`))
-  return `${invocation} ${quoted.join(" ")}`
+  return command(quoted.join(" "))
 }
 
 const textOf = (folder: string, verdict: Verdict): string =>

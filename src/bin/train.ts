@@ -4,10 +4,11 @@ import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
+import { shellWord } from "../boundary/index.ts"
 import { Device } from "../device/index.ts"
 import { kindOf, type Publisher, type RunKind, resolvePlan } from "../kinds/index.ts"
 import { checkFree, type EvaluationReport, keptText, type RunReport, runFolder, stoppedText } from "../output/index.ts"
-import { invocation } from "../output/invocation.ts"
+import { command } from "../output/invocation.ts"
 import { shortDuration } from "../output/report/index.ts"
 import { fromOf, type ResolvedPlan, readPlan } from "../plan/index.ts"
 import { Progress } from "../run/index.ts"
@@ -134,6 +135,6 @@ const closingText = (kind: RunKind, publisher: Publisher, report: RunReport, { m
     ...(report.kept === null ? [] : [`The adapter is ${keptText(kind.metrics, report.kept, report)}.`]),
     `${report.steps} steps in ${shortDuration(seconds)} of training; peak memory ${Math.round(peakBytes / 1e6)} MB.`,
     `Everything is in ${directory}/: plan.json, metrics.jsonl, run.json, report.html, and ${adapter.slice(directory.length + 1)}/ with what was trained${read}.`,
-    `Try it: ${invocation} ${kind.next(plan, directory)}`
+    `Try it: ${command(kind.next(plan, shellWord(directory)))}`
   ].join("\n")
 }

@@ -19,5 +19,6 @@ export {
   mostListed,
   printable,
   printableLine,
-  quoted
+  quoted,
+  shellWord
 } from "./text.ts"

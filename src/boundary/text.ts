@@ -75,3 +75,7 @@ export const printableLine = (text: string): string => printable(text).replaceAl
 
 /** What was thrown, in its own words. */
 export const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown))
+
+/** A word of a POSIX shell command. */
+export const shellWord = (word: string): string =>
+  /^[\w@%+=:,./-]+$/.test(word) && !word.startsWith("-") ? word : `'${word.replaceAll("'", `'\\''`)}'`

@@ -1,11 +1,10 @@
 /** How kinds over encoders write a text, or a pair of them, in commands and in code. */
+import { shellWord } from "../boundary/index.ts"
 import type { TextColumns } from "../data/index.ts"
 
 /** A row of the plan as a word of a shell. */
 export const exampleArgument = ({ text, textPair }: TextColumns): string =>
   textPair === undefined ? '"your text"' : shellWord(JSON.stringify({ [text]: "your text", [textPair]: "the other" }))
-
-const shellWord = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
 
 /** The same in TypeScript. */
 export const exampleRow = ({ text, textPair }: TextColumns): string =>

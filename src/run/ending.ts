@@ -5,7 +5,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import { messageOf } from "../boundary/index.ts"
+import { messageOf, shellWord } from "../boundary/index.ts"
 import type { LoadedKind } from "../kinds/index.ts"
 import {
   type Checkpoints,
@@ -15,7 +15,7 @@ import {
   writeModelCard,
   writeReport
 } from "../output/index.ts"
-import { invocation } from "../output/invocation.ts"
+import { command } from "../output/invocation.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
 import type { Session } from "../training/index.ts"
 import { Progress } from "./progress.ts"
@@ -44,10 +44,11 @@ const resumeHint = ({ directory, guard }: Run, step: number, saved: number, prob
     if (place.kind === "removed") return `${lost}${directory} is gone, and with it what was saved`
     const there = place.kind === "here" ? "" : " in it"
     const state = saved === 0 ? `no step is saved${there} yet` : `step ${saved} is saved${there}`
-    const resume = `go on with: ${invocation} train --resume`
-    if (place.kind === "here") return `${lost}${state}; ${resume} ${directory}`
-    if (place.kind === "renamed") return `${lost}${directory} is ${place.to} now; ${state}; ${resume} ${place.to}`
-    return `${lost}${directory} was moved elsewhere; ${state}; ${resume} and its new name`
+    const resume = (folder: string) => `go on with: ${command(`train --resume ${folder}`)}`
+    if (place.kind === "here") return `${lost}${state}; ${resume(shellWord(directory))}`
+    if (place.kind === "renamed")
+      return `${lost}${directory} is ${place.to} now; ${state}; ${resume(shellWord(place.to))}`
+    return `${lost}${directory} was moved elsewhere; ${state}; ${resume("")}and its new name`
   })
 
 export const presentRun = (kind: LoadedKind, folder: RunFolder, resolved: ResolvedPlan, report: RunReport) =>

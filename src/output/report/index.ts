@@ -11,5 +11,5 @@ export {
   raw,
   shortDuration
 } from "./html.ts"
-export { ReportError, shellWord, style, writeReport } from "./page.ts"
+export { ReportError, style, writeReport } from "./page.ts"
 export { smoothed } from "./plots.ts"

@@ -9,10 +9,10 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Schema from "effect/Schema"
-import { messageOf } from "../../boundary/index.ts"
+import { messageOf, shellWord } from "../../boundary/index.ts"
 import { type FileError, fileError, writeFileAtomic } from "../../files/index.ts"
 import { createHash } from "../inputs.ts"
-import { invocation, preparation } from "../invocation.ts"
+import { command, preparation } from "../invocation.ts"
 import type { RunFolder } from "../run-folder.ts"
 import { drawPlots } from "./draw.ts"
 import { gradientPlots, gradientSeen } from "./gradient.ts"
@@ -239,10 +239,6 @@ const machine = ({ run }: RunRecord): Html => {
 const planListing = ({ plan }: RunRecord): Html => html`<section><h2>Plan</h2>
 <details><summary>plan.json, with every default filled in</summary><pre>${JSON.stringify(plan, null, 2)}</pre></details></section>`
 
-/** A word of a POSIX shell command. */
-export const shellWord = (word: string): string =>
-  /^[\w@%+=:,./-]+$/.test(word) && !word.startsWith("-") ? word : `'${word.replaceAll("'", `'\\''`)}'`
-
 /** What else must be the same for the same bits. */
 const sameBits = ({ instructions }: RunRecord["run"]["device"], fused: boolean): string =>
   instructions !== undefined ? ` on a processor with ${instructions}` : fused ? " on the same runtime" : ""
@@ -252,9 +248,9 @@ const reproduction = ({ run, plan }: RunRecord, { next }: ReportedKind): Html =>
   const backend = typeof device["backend"] === "string" ? device["backend"] : "auto"
   const commands = [
     ...(preparation === undefined ? [] : [preparation]),
-    `${invocation} train ${shellWord(`${directory}/plan.json`)} --device ${shellWord(backend)}`,
-    `${invocation} evaluate ${shellWord(directory)}`,
-    `${invocation} ${next(shellWord(directory))}`
+    command(`train ${shellWord(`${directory}/plan.json`)} --device ${shellWord(backend)}`),
+    command(`evaluate ${shellWord(directory)}`),
+    command(next(shellWord(directory)))
   ]
   const fused = (plan["training"] as { deterministic?: unknown } | undefined)?.deterministic === false
   const again =

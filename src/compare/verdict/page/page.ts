@@ -2,9 +2,11 @@
  * `compare.html` as one document: nothing is loaded and nothing runs. The content security policy allows no script at all; charts are
  * SVG in the page.
  */
+
+import { shellWord } from "../../../boundary/index.ts"
 import { versions } from "../../../output/index.ts"
-import { invocation } from "../../../output/invocation.ts"
-import { type Html, html, number, raw, style as reportStyle, shellWord } from "../../../output/report/index.ts"
+import { command } from "../../../output/invocation.ts"
+import { type Html, html, number, raw, style as reportStyle } from "../../../output/report/index.ts"
 import { comparedMethods } from "../../methods.ts"
 import type { Curve, MethodCurves } from "../curves.ts"
 import { claimsOf, deviceLines, leadOf } from "../sentences.ts"
@@ -176,7 +178,7 @@ const again = ({ study }: Verdict): Html => {
   ]
   const rates = methods.map((method) => `${method}: ${(learningRates[method] ?? []).join(", ")}`).join("; ")
   return html`<section><h2>Repeat</h2><p>With the plan above in a file; rates tried: ${rates}. The same command in the same place again goes on where it was stopped.</p>
-<pre><code>${invocation} compare plan.json ${flags.join(" ")}</code></pre></section>`
+<pre><code>${command(`compare plan.json ${flags.join(" ")}`)}</code></pre></section>`
 }
 
 /** What the page adds to the look of a report: charts in SVG, in the reader's colour scheme. */
