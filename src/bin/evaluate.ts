@@ -4,20 +4,23 @@ import * as Option from "effect/Option"
 import { Device } from "../device/index.ts"
 import type { EvaluationReport } from "../output/index.ts"
 import { Progress } from "../run/index.ts"
+import { type Columns, columnNames } from "../suggest/columns.ts"
 import {
   evaluateGenerated,
   evaluateRun,
   exactMatch,
   finalNumber,
   type GeneratedReport,
+  isAdapter,
   type LoadedRun,
   loadCausalRun,
-  loadRun
+  loadTrained
 } from "../trained/index.ts"
 import { scoresText } from "../training/index.ts"
 import type { evaluateFlags, Given } from "./flags.ts"
 import { print, printJson, screen } from "./output.ts"
 import { evaluationLine, terminalListener } from "./terminal.ts"
+import { userError } from "./user-error.ts"
 
 export const evaluate = ({
   run: directory,
@@ -28,11 +31,25 @@ export const evaluate = ({
   base,
   device,
   threads,
-  json
+  json,
+  ...named
 }: Given<typeof evaluateFlags>) =>
   Effect.gen(function* () {
     const file = Option.getOrUndefined(data)
-    const from = { base: Option.getOrUndefined(base) }
+    const columns: Columns = Object.fromEntries(
+      columnNames.flatMap((name) => Option.match(named[name], { onNone: () => [], onSome: (value) => [[name, value]] }))
+    )
+    const foreign = yield* isAdapter(directory)
+    if (foreign && file === undefined) {
+      yield* userError(`${directory} is an adapter, which came without rows: expected --data FILE to evaluate it on`)
+    }
+    if (!foreign && Object.keys(columns).length > 0) {
+      yield* userError(`${directory} is a run, whose plan names the columns of --data: expected no column here`)
+    }
+    const from = {
+      base: Option.getOrUndefined(base),
+      rows: foreign && file !== undefined ? { file, columns } : undefined
+    }
     if (generate) {
       const run = yield* loadCausalRun(directory, from)
       const score = match === "number" ? finalNumber : exactMatch
@@ -42,7 +59,7 @@ export const evaluate = ({
       }
       return
     }
-    const run = yield* loadRun(directory, from)
+    const run = yield* loadTrained(directory, from)
     const reports = yield* evaluateRun(run, file)
     for (const report of reports) {
       yield* json ? printJson(report) : print(evaluationText(run, report))

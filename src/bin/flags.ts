@@ -48,7 +48,10 @@ const set = Flag.String("set").pipe(
   Flag.atLeast(0)
 )
 
-const base = optionalText("base", "the base model, if it is not where it was: a folder, a file, a model.json")
+const base = optionalText(
+  "base",
+  "the base model, if it is not where it was or the adapter came alone: a folder, a file, a model.json, hf:owner/name"
+)
 
 const run = (description = "Run folder") => Argument.String("run").pipe(Argument.withDescription(description))
 
@@ -141,8 +144,11 @@ export const newFlags = {
 
 const maxTokens = count("max-tokens").pipe(Flag.withDescription("tokens of a text at most"), Flag.withDefault(128))
 
+const trained = "Run folder, or with --base an adapter of Hugging Face PEFT: a folder or hf:owner/name"
+
 export const evaluateFlags = {
-  run: run(),
+  run: run(trained),
+  ...columnFlags,
   data: optionalText("data", "a data file with the plan's columns, instead of its test and validation splits"),
   generate: Flag.Boolean("generate").pipe(
     Flag.withDescription("of a language model: write the answer to each row's prompt, and tell how many are right"),
@@ -160,7 +166,7 @@ export const evaluateFlags = {
 }
 
 export const predictFlags = {
-  run: run("Run folder, or an adapter of a tf.LayersModel with --base"),
+  run: run(`${trained}, or one of a tf.LayersModel`),
   texts: Argument.String("text").pipe(
     Argument.withDescription("Texts; none or - reads one a line from stdin"),
     Argument.atLeast(0)
@@ -178,7 +184,9 @@ export const predictFlags = {
 
 const model = Argument.String("model").pipe(
   Argument.withMetavar("RUN|MODEL"),
-  Argument.withDescription("Run folder, Hugging Face folder, .gguf file or hf:owner/name")
+  Argument.withDescription(
+    "Run folder, Hugging Face folder, .gguf file or hf:owner/name; with --base an adapter of Hugging Face PEFT"
+  )
 )
 
 export const embedFlags = {
@@ -252,7 +260,7 @@ export const chatFlags = {
 }
 
 export const mergeFlags = {
-  run: run(),
+  run: run(trained),
   out: optionalText("out", "folder to make, which must not exist (default: RUN/merged)"),
   base,
   device,

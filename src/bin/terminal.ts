@@ -9,8 +9,10 @@ import type { Listener, ProgressEvent } from "../run/index.ts"
 import type { StepReport } from "../training/index.ts"
 
 /** "before training: test accuracy 50.0 %, macro-F1 33.3 %, loss 0.693 (300 rows)" */
-export const evaluationLine = ({ step, split, rows }: EvaluationReport, scores: string): string =>
-  `${step === 0 ? "before training" : `after step ${step}`}: ${split} ${scores} (${rows} rows)`
+export const evaluationLine = ({ step, split, rows }: EvaluationReport, scores: string): string => {
+  const when = step === 0 ? "before training: " : Number.isNaN(step) ? "" : `after step ${step}: `
+  return `${when}${split} ${scores} (${rows} rows)`
+}
 
 const bar = (share: number, width = 24): string => {
   const filled = Math.round(share * width)

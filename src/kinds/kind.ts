@@ -88,10 +88,14 @@ export interface RunKind<Plan extends RunPlan = RunPlan, R extends ResolvedPlan 
 
 /** How adapters of PEFT from elsewhere become a kind's. */
 export interface Adopting {
-  /** The sections of a plan for an adapter over the base `source`, as they are written; null: it is of another kind. */
+  /**
+   * The sections of a plan for an adapter over the base `source`, as they are written; null: it is of another kind. `evaluated`: on rows
+   * that say what is right.
+   */
   sections(
     adapter: PeftAdapter,
-    source: string
+    source: string,
+    evaluated: boolean
   ): Effect.Effect<{ readonly model: object; readonly data: object } | null, Reported, World>
   /** Rows by which a merged model is held against the adapter's, where no others are at hand. */
   sample(labels: ReadonlyArray<string>): ReadonlyArray<object>
@@ -138,7 +142,7 @@ export interface Baseline {
 export interface Trained<Plan extends RunPlan = RunPlan, M extends Network = Network> {
   readonly plan: Plan
   readonly adapted: Adapted<M>
-  /** steps it was trained for */
+  /** steps it was trained for; NaN of an adapter from elsewhere, which does not say */
   readonly steps: number
 }
 

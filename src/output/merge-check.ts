@@ -50,7 +50,7 @@ export interface MergeCheck extends OutputComparison {
 }
 
 /** ", trained for 80 steps"; nothing of an adapter from elsewhere, which does not say. */
-export const trainedFor = (steps: number): string => (steps === 0 ? "" : `, trained for ${steps} steps`)
+export const trainedFor = (steps: number): string => (Number.isNaN(steps) ? "" : `, trained for ${steps} steps`)
 
 /** Rows that the two models are compared on: as many as are read in a moment, of rows that were not trained on where there are any. */
 export const CHECKED_ROWS = 200

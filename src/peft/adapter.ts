@@ -48,6 +48,8 @@ export interface PeftAdapter {
   readonly config: PeftConfig
   /** the `adapter` section of a plan, without `from` */
   readonly section: Readonly<Record<string, unknown>>
+  /** what its names have before those of `bareName`: "bert." of BertForSequenceClassification; "" of others */
+  readonly prefix: string
   /** tensors of `adapter_model.safetensors` by `bareName` */
   readonly tensors: ReadonlyMap<string, StoredTensor>
   /** of a head over mean pooling; empty where there is none */
@@ -75,9 +77,10 @@ const backbones = encoders.map(({ prefix }) => prefix)
  */
 export const bareName = (name: string): string => {
   const own = name.startsWith(START) ? name.slice(START.length) : name
-  const prefix = backbones.find((backbone) => own.startsWith(backbone)) ?? ""
-  return own.slice(prefix.length)
+  return own.slice(prefixOf(own).length)
 }
+
+const prefixOf = (name: string): string => backbones.find((backbone) => name.startsWith(backbone)) ?? ""
 
 /** Whether a module is of the head of a class that classifies. */
 const isOfHead = (module: string): boolean =>
@@ -147,6 +150,7 @@ export const readPeftAdapter = (
       folder,
       config,
       section,
+      prefix: prefixOf([...sites.sites.keys()][0]!),
       tensors: new Map([...tensors].map(([name, tensor]) => [bareName(name), tensor])),
       head: hasHead ? (yield* headerOf(HEAD)).tensors : new Map<string, StoredTensor>(),
       folded

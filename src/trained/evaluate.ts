@@ -13,6 +13,7 @@
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
@@ -30,7 +31,7 @@ import { compareRows } from "./run-identity.ts"
 export const evaluateRun = ({ kind, plan, adapted, steps, inputs }: LoadedRun, file?: string) =>
   Effect.gen(function* () {
     if (file === undefined) yield* compareRows(inputs, plan)
-    else yield* tellLeaks(kind.splits(adapted, withTest(plan, file)))
+    else yield* tellLeaks(plan, file, (own) => kind.splits(adapted, own))
     const splits = yield* kind.splits(adapted, plan, file)
     const wanted = file === undefined ? { validation: splits.validation, test: splits.test } : { test: splits.train }
     return yield* Effect.forEach(
@@ -50,11 +51,16 @@ const withTest = <Plan extends RunPlan>(plan: Plan, file: string): Plan => {
  * Tells how many rows of the test split have a text that the run was trained on, as soon as the files that `open` opens are read. Where
  * the training rows cannot be read any more, nothing is known and nothing is told.
  */
-const tellLeaks = <E, R>(open: Effect.Effect<unknown, E, R>) =>
+const tellLeaks = <E, R>(plan: RunPlan, file: string, open: (plan: RunPlan) => Effect.Effect<unknown, E, R>) =>
   Effect.gen(function* () {
+    // of an adapter from elsewhere, whose training rows nobody knows
+    const path = yield* Path.Path
+    if (plan.data.train === path.resolve(file)) return
     const tell = yield* Progress
     const found = yield* Deferred.make<ReadonlyArray<string>>()
-    const opening = Effect.provideService(open, LeakListener, (leaks) => Deferred.succeed(found, leaks))
+    const opening = Effect.provideService(open(withTest(plan, file)), LeakListener, (leaks) =>
+      Deferred.succeed(found, leaks)
+    )
     const leaks = yield* Effect.raceFirst(Effect.as(opening, []), Deferred.await(found)).pipe(
       Effect.orElseSucceed((): ReadonlyArray<string> => [])
     )
@@ -212,7 +218,7 @@ export const evaluateGenerated = <E = never, R = never>(
   Effect.gen(function* () {
     const tell = yield* Progress
     if (file === undefined) yield* compareRows(inputs, plan)
-    else yield* tellLeaks(generation.splits({ adapted }, withTest(plan, file)))
+    else yield* tellLeaks(plan, file, (own) => generation.splits({ adapted }, own))
     const splits = yield* generation.splits({ adapted }, plan, file)
     const wanted = file === undefined ? { validation: splits.validation, test: splits.test } : { test: splits.train }
     const reports: Array<GeneratedReport> = []

@@ -35,7 +35,7 @@ export const loadAdapter = (place: string, { base, rows }: LoadAdapterOptions = 
   Effect.gen(function* () {
     const adapter = yield* readPeftAdapter(place)
     const source = yield* base === undefined ? namedBase(adapter) : Effect.succeed(base)
-    const { own, sections } = yield* adopted(adapter, source)
+    const { own, sections } = yield* adopted(adapter, source, rows !== undefined)
     const found = rows === undefined ? undefined : yield* detect([Effect.succeed(own)], source, rows.file, rows.columns)
     const data = { ...sections.data, ...found?.data, ...(rows === undefined ? {} : { train: rows.file }) }
     const unused = { optimizer: { kind: "adamw", learningRate: 1e-4 }, training: { steps: 1 } }
@@ -57,7 +57,7 @@ export const loadAdapter = (place: string, { base, rows }: LoadAdapterOptions = 
       plan,
       adapted,
       labels,
-      steps: 0,
+      steps: Number.NaN,
       inputs: {},
       sample: own.adopting!.sample(labels),
       predict: (asked) => predictWith(kind, adapted, plan, asked),
@@ -67,11 +67,11 @@ export const loadAdapter = (place: string, { base, rows }: LoadAdapterOptions = 
   }).pipe(ofDevice)
 
 /** Its kind, asked from the special ones to the general. */
-const adopted = (adapter: PeftAdapter, source: string) =>
+const adopted = (adapter: PeftAdapter, source: string, evaluated: boolean) =>
   Effect.gen(function* () {
     for (const kind of kinds.toReversed()) {
       const own = yield* kind
-      const sections = own.adopting === undefined ? null : yield* own.adopting.sections(adapter, source)
+      const sections = own.adopting === undefined ? null : yield* own.adopting.sections(adapter, source, evaluated)
       if (sections !== null) return { own, sections }
     }
     return yield* notOurs(adapter)

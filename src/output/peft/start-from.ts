@@ -8,9 +8,10 @@ import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
-import { bareName, type PeftAdapter } from "../../peft/index.ts"
+import { familyOf } from "../../models/index.ts"
+import { bareName, type PeftAdapter, PeftError } from "../../peft/index.ts"
 import { type HostTensor, readStored, type SafetensorsError, type StoredTensor } from "../../safetensors/index.ts"
-import { AdapterError, type Found, putInPlace } from "../adapter-folder.ts"
+import { type Found, putInPlace } from "../adapter-folder.ts"
 import { exportedName, isCausal } from "./config.ts"
 import { type Place, placesOf, type StoredAdapted, storedContent } from "./layout.ts"
 
@@ -38,9 +39,14 @@ const headPlaces = ({ model, trainable }: StoredAdapted): ReadonlyMap<string, st
 export const startFrom = (
   adapted: StoredAdapted,
   source: PeftAdapter
-): Effect.Effect<Started, AdapterError | SafetensorsError, FileSystem.FileSystem> =>
+): Effect.Effect<Started, PeftError | SafetensorsError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const { model } = adapted
+    const own = isCausal(model) ? "" : familyOf(model.family).prefix
+    if (source.prefix !== "" && source.prefix !== own) {
+      const problem = `adapter_model.safetensors: its layers are called "${source.prefix}…", and the model is of the family ${model.family}`
+      return yield* new PeftError({ source: source.source, problems: [problem] })
+    }
     const heads = headPlaces(adapted)
     const places = placesOf(adapted)
     const storedAt = ({ file, name }: Place): StoredTensor | undefined =>
@@ -70,7 +76,7 @@ export const startFrom = (
     const unused = unusedBody(source, places)
     if (unused.length > 0) {
       const problems = unused.map((name) => `adapter_model.safetensors: ${name} has no place in this model`)
-      return yield* new AdapterError({ folder: source.source, problems })
+      return yield* new PeftError({ source: source.source, problems })
     }
     const contents: Found = new Map(
       [...found].map(([file, content]) => [
@@ -86,7 +92,9 @@ export const startFrom = (
       const factor = ({ data, shape }: HostTensor) => tf.tensor<tf.Rank.R2>(data, shape as [number, number])
       return tf.add(value, tf.mul(tf.matMul(factor(B), factor(A)), scale))
     }
-    yield* putInPlace(adapted, source.source, contents, { tooLarge, asItWas, change })
+    yield* putInPlace(adapted, source.source, contents, { tooLarge, asItWas, change }).pipe(
+      Effect.mapError(({ folder, problems }) => new PeftError({ source: folder, problems }))
+    )
     const inBase: ReadonlySet<string> = isCausal(model) ? new Set() : model.head.inCheckpoint
     return {
       left: [...asItWas].flatMap(({ name }) => heads.get(name) ?? []).filter((name) => !inBase.has(name)),
