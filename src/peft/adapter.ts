@@ -6,14 +6,14 @@
  *   adapter_model.safetensors    base_model.model.<module>.<PEFT's name of a factor>, and modules that were trained themselves
  *   head.safetensors             in a folder that this package wrote: a head over mean pooling
  *
- * A module is adapted where the configuration means it and the file has its tensors. The two have to agree: PEFT would leave a module that
- * is missing in the file at its start, and a tensor that no target means unread, both without an error.
+ * Modules are those that the file has tensors of, and the configuration has to mean each of them: PEFT would leave the others unread, without
+ * an error. A module that it means and the file has not computes what the base computes, in PEFT as here.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
-import { limit, listed, listedLines, overLimit } from "../boundary/index.ts"
+import { limit, listed, listedLines, overLimit, quoted } from "../boundary/index.ts"
 import { isUrl, parseBoundedJson, readTextFile } from "../files/index.ts"
 import { adapterPlaceOf, families } from "../models/index.ts"
 import { readHeader, type StoredTensor } from "../safetensors/index.ts"
@@ -174,6 +174,8 @@ interface Sites {
   readonly sites: ReadonlyMap<string, ReadonlyMap<string, StoredTensor>>
   /** modules that were trained themselves */
   readonly saved: ReadonlyArray<string>
+  /** more of them, or longer names, than are compared with patterns */
+  readonly tooMuch: boolean
   readonly problems: ReadonlyArray<string>
 }
 
@@ -199,13 +201,18 @@ const sitesIn = ({ type }: PeftConfig, tensors: Tensors): Sites => {
   const embeddings = foreign.filter((name) => name.includes("lora_embedding"))
   const unknown = foreign.filter((name) => !name.includes("lora_embedding"))
   const tooMany = sites.size > limit("adapter-patterns")
+  const longest = [...tensors.keys()].find((name) => name.length > limit("pattern-characters"))
   return {
     sites,
     saved: [...saved],
+    tooMuch: tooMany || longest !== undefined,
     problems: [
       ...(embeddings.length === 0 ? [] : [`adapts embeddings (${some(embeddings)}), which is not supported`]),
       ...(unknown.length === 0 ? [] : [`${ADAPTER_WEIGHTS} holds tensors that are not read here: ${some(unknown)}`]),
       ...(sites.size > 0 || foreign.length > 0 ? [] : [`${ADAPTER_WEIGHTS} holds no factors of any layer`]),
+      ...(longest === undefined
+        ? []
+        : [`${ADAPTER_WEIGHTS} has the name ${quoted(longest)}, longer than ${overLimit("pattern-characters")}`]),
       ...(tooMany
         ? [`adapts ${sites.size.toLocaleString("en")} layers, more than ${overLimit("adapter-patterns")}`]
         : [])
@@ -228,7 +235,7 @@ type Written = Readonly<Record<string, unknown>>
 /** The section that says what the configuration says, by the names of the modules in the file; and what the two disagree on. */
 const sectionOf = (
   config: PeftConfig,
-  { sites, saved }: Sites
+  { sites, saved, tooMuch }: Sites
 ): {
   readonly section: Written
   readonly folded: ReadonlyArray<FoldedLayer>
@@ -236,7 +243,8 @@ const sectionOf = (
 } => {
   const { type, dora, rankStabilized } = config
   const modules = [...sites.keys()]
-  if (modules.length > limit("adapter-patterns")) return { section: {}, folded: [], problems: [] }
+  // told already, and not looked at
+  if (tooMuch) return { section: {}, folded: [], problems: [] }
   const rules = matched(config.matching, config.modulesToSave)
   const sizes = sizesOf(config, rules, modules)
   const problems = [

@@ -101,7 +101,7 @@ export const peftConfigOf = (
     modulesToSave: read.list("modules_to_save"),
     rank: read.number("r", 8, { least: 1, whole: true }),
     alpha: read.number("lora_alpha", 8, { above: 0 }),
-    dropout: read.number(type === "VERA" ? "vera_dropout" : "lora_dropout", 0, { least: 0 }),
+    dropout: read.number(type === "VERA" ? "vera_dropout" : "lora_dropout", 0, { least: 0, below: 1 }),
     rankStabilized: read.flag("use_rslora"),
     dora: read.flag("use_dora"),
     // AdaLoRA's holds lists of booleans: which triplets are left. The file has the same by its shapes
@@ -145,6 +145,7 @@ const shown = (value: unknown): string => cut(JSON.stringify(value) ?? "nothing"
 interface Bounds {
   readonly least?: number
   readonly above?: number
+  readonly below?: number
   readonly whole?: true
 }
 
@@ -160,14 +161,18 @@ const reading = (json: Readonly<Record<string, unknown>>) => {
     problems.push(`${name}: has ${length.toLocaleString("en")} entries, more than ${overLimit("adapter-patterns")}`)
     return true
   }
-  const isNumber = (value: unknown, { least = 0, above = -1, whole }: Bounds): value is number =>
+  const isNumber = (
+    value: unknown,
+    { least = 0, above = -1, below = Number.POSITIVE_INFINITY, whole }: Bounds
+  ): value is number =>
     typeof value === "number" &&
     Number.isFinite(value) &&
     value >= least &&
     value > above &&
+    value < below &&
     (whole === undefined || Number.isSafeInteger(value))
-  const inWords = ({ least = 0, above, whole }: Bounds): string =>
-    `${whole ? "an integer" : "a number"} ${above === undefined ? `of at least ${least}` : `above ${above}`}`
+  const inWords = ({ least = 0, above, below, whole }: Bounds): string =>
+    `${whole ? "an integer" : "a number"} ${above === undefined ? `of at least ${least}` : `above ${above}`}${below === undefined ? "" : ` and below ${below}`}`
   const list = (name: string): ReadonlyArray<string> => {
     const value = json[name] ?? []
     if (typeof value === "string") return [value]

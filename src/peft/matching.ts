@@ -3,7 +3,7 @@
  * in the class that was adapted ("bert.encoder.layer.0.attention.self.query").
  */
 import { quoted } from "../boundary/index.ts"
-import { fullMatch, UnusablePattern } from "./python-pattern.ts"
+import { fullMatch, numberAfter, reasonOf } from "./python-pattern.ts"
 
 export interface Matching {
   /** names of modules or ends of them, or one regular expression; "all-linear": all linear layers but the output's */
@@ -47,15 +47,21 @@ export const matched = (
   saved: ReadonlyArray<string>
 ): Matched => {
   const problems: Array<string> = []
-  const expression = (field: string, source: string, before = "", after = ""): Means => {
-    try {
-      return fullMatch(source, before, after)
-    } catch (cause) {
-      if (!(cause instanceof UnusablePattern)) throw cause
-      problems.push(`${field}: the pattern ${quoted(source, 80)} ${cause.message}`)
-      return nothing
+  /** A function of names by an expression, which may be none, or take too long at a name. */
+  const guarded = <A>(field: string, source: string, make: () => (name: string) => A, otherwise: A) => {
+    const attempt = <B>(action: () => B, instead: B): B => {
+      try {
+        return action()
+      } catch (cause) {
+        problems.push(`${field}: the pattern ${quoted(source, 80)} ${reasonOf(cause)}`)
+        return instead
+      }
     }
+    const asked = attempt(make, () => otherwise)
+    return (name: string): A => attempt(() => asked(name), otherwise)
   }
+  const expression = (field: string, source: string, before = "", after = ""): Means =>
+    guarded(field, source, () => fullMatch(source, before, after), false)
   const named = (field: string, names: string | ReadonlyArray<string>): Means => {
     if (typeof names !== "string") return (module) => names.some((name) => ends(module, name))
     // PEFT: no LoRA on what gives the output; which that is, the file's tensors say
@@ -69,18 +75,20 @@ export const matched = (
       ? (module: string) => `.${module}.`.includes(`.${name}.`)
       : expression("modules_to_save", name, "(?:.*\\.)?", "(?:\\..*)?")
   )
-  const ofLayers = layersPattern.map((name) => ({
-    expression: (number: number) => expression("layers_pattern", name, "(?:.*\\.)?", `\\.${number}\\..*`)
-  }))
-  const inLayer: Means = (() => {
-    if (layers === null || typeof targets === "string") return () => true
-    if (ofLayers.length === 0) {
-      // the first number between dots that has a name before it
-      return (module) => layers.includes(Number(/^.*?\.[^.]*\.(\d+)\./.exec(module)?.[1] ?? Number.NaN))
+  const numbers = layersPattern.map((pattern) =>
+    guarded<number | undefined>("layers_pattern", pattern, () => numberAfter(pattern), undefined)
+  )
+  const layerOf = (module: string): number | undefined => {
+    for (const numberOf of numbers) {
+      const number = numberOf(module)
+      if (number !== undefined) return number
     }
-    const expressions = layers.flatMap((number) => ofLayers.map(({ expression }) => expression(number)))
-    return (module) => expressions.some((means) => means(module))
-  })()
+    if (numbers.length > 0) return undefined
+    // the first number between dots that has two names before it
+    const number = /^.*?\.[^.]*\.(\d+)\./.exec(module)?.[1]
+    return number === undefined ? undefined : Number(number)
+  }
+  const inLayer: Means = (module) => layers === null || typeof targets === "string" || layers.includes(layerOf(module)!)
   return {
     isTarget: (module) =>
       !isExcluded(module) && !isSaved.some((means) => means(module)) && isNamed(module) && inLayer(module),

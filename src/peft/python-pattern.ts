@@ -2,7 +2,7 @@
  * A regular expression of Python's `re` as one of ECMAScript with the flag `u`, where the two mean the same in names of modules. What
  * Python alone has is refused by its name. The engine is the linear one: adapter_config.json comes from outside.
  */
-import { cut, limit, overLimit } from "../boundary/index.ts"
+import { cut, limit, messageOf, overLimit } from "../boundary/index.ts"
 import { LinearRegExp } from "../patterns/index.ts"
 
 /** A pattern that cannot be used: the reason, as the end of a sentence. */
@@ -71,21 +71,38 @@ const escaped = (character: string): string => {
   return /[\^$\\.*+?()[\]{}|/-]/.test(character) ? `\\${character === "-" ? "x2d" : character}` : character
 }
 
+/** What is wrong with a pattern that threw, as the end of a sentence: LinearRegExp's own errors begin with the pattern. */
+export const reasonOf = (cause: unknown): string =>
+  cause instanceof UnusablePattern ? cause.message : messageOf(cause).replace(/^the pattern "(?:[^"\\]|\\.)*" /, "")
+
 /** Whether a whole name is what `before`, the pattern and `after` say together. */
 export const fullMatch = (source: string, before = "", after = ""): ((name: string) => boolean) => {
+  const expression = expressionOf(source, (own) => `^${before}${own}${after}$`)
+  return (name) => found(expression, name) !== null
+}
+
+/** The number between dots that comes first after what the pattern means, at the beginning of a name or after a dot. */
+export const numberAfter = (source: string): ((name: string) => number | undefined) => {
+  const expression = expressionOf(source, (own) => `^(?:.*?\\.)?${own}\\.(?<number>\\d+)\\.`)
+  return (name) => {
+    const number = found(expression, name)?.groups?.["number"]
+    return number === undefined ? undefined : Number(number)
+  }
+}
+
+const found = (expression: LinearRegExp, name: string): RegExpExecArray | null => {
+  expression.lastIndex = 0
+  return expression.exec(name)
+}
+
+const expressionOf = (source: string, whole: (own: string) => string): LinearRegExp => {
   if (source.length > limit("pattern-characters")) {
     throw new UnusablePattern(`has ${source.length} characters, more than ${overLimit("pattern-characters")}`)
   }
   try {
-    const expression = new LinearRegExp(`^${before}(?:${translated(source)})${after}$`, "u")
-    return (name) => {
-      expression.lastIndex = 0
-      return expression.test(name)
-    }
+    return new LinearRegExp(whole(`(?:${translated(source)})`), "u")
   } catch (cause) {
     if (cause instanceof UnusablePattern) throw cause
-    throw new UnusablePattern(
-      `is no regular expression: ${cut(cause instanceof Error ? cause.message : String(cause))}`
-    )
+    throw new UnusablePattern(`is no regular expression: ${cut(messageOf(cause))}`)
   }
 }

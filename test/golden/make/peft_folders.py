@@ -2,16 +2,20 @@
 
   peft/<case>/adapter_config.json, adapter_model.safetensors   as save_pretrained wrote them
   peft/<case>/io.safetensors                                   logits of the model's own inputs (models/<model>/io.safetensors)
-  peft/cases.json                                              model, shapes, and for some the losses of ten steps
+  peft/cases.json                                              model, and for some the losses of ten steps
+  peft/matching.json                                           which modules configurations mean, by PEFT's own functions
 
 Run in this folder with torch, transformers and peft: python peft_folders.py
 """
 import json
+import re
 import shutil
 from pathlib import Path
 
 import torch
 from peft import AdaLoraConfig, LoraConfig, PeftModel, get_peft_model
+from peft.tuners.tuners_utils import check_target_module_exists
+from peft.utils.other import get_pattern_key
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
@@ -113,3 +117,56 @@ for case, (name, config) in CASES.items():
     save_file({"logits": logits.contiguous()}, folder / "io.safetensors")
     facts[case] = {"model": name, "losses": steps_of(loaded, inputs) if case in TRAINED else None}
 (OUT / "cases.json").write_text(json.dumps({"rate": RATE, "cases": facts}, indent=2) + "\n")
+
+
+# names as classes of transformers have them
+MODULES = [
+    *(f"bert.encoder.layer.{i}.{name}" for i in (0, 1, 10)
+      for name in ("attention.self.query", "attention.self.value", "attention.output.dense", "output.dense")),
+    "bert.pooler.dense", "classifier",
+    *(f"model.layers.{i}.{name}" for i in (0, 3, 13) for name in ("self_attn.q_proj", "mlp.down_proj")),
+    "lm_head", "transformer.h.2.attn.c_attn", "encoder.layer.4.attention.self.query", "model.layers.1.mlp.experts.3.up_proj",
+]
+MATCHING = [
+    {"target_modules": ["query", "q_proj"]},
+    {"target_modules": ["dense"]},
+    {"target_modules": ["output.dense", "bert.pooler.dense"], "modules_to_save": ["classifier", "pooler"]},
+    {"target_modules": r".*\.(?:query|q_proj)"},
+    {"target_modules": r"bert\.encoder\.layer\.\d+\.attention\.(self|output)\..*"},
+    {"target_modules": r"(?P<root>model|transformer)\.(layers|h)\.[0-3]\..+"},
+    {"target_modules": r".*layer[.](?!10)\d+[.].*"},
+    {"target_modules": r".*[^]a-m]\.{1,2}dense"},
+    {"target_modules": r".*layers.{,3}mlp\.down_proj"},
+    {"target_modules": r"\A.*\.1[0-9]\..*\Z"},
+    {"target_modules": "query"},
+    {"target_modules": ["query", "value"], "exclude_modules": ["layer.0.attention.self.query"]},
+    {"target_modules": ["query", "value"], "exclude_modules": r".*\.1\d?\..*"},
+    {"target_modules": ["query", "q_proj", "up_proj"], "layers_to_transform": 1},
+    {"target_modules": ["query", "q_proj", "up_proj"], "layers_to_transform": [0, 3]},
+    {"target_modules": ["query", "q_proj", "up_proj"], "layers_to_transform": [3], "layers_pattern": ["layers", "experts"]},
+    {"target_modules": ["query", "q_proj"], "layers_to_transform": [10, 13], "layers_pattern": "layer"},
+    {"target_modules": ["query", "q_proj"], "layers_to_transform": [1], "layers_pattern": ["lay.rs?"]},
+]
+PATTERNS = [
+    {"query": 1, r"layer\.1\..*": 2, "dense": 3},
+    {r".*\.1\d\..*": 4, "self.query": 5, r"^bert\..*": 6},
+    {"model.layers.0.self_attn.q_proj": 7, r"layers\.\d+\.mlp\..*": 8, "y": 9},
+    {"bert.encoder.layer.1.output.dense": 1, "layer.1.output.dense": 2, "layer.10.output.dense": 3},
+]
+
+
+class Config:
+    def __init__(self, given):
+        for name in ("target_modules", "exclude_modules", "modules_to_save", "layers_to_transform", "layers_pattern", "target_parameters"):
+            setattr(self, name, given.get(name))
+
+
+matching = [
+    {"config": given, "targets": [key for key in MODULES if check_target_module_exists(Config(given), key) in (True,)
+                                 or isinstance(check_target_module_exists(Config(given), key), re.Match)]}
+    for given in MATCHING
+]
+patterns = [
+    {"patterns": given, "values": [given.get(get_pattern_key(given.keys(), key)) for key in MODULES]} for given in PATTERNS
+]
+(OUT / "matching.json").write_text(json.dumps({"modules": MODULES, "matching": matching, "patterns": patterns}, indent=1) + "\n")
