@@ -1,10 +1,11 @@
 /** What the runners of labelled rows share: a plan's rows after training, predictions, and what cards and merged models say of classes. */
 import * as Effect from "effect/Effect"
-import type { ArraysPlan, ClassificationPlan } from "../../schemas/index.ts"
+import type { ArraysPlan, ClassificationPlan, LabelLoss } from "../../schemas/index.ts"
 import { quoted } from "../boundary/index.ts"
 import {
   type Broken,
   type ClassificationData,
+  type ClassificationSplit,
   type DataError,
   dataError,
   isBroken,
@@ -15,6 +16,7 @@ import {
 } from "../data/index.ts"
 import { isRecord, parseBoundedJson } from "../files/index.ts"
 import { markdown } from "../output/index.ts"
+import { type Loss, labelCrossEntropy } from "../training/index.ts"
 import type { Asked, Prediction } from "./kind.ts"
 
 type Section = (ClassificationPlan | ArraysPlan)["data"]
@@ -30,6 +32,24 @@ export const onlyFile = <S extends SplitSection>(section: S, file: string | unde
   if (file === undefined) return section
   const { validation: _, test: __, ...columns } = section
   return { ...columns, train: file } as S
+}
+
+/** What training minimises: the plan's weights of classes and smoothing. `data`: whose training rows "balanced" weights are of. */
+export const plannedLoss = (
+  { loss = { labelSmoothing: 0 } }: Pick<ClassificationPlan, "loss">,
+  { labels, splits }: Pick<ClassificationData, "labels" | "splits">
+): Loss =>
+  labelCrossEntropy({ weights: weightsOf(loss.classWeights, labels, splits.train), smoothing: loss.labelSmoothing })
+
+const weightsOf = (
+  given: LabelLoss["classWeights"],
+  labels: ReadonlyArray<string>,
+  { rows, classCounts = [] }: ClassificationSplit
+): ReadonlyArray<number> | undefined => {
+  if (given === undefined) return undefined
+  // a class without a row has no loss of its own
+  if (given === "balanced") return labels.map((_, i) => rows / (labels.length * (classCounts[i] || rows)))
+  return labels.map((label) => (Object.hasOwn(given, label) ? given[label]! : 1))
 }
 
 export const onlySplits = Effect.map(({ splits }: ClassificationData) => splits)

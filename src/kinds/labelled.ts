@@ -1,6 +1,16 @@
 /** What the two kinds of labelled rows share before weights are read: their metrics, and what is said of classes. */
+import * as Effect from "effect/Effect"
+import type { ClassificationPlan } from "../../schemas/index.ts"
 import { cut, listed, listedLines, printableLine } from "../boundary/index.ts"
-import type { ClassificationData, SplitDescription } from "../data/index.ts"
+import {
+  type ClassificationData,
+  type DataError,
+  dataError,
+  labelHint,
+  type SplitDescription,
+  shownLabel,
+  shownLabels
+} from "../data/index.ts"
 import type { ClassEvaluation, Evaluation } from "../training/index.ts"
 import { crossEntropyMetric, type Metrics, percent } from "../training/index.ts"
 import type { Baseline, Prediction } from "./kind.ts"
@@ -14,6 +24,20 @@ export const classMetrics = {
 } satisfies Metrics
 
 export const classHeadline = ["accuracy", "loss"] as const
+
+/** Labelled rows whose classes are those that the plan's loss weighs. */
+export const withKnownWeights =
+  ({ loss }: Pick<ClassificationPlan, "loss">) =>
+  <R>(opened: Effect.Effect<ClassificationData, DataError, R>): Effect.Effect<ClassificationData, DataError, R> =>
+    Effect.gen(function* () {
+      const data = yield* opened
+      const { labels } = data
+      const weighed = typeof loss?.classWeights === "object" ? Object.keys(loss.classWeights) : []
+      const unknown = weighed.find((label) => !labels.includes(label))
+      if (unknown === undefined) return data
+      const reason = `the label ${shownLabel(unknown)} is not among the classes; the training rows have ${shownLabels(labels)}${labelHint(unknown, labels)}`
+      return yield* dataError("loss.classWeights", reason)
+    })
 
 /** The class that most training rows have, given to every row of a split. */
 export const majorityBaseline = (

@@ -40,7 +40,7 @@ export {
   type WrongRow,
   wrongRows
 } from "./evaluation.ts"
-export { crossEntropy, type Loss, tokenCrossEntropy } from "./loss.ts"
+export { crossEntropy, type LabelLossOptions, type Loss, labelCrossEntropy, tokenCrossEntropy } from "./loss.ts"
 export {
   crossEntropyMetric,
   inWords,

@@ -12,6 +12,36 @@ export type Loss<M extends Network = Model> = (output: OutputOf<M>, target: Targ
 /** Mean of log Σⱼ exp zⱼ − z_label over the rows whose label is not −100. Large logits do not overflow. */
 export const crossEntropy: Loss = (logits, labels) => sparseCrossEntropy(logits, labels)
 
+export interface LabelLossOptions {
+  /** by class: how much its rows count; all alike unless given */
+  readonly weights?: ReadonlyArray<number> | undefined
+  /** ε, 0 unless given */
+  readonly smoothing?: number | undefined
+}
+
+/**
+ * PyTorch's CrossEntropyLoss(weight, label_smoothing), of classes 0 … K − 1:
+ *
+ *   ℓᵢ = −(1 − ε) w_yᵢ log p_i,yᵢ − ε/K Σ_c w_c log p_i,c        L = Σᵢ ℓᵢ / Σᵢ w_yᵢ
+ *
+ * Without weights and smoothing it is `crossEntropy` itself. Where gradients are accumulated, a step's loss is the mean of its batches' L,
+ * each counted by its rows.
+ */
+export const labelCrossEntropy = ({ weights, smoothing = 0 }: LabelLossOptions): Loss => {
+  if (weights === undefined && smoothing === 0) return crossEntropy
+  return (logits, labels) => {
+    const classes = logits.shape[1]!
+    const own = weights ?? new Array<number>(classes).fill(1)
+    // row y: what the log-probabilities of a row of class y are multiplied by
+    const shares = own.map((weight, y) =>
+      own.map((other, c) => (c === y ? (1 - smoothing) * weight : 0) + (smoothing / classes) * other)
+    )
+    const chosen = tf.gather(tf.tensor2d(shares), labels)
+    const total = tf.sum(tf.gather(tf.tensor1d([...own]), labels))
+    return tf.neg(tf.div(tf.sum(tf.mul(chosen, tf.logSoftmax(logits))), total))
+  }
+}
+
 /** Of a causal language model: mean over the tokens whose label is not −100; the logits are never whole. */
 export const tokenCrossEntropy = ({ hidden, weight, softcap }: Unembedded, labels: Tensor1D): Scalar =>
   linearCrossEntropy(hidden, weight, labels, { softcap })

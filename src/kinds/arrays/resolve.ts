@@ -21,6 +21,7 @@ import {
   stepsOf,
   type TrainableCounts
 } from "../../plan/index.ts"
+import { withKnownWeights } from "../labelled.ts"
 
 export type ResolvedArraysPlan = ResolvedPlan<ArraysPlan, DescribedLayers, ClassificationData>
 
@@ -43,7 +44,7 @@ export const resolveArrays = (
     // how many numbers a row must have, the model says; how many classes the model must have, the rows
     const described = yield* reported(describeLayersClassifier(plan.model.source, { head: plan.model.head }))
     const size = described.inputShape.reduce((product, n) => product * n, 1)
-    const data = yield* reported(openArrays(plan.data, plan.seed, size))
+    const data = yield* reported(openArrays(plan.data, plan.seed, size).pipe(withKnownWeights(plan)))
     const { labels } = data
     const model = yield* reported(labelled(described, labels))
     const selected = selectSites(plan, model)

@@ -15,18 +15,18 @@ import {
 import { fileError, refuseLink, writeFileAtomic } from "../../files/index.ts"
 import { MODEL_FILE, peftFiles, readPeftFile, restoreTensors, savedAdapter } from "../../layers-model/index.ts"
 import { type LayersClassifier, loadLayersClassifier } from "../../models/index.ts"
-import { crossEntropy, evaluate, keepMistakes, logitsOf, wrongRows } from "../../training/index.ts"
+import { evaluate, keepMistakes, logitsOf, wrongRows } from "../../training/index.ts"
 import type { Asked, Runner } from "../kind.ts"
-import { onlySplits, predictionsOf, rowsOf } from "../labelled-run.ts"
+import { onlySplits, plannedLoss, predictionsOf, rowsOf } from "../labelled-run.ts"
 import { type ResolvedArraysPlan, shapeOf } from "./resolve.ts"
 
 const rowText = (row: Asked): string => (typeof row === "string" ? row : JSON.stringify(row))
 
 export const runArrays: Runner<ArraysPlan, ResolvedArraysPlan, LayersClassifier, ClassificationSplit> = {
-  loss:
-    ({ logits }) =>
-    (outputs, [classes]) =>
-      crossEntropy(logits(outputs), classes as Tensor1D),
+  loss: ({ logits }, { plan, data }) => {
+    const loss = plannedLoss(plan, data)
+    return (outputs, [classes]) => loss(logits(outputs), classes as Tensor1D)
+  },
   load: ({ plan, model }) => loadLayersClassifier(model, plan.model.head),
   batches: (model, { plan, data }, start) =>
     arrayTrainingBatches(data.splits.train, {

@@ -11,6 +11,7 @@ import { type ClassificationData, openClassification } from "../../data/index.ts
 import { describe } from "../../models/index.ts"
 import type { ResolveError } from "../../plan/index.ts"
 import { type ResolvedEncoderPlan, resolveEncoder, standIns } from "../encoder-resolve.ts"
+import { withKnownWeights } from "../labelled.ts"
 
 export interface ResolvedClassificationPlan extends ResolvedEncoderPlan<ClassificationPlan, ClassificationData> {}
 
@@ -23,7 +24,7 @@ export const resolveClassification = (
   name: string
 ): Effect.Effect<ResolvedClassificationPlan, ResolveError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
   Effect.gen(function* () {
-    const data = yield* Effect.result(openClassification(plan.data, plan.seed))
+    const data = yield* Effect.result(openClassification(plan.data, plan.seed).pipe(withKnownWeights(plan)))
     const labels = Result.isSuccess(data) ? data.success.labels : (plan.data.labels ?? standIns(plan.model))
     const model = yield* Effect.result(describe(plan.model.source, { ...plan.model.task, labels }))
     return yield* resolveEncoder(plan, name, {

@@ -13,15 +13,15 @@ import {
 import { Device } from "../../device/device.ts"
 import { loadDescribed, type Model } from "../../models/index.ts"
 import { restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
-import { crossEntropy, evaluate, keepMistakes, logitsOfRows, wrongRows } from "../../training/index.ts"
+import { evaluate, keepMistakes, logitsOfRows, wrongRows } from "../../training/index.ts"
 import { begin } from "../begin.ts"
 import { longestText } from "../encoder-resolve.ts"
 import type { Runner } from "../kind.ts"
-import { askedProblem, askedTexts, onlySplits, predictionsOf, rowsOf } from "../labelled-run.ts"
+import { askedProblem, askedTexts, onlySplits, plannedLoss, predictionsOf, rowsOf } from "../labelled-run.ts"
 import type { ResolvedClassificationPlan } from "./resolve.ts"
 
 export const runClassification: Runner<ClassificationPlan, ResolvedClassificationPlan, Model, ClassificationSplit> = {
-  loss: () => crossEntropy,
+  loss: (_, { plan, data }) => plannedLoss(plan, data),
   // what is trained itself starts from its own numbers, not from rounded ones
   load: ({ plan, model, selected }) =>
     loadDescribed(model, { seed: plan.seed, weights: plan.model.weights, whole: selected.parameters }),
