@@ -2,7 +2,7 @@
  * The `data` section of a plan, opened: every file scanned, the labels settled, the splits ready to be read.
  *
  * Classes are the plan's `labels` in their order, or the labels found in `train`, sorted by code unit (so that no
- * locale changes a run). A validation share is held out of `train` by seed, not stratified.
+ * locale changes a run). A validation share is held out of `train` by seed, of each class its share.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

@@ -56,17 +56,59 @@ export const shuffle = <A>(items: { [index: number]: A; readonly length: number 
 
 /**
  * Holds out a share of `rows` rows: round(rows · share) of them, at least one, and at least one is kept. Both parts are
- * in the file's order and depend on (rows, share, seed) alone. Needs two rows.
+ * in the file's order and depend on (rows, share, seed) and the classes alone. Needs two rows.
+ *
+ * `classOf`: of each class as near to the share as whole rows allow, by largest remainders, and one of its rows is kept in any case. Where
+ * all rows are of one class, these are the rows that are held out without classes.
  */
 export const holdOut = (
   rows: number,
   share: number,
-  seed: number
+  seed: number,
+  classOf?: (row: number) => number
 ): { readonly kept: Uint32Array; readonly heldOut: Uint32Array } => {
   const order = new Uint32Array(rows).map((_, i) => i)
   shuffle(order, randomStream(seed, "validation"))
   const size = Math.min(rows - 1, Math.max(1, Math.round(rows * share)))
-  return { heldOut: order.slice(0, size).sort(), kept: order.slice(size).sort() }
+  const quotas = classOf === undefined ? undefined : quotasOf(order, size, classOf)
+  if (quotas === undefined) return { heldOut: order.slice(0, size).sort(), kept: order.slice(size).sort() }
+  const isHeldOut = order.map((row) => {
+    const own = classOf!(row)
+    const left = quotas.get(own)!
+    quotas.set(own, left - 1)
+    return left > 0 ? 1 : 0
+  })
+  return {
+    heldOut: order.filter((_, i) => isHeldOut[i] === 1).sort(),
+    kept: order.filter((_, i) => isHeldOut[i] === 0).sort()
+  }
+}
+
+/** Rows of each class that are held out, `size` in all where each class can keep one; undefined: none could be held out. */
+const quotasOf = (
+  order: Uint32Array,
+  size: number,
+  classOf: (row: number) => number
+): Map<number, number> | undefined => {
+  const counts = new Map<number, number>()
+  for (const row of order) counts.set(classOf(row), (counts.get(classOf(row)) ?? 0) + 1)
+  const exact = [...counts].map(([own, count]) => ({ own, count, quota: (size * count) / order.length }))
+  const quotas = new Map(exact.map(({ own, quota }) => [own, Math.floor(quota)]))
+  const remainder = ({ quota }: { readonly quota: number }) => quota - Math.floor(quota)
+  exact.sort((a, b) => remainder(b) - remainder(a) || b.count - a.count || a.own - b.own)
+  const canGive = exact.filter(({ count }) => count > 1)
+  let left = canGive.length === 0 ? 0 : size - exact.reduce((sum, { quota }) => sum + Math.floor(quota), 0)
+  for (let at = 0, refused = 0; left > 0 && refused < canGive.length; at++) {
+    const { own, count } = canGive[at % canGive.length]!
+    const taken = quotas.get(own)!
+    if (taken + 1 === count) refused++
+    else {
+      quotas.set(own, taken + 1)
+      left--
+      refused = 0
+    }
+  }
+  return [...quotas.values()].some((quota) => quota > 0) ? quotas : undefined
 }
 
 /**

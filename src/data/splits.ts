@@ -10,7 +10,9 @@ import type { Scanned } from "./scan.ts"
 import { DataDialect } from "./text-file.ts"
 
 /** The part of a section that says which rows belong to which split. */
-export type SplitSection = Pick<DataSection, "train" | "validation" | "test"> & Dialect
+export type SplitSection = Pick<DataSection, "train" | "validation" | "test"> &
+  Partial<Pick<DataSection, "holdOut">> &
+  Dialect
 
 // no interface: Object.values infers its values
 export type BySplit<A> = {
@@ -56,7 +58,7 @@ export const LeakListener = Context.Reference<((leaks: ReadonlyArray<string>) =>
   { defaultValue: () => null }
 )
 
-/** Which rows of which file each split is; a validation share is held out of `train` by seed. */
+/** Which rows of which file each split is; a validation share is held out of `train` by seed, of each class its share. */
 export const rowsOfSplits = <File extends Scanned>(
   section: SplitSection,
   files: BySplit<File>,
@@ -80,7 +82,12 @@ const splitRows = <File extends Scanned>(
     const reason = "the file has 1 row; to hold out a share of it for validation at least 2 are needed"
     return Effect.fail(dataError(file.where, reason))
   }
-  const { kept, heldOut } = holdOut(file.rows, section.validation, seed)
+  const { kept, heldOut } = holdOut(
+    file.rows,
+    section.validation,
+    seed,
+    section.holdOut === "random" ? undefined : file.index.label
+  )
   return Effect.succeed({ ...whole, train: { file, rows: kept }, validation: { file, rows: heldOut } })
 }
 

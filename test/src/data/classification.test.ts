@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
 import type { DataSection } from "../../../schemas/index.ts"
 import { openClassification } from "../../../src/data/classification.ts"
+import { holdOut } from "../../../src/data/order.ts"
 import { failureOf, run, temporaryFiles } from "./files.ts"
 
 const { jsonlOf } = temporaryFiles()
@@ -124,6 +125,25 @@ describe("openClassification", () => {
     }
     expect(await split(0)).toEqual({ kept, heldOut, counts })
     expect((await split(1)).heldOut).not.toEqual(heldOut)
+  })
+
+  test("what is held out has each class's share, unless a plan of before drew it from all rows alike", async () => {
+    const train = rowsOf("aaaaaabbbaaabaabaaaabaabaaaaab") // 22 a, 8 b
+    const texts = (holdOutBy: { readonly holdOut?: "random" }) =>
+      run(
+        Effect.gen(function* () {
+          const { splits } = yield* open({ train, validation: 0.5, ...holdOutBy }, 3)
+          return {
+            counts: splits.validation!.classCounts,
+            rows: yield* splits.validation!.read(Array.from({ length: 15 }, (_, i) => i))
+          }
+        })
+      )
+    expect((await texts({})).counts).toEqual([11, 4])
+    const { rows } = await texts({ holdOut: "random" })
+    const all = await run(Effect.flatMap(open({ train }), ({ splits }) => splits.train.read([...Array(30).keys()])))
+    const drawn = [...holdOut(30, 0.5, 3).heldOut].map((row) => all[row]!.text)
+    expect(rows.map(({ text }) => text)).toEqual(drawn)
   })
 
   test("one class only is a warning, whether labels are declared or discovered", async () => {

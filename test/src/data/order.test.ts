@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { epochOrder, holdOut } from "../../../src/data/order.ts"
+import { randomStream } from "../../../src/numbers/index.ts"
 
 const sizes = [0, 1, 2, 3, 7, 64, 1000]
 const range = (n: number) => Array.from({ length: n }, (_, i) => i)
@@ -46,5 +47,54 @@ describe("holdOut", () => {
   test("is the same for the same seed and another for another", () => {
     expect(holdOut(100, 0.3, 1)).toEqual(holdOut(100, 0.3, 1))
     expect(holdOut(100, 0.3, 2)).not.toEqual(holdOut(100, 0.3, 1))
+  })
+})
+
+describe("holdOut of rows with classes", () => {
+  const random = randomStream(3, "classes", 0)
+  const cases = Array.from({ length: 150 }, (_, i) => {
+    const rows = 2 + Math.floor(120 * random())
+    const classes = 1 + Math.floor(6 * random())
+    // unbalanced: the square puts many rows into the first classes
+    const labels = Uint32Array.from({ length: rows }, () => Math.floor(classes * random() ** 2))
+    return { rows, labels, share: 0.02 + 0.9 * random(), seed: i }
+  })
+
+  test("holds out as many rows as without, each once, and keeps one of every class", () => {
+    for (const { rows, labels, share, seed } of cases) {
+      const { kept, heldOut } = holdOut(rows, share, seed, (row) => labels[row]!)
+      expect([...kept, ...heldOut].sort((a, b) => a - b)).toEqual(Array.from({ length: rows }, (_, i) => i))
+      expect([...heldOut]).toEqual([...heldOut].sort((a, b) => a - b))
+      const present = new Set(labels)
+      // a class that has one row alone keeps it, unless all are such
+      const most = present.size === rows ? rows - 1 : rows - present.size
+      expect(heldOut.length).toBe(Math.min(most, holdOut(rows, share, seed).heldOut.length))
+      if (present.size < rows) expect(new Set([...kept].map((row) => labels[row]!))).toEqual(present)
+    }
+  })
+
+  test("holds out of each class its share, to one row, where every class has some to give", () => {
+    for (const { rows, labels, share, seed } of cases) {
+      const counts = new Map([...new Set(labels)].map((own) => [own, labels.filter((label) => label === own).length]))
+      const { heldOut } = holdOut(rows, share, seed, (row) => labels[row]!)
+      const exact = (count: number) => (heldOut.length * count) / rows
+      if ([...counts.values()].some((count) => Math.ceil(exact(count)) >= count)) continue
+      for (const [own, count] of counts) {
+        const held = heldOut.filter((row) => labels[row] === own).length
+        expect([own, Math.abs(held - exact(count)) < 1]).toEqual([own, true])
+      }
+    }
+  })
+
+  test("is what it is without classes where there is one", () => {
+    for (const { rows, share, seed } of cases) {
+      expect(holdOut(rows, share, seed, () => 7)).toEqual(holdOut(rows, share, seed))
+    }
+  })
+
+  test("of two rows in three of one class holds out two in three", () => {
+    const { heldOut } = holdOut(300, 0.1, 0, (row) => (row % 3 === 0 ? 1 : 0))
+    expect(heldOut.filter((row) => row % 3 === 0)).toHaveLength(10)
+    expect(heldOut).toHaveLength(30)
   })
 })
