@@ -19,9 +19,9 @@ import {
   startEngine,
   type WasmBackend,
   type WasmModule,
-  WORKER_SCRIPT,
   type WorkerStart,
-  wasmBackend
+  wasmBackend,
+  workerScript
 } from "../kernels/wasm/index.ts"
 import { DeviceError } from "./device-error.ts"
 import { onePerProcess, useBackend } from "./one-per-process.ts"
@@ -36,7 +36,7 @@ const ready = (worker: Worker): Promise<void> =>
 
 /** Rejects, with every worker ended, when they do not start in `timeout` milliseconds. `script` is another one in tests alone. */
 const workerPool =
-  (timeout: number, script: string | URL = WORKER_SCRIPT): StartPool =>
+  (timeout: number, script: string | URL = workerScript()): StartPool =>
   async (start, size) => {
     const timer = expired(timeout)
     const workers: Array<Worker> = []

@@ -13,11 +13,11 @@ import { MOST_WORDS, provideWasmEngine, type WasmEngine } from "./engine.ts"
 import { WASM_CUTS } from "./product-cuts.ts"
 import * as Word from "./work.ts"
 
-/** The script of a thread (`worker.ts`): beside this file and with its ending, .ts in the repository, .js in the package. */
-export const WORKER_SCRIPT = new URL(
-  `./worker${import.meta.url.slice(import.meta.url.lastIndexOf("."))}`,
-  import.meta.url
-)
+/**
+ * The script of a thread (`worker.ts`): beside this file and with its ending, .ts in the repository, .js in the package. Not written as a
+ * name beside import.meta.url: bundlers make a file of that, and a page, which has no threads, has no use for it.
+ */
+export const workerScript = (): URL => new URL(import.meta.url.replace(/threads(?=\.[jt]s$)/, "worker"))
 
 /** Rounds of looking whether the others are done, before sleeping. */
 const PATIENCE = 5_000
