@@ -36,3 +36,55 @@ export const pairOf = (rows: ReadonlyArray<Row>, columns: Columns): ReadonlyArra
   const reason = `rows have two texts, in the columns "${pair[0]}" and "${pair[1]}"`
   return [choice("data.text", pair[0], reason), choice("data.textPair", pair[1], "the second of the two")]
 }
+
+/** Columns of a text as data sets call them, the commonest first. */
+const usualTexts = ["sentence", "review", "comment", "content", "message", "tweet", "utterance", "body"]
+
+/** Characters of a column's texts on average; 0 where they are numbers, or not all are texts. */
+const textLength = (rows: ReadonlyArray<Row>, name: string): number => {
+  const texts = rows.map((row) => row[name])
+  if (!texts.every((text) => typeof text === "string")) return 0
+  if (texts.every((text) => text.trim() !== "" && Number.isFinite(Number(text.replace(",", "."))))) return 0
+  return texts.reduce((sum, { length }) => sum + length, 0) / texts.length
+}
+
+/** The first usual name that is among the columns, in whatever case. */
+export const usual = (names: ReadonlyArray<string>, among: ReadonlyArray<string>): string | undefined =>
+  names.flatMap((name) => among.filter((one) => one.toLowerCase() === name))[0]
+
+/** The column of the texts: one of a usual name, or the only one, or the one that is more than twice as long as any other. */
+export const textOf = (rows: ReadonlyArray<Row>, free: ReadonlyArray<string>): Choice | undefined => {
+  if (free.includes("text")) return choice("data.text", "text", "")
+  const lengths = free
+    .map((name) => ({ name, length: textLength(rows, name) }))
+    .filter(({ length }) => length > 0)
+    .toSorted((a, b) => b.length - a.length)
+  const named = usual(
+    usualTexts,
+    lengths.map(({ name }) => name)
+  )
+  if (named !== undefined) return choice("data.text", named, "a usual name of a text")
+  const [first, second] = lengths
+  if (first === undefined || (second !== undefined && second.length > first.length / 2)) return undefined
+  const characters = `${Math.round(first.length)} characters on average`
+  return second === undefined
+    ? choice("data.text", first.name, `the only column of texts: ${characters}`)
+    : choice(
+        "data.text",
+        first.name,
+        `the longest texts by far: ${characters}, those of "${second.name}" ${Math.round(second.length)}`
+      )
+}
+
+/** The columns of the texts where nobody named them; `taken`: columns that hold something else. */
+export const textsOf = (
+  rows: ReadonlyArray<Row>,
+  columns: Columns,
+  taken: ReadonlyArray<string>
+): ReadonlyArray<Choice> => {
+  const pair = pairOf(rows, columns)
+  if (pair.length > 0 || columns.text !== undefined) return pair
+  const others = Object.keys(rows[0] ?? {}).filter((name) => name !== columns.textPair && !taken.includes(name))
+  const text = textOf(rows, others)
+  return text === undefined || text.value === "text" ? [] : [text]
+}

@@ -5,18 +5,24 @@
 import { beforeAll, describe, expect, test } from "bun:test"
 import { readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs"
 import type { ProgressEvent } from "../../src/run/index.ts"
-import { listing, type Plan, TIMEOUT, tinyPlan, workspace } from "./fixtures.ts"
+import { jsonLines, listing, type Plan, TIMEOUT, tinyPlan, workspace } from "./fixtures.ts"
 import { busyPlan, metricsOf, resultsOf, tensorsOf } from "./runs.ts"
+import { pairRows, scoredRows, topicRows } from "./text-kinds.ts"
 import { atStep, complete, trainHere } from "./train-here.ts"
 
 const w = workspace()
 beforeAll(() => {
   w.model("bert")
+  w.write("pairs.jsonl", jsonLines(pairRows(24)))
+  w.write("scored.jsonl", jsonLines(scoredRows(24)))
+  w.write("topics.jsonl", jsonLines(topicRows(24)))
 })
 
 const STEPS = 10
 const optimizer = (kind: string, more: object = {}) => ({ kind, learningRate: 1e-2, ...more })
 const schedule = { kind: "cosine", warmup: 0.2 }
+
+const kinds = { validation: 0.25, maxLength: 16, bucketPool: 2 }
 
 /** Everything that has a state of its own. */
 const plans: Readonly<Record<string, Plan>> = {
@@ -59,6 +65,17 @@ const plans: Readonly<Record<string, Plan>> = {
   "dora with dropout": busyPlan("bert", STEPS, {
     adapter: { method: "dora", rank: 4, alpha: 8, dropout: 0.2 },
     optimizer: optimizer("adamw", { schedule })
+  }),
+  "pairs of texts": busyPlan("bert", STEPS, {
+    data: { ...kinds, format: "classification", train: "pairs.jsonl", text: "premise", textPair: "hypothesis" }
+  }),
+  "numbers of texts": busyPlan("bert", STEPS, {
+    model: { source: "bert", task: { kind: "regression" } },
+    data: { ...kinds, format: "regression", train: "scored.jsonl", target: ["stars", "words"] }
+  }),
+  "several labels a text, with thresholds": busyPlan("bert", STEPS, {
+    model: { source: "bert", task: { kind: "multi-label" } },
+    data: { ...kinds, format: "multi-label", train: "topics.jsonl" }
   }),
   "a pooler head and modules to save": busyPlan("bert", STEPS, {
     model: { source: "bert", task: { kind: "classification", pooling: "pooler" } },

@@ -1,10 +1,9 @@
 /** Which columns of rows hold the text and the label, by the names that data sets use and by what the first rows hold. */
 import { cut } from "../../boundary/index.ts"
 import { type Choice, type Columns, choice, NAMED, type Row } from "../../suggest/index.ts"
-import { pairOf } from "../encoder-columns.ts"
+import { pairOf, textOf, usual } from "../encoder-columns.ts"
 
-/** As data sets call them, the commonest first. */
-const usualTexts = ["sentence", "review", "comment", "content", "message", "tweet", "utterance", "body"]
+/** Of labels, as data sets call them, the commonest first. */
 const usualLabels = [
   ...["labels", "sentiment", "category", "class", "target", "stars", "rating"],
   ...["intent", "emotion", "topic"]
@@ -13,18 +12,6 @@ const usualLabels = [
 const isLabel = (value: unknown): boolean => ["string", "number", "boolean"].includes(typeof value)
 
 const different = (rows: ReadonlyArray<Row>, name: string): number => new Set(rows.map((row) => row[name])).size
-
-/** Characters of a column's texts on average; 0 where they are numbers, or not all are texts. */
-const textLength = (rows: ReadonlyArray<Row>, name: string): number => {
-  const texts = rows.map((row) => row[name])
-  if (!texts.every((text) => typeof text === "string")) return 0
-  if (texts.every((text) => text.trim() !== "" && Number.isFinite(Number(text.replace(",", "."))))) return 0
-  return texts.reduce((sum, { length }) => sum + length, 0) / texts.length
-}
-
-/** The first usual name that is among the columns, in whatever case. */
-const usual = (names: ReadonlyArray<string>, among: ReadonlyArray<string>): string | undefined =>
-  names.flatMap((name) => among.filter((one) => one.toLowerCase() === name))[0]
 
 /**
  * Values of a plan for the columns that nobody named and that are not called as a plan calls them by default; or what was found and
@@ -76,27 +63,4 @@ const labelOf = (rows: ReadonlyArray<Row>, free: ReadonlyArray<string>): Choice 
   return few.length === 1
     ? choice("data.label", few[0]!, `the only column of few values: ${values(few[0]!)}`)
     : undefined
-}
-
-const textOf = (rows: ReadonlyArray<Row>, free: ReadonlyArray<string>): Choice | undefined => {
-  if (free.includes("text")) return choice("data.text", "text", "")
-  const lengths = free
-    .map((name) => ({ name, length: textLength(rows, name) }))
-    .filter(({ length }) => length > 0)
-    .toSorted((a, b) => b.length - a.length)
-  const named = usual(
-    usualTexts,
-    lengths.map(({ name }) => name)
-  )
-  if (named !== undefined) return choice("data.text", named, "a usual name of a text")
-  const [first, second] = lengths
-  if (first === undefined || (second !== undefined && second.length > first.length / 2)) return undefined
-  const characters = `${Math.round(first.length)} characters on average`
-  return second === undefined
-    ? choice("data.text", first.name, `the only column of texts: ${characters}`)
-    : choice(
-        "data.text",
-        first.name,
-        `the longest texts by far: ${characters}, those of "${second.name}" ${Math.round(second.length)}`
-      )
 }

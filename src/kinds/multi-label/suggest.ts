@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { parseBoundedJson } from "../../files/index.ts"
 import { type Choice, type Columns, choice, type Detecting, type Row, type Suggesting } from "../../suggest/index.ts"
-import { pairOf, probedRows } from "../encoder-columns.ts"
+import { probedRows, textsOf } from "../encoder-columns.ts"
 import { headSuggesting, isEncoder } from "../encoder-suggest.ts"
 import type { ResolvedMultiLabelPlan } from "./resolve.ts"
 
@@ -16,9 +16,12 @@ export const detectMultiLabel: Detecting = {
       const found = labelsIn(rows, columns)
       if (found === null) return null
       const { labelColumns: _columns, ...named } = columns
-      return { format: "multi-label", choices: [...found, ...pairOf(rows, columns)], columns: named }
+      return { format: "multi-label", choices: [...found, ...textsOf(rows, named, taken(found))], columns: named }
     })
 }
+
+const taken = (found: ReadonlyArray<Choice>): ReadonlyArray<string> =>
+  found.flatMap(({ path, value }) => (path === "data.format" ? [] : [value].flat().map(String)))
 
 /** Columns of lists of labels as data sets call them. */
 const usual = ["labels", "label", "tags", "topics", "categories", "genres"]

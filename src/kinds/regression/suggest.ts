@@ -1,7 +1,7 @@
 /** Texts with numbers: which columns hold them, and the plan for them. */
 import * as Effect from "effect/Effect"
 import { type Choice, type Columns, choice, type Detecting, type Row, type Suggesting } from "../../suggest/index.ts"
-import { pairOf, probedRows } from "../encoder-columns.ts"
+import { probedRows, textsOf } from "../encoder-columns.ts"
 import { headSuggesting, isEncoder } from "../encoder-suggest.ts"
 import type { ResolvedRegressionPlan } from "./resolve.ts"
 
@@ -15,9 +15,12 @@ export const detectRegression: Detecting = {
       const found = targetIn(rows, columns)
       if (found === null) return null
       const { label: _label, target: _target, ...texts } = columns
-      return { format: "regression", choices: [...found, ...pairOf(rows, columns)], columns: texts }
+      return { format: "regression", choices: [...found, ...textsOf(rows, texts, targets(found))], columns: texts }
     })
 }
+
+const targets = (found: ReadonlyArray<Choice>): ReadonlyArray<string> =>
+  found.flatMap(({ path, value }) => (path === "data.target" ? [value].flat().map(String) : []))
 
 /** Columns of numbers as data sets call them. */
 const usual = ["target", "score", "rating", "stars", "value", "similarity_score", "label"]
