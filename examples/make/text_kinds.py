@@ -6,7 +6,7 @@
     python text_kinds.py --vader vaderSentiment-3.3.2.tar.gz --caniuse caniuse-db-1.0.30001813.tgz --out ../data
 
 ratings/       sentences of film reviews with the mean of 20 people's ratings between -4 and +4, as VADER published them
-comparisons/   pairs of such sentences whose ratings differ by 2 or more: which of the two is rated higher
+comparisons/   pairs of such sentences of at most 12 words whose ratings differ by 2.5 or more: which of the two is rated higher
 web-features/  descriptions of features of browsers with the categories that caniuse.com gives them, one or several of those that 20 features have
 
 Sentences of examples/data/movies/test.jsonl are in none of them. The result depends on --seed only.
@@ -55,6 +55,16 @@ def frequent(rows, least=20):
     return [row for row in kept if row["categories"]]
 
 
+def pairs(sentences, count, chance, least=2.5):
+    """Two sentences of different ratings, and which is rated higher; as often the first as the second, no two twice."""
+    found = {}
+    while len(found) < count:
+        (first, a), (second, b) = chance.sample(sentences, 2)
+        if (a - b if len(found) % 2 else b - a) >= least:
+            found[first, second] = {"first": first, "second": second, "better": "first" if a > b else "second"}
+    return list(found.values())
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--vader", required=True)
@@ -66,12 +76,10 @@ def main():
     kept = sentences(given.vader, chance)
     rated, rest = [{"text": text, "rating": score} for text, score in kept[:1000]], kept[1000:]
     write(given.out / "ratings", train=rated[:700], validation=rated[700:800], test=rated[800:])
-    pairs = []
-    while len(pairs) < 520 and len(rest) >= 2:
-        (first, a), (second, b) = rest.pop(), rest.pop()
-        if abs(a - b) >= 2:
-            pairs.append({"first": first, "second": second, "better": "first" if a > b else "second"})
-    write(given.out / "comparisons", train=pairs[:320], validation=pairs[320:400], test=pairs[400:])
+    short = [row for row in rest if len(row[0].split()) <= 12]
+    most, some = round(0.6 * len(short)), round(0.76 * len(short))
+    parts = {"train": (short[:most], 720), "validation": (short[most:some], 100), "test": (short[some:], 150)}
+    write(given.out / "comparisons", **{name: pairs(sentences, count, chance) for name, (sentences, count) in parts.items()})
     described = frequent(list(features(given.caniuse)))
     chance.shuffle(described)
     write(given.out / "web-features", train=described[:360], validation=described[360:440], test=described[440:])
