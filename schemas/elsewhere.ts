@@ -124,6 +124,9 @@ export const elsewhere: ReadonlyArray<Elsewhere> = [
     "eval_steps steps_per_eval evals_per_epoch eval_strategy evaluation_strategy eval_every val_check_interval",
     "in steps"
   ),
+  of("training.stopEarly", "early_stopping", 'such as { "patience": 3 }'),
+  of("training.stopEarly.patience", "early_stopping_patience early_stopping_rounds n_iter_no_change"),
+  of("training.stopEarly.leastGain", "early_stopping_threshold early_stopping_min_delta min_delta"),
   of("training.evaluateRows", "max_eval_samples val_batches limit_val_batches", "in rows"),
   of("training.threads", "num_threads n_threads num_workers dataloader_num_workers num_proc"),
 
@@ -133,10 +136,11 @@ export const elsewhere: ReadonlyArray<Elsewhere> = [
     "save_steps save_every save_strategy save_interval saves_per_epoch steps_per_save",
     "in steps"
   ),
+  of("output.keep", "load_best_model_at_end save_best_only", '"best" or "last"'),
   of(
-    "output.keep",
-    "load_best_model_at_end metric_for_best_model greater_is_better save_best_only",
-    '"best" or "last"'
+    "training.stopEarly.metric",
+    "metric_for_best_model greater_is_better",
+    "also for output.keep; which way is better is known"
   ),
   of("output.keepCheckpoints", "save_total_limit", "in a finished run too"),
   of("output.tensorboard", "report_to logging_dir use_tensorboard tensorboard_dir", "true or false"),
