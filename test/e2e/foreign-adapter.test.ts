@@ -3,7 +3,7 @@
  * PyTorch's losses; and what is said of folders that cannot be used.
  */
 import { expect, test } from "bun:test"
-import { readFileSync } from "node:fs"
+import { readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import type * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
@@ -22,7 +22,7 @@ import { expectClose } from "../setup.ts"
 import { logitsAt, rowsOf } from "../src/models/causal/causal-golden.ts"
 import type { Tensors } from "../src/models/golden.ts"
 import { decoder, type TinyDecoder } from "./causal-workspace.ts"
-import { repository, type TinyModel, workspace } from "./fixtures.ts"
+import { jsonLines, repository, succeed, type TinyModel, workspace } from "./fixtures.ts"
 
 const goldens = join(repository, "test", "golden")
 const { cases, rate } = JSON.parse(readFileSync(join(goldens, "peft", "cases.json"), "utf8")) as {
@@ -137,3 +137,74 @@ for (const [name, { model, losses }] of Object.entries(cases)) {
     )
   })
 }
+
+const folder = (name: string) => join(goldens, "peft", name)
+const rows = (name: string, all: ReadonlyArray<object>) => w.write(name, jsonLines(all))
+const command = (args: ReadonlyArray<string>) => w.cli([...args, "--device", "wasm", "--threads", "1"])
+
+test("evaluate takes rows whose labels are the numbers of classes without names, and columns by flags", async () => {
+  rows("numbers.jsonl", [
+    { said: "so good", stars: 2 },
+    { said: "the plot is awful", stars: 0 }
+  ])
+  const columns = ["--data", "numbers.jsonl", "--text", "said", "--label", "stars", "--json"]
+  const { stdout, stderr } = await succeed(
+    command(["evaluate", folder("bert-regex"), "--base", base("bert"), ...columns])
+  )
+  expect(JSON.parse(stdout)).toMatchObject({ split: "test", rows: 2, step: null })
+  expect(stderr).not.toContain("before training")
+})
+
+test("evaluate takes a language model's adapter on conversations, completions or texts", async () => {
+  rows("asked.jsonl", [{ prompt: "what colour is snow ?", completion: " white" }])
+  const llama = ["--base", base("llama"), "--data", "asked.jsonl", "--json"]
+  const { stdout } = await succeed(command(["evaluate", folder("llama-dora"), ...llama]))
+  expect(JSON.parse(stdout)).toMatchObject({ split: "test", rows: 1 })
+})
+
+test.each([
+  ["llama-head", "llama"],
+  ["bert-dense", "bert"]
+])("%s is merged over its base, held against the adapter on rows of a sample", async (name, model) => {
+  const { stdout } = await succeed(command(["merge", folder(name), "--base", base(model), "--out", `${name}-merged`]))
+  expect(stdout).toContain("On 8 sample rows")
+  expect(stdout).toMatch(/8 of 8 (labels|next tokens) are the same/)
+  expect(w.read(`${name}-merged/README.md`)).not.toContain("steps")
+})
+
+test("generate continues a prompt with it", async () => {
+  const asked = ["generate", folder("llama-dora"), "what colour", "--max-tokens", "3", "--json"]
+  const [plain, adapted] = await Promise.all([
+    succeed(command(["generate", base("llama"), "what colour", "--max-tokens", "3", "--json"])),
+    succeed(command([...asked, "--base", base("llama")]))
+  ])
+  expect(JSON.parse(adapted.stdout).tokens).toBeGreaterThan(0)
+  expect(JSON.parse(adapted.stdout).text).not.toBe(JSON.parse(plain.stdout).text)
+})
+
+test.each([
+  [
+    ["predict", folder("distilbert-exclude"), "x"],
+    'names "distilbert" as its base, which is not here; give it with --base'
+  ],
+  [
+    ["predict", folder("bert-dense"), "x", "--base", "roberta"],
+    'its layers are called "bert.…", and the model is of the family roberta'
+  ],
+  [["predict", folder("llama-dora"), "x", "--base", "llama"], "use generate or chat"],
+  [
+    ["evaluate", folder("bert-regex"), "--base", "bert"],
+    "is an adapter, which came without rows: expected --data FILE"
+  ],
+  [
+    ["generate", folder("llama-dora"), "x", "--base", "gpt2"],
+    'found "model.layers.0.mlp.down_proj", which matches no linear layer'
+  ],
+  [["merge", "hf:owner/name", "--base", "bert"], "say with --out where the merged model is to go"]
+] as const)("%j is told what is wrong", async (args, message) => {
+  for (const name of ["bert", "roberta", "llama", "gpt2"]) base(name)
+  rmSync(w.path("distilbert"), { recursive: true, force: true })
+  const { code, stderr } = await w.cli([...args, "--device", "wasm", "--threads", "1"])
+  expect(code).not.toBe(0)
+  expect(stderr).toContain(message)
+})

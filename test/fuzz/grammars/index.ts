@@ -2,6 +2,7 @@
 import type { Target } from "../target.ts"
 import { adapters, checkpoints, layersModels } from "./networks.ts"
 import { parquetFiles } from "./parquet.ts"
+import { peftFolders } from "./peft.ts"
 import { plans } from "./plans.ts"
 import { httpRequests, hubAnswers } from "./servers.ts"
 import { gguf, safetensors } from "./tensors.ts"
@@ -15,6 +16,7 @@ export const grammars: { readonly [name: string]: Target } = {
   "Parquet (grammar)": parquetFiles,
   "CSV (grammar)": csvFiles,
   "plans (grammar)": plans,
+  "PEFT folders (grammar)": peftFolders,
   "model.json (grammar)": layersModels,
   "adapters (grammar)": adapters,
   "checkpoints (grammar)": checkpoints,
