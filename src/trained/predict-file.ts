@@ -5,7 +5,7 @@
  *   probability          of the class, where there is one
  *   probability NAME     of each label, where a row may have several
  *   prediction NAME      each value, where there are several
- *   probabilities        of all labels, in JSON lines
+ *   probabilities        of all classes, and `labels` as a list, in JSON lines
  *
  * A column of that name that the input has keeps it, and the new one is called `prediction_2`. All rows are checked before the first is
  * predicted; then they stream by, whatever the file's size. The file appears when it is whole, and replaces no other.
@@ -63,7 +63,7 @@ export const predictFile = (
           let writer: RowWriter | undefined
           yield* predictedRows(run, checked).pipe(
             Stream.runForEach((rows) => {
-              const all = rows.map(({ row, prediction }) => ({ row, own: renamed(said(prediction), taken) }))
+              const all = rows.map(({ row, prediction }) => ({ row, own: renamed(columnsSaid(prediction), taken) }))
               const first = writer === undefined
               writer ??= write([...checked.columns, ...cells(all[0]!.own)], checked.table)
               const { head, row: line } = writer
@@ -86,19 +86,14 @@ const refuseExisting = (out: string) =>
     }
   })
 
-/** What a prediction says, by the names of columns; of a kind that says values or labels, those. */
-const said = ({ label, probabilities, values }: Prediction): Fields => {
-  const prefixed = (prefix: string, all: Fields) =>
+/** What a prediction says, by the names of columns: the same names for every row of a run. */
+export const columnsSaid = ({ label, labels, probabilities = {}, values }: Prediction): Fields => {
+  const named = (prefix: string, all: Fields) =>
     Object.fromEntries(Object.entries(all).map(([name, value]) => [`${prefix} ${name}`, value]))
-  const [value, ...more] = Object.values(values ?? {})
-  const probability =
-    probabilities !== undefined && Object.hasOwn(probabilities, label) ? probabilities[label] : undefined
-  return {
-    prediction: value !== undefined && more.length === 0 ? value : label,
-    ...(more.length > 0 ? prefixed("prediction", values!) : {}),
-    ...(probability !== undefined ? { probability } : prefixed("probability", probabilities ?? {})),
-    ...(probability !== undefined ? { probabilities } : {})
-  }
+  if (labels !== undefined) return { prediction: labels.join(", "), ...named("probability", probabilities), labels }
+  if (values === undefined) return { prediction: label, probability: probabilities[label], probabilities }
+  const [only, ...more] = Object.values(values)
+  return more.length === 0 ? { prediction: only } : { prediction: label, ...named("prediction", values) }
 }
 
 /** Of what is said, what fits into a cell of a table. */

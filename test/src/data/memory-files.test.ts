@@ -18,7 +18,13 @@ import { goldenPath } from "../training/tiny-bert.ts"
 
 const rows = [..."abcdef"].map((text, i) => JSON.stringify({ text: `${text} – ü`, label: `l${i % 2}` }))
 const csv = `text,label\n"a, ""b""\nc",l0\nd,l1\n`
-const contents = { "plans/p.json": "{}", "data/rows.jsonl": rows.join("\n"), "data/rows.csv": csv }
+const utf16 = Buffer.from("\uFEFFtext\tlabel\r\nschön\tl0\r\n„d“\tl1\r\n", "utf16le")
+const contents = {
+  "plans/p.json": "{}",
+  "data/rows.jsonl": rows.join("\n"),
+  "data/rows.csv": csv,
+  "data/rows.tsv": utf16
+}
 
 /** The same files on disk and in memory, and an effect's result over each. */
 const onBoth = async <A, E>(
@@ -49,8 +55,8 @@ const expectSame = <A, E extends { readonly message: string }>([disk, memory]: r
   expect(said(memory)).toEqual(said(disk))
 }
 
-test("rows of JSON Lines and CSV, in any order", async () => {
-  for (const file of ["rows.jsonl", "rows.csv"]) {
+test("rows of JSON Lines, CSV and UTF-16 between tabs, in any order", async () => {
+  for (const file of ["rows.jsonl", "rows.csv", "rows.tsv"]) {
     const [disk, memory] = await onBoth((root) =>
       Effect.gen(function* () {
         const section = { format: "classification", text: "text", label: "label", maxLength: 8, bucketPool: 8 } as const

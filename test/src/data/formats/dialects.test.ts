@@ -4,7 +4,14 @@ import { gzipSync } from "node:zlib"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { type Dialect, type Separator, separatorNames, separators } from "../../../../schemas/index.ts"
-import { DataDialect, firstRows, openClassification, openLabelledFile, records } from "../../../../src/data/index.ts"
+import {
+  DataDialect,
+  firstRows,
+  openClassification,
+  openLabelledFile,
+  records,
+  rowWriter
+} from "../../../../src/data/index.ts"
 import { randomStream } from "../../../../src/numbers/random.ts"
 import { failureOf, run, temporaryFiles } from "../files.ts"
 
@@ -184,6 +191,39 @@ describe("which separator", () => {
     expect(await failureOf(openLabelledFile(fileOf("csv", "text;label\na;b;c\n"), columns))).toBe(
       "rows.csv:2: columns: found 3, expected 2 (text, label); a text with semicolons needs quotes"
     )
+  })
+})
+
+describe("what is written reads back", () => {
+  const columns = ["text", "label", "n"]
+  const rows = Array.from({ length: 40 }, (_, i) => ({
+    text: `${i} ${["plain", 'a "quote"', "a, comma; and\ttab | pipe", "two\nlines", "\r\n", " ends ", "=1+1", "'"][i % 8]}`,
+    label: i % 3 === 0 ? "" : "ä€",
+    n: String(i)
+  }))
+  const writtenAs = async (extension: string, separator?: string, marked = false) => {
+    const write = await run(rowWriter(`out.${extension}`))
+    const { head, row } = write(columns, separator === undefined ? undefined : { columns: [], separator, marked })
+    return head + rows.map(row).join("")
+  }
+
+  test.each(Object.values(separators))("between each %j", async (separator) => {
+    for (const [extension, marked] of [
+      ["csv", false],
+      ["tsv", true],
+      ["jsonl", false]
+    ] as const) {
+      const content = await writtenAs(extension, separator, marked)
+      expect(content.startsWith("\uFEFF")).toBe(marked)
+      expect(await run(firstRows(fileOf(extension, content), 99))).toEqual(rows)
+    }
+    const used = separator === "\t" ? "," : separator
+    expect(await writtenAs("csv", separator)).toStartWith(columns.join(used))
+  })
+
+  test("other values of JSON lines as text; what a row has not is blank", async () => {
+    const { row } = (await run(rowWriter("out.csv")))(["a", "b", "c", "d", "e"])
+    expect(row({ a: 1.5, b: null, c: [1, { x: "y" }], d: true })).toBe('1.5,,"[1,{""x"":""y""}]",true,\n')
   })
 })
 
