@@ -60,5 +60,5 @@ export { RegressionPlan, RegressionSection, RegressionTask, targetsOf } from "./
 export * from "./optimizer.ts"
 export type { PlanProblem } from "./problems.ts"
 export { closest, problemsOf, showValue } from "./problems.ts"
-export { type PlanRule, RunPlan, type RunPlanInput, rules } from "./run-plan.ts"
+export { alternatives, type PlanRule, RunPlan, type RunPlanInput, rules } from "./run-plan.ts"
 export { DiagnosticsConfig, OutputSection, StopEarly, TrainingSection } from "./training.ts"

@@ -46,6 +46,12 @@ const overridesSaySomething: PlanRule = {
         )
 }
 
+/** Fields that say the same in two ways, of which a plan has one: where one is set, the other goes. The rules refuse both. */
+export const alternatives: ReadonlyArray<readonly [string, string]> = [
+  ["training.steps", "training.epochs"],
+  ["optimizer.schedule.warmup", "optimizer.schedule.warmupSteps"]
+]
+
 /** Rules about how parameters are moved, of a run plan. */
 const ofPlan = (rules: ReadonlyArray<Rule<Moving>>): ReadonlyArray<PlanRule> =>
   rules.map(({ name, check }) => ({

@@ -44,7 +44,9 @@ const json = Flag.Boolean("json").pipe(
 
 const set = Flag.String("set").pipe(
   Flag.withMetavar("path=value"),
-  Flag.withDescription("replace one value of the plan, e.g. --set adapter.rank=4; may be repeated"),
+  Flag.withDescription(
+    "replace one value of the plan, e.g. --set adapter.rank=4 or --set training.epochs=2, which takes the place of training.steps; may be repeated"
+  ),
   Flag.atLeast(0)
 )
 

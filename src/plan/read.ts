@@ -7,7 +7,8 @@
  * directory. `relocate` is the inverse: the copy in a run folder names its inputs relative to that folder.
  *
  * A setting replaces a single value, as in `--set adapter.rank=4`. Its path is dotted, with list entries by index
- * (`adapter.targets.0`); its value is JSON if it parses as JSON, else text.
+ * (`adapter.targets.0`); its value is JSON if it parses as JSON, else text. What the plan says in another way goes: `training.epochs=2`
+ * takes the place of `training.steps`.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -15,6 +16,7 @@ import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import {
+  alternatives,
   closest,
   decodeForeignPlan,
   PlanError,
@@ -234,11 +236,28 @@ const withValue = (tree: unknown, { path, value }: Setting, depth = 0): unknown 
   return { ...container, [segment]: place(old) }
 }
 
-/** Apply settings to a plan as written, in order. Fails with every setting that cannot be applied. */
+/** `tree` without what is at `path`. */
+const without = (tree: unknown, [segment, ...rest]: ReadonlyArray<string>): unknown => {
+  if (segment === undefined || !isRecord(tree) || !Object.hasOwn(tree, segment)) return tree
+  const { [segment]: old, ...others } = tree
+  return rest.length === 0 ? others : { ...tree, [segment]: without(old, rest) }
+}
+
+/** The plan's own fields that settings say in another way. */
+const replaced = (settings: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const set = settings.map((written) => written.split("=", 1)[0]!.trim())
+  const both = [...alternatives, ...alternatives.map(([one, other]) => [other, one] as const)]
+  return both.flatMap(([one, other]) => (set.includes(one) && !set.includes(other) ? [other] : []))
+}
+
+/**
+ * Apply settings to a plan as written, in order; `training.epochs=2` takes the place of the plan's `training.steps` (`alternatives`).
+ * Fails with every setting that cannot be applied.
+ */
 export const applySettings = (raw: unknown, settings: ReadonlyArray<string>): Effect.Effect<unknown, PlanError> =>
   Effect.suspend(() => {
     const problems: Array<PlanProblem> = []
-    let tree = raw
+    let tree = replaced(settings).reduce((plan, path) => without(plan, path.split(".")), raw)
     for (const written of settings) {
       try {
         tree = withValue(tree, parseSetting(written))

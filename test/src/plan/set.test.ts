@@ -1,6 +1,9 @@
 import { describe, expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { alternatives, decodeRunPlanResult } from "../../../schemas/index.ts"
 import { applySettings } from "../../../src/plan/read.ts"
+import { smallest } from "../../schemas/plans.ts"
 
 const plan = { adapter: { method: "lora", rank: 8, targets: ["query", "key"] }, seed: 0 }
 const apply = (...settings: ReadonlyArray<string>) => Effect.runSync(applySettings(plan, settings))
@@ -35,6 +38,23 @@ describe("a setting", () => {
     expect(Object.keys(apply("__proto__.rank=1") as object)).toContain("__proto__")
     expect(({} as Record<string, unknown>)["rank"]).toBeUndefined()
   })
+})
+
+test("a setting takes the place of what the plan says in another way, and two settings do not", () => {
+  const long = { seed: 0, training: { steps: 80, batchSize: 8 }, optimizer: { schedule: { warmup: 0.1 } } }
+  const set = (...settings: ReadonlyArray<string>) => Effect.runSync(applySettings(long, settings))
+  expect(set("training.epochs=2")).toEqual({ ...long, training: { batchSize: 8, epochs: 2 } })
+  expect(Effect.runSync(applySettings({ training: { epochs: 2 } }, ["training.steps=3"]))).toEqual({
+    training: { steps: 3 }
+  })
+  expect(set("optimizer.schedule.warmupSteps=5")).toEqual({ ...long, optimizer: { schedule: { warmupSteps: 5 } } })
+  expect(set("training.batchSize=4")).toEqual({ ...long, training: { steps: 80, batchSize: 4 } })
+  // for the rule to refuse
+  expect(set("training.epochs=2", "training.steps=9")).toMatchObject({ training: { steps: 9, epochs: 2 } })
+  for (const [one, other] of alternatives) {
+    const both = Effect.runSync(applySettings(smallest, [`${one}=1`, `${other}=1`]))
+    expect(Result.isFailure(decodeRunPlanResult(both))).toBe(true)
+  }
 })
 
 test("settings that cannot be applied are told all at once", () => {
