@@ -208,17 +208,20 @@ const brief = ({ loss, milliseconds }: StepReport) => ({ loss, milliseconds })
 const stateBytesOf = ({ optimizerState }: Session<Network>) =>
   storedState(optimizerState).tensors.reduce((sum, { size }) => sum + size * Float32Array.BYTES_PER_ELEMENT, 0)
 
-type Results = Omit<Parameters<typeof finishRun>[2], "labels" | "device" | "peakBytes">
+type Results = Omit<Parameters<typeof finishRun>[2], "labels" | "device" | "peakBytes" | "baseline">
 
 /** Writes the results. There is no run.json while there may be a part of them: it is what vouches for the rest. */
 const finish = (kind: LoadedKind, adapted: Adapted<Network>, resolved: ResolvedPlan, run: Run, results: Results) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const device = yield* Device
+    const baselineOf = (split: "validation" | "test") =>
+      resolved.data.splits[split] === undefined ? null : kind.baseline(resolved.data, split)
     yield* Effect.ignore(fs.remove(run.report, { force: true }))
     yield* kind.save(adapted, resolved, run.adapter)
     const report = yield* finishRun(run, resolved, {
       ...results,
+      baseline: { validation: baselineOf("validation"), test: baselineOf("test") },
       labels: kind.labelsOf(resolved.model),
       device: device.describe(),
       peakBytes: device.peakBytes()

@@ -7,7 +7,16 @@ import * as Path from "effect/Path"
 import { shellWord } from "../boundary/index.ts"
 import { Device } from "../device/index.ts"
 import { kindOf, type Publisher, type RunKind, resolvePlan } from "../kinds/index.ts"
-import { checkFree, type EvaluationReport, keptText, type RunReport, runFolder, stoppedText } from "../output/index.ts"
+import {
+  baselineText,
+  checkFree,
+  type EvaluationReport,
+  keptText,
+  noBetterText,
+  type RunReport,
+  runFolder,
+  stoppedText
+} from "../output/index.ts"
 import { command } from "../output/invocation.ts"
 import { shortDuration } from "../output/report/index.ts"
 import { fromOf, type ResolvedPlan, readPlan } from "../plan/index.ts"
@@ -107,16 +116,21 @@ const gainedText = ({ metrics, headline }: RunKind, before: EvaluationReport, af
     .join(", ")
 
 /** What was gained: by the same rows before and after, and where these were the first of a split, by all of them. */
-const gainedLines = (kind: RunKind, { before, after, validation, test }: RunReport, untrained: string) => {
+const gainedLines = (kind: RunKind, report: RunReport, untrained: string) => {
+  const { before, after, validation, test, baseline } = report
   const whole = test ?? validation
   if (before === null || after === null || whole === null)
     return ["No split to evaluate on was given (data.validation, data.test), so what was gained is not known."]
   const rows = (n: number) => n.toLocaleString("en")
   const all = before.rows === whole.rows
+  const nothing = baseline[whole.split]
+  const warning = noBetterText(kind, report)
   return [
     `Gained on ${before.split}: ${gainedText(kind, before, after)}`,
     `  (from ${untrained} to the trained model, on ${all ? "all" : "the first"} ${rows(before.rows)} rows).`,
-    ...(all ? [] : [`On all ${rows(whole.rows)} rows: ${scoresText(kind.metrics, whole)}.`])
+    ...(all ? [] : [`On all ${rows(whole.rows)} rows: ${scoresText(kind.metrics, whole)}.`]),
+    ...(nothing === null ? [] : [`Doing nothing reaches ${baselineText(kind.metrics, nothing)}.`]),
+    ...(warning === null ? [] : [`warning: ${warning}`])
   ]
 }
 

@@ -18,13 +18,15 @@ import type { BatchPosition, DataError } from "../data/index.ts"
 import type { Device } from "../device/device.ts"
 import type { CausalModel } from "../models/causal/index.ts"
 import type { BatchOf, ModelError, Network } from "../models/index.ts"
-import type { CardParts, CardSource, WrittenModel } from "../output/index.ts"
+import type { Baseline, CardParts, CardSource, WrittenModel } from "../output/index.ts"
 import type { Started } from "../output/peft/start-from.ts"
 import type { PeftAdapter } from "../peft/index.ts"
 import type { ResolvedPlan, ResolveError, SplitSource, Splits } from "../plan/index.ts"
 import type { Detecting, Suggesting } from "../suggest/index.ts"
 import type { DeviceReadError } from "../tensors/index.ts"
 import type { Evaluation, Loss, Metrics, Mistakes } from "../training/index.ts"
+
+export type { Baseline } from "../output/index.ts"
 
 type Files = FileSystem.FileSystem | Path.Path
 /** What is asked before a device is. */
@@ -128,14 +130,6 @@ export interface Prediction {
   readonly labels?: ReadonlyArray<string>
   /** numbers in the data's units, where that is what the model says */
   readonly values?: Readonly<Record<string, number>>
-}
-
-/** What doing nothing reaches on a split: the metrics' values, and of what. */
-export interface Baseline {
-  /** "always “positive”, the most frequent class" */
-  readonly of: string
-  /** by the names of metrics; those that cannot be known without reading rows are left out */
-  readonly scores: Readonly<Record<string, number>>
 }
 
 /** A trained model and the plan that it was trained by. */

@@ -39,7 +39,11 @@ export const withKnownWeights =
       return yield* dataError("loss.classWeights", reason)
     })
 
-/** The class that most training rows have, given to every row of a split. */
+/**
+ * The class that most training rows have, given to every row of a split; of equally many the first. As its loss that of the training rows'
+ * frequencies as probabilities, the lowest that the same answer to every row is sure to have; left out where they say that a row of the
+ * split cannot be.
+ */
 export const majorityBaseline = (
   { splits, labels }: ClassificationData,
   split: "validation" | "test"
@@ -52,7 +56,13 @@ export const majorityBaseline = (
   const right = (counts[most] ?? 0) / rows
   // of all classes one has predictions: precision is the share that is right, recall 1
   const macroF1 = (2 * right) / (1 + right) / labels.length
-  return { of: `always “${shown(labels[most]!)}”, the most frequent class`, scores: { accuracy: right, macroF1 } }
+  const seen = learned.reduce((sum, own) => sum + own, 0)
+  const loss = counts.reduce(
+    (sum, own, i) => (own === 0 ? sum : sum - (own / rows) * Math.log((learned[i] ?? 0) / seen)),
+    0
+  )
+  const scores = { accuracy: right, macroF1, ...(Number.isFinite(loss) ? { loss } : {}) }
+  return { of: `always “${shown(labels[most]!)}”, the most frequent class`, scores }
 }
 
 /** "neg 675 (50.0 %), pos 675 (50.0 %)" */

@@ -48,7 +48,16 @@ export {
   readBaseCard
 } from "./model-card/card-source.ts"
 export { writeModelCard } from "./model-card.ts"
-export { type Kept, keptText, type Stopped, stoppedText } from "./outcome.ts"
+export {
+  type Baseline,
+  type Baselines,
+  baselineText,
+  type Kept,
+  keptText,
+  noBetterText,
+  type Stopped,
+  stoppedText
+} from "./outcome.ts"
 export { exportedName, peftConfig } from "./peft/config.ts"
 export { inLlamaCpp } from "./peft/llama-cpp.ts"
 export { ReportError, writeReport } from "./report/index.ts"

@@ -22,7 +22,7 @@ import {
   readBaseCard
 } from "./model-card/card-source.ts"
 import { metadata } from "./model-card/metadata.ts"
-import { keptText } from "./outcome.ts"
+import { baselineText, keptText } from "./outcome.ts"
 import type { EvaluationReport, RunReport } from "./run.ts"
 
 /** Writes the card of a finished run beside its adapter. */
@@ -87,7 +87,7 @@ const cells = (values: ReadonlyArray<string>): string => `| ${values.join(" | ")
 const table = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string =>
   [cells(header), cells(header.map(() => "---")), ...rows.map(cells)].join("\n")
 
-const results = ({ before, validation, test }: RunReport, metrics: Metrics): string => {
+const results = ({ before, validation, test, baseline }: RunReport, metrics: Metrics): string => {
   const { loss, ...scores } = metrics
   const named = [...Object.entries(scores), ...(loss === undefined ? [] : [["loss", loss] as const])]
   const row = (when: string, report: EvaluationReport) => [
@@ -99,7 +99,11 @@ const results = ({ before, validation, test }: RunReport, metrics: Metrics): str
   const after = [validation, test].filter((report) => report !== null)
   if (after.length === 0) return "No rows to evaluate on were given, so how well it does is not known."
   const rows = [...(before === null ? [] : [row("before", before)]), ...after.map((report) => row("after", report))]
-  return table(["training", "split", "rows", ...named.map(([, { label }]) => label)], rows)
+  const told = after.flatMap(({ split }) => {
+    const nothing = baseline[split]
+    return nothing === null ? [] : [`On ${split}, doing nothing reaches ${markdown(baselineText(metrics, nothing))}.`]
+  })
+  return [table(["training", "split", "rows", ...named.map(([, { label }]) => label)], rows), ...told].join("\n\n")
 }
 
 /** The rank in the files is not the one that was trained. */

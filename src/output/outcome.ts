@@ -1,5 +1,53 @@
-/** How a run ended, beside its numbers: why it stopped early, and which of its states the adapter is. */
-import { type Metrics, written } from "../training/index.ts"
+/** How a run ended, beside its numbers: why it stopped early, which of its states the adapter is, and what doing nothing reaches. */
+import { inWords, type Metrics, scoreOf, written } from "../training/index.ts"
+
+/** What doing nothing reaches on a split: the metrics' values, and of what. */
+export interface Baseline {
+  /** "always “positive”, the most frequent class" */
+  readonly of: string
+  /** by the names of metrics; those that cannot be known without reading rows are left out */
+  readonly scores: Readonly<Record<string, number>>
+}
+
+export interface Baselines {
+  readonly validation: Baseline | null
+  readonly test: Baseline | null
+}
+
+/** "accuracy 50.0 %, loss 0.693 (always “positive”, the most frequent class)" */
+export const baselineText = (metrics: Metrics, { of, scores }: Baseline): string => {
+  const known = Object.entries(metrics).filter(([name]) => scoreOf(scores, name) !== null)
+  return `${known.map(([name, metric]) => inWords(metric, scoreOf(scores, name))).join(", ")} (${of})`
+}
+
+interface Reached {
+  readonly before: object | null
+  readonly after?: object | null
+  readonly validation: object | null
+  readonly test: object | null
+  readonly baseline?: Baselines
+}
+
+/**
+ * A run that was for nothing, in a sentence without its end: what it reached on the split that it is judged by is no better than what
+ * doing nothing reaches, or where that is not known, than what there was before training. null: it is better.
+ */
+export const noBetterText = (
+  { metrics, headline }: { readonly metrics: Metrics; readonly headline: readonly [string, ...ReadonlyArray<string>] },
+  { before, after = null, validation, test, baseline }: Reached
+): string | null => {
+  const split = test === null ? "validation" : "test"
+  const nothing = baseline?.[split] ?? null
+  const name = nothing === null || Object.hasOwn(nothing.scores, headline[0]) ? headline[0] : "loss"
+  const than = nothing === null ? before && scoreOf(before, name) : scoreOf(nothing.scores, name)
+  const reached = nothing === null ? after : (test ?? validation)
+  const value = reached && scoreOf(reached, name)
+  const metric = metrics[name]
+  if (than === null || value === null || metric === undefined || metric.better === null) return null
+  if (metric.better === "higher" ? value > than : value < than) return null
+  const of = nothing === null ? "it did before training" : nothing.of
+  return `the model answers no better than ${of}: on ${split} ${inWords(metric, value)}, against ${written(metric, than)}`
+}
 
 /** A metric of the validation split at a step. */
 interface Watched {

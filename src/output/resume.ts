@@ -190,7 +190,7 @@ const tooFewSteps = (trained: number, { plan, steps }: ResolvedPlan): ReadonlyAr
 }
 
 /** What runs of before do not say. */
-const UNKNOWN = { stopped: null, kept: null, after: null } as const
+const UNKNOWN = { stopped: null, kept: null, after: null, baseline: { validation: null, test: null } } as const
 
 /** run.json of a finished run: it is written last, so it vouches for the adapter. */
 const reportIn = (folder: RunFolder): Effect.Effect<RunReport | null, FileError, FileSystem.FileSystem> =>

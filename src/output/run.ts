@@ -21,7 +21,7 @@ import { relocate } from "../plan/index.ts"
 import type { DiagnosticsReport, Evaluation, Mistake, StepReport } from "../training/index.ts"
 import type { StoredCheckpoint } from "./checkpoint-read.ts"
 import { adapterFiles, type BaseIdentity, baseIdentity, type Inputs, inputsOf, recordOf } from "./inputs.ts"
-import type { Kept, Stopped } from "./outcome.ts"
+import type { Baselines, Kept, Stopped } from "./outcome.ts"
 import { createRunFolder, lockRun, type RunFolder, type RunFolderExists, type RunLocked } from "./run-folder.ts"
 import { type Versions, versions } from "./versions.ts"
 
@@ -114,6 +114,8 @@ export interface RunReport {
   readonly after: EvaluationReport | null
   readonly validation: EvaluationReport | null
   readonly test: EvaluationReport | null
+  /** what doing nothing reaches on these; null: that is the model before training */
+  readonly baseline: Baselines
   /** on the last split, the most confident first; 20 at most */
   readonly mistakes: ReadonlyArray<Mistake>
   /** rows and classes of every split */
@@ -134,6 +136,7 @@ export interface Outcome {
   readonly steps: number
   readonly stopped: Stopped | null
   readonly kept: Kept | null
+  readonly baseline: Baselines
   /** class names; none where rows have no classes */
   readonly labels: ReadonlyArray<string>
   readonly device: DeviceReport
@@ -153,7 +156,7 @@ export interface Outcome {
 export const finishRun = (
   run: Run,
   resolved: ResolvedPlan,
-  { steps, stopped, kept, labels, device, peakBytes, stateBytes, reports, before, after }: Outcome
+  { steps, stopped, kept, baseline, labels, device, peakBytes, stateBytes, reports, before, after }: Outcome
 ): Effect.Effect<RunReport, FileError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const of = (split: EvaluationReport["split"]) => after.reports.find((report) => report.split === split) ?? null
@@ -177,6 +180,7 @@ export const finishRun = (
       after: after.sameRows ?? null,
       validation: of("validation"),
       test: of("test"),
+      baseline,
       mistakes: after.mistakes,
       data: resolved.data.describe().map((split) => ({ classes: [], ...split })),
       peakBytes,

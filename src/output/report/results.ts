@@ -1,7 +1,7 @@
 /** What a run reached: the numbers first, then curves, evaluations, confusion of the classes, and the mistakes themselves. */
 
 import { inWords, type Metrics, scoreOf, written } from "../../training/index.ts"
-import { keptText, stoppedText } from "../outcome.ts"
+import { baselineText, keptText, noBetterText, stoppedText } from "../outcome.ts"
 import { capital, count, duration, fixed, type Html, html, percent } from "./html.ts"
 import { described, type Plot } from "./plots.ts"
 import { type Confused, type Evaluation, isConfused, type ReportedKind, type RunRecord } from "./run-record.ts"
@@ -14,9 +14,20 @@ const PAIRS = 20
 export const gained = ({ run }: RunRecord, kind: ReportedKind): string =>
   [
     reached(run, kind),
+    ...doingNothing(run, kind),
     ...(run.stopped == null ? [] : [`${capital(stoppedText(kind.metrics, run.stopped, run))}.`]),
     ...(run.kept == null ? [] : [`The adapter is ${keptText(kind.metrics, run.kept, run)}.`])
   ].join(" ")
+
+/** What doing nothing reaches, and where the run is no better. */
+const doingNothing = (run: RunRecord["run"], kind: ReportedKind): ReadonlyArray<string> => {
+  const nothing = run.baseline?.[run.test === null ? "validation" : "test"] ?? null
+  const warning = noBetterText(kind, run)
+  return [
+    ...(nothing === null ? [] : [`Doing nothing reaches ${baselineText(kind.metrics, nothing)}.`]),
+    ...(warning === null ? [] : [`${capital(warning)}.`])
+  ]
+}
 
 const reached = (run: RunRecord["run"], { metrics, headline }: ReportedKind): string => {
   const after = run.test ?? run.validation
@@ -75,7 +86,7 @@ export const figure = (plot: Plot): Html => {
 <details><summary class="quiet">in words</summary><p class="quiet">${described(plot)}</p></details></figure>`
 }
 
-export const evaluationTable = ({ evaluations }: RunRecord, { metrics }: ReportedKind): Html | null => {
+export const evaluationTable = ({ evaluations, run }: RunRecord, { metrics }: ReportedKind): Html | null => {
   if (evaluations.length === 0) return null
   // a long run with frequent evaluations has them in its curve
   const shown = evaluations.length <= 60 ? evaluations : [...evaluations.slice(0, 10), ...evaluations.slice(-50)]
@@ -87,7 +98,15 @@ export const evaluationTable = ({ evaluations }: RunRecord, { metrics }: Reporte
     (one) =>
       html`<tr><th scope="row">${one.split}</th><td>${count(one.step)}</td><td>${count(one.rows)}</td><td>${fixed(one.loss, 4)}</td>${scoresOf(one, metrics).map(([, value]) => html`<td>${value}</td>`)}</tr>
 `
-  )}</tbody></table></div></section>`
+  )}${(["validation", "test"] as const).map((split) => {
+    const nothing = run.baseline?.[split] ?? null
+    const rows = run[split]?.rows
+    if (nothing === null || rows === undefined) return null
+    const loss = scoreOf(nothing.scores, "loss")
+    const scores = Object.entries(metrics).filter(([name]) => name !== "loss")
+    return html`<tr><th scope="row">${split}</th><td>${nothing.of}</td><td>${count(rows)}</td><td>${loss === null ? "–" : fixed(loss, 4)}</td>${scores.map(([name, metric]) => html`<td>${written(metric, scoreOf(nothing.scores, name))}</td>`)}</tr>
+`
+  })}</tbody></table></div></section>`
 }
 
 export const confusions = ({ run }: RunRecord): Html | null => {

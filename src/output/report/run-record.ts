@@ -84,6 +84,10 @@ const Diagnostics = Schema.Struct({
 })
 export type Diagnostics = typeof Diagnostics.Type
 
+const BaselineOfSplit = Schema.NullOr(
+  Schema.Struct({ of: Schema.String, scores: Schema.Record(Schema.String, Schema.Finite) })
+)
+
 const Record = Schema.Struct({
   name: Schema.String,
   directory: Schema.String,
@@ -98,6 +102,8 @@ const Record = Schema.Struct({
   }),
   steps: Schema.Int,
   // runs of before have none of these
+  after: Schema.optionalKey(Schema.NullOr(Evaluation)),
+  baseline: Schema.optionalKey(Schema.Struct({ validation: BaselineOfSplit, test: BaselineOfSplit })),
   planned: Schema.optionalKey(Schema.Int),
   kept: Schema.optionalKey(Schema.NullOr(Schema.Struct({ step: Schema.Int, metric: Schema.String, value: Numeric }))),
   stopped: Schema.optionalKey(
