@@ -61,6 +61,6 @@ export const notUtf8 = ({ bytes }: RawRecord): Broken => {
   const around = new TextDecoder("windows-1252").decode(bytes.subarray(Math.max(0, first - 20), first + 20))
   const [word = ""] = /[^\s"',;|]*[^\0-\x7f][^\s"',;|]*/.exec(around) ?? []
   return {
-    broken: `not valid UTF-8; as Windows-1252 it reads "${cut(word)}": if that is right, set data.encoding to "latin1"; else save the file as UTF-8`
+    broken: `not valid UTF-8; as Windows-1252 it reads "${cut(word)}": if that is right, set data.encoding to "latin1" (of suggest: --encoding); else save the file as UTF-8`
   }
 }

@@ -107,7 +107,7 @@ describe("a CSV file", () => {
   test("bytes that are not UTF-8 are a broken row", async () => {
     const content = Buffer.concat([Buffer.from("text,label\nfine,a\n"), Buffer.from("sch\u00f6n,a\n", "latin1")])
     expect(await failureOf(open(content))).toBe(
-      'rows.csv:3: not valid UTF-8; as Windows-1252 it reads "schön": if that is right, set data.encoding to "latin1"; else save the file as UTF-8'
+      'rows.csv:3: not valid UTF-8; as Windows-1252 it reads "schön": if that is right, set data.encoding to "latin1" (of suggest: --encoding); else save the file as UTF-8'
     )
   })
 

@@ -77,7 +77,7 @@ describe("a JSON Lines file", () => {
   test("bytes that are not UTF-8 are a broken row, not a replaced letter", async () => {
     const latin1 = Buffer.from('{"text": "sch\u00f6n", "label": "a"}', "latin1")
     expect(await failureOf(open(latin1))).toBe(
-      'rows.jsonl:1: not valid UTF-8; as Windows-1252 it reads "schön": if that is right, set data.encoding to "latin1"; else save the file as UTF-8'
+      'rows.jsonl:1: not valid UTF-8; as Windows-1252 it reads "schön": if that is right, set data.encoding to "latin1" (of suggest: --encoding); else save the file as UTF-8'
     )
   })
 

@@ -3,6 +3,7 @@
  * that `validate` takes.
  */
 import { describe, expect, test } from "bun:test"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { decodeRunPlan } from "../../../schemas/decode.ts"
@@ -270,6 +271,25 @@ describe("the command", () => {
     expect([model.weights, data.bucketPool]).toEqual([undefined, undefined])
     expect(stderr).toContain("optimizer.learningRate: 0.0002 (the plan has 0.5)")
     expect(stderr).toContain("training.steps: 30 (the plan has none)")
+  })
+
+  test("how a file is written is said by flags, and is in the plan", async () => {
+    const rows = tinyRows(30).map(({ text, label }, i) => `${text};sch\u00f6n|${i};${label}`)
+    writeFileSync(w.path("latin1.csv"), Buffer.from(["Kritik;a|b;Urteil", ...rows].join("\n"), "latin1"))
+    const suggest = (...flags: ReadonlyArray<string>) =>
+      w.cli(["suggest", "--model", "bert", "--data", "latin1.csv", ...flags])
+    const { code, stderr } = await suggest("--text", "Kritik", "--label", "Urteil")
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringContaining('set data.encoding to "latin1" (of suggest: --encoding)')
+    ])
+    const { stdout } = await succeed(suggest("--encoding", "latin1", "--separator", "semicolon", "--text", "Kritik"))
+    expect(JSON.parse(stdout).data).toMatchObject({
+      separator: "semicolon",
+      encoding: "latin1",
+      text: "Kritik",
+      label: "Urteil"
+    })
   })
 
   test("what is wrong is said, all of it", async () => {

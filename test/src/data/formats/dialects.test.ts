@@ -112,7 +112,7 @@ describe("files as programs write them", () => {
     const read = firstRows(file, 9).pipe(Effect.provideService(DataDialect, { encoding: "latin1" }))
     expect(await run(read)).toEqual(wanted)
     expect(await failureOf(openLabelledFile(file, { text: "Bewertung", label: "Sterne" }))).toContain(
-      'rows.csv:2: not valid UTF-8; as Windows-1252 it reads "Schöne": if that is right, set data.encoding to "latin1"; else save the file as UTF-8'
+      'rows.csv:2: not valid UTF-8; as Windows-1252 it reads "Schöne": if that is right, set data.encoding to "latin1" (of suggest: --encoding); else save the file as UTF-8'
     )
   })
 
