@@ -62,7 +62,7 @@ interface HeadedPlan extends AnyPlan {
 /** What holds of the source of every encoder. */
 export const encoderSource = formatFitsTheModel<AnyPlan>((source) => {
   if (/\.gguf(@[^/]*)?$/.test(source))
-    return '; expected the folder of an encoder there, or "chat", "completion" or "text" here'
+    return '; expected the folder of an encoder there, or "chat", "completion", "text" or "preference" here'
   return noTopology(source)
 })
 

@@ -144,7 +144,10 @@ export const findings = {
     source: `${answers}; ${bench}, "A language model"`
   },
   decoderRate: { says: "5e-4 served SmolLM2-135M, LoRA-Pro as well as LoRA; it was not searched for", source: answers },
-  preferenceRate: { says: "TO BE MEASURED", source: answers },
+  preferenceRate: {
+    says: "24 steps of 4 pairs of SmolLM2-135M's own answers ended at a reward accuracy of 100 % on 39 other pairs and a margin of 0.61 (β = 0.1); at 2e-4 the margin was 2.0 after 10 steps already, and the model is further from what it was",
+    source: "docs/preference.md"
+  },
   decoderSchedule: { says: "that run rose over its first tenth and fell as a cosine", source: answers },
   decoderSteps: {
     says: "96 rows seen, 1.2 passes, taught SmolLM2-135M a form of answer; the paper makes one pass over 52,000 to 100,000 rows",

@@ -1,8 +1,10 @@
 /** Runs over pairs of answers that take longer: resumed, written with and merged; ORPO and texts; inits that are taken off the weights. */
 import { beforeAll, describe, expect, test } from "bun:test"
+import { limits, setLimits } from "../../src/boundary/limits.ts"
+import { expectClose } from "../setup.ts"
 import { training as busy, expectResumed } from "./causal-resumed.ts"
 import { decoder, preferencePlan, preferences, writePreferences } from "./causal-workspace.ts"
-import { jsonLines, onWasm, succeed, TIMEOUT, workspace } from "./fixtures.ts"
+import { jsonLines, onWasm, succeed, TIMEOUT, tensorsIn, workspace } from "./fixtures.ts"
 import { metricsOf } from "./runs.ts"
 import { complete } from "./train-here.ts"
 
@@ -85,6 +87,46 @@ describe("the first loss is ln 2, also where what the adapter starts with is tak
       const [step] = metricsOf(w, `runs/${init}`).filter(({ kind }) => kind === "step") as never as [Scores]
       expect(Math.abs(step.loss - Math.fround(Math.LN2))).toBeLessThanOrEqual(bound)
       expect(reportOf(`runs/${init}`).before.accuracy).toBe(0.5)
+    },
+    TIMEOUT
+  )
+})
+
+describe("one step over the same pairs is the same step:", () => {
+  const step = async (name: string, training: Record<string, unknown>, adapter: Record<string, unknown> = {}) => {
+    const plan = preferencePlan("llama", {
+      data: { format: "preference", train: "four.jsonl", maxLength: 32 },
+      adapter: { method: "lora", rank: 4, alpha: 8, ...adapter },
+      optimizer: { kind: "sgd", learningRate: 1 },
+      training: { steps: 2, ...training }
+    })
+    await complete(w, w.write(`${name}.json`, plan), `runs/${name}`)
+    return tensorsIn(w, `runs/${name}/adapter/adapter_model.safetensors`)
+  }
+  const factorsOf = (tensors: Awaited<ReturnType<typeof step>>) => [...tensors].flatMap(([, { data }]) => [...data])
+
+  test(
+    "in two batches that are accumulated, with blocks that are computed again",
+    async () => {
+      w.write("four.jsonl", jsonLines(preferences(4)))
+      const whole = factorsOf(await step("whole", { batchSize: 4 }))
+      const parts = factorsOf(await step("parts", { batchSize: 2, accumulate: 2 }))
+      // sums in another order, over other lengths of padding
+      expectClose(parts, whole, 2e-5)
+      expect(factorsOf(await step("again", { batchSize: 4, recompute: "blocks" }))).toEqual(whole)
+    },
+    TIMEOUT
+  )
+
+  test(
+    "with what a frozen block makes of every sequence kept",
+    async () => {
+      const top = { targets: ["layers.1.**"] }
+      const kept = factorsOf(await step("kept", { batchSize: 2, steps: 4 }, top))
+      setLimits({ "prefix-bytes": 1 })
+      const plain = factorsOf(await step("plain", { batchSize: 2, steps: 4 }, top))
+      setLimits({ "prefix-bytes": limits["prefix-bytes"].default })
+      expect(kept).toEqual(plain)
     },
     TIMEOUT
   )

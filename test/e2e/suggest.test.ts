@@ -1,7 +1,7 @@
 /** `suggest` for rows of every kind: what it prints is validated and trained as it is, and what is wrong is one message. */
 import { beforeAll, describe, expect, test } from "bun:test"
 import { join } from "node:path"
-import { chats, completions, decoder, texts } from "./causal-workspace.ts"
+import { chats, completions, decoder, preferences, texts } from "./causal-workspace.ts"
 import { jsonLines, onWasm, repository, succeed, TIMEOUT, workspace } from "./fixtures.ts"
 import { refuses } from "./refusal.ts"
 
@@ -24,6 +24,7 @@ beforeAll(() => {
     `question,answer\n${questions.map(({ question, answer }) => `${question},${answer}`).join("\n")}\n`
   )
   w.write("texts.jsonl", jsonLines(texts(40)))
+  w.write("pairs-of-answers.jsonl", jsonLines(preferences(30)))
   w.write("pictures.jsonl", jsonLines(pictures(20)))
   w.write("labelled.csv", "text,label\nthe film is good,good\n")
 })
@@ -51,6 +52,12 @@ describe("what is suggested is what is trained:", () => {
       model: "llama",
       rows: "questions.csv",
       data: { format: "completion", prompt: "question", completion: "answer", packing: false }
+    },
+    {
+      name: "pairs of answers",
+      model: "llama",
+      rows: "pairs-of-answers.jsonl",
+      data: { format: "preference", validation: 0.2, maxLength: 32 }
     },
     { name: "texts", model: "llama", rows: "texts.jsonl", data: { format: "text", text: "text", packing: true } },
     {
