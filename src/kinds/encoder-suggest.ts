@@ -76,9 +76,11 @@ const factsOf = ({ model, data, lengths }: Resolved, held: number, classes: numb
 /** Steps of `batchSize` rows, and why. */
 const steps = ({ rows, classes, median, linear }: Facts): Choice => {
   const [target, finding] =
-    classes === null || classes > 2
-      ? ([rowsSeen.more, findings.rowsOfMore] as const)
-      : ([rowsSeen.two, findings.rowsOfTwo] as const)
+    classes === null
+      ? ([rowsSeen.two, findings.rowsOfNumbers] as const)
+      : classes > 2
+        ? ([rowsSeen.more, findings.rowsOfMore] as const)
+        : ([rowsSeen.two, findings.rowsOfTwo] as const)
   const wanted = Math.max(target, rows)
   const seen = Math.min(wanted, MOST_PASSES * rows, MOST_ROWS_SEEN)
   const value = Math.max(1, Math.round(seen / batchSize))
