@@ -1,5 +1,6 @@
 /** The session that a plan asks for, and its steps: the same in a run folder and in a browser page. */
 import * as Effect from "effect/Effect"
+import * as Path from "effect/Path"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Adapted, noCalibration } from "../../adapters/index.ts"
@@ -74,14 +75,19 @@ export const adaptPlan = (runner: Runner, model: Network, resolved: ResolvedPlan
 const continued = (runner: Runner, model: Network, resolved: ResolvedPlan, from: string) =>
   Effect.gen(function* () {
     const tell = yield* Progress
+    const path = yield* Path.Path
     const { readPeftAdapter } = yield* Effect.promise(() => import("../peft/index.ts"))
     const source = yield* readPeftAdapter(from)
     const adapted = yield* injectToRestore(model, resolved)
     const { head, left } = yield* begun(runner, adapted, source)
     const layers = resolved.selected.sites.length
+    const near = /^hf:/.test(from) ? from : path.relative(".", from)
     const own = head ? ", and its head: classes are taken to be in the same order" : ""
     const anew = left.length === 0 ? "" : `; it has no head for this run, whose own starts anew (${left.join(", ")})`
-    yield* tell({ kind: "notice", message: `begins with the adapter of ${from}: ${layers} layers${own}${anew}` })
+    yield* tell({
+      kind: "notice",
+      message: `begins with the adapter of ${near.startsWith("..") ? from : near}: ${layers} layers${own}${anew}`
+    })
     return adapted
   })
 

@@ -77,13 +77,28 @@ const someOf = (io: Tensors, rows: ReadonlyArray<number>): Tensors => {
   )
 }
 
-for (const [name, { model, losses }] of Object.entries(cases)) {
+const all = [
+  ...Object.entries(cases).map(([name, own]) => ({
+    ...own,
+    name,
+    place: `peft/${name}`,
+    outputs: `peft/${name}/io.safetensors`
+  })),
+  {
+    name: "llama-vera",
+    model: "llama",
+    losses: null,
+    place: "models/llama/adapter-vera",
+    outputs: "models/llama/adapter_io-vera.safetensors"
+  }
+]
+for (const { name, model, losses, place, outputs } of all) {
   test(`${name}: PEFT's logits`, async () => {
     const io = await read(`models/${model}/io.safetensors`)
-    const expected = (await read(`peft/${name}/io.safetensors`)).get("logits")!
+    const expected = (await read(outputs)).get("logits")!
     await onWasm(
       Effect.gen(function* () {
-        const { adapted } = yield* loadAdapter(join(goldens, "peft", name), { base: base(model) })
+        const { adapted } = yield* loadAdapter(join(goldens, place), { base: base(model) })
         if (isDecoder(model)) {
           const rows = rowsOf(io)
           const causal = adapted as Adapted<CausalModel>
