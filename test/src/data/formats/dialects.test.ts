@@ -99,6 +99,14 @@ test("letters at the borders of chunks are whole", async () => {
   }
 })
 
+test("a pair of UTF-16 over the border of two chunks is one character", async () => {
+  for (const start of ["x", "xx"]) {
+    const text = start + "🎬".repeat(270_000)
+    const [row] = await readAll(fileOf("csv", Buffer.from(`\uFEFFtext,label\n${text},a\n`, "utf16le")))
+    expect(row!.text === text).toBe(true)
+  }
+})
+
 describe("files as programs write them", () => {
   const german =
     'Nr;Bewertung;Sterne;Preis\r\n1;Schöne Tasche, großer Preis;5;12,50 €\r\n2;"sagt ""nein""; dann\r\ndoch";1;3,99 €\r\n'
