@@ -52,15 +52,21 @@ export const evaluate = ({
     }
     if (generate) {
       const run = yield* loadCausalRun(directory, from)
-      const score = match === "number" ? finalNumber : exactMatch
+      const score = Option.getOrUndefined(match) === "number" ? finalNumber : exactMatch
       const options = { file, score, maxNewTokens: maxTokens }
       for (const report of yield* evaluateGenerated(run, options)) {
         yield* json ? printJson(report) : print(answersText(report))
       }
       return
     }
+    if (Option.isSome(match))
+      return yield* userError("--match says which written answers are right: expected --generate with it")
     const run = yield* loadTrained(directory, from)
     const reports = yield* evaluateRun(run, file)
+    if (reports.length === 0)
+      return yield* userError(
+        `${directory} has neither a validation nor a test split; expected --data FILE, the rows to evaluate it on`
+      )
     for (const report of reports) {
       yield* json ? printJson(report) : print(evaluationText(run, report))
     }

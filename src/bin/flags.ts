@@ -157,8 +157,10 @@ export const evaluateFlags = {
     Flag.withDefault(false)
   ),
   match: Flag.Literals("match", ["exact", "number"]).pipe(
-    Flag.withDescription("which answers are right: the expected text, or one whose last number is the expected one's"),
-    Flag.withDefault("exact")
+    Flag.withDescription(
+      "of --generate: which answers are right, the expected text, or one whose last number is the expected one's (default exact)"
+    ),
+    Flag.optional
   ),
   maxTokens,
   base,

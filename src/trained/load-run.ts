@@ -85,15 +85,18 @@ const withBase = <Plan extends RunPlan>(plan: Plan, source: string): Plan => ({
 export const predictWith = (runner: Runner, adapted: Adapted<Network>, plan: RunPlan, asked: ReadonlyArray<Asked>) =>
   runner.predict(adapted, plan, asked).pipe(ofDevice)
 
+/** The verb that uses a run of a kind. */
+export const usedBy = (kind: LoadedKind, plan: RunPlan): string => kind.next(plan, "RUN").split(" ")[0]!
+
 export const embedWith = (
   directory: string,
-  { embed }: Runner,
+  kind: LoadedKind,
   adapted: Adapted<Network>,
   plan: RunPlan,
   texts: ReadonlyArray<string>
 ) =>
   Effect.gen(function* () {
-    if (embed !== undefined) return yield* embed(adapted, plan, texts)
-    const reason = `is of data.format "${plan.data.format}", whose models give texts no vectors`
+    if (kind.embed !== undefined) return yield* kind.embed(adapted, plan, texts)
+    const reason = `is of data.format "${plan.data.format}", whose models give texts no vectors: use ${usedBy(kind, plan)}`
     return yield* new RunError({ directory, reason })
   }).pipe(ofDevice)

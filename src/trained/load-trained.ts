@@ -6,7 +6,7 @@ import type { RunPlan } from "../../schemas/index.ts"
 import { openEmbedder, type Runner, type Writing } from "../kinds/index.ts"
 import type { Inputs } from "../output/index.ts"
 import { isAdapter, type LoadAdapterOptions, loadAdapter } from "./load-adapter.ts"
-import { type LoadedRun, loadRun } from "./load-run.ts"
+import { type LoadedRun, loadRun, usedBy } from "./load-run.ts"
 import { RunError } from "./run-identity.ts"
 
 /** Loads a run, or an adapter. The model lives as long as the scope. */
@@ -59,6 +59,6 @@ export const loadCausalRun = (directory: string, options: LoadAdapterOptions = {
       const writing: WritingRun = { ...generation.writing(run), steps, inputs, generation }
       return writing
     }
-    const reason = `is a run of a classifier (data.format "${plan.data.format}"), which writes no text: use predict`
+    const reason = `is of data.format "${plan.data.format}", whose models write no text: use ${usedBy(run.kind, plan)}`
     return yield* new RunError({ directory, reason })
   })

@@ -47,6 +47,21 @@ const cases: ReadonlyArray<Refusal> = [
     says: ["bert", "plan.json is missing", "expected the folder of a finished run"]
   },
   {
+    name: "generate with a run of labels",
+    args: () => ["generate", "trained", "the film"],
+    says: ['is of data.format "classification", whose models write no text: use predict']
+  },
+  {
+    name: "embed with a run of labels",
+    args: () => ["embed", "trained", "the film"],
+    says: ['is of data.format "classification", whose models give texts no vectors: use predict']
+  },
+  {
+    name: "evaluate with a flag of written answers",
+    args: () => ["evaluate", "trained", "--match", "exact"],
+    says: ["--match says which written answers are right", "--generate"]
+  },
+  {
     name: "evaluate with a run that is not there",
     args: () => ["evaluate", "runs/nothing-7"],
     says: ["runs/nothing-7", "expected the folder of a finished run"]

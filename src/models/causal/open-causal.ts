@@ -120,7 +120,9 @@ const familyOf = (config: unknown): CausalFamily | string => {
   const known: Readonly<Record<string, CausalFamily>> = causalFamilies
   if (typeof type === "string" && Object.hasOwn(known, type)) return known[type]!
   const supported = Object.keys(known).join(", ")
-  const encoder = Object.hasOwn(families, `${type}`) ? '; an encoder learns labels: data.format "classification"' : ""
+  const encoder = Object.hasOwn(families, `${type}`)
+    ? '; an encoder writes no text: data.format "classification", "regression" or "embedding", or another over texts'
+    : ""
   return `config.json: model_type ${JSON.stringify(type) ?? "is missing"}; supported are ${supported}${encoder}`
 }
 
