@@ -16,7 +16,7 @@ import * as Schema from "effect/Schema"
 import { limit, listed, listedLines, overLimit, quoted } from "../boundary/index.ts"
 import { isUrl, parseBoundedJson, readTextFile } from "../files/index.ts"
 import { adapterPlaceOf, families } from "../models/index.ts"
-import { readHeader, type StoredTensor } from "../safetensors/index.ts"
+import { readHeader, readStoredBytes, type StoredTensor } from "../safetensors/index.ts"
 import { type PeftConfig, type PeftType, peftConfigOf } from "./config.ts"
 import { type Matched, matched } from "./matching.ts"
 
@@ -140,7 +140,9 @@ export const readPeftAdapter = (
     const read = peftConfigOf(parsed.value)
     if ("problems" in read) return yield* failed(read.problems.map((problem) => `${ADAPTER_CONFIG}: ${problem}`))
     const { config } = read
-    const sites = sitesIn(config, tensors)
+    const sites = yield* withoutCopy(sitesIn(config, tensors), tensors).pipe(
+      Effect.mapError(({ problems }) => failed(problems))
+    )
     const { section, folded, problems } = sectionOf(config, sites)
     const all = [...sites.problems, ...problems]
     if (all.length > 0) return yield* failed(all)
@@ -219,6 +221,22 @@ const sitesIn = ({ type }: PeftConfig, tensors: Tensors): Sites => {
     ]
   }
 }
+
+const OUTPUT_LAYER = "lm_head"
+
+/**
+ * The output layer is no module of a model whose output layer is its embedding: PEFT saves it beside the embedding, with the same numbers,
+ * since it ties nothing to a module that it trains.
+ */
+const withoutCopy = (sites: Sites, tensors: Tensors) =>
+  Effect.gen(function* () {
+    const embedding = sites.saved.find((module) => /\.(embed_tokens|wte)$/.test(module))
+    const [a, b] = [embedding, OUTPUT_LAYER].map((module) => tensors.get(`${START}${module}.weight`))
+    if (a === undefined || b === undefined || a.end - a.begin !== b.end - b.begin) return sites
+    const [own, copy] = [yield* readStoredBytes(a), yield* readStoredBytes(b)]
+    const same = own.every((byte, i) => byte === copy[i])
+    return same ? { ...sites, saved: sites.saved.filter((module) => module !== OUTPUT_LAYER) } : sites
+  })
 
 /** A few names, and how many more there are. */
 const some = (names: ReadonlyArray<string>): string =>

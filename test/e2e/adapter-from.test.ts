@@ -111,6 +111,19 @@ test("an adapter of another model, or none, is told with the plan's other proble
   expect(other).toContain('found "transformer.layer.0.attention.q_lin", which matches no linear layer of the model')
 })
 
+test("a second stage of a model whose output layer is its embedding, with the embedding trained", async () => {
+  decoder(w, "llama-tied")
+  w.write("text-train.jsonl", jsonLines([{ text: "snow is white ." }, { text: "what colour is grass ?" }]))
+  const data = { format: "text", train: "text-train.jsonl", test: "text-train.jsonl", maxLength: 16 }
+  const stage = (name: string, adapter: object) =>
+    w.write(`${name}.json`, {
+      ...preferencePlan("llama-tied", { data, adapter, training: { steps: 1, batchSize: 2 } })
+    })
+  await train(stage("tied", { method: "lora", rank: 2, modulesToSave: ["embed_tokens"] }), "runs/tied")
+  await train(stage("tied-second", { method: "lora", from: "runs/tied" }), "runs/tied-second")
+  expect(report("runs/tied-second").before.loss).toBe(report("runs/tied").test.loss)
+})
+
 test("preference after another stage: the reference is the adapter that it began with, so the first loss is ln 2", async () => {
   decoder(w, "llama")
   w.write("preference-train.jsonl", jsonLines(preferences(8)))
