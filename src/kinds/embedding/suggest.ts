@@ -9,18 +9,19 @@ import {
   findings,
   heldOutLabelled,
   knobs,
-  MOST_PASSES,
   MOST_ROWS_SEEN,
   measured,
   nothingToEvaluate,
   passesOf,
   type Row,
   ranks,
+  rates,
   roundLength,
   type Suggesting,
   secondsOf,
   speeds,
   timeText,
+  WIDEST_MEASURED,
   warmup
 } from "../../suggest/index.ts"
 import { probedRows, textColumnsOf } from "../encoder-columns.ts"
@@ -37,40 +38,56 @@ const maxLength = ({ lengths: { p95, max }, model }: ResolvedRelatedPlan): Choic
 }
 
 const BATCH_SIZE = 32
-const ROWS_SEEN = 4_800
+/** Over the training rows: later ones went on raising recall and the loss alike. */
+const PASSES = 3
 
 const steps = (resolved: ResolvedRelatedPlan, rows: number): Choice => {
-  const wanted = Math.max(ROWS_SEEN, rows)
-  const seen = Math.min(wanted, MOST_PASSES * rows, MOST_ROWS_SEEN)
+  const seen = Math.min(PASSES * rows, MOST_ROWS_SEEN)
   const value = Math.max(1, Math.round(seen / BATCH_SIZE))
   const linear = resolved.model.sites.reduce((sum, site) => sum + site.in * site.out, 0)
   const tokens = value * BATCH_SIZE * texts(resolved) * resolved.lengths.p50
   const reason = `${passesOf(value * BATCH_SIZE, rows)}; ${timeText(secondsOf(tokens, linear, speeds.encoder))}`
-  return { path: "training.steps", value, reason }
+  return measured("training.steps", value, reason, findings.relatedSteps)
 }
 
+const rate = ({ model: { hiddenSize } }: ResolvedRelatedPlan): Choice => {
+  if (hiddenSize <= WIDEST_MEASURED.encoder)
+    return measured("optimizer.learningRate", rates.loraProFull, "", findings.relatedRate)
+  const reason = `the model is ${hiddenSize} wide, more than the ${WIDEST_MEASURED.encoder} that were measured`
+  return measured("optimizer.learningRate", rates.loraProFullWide, reason, findings.wideRate)
+}
+
+const evaluatedOf = ({ data: { splits } }: ResolvedRelatedPlan, held: number) => ({
+  validation: splits.validation?.rows ?? (held > 0 ? held : null),
+  test: splits.test?.rows ?? null
+})
+
 const choose = (resolved: ResolvedRelatedPlan, held: number): ReadonlyArray<Choice> => {
-  const { train, validation, test } = resolved.data.splits
-  const rows = train.rows - held
+  const rows = resolved.data.splits.train.rows - held
   const narrowest = Math.min(...resolved.model.sites.map((site) => Math.min(site.in, site.out)))
   const length = steps(resolved, rows)
   return [
     maxLength(resolved),
     { path: "adapter.method", value: "lora", reason: "factors A and B beside every linear layer" },
     ...ranks(narrowest, findings.rank),
-    { path: "optimizer.kind", value: "adamw", reason: "to be measured" },
-    { path: "optimizer.learningRate", value: 1e-3, reason: "to be measured" },
+    measured("optimizer.kind", "lora-pro", "no search for a rate is needed", findings.fullForm),
+    measured("optimizer.form", "full", "the safer of its forms", findings.fullNotEfficient),
+    rate(resolved),
     measured("optimizer.schedule.kind", "linear", "", findings.warmup),
     measured("optimizer.schedule.warmup", warmup, "", findings.warmup),
     length,
-    { path: "training.batchSize", value: BATCH_SIZE, reason: "to be measured" },
-    ...evaluation(
-      { validation: validation?.rows ?? (held > 0 ? held : null), test: test?.rows ?? null },
-      length.value as number,
-      { rows: 1_000, why: "places among as many texts tell enough on the way" }
-    )
+    measured("training.batchSize", BATCH_SIZE, "", findings.relatedBatch),
+    ...evaluation(evaluatedOf(resolved, held), length.value as number, {
+      rows: 1_000,
+      why: "places among as many texts tell enough on the way"
+    })
   ]
 }
+
+const plainLora: ReadonlyArray<Choice> = [
+  measured("optimizer.kind", "adamw", "memory: plain LoRA", findings.moments),
+  measured("optimizer.learningRate", rates.lora, "LoRA's own", findings.relatedRate)
+]
 
 /** Each anchor is told from the texts of its own batch: fewer rows are another comparison, which accumulating does not make good. */
 const smallerBatches = {
@@ -88,12 +105,15 @@ export const suggestRelated: Suggesting<ResolvedRelatedPlan> = {
   uncut: 8192,
   heldOut: heldOutLabelled,
   choose(seen, held) {
-    const { validation, test } = seen.data.splits
-    const evaluated = { validation: validation?.rows ?? (held > 0 ? held : null), test: test?.rows ?? null }
-    return { choices: choose(seen, held), cautions: nothingToEvaluate(evaluated) }
+    return { choices: choose(seen, held), cautions: nothingToEvaluate(evaluatedOf(seen, held)) }
   },
   turns: (choices) => {
-    const all = knobs(choices, { method: null, packing: findings.packing, blocks: true, shortest: 32 })
+    const all = knobs(choices, {
+      method: { choices: plainLora, dropped: ["optimizer.form"] },
+      packing: findings.packing,
+      blocks: true,
+      shortest: 32
+    })
     return [...all.filter(({ name }) => name !== smallerBatches.name), smallerBatches]
   },
   estimate: (plan: RelatedPlan, { model, trainable, selected, data: { splits } }) =>
