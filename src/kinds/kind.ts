@@ -79,7 +79,7 @@ export interface RunKind<Plan extends RunPlan = RunPlan, R extends ResolvedPlan 
   readonly suggesting: Suggesting<R>
   readonly detecting: Detecting
   /** What it makes of an adapter of PEFT that came without a plan; absent where PEFT has no such models. */
-  readonly adopting?: Adopting
+  readonly adopting?: () => Promise<Adopting>
   /** The command that uses a finished run, without the program's name; `run`: its folder, as a word of a shell. */
   next(plan: Plan, run: string): string
   /** An evaluation in full, where there is more to see than a line. */

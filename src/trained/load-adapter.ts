@@ -35,7 +35,7 @@ export const loadAdapter = (place: string, { base, rows }: LoadAdapterOptions = 
   Effect.gen(function* () {
     const adapter = yield* readPeftAdapter(place)
     const source = yield* base === undefined ? namedBase(adapter) : Effect.succeed(base)
-    const { own, sections } = yield* adopted(adapter, source, rows !== undefined)
+    const { own, adopting, sections } = yield* adopted(adapter, source, rows !== undefined)
     const found = rows === undefined ? undefined : yield* detect([Effect.succeed(own)], source, rows.file, rows.columns)
     const data = { ...sections.data, ...found?.data, ...(rows === undefined ? {} : { train: rows.file }) }
     const unused = { optimizer: { kind: "adamw", learningRate: 1e-4 }, training: { steps: 1 } }
@@ -59,7 +59,7 @@ export const loadAdapter = (place: string, { base, rows }: LoadAdapterOptions = 
       labels,
       steps: Number.NaN,
       inputs: {},
-      sample: own.adopting!.sample(labels),
+      sample: adopting.sample(labels),
       predict: (asked) => predictWith(kind, adapted, plan, asked),
       embed: (texts) => embedWith(place, kind, adapted, plan, texts)
     }
@@ -71,8 +71,10 @@ const adopted = (adapter: PeftAdapter, source: string, evaluated: boolean) =>
   Effect.gen(function* () {
     for (const kind of kinds.toReversed()) {
       const own = yield* kind
-      const sections = own.adopting === undefined ? null : yield* own.adopting.sections(adapter, source, evaluated)
-      if (sections !== null) return { own, sections }
+      if (own.adopting === undefined) continue
+      const adopting = yield* Effect.promise(own.adopting)
+      const sections = yield* adopting.sections(adapter, source, evaluated)
+      if (sections !== null) return { own, adopting, sections }
     }
     return yield* notOurs(adapter)
   })

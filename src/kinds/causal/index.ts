@@ -4,7 +4,6 @@ import { crossEntropyMetric, type Metrics, percent } from "../../training/index.
 import type { RunKind } from "../kind.ts"
 import { describeLanguagePlan } from "../language-resolve.ts"
 import { languageWords, rowsText } from "../language-words.ts"
-import { adoptCausal } from "./adopt.ts"
 import { detectCausal } from "./detect.ts"
 import { type ResolvedCausalPlan, resolveCausal } from "./resolve.ts"
 import { suggestCausal } from "./suggest.ts"
@@ -42,7 +41,7 @@ export const causal: RunKind<CausalPlan, ResolvedCausalPlan> = {
   sample: ({ data }) => data.sample(),
   suggesting: suggestCausal,
   detecting: detectCausal,
-  adopting: adoptCausal,
+  adopting: () => import("./adopt.ts").then(({ adoptCausal }) => adoptCausal),
   next: ({ data }, run) => (data.format === "chat" ? `chat ${run}` : `generate ${run} "your prompt"`),
   runner: () => import("./run.ts").then(({ runCausal }) => runCausal),
   publisher: () => import("./publish.ts").then(({ publishCausal }) => publishCausal)

@@ -4,7 +4,6 @@ import { encoderWords } from "../encoder-kind.ts"
 import { exampleArgument } from "../encoder-words.ts"
 import type { RunKind } from "../kind.ts"
 import { classesText, classHeadline, classMetrics, confusionText, labelText, majorityBaseline } from "../labelled.ts"
-import { adoptClassifier } from "./adopt.ts"
 import { describeClassification, type ResolvedClassificationPlan, resolveClassification } from "./resolve.ts"
 import { detectClassification, suggestClassification } from "./suggest.ts"
 
@@ -23,7 +22,7 @@ export const classification: RunKind<ClassificationPlan, ResolvedClassificationP
   },
   suggesting: suggestClassification,
   detecting: detectClassification,
-  adopting: adoptClassifier,
+  adopting: () => import("./adopt.ts").then(({ adoptClassifier }) => adoptClassifier),
   next: ({ data }, run) => `predict ${run} ${exampleArgument(data)}`,
   details: confusionText,
   runner: () => import("./run.ts").then(({ runClassification }) => runClassification),

@@ -3,7 +3,6 @@ import type { RegressionPlan } from "../../../schemas/index.ts"
 import { encoderWords } from "../encoder-kind.ts"
 import { exampleArgument } from "../encoder-words.ts"
 import type { Baseline, RunKind } from "../kind.ts"
-import { adoptRegression } from "./adopt.ts"
 import type { RegressionData, RegressionSplit } from "./data.ts"
 import { describeRegression, type ResolvedRegressionPlan, resolveRegression } from "./resolve.ts"
 import { regressionMetrics, regressionScores, shortNumber } from "./scores.ts"
@@ -30,7 +29,7 @@ export const regression: RunKind<RegressionPlan, ResolvedRegressionPlan> = {
   },
   suggesting: suggestRegression,
   detecting: detectRegression,
-  adopting: adoptRegression,
+  adopting: () => import("./adopt.ts").then(({ adoptRegression }) => adoptRegression),
   next: ({ data }, run) => `predict ${run} ${exampleArgument(data)}`,
   runner: () => import("./run.ts").then(({ runRegression }) => runRegression),
   publisher: () => import("./publish.ts").then(({ publishRegression }) => publishRegression)
