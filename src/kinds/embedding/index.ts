@@ -2,7 +2,6 @@
 import { crossEntropyMetric, type Metric, type Metrics, percent } from "../../training/index.ts"
 import { encoderWords } from "../encoder-kind.ts"
 import type { RunKind } from "../kind.ts"
-import { adoptEmbedder } from "./adopt.ts"
 import { columnsOf, describeRelated, type RelatedPlan, type ResolvedRelatedPlan, resolveRelated } from "./resolve.ts"
 import { detectEmbedding, detectSimilarity, suggestRelated } from "./suggest.ts"
 
@@ -64,7 +63,7 @@ export const embedding: RelatedKind = related({
   metrics: ranking,
   headline: ["recallAt10", "loss"],
   detecting: detectEmbedding,
-  adopting: adoptEmbedder
+  adopting: () => import("./adopt.ts").then(({ adoptEmbedder }) => adoptEmbedder)
 })
 
 export const similarity: RelatedKind = related({
