@@ -23,24 +23,20 @@ export {
   type ClassEvaluation,
   type ClassifiedRows,
   type Classifier,
-  countedTokens,
   type Evaluation,
   evaluate,
-  evaluateTokens,
   keepMistakes,
   keepWorst,
-  type LanguageModel,
   logitsOf,
   logitsOfRows,
   type Mistake,
   type Mistakes,
   type Scored,
   type ScoredBatch,
-  type TokenEvaluation,
   type WrongRow,
   wrongRows
 } from "./evaluation.ts"
-export { crossEntropy, type LabelLossOptions, type Loss, labelCrossEntropy, tokenCrossEntropy } from "./loss.ts"
+export { crossEntropy, type LabelLossOptions, type Loss, labelCrossEntropy } from "./loss.ts"
 export {
   crossEntropyMetric,
   inWords,
@@ -56,3 +52,4 @@ export { restoredState, type StoredState, stateProblem, storedState } from "./st
 export { Diverged, NotFinite, type StepError, takeStep, takeSteps } from "./step.ts"
 export type { Health, SiteSummary, StepReport } from "./step-report.ts"
 export { type DueProbe, type StepsOptions, sessionSteps, steps, takeNextStep } from "./steps.ts"
+export { countedTokens, evaluateTokens, type LanguageModel, type TokenEvaluation, tokenCrossEntropy } from "./tokens.ts"

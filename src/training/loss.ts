@@ -1,10 +1,9 @@
 /** Losses: a model's output and what it should have been → a scalar, the mean over the rows of the batch. Synchronous tensor code. */
 
-import type { Scalar, Tensor1D } from "@tensorflow/tfjs-core"
+import type { Scalar } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { defineKernel, linearCrossEntropy, sparseCrossEntropy } from "../kernels/index.ts"
+import { defineKernel, sparseCrossEntropy } from "../kernels/index.ts"
 import type { Model, Network, OutputOf, TargetOf } from "../models/index.ts"
-import type { Unembedded } from "./evaluation.ts"
 
 /** Of a text model: logits [batch, classes], labels int32 [batch] → scalar. */
 export type Loss<M extends Network = Model> = (output: OutputOf<M>, target: TargetOf<M>) => Scalar
@@ -41,10 +40,6 @@ export const labelCrossEntropy = ({ weights, smoothing = 0 }: LabelLossOptions):
     return tf.neg(tf.div(tf.sum(tf.mul(chosen, tf.logSoftmax(logits))), total))
   }
 }
-
-/** Of a causal language model: mean over the tokens whose label is not −100; the logits are never whole. */
-export const tokenCrossEntropy = ({ hidden, weight, softcap }: Unembedded, labels: Tensor1D): Scalar =>
-  linearCrossEntropy(hidden, weight, labels, { softcap })
 
 const kernel = defineKernel<"loss" | "penalty", object>({
   name: "Penalised",

@@ -1,0 +1,91 @@
+/**
+ * A causal language model's loss and its evaluation: loss, perplexity and the share of tokens predicted correctly, read once a batch and
+ * summed on the host in float64. A file of its own: a page over labelled texts has nothing of the kernels.
+ */
+
+import type { Scalar, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { Adapted } from "../../adapters/index.ts"
+import { IGNORED, linearCrossEntropy, tokenScores } from "../kernels/index.ts"
+import { type BatchOf, type Network, toDevice } from "../models/index.ts"
+import { type DeviceReadError, type FrozenMatrix, readTensor } from "../tensors/index.ts"
+import type { Scored } from "./evaluation.ts"
+
+export interface TokenEvaluation extends Scored {
+  /** share of the tokens that are right */
+  readonly accuracy: number
+  /** tokens that count */
+  readonly tokens: number
+  /** exp(loss) */
+  readonly perplexity: number
+}
+
+/** The output of a causal model; its logits are hidden·weightᵀ. */
+export interface Unembedded {
+  readonly hidden: Tensor2D
+  readonly weight: FrozenMatrix
+  readonly softcap: number | null
+}
+
+/** A network that predicts the next token. */
+export interface LanguageModel extends Network {
+  forward(...given: Parameters<Network["forward"]>): Unembedded
+}
+
+/** Mean over the tokens whose label is not −100; the logits are never whole. */
+export const tokenCrossEntropy = ({ hidden, weight, softcap }: Unembedded, labels: Tensor1D): Scalar =>
+  linearCrossEntropy(hidden, weight, labels, { softcap })
+
+interface LabelledTokens {
+  readonly size: number
+  readonly labels: Int32Array
+}
+
+/** How many of a batch's tokens count. */
+export const countedTokens = ({ labels }: Pick<LabelledTokens, "labels">): number =>
+  labels.reduce((sum, label) => sum + (label === IGNORED ? 0 : 1), 0)
+
+/** `onBatch` gets the number of rows done. `rowsOf`: rows of the data that are in a batch. */
+export const evaluateTokens =
+  <M extends LanguageModel, B extends BatchOf<M> & LabelledTokens>(
+    adapted: Adapted<M>,
+    rowsOf: (batch: B) => number,
+    onBatch: (rows: number) => Effect.Effect<void>
+  ) =>
+  <E, R>(batches: Stream.Stream<B, E, R>): Effect.Effect<TokenEvaluation, E | DeviceReadError, R> =>
+    Effect.gen(function* () {
+      let [loss, right, tokens, rows] = [0, 0, 0, 0]
+      yield* Stream.runForEach(batches, (batch) =>
+        Effect.gen(function* () {
+          const [losses, correct] = yield* scoresOf(adapted, batch)
+          loss += losses.reduce((sum, own) => sum + own, 0)
+          right += correct.reduce((sum, own) => sum + own, 0)
+          tokens += countedTokens(batch)
+          rows += rowsOf(batch)
+          yield* onBatch(rows)
+        })
+      )
+      const mean = loss / tokens
+      return { rows, loss: mean, accuracy: right / tokens, tokens, perplexity: Math.exp(mean) }
+    })
+
+/** [tokens] each: a token's loss, and 1 where it is the model's most probable one; 0 where it does not count. */
+const scoresOf = <M extends LanguageModel>(adapted: Adapted<M>, batch: BatchOf<M>) =>
+  Effect.acquireUseRelease(
+    Effect.sync(() =>
+      tf.tidy(() => {
+        const { input, target } = toDevice(adapted.model, batch)
+        const { hidden, weight, softcap } = adapted.forward(input, adapted.trainable) as Unembedded
+        const { losses, correct } = tokenScores(hidden, weight, target as Tensor1D, { softcap })
+        return tf.stack([losses, tf.cast(correct, "float32")])
+      })
+    ),
+    (scores) =>
+      Effect.map(readTensor(scores, "the losses of a batch's tokens"), (values) => {
+        const half = values.length / 2
+        return [Float64Array.from(values.subarray(0, half)), Float64Array.from(values.subarray(half))] as const
+      }),
+    (scores) => Effect.sync(() => scores.dispose())
+  )
