@@ -37,7 +37,7 @@ export const StopEarly = Schema.Struct({
   metric: Schema.optionalKey(
     text(
       "the name of a metric",
-      "What is watched, such as accuracy or macroF1; also what output.keep chooses the best state by. Absent: loss."
+      "What is watched, such as accuracy or macroF1; also what output.keep chooses the best state by. Absent: what the kind of run is judged by, such as accuracy of a classifier."
     )
   ),
   patience: count(1, "Evaluations in a row without a gain, after which training stops.").pipe(withDefault(3)),

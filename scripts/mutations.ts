@@ -60,7 +60,7 @@ export const mutations: ReadonlyArray<Mutation> = [
     caughtBy: "test/adapters/pissa.test.ts"
   },
   {
-    room: "src/kinds",
+    room: "src/kinds/classification",
     text: "maxLength: longestText(plan, model),\n          padMultiple,\n          start\n",
     replacement: "maxLength: longestText(plan, model),\n          padMultiple\n",
     breaks: "a resumed run reads its data from the first batch again",

@@ -140,7 +140,7 @@ const trainRun = (kind: LoadedKind, session: Session<Network>, resolved: Resolve
           done.push(brief(report))
         }
       })
-    const standing = standingOf(watchOf(plan, kind.metrics), evaluator.seen)
+    const standing = standingOf(watchOf(plan, kind), evaluator.seen)
     const look = (step: number) =>
       Effect.gen(function* () {
         standing.add(yield* evaluator.during(step))

@@ -12,6 +12,7 @@ import { Progress } from "../run/index.ts"
 import {
   adapterFileAt,
   isAdapter,
+  isOfLayersModel,
   loadAdapterFile,
   loadTrained,
   openPredicted,
@@ -28,9 +29,9 @@ import { userError } from "./user-error.ts"
 /** A run, an adapter of PEFT, or one of a tf.LayersModel with that model as --base. */
 const opened = (place: string, base: string | undefined) =>
   Effect.gen(function* () {
-    const ofPeft = (yield* isAdapter(place)) && !/\.json$/.test(base ?? "")
-    const file = ofPeft ? undefined : yield* adapterFileAt(place)
-    if (file === undefined) {
+    const file = yield* adapterFileAt(place)
+    const ofPeft = !/\.json$/.test(base ?? "") && (yield* isAdapter(place))
+    if (file === undefined || (ofPeft && !(yield* isOfLayersModel(file)))) {
       const run = yield* loadTrained(place, { base })
       return {
         run,

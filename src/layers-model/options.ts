@@ -58,6 +58,10 @@ export const decodeOptions = (input: unknown, model: string): Effect.Effect<Adap
   const decoded = decode(written)
   if (Result.isFailure(decoded)) return fail(model, problemsOf(decoded.failure.issue, AdaptOptions.ast))
   const { seed, head, name, ...config } = decoded.success
+  if ("from" in config) {
+    const message = `found ${JSON.stringify(config.from)}; a saved adapter is put over a model by loadAdapter, without options`
+    return fail(model, [{ path: "from", message }])
+  }
   return Effect.succeed({ config, seed, head, name })
 }
 

@@ -2,7 +2,7 @@
  * How a run stands by its evaluations on the way: which step was the best, and whether it goes on. A function of these evaluations alone,
  * in their order: a resumed run reads those before it in metrics.jsonl, and decides as it would have decided uninterrupted.
  *
- * A step is the best where its value is better than that of every step before. An evaluation is a gain where it is better by more than
+ * A step is the best where its value is better than that of every step before, or as good with a smaller loss. An evaluation is a gain where it is better by more than
  * `leastGain` than the last gain, so that many small steps add up to one; without a gain `patience` times in a row, training stops.
  */
 import type { RunPlan } from "../../schemas/index.ts"
@@ -30,9 +30,15 @@ export interface Standing {
 
 export const beginning: Standing = { step: 0, best: null, gain: null, withoutGain: 0 }
 
-/** The metric that a plan stops by, or the loss: of the plain loss a few hundred rows tell more than of the share that is right. */
-export const watchOf = ({ training: { stopEarly } }: Pick<RunPlan, "training">, metrics: Metrics): Watch => {
-  const { metric = "loss", leastGain = 0, patience = Infinity } = stopEarly ?? {}
+/**
+ * The metric that a plan stops by, or what its kind of run is judged by. The loss of a classifier turns while it still gets better: of one
+ * that was surer of its mistakes, the state of the best loss had 70.7 % of test rows right, the last one 82.7 %.
+ */
+export const watchOf = (
+  { training: { stopEarly } }: Pick<RunPlan, "training">,
+  { metrics, headline: [judged] }: { readonly metrics: Metrics; readonly headline: readonly [string, ...unknown[]] }
+): Watch => {
+  const { metric = judged, leastGain = 0, patience = Infinity } = stopEarly ?? {}
   return { metric, better: metrics[metric]?.better ?? "lower", leastGain, patience }
 }
 
@@ -52,7 +58,8 @@ export const afterEvaluation = (
   const gained = by(gain) > leastGain
   return {
     step,
-    best: by(best) > 0 ? { step, value, loss } : best,
+    // of equals the one with the smaller loss: a share of some hundred rows has few values
+    best: by(best) > 0 || (by(best) === 0 && loss < best!.loss) ? { step, value, loss } : best,
     gain: gained ? { step, value } : gain,
     withoutGain: gained ? 0 : withoutGain + 1
   }

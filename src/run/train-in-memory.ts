@@ -73,7 +73,7 @@ export const trainInMemory = (resolved: ResolvedPlan, { directory = "adapter" }:
     const adapted = yield* adaptPlan(kind, model, resolved)
     const session = yield* openPlanSession(kind, adapted, resolved)
     const evaluator = evaluatorOf(kind, adapted, resolved, { append: () => Effect.void, history: [], checkpoint: null })
-    const standing = standingOf(watchOf(resolved.plan, kind.metrics), evaluator.seen)
+    const standing = standingOf(watchOf(resolved.plan, kind), evaluator.seen)
     const best = yield* heldState(adapted)
     const steps: Array<StepReport> = []
     const diagnostics: Array<DiagnosticsReport> = []

@@ -12,7 +12,7 @@ export {
   type Score
 } from "./evaluate.ts"
 export { isAdapter, type LoadAdapterOptions, loadAdapter } from "./load-adapter.ts"
-export { adapterFileAt, loadAdapterFile } from "./load-adapter-file.ts"
+export { adapterFileAt, isOfLayersModel, loadAdapterFile } from "./load-adapter-file.ts"
 export { type LoadedRun, loadRun } from "./load-run.ts"
 export { type Embedder, loadCausalRun, loadEmbedder, loadTrained, type WritingRun } from "./load-trained.ts"
 export { type MergeOptions, type MergeReport, mergeLoaded, mergeRun } from "./merge-run.ts"

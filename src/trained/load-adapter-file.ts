@@ -28,6 +28,13 @@ export const adapterFileAt = (place: string) =>
     return (yield* there(MODEL_FILE)) ? path.join(place, MODEL_FILE) : undefined
   })
 
+/** Whether a file says that its adapter is of a `tf.LayersModel`. */
+export const isOfLayersModel = (file: string) =>
+  readPeftFile(file).pipe(
+    Effect.as(true),
+    Effect.orElseSucceed(() => false)
+  )
+
 /** Puts the adapter over the model at `source`, a model.json. Predictions are of JSON lists of numbers. It lives as long as the scope. */
 export const loadAdapterFile = (file: string, source: string) =>
   Effect.gen(function* () {

@@ -50,7 +50,7 @@ describe("a plan", () => {
   })
 
   test.each([
-    ["key", withAdapter({ ["r".repeat(1_900_000)]: 1 }), "rrr…: unknown key (allowed: method, rank,"],
+    ["key", withAdapter({ ["r".repeat(1_900_000)]: 1 }), "rrr…: unknown key (allowed: method, from, rank,"],
     ["text", tinyPlan("m".repeat(1_900_000)), "mmm…\n"]
   ])("with a %s of two megabytes, which is read as what it is and shown in part", async (_, plan, says) => {
     write("long.json", plan)

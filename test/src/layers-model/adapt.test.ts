@@ -170,7 +170,7 @@ describe("inputs and outputs", () => {
 describe("what is wrong is told, all of it at once", () => {
   test("options", async () => {
     const model = sequential()
-    const section = "method, rank, alpha, scaling, init, targets, exclude, overrides, dropout, modulesToSave"
+    const section = "method, from, rank, alpha, scaling, init, targets, exclude, overrides, dropout, modulesToSave"
     const allowed = `${section}, seed, head, name`
     expect(await told(adapt(model, { rnk: 3, alpha: 0, sed: 3 } as never))).toBe(
       [
@@ -179,6 +179,9 @@ describe("what is wrong is told, all of it at once", () => {
         `  sed: unknown key; did you mean "seed"? (allowed: ${allowed})`,
         "  alpha: found 0; expected a number greater than 0"
       ].join("\n")
+    )
+    expect(await told(adapt(model, { from: "somewhere" } as never))).toContain(
+      'from: found "somewhere"; a saved adapter is put over a model by loadAdapter, without options'
     )
     expect(await told(adapt(model, { method: "lorra" } as never))).toContain('did you mean "lora"?')
     expect(await told(adapt(model, { targets: ["twoo"] }))).toContain(

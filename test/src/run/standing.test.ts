@@ -55,9 +55,18 @@ describe("a run", () => {
     expect(stopsAfter(loss, [0.9, Number.NaN, 0.8, Number.NaN])).toBeUndefined()
   })
 
-  test("is watched by its loss, and never stops, where the plan says nothing", () => {
-    const metrics = { loss: crossEntropyMetric }
-    expect(watchOf({ training: {} } as never, metrics)).toEqual({ ...loss, patience: Number.POSITIVE_INFINITY })
+  test("of two steps as good as each other, the one with the smaller loss is the best", () => {
+    const accuracy: Watch = { ...loss, metric: "accuracy", better: "higher" }
+    const at = (step: number, own: number) => ({ step, rows: 5, loss: own, accuracy: 0.8 })
+    const best = (losses: ReadonlyArray<number>) =>
+      losses.reduce((now, own, i) => afterEvaluation(accuracy, now, at(i + 1, own)), beginning).best?.step
+    expect(best([0.5, 0.4, 0.6])).toBe(2)
+    expect(best([0.4, 0.4, 0.6])).toBe(1)
+  })
+
+  test("is watched by what its kind is judged by, and never stops, where the plan says nothing", () => {
+    const kind = { metrics: { loss: crossEntropyMetric }, headline: ["loss"] } as const
+    expect(watchOf({ training: {} } as never, kind)).toEqual({ ...loss, patience: Number.POSITIVE_INFINITY })
   })
 
   test("says why it stopped", () => {
