@@ -55,7 +55,7 @@ describe.each(Object.entries(encoded))("%s", (_, [bytesOf, dialect]) => {
     const among = <A>(list: ReadonlyArray<A>): A => list[Math.floor(random() * list.length)]!
     const letters = ["a", "ä", "ß", "€", "„", "ÿ", ",", ";", "|", "\t", '"', "\n", "\r\n", " ", "3,5"]
     const field = () => `x${Array.from({ length: Math.floor(random() * 12) }, () => among(letters)).join("")}`
-    for (let file = 0; file < 4; file++) {
+    for (let file = 0; file < 2; file++) {
       const mark = separators[separator]
       const end = among(["\n", "\r\n"])
       const always = random() < 0.5
@@ -91,19 +91,15 @@ describe.each(Object.entries(encoded))("%s", (_, [bytesOf, dialect]) => {
   })
 })
 
-test("letters at the borders of chunks are whole", async () => {
-  const text = "ä€".repeat(400_000)
+test("a letter over the border of two chunks is one letter", async () => {
   for (const [bytesOf, dialect] of Object.values(encoded)) {
-    const [row] = await readAll(fileOf("csv", bytesOf(`a;text;label\n1;x${text.slice(0, 700_001)};l\n`)), dialect)
-    expect(row!.text === `x${text.slice(0, 700_001)}`).toBe(true)
-  }
-})
-
-test("a pair of UTF-16 over the border of two chunks is one character", async () => {
-  for (const start of ["x", "xx"]) {
-    const text = start + "🎬".repeat(270_000)
-    const [row] = await readAll(fileOf("csv", Buffer.from(`\uFEFFtext,label\n${text},a\n`, "utf16le")))
-    expect(row!.text === text).toBe(true)
+    if (bytesOf === inWindows1252) continue
+    // four bytes each, that begin beside a multiple of four: every such border is within one
+    let head = "a;text;label\n1;x"
+    while (bytesOf(head).length % 4 === 0) head += "x"
+    const letters = "🎬".repeat(2 ** 18)
+    const [row] = await readAll(fileOf("csv", bytesOf(`${head}${letters};l\n`)), dialect)
+    expect(row!.text.endsWith(`x${letters}`)).toBe(true)
   }
 })
 
