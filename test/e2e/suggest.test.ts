@@ -24,7 +24,7 @@ beforeAll(() => {
     `question,answer\n${questions.map(({ question, answer }) => `${question},${answer}`).join("\n")}\n`
   )
   w.write("texts.jsonl", jsonLines(texts(40)))
-  w.write("pairs-of-answers.jsonl", jsonLines(preferences(30)))
+  w.write("pairs-of-answers.jsonl", jsonLines(preferences(16)))
   w.write("pictures.jsonl", jsonLines(pictures(20)))
   w.write("labelled.csv", "text,label\nthe film is good,good\n")
 })
