@@ -1,6 +1,6 @@
 /** The kinds of runs by `data.format`. A kind is loaded when a plan of it comes: a page over texts has nothing of the others. */
 import * as Effect from "effect/Effect"
-import { closest, type RunPlan, showValue } from "../../schemas/index.ts"
+import type { RunPlan } from "../../schemas/index.ts"
 import { ResolveError } from "../plan/index.ts"
 import type { LoadedKind, RunKind, World } from "./kind.ts"
 
@@ -58,26 +58,18 @@ type Resolving<Plan extends RunPlan> = Effect.Effect<Resolved<Plan>, ResolveErro
 export const resolve = <Plan extends RunPlan>(plan: Plan, name: string): Resolving<Plan> =>
   Effect.flatMap(kindOf(plan), (kind) => resolvePlan(kind, plan, name)) as Resolving<Plan>
 
+const metricRule = Effect.promise(() => import("./metric-problems.ts").then((room) => room.metricProblems))
+
 /** The same for a plan whose kind is there already. */
 export const resolvePlan = (kind: RunKind, plan: RunPlan, name: string): ReturnType<RunKind["resolve"]> =>
   Effect.gen(function* () {
-    const own = metricProblems(kind, plan)
+    const metric = plan.training.stopEarly?.metric
+    const own = metric === undefined ? [] : (yield* metricRule)(kind, metric)
     const resolved = yield* kind
       .resolve(plan, name)
       .pipe(Effect.mapError(({ problems }) => new ResolveError({ name, problems: [...own, ...problems] })))
     return own.length === 0 ? resolved : yield* new ResolveError({ name, problems: own })
   })
-
-/** Which metrics there are is the kind's to say, not the schema's. */
-const metricProblems = ({ metrics }: RunKind, { training: { stopEarly } }: RunPlan): ReadonlyArray<string> => {
-  const names = Object.keys(metrics).filter((name) => metrics[name]!.better !== null)
-  const metric = stopEarly?.metric
-  if (metric === undefined || names.includes(metric)) return []
-  const near = closest(metric, names)
-  const hint = near === undefined ? "" : `; did you mean "${near}"?`
-  const expected = names.map((one) => `"${one}"`).join(", ")
-  return [`training.stopEarly.metric: found ${showValue(metric)}; expected one of ${expected}${hint}`]
-}
 
 /** The model in a Hugging Face folder, to embed texts with. It lives as long as the scope. */
 export const openEmbedder = (folder: string) =>

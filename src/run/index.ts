@@ -1,7 +1,8 @@
 /** From a resolved plan to a run: its session and steps, its evaluations, what it says on the way and what it shows at the end. */
 
+export { begun } from "./continued.ts"
 export { presentRun, savedOnFailure } from "./ending.ts"
 export { evaluateSplit, evaluatorOf } from "./evaluator.ts"
-export { adaptPlan, begun, loadPlanModel, openPlanSession, stepsOfPlan } from "./plan-session.ts"
+export { adaptPlan, loadPlanModel, openPlanSession, stepsOfPlan } from "./plan-session.ts"
 export { type Listener, Progress, type ProgressEvent } from "./progress.ts"
 export { choiceOf, type RunStanding, reasonOf, standingOf, watchOf } from "./standing.ts"

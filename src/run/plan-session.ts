@@ -1,7 +1,5 @@
 /** The session that a plan asks for, and its steps: the same in a run folder and in a browser page. */
 import * as Effect from "effect/Effect"
-import * as Path from "effect/Path"
-import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Adapted, noCalibration } from "../../adapters/index.ts"
 import { factsOfOptimizer } from "../../schemas/index.ts"
@@ -9,17 +7,8 @@ import { Device } from "../device/device.ts"
 import type { Runner } from "../kinds/index.ts"
 import type { Network } from "../models/index.ts"
 import { fromConfig } from "../optimizers/index.ts"
-import type { PeftAdapter } from "../peft/index.ts"
+import { calibrationOfPlan, evaluationsOf, fromOf, injectPlan, type ResolvedPlan } from "../plan/index.ts"
 import {
-  calibrationOfPlan,
-  evaluationsOf,
-  fromOf,
-  injectPlan,
-  injectToRestore,
-  type ResolvedPlan
-} from "../plan/index.ts"
-import {
-  calibrating,
   type DiagnosticsReport,
   openSession,
   probedSites,
@@ -48,52 +37,15 @@ export const loadPlanModel = (runner: Runner, resolved: ResolvedPlan) =>
 export const adaptPlan = (runner: Runner, model: Network, resolved: ResolvedPlan) =>
   Effect.gen(function* () {
     const from = fromOf(resolved.plan)
-    if (from !== undefined) return yield* continued(runner, model, resolved, from)
+    if (from !== undefined) {
+      const { continued } = yield* Effect.promise(() => import("./continued.ts"))
+      return yield* continued(runner, model, resolved, from)
+    }
     const calibration = calibrationOfPlan(resolved)
     if (calibration === undefined) return yield* injectPlan(model, resolved, noCalibration)
-    const tell = yield* Progress
-    const device = yield* Device
-    device.label(`what adapter.init "${calibration.init}" looks at`)
-    const batches = `${calibration.batches} training ${calibration.batches === 1 ? "batch" : "batches"}`
-    yield* tell({ kind: "notice", message: `looks at ${batches} for adapter.init "${calibration.init}"` })
-    const scope = yield* Effect.scope
-    return yield* Effect.gen(function* () {
-      const first = yield* Stream.runCollect(
-        Stream.take(runner.batches(model, resolved, { epoch: 0, batch: 0 }), calibration.batches)
-      )
-      const calibrate = yield* calibrating(model, {
-        batches: first,
-        loss: runner.loss(model, resolved),
-        recompute: resolved.plan.training.recompute,
-        sites: resolved.selected.sites.map(({ site }) => site)
-      })
-      return yield* Scope.provide(injectPlan(model, resolved, calibrate), scope)
-    }).pipe(Effect.scoped)
+    const { calibrated } = yield* Effect.promise(() => import("./calibrated.ts"))
+    return yield* calibrated(runner, model, resolved, calibration)
   })
-
-/** The model with the adapter that the plan begins with. */
-const continued = (runner: Runner, model: Network, resolved: ResolvedPlan, from: string) =>
-  Effect.gen(function* () {
-    const tell = yield* Progress
-    const path = yield* Path.Path
-    const { readPeftAdapter } = yield* Effect.promise(() => import("../peft/index.ts"))
-    const source = yield* readPeftAdapter(from)
-    const adapted = yield* injectToRestore(model, resolved)
-    const { head, left } = yield* begun(runner, adapted, source)
-    const layers = resolved.selected.sites.length
-    const near = /^hf:/.test(from) ? from : path.relative(".", from)
-    const own = head ? ", and its head: classes are taken to be in the same order" : ""
-    const anew = left.length === 0 ? "" : `; it has no head for this run, whose own starts anew (${left.join(", ")})`
-    yield* tell({
-      kind: "notice",
-      message: `begins with the adapter of ${near.startsWith("..") ? from : near}: ${layers} layers${own}${anew}`
-    })
-    return adapted
-  })
-
-/** Puts an adapter from elsewhere in place. Kinds whose models PEFT does not have forbid it by a rule. */
-export const begun = (runner: Runner, adapted: Adapted<Network>, source: PeftAdapter) =>
-  runner.begin?.(adapted, source) ?? Effect.die(new Error("this kind of run begins with no adapter of PEFT"))
 
 /** A session at step 0. */
 export const openPlanSession = (runner: Runner, adapted: Adapted<Network>, resolved: ResolvedPlan) => {

@@ -21,7 +21,6 @@ import type { BatchOf, Model, Network, Rows } from "../models/index.ts"
 import { type Conditioning, OptimizerStateError, type State, stateFault, tensorsWithin } from "../optimizers/index.ts"
 import { type DeviceReadError, readTensor, tensorsOf, tidy, withTensors } from "../tensors/index.ts"
 import { backward, type LossAndGradients } from "./backward.ts"
-import { originOf } from "./not-finite.ts"
 import { type AnySession, advance, release, rollback, type Session, type Snapshot, snapshotOf } from "./session.ts"
 import { type ConditionedSites, firstNotFinite, healthOf, type StepReport, stepNumbers } from "./step-report.ts"
 
@@ -57,9 +56,11 @@ export const diverged = <M extends Network>(
   batches: ReadonlyArray<BatchOf<M>>,
   { loss, symptom }: NotFinite
 ) =>
-  Effect.flatMap(originOf(session, batches), (origin) =>
-    Effect.fail(new Diverged({ step: session.step + 1, loss, where: origin ?? symptom }))
-  )
+  Effect.gen(function* () {
+    const { originOf } = yield* Effect.promise(() => import("./not-finite.ts"))
+    const origin = yield* originOf(session, batches)
+    return yield* new Diverged({ step: session.step + 1, loss, where: origin ?? symptom })
+  })
 
 /** A step was not finite: its loss and where that showed. The session is as it was before the steps. */
 export class NotFinite {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { alternatives, decodeRunPlanResult } from "../../../schemas/index.ts"
-import { applySettings } from "../../../src/plan/read.ts"
+import { applySettings } from "../../../src/plan/settings.ts"
 import { smallest } from "../../schemas/plans.ts"
 
 const plan = { adapter: { method: "lora", rank: 8, targets: ["query", "key"] }, seed: 0 }

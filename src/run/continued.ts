@@ -1,0 +1,32 @@
+/** The beginning of a run with `adapter.from`. Loaded where a plan has it. */
+import * as Effect from "effect/Effect"
+import * as Path from "effect/Path"
+import type { Adapted } from "../../adapters/index.ts"
+import type { Runner } from "../kinds/index.ts"
+import type { Network } from "../models/index.ts"
+import { type PeftAdapter, readPeftAdapter } from "../peft/index.ts"
+import { injectToRestore, type ResolvedPlan } from "../plan/index.ts"
+import { Progress } from "./progress.ts"
+
+/** The model with the adapter that the plan begins with. */
+export const continued = (runner: Runner, model: Network, resolved: ResolvedPlan, from: string) =>
+  Effect.gen(function* () {
+    const tell = yield* Progress
+    const path = yield* Path.Path
+    const source = yield* readPeftAdapter(from)
+    const adapted = yield* injectToRestore(model, resolved)
+    const { head, left } = yield* begun(runner, adapted, source)
+    const layers = resolved.selected.sites.length
+    const near = /^hf:/.test(from) ? from : path.relative(".", from)
+    const own = head ? ", and its head: classes are taken to be in the same order" : ""
+    const anew = left.length === 0 ? "" : `; it has no head for this run, whose own starts anew (${left.join(", ")})`
+    yield* tell({
+      kind: "notice",
+      message: `begins with the adapter of ${near.startsWith("..") ? from : near}: ${layers} layers${own}${anew}`
+    })
+    return adapted
+  })
+
+/** Puts an adapter from elsewhere in place. Kinds whose models PEFT does not have forbid it by a rule. */
+export const begun = (runner: Runner, adapted: Adapted<Network>, source: PeftAdapter) =>
+  runner.begin?.(adapted, source) ?? Effect.die(new Error("this kind of run begins with no adapter of PEFT"))
