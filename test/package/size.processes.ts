@@ -7,7 +7,8 @@
  *
  * The promise is 60 kB of own code for a page that adapts. A page that adapts a LayersModel behind promises has every
  * method and fit with its losses and callbacks beside that; one that trains plans holds what any plan may ask for (every method, start
- * and optimizer, the language of plans, tokenizers and data files). A method carries its facts, its layout in PEFT's files and its place in
+ * and optimizer, the language of plans, tokenizers and data files). That language is the schemas of all kinds of plans, since a plan's format
+ * is known when it is read: 17.6 kB, some 1 kB a kind, and nothing else of a kind is here before a plan of it comes. A method carries its facts, its layout in PEFT's files and its place in
  * comparisons with its equation, so every page that has the method has these (5 kB for LoRA). Bounds are what was measured and some 5 %, so that
  * growth is seen.
  */
@@ -94,7 +95,7 @@ console.log(adapt, layer)`
 const pages = [
   { name: "adapts a model in code, LoRA-Pro on wasm or WebGPU", page: code, own: 39_000, all: 81_000 },
   { name: "adapts a LayersModel", page: layersModel, own: 70_000, all: 107_500 },
-  { name: "trains a plan", page: plan, own: 66_000, all: 120_000 }
+  { name: "trains a plan", page: plan, own: 69_700, all: 120_000 }
 ]
 
 test.each(pages)("a page that $name", async ({ name, page, own, all }) => {
