@@ -118,7 +118,7 @@ describe("a run", () => {
   test(
     "trains, predicts, evaluates and is merged; other programs read what it leaves",
     async () => {
-      w.write("pictures.json", plan({ training: { steps: 150, batchSize: 8 } }))
+      w.write("pictures.json", plan({ training: { steps: 60, batchSize: 8 } }))
       const { stdout } = await succeed(w.cli(["train", "pictures.json", "--out", "runs/pictures", ...onWasm]))
       expect(stdout).toContain("predict runs/pictures < rows.jsonl")
       const report = w.json("runs/pictures/run.json") as never as {

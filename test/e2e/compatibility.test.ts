@@ -1,6 +1,6 @@
 /**
- * What was written at faf5b6a works unchanged: runs, checkpoints to resume from, adapters and studies (`test/golden/compatibility`, with
- * what the code of then said about them).
+ * What was written at faf5b6a works unchanged: runs, checkpoints to resume from and adapters (`test/golden/compatibility`, with
+ * what the code of then said about them). Studies are in compatibility.processes.ts.
  */
 import { beforeAll, describe, expect, test } from "bun:test"
 import { createHash } from "node:crypto"
@@ -27,7 +27,6 @@ interface Expected {
   }>
   readonly layersAdapter: { readonly folder: string; readonly scores: ReadonlyArray<number> }
   readonly interrupted: ReadonlyArray<{ readonly run: string; readonly steps: number; readonly adapter: string }>
-  readonly compare: ReadonlyArray<string>
 }
 const expected: Expected = await Bun.file(join(written, "expected.json")).json()
 
@@ -101,35 +100,4 @@ test("an adapter that a program saved is put over its network again", async () =
   expectClose(await scores.data(), expected.layersAdapter.scores, tolerance.forward)
   await adapted.dispose()
   tf.dispose([x, scores])
-})
-
-describe("a study", () => {
-  const compare = (folder: string) =>
-    succeed(w.cli(["compare", "study.json", ...expected.compare, "--out", folder, ...onWasm]))
-  /** The verdict without the folder's name, what a clock says, and `output`, which is in today's words. */
-  const verdict = (folder: string) =>
-    JSON.parse(w.read(`${folder}/compare.json`), (key, value) =>
-      ["study", "folder", "plan", "seconds", "peakBytes", "id", "output"].includes(key) ? null : value
-    )
-
-  test(
-    "that is finished has the verdict of then, and nothing is run again",
-    async () => {
-      const before = verdict("study")
-      const { stderr } = await compare("study")
-      expect(stderr).toContain("is finished: nothing is run again")
-      expect(verdict("study")).toEqual(before)
-    },
-    TIMEOUT
-  )
-
-  test(
-    "that was interrupted goes on, and comes to the same verdict",
-    async () => {
-      const { stderr } = await compare("unfinished-study")
-      expect(stderr).toContain("runs that are done already")
-      expect(verdict("unfinished-study")).toEqual(verdict("study"))
-    },
-    TIMEOUT
-  )
 })
