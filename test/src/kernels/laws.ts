@@ -293,11 +293,11 @@ export const chunksIn = (f: () => unknown): Promise<ReadonlyMap<string, number>>
     return most
   })
 
-/** Every kind of every outcome, with one bad number in each place. */
+/** Every kind of every outcome, with one bad number in one place: a half of the pairs of place and number in each size, the other in the next. */
 const kindsOfSpoilt = async <Name extends string, Size>(kernel: Lawful<Name, Size>, sizes: ReadonlyArray<Size>) => {
   const found = new Map<string, ReadonlyArray<string>>()
-  for (const size of sizes) {
-    for (const [says, hosts] of spoilt(kernel.inputs(size))) {
+  for (const [i, size] of sizes.entries()) {
+    for (const [says, hosts] of spoilt(kernel.inputs(size)).filter((_, j) => (i + j) % 2 === 0)) {
       const { value, taped, gradients } = await outcomeOf(kernel, size, hosts)
       found.set(`${JSON.stringify(size)}: ${says}`, [value, taped, ...gradients].map(kindsOf))
     }

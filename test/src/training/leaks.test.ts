@@ -1,4 +1,4 @@
-/** No tensor, data buffer or byte more after fifty steps than after ten, for every optimizer on every adapter it is for; over thousands: long/soak.long.ts. */
+/** No tensor, data buffer or byte more after thirty steps than after ten, for every optimizer on every adapter it is for; over thousands: long/soak.long.ts. */
 import { expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
@@ -9,7 +9,7 @@ import { randomBatch } from "./tiny-bert.ts"
 import { tinySession } from "./tiny-session.ts"
 
 const WARM = 10
-const STEPS = 50
+const STEPS = 30
 /** A step's milliseconds on the slowest machine that runs this, times the steps. */
 const TIMEOUT = 60_000
 
