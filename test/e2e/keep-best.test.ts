@@ -92,10 +92,10 @@ describe("a run that gets worse", () => {
 })
 
 test(
-  "a run that is resumed after any step comes to the same end, bit for bit",
+  "a run that is resumed before its best step, there, after a worse evaluation and at its end comes to the same end, bit for bit",
   async () => {
     const { steps, kept, stopped } = reportOf("whole")
-    for (let step = 1; step <= steps; step++) {
+    for (const step of [1, kept.step, steps - 1, steps]) {
       const run = `cut-${step}`
       cpSync(w.path("whole"), w.path(run), { recursive: true })
       for (const file of ["run.json", "report.html", "adapter"]) rmSync(w.path(`${run}/${file}`), { recursive: true })

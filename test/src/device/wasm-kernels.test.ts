@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import { expectClose, expectNoLeak, tolerance } from "../../setup.ts"
-import { expectSameBits } from "../kernels/same-bits.ts"
+import { expectSameBits, sameBits } from "../kernels/same-bits.ts"
 import { onWasm, random, tensorOf } from "./on-wasm.ts"
 
 /** Runs on cpu and on wasm and compares. */
@@ -61,8 +61,9 @@ describe("sums", () => {
     [3, 40_000, 2],
     [40, 90, 33]
   ]) {
+    const make = () => tensorOf(shape, random(7))
+    const expectSums = sameBits(() => [...shape.map((_, axis) => tf.sum(make(), axis)), tf.mean(make())])
     test(`[${shape}] over each axis against float64, and the same bits from any number of threads`, async () => {
-      const make = () => tensorOf(shape, random(7))
       const values = await make().data()
       for (let axis = 0; axis < shape.length; axis++) {
         const inner = shape.slice(axis + 1).reduce((a, b) => a * b, 1)
@@ -72,7 +73,7 @@ describe("sums", () => {
         for (const [i, value] of values.entries()) expected[at(i)]! += value
         await onWasm(async () => expectClose(await tf.sum(make(), axis).data(), expected, 1e-7)) // one rounding, the last
       }
-      await expectSameBits(() => [...shape.map((_, axis) => tf.sum(make(), axis)), tf.mean(make())])
+      await expectSums()
     })
   }
 })

@@ -5,7 +5,7 @@ import { type GeluForm, gelu } from "../../../src/kernels/gelu.ts"
 import { describeOnEach } from "../../backends.ts"
 import { expectClose, expectNoLeak } from "../../setup.ts"
 import { derivative, erf, normals } from "./float64.ts"
-import { expectSameBits } from "./same-bits.ts"
+import { sameBits } from "./same-bits.ts"
 
 const exact: { readonly [F in GeluForm]: (x: number) => number } = {
   erf: (x) => (x / 2) * (1 + erf(x / Math.SQRT2)),
@@ -86,10 +86,12 @@ describeOnEach(() => {
 })
 
 for (const form of ["erf", "tanh"] as const) {
-  test(`${form}: the same bits from any number of threads`, () =>
-    expectSameBits(() => {
+  test(
+    `${form}: the same bits from any number of threads`,
+    sameBits(() => {
       const x = tf.tensor2d(normals(66_051, "threads", 2), [3, 22_017])
       const { value, grad } = tf.valueAndGrad((z) => gelu(z as Tensor2D, form))(x, x)
       return [value, grad]
-    }))
+    })
+  )
 }

@@ -15,7 +15,7 @@ import { expectClose, expectNoLeak, tolerance } from "../../setup.ts"
 import { random, tensorOf } from "../device/on-wasm.ts"
 import { onWebgpu } from "../device/on-webgpu.ts"
 import { kernelCalls, weighted } from "./oracle.ts"
-import { expectSameBits } from "./same-bits.ts"
+import { sameBits } from "./same-bits.ts"
 
 type Shape = readonly [tokens: number, inputs: number, out: number, rank: number]
 
@@ -128,8 +128,9 @@ describeOnBoth((backend) => {
 
 describe("wasm, any number of threads", () => {
   for (const packing of packings) {
-    test(packing, () =>
-      expectSameBits(() =>
+    test(
+      packing,
+      sameBits(() =>
         // first the one that needs most scratch: a thread with too little would write into another's
         [LONG, ...shapes.slice(-2)].flatMap((shape) => {
           const layer = layerOf(shape, packing)
