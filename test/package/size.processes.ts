@@ -138,6 +138,14 @@ describe("what a page may never ask for is not in what it loads first", () => {
     expect(chunk?.bytes).toBeLessThanOrEqual(most)
   })
 
+  test("a kind of run, its losses, and what begins a run in another way, of a page that trains plans", async () => {
+    const { first, later } = await bundled(plan, [...tfjs, ...others])
+    const rooms =
+      /^src\/(?:kinds\/[^/]+\/|peft\/|kernels\/linear-cross|plan\/settings|training\/calibrate|run\/continued)/
+    expect(first.flatMap(({ files }) => files).filter((file) => rooms.test(file))).toEqual([])
+    expect(later.flatMap(({ files }) => files).filter((file) => rooms.test(file)).length).toBeGreaterThan(20)
+  })
+
   test("but what it adapts and trains with is", () => {
     const files = page.first.flatMap((chunk) => chunk.files)
     for (const file of ["src/layers-model/fit/fit.js", "src/optimizers/lora-pro.js", "src/kernels/lora-linear.js"]) {
