@@ -80,13 +80,14 @@ describeOnEach(() => {
       const weights = tf.tensor1d(normals(tokens, "weights of tokens"))
       /** Row by row, each a loss of whole logits. */
       const rows: Loss = (hidden, weight, own, cap) =>
-        tf.addN(
-          labels.map((label, i) => {
+        labels
+          .map((label, i) => {
             if (label === IGNORED) return tf.mul(tf.sum(hidden), 0)
             const loss = whole(tf.slice(hidden, [i, 0], [1, width]), weight, tf.slice(own, i, 1), cap)
             return tf.mul(loss, tf.squeeze(tf.slice(weights, i, 1)))
           })
-        ) as Scalar
+          // not addN: on a GPU stock tfjs gives 0 for more inputs than a kernel may bind
+          .reduce((sum, one) => tf.add(sum, one)) as Scalar
       const weighed: Loss = (hidden, weight, own, cap) =>
         tf.sum(tf.mul(tokenCrossEntropies(hidden, weight, own, { softcap: cap }), weights)) as Scalar
       const expected = await outcomeOf(rows, inputs, labels, softcap)
