@@ -1,114 +1,16 @@
 /** Plans over rows of numbers: a tf.LayersModel by its model.json, trained, resumed, used and merged like any other run. */
-import { beforeAll, describe, expect, test } from "bun:test"
+import { describe, expect, test } from "bun:test"
 import { writeFileSync } from "node:fs"
 import * as tf from "@tensorflow/tfjs"
 import { loadAdapter } from "../../src/layers-model/index.ts"
-import { jsonLines, jsonObjects, onWasm, type Plan, predicted, succeed, TIMEOUT, workspace } from "./fixtures.ts"
+import { jsonLines, jsonObjects, onWasm, predicted, succeed, TIMEOUT, workspace } from "./fixtures.ts"
+import { inputs, names, picture, pictures, plan, rows } from "./pictures.ts"
 import { type Refusal, refuses } from "./refusal.ts"
 import { metricsOf, resultsOf } from "./runs.ts"
 import { atStep, complete, trainHere } from "./train-here.ts"
 
 const w = workspace()
-const SIDE = 6
-const names = ["dark", "light", "striped"] as const
-
-/** Small grey pictures whose class is seen at once; the same ones every time. */
-const picture = (i: number): ReadonlyArray<ReadonlyArray<number>> =>
-  Array.from({ length: SIDE }, (_, y) =>
-    Array.from({ length: SIDE }, (_, x) => {
-      const noise = (i * 31 + y * 17 + x * 7) % 40
-      return [20, 200, y % 2 === 0 ? 20 : 200][i % 3]! + noise
-    })
-  )
-const rows = (count: number, offset = 0) =>
-  Array.from({ length: count }, (_, n) => ({ pixels: picture(n + offset), kind: names[(n + offset) % 3] }))
-
-/** Writes a model as `model.save` does, its weights in two files. */
-const writeModel = async (folder: string, model: tf.LayersModel, { shards = 2 } = {}) => {
-  const save = async ({ modelTopology, weightSpecs, weightData }: tf.io.ModelArtifacts) => {
-    const bytes = new Uint8Array(tf.io.CompositeArrayBuffer.join(weightData as ArrayBuffer))
-    const paths = Array.from({ length: shards }, (_, i) => `group1-shard${i + 1}of${shards}.bin`)
-    const weightsManifest = [{ paths, weights: weightSpecs }]
-    w.write(`${folder}/model.json`, { format: "layers-model", modelTopology, weightsManifest })
-    const size = Math.ceil(bytes.length / shards)
-    for (const [i, name] of paths.entries()) {
-      writeFileSync(w.path(`${folder}/${name}`), bytes.subarray(i * size, (i + 1) * size))
-    }
-    return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: "JSON" as const } }
-  }
-  await model.save(tf.io.withSaveHandler(save))
-}
-
-const network = (last: { readonly units: number; readonly activation: "softmax" | "linear" | "sigmoid" | "relu" }) => {
-  const started = (seed: number) => ({ kernelInitializer: tf.initializers.heNormal({ seed }) })
-  return tf.sequential({
-    name: "pictures",
-    layers: [
-      tf.layers.conv2d({
-        name: "conv",
-        inputShape: [SIDE, SIDE, 1],
-        filters: 4,
-        kernelSize: 3,
-        activation: "relu",
-        ...started(1)
-      }),
-      tf.layers.batchNormalization({ name: "norm" }),
-      tf.layers.flatten({ name: "flat" }),
-      tf.layers.dense({ name: "hidden", units: 16, activation: "relu", ...started(2) }),
-      tf.layers.dense({ name: "scores", ...last, ...started(3) })
-    ]
-  })
-}
-
-const plan = (sections: Record<string, unknown> = {}): Plan => ({
-  seed: 1,
-  model: { source: "model/model.json", head: ["scores"] },
-  data: {
-    format: "arrays",
-    train: "pictures.jsonl",
-    validation: "validation-pictures.jsonl",
-    test: "test-pictures.jsonl",
-    input: "pixels",
-    label: "kind",
-    scale: 1 / 255
-  },
-  adapter: { method: "lora", rank: 2, alpha: 4 },
-  optimizer: { kind: "lora-pro", learningRate: 2e-2 },
-  training: { steps: 8, batchSize: 5, accumulate: 2, evaluateEvery: 3 },
-  output: { checkpointEvery: 2, keepCheckpoints: 2 },
-  ...sections
-})
-
-beforeAll(async () => {
-  await tf.setBackend("cpu")
-  await writeModel("model", network({ units: 3, activation: "softmax" }))
-  await writeModel("logits", network({ units: 3, activation: "linear" }))
-  await writeModel("two", network({ units: 1, activation: "sigmoid" }), { shards: 1 })
-  await writeModel("odd", network({ units: 3, activation: "relu" }))
-  w.write("pictures.jsonl", jsonLines(rows(22)))
-  w.write("validation-pictures.jsonl", jsonLines(rows(9, 22)))
-  w.write("test-pictures.jsonl", jsonLines(rows(12, 31)))
-  w.write("pair.jsonl", jsonLines(rows(30).filter(({ kind }) => kind !== "striped")))
-}, TIMEOUT)
-
-const baseOf = (folder: string) => {
-  const { modelTopology, weightsManifest } = w.json(`${folder}/model.json`) as never as {
-    readonly modelTopology: object
-    readonly weightsManifest: ReadonlyArray<{ readonly paths: ReadonlyArray<string>; readonly weights: Array<never> }>
-  }
-  const [group] = weightsManifest
-  const parts = group!.paths.map((name) => Buffer.from(w.bytes(`${folder}/${name}`)))
-  const weightData = new Uint8Array(Buffer.concat(parts)).buffer
-  return tf.loadLayersModel(tf.io.fromMemory({ modelTopology, weightSpecs: group!.weights, weightData }))
-}
-
-const inputs = (count: number) =>
-  tf.tensor4d(
-    rows(count)
-      .flatMap(({ pixels }) => pixels.flat())
-      .map((v) => v / 255),
-    [count, SIDE, SIDE, 1]
-  )
+const { baseOf } = pictures(w)
 
 /** log p of the rows' classes, as tfjs's own code computes it. */
 const logarithms = (model: { readonly predict: (x: tf.Tensor) => unknown }, count: number) =>
@@ -161,49 +63,6 @@ describe("a run", () => {
       })
       const evaluated = await succeed(w.cli(["evaluate", "runs/pictures", "--json", ...onWasm]))
       expect(evaluated.stdout).toContain('"split":"test","rows":12')
-    },
-    TIMEOUT
-  )
-
-  test(
-    "learns through logits, and through one sigmoid of two classes",
-    async () => {
-      w.write("logits.json", plan({ model: { source: "logits/model.json" }, training: { steps: 150, batchSize: 8 } }))
-      const twoClasses = { ...plan().data, train: "pair.jsonl", validation: 0.2, test: "pair.jsonl" }
-      w.write(
-        "two.json",
-        plan({
-          model: { source: "two/model.json", head: ["scores"] },
-          data: twoClasses,
-          training: { steps: 150, batchSize: 8 }
-        })
-      )
-      for (const name of ["logits", "two"]) {
-        await complete(w, `${name}.json`, `runs/${name}`)
-        const { before, test } = w.json(`runs/${name}/run.json`) as never as Record<
-          string,
-          { readonly accuracy: number }
-        >
-        expect(before!.accuracy).toBeLessThan(0.8)
-        expect(test!.accuracy).toBeGreaterThan(0.9)
-        // a run learns with scores of the wrong sign as well: what they are, tfjs says
-        const texts = rows(6).map(({ pixels }) => JSON.stringify(pixels))
-        const own = (await predicted(w, `runs/${name}`, texts)).map(({ logits }) => Object.values(logits))
-        const base = await baseOf(name)
-        const adapted = await loadAdapter(base, w.path(`runs/${name}/adapter`))
-        const x = inputs(6)
-        const raw = adapted.predict(x) as tf.Tensor
-        const scores = Array.from(await raw.data())
-        tf.dispose([x, raw])
-        own
-          .flatMap((logits) => (name === "two" ? [logits[1]! - logits[0]!] : logits))
-          .forEach((logit, i) => {
-            // as far as probabilities count: 1e-7 from both ends
-            const score = name === "two" ? Math.min(1 - 1e-7, Math.max(1e-7, scores[i]!)) : scores[i]!
-            expect(logit).toBeCloseTo(name === "two" ? Math.log(score / (1 - score)) : score, 3)
-          })
-        await adapted.dispose()
-      }
     },
     TIMEOUT
   )
