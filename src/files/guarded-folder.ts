@@ -91,6 +91,15 @@ export const guardFolder = (
         )
       )
 
+    /** A file that an appended text has begun is removed: it had none of the lines before. */
+    const begunWith = (file: string, text: string) =>
+      Effect.ignore(
+        Effect.gen(function* () {
+          const { size } = yield* fs.stat(file)
+          if (Number(size) === new TextEncoder().encode(text).length) yield* fs.remove(file)
+        })
+      )
+
     const { access, exists, lstat, readDirectory, readFile, readFileString, readLink, realPath, stat, stream } = fs
     const reads = { access, exists, lstat, readDirectory, readFile, readFileString, readLink, realPath, stat, stream }
     const files = FileSystem.makeNoop({
@@ -101,7 +110,12 @@ export const guardFolder = (
           : made("open", file, fs.open(file, options), options.flag === "wx"),
       writeFile: (file, data, options) => Effect.andThen(check("writeFile", file), fs.writeFile(file, data, options)),
       writeFileString: (file, text, options) =>
-        Effect.andThen(check("writeFile", file), fs.writeFileString(file, text, options)),
+        check("writeFile", file).pipe(
+          Effect.andThen(fs.writeFileString(file, text, options)),
+          Effect.tap(() =>
+            options?.flag === "a" ? Effect.onError(check("writeFile", file), () => begunWith(file, text)) : Effect.void
+          )
+        ),
       makeDirectory: (file, options) =>
         made("makeDirectory", file, fs.makeDirectory(file, options), options?.recursive !== true),
       remove: (file, options) => Effect.andThen(check("remove", file, true), fs.remove(file, options)),

@@ -23,20 +23,20 @@ test("there are plans for every form and every yardstick, and pipelines", () => 
   expect(pipelines).toEqual(expect.arrayContaining(["gradient-seen.ts", "movies.ts"]))
 })
 
-/** Some rows of an embedded split. */
-const someRows = async (split: string, count: number) => {
-  const text = await Bun.file(join(repository, "examples", "data", "movies", `${split}.jsonl`)).text()
-  return w.path(w.write(`${split}.jsonl`, `${text.split("\n").slice(0, count).join("\n")}\n`))
+const plan = (name: string) => join(repository, "examples", "plans", name)
+
+/** Some rows of a split of a plan. */
+const someRows = async (name: string, split: "test" | "validation", count: number) => {
+  const { data } = await Bun.file(plan(name)).json()
+  const text = await Bun.file(join(plan(name), "..", data[split])).text()
+  return w.path(w.write(`${nameOf(name)}.${split}.jsonl`, `${text.split("\n").slice(0, count).join("\n")}\n`))
 }
 
-const rows = { test: await someRows("test", 16), validation: await someRows("validation", 12) }
-
 /** Two steps, and few rows to evaluate. */
-const settings = ["training.steps=2", `data.test=${rows.test}`, `data.validation=${rows.validation}`].flatMap(
-  (setting) => ["--set", setting]
-)
-
-const plan = (name: string) => join(repository, "examples", "plans", name)
+const settingsOf = async (name: string) => {
+  const [test, validation] = [await someRows(name, "test", 16), await someRows(name, "validation", 12)]
+  return ["training.steps=2", `data.test=${test}`, `data.validation=${validation}`].flatMap((one) => ["--set", one])
+}
 
 test("plans beside their own models and rows are sound as well", async () => {
   const others = ["smollm2/json-answers.json", "smollm2/json-answers-lora.json", "digits/turned.json"]
@@ -62,8 +62,8 @@ describe("trains", () => {
       file,
       async () => {
         const name = nameOf(file)
-        const { adapter } = await Bun.file(plan(file)).json()
-        const { stdout } = await succeed(w.cli(["train", plan(file), ...settings, ...onWasm, "--json"]))
+        const { adapter, data } = await Bun.file(plan(file)).json()
+        const { stdout } = await succeed(w.cli(["train", plan(file), ...(await settingsOf(file)), ...onWasm, "--json"]))
         const report = JSON.parse(stdout)
         expect(report).toMatchObject({
           name,
@@ -75,7 +75,12 @@ describe("trains", () => {
         })
         expect(Number.isFinite(report.trainLoss)).toBe(true)
         const trained = {
-          lora: ["adapter_config.json", "adapter_model.safetensors", "head.safetensors"],
+          // what vectors are compared by has no head
+          lora: [
+            "adapter_config.json",
+            "adapter_model.safetensors",
+            ...(data.format === "embedding" ? [] : ["head.safetensors"])
+          ],
           full: ["head.safetensors", "trained.safetensors"],
           none: ["head.safetensors"]
         }[adapter.method as "lora" | "full" | "none"]
@@ -106,7 +111,9 @@ describe("runs", () => {
 test(
   "train without a plan takes the embedded one",
   async () => {
-    const { stderr } = await succeed(w.cli(["train", ...settings, "--out", "default", ...onWasm]))
+    const { stderr } = await succeed(
+      w.cli(["train", ...(await settingsOf("movies-lora-pro-full.json")), "--out", "default", ...onWasm])
+    )
     expect(stderr).toContain("movies-lora-pro-full: 36 linear layers and the head of bert")
     expect(w.json("default/run.json")).toMatchObject({ name: "movies-lora-pro-full", steps: 2 })
   },

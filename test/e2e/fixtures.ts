@@ -35,7 +35,7 @@ export const run = async (
   }: {
     readonly cwd: string
     readonly stdin?: string
-    readonly env?: Record<string, string>
+    readonly env?: Record<string, string | undefined>
     /** milliseconds, for what is known to take longer */
     readonly timeout?: number
   }

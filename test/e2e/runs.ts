@@ -1,7 +1,7 @@
 /**
  * Runs that can be interrupted at a moment, and what two runs must have in common to be the same run.
  */
-import { readdirSync } from "node:fs"
+import { existsSync, readdirSync } from "node:fs"
 import { join } from "node:path"
 import type { FaultDescription } from "./faulty-cli.ts"
 import { cli, jsonObjects, onWasm, type Plan, TIMEOUT, tinyPlan, type Workspace } from "./fixtures.ts"
@@ -114,6 +114,8 @@ export const adapterOf = (w: Workspace, folder: string) => {
  * evaluation does not know yet whether that was the best; the newest one does.
  */
 export const checkpointsOf = (w: Workspace, folder: string) => {
+  const there = existsSync(w.path(`${folder}/checkpoints`)) // a finished run keeps none unless its plan asks for them
+  if (!there) return { all: [], best: null }
   const names = readdirSync(w.path(`${folder}/checkpoints`)).sort()
   const record = (name: string) => w.json(`${folder}/checkpoints/${name}/state.json`)
   return {
@@ -146,7 +148,15 @@ export const resultsOf = (w: Workspace, folder: string) => ({
 /** A plan that does everything a run can do, in a second: accumulation, evaluations, checkpoints, several epochs. */
 export const busyPlan = (model: string, steps: number, sections: Record<string, unknown> = {}): Plan =>
   tinyPlan(model, {
-    training: { steps, batchSize: 4, accumulate: 2, evaluateEvery: 3, evaluateRows: 5 },
+    // by its loss, which gets better at every evaluation: so the newest checkpoints are the same wherever a run is cut
+    training: {
+      steps,
+      batchSize: 4,
+      accumulate: 2,
+      evaluateEvery: 3,
+      evaluateRows: 5,
+      stopEarly: { metric: "loss", patience: 9 }
+    },
     output: { checkpointEvery: 2, keep: 2 },
     ...sections
   })

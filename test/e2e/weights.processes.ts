@@ -25,6 +25,8 @@ const settings = (form: Form) =>
   [
     `model.weights=${form}`,
     `training.steps=${STEPS}`,
+    // of few rows the best state may be any
+    "output.keep=last",
     `data.test=${rows.test}`,
     `data.validation=${rows.validation}`
   ].flatMap((setting) => ["--set", setting])

@@ -70,7 +70,7 @@ const cases: ReadonlyArray<readonly [string, string, string?]> = [
 
 /** The environment without what started these tests says of itself. */
 const clean = Object.fromEntries(
-  Object.keys(process.env).flatMap((name) => (/^npm_/i.test(name) ? [[name, ""] as const] : []))
+  Object.keys(process.env).flatMap((name) => (/^npm_/i.test(name) ? [[name, undefined] as const] : []))
 )
 
 for (const [line, resume, predict = resume] of cases) {
