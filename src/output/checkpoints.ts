@@ -209,21 +209,23 @@ export const setAside = ({ damaged }: Found): Effect.Effect<void, never, FileSys
   })
 
 /**
- * Removes what interrupted writes left in some folders, for a run that no other process trains. One that merges it may write there all
- * the same: what has the number of a process that is alive stays.
+ * Removes what interrupted writes left in some folders that no other process writes. Into `shared` others may write all the same, as
+ * one that merges the run does: what has the number of a process that is alive stays there.
  */
 export const clearTemporary = (
-  folders: ReadonlyArray<string>
+  folders: ReadonlyArray<string>,
+  shared: string
 ): Effect.Effect<void, never, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    for (const folder of folders) {
+    for (const folder of [...folders, shared]) {
       const names = yield* fs.readDirectory(folder).pipe(Effect.orElseSucceed(() => []))
       for (const name of names) {
         const pid = Number(/\.tmp-(\d+)$/.exec(name)?.[1] ?? 0)
         // a process that died may have had this one's number, which writes nothing yet
-        const left = pid === process.pid || (pid > 0 && (yield* isGone({ pid, host: hostname() })))
+        const own = folder !== shared || pid === process.pid
+        const left = pid > 0 && (own || (yield* isGone({ pid, host: hostname() })))
         if (left) yield* Effect.ignore(fs.remove(path.join(folder, name), { recursive: true }))
       }
     }

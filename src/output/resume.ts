@@ -143,7 +143,7 @@ export const findRun = (
   Effect.gen(function* () {
     const folder = yield* runFolder(directory)
     const guard = yield* lockRun(directory)
-    yield* clearTemporary([directory, folder.checkpoints, folder.adapter]).pipe(within(guard))
+    yield* clearTemporary([folder.checkpoints, folder.adapter], directory).pipe(within(guard))
     const found = yield* newestCheckpoint(folder.checkpoints)
     const { checkpoint, damaged } = found
     const written = yield* planIn(resolved, directory)

@@ -56,10 +56,14 @@ describe("the run folder", () => {
     }
     const evaluations = rows.filter((row) => row["kind"] === "evaluation")
     const onTheWay = evaluations.filter((row) => row["split"] === "validation" && row["rows"] === 5)
-    const losses = onTheWay.map(({ loss }) => loss as number)
-    const best = onTheWay[losses.indexOf(Math.min(...losses))]!["step"]
+    const scores = onTheWay.map((row) => ({
+      step: row["step"],
+      accuracy: row["accuracy"] as number,
+      loss: row["loss"] as number
+    }))
+    const { step: best, accuracy } = scores.sort((a, b) => b.accuracy - a.accuracy || a.loss - b.loss)[0]!
     expect(w.json("runs/tiny-1/run.json")).toMatchObject({
-      kept: { step: best, metric: "loss", value: Math.min(...losses), rows: 5 }
+      kept: { step: best, metric: "accuracy", value: accuracy, rows: 5 }
     })
     expect(evaluations.map(({ step, split, rows }) => [step, split, rows])).toEqual([
       [0, "test", 5],

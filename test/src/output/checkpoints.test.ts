@@ -337,15 +337,17 @@ describe("going on", () => {
         const merged = `merged.tmp-${writer.pid}`
         const { pid: gone } = Bun.spawnSync(["true"])
         const begun = join(checkpoints, `${checkpointName(8)}.tmp-${gone}`)
-        for (const unfinished of [begun, join(run, merged)]) mkdirSync(unfinished)
+        // in a container that was started again, a number that is another process's now
+        const numbered = join(checkpoints, `${checkpointName(10)}.tmp-${writer.pid}`)
+        for (const unfinished of [begun, numbered, join(run, merged)]) mkdirSync(unfinished)
         writeFileSync(join(begun, "state.json"), "{")
         for (const pid of [gone, process.pid]) writeFileSync(join(run, `plan.json.tmp-${pid}`), "{")
         writeFileSync(join(run, "plan.json"), "{}")
-        const clear = clearTemporary([run, checkpoints, join(run, "adapter")])
+        const clear = clearTemporary([checkpoints, join(run, "adapter")], run)
         yield* clear
         // what a process that is alive writes is no leftover: a merge beside the run
         expect(readdirSync(run).sort()).toEqual(["checkpoints", merged, "plan.json"])
-        expect(stepsIn(run)).toEqual(named(2, 4, 6))
+        expect(readdirSync(checkpoints).sort()).toEqual([...named(2, 4, 6)])
         writer.kill("SIGKILL")
         yield* clear
         expect(readdirSync(run).sort()).toEqual(["checkpoints", "plan.json"])
