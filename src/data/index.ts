@@ -24,7 +24,7 @@ export {
 } from "./data-error.ts"
 export { type DataFile, DataFiles, fileOfBytes, type OpenDataFile } from "./file.ts"
 export type { RowWriter } from "./formats/format.ts"
-export { firstRows, rowWriter } from "./formats/index.ts"
+export { firstRows, probedRows, rowWriter } from "./formats/index.ts"
 export {
   type Columns,
   fieldOf,

@@ -1,6 +1,5 @@
 /** Which columns hold the texts of rows for an encoder, by the first of them. */
-import * as Effect from "effect/Effect"
-import { firstRows } from "../data/index.ts"
+import { probedRows as firstRowsOf } from "../data/index.ts"
 import { type Choice, type Columns, choice, PROBED_ROWS, type Row } from "../suggest/index.ts"
 
 /** Two texts of a row, as data sets call them. */
@@ -16,8 +15,8 @@ const pairs = [
   ["text1", "text2"]
 ] as const
 
-/** The first rows of a file; none where it cannot be read, which is told when it is opened. */
-export const probedRows = (file: string) => firstRows(file, PROBED_ROWS).pipe(Effect.orElseSucceed(() => []))
+/** The first rows of a file. Where they cannot be read, that is the problem, and not that columns are missing. */
+export const probedRows = (file: string) => firstRowsOf(file, PROBED_ROWS)
 
 const isText = (value: unknown): boolean => typeof value === "string"
 

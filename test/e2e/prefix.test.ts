@@ -130,6 +130,6 @@ test("nothing is kept where nothing is frozen, and nothing where no row comes ag
   const once = planOf("bert", onTop, { steps: 1 })
   expect(await prefixOf("evaluated", once)).toMatchObject({ training: false })
   const { validation: _, test: __, ...data } = once.data
-  const { evaluateEvery: ___, ...training } = once["training"] as Record<string, unknown>
+  const { evaluateEvery: ___, stopEarly: ____, ...training } = once["training"] as Record<string, unknown>
   expect(await prefixOf("once", { ...once, data, training })).toBeNull()
 })

@@ -57,20 +57,36 @@ const expected = [true, false]
   })
   .join(", or ")
 
-/** At most `count` rows with all their columns, unreadable ones left out. Fails where none can be read, with what is wrong with the first. */
-export const firstRows = (path: string, count: number): Effect.Effect<ReadonlyArray<Fields>, DataError> =>
+/** The first rows of a file, unreadable ones left out. `broken`: what is wrong with the first, where none can be read. */
+interface FirstRows {
+  readonly rows: ReadonlyArray<Fields>
+  readonly broken?: DataError
+}
+
+const readFirst = (path: string, count: number): Effect.Effect<FirstRows, DataError> =>
   Effect.gen(function* () {
     const opened = yield* openRows(path, { first: count })
     const { file, parse } = opened
     const read = yield* firstRecords(opened, count)
     const [first] = read
     if (first === undefined) return yield* dataError(file.name, "the file has no rows; at least one is needed")
-    const rows = parse(read)
-    const fields = rows.flatMap((row) => ("value" in row && isFields(row.value) ? [row.value] : []))
-    if (fields.length > 0) return fields
-    const broken = rows[0]!
-    return yield* dataError(
-      `${file.name}:${first.line}`,
-      "broken" in broken ? broken.broken : notAnObject(broken.value)
-    )
+    const parsed = parse(read)
+    const rows = parsed.flatMap((row) => ("value" in row && isFields(row.value) ? [row.value] : []))
+    if (rows.length > 0) return { rows }
+    const found = parsed[0]!
+    const broken = "broken" in found ? found.broken : notAnObject(found.value)
+    return { rows, broken: dataError(`${file.name}:${first.line}`, broken) }
   }).pipe(Effect.scoped)
+
+const readable = ({ rows, broken }: FirstRows) => (broken === undefined ? Effect.succeed(rows) : Effect.fail(broken))
+
+/** At most `count` rows with all their columns, unreadable ones left out. Fails where none can be read, with what is wrong with the first. */
+export const firstRows = (path: string, count: number): Effect.Effect<ReadonlyArray<Fields>, DataError> =>
+  Effect.flatMap(readFirst(path, count), readable)
+
+/** The same; none of a file that cannot be opened, which is told, with all else, when it is. */
+export const probedRows = (path: string, count: number): Effect.Effect<ReadonlyArray<Fields>, DataError> =>
+  readFirst(path, count).pipe(
+    Effect.orElseSucceed((): FirstRows => ({ rows: [] })),
+    Effect.flatMap(readable)
+  )

@@ -273,6 +273,16 @@ describe("the command", () => {
     expect(stderr).toContain("training.steps: 30 (the plan has none)")
   })
 
+  test("rows that cannot be read are the problem, not that their columns have other names", async () => {
+    const rows = tinyRows(20).map(({ text, label }) => `${text} sch\u00f6n;${label}`)
+    writeFileSync(w.path("umlauts.csv"), Buffer.from(["Kritik;Urteil", ...rows].join("\n"), "latin1"))
+    const { code, stderr } = await w.cli(["suggest", "--model", "bert", "--data", "umlauts.csv"])
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/umlauts\.csv:2: not valid UTF-8; as Windows-1252 it reads "sch\u00f6n"/)
+    ])
+  })
+
   test("how a file is written is said by flags, and is in the plan", async () => {
     const rows = tinyRows(30).map(({ text, label }, i) => `${text};sch\u00f6n|${i};${label}`)
     writeFileSync(w.path("latin1.csv"), Buffer.from(["Kritik;a|b;Urteil", ...rows].join("\n"), "latin1"))
