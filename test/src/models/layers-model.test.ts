@@ -1,6 +1,6 @@
 /**
  * A LayersModel as a base: what it refuses, and what it leaves alone. The laws of its layers are in
- * `test/laws/layers-model.laws.test.ts`.
+ * `test/laws/layers-model-laws.ts`.
  */
 import { expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
