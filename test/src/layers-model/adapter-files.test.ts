@@ -1,18 +1,9 @@
 /**
- * Adapters as files: wherever they go they come back to the bit, another process reads them, and what is no adapter of
+ * Adapters as files: wherever they go they come back to the bit, and what is no adapter of
  * a model is refused whole.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync
-} from "node:fs"
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
@@ -25,7 +16,6 @@ import {
   adapt,
   loadAdapter
 } from "../../../src/layers-model/index.ts"
-import { run } from "../../e2e/fixtures.ts"
 import { convnet, moved, numbers, sequential, siamese, uniform } from "./networks.ts"
 
 const directory = mkdtempSync(join(tmpdir(), "adapter-files-"))
@@ -140,26 +130,6 @@ test("a link at the temporary name is not written through", async () => {
   await (await trained({ rank: 2 })).save(at("linked"))
   expect(readFileSync(at("victim"), "utf8")).toBe("theirs")
   expect(readdirSync(at("linked")).sort()).toEqual([CONFIG, MODEL].sort())
-})
-
-test("another process loads it and answers the same", async () => {
-  const adapted = await trained({ rank: 2, head: ["logits"] })
-  await adapted.save(at("for another"))
-  const script = `
-    import * as tf from "@tensorflow/tfjs"
-    import { loadAdapter } from ${JSON.stringify(join(import.meta.dir, "../../../src/layers-model/index.ts"))}
-    import { convnet, numbers, uniform } from ${JSON.stringify(join(import.meta.dir, "networks.ts"))}
-    tf.env().set("IS_NODE", false)
-    await tf.setBackend("cpu")
-    const adapted = await loadAdapter(convnet(), ${JSON.stringify(at("for another"))})
-    console.log(JSON.stringify(await numbers(adapted.predict(uniform([4, 8, 8, 3], 3)))))`
-  writeFileSync(
-    at("another.ts"),
-    script.replaceAll('"@tensorflow/tfjs"', JSON.stringify(import.meta.resolve("@tensorflow/tfjs")))
-  )
-  const { stdout, stderr, code } = await run(["bun", at("another.ts")], { cwd: directory })
-  expect([code, stderr]).toEqual([0, ""])
-  expect(JSON.parse(stdout)).toEqual([...(await numbers(adapted.predict(x)))])
 })
 
 describe("what cannot be loaded is told, and nothing of it stays", () => {
@@ -301,31 +271,3 @@ describe("what cannot be loaded is told, and nothing of it stays", () => {
     expect(adapted.names).toEqual(["adapter"])
   })
 })
-
-test("a process that is killed while it saves leaves the old adapter or the new one", async () => {
-  const script = `
-    import * as tf from "@tensorflow/tfjs"
-    import { adapt } from ${JSON.stringify(join(import.meta.dir, "../../../src/layers-model/index.ts"))}
-    import { convnet, moved } from ${JSON.stringify(join(import.meta.dir, "networks.ts"))}
-    await tf.setBackend("cpu")
-    const adapted = await adapt(convnet(), { rank: 2 })
-    for (let i = 0; ; i++) {
-      moved(adapted, i)
-      await adapted.save(${JSON.stringify(at("killed"))})
-      if (i === 0) console.log("saved")
-    }`
-  writeFileSync(
-    at("killed.ts"),
-    script.replaceAll('"@tensorflow/tfjs"', JSON.stringify(import.meta.resolve("@tensorflow/tfjs")))
-  )
-  for (let i = 0; i < 3; i++) {
-    const child = Bun.spawn(["bun", at("killed.ts")], { stdout: "pipe", stderr: "ignore" })
-    await child.stdout.getReader().read()
-    await Bun.sleep(30 + 17 * i)
-    child.kill("SIGKILL")
-    await child.exited
-    const loaded = await loadAdapter(convnet(), at("killed"))
-    expect(loaded.names).toEqual(["adapter"])
-  }
-  expect(existsSync(at("killed", CONFIG))).toBe(true)
-}, 30_000)

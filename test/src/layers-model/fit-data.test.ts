@@ -271,31 +271,6 @@ describeOn("wasm", () => {
     })
   })
 
-  test("an endless stream: memory stays where it is", async () => {
-    const model = classifier()
-    await adaptedBy(model, async (adapted) => {
-      const endless = datasetOf(x, oneHot, 4).repeat()
-      const held: Array<string> = []
-      const { heap } = { heap: () => (tf.backend() as unknown as { wasm: { HEAPU8: Uint8Array } }).wasm.HEAPU8.length }
-      await fitDataset(adapted, endless, {
-        epochs: 20,
-        batchesPerEpoch: 10,
-        validationData: endless,
-        validationBatches: 2,
-        plan: { training: { accumulate: 2, diagnostics: { every: 3 } } },
-        callbacks: {
-          onBatchEnd: async () => {
-            const { numTensors, numDataBuffers, numBytes } = tf.memory()
-            held.push(`${numTensors} tensors, ${numDataBuffers} buffers, ${numBytes} bytes, heap ${heap()}`)
-          }
-        }
-      })
-      expect(held.length).toBe(100)
-      expect(new Set(held.slice(5)).size).toBe(1)
-    })
-    model.dispose()
-  })
-
   test("a dataset as a stream of batches, for a pipeline of effects", async () => {
     const model = classifier()
     await adaptedBy(model, async (adapted) => {
