@@ -53,6 +53,13 @@ export const Discrepancy = Schema.Struct({
 })
 export type Discrepancy = typeof Discrepancy.Type
 
+const BaselineOfSplit = Schema.NullOr(
+  Schema.Struct({ of: Schema.String, scores: Schema.Record(Schema.String, Schema.Finite) })
+)
+
+/** What doing nothing reaches on each split, by the names of metrics. */
+export const Baselines = Schema.Struct({ validation: BaselineOfSplit, test: BaselineOfSplit })
+
 /** What one run came to. */
 export const TrialResult = Schema.Struct({
   trial: Trial,
@@ -63,6 +70,8 @@ export const TrialResult = Schema.Struct({
   reason: Schema.optionalKey(Schema.String),
   validation: Schema.NullOr(Score),
   test: Schema.NullOr(Score),
+  /** the same for every run of a study's rows; runs of before have none */
+  baseline: Schema.optionalKey(Baselines),
   /** mean loss of the last tenth of the steps; null where it failed */
   trainLoss: Schema.NullOr(Schema.Finite),
   /** of training alone */

@@ -17,7 +17,7 @@ import { Inputs, lockRun, runFolder } from "../output/index.ts"
 import { planFromValue, relocate } from "../plan/index.ts"
 import { type Metrics, scoreOf } from "../training/index.ts"
 import { type Ended, type Program, runOwn } from "./own-process.ts"
-import type { Discrepancy, Score, Study, Trial, TrialResult } from "./study.ts"
+import { Baselines, type Discrepancy, type Score, type Study, type Trial, type TrialResult } from "./study.ts"
 import { trialPlan } from "./trials.ts"
 
 export class TrialTrouble extends Schema.TaggedError<TrialTrouble>()("TrialTrouble", {
@@ -180,6 +180,7 @@ const Evaluation = Schema.StructWithRest(Schema.Struct({ rows: Schema.Int, loss:
 const Report = Schema.Struct({
   validation: Schema.NullOr(Evaluation),
   test: Schema.NullOr(Evaluation),
+  baseline: Schema.optionalKey(Baselines),
   trainLoss: Schema.NullOr(Schema.Finite),
   seconds: Schema.Finite,
   peakBytes: Schema.Finite,

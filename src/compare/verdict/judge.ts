@@ -71,7 +71,10 @@ const tableOf = (
   const entries = groups.map((group, i) => ({ ...entryOf(group, study, split, measure), ...differences[i]! }))
   const unswept = stage === "final" ? withoutRate(results, groups, nameOf, study, measure) : []
   const rows = groups.flatMap(({ runs }) => runs.map((run) => run[split]?.rows ?? null)).find((n) => n !== null)
-  return { stage, split, rows: rows ?? null, comparisons, entries: inOrder([...entries, ...unswept], study) }
+  const nothing = groups.flatMap(({ runs }) => runs.flatMap(({ baseline }) => baseline?.[split] ?? []))[0]
+  const value = nothing?.scores[measure.name]
+  const baseline = nothing === undefined || value === undefined ? null : { of: nothing.of, value }
+  return { stage, split, rows: rows ?? null, baseline, comparisons, entries: inOrder([...entries, ...unswept], study) }
 }
 
 /** As the study names the methods, then by rank. */

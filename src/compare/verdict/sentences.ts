@@ -1,6 +1,6 @@
 /** What every form of a verdict says in words: who is ahead, what the intervals cover and what they do not, on which machine. */
 import { count, fixed, number, percent } from "../../output/report/index.ts"
-import { inPoints, type Measure, mostOf, signed } from "../measure.ts"
+import { inPoints, type Measure, mostOf, shown, signed } from "../measure.ts"
 import type { TrialResult } from "../study.ts"
 import { briefly, type Difference } from "./difference.ts"
 import { mean } from "./statistics.ts"
@@ -75,7 +75,7 @@ export const leadOf = ({ final, common, results, study, measure }: Verdict): str
 
 /** What the intervals of a table are about, and what they leave out. */
 export const coverage = (
-  { entries, rows, split, comparisons }: Table,
+  { entries, rows, split, comparisons, baseline }: Table,
   { study: { freshSeeds, plan }, measure }: Pick<Verdict, "study" | "measure">
 ): string => {
   const means = entries.flatMap(({ test }) => (test === null ? [] : [test.mean]))
@@ -83,6 +83,7 @@ export const coverage = (
   const error = share === null || rows === null || rows === 0 ? null : Math.sqrt((share * (1 - share)) / rows)
   const steps = plan.training.steps === undefined ? "" : ` after ${count(plan.training.steps)} steps`
   return [
+    ...(baseline === null ? [] : [`Doing nothing (${baseline.of}) reaches ${shown(measure, baseline.value)}.`]),
     `Means over ${freshSeeds.length} fresh ${freshSeeds.length === 1 ? "seed" : "seeds"}${steps}.`,
     "Intervals cover what the seed decides (the order of the rows, the start of head and factors), by Student's t at 95 %.",
     `They do not cover the choice of the ${rows === null ? "" : `${count(rows)} `}${split} rows: ${

@@ -56,6 +56,8 @@ export const Table = Schema.Struct({
   split: Schema.Literals(["test", "validation"]),
   /** rows of that split; null where no run ended well */
   rows: Schema.NullOr(Schema.Int),
+  /** what doing nothing reaches there, of what methods are judged by; null where that is not known */
+  baseline: Schema.NullOr(Schema.Struct({ of: Schema.String, value: Schema.Finite })),
   /** differences that were corrected together */
   comparisons: Schema.Int,
   entries: Schema.Array(Entry)
