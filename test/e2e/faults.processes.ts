@@ -4,7 +4,7 @@
  * becomes the run that was never disturbed.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs"
 import { hostname } from "node:os"
 import { join } from "node:path"
 import { webgpu } from "../runtime/runtimes.ts"
@@ -142,9 +142,10 @@ describe("a folder", () => {
     async () => {
       const training = launch(w, "train", "busy.json", "--out", "removed/busy")
       await training.said("after step 3:")
-      // out of its place at once: emptying it in place would race with the run, which writes into it
-      renameSync(w.path("removed/busy"), w.path("removed-busy"))
-      rmSync(w.path("removed-busy"), { recursive: true })
+      // the run stands still meanwhile: it writes into the folder, and asks where it is
+      training.kill("SIGSTOP")
+      rmSync(w.path("removed/busy"), { recursive: true })
+      training.kill("SIGCONT")
       const { message, stderr } = await failure(training)
       // the metrics, a checkpoint's folder, or a file within it: whichever the run was at
       expect(message).toMatch(/^cannot write removed\/busy\/\S+: (?:\S+ cannot be written: )?no such file or folder$/)
