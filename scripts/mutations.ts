@@ -64,7 +64,7 @@ export const mutations: ReadonlyArray<Mutation> = [
     text: "maxLength: longestText(plan, model),\n          padMultiple,\n          start\n",
     replacement: "maxLength: longestText(plan, model),\n          padMultiple\n",
     breaks: "a resumed run reads its data from the first batch again",
-    caughtBy: "test/e2e/compatibility.test.ts"
+    caughtBy: "test/e2e/diagnostics.test.ts"
   },
   {
     room: "src/kinds",

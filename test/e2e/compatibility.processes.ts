@@ -1,23 +1,17 @@
-/** Studies that were written at faf5b6a (`test/golden/compatibility`) go on, and have the verdict of then. */
-import { beforeAll, describe, expect, test } from "bun:test"
-import { cpSync } from "node:fs"
-import { join } from "node:path"
-import { onWasm, repository, succeed, TIMEOUT, workspace } from "./fixtures.ts"
+/** More runs that were written at faf5b6a (`test/golden/compatibility`) work unchanged; interrupted ones and studies go on, and end as then. */
+import { describe, expect, test } from "bun:test"
+import { onWasm, succeed, TIMEOUT } from "./fixtures.ts"
+import { expected, quick, testFinished, testInterrupted, writtenThen } from "./written-then.ts"
 
-const golden = join(repository, "test", "golden")
-/** What `compare` was called with. */
-const { compare: then } = (await Bun.file(join(golden, "compatibility", "expected.json")).json()) as {
-  readonly compare: ReadonlyArray<string>
-}
+const w = writtenThen()
 
-const w = workspace()
-beforeAll(() => {
-  cpSync(join(golden, "compatibility"), w.directory, { recursive: true })
-  cpSync(join(golden, "models", "bert", "model.safetensors"), w.path("bert/model.safetensors"))
-})
+const others = expected.finished.map(({ run }) => run).filter((run) => !quick.includes(run))
+testFinished(w, others)
+testInterrupted(w)
 
 describe("a study", () => {
-  const compare = (folder: string) => succeed(w.cli(["compare", "study.json", ...then, "--out", folder, ...onWasm]))
+  const compare = (folder: string) =>
+    succeed(w.cli(["compare", "study.json", ...expected.compare, "--out", folder, ...onWasm]))
   /** The verdict without the folder's name, what a clock says, and `output`, which is in today's words. */
   const verdict = (folder: string) =>
     JSON.parse(w.read(`${folder}/compare.json`), (key, value) =>

@@ -1,38 +1,23 @@
 /**
- * `training.diagnostics` of a plan: rows of the metrics beside their steps, the same run without them, and the same
- * rows when it is resumed.
+ * `training.diagnostics` of a plan: rows of the metrics beside their steps, and the same rows when the run is resumed. The same run
+ * without them, and other cuts, are in diagnostics.processes.ts.
  */
 import { beforeAll, describe, expect, test } from "bun:test"
-import type { DiagnosticsReport } from "../../src/training/index.ts"
+import { looksOf, testCut, trainSeen } from "./diagnosed-runs.ts"
 import { jsonObjects, TIMEOUT, tinyPlan, workspace } from "./fixtures.ts"
-import { adapterOf, busyPlan, metricsOf, resultsOf } from "./runs.ts"
-import { atStep, complete, trainHere } from "./train-here.ts"
+import { metricsOf } from "./runs.ts"
 
 const w = workspace()
-beforeAll(() => {
-  w.model("bert")
-})
-
-const STEPS = 8
-const training = { steps: STEPS, batchSize: 4, accumulate: 2, evaluateEvery: 3, evaluateRows: 5 }
-const plan = (diagnostics: object | undefined, sections: object = {}) =>
-  busyPlan("bert", STEPS, {
-    training: { ...training, ...(diagnostics === undefined ? {} : { diagnostics }) },
-    optimizer: { kind: "lora-pro", learningRate: 1e-2 },
-    ...sections
-  })
-
-const looksOf = (folder: string) =>
-  metricsOf(w, folder).filter(({ kind }) => kind === "diagnostics") as unknown as ReadonlyArray<DiagnosticsReport>
+w.model("bert")
+beforeAll(() => trainSeen(w), TIMEOUT)
 
 test(
   "a row at step 1 and every so many, before the row of its step; numbers that are numbers, and the theorem holds",
-  async () => {
-    await complete(w, w.write("seen.json", plan({ every: 3 })), "runs/seen")
+  () => {
     const rows = metricsOf(w, "runs/seen").filter(({ kind }) => kind !== "evaluation")
     const order = rows.map(({ kind, step }) => `${kind === "step" ? "" : "look "}${step}`)
     expect(order).toEqual(["look 1", "1", "2", "3", "look 4", "4", "5", "6", "look 7", "7", "8"])
-    for (const { sites, mean, warnings } of looksOf("runs/seen")) {
+    for (const { sites, mean, warnings } of looksOf(w, "runs/seen")) {
       expect(sites).toHaveLength(12)
       expect(warnings).toEqual([])
       for (const { theorem, best, method } of sites) {
@@ -46,58 +31,8 @@ test(
   TIMEOUT
 )
 
-test(
-  "the run is the one without: adapter, steps and evaluations, bit for bit",
-  async () => {
-    await complete(w, w.write("unseen.json", plan(undefined)), "runs/unseen")
-    await complete(w, w.write("few.json", plan({ every: 2, sites: ["encoder.layer.1.**"] })), "runs/few")
-    expect(looksOf("runs/few").map(({ step, sites }) => [step, sites.length])).toEqual([1, 3, 5, 7].map((s) => [s, 6]))
-    const { card: _, ...unseen } = adapterOf(w, "runs/unseen")
-    for (const run of ["runs/seen", "runs/few"]) {
-      const { card: __, ...files } = adapterOf(w, run)
-      expect(files).toEqual(unseen)
-      expect(metricsOf(w, run).filter(({ kind }) => kind !== "diagnostics")).toEqual(metricsOf(w, "runs/unseen"))
-    }
-  },
-  TIMEOUT
-)
-
-describe("interrupted and resumed, the rows are the same:", () => {
-  for (const step of [1, 4, 5]) {
-    test(
-      `after step ${step}`,
-      async () => {
-        const cut = `runs/cut-${step}`
-        await trainHere(w, "seen.json", { directory: cut, until: atStep(step) })
-        await complete(w, "seen.json", cut, { resume: cut })
-        expect(resultsOf(w, cut)).toEqual(resultsOf(w, "runs/seen"))
-      },
-      TIMEOUT
-    )
-  }
-
-  test(
-    "with other sites from there on: what is looked at changes no result",
-    async () => {
-      const cut = "runs/other"
-      await trainHere(w, "seen.json", { directory: cut, until: atStep(4) })
-      w.write(`${cut}/plan.json`, {
-        ...w.json(`${cut}/plan.json`),
-        training: { ...(w.json(`${cut}/plan.json`)["training"] as object), diagnostics: { every: 3, sites: ["query"] } }
-      })
-      await complete(w, "seen.json", cut, { resume: cut })
-      expect(looksOf(cut).map(({ step, sites }) => [step, sites.length])).toEqual([
-        [1, 12],
-        [4, 12],
-        [7, 2]
-      ])
-      const { card: _, ...files } = adapterOf(w, cut)
-      const { card: __, ...whole } = adapterOf(w, "runs/seen")
-      expect(files).toEqual(whole)
-    },
-    TIMEOUT
-  )
-})
+// in the middle of an epoch
+describe("interrupted and resumed, the rows are the same:", () => testCut(w, 4))
 
 /** What `validate` says of a plan that it refuses. */
 const refused = async (file: string): Promise<string> => {
