@@ -98,7 +98,12 @@ describe("writing", () => {
 describe("a slow disk", () => {
   // Some five writes to a checkpoint, which take longer than any step here by orders.
   const WRITE = 150
-  const slow: Fault = (operation) => (operation === "write" ? Effect.sleep(WRITE) : Effect.void)
+  const writesIn =
+    (milliseconds: number): Fault =>
+    (operation) =>
+      operation === "write" ? Effect.sleep(milliseconds) : Effect.void
+  /** Where no time is compared. */
+  const SLOW = 40
 
   test(
     "does not stop the steps: one waits for the copy alone, and what is written is the state as it was then",
@@ -121,7 +126,7 @@ describe("a slow disk", () => {
           expect(record(run, 4)).toMatchObject({ step: 4, position: { epoch: 1, batch: 0 } })
           expect(waited).toBeLessThan(written / 10)
           expect(stepped).toBeLessThan(written / 4)
-        }).pipe(Effect.provide(faultyFiles(slow)))
+        }).pipe(Effect.provide(faultyFiles(writesIn(WRITE))))
       ),
     20_000
   )
@@ -163,7 +168,7 @@ describe("a slow disk", () => {
           yield* takeSteps(session, 1)
           yield* checkpoints.afterStep()
           expect(stepsIn(run)).toContain(checkpointName(1))
-        }).pipe(Effect.provide(faultyFiles(slow)))
+        }).pipe(Effect.provide(faultyFiles(writesIn(SLOW))))
       ),
     20_000
   )
@@ -177,13 +182,13 @@ describe("a slow disk", () => {
           const { session, checkpoints } = yield* open(run)
           yield* takeSteps(session, 2)
           const saving = yield* Effect.forkChild(checkpoints.save)
-          yield* Effect.sleep(WRITE)
+          yield* Effect.sleep(SLOW)
           yield* Fiber.interrupt(saving)
           expect(checkpoints.saved()).toBe(0)
           yield* checkpoints.save
           expect(checkpoints.saved()).toBe(2)
           expect(stepsIn(run)).toEqual(named(2))
-        }).pipe(Effect.provide(faultyFiles(slow)))
+        }).pipe(Effect.provide(faultyFiles(writesIn(SLOW))))
       ),
     20_000
   )
@@ -202,7 +207,7 @@ describe("a slow disk", () => {
             })
           )
           expect(stepsIn(run)).toEqual(named(2))
-        }).pipe(Effect.provide(faultyFiles(slow)))
+        }).pipe(Effect.provide(faultyFiles(writesIn(SLOW))))
       ),
     20_000
   )

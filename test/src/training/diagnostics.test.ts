@@ -1,11 +1,10 @@
 /**
  * Looks at the full gradient in the middle of training: the theorem holds in float32, what is wrong is told, and
- * training is the same.
+ * training is the same. On cpu, and with the other choices of X, the theorem is asked in diagnostics.processes.ts.
  */
 import { describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { inject, lora } from "../../../adapters/index.ts"
 import type { OptimizerConfig } from "../../../schemas/index.ts"
@@ -19,84 +18,23 @@ import {
   type DiagnosticsReport,
   diagnose,
   openSession,
-  type Session,
   type StepReport,
   type StepsOptions,
   sessionSteps,
   takeStep
 } from "../../../src/training/index.ts"
-import { describeOn, describeOnEach } from "../../backends.ts"
+import { describeOn } from "../../backends.ts"
 import { expectNoLeak } from "../../setup.ts"
 import { adamw, loraProEfficient, loraProFull, loraProSgd, sgd } from "./optimizers.ts"
-import { randomBatch, tinyBert } from "./tiny-bert.ts"
+import { batches, fast, looks, quick, SITES, scoped, testPlain, testTheorem } from "./probed-steps.ts"
+import { tinyBert } from "./tiny-bert.ts"
 import { tinySession, valuesOf } from "./tiny-session.ts"
 
-const scoped = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>): Promise<A> => Effect.runPromise(Effect.scoped(effect))
-const batches = Array.from({ length: 7 }, (_, i) => randomBatch(3 + (i % 3), 5 + (i % 2), i))
-const SITES = 12
-
-/** A rate at which the factors move, and no decay that would hide where a step goes. */
-const fast = <Config extends OptimizerConfig>(config: Config, more: Partial<Config> = {}): Config => ({
-  ...config,
-  learningRate: 1e-2,
-  weightDecay: 0,
-  ...more
-})
-
-/** Takes a step over each batch, with a look in every one. */
-const looks = (session: Session, theorem: boolean) =>
-  Effect.forEach(batches, (batch) =>
-    Effect.map(
-      takeProbedStep(session, [batch], { sites: session.adapted.sites, theorem }),
-      ({ diagnostics }) => diagnostics
-    )
-  )
-
-const forms = { sgd: loraProSgd, efficient: loraProEfficient, full: loraProFull } as const
-
-describeOnEach((backend) => {
-  for (const [form, config] of Object.entries(forms)) {
-    // the cpu backend takes seconds for each
-    for (const x of backend === "cpu" ? (["sylvester"] as const) : (["sylvester", "zero", "symmetric"] as const)) {
-      test(`lora-pro ${form}, x ${x}: at every site the damped projection, as near as float32 allows`, () =>
-        scoped(
-          Effect.gen(function* () {
-            const session = yield* tinySession(fast(config, { x }))
-            const seen = yield* looks(session, true)
-            for (const { sites, warnings, step: at } of seen) {
-              expect(sites).toHaveLength(SITES)
-              expect(warnings).toEqual([])
-              for (const { theorem, method, best } of sites) {
-                expect(theorem!.tolerance).not.toBeNull()
-                expect(theorem!.fromDamped!).toBeLessThanOrEqual(theorem!.tolerance!)
-                // B = 0: the projection itself, to float32
-                if (at === 1) expect(theorem!.fromProjection!).toBeLessThan(1e-5)
-                expect(method.discrepancy!).toBeGreaterThanOrEqual(best.discrepancy! - 1e-12)
-              }
-            }
-            // where λ_min ≫ δ the two projections are one; the sgd form's B is far from there after so few steps
-            if (form === "sgd") return
-            for (const { method, best, conditioning } of seen.at(-1)!.sites) {
-              expect(conditioning!).toBeGreaterThan(100)
-              expect(method.discrepancy! - best.discrepancy!).toBeLessThan(1e-4)
-            }
-          })
-        ))
-    }
-  }
-
-  test("plain LoRA is above the best possible wherever there is a choice", () =>
-    scoped(
-      Effect.gen(function* () {
-        const seen = yield* looks(yield* tinySession(fast(adamw)), false)
-        for (const { mean, sites, warnings } of seen.slice(1)) {
-          expect(mean.method.scaledDiscrepancy! - mean.best.discrepancy!).toBeGreaterThan(0.02)
-          expect(sites.every(({ theorem, conditioning }) => theorem === undefined && conditioning === null)).toBe(true)
-          expect(warnings).toEqual([])
-        }
-      })
-    ))
-})
+for (const backend of ["wasm", "webgpu"] as const)
+  describeOn(backend, () => {
+    testTheorem(quick)
+    testPlain()
+  })
 
 describeOn("wasm", () => {
   test("the step of gradient descent goes where the method points; Adam's goes elsewhere", () =>
@@ -270,7 +208,7 @@ describe("training is the same, bit for bit,", () => {
   })
 })
 
-describeOn("cpu", () => {
+describeOn("wasm", () => {
   test("a look at step 1 and every so many, in a step of its own; recorded with that step", () =>
     scoped(
       Effect.gen(function* () {
