@@ -1,16 +1,18 @@
-/** Runs that begin with an adapter: of PEFT, of another run; what they leave behind, and what is said where the two do not fit. */
+/**
+ * Runs that begin with an adapter: of PEFT, of another run; what they leave behind, and what is said where the two do not fit.
+ * Language models are in adapter-from.processes.ts.
+ */
 import { expect, test } from "bun:test"
 import { cpSync, renameSync, rmSync } from "node:fs"
 import { join } from "node:path"
-import { decoder, preferencePlan, preferences } from "./causal-workspace.ts"
-import { jsonLines, onWasm, repository, succeed, tinyPlan, workspace } from "./fixtures.ts"
+import { onWasm, repository, succeed, tinyPlan, workspace } from "./fixtures.ts"
 
 const w = workspace()
 const golden = (name: string) =>
   cpSync(join(repository, "test", "golden", "peft", name), w.path(name), { recursive: true })
 
 w.model("bert")
-for (const name of ["bert-regex", "bert-dense", "bert-layers", "llama-dora", "distilbert-exclude"]) golden(name)
+for (const name of ["bert-regex", "bert-dense", "bert-layers", "distilbert-exclude"]) golden(name)
 
 const pooler = { source: "bert", task: { kind: "classification", pooling: "pooler" } }
 const planned = (name: string, adapter: object, sections: Record<string, unknown> = {}) =>
@@ -109,40 +111,4 @@ test("an adapter of another model, or none, is told with the plan's other proble
   expect(none).toContain("training.steps: found 0")
   const other = await problems(planned("other", { method: "lora", from: "distilbert-exclude" }))
   expect(other).toContain('found "transformer.layer.0.attention.q_lin", which matches no linear layer of the model')
-})
-
-test("a second stage of a model whose output layer is its embedding, with the embedding trained", async () => {
-  decoder(w, "llama-tied")
-  w.write("text-train.jsonl", jsonLines([{ text: "snow is white ." }, { text: "what colour is grass ?" }]))
-  const data = { format: "text", train: "text-train.jsonl", test: "text-train.jsonl", maxLength: 16 }
-  const stage = (name: string, adapter: object) =>
-    w.write(`${name}.json`, {
-      ...preferencePlan("llama-tied", { data, adapter, training: { steps: 1, batchSize: 2 } })
-    })
-  await train(stage("tied", { method: "lora", rank: 2, modulesToSave: ["embed_tokens"] }), "runs/tied")
-  await train(stage("tied-second", { method: "lora", from: "runs/tied" }), "runs/tied-second")
-  expect(report("runs/tied-second").before.loss).toBe(report("runs/tied").test.loss)
-})
-
-test("preference after another stage: the reference is the adapter that it began with, so the first loss is ln 2", async () => {
-  decoder(w, "llama")
-  w.write("preference-train.jsonl", jsonLines(preferences(8)))
-  w.write("preference-validation.jsonl", jsonLines(preferences(4, 8)))
-  w.write("preference-test.jsonl", jsonLines(preferences(4, 12)))
-  const plan = preferencePlan("llama", {
-    adapter: { method: "dora", from: "llama-dora" },
-    optimizer: { kind: "adamw", learningRate: 1e-3 },
-    loss: { kind: "dpo" },
-    training: { steps: 2, batchSize: 4 }
-  })
-  await train(w.write("preference.json", plan), "runs/preference")
-  // the two are the same numbers, added up in the same order
-  expect(report("runs/preference").before.loss).toBeCloseTo(Math.LN2, 6)
-  const { stdout } = await succeed(w.cli(["evaluate", "runs/preference", "--json", ...onWasm]))
-  const after = stdout
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line))
-    .find(({ split }) => split === "test")
-  expect(after.loss).toBe(report("runs/preference").test.loss)
 })
