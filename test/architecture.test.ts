@@ -267,3 +267,9 @@ test("every entry of the exports map is a file", () => {
     expect(() => readFileSync(join(root, target))).not.toThrow()
   }
 })
+
+test("every command is a script of the package, as hints in a clone name it", () => {
+  const commands = [...code("src/bin/main.ts").matchAll(/\n {4}command\(\n {6}"(\w+)"/g)].map(([, name]) => name!)
+  expect(commands.length).toBeGreaterThan(11)
+  expect(commands.filter((name) => !Object.hasOwn(packageJson.scripts, name))).toEqual([])
+})

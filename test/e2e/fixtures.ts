@@ -24,6 +24,11 @@ export interface Finished {
   readonly stderr: string
 }
 
+/** An environment without what a package script says of itself, as one of `bun run test` does: programs go by it. */
+export const withoutScript: Readonly<Record<string, undefined>> = Object.fromEntries(
+  Object.keys(process.env).flatMap((name) => (/^npm_/i.test(name) ? [[name, undefined] as const] : []))
+)
+
 /** Runs a command to its end. */
 export const run = async (
   command: ReadonlyArray<string>,

@@ -7,7 +7,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { jsonObjects, run, succeed, tinyRows, workspace } from "../e2e/fixtures.ts"
+import { jsonObjects, run, succeed, tinyRows, withoutScript, workspace } from "../e2e/fixtures.ts"
 import { emptyProject, pack, repository } from "../package/consumer.ts"
 import { nodeFolder } from "../package/node-folder.ts"
 import { type Registry, startRegistry } from "../package/registry.ts"
@@ -65,7 +65,7 @@ describe.each(here)("$name", ({ name, start, install, script, path }) => {
   const w = workspace()
   const at = (folder: string) => (command: ReadonlyArray<string>) => {
     const cache = { BUN_INSTALL_CACHE_DIR: w.path("cache/bun"), DENO_DIR: w.path("cache/deno") }
-    const env = { ...registry.env, ...cache, npm_config_cache: w.path("cache/npm") }
+    const env = { ...withoutScript, ...registry.env, ...cache, npm_config_cache: w.path("cache/npm") }
     const first = path === undefined ? {} : { PATH: `${path}:${process.env["PATH"]}` }
     return succeed(run(command, { cwd: w.path(folder), env: { ...env, ...first }, timeout: MINUTES }))
   }

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test"
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { run, succeed, TIMEOUT } from "../e2e/fixtures.ts"
+import { run, succeed, TIMEOUT, withoutScript } from "../e2e/fixtures.ts"
 
 const project = mkdtempSync(join(tmpdir(), "invocation-"))
 const own = join(project, "node_modules/tfjs-lora-pro")
@@ -68,17 +68,12 @@ const cases: ReadonlyArray<readonly [string, string, string?]> = [
   ["node global/tfjs-lora-pro train", "tfjs-lora-pro"]
 ]
 
-/** The environment without what started these tests says of itself. */
-const clean = Object.fromEntries(
-  Object.keys(process.env).flatMap((name) => (/^npm_/i.test(name) ? [[name, undefined] as const] : []))
-)
-
 for (const [line, resume, predict = resume] of cases) {
   const [program, ...args] = line.split(" ")
   test.skipIf(Bun.which(program!) === null)(
     line,
     async () => {
-      const { stdout } = await succeed(run([program!, ...args], { cwd: project, env: clean }))
+      const { stdout } = await succeed(run([program!, ...args], { cwd: project, env: withoutScript }))
       expect(stdout.trim().split("\n").at(-1)).toBe(`${resume} train --resume RUN|${predict} predict RUN`)
     },
     TIMEOUT
