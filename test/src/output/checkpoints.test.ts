@@ -354,6 +354,7 @@ describe("going on", () => {
         expect(readdirSync(run).sort()).toEqual(["checkpoints", merged, "plan.json"])
         expect(readdirSync(checkpoints).sort()).toEqual([...named(2, 4, 6)])
         writer.kill("SIGKILL")
+        yield* Effect.promise(() => writer.exited)
         yield* clear
         expect(readdirSync(run).sort()).toEqual(["checkpoints", "plan.json"])
       })
