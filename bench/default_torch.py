@@ -1,7 +1,7 @@
 """The default run as a PyTorch user would write it, for the whole-run bench: python default_torch.py --threads 2 --out DIR
 
 What `bun run train` does without a plan (examples/plans/movies-lora-pro-full.json, which is read for its numbers): load MiniLM and the
-movies, look at the first test rows, take the steps, evaluate validation and test, save the adapter. PEFT has no LoRA-Pro, so the
+movies, look at the test rows, take the steps, evaluate validation and test, save the adapter. PEFT has no LoRA-Pro, so the
 optimizer is AdamW on LoRA factors, which is less work. Evaluation batches are sorted by length and run in inference mode; the steps
 take rows from pools sorted by length, as ours do. Prints one JSON line: seconds of each part, the scores, and peak memory.
 """
@@ -93,7 +93,7 @@ def training_batches():
                 yield batch_of("train", batches[index])
 part("load")
 
-scores = {"before": evaluate("test", training["evaluateRows"])}
+scores = {"before": evaluate("test")}
 part("evaluations")
 
 factors = [parameter for parameter in model.parameters() if parameter.requires_grad]
