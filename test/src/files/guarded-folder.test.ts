@@ -123,7 +123,8 @@ describe("nothing is changed", () => {
 describe("what was made in another folder that came between the look and the operation is removed again", () => {
   const made: Readonly<Record<string, Write>> = {
     "a file": (fs, file) => fs.open(file, { flag: "wx" }),
-    "a folder": (fs, file) => fs.makeDirectory(file)
+    "a folder": (fs, file) => fs.makeDirectory(file),
+    "a line of a file that was there": (fs, file) => fs.writeFileString(file, "a line\n", { flag: "a" })
   }
   for (const [name, make] of Object.entries(made))
     test(name, async () => {
@@ -138,7 +139,8 @@ describe("what was made in another folder that came between the look and the ope
             ...fs,
             open: (file, options) =>
               Effect.andThen(options?.flag === "wx" ? replace : Effect.void, fs.open(file, options)),
-            makeDirectory: (file, options) => Effect.andThen(replace, fs.makeDirectory(file, options))
+            makeDirectory: (file, options) => Effect.andThen(replace, fs.makeDirectory(file, options)),
+            writeFile: (file, data, options) => Effect.andThen(replace, fs.writeFile(file, data, options))
           })
           const { files } = yield* guardFolder(at("run")).pipe(Effect.provideService(FileSystem.FileSystem, slow))
           return platformReason(yield* Effect.flip(make(files, at("run", "new"))))

@@ -84,4 +84,10 @@ suite("scores", () => {
     // no row has the last label
     expect(best[3]).toBe(USUAL_THRESHOLD)
   })
+
+  test("a threshold is half-way between the probabilities that it tells apart", () => {
+    const logit = (probability: number) => Math.log(probability / (1 - probability))
+    const [threshold] = bestThresholds(Float32Array.of(logit(0.9), logit(0.2)), Float32Array.of(1, 0), 1)
+    expect(threshold).toBeCloseTo(0.55, 6)
+  })
 })

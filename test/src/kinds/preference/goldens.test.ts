@@ -1,5 +1,6 @@
 /** DPO and ORPO against TRL's own trainers: the loss of a batch, its rewards, and the gradient of every tensor that an adapter trains. */
 import { expect, test } from "bun:test"
+import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type { Adapted } from "../../../../adapters/index.ts"
 import type { PreferenceLoss } from "../../../../schemas/index.ts"
@@ -159,6 +160,18 @@ describeOnEach((backend) => {
         const smoothed = yield* lossOf({ ...batch, reference: moved }, 0.2)
         expect(Math.abs(forth[0]! - back[0]!)).toBeGreaterThan(0.5)
         expectClose(smoothed, [0.8 * forth[0]! + 0.2 * back[0]!], tolerance.operation)
+      })
+    ))
+
+  test("ORPO of answers that are almost certain: the odds of σ(x) are x", () =>
+    runScoped(
+      Effect.gen(function* () {
+        // two tokens, the first with logit 3 in the better answer and 1 in the worse one: log-probabilities beyond −ln 2
+        const output = { hidden: tf.tensor2d([[3], [1]]), weight: tf.tensor2d([[1], [0]]), softcap: null }
+        const target = { labels: tf.tensor1d([0, 0], "int32"), answers: tf.tensor2d([[1], [1]]), counted: 1 }
+        const loss = preferenceLoss({ kind: "orpo", beta: 0.5 })(output as never, target)
+        const softplus = (x: number) => Math.log1p(Math.exp(x))
+        expectClose(yield* valuesOf(loss), [softplus(-3) + 0.5 * softplus(-(3 - 1))], tolerance.operation)
       })
     ))
 })
