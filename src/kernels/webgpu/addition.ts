@@ -2,7 +2,7 @@
  * tfjs' sum of two tensors of one shape: what a walk over a tape adds up gradients with, some twenty times in a step. tfjs' own looks its
  * program up by a text and makes a buffer and a bind group each time; broadcasts and other types still go there.
  */
-import { util } from "@tensorflow/tfjs-core"
+import { getKernel, util } from "@tensorflow/tfjs-core"
 import { reads, write } from "../declaration.ts"
 import { sizeOf } from "../tensor-lists.ts"
 import type { Kernel } from "./backend.ts"
@@ -39,4 +39,25 @@ export const addKernel =
     const vectors = size / LANES[type]
     engine.run(addition(type), { a, b, sum }, { size: vectors }, groupsFor(vectors, WORKGROUP))
     return sum
+  }
+
+/** Inputs of a program: WebGPU promises eight storage buffers a shader, and one holds the sum. */
+const MOST = 7
+
+/**
+ * tfjs' sum of a list, pair by pair where it is long. tfjs' own binds all of it to one shader: where that is more than a device has, nothing
+ * is computed, and the result is what lay there before.
+ */
+export const addListKernel =
+  (stock: Kernel): Kernel =>
+  (call) => {
+    const [first, ...rest] = Object.values(call.inputs)
+    if (rest.length < MOST) return stock(call)
+    const { backend } = call
+    const add = getKernel("Add", "webgpu")!.kernelFunc as unknown as Kernel
+    return rest.reduce((before, own) => {
+      const sum = add({ inputs: { a: before, b: own }, attrs: {}, backend })
+      if (before !== first) backend.disposeData(before.dataId)
+      return sum
+    }, first!)
   }

@@ -2,7 +2,7 @@
 import type { TensorInfo } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import { installKernels, type KernelTable, plainProduct } from "../replaced-kernels.ts"
-import { addKernel } from "./addition.ts"
+import { addKernel, addListKernel } from "./addition.ts"
 import type { Kernel, WebgpuBackend } from "./backend.ts"
 import { webgpuEngineOf } from "./engine.ts"
 import { gatherKernel } from "./gather.ts"
@@ -54,6 +54,7 @@ const matMulKernel =
 const TABLE: KernelTable<WebgpuBackend> = {
   replaced: {
     Add: addKernel,
+    AddN: addListKernel,
     BatchMatMul: matMulKernel,
     GatherV2: gatherKernel,
     UnsortedSegmentSum: segmentSumKernel,

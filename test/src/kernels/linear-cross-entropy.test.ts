@@ -86,7 +86,6 @@ describeOnEach(() => {
             const loss = whole(tf.slice(hidden, [i, 0], [1, width]), weight, tf.slice(own, i, 1), cap)
             return tf.mul(loss, tf.squeeze(tf.slice(weights, i, 1)))
           })
-          // not addN: on a GPU stock tfjs gives 0 for more inputs than a kernel may bind
           .reduce((sum, one) => tf.add(sum, one)) as Scalar
       const weighed: Loss = (hidden, weight, own, cap) =>
         tf.sum(tf.mul(tokenCrossEntropies(hidden, weight, own, { softcap: cap }), weights)) as Scalar

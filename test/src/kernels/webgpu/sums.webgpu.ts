@@ -128,6 +128,19 @@ describe.skipIf(!webgpu.exists)("sums on a GPU", () => {
       expect(await tf.sum(tf.zeros([0])).data()).toEqual(new Float32Array(1))
     }))
 
+  test("of lists of any length, which stock tfjs takes for as many as a shader may bind", async () => {
+    await onWebgpu(async () => {
+      for (const n of [1, 2, 7, 8, 9, 20, 61]) {
+        const terms = Array.from({ length: n }, (_, i) => tf.tensor1d([i, 1, 2 * i]))
+        const sum = (n * (n - 1)) / 2
+        expect([...(await tf.addN(terms).data())]).toEqual([sum, n, 2 * sum])
+      }
+    })
+    await onWebgpu(() =>
+      expectNoLeak(() => tf.tidy(() => void tf.addN(Array.from({ length: 20 }, (_, i) => tf.scalar(i)))))
+    )
+  })
+
   test("no leak, and the same bits twice", () =>
     onWebgpu(async () => {
       const x = tensorOf([3, 30_000, 5], random(5))
