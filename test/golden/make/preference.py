@@ -9,6 +9,7 @@ DPOTrainer is made over the base model: from then on the trainer's reference is 
 """
 import json
 import os
+import tempfile
 from pathlib import Path
 
 os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
@@ -52,7 +53,7 @@ def base():
 
 
 common = dict(
-    output_dir="/tmp/preference-golden",
+    output_dir=tempfile.mkdtemp(),
     per_device_train_batch_size=len(pairs),
     report_to=[],
     use_cpu=True,
