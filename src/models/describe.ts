@@ -8,9 +8,9 @@ import type * as Path from "effect/Path"
 import { type Checkpoint, openCheckpoint, shapeProblems, storedName } from "./checkpoint.ts"
 import { encoderParameters, encoderSites, encoderStack } from "./encoder.ts"
 import { families, familyOf } from "./families.ts"
-import { namedByNumber } from "./family.ts"
+import { type Family, namedByNumber } from "./family.ts"
 import { type HeadInit, headLayers, type Pooling } from "./head.ts"
-import { type HeadSpec, type ModelDescription, ModelError } from "./model.ts"
+import { type Exported, type HeadSpec, type ModelDescription, ModelError } from "./model.ts"
 
 /** Of a classifier. */
 export interface TaskOptions {
@@ -69,9 +69,25 @@ export const describe = (
       maxLength: config.positions - family.reservedPositions(config),
       // a head of transformers' classification class makes it that class, whatever the file was saved from
       prefix: options.pooling === "pooler" ? family.prefix : prefix,
+      exported: exportedEncoder(family, head),
       unusedTensors: stored.filter((name) => !used.has(name))
     }
   })
+
+/** The sequence classifier where the head is its own (pooling "pooler": `bert.encoder.…`, `classifier`), else the bare encoder (`encoder.…`). */
+export const exportedEncoder = (family: Family, head: HeadSpec): Exported => {
+  const ownHead = head.pooling !== "pooler"
+  return {
+    task: ownHead ? "FEATURE_EXTRACTION" : "SEQ_CLS",
+    nameOf: (name) => storedName(family, ownHead ? "" : family.prefix, name),
+    otherPrefix: family.prefix,
+    modulesToSave: head.modulesToSave,
+    ownHead,
+    inBase: head.inCheckpoint,
+    tiedTo: () => null,
+    fanInFanOut: false
+  }
+}
 
 /** A parameter's name in transformers' own class: what a PEFT adapter's keys are made of. */
 export const classParameterName = ({ family, prefix }: ModelDescription, name: string): string =>

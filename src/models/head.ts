@@ -48,7 +48,10 @@ export const headLayers = ({ family, config }: Encoder, pooling: Pooling, classe
 }
 
 /** Starting values of the parameters that no checkpoint gives, from the seed and each parameter's name alone. */
-export const newHeadParameters = (head: HeadSpec, seed: number): ReadonlyMap<string, HostTensor> => {
+export const newHeadParameters = (
+  head: Pick<HeadSpec, "parameters" | "inCheckpoint" | "start">,
+  seed: number
+): ReadonlyMap<string, HostTensor> => {
   const last = head.parameters.at(-2)?.name
   return new Map(
     head.parameters

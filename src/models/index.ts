@@ -32,7 +32,7 @@ export { unitRows } from "./head.ts"
 export * from "./layers-model/index.ts"
 export { type LoadOptions, load as loadDescribed, loadTokenizer, tokenTensors } from "./load.ts"
 export type * from "./model.ts"
-export { ModelError } from "./model.ts"
+export { ModelError, taskTypes } from "./model.ts"
 export { randomBert } from "./random-bert.ts"
 export { roberta } from "./roberta.ts"
 export {

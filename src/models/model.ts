@@ -169,11 +169,40 @@ export interface HeadSpec {
   readonly modulesToSave: ReadonlyArray<string>
 }
 
-/** All that is known of a text model without reading a weight. */
-export interface ModelDescription {
-  readonly folder: string
+/** How a model is written for others: by the names of the class that transformers loads, which PEFT's files are made of. */
+export interface Exported {
+  /** PEFT's `task_type`; null: PEFT has none for such models */
+  readonly task: TaskType | null
+  /** A module's or parameter's path in that class. */
+  readonly nameOf: (name: string) => string
+  /** prefix of the backbone in transformers' class with a head, which files from elsewhere may have: "bert."; "" for none */
+  readonly otherPrefix: string
+  /** modules of the head that the class has, PEFT's `modules_to_save`; empty: it has none */
+  readonly modulesToSave: ReadonlyArray<string>
+  /** the head is none of the class, and is saved in head.safetensors */
+  readonly ownHead: boolean
+  /** parameters of the head that the base has */
+  readonly inBase: ReadonlySet<string>
+  /** of a parameter that is the output layer as well: that layer's; null: of any other */
+  readonly tiedTo: (name: string) => string | null
+  /** linear weights are stored [in, out] */
+  readonly fanInFanOut: boolean
+}
+
+/** The tasks that PEFT names. */
+export const taskTypes = ["SEQ_CLS", "CAUSAL_LM", "FEATURE_EXTRACTION", "SEQ_2_SEQ_LM"] as const
+export type TaskType = (typeof taskTypes)[number]
+
+/** What a description says of how its model is written. */
+export interface ExportedModel {
   readonly family: string
   readonly sites: ReadonlyArray<LinearSite>
+  readonly exported: Exported
+}
+
+/** All that is known of a text model without reading a weight. */
+export interface ModelDescription extends ExportedModel {
+  readonly folder: string
   /** every frozen parameter the forward pass needs (the head's not included) */
   readonly parameters: ReadonlyArray<ParameterSpec>
   /** absent: its forward pass is no stack of blocks */

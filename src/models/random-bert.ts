@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { gaussian, randomStream } from "../numbers/index.ts"
 import { bert } from "./bert.ts"
+import { exportedEncoder } from "./describe.ts"
 import { encoderOf, encoderParameters, encoderSites, encoderStack } from "./encoder.ts"
 import type { EncoderConfig } from "./family.ts"
 import { headLayers, newHeadParameters } from "./head.ts"
@@ -51,6 +52,7 @@ export const randomBert = (config: EncoderConfig): Effect.Effect<Model, never, S
       head,
       maxLength,
       prefix: bert.prefix,
+      exported: exportedEncoder(bert, head),
       tokenizer: { encode: () => ({ ids: [], typeIds: [] }), padId, vocabularySize },
       weights: (name) => tensors.get(name)!,
       toDevice: textToDevice,

@@ -14,6 +14,7 @@ import { methodOf } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
 import { listedLines } from "../boundary/index.ts"
 import { type FileError, fileError, refuseLink, writeJson } from "../files/index.ts"
+import type { ExportedModel } from "../models/index.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
 import {
   type HostTensor,
@@ -31,7 +32,7 @@ import {
   tidy
 } from "../tensors/index.ts"
 import { baseName } from "./base-name.ts"
-import { type ExportedModel, peftConfig } from "./peft/config.ts"
+import { peftConfig } from "./peft/config.ts"
 import {
   type AdapterFile,
   type Place,

@@ -58,7 +58,7 @@ export {
   type Stopped,
   stoppedText
 } from "./outcome.ts"
-export { exportedName, peftConfig } from "./peft/config.ts"
+export { peftConfig } from "./peft/config.ts"
 export { inLlamaCpp } from "./peft/llama-cpp.ts"
 export { ReportError, writeReport } from "./report/index.ts"
 export {

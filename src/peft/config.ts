@@ -7,17 +7,15 @@
  */
 import { cut, limit, overLimit, quoted } from "../boundary/index.ts"
 import { isRecord } from "../files/index.ts"
+import { type TaskType, taskTypes } from "../models/index.ts"
 import type { Matching } from "./matching.ts"
 
 /** The kinds of adapters that are read; a plan calls them differently. */
 export type PeftType = "LORA" | "ADALORA" | "VERA"
 
-/** Tasks that PEFT names; null: none is named. */
-export const taskTypes = ["SEQ_CLS", "CAUSAL_LM", "FEATURE_EXTRACTION"] as const
-export type TaskType = (typeof taskTypes)[number]
-
 export interface PeftConfig {
   readonly type: PeftType
+  /** null: none is named */
   readonly task: TaskType | null
   /** `base_model_name_or_path`: a folder, or owner/name; null where it says none */
   readonly base: string | null

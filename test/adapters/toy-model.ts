@@ -78,6 +78,16 @@ export const toyModel = (): { readonly model: Model; readonly dispose: () => voi
     tokenTypes: 2,
     maxLength: 16,
     prefix: "toy.",
+    exported: {
+      task: "FEATURE_EXTRACTION",
+      nameOf: (name) => name,
+      otherPrefix: "toy.",
+      modulesToSave: [],
+      ownHead: true,
+      inBase: new Set(),
+      tiedTo: () => null,
+      fanInFanOut: false
+    },
     tokenizer: { padId: 0, vocabularySize: VOCABULARY, encode: () => ({ ids: [], typeIds: [] }) },
     weights: (name) => {
       const tensor = tensors.get(name)

@@ -8,15 +8,13 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import type { PackedHostMatrix } from "../../numbers/index.ts"
 import type { CausalRows, CausalTokenizer, Linear, LinearSite, Weights } from "../../tensors/index.ts"
-import type { ModelError, Network, OnDevice, ParameterSpec, RunBlock, Stack } from "../model.ts"
+import type { ExportedModel, ModelError, Network, OnDevice, ParameterSpec, RunBlock, Stack } from "../model.ts"
 import type { CausalInput, CausalOutput, Decoder, DecoderSizes } from "./decoder.ts"
 
 /** All that is known of a causal model without reading a weight. */
-export interface CausalDescription extends DecoderSizes {
+export interface CausalDescription extends DecoderSizes, ExportedModel {
   /** the folder or file it comes from */
   readonly source: string
-  /** `model_type` of config.json */
-  readonly family: string
   readonly decoder: Decoder
   /** the linear layers of the blocks, without the output layer, as in PEFT's "all-linear" */
   readonly sites: ReadonlyArray<LinearSite>

@@ -15,7 +15,7 @@ import { ModelError } from "../model.ts"
 import { causalSequences } from "../sequences.ts"
 import { placeOf } from "../source.ts"
 import type { CausalDescription, CheckpointSource } from "./causal-model.ts"
-import { type CausalFamily, type Decoder, OUTPUT_LAYER } from "./decoder.ts"
+import { type CausalFamily, causalClassName, type Decoder, OUTPUT_LAYER } from "./decoder.ts"
 import { causalFamilies } from "./families.ts"
 import { type LoadCausalOptions, loadCausal } from "./load-causal.ts"
 
@@ -108,6 +108,16 @@ export const describeCausal = (source: CheckpointSource): Effect.Effect<CausalDe
       source: where,
       decoder,
       head: { parameters: [] },
+      exported: {
+        task: "CAUSAL_LM",
+        nameOf: (name) => causalClassName(decoder, name),
+        otherPrefix: "",
+        modulesToSave: [],
+        ownHead: false,
+        inBase: new Set(),
+        tiedTo: (name) => (decoder.tied && name === decoder.embedding ? OUTPUT_LAYER : null),
+        fanInFanOut: decoder.fanInFanOut
+      },
       eosIds: eosIdsOf(generationConfig) ?? eosIdsOf(config) ?? eosIdsOf(textConfigOf(config)) ?? [],
       stored,
       unusedTensors: [...tensors.keys()].filter((tensor) => !used.has(tensor))

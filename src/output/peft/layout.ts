@@ -9,9 +9,9 @@
 import type { Tensor, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import type { Adapted, PeftLayout, SitePart, SiteTensors } from "../../../adapters/index.ts"
+import type { ExportedModel } from "../../models/index.ts"
 import type { HostTensor } from "../../safetensors/index.ts"
 import { type DenseParameter, restoredFrom, type Trainable } from "../../tensors/index.ts"
-import { type ExportedModel, exportedName, hasOwnHead, isCausal, tiedTo } from "./config.ts"
 
 export type AdapterFile = "adapter_model.safetensors" | "head.safetensors" | "trained.safetensors"
 
@@ -37,7 +37,7 @@ interface Unit {
 const siteUnit = (adapted: StoredAdapted, layout: PeftLayout<unknown>, part: SitePart<unknown>): Unit => {
   const shapes = layout.shapes(part)
   const names = Object.keys(shapes)
-  const module = exportedName(adapted.model, part.site.name)
+  const module = adapted.model.exported.nameOf(part.site.name)
   return {
     places: names.map((name) => ({
       file: "adapter_model.safetensors",
@@ -55,7 +55,7 @@ const siteUnit = (adapted: StoredAdapted, layout: PeftLayout<unknown>, part: Sit
 /** A tensor that is trained itself, as its class holds it: GPT-2's weights of linear layers are [in, out] there. */
 const denseTensor = (model: ExportedModel, parameter: DenseParameter) => {
   const { name, value } = parameter
-  const turned = isCausal(model) && model.fanInFanOut && model.sites.some((site) => `${site.name}.weight` === name)
+  const turned = model.exported.fanInFanOut && model.sites.some((site) => `${site.name}.weight` === name)
   return {
     shape: turned ? [...value.shape].reverse() : value.shape,
     /** Tensor code, as `restored`. */
@@ -67,7 +67,7 @@ const denseTensor = (model: ExportedModel, parameter: DenseParameter) => {
 /** A site of a method that PEFT does not know. What it has frozen is stored too. */
 const foreignUnit = ({ model }: StoredAdapted, { site, part }: SitePart<unknown>): Unit => {
   const file = "trained.safetensors"
-  const module = exportedName(model, site.name)
+  const module = model.exported.nameOf(site.name)
   const { pairs, dense, frozen = [] } = part
   const named = (tensor: Tensor, name: string) => ({ file, name: `${module}.${name}`, tensor }) as const
   const factors = pairs.flatMap(({ A, B }, i) => {
@@ -79,7 +79,7 @@ const foreignUnit = ({ model }: StoredAdapted, { site, part }: SitePart<unknown>
   return {
     places: [
       ...held.map(({ file, name, tensor }) => ({ file, name, shape: tensor.shape })),
-      ...dense.map(({ name }, i) => ({ file, name: exportedName(model, name), shape: values[i]!.shape }) as const)
+      ...dense.map(({ name }, i) => ({ file, name: model.exported.nameOf(name), shape: values[i]!.shape }) as const)
     ],
     stored: () => [...held.map(({ tensor }) => tensor), ...values.map(({ stored }) => stored())],
     restored: (tensors) => {
@@ -108,11 +108,11 @@ export const sharedUnit = ({ shared = [] }: Trainable, names: ReadonlyArray<stri
 const denseUnit = ({ model, method }: StoredAdapted, parameter: DenseParameter): Unit => {
   const { name, role } = parameter
   const { shape, stored, restored } = denseTensor(model, parameter)
-  const copy = method.peft.layout === null ? null : tiedTo(model, name)
+  const copy = method.peft.layout === null ? null : model.exported.tiedTo(name)
   const place = (): Place => {
-    if (role === "head" && hasOwnHead(model))
+    if (role === "head" && model.exported.ownHead)
       return { file: "head.safetensors", name: name.slice(name.lastIndexOf(".") + 1), shape }
-    const exported = exportedName(model, name)
+    const exported = model.exported.nameOf(name)
     return method.peft.layout === null
       ? { file: "trained.safetensors", name: exported, shape }
       : { file: "adapter_model.safetensors", name: `base_model.model.${exported}`, shape }
@@ -158,7 +158,7 @@ export const siteTensorsIn = <T>(
   site: string,
   content: Readonly<Record<string, T>>
 ): SiteTensors<T> => {
-  const start = `base_model.model.${exportedName(adapted.model, site)}.`
+  const start = `base_model.model.${adapted.model.exported.nameOf(site)}.`
   return Object.fromEntries(
     Object.entries(content).flatMap(([name, value]) =>
       name.startsWith(start) ? [[name.slice(start.length), value]] : []
@@ -179,7 +179,7 @@ const changed = (adapted: StoredAdapted, content: Content, change: Change): Cont
   const sites = adapted.parts(adapted.trainable).flatMap((part) => {
     const own = siteTensorsIn(adapted, part.site.name, content)
     if (Object.keys(own).length === 0) return [] // another file, or a site that is missing
-    const module = `base_model.model.${exportedName(adapted.model, part.site.name)}`
+    const module = `base_model.model.${adapted.model.exported.nameOf(part.site.name)}`
     return Object.entries(change(files, part, own)).map(([name, tensor]) => [`${module}.${name}`, tensor] as const)
   })
   return { ...content, ...Object.fromEntries(sites) }

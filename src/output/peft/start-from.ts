@@ -8,11 +8,9 @@ import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
-import { familyOf } from "../../models/index.ts"
 import { bareName, type PeftAdapter, PeftError } from "../../peft/index.ts"
 import { type HostTensor, readStored, type SafetensorsError, type StoredTensor } from "../../safetensors/index.ts"
 import { type Found, putInPlace } from "../adapter-folder.ts"
-import { exportedName, isCausal } from "./config.ts"
 import { type Place, placesOf, type StoredAdapted, storedContent } from "./layout.ts"
 
 /** What a model began with. */
@@ -30,7 +28,7 @@ const headPlaces = ({ model, trainable }: StoredAdapted): ReadonlyMap<string, st
   const names = trainable.dense.filter(({ role }) => role === "head").map(({ name }) => name)
   return new Map(
     names.flatMap((name) => [
-      [`base_model.model.${exportedName(model, name)}`, name],
+      [`base_model.model.${model.exported.nameOf(name)}`, name],
       [name.slice(name.lastIndexOf(".") + 1), name] // in head.safetensors
     ])
   )
@@ -42,8 +40,8 @@ export const startFrom = (
 ): Effect.Effect<Started, PeftError | SafetensorsError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const { model } = adapted
-    const own = isCausal(model) ? "" : familyOf(model.family).prefix
-    if (source.prefix !== "" && source.prefix !== own) {
+    const { otherPrefix, inBase } = model.exported
+    if (source.prefix !== "" && source.prefix !== otherPrefix) {
       const problem = `adapter_model.safetensors: its layers are called "${source.prefix}…", and the model is of the family ${model.family}`
       return yield* new PeftError({ source: source.source, problems: [problem] })
     }
@@ -95,7 +93,6 @@ export const startFrom = (
     yield* putInPlace(adapted, source.source, contents, { tooLarge, asItWas, change }).pipe(
       Effect.mapError(({ folder, problems }) => new PeftError({ source: folder, problems }))
     )
-    const inBase: ReadonlySet<string> = isCausal(model) ? new Set() : model.head.inCheckpoint
     return {
       left: [...asItWas].flatMap(({ name }) => heads.get(name) ?? []).filter((name) => !inBase.has(name)),
       head: ofHead.some((place) => !asItWas.has(place))

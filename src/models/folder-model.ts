@@ -1,0 +1,92 @@
+/**
+ * Models whose parameters have the names of a Hugging Face folder, or old names for the same: where each lies in the files, and their weights
+ * on the device. What is computed with them, each family says.
+ */
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
+import type * as Scope from "effect/Scope"
+import type { Packing } from "../numbers/index.ts"
+import { forEachTensor, type StoredTensor } from "../safetensors/index.ts"
+import { modelErrorOf, readHeaders, shapeProblems } from "./checkpoint.ts"
+import { newHeadParameters } from "./head.ts"
+import { type ExportedModel, type HeadSpec, ModelError, type Network, type ParameterSpec } from "./model.ts"
+import { uploaded } from "./upload.ts"
+
+/** What is trained itself: where each of its parameters starts. */
+export type NewHead = Pick<HeadSpec, "parameters" | "inCheckpoint" | "start">
+
+export const noHead: NewHead = { parameters: [], inCheckpoint: new Set(), start: "normal" }
+
+/** All that is known of such a model without reading a weight. */
+export interface FolderDescription extends ExportedModel {
+  /** on this machine */
+  readonly folder: string
+  readonly parameters: ReadonlyArray<ParameterSpec>
+  readonly head: NewHead
+  readonly prefix: string
+  /** the stored name of every parameter, and of those of the head that the checkpoint has */
+  readonly stored: ReadonlyMap<string, string>
+  /** stored tensors that nothing reads */
+  readonly unusedTensors: ReadonlyArray<string>
+}
+
+/**
+ * Where parameters lie in a folder: each under the first of its names that a file has. Fails over all that are missing or of another shape.
+ * `mayLack`: parameters that a folder need not have.
+ */
+export const storedIn = (
+  folder: string,
+  parameters: ReadonlyArray<ParameterSpec>,
+  namesOf: (name: string) => ReadonlyArray<string> = (name) => [name],
+  mayLack: ReadonlySet<string> = new Set()
+): Effect.Effect<Pick<FolderDescription, "stored" | "unusedTensors">, ModelError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const headers = yield* readHeaders(folder)
+    const found = (name: string) => namesOf(name).find((own) => headers.has(own))
+    const expected = parameters.filter(({ name }) => !mayLack.has(name) || found(name) !== undefined)
+    const problems = shapeProblems(expected, (name) => {
+      const own = found(name)
+      return own === undefined ? { name: namesOf(name)[0]! } : { name: own, shape: headers.get(own)!.shape }
+    })
+    if (problems.length > 0) return yield* new ModelError({ folder, problems })
+    const stored = new Map(expected.map(({ name }) => [name, found(name)!]))
+    const used = new Set(stored.values())
+    return { stored, unusedTensors: [...headers.keys()].filter((name) => !used.has(name)) }
+  })
+
+export interface LoadFolderOptions {
+  /** seed of the head's new parameters */
+  readonly seed: number
+  /** how weights of linear layers are held (default "f32"); everything else is float32 */
+  readonly weights?: "f32" | Packing
+  /** parameters that stay float32 all the same: those that will be trained themselves, which should start unrounded */
+  readonly whole?: ReadonlyArray<string>
+}
+
+/** The parameters on the device, for as long as the scope. */
+export const loadFolder = (
+  { folder, sites, head, stored }: FolderDescription,
+  { seed, weights: form = "f32", whole = [] }: LoadFolderOptions
+): Effect.Effect<
+  Required<Pick<Network, "weights" | "packed">>,
+  ModelError,
+  FileSystem.FileSystem | Path.Path | Scope.Scope
+> =>
+  Effect.gen(function* () {
+    const headers = yield* readHeaders(folder)
+    const tensors = new Map<StoredTensor, string>()
+    for (const [name, own] of stored) {
+      const tensor = headers.get(own)
+      if (tensor === undefined) {
+        return yield* new ModelError({ folder, problems: [`weights: ${own} is gone since the model was described`] })
+      }
+      tensors.set(tensor, name)
+    }
+    const { weights, packed, upload } = yield* uploaded(folder, { form, sites, whole })
+    yield* forEachTensor(tensors.keys(), (tensor, found) => upload(tensors.get(found)!, tensor, found.name)).pipe(
+      Effect.catchTag("SafetensorsError", (error) => Effect.flip(modelErrorOf(folder, error)))
+    )
+    for (const [name, value] of newHeadParameters(head, seed)) yield* upload(name, value)
+    return { weights, packed }
+  })
