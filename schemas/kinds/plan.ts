@@ -93,24 +93,33 @@ export const somethingIsAdapted = (model: string): Rule<AnyPlan> =>
 const path = "a path to a .jsonl, .csv or .parquet file"
 const extensions = ".jsonl, .ndjson, .csv or .tsv, these as .gz too, or .parquet"
 
-const file = (what: string) => text(path, `${what} Relative to the plan file.`)
+const splitsOf = (path: string, extensions: string) => {
+  const file = (what: string) => text(path, `${what} Relative to the plan file.`)
+  return {
+    train: file(`Rows to train on (${extensions}).`),
+    validation: Schema.optionalKey(
+      Schema.Union([
+        file("Rows to evaluate during training."),
+        share("The share of the training rows held out.")
+      ]).annotate({
+        expected: `${path}, or a fraction between 0 and 1 of the training rows`,
+        description:
+          "Rows to evaluate during training: a file, or the share of the training rows that is held out for it."
+      })
+    ),
+    test: Schema.optionalKey(file("Rows to evaluate at the end.")),
+    ...dialect
+  }
+}
 
 /** The fields of every data section. */
-export const splits = {
-  train: file(`Rows to train on (${extensions}).`),
-  validation: Schema.optionalKey(
-    Schema.Union([
-      file("Rows to evaluate during training."),
-      share("The share of the training rows held out.")
-    ]).annotate({
-      expected: `${path}, or a fraction between 0 and 1 of the training rows`,
-      description:
-        "Rows to evaluate during training: a file, or the share of the training rows that is held out for it."
-    })
-  ),
-  test: Schema.optionalKey(file("Rows to evaluate at the end.")),
-  ...dialect
-}
+export const splits = splitsOf(path, extensions)
+
+/** The same where rows may be the files of a folder. */
+export const folderSplits = splitsOf(
+  `${path}, or to a folder`,
+  `a folder with a folder of images for each label, or a file of rows: ${extensions}`
+)
 
 /** The name of a column. */
 export const column = (what: string) => text("the name of a column", what)

@@ -14,6 +14,7 @@ export { DeviceReadError, isHostResident, readTensor } from "./read.ts"
 export type {
   CausalRows,
   CausalTokenizer,
+  Seq2SeqRows,
   TokenRows,
   TokenTexts
 } from "./rows.ts"

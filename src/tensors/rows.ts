@@ -19,6 +19,26 @@ export interface CausalRows {
   readonly tokens: number
 }
 
+/** Texts that are read, and those that are to be written, padded on the right. */
+export interface Seq2SeqRows {
+  readonly size: number
+  /** positions of a text that is read */
+  readonly sourceLength: number
+  readonly inputIds: Int32Array // [size, sourceLength]
+  /** 1 where there is a token, 0 where there is padding */
+  readonly attentionMask: Float32Array // [size, sourceLength]
+  /** positions of a text that is written */
+  readonly targetLength: number
+  /** the labels one place to the right, after the start token, and padding in place of −100 */
+  readonly decoderInputIds: Int32Array // [size, targetLength]
+  /** −100 where there is padding */
+  readonly labels: Int32Array // [size, targetLength]
+  /** tokens of both that are not padding */
+  readonly tokens: number
+  /** labels that are not −100 */
+  readonly counted: number
+}
+
 export interface CausalTokenizer {
   /** Ids of a text; `special`: with what the tokenizer puts around every text (a BOS, mostly); default false. Never truncated. */
   readonly encode: (text: string, options?: { readonly special?: boolean }) => ReadonlyArray<number>

@@ -1,0 +1,77 @@
+/**
+ * Images on the host: what decoding gives, what is made of it for a model, and what asks for that.
+ *
+ *   bytes → header (no pixel is decoded; what is too large is refused) → pixels, upright, RGB → resized, cropped → numbers of a model
+ */
+import * as Schema from "effect/Schema"
+
+/** An image that cannot be read. `where`: its file, or the row that holds it; `reason`: the end of a sentence that begins with that. */
+export class ImageError extends Schema.TaggedError<ImageError>()("ImageError", {
+  where: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `${this.where}: ${this.reason}`
+  }
+}
+
+export type ImageFormat = "png" | "jpeg" | "webp"
+
+/** What the first bytes of a file say. */
+export interface ImageHeader {
+  readonly format: ImageFormat
+  /** pixels, as they are stored: before `orientation` */
+  readonly width: number
+  readonly height: number
+  /** EXIF's, 1 to 8; 1 where there is none: as it is */
+  readonly orientation: number
+}
+
+/** Upright RGB bytes, row by row: [height, width, 3]. An alpha channel is dropped, as `convert("RGB")` of Pillow does; grey has three equal channels. */
+export interface Pixels {
+  readonly width: number
+  readonly height: number
+  readonly data: Uint8Array
+}
+
+/** Pillow's filters, by its names. */
+export type Resampling = "nearest" | "box" | "bilinear" | "hamming" | "bicubic" | "lanczos"
+
+export interface Size {
+  readonly height: number
+  readonly width: number
+}
+
+/** What a model's images have been through, in this order. */
+export interface Processing {
+  /** to a size whatever the proportions are; or the shorter edge to a length, and the other with it; null: not resized */
+  readonly resize: Size | { readonly shortestEdge: number } | null
+  readonly resampling: Resampling
+  /** the middle of the image, padded with 0 where it is smaller; null: all of it */
+  readonly crop: Size | null
+  /** what bytes are multiplied by: 1/255 */
+  readonly scale: number
+  /** of each channel, after scaling: (x − mean) / deviation */
+  readonly mean: readonly [number, number, number]
+  readonly deviation: readonly [number, number, number]
+  /** 1: grey, ITU-R 601-2 luma as Pillow's `convert("L")`, of the first channel's mean and deviation */
+  readonly channels: 1 | 3
+}
+
+/** Changes at random to an image that is trained on. They take the place of resizing and cropping where they crop. */
+export interface Augmentation {
+  /** left and right are exchanged with probability ½ */
+  readonly flip: boolean
+  /** torchvision's RandomResizedCrop: the least share of the area that is kept, with proportions from 3:4 to 4:3; null: no random crop */
+  readonly crop: number | null
+}
+
+/** An image that is to be made ready. */
+export interface ImageJob {
+  /** a file's path, or the image's bytes */
+  readonly image: string | Uint8Array
+  /** what messages call it */
+  readonly where: string
+  /** what its changes at random depend on, and on nothing else; absent: none are made */
+  readonly random?: { readonly seed: number; readonly epoch: number; readonly row: number }
+}
