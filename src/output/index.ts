@@ -35,6 +35,7 @@ export {
   type WrittenModel
 } from "./merge-check.ts"
 export { causalMergedClass, writeMergedCausal } from "./merged-causal.ts"
+export { writeMergedFolder } from "./merged-folder.ts"
 export type { TensorCounts } from "./merged-tensors.ts"
 export {
   type CardKind,

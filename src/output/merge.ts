@@ -34,6 +34,7 @@ const companions = [
   "chat_template.jinja",
   "generation_config.json",
   "special_tokens_map.json",
+  "preprocessor_config.json",
   "added_tokens.json",
   "vocab.txt",
   "vocab.json",
@@ -133,6 +134,10 @@ export const mergedClass = ({ family, head }: ModelDescription): string =>
  */
 const untrue = ["_name_or_path", "auto_map", "torch_dtype", "num_labels"]
 
+/** A base's config without what would be untrue of a merged folder. */
+export const withoutUntrue = (base: object): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(Object.entries(base).filter(([key]) => !untrue.includes(key)))
+
 const namedLabels = (labels: ReadonlyArray<string>) => ({
   id2label: Object.fromEntries(labels.map((label, i) => [i, label])),
   label2id: Object.fromEntries(labels.map((label, i) => [label, i]))
@@ -143,7 +148,7 @@ const mergedConfig = (
   model: ModelDescription,
   problemType: ProblemType
 ): Readonly<Record<string, unknown>> => ({
-  ...Object.fromEntries(Object.entries(base).filter(([key]) => !untrue.includes(key))),
+  ...withoutUntrue(base),
   architectures: [mergedClass(model)],
   dtype: "float32",
   ...(model.labels.length === 0 ? {} : namedLabels(model.labels)),

@@ -89,7 +89,8 @@ export interface TensorCounts {
   readonly leftOut: ReadonlyArray<string>
 }
 
-interface Source extends TensorType {
+/** A tensor of a merged file. */
+export interface MergedTensor extends TensorType {
   readonly bytes: Effect.Effect<Uint8Array, SafetensorsError | DeviceReadError, FileSystem.FileSystem>
 }
 
@@ -102,7 +103,7 @@ export const writeMergedTensors = <M extends ModelDescription & Network>(
     const { model } = adapted
     const { find, prefix } = yield* openCheckpoint(model.folder, families)
     const stored = yield* readFolderHeaders(model.folder)
-    const sources = new Map<string, Source>()
+    const sources = new Map<string, MergedTensor>()
     const leftOut: Array<string> = []
     for (const tensor of stored.values()) {
       if (isForeignHead(model, tensor.name)) leftOut.push(tensor.name)
@@ -121,7 +122,8 @@ export const writeMergedTensors = <M extends ModelDescription & Network>(
     return { merged, rounded: rounded.length, copied: sources.size - changed.length, leftOut }
   })
 
-const copied = (tensor: StoredTensor): Source =>
+/** A tensor of the base as a merged file has it: floats as float32. */
+export const copied = (tensor: StoredTensor): MergedTensor =>
   /^(F|BF)/.test(tensor.dtype)
     ? { dtype: "F32", shape: tensor.shape, bytes: Effect.map(readStored(tensor), ({ data }) => bytesOf(data)) }
     : { dtype: tensor.dtype, shape: tensor.shape, bytes: readStoredBytes(tensor) }

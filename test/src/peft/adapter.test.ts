@@ -78,8 +78,8 @@ test.each([
     'adapter_config.json: layers_to_transform: found "1"; expected a layer\'s number or a list of them'
   ],
   [
-    { task_type: "SEQ_2_SEQ_LM" },
-    'adapter_config.json: task_type: found "SEQ_2_SEQ_LM"; expected "SEQ_CLS", "CAUSAL_LM", "FEATURE_EXTRACTION" or null'
+    { task_type: "QUESTION_ANS" },
+    'adapter_config.json: task_type: found "QUESTION_ANS"; expected "SEQ_CLS", "CAUSAL_LM", "FEATURE_EXTRACTION", "SEQ_2_SEQ_LM" or null'
   ],
   [
     { peft_type: "LOHA" },

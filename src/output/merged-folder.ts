@@ -1,0 +1,57 @@
+/**
+ * A merged model whose class has the names of its base's file: that file with what was trained in place, under the names that it has there.
+ * Parameters that the base does not have (a new head) come under those of transformers' class.
+ */
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import type { Adapted } from "../../adapters/index.ts"
+import { type FileError, writeJson } from "../files/index.ts"
+import { type FolderDescription, type ModelError, type Network, readJson } from "../models/index.ts"
+import { bytesOf, readFolderHeaders, type SafetensorsError } from "../safetensors/index.ts"
+import type { DeviceReadError } from "../tensors/index.ts"
+import { copyCompanions, withoutUntrue } from "./merge.ts"
+import { copied, type MergedTensor, roundedParameters, type TensorCounts, trainedParameters } from "./merged-tensors.ts"
+import { writeTensorShards } from "./tensor-shards.ts"
+
+interface MergedFolderOptions {
+  /** what config.json says of the merged model that its base's does not: `architectures`, labels */
+  readonly config: Readonly<Record<string, unknown>>
+  /** whether a stored tensor belongs to another model than this one: a classifier of other labels */
+  readonly isForeign?: (stored: string) => boolean
+  /** bytes of a file of weights at most */
+  readonly shardBytes?: number
+}
+
+/** Writes the merged model into `folder`, which exists. */
+export const writeMergedFolder = <M extends FolderDescription & Network>(
+  adapted: Adapted<M>,
+  folder: string,
+  { config, isForeign = () => false, shardBytes }: MergedFolderOptions
+): Effect.Effect<
+  TensorCounts,
+  FileError | ModelError | SafetensorsError | DeviceReadError,
+  FileSystem.FileSystem | Path.Path
+> =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const { model } = adapted
+    const stored = yield* readFolderHeaders(model.folder)
+    const leftOut = [...stored.keys()].filter(isForeign)
+    const tensors = new Map<string, MergedTensor>(
+      [...stored.values()].filter(({ name }) => !isForeign(name)).map((tensor) => [tensor.name, copied(tensor)])
+    )
+    const trained = trainedParameters(adapted)
+    const rounded = [...roundedParameters(adapted)].filter(([name]) => !trained.has(name))
+    for (const [name, { shape, read }] of [...trained, ...rounded]) {
+      const own = model.stored.get(name) ?? model.exported.nameOf(name)
+      tensors.set(own, { dtype: "F32", shape, bytes: Effect.map(read, bytesOf) })
+    }
+    yield* writeTensorShards(folder, tensors, shardBytes)
+    // described before, so it is an object
+    const base = (yield* readJson(model.folder, "config.json")) as object
+    yield* writeJson(path.join(folder, "config.json"), { ...withoutUntrue(base), dtype: "float32", ...config })
+    yield* copyCompanions(model.folder, folder)
+    const counts = { merged: trained.size, rounded: rounded.length, leftOut }
+    return { ...counts, copied: tensors.size - trained.size - rounded.length }
+  })
