@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
 import type { DataSection } from "../../../schemas/index.ts"
+import { limits, setLimits } from "../../../src/boundary/index.ts"
 import { openClassification } from "../../../src/data/classification.ts"
 import { holdOut } from "../../../src/data/order.ts"
 import { failureOf, run, temporaryFiles } from "./files.ts"
@@ -36,6 +37,16 @@ describe("openClassification", () => {
     expect(data.warnings.map((warning) => warning.replace(/\(.*\)/, "(file)"))).toEqual([
       'validation (file): no row has the label "c"'
     ])
+  })
+
+  test("as many classes as are allowed, and not one more", async () => {
+    try {
+      setLimits({ classes: 3 })
+      expect((await run(open({ train: rowsOf("abc") }))).labels).toEqual(["a", "b", "c"])
+      expect(await failureOf(open({ train: rowsOf("abcd") }))).toContain("4 different labels, more than")
+    } finally {
+      setLimits({ classes: limits.classes.default })
+    }
   })
 
   describe("texts that repeat are counted, with three examples and their lines", () => {
