@@ -43,6 +43,7 @@ export {
   type SentenceSettings,
   sentenceSettings
 } from "./sentence-transformer.ts"
+export * as Seq2Seq from "./seq2seq/index.ts"
 export { adapterPlaceOf, placeOf } from "./source.ts"
 
 export interface LoadModelOptions {

@@ -3,14 +3,13 @@
  * name is a Hugging Face folder, a .gguf file, or `hf:owner/name[/file.gguf][@revision]`, which is downloaded into the Hub's cache once.
  */
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
-import * as Path from "effect/Path"
+import type * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
 import * as Result from "effect/Result"
-import { readTextFile } from "../../files/index.ts"
 import { forEachTensor } from "../../safetensors/index.ts"
 import { modelErrorOf, readHeaders, readJson, shapeProblems } from "../checkpoint.ts"
 import { families } from "../families.ts"
-import { type FolderFile, GENERATION_CONFIG } from "../files-read.ts"
+import { GENERATION_CONFIG } from "../files-read.ts"
 import { ModelError } from "../model.ts"
 import { causalSequences } from "../sequences.ts"
 import { placeOf } from "../source.ts"
@@ -18,6 +17,7 @@ import type { CausalDescription, CheckpointSource } from "./causal-model.ts"
 import { type CausalFamily, causalClassName, type Decoder, OUTPUT_LAYER } from "./decoder.ts"
 import { causalFamilies } from "./families.ts"
 import { type LoadCausalOptions, loadCausal } from "./load-causal.ts"
+import { readOptional, tokenizerFiles } from "./tokenizer-files.ts"
 
 /** Opens a source: only headers are read. */
 export const openSource = (source: string) =>
@@ -35,8 +35,6 @@ export const openCausalModel = (source: string, options: LoadCausalOptions = {})
     return yield* loadCausal(opened, yield* describeCausal(opened), options)
   })
 
-const TEMPLATE = "chat_template.jinja" satisfies FolderFile
-
 /**
  * A Hugging Face folder: `config.json`, weights as safetensors (one file or shards), and those of `tokenizer.json`,
  * `tokenizer_config.json`, `chat_template.jinja` and `generation_config.json` that exist. No weight is read.
@@ -51,8 +49,7 @@ export const folderSource = (
       where: folder,
       config,
       generationConfig: yield* readOptional(folder, GENERATION_CONFIG),
-      tokenizer: yield* readOptional(folder, "tokenizer.json"),
-      tokenizerConfig: yield* withTemplate(folder, yield* readOptional(folder, "tokenizer_config.json")),
+      ...(yield* tokenizerFiles(folder)),
       tensors: headers,
       read: (names, visit) =>
         forEachTensor(
@@ -60,29 +57,6 @@ export const folderSource = (
           ({ data }, { name }) => visit(name, data)
         ).pipe(Effect.catchTag("SafetensorsError", (error) => Effect.flip(modelErrorOf(folder, error))))
     }
-  })
-
-const isThere = (folder: string, name: FolderFile) =>
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const path = yield* Path.Path
-    return yield* fs.exists(path.join(folder, name)).pipe(Effect.orElseSucceed(() => false))
-  })
-
-/** A JSON file, or null where there is none. */
-const readOptional = (folder: string, name: FolderFile) =>
-  Effect.flatMap(isThere(folder, name), (there) => (there ? readJson(folder, name) : Effect.succeed(null)))
-
-/** A template in a file of its own takes precedence over the one in tokenizer_config.json, as in transformers. */
-const withTemplate = (folder: string, tokenizerConfig: unknown) =>
-  Effect.gen(function* () {
-    if (!(yield* isThere(folder, TEMPLATE))) return tokenizerConfig
-    const path = yield* Path.Path
-    const template = yield* readTextFile(path.join(folder, TEMPLATE)).pipe(
-      Effect.mapError(({ reason }) => new ModelError({ folder, problems: [`${TEMPLATE}: ${reason}`] }))
-    )
-    const own = typeof tokenizerConfig === "object" && !Array.isArray(tokenizerConfig) ? tokenizerConfig : null
-    return { ...own, chat_template: template }
   })
 
 export const describeCausal = (source: CheckpointSource): Effect.Effect<CausalDescription, ModelError> =>

@@ -1,14 +1,12 @@
 /** Models that read one text and write another: what is known of one without a weight, and one on the device. */
-import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
-import type { CausalTokenizer, Linear, Seq2SeqRows, Weights } from "../../tensors/index.ts"
+import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
+import type * as Result from "effect/Result"
+import type { CausalTokenizer, Linear, LinearSite, Seq2SeqRows, Weights } from "../../tensors/index.ts"
 import type { CausalOutput } from "../causal/index.ts"
 import type { FolderDescription } from "../folder-model.ts"
-import type { Network, RunBlock, Stack } from "../model.ts"
+import type { Network, ParameterSpec, RunBlock, Stack } from "../model.ts"
 
-/** All that is known of such a model without reading a weight. */
-export interface Seq2SeqDescription extends FolderDescription {
-  readonly stack?: Stack | undefined
-  readonly head: FolderDescription["head"] & { readonly parameters: readonly [] }
+export interface Seq2SeqSizes {
   readonly hiddenSize: number
   /** of the encoder, and of the decoder */
   readonly layers: number
@@ -24,12 +22,79 @@ export interface Seq2SeqDescription extends FolderDescription {
   readonly padId: number
 }
 
+/** All that is known of such a model without reading a weight. */
+export interface Seq2SeqDescription extends FolderDescription, Seq2SeqSizes {
+  readonly network: EncoderDecoder
+  readonly stack?: Stack | undefined
+  readonly head: FolderDescription["head"] & { readonly parameters: readonly [] }
+  /** the output layer is the embedding */
+  readonly tied: boolean
+}
+
+/**
+ * Attention of a decoder that writes: over what earlier passes left too. Called inside a tidy: it has to `keep` what it holds on to.
+ * Shapes: q, k, v [texts·tokens, heads·d]; `bias` is added to the scores [texts, heads, queries, keys], and broadcast.
+ */
+export interface AttendSoFar {
+  /** tokens of each text before those of this pass */
+  readonly before: number
+  /** the encoder's keys and values are known from an earlier pass, and it is not run again */
+  readonly sourcesRead: boolean
+  readonly self: (layer: number, q: Tensor2D, k: Tensor2D, v: Tensor2D, bias: Tensor) => Tensor2D
+  /** `keyValues`: [sources·length, heads·d], of the pass that reads the sources; there may be several texts for each, one after another */
+  readonly cross: (
+    layer: number,
+    q: Tensor2D,
+    keyValues: readonly [k: Tensor2D, v: Tensor2D] | null,
+    bias: Tensor
+  ) => Tensor2D
+}
+
 /** A batch on the device: int32 [size, source], 1 and 0 [size, source], int32 [size, target]. */
 export interface Seq2SeqInput {
   readonly inputIds: Tensor2D
   readonly attentionMask: Tensor2D
   /** the labels one place to the right, after the start token */
   readonly decoderInputIds: Tensor2D
+  /** in place of attention inside the batch */
+  readonly attend?: AttendSoFar | undefined
+}
+
+/** Such a model without its weights. */
+export interface EncoderDecoder extends Seq2SeqSizes {
+  /** `model_type` of config.json */
+  readonly family: string
+  /** the linear layers of the blocks, without the output layer, as in PEFT's "all-linear" */
+  readonly sites: ReadonlyArray<LinearSite>
+  /** every parameter of the forward pass, and the output layer, which a folder lacks where it is the embedding */
+  readonly parameters: ReadonlyArray<ParameterSpec>
+  /** the parameter that tokens are looked up in, and what files call it besides */
+  readonly embedding: string
+  readonly otherNames: Readonly<Record<string, ReadonlyArray<string>>>
+  readonly outputLayer: string
+  /** The encoder's last hidden states [size·source, hidden]. Tensor code. */
+  readonly encode: (input: Seq2SeqInput, linear: Linear, weights: Weights, runBlock?: RunBlock) => Tensor2D
+  /**
+   * The decoder's [size·target, hidden], scaled where the family scales them; `encoded`: null where the sources were read before.
+   * Tensor code.
+   */
+  readonly decode: (
+    input: Seq2SeqInput,
+    encoded: Tensor2D | null,
+    linear: Linear,
+    weights: Weights,
+    runBlock?: RunBlock
+  ) => Tensor2D
+}
+
+/** What distinguishes one family from another: how its config is read. */
+export interface Seq2SeqFamily {
+  /** `model_type` of config.json */
+  readonly name: string
+  /** transformers' class that loads a merged model */
+  readonly className: string
+  /** The model that a config describes, or all that is wrong with it. */
+  readonly open: (config: unknown) => Result.Result<EncoderDecoder, ReadonlyArray<string>>
 }
 
 export interface Seq2SeqModel extends Seq2SeqDescription, Network {

@@ -8,14 +8,13 @@ import { type Adapted, type AdapterMethod, dora, inject, type LoraOptions, lora 
 import { denseLinear } from "../../../../src/kernels/dense-linear.ts"
 import { linearCrossEntropy } from "../../../../src/kernels/linear-cross-entropy.ts"
 import {
-  type CausalModel,
   type CausalOutput,
-  causalClassName,
   describeCausal,
   folderSource,
   loadCausal,
   logitsOf
 } from "../../../../src/models/causal/index.ts"
+import type { ExportedModel, Network } from "../../../../src/models/index.ts"
 import type { HostTensor } from "../../../../src/safetensors/index.ts"
 import type { CausalRows, CausalTokenizer } from "../../../../src/tensors/rows.ts"
 import type { Linear, Trainable } from "../../../../src/tensors/trainable.ts"
@@ -78,7 +77,7 @@ export const oneText = (ids: ReadonlyArray<number>): CausalRows => ({
 
 /** y = xWᵀ + b */
 export const frozen =
-  (model: CausalModel): Linear =>
+  (model: Pick<Network, "weights">): Linear =>
   (site, x) => {
     const bias = site.bias === false ? null : (model.weights(`${site.name}.bias`) as tf.Tensor1D)
     return denseLinear(x, model.weights(`${site.name}.weight`) as Tensor2D, bias)
@@ -113,20 +112,16 @@ interface PeftConfig {
 const tensorOf = ({ data, shape }: HostTensor): Tensor => tf.tensor(data, [...shape])
 
 /** The golden's adapter in the model: sites as its config says, numbers as its file has them. `names`: of the tensors of the tree. */
-export const adaptedGolden = (
-  model: CausalModel,
+export const adaptedGolden = <M extends Network & ExportedModel>(
+  model: M,
   name: string,
   adapter: string
-): Effect.Effect<
-  { readonly adapted: Adapted<CausalModel>; readonly names: ReadonlyArray<string> },
-  unknown,
-  Scope.Scope
-> =>
+): Effect.Effect<{ readonly adapted: Adapted<M>; readonly names: ReadonlyArray<string> }, unknown, Scope.Scope> =>
   Effect.gen(function* () {
     const folder = `models/${name}/${adapter}`
     const config = (yield* Effect.promise(() => jsonOf(`${folder}/adapter_config.json`))) as PeftConfig
     const file = yield* Effect.promise(() => readGolden(`${folder}/adapter_model.safetensors`))
-    const adapted = yield* inject<LoraOptions, CausalModel>(
+    const adapted = yield* inject<LoraOptions, M>(
       model,
       (config.use_dora ? dora : lora) as AdapterMethod<LoraOptions>,
       {
@@ -149,7 +144,7 @@ export const adaptedGolden = (
       return tensorOf(file.get(key)!)
     }
     const parts = adapted.parts(adapted.trainable).map((part): Trainable => {
-      const module = `base_model.model.${causalClassName(model, part.site.name)}`
+      const module = `base_model.model.${model.exported.nameOf(part.site.name)}`
       const stored = Object.keys(layout.shapes(part)).map((own) => [own, found(`${module}.${own}`)])
       return layout.restored(part, Object.fromEntries(stored))
     })
@@ -158,7 +153,7 @@ export const adaptedGolden = (
       .filter((parameter) => !owned.has(parameter.name))
       .map((parameter) => ({
         ...parameter,
-        value: found(`base_model.model.${causalClassName(model, parameter.name)}`)
+        value: found(`base_model.model.${model.exported.nameOf(parameter.name)}`)
       }))
     if (names.length !== file.size) throw new Error(`${folder}: ${names.length} of ${file.size} tensors have a place`)
     adapted.trainable = {
@@ -171,7 +166,7 @@ export const adaptedGolden = (
   })
 
 /** The model's linear layers with the adapter merged into their weights. */
-export const mergedLinear = (adapted: Adapted<CausalModel>): Linear => {
+export const mergedLinear = <M extends Network>(adapted: Adapted<M>): Linear => {
   const merged = new Map(adapted.sites.map((site) => [site.name, adapted.merged(site, adapted.trainable)]))
   return (site, x) => {
     const W = merged.get(site.name)

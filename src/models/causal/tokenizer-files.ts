@@ -1,0 +1,49 @@
+/** What a folder says of its tokenizer, in the files of transformers. */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import { readTextFile } from "../../files/index.ts"
+import { readJson } from "../checkpoint.ts"
+import type { FolderFile } from "../files-read.ts"
+import { ModelError } from "../model.ts"
+import type { CheckpointSource } from "./causal-model.ts"
+
+const TEMPLATE = "chat_template.jinja" satisfies FolderFile
+
+/** `tokenizer.json`, and `tokenizer_config.json` with the template of `chat_template.jinja`; null where there is none. */
+export const tokenizerFiles = (
+  folder: string
+): Effect.Effect<
+  Pick<CheckpointSource, "tokenizer" | "tokenizerConfig">,
+  ModelError,
+  FileSystem.FileSystem | Path.Path
+> =>
+  Effect.gen(function* () {
+    return {
+      tokenizer: yield* readOptional(folder, "tokenizer.json"),
+      tokenizerConfig: yield* withTemplate(folder, yield* readOptional(folder, "tokenizer_config.json"))
+    }
+  })
+
+const isThere = (folder: string, name: FolderFile) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    return yield* fs.exists(path.join(folder, name)).pipe(Effect.orElseSucceed(() => false))
+  })
+
+/** A JSON file, or null where there is none. */
+export const readOptional = (folder: string, name: FolderFile) =>
+  Effect.flatMap(isThere(folder, name), (there) => (there ? readJson(folder, name) : Effect.succeed(null)))
+
+/** A template in a file of its own takes precedence over the one in tokenizer_config.json, as in transformers. */
+const withTemplate = (folder: string, tokenizerConfig: unknown) =>
+  Effect.gen(function* () {
+    if (!(yield* isThere(folder, TEMPLATE))) return tokenizerConfig
+    const path = yield* Path.Path
+    const template = yield* readTextFile(path.join(folder, TEMPLATE)).pipe(
+      Effect.mapError(({ reason }) => new ModelError({ folder, problems: [`${TEMPLATE}: ${reason}`] }))
+    )
+    const own = typeof tokenizerConfig === "object" && !Array.isArray(tokenizerConfig) ? tokenizerConfig : null
+    return { ...own, chat_template: template }
+  })

@@ -1,0 +1,23 @@
+/**
+ * Models that read one text and write another, from a folder to the loaded model.
+ *
+ * @example
+ * const model = yield* loadSeq2Seq(yield* describeSeq2Seq("./t5-small"), { seed: 0 })
+ */
+export { seq2seqFamilies } from "./families.ts"
+export {
+  describeSeq2Seq,
+  type LoadSeq2SeqOptions,
+  loadSeq2Seq,
+  openSeq2SeqModel,
+  seq2seqToDevice,
+  seq2seqTokenizer
+} from "./open-seq2seq.ts"
+export type {
+  AttendSoFar,
+  EncoderDecoder,
+  Seq2SeqDescription,
+  Seq2SeqFamily,
+  Seq2SeqInput,
+  Seq2SeqModel
+} from "./seq2seq-model.ts"

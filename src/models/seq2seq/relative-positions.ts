@@ -1,0 +1,58 @@
+/**
+ * T5's relative positions (Raffel et al., arXiv 1910.10683, section 2.1): what is added to a score depends on the head and on the bucket of
+ * the distance between key and query. Half of the buckets are for one distance each, the others for ranges whose lengths grow by a constant
+ * factor up to the largest distance; whatever is farther is in the last one. An encoder has half of all buckets for keys after the query.
+ *
+ * @see transformers `T5Attention._relative_position_bucket`
+ */
+import type { Tensor2D, Tensor4D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
+
+export interface Buckets {
+  readonly count: number
+  readonly maxDistance: number
+  /** keys after the query have buckets of their own; false: they have that of the query's own place */
+  readonly bothWays: boolean
+}
+
+/** `distance`: place of the key minus place of the query. */
+export const bucketOf = (distance: number, { count, maxDistance, bothWays }: Buckets): number => {
+  const own = bothWays ? Math.floor(count / 2) : count
+  const first = bothWays && distance > 0 ? own : 0
+  const far = bothWays ? Math.abs(distance) : Math.max(0, -distance)
+  const exact = Math.floor(own / 2)
+  if (far < exact) return first + far
+  // in float32 and in this order: a distance on the border of two ranges is then in the one that PyTorch puts it in
+  const logarithm = Math.fround(Math.log(Math.fround(far / exact)))
+  const share = Math.fround(logarithm / Math.fround(Math.log(maxDistance / exact)))
+  return first + Math.min(own - 1, exact + Math.trunc(Math.fround(share * (own - exact))))
+}
+
+export interface Places {
+  readonly queries: number
+  readonly keys: number
+  /** the place of the first query */
+  readonly from: number
+}
+
+/** Bias of the scores [1, heads, queries, keys] from the table [buckets, heads]; keys begin at place 0. Tensor code. */
+export const relativeBias = (table: Tensor2D, buckets: Buckets, { queries, keys, from }: Places): Tensor4D => {
+  const ofDistance = Int32Array.from({ length: queries + keys }, (_, i) => bucketOf(i - from - queries, buckets))
+  const ids = new Int32Array(queries * keys)
+  for (let query = 0; query < queries; query++)
+    ids.set(ofDistance.subarray(queries - query, queries - query + keys), query * keys)
+  const heads = table.shape[1]
+  // the table is turned rather than what is gathered, which is larger
+  const rows = tf.gather(tf.transpose(table), tf.tensor1d(ids, "int32"), 1)
+  return tf.reshape(rows, [1, heads, queries, keys])
+}
+
+const MASKED = -1e9
+
+/** 0 for keys at a query's place or before it, else a large negative number: [1, 1, queries, keys]. The last query is at the last key. Tensor code. */
+export const causalMask = (queries: number, keys: number): Tensor4D => {
+  const values = new Float32Array(queries * keys)
+  for (let query = 0; query < queries; query++)
+    values.fill(MASKED, query * keys + keys - queries + query + 1, (query + 1) * keys)
+  return tf.tensor4d(values, [1, 1, queries, keys])
+}

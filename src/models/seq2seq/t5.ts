@@ -1,0 +1,260 @@
+/**
+ * T5 (Raffel et al., arXiv 1910.10683), T5 v1.1 and Flan-T5 (a gated feed-forward layer, an output layer of its own), and mT5 (Xue et al.,
+ * arXiv 2010.11934): an encoder and a decoder of pre-norm blocks without biases, whose scores have relative positions and no scale. The
+ * bias of a stack's first block serves all of its blocks, so it is made once a pass, with the mask in it.
+ *
+ *   encoder    s = h + W_o·attention(norm h)                                      h ← s + ffn(norm s)
+ *   decoder    s = h + W_o·attention(norm h)      t = s + W_o·cross(norm s)       h ← t + ffn(norm t)
+ *   ffn        W_o·relu(W_i x), or W_o(act(W_i0 x)∘W_i1 x)                        logits = E·norm(h), or E·norm(h)/√hidden
+ *
+ * Hidden states are [tokens, hidden] with tokens = texts·length. Always in evaluation mode: no dropout, not even in training.
+ *
+ * @see transformers `T5ForConditionalGeneration`, `MT5ForConditionalGeneration`
+ */
+import type { Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
+import * as Result from "effect/Result"
+import { additiveMask, gelu, rmsNorm, rmsNormAndSum, swiglu } from "../../kernels/index.ts"
+import { fanOut, type Linear, type LinearSite, type Weights } from "../../tensors/index.ts"
+import { linearParameters, type ParameterSpec, type RunBlock, runOnce } from "../model.ts"
+import { biasedAttention } from "./biased-attention.ts"
+import { type Buckets, causalMask, relativeBias } from "./relative-positions.ts"
+import type { AttendSoFar, EncoderDecoder, Seq2SeqFamily, Seq2SeqInput } from "./seq2seq-model.ts"
+import { readMt5, readT5, type T5Config } from "./t5-config.ts"
+
+interface AttentionSites {
+  readonly query: LinearSite
+  readonly key: LinearSite
+  readonly value: LinearSite
+  readonly output: LinearSite
+}
+
+interface Block {
+  readonly self: AttentionSites
+  /** of a decoder */
+  readonly cross: AttentionSites | null
+  /** what is activated, and what that is multiplied with where the layer is gated; then what follows */
+  readonly inner: ReadonlyArray<LinearSite>
+  readonly outer: LinearSite
+  /** γ before each of these, in their order */
+  readonly norms: ReadonlyArray<string>
+}
+
+const sitesOf = ({ self, cross, inner, outer }: Block): ReadonlyArray<LinearSite> => [
+  ...[self, cross].flatMap((own) => (own === null ? [] : Object.values(own))),
+  ...inner,
+  outer
+]
+
+const blockOf = (config: T5Config, stack: "encoder" | "decoder", index: number): Block => {
+  const { hiddenSize, attentionHeads, headDim, intermediateSize } = config
+  const parts =
+    stack === "encoder" ? ["SelfAttention", "DenseReluDense"] : ["SelfAttention", "EncDecAttention", "DenseReluDense"]
+  const at = (part: number) => `${stack}.block.${index}.layer.${part}`
+  const site = (name: string, part: "attention" | "mlp", out: number, inputs: number): LinearSite => ({
+    name,
+    kind: "dense",
+    part,
+    out,
+    in: inputs,
+    bias: false
+  })
+  const wide = attentionHeads * headDim
+  const attention = (part: number): AttentionSites => {
+    const projection = (name: string) => site(`${at(part)}.${parts[part]}.${name}`, "attention", wide, hiddenSize)
+    return {
+      query: projection("q"),
+      key: projection("k"),
+      value: projection("v"),
+      output: site(`${at(part)}.${parts[part]}.o`, "attention", hiddenSize, wide)
+    }
+  }
+  const last = parts.length - 1
+  const dense = `${at(last)}.${parts[last]}`
+  return {
+    self: attention(0),
+    cross: stack === "encoder" ? null : attention(1),
+    inner: (config.gated ? ["wi_0", "wi_1"] : ["wi"]).map((name) =>
+      site(`${dense}.${name}`, "mlp", intermediateSize, hiddenSize)
+    ),
+    outer: site(`${dense}.wo`, "mlp", hiddenSize, intermediateSize),
+    norms: parts.map((_, part) => `${at(part)}.layer_norm.weight`)
+  }
+}
+
+interface T5Stack {
+  readonly blocks: ReadonlyArray<Block>
+  readonly buckets: Buckets
+  /** the table of relative positions, and γ after the last block */
+  readonly positions: string
+  readonly norm: string
+}
+
+const stackOf = (config: T5Config, stack: "encoder" | "decoder", layers: number): T5Stack => ({
+  blocks: Array.from({ length: layers }, (_, i) => blockOf(config, stack, i)),
+  buckets: { ...config.buckets, bothWays: stack === "encoder" },
+  positions: `${stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight`,
+  norm: `${stack}.final_layer_norm.weight`
+})
+
+const EMBEDDING = "shared.weight"
+const OUTPUT_LAYER = "lm_head.weight"
+
+const encoderDecoderOf = (family: string, config: T5Config): EncoderDecoder => {
+  const { hiddenSize, vocabularySize, attentionHeads, layers, decoderLayers } = config
+  const [encoder, decoder] = [stackOf(config, "encoder", layers), stackOf(config, "decoder", decoderLayers)]
+  const stacks = [encoder, decoder]
+  const table = [vocabularySize, hiddenSize]
+  const norm = (name: string): ParameterSpec => ({ name, shape: [hiddenSize] })
+  return {
+    ...config,
+    family,
+    sites: stacks.flatMap(({ blocks }) => blocks.flatMap(sitesOf)),
+    parameters: [
+      { name: EMBEDDING, shape: table },
+      ...stacks.flatMap(({ blocks, buckets, positions, norm: final }) => [
+        { name: positions, shape: [buckets.count, attentionHeads] },
+        ...blocks.flatMap((block) => [...sitesOf(block).flatMap(linearParameters), ...block.norms.map(norm)]),
+        norm(final)
+      ]),
+      { name: OUTPUT_LAYER, shape: table }
+    ],
+    embedding: EMBEDDING,
+    otherNames: { [EMBEDDING]: ["encoder.embed_tokens.weight", "decoder.embed_tokens.weight"] },
+    outputLayer: OUTPUT_LAYER,
+    encode: (input, linear, weights, runBlock) => encode(config, encoder, input, { linear, weights, runBlock }),
+    decode: (input, encoded, linear, weights, runBlock) =>
+      decode(config, decoder, input, encoded, { linear, weights, runBlock })
+  }
+}
+
+interface Pass {
+  readonly linear: Linear
+  readonly weights: Weights
+  readonly runBlock?: RunBlock | undefined
+}
+
+const embedded = (ids: Tensor2D, weights: Weights): Tensor2D =>
+  tf.gather(weights(EMBEDDING) as Tensor2D, tf.reshape<tf.Rank.R1>(ids, [ids.size]))
+
+const positionsOf = ({ positions }: T5Stack, { weights }: Pass) => weights(positions) as Tensor2D
+const scaleOf = (name: string, { weights }: Pass) => weights(name) as Tensor1D
+
+const encode = (config: T5Config, stack: T5Stack, input: Seq2SeqInput, pass: Pass): Tensor2D =>
+  tf.tidy(() => {
+    const { runBlock = runOnce } = pass
+    const [, length] = input.inputIds.shape
+    const bias = tf.tidy(() => {
+      const positions = relativeBias(positionsOf(stack, pass), stack.buckets, {
+        queries: length,
+        keys: length,
+        from: 0
+      })
+      return tf.add<Tensor4D>(positions, additiveMask(input.attentionMask))
+    })
+    const through = (before: Tensor2D, block: Block) =>
+      runBlock((h, b) => tf.tidy(() => encoderBlock(config, block, h, b, pass)), before, bias)
+    const last = stack.blocks.reduce(through, embedded(input.inputIds, pass.weights))
+    return rmsNorm(last, null, scaleOf(stack.norm, pass), config.normEpsilon)
+  })
+
+const encoderBlock = (config: T5Config, block: Block, h: Tensor2D, bias: Tensor4D, pass: Pass): Tensor2D => {
+  const { attentionHeads: heads, normEpsilon } = config
+  const [before, between] = block.norms
+  const y = rmsNorm(h, null, scaleOf(before!, pass), normEpsilon)
+  const [q, k, v] = projected(block.self, y, pass)
+  const attended = pass.linear(block.self.output, biasedAttention(q, k, v, bias, { texts: bias.shape[0], heads }))
+  const [z, s] = rmsNormAndSum(attended, h, scaleOf(between!, pass), normEpsilon)
+  return tf.add(s, feedForward(config, block, z, pass))
+}
+
+const decode = (
+  config: T5Config,
+  stack: T5Stack,
+  input: Seq2SeqInput,
+  encoded: Tensor2D | null,
+  pass: Pass
+): Tensor2D =>
+  tf.tidy(() => {
+    const { runBlock = runOnce } = pass
+    const { decoderInputIds, attend = insideBatch(config, input) } = input
+    const queries = decoderInputIds.shape[1]
+    const keys = attend.before + queries
+    const self = tf.tidy(() => {
+      const positions = relativeBias(positionsOf(stack, pass), stack.buckets, { queries, keys, from: attend.before })
+      // a single query is the last one
+      return queries === 1 ? positions : tf.add<Tensor4D>(positions, causalMask(queries, keys))
+    })
+    const cross = additiveMask(input.attentionMask)
+    const through = (before: Tensor2D, block: Block, layer: number) => {
+      const run = (h: Tensor2D, s: Tensor4D, c: Tensor4D, read: Tensor2D | null) =>
+        tf.tidy(() => decoderBlock(config, block, layer, h, { self: s, cross: c, read, attend }, pass))
+      return encoded === null
+        ? runBlock((h, s, c) => run(h, s, c, null), before, self, cross)
+        : runBlock(run, before, self, cross, encoded)
+    }
+    const last = stack.blocks.reduce(through, embedded(decoderInputIds, pass.weights))
+    const hidden = rmsNorm(last, null, scaleOf(stack.norm, pass), config.normEpsilon)
+    return config.scaled ? tf.mul(hidden, Math.fround(config.hiddenSize ** -0.5)) : hidden
+  })
+
+/** Keys and values are the batch's own. */
+const insideBatch = ({ attentionHeads: heads }: T5Config, { decoderInputIds }: Seq2SeqInput): AttendSoFar => {
+  const shape = { texts: decoderInputIds.shape[0], heads }
+  return {
+    before: 0,
+    sourcesRead: false,
+    self: (_layer, q, k, v, bias) => biasedAttention(q, k, v, bias, shape),
+    cross: (_layer, q, keyValues, bias) => biasedAttention(q, ...keyValues!, bias, shape)
+  }
+}
+
+interface Attended {
+  readonly self: Tensor4D
+  readonly cross: Tensor4D
+  /** the encoder's hidden states; null: their keys and values are known */
+  readonly read: Tensor2D | null
+  readonly attend: AttendSoFar
+}
+
+const decoderBlock = (
+  config: T5Config,
+  block: Block,
+  layer: number,
+  h: Tensor2D,
+  { self, cross, read, attend }: Attended,
+  pass: Pass
+): Tensor2D => {
+  const { linear } = pass
+  const [before, between, after] = block.norms
+  const over = block.cross!
+  const y = rmsNorm(h, null, scaleOf(before!, pass), config.normEpsilon)
+  const [q, k, v] = projected(block.self, y, pass)
+  const attended = linear(block.self.output, attend.self(layer, q, k, v, self))
+  const [x, s] = rmsNormAndSum(attended, h, scaleOf(between!, pass), config.normEpsilon)
+  const keyValues =
+    read === null ? null : (fanOut(linear, [over.key, over.value], read).outputs as [Tensor2D, Tensor2D])
+  const mixed = linear(over.output, attend.cross(layer, linear(over.query, x), keyValues, cross))
+  const [z, t] = rmsNormAndSum(mixed, s, scaleOf(after!, pass), config.normEpsilon)
+  return tf.add(t, feedForward(config, block, z, pass))
+}
+
+const projected = ({ query, key, value }: AttentionSites, y: Tensor2D, { linear }: Pass) =>
+  fanOut(linear, [query, key, value], y).outputs as [Tensor2D, Tensor2D, Tensor2D]
+
+/** z [tokens, hidden] → [tokens, hidden] */
+const feedForward = ({ activation }: T5Config, { inner, outer }: Block, z: Tensor2D, { linear }: Pass): Tensor2D => {
+  const [first, gated] = fanOut(linear, inner, z).outputs as [Tensor2D, Tensor2D?]
+  if (activation === "silu" && gated !== undefined) return linear(outer, swiglu(first, gated))
+  const active = activation === "relu" ? tf.relu<Tensor2D>(first) : gelu(first, "tanh")
+  return linear(outer, gated === undefined ? active : tf.mul(active, gated))
+}
+
+const family = (name: string, className: string, read: typeof readT5): Seq2SeqFamily => ({
+  name,
+  className,
+  open: (config) => Result.map(read(config), (own) => encoderDecoderOf(name, own))
+})
+
+export const t5 = family("t5", "T5ForConditionalGeneration", readT5)
+export const mt5 = family("mt5", "MT5ForConditionalGeneration", readMt5)
