@@ -104,7 +104,16 @@ export const readJson = (
     return "problem" in parsed ? yield* fail(parsed.problem) : parsed.value
   })
 
-const readEncoder = (folder: string, families: Readonly<Record<string, Family>>) =>
+/** What reads the config.json of a family. */
+interface ConfigFamily<Config> {
+  readonly decodeConfig: (json: unknown) => Result.Result<Config, ReadonlyArray<string>>
+}
+
+/** The family of a folder, by `model_type` of its config.json, and what it reads there. */
+export const readFamily = <Config, F extends ConfigFamily<Config>>(
+  folder: string,
+  families: Readonly<Record<string, F & ConfigFamily<Config>>>
+) =>
   Effect.gen(function* () {
     const json = yield* readJson(folder, "config.json")
     const type = (json as { readonly model_type?: unknown } | null)?.model_type
@@ -115,9 +124,15 @@ const readEncoder = (folder: string, families: Readonly<Record<string, Family>>)
     }
     const decoded = family.decodeConfig(json)
     if (Result.isFailure(decoded)) return yield* new ModelError({ folder, problems: decoded.failure })
-    const problems = paddingProblems(family, decoded.success)
+    return { family, config: decoded.success }
+  })
+
+const readEncoder = (folder: string, families: Readonly<Record<string, Family>>) =>
+  Effect.gen(function* () {
+    const { family, config } = yield* readFamily<EncoderConfig, Family>(folder, families)
+    const problems = paddingProblems(family, config)
     if (problems.length > 0) return yield* new ModelError({ folder, problems })
-    return encoderOf(family, decoded.success)
+    return encoderOf(family, config)
   })
 
 /** Where positions begin after the padding id, it decides how many there are. */

@@ -8,8 +8,9 @@ import type * as Path from "effect/Path"
 import { type Checkpoint, openCheckpoint, shapeProblems, storedName } from "./checkpoint.ts"
 import { encoderParameters, encoderSites, encoderStack } from "./encoder.ts"
 import { families, familyOf } from "./families.ts"
-import { type Family, namedByNumber } from "./family.ts"
+import type { Family } from "./family.ts"
 import { type HeadInit, headLayers, type Pooling } from "./head.ts"
+import { type Labels, labelsOf } from "./labels.ts"
 import { type Exported, type HeadSpec, type ModelDescription, ModelError } from "./model.ts"
 
 /** Of a classifier. */
@@ -127,30 +128,11 @@ const headFor = ({ encoder, find }: Checkpoint, { pooling, headInit }: TaskOptio
 }
 
 /** The classes, and what is wrong with them. */
-const labelsFor = (
-  { encoder, find }: Checkpoint,
-  { labels: given, pooling, headInit }: TaskOptions
-): { readonly labels: ReadonlyArray<string>; readonly problems: ReadonlyArray<string> } => {
-  const classes = find(`${encoder.family.pooler.classifier}.weight`)?.shape[0]
-  // transformers leaves id2label out of config.json where the classes have its own names
-  const own =
-    encoder.config.labels.length > 0 || headInit !== "checkpoint" ? encoder.config.labels : namedByNumber(classes ?? 0)
-  const labels = given ?? own
-  if (headInit !== "checkpoint") {
-    const problem = `config.json: has no id2label, and no labels are given; name the classes`
-    return { labels, problems: labels.length === 0 ? [problem] : [] }
-  }
-  if (pooling === "mean") {
-    const problem = `a head over mean pooling is never in a checkpoint; use pooling "pooler" or headInit "normal"`
-    return { labels, problems: [problem] }
-  }
-  if (classes === undefined) return { labels, problems: [] } // reported as missing, with its shape
-  if (labels.length !== classes) {
-    const problem = `weights: the checkpoint's classifier has ${classes} classes (${own.join(", ")}), ${labels.length} labels are given (${labels.join(", ")})`
-    // the count is the one problem: shapes are judged by the checkpoint's own
-    return { labels: namedByNumber(classes).map((name, i) => labels[i] ?? name), problems: [problem] }
-  }
-  const permuted = [...labels].sort().join("\0") === [...own].sort().join("\0") && labels.some((l, i) => l !== own[i])
-  const order = `labels: ${labels.join(", ")} are in another order than the checkpoint's classifier has them; give data.labels as ${own.join(", ")}`
-  return { labels, problems: permuted ? [order] : [] }
+const labelsFor = ({ encoder, find }: Checkpoint, { labels, pooling, headInit }: TaskOptions): Labels => {
+  const { config, family } = encoder
+  const classes = find(`${family.pooler.classifier}.weight`)?.shape[0]
+  const found = labelsOf({ given: labels, own: config.labels, classes: headInit === "checkpoint" ? classes : null })
+  if (pooling !== "mean" || headInit !== "checkpoint") return found
+  const problem = `a head over mean pooling is never in a checkpoint; use pooling "pooler" or headInit "normal"`
+  return { ...found, problems: [problem] }
 }

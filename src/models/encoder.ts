@@ -138,7 +138,7 @@ export const applyBlock = (
   })
 
 /** act(W₁ x), and x again. */
-const activated = (
+export const activated = (
   linear: Linear,
   site: LinearSite,
   x: Tensor2D,

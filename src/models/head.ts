@@ -77,14 +77,14 @@ export const applyHead = (
   weights: Weights
 ): Tensor2D => {
   if (output !== "linear") {
-    const pooled = pooling === "mean" ? meanPooling(h, batch) : firstToken(h, batch)
+    const pooled = pooling === "mean" ? meanPooling(h, batch) : firstToken(h, batch.attentionMask.shape[0])
     return output === "normalized" ? unitRows(pooled) : pooled
   }
   const linear = (name: string, x: Tensor2D) =>
     denseLinear(x, weights(`${name}.weight`) as Tensor2D, weights(`${name}.bias`) as Tensor1D)
   if (pooling === "mean") return linear(MEAN_HEAD, meanPooling(h, batch))
   const { dense, nonlinearity, classifier } = family.pooler
-  const pooled = linear(dense, firstToken(h, batch))
+  const pooled = linear(dense, firstToken(h, batch.attentionMask.shape[0]))
   return linear(classifier, nonlinearity === "tanh" ? tf.tanh(pooled) : tf.relu(pooled))
 }
 
@@ -104,8 +104,8 @@ const SHORTEST = 1e-12
 export const unitRows = (x: Tensor2D): Tensor2D =>
   tf.div(x, tf.maximum(tf.sqrt(tf.sum(tf.square(x), 1, true)), SHORTEST))
 
-const firstToken = (h: Tensor2D, { attentionMask }: TokenBatch): Tensor2D => {
-  const [size, length] = attentionMask.shape
-  const width = h.shape[1]
-  return tf.slice(tf.reshape(h, [size, length * width]), [0, 0], [size, width]) as Tensor2D
+/** The first hidden state of each of `size` sequences of one length: [tokens, hidden] → [size, hidden]. */
+export const firstToken = (h: Tensor2D, size: number): Tensor2D => {
+  const [tokens, width] = h.shape
+  return tf.slice(tf.reshape(h, [size, (tokens / size) * width]), [0, 0], [size, width]) as Tensor2D
 }

@@ -1,0 +1,94 @@
+/**
+ * From a model's source to an `ImageDescription`: config and headers are read, weights are not. All that is wrong is reported at once.
+ */
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
+import * as Result from "effect/Result"
+import { readFamily, readHeaders } from "../checkpoint.ts"
+import { type NewHead, storedIn } from "../folder-model.ts"
+import type { HeadInit } from "../head.ts"
+import { labelsOf } from "../labels.ts"
+import { linearParameters, ModelError, normParameters } from "../model.ts"
+import { placeOf } from "../source.ts"
+import { imageFamilies } from "./families.ts"
+import { CLASSIFIER, type ImageConfig, type ImageFamily } from "./image-family.ts"
+import type { ImageDescription } from "./image-model.ts"
+import { imageSequences } from "./image-rows.ts"
+import { type Tower, towerOf, towerParameters, towerSites, towerStack } from "./tower.ts"
+
+export interface ImageOptions {
+  readonly headInit: HeadInit
+  /** class names in the order of the logits; without them the checkpoint's own `id2label` */
+  readonly labels?: ReadonlyArray<string> | undefined
+}
+
+/** A described classifier, and the tower that it is made of. */
+export interface DescribedImageModel extends ImageDescription {
+  readonly imageFamily: ImageFamily
+  readonly tower: Tower
+}
+
+/** Describes the classifier of images in a folder, or hf:owner/name. */
+export const describeImageModel = (
+  source: string,
+  { headInit, labels: given }: ImageOptions
+): Effect.Effect<DescribedImageModel, ModelError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const folder = yield* placeOf(source)
+    const { family, config } = yield* readFamily<ImageConfig, ImageFamily>(folder, imageFamilies)
+    const tower = towerOf(family, config)
+    const inFile = (yield* readHeaders(folder)).get(`${CLASSIFIER}.weight`)?.shape[0]
+    const classes = headInit === "checkpoint" ? inFile : null
+    const { labels, problems } = labelsOf({ given, own: config.labels, classes })
+    const head = headOf(config, labels.length, headInit)
+    const parameters = [
+      ...towerParameters(tower),
+      ...(family.pooling.of === "class" ? normParameters(family.pooling.norm, config.hiddenSize) : [])
+    ]
+    const ofHead = head.parameters.filter(({ name }) => head.inCheckpoint.has(name))
+    const found = yield* Effect.result(storedIn(folder, [...parameters, ...ofHead], family.storedNames))
+    const all = [...problems, ...(Result.isFailure(found) ? found.failure.problems : [])]
+    if (Result.isFailure(found) || all.length > 0) return yield* new ModelError({ folder, problems: all })
+    return {
+      folder,
+      family: family.name,
+      imageFamily: family,
+      tower,
+      sites: towerSites(tower),
+      parameters,
+      stack: { ...towerStack(tower), sequences: imageSequences(tower.positions) },
+      head,
+      labels,
+      image: config.image,
+      hiddenSize: config.hiddenSize,
+      layers: config.layers,
+      attentionHeads: config.attentionHeads,
+      intermediateSize: config.intermediateSize,
+      positions: tower.positions,
+      prefix: family.prefix,
+      exported: {
+        // PEFT has no task for images
+        task: null,
+        nameOf: (name) => (isOfClassifier(name) ? name : family.prefix + name),
+        otherPrefix: family.prefix,
+        modulesToSave: [CLASSIFIER],
+        ownHead: false,
+        inBase: head.inCheckpoint,
+        tiedTo: () => null,
+        fanInFanOut: false
+      },
+      ...found.success
+    }
+  })
+
+const isOfClassifier = (name: string): boolean => name === CLASSIFIER || name.startsWith(`${CLASSIFIER}.`)
+
+const headOf = ({ hiddenSize }: ImageConfig, classes: number, headInit: HeadInit): NewHead => {
+  const parameters = linearParameters({ name: CLASSIFIER, kind: "dense", out: classes, in: hiddenSize })
+  return {
+    parameters,
+    inCheckpoint: new Set(headInit === "checkpoint" ? parameters.map(({ name }) => name) : []),
+    start: headInit === "zeros" ? "zeros" : "normal"
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * What distinguishes one family of models of images from another: how its config is spelled, its parameters' names, and what the
+ * classifier of transformers' own class sees. Everything else is shared (`tower.ts`).
+ */
+import type * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { ActivationName, activations, Count, Epsilon, Layers, type Normalized, withDefault } from "../config-reader.ts"
+import type { PreNormNames, PreNormSizes } from "./pre-norm.ts"
+
+/** What a config.json says of a tower of images, in one spelling for all families. */
+export interface ImageConfig extends PreNormSizes {
+  readonly layers: number
+  /** of an image, and of a patch, in pixels */
+  readonly image: Extent
+  readonly patch: Extent
+  /** class names by index, empty where the checkpoint has none */
+  readonly labels: ReadonlyArray<string>
+}
+
+export interface Extent {
+  readonly height: number
+  readonly width: number
+}
+
+/** Names of parameters and modules outside the blocks. */
+export interface TowerNames {
+  readonly classToken: { readonly name: string; readonly shape: (hidden: number) => ReadonlyArray<number> }
+  /** the convolution over patches */
+  readonly patches: { readonly module: string; readonly bias: boolean }
+  readonly positions: {
+    readonly name: string
+    readonly shape: (positions: number, hidden: number) => ReadonlyArray<number>
+  }
+  /** a norm under the first block; null: there is none */
+  readonly normBefore: string | null
+  readonly block: (layer: number) => PreNormNames
+}
+
+/** What a classifier sees: the class token's last hidden state through a norm, or the mean of the patches' as they are. */
+export type ImagePooling = { readonly of: "class"; readonly norm: string } | { readonly of: "patches" }
+
+export interface ImageFamily {
+  /** `model_type` of config.json */
+  readonly name: string
+  /** the class that transformers loads a classifier as */
+  readonly className: string
+  /** prefix of the backbone's names in that class */
+  readonly prefix: string
+  readonly decodeConfig: (json: unknown) => Result.Result<ImageConfig, ReadonlyArray<string>>
+  readonly tower: TowerNames
+  readonly pooling: ImagePooling
+  /** What a parameter of that class may be called in a file, the likeliest name first. */
+  readonly storedNames: (name: string) => ReadonlyArray<string>
+}
+
+/** The classifier, outside the backbone in every class. */
+export const CLASSIFIER = "classifier"
+
+/** A side of an image is a number of pixels that a processor can be asked for. */
+const Side = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 8_192 }))
+const Sides = Schema.Union([Side, Schema.Tuple([Side, Side])])
+
+/** The fields of a tower of images, with the defaults that transformers' configs share. */
+export const towerFields = {
+  hidden_size: withDefault(Count, 768),
+  num_hidden_layers: withDefault(Layers, 12),
+  num_attention_heads: withDefault(Count, 12),
+  intermediate_size: withDefault(Count, 3072),
+  image_size: withDefault(Sides, 224),
+  // what this package reads of images has three
+  num_channels: withDefault(Schema.Literal(3), 3),
+  hidden_act: ActivationName,
+  layer_norm_eps: Epsilon,
+  patch_size: Sides
+} as const
+
+const extent = (sides: typeof Sides.Type): Extent => {
+  const [height, width] = typeof sides === "number" ? [sides, sides] : sides
+  return { height, width }
+}
+
+const TowerFile = Schema.Struct(towerFields)
+
+/** The common spelling. `at`: where the fields are in config.json, with a dot after it. */
+export const towerConfig = (
+  file: typeof TowerFile.Type,
+  { projectionBias, labels, at = "" }: Pick<ImageConfig, "projectionBias" | "labels"> & { readonly at?: string }
+): Normalized<ImageConfig> => {
+  const config: ImageConfig = {
+    hiddenSize: file.hidden_size,
+    layers: file.num_hidden_layers,
+    attentionHeads: file.num_attention_heads,
+    intermediateSize: file.intermediate_size,
+    normEpsilon: file.layer_norm_eps,
+    activation: activations[file.hidden_act],
+    projectionBias,
+    image: extent(file.image_size),
+    patch: extent(file.patch_size),
+    labels
+  }
+  const { hiddenSize, attentionHeads, image, patch } = config
+  return {
+    config,
+    problems: [
+      ...(hiddenSize % attentionHeads === 0
+        ? []
+        : [`config.json: ${at}hidden_size ${hiddenSize} is not a multiple of its ${attentionHeads} attention heads`]),
+      ...(patch.height <= image.height && patch.width <= image.width
+        ? []
+        : [
+            `config.json: ${at}patch_size ${patch.height}×${patch.width} is larger than image_size ${image.height}×${image.width}`
+          ])
+    ]
+  }
+}

@@ -1,0 +1,13 @@
+/**
+ * Models of images: ViT and CLIP's tower of images, each under a linear head.
+ *
+ * @example
+ * const description = yield* Vision.describeImageModel("hf:google/vit-base-patch16-224", { headInit: "checkpoint" })
+ * const model = yield* Vision.loadImageModel(description, { seed: 0 })
+ */
+export { type DescribedImageModel, describeImageModel, type ImageOptions } from "./describe-image.ts"
+export { imageFamilies } from "./families.ts"
+export type { Extent, ImageConfig, ImageFamily } from "./image-family.ts"
+export type { ImageDescription, ImageModel, ImageRows } from "./image-model.ts"
+export { loadImageModel } from "./load-image.ts"
+export { embedImages, encodeImages, pooledImages, type Tower, towerOf, towerParameters, towerSites } from "./tower.ts"

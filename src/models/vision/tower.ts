@@ -1,0 +1,131 @@
+/**
+ * A tower of images: patches under a linear map, a class token before them, learned positions, and pre-norm blocks.
+ *
+ *   h₀ = [class; W·patch₁ + b; W·patch₂ + b; …] + positions        then `pre-norm.ts`
+ *
+ * A patch is the pixels of a P×P square, and a convolution whose strides are its kernel's sides is a linear map of them. Images are
+ * [size, height, width, 3]; hidden states are [size·positions, hidden]. What lies beyond the last whole patch is read by nobody, as in a
+ * convolution without padding.
+ */
+import type { Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
+import { additiveMask, attention, denseLinear } from "../../kernels/index.ts"
+import type { Linear, LinearSite, Weights } from "../../tensors/index.ts"
+import { firstToken } from "../head.ts"
+import { normParameters, type ParameterSpec, type RunBlock, runOnce, type Stack } from "../model.ts"
+import { CLASSIFIER, type ImageConfig, type ImageFamily, type ImagePooling, type TowerNames } from "./image-family.ts"
+import { applyPreNormBlock, normalized, type PreNormBlock, preNormBlock, preNormParameters } from "./pre-norm.ts"
+
+/** A tower without its weights. */
+export interface Tower {
+  readonly names: TowerNames
+  readonly config: ImageConfig
+  readonly blocks: ReadonlyArray<PreNormBlock>
+  /** of a sequence: patches and the class token */
+  readonly positions: number
+}
+
+const CHANNELS = 3
+
+/** How many patches are below each other, and beside each other. */
+const gridOf = ({ image, patch }: ImageConfig) =>
+  ({ rows: Math.floor(image.height / patch.height), columns: Math.floor(image.width / patch.width) }) as const
+
+export const towerOf = ({ tower: names }: ImageFamily, config: ImageConfig): Tower => {
+  const { rows, columns } = gridOf(config)
+  const blocks = Array.from({ length: config.layers }, (_, layer) => preNormBlock(config, names.block(layer)))
+  return { names, config, blocks, positions: rows * columns + 1 }
+}
+
+/** The linear layers of the blocks, in the order of the forward pass. The map of patches is none: to PEFT it is a convolution. */
+export const towerSites = ({ blocks }: Tower): ReadonlyArray<LinearSite> =>
+  blocks.flatMap(({ sites }) => Object.values(sites))
+
+/** Every parameter that `encodeImages` reads. */
+export const towerParameters = ({ names, config, blocks, positions }: Tower): ReadonlyArray<ParameterSpec> => {
+  const { hiddenSize, patch } = config
+  const { module, bias } = names.patches
+  return [
+    { name: names.classToken.name, shape: names.classToken.shape(hiddenSize) },
+    { name: `${module}.weight`, shape: [hiddenSize, CHANNELS, patch.height, patch.width] },
+    ...(bias ? [{ name: `${module}.bias`, shape: [hiddenSize] }] : []),
+    { name: names.positions.name, shape: names.positions.shape(positions, hiddenSize) },
+    ...(names.normBefore === null ? [] : normParameters(names.normBefore, hiddenSize)),
+    ...blocks.flatMap((block) => preNormParameters(config, block))
+  ]
+}
+
+export const towerStack = ({ config, blocks }: Tower): Omit<Stack, "sequences"> => ({
+  blocks: blocks.map((block) => preNormParameters(config, block).map(({ name }) => name)),
+  width: config.hiddenSize
+})
+
+/** Patches of images, row by row of an image, as rows of their pixels: [size·patches, P·P·3]. */
+const patchRows = (config: ImageConfig, images: Tensor4D): Tensor2D => {
+  const { rows, columns } = gridOf(config)
+  const { height, width } = config.patch
+  const size = images.shape[0]
+  const whole = tf.slice(images, [0, 0, 0, 0], [size, rows * height, columns * width, CHANNELS])
+  // an image's line of a patch lies together already
+  const lines = tf.reshape(whole, [size * rows, height, columns, width * CHANNELS])
+  return tf.reshape(tf.transpose(lines, [0, 2, 1, 3]), [size * rows * columns, height * width * CHANNELS])
+}
+
+/** h₀ [size·positions, hidden] */
+export const embedImages = ({ names, config, positions }: Tower, images: Tensor4D, weights: Weights): Tensor2D =>
+  tf.tidy(() => {
+    const { hiddenSize, patch } = config
+    const size = images.shape[0]
+    const { module, bias } = names.patches
+    // the checkpoint has channels first, [hidden, 3, P, P]
+    const kernel = tf.transpose(weights(`${module}.weight`) as Tensor4D, [0, 2, 3, 1])
+    const W = tf.reshape(kernel, [hiddenSize, patch.height * patch.width * CHANNELS]) as Tensor2D
+    const mapped = denseLinear(patchRows(config, images), W, bias ? (weights(`${module}.bias`) as Tensor1D) : null)
+    const token = tf.tile(tf.reshape(weights(names.classToken.name), [1, 1, hiddenSize]), [size, 1, 1])
+    const sequences = tf.concat([token, tf.reshape(mapped, [size, positions - 1, hiddenSize])], 1)
+    const table = tf.reshape(weights(names.positions.name), [1, positions, hiddenSize])
+    const h = tf.reshape(tf.add(sequences, table), [size * positions, hiddenSize]) as Tensor2D
+    return names.normBefore === null ? h : normalized(config, h, names.normBefore, weights)
+  })
+
+/** Last hidden states [size·positions, hidden]; no norm is over them yet. */
+export const encodeImages = (
+  tower: Tower,
+  images: Tensor4D,
+  linear: Linear,
+  weights: Weights,
+  runBlock: RunBlock = runOnce
+): Tensor2D => {
+  const { config, blocks, positions } = tower
+  const shape = { batch: images.shape[0], heads: config.attentionHeads }
+  // every position attends every position: the kernel adds zeros, one for a number of the scores, beside a product for each
+  const nothing = additiveMask(tf.ones([shape.batch, positions]))
+  return blocks.reduce<Tensor2D>(
+    (before, block) =>
+      runBlock(
+        (h, mask: Tensor4D) =>
+          applyPreNormBlock(config, block, h, (q, k, v) => attention(q, k, v, mask, shape), linear, weights),
+        before,
+        nothing
+      ),
+    embedImages(tower, images, weights)
+  )
+}
+
+/** What stands for an image: [size·positions, hidden] → [size, hidden]. */
+export const pooledImages = (
+  { config, positions }: Tower,
+  pooling: ImagePooling,
+  h: Tensor2D,
+  weights: Weights
+): Tensor2D => {
+  const [width, size] = [config.hiddenSize, h.shape[0] / positions]
+  // a norm sees each token by itself, so that of the class tokens is enough
+  if (pooling.of === "class") return normalized(config, firstToken(h, size), pooling.norm, weights)
+  const patches = tf.slice(tf.reshape(h, [size, positions, width]), [0, 1, 0], [size, positions - 1, width])
+  return tf.mean(patches, 1)
+}
+
+/** Logits [size, classes]. */
+export const classified = (pooled: Tensor2D, weights: Weights): Tensor2D =>
+  denseLinear(pooled, weights(`${CLASSIFIER}.weight`) as Tensor2D, weights(`${CLASSIFIER}.bias`) as Tensor1D)

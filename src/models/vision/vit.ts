@@ -1,0 +1,79 @@
+/**
+ * ViT (Dosovitskiy et al. 2020): patches, a class token and learned positions under a pre-norm transformer, and a classifier over the class
+ * token's last hidden state.
+ *
+ * Modules have the names of transformers 5 (`vit.layers.0.attention.q_proj`), under which PEFT writes adapters. Files of weights have those of
+ * before (`vit.encoder.layer.0.attention.attention.query`), which transformers still writes; a `ViTModel`'s file has them without `vit.`.
+ *
+ * @see transformers `ViTForImageClassification`
+ */
+import * as Schema from "effect/Schema"
+import { ActivationName, configReader, Epsilon, withDefault } from "../config-reader.ts"
+import { Classes, Labels, labelsInOrder } from "../family.ts"
+import { CLASSIFIER, type ImageFamily, towerConfig, towerFields } from "./image-family.ts"
+
+const ViTConfig = Schema.Struct({
+  ...towerFields,
+  patch_size: withDefault(towerFields.patch_size, 16),
+  hidden_act: withDefault(ActivationName, "gelu"),
+  layer_norm_eps: withDefault(Epsilon, 1e-12),
+  qkv_bias: withDefault(Schema.Boolean, true),
+  id2label: Schema.optionalKey(Schema.NullOr(Labels)),
+  num_labels: Classes
+})
+
+/** Modules of a block: today's names, and those of before. */
+const RENAMED = [
+  ["attention.q_proj", "attention.attention.query"],
+  ["attention.k_proj", "attention.attention.key"],
+  ["attention.v_proj", "attention.attention.value"],
+  ["attention.o_proj", "attention.output.dense"],
+  ["mlp.fc1", "intermediate.dense"],
+  ["mlp.fc2", "output.dense"]
+] as const
+
+const renamed = (name: string, [from, to]: readonly [from: 0 | 1, to: 0 | 1], [start, newStart]: Starts): string => {
+  if (!name.startsWith(start)) return name
+  const [, layer, rest] = /^(\d+\.)(.*)$/.exec(name.slice(start.length)) ?? [undefined, "", name.slice(start.length)]
+  const pair = RENAMED.find((own) => rest!.startsWith(`${own[from]}.`) || rest === own[from])
+  return `${newStart}${layer}${pair === undefined ? rest : pair[to] + rest!.slice(pair[from].length)}`
+}
+type Starts = readonly [start: string, newStart: string]
+
+const PREFIX = "vit."
+const NOW = "layers."
+const BEFORE = "encoder.layer."
+
+export const vit: ImageFamily = {
+  name: "vit",
+  className: "ViTForImageClassification",
+  prefix: PREFIX,
+  decodeConfig: configReader(ViTConfig, (file) =>
+    towerConfig(file, { projectionBias: file.qkv_bias, labels: labelsInOrder(file) })
+  ),
+  tower: {
+    classToken: { name: "embeddings.cls_token", shape: (hidden) => [1, 1, hidden] },
+    patches: { module: "embeddings.patch_embeddings.projection", bias: true },
+    positions: { name: "embeddings.position_embeddings", shape: (positions, hidden) => [1, positions, hidden] },
+    normBefore: null,
+    block: (layer) => {
+      const block = `${NOW}${layer}`
+      return {
+        query: `${block}.attention.q_proj`,
+        key: `${block}.attention.k_proj`,
+        value: `${block}.attention.v_proj`,
+        attentionOutput: `${block}.attention.o_proj`,
+        inner: `${block}.mlp.fc1`,
+        outer: `${block}.mlp.fc2`,
+        before: `${block}.layernorm_before`,
+        between: `${block}.layernorm_after`
+      }
+    }
+  },
+  pooling: { of: "class", norm: "layernorm" },
+  storedNames: (name) => {
+    if (name.startsWith(`${CLASSIFIER}.`)) return [name]
+    const old = renamed(name, [0, 1], [NOW, BEFORE])
+    return [PREFIX + old, PREFIX + name, old, name]
+  }
+}
