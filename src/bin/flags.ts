@@ -76,6 +76,12 @@ export const trainFlags = {
 
 export const validateFlags = {
   plans: Argument.String("plan").pipe(Argument.withDescription("Plan files"), Argument.atLeast(1)),
+  modelOnly: Flag.Boolean("model-only").pipe(
+    Flag.withDescription(
+      "judge the adapter by the model alone: its folder needs no weights, only config.json, and no row is looked at"
+    ),
+    Flag.withDefault(false)
+  ),
   set,
   json
 }

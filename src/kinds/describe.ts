@@ -8,24 +8,48 @@ import { fromOf, prefixText, type ResolvedPlan } from "../plan/index.ts"
 import { percent } from "../training/index.ts"
 import type { RunKind } from "./kind.ts"
 
+/** What is known of a plan whose rows were not looked at. */
+export interface JudgedPlan
+  extends Pick<ResolvedPlan, "plan" | "name" | "model" | "selected" | "trainable" | "memory"> {
+  /** undefined: the rows decide it */
+  readonly steps?: number | undefined
+}
+
 /** Everything that is known of a resolved plan, for machines. */
 export const planJson = ({ words }: RunKind, resolved: ResolvedPlan): Readonly<Record<string, unknown>> => {
-  const { data, selected, steps, trainable, memory, prefix, warnings } = resolved
-  const ranks = ranksOf(resolved)
+  const { data, prefix, warnings } = resolved
   const { model, ...more } = words.json(resolved)
   return {
     model,
-    ...(fromOf(resolved.plan) === undefined ? {} : { from: fromOf(resolved.plan) }),
-    sites: selected.sites.map(({ site, options }) => ({ name: site.name, shape: [site.out, site.in], ...options })),
-    savedParameters: selected.parameters,
-    trainable,
-    ...(ranks === undefined ? {} : { ranks }),
-    steps,
-    memory,
+    ...adapterJson(resolved),
     ...(prefix === null ? {} : { prefix }),
     data: data.describe(),
     ...more,
     warnings
+  }
+}
+
+/** The same of a judged plan. */
+export const judgedJson = ({ words, baseOf }: RunKind, judged: JudgedPlan): Readonly<Record<string, unknown>> => {
+  const { plan, model } = judged
+  return {
+    model: { source: baseOf(plan, model), name: words.modelName(model), words: words.model(model) },
+    ...adapterJson(judged)
+  }
+}
+
+const adapterJson = (judged: JudgedPlan) => {
+  const { plan, selected, trainable, steps, memory } = judged
+  const from = fromOf(plan)
+  const ranks = ranksOf(judged)
+  return {
+    ...(from === undefined ? {} : { from }),
+    sites: selected.sites.map(({ site, options }) => ({ name: site.name, shape: [site.out, site.in], ...options })),
+    savedParameters: selected.parameters,
+    trainable,
+    ...(ranks === undefined ? {} : { ranks }),
+    ...(steps === undefined ? {} : { steps }),
+    memory
   }
 }
 
@@ -57,7 +81,7 @@ const groupsOf = (sites: SelectedSites): ReadonlyArray<readonly [name: string, s
   })
 }
 
-const siteRows = ({ selected, plan }: ResolvedPlan): ReadonlyArray<ReadonlyArray<string>> => {
+const siteRows = ({ selected, plan }: JudgedPlan): ReadonlyArray<ReadonlyArray<string>> => {
   const method = methodOf(plan.adapter)
   const names = Object.keys(method.columns(selected.sites[0]!.options))
   const rows = groupsOf(selected.sites).map(([name, all]) => {
@@ -70,36 +94,55 @@ const siteRows = ({ selected, plan }: ResolvedPlan): ReadonlyArray<ReadonlyArray
 }
 
 /** Of a method that gives up ranks during the run. */
-const ranksOf = ({ plan: { adapter }, selected, steps }: ResolvedPlan): RankBudget | undefined =>
-  methodOf(adapter).allocation?.ranks(
-    selected.sites.map(({ options }) => options),
-    steps
-  )
+const ranksOf = ({ plan: { adapter }, selected, steps }: JudgedPlan): RankBudget | undefined =>
+  steps === undefined
+    ? undefined
+    : methodOf(adapter).allocation?.ranks(
+        selected.sites.map(({ options }) => options),
+        steps
+      )
 
 const ranksLine = ({ initial, target, end }: RankBudget, sites: number): string => {
   const mean = (ranks: number) => `${number(ranks)} (${ranks / sites} a site)`
   return `ranks      ${mean(initial)} at the start, ${mean(target)} after step ${number(end)}, shared by all sites`
 }
 
-/** Several lines, for a person. */
-export const describePlan = ({ words }: RunKind, resolved: ResolvedPlan): string => {
-  const { plan, name, data, selected, steps, trainable, memory, prefix, warnings } = resolved
-  const { training } = plan
-  const ranks = ranksOf(resolved)
+const adapterLines = ({ words }: RunKind, judged: JudgedPlan): ReadonlyArray<string> => {
+  const { plan, name, model, selected, trainable } = judged
+  const ranks = ranksOf(judged)
   const share = trainable.total / (trainable.frozen + trainable.total)
-  const { weights, lengths } = words.lines(resolved)
   const from = fromOf(plan)
   return [
-    `${name}: ${plan.adapter.method} with ${factsOfOptimizer(plan.optimizer).title(plan.optimizer)} on ${words.model(resolved.model)}`,
+    `${name}: ${plan.adapter.method} with ${factsOfOptimizer(plan.optimizer).title(plan.optimizer)} on ${words.model(model)}`,
     ...(from === undefined ? [] : [`begins with the adapter of ${from}`]),
     "",
-    ...(selected.sites.length === 0 ? ["no layer is adapted: the head alone is trained"] : [table(siteRows(resolved))]),
+    ...(selected.sites.length === 0 ? ["no layer is adapted: the head alone is trained"] : [table(siteRows(judged))]),
     "",
     `trainable  ${number(trainable.total)} of ${number(trainable.frozen + trainable.total)} (${percent(share)}): ${number(trainable.factors)} in factors, ${number(trainable.dense)} trained themselves`,
-    ...(ranks === undefined ? [] : [ranksLine(ranks, selected.sites.length)]),
+    ...(ranks === undefined ? [] : [ranksLine(ranks, selected.sites.length)])
+  ]
+}
+
+const costLines = ({ plan: { training }, steps, memory }: JudgedPlan): ReadonlyArray<string> => [
+  steps === undefined
+    ? `epochs     ${training.epochs}, in steps of ${training.batchSize * training.accumulate} rows`
+    : `steps      ${number(steps)} of ${training.batchSize * training.accumulate} rows`,
+  `memory     about ${megabytes(memory.total)}: weights ${megabytes(memory.weights)}, trained ${megabytes(memory.trainable)}, activations ${megabytes(memory.activations)} at most, a checkpoint ${megabytes(memory.checkpoint)}${memory.kept === 0 ? "" : `, kept rows ${megabytes(memory.kept)}`}`
+]
+
+/** Several lines, for a person. */
+export const describeJudged = (kind: RunKind, judged: JudgedPlan): string =>
+  [...adapterLines(kind, judged), ...costLines(judged), "rows       not looked at"].join("\n")
+
+/** The same of a plan that can run. */
+export const describePlan = (kind: RunKind, resolved: ResolvedPlan): string => {
+  const { data, prefix, warnings } = resolved
+  const { words } = kind
+  const { weights, lengths } = words.lines(resolved)
+  return [
+    ...adapterLines(kind, resolved),
     ...(weights === undefined ? [] : [`weights    ${weights}`]),
-    `steps      ${number(steps)} of ${training.batchSize * training.accumulate} rows`,
-    `memory     about ${megabytes(memory.total)}: weights ${megabytes(memory.weights)}, trained ${megabytes(memory.trainable)}, activations ${megabytes(memory.activations)} at most, a checkpoint ${megabytes(memory.checkpoint)}${memory.kept === 0 ? "" : `, kept rows ${megabytes(memory.kept)}`}`,
+    ...costLines(resolved),
     ...(prefix === null ? [] : [`prefix     ${prefixText(prefix)} (on wasm and native)`]),
     ...(lengths === undefined ? [] : [`lengths    ${lengths}`]),
     "",

@@ -182,13 +182,13 @@ export const impossibleTensors = (
   ]
 }
 
-/** `rows`: of the training split; no batch has more. `texts`: sequences that a training row becomes. */
+/** `rows`: of the training split, where it is known; no batch has more. `texts`: sequences that a training row becomes. */
 export const estimateMemory = (
   plan: EncoderPlan,
   model: ModelDescription,
   trainable: Omit<TrainableCounts, "total">,
   sites: ReadonlyArray<SelectedSite<object>>,
-  rows: number,
+  rows = Infinity,
   texts = 1
 ): MemoryEstimate =>
   memoryEstimate(

@@ -167,7 +167,7 @@ export const headSuggesting = <R extends Resolved>(classesOf: (data: R["data"]) 
       shortest: 32
     }),
   estimate: (plan, { model, trainable, selected, data }) =>
-    estimateMemory(plan, model, trainable, selected.sites, data.splits.train.rows)
+    estimateMemory(plan, model, trainable, selected.sites, data?.splits.train.rows)
 })
 
 /** Models whose config.json names a family of encoders. */

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { RunPlan } from "../../schemas/index.ts"
 import { ResolveError } from "../plan/index.ts"
+import type { JudgedPlan } from "./describe.ts"
 import type { LoadedKind, RunKind, World } from "./kind.ts"
 
 type Format = RunPlan["data"]["format"]
@@ -71,6 +72,16 @@ export const resolvePlan = (kind: RunKind, plan: RunPlan, name: string): ReturnT
     return own.length === 0 ? resolved : yield* new ResolveError({ name, problems: own })
   })
 
+/**
+ * A plan judged by its model alone: no row is looked at, and a folder without weights is taken for one with those of its config.json.
+ * `kind`: the plan's.
+ */
+export const judgePlan = (kind: RunKind, plan: RunPlan, name: string): Effect.Effect<JudgedPlan, ResolveError, World> =>
+  Effect.flatMap(
+    Effect.promise(() => import("./judge.ts")),
+    (room) => room.judgePlan(kind, plan, name)
+  )
+
 /** The model in a Hugging Face folder, to embed texts with. It lives as long as the scope. */
 export const openEmbedder = (folder: string) =>
   Effect.flatMap(
@@ -78,5 +89,5 @@ export const openEmbedder = (folder: string) =>
     (room) => room.openEmbedder(folder)
   )
 
-export { describePlan, planJson } from "./describe.ts"
+export { describeJudged, describePlan, type JudgedPlan, judgedJson, planJson } from "./describe.ts"
 export type { Asked, Baseline, LoadedKind, Prediction, Publisher, RunKind, Runner, Trained, Writing } from "./kind.ts"

@@ -12,7 +12,7 @@ import { type Encoder, encoderOf, encoderParameters, WORD_EMBEDDINGS } from "./e
 import type { EncoderConfig, Family } from "./family.ts"
 import type { FolderFile } from "./files-read.ts"
 import { ModelError, type ParameterSpec, refusedUrl } from "./model.ts"
-import { placeOf } from "./source.ts"
+import { placeOf, WeightlessFolders } from "./source.ts"
 
 export interface Checkpoint {
   /** on this machine */
@@ -24,6 +24,8 @@ export interface Checkpoint {
   readonly find: (name: string) => StoredTensor | undefined
   /** names of all stored tensors */
   readonly stored: ReadonlyArray<string>
+  /** One sentence for each parameter that is missing or has another shape. */
+  readonly misfits: (parameters: ReadonlyArray<ParameterSpec>) => ReadonlyArray<string>
 }
 
 /** Opens a folder or hf:owner/name, and checks the encoder's parameters: every missing or misshapen one is reported at once. */
@@ -41,12 +43,11 @@ export const openCheckpoint = (
       const stored = storedName(family, prefix, name)
       return headers.get(stored) ?? headers.get(legacyName(stored))
     }
-    const problems = shapeProblems(
-      encoderParameters(encoder),
-      (name) => find(name) ?? { name: storedName(family, prefix, name) }
-    )
+    const misfits = (parameters: ReadonlyArray<ParameterSpec>) =>
+      shapeProblems(headers, parameters, (name) => find(name) ?? { name: storedName(family, prefix, name) })
+    const problems = misfits(encoderParameters(encoder))
     if (problems.length > 0) return yield* new ModelError({ folder, problems })
-    return { folder, encoder, prefix, find, stored: [...headers.keys()] }
+    return { folder, encoder, prefix, find, stored: [...headers.keys()], misfits }
   })
 
 /** A parameter's name in a file whose backbone has `prefix`. Classifiers are outside the backbone. */
@@ -59,12 +60,20 @@ export const storedName = ({ pooler }: Family, prefix: string, name: string): st
 const legacyName = (name: string): string =>
   name.replace(/LayerNorm\.weight$/, "LayerNorm.gamma").replace(/LayerNorm\.bias$/, "LayerNorm.beta")
 
-/** One sentence for each parameter that is missing or has another shape. `find`: its name in the file, and its shape if it is there. */
+/** The headers of a folder without weights, where `WeightlessFolders` allows one. */
+const noWeights: ReadonlyMap<string, StoredTensor> = new Map()
+
+/**
+ * One sentence for each parameter that is missing or has another shape. `headers`: of the files; `find`: a parameter's name in them, and its
+ * shape if it is there.
+ */
 export const shapeProblems = (
+  headers: ReadonlyMap<string, unknown>,
   parameters: ReadonlyArray<ParameterSpec>,
   find: (name: string) => { readonly name: string; readonly shape?: ReadonlyArray<number> | undefined }
 ): ReadonlyArray<string> =>
   parameters.flatMap(({ name, shape }) => {
+    if (headers === noWeights) return []
     const stored = find(name)
     if (stored.shape === undefined) return [`weights: ${stored.name} is missing; expected shape [${shape.join(", ")}]`]
     if (stored.shape.length === shape.length && stored.shape.every((n, i) => n === shape[i])) return []
@@ -72,16 +81,25 @@ export const shapeProblems = (
   })
 
 /** What is wrong with a weight file, as the model's error. */
-export const modelErrorOf = (folder: string, { file, problems }: SafetensorsError) =>
+export const modelErrorOf = (folder: string, { file, problems }: Pick<SafetensorsError, "file" | "problems">) =>
   Effect.map(
     Path.Path,
     (path) => new ModelError({ folder, problems: problems.map((problem) => `${path.basename(file)}: ${problem}`) })
   )
 
+const JUDGED_WITHOUT = "; validate --model-only judges a plan without weights"
+
 /** The headers of a folder's weight files. */
 export const readHeaders = (folder: string) =>
   readFolderHeaders(folder).pipe(
-    Effect.catchTag("SafetensorsError", (error) => Effect.flip(modelErrorOf(folder, error)))
+    Effect.catchTag("SafetensorsError", (error) =>
+      Effect.gen(function* () {
+        if (error.missing !== true) return yield* Effect.flip(modelErrorOf(folder, error))
+        if (yield* WeightlessFolders) return noWeights
+        const problems = error.problems.map((problem) => problem + JUDGED_WITHOUT)
+        return yield* Effect.flip(modelErrorOf(folder, { file: error.file, problems }))
+      })
+    )
   )
 
 /** Reads a JSON file of the folder: UTF-8, of bounded size and depth. */

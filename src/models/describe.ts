@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
-import { type Checkpoint, openCheckpoint, shapeProblems, storedName } from "./checkpoint.ts"
+import { type Checkpoint, openCheckpoint, storedName } from "./checkpoint.ts"
 import { encoderParameters, encoderSites, encoderStack } from "./encoder.ts"
 import { families, familyOf } from "./families.ts"
 import type { Family } from "./family.ts"
@@ -41,13 +41,10 @@ export const describe = (
 ): Effect.Effect<DescribedModel, ModelError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const checkpoint = yield* openCheckpoint(source, families)
-    const { folder, encoder, prefix, find, stored } = checkpoint
+    const { folder, encoder, prefix, find, stored, misfits } = checkpoint
     const { family, config } = encoder
     const { labels, problems, head } = outputsFor(checkpoint, options)
-    const headProblems = shapeProblems(
-      head.parameters.filter(({ name }) => head.inCheckpoint.has(name)),
-      (name) => find(name) ?? { name: storedName(family, prefix, name) }
-    )
+    const headProblems = misfits(head.parameters.filter(({ name }) => head.inCheckpoint.has(name)))
     if (problems.length + headProblems.length > 0) {
       return yield* new ModelError({ folder, problems: [...problems, ...headProblems] })
     }

@@ -45,12 +45,12 @@ export const storedIn = (
     const headers = yield* readHeaders(folder)
     const found = (name: string) => namesOf(name).find((own) => headers.has(own))
     const expected = parameters.filter(({ name }) => !mayLack.has(name) || found(name) !== undefined)
-    const problems = shapeProblems(expected, (name) => {
+    const problems = shapeProblems(headers, expected, (name) => {
       const own = found(name)
       return own === undefined ? { name: namesOf(name)[0]! } : { name: own, shape: headers.get(own)!.shape }
     })
     if (problems.length > 0) return yield* new ModelError({ folder, problems })
-    const stored = new Map(expected.map(({ name }) => [name, found(name)!]))
+    const stored = new Map(expected.map(({ name }) => [name, found(name) ?? namesOf(name)[0]!]))
     const used = new Set(stored.values())
     return { stored, unusedTensors: [...headers.keys()].filter((name) => !used.has(name)) }
   })

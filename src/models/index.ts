@@ -44,7 +44,7 @@ export {
   sentenceSettings
 } from "./sentence-transformer.ts"
 export * as Seq2Seq from "./seq2seq/index.ts"
-export { adapterPlaceOf, placeOf } from "./source.ts"
+export { adapterPlaceOf, placeOf, WeightlessFolders } from "./source.ts"
 
 export interface LoadModelOptions {
   /** a Hugging Face folder, or hf:owner/name[@revision] */

@@ -22,7 +22,7 @@ export const labelsOf = ({
 }): Labels => {
   if (classes === null) {
     const labels = given ?? named
-    const problem = "config.json: has no id2label, and no labels are given; name the classes"
+    const problem = "config.json: has no id2label, and no labels are given; name the classes, in a plan as data.labels"
     return { labels, problems: labels.length === 0 ? [problem] : [] }
   }
   // transformers leaves id2label out of config.json where the classes have its own names

@@ -18,7 +18,9 @@ import { isRecord, parseBoundedJson, platformReason, readExactly, repeatsKey } f
 
 export class SafetensorsError extends Schema.TaggedError<SafetensorsError>()("SafetensorsError", {
   file: Schema.String,
-  problems: Schema.Array(Schema.String)
+  problems: Schema.Array(Schema.String),
+  /** there is no such file */
+  missing: Schema.optionalKey(Schema.Boolean)
 }) {
   override get message() {
     return listedLines(this.problems, (problem) => `${this.file}: ${problem}`)

@@ -27,7 +27,8 @@ export const readFolderHeaders = (
     const exists = (file: string) => fs.exists(file).pipe(Effect.mapError(unreadable(file)))
     if (yield* exists(single)) return (yield* readHeader(single)).tensors
     if (yield* exists(index)) return yield* readShards(folder, index)
-    return yield* new SafetensorsError({ file: single, problems: [`no such file, and no ${INDEX_FILE} either`] })
+    const problem = `no such file, and no ${INDEX_FILE} either`
+    return yield* new SafetensorsError({ file: single, problems: [problem], missing: true })
   })
 
 const readShards = (folder: string, index: string) =>

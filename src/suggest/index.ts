@@ -15,5 +15,5 @@ export {
 export * from "./findings.ts"
 export { fitted, knobs } from "./memory-fit.ts"
 export * from "./rules.ts"
-export type { Suggesting } from "./suggest.ts"
+export type { Estimated, Suggesting } from "./suggest.ts"
 export { type Given, type Suggestion, type SuggestOptions, suggest, suggestionText } from "./suggest.ts"

@@ -35,6 +35,10 @@ interface Chosen {
   readonly cautions: ReadonlyArray<string>
 }
 
+/** What a plan's memory is estimated by. */
+export type Estimated<R extends ResolvedPlan = ResolvedPlan> = Pick<R, "model" | "selected" | "trainable"> &
+  Partial<Pick<R, "data">>
+
 // methods, whose arguments a kind narrows to its own
 export interface Suggesting<R extends ResolvedPlan = ResolvedPlan> {
   /** the largest `data.maxLength` that a plan may have; null where rows are not cut */
@@ -45,8 +49,8 @@ export interface Suggesting<R extends ResolvedPlan = ResolvedPlan> {
   choose(seen: R, held: number): Chosen
   /** What can be given up for memory, least harm first; one that comes again is turned further. */
   turns(choices: ReadonlyArray<Choice>): ReadonlyArray<Knob>
-  /** Memory of a plan with the same model and rank. */
-  estimate(plan: R["plan"], resolved: R): MemoryEstimate
+  /** Memory of a plan with the same model and rank; of rows that were not looked at, as if every batch were full. */
+  estimate(plan: R["plan"], known: Estimated<R>): MemoryEstimate
 }
 
 /** A kind of run, as far as suggestions need it. */

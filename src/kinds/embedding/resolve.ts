@@ -19,6 +19,9 @@ export const columnsOf = ({ data }: Pick<RelatedPlan, "data">): RelatedColumns =
     ? { text: data.anchor, textPair: data.positive, negative: data.negative }
     : { text: data.text, textPair: data.textPair, score: data.score }
 
+/** Texts of a row. */
+export const textsOf = (plan: Pick<RelatedPlan, "data">): number => (columnsOf(plan).negative === undefined ? 2 : 3)
+
 type Task = RelatedPlan["model"]["task"]
 
 /** The model in a folder, with a task whose gaps are filled by what the folder says, or by the usual. */
@@ -53,11 +56,10 @@ export const resolveRelated = (
   Effect.gen(function* () {
     const data = yield* Effect.result(openRelated(plan.data, columnsOf(plan), plan.seed))
     const model = yield* Effect.result(describeRelated(plan))
-    const texts = columnsOf(plan).negative === undefined ? 2 : 3
     const resolved = yield* resolveEncoder(plan, name, {
       data,
       model,
-      texts,
+      texts: textsOf(plan),
       textsOf: ({ splits }) => singleTexts(splits.train),
       filled: (_, described) => ({ ...plan, model: { ...plan.model, task: taskOf(described) } })
     })

@@ -27,7 +27,7 @@ import {
 import { probedRows, textColumnsOf } from "../encoder-columns.ts"
 import { estimateMemory } from "../encoder-resolve.ts"
 import { isEncoder } from "../encoder-suggest.ts"
-import type { RelatedPlan, ResolvedRelatedPlan } from "./resolve.ts"
+import { type RelatedPlan, type ResolvedRelatedPlan, textsOf } from "./resolve.ts"
 
 const texts = ({ data }: ResolvedRelatedPlan): number => data.splits.train.texts
 
@@ -116,8 +116,8 @@ export const suggestRelated: Suggesting<ResolvedRelatedPlan> = {
     })
     return [...all.filter(({ name }) => name !== smallerBatches.name), smallerBatches]
   },
-  estimate: (plan: RelatedPlan, { model, trainable, selected, data: { splits } }) =>
-    estimateMemory(plan, model, trainable, selected.sites, splits.train.rows, splits.train.texts)
+  estimate: (plan: RelatedPlan, { model, trainable, selected, data }) =>
+    estimateMemory(plan, model, trainable, selected.sites, data?.splits.train.rows, textsOf(plan))
 }
 
 /** An anchor and what belongs to it, as data sets call them. */

@@ -130,7 +130,10 @@ const storedNames = (
     name,
     shape: linear.has(name) ? [...shape].reverse() : shape
   }))
-  const problems = shapeProblems(expected, (name) => ({ name: nameOf(name), shape: tensors.get(nameOf(name))?.shape }))
+  const problems = shapeProblems(tensors, expected, (name) => ({
+    name: nameOf(name),
+    shape: tensors.get(nameOf(name))?.shape
+  }))
   return { stored, problems: condensed(problems) }
 }
 

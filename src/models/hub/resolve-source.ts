@@ -39,6 +39,8 @@ type Files = FileSystem.FileSystem | Path.Path
 interface Content {
   /** the files that the folder has to have, besides those of `needed` */
   readonly first: string
+  /** that the branch or tag is this commit is not written down: what others look for there may be missing */
+  readonly partial?: true
   readonly needed: (folder: string) => Effect.Effect<ReadonlyArray<string>, never, Files>
   readonly take: <E, R>(
     hubSource: HubSource,
@@ -51,6 +53,10 @@ interface Content {
 /** A source that is no address of the Hub is a path already, and returned as it is. */
 export const resolveSource = (source: string, options?: ResolveOptions): Effect.Effect<string, HubError, Files> =>
   resolved(source, model, options)
+
+/** The same for what is judged without weights: the small files alone. Of a GGUF file, which has no others, all. */
+export const resolveConfig = (source: string, options?: ResolveOptions): Effect.Effect<string, HubError, Files> =>
+  resolved(source, config, options)
 
 /** The same for an adapter of PEFT: its configuration, its tensors, and what of a tokenizer lies beside them. */
 export const resolveAdapter = (source: string, options?: ResolveOptions): Effect.Effect<string, HubError, Files> =>
@@ -115,7 +121,8 @@ const fetched = (hubSource: HubSource, settings: HubSettings, content: Content, 
       const parts = partFiles(hubSource.file) ?? [hubSource.file]
       yield* take(yield* Effect.forEach(parts, (part) => named(hubSource, files, part)))
     }
-    if (ref !== undefined) yield* writeFileAtomic(ref, commit)
+    const partial = content.partial === true && hubSource.file === null
+    if (ref !== undefined && !partial) yield* writeFileAtomic(ref, commit)
     return hubSource.file === null ? folder : path.join(folder, hubSource.file)
   })
 
@@ -170,6 +177,17 @@ const takeFolder = <E, R>(
   })
 
 const model: Content = { first: "config.json", needed: weightFiles, take: takeFolder }
+
+const config: Content = {
+  first: "config.json",
+  partial: true,
+  needed: () => Effect.succeed([]),
+  take: (hubSource, files, _, take) =>
+    Effect.gen(function* () {
+      yield* named(hubSource, files, "config.json")
+      yield* take(files.filter((file) => wanted.test(file.path)))
+    })
+}
 
 const [ADAPTER_CONFIG, ADAPTER_WEIGHTS] = ["adapter_config.json", "adapter_model.safetensors"] as const
 

@@ -146,7 +146,7 @@ suite("heads", () => {
       'a head over mean pooling is never in a checkpoint; use pooling "pooler" or headInit "normal"'
     ])
     expect(await problems(golden("minilm"), { pooling: "mean", headInit: "normal" })).toEqual([
-      "config.json: has no id2label, and no labels are given; name the classes"
+      "config.json: has no id2label, and no labels are given; name the classes, in a plan as data.labels"
     ])
   })
 
@@ -187,7 +187,7 @@ suite("a wrong folder", () => {
     const folder = mkdtempSync(join(root, "config-only"))
     cpSync(join(golden("bert"), "config.json"), join(folder, "config.json"))
     expect(await problems(folder)).toEqual([
-      "model.safetensors: no such file, and no model.safetensors.index.json either"
+      "model.safetensors: no such file, and no model.safetensors.index.json either; validate --model-only judges a plan without weights"
     ])
   })
 

@@ -198,7 +198,7 @@ describe("what is refused", () => {
     expect((await failure(folderSource(empty))).problems[0]).toStartWith("config.json: no such file")
     writeFileSync(join(empty, "config.json"), "{}")
     expect((await failure(folderSource(empty))).problems).toEqual([
-      "model.safetensors: no such file, and no model.safetensors.index.json either"
+      "model.safetensors: no such file, and no model.safetensors.index.json either; validate --model-only judges a plan without weights"
     ])
     const loading = Effect.flatMap(folderSource(folderOf("llama")), (source) =>
       Effect.flatMap(describeCausal(source), (description) => loadCausal(source, description))

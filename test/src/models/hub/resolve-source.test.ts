@@ -4,7 +4,7 @@ import { hostname, tmpdir } from "node:os"
 import { join } from "node:path"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
-import { resolveSource } from "../../../../src/models/hub/resolve-source.ts"
+import { resolveConfig, resolveSource } from "../../../../src/models/hub/resolve-source.ts"
 import { failure, run } from "../golden.ts"
 import { COMMIT, type HubServer, startHub } from "./hub-server.ts"
 
@@ -56,8 +56,8 @@ afterEach(async () => {
   rmSync(cache, { recursive: true })
 })
 
-const resolved = (source: string, environment: Readonly<Record<string, string>> = {}) =>
-  resolveSource(source).pipe(
+const resolved = (source: string, environment: Readonly<Record<string, string>> = {}, resolve = resolveSource) =>
+  resolve(source).pipe(
     Effect.provide(
       ConfigProvider.layer(
         ConfigProvider.fromEnv({ env: { HF_ENDPOINT: hub.endpoint, HF_HUB_CACHE: cache, ...environment } })
@@ -71,6 +71,18 @@ const contents = (folder: string) =>
 
 test("what is no address of the Hub is a path already", async () => {
   expect(await run(resolveSource("./models/x"))).toBe("./models/x")
+})
+
+test("what is judged without weights takes the small files alone, and whoever wants the weights fetches them afterwards", async () => {
+  const folder = await run(resolved("hf:lab/whole", {}, resolveConfig))
+  expect(folder).toBe(snapshot("whole"))
+  const { "README.md": _, "pytorch_model.bin": __, "model.safetensors": ___, ...small } = whole.files
+  expect(contents(folder)).toEqual(small)
+  await run(resolved("hf:lab/whole"))
+  expect(readdirSync(folder)).toContain("model.safetensors")
+  const asked = hub.requests.length
+  await run(resolved("hf:lab/whole", { HF_HUB_OFFLINE: "1" }, resolveConfig))
+  expect(hub.requests).toHaveLength(asked)
 })
 
 test("a model becomes a folder with what is needed of it, laid out as Hugging Face's programs do", async () => {

@@ -1,0 +1,138 @@
+/** Plans judged by config.json alone: the layers that are adapted and the numbers that are trained are PEFT's, on models that are not here. */
+import { describe, expect, test } from "bun:test"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import { describeJudged, judgedJson, judgePlan, kindOf, resolvePlan } from "../../../src/kinds/index.ts"
+import type { World } from "../../../src/kinds/kind.ts"
+import { planFromValue } from "../../../src/plan/index.ts"
+import { platform } from "../../../src/platform.ts"
+
+const folder = join(import.meta.dirname, "../../golden/configs")
+
+interface Golden {
+  readonly parameters: number
+  readonly trainable: Readonly<Record<string, number>>
+  readonly layers: Readonly<Record<string, readonly [number, number]>>
+}
+
+const encoder = {
+  model: { task: { kind: "classification", pooling: "mean", headInit: "normal" } },
+  data: { format: "classification", train: "none.jsonl", text: "text", label: "label", maxLength: 128 }
+}
+const decoder = { model: {}, data: { format: "completion", train: "none.jsonl", maxLength: 1024 } }
+
+const models: Readonly<Record<string, { readonly model: object; readonly data: object; readonly unread?: number }>> = {
+  // its config.json names two classes; unread is the pooler, which a mean over the tokens does not read
+  "bert-base": { ...encoder, unread: 768 * 768 + 768 },
+  "roberta-large": {
+    model: encoder.model,
+    data: { ...encoder.data, labels: ["no", "yes"] },
+    unread: 1024 * 1024 + 1024
+  },
+  "llama-2-7b": decoder
+}
+
+const unnamed = { ...models["roberta-large"]!, data: encoder.data }
+
+const methods: Readonly<Record<string, object>> = {
+  lora: { method: "lora", rank: 8, alpha: 16, targets: "all-linear" },
+  dora: { method: "dora", rank: 8, alpha: 16, targets: "all-linear" },
+  adalora: { method: "adalora", rank: 4, initialRank: 8, alpha: 16, targets: "all-linear" }
+}
+
+const planOf = (name: string, adapter: object, own = models[name]!) => {
+  const plan = {
+    seed: 0,
+    model: { source: name, ...own.model },
+    data: own.data,
+    adapter,
+    optimizer: { kind: "adamw", learningRate: 1e-4 },
+    training: { epochs: 1, batchSize: 32 }
+  }
+  return Effect.flatMap(planFromValue(plan, folder), (read) =>
+    Effect.map(kindOf(read), (kind) => ({ kind, plan: read }))
+  )
+}
+
+const run = <A, E>(effect: Effect.Effect<A, E, World>) =>
+  Effect.runPromise(effect.pipe(Effect.scoped, Effect.provide(platform)))
+
+const judged = (...plan: Parameters<typeof planOf>) =>
+  run(Effect.flatMap(planOf(...plan), ({ kind, plan }) => judgePlan(kind, plan, "plan")))
+
+describe.each(Object.keys(models))("%s", (name) => {
+  const golden: Golden = JSON.parse(readFileSync(join(folder, name, "peft.json"), "utf8"))
+
+  test.each(Object.keys(methods))("%s adapts PEFT's layers, and trains as many numbers", async (method) => {
+    const { selected, trainable, model } = await judged(name, methods[method]!)
+    const layers = selected.sites.map(({ site }) => [model.prefix + site.name, [site.out, site.in]])
+    expect(Object.fromEntries(layers)).toEqual(golden.layers)
+    const head = model.head.parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0)
+    expect(trainable.total - head).toBe(golden.trainable[method]!)
+    expect(trainable.frozen + (models[name]!.unread ?? 0)).toBe(golden.parameters)
+  })
+})
+
+const failed = (effect: Effect.Effect<unknown, { readonly message: string }, World>) =>
+  run(Effect.map(Effect.flip(effect), ({ message }) => message))
+
+test("what is printed of a judged plan, and what of it a program reads", async () => {
+  const { kind, plan } = await run(planOf("llama-2-7b", methods["lora"]!))
+  const found = await run(judgePlan(kind, plan, "chat"))
+  expect(describeJudged(kind, found)).toBe(
+    `chat: lora with adamw on llama (32 layers, 4096 wide, a vocabulary of 32,000)
+
+  site                            W           rank  alpha  trainable
+  layers.*.self_attn.q_proj (32)  4096×4096   8     16     2,097,152
+  layers.*.self_attn.k_proj (32)  4096×4096   8     16     2,097,152
+  layers.*.self_attn.v_proj (32)  4096×4096   8     16     2,097,152
+  layers.*.self_attn.o_proj (32)  4096×4096   8     16     2,097,152
+  layers.*.mlp.gate_proj (32)     11008×4096  8     16     3,866,624
+  layers.*.mlp.up_proj (32)       11008×4096  8     16     3,866,624
+  layers.*.mlp.down_proj (32)     4096×11008  8     16     3,866,624
+
+trainable  19,988,480 of 6,758,404,096 (0.3 %): 19,988,480 in factors, 0 trained themselves
+epochs     1, in steps of 32 rows
+memory     about 395,663 MB: weights 26,954 MB, trained 560 MB, activations 367,689 MB at most, a checkpoint 240 MB
+rows       not looked at`
+  )
+  const { sites, memory, ...json } = judgedJson(kind, found)
+  expect(sites).toHaveLength(224)
+  expect(memory).toMatchObject({ weights: 4 * 6_738_415_616 })
+  expect(json).toEqual({
+    model: {
+      source: join(folder, "llama-2-7b"),
+      name: "llama",
+      words: "llama (32 layers, 4096 wide, a vocabulary of 32,000)"
+    },
+    savedParameters: [],
+    trainable: { factors: 19_988_480, dense: 0, total: 19_988_480, frozen: 6_738_415_616 }
+  })
+})
+
+test("steps that the plan gives decide the ranks of AdaLoRA; without them it says the epochs alone", async () => {
+  const { kind, plan } = await run(planOf("bert-base", methods["adalora"]!))
+  const { epochs: _epochs, ...training } = plan.training
+  const found = await run(judgePlan(kind, { ...plan, training: { ...training, steps: 100 } }, "plan"))
+  expect(describeJudged(kind, found)).toContain("ranks      576 (8 a site) at the start, 288 (4 a site) after step")
+  expect(describeJudged(kind, { ...found, steps: undefined })).not.toContain("ranks ")
+})
+
+test("a run still fails without weights, and says what judges such a folder", async () => {
+  const resolving = Effect.flatMap(planOf("bert-base", methods["lora"]!), ({ kind, plan }) =>
+    resolvePlan(kind, plan, "plan")
+  )
+  expect(await failed(resolving)).toContain(
+    "model.safetensors: no such file, and no model.safetensors.index.json either; validate --model-only judges a plan without weights"
+  )
+})
+
+test("classes that neither the plan nor config.json names, and targets that are no layers", async () => {
+  const of = (...plan: Parameters<typeof planOf>) =>
+    failed(Effect.flatMap(planOf(...plan), ({ kind, plan }) => judgePlan(kind, plan, "plan")))
+  expect(await of("roberta-large", methods["lora"]!, unnamed)).toBe(
+    `model ${join(folder, "roberta-large")}: config.json: has no id2label, and no labels are given; name the classes, in a plan as data.labels`
+  )
+  expect(await of("llama-2-7b", { ...methods["lora"]!, targets: ["q_prj"] })).toContain("q_prj")
+})
