@@ -8,7 +8,17 @@
 
 interface Limit {
   readonly default: number
-  readonly unit: "bytes" | "characters" | "levels" | "seconds" | "times" | "entries" | "steps" | "pages"
+  readonly unit:
+    | "bytes"
+    | "characters"
+    | "levels"
+    | "seconds"
+    | "times"
+    | "entries"
+    | "steps"
+    | "pages"
+    | "pixels"
+    | "scans"
 }
 
 const mebibyte = 2 ** 20
@@ -55,6 +65,12 @@ export const limits = {
   "gguf-entries": { default: 100_000, unit: "entries" },
   // SentencePiece makes pieces of 16; every piece is cut at every place
   "gguf-piece": { default: 256, unit: "characters" },
+  // cameras of 60 megapixels are below it; while one is decoded it takes 7 bytes a pixel, on every thread that decodes
+  "image-pixels": { default: 2 ** 26, unit: "pixels" },
+  // photographs take a few megabytes; so many pixels that nothing packs take 200
+  "image-file-bytes": { default: 256 * mebibyte, unit: "bytes" },
+  // encoders write ten; each goes over all pixels
+  "jpeg-scans": { default: 100, unit: "scans" },
   // all of them are held twice while a model is loaded, and wasm has 4 GB
   "layers-model-bytes": { default: 2_048 * mebibyte, unit: "bytes" },
   // the largest applications of Keras have about a thousand

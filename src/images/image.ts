@@ -42,13 +42,16 @@ export interface Size {
   readonly width: number
 }
 
-/** What a model's images have been through, in this order. */
+/** What a model's images have been through: resized, then cut to their `size`, then made numbers. */
 export interface Processing {
-  /** to a size whatever the proportions are; or the shorter edge to a length, and the other with it; null: not resized */
-  readonly resize: Size | { readonly shortestEdge: number } | null
+  /** of every image in the end: the middle is kept of what is larger, and what is smaller is padded with black */
+  readonly size: Size
+  /**
+   * Before that: to a size whatever the proportions are; the shorter edge to a length, and the other with it; "cover": the smallest with
+   * the image's proportions that leaves none of `size` empty; null: not resized.
+   */
+  readonly resize: Size | { readonly shortestEdge: number } | "cover" | null
   readonly resampling: Resampling
-  /** the middle of the image, padded with 0 where it is smaller; null: all of it */
-  readonly crop: Size | null
   /** what bytes are multiplied by: 1/255 */
   readonly scale: number
   /** of each channel, after scaling: (x − mean) / deviation */
@@ -58,12 +61,19 @@ export interface Processing {
   readonly channels: 1 | 3
 }
 
-/** Changes at random to an image that is trained on. They take the place of resizing and cropping where they crop. */
+/** Changes at random to an image that is trained on. A random crop takes the place of `Processing.resize`. */
 export interface Augmentation {
   /** left and right are exchanged with probability ½ */
   readonly flip: boolean
   /** torchvision's RandomResizedCrop: the least share of the area that is kept, with proportions from 3:4 to 4:3; null: no random crop */
   readonly crop: number | null
+}
+
+/** What an image's changes at random depend on, and on nothing else. */
+export interface ImageDraw {
+  readonly seed: number
+  readonly epoch: number
+  readonly row: number
 }
 
 /** An image that is to be made ready. */
@@ -72,6 +82,6 @@ export interface ImageJob {
   readonly image: string | Uint8Array
   /** what messages call it */
   readonly where: string
-  /** what its changes at random depend on, and on nothing else; absent: none are made */
-  readonly random?: { readonly seed: number; readonly epoch: number; readonly row: number }
+  /** absent: nothing is changed at random */
+  readonly random?: ImageDraw
 }

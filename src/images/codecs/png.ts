@@ -1,0 +1,81 @@
+/**
+ * PNG by the Rust crate `png`, as `@jsquash/png` has it. Its binary is called without its JavaScript, which has one instance for ever:
+ * a broken file leaves in it what was allocated for it, and some of its stack.
+ */
+import { Cursor } from "../header/cursor.ts"
+import { pngChunks } from "../header/png.ts"
+import type { Pixels } from "../image.ts"
+import { CutShort, Refused } from "../refused.ts"
+import { type Codec, type Instance, Instances, lazily, opaque } from "./codec.ts"
+import { compiled } from "./wasm.ts"
+
+interface Exports {
+  readonly memory: WebAssembly.Memory
+  readonly decode: (address: number, bytes: number) => number
+  readonly __wbindgen_malloc: (bytes: number, alignment: number) => number
+  readonly __wbindgen_free: (address: number, bytes: number, alignment: number) => void
+}
+
+/** What the binary hands over: RGBA at an address of its memory. */
+type Receive = (address: number, bytes: number) => void
+
+interface Decoder {
+  readonly exports: Exports
+  /** called with what is decoded next */
+  receive: Receive
+}
+
+const binary = lazily(() =>
+  compiled(
+    "@jsquash/png/codec/pkg/squoosh_png_bg.wasm",
+    () => new URL("@jsquash/png/codec/pkg/squoosh_png_bg.wasm", import.meta.url)
+  )
+)
+
+/** The functions that it imports, by the beginnings of their names, which end in a hash. The others are for images of 16 bits. */
+const start = async (): Promise<Instance<Decoder>> => {
+  const module = await binary()
+  const known: Readonly<Record<string, (...values: ReadonlyArray<number>) => unknown>> = {
+    newwithownedu8clampedarrayandsh: (address, bytes) => decoder.receive(address! >>> 0, bytes! >>> 0),
+    wbindgen_throw: () => {
+      throw new Refused("is damaged: its PNG data cannot be unpacked")
+    }
+  }
+  const imports: Record<string, () => unknown> = {}
+  for (const { name } of WebAssembly.Module.imports(module)) {
+    const own = Object.keys(known).find((beginning) => name.replace(/^__(wbg_)?/, "").startsWith(beginning))
+    imports[name] = own === undefined ? () => 0 : known[own]!
+  }
+  const instance = await WebAssembly.instantiate(module, { wbg: imports })
+  const exports = instance.exports as object as Exports
+  const decoder: Decoder = { exports, receive: () => undefined }
+  return { exports: decoder, bytes: () => exports.memory.buffer.byteLength }
+}
+
+const instances = new Instances(start)
+
+/** Whether the file ends before its last chunk does. */
+const isCutShort = (bytes: Uint8Array): boolean => {
+  let last = ""
+  for (const { type, at, length } of pngChunks(new Cursor(bytes))) last = at + length + 4 > bytes.length ? "" : type
+  return last !== "IEND"
+}
+
+export const decodePng: Codec = (bytes, header) =>
+  instances.with((decoder): Pixels => {
+    const { exports } = decoder
+    let pixels: Pixels | undefined
+    decoder.receive = (address, length) => {
+      pixels = opaque(new Uint8Array(exports.memory.buffer, address, length), header)
+      exports.__wbindgen_free(address, length, 1)
+    }
+    try {
+      const address = exports.__wbindgen_malloc(bytes.length, 1) >>> 0
+      new Uint8Array(exports.memory.buffer).set(bytes, address)
+      exports.decode(address, bytes.length)
+    } catch (error) {
+      if (isCutShort(bytes)) throw new CutShort()
+      throw error instanceof Refused ? error : new Refused("is damaged: its PNG data cannot be unpacked")
+    }
+    return pixels!
+  })

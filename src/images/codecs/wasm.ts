@@ -1,0 +1,24 @@
+/** The binaries of the codecs: beside their packages' JavaScript, read where there is a file system, fetched in a page. */
+
+/** Node's modules come from the running process, so that a bundle for a page holds nothing of Node. */
+const fileSystem = (): typeof import("node:fs/promises") | undefined => {
+  const { process } = globalThis as { readonly process?: NodeJS.Process }
+  return typeof process?.getBuiltinModule === "function" ? process.getBuiltinModule("node:fs/promises") : undefined
+}
+
+const fetched = async (url: URL): Promise<ArrayBuffer> => {
+  const response = await fetch(url)
+  if (!response.ok) throw new Error(`${url.href}: the server answers ${response.status}`)
+  return response.arrayBuffer()
+}
+
+/**
+ * Compiles a binary. `specifier`: its name as a module's; `asset`: where a bundler put it, which knows it by an expression
+ * `new URL("…", import.meta.url)` alone.
+ */
+export const compiled = async (specifier: string, asset: () => URL): Promise<WebAssembly.Module> => {
+  const files = fileSystem()
+  const bytes =
+    files === undefined ? await fetched(asset()) : await files.readFile(new URL(import.meta.resolve(specifier)))
+  return WebAssembly.compile(bytes as BufferSource)
+}

@@ -1,0 +1,67 @@
+/** What the first bytes of an image say, without a pixel being decoded: its format, its size, how it is to be turned. */
+import { limit, overLimit, printableLine } from "../boundary/index.ts"
+import { Cursor } from "./header/cursor.ts"
+import { jpegHeader } from "./header/jpeg.ts"
+import { PNG_SIGNATURE, pngHeader } from "./header/png.ts"
+import { webpHeader } from "./header/webp.ts"
+import type { ImageFormat, ImageHeader } from "./image.ts"
+import { Refused } from "./refused.ts"
+
+/** What files begin with, as Latin-1; of those without a header, it is said what they are. */
+interface Signature {
+  readonly name: string
+  readonly fits: (start: string) => boolean
+  readonly header?: (image: Cursor) => ImageHeader
+}
+
+const begins =
+  (...beginnings: ReadonlyArray<string>) =>
+  (start: string): boolean =>
+    beginnings.some((beginning) => start.startsWith(beginning))
+
+/** A file of ISO base media, by the first of its brands. */
+const isMedia =
+  (...brands: ReadonlyArray<string>) =>
+  (start: string): boolean =>
+    start.slice(4, 8) === "ftyp" && brands.includes(start.slice(8, 12))
+
+/** The first that fits counts. */
+const signatures: ReadonlyArray<Signature> = [
+  { name: "PNG", fits: begins(PNG_SIGNATURE), header: pngHeader },
+  { name: "JPEG", fits: begins("\xff\xd8\xff"), header: jpegHeader },
+  { name: "WebP", fits: (start) => start.startsWith("RIFF") && start.slice(8, 12) === "WEBP", header: webpHeader },
+  { name: "GIF", fits: begins("GIF87a", "GIF89a") },
+  { name: "BMP", fits: (start) => start.startsWith("BM") && start.slice(6, 10) === "\0\0\0\0" },
+  { name: "TIFF", fits: begins("II*\0", "MM\0*") },
+  { name: "AVIF", fits: isMedia("avif", "avis") },
+  { name: "HEIC", fits: isMedia("heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1") },
+  { name: "JPEG XL", fits: begins("\xff\x0a", "\0\0\0\x0cJXL ") },
+  { name: "JPEG 2000", fits: begins("\0\0\0\x0cjP  ", "\xff\x4f\xff\x51") },
+  { name: "SVG", fits: (start) => /^(\xef\xbb\xbf)?\s*</.test(start) && /<svg[\s>]/.test(start) }
+]
+
+const expected = "expected PNG, JPEG or WebP"
+
+/** Throws Refused: no image of a format that is read, damaged, or too large. CutShort where more bytes would say more. */
+export const parsedHeader = (bytes: Uint8Array): ImageHeader => {
+  if (bytes.length === 0) throw new Refused(`is empty; ${expected}`)
+  const image = new Cursor(bytes)
+  const start = image.text(0, Math.min(256, bytes.length))
+  const signature = signatures.find(({ fits }) => fits(start))
+  if (signature === undefined) {
+    // its first bytes may be a reason why
+    throw new Refused(`is no image that is known: it begins with "${printableLine(start.slice(0, 12))}"; ${expected}`)
+  }
+  if (signature.header === undefined) throw new Refused(`is a ${signature.name} image; ${expected}`)
+  const header = signature.header(image)
+  const { width, height } = header
+  if (width === 0 || height === 0) throw new Refused(`is damaged: its size is ${width} × ${height}`)
+  if (width * height > limit("image-pixels")) {
+    const size = `${width.toLocaleString("en")} × ${height.toLocaleString("en")} pixels`
+    throw new Refused(`has ${size}, more than ${overLimit("image-pixels")}`)
+  }
+  return header
+}
+
+/** As messages name it. */
+export const formatName: Readonly<Record<ImageFormat, string>> = { png: "PNG", jpeg: "JPEG", webp: "WebP" }

@@ -1,0 +1,18 @@
+/** Images on the host: from the bytes of a file to the numbers that a model sees. */
+export { decodedImage, headerOf } from "./decode.ts"
+export { imageHeader } from "./file.ts"
+export {
+  type Augmentation,
+  type ImageDraw,
+  ImageError,
+  type ImageFormat,
+  type ImageHeader,
+  type ImageJob,
+  type Pixels,
+  type Processing,
+  type Resampling,
+  type Size
+} from "./image.ts"
+export { preparedImages } from "./prepare.ts"
+export { type ParsedProcessing, type ProcessorName, processingOf } from "./preprocessor-config.ts"
+export { numbersOf, processed } from "./process.ts"

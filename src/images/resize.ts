@@ -1,0 +1,218 @@
+/**
+ * Pillow's `Image.resize` of bytes, bit by bit (src/libImaging/Resample.c and Geometry.c of Pillow 13): weights in fixed point of 22 bits, first
+ * along rows, then along columns, each rounded to bytes.
+ */
+import type { Resampling } from "./image.ts"
+
+/** Bytes with `channels` of them a pixel. */
+export interface Raster {
+  readonly width: number
+  readonly height: number
+  readonly channels: 1 | 3
+  readonly data: Uint8Array
+}
+
+/** A part of an image, in pixels. */
+export interface Window {
+  readonly left: number
+  readonly top: number
+  readonly width: number
+  readonly height: number
+}
+
+interface Filter {
+  /** half of its width at scale 1 */
+  readonly support: number
+  readonly weight: (x: number) => number
+}
+
+const sinc = (x: number): number => (x === 0 ? 1 : Math.sin(x * Math.PI) / (x * Math.PI))
+
+const CUBIC = -0.5
+
+const filters: Readonly<Record<Exclude<Resampling, "nearest">, Filter>> = {
+  box: { support: 0.5, weight: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) },
+  bilinear: { support: 1, weight: (x) => Math.max(0, 1 - Math.abs(x)) },
+  hamming: {
+    support: 1,
+    weight: (x) => {
+      const at = Math.abs(x)
+      if (at === 0) return 1
+      if (at >= 1) return 0
+      const angle = at * Math.PI
+      // 0.46 is single precision in the original
+      return (Math.sin(angle) / angle) * (0.54 + 0.46 * Math.cos(angle))
+    }
+  },
+  bicubic: {
+    support: 2,
+    weight: (x) => {
+      const at = Math.abs(x)
+      if (at < 1) return ((CUBIC + 2) * at - (CUBIC + 3)) * at * at + 1
+      if (at < 2) return (((at - 5) * at + 8) * at - 4) * CUBIC
+      return 0
+    }
+  },
+  lanczos: { support: 3, weight: (x) => (x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0) }
+}
+
+const PRECISION = 22 // bits
+
+/** For the outputs from `first` on: where their inputs begin, how many they are, and their weights, `stride` to an output. */
+interface Weights {
+  readonly starts: Int32Array
+  readonly counts: Int32Array
+  readonly values: Int32Array
+  readonly stride: number
+}
+
+const weightsOf = (from: number, to: number, first: number, count: number, { support, weight }: Filter): Weights => {
+  const scale = from / to
+  const stretch = Math.max(1, scale)
+  const reach = support * stretch
+  // an image has no more than `from`: a strip of pixels that shrinks to one has no need of twice as many
+  const stride = Math.min(from, Math.ceil(reach) * 2 + 1)
+  const starts = new Int32Array(count)
+  const counts = new Int32Array(count)
+  const values = new Int32Array(count * stride)
+  const own = new Float64Array(stride)
+  for (let i = 0; i < count; i++) {
+    const center = (first + i + 0.5) * scale
+    const start = Math.max(0, Math.trunc(center - reach + 0.5))
+    const many = Math.min(from, Math.trunc(center + reach + 0.5)) - start
+    let sum = 0
+    for (let k = 0; k < many; k++) {
+      own[k] = weight((k + start - center + 0.5) * (1 / stretch))
+      sum += own[k]!
+    }
+    starts[i] = start
+    counts[i] = many
+    for (let k = 0; k < many; k++) {
+      const share = (sum === 0 ? own[k]! : own[k]! / sum) * 2 ** PRECISION
+      values[i * stride + k] = Math.trunc(share < 0 ? share - 0.5 : share + 0.5)
+    }
+  }
+  return { starts, counts, values, stride }
+}
+
+const HALF = 1 << (PRECISION - 1)
+
+/** A byte in fixed point, cut off where it is none. */
+const byteOf = (sum: number): number => Math.max(0, Math.min(255, sum >> PRECISION))
+
+/** The rows from `top` on, `height` of them, with as many columns as there are weights. */
+const alongRows = ({ width, channels, data }: Raster, top: number, height: number, weights: Weights): Raster => {
+  const { starts, counts, values, stride } = weights
+  const columns = starts.length
+  const out = new Uint8Array(columns * height * channels)
+  let to = 0
+  for (let y = 0; y < height; y++) {
+    const row = (top + y) * width * channels
+    for (let x = 0; x < columns; x++) {
+      const weight = x * stride
+      const many = counts[x]!
+      let from = row + starts[x]! * channels
+      if (channels === 1) {
+        let sum = HALF
+        for (let k = 0; k < many; k++) sum = (sum + data[from + k]! * values[weight + k]!) | 0
+        out[to++] = byteOf(sum)
+        continue
+      }
+      let [red, green, blue] = [HALF, HALF, HALF]
+      for (let k = 0; k < many; k++, from += 3) {
+        const value = values[weight + k]!
+        red = (red + data[from]! * value) | 0
+        green = (green + data[from + 1]! * value) | 0
+        blue = (blue + data[from + 2]! * value) | 0
+      }
+      out[to] = byteOf(red)
+      out[to + 1] = byteOf(green)
+      out[to + 2] = byteOf(blue)
+      to += 3
+    }
+  }
+  return { width: columns, height, channels, data: out }
+}
+
+/** As many rows as there are weights; `top`: which row of the whole image is the first of this one. */
+const alongColumns = ({ width, channels, data }: Raster, top: number, weights: Weights): Raster => {
+  const { starts, counts, values, stride } = weights
+  const rows = starts.length
+  const line = width * channels
+  const out = new Uint8Array(line * rows)
+  const sums = new Int32Array(line)
+  for (let y = 0; y < rows; y++) {
+    sums.fill(HALF)
+    for (let k = 0; k < counts[y]!; k++) {
+      const value = values[y * stride + k]!
+      const from = (starts[y]! - top + k) * line
+      for (let i = 0; i < line; i++) sums[i] = sums[i]! + data[from + i]! * value
+    }
+    const to = y * line
+    for (let i = 0; i < line; i++) out[to + i] = byteOf(sums[i]!)
+  }
+  return { width, height: rows, channels, data: out }
+}
+
+/** Which of `from` pixels are the nearest ones to `count` of `to`: positions are summed up, as Pillow does, with what rounding makes of it. */
+const nearest = (from: number, to: number, first: number, count: number): Int32Array => {
+  const step = from / to
+  const places = new Int32Array(count)
+  let at = step * 0.5
+  for (let i = 0; i < first; i++) at += step
+  for (let i = 0; i < count; i++, at += step) places[i] = Math.min(from - 1, Math.trunc(at))
+  return places
+}
+
+const picked = ({ width, channels, data }: Raster, columns: Int32Array, rows: Int32Array): Raster => {
+  const out = new Uint8Array(columns.length * rows.length * channels)
+  let to = 0
+  for (const row of rows) {
+    for (const column of columns) {
+      const from = (row * width + column) * channels
+      for (let channel = 0; channel < channels; channel++) out[to++] = data[from + channel]!
+    }
+  }
+  return { width: columns.length, height: rows.length, channels, data: out }
+}
+
+/** A part of an image as it is. */
+export const cropped = (image: Raster, { left, top, width, height }: Window): Raster => {
+  const { channels } = image
+  if (width === image.width && height === image.height) return image
+  const data = new Uint8Array(width * height * channels)
+  for (let y = 0; y < height; y++) {
+    const from = ((top + y) * image.width + left) * channels
+    data.set(image.data.subarray(from, from + width * channels), y * width * channels)
+  }
+  return { width, height, channels, data }
+}
+
+/** The part `window` of what an image becomes at another size: no other pixel is computed. */
+export const resized = (
+  image: Raster,
+  size: { readonly width: number; readonly height: number },
+  resampling: Resampling,
+  window: Window = { left: 0, top: 0, ...size }
+): Raster => {
+  if (size.width === image.width && size.height === image.height) return cropped(image, window)
+  if (resampling === "nearest") {
+    return picked(
+      image,
+      nearest(image.width, size.width, window.left, window.width),
+      nearest(image.height, size.height, window.top, window.height)
+    )
+  }
+  const filter = filters[resampling]
+  const across = weightsOf(image.width, size.width, window.left, window.width, filter)
+  const down = weightsOf(image.height, size.height, window.top, window.height, filter)
+  if (size.height === image.height) return alongRows(image, window.top, window.height, across)
+  const last = window.height - 1
+  const top = down.starts[0]!
+  const bottom = down.starts[last]! + down.counts[last]!
+  const narrow =
+    size.width === image.width
+      ? cropped(image, { left: window.left, top, width: window.width, height: bottom - top })
+      : alongRows(image, top, bottom - top, across)
+  return alongColumns(narrow, top, down)
+}
