@@ -51,6 +51,16 @@ export {
   SimilarityLoss,
   SimilarityPlan
 } from "./kinds/embedding.ts"
+export {
+  Augment,
+  ImageArraysData,
+  ImageArraysPlan,
+  ImageClassificationTask,
+  ImageModelSection,
+  ImagesData,
+  ImagesPlan,
+  ZeroShotTask
+} from "./kinds/images.ts"
 export { planKinds } from "./kinds/index.ts"
 export { LabelLoss } from "./kinds/labels.ts"
 export { MultiLabelPlan, MultiLabelSection, MultiLabelTask } from "./kinds/multi-label.ts"

@@ -93,6 +93,8 @@ export const limits = {
   "row-bytes": { default: 4 * mebibyte, unit: "bytes" },
   // a row has three or four that are read; tables of measurements have some thousand more
   columns: { default: 10_000, unit: "entries" },
+  // ImageNet has 1,281,167; the names of as many take 200 MB
+  "image-files": { default: 2_000_000, unit: "entries" },
   // an evaluation counts every pair of classes: 4 million numbers in the run's record for so many
   classes: { default: 2_048, unit: "entries" },
   // honest rows unpack to thirty times as many bytes, bombs to a thousand times

@@ -19,7 +19,7 @@ import {
 } from "./data-error.ts"
 import { openLabelledFile } from "./labelled-rows.ts"
 import type { RowIndex } from "./row-index.ts"
-import type { Scanned, ScannedSource } from "./scan.ts"
+import { placeOfRow, type Scanned, type ScannedSource } from "./scan.ts"
 import { type ClassificationSplit, classificationSplit, subset } from "./source.ts"
 import { type BySplit, mapSplits, openSplitFiles, repeatWarnings, rowsOfSplits, type SplitSection } from "./splits.ts"
 
@@ -49,11 +49,11 @@ export const openClassification = (
   openSplits(section, seed, (path) => openLabelledFile(path, section))
 
 /** The splits of labelled rows of any form, which `open` reads. */
-export const openSplits = (
+export const openSplits = <R = never>(
   section: SplitSection & Pick<DataSection, "labels">,
   seed: number,
-  open: (path: string) => Effect.Effect<ScannedSource, DataError, Scope.Scope>
-): Effect.Effect<ClassificationData, DataError, Scope.Scope> =>
+  open: (path: string) => Effect.Effect<ScannedSource, DataError, R | Scope.Scope>
+): Effect.Effect<ClassificationData, DataError, R | Scope.Scope> =>
   Effect.gen(function* () {
     const files = yield* openSplitFiles(section, open)
     const labels = settleLabels(section.labels, files.train.index)
@@ -94,7 +94,7 @@ export const labelProblems = (
   const unknown = file.index.labels.filter(({ label }) => !known.has(label))
   if (unknown.length === 0) return []
   const problems = unknown.slice(0, problemsShown).map(({ label, rows, firstRow }) => {
-    const place = `${file.where}:${file.index.line(firstRow)}`
+    const place = placeOfRow(file, firstRow)
     const source = declared ? "data.labels has" : "the training rows have"
     const count = rows === 1 ? "1 row" : `${rows} rows, this is the first`
     return `${place}: the label ${shownLabel(label)} (${count}) is not among the classes; ${source} ${shownLabels(labels)}${labelHint(label, labels)}`

@@ -4,6 +4,7 @@ import type * as Scope from "effect/Scope"
 import { type Fields, isBroken, isFields, kindOf, missingColumn, notAnObject } from "./columns.ts"
 import type { DataError } from "./data-error.ts"
 import { openRows } from "./formats/index.ts"
+import type { RowFile } from "./records.ts"
 import { type RowReader, type ScannedSource, scanRows } from "./scan.ts"
 import type { LabelledText, Located, TextFields } from "./source.ts"
 
@@ -21,7 +22,7 @@ export interface Columns extends TextColumns {
 /** How the value of a row's first column becomes its text; `problem` ends a sentence that begins with the column. */
 export interface TextForm {
   /** what messages call the column */
-  readonly role: "text" | "input"
+  readonly role: "text" | "input" | "image"
   readonly textOf: (value: unknown) => { readonly text: string } | { readonly problem: string }
   /** where it is not the value of one column: what a row has, and the columns that have to be there (undefined: any) */
   readonly of?: {
@@ -44,16 +45,14 @@ export const openLabelledFile = (
   columns: Columns,
   form: TextForm = plainText
 ): Effect.Effect<ScannedSource, DataError, Scope.Scope> =>
-  openTextFile<LabelledText>(
-    path,
-    columns,
-    {
-      columns: [{ name: columns.label, role: "label field" }],
-      read: (row, reasons) => ({ label: labelOf(row, columns.label, reasons) }),
-      label: ({ label }) => label
-    },
-    form
-  )
+  openTextFile<LabelledText>(path, columns, labelTarget(columns.label), form)
+
+/** The label in a column. */
+export const labelTarget = (column: string): RowTargets<LabelledText> => ({
+  columns: [{ name: column, role: "label field" }],
+  read: (row, reasons) => ({ label: labelOf(row, column, reasons) }),
+  label: ({ label }) => label
+})
 
 /** What rows of texts have beside them. */
 export interface RowTargets<Row extends TextFields & Located> {
@@ -80,22 +79,31 @@ export const openTextFile = <Row extends TextFields & Located>(
     ...targets.columns
   ]
   return Effect.flatMap(openRows(path, own === undefined ? {} : { columns: { required } }), (rows) =>
-    scanRows<Row>(rows, {
-      read: (value) => {
-        if (!isFields(value)) return { broken: notAnObject(value) }
-        const reasons: Array<string> = []
-        const text = textOf(value, columns.text, reasons, form)
-        const pair = textPair === undefined ? undefined : textOf(value, textPair, reasons)
-        const target = targets.read(value, reasons)
-        if (reasons.length > 0) return { broken: reasons.join("; ") }
-        return { text, ...(pair === undefined ? {} : { textPair: pair }), ...target } as Omit<Row, "where">
-      },
-      text: bothTexts,
-      ...(targets.label === undefined ? {} : { label: targets.label }),
-      ...(targets.seen === undefined ? {} : { seen: targets.seen })
-    })
+    scanTexts(rows, columns, targets, form)
   )
 }
+
+/** The same with rows that are open. */
+export const scanTexts = <Row extends TextFields & Located>(
+  rows: RowFile,
+  { text: column, textPair }: TextColumns,
+  targets: RowTargets<Row>,
+  form: TextForm = plainText
+): Effect.Effect<ScannedSource<Row>, DataError> =>
+  scanRows<Row>(rows, {
+    read: (value) => {
+      if (!isFields(value)) return { broken: notAnObject(value) }
+      const reasons: Array<string> = []
+      const text = textOf(value, column, reasons, form)
+      const pair = textPair === undefined ? undefined : textOf(value, textPair, reasons)
+      const target = targets.read(value, reasons)
+      if (reasons.length > 0) return { broken: reasons.join("; ") }
+      return { text, ...(pair === undefined ? {} : { textPair: pair }), ...target } as Omit<Row, "where">
+    },
+    text: bothTexts,
+    ...(targets.label === undefined ? {} : { label: targets.label }),
+    ...(targets.seen === undefined ? {} : { seen: targets.seen })
+  })
 
 /** Rows repeat each other where both texts are the same. The length keeps "ab" and "c" apart from "a" and "bc". */
 const bothTexts = ({ text, textPair }: { readonly text: string; readonly textPair?: string | undefined }): string =>

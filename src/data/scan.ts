@@ -33,7 +33,13 @@ export interface Scanned extends Omit<RowSource<never>, "read"> {
   readonly index: RowIndex
   /** of the texts; not held by `read`, so that it goes when the source goes */
   readonly hashes: TextHashes
+  /** what messages call a row that is no line of a file */
+  readonly place?: (row: number) => string
 }
+
+/** "train.jsonl:12" */
+export const placeOfRow = ({ where, index, place }: Scanned, row: number): string =>
+  place?.(row) ?? `${where}:${index.line(row)}`
 
 // Neighbouring rows are fetched with one read of at most this many bytes.
 const longestRead = 1 << 22

@@ -19,6 +19,8 @@ export interface Located {
 /** One labelled text. */
 export interface LabelledText extends TextFields, Located {
   readonly label: string
+  /** what is looked at where the text is but its name: the path of an image's file, or its bytes */
+  readonly image?: string | Uint8Array
 }
 
 /** A text, or two, as tokens. */

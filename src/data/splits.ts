@@ -6,7 +6,7 @@ import type * as Scope from "effect/Scope"
 import type { DataSection, Dialect } from "../../schemas/index.ts"
 import { type DataError, dataError, joinDataErrors, shownLabel } from "./data-error.ts"
 import { holdOut } from "./order.ts"
-import type { Scanned } from "./scan.ts"
+import { placeOfRow, type Scanned } from "./scan.ts"
 import { DataDialect } from "./text-file.ts"
 
 /** The part of a section that says which rows belong to which split. */
@@ -28,10 +28,10 @@ export const mapSplits = <A, B>({ train, validation, test }: BySplit<A>, change:
 })
 
 /** Opens every file until the scope closes. All problems at once. */
-export const openSplitFiles = <File extends Scanned>(
+export const openSplitFiles = <File extends Scanned, R = never>(
   section: SplitSection,
-  openOne: (path: string) => Effect.Effect<File, DataError, Scope.Scope>
-): Effect.Effect<BySplit<File>, DataError, Scope.Scope> =>
+  openOne: (path: string) => Effect.Effect<File, DataError, R | Scope.Scope>
+): Effect.Effect<BySplit<File>, DataError, R | Scope.Scope> =>
   Effect.gen(function* () {
     const open = (path: string) => openOne(path).pipe(Effect.provideService(DataDialect, section), Effect.result)
     const train = yield* open(section.train)
@@ -177,7 +177,7 @@ const forEachRow = (some: SomeRows, use: (row: number) => void): void => {
 }
 
 const addRepeat = (to: Repeats, file: Scanned, row: number, train: Scanned, first: number): void => {
-  const example = `${file.where}:${file.index.line(row)} = ${train.where}:${train.index.line(first)}`
+  const example = `${placeOfRow(file, row)} = ${placeOfRow(train, first)}`
   to.rows++
   if (to.examples.length < examplesShown) to.examples.push(example)
   const labelOf = ({ index }: Scanned, at: number) => index.labels[index.label(at)]!.label

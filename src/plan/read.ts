@@ -56,7 +56,9 @@ const mapInputs = <Plan extends RunPlan>(plan: Plan, change: (path: string) => s
       ...plan.data, // first: the order of the keys stays as written
       train: change(train),
       ...(typeof validation === "string" ? { validation: change(validation) } : {}),
-      ...(test === undefined ? {} : { test: change(test) })
+      ...(test === undefined ? {} : { test: change(test) }),
+      // where rows name files
+      ...("folder" in plan.data && typeof plan.data.folder === "string" ? { folder: change(plan.data.folder) } : {})
     }
   }
 }

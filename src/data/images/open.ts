@@ -1,0 +1,366 @@
+/**
+ * Labelled images as splits, as labelled texts are: a folder of folders, or rows with a path or the bytes themselves. A row's text is the
+ * image's name. While rows are seen, the beginning of every image is: its format and size, and whether it is one at all.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import type * as Scope from "effect/Scope"
+import type { ImagesData } from "../../../schemas/index.ts"
+import { cut, mostListed } from "../../boundary/index.ts"
+import { platformReason, statRegular } from "../../files/index.ts"
+import type { ImageHeader } from "../../images/image.ts"
+import { type ClassificationData, openSplits } from "../classification.ts"
+import { DataError, dataError } from "../data-error.ts"
+import { fileOfBytes } from "../file.ts"
+import { linesOf } from "../formats/jsonl.ts"
+import { labelTarget, openTextFile, scanTexts } from "../labelled-rows.ts"
+import { textHashBuilder } from "../row-index.ts"
+import { placeOfRow, type ScannedSource } from "../scan.ts"
+import type { LabelledText } from "../source.ts"
+import type { SplitSection } from "../splits.ts"
+import { listFolder } from "./folder.ts"
+import { embeddedImage, imageForm, isEmbedded } from "./value.ts"
+
+type Files = FileSystem.FileSystem | Path.Path
+
+/** The part of a section that says where images are. */
+export type ImageSection = SplitSection & Pick<ImagesData, "image" | "label" | "labels" | "folder">
+
+/** What the images of all splits are, by their headers. */
+export interface ImagesSummary {
+  readonly images: number
+  /** by format, the commonest first */
+  readonly formats: ReadonlyArray<{ readonly format: string; readonly images: number }>
+  /** of equally many pixels the first */
+  readonly smallest: Sides
+  readonly median: Sides
+  readonly largest: Sides
+}
+
+interface Sides {
+  readonly width: number
+  readonly height: number
+}
+
+export interface ImageClasses extends ClassificationData {
+  readonly images: ImagesSummary
+  /** the images of each split, a line each, by the split's field: what a run's record holds a hash of, beside those of its files */
+  readonly lists: Readonly<Record<string, ReadonlyArray<string>>>
+}
+
+/** An image as far as its beginning says, or what is wrong with it as the end of a sentence. */
+type Seen = SeenImage | { readonly problem: string }
+
+interface SeenImage {
+  readonly header: ImageHeader
+  /** the same of images that are the same */
+  readonly identity: string
+}
+
+/** Looks at the beginning of an image, or at all of it; what is wrong with it is the end of a sentence. */
+export type ReadHeader = (beginning: Uint8Array) => ImageHeader | { readonly problem: string }
+
+// what stands before the sides of an image is short, but for EXIF with its preview: up to 64 KiB, and colour profiles
+const [firstBytes, moreBytes, lastBytes] = [1 << 14, 1 << 20, 1 << 12]
+const filesInFlight = 16
+
+/** Opens the files or folders until the scope closes. `seed` decides which rows a validation share holds out. All problems at once. */
+export const openImages = (
+  section: ImageSection,
+  seed: number,
+  headerOf: ReadHeader
+): Effect.Effect<ImageClasses, DataError, Files | Scope.Scope> =>
+  Effect.gen(function* () {
+    const opened = new Map<string, LookedAt>()
+    const data = yield* openSplits(section, seed, (place) =>
+      Effect.gen(function* () {
+        const rows = yield* openRowsOf(place, section, headerOf)
+        const seen = yield* lookAt(rows, headerOf)
+        opened.set(place, { rows, seen })
+        const hashes = textHashBuilder()
+        for (const { identity } of seen) hashes.add(identity)
+        return { ...rows.source, hashes: hashes.finish() }
+      })
+    )
+    const { train, validation, test } = section
+    const lists = Object.entries({ train, validation, test }).flatMap(([split, place]) => {
+      const own = typeof place === "string" ? opened.get(place) : undefined
+      return own === undefined ? [] : [[`data.${split} (images)`, listOf(own)] as const]
+    })
+    const all = [...opened.values()]
+    return {
+      ...data,
+      warnings: [...all.flatMap(({ rows }) => rows.warnings), ...data.warnings],
+      images: summaryOf(all.flatMap(({ seen }) => seen.map(({ header }) => header))),
+      lists: Object.fromEntries(lists)
+    }
+  })
+
+interface OpenedRows {
+  readonly source: ScannedSource
+  /** of each row: the path of its file; null: its bytes are in the row */
+  readonly files: ReadonlyArray<string | null>
+  /** what was seen of images whose bytes are in rows, in the order of these rows */
+  readonly embedded: ReadonlyArray<Seen>
+  /** what messages call the image of a row */
+  readonly called: (row: number) => string
+  readonly warnings: ReadonlyArray<string>
+}
+
+interface LookedAt {
+  readonly rows: OpenedRows
+  readonly seen: ReadonlyArray<SeenImage>
+}
+
+const listOf = ({ rows, seen }: LookedAt): ReadonlyArray<string> =>
+  seen.map(({ identity }, row) => `${rows.called(row)}\t${identity}`)
+
+const openRowsOf = (place: string, section: ImageSection, headerOf: ReadHeader) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const isFolder = yield* Effect.match(fs.stat(place), {
+      onFailure: () => false, // that it is not there is told when it is opened
+      onSuccess: ({ type }) => type === "Directory"
+    })
+    return yield* isFolder ? openFolder(place, section) : openRowsFile(place, section, headerOf)
+  })
+
+const isBelow = (path: Path.Path, root: string, place: string): boolean => {
+  const relative = path.relative(root, place)
+  return relative !== ".." && !relative.startsWith(`..${path.sep}`) && !path.isAbsolute(relative)
+}
+
+/** A folder as messages show it: relative to the working directory where it lies below it. */
+const shownPath = (path: Path.Path, place: string): string => {
+  const here = path.resolve(".")
+  return isBelow(path, here, path.resolve(place))
+    ? path.relative(here, path.resolve(place)) || "."
+    : path.resolve(place)
+}
+
+/** Its images as rows, which are JSON lines in memory: whatever reads rows by position reads these. */
+const openFolder = (folder: string, section: ImageSection) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const shown = shownPath(path, folder)
+    const { images, warnings } = yield* listFolder(folder, shown)
+    const lines = images.map(({ name, label }) => JSON.stringify({ image: name, label }))
+    const file = fileOfBytes(shown, new TextEncoder().encode(`${lines.join("\n")}\n`))
+    const scanned = yield* scanTexts<LabelledText>(
+      linesOf({ file, from: { offset: 0, line: 1 } }),
+      { text: "image" },
+      labelTarget("label"),
+      imageForm
+    )
+    const called = (name: string) => path.join(shown, name)
+    const root = yield* guardOf(section.folder ?? folder)
+    const files = yield* within(
+      root,
+      folder,
+      images.map(({ name }) => name),
+      called
+    )
+    const source: ScannedSource = {
+      ...scanned,
+      place: (row) => called(images[row]!.name),
+      read: (indices) =>
+        Effect.map(scanned.read(indices), (rows) =>
+          rows.map((row) => ({ ...row, where: called(row.text), image: path.resolve(folder, row.text) }))
+        )
+    }
+    const opened: OpenedRows = { source, files, embedded: [], called: (row) => images[row]!.name, warnings }
+    return opened
+  })
+
+const openRowsFile = (place: string, section: ImageSection, headerOf: ReadHeader) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const folder = section.folder ?? path.dirname(place)
+    const names: Array<string> = []
+    const embedded: Array<Seen> = []
+    const bytesIn = new Set<number>()
+    const scanned = yield* openTextFile<LabelledText>(
+      place,
+      { text: section.image },
+      {
+        ...labelTarget(section.label),
+        seen: ({ text }) => {
+          if (!isEmbedded(text)) return void names.push(text)
+          const { name, bytes } = embeddedImage(text)
+          bytesIn.add(names.length)
+          names.push(name)
+          embedded.push(seenOf(headerOf, bytes.length, bytes, bytes.subarray(-lastBytes)))
+        }
+      },
+      imageForm
+    )
+    const line = (row: number) => placeOfRow(scanned, row)
+    const root = yield* guardOf(folder)
+    const paths = names.flatMap((name, row) => (bytesIn.has(row) ? [] : [{ name, row }]))
+    const found = yield* within(
+      root,
+      folder,
+      paths.map(({ name }) => name),
+      (_, i) => line(paths[i]!.row)
+    )
+    const files: Array<string | null> = names.map(() => null)
+    paths.forEach(({ row }, i) => {
+      files[row] = found[i]!
+    })
+    const source: ScannedSource = {
+      ...scanned,
+      read: (indices) => Effect.map(scanned.read(indices), (rows) => rows.map((row) => imageOfRow(row, path, folder)))
+    }
+    const called = (row: number) => (names[row] === "" ? `row ${row + 1}` : names[row]!)
+    const opened: OpenedRows = { source, files, embedded, called, warnings: [] }
+    return opened
+  })
+
+const imageOfRow = (row: LabelledText, path: Path.Path, folder: string): LabelledText => {
+  if (!isEmbedded(row.text)) return { ...row, image: path.resolve(folder, row.text) }
+  const { name, bytes } = embeddedImage(row.text)
+  return { ...row, text: name === "" ? row.where : name, image: bytes }
+}
+
+interface Guard {
+  /** its links resolved */
+  readonly real: string
+  readonly shown: string
+}
+
+const guardOf = (folder: string): Effect.Effect<Guard, DataError, Files> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const shown = shownPath(path, folder)
+    const real = yield* fs.realPath(folder).pipe(Effect.mapError((error) => dataError(shown, platformReason(error))))
+    return { real, shown }
+  })
+
+/** The files of paths that are relative to `folder`; fails over all that lead out of the guarded one, by their links as well. */
+const within = (
+  { real, shown }: Guard,
+  folder: string,
+  names: ReadonlyArray<string>,
+  called: (name: string, i: number) => string
+): Effect.Effect<ReadonlyArray<string>, DataError, Files> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const found = yield* Effect.forEach(
+      names,
+      (name, i) => {
+        const file = path.resolve(folder, name)
+        // what is not there is told when it is read
+        const place = Effect.orElseSucceed(fs.realPath(file), () => file)
+        return Effect.map(place, (target) => {
+          const outside = !isBelow(path, real, target) && !(target === file && isBelow(path, path.resolve(shown), file))
+          if (!outside) return { file }
+          const leads = isBelow(path, path.resolve(shown), file) ? "is a link that leads" : "lies"
+          return {
+            problem: `${called(name, i)}: the image "${cut(name, 100)}" ${leads} outside of ${shown}; data.folder says which folder images are in`
+          }
+        })
+      },
+      { concurrency: filesInFlight }
+    )
+    const problems = found.flatMap((one) => ("problem" in one ? [one.problem] : []))
+    if (problems.length > 0) return yield* allProblems(shown, problems)
+    return found.flatMap((one) => ("file" in one ? [one.file] : []))
+  })
+
+const allProblems = (where: string, problems: ReadonlyArray<string>): DataError =>
+  new DataError({ where, problems: problems.slice(0, mostListed), total: problems.length })
+
+/** Looks at every image. Fails over all that are none. */
+const lookAt = (
+  { source, files, embedded, called }: OpenedRows,
+  headerOf: ReadHeader
+): Effect.Effect<ReadonlyArray<SeenImage>, DataError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    // a file of a folder is its row's place
+    const calledAt = (row: number) => (source.place === undefined ? `"${cut(called(row), 100)}" ` : "")
+    let at = 0
+    const inRow = files.map((file) => (file === null ? embedded[at++]! : null))
+    const seen = yield* Effect.forEach(
+      files,
+      (file, row) => (file === null ? Effect.succeed(inRow[row]!) : lookAtFile(file, headerOf)),
+      { concurrency: filesInFlight }
+    )
+    const images = seen.flatMap((one) => ("problem" in one ? [] : [one]))
+    if (images.length === seen.length) return images
+    const problems = seen.flatMap((one, row) =>
+      "problem" in one ? [`${placeOfRow(source, row)}: ${calledAt(row)}${one.problem}`] : []
+    )
+    return yield* allProblems(source.where, problems)
+  })
+
+const lookAtFile = (file: string, headerOf: ReadHeader): Effect.Effect<Seen, never, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const { size } = yield* statRegular(file)
+    const length = Number(size)
+    if (length === 0) return { problem: "is empty" }
+    const handle = yield* fs.open(file)
+    const read = (from: number, most: number) =>
+      Effect.gen(function* () {
+        const bytes = new Uint8Array(Math.min(most, length - from))
+        yield* handle.seek(BigInt(from), "start")
+        let filled = 0
+        while (filled < bytes.length) {
+          const more = Number(yield* handle.read(bytes.subarray(filled)))
+          if (more === 0) break
+          filled += more
+        }
+        return bytes.subarray(0, filled)
+      })
+    const first = yield* read(0, firstBytes)
+    const last = length <= firstBytes ? first : yield* read(Math.max(0, length - lastBytes), lastBytes)
+    const seen = seenOf(headerOf, length, first, last)
+    if (!("problem" in seen) || length <= firstBytes) return seen
+    const header = headerOf(yield* read(0, moreBytes))
+    return "problem" in header ? header : { header, identity: identityOf(length, first, last) }
+  }).pipe(
+    Effect.scoped,
+    Effect.catch((error) =>
+      Effect.succeed<Seen>({ problem: `cannot be read: ${"file" in error ? error.reason : platformReason(error)}` })
+    )
+  )
+
+const seenOf = (headerOf: ReadHeader, size: number, first: Uint8Array, last: Uint8Array): Seen => {
+  const header = headerOf(first)
+  return "problem" in header ? header : { header, identity: identityOf(size, first.subarray(0, firstBytes), last) }
+}
+
+/**
+ * Images of equally many bytes that begin and end alike are taken to be the same: no two photos do, and none of them is read as a whole.
+ * FNV-1a over two lanes.
+ */
+const identityOf = (size: number, first: Uint8Array, last: Uint8Array): string => {
+  let [high, low] = [0x811c9dc5, 0x1b873593]
+  for (const part of [first, last]) {
+    for (const byte of part) {
+      high = Math.imul(high ^ byte, 0x01000193)
+      low = Math.imul(low ^ byte, 0x85ebca6b)
+    }
+  }
+  return `${size} ${(high >>> 0).toString(16)}${(low >>> 0).toString(16)}`
+}
+
+const summaryOf = (headers: ReadonlyArray<ImageHeader>): ImagesSummary => {
+  const counts = Map.groupBy(headers, ({ format }) => format)
+  const bySize = headers.toSorted((a, b) => a.width * a.height - b.width * b.height)
+  const sides = ({ width, height, orientation }: ImageHeader): Sides =>
+    // turned by a quarter
+    orientation > 4 ? { width: height, height: width } : { width, height }
+  return {
+    images: headers.length,
+    formats: [...counts]
+      .map(([format, own]) => ({ format, images: own.length }))
+      .toSorted((a, b) => b.images - a.images),
+    smallest: sides(bySize[0]!),
+    median: sides(bySize[Math.floor(bySize.length / 2)]!),
+    largest: sides(bySize.at(-1)!)
+  }
+}

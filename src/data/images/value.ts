@@ -1,0 +1,83 @@
+/**
+ * How rows name their images: by a path, or with the image itself as a data: URI. Bytes in a Parquet file ({ bytes, path } or a binary column)
+ * are written out as such URIs, so that there is one form of them.
+ */
+import { quoted } from "../../boundary/index.ts"
+import { isUrl } from "../../files/index.ts"
+import { isFields, kindOf } from "../columns.ts"
+import type { TextForm } from "../labelled-rows.ts"
+
+/** An image in a row. */
+export interface EmbeddedImage {
+  /** what the data set calls it; "" where it says nothing */
+  readonly name: string
+  readonly bytes: Uint8Array
+}
+
+const uri = /^data:[^,;]*((?:;[a-z0-9-]+=[^,;]*)*);base64,/i
+
+/** A data: URI with a name as a parameter, as browsers ignore it. */
+export const imageUri = (base64: string, name: unknown): string => {
+  const parameter = typeof name === "string" && name !== "" ? `;name=${encodeURIComponent(name)}` : ""
+  return `data:${parameter};base64,${base64}`
+}
+
+export const isEmbedded = (text: string): boolean => text.startsWith("data:")
+
+/** The bytes of a URI that `imageForm` let through. */
+export const embeddedImage = (text: string): EmbeddedImage => {
+  const [head = "", parameters = ""] = uri.exec(text) ?? []
+  const name = /;name=([^,;]*)/i.exec(parameters)?.[1] ?? ""
+  return { name: decodedName(name), bytes: bytesOf(text.slice(head.length)) ?? new Uint8Array(0) }
+}
+
+const decodedName = (name: string): string => {
+  try {
+    return decodeURIComponent(name)
+  } catch {
+    return name
+  }
+}
+
+/** Undefined where it is no base64. */
+const bytesOf = (base64: string): Uint8Array | undefined => {
+  try {
+    const letters = atob(base64)
+    const bytes = new Uint8Array(letters.length)
+    for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i)
+    return bytes
+  } catch {
+    return undefined
+  }
+}
+
+/** The value of an image's column as its text: a path, or a data: URI. */
+export const imageForm: TextForm = {
+  role: "image",
+  textOf: (value) => {
+    if (isFields(value) && typeof value["bytes"] === "string")
+      return imageForm.textOf(named(value["bytes"], value["path"]))
+    if (isFields(value) && typeof value["path"] === "string") return imageForm.textOf(value["path"])
+    if (typeof value !== "string") {
+      return { problem: `is ${kindOf(value)}, expected a path, or bytes as { bytes, path } or a data: URI have them` }
+    }
+    if (value.trim() === "") return { problem: "is blank" }
+    if (isEmbedded(value)) {
+      const head = uri.exec(value)?.[0]
+      if (head === undefined || bytesOf(value.slice(head.length)) === undefined) {
+        return { problem: "is a data: URI that cannot be read; expected data:image/png;base64,…" }
+      }
+      return { text: value }
+    }
+    if (isUrl(value)) return { problem: `is the URL ${quoted(value)}; expected a path: download it first` }
+    if (value.includes("\0")) return { problem: `is ${quoted(value)}, which is no path` }
+    if (value.length > longestPath) return { problem: `has ${value.length} characters, expected a path` }
+    return { text: value }
+  }
+}
+
+// of Linux
+const longestPath = 4_096
+
+const named = (uri: string, path: unknown): string =>
+  isEmbedded(uri) ? uri.replace(/^data:;base64,/, () => imageUri("", path)) : uri
