@@ -31,8 +31,6 @@ export interface RowWriter {
 export interface Wanted {
   /** absent: all of them */
   readonly columns?: { readonly required: ReadonlyArray<WantedColumn>; readonly optional?: ReadonlyArray<string> }
-  /** the column of required ones whose bytes are no text: an image */
-  readonly bytes?: string
   /** rows at most; absent: all */
   readonly first?: number
 }

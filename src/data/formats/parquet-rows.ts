@@ -129,7 +129,8 @@ const writeRows = async (
       columns: [...columns],
       rowEnd: Math.min(first - row, rows),
       compressors: compressors(),
-      parsers
+      parsers,
+      utf8: false
     })
     let lines = ""
     for (const object of objects) {
@@ -149,12 +150,34 @@ const lineOf = (object: object, row: number): string => {
   const counted = (name: string, value: unknown): unknown => {
     letters += name.length + (typeof value === "string" || value instanceof Uint8Array ? value.length : 1)
     if (letters > most) throw new Error(`row ${row} is longer than ${overLimit("row-bytes")}`)
+    if (value instanceof Uint8Array) return textOrBytes(value)
     return typeof value === "bigint" ? Number(value) : value // JSON does not have 64 bits
   }
   return `${JSON.stringify(object, counted)}\n`
 }
 
 const utf8 = new TextDecoder()
+const onlyUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
+/** A column need not say that it holds text. What cannot be that (an image) becomes a data: URI. */
+const textOrBytes = (bytes: Uint8Array): string => {
+  try {
+    return onlyUtf8.decode(bytes)
+  } catch {
+    return `data:;base64,${base64Of(bytes)}`
+  }
+}
+
+// a call takes so many arguments
+const lettersPerCall = 1 << 15
+
+const base64Of = (bytes: Uint8Array): string => {
+  let letters = ""
+  for (let at = 0; at < bytes.length; at += lettersPerCall) {
+    letters += String.fromCharCode(...bytes.subarray(at, at + lettersPerCall))
+  }
+  return btoa(letters)
+}
 
 /** JSON in a column becomes values when its row is written: those of a row group could be many times as large as their text. */
 const parsers: Partial<ParquetParsers> = {

@@ -8,7 +8,7 @@ import * as Stream from "effect/Stream"
 import type { Augmentation, ImageError, ImageJob } from "../../images/image.ts"
 import type { Numbered } from "../batching.ts"
 import { DataError, dataError } from "../data-error.ts"
-import { DataFiles, openSystemFile } from "../file.ts"
+import { openFile } from "../file.ts"
 import { type BatchPosition, batchesPerEpoch, epochOrders, inStretches } from "../order.ts"
 import type { ClassificationSplit, LabelledText } from "../source.ts"
 
@@ -110,16 +110,20 @@ const readBatch = (
     }
   })
 
-/** The images of rows. Files that are not the system's (a page's, in memory) are read here. */
+const filesInFlight = 16
+
+/** The images of rows, as bytes: files are read here, whether they are the system's or a page's in memory. */
 export const jobsOf = (rows: ReadonlyArray<LabelledText>): Effect.Effect<ReadonlyArray<ImageJob>, DataError> =>
-  Effect.flatMap(DataFiles, (open) =>
-    Effect.forEach(rows, ({ image, text, where }) => {
+  Effect.forEach(
+    rows,
+    ({ image, text, where }) => {
       if (image === undefined) return Effect.fail(dataError(where, "found a row without an image; expected one"))
-      const called = typeof image === "string" && !where.endsWith(text) ? `${where} (${text})` : where
-      if (typeof image !== "string" || open === openSystemFile) return Effect.succeed({ image, where: called })
-      const bytes = Effect.scoped(Effect.flatMap(open(image), (file) => file.read(0, file.size)))
+      if (typeof image !== "string") return Effect.succeed({ image, where })
+      const called = where.endsWith(text) ? where : `${where} (${text})`
+      const bytes = Effect.scoped(Effect.flatMap(openFile(image), (file) => file.read(0, file.size)))
       return Effect.map(bytes, (image) => ({ image, where: called }))
-    })
+    },
+    { concurrency: filesInFlight }
   )
 
 const prepared = (jobs: ReadonlyArray<ImageJob>, prepare: Prepare, augmentation?: Augmentation) =>

@@ -25,3 +25,28 @@ for codec in ("none", "snappy", "gzip", "zstd", "brotli"):
 
 broken = pa.table({"messages": pa.array([chats[0], [], None, [{"role": "alien", "content": "?"}]], table["messages"].type)})
 pq.write_table(broken, FOLDER / "broken.parquet")
+
+# images as `datasets` writes them, and in a binary column: the files beside them
+from io import BytesIO
+
+from PIL import Image
+
+
+def png(shade: int) -> bytes:
+    file = BytesIO()
+    Image.frombytes("RGB", (6 + shade, 5), bytes((shade * 7 + i * 3) % 256 for i in range(3 * (6 + shade) * 5))).save(file, "PNG")
+    return file.getvalue()
+
+
+photos = FOLDER.parent / "parquet" / "images"
+labels = ["rose", "tulip", "rose", "tulip"]
+for i, label in enumerate(labels):
+    (photos / label).mkdir(parents=True, exist_ok=True)
+    (photos / label / f"{i}.png").write_bytes(png(i))
+order = [0, 2, 1, 3]  # as the folder is sorted
+images = pa.table({
+    "image": pa.array([{"bytes": png(i), "path": f"{i}.png"} for i in order], pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+    "raw": pa.array([png(i) for i in order], pa.binary()),
+    "label": pa.array([labels[i] for i in order]),
+})
+pq.write_table(images, FOLDER / "images.parquet", row_group_size=3)

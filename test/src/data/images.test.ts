@@ -10,6 +10,7 @@ import {
   type ImageSection,
   imageEvaluationBatches,
   imageTrainingBatches,
+  jobsOf,
   openImages,
   type Prepare,
   type ReadHeader
@@ -220,4 +221,18 @@ test("whatever names the images, the batches are the same; an epoch has every ro
   }
   expect(two[4]!.pixels[0]).toBeGreaterThan(1e6) // what changes at random depends on the epoch
   expect(await batches({ epoch: 1, batch: 1 }, 2)).toEqual(two.slice(4))
+})
+
+test("images in a Parquet file, as a struct with their path or as a binary column, are those of the files", async () => {
+  const golden = join(import.meta.dir, "../../golden/parquet")
+  const bytesIn = async (of: ImageSection) => {
+    const { splits, images } = await opened(of)
+    const rows = await Effect.runPromise(splits.train.read([0, 1, 2, 3]))
+    const jobs = await Effect.runPromise(jobsOf(rows))
+    return { images, labels: rows.map(({ label }) => label), bytes: jobs.map(({ image }) => Array.from(image as Uint8Array)) }
+  }
+  const files = await bytesIn(section(join(golden, "images")))
+  expect(files.bytes.length).toBe(4)
+  expect(await bytesIn(section(join(golden, "images.parquet")))).toEqual(files)
+  expect(await bytesIn(section(join(golden, "images.parquet"), { image: "raw" }))).toEqual(files)
 })
