@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import type { Augmentation, ImageError, ImageJob } from "../../images/image.ts"
+import type { Augmentation, ImageError, ImageJob } from "../../images/index.ts"
 import type { Numbered } from "../batching.ts"
 import { DataError, dataError } from "../data-error.ts"
 import { openFile } from "../file.ts"

@@ -9,4 +9,4 @@ export {
   type Prepare
 } from "./batches.ts"
 export { entriesOf, isImageName, splitFolders } from "./folder.ts"
-export { type ImageClasses, type ImageSection, type ImagesSummary, openImages, type ReadHeader } from "./open.ts"
+export { type ImageClasses, type ImageSection, type ImagesSummary, openImages } from "./open.ts"

@@ -7,9 +7,9 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import type { ImagesData } from "../../../schemas/index.ts"
-import { cut, mostListed } from "../../boundary/index.ts"
-import { platformReason, statRegular } from "../../files/index.ts"
-import type { ImageHeader } from "../../images/image.ts"
+import { cut, limit, mostListed } from "../../boundary/index.ts"
+import { platformReason, readExactly, statRegular } from "../../files/index.ts"
+import { headerOf, type ImageHeader, imageHeader } from "../../images/index.ts"
 import { type ClassificationData, openSplits } from "../classification.ts"
 import { DataError, dataError } from "../data-error.ts"
 import { fileOfBytes } from "../file.ts"
@@ -58,25 +58,25 @@ interface SeenImage {
   readonly identity: string
 }
 
-/** Looks at the beginning of an image, or at all of it; what is wrong with it is the end of a sentence. */
-export type ReadHeader = (beginning: Uint8Array) => ImageHeader | { readonly problem: string }
+/** What an image's first bytes say, or all of them. */
+const lookedAt = (bytes: Uint8Array): ImageHeader | { readonly problem: string } =>
+  Effect.runSync(Effect.match(headerOf(bytes, ""), { onFailure: ({ reason }) => ({ problem: reason }), onSuccess: (header) => header }))
 
-// what stands before the sides of an image is short, but for EXIF with its preview: up to 64 KiB, and colour profiles
-const [firstBytes, moreBytes, lastBytes] = [1 << 14, 1 << 20, 1 << 12]
+// the sides of most images are said in the first bytes
+const [firstBytes, lastBytes] = [1 << 14, 1 << 12]
 const filesInFlight = 16
 
 /** Opens the files or folders until the scope closes. `seed` decides which rows a validation share holds out. All problems at once. */
 export const openImages = (
   section: ImageSection,
-  seed: number,
-  headerOf: ReadHeader
+  seed: number
 ): Effect.Effect<ImageClasses, DataError, Files | Scope.Scope> =>
   Effect.gen(function* () {
     const opened = new Map<string, LookedAt>()
     const data = yield* openSplits(section, seed, (place) =>
       Effect.gen(function* () {
-        const rows = yield* openRowsOf(place, section, headerOf)
-        const seen = yield* lookAt(rows, headerOf)
+        const rows = yield* openRowsOf(place, section)
+        const seen = yield* lookAt(rows)
         opened.set(place, { rows, seen })
         const hashes = textHashBuilder()
         for (const { identity } of seen) hashes.add(identity)
@@ -116,14 +116,14 @@ interface LookedAt {
 const listOf = ({ rows, seen }: LookedAt): ReadonlyArray<string> =>
   seen.map(({ identity }, row) => `${rows.called(row)}\t${identity}`)
 
-const openRowsOf = (place: string, section: ImageSection, headerOf: ReadHeader) =>
+const openRowsOf = (place: string, section: ImageSection) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const isFolder = yield* Effect.match(fs.stat(place), {
       onFailure: () => false, // that it is not there is told when it is opened
       onSuccess: ({ type }) => type === "Directory"
     })
-    return yield* isFolder ? openFolder(place, section) : openRowsFile(place, section, headerOf)
+    return yield* isFolder ? openFolder(place, section) : openRowsFile(place, section)
   })
 
 const isBelow = (path: Path.Path, root: string, place: string): boolean => {
@@ -173,7 +173,7 @@ const openFolder = (folder: string, section: ImageSection) =>
     return opened
   })
 
-const openRowsFile = (place: string, section: ImageSection, headerOf: ReadHeader) =>
+const openRowsFile = (place: string, section: ImageSection) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const folder = section.folder ?? path.dirname(place)
@@ -190,7 +190,7 @@ const openRowsFile = (place: string, section: ImageSection, headerOf: ReadHeader
           const { name, bytes } = embeddedImage(text)
           bytesIn.add(names.length)
           names.push(name)
-          embedded.push(seenOf(headerOf, bytes.length, bytes, bytes.subarray(-lastBytes)))
+          embedded.push(seenOf(bytes.length, bytes, bytes.subarray(-lastBytes)))
         }
       },
       imageForm
@@ -274,10 +274,7 @@ const allProblems = (where: string, problems: ReadonlyArray<string>): DataError 
   new DataError({ where, problems: problems.slice(0, mostListed), total: problems.length })
 
 /** Looks at every image. Fails over all that are none. */
-const lookAt = (
-  { source, files, embedded, called }: OpenedRows,
-  headerOf: ReadHeader
-): Effect.Effect<ReadonlyArray<SeenImage>, DataError, FileSystem.FileSystem> =>
+const lookAt = ({ source, files, embedded, called }: OpenedRows): Effect.Effect<ReadonlyArray<SeenImage>, DataError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     // a file of a folder is its row's place
     const calledAt = (row: number) => (source.place === undefined ? `"${cut(called(row), 100)}" ` : "")
@@ -285,7 +282,7 @@ const lookAt = (
     const inRow = files.map((file) => (file === null ? embedded[at++]! : null))
     const seen = yield* Effect.forEach(
       files,
-      (file, row) => (file === null ? Effect.succeed(inRow[row]!) : lookAtFile(file, headerOf)),
+      (file, row) => (file === null ? Effect.succeed(inRow[row]!) : lookAtFile(file)),
       { concurrency: filesInFlight }
     )
     const images = seen.flatMap((one) => ("problem" in one ? [] : [one]))
@@ -296,40 +293,29 @@ const lookAt = (
     return yield* allProblems(source.where, problems)
   })
 
-const lookAtFile = (file: string, headerOf: ReadHeader): Effect.Effect<Seen, never, FileSystem.FileSystem> =>
+const lookAtFile = (file: string): Effect.Effect<Seen, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const { size } = yield* statRegular(file)
     const length = Number(size)
-    if (length === 0) return { problem: "is empty" }
     const handle = yield* fs.open(file)
-    const read = (from: number, most: number) =>
-      Effect.gen(function* () {
-        const bytes = new Uint8Array(Math.min(most, length - from))
-        yield* handle.seek(BigInt(from), "start")
-        let filled = 0
-        while (filled < bytes.length) {
-          const more = Number(yield* handle.read(bytes.subarray(filled)))
-          if (more === 0) break
-          filled += more
-        }
-        return bytes.subarray(0, filled)
-      })
-    const first = yield* read(0, firstBytes)
-    const last = length <= firstBytes ? first : yield* read(Math.max(0, length - lastBytes), lastBytes)
-    const seen = seenOf(headerOf, length, first, last)
-    if (!("problem" in seen) || length <= firstBytes) return seen
-    const header = headerOf(yield* read(0, moreBytes))
-    return "problem" in header ? header : { header, identity: identityOf(length, first, last) }
+    const first = yield* readExactly(handle, 0, Math.min(firstBytes, length))
+    const last = yield* readExactly(handle, Math.max(0, length - lastBytes), Math.min(lastBytes, length))
+    const identity = identityOf(length, first, last)
+    const header = lookedAt(first)
+    const isEnough = !("problem" in header) && length <= limit("image-file-bytes")
+    return isEnough ? { header, identity } : { header: yield* imageHeader(file, file), identity }
   }).pipe(
     Effect.scoped,
-    Effect.catch((error) =>
-      Effect.succeed<Seen>({ problem: `cannot be read: ${"file" in error ? error.reason : platformReason(error)}` })
-    )
+    Effect.catchTags({
+      ImageError: ({ reason }) => Effect.succeed<Seen>({ problem: reason }),
+      FileError: ({ reason }) => Effect.succeed<Seen>({ problem: `cannot be read: ${reason}` }),
+      PlatformError: (error) => Effect.succeed<Seen>({ problem: `cannot be read: ${platformReason(error)}` })
+    })
   )
 
-const seenOf = (headerOf: ReadHeader, size: number, first: Uint8Array, last: Uint8Array): Seen => {
-  const header = headerOf(first)
+const seenOf = (size: number, first: Uint8Array, last: Uint8Array): Seen => {
+  const header = lookedAt(first)
   return "problem" in header ? header : { header, identity: identityOf(size, first.subarray(0, firstBytes), last) }
 }
 

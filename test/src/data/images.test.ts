@@ -12,8 +12,7 @@ import {
   imageTrainingBatches,
   jobsOf,
   openImages,
-  type Prepare,
-  type ReadHeader
+  type Prepare
 } from "../../../src/data/images/index.ts"
 import { platform } from "../../../src/platform.ts"
 import { drawn, drawnClasses } from "../../images.ts"
@@ -45,7 +44,7 @@ const section = (train: string, more: Partial<ImageSection> = {}): ImageSection 
 const scope = Scope.makeUnsafe()
 afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
-const open = (of: ImageSection) => openImages(of, 0, header).pipe(Effect.provide(platform), Scope.provide(scope))
+const open = (of: ImageSection) => openImages(of, 0).pipe(Effect.provide(platform), Scope.provide(scope))
 const opened = (of: ImageSection) => Effect.runPromise(open(of))
 const failure = async (of: ImageSection) =>
   (await Effect.runPromise(Effect.flip(open(of)))).message.replaceAll(folder, "").replaceAll("\\", "/")
@@ -58,13 +57,6 @@ const sizes: Prepare = (jobs) =>
       return (random?.epoch ?? 0) * 1e6 + bytes.length
     })
   )
-
-const header: ReadHeader = (bytes) => {
-  if (bytes[0] !== 0x89) return { problem: "is no image that is known" }
-  if (bytes.length < 33) return { problem: "is truncated" }
-  const view = new DataView(bytes.buffer, bytes.byteOffset)
-  return { format: "png", width: view.getUint32(16), height: view.getUint32(20), orientation: 1 }
-}
 
 test("a folder of class folders: sorted, deeper files too, hidden ones not, others with a warning", async () => {
   const place = photos("sorted")
