@@ -60,7 +60,12 @@ interface SeenImage {
 
 /** What an image's first bytes say, or all of them. */
 const lookedAt = (bytes: Uint8Array): ImageHeader | { readonly problem: string } =>
-  Effect.runSync(Effect.match(headerOf(bytes, ""), { onFailure: ({ reason }) => ({ problem: reason }), onSuccess: (header) => header }))
+  Effect.runSync(
+    Effect.match(headerOf(bytes, ""), {
+      onFailure: ({ reason }) => ({ problem: reason }),
+      onSuccess: (header) => header
+    })
+  )
 
 // the sides of most images are said in the first bytes
 const [firstBytes, lastBytes] = [1 << 14, 1 << 12]
@@ -274,7 +279,12 @@ const allProblems = (where: string, problems: ReadonlyArray<string>): DataError 
   new DataError({ where, problems: problems.slice(0, mostListed), total: problems.length })
 
 /** Looks at every image. Fails over all that are none. */
-const lookAt = ({ source, files, embedded, called }: OpenedRows): Effect.Effect<ReadonlyArray<SeenImage>, DataError, FileSystem.FileSystem> =>
+const lookAt = ({
+  source,
+  files,
+  embedded,
+  called
+}: OpenedRows): Effect.Effect<ReadonlyArray<SeenImage>, DataError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     // a file of a folder is its row's place
     const calledAt = (row: number) => (source.place === undefined ? `"${cut(called(row), 100)}" ` : "")
