@@ -1,8 +1,9 @@
 /**
- * GELU as one kernel, in the erf form (BERT's "gelu") and the tanh form ("gelu_new").
+ * GELU as one kernel, in the erf form (BERT's "gelu"), the tanh form ("gelu_new") and the quick one (CLIP's "quick_gelu").
  *
  *   erf    y = x·Φ(x)            y′ = Φ(x) + x·φ(x)                     with Φ, φ of N(0, 1)
  *   tanh   y = x·σ(2u)           y′ = σ + x·σ(1 − σ)·2u′                u = √(2/π)(x + 0.044715x³), as ½(1 + tanh u) = σ(2u)
+ *   quick  y = x·σ(1.702x)       y′ = σ + x·σ(1 − σ)·1.702
  *
  * The derivative is computed along with the value, from the same exponential, and is all that is saved: as large as x, which may
  * go, and the backward pass is one product.
@@ -34,7 +35,7 @@ import {
 import { elementwise } from "./expression/kernel.ts"
 import { defineKernel } from "./kernel.ts"
 
-export type GeluForm = "erf" | "tanh"
+export type GeluForm = "erf" | "tanh" | "quick"
 
 /** P from the highest power down. */
 const COEFFICIENTS = [
@@ -48,7 +49,10 @@ const LINEAR = 2 * Math.sqrt(2 / Math.PI)
 const CUBIC = 0.044715 * LINEAR
 const CUBIC_SLOPE = 0.21406446397304535 // 3·CUBIC, a unit in the last place of a float32 higher
 
-/** Beyond it a square may overflow, and both forms are x or 0. */
+/** The slope of the quick form's logistic, with which it is nearest to the erf form (Hendrycks and Gimpel, arXiv 1606.08415). */
+const QUICK = 1.702
+
+/** Beyond it a square may overflow, and every form is x or 0. */
 const BOUND = 1e4
 /** Of a number: value and derivative; the backward product, which waits for memory. */
 const COST = { both: 30, product: 2 }
@@ -85,6 +89,16 @@ const FORMS = {
       const slope = madd(square, CUBIC_SLOPE, LINEAR)
       return { value: orInfinity(y, x), derivative: orNaN(madd(mul(restOf(gate, twoU), y), slope, gate), x) }
     }
+  }),
+  quick: elementwise({
+    ...both,
+    name: "geluQuick",
+    body: ({ x }) => {
+      const steep = mul(held(x, BOUND), QUICK)
+      const gate = sigmoid(steep)
+      const y = mul(x, gate)
+      return { value: orInfinity(y, x), derivative: orNaN(madd(mul(restOf(gate, steep), y), QUICK, gate), x) }
+    }
   })
 } as const satisfies Record<GeluForm, unknown>
 
@@ -104,7 +118,7 @@ const kernelOf = (form: GeluForm) =>
     gradient: ([dy], [derivative]) => ({ x: () => backward({ dy: dy!, derivative: derivative! }, {})[0]! })
   })
 
-const kernels = { erf: kernelOf("erf"), tanh: kernelOf("tanh") }
+const kernels = { erf: kernelOf("erf"), tanh: kernelOf("tanh"), quick: kernelOf("quick") }
 
 /** x [tokens, width] → [tokens, width]; one gradient, first order only. */
 export const gelu = (x: Tensor2D, form: GeluForm): Tensor2D => {

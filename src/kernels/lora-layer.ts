@@ -14,5 +14,5 @@ export interface LoraLinearsOptions {
   /** with x again; default true */
   readonly passes?: boolean
   /** of GELU of y, of a layer by itself, while a tape is recorded: it wants the derivative */
-  readonly form?: "erf" | "tanh" | undefined
+  readonly form?: "erf" | "tanh" | "quick" | undefined
 }

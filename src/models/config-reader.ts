@@ -27,10 +27,11 @@ export const activations = {
   gelu: "erf",
   gelu_new: "tanh",
   gelu_pytorch_tanh: "tanh",
+  quick_gelu: "quick",
   relu: "relu"
 } as const
 export type Activation = (typeof activations)[keyof typeof activations]
-export const ActivationName = Schema.Literals(["gelu", "gelu_new", "gelu_pytorch_tanh", "relu"])
+export const ActivationName = Schema.Literals(["gelu", "gelu_new", "gelu_pytorch_tanh", "quick_gelu", "relu"])
 
 export type Problems = ReadonlyArray<string>
 

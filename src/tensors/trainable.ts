@@ -39,7 +39,7 @@ export interface Linear {
 export type Together<Layer> = (
   layers: ReadonlyArray<Layer>,
   x: Tensor2D,
-  gelu?: "erf" | "tanh"
+  gelu?: "erf" | "tanh" | "quick"
 ) => FannedOut | undefined
 
 export interface FannedOut {

@@ -54,7 +54,7 @@ const gradients = defineKernel<string, GradientAttributes>({
 })
 
 /** Kernels of `../gelu.ts`, which this file cannot import: its programs are in this folder. */
-const GELU = { erf: "GeluErf", tanh: "GeluTanh" } as const
+const GELU = { erf: "GeluErf", tanh: "GeluTanh", quick: "GeluQuick" } as const
 
 const run = (kernel: string, inputs: NamedTensorMap): ReadonlyArray<Tensor> =>
   tf.engine().runKernel(kernel, inputs) as Array<Tensor>
@@ -119,7 +119,11 @@ const kernels = Array.from({ length: MOST_LAYERS }, (_, i) => ({
   plain: kernelFor(i + 1, false),
   passed: kernelFor(i + 1, true)
 }))
-const activated = { erf: kernelFor(1, true, "erf"), tanh: kernelFor(1, true, "tanh") }
+const activated = {
+  erf: kernelFor(1, true, "erf"),
+  tanh: kernelFor(1, true, "tanh"),
+  quick: kernelFor(1, true, "quick")
+}
 
 const shapesOf = ({ W, bias, A, B, scale }: LoraLayer): string =>
   `${W.shape} ${bias === null} ${A.shape} ${B.shape} ${scale}`

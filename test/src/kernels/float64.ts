@@ -1,4 +1,5 @@
 /** Float64 references for the kernels, on plain arrays: shared with nothing in src. */
+import type { GeluForm } from "../../../src/kernels/index.ts"
 import { gaussian, randomStream } from "../../../src/numbers/random.ts"
 
 /** Normal numbers that a seed and a name determine, already rounded to float32 so that both sides see the same input. */
@@ -22,6 +23,13 @@ export const erf = (x: number): number => {
   let fraction = 0
   for (let k = 60; k >= 1; k--) fraction = k / 2 / (a + fraction)
   return Math.sign(x) * (1 - Math.exp(-a * a) / Math.sqrt(Math.PI) / (a + fraction))
+}
+
+/** GELU in each of its forms. */
+export const exactGelu: { readonly [F in GeluForm]: (x: number) => number } = {
+  erf: (x) => (x / 2) * (1 + erf(x / Math.SQRT2)),
+  tanh: (x) => (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
+  quick: (x) => x / (1 + Math.exp(-1.702 * x))
 }
 
 /** df/dx by central differences of a float64 function. */

@@ -19,7 +19,11 @@ import { describeLaws, type Host, normalHost } from "./laws.ts"
 const matrix = (tensor: Tensor) => tensor as Tensor2D
 const vector = (tensor: Tensor) => tensor as Tensor1D
 
-for (const form of ["erf", "tanh"] as const) {
+for (const [form, name] of [
+  ["erf", "Erf"],
+  ["tanh", "Tanh"],
+  ["quick", "Quick"]
+] as const) {
   describeLaws({
     name: `gelu, ${form}`,
     sizes: [
@@ -33,8 +37,8 @@ for (const form of ["erf", "tanh"] as const) {
     inputs: ([tokens, width]: readonly [number, number]) => ({ x: normalHost("gelu", tokens, width) }),
     run: ({ x }) => gelu(matrix(x), form),
     differentiable: ["x"],
-    assembly: [form === "erf" ? "geluErf" : "geluTanh", "geluBackward"],
-    shaders: [form === "erf" ? "GeluErf" : "GeluTanh", "GeluBackward"]
+    assembly: [`gelu${name}`, "geluBackward"],
+    shaders: [`Gelu${name}`, "GeluBackward"]
   })
 }
 

@@ -87,7 +87,7 @@ describeOnEngines(hasNative, () => {
         expectAlone((x) => rmsNorm(x!, null, gamma, 1e-6), width)
         for (const i of [0, 1])
           expectAlone((x, residual) => rmsNormAndSum(x!, residual!, gamma, 1e-6)[i]!, width, width)
-        for (const kind of ["erf", "tanh"] as const) expectAlone((x) => gelu(x!, kind), width)
+        for (const kind of ["erf", "tanh", "quick"] as const) expectAlone((x) => gelu(x!, kind), width)
         expectAlone((x) => tf.relu(x!), width)
         expectAlone((gate, up) => swiglu(gate!, up!), width, width)
       })

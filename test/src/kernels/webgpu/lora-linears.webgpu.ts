@@ -114,7 +114,7 @@ describe.skipIf(!webgpu.exists)("adapted layers of one input", () => {
       for (const [i, own] of alone.entries()) expect(await own.data()).toEqual(await beside[i]!.data())
     }))
 
-  for (const form of ["erf", "tanh"] as const) {
+  for (const form of ["erf", "tanh", "quick"] as const) {
     test(`GELU (${form}) of a layer: value and gradients as of the layer and then GELU`, () =>
       onWebgpu((engine) =>
         withEngine({ ...engine, software: form === "erf" }, async () => {
