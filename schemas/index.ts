@@ -67,6 +67,7 @@ export { MultiLabelPlan, MultiLabelSection, MultiLabelTask } from "./kinds/multi
 export type { AnyPlan } from "./kinds/plan.ts"
 export { PreferenceData, PreferenceLoss, PreferencePlan, preferenceColumns } from "./kinds/preference.ts"
 export { RegressionPlan, RegressionSection, RegressionTask, targetsOf } from "./kinds/regression.ts"
+export { Seq2SeqData, Seq2SeqModelSection, Seq2SeqPlan } from "./kinds/seq2seq.ts"
 export * from "./optimizer.ts"
 export type { PlanProblem } from "./problems.ts"
 export { closest, problemsOf, showValue } from "./problems.ts"

@@ -7,6 +7,7 @@ import { multiLabelPlans } from "./multi-label.ts"
 import { rulesOf } from "./plan.ts"
 import { preferencePlans } from "./preference.ts"
 import { regressionPlans } from "./regression.ts"
+import { seq2seqPlans } from "./seq2seq.ts"
 
 /** The plans of every kind by `data.format`. */
 export const planKinds = {
@@ -16,6 +17,7 @@ export const planKinds = {
   ...arraysPlans.formats,
   ...causalPlans.formats,
   ...preferencePlans.formats,
+  ...seq2seqPlans.formats,
   ...regressionPlans.formats,
   ...multiLabelPlans.formats
 }
@@ -28,6 +30,7 @@ export const kindRules = [
   ...rulesOf(arraysPlans),
   ...rulesOf(causalPlans),
   ...rulesOf(preferencePlans),
+  ...rulesOf(seq2seqPlans),
   ...rulesOf(regressionPlans),
   ...rulesOf(multiLabelPlans)
 ]

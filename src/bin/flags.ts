@@ -248,12 +248,18 @@ const writingFlags = { ...samplingFlags, base, device, threads: threadsOrAuto }
 export const generateFlags = {
   model,
   prompts: Argument.String("prompt").pipe(
-    Argument.withDescription("Beginnings of texts; none or - reads one a line from stdin"),
+    Argument.withDescription("Beginnings of texts, or texts that are read; none or - reads one a line from stdin"),
     Argument.atLeast(0)
   ),
   ...writingFlags,
+  beams: count("beams").pipe(
+    Flag.withDescription(
+      "of a model that reads a text and writes another: try so many texts at a time, and take the most probable"
+    ),
+    Flag.withDefault(1)
+  ),
   plain: Flag.Boolean("plain").pipe(
-    Flag.withDescription("continue the prompt as it is, also where the run learned conversations"),
+    Flag.withDescription("take the prompt as it is, also where the run learned conversations or a prefix"),
     Flag.withDefault(false)
   ),
   json

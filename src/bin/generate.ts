@@ -1,5 +1,6 @@
-/** `generate RUN|MODEL [PROMPT…|-]`: continues prompts, from the arguments or one a line from stdin. */
+/** `generate RUN|MODEL [PROMPT…|-]`: continues prompts, or writes a text for each, from the arguments or one a line from stdin. */
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { Device, ofDevice } from "../device/index.ts"
 import {
@@ -13,10 +14,11 @@ import {
 import type { Writing } from "../kinds/index.ts"
 import { Progress } from "../run/index.ts"
 import { stdinLines } from "./dialogue.ts"
-import type { Given, generateFlags } from "./flags.ts"
+import type { Given, generateFlags, samplingFlags } from "./flags.ts"
 import { screen, tell, writeResult } from "./output.ts"
 import { terminalListener } from "./terminal.ts"
-import { openWriting, optionsOf } from "./writing.ts"
+import { userError } from "./user-error.ts"
+import { openWriter, optionsOf, type Writer } from "./writing.ts"
 
 /** Prompts that are continued together: reading the weights once serves all of them. */
 const BATCH_SIZE = 8
@@ -54,40 +56,83 @@ const promptsOf = ({ adapted, chat, system }: Writing, texts: ReadonlyArray<stri
       )
     : Effect.succeed<ReadonlyArray<Prompt>>(texts)
 
-export const generate = ({
-  model,
-  prompts,
-  base,
-  device,
-  threads,
-  json,
-  plain,
-  ...given
-}: Given<typeof generateFlags>) =>
+/** What chooses tokens of a text that goes on, and nothing of one that is written for another. */
+const refused = ({ temperature, topK, topP, repetitionPenalty, stop }: Given<typeof samplingFlags>) =>
+  [
+    ...(temperature === 0 ? [] : ["--temperature"]),
+    ...(Option.isNone(topK) ? [] : ["--top-k"]),
+    ...(topP === 1 ? [] : ["--top-p"]),
+    ...(repetitionPenalty === 1 ? [] : ["--repetition-penalty"]),
+    ...(stop.length === 0 ? [] : ["--stop"])
+  ].join(", ")
+
+/** A text for each, in their order. */
+const writtenFor = ({ write, batchSize }: Writer, given: Given<typeof generateFlags>) =>
   Effect.gen(function* () {
-    const writing = yield* openWriting(model, base)
-    const { adapted } = writing
-    const options = optionsOf(given)
+    const { prompts, json, plain, beams, maxTokens, baseOnly: base } = given
+    const none = refused(given)
+    if (none !== "") {
+      yield* userError(
+        `found ${none}; the run's model reads a text and writes the most probable other: expected --beams, or nothing`
+      )
+    }
+    const { texts, size } = yield* textsOf(prompts, batchSize)
+    yield* texts.pipe(
+      Stream.grouped(size),
+      Stream.mapEffect((some) =>
+        Effect.map(write(some, { maxTokens, beams, plain, base }), (all) =>
+          all.map((own, i) => ({ prompt: some[i]!, ...own }))
+        )
+      ),
+      Stream.runForEach((all) =>
+        Effect.forEach(all, (own) => writeResult(json ? `${JSON.stringify(own)}\n` : `${own.text}\n`), {
+          discard: true
+        })
+      ),
+      ofDevice
+    )
+  })
+
+/** Prompts as they are given, or one a line; who types them waits for each. */
+const textsOf = (prompts: ReadonlyArray<string>, batchSize: number) =>
+  Effect.gen(function* () {
     const source = prompts.length === 0 || (prompts.length === 1 && prompts[0] === "-")
-    // who types waits for each
     const typed = source && process.stdin.isTTY === true
-    const batchSize = typed ? 1 : BATCH_SIZE
     if (typed) yield* tell("a prompt a line; Ctrl-D ends")
-    yield* (source ? stdinLines : Stream.fromIterable(prompts)).pipe(
-      Stream.grouped(batchSize),
+    return { texts: source ? stdinLines : Stream.fromIterable(prompts), size: typed ? 1 : batchSize }
+  })
+
+const continued = (writing: Writing, { prompts, json, plain, beams, ...given }: Given<typeof generateFlags>) =>
+  Effect.gen(function* () {
+    const { adapted } = writing
+    if (beams > 1) {
+      yield* userError(
+        `found --beams ${beams}; the model goes on with a text, token by token: expected --temperature, --top-k, --top-p, or nothing`
+      )
+    }
+    const options = optionsOf(given)
+    const { texts, size } = yield* textsOf(prompts, BATCH_SIZE)
+    yield* texts.pipe(
+      Stream.grouped(size),
       Stream.zipWithIndex,
       Stream.runForEach(([batch, i]) => {
         const next = printed(batch, json)
         return Effect.flatMap(promptsOf(writing, batch, plain), (ids) =>
-          generated(adapted, ids, { ...options, first: i * batchSize }).pipe(
+          generated(adapted, ids, { ...options, first: i * size }).pipe(
             Stream.runForEach((event) => writeResult(next(event)))
           )
         )
       }),
       ofDevice
     )
+  })
+
+export const generate = (given: Given<typeof generateFlags>) =>
+  Effect.gen(function* () {
+    const writer = yield* openWriter(given.model, given.base)
+    yield* "write" in writer ? writtenFor(writer, given) : continued(writer, given)
   }).pipe(
     Effect.scoped,
-    Effect.provide(Device.layer(device, { threads })),
+    Effect.provide(Device.layer(given.device, { threads: given.threads })),
     Effect.provideService(Progress, terminalListener(screen))
   )

@@ -5,9 +5,9 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { type Adapted, unadapted } from "../../adapters/index.ts"
 import type { GenerateOptions } from "../generation/index.ts"
-import type { Writing } from "../kinds/index.ts"
+import type { WriteOptions, Writing } from "../kinds/index.ts"
 import { type CausalModel, openCausalModel } from "../models/causal/index.ts"
-import { isAdapter, loadCausalRun } from "../trained/index.ts"
+import { isAdapter, type LoadedRun, loadCausalRun, loadTrained, writingRun } from "../trained/index.ts"
 import type { Given, samplingFlags } from "./flags.ts"
 
 export const optionsOf = (given: Given<typeof samplingFlags>): GenerateOptions => ({
@@ -24,7 +24,7 @@ export const optionsOf = (given: Given<typeof samplingFlags>): GenerateOptions =
 /** The model of a run with what was trained, or a model as it is. */
 export const openWriting = (source: string, base: Option.Option<string>) =>
   Effect.gen(function* () {
-    if ((yield* isRun(source)) || (yield* isAdapterOver(source, base))) {
+    if (yield* isTrained(source, base)) {
       const run: Writing = yield* loadCausalRun(source, { base: Option.getOrUndefined(base) })
       return run
     }
@@ -33,6 +33,32 @@ export const openWriting = (source: string, base: Option.Option<string>) =>
     const plain: Writing = { adapted, chat: false, system: undefined }
     return plain
   })
+
+/** The same, or what writes another text for each that it reads. */
+export const openWriter = (source: string, base: Option.Option<string>) =>
+  Effect.gen(function* () {
+    if (!(yield* isTrained(source, base))) return yield* openWriting(source, base)
+    const run = yield* loadTrained(source, { base: Option.getOrUndefined(base) })
+    const { kind, adapted, plan } = run
+    if (kind.write === undefined) return yield* writingRun(source, run)
+    const writer: Writer = {
+      batchSize: plan.training.evaluateBatchSize,
+      write: (texts, options) => kind.write!(adapted, plan, texts, options)
+    }
+    return writer
+  })
+
+export interface Writer {
+  /** texts that are read at a time */
+  readonly batchSize: number
+  readonly write: (
+    texts: ReadonlyArray<string>,
+    options: WriteOptions
+  ) => ReturnType<NonNullable<LoadedRun["kind"]["write"]>>
+}
+
+const isTrained = (source: string, base: Option.Option<string>) =>
+  Effect.flatMap(isRun(source), (run) => (run ? Effect.succeed(true) : isAdapterOver(source, base)))
 
 /** A repository of the Hub is an adapter where a base is given, and a model otherwise. */
 const isAdapterOver = (source: string, base: Option.Option<string>) =>

@@ -22,7 +22,7 @@ export interface Columns extends TextColumns {
 /** How the value of a row's first column becomes its text; `problem` ends a sentence that begins with the column. */
 export interface TextForm {
   /** what messages call the column */
-  readonly role: "text" | "input" | "image"
+  readonly role: "text" | "input" | "image" | "target"
   readonly textOf: (value: unknown) => { readonly text: string } | { readonly problem: string }
   /** where it is not the value of one column: what a row has, and the columns that have to be there (undefined: any) */
   readonly of?: {
@@ -31,7 +31,7 @@ export interface TextForm {
   }
 }
 
-const plainText: TextForm = {
+export const plainText: TextForm = {
   role: "text",
   textOf: (value) => {
     if (typeof value !== "string") return { problem: `is ${kindOf(value)}, expected a string` }

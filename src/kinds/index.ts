@@ -16,6 +16,7 @@ const regression = () => import("./regression/index.ts").then((room) => room.reg
 const multiLabel = () => import("./multi-label/index.ts").then((room) => room.multiLabel)
 
 const preference = () => import("./preference/index.ts").then((room) => room.preference)
+const seq2seq = () => import("./seq2seq/index.ts").then((room) => room.seq2seq)
 
 const table = {
   classification,
@@ -24,6 +25,7 @@ const table = {
   completion: causal,
   text: causal,
   preference,
+  seq2seq,
   regression,
   "multi-label": multiLabel,
   embedding,
@@ -90,4 +92,16 @@ export const openEmbedder = (folder: string) =>
   )
 
 export { describeJudged, describePlan, type JudgedPlan, judgedJson, planJson } from "./describe.ts"
-export type { Asked, Baseline, LoadedKind, Prediction, Publisher, RunKind, Runner, Trained, Writing } from "./kind.ts"
+export type {
+  Asked,
+  Baseline,
+  LoadedKind,
+  Prediction,
+  Publisher,
+  RunKind,
+  Runner,
+  Trained,
+  WriteOptions,
+  Writing,
+  WrittenText
+} from "./kind.ts"

@@ -152,6 +152,26 @@ export interface Writing {
   readonly system: string | undefined
 }
 
+/** How texts are written for those that are read. */
+export interface WriteOptions {
+  /** tokens of a text at most; the plan's unless given */
+  readonly maxTokens?: number | undefined
+  /** continuations that are followed at a time, of which the most probable text is taken; 1, the most probable token each time, unless given */
+  readonly beams?: number | undefined
+  /** the text that is read is taken as it is, without what the plan puts before it */
+  readonly plain?: boolean | undefined
+  /** the frozen weights alone, without what was trained */
+  readonly base?: boolean | undefined
+}
+
+/** A text that was written for one that was read. */
+export interface WrittenText {
+  readonly text: string
+  readonly tokens: number
+  /** whether it came to its end, or to as many tokens as it may have */
+  readonly finish: "eos" | "length"
+}
+
 /** What trains a plan of a kind, and uses what was trained. */
 export interface Runner<
   Plan extends RunPlan = RunPlan,
@@ -197,7 +217,14 @@ export interface Runner<
     plan: Plan,
     texts: ReadonlyArray<string>
   ): Effect.Effect<ReadonlyArray<Float32Array>, Reported, Device>
-  /** Present where the model writes texts. */
+  /** The texts that the model writes for others, one each, in their order; present where it reads one text and writes another. */
+  write?(
+    adapted: Adapted<M>,
+    plan: Plan,
+    texts: ReadonlyArray<string>,
+    options: WriteOptions
+  ): Effect.Effect<ReadonlyArray<WrittenText>, Reported, Device>
+  /** Present where the model goes on with the texts that it reads. */
   readonly generation?: {
     writing(trained: Trained<Plan, M>): Writing & { readonly plan: Plan }
     /** The rows of a trained plan, whose prompts can be asked; see `splits`. */

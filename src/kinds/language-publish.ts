@@ -1,20 +1,12 @@
 /** What is made of a language model's run: a card, and the merged model as a Hugging Face folder, from a folder or a .gguf file. */
-import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
 import { type Adapted, unadapted } from "../../adapters/index.ts"
-import { type CausalEvaluationBatch, type CausalSplit, causalEvaluationBatches } from "../data/causal/index.ts"
+import { type CausalSplit, causalEvaluationBatches } from "../data/causal/index.ts"
 import type { DataError } from "../data/index.ts"
 import { Device } from "../device/device.ts"
-import { IGNORED } from "../kernels/index.ts"
-import {
-  type CausalDescription,
-  type CausalModel,
-  logitsOf,
-  openCausalModel,
-  openSource
-} from "../models/causal/index.ts"
+import { type CausalDescription, type CausalModel, openCausalModel, openSource } from "../models/causal/index.ts"
 import type { ModelError } from "../models/index.ts"
 import {
   baseIdentity,
@@ -30,12 +22,9 @@ import {
   writeMergedCausal
 } from "../output/index.ts"
 import type { Splits } from "../plan/index.ts"
-import { readTensor } from "../tensors/index.ts"
 import type { World } from "./kind.ts"
+import { CHECKED_TEXTS, lastLogits } from "./language-logits.ts"
 import type { LanguagePlan } from "./language-resolve.ts"
-
-/** Rows that the two models are compared on: a row of logits is as long as the vocabulary, and a row of text may be long. */
-const CHECKED_TEXTS = 16
 
 type AdaptedCausal = Adapted<CausalModel>
 
@@ -108,7 +97,7 @@ const checkedLogits = (adapted: AdaptedCausal, plan: LanguagePlan, open: Languag
     const splits = yield* open(adapted)
     const split = checkedSplit(splits)
     const batchSize = Math.min(plan.training.evaluateBatchSize, CHECKED_TEXTS)
-    const parts = yield* causalEvaluationBatches(splits[split]!, tokenizer, {
+    const batches = causalEvaluationBatches(splits[split]!, tokenizer, {
       batchSize,
       packing: false,
       maxLength: Math.min(plan.data.maxLength, maxLength),
@@ -116,40 +105,10 @@ const checkedLogits = (adapted: AdaptedCausal, plan: LanguagePlan, open: Languag
       rows: CHECKED_TEXTS
     }).pipe(
       // a long text is several rows
-      Stream.take(Math.ceil(CHECKED_TEXTS / batchSize)),
-      Stream.mapEffect((batch) => lastLogits(adapted, batch)),
-      Stream.runCollect
+      Stream.take(Math.ceil(CHECKED_TEXTS / batchSize))
     )
-    yield* device.sync
-    const logits = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0))
-    let at = 0
-    for (const part of parts) {
-      logits.set(part, at)
-      at += part.length
-    }
-    return { logits, split }
+    return { logits: yield* lastLogits(adapted, batches), split }
   }).pipe(Effect.scoped)
-
-/** [size, vocabulary]: after the last token of each row whose successor counts. */
-const lastLogits = (adapted: AdaptedCausal, batch: CausalEvaluationBatch) =>
-  Effect.acquireUseRelease(
-    Effect.sync(() =>
-      tf.tidy(() => {
-        const { input } = adapted.model.toDevice(batch)
-        const output = adapted.forward(input, adapted.trainable)
-        return logitsOf(tf.gather(output.hidden, tf.tensor1d(lastCounted(batch), "int32")), output)
-      })
-    ),
-    (logits) => Effect.map(readTensor(logits, "logits of the merge check"), (data) => data as Float32Array),
-    (logits) => Effect.sync(() => logits.dispose())
-  )
-
-const lastCounted = ({ size, length, labels }: CausalEvaluationBatch): Int32Array =>
-  Int32Array.from({ length: size }, (_, row) => {
-    let last = (row + 1) * length - 1
-    while (last > row * length && labels[last] === IGNORED) last--
-    return last
-  })
 
 // Enough to recognise what it was; a vision tower has hundreds.
 const SHOWN = 4

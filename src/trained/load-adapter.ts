@@ -81,7 +81,7 @@ const adopted = (adapter: PeftAdapter, source: string, evaluated: boolean) =>
 
 const notOurs = ({ source, config: { task, className } }: PeftAdapter) => {
   const what = `task_type ${JSON.stringify(task)}${className === null ? "" : ` over ${JSON.stringify(className)}`}`
-  const reason = `is an adapter of ${what}, which nothing here uses: expected one of a language model (CAUSAL_LM), or of a classifier (SEQ_CLS) or nothing (FEATURE_EXTRACTION) over an encoder`
+  const reason = `is an adapter of ${what}, which nothing here uses: expected one of a language model (CAUSAL_LM) or of one that reads a text and writes another (SEQ_2_SEQ_LM), or of a classifier (SEQ_CLS) or nothing (FEATURE_EXTRACTION) over an encoder`
   return new RunError({ directory: source, reason })
 }
 

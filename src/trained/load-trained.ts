@@ -51,14 +51,18 @@ export interface WritingRun extends Writing {
 
 /** The same of a causal language model, to generate with. */
 export const loadCausalRun = (directory: string, options: LoadAdapterOptions = {}) =>
+  Effect.flatMap(loadTrained(directory, options), (run) => writingRun(directory, run))
+
+/** A run whose model goes on with texts. */
+export const writingRun = (directory: string, run: LoadedRun) =>
   Effect.gen(function* () {
-    const run = yield* loadTrained(directory, options)
     const { plan, steps, inputs } = run
-    const { generation } = run.kind
+    const { generation, write } = run.kind
     if (generation !== undefined) {
       const writing: WritingRun = { ...generation.writing(run), steps, inputs, generation }
       return writing
     }
-    const reason = `is of data.format "${plan.data.format}", whose models write no text: use ${usedBy(run.kind, plan)}`
+    const what = write === undefined ? "write no text" : "go on with no text: each is read, and another written for it"
+    const reason = `is of data.format "${plan.data.format}", whose models ${what}: use ${usedBy(run.kind, plan)}`
     return yield* new RunError({ directory, reason })
   })

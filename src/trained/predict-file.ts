@@ -1,7 +1,7 @@
 /**
  * The rows of a data file with what a run says of them, as a file of its own: the columns of the input as they are, then
  *
- *   prediction           a class, several of them with commas between, or a value
+ *   prediction           a class, several of them with commas between, a value, or a text that was written
  *   probability          of the class, where there is one
  *   probability NAME     of each label, where a row may have several
  *   prediction NAME      each value, where there are several
@@ -87,11 +87,16 @@ const refuseExisting = (out: string) =>
   })
 
 /** What a prediction says, by the names of columns: the same names for every row of a run. */
-export const columnsSaid = ({ label, labels, probabilities = {}, values }: Prediction): Fields => {
+export const columnsSaid = ({ label, labels, probabilities, values }: Prediction): Fields => {
   const named = (prefix: string, all: Fields) =>
     Object.fromEntries(Object.entries(all).map(([name, value]) => [`${prefix} ${name}`, value]))
-  if (labels !== undefined) return { prediction: labels.join(", "), ...named("probability", probabilities), labels }
-  if (values === undefined) return { prediction: label, probability: probabilities[label], probabilities }
+  if (labels !== undefined)
+    return { prediction: labels.join(", "), ...named("probability", probabilities ?? {}), labels }
+  if (values === undefined) {
+    return probabilities === undefined
+      ? { prediction: label }
+      : { prediction: label, probability: probabilities[label], probabilities }
+  }
   const [only, ...more] = Object.values(values)
   return more.length === 0 ? { prediction: only } : { prediction: label, ...named("prediction", values) }
 }

@@ -47,14 +47,14 @@ interface LabelledTokens {
 export const countedTokens = ({ labels }: Pick<LabelledTokens, "labels">): number =>
   labels.reduce((sum, label) => sum + (label === IGNORED ? 0 : 1), 0)
 
-/** `onBatch` gets the number of rows done. `rowsOf`: rows of the data that are in a batch. */
+/** `onBatch` gets the number of rows done, the batch and the losses of its tokens. `rowsOf`: rows of the data that are in a batch. */
 export const evaluateTokens =
-  <M extends LanguageModel, B extends BatchOf<M> & LabelledTokens>(
+  <M extends LanguageModel, B extends BatchOf<M> & LabelledTokens, E2 = never, R2 = never>(
     adapted: Adapted<M>,
     rowsOf: (batch: B) => number,
-    onBatch: (rows: number) => Effect.Effect<void>
+    onBatch: (rows: number, batch: B, losses: Float64Array) => Effect.Effect<void, E2, R2>
   ) =>
-  <E, R>(batches: Stream.Stream<B, E, R>): Effect.Effect<TokenEvaluation, E | DeviceReadError, R> =>
+  <E, R>(batches: Stream.Stream<B, E, R>): Effect.Effect<TokenEvaluation, E | E2 | DeviceReadError, R | R2> =>
     Effect.gen(function* () {
       let [loss, right, tokens, rows] = [0, 0, 0, 0]
       yield* Stream.runForEach(batches, (batch) =>
@@ -64,7 +64,7 @@ export const evaluateTokens =
           right += correct.reduce((sum, own) => sum + own, 0)
           tokens += countedTokens(batch)
           rows += rowsOf(batch)
-          yield* onBatch(rows)
+          yield* onBatch(rows, batch, losses)
         })
       )
       const mean = loss / tokens

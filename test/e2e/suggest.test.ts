@@ -74,10 +74,10 @@ refuses("suggest", w, [
     name: "a model of another kind",
     args: () => {
       decoder(w, "llama", "other")
-      w.write("other/config.json", { model_type: "t5" })
+      w.write("other/config.json", { model_type: "bart" })
       return of("other", "chats.jsonl")
     },
-    says: ['config.json: model_type "t5"', "supported are llama"]
+    says: ['config.json: model_type "bart"', "supported are llama"]
   },
   {
     name: "a config.json that says no model",

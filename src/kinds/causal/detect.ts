@@ -5,6 +5,7 @@ import { dataError, firstRows } from "../../data/index.ts"
 import { parseBoundedJson } from "../../files/index.ts"
 import { describeCausal, openSource } from "../../models/causal/index.ts"
 import { families } from "../../models/index.ts"
+import { seq2seqFamilies } from "../../models/seq2seq/index.ts"
 import { ResolveError } from "../../plan/index.ts"
 import {
   type Choice,
@@ -140,10 +141,10 @@ const noFormat = (found: ReadonlyArray<string>): string => {
 
 export const detectCausal: Detecting = {
   columns: { chat: ["messages"], completion: ["prompt", "completion"], text: ["text"] },
-  // any model with a config.json that is of no encoder
+  // any model with a config.json that is of no encoder, with or without a decoder behind it
   takes: ({ source, modelType }) =>
     /\.gguf(@[^/]*)?$/i.test(source) ||
     modelType === null ||
-    (modelType !== undefined && !Object.hasOwn(families, modelType)),
+    (modelType !== undefined && !Object.hasOwn(families, modelType) && !Object.hasOwn(seq2seqFamilies, modelType)),
   rows: causalRows
 }

@@ -1,0 +1,189 @@
+/**
+ * The `data` section of a plan over texts and their targets, opened: every file scanned, the splits ready to be read, and whether targets are
+ * a closed set, as the labels of a classification are.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { Seq2SeqData } from "../../../schemas/index.ts"
+import { type DataError, shownLabel } from "../data-error.ts"
+import { openTextFile, plainText, type TextForm, textOf } from "../labelled-rows.ts"
+import { type TextHashes, textHashBuilder } from "../row-index.ts"
+import type { Scanned, ScannedSource } from "../scan.ts"
+import { type Located, type RowSource, subset, type TextFields } from "../source.ts"
+import { type BySplit, mapSplits, openSplitFiles, repeatWarnings, rowsOfSplits, type SomeRows } from "../splits.ts"
+
+/** A text that is read, without the plan's prefix, and the text that is to be written for it. */
+export interface SourceTarget extends TextFields, Located {
+  readonly target: string
+}
+
+export type Seq2SeqSplit = RowSource<SourceTarget>
+
+export interface OpenedSeq2Seq {
+  readonly splits: BySplit<Seq2SeqSplit>
+  /** the targets that there are, where they are a closed set; null: a target may be any text */
+  readonly targets: ReadonlyArray<string> | null
+  /** the most frequent target of the training rows, and the share of each split's rows that have it */
+  readonly usual: { readonly target: string; readonly share: BySplit<number> }
+  readonly warnings: ReadonlyArray<string>
+  readonly describe: () => ReadonlyArray<SourceTargetSplit>
+}
+
+export interface SourceTargetSplit {
+  readonly split: "train" | "validation" | "test"
+  readonly where: string
+  readonly rows: number
+  /** of a closed set */
+  readonly classes?: ReadonlyArray<{ readonly label: string; readonly rows: number }>
+}
+
+// the tasks of GLUE have two or three, a set of intents a hundred and more, which a plan names
+const MOST_TARGETS = 20
+
+/** Opens the files until the scope closes. `seed` decides which rows a validation share holds out. All problems at once. */
+export const openSeq2Seq = (section: Seq2SeqData, seed: number): Effect.Effect<OpenedSeq2Seq, DataError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const files = yield* openSplitFiles(section, (path) => openTargets(path, section))
+    const targets = section.targets ?? closedSet(files.train)
+    const rows = yield* rowsOfSplits(section, targets === null ? mapSplits(files, unclassed) : files, seed)
+    const splits = mapSplits(
+      rows,
+      ({ file, rows: some }): Seq2SeqSplit => (some === undefined ? file : subset(file, some, file.where))
+    )
+    const counts = targets === null ? undefined : mapSplits(rows, (split) => countsOf(split, targets))
+    return {
+      splits,
+      targets,
+      usual: yield* usualTarget(rows, splits),
+      warnings: [...(counts === undefined ? [] : outside(rows, counts)), ...repeatWarnings(rows)],
+      describe: () =>
+        (["train", "validation", "test"] as const).flatMap((split) => {
+          const source = splits[split]
+          if (source === undefined) return []
+          const own = { split, where: source.where, rows: source.rows }
+          const counted = counts?.[split]?.counts
+          return [
+            counted === undefined
+              ? own
+              : { ...own, classes: targets!.map((label, i) => ({ label, rows: counted[i]! })) }
+          ]
+        })
+    }
+  })
+
+interface TargetFile extends ScannedSource<SourceTarget> {
+  readonly targetHashes: TextHashes
+}
+
+/** A number or a truth value is written as it is, as labels are. */
+const targetForm: TextForm = {
+  role: "target",
+  textOf: (value) =>
+    (typeof value === "number" && Number.isFinite(value)) || typeof value === "boolean"
+      ? { text: String(value) }
+      : plainText.textOf(value)
+}
+
+/** Where a file has more targets than are numbered. */
+const OTHERS = "…"
+
+const openTargets = (path: string, { source, target, targets = [] }: Seq2SeqData) =>
+  Effect.suspend(() => {
+    const hashes = textHashBuilder()
+    const numbered = new Set(targets)
+    const most = numbered.size + MOST_TARGETS
+    const classOf = (text: string): string => {
+      if (!numbered.has(text) && numbered.size <= most) numbered.add(text)
+      return numbered.has(text) ? text : OTHERS
+    }
+    const opened = openTextFile<SourceTarget>(
+      path,
+      { text: source },
+      {
+        columns: [{ name: target, role: "target field" }],
+        read: (row, reasons) => ({ target: textOf(row, target, reasons, targetForm) }),
+        label: (row) => classOf(row.target),
+        seen: (row) => hashes.add(row.target)
+      }
+    )
+    return Effect.map(opened, (file): TargetFile => ({ ...file, targetHashes: hashes.finish() }))
+  })
+
+/** The targets of the training rows, where they are few; sorted by code unit. */
+const closedSet = ({ index }: Scanned): ReadonlyArray<string> | null =>
+  index.labels.length > MOST_TARGETS ? null : index.labels.map(({ label }) => label).sort()
+
+/** Rows whose targets are any texts are of no classes. */
+const unclassed = (file: TargetFile): TargetFile => {
+  const { index } = file
+  return { ...file, index: { ...index, label: () => 0, labels: [{ label: "", rows: index.rows, firstRow: 0 }] } }
+}
+
+type Rows = SomeRows<TargetFile>
+
+const numbersOf = ({ file, rows }: Rows): Iterable<number> => rows ?? Array(file.rows).keys()
+
+interface Counts {
+  /** rows of each target */
+  readonly counts: ReadonlyArray<number>
+  /** rows whose target is none of them, and the first of those */
+  readonly others: number
+  readonly first: number
+}
+
+const countsOf = (split: Rows, targets: ReadonlyArray<string>): Counts => {
+  const { index } = split.file
+  const numberOf = new Map(targets.map((target, i) => [target, i]))
+  const targetOf = index.labels.map(({ label }) => numberOf.get(label) ?? -1)
+  const counts = targets.map(() => 0)
+  let [others, first] = [0, -1]
+  for (const row of numbersOf(split)) {
+    const target = targetOf[index.label(row)]!
+    if (target >= 0) counts[target]!++
+    else if (others++ === 0) first = row
+  }
+  return { counts, others, first }
+}
+
+/** Rows whose targets are outside of the closed set: what is written for them can be right, but no class of theirs has an F1. */
+const outside = (rows: BySplit<Rows>, counts: BySplit<Counts>): ReadonlyArray<string> =>
+  Object.entries(counts).flatMap(([name, { others, first }]) => {
+    if (others === 0) return []
+    const { file } = rows[name as keyof BySplit<Rows>]!
+    const like = `${file.where}:${file.index.line(first)}: ${shownLabel(file.index.labels[file.index.label(first)]!.label)}`
+    return [
+      `${name} (${file.where}): ${others.toLocaleString("en")} rows have a target that is none of data.targets (${like}); evaluations of them say no macro-F1`
+    ]
+  })
+
+// what is frequent shows early, and a table of all targets may not fit into memory
+const COUNTED = 100_000
+
+const usualTarget = (rows: BySplit<Rows>, splits: BySplit<Seq2SeqSplit>) =>
+  Effect.gen(function* () {
+    const words = ({ file: { targetHashes } }: Rows) => targetHashes.words
+    const own = words(rows.train)
+    const found = new Map<number, { count: number; readonly place: number; readonly row: number }>()
+    let place = 0
+    for (const row of numbersOf(rows.train)) {
+      if (place === COUNTED) break
+      const key = (own[2 * row]! >>> 0) * 2 ** 21 + (own[2 * row + 1]! >>> 11)
+      const known = found.get(key)
+      if (known === undefined) found.set(key, { count: 1, place, row })
+      else known.count++
+      place++
+    }
+    const most = [...found.values()].reduce((best, one) => (one.count > best.count ? one : best))
+    const [example] = yield* splits.train.read([most.place])
+    const [high, low] = [own[2 * most.row], own[2 * most.row + 1]]
+    const share = mapSplits(rows, (split) => {
+      const others = words(split)
+      let [same, all] = [0, 0]
+      for (const row of numbersOf(split)) {
+        if (others[2 * row] === high && others[2 * row + 1] === low) same++
+        all++
+      }
+      return same / all
+    })
+    return { target: example!.target, share }
+  })

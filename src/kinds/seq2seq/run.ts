@@ -1,0 +1,131 @@
+/** Texts with targets and a model that reads the one and writes the other. */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { Adapted } from "../../../adapters/index.ts"
+import type { Seq2SeqPlan } from "../../../schemas/index.ts"
+import type { TextFields } from "../../data/index.ts"
+import {
+  openSeq2Seq,
+  type Seq2SeqEvaluationBatch,
+  type Seq2SeqSplit,
+  seq2seqEvaluationBatches,
+  seq2seqExamples,
+  seq2seqTrainingBatches
+} from "../../data/seq2seq/index.ts"
+import { Device } from "../../device/device.ts"
+import { loadSeq2Seq, type Seq2SeqModel } from "../../models/seq2seq/index.ts"
+import { restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
+import { evaluateTokens, keepWorst, tokenCrossEntropy, type WrongRow } from "../../training/index.ts"
+import { begin } from "../begin.ts"
+import type { Prediction, Runner, WriteOptions, WrittenText } from "../kind.ts"
+import { askedProblem, askedTexts, onlyFile } from "../labelled-run.ts"
+import { encodingOf, type ResolvedSeq2SeqPlan } from "./resolve.ts"
+import { type Seq2SeqEvaluation, writtenScores } from "./scores.ts"
+import { writtenFor } from "./write.ts"
+
+const asked = ({ data }: Seq2SeqPlan) => ({ text: data.source })
+
+/** What is written for texts, as many at a time as are evaluated. */
+const written = (
+  adapted: Adapted<Seq2SeqModel>,
+  plan: Seq2SeqPlan,
+  texts: ReadonlyArray<TextFields>,
+  { plain = false, ...options }: WriteOptions
+) =>
+  Effect.gen(function* () {
+    const { padMultiple } = yield* Device
+    const { model } = adapted
+    const own = encodingOf(plan, model, model.tokenizer)
+    const encoding = plain ? { ...own, prefix: "" } : own
+    const rows = texts.map(({ text }) => ({ text, target: "", where: "the text" }))
+    const all: Array<WrittenText> = []
+    for (let at = 0; at < rows.length; at += plan.training.evaluateBatchSize) {
+      const some = yield* seq2seqExamples(rows.slice(at, at + plan.training.evaluateBatchSize), encoding)
+      const sources = some.map(({ source }) => source)
+      all.push(...(yield* writtenFor(adapted, sources, encoding, { ...options, padMultiple })))
+    }
+    return all
+  })
+
+export const runSeq2Seq: Runner<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2SeqModel, Seq2SeqSplit> = {
+  loss: () => tokenCrossEntropy,
+  // what is trained itself starts from its own numbers, not from rounded ones
+  load: ({ plan, model, selected }) =>
+    loadSeq2Seq(model, { seed: plan.seed, weights: plan.model.weights, whole: selected.parameters }),
+  batches: (model, { plan, data }, start) =>
+    Stream.unwrap(
+      Effect.map(Device, ({ padMultiple }) =>
+        seq2seqTrainingBatches(data.splits.train, encodingOf(plan, model, model.tokenizer), {
+          seed: plan.seed,
+          batchSize: plan.training.batchSize,
+          bucketPool: plan.data.bucketPool,
+          padMultiple,
+          start
+        })
+      )
+    ),
+  splits: (_, plan, file) => Effect.map(openSeq2Seq(onlyFile(plan.data, file), plan.seed), ({ splits }) => splits),
+  evaluate: (adapted, plan, source, { rows, mistakes, done }) =>
+    Effect.gen(function* () {
+      const { padMultiple } = yield* Device
+      const { model } = adapted
+      const encoding = encodingOf(plan, model, model.tokenizer)
+      const { targets = [] } = plan.data
+      const scores = writtenScores(targets)
+      // none that is right is longer than the longest target, of the batch or of the closed set
+      const known = targets.map((target) => model.tokenizer.encode(target).length + 1)
+      const scored = (count: number, batch: Seq2SeqEvaluationBatch, losses: Float64Array) =>
+        Effect.gen(function* () {
+          const longest = Math.min(encoding.maxTargetLength, Math.max(batch.targetLength, ...known))
+          const texts = yield* writtenFor(adapted, sourcesOf(batch), encoding, { maxTokens: longest, padMultiple })
+          const wrong = texts.flatMap(({ text, finish }, i): ReadonlyArray<WrongRow> => {
+            const whole = finish === "eos" ? text : `${text}…`
+            if (scores.add(batch.targets[i]!, whole)) return []
+            const weight = losses
+              .subarray(i * batch.targetLength, (i + 1) * batch.targetLength)
+              .reduce((sum, loss) => sum + loss, 0)
+            return [{ row: batch.rows[i]!, predicted: whole, weight }]
+          })
+          mistakes?.add(wrong)
+          yield* done(count)
+        })
+      const tokens = yield* seq2seqEvaluationBatches(source, encoding, {
+        batchSize: plan.training.evaluateBatchSize,
+        padMultiple,
+        rows
+      }).pipe(evaluateTokens(adapted, ({ size }) => size, scored))
+      const evaluation: Seq2SeqEvaluation = {
+        rows: tokens.rows,
+        loss: tokens.loss,
+        ...scores.read(),
+        tokenAccuracy: tokens.accuracy,
+        tokens: tokens.tokens
+      }
+      return evaluation
+    }),
+  keepMistakes: (source, limit) => keepWorst(source, limit, ({ target }) => target),
+  problemOf: (_, plan, row) => askedProblem(row, asked(plan)),
+  predict: (adapted, plan, rows) =>
+    Effect.gen(function* () {
+      const texts = yield* askedTexts(rows, asked(plan))
+      const all = yield* written(adapted, plan, texts, {})
+      return texts.map((text, i): Prediction => ({ ...text, label: all[i]!.text, logits: {} }))
+    }),
+  write: (adapted, plan, texts, options) =>
+    written(
+      adapted,
+      plan,
+      texts.map((text) => ({ text })),
+      options
+    ),
+  save: (adapted, resolved, folder) => saveAdapter(adapted, resolved, folder),
+  restore: (adapted, _, folder) => restoreAdapter(adapted, folder),
+  begin
+}
+
+/** The ids that each row of a batch reads, without padding. */
+const sourcesOf = ({ size, sourceLength, inputIds, attentionMask }: Seq2SeqEvaluationBatch) =>
+  Array.from({ length: size }, (_, row) => {
+    const ids = inputIds.subarray(row * sourceLength, (row + 1) * sourceLength)
+    return [...ids].filter((_, t) => attentionMask[row * sourceLength + t] === 1)
+  })
