@@ -114,18 +114,22 @@ const CONFIG = "tokenizer_config.json"
 
 /**
  * Loads a folder's tokenizer; fails where it has ids beyond `vocabularySize`, the rows of the model's embedding, or types beyond
- * `tokenTypes`, the rows of its table of types (0: it has none).
+ * `tokenTypes`, the rows of its table of types (0: it has none). `padToken`: what pads where tokenizer_config.json does not say it.
  */
 export const loadTokenizer = (
   folder: string,
-  { vocabularySize, tokenTypes = 0 }: { readonly vocabularySize?: number; readonly tokenTypes?: number } = {}
+  {
+    vocabularySize,
+    tokenTypes = 0,
+    padToken
+  }: { readonly vocabularySize?: number; readonly tokenTypes?: number; readonly padToken?: string } = {}
 ): Effect.Effect<Tokenizer, ModelError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const json = yield* readJson(folder, "tokenizer.json")
     const config = yield* readConfig(folder)
     return yield* buildTokenizer<Tokenizer>(folder, json, vocabularySize, (checked, largestId) => {
       const library = new BoundedTokenizer({ ...checked, truncation: null, padding: null }, config)
-      const padId = findPadId(library, config)
+      const padId = findPadId(library, config, padToken)
       return padId === undefined
         ? { problem: "has no padding token; expected one named in tokenizer_config.json, [PAD] or <pad>" }
         : withTypesOf(wrap(library, padId, largestId, checked, tokenTypes), tokenTypes)
@@ -153,10 +157,10 @@ const readConfig = (folder: string) =>
     return yield* new ModelError({ folder, problems: [`${CONFIG}: is not a JSON object`] })
   })
 
-const findPadId = (library: HuggingFaceTokenizer, config: object): number | undefined => {
+const findPadId = (library: HuggingFaceTokenizer, config: object, usual?: string): number | undefined => {
   const named = (config as { readonly pad_token?: string | { readonly content?: string } | null }).pad_token
   const token = typeof named === "string" ? named : named?.content
-  const candidates = [...(token === undefined ? [] : [token]), "[PAD]", "<pad>"]
+  const candidates = [token, usual, "[PAD]", "<pad>"].filter((name) => name !== undefined)
   return candidates.map((name) => library.token_to_id(name)).find((id) => id !== undefined)
 }
 

@@ -1,5 +1,5 @@
 /**
- * Models of images: ViT and CLIP's tower of images, each under a linear head.
+ * Models of images: ViT and CLIP's tower of images, each under a linear head, and CLIP with both towers and its zero-shot head.
  *
  * @example
  * const description = yield* Vision.describeImageModel("hf:google/vit-base-patch16-224", { headInit: "checkpoint" })
@@ -11,3 +11,4 @@ export type { Extent, ImageConfig, ImageFamily } from "./image-family.ts"
 export type { ImageDescription, ImageModel, ImageRows } from "./image-model.ts"
 export { loadImageModel } from "./load-image.ts"
 export { embedImages, encodeImages, pooledImages, type Tower, towerOf, towerParameters, towerSites } from "./tower.ts"
+export { describeZeroShot, loadZeroShot, type ZeroShotDescription, type ZeroShotOptions } from "./zero-shot.ts"

@@ -1,0 +1,105 @@
+/**
+ * CLIP's tower of texts (Radford et al. 2021): pre-norm blocks in which a token attends to those before it.
+ *
+ *   h₀ = token + position        h ← block(h)        t = LN(h)[end of the text]        y = W_p t
+ *
+ * What comes after the end of a text changes nothing, so padding needs no mask.
+ *
+ * @see transformers `CLIPTextModel`, `CLIPModel`
+ */
+import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
+import { causalAttention, denseLinear } from "../../kernels/index.ts"
+import type { Linear, LinearSite, TokenTexts, Weights } from "../../tensors/index.ts"
+import { normParameters, type ParameterSpec, type RunBlock, runOnce } from "../model.ts"
+import { clipBlock } from "./clip.ts"
+import type { ClipTextConfig } from "./clip-config.ts"
+import { applyPreNormBlock, normalized, type PreNormBlock, preNormBlock, preNormParameters } from "./pre-norm.ts"
+
+const TOKENS = "text_model.embeddings.token_embedding.weight"
+const POSITIONS = "text_model.embeddings.position_embedding.weight"
+const FINAL_NORM = "text_model.final_layer_norm"
+const PROJECTION = "text_projection.weight"
+
+/** A tower of texts without its weights; names as in transformers' CLIPModel. */
+export interface TextTower {
+  readonly config: ClipTextConfig
+  readonly blocks: ReadonlyArray<PreNormBlock>
+  /** the linear layers of the blocks, in the order of the forward pass */
+  readonly sites: ReadonlyArray<LinearSite>
+  readonly parameters: ReadonlyArray<ParameterSpec>
+}
+
+export const textTowerOf = (config: ClipTextConfig): TextTower => {
+  const { hiddenSize, layers, vocabularySize, positions } = config
+  const blocks = Array.from({ length: layers }, (_, i) =>
+    preNormBlock(config, clipBlock(`text_model.encoder.layers.${i}`))
+  )
+  return {
+    config,
+    blocks,
+    sites: blocks.flatMap(({ sites }) => Object.values(sites)),
+    parameters: [
+      { name: TOKENS, shape: [vocabularySize, hiddenSize] },
+      { name: POSITIONS, shape: [positions, hiddenSize] },
+      ...blocks.flatMap((block) => preNormParameters(config, block)),
+      ...normParameters(FINAL_NORM, hiddenSize),
+      { name: PROJECTION, shape: [config.projection, hiddenSize] }
+    ]
+  }
+}
+
+/** Texts on the device, int32: ids [size·length]; ends [size], the places in ids where each text ends. */
+export interface TextBatch {
+  readonly size: number
+  readonly length: number
+  readonly ids: Tensor1D
+  readonly ends: Tensor1D
+}
+
+/** The place in a text where it is read; undefined: it does not end. */
+export const endOf = (ids: ReadonlyArray<number>, { endOfText }: ClipTextConfig): number | undefined => {
+  const at = ids.indexOf(endOfText ?? Math.max(...ids))
+  return at < 0 ? undefined : at
+}
+
+/** A batch of texts as tensors, which the caller owns. Throws where a text does not end. */
+export const textsToDevice = (
+  { size, length, inputIds }: Pick<TokenTexts, "size" | "length" | "inputIds">,
+  config: ClipTextConfig
+): TextBatch => {
+  const ends = Int32Array.from({ length: size }, (_, row) => {
+    const end = endOf([...inputIds.subarray(row * length, (row + 1) * length)], config)
+    if (end === undefined) throw new RangeError(`text ${row} has no token ${config.endOfText}`)
+    return row * length + end
+  })
+  return { size, length, ids: tf.tensor1d(inputIds, "int32"), ends: tf.tensor1d(ends, "int32") }
+}
+
+/** What is made of each text, not normalized: [size, projection]. */
+export const encodeTexts = (
+  { config, blocks }: TextTower,
+  { size, length, ids, ends }: TextBatch,
+  linear: Linear,
+  weights: Weights,
+  runBlock: RunBlock = runOnce
+): Tensor2D =>
+  tf.tidy(() => {
+    const { hiddenSize, attentionHeads: heads } = config
+    const shape = { batch: size, heads, keyValueHeads: heads, scale: 1 / Math.sqrt(hiddenSize / heads) }
+    // a text is one segment; its padding is behind all that is read
+    const segments = tf.zeros<tf.Rank.R1>([size * length], "int32")
+    const attend = (of: Tensor1D) => (q: Tensor2D, k: Tensor2D, v: Tensor2D) =>
+      causalAttention(q, k, v, of, of, { ...shape, window: null, softcap: null })
+    const positions = tf.slice(weights(POSITIONS), [0, 0], [length, hiddenSize])
+    const tokens = tf.reshape(tf.gather(weights(TOKENS), ids), [size, length, hiddenSize])
+    const embedded = tf.reshape<tf.Rank.R2>(tf.add(tokens, positions), [size * length, hiddenSize])
+    const last = blocks.reduce<Tensor2D>(
+      (before, block) =>
+        runBlock((h, of) => applyPreNormBlock(config, block, h, attend(of), linear, weights), before, segments),
+      embedded
+    )
+    // of the last hidden states one a text is read, so one a text is normalized
+    const read = tf.gather(last, ends)
+    return denseLinear(normalized(config, read, FINAL_NORM, weights), weights(PROJECTION) as Tensor2D, null)
+  })
