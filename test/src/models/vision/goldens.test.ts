@@ -4,10 +4,12 @@
  */
 import { expect, test } from "bun:test"
 import type { Tensor2D } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { sparseCrossEntropy } from "../../../../src/kernels/index.ts"
+import { unitRows } from "../../../../src/models/head.ts"
 import { runOnce } from "../../../../src/models/model.ts"
-import { embedImages, encodeImages } from "../../../../src/models/vision/index.ts"
+import { embedImages, encodeImages, pooledImages } from "../../../../src/models/vision/index.ts"
 import { valueAndGradients } from "../../../../src/tensors/gradients.ts"
 import { recomputed } from "../../../../src/tensors/tape-nodes.ts"
 import { tensorsOf } from "../../../../src/tensors/trainable.ts"
@@ -65,6 +67,24 @@ describeOnEach((backend) => {
         expect([...expected.keys()].filter((key) => key.startsWith("grad.")).length).toBe(names.length)
         const merged = model.forward(input, mergedLinear(adapted), model.weights)
         expectClose(yield* valuesOf(merged), expected.get("logits_merged")!.data, tolerance.forward)
+      })
+    ))
+
+  test("CLIP's tower: what is compared with texts", () =>
+    runScoped(
+      Effect.gen(function* () {
+        const io = yield* golden("clip/io")
+        const model = yield* openImages("clip", { headInit: "normal", labels: ["a", "b"] })
+        const { input } = model.toDevice(imagesOf(io))
+        const others = yield* golden("clip/model")
+        const tensor = (name: string) => {
+          const { data, shape } = others.get(name)!
+          return tf.tensor(data, [...shape])
+        }
+        const hidden = encodeImages(model.tower, input, frozen(model), model.weights)
+        const pooled = pooledImages(model.tower, { of: "class", norm: "vision_model.post_layernorm" }, hidden, tensor)
+        const projected = tf.matMul(pooled, tensor("visual_projection.weight") as Tensor2D, false, true)
+        expectClose(yield* valuesOf(unitRows(projected as Tensor2D)), io.get("image_embeds")!.data, tolerance.forward)
       })
     ))
 
