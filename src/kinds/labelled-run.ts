@@ -36,7 +36,7 @@ export const onlyFile = <S extends SplitSection>(section: S, file: string | unde
 
 /** What training minimises: the plan's weights of classes and smoothing. `data`: whose training rows "balanced" weights are of. */
 export const plannedLoss = (
-  { loss = { labelSmoothing: 0 } }: Pick<ClassificationPlan, "loss">,
+  { loss = { labelSmoothing: 0 } }: { readonly loss?: LabelLoss },
   { labels, splits }: Pick<ClassificationData, "labels" | "splits">
 ): Loss =>
   labelCrossEntropy({ weights: weightsOf(loss.classWeights, labels, splits.train), smoothing: loss.labelSmoothing })

@@ -1,6 +1,6 @@
 /** What the two kinds of labelled rows share before weights are read: their metrics, and what is said of classes. */
 import * as Effect from "effect/Effect"
-import type { ClassificationPlan } from "../../schemas/index.ts"
+import type { LabelLoss } from "../../schemas/index.ts"
 import { cut, listed, listedLines, printableLine } from "../boundary/index.ts"
 import {
   type ClassificationData,
@@ -27,8 +27,8 @@ export const classHeadline = ["accuracy", "loss"] as const
 
 /** Labelled rows whose classes are those that the plan's loss weighs. */
 export const withKnownWeights =
-  ({ loss }: Pick<ClassificationPlan, "loss">) =>
-  <R>(opened: Effect.Effect<ClassificationData, DataError, R>): Effect.Effect<ClassificationData, DataError, R> =>
+  ({ loss }: { readonly loss?: LabelLoss }) =>
+  <Data extends ClassificationData, R>(opened: Effect.Effect<Data, DataError, R>): Effect.Effect<Data, DataError, R> =>
     Effect.gen(function* () {
       const data = yield* opened
       const { labels } = data

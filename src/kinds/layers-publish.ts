@@ -3,35 +3,68 @@ import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
-import { type Adapted, unadapted } from "../../../adapters/index.ts"
-import type { ArraysPlan } from "../../../schemas/index.ts"
-import { arrayEvaluationBatches, type ClassificationSplit } from "../../data/index.ts"
-import { Device } from "../../device/device.ts"
-import { writeFileAtomic, writeJson } from "../../files/index.ts"
-import { copyOf, writeMerged } from "../../layers-model/index.ts"
-import { describeLayersClassifier, type LayersClassifier, labelled, loadLayersClassifier } from "../../models/index.ts"
-import { CHECKED_ROWS, checkedSplit, type MergeCheck, type WrittenModel } from "../../output/index.ts"
-import { logitsOf } from "../../training/index.ts"
-import type { Publisher, Runner, Trained } from "../kind.ts"
-import { arraysCard } from "./card.ts"
-import { type ResolvedArraysPlan, shapeOf } from "./resolve.ts"
+import { type Adapted, unadapted } from "../../adapters/index.ts"
+import type { ClassificationData, ClassificationSplit } from "../data/index.ts"
+import { Device } from "../device/device.ts"
+import { writeFileAtomic, writeJson } from "../files/index.ts"
+import { copyOf, writeMerged } from "../layers-model/index.ts"
+import { describeLayersClassifier, type LayersClassifier, labelled, loadLayersClassifier } from "../models/index.ts"
+import { CHECKED_ROWS, checkedSplit, type MergeCheck, type WrittenModel } from "../output/index.ts"
+import { logitsOf } from "../training/index.ts"
+import type { Publisher, Reported, World } from "./kind.ts"
+import { type CalledRows, layersCard } from "./layers-card.ts"
+import { type LayersPlan, type LayersRows, type ResolvedLayersPlan, shapeOf } from "./layers-rows.ts"
 
 type AdaptedClassifier = Adapted<LayersClassifier>
-type Open = Runner<ArraysPlan, ResolvedArraysPlan, LayersClassifier, ClassificationSplit>["splits"]
+type PublisherOf<Plan extends LayersPlan, Data extends ClassificationData> = Publisher<
+  Plan,
+  ResolvedLayersPlan<Plan, Data>,
+  LayersClassifier,
+  ClassificationSplit
+>
 
-export const publishArrays: Publisher<ArraysPlan, ResolvedArraysPlan, LayersClassifier, ClassificationSplit> = {
+/** `called`: what a card calls the rows. */
+export const layersPublisher = <Plan extends LayersPlan, Data extends ClassificationData>(
+  rows: LayersRows<Plan, Data>,
+  called: CalledRows
+): PublisherOf<Plan, Data> => ({
   readerOf: () => "loadAdapter of tfjs-lora-pro/layers",
-  card: arraysCard,
-  merge: (trained, splits, _, folder) => merged(trained, splits, folder)
-}
+  card: layersCard(called),
+  merge: ({ plan, adapted, steps }, open, _, folder) => {
+    /** Of the rows that are compared, of those that were not trained on where there are any: [rows, classes]. */
+    const checkedLogits = (adapted: AdaptedClassifier) =>
+      Effect.gen(function* () {
+        const device = yield* Device
+        const splits = yield* open(adapted, plan)
+        const split = checkedSplit(splits)
+        const source = splits[split]!
+        const parts = yield* rows
+          .evaluation(source, plan, shapeOf(adapted.model), Math.min(CHECKED_ROWS, source.rows))
+          .pipe(
+            Stream.mapEffect((batch) => logitsOf(adapted, batch)),
+            Stream.runCollect
+          )
+        yield* device.sync
+        return { logits: Float32Array.from(parts.flatMap((part) => Array.from(part))), split }
+      })
+    return merged(adapted, steps, checkedLogits, folder)
+  }
+})
 
-const merged = ({ plan, adapted, steps }: Trained<ArraysPlan, LayersClassifier>, splits: Open, folder: string) =>
+const merged = (
+  adapted: AdaptedClassifier,
+  steps: number,
+  checkedLogits: (
+    adapted: AdaptedClassifier
+  ) => Effect.Effect<Pick<WrittenModel, "split"> & { readonly logits: Float32Array }, Reported, Device | World>,
+  folder: string
+) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const device = yield* Device
     const { labels } = adapted.model
     device.label("the unmerged model")
-    const { logits: unmerged, split } = yield* checkedLogits(adapted, plan, splits)
+    const { logits: unmerged, split } = yield* checkedLogits(adapted)
     const source = path.join(folder, "model.json")
     yield* saveCopy(adapted, source)
     yield* device.sync
@@ -40,7 +73,7 @@ const merged = ({ plan, adapted, steps }: Trained<ArraysPlan, LayersClassifier>,
       const description = yield* describeLayersClassifier(source, { head: [] })
       const model = yield* loadLayersClassifier(yield* labelled(description, labels), [])
       const alone = yield* unadapted(model)
-      return (yield* checkedLogits(alone, plan, splits)).logits
+      return (yield* checkedLogits(alone)).logits
     })
     const all = adapted.model.base.getWeights().length
     const changed = adapted.sites.length + adapted.trainable.dense.length
@@ -84,28 +117,6 @@ const saveCopy = (adapted: AdaptedClassifier, source: string) =>
       modelTopology,
       weightsManifest: [{ paths: ["weights.bin"], weights: weightSpecs }]
     })
-  })
-
-/** Logits [rows, classes] of the rows that are compared, of those that were not trained on where there are any. */
-const checkedLogits = (adapted: AdaptedClassifier, plan: ArraysPlan, open: Open) =>
-  Effect.gen(function* () {
-    const device = yield* Device
-    const splits = yield* open(adapted, plan)
-    const split = checkedSplit(splits)
-    const source = splits[split]!
-    const rows = Math.min(CHECKED_ROWS, source.rows)
-    const parts = yield* arrayEvaluationBatches(source, {
-      batchSize: plan.training.evaluateBatchSize,
-      shape: shapeOf(adapted.model),
-      scale: plan.data.scale,
-      rows
-    }).pipe(
-      Stream.mapEffect((batch) => logitsOf(adapted, batch)),
-      Stream.runCollect
-    )
-    yield* device.sync
-    const logits = Float32Array.from(parts.flatMap((part) => Array.from(part)))
-    return { logits, split }
   })
 
 const readme = (steps: number, { method, sites, model }: AdaptedClassifier, check: MergeCheck): string =>

@@ -1,0 +1,50 @@
+/** What `validate` and `train` say of every `tf.LayersModel`, and what a kind of runs over one is made of. */
+import type { ClassificationData } from "../data/index.ts"
+import type { Detecting, Suggesting } from "../suggest/index.ts"
+import type { RunKind } from "./kind.ts"
+import { classesText, classHeadline, classMetrics, confusionText, labelText, majorityBaseline } from "./labelled.ts"
+import type { CalledRows } from "./layers-card.ts"
+import { describeLayers, resolveLayers } from "./layers-resolve.ts"
+import type { LayersPlan, LayersRows, ResolvedLayersPlan } from "./layers-rows.ts"
+
+interface LayersKind<Plan extends LayersPlan, Data extends ClassificationData> {
+  readonly rows: LayersRows<Plan, Data>
+  readonly called: CalledRows
+  readonly suggesting: Suggesting<ResolvedLayersPlan<Plan, Data>>
+  readonly detecting: Detecting
+  /** what `predict` is given, as words of a shell */
+  readonly asked: string
+}
+
+export const layersKind = <Plan extends LayersPlan, Data extends ClassificationData>({
+  rows,
+  called,
+  suggesting,
+  detecting,
+  asked
+}: LayersKind<Plan, Data>) =>
+  ({
+    metrics: classMetrics,
+    headline: classHeadline,
+    baseline: majorityBaseline,
+    resolve: resolveLayers(rows),
+    describe: describeLayers,
+    baseOf: (_, { source }) => source,
+    labelsOf: ({ labels }) => labels,
+    words: {
+      model: ({ name, layers, inputShape }) =>
+        `the LayersModel ${name} (${layers} layers, ${called.shaped(inputShape.join("×"))})`,
+      modelName: ({ name }) => name,
+      untrained: () => "the model as it was",
+      prediction: labelText,
+      rows: classesText,
+      lines: () => ({}),
+      json: ({ model: { name, source, labels, inputShape } }) => ({ model: { name, source, labels, inputShape } })
+    },
+    suggesting,
+    detecting,
+    next: (_, run) => `predict ${run} ${asked}`,
+    details: confusionText,
+    runner: () => import("./layers-run.ts").then(({ layersRunner }) => layersRunner(rows)),
+    publisher: () => import("./layers-publish.ts").then(({ layersPublisher }) => layersPublisher(rows, called))
+  }) satisfies RunKind<Plan, ResolvedLayersPlan<Plan, Data>>
