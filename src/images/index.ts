@@ -16,3 +16,4 @@ export {
 export { preparedImages } from "./prepare.ts"
 export { type ParsedProcessing, type ProcessorName, processingOf } from "./preprocessor-config.ts"
 export { numbersOf, processed } from "./process.ts"
+export { type ImagePool, type ImagePoolOptions, imagePool } from "./threads.ts"

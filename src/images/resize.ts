@@ -1,6 +1,6 @@
 /**
- * Pillow's `Image.resize` of bytes, bit by bit (src/libImaging/Resample.c and Geometry.c of Pillow 13): weights in fixed point of 22 bits, first
- * along rows, then along columns, each rounded to bytes.
+ * Pillow's `Image.resize` of bytes, bit by bit (src/libImaging/Resample.c and Geometry.c of Pillow 13): weights in fixed point of 22 bits, along
+ * rows and along columns, each rounded to bytes.
  */
 import type { Resampling } from "./image.ts"
 
@@ -40,8 +40,8 @@ const filters: Readonly<Record<Exclude<Resampling, "nearest">, Filter>> = {
       if (at === 0) return 1
       if (at >= 1) return 0
       const angle = at * Math.PI
-      // 0.46 is single precision in the original
-      return (Math.sin(angle) / angle) * (0.54 + 0.46 * Math.cos(angle))
+      // in single precision there, and so here
+      return (Math.sin(angle) / angle) * (Math.fround(0.54) + Math.fround(0.46) * Math.cos(angle))
     }
   },
   bicubic: {
@@ -58,7 +58,7 @@ const filters: Readonly<Record<Exclude<Resampling, "nearest">, Filter>> = {
 
 const PRECISION = 22 // bits
 
-/** For the outputs from `first` on: where their inputs begin, how many they are, and their weights, `stride` to an output. */
+/** For each output: where its inputs begin, how many they are, and their weights, `stride` to an output. */
 interface Weights {
   readonly starts: Int32Array
   readonly counts: Int32Array
@@ -66,7 +66,16 @@ interface Weights {
   readonly stride: number
 }
 
-const weightsOf = (from: number, to: number, first: number, count: number, { support, weight }: Filter): Weights => {
+/** One direction of a resize: the inputs that are used, and what becomes of them; undefined: they stay as they are. */
+interface Axis {
+  readonly from: number
+  readonly length: number
+  readonly weights: Weights | undefined
+}
+
+/** `count` outputs of `to` from the `first` on, out of `from` inputs. The weights count inputs from the first that is used. */
+const axisOf = (from: number, to: number, first: number, count: number, { support, weight }: Filter): Axis => {
+  if (from === to) return { from: first, length: count, weights: undefined }
   const scale = from / to
   const stretch = Math.max(1, scale)
   const reach = support * stretch
@@ -92,7 +101,9 @@ const weightsOf = (from: number, to: number, first: number, count: number, { sup
       values[i * stride + k] = Math.trunc(share < 0 ? share - 0.5 : share + 0.5)
     }
   }
-  return { starts, counts, values, stride }
+  const used = starts[0]!
+  for (let i = 0; i < count; i++) starts[i]! -= used
+  return { from: used, length: starts[count - 1]! + counts[count - 1]!, weights: { starts, counts, values, stride } }
 }
 
 const HALF = 1 << (PRECISION - 1)
@@ -100,14 +111,13 @@ const HALF = 1 << (PRECISION - 1)
 /** A byte in fixed point, cut off where it is none. */
 const byteOf = (sum: number): number => Math.max(0, Math.min(255, sum >> PRECISION))
 
-/** The rows from `top` on, `height` of them, with as many columns as there are weights. */
-const alongRows = ({ width, channels, data }: Raster, top: number, height: number, weights: Weights): Raster => {
-  const { starts, counts, values, stride } = weights
+/** As many columns as there are weights. */
+const alongRows = ({ width, height, channels, data }: Raster, { starts, counts, values, stride }: Weights): Raster => {
   const columns = starts.length
   const out = new Uint8Array(columns * height * channels)
   let to = 0
   for (let y = 0; y < height; y++) {
-    const row = (top + y) * width * channels
+    const row = y * width * channels
     for (let x = 0; x < columns; x++) {
       const weight = x * stride
       const many = counts[x]!
@@ -134,9 +144,8 @@ const alongRows = ({ width, channels, data }: Raster, top: number, height: numbe
   return { width: columns, height, channels, data: out }
 }
 
-/** As many rows as there are weights; `top`: which row of the whole image is the first of this one. */
-const alongColumns = ({ width, channels, data }: Raster, top: number, weights: Weights): Raster => {
-  const { starts, counts, values, stride } = weights
+/** As many rows as there are weights. */
+const alongColumns = ({ width, channels, data }: Raster, { starts, counts, values, stride }: Weights): Raster => {
   const rows = starts.length
   const line = width * channels
   const out = new Uint8Array(line * rows)
@@ -145,7 +154,7 @@ const alongColumns = ({ width, channels, data }: Raster, top: number, weights: W
     sums.fill(HALF)
     for (let k = 0; k < counts[y]!; k++) {
       const value = values[y * stride + k]!
-      const from = (starts[y]! - top + k) * line
+      const from = (starts[y]! + k) * line
       for (let i = 0; i < line; i++) sums[i] = sums[i]! + data[from + i]! * value
     }
     const to = y * line
@@ -154,12 +163,16 @@ const alongColumns = ({ width, channels, data }: Raster, top: number, weights: W
   return { width, height: rows, channels, data: out }
 }
 
-/** Which of `from` pixels are the nearest ones to `count` of `to`: positions are summed up, as Pillow does, with what rounding makes of it. */
+/** Positions that are summed up one by one. A strip of pixels may have billions of them before its middle. */
+const MOST_SUMMED = 2 ** 20
+
+/** Which of `from` pixels are nearest to those of `to`: positions are summed up as Pillow does, with what rounding makes of them. */
 const nearest = (from: number, to: number, first: number, count: number): Int32Array => {
   const step = from / to
   const places = new Int32Array(count)
   let at = step * 0.5
-  for (let i = 0; i < first; i++) at += step
+  if (first > MOST_SUMMED) at += step * first
+  else for (let i = 0; i < first; i++) at += step
   for (let i = 0; i < count; i++, at += step) places[i] = Math.min(from - 1, Math.trunc(at))
   return places
 }
@@ -204,15 +217,13 @@ export const resized = (
     )
   }
   const filter = filters[resampling]
-  const across = weightsOf(image.width, size.width, window.left, window.width, filter)
-  const down = weightsOf(image.height, size.height, window.top, window.height, filter)
-  if (size.height === image.height) return alongRows(image, window.top, window.height, across)
-  const last = window.height - 1
-  const top = down.starts[0]!
-  const bottom = down.starts[last]! + down.counts[last]!
-  const narrow =
-    size.width === image.width
-      ? cropped(image, { left: window.left, top, width: window.width, height: bottom - top })
-      : alongRows(image, top, bottom - top, across)
-  return alongColumns(narrow, top, down)
+  const across = axisOf(image.width, size.width, window.left, window.width, filter)
+  const down = axisOf(image.height, size.height, window.top, window.height, filter)
+  const used = cropped(image, { left: across.from, top: down.from, width: across.length, height: down.length })
+  // Pillow 13's choice, by how many pixels become fewer; older ones always begin with rows, which may differ by a level
+  const lost = image.height - size.height
+  const columnsFirst = lost > 0 && lost > 2 * (image.width - size.width)
+  const rowsOf = (part: Raster) => (across.weights === undefined ? part : alongRows(part, across.weights))
+  const columnsOf = (part: Raster) => (down.weights === undefined ? part : alongColumns(part, down.weights))
+  return columnsFirst ? rowsOf(columnsOf(used)) : columnsOf(rowsOf(used))
 }

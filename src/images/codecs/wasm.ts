@@ -1,10 +1,5 @@
 /** The binaries of the codecs: beside their packages' JavaScript, read where there is a file system, fetched in a page. */
-
-/** Node's modules come from the running process, so that a bundle for a page holds nothing of Node. */
-const fileSystem = (): typeof import("node:fs/promises") | undefined => {
-  const { process } = globalThis as { readonly process?: NodeJS.Process }
-  return typeof process?.getBuiltinModule === "function" ? process.getBuiltinModule("node:fs/promises") : undefined
-}
+import { builtin } from "../builtin.ts"
 
 const fetched = async (url: URL): Promise<ArrayBuffer> => {
   const response = await fetch(url)
@@ -17,7 +12,7 @@ const fetched = async (url: URL): Promise<ArrayBuffer> => {
  * `new URL("…", import.meta.url)` alone.
  */
 export const compiled = async (specifier: string, asset: () => URL): Promise<WebAssembly.Module> => {
-  const files = fileSystem()
+  const files = builtin()?.fs
   const bytes =
     files === undefined ? await fetched(asset()) : await files.readFile(new URL(import.meta.resolve(specifier)))
   return WebAssembly.compile(bytes as BufferSource)

@@ -1,0 +1,20 @@
+/**
+ * Node's modules, from the running process (Bun, Deno and Node have `process.getBuiltinModule`) and not imported, so that a bundle for a
+ * page, where there are none, holds nothing of Node.
+ */
+interface Builtin {
+  readonly fs: typeof import("node:fs/promises")
+  readonly os: typeof import("node:os")
+  readonly threads: typeof import("node:worker_threads")
+}
+
+/** Undefined in a page. */
+export const builtin = (): Builtin | undefined => {
+  const { process } = globalThis as { readonly process?: NodeJS.Process }
+  if (typeof process?.getBuiltinModule !== "function") return undefined
+  return {
+    fs: process.getBuiltinModule("node:fs/promises"),
+    os: process.getBuiltinModule("node:os"),
+    threads: process.getBuiltinModule("node:worker_threads")
+  }
+}
