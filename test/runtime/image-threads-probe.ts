@@ -22,7 +22,13 @@ const program = Effect.gen(function* () {
   const digest = createHash("sha256")
   for (const numbers of made) digest.update(new Uint8Array(numbers.buffer))
   const missing = yield* Effect.flip(
-    pool.prepared([{ image: files[0]!, where: "first" }, { image: "no-such.png", where: "row 2" }], parsed.processing)
+    pool.prepared(
+      [
+        { image: files[0]!, where: "first" },
+        { image: "no-such.png", where: "row 2" }
+      ],
+      parsed.processing
+    )
   )
   return { digest: digest.digest("hex"), batches: made.length, missing: missing.message }
 })
