@@ -1,6 +1,6 @@
 /**
- * T5 and T5 v1.1 against transformers and PEFT: the encoder's hidden states, logits, loss; with an adapter also the gradient of every
- * tensor it trains, and the logits after merging. Both spellings of config.json.
+ * T5, T5 v1.1 and mT5 against transformers and PEFT: the encoder's hidden states, logits, loss; with an adapter also the gradient of every
+ * tensor it trains, and the logits after merging. Both spellings of T5's config.json.
  */
 import { expect, test } from "bun:test"
 import type { Tensor2D } from "@tensorflow/tfjs"
@@ -16,7 +16,7 @@ import { readGolden, runScoped } from "../golden.ts"
 import { openGolden, rowsOf, withConfig } from "./seq2seq-golden.ts"
 
 /** With the number of tensors that the adapter trains. */
-const cases = { t5: 24, "t5-v1_1": 72 } as const
+const cases = { t5: 24, "t5-v1_1": 72, mt5: 58 } as const
 
 /** The goldens' own bounds for GPUs, whose exponentials are good to fewer digits. */
 const onGpu = { forward: 1e-4, gradient: 1e-3 }
@@ -28,7 +28,7 @@ for (const backend of ["wasm", "webgpu"] as const)
   describeOn(backend, () => {
     const tolerance = backend === "webgpu" ? onGpu : onCpu
     for (const [name, trained] of Object.entries(cases)) {
-      test(`${name}: the encoder's states, logits and loss, from both spellings of its config`, () =>
+      test(`${name}: the encoder's states, logits and loss, from every spelling of its config`, () =>
         runScoped(
           Effect.gen(function* () {
             const io = yield* ioOf(name)
@@ -36,8 +36,9 @@ for (const backend of ["wasm", "webgpu"] as const)
             // the golden has padding to leave alone, in sources and in targets
             expect(rows.attentionMask).toContain(0)
             expect(rows.labels).toContain(-100)
-            const old = yield* Effect.promise(() => jsonOf(`models/${name}/config_v4.json`))
-            for (const folder of [folderOf(name), yield* withConfig(name, old)]) {
+            const old = name === "mt5" ? [] : [yield* Effect.promise(() => jsonOf(`models/${name}/config_v4.json`))]
+            const others = yield* Effect.forEach(old, (config) => withConfig(name, config))
+            for (const folder of [folderOf(name), ...others]) {
               const model = yield* openGolden(folder)
               expect(model.tied).toBe(name === "t5")
               const { input, target } = model.toDevice(rows)

@@ -1,0 +1,88 @@
+"""A small mT5 with PEFT's adapter on all linear layers: hidden states of the encoder, logits, loss, every gradient, and logits after merging.
+
+    python mt5.py ../models/mt5
+
+torch 2.13.0 (CPU), transformers 5.24.0, peft 0.21.2; float32, eager attention, evaluation mode. What the goldens of T5 have not: an encoder and a
+decoder of different heights, heads whose width is not hidden/heads, sources longer than the largest distance that has a bucket of its
+own, `tie_word_embeddings` false in config.json as the published mT5 have it, and copies of the embedding in the file.
+"""
+import json
+import os
+import sys
+
+import torch
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import save_file
+from transformers import MT5Config, MT5ForConditionalGeneration
+
+SOURCES, TARGETS = [41, 17, 30], [9, 4, 7]
+
+
+def padded(lengths, generator, fill):
+    out = torch.full((len(lengths), max(lengths)), fill)
+    for row, length in enumerate(lengths):
+        out[row, : length - 1] = torch.randint(2, 60, (length - 1,), generator=generator)
+        out[row, length - 1] = 1
+    return out
+
+
+def main(folder):
+    os.makedirs(folder, exist_ok=True)
+    torch.manual_seed(7)
+    config = MT5Config(
+        vocab_size=60, d_model=24, d_kv=10, d_ff=20, num_layers=1, num_decoder_layers=2, num_heads=3, decoder_start_token_id=0,
+        relative_attention_num_buckets=8, relative_attention_max_distance=20, attn_implementation="eager",
+    )
+    model = MT5ForConditionalGeneration(config).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(torch.randn(parameter.shape) * (0.3 if parameter.dim() > 1 else 0.1) + (1 if "norm" in name else 0))
+        head = torch.randn(60, 24) * 0.5
+        model.lm_head.weight = torch.nn.Parameter(head)
+    tensors = {name: value.contiguous().clone() for name, value in model.state_dict().items()}
+    for stack in ["encoder", "decoder"]:
+        tensors[f"{stack}.embed_tokens.weight"] = tensors["shared.weight"].clone()
+    save_file(tensors, os.path.join(folder, "model.safetensors"))
+    written = {**config.to_dict(), "tie_word_embeddings": False, "architectures": ["MT5ForConditionalGeneration"]}
+    with open(os.path.join(folder, "config.json"), "w") as file:
+        json.dump({key: value for key, value in written.items() if not key.startswith("_")}, file, indent=2)
+
+    generator = torch.Generator().manual_seed(3)
+    ids, labels = padded(SOURCES, generator, 0), padded(TARGETS, generator, -100)
+    mask = (torch.arange(max(SOURCES))[None, :] < torch.tensor(SOURCES)[:, None]).long()
+    batch = {"input_ids": ids, "attention_mask": mask, "labels": labels}
+    decoder_ids = model._shift_right(labels)
+    with torch.no_grad():
+        out = model(**batch)
+    integers = {key: value.int() for key, value in {**batch, "decoder_input_ids": decoder_ids}.items()}
+    save_file(
+        {
+            **integers, "logits": out.logits.contiguous(), "loss": out.loss.reshape(1).contiguous(),
+            "encoder_last_hidden_state": out.encoder_last_hidden_state.contiguous(),
+        },
+        os.path.join(folder, "io.safetensors"),
+    )
+
+    adapted = get_peft_model(model, LoraConfig(r=2, lora_alpha=4, target_modules="all-linear", task_type="SEQ_2_SEQ_LM")).eval()
+    with torch.no_grad():
+        for name, parameter in adapted.named_parameters():
+            if "lora_" in name:
+                parameter.copy_(torch.randn(parameter.shape) * 0.2)
+    adapted.save_pretrained(os.path.join(folder, "adapter"))
+    out = adapted(**batch)
+    out.loss.backward()
+    gradients = {
+        f"grad.{name.replace('.default', '')}": parameter.grad.contiguous()
+        for name, parameter in adapted.named_parameters() if parameter.requires_grad
+    }
+    with torch.no_grad():
+        logits, loss = out.logits.clone(), out.loss.reshape(1).clone()
+        merged = adapted.merge_and_unload()(**batch).logits
+    save_file(
+        {"logits": logits, "loss": loss, "logits_merged": merged.contiguous(), **gradients},
+        os.path.join(folder, "adapter_io.safetensors"),
+    )
+    os.remove(os.path.join(folder, "adapter", "README.md"))
+
+
+main(sys.argv[1])
