@@ -134,7 +134,8 @@ export const adaptedGolden = <M extends Network & ExportedModel>(
           ...Object.entries(config.rank_pattern).map(([target, rank]) => ({ targets: [target], rank })),
           ...Object.entries(config.alpha_pattern).map(([target, alpha]) => ({ targets: [target], alpha }))
         ],
-        modulesToSave: config.modules_to_save ?? []
+        // a head is trained without being asked for
+        modulesToSave: (config.modules_to_save ?? []).filter((own) => !model.exported.modulesToSave.includes(own))
       }
     )
     const layout = adapted.method.peft.layout!

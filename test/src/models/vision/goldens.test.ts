@@ -48,25 +48,63 @@ describeOnEach((backend) => {
       })
     ))
 
-  test("ViT with PEFT's adapter: logits, loss, every gradient, and logits after merging", () =>
+  // with the number of tensors that each adapter trains
+  for (const [name, trained] of [
+    ["vit", 8],
+    ["vision/clip-classifier", 26]
+  ] as const) {
+    test(`${name} with PEFT's adapter: logits, loss, every gradient, and logits after merging`, () =>
+      runScoped(
+        Effect.gen(function* () {
+          const model = yield* openImages(name)
+          const { input, target } = model.toDevice(imagesOf(yield* golden(`${name}/io`)))
+          const expected = yield* golden(`${name}/adapter_io`)
+          const { adapted, names } = yield* adaptedGolden(model, name, "adapter")
+          expect(names.length).toBe(trained)
+          const { trainable } = adapted
+          const logits = adapted.forward(input, trainable)
+          expectClose(yield* valuesOf(logits), expected.get("logits")!.data, tolerance.forward)
+          const { value, gradients } = valueAndGradients(
+            () => sparseCrossEntropy(adapted.forward(input, trainable), target),
+            tensorsOf(trainable)
+          )
+          expectClose(yield* valuesOf(value), expected.get("loss")!.data, tolerance.forward)
+          for (const [i, key] of names.entries())
+            expectClose(yield* valuesOf(gradients[i]!), expected.get(`grad.${key}`)!.data, tolerance.gradient)
+          expect([...expected.keys()].filter((key) => key.startsWith("grad.")).length).toBe(trained)
+          const trainedNow = new Map(trainable.dense.map((parameter) => [parameter.name, parameter.value]))
+          const weights = (own: string) => trainedNow.get(own) ?? model.weights(own)
+          const merged = model.forward(input, mergedLinear(adapted), weights)
+          expectClose(yield* valuesOf(merged), expected.get("logits_merged")!.data, tolerance.forward)
+        })
+      ))
+  }
+
+  for (const name of ["vit-odd", "clip-classifier"]) {
+    test(`${name}: logits and loss`, () =>
+      runScoped(
+        Effect.gen(function* () {
+          const io = yield* golden(`vision/${name}/io`)
+          const model = yield* openImages(`vision/${name}`)
+          expect(model.labels).toEqual(["bee", "ant", "wasp"])
+          const { input, target } = model.toDevice(imagesOf(io))
+          const logits = model.forward(input, frozen(model), model.weights)
+          expectClose(yield* valuesOf(logits), io.get("logits")!.data, tolerance.forward)
+          expectClose(yield* valuesOf(sparseCrossEntropy(logits, target)), io.get("loss")!.data, tolerance.forward)
+        })
+      ))
+  }
+
+  test("a ViTModel's file: what a classifier of its own sees", () =>
     runScoped(
       Effect.gen(function* () {
-        const model = yield* openImages("vit")
-        const { input, target } = model.toDevice(imagesOf(yield* golden("vit/io")))
-        const expected = yield* golden("vit/adapter_io")
-        const { adapted, names } = yield* adaptedGolden(model, "vit", "adapter")
-        const { trainable } = adapted
-        expectClose(yield* valuesOf(adapted.forward(input, trainable)), expected.get("logits")!.data, tolerance.forward)
-        const { value, gradients } = valueAndGradients(
-          () => sparseCrossEntropy(adapted.forward(input, trainable), target),
-          tensorsOf(trainable)
-        )
-        expectClose(yield* valuesOf(value), expected.get("loss")!.data, tolerance.forward)
-        for (const [i, key] of names.entries())
-          expectClose(yield* valuesOf(gradients[i]!), expected.get(`grad.${key}`)!.data, tolerance.gradient)
-        expect([...expected.keys()].filter((key) => key.startsWith("grad.")).length).toBe(names.length)
-        const merged = model.forward(input, mergedLinear(adapted), model.weights)
-        expectClose(yield* valuesOf(merged), expected.get("logits_merged")!.data, tolerance.forward)
+        const io = yield* golden("vision/vit-backbone/io")
+        const model = yield* openImages("vision/vit-backbone", { headInit: "zeros", labels: ["a", "b"] })
+        expect(model.unusedTensors).toEqual(["pooler.dense.bias", "pooler.dense.weight"])
+        const { input } = model.toDevice(imagesOf(io))
+        const hidden = encodeImages(model.tower, input, frozen(model), model.weights)
+        const pooled = pooledImages(model.tower, model.imageFamily.pooling, hidden, model.weights)
+        expectClose(yield* valuesOf(pooled), io.get("class_token")!.data, tolerance.forward)
       })
     ))
 
