@@ -45,6 +45,7 @@ export {
 } from "./sentence-transformer.ts"
 export * as Seq2Seq from "./seq2seq/index.ts"
 export { adapterPlaceOf, placeOf, WeightlessFolders } from "./source.ts"
+export * as Vision from "./vision/index.ts"
 
 export interface LoadModelOptions {
   /** a Hugging Face folder, or hf:owner/name[@revision] */

@@ -15,7 +15,7 @@ import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { limit, listed, listedLines, overLimit, quoted } from "../boundary/index.ts"
 import { isUrl, parseBoundedJson, readTextFile } from "../files/index.ts"
-import { adapterPlaceOf, families } from "../models/index.ts"
+import { adapterPlaceOf, families, Vision } from "../models/index.ts"
 import { readHeader, readStoredBytes, type StoredTensor } from "../safetensors/index.ts"
 import { type PeftConfig, type PeftType, peftConfigOf } from "./config.ts"
 import { type Matched, matched } from "./matching.ts"
@@ -69,15 +69,19 @@ const SHARED = ["base_model.vera_A", "base_model.vera_B"]
 
 const encoders = Object.values(families)
 const headModules = [...new Set(encoders.flatMap(({ pooler }) => pooler.modules))]
-const backbones = encoders.map(({ prefix }) => prefix)
+const imageFamilies = Object.values(Vision.imageFamilies).filter(({ prefix }) => prefix !== "")
+const backbones = [...encoders, ...imageFamilies].map(({ prefix }) => prefix)
 
 /**
  * A module's or tensor's name without what only the class of an encoder puts before it: `bert.` of BertForSequenceClassification, which
- * BertModel does not have. Names of language models are the same in every class that is read.
+ * BertModel does not have; and as the class calls it today. Names of language models are the same in every class that is read.
  */
 export const bareName = (name: string): string => {
   const own = name.startsWith(START) ? name.slice(START.length) : name
-  return own.slice(prefixOf(own).length)
+  const prefix = prefixOf(own)
+  const bare = own.slice(prefix.length)
+  // only with its prefix does a name say which family it is of
+  return imageFamilies.find((family) => family.prefix === prefix)?.currentName(bare) ?? bare
 }
 
 const prefixOf = (name: string): string => backbones.find((backbone) => name.startsWith(backbone)) ?? ""

@@ -64,5 +64,6 @@ export const clip: ImageFamily = {
     block: (layer) => clipBlock(`${TOWER}.encoder.layers.${layer}`)
   },
   pooling: { of: "patches" },
-  storedNames: (name) => [name]
+  storedNames: (name) => [name],
+  currentName: (name) => name
 }

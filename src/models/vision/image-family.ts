@@ -51,6 +51,8 @@ export interface ImageFamily {
   readonly pooling: ImagePooling
   /** What a parameter of that class may be called in a file, the likeliest name first. */
   readonly storedNames: (name: string) => ReadonlyArray<string>
+  /** What a module or parameter is called today that adapters for older classes call by another name; neither has `prefix`. */
+  readonly currentName: (name: string) => string
 }
 
 /** The classifier, outside the backbone in every class. */

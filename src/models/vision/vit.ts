@@ -32,17 +32,22 @@ const RENAMED = [
   ["mlp.fc2", "output.dense"]
 ] as const
 
-const renamed = (name: string, [from, to]: readonly [from: 0 | 1, to: 0 | 1], [start, newStart]: Starts): string => {
-  if (!name.startsWith(start)) return name
-  const [, layer, rest] = /^(\d+\.)(.*)$/.exec(name.slice(start.length)) ?? [undefined, "", name.slice(start.length)]
-  const pair = RENAMED.find((own) => rest!.startsWith(`${own[from]}.`) || rest === own[from])
-  return `${newStart}${layer}${pair === undefined ? rest : pair[to] + rest!.slice(pair[from].length)}`
+type Spelling = 0 | 1
+
+const STARTS = ["layers.", "encoder.layer."] as const
+const [NOW] = STARTS
+
+/** A name of a block's part in the other spelling; other names are the same in both. */
+const respelled = (name: string, from: Spelling, to: Spelling): string => {
+  const [, layer, rest] = name.startsWith(STARTS[from])
+    ? (/^(\d+)\.(.*)$/.exec(name.slice(STARTS[from].length)) ?? [])
+    : []
+  if (rest === undefined) return name
+  const pair = RENAMED.find((own) => `${rest}.`.startsWith(`${own[from]}.`))
+  return `${STARTS[to]}${layer}.${pair === undefined ? rest : pair[to] + rest.slice(pair[from].length)}`
 }
-type Starts = readonly [start: string, newStart: string]
 
 const PREFIX = "vit."
-const NOW = "layers."
-const BEFORE = "encoder.layer."
 
 export const vit: ImageFamily = {
   name: "vit",
@@ -73,7 +78,8 @@ export const vit: ImageFamily = {
   pooling: { of: "class", norm: "layernorm" },
   storedNames: (name) => {
     if (name.startsWith(`${CLASSIFIER}.`)) return [name]
-    const old = renamed(name, [0, 1], [NOW, BEFORE])
+    const old = respelled(name, 0, 1)
     return [PREFIX + old, PREFIX + name, old, name]
-  }
+  },
+  currentName: (name) => respelled(name, 1, 0)
 }
