@@ -12,6 +12,7 @@ import { type Encoder, encoderOf, encoderParameters, WORD_EMBEDDINGS } from "./e
 import type { EncoderConfig, Family } from "./family.ts"
 import type { FolderFile } from "./files-read.ts"
 import { ModelError, type ParameterSpec, refusedUrl } from "./model.ts"
+import { readsAndWrites } from "./seq2seq/family-names.ts"
 import { placeOf, WeightlessFolders } from "./source.ts"
 
 export interface Checkpoint {
@@ -137,7 +138,7 @@ export const readFamily = <Config, F extends ConfigFamily<Config>>(
     const type = (json as { readonly model_type?: unknown } | null)?.model_type
     const family = typeof type === "string" && Object.hasOwn(families, type) ? families[type] : undefined
     if (family === undefined) {
-      const problem = `config.json: model_type ${JSON.stringify(type) ?? "is missing"}; supported are ${Object.keys(families).join(", ")}`
+      const problem = `config.json: model_type ${JSON.stringify(type) ?? "is missing"}; supported are ${Object.keys(families).join(", ")}${readsAndWrites(type)}`
       return yield* new ModelError({ folder, problems: [problem] })
     }
     const decoded = family.decodeConfig(json)

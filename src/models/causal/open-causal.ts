@@ -8,9 +8,10 @@ import type * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import { forEachTensor } from "../../safetensors/index.ts"
 import { modelErrorOf, readHeaders, readJson, shapeProblems } from "../checkpoint.ts"
-import { families } from "../families.ts"
+import { writesNoText } from "../families.ts"
 import { GENERATION_CONFIG } from "../files-read.ts"
 import { ModelError } from "../model.ts"
+import { readsAndWrites } from "../seq2seq/family-names.ts"
 import { causalSequences } from "../sequences.ts"
 import { placeOf } from "../source.ts"
 import type { CausalDescription, CheckpointSource } from "./causal-model.ts"
@@ -104,10 +105,7 @@ const familyOf = (config: unknown): CausalFamily | string => {
   const known: Readonly<Record<string, CausalFamily>> = causalFamilies
   if (typeof type === "string" && Object.hasOwn(known, type)) return known[type]!
   const supported = Object.keys(known).join(", ")
-  const encoder = Object.hasOwn(families, `${type}`)
-    ? '; an encoder writes no text: data.format "classification", "regression" or "embedding", or another over texts'
-    : ""
-  return `config.json: model_type ${JSON.stringify(type) ?? "is missing"}; supported are ${supported}${encoder}`
+  return `config.json: model_type ${JSON.stringify(type) ?? "is missing"}; supported are ${supported}${writesNoText(type)}${readsAndWrites(type)}`
 }
 
 /** Where each parameter lies in the source, and one sentence for each that is missing or has another shape. */

@@ -12,6 +12,7 @@ import type { CausalTokenizer } from "../../tensors/index.ts"
 import { causalTokenizer } from "../causal/causal-tokenizer.ts"
 import { tokenizerFiles } from "../causal/tokenizer-files.ts"
 import { readJson } from "../checkpoint.ts"
+import { writesNoText } from "../families.ts"
 import { type LoadFolderOptions, loadFolder, noHead, storedIn } from "../folder-model.ts"
 import { ModelError } from "../model.ts"
 import { placeOf } from "../source.ts"
@@ -62,7 +63,8 @@ const familyOf = (config: unknown): Seq2SeqFamily | string => {
   const type = (config as { readonly model_type?: unknown } | null)?.model_type
   const known: Readonly<Record<string, Seq2SeqFamily>> = seq2seqFamilies
   if (typeof type === "string" && Object.hasOwn(known, type)) return known[type]!
-  return `config.json: model_type ${JSON.stringify(type) ?? "is missing"}; supported are ${Object.keys(known).join(", ")}`
+  const supported = Object.keys(known).join(", ")
+  return `config.json: model_type ${JSON.stringify(type) ?? "is missing"}; supported are ${supported}${writesNoText(type)}`
 }
 
 const SENTENCE_PIECE = "spiece.model"

@@ -1,9 +1,11 @@
 /** What config.json and the weights may say of a T5, and what is wrong with them: all of it at once. */
 import { describe, expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
+import { describeCausal, folderSource } from "../../../../src/models/causal/index.ts"
+import { describe as describeModel } from "../../../../src/models/describe.ts"
 import { describeSeq2Seq } from "../../../../src/models/seq2seq/index.ts"
 import { folderOf, jsonOf } from "../causal/causal-golden.ts"
-import { run, runScoped } from "../golden.ts"
+import { failure, run, runScoped } from "../golden.ts"
 import { withConfig } from "./seq2seq-golden.ts"
 
 const config = (await jsonOf("models/t5/config.json")) as Record<string, unknown>
@@ -82,7 +84,18 @@ describe("a description", () => {
       "config.json: eos_token_id is 112; the vocabulary has the ids 0 to 111",
       "config.json: decoder_start_token_id is 500; the vocabulary has the ids 0 to 111"
     ])
-    expect(await problemsOf({ model_type: "bert" })).toEqual(['config.json: model_type "bert"; supported are t5, mt5'])
+  })
+
+  test("says what a model of another kind is for", async () => {
+    expect(await problemsOf({ model_type: "bert" })).toEqual([
+      'config.json: model_type "bert"; supported are t5, mt5; an encoder writes no text: data.format "classification", "regression" or "embedding", or another over texts'
+    ])
+    const t5 = folderOf("t5")
+    const asEncoder = await failure(describeModel(t5, { pooling: "mean", headInit: "normal", labels: ["a"] }))
+    const asDecoder = await failure(Effect.flatMap(folderSource(t5), describeCausal))
+    for (const { problems } of [asEncoder, asDecoder]) {
+      expect(problems).toEqual([expect.stringContaining('reads a text and writes another: data.format "seq2seq"')])
+    }
   })
 
   test("names every tensor that is missing or of another shape", async () => {
