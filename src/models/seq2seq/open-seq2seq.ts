@@ -15,7 +15,7 @@ import { readJson } from "../checkpoint.ts"
 import { writesNoText } from "../families.ts"
 import { type LoadFolderOptions, loadFolder, noHead, storedIn } from "../folder-model.ts"
 import { ModelError } from "../model.ts"
-import { placeOf } from "../source.ts"
+import { placeOf, WeightlessFolders } from "../source.ts"
 import { seq2seqFamilies } from "./families.ts"
 import type { Seq2SeqDescription, Seq2SeqFamily, Seq2SeqModel } from "./seq2seq-model.ts"
 
@@ -34,7 +34,8 @@ export const describeSeq2Seq = (source: string): Effect.Effect<Seq2SeqDescriptio
     const network = opened.success
     const { embedding, outputLayer, otherNames, encode, decode, parameters, ...facts } = network
     const namesOf = (name: string) => [name, ...(otherNames[name] ?? [])]
-    const places = yield* storedIn(folder, parameters, namesOf, new Set([outputLayer]))
+    const byConfigAlone = (yield* WeightlessFolders) && !network.tied
+    const places = yield* storedIn(folder, parameters, namesOf, new Set(byConfigAlone ? [] : [outputLayer]))
     const tied = !places.stored.has(outputLayer)
     return {
       ...facts,

@@ -72,6 +72,8 @@ export interface EncoderDecoder extends Seq2SeqSizes {
   readonly embedding: string
   readonly otherNames: Readonly<Record<string, ReadonlyArray<string>>>
   readonly outputLayer: string
+  /** by its config; a folder's weights have the last word */
+  readonly tied: boolean
   /** The encoder's last hidden states [size·source, hidden]. Tensor code. */
   readonly encode: (input: Seq2SeqInput, linear: Linear, weights: Weights, runBlock?: RunBlock) => Tensor2D
   /**

@@ -122,6 +122,8 @@ const encoderDecoderOf = (family: string, config: T5Config): EncoderDecoder => {
     embedding: EMBEDDING,
     otherNames: { [EMBEDDING]: ["encoder.embed_tokens.weight", "decoder.embed_tokens.weight"] },
     outputLayer: OUTPUT_LAYER,
+    // an output that is not scaled comes from a layer of its own in every published model
+    tied: config.scaled,
     encode: (input, linear, weights, runBlock) => encode(config, encoder, input, { linear, weights, runBlock }),
     decode: (input, encoded, linear, weights, runBlock) =>
       decode(config, decoder, input, encoded, { linear, weights, runBlock })

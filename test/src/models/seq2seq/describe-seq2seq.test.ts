@@ -1,9 +1,12 @@
 /** What config.json and the weights may say of a T5, and what is wrong with them: all of it at once. */
 import { describe, expect, test } from "bun:test"
+import { rm } from "node:fs/promises"
+import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { describeCausal, folderSource } from "../../../../src/models/causal/index.ts"
 import { describe as describeModel } from "../../../../src/models/describe.ts"
 import { describeSeq2Seq } from "../../../../src/models/seq2seq/index.ts"
+import { WeightlessFolders } from "../../../../src/models/source.ts"
 import { folderOf, jsonOf } from "../causal/causal-golden.ts"
 import { failure, run, runScoped } from "../golden.ts"
 import { withConfig } from "./seq2seq-golden.ts"
@@ -96,6 +99,21 @@ describe("a description", () => {
     for (const { problems } of [asEncoder, asDecoder]) {
       expect(problems).toEqual([expect.stringContaining('reads a text and writes another: data.format "seq2seq"')])
     }
+  })
+
+  test("comes from config.json alone where there are no weights and none are needed", async () => {
+    const described = (name: string) =>
+      runScoped(
+        Effect.gen(function* () {
+          const folder = yield* withConfig(name, yield* Effect.promise(() => jsonOf(`models/${name}/config.json`)))
+          yield* Effect.promise(() => rm(join(folder, "model.safetensors")))
+          const { tied, parameters } = yield* Effect.provideService(describeSeq2Seq(folder), WeightlessFolders, true)
+          const whole = yield* describeSeq2Seq(folderOf(name))
+          expect(parameters).toEqual(whole.parameters)
+          return tied
+        })
+      )
+    expect([await described("t5"), await described("t5-v1_1"), await described("mt5")]).toEqual([true, false, false])
   })
 
   test("names every tensor that is missing or of another shape", async () => {
