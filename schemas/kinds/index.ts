@@ -3,6 +3,7 @@ import { arraysPlans } from "./arrays.ts"
 import { causalPlans } from "./causal.ts"
 import { classificationPlans } from "./classification.ts"
 import { embeddingPlans, similarityPlans } from "./embedding.ts"
+import { imagesPlans } from "./images.ts"
 import { multiLabelPlans } from "./multi-label.ts"
 import { rulesOf } from "./plan.ts"
 import { preferencePlans } from "./preference.ts"
@@ -19,7 +20,8 @@ export const planKinds = {
   ...preferencePlans.formats,
   ...seq2seqPlans.formats,
   ...regressionPlans.formats,
-  ...multiLabelPlans.formats
+  ...multiLabelPlans.formats,
+  ...imagesPlans.formats
 }
 
 /** Rules about plans of one kind. */
@@ -32,5 +34,6 @@ export const kindRules = [
   ...rulesOf(preferencePlans),
   ...rulesOf(seq2seqPlans),
   ...rulesOf(regressionPlans),
-  ...rulesOf(multiLabelPlans)
+  ...rulesOf(multiLabelPlans),
+  ...rulesOf(imagesPlans)
 ]

@@ -67,10 +67,13 @@ export const newProject = ({ name, runtime: wanted, device, ...flags }: Given<ty
     }).pipe(
       Effect.mapError((error) => (Option.isNone(flags.model) ? userError(`${error.message}\n${ofOwnModel}`) : error))
     )
-    const sizes = yield* Effect.forEach(filesOf(given), ([split, file]) =>
-      Effect.map(fs.stat(file).pipe(Effect.mapError(fileError("read", file))), ({ size }) => ({ split, file, size }))
+    const found = yield* Effect.forEach(filesOf(given), ([split, file]) =>
+      Effect.map(fs.stat(file).pipe(Effect.mapError(fileError("read", file))), ({ type, size }) => {
+        const isFolder = type === "Directory"
+        return { split, file, isFolder, isCopied: !isFolder && Number(size) <= MOST_COPIED }
+      })
     )
-    const copied = sizes.filter(({ size }) => Number(size) <= MOST_COPIED)
+    const copied = found.filter(({ isCopied }) => isCopied)
     const { model, data } = suggestion.plan
     const own = Option.isNone(flags.model)
     const written = {
@@ -100,8 +103,8 @@ export const newProject = ({ name, runtime: wanted, device, ...flags }: Given<ty
     const told = [...plan.found.map((choice) => choice.path), "training.steps", "training.epochs"]
     const choices = suggestion.choices.filter((choice) => told.includes(choice.path))
     yield* printBeside(`${suggestionText({ ...suggestion, choices })}\n`)
-    for (const { file } of sizes.filter((one) => !copied.includes(one)))
-      yield* printBeside(`note: ${file} is large and stays where it is; plan.json names it there`)
+    for (const { file, isFolder } of found.filter(({ isCopied }) => !isCopied))
+      yield* printBeside(`note: ${file} is ${isFolder ? "a folder" : "large"} and stays where it is; plan.json names it there`)
     const { install, run } = commandsOf(runtime)
     yield* print(
       [

@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
+import * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
 import { Device } from "../device/index.ts"
 import type { Prediction } from "../kinds/index.ts"
@@ -68,14 +69,15 @@ export const predict = ({ run: place, texts, data, out, base, device, threads, j
         texts.length === 0 || (texts.length === 1 && texts[0] === "-") ? stdinLines : Stream.fromIterable(texts)
       return yield* source.pipe(
         Stream.grouped(run.batchSize),
-        Stream.mapEffect(run.predict),
+        Stream.mapEffect((some) => run.predict(some)),
         Stream.runForEach(printed)
       )
     }
     if (!("run" in run))
       return yield* userError(`${place} is an adapter without its run, which has no columns: give its rows as texts`)
     if (target === undefined) {
-      const rows = predictedRows(run.run, yield* openPredicted(run.run, file))
+      const { dirname } = yield* Path.Path
+      const rows = predictedRows(run.run, yield* openPredicted(run.run, file), dirname(file))
       return yield* Stream.runForEach(rows, (some) => printed(some.map(({ prediction }) => prediction)))
     }
     const rows = yield* predictFile(run.run, { data: file, out: target })

@@ -138,13 +138,14 @@ export const describeJudged = (kind: RunKind, judged: JudgedPlan): string =>
 export const describePlan = (kind: RunKind, resolved: ResolvedPlan): string => {
   const { data, prefix, warnings } = resolved
   const { words } = kind
-  const { weights, lengths } = words.lines(resolved)
+  const { weights, lengths, images } = words.lines(resolved)
   return [
     ...adapterLines(kind, resolved),
     ...(weights === undefined ? [] : [`weights    ${weights}`]),
     ...costLines(resolved),
     ...(prefix === null ? [] : [`prefix     ${prefixText(prefix)} (on wasm and native)`]),
     ...(lengths === undefined ? [] : [`lengths    ${lengths}`]),
+    ...(images === undefined ? [] : [`images     ${images}`]),
     "",
     table(data.describe().map((split) => [split.split, `${number(split.rows)} rows`, words.rows(split)])),
     ...(warnings.length === 0 ? [] : ["", ...warnings.map((warning) => `warning: ${warning}`)])

@@ -10,7 +10,7 @@ export const encoderWords = {
   modelName: ({ family }: Resolved["model"]) => family,
   untrained: () => "the untrained head",
   lines: ({ plan, model, lengths: { p50, p95, max, truncated } }: Resolved) => ({
-    weights: weightsText(model),
+    weights: unusedText(model),
     lengths: `${p50} tokens (median), ${p95} (95 %), ${max} (longest); ${percent(truncated)} cut at ${longestText(plan, model)}`
   }),
   json: ({ model: { family, folder, labels, unusedTensors }, lengths }: Resolved) => ({
@@ -21,8 +21,12 @@ export const encoderWords = {
 
 const UNUSED_SHOWN = 4
 
+type Read = Pick<Resolved["model"], "parameters" | "unusedTensors"> & {
+  readonly head: Pick<Resolved["model"]["head"], "inCheckpoint">
+}
+
 /** What of the checkpoint is read, and what is not: a head that should have been used would be among the latter. */
-const weightsText = ({ parameters, head, unusedTensors }: Resolved["model"]): string => {
+export const unusedText = ({ parameters, head, unusedTensors }: Read): string => {
   const read = `${parameters.length + head.inCheckpoint.size} tensors of the checkpoint`
   if (unusedTensors.length === 0) return `${read}, all that it has`
   const shown = unusedTensors.slice(0, UNUSED_SHOWN).join(", ")

@@ -197,14 +197,19 @@ export const estimateMemory = (
     { all: model.sites, adapted: sites },
     {
       weights: bytesOfWeights(plan.model.weights, model.sites, trainable.frozen),
-      activations: FLOAT * largestActivations(plan, model, texts * Math.min(plan.training.batchSize, rows))
+      activations:
+        FLOAT *
+        largestActivations(plan, model, { size: texts * Math.min(plan.training.batchSize, rows), length: longestText(plan, model) })
     }
   )
 
-/** Numbers. `batchSize`: sequences of a training batch. */
-const largestActivations = (plan: EncoderPlan, model: ModelDescription, batchSize: number): number => {
+/** Numbers. `batch`: sequences of a training batch, and their length. */
+export const largestActivations = (
+  plan: Pick<RunPlan, "adapter" | "training">,
+  model: Pick<ModelDescription, "hiddenSize" | "intermediateSize" | "attentionHeads" | "layers">,
+  { size: batchSize, length }: { readonly size: number; readonly length: number }
+): number => {
   const { hiddenSize, intermediateSize, attentionHeads, layers } = model
-  const length = longestText(plan, model)
   const scores = attentionHeads * length
   // input, q, k, v, attention's output, two normalized sums, the second's input; GELU's derivative and output; attention's weights
   // and where the method keeps them, outputs of linear layers once more; of all layers, whichever are adapted

@@ -151,6 +151,15 @@ const plainLora: ReadonlyArray<Choice> = [
   measured("optimizer.learningRate", rates.lora, "LoRA's own", findings.loraRate)
 ]
 
+/** What such plans can give up for memory. */
+export const headTurns = (choices: ReadonlyArray<Choice>, shortest: number | null): ReturnType<Suggesting["turns"]> =>
+  knobs(choices, {
+    method: { choices: plainLora, dropped: ["optimizer.form"] },
+    packing: findings.packing,
+    blocks: true,
+    shortest
+  })
+
 /** How plans of a kind under a head are suggested. `classesOf`: how many its rows are told apart by; null: they have numbers. */
 export const headSuggesting = <R extends Resolved>(classesOf: (data: R["data"]) => number | null): Suggesting<R> => ({
   uncut: 8192,
@@ -159,13 +168,7 @@ export const headSuggesting = <R extends Resolved>(classesOf: (data: R["data"]) 
     const facts = factsOf(seen, held, classesOf(seen.data))
     return { choices: choose(facts), cautions: cautions(facts) }
   },
-  turns: (choices) =>
-    knobs(choices, {
-      method: { choices: plainLora, dropped: ["optimizer.form"] },
-      packing: findings.packing,
-      blocks: true,
-      shortest: 32
-    }),
+  turns: (choices) => headTurns(choices, 32),
   estimate: (plan, { model, trainable, selected, data }) =>
     estimateMemory(plan, model, trainable, selected.sites, data?.splits.train.rows)
 })

@@ -13,6 +13,7 @@ const similarity = () => import("./embedding/index.ts").then((room) => room.simi
 const arrays = () => import("./arrays/index.ts").then((room) => room.arrays)
 const causal = () => import("./causal/index.ts").then((room) => room.causal)
 const regression = () => import("./regression/index.ts").then((room) => room.regression)
+const images = () => import("./images/index.ts").then((room) => room.images)
 const multiLabel = () => import("./multi-label/index.ts").then((room) => room.multiLabel)
 
 const preference = () => import("./preference/index.ts").then((room) => room.preference)
@@ -29,7 +30,8 @@ const table = {
   regression,
   "multi-label": multiLabel,
   embedding,
-  similarity
+  similarity,
+  images
 } satisfies { readonly [F in Format]: () => Promise<RunKind> }
 
 /** The kind of a plan. Its functions take plans and models of that kind alone. */

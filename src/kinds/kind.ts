@@ -69,10 +69,10 @@ export interface RunKind<Plan extends RunPlan = RunPlan, R extends ResolvedPlan 
     prediction?(prediction: Prediction): string
     /** what the rows of a split hold */
     rows(split: ReturnType<R["data"]["describe"]>[number]): string
-    /** further lines of `validate` by their names: `weights`, `lengths` */
-    lines(resolved: R): { readonly weights?: string; readonly lengths?: string }
+    /** further lines of `validate` by their names: `weights`, `lengths` of texts, sizes of `images` */
+    lines(resolved: R): { readonly weights?: string; readonly lengths?: string; readonly images?: string }
     /** `model` of `validate --json`, and what else it says of such a plan */
-    json(resolved: R): { readonly model: object; readonly lengths?: object }
+    json(resolved: R): { readonly model: object; readonly lengths?: object; readonly images?: object }
   }
   /** The first training row as the model will see it, where that is worth seeing. */
   sample?(resolved: R): Effect.Effect<RenderedSample, DataError>
@@ -205,11 +205,15 @@ export interface Runner<
    * where nothing is predicted.
    */
   problemOf?(adapted: Adapted<M>, plan: Plan, row: Asked): string | undefined
-  /** What the model says of users' texts or rows, one prediction each, in their order. */
+  /**
+   * What the model says of users' texts or rows, one prediction each, in their order. `folder`: what paths in rows are relative to; the
+   * working directory unless given.
+   */
   predict(
     adapted: Adapted<M>,
     plan: Plan,
-    rows: ReadonlyArray<Asked>
+    rows: ReadonlyArray<Asked>,
+    folder?: string
   ): Effect.Effect<ReadonlyArray<Prediction>, Reported, Device>
   /** The vectors of texts, one each, in their order; present where the model makes vectors. */
   embed?(

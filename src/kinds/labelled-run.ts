@@ -1,6 +1,6 @@
 /** What the runners of labelled rows share: a plan's rows after training, predictions, and what cards and merged models say of classes. */
 import * as Effect from "effect/Effect"
-import type { ArraysPlan, ClassificationPlan, LabelLoss } from "../../schemas/index.ts"
+import type { ArraysPlan, ClassificationPlan, ImageArraysPlan, ImagesPlan, LabelLoss } from "../../schemas/index.ts"
 import { quoted } from "../boundary/index.ts"
 import {
   type Broken,
@@ -19,7 +19,7 @@ import { markdown } from "../output/index.ts"
 import { type Loss, labelCrossEntropy } from "../training/index.ts"
 import type { Asked, Prediction } from "./kind.ts"
 
-type Section = (ClassificationPlan | ArraysPlan)["data"]
+type Section = (ClassificationPlan | ArraysPlan | ImagesPlan | ImageArraysPlan)["data"]
 
 /** The section of a trained plan with its classes; with `file`, that file's rows in place of all splits. */
 export const rowsOf = <S extends Section>(section: S, labels: ReadonlyArray<string>, file?: string): S => ({

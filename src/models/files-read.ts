@@ -18,6 +18,8 @@ export const folderFiles = [
   "tokenizer.json",
   "tokenizer_config.json",
   "chat_template.jinja",
+  // of models of images
+  "preprocessor_config.json",
   GENERATION_CONFIG
 ] as const
 export type FolderFile = (typeof folderFiles)[number]

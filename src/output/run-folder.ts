@@ -38,6 +38,8 @@ export interface RunFolder {
   readonly plan: string
   readonly metrics: string
   readonly report: string
+  /** pictures of mistakes, where rows are images */
+  readonly pictures: string
   /** report.html */
   readonly page: string
   readonly adapter: string
@@ -51,6 +53,7 @@ export const runFolder = (directory: string): Effect.Effect<RunFolder, never, Pa
     plan: path.join(directory, "plan.json"),
     metrics: path.join(directory, "metrics.jsonl"),
     report: path.join(directory, "run.json"),
+    pictures: path.join(directory, "pictures.json"),
     page: path.join(directory, "report.html"),
     adapter: path.join(directory, "adapter"),
     checkpoints: path.join(directory, "checkpoints")

@@ -181,7 +181,7 @@ export const finishRun = (
       validation: of("validation"),
       test: of("test"),
       baseline,
-      mistakes: after.mistakes,
+      mistakes: after.mistakes.map(({ picture: _, ...mistake }) => mistake),
       data: resolved.data.describe().map((split) => ({ classes: [], ...split })),
       peakBytes,
       base: yield* baseIdentity(resolved.base),
@@ -189,6 +189,8 @@ export const finishRun = (
       outputs: recordOf(yield* adapterFiles(run.adapter)),
       plan: run.written
     }
+    const pictures = after.mistakes.map(({ picture = null }) => picture)
+    if (pictures.some((picture) => picture !== null)) yield* writeJson(run.pictures, pictures)
     yield* writeJson(run.report, report)
     return report
   })

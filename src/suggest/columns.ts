@@ -3,6 +3,7 @@ export const columnDescriptions = {
   text: "column that holds the text",
   textPair: "column that holds the second text, where rows are pairs of texts",
   label: "column that holds the label, or the list of labels",
+  image: "column that holds an image: its path, or its bytes",
   source: "column that holds the text that is read, where another is written for it",
   target: "column of numbers to learn, or several with commas between; or the text that is to be written",
   labelColumns: "columns of 0 and 1, one a label, with commas between",

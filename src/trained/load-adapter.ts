@@ -60,7 +60,7 @@ export const loadAdapter = (place: string, { base, rows }: LoadAdapterOptions = 
       steps: Number.NaN,
       inputs: {},
       sample: adopting.sample(labels),
-      predict: (asked) => predictWith(kind, adapted, plan, asked),
+      predict: (asked, folder) => predictWith(kind, adapted, plan, asked, folder),
       embed: (texts) => embedWith(place, kind, adapted, plan, texts)
     }
     return run

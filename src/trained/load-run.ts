@@ -26,8 +26,11 @@ export interface LoadedRun extends Trained {
   readonly inputs: Inputs
   /** of an adapter from elsewhere: rows by which a merged model is held against it; a run has its own */
   readonly sample?: ReadonlyArray<object>
-  /** One prediction per text or row, in their order. Of a run over arrays a text is a JSON list of numbers. */
-  readonly predict: (asked: ReadonlyArray<Asked>) => ReturnType<typeof predictWith>
+  /**
+   * One prediction per text or row, in their order. Of a run over arrays a text is a JSON list of numbers, of one over images a path;
+   * `folder`: what paths are relative to, the working directory unless given.
+   */
+  readonly predict: (asked: ReadonlyArray<Asked>, folder?: string) => ReturnType<typeof predictWith>
   /** A vector per text, in their order; fails where the run's model makes none. */
   readonly embed: (texts: ReadonlyArray<string>) => ReturnType<typeof embedWith>
 }
@@ -71,7 +74,7 @@ export const loadRun = (directory: string, options: { readonly base?: string | u
       labels: kind.labelsOf(model),
       steps,
       inputs,
-      predict: (asked) => predictWith(kind, adapted, plan, asked),
+      predict: (asked, folder) => predictWith(kind, adapted, plan, asked, folder),
       embed: (texts) => embedWith(directory, kind, adapted, plan, texts)
     }
     return run
@@ -82,8 +85,13 @@ const withBase = <Plan extends RunPlan>(plan: Plan, source: string): Plan => ({
   model: { ...plan.model, source }
 })
 
-export const predictWith = (runner: Runner, adapted: Adapted<Network>, plan: RunPlan, asked: ReadonlyArray<Asked>) =>
-  runner.predict(adapted, plan, asked).pipe(ofDevice)
+export const predictWith = (
+  runner: Runner,
+  adapted: Adapted<Network>,
+  plan: RunPlan,
+  asked: ReadonlyArray<Asked>,
+  folder?: string
+) => runner.predict(adapted, plan, asked, folder).pipe(ofDevice)
 
 /** The verb that uses a run of a kind. */
 export const usedBy = (kind: LoadedKind, plan: RunPlan): string => kind.next(plan, "RUN").split(" ")[0]!

@@ -12,6 +12,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
 import { type CheckedRows, DataDialect, openChecked, type Placed, type RowWriter, rowWriter } from "../data/index.ts"
 import { ofDevice } from "../device/index.ts"
@@ -33,11 +34,15 @@ export const openPredicted = ({ kind, plan, adapted }: Pick<LoadedRun, "kind" | 
   openChecked(file, (row) => kind.problemOf?.(adapted, plan, row)).pipe(Effect.provideService(DataDialect, plan.data))
 
 /** Rows as they stream by, predicted. */
-export const predictedRows = ({ plan, predict }: Pick<LoadedRun, "plan" | "predict">, { records }: CheckedRows) =>
+export const predictedRows = (
+  { plan, predict }: Pick<LoadedRun, "plan" | "predict">,
+  { records }: CheckedRows,
+  folder?: string
+) =>
   records.pipe(
     Stream.grouped(plan.training.evaluateBatchSize),
     Stream.mapEffect((placed: ReadonlyArray<Placed<Fields>>) =>
-      Effect.map(predict(placed.map(({ value }) => value)), (predictions) =>
+      Effect.map(predict(placed.map(({ value }) => value), folder), (predictions) =>
         placed.map(({ value, where }, i): PredictedRow => ({ where, row: value, prediction: predictions[i]! }))
       )
     )
@@ -50,6 +55,7 @@ export const predictFile = (
 ) =>
   Effect.gen(function* () {
     const write = yield* rowWriter(out)
+    const path = yield* Path.Path
     yield* refuseExisting(out)
     const checked = yield* openPredicted(run, data)
     const failed = fileError("write", out)
@@ -61,7 +67,7 @@ export const predictFile = (
           const append = (text: string) => Effect.mapError(handle.writeAll(encoder.encode(text)), failed)
           const taken = new Set(checked.columns)
           let writer: RowWriter | undefined
-          yield* predictedRows(run, checked).pipe(
+          yield* predictedRows(run, checked, path.dirname(data)).pipe(
             Stream.runForEach((rows) => {
               const all = rows.map(({ row, prediction }) => ({ row, own: renamed(columnsSaid(prediction), taken) }))
               const first = writer === undefined

@@ -90,7 +90,8 @@ const decisive = ({ seed, model, data, adapter }: RunPlan) => {
   const rows = Object.entries(data).filter(([key, value]) => !(splits.includes(key) && typeof value === "string"))
   return { seed, model: task, data: Object.fromEntries(rows), adapter }
 }
-const splits = ["train", "validation", "test"]
+// where files are, of which the record has the content
+const splits = ["train", "validation", "test", "folder"]
 
 /** Fails where plan.json was edited so that the run would be another one. */
 export const checkPlan = (directory: string, { plan: recorded }: RunRecord, plan: RunPlan) =>

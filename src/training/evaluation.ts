@@ -8,7 +8,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
-import type { ClassificationSplit, DataError, Located, RowSource, TextFields } from "../data/index.ts"
+import type { ClassificationSplit, DataError, LabelledText, Located, RowSource, TextFields } from "../data/index.ts"
 import { type BatchOf, type Model, type Network, toDevice } from "../models/index.ts"
 import { type DeviceReadError, readTensor } from "../tensors/index.ts"
 
@@ -151,6 +151,8 @@ export interface Mistake {
   readonly predicted: string
   /** the model's, of `predicted`; absent where what it says has none */
   readonly probability?: number
+  /** an image as a small data: URI */
+  readonly picture?: string
 }
 
 /** Rows with their numbers in the split. */
@@ -179,12 +181,14 @@ const CHARACTERS = 500
 
 /**
  * Keeps the `limit` worst mistakes on `source`: what a reader looks at first, in a model or in its labels. Kept while batches pass by, so
- * that memory does not grow with the split; texts are read once, at the end. `labelOf`: what would have been right.
+ * that memory does not grow with the split; texts are read once, at the end. `labelOf`: what would have been right. `pictureOf`: of a row that
+ * is an image; undefined where it has none to show.
  */
 export const keepWorst = <Row extends TextFields & Located>(
   source: Pick<RowSource<Row>, "read">,
   limit: number,
-  labelOf: (row: Row) => string
+  labelOf: (row: Row) => string,
+  pictureOf: (row: Row) => Effect.Effect<string | undefined> = () => Effect.undefined
 ): Mistakes => {
   let kept: ReadonlyArray<WrongRow> = []
   return {
@@ -193,20 +197,31 @@ export const keepWorst = <Row extends TextFields & Located>(
       kept = [...kept, ...wrong].sort((a, b) => b.weight - a.weight || a.row - b.row).slice(0, limit)
     },
     read: Effect.suspend(() =>
-      Effect.map(source.read(kept.map(({ row }) => row)), (rows) =>
-        rows.map((row, i) => {
-          const { predicted, probability } = kept[i]!
-          const mistake = { where: row.where, ...shortenedTexts(row), label: labelOf(row), predicted }
-          return { ...mistake, ...(probability === undefined ? {} : { probability }) }
-        })
+      Effect.flatMap(source.read(kept.map(({ row }) => row)), (rows) =>
+        Effect.forEach(rows, (row, i) =>
+          Effect.map(pictureOf(row), (picture) => {
+            const { predicted, probability } = kept[i]!
+            return {
+              where: row.where,
+              ...shortenedTexts(row),
+              label: labelOf(row),
+              predicted,
+              ...(probability === undefined ? {} : { probability }),
+              ...(picture === undefined ? {} : { picture })
+            }
+          })
+        )
       )
     )
   }
 }
 
 /** The most confident mistakes of a classifier. */
-export const keepMistakes = (split: ClassificationSplit, limit: number): Mistakes =>
-  keepWorst(split, limit, ({ label }) => label)
+export const keepMistakes = (
+  split: ClassificationSplit,
+  limit: number,
+  pictureOf?: (row: LabelledText) => Effect.Effect<string | undefined>
+): Mistakes => keepWorst(split, limit, ({ label }) => label, pictureOf)
 
 /** The rows of a batch that got another class than their own. */
 export const wrongRows = (

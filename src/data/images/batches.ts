@@ -3,12 +3,14 @@
  * are made to them, depends on the data, the seed and the batch's size alone.
  */
 import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { Augmentation, ImageError, ImageJob } from "../../images/index.ts"
+import { type Augmentation, type ImageError, type ImageJob, imagePool, type Processing } from "../../images/index.ts"
 import type { Numbered } from "../batching.ts"
 import { DataError, dataError } from "../data-error.ts"
-import { openFile } from "../file.ts"
+import { DataFiles, openFile, openSystemFile } from "../file.ts"
 import { type BatchPosition, batchesPerEpoch, epochOrders, inStretches } from "../order.ts"
 import type { ClassificationSplit, LabelledText } from "../source.ts"
 
@@ -25,11 +27,25 @@ export interface ImageBatch {
   readonly rows: Uint32Array
 }
 
-/** Makes images ready: [images, height, width, channels], in their order. `augmentation`: changes at random to jobs that say on what they depend. */
-export type Prepare = (
-  jobs: ReadonlyArray<ImageJob>,
-  augmentation?: Augmentation
-) => Effect.Effect<Float32Array, ImageError>
+/** Makes images ready for a model. */
+export interface Preparing {
+  /** [images, height, width, channels], in their order. `augmentation`: for jobs that say on what chance depends. */
+  readonly prepare: (
+    jobs: ReadonlyArray<ImageJob>,
+    augmentation?: Augmentation
+  ) => Effect.Effect<Float32Array, ImageError>
+  /** batches that are in the making at once while steps go on */
+  readonly ahead: number
+}
+
+/** On other threads where there are any; these end with the scope. */
+export const openPreparing = (
+  processing: Processing
+): Effect.Effect<Preparing, never, FileSystem.FileSystem | Scope.Scope> =>
+  Effect.map(imagePool(), ({ prepared, ahead }) => ({
+    prepare: (jobs, augmentation) => prepared(jobs, processing, augmentation),
+    ahead
+  }))
 
 export interface ImageTrainingOptions {
   readonly seed: number
@@ -39,95 +55,108 @@ export interface ImageTrainingOptions {
   readonly augmentation?: Augmentation | undefined
 }
 
-// while a step runs, so many batches are made ready for those that follow it
-const batchesAhead = 2
-
 /** Endless batches, epoch after epoch, each in its own seeded order; the last of an epoch may be smaller. */
 export const imageTrainingBatches = (
   split: ClassificationSplit,
-  prepare: Prepare,
+  preparing: Preparing,
   { seed, batchSize, start, augmentation }: ImageTrainingOptions
 ): Stream.Stream<ImageBatch & Numbered, DataError> => {
   const perEpoch = batchesPerEpoch(split.rows, batchSize)
   return Stream.suspend(() => {
     const orderOf = epochOrders(split.rows, seed)
-    return Stream.paginate(start, ({ epoch: from, batch: at }) => {
+    const positions = Stream.paginate(start, ({ epoch: from, batch: at }) => {
       const [epoch, index] = [from + Math.floor(at / perEpoch), at % perEpoch]
       const rows = orderOf(epoch).slice(index * batchSize, (index + 1) * batchSize)
-      const random = augmentation === undefined ? undefined : { seed, epoch }
-      return Effect.map(
-        readBatch(split, rows, prepare, random, augmentation),
-        (batch) => [[{ ...batch, epoch, index }], Option.some({ epoch, batch: index + 1 })] as const
-      )
+      return Effect.succeed([[{ epoch, index, rows }], Option.some({ epoch, batch: index + 1 })] as const)
     })
-  }).pipe(ahead)
+    return Stream.mapEffect(
+      positions,
+      ({ epoch, index, rows }) =>
+        Effect.map(
+          readBatch(split, rows, preparing, augmentation === undefined ? undefined : { seed, epoch, augmentation }),
+          (batch) => ({ ...batch, epoch, index })
+        ),
+      { concurrency: preparing.ahead }
+    )
+  })
 }
 
 /** The first `rows` rows in their order, each once. */
 export const imageEvaluationBatches = (
   split: ClassificationSplit,
-  prepare: Prepare,
+  preparing: Preparing,
   { batchSize, rows = split.rows }: { readonly batchSize: number; readonly rows?: number | undefined }
 ): Stream.Stream<ImageBatch, DataError> =>
-  inStretches(Math.min(rows, split.rows), batchSize, (indices) =>
-    Effect.map(readBatch(split, indices, prepare), (batch) => [batch])
-  ).pipe(ahead)
-
-/** Images that a user names, as one batch. They have no class: the labels are 0. */
-export const askedImages = (paths: ReadonlyArray<string>, prepare: Prepare): Effect.Effect<ImageBatch, DataError> =>
-  Effect.flatMap(jobsOf(paths.map((path) => ({ text: path, label: "", where: path, image: path }))), (jobs) =>
-    Effect.map(prepared(jobs, prepare), (pixels) => ({
-      size: paths.length,
-      tokens: paths.length,
-      pixels,
-      labels: new Int32Array(paths.length),
-      rows: Uint32Array.from(paths, (_, i) => i)
-    }))
+  inStretches(Math.min(rows, split.rows), batchSize, (indices) => Effect.succeed([indices])).pipe(
+    Stream.mapEffect((indices) => readBatch(split, indices, preparing), { concurrency: preparing.ahead })
   )
 
-const ahead = <A, E, R>(batches: Stream.Stream<A, E, R>) => Stream.buffer(batches, { capacity: batchesAhead })
+/** Images in memory or of files as one batch. They have no class: the labels are 0. */
+export const readyImages = (
+  images: ReadonlyArray<LabelledText>,
+  preparing: Preparing
+): Effect.Effect<ImageBatch, DataError> =>
+  Effect.map(pixelsOf(images, preparing), (pixels) => ({
+    size: images.length,
+    tokens: images.length,
+    pixels,
+    labels: new Int32Array(images.length),
+    rows: Uint32Array.from(images, (_, i) => i)
+  }))
+
+/** Changes at random to the images of an epoch. */
+interface Changes {
+  readonly seed: number
+  readonly epoch: number
+  readonly augmentation: Augmentation
+}
 
 const readBatch = (
   split: ClassificationSplit,
   rows: Uint32Array,
-  prepare: Prepare,
-  random?: { readonly seed: number; readonly epoch: number },
-  augmentation?: Augmentation
+  preparing: Preparing,
+  changes?: Changes
 ): Effect.Effect<ImageBatch, DataError> =>
   Effect.gen(function* () {
     const read = yield* split.read(rows)
-    const jobs = yield* jobsOf(read)
-    const dependent =
-      random === undefined ? jobs : jobs.map((job, i) => ({ ...job, random: { ...random, row: rows[i]! } }))
-    const pixels = yield* prepared(dependent, prepare, augmentation)
-    const size = rows.length
     return {
-      size,
-      tokens: size,
-      pixels,
+      size: rows.length,
+      tokens: rows.length,
+      pixels: yield* pixelsOf(read, preparing, changes, rows),
       labels: Int32Array.from(read, ({ label }) => split.labels.indexOf(label)),
       rows
     }
   })
 
-const filesInFlight = 16
+const pixelsOf = (
+  images: ReadonlyArray<LabelledText>,
+  { prepare }: Preparing,
+  changes?: Changes,
+  rows?: Uint32Array
+): Effect.Effect<Float32Array, DataError> =>
+  Effect.gen(function* () {
+    const jobs = yield* Effect.forEach(images, jobOf)
+    const { seed, epoch } = changes ?? { seed: 0, epoch: 0 }
+    const all = changes === undefined ? jobs : jobs.map((job, i) => ({ ...job, random: { seed, epoch, row: rows![i]! } }))
+    return yield* Effect.mapError(
+      prepare(all, changes?.augmentation),
+      ({ where, message }) => new DataError({ where, problems: [message], total: 1 })
+    )
+  })
 
-/** The images of rows, as bytes: files are read here, whether they are the system's or a page's in memory. */
-export const jobsOf = (rows: ReadonlyArray<LabelledText>): Effect.Effect<ReadonlyArray<ImageJob>, DataError> =>
-  Effect.forEach(
-    rows,
-    ({ image, text, where }) => {
-      if (image === undefined) return Effect.fail(dataError(where, "found a row without an image; expected one"))
-      if (typeof image !== "string") return Effect.succeed({ image, where })
-      const called = where.endsWith(text) ? where : `${where} (${text})`
-      const bytes = Effect.scoped(Effect.flatMap(openFile(image), (file) => file.read(0, file.size)))
-      return Effect.map(bytes, (image) => ({ image, where: called }))
-    },
-    { concurrency: filesInFlight }
-  )
+/** The image of a row. Files that are not the system's (a page's, in memory) are read here, others where they are decoded. */
+const jobOf = (row: LabelledText): Effect.Effect<ImageJob, DataError> =>
+  Effect.gen(function* () {
+    const { image, text, where } = row
+    if (typeof image !== "string") return { image: yield* imageBytes(row), where }
+    const called = where.endsWith(text) ? where : `${where} (${text})`
+    const isSystem = (yield* DataFiles) === openSystemFile
+    return { image: isSystem ? image : yield* imageBytes(row), where: called }
+  })
 
-const prepared = (jobs: ReadonlyArray<ImageJob>, prepare: Prepare, augmentation?: Augmentation) =>
-  Effect.mapError(
-    prepare(jobs, augmentation),
-    ({ where, message }) => new DataError({ where, problems: [message], total: 1 })
-  )
+/** An image's file, or its bytes in the row. */
+export const imageBytes = ({ image, where }: LabelledText): Effect.Effect<Uint8Array, DataError> => {
+  if (image === undefined) return Effect.fail(dataError(where, "found a row without an image; expected one"))
+  if (typeof image !== "string") return Effect.succeed(image)
+  return Effect.scoped(Effect.flatMap(openFile(image), (file) => file.read(0, file.size)))
+}

@@ -1,12 +1,14 @@
 /** Images as data: labelled images of a folder or of rows, and batches of them. Loaded by kinds over images alone. */
+export { askedImages, askedProblem } from "./asked.ts"
 export {
-  askedImages,
   type ImageBatch,
   type ImageTrainingOptions,
+  imageBytes,
   imageEvaluationBatches,
   imageTrainingBatches,
-  jobsOf,
-  type Prepare
+  openPreparing,
+  type Preparing,
+  readyImages
 } from "./batches.ts"
 export { entriesOf, isImageName, splitFolders } from "./folder.ts"
 export { type ImageClasses, type ImageSection, type ImagesSummary, openImages } from "./open.ts"

@@ -52,7 +52,7 @@ const chosen = (
   return [...pair, ...said]
 }
 
-const labelOf = (rows: ReadonlyArray<Row>, free: ReadonlyArray<string>): Choice | undefined => {
+export const labelOf = (rows: ReadonlyArray<Row>, free: ReadonlyArray<string>): Choice | undefined => {
   // whatever it holds: what is wrong with a row of it is told with its line
   if (free.includes("label")) return choice("data.label", "label", "")
   const found = free.filter((name) => rows.every((row) => isLabel(row[name])))

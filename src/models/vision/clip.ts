@@ -44,6 +44,7 @@ export const clipBlock = (block: string): PreNormNames => ({
 export const clip: ImageFamily = {
   name: "clip",
   className: "CLIPForImageClassification",
+  processor: "CLIPImageProcessor",
   prefix: "",
   decodeConfig: configReader(ClipConfig, (file) =>
     towerConfig(file.vision_config_dict ?? file.vision_config, {

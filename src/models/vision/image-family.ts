@@ -4,6 +4,7 @@
  */
 import type * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import type { ProcessorName } from "../../images/index.ts"
 import { ActivationName, activations, Count, Epsilon, Layers, type Normalized, withDefault } from "../config-reader.ts"
 import type { PreNormNames, PreNormSizes } from "./pre-norm.ts"
 
@@ -44,6 +45,8 @@ export interface ImageFamily {
   readonly name: string
   /** the class that transformers loads a classifier as */
   readonly className: string
+  /** the class of transformers' that prepares its images where preprocessor_config.json names none */
+  readonly processor: ProcessorName
   /** prefix of the backbone's names in that class */
   readonly prefix: string
   readonly decodeConfig: (json: unknown) => Result.Result<ImageConfig, ReadonlyArray<string>>

@@ -52,6 +52,7 @@ const PREFIX = "vit."
 export const vit: ImageFamily = {
   name: "vit",
   className: "ViTForImageClassification",
+  processor: "ViTImageProcessor",
   prefix: PREFIX,
   decodeConfig: configReader(ViTConfig, (file) =>
     towerConfig(file, { projectionBias: file.qkv_bias, labels: labelsInOrder(file) })

@@ -36,6 +36,7 @@ const reportPage = (record: RunRecord, kind: ReportedKind, library: PlotLibrary)
     `script-src ${sourceHash(library.script)} ${sourceHash(draw)}`,
     // widths and colours are set on elements
     "style-src 'unsafe-inline'",
+    ...(record.pictures.length === 0 ? [] : ["img-src data:"]),
     "base-uri 'none'",
     "form-action 'none'"
   ].join("; ")
@@ -181,6 +182,8 @@ td.share small { display: block; color: var(--ink); font-size: .75rem; }
 ol.mistakes { padding-left: 0; list-style: none; margin: 0; display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 25rem), 1fr)); gap: .75rem 2rem; }
 ol.mistakes li { border-left: 3px solid var(--wrong); padding: .125rem 0 .125rem .875rem; break-inside: avoid; }
 ol.mistakes q { quotes: none; white-space: pre-wrap; }
+ol.mistakes img { float: left; width: 4rem; max-height: 4rem; object-fit: contain; margin: .125rem .75rem .125rem 0; image-rendering: pixelated; }
+ol.mistakes li { overflow: hidden; }
 ol.mistakes p { margin: .125rem 0 0; font-size: .875rem; color: var(--quiet); }
 pre { background: var(--raised); border: 1px solid var(--line); border-radius: .5rem; padding: .75rem 1rem; margin: .5rem 0; font: .8125rem/1.5 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere; }
 code { font-family: ui-monospace, monospace; font-size: .875em; }

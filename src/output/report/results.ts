@@ -146,7 +146,7 @@ const pairs = ({ split, rows, confusion }: Confused, labels: ReadonlyArray<strin
 <tbody>${most.map(({ i, j, n }) => html`<tr><th scope="row">${labels[i]}</th><td class="text">${labels[j]}</td><td>${count(n)}</td></tr>`)}</tbody></table></div>`
 }
 
-export const mistakes = ({ run }: RunRecord): Html | null => {
+export const mistakes = ({ run, pictures }: RunRecord): Html | null => {
   const split = run.test ?? run.validation
   if (split === null) return null
   if (!isConfused(split))
@@ -154,18 +154,21 @@ export const mistakes = ({ run }: RunRecord): Html | null => {
       ? null
       : html`<section><h2>Largest errors</h2>
 <p class="quiet">${run.mistakes.length} of the ${count(split.rows)} rows of ${split.split}, the worst first. Some may be wrong in the data.</p>
-${mistakeList(run.mistakes)}</section>`
+${mistakeList(run.mistakes, pictures)}</section>`
   const correct = split.confusion.reduce((sum, row, i) => sum + row[i]!, 0)
   const all = split.rows - correct
   if (run.mistakes.length === 0) return html`<section><h2>Mistakes</h2><p>None on ${split.split}.</p></section>`
   return html`<section><h2>Mistakes</h2>
 <p class="quiet">${run.mistakes.length} of the ${count(all)} on ${split.split}, the ones the model was surest of first. Some may be wrong labels.</p>
-${mistakeList(run.mistakes)}</section>`
+${mistakeList(run.mistakes, pictures)}</section>`
 }
 
-const mistakeList = (mistakes: RunRecord["run"]["mistakes"]): Html =>
+const mistakeList = (mistakes: RunRecord["run"]["mistakes"], pictures: RunRecord["pictures"]): Html =>
   html`<ol class="mistakes">${mistakes.map(
-    ({ text, textPair, label, predicted, probability, where }) =>
-      html`<li><q>${text}</q>${textPair === undefined ? "" : html`<br><q>${textPair}</q>`}<p>labelled <strong>${label}</strong>, predicted <strong>${predicted}</strong>${probability === undefined ? "" : ` at ${percent(probability)}`} · ${where}</p></li>
+    ({ text, textPair, label, predicted, probability, where }, i) =>
+      html`<li>${pictureOf(pictures[i], `${text}, labelled ${label}, predicted ${predicted}`)}<q>${text}</q>${textPair === undefined ? "" : html`<br><q>${textPair}</q>`}<p>labelled <strong>${label}</strong>, predicted <strong>${predicted}</strong>${probability === undefined ? "" : ` at ${percent(probability)}`} · ${where}</p></li>
 `
   )}</ol>`
+
+const pictureOf = (picture: string | null | undefined, alternative: string): Html | "" =>
+  picture == null ? "" : html`<img src="${picture}" alt="${alternative}">`

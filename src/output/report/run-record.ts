@@ -143,7 +143,17 @@ export interface RunRecord {
   readonly evaluations: ReadonlyArray<Evaluation>
   /** probes of the full gradient; empty where the plan asks for none */
   readonly diagnostics: ReadonlyArray<Diagnostics>
+  /** of the mistakes, as data: URIs; null where one has none. Empty where rows are no images */
+  readonly pictures: ReadonlyArray<string | null>
 }
+
+// a page shows nothing but what this package drew
+const Picture = Schema.String.check(
+  Schema.isPattern(/^data:image\/png;base64,[A-Za-z0-9+/]*={0,2}$/),
+  Schema.isMaxLength(100_000)
+)
+const Pictures = Schema.Array(Schema.NullOr(Picture)).check(Schema.isMaxLength(100))
+
 
 /** Reads the three files. Fails on the first one that cannot be read or does not say what a run's file says. */
 export const readRun = (folder: RunFolder): Effect.Effect<RunRecord, FileError, FileSystem.FileSystem> =>
@@ -151,12 +161,15 @@ export const readRun = (folder: RunFolder): Effect.Effect<RunRecord, FileError, 
     const run = yield* readJson(folder.report, Record)
     const plan = yield* readJson(folder.plan, Schema.Record(Schema.String, Schema.Unknown))
     const rows = yield* readMetrics(folder.metrics)
+    const fs = yield* FileSystem.FileSystem
+    const hasPictures = yield* Effect.orElseSucceed(fs.exists(folder.pictures), () => false)
     return {
       run,
       plan,
       steps: rows.filter((row) => row.kind === "step"),
       evaluations: rows.filter((row) => row.kind === "evaluation"),
-      diagnostics: rows.filter((row) => row.kind === "diagnostics")
+      diagnostics: rows.filter((row) => row.kind === "diagnostics"),
+      pictures: hasPictures ? yield* readJson(folder.pictures, Pictures) : []
     }
   })
 

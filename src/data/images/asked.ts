@@ -1,0 +1,44 @@
+/** Images that a user asks about: by paths, or as rows with the columns of a plan. */
+import * as Effect from "effect/Effect"
+import { type Broken, type Fields, isBroken, missingColumn } from "../columns.ts"
+import { type DataError, dataError } from "../data-error.ts"
+import type { LabelledText } from "../source.ts"
+import type { ImageSection } from "./open.ts"
+import { embeddedImage, imageForm, isEmbedded } from "./value.ts"
+
+type Asked = string | Fields
+type Columns = Pick<ImageSection, "image">
+
+/** A path or a data: URI. */
+const askedText = (asked: Asked, { image }: Columns): { readonly text: string } | Broken => {
+  if (typeof asked !== "string" && !Object.hasOwn(asked, image)) {
+    return { broken: missingColumn(image, Object.keys(asked)) }
+  }
+  const found = imageForm.textOf(typeof asked === "string" ? asked : asked[image])
+  return "text" in found ? found : { broken: `the image "${image}" ${found.problem}` }
+}
+
+const placeOf = (path: string, folder: string | undefined): string =>
+  folder === undefined || /^([/\\]|[a-z]:)/i.test(path) ? path : `${folder}/${path}`
+
+/** What keeps a row from being one of `askedImages`. */
+export const askedProblem = (asked: Asked, columns: Columns): string | undefined => {
+  const text = askedText(asked, columns)
+  return isBroken(text) ? text.broken : undefined
+}
+
+/** `folder`: what paths are relative to; the working directory unless given. */
+export const askedImages = (
+  asked: ReadonlyArray<Asked>,
+  columns: Columns,
+  folder?: string
+): Effect.Effect<ReadonlyArray<LabelledText>, DataError> =>
+  Effect.forEach(asked, (one, i) => {
+    const found = askedText(one, columns)
+    if (isBroken(found)) return Effect.fail(dataError(`row ${i + 1}`, found.broken))
+    const { text } = found
+    if (!isEmbedded(text)) return Effect.succeed({ text, label: "", where: text, image: placeOf(text, folder) })
+    const { name, bytes } = embeddedImage(text)
+    const called = name === "" ? `row ${i + 1}` : name
+    return Effect.succeed({ text: called, label: "", where: called, image: bytes })
+  })

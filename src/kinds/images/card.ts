@@ -1,0 +1,44 @@
+/** The part of an adapter's model card that a model of images has of its own. */
+import { type CardParts, type CardSource, fenced, fileName, peftReader } from "../../output/index.ts"
+import { classesLimits, classesPurpose } from "../labelled-run.ts"
+import type { ResolvedImagesPlan } from "./resolve.ts"
+import { taskOf } from "./task.ts"
+
+export const imagesCard = (source: CardSource<ResolvedImagesPlan>): CardParts => {
+  const { resolved, report } = source
+  const { plan, model } = resolved
+  const { height, width } = model.image
+  const { flip, crop } = plan.data.augment ?? {}
+  const changes = [...(flip === true ? ["flipped"] : []), ...(crop === undefined ? [] : [`cropped to ${crop} or more`])]
+  const task = taskOf(plan)
+  return {
+    pipeline: task.pipeline,
+    task: task.pipeline,
+    alone: task.alone,
+    purpose: classesPurpose(report.labels, "images"),
+    settings: [
+      ["images", `${width}×${height}`],
+      ...(changes.length === 0 ? [] : [["changed at random in training", changes.join(", ")] as const])
+    ],
+    loading: loadingCode(source),
+    limits: classesLimits(report.labels, "image")
+  }
+}
+
+/** In Python with PEFT or transformers, and here. */
+const loadingCode = ({ resolved, report, base, adapter }: CardSource<ResolvedImagesPlan>): string => {
+  const { plan } = resolved
+  const where = peftReader(plan) !== null ? "In Python, with PEFT" : "In Python, with transformers"
+  const here = [
+    'import { loadRun } from "tfjs-lora-pro"',
+    "",
+    `const run = yield* loadRun(${JSON.stringify(fileName(report.directory))}) // the run folder that this adapter/ lies in`,
+    'const [prediction] = yield* run.predict(["photo.jpg"])'
+  ]
+  return [
+    `${where}, from the folder that training was started in:`,
+    fenced("python", taskOf(plan).python({ plan, base, adapter, labels: report.labels })),
+    "In TypeScript, with tfjs-lora-pro (inside an Effect that provides a device):",
+    fenced("ts", here)
+  ].join("\n\n")
+}

@@ -1,0 +1,46 @@
+/** Labelled images and a Hugging Face model of images. */
+import type { ImagesPlan } from "../../../schemas/index.ts"
+import type { ImagesSummary } from "../../data/images/index.ts"
+import { unusedText } from "../encoder-kind.ts"
+import type { RunKind } from "../kind.ts"
+import { classesText, classHeadline, classMetrics, confusionText, labelText, majorityBaseline } from "../labelled.ts"
+import { type ResolvedImagesPlan, resolveImages } from "./resolve.ts"
+import { detectImages, suggestImages } from "./suggest.ts"
+import { describeImages } from "./task.ts"
+
+export const images: RunKind<ImagesPlan, ResolvedImagesPlan> = {
+  metrics: classMetrics,
+  headline: classHeadline,
+  baseline: majorityBaseline,
+  resolve: resolveImages,
+  describe: describeImages,
+  baseOf: (_, { folder }) => folder,
+  labelsOf: ({ labels }) => labels,
+  words: {
+    model: ({ family, layers, hiddenSize, image }) =>
+      `${family} (${layers} layers, ${hiddenSize} wide, images of ${image.width}×${image.height})`,
+    modelName: ({ family }) => family,
+    untrained: ({ head }) => (head.parameters.length === 0 ? "the model as it was" : "the untrained head"),
+    prediction: labelText,
+    rows: classesText,
+    lines: ({ model, data }) => ({ weights: unusedText(model), images: imagesText(data.images) }),
+    json: ({ model: { family, folder, labels, unusedTensors, image }, data }) => ({
+      model: { family, folder, labels, unusedTensors, image },
+      images: data.images
+    })
+  },
+  suggesting: suggestImages,
+  detecting: detectImages,
+  adopting: () => import("./adopt.ts").then(({ adoptImages }) => adoptImages),
+  next: (_, run) => `predict ${run} photo.jpg`,
+  details: confusionText,
+  runner: () => import("./run.ts").then(({ runImages }) => runImages),
+  publisher: () => import("./publish.ts").then(({ publishImages }) => publishImages)
+}
+
+/** "1,200 (png 1,000, jpeg 200); 16×16 (smallest), 32×32 (median), 640×480 (largest)" */
+const imagesText = ({ images, formats, smallest, median, largest }: ImagesSummary): string => {
+  const counted = formats.map((one) => `${one.format} ${one.images.toLocaleString("en")}`).join(", ")
+  const [least, middle, most] = [smallest, median, largest].map(({ width, height }) => `${width}×${height}`)
+  return `${images.toLocaleString("en")} (${counted}); ${least} (smallest), ${middle} (median), ${most} (largest)`
+}

@@ -1,0 +1,65 @@
+/** Labelled images and a Hugging Face model of images. */
+import * as Effect from "effect/Effect"
+import type { ImagesPlan } from "../../../schemas/index.ts"
+import {
+  askedImages,
+  askedProblem,
+  imageEvaluationBatches,
+  imageTrainingBatches,
+  openImages,
+  openPreparing,
+  readyImages
+} from "../../data/images/index.ts"
+import type { ClassificationSplit } from "../../data/index.ts"
+import { restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
+import { evaluate, keepMistakes, logitsOf, wrongRows } from "../../training/index.ts"
+import { begin } from "../begin.ts"
+import { pictureOf } from "../image-picture.ts"
+import type { Runner } from "../kind.ts"
+import { onlySplits, plannedLoss, predictionsOf, rowsOf } from "../labelled-run.ts"
+import type { ResolvedImagesPlan } from "./resolve.ts"
+import type { ImagesModel } from "./task.ts"
+
+export const runImages: Runner<ImagesPlan, ResolvedImagesPlan, ImagesModel, ClassificationSplit> = {
+  loss: (_, { plan, data }) => plannedLoss(plan, data),
+  // what is trained itself starts from its own numbers, not from rounded ones
+  load: ({ plan, model, selected }) =>
+    Effect.gen(function* () {
+      const loaded = yield* model.load({ seed: plan.seed, weights: plan.model.weights, whole: selected.parameters })
+      const onDevice: ImagesModel = { ...model, ...loaded, ...(yield* openPreparing(model.processing)) }
+      return onDevice
+    }),
+  batches: (model, { plan, data }, start) =>
+    imageTrainingBatches(data.splits.train, model, {
+      seed: plan.seed,
+      batchSize: plan.training.batchSize,
+      start,
+      augmentation: augmentationOf(plan)
+    }),
+  splits: ({ model }, plan, file) => openImages(rowsOf(plan.data, model.labels, file), plan.seed).pipe(onlySplits),
+  evaluate: (adapted, plan, source, { rows, mistakes, done }) =>
+    imageEvaluationBatches(source, adapted.model, {
+      batchSize: plan.training.evaluateBatchSize,
+      rows
+    }).pipe(
+      evaluate(adapted, (count, scored) => {
+        mistakes?.add(wrongRows(scored, source.labels))
+        return done(count)
+      })
+    ),
+  problemOf: (_, plan, row) => askedProblem(row, plan.data),
+  predict: (adapted, plan, asked, folder) =>
+    Effect.gen(function* () {
+      const images = yield* askedImages(asked, plan.data, folder)
+      return yield* predictionsOf(images, plan.training.evaluateBatchSize, adapted.model.labels, (some) =>
+        Effect.flatMap(readyImages(some, adapted.model), (batch) => logitsOf(adapted, batch))
+      )
+    }),
+  keepMistakes: (source, limit) => keepMistakes(source, limit, pictureOf),
+  save: (adapted, resolved, folder) => saveAdapter(adapted, resolved, folder),
+  restore: (adapted, _, folder) => restoreAdapter(adapted, folder),
+  begin
+}
+
+const augmentationOf = ({ data: { augment } }: ImagesPlan) =>
+  augment === undefined ? undefined : { flip: augment.flip, crop: augment.crop ?? null }
