@@ -70,8 +70,8 @@ const study = (given: CompareGiven) =>
     const shown = storage === undefined ? "sqlite" : shownStorage(storage)
     const question = yield* questionOf(file, askedOf(given, shown))
     const live = liveTable(yield* measureOf(question.plan), screen)
-    const { warnings, base } = yield* checkStudy(question, file.name)
-    const files = yield* inputsOf({ plan: question.plan, base })
+    const { warnings, base, data } = yield* checkStudy(question, file.name)
+    const files = yield* inputsOf({ plan: question.plan, base, data })
     yield* Effect.forEach(warnings, (warning) => live.tell(`warning: ${warning}`))
     // before there is a folder: a database that cannot be reached should not leave one
     if (storage !== undefined) yield* Layer.build(storageLayer(storage))

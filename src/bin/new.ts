@@ -104,7 +104,9 @@ export const newProject = ({ name, runtime: wanted, device, ...flags }: Given<ty
     const choices = suggestion.choices.filter((choice) => told.includes(choice.path))
     yield* printBeside(`${suggestionText({ ...suggestion, choices })}\n`)
     for (const { file, isFolder } of found.filter(({ isCopied }) => !isCopied))
-      yield* printBeside(`note: ${file} is ${isFolder ? "a folder" : "large"} and stays where it is; plan.json names it there`)
+      yield* printBeside(
+        `note: ${file} is ${isFolder ? "a folder" : "large"} and stays where it is; plan.json names it there`
+      )
     const { install, run } = commandsOf(runtime)
     yield* print(
       [

@@ -199,7 +199,10 @@ export const estimateMemory = (
       weights: bytesOfWeights(plan.model.weights, model.sites, trainable.frozen),
       activations:
         FLOAT *
-        largestActivations(plan, model, { size: texts * Math.min(plan.training.batchSize, rows), length: longestText(plan, model) })
+        largestActivations(plan, model, {
+          size: texts * Math.min(plan.training.batchSize, rows),
+          length: longestText(plan, model)
+        })
     }
   )
 

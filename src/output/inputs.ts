@@ -14,7 +14,7 @@ import * as Stream from "effect/Stream"
 import type { RunPlan } from "../../schemas/index.ts"
 import { FileError, fileError, statRegular } from "../files/index.ts"
 import { GENERATION_CONFIG, type ModelFile, modelFiles } from "../models/index.ts"
-import { fromOf, type ResolvedPlan } from "../plan/index.ts"
+import { fromOf, type OpenedData, type ResolvedPlan, type Splits } from "../plan/index.ts"
 import { baseName } from "./base-name.ts"
 
 /** SHA-256 of each file that a run reads: the model's, and the splits' by their plan field. null: there was no such file. */
@@ -57,14 +57,24 @@ const unread = (recorded: string, files: ReadonlyArray<ModelFile>): ReadonlyArra
   return name === undefined || files.some((file) => file.name === name) ? [] : [name]
 }
 
-/** The files of the splits. */
-export const dataInputs = ({ data: { train, validation, test } }: RunPlan): Hashing<ReadonlyArray<InputFile>> => {
-  const splits = Object.entries({ train, validation, test })
-  const files = splits.flatMap(([split, file]) => (typeof file === "string" ? [[`data.${split}`, file] as const] : []))
-  return Effect.forEach(files, ([name, file]) =>
-    Effect.map(inputHash(file), (sha256) => ({ name, sha256, holdsWeights: false }))
-  )
-}
+/** The files of the splits, and the lists of those that their rows name; a folder is its list. */
+export const dataInputs = (
+  { data: { train, validation, test } }: RunPlan,
+  splits?: Splits
+): Hashing<ReadonlyArray<InputFile>> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const all: Array<InputFile> = []
+    for (const [split, place] of Object.entries({ train, validation, test })) {
+      if (typeof place !== "string") continue
+      const add = (name: string, sha256: string | null) => all.push({ name, sha256, holdsWeights: false })
+      const list = splits?.[split as keyof Splits]?.list
+      if (list !== undefined) add(`data.${split}.images`, createHash("sha256").update(list.join("\n")).digest("hex"))
+      const isFolder = Effect.map(fs.stat(place), ({ type }) => type === "Directory")
+      if (!(yield* Effect.orElseSucceed(isFolder, () => false))) add(`data.${split}`, yield* inputHash(place))
+    }
+    return all
+  })
 
 /** The tensors in an adapter's folder. */
 export const adapterFiles = (folder: string): Hashing<ReadonlyArray<InputFile>> =>
@@ -105,9 +115,13 @@ export const fromInputs = (plan: RunPlan, recorded: Inputs = {}): Hashing<Readon
 const FROM = "adapter.from/"
 
 /** Everything that a run reads. */
-export const inputsOf = ({ plan, base }: Pick<ResolvedPlan, "plan" | "base">, recorded?: Inputs) =>
-  Effect.map(Effect.all([modelInputs(base, recorded), dataInputs(plan), fromInputs(plan, recorded)]), (parts) =>
-    parts.flat()
+export const inputsOf = (
+  { plan, base, data }: Pick<ResolvedPlan, "plan" | "base"> & { readonly data: Pick<OpenedData, "splits"> },
+  recorded?: Inputs
+) =>
+  Effect.map(
+    Effect.all([modelInputs(base, recorded), dataInputs(plan, data.splits), fromInputs(plan, recorded)]),
+    (parts) => parts.flat()
   )
 
 /** What a record says of files. */

@@ -27,6 +27,8 @@ export type Adaptable = Pick<ModelDescription, "sites" | "parameters" | "prefix"
 export interface SplitSource {
   readonly rows: number
   readonly where: string
+  /** where rows name files: these, with what tells their content, a line each */
+  readonly list?: ReadonlyArray<string>
 }
 
 /** The splits of the data by their names. */

@@ -30,9 +30,9 @@ import { compareRows } from "./run-identity.ts"
 /** One report per split; for `file` a single one, which is called "test". */
 export const evaluateRun = ({ kind, plan, adapted, steps, inputs }: LoadedRun, file?: string) =>
   Effect.gen(function* () {
-    if (file === undefined) yield* compareRows(inputs, plan)
-    else yield* tellLeaks(plan, file, (own) => kind.splits(adapted, own))
+    if (file !== undefined) yield* tellLeaks(plan, file, (own) => kind.splits(adapted, own))
     const splits = yield* kind.splits(adapted, plan, file)
+    if (file === undefined) yield* compareRows(inputs, plan, splits)
     const wanted = file === undefined ? { validation: splits.validation, test: splits.test } : { test: splits.train }
     return yield* Effect.forEach(
       (["validation", "test"] as const).filter((split) => wanted[split as "test"] !== undefined),
@@ -217,9 +217,9 @@ export const evaluateGenerated = <E = never, R = never>(
 ) =>
   Effect.gen(function* () {
     const tell = yield* Progress
-    if (file === undefined) yield* compareRows(inputs, plan)
-    else yield* tellLeaks(plan, file, (own) => generation.splits({ adapted }, own))
+    if (file !== undefined) yield* tellLeaks(plan, file, (own) => generation.splits({ adapted }, own))
     const splits = yield* generation.splits({ adapted }, plan, file)
+    if (file === undefined) yield* compareRows(inputs, plan, splits)
     const wanted = file === undefined ? { validation: splits.validation, test: splits.test } : { test: splits.train }
     const reports: Array<GeneratedReport> = []
     for (const split of ["validation", "test"] as const) {

@@ -42,8 +42,13 @@ export const predictedRows = (
   records.pipe(
     Stream.grouped(plan.training.evaluateBatchSize),
     Stream.mapEffect((placed: ReadonlyArray<Placed<Fields>>) =>
-      Effect.map(predict(placed.map(({ value }) => value), folder), (predictions) =>
-        placed.map(({ value, where }, i): PredictedRow => ({ where, row: value, prediction: predictions[i]! }))
+      Effect.map(
+        predict(
+          placed.map(({ value }) => value),
+          folder
+        ),
+        (predictions) =>
+          placed.map(({ value, where }, i): PredictedRow => ({ where, row: value, prediction: predictions[i]! }))
       )
     )
   )

@@ -31,7 +31,7 @@ import {
   Versions,
   versionsNote
 } from "../output/index.ts"
-import { fromOf } from "../plan/index.ts"
+import { fromOf, type Splits } from "../plan/index.ts"
 import { Progress } from "../run/index.ts"
 
 export class RunError extends Schema.TaggedError<RunError>()("RunError", {
@@ -150,12 +150,12 @@ export const compareAdapter = ({ adapter }: RunFolder, { outputs }: RunRecord) =
   })
 
 /** Tells which rows that will be evaluated are not those that the run read. */
-export const compareRows = (inputs: Inputs, plan: RunPlan) =>
+export const compareRows = (inputs: Inputs, plan: RunPlan, splits: Splits) =>
   Effect.gen(function* () {
     // a share of the training rows changes with them
     const validation = typeof plan.data.validation === "number" ? "data.train" : "data.validation"
-    const bears = (name: string) => name === "data.test" || name === validation
-    const differences = inputDifferences(inputs, yield* dataInputs(plan), bears)
+    const bears = (name: string) => [validation, "data.test"].some((own) => name === own || name === `${own}.images`)
+    const differences = inputDifferences(inputs, yield* dataInputs(plan, splits), bears)
     yield* notice(
       differences.map((difference) => `note: ${difference}: its numbers are not comparable with run.json's`)
     )

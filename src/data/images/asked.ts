@@ -33,7 +33,7 @@ export const askedImages = (
   columns: Columns,
   folder?: string
 ): Effect.Effect<ReadonlyArray<LabelledText>, DataError> =>
-  Effect.forEach(asked, (one, i) => {
+  Effect.forEach(asked, (one, i): Effect.Effect<LabelledText, DataError> => {
     const found = askedText(one, columns)
     if (isBroken(found)) return Effect.fail(dataError(`row ${i + 1}`, found.broken))
     const { text } = found

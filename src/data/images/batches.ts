@@ -137,7 +137,8 @@ const pixelsOf = (
   Effect.gen(function* () {
     const jobs = yield* Effect.forEach(images, jobOf)
     const { seed, epoch } = changes ?? { seed: 0, epoch: 0 }
-    const all = changes === undefined ? jobs : jobs.map((job, i) => ({ ...job, random: { seed, epoch, row: rows![i]! } }))
+    const all =
+      changes === undefined ? jobs : jobs.map((job, i) => ({ ...job, random: { seed, epoch, row: rows![i]! } }))
     return yield* Effect.mapError(
       prepare(all, changes?.augmentation),
       ({ where, message }) => new DataError({ where, problems: [message], total: 1 })

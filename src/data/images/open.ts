@@ -17,8 +17,8 @@ import { linesOf } from "../formats/jsonl.ts"
 import { labelTarget, openTextFile, scanTexts } from "../labelled-rows.ts"
 import { textHashBuilder } from "../row-index.ts"
 import { placeOfRow, type ScannedSource } from "../scan.ts"
-import type { LabelledText } from "../source.ts"
-import type { SplitSection } from "../splits.ts"
+import type { ClassificationSplit, LabelledText } from "../source.ts"
+import type { BySplit, SplitSection } from "../splits.ts"
 import { listFolder } from "./folder.ts"
 import { embeddedImage, imageForm, isEmbedded } from "./value.ts"
 
@@ -43,10 +43,14 @@ interface Sides {
   readonly height: number
 }
 
+export interface ImageSplit extends ClassificationSplit {
+  /** the images that its rows name, a line each: what a run's record holds a hash of, beside that of a file of rows */
+  readonly list?: ReadonlyArray<string>
+}
+
 export interface ImageClasses extends ClassificationData {
+  readonly splits: BySplit<ImageSplit>
   readonly images: ImagesSummary
-  /** the images of each split, a line each, by the split's field: what a run's record holds a hash of, beside those of its files */
-  readonly lists: Readonly<Record<string, ReadonlyArray<string>>>
 }
 
 /** An image as far as its beginning says, or what is wrong with it as the end of a sentence. */
@@ -88,17 +92,25 @@ export const openImages = (
         return { ...rows.source, hashes: hashes.finish() }
       })
     )
-    const { train, validation, test } = section
-    const lists = Object.entries({ train, validation, test }).flatMap(([split, place]) => {
-      const own = typeof place === "string" ? opened.get(place) : undefined
-      return own === undefined ? [] : [[`data.${split} (images)`, listOf(own)] as const]
+    const listed = (split: ClassificationSplit, place: string): ImageSplit => ({
+      ...split,
+      list: listOf(opened.get(place)!)
     })
+    const { train, validation, test } = data.splits
+    const splits: BySplit<ImageSplit> = {
+      train: listed(train, section.train),
+      // a share of the training rows has their list
+      ...(validation === undefined
+        ? {}
+        : { validation: typeof section.validation === "string" ? listed(validation, section.validation) : validation }),
+      ...(test === undefined ? {} : { test: listed(test, section.test!) })
+    }
     const all = [...opened.values()]
     return {
       ...data,
+      splits,
       warnings: [...all.flatMap(({ rows }) => rows.warnings), ...data.warnings],
-      images: summaryOf(all.flatMap(({ seen }) => seen.map(({ header }) => header))),
-      lists: Object.fromEntries(lists)
+      images: summaryOf(all.flatMap(({ seen }) => seen.map(({ header }) => header)))
     }
   })
 

@@ -18,7 +18,10 @@ export const adoptImages: Adopting = {
       const headInit = classes === undefined ? "checkpoint" : "normal"
       // how many the base has, where the head is its own
       const numbered = Array.from({ length: classes ?? 0 }, (_, i) => `LABEL_${i}`)
-      const { labels } = yield* describeImageModel(source, { headInit, labels: classes === undefined ? undefined : numbered })
+      const { labels } = yield* describeImageModel(source, {
+        headInit,
+        labels: classes === undefined ? undefined : numbered
+      })
       const named = classes === undefined ? labels : yield* ownNames(source, classes, numbered)
       return {
         model: { source, task: { kind: "image-classification", headInit } },

@@ -31,15 +31,17 @@ import { type DescribedImages, describeImages, taskOf } from "./task.ts"
 export interface ResolvedImagesPlan extends ResolvedPlan<ImagesPlan, DescribedImages, ImageClasses> {}
 
 /** All problems come back together. */
-export const resolveImages = (
-  plan: ImagesPlan,
-  name: string
-): Effect.Effect<ResolvedImagesPlan, ResolveError, World> =>
+export const resolveImages = (plan: ImagesPlan, name: string): Effect.Effect<ResolvedImagesPlan, ResolveError, World> =>
   Effect.gen(function* () {
     const data = yield* Effect.result(openImages(plan.data, plan.seed).pipe(withKnownWeights(plan)))
-    const labels = Result.isSuccess(data) ? data.success.labels : (plan.data.labels ?? taskOf(plan).standIns(plan.model.task))
+    const labels = Result.isSuccess(data)
+      ? data.success.labels
+      : (plan.data.labels ?? taskOf(plan).standIns(plan.model.task))
     const { labels: _, ...unlabelled } = plan.data
-    const filled: ImagesPlan = { ...plan, data: labels === undefined ? unlabelled : { ...unlabelled, labels: [...labels] } }
+    const filled: ImagesPlan = {
+      ...plan,
+      data: labels === undefined ? unlabelled : { ...unlabelled, labels: [...labels] }
+    }
     const model = yield* Effect.result(describeImages(filled))
     const selected = Result.flatMap(model, (described) => selectSites(plan, described))
     if (Result.isFailure(model) || Result.isFailure(selected) || Result.isFailure(data)) {

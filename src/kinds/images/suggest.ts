@@ -107,7 +107,9 @@ const splitsIn = (folder: string) =>
     if (train === undefined) return []
     return Object.entries(splitFolders).flatMap(([split, names]) => {
       const own = named(names)
-      return own === undefined ? [] : [choice(`data.${split}`, path.join(folder, own), `the folder ${own} in ${folder}`)]
+      return own === undefined
+        ? []
+        : [choice(`data.${split}`, path.join(folder, own), `the folder ${own} in ${folder}`)]
     })
   })
 
@@ -119,15 +121,24 @@ const imageColumns = (
   const free = all.filter((name) => !Object.values(columns).includes(name))
   const holding = free.filter((name) => rows.every((row) => isImage(row[name])))
   const image = columns.image ?? usual(usualImages, free) ?? (holding.length === 1 ? holding[0] : undefined)
-  const label = columns.label ?? labelOf(rows, free.filter((name) => name !== image))?.value
+  const label =
+    columns.label ??
+    labelOf(
+      rows,
+      free.filter((name) => name !== image)
+    )?.value
   const missing = [...(image === undefined ? ["image"] : []), ...(label === undefined ? ["label"] : [])]
   if (image === undefined || label === undefined) {
     const flags = missing.map((name) => `--${name}`).join(" and ")
     return `which column holds the ${missing.join(" and which the ")} cannot be told from the first ${rows.length} rows: name it with ${flags} (found: ${all.slice(0, 10).join(", ")})`
   }
   const chosen = [
-    ...(columns.image === undefined && image !== "image" ? [choice("data.image", image, "the column that holds images")] : []),
-    ...(columns.label === undefined && label !== "label" ? [choice("data.label", `${label}`, "the column that holds a label")] : [])
+    ...(columns.image === undefined && image !== "image"
+      ? [choice("data.image", image, "the column that holds images")]
+      : []),
+    ...(columns.label === undefined && label !== "label"
+      ? [choice("data.label", `${label}`, "the column that holds a label")]
+      : [])
   ]
   return { image, choices: chosen }
 }

@@ -6,12 +6,14 @@ import * as Effect from "effect/Effect"
 import type { ImagesPlan } from "../../../schemas/index.ts"
 import type { Preparing } from "../../data/images/index.ts"
 import type { Processing } from "../../images/index.ts"
-import { type LoadFolderOptions, ModelError } from "../../models/index.ts"
+import type { LoadFolderOptions, ModelError } from "../../models/index.ts"
 import {
   describeImageModel,
+  describeZeroShot,
   type ImageDescription,
   type ImageModel,
   loadImageModel,
+  loadZeroShot,
   readProcessing
 } from "../../models/vision/index.ts"
 import type { World } from "../kind.ts"
@@ -90,8 +92,12 @@ const zeroShot: Of<"zero-shot"> = {
   pipeline: "zero-shot-image-classification",
   mergedPython: [],
   python: () => [],
-  describe: (source) =>
-    Effect.fail(new ModelError({ folder: source, problems: ['model.task.kind "zero-shot" is not supported yet'] })),
+  describe: (source, { templates, towers }, labels = []) =>
+    Effect.gen(function* () {
+      const described = yield* describeZeroShot(source, { labels, templates, towers })
+      const processed = yield* readProcessing(described, "CLIPImageProcessor")
+      return { ...described, ...processed, className: "CLIPModel", load: (options) => loadZeroShot(described, options) }
+    }),
   standIns: () => ["0", "1"],
   config: () => ({}),
   saved: (task) => task

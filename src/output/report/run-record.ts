@@ -154,7 +154,6 @@ const Picture = Schema.String.check(
 )
 const Pictures = Schema.Array(Schema.NullOr(Picture)).check(Schema.isMaxLength(100))
 
-
 /** Reads the three files. Fails on the first one that cannot be read or does not say what a run's file says. */
 export const readRun = (folder: RunFolder): Effect.Effect<RunRecord, FileError, FileSystem.FileSystem> =>
   Effect.gen(function* () {

@@ -8,11 +8,11 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import {
   type ImageSection,
+  imageBytes,
   imageEvaluationBatches,
   imageTrainingBatches,
-  jobsOf,
   openImages,
-  type Prepare
+  type Preparing
 } from "../../../src/data/images/index.ts"
 import { platform } from "../../../src/platform.ts"
 import { drawn, drawnClasses } from "../../images.ts"
@@ -50,13 +50,16 @@ const failure = async (of: ImageSection) =>
   (await Effect.runPromise(Effect.flip(open(of)))).message.replaceAll(folder, "").replaceAll("\\", "/")
 
 /** Instead of pixels: how many bytes an image has, and on what its changes depend. */
-const sizes: Prepare = (jobs) =>
-  Effect.succeed(
-    Float32Array.from(jobs, ({ image, random }) => {
-      const bytes = typeof image === "string" ? readFileSync(image) : image
-      return (random?.epoch ?? 0) * 1e6 + bytes.length
-    })
-  )
+const sizes: Preparing = {
+  prepare: (jobs) =>
+    Effect.succeed(
+      Float32Array.from(jobs, ({ image, random }) => {
+        const bytes = typeof image === "string" ? readFileSync(image) : image
+        return (random?.epoch ?? 0) * 1e6 + bytes.length
+      })
+    ),
+  ahead: 2
+}
 
 test("a folder of class folders: sorted, deeper files too, hidden ones not, others with a warning", async () => {
   const place = photos("sorted")
@@ -220,12 +223,8 @@ test("images in a Parquet file, as a struct with their path or as a binary colum
   const bytesIn = async (of: ImageSection) => {
     const { splits, images } = await opened(of)
     const rows = await Effect.runPromise(splits.train.read([0, 1, 2, 3]))
-    const jobs = await Effect.runPromise(jobsOf(rows))
-    return {
-      images,
-      labels: rows.map(({ label }) => label),
-      bytes: jobs.map(({ image }) => Array.from(image as Uint8Array))
-    }
+    const bytes = await Promise.all(rows.map((row) => Effect.runPromise(imageBytes(row))))
+    return { images, labels: rows.map(({ label }) => label), bytes: bytes.map((own) => Array.from(own)) }
   }
   const files = await bytesIn(section(join(golden, "images")))
   expect(files.bytes.length).toBe(4)
