@@ -15,7 +15,16 @@ import { packedWeights } from "../model.ts"
 import { type Rule, rule } from "../problems.ts"
 import { LayersModelSection } from "./arrays.ts"
 import { classes, labelSections } from "./labels.ts"
-import { column, folderSplits, formatFitsTheModel, noTopology, onlyTopology, type PlanKind, planOf } from "./plan.ts"
+import {
+  column,
+  folderSplits,
+  formatFitsTheModel,
+  noTopology,
+  onlyTopology,
+  type PlanKind,
+  planOf,
+  somethingIsAdapted
+} from "./plan.ts"
 
 /** A linear head over what the model makes of an image. */
 export const ImageClassificationTask = Schema.Struct({
@@ -53,7 +62,9 @@ export const ImageModelSection = Schema.Struct({
     "a path to a Hugging Face model folder, or hf:owner/name",
     "Folder of the base model (config.json, *.safetensors, preprocessor_config.json), relative to the plan file; or hf:owner/name[@revision], which is fetched once."
   ),
-  task: Schema.Union([ImageClassificationTask, ZeroShotTask]).pipe(withDefault({ kind: "image-classification" })),
+  task: Schema.Union([ImageClassificationTask, ZeroShotTask])
+    .annotate({ description: "What the model is trained to do: a new head over images, or CLIP's own." })
+    .pipe(withDefault({ kind: "image-classification" })),
   weights: packedWeights
 }).annotate({ title: "ImageModel", description: "Which model of images is adapted, and for which task." })
 export type ImageModelSection = typeof ImageModelSection.Type
@@ -135,13 +146,21 @@ const noTower: Rule<ImagesPlan> = rule("zero-shot-has-no-head", "optimizer.headL
     : undefined
 )
 
+const ofZeroShot = somethingIsAdapted("a zero-shot model")
+
+const somethingIsTrained: Rule<ImagesPlan> = {
+  name: ofZeroShot.name,
+  check: (plan) => (plan.model.task.kind === "zero-shot" ? ofZeroShot.check(plan) : [])
+}
+
 export const imagesPlans: PlanKind<"images", ImagesPlan, typeof ImagesPlan> = {
   formats: { images: ImagesPlan },
   rules: [
     formatFitsTheModel((source) =>
       noTopology(source) === undefined ? undefined : ', a tf.LayersModel; expected "image-arrays" here'
     ),
-    noTower
+    noTower,
+    somethingIsTrained
   ]
 }
 

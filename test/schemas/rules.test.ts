@@ -22,6 +22,7 @@ interface Case {
   readonly good: ReadonlyArray<object>
 }
 
+const images = { format: "images", train: "photos" }
 const arrays = { format: "arrays", train: "train.jsonl" }
 const chat = { format: "chat", train: "train.jsonl" }
 
@@ -180,6 +181,20 @@ const cases: Record<string, Case> = {
     good: [
       { data: chat, adapter: { method: "none", modulesToSave: ["lm_head"] }, optimizer: adamw },
       { adapter: { method: "none" }, optimizer: adamw }
+    ]
+  },
+  "zero-shot-has-no-head": {
+    bad: {
+      data: images,
+      model: { source: "clip", task: { kind: "zero-shot" } },
+      optimizer: { ...adamw, headLearningRate: 1e-3 }
+    },
+    says: [
+      'optimizer.headLearningRate: found with model.task.kind "zero-shot", which trains no head; expected none here'
+    ],
+    good: [
+      { data: images, model: { source: "clip", task: { kind: "zero-shot" } } },
+      { data: images, model: { source: "clip" }, optimizer: { ...adamw, headLearningRate: 1e-3 } }
     ]
   },
   "adapters-of-peft-need-its-models": {

@@ -41,6 +41,7 @@ test("a file is hashed once, and again when it has changed", async () => {
     ["model/tokenizer.json", false],
     ["model/tokenizer_config.json", true],
     ["model/chat_template.jinja", true],
+    ["model/preprocessor_config.json", true],
     ["model/generation_config.json", true],
     ["model/model.safetensors", false]
   ])
