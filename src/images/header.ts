@@ -9,6 +9,7 @@ import { Refused } from "./refused.ts"
 
 /** What files begin with, as Latin-1; of those without a header, it is said what they are. */
 interface Signature {
+  /** with its article */
   readonly name: string
   readonly fits: (start: string) => boolean
   readonly header?: (image: Cursor) => ImageHeader
@@ -27,17 +28,17 @@ const isMedia =
 
 /** The first that fits counts. */
 const signatures: ReadonlyArray<Signature> = [
-  { name: "PNG", fits: begins(PNG_SIGNATURE), header: pngHeader },
-  { name: "JPEG", fits: begins("\xff\xd8\xff"), header: jpegHeader },
-  { name: "WebP", fits: (start) => start.startsWith("RIFF") && start.slice(8, 12) === "WEBP", header: webpHeader },
-  { name: "GIF", fits: begins("GIF87a", "GIF89a") },
-  { name: "BMP", fits: (start) => start.startsWith("BM") && start.slice(6, 10) === "\0\0\0\0" },
-  { name: "TIFF", fits: begins("II*\0", "MM\0*") },
-  { name: "AVIF", fits: isMedia("avif", "avis") },
-  { name: "HEIC", fits: isMedia("heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1") },
-  { name: "JPEG XL", fits: begins("\xff\x0a", "\0\0\0\x0cJXL ") },
-  { name: "JPEG 2000", fits: begins("\0\0\0\x0cjP  ", "\xff\x4f\xff\x51") },
-  { name: "SVG", fits: (start) => /^(\xef\xbb\xbf)?\s*</.test(start) && /<svg[\s>]/.test(start) }
+  { name: "a PNG", fits: begins(PNG_SIGNATURE), header: pngHeader },
+  { name: "a JPEG", fits: begins("\xff\xd8\xff"), header: jpegHeader },
+  { name: "a WebP", fits: (start) => start.startsWith("RIFF") && start.slice(8, 12) === "WEBP", header: webpHeader },
+  { name: "a GIF", fits: begins("GIF87a", "GIF89a") },
+  { name: "a BMP", fits: (start) => start.startsWith("BM") && start.slice(6, 10) === "\0\0\0\0" },
+  { name: "a TIFF", fits: begins("II*\0", "MM\0*") },
+  { name: "an AVIF", fits: isMedia("avif", "avis") },
+  { name: "a HEIC", fits: isMedia("heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1") },
+  { name: "a JPEG XL", fits: begins("\xff\x0a", "\0\0\0\x0cJXL ") },
+  { name: "a JPEG 2000", fits: begins("\0\0\0\x0cjP  ", "\xff\x4f\xff\x51") },
+  { name: "an SVG", fits: (start) => /^(\xef\xbb\xbf)?\s*</.test(start) && /<svg[\s>]/.test(start) }
 ]
 
 const expected = "expected PNG, JPEG or WebP"
@@ -52,7 +53,7 @@ export const parsedHeader = (bytes: Uint8Array): ImageHeader => {
     // its first bytes may be a reason why
     throw new Refused(`is no image that is known: it begins with "${printableLine(start.slice(0, 12))}"; ${expected}`)
   }
-  if (signature.header === undefined) throw new Refused(`is a ${signature.name} image; ${expected}`)
+  if (signature.header === undefined) throw new Refused(`is ${signature.name} image; ${expected}`)
   const header = signature.header(image)
   const { width, height } = header
   if (width === 0 || height === 0) throw new Refused(`is damaged: its size is ${width} × ${height}`)
@@ -62,6 +63,3 @@ export const parsedHeader = (bytes: Uint8Array): ImageHeader => {
   }
   return header
 }
-
-/** As messages name it. */
-export const formatName: Readonly<Record<ImageFormat, string>> = { png: "PNG", jpeg: "JPEG", webp: "WebP" }

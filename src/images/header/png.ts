@@ -7,7 +7,6 @@ import { orientationOf } from "./exif.ts"
 export const PNG_SIGNATURE = "\x89PNG\r\n\x1a\n"
 
 const GREY = 0
-const GREY_ALPHA = 4
 
 /** Chunks with what they hold, as far as the bytes go. */
 export function* pngChunks(
@@ -25,7 +24,7 @@ export const pngHeader = (png: Cursor): ImageHeader => {
   if (png.text(12, 4) !== "IHDR" || png.u32(8) !== 13)
     throw new Refused("is damaged: a PNG image that does not begin with its size")
   const [width, height, depth, color] = [png.u32(16), png.u32(20), png.u8(24), png.u8(25)]
-  if (depth === 16 && (color === GREY || color === GREY_ALPHA)) {
+  if (depth === 16 && color === GREY) {
     throw new Refused(
       "is a grey PNG image of 16 bits, of which Pillow makes white where it is not black; expected 8 bits"
     )
