@@ -4,7 +4,7 @@ import { Cursor } from "./header/cursor.ts"
 import { jpegHeader } from "./header/jpeg.ts"
 import { PNG_SIGNATURE, pngHeader } from "./header/png.ts"
 import { webpHeader } from "./header/webp.ts"
-import type { ImageFormat, ImageHeader } from "./image.ts"
+import type { ImageHeader } from "./image.ts"
 import { Refused } from "./refused.ts"
 
 /** What files begin with, as Latin-1; of those without a header, it is said what they are. */
