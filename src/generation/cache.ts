@@ -168,11 +168,12 @@ export const keyValueCache = ({ padding: given, multiple = 1 }: CacheOptions): K
 }
 
 /** [rows·n, width] → [rows, n, width] */
-const byRow = (x: Tensor2D, rows: number): Tensor3D => tf.reshape(x, [rows, x.shape[0] / rows, x.shape[1]])
-const flat = (x: Tensor3D): Tensor2D => tf.reshape(x, [x.shape[0] * x.shape[1], x.shape[2]])
+export const byRow = (x: Tensor2D, rows: number): Tensor3D => tf.reshape(x, [rows, x.shape[0] / rows, x.shape[1]])
+export const flat = (x: Tensor3D): Tensor2D => tf.reshape(x, [x.shape[0] * x.shape[1], x.shape[2]])
 
 /** [rows, n, width] → [rows, count, width] */
 const placesOf = (x: Tensor3D, at: number, count: number): Tensor3D => tf.slice(x, [0, at, 0], [-1, count, -1])
 
-const chosenRows = (x: Tensor2D, rows: number, chosen: ReadonlyArray<number>): Tensor2D =>
+/** [rows·n, width] → those of the chosen rows, in their order */
+export const chosenRows = (x: Tensor2D, rows: number, chosen: ReadonlyArray<number>): Tensor2D =>
   flat(tf.gather(byRow(x, rows), tf.tensor1d([...chosen], "int32")))

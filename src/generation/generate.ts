@@ -9,7 +9,6 @@
  *   Stream.runForEach((event) => (event.kind === "text" ? Console.log(event.text) : Effect.void))
  * )
  */
-import type { Tensor2D } from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -19,11 +18,12 @@ import * as Stream from "effect/Stream"
 import { type Adapted, unadapted } from "../../adapters/index.ts"
 import { Device, type DeviceError } from "../device/index.ts"
 import type { CausalModel } from "../models/causal/index.ts"
-import { type DeviceReadError, readTensor } from "../tensors/index.ts"
+import type { DeviceReadError } from "../tensors/index.ts"
 import { type KeyValueCache, keyValueCache } from "./cache.ts"
 import { type GenerateOptions, GenerationError, type Prompt, promptIds, type Settings, settingsOf } from "./options.ts"
 import { nextLogits, nextTokens, type Pass, readOnly } from "./passes.ts"
 import { sameParts } from "./prompt-cache.ts"
+import { notFinite, read } from "./reading.ts"
 import { isGreedy } from "./sampling.ts"
 import { type Finish, type Writer, writer } from "./writer.ts"
 
@@ -210,19 +210,6 @@ const chosen = (
     const width = logits.length / writers.length
     return writers.map((own, row) => own.choose(logits.subarray(row * width, (row + 1) * width)))
   })
-
-const notFinite = Effect.suspend(() => {
-  const problem = "the model computes numbers that are not finite; its weights or what was trained are damaged"
-  return Effect.fail(new GenerationError({ problems: [problem] }))
-})
-
-/** The values of a tensor that is disposed then. */
-const read = (make: () => Tensor2D): Effect.Effect<Float32Array, DeviceReadError> =>
-  Effect.acquireUseRelease(
-    Effect.sync(make),
-    (tensor) => readTensor(tensor, "the next tokens") as Effect.Effect<Float32Array, DeviceReadError>,
-    (tensor) => Effect.sync(() => tensor.dispose())
-  )
 
 /** Takes a token of each text; texts that end with it leave the batch. */
 const written = (batch: Batch, tokens: ReadonlyArray<number>): Effect.Effect<Step, DeviceError, Device> =>

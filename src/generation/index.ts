@@ -1,15 +1,18 @@
 /**
- * Text from causal language models: `generate` streams it, `conversation` makes prompts of messages.
+ * Text from causal language models: `generate` streams it, `conversation` makes prompts of messages. Targets from models that read a source:
+ * `writeTargets`.
  *
  * @example
  * const talk = yield* conversation(adapted.model.tokenizer, { system: "Answer in one word." })
  * const asked = talk.say("user", "What is the capital of France?")
  * const events = generate(adapted, [yield* asked.prompt], { maxNewTokens: 32 })
  */
+export type { WrittenTarget } from "./beams.ts"
 export { type CacheOptions, type KeyValueCache, keyValueCache } from "./cache.ts"
 export { type Conversation, ConversationError, conversation } from "./conversation.ts"
 export { type GenerationEnd, type GenerationEvent, generate } from "./generate.ts"
 export { type GenerateOptions, GenerationError, type Prompt } from "./options.ts"
 export { type PromptCache, promptCache, type Reading } from "./prompt-cache.ts"
 export { type Distribution, distribution, greedy, type Sampling, sample, withPenalty } from "./sampling.ts"
+export { type WriteOptions, writeTargets } from "./seq2seq.ts"
 export type { Finish } from "./writer.ts"

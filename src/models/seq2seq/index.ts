@@ -4,6 +4,7 @@
  * @example
  * const model = yield* loadSeq2Seq(yield* describeSeq2Seq("./t5-small"), { seed: 0 })
  */
+export { biasedAttention } from "./biased-attention.ts"
 export { seq2seqFamilies } from "./families.ts"
 export {
   describeSeq2Seq,

@@ -1,0 +1,18 @@
+/** What is read of a pass, and what it may not be. */
+import type { Tensor2D } from "@tensorflow/tfjs-core"
+import * as Effect from "effect/Effect"
+import { type DeviceReadError, readTensor } from "../tensors/index.ts"
+import { GenerationError } from "./options.ts"
+
+export const notFinite = Effect.suspend(() => {
+  const problem = "the model computes numbers that are not finite; its weights or what was trained are damaged"
+  return Effect.fail(new GenerationError({ problems: [problem] }))
+})
+
+/** The values of a tensor that is disposed then. */
+export const read = (make: () => Tensor2D): Effect.Effect<Float32Array, DeviceReadError> =>
+  Effect.acquireUseRelease(
+    Effect.sync(make),
+    (tensor) => readTensor(tensor, "the next tokens") as Effect.Effect<Float32Array, DeviceReadError>,
+    (tensor) => Effect.sync(() => tensor.dispose())
+  )

@@ -1,0 +1,174 @@
+/**
+ * Targets from a model that reads sources: these are read once, then every step writes a token of each text.
+ *
+ * Sources of a batch may have any lengths. A source whose target is written takes no part in later steps. What is written for it does not
+ * depend on the others.
+ *
+ * @example
+ * const [target] = yield* writeTargets(adapted, [tokenizer.encode("translate English to German: Good morning.", { special: true })])
+ * tokenizer.decode(target.ids)
+ */
+import type { Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
+import * as Effect from "effect/Effect"
+import type { Adapted } from "../../adapters/index.ts"
+import { Device, type DeviceError } from "../device/index.ts"
+import { logitsOf } from "../models/causal/index.ts"
+import type { Seq2SeqModel } from "../models/seq2seq/index.ts"
+import type { DeviceReadError } from "../tensors/index.ts"
+import { type Candidate, type TargetSearch, targetSearch, type WrittenTarget } from "./beams.ts"
+import { GenerationError } from "./options.ts"
+import { notFinite, read } from "./reading.ts"
+import { type TargetCache, targetCache } from "./target-cache.ts"
+
+export interface WriteOptions {
+  /** tokens that a target has at most; default 64 */
+  readonly maxNewTokens?: number
+  /** texts that are tried at a time for each source; default 1: always the most probable token */
+  readonly beams?: number
+  /** targets of several beams are compared by log p / lengthᵖ, p this: above 0 longer ones gain; default 1 */
+  readonly lengthPenalty?: number
+}
+
+type Ids = ReadonlyArray<number>
+
+const isCount = (n: number) => Number.isSafeInteger(n) && n >= 1
+
+const problemsOf = (
+  { vocabularySize }: Seq2SeqModel,
+  sources: ReadonlyArray<Ids>,
+  { maxNewTokens, beams, lengthPenalty }: Required<WriteOptions>
+): ReadonlyArray<string> => [
+  ...(isCount(maxNewTokens) ? [] : [`maxNewTokens is ${maxNewTokens}; expected an integer of at least 1`]),
+  ...(isCount(beams) && 2 * beams <= vocabularySize
+    ? []
+    : [`beams is ${beams}; expected an integer from 1 to half of the model's ${vocabularySize} tokens`]),
+  ...(Number.isFinite(lengthPenalty) ? [] : [`lengthPenalty is ${lengthPenalty}; expected a finite number`]),
+  ...sources.flatMap((ids, i) => {
+    const named = sources.length === 1 ? "the source" : `source ${i + 1}`
+    const unknown = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
+    return [
+      ...(ids.length > 0 ? [] : [`${named} has no token, and a model reads one at least; write something`]),
+      ...(unknown === undefined
+        ? []
+        : [`${named} has the token ${unknown}; the model's are 0 to ${vocabularySize - 1}`])
+    ]
+  })
+]
+
+/** Writes the target of each source, all together; the device holds nothing of it afterwards. */
+export const writeTargets = (
+  adapted: Adapted<Seq2SeqModel>,
+  sources: ReadonlyArray<Ids>,
+  { maxNewTokens = 64, beams = 1, lengthPenalty = 1 }: WriteOptions = {}
+): Effect.Effect<ReadonlyArray<WrittenTarget>, GenerationError | DeviceReadError | DeviceError, Device> =>
+  Effect.gen(function* () {
+    const { model } = adapted
+    const options = { maxNewTokens, beams, lengthPenalty }
+    const problems = problemsOf(model, sources, options)
+    if (problems.length > 0) return yield* new GenerationError({ problems })
+    if (sources.length === 0) return []
+    const { padMultiple, sync } = yield* Device
+    const searches = sources.map(() => targetSearch({ ...options, eosId: model.eosId }))
+    const cache = targetCache({ heads: model.attentionHeads, sources: sources.length, multiple: padMultiple })
+    const longest = sources.reduce((most, { length }) => Math.max(most, length), 0)
+    const length = Math.ceil(longest / padMultiple) * padMultiple
+    return yield* Effect.ensuring(
+      written({ adapted, cache, sources, length }, searches),
+      Effect.sync(cache.dispose)
+    ).pipe(
+      // a failed device returns wrong numbers silently
+      Effect.tap(sync)
+    )
+  })
+
+interface Batch {
+  readonly adapted: Adapted<Seq2SeqModel>
+  readonly cache: TargetCache
+  readonly sources: ReadonlyArray<Ids>
+  /** of a source, with its padding */
+  readonly length: number
+}
+
+const written = (
+  batch: Batch,
+  searches: ReadonlyArray<TargetSearch>
+): Effect.Effect<ReadonlyArray<WrittenTarget>, GenerationError | DeviceReadError> =>
+  Effect.gen(function* () {
+    const { cache, sources, adapted } = batch
+    const targets = new Array<WrittenTarget>(sources.length)
+    /** sources whose targets are not written yet, by their places */
+    let open = sources.map((_, i) => i)
+    let tokens: Ids = sources.map(() => adapted.model.startId)
+    while (open.length > 0) {
+      yield* Effect.yieldNow
+      const { width } = searches[0]!
+      const values = yield* read(() => candidates(batch, open, tokens, width))
+      if (!values.every(Number.isFinite)) return yield* notFinite
+      const each = tokens.length / open.length
+      const texts: Array<number> = []
+      const left: Array<number> = []
+      const next: Array<number> = []
+      for (const [i, source] of open.entries()) {
+        const found = Array.from({ length: each }, (_, text) => candidatesOf(values, i * each + text, width))
+        const now = searches[source]!.push(found)
+        if ("ids" in now) {
+          targets[source] = now
+          continue
+        }
+        left.push(i)
+        for (const { from, token } of now) {
+          texts.push(i * each + from)
+          next.push(token)
+        }
+      }
+      if (left.length > 0) cache.choose(texts, left)
+      open = left.map((i) => open[i]!)
+      tokens = next
+    }
+    return targets
+  })
+
+/** The most probable tokens after each text, float32 [texts, 2·width]: their log-probabilities, then the tokens. */
+const candidates = (
+  { adapted, cache, sources, length }: Batch,
+  open: ReadonlyArray<number>,
+  tokens: Ids,
+  width: number
+): Tensor2D =>
+  tf.tidy(() => {
+    const { padId } = adapted.model
+    const padded = (of: (id: number) => number, pad: number) =>
+      open.map((source) =>
+        Array.from({ length }, (_, i) => (i < sources[source]!.length ? of(sources[source]![i]!) : pad))
+      )
+    const input = {
+      inputIds: tf.tensor2d(
+        padded((id) => id, padId),
+        [open.length, length],
+        "int32"
+      ),
+      attentionMask: tf.tensor2d(
+        padded(() => 1, 0),
+        [open.length, length]
+      ),
+      decoderInputIds: tf.tensor2d([...tokens], [tokens.length, 1], "int32"),
+      attend: cache.pass()
+    }
+    const output = adapted.forward(input, adapted.trainable)
+    const logits = logitsOf(output.hidden, output)
+    const { values, indices } =
+      width === 1
+        ? { values: tf.max(logits, 1, true), indices: tf.expandDims(tf.argMax(logits, 1), 1) }
+        : tf.topk(logits, width)
+    // float32 holds every token exactly
+    return tf.concat([tf.sub(values, tf.logSumExp(logits, 1, true)), tf.cast(indices, "float32")], 1) as Tensor2D
+  })
+
+const candidatesOf = (values: Float32Array, text: number, width: number): ReadonlyArray<Candidate> => {
+  const start = text * 2 * width
+  return Array.from({ length: width }, (_, i) => ({
+    logProbability: values[start + i]!,
+    token: values[start + width + i]!
+  }))
+}

@@ -1,0 +1,120 @@
+/**
+ * What a decoder that reads sources has computed, layer by layer, on the device: keys and values of all tokens of the texts so far, and of
+ * the sources, which are computed once. Several texts may be written for one source: to its keys they are several queries, so that these
+ * are held once, and texts change their places among those of their source alone.
+ *
+ * Keys and values of texts are held in buffers with free places at the end, whose scores a large negative bias takes away. Where `multiple`
+ * is larger than 1, buffers are rounded up to it, for GPUs keep memory by size.
+ *
+ * Shapes: k, v of texts [texts·places, heads·d]; of sources [sources·length, heads·d]; mask [sources, length].
+ */
+import type { Tensor, Tensor2D, Tensor4D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
+import { putRows } from "../kernels/index.ts"
+import { type AttendSoFar, biasedAttention } from "../models/seq2seq/index.ts"
+import { byRow, chosenRows, flat } from "./cache.ts"
+
+export interface TargetCache {
+  /** Attention of one forward pass over one more token of each text. Tensor code: call it in the `tf.tidy` around the pass. */
+  readonly pass: () => AttendSoFar
+  /** The texts that go on, each by its place among those so far, and the sources that they are of, in one order. */
+  readonly choose: (texts: ReadonlyArray<number>, sources: ReadonlyArray<number>) => void
+  readonly dispose: () => void
+}
+
+/** Free places of a buffer that was made or copied, at most; fewer where it holds fewer tokens. */
+const ROOM = 32
+const UNSEEN = -1e9
+
+/** of one layer */
+interface Kept {
+  readonly k: Tensor2D
+  readonly v: Tensor2D
+}
+
+/** The caller disposes it. `sources`: how many there are. */
+export const targetCache = ({
+  heads,
+  sources: given,
+  multiple = 1
+}: {
+  readonly heads: number
+  readonly sources: number
+  readonly multiple?: number
+}): TargetCache => {
+  const ofTexts: Array<Kept> = []
+  const ofSources: Array<Kept> = []
+  let sources = given
+  let texts = 0
+  let length = 0
+  const appended = (before: Kept | undefined, k: Tensor2D, v: Tensor2D): Kept => {
+    const width = k.shape[1]
+    const places = before === undefined ? 0 : before.k.shape[0] / texts
+    const at = length - 1
+    if (before !== undefined && at < places) {
+      const put = (into: Tensor2D, fresh: Tensor2D) => tf.keep(putRows(into, fresh, { batch: texts, at }))
+      return { k: put(before.k, k), v: put(before.v, v) }
+    }
+    const more = Math.ceil((length + Math.min(ROOM, length)) / multiple) * multiple
+    const free = tf.zeros<tf.Rank.R3>([texts, more - length, width])
+    const moved = (old: Tensor2D | undefined, fresh: Tensor2D) =>
+      tf.keep(flat(tf.concat([...(old === undefined ? [] : [byRow(old, texts)]), byRow(fresh, texts), free], 1)))
+    const grown = { k: moved(before?.k, k), v: moved(before?.v, v) }
+    if (before !== undefined) tf.dispose([before.k, before.v])
+    return grown
+  }
+  return {
+    pass: () => {
+      const before = length
+      length++
+      return {
+        before,
+        sourcesRead: ofSources.length > 0,
+        self: (layer, q, k, v, bias) => {
+          texts = q.shape[0]
+          const kept = appended(ofTexts[layer], k, v)
+          ofTexts[layer] = kept
+          const free = kept.k.shape[0] / texts - length
+          const held: Tensor =
+            free === 0
+              ? bias
+              : tf.pad(
+                  bias as Tensor4D,
+                  [
+                    [0, 0],
+                    [0, 0],
+                    [0, 0],
+                    [0, free]
+                  ],
+                  UNSEEN
+                )
+          return biasedAttention(q, kept.k, kept.v, held, { texts, heads })
+        },
+        cross: (layer, q, keyValues, bias) => {
+          if (keyValues !== null) {
+            const [k, v] = keyValues
+            ofSources[layer] = { k: tf.keep(k), v: tf.keep(v) }
+          }
+          const { k, v } = ofSources[layer]!
+          return biasedAttention(q, k, v, bias, { texts: sources, heads })
+        }
+      }
+    },
+    choose: (goOn, remaining) => {
+      const take = (layers: Array<Kept>, rows: number, chosen: ReadonlyArray<number>) => {
+        if (chosen.length === rows && chosen.every((row, i) => row === i)) return
+        tf.tidy(() =>
+          layers.forEach((layer, i) => {
+            const of = (x: Tensor2D) => tf.keep(chosenRows(x, rows, chosen))
+            layers[i] = { k: of(layer.k), v: of(layer.v) }
+            tf.dispose([layer.k, layer.v])
+          })
+        )
+      }
+      take(ofTexts, texts, goOn)
+      take(ofSources, sources, remaining)
+      sources = remaining.length
+    },
+    dispose: () => tf.dispose([...ofTexts, ...ofSources].flatMap(({ k, v }) => [k, v]))
+  }
+}
