@@ -7,12 +7,13 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { inject, lora } from "../../../adapters/index.ts"
 import { padBatch } from "../../../src/data/index.ts"
-import { linearCrossEntropy } from "../../../src/kernels/index.ts"
+import { linearCrossEntropy, sparseCrossEntropy } from "../../../src/kernels/index.ts"
 import { baseLinear } from "../../../src/models/base-layer.ts"
 import type { CausalModel } from "../../../src/models/causal/index.ts"
 import { describe } from "../../../src/models/describe.ts"
 import { load } from "../../../src/models/load.ts"
 import { type Model, type Network, type Rows, type RunBlock, runOnce } from "../../../src/models/model.ts"
+import type { ImageModel, ImageRows } from "../../../src/models/vision/index.ts"
 import { randomStream } from "../../../src/numbers/random.ts"
 import { fromConfig } from "../../../src/optimizers/index.ts"
 import { frozenBlocks } from "../../../src/plan/prefix.ts"
@@ -24,6 +25,7 @@ import { describeOnEngines } from "../../backends.ts"
 import { hasNative } from "../../runtime/runtimes.ts"
 import { folderOf, openGolden } from "../models/causal/causal-golden.ts"
 import { runScoped } from "../models/golden.ts"
+import { openImages } from "../models/vision/image-golden.ts"
 import { adamw } from "../training/optimizers.ts"
 
 const random = randomStream(7, "rows")
@@ -62,6 +64,17 @@ const causalBatch = (rows: ReadonlyArray<number>): CausalRows => {
   if (labels.every((label) => label < 0)) labels[0] = 1
   return { size, length, inputIds, labels, segments, positions, tokens }
 }
+
+/** The sixth differs from the first in one bit, that of a sign. */
+const images = texts.map(() => Float32Array.from({ length: 16 * 16 * 3 }, () => 2 * random() - 1))
+images[5] = images[0]!.with(100, -images[0]![100]!)
+
+const imageBatch = (rows: ReadonlyArray<number>): ImageRows => ({
+  size: rows.length,
+  tokens: rows.length,
+  pixels: Float32Array.from(rows.flatMap((row) => [...images[row]!])),
+  labels: Int32Array.from(rows, (row) => texts[row]!.label)
+})
 
 /** The linear layers of some blocks. */
 const sitesIn = ({ sites, stack }: Pick<Network, "sites" | "stack">, blocks: ReadonlyArray<number>) =>
@@ -119,6 +132,8 @@ const prefixOf = <M extends Network>(model: M, options: Partial<PrefixOptions> =
 const linearLoss: Loss<CausalModel> = ({ hidden, weight, softcap }, labels) =>
   linearCrossEntropy(hidden, weight, labels, { softcap })
 
+const imageLoss: Loss<ImageModel> = (logits, labels) => sparseCrossEntropy(logits, labels)
+
 const encoders = [
   ["bert", heads[0], "f32"],
   ["bert", heads[1], "int8"],
@@ -150,6 +165,15 @@ describeOnEngines(hasNative, () => {
         })
       ))
   }
+
+  test("vit: a run has the same bits", () =>
+    runScoped(
+      Effect.gen(function* () {
+        const model: ImageModel = yield* openImages("vit", { headInit: "normal", labels: ["a", "b"] })
+        const plain = yield* trained(model, imageLoss, imageBatch)
+        expect(yield* trained(yield* prefixOf(model), imageLoss, imageBatch)).toEqual(plain)
+      })
+    ))
 
   /** The model, with every block that is run counted. */
   const counted = (model: Model) => {
@@ -271,18 +295,22 @@ describeOnEngines(hasNative, () => {
   test("what a block reads is what its stack says", () =>
     runScoped(
       Effect.gen(function* () {
-        for (const model of [
-          yield* openEncoder("roberta", heads[1]),
-          ...(yield* Effect.forEach(decoders, (name) => openGolden(name)))
-        ]) {
+        const cases: ReadonlyArray<readonly [Network, Rows]> = [
+          [yield* openEncoder("roberta", heads[1]), textBatch([1, 2])],
+          [yield* openImages("vit"), imageBatch([1, 2])],
+          [yield* openImages("clip", { headInit: "zeros", labels: ["a", "b"] }), imageBatch([1, 2])],
+          ...(yield* Effect.forEach(decoders, (name) => openGolden(name))).map(
+            (model) => [model, causalBatch([1, 2])] as const
+          )
+        ]
+        for (const [model, rows] of cases) {
           const read: Array<Set<string>> = []
           let current = new Set<string>()
-          const network: Network = model
           const weights = (name: string) => {
             current.add(name)
             return model.weights(name)
           }
-          const linear: Linear = (site, x) => baseLinear({ ...network, weights })(site, x)
+          const linear: Linear = (site, x) => baseLinear({ ...model, weights })(site, x)
           const runBlock: RunBlock = (block, ...inputs) => {
             const outside = current
             current = new Set()
@@ -291,8 +319,7 @@ describeOnEngines(hasNative, () => {
             current = outside
             return after
           }
-          const rows = model.stack!.width > 0 && "decoder" in model ? causalBatch([1, 2]) : textBatch([1, 2])
-          tf.tidy(() => void network.forward(network.toDevice(rows).input, linear, weights, runBlock))
+          tf.tidy(() => void model.forward(model.toDevice(rows).input, linear, weights, runBlock))
           expect(read).toEqual(model.stack!.blocks.map((names) => new Set(names)))
         }
       })
