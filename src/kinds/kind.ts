@@ -16,6 +16,7 @@ import type { RunPlan } from "../../schemas/index.ts"
 import type { CausalSplit, RenderedSample } from "../data/causal/index.ts"
 import type { BatchPosition, DataError } from "../data/index.ts"
 import type { Device } from "../device/device.ts"
+import type { DeviceError } from "../device/index.ts"
 import type { CausalModel } from "../models/causal/index.ts"
 import type { BatchOf, ModelError, Network } from "../models/index.ts"
 import type { Baseline, CardParts, CardSource, WrittenModel } from "../output/index.ts"
@@ -192,7 +193,7 @@ export interface Runner<
     plan: Plan,
     source: Source,
     options: EvaluateOptions
-  ): Effect.Effect<Evaluation, DataError | DeviceReadError, Device>
+  ): Effect.Effect<Evaluation, DataError | DeviceReadError | DeviceError, Device>
   /**
    * What is decided on rows when training is over, such as thresholds: called with the state that stays, before the last evaluations and
    * before it is saved.

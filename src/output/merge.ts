@@ -11,7 +11,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import { type Adapted, type InitError, unadapted } from "../../adapters/index.ts"
-import { type FileError, fileError, statRegular, writeJson } from "../files/index.ts"
+import { type FileError, fileError, statRegular } from "../files/index.ts"
 import {
   describe,
   familyOf,
@@ -25,6 +25,7 @@ import {
 import { type HostTensor, type SafetensorsError, writeSafetensors } from "../safetensors/index.ts"
 import { type DeviceReadError, readTensor } from "../tensors/index.ts"
 import { type AdapterError, restoreAdapter } from "./adapter-folder.ts"
+import { writeMergedConfig } from "./merged-config.ts"
 import { type TensorCounts, writeMergedTensors } from "./merged-tensors.ts"
 
 /** The files of a model besides its config and weights, by transformers' names. */
@@ -67,7 +68,7 @@ export const writeMerged = <M extends MergedModel>(
     yield* writeHead(adapted, folder)
     // described before, so it is an object
     const config = (yield* readJson(model.folder, "config.json")) as object
-    yield* writeJson(path.join(folder, "config.json"), mergedConfig(config, model, problemType))
+    yield* writeMergedConfig(model.folder, folder, mergedConfig(config, model, problemType))
     yield* copyCompanions(model.folder, folder)
     return counts
   })

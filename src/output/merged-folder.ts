@@ -4,13 +4,14 @@
  */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
-import * as Path from "effect/Path"
+import type * as Path from "effect/Path"
 import type { Adapted } from "../../adapters/index.ts"
-import { type FileError, writeJson } from "../files/index.ts"
+import type { FileError } from "../files/index.ts"
 import { type FolderDescription, type ModelError, type Network, readJson } from "../models/index.ts"
 import { bytesOf, readFolderHeaders, type SafetensorsError } from "../safetensors/index.ts"
 import type { DeviceReadError } from "../tensors/index.ts"
 import { copyCompanions, withoutUntrue } from "./merge.ts"
+import { writeMergedConfig } from "./merged-config.ts"
 import { copied, type MergedTensor, roundedParameters, type TensorCounts, trainedParameters } from "./merged-tensors.ts"
 import { writeTensorShards } from "./tensor-shards.ts"
 
@@ -34,7 +35,6 @@ export const writeMergedFolder = <M extends FolderDescription & Network>(
   FileSystem.FileSystem | Path.Path
 > =>
   Effect.gen(function* () {
-    const path = yield* Path.Path
     const { model } = adapted
     const stored = yield* readFolderHeaders(model.folder)
     const leftOut = [...stored.keys()].filter(isForeign)
@@ -50,7 +50,7 @@ export const writeMergedFolder = <M extends FolderDescription & Network>(
     yield* writeTensorShards(folder, tensors, shardBytes)
     // described before, so it is an object
     const base = (yield* readJson(model.folder, "config.json")) as object
-    yield* writeJson(path.join(folder, "config.json"), { ...withoutUntrue(base), dtype: "float32", ...config })
+    yield* writeMergedConfig(model.folder, folder, { ...withoutUntrue(base), dtype: "float32", ...config })
     yield* copyCompanions(model.folder, folder)
     const counts = { merged: trained.size, rounded: rounded.length, leftOut }
     return { ...counts, copied: tensors.size - trained.size - rounded.length }

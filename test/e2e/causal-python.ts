@@ -1,4 +1,4 @@
-/** transformers and PEFT as judges of causal models: where Python has them, and what they compute. */
+/** transformers and PEFT as judges of language models: where Python has them, and what they compute. */
 import { join } from "node:path"
 import { run, succeed, type Workspace } from "./fixtures.ts"
 
@@ -20,6 +20,8 @@ export interface PythonCase {
   readonly base: string
   readonly adapter?: string
   readonly ids: ReadonlyArray<ReadonlyArray<number>>
+  /** what is to be written for each, of a model that reads one text and writes another */
+  readonly targets?: ReadonlyArray<ReadonlyArray<number>>
   readonly texts?: ReadonlyArray<string>
 }
 
@@ -29,6 +31,9 @@ export interface PythonAnswer {
   readonly logits: ReadonlyArray<ReadonlyArray<ReadonlyArray<number>>>
   /** ids of each of the case's texts */
   readonly encoded: ReadonlyArray<ReadonlyArray<number>>
+  /** with targets: the mean loss of their tokens, and the ids that are written for each text */
+  readonly loss?: number
+  readonly written?: ReadonlyArray<ReadonlyArray<number>>
 }
 
 /** All cases in one process: importing torch takes longer than they do. */

@@ -1,7 +1,8 @@
-"""Logits of causal models as Hugging Face transformers and PEFT compute them, from folders alone.
+"""Logits of language models as Hugging Face transformers and PEFT compute them, from folders alone.
 
-Reads a JSON list of cases {base, adapter?, ids, texts?} from stdin; ids: token ids of several texts. Prints a JSON list of
-{class, logits [texts, tokens, vocabulary], encoded: ids of each of `texts`}. The class is the one that the folder's config names. Fails
+Reads a JSON list of cases {base, adapter?, ids, targets?, texts?} from stdin; ids: token ids of several texts; targets: those of what is to be
+written for each, by a model that reads one text and writes another. Prints a JSON list of {class, logits [texts, tokens, vocabulary], encoded:
+ids of each of `texts`}, with `targets` also {loss of all their tokens, written: ids of each text}. The class is the one that the folder's config names. Fails
 where a weight is missing, unexpected or misshapen, is not float32, or where PEFT adapts more or less than the adapter file holds: both
 libraries only warn, and leave what they have no numbers for at random.
 
@@ -56,12 +57,22 @@ def answer(case):
     elif "adapter" in case:
         model = adapted(model, case["adapter"])
     model.eval()
-    logits = [model(input_ids=torch.tensor([ids])).logits[0].tolist() for ids in case["ids"]]
+    written = {}
+    if "targets" in case:
+        outputs = [model(input_ids=torch.tensor([ids]), labels=torch.tensor([target])) for ids, target in zip(case["ids"], case["targets"])]
+        logits = [output.logits[0].tolist() for output in outputs]
+        counted = [len(target) for target in case["targets"]]
+        loss = sum(output.loss.item() * n for output, n in zip(outputs, counted)) / sum(counted)
+        greedy = [model.generate(input_ids=torch.tensor([ids]), max_new_tokens=8, do_sample=False)[0] for ids in case["ids"]]
+        # without the start token
+        written = {"loss": loss, "written": [ids[1:].tolist() for ids in greedy]}
+    else:
+        logits = [model(input_ids=torch.tensor([ids])).logits[0].tolist() for ids in case["ids"]]
     encoded = []
     if case.get("texts"):
         tokenizer = AutoTokenizer.from_pretrained(folder)
         encoded = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in case["texts"]]
-    return {"class": name, "logits": logits, "encoded": encoded}
+    return {"class": name, "logits": logits, "encoded": encoded, **written}
 
 
 if __name__ == "__main__":

@@ -83,8 +83,8 @@ export const seq2seqPlan = (source: string, sections: Record<string, unknown> = 
   seed: 1,
   model: { source },
   data: seq2seqData(),
-  adapter: { method: "lora", rank: 4, alpha: 8 },
-  optimizer: { kind: "lora-pro", learningRate: 2e-2 },
-  training: { steps: 40, batchSize: 8 },
+  adapter: { method: "lora", rank: 8, alpha: 16 },
+  optimizer: { kind: "adamw", learningRate: 1e-2 },
+  training: { steps: 60, batchSize: 8, evaluateEvery: 60 },
   ...sections
 })

@@ -77,7 +77,8 @@ export const padSeq2Seq = (
   for (const [row, { source, target }] of examples.entries()) {
     inputIds.set(source, row * sourceLength)
     attentionMask.fill(1, row * sourceLength, row * sourceLength + source.length)
-    decoderInputIds.set([startId, ...target.slice(0, -1)], row * targetLength)
+    // the end token too, where there is room: nothing is asked for after it
+    decoderInputIds.set([startId, ...target].slice(0, targetLength), row * targetLength)
     labels.set(target, row * targetLength)
     read += source.length
     counted += target.length

@@ -1,7 +1,7 @@
 /** Texts with targets and a model that reads the one and writes the other. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import type { Adapted } from "../../../adapters/index.ts"
+import { type Adapted, unadapted } from "../../../adapters/index.ts"
 import type { Seq2SeqPlan } from "../../../schemas/index.ts"
 import type { TextFields } from "../../data/index.ts"
 import {
@@ -30,11 +30,11 @@ const written = (
   adapted: Adapted<Seq2SeqModel>,
   plan: Seq2SeqPlan,
   texts: ReadonlyArray<TextFields>,
-  { plain = false, ...options }: WriteOptions
+  { plain = false, base = false, maxTokens = plan.data.maxTargetLength, beams }: WriteOptions
 ) =>
   Effect.gen(function* () {
-    const { padMultiple } = yield* Device
     const { model } = adapted
+    const writer = base ? yield* unadapted(model) : adapted
     const own = encodingOf(plan, model, model.tokenizer)
     const encoding = plain ? { ...own, prefix: "" } : own
     const rows = texts.map(({ text }) => ({ text, target: "", where: "the text" }))
@@ -42,10 +42,10 @@ const written = (
     for (let at = 0; at < rows.length; at += plan.training.evaluateBatchSize) {
       const some = yield* seq2seqExamples(rows.slice(at, at + plan.training.evaluateBatchSize), encoding)
       const sources = some.map(({ source }) => source)
-      all.push(...(yield* writtenFor(adapted, sources, encoding, { ...options, padMultiple })))
+      all.push(...(yield* writtenFor(writer, sources, { maxTokens, beams })))
     }
     return all
-  })
+  }).pipe(Effect.scoped)
 
 export const runSeq2Seq: Runner<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2SeqModel, Seq2SeqSplit> = {
   loss: () => tokenCrossEntropy,
@@ -77,7 +77,10 @@ export const runSeq2Seq: Runner<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2SeqModel, 
       const scored = (count: number, batch: Seq2SeqEvaluationBatch, losses: Float64Array) =>
         Effect.gen(function* () {
           const longest = Math.min(encoding.maxTargetLength, Math.max(batch.targetLength, ...known))
-          const texts = yield* writtenFor(adapted, sourcesOf(batch), encoding, { maxTokens: longest, padMultiple })
+          const texts = yield* writtenFor(adapted, sourcesOf(batch), { maxTokens: longest }).pipe(
+            // whose numbers are not finite writes nothing; its loss says so
+            Effect.catchTag("GenerationError", () => Effect.succeed(batch.targets.map(() => nothing)))
+          )
           const wrong = texts.flatMap(({ text, finish }, i): ReadonlyArray<WrongRow> => {
             const whole = finish === "eos" ? text : `${text}…`
             if (scores.add(batch.targets[i]!, whole)) return []
@@ -122,6 +125,8 @@ export const runSeq2Seq: Runner<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2SeqModel, 
   restore: (adapted, _, folder) => restoreAdapter(adapted, folder),
   begin
 }
+
+const nothing: WrittenText = { text: "", tokens: 0, finish: "eos" }
 
 /** The ids that each row of a batch reads, without padding. */
 const sourcesOf = ({ size, sourceLength, inputIds, attentionMask }: Seq2SeqEvaluationBatch) =>

@@ -1,0 +1,26 @@
+/** The config.json of a merged model, which says of numbers what its base's says: to Python 1.0 is no integer, and transformers refuses one where it has a float. */
+import * as Effect from "effect/Effect"
+import * as Path from "effect/Path"
+import { readTextFile, writeFileAtomic } from "../files/index.ts"
+import { ModelError } from "../models/index.ts"
+
+const keysOf = (json: string, number: string): ReadonlySet<string> =>
+  new Set(Array.from(json.matchAll(new RegExp(`"(\\w+)"\\s*:\\s*${number}(?=\\s*[,}])`, "g")), ([, key]) => key!))
+
+/** `value` as JSON, its whole numbers written as in `base`: with a fraction where every number under that key has one there. */
+export const jsonLike = (value: object, base: string): string => {
+  const [floats, integers] = [keysOf(base, "-?\\d+\\.0+"), keysOf(base, "-?\\d+")]
+  return JSON.stringify(value, null, 2).replaceAll(/"(\w+)": -?\d+(?=,?\n)/g, (pair, key) =>
+    floats.has(key) && !integers.has(key) ? `${pair}.0` : pair
+  )
+}
+
+/** Writes `config` into `folder`, beside the base's in `base`. */
+export const writeMergedConfig = (base: string, folder: string, config: object) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const text = yield* readTextFile(path.join(base, "config.json")).pipe(
+      Effect.mapError(({ reason }) => new ModelError({ folder: base, problems: [`config.json: ${reason}`] }))
+    )
+    yield* writeFileAtomic(path.join(folder, "config.json"), `${jsonLike(config, text)}\n`)
+  })
