@@ -1,5 +1,5 @@
 /** The names of these families alone, for models of other kinds to say what such a model is. */
-export const seq2seqFamilyNames = ["t5", "mt5"] as const
+export const seq2seqFamilyNames = ["t5", "mt5", "umt5"] as const
 
 /** The end of a sentence about a `model_type` that is not supported. */
 export const readsAndWrites = (type: unknown): string =>

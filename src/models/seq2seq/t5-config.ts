@@ -6,6 +6,8 @@ import type { Seq2SeqSizes } from "./seq2seq-model.ts"
 
 export interface T5Config extends Seq2SeqSizes {
   readonly buckets: Omit<Buckets, "bothWays">
+  /** else those of a stack's first block are those of all */
+  readonly positionsInEachBlock: boolean
   readonly normEpsilon: number
   readonly activation: "relu" | "tanh" | "silu"
   /** the feed-forward layer has two projections, whose product goes on */
@@ -91,6 +93,7 @@ const configOf = (file: typeof Shared.Type, scaled: boolean): Normalized<T5Confi
       eosId: ids.eos_token_id,
       padId,
       buckets: { count, maxDistance },
+      positionsInEachBlock: false,
       normEpsilon: file.layer_norm_epsilon,
       activation,
       gated,
@@ -99,22 +102,30 @@ const configOf = (file: typeof Shared.Type, scaled: boolean): Normalized<T5Confi
   }
 }
 
+const scaleFields = {
+  tie_word_embeddings: maybe(Schema.Boolean),
+  scale_decoder_outputs: maybe(Schema.Boolean)
+} as const
+const Scale = Schema.Struct(scaleFields)
+
 /**
- * transformers 4 scaled the output where `tie_word_embeddings` was not false, as in T5 v1.1 (which has an output layer of its own);
+ * transformers 4 scaled the output where `tie_word_embeddings` was not false, as it is in T5 v1.1 (which has an output layer of its own);
  * transformers 5 writes true there always, and has a field for the scale.
  */
+const isScaled = ({ scale_decoder_outputs: scale, tie_word_embeddings: tied }: typeof Scale.Type): boolean =>
+  scale ?? tied !== false
+
+const gated = { ...fields, feed_forward_proj: withDefault(ProjectionName, "gated-gelu") } as const
+
 export const readT5 = decoderConfigReader(
-  Schema.Struct({
-    ...fields,
-    feed_forward_proj: withDefault(ProjectionName, "relu"),
-    tie_word_embeddings: maybe(Schema.Boolean),
-    scale_decoder_outputs: maybe(Schema.Boolean)
-  }),
-  (file) => configOf(file, file.scale_decoder_outputs ?? file.tie_word_embeddings !== false)
+  Schema.Struct({ ...fields, ...scaleFields, feed_forward_proj: withDefault(ProjectionName, "relu") }),
+  (file) => configOf(file, isScaled(file))
 )
 
 /** Never scaled: that is what transformers 5 computes, and what 4 computed of every published mT5. */
-export const readMt5 = decoderConfigReader(
-  Schema.Struct({ ...fields, feed_forward_proj: withDefault(ProjectionName, "gated-gelu") }),
-  (file) => configOf(file, false)
-)
+export const readMt5 = decoderConfigReader(Schema.Struct(gated), (file) => configOf(file, false))
+
+export const readUmt5 = decoderConfigReader(Schema.Struct({ ...gated, ...scaleFields }), (file) => {
+  const { config, problems } = configOf(file, isScaled(file))
+  return { problems, config: { ...config, positionsInEachBlock: true } }
+})

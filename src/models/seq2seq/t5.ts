@@ -1,7 +1,8 @@
 /**
- * T5 (Raffel et al., arXiv 1910.10683), T5 v1.1 and Flan-T5 (a gated feed-forward layer, an output layer of its own), and mT5 (Xue et al.,
- * arXiv 2010.11934): an encoder and a decoder of pre-norm blocks without biases, whose scores have relative positions and no scale. The
- * bias of a stack's first block serves all of its blocks, so it is made once a pass, with the mask in it.
+ * T5 (Raffel et al., arXiv 1910.10683), T5 v1.1 and Flan-T5 (a gated feed-forward layer, an output layer of its own), mT5 (Xue et al.,
+ * arXiv 2010.11934) and UMT5 (Chung et al., arXiv 2304.09151): an encoder and a decoder of pre-norm blocks without biases, whose scores have
+ * relative positions and no scale. The positions of a stack's first block serve all of its blocks, so that they are added to the mask once a
+ * pass; UMT5's blocks have positions of their own.
  *
  *   encoder    s = h + W_o·attention(norm h)                                      h ← s + ffn(norm s)
  *   decoder    s = h + W_o·attention(norm h)      t = s + W_o·cross(norm s)       h ← t + ffn(norm t)
@@ -9,7 +10,7 @@
  *
  * Hidden states are [tokens, hidden] with tokens = texts·length. Always in evaluation mode: no dropout, not even in training.
  *
- * @see transformers `T5ForConditionalGeneration`, `MT5ForConditionalGeneration`
+ * @see transformers `T5ForConditionalGeneration`, `MT5ForConditionalGeneration`, `UMT5ForConditionalGeneration`
  */
 import type { Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
@@ -18,9 +19,9 @@ import { additiveMask, gelu, rmsNorm, rmsNormAndSum, swiglu } from "../../kernel
 import { fanOut, type Linear, type LinearSite, type Weights } from "../../tensors/index.ts"
 import { linearParameters, type ParameterSpec, type RunBlock, runOnce } from "../model.ts"
 import { biasedAttention } from "./biased-attention.ts"
-import { type Buckets, causalMask, relativeBias } from "./relative-positions.ts"
+import { type Buckets, causalMask, type Places, relativeBias } from "./relative-positions.ts"
 import type { AttendSoFar, EncoderDecoder, Seq2SeqFamily, Seq2SeqInput } from "./seq2seq-model.ts"
-import { readMt5, readT5, type T5Config } from "./t5-config.ts"
+import { readMt5, readT5, readUmt5, type T5Config } from "./t5-config.ts"
 
 interface AttentionSites {
   readonly query: LinearSite
@@ -36,6 +37,8 @@ interface Block {
   /** what is activated, and what that is multiplied with where the layer is gated; then what follows */
   readonly inner: ReadonlyArray<LinearSite>
   readonly outer: LinearSite
+  /** its own table of relative positions; null: it has the stack's */
+  readonly positions: string | null
   /** γ before each of these, in their order */
   readonly norms: ReadonlyArray<string>
 }
@@ -78,22 +81,27 @@ const blockOf = (config: T5Config, stack: "encoder" | "decoder", index: number):
       site(`${dense}.${name}`, "mlp", intermediateSize, hiddenSize)
     ),
     outer: site(`${dense}.wo`, "mlp", hiddenSize, intermediateSize),
+    positions: config.positionsInEachBlock ? positionsOf(stack, index) : null,
     norms: parts.map((_, part) => `${at(part)}.layer_norm.weight`)
   }
 }
 
+const positionsOf = (stack: "encoder" | "decoder", block: number) =>
+  `${stack}.block.${block}.layer.0.SelfAttention.relative_attention_bias.weight`
+
 interface T5Stack {
   readonly blocks: ReadonlyArray<Block>
   readonly buckets: Buckets
-  /** the table of relative positions, and γ after the last block */
-  readonly positions: string
+  /** the table of relative positions that all blocks share; null: each has its own */
+  readonly positions: string | null
+  /** γ after the last block */
   readonly norm: string
 }
 
 const stackOf = (config: T5Config, stack: "encoder" | "decoder", layers: number): T5Stack => ({
   blocks: Array.from({ length: layers }, (_, i) => blockOf(config, stack, i)),
   buckets: { ...config.buckets, bothWays: stack === "encoder" },
-  positions: `${stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight`,
+  positions: config.positionsInEachBlock ? null : positionsOf(stack, 0),
   norm: `${stack}.final_layer_norm.weight`
 })
 
@@ -113,7 +121,9 @@ const encoderDecoderOf = (family: string, config: T5Config): EncoderDecoder => {
     parameters: [
       { name: EMBEDDING, shape: table },
       ...stacks.flatMap(({ blocks, buckets, positions, norm: final }) => [
-        { name: positions, shape: [buckets.count, attentionHeads] },
+        ...[positions, ...blocks.map((block) => block.positions)].flatMap((name) =>
+          name === null ? [] : [{ name, shape: [buckets.count, attentionHeads] }]
+        ),
         ...blocks.flatMap((block) => [...sitesOf(block).flatMap(linearParameters), ...block.norms.map(norm)]),
         norm(final)
       ]),
@@ -139,23 +149,28 @@ interface Pass {
 const embedded = (ids: Tensor2D, weights: Weights): Tensor2D =>
   tf.gather(weights(EMBEDDING) as Tensor2D, tf.reshape<tf.Rank.R1>(ids, [ids.size]))
 
-const positionsOf = ({ positions }: T5Stack, { weights }: Pass) => weights(positions) as Tensor2D
+/** What is added to the scores so far, and with the positions of a table. */
+const withPositions = (
+  bias: Tensor4D,
+  table: string | null,
+  { buckets }: T5Stack,
+  places: Places,
+  { weights }: Pass
+): Tensor4D => (table === null ? bias : tf.add(relativeBias(weights(table) as Tensor2D, buckets, places), bias))
+
 const scaleOf = (name: string, { weights }: Pass) => weights(name) as Tensor1D
 
 const encode = (config: T5Config, stack: T5Stack, input: Seq2SeqInput, pass: Pass): Tensor2D =>
   tf.tidy(() => {
     const { runBlock = runOnce } = pass
     const [, length] = input.inputIds.shape
-    const bias = tf.tidy(() => {
-      const positions = relativeBias(positionsOf(stack, pass), stack.buckets, {
-        queries: length,
-        keys: length,
-        from: 0
-      })
-      return tf.add<Tensor4D>(positions, additiveMask(input.attentionMask))
-    })
-    const through = (before: Tensor2D, block: Block) =>
-      runBlock((h, b) => tf.tidy(() => encoderBlock(config, block, h, b, pass)), before, bias)
+    const places = { queries: length, keys: length, from: 0 }
+    const shared = tf.tidy(() => withPositions(additiveMask(input.attentionMask), stack.positions, stack, places, pass))
+    const through = (before: Tensor2D, block: Block) => {
+      const run = (h: Tensor2D, b: Tensor4D) =>
+        tf.tidy(() => encoderBlock(config, block, h, withPositions(b, block.positions, stack, places, pass), pass))
+      return runBlock(run, before, shared)
+    }
     const last = stack.blocks.reduce(through, embedded(input.inputIds, pass.weights))
     return rmsNorm(last, null, scaleOf(stack.norm, pass), config.normEpsilon)
   })
@@ -182,15 +197,15 @@ const decode = (
     const { decoderInputIds, attend = insideBatch(config, input) } = input
     const queries = decoderInputIds.shape[1]
     const keys = attend.before + queries
-    const self = tf.tidy(() => {
-      const positions = relativeBias(positionsOf(stack, pass), stack.buckets, { queries, keys, from: attend.before })
-      // a single query is the last one
-      return queries === 1 ? positions : tf.add<Tensor4D>(positions, causalMask(queries, keys))
-    })
+    const places = { queries, keys, from: attend.before }
+    const self = tf.tidy(() => withPositions(causalMask(queries, keys), stack.positions, stack, places, pass))
     const cross = additiveMask(input.attentionMask)
     const through = (before: Tensor2D, block: Block, layer: number) => {
       const run = (h: Tensor2D, s: Tensor4D, c: Tensor4D, read: Tensor2D | null) =>
-        tf.tidy(() => decoderBlock(config, block, layer, h, { self: s, cross: c, read, attend }, pass))
+        tf.tidy(() => {
+          const self = withPositions(s, block.positions, stack, places, pass)
+          return decoderBlock(config, block, layer, h, { self, cross: c, read, attend }, pass)
+        })
       return encoded === null
         ? runBlock((h, s, c) => run(h, s, c, null), before, self, cross)
         : runBlock(run, before, self, cross, encoded)
@@ -260,3 +275,4 @@ const family = (name: string, className: string, read: typeof readT5): Seq2SeqFa
 
 export const t5 = family("t5", "T5ForConditionalGeneration", readT5)
 export const mt5 = family("mt5", "MT5ForConditionalGeneration", readMt5)
+export const umt5 = family("umt5", "UMT5ForConditionalGeneration", readUmt5)

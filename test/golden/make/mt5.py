@@ -1,10 +1,13 @@
-"""A small mT5 with PEFT's adapter on all linear layers: hidden states of the encoder, logits, loss, every gradient, and logits after merging.
+"""A small mT5 or UMT5 with PEFT's adapter on all linear layers: hidden states of the encoder, logits, loss, every gradient, and logits after
+merging.
 
-    python mt5.py ../models/mt5
+    python mt5.py mt5 ../models/mt5
+    python mt5.py umt5 ../models/umt5
 
 torch 2.13.0 (CPU), transformers 5.24.0, peft 0.21.2; float32, eager attention, evaluation mode. What the goldens of T5 have not: an encoder and a
 decoder of different heights, heads whose width is not hidden/heads, sources longer than the largest distance that has a bucket of its
-own, `tie_word_embeddings` false in config.json as the published mT5 have it, and copies of the embedding in the file.
+own, `tie_word_embeddings` false in config.json as the published mT5 have it, and copies of the embedding in the file. Of UMT5, whose blocks have
+relative positions of their own: a feed-forward layer gated by silu, and an output that is scaled and the embedding's.
 """
 import json
 import os
@@ -13,7 +16,7 @@ import sys
 import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import save_file
-from transformers import MT5Config, MT5ForConditionalGeneration
+from transformers import MT5Config, MT5ForConditionalGeneration, UMT5Config, UMT5ForConditionalGeneration
 
 SOURCES, TARGETS = [41, 17, 30], [9, 4, 7]
 
@@ -26,24 +29,30 @@ def padded(lengths, generator, fill):
     return out
 
 
-def main(folder):
+def main(family, folder):
+    tied = family == "umt5"
+    make, write = (UMT5Config, UMT5ForConditionalGeneration) if tied else (MT5Config, MT5ForConditionalGeneration)
     os.makedirs(folder, exist_ok=True)
     torch.manual_seed(7)
-    config = MT5Config(
+    config = make(
         vocab_size=60, d_model=24, d_kv=10, d_ff=20, num_layers=1, num_decoder_layers=2, num_heads=3, decoder_start_token_id=0,
         relative_attention_num_buckets=8, relative_attention_max_distance=20, attn_implementation="eager",
+        feed_forward_proj="gated-silu" if tied else "gated-gelu",
     )
-    model = MT5ForConditionalGeneration(config).eval()
+    model = write(config).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.copy_(torch.randn(parameter.shape) * (0.3 if parameter.dim() > 1 else 0.1) + (1 if "norm" in name else 0))
         head = torch.randn(60, 24) * 0.5
-        model.lm_head.weight = torch.nn.Parameter(head)
-    tensors = {name: value.contiguous().clone() for name, value in model.state_dict().items()}
-    for stack in ["encoder", "decoder"]:
-        tensors[f"{stack}.embed_tokens.weight"] = tensors["shared.weight"].clone()
+        if not tied:
+            model.lm_head.weight = torch.nn.Parameter(head)
+    copies = ["encoder.embed_tokens.weight", "decoder.embed_tokens.weight", *(["lm_head.weight"] if tied else [])]
+    tensors = {name: value.contiguous().clone() for name, value in model.state_dict().items() if name not in copies}
+    if not tied:
+        for name in copies:
+            tensors[name] = tensors["shared.weight"].clone()
     save_file(tensors, os.path.join(folder, "model.safetensors"))
-    written = {**config.to_dict(), "tie_word_embeddings": False, "architectures": ["MT5ForConditionalGeneration"]}
+    written = {**config.to_dict(), "tie_word_embeddings": tied, "architectures": [write.__name__]}
     with open(os.path.join(folder, "config.json"), "w") as file:
         json.dump({key: value for key, value in written.items() if not key.startswith("_")}, file, indent=2)
 
@@ -85,4 +94,4 @@ def main(folder):
     os.remove(os.path.join(folder, "adapter", "README.md"))
 
 
-main(sys.argv[1])
+main(*sys.argv[1:])

@@ -6,9 +6,10 @@ import * as Effect from "effect/Effect"
 import { unadapted } from "../../../adapters/index.ts"
 import { Device } from "../../../src/device/device.ts"
 import { type WriteOptions, writeTargets } from "../../../src/generation/index.ts"
+import { logitsOf } from "../../../src/models/causal/index.ts"
 import type { Seq2SeqModel } from "../../../src/models/seq2seq/index.ts"
 import { describeOn } from "../../backends.ts"
-import { folderOf } from "../models/causal/causal-golden.ts"
+import { folderOf, frozen } from "../models/causal/causal-golden.ts"
 import { goldens, runScoped } from "../models/golden.ts"
 import { openGolden } from "../models/seq2seq/seq2seq-golden.ts"
 import { openDevice } from "./writing.ts"
@@ -30,7 +31,7 @@ const written: ReadonlyArray<Golden> = await Bun.file(join(goldens, "seq2seq/gen
 /** float32 sums of ten logarithms of up to 5 each, on both sides; measured: 5e-6. GPUs' exponentials are good to fewer digits. */
 const CLOSE = { wasm: 1e-4, webgpu: 1e-3 }
 
-const targets = (
+const targetsOf = (
   model: Seq2SeqModel,
   sources: ReadonlyArray<ReadonlyArray<number>>,
   options: WriteOptions,
@@ -39,6 +40,30 @@ const targets = (
   Effect.flatMap(unadapted(model), (adapted) => writeTargets(adapted, sources, options)).pipe(
     Effect.provideService(Device, openDevice(multiple))
   )
+
+/** log p of a target after its source, by one pass. */
+const logProbabilityOf = async (model: Seq2SeqModel, source: ReadonlyArray<number>, ids: ReadonlyArray<number>) => {
+  const log = tf.tidy(() => {
+    const { input } = model.toDevice({
+      size: 1,
+      sourceLength: source.length,
+      inputIds: Int32Array.from(source),
+      attentionMask: new Float32Array(source.length).fill(1),
+      targetLength: ids.length,
+      decoderInputIds: Int32Array.from([model.startId, ...ids.slice(0, -1)]),
+      labels: Int32Array.from(ids),
+      tokens: source.length + ids.length,
+      counted: ids.length
+    })
+    const output = model.forward(input, frozen(model), model.weights)
+    const logits = logitsOf(output.hidden, output)
+    const chosen = tf.sum(tf.mul(tf.oneHot(tf.tensor1d([...ids], "int32"), logits.shape[1]), logits), 1)
+    return tf.sum(tf.sub(chosen, tf.logSumExp(logits, 1)))
+  })
+  const [value] = await log.data()
+  log.dispose()
+  return value!
+}
 
 for (const backend of ["wasm", "webgpu"] as const)
   describeOn(backend, () => {
@@ -51,7 +76,7 @@ for (const backend of ["wasm", "webgpu"] as const)
             const finishes = new Set<string>()
             for (const { beams, length_penalty: lengthPenalty, written: expected } of ways) {
               const options = { beams, lengthPenalty, maxNewTokens }
-              const together = yield* targets(model, sources, options)
+              const together = yield* targetsOf(model, sources, options)
               expect(together.map(({ ids }) => ids)).toEqual(expected.map(({ ids }) => ids))
               for (const [i, { logProbability, finish }] of together.entries()) {
                 expect(Math.abs(logProbability - expected[i]!.log_probability)).toBeLessThan(CLOSE[backend])
@@ -59,9 +84,9 @@ for (const backend of ["wasm", "webgpu"] as const)
               }
               // once is enough for how the batch lies on the device
               if (backend === "webgpu" || beams !== 4 || lengthPenalty !== 1) continue
-              const padded = yield* targets(model, sources, options, 8)
+              const padded = yield* targetsOf(model, sources, options, 8)
               expect(padded.map(({ ids }) => ids)).toEqual(expected.map(({ ids }) => ids))
-              const [alone] = yield* targets(model, sources.slice(1, 2), options)
+              const [alone] = yield* targetsOf(model, sources.slice(1, 2), options)
               expect(alone!.ids).toEqual(expected[1]!.ids)
             }
             expect(finishes).toEqual(new Set(["eos", "length"]))
@@ -69,12 +94,32 @@ for (const backend of ["wasm", "webgpu"] as const)
         ))
     }
 
+    test("what is written with keys and values of earlier passes is what one pass over all of it says", () =>
+      runScoped(
+        Effect.gen(function* () {
+          for (const name of ["mt5", "umt5"]) {
+            const model = yield* openGolden(folderOf(name))
+            const sources = [
+              [3, 9, 27, 21, 4, 1],
+              [50, 1]
+            ]
+            const options = { beams: 3, maxNewTokens: 20 }
+            const targets = yield* Effect.forEach(sources, (source) => targetsOf(model, [source], options))
+            for (const [i, [target]] of targets.entries()) {
+              const { ids, logProbability } = target!
+              const log = yield* Effect.promise(() => logProbabilityOf(model, sources[i]!, ids))
+              expect(Math.abs(log - logProbability)).toBeLessThan(CLOSE[backend])
+            }
+          }
+        })
+      ))
+
     test("the device holds nothing of it afterwards", () =>
       runScoped(
         Effect.gen(function* () {
           const model = yield* openGolden(folderOf("t5"))
           const before = tf.memory().numTensors
-          yield* targets(
+          yield* targetsOf(
             model,
             [
               [5, 6, 1],
@@ -91,7 +136,7 @@ for (const backend of ["wasm", "webgpu"] as const)
         Effect.gen(function* () {
           const model = yield* openGolden(folderOf("t5"))
           const wrong = { maxNewTokens: 0, beams: 57, lengthPenalty: Number.NaN }
-          const error = yield* Effect.flip(targets(model, [[], [3, 112]], wrong))
+          const error = yield* Effect.flip(targetsOf(model, [[], [3, 112]], wrong))
           expect(error.message.split("\n").filter((line) => line.trim() !== "")).toEqual([
             "maxNewTokens is 0; expected an integer of at least 1",
             "beams is 57; expected an integer from 1 to half of the model's 112 tokens",

@@ -91,7 +91,7 @@ describe("a description", () => {
 
   test("says what a model of another kind is for", async () => {
     expect(await problemsOf({ model_type: "bert" })).toEqual([
-      'config.json: model_type "bert"; supported are t5, mt5; an encoder writes no text: data.format "classification", "regression" or "embedding", or another over texts'
+      'config.json: model_type "bert"; supported are t5, mt5, umt5; an encoder writes no text: data.format "classification", "regression" or "embedding", or another over texts'
     ])
     const t5 = folderOf("t5")
     const asEncoder = await failure(describeModel(t5, { pooling: "mean", headInit: "normal", labels: ["a"] }))

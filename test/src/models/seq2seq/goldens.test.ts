@@ -1,5 +1,5 @@
 /**
- * T5, T5 v1.1 and mT5 against transformers and PEFT: the encoder's hidden states, logits, loss; with an adapter also the gradient of every
+ * T5, T5 v1.1, mT5 and UMT5 against transformers and PEFT: the encoder's hidden states, logits, loss; with an adapter also the gradient of every
  * tensor it trains, and the logits after merging. Both spellings of T5's config.json.
  */
 import { expect, test } from "bun:test"
@@ -16,7 +16,7 @@ import { readGolden, runScoped } from "../golden.ts"
 import { openGolden, rowsOf, withConfig } from "./seq2seq-golden.ts"
 
 /** With the number of tensors that the adapter trains. */
-const cases = { t5: 24, "t5-v1_1": 72, mt5: 58 } as const
+const cases = { t5: 24, "t5-v1_1": 72, mt5: 58, umt5: 58 } as const
 
 /** The goldens' own bounds for GPUs, whose exponentials are good to fewer digits. */
 const onGpu = { forward: 1e-4, gradient: 1e-3 }
@@ -36,11 +36,13 @@ for (const backend of ["wasm", "webgpu"] as const)
             // the golden has padding to leave alone, in sources and in targets
             expect(rows.attentionMask).toContain(0)
             expect(rows.labels).toContain(-100)
-            const old = name === "mt5" ? [] : [yield* Effect.promise(() => jsonOf(`models/${name}/config_v4.json`))]
+            const old = name.endsWith("mt5")
+              ? []
+              : [yield* Effect.promise(() => jsonOf(`models/${name}/config_v4.json`))]
             const others = yield* Effect.forEach(old, (config) => withConfig(name, config))
             for (const folder of [folderOf(name), ...others]) {
               const model = yield* openGolden(folder)
-              expect(model.tied).toBe(name === "t5")
+              expect(model.tied).toBe(name === "t5" || name === "umt5")
               const { input, target } = model.toDevice(rows)
               const encoded = yield* valuesOf(model.network.encode(input, frozen(model), model.weights))
               const atTokens = (values: ArrayLike<number>) =>
