@@ -6,9 +6,9 @@
  */
 import * as Schema from "effect/Schema"
 import { list, listOf, positive, text, withDefault } from "../fields.ts"
-import { rule } from "../problems.ts"
+import { type Rule, rule } from "../problems.ts"
 import { classes, labelSections } from "./labels.ts"
-import { column, formatFitsTheModel, onlyTopology, type PlanKind, planOf, splits } from "./plan.ts"
+import { type AnyPlan, column, formatFitsTheModel, onlyTopology, type PlanKind, planOf, splits } from "./plan.ts"
 
 /** A `tf.LayersModel` that classifies. */
 export const LayersModelSection = Schema.Struct({
@@ -55,19 +55,22 @@ export const ArraysPlan = planOf(
 )
 export type ArraysPlan = typeof ArraysPlan.Type
 
+/** Rules about every plan over a `tf.LayersModel`. */
+export const layersRules: ReadonlyArray<Rule<AnyPlan>> = [
+  formatFitsTheModel(onlyTopology),
+  rule("adapters-of-peft-need-its-models", "adapter.from", ({ adapter }) =>
+    "from" in adapter && adapter.from !== undefined
+      ? "found an adapter of PEFT for a tf.LayersModel, whose layers PEFT does not have; expected none here"
+      : undefined
+  ),
+  rule("blocks-to-recompute", "training.recompute", ({ training: { recompute } }) =>
+    recompute === "blocks"
+      ? 'found "blocks" for a tf.LayersModel, whose layers form no blocks; expected "none"'
+      : undefined
+  )
+]
+
 export const arraysPlans: PlanKind<"arrays", ArraysPlan, typeof ArraysPlan> = {
   formats: { arrays: ArraysPlan },
-  rules: [
-    formatFitsTheModel(onlyTopology),
-    rule("adapters-of-peft-need-its-models", "adapter.from", ({ adapter }) =>
-      "from" in adapter && adapter.from !== undefined
-        ? "found an adapter of PEFT for a tf.LayersModel, whose layers PEFT does not have; expected none here"
-        : undefined
-    ),
-    rule("blocks-to-recompute", "training.recompute", ({ training: { recompute } }) =>
-      recompute === "blocks"
-        ? 'found "blocks" for a tf.LayersModel, whose layers form no blocks; expected "none"'
-        : undefined
-    )
-  ]
+  rules: layersRules
 }

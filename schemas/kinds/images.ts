@@ -13,14 +13,13 @@ import * as Schema from "effect/Schema"
 import { choice, listOf, share, text, withDefault } from "../fields.ts"
 import { packedWeights } from "../model.ts"
 import { type Rule, rule } from "../problems.ts"
-import { LayersModelSection } from "./arrays.ts"
+import { LayersModelSection, layersRules } from "./arrays.ts"
 import { classes, labelSections } from "./labels.ts"
 import {
   column,
   folderSplits,
   formatFitsTheModel,
   noTopology,
-  onlyTopology,
   type PlanKind,
   planOf,
   somethingIsAdapted
@@ -166,5 +165,5 @@ export const imagesPlans: PlanKind<"images", ImagesPlan, typeof ImagesPlan> = {
 
 export const imageArraysPlans: PlanKind<"image-arrays", ImageArraysPlan, typeof ImageArraysPlan> = {
   formats: { "image-arrays": ImageArraysPlan },
-  rules: [formatFitsTheModel(onlyTopology)]
+  rules: layersRules
 }

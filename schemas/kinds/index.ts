@@ -3,7 +3,7 @@ import { arraysPlans } from "./arrays.ts"
 import { causalPlans } from "./causal.ts"
 import { classificationPlans } from "./classification.ts"
 import { embeddingPlans, similarityPlans } from "./embedding.ts"
-import { imagesPlans } from "./images.ts"
+import { imageArraysPlans, imagesPlans } from "./images.ts"
 import { multiLabelPlans } from "./multi-label.ts"
 import { rulesOf } from "./plan.ts"
 import { preferencePlans } from "./preference.ts"
@@ -21,7 +21,8 @@ export const planKinds = {
   ...seq2seqPlans.formats,
   ...regressionPlans.formats,
   ...multiLabelPlans.formats,
-  ...imagesPlans.formats
+  ...imagesPlans.formats,
+  ...imageArraysPlans.formats
 }
 
 /** Rules about plans of one kind. */
@@ -35,5 +36,6 @@ export const kindRules = [
   ...rulesOf(seq2seqPlans),
   ...rulesOf(regressionPlans),
   ...rulesOf(multiLabelPlans),
-  ...rulesOf(imagesPlans)
+  ...rulesOf(imagesPlans),
+  ...rulesOf(imageArraysPlans)
 ]

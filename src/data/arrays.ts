@@ -114,7 +114,7 @@ export const readNumbers = (
       values.set(numbersOf(written.text, scale), i * size)
     }
     const rows = Uint32Array.from(texts, (_, i) => i)
-    return Effect.succeed(batchOf(values, shape, new Int32Array(texts.length), rows))
+    return Effect.succeed(arrayBatchOf(values, shape, new Int32Array(texts.length), rows))
   })
 
 /** Where the numbers of rows are that are asked about. */
@@ -136,7 +136,8 @@ export const numbersProblem = (text: string, section: Asking, shape: ReadonlyArr
 
 const expected = (size: number): string => `expected a JSON list of ${size} numbers on one line`
 
-const batchOf = (
+/** `values`: [rows, ...shape]. */
+export const arrayBatchOf = (
   values: Float32Array,
   shape: ReadonlyArray<number>,
   labels: Int32Array,
@@ -161,7 +162,7 @@ const readBatch = (split: ClassificationSplit, rows: Uint32Array, { shape, scale
     read.forEach(({ text }, i) => {
       values.set(numbersOf(text, scale), i * width)
     })
-    return batchOf(
+    return arrayBatchOf(
       values,
       shape,
       Int32Array.from(read, ({ label }) => split.labels.indexOf(label)),

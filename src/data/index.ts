@@ -2,6 +2,7 @@
 export type { TokenRows as Batch } from "../tensors/index.ts"
 export {
   type ArrayBatch,
+  arrayBatchOf,
   arrayEvaluationBatches,
   arrayTrainingBatches,
   listIn,

@@ -14,6 +14,7 @@ const arrays = () => import("./arrays/index.ts").then((room) => room.arrays)
 const causal = () => import("./causal/index.ts").then((room) => room.causal)
 const regression = () => import("./regression/index.ts").then((room) => room.regression)
 const images = () => import("./images/index.ts").then((room) => room.images)
+const imageArrays = () => import("./image-arrays/index.ts").then((room) => room.imageArrays)
 const multiLabel = () => import("./multi-label/index.ts").then((room) => room.multiLabel)
 
 const preference = () => import("./preference/index.ts").then((room) => room.preference)
@@ -31,7 +32,8 @@ const table = {
   "multi-label": multiLabel,
   embedding,
   similarity,
-  images
+  images,
+  "image-arrays": imageArrays
 } satisfies { readonly [F in Format]: () => Promise<RunKind> }
 
 /** The kind of a plan. Its functions take plans and models of that kind alone. */

@@ -7,22 +7,25 @@ import type { CalledRows } from "./layers-card.ts"
 import { describeLayers, resolveLayers } from "./layers-resolve.ts"
 import type { LayersPlan, LayersRows, ResolvedLayersPlan } from "./layers-rows.ts"
 
-interface LayersKind<Plan extends LayersPlan, Data extends ClassificationData> {
-  readonly rows: LayersRows<Plan, Data>
+interface LayersKind<Plan extends LayersPlan, Data extends ClassificationData, Ready> {
+  readonly rows: LayersRows<Plan, Data, Ready>
   readonly called: CalledRows
   readonly suggesting: Suggesting<ResolvedLayersPlan<Plan, Data>>
   readonly detecting: Detecting
   /** what `predict` is given, as words of a shell */
   readonly asked: string
+  /** what `validate` says of images */
+  readonly images?: (data: Data) => { readonly text: string; readonly json: object }
 }
 
-export const layersKind = <Plan extends LayersPlan, Data extends ClassificationData>({
+export const layersKind = <Plan extends LayersPlan, Data extends ClassificationData, Ready>({
   rows,
   called,
   suggesting,
   detecting,
-  asked
-}: LayersKind<Plan, Data>) =>
+  asked,
+  images
+}: LayersKind<Plan, Data, Ready>) =>
   ({
     metrics: classMetrics,
     headline: classHeadline,
@@ -38,8 +41,11 @@ export const layersKind = <Plan extends LayersPlan, Data extends ClassificationD
       untrained: () => "the model as it was",
       prediction: labelText,
       rows: classesText,
-      lines: () => ({}),
-      json: ({ model: { name, source, labels, inputShape } }) => ({ model: { name, source, labels, inputShape } })
+      lines: ({ data }) => (images === undefined ? {} : { images: images(data).text }),
+      json: ({ model: { name, source, labels, inputShape }, data }) => ({
+        model: { name, source, labels, inputShape },
+        ...(images === undefined ? {} : { images: images(data).json })
+      })
     },
     suggesting,
     detecting,

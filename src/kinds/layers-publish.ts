@@ -2,7 +2,6 @@
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
-import * as Stream from "effect/Stream"
 import { type Adapted, unadapted } from "../../adapters/index.ts"
 import type { ClassificationData, ClassificationSplit } from "../data/index.ts"
 import { Device } from "../device/device.ts"
@@ -10,84 +9,79 @@ import { writeFileAtomic, writeJson } from "../files/index.ts"
 import { copyOf, writeMerged } from "../layers-model/index.ts"
 import { describeLayersClassifier, type LayersClassifier, labelled, loadLayersClassifier } from "../models/index.ts"
 import { CHECKED_ROWS, checkedSplit, type MergeCheck, type WrittenModel } from "../output/index.ts"
-import { logitsOf } from "../training/index.ts"
-import type { Publisher, Reported, World } from "./kind.ts"
+import { logitsOfRows } from "../training/index.ts"
+import type { Publisher } from "./kind.ts"
 import { type CalledRows, layersCard } from "./layers-card.ts"
-import { type LayersPlan, type LayersRows, type ResolvedLayersPlan, shapeOf } from "./layers-rows.ts"
+import {
+  type LayersPlan,
+  type LayersRows,
+  type LayersWithRows,
+  type ResolvedLayersPlan,
+  rowsFor,
+  shapeOf
+} from "./layers-rows.ts"
 
-type AdaptedClassifier = Adapted<LayersClassifier>
-type PublisherOf<Plan extends LayersPlan, Data extends ClassificationData> = Publisher<
+type PublisherOf<Plan extends LayersPlan, Data extends ClassificationData, Ready> = Publisher<
   Plan,
   ResolvedLayersPlan<Plan, Data>,
-  LayersClassifier,
+  LayersWithRows<Ready>,
   ClassificationSplit
 >
 
 /** `called`: what a card calls the rows. */
-export const layersPublisher = <Plan extends LayersPlan, Data extends ClassificationData>(
-  rows: LayersRows<Plan, Data>,
+export const layersPublisher = <Plan extends LayersPlan, Data extends ClassificationData, Ready>(
+  rows: LayersRows<Plan, Data, Ready>,
   called: CalledRows
-): PublisherOf<Plan, Data> => ({
+): PublisherOf<Plan, Data, Ready> => ({
   readerOf: () => "loadAdapter of tfjs-lora-pro/layers",
   card: layersCard(called),
-  merge: ({ plan, adapted, steps }, open, _, folder) => {
-    /** Of the rows that are compared, of those that were not trained on where there are any: [rows, classes]. */
-    const checkedLogits = (adapted: AdaptedClassifier) =>
-      Effect.gen(function* () {
-        const device = yield* Device
-        const splits = yield* open(adapted, plan)
-        const split = checkedSplit(splits)
-        const source = splits[split]!
-        const parts = yield* rows
-          .evaluation(source, plan, shapeOf(adapted.model), Math.min(CHECKED_ROWS, source.rows))
-          .pipe(
-            Stream.mapEffect((batch) => logitsOf(adapted, batch)),
-            Stream.runCollect
-          )
-        yield* device.sync
-        return { logits: Float32Array.from(parts.flatMap((part) => Array.from(part))), split }
+  merge: ({ plan, adapted, steps }, open, _, folder) =>
+    Effect.gen(function* () {
+      const path = yield* Path.Path
+      const device = yield* Device
+      const { labels } = adapted.model
+      /** Of the rows that are compared, of those that were not trained on where there are any: [rows, classes]. */
+      const checkedLogits = (adapted: Adapted<LayersWithRows<Ready>>) =>
+        Effect.gen(function* () {
+          const splits = yield* open(adapted, plan)
+          const split = checkedSplit(splits)
+          const source = splits[split]!
+          const checked = Math.min(CHECKED_ROWS, source.rows)
+          const logits = yield* rows
+            .evaluation(source, rowsFor(adapted.model, plan), checked)
+            .pipe(logitsOfRows(adapted, checked))
+          yield* device.sync
+          return { logits, split }
+        })
+      device.label("the unmerged model")
+      const { logits: unmerged, split } = yield* checkedLogits(adapted)
+      const source = path.join(folder, "model.json")
+      yield* saveCopy(adapted, source)
+      yield* device.sync
+      device.label("the merged model")
+      const merged = Effect.gen(function* () {
+        const description = yield* describeLayersClassifier(source, { head: [] })
+        const model = yield* loadLayersClassifier(yield* labelled(description, labels), [])
+        // what made rows ready for the run has ended with it
+        const alone = yield* unadapted({ ...model, ready: yield* rows.ready(plan, shapeOf(model)) })
+        return (yield* checkedLogits(alone)).logits
       })
-    return merged(adapted, steps, checkedLogits, folder)
-  }
+      const all = adapted.model.base.getWeights().length
+      const changed = adapted.sites.length + adapted.trainable.dense.length
+      const written: WrittenModel = {
+        width: labels.length,
+        words: { output: "logit", answer: "label" },
+        split,
+        unmerged,
+        merged,
+        counts: { merged: changed, rounded: 0, copied: all - changed, leftOut: [] },
+        readme: (check) => readme(steps, adapted, check)
+      }
+      return written
+    })
 })
 
-const merged = (
-  adapted: AdaptedClassifier,
-  steps: number,
-  checkedLogits: (
-    adapted: AdaptedClassifier
-  ) => Effect.Effect<Pick<WrittenModel, "split"> & { readonly logits: Float32Array }, Reported, Device | World>,
-  folder: string
-) =>
-  Effect.gen(function* () {
-    const path = yield* Path.Path
-    const device = yield* Device
-    const { labels } = adapted.model
-    device.label("the unmerged model")
-    const { logits: unmerged, split } = yield* checkedLogits(adapted)
-    const source = path.join(folder, "model.json")
-    yield* saveCopy(adapted, source)
-    yield* device.sync
-    device.label("the merged model")
-    const merged = Effect.gen(function* () {
-      const description = yield* describeLayersClassifier(source, { head: [] })
-      const model = yield* loadLayersClassifier(yield* labelled(description, labels), [])
-      const alone = yield* unadapted(model)
-      return (yield* checkedLogits(alone)).logits
-    })
-    const all = adapted.model.base.getWeights().length
-    const changed = adapted.sites.length + adapted.trainable.dense.length
-    const written: WrittenModel = {
-      width: labels.length,
-      words: { output: "logit", answer: "label" },
-      split,
-      unmerged,
-      merged,
-      counts: { merged: changed, rounded: 0, copied: all - changed, leftOut: [] },
-      readme: (check) => readme(steps, adapted, check)
-    }
-    return written
-  })
+type AdaptedClassifier = Adapted<LayersClassifier>
 
 /** The model under its adapter, as tfjs saves one. */
 const saveCopy = (adapted: AdaptedClassifier, source: string) =>

@@ -6,38 +6,50 @@ import * as Path from "effect/Path"
 import type { ClassificationData, ClassificationSplit } from "../data/index.ts"
 import { fileError, refuseLink, writeFileAtomic } from "../files/index.ts"
 import { MODEL_FILE, peftFiles, readPeftFile, restoreTensors, savedAdapter } from "../layers-model/index.ts"
-import { type LayersClassifier, loadLayersClassifier } from "../models/index.ts"
-import { evaluate, keepMistakes, logitsOf, wrongRows } from "../training/index.ts"
+import { loadLayersClassifier } from "../models/index.ts"
+import { evaluate, logitsOf, wrongRows } from "../training/index.ts"
 import type { Runner } from "./kind.ts"
 import { onlySplits, plannedLoss, predictionsOf, rowsOf } from "./labelled-run.ts"
-import { type LayersPlan, type LayersRows, type ResolvedLayersPlan, shapeOf } from "./layers-rows.ts"
+import {
+  type LayersPlan,
+  type LayersRows,
+  type LayersWithRows,
+  type ResolvedLayersPlan,
+  rowsFor,
+  shapeOf
+} from "./layers-rows.ts"
 
-export const layersRunner = <Plan extends LayersPlan, Data extends ClassificationData>(
-  rows: LayersRows<Plan, Data>
-): Runner<Plan, ResolvedLayersPlan<Plan, Data>, LayersClassifier, ClassificationSplit> => ({
+export const layersRunner = <Plan extends LayersPlan, Data extends ClassificationData, Ready>(
+  rows: LayersRows<Plan, Data, Ready>
+): Runner<Plan, ResolvedLayersPlan<Plan, Data>, LayersWithRows<Ready>, ClassificationSplit> => ({
   loss: ({ logits }, { plan, data }) => {
     const loss = plannedLoss(plan, data)
     return (outputs, [classes]) => loss(logits(outputs), classes as Tensor1D)
   },
-  load: ({ plan, model }) => loadLayersClassifier(model, plan.model.head),
-  batches: (model, { plan, data }, start) => rows.training(data.splits.train, plan, shapeOf(model), start),
+  load: ({ plan, model: described }) =>
+    Effect.gen(function* () {
+      const model = yield* loadLayersClassifier(described, plan.model.head)
+      return { ...model, ready: yield* rows.ready(plan, shapeOf(model)) }
+    }),
+  batches: (model, { plan, data }, start) => rows.training(data.splits.train, rowsFor(model, plan), start),
   splits: ({ model }, plan, file) =>
     rows.open(rowsOf(plan.data, model.labels, file), plan.seed, shapeOf(model)).pipe(onlySplits),
   evaluate: (adapted, plan, source, { rows: some, mistakes, done }) =>
-    rows.evaluation(source, plan, shapeOf(adapted.model), some).pipe(
+    rows.evaluation(source, rowsFor(adapted.model, plan), some).pipe(
       evaluate(adapted, (count, scored) => {
         mistakes?.add(wrongRows(scored, source.labels))
         return done(count)
       })
     ),
   problemOf: ({ model }, plan, asked) => rows.problemOf(asked, plan, shapeOf(model)),
-  predict: (adapted, plan, asked) =>
-    predictionsOf(
-      asked.map((one) => ({ text: rows.textOf(one, plan) })),
-      plan.training.evaluateBatchSize,
-      adapted.model.labels,
-      (some) => Effect.flatMap(rows.read(some, plan, shapeOf(adapted.model)), (batch) => logitsOf(adapted, batch))
-    ),
+  predict: (adapted, plan, asked, folder) =>
+    Effect.gen(function* () {
+      const { model } = adapted
+      const all = yield* rows.asked(asked, plan, folder)
+      return yield* predictionsOf(all, plan.training.evaluateBatchSize, model.labels, (some) =>
+        Effect.flatMap(rows.read(some, rowsFor(model, plan)), (batch) => logitsOf(adapted, batch))
+      )
+    }),
   save: (adapted, resolved, folder) =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
@@ -56,5 +68,5 @@ export const layersRunner = <Plan extends LayersPlan, Data extends Classificatio
       const { tensors } = yield* readPeftFile(file)
       yield* restoreTensors(adapted, tensors, file)
     }),
-  keepMistakes
+  keepMistakes: rows.keepMistakes
 })

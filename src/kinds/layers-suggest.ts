@@ -1,5 +1,7 @@
 /** Values of a plan for a `tf.LayersModel`, and a rule for each. */
+import * as Effect from "effect/Effect"
 import type { ClassificationData } from "../data/index.ts"
+import { readTextFile } from "../files/index.ts"
 import {
   type Choice,
   evaluatedRows,
@@ -13,6 +15,7 @@ import {
   MOST_PASSES,
   MOST_ROWS_SEEN,
   measured,
+  type NamedModel,
   nothingToEvaluate,
   passesOf,
   ranks,
@@ -92,6 +95,8 @@ const orderCaution = (labels: ReadonlyArray<string>): ReadonlyArray<string> => {
 interface LayersMeasured<Plan extends LayersPlan> {
   readonly full: { readonly rate: number; readonly finding: Finding }
   readonly lora: { readonly rate: number; readonly finding: Finding }
+  /** of layers that are trained themselves; absent: that of the adapter */
+  readonly head?: { readonly rate: number; readonly finding: Finding }
   /** what no value of the plan can mend, a sentence each */
   readonly cautions: (data: Plan["data"]) => ReadonlyArray<string>
 }
@@ -104,6 +109,7 @@ const plainLora = ({ rate, finding }: LayersMeasured<LayersPlan>["lora"]): Reado
 export const suggestLayers = <Plan extends LayersPlan, Data extends ClassificationData>({
   full,
   lora,
+  head,
   cautions
 }: LayersMeasured<Plan>): Suggesting<ResolvedLayersPlan<Plan, Data>> => ({
   uncut: null,
@@ -124,6 +130,9 @@ export const suggestLayers = <Plan extends LayersPlan, Data extends Classificati
         measured("optimizer.kind", "lora-pro", "", findings.layersForm),
         measured("optimizer.form", "full", "the safer of its forms", findings.fullNotEfficient),
         measured("optimizer.learningRate", full.rate, "", full.finding),
+        ...(head === undefined || model.head.parameters.length === 0
+          ? []
+          : [measured("optimizer.headLearningRate", head.rate, "", head.finding)]),
         measured("optimizer.schedule.kind", "linear", "", findings.layersWarmup),
         measured("optimizer.schedule.warmup", warmup, "", findings.layersWarmup),
         steps!,
@@ -147,3 +156,12 @@ export const suggestLayers = <Plan extends LayersPlan, Data extends Classificati
     }),
   estimate: (plan, { model, trainable, selected }) => estimateMemory(plan, model, trainable, selected.sites)
 })
+
+export const isTopology = ({ source }: NamedModel): boolean => /\.json$/i.test(source)
+
+/** Whether a model has a layer that scales bytes itself. */
+export const rescales = (source: string) =>
+  readTextFile(source).pipe(
+    Effect.orElseSucceed(() => ""),
+    Effect.map((text) => /"class_name"\s*:\s*"Rescaling"/.test(text))
+  )

@@ -18,14 +18,16 @@ export const picture = (i: number): ReadonlyArray<ReadonlyArray<number>> =>
 export const rows = (count: number, offset = 0) =>
   Array.from({ length: count }, (_, n) => ({ pixels: picture(n + offset), kind: names[(n + offset) % 3] }))
 
-const network = (last: { readonly units: number; readonly activation: "softmax" | "linear" | "sigmoid" | "relu" }) => {
+type Last = { readonly units: number; readonly activation: "softmax" | "linear" | "sigmoid" | "relu" }
+
+export const network = (last: Last, inputShape = [SIDE, SIDE, 1]) => {
   const started = (seed: number) => ({ kernelInitializer: tf.initializers.heNormal({ seed }) })
   return tf.sequential({
     name: "pictures",
     layers: [
       tf.layers.conv2d({
         name: "conv",
-        inputShape: [SIDE, SIDE, 1],
+        inputShape,
         filters: 4,
         kernelSize: 3,
         activation: "relu",
@@ -66,46 +68,47 @@ export const inputs = (count: number) =>
     [count, SIDE, SIDE, 1]
   )
 
+/** Writes a model as `model.save` does, its weights in two files. */
+export const writeModel = async (w: Workspace, folder: string, model: tf.LayersModel, { shards = 2 } = {}) => {
+  const save = async ({ modelTopology, weightSpecs, weightData }: tf.io.ModelArtifacts) => {
+    const bytes = new Uint8Array(tf.io.CompositeArrayBuffer.join(weightData as ArrayBuffer))
+    const paths = Array.from({ length: shards }, (_, i) => `group1-shard${i + 1}of${shards}.bin`)
+    const weightsManifest = [{ paths, weights: weightSpecs }]
+    w.write(`${folder}/model.json`, { format: "layers-model", modelTopology, weightsManifest })
+    const size = Math.ceil(bytes.length / shards)
+    for (const [i, name] of paths.entries()) {
+      writeFileSync(w.path(`${folder}/${name}`), bytes.subarray(i * size, (i + 1) * size))
+    }
+    return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: "JSON" as const } }
+  }
+  await model.save(tf.io.withSaveHandler(save))
+}
+
+/** The model in a folder, as tfjs loads it. */
+export const openModel = (w: Workspace, folder: string) => {
+  const { modelTopology, weightsManifest } = w.json(`${folder}/model.json`) as never as {
+    readonly modelTopology: object
+    readonly weightsManifest: ReadonlyArray<{ readonly paths: ReadonlyArray<string>; readonly weights: Array<never> }>
+  }
+  const [group] = weightsManifest
+  const parts = group!.paths.map((name) => Buffer.from(w.bytes(`${folder}/${name}`)))
+  const weightData = new Uint8Array(Buffer.concat(parts)).buffer
+  return tf.loadLayersModel(tf.io.fromMemory({ modelTopology, weightSpecs: group!.weights, weightData }))
+}
+
 /** Writes models and rows before the tests of a file. */
 export const pictures = (w: Workspace) => {
-  /** Writes a model as `model.save` does, its weights in two files. */
-  const writeModel = async (folder: string, model: tf.LayersModel, { shards = 2 } = {}) => {
-    const save = async ({ modelTopology, weightSpecs, weightData }: tf.io.ModelArtifacts) => {
-      const bytes = new Uint8Array(tf.io.CompositeArrayBuffer.join(weightData as ArrayBuffer))
-      const paths = Array.from({ length: shards }, (_, i) => `group1-shard${i + 1}of${shards}.bin`)
-      const weightsManifest = [{ paths, weights: weightSpecs }]
-      w.write(`${folder}/model.json`, { format: "layers-model", modelTopology, weightsManifest })
-      const size = Math.ceil(bytes.length / shards)
-      for (const [i, name] of paths.entries()) {
-        writeFileSync(w.path(`${folder}/${name}`), bytes.subarray(i * size, (i + 1) * size))
-      }
-      return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: "JSON" as const } }
-    }
-    await model.save(tf.io.withSaveHandler(save))
-  }
-
   beforeAll(async () => {
     await tf.setBackend("cpu")
-    await writeModel("model", network({ units: 3, activation: "softmax" }))
-    await writeModel("logits", network({ units: 3, activation: "linear" }))
-    await writeModel("two", network({ units: 1, activation: "sigmoid" }), { shards: 1 })
-    await writeModel("odd", network({ units: 3, activation: "relu" }))
+    await writeModel(w, "model", network({ units: 3, activation: "softmax" }))
+    await writeModel(w, "logits", network({ units: 3, activation: "linear" }))
+    await writeModel(w, "two", network({ units: 1, activation: "sigmoid" }), { shards: 1 })
+    await writeModel(w, "odd", network({ units: 3, activation: "relu" }))
     w.write("pictures.jsonl", jsonLines(rows(22)))
     w.write("validation-pictures.jsonl", jsonLines(rows(9, 22)))
     w.write("test-pictures.jsonl", jsonLines(rows(12, 31)))
     w.write("pair.jsonl", jsonLines(rows(30).filter(({ kind }) => kind !== "striped")))
   }, TIMEOUT)
 
-  const baseOf = (folder: string) => {
-    const { modelTopology, weightsManifest } = w.json(`${folder}/model.json`) as never as {
-      readonly modelTopology: object
-      readonly weightsManifest: ReadonlyArray<{ readonly paths: ReadonlyArray<string>; readonly weights: Array<never> }>
-    }
-    const [group] = weightsManifest
-    const parts = group!.paths.map((name) => Buffer.from(w.bytes(`${folder}/${name}`)))
-    const weightData = new Uint8Array(Buffer.concat(parts)).buffer
-    return tf.loadLayersModel(tf.io.fromMemory({ modelTopology, weightSpecs: group!.weights, weightData }))
-  }
-
-  return { baseOf }
+  return { baseOf: (folder: string) => openModel(w, folder) }
 }

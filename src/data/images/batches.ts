@@ -7,6 +7,7 @@ import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { ImagesData } from "../../../schemas/index.ts"
 import { type Augmentation, type ImageError, type ImageJob, imagePool, type Processing } from "../../images/index.ts"
 import type { Numbered } from "../batching.ts"
 import { DataError, dataError } from "../data-error.ts"
@@ -54,6 +55,9 @@ export interface ImageTrainingOptions {
   /** none unless given */
   readonly augmentation?: Augmentation | undefined
 }
+
+export const augmentationOf = ({ augment }: Pick<ImagesData, "augment">): Augmentation | undefined =>
+  augment === undefined ? undefined : { flip: augment.flip, crop: augment.crop ?? null }
 
 /** Endless batches, epoch after epoch, each in its own seeded order; the last of an epoch may be smaller. */
 export const imageTrainingBatches = (

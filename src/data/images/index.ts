@@ -1,6 +1,7 @@
 /** Images as data: labelled images of a folder or of rows, and batches of them. Loaded by kinds over images alone. */
 export { askedImages, askedProblem } from "./asked.ts"
 export {
+  augmentationOf,
   type ImageBatch,
   type ImageTrainingOptions,
   imageBytes,

@@ -1,12 +1,15 @@
 /** Rows of numbers for a `tf.LayersModel`. */
+import * as Effect from "effect/Effect"
 import type { ArraysPlan } from "../../../schemas/index.ts"
 import {
   arrayEvaluationBatches,
   arrayTrainingBatches,
+  type ClassificationData,
   numbersProblem,
   openArrays,
   readNumbers
 } from "../../data/index.ts"
+import { keepMistakes } from "../../training/index.ts"
 import type { Asked } from "../kind.ts"
 import type { CalledRows } from "../layers-card.ts"
 import type { LayersRows } from "../layers-rows.ts"
@@ -20,7 +23,7 @@ export const calledArrays: CalledRows = {
 
 const textOf = (asked: Asked): string => (typeof asked === "string" ? asked : JSON.stringify(asked))
 
-export const arraysRows: LayersRows<ArraysPlan> = {
+export const arraysRows: LayersRows<ArraysPlan, ClassificationData, null> = {
   problemOfShape: () => undefined,
   open: (section, seed, shape) =>
     openArrays(
@@ -28,16 +31,18 @@ export const arraysRows: LayersRows<ArraysPlan> = {
       seed,
       shape.reduce((product, n) => product * n, 1)
     ),
-  training: (split, { seed, training: { batchSize }, data: { scale } }, shape, start) =>
-    arrayTrainingBatches(split, { seed, batchSize, shape, scale, start }),
-  evaluation: (split, { training, data: { scale } }, shape, rows) =>
+  ready: () => Effect.succeed(null),
+  training: (split, { plan: { seed, training, data }, shape }, start) =>
+    arrayTrainingBatches(split, { seed, batchSize: training.batchSize, shape, scale: data.scale, start }),
+  evaluation: (split, { plan: { training, data }, shape }, rows) =>
     arrayEvaluationBatches(split, {
       batchSize: training.evaluateBatchSize,
       shape,
-      scale,
+      scale: data.scale,
       ...(rows === undefined ? {} : { rows })
     }),
-  textOf,
   problemOf: (asked, { data }, shape) => numbersProblem(textOf(asked), data, shape),
-  read: (texts, { data }, shape) => readNumbers(texts, data, shape)
+  asked: (asked) => Effect.succeed(asked.map((one) => ({ text: textOf(one), label: "", where: textOf(one) }))),
+  read: (rows, { plan, shape }) => readNumbers(rows, plan.data, shape),
+  keepMistakes
 }

@@ -11,7 +11,6 @@ import {
   matching,
   numberIn
 } from "../../data/index.ts"
-import { readTextFile } from "../../files/index.ts"
 import {
   type Choice,
   type Columns,
@@ -25,7 +24,7 @@ import {
   type Row,
   rates
 } from "../../suggest/index.ts"
-import { suggestLayers } from "../layers-suggest.ts"
+import { isTopology, rescales, suggestLayers } from "../layers-suggest.ts"
 
 const scaleCaution =
   "data.scale has to be what the model was trained with: if its accuracy before training, which train prints first, is lower than the model's own, look there"
@@ -41,8 +40,7 @@ const arrayRows = (source: string, file: string, columns: Columns) =>
     const probed = yield* Effect.result(firstRows(file, PROBED_ROWS))
     // what cannot be read is refused, with what is expected, when it is opened
     if (Result.isFailure(probed)) return { format: "arrays", choices: [] }
-    const text = yield* readTextFile(source).pipe(Effect.orElseSucceed(() => ""))
-    const rows = arrayColumns(probed.success, columns, /"class_name"\s*:\s*"Rescaling"/.test(text))
+    const rows = arrayColumns(probed.success, columns, yield* rescales(source))
     return typeof rows === "string" ? yield* dataError(file, rows) : rows
   })
 
@@ -122,6 +120,6 @@ const scaleOf = (numbers: ReadonlyArray<number>, rescales: boolean): ReadonlyArr
 
 export const detectArrays: Detecting = {
   columns: { arrays: ["input", "label"] },
-  takes: ({ source }) => /\.json$/i.test(source),
+  takes: isTopology,
   rows: arrayRows
 }

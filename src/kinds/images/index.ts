@@ -1,7 +1,7 @@
 /** Labelled images and a Hugging Face model of images. */
 import type { ImagesPlan } from "../../../schemas/index.ts"
-import type { ImagesSummary } from "../../data/images/index.ts"
 import { unusedText } from "../encoder-kind.ts"
+import { imagesText } from "../image-words.ts"
 import type { RunKind } from "../kind.ts"
 import { classesText, classHeadline, classMetrics, confusionText, labelText, majorityBaseline } from "../labelled.ts"
 import { type ResolvedImagesPlan, resolveImages } from "./resolve.ts"
@@ -36,11 +36,4 @@ export const images: RunKind<ImagesPlan, ResolvedImagesPlan> = {
   details: confusionText,
   runner: () => import("./run.ts").then(({ runImages }) => runImages),
   publisher: () => import("./publish.ts").then(({ publishImages }) => publishImages)
-}
-
-/** "1,200 (png 1,000, jpeg 200); 16×16 (smallest), 32×32 (median), 640×480 (largest)" */
-const imagesText = ({ images, formats, smallest, median, largest }: ImagesSummary): string => {
-  const counted = formats.map((one) => `${one.format} ${one.images.toLocaleString("en")}`).join(", ")
-  const [least, middle, most] = [smallest, median, largest].map(({ width, height }) => `${width}×${height}`)
-  return `${images.toLocaleString("en")} (${counted}); ${least} (smallest), ${middle} (median), ${most} (largest)`
 }

@@ -4,6 +4,7 @@ import type { ImagesPlan } from "../../../schemas/index.ts"
 import {
   askedImages,
   askedProblem,
+  augmentationOf,
   imageEvaluationBatches,
   imageTrainingBatches,
   openImages,
@@ -34,7 +35,7 @@ export const runImages: Runner<ImagesPlan, ResolvedImagesPlan, ImagesModel, Clas
       seed: plan.seed,
       batchSize: plan.training.batchSize,
       start,
-      augmentation: augmentationOf(plan)
+      augmentation: augmentationOf(plan.data)
     }),
   splits: ({ model }, plan, file) => openImages(rowsOf(plan.data, model.labels, file), plan.seed).pipe(onlySplits),
   evaluate: (adapted, plan, source, { rows, mistakes, done }) =>
@@ -60,6 +61,3 @@ export const runImages: Runner<ImagesPlan, ResolvedImagesPlan, ImagesModel, Clas
   restore: (adapted, _, folder) => restoreAdapter(adapted, folder),
   begin
 }
-
-const augmentationOf = ({ data: { augment } }: ImagesPlan) =>
-  augment === undefined ? undefined : { flip: augment.flip, crop: augment.crop ?? null }

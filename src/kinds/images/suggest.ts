@@ -72,6 +72,16 @@ export const detectImages: Detecting = {
   rows: (_, place, columns) => detectedImages("images", place, columns)
 }
 
+/** Whether a place is a folder, or a file whose rows have images. */
+export const holdsImages = (place: string, columns: Columns) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const { type } = yield* fs.stat(place).pipe(Effect.orElseSucceed(() => ({ type: "File" })))
+    if (type === "Directory" || columns.image !== undefined) return true
+    const rows = yield* probedRows(place)
+    return Object.keys(rows[0] ?? {}).some((name) => rows.every((row) => isImage(row[name])))
+  })
+
 /** What a folder of folders, or rows with images, are to a plan of `format`. */
 export const detectedImages = (format: string, place: string, columns: Columns) =>
   Effect.gen(function* () {
