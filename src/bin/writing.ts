@@ -5,9 +5,9 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { type Adapted, unadapted } from "../../adapters/index.ts"
 import type { GenerateOptions } from "../generation/index.ts"
-import type { WriteOptions, Writing } from "../kinds/index.ts"
+import { openWriter as openWriterOf, type WriteOptions, type Writing } from "../kinds/index.ts"
 import { type CausalModel, openCausalModel } from "../models/causal/index.ts"
-import { isAdapter, type LoadedRun, loadCausalRun, loadTrained, writingRun } from "../trained/index.ts"
+import { isAdapter, loadCausalRun, loadTrained, writingRun } from "../trained/index.ts"
 import type { Given, samplingFlags } from "./flags.ts"
 
 export const optionsOf = (given: Given<typeof samplingFlags>): GenerateOptions => ({
@@ -37,25 +37,18 @@ export const openWriting = (source: string, base: Option.Option<string>) =>
 /** The same, or what writes another text for each that it reads. */
 export const openWriter = (source: string, base: Option.Option<string>) =>
   Effect.gen(function* () {
-    if (!(yield* isTrained(source, base))) return yield* openWriting(source, base)
+    if (!(yield* isTrained(source, base))) return (yield* openWriterOf(source)) ?? (yield* openWriting(source, base))
     const run = yield* loadTrained(source, { base: Option.getOrUndefined(base) })
     const { kind, adapted, plan } = run
     if (kind.write === undefined) return yield* writingRun(source, run)
-    const writer: Writer = {
+    return {
       batchSize: plan.training.evaluateBatchSize,
-      write: (texts, options) => kind.write!(adapted, plan, texts, options)
+      write: (texts: ReadonlyArray<string>, options: WriteOptions) => kind.write!(adapted, plan, texts, options)
     }
-    return writer
   })
 
-export interface Writer {
-  /** texts that are read at a time */
-  readonly batchSize: number
-  readonly write: (
-    texts: ReadonlyArray<string>,
-    options: WriteOptions
-  ) => ReturnType<NonNullable<LoadedRun["kind"]["write"]>>
-}
+/** What writes another text for each that it reads, so many at a time. */
+export type Writer = Exclude<Effect.Success<ReturnType<typeof openWriter>>, Writing>
 
 const isTrained = (source: string, base: Option.Option<string>) =>
   Effect.flatMap(isRun(source), (run) => (run ? Effect.succeed(true) : isAdapterOver(source, base)))

@@ -95,6 +95,13 @@ export const openEmbedder = (folder: string) =>
     (room) => room.openEmbedder(folder)
   )
 
+/** The model in a Hugging Face folder that reads texts and writes others, as it is; undefined: it is no such model. It lives as long as the scope. */
+export const openWriter = (folder: string) =>
+  Effect.flatMap(
+    Effect.promise(() => import("./seq2seq/write.ts")),
+    (room) => room.openWriter(folder)
+  )
+
 export { describeJudged, describePlan, type JudgedPlan, judgedJson, planJson } from "./describe.ts"
 export type {
   Asked,
