@@ -3,6 +3,8 @@
  * PEFT without a plan.
  */
 import { beforeAll, describe, expect, test } from "bun:test"
+import { cpSync } from "node:fs"
+import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { type Adapted, unadapted } from "../../adapters/index.ts"
@@ -15,7 +17,7 @@ import { expectClose } from "../setup.ts"
 import { onOneThread } from "./causal-logits.ts"
 import { hasPeft, inPython } from "./causal-python.ts"
 import { training as busy, expectResumed } from "./causal-resumed.ts"
-import { jsonLines, jsonObjects, onWasm, succeed, TIMEOUT, tensorsIn, workspace } from "./fixtures.ts"
+import { jsonLines, jsonObjects, onWasm, repository, succeed, TIMEOUT, tensorsIn, workspace } from "./fixtures.ts"
 import { metricsOf } from "./runs.ts"
 import { labelledRows, seq2seqData, seq2seqPlan, t5, writeSourceTargets } from "./seq2seq-workspace.ts"
 import { complete } from "./train-here.ts"
@@ -106,6 +108,44 @@ test(
   },
   TIMEOUT
 )
+
+describe("an adapter that PEFT made, without a plan", () => {
+  beforeAll(() =>
+    cpSync(join(repository, "test", "golden", "models", "t5", "adapter"), w.path("peft"), { recursive: true })
+  )
+
+  test(
+    "is evaluated on rows of other columns, writes as its merged model, and a run begins with it",
+    async () => {
+      w.write(
+        "others.jsonl",
+        jsonLines(labelledRows(9, 54).map(({ source, target }) => ({ input: source, output: target })))
+      )
+      const { stdout } = await succeed(
+        w.cli(["evaluate", "peft", "--base", "t5", "--data", "others.jsonl", "--json", ...onWasm])
+      )
+      const [evaluated] = jsonObjects(stdout) as never as readonly [{ readonly loss: number; readonly rows: number }]
+      expect(evaluated.rows).toBe(9)
+      await succeed(w.cli(["merge", "peft", "--base", "t5", "--out", "merged", ...onWasm]))
+      const writes = async (...args: ReadonlyArray<string>) =>
+        (await succeed(w.cli(["generate", ...args, "--max-tokens", "4", "--beams", "2", "--json", ...onWasm]))).stdout
+      const text = "the plot is bad"
+      expect(await writes("merged", text)).toBe(await writes("peft", text, "--base", "t5"))
+      expect(await writes("merged", text)).not.toBe(await writes("t5", text))
+      const { prefix: _, ...data } = seq2seqData()
+      const plan = seq2seqPlan("t5", {
+        data,
+        adapter: { method: "lora", from: "peft" },
+        training: { steps: 1, batchSize: 8 }
+      })
+      await complete(w, w.write("from.json", plan), "runs/from")
+      const { before } = w.json("runs/from/run.json") as { readonly before: { readonly loss: number } }
+      // the same numbers, added up in the same order
+      expect(before.loss).toBe(evaluated.loss)
+    },
+    TIMEOUT
+  )
+})
 
 /** The test rows as ids, each ended. */
 const idsOf = ({ model: { tokenizer, eosId } }: Adapted<Seq2SeqModel>, prefix = "tone : ") =>

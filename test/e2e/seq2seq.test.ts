@@ -158,6 +158,11 @@ refuses("plans over texts with targets", w, [
     says: ["tokenizer.json"]
   },
   {
+    name: "a LayersModel",
+    args: () => training({}, "model.json"),
+    says: ['found "seq2seq" with model.source "model.json", a tf.LayersModel; expected "arrays" here']
+  },
+  {
     name: "a head where there is none",
     args: () => training({ adapter: { method: "none" } }),
     says: ["an encoder-decoder, which has none"]

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from "bun:test"
 import { join } from "node:path"
 import { chats, completions, decoder, preferences, texts } from "./causal-workspace.ts"
 import { jsonLines, onWasm, repository, succeed, TIMEOUT, type Workspace } from "./fixtures.ts"
+import { labelledRows, t5 } from "./seq2seq-workspace.ts"
 
 export const digits = join(repository, "examples", "models", "digits")
 
@@ -17,6 +18,7 @@ const questions = completions(30).map(({ prompt, completion }) => ({ question: p
 export const writeRowsOfEveryKind = (w: Workspace) =>
   beforeAll(() => {
     decoder(w, "llama")
+    t5(w)
     w.model("bert")
     w.write("chats.jsonl", jsonLines(chats(30)))
     w.write(
@@ -26,6 +28,7 @@ export const writeRowsOfEveryKind = (w: Workspace) =>
     w.write("texts.jsonl", jsonLines(texts(40)))
     w.write("pairs-of-answers.jsonl", jsonLines(preferences(16)))
     w.write("pictures.jsonl", jsonLines(pictures(20)))
+    w.write("read-and-written.jsonl", jsonLines(labelledRows(30)))
     w.write("labelled.csv", "text,label\nthe film is good,good\n")
   })
 
@@ -57,6 +60,12 @@ const kinds: ReadonlyArray<{
     model: "llama",
     rows: "pairs-of-answers.jsonl",
     data: { format: "preference", validation: 0.2, maxLength: 32 }
+  },
+  {
+    name: "texts with targets",
+    model: "t5",
+    rows: "read-and-written.jsonl",
+    data: { format: "seq2seq", validation: 0.2, source: "source", target: "target", maxTargetLength: 16 }
   },
   { name: "texts", model: "llama", rows: "texts.jsonl", data: { format: "text", text: "text", packing: true } },
   {

@@ -26,6 +26,7 @@ const images = { format: "images", train: "photos" }
 const arrays = { format: "arrays", train: "train.jsonl" }
 const chat = { format: "chat", train: "train.jsonl" }
 
+const seq2seq = { format: "seq2seq", train: "train.jsonl" }
 const regression = { format: "regression", train: "train.jsonl" }
 const regressionModel = { source: "folder", task: { kind: "regression" } }
 const multiLabel = { format: "multi-label", train: "train.jsonl" }
@@ -170,6 +171,7 @@ const cases: Record<string, Case> = {
     good: [
       { data: arrays, model: { source: "model.json" } },
       { data: chat, model: { source: "hf:owner/model" } },
+      { data: seq2seq, model: { source: "hf:owner/model" } },
       { model: { source: "hf:owner/model@main" } }
     ]
   },
@@ -180,6 +182,7 @@ const cases: Record<string, Case> = {
     ],
     good: [
       { data: chat, adapter: { method: "none", modulesToSave: ["lm_head"] }, optimizer: adamw },
+      { data: seq2seq, adapter: { method: "none", modulesToSave: ["lm_head"] }, optimizer: adamw },
       { adapter: { method: "none" }, optimizer: adamw }
     ]
   },
