@@ -37,7 +37,7 @@ const loadingCode = ({ resolved, report, base, adapter }: CardSource<ResolvedIma
   ]
   return [
     `${where}, from the folder that training was started in:`,
-    fenced("python", taskOf(plan).python({ plan, base, adapter, labels: report.labels })),
+    fenced("python", taskOf(plan).python(plan.model.task, { plan, base, adapter, labels: report.labels })),
     "In TypeScript, with tfjs-lora-pro (inside an Effect that provides a device):",
     fenced("ts", here)
   ].join("\n\n")

@@ -17,10 +17,10 @@ export const images: RunKind<ImagesPlan, ResolvedImagesPlan> = {
   baseOf: (_, { folder }) => folder,
   labelsOf: ({ labels }) => labels,
   words: {
-    model: ({ family, layers, hiddenSize, image }) =>
-      `${family} (${layers} layers, ${hiddenSize} wide, images of ${image.width}×${image.height})`,
+    model: ({ title, layers, hiddenSize, image }) =>
+      `${title} (${layers} layers, ${hiddenSize} wide, images of ${image.width}×${image.height})`,
     modelName: ({ family }) => family,
-    untrained: ({ head }) => (head.parameters.length === 0 ? "the model as it was" : "the untrained head"),
+    untrained: ({ untrained }) => untrained,
     prediction: labelText,
     rows: classesText,
     lines: ({ model, data }) => ({ weights: unusedText(model), images: imagesText(data.images) }),

@@ -66,7 +66,11 @@ const merged = ({ plan, adapted, steps }: Trained<ImagesPlan, ImagesModel>, open
         counts.leftOut.length === 0
           ? []
           : [`Left out, since they are another head's: ${counts.leftOut.map(codeSpan).join(", ")}.`],
-      usage: [`It loads as transformers' \`${model.className}\`.`, "", fenced("python", task.mergedPython)]
+      usage: [
+        `It loads as transformers' \`${model.className}\`.`,
+        "",
+        fenced("python", task.mergedPython(plan.model.task, model.labels))
+      ]
     }
     device.label("the merged model")
     const written: WrittenModel = {

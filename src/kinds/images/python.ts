@@ -10,7 +10,7 @@ export interface AdapterPlace {
   readonly labels: ReadonlyArray<string>
 }
 
-const photo = 'image = Image.open("photo.jpg").convert("RGB")'
+export const photo = 'image = Image.open("photo.jpg").convert("RGB")'
 
 /** An adapter under transformers' class with a linear head. */
 export const classifierLines = ({ plan, base, adapter, labels }: AdapterPlace): ReadonlyArray<string> => {

@@ -9,20 +9,23 @@ import type { Processing } from "../../images/index.ts"
 import type { LoadFolderOptions, ModelError } from "../../models/index.ts"
 import {
   describeImageModel,
-  describeZeroShot,
   type ImageDescription,
   type ImageModel,
   loadImageModel,
-  loadZeroShot,
   readProcessing
 } from "../../models/vision/index.ts"
 import type { World } from "../kind.ts"
 import { type AdapterPlace, classifierLines, pipelineLines } from "./python.ts"
+import { zeroShot } from "./zero-shot.ts"
 
 type Task = ImagesPlan["model"]["task"]
 
 /** A model of a task, before a weight is read. */
 export interface DescribedImages extends ImageDescription {
+  /** what it is, in a word or two */
+  readonly title: string
+  /** what there is before training */
+  readonly untrained: string
   /** the class of transformers' that it is written as */
   readonly className: string
   readonly processing: Processing
@@ -38,16 +41,14 @@ export type ImagesModel = DescribedImages & ImageModel & Preparing
 // methods, whose argument a task narrows to its own
 /** What there is of a task. */
 export interface ImageTask<T extends Task = Task> {
-  /** what there is before training */
-  readonly untrained: string
   /** what is trained where no layer is adapted */
   readonly alone: string
   /** the Hub's name of what it does */
   readonly pipeline: string
-  /** how a merged folder is used */
-  readonly mergedPython: ReadonlyArray<string>
+  /** How a merged folder is used in Python. */
+  mergedPython(task: T, labels: ReadonlyArray<string>): ReadonlyArray<string>
   /** How an adapter is used over its base. */
-  python(place: AdapterPlace): ReadonlyArray<string>
+  python(task: T, place: AdapterPlace): ReadonlyArray<string>
   /** `labels`: in the order of the logits; absent: the checkpoint's own */
   describe(
     source: string,
@@ -62,20 +63,26 @@ export interface ImageTask<T extends Task = Task> {
   saved(task: T): T
 }
 
-type Of<Kind extends Task["kind"]> = ImageTask<Extract<Task, { readonly kind: Kind }>>
+export type TaskOf<Kind extends Task["kind"]> = ImageTask<Extract<Task, { readonly kind: Kind }>>
 
-const classification: Of<"image-classification"> = {
-  untrained: "the untrained head",
+const classification: TaskOf<"image-classification"> = {
   alone: "A classification head",
   pipeline: "image-classification",
-  mergedPython: pipelineLines,
-  python: classifierLines,
+  mergedPython: () => pipelineLines,
+  python: (_, place) => classifierLines(place),
   describe: (source, { headInit }, labels) =>
     Effect.gen(function* () {
       const described = yield* describeImageModel(source, { headInit, labels })
       const { className, processor } = described.imageFamily
       const processed = yield* readProcessing(described, processor)
-      return { ...described, ...processed, className, load: (options) => loadImageModel(described, options) }
+      return {
+        ...described,
+        ...processed,
+        title: described.family,
+        untrained: "the untrained head",
+        className,
+        load: (options) => loadImageModel(described, options)
+      }
     }),
   standIns: ({ headInit }) => (headInit === "checkpoint" ? undefined : ["0", "1"]),
   config: ({ labels, className }) => ({
@@ -86,25 +93,8 @@ const classification: Of<"image-classification"> = {
   saved: (task) => ({ ...task, headInit: "checkpoint" })
 }
 
-const zeroShot: Of<"zero-shot"> = {
-  untrained: "the model as it was",
-  alone: "Nothing",
-  pipeline: "zero-shot-image-classification",
-  mergedPython: [],
-  python: () => [],
-  describe: (source, { templates, towers }, labels = []) =>
-    Effect.gen(function* () {
-      const described = yield* describeZeroShot(source, { labels, templates, towers })
-      const processed = yield* readProcessing(described, "CLIPImageProcessor")
-      return { ...described, ...processed, className: "CLIPModel", load: (options) => loadZeroShot(described, options) }
-    }),
-  standIns: () => ["0", "1"],
-  config: () => ({}),
-  saved: (task) => task
-}
-
 const tasks = { "image-classification": classification, "zero-shot": zeroShot } satisfies {
-  readonly [Kind in Task["kind"]]: Of<Kind>
+  readonly [Kind in Task["kind"]]: TaskOf<Kind>
 }
 
 export const taskOf = ({ model }: Pick<ImagesPlan, "model">): ImageTask => tasks[model.task.kind]

@@ -48,6 +48,8 @@ export interface ZeroShotDescription extends ImageDescription {
     readonly tower: Tower
     readonly text: TextTower
     readonly prompts: Prompts
+    /** what is worth knowing of the prompts, a sentence each */
+    readonly notes: ReadonlyArray<string>
     /** what the text tower is read from; null: it is a part of the model */
     readonly frozenText: FolderDescription | null
   }
@@ -92,7 +94,9 @@ export const describeZeroShot = (
     const stored = yield* Effect.result(storedIn(folder, [...ofImages, ...text.parameters]))
     // judged by config.json alone, a folder need not have a tokenizer
     const prompts = yield* (yield* WeightlessFolders)
-      ? Effect.succeed(Result.succeed<Prompts>([]))
+      ? Effect.succeed(
+          Result.succeed<Pick<ZeroShotDescription["zeroShot"], "prompts" | "notes">>({ prompts: [], notes: [] })
+        )
       : Effect.result(promptsOf(folder, text.config, { labels, templates }))
     if (Result.isFailure(stored) || Result.isFailure(prompts)) {
       return yield* fail(failuresOf(stored, prompts).flatMap(({ problems }) => problems))
@@ -120,7 +124,7 @@ export const describeZeroShot = (
       zeroShot: {
         tower,
         text,
-        prompts: prompts.success,
+        ...prompts.success,
         frozenText: both
           ? null
           : { ...shared, sites: text.sites, parameters: text.parameters, stored: only(text.parameters) }
@@ -160,20 +164,18 @@ const promptsOf = (
     }
     const problems: Array<string> = []
     const makers = new Map<string, string>()
+    const cut: Array<string> = []
     const prompts = labels.flatMap((label) => {
-      const own = templates.map(
-        (template) =>
-          tokenizer.encode(
-            template.replaceAll("{}", () => label),
-            positions
-          ).ids
-      )
-      for (const [i, { length }] of own.entries()) {
-        if (length > nothing.length) continue
-        problems.push(
-          `the label ${quoted(label)} in the template ${quoted(templates[i]!)} makes a prompt without a word`
-        )
-      }
+      const own = templates.map((template) => {
+        const text = template.replaceAll("{}", () => label)
+        const { ids } = tokenizer.encode(text, positions + 1)
+        if (ids.length === nothing.length) {
+          problems.push(`the label ${quoted(label)} in the template ${quoted(template)} makes a prompt without a word`)
+        }
+        if (ids.length <= positions) return ids
+        cut.push(text)
+        return tokenizer.encode(text, positions).ids
+      })
       const key = own.join(";")
       const other = makers.get(key)
       if (other === undefined) makers.set(key, label)
@@ -184,7 +186,9 @@ const promptsOf = (
       }
       return own
     })
-    return problems.length > 0 ? yield* new ModelError({ folder, problems }) : prompts
+    if (problems.length > 0) return yield* new ModelError({ folder, problems })
+    const note = `${cut.length} of ${prompts.length} prompts have more than ${positions} tokens and lose their end, such as ${quoted(cut[0])}`
+    return { prompts, notes: cut.length === 0 ? [] : [note] }
   })
 
 /** Prompts on the device; the caller owns the tensors. */

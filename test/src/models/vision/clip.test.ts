@@ -302,6 +302,14 @@ test("prompts that no image could be told by are refused", async () => {
   expect((await problemsOf({ labels: [`${long}1`, `${long}2`] })).length).toBe(1)
 })
 
+test("prompts that lose their end are told", async () => {
+  const { zeroShot } = await run(describeZeroShot(folder, { ...asked, towers: "vision" }))
+  expect(zeroShot.prompts.map((ids) => ids.length)).toEqual([9, 10, 4, 10, 11, 5, 12, 12, 9])
+  expect(zeroShot.notes).toEqual([
+    '2 of 9 prompts have more than 12 tokens and lose their end, such as "a photo of a red circle."'
+  ])
+})
+
 test("a folder of another family, a tokenizer of another model, and what is wrong with both towers at once", async () => {
   expect(await problemsOf({}, { "config.json": { ...json, model_type: "vit" } })).toEqual([
     'config.json: model_type "vit"; expected "clip", whose text tower makes weights of labels'

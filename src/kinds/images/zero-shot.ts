@@ -1,0 +1,81 @@
+/** CLIP with its zero-shot head: its text tower says what a label looks like. */
+import * as Effect from "effect/Effect"
+import { describeZeroShot, imageFamilies, loadZeroShot, readProcessing } from "../../models/vision/index.ts"
+import { peftReader, python } from "../../output/index.ts"
+import { photo } from "./python.ts"
+import type { TaskOf } from "./task.ts"
+
+const adapted = { vision: "its tower of images adapted", both: "both towers adapted" } as const
+
+export const zeroShot: TaskOf<"zero-shot"> = {
+  alone: "CLIP's zero-shot head",
+  pipeline: "zero-shot-image-classification",
+  python: (task, { plan, base, adapter, labels }) => {
+    const isPeft = peftReader(plan) !== null
+    return lines(task, labels, {
+      imports: isPeft ? ["from peft import PeftModel"] : ["from safetensors.torch import load_file"],
+      places: [`base = ${python(base)}`, `adapter = ${python(adapter)}`],
+      model: [
+        isPeft
+          ? "model = PeftModel.from_pretrained(model, adapter)"
+          : 'model.load_state_dict(load_file(f"{adapter}/trained.safetensors"), strict=False)'
+      ]
+    })
+  },
+  mergedPython: (task, labels) =>
+    lines(task, labels, { imports: [], places: ['base = "path/to/this/folder"'], model: [] }),
+  describe: (source, task, labels = []) =>
+    Effect.gen(function* () {
+      const { length: count } = task.templates
+      const described = yield* describeZeroShot(source, { ...task, labels })
+      const { processing, notes } = yield* readProcessing(described, imageFamilies.clip.processor)
+      return {
+        ...described,
+        title: `${described.family}, zero-shot by ${count === 1 ? "one template" : `${count} templates`}, ${adapted[task.towers]}`,
+        untrained: "CLIP as it was, zero-shot",
+        className: "CLIPModel",
+        processing,
+        notes: [...notes, ...described.zeroShot.notes],
+        load: (options) => loadZeroShot(described, options)
+      }
+    }),
+  standIns: () => ["0", "1"],
+  config: ({ className }) => ({ architectures: [className] }),
+  saved: (task) => task
+}
+
+interface Parts {
+  readonly imports: ReadonlyArray<string>
+  readonly places: ReadonlyArray<string>
+  /** what becomes of the base */
+  readonly model: ReadonlyArray<string>
+}
+
+const lines = (
+  { templates }: { readonly templates: ReadonlyArray<string> },
+  labels: ReadonlyArray<string>,
+  { imports, places, model }: Parts
+): ReadonlyArray<string> => [
+  "import torch",
+  "from PIL import Image",
+  ...imports,
+  "from transformers import AutoProcessor, CLIPModel",
+  "",
+  ...places,
+  `labels = ${JSON.stringify(labels)}`,
+  `templates = ${JSON.stringify(templates)}`,
+  "processor = AutoProcessor.from_pretrained(base)",
+  "model = CLIPModel.from_pretrained(base, dtype=torch.float32)",
+  ...model,
+  "model.eval()",
+  "",
+  photo,
+  'texts = [template.replace("{}", label) for label in labels for template in templates]',
+  'inputs = processor(text=texts, images=image, padding=True, truncation=True, return_tensors="pt")',
+  "with torch.no_grad():",
+  "    output = model(**inputs)",
+  "    weights = output.text_embeds.reshape(len(labels), len(templates), -1).mean(1)",
+  "    weights = weights / weights.norm(dim=-1, keepdim=True)",
+  "    logits = model.logit_scale.exp() * output.image_embeds @ weights.T",
+  "print(labels[logits.argmax(-1).item()])"
+]
