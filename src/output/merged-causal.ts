@@ -29,6 +29,7 @@ import type { ModelError } from "../models/index.ts"
 import { bytesOf, type SafetensorsError } from "../safetensors/index.ts"
 import type { DeviceReadError } from "../tensors/index.ts"
 import { copyCompanions } from "./merge.ts"
+import { writeMergedConfig } from "./merged-config.ts"
 import { type ChangedParameter, roundedParameters, type TensorCounts, trainedParameters } from "./merged-tensors.ts"
 import { type TensorToWrite, writeTensorShards } from "./tensor-shards.ts"
 
@@ -55,7 +56,6 @@ export const writeMergedCausal = (
   { shardBytes }: MergedCausalOptions = {}
 ): Effect.Effect<TensorCounts, MergeWriteError, Files> =>
   Effect.gen(function* () {
-    const path = yield* Path.Path
     const { model } = adapted
     const trained = trainedParameters(adapted)
     const rounded = new Map([...roundedParameters(adapted)].filter(([name]) => !trained.has(name)))
@@ -67,7 +67,7 @@ export const writeMergedCausal = (
       tensors.set(exportedName(model, name), written)
     }
     yield* writeTensorShards(folder, tensors, shardBytes)
-    yield* writeJson(path.join(folder, "config.json"), mergedCausalConfig(source.config, model))
+    yield* writeMergedConfig(source.where, folder, mergedCausalConfig(source.config, model))
     yield* writeCompanions(source, folder)
     const counts = { merged: trained.size, rounded: rounded.size }
     return { ...counts, copied: tensors.size - trained.size - rounded.size, leftOut: model.unusedTensors }

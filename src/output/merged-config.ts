@@ -2,7 +2,6 @@
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import { readTextFile, writeFileAtomic } from "../files/index.ts"
-import { ModelError } from "../models/index.ts"
 
 const keysOf = (json: string, number: string): ReadonlySet<string> =>
   new Set(Array.from(json.matchAll(new RegExp(`"(\\w+)"\\s*:\\s*${number}(?=\\s*[,}])`, "g")), ([, key]) => key!))
@@ -15,12 +14,13 @@ export const jsonLike = (value: object, base: string): string => {
   )
 }
 
-/** Writes `config` into `folder`, beside the base's in `base`. */
+/** Of a .gguf file, which has no config.json: what transformers wants to be floats among the fields that come of one. */
+const WITHOUT = '{"attn_logit_softcapping": 1.0, "final_logit_softcapping": 1.0}'
+
+/** Writes `config` into `folder`. `base`: the folder or file of the model that was merged. */
 export const writeMergedConfig = (base: string, folder: string, config: object) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
-    const text = yield* readTextFile(path.join(base, "config.json")).pipe(
-      Effect.mapError(({ reason }) => new ModelError({ folder: base, problems: [`config.json: ${reason}`] }))
-    )
+    const text = yield* readTextFile(path.join(base, "config.json")).pipe(Effect.orElseSucceed(() => WITHOUT))
     yield* writeFileAtomic(path.join(folder, "config.json"), `${jsonLike(config, text)}\n`)
   })
