@@ -2,8 +2,8 @@
 import * as Effect from "effect/Effect"
 import { describeZeroShot, imageFamilies, loadZeroShot, readProcessing } from "../../models/vision/index.ts"
 import { peftReader, python } from "../../output/index.ts"
+import type { TaskOf } from "./image-task.ts"
 import { photo } from "./python.ts"
-import type { TaskOf } from "./task.ts"
 
 const adapted = { vision: "its tower of images adapted", both: "both towers adapted" } as const
 
