@@ -4,7 +4,7 @@
 
 No weight is made: the models are on torch's "meta" device. transformers' config classes write the config.json files, with the sizes of the
 checkpoints that the folders are called by; `peft.json` beside each has the layers with their shapes, and the trainable numbers of LoRA, DoRA
-and AdaLoRA with r = 8.
+and AdaLoRA with r = 8; CLIP's `peft-both.json` of its two towers.
 """
 
 import json
@@ -25,13 +25,13 @@ from transformers import (
     T5Config,
     T5ForConditionalGeneration,
     ViTConfig,
-    ViTModel,
+    ViTForImageClassification,
 )
 
 T5 = r".*\.(q|k|v|o|wi|wi_0|wi_1|wo)"
 ENCODER = r"encoder\..*\.(query|key|value|dense)"
-VIT = r"layers\..*\.(q_proj|k_proj|v_proj|o_proj|fc1|fc2)"
-TOWER = r"vision_model\..*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2)"
+VIT = r"vit\.layers\..*\.(q_proj|k_proj|v_proj|o_proj|fc1|fc2)"
+TOWER = r"\..*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2)"
 
 def t5(tied=True, **sizes):
     config = T5Config(decoder_start_token_id=0, tie_word_embeddings=tied, **sizes)
@@ -62,8 +62,13 @@ MODELS = {
         LlamaConfig(max_position_embeddings=4096, rms_norm_eps=1e-5),
         r".*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)",
     ),
-    "clip-vit-base-patch16": (CLIPModel, CLIPConfig(vision_config=dict(patch_size=16)), TOWER),
-    "vit-base-patch16-224": (ViTModel, ViTConfig(), VIT),
+    "clip-vit-base-patch16": (
+        CLIPModel,
+        CLIPConfig(vision_config=dict(patch_size=16)),
+        rf"vision_model{TOWER}",
+        rf"(vision|text)_model{TOWER}",
+    ),
+    "vit-base-patch16-224": (ViTForImageClassification, ViTConfig(), VIT),
     "bert-base": (BertModel, BertConfig(id2label={0: "no", 1: "yes"}, label2id={"no": 0, "yes": 1}), ENCODER),
     "roberta-large": (
         RobertaModel,
@@ -81,8 +86,8 @@ MODELS = {
     ),
 }
 
-# of "shared", which transformers makes anew where the output layer is not tied
-COPIES = {"encoder.embed_tokens.weight", "decoder.embed_tokens.weight"}
+# copies of "shared", which transformers makes where the output layer is not tied; and a head, whose size the labels decide
+LEFT_OUT = {"encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "classifier.weight", "classifier.bias"}
 
 METHODS = {
     "lora": lambda targets: LoraConfig(r=8, lora_alpha=16, target_modules=targets),
@@ -97,24 +102,29 @@ def made(model_class, config):
 
 
 def main(folder: Path):
-    for folder_name, (model_class, config, targets) in MODELS.items():
+    for folder_name, (model_class, config, *all_targets) in MODELS.items():
         own = folder / folder_name
         own.mkdir(parents=True, exist_ok=True)
         config.architectures = [model_class.__name__]
         config.save_pretrained(own)
-        base = made(model_class, config)
-        parameters = sum(tensor.numel() for name, tensor in base.named_parameters() if name not in COPIES)
-        trainable = {}
-        for method, options in METHODS.items():
-            with torch.device("meta"):
-                adapted = get_peft_model(made(model_class, config), options(targets))
-            trainable[method] = adapted.get_nb_trainable_parameters()[0]
-            names = sorted(adapted.targeted_module_names)
-        modules = dict(base.named_modules())
-        shapes = ",\n".join(f"{json.dumps(site)}: {list(modules[site].weight.shape)}" for site in names)
-        facts = f'"parameters": {parameters},\n"trainable": {json.dumps(trainable)}'
-        (own / "peft.json").write_text(f'{{{facts},\n"layers": {{\n{shapes}\n}}}}\n')
-        print(folder_name, parameters, trainable, len(names))
+        for file, targets in zip(["peft.json", "peft-both.json"], all_targets):
+            write(own / file, model_class, config, targets)
+
+
+def write(file, model_class, config, targets):
+    base = made(model_class, config)
+    parameters = sum(tensor.numel() for name, tensor in base.named_parameters() if name not in LEFT_OUT)
+    trainable = {}
+    for method, options in METHODS.items():
+        with torch.device("meta"):
+            adapted = get_peft_model(made(model_class, config), options(targets))
+        trainable[method] = adapted.get_nb_trainable_parameters()[0]
+        names = sorted(adapted.targeted_module_names)
+    modules = dict(base.named_modules())
+    shapes = ",\n".join(f"{json.dumps(site)}: {list(modules[site].weight.shape)}" for site in names)
+    facts = f'"parameters": {parameters},\n"trainable": {json.dumps(trainable)}'
+    file.write_text(f'{{{facts},\n"layers": {{\n{shapes}\n}}}}\n')
+    print(file, parameters, trainable, len(names))
 
 
 main(Path(sys.argv[1]))
