@@ -72,9 +72,13 @@ export const resolvePlan = (kind: RunKind, plan: RunPlan, name: string): ReturnT
   Effect.gen(function* () {
     const metric = plan.training.stopEarly?.metric
     const own = metric === undefined ? [] : (yield* metricRule)(kind, metric)
-    const resolved = yield* kind
-      .resolve(plan, name)
-      .pipe(Effect.mapError(({ problems }) => new ResolveError({ name, problems: [...own, ...problems] })))
+    const failed = ({ problems }: ResolveError) =>
+      Effect.gen(function* () {
+        const { otherFormats } = yield* Effect.promise(() => import("./other-formats.ts"))
+        const others = yield* otherFormats(kind, plan)
+        return yield* new ResolveError({ name, problems: [...own, ...others, ...problems] })
+      })
+    const resolved = yield* kind.resolve(plan, name).pipe(Effect.catchTag("ResolveError", failed))
     return own.length === 0 ? resolved : yield* new ResolveError({ name, problems: own })
   })
 

@@ -78,7 +78,7 @@ export const detect = (
   columns: Columns
 ): Effect.Effect<Detected, DataError | ResolveError, World> =>
   Effect.gen(function* () {
-    const { found, ...named } = yield* modelOf(model)
+    const { found, ...named } = yield* namedModel(model)
     const { format, choices, own, columns: kept = columns } = yield* detectedRows(kinds, named, rows, columns)
     const misnamed = unused(columns, format, own)
     if (misnamed !== undefined) return yield* dataError(rows, misnamed)
@@ -116,8 +116,8 @@ interface Found extends NamedModel {
   readonly found: ReadonlyArray<Choice>
 }
 
-/** What is missing or broken on this machine is reported when the model is opened. */
-const modelOf = (model: string): Effect.Effect<Found, ResolveError, World> =>
+/** A model by its source. What is missing or broken on this machine is reported when the model is opened. */
+export const namedModel = (model: string): Effect.Effect<Found, ResolveError, World> =>
   Effect.gen(function* () {
     const named: Found = { source: model, modelType: undefined, found: [] }
     if (/\.json$|\.gguf(@[^/]*)?$/i.test(model)) return named

@@ -9,6 +9,7 @@ export {
   isRow,
   NAMED,
   type NamedModel,
+  namedModel,
   PROBED_ROWS,
   type Row
 } from "./detect.ts"

@@ -148,7 +148,11 @@ const sectionsIn = (given: Given, plan: RunPlan, directory: string) =>
     return {
       ...sections,
       model: { ...sections.model, source: model.source },
-      data: { ...sections.data, ...Object.fromEntries(paths.map((name) => [name, data[name]])) }
+      data: {
+        ...sections.data,
+        ...Object.fromEntries(paths.map((name) => [name, data[name]])),
+        ...("folder" in data ? { folder: data.folder } : {})
+      }
     }
   })
 

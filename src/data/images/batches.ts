@@ -8,7 +8,14 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { ImagesData } from "../../../schemas/index.ts"
-import { type Augmentation, type ImageError, type ImageJob, imagePool, type Processing } from "../../images/index.ts"
+import {
+  type Augmentation,
+  type ImageError,
+  type ImageJob,
+  imagePool,
+  type Processing,
+  preparedImages
+} from "../../images/index.ts"
 import type { Numbered } from "../batching.ts"
 import { DataError, dataError } from "../data-error.ts"
 import { DataFiles, openFile, openSystemFile } from "../file.ts"
@@ -35,18 +42,29 @@ export interface Preparing {
     jobs: ReadonlyArray<ImageJob>,
     augmentation?: Augmentation
   ) => Effect.Effect<Float32Array, ImageError>
+  /** The same of images that nothing else waits for: a few on this thread. */
+  readonly prepareFew: (jobs: ReadonlyArray<ImageJob>) => Effect.Effect<Float32Array, ImageError>
   /** batches that are in the making at once while steps go on */
   readonly ahead: number
 }
+
+// a thread takes longer to start than so many images to decode
+const few = 4
 
 /** On other threads where there are any; these end with the scope. */
 export const openPreparing = (
   processing: Processing
 ): Effect.Effect<Preparing, never, FileSystem.FileSystem | Scope.Scope> =>
-  Effect.map(imagePool(), ({ prepared, ahead }) => ({
-    prepare: (jobs, augmentation) => prepared(jobs, processing, augmentation),
-    ahead
-  }))
+  Effect.gen(function* () {
+    const { prepared, ahead } = yield* imagePool()
+    const files = yield* Effect.context<FileSystem.FileSystem>()
+    return {
+      prepare: (jobs, augmentation) => prepared(jobs, processing, augmentation),
+      prepareFew: (jobs) =>
+        jobs.length > few ? prepared(jobs, processing) : Effect.provideContext(preparedImages(jobs, processing), files),
+      ahead
+    }
+  })
 
 export interface ImageTrainingOptions {
   readonly seed: number
@@ -100,7 +118,7 @@ export const readyImages = (
   images: ReadonlyArray<LabelledText>,
   preparing: Preparing
 ): Effect.Effect<ImageBatch, DataError> =>
-  Effect.map(pixelsOf(images, preparing), (pixels) => ({
+  Effect.map(pixelsOf(images, { prepare: preparing.prepareFew }), (pixels) => ({
     size: images.length,
     tokens: images.length,
     pixels,
@@ -134,7 +152,7 @@ const readBatch = (
 
 const pixelsOf = (
   images: ReadonlyArray<LabelledText>,
-  { prepare }: Preparing,
+  { prepare }: Pick<Preparing, "prepare">,
   changes?: Changes,
   rows?: Uint32Array
 ): Effect.Effect<Float32Array, DataError> =>

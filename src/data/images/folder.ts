@@ -134,7 +134,12 @@ const wrongFolder = (shown: string, { folders, files }: Entries): string | undef
     return `${named(loose)} ${one} beside the folders of the labels; ${expected}, and no image outside of one`
   }
   if (folders.length > 0) return undefined
-  const found = loose.length > 0 ? `${loose.length.toLocaleString("en")} images without folders` : "no folders"
+  const found =
+    loose.length === 0
+      ? "no folders"
+      : loose.length === 1
+        ? "1 image without a folder"
+        : `${loose.length.toLocaleString("en")} images without folders`
   return `found ${found}; ${expected}, or a .csv file with a path and a label a row`
 }
 

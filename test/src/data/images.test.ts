@@ -58,6 +58,7 @@ const sizes: Preparing = {
         return (random?.epoch ?? 0) * 1e6 + bytes.length
       })
     ),
+  prepareFew: () => Effect.die("not asked for"),
   ahead: 2
 }
 
@@ -93,7 +94,7 @@ test("a folder of class folders: sorted, deeper files too, hidden ones not, othe
 test("folders that are none of class folders, each in a sentence", async () => {
   put("loose/a.png", drawn("ring", 0))
   expect(await failure(section(join(folder, "loose")))).toBe(
-    "/loose: found 1 images without folders; expected a folder of images for each label, or a .csv file with a path and a label a row"
+    "/loose: found 1 image without a folder; expected a folder of images for each label, or a .csv file with a path and a label a row"
   )
   put("beside/ring/a.png", drawn("ring", 0))
   put("beside/b.png", drawn("ring", 1))
