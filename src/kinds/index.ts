@@ -75,7 +75,7 @@ export const resolvePlan = (kind: RunKind, plan: RunPlan, name: string): ReturnT
     const failed = ({ problems }: ResolveError) =>
       Effect.gen(function* () {
         const { otherFormats } = yield* Effect.promise(() => import("./other-formats.ts"))
-        const others = yield* otherFormats(kind, plan)
+        const others = yield* otherFormats(kinds, kind, plan)
         return yield* new ResolveError({ name, problems: [...own, ...others, ...problems] })
       })
     const resolved = yield* kind.resolve(plan, name).pipe(Effect.catchTag("ResolveError", failed))

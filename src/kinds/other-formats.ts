@@ -2,11 +2,11 @@
 import * as Effect from "effect/Effect"
 import type { RunPlan } from "../../schemas/index.ts"
 import { namedModel } from "../suggest/index.ts"
-import { kinds } from "./index.ts"
 import type { RunKind, World } from "./kind.ts"
 
-/** A sentence where the plan's kind does not take such models and another one does. */
+/** A sentence where the plan's kind does not take such models and another of `kinds` does. */
 export const otherFormats = (
+  kinds: ReadonlyArray<Effect.Effect<Pick<RunKind, "detecting">>>,
   { detecting }: Pick<RunKind, "detecting">,
   { model: { source }, data: { format } }: RunPlan
 ): Effect.Effect<ReadonlyArray<string>, never, World> =>
