@@ -82,7 +82,7 @@ export const exportedEncoder = (family: Family, head: HeadSpec): Exported => {
     modulesToSave: head.modulesToSave,
     ownHead,
     inBase: head.inCheckpoint,
-    tiedTo: () => null,
+    tiedTo: () => [],
     fanInFanOut: false
   }
 }

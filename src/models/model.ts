@@ -183,8 +183,8 @@ export interface Exported {
   readonly ownHead: boolean
   /** parameters of the head that the base has */
   readonly inBase: ReadonlySet<string>
-  /** of a parameter that is the output layer as well: that layer's; null: of any other */
-  readonly tiedTo: (name: string) => string | null
+  /** other parameters of that class that a parameter is as well: a shared embedding is an output layer's too */
+  readonly tiedTo: (name: string) => ReadonlyArray<string>
   /** linear weights are stored [in, out] */
   readonly fanInFanOut: boolean
 }

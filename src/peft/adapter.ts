@@ -144,7 +144,7 @@ export const readPeftAdapter = (
     const read = peftConfigOf(parsed.value)
     if ("problems" in read) return yield* failed(read.problems.map((problem) => `${ADAPTER_CONFIG}: ${problem}`))
     const { config } = read
-    const sites = yield* withoutCopy(sitesIn(config, tensors), tensors).pipe(
+    const sites = yield* withoutCopies(sitesIn(config, tensors), tensors).pipe(
       Effect.mapError(({ problems }) => failed(problems))
     )
     const { section, folded, problems } = sectionOf(config, sites)
@@ -228,18 +228,32 @@ const sitesIn = ({ type }: PeftConfig, tensors: Tensors): Sites => {
 
 const OUTPUT_LAYER = "lm_head"
 
+const EMBEDDING = /\.(embed_tokens|wte)$/
+/** T5's, which both of its stacks look tokens up in, each by a module of its own */
+const SHARED_EMBEDDING = "shared"
+
 /**
- * The output layer is no module of a model whose output layer is its embedding: PEFT saves it beside the embedding, with the same numbers,
- * since it ties nothing to a module that it trains.
+ * The output layer is no module of a model whose output layer is its embedding, and neither are the stacks' own embeddings where they share
+ * one: PEFT saves all of them, with the same numbers, since it ties nothing to a module that it trains.
  */
-const withoutCopy = (sites: Sites, tensors: Tensors) =>
+const withoutCopies = (sites: Sites, tensors: Tensors) =>
   Effect.gen(function* () {
-    const embedding = sites.saved.find((module) => /\.(embed_tokens|wte)$/.test(module))
-    const [a, b] = [embedding, OUTPUT_LAYER].map((module) => tensors.get(`${START}${module}.weight`))
-    if (a === undefined || b === undefined || a.end - a.begin !== b.end - b.begin) return sites
-    const [own, copy] = [yield* readStoredBytes(a), yield* readStoredBytes(b)]
-    const same = own.every((byte, i) => byte === copy[i])
-    return same ? { ...sites, saved: sites.saved.filter((module) => module !== OUTPUT_LAYER) } : sites
+    const { saved } = sites
+    const embedding =
+      saved.find((module) => module === SHARED_EMBEDDING) ?? saved.find((module) => EMBEDDING.test(module))
+    const own = tensors.get(`${START}${embedding}.weight`)
+    if (own === undefined) return sites
+    const mayBe = (module: string) =>
+      module !== embedding && (module === OUTPUT_LAYER || (embedding === SHARED_EMBEDDING && EMBEDDING.test(module)))
+    const isCopy = (module: string) =>
+      Effect.gen(function* () {
+        const other = tensors.get(`${START}${module}.weight`)
+        if (!mayBe(module) || other === undefined || other.end - other.begin !== own.end - own.begin) return false
+        const [one, two] = [yield* readStoredBytes(own), yield* readStoredBytes(other)]
+        return one.every((byte, i) => byte === two[i])
+      })
+    const copies = yield* Effect.filter(saved, isCopy)
+    return { ...sites, saved: saved.filter((module) => !copies.includes(module)) }
   })
 
 /** A few names, and how many more there are. */

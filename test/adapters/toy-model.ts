@@ -85,7 +85,7 @@ export const toyModel = (): { readonly model: Model; readonly dispose: () => voi
       modulesToSave: [],
       ownHead: true,
       inBase: new Set(),
-      tiedTo: () => null,
+      tiedTo: () => [],
       fanInFanOut: false
     },
     tokenizer: { padId: 0, vocabularySize: VOCABULARY, encode: () => ({ ids: [], typeIds: [] }) },

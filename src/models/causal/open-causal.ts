@@ -90,7 +90,7 @@ export const describeCausal = (source: CheckpointSource): Effect.Effect<CausalDe
         modulesToSave: [],
         ownHead: false,
         inBase: new Set(),
-        tiedTo: (name) => (decoder.tied && name === decoder.embedding ? OUTPUT_LAYER : null),
+        tiedTo: (name) => (decoder.tied && name === decoder.embedding ? [OUTPUT_LAYER] : []),
         fanInFanOut: decoder.fanInFanOut
       },
       eosIds: eosIdsOf(generationConfig) ?? eosIdsOf(config) ?? eosIdsOf(textConfigOf(config)) ?? [],

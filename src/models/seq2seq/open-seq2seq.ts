@@ -53,7 +53,7 @@ export const describeSeq2Seq = (source: string): Effect.Effect<Seq2SeqDescriptio
         modulesToSave: [],
         ownHead: false,
         inBase: new Set(),
-        tiedTo: (name) => (tied && name === embedding ? outputLayer : null),
+        tiedTo: (name) => (name === embedding ? [...namesOf(name).slice(1), ...(tied ? [outputLayer] : [])] : []),
         fanInFanOut: false
       }
     }

@@ -75,7 +75,7 @@ export const describeImageModel = (
         modulesToSave: [CLASSIFIER],
         ownHead: false,
         inBase: head.inCheckpoint,
-        tiedTo: () => null,
+        tiedTo: () => [],
         fanInFanOut: false
       },
       ...found.success

@@ -144,7 +144,7 @@ const exported: ZeroShotDescription["exported"] = {
   modulesToSave: [],
   ownHead: false,
   inBase: new Set(),
-  tiedTo: () => null,
+  tiedTo: () => [],
   fanInFanOut: false
 }
 

@@ -29,7 +29,7 @@ export const peftConfig = (
 ): Readonly<Record<string, unknown>> => {
   const { task, nameOf: module, modulesToSave: ofHead, tiedTo, fanInFanOut } = model.exported
   // PEFT gives a module to save weights of its own and ties nothing to them again, so both have to be saved
-  const tied = savedModules.flatMap((name) => tiedTo(`${name}.weight`) ?? [])
+  const tied = savedModules.flatMap((name) => tiedTo(`${name}.weight`))
   const modulesToSave = [...ofHead, ...[...savedModules, ...tied.map(moduleOf)].map(module)]
   return {
     task_type: task,

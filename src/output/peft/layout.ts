@@ -108,7 +108,7 @@ export const sharedUnit = ({ shared = [] }: Trainable, names: ReadonlyArray<stri
 const denseUnit = ({ model, method }: StoredAdapted, parameter: DenseParameter): Unit => {
   const { name, role } = parameter
   const { shape, stored, restored } = denseTensor(model, parameter)
-  const copy = method.peft.layout === null ? null : model.exported.tiedTo(name)
+  const copies = method.peft.layout === null ? [] : model.exported.tiedTo(name)
   const place = (): Place => {
     if (role === "head" && model.exported.ownHead)
       return { file: "head.safetensors", name: name.slice(name.lastIndexOf(".") + 1), shape }
@@ -120,11 +120,9 @@ const denseUnit = ({ model, method }: StoredAdapted, parameter: DenseParameter):
   return {
     places: [
       place(),
-      ...(copy === null
-        ? []
-        : [{ file: "adapter_model.safetensors", name: `base_model.model.${copy}`, shape } as const])
+      ...copies.map((copy) => ({ file: "adapter_model.safetensors", name: `base_model.model.${copy}`, shape }) as const)
     ],
-    stored: () => [stored(), ...(copy === null ? [] : [stored()])],
+    stored: () => [stored(), ...copies.map(stored)],
     restored: ([tensor]) => ({ pairs: [], dense: [restored(tensor!)] })
   }
 }

@@ -53,9 +53,12 @@ describe("a description", () => {
     expect(new Set(parameters.map(({ name }) => name))).toEqual(new Set(stored.keys()))
     expect(unusedTensors).toEqual([])
     expect(exported.nameOf(sites[0]!.name)).toBe("encoder.block.0.layer.0.SelfAttention.q")
-    expect(exported.tiedTo("shared.weight")).toBe(null)
+    expect(exported.tiedTo("lm_head.weight")).toEqual([])
     const tied = await run(describeSeq2Seq(folderOf("t5")))
-    expect([tied.tied, tied.exported.tiedTo("shared.weight")]).toEqual([true, "lm_head.weight"])
+    expect(tied.tied).toBe(true)
+    const stacks = ["encoder.embed_tokens.weight", "decoder.embed_tokens.weight"]
+    expect(exported.tiedTo("shared.weight")).toEqual(stacks)
+    expect(tied.exported.tiedTo("shared.weight")).toEqual([...stacks, "lm_head.weight"])
   })
 
   test("names everything that is wrong with a config at once", async () => {

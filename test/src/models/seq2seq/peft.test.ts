@@ -1,13 +1,15 @@
 /** Adapters of PEFT over an encoder-decoder, in and out: names and numbers as PEFT writes them. */
 import { expect, test } from "bun:test"
-import { mkdtemp, rm } from "node:fs/promises"
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import { type AdapterMethod, inject, type LoraOptions, lora } from "../../../../adapters/index.ts"
+import { type AdapterMethod, inject, type LoraOptions, lora, type PeftLayout } from "../../../../adapters/index.ts"
 import { logitsOf } from "../../../../src/models/causal/index.ts"
 import type { Seq2SeqModel } from "../../../../src/models/seq2seq/index.ts"
 import { saveTensors } from "../../../../src/output/adapter-folder.ts"
+import { peftConfig } from "../../../../src/output/peft/config.ts"
 import { startFrom } from "../../../../src/output/peft/start-from.ts"
 import { readPeftAdapter } from "../../../../src/peft/index.ts"
 import { readTensors } from "../../../../src/safetensors/index.ts"
@@ -16,6 +18,11 @@ import { expectClose, tolerance } from "../../../setup.ts"
 import { folderOf, valuesOf } from "../causal/causal-golden.ts"
 import { readGolden, runScoped } from "../golden.ts"
 import { openGolden, rowsOf } from "./seq2seq-golden.ts"
+
+const temporary = Effect.acquireRelease(
+  Effect.promise(() => mkdtemp(join(tmpdir(), "seq2seq-"))),
+  (made) => Effect.promise(() => rm(made, { recursive: true }))
+)
 
 describeOn("wasm", () => {
   test("an adapter of PEFT is read as a section of a plan, computes what it computes in PEFT, and is written as it was", () =>
@@ -51,6 +58,44 @@ describeOn("wasm", () => {
           readTensors(join(each, "adapter_model.safetensors"))
         )
         expect(new Map([...written!].sort())).toEqual(new Map([...given!].sort()))
+      })
+    ))
+
+  test("a trained embedding is written for each module that shares it, and read once", () =>
+    runScoped(
+      Effect.gen(function* () {
+        const model = yield* openGolden(folderOf("t5"))
+        const options = { rank: 2, alpha: 4, scaling: "standard", init: { kind: "kaiming" } } as const
+        const given = { ...options, targets: ["q"], modulesToSave: ["shared"] }
+        const adapted = yield* inject<LoraOptions, Seq2SeqModel>(model, lora as AdapterMethod<LoraOptions>, given)
+        const [embedding] = adapted.trainable.dense
+        const trained = tf.mul(embedding!.value, 1.5)
+        embedding!.value.dispose()
+        adapted.trainable = { ...adapted.trainable, dense: [{ ...embedding!, value: trained }] }
+        const out = yield* temporary
+        yield* saveTensors(adapted, out)
+        const config = peftConfig(lora.peft.layout as PeftLayout<unknown>, {
+          model,
+          config: { method: "lora", exclude: [], overrides: [], dropout: 0, ...given },
+          sites: adapted.sites.map((site) => ({ site, options })),
+          steps: 1,
+          stored: () => ({}),
+          savedModules: ["shared"],
+          base: "t5"
+        })
+        const modules = ["shared", "encoder.embed_tokens", "decoder.embed_tokens", "lm_head"]
+        expect(config["modules_to_save"]).toEqual(modules)
+        yield* Effect.promise(() =>
+          writeFile(join(out, "adapter_config.json"), JSON.stringify({ peft_type: "LORA", ...config }))
+        )
+        const written = yield* readTensors(join(out, "adapter_model.safetensors"))
+        const [shared, ...copies] = modules.map((module) => written.get(`base_model.model.${module}.weight`))
+        for (const copy of copies) expect(copy).toEqual(shared!)
+        const source = yield* readPeftAdapter(out)
+        expect(source.section["modulesToSave"]).toEqual(["shared"])
+        const again = yield* inject<LoraOptions, Seq2SeqModel>(model, lora as AdapterMethod<LoraOptions>, given)
+        yield* startFrom(again, source)
+        expect(yield* valuesOf(again.trainable.dense[0]!.value)).toEqual(yield* valuesOf(trained))
       })
     ))
 })
