@@ -17,6 +17,7 @@ import { applySettings } from "../../src/plan/settings.ts"
 import { platform } from "../../src/platform.ts"
 import { readFolderHeaders, readTensors, writeSafetensors } from "../../src/safetensors/index.ts"
 import { complete, smallest } from "../schemas/plans.ts"
+import { imageFiles } from "./images.ts"
 import { mutateBytes, mutateJson, pick } from "./mutate.ts"
 import { golden, type Target } from "./target.ts"
 import { texts, tokenizers } from "./tokenizers.ts"
@@ -220,7 +221,10 @@ export const targets: { readonly [name: string]: Target } = {
   "tokenizer.json": tokenizerFiles,
   "GGUF files": ggufFiles,
   "JSON Lines": rowFiles("jsonl", [jsonl.join("\n"), jsonl.slice(0, 3).join("\r\n")]),
-  CSV: rowFiles("csv", [csv.join("\n"), csv.join("\r\n"), csv.slice(0, 2).join("\n")])
+  CSV: rowFiles("csv", [csv.join("\n"), csv.join("\r\n"), csv.slice(0, 2).join("\n")]),
+  "PNG images": imageFiles(".png"),
+  "JPEG images": imageFiles(".jpg"),
+  "WebP images": imageFiles(".webp")
 }
 
 export { platform }

@@ -2,6 +2,7 @@
  * PNG by the Rust crate `png`, as `@jsquash/png` has it. Its binary is called without its JavaScript, which has one instance for ever:
  * a broken file leaves in it what was allocated for it, and some of its stack.
  */
+import { printableLine } from "../../boundary/index.ts"
 import { Cursor } from "../header/cursor.ts"
 import { pngChunks } from "../header/png.ts"
 import type { Pixels } from "../image.ts"
@@ -54,15 +55,35 @@ const start = async (): Promise<Instance<Decoder>> => {
 
 const instances = new Instances(start)
 
-/** Whether the file ends before its last chunk does. */
-const isCutShort = (bytes: Uint8Array): boolean => {
-  let last = ""
-  for (const { type, at, length } of pngChunks(new Cursor(bytes))) last = at + length + 4 > bytes.length ? "" : type
-  return last !== "IEND"
+/** CRC-32 of ISO 3309, a byte at a time. */
+const sums = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let sum = byte
+  for (let bit = 0; bit < 8; bit++) sum = sum & 1 ? 0xedb88320 ^ (sum >>> 1) : sum >>> 1
+  return sum
+})
+
+const sumOf = (bytes: Uint8Array, from: number, to: number): number => {
+  let sum = -1
+  for (let at = from; at < to; at++) sum = sums[(sum ^ bytes[at]!) & 0xff]! ^ (sum >>> 8)
+  return ~sum >>> 0
 }
 
-export const decodePng: Codec = (bytes, header) =>
-  instances.with((decoder): Pixels => {
+/** The crate unpacks what it gets. Throws where chunks do not have their sums, or end before the last does. */
+const checkChunks = (bytes: Uint8Array): void => {
+  const png = new Cursor(bytes)
+  for (const { type, at, length } of pngChunks(png)) {
+    const end = at + length
+    if (png.u32(end) !== sumOf(bytes, at - 4, end)) {
+      throw new Refused(`is damaged: its PNG chunk "${printableLine(type)}" has another sum than its data`)
+    }
+    if (type === "IEND") return
+  }
+  throw new CutShort()
+}
+
+export const decodePng: Codec = async (bytes, header) => {
+  checkChunks(bytes)
+  return instances.with((decoder): Pixels => {
     const { exports } = decoder
     let pixels: Pixels | undefined
     decoder.receive = (address, length) => {
@@ -74,8 +95,8 @@ export const decodePng: Codec = (bytes, header) =>
       new Uint8Array(exports.memory.buffer).set(bytes, address)
       exports.decode(address, bytes.length)
     } catch (error) {
-      if (isCutShort(bytes)) throw new CutShort()
       throw error instanceof Refused ? error : new Refused("is damaged: its PNG data cannot be unpacked")
     }
     return pixels!
   })
+}

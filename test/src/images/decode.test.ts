@@ -1,5 +1,6 @@
 /** PNG, JPEG and WebP: the same bytes as Pillow makes of them; what is not read is one sentence, and leaves the next image as it is. */
 import { describe, expect, test } from "bun:test"
+import { crc32 } from "node:zlib"
 import * as Effect from "effect/Effect"
 import { decodedImage, headerOf } from "../../../src/images/index.ts"
 import { chunk, file, joined, json, sha256 } from "./golden.ts"
@@ -94,11 +95,22 @@ describe("bombs are refused by their headers", () => {
   })
 })
 
-test("a PNG image whose data do not have their sum is damaged", async () => {
-  const bytes = file("rgb.png").slice()
+test.each(["IDAT", "PLTE"])("a PNG image whose %s does not have its sum is damaged", async (type) => {
+  const bytes = file("palette.png").slice()
+  bytes[Buffer.from(bytes).indexOf(type) + 5]! ^= 1
+  expect((await failure(bytes)).reason).toBe(`is damaged: its PNG chunk "${type}" has another sum than its data`)
+})
+
+test("a PNG image whose data are no packed data is damaged", async () => {
+  const bytes = file("palette.png").slice()
   const at = Buffer.from(bytes).indexOf("IDAT")
-  bytes[at + 12]! ^= 0x10
-  expect((await failure(bytes)).reason).toBe("is damaged: its PNG data cannot be unpacked")
+  bytes.fill(0xaa, at + 4, at + 30)
+  const length = new DataView(bytes.buffer).getUint32(at - 4)
+  new DataView(bytes.buffer).setUint32(at + 4 + length, crc32(bytes.subarray(at, at + 4 + length)))
+  for (let again = 0; again < 3; again++) {
+    expect((await failure(bytes)).reason).toBe("is damaged: its PNG data cannot be unpacked")
+    expect(sha256((await decode(file("rgb.png"))).data)).toBe(pillow["rgb.png"]!.sha256)
+  }
 })
 
 test("a WebP image whose parts are of another size than the whole is damaged", async () => {
