@@ -65,7 +65,7 @@ export const limits = {
   "gguf-entries": { default: 100_000, unit: "entries" },
   // SentencePiece makes pieces of 16; every piece is cut at every place
   "gguf-piece": { default: 256, unit: "characters" },
-  // cameras of 60 megapixels are below it; while one is decoded it takes 7 bytes a pixel, on every thread that decodes
+  // cameras of 60 megapixels are below it; while one is decoded it takes up to 18 bytes a pixel, on every thread that decodes
   "image-pixels": { default: 2 ** 26, unit: "pixels" },
   // photographs take a few megabytes; so many pixels that nothing packs take 200
   "image-file-bytes": { default: 256 * mebibyte, unit: "bytes" },
