@@ -7,6 +7,7 @@ import { tasks } from "../../examples/paper/tasks.ts"
 import { judgePlan, kindOf } from "../../src/kinds/index.ts"
 import { readPlan } from "../../src/plan/index.ts"
 import { platform } from "../../src/platform.ts"
+import { succeed, workspace } from "./fixtures.ts"
 
 const plans = join(import.meta.dirname, "../../examples/paper")
 const configs = join(import.meta.dirname, "../golden/configs")
@@ -40,6 +41,23 @@ describe("the plans", () => {
     expect(plan.training.epochs).toBe(1)
     expect(plan.training.batchSize * plan.training.accumulate).toBe(folder.startsWith("clip") ? 64 : 32)
   })
+})
+
+test("the command judges several plans, and says of each what it found", async () => {
+  const config = join(configs, "t5-base")
+  const files = ["t5-mnli", "t5-cola"].map((name) => join(plans, `${name}.json`))
+  const { stdout } = await succeed(
+    workspace().cli(["validate", ...files, "--model-only", "--set", `model.source=${config}`, "--json"])
+  )
+  const printed = stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line))
+  expect(printed.map(({ plan, ok, trainable }) => [plan, ok, trainable.total])).toEqual(
+    files.map((file) => [file, true, 3_244_032])
+  )
+  expect(printed[0]).not.toHaveProperty("data")
+  expect(printed[0].model).toMatchObject({ source: config, name: "t5" })
 })
 
 test("rows of GLUE are T5's texts and targets, and rows without a label are left out", () => {
