@@ -124,16 +124,16 @@ const alongRows = ({ width, height, channels, data }: Raster, { starts, counts, 
       let from = row + starts[x]! * channels
       if (channels === 1) {
         let sum = HALF
-        for (let k = 0; k < many; k++) sum = (sum + data[from + k]! * values[weight + k]!) | 0
+        for (let k = 0; k < many; k++) sum = (sum + Math.imul(data[from + k]!, values[weight + k]!)) | 0
         out[to++] = byteOf(sum)
         continue
       }
       let [red, green, blue] = [HALF, HALF, HALF]
       for (let k = 0; k < many; k++, from += 3) {
         const value = values[weight + k]!
-        red = (red + data[from]! * value) | 0
-        green = (green + data[from + 1]! * value) | 0
-        blue = (blue + data[from + 2]! * value) | 0
+        red = (red + Math.imul(data[from]!, value)) | 0
+        green = (green + Math.imul(data[from + 1]!, value)) | 0
+        blue = (blue + Math.imul(data[from + 2]!, value)) | 0
       }
       out[to] = byteOf(red)
       out[to + 1] = byteOf(green)
@@ -155,7 +155,7 @@ const alongColumns = ({ width, channels, data }: Raster, { starts, counts, value
     for (let k = 0; k < counts[y]!; k++) {
       const value = values[y * stride + k]!
       const from = (starts[y]! + k) * line
-      for (let i = 0; i < line; i++) sums[i] = sums[i]! + data[from + i]! * value
+      for (let i = 0; i < line; i++) sums[i] = (sums[i]! + Math.imul(data[from + i]!, value)) | 0
     }
     const to = y * line
     for (let i = 0; i < line; i++) out[to + i] = byteOf(sums[i]!)
