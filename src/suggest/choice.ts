@@ -6,7 +6,7 @@ export interface Choice {
   /** dotted, as in a plan's error messages: `training.steps` */
   readonly path: string
   /** as JSON has it */
-  readonly value: number | string | boolean | ReadonlyArray<unknown>
+  readonly value: number | string | boolean | ReadonlyArray<unknown> | Readonly<Record<string, unknown>>
   /** one sentence or two, with their full stops left out at the end */
   readonly reason: string
   /** where its basis was measured or published; absent where the data or the machine decides */

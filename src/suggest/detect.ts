@@ -41,7 +41,7 @@ export interface NamedModel {
 
 export interface DetectedRows {
   readonly format: string
-  /** of `data` */
+  /** of `data`, and of `model` what rows and model make of it: its task */
   readonly choices: ReadonlyArray<Choice>
   /** the columns that go into the plan as they were named; absent: all of them */
   readonly columns?: Columns
@@ -82,10 +82,15 @@ export const detect = (
     const { format, choices, own, columns: kept = columns } = yield* detectedRows(kinds, named, rows, columns)
     const misnamed = unused(columns, format, own)
     if (misnamed !== undefined) return yield* dataError(rows, misnamed)
-    const chosen = choices.map(({ path, value }) => [path.replace("data.", ""), value])
+    const chosen = (section: "model" | "data") =>
+      Object.fromEntries(
+        choices.flatMap(({ path, value }) =>
+          path.startsWith(`${section}.`) ? [[path.slice(section.length + 1), value]] : []
+        )
+      )
     return {
-      model: { source: named.source },
-      data: { format, ...kept, ...Object.fromEntries(chosen) },
+      model: { source: named.source, ...chosen("model") },
+      data: { format, ...kept, ...chosen("data") },
       found: [...found, ...choices]
     }
   })

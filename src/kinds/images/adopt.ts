@@ -1,8 +1,9 @@
 /** Adapters of PEFT over models of images with a classifier. PEFT has no task for them: the base says what it is. */
 import * as Effect from "effect/Effect"
-import { placeOf, readJson } from "../../models/index.ts"
+import { ModelError, placeOf, readJson } from "../../models/index.ts"
 import { describeImageModel, imageFamilies } from "../../models/vision/index.ts"
 import type { Adopting } from "../kind.ts"
+import { suitableTask } from "./task.ts"
 
 // the module of the head in every class of transformers'
 const HEAD = "classifier.weight"
@@ -15,6 +16,7 @@ export const adoptImages: Adopting = {
       const type = (base as { readonly model_type?: unknown } | null)?.model_type
       if (typeof type !== "string" || !Object.hasOwn(imageFamilies, type)) return null
       const classes = tensors.get(HEAD)?.shape[0]
+      if (classes === undefined && (yield* suitableTask(source)) !== undefined) return yield* unlabelled(source)
       const headInit = classes === undefined ? "checkpoint" : "normal"
       // how many the base has, where the head is its own
       const numbered = Array.from({ length: classes ?? 0 }, (_, i) => `LABEL_${i}`)
@@ -29,6 +31,12 @@ export const adoptImages: Adopting = {
       }
     }),
   sample: ([label = ""]) => [{ image: grey, label }]
+}
+
+/** Of a base without classes of its own. */
+const unlabelled = (source: string) => {
+  const problem = `neither this base nor an adapter of its towers says which labels there are; begin a plan with the adapter (adapter.from), and name them there (model.task, data.labels)`
+  return new ModelError({ folder: source, problems: [problem] })
 }
 
 /** The base's names of its classes, where it has as many. */

@@ -5,6 +5,7 @@ import type { Preparing } from "../../data/images/index.ts"
 import type { Processing } from "../../images/index.ts"
 import type { LoadFolderOptions, ModelError } from "../../models/index.ts"
 import type { ImageDescription, ImageModel } from "../../models/vision/index.ts"
+import type { Choice } from "../../suggest/index.ts"
 import type { World } from "../kind.ts"
 import type { AdapterPlace } from "./python.ts"
 
@@ -45,6 +46,8 @@ export interface ImageTask<T extends Task = Task> {
     task: T,
     labels: ReadonlyArray<string> | undefined
   ): Effect.Effect<DescribedImages, ModelError, World>
+  /** Where a task suits a base better than the default: what of it a plan says, and why. `config`: the base's config.json. */
+  suits?(config: Readonly<Record<string, unknown>>): Choice | undefined
   /** Labels for data that could not be read, so that the model is judged all the same. */
   standIns(task: T): ReadonlyArray<string> | undefined
   /** What config.json of a merged folder says of it that its base's does not. */

@@ -21,6 +21,7 @@ import { labelOf } from "../classification/columns.ts"
 import { probedRows, usual } from "../encoder-columns.ts"
 import { choose, headTurns } from "../encoder-suggest.ts"
 import { estimateMemory, type ResolvedImagesPlan } from "./resolve.ts"
+import { suitableTask } from "./task.ts"
 
 export const suggestImages: Suggesting<ResolvedImagesPlan> = {
   uncut: null,
@@ -69,7 +70,13 @@ const isImage = (value: unknown): boolean =>
 export const detectImages: Detecting = {
   columns: { images: ["image", "label"] },
   takes: ({ modelType }) => typeof modelType === "string" && Object.hasOwn(imageFamilies, modelType),
-  rows: (_, place, columns) => detectedImages("images", place, columns)
+  rows: (source, place, columns) =>
+    Effect.gen(function* () {
+      const found = yield* detectedImages("images", place, columns)
+      // what is wrong with the model is told when it is described
+      const task = yield* Effect.orElseSucceed(suitableTask(source), () => undefined)
+      return task === undefined ? found : { ...found, choices: [task, ...found.choices] }
+    })
 }
 
 /** Whether a place is a folder, or a file whose rows have images. */

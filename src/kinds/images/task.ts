@@ -4,6 +4,8 @@
  */
 import * as Effect from "effect/Effect"
 import type { ImagesPlan } from "../../../schemas/index.ts"
+import { isRecord } from "../../files/index.ts"
+import { placeOf, readJson } from "../../models/index.ts"
 import { describeImageModel, loadImageModel, readProcessing } from "../../models/vision/index.ts"
 import type { ImageTask, Task, TaskOf } from "./image-task.ts"
 import { classifierLines, pipelineLines } from "./python.ts"
@@ -44,6 +46,18 @@ const tasks = { "image-classification": classification, "zero-shot": zeroShot } 
 }
 
 export const taskOf = ({ model }: Pick<ImagesPlan, "model">): ImageTask => tasks[model.task.kind]
+
+/** The task that suits the model at `source`, and why, where that is not the default. */
+export const suitableTask = (source: string) =>
+  Effect.map(
+    Effect.flatMap(placeOf(source), (folder) => readJson(folder, "config.json")),
+    (config) =>
+      isRecord(config)
+        ? Object.values<ImageTask>(tasks)
+            .map((task) => task.suits?.(config))
+            .find((choice) => choice !== undefined)
+        : undefined
+  )
 
 /** The model of a plan whose classes are known, or are the checkpoint's own. */
 export const describeImages = ({ model, data }: Pick<ImagesPlan, "model" | "data">) =>

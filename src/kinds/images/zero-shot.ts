@@ -5,6 +5,9 @@ import { peftReader, python } from "../../output/index.ts"
 import type { TaskOf } from "./image-task.ts"
 import { photo } from "./python.ts"
 
+/** of transformers */
+const CLASS = "CLIPModel"
+
 const adapted = { vision: "its tower of images adapted", both: "both towers adapted" } as const
 
 export const zeroShot: TaskOf<"zero-shot"> = {
@@ -32,13 +35,22 @@ export const zeroShot: TaskOf<"zero-shot"> = {
       return {
         ...described,
         title: `${described.family}, zero-shot by ${count === 1 ? "one template" : `${count} templates`}, ${adapted[task.towers]}`,
-        untrained: "CLIP as it was, zero-shot",
-        className: "CLIPModel",
+        untrained: "zero-shot CLIP",
+        className: CLASS,
         processing,
         notes: [...notes, ...described.zeroShot.notes],
         load: (options) => loadZeroShot(described, options)
       }
     }),
+  suits: ({ model_type, architectures }) =>
+    model_type === imageFamilies.clip.name && Array.isArray(architectures) && architectures.includes(CLASS)
+      ? {
+          path: "model.task",
+          value: { kind: "zero-shot", templates: ["a photo of a {}."] },
+          reason: `the folder has both of CLIP's towers: what a label looks like its text tower knows by the label's name before any training, which goes on from there. Labels stand in the prompt as they are called. A new linear head is "task": { "kind": "image-classification" }`,
+          source: "arXiv 2407.18242, whose runs of CLIP classify so"
+        }
+      : undefined,
   standIns: () => ["0", "1"],
   config: ({ className }) => ({ architectures: [className] }),
   saved: (task) => task
