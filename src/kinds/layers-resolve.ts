@@ -20,10 +20,10 @@ import type { World } from "./kind.ts"
 import { withKnownWeights } from "./labelled.ts"
 import type { LayersPlan, LayersRows, ResolvedLayersPlan } from "./layers-rows.ts"
 
-/** The model of a plan whose classes are known. */
+/** The model of a plan whose classes are known; of one whose rows were not looked at, with numbers for names. */
 export const describeLayers = ({ model, data }: LayersPlan) =>
   Effect.flatMap(describeLayersClassifier(model.source, { head: model.head }), (described) =>
-    labelled(described, data.labels ?? [])
+    labelled(described, data.labels ?? described.labels)
   )
 
 export const resolveLayers =

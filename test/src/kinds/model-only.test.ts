@@ -152,6 +152,14 @@ test("a run still fails without weights, and says what judges such a folder", as
   )
 })
 
+test("a LayersModel says how many classes it has; their names are the rows' affair", async () => {
+  const digits = join(import.meta.dirname, "../../../examples/models/digits/model.json")
+  const model = { model: { source: digits }, data: { format: "arrays", train: "none.jsonl" } }
+  const { model: found, trainable } = await judged(digits, methods["lora"]!, model)
+  expect(found.prefix).toBe("")
+  expect(trainable.factors).toBe(8 * (16 + 9 + 32 + 144 + 128 + 1568 + 10 + 128))
+})
+
 test("classes that neither the plan nor config.json names, and targets that are no layers", async () => {
   const of = (...plan: Parameters<typeof planOf>) =>
     failed(Effect.flatMap(planOf(...plan), ({ kind, plan }) => judgePlan(kind, plan, "plan")))

@@ -78,6 +78,8 @@ test("what is judged without weights takes the small files alone, and whoever wa
   expect(folder).toBe(snapshot("whole"))
   const { "README.md": _, "pytorch_model.bin": __, "model.safetensors": ___, ...small } = whole.files
   expect(contents(folder)).toEqual(small)
+  // what an earlier download of the branch left stays what it is
+  expect(existsSync(join(cache, "models--lab--whole", "refs", "main"))).toBe(false)
   await run(resolved("hf:lab/whole"))
   expect(readdirSync(folder)).toContain("model.safetensors")
   const asked = hub.requests.length
