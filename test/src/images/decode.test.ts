@@ -130,3 +130,29 @@ test("orientations that make no sense are no orientation", async () => {
   nine[at + 18] = nine[at + 19] = 9
   expect(Effect.runSync(headerOf(nine, "x")).orientation).toBe(1)
 })
+
+describe("JPEG images with a lot around little", () => {
+  const photo = file("photo-restarts.jpg")
+  const expected = pillow["photo-restarts.jpg"]!.sha256
+
+  test("thousands of segments of EXIF before the size", async () => {
+    const exif = joined([0xff, 0xe1, 0, 14], text("Exif\0\0MM\0*\0\0"))
+    const { data } = await decode(joined(photo.subarray(0, 2), ...Array(5_000).fill(exif), photo.subarray(2)))
+    expect(sha256(data)).toBe(expected)
+  })
+
+  test("a directory of EXIF that says it has 65,535 entries", async () => {
+    const entries = joined(text("Exif\0\0MM\0*\0\0\0\b"), [0xff, 0xff], new Uint8Array(600))
+    const segment = joined([0xff, 0xe1, (entries.length + 2) >> 8, (entries.length + 2) & 0xff], entries)
+    expect(sha256((await decode(joined(photo.subarray(0, 2), segment, photo.subarray(2)))).data)).toBe(expected)
+  })
+
+  test("thousands of restart markers where the scan ends: pixels or one sentence", async () => {
+    const restarts = Uint8Array.from({ length: 20_000 }, (_, i) => (i % 2 === 0 ? 0xff : 0xd0 + ((i >> 1) & 7)))
+    const result = await Effect.runPromise(
+      Effect.result(decodedImage(joined(photo.subarray(0, -2), restarts, photo.subarray(-2)), "photo"))
+    )
+    if (result._tag === "Success") expect(result.success.data.length).toBe(67 * 45 * 3)
+    else expect(result.failure.reason).toStartWith("is damaged")
+  })
+})
