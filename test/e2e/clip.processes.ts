@@ -103,6 +103,10 @@ test("a folder of CLIPModel is suggested the zero-shot head; an adapter of PEFT 
   const { plan } = JSON.parse(stdout)
   expect(plan.model.task).toEqual({ kind: "zero-shot", templates: ["a photo of a {}."], towers: "vision" })
   expect(plan.optimizer.headLearningRate).toBeUndefined()
+  const activations = async (towers: "vision" | "both"): Promise<number> =>
+    JSON.parse((await succeed(w.cli(["validate", `${towers}.json`, "--json"]))).stdout).memory.activations
+  // the prompts are there in every step
+  expect(await activations("both")).toBeGreaterThan(await activations("vision"))
   const asked = await w.cli(["predict", "clip/adapter", "--base", "clip", "images/test/ring-0.png", ...onWasm])
   expect(asked.code).toBe(1)
   expect(asked.stderr).toContain("says which labels there are; begin a plan with the adapter (adapter.from)")

@@ -11,6 +11,12 @@ import type { AdapterPlace } from "./python.ts"
 
 export type Task = ImagesPlan["model"]["task"]
 
+/** So many sequences of a length, and the blocks that they go through. */
+interface Sequences extends Pick<ImageDescription, "hiddenSize" | "intermediateSize" | "attentionHeads" | "layers"> {
+  readonly size: number
+  readonly length: number
+}
+
 /** A model of a task, before a weight is read. */
 export interface DescribedImages extends ImageDescription {
   /** what it is, in a word or two */
@@ -20,6 +26,8 @@ export interface DescribedImages extends ImageDescription {
   /** the class of transformers' that it is written as */
   readonly className: string
   readonly processing: Processing
+  /** sequences that go through blocks of their own in every step, whatever the batch; absent: there are none */
+  readonly beside?: Sequences | undefined
   /** what is taken to be so and was not said, a sentence each */
   readonly notes: ReadonlyArray<string>
   /** The model on the device, for as long as the scope. */

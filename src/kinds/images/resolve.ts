@@ -99,13 +99,18 @@ export const estimateMemory = (
   const size = Math.min(plan.training.batchSize, rows)
   const { height, width } = model.image
   const pixels = pixelsHeld * 3 * height * width * Math.max(size, plan.training.evaluateBatchSize)
+  const beside = model.beside === undefined ? 0 : besideActivations(plan, model.beside)
   return memoryEstimate(
     plan,
     trainable,
     { all: model.sites, adapted: sites },
     {
       weights: bytesOfWeights(plan.model.weights, model.sites, trainable.frozen),
-      activations: FLOAT * (pixels + largestActivations(plan, model, { size, length: model.positions }))
+      activations: FLOAT * (pixels + beside + largestActivations(plan, model, { size, length: model.positions }))
     }
   )
 }
+
+/** Of sequences that are as many in an evaluation as in training. */
+const besideActivations = ({ adapter, training }: ImagesPlan, beside: NonNullable<DescribedImages["beside"]>): number =>
+  largestActivations({ adapter, training: { ...training, evaluateBatchSize: beside.size } }, beside, beside)

@@ -31,6 +31,7 @@ export const zeroShot: TaskOf<"zero-shot"> = {
     Effect.gen(function* () {
       const { length: count } = task.templates
       const described = yield* describeZeroShot(source, { ...task, labels })
+      const { frozenText, text, prompts, notes: prompted } = described.zeroShot
       const { processing, notes } = yield* readProcessing(described, imageFamilies.clip.processor)
       return {
         ...described,
@@ -38,7 +39,8 @@ export const zeroShot: TaskOf<"zero-shot"> = {
         untrained: "zero-shot CLIP",
         className: CLASS,
         processing,
-        notes: [...notes, ...described.zeroShot.notes],
+        beside: frozenText === null ? { ...text.config, size: prompts.length, length: longest(prompts) } : undefined,
+        notes: [...notes, ...prompted],
         load: (options) => loadZeroShot(described, options)
       }
     }),
@@ -55,6 +57,9 @@ export const zeroShot: TaskOf<"zero-shot"> = {
   config: ({ className }) => ({ architectures: [className] }),
   saved: (task) => task
 }
+
+const longest = (prompts: ReadonlyArray<ReadonlyArray<number>>): number =>
+  prompts.reduce((most, { length }) => Math.max(most, length), 0)
 
 interface Parts {
   readonly imports: ReadonlyArray<string>
