@@ -62,7 +62,10 @@ export const writingRun = (directory: string, run: LoadedRun) =>
       const writing: WritingRun = { ...generation.writing(run), steps, inputs, generation }
       return writing
     }
-    const what = write === undefined ? "write no text" : "go on with no text: each is read, and another written for it"
-    const reason = `is of data.format "${plan.data.format}", whose models ${what}: use ${usedBy(run.kind, plan)}`
+    const [what, use] =
+      write === undefined
+        ? ["write no text", usedBy(run.kind, plan)]
+        : ["go on with no text: each is read, and another written for it", "generate, or evaluate without --generate"]
+    const reason = `is of data.format "${plan.data.format}", whose models ${what}: use ${use}`
     return yield* new RunError({ directory, reason })
   })

@@ -117,7 +117,7 @@ test(
     for (const part of [
       "50.0 % of the texts that are read are longer than data.maxLength, 6 tokens, and lose their end",
       "50.0 % of the targets are longer than data.maxTargetLength, 3 tokens, and lose their end, so that none of these can be written as a whole",
-      "cannot write 1 targets as they are",
+      "cannot write 1 of the 2 targets as they are",
       "the plot is bad and </s>⟦very very </s>⟧"
     ])
       expect(stdout).toContain(part)

@@ -147,12 +147,13 @@ const countsOf = (split: Rows, targets: ReadonlyArray<string>): Counts => {
 
 /** Rows whose targets are outside of the closed set: what is written for them can be right, but no class of theirs has an F1. */
 const outside = (rows: BySplit<Rows>, counts: BySplit<Counts>): ReadonlyArray<string> =>
-  Object.entries(counts).flatMap(([name, { others, first }]) => {
+  Object.entries(counts).flatMap(([name, { counts: each, others, first }]) => {
     if (others === 0) return []
     const { file } = rows[name as keyof BySplit<Rows>]!
+    const all = each.reduce((sum, own) => sum + own, others)
     const like = `${file.where}:${file.index.line(first)}: ${shownLabel(file.index.labels[file.index.label(first)]!.label)}`
     return [
-      `${name} (${file.where}): ${others.toLocaleString("en")} rows have a target that is none of data.targets (${like}); evaluations of them say no macro-F1`
+      `${name} (${file.where}): ${others.toLocaleString("en")} of ${all.toLocaleString("en")} rows have a target that is none of data.targets (${like}); evaluations of them say no macro-F1`
     ]
   })
 

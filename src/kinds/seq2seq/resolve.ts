@@ -168,7 +168,10 @@ const unwritable = ({ splits: { train }, targets }: OpenedSeq2Seq, tokenizer: Re
       .slice(0, SHOWN)
       .map((text) => `${shownText(text)} as ${shownText(tokenizer.decode(tokenizer.encode(text)))}`)
       .join(", ")
-    const some = targets === null ? `${percent(lost.length / texts.length)} of the targets` : `${lost.length} targets`
+    const some =
+      targets === null
+        ? `${percent(lost.length / texts.length)} of the targets`
+        : `${lost.length} of the ${texts.length} targets`
     return [
       `train (${train.where}): the model's vocabulary cannot write ${some} as they are (${like}); evaluations count them as wrong`
     ]
