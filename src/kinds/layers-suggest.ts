@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { ClassificationData } from "../data/index.ts"
 import { readTextFile } from "../files/index.ts"
+import type { DescribedLayers } from "../models/index.ts"
 import {
   type Choice,
   evaluatedRows,
@@ -91,6 +92,18 @@ const orderCaution = (labels: ReadonlyArray<string>): ReadonlyArray<string> => {
   ]
 }
 
+/** The layer that makes a number for each class, where others are left to adapt. */
+const scoresOf = ({ sites }: Pick<DescribedLayers, "sites">, classes: number): LinearSite | undefined => {
+  const last = sites.at(-1)
+  return sites.length > 1 && last?.out === classes ? last : undefined
+}
+
+const newHead = (name: string): Choice => ({
+  path: "model.head",
+  value: [name],
+  reason: "the layer that tells the classes apart is trained itself: it is new where the labels are not those of before"
+})
+
 /** What was measured of models of a kind's sort. */
 interface LayersMeasured<Plan extends LayersPlan> {
   readonly full: { readonly rate: number; readonly finding: Finding }
@@ -119,18 +132,22 @@ export const suggestLayers = <Plan extends LayersPlan, Data extends Classificati
     const rows = train.rows - held
     const evaluated = { validation: validation?.rows ?? (held > 0 ? held : null), test: test?.rows ?? null }
     const [steps, batchSize] = length(rows)
-    const widest = Math.max(...model.sites.map((site) => Math.min(site.in, site.out)))
+    const last =
+      head === undefined || model.head.parameters.length > 0 ? undefined : scoresOf(model, data.labels.length)
+    const sites = model.sites.filter((site) => site !== last)
+    const widest = Math.max(...sites.map((site) => Math.min(site.in, site.out)))
     const factors = ranks(widest, findings.layersRank, layersRank)
     return {
       choices: [
+        ...(last === undefined ? [] : [newHead(last.name)]),
         ...classOrder(data.labels),
         { path: "adapter.method", value: "lora", reason: "factors A and B at every dense layer and convolution" },
         ...factors,
-        ...narrowLayers(model.sites, factors[0]!.value as number),
+        ...narrowLayers(sites, factors[0]!.value as number),
         measured("optimizer.kind", "lora-pro", "", findings.layersForm),
         measured("optimizer.form", "full", "the safer of its forms", findings.fullNotEfficient),
         measured("optimizer.learningRate", full.rate, "", full.finding),
-        ...(head === undefined || model.head.parameters.length === 0
+        ...(head === undefined || (last === undefined && model.head.parameters.length === 0)
           ? []
           : [measured("optimizer.headLearningRate", head.rate, "", head.finding)]),
         measured("optimizer.schedule.kind", "linear", "", findings.layersWarmup),

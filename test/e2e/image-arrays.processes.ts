@@ -134,9 +134,9 @@ describe("a run", () => {
         w.cli(["suggest", "--model", "rgb/model.json", "--data", "train", "--out", "suggested.json"])
       )
       expect(w.json("suggested.json")).toMatchObject({
-        model: { source: "rgb/model.json" },
+        model: { source: "rgb/model.json", head: ["scores"] },
         data: { format: "image-arrays", train: "train" },
-        optimizer: { kind: "lora-pro" }
+        optimizer: { kind: "lora-pro", headLearningRate: 1e-2 }
       })
       expect(stdout + stderr).toContain("data.range has to be what the model was trained with")
     },

@@ -10,7 +10,13 @@ const validation = join(repository, "examples/data/fashion/validation.parquet")
 test(
   "MobileNetV2 begins to tell clothes apart, and answers for the rows of a file",
   async () => {
-    const sets = ["training.steps=8", "training.evaluateEvery=8", "training.evaluateRows=32", `data.test=${validation}`]
+    const sets = [
+      "training.steps=8",
+      "training.evaluateEvery=8",
+      "training.evaluateRows=32",
+      `data.test=${validation}`,
+      "optimizer.learningRate=1e-4"
+    ]
     const few = sets.flatMap((set) => ["--set", set])
     await succeed(w.cli(["train", plan, "--out", "run", ...few, ...onWasm]))
     const { test, data } = w.json("run/run.json") as never as {
@@ -33,5 +39,5 @@ test(
     expect(predicted.every((row) => classes.includes(`${row["prediction"]}`))).toBe(true)
     expect(right.length / 200).toBeGreaterThan(0.3)
   },
-  TIMEOUT
+  2 * TIMEOUT
 )
