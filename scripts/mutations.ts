@@ -75,8 +75,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     room: "src/kinds",
-    text: "(some) =>\n        Effect.flatMap(readNumbers(some, plan.data, shape)",
-    replacement: "(some) =>\n        Effect.flatMap(readNumbers(some, { ...plan.data, scale: 1 }, shape)",
+    text: "readNumbers(rows, plan.data, shape)",
+    replacement: "readNumbers(rows, { ...plan.data, scale: 1 }, shape)",
     breaks: "rows of numbers are predicted without the scale they were trained with",
     caughtBy: "test/e2e/arrays.test.ts"
   },
@@ -394,6 +394,20 @@ export const mutations: ReadonlyArray<Mutation> = [
     replacement: "high * 33_554_432",
     breaks: "uniform numbers stay below a half",
     caughtBy: "test/src/numbers/random.test.ts"
+  },
+  {
+    room: "src/images",
+    text: "lost > 2 * (image.width - size.width)",
+    replacement: "false",
+    breaks: "tall images are resized along their rows first, where Pillow begins with columns",
+    caughtBy: "test/src/images/resize.test.ts"
+  },
+  {
+    room: "src/images",
+    text: 'randomStream(seed, "image", epoch, row)',
+    replacement: 'randomStream(seed, "image", row)',
+    breaks: "an image is changed at random in the same way in every epoch",
+    caughtBy: "test/src/images/process.test.ts"
   },
   {
     room: "src/plan",
