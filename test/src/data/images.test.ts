@@ -14,6 +14,7 @@ import {
   openImages,
   type Preparing
 } from "../../../src/data/images/index.ts"
+import { memoryFiles } from "../../../src/data/memory-files.ts"
 import { platform } from "../../../src/platform.ts"
 import { drawn, drawnClasses } from "../../images.ts"
 import { temporaryFiles } from "./files.ts"
@@ -231,4 +232,17 @@ test("images in a Parquet file, as a struct with their path or as a binary colum
   expect(files.bytes.length).toBe(4)
   expect(await bytesIn(section(join(golden, "images.parquet")))).toEqual(files)
   expect(await bytesIn(section(join(golden, "images.parquet"), { image: "raw" }))).toEqual(files)
+})
+
+test("files in memory, as a page has them, are images like others", async () => {
+  const names = drawnClasses.flatMap((label) => [`photos/${label}/0.png`, `photos/${label}/1.png`])
+  const bytes = names.map((name, i) => drawn(name.split("/")[1] as "ring", i))
+  const { layer } = memoryFiles(Object.fromEntries(names.map((name, i) => [name, bytes[i]!])))
+  const read = Effect.gen(function* () {
+    const { splits } = yield* openImages(section("photos"), 0)
+    return yield* Stream.runCollect(imageEvaluationBatches(splits.train, sizes, { batchSize: 6 }))
+  })
+  const [batch] = await Effect.runPromise(read.pipe(Effect.provide(layer), Scope.provide(scope)))
+  expect([...batch!.pixels]).toEqual(bytes.map(({ length }) => length))
+  expect([...batch!.labels]).toEqual([0, 0, 1, 1, 2, 2])
 })
