@@ -14,6 +14,7 @@ import type { FolderFile } from "./files-read.ts"
 import { ModelError, type ParameterSpec, refusedUrl } from "./model.ts"
 import { readsAndWrites } from "./seq2seq/family-names.ts"
 import { placeOf, WeightlessFolders } from "./source.ts"
+import { looksAtImages } from "./vision/family-names.ts"
 
 export interface Checkpoint {
   /** on this machine */
@@ -138,7 +139,7 @@ export const readFamily = <Config, F extends ConfigFamily<Config>>(
     const type = (json as { readonly model_type?: unknown } | null)?.model_type
     const family = typeof type === "string" && Object.hasOwn(families, type) ? families[type] : undefined
     if (family === undefined) {
-      const problem = `config.json: model_type ${JSON.stringify(type) ?? "is missing"}; supported are ${Object.keys(families).join(", ")}${readsAndWrites(type)}`
+      const problem = `config.json: model_type ${JSON.stringify(type) ?? "is missing"}; supported are ${Object.keys(families).join(", ")}${readsAndWrites(type)}${looksAtImages(type)}`
       return yield* new ModelError({ folder, problems: [problem] })
     }
     const decoded = family.decodeConfig(json)

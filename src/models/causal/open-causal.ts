@@ -14,6 +14,7 @@ import { ModelError } from "../model.ts"
 import { readsAndWrites } from "../seq2seq/family-names.ts"
 import { causalSequences } from "../sequences.ts"
 import { placeOf } from "../source.ts"
+import { looksAtImages } from "../vision/family-names.ts"
 import type { CausalDescription, CheckpointSource } from "./causal-model.ts"
 import { type CausalFamily, causalClassName, type Decoder, OUTPUT_LAYER } from "./decoder.ts"
 import { causalFamilies } from "./families.ts"
@@ -105,7 +106,7 @@ const familyOf = (config: unknown): CausalFamily | string => {
   const known: Readonly<Record<string, CausalFamily>> = causalFamilies
   if (typeof type === "string" && Object.hasOwn(known, type)) return known[type]!
   const supported = Object.keys(known).join(", ")
-  return `config.json: model_type ${JSON.stringify(type) ?? "is missing"}; supported are ${supported}${writesNoText(type)}${readsAndWrites(type)}`
+  return `config.json: model_type ${JSON.stringify(type) ?? "is missing"}; supported are ${supported}${writesNoText(type)}${readsAndWrites(type)}${looksAtImages(type)}`
 }
 
 /** Where each parameter lies in the source, and one sentence for each that is missing or has another shape. */

@@ -3,6 +3,8 @@ import { afterAll, expect, test } from "bun:test"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { openCausalModel } from "../../../../src/models/causal/index.ts"
+import { describe } from "../../../../src/models/describe.ts"
 import { describeImageModel, type ImageOptions } from "../../../../src/models/vision/index.ts"
 import { type HostTensor, readTensors, writeSafetensors } from "../../../../src/safetensors/index.ts"
 import { folderOf } from "../causal/causal-golden.ts"
@@ -84,6 +86,14 @@ test("a config that cannot be computed, all of it at once", async () => {
     "config.json: patch_size 4×17 is larger than image_size 16×16"
   ])
   expect(await problems(await altered("bert"))).toEqual(['config.json: model_type "bert"; supported are vit, clip'])
+})
+
+test("a model of images is none of texts, which says what it is for", async () => {
+  const text = await failure(describe(folderOf("vit"), { pooling: "mean", headInit: "normal", labels: ["a", "b"] }))
+  expect(text.problems).toEqual([
+    'config.json: model_type "vit"; supported are bert, distilbert, roberta; this one looks at images: data.format "images"'
+  ])
+  expect((await failure(openCausalModel(folderOf("clip")))).message).toContain("this one looks at images")
 })
 
 test("positions are those of the checkpoint: for images of another size there are none", async () => {
