@@ -109,6 +109,22 @@ test(
   TIMEOUT
 )
 
+test(
+  "methods are compared by exact match, beside the baseline that always writes the same",
+  async () => {
+    w.write("compared.json", seq2seqPlan("t5", { training: { steps: 4, batchSize: 8 } }))
+    const { stdout } = await succeed(
+      w.cli([
+        ...["compare", "compared.json", "--methods", "lora,lora-plus", "--learning-rates", "0.01"],
+        ...["--seeds", "1", "--fresh-seeds", "2", "--out", "study", ...onWasm]
+      ])
+    )
+    expect(stdout).toContain("Judged by exact match on test")
+    expect(stdout).toContain("Doing nothing (always “bad”, the most frequent target) reaches 33.3 %")
+  },
+  TIMEOUT
+)
+
 describe("an adapter that PEFT made, without a plan", () => {
   beforeAll(() =>
     cpSync(join(repository, "test", "golden", "models", "t5", "adapter"), w.path("peft"), { recursive: true })
