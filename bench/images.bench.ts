@@ -78,7 +78,8 @@ const cases = [
   { name: "PNG 28 × 28", ending: "png", width: 28, height: 28, encode: png, edge: 28, batches: quick ? 20 : 300 }
 ]
 
-const secondsOf = (threads: number, jobs: ReadonlyArray<ImageJob>, batches: number, own: Processing) =>
+/** Seconds on the clock, and milliseconds of processor time on all threads. */
+const timesOf = (threads: number, jobs: ReadonlyArray<ImageJob>, batches: number, own: Processing) =>
   Effect.gen(function* () {
     const pool = yield* imagePool({ threads })
     const some = (index: number) =>
@@ -86,11 +87,13 @@ const secondsOf = (threads: number, jobs: ReadonlyArray<ImageJob>, batches: numb
     // workers start, engines compile
     yield* Effect.forEach([0, 1, 2, 3], (index) => pool.prepared(some(index), own), { concurrency: pool.ahead })
     const began = performance.now()
+    const before = process.cpuUsage()
     yield* Stream.range(0, batches - 1).pipe(
       Stream.mapEffect((index) => pool.prepared(some(index), own), { concurrency: pool.ahead }),
       Stream.runDrain
     )
-    return (performance.now() - began) / 1_000
+    const { user, system } = process.cpuUsage(before)
+    return { seconds: (performance.now() - began) / 1_000, cpu: (user + system) / 1_000 }
   }).pipe(Effect.scoped, Effect.provide(platform), Effect.runPromise)
 
 const rows: Array<string> = []
@@ -107,9 +110,11 @@ try {
     }
     const images = batch * batches
     for (const threads of [0, 1, 2]) {
-      const seconds = await secondsOf(threads, jobs, batches, own)
+      const { seconds, cpu } = await timesOf(threads, jobs, batches, own)
       const place = threads === 0 ? "this thread" : `${threads} other thread${threads === 1 ? "" : "s"}`
-      rows.push(`| ${name}, ${(bytes / files / 1024).toFixed(1)} kB | ${place} | ${Math.round(images / seconds)} |`)
+      rows.push(
+        `| ${name}, ${(bytes / files / 1024).toFixed(1)} kB | ${place} | ${Math.round(images / seconds)} | ${(cpu / images).toFixed(2)} |`
+      )
     }
     const python = process.env["PYTHON"] ?? "python3"
     const script = join(import.meta.dir, "images_pillow.py")
@@ -124,4 +129,4 @@ try {
   rmSync(folder, { recursive: true, force: true })
 }
 console.log(`${availableParallelism()} cores · Bun ${Bun.version}\n`)
-console.log(["| images | on | images/s |", "|---|---|---|", ...rows].join("\n"))
+console.log(["| images | on | images/s | CPU ms/image |", "|---|---|---|---|", ...rows].join("\n"))

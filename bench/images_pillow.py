@@ -1,4 +1,4 @@
-"""Images per second with Pillow and NumPy on one thread, as transformers' processor of CLIP does it: FOLDER ENDING EDGE IMAGES."""
+"""Images per second, and milliseconds of processor time an image, with Pillow and NumPy on one thread, as transformers' processor of CLIP does it: FOLDER ENDING EDGE IMAGES."""
 import sys
 import time
 from pathlib import Path
@@ -24,7 +24,7 @@ def numbers(path):
 
 for index in range(32):
     numbers(files[index % len(files)])
-began = time.perf_counter()
+began, cpu = time.perf_counter(), time.process_time()
 for index in range(images):
     numbers(files[index % len(files)])
-print(round(images / (time.perf_counter() - began)))
+print(f"{images / (time.perf_counter() - began):.0f} | {(time.process_time() - cpu) / images * 1000:.2f}")
