@@ -169,8 +169,8 @@ export const findings = {
   },
   decoderRate: { says: "5e-4 served SmolLM2-135M, LoRA-Pro as well as LoRA; it was not searched for", source: answers },
   seq2seqRate: {
-    says: "the paper's rate for T5-base on five tasks of GLUE, with a cosine after a warm-up of 0.03, in steps of 32 rows, one pass over each",
-    source: "LoRA-Pro's experiments with T5-base, arXiv 2407.18242; not measured here"
+    says: "a rate for T5-base on five tasks of GLUE, with a cosine after a warm-up of 0.03, in steps of 32 rows, one pass over each",
+    source: "LoRA-GA's experiments with T5-base, arXiv 2407.05000, as they are usually quoted; not measured here"
   },
   preferenceRate: {
     says: "24 steps of 4 pairs of SmolLM2-135M's own answers (β = 0.1, LoRA-Pro efficient) preferred the better of 39 other pairs everywhere at 5e-5 and at 2e-4, with a margin of 0.61 and 2.99; at 2e-4 the model also answered as preferred, at 5e-5 it answered as before",
