@@ -75,6 +75,7 @@ test("the sources that reach the network are those that SECURITY.md names", () =
   expect(found).toEqual([
     "src/compare/storage.ts",
     "src/data/memory-files.ts",
+    "src/images/codecs/wasm.ts",
     "src/kernels/wasm/binary.ts",
     "src/layers-model/adapter-files.ts",
     "src/models/hub/remote.ts"
