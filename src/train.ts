@@ -154,7 +154,9 @@ const trainRun = (kind: LoadedKind, session: Session<Network>, resolved: Resolve
       yield* look(session.step)
       if (!standing.stops()) {
         yield* stepsOfPlan(kind, session, resolved, record).pipe(
-          Stream.tap((report) => Effect.flatMap(Progress, (tell) => tell({ ...report, of: steps }))),
+          Stream.tap((report) =>
+            Effect.flatMap(Progress, (tell) => tell({ ...report, of: steps, unit: kind.words.unit ?? "tokens" }))
+          ),
           // of steps read together, the state is that after the last
           Stream.tap(({ step }) => (step === session.step ? look(step) : Effect.void)),
           Stream.takeUntil(standing.stops),

@@ -19,9 +19,11 @@ const bar = (share: number, width = 24): string => {
   return "█".repeat(filled) + "░".repeat(width - filled)
 }
 
-const stepLine = (report: StepReport, of: number, mean: number, secondsPerStep: number): string => {
+type Step = StepReport & Pick<Extract<ProgressEvent, { readonly kind: "step" }>, "of" | "unit">
+
+const stepLine = ({ of, unit, ...report }: Step, mean: number, secondsPerStep: number): string => {
   const remaining = secondsPerStep * (of - report.step)
-  return `step ${String(report.step).padStart(String(of).length)}/${of} ${bar(report.step / of)} loss ${mean.toFixed(3)} · ${Math.round(report.tokensPerSecond)} tokens/s · ${shortDuration(remaining)} left`
+  return `step ${String(report.step).padStart(String(of).length)}/${of} ${bar(report.step / of)} loss ${mean.toFixed(3)} · ${Math.round(report.tokensPerSecond)} ${unit}/s · ${shortDuration(remaining)} left`
 }
 
 /** A listener that writes to `stream`. The loss shown is a running mean: single batches are noisy. */
@@ -33,11 +35,12 @@ export const terminalListener = (stream: { readonly isTTY?: boolean; write: (tex
   let seen = 0
   const line = (text: string) => stream.write(`${live ? "\r\x1b[2K" : ""}${printable(text)}\n`)
   const over = (text: string) => live && stream.write(`\r\x1b[2K${printableLine(text)}`)
-  const onStep = ({ of, ...report }: StepReport & { readonly of: number }) => {
+  const onStep = (report: Step) => {
+    const { of } = report
     mean = mean === undefined ? report.loss : 0.8 * mean + 0.2 * report.loss
     elapsed += report.milliseconds / 1000
     seen += 1
-    const text = stepLine(report, of, mean, elapsed / seen)
+    const text = stepLine(report, mean, elapsed / seen)
     // plain lines: ten of them, and the last
     const due = report.step === of || report.step % Math.max(1, Math.floor(of / 10)) === 0
     if (live && report.step < of) over(text)

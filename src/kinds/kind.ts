@@ -70,6 +70,8 @@ export interface RunKind<Plan extends RunPlan = RunPlan, R extends ResolvedPlan 
     prediction?(prediction: Prediction): string
     /** what the rows of a split hold */
     rows(split: ReturnType<R["data"]["describe"]>[number]): string
+    /** what the speed of a step is counted in; "tokens" unless given */
+    readonly unit?: string
     /** further lines of `validate` by their names: `weights`, `lengths` of texts, sizes of `images` */
     lines(resolved: R): { readonly weights?: string; readonly lengths?: string; readonly images?: string }
     /** `model` of `validate --json`, and what else it says of such a plan */

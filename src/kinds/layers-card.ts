@@ -9,6 +9,8 @@ export interface CalledRows {
   readonly rows: string
   /** one of them */
   readonly row: string
+  /** what the speed of a step is counted in */
+  readonly unit: string
   /** the rows that a model takes: "rows of 28×28 numbers" */
   readonly shaped: (shape: string) => string
   /** what their results are of, as the Hub calls it */

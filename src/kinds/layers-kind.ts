@@ -41,6 +41,7 @@ export const layersKind = <Plan extends LayersPlan, Data extends ClassificationD
       untrained: () => "the model as it was",
       prediction: labelText,
       rows: classesText,
+      unit: called.unit,
       lines: ({ data }) => (images === undefined ? {} : { images: images(data).text }),
       json: ({ model: { name, source, labels, inputShape }, data }) => ({
         model: { name, source, labels, inputShape },

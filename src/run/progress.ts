@@ -9,7 +9,7 @@ import type { StepReport } from "../training/index.ts"
 export type ProgressEvent =
   | { readonly kind: "notice"; readonly message: string }
   | { readonly kind: "evaluating"; readonly split: string; readonly rows: number; readonly of: number }
-  | (StepReport & { readonly of: number })
+  | (StepReport & { readonly of: number /** what its speed is counted in */; readonly unit: string })
   | (EvaluationReport & { /** in words */ readonly scores: string })
 
 export type Listener = (event: ProgressEvent) => Effect.Effect<void>

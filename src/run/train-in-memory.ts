@@ -82,7 +82,7 @@ export const trainInMemory = (resolved: ResolvedPlan, { directory = "adapter" }:
     const taken = (report: StepReport) =>
       Effect.gen(function* () {
         steps.push(report)
-        yield* tell({ ...report, of: resolved.steps })
+        yield* tell({ ...report, of: resolved.steps, unit: kind.words.unit ?? "tokens" })
         // of steps read together, the state is that after the last
         if (report.step === session.step) {
           standing.add(yield* evaluator.during(report.step))

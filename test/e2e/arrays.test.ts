@@ -21,7 +21,8 @@ describe("a run", () => {
     "trains, predicts, evaluates and is merged; other programs read what it leaves",
     async () => {
       w.write("pictures.json", plan({ training: { steps: 60, batchSize: 8 } }))
-      const { stdout } = await succeed(w.cli(["train", "pictures.json", "--out", "runs/pictures", ...onWasm]))
+      const { stdout, stderr } = await succeed(w.cli(["train", "pictures.json", "--out", "runs/pictures", ...onWasm]))
+      expect(stderr).toMatch(/ · \d+ rows\/s · /)
       expect(stdout).toContain("predict runs/pictures < rows.jsonl")
       const report = w.json("runs/pictures/run.json") as never as {
         readonly test: { readonly accuracy: number }

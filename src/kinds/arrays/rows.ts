@@ -17,6 +17,7 @@ import type { LayersRows } from "../layers-rows.ts"
 export const calledArrays: CalledRows = {
   rows: "rows of numbers",
   row: "row",
+  unit: "rows",
   shaped: (shape) => `rows of ${shape} numbers`,
   task: "tabular-classification"
 }

@@ -25,6 +25,7 @@ import type { LayersRows, RowShape } from "../layers-rows.ts"
 export const calledImages: CalledRows = {
   rows: "images",
   row: "image",
+  unit: "images",
   shaped: (shape) => `images of ${shape}`,
   task: "image-classification"
 }

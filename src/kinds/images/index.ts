@@ -23,6 +23,7 @@ export const images: RunKind<ImagesPlan, ResolvedImagesPlan> = {
     untrained: ({ untrained }) => untrained,
     prediction: labelText,
     rows: classesText,
+    unit: "images",
     lines: ({ model, data }) => ({ weights: unusedText(model), images: imagesText(data.images) }),
     json: ({ model: { family, folder, labels, unusedTensors, image }, data }) => ({
       model: { family, folder, labels, unusedTensors, image },
