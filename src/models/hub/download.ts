@@ -109,11 +109,17 @@ const check = ({ hubSource: { source } }: Download, file: RemoteFile, incomplete
     return yield* hubError(source, `${file.path} arrived damaged: ${hashes}; try again`)
   })
 
+/** 0 where there is none: another process may rename it at any time. */
 const sizeOf = (file: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    return (yield* exists(file)) ? Number((yield* fs.stat(file)).size) : 0
-  })
+    return Number((yield* fs.stat(file)).size)
+  }).pipe(
+    Effect.catchIf(
+      ({ reason }) => reason._tag === "NotFound",
+      () => Effect.succeed(0)
+    )
+  )
 
 /** Requests what is missing and appends it. */
 const append = ({ hubSource, settings, commit, onProgress }: Download, file: RemoteFile, to: string, from: number) =>
