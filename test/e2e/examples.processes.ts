@@ -39,7 +39,14 @@ const settingsOf = async (name: string) => {
 }
 
 test("plans beside their own models and rows are sound as well", async () => {
-  const others = ["smollm2/json-answers.json", "smollm2/json-answers-lora.json", "digits/turned.json"]
+  const others = [
+    "smollm2/json-answers.json",
+    "smollm2/json-answers-lora.json",
+    "digits/turned.json",
+    "fashion/fashion-lora-pro.json",
+    "pairs/pairs.json",
+    "word-problems/word-problems.json"
+  ]
   for (const other of others) {
     const read = readPlan(join(repository, "examples", other)).pipe(Effect.provide(platform))
     expect([other, (await Effect.runPromise(read)).name]).toEqual([other, nameOf(other)])

@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { jsonObjects, onWasm, repository, succeed, TIMEOUT, workspace } from "../e2e/fixtures.ts"
 
 const w = workspace()
-const plan = join(repository, "examples/plans/fashion-lora-pro.json")
+const plan = join(repository, "examples/fashion/fashion-lora-pro.json")
 const validation = join(repository, "examples/data/fashion/validation.parquet")
 
 test(
