@@ -1,14 +1,14 @@
 /**
- * The method table: every movie plan of examples/plans over several seeds, whole runs as a user starts them.
+ * The method table: every plan of examples/plans, or those that are named, over several seeds, whole runs as a user starts them.
  *
- *   bun bench/methods.bench.ts [--seeds 0,1,2,3,4] [--plans movies-lora-pro-full,movies-lora]
+ *   bun bench/methods.bench.ts [--seeds 0,1,2,3,4] [--plans movies-lora-pro-full,examples/fashion/fashion-lora.json]
  *
  * Prints one line per run as it ends, then a Markdown table: mean ± standard deviation over the seeds, all on the test split.
  */
 import { spawnSync } from "node:child_process"
 import { mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { parseArgs } from "node:util"
 import type { RunReport } from "../src/output/index.ts"
 import { scoreOf } from "../src/training/index.ts"
@@ -38,8 +38,9 @@ const rows: Array<string> = []
 for (const plan of values.plans.split(",")) {
   const reports: Array<RunReport> = []
   for (const seed of values.seeds.split(",")) {
-    const out = join(scratch, `${plan}-${seed}`)
-    const args = [command, "train", join(plansFolder, `${plan}.json`), "--set", `seed=${seed}`, "--out", out, "--json"]
+    const out = join(scratch, `${basename(plan)}-${seed}`)
+    const file = plan.endsWith(".json") ? plan : join(plansFolder, `${plan}.json`)
+    const args = [command, "train", file, "--set", `seed=${seed}`, "--out", out, "--json"]
     const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" })
     if (status !== 0) throw new Error(stderr)
     const report = JSON.parse(stdout) as RunReport
