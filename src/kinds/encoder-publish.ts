@@ -1,30 +1,24 @@
 /** What is made of the run of an encoder under a head: base + s·BA as a Hugging Face folder, compared with the run before it stays. */
 import * as Effect from "effect/Effect"
-import * as Path from "effect/Path"
 import type { Adapted } from "../../adapters/index.ts"
 import type { TextColumns } from "../data/index.ts"
-import { Device } from "../device/device.ts"
+import type { Device } from "../device/device.ts"
 import type { ModelDescription, Network } from "../models/index.ts"
 import {
-  baseIdentity,
   changeOf,
   checkedSplit,
-  codeSpan,
   fenced,
-  type MergeCheck,
-  mergedCard,
   mergedClass,
   type OutputWords,
   openMerged,
   type ProblemType,
-  readBaseCard,
-  type WrittenModel,
   writeMerged
 } from "../output/index.ts"
 import type { SplitSource, Splits } from "../plan/index.ts"
 import { type EncoderPlan, longestText } from "./encoder-resolve.ts"
 import { exampleTexts } from "./encoder-words.ts"
 import type { Reported, World } from "./kind.ts"
+import { mergedRun } from "./merged-run.ts"
 
 type HeadModel = ModelDescription & Network
 
@@ -67,49 +61,33 @@ export const mergedEncoder = <M extends HeadModel, Source extends SplitSource>(
   }: Merging<M, Source>,
   run: string,
   folder: string
-) =>
-  Effect.gen(function* () {
-    const path = yield* Path.Path
-    const device = yield* Device
-    const { model } = adapted
-    device.label("the unmerged model")
-    const opened = yield* splits
-    const split: MergeCheck["split"] = checkedSplit(opened)
-    const unmerged = yield* outputs(opened[split]!)
-    const counts = yield* writeMerged(written, folder, problemType)
-    yield* device.sync
-    const change = changeOf(adapted, { alone: `${alone} alone`, beside: alone })
-    const card = {
-      name: path.basename(path.resolve(run)),
-      method: adapted.method,
+) => {
+  const { model } = adapted
+  const change = changeOf(adapted, { alone: `${alone} alone`, beside: alone })
+  const checked = (outputsOn: (source: Source) => Effect.Effect<Float32Array, Reported, Device>) =>
+    Effect.gen(function* () {
+      const opened = yield* splits
+      const split = checkedSplit(opened)
+      return { outputs: yield* outputsOn(opened[split]!), split }
+    })
+  return mergedRun({
+    adapted,
+    run,
+    base: model.folder,
+    width: model.labels.length,
+    words,
+    unmerged: checked(outputs),
+    write: writeMerged(written, folder, problemType),
+    merged: Effect.flatMap(openMerged(folder, model), (merged) => checked((source) => mergedOutputs(merged, source))),
+    card: {
       pipeline: "text-classification",
-      tags: [],
-      license: (yield* readBaseCard(path.join(model.folder, "README.md"))).license,
       introduction: introduction(change),
       weights: plan.model.weights,
-      base: yield* baseIdentity(model.folder),
-      counts,
-      leftOut:
-        counts.leftOut.length === 0
-          ? []
-          : [`Left out, since they are another head's: ${counts.leftOut.map(codeSpan).join(", ")}.`],
+      leftOut: "they are another head's",
       usage: usage(model, plan.data, longestText(plan, model), python)
     }
-    device.label("the merged model")
-    const merged: WrittenModel = {
-      width: model.labels.length,
-      words,
-      split,
-      unmerged,
-      merged: Effect.gen(function* () {
-        const again = yield* splits
-        return yield* mergedOutputs(yield* openMerged(folder, model), again[split]!)
-      }),
-      counts,
-      readme: (check) => mergedCard({ ...card, check })
-    }
-    return merged
   })
+}
 
 const usage = (
   model: ModelDescription,

@@ -8,23 +8,12 @@ import type { DataError } from "../data/index.ts"
 import { Device } from "../device/device.ts"
 import { type CausalDescription, type CausalModel, openCausalModel, openSource } from "../models/causal/index.ts"
 import type { ModelError } from "../models/index.ts"
-import {
-  baseIdentity,
-  causalMergedClass,
-  changeOf,
-  checkedSplit,
-  codeSpan,
-  fenced,
-  mergedCard,
-  readBaseCard,
-  trainedFor,
-  type WrittenModel,
-  writeMergedCausal
-} from "../output/index.ts"
+import { causalMergedClass, changeOf, checkedSplit, fenced, trainedFor, writeMergedCausal } from "../output/index.ts"
 import type { Splits } from "../plan/index.ts"
 import type { World } from "./kind.ts"
 import { CHECKED_TEXTS, lastLogits } from "./language-logits.ts"
 import type { LanguagePlan } from "./language-resolve.ts"
+import { mergedRun } from "./merged-run.ts"
 
 type AdaptedCausal = Adapted<CausalModel>
 
@@ -47,43 +36,29 @@ export const mergedLanguage = (
 ) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
-    const device = yield* Device
     const { model } = adapted
-    device.label("the unmerged model")
-    const { logits: unmerged, split } = yield* checkedLogits(adapted, plan, open)
-    const counts = yield* writeMergedCausal(adapted, yield* openSource(model.source), folder)
-    yield* device.sync
-    const home = model.source.endsWith(".gguf") ? path.dirname(model.source) : model.source
     const change = changeOf(adapted, { alone: "modules trained themselves" })
-    const card = {
-      name: path.basename(path.resolve(run)),
-      method: adapted.method,
-      pipeline: "text-generation",
-      tags: chat ? ["conversational"] : [],
-      license: (yield* readBaseCard(path.join(home, "README.md"))).license,
-      introduction: [`A causal language model: ${change}${trainedFor(steps)}, merged into the base model.`],
-      weights: plan.model.weights,
-      base: yield* baseIdentity(model.source),
-      counts,
-      leftOut: leftOutNote(counts.leftOut),
-      compared: "at the last token of each row",
-      usage: usage(model, chat)
-    }
-    device.label("the merged model")
-    const written: WrittenModel = {
+    return yield* mergedRun({
+      adapted,
+      run,
+      base: model.source,
+      home: model.source.endsWith(".gguf") ? path.dirname(model.source) : model.source,
       width: model.vocabularySize,
       words: { output: "logit", answer: "next token" },
-      split,
-      unmerged,
+      unmerged: checkedLogits(adapted, plan, open),
+      write: Effect.flatMap(openSource(model.source), (source) => writeMergedCausal(adapted, source, folder)),
       merged: Effect.gen(function* () {
-        const merged = yield* openCausalModel(folder)
-        const alone = yield* unadapted(merged)
-        return (yield* checkedLogits(alone, plan, open)).logits
+        return yield* checkedLogits(yield* unadapted(yield* openCausalModel(folder)), plan, open)
       }),
-      counts,
-      readme: (check) => mergedCard({ ...card, check })
-    }
-    return written
+      card: {
+        pipeline: "text-generation",
+        tags: chat ? ["conversational"] : [],
+        introduction: [`A causal language model: ${change}${trainedFor(steps)}, merged into the base model.`],
+        weights: plan.model.weights,
+        compared: "at the last token of each row",
+        usage: usage(model, chat)
+      }
+    })
   })
 
 /**
@@ -107,17 +82,8 @@ const checkedLogits = (adapted: AdaptedCausal, plan: LanguagePlan, open: Languag
       // a long text is several rows
       Stream.take(Math.ceil(CHECKED_TEXTS / batchSize))
     )
-    return { logits: yield* lastLogits(adapted, batches), split }
+    return { outputs: yield* lastLogits(adapted, batches), split }
   }).pipe(Effect.scoped)
-
-// Enough to recognise what it was; a vision tower has hundreds.
-const SHOWN = 4
-
-const leftOutNote = (leftOut: ReadonlyArray<string>): ReadonlyArray<string> => {
-  if (leftOut.length === 0) return []
-  const more = leftOut.length > SHOWN ? ` and ${leftOut.length - SHOWN} more` : ""
-  return [`Left out, since the model does not read them: ${leftOut.slice(0, SHOWN).map(codeSpan).join(", ")}${more}.`]
-}
 
 const usage = (model: CausalDescription, chat: boolean): ReadonlyArray<string> => [
   `It loads as transformers' \`${causalMergedClass(model)}\`.`,

@@ -9,21 +9,10 @@ import { textsOfRow } from "../../data/index.ts"
 import { Device } from "../../device/device.ts"
 import { fileError, writeJson } from "../../files/index.ts"
 import { loadDescribed, MODULES, POOLING_FOLDER, SENTENCE_CONFIG } from "../../models/index.ts"
-import {
-  baseIdentity,
-  CHECKED_ROWS,
-  changeOf,
-  checkedSplit,
-  codeSpan,
-  fenced,
-  mergedCard,
-  peftReader,
-  readBaseCard,
-  type WrittenModel,
-  writeMerged
-} from "../../output/index.ts"
+import { CHECKED_ROWS, changeOf, checkedSplit, fenced, peftReader, writeMerged } from "../../output/index.ts"
 import { longestText } from "../encoder-resolve.ts"
 import type { Publisher, Runner, Trained } from "../kind.ts"
+import { mergedRun } from "../merged-run.ts"
 import { relatedCard } from "./card.ts"
 import { type EmbeddingModel, embeddingModel, vectorsOf } from "./model.ts"
 import { describeEmbedder, type RelatedPlan, type ResolvedRelatedPlan } from "./resolve.ts"
@@ -41,51 +30,34 @@ const merged = (
   splits: Open,
   run: string,
   folder: string
-) =>
-  Effect.gen(function* () {
-    const path = yield* Path.Path
-    const device = yield* Device
-    const { model } = adapted
-    device.label("the unmerged model")
-    const { vectors: unmerged, split } = yield* checkedVectors(adapted, plan, splits)
-    const counts = yield* writeMerged(adapted, folder)
-    yield* writeModules(model, longestText(plan, model), folder)
-    yield* device.sync
-    const card = {
-      name: path.basename(path.resolve(run)),
-      method: adapted.method,
+) => {
+  const { model } = adapted
+  return mergedRun({
+    adapted,
+    run,
+    base: model.folder,
+    width: model.hiddenSize,
+    words: { output: "coordinate", answer: null },
+    unmerged: checkedVectors(adapted, plan, splits),
+    write: Effect.tap(writeMerged(adapted, folder), () => writeModules(model, longestText(plan, model), folder)),
+    // how hidden states become vectors is in the folder
+    merged: Effect.gen(function* () {
+      const description = yield* describeEmbedder(folder)
+      const alone = yield* unadapted(embeddingModel(yield* loadDescribed(description, { seed: 0 })))
+      return yield* checkedVectors(alone, plan, splits)
+    }),
+    card: {
       pipeline: "sentence-similarity",
       tags: ["sentence-transformers", "feature-extraction"],
-      license: (yield* readBaseCard(path.join(model.folder, "README.md"))).license,
       introduction: [
         `Gives texts vectors of ${model.hiddenSize} numbers: ${changeOf(adapted, { alone: "an encoder" })}, trained for ${steps} steps and merged into the base model.`
       ],
       weights: plan.model.weights,
-      base: yield* baseIdentity(model.folder),
-      counts,
-      leftOut:
-        counts.leftOut.length === 0
-          ? []
-          : [`Left out, since they are a head's: ${counts.leftOut.map(codeSpan).join(", ")}.`],
+      leftOut: "they are a head's",
       usage
     }
-    device.label("the merged model")
-    const written: WrittenModel = {
-      width: model.hiddenSize,
-      words: { output: "coordinate", answer: null },
-      split,
-      unmerged,
-      // as anyone would load it: how hidden states become vectors is in the folder
-      merged: Effect.gen(function* () {
-        const description = yield* describeEmbedder(folder)
-        const alone = yield* unadapted(embeddingModel(yield* loadDescribed(description, { seed: 0 })))
-        return (yield* checkedVectors(alone, plan, splits)).vectors
-      }),
-      counts,
-      readme: (check) => mergedCard({ ...card, check })
-    }
-    return written
   })
+}
 
 /** Vectors [rows, hidden] of the first texts of the rows that are compared, in their order. */
 const checkedVectors = (adapted: Adapted<EmbeddingModel>, plan: RelatedPlan, open: Open) =>
@@ -95,13 +67,13 @@ const checkedVectors = (adapted: Adapted<EmbeddingModel>, plan: RelatedPlan, ope
     const split = checkedSplit(splits)
     const source = splits[split]!
     const rows = yield* source.read(Array.from({ length: Math.min(CHECKED_ROWS, source.rows) }, (_, i) => i))
-    const vectors = yield* vectorsOf(
+    const outputs = yield* vectorsOf(
       adapted,
       rows.map((row) => textsOfRow(row)[0]!),
       { batchSize: plan.training.evaluateBatchSize, maxLength: longestText(plan, adapted.model) }
     )
     yield* device.sync
-    return { vectors, split }
+    return { outputs, split }
   }).pipe(Effect.scoped)
 
 /** sentence-transformers' files, in the spelling that all its versions read. */

@@ -1,27 +1,22 @@
 /** What is made of a run over images: a card for its adapter, and base + s·BA as a folder that transformers loads. */
 import * as Effect from "effect/Effect"
-import * as Path from "effect/Path"
 import { type Adapted, unadapted } from "../../../adapters/index.ts"
 import type { ImagesPlan } from "../../../schemas/index.ts"
 import { imageEvaluationBatches, openPreparing } from "../../data/images/index.ts"
 import type { ClassificationSplit } from "../../data/index.ts"
 import { Device } from "../../device/device.ts"
 import {
-  baseIdentity,
   CHECKED_ROWS,
   changeOf,
   checkedSplit,
-  codeSpan,
   fenced,
-  mergedCard,
   peftReader,
-  readBaseCard,
   trainedFor,
-  type WrittenModel,
   writeMergedFolder
 } from "../../output/index.ts"
 import { logitsOfRows } from "../../training/index.ts"
 import type { Publisher, Runner, Trained } from "../kind.ts"
+import { mergedRun } from "../merged-run.ts"
 import { imagesCard } from "./card.ts"
 import type { ResolvedImagesPlan } from "./resolve.ts"
 import { describeImages, type ImagesModel, taskOf } from "./task.ts"
@@ -34,68 +29,56 @@ export const publishImages: Publisher<ImagesPlan, ResolvedImagesPlan, ImagesMode
   merge: (trained, splits, run, folder) => merged(trained, splits, run, folder)
 }
 
-const merged = ({ plan, adapted, steps }: Trained<ImagesPlan, ImagesModel>, open: Open, run: string, folder: string) =>
-  Effect.gen(function* () {
-    const path = yield* Path.Path
-    const device = yield* Device
-    const { model } = adapted
-    const task = taskOf(plan)
-    device.label("the unmerged model")
-    const { logits: unmerged, split } = yield* checkedLogits(adapted, plan, open)
-    const counts = yield* writeMergedFolder(adapted, folder, {
+const merged = (
+  { plan, adapted, steps }: Trained<ImagesPlan, ImagesModel>,
+  open: Open,
+  run: string,
+  folder: string
+) => {
+  const { model } = adapted
+  const task = taskOf(plan)
+  const alone = task.alone.toLowerCase()
+  return mergedRun({
+    adapted,
+    run,
+    base: model.folder,
+    width: model.labels.length,
+    words: { output: "logit", answer: "label" },
+    unmerged: checkedLogits(adapted, plan, open),
+    write: writeMergedFolder(adapted, folder, {
       config: task.config(model),
       // a classifier of the base's own labels: this model's is another
       isForeign: (name) => model.unusedTensors.includes(name) && /^classifier\./.test(name)
-    })
-    yield* device.sync
-    const card = {
-      name: path.basename(path.resolve(run)),
-      method: adapted.method,
+    }),
+    merged: Effect.gen(function* () {
+      const saved: Pick<ImagesPlan, "model" | "data"> = {
+        model: { ...plan.model, source: folder, task: task.saved(plan.model.task) },
+        data: { ...plan.data, labels: [...model.labels] }
+      }
+      const described = yield* describeImages(saved)
+      const loaded = yield* described.load({ seed: 0 })
+      // threads of the run have ended with it
+      const preparing = yield* openPreparing(described.processing)
+      const again = yield* unadapted<ImagesModel>({ ...described, ...loaded, ...preparing })
+      return yield* checkedLogits(again, plan, open)
+    }),
+    card: {
       pipeline: task.pipeline,
-      tags: [],
-      license: (yield* readBaseCard(path.join(model.folder, "README.md"))).license,
       introduction: [
-        `A classifier of images: ${changeOf(adapted, { alone: task.alone.toLowerCase(), beside: task.alone.toLowerCase() })}${trainedFor(steps)}, merged into the base model. Its classes, in the order of the logits:`,
+        `A classifier of images: ${changeOf(adapted, { alone, beside: alone })}${trainedFor(steps)}, merged into the base model. Its classes, in the order of the logits:`,
         "",
         fenced("json", [JSON.stringify(model.labels)])
       ],
       weights: plan.model.weights,
-      base: yield* baseIdentity(model.folder),
-      counts,
-      leftOut:
-        counts.leftOut.length === 0
-          ? []
-          : [`Left out, since they are another head's: ${counts.leftOut.map(codeSpan).join(", ")}.`],
+      leftOut: "they are another head's",
       usage: [
         `It loads as transformers' \`${model.className}\`.`,
         "",
         fenced("python", task.mergedPython(plan.model.task, model.labels))
       ]
     }
-    device.label("the merged model")
-    const written: WrittenModel = {
-      width: model.labels.length,
-      words: { output: "logit", answer: "label" },
-      split,
-      unmerged,
-      // as anyone would load it
-      merged: Effect.gen(function* () {
-        const saved: Pick<ImagesPlan, "model" | "data"> = {
-          model: { ...plan.model, source: folder, task: task.saved(plan.model.task) },
-          data: { ...plan.data, labels: [...model.labels] }
-        }
-        const described = yield* describeImages(saved)
-        const loaded = yield* described.load({ seed: 0 })
-        // threads of the run have ended with it
-        const preparing = yield* openPreparing(described.processing)
-        const alone = yield* unadapted<ImagesModel>({ ...described, ...loaded, ...preparing })
-        return (yield* checkedLogits(alone, plan, open)).logits
-      }),
-      counts,
-      readme: (check) => mergedCard({ ...card, check })
-    }
-    return written
   })
+}
 
 /** Logits [rows, classes] of the rows that are compared, of those that were not trained on where there are any. */
 const checkedLogits = (adapted: Adapted<ImagesModel>, plan: ImagesPlan, open: Open) =>
@@ -105,10 +88,10 @@ const checkedLogits = (adapted: Adapted<ImagesModel>, plan: ImagesPlan, open: Op
     const split = checkedSplit(splits)
     const source = splits[split]!
     const rows = Math.min(CHECKED_ROWS, source.rows)
-    const logits = yield* imageEvaluationBatches(source, adapted.model, {
+    const outputs = yield* imageEvaluationBatches(source, adapted.model, {
       batchSize: plan.training.evaluateBatchSize,
       rows
     }).pipe(logitsOfRows(adapted, rows))
     yield* device.sync
-    return { logits, split }
+    return { outputs, split }
   }).pipe(Effect.scoped)

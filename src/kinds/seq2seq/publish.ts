@@ -1,13 +1,11 @@
 /** What is made of a run that reads one text and writes another: a card, and the merged model as a Hugging Face folder. */
 import * as Effect from "effect/Effect"
-import * as Path from "effect/Path"
 import { type Adapted, unadapted } from "../../../adapters/index.ts"
 import type { Seq2SeqPlan } from "../../../schemas/index.ts"
 import { type Seq2SeqSplit, seq2seqEvaluationBatches } from "../../data/seq2seq/index.ts"
 import { Device } from "../../device/device.ts"
 import { openSeq2SeqModel, type Seq2SeqModel, seq2seqFamilies } from "../../models/seq2seq/index.ts"
 import {
-  baseIdentity,
   type CardParts,
   type CardSource,
   changeOf,
@@ -16,16 +14,14 @@ import {
   fenced,
   fileName,
   markdown,
-  mergedCard,
   peftReader,
   python,
-  readBaseCard,
   trainedFor,
-  type WrittenModel,
   writeMergedFolder
 } from "../../output/index.ts"
 import type { Publisher } from "../kind.ts"
 import { CHECKED_TEXTS, lastLogits } from "../language-logits.ts"
+import { mergedRun } from "../merged-run.ts"
 import { encodingOf, type ResolvedSeq2SeqPlan } from "./resolve.ts"
 
 // the Hub's name of the pipeline and of what its results are of
@@ -88,38 +84,37 @@ const card = ({ resolved, report, base, adapter }: CardSource<ResolvedSeq2SeqPla
 export const publishSeq2Seq: Publisher<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2SeqModel, Seq2SeqSplit> = {
   readerOf: peftReader,
   card,
-  merge: ({ plan, adapted, steps }, splits, run, folder) =>
-    Effect.gen(function* () {
-      const path = yield* Path.Path
-      const device = yield* Device
-      const { model } = adapted
-      const logits = (own: Adapted<Seq2SeqModel>) =>
-        Effect.gen(function* () {
-          const opened = yield* splits(own, plan)
-          const split = checkedSplit(opened)
-          const batches = seq2seqEvaluationBatches(opened[split]!, encodingOf(plan, own.model, own.model.tokenizer), {
-            batchSize: Math.min(plan.training.evaluateBatchSize, CHECKED_TEXTS),
-            padMultiple: device.padMultiple,
-            rows: CHECKED_TEXTS
-          })
-          return { logits: yield* lastLogits(own, batches), split }
-        }).pipe(Effect.scoped)
-      device.label("the unmerged model")
-      const { logits: unmerged, split } = yield* logits(adapted)
-      const counts = yield* writeMergedFolder(adapted, folder, { config: { architectures: [classOf(model.family)] } })
-      yield* device.sync
-      const introduction = `A model that reads a text and writes another: ${changeOf(adapted, { alone: "modules trained themselves" })}${trainedFor(steps)}, merged into the base model.`
-      const merged = {
-        name: path.basename(path.resolve(run)),
-        method: adapted.method,
+  merge: ({ plan, adapted, steps }, splits, run, folder) => {
+    const { model } = adapted
+    const logits = (own: Adapted<Seq2SeqModel>) =>
+      Effect.gen(function* () {
+        const { padMultiple } = yield* Device
+        const opened = yield* splits(own, plan)
+        const split = checkedSplit(opened)
+        const batches = seq2seqEvaluationBatches(opened[split]!, encodingOf(plan, own.model, own.model.tokenizer), {
+          batchSize: Math.min(plan.training.evaluateBatchSize, CHECKED_TEXTS),
+          padMultiple,
+          rows: CHECKED_TEXTS
+        })
+        return { outputs: yield* lastLogits(own, batches), split }
+      }).pipe(Effect.scoped)
+    return mergedRun({
+      adapted,
+      run,
+      base: model.folder,
+      width: model.vocabularySize,
+      words: { output: "logit", answer: "token" },
+      unmerged: logits(adapted),
+      write: writeMergedFolder(adapted, folder, { config: { architectures: [classOf(model.family)] } }),
+      merged: Effect.gen(function* () {
+        return yield* logits(yield* unadapted(yield* openSeq2SeqModel(folder, { seed: 0 })))
+      }),
+      card: {
         pipeline: TASK,
-        tags: [],
-        license: (yield* readBaseCard(path.join(model.folder, "README.md"))).license,
-        introduction: [introduction],
+        introduction: [
+          `A model that reads a text and writes another: ${changeOf(adapted, { alone: "modules trained themselves" })}${trainedFor(steps)}, merged into the base model.`
+        ],
         weights: plan.model.weights,
-        base: yield* baseIdentity(model.folder),
-        counts,
-        leftOut: [],
         compared: "at the last token of each row's target",
         usage: [
           `It loads as transformers' \`${classOf(model.family)}\`.`,
@@ -134,19 +129,6 @@ export const publishSeq2Seq: Publisher<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2Seq
           ])
         ]
       }
-      device.label("the merged model")
-      const written: WrittenModel = {
-        width: model.vocabularySize,
-        words: { output: "logit", answer: "token" },
-        split,
-        unmerged,
-        merged: Effect.gen(function* () {
-          const alone = yield* unadapted(yield* openSeq2SeqModel(folder, { seed: 0 }))
-          return (yield* logits(alone)).logits
-        }),
-        counts,
-        readme: (check) => mergedCard({ ...merged, check })
-      }
-      return written
     })
+  }
 }
