@@ -59,6 +59,16 @@ test("the merged model is held against the run, and says which class it is", asy
   expect(tensors.get("classifier.weight")!.shape).toEqual([3, 32])
 })
 
+test("over a base held as int8, blocks recomputed, it merges into what it computed with", async () => {
+  const training = { steps: 4, batchSize: 8, recompute: "blocks" }
+  const adapter = { method: "lora", rank: 4, targets: ["q_proj"] }
+  w.write("packed.json", imagesPlan({}, { model: { source: "vit", weights: "int8" }, adapter, training }))
+  await complete(w, "packed.json", "runs/packed")
+  const { stdout } = await succeed(w.cli(["merge", "runs/packed", "--json", ...onWasm]))
+  // two layers of two blocks carry what was trained, and the head's two tensors; the other ten are as int8 has them
+  expect(jsonObjects(stdout)[0]).toMatchObject({ tensors: { merged: 4, rounded: 10 } })
+})
+
 test("an adapter of PEFT from elsewhere: the same logits as the run that left it", async () => {
   const [own] = await predicted(w, "runs/one", ["photos/test/cross/1.png"])
   const asked = ["predict", "runs/one/adapter", "photos/test/cross/1.png", "--base", "vit", "--json", ...onWasm]

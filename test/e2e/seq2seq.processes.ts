@@ -46,6 +46,25 @@ test(
   TIMEOUT
 )
 
+for (const weights of ["f16", "int8", "q4"])
+  test(
+    `over a base held as ${weights}, blocks recomputed, it merges into what it computed with`,
+    async () => {
+      const training = { steps: 4, batchSize: 8, recompute: "blocks" }
+      await complete(
+        w,
+        w.write(`${weights}.json`, seq2seqPlan("t5", { model: { source: "t5", weights }, training })),
+        weights
+      )
+      const { stdout } = await succeed(w.cli(["merge", weights, "--json", ...onWasm]))
+      const [{ tensors, check }] = jsonObjects(stdout) as never as readonly [Record<"tensors" | "check", object>]
+      // every linear layer is adapted: none is rounded and nothing else
+      expect(tensors).toMatchObject({ merged: 32, rounded: 0 })
+      expect(check).toMatchObject({ sameLabel: 6 })
+    },
+    TIMEOUT
+  )
+
 describe("a finished run", () => {
   beforeAll(
     () =>
