@@ -34,7 +34,7 @@ const config = {
 const DEVIATION = 0.02
 
 /** A multiplicative congruential generator (Park and Miller 1988): 85 million numbers in a second. */
-const uniform = () => {
+export const uniform = () => {
   let state = 1
   return (): number => {
     state = (state * 48271) % 2147483647
