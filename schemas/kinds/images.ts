@@ -45,7 +45,7 @@ export const ZeroShotTask = Schema.Struct({
   templates: listOf(
     1,
     text("a text with {} where the label goes", "A prompt.").check(
-      Schema.makeFilter((template) => template.includes("{}"), { expected: templatesExpected })
+      Schema.makeFilter((template) => template.includes("{}"), { expected: "a text with {} where the label goes" })
     ),
     templatesExpected,
     "Prompts; a label's weights are the mean of what the text tower makes of them."

@@ -6,15 +6,14 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Result from "effect/Result"
+import { quoted } from "../boundary/index.ts"
 import { parseBoundedJson, readTextFile } from "../files/index.ts"
 import { readFolderHeaders, type SafetensorsError, type StoredTensor } from "../safetensors/index.ts"
 import { type Encoder, encoderOf, encoderParameters, WORD_EMBEDDINGS } from "./encoder.ts"
 import type { EncoderConfig, Family } from "./family.ts"
 import type { FolderFile } from "./files-read.ts"
 import { ModelError, type ParameterSpec, refusedUrl } from "./model.ts"
-import { readsAndWrites } from "./seq2seq/family-names.ts"
 import { placeOf, WeightlessFolders } from "./source.ts"
-import { looksAtImages } from "./vision/family-names.ts"
 
 export interface Checkpoint {
   /** on this machine */
@@ -129,6 +128,14 @@ interface ConfigFamily<Config> {
   readonly decodeConfig: (json: unknown) => Result.Result<Config, ReadonlyArray<string>>
 }
 
+/** The family of `families` that the value of a config.json names by its `model_type`, or why there is none. */
+export const familyIn = <F extends object>(config: unknown, families: Readonly<Record<string, F>>): F | string => {
+  const type = (config as { readonly model_type?: unknown } | null)?.model_type
+  if (typeof type === "string" && Object.hasOwn(families, type)) return families[type]!
+  const found = type === undefined ? "is missing" : quoted(type)
+  return `config.json: model_type ${found}; supported are ${Object.keys(families).join(", ")}`
+}
+
 /** The family of a folder, by `model_type` of its config.json, and what it reads there. */
 export const readFamily = <Config, F extends ConfigFamily<Config>>(
   folder: string,
@@ -136,12 +143,8 @@ export const readFamily = <Config, F extends ConfigFamily<Config>>(
 ) =>
   Effect.gen(function* () {
     const json = yield* readJson(folder, "config.json")
-    const type = (json as { readonly model_type?: unknown } | null)?.model_type
-    const family = typeof type === "string" && Object.hasOwn(families, type) ? families[type] : undefined
-    if (family === undefined) {
-      const problem = `config.json: model_type ${JSON.stringify(type) ?? "is missing"}; supported are ${Object.keys(families).join(", ")}${readsAndWrites(type)}${looksAtImages(type)}`
-      return yield* new ModelError({ folder, problems: [problem] })
-    }
+    const family = familyIn<F & ConfigFamily<Config>>(json, families)
+    if (typeof family === "string") return yield* new ModelError({ folder, problems: [family] })
     const decoded = family.decodeConfig(json)
     if (Result.isFailure(decoded)) return yield* new ModelError({ folder, problems: decoded.failure })
     return { family, config: decoded.success }

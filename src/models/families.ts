@@ -11,9 +11,3 @@ export const familyOf = (name: string): Family => {
   if (family === undefined) throw new Error(`there is no model family ${name}`)
   return family
 }
-
-/** The end of a sentence about a `model_type` that is to write texts. */
-export const writesNoText = (type: unknown): string =>
-  Object.hasOwn(families, `${type}`)
-    ? '; an encoder writes no text: data.format "classification", "regression" or "embedding", or another over texts'
-    : ""

@@ -7,14 +7,11 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import { forEachTensor } from "../../safetensors/index.ts"
-import { modelErrorOf, readHeaders, readJson, shapeProblems } from "../checkpoint.ts"
-import { writesNoText } from "../families.ts"
+import { familyIn, modelErrorOf, readHeaders, readJson, shapeProblems } from "../checkpoint.ts"
 import { GENERATION_CONFIG } from "../files-read.ts"
 import { ModelError } from "../model.ts"
-import { readsAndWrites } from "../seq2seq/family-names.ts"
 import { causalSequences } from "../sequences.ts"
 import { placeOf } from "../source.ts"
-import { looksAtImages } from "../vision/family-names.ts"
 import type { CausalDescription, CheckpointSource } from "./causal-model.ts"
 import { type CausalFamily, causalClassName, type Decoder, OUTPUT_LAYER } from "./decoder.ts"
 import { causalFamilies } from "./families.ts"
@@ -65,7 +62,7 @@ export const describeCausal = (source: CheckpointSource): Effect.Effect<CausalDe
   Effect.suspend(() => {
     const { where, config, generationConfig, tensors } = source
     const failed = (problems: ReadonlyArray<string>) => Effect.fail(new ModelError({ folder: where, problems }))
-    const family = familyOf(config)
+    const family = familyIn<CausalFamily>(config, causalFamilies)
     if (typeof family === "string") return failed([family])
     const opened = family.open(config)
     if (Result.isFailure(opened)) return failed(opened.failure)
@@ -99,15 +96,6 @@ export const describeCausal = (source: CheckpointSource): Effect.Effect<CausalDe
       unusedTensors: [...tensors.keys()].filter((tensor) => !used.has(tensor))
     } satisfies CausalDescription)
   })
-
-/** The family, or why there is none. */
-const familyOf = (config: unknown): CausalFamily | string => {
-  const type = (config as { readonly model_type?: unknown } | null)?.model_type
-  const known: Readonly<Record<string, CausalFamily>> = causalFamilies
-  if (typeof type === "string" && Object.hasOwn(known, type)) return known[type]!
-  const supported = Object.keys(known).join(", ")
-  return `config.json: model_type ${JSON.stringify(type) ?? "is missing"}; supported are ${supported}${writesNoText(type)}${readsAndWrites(type)}${looksAtImages(type)}`
-}
 
 /** Where each parameter lies in the source, and one sentence for each that is missing or has another shape. */
 const storedNames = (

@@ -11,8 +11,7 @@ import type * as Scope from "effect/Scope"
 import type { CausalTokenizer } from "../../tensors/index.ts"
 import { causalTokenizer } from "../causal/causal-tokenizer.ts"
 import { tokenizerFiles } from "../causal/tokenizer-files.ts"
-import { readJson } from "../checkpoint.ts"
-import { writesNoText } from "../families.ts"
+import { familyIn, readJson } from "../checkpoint.ts"
 import { type LoadFolderOptions, loadFolder, noHead, storedIn } from "../folder-model.ts"
 import { ModelError } from "../model.ts"
 import { placeOf, WeightlessFolders } from "../source.ts"
@@ -27,7 +26,7 @@ export const describeSeq2Seq = (source: string): Effect.Effect<Seq2SeqDescriptio
     const folder = yield* placeOf(source)
     const config = yield* readJson(folder, "config.json")
     const failed = (problems: ReadonlyArray<string>) => new ModelError({ folder, problems })
-    const family = familyOf(config)
+    const family = familyIn<Seq2SeqFamily>(config, seq2seqFamilies)
     if (typeof family === "string") return yield* failed([family])
     const opened = family.open(config)
     if (Result.isFailure(opened)) return yield* failed(opened.failure)
@@ -58,15 +57,6 @@ export const describeSeq2Seq = (source: string): Effect.Effect<Seq2SeqDescriptio
       }
     }
   })
-
-/** The family, or why there is none. */
-const familyOf = (config: unknown): Seq2SeqFamily | string => {
-  const type = (config as { readonly model_type?: unknown } | null)?.model_type
-  const known: Readonly<Record<string, Seq2SeqFamily>> = seq2seqFamilies
-  if (typeof type === "string" && Object.hasOwn(known, type)) return known[type]!
-  const supported = Object.keys(known).join(", ")
-  return `config.json: model_type ${JSON.stringify(type) ?? "is missing"}; supported are ${supported}${writesNoText(type)}`
-}
 
 const SENTENCE_PIECE = "spiece.model"
 

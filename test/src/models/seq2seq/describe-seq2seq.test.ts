@@ -92,15 +92,15 @@ describe("a description", () => {
     ])
   })
 
-  test("says what a model of another kind is for", async () => {
+  test("is none of another kind of model, and no other is one", async () => {
     expect(await problemsOf({ model_type: "bert" })).toEqual([
-      'config.json: model_type "bert"; supported are t5, mt5, umt5; an encoder writes no text: data.format "classification", "regression" or "embedding", or another over texts'
+      'config.json: model_type "bert"; supported are t5, mt5, umt5'
     ])
     const t5 = folderOf("t5")
     const asEncoder = await failure(describeModel(t5, { pooling: "mean", headInit: "normal", labels: ["a"] }))
     const asDecoder = await failure(Effect.flatMap(folderSource(t5), describeCausal))
     for (const { problems } of [asEncoder, asDecoder]) {
-      expect(problems).toEqual([expect.stringContaining('reads a text and writes another: data.format "seq2seq"')])
+      expect(problems).toEqual([expect.stringMatching(/^config.json: model_type "t5"; supported are [\w, ]+$/)])
     }
   })
 
