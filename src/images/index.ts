@@ -1,5 +1,6 @@
 /** Images on the host: from the bytes of a file to the numbers that a model sees. */
 export { decodedImage, headerOf } from "./decode.ts"
+export { encodedPng } from "./encode-png.ts"
 export { imageHeader } from "./file.ts"
 export {
   type Augmentation,

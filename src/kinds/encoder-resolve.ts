@@ -172,15 +172,28 @@ export const impossibleTensors = (
   model: ModelDescription,
   { rows, texts = 1, longest }: { readonly rows: number; readonly texts?: number; readonly longest: number }
 ): ReadonlyArray<string> => {
-  const batch = texts * Math.min(plan.training.batchSize, rows)
-  const perToken = Math.max(model.intermediateSize, model.hiddenSize, model.attentionHeads * longest)
-  const bytes = FLOAT * batch * longest * perToken
+  const size = texts * Math.min(plan.training.batchSize, rows)
+  return impossibleBatch(model, { size, length: longest }, `${size} texts, padded to one of ${longest} tokens,`, [
+    "data.maxLength"
+  ])
+}
+
+/** The same of so many sequences of a length. `called`: what they are; `others`: fields of the plan that lower it beside the batch's size. */
+export const impossibleBatch = (
+  { intermediateSize, hiddenSize, attentionHeads }: Widths,
+  { size, length }: { readonly size: number; readonly length: number },
+  called: string,
+  others: ReadonlyArray<string> = []
+): ReadonlyArray<string> => {
+  const bytes = FLOAT * size * length * Math.max(intermediateSize, hiddenSize, attentionHeads * length)
   if (bytes <= FOUR_GIB) return []
-  const shape = `a batch of ${batch} texts, padded to one of ${longest} tokens`
+  const lower = ["lower training.batchSize (training.accumulate keeps the rows of a step)", ...others].join(" or ")
   return [
-    `memory: ${shape}, needs single tensors of ${gigabytes(bytes)}, and no device has tensors of more than 4 GiB; lower training.batchSize (training.accumulate keeps the rows of a step) or data.maxLength`
+    `memory: a batch of ${called} needs single tensors of ${gigabytes(bytes)}, and no device has tensors of more than 4 GiB; ${lower}`
   ]
 }
+
+type Widths = Pick<ModelDescription, "intermediateSize" | "hiddenSize" | "attentionHeads">
 
 /** `rows`: of the training split, where it is known; no batch has more. `texts`: sequences that a training row becomes. */
 export const estimateMemory = (

@@ -18,8 +18,6 @@ import { writeTensorShards } from "./tensor-shards.ts"
 interface MergedFolderOptions {
   /** what config.json says of the merged model that its base's does not: `architectures`, labels */
   readonly config: Readonly<Record<string, unknown>>
-  /** whether a stored tensor belongs to another model than this one: a classifier of other labels */
-  readonly isForeign?: (stored: string) => boolean
   /** bytes of a file of weights at most */
   readonly shardBytes?: number
 }
@@ -28,7 +26,7 @@ interface MergedFolderOptions {
 export const writeMergedFolder = <M extends FolderDescription & Network>(
   adapted: Adapted<M>,
   folder: string,
-  { config, isForeign = () => false, shardBytes }: MergedFolderOptions
+  { config, shardBytes }: MergedFolderOptions
 ): Effect.Effect<
   TensorCounts,
   FileError | ModelError | SafetensorsError | DeviceReadError,
@@ -37,10 +35,8 @@ export const writeMergedFolder = <M extends FolderDescription & Network>(
   Effect.gen(function* () {
     const { model } = adapted
     const stored = yield* readFolderHeaders(model.folder)
-    const leftOut = [...stored.keys()].filter(isForeign)
-    const tensors = new Map<string, MergedTensor>(
-      [...stored.values()].filter(({ name }) => !isForeign(name)).map((tensor) => [tensor.name, copied(tensor)])
-    )
+    // a classifier of the base's own labels has the names of this model's, which takes its place
+    const tensors = new Map<string, MergedTensor>([...stored.values()].map((tensor) => [tensor.name, copied(tensor)]))
     const trained = trainedParameters(adapted)
     const rounded = [...roundedParameters(adapted)].filter(([name]) => !trained.has(name))
     for (const [name, { shape, read }] of [...trained, ...rounded]) {
@@ -52,6 +48,6 @@ export const writeMergedFolder = <M extends FolderDescription & Network>(
     const base = (yield* readJson(model.folder, "config.json")) as object
     yield* writeMergedConfig(model.folder, folder, { ...withoutUntrue(base), dtype: "float32", ...config })
     yield* copyCompanions(model.folder, folder)
-    const counts = { merged: trained.size, rounded: rounded.length, leftOut }
+    const counts = { merged: trained.size, rounded: rounded.length, leftOut: [] }
     return { ...counts, copied: tensors.size - trained.size - rounded.length }
   })

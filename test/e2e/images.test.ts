@@ -1,5 +1,7 @@
 /** Images from a folder to a report: suggest, train, and what is wrong said in a sentence. What is done with a run: images.processes.ts. */
+
 import { beforeAll, expect, test } from "bun:test"
+import { cpSync } from "node:fs"
 import { drawn } from "../images.ts"
 import { onWasm, succeed, TIMEOUT, tinyPlan } from "./fixtures.ts"
 import { imagesPlan, imagesWorkspace } from "./images-workspace.ts"
@@ -113,6 +115,18 @@ refuses("images", w, [
       return training({ test: "other" })
     },
     says: ['blob/0.png: the label "blob" (1 row) is not among the classes']
+  },
+  {
+    name: "images of another size than the model looks at",
+    args: () => {
+      cpSync(w.path("vit"), w.path("larger"), { recursive: true })
+      w.write("larger/preprocessor_config.json", {
+        ...w.json("vit/preprocessor_config.json"),
+        size: { height: 24, width: 24 }
+      })
+      return training({}, { model: { source: "larger" } })
+    },
+    says: ["preprocessor_config.json: makes images of 24×24, and the model of config.json looks at 16×16"]
   },
   {
     name: "a model of texts",

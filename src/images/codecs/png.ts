@@ -3,6 +3,7 @@
  * a broken file leaves in it what was allocated for it, and some of its stack.
  */
 import { printableLine } from "../../boundary/index.ts"
+import { crc32 } from "../crc32.ts"
 import { Cursor } from "../header/cursor.ts"
 import { pngChunks } from "../header/png.ts"
 import type { Pixels } from "../image.ts"
@@ -55,25 +56,12 @@ const start = async (): Promise<Instance<Decoder>> => {
 
 const instances = new Instances(start)
 
-/** CRC-32 of ISO 3309, a byte at a time. */
-const sums = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let sum = byte
-  for (let bit = 0; bit < 8; bit++) sum = sum & 1 ? 0xedb88320 ^ (sum >>> 1) : sum >>> 1
-  return sum
-})
-
-const sumOf = (bytes: Uint8Array, from: number, to: number): number => {
-  let sum = -1
-  for (let at = from; at < to; at++) sum = sums[(sum ^ bytes[at]!) & 0xff]! ^ (sum >>> 8)
-  return ~sum >>> 0
-}
-
 /** The crate unpacks what it gets. Throws where chunks do not have their sums, or end before the last does. */
 const checkChunks = (bytes: Uint8Array): void => {
   const png = new Cursor(bytes)
   for (const { type, at, length } of pngChunks(png)) {
     const end = at + length
-    if (png.u32(end) !== sumOf(bytes, at - 4, end)) {
+    if (png.u32(end) !== crc32(bytes, at - 4, end)) {
       throw new Refused(`is damaged: its PNG chunk "${printableLine(type)}" has another sum than its data`)
     }
     if (type === "IEND") return

@@ -45,11 +45,7 @@ const merged = (
     width: model.labels.length,
     words: { output: "logit", answer: "label" },
     unmerged: checkedLogits(adapted, plan, open),
-    write: writeMergedFolder(adapted, folder, {
-      config: task.config(model),
-      // a classifier of the base's own labels: this model's is another
-      isForeign: (name) => model.unusedTensors.includes(name) && /^classifier\./.test(name)
-    }),
+    write: writeMergedFolder(adapted, folder, { config: task.config(model) }),
     merged: Effect.gen(function* () {
       const saved: Pick<ImagesPlan, "model" | "data"> = {
         model: { ...plan.model, source: folder, task: task.saved(plan.model.task) },
@@ -70,7 +66,6 @@ const merged = (
         fenced("json", [JSON.stringify(model.labels)])
       ],
       weights: plan.model.weights,
-      leftOut: "they are another head's",
       usage: [
         `It loads as transformers' \`${model.className}\`.`,
         "",

@@ -9,8 +9,6 @@ import {
   bytesOfWeights,
   countTrainable,
   FLOAT,
-  FOUR_GIB,
-  gigabytes,
   type MemoryEstimate,
   machineMemory,
   memoryEstimate,
@@ -23,7 +21,7 @@ import {
   type TrainableCounts,
   withPrefix
 } from "../../plan/index.ts"
-import { largestActivations } from "../encoder-resolve.ts"
+import { impossibleBatch, largestActivations } from "../encoder-resolve.ts"
 import type { World } from "../kind.ts"
 import { withKnownWeights } from "../labelled.ts"
 import { type DescribedImages, describeImages, taskOf } from "./task.ts"
@@ -52,7 +50,8 @@ export const resolveImages = (plan: ImagesPlan, name: string): Effect.Effect<Res
       return yield* new ResolveError({ name, problems: failures })
     }
     const { rows } = data.success.splits.train
-    const impossible = impossibleTensors(plan, model.success, rows)
+    const size = Math.min(plan.training.batchSize, rows)
+    const impossible = impossibleBatch(model.success, { size, length: model.success.positions }, `${size} images`)
     if (impossible.length > 0) return yield* new ResolveError({ name, problems: impossible })
     const trainable = countTrainable(plan, model.success, selected.success)
     const machine = machineMemory()
@@ -73,17 +72,6 @@ export const resolveImages = (plan: ImagesPlan, name: string): Effect.Effect<Res
     const warnings = [...model.success.notes, ...data.success.warnings, ...memoryWarnings(memory, machine, plan)]
     return { ...known, prefix, memory, warnings }
   })
-
-/** What certainly comes up and fits on no device. */
-const impossibleTensors = (plan: ImagesPlan, model: DescribedImages, rows: number): ReadonlyArray<string> => {
-  const { attentionHeads, positions, intermediateSize, hiddenSize } = model
-  const batch = Math.min(plan.training.batchSize, rows)
-  const bytes = FLOAT * batch * positions * Math.max(intermediateSize, hiddenSize, attentionHeads * positions)
-  if (bytes <= FOUR_GIB) return []
-  return [
-    `memory: a batch of ${batch} images needs single tensors of ${gigabytes(bytes)}, and no device has tensors of more than 4 GiB; lower training.batchSize (training.accumulate keeps the rows of a step)`
-  ]
-}
 
 // batches are made ready ahead, and each is on the device too
 const pixelsHeld = 4

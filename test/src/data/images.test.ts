@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { limits, setLimits } from "../../../src/boundary/index.ts"
 import {
   type ImageSection,
   imageBytes,
@@ -56,7 +57,7 @@ const sizes: Preparing = {
     Effect.succeed(
       Float32Array.from(jobs, ({ image, random }) => {
         const bytes = typeof image === "string" ? readFileSync(image) : image
-        return (random?.epoch ?? 0) * 1e6 + bytes.length
+        return (random?.epoch ?? 0) * 1e6 + (random?.row ?? 0) * 1e4 + bytes.length
       })
     ),
   prepareFew: () => Effect.die("not asked for"),
@@ -66,26 +67,28 @@ const sizes: Preparing = {
 test("a folder of class folders: sorted, deeper files too, hidden ones not, others with a warning", async () => {
   const place = photos("sorted")
   put("sorted/ring/deeper/still/z.PNG", drawn("ring", 9))
+  put("sorted/ring/00/a.png", drawn("ring", 10)) // before 1.png, though a walk meets files first
   put("sorted/ring/.hidden.png", "x")
   put("sorted/.git/a.png", "x")
   put("sorted/ring/notes.txt", "x")
   put("sorted/README.md", "beside the folders, and no image")
   const { labels, splits, warnings, images } = await opened(section(place))
   expect(labels).toEqual(["cross", "ring", "stripes"])
-  expect(splits.train.classCounts).toEqual([3, 4, 3])
-  const rows = await Effect.runPromise(splits.train.read([0, 6]))
+  expect(splits.train.classCounts).toEqual([3, 5, 3])
+  const rows = await Effect.runPromise(splits.train.read([0, 4, 7]))
   expect(rows.map(({ text, label }) => [text, label])).toEqual([
     ["cross/0.png", "cross"],
+    ["ring/00/a.png", "ring"],
     ["ring/deeper/still/z.PNG", "ring"]
   ])
-  expect(rows[1]!.where.replaceAll("\\", "/")).toEndWith("/sorted/ring/deeper/still/z.PNG")
+  expect(rows[2]!.where.replaceAll("\\", "/")).toEndWith("/sorted/ring/deeper/still/z.PNG")
   expect(warnings.length).toBe(1)
   expect(warnings[0]).toEndWith(
     "1 file is left out, since no name of an image ends so (ring/notes.txt); images end in .png, .jpg, .jpeg or .webp"
   )
   expect(images).toEqual({
-    images: 10,
-    formats: [{ format: "png", images: 10 }],
+    images: 11,
+    formats: [{ format: "png", images: 11 }],
     smallest: { width: 8, height: 8 },
     median: { width: 16, height: 16 },
     largest: { width: 24, height: 24 }
@@ -116,6 +119,44 @@ test("folders that are none of class folders, each in a sentence", async () => {
   expect(await failure(section(join(folder, "linked")))).toBe(
     "/linked/ring/more: this is a link to a folder, which is not followed; put the folder there, or list paths in a .csv file"
   )
+})
+
+test("images that EXIF turns by a quarter are as wide as they are seen", async () => {
+  put("turned/photo/a.jpg", readFileSync(join(import.meta.dir, "../../golden/images/turned-6.jpg")))
+  put("turned/photo/b.jpg", readFileSync(join(import.meta.dir, "../../golden/images/turned-1.jpg")))
+  const { images } = await opened(section(join(folder, "turned"), { labels: ["photo", "none"] }))
+  // both are stored as 21×13
+  expect([images.smallest, images.largest]).toEqual([
+    { width: 13, height: 21 },
+    { width: 21, height: 13 }
+  ])
+})
+
+test("images that differ at their ends alone are two, and those that do not are told", async () => {
+  const long = (last: number) => Buffer.concat([drawn("ring", 0), Buffer.alloc(30_000), Buffer.of(last)])
+  for (const [name, last] of [
+    ["a", 1],
+    ["b", 2]
+  ] as const)
+    put(`ends/ring/${name}.png`, long(last))
+  put("ends/cross/c.png", drawn("cross", 0))
+  expect((await opened(section(join(folder, "ends")))).warnings).toEqual([])
+  put("ends/ring/again.png", long(1))
+  expect((await opened(section(join(folder, "ends")))).warnings).toEqual([
+    expect.stringContaining("1 of 4 rows repeat")
+  ])
+})
+
+test("as many files as are allowed, and not one more", async () => {
+  const place = photos("many", 2)
+  try {
+    setLimits({ "image-files": 6 })
+    expect((await opened(section(place))).splits.train.rows).toBe(6)
+    put("many/ring/one-more.png", drawn("ring", 5))
+    expect(await failure(section(place))).toStartWith("/many: the folder has more than 6 entries")
+  } finally {
+    setLimits({ "image-files": limits["image-files"].default })
+  }
 })
 
 test("broken images are told together, by their headers, with their names", async () => {
@@ -216,7 +257,9 @@ test("whatever names the images, the batches are the same; an epoch has every ro
       0, 1, 2, 3, 4, 5, 6, 7, 8
     ])
   }
-  expect(two[4]!.pixels[0]).toBeGreaterThan(1e6) // what changes at random depends on the epoch
+  // what changes at random depends on the epoch and on the row, wherever in a batch it is
+  expect(two[4]!.pixels[0]).toBeGreaterThan(1e6)
+  for (const { pixels, rows } of two) expect([...pixels].map((own) => Math.floor((own % 1e6) / 1e4))).toEqual([...rows])
   expect(await batches({ epoch: 1, batch: 1 }, 2)).toEqual(two.slice(4))
 })
 

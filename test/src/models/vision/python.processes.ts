@@ -88,8 +88,7 @@ describeOn("wasm", () => {
                 architectures: [model.imageFamily.className],
                 id2label: { 0: "bee", 1: "ant" },
                 label2id: { bee: 0, ant: 1 }
-              },
-              isForeign: (stored) => model.unusedTensors.includes(stored) && stored.startsWith("classifier.")
+              }
             })
             const shared = { pixels, expected, class: model.imageFamily.className }
             cases.push({ ...shared, base: merged, others })
@@ -114,8 +113,7 @@ describeOn("wasm", () => {
             const base = w.path(`base-${cases.length}`)
             mkdirSync(base)
             yield* writeMergedFolder(adapted, base, {
-              config: { id2label: { 0: "bee", 1: "ant" }, label2id: { bee: 0, ant: 1 } },
-              isForeign: (stored) => model.unusedTensors.includes(stored) && stored.startsWith("classifier.")
+              config: { id2label: { 0: "bee", 1: "ant" }, label2id: { bee: 0, ant: 1 } }
             })
             cases.push({ ...shared, base, adapter, others })
           }
