@@ -129,7 +129,9 @@ test("schemas import effect, the boundary and nothing else", () => {
       specifiers(file)
         .filter(
           (specifier) =>
-            !/^\.\.?\/[a-z\d-]+\.ts$|^\.\/kinds\/|^\.\.\/src\/boundary\/index\.ts$|^effect($|\/)/.test(specifier)
+            !/^\.\.?\/[a-z\d-]+\.ts$|^\.\/(kinds|optimizers)\/|^\.\.\/src\/boundary\/index\.ts$|^effect($|\/)/.test(
+              specifier
+            )
         )
         .map((specifier) => `${file} → ${specifier}`)
     )

@@ -15,7 +15,7 @@ import { type AdamwConfig, optimizerFacts } from "../../schemas/index.ts"
 import { type AdamDecays, adamMoves, ratesAt } from "../kernels/index.ts"
 import { type Trainable, tensorsOf, withTensors } from "../tensors/index.ts"
 import { addDecayedWeights } from "./decay.ts"
-import type { Optimizer, PlannedMoments, Rates } from "./optimizer.ts"
+import { type Optimizer, type PlannedMoments, perFactor, type Rates, type StateSize } from "./optimizer.ts"
 import { type Schedule, scaleByLearningRate } from "./schedule.ts"
 import { chain, type Transform } from "./transform.ts"
 
@@ -94,7 +94,7 @@ export const adamwParts = (
   return { dense: adamw({ ...options, learningRate: body }), head: adamw({ ...options, learningRate: head }) }
 }
 
-export const twoMoments = { perFactor: 2, perDense: 2, perWeight: 0 }
+export const twoMoments: StateSize = { pair: perFactor(2), perDense: 2 }
 
 export const adamwOptimizer: Optimizer<AdamwConfig> = {
   ...optimizerFacts.adamw,

@@ -34,7 +34,7 @@ export { type InvariantAdamState, scaleByInvariantAdam } from "./invariant-adam.
 export { type LionMoments, type LionOptions, type LionState, lion, scaleByLion } from "./lion.ts"
 export { type LoraPlusOptions, loraPlus, scaleB } from "./lora-plus.ts"
 export { type LoraProOptions, loraPro, type XChoice } from "./lora-pro.ts"
-export type { ComparedOptimizer, Optimizer, PlannedMoments, SharedSettings } from "./optimizer.ts"
+export type { ComparedOptimizer, Optimizer, PairShape, PlannedMoments, SharedSettings, StateSize } from "./optimizer.ts"
 export {
   allocateRanks,
   budgetAt,

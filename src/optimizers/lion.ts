@@ -17,7 +17,7 @@ import { type LionConfig, optimizerFacts } from "../../schemas/index.ts"
 import { lionMoves } from "../kernels/index.ts"
 import { tensorsOf, withTensors } from "../tensors/index.ts"
 import { addDecayedWeights } from "./decay.ts"
-import type { Optimizer } from "./optimizer.ts"
+import { type Optimizer, perFactor } from "./optimizer.ts"
 import { type Schedule, scaleByLearningRate } from "./schedule.ts"
 import { chain, type Transform } from "./transform.ts"
 
@@ -55,7 +55,7 @@ export const lionOptimizer: Optimizer<LionConfig> = {
     body: lion({ b1, b2, weightDecay, learningRate: body }),
     head: lion({ b1, b2, weightDecay, learningRate: head })
   }),
-  state: () => ({ perFactor: 1, perDense: 1, perWeight: 0 }),
+  state: () => ({ pair: perFactor(1), perDense: 1 }),
   moments: null,
   compared: {
     lion: {

@@ -41,7 +41,7 @@ import { type DenseParameter, type FactorPair, type Trainable, tidy, withFactors
 import { type AdamState, type AdamTransform, adamOptions, adamwParts, isAdam, scaleByAdam } from "./adamw.ts"
 import { addDecayedWeights, addProductDecay } from "./decay.ts"
 import { scaleByInvariantAdam } from "./invariant-adam.ts"
-import type { ComparedOptimizer, Optimizer, StateSize } from "./optimizer.ts"
+import { type ComparedOptimizer, type Optimizer, perFactor, type StateSize } from "./optimizer.ts"
 import { type Schedule, scaleByLearningRate } from "./schedule.ts"
 import { chain, type State, type StateLayout, type Transform } from "./transform.ts"
 import {
@@ -222,7 +222,7 @@ export const loraPro = ({ inner, x = "sylvester", damping = 1e-8 }: LoraProOptio
 /** A form of the paper: everything but heads, and what it keeps. */
 interface Form {
   readonly body: (config: LoraProConfig, rate: Schedule) => Transform
-  readonly state: Pick<StateSize, "perFactor" | "perWeight">
+  readonly state: (config: LoraProConfig) => StateSize["pair"]
 }
 
 const forms = {
@@ -233,7 +233,7 @@ const forms = {
         scaleByLearningRate(rate),
         addProductDecay(weightDecay, rate)
       ),
-    state: { perFactor: 0, perWeight: 2 }
+    state: () => (shape) => 2 * shape.out * shape.in
   },
   efficient: {
     body: ({ x, damping, weightDecay, ...config }, rate) =>
@@ -243,12 +243,13 @@ const forms = {
         addDecayedWeights(weightDecay),
         scaleByLearningRate(rate)
       ),
-    state: { perFactor: 2, perWeight: 0 }
+    state: ({ moments }) =>
+      moments === "invariant" ? ({ rank, in: inputs, out }) => (rank + 1) * (inputs + out) : perFactor(2)
   },
   sgd: {
     body: ({ x, damping, weightDecay }, rate) =>
       chain(loraPro({ x, damping }), addDecayedWeights(weightDecay), scaleByLearningRate(rate)),
-    state: { perFactor: 0, perWeight: 0 }
+    state: () => perFactor(0)
   }
 } satisfies { readonly [Name in LoraProConfig["form"]]: Form }
 
@@ -277,7 +278,7 @@ const LORA_RATES = [5e-4, 1e-3, 2e-3, 4e-3]
 export const loraProOptimizer: Optimizer<LoraProConfig> = {
   ...optimizerFacts["lora-pro"],
   parts: (config, rates) => ({ body: forms[config.form].body(config, rates.body), ...adamwParts(config, rates) }),
-  state: ({ form }) => ({ ...forms[form].state, perDense: 2 }),
+  state: (config) => ({ pair: forms[config.form].state(config), perDense: 2 }),
   moments: ({ betas, epsilon }) => ({ betas, epsilon }),
   compared: {
     "lora-pro": compared("full", "LoRA-Pro", [5e-5, 1e-4, 2e-4, 4e-4]),

@@ -12,15 +12,26 @@ export interface Rates {
   readonly head: Schedule
 }
 
-/** Numbers that are kept beside the parameters. */
+/** Of a factor pair: A [rank, in], B [out, rank]. */
+export interface PairShape {
+  readonly rank: number
+  readonly in: number
+  readonly out: number
+}
+
+/** Numbers that are kept beside the parameters from one step to the next, without what is made anew before each. */
 export interface StateSize {
-  /** for each number of A and B */
-  readonly perFactor: number
+  /** for a pair of this shape */
+  readonly pair: (shape: PairShape) => number
   /** for each number that is trained itself */
   readonly perDense: number
-  /** for each number of the linear layers' weights */
-  readonly perWeight: number
 }
+
+/** `count` numbers for each number of A and B. */
+export const perFactor =
+  (count: number): StateSize["pair"] =>
+  ({ rank, in: inputs, out }) =>
+    count * rank * (inputs + out)
 
 /** Adam's moments as plans write them. */
 export interface PlannedMoments {

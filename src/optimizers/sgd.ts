@@ -8,7 +8,7 @@ import { optimizerFacts, type SgdConfig } from "../../schemas/index.ts"
 import { combined } from "../kernels/index.ts"
 import { tensorsOf, withTensors } from "../tensors/index.ts"
 import { addDecayedWeights } from "./decay.ts"
-import type { Optimizer } from "./optimizer.ts"
+import { type Optimizer, perFactor } from "./optimizer.ts"
 import { type Schedule, scaleByLearningRate } from "./schedule.ts"
 import { chain, type Transform } from "./transform.ts"
 
@@ -47,7 +47,7 @@ export const sgdOptimizer: Optimizer<SgdConfig> = {
   }),
   state: ({ momentum }) => {
     const velocity = momentum > 0 ? 1 : 0
-    return { perFactor: velocity, perDense: velocity, perWeight: 0 }
+    return { pair: perFactor(velocity), perDense: velocity }
   },
   moments: null,
   compared: {}

@@ -159,7 +159,7 @@ interface Grams {
 type Values = Float32Array | Int32Array | Uint8Array
 
 /** M Mᵀ [rows, rows] of a row-major M [rows, columns]: one half, mirrored. */
-const gramOfRows = (values: ArrayLike<number>, rows: number, columns: number): Float64Array => {
+export const gramOfRows = (values: ArrayLike<number>, rows: number, columns: number): Float64Array => {
   const gram = new Float64Array(rows * rows)
   for (let i = 0; i < rows; i++) {
     for (let j = 0; j <= i; j++) {

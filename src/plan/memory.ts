@@ -15,7 +15,7 @@
 import { adapterSize, methodOf, type SelectedSite } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
 import { packedBytes, TABLES } from "../numbers/index.ts"
-import { optimizerOf } from "../optimizers/index.ts"
+import { optimizerOf, type StateSize } from "../optimizers/index.ts"
 import type { LinearSite } from "../tensors/index.ts"
 import { PASS_BYTES } from "../training/index.ts"
 
@@ -78,6 +78,17 @@ interface LinearLayers {
   readonly adapted: ReadonlyArray<SelectedSite<object>>
 }
 
+/** Numbers of the optimizer's state for the factor pairs. */
+const keptOfPairs = (
+  method: ReturnType<typeof methodOf>,
+  { pair }: StateSize,
+  adapted: ReadonlyArray<SelectedSite<object>>
+): number =>
+  adapted.reduce((sum, { site, options }) => {
+    const { factors } = method.size(site, options)
+    return factors === 0 ? sum : sum + pair({ rank: factors / (site.in + site.out), in: site.in, out: site.out })
+  }, 0)
+
 /** `weights`, `activations`: bytes, which each kind of run computes for its models. */
 export const memoryEstimate = (
   plan: RunPlan,
@@ -87,10 +98,11 @@ export const memoryEstimate = (
 ): MemoryEstimate => {
   const { adapter, optimizer } = plan
   const linear = numbersIn(all)
-  const { perFactor, perDense, perWeight } = optimizerOf(optimizer).state(optimizer)
-  const { frozen, state } = adapterSize(methodOf(adapter), adapted)
+  const method = methodOf(adapter)
+  const { frozen, state } = adapterSize(method, adapted)
+  const kept = optimizerOf(optimizer).state(optimizer)
   const parameters = trainable.factors + trainable.dense
-  const moments = perFactor * trainable.factors + perDense * trainable.dense + perWeight * linear + state
+  const moments = keptOfPairs(method, kept, adapted) + kept.perDense * trainable.dense + state
   // gradients, and the parameters after the step; old and new moments exist together, for as long as the update takes;
   // what the adapter has frozen exists twice more, as a forward pass joins it with what is trained
   const moving = FLOAT * (3 * parameters + 2 * moments + 3 * frozen) + ofProbe(plan, linear)

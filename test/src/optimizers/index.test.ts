@@ -210,19 +210,19 @@ const accounts = {
   lion: [{}],
   "lora-plus": [{}],
   riemannian: [{}],
-  "lora-pro": [{ form: "full" }, { form: "efficient" }, { form: "sgd" }]
+  "lora-pro": [{ form: "full" }, { form: "efficient" }, { form: "efficient", moments: "invariant" }, { form: "sgd" }]
 } satisfies { readonly [Kind in keyof typeof optimizers]: ReadonlyArray<object> }
 
 describe.each(Object.entries(accounts))("%s", (kind, changes) => {
   test.each(changes)("keeps the numbers that it says: %p", (change) => {
     const config = decode({ kind, learningRate: 0.01, ...change })
-    const { perFactor, perDense, perWeight } = optimizerOf(config).state(config)
+    const { pair, perDense } = optimizerOf(config).state(config)
     const params = tree(1, 1)
     const numbers = (part: Trainable) =>
       tensorsIn(fromConfig(config, STEPS).init(part)).reduce((sum, { size }) => sum + size, 0)
-    const [A, B, norm, head] = tensorsOf(params).map(({ size }) => size)
-    const weights = 6 * 5
-    expect(numbers(only(params, "pairs"))).toBe(perFactor * (A! + B!) + perWeight * weights)
+    const [, , norm, head] = tensorsOf(params).map(({ size }) => size)
+    const [shape] = params.pairs.map(({ A, site }) => ({ rank: A.shape[0], in: site.in, out: site.out }))
+    expect(numbers(only(params, "pairs"))).toBe(pair(shape!))
     expect(numbers(only(params, "body"))).toBe(perDense * norm!)
     expect(numbers(only(params, "head"))).toBe(perDense * head!)
   })

@@ -1,0 +1,54 @@
+/**
+ * (A, B) moved so that BA follows full fine-tuning (arXiv 2407.18242)   { "kind": "lora-pro", "learningRate": 1e-4 }
+ *
+ *   form     "full": Adam on the equivalent gradient · "efficient": Adam on the factors' adjusted gradients · "sgd": neither
+ *   moments  "invariant" (ours, of "efficient"): neither the size nor the basis of the factors decides
+ */
+import * as Schema from "effect/Schema"
+import { choice, nonNegative, withDefault } from "../fields.ts"
+import { type OptimizerFacts, plain } from "./facts.ts"
+import { moments, shared } from "./shared.ts"
+
+export const LoraProConfig = Schema.Struct({
+  kind: Schema.Literal("lora-pro"),
+  ...shared,
+  form: choice(
+    ["full", "efficient", "sgd"],
+    "full: Adam on the equivalent gradient of W; efficient: Adam on the adjusted gradients of A and B; sgd: the adjusted gradients as they are (the head keeps AdamW)."
+  ).pipe(withDefault("full")),
+  x: choice(
+    ["sylvester", "zero", "symmetric"],
+    "The free r×r matrix X: nearest to the factor gradients (Sylvester equation), 0, or the symmetric choice."
+  ).pipe(withDefault("sylvester")),
+  damping: nonNegative("δ of (Gram + δI)⁻¹.").pipe(withDefault(1e-8)),
+  moments: Schema.optionalKey(
+    choice(
+      ["entrywise", "invariant"],
+      "Of form \"efficient\": Adam's own second moment of every entry, as in the paper, or one that neither the size of the factors nor their basis decides, which learns from B = 0 where the paper's stalls. Absent: entrywise."
+    )
+  ),
+  ...moments
+}).annotate({
+  title: "LoRA-Pro",
+  description: "LoRA factors moved so that BA follows full fine-tuning (arXiv 2407.18242)."
+})
+export type LoraProConfig = typeof LoraProConfig.Type
+
+export const loraProFacts = {
+  ...plain,
+  label: "LoRA-Pro",
+  paper: "2407.18242",
+  needs: "theorem",
+  followsTheorem: true,
+  title: ({ form, x }) => `LoRA-Pro (${form}, X ${x})`,
+  rules: [
+    {
+      name: "moments-of-efficient-form",
+      field: "moments",
+      problem: ({ form, moments }) =>
+        moments !== undefined && form !== "efficient"
+          ? `found "${moments}" with form "${form}", ${form === "sgd" ? "which has no moments" : "whose moments are those of the weight"}; expected form "efficient", or no moments here`
+          : undefined
+    }
+  ]
+} satisfies OptimizerFacts<LoraProConfig>
