@@ -17,6 +17,7 @@ import { dequantized, loraEmbedded, loraLinear, loraLinears } from "../src/kerne
 import type { FactorPair, Factors, LinearSite, Trainable } from "../src/tensors/index.ts"
 import type { AdapterMethod, ComparedSections } from "./adapter.ts"
 import { calibrationOf, initializers, initPair, initProblem, isSubtracted } from "./init/index.ts"
+import type { Initializer } from "./init/initializer.ts"
 import type { PeftLayout, PeftSource, StoredSizes } from "./peft.ts"
 
 /**
@@ -93,11 +94,11 @@ const compared =
 
 /** The inits that are compared as methods of their own. */
 const comparedInits = Object.fromEntries(
-  Object.entries(initializers).flatMap(([kind, { label, learningRates }]) =>
-    learningRates === null
-      ? []
-      : [[kind, { label, ranked: true, learningRates, section: compared(kind as keyof typeof initializers) }]]
-  )
+  Object.entries<Initializer<never>>(initializers).flatMap(([kind, { label, compared: own }]) => {
+    if (own === null) return []
+    const section = compared(kind as keyof typeof initializers, own.scaling)
+    return [[kind, { label, ranked: true, learningRates: own.learningRates, section }]]
+  })
 )
 
 /** r and α as a file has them: twice the rank where the init is stored too, with the α that leaves the scale as it is. */

@@ -6,12 +6,14 @@
  *   orthogonal  A and B orthogonal to each other's part: neither is 0, and BA is
  *   pissa       from the leading singular directions of W (arXiv 2404.02948)
  *   lora-ga     from those of the loss's gradient over the first batches (arXiv 2407.05000)
+ *   lora-one    one step along it: BA is the best part of rank r of the negative gradient (arXiv 2502.01235)
  *   eva         A from the leading directions of the site's inputs over the first batches, B = 0 (arXiv 2410.07170)
  *
- * pissa and lora-ga start with BA ≠ 0; their first BA is subtracted again, so that every adapted model starts as its base.
+ * pissa and lora-ga start with BA ≠ 0; their first BA is subtracted again, so that the adapted model starts as its base. That of lora-one
+ * stays: its model starts one step away from the base.
  */
 import * as Schema from "effect/Schema"
-import { choice, count, positive, withDefault } from "./fields.ts"
+import { choice, count, type Holds, positive, withDefault } from "./fields.ts"
 
 const Kaiming = Schema.Struct({ kind: Schema.Literal("kaiming") }).annotate({
   description: "A uniform in ±1/√in, B = 0."
@@ -44,6 +46,17 @@ const LoraGa = Schema.Struct({
   ).pipe(withDefault("ArB2r"))
 }).annotate({ description: "A and B from the leading singular directions of the loss's gradient." })
 
+const LoraOne = Schema.Struct({
+  kind: Schema.Literal("lora-one"),
+  batches,
+  gamma: positive(
+    "γ: the step that the model starts with is s/γ of the gradient over its largest singular value."
+  ).pipe(withDefault(128))
+}).annotate({
+  description:
+    "BA from the leading singular directions of the loss's negative gradient: training starts after one step along it."
+})
+
 const Eva = Schema.Struct({ kind: Schema.Literal("eva"), batches }).annotate({
   description: "A from the leading directions of the site's inputs, B = 0."
 })
@@ -54,7 +67,7 @@ export const PlainInit = Schema.Union([Kaiming, Gaussian, Orthogonal]).annotate(
 })
 export type PlainInit = typeof PlainInit.Type
 
-export const LoraInit = Schema.Union([Kaiming, Gaussian, Orthogonal, Pissa, LoraGa, Eva]).annotate({
+export const LoraInit = Schema.Union([Kaiming, Gaussian, Orthogonal, Pissa, LoraGa, LoraOne, Eva]).annotate({
   description: "How A and B are initialized."
 })
 export type LoraInit = typeof LoraInit.Type
@@ -69,25 +82,38 @@ export interface InitFacts<Config> {
   readonly calibration: ((config: Config) => { readonly what: "gradient" | "inputs"; readonly batches: number }) | null
   /** whether the first BA is not 0 and is subtracted: an exported adapter then holds it too, and has twice the rank */
   readonly subtracted: boolean
+  /** Does the model start as its base? If not, a relative clause that says how else. */
+  readonly startsAsBase: Holds
 }
+
+const startsAsBase: Holds = { holds: true }
 
 /** An init without facts does not compile. `adapters/init/` has the same kinds with their equations. */
 export const initFacts = {
-  kaiming: { label: "Kaiming", paper: null, calibration: null, subtracted: false },
-  gaussian: { label: "Gaussian", paper: null, calibration: null, subtracted: false },
-  orthogonal: { label: "orthogonal", paper: null, calibration: null, subtracted: false },
-  pissa: { label: "PiSSA", paper: "2404.02948", calibration: null, subtracted: true },
+  kaiming: { label: "Kaiming", paper: null, calibration: null, subtracted: false, startsAsBase },
+  gaussian: { label: "Gaussian", paper: null, calibration: null, subtracted: false, startsAsBase },
+  orthogonal: { label: "orthogonal", paper: null, calibration: null, subtracted: false, startsAsBase },
+  pissa: { label: "PiSSA", paper: "2404.02948", calibration: null, subtracted: true, startsAsBase },
   "lora-ga": {
     label: "LoRA-GA",
     paper: "2407.05000",
     calibration: ({ batches }) => ({ what: "gradient", batches }),
-    subtracted: true
+    subtracted: true,
+    startsAsBase
+  },
+  "lora-one": {
+    label: "LoRA-One",
+    paper: "2502.01235",
+    calibration: ({ batches }) => ({ what: "gradient", batches }),
+    subtracted: false,
+    startsAsBase: { holds: false, because: "whose model starts one step along the gradient from its base" }
   },
   eva: {
     label: "EVA",
     paper: "2410.07170",
     calibration: ({ batches }) => ({ what: "inputs", batches }),
-    subtracted: false
+    subtracted: false,
+    startsAsBase
   }
 } satisfies { readonly [Kind in LoraInit["kind"]]: InitFacts<ConfigOf<Kind>> }
 

@@ -8,7 +8,7 @@
  *   full     the targets' own W and bias           { "method": "full" }
  *   none     the head alone                        { "method": "none" }
  *
- * rsLoRA is `scaling: "rank-stabilized"`; PiSSA, LoRA-GA and EVA are inits (`adapter-init.ts`); LoRA+ and LoRA-Pro are optimizers.
+ * rsLoRA is `scaling: "rank-stabilized"`; PiSSA, LoRA-GA, LoRA-One and EVA are inits (`adapter-init.ts`); LoRA+ and LoRA-Pro are optimizers.
  */
 import * as Schema from "effect/Schema"
 import { LoraInit, PlainInit } from "./adapter-init.ts"
@@ -16,6 +16,7 @@ import {
   belowOne,
   choice,
   count,
+  type Holds,
   integer,
   list,
   listOf,
@@ -205,9 +206,6 @@ export const AdapterConfig = Schema.Union([
   description: "What is trained beside the head."
 })
 export type AdapterConfig = typeof AdapterConfig.Type
-
-/** Whether something holds for a method; if not, a relative clause that says why. */
-export type Holds = { readonly holds: true } | { readonly holds: false; readonly because: string }
 
 /** What is true of an adapter method, whatever its options. */
 export interface MethodFacts {

@@ -94,6 +94,9 @@ export const withDefault =
     return annotated.pipe(Schema.withDecodingDefaultKey(Effect.succeed(value)))
   }
 
+/** Whether something holds for a kind; if not, a relative clause that says why. */
+export type Holds = { readonly holds: true } | { readonly holds: false; readonly because: string }
+
 /** Where editors find the JSON Schema. */
 export const schemaKey = Schema.optionalKey(
   Schema.String.annotate({

@@ -34,7 +34,7 @@ export const eva: Initializer<Extract<LoraInit, { readonly kind: "eva" }>> = {
       )
       return { A: tf.tensor2d(A, [rank, site.in]), B: tf.zeros<tf.Rank.R2>([site.out, rank]) }
     }),
-  learningRates: null
+  compared: null
 }
 
 const reasonOf = (nothing: Directionless, batches: number): string => {

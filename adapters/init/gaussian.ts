@@ -15,5 +15,5 @@ export const gaussian: Initializer<unknown> = {
       ),
       B: tf.zeros<tf.Rank.R2>([site.out, rank])
     })),
-  learningRates: null
+  compared: null
 }

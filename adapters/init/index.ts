@@ -11,10 +11,19 @@ import { gaussian } from "./gaussian.ts"
 import type { Initializer, Place } from "./initializer.ts"
 import { kaiming } from "./kaiming.ts"
 import { loraGa } from "./lora-ga.ts"
+import { loraOne } from "./lora-one.ts"
 import { orthogonal } from "./orthogonal.ts"
 import { pissa } from "./pissa.ts"
 
-export const initializers = { kaiming, gaussian, orthogonal, pissa, "lora-ga": loraGa, eva } satisfies {
+export const initializers = {
+  kaiming,
+  gaussian,
+  orthogonal,
+  pissa,
+  "lora-ga": loraGa,
+  "lora-one": loraOne,
+  eva
+} satisfies {
   readonly [Kind in LoraInit["kind"]]: Initializer<Extract<LoraInit, { readonly kind: Kind }>>
 }
 

@@ -1,6 +1,6 @@
 /** How the two factors of a site are initialized. One file per kind; `index.ts` has the table. */
 import type * as Effect from "effect/Effect"
-import type { InitFacts } from "../../schemas/index.ts"
+import type { InitFacts, LoraConfig } from "../../schemas/index.ts"
 import type { DeviceReadError, Factors, LinearSite } from "../../src/tensors/index.ts"
 import type { InitSource } from "../adapter.ts"
 import type { InitError } from "./calibration.ts"
@@ -13,6 +13,13 @@ export interface Place {
   readonly scale: number
 }
 
+export interface ComparedInit {
+  /** of AdamW, worth a try */
+  readonly learningRates: ReadonlyArray<number>
+  /** that its paper has (default "standard") */
+  readonly scaling?: LoraConfig["scaling"]
+}
+
 export interface Initializer<Config> extends InitFacts<Config> {
   /** Why this site cannot have it. */
   readonly problem?: (site: LinearSite, rank: number) => string | undefined
@@ -22,6 +29,6 @@ export interface Initializer<Config> extends InitFacts<Config> {
     place: Place,
     source: InitSource
   ) => Effect.Effect<Factors, InitError | DeviceReadError>
-  /** `compare`: the learning rates of AdamW that are worth a try; null where it is no method of its own there */
-  readonly learningRates: ReadonlyArray<number> | null
+  /** in `compare`; null where it is no method of its own there */
+  readonly compared: ComparedInit | null
 }

@@ -16,5 +16,5 @@ export const kaiming: Initializer<unknown> = {
       const values = Float32Array.from({ length: rank * site.in }, () => (2 * random() - 1) * bound)
       return { A: tf.tensor2d(values, [rank, site.in]), B: tf.zeros<tf.Rank.R2>([site.out, rank]) }
     }),
-  learningRates: null
+  compared: null
 }

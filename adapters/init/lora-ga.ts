@@ -20,9 +20,8 @@ import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type { LoraInit } from "../../schemas/index.ts"
 import { initFacts } from "../../schemas/index.ts"
-import { InitError } from "./calibration.ts"
+import { gradientDirections } from "./gradient.ts"
 import type { Initializer } from "./initializer.ts"
-import type { Directionless } from "./leading-directions.ts"
 
 type LoraGa = Extract<LoraInit, { readonly kind: "lora-ga" }>
 
@@ -39,16 +38,12 @@ export const loraGa: Initializer<LoraGa> = {
     2 * rank <= Math.min(out, inputs)
       ? undefined
       : `rank ${rank} is larger than init "lora-ga" allows at ${name}: it takes 2·rank singular directions of W [${out}, ${inputs}]'s gradient, so at most ${Math.floor(Math.min(out, inputs) / 2)}`,
-  init: (config, { site, rank }, { calibrate, random }) =>
+  init: (config, place, source) =>
     Effect.gen(function* () {
-      const { batches, gamma, direction } = config
-      const { leadingDirections } = yield* Effect.promise(() => import("./leading-directions.ts"))
-      const gradient = yield* calibrate(site, { init: "lora-ga", ...initFacts["lora-ga"].calibration(config) })
-      const found = yield* leadingDirections(gradient, 2 * rank, random, `the gradient of ${site.name}`)
-      if (typeof found === "string") {
-        return yield* new InitError({ site: site.name, init: "lora-ga", reason: reasonOf(found, batches) })
-      }
-      const { U, V } = found
+      const { gamma, direction } = config
+      const { site, rank } = place
+      const asked = { init: "lora-ga", ...initFacts["lora-ga"].calibration(config) }
+      const { U, V } = yield* gradientDirections(place, asked, 2 * rank, source)
       const c = site.out ** 0.25 / Math.sqrt(gamma)
       const chosen = Array.from({ length: rank }, (_, i) => directions[direction](i, rank))
       const A = Float32Array.from({ length: rank * site.in }, (_, k) => {
@@ -61,12 +56,5 @@ export const loraGa: Initializer<LoraGa> = {
       })
       return { A: tf.tensor2d(A, [rank, site.in]), B: tf.tensor2d(B, [site.out, rank]) }
     }),
-  learningRates: [5e-5, 1e-4, 2e-4, 4e-4]
-}
-
-const reasonOf = (nothing: Directionless, batches: number): string => {
-  const over = `its gradient over the first ${batches} training batches`
-  return nothing === "zero"
-    ? `${over} is 0 everywhere: the loss does not depend on it as the head starts (a head of zeros passes no gradient); set model.task.headInit to "normal", exclude the site, or take init "kaiming"`
-    : `${over} is not finite; see whether the base model computes finite numbers, or take init "kaiming"`
+  compared: { learningRates: [5e-5, 1e-4, 2e-4, 4e-4] }
 }

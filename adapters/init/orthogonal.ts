@@ -21,5 +21,5 @@ export const orthogonal: Initializer<unknown> = {
       Effect.promise(() => import("./orthogonal-factors.ts")),
       ({ orthogonalFactors }) => orthogonalFactors(site, rank, random)
     ),
-  learningRates: null
+  compared: null
 }

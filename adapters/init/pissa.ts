@@ -88,5 +88,5 @@ export const pissa: Initializer<Pissa> = {
       if (found < place.rank) return yield* failed(place, tooFew(found, place))
       return factorsOf(svd, place)
     }),
-  learningRates: [1e-4, 3e-4, 6e-4, 1e-3]
+  compared: { learningRates: [1e-4, 3e-4, 6e-4, 1e-3] }
 }

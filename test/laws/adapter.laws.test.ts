@@ -2,7 +2,8 @@
  * Laws of an adapter method (adapters/adapter.ts), run over the table `methods`. A method that is added there and not here does
  * not compile. `null`, the head alone, adapts no site and has nothing to prove.
  *
- *   1  at its start, an adapted site computes what the base computes
+ *   1  at its start, an adapted site computes what the base computes; with an init whose facts say otherwise (LoRA-One), what the base and
+ *      the init's own s·BA compute
  *   2  forward(x) = x·merge(W)ᵀ + bias
  *   3  forward and merge are pure: same input, same bits, inputs untouched, no tensor left behind
  *   4  gradients equal finite differences, for the parameters and for x
@@ -18,6 +19,7 @@ import { doraLinear, rowLengths } from "../../adapters/dora.ts"
 import { type AdaloraOptions, type AdapterMethod, type BaseLayer, inject, methods } from "../../adapters/index.ts"
 import type { Calibrate } from "../../adapters/init/calibration.ts"
 import type { LoraOptions } from "../../adapters/lora.ts"
+import { factsOfInit, type LoraInit } from "../../schemas/index.ts"
 import { frozenLinear } from "../../src/kernels/dense-linear.ts"
 import { dequantized } from "../../src/kernels/dequantize.ts"
 import { type DropoutMask, dropout } from "../../src/kernels/dropout.ts"
@@ -65,6 +67,7 @@ const cases = {
     pissa: loraOptions({ init: { kind: "pissa" } }),
     "pissa, full rank": loraOptions({ rank: 5, alpha: 1, init: { kind: "pissa" }, scaling: "rank-stabilized" }),
     "lora-ga": loraOptions({ rank: 2, init: { kind: "lora-ga", batches: 1, gamma: 16, direction: "ArB2r" } }),
+    "lora-one": loraOptions({ init: { kind: "lora-one", batches: 1, gamma: 128 }, scaling: "rank-stabilized" }),
     eva: loraOptions({ init: { kind: "eva", batches: 1 } })
   },
   dora: {
@@ -101,7 +104,15 @@ const unseeded: Readonly<Record<string, string>> = {
   "lora, pissa, full rank": "starts at the singular directions of W",
   "lora, lora-ga":
     "starts at the singular directions of the gradient, which is the same here for every site of a shape",
+  "lora, lora-one": "starts along the gradient, which is the same here for every site of a shape",
   "lora, eva": "starts at the directions of the inputs, which are the same here for every site of a width"
+}
+
+/** Starts that are not the base, with the reason (`startsAsBase` of the init's facts): the base and s·BA. */
+const startsAway = (options: object): string | undefined => {
+  const init = "init" in options ? (options.init as LoraInit) : undefined
+  const fact = init === undefined ? undefined : factsOfInit(init).startsAsBase
+  return fact === undefined || fact.holds ? undefined : fact.because
 }
 
 /** Data that shows the same at every site of a shape. */
@@ -188,6 +199,14 @@ const disposeSubject = ({ base, x, start, later }: Subject) =>
     ...tensorsOf(later)
   ])
 
+/** s·xAᵀBᵀ */
+const product = (x: tf.Tensor2D, { pairs: [pair] }: Trainable): tf.Tensor2D =>
+  tf.mul(tf.matMul(tf.matMul(x, pair!.A, false, true), pair!.B, false, true), pair!.scale)
+
+/** W + s·BA */
+const withProduct = ({ W }: BaseLayer, { pairs: [pair] }: Trainable): tf.Tensor2D =>
+  tf.add(dequantized(W), tf.mul(tf.matMul(pair!.B, pair!.A), pair!.scale))
+
 const laws = (title: string, name: keyof typeof cases, method: AnyMethod, options: object) => {
   const withSubjects = async (check: (subject: Subject) => Promise<void>) => {
     for (const form of forms) {
@@ -199,12 +218,17 @@ const laws = (title: string, name: keyof typeof cases, method: AnyMethod, option
     }
   }
 
-  test(`${title}: 1 starts as the base`, () =>
+  const away = startsAway(options)
+  test(`${title}: 1 starts as the base${away === undefined ? "" : `, but for its own BA (an init ${away})`}`, () =>
     withSubjects(async ({ base, x, start }) => {
       expect(tensorsOf(start).length).toBeGreaterThan(0)
-      const expected = await frozenLinear(x, base.W, base.bias).data()
+      const W = tf.tidy(() => (away === undefined ? dequantized(base.W).clone() : withProduct(base, start)))
+      const expected = await frozenLinear(x, W, base.bias).data()
       expectClose(await method.forward(site, start, x, base).data(), expected, tolerance.operation)
-      expectClose(await method.merge(site, start, base).data(), await dequantized(base.W).data(), tolerance.operation)
+      expectClose(await method.merge(site, start, base).data(), await W.data(), tolerance.operation)
+      const plain = await dequantized(base.W).data()
+      if (away !== undefined) expect(relativeError(await W.data(), plain)).toBeGreaterThan(1e-3)
+      W.dispose()
     }))
 
   test(`${title}: 2 forward is x·merge(W)ᵀ + bias`, () =>
@@ -229,9 +253,10 @@ const laws = (title: string, name: keyof typeof cases, method: AnyMethod, option
     withSubjects(async (subject) => {
       const { base, x, start, later } = subject
       const plain = (input: tf.Tensor2D) => frozenLinear(input, base.W, base.bias)
-      const begun = await method.forward(site, start, x, base, mask).data()
-      expectClose(begun, await plain(x).data(), PRODUCTS)
       const D = dropout(x, mask)
+      const begun = await method.forward(site, start, x, base, mask).data()
+      const own = tf.tidy(() => (away === undefined ? plain(x) : tf.add(plain(x), product(D, start))))
+      expectClose(begun, await own.data(), PRODUCTS)
       const added = tf.sub(method.forward(site, later, D, base), plain(D))
       const expected = await tf.add(plain(x), added).data()
       const actual = await method.forward(site, later, x, base, mask).data()

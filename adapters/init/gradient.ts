@@ -1,0 +1,36 @@
+/** What the inits that look at the loss's gradient share: the words where there is none, and its leading directions. */
+import * as Effect from "effect/Effect"
+import type { TruncatedSvd } from "../../src/linalg/index.ts"
+import type { DeviceReadError } from "../../src/tensors/index.ts"
+import type { InitSource } from "../adapter.ts"
+import { type Calibration, InitError } from "./calibration.ts"
+import type { Place } from "./initializer.ts"
+import type { Directionless } from "./leading-directions.ts"
+
+/** The `count` leading singular directions of the gradient at a site. */
+export const gradientDirections = (
+  { site }: Pick<Place, "site">,
+  calibration: Calibration,
+  count: number,
+  { calibrate, random }: Pick<InitSource, "calibrate" | "random">
+): Effect.Effect<TruncatedSvd, InitError | DeviceReadError> =>
+  Effect.gen(function* () {
+    const { leadingDirections } = yield* Effect.promise(() => import("./leading-directions.ts"))
+    const gradient = yield* calibrate(site, calibration)
+    const found = yield* leadingDirections(gradient, count, random, `the gradient of ${site.name}`)
+    return typeof found === "string" ? yield* withoutGradient(site.name, calibration, found) : found
+  })
+
+/** Of a site, or of all of them. */
+export const withoutGradient = (
+  site: string,
+  { init, batches }: Pick<Calibration, "init" | "batches">,
+  nothing: Directionless
+): InitError => {
+  const over = `its gradient over the first ${batches} training batches`
+  const reason =
+    nothing === "zero"
+      ? `${over} is 0 everywhere: the loss does not depend on it as the head starts (a head of zeros passes no gradient); set model.task.headInit to "normal", exclude the site, or take init "kaiming"`
+      : `${over} is not finite; see whether the base model computes finite numbers, or take init "kaiming"`
+  return new InitError({ site, init, reason })
+}
