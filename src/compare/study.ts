@@ -72,10 +72,18 @@ export const TrialResult = Schema.Struct({
   test: Schema.NullOr(Score),
   /** the same for every run of a study's rows; runs of before have none */
   baseline: Schema.optionalKey(Baselines),
+  /** before and after training, on the same rows; runs of before have neither */
+  before: Schema.optionalKey(Schema.NullOr(Score)),
+  after: Schema.optionalKey(Schema.NullOr(Score)),
   /** mean loss of the last tenth of the steps; null where it failed */
   trainLoss: Schema.NullOr(Schema.Finite),
   /** of training alone */
   seconds: Schema.NullOr(Schema.Finite),
+  /** of a step, the median; runs of before have none of these three */
+  stepSeconds: Schema.optionalKey(Schema.NullOr(Schema.Finite)),
+  /** when its work began and ended, in seconds since 1970: which trials ran beside each other */
+  began: Schema.optionalKey(Schema.Finite),
+  ended: Schema.optionalKey(Schema.Finite),
   /** largest resident memory of the process that trained */
   peakBytes: Schema.NullOr(Schema.Finite),
   /** trained numbers */

@@ -19,6 +19,7 @@ import { type Metrics, scoreOf } from "../training/index.ts"
 import { type Ended, type Program, runOwn } from "./own-process.ts"
 import { Baselines, type Discrepancy, type Score, type Study, type Trial, type TrialResult } from "./study.ts"
 import { trialPlan } from "./trials.ts"
+import { median } from "./verdict/statistics.ts"
 
 export class TrialTrouble extends Schema.TaggedError<TrialTrouble>()("TrialTrouble", {
   trial: Schema.String,
@@ -84,6 +85,8 @@ export const runTrial = (at: Workplace, trial: Trial, heard: Heard) =>
     const path = yield* Path.Path
     const name = `runs/${trial.id}`
     const directory = path.join(at.folder, name)
+    const began = Date.now() / 1000
+    const timed = (result: TrialResult): TrialResult => ({ ...result, began, ended: Date.now() / 1000 })
     let refused = 0
     let ended = 0
     while (true) {
@@ -92,10 +95,10 @@ export const runTrial = (at: Workplace, trial: Trial, heard: Heard) =>
         case "done": {
           yield* checkInputs(at.study, trial, judged.report)
           const { metrics } = yield* kindOf(at.study.plan)
-          return yield* doneResult(metrics, trial, directory, name, judged.report)
+          return timed(yield* doneResult(metrics, trial, directory, name, judged.report))
         }
         case "failed":
-          return failedResult(trial, name, judged.reason) satisfies TrialResult
+          return timed(failedResult(trial, name, judged.reason))
         case "waits":
           yield* heard.waiting(judged.reason)
           break
@@ -181,6 +184,8 @@ const Report = Schema.Struct({
   validation: Schema.NullOr(Evaluation),
   test: Schema.NullOr(Evaluation),
   baseline: Schema.optionalKey(Baselines),
+  before: Schema.optionalKey(Schema.NullOr(Evaluation)),
+  after: Schema.optionalKey(Schema.NullOr(Evaluation)),
   trainLoss: Schema.NullOr(Schema.Finite),
   seconds: Schema.Finite,
   peakBytes: Schema.Finite,
@@ -198,13 +203,17 @@ export type Report = typeof Report.Type
 const doneResult = (metrics: Metrics, trial: Trial, directory: string, name: string, report: Report) =>
   Effect.gen(function* () {
     const folder = yield* runFolder(directory)
-    const { trainable, inputs: _, stateBytes = null, ...numbers } = report
-    const discrepancy = yield* discrepancyIn(folder.metrics)
+    const { trainable, inputs: _, stateBytes = null, before = null, after = null, ...numbers } = report
+    const lines = yield* linesOf(folder.metrics)
+    const discrepancy = discrepancyIn(lines)
     const result: TrialResult = {
       trial,
       directory: name,
       status: "done",
       ...numbers,
+      stepSeconds: stepSecondsIn(lines),
+      before: scoresIn(before, metrics),
+      after: scoresIn(after, metrics),
       validation: scoresIn(report.validation, metrics),
       test: scoresIn(report.test, metrics),
       trainable: trainable.total,
@@ -244,22 +253,39 @@ const Probe = Schema.Struct({
 })
 const decodeProbe = Schema.decodeUnknownOption(Schema.fromJsonString(Probe))
 
-/** Over the probes at which both are known; undefined where there is none. */
-const discrepancyIn = (metrics: string): Effect.Effect<Discrepancy | undefined, never, FileSystem.FileSystem> =>
+/** What a run reported, a line each. */
+const linesOf = (metrics: string): Effect.Effect<ReadonlyArray<string>, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const text = yield* Effect.andThen(statRegular(metrics), fs.readFileString(metrics)).pipe(
       Effect.orElseSucceed(() => "")
     )
-    const probes = text.split("\n").flatMap((line) => {
-      const probe = decodeProbe(line)
-      if (probe._tag === "None") return []
-      const { method, best } = probe.value.mean
-      return method.discrepancy === null || best.discrepancy === null
-        ? []
-        : [{ method: method.discrepancy, best: best.discrepancy }]
-    })
-    if (probes.length === 0) return undefined
-    const mean = (key: keyof Discrepancy) => probes.reduce((sum, probe) => sum + probe[key] / probes.length, 0)
-    return { method: mean("method"), best: mean("best") }
+    return text.split("\n")
   })
+
+/** Over the probes at which both are known; undefined where there is none. */
+const discrepancyIn = (lines: ReadonlyArray<string>): Discrepancy | undefined => {
+  const probes = lines.flatMap((line) => {
+    const probe = decodeProbe(line)
+    if (probe._tag === "None") return []
+    const { method, best } = probe.value.mean
+    return method.discrepancy === null || best.discrepancy === null
+      ? []
+      : [{ method: method.discrepancy, best: best.discrepancy }]
+  })
+  if (probes.length === 0) return undefined
+  const mean = (key: keyof Discrepancy) => probes.reduce((sum, probe) => sum + probe[key] / probes.length, 0)
+  return { method: mean("method"), best: mean("best") }
+}
+
+const Step = Schema.Struct({ kind: Schema.Literal("step"), milliseconds: Schema.Finite })
+const decodeStep = Schema.decodeUnknownOption(Schema.fromJsonString(Step))
+
+/** Of a step; the median, since the first one prepares what the others use and a busy machine makes some of them long. */
+const stepSecondsIn = (lines: ReadonlyArray<string>): number | null =>
+  median(
+    lines.flatMap((line) => {
+      const step = decodeStep(line)
+      return step._tag === "None" ? [] : [step.value.milliseconds / 1000]
+    })
+  )

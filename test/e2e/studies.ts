@@ -126,9 +126,13 @@ export const expectWhole = (w: Workspace, folder: string): ReadonlyArray<TrialRe
     expect(result.test).toEqual(result.trial.stage === "sweep" ? null : scoreOf(report.test!))
     expect(report.test === null).toBe(result.trial.stage === "sweep")
     expect([result.seconds, result.peakBytes, result.steps]).toEqual([report.seconds, report.peakBytes, STEPS])
-    expect(
-      jsonObjects(w.read(`${run}/metrics.jsonl`)).flatMap(({ kind, step }) => (kind === "step" ? [step] : []))
-    ).toEqual(steps)
+    const taken = jsonObjects(w.read(`${run}/metrics.jsonl`)).filter(({ kind }) => kind === "step")
+    expect(taken.map(({ step }) => step)).toEqual(steps)
+    const times = taken.map(({ milliseconds }) => milliseconds as number).sort((a, b) => a - b)
+    const [low, high] = [times[(STEPS - 1) >> 1]!, times[STEPS >> 1]!]
+    expect(result.stepSeconds).toBeCloseTo((low + high) / 2000, 12)
+    expect(result.ended!).toBeGreaterThan(result.began!)
+    expect([result.before, result.after]).toEqual([report.before, report.after].map((one) => scoreOf(one!)))
   }
   for (const method of METHODS) {
     const sweep = results.filter(({ trial }) => trial.stage === "sweep" && trial.method === method)

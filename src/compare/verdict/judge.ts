@@ -3,6 +3,7 @@ import { number } from "../../output/report/index.ts"
 import { type Measure, mostOf } from "../measure.ts"
 import type { Stage, Study, TrialResult } from "../study.ts"
 import { byMethodAndRank, type Sweep, scored, sweepsOf } from "./best-rates.ts"
+import { besideOf, costOf } from "./cost.ts"
 import { type BySeed, type Comparison, type Difference, differencesOf, fromOtherSide } from "./difference.ts"
 import { type Estimate, estimate, mean } from "./statistics.ts"
 import type { Entry, Table, Verdict } from "./verdict.ts"
@@ -68,13 +69,25 @@ const tableOf = (
   if (groups.length === 0) return null
   const split = groups.some(({ runs }) => runs.some(({ test }) => test !== null)) ? "test" : "validation"
   const { differences, comparisons } = compared(groups, split, measure)
-  const entries = groups.map((group, i) => ({ ...entryOf(group, study, split, measure), ...differences[i]! }))
-  const unswept = stage === "final" ? withoutRate(results, groups, nameOf, study, measure) : []
   const rows = groups.flatMap(({ runs }) => runs.map((run) => run[split]?.rows ?? null)).find((n) => n !== null)
   const nothing = groups.flatMap(({ runs }) => runs.flatMap(({ baseline }) => baseline?.[split] ?? []))[0]
   const value = nothing?.scores[measure.name]
   const baseline = nothing === undefined || value === undefined ? null : { of: nothing.of, value }
-  return { stage, split, rows: rows ?? null, baseline, comparisons, entries: inOrder([...entries, ...unswept], study) }
+  const scope: Scope = { study, split, measure, nothing: baseline?.value ?? null }
+  const entries = groups.map((group, i) => ({ ...entryOf(group, scope), ...differences[i]! }))
+  const unswept = stage === "final" ? withoutRate(results, groups, nameOf, scope) : []
+  return {
+    stage,
+    split,
+    rows: rows ?? null,
+    baseline,
+    beside: besideOf(
+      groups.flatMap(({ runs }) => runs),
+      results
+    ),
+    comparisons,
+    entries: inOrder([...entries, ...unswept], study)
+  }
 }
 
 /** As the study names the methods, then by rank. */
@@ -90,7 +103,15 @@ const estimates = (values: ReadonlyArray<number>, most: number) => {
   return { ...found, interval: [Math.max(0, interval[0]), Math.min(most, interval[1])] as const }
 }
 
-const entryOf = ({ method, rank, name, runs }: Group, study: Study, split: Table["split"], measure: Measure) => {
+/** What a table's entries are of. `nothing`: what doing nothing reaches. */
+interface Scope {
+  readonly study: Study
+  readonly split: Table["split"]
+  readonly measure: Measure
+  readonly nothing: number | null
+}
+
+const entryOf = ({ method, rank, name, runs }: Group, { study, split, measure, nothing }: Scope) => {
   const good = runs.filter((run) => scored(run, split))
   const of = (pick: (run: TrialResult) => number | null | undefined): ReadonlyArray<number> =>
     good.map(pick).filter((value) => typeof value === "number")
@@ -100,6 +121,11 @@ const entryOf = ({ method, rank, name, runs }: Group, study: Study, split: Table
   }
   const most = mostOf(measure)
   const bytes = of(({ peakBytes }) => peakBytes)
+  const test = estimates(
+    of((run) => run[split]?.[measure.name]),
+    most
+  )
+  const stateBytes = meanOf((run) => run.stateBytes)
   const looked = good.flatMap(({ discrepancy }) => (discrepancy === undefined ? [] : [discrepancy]))
   return {
     method,
@@ -113,10 +139,7 @@ const entryOf = ({ method, rank, name, runs }: Group, study: Study, split: Table
       of(({ validation }) => validation?.[measure.name]),
       most
     ),
-    test: estimates(
-      of((run) => run[split]?.[measure.name]),
-      most
-    ),
+    test,
     testLoss: estimates(
       of((run) => run[split]?.loss),
       Number.POSITIVE_INFINITY
@@ -133,7 +156,8 @@ const entryOf = ({ method, rank, name, runs }: Group, study: Study, split: Table
     seconds: meanOf(({ seconds }) => seconds),
     peakBytes: bytes.length === 0 ? null : Math.max(...bytes),
     trainable: meanOf(({ trainable }) => trainable),
-    stateBytes: meanOf(({ stateBytes }) => stateBytes),
+    stateBytes,
+    cost: costOf(good, measure, { value: test?.mean ?? null, nothing, stateBytes }),
     discrepancy:
       looked.length === 0
         ? null
@@ -146,13 +170,12 @@ const withoutRate = (
   results: ReadonlyArray<TrialResult>,
   groups: ReadonlyArray<Group>,
   nameOf: NameOf,
-  study: Study,
-  measure: Measure
+  scope: Scope
 ): ReadonlyArray<Entry> =>
   sweepsOf(results)
     .filter(({ best, method, rank }) => best === null && !groups.some((g) => g.method === method && g.rank === rank))
     .map(({ method, rank }) => ({
-      ...entryOf({ method, rank, name: nameOf(method, rank), runs: [] }, study, "test", measure),
+      ...entryOf({ method, rank, name: nameOf(method, rank), runs: [] }, { ...scope, split: "test" }),
       againstLora: null,
       againstFull: null
     }))

@@ -2,7 +2,18 @@
 import { count, fixed, number } from "../../output/report/index.ts"
 import { bare, inPoints, inUnit, type Measure, signed } from "../measure.ts"
 import { briefly, type Difference } from "./difference.ts"
-import { claimsOf, coverage, deviceLines, leadOf, megabytes, runCounts, runsOf } from "./sentences.ts"
+import {
+  claimsOf,
+  costCells,
+  costHead,
+  costWords,
+  coverage,
+  deviceLines,
+  leadOf,
+  megabytes,
+  runCounts,
+  runsOf
+} from "./sentences.ts"
 import { type Columns, columnsOf, type Entry, type SweepRecord, type Table, type Verdict } from "./verdict.ts"
 
 /** A label may hold what Markdown takes for its own. */
@@ -86,6 +97,16 @@ const verdictTable = (measure: Measure, table: Table): ReadonlyArray<string> => 
   )
 }
 
+/** Time and state beside what they buy. */
+const costTable = (measure: Measure, table: Table): ReadonlyArray<string> => [
+  ...tableOf(
+    ["method", "r", ...costHead(measure)],
+    table.entries.map((entry) => [entry.name, `${entry.rank ?? "–"}`, ...costCells(measure, entry, table)])
+  ),
+  "",
+  costWords(table, measure)
+]
+
 const sweepTable = (sweeps: ReadonlyArray<SweepRecord>): ReadonlyArray<string> =>
   tableOf(
     ["method", "rate: validation loss, mean over the sweep's seeds (the chosen one in bold)"],
@@ -120,6 +141,7 @@ export const markdownOf = (verdict: Verdict): string => {
       "At each method's best rate",
       final === null ? [] : [...verdictTable(measure, final), "", coverage(final, verdict)]
     ),
+    ...section("What it costs at that rate", final === null ? [] : costTable(measure, final)),
     ...section(
       `At one rate for all, ${number(study.commonRate)}`,
       common === null
@@ -129,7 +151,9 @@ export const markdownOf = (verdict: Verdict): string => {
             "",
             ...verdictTable(measure, common),
             "",
-            coverage(common, verdict)
+            coverage(common, verdict),
+            "",
+            ...costTable(measure, common)
           ]
     ),
     ...section("Rates", sweeps.length === 0 ? [] : sweepTable(sweeps)),

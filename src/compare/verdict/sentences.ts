@@ -1,6 +1,6 @@
 /** What every form of a verdict says in words: who is ahead, what the intervals cover and what they do not, on which machine. */
 import { count, fixed, number, percent } from "../../output/report/index.ts"
-import { inPoints, type Measure, mostOf, shown, signed } from "../measure.ts"
+import { drawn, inPoints, type Measure, mostOf, shown, signed } from "../measure.ts"
 import type { TrialResult } from "../study.ts"
 import { briefly, type Difference } from "./difference.ts"
 import { mean } from "./statistics.ts"
@@ -96,6 +96,50 @@ export const coverage = (
       : "Differences are paired by seed; the interval beside one is at 95 %."
   ].join(" ")
 }
+
+/** One entry in the table of costs; as many cells as `costHead` has. */
+export const costCells = (measure: Measure, entry: Entry, { entries }: Table): ReadonlyArray<string> => {
+  const { stepSeconds, runSeconds, gain, gainPerSecond, gainPerMegabyte } = entry.cost
+  const lora = entries.find(({ method, rank }) => method === "lora" && (rank === entry.rank || entry.rank === null))
+  const [own, loras] = [stepSeconds, lora?.cost.stepSeconds ?? null]
+  const rate = (value: number | null) => (value === null ? "–" : number(drawn(measure, value)))
+  return [
+    stepSeconds === null ? "–" : number(1000 * stepSeconds),
+    own === null || loras === null || loras === 0 ? "–" : fixed(own / loras, 2),
+    runSeconds === null ? "–" : fixed(runSeconds, 1),
+    megabytes(entry.stateBytes),
+    gain === null ? "–" : signed(measure, gain),
+    rate(gainPerSecond),
+    rate(gainPerMegabyte)
+  ]
+}
+
+export const costHead = (measure: Measure): ReadonlyArray<string> => {
+  const gain = inPoints(measure).trim() || measure.label
+  return [
+    "step, ms (median)",
+    "step, of LoRA's",
+    "run, s (median)",
+    "state, MB",
+    `gain, ${gain}`,
+    `${gain} per second`,
+    `${gain} per MB of state`
+  ]
+}
+
+/** What the figures of the table of costs are of, and how far its times can be trusted. */
+export const costWords = ({ baseline, beside, split }: Table, { label }: Measure): string =>
+  [
+    "A step and a run: medians over the fresh runs, of training alone. State: the optimizer's, as `validate` says it beforehand.",
+    `Gain: of ${label} on ${split}, over ${
+      baseline === null ? "the model before training, on the same rows" : `what doing nothing reaches (${baseline.of})`
+    }; per second of a run, and per MB of state.`,
+    beside === null
+      ? "Whether trials ran beside each other is not recorded, so the times are to be read with care."
+      : beside.beside === 0
+        ? "No other trial of the study ran beside these."
+        : `${beside.beside} of these ${beside.runs} runs trained beside another trial of the study; on one machine such trials share its cores, so the times are to be read with care. With --workers 1 they have it alone.`
+  ].join(" ")
 
 /** Every device that runs were made on, as it described itself, with how many runs. */
 export const deviceLines = ({ results }: Verdict): ReadonlyArray<string> => {

@@ -15,6 +15,14 @@ export type Interval = readonly [number, number]
 export const mean = (values: ReadonlyArray<number>): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length
 
+/** Of an even number of values the mean of the two in the middle; null for no values. */
+export const median = (values: ReadonlyArray<number>): number | null => {
+  if (values.length === 0) return null
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}
+
 /** With n − 1 below the line; NaN for fewer than two values. */
 export const standardDeviation = (values: ReadonlyArray<number>): number => {
   if (values.length < 2) return Number.NaN

@@ -5,6 +5,7 @@
 import * as Schema from "effect/Schema"
 import { Measure } from "../measure.ts"
 import { Study, TrialResult } from "../study.ts"
+import { Beside, Cost } from "./cost.ts"
 import { Difference } from "./difference.ts"
 
 const Numeric = Schema.NullOr(Schema.Finite)
@@ -45,6 +46,7 @@ export const Entry = Schema.Struct({
   peakBytes: Numeric,
   trainable: Numeric,
   stateBytes: Numeric,
+  cost: Cost,
   /** ‖g − g̃‖/‖g‖, means over the runs */
   discrepancy: Schema.NullOr(Schema.Struct({ method: Schema.Finite, best: Schema.Finite }))
 })
@@ -58,6 +60,8 @@ export const Table = Schema.Struct({
   rows: Schema.NullOr(Schema.Int),
   /** what doing nothing reaches there, of what methods are judged by; null where that is not known */
   baseline: Schema.NullOr(Schema.Struct({ of: Schema.String, value: Schema.Finite })),
+  /** what the runs trained beside; null where they do not say when they were made */
+  beside: Schema.NullOr(Beside),
   /** differences that were corrected together */
   comparisons: Schema.Int,
   entries: Schema.Array(Entry)

@@ -69,7 +69,8 @@ test("compare.json is what was returned, each score by its name", async () => {
 test("compare.md has every entry in a table whose rows have as many cells as its head", () => {
   const text = written("compare.md")
   const tables = text.split("\n\n").filter((part) => part.startsWith("| method"))
-  expect(tables).toHaveLength(3)
+  // two of differences, two of costs, one of rates
+  expect(tables).toHaveLength(5)
   for (const table of tables) {
     const cells = table.split("\n").map((line) => line.replaceAll("\\|", "").split("|").length)
     expect(new Set(cells).size).toBe(1)

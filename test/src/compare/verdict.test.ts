@@ -7,7 +7,7 @@ import type { Measure } from "../../../src/compare/measure.ts"
 import type { Study, TrialResult } from "../../../src/compare/study.ts"
 import { bestRates, sweepsOf } from "../../../src/compare/verdict/best-rates.ts"
 import { judge, labelOf, markdownOf } from "../../../src/compare/verdict/index.ts"
-import { claimsOf, coverage, leadOf } from "../../../src/compare/verdict/sentences.ts"
+import { claimsOf, costCells, costHead, costWords, coverage, leadOf } from "../../../src/compare/verdict/sentences.ts"
 import { accuracy, done, exampleStudy, failed, fresh, swept } from "./study-example.ts"
 
 const verdictOf = (results: ReadonlyArray<TrialResult>, study: Study = exampleStudy(), measure: Measure = accuracy) =>
@@ -338,6 +338,76 @@ test("costs: mean seconds, largest peak, and the discrepancies of the runs", () 
   const entry = entryOf(verdictOf(results), "lora")
   expect(entry).toMatchObject({ seconds: 12, peakBytes: 300e6, trainable: 332_546 })
   expect(entry.discrepancy!.method).toBeCloseTo(1, 12)
+})
+
+describe("what methods cost", () => {
+  const nothing = { of: "always “pos”", scores: { accuracy: 0.5 } }
+  /** Five runs of a method: 20 s each but one, which a busy machine made long. */
+  const costly = (method: string, accuracy: number, stepSeconds: number, stateBytes: number) =>
+    fresh(method, plain).map((run, i) => ({
+      ...run,
+      test: { rows: 800, loss: 0.3, accuracy, macroF1: accuracy },
+      baseline: { validation: null, test: nothing },
+      seconds: i === 0 ? 500 : 20,
+      stepSeconds: i === 0 ? 9 : stepSeconds,
+      stateBytes,
+      began: 100 * i,
+      ended: 100 * i + 60
+    }))
+
+  test("medians of time, and the gain over doing nothing per second and per megabyte of state", () => {
+    const verdict = verdictOf([...costly("lora", 0.9, 0.2, 2e6), ...costly("lora-pro", 0.91, 0.5, 80e6)])
+    expect(entryOf(verdict, "lora").cost).toEqual({
+      stepSeconds: 0.2,
+      runSeconds: 20,
+      gain: expect.closeTo(0.4, 12),
+      gainPerSecond: expect.closeTo(0.02, 12),
+      gainPerMegabyte: expect.closeTo(0.2, 12)
+    })
+    const [table, pro] = [verdict.final!, entryOf(verdict, "lora-pro")]
+    // 0.5 s of 0.2 s; 41 points in 20 s and for 80 MB
+    expect(costCells(accuracy, pro, table)).toEqual(["500", "2.50", "20.0", "80", "+41.0", "2.05", "0.512"])
+    expect(costHead(accuracy)).toHaveLength(7)
+    expect(costWords(table, accuracy)).toContain("over what doing nothing reaches (always “pos”)")
+  })
+
+  test("without anything that nothing reaches, over the model before training; a loss that falls is a gain", () => {
+    const runs = fresh("lora", [0.9, 0.8]).map((run, i) => ({
+      ...run,
+      before: { rows: 50, loss: 2 + i, accuracy: 0.1 },
+      after: { rows: 50, loss: 1, accuracy: 0.7 }
+    }))
+    const verdict = verdictOf(runs)
+    expect(entryOf(verdict, "lora").cost).toMatchObject({ gain: expect.closeTo(0.6, 12), stepSeconds: null })
+    expect(costWords(verdict.final!, accuracy)).toContain("over the model before training, on the same rows")
+    const loss: Measure = { name: "loss", label: "loss", unit: "nats", better: "lower", others: [] }
+    const byLoss = judge(exampleStudy(), runs, labelOf, loss)
+    expect(byLoss.final!.entries[0]!.cost.gain).toBe(1.5)
+    expect(costCells(loss, byLoss.final!.entries[0]!, byLoss.final!)[4]).toBe("+1.500")
+  })
+
+  test("no state and no time divide nothing, and runs of before have neither gain nor time of a step", () => {
+    const free = costly("full", 0.9, 0, 0).map((run) => ({ ...run, seconds: null }))
+    const { cost } = entryOf(verdictOf(free), "full")
+    expect(cost).toMatchObject({ gainPerSecond: null, gainPerMegabyte: null })
+    const before = verdictOf(fresh("lora", plain))
+    expect(entryOf(before, "lora").cost).toMatchObject({ stepSeconds: null, gain: null, runSeconds: 12 })
+    expect(before.final!.beside).toBeNull()
+    expect(costWords(before.final!, accuracy)).toContain("Whether trials ran beside each other is not recorded")
+  })
+
+  test("trials that ran beside each other are said, one after the other are not", () => {
+    const one = costly("lora", 0.9, 0.2, 2e6)
+    const alone = verdictOf(one)
+    expect(alone.final!.beside).toEqual({ runs: 5, beside: 0 })
+    expect(costWords(alone.final!, accuracy)).toContain("No other trial of the study ran beside these.")
+    // of another stage, over the first of them alone; and a trial that shares a run is no other
+    const sweep = { ...swept({ method: "lora", learningRate: 1, seed: 0 }, 1), began: 30, ended: 90 }
+    const shared = one.map((run) => ({ ...run, trial: { ...run.trial, stage: "common" as const } }))
+    const busy = verdictOf([...one, sweep, ...shared])
+    expect(busy.final!.beside).toEqual({ runs: 5, beside: 1 })
+    expect(costWords(busy.final!, accuracy)).toContain("1 of these 5 runs trained beside another trial")
+  })
 })
 
 test("tables are in the order of the study's methods; a method from outside keeps its name", () => {

@@ -13,7 +13,7 @@ import { claimsOf, deviceLines, leadOf } from "../sentences.ts"
 import type { Verdict } from "../verdict.ts"
 import { type Chart, chart, domainOf } from "./chart.ts"
 import { costChart, costs, intervalChart } from "./quality.ts"
-import { allRuns, failedRuns, sweepTable, verdictTable } from "./tables.ts"
+import { allRuns, costTable, failedRuns, sweepTable, verdictTable } from "./tables.ts"
 
 const policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
@@ -80,13 +80,14 @@ const sweeps = (verdict: Verdict): Html | null => {
 <div class="grid small">${charts}</div>${sweepTable(verdict)}</section>`
 }
 
-const cost = ({ final: best, common, measure }: Verdict): Html | null => {
+const cost = (verdict: Verdict): Html | null => {
+  const { final: best, common, measure } = verdict
   const table = best ?? common
   if (table === null) return null
   const charts = costs.map((one) => costChart(measure, table, one)).filter((one) => one !== null)
   return charts.length === 0
     ? null
-    : html`<section><h2>Cost against quality</h2><div class="grid">${charts}</div></section>`
+    : html`<section><h2>Cost against quality</h2><div class="grid">${charts}</div>${costTable(table, verdict)}</section>`
 }
 
 /** One domain for all, so that heights can be compared; a run that blew up does not flatten the others. */

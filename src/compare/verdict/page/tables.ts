@@ -11,7 +11,7 @@ import {
 } from "../../../output/report/index.ts"
 import { bare, type Measure, shown } from "../../measure.ts"
 import { briefly, type Difference } from "../difference.ts"
-import { coverage, megabytes, runCounts, runsOf } from "../sentences.ts"
+import { costCells, costHead, costWords, coverage, megabytes, runCounts, runsOf } from "../sentences.ts"
 import { type Columns, columnsOf, type Entry, type Table, type Verdict } from "../verdict.ts"
 
 /** A table that can be scrolled, by keyboard too. */
@@ -72,6 +72,18 @@ export const verdictTable = (table: Table, verdict: Verdict): Html => {
     entries.map((entry) => entryRow(verdict.measure, entry, columns))
   )}
 <p class="quiet">${coverage(table, verdict)} Peak memory is the process's largest resident size in any of the runs; state is the optimizer's.</p>`
+}
+
+/** Time and state beside what they buy. */
+export const costTable = (table: Table, { measure }: Verdict): Html => {
+  const rows = table.entries.map(
+    (entry) =>
+      html`<tr><th scope="row">${entry.name}</th><td>${entry.rank ?? "–"}</td>${costCells(measure, entry, table).map((cell) => html`<td>${cell}</td>`)}</tr>
+`
+  )
+  const words = costWords(table, measure).replaceAll("`", "")
+  return html`${scrolled("What methods cost", "Time and state beside what they gain", ["method", "rank", ...costHead(measure)], rows)}
+<p class="quiet">${words}</p>`
 }
 
 export const sweepTable = ({ sweeps, measure }: Verdict): Html | null => {

@@ -1,0 +1,82 @@
+/**
+ * What a method costs beside what it gains: a method that takes twice the time, or many times the state, has to earn it.
+ *
+ * Times and gains are over the fresh runs of a table. A time is the median, which one run on a busy machine does not move. What a method
+ * gains is the distance between what it reaches and what doing nothing reaches; where that is not known, what there was before training.
+ */
+import * as Schema from "effect/Schema"
+import type { Measure } from "../measure.ts"
+import type { TrialResult } from "../study.ts"
+import { mean, median } from "./statistics.ts"
+
+const Numeric = Schema.NullOr(Schema.Finite)
+
+export const Cost = Schema.Struct({
+  /** of a step: the median over the runs of each run's median */
+  stepSeconds: Numeric,
+  /** of a run's training alone: the median over the runs */
+  runSeconds: Numeric,
+  /** of what methods are judged by, above 0 where it is for the better; shares in 0 … 1 */
+  gain: Numeric,
+  gainPerSecond: Numeric,
+  /** of the optimizer's state; null where it has none */
+  gainPerMegabyte: Numeric
+})
+export type Cost = typeof Cost.Type
+
+/** How many of a table's runs trained while another trial of the study did. */
+export const Beside = Schema.Struct({ runs: Schema.Int, beside: Schema.Int })
+export type Beside = typeof Beside.Type
+
+interface Reached {
+  /** mean over the runs, and of what doing nothing reaches; null where there is none */
+  readonly value: number | null
+  readonly nothing: number | null
+  readonly stateBytes: number | null
+}
+
+const numbers = (values: ReadonlyArray<number | null | undefined>): ReadonlyArray<number> =>
+  values.filter((value) => typeof value === "number")
+
+export const costOf = (
+  runs: ReadonlyArray<TrialResult>,
+  measure: Measure,
+  { value, nothing, stateBytes }: Reached
+): Cost => {
+  const stepSeconds = median(numbers(runs.map((run) => run.stepSeconds)))
+  const runSeconds = median(numbers(runs.map((run) => run.seconds)))
+  const since = numbers(
+    runs.map(({ before, after }) => {
+      const [from, to] = [before?.[measure.name], after?.[measure.name]]
+      return typeof from === "number" && typeof to === "number" ? to - from : null
+    })
+  )
+  const moved = nothing === null ? (since.length === 0 ? null : mean(since)) : value === null ? null : value - nothing
+  const gain = moved === null ? null : measure.better === "higher" ? moved : 0 - moved
+  const per = (amount: number | null) => (gain === null || amount === null || amount === 0 ? null : gain / amount)
+  return {
+    stepSeconds,
+    runSeconds,
+    gain,
+    gainPerSecond: per(runSeconds),
+    gainPerMegabyte: per(stateBytes === null ? null : stateBytes / 1e6)
+  }
+}
+
+/** null where the results do not say when they were made. A run that two trials share is one. */
+export const besideOf = (own: ReadonlyArray<TrialResult>, all: ReadonlyArray<TrialResult>): Beside | null => {
+  const timed = (results: ReadonlyArray<TrialResult>) => [
+    ...new Map(
+      results.flatMap(({ directory, began, ended }) =>
+        began === undefined || ended === undefined ? [] : [[directory, { directory, began, ended }] as const]
+      )
+    ).values()
+  ]
+  const runs = timed(own)
+  if (runs.length === 0) return null
+  const others = timed(all)
+  const beside = runs.filter((run) =>
+    others.some((other) => other.directory !== run.directory && other.began < run.ended && run.began < other.ended)
+  )
+  return { runs: runs.length, beside: beside.length }
+}
