@@ -150,6 +150,7 @@ const askedOf = (given: CompareGiven, storage: string): Asked => ({
   freshSeeds: given.freshSeeds,
   commonRate: Option.getOrUndefined(given.commonRate),
   halving: given.halving,
+  widen: given.widen,
   device: given.device,
   storage
 })

@@ -342,6 +342,10 @@ export const compareFlags = (methods: string) => ({
     Flag.withDescription("short runs first; the worse half of the rates drops out before the steps double"),
     Flag.withDefault(false)
   ),
+  widen: Flag.Boolean("widen").pipe(
+    Flag.withDescription("where a method's best rate is the edge of its grid, goes on beyond it until it is not"),
+    Flag.withDefault(false)
+  ),
   workers: count("workers", 0).pipe(
     Flag.withDescription("trials at a time on this machine; 0: workers elsewhere do them all"),
     Flag.withDefault(1)

@@ -33,6 +33,7 @@ export interface Asked {
   readonly freshSeeds: number
   readonly commonRate?: number | undefined
   readonly halving: boolean
+  readonly widen: boolean
   readonly device: Study["device"]
   /** without a password */
   readonly storage: string
@@ -67,7 +68,12 @@ export const questionOf = ({ plan, name }: PlanFile, asked: Asked): Effect.Effec
       ...unknownMethods(methods),
       ...repeated("--methods", methods),
       ...repeated("--ranks", ranks),
-      ...repeated("--learning-rates", asked.learningRates ?? [])
+      ...repeated("--learning-rates", asked.learningRates ?? []),
+      ...(asked.halving && asked.widen
+        ? [
+            "--widen: found with --halving; expected one of the two, since a rate that dropped out has no neighbours left"
+          ]
+        : [])
     ]
     if (problems.length > 0) return Effect.fail(new StudyError({ problems }))
     const from = (first: number, count: number) => Array.from({ length: count }, (_, i) => plan.seed + first + i)
@@ -81,7 +87,7 @@ export const questionOf = ({ plan, name }: PlanFile, asked: Asked): Effect.Effec
       seeds: from(0, asked.seeds),
       freshSeeds: from(asked.seeds, asked.freshSeeds),
       commonRate,
-      strategy: asked.halving ? "halving" : "grid",
+      strategy: asked.halving ? "halving" : asked.widen ? "widening" : "grid",
       device,
       storage
     })
@@ -145,7 +151,9 @@ const siteProblems = (
   return selected.failure.message.split("\n").map((line) => `${described(arm)}: ${line}`)
 }
 
-/** How many runs a study takes, as far as it can be known before its sweep: the last two numbers are those of arms that all survive. */
+/**
+ * How many runs a study takes, as far as it can be known before its sweep: without rates beyond the edge of a grid, and as if all arms survive.
+ */
 export const countTrials = (study: Question) => {
   const everyRate = ({ method }: Arm) => study.learningRates[method] ?? []
   const anyRate = armsOf(study).map((arm) => ({ ...arm, learningRate: everyRate(arm)[0]! }))

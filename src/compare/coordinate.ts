@@ -126,7 +126,8 @@ export const coordinate = ({ folder, study, written }: StudyFolder, at: Coordina
     const path = yield* Path.Path
     const guard = yield* lockRun(folder)
     const { sweep, final, common } = countTrials(study)
-    const most = `${sweep} runs to find the rates, at most ${final + common} on fresh seeds`
+    const fewest = study.strategy === "widening" ? "at least " : ""
+    const most = `${fewest}${sweep} runs to find the rates, at most ${final + common} on fresh seeds`
     // said by the one process that holds the folder, once it does
     yield* at.live.tell(
       `${folder}: ${most}; ${at.workers === 1 ? "1 worker" : `${at.workers} workers`} on this machine`

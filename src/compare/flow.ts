@@ -31,9 +31,11 @@ import { type Study, type Trial, TrialResult } from "./study.ts"
 import {
   type Arm,
   betterHalf,
+  beyondEdge,
   chosenRates,
   commonTrials,
   finalTrials,
+  MOST_BEYOND,
   type PickRates,
   type Rates,
   roundsOf,
@@ -68,6 +70,11 @@ const sweep = (study: Study, run: RunTrial, pick: PickRates) =>
       const before = rates
       rates = (arm: Arm) =>
         round.some(({ trial }) => sameArm(trial, arm)) ? betterHalf(round, arm, pick) : before(arm)
+    }
+    for (let beyond = 0; study.strategy === "widening" && beyond < MOST_BEYOND; beyond++) {
+      const trials = sweepTrials(study, 1, (arm) => beyondEdge(results, arm, pick))
+      if (trials.length === 0) break
+      results.push(...(yield* all(trials, run)))
     }
     return results
   })

@@ -98,7 +98,7 @@ export const TrialResult = Schema.Struct({
 })
 export type TrialResult = typeof TrialResult.Type
 
-export const Strategy = Schema.Literals(["grid", "halving"])
+export const Strategy = Schema.Literals(["grid", "halving", "widening"])
 export type Strategy = typeof Strategy.Type
 
 /** A plan as this version writes it or an earlier one did. */

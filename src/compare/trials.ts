@@ -51,7 +51,7 @@ export const sweepTrials = (study: Question, share: number, rates: Rates): Reado
 
 /** Shares of the steps that a sweep's rounds take: one round of all, or halving, where each round halves the rates and doubles the steps. */
 export const roundsOf = (study: Question): ReadonlyArray<number> => {
-  if (study.strategy === "grid") return [1]
+  if (study.strategy !== "halving") return [1]
   const most = Math.max(...armsOf(study).map((arm) => ratesOf(study, arm).length))
   const rounds = Math.max(1, Math.ceil(Math.log2(Math.max(1, most))))
   return Array.from({ length: rounds }, (_, round) => 2 ** (round + 1 - rounds))
@@ -74,6 +74,23 @@ export const betterHalf = (results: ReadonlyArray<TrialResult>, arm: Arm, pick: 
     kept.push(best.learningRate)
   }
   return kept.sort((a, b) => a - b)
+}
+
+/** Rates beyond its grid that an arm is given, at most. */
+export const MOST_BEYOND = 6
+
+/**
+ * The rate to go on with where the best of an arm is at an edge of those it was tried at: beyond that edge, as many times larger or smaller
+ * as the edge is than its neighbour. Where none works, below the smallest. Rates have two digits, as those that people write.
+ */
+export const beyondEdge = (results: ReadonlyArray<TrialResult>, arm: Arm, pick: PickRates): ReadonlyArray<number> => {
+  const own = results.filter(({ trial }) => sameArm(trial, arm))
+  const rates = [...new Set(own.map(({ trial }) => trial.learningRate))].sort((a, b) => a - b)
+  const [first, second, last, beforeLast] = [rates[0], rates[1], rates.at(-1), rates.at(-2)]
+  if (first === undefined || second === undefined || last === undefined || beforeLast === undefined) return []
+  const best = pick(own)[0]?.learningRate ?? first
+  const beyond = best === first ? first ** 2 / second : best === last ? last ** 2 / beforeLast : null
+  return beyond === null ? [] : [Number(beyond.toPrecision(2))].filter((rate) => rate > 0 && !rates.includes(rate))
 }
 
 /** The rate of every arm after the sweep. Of several the one picked; a single one as it is; none where every trial failed. */

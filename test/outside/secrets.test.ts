@@ -48,7 +48,14 @@ describe("the password of a study's storage", () => {
     }
   })
 
-  const asked = (storage: string) => ({ seeds: 1, freshSeeds: 2, halving: false, device: "wasm" as const, storage })
+  const asked = (storage: string) => ({
+    seeds: 1,
+    freshSeeds: 2,
+    halving: false,
+    widen: false,
+    device: "wasm" as const,
+    storage
+  })
   const opened = (storage: string, folder: string) =>
     Effect.gen(function* () {
       const plan = yield* readPlan(w.path("plan.json"))

@@ -7,6 +7,7 @@ import { countTrials } from "../../../src/compare/ask.ts"
 import { StudyFlow, studyLayer } from "../../../src/compare/flow.ts"
 import type { Study, Trial, TrialResult } from "../../../src/compare/study.ts"
 import { failedResult } from "../../../src/compare/trial-run.ts"
+import { MOST_BEYOND } from "../../../src/compare/trials.ts"
 import { bestRates } from "../../../src/compare/verdict/index.ts"
 import { exampleStudy } from "./study-example.ts"
 
@@ -105,6 +106,34 @@ describe("a common rate", () => {
     for (const { trial, directory } of common.filter((result) => result.trial.method !== "lora"))
       expect(directory).toBe(`runs/${trial.id.replace("common", "final")}`)
     expect(new Set(results.map(({ trial }) => trial.id)).size).toBe(results.length)
+  })
+})
+
+describe("a grid that widens", () => {
+  const widening = (lora: ReadonlyArray<number>, id: string) =>
+    exampleStudy({ id, strategy: "widening", methods: ["lora"], learningRates: { lora }, seeds: [0, 1] })
+  const swept = (ran: ReadonlyArray<Trial>) => rates(ran.filter(({ stage }) => stage === "sweep")).sort((a, b) => a - b)
+
+  test.each([
+    ["larger", 9e-4, [1e-4, 2e-4, 4e-4, 8e-4, 1.6e-3]],
+    ["smaller", 2.4e-5, [1.2e-5, 2.5e-5, 5e-5, 1e-4, 2e-4]],
+    ["no others", 1.1e-4, [5e-5, 1e-4, 2e-4]]
+  ])("goes on to %s rates until the best one has neighbours, and ends there", async (_, best, tried) => {
+    const grid = tried.includes(5e-5) && tried.length === 3 ? [5e-5, 1e-4, 2e-4] : [1e-4, 2e-4]
+    const { ran } = await played(widening(grid, `widens-${best}`), bowl({ lora: best }))
+    expect(swept(ran)).toEqual(tried)
+    const [chosen] = rates(of(ran, "final", "lora"))
+    expect(chosen).toBe(tried.toSorted((a, b) => Math.abs(Math.log(a / best)) - Math.abs(Math.log(b / best)))[0]!)
+  })
+
+  test("where no rate works it goes down, and not for ever", async () => {
+    const { ran } = await played(widening([1e-4, 2e-4], "diverges"), ({ learningRate }) =>
+      learningRate > 3e-5 ? undefined : Math.abs(Math.log(learningRate / 1.3e-5))
+    )
+    expect(swept(ran)).toEqual([5.8e-6, 1.2e-5, 2.5e-5, 5e-5, 1e-4, 2e-4])
+    expect(rates(of(ran, "final", "lora"))).toEqual([1.2e-5])
+    const none = await played(widening([1e-4, 2e-4], "never"), () => undefined)
+    expect(swept(none.ran)).toHaveLength(2 + MOST_BEYOND)
   })
 })
 

@@ -174,12 +174,17 @@ const again = ({ study }: Verdict): Html => {
     `--seeds ${seeds.length}`,
     `--fresh-seeds ${freshSeeds.length}`,
     ...(commonRate === null ? [] : [`--common-rate ${commonRate}`]),
-    ...(strategy === "halving" ? ["--halving"] : []),
+    ...flagOf[strategy],
     `--device ${study.device}`
   ]
   const rates = methods.map((method) => `${method}: ${(learningRates[method] ?? []).join(", ")}`).join("; ")
   return html`<section><h2>Repeat</h2><p>With the plan above in a file; rates tried: ${rates}. The same command in the same place again goes on where it was stopped.</p>
 <pre><code>${command(`compare plan.json ${flags.join(" ")}`)}</code></pre></section>`
+}
+
+/** How a sweep of this strategy is asked for. */
+const flagOf = { grid: [], halving: ["--halving"], widening: ["--widen"] } satisfies {
+  readonly [Name in Verdict["study"]["strategy"]]: ReadonlyArray<string>
 }
 
 /** What the page adds to the look of a report: charts in SVG, in the reader's colour scheme. */
