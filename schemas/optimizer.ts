@@ -8,6 +8,7 @@ import type { OptimizerFacts } from "./optimizers/facts.ts"
 import { LionConfig, lionFacts } from "./optimizers/lion.ts"
 import { LoraPlusConfig, loraPlusFacts } from "./optimizers/lora-plus.ts"
 import { LoraProConfig, loraProFacts } from "./optimizers/lora-pro.ts"
+import { LoraRiteConfig, loraRiteFacts } from "./optimizers/lora-rite.ts"
 import { RiemannianConfig, riemannianFacts } from "./optimizers/riemannian.ts"
 import { SgdConfig, sgdFacts } from "./optimizers/sgd.ts"
 import { type Rule, rule } from "./problems.ts"
@@ -17,6 +18,7 @@ export type { OptimizerFacts } from "./optimizers/facts.ts"
 export type { LionConfig } from "./optimizers/lion.ts"
 export type { LoraPlusConfig } from "./optimizers/lora-plus.ts"
 export type { LoraProConfig } from "./optimizers/lora-pro.ts"
+export type { LoraRiteConfig } from "./optimizers/lora-rite.ts"
 export type { RiemannianConfig } from "./optimizers/riemannian.ts"
 export type { SgdConfig } from "./optimizers/sgd.ts"
 export { ScheduleConfig } from "./optimizers/shared.ts"
@@ -27,7 +29,8 @@ export const OptimizerConfig = Schema.Union([
   LionConfig,
   LoraPlusConfig,
   RiemannianConfig,
-  LoraProConfig
+  LoraProConfig,
+  LoraRiteConfig
 ]).annotate({
   description: "How the trainable parameters are moved."
 })
@@ -42,7 +45,8 @@ export const optimizerFacts = {
   lion: lionFacts,
   "lora-plus": loraPlusFacts,
   riemannian: riemannianFacts,
-  "lora-pro": loraProFacts
+  "lora-pro": loraProFacts,
+  "lora-rite": loraRiteFacts
 } satisfies { readonly [Kind in OptimizerConfig["kind"]]: OptimizerFacts<ConfigOf<Kind>> }
 
 export const factsOfOptimizer = ({ kind }: Pick<OptimizerConfig, "kind">): OptimizerFacts<OptimizerConfig> =>

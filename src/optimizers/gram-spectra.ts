@@ -39,10 +39,23 @@ export const gramSpectra = (
   }
 }
 
-const spectrumOf = (T: Tensor3D): GramSpectrum => ({
-  T,
-  values: tf.divNoNan<Tensor3D>(tf.onesLike(T).slice([0, 0, 0], [-1, 1, -1]), tf.sum(tf.square(T), 1, true))
-})
+const spectrumOf = (T: Tensor3D): GramSpectrum => {
+  const inverses = tf.sum<Tensor3D>(tf.square(T), 1, true)
+  return { T, values: tf.divNoNan<Tensor3D>(tf.onesLike(inverses), inverses) }
+}
+
+/** The distance of float32 numbers next to 1. */
+const FLOAT32_STEP = 2 ** -23
+
+/**
+ * T [pairs, r, r] of factors, made without damping, with zeros for each singular value below r·2⁻²³ of the largest: the pseudo-inverse
+ * of a factor in float32, whose entries hold nothing but round-off there (PyTorch's `pinv` has this bound). What is no number stays none.
+ */
+export const withoutRoundOff = (T: Tensor3D): Tensor3D => {
+  const { values } = spectrumOf(T)
+  const least = tf.mul(tf.max(values, 2, true), (T.shape[1] * FLOAT32_STEP) ** 2)
+  return tf.mul(T, tf.cast(tf.greaterEqual(values, least), "float32"))
+}
 
 const valuesOf = (tensor: Tensor2D) => tf.backend().readSync(tensor.dataId) as Float32Array
 

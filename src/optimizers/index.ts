@@ -10,6 +10,7 @@
  *   lora-pro efficient   loraPro → scaleByAdam → decay → −η     (moments "invariant": scaleByInvariantAdam)
  *   lora-pro full        loraPro({ inner: scaleByAdam }) → −η → product decay
  *   lora-pro sgd         loraPro → decay → −η              (dense tensors: AdamW)
+ *   lora-rite            loraRite → decay → −η → balance   (dense tensors: AdamW)
  *
  * each after `clipByGlobalNorm` where asked for, over all trainables together. Heads have the same schedule with a peak
  * of their own, and plain AdamW under everything but sgd and lion.
@@ -20,6 +21,7 @@ import { clipByGlobalNorm } from "./clip.ts"
 import { lionOptimizer } from "./lion.ts"
 import { loraPlusOptimizer } from "./lora-plus.ts"
 import { loraProOptimizer } from "./lora-pro.ts"
+import { loraRiteOptimizer } from "./lora-rite.ts"
 import type { Optimizer } from "./optimizer.ts"
 import { riemannianOptimizer } from "./riemannian.ts"
 import { scheduleFromConfig } from "./schedule.ts"
@@ -34,6 +36,7 @@ export { type InvariantAdamState, scaleByInvariantAdam } from "./invariant-adam.
 export { type LionMoments, type LionOptions, type LionState, lion, scaleByLion } from "./lion.ts"
 export { type LoraPlusOptions, loraPlus, scaleB } from "./lora-plus.ts"
 export { type LoraProOptions, loraPro, type XChoice } from "./lora-pro.ts"
+export { balanceFactors, type LoraRiteOptions, type LoraRiteState, loraRite } from "./lora-rite.ts"
 export type { ComparedOptimizer, Optimizer, PairShape, PlannedMoments, SharedSettings, StateSize } from "./optimizer.ts"
 export {
   allocateRanks,
@@ -75,7 +78,8 @@ export const optimizers = {
   lion: lionOptimizer,
   "lora-plus": loraPlusOptimizer,
   riemannian: riemannianOptimizer,
-  "lora-pro": loraProOptimizer
+  "lora-pro": loraProOptimizer,
+  "lora-rite": loraRiteOptimizer
 } satisfies {
   readonly [Kind in OptimizerConfig["kind"]]: Optimizer<Extract<OptimizerConfig, { readonly kind: Kind }>>
 }

@@ -55,7 +55,7 @@ describe("rules", () => {
   test("are those of run plans that read no other section, and one of its own", () => {
     const shared = adaptationRules.map(({ name }) => name).filter((name) => name !== "steps-or-epochs")
     expect(rules.map(({ name }) => name)).toEqual(expect.arrayContaining(shared))
-    expect(shared.length).toBe(7)
+    expect(shared.length).toBe(8)
   })
 
   const loraPro = { kind: "lora-pro", learningRate: 1e-3 }
@@ -66,6 +66,12 @@ describe("rules", () => {
       { optimizer: { ...loraPro, moments: "invariant" } },
       "lora",
       /^optimizer\.moments: found "invariant" with form "full"/
+    ],
+    [
+      "clips-unmagnified-gradients",
+      { optimizer: { kind: "lora-rite", learningRate: 1e-3, clipNorm: 1 } },
+      "lora",
+      /^optimizer\.clipNorm: found 1, .* expected clipUnmagnified/
     ],
     [
       "factors-are-trained",

@@ -79,6 +79,16 @@ const cases: Record<string, Case> = {
       { optimizer: { kind: "lora-pro", learningRate: 1e-3, form: "full" } }
     ]
   },
+  "clips-unmagnified-gradients": {
+    bad: { optimizer: { kind: "lora-rite", learningRate: 1e-3, clipNorm: 1 } },
+    says: [
+      "optimizer.clipNorm: found 1, which measures the factors' raw gradients, whose size is the other factor's; expected clipUnmagnified, a norm that does not change with how BA is split, and clipNorm null or left out"
+    ],
+    good: [
+      { optimizer: { kind: "lora-rite", learningRate: 1e-3 } },
+      { optimizer: { kind: "lora-rite", learningRate: 1e-3, clipNorm: null, clipUnmagnified: 2 } }
+    ]
+  },
   "factors-are-trained": {
     bad: { adapter: { method: "adalora" }, optimizer: loraPlus },
     says: [

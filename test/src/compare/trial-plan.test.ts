@@ -59,7 +59,9 @@ describe.each(methodNames)("%s", (name) => {
     expect(rest).toEqual(own)
     expect(seed).toBe(11)
     expect(output).toEqual({ checkpointEvery: 7, keep: "best" })
-    expect(optimizer).toMatchObject({ weightDecay: 0.01, clipNorm: 1 })
+    // some clip in a way of their own, and are refused with this one
+    const clips = !(optimizerOf(optimizer).rules ?? []).some((rule) => rule.problem({ ...optimizer, clipNorm: 1 }))
+    expect(optimizer).toMatchObject({ weightDecay: 0.01, clipNorm: clips ? 1 : null })
     // Lion has decay rates of another meaning
     if (optimizerOf(optimizer).moments !== null) expect(optimizer).toMatchObject({ betas: [0.8, 0.95], epsilon: 1e-6 })
     expect(optimizer.schedule).toEqual({ kind: "linear", warmupSteps: 10 })

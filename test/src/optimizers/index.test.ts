@@ -210,7 +210,8 @@ const accounts = {
   lion: [{}],
   "lora-plus": [{}],
   riemannian: [{}],
-  "lora-pro": [{ form: "full" }, { form: "efficient" }, { form: "efficient", moments: "invariant" }, { form: "sgd" }]
+  "lora-pro": [{ form: "full" }, { form: "efficient" }, { form: "efficient", moments: "invariant" }, { form: "sgd" }],
+  "lora-rite": [{}, { escape: true }]
 } satisfies { readonly [Kind in keyof typeof optimizers]: ReadonlyArray<object> }
 
 describe.each(Object.entries(accounts))("%s", (kind, changes) => {
