@@ -32,9 +32,11 @@ import {
 import { fromOf, injectToRestore, type ResolvedPlan } from "./plan/index.ts"
 import {
   adaptPlan,
+  baselinesOf,
   choiceOf,
   evaluatorOf,
   loadPlanModel,
+  lookAtThird,
   openPlanSession,
   Progress,
   presentRun,
@@ -43,6 +45,7 @@ import {
   savedOnFailure,
   standingOf,
   stepsOfPlan,
+  warningsOf,
   watchOf
 } from "./run/index.ts"
 import { type DiagnosticsReport, type Session, type StepReport, storedState } from "./training/index.ts"
@@ -141,6 +144,7 @@ const trainRun = (kind: LoadedKind, session: Session<Network>, resolved: Resolve
         }
       })
     const standing = standingOf(watchOf(plan, kind), evaluator.seen)
+    const looked = lookAtThird(kind, resolved, done)
     const look = (step: number) =>
       Effect.gen(function* () {
         standing.add(yield* evaluator.during(step))
@@ -157,6 +161,7 @@ const trainRun = (kind: LoadedKind, session: Session<Network>, resolved: Resolve
           Stream.tap((report) =>
             Effect.flatMap(Progress, (tell) => tell({ ...report, of: steps, unit: kind.words.unit ?? "tokens" }))
           ),
+          Stream.tap(() => looked),
           // of steps read together, the state is that after the last
           Stream.tap(({ step }) => (step === session.step ? look(step) : Effect.void)),
           Stream.takeUntil(standing.stops),
@@ -204,26 +209,35 @@ const keepBest = (
   })
 
 /** What of a step is needed at the end. */
-const brief = ({ loss, milliseconds }: StepReport) => ({ loss, milliseconds })
+const brief = ({ loss, milliseconds, learningRate, health }: StepReport) => ({
+  loss,
+  milliseconds,
+  learningRate,
+  health
+})
 
 /** Bytes of the optimizer's tensors. */
 const stateBytesOf = ({ optimizerState }: Session<Network>) =>
   storedState(optimizerState).tensors.reduce((sum, { size }) => sum + size * Float32Array.BYTES_PER_ELEMENT, 0)
 
-type Results = Omit<Parameters<typeof finishRun>[2], "labels" | "device" | "peakBytes" | "baseline">
+type Results = Omit<Parameters<typeof finishRun>[2], "labels" | "device" | "peakBytes" | "baseline" | "warnings"> & {
+  readonly reports: ReadonlyArray<ReturnType<typeof brief>>
+}
 
 /** Writes the results. There is no run.json while there may be a part of them: it is what vouches for the rest. */
 const finish = (kind: LoadedKind, adapted: Adapted<Network>, resolved: ResolvedPlan, run: Run, results: Results) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const device = yield* Device
-    const baselineOf = (split: "validation" | "test") =>
-      resolved.data.splits[split] === undefined ? null : kind.baseline(resolved.data, split)
+    const baseline = baselinesOf(kind, resolved)
+    const { reports: taken, kept, steps, before, after } = results
+    const step = kept?.step ?? steps
     yield* Effect.ignore(fs.remove(run.report, { force: true }))
     yield* kind.save(adapted, resolved, run.adapter)
     const report = yield* finishRun(run, resolved, {
       ...results,
-      baseline: { validation: baselineOf("validation"), test: baselineOf("test") },
+      baseline,
+      warnings: warningsOf(kind, resolved, { taken, step, baseline, before, ...after }),
       labels: kind.labelsOf(resolved.model),
       device: device.describe(),
       peakBytes: device.peakBytes()

@@ -12,10 +12,10 @@ import {
   checkFree,
   type EvaluationReport,
   keptText,
-  noBetterText,
   type RunReport,
   runFolder,
-  stoppedText
+  stoppedText,
+  warningTexts
 } from "../output/index.ts"
 import { command } from "../output/invocation.ts"
 import { shortDuration } from "../output/report/index.ts"
@@ -124,13 +124,11 @@ const gainedLines = (kind: RunKind, report: RunReport, untrained: string) => {
   const rows = (n: number) => n.toLocaleString("en")
   const all = before.rows === whole.rows
   const nothing = baseline[whole.split]
-  const warning = noBetterText(kind, report)
   return [
     `Gained on ${before.split}: ${gainedText(kind, before, after)}`,
     `  (from ${untrained} to the trained model, on ${all ? "all" : "the first"} ${rows(before.rows)} rows).`,
     ...(all ? [] : [`On all ${rows(whole.rows)} rows: ${scoresText(kind.metrics, whole)}.`]),
-    ...(nothing === null ? [] : [`Doing nothing reaches ${baselineText(kind.metrics, nothing)}.`]),
-    ...(warning === null ? [] : [`warning: ${warning}`])
+    ...(nothing === null ? [] : [`Doing nothing reaches ${baselineText(kind.metrics, nothing)}.`])
   ]
 }
 
@@ -145,6 +143,7 @@ const closingText = (kind: RunKind, publisher: Publisher, report: RunReport, { m
   return [
     "",
     ...gained,
+    ...warningTexts(kind, report).map((warning) => `warning: ${warning}`),
     ...(report.stopped === null ? [] : [`${sentence(stoppedText(kind.metrics, report.stopped, report))}.`]),
     ...(report.kept === null ? [] : [`The adapter is ${keptText(kind.metrics, report.kept, report)}.`]),
     `${report.steps} steps in ${shortDuration(seconds)} of training; peak memory ${Math.round(peakBytes / 1e6)} MB.`,

@@ -57,7 +57,8 @@ export {
   keptText,
   noBetterText,
   type Stopped,
-  stoppedText
+  stoppedText,
+  warningTexts
 } from "./outcome.ts"
 export { peftConfig } from "./peft/config.ts"
 export { inLlamaCpp } from "./peft/llama-cpp.ts"

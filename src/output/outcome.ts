@@ -1,4 +1,5 @@
 /** How a run ended, beside its numbers: why it stopped early, which of its states the adapter is, and what doing nothing reaches. */
+import { type Warning, warningText } from "../training/course.ts"
 import { inWords, type Metrics, scoreOf, written } from "../training/index.ts"
 
 /** What doing nothing reaches on a split: the metrics' values, and of what. */
@@ -47,6 +48,16 @@ export const noBetterText = (
   if (metric.better === "higher" ? value > than : value < than) return null
   const of = nothing === null ? "it did before training" : nothing.of
   return `the model answers no better than ${of}: on ${split} ${inWords(metric, value)}, against ${written(metric, than)}`
+}
+
+/** A sentence without its end for each warning of a run; for one of before there were any, whether it was for nothing. */
+export const warningTexts = (
+  kind: Parameters<typeof noBetterText>[0],
+  run: Reached & { readonly warnings?: ReadonlyArray<Pick<Warning, "says" | "advice">> }
+): ReadonlyArray<string> => {
+  if (run.warnings !== undefined) return run.warnings.map(warningText)
+  const says = noBetterText(kind, run)
+  return says === null ? [] : [says]
 }
 
 /** A metric of the validation split at a step. */

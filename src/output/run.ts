@@ -18,6 +18,7 @@ import type { SplitDescription } from "../data/index.ts"
 import { type FileError, fileError, type GuardedFolder, refuseLink, within, writeJson } from "../files/index.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
 import { relocate } from "../plan/index.ts"
+import type { Warning } from "../training/course.ts"
 import type { DiagnosticsReport, Evaluation, Mistake, StepReport } from "../training/index.ts"
 import type { StoredCheckpoint } from "./checkpoint-read.ts"
 import { adapterFiles, type BaseIdentity, baseIdentity, type Inputs, inputsOf, recordOf } from "./inputs.ts"
@@ -116,6 +117,8 @@ export interface RunReport {
   readonly test: EvaluationReport | null
   /** what doing nothing reaches on these; null: that is the model before training */
   readonly baseline: Baselines
+  /** of a run that learned nothing: what was seen, and what to change; records of before do not have it */
+  readonly warnings?: ReadonlyArray<Warning>
   /** on the last split, the most confident first; 20 at most */
   readonly mistakes: ReadonlyArray<Mistake>
   /** rows and classes of every split */
@@ -137,6 +140,7 @@ export interface Outcome {
   readonly stopped: Stopped | null
   readonly kept: Kept | null
   readonly baseline: Baselines
+  readonly warnings: ReadonlyArray<Warning>
   /** class names; none where rows have no classes */
   readonly labels: ReadonlyArray<string>
   readonly device: DeviceReport
@@ -156,7 +160,7 @@ export interface Outcome {
 export const finishRun = (
   run: Run,
   resolved: ResolvedPlan,
-  { steps, stopped, kept, baseline, labels, device, peakBytes, stateBytes, reports, before, after }: Outcome
+  { steps, stopped, kept, baseline, warnings, labels, device, peakBytes, stateBytes, reports, before, after }: Outcome
 ): Effect.Effect<RunReport, FileError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const of = (split: EvaluationReport["split"]) => after.reports.find((report) => report.split === split) ?? null
@@ -181,6 +185,7 @@ export const finishRun = (
       validation: of("validation"),
       test: of("test"),
       baseline,
+      warnings,
       mistakes: after.mistakes.map(({ picture: _, ...mistake }) => mistake),
       data: resolved.data.describe().map((split) => ({ classes: [], ...split })),
       peakBytes,

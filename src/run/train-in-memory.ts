@@ -17,6 +17,7 @@ import type { Network } from "../models/index.ts"
 import type { EvaluationReport, Kept } from "../output/index.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
 import { tensorsOf, withTensors } from "../tensors/index.ts"
+import type { Warning } from "../training/course.ts"
 import type { DiagnosticsReport, StepReport } from "../training/index.ts"
 import { evaluatorOf } from "./evaluator.ts"
 import { adaptPlan, loadPlanModel, openPlanSession, stepsOfPlan } from "./plan-session.ts"
@@ -40,6 +41,8 @@ export interface TrainedInMemory {
   readonly before: EvaluationReport | undefined
   /** every split of the plan, after the last step */
   readonly after: ReadonlyArray<EvaluationReport>
+  /** of a run that learned nothing: what was seen, and what to change */
+  readonly warnings: ReadonlyArray<Warning>
 }
 
 /** Room for one more copy of what is trained, that of the best step: there are no files to hold it. */
@@ -77,12 +80,15 @@ export const trainInMemory = (resolved: ResolvedPlan, { directory = "adapter" }:
     const best = yield* heldState(adapted)
     const steps: Array<StepReport> = []
     const diagnostics: Array<DiagnosticsReport> = []
+    const { baselinesOf, lookAtThird, warningsOf } = yield* Effect.promise(() => import("./guard.ts"))
+    const looked = lookAtThird(kind, resolved, steps)
     const record = (_: ReadonlyArray<StepReport>, seen?: DiagnosticsReport) =>
       Effect.sync(() => void (seen !== undefined && diagnostics.push(seen)))
     const taken = (report: StepReport) =>
       Effect.gen(function* () {
         steps.push(report)
         yield* tell({ ...report, of: resolved.steps, unit: kind.words.unit ?? "tokens" })
+        yield* looked
         // of steps read together, the state is that after the last
         if (report.step === session.step) {
           standing.add(yield* evaluator.during(report.step))
@@ -100,9 +106,12 @@ export const trainInMemory = (resolved: ResolvedPlan, { directory = "adapter" }:
     device.label("the last evaluation")
     const kept = resolved.plan.output.keep === "best" ? choiceOf(standing, yield* evaluator.last(session.step)) : null
     if (kept !== null && kept.step < session.step) best.restore()
-    const { reports } = yield* evaluator.after(before, kept?.step ?? session.step)
+    const step = kept?.step ?? session.step
+    const { reports, sameRows } = yield* evaluator.after(before, step)
+    const baseline = baselinesOf(kind, resolved)
+    const warnings = warningsOf(kind, resolved, { taken: steps, step, baseline, before, sameRows, reports })
     yield* kind.save(adapted, resolved, directory)
     yield* device.sync
-    const trained: TrainedInMemory = { adapted, steps, diagnostics, kept, before, after: reports }
+    const trained: TrainedInMemory = { adapted, steps, diagnostics, kept, before, after: reports, warnings }
     return trained
   }).pipe(ofDevice)

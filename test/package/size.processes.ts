@@ -120,6 +120,7 @@ describe("what a page may never ask for is not in what it loads first", () => {
     { what: "where PEFT has which tensor", file: "src/output/peft/layout.js", most: 13_500 },
     { what: "sums of adapters", file: "src/layers-model/arithmetic.js", most: 2_500 },
     { what: "a probe of the full gradient", file: "src/training/diagnostics/probe.js", most: 4_500 },
+    { what: "what is said of a run that learns nothing", file: "src/training/course.js", most: 3_000 },
     { what: "an orthogonal start", file: "adapters/init/orthogonal-factors.js", most: 500 },
     { what: "QR, for starts that decompose", file: "src/linalg/qr.js", most: 1_500 },
     { what: "starts that look at data", file: "src/layers-model/calibration-data.js", most: 3_000 }

@@ -12,7 +12,8 @@ import type { AdaptationPlan, PlanProblem } from "../../../schemas/index.ts"
 import { messageOf } from "../../boundary/index.ts"
 import type { LayersBatch, LayersNetwork } from "../../models/layers-model/index.ts"
 import type { DeviceReadError } from "../../tensors/index.ts"
-import { type DiagnosticsReport, probedProblems, type StepError } from "../../training/index.ts"
+import type { Warning } from "../../training/course.ts"
+import { type DiagnosticsReport, probedProblems, type StepError, type StepReport } from "../../training/index.ts"
 import { FitError, LayersDataError } from "../errors.ts"
 import type { NextBatch } from "./batches.ts"
 import { callbackList, callbackModel, EpochMeans, type Logs } from "./callbacks.ts"
@@ -24,6 +25,8 @@ import { openStepper, type Stepper } from "./steps.ts"
 /** tfjs's own history, and what was seen of the full gradient where the plan has `training.diagnostics`. */
 export interface FitHistory extends tf.History {
   readonly diagnostics: ReadonlyArray<DiagnosticsReport>
+  /** where the model learned nothing: what was seen, and what to change */
+  readonly warnings: ReadonlyArray<Warning>
 }
 
 export type FitFailure = FitError | LayersDataError | StepError | DeviceReadError
@@ -41,6 +44,7 @@ interface Run {
   readonly weights: ReadonlyArray<ClassWeight | undefined>
   readonly validate: Validate | undefined
   readonly diagnostics: Array<DiagnosticsReport>
+  readonly guard: Guard
 }
 
 export interface RunOptions {
@@ -80,6 +84,7 @@ const running = (given: RunOptions): Effect.Effect<FitHistory, FitFailure, Scope
     list.setModel(seen.model)
     yield* event(() => list.onTrainBegin())
     const stepper = yield* openStepper(adapted, settled, weighted, extent.total)
+    const guard = yield* openGuard(given, extent)
     const under: Run = {
       source,
       stepper,
@@ -89,14 +94,16 @@ const running = (given: RunOptions): Effect.Effect<FitHistory, FitFailure, Scope
       stopped: seen.stopped,
       weights,
       validate,
-      diagnostics: []
+      diagnostics: [],
+      guard
     }
     for (let epoch = extent.from; epoch < extent.to; epoch++) {
       const ended = yield* oneEpoch(under, epoch)
       if (ended || seen.stopped() || stepper.steps() >= extent.steps) break
     }
+    guard.ended()
     yield* event(() => list.onTrainEnd())
-    return Object.assign(history, { diagnostics: under.diagnostics })
+    return Object.assign(history, { diagnostics: under.diagnostics, warnings: guard.warnings })
   })
 
 /** What can only be said of options and data together. */
@@ -165,7 +172,7 @@ const nextGroup = (next: NextBatch, most: number): Effect.Effect<ReadonlyArray<L
   })
 
 const oneBatch = (
-  { list, stepper, weights, diagnostics }: Run,
+  { list, stepper, weights, diagnostics, guard }: Run,
   batch: number,
   group: ReadonlyArray<LayersBatch>,
   means: EpochMeans
@@ -176,6 +183,7 @@ const oneBatch = (
     yield* event(() => list.onBatchBegin(batch, logs))
     const weighted = yield* Effect.forEach(group, (one) => withWeights(one, weights))
     const step = yield* stepper.take(weighted)
+    guard.see(step.report)
     means.add(step.scores, size)
     Object.assign(logs, step.scores)
     const discrepancy = step.diagnostics?.mean.method.discrepancy ?? null
@@ -205,6 +213,43 @@ const warnOfDryDataset = (limit: number, taken: number): void =>
   console.warn(
     `the dataset ended after ${taken} of ${limit} batches (batchesPerEpoch), and training with it; dataset.repeat() has no end`
   )
+
+/** Models that were trained before: what has learned something may well stay where it is. */
+const trainedBefore = new WeakSet<RunOptions["adapted"]>()
+
+interface Guard {
+  readonly see: (report: StepReport) => void
+  readonly ended: () => void
+  readonly warnings: ReadonlyArray<Warning>
+}
+
+/** Warns once where the loss does not fall: after a third of the steps, where it is known how many there will be, or at the end. */
+const openGuard = ({ adapted, options }: RunOptions, { total }: Extent): Effect.Effect<Guard> =>
+  Effect.gen(function* () {
+    const { firstLook, lossWarning, warningText } = yield* Effect.promise(() => import("../../training/course.ts"))
+    const fresh = !trainedBefore.has(adapted) && (options.initialEpoch ?? 0) === 0
+    const head = adapted.trainable.dense.length === 0 ? "adapt's option head" : null
+    const named = { rate: "plan.optimizer.learningRate", head }
+    const third = firstLook(total)
+    const taken: Array<StepReport> = []
+    const warnings: Array<Warning> = []
+    const look = (ended: boolean) => {
+      const planned = ended ? Math.min(total, taken.length) : total
+      const warning = warnings.length > 0 ? null : lossWarning(taken, { planned, ended, fresh, named })
+      if (warning === null) return
+      warnings.push(warning)
+      console.warn(warningText(warning))
+    }
+    return {
+      see: (report) => {
+        trainedBefore.add(adapted)
+        taken.push(report)
+        if (taken.length === third) look(false)
+      },
+      ended: () => look(true),
+      warnings
+    }
+  })
 
 interface Extent {
   readonly from: number

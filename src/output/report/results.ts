@@ -1,7 +1,7 @@
 /** What a run reached: the numbers first, then curves, evaluations, confusion of the classes, and the mistakes themselves. */
 
 import { inWords, type Metrics, scoreOf, written } from "../../training/index.ts"
-import { baselineText, keptText, noBetterText, stoppedText } from "../outcome.ts"
+import { baselineText, keptText, stoppedText, warningTexts } from "../outcome.ts"
 import { capital, count, duration, fixed, type Html, html, percent } from "./html.ts"
 import { described, type Plot } from "./plots.ts"
 import { type Confused, type Evaluation, isConfused, type ReportedKind, type RunRecord } from "./run-record.ts"
@@ -19,13 +19,12 @@ export const gained = ({ run }: RunRecord, kind: ReportedKind): string =>
     ...(run.kept == null ? [] : [`The adapter is ${keptText(kind.metrics, run.kept, run)}.`])
   ].join(" ")
 
-/** What doing nothing reaches, and where the run is no better. */
+/** What doing nothing reaches, and where the run is no better or learned nothing. */
 const doingNothing = (run: RunRecord["run"], kind: ReportedKind): ReadonlyArray<string> => {
   const nothing = run.baseline?.[run.test === null ? "validation" : "test"] ?? null
-  const warning = noBetterText(kind, run)
   return [
     ...(nothing === null ? [] : [`Doing nothing reaches ${baselineText(kind.metrics, nothing)}.`]),
-    ...(warning === null ? [] : [`${capital(warning)}.`])
+    ...warningTexts(kind, run).map((warning) => `Warning: ${warning}.`)
   ]
 }
 

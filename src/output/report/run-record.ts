@@ -104,6 +104,7 @@ const Record = Schema.Struct({
   // runs of before have none of these
   after: Schema.optionalKey(Schema.NullOr(Evaluation)),
   baseline: Schema.optionalKey(Schema.Struct({ validation: BaselineOfSplit, test: BaselineOfSplit })),
+  warnings: Schema.optionalKey(Schema.Array(Schema.Struct({ says: Schema.String, advice: Schema.String }))),
   planned: Schema.optionalKey(Schema.Int),
   kept: Schema.optionalKey(Schema.NullOr(Schema.Struct({ step: Schema.Int, metric: Schema.String, value: Numeric }))),
   stopped: Schema.optionalKey(

@@ -1,0 +1,80 @@
+/**
+ * What a run says where it learns nothing: a training loss that has not fallen below its start, a final score that is no better than what
+ * doing nothing reaches. Each with what to change, by what was seen.
+ */
+import * as Effect from "effect/Effect"
+import type { LoadedKind } from "../kinds/index.ts"
+import { type Baselines, noBetterText } from "../output/outcome.ts"
+import { fromOf, type ResolvedPlan } from "../plan/index.ts"
+import {
+  firstLook,
+  lossWarning,
+  type Named,
+  scoreAdvice,
+  type Taken,
+  type Warning,
+  warningText
+} from "../training/course.ts"
+import { scoreOf } from "../training/index.ts"
+import { Progress } from "./progress.ts"
+
+/** Where a model's last layer is no head of ours, it is frozen unless the plan names it. */
+const namedIn = (kind: LoadedKind, { model, trainable }: ResolvedPlan): Named => {
+  const frozen = trainable.dense === 0 && kind.labelsOf(model).length > 0
+  return { rate: "optimizer.learningRate", head: frozen ? "model.head" : null }
+}
+
+const watchOf = (kind: LoadedKind, resolved: ResolvedPlan, ended: boolean) => ({
+  planned: resolved.steps,
+  ended,
+  fresh: fromOf(resolved.plan) === undefined,
+  named: namedIn(kind, resolved)
+})
+
+/** Says once what a third of the steps show. `taken` grows with the run; those that are there already were looked at before. */
+export const lookAtThird = (kind: LoadedKind, resolved: ResolvedPlan, taken: ReadonlyArray<Taken>) => {
+  const due = firstLook(resolved.steps)
+  let looked = taken.length >= due
+  return Effect.suspend(() => {
+    if (looked || taken.length < due) return Effect.void
+    looked = true
+    const warning = lossWarning(taken, watchOf(kind, resolved, false))
+    if (warning === null) return Effect.void
+    return Effect.flatMap(Progress, (tell) => tell({ kind: "notice", message: `warning: ${warningText(warning)}` }))
+  })
+}
+
+/** What doing nothing reaches on the splits of a plan. */
+export const baselinesOf = (kind: LoadedKind, { data }: ResolvedPlan): Baselines => {
+  const of = (split: "validation" | "test") => (data.splits[split] === undefined ? null : kind.baseline(data, split))
+  return { validation: of("validation"), test: of("test") }
+}
+
+interface Ended {
+  readonly taken: ReadonlyArray<Taken>
+  /** steps after which the adapter is what it is */
+  readonly step: number
+  readonly baseline: Baselines
+  readonly before: object | undefined
+  /** on the rows of `before` */
+  readonly sameRows: object | undefined
+  readonly reports: ReadonlyArray<{ readonly split: "validation" | "test" }>
+}
+
+/** Everything that is to be said of a run that has ended; the same for one that was resumed. */
+export const warningsOf = (
+  kind: LoadedKind,
+  resolved: ResolvedPlan,
+  { taken, step, baseline, before, sameRows, reports }: Ended
+): ReadonlyArray<Warning> => {
+  const of = (split: "validation" | "test") => reports.find((report) => report.split === split) ?? null
+  const [validation, test] = [of("validation"), of("test")]
+  const watch = watchOf(kind, resolved, true)
+  const loss = lossWarning(taken, watch)
+  const says = noBetterText(kind, { before: before ?? null, after: sameRows ?? null, validation, test, baseline })
+  if (says === null) return loss === null ? [] : [loss]
+  if (loss !== null)
+    return [loss, { about: "score", step, says, advice: "what to change is said of its training loss" }]
+  const reached = scoreOf(test ?? validation ?? {}, "loss")
+  return [{ about: "score", step, says, advice: scoreAdvice(taken, reached, watch.named) }]
+}

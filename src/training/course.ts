@@ -1,0 +1,240 @@
+/**
+ * Whether a run learns: its training loss, looked at after a third of its steps and at its end.
+ *
+ * Two means over windows of steps are compared, since the loss of one batch is noise: that of the last fifth of the steps (three at least),
+ * and that of as many first ones. A rate that is too large throws the loss up with its first updates, and what it falls back from then is not
+ * where it began: where the first mean lies above the very first loss by more than their noise, that loss is the start.
+ *
+ *   fell   last < start − c·e, and by a thousandth of it   e: the standard error of the difference; c: 2 after a third, 1 at the end
+ *   rose   last > start + 2e, or the highest mean of three steps in a row > start + 4e; and it is above the start by a fifth of it
+ *   flat   otherwise: the loss is where it began, as far as its noise lets anyone see
+ *
+ * The noise of a step comes from the differences of steps that follow each other, which a trend hardly changes (J. von Neumann 1941), by
+ * their median, which single jumps do not change. It is that number, or that share of the level where it is less: a loss that was thrown up is
+ * noisier than it was before. The same loss in other units (times a positive number) has the same course.
+ * A fifth: healthy runs jump by 15 % (bench/studies/paper-pairs.md, LoRA at twice its best rate).
+ *
+ * A loss that is flat after a third says little: runs of that very study lie at ln 2 for a third of their steps and end at 0.2. So it is a
+ * warning then only where nothing moves, and at the end always.
+ */
+import type { StepReport } from "./step-report.ts"
+
+/** With fewer steps nothing is said: neither mean nor noise is known well enough. */
+export const LEAST_STEPS = 10
+
+/** The number of steps after which a run of so many is looked at. */
+export const firstLook = (planned: number): number => Math.ceil(planned / 3)
+
+export interface Course {
+  readonly kind: "fell" | "rose" | "flat"
+  /** the losses that are compared, and over how many steps the last is a mean */
+  readonly start: number
+  readonly last: number
+  readonly over: number
+  /** the highest mean of three steps in a row, and the step in its middle */
+  readonly peak: number
+  readonly peakStep: number
+  /** it was clearly below its start before that */
+  readonly fellFirst: boolean
+  /** the highest loss of a single step, where it lies clearly above the start; null: none does */
+  readonly jump: number | null
+}
+
+/** Of |x − y| for x, y from one normal distribution of deviation 1 the median is 0.9539. */
+const DEVIATION = 1 / 0.9539
+/** How many standard errors below its start a loss has fallen: of runs that learn nothing 1 in 40 looks as if it had, and 1 in 6. */
+const SURELY = 2
+const LIKELY = 1
+/** the same where the highest of many is compared */
+const OF_MANY = 4
+const WELL_ABOVE = 0.2
+/** where every step has all rows there is no noise, and a rate that is nothing still makes the loss a little smaller every time */
+const LEAST_FALL = 1e-3
+const PEAK = 3
+
+const mean = (values: ReadonlyArray<number>): number => values.reduce((sum, value) => sum + value, 0) / values.length
+
+const medianOf = (values: ReadonlyArray<number>): number => {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}
+
+/** The deviation of a step's loss from its level: as it is over all steps, or as a share of the level, whichever is less. */
+const noiseOf = (losses: ReadonlyArray<number>) => {
+  const differences = losses.slice(1).map((loss, i) => Math.abs(loss - losses[i]!))
+  const shares = differences.map((difference, i) => {
+    const level = (Math.abs(losses[i]!) + Math.abs(losses[i + 1]!)) / 2
+    return level === 0 ? 0 : difference / level
+  })
+  const [noise, share] = [DEVIATION * medianOf(differences), DEVIATION * medianOf(shares)]
+  return (level: number): number => Math.min(noise, share * Math.abs(level))
+}
+
+/** null where there are fewer than `LEAST_STEPS` losses. What is not a number is left out: it ends a run with words of its own. */
+export const courseOf = (given: ReadonlyArray<number | null>, certain: number): Course | null => {
+  const losses = given.filter((loss): loss is number => loss !== null && Number.isFinite(loss))
+  if (losses.length < LEAST_STEPS) return null
+  const noise = noiseOf(losses)
+  const over = Math.max(PEAK, Math.round(losses.length / 5))
+  const [first, last] = [mean(losses.slice(0, over)), mean(losses.slice(-over))]
+  const errorOf = (level: number, steps: number) => noise(level) / Math.sqrt(steps)
+  const thrown = first - losses[0]! > 2 * Math.hypot(errorOf(losses[0]!, 1), errorOf(losses[0]!, over))
+  const start = thrown ? losses[0]! : first
+  const error = (level: number, steps: number) => Math.hypot(errorOf(start, thrown ? 1 : over), errorOf(level, steps))
+  const threes = losses.slice(PEAK - 1).map((_, i) => mean(losses.slice(i, i + PEAK)))
+  const at = threes.indexOf(Math.max(...threes))
+  const peak = threes[at]!
+  const highest = Math.max(...losses)
+  const lowest = Math.min(...threes.slice(0, at + 1))
+  const well = (level: number) => level - start > WELL_ABOVE * Math.abs(start)
+  const fell = start - last > Math.max(certain * error(last, over), LEAST_FALL * Math.abs(start))
+  const rose =
+    (last - start > 2 * error(last, over) && well(last)) || (peak - start > OF_MANY * error(peak, PEAK) && well(peak))
+  return {
+    kind: fell ? "fell" : rose ? "rose" : "flat",
+    start,
+    last,
+    over,
+    peak,
+    peakStep: at + 2,
+    fellFirst: lowest - start < -OF_MANY * error(lowest, PEAK),
+    jump: highest - start > OF_MANY * error(highest, 1) && well(highest) ? highest : null
+  }
+}
+
+/** A run that learned nothing, or less than nothing does: what was seen, and what to change. */
+export interface Warning {
+  readonly about: "loss" | "score"
+  /** after which it was seen */
+  readonly step: number
+  readonly says: string
+  readonly advice: string
+}
+
+/** A sentence without its end. */
+export const warningText = ({ says, advice }: Pick<Warning, "says" | "advice">): string => `${says}; ${advice}`
+
+/** What of a step is looked at; rows of before may lack some of it. */
+export type Taken = Pick<StepReport, "loss" | "learningRate"> & Partial<Pick<StepReport, "health">>
+
+/** What a program calls the things that may be changed. */
+export interface Named {
+  /** "optimizer.learningRate" */
+  readonly rate: string
+  /** what trains the model's last layer, where nothing does; null: something does, or there is none to train */
+  readonly head: string | null
+}
+
+const shown = (value: number): string => String(Number(value.toPrecision(3)))
+const rateText = (rate: number, digits: number): string => {
+  const rounded = Number(rate.toPrecision(digits))
+  return rate < 1e-2 ? rounded.toExponential() : String(rounded)
+}
+
+const lossesOf = (taken: ReadonlyArray<Taken>) => taken.map(({ loss }) => loss)
+
+/** The largest that was used: schedules begin and end with less. */
+const rateOf = (taken: ReadonlyArray<Taken>): number | null =>
+  taken.reduce<number | null>((most, { learningRate }) => {
+    if (learningRate === null || learningRate === undefined) return most
+    return most === null ? learningRate : Math.max(most, learningRate)
+  }, null)
+
+/** How far A went, as a share of its size: the sum over the steps, of the median layer. null: no A moves at all, so this says nothing. */
+const wayOf = (taken: ReadonlyArray<Taken>): number | null => {
+  const way = taken.reduce((sum, { health }) => sum + (health?.relativeUpdateA?.median ?? 0), 0)
+  return way > 0 ? way : null
+}
+
+/** Shorter ways move no answer; healthy runs were seen to go 0.2 to 4 in their first third. */
+const STILL = 0.01
+const HEALTHY = 0.3
+
+/** "optimizer.learningRate 10 times smaller (1e-4 instead of 1e-3)" */
+const changed = (name: string, taken: ReadonlyArray<Taken>, factor: number, way: "smaller" | "larger"): string => {
+  const rate = rateOf(taken)
+  const next = rate === null || rate === 0 ? null : way === "smaller" ? rate / factor : rate * factor
+  const numbers = next === null ? "" : ` (${rateText(next, 1)} instead of ${rateText(rate!, 2)})`
+  return `${name} ${factor.toLocaleString("en")} times ${way}${numbers}`
+}
+
+/** What to change, by what the loss did. */
+const adviceOf = (course: Course, taken: ReadonlyArray<Taken>, { rate, head }: Named): string => {
+  const way = wayOf(taken)
+  if (course.kind === "rose") {
+    const rise = (course.peak - course.start) / Math.abs(course.start)
+    const factor = rise > 10 ? 100 : rise > 0.5 ? 10 : 3
+    const lower = `that is a rate too large: try ${changed(rate, taken, factor, "smaller")}`
+    return course.fellFirst
+      ? `it had fallen before, so look at the order of the rows too (a class after the other needs shuffling); else ${lower}`
+      : `${lower}, with a warm-up if there is none; a head that is new has its own rate, headLearningRate`
+  }
+  if (way !== null && way < STILL) {
+    const factor = 10 ** Math.max(1, Math.floor(Math.log10(HEALTHY / way)))
+    return `the adapter has hardly moved: try ${changed(rate, taken, factor, "larger")}`
+  }
+  const frozen = head === null ? "" : `the model's last layer is frozen: where it is new, train it with ${head}; then `
+  const [one, other] = course.jump === null ? (["larger", "smaller"] as const) : (["smaller", "larger"] as const)
+  const seen = course.jump === null ? "" : `it jumped to ${shown(course.jump)} on the way; `
+  const moved = way === null ? "" : "the adapter moved and the loss did not follow; "
+  return `${seen}${moved}${frozen}try ${changed(rate, taken, 3, one)}, then 3 times ${other}, and look at the labels and at which layers are adapted`
+}
+
+const saysOf = ({ kind, start, last, over, peak, peakStep }: Course, steps: number, planned: number): string => {
+  const of = steps === planned ? `all ${steps} steps` : `${steps} of ${planned} steps`
+  const now = `${shown(last)} over the last ${over}, against ${shown(start)} at its start`
+  const top = kind === "rose" && peak > last ? `, and was ${shown(peak)} around step ${peakStep}` : ""
+  return `after ${of} the training loss has not fallen below its start: it is ${now}${top}`
+}
+
+/** Advice for a run whose score is no good, by what its training loss did. `loss`: of the rows that the score is of. */
+export const scoreAdvice = (taken: ReadonlyArray<Taken>, loss: number | null, named: Named): string => {
+  const course = courseOf(lossesOf(taken), LIKELY)
+  if (course !== null && course.kind !== "fell") return adviceOf(course, taken, named)
+  if (course === null)
+    return `${taken.length} steps say little: train longer, or try ${changed(named.rate, taken, 3, "larger")}`
+  const { start, last } = course
+  const fell = `the training loss fell from ${shown(start)} to ${shown(last)}`
+  return loss !== null && loss > start && last < start
+    ? `${fell} and that of these rows is ${shown(loss)}: the training rows were learned by heart, so fewer steps, output.keep "best", more rows or a smaller rank; and see that both splits have the same labels`
+    : `${fell}: more steps, or ${changed(named.rate, taken, 3, "larger")}`
+}
+
+interface LossWatch {
+  readonly planned: number
+  readonly ended: boolean
+  /** It began untrained. What begins with something learned may well stay where it is: then only a rise is said. */
+  readonly fresh?: boolean
+  readonly named: Named
+}
+
+/**
+ * What there is to say of the training loss of a run that is to have `planned` steps, of which `taken` are there: decided after a third of
+ * them, and where nothing was said then, by all of them once the run has `ended`. It depends on the steps alone, so that a resumed run says what
+ * an uninterrupted one would.
+ */
+export const lossWarning = (
+  taken: ReadonlyArray<Taken>,
+  { planned, ended, fresh = true, named }: LossWatch
+): Warning | null => {
+  const warned = (steps: ReadonlyArray<Taken>, course: Course): Warning => ({
+    about: "loss",
+    step: steps.length,
+    says: saysOf(course, steps.length, planned),
+    advice: adviceOf(course, steps, named)
+  })
+  const early = taken.slice(0, firstLook(planned))
+  const course = early.length < firstLook(planned) ? null : courseOf(lossesOf(early), SURELY)
+  if (course?.kind === "rose" || (course?.kind === "flat" && fresh && isStill(early))) return warned(early, course)
+  const whole = ended ? courseOf(lossesOf(taken), LIKELY) : null
+  return whole === null || whole.kind === "fell" || (whole.kind === "flat" && !fresh) ? null : warned(taken, whole)
+}
+
+/** Nothing moves: the adapter does not, or the loss is the same number at every step. A rate that still warms up will move it yet. */
+const isStill = (taken: ReadonlyArray<Taken>): boolean => {
+  const [before, last] = taken.slice(-2).map(({ learningRate }) => learningRate ?? 0)
+  if (last! > before!) return false
+  const way = wayOf(taken)
+  return (way !== null && way < STILL) || taken.every(({ loss }) => loss === taken[0]!.loss)
+}
