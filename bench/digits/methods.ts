@@ -2,6 +2,7 @@
  * What the digits are learnt with: an optimizer for a peak rate and a number of steps, and the rates that are tried.
  */
 import { scaleByAdam } from "../../src/optimizers/adamw.ts"
+import { factoredAdam } from "../../src/optimizers/factored-adam.ts"
 import { scaleByInvariantAdam } from "../../src/optimizers/invariant-adam.ts"
 import { loraPro } from "../../src/optimizers/lora-pro.ts"
 import { linear, scaleByLearningRate } from "../../src/optimizers/schedule.ts"
@@ -29,6 +30,11 @@ export const methods = {
     rates: forFactors
   },
   "lora-pro-full": { trained: "factors", direction: () => loraPro({ inner: scaleByAdam() }), rates: forWeights },
+  "lora-pro-factored": {
+    trained: "factors",
+    direction: () => loraPro({ inner: factoredAdam() }),
+    rates: forWeights
+  },
   full: { trained: "weights", direction: () => scaleByAdam(), rates: forWeights }
 } as const satisfies Readonly<Record<string, Method>>
 

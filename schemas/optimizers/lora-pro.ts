@@ -3,6 +3,7 @@
  *
  *   form     "full": Adam on the equivalent gradient · "efficient": Adam on the factors' adjusted gradients · "sgd": neither
  *   moments  "invariant" (ours, of "efficient"): neither the size nor the basis of the factors decides
+ *            "factored" (ours, of "full"): products, not a number for each number of W
  */
 import * as Schema from "effect/Schema"
 import { choice, nonNegative, withDefault } from "../fields.ts"
@@ -23,8 +24,8 @@ export const LoraProConfig = Schema.Struct({
   damping: nonNegative("δ of (Gram + δI)⁻¹.").pipe(withDefault(1e-8)),
   moments: Schema.optionalKey(
     choice(
-      ["entrywise", "invariant"],
-      "Of form \"efficient\": Adam's own second moment of every entry, as in the paper, or one that neither the size of the factors nor their basis decides, which learns from B = 0 where the paper's stalls. Absent: entrywise."
+      ["entrywise", "invariant", "factored"],
+      'entrywise: Adam\'s own moments of every entry, as in the paper. invariant, of form "efficient": a second moment that neither the size of the factors nor their basis decides, which learns from B = 0 where the paper\'s stalls. factored, of form "full": moments as products of thin matrices, a few percent of the numbers. Absent: entrywise.'
     )
   ),
   ...moments
@@ -33,6 +34,12 @@ export const LoraProConfig = Schema.Struct({
   description: "LoRA factors moved so that BA follows full fine-tuning (arXiv 2407.18242)."
 })
 export type LoraProConfig = typeof LoraProConfig.Type
+
+const momentsOf: Readonly<Record<LoraProConfig["form"], ReadonlyArray<LoraProConfig["moments"]>>> = {
+  full: ["entrywise", "factored"],
+  efficient: ["entrywise", "invariant"],
+  sgd: []
+}
 
 export const loraProFacts = {
   ...plain,
@@ -43,12 +50,13 @@ export const loraProFacts = {
   title: ({ form, x }) => `LoRA-Pro (${form}, X ${x})`,
   rules: [
     {
-      name: "moments-of-efficient-form",
+      name: "moments-of-form",
       field: "moments",
-      problem: ({ form, moments }) =>
-        moments !== undefined && form !== "efficient"
-          ? `found "${moments}" with form "${form}", ${form === "sgd" ? "which has no moments" : "whose moments are those of the weight"}; expected form "efficient", or no moments here`
-          : undefined
+      problem: ({ form, moments }) => {
+        const expected = momentsOf[form]
+        if (moments === undefined || expected.includes(moments)) return undefined
+        return `found "${moments}" with form "${form}"; expected ${[...expected.map((name) => `"${name}"`), "no moments here"].join(", or ")}`
+      }
     }
   ]
 } satisfies OptimizerFacts<LoraProConfig>

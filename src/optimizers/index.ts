@@ -8,7 +8,7 @@
  *   lora-plus            scaleByAdam → decay → ratio of B → −η
  *   riemannian           riemannian → scaleByAdam → decay → −η
  *   lora-pro efficient   loraPro → scaleByAdam → decay → −η     (moments "invariant": scaleByInvariantAdam)
- *   lora-pro full        loraPro({ inner: scaleByAdam }) → −η → product decay
+ *   lora-pro full        loraPro({ inner: scaleByAdam }) → −η → product decay   (moments "factored": factoredAdam)
  *   lora-pro sgd         loraPro → decay → −η              (dense tensors: AdamW)
  *   lora-rite            loraRite → decay → −η → balance   (dense tensors: AdamW)
  *
@@ -32,6 +32,7 @@ export { mapTensors, type Trainable, tensorsOf, withTensors } from "../tensors/i
 export { type AdamOptions, type AdamState, type AdamTransform, type AdamWOptions, adamw, scaleByAdam } from "./adamw.ts"
 export { type ClipState, clipByGlobalNorm, globalNorm } from "./clip.ts"
 export { addDecayedWeights, addProductDecay } from "./decay.ts"
+export { type FactoredAdam, factoredAdam } from "./factored-adam.ts"
 export { type InvariantAdamState, scaleByInvariantAdam } from "./invariant-adam.ts"
 export { type LionMoments, type LionOptions, type LionState, lion, scaleByLion } from "./lion.ts"
 export { type LoraPlusOptions, loraPlus, scaleB } from "./lora-plus.ts"

@@ -14,7 +14,7 @@
  *
  * Shapes: A, dA, a [r, in], B, dB, b [out, r], g, g̃, u [out, in], X, Y, S [r, r].
  * Cost per pair and step: O(r² (in + out)), two r×r eigenproblems in float64 (`refresh`); with an inner transform also its own state
- * (2·out·in for Adam) and O(r·in·out). The products are kernels over all pairs (`src/kernels/lora-pro.ts`), and with Adam inside so is
+ * (2·out·in for Adam) and O(r·in·out); `factored-adam.ts` needs neither. The products are kernels over all pairs (`src/kernels/lora-pro.ts`), and with Adam inside so is
  * the whole step (`lora-pro-adam.ts`); any other inner transform is run site by site.
  * With dropout (`adapters/inject.ts`) g is formed from the dropped input, g = dyᵀD(x): gA = sBᵀg and gB = sgAᵀ hold for the mask
  * of the step, so the theorem holds for that stochastic gradient as it does for a batch's.
@@ -40,6 +40,7 @@ import {
 import { type DenseParameter, type FactorPair, type Trainable, tidy, withFactors } from "../tensors/index.ts"
 import { type AdamState, type AdamTransform, adamOptions, adamwParts, isAdam, scaleByAdam } from "./adamw.ts"
 import { addDecayedWeights, addProductDecay } from "./decay.ts"
+import { type FactoredAdam, type FactoredMoments, factoredAdam, factoredState, isFactored } from "./factored-adam.ts"
 import { scaleByInvariantAdam } from "./invariant-adam.ts"
 import { type ComparedOptimizer, type Optimizer, perFactor, type StateSize } from "./optimizer.ts"
 import { type Schedule, scaleByLearningRate } from "./schedule.ts"
@@ -58,21 +59,21 @@ export { equivalentGradient, freeMatrix, theorem, type XChoice } from "../kernel
 export interface LoraProOptions {
   /**
    * Transforms the equivalent gradient [out, in] of one site at a time (a norm inside it is that site's norm). `scaleByAdam` by itself is
-   * one kernel for all sites.
+   * one kernel for all sites, and `factoredAdam` never forms it.
    */
-  readonly inner?: Transform
+  readonly inner?: Transform | FactoredAdam
   /** default "sylvester" */
   readonly x?: XChoice
   /** δ, absolute; default 1e-8, the authors' value */
   readonly damping?: number
 }
 
-/** One per pair, and one for the dense parameters. */
-type InnerState<S extends State> = { readonly pairs: ReadonlyArray<S>; readonly dense: S }
+/** One per pair, or per shape of pairs, and one for the dense parameters. */
+type InnerState<S extends State, D extends State = S> = { readonly pairs: ReadonlyArray<S>; readonly dense: D }
 
-type LoraProState<S extends State = State> = WhitenedState & {
+type LoraProState<S extends State = State, D extends State = S> = WhitenedState & {
   /** The inner transform's state. */
-  readonly inner: InnerState<S>
+  readonly inner: InnerState<S, D>
 }
 
 /** What `inner` sees of one pair: a tree of one dense tensor [out, in]. */
@@ -91,21 +92,21 @@ interface Pairs {
   readonly x: XChoice
 }
 
-/** What becomes of them: a direction and a state for each pair. */
+/** What becomes of them: a direction for each pair, and the states. */
 interface Moved<S extends State> {
   readonly directions: ReadonlyArray<Factors>
   readonly states: ReadonlyArray<S>
 }
 
 /** What happens between push forward and pull back. */
-interface Inner<S extends State> {
-  readonly init: (params: Trainable) => InnerState<S>
+interface Inner<S extends State, D extends State = S> {
+  readonly init: (params: Trainable) => InnerState<S, D>
   readonly move: (pairs: Pairs, states: ReadonlyArray<S>) => Moved<S>
   readonly updateDense: (
     updates: Trainable["dense"],
-    state: S,
+    state: D,
     params: Trainable["dense"]
-  ) => { readonly dense: Trainable["dense"]; readonly state: S }
+  ) => { readonly dense: Trainable["dense"]; readonly state: D }
 }
 
 /** The paper's SGD form. Dense parameters pass through. */
@@ -182,7 +183,27 @@ const adamInside = (inner: AdamTransform): Inner<AdamState> => ({
   }
 })
 
-const withInner = <S extends State>(inner: Inner<S>, x: XChoice, damping: number): Transform<LoraProState<S>> => ({
+/** Adam with moments that are products, shape by shape; dense parameters get Adam as it is. */
+const factoredInside = (inner: FactoredAdam): Inner<FactoredMoments, AdamState> => {
+  const { updateDense, init } = inside(scaleByAdam(inner.factored))
+  return {
+    init: ({ pairs, dense }) => ({ pairs: inner.init(pairs), dense: init(denseTree(dense)).dense }),
+    updateDense,
+    move: (pairs, states) => {
+      const next = inner.move(pairs, states)
+      return {
+        directions: loraProDirections(pairs.params, next.gradients, pairs.whitenings, pairs.x),
+        states: next.states
+      }
+    }
+  }
+}
+
+const withInner = <S extends State, D extends State>(
+  inner: Inner<S, D>,
+  x: XChoice,
+  damping: number
+): Transform<LoraProState<S, D>> => ({
   init: (params) => ({ ...notWhitened, inner: inner.init(params) }),
   layout: (initial: { readonly inner: StateLayout }, { pairs }, step) => ({
     ...initial,
@@ -216,6 +237,7 @@ const withInner = <S extends State>(inner: Inner<S>, x: XChoice, damping: number
  */
 export const loraPro = ({ inner, x = "sylvester", damping = 1e-8 }: LoraProOptions = {}): Transform<LoraProState> => {
   if (inner === undefined) return withInner(nothingInside, x, damping)
+  if (isFactored(inner)) return withInner(factoredInside(inner), x, damping)
   return isAdam(inner) ? withInner(adamInside(inner), x, damping) : withInner(transformInside(inner), x, damping)
 }
 
@@ -229,11 +251,15 @@ const forms = {
   full: {
     body: ({ x, damping, weightDecay, ...config }, rate) =>
       chain(
-        loraPro({ inner: scaleByAdam(adamOptions(config)), x, damping }),
+        loraPro({
+          inner: config.moments === "factored" ? factoredAdam(adamOptions(config)) : scaleByAdam(adamOptions(config)),
+          x,
+          damping
+        }),
         scaleByLearningRate(rate),
         addProductDecay(weightDecay, rate)
       ),
-    state: () => (shape) => 2 * shape.out * shape.in
+    state: ({ moments }) => (moments === "factored" ? factoredState : (shape) => 2 * shape.out * shape.in)
   },
   efficient: {
     body: ({ x, damping, weightDecay, ...config }, rate) =>
@@ -272,6 +298,7 @@ const compared = (
   })
 })
 
+const FULL_RATES = [5e-5, 1e-4, 2e-4, 4e-4]
 const LORA_RATES = [5e-4, 1e-3, 2e-3, 4e-3]
 
 /** The full form wants the rates of full fine-tuning, the efficient form those of LoRA. */
@@ -281,7 +308,8 @@ export const loraProOptimizer: Optimizer<LoraProConfig> = {
   state: (config) => ({ pair: forms[config.form].state(config), perDense: 2 }),
   moments: ({ betas, epsilon }) => ({ betas, epsilon }),
   compared: {
-    "lora-pro": compared("full", "LoRA-Pro", [5e-5, 1e-4, 2e-4, 4e-4]),
+    "lora-pro": compared("full", "LoRA-Pro", FULL_RATES),
+    "lora-pro-factored": compared("full", "LoRA-Pro (factored moments)", FULL_RATES, { moments: "factored" }),
     "lora-pro-efficient": compared("efficient", "LoRA-Pro (efficient)", LORA_RATES),
     "lora-pro-invariant": compared("efficient", "LoRA-Pro (invariant moments)", LORA_RATES, { moments: "invariant" }),
     "lora-pro-sgd": compared("sgd", "LoRA-Pro (SGD)", [1e-2, 3e-2, 1e-1, 3e-1])

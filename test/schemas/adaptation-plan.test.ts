@@ -62,7 +62,7 @@ describe("rules", () => {
   const cases: ReadonlyArray<readonly [rule: string, plan: object, method: Method, says: RegExp]> = [
     ["theorem-holds", { optimizer: loraPro }, "none", /^optimizer\.kind: found "lora-pro" with adapter\.method "none"/],
     [
-      "moments-of-efficient-form",
+      "moments-of-form",
       { optimizer: { ...loraPro, moments: "invariant" } },
       "lora",
       /^optimizer\.moments: found "invariant" with form "full"/

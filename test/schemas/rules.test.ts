@@ -69,13 +69,14 @@ const cases: Record<string, Case> = {
     ],
     good: [{ adapter: { method: "none" }, optimizer: adamw }, { adapter: { method: "lora" } }]
   },
-  "moments-of-efficient-form": {
+  "moments-of-form": {
     bad: { optimizer: { kind: "lora-pro", learningRate: 1e-3, form: "full", moments: "invariant" } },
     says: [
-      'optimizer.moments: found "invariant" with form "full", whose moments are those of the weight; expected form "efficient", or no moments here'
+      'optimizer.moments: found "invariant" with form "full"; expected "entrywise", or "factored", or no moments here'
     ],
     good: [
       { optimizer: { kind: "lora-pro", learningRate: 1e-3, form: "efficient", moments: "invariant" } },
+      { optimizer: { kind: "lora-pro", learningRate: 1e-3, form: "full", moments: "factored" } },
       { optimizer: { kind: "lora-pro", learningRate: 1e-3, form: "full" } }
     ]
   },

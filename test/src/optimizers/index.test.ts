@@ -9,6 +9,7 @@ import {
   addProductDecay,
   chain,
   clipByGlobalNorm,
+  factoredAdam,
   fromConfig,
   linear,
   loraPlus,
@@ -164,6 +165,18 @@ describe("fromConfig", () => {
     )
   })
 
+  test("lora-pro, full form, factored moments", async () => {
+    const pairs = chain(
+      loraPro({ damping: 1e-6, inner: factoredAdam(moments) }),
+      scaleByLearningRate(rate),
+      addProductDecay(0.1, rate)
+    )
+    await expectSame(
+      { kind: "lora-pro", form: "full", moments: "factored", damping: 1e-6, ...planMoments, ...shared },
+      { pairs, body: adam(rate), head: adam(headRate) }
+    )
+  })
+
   test("the kinds, the forms and the choices of X differ from each other", async () => {
     const forms = ["sgd", "efficient", "full"].flatMap((form) =>
       ["sylvester", "zero", "symmetric"].map((x) => ({ kind: "lora-pro", form, x, learningRate: 0.01 }))
@@ -210,7 +223,13 @@ const accounts = {
   lion: [{}],
   "lora-plus": [{}],
   riemannian: [{}],
-  "lora-pro": [{ form: "full" }, { form: "efficient" }, { form: "efficient", moments: "invariant" }, { form: "sgd" }],
+  "lora-pro": [
+    { form: "full" },
+    { form: "full", moments: "factored" },
+    { form: "efficient" },
+    { form: "efficient", moments: "invariant" },
+    { form: "sgd" }
+  ],
   "lora-rite": [{}, { escape: true }]
 } satisfies { readonly [Kind in keyof typeof optimizers]: ReadonlyArray<object> }
 
