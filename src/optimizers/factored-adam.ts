@@ -16,8 +16,8 @@
  * What is exact: u is Adam's where every g̃² has rank one and T stays (relative difference ≤ ε/√ρ̂ + ε/√κ̂). Elsewhere v is what
  * Adafactor keeps (Shazeer & Stern, arXiv 1804.04235), and of m what the factors have turned away from is forgotten earlier: LoRA-Pro's
  * pull back would drop most of it in any case.
- * What holds: everything is a function of W, P_B and P_A, so that (BR, R⁻¹A) takes the same steps for every invertible R. From a state of
- * zeros, ⟨g, ΔW⟩ = −η Σ g̃ᵢⱼ²·(something positive) ≤ 0.
+ * What holds: u is a function of W, P_B and P_A alone, so that (BR, R⁻¹A) moves W alike to first order for every invertible R. From a
+ * state of zeros, ⟨g, ΔW⟩ = −η Σ g̃ᵢⱼ²·(something positive) ≤ 0.
  *
  * Shapes: a, R [r, in], b, c, Q [out, r], m [out, in] as [out, 2r] times [2r, in], ρ [out], κ [in]. Pairs of one shape are stacked: some
  * fifty ops for a shape, not for a pair. State: (2r + 1)(in + out) numbers a pair. Cost: O(r²(in + out)).

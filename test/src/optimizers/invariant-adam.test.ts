@@ -11,9 +11,10 @@ import { type InvariantAdamState, scaleByInvariantAdam } from "../../../src/opti
 import { loraPro, type XChoice } from "../../../src/optimizers/lora-pro.ts"
 import { scaleByLearningRate } from "../../../src/optimizers/schedule.ts"
 import { chain, type Transform } from "../../../src/optimizers/transform.ts"
-import { type FactorPair, type Trainable, tensorsOf } from "../../../src/tensors/trainable.ts"
+import { type Trainable, tensorsOf } from "../../../src/tensors/trainable.ts"
 import { restoredState, storedState } from "../../../src/training/state-tree.ts"
 import { describeOn } from "../../backends.ts"
+import { descend, type Pair, problemOf, valuesOf, weightOf } from "./descent.ts"
 import { describeEverywhere } from "./everywhere.ts"
 import {
   combine,
@@ -32,11 +33,6 @@ import {
   transpose
 } from "./matrix.ts"
 import { disposeState, matrixOf, pairOf, type Run, takeStep, treeOf } from "./tensors.ts"
-
-interface Pair {
-  readonly A: Matrix // [r, in]
-  readonly B: Matrix // [out, r]
-}
 
 /** Three pairs, two of one shape, so that stacks of two and of one occur; and a dense tensor. */
 const shapes = [
@@ -106,45 +102,7 @@ const definition = (): void => {
 describeEverywhere("invariant Adam", definition)
 describeOn("webgpu", definition)
 
-/** ½‖s·BA − T‖²: the gradient of W is s·BA − T. */
-interface Problem {
-  readonly scale: number
-  readonly T: Matrix
-}
-
-const weightOf = ({ scale }: Problem, { A, B }: Pair): Matrix => combine([scale, times(B, A)])
-
-const gradientsOf = (problem: Problem, pair: Pair): Pair => {
-  const g = combine([1, weightOf(problem, pair)], [-1, problem.T])
-  return {
-    A: combine([problem.scale, times(transpose(pair.B), g)]),
-    B: combine([problem.scale, times(g, transpose(pair.A))])
-  }
-}
-
-const valuesOf = async ({ A, B }: FactorPair): Promise<Pair> => ({ A: await matrixOf(A), B: await matrixOf(B) })
-
-/** The factors after each step. */
-const descend = async (optimizer: Transform, problem: Problem, start: Pair, steps: number) => {
-  const params = treeOf(pairOf(start.A, start.B, problem.scale))
-  let run: Run = { params, state: optimizer.init(params) }
-  const path: Array<Pair> = []
-  for (let step = 0; step < steps; step++) {
-    const gradients = gradientsOf(problem, await valuesOf(run.params.pairs[0]!))
-    run = await takeStep(optimizer, run, treeOf(pairOf(gradients.A, gradients.B, problem.scale)))
-    path.push(await valuesOf(run.params.pairs[0]!))
-  }
-  disposeState(run.state)
-  return path
-}
-
 const RATE = 0.02
-
-const problemOf = (seed: number): { readonly problem: Problem; readonly start: Pair } => {
-  const next = random(seed)
-  const start = { A: rounded(randomMatrix(3, 12, next, 0.3)), B: make(9, 3, () => 0) }
-  return { problem: { scale: 2, T: rounded(randomMatrix(9, 12, next)) }, start }
-}
 
 const behindLoraPro = (moments: Transform, x: XChoice) => chain(loraPro({ x }), moments, scaleByLearningRate(RATE))
 

@@ -14,6 +14,7 @@ const batch = randomBatch(2, 5, 1)
 describeEverywhere("a factor that is not finite", () => {
   for (const [name, config] of [
     ["full", loraProFull],
+    ["full, factored", { ...loraProFull, moments: "factored" }],
     ["efficient", loraProEfficient]
   ] as const) {
     for (const bad of [Number.NaN, Number.POSITIVE_INFINITY]) {

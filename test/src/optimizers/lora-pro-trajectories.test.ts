@@ -7,6 +7,7 @@ import { readdirSync, readFileSync } from "node:fs"
 import * as tf from "@tensorflow/tfjs"
 import { scaleByAdam } from "../../../src/optimizers/adamw.ts"
 import { addDecayedWeights } from "../../../src/optimizers/decay.ts"
+import { factoredAdam } from "../../../src/optimizers/factored-adam.ts"
 import { loraPlus } from "../../../src/optimizers/lora-plus.ts"
 import { loraPro, type XChoice } from "../../../src/optimizers/lora-pro.ts"
 import { riemannian } from "../../../src/optimizers/riemannian.ts"
@@ -56,6 +57,8 @@ const transformFor = (golden: Trajectory): Transform => {
       return chain(loraPro({ x, damping }), adam, addDecayedWeights(weight_decay), rate)
     case "adamw_full":
       return chain(loraPro({ inner: adam, x, damping }), rate)
+    case "adamw_full_factored":
+      return chain(loraPro({ inner: factoredAdam(moments), x, damping }), rate)
     case "lora_adamw":
       return ratio === 1
         ? chain(adam, addDecayedWeights(weight_decay), rate)
@@ -119,7 +122,7 @@ describeEverywhere("Trajectories", () => {
   const trajectories = files("traj_")
 
   test("the golden files are there", () => {
-    expect(trajectories.length).toBe(24)
+    expect(trajectories.length).toBe(27)
     expect(trajectories.filter((file) => load<Trajectory>(file).lr_ratio_B_over_A !== 1)).toHaveLength(2)
   })
 
