@@ -4,6 +4,7 @@
  */
 import * as Schema from "effect/Schema"
 import { AdamwConfig, adamwFacts } from "./optimizers/adamw.ts"
+import { AltLoraConfig, AltLoraPlusConfig, altLoraFacts, altLoraPlusFacts } from "./optimizers/altlora.ts"
 import type { OptimizerFacts } from "./optimizers/facts.ts"
 import { LionConfig, lionFacts } from "./optimizers/lion.ts"
 import { LoraPlusConfig, loraPlusFacts } from "./optimizers/lora-plus.ts"
@@ -14,6 +15,7 @@ import { SgdConfig, sgdFacts } from "./optimizers/sgd.ts"
 import { type Rule, rule } from "./problems.ts"
 
 export type { AdamwConfig } from "./optimizers/adamw.ts"
+export type { AltLoraConfig, AltLoraPlusConfig } from "./optimizers/altlora.ts"
 export type { OptimizerFacts } from "./optimizers/facts.ts"
 export type { LionConfig } from "./optimizers/lion.ts"
 export type { LoraPlusConfig } from "./optimizers/lora-plus.ts"
@@ -30,7 +32,9 @@ export const OptimizerConfig = Schema.Union([
   LoraPlusConfig,
   RiemannianConfig,
   LoraProConfig,
-  LoraRiteConfig
+  LoraRiteConfig,
+  AltLoraConfig,
+  AltLoraPlusConfig
 ]).annotate({
   description: "How the trainable parameters are moved."
 })
@@ -46,7 +50,9 @@ export const optimizerFacts = {
   "lora-plus": loraPlusFacts,
   riemannian: riemannianFacts,
   "lora-pro": loraProFacts,
-  "lora-rite": loraRiteFacts
+  "lora-rite": loraRiteFacts,
+  altlora: altLoraFacts,
+  "altlora-plus": altLoraPlusFacts
 } satisfies { readonly [Kind in OptimizerConfig["kind"]]: OptimizerFacts<ConfigOf<Kind>> }
 
 export const factsOfOptimizer = ({ kind }: Pick<OptimizerConfig, "kind">): OptimizerFacts<OptimizerConfig> =>

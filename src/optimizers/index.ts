@@ -11,12 +11,15 @@
  *   lora-pro full        loraPro({ inner: scaleByAdam }) → −η → product decay   (moments "factored": factoredAdam)
  *   lora-pro sgd         loraPro → decay → −η              (dense tensors: AdamW)
  *   lora-rite            loraRite → decay → −η → balance   (dense tensors: AdamW)
+ *   altlora, altlora-plus   altLora, altLoraPlus, with decay and −η in them   (dense tensors: AdamW)
  *
  * each after `clipByGlobalNorm` where asked for, over all trainables together. Heads have the same schedule with a peak
  * of their own, and plain AdamW under everything but sgd and lion.
  */
 import type { OptimizerConfig } from "../../schemas/index.ts"
 import { adamwOptimizer } from "./adamw.ts"
+import { altloraOptimizer } from "./altlora.ts"
+import { altloraPlusOptimizer } from "./altlora-plus.ts"
 import { clipByGlobalNorm } from "./clip.ts"
 import { lionOptimizer } from "./lion.ts"
 import { loraPlusOptimizer } from "./lora-plus.ts"
@@ -30,6 +33,7 @@ import { chain, partition, type Transform } from "./transform.ts"
 
 export { mapTensors, type Trainable, tensorsOf, withTensors } from "../tensors/index.ts"
 export { type AdamOptions, type AdamState, type AdamTransform, type AdamWOptions, adamw, scaleByAdam } from "./adamw.ts"
+export { type AltLoraOptions, type AltLoraState, altLora, altLoraPlus } from "./altlora.ts"
 export { type ClipState, clipByGlobalNorm, globalNorm } from "./clip.ts"
 export { addDecayedWeights, addProductDecay } from "./decay.ts"
 export { type FactoredAdam, factoredAdam } from "./factored-adam.ts"
@@ -80,7 +84,9 @@ export const optimizers = {
   "lora-plus": loraPlusOptimizer,
   riemannian: riemannianOptimizer,
   "lora-pro": loraProOptimizer,
-  "lora-rite": loraRiteOptimizer
+  "lora-rite": loraRiteOptimizer,
+  altlora: altloraOptimizer,
+  "altlora-plus": altloraPlusOptimizer
 } satisfies {
   readonly [Kind in OptimizerConfig["kind"]]: Optimizer<Extract<OptimizerConfig, { readonly kind: Kind }>>
 }

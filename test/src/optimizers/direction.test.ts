@@ -57,6 +57,13 @@ const gradients = () => values(tree(2))
 const withFactorB = async (ratio: number) =>
   (await gradients()).map((own, i) => (i === 1 || i === 3 ? own.map((x) => ratio * x) : own))
 
+/** Riemannian preconditioning's, but for s⁻² = 1/4: AltLoRA's first step is B's alone, by it; the authors' code moves both, without it. */
+const scaledBy = async (variant: "altlora" | "code") =>
+  (await updateOf(riemannian({ damping: 1e-3 }))).map((own, i) => {
+    if (i >= 4 || variant === "code") return own
+    return own.map((x) => (i % 2 === 0 ? 0 : x / 4))
+  })
+
 /** By the plan's optimizer: what the gradients become. */
 const cases: ReadonlyArray<readonly [string, object, () => Promise<ReadonlyArray<ReadonlyArray<number>>>]> = [
   ["sgd", { kind: "sgd", momentum: 0.9 }, gradients],
@@ -64,6 +71,8 @@ const cases: ReadonlyArray<readonly [string, object, () => Promise<ReadonlyArray
   ["lion", { kind: "lion" }, gradients],
   ["lora-plus", { kind: "lora-plus", ratio: 16 }, () => withFactorB(16)],
   ["riemannian", { kind: "riemannian", damping: 1e-3 }, () => updateOf(riemannian({ damping: 1e-3 }))],
+  ["altlora", { kind: "altlora", damping: 1e-3 }, () => scaledBy("altlora")],
+  ["altlora-plus, the code", { kind: "altlora-plus", variant: "code", damping: 1e-3 }, () => scaledBy("code")],
   ...(["sylvester", "zero", "symmetric"] as const).flatMap((x) =>
     (["full", "efficient", "sgd"] as const).map(
       (form) =>

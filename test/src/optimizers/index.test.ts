@@ -7,6 +7,8 @@ import {
   adamw,
   addDecayedWeights,
   addProductDecay,
+  altLora,
+  altLoraPlus,
   chain,
   clipByGlobalNorm,
   factoredAdam,
@@ -177,6 +179,25 @@ describe("fromConfig", () => {
     )
   })
 
+  test("altlora and altlora-plus: decay and rate are in them; dense tensors and heads get plain AdamW", async () => {
+    for (const [kind, make] of [
+      ["altlora", altLora],
+      ["altlora-plus", altLoraPlus]
+    ] as const) {
+      for (const variant of ["paper", "code"] as const) {
+        const options = { variant, damping: 1e-3 }
+        await expectSame(
+          { kind, ...options, ...planMoments, ...shared },
+          {
+            pairs: make({ ...moments, ...options, weightDecay: 0.1, learningRate: rate }),
+            body: adam(rate),
+            head: adam(headRate)
+          }
+        )
+      }
+    }
+  })
+
   test("the kinds, the forms and the choices of X differ from each other", async () => {
     const forms = ["sgd", "efficient", "full"].flatMap((form) =>
       ["sylvester", "zero", "symmetric"].map((x) => ({ kind: "lora-pro", form, x, learningRate: 0.01 }))
@@ -230,7 +251,9 @@ const accounts = {
     { form: "efficient", moments: "invariant" },
     { form: "sgd" }
   ],
-  "lora-rite": [{}, { escape: true }]
+  "lora-rite": [{}, { escape: true }],
+  altlora: [{}, { variant: "code" }],
+  "altlora-plus": [{}, { variant: "code" }]
 } satisfies { readonly [Kind in keyof typeof optimizers]: ReadonlyArray<object> }
 
 describe.each(Object.entries(accounts))("%s", (kind, changes) => {

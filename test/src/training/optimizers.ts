@@ -21,6 +21,9 @@ export const sgd: OptimizerConfig = { kind: "sgd", momentum: 0.9, ...shared }
 export const adamw: OptimizerConfig = { kind: "adamw", ...shared, ...moments }
 export const loraPlus: OptimizerConfig = { kind: "lora-plus", ratio: 16, ...shared, ...moments }
 export const riemannian: OptimizerConfig = { kind: "riemannian", damping: 1e-6, ...shared, ...moments }
+const altLora = { damping: 1e-5, ...shared, ...moments }
+export const altLoraPaper: OptimizerConfig = { kind: "altlora", variant: "paper", ...altLora }
+export const altLoraPlusCode: OptimizerConfig = { kind: "altlora-plus", variant: "code", ...altLora }
 export const loraProFull = loraPro("full")
 export const loraProEfficient = loraPro("efficient")
 export const loraProInvariant: OptimizerConfig = { ...loraPro("efficient"), moments: "invariant" }
@@ -35,6 +38,8 @@ export const combinations = [
   ["lora", "lora-pro sgd", loraProSgd],
   ["lora", "lora-plus", loraPlus],
   ["lora", "riemannian", riemannian],
+  ["lora", "altlora", altLoraPaper],
+  ["lora", "altlora-plus, the authors' code", altLoraPlusCode],
   ["dora", "adamw", adamw],
   ["dora", "lora-plus", loraPlus],
   ["full", "adamw", adamw],
