@@ -202,6 +202,7 @@ export const adalora: AdapterMethod<AdaloraOptions> = {
   columns: (options) => ({ rank: initialRankOf(options), alpha: options.alpha }),
   shared: null,
   calibration: null,
+  initRanks: null,
   init: (site, options, { random }) =>
     Effect.sync(() => {
       const r = initialRankOf(options)

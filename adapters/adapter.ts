@@ -2,11 +2,11 @@
  * The contract of an adapter method: how one linear site is adapted. One file per equation.
  *
  * Laws every method keeps (test/laws/adapter.laws.test.ts runs them over the table):
- *  1. at step 0 an adapted site computes what the base computes;
+ *  1. at step 0 an adapted site computes what the base computes, but where the facts of its init say how else it starts;
  *  2. forward(x) = x · merge(W)ᵀ + bias, to float32 precision;
  *  3. forward and merge are pure: same input, same output, no tensor left behind;
  *  4. gradients equal finite differences, of everything that the method does not hold fixed in its gradient;
- *  5. a site's init depends on the seed and its name alone;
+ *  5. a site's init depends on the seed, its name and, where the init decides ranks, its rank alone;
  *  6. with a mask, where there is dropout D: forward(x) is the base's of x and what the adapter adds at D(x); 1, 3 and 4
  *     as without.
  */
@@ -70,6 +70,28 @@ export interface SharedTensors<Options> {
   readonly tensors: (sites: ReadonlyArray<SiteOptions<Options>>) => ReadonlyArray<Tensor>
 }
 
+/** Ranks that may come to a site. */
+export interface RankBounds {
+  readonly least: number
+  /** by the plan: its share of the budget */
+  readonly planned: number
+  readonly most: number
+}
+
+/** How an init decides ranks (`ranks.ts`). */
+export interface InitRanks<Options> {
+  readonly bounds: (one: SiteOptions<Options>) => RankBounds
+  /** what one rank at a site costs of the budget; the budget is what all planned ranks cost */
+  readonly cost: (site: LinearSite) => number
+  /** A rank for each site within its bounds, in their order. Asks one site after another. */
+  readonly decide: (
+    sites: ReadonlyArray<SiteOptions<Options>>,
+    sourceOf: (site: LinearSite) => InitSource
+  ) => Effect.Effect<ReadonlyArray<number>, InitError | DeviceReadError>
+  /** The options with another rank, and with what the scale s then is. */
+  readonly withRank: <Own extends Options>(options: Own, rank: number) => Own
+}
+
 /** A method that gives up ranks while it trains, and therefore has to know how many steps there are. */
 export interface Allocation<Options> {
   /** The ranks of a run of `steps` steps, over all sites together. */
@@ -114,6 +136,8 @@ export interface AdapterMethod<Options> extends MethodFacts {
   readonly columns: (options: Options) => Readonly<Record<string, number>>
   /** What `init` asks of the training data; null: nothing, whatever the options. */
   readonly calibration: ((options: Options) => Calibration | undefined) | null
+  /** How its init decides ranks; undefined: they are the plan's. null: that is so whatever the options. */
+  readonly initRanks: ((options: Options) => InitRanks<Options> | undefined) | null
   /** The site's trainable part at step 0. Runs once, before training. */
   readonly init: (
     site: LinearSite,

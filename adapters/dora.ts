@@ -95,6 +95,7 @@ export const dora: AdapterMethod<DoraOptions> = {
   columns: ({ rank, alpha }) => ({ rank, alpha }),
   shared: null,
   calibration: ({ init }) => calibrationOf(init),
+  initRanks: null,
   init: (site, { rank, alpha, scaling, init }, source) =>
     Effect.map(initPair(init, { site, rank, scale: scaleOf(scaling, rank, alpha) }, source), (part) => ({
       ...part,

@@ -23,6 +23,7 @@ export const full: AdapterMethod<Record<never, never>> = {
   columns: () => ({}),
   shared: null,
   calibration: null,
+  initRanks: null,
   dropout: null,
   init: (site, _options, { W, bias }) =>
     Effect.sync(() => {

@@ -22,7 +22,16 @@ export const methodOf = ({ method }: Pick<AdapterConfig, "method">): AdapterMeth
 export { type DropoutMask, dequantized, dropout } from "../src/kernels/index.ts"
 export type { FrozenMatrix } from "../src/tensors/index.ts"
 export { type AdaloraOptions, adalora, rankBudget } from "./adalora.ts"
-export type { AdapterMethod, BaseLayer, ComparedAdapter, InitSource, ScaledFactors, SiteSize } from "./adapter.ts"
+export type {
+  AdapterMethod,
+  BaseLayer,
+  ComparedAdapter,
+  InitRanks,
+  InitSource,
+  RankBounds,
+  ScaledFactors,
+  SiteSize
+} from "./adapter.ts"
 export { type DoraOptions, dora } from "./dora.ts"
 export { full } from "./full.ts"
 export { type Calibrate, type Calibration, InitError, noCalibration } from "./init/calibration.ts"
@@ -40,6 +49,7 @@ export {
 export { type LoraOptions, lora, scaleOf, subtractedOf, wholeFactors } from "./lora.ts"
 export { none } from "./none.ts"
 export type { PeftLayout, SitePart, SiteTensors } from "./peft.ts"
+export { fullest, initRanksOf, withRanks } from "./ranks.ts"
 export {
   adapterSize,
   InjectionError,
@@ -47,6 +57,7 @@ export {
   type Selected,
   type SelectedSite,
   type Selection,
+  type SiteRanks,
   select,
   selectionOf,
   unmatched

@@ -34,6 +34,7 @@ import type { AdapterMethod, InitSource } from "./adapter.ts"
 import { type Calibrate, type InitError, noCalibration } from "./init/calibration.ts"
 import { none } from "./none.ts"
 import type { SitePart } from "./peft.ts"
+import { decided } from "./ranks.ts"
 import { type InjectionError, type Selected, type Selection, select } from "./select.ts"
 
 /**
@@ -56,6 +57,8 @@ export interface Adapted<M extends Network = Model> {
   readonly model: M
   readonly method: AdapterMethod<unknown>
   readonly sites: ReadonlyArray<LinearSite>
+  /** the sites with their options, ranks that the init decided among them */
+  readonly selected: Selected<unknown>
   /** The current parameters. A training step replaces them, and with them the tensors they held. */
   trainable: Trainable
   /** The adapted sites' parts of a tree, in the order of `sites`. */
@@ -90,16 +93,20 @@ export const inject = <Options extends object, M extends Network = Model>(
   )
 }
 
-/** `inject` for sites that were chosen before, by `select`. `shapesOnly`: for numbers that will be put in place. */
+/**
+ * `inject` for sites that were chosen before, by `select`. `shapesOnly`: for numbers that will be put in place; an init decides no ranks
+ * then, which are those of `chosen` (`withRanks`).
+ */
 export const injectSelected = <Options extends object, M extends Network = Model>(
   model: M,
   method: AdapterMethod<Options>,
-  selected: Selected<Options>,
+  chosen: Selected<Options>,
   seed: number,
   calibrate: Calibrate = noCalibration,
   shapesOnly = false
 ): Effect.Effect<Adapted<M>, InitError | DeviceReadError, Scope.Scope> =>
   Effect.gen(function* () {
+    const selected = shapesOnly ? chosen : yield* decided(model, method, chosen, seed, calibrate)
     const parts = yield* initParts(model, method, selected, seed, { calibrate, shapesOnly })
     const sites = selected.sites.map(({ site }) => site)
     const trainable: Trainable = {
@@ -129,6 +136,7 @@ export const injectSelected = <Options extends object, M extends Network = Model
       model,
       method: method as AdapterMethod<unknown>,
       sites,
+      selected,
       trainable,
       parts: partsOf,
       forward: (input, current, { tap, runBlock, training } = {}) => {

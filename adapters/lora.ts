@@ -16,7 +16,7 @@ import { type LoraConfig, methodFacts } from "../schemas/index.ts"
 import { dequantized, loraEmbedded, loraLinear, loraLinears } from "../src/kernels/index.ts"
 import type { FactorPair, Factors, LinearSite, Trainable } from "../src/tensors/index.ts"
 import type { AdapterMethod, ComparedSections } from "./adapter.ts"
-import { calibrationOf, initializers, initPair, initProblem, isSubtracted } from "./init/index.ts"
+import { calibrationOf, initializers, initPair, initProblem, initRanksOf, isSubtracted } from "./init/index.ts"
 import type { Initializer } from "./init/initializer.ts"
 import type { PeftLayout, PeftSource, StoredSizes } from "./peft.ts"
 
@@ -171,6 +171,7 @@ export const lora: AdapterMethod<LoraOptions> = {
   columns: ({ rank, alpha }) => ({ rank, alpha }),
   shared: null,
   calibration: ({ init }) => calibrationOf(init),
+  initRanks: ({ init }) => initRanksOf(init),
   init: (site, { rank, alpha, scaling, init }, source) =>
     Effect.map(initPair(init, { site, rank, scale: scaleOf(scaling, rank, alpha) }, source), (part) => ({
       ...part,

@@ -15,6 +15,7 @@ export const none: AdapterMethod<Record<never, never>> = {
   columns: () => ({}),
   shared: null,
   calibration: null,
+  initRanks: null,
   init: () => Effect.succeed({ pairs: [], dense: [] }),
   dropout: null,
   forward: (_site, _trained, x, { W, bias }) => frozenLinear(x, W, bias),

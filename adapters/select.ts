@@ -46,10 +46,15 @@ export interface SelectedSite<Options> {
   readonly options: Options
 }
 
+/** A rank for each site that was selected, by its name, in their order; 0: it is not adapted. */
+export type SiteRanks = Readonly<Record<string, number>>
+
 export interface Selected<Options> {
   readonly sites: ReadonlyArray<SelectedSite<Options>>
   /** parameter names of the modules to save */
   readonly parameters: ReadonlyArray<string>
+  /** what an init decided (`ranks.ts`): the options of `sites` have it, and sites of rank 0 are gone; absent: ranks are the plan's so far */
+  readonly ranks?: SiteRanks
 }
 
 type Described = Pick<ModelDescription, "sites" | "parameters" | "prefix">

@@ -130,6 +130,7 @@ export const vera: AdapterMethod<VeraOptions> = {
     tensors: projections
   },
   calibration: null,
+  initRanks: null,
   init: ({ name, out }, { rank, dInitial }) =>
     Effect.sync(() => ({
       pairs: [],

@@ -7,13 +7,14 @@
  *   pissa       from the leading singular directions of W (arXiv 2404.02948)
  *   lora-ga     from those of the loss's gradient over the first batches (arXiv 2407.05000)
  *   lora-one    one step along it: BA is the best part of rank r of the negative gradient (arXiv 2502.01235)
+ *   gora        A random, BA a step along the gradient within it; ranks by how much a layer's weights matter (arXiv 2502.12171)
  *   eva         A from the leading directions of the site's inputs over the first batches, B = 0 (arXiv 2410.07170)
  *
  * pissa and lora-ga start with BA ≠ 0; their first BA is subtracted again, so that the adapted model starts as its base. That of lora-one
- * stays: its model starts one step away from the base.
+ * and gora stays: their models start one step away from the base.
  */
 import * as Schema from "effect/Schema"
-import { choice, count, type Holds, positive, withDefault } from "./fields.ts"
+import { atLeast, choice, count, type Holds, integer, positive, withDefault } from "./fields.ts"
 
 const Kaiming = Schema.Struct({ kind: Schema.Literal("kaiming") }).annotate({
   description: "A uniform in ±1/√in, B = 0."
@@ -57,7 +58,29 @@ const LoraOne = Schema.Struct({
     "BA from the leading singular directions of the loss's negative gradient: training starts after one step along it."
 })
 
-const Eva = Schema.Struct({ kind: Schema.Literal("eva"), batches }).annotate({
+const bound = (description: string) => Schema.optionalKey(integer(1, 1024, description))
+
+const Gora = Schema.Struct({
+  kind: Schema.Literal("gora"),
+  batches,
+  gamma: positive("γ: the step that the model starts with is about γ times the gradient.").pipe(withDefault(0.05)),
+  minRank: bound("No layer gets fewer ranks. Absent: half of its rank by the plan."),
+  maxRank: bound("No layer gets more ranks. Absent: four times its rank by the plan; its smaller side at most.")
+}).annotate({
+  description:
+    "A random, B what the loss's negative gradient is in A's rows; ranks move to the layers whose weights times gradients are largest."
+})
+
+const Eva = Schema.Struct({
+  kind: Schema.Literal("eva"),
+  batches,
+  rho: Schema.optionalKey(
+    atLeast(
+      1,
+      "ρ: ranks move to the layers whose inputs they explain best; none gets more than ρ times its rank by the plan. Absent: 1, none moves."
+    )
+  )
+}).annotate({
   description: "A from the leading directions of the site's inputs, B = 0."
 })
 
@@ -67,7 +90,7 @@ export const PlainInit = Schema.Union([Kaiming, Gaussian, Orthogonal]).annotate(
 })
 export type PlainInit = typeof PlainInit.Type
 
-export const LoraInit = Schema.Union([Kaiming, Gaussian, Orthogonal, Pissa, LoraGa, LoraOne, Eva]).annotate({
+export const LoraInit = Schema.Union([Kaiming, Gaussian, Orthogonal, Pissa, LoraGa, LoraOne, Gora, Eva]).annotate({
   description: "How A and B are initialized."
 })
 export type LoraInit = typeof LoraInit.Type
@@ -107,6 +130,13 @@ export const initFacts = {
     calibration: ({ batches }) => ({ what: "gradient", batches }),
     subtracted: false,
     startsAsBase: { holds: false, because: "whose model starts one step along the gradient from its base" }
+  },
+  gora: {
+    label: "GoRA",
+    paper: "2502.12171",
+    calibration: ({ batches }) => ({ what: "gradient", batches }),
+    subtracted: false,
+    startsAsBase: { holds: false, because: "whose model starts a step along the gradient from its base" }
   },
   eva: {
     label: "EVA",

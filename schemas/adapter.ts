@@ -8,7 +8,7 @@
  *   full     the targets' own W and bias           { "method": "full" }
  *   none     the head alone                        { "method": "none" }
  *
- * rsLoRA is `scaling: "rank-stabilized"`; PiSSA, LoRA-GA, LoRA-One and EVA are inits (`adapter-init.ts`); LoRA+ and LoRA-Pro are optimizers.
+ * rsLoRA is `scaling: "rank-stabilized"`; PiSSA, LoRA-GA, LoRA-One, GoRA and EVA are inits (`adapter-init.ts`); LoRA+ and LoRA-Pro are optimizers.
  */
 import * as Schema from "effect/Schema"
 import { LoraInit, PlainInit } from "./adapter-init.ts"
@@ -303,5 +303,12 @@ export const methodRules: ReadonlyArray<Rule<{ readonly adapter: AdapterConfig }
   ),
   methodRule("adalora", "adalora-budget-in-order", "budget", ({ budget: { start, end } }) =>
     start >= end ? `found start ${start} and end ${end}; expected start before end` : undefined
-  )
+  ),
+  methodRule("lora", "ranks-in-order", "init", ({ init }) => {
+    if (!("minRank" in init) || !("maxRank" in init)) return undefined
+    const { minRank = 0, maxRank = minRank } = init
+    return minRank > maxRank
+      ? `found minRank ${minRank} and maxRank ${maxRank}; expected minRank at most maxRank`
+      : undefined
+  })
 ]

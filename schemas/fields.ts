@@ -38,11 +38,14 @@ export const positive = (description: string) => {
   return quantity(expected, description, Schema.isGreaterThan(0, { expected }))
 }
 
-/** A number ≥ 0. */
-export const nonNegative = (description: string) => {
-  const expected = "a number of at least 0"
-  return quantity(expected, description, Schema.isGreaterThanOrEqualTo(0, { expected }))
+/** A number ≥ minimum. */
+export const atLeast = (minimum: number, description: string) => {
+  const expected = `a number of at least ${minimum}`
+  return quantity(expected, description, Schema.isGreaterThanOrEqualTo(minimum, { expected }))
 }
+
+/** A number ≥ 0. */
+export const nonNegative = (description: string) => atLeast(0, description)
 
 /** A number in [0, 1). */
 export const belowOne = (description: string) => {

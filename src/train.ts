@@ -7,6 +7,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../adapters/index.ts"
 import { Device, ofDevice } from "./device/index.ts"
@@ -14,6 +15,7 @@ import { within } from "./files/index.ts"
 import { type LoadedKind, loadKind } from "./kinds/index.ts"
 import type { Network } from "./models/index.ts"
 import {
+  CheckpointMisfit,
   continueRun,
   type FoundRun,
   findRun,
@@ -29,7 +31,7 @@ import {
   restoreTrainedOf,
   stoppedText
 } from "./output/index.ts"
-import { fromOf, injectToRestore, type ResolvedPlan } from "./plan/index.ts"
+import { fromOf, injectToRestore, type ResolvedPlan, withDecided, withRecorded } from "./plan/index.ts"
 import {
   adaptPlan,
   baselinesOf,
@@ -62,19 +64,30 @@ export const train = (resolved: ResolvedPlan, { directory, resume }: TrainOption
     const found = resume === undefined ? undefined : yield* findRun(resolved, resume, notice)
     const kind = yield* loadKind(resolved.plan)
     if (found !== undefined && found.finished !== null) {
-      return yield* alreadyFinished(kind, found, resolved, found.finished).pipe(within(found.guard))
+      const now = Result.getOrElse(withRecorded(resolved, found.finished.ranks ?? undefined), () => resolved)
+      return yield* alreadyFinished(kind, found, now, found.finished).pipe(within(found.guard))
     }
-    const { session, run } = yield* Effect.gen(function* () {
+    const { session, run, now } = yield* Effect.gen(function* () {
       const model = yield* loadPlanModel(kind, resolved)
       const starts =
         (found?.checkpoint ?? null) === null ||
         (fromOf(resolved.plan) !== undefined && kind.asksBeginning?.(resolved.plan))
-      const adapted = yield* starts ? adaptPlan(kind, model, resolved) : injectToRestore(model, resolved)
+      const before = yield* asChecked(resolved, found?.checkpoint ?? null)
+      const adapted = yield* starts ? adaptPlan(kind, model, before) : injectToRestore(model, before)
+      const now = withDecided(resolved, adapted)
       const run = yield* found === undefined ? openRun(resolved, directory) : continueRun(found, resolved, notice)
-      return { session: yield* sessionOf(kind, adapted, resolved, run), run }
+      return { session: yield* sessionOf(kind, adapted, now, run), run, now }
     }).pipe(Effect.onInterrupt(() => notice("interrupted before training began")))
-    return yield* trainRun(kind, session, { ...resolved, name: run.name }, run).pipe(within(run.guard))
+    return yield* trainRun(kind, session, { ...now, name: run.name }, run).pipe(within(run.guard))
   }).pipe(Effect.scoped, ofDevice)
+
+/** With the ranks that the run's init decided: it looks at no data again. */
+const asChecked = (resolved: ResolvedPlan, checkpoint: Run["checkpoint"]) =>
+  checkpoint === null
+    ? Effect.succeed(resolved)
+    : Effect.fromResult(withRecorded(resolved, checkpoint.record.ranks)).pipe(
+        Effect.mapError(({ message: reason }) => new CheckpointMisfit({ folder: checkpoint.folder, reason }))
+      )
 
 const notice = (message: string) => Effect.flatMap(Progress, (tell) => tell({ kind: "notice", message }))
 

@@ -26,6 +26,8 @@ export interface Calibration {
   readonly what: "gradient" | "inputs"
   /** how many training batches it takes */
   readonly batches: number
+  /** the site will ask for the same once more: it may be held until then, where all that sites ask for fits */
+  readonly again?: boolean
 }
 
 /** A new tensor, which the caller disposes. */

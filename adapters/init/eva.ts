@@ -6,28 +6,109 @@
  *
  * xAᵀ then holds as much of the variance of x as r numbers can. BA = 0, so the site starts as its base and nothing is subtracted.
  *
- * Left out: ranks are not moved from site to site by explained variance (PEFT's rho = 1; `overrides` set them), and the number of
- * batches is the plan's rather than as many as it takes until the directions no longer change (tau). As in PEFT the variance is taken about
- * the mean (its incremental PCA), and padding is no token; all tokens of the batches count alike.
+ * With ρ > 1 ranks move (PEFT's `rho`): of the shares λᵢ/Σλ of variance that each site's directions explain, up to round(ρ·r) of a site
+ * (and its smaller side), the largest are kept, as many of all sites together as the plan has ranks. Sites that get none are not adapted,
+ * as in PEFT. α moves with the rank so that s stays (PEFT's `adjust_scaling_factors`, on by default there). Of sites with one input,
+ * whose shares are equal, the first gets the rank that is not there for all.
+ *
+ * Left out: the number of batches is the plan's rather than as many as it takes until the directions no longer change (tau). As in PEFT the
+ * variance is taken about the mean (its incremental PCA), and padding is no token; all tokens of the batches count alike.
  */
+import type { Scalar, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type { LoraInit } from "../../schemas/index.ts"
 import { initFacts } from "../../schemas/index.ts"
+import type { TruncatedSvd } from "../../src/linalg/index.ts"
+import { type DeviceReadError, type LinearSite, readTensor, tidy } from "../../src/tensors/index.ts"
+import type { InitRanks, InitSource, SiteOptions } from "../adapter.ts"
 import { InitError } from "./calibration.ts"
-import type { Initializer } from "./initializer.ts"
+import type { Initializer, Place, RankedOptions } from "./initializer.ts"
 import type { Directionless } from "./leading-directions.ts"
+import { keepingScale } from "./scales.ts"
 
-export const eva: Initializer<Extract<LoraInit, { readonly kind: "eva" }>> = {
+type Eva = Extract<LoraInit, { readonly kind: "eva" }>
+
+/** The leading directions of a site's inputs and the variance along each. `see`: looks at the covariance first. */
+const directionsOf = (
+  config: Eva,
+  { site, rank }: Pick<Place, "site" | "rank">,
+  { calibrate, random }: Pick<InitSource, "calibrate" | "random">,
+  see: (covariance: Tensor2D) => void = () => {}
+): Effect.Effect<TruncatedSvd | "zero", InitError | DeviceReadError> =>
+  Effect.gen(function* () {
+    const { leadingDirections } = yield* Effect.promise(() => import("./leading-directions.ts"))
+    const covariance = yield* calibrate(site, { init: "eva", ...initFacts.eva.calibration(config) })
+    see(covariance)
+    const found = yield* leadingDirections(covariance, rank, random, `the covariance of the inputs of ${site.name}`)
+    return found === "not finite" ? yield* failed(site, found, config) : found
+  })
+
+const failed = (site: LinearSite, nothing: Directionless, { batches }: Eva): InitError =>
+  new InitError({ site: site.name, init: "eva", reason: reasonOf(nothing, batches) })
+
+/** ρ·r, of two integers as near the even one, as Python rounds. */
+const largest = (rho: number, rank: number): number => {
+  const most = rho * rank
+  return most % 1 === 0.5 ? 2 * Math.round(most / 2) : Math.round(most)
+}
+
+/** λᵢ/Σλ, the largest first; none where the inputs are all the same. */
+const explained = (config: Eva, place: Pick<Place, "site" | "rank">, source: InitSource) =>
+  Effect.gen(function* () {
+    const { in: inputs } = place.site
+    const traces: Array<Scalar> = []
+    const trace = (C: Tensor2D) =>
+      void traces.push(
+        tidy(() => tf.sum<Scalar>(tf.stridedSlice(tf.reshape(C, [inputs * inputs]), [0], [inputs ** 2], [inputs + 1])))
+      )
+    const release = Effect.sync(() => tf.dispose(traces))
+    return yield* Effect.gen(function* () {
+      const found = yield* directionsOf(config, place, source, trace)
+      if (found === "zero") return []
+      const [total] = yield* readTensor(traces[0]!, `the variance of the inputs of ${place.site.name}`)
+      return Array.from(found.S, (variance) => variance / total!)
+    }).pipe(Effect.ensuring(release))
+  })
+
+/** How often each site is among the `budget` largest shares of all. */
+const counted = (shares: ReadonlyArray<ReadonlyArray<number>>, budget: number): ReadonlyArray<number> => {
+  const all = shares.flatMap((own, site) => own.map((share) => ({ site, share })))
+  const ranks = shares.map(() => 0)
+  // sorting is stable: of equal shares those of the first site come first
+  for (const { site } of all.sort((a, b) => b.share - a.share).slice(0, budget)) ranks[site]! += 1
+  return ranks
+}
+
+const movedRanks = (config: Eva, rho: number): InitRanks<RankedOptions> => {
+  const most = ({ site, options: { rank } }: SiteOptions<RankedOptions>) =>
+    Math.min(largest(rho, rank), site.out, site.in)
+  return {
+    bounds: (one) => ({ least: 0, planned: one.options.rank, most: most(one) }),
+    cost: () => 1,
+    decide: (sites, sourceOf) =>
+      Effect.gen(function* () {
+        const shares = yield* Effect.forEach(sites, (one) =>
+          explained(config, { site: one.site, rank: most(one) }, sourceOf(one.site))
+        )
+        if (shares.every(({ length }) => length === 0)) return yield* failed(sites[0]!.site, "zero", config)
+        return counted(
+          shares,
+          sites.reduce((sum, { options }) => sum + options.rank, 0)
+        )
+      }),
+    withRank: keepingScale
+  }
+}
+
+export const eva: Initializer<Eva> = {
   ...initFacts.eva,
-  init: (config, { site, rank }, { calibrate, random }) =>
+  ranks: (config) => (config.rho === undefined || config.rho === 1 ? undefined : movedRanks(config, config.rho)),
+  init: (config, place, source) =>
     Effect.gen(function* () {
-      const { leadingDirections } = yield* Effect.promise(() => import("./leading-directions.ts"))
-      const covariance = yield* calibrate(site, { init: "eva", ...initFacts.eva.calibration(config) })
-      const found = yield* leadingDirections(covariance, rank, random, `the covariance of the inputs of ${site.name}`)
-      if (typeof found === "string") {
-        return yield* new InitError({ site: site.name, init: "eva", reason: reasonOf(found, config.batches) })
-      }
+      const { site, rank } = place
+      const found = yield* directionsOf(config, place, source)
+      if (found === "zero") return yield* failed(site, found, config)
       const A = Float32Array.from(
         { length: rank * site.in },
         (_, k) => found.V[(k % site.in) * rank + Math.floor(k / site.in)]!

@@ -4,11 +4,12 @@ import * as Effect from "effect/Effect"
 import type { LoraInit } from "../../schemas/index.ts"
 import { factsOfInit } from "../../schemas/index.ts"
 import type { DeviceReadError, Factors, LinearSite, Trainable } from "../../src/tensors/index.ts"
-import type { InitSource } from "../adapter.ts"
+import type { InitRanks, InitSource } from "../adapter.ts"
 import type { Calibration, InitError } from "./calibration.ts"
 import { eva } from "./eva.ts"
 import { gaussian } from "./gaussian.ts"
-import type { Initializer, Place } from "./initializer.ts"
+import { gora } from "./gora.ts"
+import type { Initializer, Place, RankedOptions } from "./initializer.ts"
 import { kaiming } from "./kaiming.ts"
 import { loraGa } from "./lora-ga.ts"
 import { loraOne } from "./lora-one.ts"
@@ -22,6 +23,7 @@ export const initializers = {
   pissa,
   "lora-ga": loraGa,
   "lora-one": loraOne,
+  gora,
   eva
 } satisfies {
   readonly [Kind in LoraInit["kind"]]: Initializer<Extract<LoraInit, { readonly kind: Kind }>>
@@ -31,13 +33,16 @@ const initializerOf = ({ kind }: LoraInit) => initializers[kind] as Initializer<
 
 /** Why a site's factors cannot be initialized so. */
 export const initProblem = (init: LoraInit, site: LinearSite, rank: number): string | undefined =>
-  initializerOf(init).problem?.(site, rank)
+  initializerOf(init).problem?.(site, rank, init)
 
 /** What an init asks of the training data. */
 export const calibrationOf = (init: LoraInit): Calibration | undefined => {
   const asked = factsOfInit(init).calibration?.(init)
   return asked === undefined ? undefined : { init: init.kind, ...asked }
 }
+
+/** How an init decides ranks; undefined: they are the plan's. */
+export const initRanksOf = (init: LoraInit): InitRanks<RankedOptions> | undefined => initializerOf(init).ranks?.(init)
 
 /** Is the BA that a pair begins with subtracted? */
 export const isSubtracted = (init: LoraInit): boolean => factsOfInit(init).subtracted

@@ -2,7 +2,7 @@
 import type * as Effect from "effect/Effect"
 import type { InitFacts, LoraConfig } from "../../schemas/index.ts"
 import type { DeviceReadError, Factors, LinearSite } from "../../src/tensors/index.ts"
-import type { InitSource } from "../adapter.ts"
+import type { InitRanks, InitSource } from "../adapter.ts"
 import type { InitError } from "./calibration.ts"
 
 /** The pair to initialize. */
@@ -13,6 +13,9 @@ export interface Place {
   readonly scale: number
 }
 
+/** What ranks and their scale are, whatever else the options have. */
+export type RankedOptions = Pick<LoraConfig, "rank" | "alpha" | "scaling">
+
 export interface ComparedInit {
   /** of AdamW, worth a try */
   readonly learningRates: ReadonlyArray<number>
@@ -22,7 +25,9 @@ export interface ComparedInit {
 
 export interface Initializer<Config> extends InitFacts<Config> {
   /** Why this site cannot have it. */
-  readonly problem?: (site: LinearSite, rank: number) => string | undefined
+  readonly problem?: (site: LinearSite, rank: number, config: Config) => string | undefined
+  /** How it decides ranks; undefined: they are the plan's. Absent: that is so whatever the options. */
+  readonly ranks?: (config: Config) => InitRanks<RankedOptions> | undefined
   /** New tensors. */
   readonly init: (
     config: Config,

@@ -6,15 +6,20 @@
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { initFacts } from "../../schemas/index.ts"
+import type { Random } from "../../src/numbers/index.ts"
 import type { Initializer } from "./initializer.ts"
+
+export const kaimingRows = (rank: number, inputs: number, random: Random): Float32Array => {
+  const bound = 1 / Math.sqrt(inputs)
+  return Float32Array.from({ length: rank * inputs }, () => (2 * random() - 1) * bound)
+}
 
 export const kaiming: Initializer<unknown> = {
   ...initFacts.kaiming,
   init: (_config, { site, rank }, { random }) =>
     Effect.sync(() => {
-      const bound = 1 / Math.sqrt(site.in)
-      const values = Float32Array.from({ length: rank * site.in }, () => (2 * random() - 1) * bound)
-      return { A: tf.tensor2d(values, [rank, site.in]), B: tf.zeros<tf.Rank.R2>([site.out, rank]) }
+      const A = kaimingRows(rank, site.in, random)
+      return { A: tf.tensor2d(A, [rank, site.in]), B: tf.zeros<tf.Rank.R2>([site.out, rank]) }
     }),
   compared: null
 }

@@ -40,6 +40,7 @@ export const rowScaling: AdapterMethod<{ readonly start: number }> = {
   columns: () => ({}),
   shared: null,
   calibration: null,
+  initRanks: null,
   init: ({ name, out }, { start }) =>
     Effect.sync(() => ({
       pairs: [],

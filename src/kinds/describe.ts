@@ -1,7 +1,7 @@
 /**
  * A resolved plan in words and numbers: what `validate` prints, and the same as JSON.
  */
-import { methodOf } from "../../adapters/index.ts"
+import { initRanksOf, methodOf } from "../../adapters/index.ts"
 import { factsOfOptimizer } from "../../schemas/index.ts"
 import type { RankBudget } from "../optimizers/index.ts"
 import { fromOf, prefixText, type ResolvedPlan } from "../plan/index.ts"
@@ -42,9 +42,15 @@ const adapterJson = (judged: JudgedPlan) => {
   const { plan, selected, trainable, steps, memory } = judged
   const from = fromOf(plan)
   const ranks = ranksOf(judged)
+  const boundsOf = initBounds(judged)
   return {
     ...(from === undefined ? {} : { from }),
-    sites: selected.sites.map(({ site, options }) => ({ name: site.name, shape: [site.out, site.in], ...options })),
+    sites: selected.sites.map((one) => ({
+      name: one.site.name,
+      shape: [one.site.out, one.site.in],
+      ...one.options,
+      ...(boundsOf === undefined ? {} : { rankBounds: boundsOf(one) })
+    })),
     savedParameters: selected.parameters,
     trainable,
     ...(ranks === undefined ? {} : { ranks }),
@@ -81,13 +87,21 @@ const groupsOf = (sites: SelectedSites): ReadonlyArray<readonly [name: string, s
   })
 }
 
-const siteRows = ({ selected, plan }: JudgedPlan): ReadonlyArray<ReadonlyArray<string>> => {
+/** Between which ranks of a site its init will decide; undefined: they are the plan's. */
+const initBounds = ({ selected, plan }: JudgedPlan) => initRanksOf(methodOf(plan.adapter), selected)?.bounds
+
+const siteRows = (judged: JudgedPlan): ReadonlyArray<ReadonlyArray<string>> => {
+  const { selected, plan } = judged
   const method = methodOf(plan.adapter)
+  const boundsOf = initBounds(judged)
   const names = Object.keys(method.columns(selected.sites[0]!.options))
   const rows = groupsOf(selected.sites).map(([name, all]) => {
     const { site, options } = all[0]!
     const { factors, dense } = method.size(site, options)
-    const own = Object.values(method.columns(options)).map(String)
+    const bounds = boundsOf?.(all[0]!)
+    const own = Object.entries(method.columns(options)).map(([column, value]) =>
+      column === "rank" && bounds !== undefined ? `${value} (${bounds.least} to ${bounds.most})` : String(value)
+    )
     return [name, `${site.out}×${site.in}`, ...own, number(all.length * (factors + dense))]
   })
   return [["site", "W", ...names, "trainable"], ...rows]
@@ -101,6 +115,17 @@ const ranksOf = ({ plan: { adapter }, selected, steps }: JudgedPlan): RankBudget
         selected.sites.map(({ options }) => options),
         steps
       )
+
+const decidedLine = ({ selected, plan }: JudgedPlan): ReadonlyArray<string> => {
+  const method = methodOf(plan.adapter)
+  const decides = initRanksOf(method, selected)
+  if (decides === undefined) return []
+  const { init, batches } = method.calibration!(selected.sites[0]!.options)!
+  const budget = selected.sites.reduce((sum, one) => sum + decides.bounds(one).planned, 0)
+  return [
+    `ranks      ${number(budget)} by the plan, which init "${init}" shares out anew after it has looked at ${batches} training batches; trainable, memory: the most that it can come to`
+  ]
+}
 
 const ranksLine = ({ initial, target, end }: RankBudget, sites: number): string => {
   const mean = (ranks: number) => `${number(ranks)} (${ranks / sites} a site)`
@@ -118,8 +143,9 @@ const adapterLines = ({ words }: RunKind, judged: JudgedPlan): ReadonlyArray<str
     "",
     ...(selected.sites.length === 0 ? ["no layer is adapted: the head alone is trained"] : [table(siteRows(judged))]),
     "",
-    `trainable  ${number(trainable.total)} of ${number(trainable.frozen + trainable.total)} (${percent(share)}): ${number(trainable.factors)} in factors, ${number(trainable.dense)} trained themselves`,
-    ...(ranks === undefined ? [] : [ranksLine(ranks, selected.sites.length)])
+    `trainable  ${initBounds(judged) === undefined ? "" : "at most "}${number(trainable.total)} of ${number(trainable.frozen + trainable.total)} (${percent(share)}): ${number(trainable.factors)} in factors, ${number(trainable.dense)} trained themselves`,
+    ...(ranks === undefined ? [] : [ranksLine(ranks, selected.sites.length)]),
+    ...decidedLine(judged)
   ]
 }
 

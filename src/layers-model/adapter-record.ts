@@ -15,6 +15,12 @@ export const RECORD_FORMAT = 1
 export const AdapterRecord = Schema.Struct({
   format: integer(RECORD_FORMAT, RECORD_FORMAT, "The form of this record."),
   adapter: AdapterConfig,
+  ranks: Schema.optionalKey(
+    Schema.Record(Schema.String, count(0, "Its rank.")).annotate({
+      description:
+        "What the init decided, for each layer that was selected. Absent: ranks are those of the adapter's section."
+    })
+  ),
   seed: count(0, "Seed of the factors' start."),
   head: list(Schema.String, "a list of layer paths", "Layers that are trained themselves."),
   base: Schema.Struct({

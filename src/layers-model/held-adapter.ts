@@ -3,7 +3,7 @@ import type { Tensor } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Result from "effect/Result"
+import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import {
   type Adapted,
@@ -14,8 +14,10 @@ import {
   injectSelected,
   methodOf,
   type Selected,
+  type SiteRanks,
   select,
-  selectionOf
+  selectionOf,
+  withRanks
 } from "../../adapters/index.ts"
 import type { AdapterConfig } from "../../schemas/index.ts"
 import type { LayersNetwork } from "../models/layers-model/index.ts"
@@ -36,6 +38,8 @@ export interface HeldAdapter {
 interface InitOptions<E> {
   /** numbers of a file will be put in place: nothing is computed for an init */
   readonly shapesOnly?: boolean
+  /** what its init decided before */
+  readonly ranks?: SiteRanks | undefined
   /** what training data shows the sites that were chosen */
   readonly calibrating?: (selected: Selected<object>) => Effect.Effect<Calibrate | undefined, E, Scope.Scope>
 }
@@ -44,11 +48,12 @@ interface InitOptions<E> {
 export const initAdapter = <E = never>(
   network: LayersNetwork,
   { config, seed }: Pick<AdapterRequest, "config" | "seed">,
-  { shapesOnly = false, calibrating = () => Effect.succeed(undefined) }: InitOptions<E> = {}
+  { shapesOnly = false, ranks, calibrating = () => Effect.succeed(undefined) }: InitOptions<E> = {}
 ): Effect.Effect<HeldAdapter, AdaptError | InitError | DeviceReadError | E> =>
   Effect.gen(function* () {
     const method = methodOf(config)
-    const selected = yield* Effect.fromResult(selectSites(network, config)).pipe(
+    const chosen = Result.flatMap(selectSites(network, config), (sites) => withRanks(method, sites, ranks))
+    const selected = yield* Effect.fromResult(chosen).pipe(
       Effect.mapError(({ problems }) => new AdaptError({ model: network.base.name, problems: problems.map(inOptions) }))
     )
     const scope = yield* Scope.make()
@@ -60,7 +65,7 @@ export const initAdapter = <E = never>(
       Effect.scoped,
       Effect.onError(() => close)
     )
-    return { config, seed, selected, adapted, close: () => Effect.runPromise(close) }
+    return { config, seed, adapted, selected: adapted.selected, close: () => Effect.runPromise(close) }
   })
 
 /** The parameters as they are now, in handles of their own: training that continues meanwhile does not change them. */

@@ -39,8 +39,10 @@ export const savedAdapter = (
     const { base } = adapted.model
     const tensors = writtenTriplets(adapted, yield* readAll(adapted))
     const weights = yield* fingerprintOf(base)
+    const { ranks } = adapted.selected
+    const decided = ranks === undefined ? {} : { ranks }
     return {
-      record: { format: RECORD_FORMAT, adapter: config, seed, head, base: { name: base.name, weights } },
+      record: { format: RECORD_FORMAT, adapter: config, ...decided, seed, head, base: { name: base.name, weights } },
       tensors
     }
   })
@@ -113,7 +115,7 @@ export const restoredAdapter = (
     const weights = anyBase ? record.base.weights : yield* fingerprintOf(network.base)
     if (weights !== record.base.weights) return yield* fail([otherBase(record, network, weights)])
     const request = { config: record.adapter, seed: record.seed }
-    const adapter = yield* initAdapter(network, request, { shapesOnly: true }).pipe(
+    const adapter = yield* initAdapter(network, request, { shapesOnly: true, ranks: record.ranks }).pipe(
       Effect.catchTag("AdaptError", ({ problems }) =>
         Effect.fail(
           fail(problems.map(({ path, message }) => `is no adapter of ${network.base.name}: ${path}: ${message}`))

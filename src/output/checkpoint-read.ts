@@ -36,6 +36,9 @@ export const Position = Schema.Struct({ epoch: Schema.Natural, batch: Schema.Nat
 export const Best = Schema.Struct({ step: Schema.Natural, loss: Schema.Finite })
 export type Best = typeof Best.Type
 
+/** Ranks by layer, as `Selected.ranks` has them. */
+export const Ranks = Schema.Record(Schema.String, Schema.Natural)
+
 /** state.json */
 export const CheckpointRecord = Schema.Struct({
   format: Schema.Literal(FORMAT),
@@ -51,6 +54,8 @@ export const CheckpointRecord = Schema.Struct({
   versions: Schema.optionalKey(Versions),
   /** what computed it, such as "wasm" or "native avx512" */
   device: Schema.optionalKey(Schema.String),
+  /** what the init decided, a rank for each layer that was selected; absent: they are the plan's */
+  ranks: Schema.optionalKey(Ranks),
   /** number of trained tensors */
   trainable: Schema.Natural,
   /** number of tensors that pairs subtract; absent: none */

@@ -67,8 +67,10 @@ export const takeSnapshot = (
     yield* Effect.forEach(frozen, (tensor, i) => take(tensor, `start.${i}`))
     yield* Effect.forEach(state.tensors, (tensor, i) => take(tensor, `optimizer.${i}`))
     const { step, position } = session
+    const { ranks } = session.adapted.selected
     const counts = { trainable: trainable.length, ...(frozen.length === 0 ? {} : { start: frozen.length }) }
-    return { record: { format: FORMAT, step, position, ...context, ...counts, optimizer: state.tree }, tensors }
+    const decided = { ...context, ...(ranks === undefined ? {} : { ranks }) }
+    return { record: { format: FORMAT, step, position, ...decided, ...counts, optimizer: state.tree }, tensors }
   })
 
 /** Releases what is left of a snapshot. */

@@ -13,6 +13,7 @@ import * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import type { SiteRanks } from "../../adapters/index.ts"
 import { RunPlan } from "../../schemas/index.ts"
 import type { SplitDescription } from "../data/index.ts"
 import { type FileError, fileError, type GuardedFolder, refuseLink, within, writeJson } from "../files/index.ts"
@@ -95,6 +96,8 @@ export interface RunReport {
   readonly device: DeviceReport
   readonly versions: Versions
   readonly trainable: ResolvedPlan["trainable"]
+  /** what the init decided, a rank for each layer that was selected; absent: they are the plan's */
+  readonly ranks?: SiteRanks
   /** of the optimizer's tensors after the last step; records of before do not have it */
   readonly stateBytes?: number
   /** that were taken */
@@ -164,6 +167,7 @@ export const finishRun = (
 ): Effect.Effect<RunReport, FileError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const of = (split: EvaluationReport["split"]) => after.reports.find((report) => report.split === split) ?? null
+    const { ranks } = resolved.selected
     const last = reports.slice(-Math.ceil(reports.length / 10))
     const report: RunReport = {
       name: resolved.name,
@@ -173,6 +177,7 @@ export const finishRun = (
       device,
       versions: versions(),
       trainable: resolved.trainable,
+      ...(ranks === undefined ? {} : { ranks }),
       stateBytes,
       steps,
       planned: resolved.steps,

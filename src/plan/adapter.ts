@@ -10,13 +10,16 @@ import {
   adapterSize,
   type Calibrate,
   type Calibration,
+  fullest,
   type InitError,
   InjectionError,
   injectSelected,
   methodOf,
   type Selected,
+  type SiteRanks,
   select,
-  selectionOf
+  selectionOf,
+  withRanks
 } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
 import type { Network } from "../models/index.ts"
@@ -51,20 +54,42 @@ export const stepsOf = ({ training }: RunPlan, batches: number): number => {
 
 const product = (shape: ReadonlyArray<number>): number => shape.reduce((size, dimension) => size * dimension, 1)
 
-/** How many numbers are trained, and how many are not. */
+/** How many numbers are trained, and how many are not; the most that can be, where the init will decide ranks. */
 export const countTrainable = (
   { adapter }: RunPlan,
   model: Adaptable,
-  { sites, parameters }: Selected<SiteOptions>
+  selected: Selected<SiteOptions>
 ): TrainableCounts => {
+  const { parameters } = selected
   const sizes = new Map(model.parameters.map(({ name, shape }) => [name, product(shape)]))
-  const { factors, dense: own } = adapterSize(methodOf(adapter), sites)
+  const method = methodOf(adapter)
+  const { factors, dense: own } = adapterSize(method, fullest(method, selected))
   const saved = parameters.reduce((sum, name) => sum + sizes.get(name)!, 0)
   const head = model.head.parameters.reduce((sum, { shape }) => sum + product(shape), 0)
   const dense = own + saved + head
   const frozen = [...sizes.values()].reduce((sum, size) => sum + size, 0)
   return { factors, dense, total: factors + dense, frozen }
 }
+
+/** A resolved plan with the ranks that the init decided; as it is where it decides none. */
+export const withDecided = <Resolved extends ResolvedPlan>(
+  resolved: Resolved,
+  { selected }: Pick<Adapted<Network>, "selected">
+): Resolved => {
+  if (selected.ranks === undefined || resolved.selected.ranks !== undefined) return resolved
+  const decided = selected as Selected<SiteOptions>
+  return { ...resolved, selected: decided, trainable: countTrainable(resolved.plan, resolved.model, decided) }
+}
+
+/** The ranks that a record says were decided, for parameters that will be put in place (`injectToRestore`). */
+export const withRecorded = <Own extends SelectedPlan>(
+  own: Own,
+  ranks: SiteRanks | undefined
+): Result.Result<Own, InjectionError> =>
+  Result.map(withRanks(methodOf(own.plan.adapter), own.selected, ranks), (selected) => ({
+    ...own,
+    selected: selected as Selected<SiteOptions>
+  }))
 
 type SelectedPlan = Pick<ResolvedPlan, "plan" | "selected">
 

@@ -1,6 +1,15 @@
 /** Plans: from a file to what can run; which of a model's weights they adapt, and the memory that takes. */
 
-export { calibrationOfPlan, countTrainable, injectPlan, injectToRestore, selectSites, stepsOf } from "./adapter.ts"
+export {
+  calibrationOfPlan,
+  countTrainable,
+  injectPlan,
+  injectToRestore,
+  selectSites,
+  stepsOf,
+  withDecided,
+  withRecorded
+} from "./adapter.ts"
 export { type Evaluations, evaluationsOf, ON_THE_WAY } from "./evaluations.ts"
 export {
   bytesOfWeights,

@@ -12,7 +12,7 @@
  * An estimate for choosing a batch size, not a bound: it takes texts to fill `data.maxLength`, where shorter ones need less.
  * `bench/memory.bench.ts` measures it: within 15 % on plans of that kind.
  */
-import { adapterSize, methodOf, type SelectedSite } from "../../adapters/index.ts"
+import { adapterSize, fullest, methodOf, type SelectedSite } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
 import { packedBytes, TABLES } from "../numbers/index.ts"
 import { optimizerOf, type StateSize } from "../optimizers/index.ts"
@@ -93,12 +93,13 @@ const keptOfPairs = (
 export const memoryEstimate = (
   plan: RunPlan,
   trainable: Omit<TrainableCounts, "total">,
-  { all, adapted }: LinearLayers,
+  { all, adapted: selected }: LinearLayers,
   { weights, activations }: Pick<MemoryEstimate, "weights" | "activations">
 ): MemoryEstimate => {
   const { adapter, optimizer } = plan
   const linear = numbersIn(all)
   const method = methodOf(adapter)
+  const adapted = fullest(method, { sites: selected })
   const { frozen, state } = adapterSize(method, adapted)
   const kept = optimizerOf(optimizer).state(optimizer)
   const parameters = trainable.factors + trainable.dense

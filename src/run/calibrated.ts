@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { SiteRanks } from "../../adapters/index.ts"
 import { Device } from "../device/device.ts"
 import type { Runner } from "../kinds/index.ts"
 import type { Network } from "../models/index.ts"
@@ -30,6 +31,20 @@ export const calibrated = (runner: Runner, model: Network, resolved: ResolvedPla
         recompute: resolved.plan.training.recompute,
         sites: resolved.selected.sites.map(({ site }) => site)
       })
-      return yield* Scope.provide(injectPlan(model, resolved, calibrate), scope)
+      const adapted = yield* Scope.provide(injectPlan(model, resolved, calibrate), scope)
+      const { ranks } = adapted.selected
+      if (ranks !== undefined) yield* tell({ kind: "notice", message: ranksText(calibration.init, ranks) })
+      return adapted
     }).pipe(Effect.scoped)
   })
+
+/** One sentence on ranks that an init decided; run.json has them by layer. */
+const ranksText = (init: string, ranks: SiteRanks): string => {
+  const all = Object.values(ranks)
+  const adapted = all.filter((rank) => rank > 0)
+  const sum = all.reduce((total, rank) => total + rank, 0)
+  const none = all.length - adapted.length
+  const left =
+    none === 0 ? "" : `; ${none} ${none === 1 ? "layer gets none and is" : "layers get none and are"} not adapted`
+  return `adapter.init "${init}" gives ${adapted.length} layers ${Math.min(...adapted)} to ${Math.max(...adapted)} ranks, ${sum} in all${left}`
+}

@@ -15,7 +15,7 @@ import { Device, ofDevice } from "../device/device.ts"
 import { loadKind } from "../kinds/index.ts"
 import type { Network } from "../models/index.ts"
 import type { EvaluationReport, Kept } from "../output/index.ts"
-import type { ResolvedPlan } from "../plan/index.ts"
+import { type ResolvedPlan, withDecided } from "../plan/index.ts"
 import { tensorsOf, withTensors } from "../tensors/index.ts"
 import type { Warning } from "../training/course.ts"
 import type { DiagnosticsReport, StepReport } from "../training/index.ts"
@@ -67,13 +67,14 @@ const heldState = (adapted: Adapted<Network>) =>
   )
 
 /** Trains a plan. What it does is reported to `Progress`; between steps the page may draw. */
-export const trainInMemory = (resolved: ResolvedPlan, { directory = "adapter" }: TrainInMemoryOptions = {}) =>
+export const trainInMemory = (planned: ResolvedPlan, { directory = "adapter" }: TrainInMemoryOptions = {}) =>
   Effect.gen(function* () {
     const device = yield* Device
     const tell = yield* Progress
-    const kind = yield* loadKind(resolved.plan)
-    const model = yield* loadPlanModel(kind, resolved)
-    const adapted = yield* adaptPlan(kind, model, resolved)
+    const kind = yield* loadKind(planned.plan)
+    const model = yield* loadPlanModel(kind, planned)
+    const adapted = yield* adaptPlan(kind, model, planned)
+    const resolved = withDecided(planned, adapted)
     const session = yield* openPlanSession(kind, adapted, resolved)
     const evaluator = evaluatorOf(kind, adapted, resolved, { append: () => Effect.void, history: [], checkpoint: null })
     const standing = standingOf(watchOf(resolved.plan, kind), evaluator.seen)

@@ -14,9 +14,17 @@ import { type Asked, type LoadedKind, loadKind, type Runner, type Trained } from
 import type { Network } from "../models/index.ts"
 import { type Inputs, runFolder } from "../output/index.ts"
 import { readPeftAdapter } from "../peft/index.ts"
-import { fromOf, injectToRestore, readPlan, selectSites } from "../plan/index.ts"
+import { fromOf, injectToRestore, readPlan, selectSites, withRecorded } from "../plan/index.ts"
 import { begun } from "../run/index.ts"
-import { checkBeginning, checkModel, checkPlan, compareAdapter, RunError, readRecord } from "./run-identity.ts"
+import {
+  checkBeginning,
+  checkModel,
+  checkPlan,
+  compareAdapter,
+  RunError,
+  type RunRecord,
+  readRecord
+} from "./run-identity.ts"
 
 export interface LoadedRun extends Trained {
   readonly kind: LoadedKind
@@ -58,7 +66,7 @@ export const loadRun = (directory: string, options: { readonly base?: string | u
     const model = yield* kind.describe(plan)
     yield* checkModel(directory, record, kind.baseOf(plan, model))
     const selected = yield* Effect.fromResult(selectSites(plan, model))
-    const planned = { plan, selected, model }
+    const planned = yield* recorded(directory, { plan, selected, model }, record)
     const adapted = yield* injectToRestore(yield* kind.load(planned), planned)
     const from = fromOf(plan)
     const again = from !== undefined && kind.asksBeginning?.(plan) === true
@@ -79,6 +87,16 @@ export const loadRun = (directory: string, options: { readonly base?: string | u
     }
     return run
   }).pipe(ofDevice)
+
+/** With the ranks that run.json has. */
+const recorded = <Planned extends Parameters<typeof withRecorded>[0]>(
+  directory: string,
+  planned: Planned,
+  { ranks }: RunRecord
+) =>
+  Effect.fromResult(withRecorded(planned, ranks)).pipe(
+    Effect.mapError(({ message }) => new RunError({ directory, reason: `run.json has other layers: ${message}` }))
+  )
 
 const withBase = <Plan extends RunPlan>(plan: Plan, source: string): Plan => ({
   ...plan,

@@ -13,6 +13,7 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import type { SiteRanks } from "../../adapters/index.ts"
 import { decodeRunPlanResult, type RunPlan } from "../../schemas/index.ts"
 import { listedLines } from "../boundary/index.ts"
 import { readJsonFile } from "../files/index.ts"
@@ -27,6 +28,7 @@ import {
   modelInputs,
   planDifferences,
   planIn,
+  Ranks,
   type RunFolder,
   Versions,
   versionsNote
@@ -47,6 +49,7 @@ export class RunError extends Schema.TaggedError<RunError>()("RunError", {
 const RunRecord = Schema.Struct({
   steps: Schema.Int,
   kept: Schema.optionalKey(Schema.NullOr(Schema.Struct({ step: Schema.Int }))),
+  ranks: Schema.optionalKey(Ranks),
   base: Schema.Struct({ sha256: Schema.Record(Schema.String, Schema.String) }),
   inputs: Schema.optionalKey(Inputs),
   outputs: Schema.optionalKey(Inputs),
@@ -57,6 +60,8 @@ const RunRecord = Schema.Struct({
 export interface RunRecord {
   /** after which the adapter was as it is */
   readonly steps: number
+  /** what the init decided */
+  readonly ranks?: SiteRanks
   readonly inputs: Inputs
   readonly outputs?: Inputs
   readonly plan?: unknown

@@ -1,9 +1,10 @@
 /**
- * What training data shows before training: gradients of the frozen model for LoRA-GA, covariances of inputs for EVA
+ * What training data shows before training: gradients of the frozen model (LoRA-GA, LoRA-One, GoRA), covariances of inputs (EVA)
  * (`adapters/init/calibration.ts`).
  *
  * Streamed: sites ask one after another, as `inject` initializes them, and each is answered from a pass over the batches that looks at as
- * many of the sites to come as fit in `bytes`. A small model takes one pass; of a large one never more than that is on the device.
+ * many of the sites to come as fit in `bytes`. A small model takes one pass; of a large one never more than that is on the device. Where an
+ * init decides ranks every site asks twice: what fits is held until then, and else worked out again.
  */
 
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
@@ -50,6 +51,11 @@ export const calibrating = <M extends Network = Model>(
           : sites.slice(at + 1).filter((other) => asks(other, calibration) && !held.has(keyOf(other, calibration)))
       return fitting([site, ...following], bytes, calibration)
     }
+    /** Does everything that sites ask for fit at once? */
+    const all = (calibration: Calibration) => {
+      const asking = sites.filter((site) => asks(site, calibration))
+      return fitting(asking, bytes, calibration).length === asking.length
+    }
     return (site, calibration) =>
       Effect.gen(function* () {
         if (calibration.batches > batches.length) return yield* tooFew(site, calibration, batches.length)
@@ -64,6 +70,7 @@ export const calibrating = <M extends Network = Model>(
           for (const other of group) held.set(keyOf(other, calibration), seen.get(other.name)!)
         }
         const answer = held.get(key)!
+        if (calibration.again === true && all(calibration)) return answer.clone()
         held.delete(key)
         return answer
       })

@@ -96,8 +96,8 @@ describe("cannot start", () => {
   }
 
   test("where W has fewer than 2r directions", () => {
-    expect(loraGa.problem!(site, 8)).toBeUndefined()
-    expect(loraGa.problem!(site, 9)).toBe(
+    expect(loraGa.problem!(site, 8, config)).toBeUndefined()
+    expect(loraGa.problem!(site, 9, config)).toBe(
       'rank 9 is larger than init "lora-ga" allows at some.site: it takes 2·rank singular directions of W [20, 16]\'s gradient, so at most 8'
     )
   })

@@ -33,6 +33,7 @@ const rowScaling: AdapterMethod<Pick<typeof RowScaling.Type, "start">> = {
   columns: () => ({}),
   shared: null,
   calibration: null,
+  initRanks: null,
   dropout: null,
   trainsBias: false,
   penalty: null,

@@ -110,6 +110,21 @@ const cases: ReadonlyArray<Case> = [
     task: pooler,
     adapter: { ...lora, init: { kind: "lora-ga", batches: 2 }, overrides }
   },
+  {
+    name: "bert, lora-one, whose first BA stays in the pair",
+    model: "bert",
+    adapter: { ...lora, init: { kind: "lora-one", batches: 2 }, scaling: "rank-stabilized" }
+  },
+  {
+    name: "minilm, gora: ranks shared out by importance, s by each one's own rank",
+    model: "minilm",
+    adapter: { ...lora, init: { kind: "gora", batches: 2, minRank: 1 }, scaling: "rank-stabilized", overrides }
+  },
+  {
+    name: "bert, eva with ranks that move, none at some layers",
+    model: "bert",
+    adapter: { ...lora, rank: 1, init: { kind: "eva", batches: 2, rho: 4 } }
+  },
   { name: "minilm, dropout in training", model: "minilm", adapter: { ...lora, dropout: 0.1 } },
   { name: "minilm, eva", model: "minilm", adapter: { ...lora, init: { kind: "eva", batches: 2 } } },
   { name: "bert, orthogonal", model: "bert", adapter: { ...lora, init: { kind: "orthogonal" } } },
@@ -191,6 +206,18 @@ beforeAll(async () => {
     await succeed(w.cli(["train", "plan.json", "--out", folderOf(one), ...onWasm]))
   }
 }, cases.length * TIMEOUT)
+
+/** What an init decided of a case, by run.json. */
+const decidedIn = (name: string) => Object.values(w.json(join(folderOf({ name }), "run.json"))["ranks"] as object)
+
+describe.skipIf(imports.code !== 0)("ranks that an init decided", () => {
+  test("differ, and are none at some layers, so that PEFT reads what it would not find by the plan", () => {
+    const [gora, eva] = cases.filter(({ name }) => /ranks shared|ranks that move/.test(name))
+    expect(new Set(decidedIn(gora!.name)).size).toBeGreaterThan(1)
+    expect(decidedIn(eva!.name)).toContain(0)
+    expect(decidedIn(eva!.name)).toContain(2)
+  })
+})
 
 describe.skipIf(imports.code !== 0)("PEFT gives the same logits:", () => {
   const ours: Array<ReadonlyArray<ReadonlyArray<number>>> = []

@@ -58,6 +58,12 @@ const plans: Readonly<Record<string, Plan>> = {
   "factors that start from the inputs of the first batches": busyPlan("bert", STEPS, {
     adapter: { method: "lora", rank: 4, alpha: 8, init: { kind: "eva", batches: 2 } }
   }),
+  "ranks shared out by importance, pairs one step along the gradient": busyPlan("bert", STEPS, {
+    adapter: { method: "lora", rank: 4, alpha: 8, init: { kind: "gora", batches: 3, minRank: 1 } }
+  }),
+  "ranks that moved with the inputs' variance, none at some layers": busyPlan("bert", STEPS, {
+    adapter: { method: "lora", rank: 1, alpha: 8, dropout: 0.1, init: { kind: "eva", batches: 2, rho: 4 } }
+  }),
   "dropout, blocks computed again": busyPlan("bert", STEPS, {
     adapter: { method: "lora", rank: 4, alpha: 8, dropout: 0.2 },
     training: { steps: STEPS, batchSize: 4, accumulate: 2, evaluateEvery: 3, evaluateRows: 5, recompute: "blocks" }

@@ -7,7 +7,7 @@
  *   2  forward(x) = x·merge(W)ᵀ + bias
  *   3  forward and merge are pure: same input, same bits, inputs untouched, no tensor left behind
  *   4  gradients equal finite differences, for the parameters and for x
- *   5  a site's start depends on the seed and its name alone; two sites with equal weights start apart
+ *   5  a site's start depends on the seed, its name and its rank alone; two sites with equal weights start apart
  *   6  with a mask: forward(x) = base(x) + forward(D(x)) − base(D(x)), the last two without it; and 1, 3 and 4
  *
  * Laws 1 to 4 and 6 over a base in float32 and over packed ones (`model.weights`), which are what their words say and not what they came from.
@@ -68,6 +68,8 @@ const cases = {
     "pissa, full rank": loraOptions({ rank: 5, alpha: 1, init: { kind: "pissa" }, scaling: "rank-stabilized" }),
     "lora-ga": loraOptions({ rank: 2, init: { kind: "lora-ga", batches: 1, gamma: 16, direction: "ArB2r" } }),
     "lora-one": loraOptions({ init: { kind: "lora-one", batches: 1, gamma: 128 }, scaling: "rank-stabilized" }),
+    // bounds that hold the rank where it is: law 5 is of sites of one rank
+    gora: loraOptions({ init: { kind: "gora", batches: 1, gamma: 1, minRank: 3, maxRank: 3 } }),
     eva: loraOptions({ init: { kind: "eva", batches: 1 } })
   },
   dora: {

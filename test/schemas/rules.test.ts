@@ -62,6 +62,15 @@ const cases: Record<string, Case> = {
       { data: { ...smallest.data, validation: 0.1 }, training: { steps: 80, stopEarly: {}, evaluateEvery: 20 } }
     ]
   },
+  "ranks-in-order": {
+    bad: { adapter: { method: "lora", init: { kind: "gora", minRank: 9, maxRank: 8 } } },
+    says: ["adapter.init: found minRank 9 and maxRank 8; expected minRank at most maxRank"],
+    good: [
+      { adapter: { method: "lora", init: { kind: "gora", minRank: 8, maxRank: 8 } } },
+      { adapter: { method: "lora", init: { kind: "gora", minRank: 9 } } },
+      { adapter: { method: "lora", init: { kind: "gora", maxRank: 8 } } }
+    ]
+  },
   "theorem-holds": {
     bad: { adapter: { method: "none" } },
     says: [

@@ -32,6 +32,7 @@ const answering = (logits: ReadonlyArray<ReadonlyArray<number>>): Adapted => ({
   model: { ...toy.model, labels: logits[0]!.map((_, i) => labels[i]!) },
   method: none as Adapted["method"],
   sites: [],
+  selected: { sites: [], parameters: [] },
   trainable: { pairs: [], dense: [] },
   parts: () => [],
   penalty: null,
