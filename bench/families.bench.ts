@@ -15,7 +15,7 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import { inject, lora } from "../adapters/index.ts"
-import type { OptimizerConfig } from "../schemas/index.ts"
+import { mustBeDecided, type OptimizerConfig } from "../schemas/index.ts"
 import { Device } from "../src/device/index.ts"
 import { sparseCrossEntropy } from "../src/kernels/index.ts"
 import {
@@ -144,7 +144,7 @@ const models: Readonly<Record<string, Timed>> = {
 const timedSteps = <M extends Network>(model: M, optimizer: OptimizerConfig, loss: Loss<M>, batch: BatchOf<M>) =>
   Effect.gen(function* () {
     const adapted = yield* inject(model, lora, factors)
-    const session = yield* openSession(adapted, { optimizer: fromConfig(optimizer, 1_000), loss })
+    const session = yield* openSession(adapted, { optimizer: fromConfig(mustBeDecided(optimizer), 1_000), loss })
     const taken: Array<number> = []
     for (let i = 0; i <= steps; i++) {
       const began = performance.now()

@@ -38,16 +38,10 @@ export type AdaptationPlanInput = typeof AdaptationPlan.Encoded
 /** A decoded plan: every default filled in, the optimizer's too. */
 export type AdaptationPlan = Omit<typeof AdaptationPlan.Type, "optimizer"> & { readonly optimizer: OptimizerConfig }
 
-/**
- * The rate of tfjs's own `adam`: LoRA-Pro's full form moves W as Adam on all of W would, as far as its factors can
- * follow.
- */
-export const DEFAULT_RATE = 1e-3
-
-/** LoRA-Pro in its full form where its theorem holds, else AdamW. */
+/** LoRA-Pro in its full form where its theorem holds, else AdamW; at a rate that is found on the first batches. */
 const defaultOptimizer = ({ theorem }: MethodFacts): (typeof OptimizerConfig)["Encoded"] => ({
   kind: theorem.holds ? "lora-pro" : "adamw",
-  learningRate: DEFAULT_RATE
+  learningRate: "auto"
 })
 
 type Judged = Moving & { readonly training: Pick<AdaptationPlan["training"], "epochs"> }

@@ -2,7 +2,7 @@
  * Facts that hold between how parameters are moved, what is moved, and how long: of every plan that trains something.
  */
 import { type MethodFacts, methodsWith } from "./adapter.ts"
-import { factsOfOptimizer, type OptimizerConfig, optimizerRules, unconditional } from "./optimizer.ts"
+import { factsOfOptimizer, isDecided, type OptimizerConfig, optimizerRules, unconditional } from "./optimizer.ts"
 import { type Rule, rule } from "./problems.ts"
 import type { TrainingSection } from "./training.ts"
 
@@ -58,8 +58,9 @@ export const scheduleRules: ReadonlyArray<Rule<Moving>> = [
   ),
   // decoupled decay multiplies by 1 − ηλ (LoRA-Pro's full form by its root), which has to stay positive
   moving("decay-shrinks", "optimizer.weightDecay", ({ optimizer }) => {
-    const { headLearningRate, weightDecay } = optimizer
-    const rate = Math.max(factsOfOptimizer(optimizer).largestRate(optimizer), headLearningRate ?? 0)
+    const { headLearningRate = 0, weightDecay } = optimizer
+    const own = isDecided(optimizer) ? factsOfOptimizer(optimizer).largestRate(optimizer) : 0
+    const rate = Math.max(own, headLearningRate)
     return rate * weightDecay >= 1
       ? `found ${weightDecay} with a learning rate of ${rate}; expected learning rate × weightDecay below 1, else decay flips the sign of the weights`
       : undefined

@@ -12,6 +12,7 @@ import { LoraProConfig, loraProFacts } from "./optimizers/lora-pro.ts"
 import { LoraRiteConfig, loraRiteFacts } from "./optimizers/lora-rite.ts"
 import { RiemannianConfig, riemannianFacts } from "./optimizers/riemannian.ts"
 import { SgdConfig, sgdFacts } from "./optimizers/sgd.ts"
+import type { Decided } from "./optimizers/shared.ts"
 import { type Rule, rule } from "./problems.ts"
 
 export type { AdamwConfig } from "./optimizers/adamw.ts"
@@ -23,7 +24,7 @@ export type { LoraProConfig } from "./optimizers/lora-pro.ts"
 export type { LoraRiteConfig } from "./optimizers/lora-rite.ts"
 export type { RiemannianConfig } from "./optimizers/riemannian.ts"
 export type { SgdConfig } from "./optimizers/sgd.ts"
-export { ScheduleConfig } from "./optimizers/shared.ts"
+export { type Decided, isDecided, mustBeDecided, ScheduleConfig } from "./optimizers/shared.ts"
 
 export const OptimizerConfig = Schema.Union([
   SgdConfig,
@@ -39,6 +40,8 @@ export const OptimizerConfig = Schema.Union([
   description: "How the trainable parameters are moved."
 })
 export type OptimizerConfig = typeof OptimizerConfig.Type
+/** With a rate that is a number. */
+export type DecidedOptimizer = Decided<OptimizerConfig>
 
 type ConfigOf<Kind extends OptimizerConfig["kind"]> = Extract<OptimizerConfig, { readonly kind: Kind }>
 

@@ -10,6 +10,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../adapters/index.ts"
+import { isDecided } from "../schemas/index.ts"
 import { Device, ofDevice } from "./device/index.ts"
 import { within } from "./files/index.ts"
 import { type LoadedKind, loadKind } from "./kinds/index.ts"
@@ -36,6 +37,8 @@ import {
   adaptPlan,
   baselinesOf,
   choiceOf,
+  type DecidedRate,
+  decideRate,
   evaluatorOf,
   loadPlanModel,
   lookAtThird,
@@ -67,7 +70,7 @@ export const train = (resolved: ResolvedPlan, { directory, resume }: TrainOption
       const now = Result.getOrElse(withRecorded(resolved, found.finished.ranks ?? undefined), () => resolved)
       return yield* alreadyFinished(kind, found, now, found.finished).pipe(within(found.guard))
     }
-    const { session, run, now } = yield* Effect.gen(function* () {
+    const { session, run, now, rate } = yield* Effect.gen(function* () {
       const model = yield* loadPlanModel(kind, resolved)
       const starts =
         (found?.checkpoint ?? null) === null ||
@@ -76,9 +79,9 @@ export const train = (resolved: ResolvedPlan, { directory, resume }: TrainOption
       const adapted = yield* starts ? adaptPlan(kind, model, before) : injectToRestore(model, before)
       const now = withDecided(resolved, adapted)
       const run = yield* found === undefined ? openRun(resolved, directory) : continueRun(found, resolved, notice)
-      return { session: yield* sessionOf(kind, adapted, now, run), run, now }
+      return { ...(yield* sessionOf(kind, adapted, now, run)), run, now }
     }).pipe(Effect.onInterrupt(() => notice("interrupted before training began")))
-    return yield* trainRun(kind, session, { ...now, name: run.name }, run).pipe(within(run.guard))
+    return yield* trainRun(kind, session, rate, { ...now, name: run.name }, run).pipe(within(run.guard))
   }).pipe(Effect.scoped, ofDevice)
 
 /** With the ranks that the run's init decided: it looks at no data again. */
@@ -106,12 +109,18 @@ const alreadyFinished = (kind: LoadedKind, found: FoundRun, resolved: ResolvedPl
 const clearCheckpoints = (run: RunFolder, { plan: { output } }: ResolvedPlan) =>
   output.keepCheckpoints === undefined ? removeCheckpoints(run) : Effect.void
 
-/** A session at the step that the run has reached. */
+/** A session at the step that the run has reached, with the rate that was found at its start. */
 const sessionOf = (kind: LoadedKind, adapted: Adapted<Network>, resolved: ResolvedPlan, { checkpoint }: Run) =>
   Effect.gen(function* () {
-    const session = yield* openPlanSession(kind, adapted, resolved)
+    const known = checkpoint?.record.rate
+    if (checkpoint !== null && known === undefined && !isDecided(resolved.plan.optimizer)) {
+      const reason = 'the plan has learningRate "auto", and it does not say which rate was found'
+      return yield* new CheckpointMisfit({ folder: checkpoint.folder, reason })
+    }
+    const decided = yield* decideRate(kind, adapted, resolved, known)
+    const session = yield* openPlanSession(kind, adapted, resolved, decided)
     if (checkpoint !== null) yield* restoreCheckpoint(session, checkpoint)
-    return session
+    return { session, rate: decided.rate }
   })
 
 /** A note where a run goes on upon another device: what promises the same bits promises them for one. */
@@ -128,7 +137,13 @@ const deviceNote = ({ checkpoint }: Run, now: string): ReadonlyArray<string> => 
 const KEPT_WHILE_TRAINING = 2
 
 /** From an open run folder to its results. */
-const trainRun = (kind: LoadedKind, session: Session<Network>, resolved: ResolvedPlan, run: Run) =>
+const trainRun = (
+  kind: LoadedKind,
+  session: Session<Network>,
+  rate: DecidedRate["rate"],
+  resolved: ResolvedPlan,
+  run: Run
+) =>
   Effect.gen(function* () {
     const { plan, steps } = resolved
     const { adapted } = session
@@ -141,7 +156,8 @@ const trainRun = (kind: LoadedKind, session: Session<Network>, resolved: Resolve
       checkpointEvery,
       keep,
       sync: device.sync,
-      device: computer
+      device: computer,
+      rate
     })
     const evaluator = evaluatorOf(kind, adapted, resolved, run)
     const done = run.history.filter((row): row is StepReport => row.kind === "step").map(brief)
@@ -193,7 +209,8 @@ const trainRun = (kind: LoadedKind, session: Session<Network>, resolved: Resolve
         reports: done,
         before,
         after,
-        stateBytes: stateBytesOf(session)
+        stateBytes: stateBytesOf(session),
+        rate
       }
       return yield* finish(kind, adapted, resolved, run, results)
     }).pipe(

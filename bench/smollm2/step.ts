@@ -7,7 +7,7 @@
  */
 import * as Effect from "effect/Effect"
 import { inject, type LoraOptions, lora } from "../../adapters/index.ts"
-import type { OptimizerConfig } from "../../schemas/index.ts"
+import { mustBeDecided, type OptimizerConfig } from "../../schemas/index.ts"
 import { Device } from "../../src/device/index.ts"
 import { peakResidentBytes } from "../../src/device/wasm.ts"
 import { type CausalModel, openCausalModel } from "../../src/models/causal/index.ts"
@@ -76,7 +76,7 @@ const measured = (gguf: string, { method, batch, length, weights, steps }: Smoll
     const options = { rank: 8, alpha: 16, scaling: "standard", init: { kind: "kaiming" } } as const
     const adapted = yield* inject<LoraOptions, CausalModel>(model, lora, { ...options, targets: "all-linear" })
     const session = yield* openSession(adapted, {
-      optimizer: fromConfig(optimizerOf(method), 1000),
+      optimizer: fromConfig(mustBeDecided(optimizerOf(method)), 1000),
       loss: tokenCrossEntropy
     })
     const times: Array<number> = []

@@ -1,4 +1,6 @@
 /** The contract of an optimizer in the language of plans: one file a kind, and the table in `../optimizer.ts`. */
+import type { Decided } from "./shared.ts"
+
 /** What has to hold between the fields of a section. */
 export interface SectionRule<Config> {
   readonly name: string
@@ -9,7 +11,7 @@ export interface SectionRule<Config> {
 }
 
 /** What is true of an optimizer, or of its configurations. */
-export interface OptimizerFacts<Config> {
+export interface OptimizerFacts<Config extends { readonly learningRate: number | "auto" }> {
   readonly label: string
   /** its arXiv number; null where it has no paper of its own */
   readonly paper: string | null
@@ -18,7 +20,7 @@ export interface OptimizerFacts<Config> {
   /** whether its directions are those of LoRA-Pro's theorem, against which diagnostics hold them */
   readonly followsTheorem: boolean
   /** the largest rate of anything but the head: decay multiplies by 1 − rate·λ */
-  readonly largestRate: (config: Config) => number
+  readonly largestRate: (config: Decided<Config>) => number
   /** how `validate` names it */
   readonly title: (config: Config) => string
   readonly rules?: ReadonlyArray<SectionRule<Config>>

@@ -12,10 +12,37 @@ export const ScheduleConfig = Schema.Struct({
 }).annotate({ title: "Schedule", description: "The learning rate over the steps." })
 export type ScheduleConfig = typeof ScheduleConfig.Type
 
+const numberOrAuto = Schema.Union([
+  positive("η, the peak of the schedule."),
+  Schema.Literal("auto").annotate({ description: "Found on the first batches, before the first step." })
+]).annotate({
+  expected: 'a number greater than 0, or "auto"',
+  description: 'η, the peak of the schedule; "auto": found on the first batches, before the first step.'
+})
+
+/** A section whose rate is a number: what an optimizer can be made of. */
+export type Decided<Config extends { readonly learningRate: number | "auto" }> = Config & {
+  readonly learningRate: number
+}
+
+export const isDecided = <Config extends { readonly learningRate: number | "auto" }>(
+  config: Config
+): config is Decided<Config> => config.learningRate !== "auto"
+
+/** For a section that is known to have a number. Throws a RangeError on "auto". */
+export const mustBeDecided = <Config extends { readonly learningRate: number | "auto" }>(
+  config: Config
+): Decided<Config> => {
+  if (isDecided(config)) return config
+  throw new RangeError('learningRate is "auto"; expected a rate that was found')
+}
+
 /** The fields of every optimizer. */
 export const shared = {
-  learningRate: positive("η, the peak of the schedule."),
-  headLearningRate: Schema.optionalKey(positive("η of the head and of modulesToSave. Absent: learningRate.")),
+  learningRate: numberOrAuto,
+  headLearningRate: Schema.optionalKey(
+    positive('η of the head and of modulesToSave. Absent: learningRate; with learningRate "auto" found like it.')
+  ),
   weightDecay: nonNegative("λ, decoupled from the gradient.").pipe(withDefault(0)),
   clipNorm: Schema.NullOr(positive("Largest norm."))
     .annotate({

@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { closest, type RunPlan } from "../../schemas/index.ts"
+import { closest, isDecided, type RunPlan } from "../../schemas/index.ts"
 import { listedLines } from "../boundary/index.ts"
 import { resolve } from "../kinds/index.ts"
 import { type PlanFile, type ResolvedPlan, selectSites } from "../plan/index.ts"
@@ -53,6 +53,14 @@ const repeated = (flag: string, values: ReadonlyArray<string | number>): Readonl
   return twice.length === 0 ? [] : [`${flag}: found ${twice.join(", ")} more than once; expected each once`]
 }
 
+/** Rates are swept as numbers whatever the plan has; the head's is one for all. */
+const headRateProblem = ({ optimizer }: RunPlan): ReadonlyArray<string> =>
+  isDecided(optimizer) || optimizer.headLearningRate !== undefined
+    ? []
+    : [
+        'optimizer.headLearningRate: missing beside learningRate "auto"; compare tries rates of its own for each method and moves the head at one rate for all: expected a number, such as 5e-3'
+      ]
+
 /** A method that moves nothing but the head has the head's rate, and no other to try. */
 const gridOf = (plan: RunPlan, method: string, given: ReadonlyArray<number> | undefined): ReadonlyArray<number> => {
   const own = comparedMethod(method).learningRates
@@ -73,7 +81,8 @@ export const questionOf = ({ plan, name }: PlanFile, asked: Asked): Effect.Effec
         ? [
             "--widen: found with --halving; expected one of the two, since a rate that dropped out has no neighbours left"
           ]
-        : [])
+        : []),
+      ...headRateProblem(plan)
     ]
     if (problems.length > 0) return Effect.fail(new StudyError({ problems }))
     const from = (first: number, count: number) => Array.from({ length: count }, (_, i) => plan.seed + first + i)

@@ -3,7 +3,13 @@
  * that the sweep picked.
  */
 import type * as Result from "effect/Result"
-import { decodeRunPlanResult, factsOfMethod, type PlanProblem, type RunPlan } from "../../schemas/index.ts"
+import {
+  decodeRunPlanResult,
+  factsOfMethod,
+  mustBeDecided,
+  type PlanProblem,
+  type RunPlan
+} from "../../schemas/index.ts"
 import { comparedMethod } from "./methods.ts"
 import type { BestRate, Question, Trial, TrialResult } from "./study.ts"
 
@@ -134,7 +140,8 @@ export const sameRun = (a: Trial, b: Trial): boolean =>
   sameArm(a, b) && a.learningRate === b.learningRate && a.seed === b.seed && a.share === b.share
 
 /** The rate of the head in every trial. */
-export const headRateOf = ({ optimizer }: RunPlan): number => optimizer.headLearningRate ?? optimizer.learningRate
+export const headRateOf = ({ optimizer }: RunPlan): number =>
+  optimizer.headLearningRate ?? mustBeDecided(optimizer).learningRate
 
 const sharedOptimizer = (plan: RunPlan, learningRate: number, share: number) => {
   const { optimizer } = plan

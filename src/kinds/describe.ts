@@ -2,7 +2,7 @@
  * A resolved plan in words and numbers: what `validate` prints, and the same as JSON.
  */
 import { initRanksOf, methodOf } from "../../adapters/index.ts"
-import { factsOfOptimizer } from "../../schemas/index.ts"
+import { factsOfOptimizer, isDecided } from "../../schemas/index.ts"
 import type { RankBudget } from "../optimizers/index.ts"
 import { fromOf, prefixText, type ResolvedPlan } from "../plan/index.ts"
 import { percent } from "../training/index.ts"
@@ -149,10 +149,13 @@ const adapterLines = ({ words }: RunKind, judged: JudgedPlan): ReadonlyArray<str
   ]
 }
 
-const costLines = ({ plan: { training }, steps, memory }: JudgedPlan): ReadonlyArray<string> => [
+const costLines = ({ plan: { training, optimizer }, steps, memory }: JudgedPlan): ReadonlyArray<string> => [
   steps === undefined
     ? `epochs     ${training.epochs}, in steps of ${training.batchSize * training.accumulate} rows`
     : `steps      ${number(steps)} of ${training.batchSize * training.accumulate} rows`,
+  ...(isDecided(optimizer)
+    ? []
+    : ["rate       found on the first step's rows, with a gradient and at most 6 forward passes: about 3 steps"]),
   `memory     about ${megabytes(memory.total)}: weights ${megabytes(memory.weights)}, trained ${megabytes(memory.trainable)}, activations ${megabytes(memory.activations)} at most, a checkpoint ${megabytes(memory.checkpoint)}${memory.kept === 0 ? "" : `, kept rows ${megabytes(memory.kept)}`}`
 ]
 

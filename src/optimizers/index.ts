@@ -16,7 +16,7 @@
  * each after `clipByGlobalNorm` where asked for, over all trainables together. Heads have the same schedule with a peak
  * of their own, and plain AdamW under everything but sgd and lion.
  */
-import type { OptimizerConfig } from "../../schemas/index.ts"
+import type { DecidedOptimizer, OptimizerConfig } from "../../schemas/index.ts"
 import { adamwOptimizer } from "./adamw.ts"
 import { altloraOptimizer } from "./altlora.ts"
 import { altloraPlusOptimizer } from "./altlora-plus.ts"
@@ -95,7 +95,7 @@ export const optimizerOf = ({ kind }: Pick<OptimizerConfig, "kind">): Optimizer<
   optimizers[kind] as Optimizer<OptimizerConfig>
 
 /** The optimizer that a plan's section describes, for a run of `steps` steps. Update with gradients of the mean loss. */
-export const fromConfig = (config: OptimizerConfig, steps: number): Transform => {
+export const fromConfig = (config: DecidedOptimizer, steps: number): Transform => {
   const { learningRate, headLearningRate = learningRate, schedule, clipNorm } = config
   const parts = optimizerOf(config).parts(config, {
     body: scheduleFromConfig(schedule, learningRate, steps),

@@ -57,7 +57,7 @@ export interface ComparedOptimizer<Config> {
   readonly section: (shared: SharedSettings, moments: Partial<PlannedMoments>, own: Config | undefined) => Written
 }
 
-export interface Optimizer<Config> extends OptimizerFacts<Config> {
+export interface Optimizer<Config extends { readonly learningRate: number | "auto" }> extends OptimizerFacts<Config> {
   /** The transforms of the parts of a tree, for updates with gradients of the mean loss. */
   readonly parts: (config: Config, rates: Rates) => PartitionOptions
   readonly state: (config: Config) => StateSize

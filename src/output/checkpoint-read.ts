@@ -24,7 +24,14 @@ import type { Network } from "../models/index.ts"
 import { layoutAt } from "../optimizers/index.ts"
 import { forEachTensor, readHeader, type StoredTensor } from "../safetensors/index.ts"
 import { frozenOf, tensorsOf, withFrozen, withTensors } from "../tensors/index.ts"
-import { restoredState, type Session, type StoredState, stateProblem, storedState } from "../training/index.ts"
+import {
+  FoundRate,
+  restoredState,
+  type Session,
+  type StoredState,
+  stateProblem,
+  storedState
+} from "../training/index.ts"
 import { Inputs, sha256Of } from "./inputs.ts"
 import { Versions } from "./versions.ts"
 
@@ -56,6 +63,8 @@ export const CheckpointRecord = Schema.Struct({
   device: Schema.optionalKey(Schema.String),
   /** what the init decided, a rank for each layer that was selected; absent: they are the plan's */
   ranks: Schema.optionalKey(Ranks),
+  /** where the plan left it to the run */
+  rate: Schema.optionalKey(FoundRate),
   /** number of trained tensors */
   trainable: Schema.Natural,
   /** number of tensors that pairs subtract; absent: none */

@@ -17,7 +17,7 @@ import { type CheckpointRecord, checkpointName, FORMAT, files } from "./checkpoi
 import { sha256Of } from "./inputs.ts"
 
 /** What a checkpoint holds besides the session's own state. */
-type CheckpointContext = Pick<CheckpointRecord, "best" | "name" | "plan" | "inputs" | "versions" | "device">
+type CheckpointContext = Pick<CheckpointRecord, "best" | "name" | "plan" | "inputs" | "versions" | "device" | "rate">
 
 interface HeldTensor {
   readonly shape: ReadonlyArray<number>

@@ -14,7 +14,7 @@ import type { DeviceError } from "../device/index.ts"
 import { type FileError, hostname, isGone, refuseLink, temporaryName } from "../files/index.ts"
 import type { Network } from "../models/index.ts"
 import type { DeviceReadError } from "../tensors/index.ts"
-import type { Session } from "../training/index.ts"
+import type { FoundRate, Session } from "../training/index.ts"
 import {
   type Best,
   checkpointName,
@@ -50,6 +50,8 @@ export interface CheckpointOptions {
   readonly sync?: Effect.Effect<void, DeviceError>
   /** as a checkpoint records it */
   readonly device?: string
+  /** that was found for this run */
+  readonly rate?: FoundRate | undefined
 }
 
 type CheckpointWriteError = FileError | DeviceReadError | DeviceError
@@ -76,7 +78,7 @@ const LEAST = 5
 export const openCheckpoints = (
   session: Session<Network>,
   { checkpoints: folder, metrics, name, written: plan, inputs, checkpoint: start }: CheckpointedRun,
-  { checkpointEvery, keep, sync = Effect.void, device }: CheckpointOptions
+  { checkpointEvery, keep, sync = Effect.void, device, rate }: CheckpointOptions
 ): Effect.Effect<Checkpoints, never, Scope.Scope | FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     // the run before may have ended between a checkpoint's writing and the removal of an old one
@@ -103,7 +105,11 @@ export const openCheckpoints = (
     const begin = Effect.gen(function* () {
       yield* jobs.settle
       if (session.step === saved) return
-      const computed = { versions: versions(), ...(device === undefined ? {} : { device }) }
+      const computed = {
+        versions: versions(),
+        ...(device === undefined ? {} : { device }),
+        ...(rate === undefined ? {} : { rate })
+      }
       const snapshot = yield* takeSnapshot(session, { best, name, plan, inputs, ...computed })
       yield* sync.pipe(Effect.onError(() => Effect.sync(() => releaseSnapshot(snapshot))))
       yield* jobs.start(write(snapshot))

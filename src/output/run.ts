@@ -20,7 +20,7 @@ import { type FileError, fileError, type GuardedFolder, refuseLink, within, writ
 import type { ResolvedPlan } from "../plan/index.ts"
 import { relocate } from "../plan/index.ts"
 import type { Warning } from "../training/course.ts"
-import type { DiagnosticsReport, Evaluation, Mistake, StepReport } from "../training/index.ts"
+import type { DiagnosticsReport, Evaluation, FoundRate, Mistake, StepReport } from "../training/index.ts"
 import type { StoredCheckpoint } from "./checkpoint-read.ts"
 import { adapterFiles, type BaseIdentity, baseIdentity, type Inputs, inputsOf, recordOf } from "./inputs.ts"
 import type { Baselines, Kept, Stopped } from "./outcome.ts"
@@ -104,6 +104,8 @@ export interface RunReport {
   readonly steps: number
   /** by the plan */
   readonly planned: number
+  /** that was found, where the plan left it to the run */
+  readonly rate?: FoundRate
   /** why fewer were taken; null: all were */
   readonly stopped: Stopped | null
   /** which state the adapter is, where it was chosen by evaluations; null: the last */
@@ -149,6 +151,7 @@ export interface Outcome {
   readonly device: DeviceReport
   readonly peakBytes: number
   readonly stateBytes: number
+  readonly rate: FoundRate | undefined
   readonly reports: ReadonlyArray<Pick<StepReport, "loss" | "milliseconds">>
   readonly before: EvaluationReport | undefined
   readonly after: {
@@ -163,7 +166,21 @@ export interface Outcome {
 export const finishRun = (
   run: Run,
   resolved: ResolvedPlan,
-  { steps, stopped, kept, baseline, warnings, labels, device, peakBytes, stateBytes, reports, before, after }: Outcome
+  {
+    steps,
+    stopped,
+    kept,
+    baseline,
+    warnings,
+    labels,
+    device,
+    peakBytes,
+    stateBytes,
+    rate,
+    reports,
+    before,
+    after
+  }: Outcome
 ): Effect.Effect<RunReport, FileError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const of = (split: EvaluationReport["split"]) => after.reports.find((report) => report.split === split) ?? null
@@ -181,6 +198,7 @@ export const finishRun = (
       stateBytes,
       steps,
       planned: resolved.steps,
+      ...(rate === undefined ? {} : { rate }),
       stopped,
       kept,
       seconds: reports.reduce((sum, { milliseconds }) => sum + milliseconds / 1000, 0),

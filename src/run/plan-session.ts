@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { type Adapted, noCalibration } from "../../adapters/index.ts"
-import { factsOfOptimizer } from "../../schemas/index.ts"
+import { type DecidedOptimizer, factsOfOptimizer, isDecided } from "../../schemas/index.ts"
 import { Device } from "../device/device.ts"
 import type { Runner } from "../kinds/index.ts"
 import type { Network } from "../models/index.ts"
@@ -10,12 +10,14 @@ import { fromConfig } from "../optimizers/index.ts"
 import { calibrationOfPlan, evaluationsOf, fromOf, injectPlan, type ResolvedPlan } from "../plan/index.ts"
 import {
   type DiagnosticsReport,
+  type FoundRate,
   openSession,
   probedSites,
   type Session,
   type StepReport,
   type StepsOptions,
-  sessionSteps
+  sessionSteps,
+  withRate
 } from "../training/index.ts"
 import { Progress } from "./progress.ts"
 
@@ -47,11 +49,34 @@ export const adaptPlan = (runner: Runner, model: Network, resolved: ResolvedPlan
     return yield* calibrated(runner, model, resolved, calibration)
   })
 
+/** What moves the parameters of a plan, its rate a number. */
+export interface DecidedRate {
+  readonly optimizer: DecidedOptimizer
+  /** undefined: the plan has the number */
+  readonly rate: FoundRate | undefined
+}
+
+/** The plan's optimizer. A rate that the plan leaves to the run is found on its first step's batches, unless it is `known` already. */
+export const decideRate = (runner: Runner, adapted: Adapted<Network>, resolved: ResolvedPlan, known?: FoundRate) =>
+  Effect.gen(function* () {
+    const { optimizer } = resolved.plan
+    const decided = (rate: FoundRate): DecidedRate => ({ optimizer: withRate(optimizer, rate), rate })
+    if (isDecided(optimizer)) return { optimizer, rate: undefined } satisfies DecidedRate
+    if (known !== undefined) return decided(known)
+    const { foundRate } = yield* Effect.promise(() => import("./found-rate.ts"))
+    return decided(yield* foundRate(runner, adapted, resolved))
+  })
+
 /** A session at step 0. */
-export const openPlanSession = (runner: Runner, adapted: Adapted<Network>, resolved: ResolvedPlan) => {
+export const openPlanSession = (
+  runner: Runner,
+  adapted: Adapted<Network>,
+  resolved: ResolvedPlan,
+  { optimizer }: DecidedRate
+) => {
   const { plan, steps } = resolved
   return openSession(adapted, {
-    optimizer: adapted.optimizer(fromConfig(plan.optimizer, steps), steps),
+    optimizer: adapted.optimizer(fromConfig(optimizer, steps), steps),
     loss: runner.loss(adapted.model, resolved),
     accumulate: plan.training.accumulate,
     recompute: plan.training.recompute

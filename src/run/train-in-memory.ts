@@ -18,9 +18,9 @@ import type { EvaluationReport, Kept } from "../output/index.ts"
 import { type ResolvedPlan, withDecided } from "../plan/index.ts"
 import { tensorsOf, withTensors } from "../tensors/index.ts"
 import type { Warning } from "../training/course.ts"
-import type { DiagnosticsReport, StepReport } from "../training/index.ts"
+import type { DiagnosticsReport, FoundRate, StepReport } from "../training/index.ts"
 import { evaluatorOf } from "./evaluator.ts"
-import { adaptPlan, loadPlanModel, openPlanSession, stepsOfPlan } from "./plan-session.ts"
+import { adaptPlan, decideRate, loadPlanModel, openPlanSession, stepsOfPlan } from "./plan-session.ts"
 import { Progress } from "./progress.ts"
 import { choiceOf, standingOf, watchOf } from "./standing.ts"
 
@@ -35,6 +35,8 @@ export interface TrainedInMemory {
   readonly steps: ReadonlyArray<StepReport>
   /** what was seen of the full gradient, where the plan has `training.diagnostics` */
   readonly diagnostics: ReadonlyArray<DiagnosticsReport>
+  /** that was found, where the plan left it to the run */
+  readonly rate: FoundRate | undefined
   /** which state it is, where it was chosen by evaluations; null: the last */
   readonly kept: Kept | null
   /** before the first step, where the plan has a split to look at */
@@ -75,7 +77,9 @@ export const trainInMemory = (planned: ResolvedPlan, { directory = "adapter" }: 
     const model = yield* loadPlanModel(kind, planned)
     const adapted = yield* adaptPlan(kind, model, planned)
     const resolved = withDecided(planned, adapted)
-    const session = yield* openPlanSession(kind, adapted, resolved)
+    const decided = yield* decideRate(kind, adapted, resolved)
+    const { rate } = decided
+    const session = yield* openPlanSession(kind, adapted, resolved, decided)
     const evaluator = evaluatorOf(kind, adapted, resolved, { append: () => Effect.void, history: [], checkpoint: null })
     const standing = standingOf(watchOf(resolved.plan, kind), evaluator.seen)
     const best = yield* heldState(adapted)
@@ -113,6 +117,6 @@ export const trainInMemory = (planned: ResolvedPlan, { directory = "adapter" }: 
     const warnings = warningsOf(kind, resolved, { taken: steps, step, baseline, before, sameRows, reports })
     yield* kind.save(adapted, resolved, directory)
     yield* device.sync
-    const trained: TrainedInMemory = { adapted, steps, diagnostics, kept, before, after: reports, warnings }
+    const trained: TrainedInMemory = { adapted, steps, diagnostics, rate, kept, before, after: reports, warnings }
     return trained
   }).pipe(ofDevice)

@@ -36,6 +36,7 @@ export {
   type WrongRow,
   wrongRows
 } from "./evaluation.ts"
+export { FoundRate, passesText, withRate } from "./found-rate.ts"
 export { crossEntropy, type LabelLossOptions, type Loss, labelCrossEntropy } from "./loss.ts"
 export {
   crossEntropyMetric,
@@ -47,6 +48,7 @@ export {
   scoresText,
   written
 } from "./metrics.ts"
+export { findRate } from "./rate.ts"
 export { openSession, type Session, type SessionOptions } from "./session.ts"
 export { restoredState, type StoredState, stateProblem, storedState } from "./state-tree.ts"
 export { Diverged, NotFinite, type StepError, takeStep, takeSteps } from "./step.ts"

@@ -14,7 +14,7 @@ import * as Stream from "effect/Stream"
 import { full, inject, lora } from "../../adapters/index.ts"
 import { accuracyOf, inTask, readDigits, shuffled, taskOf } from "../../examples/digits/images.ts"
 import { crossEntropy, digitsNetwork, openBase } from "../../examples/digits/network.ts"
-import { decodeAdaptationPlan, methodFacts } from "../../schemas/index.ts"
+import { decodeAdaptationPlan, methodFacts, mustBeDecided } from "../../schemas/index.ts"
 import { openWasm } from "../../src/device/wasm.ts"
 import { fromLayersModel } from "../../src/models/index.ts"
 import { fromConfig, type Transform } from "../../src/optimizers/index.ts"
@@ -46,7 +46,7 @@ const plan = JSON.parse(readFileSync(join(repository, "examples/digits/digits.ad
 
 const optimizerOf = (input: unknown, method: keyof typeof methodFacts): Transform => {
   const { optimizer } = Result.getOrThrow(decodeAdaptationPlan(input, methodFacts[method]))
-  return fromConfig(optimizer, STEPS)
+  return fromConfig(mustBeDecided(optimizer), STEPS)
 }
 
 const baseAccuracy = (images: typeof upright) => accuracyOf((x) => base.predict(x) as tf.Tensor, images)

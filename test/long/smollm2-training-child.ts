@@ -7,7 +7,7 @@ import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { inject, type LoraOptions, lora } from "../../adapters/index.ts"
-import type { OptimizerConfig } from "../../schemas/index.ts"
+import { mustBeDecided, type OptimizerConfig } from "../../schemas/index.ts"
 import { Device } from "../../src/device/index.ts"
 import { peakResidentBytes } from "../../src/device/wasm.ts"
 import { type CausalModel, openCausalModel } from "../../src/models/causal/index.ts"
@@ -110,7 +110,7 @@ const follow = (gguf: string, run: GoldenRun) =>
     tf.dispose(pairs.map(({ A }) => A))
     adapted.trainable = { ...adapted.trainable, pairs: starts }
     const session = yield* openSession(adapted, {
-      optimizer: fromConfig(optimizerOf(run), run.steps),
+      optimizer: fromConfig(mustBeDecided(optimizerOf(run)), run.steps),
       loss: tokenCrossEntropy
     })
     const reports = []

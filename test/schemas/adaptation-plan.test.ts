@@ -26,14 +26,14 @@ test("all of it may be left out: LoRA-Pro's full form where there are factors, e
     optimizer: expect.objectContaining({
       kind: "lora-pro",
       form: "full",
-      learningRate: 1e-3,
+      learningRate: "auto",
       weightDecay: 0,
       clipNorm: null
     }),
     training: { batchSize: 32, accumulate: 1 }
   })
   for (const method of ["dora", "adalora", "full", "none"] as const) {
-    expect(decoded({}, method).optimizer).toMatchObject({ kind: "adamw", learningRate: 1e-3 })
+    expect(decoded({}, method).optimizer).toMatchObject({ kind: "adamw", learningRate: "auto" })
   }
 })
 

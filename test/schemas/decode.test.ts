@@ -173,7 +173,7 @@ describe("an unsound plan", () => {
     }
     expect(linesOf({ ...smallest, seed: 1.5, optimizer })).toEqual([
       "seed: found 1.5; expected an integer of at least 0",
-      "optimizer.learningRate: found NaN; expected a number greater than 0",
+      'optimizer.learningRate: found NaN; expected a number greater than 0, or "auto"',
       "optimizer.weightDecay: found -0; expected a number of at least 0",
       'optimizer.clipNorm: found "1"; expected a number greater than 0, or null',
       "optimizer.betas.1: found 1; expected a number from 0 up to, not including, 1",

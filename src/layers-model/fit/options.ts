@@ -29,7 +29,7 @@ import { type Compilation, type Compiled, compiledOf } from "./compiled.ts"
 export type LayersData = unknown
 
 interface SharedOptions extends Compilation {
-  /** seed, optimizer, and how long; default: LoRA-Pro's full form at the rate 1e-3, as tfjs's `adam` has it */
+  /** seed, optimizer, and how long; default: LoRA-Pro's full form at a rate that is found on the first batch (`learningRate: "auto"`) */
   readonly plan?: AdaptationPlanInput | undefined
   /** the epoch after the last; takes precedence over the plan's */
   readonly epochs?: number | undefined

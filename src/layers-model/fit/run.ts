@@ -8,28 +8,36 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { Adapted, AdapterMethod } from "../../../adapters/index.ts"
-import type { AdaptationPlan, PlanProblem } from "../../../schemas/index.ts"
+import { type AdaptationPlan, isDecided, type PlanProblem } from "../../../schemas/index.ts"
 import { messageOf } from "../../boundary/index.ts"
 import type { LayersBatch, LayersNetwork } from "../../models/layers-model/index.ts"
 import type { DeviceReadError } from "../../tensors/index.ts"
 import type { Warning } from "../../training/course.ts"
-import { type DiagnosticsReport, probedProblems, type StepError, type StepReport } from "../../training/index.ts"
+import {
+  type DiagnosticsReport,
+  type FoundRate,
+  probedProblems,
+  type StepError,
+  type StepReport
+} from "../../training/index.ts"
 import { FitError, LayersDataError } from "../errors.ts"
 import type { NextBatch } from "./batches.ts"
 import { callbackList, callbackModel, EpochMeans, type Logs } from "./callbacks.ts"
 import { type ClassWeight, rowWeights, weightPerOutput } from "./class-weights.ts"
 import type { FitOptions, Settled } from "./options.ts"
-import type { Source } from "./source.ts"
-import { openStepper, type Stepper } from "./steps.ts"
+import { peeked, type Source } from "./source.ts"
+import { openStepper, type RateError, type Stepper } from "./steps.ts"
 
 /** tfjs's own history, and what was seen of the full gradient where the plan has `training.diagnostics`. */
 export interface FitHistory extends tf.History {
   readonly diagnostics: ReadonlyArray<DiagnosticsReport>
   /** where the model learned nothing: what was seen, and what to change */
   readonly warnings: ReadonlyArray<Warning>
+  /** the rate that was found, and why it is this one; null: the plan has the number */
+  readonly rate: FoundRate | null
 }
 
-export type FitFailure = FitError | LayersDataError | StepError | DeviceReadError
+export type FitFailure = FitError | LayersDataError | StepError | DeviceReadError | RateError
 
 export type Validate = Effect.Effect<Logs, LayersDataError | DeviceReadError>
 
@@ -83,10 +91,14 @@ const running = (given: RunOptions): Effect.Effect<FitHistory, FitFailure, Scope
     } as unknown as Parameters<tf.CallbackList["setParams"]>[0])
     list.setModel(seen.model)
     yield* event(() => list.onTrainBegin())
-    const stepper = yield* openStepper(adapted, settled, weighted, extent.total)
+    const begun = isDecided(plan.optimizer)
+      ? { seen: [], source }
+      : yield* peeked(source, extent.from, plan.training.accumulate)
+    const first = yield* Effect.forEach(begun.seen, (batch) => withWeights(batch, weights))
+    const stepper = yield* openStepper(adapted, settled, weighted, extent.total, first)
     const guard = yield* openGuard(given, extent)
     const under: Run = {
-      source,
+      source: begun.source,
       stepper,
       extent,
       accumulate: plan.training.accumulate,
@@ -103,7 +115,11 @@ const running = (given: RunOptions): Effect.Effect<FitHistory, FitFailure, Scope
     }
     guard.ended()
     yield* event(() => list.onTrainEnd())
-    return Object.assign(history, { diagnostics: under.diagnostics, warnings: guard.warnings })
+    return Object.assign(history, {
+      diagnostics: under.diagnostics,
+      warnings: guard.warnings,
+      rate: stepper.rate
+    })
   })
 
 /** What can only be said of options and data together. */

@@ -1,6 +1,7 @@
 /** Where the batches of each epoch come from, and what is known of them beforehand. */
 import * as Effect from "effect/Effect"
 import type { AdaptationPlan } from "../../../schemas/index.ts"
+import type { LayersBatch } from "../../models/layers-model/index.ts"
 import type { LayersDataError } from "../errors.ts"
 import { type HostRows, type LayersDataset, type NextBatch, openDataset, openRows } from "./batches.ts"
 import type { Slots } from "./host-arrays.ts"
@@ -16,6 +17,26 @@ export interface Source {
   /** what tfjs passes to callbacks */
   readonly params: { readonly samples: number | null; readonly steps: number | null; readonly batchSize: number | null }
 }
+
+/** The first batches of an epoch, and a source that still begins with them. */
+export const peeked = (source: Source, epoch: number, count: number) =>
+  Effect.gen(function* () {
+    const next = yield* source.open(epoch)
+    const seen: Array<LayersBatch> = []
+    while (seen.length < Math.min(count, source.limit ?? count)) {
+      const batch = yield* next
+      if (batch === undefined) break
+      seen.push(batch)
+    }
+    const waiting = [...seen]
+    const first: NextBatch = Effect.suspend(() => {
+      const batch = waiting.shift()
+      return batch === undefined ? next : Effect.succeed(batch)
+    })
+    const open: Source["open"] = (other) =>
+      Effect.suspend(() => (other === epoch ? Effect.succeed(first) : source.open(other)))
+    return { seen, source: { ...source, open } }
+  })
 
 export const datasetSource = (dataset: LayersDataset, slots: Slots, { batchesPerEpoch }: FitDatasetOptions): Source => {
   const counted = typeof dataset.size === "number" && Number.isFinite(dataset.size) ? dataset.size : undefined

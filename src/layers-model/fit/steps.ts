@@ -4,17 +4,20 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Adapted } from "../../../adapters/index.ts"
-import { factsOfOptimizer } from "../../../schemas/index.ts"
+import { factsOfOptimizer, isDecided, mustBeDecided } from "../../../schemas/index.ts"
 import type { LayersBatch, LayersNetwork } from "../../models/layers-model/index.ts"
 import { fromConfig, type OptimizerStateError } from "../../optimizers/index.ts"
 import { type DeviceReadError, readTensor } from "../../tensors/index.ts"
 import {
   type DiagnosticsReport,
+  type FoundRate,
+  findRate,
   openSession,
   probedSites,
   type StepError,
   type StepReport,
-  takeNextStep
+  takeNextStep,
+  withRate
 } from "../../training/index.ts"
 import { EpochMeans, type Logs } from "./callbacks.ts"
 import type { Compiled } from "./compiled.ts"
@@ -32,9 +35,14 @@ export interface TakenStep {
 }
 
 export interface Stepper {
+  /** that was found; null: the plan has the number */
+  readonly rate: FoundRate | null
   readonly steps: () => number
   readonly take: (batches: ReadonlyArray<WeightedBatch>) => Effect.Effect<TakenStep, StepError>
 }
+
+/** Why no rate is found. */
+export type RateError = Effect.Error<ReturnType<typeof findRate>>
 
 /** Keeps the scores of the first forward pass of each batch: a probe of the full gradient may run it again. */
 class Scores {
@@ -64,20 +72,29 @@ class Scores {
   }
 }
 
-/** `weighted`: for each output whether its rows have weights. `total`: steps of the whole run, for schedules. */
+/**
+ * `weighted`: for each output whether its rows have weights. `total`: steps of the whole run, for schedules. `first`: the batches of the
+ * first step, on which a rate is found that the plan leaves to the run.
+ */
 export const openStepper = (
   adapted: Adapted<LayersNetwork>,
   { plan, compiled }: Settled,
   weighted: ReadonlyArray<boolean>,
-  total: number
-): Effect.Effect<Stepper, OptimizerStateError, Scope.Scope> =>
+  total: number,
+  first: ReadonlyArray<WeightedBatch>
+): Effect.Effect<Stepper, OptimizerStateError | RateError, Scope.Scope> =>
   Effect.gen(function* () {
     const scores = new Scores()
     yield* Effect.addFinalizer(() => Effect.sync(() => scores.release()))
     const { accumulate, diagnostics } = plan.training
+    const loss = scoringLoss(compiled, weighted, scores)
+    const rate = isDecided(plan.optimizer)
+      ? null
+      : yield* findRate({ adapted, loss, recompute: "none" }, plan.optimizer, first)
+    const optimizer = rate === null ? mustBeDecided(plan.optimizer) : withRate(plan.optimizer, rate)
     const session = yield* openSession(adapted, {
-      optimizer: adapted.optimizer(fromConfig(plan.optimizer, total), total),
-      loss: scoringLoss(compiled, weighted, scores),
+      optimizer: adapted.optimizer(fromConfig(optimizer, total), total),
+      loss,
       accumulate
     })
     const probe =
@@ -97,7 +114,7 @@ export const openStepper = (
         values.forEach((own, i) => means.add(named(compiled, own), batches[i]!.size))
         return { report, scores: means.means(), ...probed }
       }).pipe(Effect.ensuring(Effect.sync(() => scores.release())), Effect.uninterruptible)
-    return { steps: () => session.step, take }
+    return { rate, steps: () => session.step, take }
   })
 
 const scoringLoss =

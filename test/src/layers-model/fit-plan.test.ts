@@ -6,7 +6,7 @@ import { describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import type { AdaptationPlanInput } from "../../../schemas/index.ts"
 import { FitError, fit, fitDataset } from "../../../src/layers-model/fit/index.ts"
-import { Diverged } from "../../../src/training/index.ts"
+import { Diverged, type FoundRate } from "../../../src/training/index.ts"
 import { describeOn } from "../../backends.ts"
 import { expectClose, relativeError } from "../../setup.ts"
 import { adaptedBy, datasetOf, numbersOf, rowsOf, twoLayers } from "./small-models.ts"
@@ -22,6 +22,7 @@ const classifier = (loss = "categoricalCrossentropy") => {
 interface Trained {
   readonly numbers: ReadonlyArray<number>
   readonly losses: ReadonlyArray<number>
+  readonly rate: FoundRate | null
 }
 
 /** The adapter after a fit over all rows in their order. */
@@ -34,8 +35,9 @@ const trained = async (
   const result = await adaptedBy(
     model,
     async (adapted): Promise<Trained> => {
-      const { history } = await fit(adapted, x, oneHot, { epochs: 2, batchSize: 8, shuffle: false, plan, ...options })
-      return { numbers: (await numbersOf(adapted)).flat(), losses: history["loss"] as Array<number> }
+      const all = { epochs: 2, batchSize: 8, shuffle: false, plan, ...options }
+      const { history, rate } = await fit(adapted, x, oneHot, all)
+      return { numbers: (await numbersOf(adapted)).flat(), losses: history["loss"] as Array<number>, rate }
     },
     { head }
   )
@@ -175,10 +177,14 @@ describeOn("wasm", () => {
       expect(looked.losses).toEqual(plain.losses)
     })
 
-    test("without a plan it is LoRA-Pro's full form at the rate of tfjs's adam", async () => {
-      const stated = await trained({ optimizer: { kind: "lora-pro", form: "full", learningRate: 1e-3 } })
+    test("without a plan it is LoRA-Pro's full form at a rate that is found, and the run is the one with this number", async () => {
       const none = await trained({})
+      const { learningRate, headLearningRate } = none.rate!
+      const head = headLearningRate === undefined ? {} : { headLearningRate }
+      const stated = await trained({ optimizer: { kind: "lora-pro", form: "full", learningRate, ...head } })
+      expect(stated.rate).toBeNull()
       expect(none.numbers).toEqual(stated.numbers)
+      expect(none.losses).toEqual(stated.losses)
     })
   })
 
@@ -266,7 +272,7 @@ describeOn("wasm", () => {
         expect.stringMatching(/^verbose: found 3; expected /),
         "batchSize: found 0; expected an integer of at least 1",
         "plan.seed: found -1; expected an integer of at least 0",
-        "plan.optimizer.learningRate: missing; expected a number greater than 0",
+        'plan.optimizer.learningRate: missing; expected a number greater than 0, or "auto"',
         expect.stringMatching(/^plan\.training\.threads: unknown key/),
         "loss, metrics: Unknown loss meanSquareError"
       ])

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { OptimizerConfig } from "../../../schemas/optimizer.ts"
+import { type DecidedOptimizer, mustBeDecided, OptimizerConfig } from "../../../schemas/optimizer.ts"
 import {
   chain,
   clipByGlobalNorm,
@@ -50,8 +50,8 @@ const updateOf = async (transform: Transform) => {
   return values(transform.update(tree(2), await refreshed(transform, params), params).updates)
 }
 
-const decode = (config: object): OptimizerConfig =>
-  Schema.decodeUnknownSync(OptimizerConfig)({ learningRate: 0.1, headLearningRate: 3, ...config })
+const decode = (config: object): DecidedOptimizer =>
+  mustBeDecided(Schema.decodeUnknownSync(OptimizerConfig)({ learningRate: 0.1, headLearningRate: 3, ...config }))
 
 const gradients = () => values(tree(2))
 const withFactorB = async (ratio: number) =>

@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Schema from "effect/Schema"
-import { OptimizerConfig } from "../../../schemas/optimizer.ts"
+import { type DecidedOptimizer, mustBeDecided, OptimizerConfig } from "../../../schemas/optimizer.ts"
 import {
   adamw,
   addDecayedWeights,
@@ -38,7 +38,7 @@ beforeAll(async () => {
 
 const STEPS = 6
 
-const decode = (config: unknown): OptimizerConfig => Schema.decodeUnknownSync(OptimizerConfig)(config)
+const decode = (config: unknown): DecidedOptimizer => mustBeDecided(Schema.decodeUnknownSync(OptimizerConfig)(config))
 
 const tree = (seed: number, size: number): Trainable => {
   const next = random(seed)

@@ -8,7 +8,7 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import { dora, full, inject, lora, none } from "../../../adapters/index.ts"
-import type { LoraInit, OptimizerConfig } from "../../../schemas/index.ts"
+import { type LoraInit, mustBeDecided, type OptimizerConfig } from "../../../schemas/index.ts"
 import type { Batch } from "../../../src/data/index.ts"
 import { randomStream } from "../../../src/numbers/random.ts"
 import { fromConfig } from "../../../src/optimizers/index.ts"
@@ -39,7 +39,7 @@ export const toySession = (
       : method === "dora"
         ? inject(model, dora, { ...options, init: { kind: "kaiming" }, targets })
         : inject(model, method === "full" ? full : none, { targets })
-    return yield* openSession(adapted, { optimizer: fromConfig(config, STEPS), loss: crossEntropy })
+    return yield* openSession(adapted, { optimizer: fromConfig(mustBeDecided(config), STEPS), loss: crossEntropy })
   }).pipe(Effect.orDie)
 
 const batchOf = (number: number): Batch => {

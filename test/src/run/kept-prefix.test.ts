@@ -2,10 +2,12 @@
  * A frozen prefix that is kept changes no bit: of every family, trained over epochs whose batches hold the same rows in other company and
  * padded otherwise, and evaluated in between.
  */
+
 import { expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { inject, lora } from "../../../adapters/index.ts"
+import { mustBeDecided } from "../../../schemas/index.ts"
 import { padBatch } from "../../../src/data/index.ts"
 import { linearCrossEntropy, sparseCrossEntropy } from "../../../src/kernels/index.ts"
 import { baseLinear } from "../../../src/models/base-layer.ts"
@@ -95,7 +97,11 @@ const trained = <M extends Network>(
       ...options,
       targets: sitesIn(model, [model.stack!.blocks.length - 1])
     })
-    const session = yield* openSession(adapted, { optimizer: fromConfig(adamw, 100), loss: ofNetwork, recompute })
+    const session = yield* openSession(adapted, {
+      optimizer: fromConfig(mustBeDecided(adamw), 100),
+      loss: ofNetwork,
+      recompute
+    })
     const seen: Array<unknown> = []
     for (const rows of epochs.flat()) {
       const evaluated = tf.tidy(() => {

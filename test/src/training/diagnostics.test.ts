@@ -7,7 +7,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { inject, lora } from "../../../adapters/index.ts"
-import type { OptimizerConfig } from "../../../schemas/index.ts"
+import { mustBeDecided, type OptimizerConfig } from "../../../schemas/index.ts"
 import { fromConfig, type Transform } from "../../../src/optimizers/index.ts"
 import { type Listener, Progress } from "../../../src/run/index.ts"
 import { reportWarnings } from "../../../src/run/plan-session.ts"
@@ -92,7 +92,7 @@ describeOn("wasm", () => {
         } as const
         const adapted = yield* inject(model, lora, options)
         const session = yield* openSession(adapted, {
-          optimizer: fromConfig(fast(loraProFull), batches.length),
+          optimizer: fromConfig(mustBeDecided(fast(loraProFull)), batches.length),
           loss: crossEntropy
         })
         const seen = yield* looks(session, true)

@@ -2,12 +2,14 @@
  * Dropout in training: masks that every step, batch and site has of its own, that are the same whenever they are made
  * again, and that nothing but training sees.
  */
+
 import { describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Adapted, adalora, dora, inject, lora } from "../../../adapters/index.ts"
+import { mustBeDecided } from "../../../schemas/index.ts"
 import type { Batch } from "../../../src/data/index.ts"
 import { fromConfig } from "../../../src/optimizers/index.ts"
 import { tensorsOf } from "../../../src/tensors/trainable.ts"
@@ -68,7 +70,7 @@ const later = (adapted: Adapted): Adapted => {
 const sessionBy = (method: Method, dropout: number, more: Partial<SessionOptions> = {}) =>
   Effect.flatMap(adaptedBy(method, dropout), (adapted) =>
     openSession(adapted, {
-      optimizer: fromConfig(method === "lora" ? loraProFull : adamw, STEPS),
+      optimizer: fromConfig(mustBeDecided(method === "lora" ? loraProFull : adamw), STEPS),
       loss: crossEntropy,
       ...more
     })

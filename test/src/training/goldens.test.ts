@@ -8,7 +8,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { inject, lora } from "../../../adapters/index.ts"
-import type { OptimizerConfig } from "../../../schemas/index.ts"
+import { mustBeDecided, type OptimizerConfig } from "../../../schemas/index.ts"
 import type { Batch } from "../../../src/data/index.ts"
 import { fromConfig } from "../../../src/optimizers/index.ts"
 import { platform } from "../../../src/platform.ts"
@@ -102,7 +102,10 @@ const follow = (run: GoldenRun) =>
     const pairs = adapted.trainable.pairs.map((pair) => ({ ...pair, A: start(pair, "A"), B: start(pair, "B") }))
     adapted.trainable = { pairs, dense: [] }
     expect(2 * pairs.length).toBe(init.size)
-    const session = yield* openSession(adapted, { optimizer: fromConfig(configOf(run), run.steps), loss: crossEntropy })
+    const session = yield* openSession(adapted, {
+      optimizer: fromConfig(mustBeDecided(configOf(run)), run.steps),
+      loss: crossEntropy
+    })
     const batches = batchesOf(yield* tensors("batches"))
     const meanLoss = evaluate(adapted)(Stream.fromIterable(batches.slice(0, run.distinct_batches)))
     const before = yield* meanLoss

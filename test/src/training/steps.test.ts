@@ -1,9 +1,11 @@
 /** The loop as a stream: groups of batches, laziness, and whose the optimizer's state is. */
+
 import { beforeAll, expect, spyOn, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { mustBeDecided } from "../../../schemas/index.ts"
 import { fromConfig } from "../../../src/optimizers/index.ts"
 import { crossEntropy, type StepReport, sessionSteps, steps } from "../../../src/training/index.ts"
 import { expectNoLeak } from "../../setup.ts"
@@ -159,7 +161,7 @@ test("`steps` opens a session of its own: parameters stay, its state goes with t
     Effect.gen(function* () {
       const adapted = yield* tinyAdapted("lora")
       const run = Stream.runCollect(
-        steps(adapted, { optimizer: fromConfig(adamw, 5), loss: crossEntropy })(
+        steps(adapted, { optimizer: fromConfig(mustBeDecided(adamw), 5), loss: crossEntropy })(
           Stream.fromIterable(batches.slice(0, 2))
         )
       )

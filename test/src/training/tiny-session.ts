@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type Adapted, dora, full, inject, lora, none } from "../../../adapters/index.ts"
-import type { OptimizerConfig } from "../../../schemas/index.ts"
+import { mustBeDecided, type OptimizerConfig } from "../../../schemas/index.ts"
 import type { Model } from "../../../src/models/index.ts"
 import { fromConfig } from "../../../src/optimizers/index.ts"
 import type { Trainable } from "../../../src/tensors/trainable.ts"
@@ -42,7 +42,9 @@ export const tinySession = (
   { method = "lora", seed = 0, ...options }: TinyOptions = {}
 ): Effect.Effect<Session, never, Scope.Scope> =>
   Effect.flatMap(tinyAdapted(method, seed), (adapted) =>
-    Effect.orDie(openSession(adapted, { optimizer: fromConfig(config, STEPS), loss: crossEntropy, ...options }))
+    Effect.orDie(
+      openSession(adapted, { optimizer: fromConfig(mustBeDecided(config), STEPS), loss: crossEntropy, ...options })
+    )
   )
 
 /** Every trainable number, under the name of its tensor. */

@@ -6,7 +6,7 @@ import { expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { inject, type LoraOptions, lora } from "../../../../adapters/index.ts"
-import type { OptimizerConfig } from "../../../../schemas/index.ts"
+import { mustBeDecided, type OptimizerConfig } from "../../../../schemas/index.ts"
 import { type CausalModel, causalClassName } from "../../../../src/models/causal/index.ts"
 import { fromConfig } from "../../../../src/optimizers/index.ts"
 import type { CausalRows } from "../../../../src/tensors/rows.ts"
@@ -90,7 +90,10 @@ const follow = (run: GoldenRun) =>
     const pairs = adapted.trainable.pairs.map((pair) => ({ ...pair, A: start(pair, "A"), B: start(pair, "B") }))
     expect(2 * pairs.length).toBe(init!.size)
     adapted.trainable = { pairs, dense: [] }
-    const session = yield* openSession(adapted, { optimizer: fromConfig(configOf(run), run.steps), loss: lossOf })
+    const session = yield* openSession(adapted, {
+      optimizer: fromConfig(mustBeDecided(configOf(run)), run.steps),
+      loss: lossOf
+    })
     const reports: Array<StepReport> = []
     for (let k = 0; k < run.steps; k++) reports.push(yield* takeStep(session, [batchAt(batches!, k)]))
     const factors = new Map<string, ArrayLike<number>>()

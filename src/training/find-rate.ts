@@ -1,0 +1,205 @@
+/**
+ * `learningRate: "auto"`: a rate from one gradient and a few forward passes on the first batches, before the first step. Nothing that
+ * training holds is changed.
+ *
+ * At a rate η the first step would move the parameters by Δ(η), which the optimizer's own transforms make out of the gradient g. The
+ * gradient promises that the loss falls by −⟨g, Δ(η)⟩; what it falls by is known from a forward pass at θ + Δ(η). The share of the promise that
+ * is kept falls from 1 at small rates to 0 and below:
+ *
+ *   ρ(η) = (L(θ) − L(θ + Δ(η))) / −⟨g, Δ(η)⟩        ρ(h) = ½ at the turning rate h
+ *
+ * On a quadratic loss h is the minimum along the step, half of what gradient descent diverges at. A run takes many steps whose noise and
+ * momentum add up, so its rate is a share of h (`BODY_SHARE`, `HEAD_SHARE`; measured, docs/training.md). A new head knows nothing and
+ * needs another rate than the layers below it, often a hundred times theirs: its own Δ is tested by itself.
+ */
+import type { Tensor } from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { OptimizerConfig } from "../../schemas/index.ts"
+import type { BatchOf, Network } from "../models/index.ts"
+import { toDevice } from "../models/index.ts"
+import { fromConfig, type OptimizerStateError, type Transform, tensorsWithin } from "../optimizers/index.ts"
+import { type DeviceReadError, readTensor, type Trainable, tensorsOf, tidy, withTensors } from "../tensors/index.ts"
+import { backward, type LossAndGradients } from "./backward.ts"
+import { type FoundRate, withRate } from "./found-rate.ts"
+import type { Session } from "./session.ts"
+
+/** Of the turning rate. */
+export const BODY_SHARE = 1 / 16
+export const HEAD_SHARE = 1 / 4
+
+/** Forward passes for a part whose losses are finite; and at most, where they are not. */
+const TRIES = 3
+const MOST_TRIES = 12
+/** A first guess: the rate that promises this share of the loss. */
+const PROMISED = 0.5
+/** Of one try to the next. */
+const LARGEST_FACTOR = 8
+/** Near enough: the next would be less than this away. */
+const CLOSE = 1.3
+/** Where promises are looked at first. */
+const REFERENCE = 1e-4
+
+export class RateNotFound extends Schema.TaggedError<RateNotFound>()("RateNotFound", { reason: Schema.String }) {
+  override get message() {
+    return `optimizer.learningRate: "auto" found no rate: ${this.reason}; expected a number here for this run`
+  }
+}
+
+type Part = "body" | "head"
+
+/** What is trained, and by what loss. */
+export type RateTested<M extends Network> = Pick<Session<M>, "adapted" | "loss" | "recompute">
+
+/** Which of the tensors of a tree belong to a part, in the order of `tensorsOf`. */
+const partOf = ({ pairs, dense }: Trainable): ReadonlyArray<Part> => [
+  ...pairs.flatMap((): ReadonlyArray<Part> => ["body", "body"]),
+  ...dense.map(({ role }): Part => role)
+]
+
+/** A step of one part that is tried. */
+interface Try {
+  readonly promised: number
+  readonly loss: number
+}
+
+/** See `findRate`. */
+export const search = <M extends Network>(
+  tested: RateTested<M>,
+  config: OptimizerConfig,
+  batches: ReadonlyArray<BatchOf<M>>
+): Effect.Effect<FoundRate, RateNotFound | DeviceReadError | OptimizerStateError> =>
+  Effect.gen(function* () {
+    if (batches.length === 0) return yield* new RateNotFound({ reason: "there are no rows to find it on" })
+    const { adapted } = tested
+    const parts = partOf(adapted.trainable)
+    const passes = { backward: 1, forward: 0 }
+    const at = (rate: number): Transform => {
+      const own = withRate(
+        { ...config, schedule: { kind: "constant" } },
+        { learningRate: rate, headLearningRate: rate }
+      )
+      return adapted.optimizer(fromConfig(own, 1), 1)
+    }
+    const gradient = backward({ ...tested, step: 0 }, batches)
+    return yield* Effect.gen(function* () {
+      const before = yield* numberIn(gradient.loss, "the loss before the first step")
+      if (!Number.isFinite(before))
+        return yield* new RateNotFound({ reason: `the loss before the first step is ${before}` })
+      const turning = (part: Part) =>
+        Effect.gen(function* () {
+          const found = yield* turningRate(before, (rate, look) =>
+            Effect.sync(() => void (look && passes.forward++)).pipe(
+              Effect.andThen(tried(tested, at(rate), gradient, batches, (i) => parts[i] === part, look))
+            )
+          )
+          return typeof found === "number"
+            ? found
+            : yield* new RateNotFound({ reason: `${part === "head" ? "of the head, " : ""}${found.reason}` })
+        })
+      const hasBody = parts.includes("body")
+      const ownHead = parts.includes("head") && (config.headLearningRate === undefined || !hasBody)
+      const head = ownHead ? yield* turning("head") : undefined
+      const body = hasBody ? yield* turning("body") : undefined
+      const headRate = head === undefined ? undefined : rounded(HEAD_SHARE * head)
+      const rate = body === undefined ? headRate! : rounded(BODY_SHARE * body)
+      return {
+        learningRate: rate,
+        ...(headRate === undefined || config.headLearningRate !== undefined ? {} : { headLearningRate: headRate }),
+        reason: reasonOf({ rate, body, headRate, head }),
+        passes
+      }
+    }).pipe(Effect.ensuring(Effect.sync(() => tf.dispose([gradient.loss, ...tensorsOf(gradient.gradients)]))))
+  })
+
+interface Reason {
+  readonly rate: number
+  readonly body: number | undefined
+  readonly headRate: number | undefined
+  readonly head: number | undefined
+}
+
+const reasonOf = ({ rate, body, headRate, head }: Reason): string => {
+  const turns = (share: number, turning: number) =>
+    `a ${share === HEAD_SHARE ? "quarter" : `${Math.round(1 / share)}th`} of ${rounded(turning)}, at which a first step lowers the loss by half of what its gradient promises`
+  if (body === undefined) return `learning rate ${rate}: ${turns(HEAD_SHARE, head!)}`
+  const own = `learning rate ${rate}: ${turns(BODY_SHARE, body)}`
+  return headRate === undefined ? own : `${own}; ${headRate} for the head, a quarter of its ${rounded(head!)}`
+}
+
+/** To two digits: what a person would write, and no less exact than the test is. */
+const rounded = (rate: number): number => Number(rate.toPrecision(2))
+
+/** h with ρ(h) = ½, to about a third; or why there is none. */
+const turningRate = <E>(
+  before: number,
+  attempt: (rate: number, look: boolean) => Effect.Effect<Try, E>
+): Effect.Effect<number | { readonly reason: string }, E> =>
+  Effect.gen(function* () {
+    const { promised: first } = yield* attempt(REFERENCE, false)
+    if (!(first > 0) || !Number.isFinite(first))
+      return {
+        reason: first === 0 ? "its gradient is 0 at the start" : "its gradient is not finite or no direction to go in"
+      }
+    let rate = (REFERENCE * PROMISED * Math.max(Math.abs(before), 1e-3)) / first
+    let finite = 0
+    for (let n = 0; n < MOST_TRIES; n++) {
+      const { promised, loss } = yield* attempt(rate, true)
+      const kept = (before - loss) / promised
+      const sound = Number.isFinite(kept) && promised > 0
+      if (sound) finite++
+      const factor =
+        sound && kept > 0
+          ? Math.min(LARGEST_FACTOR, Math.max(1 / LARGEST_FACTOR, nextFactor(kept)))
+          : 1 / LARGEST_FACTOR
+      rate *= factor
+      const close = factor < CLOSE && factor > 1 / CLOSE
+      if (sound && kept > 0 && (close || finite >= TRIES)) return rate
+    }
+    return { reason: `no rate down to ${rounded(rate)} lowers the loss of the first step's rows` }
+  })
+
+/** From a rate with this ρ to h, by ρ = 1/(1 + η/h), which losses of networks come near to; all the way where nothing is lost. */
+const nextFactor = (kept: number): number => (kept >= 1 ? LARGEST_FACTOR : kept / (1 - kept))
+
+/** The first step of a part: what its gradient promises, and if asked for the loss after it. */
+const tried = <M extends Network>(
+  { adapted, loss }: RateTested<M>,
+  optimizer: Transform,
+  { gradients }: LossAndGradients,
+  batches: ReadonlyArray<BatchOf<M>>,
+  inPart: (index: number) => boolean,
+  look: boolean
+): Effect.Effect<Try, DeviceReadError> =>
+  Effect.gen(function* () {
+    const params = adapted.trainable
+    const made = optimizer.init(params)
+    const state = yield* optimizer.refresh?.(made, params) ?? Effect.succeed(made)
+    const numbers = tidy(() => {
+      const { updates } = optimizer.update(gradients, state, params)
+      const [own, g, now] = [updates, gradients, params].map(tensorsOf)
+      const moved = now!.map((tensor, i) => (inPart(i) ? tf.add(tensor, own![i]!) : tensor))
+      const promised = g!.flatMap((tensor, i) => (inPart(i) ? [tf.neg(tf.sum(tf.mul(tensor, own![i]!)))] : []))
+      return tf.stack([tf.addN(promised), look ? lossAt(withTensors(params, moved)) : tf.scalar(0)])
+    })
+    tf.dispose([...new Set([...tensorsWithin(made), ...tensorsWithin(state)])])
+    const [promised, after] = yield* readTensor(numbers, "the loss of a rate that is tried").pipe(
+      Effect.ensuring(Effect.sync(() => numbers.dispose()))
+    )
+    return { promised: promised!, loss: after! }
+
+    function lossAt(trainable: Trainable): Tensor {
+      const counts = batches.map(({ size, counted = size }) => counted)
+      const all = counts.reduce((sum, count) => sum + count, 0)
+      return tf.addN(
+        batches.map((batch, i) => {
+          const { input, target } = toDevice(adapted.model, batch)
+          const output = adapted.forward(input, trainable, { training: { step: 0, batch: i } })
+          return tf.mul(loss(output, target), counts[i]! / all)
+        })
+      )
+    }
+  })
+
+const numberIn = (scalar: Tensor, what: string) => Effect.map(readTensor(scalar, what), (values) => values[0]!)

@@ -1,0 +1,25 @@
+/** A rate that was found on the first batches, and what a run is made of with it. */
+import * as Schema from "effect/Schema"
+import type { DecidedOptimizer, OptimizerConfig } from "../../schemas/index.ts"
+
+/** As a run records it. */
+export const FoundRate = Schema.Struct({
+  learningRate: Schema.Finite.check(Schema.isGreaterThan(0)),
+  /** absent: there is no head, or the plan has its rate */
+  headLearningRate: Schema.optionalKey(Schema.Finite.check(Schema.isGreaterThan(0))),
+  /** in a sentence */
+  reason: Schema.String,
+  /** passes over the rows of a step that it took */
+  passes: Schema.Struct({ backward: Schema.Natural, forward: Schema.Natural })
+})
+export type FoundRate = typeof FoundRate.Type
+
+/** The section with the rate that was found in place of "auto". */
+export const withRate = (
+  config: OptimizerConfig,
+  { learningRate, headLearningRate }: Pick<FoundRate, "learningRate" | "headLearningRate">
+): DecidedOptimizer => ({ ...config, learningRate, ...(headLearningRate === undefined ? {} : { headLearningRate }) })
+
+/** "7 forward passes and 1 backward": what it cost, in words. */
+export const passesText = ({ passes: { backward, forward } }: FoundRate): string =>
+  `${forward} forward pass${forward === 1 ? "" : "es"} beside ${backward} gradient`

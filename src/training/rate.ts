@@ -1,0 +1,19 @@
+/** What finds a learning rate is loaded where it is needed. */
+import * as Effect from "effect/Effect"
+import type { OptimizerConfig } from "../../schemas/index.ts"
+import type { BatchOf, Network } from "../models/index.ts"
+import type { RateTested } from "./find-rate.ts"
+
+/**
+ * Finds the rate of a run that is about to begin, on the batches of its first step. Changes nothing. Fails with a RateNotFound where no
+ * rate lowers the loss. The same parameters, batches and device give the same rate.
+ */
+export const findRate = <M extends Network>(
+  tested: RateTested<M>,
+  config: OptimizerConfig,
+  batches: ReadonlyArray<BatchOf<M>>
+) =>
+  Effect.flatMap(
+    Effect.promise(() => import("./find-rate.ts")),
+    ({ search }) => search(tested, config, batches)
+  )
