@@ -6,12 +6,13 @@
  * where it began: where the first mean lies above the very first loss by more than their noise, that loss is the start.
  *
  *   fell   last < start − c·e, and by a thousandth of it   e: the standard error of the difference; c: 2 after a third, 1 at the end
- *   rose   last > start + 2e, or the highest mean of three steps in a row > start + 4e; and it is above the start by a fifth of it
+ *   rose   last > start + 3e, or the highest mean over a tenth of the steps > start + 5e; and it is above the start by a fifth of it
  *   flat   otherwise: the loss is where it began, as far as its noise lets anyone see
  *
  * The noise of a step comes from the differences of steps that follow each other, which a trend hardly changes (J. von Neumann 1941), by
  * their median, which single jumps do not change. It is that number, or that share of the level where it is less: a loss that was thrown up is
- * noisier than it was before. The same loss in other units (times a positive number) has the same course.
+ * noisier than it was before. The same loss in other units (times a positive number) has the same course. Of runs that learn nothing, 3 to 6 in
+ * 100 look as if they fell (at 2e; 16 to 20 at e), and up to 3 as if they rose; 5 where a step has 4 rows whose losses are log-normal with σ = 0.9.
  * A fifth: healthy runs jump by 15 % (bench/studies/paper-pairs.md, LoRA at twice its best rate).
  *
  * A loss that is flat after a third says little: runs of that very study lie at ln 2 for a third of their steps and end at 0.2. So it is a
@@ -31,7 +32,9 @@ export interface Course {
   readonly start: number
   readonly last: number
   readonly over: number
-  /** the highest mean of three steps in a row, and the step in its middle */
+  /** as many standard errors of their difference as a fall has to have */
+  readonly error: number
+  /** the highest mean over a tenth of the steps, and the step in its middle */
   readonly peak: number
   readonly peakStep: number
   /** it was clearly below its start before that */
@@ -42,15 +45,16 @@ export interface Course {
 
 /** Of |x − y| for x, y from one normal distribution of deviation 1 the median is 0.9539. */
 const DEVIATION = 1 / 0.9539
-/** How many standard errors below its start a loss has fallen: of runs that learn nothing 1 in 40 looks as if it had, and 1 in 6. */
+/** How many standard errors below its start a loss has to fall. */
 const SURELY = 2
 const LIKELY = 1
-/** the same where the highest of many is compared */
-const OF_MANY = 4
+/** how many above it has to rise; the same where the highest of many means is compared */
+const CLEARLY = 3
+const OF_MANY = 5
 const WELL_ABOVE = 0.2
 /** where every step has all rows there is no noise, and a rate that is nothing still makes the loss a little smaller every time */
 const LEAST_FALL = 1e-3
-const PEAK = 3
+const LEAST_WINDOW = 3
 
 const mean = (values: ReadonlyArray<number>): number => values.reduce((sum, value) => sum + value, 0) / values.length
 
@@ -76,29 +80,34 @@ export const courseOf = (given: ReadonlyArray<number | null>, certain: number): 
   const losses = given.filter((loss): loss is number => loss !== null && Number.isFinite(loss))
   if (losses.length < LEAST_STEPS) return null
   const noise = noiseOf(losses)
-  const over = Math.max(PEAK, Math.round(losses.length / 5))
+  const over = Math.max(LEAST_WINDOW, Math.round(losses.length / 5))
   const [first, last] = [mean(losses.slice(0, over)), mean(losses.slice(-over))]
   const errorOf = (level: number, steps: number) => noise(level) / Math.sqrt(steps)
-  const thrown = first - losses[0]! > 2 * Math.hypot(errorOf(losses[0]!, 1), errorOf(losses[0]!, over))
-  const start = thrown ? losses[0]! : first
-  const error = (level: number, steps: number) => Math.hypot(errorOf(start, thrown ? 1 : over), errorOf(level, steps))
-  const threes = losses.slice(PEAK - 1).map((_, i) => mean(losses.slice(i, i + PEAK)))
-  const at = threes.indexOf(Math.max(...threes))
-  const peak = threes[at]!
+  // a single loss may be low by chance: its noise is that of most
+  const middle = medianOf(losses)
+  const thrown = first - losses[0]! > 2 * Math.hypot(errorOf(middle, 1), errorOf(middle, over))
+  const [start, startError] = thrown ? [losses[0]!, errorOf(middle, 1)] : [first, errorOf(first, over)]
+  const error = (level: number, steps: number) => Math.hypot(startError, errorOf(level, steps))
+  const wide = Math.max(LEAST_WINDOW, Math.round(losses.length / 10))
+  const means = losses.slice(wide - 1).map((_, i) => mean(losses.slice(i, i + wide)))
+  const at = means.indexOf(Math.max(...means))
+  const peak = means[at]!
   const highest = Math.max(...losses)
-  const lowest = Math.min(...threes.slice(0, at + 1))
+  const lowest = Math.min(...means.slice(0, at + 1))
   const well = (level: number) => level - start > WELL_ABOVE * Math.abs(start)
   const fell = start - last > Math.max(certain * error(last, over), LEAST_FALL * Math.abs(start))
   const rose =
-    (last - start > 2 * error(last, over) && well(last)) || (peak - start > OF_MANY * error(peak, PEAK) && well(peak))
+    (last - start > CLEARLY * error(last, over) && well(last)) ||
+    (peak - start > OF_MANY * error(peak, wide) && well(peak))
   return {
     kind: fell ? "fell" : rose ? "rose" : "flat",
     start,
     last,
     over,
+    error: certain * error(last, over),
     peak,
-    peakStep: at + 2,
-    fellFirst: lowest - start < -OF_MANY * error(lowest, PEAK),
+    peakStep: at + 1 + (wide >> 1),
+    fellFirst: lowest - start < -OF_MANY * error(lowest, wide),
     jump: highest - start > OF_MANY * error(highest, 1) && well(highest) ? highest : null
   }
 }
@@ -181,11 +190,15 @@ const adviceOf = (course: Course, taken: ReadonlyArray<Taken>, { rate, head }: N
   return `${seen}${moved}${frozen}try ${changed(rate, taken, 3, one)}, then 3 times ${other}, and look at the labels and at which layers are adapted`
 }
 
-const saysOf = ({ kind, start, last, over, peak, peakStep }: Course, steps: number, planned: number): string => {
+const saysOf = (course: Course, steps: number, planned: number): string => {
+  const { kind, start, last, over, error, peak, peakStep } = course
   const of = steps === planned ? `all ${steps} steps` : `${steps} of ${planned} steps`
+  const noise = last < start && start - last < error
   const now = `${shown(last)} over the last ${over}, against ${shown(start)} at its start`
   const top = kind === "rose" && peak > last ? `, and was ${shown(peak)} around step ${peakStep}` : ""
-  return `after ${of} the training loss has not fallen below its start: it is ${now}${top}`
+  return noise
+    ? `after ${of} the training loss has not fallen below its start by more than its noise: it is ${now}, ± ${Number(error.toPrecision(2))}${top}`
+    : `after ${of} the training loss has not fallen below its start: it is ${now}${top}`
 }
 
 /** Advice for a run whose score is no good, by what its training loss did. `loss`: of the rows that the score is of. */
