@@ -83,6 +83,8 @@ export interface InitRanks<Options> {
   readonly bounds: (one: SiteOptions<Options>) => RankBounds
   /** what one rank at a site costs of the budget; the budget is what all planned ranks cost */
   readonly cost: (site: LinearSite) => number
+  /** how much of the budget's unit the decision may round up at each site */
+  readonly rounding: number
   /** A rank for each site within its bounds, in their order. Asks one site after another. */
   readonly decide: (
     sites: ReadonlyArray<SiteOptions<Options>>,

@@ -87,8 +87,7 @@ export const withRanks = <Options>(
 /**
  * The sites with the ranks that come to the most trained numbers: an upper bound where an init will decide them, else as they are.
  *
- * Every site has its least, and what the budget pays goes to the sites with the most numbers for it, up to the most of each. A budget may
- * be rounded up by one half a site.
+ * Every site has its least, and what the budget pays goes to the sites with the most numbers for it, up to the most of each.
  */
 export const fullest = <Options>(
   method: AdapterMethod<Options>,
@@ -101,7 +100,7 @@ export const fullest = <Options>(
     const numbers = method.size(one.site, decides.withRank(one.options, 1)).factors
     return { one, cost, worth: numbers / cost, ...decides.bounds(one) }
   })
-  let left = entries.reduce((sum, { planned, cost }) => sum + planned * cost + 1 / 2, 0)
+  let left = entries.reduce((sum, { planned, cost }) => sum + planned * cost + decides.rounding, 0)
   const ranks = new Map<string, number>()
   for (const { one, cost, least, most } of [...entries].sort((a, b) => b.worth - a.worth)) {
     const more = Math.min(most - least, Math.ceil(left / cost))

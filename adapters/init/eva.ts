@@ -14,13 +14,13 @@
  * Left out: the number of batches is the plan's rather than as many as it takes until the directions no longer change (tau). As in PEFT the
  * variance is taken about the mean (its incremental PCA), and padding is no token; all tokens of the batches count alike.
  */
-import type { Scalar, Tensor2D } from "@tensorflow/tfjs-core"
+import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type { LoraInit } from "../../schemas/index.ts"
 import { initFacts } from "../../schemas/index.ts"
 import type { TruncatedSvd } from "../../src/linalg/index.ts"
-import { type DeviceReadError, type LinearSite, readTensor, tidy } from "../../src/tensors/index.ts"
+import type { DeviceReadError, LinearSite } from "../../src/tensors/index.ts"
 import type { InitRanks, InitSource, SiteOptions } from "../adapter.ts"
 import { InitError } from "./calibration.ts"
 import type { Initializer, Place, RankedOptions } from "./initializer.ts"
@@ -53,46 +53,21 @@ const largest = (rho: number, rank: number): number => {
   return most % 1 === 0.5 ? 2 * Math.round(most / 2) : Math.round(most)
 }
 
-/** λᵢ/Σλ, the largest first; none where the inputs are all the same. */
-const explained = (config: Eva, place: Pick<Place, "site" | "rank">, source: InitSource) =>
-  Effect.gen(function* () {
-    const { in: inputs } = place.site
-    const traces: Array<Scalar> = []
-    const trace = (C: Tensor2D) =>
-      void traces.push(
-        tidy(() => tf.sum<Scalar>(tf.stridedSlice(tf.reshape(C, [inputs * inputs]), [0], [inputs ** 2], [inputs + 1])))
-      )
-    const release = Effect.sync(() => tf.dispose(traces))
-    return yield* Effect.gen(function* () {
-      const found = yield* directionsOf(config, place, source, trace)
-      if (found === "zero") return []
-      const [total] = yield* readTensor(traces[0]!, `the variance of the inputs of ${place.site.name}`)
-      return Array.from(found.S, (variance) => variance / total!)
-    }).pipe(Effect.ensuring(release))
-  })
-
-/** How often each site is among the `budget` largest shares of all. */
-const counted = (shares: ReadonlyArray<ReadonlyArray<number>>, budget: number): ReadonlyArray<number> => {
-  const all = shares.flatMap((own, site) => own.map((share) => ({ site, share })))
-  const ranks = shares.map(() => 0)
-  // sorting is stable: of equal shares those of the first site come first
-  for (const { site } of all.sort((a, b) => b.share - a.share).slice(0, budget)) ranks[site]! += 1
-  return ranks
-}
-
 const movedRanks = (config: Eva, rho: number): InitRanks<RankedOptions> => {
   const most = ({ site, options: { rank } }: SiteOptions<RankedOptions>) =>
     Math.min(largest(rho, rank), site.out, site.in)
   return {
     bounds: (one) => ({ least: 0, planned: one.options.rank, most: most(one) }),
     cost: () => 1,
+    rounding: 0,
     decide: (sites, sourceOf) =>
       Effect.gen(function* () {
+        const { countedRanks, explained } = yield* Effect.promise(() => import("./explained-variance.ts"))
         const shares = yield* Effect.forEach(sites, (one) =>
-          explained(config, { site: one.site, rank: most(one) }, sourceOf(one.site))
+          explained(one.site, (see) => directionsOf(config, { ...one, rank: most(one) }, sourceOf(one.site), see))
         )
         if (shares.every(({ length }) => length === 0)) return yield* failed(sites[0]!.site, "zero", config)
-        return counted(
+        return countedRanks(
           shares,
           sites.reduce((sum, { options }) => sum + options.rank, 0)
         )

@@ -15,22 +15,16 @@
  * α/√r with the site's own r (`gora_dynamic_scaling`), and so it is here: α stays as the plan has it when a rank moves, and s follows
  * the rank as `scaling` says. The smallest rank is 1: a site without any has no gradient to judge it by later.
  */
-import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type { LoraInit } from "../../schemas/index.ts"
 import { initFacts } from "../../schemas/index.ts"
-import { dequantized } from "../../src/kernels/index.ts"
-import { type DeviceReadError, type LinearSite, readTensor, tidy } from "../../src/tensors/index.ts"
-import type { InitSource, RankBounds, SiteOptions } from "../adapter.ts"
-import type { Calibration, InitError } from "./calibration.ts"
-import { withoutGradient } from "./gradient.ts"
+import type { LinearSite } from "../../src/tensors/index.ts"
+import type { RankBounds, SiteOptions } from "../adapter.ts"
+import type { Calibration } from "./calibration.ts"
 import type { Initializer, RankedOptions } from "./initializer.ts"
-import { kaimingRows } from "./kaiming.ts"
 import { keepingAlpha } from "./scales.ts"
 
 type Gora = Extract<LoraInit, { readonly kind: "gora" }>
-
-const DAMPING = 1e-8
 
 const asked = (config: Gora): Calibration => ({ init: "gora", ...initFacts.gora.calibration(config) })
 
@@ -45,25 +39,8 @@ const bounds = (
 
 const cost = ({ out, in: inputs }: LinearSite): number => Math.sqrt(out + inputs)
 
-/** mean |W ∘ G| */
-const importanceOf = (
-  config: Gora,
-  site: LinearSite,
-  { W, calibrate }: InitSource
-): Effect.Effect<number, InitError | DeviceReadError> =>
-  Effect.gen(function* () {
-    const G = yield* calibrate(site, asked(config))
-    const mean = tidy(() => {
-      const own = tf.mean(tf.abs(tf.mul(dequantized(W), G)))
-      G.dispose()
-      return own
-    })
-    const [importance] = yield* readTensor(mean, `the importance of ${site.name}`).pipe(
-      Effect.ensuring(Effect.sync(() => mean.dispose()))
-    )
-    if (Number.isFinite(importance)) return importance!
-    return yield* withoutGradient(site.name, asked(config), "not finite")
-  })
+// loaded where it is asked for, with what decomposes
+const parts = Effect.promise(() => import("./gora-parts.ts"))
 
 export const gora: Initializer<Gora> = {
   ...initFacts.gora,
@@ -82,11 +59,12 @@ export const gora: Initializer<Gora> = {
   ranks: (config) => ({
     bounds: (one) => bounds(config, one),
     cost,
+    rounding: 1 / 2,
     decide: (sites, sourceOf) =>
       Effect.gen(function* () {
-        const importances = yield* Effect.forEach(sites, ({ site }) => importanceOf(config, site, sourceOf(site)))
+        const { importancesOf } = yield* parts
+        const importances = yield* importancesOf(asked(config), sites, sourceOf)
         const sum = importances.reduce((total, own) => total + own, 0)
-        if (sum === 0) return yield* withoutGradient("any layer", asked(config), "zero")
         const budget = sites.reduce((total, { site, options }) => total + cost(site) * options.rank, 0)
         return sites.map((one, i) => {
           const { least, most } = bounds(config, one)
@@ -96,26 +74,7 @@ export const gora: Initializer<Gora> = {
       }),
     withRank: keepingAlpha
   }),
-  init: (config, { site, rank, scale }, { calibrate, random }) =>
-    Effect.gen(function* () {
-      const { solvedRows, timesTransposed } = yield* Effect.promise(() => import("../../src/linalg/index.ts"))
-      const values = kaimingRows(rank, site.in, random)
-      const G = yield* calibrate(site, asked(config))
-      const GAt = tidy(() => {
-        const product = tf.matMul(G, tf.tensor2d(values, [rank, site.in]), false, true)
-        G.dispose()
-        return product
-      })
-      const read = yield* readTensor(GAt, `the gradient of ${site.name}`).pipe(
-        Effect.ensuring(Effect.sync(() => GAt.dispose()))
-      )
-      if (!read.every(Number.isFinite)) return yield* withoutGradient(site.name, asked(config), "not finite")
-      const rows = Float64Array.from(values)
-      const gram = timesTransposed(rows, rows, rank, rank, site.in)
-      for (let i = 0; i < rank; i++) gram[i * (rank + 1)]! += DAMPING
-      const step = (-config.gamma * Math.sqrt(site.in / rank)) / scale
-      const B = Float32Array.from(solvedRows(read, site.out, gram, rank), (value) => step * value)
-      return { A: tf.tensor2d(values, [rank, site.in]), B: tf.tensor2d(B, [site.out, rank]) }
-    }),
+  init: (config, place, source) =>
+    Effect.flatMap(parts, ({ stepWithin }) => stepWithin(asked(config), config.gamma, place, source)),
   compared: { learningRates: [2e-4, 5e-4, 1e-3, 2e-3], scaling: "rank-stabilized" }
 }

@@ -4,6 +4,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
+import { factsOfInit } from "../../schemas/index.ts"
 import { shellWord } from "../boundary/index.ts"
 import { Device } from "../device/index.ts"
 import { kindOf, type Publisher, type RunKind, resolvePlan } from "../kinds/index.ts"
@@ -136,7 +137,11 @@ const sentence = (text: string): string => `${text.slice(0, 1).toUpperCase()}${t
 
 const closingText = (kind: RunKind, publisher: Publisher, report: RunReport, { model, plan }: ResolvedPlan): string => {
   const { seconds, peakBytes, directory, adapter } = report
-  const untrained = fromOf(plan) === undefined ? kind.words.untrained(model) : "the adapter that it began with"
+  const { adapter: section } = plan
+  const away = "init" in section && !factsOfInit(section.init).startsAsBase.holds
+  const step = away ? ` after the step that init "${section.init.kind}" begins with` : ""
+  const untrained =
+    fromOf(plan) === undefined ? `${kind.words.untrained(model)}${step}` : "the adapter that it began with"
   const gained = gainedLines(kind, report, untrained)
   const reader = publisher.readerOf(plan)
   const read = reader === null ? "" : `, as ${reader} reads it`

@@ -107,10 +107,15 @@ const results = ({ before, validation, test, baseline }: RunReport, metrics: Met
 }
 
 /** The rank in the files is not the one that was trained. */
-const initNote = (adapter: ResolvedPlan["plan"]["adapter"]): string =>
-  "init" in adapter && factsOfInit(adapter.init).subtracted
+const initNote = (adapter: ResolvedPlan["plan"]["adapter"]): string => {
+  if (!("init" in adapter)) return ""
+  const { subtracted, startsAsBase } = factsOfInit(adapter.init)
+  if (!startsAsBase.holds)
+    return ` It was trained from an init (${adapter.init.kind}) ${startsAsBase.because}: what is called before training is after that step.`
+  return subtracted
     ? ` Its factors did not start at BA = 0 (${adapter.init.kind}), and what they started with is subtracted: the file holds both as one pair, of twice the rank that was trained.`
     : ""
+}
 
 /** A loader that adds the adapter to the base as it lies on disk computes over other weights than the run did. */
 const packedNote = (resolved: ResolvedPlan): string =>
@@ -135,12 +140,25 @@ const dataText = ({ data }: RunReport): string =>
     })
   )
 
+/** Ranks that are not the plan's. */
+const decidedRow = ({ selected: { ranks } }: ResolvedPlan): ReadonlyArray<readonly [string, string]> => {
+  if (ranks === undefined) return []
+  const all = Object.values(ranks)
+  return [
+    [
+      "ranks that the init decided",
+      `${Math.min(...all)} to ${Math.max(...all)} a layer, by layer in adapter_config.json`
+    ]
+  ]
+}
+
 const procedure = ({ resolved, report }: CardSource, { settings: own }: CardParts, metrics: Metrics): string => {
   const { plan } = resolved
   const { kind: optimizer, schedule, ...settings } = plan.optimizer
   const rows: ReadonlyArray<readonly [string, unknown]> = [
     ...Object.entries(plan.adapter).map(([name, value]) => [`adapter.${name}`, value] as const),
     ["adapted layers", resolved.selected.sites.length],
+    ...decidedRow(resolved),
     ["trainable numbers", `${report.trainable.total} of ${report.trainable.total + report.trainable.frozen}`],
     ["optimizer", optimizer],
     ...Object.entries(settings).map(([name, value]) => [`optimizer.${name}`, value] as const),

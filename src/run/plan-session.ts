@@ -124,6 +124,8 @@ const probeOfPlan = (
   const { diagnostics } = plan.training
   if (diagnostics === undefined) return {}
   const sites = probedSites(adapted.sites, adapted.model.prefix, diagnostics.sites)
+  // an init may have left none of them a rank
+  if (sites.length === 0) return {}
   return { probe: { every: diagnostics.every, sites, theorem: factsOfOptimizer(plan.optimizer).followsTheorem } }
 }
 

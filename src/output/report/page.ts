@@ -214,11 +214,21 @@ const trainedOn = ({ run }: RunRecord): Html => {
     ["trained themselves (head, saved modules)", count(dense)],
     ["trainable together", `${count(total)} (${percent(all === 0 ? null : total / all)} of all)`],
     ["frozen", count(frozen)]
-  ])}${table("Base model", [
+  ])}${decidedRanks(run)}${table("Base model", [
     ["folder", run.base.path],
     ...Object.entries(run.base.sha256).map(([file, hash]) => [`${file}, SHA-256`, hash] as const)
   ])}${dataTable(run.data)}</div></section>`
 }
+
+/** Of an init that decides them. */
+const decidedRanks = ({ ranks }: RunRecord["run"]): Html => {
+  const all = Object.entries(ranks ?? {})
+  const shown = all.slice(0, MOST_RANKS).map(([site, rank]) => [site, count(rank)] as const)
+  const more =
+    all.length > shown.length ? [["further layers", `${all.length - shown.length}, in run.json`] as const] : []
+  return all.length === 0 ? html`` : table("Ranks that the init decided", [...shown, ...more])
+}
+const MOST_RANKS = 60
 
 const dataTable = (data: RunRecord["run"]["data"]): Html => html`<div class="scroll"><table>
 <caption>Data</caption>

@@ -101,6 +101,7 @@ const Record = Schema.Struct({
     frozen: Schema.Finite
   }),
   steps: Schema.Int,
+  ranks: Schema.optionalKey(Schema.Record(Schema.String, Schema.Natural)),
   // runs of before have none of these
   after: Schema.optionalKey(Schema.NullOr(Evaluation)),
   baseline: Schema.optionalKey(Schema.Struct({ validation: BaselineOfSplit, test: BaselineOfSplit })),

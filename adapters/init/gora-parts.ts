@@ -1,0 +1,72 @@
+/** What GoRA (`gora.ts`) works out of gradients: the importance of each site, and a pair. Loaded where a plan has it. */
+import * as tf from "@tensorflow/tfjs-core"
+import * as Effect from "effect/Effect"
+import { dequantized } from "../../src/kernels/index.ts"
+import { solvedRows, timesTransposed } from "../../src/linalg/index.ts"
+import { type DeviceReadError, type Factors, type LinearSite, readTensor, tidy } from "../../src/tensors/index.ts"
+import type { InitSource, SiteOptions } from "../adapter.ts"
+import type { Calibration, InitError } from "./calibration.ts"
+import { withoutGradient } from "./gradient.ts"
+import type { Place } from "./initializer.ts"
+import { kaimingRows } from "./kaiming.ts"
+
+const DAMPING = 1e-8
+
+/** mean |W ∘ G| */
+const importanceOf = (
+  asked: Calibration,
+  site: LinearSite,
+  { W, calibrate }: InitSource
+): Effect.Effect<number, InitError | DeviceReadError> =>
+  Effect.gen(function* () {
+    const G = yield* calibrate(site, asked)
+    const mean = tidy(() => {
+      const own = tf.mean(tf.abs(tf.mul(dequantized(W), G)))
+      G.dispose()
+      return own
+    })
+    const [importance] = yield* readTensor(mean, `the importance of ${site.name}`).pipe(
+      Effect.ensuring(Effect.sync(() => mean.dispose()))
+    )
+    if (Number.isFinite(importance)) return importance!
+    return yield* withoutGradient(site.name, asked, "not finite")
+  })
+
+/** Of all sites, not all 0. */
+export const importancesOf = (
+  asked: Calibration,
+  sites: ReadonlyArray<SiteOptions<unknown>>,
+  sourceOf: (site: LinearSite) => InitSource
+): Effect.Effect<ReadonlyArray<number>, InitError | DeviceReadError> =>
+  Effect.gen(function* () {
+    const importances = yield* Effect.forEach(sites, ({ site }) => importanceOf(asked, site, sourceOf(site)))
+    if (importances.every((own) => own === 0)) return yield* withoutGradient("any layer", asked, "zero")
+    return importances
+  })
+
+/** A, and the B with which s·BA is one step along the gradient. */
+export const stepWithin = (
+  asked: Calibration,
+  gamma: number,
+  { site, rank, scale }: Place,
+  { calibrate, random }: InitSource
+): Effect.Effect<Factors, InitError | DeviceReadError> =>
+  Effect.gen(function* () {
+    const values = kaimingRows(rank, site.in, random)
+    const G = yield* calibrate(site, asked)
+    const GAt = tidy(() => {
+      const product = tf.matMul(G, tf.tensor2d(values, [rank, site.in]), false, true)
+      G.dispose()
+      return product
+    })
+    const read = yield* readTensor(GAt, `the gradient of ${site.name}`).pipe(
+      Effect.ensuring(Effect.sync(() => GAt.dispose()))
+    )
+    if (!read.every(Number.isFinite)) return yield* withoutGradient(site.name, asked, "not finite")
+    const rows = Float64Array.from(values)
+    const gram = timesTransposed(rows, rows, rank, rank, site.in)
+    for (let i = 0; i < rank; i++) gram[i * (rank + 1)]! += DAMPING
+    const step = (-gamma * Math.sqrt(site.in / rank)) / scale
+    const B = Float32Array.from(solvedRows(read, site.out, gram, rank), (value) => step * value)
+    return { A: tf.tensor2d(values, [rank, site.in]), B: tf.tensor2d(B, [site.out, rank]) }
+  })
