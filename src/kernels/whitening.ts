@@ -78,6 +78,12 @@ const onWebgpu = (engine: WebgpuEngine, pairs: ReadonlyArray<ScaledPair>, dampin
   return { whitenings, smallest: tensorOf(smallest) }
 }
 
+/** The largest rank that is whitened on the device in use: 0 where it has no engine of ours. */
+export const mostWhitenedRank = (): number => {
+  if (wasmEngineOf(tf.backend()) !== undefined) return Number.POSITIVE_INFINITY
+  return webgpuEngineOf(tf.backend()) === undefined ? 0 : programs().MOST_RANK
+}
+
 /**
  * Undefined where the current backend has no engine, and on a GPU for ranks above `MOST_RANK` and for factors that
  * together exceed what it binds: then the host makes them. The tensors belong to the caller.

@@ -12,8 +12,9 @@
  */
 import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { whitenedOnDevice } from "../kernels/index.ts"
-import { isHostResident } from "../tensors/index.ts"
+import { cut } from "../boundary/index.ts"
+import { mostWhitenedRank, type Whitening, whitenedOnDevice } from "../kernels/index.ts"
+import { type FactorPair, type Factors, isHostResident } from "../tensors/index.ts"
 import type { StackedFactors } from "./stacks.ts"
 import { gramOfColumns, gramOfRows, whiten } from "./whitening.ts"
 
@@ -25,21 +26,35 @@ export interface GramSpectrum {
   readonly values: Tensor3D
 }
 
-/** BᵀB and AAᵀ of every pair of a stack. Throws on a GPU for a rank above 256 (`canTakeSpectra`): a bug in the caller. */
+/** What keeps `gramSpectra` from these pairs on the device in use, for `Transform.obstacle`; undefined: nothing. */
+export const spectraObstacle = (pairs: ReadonlyArray<FactorPair>): string | undefined => {
+  if (isHostResident()) return undefined
+  const most = mostWhitenedRank()
+  const beyond = pairs.find(({ A }) => A.shape[0] > most)
+  if (beyond === undefined) return undefined
+  const { site, A } = beyond
+  const found = `found rank ${A.shape[0]} at ${cut(site.name, 100)}, and it needs eigenvectors of a matrix [rank, rank] for each layer and step`
+  return most === 0
+    ? `${found}, which ${tf.getBackend()} does not make; expected the device webgpu, native, wasm or cpu`
+    : `${found}, which a GPU makes up to rank ${most}; expected a rank of at most ${most}, or --device native or wasm`
+}
+
+/** BᵀB and AAᵀ of every pair of a stack. Throws where there is a `spectraObstacle`: that is a bug in the caller. */
 export const gramSpectra = (
   { A, B }: StackedFactors,
   damping = 0
 ): { readonly A: GramSpectrum; readonly B: GramSpectrum } => {
   const [listA, listB] = [tf.unstack(A), tf.unstack(B)] as [Array<Tensor2D>, Array<Tensor2D>]
   const pairs = listA.map((one, i) => ({ A: one, B: listB[i]!, scale: 1 }))
-  const whitenings = whitenedOnDevice(pairs, damping)?.whitenings ?? onHost(pairs, damping)
+  const whitenings = whitened(pairs, damping)
   return {
     A: spectrumOf(tf.transpose(tf.stack(whitenings.map(({ TAt }) => TAt)) as Tensor3D, [0, 2, 1])),
     B: spectrumOf(tf.stack(whitenings.map(({ TB }) => TB)) as Tensor3D)
   }
 }
 
-const spectrumOf = (T: Tensor3D): GramSpectrum => {
+/** From T alone, made without damping. */
+export const spectrumOf = (T: Tensor3D): GramSpectrum => {
   const inverses = tf.sum<Tensor3D>(tf.square(T), 1, true)
   return { T, values: tf.divNoNan<Tensor3D>(tf.onesLike(inverses), inverses) }
 }
@@ -48,25 +63,35 @@ const spectrumOf = (T: Tensor3D): GramSpectrum => {
 const FLOAT32_STEP = 2 ** -23
 
 /**
- * T [pairs, r, r] of factors, made without damping, with zeros for each singular value below r·2⁻²³ of the largest: the pseudo-inverse
- * of a factor in float32, whose entries hold nothing but round-off there (PyTorch's `pinv` has this bound). What is no number stays none.
+ * With zeros for each singular value below n·2⁻²³ of the largest, where the matrices have n rows or columns: their entries are float32, and
+ * hold nothing but round-off there (the bound of NumPy's and PyTorch's `pinv`). What is no number stays none.
  */
-export const withoutRoundOff = (T: Tensor3D): Tensor3D => {
-  const { values } = spectrumOf(T)
-  const least = tf.mul(tf.max(values, 2, true), (T.shape[1] * FLOAT32_STEP) ** 2)
-  return tf.mul(T, tf.cast(tf.greaterEqual(values, least), "float32"))
+export const withoutRoundOff = ({ T, values }: GramSpectrum, n: number): GramSpectrum => {
+  const least = tf.mul(tf.max(values, 2, true), (n * FLOAT32_STEP) ** 2)
+  const kept = tf.cast(tf.greaterEqual(values, least), "float32")
+  return { T: tf.mul(T, kept), values: tf.mul(values, kept) }
 }
 
 const valuesOf = (tensor: Tensor2D) => tf.backend().readSync(tensor.dataId) as Float32Array
 
-const onHost = (pairs: ReadonlyArray<{ readonly A: Tensor2D; readonly B: Tensor2D }>, damping: number) => {
-  if (!isHostResident()) throw new Error("gramSpectra: a rank above 256 has no eigenvectors on a GPU")
-  return pairs.map(({ A, B }) => {
+type Pairs = ReadonlyArray<Factors & { readonly scale: number }>
+
+/** On the device, a GPU's in as many parts as it binds; else on the host. */
+const whitened = (pairs: Pairs, damping: number): ReadonlyArray<Whitening> => {
+  const made = whitenedOnDevice(pairs, damping)?.whitenings
+  if (made !== undefined) return made
+  if (isHostResident()) return onHost(pairs, damping)
+  if (pairs.length < 2) throw new Error("gramSpectra: no eigenvectors of this rank on this device")
+  const half = pairs.length >> 1
+  return [...whitened(pairs.slice(0, half), damping), ...whitened(pairs.slice(half), damping)]
+}
+
+const onHost = (pairs: Pairs, damping: number): ReadonlyArray<Whitening> =>
+  pairs.map(({ A, B }) => {
     const [r, columns] = A.shape
     const grams = { BtB: gramOfColumns(valuesOf(B), B.shape[0], r), AAt: gramOfRows(valuesOf(A), r, columns) }
     return whiten(grams, 1, damping).whitening
   })
-}
 
 /** f(Gram) [pairs, r, r], symmetric. `of`: λ [pairs, 1, r] → f(λ), whatever it is at 0. */
 export const symmetric = ({ T, values }: GramSpectrum, of: (values: Tensor3D) => Tensor3D): Tensor3D =>

@@ -42,6 +42,7 @@ export { type LionMoments, type LionOptions, type LionState, lion, scaleByLion }
 export { type LoraPlusOptions, loraPlus, scaleB } from "./lora-plus.ts"
 export { type LoraProOptions, loraPro, type XChoice } from "./lora-pro.ts"
 export { balanceFactors, type LoraRiteOptions, type LoraRiteState, loraRite } from "./lora-rite.ts"
+export { OptimizerObstacle } from "./obstacle.ts"
 export type { ComparedOptimizer, Optimizer, PairShape, PlannedMoments, SharedSettings, StateSize } from "./optimizer.ts"
 export {
   allocateRanks,

@@ -17,7 +17,8 @@
  * of its largest eigenvalue, and 1/√V is about that. Z and the next F are functions of one spectrum.
  *
  * The move of W, s(B·dA + dB·A) = s(Q_B M_A + M_B Q_A), is the same for every (BR, R⁻¹A), R invertible, at every step. At B = 0 there
- * is no basis: A stays, and B moves. A direction of a factor that is round-off beside the largest is none (`withoutRoundOff`).
+ * is no basis: A stays, and B moves. A direction of a factor or of V that is round-off beside the largest is none (`withoutRoundOff`): where
+ * a gradient has fewer than r directions, 1/√V would make others of its noise, and A would follow B's there by η over next to nothing.
  *
  * Shapes: A, M_A, ḡ_A, Q_A [r, in], B, M_B, ḡ_B, Q_B [out, r], V, F, P, Z, T [r, r]. Pairs of one shape are stacked: some sixty ops for
  * a shape, not for a pair. State: 2r(in + out) + 2r² numbers a pair, and 2 with `escape`. Cost per pair and step: O(r²(in + out)), two
@@ -37,7 +38,14 @@ import type { Whitening } from "../kernels/index.ts"
 import { type FactorPair, withFactors } from "../tensors/index.ts"
 import { adamwParts } from "./adamw.ts"
 import { addDecayedWeights } from "./decay.ts"
-import { type GramSpectrum, gramSpectra, symmetric, withoutRoundOff } from "./gram-spectra.ts"
+import {
+  type GramSpectrum,
+  gramSpectra,
+  spectraObstacle,
+  spectrumOf,
+  symmetric,
+  withoutRoundOff
+} from "./gram-spectra.ts"
 import type { Optimizer } from "./optimizer.ts"
 import { scaleByLearningRate } from "./schedule.ts"
 import { type PairStack, type StackedFactors, stacked, stackedFactors, stacksOf, unstackedFactors } from "./stacks.ts"
@@ -147,8 +155,9 @@ const enteredOf = (
   skip: number | null
 ): Record<Side, Entered> => {
   const [own, g] = [stackedFactors(stack, pairs), stackedFactors(stack, gradients)]
-  const TB = withoutRoundOff(stacked(stack, (i) => whitenings[i]!.TB))
-  const TA = withoutRoundOff(transposed(stacked(stack, (i) => whitenings[i]!.TAt)))
+  const resolved = (T: Tensor3D) => withoutRoundOff(spectrumOf(T), stack.rank).T
+  const TB = resolved(stacked(stack, (i) => whitenings[i]!.TB))
+  const TA = resolved(transposed(stacked(stack, (i) => whitenings[i]!.TAt)))
   return { A: entered("A", TB, own, g, skip), B: entered("B", TA, own, g, skip) }
 }
 
@@ -240,9 +249,11 @@ export const loraRite = (options: LoraRiteOptions = {}): Transform<LoraRiteState
     const gradients = both((side) => rescaled(own[side].gradient, own[side].kept, clip))
     const transports = both((side) => orientations[otherOf[side]].across(own[side].basis, before[side].basis))
     const carried = both((side) => orientations[side].by(transports[side], before[side].root))
-    const spectra = gramSpectra(both((side) => secondOf(side, carried[side], gradients[side], rates)))
+    const seconds = both((side) => secondOf(side, carried[side], gradients[side], rates))
+    const spectra = gramSpectra(seconds)
     const rotated = raised ? gramSpectra(carried) : null
     return both((side) => {
+      const spectrum = withoutRoundOff(spectra[side], seconds[side].shape[longOf(side)]!)
       const { by } = orientations[side]
       const { basis, T } = own[side]
       const { root, first, escaped } = before[side]
@@ -250,7 +261,7 @@ export const loraRite = (options: LoraRiteOptions = {}): Transform<LoraRiteState
         escaped === null || rotated === null
           ? null
           : tf.mul<Tensor3D>(tf.add(escaped, lost(side, root, rotated[side])), rates.second)
-      const Z = symmetric(spectra[side], (values) =>
+      const Z = symmetric(spectrum, (values) =>
         tf.reciprocal(tf.add(tf.sqrt(risen === null ? values : tf.add(values, risen)), eps))
       )
       const M = tf.add<Tensor3D>(
@@ -259,12 +270,13 @@ export const loraRite = (options: LoraRiteOptions = {}): Transform<LoraRiteState
       )
       return {
         direction: by(T, capped(M, cap)),
-        state: { basis, root: rootOf(side, spectra[side]), first: M, escaped: risen }
+        state: { basis, root: rootOf(side, spectrum), first: M, escaped: risen }
       }
     })
   }
 
   return {
+    obstacle: ({ pairs }) => spectraObstacle(pairs),
     init: ({ pairs }) => ({ ...notWhitened, count: 0, stacks: stacksOf(pairs).map((stack) => zerosOf(stack, raised)) }),
     layout: (initial: { readonly stacks: StateLayout }, { pairs }, step) => ({
       ...initial,

@@ -199,6 +199,7 @@ export const allocateRanks = (
       state: { count: step, importance, uncertainty, kept: ended ? kept : null, inner: moved.state }
     }
   },
+  obstacle: (params) => inner.obstacle?.(params),
   direction: (updates, state, params) => inner.direction?.(updates, state.inner, params) ?? updates,
   refresh: (state, params) =>
     inner.refresh === undefined

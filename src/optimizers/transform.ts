@@ -38,6 +38,8 @@ export interface Transform<S extends State = State> {
 
   /** State for these parameters. Tensors in it belong to the caller. */
   init(params: Trainable): S
+  /** What keeps it from a step with these parameters on the device in use; undefined: nothing. A session asks it before `init`. */
+  obstacle?(params: Trainable): string | undefined
   /** The layout of the state after `step` steps, from that of `init`: what a checkpoint has to fit. Absent: it stays as it was made. */
   layout?(initial: StateLayout, params: Trainable, step: number): StateLayout
   /** gradients (or the updates of the transform before) → updates, and the state after this step */
@@ -70,6 +72,8 @@ export const layoutAt = (transform: Transform, initial: StateLayout, params: Tra
 
 /** Runs transforms one after the other; the chain's state is the list of theirs. */
 export const chain = (...transforms: ReadonlyArray<Transform>): Transform<ReadonlyArray<State>> => ({
+  obstacle: (params) =>
+    transforms.map((transform) => transform.obstacle?.(params)).find((obstacle) => obstacle !== undefined),
   init: (params) => transforms.map((transform) => transform.init(params)),
   layout: (initial: ReadonlyArray<StateLayout>, params, step) =>
     transforms.map((transform, i) => layoutAt(transform, initial[i]!, params, step)),
@@ -132,6 +136,10 @@ export const partition = (options: PartitionOptions): Transform<ReadonlyArray<St
     }
   }
   return {
+    obstacle: (params) =>
+      parts
+        .map(([part, transform]) => transform.obstacle?.(select(params, part)))
+        .find((obstacle) => obstacle !== undefined),
     init: (params) => parts.map(([part, transform]) => transform.init(select(params, part))),
     layout: (initial: ReadonlyArray<StateLayout>, params, step) =>
       parts.map(([part, transform], i) => layoutAt(transform, initial[i]!, select(params, part), step)),

@@ -13,6 +13,7 @@ import type { BatchPosition } from "../data/index.ts"
 import type { Model, Network } from "../models/index.ts"
 import {
   layoutOf,
+  OptimizerObstacle,
   OptimizerStateError,
   type State,
   type StateLayout,
@@ -43,13 +44,18 @@ export interface Session<M extends Network = Model> extends Required<SessionOpti
   position: BatchPosition
 }
 
-/** Opens a session at step 0. The optimizer's state lives as long as the scope. Fails where it is no tree of tensors and numbers. */
+/**
+ * Opens a session at step 0. The optimizer's state lives as long as the scope. Fails where it is no tree of tensors and numbers, and where
+ * the optimizer cannot take a step with this adapter on the device in use.
+ */
 export const openSession = <M extends Network = Model>(
   adapted: Adapted<M>,
   options: SessionOptions<M>
-): Effect.Effect<Session<M>, OptimizerStateError, Scope.Scope> =>
+): Effect.Effect<Session<M>, OptimizerStateError | OptimizerObstacle, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.suspend((): Effect.Effect<Session<M>, OptimizerStateError> => {
+    Effect.suspend((): Effect.Effect<Session<M>, OptimizerStateError | OptimizerObstacle> => {
+      const obstacle = options.optimizer.obstacle?.(adapted.trainable)
+      if (obstacle !== undefined) return Effect.fail(new OptimizerObstacle({ obstacle }))
       const optimizerState = options.optimizer.init(adapted.trainable)
       const fault = stateFault(optimizerState)
       if (fault !== undefined) {

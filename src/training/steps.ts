@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
 import type { BatchOf, Model, Network } from "../models/index.ts"
+import type { OptimizerObstacle } from "../optimizers/index.ts"
 import type { DiagnosticsReport, ProbeOptions } from "./diagnostics/report.ts"
 import { openSession, type Session, type SessionOptions } from "./session.ts"
 import { NotFinite, type StepError, takeStep, takeSteps } from "./step.ts"
@@ -134,5 +135,5 @@ export const sessionSteps =
  */
 export const steps =
   <M extends Network = Model>(adapted: Adapted<M>, options: SessionOptions<M>) =>
-  <E, R>(batches: Stream.Stream<BatchOf<M>, E, R>): Stream.Stream<StepReport, E | StepError, R> =>
+  <E, R>(batches: Stream.Stream<BatchOf<M>, E, R>): Stream.Stream<StepReport, E | OptimizerObstacle | StepError, R> =>
     Stream.unwrap(openSession(adapted, options).pipe(Effect.map((session) => sessionSteps(session)(batches))))

@@ -11,6 +11,7 @@ import type { Adapted, AdapterMethod } from "../../../adapters/index.ts"
 import { type AdaptationPlan, isDecided, type PlanProblem } from "../../../schemas/index.ts"
 import { messageOf } from "../../boundary/index.ts"
 import type { LayersBatch, LayersNetwork } from "../../models/layers-model/index.ts"
+import type { OptimizerObstacle } from "../../optimizers/index.ts"
 import type { DeviceReadError } from "../../tensors/index.ts"
 import type { Warning } from "../../training/course.ts"
 import {
@@ -37,7 +38,7 @@ export interface FitHistory extends tf.History {
   readonly rate: FoundRate | null
 }
 
-export type FitFailure = FitError | LayersDataError | StepError | DeviceReadError | RateError
+export type FitFailure = FitError | LayersDataError | OptimizerObstacle | StepError | DeviceReadError | RateError
 
 export type Validate = Effect.Effect<Logs, LayersDataError | DeviceReadError>
 

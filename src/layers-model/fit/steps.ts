@@ -6,7 +6,7 @@ import type * as Scope from "effect/Scope"
 import type { Adapted } from "../../../adapters/index.ts"
 import { factsOfOptimizer, isDecided, mustBeDecided } from "../../../schemas/index.ts"
 import type { LayersBatch, LayersNetwork } from "../../models/layers-model/index.ts"
-import { fromConfig, type OptimizerStateError } from "../../optimizers/index.ts"
+import { fromConfig, type OptimizerObstacle, type OptimizerStateError } from "../../optimizers/index.ts"
 import { type DeviceReadError, readTensor } from "../../tensors/index.ts"
 import {
   type DiagnosticsReport,
@@ -82,7 +82,7 @@ export const openStepper = (
   weighted: ReadonlyArray<boolean>,
   total: number,
   first: ReadonlyArray<WeightedBatch>
-): Effect.Effect<Stepper, OptimizerStateError | RateError, Scope.Scope> =>
+): Effect.Effect<Stepper, OptimizerStateError | OptimizerObstacle | RateError, Scope.Scope> =>
   Effect.gen(function* () {
     const scores = new Scores()
     yield* Effect.addFinalizer(() => Effect.sync(() => scores.release()))

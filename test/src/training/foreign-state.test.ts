@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { stateFault } from "../../../src/optimizers/index.ts"
+import { chain, partition, stateFault } from "../../../src/optimizers/index.ts"
 import type { State, Transform } from "../../../src/optimizers/transform.ts"
 import { crossEntropy, openSession, restoredState, storedState, takeStep } from "../../../src/training/index.ts"
 import { randomBatch } from "./tiny-bert.ts"
@@ -87,6 +87,29 @@ describe("a state with", () => {
     )
   )
 })
+
+test("what keeps an optimizer from its first step opens no session", () =>
+  scoped(
+    Effect.gen(function* () {
+      const adapted = yield* tinyAdapted("lora")
+      const before = tf.memory().numTensors
+      const held: Transform = {
+        ...foreign(() => tf.zeros([2])),
+        obstacle: ({ pairs }) => `found ${pairs.length} pairs`
+      }
+      const [free, nowhere] = [foreign(() => null), { pairs: 0, all: adapted.trainable.pairs.length }]
+      for (const [optimizer, pairs] of [
+        [chain(free, held), nowhere.all],
+        [partition({ body: held, head: free }), nowhere.all],
+        [partition({ body: free, dense: chain(held), head: free }), nowhere.pairs]
+      ] as const) {
+        const error = yield* Effect.flip(openSession(adapted, { optimizer, loss: crossEntropy }))
+        expect(error._tag).toBe("OptimizerObstacle")
+        expect(error.message).toBe(`the optimizer cannot take a step here: found ${pairs} pairs`)
+        expect(tf.memory().numTensors).toBe(before)
+      }
+    })
+  ))
 
 test("a refreshed state is held to the same", () =>
   scoped(

@@ -1,0 +1,12 @@
+/** What keeps an optimizer from its first step, with these parameters on the device in use. */
+import * as Schema from "effect/Schema"
+import { cut } from "../boundary/index.ts"
+
+export class OptimizerObstacle extends Schema.TaggedError<OptimizerObstacle>()("OptimizerObstacle", {
+  /** what was found, what was expected and what to do */
+  obstacle: Schema.String
+}) {
+  override get message() {
+    return `the optimizer cannot take a step here: ${cut(this.obstacle, 600)}`
+  }
+}
