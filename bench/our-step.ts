@@ -1,12 +1,20 @@
 /** Our training step, timed: the model of a measurement, one session per method over it, their steps taking turns. */
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { methods as adapters } from "../adapters/index.ts"
-import type { OptimizerConfig } from "../schemas/optimizer.ts"
+import { OptimizerConfig } from "../schemas/optimizer.ts"
 import type { Batch } from "../src/data/index.ts"
 import { Device, inject, Models, platform, Training } from "../src/index.ts"
 import type { Model } from "../src/models/index.ts"
 import { fromConfig } from "../src/optimizers/index.ts"
-import { type Method, minilmFolder, type OurMeasurement, type OurResult, type StepTimes } from "./shapes.ts"
+import {
+  type Method,
+  minilmFolder,
+  type OurMeasurement,
+  type OurResult,
+  type Section,
+  type StepTimes
+} from "./shapes.ts"
 import { timed } from "./stopwatch.ts"
 import { usefulFlop } from "./useful-flop.ts"
 
@@ -17,7 +25,8 @@ const kinds = {
   "lora-pro-full": { kind: "lora-pro", form: "full", x: "sylvester", damping: 1e-8 }
 } as const satisfies Readonly<Record<Method, object>>
 
-const optimizerOf = (method: Method) => {
+const optimizerOf = (method: Method | Section) => {
+  if (typeof method !== "string") return fromConfig(decoded(method), 1000)
   const schedule = { kind: "constant" } as const
   const common = {
     learningRate: 1e-4,
@@ -29,6 +38,8 @@ const optimizerOf = (method: Method) => {
   } as const
   return fromConfig({ ...kinds[method], ...common } satisfies OptimizerConfig, 1000)
 }
+
+const decoded = Schema.decodeUnknownSync(OptimizerConfig)
 
 /** A batch without padding; time does not depend on the ids. */
 export const syntheticBatch = (size: number, length: number): Batch => ({
@@ -42,7 +53,7 @@ export const syntheticBatch = (size: number, length: number): Batch => ({
 })
 
 /** A method's session on the model, as a step that says how long its parts took. */
-const openStep = (model: Model, method: Method, measurement: OurMeasurement) =>
+const openStep = (model: Model, method: Method | Section, measurement: OurMeasurement) =>
   Effect.gen(function* () {
     const { batch, length, rank = 8, recompute = "none", targets = "all-linear" } = measurement
     const lora = { rank, alpha: 2 * rank, scaling: "standard", init: { kind: "kaiming" }, targets } as const

@@ -2,6 +2,8 @@
  * What a bench cell measures, as one JSON object, and the two model shapes that it may name: all-MiniLM-L6-v2's, which the examples
  * train, and BERT-base's (12 layers, 768 wide) with random weights, over the same tokenizer.
  */
+import type { OptimizerConfig } from "../schemas/optimizer.ts"
+
 export interface ModelShape {
   readonly layers: number
   readonly width: number
@@ -31,6 +33,9 @@ export const linearLayers = ({ width, inner }: ModelShape) =>
 /** MiniLM as the examples train it. */
 export const minilmFolder = new URL("../examples/models/minilm", import.meta.url).pathname
 
+/** A plan's `optimizer` section. */
+export type Section = typeof OptimizerConfig.Encoded
+
 export type Method = "lora" | "lora-pro-efficient" | "lora-pro-full" | "full"
 
 export const cpuDevices = ["wasm", "native"] as const
@@ -49,7 +54,8 @@ export interface OurMeasurement extends Where {
   readonly path: "ours"
   /** default wasm */
   readonly device?: CpuDevice
-  readonly methods: ReadonlyArray<Method>
+  /** by name, or LoRA under an optimizer */
+  readonly methods: ReadonlyArray<Method | Section>
   /** steps of each method that are timed, after two that are not */
   readonly steps: number
   /** default 8 */
