@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { methods as adapters } from "../adapters/index.ts"
-import { OptimizerConfig } from "../schemas/optimizer.ts"
+import { mustBeDecided, OptimizerConfig } from "../schemas/index.ts"
 import type { Batch } from "../src/data/index.ts"
 import { Device, inject, Models, platform, Training } from "../src/index.ts"
 import type { Model } from "../src/models/index.ts"
@@ -26,7 +26,7 @@ const kinds = {
 } as const satisfies Readonly<Record<Method, object>>
 
 const optimizerOf = (method: Method | Section) => {
-  if (typeof method !== "string") return fromConfig(decoded(method), 1000)
+  if (typeof method !== "string") return fromConfig(mustBeDecided(decoded(method)), 1000)
   const schedule = { kind: "constant" } as const
   const common = {
     learningRate: 1e-4,

@@ -17,6 +17,7 @@ import { scaleByLearningRate } from "../../src/optimizers/schedule.ts"
 import { chain, type Transform } from "../../src/optimizers/transform.ts"
 import { describeOn } from "../backends.ts"
 import { describeEverywhere } from "../src/optimizers/everywhere.ts"
+import { stepsUnder } from "../src/optimizers/given-gradients.ts"
 import {
   combine,
   conditioned,
@@ -29,7 +30,6 @@ import {
   times,
   transpose
 } from "../src/optimizers/matrix.ts"
-import { disposeState, matrixOf, pairOf, type Run, takeStep, treeOf } from "../src/optimizers/tensors.ts"
 
 const RATE = 0.02
 
@@ -62,35 +62,12 @@ const caseOf = (seed: number): Case => {
   }
 }
 
-const gradientOf = (s: number, g: Matrix, A: Matrix, B: Matrix) =>
-  pairOf(combine([s, times(transpose(B), g)]), combine([s, times(g, transpose(A))]), s)
-
-interface Factors {
-  readonly A: Matrix
-  readonly B: Matrix
-}
-
 /** The factors after each step. */
-const walk = async ({ A, B, G, s }: Case, transform: Transform): Promise<ReadonlyArray<Factors>> => {
-  const params = treeOf(pairOf(A, B, s))
-  let run: Run = { params, state: transform.init(params) }
-  const path: Array<Factors> = []
-  for (const g of G) {
-    const last = path.at(-1) ?? { A, B }
-    const gradient = gradientOf(s, g, last.A, last.B)
-    run = await takeStep(transform, run, treeOf(gradient))
-    tf.dispose([gradient.A, gradient.B])
-    const [pair] = run.params.pairs
-    path.push({ A: await matrixOf(pair!.A), B: await matrixOf(pair!.B) })
-  }
-  disposeState(run.state)
-  tf.dispose(run.params.pairs.flatMap((pair) => [pair.A, pair.B]))
-  return path
-}
+const walk = (c: Case, transform: Transform) => stepsUnder(transform, c, c.G)
 
 const optimizer = (options: LoraRiteOptions = {}) => chain(loraRite(options), scaleByLearningRate(RATE))
 
-const product = ({ A, B }: Factors): Matrix => times(B, A)
+const product = ({ A, B }: Pick<Case, "A" | "B">): Matrix => times(B, A)
 const relative = (x: Matrix, y: Matrix): number => norm(combine([1, x], [-1, y])) / norm(y)
 
 /** One law over all cases; a failure names the case. */
