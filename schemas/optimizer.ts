@@ -7,6 +7,7 @@ import { AdamwConfig, adamwFacts } from "./optimizers/adamw.ts"
 import { AltLoraConfig, AltLoraPlusConfig, altLoraFacts, altLoraPlusFacts } from "./optimizers/altlora.ts"
 import type { OptimizerFacts } from "./optimizers/facts.ts"
 import { LionConfig, lionFacts } from "./optimizers/lion.ts"
+import { LoraMuonConfig, loraMuonFacts } from "./optimizers/lora-muon.ts"
 import { LoraPlusConfig, loraPlusFacts } from "./optimizers/lora-plus.ts"
 import { LoraProConfig, loraProFacts } from "./optimizers/lora-pro.ts"
 import { LoraRiteConfig, loraRiteFacts } from "./optimizers/lora-rite.ts"
@@ -19,6 +20,7 @@ export type { AdamwConfig } from "./optimizers/adamw.ts"
 export type { AltLoraConfig, AltLoraPlusConfig } from "./optimizers/altlora.ts"
 export type { OptimizerFacts } from "./optimizers/facts.ts"
 export type { LionConfig } from "./optimizers/lion.ts"
+export type { LoraMuonConfig } from "./optimizers/lora-muon.ts"
 export type { LoraPlusConfig } from "./optimizers/lora-plus.ts"
 export type { LoraProConfig } from "./optimizers/lora-pro.ts"
 export type { LoraRiteConfig } from "./optimizers/lora-rite.ts"
@@ -35,7 +37,8 @@ export const OptimizerConfig = Schema.Union([
   LoraProConfig,
   LoraRiteConfig,
   AltLoraConfig,
-  AltLoraPlusConfig
+  AltLoraPlusConfig,
+  LoraMuonConfig
 ]).annotate({
   description: "How the trainable parameters are moved."
 })
@@ -55,7 +58,8 @@ export const optimizerFacts = {
   "lora-pro": loraProFacts,
   "lora-rite": loraRiteFacts,
   altlora: altLoraFacts,
-  "altlora-plus": altLoraPlusFacts
+  "altlora-plus": altLoraPlusFacts,
+  "lora-muon": loraMuonFacts
 } satisfies { readonly [Kind in OptimizerConfig["kind"]]: OptimizerFacts<ConfigOf<Kind>> }
 
 export const factsOfOptimizer = ({ kind }: Pick<OptimizerConfig, "kind">): OptimizerFacts<OptimizerConfig> =>

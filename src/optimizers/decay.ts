@@ -1,10 +1,11 @@
 /**
- * Decoupled weight decay (Loshchilov & Hutter, arXiv 1711.05101), in two forms.
+ * Decoupled weight decay (Loshchilov & Hutter, arXiv 1711.05101), in three forms.
  *
  * `addDecayedWeights`: u ← u + λp before the learning rate, so that every tensor shrinks by 1 − ηλ (optax's transform).
  * `addProductDecay`: for factors whose *product* shall decay: A and B are each scaled by √(1−ηλ), so s·BA shrinks by 1 − ηλ, as W
  * would under full fine-tuning. It comes after the learning rate, which it must know. LoRA-Pro's full form uses it; the authors'
  * code also decays the frozen base, which this never touches. Dense tensors shrink by 1 − ηλ.
+ * `addSplitDecay`: the same with moves over √(1−ηλ), for pairs: s·BA moves by u whatever the decay (LoRA-Muon, arXiv 2606.12921).
  */
 import type { Tensor } from "@tensorflow/tfjs"
 import { combined } from "../kernels/index.ts"
@@ -12,9 +13,9 @@ import { type Trainable, tensorsOf, withTensors } from "../tensors/index.ts"
 import { rateAt, type Schedule } from "./schedule.ts"
 import type { Transform } from "./transform.ts"
 
-/** u + factor·p for every tensor. */
-const added = (updates: Trainable, factor: number, params: Trainable): ReadonlyArray<Tensor> =>
-  combined(1, tensorsOf(updates), factor, tensorsOf(params))
+/** own·u + factor·p for every tensor. */
+const added = (updates: Trainable, factor: number, params: Trainable, own = 1): ReadonlyArray<Tensor> =>
+  combined(own, tensorsOf(updates), factor, tensorsOf(params))
 
 export const addDecayedWeights = (rate: number): Transform<null> => ({
   init: () => null,
@@ -40,5 +41,16 @@ export const addProductDecay = (rate: number, learningRate: Schedule | number): 
       ...added(denseOf(updates), -shrink, denseOf(params))
     ]
     return { updates: withTensors(updates, decayed), state: step }
+  }
+})
+
+/** Of pairs alone. State: the number of steps taken. Needs ηλ < 1. */
+export const addSplitDecay = (rate: number, learningRate: Schedule | number): Transform<number> => ({
+  init: () => 0,
+  update: (updates, state, params) => {
+    const step = state + 1
+    if (rate === 0) return { updates, state: step }
+    const k = Math.sqrt(1 - rate * rateAt(learningRate, step))
+    return { updates: withTensors(updates, added(updates, k - 1, params, 1 / k)), state: step }
   }
 })

@@ -12,6 +12,7 @@
  *   lora-pro sgd         loraPro → decay → −η              (dense tensors: AdamW)
  *   lora-rite            loraRite → decay → −η → balance   (dense tensors: AdamW)
  *   altlora, altlora-plus   altLora, altLoraPlus, with decay and −η in them   (dense tensors: AdamW)
+ *   lora-muon            ema → loraMuon → −η → split decay (dense tensors: AdamW)
  *
  * each after `clipByGlobalNorm` where asked for, over all trainables together. Heads have the same schedule with a peak
  * of their own, and plain AdamW under everything but sgd and lion.
@@ -22,6 +23,7 @@ import { altloraOptimizer } from "./altlora.ts"
 import { altloraPlusOptimizer } from "./altlora-plus.ts"
 import { clipByGlobalNorm } from "./clip.ts"
 import { lionOptimizer } from "./lion.ts"
+import { loraMuonOptimizer } from "./lora-muon.ts"
 import { loraPlusOptimizer } from "./lora-plus.ts"
 import { loraProOptimizer } from "./lora-pro.ts"
 import { loraRiteOptimizer } from "./lora-rite.ts"
@@ -35,10 +37,11 @@ export { mapTensors, type Trainable, tensorsOf, withTensors } from "../tensors/i
 export { type AdamOptions, type AdamState, type AdamTransform, type AdamWOptions, adamw, scaleByAdam } from "./adamw.ts"
 export { type AltLoraOptions, type AltLoraState, altLora, altLoraPlus } from "./altlora.ts"
 export { type ClipState, clipByGlobalNorm, globalNorm } from "./clip.ts"
-export { addDecayedWeights, addProductDecay } from "./decay.ts"
+export { addDecayedWeights, addProductDecay, addSplitDecay } from "./decay.ts"
 export { type FactoredAdam, factoredAdam } from "./factored-adam.ts"
 export { type InvariantAdamState, scaleByInvariantAdam } from "./invariant-adam.ts"
 export { type LionMoments, type LionOptions, type LionState, lion, scaleByLion } from "./lion.ts"
+export { type LoraMuonOptions, loraMuon } from "./lora-muon.ts"
 export { type LoraPlusOptions, loraPlus, scaleB } from "./lora-plus.ts"
 export { type LoraProOptions, loraPro, type XChoice } from "./lora-pro.ts"
 export { balanceFactors, type LoraRiteOptions, type LoraRiteState, loraRite } from "./lora-rite.ts"
@@ -63,7 +66,7 @@ export {
   scaleByLearningRate,
   scheduleFromConfig
 } from "./schedule.ts"
-export { type SgdOptions, sgd, type TraceOptions, trace } from "./sgd.ts"
+export { ema, type SgdOptions, sgd, type TraceOptions, trace } from "./sgd.ts"
 export { OptimizerStateError, stateFault, tensorsWithin } from "./state-fault.ts"
 export {
   type Conditioning,
@@ -87,7 +90,8 @@ export const optimizers = {
   "lora-pro": loraProOptimizer,
   "lora-rite": loraRiteOptimizer,
   altlora: altloraOptimizer,
-  "altlora-plus": altloraPlusOptimizer
+  "altlora-plus": altloraPlusOptimizer,
+  "lora-muon": loraMuonOptimizer
 } satisfies {
   readonly [Kind in OptimizerConfig["kind"]]: Optimizer<Extract<OptimizerConfig, { readonly kind: Kind }>>
 }

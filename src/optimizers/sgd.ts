@@ -1,5 +1,6 @@
 /**
- * Gradient descent with momentum (heavy ball, as PyTorch's SGD and optax's `trace`): t ← g + μ·t, and t is the update.
+ * Gradient descent with momentum (heavy ball, as PyTorch's SGD and optax's `trace`): t ← g + μ·t, and t is the update. `ema`, for
+ * others: t ← (1−μ)g + μ·t, a mean of the gradients.
  *
  * At μ = 0 nothing is kept. Shapes: t as g.
  */
@@ -17,15 +18,20 @@ export interface TraceOptions {
   readonly decay: number
 }
 
-export const trace = ({ decay }: TraceOptions): Transform<ReadonlyArray<tf.Tensor>> => ({
+const running = (own: number, decay: number): Transform<ReadonlyArray<tf.Tensor>> => ({
   init: (params) => (decay === 0 ? [] : tensorsOf(params).map((tensor) => tf.zerosLike(tensor))),
   update: (updates, state) => {
     if (decay === 0) return { updates, state }
-    const moved = combined(1, tensorsOf(updates), decay, state)
+    const moved = combined(own, tensorsOf(updates), decay, state)
     // Clones, because updates and state have different owners.
     return { updates: withTensors(updates, moved), state: moved.map((tensor) => tensor.clone()) }
   }
 })
+
+export const trace = ({ decay }: TraceOptions) => running(1, decay)
+
+/** From 0, and not corrected for that. */
+export const ema = ({ decay }: TraceOptions) => running(1 - decay, decay)
 
 export interface SgdOptions {
   readonly learningRate: Schedule | number

@@ -71,6 +71,15 @@ export const conditioningOf = (
 ): ReadonlyArray<Conditioning> =>
   smallest === null || pairs.length === 0 ? [] : [{ sites: pairs.map(({ site }) => site.name), smallest, damping }]
 
+/**
+ * Roots T [pairs, r, r] with columns weighted by λ/(λ+δ): λ (λ+δ)^-3/2 in the place of (λ+δ)^-½, so that a direction that a factor does not
+ * have is 0 and not δ^-½, which round-off would be multiplied by.
+ */
+export const dampedRoots = (T: tf.Tensor3D, damping: number): tf.Tensor3D => {
+  const share = tf.mul(tf.sum(tf.square(T), 1, true), damping) // δ/(λ+δ)
+  return tf.mul(T, tf.relu(tf.sub(1, share)))
+}
+
 interface Spectrum {
   readonly values: Float64Array // clamped to ≥ 0
   readonly T: Float64Array // vectors · (values + δ)^-½

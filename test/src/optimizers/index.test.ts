@@ -7,13 +7,16 @@ import {
   adamw,
   addDecayedWeights,
   addProductDecay,
+  addSplitDecay,
   altLora,
   altLoraPlus,
   chain,
   clipByGlobalNorm,
+  ema,
   factoredAdam,
   fromConfig,
   linear,
+  loraMuon,
   loraPlus,
   loraPro,
   optimizerOf,
@@ -198,6 +201,19 @@ describe("fromConfig", () => {
     }
   })
 
+  test("lora-muon: the mean of the gradients, moves of equal singular values, split decay", async () => {
+    const pairs = chain(
+      ema({ decay: 0.7 }),
+      loraMuon({ damping: 1e-6 }),
+      scaleByLearningRate(rate),
+      addSplitDecay(0.1, rate)
+    )
+    await expectSame(
+      { kind: "lora-muon", momentum: 0.7, damping: 1e-6, ...planMoments, ...shared },
+      { pairs, body: adam(rate), head: adam(headRate) }
+    )
+  })
+
   test("the kinds, the forms and the choices of X differ from each other", async () => {
     const forms = ["sgd", "efficient", "full"].flatMap((form) =>
       ["sylvester", "zero", "symmetric"].map((x) => ({ kind: "lora-pro", form, x, learningRate: 0.01 }))
@@ -253,7 +269,8 @@ const accounts = {
   ],
   "lora-rite": [{}, { escape: true }],
   altlora: [{}, { variant: "code" }],
-  "altlora-plus": [{}, { variant: "code" }]
+  "altlora-plus": [{}, { variant: "code" }],
+  "lora-muon": [{}]
 } satisfies { readonly [Kind in keyof typeof optimizers]: ReadonlyArray<object> }
 
 describe.each(Object.entries(accounts))("%s", (kind, changes) => {

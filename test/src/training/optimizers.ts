@@ -29,6 +29,8 @@ export const loraProEfficient = loraPro("efficient")
 export const loraProInvariant: OptimizerConfig = { ...loraPro("efficient"), moments: "invariant" }
 export const loraProSgd = loraPro("sgd")
 
+export const loraMuon: OptimizerConfig = { kind: "lora-muon", momentum: 0.9, damping: 1e-8, ...shared, ...moments }
+
 export const combinations = [
   ["lora", "sgd", sgd],
   ["lora", "adamw", adamw],
@@ -40,6 +42,7 @@ export const combinations = [
   ["lora", "riemannian", riemannian],
   ["lora", "altlora", altLoraPaper],
   ["lora", "altlora-plus, the authors' code", altLoraPlusCode],
+  ["lora", "lora-muon", loraMuon],
   ["dora", "adamw", adamw],
   ["dora", "lora-plus", loraPlus],
   ["full", "adamw", adamw],
