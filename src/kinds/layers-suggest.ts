@@ -7,7 +7,6 @@ import {
   type Choice,
   evaluatedRows,
   evaluation,
-  type Finding,
   fewOfEach,
   findings,
   heldOutLabelled,
@@ -106,23 +105,18 @@ const newHead = (name: string): Choice => ({
 
 /** What was measured of models of a kind's sort. */
 interface LayersMeasured<Plan extends LayersPlan> {
-  readonly full: { readonly rate: number; readonly finding: Finding }
-  readonly lora: { readonly rate: number; readonly finding: Finding }
-  /** of layers that are trained themselves; absent: that of the adapter */
-  readonly head?: { readonly rate: number; readonly finding: Finding }
+  /** whether a last layer that fits the classes is taken to be new */
+  readonly newHead: boolean
   /** what no value of the plan can mend, a sentence each */
   readonly cautions: (data: Plan["data"]) => ReadonlyArray<string>
 }
 
-const plainLora = ({ rate, finding }: LayersMeasured<LayersPlan>["lora"]): ReadonlyArray<Choice> => [
-  measured("optimizer.kind", "adamw", "memory: plain LoRA", finding),
-  measured("optimizer.learningRate", rate, "LoRA's own", finding)
+const plainLora: ReadonlyArray<Choice> = [
+  measured("optimizer.kind", "adamw", "memory: plain LoRA", findings.layersLora)
 ]
 
 export const suggestLayers = <Plan extends LayersPlan, Data extends ClassificationData>({
-  full,
-  lora,
-  head,
+  newHead: asksHead,
   cautions
 }: LayersMeasured<Plan>): Suggesting<ResolvedLayersPlan<Plan, Data>> => ({
   uncut: null,
@@ -132,8 +126,7 @@ export const suggestLayers = <Plan extends LayersPlan, Data extends Classificati
     const rows = train.rows - held
     const evaluated = { validation: validation?.rows ?? (held > 0 ? held : null), test: test?.rows ?? null }
     const [steps, batchSize] = length(rows)
-    const last =
-      head === undefined || model.head.parameters.length > 0 ? undefined : scoresOf(model, data.labels.length)
+    const last = !asksHead || model.head.parameters.length > 0 ? undefined : scoresOf(model, data.labels.length)
     const sites = model.sites.filter((site) => site !== last)
     const widest = Math.max(...sites.map((site) => Math.min(site.in, site.out)))
     const factors = ranks(widest, findings.layersRank, layersRank)
@@ -146,10 +139,7 @@ export const suggestLayers = <Plan extends LayersPlan, Data extends Classificati
         ...narrowLayers(sites, factors[0]!.value as number),
         measured("optimizer.kind", "lora-pro", "", findings.layersForm),
         measured("optimizer.form", "full", "the safer of its forms", findings.fullNotEfficient),
-        measured("optimizer.learningRate", full.rate, "", full.finding),
-        ...(head === undefined || (last === undefined && model.head.parameters.length === 0)
-          ? []
-          : [measured("optimizer.headLearningRate", head.rate, "", head.finding)]),
+        measured("optimizer.learningRate", "auto", "", findings.layersRate),
         measured("optimizer.schedule.kind", "linear", "", findings.layersWarmup),
         measured("optimizer.schedule.warmup", warmup, "", findings.layersWarmup),
         steps!,
@@ -166,7 +156,7 @@ export const suggestLayers = <Plan extends LayersPlan, Data extends Classificati
   },
   turns: (choices) =>
     knobs(choices, {
-      method: { choices: plainLora(lora), dropped: ["optimizer.form"] },
+      method: { choices: plainLora, dropped: ["optimizer.form"] },
       packing: null,
       blocks: false,
       shortest: null

@@ -162,6 +162,7 @@ const procedure = ({ resolved, report }: CardSource, { settings: own }: CardPart
     ["trainable numbers", `${report.trainable.total} of ${report.trainable.total + report.trainable.frozen}`],
     ["optimizer", optimizer],
     ...Object.entries(settings).map(([name, value]) => [`optimizer.${name}`, value] as const),
+    ...(report.rate === undefined ? [] : [["learning rate that was found", report.rate.reason] as const]),
     ["schedule", Object.entries(schedule).map(([name, value]) => (name === "kind" ? `${value}` : `${name} ${value}`))],
     ["steps", report.steps === report.planned ? report.steps : `${report.steps} of ${report.planned}`],
     ["state", report.kept === null ? null : keptText(metrics, report.kept, report)],

@@ -18,11 +18,9 @@ import {
   count,
   type DetectedRows,
   type Detecting,
-  findings,
   NAMED,
   PROBED_ROWS,
-  type Row,
-  rates
+  type Row
 } from "../../suggest/index.ts"
 import { isTopology, rescales, suggestLayers } from "../layers-suggest.ts"
 
@@ -30,8 +28,7 @@ const scaleCaution =
   "data.scale has to be what the model was trained with: if its accuracy before training, which train prints first, is lower than the model's own, look there"
 
 export const suggestArrays = suggestLayers<ArraysPlan, ClassificationData>({
-  full: { rate: rates.layersFull, finding: findings.layersRate },
-  lora: { rate: rates.layersLora, finding: findings.layersLora },
+  newHead: false,
   cautions: ({ scale }) => (scale === 1 ? [] : [scaleCaution])
 })
 

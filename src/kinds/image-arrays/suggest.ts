@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { ImageArraysPlan } from "../../../schemas/index.ts"
 import type { ImageClasses } from "../../data/images/index.ts"
-import { choice, type Detecting, findings, rates } from "../../suggest/index.ts"
+import { choice, type Detecting } from "../../suggest/index.ts"
 import { detectedImages, holdsImages } from "../images/suggest.ts"
 import { isTopology, rescales, suggestLayers } from "../layers-suggest.ts"
 
@@ -12,9 +12,7 @@ const rangeCaution =
   "data.range has to be what the model was trained with, which its file does not say: if its accuracy before training, which train prints first, is lower than the model's own, look there"
 
 export const suggestImageArrays = suggestLayers<ImageArraysPlan, ImageClasses>({
-  full: { rate: rates.layersImagesFull, finding: findings.layersImagesRate },
-  lora: { rate: rates.layersImagesLora, finding: findings.layersImagesLora },
-  head: { rate: rates.layersImagesHead, finding: findings.layersImagesHead },
+  newHead: true,
   // a model that rescales takes bytes
   cautions: ({ range }) => (range === "0 to 255" ? [] : [rangeCaution])
 })

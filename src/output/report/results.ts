@@ -66,6 +66,7 @@ export const facts = ({ run }: RunRecord, { metrics }: ReportedKind): Html => {
         ? count(run.steps)
         : `${count(run.steps)} of ${count(run.planned)}`
     ],
+    ...(run.rate === undefined ? [] : [["Found before the first step", run.rate.reason] as const]),
     ...(run.kept == null ? [] : [["Adapter", keptText(metrics, run.kept, run)] as const]),
     ["Training time", duration(run.seconds)],
     ["Peak memory", `${count(Math.round(run.peakBytes / 1e6))} MB`]

@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { asFileError, FileError, fileError, readJsonFile, statRegular } from "../../files/index.ts"
-import type { Metrics } from "../../training/index.ts"
+import { FoundRate, type Metrics } from "../../training/index.ts"
 import type { RunFolder } from "../run-folder.ts"
 
 const Numeric = Schema.NullOr(Schema.Finite)
@@ -107,6 +107,7 @@ const Record = Schema.Struct({
   baseline: Schema.optionalKey(Schema.Struct({ validation: BaselineOfSplit, test: BaselineOfSplit })),
   warnings: Schema.optionalKey(Schema.Array(Schema.Struct({ says: Schema.String, advice: Schema.String }))),
   planned: Schema.optionalKey(Schema.Int),
+  rate: Schema.optionalKey(FoundRate),
   kept: Schema.optionalKey(Schema.NullOr(Schema.Struct({ step: Schema.Int, metric: Schema.String, value: Numeric }))),
   stopped: Schema.optionalKey(
     Schema.NullOr(Schema.Struct({ step: Schema.Int, metric: Schema.String, value: Numeric, evaluations: Schema.Int }))

@@ -36,7 +36,7 @@ describe("rules", () => {
       "adapter.alpha": 8,
       "optimizer.kind": "lora-pro",
       "optimizer.form": "full",
-      "optimizer.learningRate": 8e-3,
+      "optimizer.learningRate": "auto",
       "optimizer.schedule.kind": "linear",
       "optimizer.schedule.warmup": 0.1,
       "training.steps": 200,
@@ -88,7 +88,7 @@ describe("rules", () => {
   })
 })
 
-test("memory: rows of a forward pass, then plain LoRA at its own rate; nothing that a LayersModel has not", () => {
+test("memory: rows of a forward pass, then plain LoRA; nothing that a LayersModel has not", () => {
   const choices = suggestArrays.choose(seen({}), 0).choices
   const found = fitted(choices, suggestArrays.turns(choices), () => false)
   const values = valuesOf(found.choices)
@@ -98,7 +98,7 @@ test("memory: rows of a forward pass, then plain LoRA at its own rate; nothing t
     "training.accumulate": 32,
     "training.evaluateBatchSize": 1,
     "optimizer.kind": "adamw",
-    "optimizer.learningRate": 2e-2
+    "optimizer.learningRate": "auto"
   })
   for (const path of ["optimizer.form", "training.recompute", "model.weights", "data.maxLength"]) {
     expect(values[path]).toBeUndefined()
