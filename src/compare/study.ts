@@ -86,6 +86,8 @@ export const TrialResult = Schema.Struct({
   ended: Schema.optionalKey(Schema.Finite),
   /** largest resident memory of the process that trained */
   peakBytes: Schema.NullOr(Schema.Finite),
+  /** what the run says of itself where it learned nothing, a sentence each; runs of before say nothing */
+  learnedNothing: Schema.optionalKey(Schema.Array(Schema.String)),
   /** trained numbers */
   trainable: Schema.NullOr(Schema.Int),
   /** of the optimizer's state */

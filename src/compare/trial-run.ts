@@ -189,6 +189,7 @@ const Report = Schema.Struct({
   trainLoss: Schema.NullOr(Schema.Finite),
   seconds: Schema.Finite,
   peakBytes: Schema.Finite,
+  warnings: Schema.optionalKey(Schema.Array(Schema.Struct({ says: Schema.String }))),
   trainable: Schema.Struct({ total: Schema.Int }),
   stateBytes: Schema.optionalKey(Schema.Int),
   steps: Schema.Int,
@@ -203,7 +204,7 @@ export type Report = typeof Report.Type
 const doneResult = (metrics: Metrics, trial: Trial, directory: string, name: string, report: Report) =>
   Effect.gen(function* () {
     const folder = yield* runFolder(directory)
-    const { trainable, inputs: _, stateBytes = null, before = null, after = null, ...numbers } = report
+    const { trainable, inputs: _, stateBytes = null, before = null, after = null, warnings, ...numbers } = report
     const lines = yield* linesOf(folder.metrics)
     const discrepancy = discrepancyIn(lines)
     const result: TrialResult = {
@@ -212,6 +213,7 @@ const doneResult = (metrics: Metrics, trial: Trial, directory: string, name: str
       status: "done",
       ...numbers,
       stepSeconds: stepSecondsIn(lines),
+      ...(warnings === undefined ? {} : { learnedNothing: warnings.map(({ says }) => says) }),
       before: scoresIn(before, metrics),
       after: scoresIn(after, metrics),
       validation: scoresIn(report.validation, metrics),

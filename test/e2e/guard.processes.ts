@@ -1,5 +1,12 @@
 /** A run that learns nothing says so, when it can be known and at its end, and what to change; a resumed one says the same. */
 import { beforeAll, describe, expect, test } from "bun:test"
+import * as Effect from "effect/Effect"
+import { Device } from "../../src/device/index.ts"
+import { resolve } from "../../src/kinds/index.ts"
+import { readPlan } from "../../src/plan/index.ts"
+import { platform } from "../../src/platform.ts"
+import { Progress, type ProgressEvent } from "../../src/run/index.ts"
+import { trainInMemory } from "../../src/run/train-in-memory.ts"
 import type { Warning } from "../../src/training/course.ts"
 import { onWasm, succeed, TIMEOUT, tinyPlan, workspace } from "./fixtures.ts"
 import { resultsOf } from "./runs.ts"
@@ -62,6 +69,24 @@ test("the score at the end is a warning with advice too; all stand in the page, 
   // a finished run tells what it told
   const { stdout } = await succeed(w.cli(["train", "--resume", "large", ...onWasm]))
   for (const { says, advice } of warnings) expect(stdout).toContain(`warning: ${says}; ${advice}`)
+})
+
+test("trained in memory, it tells and returns the same", async () => {
+  const notices: Array<string> = []
+  const tell = (event: ProgressEvent) =>
+    Effect.sync(() => void (event.kind === "notice" && notices.push(event.message)))
+  const { warnings } = await Effect.gen(function* () {
+    const { plan, name } = yield* readPlan(w.path("small.json"))
+    return yield* trainInMemory(yield* resolve(plan, name), { directory: w.path("memory") })
+  }).pipe(
+    Effect.scoped,
+    Effect.provideService(Progress, tell),
+    Effect.provide(Device.layer("wasm", { threads: 1 })),
+    Effect.provide(platform),
+    Effect.runPromise
+  )
+  expect(warnings).toEqual(warningsOf("small"))
+  expect(notices).toEqual(early("small"))
 })
 
 describe("interrupted and resumed, a run says what it would have said", () => {

@@ -126,6 +126,7 @@ const entryOf = ({ method, rank, name, runs }: Group, { study, split, measure, n
     most
   )
   const stateBytes = meanOf((run) => run.stateBytes)
+  const warned = good.flatMap(({ learnedNothing = [] }) => learnedNothing.slice(0, 1))
   const looked = good.flatMap(({ discrepancy }) => (discrepancy === undefined ? [] : [discrepancy]))
   return {
     method,
@@ -135,6 +136,7 @@ const entryOf = ({ method, rank, name, runs }: Group, { study, split, measure, n
     done: good.length,
     failed: runs.length - good.length,
     missing: Math.max(0, study.freshSeeds.length - runs.length),
+    learnedNothing: { runs: warned.length, says: warned[0] ?? null },
     validation: estimates(
       of(({ validation }) => validation?.[measure.name]),
       most
@@ -270,6 +272,11 @@ const tableWarnings = ({ entries, split, stage }: Table, { freshSeeds, commonRat
       .map(({ name, failed, done }) => {
         const over = done === 0 ? "nothing is left to average" : `its figures are over the ${done} that did not`
         return `${name}: ${failed} of ${failed + done} fresh runs ${where} failed; ${over}`
+      }),
+    ...entries
+      .filter(({ learnedNothing }) => learnedNothing.runs > 0)
+      .map(({ name, done, learnedNothing: { runs, says } }) => {
+        return `${name}: ${runs} of ${done} fresh runs ${where} say that they learned nothing: ${says}`
       }),
     ...entries
       .filter(({ missing, learningRate }) => missing > 0 && learningRate !== null)

@@ -31,6 +31,8 @@ export const Entry = Schema.Struct({
   done: Schema.Int,
   failed: Schema.Int,
   missing: Schema.Int,
+  /** of those that ended well, how many say that they learned nothing, and how one of them puts it */
+  learnedNothing: Schema.Struct({ runs: Schema.Int, says: Schema.NullOr(Schema.String) }),
   /** of what the verdict judges by; shares in 0 … 1 */
   validation: Schema.NullOr(Estimate),
   test: Schema.NullOr(Estimate),

@@ -281,6 +281,14 @@ describe("failed runs", () => {
   })
 })
 
+test("runs that say that they learned nothing are counted, and one of them is heard", () => {
+  const says = "after 10 of 30 steps the training loss has not fallen below its start"
+  const runs = fresh("lora", plain).map((run, i) => ({ ...run, learnedNothing: i < 2 ? [says, "and more"] : [] }))
+  const verdict = verdictOf([...runs, ...fresh("full", plain)])
+  expect(entryOf(verdict, "lora").learnedNothing).toEqual({ runs: 2, says })
+  expect(verdict.warnings).toEqual([`LoRA: 2 of 5 fresh runs at its best rate say that they learned nothing: ${says}`])
+})
+
 describe("a study that is not done", () => {
   test("says so", () => {
     expect(leadOf(verdictOf([swept(lora(1e-3, 0), 0.3)]))).toContain(
