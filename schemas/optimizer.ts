@@ -9,6 +9,7 @@ import type { OptimizerFacts } from "./optimizers/facts.ts"
 import { LionConfig, lionFacts } from "./optimizers/lion.ts"
 import { LoraMuonConfig, loraMuonFacts } from "./optimizers/lora-muon.ts"
 import { LoraPlusConfig, loraPlusFacts } from "./optimizers/lora-plus.ts"
+import { LoraPreConfig, loraPreFacts } from "./optimizers/lora-pre.ts"
 import { LoraProConfig, loraProFacts } from "./optimizers/lora-pro.ts"
 import { LoraRiteConfig, loraRiteFacts } from "./optimizers/lora-rite.ts"
 import { RiemannianConfig, riemannianFacts } from "./optimizers/riemannian.ts"
@@ -22,6 +23,7 @@ export type { OptimizerFacts } from "./optimizers/facts.ts"
 export type { LionConfig } from "./optimizers/lion.ts"
 export type { LoraMuonConfig } from "./optimizers/lora-muon.ts"
 export type { LoraPlusConfig } from "./optimizers/lora-plus.ts"
+export type { LoraPreConfig } from "./optimizers/lora-pre.ts"
 export type { LoraProConfig } from "./optimizers/lora-pro.ts"
 export type { LoraRiteConfig } from "./optimizers/lora-rite.ts"
 export type { RiemannianConfig } from "./optimizers/riemannian.ts"
@@ -38,7 +40,8 @@ export const OptimizerConfig = Schema.Union([
   LoraRiteConfig,
   AltLoraConfig,
   AltLoraPlusConfig,
-  LoraMuonConfig
+  LoraMuonConfig,
+  LoraPreConfig
 ]).annotate({
   description: "How the trainable parameters are moved."
 })
@@ -59,7 +62,8 @@ export const optimizerFacts = {
   "lora-rite": loraRiteFacts,
   altlora: altLoraFacts,
   "altlora-plus": altLoraPlusFacts,
-  "lora-muon": loraMuonFacts
+  "lora-muon": loraMuonFacts,
+  "lora-pre": loraPreFacts
 } satisfies { readonly [Kind in OptimizerConfig["kind"]]: OptimizerFacts<ConfigOf<Kind>> }
 
 export const factsOfOptimizer = ({ kind }: Pick<OptimizerConfig, "kind">): OptimizerFacts<OptimizerConfig> =>

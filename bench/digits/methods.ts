@@ -4,6 +4,7 @@
 import { scaleByAdam } from "../../src/optimizers/adamw.ts"
 import { factoredAdam } from "../../src/optimizers/factored-adam.ts"
 import { scaleByInvariantAdam } from "../../src/optimizers/invariant-adam.ts"
+import { scaleByLoraPre } from "../../src/optimizers/lora-pre.ts"
 import { loraPro } from "../../src/optimizers/lora-pro.ts"
 import { linear, scaleByLearningRate } from "../../src/optimizers/schedule.ts"
 import { chain, type Transform } from "../../src/optimizers/transform.ts"
@@ -35,6 +36,12 @@ export const methods = {
     direction: () => loraPro({ inner: factoredAdam() }),
     rates: forWeights
   },
+  "lora-pro-lora-pre": {
+    trained: "factors",
+    direction: () => loraPro({ inner: scaleByLoraPre({ rank: 8 }) }),
+    rates: forWeights
+  },
+  "full-lora-pre": { trained: "weights", direction: () => scaleByLoraPre({ rank: 8 }), rates: forWeights },
   full: { trained: "weights", direction: () => scaleByAdam(), rates: forWeights }
 } as const satisfies Readonly<Record<string, Method>>
 

@@ -60,21 +60,22 @@ const ofAdapters = Object.values<AdapterMethod<never>>(methods).flatMap(({ tag, 
   ])
 )
 
-/** Of optimizers that need factors, or are tried on them: LoRA's. */
-const onLora = Object.fromEntries(ofAdapters)["lora"]!
+const adapterNamed = (name: string): ComparedMethod => Object.fromEntries(ofAdapters)[name]!
 
 const ofOptimizers = Object.entries<Optimizer<never>>(optimizers).flatMap(([kind, { compared }]) =>
-  Object.entries(compared).map(([name, { label, learningRates, section }]): readonly [string, ComparedMethod] => [
-    name,
-    {
-      label,
-      ranked: true,
-      learningRates,
-      adapter: onLora.adapter,
-      optimizer: (shared, plan) =>
-        section(shared, momentsOf(plan), (plan.optimizer.kind === kind ? plan.optimizer : undefined) as never)
-    }
-  ])
+  Object.entries(compared).map(
+    ([name, { label, on = "lora", learningRates, section }]): readonly [string, ComparedMethod] => [
+      name,
+      {
+        label,
+        ranked: adapterNamed(on).ranked,
+        learningRates,
+        adapter: adapterNamed(on).adapter,
+        optimizer: (shared, plan) =>
+          section(shared, momentsOf(plan), (plan.optimizer.kind === kind ? plan.optimizer : undefined) as never)
+      }
+    ]
+  )
 )
 
 export const comparedMethods: Readonly<Record<string, ComparedMethod>> = Object.fromEntries([

@@ -7,6 +7,7 @@
  *   lion                 scaleByLion → decay → −η
  *   lora-plus            scaleByAdam → decay → ratio of B → −η
  *   riemannian           riemannian → scaleByAdam → decay → −η
+ *   lora-pre             scaleByLoraPre → decay → −η
  *   lora-pro efficient   loraPro → scaleByAdam → decay → −η     (moments "invariant": scaleByInvariantAdam)
  *   lora-pro full        loraPro({ inner: scaleByAdam }) → −η → product decay   (moments "factored": factoredAdam)
  *   lora-pro sgd         loraPro → decay → −η              (dense tensors: AdamW)
@@ -25,6 +26,7 @@ import { clipByGlobalNorm } from "./clip.ts"
 import { lionOptimizer } from "./lion.ts"
 import { loraMuonOptimizer } from "./lora-muon.ts"
 import { loraPlusOptimizer } from "./lora-plus.ts"
+import { loraPreOptimizer } from "./lora-pre.ts"
 import { loraProOptimizer } from "./lora-pro.ts"
 import { loraRiteOptimizer } from "./lora-rite.ts"
 import type { Optimizer } from "./optimizer.ts"
@@ -43,6 +45,7 @@ export { type InvariantAdamState, scaleByInvariantAdam } from "./invariant-adam.
 export { type LionMoments, type LionOptions, type LionState, lion, scaleByLion } from "./lion.ts"
 export { type LoraMuonOptions, loraMuon } from "./lora-muon.ts"
 export { type LoraPlusOptions, loraPlus, scaleB } from "./lora-plus.ts"
+export { type LoraPreOptions, type LoraPreState, scaleByLoraPre } from "./lora-pre.ts"
 export { type LoraProOptions, loraPro, type XChoice } from "./lora-pro.ts"
 export { balanceFactors, type LoraRiteOptions, type LoraRiteState, loraRite } from "./lora-rite.ts"
 export { OptimizerObstacle } from "./obstacle.ts"
@@ -91,7 +94,8 @@ export const optimizers = {
   "lora-rite": loraRiteOptimizer,
   altlora: altloraOptimizer,
   "altlora-plus": altloraPlusOptimizer,
-  "lora-muon": loraMuonOptimizer
+  "lora-muon": loraMuonOptimizer,
+  "lora-pre": loraPreOptimizer
 } satisfies {
   readonly [Kind in OptimizerConfig["kind"]]: Optimizer<Extract<OptimizerConfig, { readonly kind: Kind }>>
 }

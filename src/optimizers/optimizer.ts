@@ -25,6 +25,8 @@ export interface StateSize {
   readonly pair: (shape: PairShape) => number
   /** for each number that is trained itself */
   readonly perDense: number
+  /** for a weight of the targets [out, in] that is trained itself; absent: `perDense` for each of its numbers */
+  readonly matrix?: (shape: Pick<PairShape, "in" | "out">) => number
 }
 
 /** `count` numbers for each number of A and B. */
@@ -47,10 +49,12 @@ export type SharedSettings = Pick<
   "learningRate" | "headLearningRate" | "weightDecay" | "clipNorm" | "schedule"
 >
 
-/** A method of `compare`: this optimizer on LoRA. */
+/** A method of `compare`: this optimizer on a method of adapters. */
 export interface ComparedOptimizer<Config> {
   /** in tables and plots */
   readonly label: string
+  /** the method, by its name in `compare`; absent: LoRA */
+  readonly on?: string
   /** worth a try */
   readonly learningRates: ReadonlyArray<number>
   /** `moments`: the plan's, where its optimizer has Adam's; `own`: the plan's section, where it is of this kind. */

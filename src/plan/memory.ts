@@ -89,6 +89,19 @@ const keptOfPairs = (
     return factors === 0 ? sum : sum + pair({ rank: factors / (site.in + site.out), in: site.in, out: site.out })
   }, 0)
 
+/** Numbers of the optimizer's state for what is trained itself: `count` numbers, those of whole weights of the targets among them. */
+const keptOfDense = (
+  method: ReturnType<typeof methodOf>,
+  { perDense, matrix = ({ in: inputs, out }) => perDense * inputs * out }: StateSize,
+  adapted: ReadonlyArray<SelectedSite<object>>,
+  count: number
+): number =>
+  adapted.reduce((sum, { site, options }) => {
+    const weight = site.in * site.out
+    const { factors, dense } = method.size(site, options)
+    return factors > 0 || dense < weight ? sum : sum + matrix(site) - perDense * weight
+  }, perDense * count)
+
 /** `weights`, `activations`: bytes, which each kind of run computes for its models. */
 export const memoryEstimate = (
   plan: RunPlan,
@@ -103,7 +116,7 @@ export const memoryEstimate = (
   const { frozen, state } = adapterSize(method, adapted)
   const kept = optimizerOf(optimizer).state(optimizer)
   const parameters = trainable.factors + trainable.dense
-  const moments = keptOfPairs(method, kept, adapted) + kept.perDense * trainable.dense + state
+  const moments = keptOfPairs(method, kept, adapted) + keptOfDense(method, kept, adapted, trainable.dense) + state
   // gradients, and the parameters after the step; old and new moments exist together, for as long as the update takes;
   // what the adapter has frozen exists twice more, as a forward pass joins it with what is trained
   const moving = FLOAT * (3 * parameters + 2 * moments + 3 * frozen) + ofProbe(plan, linear)

@@ -20,7 +20,7 @@ import {
   loraPlus,
   loraPro,
   optimizerOf,
-  optimizers,
+  type optimizers,
   riemannian,
   scaleByAdam,
   scaleByInvariantAdam,
@@ -218,7 +218,9 @@ describe("fromConfig", () => {
     const forms = ["sgd", "efficient", "full"].flatMap((form) =>
       ["sylvester", "zero", "symmetric"].map((x) => ({ kind: "lora-pro", form, x, learningRate: 0.01 }))
     )
-    const kinds = Object.keys(optimizers).flatMap((kind) => (kind === "lora-pro" ? [] : [{ kind, learningRate: 0.01 }]))
+    const kinds = Object.entries(accounts).flatMap(([kind, [options]]) =>
+      kind === "lora-pro" ? [] : [{ kind, learningRate: 0.01, ...options }]
+    )
     const configs = [...kinds, ...forms]
     const trained = await Promise.all(
       configs.map(async (c) => JSON.stringify(await train(fromConfig(decode(c), STEPS))))
@@ -270,13 +272,14 @@ const accounts = {
   "lora-rite": [{}, { escape: true }],
   altlora: [{}, { variant: "code" }],
   "altlora-plus": [{}, { variant: "code" }],
-  "lora-muon": [{}]
+  "lora-muon": [{}],
+  "lora-pre": [{ rank: 1 }, {}]
 } satisfies { readonly [Kind in keyof typeof optimizers]: ReadonlyArray<object> }
 
 describe.each(Object.entries(accounts))("%s", (kind, changes) => {
   test.each(changes)("keeps the numbers that it says: %p", (change) => {
     const config = decode({ kind, learningRate: 0.01, ...change })
-    const { pair, perDense } = optimizerOf(config).state(config)
+    const { pair, perDense, matrix } = optimizerOf(config).state(config)
     const params = tree(1, 1)
     const numbers = (part: Trainable) =>
       tensorsIn(fromConfig(config, STEPS).init(part)).reduce((sum, { size }) => sum + size, 0)
@@ -285,5 +288,7 @@ describe.each(Object.entries(accounts))("%s", (kind, changes) => {
     expect(numbers(only(params, "pairs"))).toBe(pair(shape!))
     expect(numbers(only(params, "body"))).toBe(perDense * norm!)
     expect(numbers(only(params, "head"))).toBe(perDense * head!)
+    const weight: DenseParameter = { name: "weight", role: "body", value: tf.zeros([shape!.out, shape!.in]) }
+    expect(numbers({ pairs: [], dense: [weight] })).toBe(matrix?.(shape!) ?? perDense * weight.value.size)
   })
 })
