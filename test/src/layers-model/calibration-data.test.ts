@@ -46,7 +46,10 @@ const batchOf = (rows: ArrayLike<number>): LayersBatch => {
 
 const inits = [
   { kind: "lora-ga", batches: 2, gamma: 16, direction: "ArB2r" },
-  { kind: "eva", batches: 2 }
+  { kind: "lora-one", batches: 2, gamma: 128 },
+  { kind: "gora", batches: 2, gamma: 0.05, maxRank: 3 },
+  { kind: "eva", batches: 2 },
+  { kind: "eva", batches: 2, rho: 3 }
 ] as const
 
 /** The start from the parts, over two batches of eight rows in the order of `fit`'s first epoch. */
@@ -182,11 +185,46 @@ describeOnBoth(() => {
     model.dispose()
   })
 
+  test("ranks that an init decided come back with a saved adapter, without examples", async () => {
+    const model = lossy(twoLayers())
+    // all columns but one tripled: over x itself the layers explain alike
+    const seen = x.map((row) => row.map((value, i) => (i === 0 ? value : 3 * value)))
+    for (const init of [
+      { kind: "eva", batches: 1, rho: 2 },
+      { kind: "gora", batches: 1, minRank: 1 }
+    ] as const) {
+      const adapted = await adapt(model, { rank: 2, alpha: 8, init }, { examples: [seen, oneHot], batchSize: 20 })
+      await adapted.fit(x, oneHot, { epochs: 1 })
+      const ranks = adapted.adapted.selected.ranks!
+      expect(Object.keys(ranks)).toEqual(["hidden_1", "last_1"])
+      expect(ranks["hidden_1"]).not.toBe(ranks["last_1"])
+      const input = tf.tensor2d(x)
+      const answer = async () => {
+        const output = adapted.predict(input) as tf.Tensor
+        const values = await output.data()
+        output.dispose()
+        return values
+      }
+      const expected = await answer()
+      const files = await adapted.files()
+      const config = JSON.parse(new TextDecoder().decode(files["adapter_config.json"]))
+      expect(config.target_modules).toEqual(Object.keys(ranks).filter((site) => ranks[site]! > 0))
+      for (const site of config.target_modules) expect(config.rank_pattern[site] ?? config.r).toBe(ranks[site])
+      await adapted.add("again", files)
+      adapted.use("again")
+      expect(adapted.adapted.selected.ranks).toEqual(ranks)
+      expect(await answer()).toEqual(expected)
+      input.dispose()
+      await adapted.dispose()
+    }
+    model.dispose()
+  })
+
   test("nothing is left behind, nor by what could not start", () => {
     const model = lossy(twoLayers())
     const tensors = [tf.tensor2d(x), tf.tensor2d(oneHot)] as const
     return expectNoLeak(async () => {
-      for (const kind of ["lora-ga", "eva"] as const) {
+      for (const kind of ["lora-ga", "lora-one", "gora", "eva"] as const) {
         const adapted = await adapt(model, options({ init: { kind, batches: 1 } }), { examples: tensors })
         await adapted.dispose()
         const few = { init: { kind, batches: 9 } }
