@@ -5,7 +5,7 @@ import type { DeviceReadError } from "../../src/tensors/index.ts"
 import type { InitSource } from "../adapter.ts"
 import { type Calibration, InitError } from "./calibration.ts"
 import type { Place } from "./initializer.ts"
-import type { Directionless } from "./leading-directions.ts"
+import { type Directionless, leadingDirections } from "./leading-directions.ts"
 
 /** The `count` leading singular directions of the gradient at a site. */
 export const gradientDirections = (
@@ -15,7 +15,6 @@ export const gradientDirections = (
   { calibrate, random }: Pick<InitSource, "calibrate" | "random">
 ): Effect.Effect<TruncatedSvd, InitError | DeviceReadError> =>
   Effect.gen(function* () {
-    const { leadingDirections } = yield* Effect.promise(() => import("./leading-directions.ts"))
     const gradient = yield* calibrate(site, calibration)
     const found = yield* leadingDirections(gradient, count, random, `the gradient of ${site.name}`)
     return typeof found === "string" ? yield* withoutGradient(site.name, calibration, found) : found

@@ -20,7 +20,6 @@ import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type { LoraInit } from "../../schemas/index.ts"
 import { initFacts } from "../../schemas/index.ts"
-import { gradientDirections } from "./gradient.ts"
 import type { Initializer } from "./initializer.ts"
 
 type LoraGa = Extract<LoraInit, { readonly kind: "lora-ga" }>
@@ -40,6 +39,8 @@ export const loraGa: Initializer<LoraGa> = {
       : `rank ${rank} is larger than init "lora-ga" allows at ${name}: it takes 2·rank singular directions of W [${out}, ${inputs}]'s gradient, so at most ${Math.floor(Math.min(out, inputs) / 2)}`,
   init: (config, place, source) =>
     Effect.gen(function* () {
+      // loaded where it is asked for, with what decomposes
+      const { gradientDirections } = yield* Effect.promise(() => import("./gradient.ts"))
       const { gamma, direction } = config
       const { site, rank } = place
       const asked = { init: "lora-ga", ...initFacts["lora-ga"].calibration(config) }

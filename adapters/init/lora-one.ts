@@ -15,13 +15,14 @@ import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type { LoraInit } from "../../schemas/index.ts"
 import { initFacts } from "../../schemas/index.ts"
-import { gradientDirections } from "./gradient.ts"
 import type { Initializer } from "./initializer.ts"
 
 export const loraOne: Initializer<Extract<LoraInit, { readonly kind: "lora-one" }>> = {
   ...initFacts["lora-one"],
   init: (config, place, source) =>
     Effect.gen(function* () {
+      // loaded where it is asked for, with what decomposes
+      const { gradientDirections } = yield* Effect.promise(() => import("./gradient.ts"))
       const { site, rank } = place
       const asked = { init: "lora-one", ...initFacts["lora-one"].calibration(config) }
       const { U, S, V } = yield* gradientDirections(place, asked, rank, source)

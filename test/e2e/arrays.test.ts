@@ -69,15 +69,30 @@ describe("a run", () => {
   )
 
   test(
-    "interrupted and resumed, it is the uninterrupted run",
+    "interrupted and resumed, it is the uninterrupted run, with the ranks that its init decided",
     async () => {
-      const file = w.write("resumed.json", plan())
+      const init = { kind: "gora", batches: 2, minRank: 1 }
+      const file = w.write("resumed.json", plan({ adapter: { method: "lora", rank: 2, alpha: 4, init } }))
       await complete(w, file, "runs/whole")
       await trainHere(w, file, { directory: "runs/cut", until: atStep(3) })
       await trainHere(w, file, { resume: "runs/cut", until: atStep(6) })
       expect(metricsOf(w, "runs/cut").at(-1)).toMatchObject({ kind: "step", step: 6 })
       await complete(w, file, "runs/cut", { resume: "runs/cut" })
       expect(resultsOf(w, "runs/cut")).toEqual(resultsOf(w, "runs/whole"))
+      const { ranks } = w.json("runs/cut/run.json") as { readonly ranks: Readonly<Record<string, number>> }
+      expect(ranks).toEqual(w.json("runs/whole/run.json")["ranks"] as typeof ranks)
+      expect(new Set(Object.values(ranks)).size).toBeGreaterThan(1)
+      const texts = rows(3).map(({ pixels }) => JSON.stringify(pixels))
+      const own = await predicted(w, "runs/cut", texts)
+      const scaled = rows(3).map(({ pixels }) => JSON.stringify(pixels.map((row) => row.map((grey) => grey / 255))))
+      const over = ["--base", "model/model.json", "--json", ...onWasm]
+      const { stdout } = await succeed(w.cli(["predict", "runs/cut/adapter", ...over], scaled.join("\n")))
+      jsonObjects(stdout).forEach(({ logits }, i) => {
+        const alone = Object.values(logits as Record<string, number>)
+        Object.values(own[i]!.logits).forEach((logit, j) => {
+          expect(alone[j]!).toBeCloseTo(logit, 4)
+        })
+      })
     },
     TIMEOUT
   )
