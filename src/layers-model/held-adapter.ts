@@ -24,6 +24,7 @@ import type { LayersNetwork } from "../models/layers-model/index.ts"
 import { type DeviceReadError, everyTensorOf, mapEveryTensor, type Trainable, tidy } from "../tensors/index.ts"
 import type { CalibrationData } from "./calibration-data.ts"
 import { AdaptError, type LayersDataError } from "./errors.ts"
+import { learned } from "./learned.ts"
 import type { AdapterRequest } from "./options.ts"
 
 export interface HeldAdapter {
@@ -65,6 +66,7 @@ export const initAdapter = <E = never>(
       Effect.scoped,
       Effect.onError(() => close)
     )
+    if (shapesOnly) learned.add(adapted)
     return { config, seed, adapted, selected: adapted.selected, close: () => Effect.runPromise(close) }
   })
 

@@ -22,6 +22,7 @@ import {
   type StepReport
 } from "../../training/index.ts"
 import { FitError, LayersDataError } from "../errors.ts"
+import { learned } from "../learned.ts"
 import type { NextBatch } from "./batches.ts"
 import { callbackList, callbackModel, EpochMeans, type Logs } from "./callbacks.ts"
 import { type ClassWeight, rowWeights, weightPerOutput } from "./class-weights.ts"
@@ -231,9 +232,6 @@ const warnOfDryDataset = (limit: number, taken: number): void =>
     `the dataset ended after ${taken} of ${limit} batches (batchesPerEpoch), and training with it; dataset.repeat() has no end`
   )
 
-/** Models that were trained before: what has learned something may well stay where it is. */
-const trainedBefore = new WeakSet<RunOptions["adapted"]>()
-
 interface Guard {
   readonly see: (report: StepReport) => void
   readonly ended: () => void
@@ -244,7 +242,7 @@ interface Guard {
 const openGuard = ({ adapted, options }: RunOptions, { total }: Extent): Effect.Effect<Guard> =>
   Effect.gen(function* () {
     const { firstLook, lossWarning, warningText } = yield* Effect.promise(() => import("../../training/course.ts"))
-    const fresh = !trainedBefore.has(adapted) && (options.initialEpoch ?? 0) === 0
+    const fresh = !learned.has(adapted) && (options.initialEpoch ?? 0) === 0
     const head = adapted.trainable.dense.length === 0 ? "adapt's option head" : null
     const named = { rate: "plan.optimizer.learningRate", head }
     const third = firstLook(total)
@@ -259,7 +257,7 @@ const openGuard = ({ adapted, options }: RunOptions, { total }: Extent): Effect.
     }
     return {
       see: (report) => {
-        trainedBefore.add(adapted)
+        learned.add(adapted)
         taken.push(report)
         if (taken.length === third) look(false)
       },

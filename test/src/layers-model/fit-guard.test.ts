@@ -1,6 +1,7 @@
 /** `fit` and `fitDataset` warn once where the model learns nothing, as tfjs warns, and say what to change. */
 import { afterEach, beforeEach, expect, type Mock, spyOn, test } from "bun:test"
 import { fit, fitDataset } from "../../../src/layers-model/fit/index.ts"
+import { adapt, loadAdapter } from "../../../src/layers-model/index.ts"
 import { describeOn } from "../../backends.ts"
 import { adaptedBy, datasetOf, rowsOf, twoLayers } from "./small-models.ts"
 
@@ -32,6 +33,17 @@ describeOn("wasm", () => {
       expect(warnings).toEqual([])
       await fit(adapted, x, oneHot, at(1e-9))
     })
+    expect(warned()).toEqual([])
+  })
+
+  test("nor does a fit of an adapter that was loaded", async () => {
+    const model = classifier()
+    const first = await adapt(model, { rank: 2, alpha: 4 })
+    await first.fit(x, oneHot, at(0.02))
+    const loaded = await loadAdapter(model, await first.files())
+    const { warnings } = await loaded.fit(x, oneHot, at(1e-9))
+    expect(warnings).toEqual([])
+    await Promise.all([first.dispose(), loaded.dispose()])
     expect(warned()).toEqual([])
   })
 
