@@ -21,6 +21,8 @@
  *             from the first step on. Dividing v by 1 − β₂^t, as equations for a start at 0 have it, does not fit (v_B v_A)², which
  *             grows as (1 − β₂^½ᵗ)²: at β₂ = 0.999, t = 100, v would be forty times too small.
  *   order     m takes g once, beside factors from before this step: where they are exact, m is Adam's m̂.
+ *   bound     Adam's |u| is at most c(t) = (Σ wᵢ²/qᵢ)^½, w and q the weights of gᵢ in m̂ and of gᵢ² in v̂ (Cauchy–Schwarz). An entry of v_B v_A, of rank k
+ *             and of any sign, can be 0 where m is not, and u without bound: it is kept to c(t), 1 at the first step, 7 in the end.
  *   inverses  ⁺ is the pseudo-inverse, from Grams in float64 (`gram-spectra.ts`), without damping: projections have no need of it.
  *
  * Matrices that products would be no smaller than, k(out + in) ≥ out·in, and whatever is no matrix, have Adam's own moments.
@@ -102,6 +104,18 @@ const averaged = (g: Tensor3D, { A, B }: Factored, decay: number): Factored => {
 /** β with Adam's correction. */
 const corrected = (decay: number, count: number): number => (decay * (1 - decay ** (count - 1))) / (1 - decay ** count)
 
+/** 1 + q + … + qⁿ⁻¹ */
+const geometric = (q: number, n: number): number => {
+  if (n === 1 || q === 0) return 1
+  if (q === 1 || q === Number.POSITIVE_INFINITY) return n * q
+  return (1 - q ** n) / (1 - q)
+}
+
+/** The most that |m̂|/√v̂ of Adam can be at a step; infinite where v̂ forgets at once what m̂ remembers. */
+const largestMove = (b1: number, b2: number, count: number): number =>
+  ((1 - b1) / (1 - b1 ** count)) *
+  Math.sqrt(((1 - b2 ** count) / (1 - b2)) * geometric(b1 === 0 ? 0 : (b1 * b1) / b2, count))
+
 /** A seed of the random factors, the same in every run. */
 const SEED = 28283
 
@@ -123,7 +137,9 @@ export const scaleByLoraPre = ({
         second: averaged(tf.abs(g), moments.second, corrected(Math.sqrt(b2), count))
       }
     }
-    return { u: tf.div(moved(product(first.B, first.A), g, beta1), tf.add(tf.sqrt(v), eps)), moments }
+    const m = moved(product(first.B, first.A), g, beta1)
+    const least = tf.mul(tf.abs(m), 1 / largestMove(b1, b2, count))
+    return { u: tf.div(m, tf.maximum(tf.add(tf.sqrt(v), eps), least)), moments }
   }
   return {
     init: (params) => {

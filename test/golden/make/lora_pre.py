@@ -28,12 +28,17 @@ gradients = [pattern + random.normal(size=(OUT, IN)) for _ in range(STEPS)]
 starts = [random.normal(size=(RANK, IN)) for _ in range(2)]
 m = [np.zeros((OUT, RANK)), starts[0]]
 v = [np.zeros((OUT, RANK)), starts[1]]
-directions, first, second = [], [], []
+directions, first, second, bounded = [], [], [], 0
 for t, g in enumerate(gradients, 1):
     b1, b2 = corrected(B1, t), corrected(B2, t)
     moment = b1 * m[0] @ m[1] + (1 - b1) * g
     square = b2 * (v[0] @ v[1]) ** 2 + (1 - b2) * g**2
-    directions.append((moment / (np.sqrt(square) + EPS)).tolist())
+    w1 = (1 - B1) * B1 ** np.arange(t) / (1 - B1**t)
+    w2 = (1 - B2) * B2 ** np.arange(t) / (1 - B2**t)
+    largest = np.sqrt((w1**2 / w2).sum())
+    direction = moment / (np.sqrt(square) + EPS)
+    bounded += (abs(direction) > largest).sum()
+    directions.append(np.clip(direction, -largest, largest).tolist())
     for _ in range(2 if t == 1 else 1):
         m = step(*m, g, b1)
         v = step(*v, np.abs(g), corrected(np.sqrt(B2), t))
@@ -43,3 +48,4 @@ FILE.write_text(json.dumps({
     "rank": RANK, "betas": [B1, B2], "eps": EPS, "G": [g.tolist() for g in gradients], "starts": [a.tolist() for a in starts],
     "u": directions, "first": first, "second": second,
 }) + "\n")
+print(bounded, "entries at the bound")

@@ -14,7 +14,7 @@ import { restoredState, storedState } from "../../../src/training/state-tree.ts"
 import { describeOn } from "../../backends.ts"
 import { descend, problemOf, weightOf } from "./descent.ts"
 import { describeEverywhere } from "./everywhere.ts"
-import { combine, deviation, identity, type Matrix, make, norm, random, randomMatrix, times } from "./matrix.ts"
+import { combine, deviation, identity, type Matrix, make, maxAbs, norm, random, randomMatrix, times } from "./matrix.ts"
 import { disposeState, matrixOf, type Run, takeStep, tensorOf } from "./tensors.ts"
 
 interface Golden {
@@ -139,6 +139,35 @@ describe("LoRA-Pre as a transform", () => {
       return Promise.all(tensorsOf(last).map(async (x) => Array.from(await x.data())))
     }
     expect(await run(scaleByLoraPre({ rank: 3 }))).toEqual(await run(scaleByAdam()))
+  })
+
+  test("β₁ = β₂ = 0: the signs of g; β₂ = 0 alone bounds nothing", async () => {
+    const direction = async (b1: number) => {
+      const transform = scaleByLoraPre({ rank: 3, b1, b2: 0, eps: 1e-12 })
+      const [before, g] = [weight(tensorOf(golden.G[0]!)), weight(tensorOf(golden.G[1]!))]
+      const { state } = transform.update(before, transform.init(before), before)
+      return matrixOf(transform.update(g, state, g).updates.dense[0]!.value)
+    }
+    expect(
+      deviation(
+        await direction(0),
+        golden.G[1]!.map((row) => row.map(Math.sign))
+      )
+    ).toBeLessThan(1e-5)
+    expect((await direction(0.9)).flat().every(Number.isFinite)).toBe(true)
+    expect(maxAbs(await direction(0.9))).toBeGreaterThan(5)
+  })
+
+  test("an entry whose second moment is lost moves no further than Adam's can", async () => {
+    // half of the entries fall asleep after the first step: v_B v_A of rank one passes near 0 there, m does not
+    const gradients = golden.G.map((g, t) => g.map((row, i) => row.map((x, j) => (t > 0 && (i + j) % 2 === 0 ? 0 : x))))
+    const { b1, b2 } = moments
+    for (const [t, { u }] of (await follow(gradients, 1)).entries()) {
+      const ages = Array.from({ length: t + 1 }, (_, age) => age)
+      const share = (b: number, age: number) => ((1 - b) * b ** age) / (1 - b ** (t + 1))
+      const largest = Math.sqrt(ages.reduce((sum, age) => sum + share(b1, age) ** 2 / share(b2, age), 0))
+      expect(maxAbs(u)).toBeLessThan(largest * (1 + 1e-5))
+    }
   })
 
   test("gradients of 0 move nothing, and a matrix that wakes up later learns", async () => {
