@@ -12,6 +12,7 @@ import { LoraPlusConfig, loraPlusFacts } from "./optimizers/lora-plus.ts"
 import { LoraPreConfig, loraPreFacts } from "./optimizers/lora-pre.ts"
 import { LoraProConfig, loraProFacts } from "./optimizers/lora-pro.ts"
 import { LoraRiteConfig, loraRiteFacts } from "./optimizers/lora-rite.ts"
+import { RefloraConfig, refloraFacts } from "./optimizers/reflora.ts"
 import { RiemannianConfig, riemannianFacts } from "./optimizers/riemannian.ts"
 import { SgdConfig, sgdFacts } from "./optimizers/sgd.ts"
 import type { Decided } from "./optimizers/shared.ts"
@@ -26,6 +27,7 @@ export type { LoraPlusConfig } from "./optimizers/lora-plus.ts"
 export type { LoraPreConfig } from "./optimizers/lora-pre.ts"
 export type { LoraProConfig } from "./optimizers/lora-pro.ts"
 export type { LoraRiteConfig } from "./optimizers/lora-rite.ts"
+export type { RefloraConfig } from "./optimizers/reflora.ts"
 export type { RiemannianConfig } from "./optimizers/riemannian.ts"
 export type { SgdConfig } from "./optimizers/sgd.ts"
 export { type Decided, isDecided, mustBeDecided, ScheduleConfig } from "./optimizers/shared.ts"
@@ -41,7 +43,8 @@ export const OptimizerConfig = Schema.Union([
   AltLoraConfig,
   AltLoraPlusConfig,
   LoraMuonConfig,
-  LoraPreConfig
+  LoraPreConfig,
+  RefloraConfig
 ]).annotate({
   description: "How the trainable parameters are moved."
 })
@@ -63,7 +66,8 @@ export const optimizerFacts = {
   altlora: altLoraFacts,
   "altlora-plus": altLoraPlusFacts,
   "lora-muon": loraMuonFacts,
-  "lora-pre": loraPreFacts
+  "lora-pre": loraPreFacts,
+  reflora: refloraFacts
 } satisfies { readonly [Kind in OptimizerConfig["kind"]]: OptimizerFacts<ConfigOf<Kind>> }
 
 export const factsOfOptimizer = ({ kind }: Pick<OptimizerConfig, "kind">): OptimizerFacts<OptimizerConfig> =>

@@ -14,6 +14,8 @@
  *   lora-rite            loraRite → decay → −η → balance   (dense tensors: AdamW)
  *   altlora, altlora-plus   altLora, altLoraPlus, with decay and −η in them   (dense tensors: AdamW)
  *   lora-muon            ema → loraMuon → −η → split decay (dense tensors: AdamW)
+ *   reflora full         refLora → scaleByAdam → decay → −η
+ *   reflora scalar       refLoraScalar, with Adam, decay and −η in it   (dense tensors: AdamW)
  *
  * each after `clipByGlobalNorm` where asked for, over all trainables together. Heads have the same schedule with a peak
  * of their own, and plain AdamW under everything but sgd and lion.
@@ -30,6 +32,7 @@ import { loraPreOptimizer } from "./lora-pre.ts"
 import { loraProOptimizer } from "./lora-pro.ts"
 import { loraRiteOptimizer } from "./lora-rite.ts"
 import type { Optimizer } from "./optimizer.ts"
+import { refloraOptimizer } from "./reflora.ts"
 import { riemannianOptimizer } from "./riemannian.ts"
 import { scheduleFromConfig } from "./schedule.ts"
 import { sgdOptimizer } from "./sgd.ts"
@@ -59,6 +62,14 @@ export {
   type RankBudget,
   type RankedSite
 } from "./rank-allocation.ts"
+export {
+  type RefLoraOptions,
+  type RefLoraScalarOptions,
+  type RefLoraScalarState,
+  type RefLoraState,
+  refLora,
+  refLoraScalar
+} from "./reflora.ts"
 export { type RiemannianOptions, riemannian } from "./riemannian.ts"
 export {
   constant,
@@ -95,7 +106,8 @@ export const optimizers = {
   altlora: altloraOptimizer,
   "altlora-plus": altloraPlusOptimizer,
   "lora-muon": loraMuonOptimizer,
-  "lora-pre": loraPreOptimizer
+  "lora-pre": loraPreOptimizer,
+  reflora: refloraOptimizer
 } satisfies {
   readonly [Kind in OptimizerConfig["kind"]]: Optimizer<Extract<OptimizerConfig, { readonly kind: Kind }>>
 }
@@ -106,9 +118,10 @@ export const optimizerOf = ({ kind }: Pick<OptimizerConfig, "kind">): Optimizer<
 /** The optimizer that a plan's section describes, for a run of `steps` steps. Update with gradients of the mean loss. */
 export const fromConfig = (config: DecidedOptimizer, steps: number): Transform => {
   const { learningRate, headLearningRate = learningRate, schedule, clipNorm } = config
-  const parts = optimizerOf(config).parts(config, {
+  const rates = {
     body: scheduleFromConfig(schedule, learningRate, steps),
     head: scheduleFromConfig(schedule, headLearningRate, steps)
-  })
+  }
+  const parts = optimizerOf(config).parts(config, rates, steps)
   return clipNorm === null ? partition(parts) : chain(clipByGlobalNorm(clipNorm), partition(parts))
 }

@@ -62,8 +62,8 @@ export interface ComparedOptimizer<Config> {
 }
 
 export interface Optimizer<Config extends { readonly learningRate: number | "auto" }> extends OptimizerFacts<Config> {
-  /** The transforms of the parts of a tree, for updates with gradients of the mean loss. */
-  readonly parts: (config: Config, rates: Rates) => PartitionOptions
+  /** The transforms of the parts of a tree, for updates with gradients of the mean loss. `steps`: of the whole run. */
+  readonly parts: (config: Config, rates: Rates, steps: number) => PartitionOptions
   readonly state: (config: Config) => StateSize
   /** Adam's moments in a section, which a comparison hands to the other methods; null: it has none */
   readonly moments: ((config: Config) => PlannedMoments) | null

@@ -9,11 +9,19 @@
  *
  * The oracle is float64 and shares nothing with the source: inverses by Gaussian elimination, projectors by QR.
  */
-import { describe, expect, test } from "bun:test"
+import { describe, expect } from "bun:test"
 import { altLora, altLoraPlus } from "../../src/optimizers/altlora.ts"
 import { describeOn } from "../backends.ts"
 import { describeEverywhere } from "../src/optimizers/everywhere.ts"
-import { type FactorsAt, type Start, stepsUnder, weightOf } from "../src/optimizers/given-gradients.ts"
+import {
+  apart,
+  type Case,
+  type FactorsAt,
+  gauged,
+  lawOfSteps as law,
+  stepsUnder,
+  weightOf
+} from "../src/optimizers/given-gradients.ts"
 import {
   combine,
   conditioned,
@@ -25,36 +33,15 @@ import {
   orthonormal,
   random,
   randomMatrix,
-  rounded,
   times,
   transpose
 } from "../src/optimizers/matrix.ts"
 
-const STEPS = 6
 /** δ where it shall not show: singular values are above 0.03 of their magnitude. */
 const NONE = 1e-12
 
 // Relative to the largest entry, after six steps: ten times the worst measured (3e-7; cond 10 on both factors, 100 after a gauge).
 const FLOAT32 = 3e-6
-
-interface Case extends Start {
-  readonly name: string
-  readonly gradients: ReadonlyArray<Matrix>
-}
-
-const caseOf = (seed: number): Case => {
-  const next = random(seed)
-  const integer = (low: number, high: number) => low + Math.floor(next() * (high - low + 1))
-  const r = seed % 5 === 0 ? 1 : integer(2, 6)
-  const [out, columns] = [integer(r, 24), integer(r, 24)]
-  return {
-    name: `seed ${seed}: ${out}×${columns}, r = ${r}`,
-    A: rounded(transpose(conditioned(columns, r, 1, next))),
-    B: rounded(conditioned(out, r, 1, next)),
-    s: 2 ** integer(-1, 2),
-    gradients: Array.from({ length: STEPS }, () => randomMatrix(out, columns, next))
-  }
-}
 
 const options = { learningRate: 0.02, b1: 0.8, b2: 0.9, eps: 1e-8, weightDecay: 0.1, damping: NONE }
 
@@ -86,28 +73,6 @@ const algorithm = ({ A, B, s, gradients }: Case, adaptive: boolean): ReadonlyArr
     return at
   })
 }
-
-/** One law over all cases; a failure names the case. */
-const law = (name: string, check: (c: Case) => Promise<void>) => {
-  test(name, async () => {
-    for (let seed = 1; seed <= 10; seed++) {
-      const c = caseOf(seed)
-      await check(c).catch((cause) => {
-        throw new Error(`${c.name}: ${cause instanceof Error ? cause.message : String(cause)}`)
-      })
-    }
-  })
-}
-
-const gauged = (c: Case, R: Matrix): Case => ({
-  ...c,
-  B: rounded(times(c.B, R)),
-  A: rounded(times(inverse(R), c.A))
-})
-
-/** The largest difference of W between two trajectories, after any step. */
-const apart = (one: ReadonlyArray<FactorsAt>, two: ReadonlyArray<FactorsAt>, s: number): number =>
-  Math.max(...one.map((at, t) => deviation(weightOf(at, s), weightOf(two[t]!, s))))
 
 const signedPermutation = (r: number): Matrix => make(r, r, (i, j) => (j === (i + 1) % r ? (i % 2 === 0 ? -1 : 1) : 0))
 

@@ -55,7 +55,7 @@ describe("rules", () => {
   test("are those of run plans that read no other section, and one of its own", () => {
     const shared = adaptationRules.map(({ name }) => name).filter((name) => name !== "steps-or-epochs")
     expect(rules.map(({ name }) => name)).toEqual(expect.arrayContaining(shared))
-    expect(shared.length).toBe(8)
+    expect(shared.length).toBe(9)
   })
 
   const loraPro = { kind: "lora-pro", learningRate: 1e-3 }
@@ -72,6 +72,12 @@ describe("rules", () => {
       { optimizer: { kind: "lora-rite", learningRate: 1e-3, clipNorm: 1 } },
       "lora",
       /^optimizer\.clipNorm: found 1, .* expected clipUnmagnified/
+    ],
+    [
+      "even-split-begins-once",
+      { optimizer: { kind: "reflora", learningRate: 1e-3, warmup: 0.1, warmupSteps: 1 } },
+      "lora",
+      /^optimizer\.warmup: found both/
     ],
     [
       "factors-are-trained",

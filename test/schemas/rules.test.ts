@@ -52,6 +52,14 @@ const cases: Record<string, Case> = {
       { model: multiLabelModel, data: { ...multiLabel, labels: ["b"] } }
     ]
   },
+  "even-split-begins-once": {
+    bad: { optimizer: { kind: "reflora", learningRate: 1e-3, warmup: 0.1, warmupSteps: 5 } },
+    says: ["optimizer.warmup: found both warmup (0.1) and warmupSteps (5); expected at most one of the two"],
+    good: [
+      { optimizer: { kind: "reflora", learningRate: 1e-3, warmup: 0.1 } },
+      { optimizer: { kind: "reflora", learningRate: 1e-3, warmupSteps: 5 } }
+    ]
+  },
   "stop-early-is-evaluated": {
     bad: { training: { steps: 80, stopEarly: {} } },
     says: [

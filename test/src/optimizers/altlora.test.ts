@@ -1,14 +1,13 @@
 /** AltLoRA and AltLoRA+ against the authors' own code, and their manners as transforms. What the paper says of them: the laws. */
 import { describe, expect, test } from "bun:test"
-import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { altLora, altLoraPlus } from "../../../src/optimizers/altlora.ts"
-import { type Trainable, tensorsOf } from "../../../src/tensors/trainable.ts"
+import type { Trainable } from "../../../src/tensors/trainable.ts"
 import { describeOn } from "../../backends.ts"
 import { describeEverywhere } from "./everywhere.ts"
-import { random, randomMatrix } from "./matrix.ts"
+import { manners, treeOfShapes } from "./manners.ts"
 import { follow, trajectory } from "./successors.ts"
-import { disposeState, pairOf, type Run, takeStep } from "./tensors.ts"
+import { pairOf } from "./tensors.ts"
 
 /** As the authors' constructor names them. */
 interface Options {
@@ -39,55 +38,11 @@ const followed = () => {
 describeEverywhere("AltLoRA's code", followed)
 describe("AltLoRA's code", () => describeOn("webgpu", followed))
 
-/** Pairs of two shapes, two of the first; the same values at every call, but for one of the first B where it is not `first`. */
-const tree = (first?: number): Trainable => {
-  const next = random(7)
-  const pair = (out: number, columns: number, r: number, name: string) =>
-    pairOf(randomMatrix(r, columns, next), randomMatrix(out, r, next), 2, name)
-  const [one, ...others] = [pair(6, 9, 2, "first"), pair(8, 5, 3, "second"), pair(6, 9, 2, "third")]
-  const B = first === undefined ? one!.B : tf.fill([6, 2], first)
-  return {
-    pairs: [{ ...one!, B: B as tf.Tensor2D }, ...others],
-    dense: [{ name: "bias", role: "body", value: tf.tensor1d([1, -2, 3]) }]
-  }
-}
-
-const values = (t: Trainable) => Promise.all(tensorsOf(t).map(async (x) => Array.from(await x.data())))
-
 const variants = (["paper", "code"] as const).flatMap((variant) =>
   [altLora, altLoraPlus].map((make) => () => make({ learningRate: 1e-2, variant }))
 )
 
-describeEverywhere("altLora", () => {
-  test("a factor that is not finite shows in its pair, and stays there", async () => {
-    for (const make of variants) {
-      const run = async (params: Trainable) => {
-        const transform = make()
-        let run: Run = { params, state: transform.init(params) }
-        for (let step = 0; step < 2; step++) run = await takeStep(transform, run, tree())
-        return values(run.params)
-      }
-      const expected = await run(tree())
-      const [A, B, ...others] = await run(tree(Number.NaN))
-      expect(others).toEqual(expected.slice(2))
-      expect([A, B].flat().some((x) => Number.isNaN(x))).toBe(true)
-    }
-  })
-
-  test("no tensor and no buffer is left behind over 20 steps", async () => {
-    for (const make of variants) {
-      const transform = make()
-      const [gradients, params] = [tree(), tree()]
-      let run: Run = { params, state: transform.init(params) }
-      run = await takeStep(transform, run, gradients)
-      const { numTensors, numDataBuffers, numBytes } = tf.memory()
-      for (let i = 0; i < 20; i++) run = await takeStep(transform, run, gradients)
-      const after = tf.memory()
-      expect([after.numTensors, after.numDataBuffers, after.numBytes]).toEqual([numTensors, numDataBuffers, numBytes])
-      disposeState(run.state)
-    }
-  })
-})
+describeEverywhere("altLora", () => manners(variants))
 
 describe("altLora", () => {
   test("its rate is that of the next step, and its health λ_min(BᵀB) and δ of each site", async () => {
@@ -103,7 +58,7 @@ describe("altLora", () => {
 
   test("update and direction before refresh say what to do", () => {
     const transform = altLora({ learningRate: 1 })
-    const params = tree()
+    const params = treeOfShapes()
     const state = transform.init(params)
     expect(() => transform.update(params, state, params)).toThrow(/altLora: .*run refresh\(state, params\)/)
     expect(() => transform.direction!(params, state, params)).toThrow(/run refresh\(state, params\)/)

@@ -10,6 +10,7 @@ import {
   fromConfig,
   loraPro,
   partition,
+  refLora,
   riemannian,
   scaleByAdam,
   scaleByLearningRate,
@@ -71,6 +72,8 @@ const cases: ReadonlyArray<readonly [string, object, () => Promise<ReadonlyArray
   ["lion", { kind: "lion" }, gradients],
   ["lora-plus", { kind: "lora-plus", ratio: 16 }, () => withFactorB(16)],
   ["riemannian", { kind: "riemannian", damping: 1e-3 }, () => updateOf(riemannian({ damping: 1e-3 }))],
+  ["reflora", { kind: "reflora", warmupSteps: 0, damping: 1e-3 }, () => updateOf(refLora({ damping: 1e-3 }))],
+  ["reflora in its warm-up", { kind: "reflora" }, gradients],
   ["altlora", { kind: "altlora", damping: 1e-3 }, () => scaledBy("altlora")],
   ["altlora-plus, the code", { kind: "altlora-plus", variant: "code", damping: 1e-3 }, () => scaledBy("code")],
   ...(["sylvester", "zero", "symmetric"] as const).flatMap((x) =>

@@ -1,7 +1,19 @@
 /** Steps of a transform on one pair under given gradients of W: gA = sBᵀg and gB = sgAᵀ, in float64 from the factors as float32 holds them. */
+import { test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import type { Transform } from "../../../src/optimizers/transform.ts"
-import { combine, type Matrix, times, transpose } from "./matrix.ts"
+import {
+  combine,
+  conditioned,
+  deviation,
+  inverse,
+  type Matrix,
+  random,
+  randomMatrix,
+  rounded,
+  times,
+  transpose
+} from "./matrix.ts"
 import { disposeState, matrixOf, pairOf, type Run, takeStep, treeOf } from "./tensors.ts"
 
 export interface Start {
@@ -43,3 +55,46 @@ export const stepsUnder = async (
 
 /** s·BA */
 export const weightOf = ({ A, B }: FactorsAt, s: number): Matrix => combine([s, times(B, A)])
+
+export interface Case extends Start {
+  readonly name: string
+  readonly gradients: ReadonlyArray<Matrix>
+}
+
+/** Random shapes, ranks and scales; cond 10 on both factors. */
+const caseOf = (seed: number): Case => {
+  const next = random(seed)
+  const integer = (low: number, high: number) => low + Math.floor(next() * (high - low + 1))
+  const r = seed % 5 === 0 ? 1 : integer(2, 6)
+  const [out, columns] = [integer(r, 24), integer(r, 24)]
+  return {
+    name: `seed ${seed}: ${out}×${columns}, r = ${r}`,
+    A: rounded(transpose(conditioned(columns, r, 1, next))),
+    B: rounded(conditioned(out, r, 1, next)),
+    s: 2 ** integer(-1, 2),
+    gradients: Array.from({ length: 6 }, () => randomMatrix(out, columns, next))
+  }
+}
+
+/** One law over all cases; a failure names the case. */
+export const lawOfSteps = (name: string, check: (c: Case) => Promise<void>) => {
+  test(name, async () => {
+    for (let seed = 1; seed <= 6; seed++) {
+      const c = caseOf(seed)
+      await check(c).catch((cause) => {
+        throw new Error(`${c.name}: ${cause instanceof Error ? cause.message : String(cause)}`)
+      })
+    }
+  })
+}
+
+/** The same product, split by R. */
+export const gauged = (c: Case, R: Matrix): Case => ({
+  ...c,
+  B: rounded(times(c.B, R)),
+  A: rounded(times(inverse(R), c.A))
+})
+
+/** The largest difference of W between two trajectories, after any step. */
+export const apart = (one: ReadonlyArray<FactorsAt>, two: ReadonlyArray<FactorsAt>, s: number): number =>
+  Math.max(...one.map((at, t) => deviation(weightOf(at, s), weightOf(two[t]!, s))))

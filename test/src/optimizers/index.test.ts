@@ -21,6 +21,8 @@ import {
   loraPro,
   optimizerOf,
   type optimizers,
+  refLora,
+  refLoraScalar,
   riemannian,
   scaleByAdam,
   scaleByInvariantAdam,
@@ -214,6 +216,15 @@ describe("fromConfig", () => {
     )
   })
 
+  test("reflora: AdamW on gradients after a warm-up of given length or share; scalar: with decay and rate in it", async () => {
+    const config = { kind: "reflora", ...planMoments, ...shared }
+    const full = chain(refLora({ warmup: 3, damping: 1e-3 }), adam(rate))
+    for (const length of [{ warmupSteps: 3 }, { warmup: 0.5 }])
+      await expectSame({ ...config, ...length, damping: 1e-3 }, { pairs: full, body: adam(rate), head: adam(headRate) })
+    const scalar = refLoraScalar({ ...moments, weightDecay: 0.1, learningRate: rate, warmup: 1 })
+    await expectSame({ ...config, form: "scalar" }, { pairs: scalar, body: adam(rate), head: adam(headRate) })
+  })
+
   test("the kinds, the forms and the choices of X differ from each other", async () => {
     const forms = ["sgd", "efficient", "full"].flatMap((form) =>
       ["sylvester", "zero", "symmetric"].map((x) => ({ kind: "lora-pro", form, x, learningRate: 0.01 }))
@@ -273,7 +284,8 @@ const accounts = {
   altlora: [{}, { variant: "code" }],
   "altlora-plus": [{}, { variant: "code" }],
   "lora-muon": [{}],
-  "lora-pre": [{ rank: 1 }, {}]
+  "lora-pre": [{ rank: 1 }, {}],
+  reflora: [{}, { form: "scalar" }]
 } satisfies { readonly [Kind in keyof typeof optimizers]: ReadonlyArray<object> }
 
 describe.each(Object.entries(accounts))("%s", (kind, changes) => {

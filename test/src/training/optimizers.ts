@@ -24,6 +24,9 @@ export const riemannian: OptimizerConfig = { kind: "riemannian", damping: 1e-6, 
 const altLora = { damping: 1e-5, ...shared, ...moments }
 export const altLoraPaper: OptimizerConfig = { kind: "altlora", variant: "paper", ...altLora }
 export const altLoraPlusCode: OptimizerConfig = { kind: "altlora-plus", variant: "code", ...altLora }
+const refLora = { kind: "reflora", damping: 1e-8, warmupSteps: 1, ...shared, ...moments } as const
+export const refLoraFull: OptimizerConfig = { form: "full", ...refLora }
+export const refLoraScalar: OptimizerConfig = { form: "scalar", ...refLora }
 export const loraProFull = loraPro("full")
 export const loraProEfficient = loraPro("efficient")
 export const loraProInvariant: OptimizerConfig = { ...loraPro("efficient"), moments: "invariant" }
@@ -43,6 +46,8 @@ export const combinations = [
   ["lora", "altlora", altLoraPaper],
   ["lora", "altlora-plus, the authors' code", altLoraPlusCode],
   ["lora", "lora-muon", loraMuon],
+  ["lora", "reflora", refLoraFull],
+  ["lora", "reflora scalar", refLoraScalar],
   ["dora", "adamw", adamw],
   ["dora", "lora-plus", loraPlus],
   ["full", "adamw", adamw],
