@@ -32,7 +32,7 @@ import { type AltLoraConfig, optimizerFacts } from "../../schemas/index.ts"
 import type { Whitening } from "../kernels/index.ts"
 import { type Trainable, withFactors } from "../tensors/index.ts"
 import { type AdamWOptions, adamOptions, adamw, adamwParts } from "./adamw.ts"
-import { gramSpectra } from "./gram-spectra.ts"
+import { gramSpectra, spectraObstacle } from "./gram-spectra.ts"
 import { type ComparedOptimizer, type Optimizer, perFactor, type Rates } from "./optimizer.ts"
 import { rateAt } from "./schedule.ts"
 import { type PairStack, type StackedFactors, stacked, stackedFactors, stacksOf, unstackedFactors } from "./stacks.ts"
@@ -182,6 +182,7 @@ const alternating = (adaptive: boolean, options: AltLoraOptions): Transform<AltL
       }),
       dense: plain.init(denseOf(params))
     }),
+    obstacle: ({ pairs }) => (code ? spectraObstacle(pairs) : undefined),
     layout: (initial: { readonly [key: string]: StateLayout }, { pairs }, step) => ({
       ...initial,
       ...whitenedLayout(pairs, step)
