@@ -41,7 +41,7 @@ const transformFor = ({ rule, lr, momentum, weight_decay }: Trajectory) => {
     epsilon: 1e-8
   } satisfies OptimizerConfig
   const rate = (step: number) => lr[step - 1]!
-  return optimizerOf(config).parts(config, { body: rate, head: rate }).body
+  return optimizerOf(config).parts(config, { body: rate, head: rate }, lr.length).body
 }
 
 describeEverywhere("spectral trajectories", () => {
