@@ -159,6 +159,7 @@ const wayOf = (taken: ReadonlyArray<Taken>): number | null => {
 /** Shorter ways move no answer; healthy runs were seen to go 0.2 to 4 in their first third. */
 const STILL = 0.01
 const HEALTHY = 0.3
+const FAR = 1
 
 /** "optimizer.learningRate 10 times smaller (1e-4 instead of 1e-3)" */
 const changed = (name: string, taken: ReadonlyArray<Taken>, factor: number, way: "smaller" | "larger"): string => {
@@ -209,6 +210,9 @@ export const scoreAdvice = (taken: ReadonlyArray<Taken>, loss: number | null, na
     return `${taken.length} steps say little: train longer, or try ${changed(named.rate, taken, 3, "larger")}`
   const { start, last } = course
   const fell = `the training loss fell from ${shown(start)} to ${shown(last)}`
+  // A went further than it is long, and what it ends at answers nothing: it was thrown somewhere
+  if ((wayOf(taken) ?? 0) > FAR && start - last < WELL_ABOVE * Math.abs(start))
+    return `${fell} alone, though the adapter moved far: try ${changed(named.rate, taken, 3, "smaller")}, then more steps`
   return loss !== null && loss > start && last < start
     ? `${fell} and that of these rows is ${shown(loss)}: the training rows were learned by heart, so fewer steps, output.keep "best", more rows or a smaller rank; and see that both splits have the same labels`
     : `${fell}: more steps, or ${changed(named.rate, taken, 3, "larger")}`

@@ -245,6 +245,14 @@ describe("advice for a score that is no good", () => {
     expect(scoreAdvice(fell, 0.5, named)).toContain(
       "more steps, or optimizer.learningRate 3 times larger (3e-3 instead"
     )
+    // as MobileNetV2 under LoRA-Pro at 1e-3 over 64 steps: from a head that knows nothing to one that answers the same always
+    const thrown = steps(
+      losses(64, (i) => (i < 13 ? 2.47 : 2.32), 0.03),
+      0.05
+    )
+    expect(scoreAdvice(thrown, 2.31, named)).toContain(
+      "though the adapter moved far: try optimizer.learningRate 3 times smaller"
+    )
     expect(scoreAdvice(fell.slice(0, 5), 1, named)).toStartWith("5 steps say little: train longer")
     const flat = steps(losses(30, () => 1))
     expect(scoreAdvice(flat, 1, named)).toContain("the adapter moved and the loss did not follow")
