@@ -12,6 +12,7 @@ import { LoraPlusConfig, loraPlusFacts } from "./optimizers/lora-plus.ts"
 import { LoraPreConfig, loraPreFacts } from "./optimizers/lora-pre.ts"
 import { LoraProConfig, loraProFacts } from "./optimizers/lora-pro.ts"
 import { LoraRiteConfig, loraRiteFacts } from "./optimizers/lora-rite.ts"
+import { LoraTsdConfig, loraTsdFacts } from "./optimizers/lora-tsd.ts"
 import { RefloraConfig, refloraFacts } from "./optimizers/reflora.ts"
 import { RiemannianConfig, riemannianFacts } from "./optimizers/riemannian.ts"
 import { SgdConfig, sgdFacts } from "./optimizers/sgd.ts"
@@ -27,6 +28,7 @@ export type { LoraPlusConfig } from "./optimizers/lora-plus.ts"
 export type { LoraPreConfig } from "./optimizers/lora-pre.ts"
 export type { LoraProConfig } from "./optimizers/lora-pro.ts"
 export type { LoraRiteConfig } from "./optimizers/lora-rite.ts"
+export type { LoraTsdConfig } from "./optimizers/lora-tsd.ts"
 export type { RefloraConfig } from "./optimizers/reflora.ts"
 export type { RiemannianConfig } from "./optimizers/riemannian.ts"
 export type { SgdConfig } from "./optimizers/sgd.ts"
@@ -44,7 +46,8 @@ export const OptimizerConfig = Schema.Union([
   AltLoraPlusConfig,
   LoraMuonConfig,
   LoraPreConfig,
-  RefloraConfig
+  RefloraConfig,
+  LoraTsdConfig
 ]).annotate({
   description: "How the trainable parameters are moved."
 })
@@ -67,7 +70,8 @@ export const optimizerFacts = {
   "altlora-plus": altLoraPlusFacts,
   "lora-muon": loraMuonFacts,
   "lora-pre": loraPreFacts,
-  reflora: refloraFacts
+  reflora: refloraFacts,
+  "lora-tsd": loraTsdFacts
 } satisfies { readonly [Kind in OptimizerConfig["kind"]]: OptimizerFacts<ConfigOf<Kind>> }
 
 export const factsOfOptimizer = ({ kind }: Pick<OptimizerConfig, "kind">): OptimizerFacts<OptimizerConfig> =>

@@ -16,6 +16,7 @@
  *   lora-muon            ema → loraMuon → −η → split decay (dense tensors: AdamW)
  *   reflora full         refLora → scaleByAdam → decay → −η
  *   reflora scalar       refLoraScalar, with Adam, decay and −η in it   (dense tensors: AdamW)
+ *   lora-tsd             ema → loraPro({ inner: tangentSigns }) → decay → −η (dense tensors: AdamW)
  *
  * each after `clipByGlobalNorm` where asked for, over all trainables together. Heads have the same schedule with a peak
  * of their own, and plain AdamW under everything but sgd and lion.
@@ -31,6 +32,7 @@ import { loraPlusOptimizer } from "./lora-plus.ts"
 import { loraPreOptimizer } from "./lora-pre.ts"
 import { loraProOptimizer } from "./lora-pro.ts"
 import { loraRiteOptimizer } from "./lora-rite.ts"
+import { loraTsdOptimizer } from "./lora-tsd.ts"
 import type { Optimizer } from "./optimizer.ts"
 import { refloraOptimizer } from "./reflora.ts"
 import { riemannianOptimizer } from "./riemannian.ts"
@@ -51,6 +53,7 @@ export { type LoraPlusOptions, loraPlus, scaleB } from "./lora-plus.ts"
 export { type LoraPreOptions, type LoraPreState, scaleByLoraPre } from "./lora-pre.ts"
 export { type LoraProOptions, loraPro, type XChoice } from "./lora-pro.ts"
 export { balanceFactors, type LoraRiteOptions, type LoraRiteState, loraRite } from "./lora-rite.ts"
+export { type TangentSigns, tangentSigns } from "./lora-tsd.ts"
 export { OptimizerObstacle } from "./obstacle.ts"
 export type { ComparedOptimizer, Optimizer, PairShape, PlannedMoments, SharedSettings, StateSize } from "./optimizer.ts"
 export {
@@ -107,7 +110,8 @@ export const optimizers = {
   "altlora-plus": altloraPlusOptimizer,
   "lora-muon": loraMuonOptimizer,
   "lora-pre": loraPreOptimizer,
-  reflora: refloraOptimizer
+  reflora: refloraOptimizer,
+  "lora-tsd": loraTsdOptimizer
 } satisfies {
   readonly [Kind in OptimizerConfig["kind"]]: Optimizer<Extract<OptimizerConfig, { readonly kind: Kind }>>
 }

@@ -59,9 +59,9 @@ export { equivalentGradient, freeMatrix, theorem, type XChoice } from "../kernel
 export interface LoraProOptions {
   /**
    * Transforms the equivalent gradient [out, in] of one site at a time (a norm inside it is that site's norm). `scaleByAdam` by itself is
-   * one kernel for all sites, and `factoredAdam` never forms it.
+   * one kernel for all sites, and `factoredAdam` and `TangentMoves` never form it.
    */
-  readonly inner?: Transform | FactoredAdam
+  readonly inner?: Transform | FactoredAdam | TangentMoves
   /** default "sylvester" */
   readonly x?: XChoice
   /** δ, absolute; default 1e-8, the authors' value */
@@ -85,7 +85,7 @@ const siteTree = (pair: FactorPair, value: tf.Tensor2D): Trainable => ({
 const denseTree = (dense: ReadonlyArray<DenseParameter>): Trainable => ({ pairs: [], dense })
 
 /** All pairs before a step: parameters, gradients and whitenings in the same order. */
-interface Pairs {
+export interface Pairs {
   readonly params: ReadonlyArray<FactorPair>
   readonly gradients: ReadonlyArray<FactorPair>
   readonly whitenings: ReadonlyArray<Whitening>
@@ -109,15 +109,22 @@ interface Inner<S extends State, D extends State = S> {
   ) => { readonly dense: Trainable["dense"]; readonly state: D }
 }
 
-/** The paper's SGD form. Dense parameters pass through. */
-const nothingInside: Inner<null> = {
-  init: () => ({ pairs: [], dense: null }),
-  move: ({ params, gradients, whitenings, x }) => ({
-    directions: loraProDirections(params, gradients, whitenings, x),
-    states: []
-  }),
-  updateDense: (dense, state) => ({ dense, state })
+/** Directions that are made in the whitened coordinates of all pairs, with no state. */
+export interface TangentMoves {
+  readonly movesOf: (pairs: Pairs) => ReadonlyArray<Factors>
 }
+
+/** The paper's SGD form. */
+const theorems: TangentMoves = {
+  movesOf: ({ params, gradients, whitenings, x }) => loraProDirections(params, gradients, whitenings, x)
+}
+
+/** Dense parameters pass through. */
+const movesInside = ({ movesOf }: TangentMoves): Inner<null> => ({
+  init: () => ({ pairs: [], dense: null }),
+  move: (pairs) => ({ directions: movesOf(pairs), states: [] }),
+  updateDense: (dense, state) => ({ dense, state })
+})
 
 const initInner = <S extends State>(inner: Transform<S>, params: Trainable): InnerState<S> => ({
   pairs: params.pairs.map((pair) => {
@@ -232,11 +239,12 @@ const withInner = <S extends State, D extends State>(
 })
 
 /**
- * LoRA-Pro on every pair. Without `inner`, dense parameters pass through unchanged; with it, they pass through `inner` as they are.
+ * LoRA-Pro on every pair. Without `inner`, or with moves, dense parameters pass through unchanged; with it, they pass through `inner` as they are.
  * `refresh` must have run on the same parameters before `update`. Throws when it has not: that is a bug in the caller.
  */
 export const loraPro = ({ inner, x = "sylvester", damping = 1e-8 }: LoraProOptions = {}): Transform<LoraProState> => {
-  if (inner === undefined) return withInner(nothingInside, x, damping)
+  if (inner === undefined) return withInner(movesInside(theorems), x, damping)
+  if ("movesOf" in inner) return withInner(movesInside(inner), x, damping)
   if (isFactored(inner)) return withInner(factoredInside(inner), x, damping)
   return isAdam(inner) ? withInner(adamInside(inner), x, damping) : withInner(transformInside(inner), x, damping)
 }

@@ -51,6 +51,20 @@ const signOf = <T extends Tensor>(relative: T): T =>
     tf.mul<T>(relative, 1 / SAFETY)
   )
 
+/** Of square matrices [matrices, n, n], all of them at once. */
+export const signsOfSquare = (matrices: Tensor3D): Tensor3D => {
+  const identity = tf.eye(matrices.shape[1])
+  const norms = tf.sqrt(tf.sum(tf.square(matrices), [1, 2], true))
+  return POLYNOMIALS.reduce(
+    (X, [a, b, c]) => {
+      const S = tf.matMul<Tensor3D>(X, X, false, true)
+      const quartic = tf.matMul<Tensor3D>(S, tf.add(tf.mul(S, c), tf.mul(identity, b)))
+      return tf.matMul<Tensor3D>(tf.add(quartic, tf.mul(identity, a)), X)
+    },
+    tf.divNoNan<Tensor3D>(matrices, tf.mul(norms, SAFETY))
+  )
+}
+
 /** An orthonormal basis times its signs: V·sign(σ) [pairs, r, r], of V in T = V/σ and σ² = λ. */
 const signed = ({ T, values }: GramSpectrum): Tensor3D => {
   const signs = signOf<Tensor3D>(tf.sqrt(tf.divNoNan(values, tf.sum(values, 2, true))))

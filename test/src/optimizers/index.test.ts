@@ -31,6 +31,7 @@ import {
   scheduleFromConfig,
   sgd,
   type Transform,
+  tangentSigns,
   trace
 } from "../../../src/optimizers/index.ts"
 import { type DenseParameter, type Trainable, tensorsOf } from "../../../src/tensors/trainable.ts"
@@ -225,6 +226,22 @@ describe("fromConfig", () => {
     await expectSame({ ...config, form: "scalar" }, { pairs: scalar, body: adam(rate), head: adam(headRate) })
   })
 
+  test("lora-tsd: the mean of the gradients, LoRA-Pro with signs inside, decay; LoRA-Pro as it is at τ = 0", async () => {
+    for (const tau of [0, 2]) {
+      const inner = tau === 0 ? {} : { inner: tangentSigns({ tau, damping: 1e-6 }) }
+      const pairs = chain(
+        ema({ decay: 0.7 }),
+        loraPro({ ...inner, x: "symmetric", damping: 1e-6 }),
+        addDecayedWeights(0.1),
+        scaleByLearningRate(rate)
+      )
+      await expectSame(
+        { kind: "lora-tsd", tau, momentum: 0.7, x: "symmetric", damping: 1e-6, ...planMoments, ...shared },
+        { pairs, body: adam(rate), head: adam(headRate) }
+      )
+    }
+  })
+
   test("the kinds, the forms and the choices of X differ from each other", async () => {
     const forms = ["sgd", "efficient", "full"].flatMap((form) =>
       ["sylvester", "zero", "symmetric"].map((x) => ({ kind: "lora-pro", form, x, learningRate: 0.01 }))
@@ -285,7 +302,8 @@ const accounts = {
   "altlora-plus": [{}, { variant: "code" }],
   "lora-muon": [{}],
   "lora-pre": [{ rank: 1 }, {}],
-  reflora: [{}, { form: "scalar" }]
+  reflora: [{}, { form: "scalar" }],
+  "lora-tsd": [{ momentum: 0 }, { momentum: 0.9 }, { tau: 0 }]
 } satisfies { readonly [Kind in keyof typeof optimizers]: ReadonlyArray<object> }
 
 describe.each(Object.entries(accounts))("%s", (kind, changes) => {

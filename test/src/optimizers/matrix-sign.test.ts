@@ -2,9 +2,9 @@
 import { expect, test } from "bun:test"
 import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
-import { signsOfThin } from "../../../src/optimizers/matrix-sign.ts"
+import { signsOfSquare, signsOfThin } from "../../../src/optimizers/matrix-sign.ts"
 import { describeEverywhere } from "./everywhere.ts"
-import { deviation, type Matrix, make, orthonormal, random, randomMatrix, times, transpose } from "./matrix.ts"
+import { deviation, type Matrix, make, maxAbs, orthonormal, random, randomMatrix, times, transpose } from "./matrix.ts"
 import { matrixOf, tensorOf } from "./tensors.ts"
 
 /**
@@ -42,6 +42,29 @@ describeEverywhere("the matrix sign", () => {
         expect(Math.abs(inner[i]![i]! - stated)).toBeLessThan(error)
       })
     }
+  })
+
+  test("of square matrices likewise", async () => {
+    const W = vectors(r, 3)
+    const square = times(U, sigmas, transpose(W))
+    const [sign, again, zero, none] = await listOf(
+      signsOfSquare(
+        stackOf(
+          square,
+          square.map((row) => row.map((x) => 1e9 * x)),
+          diagonal([0, 0, 0, 0, 0, 0]),
+          diagonal([1, Number.NaN, 1, 1, 1, 1])
+        )
+      )
+    )
+    const inner = times(transpose(U), sign!, W)
+    // in float32 from the start: an error of 1e-7 of X is one of 1e-4 of what is 1e-3 of it
+    STATED.forEach(([, stated, error], i) => {
+      expect(Math.abs(inner[i]![i]! - stated)).toBeLessThan(10 * error)
+    })
+    expect(deviation(again!, sign!)).toBeLessThan(2e-3)
+    expect(maxAbs(zero!)).toBe(0)
+    expect(none!.flat().every(Number.isNaN)).toBe(true)
   })
 
   test("the size of a matrix does not matter, and each of a stack is for itself", async () => {

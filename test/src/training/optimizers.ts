@@ -33,6 +33,15 @@ export const loraProInvariant: OptimizerConfig = { ...loraPro("efficient"), mome
 export const loraProSgd = loraPro("sgd")
 
 export const loraMuon: OptimizerConfig = { kind: "lora-muon", momentum: 0.9, damping: 1e-8, ...shared, ...moments }
+export const loraTsd: OptimizerConfig = {
+  kind: "lora-tsd",
+  tau: 3,
+  momentum: 0.9,
+  x: "sylvester",
+  damping: 1e-8,
+  ...shared,
+  ...moments
+}
 
 export const combinations = [
   ["lora", "sgd", sgd],
@@ -48,6 +57,7 @@ export const combinations = [
   ["lora", "lora-muon", loraMuon],
   ["lora", "reflora", refLoraFull],
   ["lora", "reflora scalar", refLoraScalar],
+  ["lora", "lora-tsd", loraTsd],
   ["dora", "adamw", adamw],
   ["dora", "lora-plus", loraPlus],
   ["full", "adamw", adamw],
