@@ -5,13 +5,13 @@
  *
  * No kernel in tfjs's tables, since its reference is no tensor code: it reads the factors and works on the host.
  */
-import type { Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs-core"
+import type { Tensor1D, Tensor2D, Tensor3D, TensorInfo } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { declareKernel, read, writes } from "./declaration.ts"
+import { declareKernel, type EntryOf, read, writes } from "./declaration.ts"
 import type { Factors, Whitening } from "./lora-pro-theorem.ts"
 import { groupsOf } from "./tensor-lists.ts"
 import { cutItems, fitting } from "./wasm/cuts.ts"
-import { type WasmEngine, wasmEngineOf } from "./wasm/engine.ts"
+import { type Buffer, type WasmEngine, wasmEngineOf } from "./wasm/engine.ts"
 import { type PairSizes, sizesOf } from "./wasm/lora-pro.ts"
 import { type WebgpuEngine, webgpuEngineOf } from "./webgpu/engine.ts"
 import { programs } from "./webgpu/loaded.ts"
@@ -61,12 +61,52 @@ const onWasm = (engine: WasmEngine, pairs: ReadonlyArray<ScaledPair>, damping: n
     ...{ A, B, ...whitenings[i]!, ...sizesOf(A, B), scale },
     smallest: { address: engine.address(smallest) + 4 * i }
   }))
+  runEntries(engine, entries, damping)
+  return { whitenings, smallest }
+}
+
+const runEntries = (
+  engine: WasmEngine,
+  entries: ReadonlyArray<PairSizes & EntryOf<NonNullable<typeof kernel.entry>, Buffer>>,
+  damping: number
+): void => {
   for (const table of fitting(kernel, entries)) {
     const cost = table.reduce((sum, sizes) => sum + costOf(sizes), 0)
     const scratch = Math.max(...table.map(scratchOf))
     engine.run(kernel, {}, { damping }, { entries: table, ...cutItems(table.length, cost), scratch })
   }
-  return { whitenings, smallest }
+}
+
+/** T_B and T_Aᵀ [pairs, r, r] of stacked factors. */
+export interface StackedRoots {
+  readonly TB: Tensor3D
+  readonly TAt: Tensor3D
+}
+
+/**
+ * Of A [pairs, r, in] and B [pairs, out, r], which are read where they lie, as the roots are written. On wasm alone; elsewhere undefined, and pairs
+ * have to be taken apart.
+ */
+export const stackedRootsOnWasm = (A: Tensor3D, B: Tensor3D, damping: number): StackedRoots | undefined => {
+  const engine = wasmEngineOf(tf.backend())
+  if (engine === undefined || A.size * B.size === 0) return undefined
+  const [pairs, r, inputs] = A.shape
+  const outputs = B.shape[1]
+  const square = () => tensorOf<Tensor3D>(engine.output([pairs, r, r]))
+  const made = { TB: square(), TBgrad: square(), TAt: square(), TAgrad: square(), S: square() }
+  const smallest = tensorOf(engine.output([pairs]))
+  const within = (tensor: TensorInfo, i: number, size: number) => ({ address: engine.address(tensor) + 4 * i * size })
+  const entries = Array.from({ length: pairs }, (_, i) => {
+    const of = (matrix: Tensor3D) => within(matrix, i, r * r)
+    return {
+      ...{ A: within(A, i, r * inputs), B: within(B, i, outputs * r), r, inputs, outputs, scale: 1 },
+      ...{ TB: of(made.TB), TBgrad: of(made.TBgrad), TAt: of(made.TAt), TAgrad: of(made.TAgrad), S: of(made.S) },
+      smallest: within(smallest, i, 1)
+    }
+  })
+  runEntries(engine, entries, damping)
+  tf.dispose([made.TBgrad, made.TAgrad, made.S, smallest])
+  return { TB: made.TB, TAt: made.TAt }
 }
 
 const onWebgpu = (engine: WebgpuEngine, pairs: ReadonlyArray<ScaledPair>, damping: number): Whitened => {

@@ -13,7 +13,7 @@
 import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import { cut } from "../boundary/index.ts"
-import { mostWhitenedRank, type Whitening, whitenedOnDevice } from "../kernels/index.ts"
+import { mostWhitenedRank, stackedRootsOnWasm, type Whitening, whitenedOnDevice } from "../kernels/index.ts"
 import { type FactorPair, type Factors, isHostResident } from "../tensors/index.ts"
 import type { StackedFactors } from "./stacks.ts"
 import { gramOfColumns, gramOfRows, whiten } from "./whitening.ts"
@@ -44,12 +44,17 @@ export const gramSpectra = (
   { A, B }: StackedFactors,
   damping = 0
 ): { readonly A: GramSpectrum; readonly B: GramSpectrum } => {
+  const { TB, TAt } = stackedRootsOnWasm(A, B, damping) ?? rootsOfEach({ A, B }, damping)
+  return { A: spectrumOf(tf.transpose(TAt, [0, 2, 1])), B: spectrumOf(TB) }
+}
+
+const rootsOfEach = ({ A, B }: StackedFactors, damping: number) => {
   const [listA, listB] = [tf.unstack(A), tf.unstack(B)] as [Array<Tensor2D>, Array<Tensor2D>]
   const pairs = listA.map((one, i) => ({ A: one, B: listB[i]!, scale: 1 }))
   const whitenings = whitened(pairs, damping)
   return {
-    A: spectrumOf(tf.transpose(tf.stack(whitenings.map(({ TAt }) => TAt)) as Tensor3D, [0, 2, 1])),
-    B: spectrumOf(tf.stack(whitenings.map(({ TB }) => TB)) as Tensor3D)
+    TAt: tf.stack(whitenings.map(({ TAt }) => TAt)) as Tensor3D,
+    TB: tf.stack(whitenings.map(({ TB }) => TB)) as Tensor3D
   }
 }
 

@@ -31,6 +31,7 @@ import { type LoraMuonConfig, optimizerFacts } from "../../schemas/index.ts"
 import { type FactorPair, type Trainable, withFactors } from "../tensors/index.ts"
 import { adamwParts } from "./adamw.ts"
 import { addSplitDecay } from "./decay.ts"
+import { spectraObstacle } from "./gram-spectra.ts"
 import { signsOfThin } from "./matrix-sign.ts"
 import { type Optimizer, perFactor } from "./optimizer.ts"
 import { scaleByLearningRate } from "./schedule.ts"
@@ -84,6 +85,7 @@ export const loraMuon = ({ damping = 1e-8 }: LoraMuonOptions = {}): Transform<Wh
     return { pairs: withFactors(updates.pairs, unstackedFactors(stacks, moved)), dense: updates.dense }
   }
   return {
+    obstacle: ({ pairs }) => spectraObstacle(pairs),
     init: () => notWhitened,
     layout: (_, { pairs }, step) => whitenedLayout(pairs, step),
     refresh: (state, { pairs }) => Effect.map(whitenPairs(pairs, damping), (whitened) => ({ ...state, ...whitened })),

@@ -100,6 +100,7 @@ interface Moved<S extends State> {
 
 /** What happens between push forward and pull back. */
 interface Inner<S extends State, D extends State = S> {
+  readonly obstacle?: (pairs: ReadonlyArray<FactorPair>) => string | undefined
   readonly init: (params: Trainable) => InnerState<S, D>
   readonly move: (pairs: Pairs, states: ReadonlyArray<S>) => Moved<S>
   readonly updateDense: (
@@ -111,6 +112,8 @@ interface Inner<S extends State, D extends State = S> {
 
 /** Directions that are made in the whitened coordinates of all pairs, with no state. */
 export interface TangentMoves {
+  /** as `Transform.obstacle` */
+  readonly obstacle?: (pairs: ReadonlyArray<FactorPair>) => string | undefined
   readonly movesOf: (pairs: Pairs) => ReadonlyArray<Factors>
 }
 
@@ -120,7 +123,8 @@ const theorems: TangentMoves = {
 }
 
 /** Dense parameters pass through. */
-const movesInside = ({ movesOf }: TangentMoves): Inner<null> => ({
+const movesInside = ({ movesOf, obstacle }: TangentMoves): Inner<null> => ({
+  ...(obstacle === undefined ? {} : { obstacle }),
   init: () => ({ pairs: [], dense: null }),
   move: (pairs) => ({ directions: movesOf(pairs), states: [] }),
   updateDense: (dense, state) => ({ dense, state })
@@ -211,6 +215,7 @@ const withInner = <S extends State, D extends State>(
   x: XChoice,
   damping: number
 ): Transform<LoraProState<S, D>> => ({
+  obstacle: ({ pairs }) => inner.obstacle?.(pairs),
   init: (params) => ({ ...notWhitened, inner: inner.init(params) }),
   layout: (initial: { readonly inner: StateLayout }, { pairs }, step) => ({
     ...initial,

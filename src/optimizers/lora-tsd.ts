@@ -28,7 +28,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import { type LoraTsdConfig, optimizerFacts } from "../../schemas/index.ts"
 import { adamwParts } from "./adamw.ts"
 import { addDecayedWeights } from "./decay.ts"
-import { type GramSpectrum, gramSpectra } from "./gram-spectra.ts"
+import { type GramSpectrum, gramSpectra, spectraObstacle } from "./gram-spectra.ts"
 import { loraPro, type Pairs, type TangentMoves, type XChoice } from "./lora-pro.ts"
 import { signsOfSquare } from "./matrix-sign.ts"
 import { type Optimizer, perFactor } from "./optimizer.ts"
@@ -81,8 +81,8 @@ const blocksOf = (core: Tensor3D) => {
 /** a and b over the norm of both. */
 const unit = ({ A, B }: StackedFactors): StackedFactors => {
   const squares = (x: Tensor3D) => tf.sum(tf.square(x), [1, 2], true)
-  const norm = tf.sqrt(tf.add(squares(A), squares(B)))
-  return { A: tf.divNoNan<Tensor3D>(A, norm), B: tf.divNoNan<Tensor3D>(B, norm) }
+  const inverse = tf.divNoNan<Tensor3D>(1, tf.sqrt(tf.add(squares(A), squares(B))))
+  return { A: tf.mul<Tensor3D>(A, inverse), B: tf.mul<Tensor3D>(B, inverse) }
 }
 
 /** T and C of a thin matrix U C, by what is more than round-off in it. */
@@ -141,6 +141,7 @@ const shareOfB = (N: Tensor3D, stack: PairStack, { whitenings, x }: Pairs): Tens
 
 /** What `loraPro` has inside for τ ≥ 1: every pair's move of W becomes one of nearly equal singular values, at most about 1. */
 export const tangentSigns = ({ tau = 3, damping = 1e-8 }: TangentSigns = {}): TangentMoves => ({
+  obstacle: spectraObstacle,
   movesOf: (pairs) => {
     const { params, gradients, whitenings } = pairs
     const stacks = stacksOf(params)

@@ -61,7 +61,7 @@ export const signsOfSquare = (matrices: Tensor3D): Tensor3D => {
       const quartic = tf.matMul<Tensor3D>(S, tf.add(tf.mul(S, c), tf.mul(identity, b)))
       return tf.matMul<Tensor3D>(tf.add(quartic, tf.mul(identity, a)), X)
     },
-    tf.divNoNan<Tensor3D>(matrices, tf.mul(norms, SAFETY))
+    tf.mul<Tensor3D>(matrices, tf.divNoNan(1 / SAFETY, norms))
   )
 }
 
