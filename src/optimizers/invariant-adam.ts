@@ -24,9 +24,9 @@
  *
  * @example chain(loraPro(), scaleByInvariantAdam(), scaleByLearningRate(1e-3))
  */
-import type { Tensor, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core"
+import type { Tensor, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { type AdamDecays, type AdamRates, ratesAt, squaredNorms } from "../kernels/index.ts"
+import { type AdamDecays, type AdamRates, ratesAt, squaredNorms, unstacked } from "../kernels/index.ts"
 import type { FactorPair, Trainable } from "../tensors/index.ts"
 import { type AdamOptions, type AdamState, scaleByAdam } from "./adamw.ts"
 import type { Transform } from "./transform.ts"
@@ -82,10 +82,10 @@ const meanEigenvalues = ({ side, indices }: Stack, params: ReadonlyArray<FactorP
   return tf.reshape(tf.div(norms, r), [indices.length, 1, 1])
 }
 
-const moved = (d: Tensor, { first, second }: StackMoments, axis: number, { b1, b2, c, e }: AdamRates) => {
+const moved = (d: Tensor3D, { first, second }: StackMoments, axis: number, { b1, b2, c, e }: AdamRates) => {
   const M = tf.add(tf.mul(first, b1), d)
   const V = tf.add(tf.mul(second, b2), tf.mean(tf.square(d), axis, true))
-  return { u: tf.div(M, tf.add(tf.mul(tf.sqrt(V), c), e)), moments: { first: M, second: V } }
+  return { u: tf.div<Tensor3D>(M, tf.add(tf.mul(tf.sqrt(V), c), e)), moments: { first: M, second: V } }
 }
 
 const zeros = ({ side, indices }: Stack, pairs: ReadonlyArray<FactorPair>): StackMoments => {
@@ -116,9 +116,9 @@ export const scaleByInvariantAdam = (options: AdamOptions = {}): Transform<Invar
       const rates = ratesAt(decays, count)
       const factors = updates.pairs.map(({ A, B }) => ({ A, B }))
       const stacks = stacksOf(params.pairs).map((stack, at) => {
-        const d = tf.mul(stacked(stack, updates.pairs), meanEigenvalues(stack, params.pairs))
+        const d = tf.mul<Tensor3D>(stacked(stack, updates.pairs), meanEigenvalues(stack, params.pairs))
         const { u, moments } = moved(d, state.stacks[at]!, rankAxis[stack.side], rates)
-        const own = tf.unstack(u) as Array<Tensor2D>
+        const own = unstacked(u)
         stack.indices.forEach((i, j) => {
           factors[i]![stack.side] = own[j]!
         })

@@ -4,6 +4,7 @@
  */
 import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
+import { unstacked } from "../kernels/index.ts"
 import type { FactorPair, Factors } from "../tensors/index.ts"
 
 /** The pairs of one shape, by their places in a list of pairs. */
@@ -53,9 +54,9 @@ export const unstackedFactors = (
 ): ReadonlyArray<Factors> => {
   const all: Array<Factors> = []
   stacks.forEach(({ indices }, s) => {
-    const [A, B] = [tf.unstack(factors[s]!.A), tf.unstack(factors[s]!.B)] as Array<Array<Tensor2D>>
+    const [A, B] = [unstacked(factors[s]!.A), unstacked(factors[s]!.B)]
     indices.forEach((index, i) => {
-      all[index] = { A: A![i]!, B: B![i]! }
+      all[index] = { A: A[i]!, B: B[i]! }
     })
   })
   return all
