@@ -154,7 +154,7 @@ const byPlan =
       const [metric] = kind.headline
       const value = scoreOf(result, metric)!
       return {
-        score: kind.metrics[metric]!.unit === "share" ? 100 * value : value,
+        score: kind.metrics[metric]!.unit === "%" ? 100 * value : value,
         found: decided.rate ?? null,
         seconds
       }
