@@ -17,9 +17,12 @@ export interface KernelCall<Backend> {
 
 export type Kernel<Backend> = (call: KernelCall<Backend>) => TensorInfo
 
+/** One that may make several tensors. */
+type AnyKernel<Backend> = (call: KernelCall<Backend>) => TensorInfo | ReadonlyArray<TensorInfo>
+
 export interface KernelTable<Backend> {
   /** made from the stock kernels, which keep what ours do not take */
-  readonly replaced: Readonly<Record<string, (stock: Kernel<Backend>) => Kernel<Backend>>>
+  readonly replaced: Readonly<Record<string, (stock: Kernel<Backend>) => AnyKernel<Backend>>>
   /** what tfjs lacks on this backend */
   readonly added?: Readonly<Record<string, Kernel<Backend>>>
 }
@@ -30,7 +33,7 @@ export const installKernels = <Backend>(
   { replaced, added = {} }: KernelTable<Backend>
 ): (() => void) => {
   const undo: Array<() => void> = []
-  const register = (kernelName: string, kernel: Kernel<Backend>) =>
+  const register = (kernelName: string, kernel: AnyKernel<Backend>) =>
     tf.registerKernel({ kernelName, backendName, kernelFunc: kernel as unknown as tf.KernelFunc })
   for (const [name, make] of Object.entries(replaced)) {
     const stock = tf.getKernel(name, backendName)

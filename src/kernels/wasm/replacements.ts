@@ -2,7 +2,7 @@
 import { type TensorInfo, util } from "@tensorflow/tfjs-core"
 import { declareKernel, read, write } from "../declaration.ts"
 import { installKernels, type KernelTable, type PlainProduct, plainProduct } from "../replaced-kernels.ts"
-import type { Kernel, WasmBackend } from "./backend.ts"
+import type { Kernel, KernelCall, WasmBackend } from "./backend.ts"
 import { chunksOf } from "./cuts.ts"
 import { type WasmEngine, wasmEngineOf } from "./engine.ts"
 import { gatherKernel, segmentSumKernel } from "./gather.ts"
@@ -115,6 +115,26 @@ const matMulKernel =
     return out
   }
 
+/**
+ * Unpack along the first axis (`tf.unstack`), which optimizers end with: copies of what lies together. tfjs copies through views of its heap,
+ * of [24, 64, 384] in 9 ms where memory takes 0.4.
+ */
+const unpackKernel =
+  (stock: Kernel) =>
+  (call: KernelCall): TensorInfo | ReadonlyArray<TensorInfo> => {
+    const value = call.inputs["value"]!
+    const engine = wasmEngineOf(call.backend)
+    const axis = util.parseAxisParam(call.attrs["axis"] as number, value.shape)[0]
+    if (engine === undefined || axis !== 0 || value.dtype !== "float32" || value.shape.includes(0)) return stock(call)
+    const [count, ...shape] = value.shape
+    const bytes = 4 * util.sizeFromShape(shape)
+    return Array.from({ length: count! }, (_, i) => {
+      const out = engine.output(shape)
+      engine.copy(engine.address(value) + i * bytes, engine.address(out), bytes)
+      return out
+    })
+  }
+
 const TABLE: KernelTable<WasmBackend> = {
   replaced: {
     BatchMatMul: matMulKernel,
@@ -122,7 +142,8 @@ const TABLE: KernelTable<WasmBackend> = {
     GatherV2: gatherKernel,
     Transpose: transposeKernel,
     Sum: sumKernel,
-    Mean: meanKernel
+    Mean: meanKernel,
+    Unpack: unpackKernel
   },
   added: { UnsortedSegmentSum: segmentSumKernel }
 }

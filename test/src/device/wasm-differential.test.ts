@@ -115,6 +115,23 @@ const kernels: Readonly<Record<string, Kernel>> = {
       return { says: `clone [${shape}]`, run: () => tensorOf(shape, random(seed)).clone() }
     }
   },
+  Unpack: {
+    bound: 0,
+    oracle: "cpu",
+    make: (next) => {
+      const shape = shapeOf(next, 1 + pick(next, 3))
+      const axis = next() < 0.7 ? 0 : pick(next, shape.length)
+      const [integers, place, seed] = [next() < 0.2, next(), pick(next, 1e6)]
+      return {
+        says: `unstack [${shape}] on axis ${axis}${integers ? ", integers" : ""}`,
+        run: () => {
+          const whole = tf.cast(tf.mul(tensorOf(shape, random(seed)), 100), integers ? "int32" : "float32")
+          const parts = tf.unstack(whole, axis)
+          return parts[Math.floor(place * parts.length)] ?? whole
+        }
+      }
+    }
+  },
   UnsortedSegmentSum: {
     bound: SUMS,
     oracle: "cpu",
