@@ -8,5 +8,5 @@ export const altloraPlusOptimizer: Optimizer<AltLoraPlusConfig> = {
   parts: altLoraParts(altLoraPlus),
   state: () => ({ pair: perFactor(3), perDense: 2 }),
   moments: ({ betas, epsilon }) => ({ betas, epsilon }),
-  compared: { "altlora-plus": altLoraCompared("altlora-plus", [5e-4, 1e-3, 2e-3, 4e-3]) }
+  compared: { "altlora-plus": altLoraCompared("altlora-plus", [1e-3, 2e-3, 4e-3, 8e-3]) }
 }

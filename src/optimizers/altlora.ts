@@ -273,5 +273,5 @@ export const altloraOptimizer: Optimizer<AltLoraConfig> = {
   parts: altLoraParts(altLora),
   state: () => ({ pair: perFactor(2), perDense: 2 }),
   moments: ({ betas, epsilon }) => ({ betas, epsilon }),
-  compared: { altlora: altLoraCompared("altlora", [1e-2, 3e-2, 1e-1, 3e-1]) }
+  compared: { altlora: altLoraCompared("altlora", [3e-2, 1e-1, 3e-1, 1]) }
 }
