@@ -155,7 +155,9 @@ const costLines = ({ plan: { training, optimizer }, steps, memory }: JudgedPlan)
     : `steps      ${number(steps)} of ${training.batchSize * training.accumulate} rows`,
   ...(isDecided(optimizer)
     ? []
-    : ["rate       found on the first step's rows, with a gradient and at most 6 forward passes: about 3 steps"]),
+    : [
+        "rate       found on the first step's rows, with a gradient and at most 6 forward passes: what 3 to 5 steps cost"
+      ]),
   `memory     about ${megabytes(memory.total)}: weights ${megabytes(memory.weights)}, trained ${megabytes(memory.trainable)}, activations ${megabytes(memory.activations)} at most, a checkpoint ${megabytes(memory.checkpoint)}${memory.kept === 0 ? "" : `, kept rows ${megabytes(memory.kept)}`}`
 ]
 

@@ -20,7 +20,7 @@ export const foundRate = (runner: Runner, adapted: Adapted<Network>, resolved: R
       Stream.take(runner.batches(adapted.model, resolved, { epoch: 0, batch: 0 }), accumulate)
     )
     const loss = runner.loss(adapted.model, resolved)
-    const found = yield* findRate({ adapted, loss, recompute }, resolved.plan.optimizer, first)
+    const found = yield* findRate({ adapted, loss, recompute }, resolved.plan.optimizer, first, resolved.steps)
     yield* device.sync
     yield* tell({ kind: "notice", message: `${found.reason} (${passesText(found)})` })
     return found

@@ -29,8 +29,9 @@ import type { Session } from "./session.ts"
 export const BODY_SHARE = 1 / 16
 export const HEAD_SHARE = 1 / 4
 
-/** Forward passes for a part whose losses are finite; and at most, where they are not. */
-const TRIES = 3
+/** Forward passes for a part whose losses are finite, in a run that is short and in others; and at most, where they are not. */
+const SHORT = 50
+const triesOf = (steps: number): number => (steps < SHORT ? 2 : 3)
 const MOST_TRIES = 12
 /** A first guess: the rate that promises this share of the loss. */
 const PROMISED = 0.5
@@ -68,7 +69,8 @@ interface Try {
 export const search = <M extends Network>(
   tested: RateTested<M>,
   config: OptimizerConfig,
-  batches: ReadonlyArray<BatchOf<M>>
+  batches: ReadonlyArray<BatchOf<M>>,
+  steps: number
 ): Effect.Effect<FoundRate, RateNotFound | DeviceReadError | OptimizerStateError> =>
   Effect.gen(function* () {
     if (batches.length === 0) return yield* new RateNotFound({ reason: "there are no rows to find it on" })
@@ -89,7 +91,7 @@ export const search = <M extends Network>(
         return yield* new RateNotFound({ reason: `the loss before the first step is ${before}` })
       const turning = (part: Part) =>
         Effect.gen(function* () {
-          const found = yield* turningRate(before, (rate, look) =>
+          const found = yield* turningRate(before, triesOf(steps), (rate, look) =>
             Effect.sync(() => void (look && passes.forward++)).pipe(
               Effect.andThen(tried(tested, at(rate), gradient, batches, (i) => parts[i] === part, look))
             )
@@ -134,6 +136,7 @@ const rounded = (rate: number): number => Number(rate.toPrecision(2))
 /** h with ρ(h) = ½, to about a third; or why there is none. */
 const turningRate = <E>(
   before: number,
+  tries: number,
   attempt: (rate: number, look: boolean) => Effect.Effect<Try, E>
 ): Effect.Effect<number | { readonly reason: string }, E> =>
   Effect.gen(function* () {
@@ -155,7 +158,7 @@ const turningRate = <E>(
           : 1 / LARGEST_FACTOR
       rate *= factor
       const close = factor < CLOSE && factor > 1 / CLOSE
-      if (sound && kept > 0 && (close || finite >= TRIES)) return rate
+      if (sound && kept > 0 && (close || finite >= tries)) return rate
     }
     return { reason: `no rate down to ${rounded(rate)} lowers the loss of the first step's rows` }
   })

@@ -5,15 +5,16 @@ import type { BatchOf, Network } from "../models/index.ts"
 import type { RateTested } from "./find-rate.ts"
 
 /**
- * Finds the rate of a run that is about to begin, on the batches of its first step. Changes nothing. Fails with a RateNotFound where no
+ * Finds the rate of a run that is about to begin, on the batches of its first step, of `steps`. Changes nothing. Fails with a RateNotFound where no
  * rate lowers the loss. The same parameters, batches and device give the same rate.
  */
 export const findRate = <M extends Network>(
   tested: RateTested<M>,
   config: OptimizerConfig,
-  batches: ReadonlyArray<BatchOf<M>>
+  batches: ReadonlyArray<BatchOf<M>>,
+  steps: number
 ) =>
   Effect.flatMap(
     Effect.promise(() => import("./find-rate.ts")),
-    ({ search }) => search(tested, config, batches)
+    ({ search }) => search(tested, config, batches, steps)
   )

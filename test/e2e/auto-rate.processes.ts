@@ -24,7 +24,7 @@ test(
     }
     const { learningRate, headLearningRate } = rate
     expect(notices.filter((notice) => notice.startsWith("learning rate "))).toEqual([
-      `${rate.reason} (6 forward passes beside 1 gradient)`
+      `${rate.reason} (4 forward passes beside 1 gradient)`
     ])
     expect(w.read("runs/auto/report.html")).toContain(rate.reason)
     expect(w.read("runs/auto/adapter/README.md")).toContain(rate.reason)
@@ -51,7 +51,7 @@ test(
     // before a weight is read
     const { stdout } = await succeed(w.cli(["validate", "auto.json"]))
     expect(stdout).toContain(
-      "rate       found on the first step's rows, with a gradient and at most 6 forward passes: about 3 steps"
+      "rate       found on the first step's rows, with a gradient and at most 6 forward passes: what 3 to 5 steps cost"
     )
   },
   TIMEOUT

@@ -90,7 +90,7 @@ export const openStepper = (
     const loss = scoringLoss(compiled, weighted, scores)
     const rate = isDecided(plan.optimizer)
       ? null
-      : yield* findRate({ adapted, loss, recompute: "none" }, plan.optimizer, first)
+      : yield* findRate({ adapted, loss, recompute: "none" }, plan.optimizer, first, total)
     const optimizer = rate === null ? mustBeDecided(plan.optimizer) : withRate(plan.optimizer, rate)
     const session = yield* openSession(adapted, {
       optimizer: adapted.optimizer(fromConfig(optimizer, total), total),

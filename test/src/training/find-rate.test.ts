@@ -31,11 +31,11 @@ describe("of a small BERT", () => {
           const tensors = everyTensorOf(adapted.trainable)
           const before = yield* valuesOf(adapted.trainable)
           const held = tf.memory().numTensors
-          const found = yield* findRate(tested, auto(config), batches)
+          const found = yield* findRate(tested, auto(config), batches, 100)
           expect(tf.memory().numTensors).toBe(held)
           expect(everyTensorOf(adapted.trainable)).toEqual(tensors)
           expect(yield* valuesOf(adapted.trainable)).toEqual(before)
-          expect(yield* findRate(tested, auto(config), batches)).toEqual(found)
+          expect(yield* findRate(tested, auto(config), batches, 100)).toEqual(found)
           // head and body are trained at rates of their own, unless there is the head alone
           expect(found.headLearningRate !== undefined).toBe(true)
           expect(found.passes.backward).toBe(1)
@@ -49,10 +49,10 @@ describe("of a small BERT", () => {
       Effect.gen(function* () {
         const { adapted } = yield* tinySession(loraProFull)
         const tested = { adapted, loss: crossEntropy, recompute: "none" } as const
-        const own = yield* findRate(tested, { ...auto(loraProFull), headLearningRate: 3 }, batches)
+        const own = yield* findRate(tested, { ...auto(loraProFull), headLearningRate: 3 }, batches, 100)
         expect(own).not.toHaveProperty("headLearningRate")
         expect(withRate({ ...auto(loraProFull), headLearningRate: 3 }, own).headLearningRate).toBe(3)
-        expect(own.learningRate).toBe((yield* findRate(tested, auto(loraProFull), batches)).learningRate)
+        expect(own.learningRate).toBe((yield* findRate(tested, auto(loraProFull), batches, 100)).learningRate)
         expect(own.passes.forward).toBeLessThanOrEqual(3)
       }).pipe(Effect.scoped)
     ))
@@ -89,7 +89,7 @@ const found = (start: number, lossOf: (w: tf.Scalar) => tf.Tensor) =>
   Effect.gen(function* () {
     const adapted = yield* oneNumber(start)
     const loss: Loss<Network> = (w) => lossOf(w as tf.Scalar) as tf.Scalar
-    return yield* findRate({ adapted, loss, recompute: "none" }, sgd, [{ size: 1, tokens: 1 }])
+    return yield* findRate({ adapted, loss, recompute: "none" }, sgd, [{ size: 1, tokens: 1 }], 100)
   }).pipe(Effect.scoped, Effect.runPromise)
 
 describe("of one number", () => {
