@@ -4,9 +4,12 @@
 import { scaleByAdam } from "../../src/optimizers/adamw.ts"
 import { factoredAdam } from "../../src/optimizers/factored-adam.ts"
 import { scaleByInvariantAdam } from "../../src/optimizers/invariant-adam.ts"
+import { loraMuon } from "../../src/optimizers/lora-muon.ts"
 import { scaleByLoraPre } from "../../src/optimizers/lora-pre.ts"
 import { loraPro } from "../../src/optimizers/lora-pro.ts"
+import { tangentSigns } from "../../src/optimizers/lora-tsd.ts"
 import { linear, scaleByLearningRate } from "../../src/optimizers/schedule.ts"
+import { ema } from "../../src/optimizers/sgd.ts"
 import { chain, type Transform } from "../../src/optimizers/transform.ts"
 
 interface Method {
@@ -17,6 +20,9 @@ interface Method {
 
 const forFactors = [0.005, 0.01, 0.02, 0.04] as const
 const forWeights = [0.002, 0.004, 0.008, 0.016] as const
+
+/** Of W itself, in the spectral norm. */
+const forSpectra = [0.05, 0.1, 0.2, 0.4] as const
 
 export const methods = {
   lora: { trained: "factors", direction: () => scaleByAdam(), rates: forFactors },
@@ -40,6 +46,12 @@ export const methods = {
     trained: "factors",
     direction: () => loraPro({ inner: scaleByLoraPre({ rank: 8 }) }),
     rates: forWeights
+  },
+  "lora-muon": { trained: "factors", direction: () => chain(ema({ decay: 0.9 }), loraMuon()), rates: forSpectra },
+  "lora-tsd": {
+    trained: "factors",
+    direction: () => chain(ema({ decay: 0.95 }), loraPro({ inner: tangentSigns() })),
+    rates: forSpectra
   },
   "full-lora-pre": { trained: "weights", direction: () => scaleByLoraPre({ rank: 8 }), rates: forWeights },
   full: { trained: "weights", direction: () => scaleByAdam(), rates: forWeights }
