@@ -137,16 +137,18 @@ describe("memory", () => {
   })
 
   test("of what is trained: three copies of parameters, two of moments, and a checkpoint of both", async () => {
-    const { plan, model } = await Effect.runPromise(resolved())
-    const linear = model.sites.reduce((sum, site) => sum + site.in * site.out, 0)
+    const { plan, model, selected, trainable: counts } = await Effect.runPromise(resolved())
+    const { factors, dense } = counts
+    const linear = selected.sites.reduce((sum, { site }) => sum + site.in * site.out, 0)
     const trained = (optimizer: Partial<typeof plan.optimizer>) => {
       const changed = { ...plan, optimizer: { ...plan.optimizer, ...optimizer } as typeof plan.optimizer }
-      const { trainable, checkpoint } = estimateMemory(changed, model, { factors: 1000, dense: 10, frozen: 0 }, [], 24)
+      const { trainable, checkpoint } = estimateMemory(changed, model, counts, selected.sites, 24)
       return [trainable / 4, checkpoint / 4]
     }
-    const moments = { full: 2 * linear + 20, efficient: 2020, sgd: 20 }
+    const parameters = factors + dense
+    const moments = { full: 2 * (linear + dense), efficient: 2 * parameters, sgd: 2 * dense }
     for (const form of ["full", "efficient", "sgd"] as const) {
-      expect(trained({ form })).toEqual([3030 + 2 * moments[form], 1010 + moments[form]])
+      expect(trained({ form })).toEqual([3 * parameters + 2 * moments[form], parameters + moments[form]])
     }
   })
 
