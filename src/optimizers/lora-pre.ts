@@ -9,7 +9,7 @@
  * An average of gradients is the regression ½‖m − g‖² by gradient flow; its factors take a step each of the same regression, both from
  * what they were before. So m_B m_A goes on with β₁, and v_B v_A, an average of |g| whose square stands in for that of g², with √β₂.
  *
- * The authors have published no code, and the equations that we have (`docs/methods.md` says whence) leave open what follows. It is ours:
+ * The authors have published no code, and the equations that we have (`docs/successors.md` says whence) leave open what follows. It is ours:
  *
  *   start     Factors of 0 would stay 0, and random ones are half blind to g for 1/γ steps. The first step has γ = 1: it solves its
  *             regression, from a random m_A, by alternating least squares, m_B = g m_A⁺, m_A = m_B⁺ g, twice. That is randomized
