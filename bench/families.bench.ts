@@ -144,7 +144,7 @@ const models: Readonly<Record<string, Timed>> = {
 const timedSteps = <M extends Network>(model: M, optimizer: OptimizerConfig, loss: Loss<M>, batch: BatchOf<M>) =>
   Effect.gen(function* () {
     const adapted = yield* inject(model, lora, factors)
-    const session = yield* openSession(adapted, { optimizer: fromConfig(mustBeDecided(optimizer), 1_000), loss })
+    const session = yield* openSession(adapted, { optimizer: yield* fromConfig(mustBeDecided(optimizer), 1_000), loss })
     const taken: Array<number> = []
     for (let i = 0; i <= steps; i++) {
       const began = performance.now()

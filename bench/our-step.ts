@@ -60,7 +60,7 @@ const openStep = (model: Model, method: Method | Section, measurement: OurMeasur
     const adapted = yield* method === "full"
       ? inject(model, adapters.full, { targets })
       : inject(model, adapters.lora, lora)
-    const { parts, ...own } = timed(adapted, optimizerOf(method), Training.crossEntropy)
+    const { parts, ...own } = timed(adapted, yield* optimizerOf(method), Training.crossEntropy)
     const session = yield* Training.openSession(own.adapted, { optimizer: own.optimizer, loss: own.loss, recompute })
     const group = [syntheticBatch(batch, length)]
     const step = Effect.map(Training.takeStep(session, group), ({ milliseconds }): StepTimes => {

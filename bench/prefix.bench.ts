@@ -44,7 +44,7 @@ const openStep = (model: Model, top: number, [batch, length]: readonly [number, 
   Effect.gen(function* () {
     const targets = Array.from({ length: top }, (_, i) => `encoder.layer.${model.layers - 1 - i}.**`)
     const lora = { rank: 8, alpha: 16, scaling: "standard", init: { kind: "kaiming" }, targets } as const
-    const { parts, ...own } = timed(yield* inject(model, methods.lora, lora), optimizer, Training.crossEntropy)
+    const { parts, ...own } = timed(yield* inject(model, methods.lora, lora), yield* optimizer, Training.crossEntropy)
     const session = yield* Training.openSession(own.adapted, { optimizer: own.optimizer, loss: own.loss })
     const group = [syntheticBatch(batch, length)]
     return Effect.map(Training.takeStep(session, group), ({ milliseconds, loss }) => ({ milliseconds, loss, ...parts }))

@@ -260,7 +260,9 @@ test("a table entry's tag is its file's name", () => {
     expect(source(`adapters/init/${kind}.ts`)).toContain(`export const ${camelCase(kind)}: Initializer<`)
   }
   for (const kind of Object.keys(optimizerFacts)) {
-    expect(source(`src/optimizers/${kind}.ts`)).toContain(`export const ${camelCase(kind)}Optimizer: Optimizer<`)
+    expect(source(`src/optimizers/planned/${kind}.ts`)).toContain(
+      `export const ${camelCase(kind)}Optimizer: Optimizer<`
+    )
   }
   for (const family of ["bert", "distilbert", "roberta"]) {
     expect(source("src/models/index.ts")).toContain(`./${family}.ts`)

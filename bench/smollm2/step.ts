@@ -76,7 +76,7 @@ const measured = (gguf: string, { method, batch, length, weights, steps }: Smoll
     const options = { rank: 8, alpha: 16, scaling: "standard", init: { kind: "kaiming" } } as const
     const adapted = yield* inject<LoraOptions, CausalModel>(model, lora, { ...options, targets: "all-linear" })
     const session = yield* openSession(adapted, {
-      optimizer: fromConfig(mustBeDecided(optimizerOf(method)), 1000),
+      optimizer: yield* fromConfig(mustBeDecided(optimizerOf(method)), 1000),
       loss: tokenCrossEntropy
     })
     const times: Array<number> = []

@@ -98,7 +98,7 @@ const training = (adapted: Adapted<CausalModel>, measurement: DecoderMeasurement
       epsilon: 1e-8
     } as const
     const session = yield* openSession(adapted, {
-      optimizer: fromConfig(optimizer, 1000),
+      optimizer: yield* fromConfig(optimizer, 1000),
       loss: tokenCrossEntropy
     })
     return takeStep(session, [rowsOf(measurement)])

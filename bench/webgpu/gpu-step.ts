@@ -57,7 +57,7 @@ const openOurs = ({ path, batch, length, recompute = "none", folder = minilmFold
     )
     const lora = { rank: RANK, alpha: 2 * RANK, scaling: "standard", init: { kind: "kaiming" } } as const
     const adapted = yield* inject(model, adapters.lora, { ...lora, targets: "all-linear" })
-    const options = { optimizer: optimizerOf(path), loss: Training.crossEntropy, recompute }
+    const options = { optimizer: yield* optimizerOf(path), loss: Training.crossEntropy, recompute }
     const session = yield* Training.openSession(adapted, options)
     const group = [syntheticBatch(batch, length)]
     const { adapter = "", software = false } = device.describe()

@@ -11,11 +11,11 @@
  * Shapes: m, v, u as g. The step count is a number on the host, so nothing is read.
  */
 import * as tf from "@tensorflow/tfjs-core"
-import { type AdamwConfig, optimizerFacts } from "../../schemas/index.ts"
+import type { AdamwConfig } from "../../schemas/index.ts"
 import { type AdamDecays, adamMoves, ratesAt } from "../kernels/index.ts"
 import { type Trainable, tensorsOf, withTensors } from "../tensors/index.ts"
 import { addDecayedWeights } from "./decay.ts"
-import { type Optimizer, type PlannedMoments, perFactor, type Rates, type StateSize } from "./optimizer.ts"
+import type { Parts, PlannedMoments, Rates } from "./optimizer.ts"
 import { type Schedule, scaleByLearningRate } from "./schedule.ts"
 import { chain, type Transform } from "./transform.ts"
 
@@ -94,15 +94,7 @@ export const adamwParts = (
   return { dense: adamw({ ...options, learningRate: body }), head: adamw({ ...options, learningRate: head }) }
 }
 
-export const twoMoments: StateSize = { pair: perFactor(2), perDense: 2 }
-
-export const adamwOptimizer: Optimizer<AdamwConfig> = {
-  ...optimizerFacts.adamw,
-  parts: (config, rates) => {
-    const { dense, head } = adamwParts(config, rates)
-    return { body: dense, head }
-  },
-  state: () => twoMoments,
-  moments: ({ betas, epsilon }) => ({ betas, epsilon }),
-  compared: {}
+export const parts: Parts<AdamwConfig> = (config, rates) => {
+  const { dense, head } = adamwParts(config, rates)
+  return { body: dense, head }
 }

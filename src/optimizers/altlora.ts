@@ -28,15 +28,15 @@
 import type { Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import { type AltLoraConfig, optimizerFacts } from "../../schemas/index.ts"
+import type { AltLoraConfig } from "../../schemas/index.ts"
 import type { Whitening } from "../kernels/index.ts"
 import { type Trainable, withFactors } from "../tensors/index.ts"
 import { type AdamWOptions, adamOptions, adamw, adamwParts } from "./adamw.ts"
 import { gramSpectra, spectraObstacle } from "./gram-spectra.ts"
-import { type ComparedOptimizer, type Optimizer, perFactor, type Rates } from "./optimizer.ts"
+import type { Parts } from "./optimizer.ts"
 import { rateAt } from "./schedule.ts"
 import { type PairStack, type StackedFactors, stacked, stackedFactors, stacksOf, unstackedFactors } from "./stacks.ts"
-import type { PartitionOptions, State, StateLayout, Transform } from "./transform.ts"
+import type { State, StateLayout, Transform } from "./transform.ts"
 import {
   conditioningOf,
   notWhitened,
@@ -241,12 +241,10 @@ export const altLora = (options: AltLoraOptions): Transform<AltLoraState> => alt
 /** AltLoRA with Adam's second moment. */
 export const altLoraPlus = (options: AltLoraOptions): Transform<AltLoraState> => alternating(true, options)
 
-/** What AltLoRA and AltLoRA+ have in a plan. */
-type Planned = Pick<AltLoraConfig, "variant" | "damping" | "betas" | "epsilon" | "weightDecay">
-
+/** Of either. */
 export const altLoraParts =
-  (make: typeof altLora) =>
-  (config: Planned, rates: Rates): PartitionOptions => {
+  (make: typeof altLora): Parts<Pick<AltLoraConfig, "variant" | "damping" | "betas" | "epsilon" | "weightDecay">> =>
+  (config, rates) => {
     const { variant, damping, weightDecay } = config
     return {
       body: make({ ...adamOptions(config), learningRate: rates.body, weightDecay, variant, damping }),
@@ -254,24 +252,4 @@ export const altLoraParts =
     }
   }
 
-export const altLoraCompared = (
-  kind: "altlora" | "altlora-plus",
-  learningRates: ReadonlyArray<number>
-): ComparedOptimizer<Planned> => ({
-  label: optimizerFacts[kind].label,
-  learningRates,
-  section: (shared, moments, own) => ({
-    kind,
-    ...(own === undefined ? {} : { variant: own.variant, damping: own.damping }),
-    ...shared,
-    ...moments
-  })
-})
-
-export const altloraOptimizer: Optimizer<AltLoraConfig> = {
-  ...optimizerFacts.altlora,
-  parts: altLoraParts(altLora),
-  state: () => ({ pair: perFactor(2), perDense: 2 }),
-  moments: ({ betas, epsilon }) => ({ betas, epsilon }),
-  compared: { altlora: altLoraCompared("altlora", [3e-2, 1e-1, 3e-1, 1]) }
-}
+export const parts: Parts<AltLoraConfig> = altLoraParts(altLora)

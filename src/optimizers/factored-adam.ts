@@ -29,7 +29,6 @@ import * as tf from "@tensorflow/tfjs-core"
 import type { AdamDecays, Factors, Whitening } from "../kernels/index.ts"
 import type { FactorPair } from "../tensors/index.ts"
 import type { AdamOptions } from "./adamw.ts"
-import type { StateSize } from "./optimizer.ts"
 import {
   type PairStack,
   type StackedFactors,
@@ -71,9 +70,6 @@ export interface FactoredAdam {
     states: ReadonlyArray<FactoredMoments>
   ) => { readonly gradients: ReadonlyArray<Factors>; readonly states: ReadonlyArray<FactoredMoments> }
 }
-
-/** Numbers of a pair. */
-export const factoredState: StateSize["pair"] = ({ rank, in: inputs, out }) => (2 * rank + 1) * (inputs + out)
 
 export const isFactored = (inner: object): inner is FactoredAdam => "factored" in inner
 

@@ -1,6 +1,6 @@
 /**
  * Optimizers by the tag a plan names them with, and what a plan's `optimizer` section becomes. A kind declared in `schemas/` and
- * missing here does not compile.
+ * missing here does not compile. What the table has is light; a kind's transforms are loaded when a run has it (`optimizer.ts`).
  *
  *   sgd                  trace → decay → −η
  *   adamw                scaleByAdam → decay → −η
@@ -21,23 +21,26 @@
  * each after `clipByGlobalNorm` where asked for, over all trainables together. Heads have the same schedule with a peak
  * of their own, and plain AdamW under everything but sgd and lion.
  */
+import * as Effect from "effect/Effect"
 import type { DecidedOptimizer, OptimizerConfig } from "../../schemas/index.ts"
-import { adamwOptimizer } from "./adamw.ts"
-import { altloraOptimizer } from "./altlora.ts"
-import { altloraPlusOptimizer } from "./altlora-plus.ts"
+import { messageOf } from "../boundary/index.ts"
 import { clipByGlobalNorm } from "./clip.ts"
-import { lionOptimizer } from "./lion.ts"
-import { loraMuonOptimizer } from "./lora-muon.ts"
-import { loraPlusOptimizer } from "./lora-plus.ts"
-import { loraPreOptimizer } from "./lora-pre.ts"
-import { loraProOptimizer } from "./lora-pro.ts"
-import { loraRiteOptimizer } from "./lora-rite.ts"
-import { loraTsdOptimizer } from "./lora-tsd.ts"
+import { OptimizerObstacle } from "./obstacle.ts"
 import type { Optimizer } from "./optimizer.ts"
-import { refloraOptimizer } from "./reflora.ts"
-import { riemannianOptimizer } from "./riemannian.ts"
+import { adamwOptimizer } from "./planned/adamw.ts"
+import { altloraOptimizer } from "./planned/altlora.ts"
+import { altloraPlusOptimizer } from "./planned/altlora-plus.ts"
+import { lionOptimizer } from "./planned/lion.ts"
+import { loraMuonOptimizer } from "./planned/lora-muon.ts"
+import { loraPlusOptimizer } from "./planned/lora-plus.ts"
+import { loraPreOptimizer } from "./planned/lora-pre.ts"
+import { loraProOptimizer } from "./planned/lora-pro.ts"
+import { loraRiteOptimizer } from "./planned/lora-rite.ts"
+import { loraTsdOptimizer } from "./planned/lora-tsd.ts"
+import { refloraOptimizer } from "./planned/reflora.ts"
+import { riemannianOptimizer } from "./planned/riemannian.ts"
+import { sgdOptimizer } from "./planned/sgd.ts"
 import { scheduleFromConfig } from "./schedule.ts"
-import { sgdOptimizer } from "./sgd.ts"
 import { chain, partition, type Transform } from "./transform.ts"
 
 export { mapTensors, type Trainable, tensorsOf, withTensors } from "../tensors/index.ts"
@@ -119,13 +122,22 @@ export const optimizers = {
 export const optimizerOf = ({ kind }: Pick<OptimizerConfig, "kind">): Optimizer<OptimizerConfig> =>
   optimizers[kind] as Optimizer<OptimizerConfig>
 
-/** The optimizer that a plan's section describes, for a run of `steps` steps. Update with gradients of the mean loss. */
-export const fromConfig = (config: DecidedOptimizer, steps: number): Transform => {
-  const { learningRate, headLearningRate = learningRate, schedule, clipNorm } = config
-  const rates = {
-    body: scheduleFromConfig(schedule, learningRate, steps),
-    head: scheduleFromConfig(schedule, headLearningRate, steps)
-  }
-  const parts = optimizerOf(config).parts(config, rates, steps)
-  return clipNorm === null ? partition(parts) : chain(clipByGlobalNorm(clipNorm), partition(parts))
-}
+/**
+ * The optimizer that a plan's section describes, for a run of `steps` steps: its file is loaded. Update with gradients of the mean loss.
+ */
+export const fromConfig = (config: DecidedOptimizer, steps: number): Effect.Effect<Transform, OptimizerObstacle> =>
+  Effect.gen(function* () {
+    const { parts } = yield* Effect.tryPromise({ try: optimizerOf(config).load, catch: notLoaded })
+    const { learningRate, headLearningRate = learningRate, schedule, clipNorm } = config
+    const rates = {
+      body: scheduleFromConfig(schedule, learningRate, steps),
+      head: scheduleFromConfig(schedule, headLearningRate, steps)
+    }
+    const whole = partition(parts(config, rates, steps))
+    return clipNorm === null ? whole : chain(clipByGlobalNorm(clipNorm), whole)
+  })
+
+const notLoaded = (cause: unknown) =>
+  new OptimizerObstacle({
+    obstacle: `its code could not be loaded: ${messageOf(cause)}; is the page online, and are all files of its bundle served?`
+  })

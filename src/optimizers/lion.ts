@@ -13,11 +13,11 @@
  * @example chain(scaleByLion(), scaleByLearningRate(1e-4))
  */
 import * as tf from "@tensorflow/tfjs-core"
-import { type LionConfig, optimizerFacts } from "../../schemas/index.ts"
+import type { LionConfig } from "../../schemas/index.ts"
 import { lionMoves } from "../kernels/index.ts"
 import { tensorsOf, withTensors } from "../tensors/index.ts"
 import { addDecayedWeights } from "./decay.ts"
-import { type Optimizer, perFactor } from "./optimizer.ts"
+import type { Parts } from "./optimizer.ts"
 import { type Schedule, scaleByLearningRate } from "./schedule.ts"
 import { chain, type Transform } from "./transform.ts"
 
@@ -49,23 +49,7 @@ export interface LionOptions extends LionMoments {
 export const lion = ({ learningRate, weightDecay = 0, ...moments }: LionOptions): Transform =>
   chain(scaleByLion(moments), addDecayedWeights(weightDecay), scaleByLearningRate(learningRate))
 
-export const lionOptimizer: Optimizer<LionConfig> = {
-  ...optimizerFacts.lion,
-  parts: ({ betas: [b1, b2], weightDecay }, { body, head }) => ({
-    body: lion({ b1, b2, weightDecay, learningRate: body }),
-    head: lion({ b1, b2, weightDecay, learningRate: head })
-  }),
-  state: () => ({ pair: perFactor(1), perDense: 1 }),
-  moments: null,
-  compared: {
-    lion: {
-      label: optimizerFacts.lion.label,
-      learningRates: [1e-4, 2e-4, 5e-4, 1e-3],
-      section: (shared, _moments, own) => ({
-        kind: "lion",
-        ...(own === undefined ? {} : { betas: own.betas }),
-        ...shared
-      })
-    }
-  }
-}
+export const parts: Parts<LionConfig> = ({ betas: [b1, b2], weightDecay }, { body, head }) => ({
+  body: lion({ b1, b2, weightDecay, learningRate: body }),
+  head: lion({ b1, b2, weightDecay, learningRate: head })
+})

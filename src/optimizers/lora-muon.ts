@@ -27,13 +27,13 @@
 import type { Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import { type LoraMuonConfig, optimizerFacts } from "../../schemas/index.ts"
+import type { LoraMuonConfig } from "../../schemas/index.ts"
 import { type FactorPair, type Trainable, withFactors } from "../tensors/index.ts"
 import { adamwParts } from "./adamw.ts"
 import { addSplitDecay } from "./decay.ts"
 import { spectraObstacle } from "./gram-spectra.ts"
 import { signsOfThin } from "./matrix-sign.ts"
-import { type Optimizer, perFactor } from "./optimizer.ts"
+import type { Parts } from "./optimizer.ts"
 import { scaleByLearningRate } from "./schedule.ts"
 import { ema } from "./sgd.ts"
 import { type StackedFactors, stacked, stackedFactors, stackedScales, stacksOf, unstackedFactors } from "./stacks.ts"
@@ -96,29 +96,12 @@ export const loraMuon = ({ damping = 1e-8 }: LoraMuonOptions = {}): Transform<Wh
 }
 
 /** Dense tensors and heads get AdamW. */
-export const loraMuonOptimizer: Optimizer<LoraMuonConfig> = {
-  ...optimizerFacts["lora-muon"],
-  parts: (config, rates) => ({
-    body: chain(
-      ema({ decay: config.momentum }),
-      loraMuon({ damping: config.damping }),
-      scaleByLearningRate(rates.body),
-      addSplitDecay(config.weightDecay, rates.body)
-    ),
-    ...adamwParts(config, rates)
-  }),
-  state: () => ({ pair: perFactor(1), perDense: 2 }),
-  moments: ({ betas, epsilon }) => ({ betas, epsilon }),
-  compared: {
-    "lora-muon": {
-      label: optimizerFacts["lora-muon"].label,
-      learningRates: [2e-3, 5e-3, 1e-2, 2e-2, 5e-2],
-      section: (shared, moments, own) => ({
-        kind: "lora-muon",
-        ...(own === undefined ? {} : { momentum: own.momentum, damping: own.damping }),
-        ...shared,
-        ...moments
-      })
-    }
-  }
-}
+export const parts: Parts<LoraMuonConfig> = (config, rates) => ({
+  body: chain(
+    ema({ decay: config.momentum }),
+    loraMuon({ damping: config.damping }),
+    scaleByLearningRate(rates.body),
+    addSplitDecay(config.weightDecay, rates.body)
+  ),
+  ...adamwParts(config, rates)
+})

@@ -15,12 +15,12 @@
  * @example loraPlus({ learningRate: 1e-4, ratio: 16 })
  */
 import type { Tensor2D } from "@tensorflow/tfjs"
-import { type LoraPlusConfig, optimizerFacts } from "../../schemas/index.ts"
+import type { LoraPlusConfig } from "../../schemas/index.ts"
 import { scaled } from "../kernels/index.ts"
 import type { Trainable } from "../tensors/index.ts"
-import { type AdamOptions, adamOptions, adamwParts, scaleByAdam, twoMoments } from "./adamw.ts"
+import { type AdamOptions, adamOptions, adamwParts, scaleByAdam } from "./adamw.ts"
 import { addDecayedWeights } from "./decay.ts"
-import type { Optimizer } from "./optimizer.ts"
+import type { Parts } from "./optimizer.ts"
 import { type Schedule, scaleByLearningRate } from "./schedule.ts"
 import { chain, type State, type Transform } from "./transform.ts"
 
@@ -57,27 +57,10 @@ export const loraPlus = ({
 }: LoraPlusOptions): Transform<ReadonlyArray<State>> =>
   chain(scaleByAdam(moments), addDecayedWeights(weightDecay), scaleB(ratio), scaleByLearningRate(learningRate))
 
-export const loraPlusOptimizer: Optimizer<LoraPlusConfig> = {
-  ...optimizerFacts["lora-plus"],
-  parts: (config, rates) => {
-    const { ratio, weightDecay } = config
-    return {
-      body: loraPlus({ ...adamOptions(config), learningRate: rates.body, ratio, weightDecay }),
-      head: adamwParts(config, rates).head
-    }
-  },
-  state: () => twoMoments,
-  moments: ({ betas, epsilon }) => ({ betas, epsilon }),
-  compared: {
-    "lora-plus": {
-      label: optimizerFacts["lora-plus"].label,
-      learningRates: [1e-4, 2e-4, 4e-4, 8e-4],
-      section: (shared, moments, own) => ({
-        kind: "lora-plus",
-        ...(own === undefined ? {} : { ratio: own.ratio }),
-        ...shared,
-        ...moments
-      })
-    }
+export const parts: Parts<LoraPlusConfig> = (config, rates) => {
+  const { ratio, weightDecay } = config
+  return {
+    body: loraPlus({ ...adamOptions(config), learningRate: rates.body, ratio, weightDecay }),
+    head: adamwParts(config, rates).head
   }
 }

@@ -32,13 +32,14 @@
  */
 import type { Tensor, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { type LoraPreConfig, optimizerFacts } from "../../schemas/index.ts"
+import type { LoraPreConfig } from "../../schemas/index.ts"
 import { type AdamDecays, adamMoves, ratesAt } from "../kernels/index.ts"
 import { type Trainable, tensorsOf, withTensors } from "../tensors/index.ts"
 import { type AdamOptions, adamOptions, adamwParts } from "./adamw.ts"
+import { isCompressed } from "./compressed-moments.ts"
 import { addDecayedWeights } from "./decay.ts"
 import { gramSpectra } from "./gram-spectra.ts"
-import type { Optimizer } from "./optimizer.ts"
+import type { Parts } from "./optimizer.ts"
 import { scaleByLearningRate } from "./schedule.ts"
 import { chain, type Transform } from "./transform.ts"
 
@@ -61,10 +62,6 @@ export type LoraPreState = {
   readonly first: ReadonlyArray<Tensor>
   readonly second: ReadonlyArray<Tensor>
 }
-
-/** Is it a matrix that two thin ones are smaller than? */
-const isCompressed = (rank: number, [rows, columns, ...others]: ReadonlyArray<number>): boolean =>
-  rows !== undefined && columns !== undefined && others.length === 0 && rank * (rows + columns) < rows * columns
 
 /** The places in `tensorsOf` of the matrices that are compressed, and of everything else. */
 const placesOf = (tree: Trainable, rank: number) => {
@@ -193,37 +190,11 @@ export const scaleByLoraPre = ({
   }
 }
 
-/** Numbers for the moments of a matrix. */
-const matrixState = (rank: number, rows: number, columns: number): number =>
-  isCompressed(rank, [rows, columns]) ? 2 * rank * (rows + columns) : 2 * rows * columns
-
-export const loraPreOptimizer: Optimizer<LoraPreConfig> = {
-  ...optimizerFacts["lora-pre"],
-  parts: (config, rates) => ({
-    body: chain(
-      scaleByLoraPre({ rank: config.rank, ...adamOptions(config) }),
-      addDecayedWeights(config.weightDecay),
-      scaleByLearningRate(rates.body)
-    ),
-    head: adamwParts(config, rates).head
-  }),
-  state: ({ rank }) => ({
-    pair: (shape) => matrixState(rank, shape.rank, shape.in) + matrixState(rank, shape.out, shape.rank),
-    perDense: 2,
-    matrix: (shape) => matrixState(rank, shape.out, shape.in)
-  }),
-  moments: ({ betas, epsilon }) => ({ betas, epsilon }),
-  compared: {
-    "full-lora-pre": {
-      label: "Full fine-tuning (LoRA-Pre)",
-      on: "full",
-      learningRates: [3e-5, 1e-4, 2e-4, 4e-4],
-      section: (shared, moments, own) => ({
-        kind: "lora-pre",
-        ...(own === undefined ? {} : { rank: own.rank }),
-        ...shared,
-        ...moments
-      })
-    }
-  }
-}
+export const parts: Parts<LoraPreConfig> = (config, rates) => ({
+  body: chain(
+    scaleByLoraPre({ rank: config.rank, ...adamOptions(config) }),
+    addDecayedWeights(config.weightDecay),
+    scaleByLearningRate(rates.body)
+  ),
+  head: adamwParts(config, rates).head
+})

@@ -27,7 +27,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import { type LoraProConfig, optimizerFacts } from "../../schemas/index.ts"
+import type { LoraProConfig } from "../../schemas/index.ts"
 import {
   type Factors,
   loraProAdamMoves,
@@ -40,9 +40,9 @@ import {
 import { type DenseParameter, type FactorPair, type Trainable, tidy, withFactors } from "../tensors/index.ts"
 import { type AdamState, type AdamTransform, adamOptions, adamwParts, isAdam, scaleByAdam } from "./adamw.ts"
 import { addDecayedWeights, addProductDecay } from "./decay.ts"
-import { type FactoredAdam, type FactoredMoments, factoredAdam, factoredState, isFactored } from "./factored-adam.ts"
+import { type FactoredAdam, type FactoredMoments, factoredAdam, isFactored } from "./factored-adam.ts"
 import { scaleByInvariantAdam } from "./invariant-adam.ts"
-import { type ComparedOptimizer, type Optimizer, perFactor, type StateSize } from "./optimizer.ts"
+import type { Parts } from "./optimizer.ts"
 import { type Schedule, scaleByLearningRate } from "./schedule.ts"
 import { chain, type State, type StateLayout, type Transform } from "./transform.ts"
 import {
@@ -254,77 +254,30 @@ export const loraPro = ({ inner, x = "sylvester", damping = 1e-8 }: LoraProOptio
   return isAdam(inner) ? withInner(adamInside(inner), x, damping) : withInner(transformInside(inner), x, damping)
 }
 
-/** A form of the paper: everything but heads, and what it keeps. */
-interface Form {
-  readonly body: (config: LoraProConfig, rate: Schedule) => Transform
-  readonly state: (config: LoraProConfig) => StateSize["pair"]
-}
-
+/** The forms of the paper: everything but heads. */
 const forms = {
-  full: {
-    body: ({ x, damping, weightDecay, ...config }, rate) =>
-      chain(
-        loraPro({
-          inner: config.moments === "factored" ? factoredAdam(adamOptions(config)) : scaleByAdam(adamOptions(config)),
-          x,
-          damping
-        }),
-        scaleByLearningRate(rate),
-        addProductDecay(weightDecay, rate)
-      ),
-    state: ({ moments }) => (moments === "factored" ? factoredState : (shape) => 2 * shape.out * shape.in)
-  },
-  efficient: {
-    body: ({ x, damping, weightDecay, ...config }, rate) =>
-      chain(
-        loraPro({ x, damping }),
-        config.moments === "invariant" ? scaleByInvariantAdam(adamOptions(config)) : scaleByAdam(adamOptions(config)),
-        addDecayedWeights(weightDecay),
-        scaleByLearningRate(rate)
-      ),
-    state: ({ moments }) =>
-      moments === "invariant" ? ({ rank, in: inputs, out }) => (rank + 1) * (inputs + out) : perFactor(2)
-  },
-  sgd: {
-    body: ({ x, damping, weightDecay }, rate) =>
-      chain(loraPro({ x, damping }), addDecayedWeights(weightDecay), scaleByLearningRate(rate)),
-    state: () => perFactor(0)
-  }
-} satisfies { readonly [Name in LoraProConfig["form"]]: Form }
+  full: ({ x, damping, weightDecay, ...config }, rate) =>
+    chain(
+      loraPro({
+        inner: config.moments === "factored" ? factoredAdam(adamOptions(config)) : scaleByAdam(adamOptions(config)),
+        x,
+        damping
+      }),
+      scaleByLearningRate(rate),
+      addProductDecay(weightDecay, rate)
+    ),
+  efficient: ({ x, damping, weightDecay, ...config }, rate) =>
+    chain(
+      loraPro({ x, damping }),
+      config.moments === "invariant" ? scaleByInvariantAdam(adamOptions(config)) : scaleByAdam(adamOptions(config)),
+      addDecayedWeights(weightDecay),
+      scaleByLearningRate(rate)
+    ),
+  sgd: ({ x, damping, weightDecay }, rate) =>
+    chain(loraPro({ x, damping }), addDecayedWeights(weightDecay), scaleByLearningRate(rate))
+} satisfies { readonly [Name in LoraProConfig["form"]]: (config: LoraProConfig, rate: Schedule) => Transform }
 
-/** A form as a method of `compare`. */
-const compared = (
-  form: LoraProConfig["form"],
-  label: string,
-  learningRates: ReadonlyArray<number>,
-  changes: Pick<LoraProConfig, "moments"> = {}
-): ComparedOptimizer<LoraProConfig> => ({
-  label,
-  learningRates,
-  section: (shared, moments, own) => ({
-    kind: "lora-pro",
-    form,
-    ...(own === undefined ? {} : { x: own.x, damping: own.damping }),
-    ...shared,
-    ...moments,
-    ...changes
-  })
+export const parts: Parts<LoraProConfig> = (config, rates) => ({
+  body: forms[config.form](config, rates.body),
+  ...adamwParts(config, rates)
 })
-
-const FULL_RATES = [5e-5, 1e-4, 2e-4, 4e-4]
-const LORA_RATES = [5e-4, 1e-3, 2e-3, 4e-3]
-
-/** The full form wants the rates of full fine-tuning, the efficient form those of LoRA. */
-export const loraProOptimizer: Optimizer<LoraProConfig> = {
-  ...optimizerFacts["lora-pro"],
-  parts: (config, rates) => ({ body: forms[config.form].body(config, rates.body), ...adamwParts(config, rates) }),
-  state: (config) => ({ pair: forms[config.form].state(config), perDense: 2 }),
-  moments: ({ betas, epsilon }) => ({ betas, epsilon }),
-  compared: {
-    "lora-pro": compared("full", "LoRA-Pro", FULL_RATES),
-    "lora-pro-factored": compared("full", "LoRA-Pro (factored moments)", FULL_RATES, { moments: "factored" }),
-    "lora-pro-efficient": compared("efficient", "LoRA-Pro (efficient)", LORA_RATES),
-    "lora-pro-invariant": compared("efficient", "LoRA-Pro (invariant moments)", LORA_RATES, { moments: "invariant" }),
-    "lora-pro-sgd": compared("sgd", "LoRA-Pro (SGD)", [1e-2, 3e-2, 1e-1, 3e-1])
-  }
-}

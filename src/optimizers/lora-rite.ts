@@ -33,7 +33,7 @@
 import type { Scalar, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import { type LoraRiteConfig, optimizerFacts } from "../../schemas/index.ts"
+import type { LoraRiteConfig } from "../../schemas/index.ts"
 import type { Whitening } from "../kernels/index.ts"
 import { type FactorPair, withFactors } from "../tensors/index.ts"
 import { adamwParts } from "./adamw.ts"
@@ -46,7 +46,7 @@ import {
   symmetric,
   withoutRoundOff
 } from "./gram-spectra.ts"
-import type { Optimizer } from "./optimizer.ts"
+import type { Parts } from "./optimizer.ts"
 import { scaleByLearningRate } from "./schedule.ts"
 import { type PairStack, type StackedFactors, stacked, stackedFactors, stacksOf, unstackedFactors } from "./stacks.ts"
 import { chain, type StateLayout, type Transform } from "./transform.ts"
@@ -330,45 +330,16 @@ export const balanceFactors: Transform<null> = {
   }
 }
 
-export const loraRiteOptimizer: Optimizer<LoraRiteConfig> = {
-  ...optimizerFacts["lora-rite"],
-  parts: (config, rates) => {
-    const { betas, epsilon: eps, balance, weightDecay, ...own } = config
-    const [b1, b2] = betas
-    return {
-      body: chain(
-        loraRite({ ...own, b1, b2, eps }),
-        addDecayedWeights(weightDecay),
-        scaleByLearningRate(rates.body),
-        ...(balance ? [balanceFactors] : [])
-      ),
-      ...adamwParts(config, rates)
-    }
-  },
-  state: (config) => ({
-    pair: ({ rank, in: inputs, out }) => 2 * rank * (inputs + out) + 2 * rank * rank + (config.escape ? 2 : 0),
-    perDense: 2
-  }),
-  moments: null,
-  compared: {
-    "lora-rite": {
-      label: optimizerFacts["lora-rite"].label,
-      learningRates: [5e-4, 1e-3, 2e-3, 5e-3],
-      section: ({ clipNorm: _, ...shared }, { betas }, own) => ({
-        kind: "lora-rite",
-        ...(own === undefined
-          ? {}
-          : {
-              epsilon: own.epsilon,
-              clipUnmagnified: own.clipUnmagnified,
-              skip: own.skip,
-              cap: own.cap,
-              escape: own.escape,
-              balance: own.balance
-            }),
-        ...shared,
-        ...(betas === undefined ? {} : { betas })
-      })
-    }
+export const parts: Parts<LoraRiteConfig> = (config, rates) => {
+  const { betas, epsilon: eps, balance, weightDecay, ...own } = config
+  const [b1, b2] = betas
+  return {
+    body: chain(
+      loraRite({ ...own, b1, b2, eps }),
+      addDecayedWeights(weightDecay),
+      scaleByLearningRate(rates.body),
+      ...(balance ? [balanceFactors] : [])
+    ),
+    ...adamwParts(config, rates)
   }
 }

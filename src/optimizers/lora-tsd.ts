@@ -25,13 +25,13 @@
  */
 import type { Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { type LoraTsdConfig, optimizerFacts } from "../../schemas/index.ts"
+import type { LoraTsdConfig } from "../../schemas/index.ts"
 import { adamwParts } from "./adamw.ts"
 import { addDecayedWeights } from "./decay.ts"
 import { type GramSpectrum, gramSpectra, spectraObstacle } from "./gram-spectra.ts"
 import { loraPro, type Pairs, type TangentMoves, type XChoice } from "./lora-pro.ts"
 import { signsOfSquare } from "./matrix-sign.ts"
-import { type Optimizer, perFactor } from "./optimizer.ts"
+import type { Parts } from "./optimizer.ts"
 import { scaleByLearningRate } from "./schedule.ts"
 import { ema } from "./sgd.ts"
 import {
@@ -181,29 +181,12 @@ export const tangentSigns = ({ tau = 3, damping = 1e-8 }: TangentSigns = {}): Ta
 })
 
 /** Dense tensors and heads get AdamW. */
-export const loraTsdOptimizer: Optimizer<LoraTsdConfig> = {
-  ...optimizerFacts["lora-tsd"],
-  parts: ({ tau, momentum, x, damping, ...config }, rates) => ({
-    body: chain(
-      ema({ decay: momentum }),
-      loraPro(tau === 0 ? { x, damping } : { inner: tangentSigns({ tau, damping }), x, damping }),
-      addDecayedWeights(config.weightDecay),
-      scaleByLearningRate(rates.body)
-    ),
-    ...adamwParts(config, rates)
-  }),
-  state: ({ momentum }) => ({ pair: perFactor(momentum > 0 ? 1 : 0), perDense: 2 }),
-  moments: ({ betas, epsilon }) => ({ betas, epsilon }),
-  compared: {
-    "lora-tsd": {
-      label: optimizerFacts["lora-tsd"].label,
-      learningRates: [2e-3, 5e-3, 1e-2, 2e-2, 5e-2],
-      section: (shared, moments, own) => ({
-        kind: "lora-tsd",
-        ...(own === undefined ? {} : { tau: own.tau, momentum: own.momentum, x: own.x, damping: own.damping }),
-        ...shared,
-        ...moments
-      })
-    }
-  }
-}
+export const parts: Parts<LoraTsdConfig> = ({ tau, momentum, x, damping, ...config }, rates) => ({
+  body: chain(
+    ema({ decay: momentum }),
+    loraPro(tau === 0 ? { x, damping } : { inner: tangentSigns({ tau, damping }), x, damping }),
+    addDecayedWeights(config.weightDecay),
+    scaleByLearningRate(rates.body)
+  ),
+  ...adamwParts(config, rates)
+})

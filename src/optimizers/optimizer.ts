@@ -1,6 +1,7 @@
 /**
- * The contract of an optimizer that a plan can name: what its section becomes, and what others have to know of it. One file per kind;
- * `index.ts` has the table.
+ * The contract of an optimizer that a plan can name, in two files per kind. `planned/<kind>.ts` has the value: what `validate`,
+ * `compare` and estimates of memory ask of any kind, and therefore every page that reads plans downloads. `<kind>.ts` has what the section
+ * becomes, and is loaded where a run has this optimizer. `index.ts` has the table.
  */
 import type { OptimizerConfig, OptimizerFacts } from "../../schemas/index.ts"
 import type { Schedule } from "./schedule.ts"
@@ -35,6 +36,9 @@ export const perFactor =
   ({ rank, in: inputs, out }) =>
     count * rank * (inputs + out)
 
+/** Adam's. */
+export const twoMoments: StateSize = { pair: perFactor(2), perDense: 2 }
+
 /** Adam's moments as plans write them. */
 export interface PlannedMoments {
   readonly betas: readonly [number, number]
@@ -61,9 +65,12 @@ export interface ComparedOptimizer<Config> {
   readonly section: (shared: SharedSettings, moments: Partial<PlannedMoments>, own: Config | undefined) => Written
 }
 
+/** The transforms of the parts of a tree, for updates with gradients of the mean loss. `steps`: of the whole run. */
+export type Parts<Config> = (config: Config, rates: Rates, steps: number) => PartitionOptions
+
 export interface Optimizer<Config extends { readonly learningRate: number | "auto" }> extends OptimizerFacts<Config> {
-  /** The transforms of the parts of a tree, for updates with gradients of the mean loss. `steps`: of the whole run. */
-  readonly parts: (config: Config, rates: Rates, steps: number) => PartitionOptions
+  /** the file of its transforms, where a run has this optimizer */
+  readonly load: () => Promise<{ readonly parts: Parts<Config> }>
   readonly state: (config: Config) => StateSize
   /** Adam's moments in a section, which a comparison hands to the other methods; null: it has none */
   readonly moments: ((config: Config) => PlannedMoments) | null

@@ -27,12 +27,12 @@
 import type { Tensor, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import { optimizerFacts, type RefloraConfig } from "../../schemas/index.ts"
+import type { RefloraConfig } from "../../schemas/index.ts"
 import { type AdamDecays, adamMoves, ratesAt, type Whitened } from "../kernels/index.ts"
 import { type FactorPair, type Trainable, tidy, withFactors } from "../tensors/index.ts"
-import { type AdamState, type AdamWOptions, adamOptions, adamw, adamwParts, twoMoments } from "./adamw.ts"
+import { type AdamState, type AdamWOptions, adamOptions, adamw, adamwParts } from "./adamw.ts"
 import { spectrumOf } from "./gram-spectra.ts"
-import type { ComparedOptimizer, Optimizer } from "./optimizer.ts"
+import type { Parts } from "./optimizer.ts"
 import { rateAt } from "./schedule.ts"
 import { type PairStack, type StackedFactors, stacked, stackedFactors, stacksOf, unstackedFactors } from "./stacks.ts"
 import { chain, OfShape, type State, type StateLayout, type Transform } from "./transform.ts"
@@ -249,30 +249,10 @@ const warmupOf = ({ warmup, warmupSteps }: RefloraConfig, steps: number): number
   warmupSteps ??
   (warmup === undefined ? Math.min(100, Math.max(1, Math.round(steps / 10))) : Math.round(steps * warmup))
 
-const compared = (form: RefloraConfig["form"], label: string): ComparedOptimizer<RefloraConfig> => ({
-  label,
-  learningRates: [5e-4, 1e-3, 2e-3, 4e-3],
-  section: (shared, moments, own) => ({
-    kind: "reflora",
-    form,
-    ...(own?.warmup === undefined ? {} : { warmup: own.warmup }),
-    ...(own?.warmupSteps === undefined ? {} : { warmupSteps: own.warmupSteps }),
-    ...(own === undefined ? {} : { damping: own.damping }),
-    ...shared,
-    ...moments
-  })
-})
-
-export const refloraOptimizer: Optimizer<RefloraConfig> = {
-  ...optimizerFacts.reflora,
-  parts: (config, rates, steps) => {
-    const { dense, head } = adamwParts(config, rates)
-    const warmup = warmupOf(config, steps)
-    const { damping, weightDecay } = config
-    if (config.form === "full") return { body: chain(refLora({ warmup, damping }), dense), head }
-    return { body: refLoraScalar({ ...adamOptions(config), learningRate: rates.body, weightDecay, warmup }), head }
-  },
-  state: () => twoMoments,
-  moments: ({ betas, epsilon }) => ({ betas, epsilon }),
-  compared: { reflora: compared("full", "RefLoRA"), "reflora-scalar": compared("scalar", "RefLoRA-S") }
+export const parts: Parts<RefloraConfig> = (config, rates, steps) => {
+  const { dense, head } = adamwParts(config, rates)
+  const warmup = warmupOf(config, steps)
+  const { damping, weightDecay } = config
+  if (config.form === "full") return { body: chain(refLora({ warmup, damping }), dense), head }
+  return { body: refLoraScalar({ ...adamOptions(config), learningRate: rates.body, weightDecay, warmup }), head }
 }

@@ -27,11 +27,11 @@
 import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import { optimizerFacts, type RiemannianConfig } from "../../schemas/index.ts"
+import type { RiemannianConfig } from "../../schemas/index.ts"
 import type { Factors, Whitening } from "../kernels/index.ts"
 import { type FactorPair, type Trainable, withFactors } from "../tensors/index.ts"
-import { adamwParts, twoMoments } from "./adamw.ts"
-import type { Optimizer } from "./optimizer.ts"
+import { adamwParts } from "./adamw.ts"
+import type { Parts } from "./optimizer.ts"
 import { chain, type Transform } from "./transform.ts"
 import {
   conditioningOf,
@@ -73,24 +73,7 @@ export const riemannian = ({ damping = 1e-6 }: RiemannianOptions = {}): Transfor
   }
 }
 
-export const riemannianOptimizer: Optimizer<RiemannianConfig> = {
-  ...optimizerFacts.riemannian,
-  parts: (config, rates) => {
-    const { dense, head } = adamwParts(config, rates)
-    return { body: chain(riemannian({ damping: config.damping }), dense), head }
-  },
-  state: () => twoMoments,
-  moments: ({ betas, epsilon }) => ({ betas, epsilon }),
-  compared: {
-    riemannian: {
-      label: "Riemannian",
-      learningRates: [2e-4, 5e-4, 1e-3, 2e-3],
-      section: (shared, moments, own) => ({
-        kind: "riemannian",
-        ...(own === undefined ? {} : { damping: own.damping }),
-        ...shared,
-        ...moments
-      })
-    }
-  }
+export const parts: Parts<RiemannianConfig> = (config, rates) => {
+  const { dense, head } = adamwParts(config, rates)
+  return { body: chain(riemannian({ damping: config.damping }), dense), head }
 }

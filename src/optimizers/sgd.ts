@@ -5,11 +5,11 @@
  * At μ = 0 nothing is kept. Shapes: t as g.
  */
 import * as tf from "@tensorflow/tfjs-core"
-import { optimizerFacts, type SgdConfig } from "../../schemas/index.ts"
+import type { SgdConfig } from "../../schemas/index.ts"
 import { combined } from "../kernels/index.ts"
 import { tensorsOf, withTensors } from "../tensors/index.ts"
 import { addDecayedWeights } from "./decay.ts"
-import { type Optimizer, perFactor } from "./optimizer.ts"
+import type { Parts } from "./optimizer.ts"
 import { type Schedule, scaleByLearningRate } from "./schedule.ts"
 import { chain, type Transform } from "./transform.ts"
 
@@ -45,16 +45,7 @@ export interface SgdOptions {
 export const sgd = ({ learningRate, momentum = 0, weightDecay = 0 }: SgdOptions): Transform =>
   chain(trace({ decay: momentum }), addDecayedWeights(weightDecay), scaleByLearningRate(learningRate))
 
-export const sgdOptimizer: Optimizer<SgdConfig> = {
-  ...optimizerFacts.sgd,
-  parts: ({ momentum, weightDecay }, { body, head }) => ({
-    body: sgd({ learningRate: body, momentum, weightDecay }),
-    head: sgd({ learningRate: head, momentum, weightDecay })
-  }),
-  state: ({ momentum }) => {
-    const velocity = momentum > 0 ? 1 : 0
-    return { pair: perFactor(velocity), perDense: velocity }
-  },
-  moments: null,
-  compared: {}
-}
+export const parts: Parts<SgdConfig> = ({ momentum, weightDecay }, { body, head }) => ({
+  body: sgd({ learningRate: body, momentum, weightDecay }),
+  head: sgd({ learningRate: head, momentum, weightDecay })
+})

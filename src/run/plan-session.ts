@@ -75,12 +75,14 @@ export const openPlanSession = (
   { optimizer }: DecidedRate
 ) => {
   const { plan, steps } = resolved
-  return openSession(adapted, {
-    optimizer: adapted.optimizer(fromConfig(optimizer, steps), steps),
-    loss: runner.loss(adapted.model, resolved),
-    accumulate: plan.training.accumulate,
-    recompute: plan.training.recompute
-  })
+  return Effect.flatMap(fromConfig(optimizer, steps), (transform) =>
+    openSession(adapted, {
+      optimizer: adapted.optimizer(transform, steps),
+      loss: runner.loss(adapted.model, resolved),
+      accumulate: plan.training.accumulate,
+      recompute: plan.training.recompute
+    })
+  )
 }
 
 /** Steps from `next` on, after the last of which an evaluation, a checkpoint or the end may come: they need the state right then. */

@@ -19,7 +19,13 @@ import * as Schema from "effect/Schema"
 import type { OptimizerConfig } from "../../schemas/index.ts"
 import type { BatchOf, Network } from "../models/index.ts"
 import { toDevice } from "../models/index.ts"
-import { fromConfig, type OptimizerStateError, type Transform, tensorsWithin } from "../optimizers/index.ts"
+import {
+  fromConfig,
+  type OptimizerObstacle,
+  type OptimizerStateError,
+  type Transform,
+  tensorsWithin
+} from "../optimizers/index.ts"
 import { type DeviceReadError, readTensor, type Trainable, tensorsOf, tidy, withTensors } from "../tensors/index.ts"
 import { backward, type LossAndGradients } from "./backward.ts"
 import { type FoundRate, withRate } from "./found-rate.ts"
@@ -71,18 +77,18 @@ export const search = <M extends Network>(
   config: OptimizerConfig,
   batches: ReadonlyArray<BatchOf<M>>,
   steps: number
-): Effect.Effect<FoundRate, RateNotFound | DeviceReadError | OptimizerStateError> =>
+): Effect.Effect<FoundRate, RateNotFound | DeviceReadError | OptimizerObstacle | OptimizerStateError> =>
   Effect.gen(function* () {
     if (batches.length === 0) return yield* new RateNotFound({ reason: "there are no rows to find it on" })
     const { adapted } = tested
     const parts = partOf(adapted.trainable)
     const passes = { backward: 1, forward: 0 }
-    const at = (rate: number): Transform => {
+    const at = (rate: number) => {
       const own = withRate(
         { ...config, schedule: { kind: "constant" } },
         { learningRate: rate, headLearningRate: rate }
       )
-      return adapted.optimizer(fromConfig(own, 1), 1)
+      return Effect.map(fromConfig(own, 1), (transform) => adapted.optimizer(transform, 1))
     }
     const gradient = backward({ ...tested, step: 0 }, batches)
     return yield* Effect.gen(function* () {
@@ -93,7 +99,8 @@ export const search = <M extends Network>(
         Effect.gen(function* () {
           const found = yield* turningRate(before, triesOf(steps), (rate, look) =>
             Effect.sync(() => void (look && passes.forward++)).pipe(
-              Effect.andThen(tried(tested, at(rate), gradient, batches, (i) => parts[i] === part, look))
+              Effect.andThen(at(rate)),
+              Effect.flatMap((optimizer) => tried(tested, optimizer, gradient, batches, (i) => parts[i] === part, look))
             )
           )
           return typeof found === "number"

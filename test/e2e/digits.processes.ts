@@ -17,7 +17,7 @@ import { crossEntropy, digitsNetwork, openBase } from "../../examples/digits/net
 import { decodeAdaptationPlan, methodFacts, mustBeDecided } from "../../schemas/index.ts"
 import { openWasm } from "../../src/device/wasm.ts"
 import { fromLayersModel } from "../../src/models/index.ts"
-import { fromConfig, type Transform } from "../../src/optimizers/index.ts"
+import { fromConfig } from "../../src/optimizers/index.ts"
 import { type StepReport, steps as sessionSteps } from "../../src/training/index.ts"
 import "../setup.ts"
 import { repository, run, succeed, TIMEOUT, workspace } from "./fixtures.ts"
@@ -44,7 +44,7 @@ afterAll(async () => {
 
 const plan = JSON.parse(readFileSync(join(repository, "examples/digits/digits.adaptation.json"), "utf8"))
 
-const optimizerOf = (input: unknown, method: keyof typeof methodFacts): Transform => {
+const optimizerOf = (input: unknown, method: keyof typeof methodFacts) => {
   const { optimizer } = Result.getOrThrow(decodeAdaptationPlan(input, methodFacts[method]))
   return fromConfig(mustBeDecided(optimizer), STEPS)
 }
@@ -76,7 +76,11 @@ interface Learnt {
 }
 
 /** Steps on turned digits, and the share of the test images that is right afterwards; `seen` after each step. */
-const learnt = (method: "lora" | "full", optimizer: Transform, seen: () => void = () => {}): Promise<Learnt> =>
+const learnt = (
+  method: "lora" | "full",
+  made: ReturnType<typeof optimizerOf>,
+  seen: () => void = () => {}
+): Promise<Learnt> =>
   Effect.gen(function* () {
     const network = yield* fromLayersModel(base)
     const factors = { rank: 4, alpha: 8, scaling: "standard", init: { kind: "kaiming" }, seed: 0 } as const
@@ -84,6 +88,7 @@ const learnt = (method: "lora" | "full", optimizer: Transform, seen: () => void 
       method === "full"
         ? yield* inject(network, full, { targets: "all-linear" })
         : yield* inject(network, lora, { ...factors, targets: "all-linear" })
+    const optimizer = yield* made
     const reports = yield* Stream.fromIterable(shuffled(turned.train, BATCH, 0)).pipe(
       sessionSteps(adapted, { optimizer, loss: crossEntropy }),
       Stream.take(STEPS),

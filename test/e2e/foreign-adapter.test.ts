@@ -125,7 +125,7 @@ for (const { name, model, losses, place, outputs } of all) {
     await onWasm(
       Effect.gen(function* () {
         const { adapted } = yield* loadAdapter(join(goldens, "peft", name), { base: base(model) })
-        const optimizer = fromConfig(
+        const optimizer = yield* fromConfig(
           {
             kind: "adamw",
             learningRate: rate,

@@ -15,6 +15,7 @@
  */
 import { describe, expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
+import type { DecidedOptimizer } from "../../schemas/index.ts"
 import { fromConfig } from "../../src/optimizers/index.ts"
 import { loraMuon } from "../../src/optimizers/lora-muon.ts"
 import { loraPro } from "../../src/optimizers/lora-pro.ts"
@@ -181,8 +182,9 @@ const tsdLaws = () => {
   law("(5) τ = 0 and no momentum: LoRA-Pro's SGD form", async (c) => {
     const common = { learningRate: 1, weightDecay: 0, clipNorm: null, damping: 1e-8, x: "sylvester" } as const
     const rest = { schedule: { kind: "constant" }, betas: [0.9, 0.999], epsilon: 1e-8 } as const
-    const found = fromConfig({ kind: "lora-tsd", tau: 0, momentum: 0, ...common, ...rest }, 1)
-    const expected = fromConfig({ kind: "lora-pro", form: "sgd", ...common, ...rest }, 1)
+    const made = (config: DecidedOptimizer) => Effect.runPromise(fromConfig(config, 1))
+    const found = await made({ kind: "lora-tsd", tau: 0, momentum: 0, ...common, ...rest })
+    const expected = await made({ kind: "lora-pro", form: "sgd", ...common, ...rest })
     expect(await movesOf(found, c)).toEqual(await movesOf(expected, c))
   })
 

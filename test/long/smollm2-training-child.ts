@@ -110,7 +110,7 @@ const follow = (gguf: string, run: GoldenRun) =>
     tf.dispose(pairs.map(({ A }) => A))
     adapted.trainable = { ...adapted.trainable, pairs: starts }
     const session = yield* openSession(adapted, {
-      optimizer: fromConfig(mustBeDecided(optimizerOf(run)), run.steps),
+      optimizer: yield* fromConfig(mustBeDecided(optimizerOf(run)), run.steps),
       loss: tokenCrossEntropy
     })
     const reports = []

@@ -93,7 +93,7 @@ export const openStepper = (
       : yield* findRate({ adapted, loss, recompute: "none" }, plan.optimizer, first, total)
     const optimizer = rate === null ? mustBeDecided(plan.optimizer) : withRate(plan.optimizer, rate)
     const session = yield* openSession(adapted, {
-      optimizer: adapted.optimizer(fromConfig(optimizer, total), total),
+      optimizer: adapted.optimizer(yield* fromConfig(optimizer, total), total),
       loss,
       accumulate
     })

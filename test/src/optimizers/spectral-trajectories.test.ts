@@ -29,7 +29,7 @@ interface Trajectory {
 }
 
 /** As a plan has it, at the trajectory's own rates. */
-const transformFor = ({ rule, tau = 0, lr, momentum, weight_decay }: Trajectory) => {
+const transformFor = async ({ rule, tau = 0, lr, momentum, weight_decay }: Trajectory) => {
   const shared = {
     momentum,
     learningRate: lr[0]!,
@@ -43,7 +43,8 @@ const transformFor = ({ rule, tau = 0, lr, momentum, weight_decay }: Trajectory)
   const config: OptimizerConfig =
     rule === "lora-tsd" ? { kind: rule, tau, x: "sylvester", ...shared } : { kind: rule, ...shared }
   const rate = (step: number) => lr[step - 1]!
-  return optimizerOf(config).parts(config, { body: rate, head: rate }, lr.length).body
+  const { parts } = await optimizerOf(config).load()
+  return parts(config, { body: rate, head: rate }, lr.length).body
 }
 
 /**
@@ -56,7 +57,7 @@ describeEverywhere("spectral trajectories", () => {
   for (const file of readdirSync(folder)) {
     const golden = JSON.parse(readFileSync(new URL(file, folder), "utf8")) as Trajectory
     test(golden.name, async () => {
-      const transform = transformFor(golden)
+      const transform = await transformFor(golden)
       const { s } = golden
       const params = treeOf(pairOf(golden.A0, golden.B0, s))
       let run: Run = { params, state: transform.init(params) }

@@ -39,7 +39,10 @@ export const toySession = (
       : method === "dora"
         ? inject(model, dora, { ...options, init: { kind: "kaiming" }, targets })
         : inject(model, method === "full" ? full : none, { targets })
-    return yield* openSession(adapted, { optimizer: fromConfig(mustBeDecided(config), STEPS), loss: crossEntropy })
+    return yield* openSession(adapted, {
+      optimizer: yield* fromConfig(mustBeDecided(config), STEPS),
+      loss: crossEntropy
+    })
   }).pipe(Effect.orDie)
 
 const batchOf = (number: number): Batch => {

@@ -98,7 +98,7 @@ const trained = <M extends Network>(
       targets: sitesIn(model, [model.stack!.blocks.length - 1])
     })
     const session = yield* openSession(adapted, {
-      optimizer: fromConfig(mustBeDecided(adamw), 100),
+      optimizer: yield* fromConfig(mustBeDecided(adamw), 100),
       loss: ofNetwork,
       recompute
     })

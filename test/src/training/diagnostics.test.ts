@@ -92,7 +92,7 @@ describeOn("wasm", () => {
         } as const
         const adapted = yield* inject(model, lora, options)
         const session = yield* openSession(adapted, {
-          optimizer: fromConfig(mustBeDecided(fast(loraProFull)), batches.length),
+          optimizer: yield* fromConfig(mustBeDecided(fast(loraProFull)), batches.length),
           loss: crossEntropy
         })
         const seen = yield* looks(session, true)

@@ -68,13 +68,11 @@ const later = (adapted: Adapted): Adapted => {
 }
 
 const sessionBy = (method: Method, dropout: number, more: Partial<SessionOptions> = {}) =>
-  Effect.flatMap(adaptedBy(method, dropout), (adapted) =>
-    openSession(adapted, {
-      optimizer: fromConfig(mustBeDecided(method === "lora" ? loraProFull : adamw), STEPS),
-      loss: crossEntropy,
-      ...more
-    })
-  )
+  Effect.gen(function* () {
+    const adapted = yield* adaptedBy(method, dropout)
+    const optimizer = yield* fromConfig(mustBeDecided(method === "lora" ? loraProFull : adamw), STEPS)
+    return yield* openSession(adapted, { optimizer, loss: crossEntropy, ...more })
+  })
 
 const groups: ReadonlyArray<ReadonlyArray<Batch>> = [
   [randomBatch(4, 8, 1)],

@@ -103,7 +103,7 @@ const follow = (run: GoldenRun) =>
     adapted.trainable = { pairs, dense: [] }
     expect(2 * pairs.length).toBe(init.size)
     const session = yield* openSession(adapted, {
-      optimizer: fromConfig(mustBeDecided(configOf(run)), run.steps),
+      optimizer: yield* fromConfig(mustBeDecided(configOf(run)), run.steps),
       loss: crossEntropy
     })
     const batches = batchesOf(yield* tensors("batches"))

@@ -160,10 +160,9 @@ test("`steps` opens a session of its own: parameters stay, its state goes with t
   scoped(
     Effect.gen(function* () {
       const adapted = yield* tinyAdapted("lora")
+      const optimizer = yield* fromConfig(mustBeDecided(adamw), 5)
       const run = Stream.runCollect(
-        steps(adapted, { optimizer: fromConfig(mustBeDecided(adamw), 5), loss: crossEntropy })(
-          Stream.fromIterable(batches.slice(0, 2))
-        )
+        steps(adapted, { optimizer, loss: crossEntropy })(Stream.fromIterable(batches.slice(0, 2)))
       )
       // the first step parts what starts as a second handle of the model's own buffers
       yield* run

@@ -43,7 +43,9 @@ export const tinySession = (
 ): Effect.Effect<Session, never, Scope.Scope> =>
   Effect.flatMap(tinyAdapted(method, seed), (adapted) =>
     Effect.orDie(
-      openSession(adapted, { optimizer: fromConfig(mustBeDecided(config), STEPS), loss: crossEntropy, ...options })
+      Effect.flatMap(fromConfig(mustBeDecided(config), STEPS), (optimizer) =>
+        openSession(adapted, { optimizer, loss: crossEntropy, ...options })
+      )
     )
   )
 

@@ -91,7 +91,7 @@ const follow = (run: GoldenRun) =>
     expect(2 * pairs.length).toBe(init!.size)
     adapted.trainable = { pairs, dense: [] }
     const session = yield* openSession(adapted, {
-      optimizer: fromConfig(mustBeDecided(configOf(run)), run.steps),
+      optimizer: yield* fromConfig(mustBeDecided(configOf(run)), run.steps),
       loss: lossOf
     })
     const reports: Array<StepReport> = []

@@ -1,0 +1,21 @@
+/** Lion as a plan names it. Its equations and transforms: `../lion.ts`. */
+import { type LionConfig, optimizerFacts } from "../../../schemas/index.ts"
+import { type Optimizer, perFactor } from "../optimizer.ts"
+
+export const lionOptimizer: Optimizer<LionConfig> = {
+  ...optimizerFacts.lion,
+  load: () => import("../lion.ts"),
+  state: () => ({ pair: perFactor(1), perDense: 1 }),
+  moments: null,
+  compared: {
+    lion: {
+      label: optimizerFacts.lion.label,
+      learningRates: [1e-4, 2e-4, 5e-4, 1e-3],
+      section: (shared, _moments, own) => ({
+        kind: "lion",
+        ...(own === undefined ? {} : { betas: own.betas }),
+        ...shared
+      })
+    }
+  }
+}

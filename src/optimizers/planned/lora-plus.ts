@@ -1,0 +1,22 @@
+/** LoRA+ as a plan names it. Its equations and transforms: `../lora-plus.ts`. */
+import { type LoraPlusConfig, optimizerFacts } from "../../../schemas/index.ts"
+import { type Optimizer, twoMoments } from "../optimizer.ts"
+
+export const loraPlusOptimizer: Optimizer<LoraPlusConfig> = {
+  ...optimizerFacts["lora-plus"],
+  load: () => import("../lora-plus.ts"),
+  state: () => twoMoments,
+  moments: ({ betas, epsilon }) => ({ betas, epsilon }),
+  compared: {
+    "lora-plus": {
+      label: optimizerFacts["lora-plus"].label,
+      learningRates: [1e-4, 2e-4, 4e-4, 8e-4],
+      section: (shared, moments, own) => ({
+        kind: "lora-plus",
+        ...(own === undefined ? {} : { ratio: own.ratio }),
+        ...shared,
+        ...moments
+      })
+    }
+  }
+}

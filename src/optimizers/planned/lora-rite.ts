@@ -1,0 +1,34 @@
+/** LoRA-RITE as a plan names it. Its equations and transforms: `../lora-rite.ts`. */
+import { type LoraRiteConfig, optimizerFacts } from "../../../schemas/index.ts"
+import type { Optimizer } from "../optimizer.ts"
+
+export const loraRiteOptimizer: Optimizer<LoraRiteConfig> = {
+  ...optimizerFacts["lora-rite"],
+  load: () => import("../lora-rite.ts"),
+  state: (config) => ({
+    pair: ({ rank, in: inputs, out }) => 2 * rank * (inputs + out) + 2 * rank * rank + (config.escape ? 2 : 0),
+    perDense: 2
+  }),
+  moments: null,
+  compared: {
+    "lora-rite": {
+      label: optimizerFacts["lora-rite"].label,
+      learningRates: [5e-4, 1e-3, 2e-3, 5e-3],
+      section: ({ clipNorm: _, ...shared }, { betas }, own) => ({
+        kind: "lora-rite",
+        ...(own === undefined
+          ? {}
+          : {
+              epsilon: own.epsilon,
+              clipUnmagnified: own.clipUnmagnified,
+              skip: own.skip,
+              cap: own.cap,
+              escape: own.escape,
+              balance: own.balance
+            }),
+        ...shared,
+        ...(betas === undefined ? {} : { betas })
+      })
+    }
+  }
+}
