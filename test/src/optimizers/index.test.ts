@@ -1,5 +1,5 @@
 /** From a plan's `optimizer` section to updates: each kind and form against the chain written out by hand. */
-import { beforeAll, describe, expect, test } from "bun:test"
+import { beforeAll, describe, expect, spyOn, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -21,7 +21,7 @@ import {
   loraPlus,
   loraPro,
   optimizerOf,
-  type optimizers,
+  optimizers,
   refLora,
   refLoraScalar,
   riemannian,
@@ -282,6 +282,18 @@ describe("fromConfig", () => {
     expect(scheduleFromConfig({ kind: "linear", warmup: 0.1 }, 1, 26)(3)).toBe(1)
     expect(scheduleFromConfig({ kind: "constant", warmupSteps: 4 }, 2, 80)(2)).toBe(1)
   })
+})
+
+test("transforms that cannot be loaded are told in a sentence, and loaded when they are asked for again", async () => {
+  const config = decode({ kind: "lion", learningRate: 0.1 })
+  const offline = spyOn(optimizers.lion, "load").mockRejectedValueOnce(new TypeError("Failed to fetch lion.js"))
+  const error = await Effect.runPromise(Effect.flip(fromConfig(config, STEPS)))
+  expect(error._tag).toBe("OptimizerObstacle")
+  expect(error.message).toBe(
+    "the optimizer cannot take a step here: its code could not be loaded: Failed to fetch lion.js; is the page online, and are all files of its bundle served?"
+  )
+  offline.mockRestore()
+  expect((await made(config)).init(tree(1, 1))).toBeDefined()
 })
 
 /** Configurations by which each optimizer's own account of its state is held against the state. */
