@@ -11,11 +11,10 @@
  * Shapes: m, v, u as g. The step count is a number on the host, so nothing is read.
  */
 import * as tf from "@tensorflow/tfjs-core"
-import type { AdamwConfig } from "../../schemas/index.ts"
 import { type AdamDecays, adamMoves, ratesAt } from "../kernels/index.ts"
 import { type Trainable, tensorsOf, withTensors } from "../tensors/index.ts"
 import { addDecayedWeights } from "./decay.ts"
-import type { Parts, PlannedMoments, Rates } from "./optimizer.ts"
+import type { PlannedMoments, Rates } from "./optimizer.ts"
 import { type Schedule, scaleByLearningRate } from "./schedule.ts"
 import { chain, type Transform } from "./transform.ts"
 
@@ -92,9 +91,4 @@ export const adamwParts = (
 ) => {
   const options = { ...adamOptions(moments), weightDecay }
   return { dense: adamw({ ...options, learningRate: body }), head: adamw({ ...options, learningRate: head }) }
-}
-
-export const parts: Parts<AdamwConfig> = (config, rates) => {
-  const { dense, head } = adamwParts(config, rates)
-  return { body: dense, head }
 }

@@ -251,5 +251,3 @@ export const altLoraParts =
       head: adamwParts(config, rates).head
     }
   }
-
-export const parts: Parts<AltLoraConfig> = altLoraParts(altLora)

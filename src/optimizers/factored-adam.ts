@@ -71,8 +71,6 @@ export interface FactoredAdam {
   ) => { readonly gradients: ReadonlyArray<Factors>; readonly states: ReadonlyArray<FactoredMoments> }
 }
 
-export const isFactored = (inner: object): inner is FactoredAdam => "factored" in inner
-
 const zeros = ({ indices, rank, in: inputs, out }: PairStack): FactoredMoments => ({
   count: 0,
   left: tf.zeros([indices.length, out, 2 * rank]),

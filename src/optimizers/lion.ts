@@ -13,11 +13,9 @@
  * @example chain(scaleByLion(), scaleByLearningRate(1e-4))
  */
 import * as tf from "@tensorflow/tfjs-core"
-import type { LionConfig } from "../../schemas/index.ts"
 import { lionMoves } from "../kernels/index.ts"
 import { tensorsOf, withTensors } from "../tensors/index.ts"
 import { addDecayedWeights } from "./decay.ts"
-import type { Parts } from "./optimizer.ts"
 import { type Schedule, scaleByLearningRate } from "./schedule.ts"
 import { chain, type Transform } from "./transform.ts"
 
@@ -48,8 +46,3 @@ export interface LionOptions extends LionMoments {
 /** Lion with decoupled weight decay. */
 export const lion = ({ learningRate, weightDecay = 0, ...moments }: LionOptions): Transform =>
   chain(scaleByLion(moments), addDecayedWeights(weightDecay), scaleByLearningRate(learningRate))
-
-export const parts: Parts<LionConfig> = ({ betas: [b1, b2], weightDecay }, { body, head }) => ({
-  body: lion({ b1, b2, weightDecay, learningRate: body }),
-  head: lion({ b1, b2, weightDecay, learningRate: head })
-})

@@ -27,17 +27,11 @@
 import type { Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import type { LoraMuonConfig } from "../../schemas/index.ts"
 import { type FactorPair, type Trainable, withFactors } from "../tensors/index.ts"
-import { adamwParts } from "./adamw.ts"
-import { addSplitDecay } from "./decay.ts"
 import { spectraObstacle } from "./gram-spectra.ts"
 import { signsOfThin } from "./matrix-sign.ts"
-import type { Parts } from "./optimizer.ts"
-import { scaleByLearningRate } from "./schedule.ts"
-import { ema } from "./sgd.ts"
 import { type StackedFactors, stacked, stackedFactors, stackedScales, stacksOf, unstackedFactors } from "./stacks.ts"
-import { chain, type Transform } from "./transform.ts"
+import type { Transform } from "./transform.ts"
 import {
   conditioningOf,
   dampedRoots,
@@ -94,14 +88,3 @@ export const loraMuon = ({ damping = 1e-8 }: LoraMuonOptions = {}): Transform<Wh
     health: (state, { pairs }) => conditioningOf(state, pairs, damping)
   }
 }
-
-/** Dense tensors and heads get AdamW. */
-export const parts: Parts<LoraMuonConfig> = (config, rates) => ({
-  body: chain(
-    ema({ decay: config.momentum }),
-    loraMuon({ damping: config.damping }),
-    scaleByLearningRate(rates.body),
-    addSplitDecay(config.weightDecay, rates.body)
-  ),
-  ...adamwParts(config, rates)
-})

@@ -15,12 +15,10 @@
  * @example loraPlus({ learningRate: 1e-4, ratio: 16 })
  */
 import type { Tensor2D } from "@tensorflow/tfjs"
-import type { LoraPlusConfig } from "../../schemas/index.ts"
 import { scaled } from "../kernels/index.ts"
 import type { Trainable } from "../tensors/index.ts"
-import { type AdamOptions, adamOptions, adamwParts, scaleByAdam } from "./adamw.ts"
+import { type AdamOptions, scaleByAdam } from "./adamw.ts"
 import { addDecayedWeights } from "./decay.ts"
-import type { Parts } from "./optimizer.ts"
 import { type Schedule, scaleByLearningRate } from "./schedule.ts"
 import { chain, type State, type Transform } from "./transform.ts"
 
@@ -56,11 +54,3 @@ export const loraPlus = ({
   ...moments
 }: LoraPlusOptions): Transform<ReadonlyArray<State>> =>
   chain(scaleByAdam(moments), addDecayedWeights(weightDecay), scaleB(ratio), scaleByLearningRate(learningRate))
-
-export const parts: Parts<LoraPlusConfig> = (config, rates) => {
-  const { ratio, weightDecay } = config
-  return {
-    body: loraPlus({ ...adamOptions(config), learningRate: rates.body, ratio, weightDecay }),
-    head: adamwParts(config, rates).head
-  }
-}

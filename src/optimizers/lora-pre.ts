@@ -32,16 +32,12 @@
  */
 import type { Tensor, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import type { LoraPreConfig } from "../../schemas/index.ts"
 import { type AdamDecays, adamMoves, ratesAt } from "../kernels/index.ts"
 import { type Trainable, tensorsOf, withTensors } from "../tensors/index.ts"
-import { type AdamOptions, adamOptions, adamwParts } from "./adamw.ts"
+import type { AdamOptions } from "./adamw.ts"
 import { isCompressed } from "./compressed-moments.ts"
-import { addDecayedWeights } from "./decay.ts"
 import { gramSpectra } from "./gram-spectra.ts"
-import type { Parts } from "./optimizer.ts"
-import { scaleByLearningRate } from "./schedule.ts"
-import { chain, type Transform } from "./transform.ts"
+import type { Transform } from "./transform.ts"
 
 export interface LoraPreOptions extends AdamOptions {
   /** k; default 8 */
@@ -189,12 +185,3 @@ export const scaleByLoraPre = ({
     }
   }
 }
-
-export const parts: Parts<LoraPreConfig> = (config, rates) => ({
-  body: chain(
-    scaleByLoraPre({ rank: config.rank, ...adamOptions(config) }),
-    addDecayedWeights(config.weightDecay),
-    scaleByLearningRate(rates.body)
-  ),
-  head: adamwParts(config, rates).head
-})

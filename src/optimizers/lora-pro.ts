@@ -27,7 +27,6 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import type { LoraProConfig } from "../../schemas/index.ts"
 import {
   type Factors,
   loraProAdamMoves,
@@ -38,13 +37,9 @@ import {
   type XChoice
 } from "../kernels/index.ts"
 import { type DenseParameter, type FactorPair, type Trainable, tidy, withFactors } from "../tensors/index.ts"
-import { type AdamState, type AdamTransform, adamOptions, adamwParts, isAdam, scaleByAdam } from "./adamw.ts"
-import { addDecayedWeights, addProductDecay } from "./decay.ts"
-import { type FactoredAdam, type FactoredMoments, factoredAdam, isFactored } from "./factored-adam.ts"
-import { scaleByInvariantAdam } from "./invariant-adam.ts"
-import type { Parts } from "./optimizer.ts"
-import { type Schedule, scaleByLearningRate } from "./schedule.ts"
-import { chain, type State, type StateLayout, type Transform } from "./transform.ts"
+import { type AdamState, type AdamTransform, isAdam, scaleByAdam } from "./adamw.ts"
+import type { FactoredAdam, FactoredMoments } from "./factored-adam.ts"
+import type { State, StateLayout, Transform } from "./transform.ts"
 import {
   conditioningOf,
   notWhitened,
@@ -250,34 +245,6 @@ const withInner = <S extends State, D extends State>(
 export const loraPro = ({ inner, x = "sylvester", damping = 1e-8 }: LoraProOptions = {}): Transform<LoraProState> => {
   if (inner === undefined) return withInner(movesInside(theorems), x, damping)
   if ("movesOf" in inner) return withInner(movesInside(inner), x, damping)
-  if (isFactored(inner)) return withInner(factoredInside(inner), x, damping)
+  if ("factored" in inner) return withInner(factoredInside(inner), x, damping)
   return isAdam(inner) ? withInner(adamInside(inner), x, damping) : withInner(transformInside(inner), x, damping)
 }
-
-/** The forms of the paper: everything but heads. */
-const forms = {
-  full: ({ x, damping, weightDecay, ...config }, rate) =>
-    chain(
-      loraPro({
-        inner: config.moments === "factored" ? factoredAdam(adamOptions(config)) : scaleByAdam(adamOptions(config)),
-        x,
-        damping
-      }),
-      scaleByLearningRate(rate),
-      addProductDecay(weightDecay, rate)
-    ),
-  efficient: ({ x, damping, weightDecay, ...config }, rate) =>
-    chain(
-      loraPro({ x, damping }),
-      config.moments === "invariant" ? scaleByInvariantAdam(adamOptions(config)) : scaleByAdam(adamOptions(config)),
-      addDecayedWeights(weightDecay),
-      scaleByLearningRate(rate)
-    ),
-  sgd: ({ x, damping, weightDecay }, rate) =>
-    chain(loraPro({ x, damping }), addDecayedWeights(weightDecay), scaleByLearningRate(rate))
-} satisfies { readonly [Name in LoraProConfig["form"]]: (config: LoraProConfig, rate: Schedule) => Transform }
-
-export const parts: Parts<LoraProConfig> = (config, rates) => ({
-  body: forms[config.form](config, rates.body),
-  ...adamwParts(config, rates)
-})

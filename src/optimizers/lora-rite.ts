@@ -33,11 +33,8 @@
 import type { Scalar, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import type { LoraRiteConfig } from "../../schemas/index.ts"
 import type { Whitening } from "../kernels/index.ts"
 import { type FactorPair, withFactors } from "../tensors/index.ts"
-import { adamwParts } from "./adamw.ts"
-import { addDecayedWeights } from "./decay.ts"
 import {
   type GramSpectrum,
   gramSpectra,
@@ -46,10 +43,8 @@ import {
   symmetric,
   withoutRoundOff
 } from "./gram-spectra.ts"
-import type { Parts } from "./optimizer.ts"
-import { scaleByLearningRate } from "./schedule.ts"
 import { type PairStack, type StackedFactors, stacked, stackedFactors, stacksOf, unstackedFactors } from "./stacks.ts"
-import { chain, type StateLayout, type Transform } from "./transform.ts"
+import type { StateLayout, Transform } from "./transform.ts"
 import { notWhitened, type WhitenedState, whitenedLayout, whiteningsFor, whitenPairs } from "./whitening.ts"
 
 export interface LoraRiteOptions {
@@ -327,19 +322,5 @@ export const balanceFactors: Transform<null> = {
       updates: { pairs: withFactors(updates.pairs, unstackedFactors(stacks, balanced)), dense: updates.dense },
       state
     }
-  }
-}
-
-export const parts: Parts<LoraRiteConfig> = (config, rates) => {
-  const { betas, epsilon: eps, balance, weightDecay, ...own } = config
-  const [b1, b2] = betas
-  return {
-    body: chain(
-      loraRite({ ...own, b1, b2, eps }),
-      addDecayedWeights(weightDecay),
-      scaleByLearningRate(rates.body),
-      ...(balance ? [balanceFactors] : [])
-    ),
-    ...adamwParts(config, rates)
   }
 }

@@ -25,15 +25,9 @@
  */
 import type { Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import type { LoraTsdConfig } from "../../schemas/index.ts"
-import { adamwParts } from "./adamw.ts"
-import { addDecayedWeights } from "./decay.ts"
 import { type GramSpectrum, gramSpectra, spectraObstacle } from "./gram-spectra.ts"
-import { loraPro, type Pairs, type TangentMoves, type XChoice } from "./lora-pro.ts"
+import type { Pairs, TangentMoves, XChoice } from "./lora-pro.ts"
 import { signsOfSquare } from "./matrix-sign.ts"
-import type { Parts } from "./optimizer.ts"
-import { scaleByLearningRate } from "./schedule.ts"
-import { ema } from "./sgd.ts"
 import {
   type PairStack,
   type StackedFactors,
@@ -43,7 +37,6 @@ import {
   stacksOf,
   unstackedFactors
 } from "./stacks.ts"
-import { chain } from "./transform.ts"
 import { dampedRoots } from "./whitening.ts"
 
 export interface TangentSigns {
@@ -178,15 +171,4 @@ export const tangentSigns = ({ tau = 3, damping = 1e-8 }: TangentSigns = {}): Ta
     })
     return unstackedFactors(stacks, moves)
   }
-})
-
-/** Dense tensors and heads get AdamW. */
-export const parts: Parts<LoraTsdConfig> = ({ tau, momentum, x, damping, ...config }, rates) => ({
-  body: chain(
-    ema({ decay: momentum }),
-    loraPro(tau === 0 ? { x, damping } : { inner: tangentSigns({ tau, damping }), x, damping }),
-    addDecayedWeights(config.weightDecay),
-    scaleByLearningRate(rates.body)
-  ),
-  ...adamwParts(config, rates)
 })

@@ -1,7 +1,8 @@
 /**
- * The contract of an optimizer that a plan can name, in two files per kind. `planned/<kind>.ts` has the value: what `validate`,
- * `compare` and estimates of memory ask of any kind, and therefore every page that reads plans downloads. `<kind>.ts` has what the section
- * becomes, and is loaded where a run has this optimizer. `index.ts` has the table.
+ * The contract of an optimizer that a plan can name. `planned/<kind>.ts` has the value: what `validate`, `compare` and estimates of memory
+ * ask of any kind, and therefore every page that reads plans downloads. `parts/<kind>.ts` has what the section becomes, out of transforms
+ * that can be imported by name, and is loaded where a run has this optimizer. Nothing but the value imports it: bundlers would not
+ * part it from what does. `index.ts` has the table.
  */
 import type { OptimizerConfig, OptimizerFacts } from "../../schemas/index.ts"
 import type { Schedule } from "./schedule.ts"
@@ -69,7 +70,7 @@ export interface ComparedOptimizer<Config> {
 export type Parts<Config> = (config: Config, rates: Rates, steps: number) => PartitionOptions
 
 export interface Optimizer<Config extends { readonly learningRate: number | "auto" }> extends OptimizerFacts<Config> {
-  /** the file of its transforms, where a run has this optimizer */
+  /** what its section becomes, where a run has this optimizer */
   readonly load: () => Promise<{ readonly parts: Parts<Config> }>
   readonly state: (config: Config) => StateSize
   /** Adam's moments in a section, which a comparison hands to the other methods; null: it has none */

@@ -27,15 +27,13 @@
 import type { Tensor, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import type { RefloraConfig } from "../../schemas/index.ts"
 import { type AdamDecays, adamMoves, ratesAt, type Whitened } from "../kernels/index.ts"
 import { type FactorPair, type Trainable, tidy, withFactors } from "../tensors/index.ts"
-import { type AdamState, type AdamWOptions, adamOptions, adamw, adamwParts } from "./adamw.ts"
+import { type AdamState, type AdamWOptions, adamw } from "./adamw.ts"
 import { spectrumOf } from "./gram-spectra.ts"
-import type { Parts } from "./optimizer.ts"
 import { rateAt } from "./schedule.ts"
 import { type PairStack, type StackedFactors, stacked, stackedFactors, stacksOf, unstackedFactors } from "./stacks.ts"
-import { chain, OfShape, type State, type StateLayout, type Transform } from "./transform.ts"
+import { OfShape, type State, type StateLayout, type Transform } from "./transform.ts"
 import { whitenPairs } from "./whitening.ts"
 
 export interface RefLoraOptions {
@@ -242,17 +240,4 @@ export const refLoraScalar = (options: RefLoraScalarOptions): Transform<RefLoraS
     },
     learningRate: ({ count }) => rateAt(learningRate, count + 1)
   }
-}
-
-/** The authors' 100 steps, or a tenth of a shorter run, and at least one: S is singular where B = 0. */
-const warmupOf = ({ warmup, warmupSteps }: RefloraConfig, steps: number): number =>
-  warmupSteps ??
-  (warmup === undefined ? Math.min(100, Math.max(1, Math.round(steps / 10))) : Math.round(steps * warmup))
-
-export const parts: Parts<RefloraConfig> = (config, rates, steps) => {
-  const { dense, head } = adamwParts(config, rates)
-  const warmup = warmupOf(config, steps)
-  const { damping, weightDecay } = config
-  if (config.form === "full") return { body: chain(refLora({ warmup, damping }), dense), head }
-  return { body: refLoraScalar({ ...adamOptions(config), learningRate: rates.body, weightDecay, warmup }), head }
 }

@@ -27,12 +27,9 @@
 import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import type { RiemannianConfig } from "../../schemas/index.ts"
 import type { Factors, Whitening } from "../kernels/index.ts"
 import { type FactorPair, type Trainable, withFactors } from "../tensors/index.ts"
-import { adamwParts } from "./adamw.ts"
-import type { Parts } from "./optimizer.ts"
-import { chain, type Transform } from "./transform.ts"
+import type { Transform } from "./transform.ts"
 import {
   conditioningOf,
   notWhitened,
@@ -71,9 +68,4 @@ export const riemannian = ({ damping = 1e-6 }: RiemannianOptions = {}): Transfor
     direction: (updates, state, { pairs }) => directions(updates, state, pairs),
     health: (state, { pairs }) => conditioningOf(state, pairs, damping)
   }
-}
-
-export const parts: Parts<RiemannianConfig> = (config, rates) => {
-  const { dense, head } = adamwParts(config, rates)
-  return { body: chain(riemannian({ damping: config.damping }), dense), head }
 }

@@ -5,11 +5,9 @@
  * At μ = 0 nothing is kept. Shapes: t as g.
  */
 import * as tf from "@tensorflow/tfjs-core"
-import type { SgdConfig } from "../../schemas/index.ts"
 import { combined } from "../kernels/index.ts"
 import { tensorsOf, withTensors } from "../tensors/index.ts"
 import { addDecayedWeights } from "./decay.ts"
-import type { Parts } from "./optimizer.ts"
 import { type Schedule, scaleByLearningRate } from "./schedule.ts"
 import { chain, type Transform } from "./transform.ts"
 
@@ -44,8 +42,3 @@ export interface SgdOptions {
 /** Gradient descent with momentum. */
 export const sgd = ({ learningRate, momentum = 0, weightDecay = 0 }: SgdOptions): Transform =>
   chain(trace({ decay: momentum }), addDecayedWeights(weightDecay), scaleByLearningRate(learningRate))
-
-export const parts: Parts<SgdConfig> = ({ momentum, weightDecay }, { body, head }) => ({
-  body: sgd({ learningRate: body, momentum, weightDecay }),
-  head: sgd({ learningRate: head, momentum, weightDecay })
-})

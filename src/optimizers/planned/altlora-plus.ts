@@ -1,11 +1,11 @@
-/** AltLoRA+ as a plan names it. Its transforms: `../altlora-plus.ts`. */
+/** AltLoRA+ as a plan names it. What it becomes: `../parts/altlora-plus.ts`. */
 import { type AltLoraPlusConfig, optimizerFacts } from "../../../schemas/index.ts"
 import { type Optimizer, perFactor } from "../optimizer.ts"
 import { altLoraCompared } from "./altlora.ts"
 
 export const altloraPlusOptimizer: Optimizer<AltLoraPlusConfig> = {
   ...optimizerFacts["altlora-plus"],
-  load: () => import("../altlora-plus.ts"),
+  load: () => import("../parts/altlora-plus.ts"),
   state: () => ({ pair: perFactor(3), perDense: 2 }),
   moments: ({ betas, epsilon }) => ({ betas, epsilon }),
   compared: { "altlora-plus": altLoraCompared("altlora-plus", [1e-3, 2e-3, 4e-3, 8e-3]) }

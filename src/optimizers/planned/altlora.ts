@@ -1,4 +1,4 @@
-/** AltLoRA as a plan names it. Its equations and transforms: `../altlora.ts`. */
+/** AltLoRA as a plan names it. What it becomes: `../parts/altlora.ts`. */
 import { type AltLoraConfig, optimizerFacts } from "../../../schemas/index.ts"
 import { type ComparedOptimizer, type Optimizer, perFactor } from "../optimizer.ts"
 
@@ -19,7 +19,7 @@ export const altLoraCompared = (
 
 export const altloraOptimizer: Optimizer<AltLoraConfig> = {
   ...optimizerFacts.altlora,
-  load: () => import("../altlora.ts"),
+  load: () => import("../parts/altlora.ts"),
   state: () => ({ pair: perFactor(2), perDense: 2 }),
   moments: ({ betas, epsilon }) => ({ betas, epsilon }),
   compared: { altlora: altLoraCompared("altlora", [3e-2, 1e-1, 3e-1, 1]) }

@@ -1,10 +1,10 @@
-/** Lion as a plan names it. Its equations and transforms: `../lion.ts`. */
+/** Lion as a plan names it. What it becomes: `../parts/lion.ts`. */
 import { type LionConfig, optimizerFacts } from "../../../schemas/index.ts"
 import { type Optimizer, perFactor } from "../optimizer.ts"
 
 export const lionOptimizer: Optimizer<LionConfig> = {
   ...optimizerFacts.lion,
-  load: () => import("../lion.ts"),
+  load: () => import("../parts/lion.ts"),
   state: () => ({ pair: perFactor(1), perDense: 1 }),
   moments: null,
   compared: {

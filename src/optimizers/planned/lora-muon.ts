@@ -1,10 +1,10 @@
-/** LoRA-Muon as a plan names it. Its equations and transforms: `../lora-muon.ts`. */
+/** LoRA-Muon as a plan names it. What it becomes: `../parts/lora-muon.ts`. */
 import { type LoraMuonConfig, optimizerFacts } from "../../../schemas/index.ts"
 import { type Optimizer, perFactor } from "../optimizer.ts"
 
 export const loraMuonOptimizer: Optimizer<LoraMuonConfig> = {
   ...optimizerFacts["lora-muon"],
-  load: () => import("../lora-muon.ts"),
+  load: () => import("../parts/lora-muon.ts"),
   state: () => ({ pair: perFactor(1), perDense: 2 }),
   moments: ({ betas, epsilon }) => ({ betas, epsilon }),
   compared: {

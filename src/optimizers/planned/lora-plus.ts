@@ -1,10 +1,10 @@
-/** LoRA+ as a plan names it. Its equations and transforms: `../lora-plus.ts`. */
+/** LoRA+ as a plan names it. What it becomes: `../parts/lora-plus.ts`. */
 import { type LoraPlusConfig, optimizerFacts } from "../../../schemas/index.ts"
 import { type Optimizer, twoMoments } from "../optimizer.ts"
 
 export const loraPlusOptimizer: Optimizer<LoraPlusConfig> = {
   ...optimizerFacts["lora-plus"],
-  load: () => import("../lora-plus.ts"),
+  load: () => import("../parts/lora-plus.ts"),
   state: () => twoMoments,
   moments: ({ betas, epsilon }) => ({ betas, epsilon }),
   compared: {

@@ -1,4 +1,4 @@
-/** LoRA-Pro as a plan names it. Its equations and transforms: `../lora-pro.ts`. */
+/** LoRA-Pro as a plan names it. What it becomes: `../parts/lora-pro.ts`. */
 import { type LoraProConfig, optimizerFacts } from "../../../schemas/index.ts"
 import { type ComparedOptimizer, type Optimizer, perFactor, type StateSize } from "../optimizer.ts"
 
@@ -37,7 +37,7 @@ const LORA_RATES = [5e-4, 1e-3, 2e-3, 4e-3]
 /** The full form wants the rates of full fine-tuning, the efficient form those of LoRA. */
 export const loraProOptimizer: Optimizer<LoraProConfig> = {
   ...optimizerFacts["lora-pro"],
-  load: () => import("../lora-pro.ts"),
+  load: () => import("../parts/lora-pro.ts"),
   state: (config) => ({ pair: kept[config.form](config), perDense: 2 }),
   moments: ({ betas, epsilon }) => ({ betas, epsilon }),
   compared: {

@@ -1,10 +1,10 @@
-/** LoRA-RITE as a plan names it. Its equations and transforms: `../lora-rite.ts`. */
+/** LoRA-RITE as a plan names it. What it becomes: `../parts/lora-rite.ts`. */
 import { type LoraRiteConfig, optimizerFacts } from "../../../schemas/index.ts"
 import type { Optimizer } from "../optimizer.ts"
 
 export const loraRiteOptimizer: Optimizer<LoraRiteConfig> = {
   ...optimizerFacts["lora-rite"],
-  load: () => import("../lora-rite.ts"),
+  load: () => import("../parts/lora-rite.ts"),
   state: (config) => ({
     pair: ({ rank, in: inputs, out }) => 2 * rank * (inputs + out) + 2 * rank * rank + (config.escape ? 2 : 0),
     perDense: 2

@@ -1,4 +1,4 @@
-/** RefLoRA as a plan names it. Its equations and transforms: `../reflora.ts`. */
+/** RefLoRA as a plan names it. What it becomes: `../parts/reflora.ts`. */
 import { optimizerFacts, type RefloraConfig } from "../../../schemas/index.ts"
 import { type ComparedOptimizer, type Optimizer, twoMoments } from "../optimizer.ts"
 
@@ -18,7 +18,7 @@ const compared = (form: RefloraConfig["form"], label: string): ComparedOptimizer
 
 export const refloraOptimizer: Optimizer<RefloraConfig> = {
   ...optimizerFacts.reflora,
-  load: () => import("../reflora.ts"),
+  load: () => import("../parts/reflora.ts"),
   state: () => twoMoments,
   moments: ({ betas, epsilon }) => ({ betas, epsilon }),
   compared: { reflora: compared("full", "RefLoRA"), "reflora-scalar": compared("scalar", "RefLoRA-S") }

@@ -1,10 +1,10 @@
-/** Riemannian preconditioning as a plan names it. Its equations and transforms: `../riemannian.ts`. */
+/** Riemannian preconditioning as a plan names it. What it becomes: `../parts/riemannian.ts`. */
 import { optimizerFacts, type RiemannianConfig } from "../../../schemas/index.ts"
 import { type Optimizer, twoMoments } from "../optimizer.ts"
 
 export const riemannianOptimizer: Optimizer<RiemannianConfig> = {
   ...optimizerFacts.riemannian,
-  load: () => import("../riemannian.ts"),
+  load: () => import("../parts/riemannian.ts"),
   state: () => twoMoments,
   moments: ({ betas, epsilon }) => ({ betas, epsilon }),
   compared: {

@@ -1,10 +1,10 @@
-/** SGD as a plan names it. Its equations and transforms: `../sgd.ts`. */
+/** SGD as a plan names it. What it becomes: `../parts/sgd.ts`. */
 import { optimizerFacts, type SgdConfig } from "../../../schemas/index.ts"
 import { type Optimizer, perFactor } from "../optimizer.ts"
 
 export const sgdOptimizer: Optimizer<SgdConfig> = {
   ...optimizerFacts.sgd,
-  load: () => import("../sgd.ts"),
+  load: () => import("../parts/sgd.ts"),
   state: ({ momentum }) => {
     const velocity = momentum > 0 ? 1 : 0
     return { pair: perFactor(velocity), perDense: velocity }

@@ -1,0 +1,38 @@
+/** What LoRA-Pro in a plan becomes. */
+import type { LoraProConfig } from "../../../schemas/index.ts"
+import { adamOptions, adamwParts, scaleByAdam } from "../adamw.ts"
+import { addDecayedWeights, addProductDecay } from "../decay.ts"
+import { factoredAdam } from "../factored-adam.ts"
+import { scaleByInvariantAdam } from "../invariant-adam.ts"
+import { loraPro } from "../lora-pro.ts"
+import type { Parts } from "../optimizer.ts"
+import { type Schedule, scaleByLearningRate } from "../schedule.ts"
+import { chain, type Transform } from "../transform.ts"
+
+/** The forms of the paper: everything but heads. */
+const forms = {
+  full: ({ x, damping, weightDecay, ...config }, rate) =>
+    chain(
+      loraPro({
+        inner: config.moments === "factored" ? factoredAdam(adamOptions(config)) : scaleByAdam(adamOptions(config)),
+        x,
+        damping
+      }),
+      scaleByLearningRate(rate),
+      addProductDecay(weightDecay, rate)
+    ),
+  efficient: ({ x, damping, weightDecay, ...config }, rate) =>
+    chain(
+      loraPro({ x, damping }),
+      config.moments === "invariant" ? scaleByInvariantAdam(adamOptions(config)) : scaleByAdam(adamOptions(config)),
+      addDecayedWeights(weightDecay),
+      scaleByLearningRate(rate)
+    ),
+  sgd: ({ x, damping, weightDecay }, rate) =>
+    chain(loraPro({ x, damping }), addDecayedWeights(weightDecay), scaleByLearningRate(rate))
+} satisfies { readonly [Name in LoraProConfig["form"]]: (config: LoraProConfig, rate: Schedule) => Transform }
+
+export const parts: Parts<LoraProConfig> = (config, rates) => ({
+  body: forms[config.form](config, rates.body),
+  ...adamwParts(config, rates)
+})
