@@ -32,8 +32,8 @@ import { type FoundRate, withRate } from "./found-rate.ts"
 import type { Session } from "./session.ts"
 
 /** Of the turning rate. */
-export const BODY_SHARE = 1 / 16
-export const HEAD_SHARE = 1 / 4
+export const BODY_SHARE = 1 / 12
+export const HEAD_SHARE = 1 / 3
 
 /** Forward passes for a part whose losses are finite, in a run that is short and in others; and at most, where they are not. */
 const SHORT = 50
@@ -131,10 +131,10 @@ interface Reason {
 
 const reasonOf = ({ rate, body, headRate, head }: Reason): string => {
   const turns = (share: number, turning: number) =>
-    `a ${share === HEAD_SHARE ? "quarter" : `${Math.round(1 / share)}th`} of ${rounded(turning)}, at which a first step lowers the loss by half of what its gradient promises`
+    `a ${share === HEAD_SHARE ? "third" : `${Math.round(1 / share)}th`} of ${rounded(turning)}, at which a first step lowers the loss by half of what its gradient promises`
   if (body === undefined) return `learning rate ${rate}: ${turns(HEAD_SHARE, head!)}`
   const own = `learning rate ${rate}: ${turns(BODY_SHARE, body)}`
-  return headRate === undefined ? own : `${own}; ${headRate} for the head, a quarter of its ${rounded(head!)}`
+  return headRate === undefined ? own : `${own}; ${headRate} for the head, a third of its ${rounded(head!)}`
 }
 
 /** To two digits: what a person would write, and no less exact than the test is. */
