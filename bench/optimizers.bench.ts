@@ -30,9 +30,10 @@ interface Compared {
 const shared = { learningRate: 1e-5, weightDecay: 0, clipNorm: null, schedule: { kind: "constant" } } as const
 
 const compared = Object.values<Optimizer<never>>(optimizers).flatMap((optimizer) =>
-  Object.values(optimizer.compared).map(
-    ({ label, section }): Compared => ({ label, section: section(shared, {}, undefined) })
-  )
+  Object.values(optimizer.compared)
+    // of those that are tried on another adapter, this would be no step
+    .filter(({ on }) => on === undefined)
+    .map(({ label, section }): Compared => ({ label, section: section(shared, {}, undefined) }))
 )
 const methods = ["lora", ...compared.map(({ section }) => section)] as const
 
