@@ -136,7 +136,7 @@ describe("a run", () => {
       expect(w.json("suggested.json")).toMatchObject({
         model: { source: "rgb/model.json", head: ["scores"] },
         data: { format: "image-arrays", train: "train" },
-        optimizer: { kind: "lora-pro", headLearningRate: 1e-2 }
+        optimizer: { kind: "lora-pro", learningRate: "auto" }
       })
       expect(stdout + stderr).toContain("data.range has to be what the model was trained with")
     },
