@@ -1,6 +1,6 @@
 /**
  * `model.weights`, as a user meets it: the default plan over the embedded model for some steps, with each form. The run learns as
- * it does in float32, and its setting holds wherever the run is used again. Bytes are counted in test/src/models/packed.test.ts: a
+ * it does in float32, and its setting holds wherever the run is used again. Bytes are counted in test/src/models/packed.processes.ts: a
  * process's peak says little of 20 MB.
  */
 import { beforeAll, describe, expect, test } from "bun:test"
