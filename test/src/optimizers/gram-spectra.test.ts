@@ -60,12 +60,14 @@ describeEverywhere("gram spectra", () => {
 describeEverywhere("stacks", () => {
   test("pairs of one shape are together, and come back to their places", async () => {
     const other = pairOf(wave(2, inputs, 5), wave(outputs, 2, 6))
+    const taller = pairOf(wave(r, inputs, 7), wave(outputs + 1, r, 8))
     const [one, two] = pairs()
-    const mixed = [one!, other, two!]
+    const mixed = [one!, other, two!, taller]
     const stacks = stacksOf(mixed)
     expect(stacks).toEqual([
       { indices: [0, 2], rank: r, in: inputs, out: outputs },
-      { indices: [1], rank: 2, in: inputs, out: outputs }
+      { indices: [1], rank: 2, in: inputs, out: outputs },
+      { indices: [3], rank: r, in: inputs, out: outputs + 1 }
     ])
     const back = unstackedFactors(
       stacks,
