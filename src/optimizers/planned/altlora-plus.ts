@@ -8,5 +8,5 @@ export const altloraPlusOptimizer: Optimizer<AltLoraPlusConfig> = {
   load: () => import("../parts/altlora-plus.ts"),
   state: () => ({ pair: perFactor(3), perDense: 2 }),
   moments: ({ betas, epsilon }) => ({ betas, epsilon }),
-  compared: { "altlora-plus": altLoraCompared("altlora-plus", [1e-3, 2e-3, 4e-3, 8e-3]) }
+  compared: { "altlora-plus": altLoraCompared("altlora-plus", [1.3e-4, 2.5e-4, 5e-4, 1e-3, 2e-3]) }
 }

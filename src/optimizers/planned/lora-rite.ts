@@ -13,7 +13,7 @@ export const loraRiteOptimizer: Optimizer<LoraRiteConfig> = {
   compared: {
     "lora-rite": {
       label: optimizerFacts["lora-rite"].label,
-      learningRates: [5e-4, 1e-3, 2e-3, 5e-3],
+      learningRates: [6e-5, 1.3e-4, 2.5e-4, 5e-4, 1e-3],
       section: ({ clipNorm: _, ...shared }, { betas }, own) => ({
         kind: "lora-rite",
         ...(own === undefined
