@@ -498,7 +498,7 @@ describeLaws({
   run: ({ x, ids }, { table }) => tf.unsortedSegmentSum(x, ids as Tensor1D, table),
   differentiable: ["x"],
   smears:
-    "tfjs's cpu backend multiplies every row by 0 for the segments that it is not in; see device/wasm-kernels.test.ts",
+    "tfjs's cpu backend multiplies every row by 0 for the segments that it is not in; see device/wasm-kernels.processes.ts",
   // its gradient's gather is behind others of tfjs's
   assembly: ["segmentSum"],
   shaders: ["Segment links", "Segment sum", "Gather"]
