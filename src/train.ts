@@ -67,25 +67,25 @@ export const train = (resolved: ResolvedPlan, { directory, resume }: TrainOption
     const found = resume === undefined ? undefined : yield* findRun(resolved, resume, notice)
     const kind = yield* loadKind(resolved.plan)
     if (found !== undefined && found.finished !== null) {
-      const now = Result.getOrElse(withRecorded(resolved, found.finished.ranks ?? undefined), () => resolved)
-      return yield* alreadyFinished(kind, found, now, found.finished).pipe(within(found.guard))
+      const recorded = Result.getOrElse(withRecorded(resolved, found.finished.ranks ?? undefined), () => resolved)
+      return yield* alreadyFinished(kind, found, recorded, found.finished).pipe(within(found.guard))
     }
-    const { session, run, now, rate } = yield* Effect.gen(function* () {
+    const { session, run, decided, rate } = yield* Effect.gen(function* () {
       const model = yield* loadPlanModel(kind, resolved)
       const starts =
         (found?.checkpoint ?? null) === null ||
         (fromOf(resolved.plan) !== undefined && kind.asksBeginning?.(resolved.plan))
-      const before = yield* asChecked(resolved, found?.checkpoint ?? null)
-      const adapted = yield* starts ? adaptPlan(kind, model, before) : injectToRestore(model, before)
-      const now = withDecided(resolved, adapted)
+      const recorded = yield* withRanksOf(resolved, found?.checkpoint ?? null)
+      const adapted = yield* starts ? adaptPlan(kind, model, recorded) : injectToRestore(model, recorded)
+      const decided = withDecided(resolved, adapted)
       const run = yield* found === undefined ? openRun(resolved, directory) : continueRun(found, resolved, notice)
-      return { ...(yield* sessionOf(kind, adapted, now, run)), run, now }
+      return { ...(yield* sessionOf(kind, adapted, decided, run)), run, decided }
     }).pipe(Effect.onInterrupt(() => notice("interrupted before training began")))
-    return yield* trainRun(kind, session, rate, { ...now, name: run.name }, run).pipe(within(run.guard))
+    return yield* trainRun(kind, session, rate, { ...decided, name: run.name }, run).pipe(within(run.guard))
   }).pipe(Effect.scoped, ofDevice)
 
-/** With the ranks that the run's init decided: it looks at no data again. */
-const asChecked = (resolved: ResolvedPlan, checkpoint: Run["checkpoint"]) =>
+/** The plan with the ranks that a checkpoint has, where the run's init decided them: it looks at no data again. */
+const withRanksOf = (resolved: ResolvedPlan, checkpoint: Run["checkpoint"]) =>
   checkpoint === null
     ? Effect.succeed(resolved)
     : Effect.fromResult(withRecorded(resolved, checkpoint.record.ranks)).pipe(

@@ -20,6 +20,6 @@ export const withRate = (
   { learningRate, headLearningRate }: Pick<FoundRate, "learningRate" | "headLearningRate">
 ): DecidedOptimizer => ({ ...config, learningRate, ...(headLearningRate === undefined ? {} : { headLearningRate }) })
 
-/** "7 forward passes and 1 backward": what it cost, in words. */
+/** "7 forward passes beside 1 gradient": what it cost, in words. */
 export const passesText = ({ passes: { backward, forward } }: FoundRate): string =>
   `${forward} forward pass${forward === 1 ? "" : "es"} beside ${backward} gradient`
