@@ -43,6 +43,7 @@ const rooms: Readonly<Record<string, number>> = {
   "src/files": 1,
   "src/numbers": 0,
   "src/patterns": 1,
+  "src/ranks": 1,
   "src/images": 2,
   "src/safetensors": 2,
   "src/tensors": 2,

@@ -1,0 +1,2 @@
+/** The processes of one run: how they know each other, and what they tell each other. */
+export { alone, firstOnly, fromAll, onFirst, type Range, RankError, Ranks, type RanksShape, rangesOf } from "./ranks.ts"
