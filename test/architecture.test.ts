@@ -66,9 +66,10 @@ const rooms: Readonly<Record<string, number>> = {
   "src/run": 11,
   "src/compare": 11,
   "src/trained": 12,
-  src: 13,
-  "src/plugin": 14,
-  "src/bin": 15
+  "src/exports": 13,
+  src: 14,
+  "src/plugin": 15,
+  "src/bin": 16
 }
 const entries = ["src/browser.ts", "src/index.ts", "src/platform.ts", "src/train.ts"]
 /** Doors beside a room's index, each for those who must not load the rest of the room. */
@@ -91,6 +92,7 @@ const sideDoors: Readonly<Record<string, string>> = {
   "src/compare/parent-watch.ts": "every process watches its parent, before any command is loaded",
   "src/suggest/columns.ts": "the flags of a command, before it is loaded",
   "src/compare/methods.ts": "the flags of a command, before it is loaded",
+  "src/exports/formats.ts": "the flags of a command, before it is loaded",
   "src/plugin/plan-types.ts": "the schema command, which writes types and installs nothing"
 }
 const folderOf = (file: string) =>

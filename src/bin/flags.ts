@@ -5,6 +5,8 @@
 import { Argument, type Command, Flag } from "effect/cli"
 import * as Option from "effect/Option"
 import type { Encoding, Separator } from "../../schemas/index.ts"
+import { formatNames, formats } from "../exports/formats.ts"
+import type { ExportFormat } from "../exports/index.ts"
 import { type Column, columnDescriptions, columnNames, flagOf } from "../suggest/columns.ts"
 
 /** What a command's code is given. */
@@ -278,6 +280,32 @@ export const chatFlags = {
 export const mergeFlags = {
   run: run(trained),
   out: optionalText("out", "folder to make, which must not exist (default: RUN/merged)"),
+  base,
+  device,
+  threads: threadsOrAuto,
+  json
+}
+
+/** A flag for every option that some format has; formats that share a name share the flag. */
+const formatFlags: Readonly<Record<string, ReturnType<typeof optionalText>>> = Object.fromEntries(
+  [...new Set(formats.flatMap(({ options }) => Object.keys(options)))].map((name) => {
+    const said = formats.flatMap(({ name: format, options }: ExportFormat) => {
+      const option = options[name]
+      if (option === undefined) return []
+      const { summary, values, usual, several } = option
+      return [`${format}: ${summary}, ${several ? "of" : "one of"} ${values.join(", ")} (default: ${usual.join(",")})`]
+    })
+    return [name, optionalText(name, said.join("; "))]
+  })
+)
+
+export const exportFlags = {
+  run: run(trained),
+  format: Flag.Literals("format", formatNames).pipe(
+    Flag.withDescription(formats.map(({ name, summary }) => `${name}: ${summary}`).join("; "))
+  ),
+  options: formatFlags,
+  out: optionalText("out", "folder to make, which must not exist (default: RUN/<format>)"),
   base,
   device,
   threads: threadsOrAuto,

@@ -85,6 +85,12 @@ const commandsWith = (methods: string) =>
       async () => (await import("./merge.ts")).merge
     ),
     command(
+      "export",
+      "Write a trained run as the files of another engine",
+      Flags.exportFlags,
+      async () => (await import("./export.ts")).exportTo
+    ),
+    command(
       "compare",
       "Compare methods on one plan: a sweep of learning rates for each, fresh seeds at the best, a table with intervals",
       Flags.compareFlags(methods),

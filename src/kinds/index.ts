@@ -113,9 +113,11 @@ export type {
   LoadedKind,
   Prediction,
   Publisher,
+  Reported,
   RunKind,
   Runner,
   Trained,
+  World,
   WriteOptions,
   Writing,
   WrittenText

@@ -263,6 +263,8 @@ export interface Publisher<
 > {
   /** Who reads the adapter, beside this package; null: no one does. */
   readerOf(plan: Plan): string | null
+  /** What `merge` writes: a folder of Hugging Face, or the model.json of a tf.LayersModel. */
+  readonly mergesInto: "huggingface" | "layers-model"
   /** The kind's part of the adapter's model card. */
   card(source: CardSource<R>): CardParts
   /**

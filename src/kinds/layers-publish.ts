@@ -34,6 +34,7 @@ export const layersPublisher = <Plan extends LayersPlan, Data extends Classifica
   called: CalledRows
 ): PublisherOf<Plan, Data, Ready> => ({
   readerOf: () => "loadAdapter of tfjs-lora-pro/layers",
+  mergesInto: "layers-model",
   card: layersCard(called),
   merge: ({ plan, adapted, steps }, open, _, folder) =>
     Effect.gen(function* () {

@@ -13,8 +13,16 @@ export {
 } from "./evaluate.ts"
 export { isAdapter, type LoadAdapterOptions, loadAdapter } from "./load-adapter.ts"
 export { adapterFileAt, isOfLayersModel, loadAdapterFile } from "./load-adapter-file.ts"
-export { type LoadedRun, loadRun } from "./load-run.ts"
-export { type Embedder, loadCausalRun, loadEmbedder, loadTrained, type WritingRun, writingRun } from "./load-trained.ts"
-export { type MergeOptions, type MergeReport, mergeLoaded, mergeRun } from "./merge-run.ts"
+export { type DescribedRun, type LoadedRun, loadRun } from "./load-run.ts"
+export {
+  describeTrained,
+  type Embedder,
+  loadCausalRun,
+  loadEmbedder,
+  loadTrained,
+  type WritingRun,
+  writingRun
+} from "./load-trained.ts"
+export { type MergeOptions, type MergeReport, mergeLoaded, mergeRun, writeMergedRun } from "./merge-run.ts"
 export { columnsSaid, openPredicted, type PredictedRow, predictedRows, predictFile } from "./predict-file.ts"
 export { RunError } from "./run-identity.ts"

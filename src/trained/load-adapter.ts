@@ -11,7 +11,7 @@ import { kinds, loadKind } from "../kinds/index.ts"
 import { ADAPTER_CONFIG, type PeftAdapter, readPeftAdapter } from "../peft/index.ts"
 import { injectToRestore, planFromValue, selectSites } from "../plan/index.ts"
 import { type Columns, detect } from "../suggest/index.ts"
-import { embedWith, type LoadedRun, predictWith } from "./load-run.ts"
+import { type DescribedRun, embedWith, type LoadedRun, predictWith } from "./load-run.ts"
 import { RunError } from "./run-identity.ts"
 
 export interface LoadAdapterOptions {
@@ -31,7 +31,11 @@ export const isAdapter = (place: string) =>
   })
 
 /** Loads an adapter. The model lives as long as the scope. */
-export const loadAdapter = (place: string, { base, rows }: LoadAdapterOptions = {}) =>
+export const loadAdapter = (place: string, options: LoadAdapterOptions = {}) =>
+  Effect.flatMap(describeAdapter(place, options), ({ open }) => open).pipe(ofDevice)
+
+/** Reads of an adapter all but weights. */
+export const describeAdapter = (place: string, { base, rows }: LoadAdapterOptions = {}) =>
   Effect.gen(function* () {
     const adapter = yield* readPeftAdapter(place)
     const source = yield* base === undefined ? namedBase(adapter) : Effect.succeed(base)
@@ -42,6 +46,19 @@ export const loadAdapter = (place: string, { base, rows }: LoadAdapterOptions = 
     const plan = yield* planFromValue({ model: sections.model, data, adapter: adapter.section, ...unused }, ".")
     const kind = yield* loadKind(plan)
     const model = yield* kind.describe(plan)
+    const sample = adopting.sample(kind.labelsOf(model))
+    return { directory: place, kind, plan, model, open: openAdapter({ kind, plan, model }, adapter, source, sample) }
+  })
+
+/** `source`: the base; `sample`: rows of the kind. */
+const openAdapter = (
+  { kind, plan, model }: Pick<DescribedRun, "kind" | "plan" | "model">,
+  adapter: PeftAdapter,
+  source: string,
+  sample: ReadonlyArray<object>
+) =>
+  Effect.gen(function* () {
+    const place = adapter.source
     const selected = yield* Effect.fromResult(selectSites(plan, model))
     const planned = { plan, selected, model }
     const adapted = yield* injectToRestore(yield* kind.load(planned), planned)
@@ -51,15 +68,14 @@ export const loadAdapter = (place: string, { base, rows }: LoadAdapterOptions = 
       const reason = `has no ${left.join(", ")}, and neither has ${source}: PEFT left them at random; train them, or give the base that has them with --base`
       return yield* new RunError({ directory: place, reason })
     }
-    const labels = kind.labelsOf(model)
     const run: LoadedRun = {
       kind,
       plan,
       adapted,
-      labels,
+      labels: kind.labelsOf(model),
       steps: Number.NaN,
       inputs: {},
-      sample: adopting.sample(labels),
+      sample,
       predict: (asked, folder) => predictWith(kind, adapted, plan, asked, folder),
       embed: (texts) => embedWith(place, kind, adapted, plan, texts)
     }

@@ -8,9 +8,18 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type { Adapted } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
+import type { Device } from "../device/device.ts"
 import { ofDevice } from "../device/index.ts"
 import { isUrl } from "../files/index.ts"
-import { type Asked, type LoadedKind, loadKind, type Runner, type Trained } from "../kinds/index.ts"
+import {
+  type Asked,
+  type LoadedKind,
+  loadKind,
+  type Reported,
+  type Runner,
+  type Trained,
+  type World
+} from "../kinds/index.ts"
 import type { Network } from "../models/index.ts"
 import { type Inputs, runFolder } from "../output/index.ts"
 import { readPeftAdapter } from "../peft/index.ts"
@@ -43,8 +52,24 @@ export interface LoadedRun extends Trained {
   readonly embed: (texts: ReadonlyArray<string>) => ReturnType<typeof embedWith>
 }
 
+/** What was trained, as it is known without a weight: by its plan, and by the headers of its base. */
+export interface DescribedRun {
+  /** the run's folder, or the adapter's place */
+  readonly directory: string
+  readonly kind: LoadedKind
+  readonly plan: RunPlan
+  /** what the kind knows of the model */
+  readonly model: Effect.Success<ReturnType<LoadedKind["describe"]>>
+  /** The model with what was trained, for as long as the scope. */
+  readonly open: Effect.Effect<LoadedRun, Reported, Device | World>
+}
+
 /** Loads a run. `base`: where the base model is now, if it has moved. The model lives as long as the scope. */
 export const loadRun = (directory: string, options: { readonly base?: string | undefined } = {}) =>
+  Effect.flatMap(describeRun(directory, options), ({ open }) => open).pipe(ofDevice)
+
+/** Reads of a run all but weights, and holds its base against what run.json says of it. */
+export const describeRun = (directory: string, options: { readonly base?: string | undefined } = {}) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
@@ -65,6 +90,18 @@ export const loadRun = (directory: string, options: { readonly base?: string | u
     const kind = yield* loadKind(plan)
     const model = yield* kind.describe(plan)
     yield* checkModel(directory, record, kind.baseOf(plan, model))
+    return { directory, kind, plan, model, open: openRun({ directory, kind, plan, model, record }) }
+  })
+
+const openRun = ({
+  directory,
+  kind,
+  plan,
+  model,
+  record
+}: Omit<DescribedRun, "open"> & { readonly record: RunRecord }) =>
+  Effect.gen(function* () {
+    const folder = yield* runFolder(directory)
     const selected = yield* Effect.fromResult(selectSites(plan, model))
     const planned = yield* recorded(directory, { plan, selected, model }, record)
     const adapted = yield* injectToRestore(yield* kind.load(planned), planned)

@@ -3,15 +3,25 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type { RunPlan } from "../../schemas/index.ts"
+import { ofDevice } from "../device/index.ts"
 import { openEmbedder, type Runner, type Writing } from "../kinds/index.ts"
 import type { Inputs } from "../output/index.ts"
-import { isAdapter, type LoadAdapterOptions, loadAdapter } from "./load-adapter.ts"
-import { type LoadedRun, loadRun, usedBy } from "./load-run.ts"
+import { describeAdapter, isAdapter, type LoadAdapterOptions, loadAdapter } from "./load-adapter.ts"
+import { type DescribedRun, describeRun, type LoadedRun, loadRun, usedBy } from "./load-run.ts"
 import { RunError } from "./run-identity.ts"
 
 /** Loads a run, or an adapter. The model lives as long as the scope. */
 export const loadTrained = (place: string, options: LoadAdapterOptions = {}) =>
   Effect.flatMap(isAdapter(place), (foreign) => (foreign ? loadAdapter(place, options) : loadRun(place, options)))
+
+/** The same as it is known before a weight is read. */
+export const describeTrained = (place: string, options: LoadAdapterOptions = {}) =>
+  Effect.gen(function* () {
+    const described: DescribedRun = yield* (yield* isAdapter(place))
+      ? describeAdapter(place, options)
+      : describeRun(place, options)
+    return described
+  }).pipe(ofDevice)
 
 /** What gives texts vectors. */
 export interface Embedder {

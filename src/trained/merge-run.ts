@@ -48,31 +48,40 @@ export const mergeLoaded = <E extends { readonly message: string }, R>(
       })
     }
     const target = out ?? path.join(directory, "merged")
-    const outer = yield* Effect.scope
     return yield* inNewFolder(target, (folder) =>
-      Effect.gen(function* () {
-        const written = yield* Effect.scoped(
-          Effect.flatMap(load, (run) =>
-            Effect.flatMap(Effect.promise(run.kind.publisher), ({ merge }) =>
-              Effect.gen(function* () {
-                const splits = yield* Scope.provide(splitsOf(run), outer)
-                const written = yield* merge(run, splits, directory, folder)
-                return { ...written, split: run.sample === undefined ? written.split : ("sample" as const) }
-              })
-            )
-          )
-        )
-        const { split, unmerged, width, words } = written
-        const comparison = compareOutputs(unmerged, yield* Effect.scoped(written.merged), width, words)
-        const check: MergeCheck = { split, ...comparison, words, bound: MERGE_BOUND }
-        // not `>`: a difference that is no number is no match either
-        if (!(check.relativeDifference <= MERGE_BOUND)) return yield* new MergeRefused({ run: directory, ...check })
-        yield* writeFileAtomic(path.join(folder, "README.md"), written.readme(check))
-        const report: MergeReport = { directory: target, tensors: written.counts, check }
-        return report
-      })
+      Effect.map(writeMergedRun(directory, load, folder), (written): MergeReport => ({ directory: target, ...written }))
     )
   }).pipe(Effect.scoped, ofDevice)
+
+/** Writes into `folder`, which is empty, the merged model of the run in `directory`, its check and its card. */
+export const writeMergedRun = <E extends { readonly message: string }, R>(
+  directory: string,
+  load: Effect.Effect<LoadedRun, E, R>,
+  folder: string
+) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const outer = yield* Effect.scope
+    const written = yield* Effect.scoped(
+      Effect.flatMap(load, (run) =>
+        Effect.flatMap(Effect.promise(run.kind.publisher), ({ merge }) =>
+          Effect.gen(function* () {
+            const splits = yield* Scope.provide(splitsOf(run), outer)
+            const written = yield* merge(run, splits, directory, folder)
+            return { ...written, split: run.sample === undefined ? written.split : ("sample" as const) }
+          })
+        )
+      )
+    )
+    const { split, unmerged, width, words } = written
+    const comparison = compareOutputs(unmerged, yield* Effect.scoped(written.merged), width, words)
+    const check: MergeCheck = { split, ...comparison, words, bound: MERGE_BOUND }
+    // not `>`: a difference that is no number is no match either
+    if (!(check.relativeDifference <= MERGE_BOUND)) return yield* new MergeRefused({ run: directory, ...check })
+    yield* writeFileAtomic(path.join(folder, "README.md"), written.readme(check))
+    const report: Omit<MergeReport, "directory"> = { tensors: written.counts, check }
+    return report
+  })
 
 /** The rows that are compared: the run's own, or those of an adapter that came without any. */
 const splitsOf = (run: LoadedRun) =>

@@ -16,6 +16,7 @@ const learned = {
 
 export const publishCausal: Publisher<CausalPlan, ResolvedCausalPlan, CausalModel, CausalSplit> = {
   readerOf: peftReader,
+  mergesInto: "huggingface",
   card: (source) => languageCard(source, `to go on with ${learned[source.resolved.plan.data.format]}`),
   merge: ({ plan, adapted, steps }, splits, run, folder) => {
     const chat = plan.data.format === "chat"

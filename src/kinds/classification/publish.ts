@@ -21,6 +21,7 @@ export const publishClassification: Publisher<
   ClassificationSplit
 > = {
   readerOf: peftReader,
+  mergesInto: "huggingface",
   card: classificationCard,
   merge: ({ plan, adapted, steps }, splits, run, folder) =>
     mergedEncoder(

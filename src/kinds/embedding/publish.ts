@@ -21,6 +21,7 @@ type Open = Runner<RelatedPlan, ResolvedRelatedPlan, EmbeddingModel, RelatedSpli
 
 export const publishRelated: Publisher<RelatedPlan, ResolvedRelatedPlan, EmbeddingModel, RelatedSplit> = {
   readerOf: peftReader,
+  mergesInto: "huggingface",
   card: relatedCard,
   merge: (trained, splits, run, folder) => merged(trained, splits, run, folder)
 }

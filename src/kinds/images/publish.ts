@@ -25,6 +25,7 @@ type Open = Runner<ImagesPlan, ResolvedImagesPlan, ImagesModel, ClassificationSp
 
 export const publishImages: Publisher<ImagesPlan, ResolvedImagesPlan, ImagesModel, ClassificationSplit> = {
   readerOf: peftReader,
+  mergesInto: "huggingface",
   card: imagesCard,
   merge: (trained, splits, run, folder) => merged(trained, splits, run, folder)
 }

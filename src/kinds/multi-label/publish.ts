@@ -41,6 +41,7 @@ const card = (source: CardSource<ResolvedMultiLabelPlan>): CardParts => {
 
 export const publishMultiLabel: Publisher<MultiLabelPlan, ResolvedMultiLabelPlan, MultiLabelModel, MultiLabelSplit> = {
   readerOf: peftReader,
+  mergesInto: "huggingface",
   card,
   merge: ({ plan, adapted, steps }, splits, run, folder) => {
     const { labels, thresholds } = adapted.model

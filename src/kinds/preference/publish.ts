@@ -12,6 +12,7 @@ import type { ResolvedPreferencePlan } from "./resolve.ts"
 
 export const publishPreference: Publisher<PreferencePlan, ResolvedPreferencePlan, PairsModel, PreferenceSplit> = {
   readerOf: peftReader,
+  mergesInto: "huggingface",
   card: (source) => {
     const { loss } = source.resolved.plan
     return languageCard(source, "to answer as its rows prefer", [["loss", `${loss.kind}, β ${loss.beta}`]])

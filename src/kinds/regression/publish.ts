@@ -45,6 +45,7 @@ export const publishRegression: Publisher<
   RowSource<TargetText>
 > = {
   readerOf: peftReader,
+  mergesInto: "huggingface",
   card,
   merge: ({ plan, adapted, steps }, splits, run, folder) =>
     Effect.acquireUseRelease(

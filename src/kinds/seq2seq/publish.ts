@@ -83,6 +83,7 @@ const card = ({ resolved, report, base, adapter }: CardSource<ResolvedSeq2SeqPla
 
 export const publishSeq2Seq: Publisher<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2SeqModel, Seq2SeqSplit> = {
   readerOf: peftReader,
+  mergesInto: "huggingface",
   card,
   merge: ({ plan, adapted, steps }, splits, run, folder) => {
     const { model } = adapted

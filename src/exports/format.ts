@@ -1,0 +1,103 @@
+/**
+ * The contract of a way out: a format that `export` writes is one value, `ExportFormat`, and a line of the table in `formats.ts`.
+ *
+ * The value says what `--help` and the flags of the command ask of it, and loads the rest when it is chosen. Whatever it writes lies in a
+ * folder that is made under a temporary name and renamed when it is whole.
+ */
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { listed } from "../boundary/index.ts"
+import type { Device } from "../device/device.ts"
+import type { Reported, World } from "../kinds/index.ts"
+import type { DescribedRun } from "../trained/index.ts"
+
+/** A choice that a format leaves to the user, given as a flag of its name: `--type q8_0,q4_k`. */
+export interface FormatOption {
+  /** what it decides, for `--help` */
+  readonly summary: string
+  readonly values: readonly [string, ...ReadonlyArray<string>]
+  /** what is taken where the flag is absent */
+  readonly usual: ReadonlyArray<string>
+  /** several values may be given, with commas between; else one */
+  readonly several: boolean
+}
+
+export type FormatOptions = Readonly<Record<string, FormatOption>>
+
+/** What was chosen, in the order in which it was given, each value once. */
+export type Chosen<Options extends FormatOptions> = {
+  readonly [Name in keyof Options]: ReadonlyArray<Options[Name]["values"][number]>
+}
+
+export interface ExportFormat<Options extends FormatOptions = FormatOptions> {
+  /** what `--format` calls it, and the folder that is made in the run's unless `--out` names another */
+  readonly name: string
+  /** who reads it, for `--help`: a few words */
+  readonly summary: string
+  readonly options: Options
+  readonly writer: () => Promise<ExportWriter<Options>>
+}
+
+/** What makes the files of a format. */
+export interface ExportWriter<Options extends FormatOptions = FormatOptions> {
+  // methods, whose arguments a format narrows to its own
+  /**
+   * What keeps this run from leaving this way, and what to do instead: the end of a sentence that begins with the run's place; undefined:
+   * nothing. No weight is read for it.
+   */
+  obstacle(run: DescribedRun, chosen: Chosen<Options>): Effect.Effect<string | undefined, Reported, World>
+  /** Writes everything into `folder`, which is empty. `run.open` loads the model. */
+  write(run: DescribedRun, folder: string, chosen: Chosen<Options>): Effect.Effect<Exported, Reported, Device | World>
+}
+
+/** What is said of an export. */
+export interface Exported {
+  /** sentences, a line each */
+  readonly lines: ReadonlyArray<string>
+  /** further fields of `export --json` */
+  readonly json: Readonly<Record<string, unknown>>
+}
+
+/** A format with the types of its own options. */
+export const exportFormat = <const Options extends FormatOptions>(
+  format: ExportFormat<Options>
+): ExportFormat<Options> => format
+
+/** A run that cannot leave in a format, or a choice that the format does not have. */
+export class ExportRefused extends Schema.TaggedError<ExportRefused>()("ExportRefused", {
+  place: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `${this.place}: ${this.reason}`
+  }
+}
+
+/** The values that were given for a format's options, by name, each a list with commas; what is wrong with them as a sentence. */
+export const chosenOf = <Options extends FormatOptions>(
+  { name, options }: Pick<ExportFormat<Options>, "name" | "options">,
+  given: Readonly<Record<string, string | undefined>>
+): Chosen<Options> | ExportRefused => {
+  const refused = (option: string, reason: string) => new ExportRefused({ place: `--${option}`, reason })
+  for (const [option, text] of Object.entries(given)) {
+    if (text === undefined || option in options) continue
+    const own = Object.keys(options).map((own) => `--${own}`)
+    const has = own.length === 0 ? "which has no options" : `which has ${listed(own).join(", ")}`
+    return refused(option, `is no option of --format ${name}, ${has}`)
+  }
+  const chosen: Record<string, ReadonlyArray<string>> = {}
+  for (const [option, { values, usual, several }] of Object.entries(options)) {
+    const text = given[option]
+    const parts = text === undefined ? usual : [...new Set(text.split(",").map((part) => part.trim()))]
+    const wrong = parts.find((part) => !values.includes(part))
+    const expected = several
+      ? `any of ${listed(values).join(", ")}, with commas between`
+      : `one of ${listed(values).join(", ")}`
+    if (wrong !== undefined)
+      return refused(option, `found ${JSON.stringify(wrong)}; --format ${name} takes ${expected}`)
+    if (!several && parts.length > 1)
+      return refused(option, `found ${parts.length} values; --format ${name} takes ${expected}`)
+    chosen[option] = parts
+  }
+  return chosen as Chosen<Options>
+}

@@ -1,0 +1,24 @@
+/** The formats that `export` writes. What writes one is loaded when it is chosen. */
+import { type ExportFormat, exportFormat } from "./format.ts"
+
+export const formats = [
+  exportFormat({
+    name: "huggingface",
+    summary: "a Hugging Face folder, which transformers loads, as merge writes it",
+    options: {},
+    writer: async () => (await import("./merged.ts")).mergedWriter("huggingface")
+  }),
+  exportFormat({
+    name: "layers-model",
+    summary: "a model.json, which tf.loadLayersModel reads, as merge writes it",
+    options: {},
+    writer: async () => (await import("./merged.ts")).mergedWriter("layers-model")
+  })
+] as const satisfies ReadonlyArray<ExportFormat>
+
+type FormatName = (typeof formats)[number]["name"]
+
+export const formatNames: ReadonlyArray<FormatName> = formats.map(({ name }) => name)
+
+/** The format of a name that `--format` takes. */
+export const formatNamed = (name: FormatName): ExportFormat => formats.find((format) => format.name === name)!

@@ -1,0 +1,41 @@
+/** What a format's options take, and every format of the table. */
+import { describe, expect, test } from "bun:test"
+import { chosenOf, ExportRefused } from "../../../src/exports/format.ts"
+import { formatNames, formats } from "../../../src/exports/index.ts"
+
+const format = {
+  name: "parcels",
+  options: {
+    type: { summary: "how it is wrapped", values: ["paper", "cloth", "tin"], usual: ["paper"], several: true },
+    size: { summary: "how large it is", values: ["small", "large"], usual: ["small"], several: false }
+  }
+} as const
+
+describe("options of a format", () => {
+  test("are what is usual where nothing is given", () => {
+    expect(chosenOf(format, { type: undefined })).toEqual({ type: ["paper"], size: ["small"] })
+  })
+
+  test("are what is given, each value once, in its order", () => {
+    expect(chosenOf(format, { type: "tin, paper,tin", size: "large" })).toEqual({
+      type: ["tin", "paper"],
+      size: ["large"]
+    })
+  })
+
+  test.each([
+    [{ type: "silk" }, '--type: found "silk"; --format parcels takes any of paper, cloth, tin, with commas between'],
+    [{ type: "" }, '--type: found ""; --format parcels takes any of paper, cloth, tin, with commas between'],
+    [{ size: "small,large" }, "--size: found 2 values; --format parcels takes one of small, large"],
+    [{ colour: "red" }, "--colour: is no option of --format parcels, which has --type, --size"]
+  ])("%j is refused in a sentence", (given, message) => {
+    const refused = chosenOf(format, given)
+    expect(refused).toBeInstanceOf(ExportRefused)
+    expect((refused as ExportRefused).message).toBe(message)
+  })
+})
+
+test("every format has a name of its own, and its usual values are values of its options", () => {
+  expect(new Set(formatNames).size).toBe(formats.length)
+  for (const format of formats) expect(chosenOf(format, {})).not.toBeInstanceOf(ExportRefused)
+})
