@@ -33,6 +33,7 @@ import {
   stoppedText
 } from "./output/index.ts"
 import { fromOf, injectToRestore, type ResolvedPlan, withDecided, withRecorded } from "./plan/index.ts"
+import { onFirst } from "./ranks/index.ts"
 import {
   adaptPlan,
   baselinesOf,
@@ -40,14 +41,17 @@ import {
   type DecidedRate,
   decideRate,
   evaluatorOf,
+  foundByFirst,
   loadPlanModel,
   lookAtThird,
+  openedByFirst,
   openPlanSession,
   Progress,
   presentRun,
   type RunStanding,
   reasonOf,
   savedOnFailure,
+  spokenByFirst,
   standingOf,
   stepsOfPlan,
   warningsOf,
@@ -64,11 +68,11 @@ export interface TrainOptions {
 
 export const train = (resolved: ResolvedPlan, { directory, resume }: TrainOptions = {}) =>
   Effect.gen(function* () {
-    const found = resume === undefined ? undefined : yield* findRun(resolved, resume, notice)
+    const found = resume === undefined ? undefined : yield* foundByFirst(findRun(resolved, resume, notice))
     const kind = yield* loadKind(resolved.plan)
     if (found !== undefined && found.finished !== null) {
       const recorded = Result.getOrElse(withRecorded(resolved, found.finished.ranks ?? undefined), () => resolved)
-      return yield* alreadyFinished(kind, found, recorded, found.finished).pipe(within(found.guard))
+      return yield* onFirst(alreadyFinished(kind, found, recorded, found.finished).pipe(within(found.guard)))
     }
     const { session, run, decided, rate } = yield* Effect.gen(function* () {
       const model = yield* loadPlanModel(kind, resolved)
@@ -78,11 +82,13 @@ export const train = (resolved: ResolvedPlan, { directory, resume }: TrainOption
       const recorded = yield* withRanksOf(resolved, found?.checkpoint ?? null)
       const adapted = yield* starts ? adaptPlan(kind, model, recorded) : injectToRestore(model, recorded)
       const decided = withDecided(resolved, adapted)
-      const run = yield* found === undefined ? openRun(resolved, directory) : continueRun(found, resolved, notice)
+      const run = yield* openedByFirst(
+        found === undefined ? openRun(resolved, directory) : continueRun(found, resolved, notice)
+      )
       return { ...(yield* sessionOf(kind, adapted, decided, run)), run, decided }
     }).pipe(Effect.onInterrupt(() => notice("interrupted before training began")))
     return yield* trainRun(kind, session, rate, { ...decided, name: run.name }, run).pipe(within(run.guard))
-  }).pipe(Effect.scoped, ofDevice)
+  }).pipe(Effect.scoped, ofDevice, spokenByFirst)
 
 /** The plan with the ranks that a checkpoint has, where the run's init decided them: it looks at no data again. */
 const withRanksOf = (resolved: ResolvedPlan, checkpoint: Run["checkpoint"]) =>
@@ -212,7 +218,7 @@ const trainRun = (
         stateBytes: stateBytesOf(session),
         rate
       }
-      return yield* finish(kind, adapted, resolved, run, results)
+      return yield* onFirst(finish(kind, adapted, resolved, run, results))
     }).pipe(
       ofDevice,
       savedOnFailure(session, checkpoints, run, () => recorded)

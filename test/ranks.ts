@@ -48,21 +48,23 @@ export const ranksInProcess = (size: number) => {
       stop: { asked: false, agreed: false }
     }
   })
+  const onRank =
+    <A, E, R>(program: (rank: number) => Effect.Effect<A, E, R>) =>
+    (shape: RanksShape) =>
+      Effect.suspend(() => program(shape.rank)).pipe(
+        Effect.provideService(Ranks, shape),
+        Effect.onError(() =>
+          Effect.suspend(() => {
+            lost ??= new RankError({ rank: shape.rank, size, reason: "it failed" })
+            return Effect.forEach(meetings, ({ over }) => Deferred.fail(over, lost!), { discard: true })
+          })
+        )
+      )
   /** Runs the program on every rank; results in their order. Where one fails, the others do not wait for it. */
   const run = <A, E, R>(program: (rank: number) => Effect.Effect<A, E, R>) =>
-    Effect.forEach(
-      shapes,
-      (shape) =>
-        Effect.suspend(() => program(shape.rank)).pipe(
-          Effect.provideService(Ranks, shape),
-          Effect.onError(() =>
-            Effect.suspend(() => {
-              lost ??= new RankError({ rank: shape.rank, size, reason: "it failed" })
-              return Effect.forEach(meetings, ({ over }) => Deferred.fail(over, lost!), { discard: true })
-            })
-          )
-        ),
-      { concurrency: "unbounded" }
-    )
-  return { run, sent, shapes }
+    Effect.forEach(shapes, onRank(program), { concurrency: "unbounded" })
+  /** The same; how each rank ends. */
+  const exits = <A, E, R>(program: (rank: number) => Effect.Effect<A, E, R>) =>
+    Effect.forEach(shapes, (shape) => Effect.exit(onRank(program)(shape)), { concurrency: "unbounded" })
+  return { run, exits, sent, shapes }
 }

@@ -21,6 +21,7 @@ import {
 import { command } from "../output/invocation.ts"
 import { shortDuration } from "../output/report/index.ts"
 import { fromOf, type ResolvedPlan, readPlan } from "../plan/index.ts"
+import { onFirst } from "../ranks/index.ts"
 import { Progress } from "../run/index.ts"
 import { train as trained } from "../train.ts"
 import { scoreOf, scoresText, written } from "../training/index.ts"
@@ -54,11 +55,17 @@ export const train = ({ plan: given, set, device, threads, out, resume: resumed,
   Effect.gen(function* () {
     const resume = Option.getOrUndefined(resumed)
     if (resume !== undefined && (Option.isSome(given) || Option.isSome(out))) return yield* resumeAlone
-    const file = resume === undefined ? Option.getOrElse(given, () => undefined) : yield* planOf(resume)
     const tell = terminalListener(screen)
-    const { plan, name } = yield* readPlan(file ?? (yield* defaultPlan), set, { ofRun: resume !== undefined })
+    // by one process alone: what another reads may have changed, and a run folder that is there may be this run's own
+    const { file, plan, name } = yield* onFirst(
+      Effect.gen(function* () {
+        const file = resume === undefined ? Option.getOrElse(given, () => undefined) : yield* planOf(resume)
+        const read = yield* readPlan(file ?? (yield* defaultPlan), set, { ofRun: resume !== undefined })
+        if (resume === undefined) yield* checkFree(Option.getOrUndefined(out) ?? read.plan.output.directory)
+        return { ...read, file }
+      })
+    )
     const directory = Option.getOrUndefined(out) ?? plan.output.directory
-    if (resume === undefined) yield* checkFree(directory)
     const early = Effect.onInterrupt(() => tell({ kind: "notice", message: "interrupted before training began" }))
     const kind = yield* kindOf(plan)
     const resolved = yield* resolvePlan(kind, plan, yield* nameOf(file ?? name, name)).pipe(early)

@@ -36,6 +36,51 @@ export const within =
 const identityOf = ({ dev, ino }: FileSystem.File.Info): string | undefined =>
   Option.isSome(ino) && ino.value !== 0n ? `${dev}:${ino.value}` : undefined
 
+/** What only looks. */
+const readsOf = ({
+  access,
+  exists,
+  lstat,
+  readDirectory,
+  readFile,
+  readFileString,
+  readLink,
+  realPath,
+  stat,
+  stream
+}: FileSystem.FileSystem) => ({
+  access,
+  exists,
+  lstat,
+  readDirectory,
+  readFile,
+  readFileString,
+  readLink,
+  realPath,
+  stat,
+  stream
+})
+
+/** A folder that another process writes: here all writing is refused, in it and elsewhere. */
+export const writtenElsewhere: Effect.Effect<GuardedFolder, never, FileSystem.FileSystem> = Effect.map(
+  FileSystem.FileSystem,
+  (fs) => {
+    const open: FileSystem.FileSystem["open"] = (file, options) =>
+      options?.flag === undefined || options.flag === "r"
+        ? fs.open(file, options)
+        : Effect.fail(
+            systemError({
+              _tag: "PermissionDenied",
+              module: "FileSystem",
+              method: "open",
+              pathOrDescriptor: file,
+              cause: new Refusal("another process writes this run")
+            })
+          )
+    return { files: FileSystem.makeNoop({ ...readsOf(fs), open }), place: Effect.succeed({ kind: "here" }) }
+  }
+)
+
 /** Guards an existing folder until the scope ends. */
 export const guardFolder = (
   directory: string
@@ -100,10 +145,8 @@ export const guardFolder = (
         })
       )
 
-    const { access, exists, lstat, readDirectory, readFile, readFileString, readLink, realPath, stat, stream } = fs
-    const reads = { access, exists, lstat, readDirectory, readFile, readFileString, readLink, realPath, stat, stream }
     const files = FileSystem.makeNoop({
-      ...reads,
+      ...readsOf(fs),
       open: (file, options) =>
         options?.flag === undefined || options.flag === "r"
           ? fs.open(file, options)

@@ -11,7 +11,7 @@ export {
   writeFileAtomic,
   writeJson
 } from "./atomic-file.ts"
-export { type FolderPlace, type GuardedFolder, guardFolder, within } from "./guarded-folder.ts"
+export { type FolderPlace, type GuardedFolder, guardFolder, within, writtenElsewhere } from "./guarded-folder.ts"
 export { platformReason } from "./platform-reason.ts"
 export { hostname, isGone, ownerIn, thisProcess } from "./process-owner.ts"
 export { statRegular } from "./regular-file.ts"

@@ -22,7 +22,8 @@ import { cut } from "../boundary/index.ts"
 import { readJsonFile, readTextFile } from "../files/index.ts"
 import type { Network } from "../models/index.ts"
 import { layoutAt } from "../optimizers/index.ts"
-import { forEachTensor, readHeader, type StoredTensor } from "../safetensors/index.ts"
+import { RankError } from "../ranks/index.ts"
+import { readHeader, type StoredTensor } from "../safetensors/index.ts"
 import { frozenOf, tensorsOf, withFrozen, withTensors } from "../tensors/index.ts"
 import {
   FoundRate,
@@ -33,6 +34,7 @@ import {
   storedState
 } from "../training/index.ts"
 import { Inputs, sha256Of } from "./inputs.ts"
+import { forEachTensorOfFirst } from "./tensors-of-first.ts"
 import { Versions } from "./versions.ts"
 
 export const FORMAT = 1
@@ -158,7 +160,7 @@ export const readCheckpoint = (folder: string): Read<StoredCheckpoint> =>
 export const restoreCheckpoint = (
   session: Session<Network>,
   { folder, record, trainable, start, optimizer }: StoredCheckpoint
-): Effect.Effect<void, CheckpointError | CheckpointMisfit, FileSystem.FileSystem | Path.Path> =>
+): Effect.Effect<void, CheckpointError | CheckpointMisfit | RankError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const { adapted } = session
     const current = tensorsOf(adapted.trainable)
@@ -186,7 +188,7 @@ export const restoreCheckpoint = (
 export const restoreTrained = (
   adapted: Adapted<Network>,
   { folder, trainable }: StoredCheckpoint
-): Effect.Effect<void, CheckpointError | CheckpointMisfit, FileSystem.FileSystem | Path.Path> =>
+): Effect.Effect<void, CheckpointError | CheckpointMisfit | RankError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const current = tensorsOf(adapted.trainable)
     yield* mustFit(folder, "trained", current, trainable)
@@ -195,13 +197,13 @@ export const restoreTrained = (
     tf.dispose([...current])
   })
 
-/** In their order, from the file to the device one at a time. */
+/** In their order, from rank 0's file to the device of every rank, one at a time. */
 const uploadedTensors = (folder: string, stored: ReadonlyArray<StoredTensor>) =>
   Effect.gen(function* () {
     const uploaded = new Map<string, tf.Tensor>()
-    yield* forEachTensor([...stored], ({ data, shape }, { name }) =>
+    yield* forEachTensorOfFirst(stored, ({ data, shape }, { name }) =>
       Effect.sync(() => void uploaded.set(name, tf.tensor(data, [...shape], "float32")))
-    ).pipe(asCheckpointError(folder))
+    ).pipe(Effect.mapError((error) => (error instanceof RankError ? error : unreadable(folder, error))))
     return stored.map(({ name }) => uploaded.get(name)!)
   })
 
@@ -219,9 +221,10 @@ const damaged = (folder: string, reason: string) => new CheckpointError({ folder
 const asCheckpointError =
   (folder: string) =>
   <A, E extends { readonly message: string }, R>(effect: Effect.Effect<A, E, R>) =>
-    Effect.mapError(effect, (error) =>
-      error instanceof CheckpointError ? error : damaged(folder, error.message.split("\n")[0]!)
-    )
+    Effect.mapError(effect, (error) => unreadable(folder, error))
+
+const unreadable = (folder: string, error: { readonly message: string }) =>
+  error instanceof CheckpointError ? error : damaged(folder, error.message.split("\n")[0]!)
 
 /** Compares both files with SHA256SUMS. */
 const verify = (folder: string) =>

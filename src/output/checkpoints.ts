@@ -13,6 +13,7 @@ import type { Adapted } from "../../adapters/index.ts"
 import type { DeviceError } from "../device/index.ts"
 import { type FileError, hostname, isGone, refuseLink, temporaryName } from "../files/index.ts"
 import type { Network } from "../models/index.ts"
+import { onFirst, Ranks } from "../ranks/index.ts"
 import type { DeviceReadError } from "../tensors/index.ts"
 import type { FoundRate, Session } from "../training/index.ts"
 import {
@@ -74,15 +75,19 @@ const SHARE = 0.1
 /** Milliseconds: a timer is late by one. */
 const LEAST = 5
 
-/** The checkpoints of a session; what is being written when the scope ends is written to its end. */
+/**
+ * The checkpoints of a session; what is being written when the scope ends is written to its end. Every rank of a run calls these at the same
+ * steps, and rank 0 writes.
+ */
 export const openCheckpoints = (
   session: Session<Network>,
   { checkpoints: folder, metrics, name, written: plan, inputs, checkpoint: start }: CheckpointedRun,
   { checkpointEvery, keep, sync = Effect.void, device, rate }: CheckpointOptions
 ): Effect.Effect<Checkpoints, never, Scope.Scope | FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
+    const writes = (yield* Ranks).rank === 0
     // the run before may have ended between a checkpoint's writing and the removal of an old one
-    if (start !== null) yield* prune(folder, keep, start.record.best?.step)
+    if (start !== null && writes) yield* prune(folder, keep, start.record.best?.step)
     const jobs = yield* oneAtATime<FileError | DeviceReadError>()
     let best: Best | null = start?.record.best ?? null
     let saved = session.step
@@ -105,6 +110,10 @@ export const openCheckpoints = (
     const begin = Effect.gen(function* () {
       yield* jobs.settle
       if (session.step === saved) return
+      if (!writes) {
+        saved = session.step
+        return
+      }
       const computed = {
         versions: versions(),
         ...(device === undefined ? {} : { device }),
@@ -196,11 +205,11 @@ export const newestCheckpoint = (folder: string): Effect.Effect<Found, never, Fi
     return { checkpoint: null, damaged }
   })
 
-/** Puts what was trained at a step in place of what is trained now, from the checkpoint of that step. */
+/** Puts what was trained at a step in place of what is trained now, from the checkpoint of that step, which rank 0 has. */
 export const restoreTrainedOf = (folder: string, step: number, adapted: Adapted<Network>) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
-    yield* restoreTrained(adapted, yield* readCheckpoint(path.join(folder, checkpointName(step))))
+    yield* restoreTrained(adapted, yield* onFirst(readCheckpoint(path.join(folder, checkpointName(step)))))
   })
 
 /** Moves damaged checkpoints out of the way, so that they are neither counted as kept nor lost. */

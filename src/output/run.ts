@@ -19,6 +19,7 @@ import type { SplitDescription } from "../data/index.ts"
 import { type FileError, fileError, type GuardedFolder, refuseLink, within, writeJson } from "../files/index.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
 import { relocate } from "../plan/index.ts"
+import { Ranks } from "../ranks/index.ts"
 import type { Warning } from "../training/course.ts"
 import type { DiagnosticsReport, Evaluation, FoundRate, Mistake, StepReport } from "../training/index.ts"
 import type { StoredCheckpoint } from "./checkpoint-read.ts"
@@ -128,8 +129,10 @@ export interface RunReport {
   readonly mistakes: ReadonlyArray<Mistake>
   /** rows and classes of every split */
   readonly data: ReadonlyArray<SplitDescription>
-  /** largest resident memory of the process */
+  /** largest resident memory of the process, of several that of rank 0 */
   readonly peakBytes: number
+  /** in which it was trained; absent: in one */
+  readonly processes?: number
   readonly base: BaseIdentity
   /** the files that it read, by content */
   readonly inputs: Inputs
@@ -185,6 +188,7 @@ export const finishRun = (
   Effect.gen(function* () {
     const of = (split: EvaluationReport["split"]) => after.reports.find((report) => report.split === split) ?? null
     const { ranks } = resolved.selected
+    const { size } = yield* Ranks
     const last = reports.slice(-Math.ceil(reports.length / 10))
     const report: RunReport = {
       name: resolved.name,
@@ -212,6 +216,7 @@ export const finishRun = (
       mistakes: after.mistakes.map(({ picture: _, ...mistake }) => mistake),
       data: resolved.data.describe().map((split) => ({ classes: [], ...split })),
       peakBytes,
+      ...(size === 1 ? {} : { processes: size }),
       base: yield* baseIdentity(resolved.base),
       inputs: run.inputs,
       outputs: recordOf(yield* adapterFiles(run.adapter)),

@@ -3,6 +3,7 @@
 export { begun } from "./continued.ts"
 export { presentRun, savedOnFailure } from "./ending.ts"
 export { evaluateSplit, evaluatorOf } from "./evaluator.ts"
+export { foundByFirst, openedByFirst, spokenByFirst } from "./first-rank.ts"
 export { baselinesOf, lookAtThird, warningsOf } from "./guard.ts"
 export { adaptPlan, type DecidedRate, decideRate, loadPlanModel, openPlanSession, stepsOfPlan } from "./plan-session.ts"
 export { type Listener, Progress, type ProgressEvent } from "./progress.ts"

@@ -1,0 +1,38 @@
+/** Tensors of a file that rank 0 alone may see, on every rank: it reads one at a time, which travels before the next is read. */
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import { onFirst, type RankError, Ranks } from "../ranks/index.ts"
+import {
+  bytesOf,
+  forEachTensor,
+  type HostTensor,
+  type SafetensorsError,
+  type StoredTensor
+} from "../safetensors/index.ts"
+
+/** `forEachTensor` on every rank, with what rank 0 reads. Where it cannot, the others fail with its message. */
+export const forEachTensorOfFirst = <E extends { readonly message: string }, R>(
+  tensors: ReadonlyArray<StoredTensor>,
+  use: (tensor: HostTensor, stored: StoredTensor) => Effect.Effect<void, E, R>
+): Effect.Effect<void, E | SafetensorsError | RankError, R | FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const ranks = yield* Ranks
+    if (ranks.size === 1) return yield* forEachTensor([...tensors], use)
+    /** On rank 0: names, each before its tensor, and null or a failure after the last. */
+    const send = forEachTensor([...tensors], (tensor, stored) =>
+      Effect.gen(function* () {
+        yield* onFirst(Effect.succeed(stored.name))
+        yield* ranks.broadcast(bytesOf(tensor.data))
+        yield* use(tensor, stored)
+      })
+    )
+    const next: Effect.Effect<string | null, E | SafetensorsError | RankError, R | FileSystem.FileSystem> = onFirst(
+      Effect.as(send, null)
+    )
+    const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]))
+    for (let name = yield* next; name !== null; name = yield* next) {
+      const bytes = yield* ranks.broadcast(new Uint8Array())
+      const stored = byName.get(name)!
+      yield* use({ shape: stored.shape, data: new Float32Array(bytes.slice().buffer) }, stored)
+    }
+  })

@@ -1,0 +1,62 @@
+/** `train` by several ranks within this process, on wasm. Each opens everything for itself, as a process does, and all but the first see nothing of the run folder. */
+import { basename, resolve as pathOf } from "node:path"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import { Device } from "../../src/device/index.ts"
+import { resolve } from "../../src/kinds/index.ts"
+import { readPlan } from "../../src/plan/index.ts"
+import { platform } from "../../src/platform.ts"
+import { onFirst } from "../../src/ranks/index.ts"
+import { Progress, type ProgressEvent } from "../../src/run/index.ts"
+import { train } from "../../src/train.ts"
+import { ranksInProcess } from "../ranks.ts"
+import type { Workspace } from "./fixtures.ts"
+
+/** Files of a machine that has not this folder. */
+const blindTo = (folder: string, files: FileSystem.FileSystem): FileSystem.FileSystem =>
+  new Proxy(files, {
+    get: (target, name) => {
+      const own: unknown = Reflect.get(target, name)
+      if (typeof own !== "function") return own
+      return (...args: ReadonlyArray<unknown>) => {
+        const seen = args.find((one) => typeof one === "string" && pathOf(one).startsWith(folder))
+        if (seen !== undefined) throw new Error(`another rank than the first asks for ${seen}`)
+        return Reflect.apply(own, target, args)
+      }
+    }
+  })
+
+export interface OnRanks {
+  readonly directory?: string
+  readonly resume?: string
+  /** ends the rank where it is heard */
+  readonly until?: (event: ProgressEvent, rank: number) => boolean
+}
+
+/** How each rank ended, in their order, and what each said. */
+export const trainOnRanks = (w: Workspace, size: number, plan: string, { directory, resume: from, until }: OnRanks) =>
+  Effect.gen(function* () {
+    const said = Array.from({ length: size }, (): Array<ProgressEvent> => [])
+    const program = (rank: number) =>
+      Effect.gen(function* () {
+        const listener = (event: ProgressEvent) =>
+          Effect.suspend(() => {
+            said[rank]!.push(event)
+            return until?.(event, rank) === true ? Effect.interrupt : Effect.void
+          })
+        const read = yield* onFirst(readPlan(w.path(from === undefined ? plan : `${from}/plan.json`)))
+        const resolved = yield* resolve(read.plan, from === undefined ? read.name : basename(from))
+        const files = yield* FileSystem.FileSystem
+        return yield* train(resolved, {
+          directory: directory === undefined ? undefined : w.path(directory),
+          resume: from === undefined ? undefined : w.path(from)
+        }).pipe(
+          Effect.provideService(Progress, listener),
+          Effect.provideService(FileSystem.FileSystem, rank === 0 ? files : blindTo(w.path(directory ?? from!), files))
+        )
+      }).pipe(Effect.scoped)
+    const exits = yield* ranksInProcess(size)
+      .exits(program)
+      .pipe(Effect.provide(Device.layer("wasm", { threads: 1 })), Effect.provide(platform))
+    return { exits, said }
+  }).pipe(Effect.runPromise)
