@@ -19,6 +19,7 @@ import {
 } from "../data/index.ts"
 import { Device } from "../device/device.ts"
 import { loadDescribed, type Model, type TokenBatch, tokenTensors } from "../models/index.ts"
+import { floats, inRounds, type RankError } from "../ranks/index.ts"
 import type { DeviceReadError } from "../tensors/index.ts"
 import { logitsOf } from "../training/index.ts"
 import { type EncoderPlan, longestText, type ResolvedEncoderPlan } from "./encoder-resolve.ts"
@@ -93,13 +94,13 @@ interface OutputOptions {
   readonly done?: (rows: number) => Effect.Effect<void>
 }
 
-/** The outputs on rows of a source, each once. */
+/** The outputs on rows of a source, each once, divided among ranks. */
 export const outputsOf = (
   adapted: Adapted<TargetModel>,
   plan: TargetPlan,
   source: RowSource<TargetText>,
   { rows: wanted = source.rows, done = () => Effect.void }: OutputOptions = {}
-): Effect.Effect<Outputs, DataError | DeviceReadError, Device> =>
+): Effect.Effect<Outputs, DataError | DeviceReadError | RankError, Device> =>
   Effect.gen(function* () {
     const { padMultiple } = yield* Device
     const { model } = adapted
@@ -114,17 +115,16 @@ export const outputsOf = (
       rows
     })
     let seen = 0
-    yield* Stream.runForEach(batches, (batch) =>
-      Effect.gen(function* () {
-        const own = yield* logitsOf(adapted, batch)
+    const use = (batch: TargetBatch, own: Float32Array) =>
+      Effect.suspend(() => {
         for (const [i, row] of batch.rows.entries()) {
           outputs.set(own.subarray(i * width, (i + 1) * width), row * width)
           targets.set(batch.targets.subarray(i * width, (i + 1) * width), row * width)
         }
         seen += batch.size
-        yield* done(seen)
+        return done(seen)
       })
-    )
+    yield* batches.pipe(inRounds({ compute: (batch) => logitsOf(adapted, batch), as: floats, use }))
     return { rows, outputs, targets }
   })
 

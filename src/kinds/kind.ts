@@ -23,6 +23,7 @@ import type { Baseline, CardParts, CardSource, WrittenModel } from "../output/in
 import type { Started } from "../output/peft/start-from.ts"
 import type { PeftAdapter } from "../peft/index.ts"
 import type { ResolvedPlan, ResolveError, SplitSource, Splits } from "../plan/index.ts"
+import type { RankError } from "../ranks/index.ts"
 import type { Detecting, Suggesting } from "../suggest/index.ts"
 import type { DeviceReadError } from "../tensors/index.ts"
 import type { Evaluation, Loss, Metrics, Mistakes } from "../training/index.ts"
@@ -189,18 +190,18 @@ export interface Runner<
   batches(model: M, resolved: R, start: BatchPosition): Stream.Stream<BatchOf<M>, DataError | DeviceReadError, Device>
   /** The rows of a trained plan once more, or those of another file with its columns, which are called "train". */
   splits(adapted: Adapted<M>, plan: Plan, file?: string): Effect.Effect<Splits<Source>, DataError | ModelError, World>
-  /** Loss and scores on rows of a split, each once. */
+  /** Loss and scores on rows of a split, each once; the same on every rank, among which the rows are divided. */
   evaluate(
     adapted: Adapted<M>,
     plan: Plan,
     source: Source,
     options: EvaluateOptions
-  ): Effect.Effect<Evaluation, DataError | DeviceReadError | DeviceError, Device>
+  ): Effect.Effect<Evaluation, DataError | DeviceReadError | DeviceError | RankError, Device>
   /**
    * What is decided on rows when training is over, such as thresholds: called with the state that stays, before the last evaluations and
-   * before it is saved.
+   * before it is saved, on every rank.
    */
-  settle?(adapted: Adapted<M>, resolved: R): Effect.Effect<void, DataError | DeviceReadError, Device>
+  settle?(adapted: Adapted<M>, resolved: R): Effect.Effect<void, DataError | DeviceReadError | RankError, Device>
   /** Keeps the rows of a split that come out wrong, at most `limit`; absent where none of them tells much. */
   keepMistakes?(source: Source, limit: number): Mistakes
   /**

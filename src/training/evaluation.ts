@@ -10,6 +10,7 @@ import * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
 import type { ClassificationSplit, DataError, LabelledText, Located, RowSource, TextFields } from "../data/index.ts"
 import { type BatchOf, type Model, type Network, toDevice } from "../models/index.ts"
+import { floats, inRounds, type RankError } from "../ranks/index.ts"
 import { type DeviceReadError, readTensor } from "../tensors/index.ts"
 
 /** What every evaluation reports. */
@@ -95,21 +96,20 @@ const scored = (logits: Float32Array, start: number, classes: number, label: num
   return { predicted: best, probability: 1 / sum, loss: largest + Math.log(sum) - logits[start + label]! }
 }
 
-/** `onBatch` gets the number of rows done, for a progress display, and what was predicted, for a list of mistakes. */
+/** Batches are divided among ranks. `onBatch` gets the number of rows done, for a progress display, and what was predicted, for a list of mistakes. */
 export const evaluate =
   <M extends Classifier, B extends BatchOf<M> & ClassifiedRows>(
     adapted: Adapted<M>,
     onBatch: (rows: number, scored: ScoredBatch<B>) => Effect.Effect<void> = () => Effect.void
   ) =>
-  <E, R>(batches: Stream.Stream<B, E, R>): Effect.Effect<ClassEvaluation, E | DeviceReadError, R> =>
+  <E, R>(batches: Stream.Stream<B, E, R>): Effect.Effect<ClassEvaluation, E | DeviceReadError | RankError, R> =>
     Effect.gen(function* () {
       const classes = adapted.model.labels.length
       const confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0))
       let loss = 0
       let rows = 0
-      yield* Stream.runForEach(batches, (batch) =>
-        Effect.gen(function* () {
-          const logits = yield* logitsOf(adapted, batch)
+      const use = (batch: B, logits: Float32Array) =>
+        Effect.suspend(() => {
           const predicted = new Int32Array(batch.size)
           const probabilities = new Float64Array(batch.size)
           for (let i = 0; i < batch.size; i++) {
@@ -121,9 +121,9 @@ export const evaluate =
             probabilities[i] = row.probability
           }
           rows += batch.size
-          yield* onBatch(rows, { batch, predicted, probabilities })
+          return onBatch(rows, { batch, predicted, probabilities })
         })
-      )
+      yield* batches.pipe(inRounds({ compute: (batch) => logitsOf(adapted, batch), as: floats, use }))
       return { rows, loss: loss / rows, ...ratesOf(confusion, rows), confusion }
     })
 

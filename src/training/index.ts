@@ -54,4 +54,11 @@ export { restoredState, type StoredState, stateProblem, storedState } from "./st
 export { Diverged, NotFinite, type StepError, takeStep, takeSteps } from "./step.ts"
 export type { Health, SiteSummary, StepReport } from "./step-report.ts"
 export { type DueProbe, type StepsOptions, sessionSteps, steps, takeNextStep } from "./steps.ts"
-export { countedTokens, evaluateTokens, type LanguageModel, type TokenEvaluation, tokenCrossEntropy } from "./tokens.ts"
+export {
+  countedTokens,
+  evaluateTokens,
+  evaluateTokensAnd,
+  type LanguageModel,
+  type TokenEvaluation,
+  tokenCrossEntropy
+} from "./tokens.ts"

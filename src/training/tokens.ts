@@ -6,10 +6,11 @@
 import type { Scalar, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
 import { IGNORED, linearCrossEntropy, tokenScores } from "../kernels/index.ts"
 import { type BatchOf, type Network, toDevice } from "../models/index.ts"
+import { both, floats, inRounds, json, type Message, type RankError } from "../ranks/index.ts"
 import { type DeviceReadError, type FrozenMatrix, readTensor } from "../tensors/index.ts"
 import type { Scored } from "./evaluation.ts"
 
@@ -47,31 +48,54 @@ interface LabelledTokens {
 export const countedTokens = ({ labels }: Pick<LabelledTokens, "labels">): number =>
   labels.reduce((sum, label) => sum + (label === IGNORED ? 0 : 1), 0)
 
-/** `onBatch` gets the number of rows done, the batch and the losses of its tokens. `rowsOf`: rows of the data that are in a batch. */
-export const evaluateTokens =
-  <M extends LanguageModel, B extends BatchOf<M> & LabelledTokens, E2 = never, R2 = never>(
+/** What is computed of each batch beside its tokens' losses. */
+export interface Beside<B, A, E, R> {
+  readonly compute: (batch: B) => Effect.Effect<A, E, R>
+  /** how it travels to other ranks */
+  readonly as: Message<A>
+}
+
+const nothing: Beside<unknown, null, never, never> = { compute: () => Effect.succeed(null), as: json() }
+
+/**
+ * Batches are divided among ranks. `onBatch` gets the number of rows done, the batch, the losses of its tokens, and what was computed
+ * beside them. `rowsOf`: rows of the data that are in a batch.
+ */
+export const evaluateTokens = <M extends LanguageModel, B extends BatchOf<M> & LabelledTokens, E2 = never, R2 = never>(
+  adapted: Adapted<M>,
+  rowsOf: (batch: B) => number,
+  onBatch: (rows: number, batch: B, losses: Float64Array) => Effect.Effect<void, E2, R2>
+) => evaluateTokensAnd(adapted, nothing, rowsOf, onBatch)
+
+export const evaluateTokensAnd =
+  <M extends LanguageModel, B extends BatchOf<M> & LabelledTokens, A, E2, R2, E3 = never, R3 = never>(
     adapted: Adapted<M>,
+    beside: Beside<B, A, E2, R2>,
     rowsOf: (batch: B) => number,
-    onBatch: (rows: number, batch: B, losses: Float64Array) => Effect.Effect<void, E2, R2>
+    onBatch: (rows: number, batch: B, losses: Float64Array, beside: A) => Effect.Effect<void, E3, R3>
   ) =>
-  <E, R>(batches: Stream.Stream<B, E, R>): Effect.Effect<TokenEvaluation, E | E2 | DeviceReadError, R | R2> =>
+  <E, R>(
+    batches: Stream.Stream<B, E, R>
+  ): Effect.Effect<TokenEvaluation, E | E2 | E3 | DeviceReadError | RankError, R | R2 | R3> =>
     Effect.gen(function* () {
       let [loss, right, tokens, rows] = [0, 0, 0, 0]
-      yield* Stream.runForEach(batches, (batch) =>
-        Effect.gen(function* () {
-          const [losses, correct] = yield* scoresOf(adapted, batch)
-          loss += losses.reduce((sum, own) => sum + own, 0)
-          right += correct.reduce((sum, own) => sum + own, 0)
+      const use = (batch: B, [scores, own]: readonly [Float32Array, A]) =>
+        Effect.suspend(() => {
+          const half = scores.length / 2
+          const losses = Float64Array.from(scores.subarray(0, half))
+          loss += losses.reduce((sum, one) => sum + one, 0)
+          right += Float64Array.from(scores.subarray(half)).reduce((sum, one) => sum + one, 0)
           tokens += countedTokens(batch)
           rows += rowsOf(batch)
-          yield* onBatch(rows, batch, losses)
+          return onBatch(rows, batch, losses, own)
         })
-      )
+      const compute = (batch: B) => Effect.all([scoresOf(adapted, batch), beside.compute(batch)])
+      yield* batches.pipe(inRounds({ compute, as: both(floats, beside.as), use }))
       const mean = loss / tokens
       return { rows, loss: mean, accuracy: right / tokens, tokens, perplexity: Math.exp(mean) }
     })
 
-/** [tokens] each: a token's loss, and 1 where it is the model's most probable one; 0 where it does not count. */
+/** [2, tokens]: each token's loss, and 1 where it is the model's most probable one; 0 where it does not count. */
 const scoresOf = <M extends LanguageModel>(adapted: Adapted<M>, batch: BatchOf<M>) =>
   Effect.acquireUseRelease(
     Effect.sync(() =>
@@ -82,10 +106,6 @@ const scoresOf = <M extends LanguageModel>(adapted: Adapted<M>, batch: BatchOf<M
         return tf.stack([losses, tf.cast(correct, "float32")])
       })
     ),
-    (scores) =>
-      Effect.map(readTensor(scores, "the losses of a batch's tokens"), (values) => {
-        const half = values.length / 2
-        return [Float64Array.from(values.subarray(0, half)), Float64Array.from(values.subarray(half))] as const
-      }),
+    (scores) => readTensor(scores, "the losses of a batch's tokens") as Effect.Effect<Float32Array, DeviceReadError>,
     (scores) => Effect.sync(() => scores.dispose())
   )

@@ -1,6 +1,9 @@
 /** `train` by several ranks within this process, on wasm. Each opens everything for itself, as a process does, and all but the first see nothing of the run folder. */
+import { expect } from "bun:test"
 import { basename, resolve as pathOf } from "node:path"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
 import { Device } from "../../src/device/index.ts"
 import { resolve } from "../../src/kinds/index.ts"
@@ -11,6 +14,7 @@ import { Progress, type ProgressEvent } from "../../src/run/index.ts"
 import { train } from "../../src/train.ts"
 import { ranksInProcess } from "../ranks.ts"
 import type { Workspace } from "./fixtures.ts"
+import { resultsOf } from "./runs.ts"
 
 /** Files of a machine that has not this folder. */
 const blindTo = (folder: string, files: FileSystem.FileSystem): FileSystem.FileSystem =>
@@ -60,3 +64,31 @@ export const trainOnRanks = (w: Workspace, size: number, plan: string, { directo
       .pipe(Effect.provide(Device.layer("wasm", { threads: 1 })), Effect.provide(platform))
     return { exits, said }
   }).pipe(Effect.runPromise)
+
+/** The results of a run, and apart from them the number of its processes. */
+export const alike = (w: Workspace, folder: string) => {
+  const { report, ...others } = resultsOf(w, folder)
+  const { processes, ...rest } = report as Record<string, unknown>
+  return { processes, results: { ...others, report: rest } }
+}
+
+/** What each rank came to: its value, or its error as a line. */
+export const endsOf = (exits: ReadonlyArray<Exit.Exit<unknown, unknown>>) =>
+  exits.map((exit) => {
+    if (Exit.isSuccess(exit)) return exit.value
+    const error = Cause.squash(exit.cause)
+    return error instanceof Error ? `${(error as { _tag?: string })._tag}: ${error.message}` : "interrupted"
+  })
+
+/** Holds that a run on several ranks leaves what that of one rank left in `1/<name>`, and that every rank returns what rank 0 wrote. */
+export const expectSame = async (w: Workspace, plan: string, size: number) => {
+  const directory = `${size}/${plan}`
+  const { exits, said } = await trainOnRanks(w, size, `${plan}.json`, { directory })
+  const written = w.json(`${directory}/run.json`)
+  for (const report of endsOf(exits)) expect(JSON.parse(JSON.stringify(report))).toEqual(written)
+  expect(said[0]!.length).toBeGreaterThan(4)
+  expect(said.slice(1).flat()).toEqual([])
+  const { processes, results } = alike(w, directory)
+  expect(results).toEqual(alike(w, `1/${plan}`).results)
+  expect(processes).toBe(size)
+}

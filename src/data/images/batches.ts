@@ -74,6 +74,12 @@ export interface ImageTrainingOptions {
   readonly augmentation?: Augmentation | undefined
 }
 
+export interface ImageEvaluationOptions {
+  readonly batchSize: number
+  readonly rows?: number | undefined
+  readonly needed?: (batch: number) => boolean
+}
+
 export const augmentationOf = ({ augment }: Pick<ImagesData, "augment">): Augmentation | undefined =>
   augment === undefined ? undefined : { flip: augment.flip, crop: augment.crop ?? null }
 
@@ -103,14 +109,17 @@ export const imageTrainingBatches = (
   })
 }
 
-/** The first `rows` rows in their order, each once. */
+/** The first `rows` rows in their order, each once. `needed`: which batches need their pixels; the others have none. All unless given. */
 export const imageEvaluationBatches = (
   split: ClassificationSplit,
   preparing: Preparing,
-  { batchSize, rows = split.rows }: { readonly batchSize: number; readonly rows?: number | undefined }
+  { batchSize, rows = split.rows, needed = () => true }: ImageEvaluationOptions
 ): Stream.Stream<ImageBatch, DataError> =>
   inStretches(Math.min(rows, split.rows), batchSize, (indices) => Effect.succeed([indices])).pipe(
-    Stream.mapEffect((indices) => readBatch(split, indices, preparing), { concurrency: preparing.ahead })
+    Stream.zipWithIndex,
+    Stream.mapEffect(([indices, i]) => readBatch(split, indices, needed(i) ? preparing : nothingPrepared), {
+      concurrency: preparing.ahead
+    })
   )
 
 /** Images in memory or of files as one batch. They have no class: the labels are 0. */
@@ -133,10 +142,12 @@ interface Changes {
   readonly augmentation: Augmentation
 }
 
+const nothingPrepared: Pick<Preparing, "prepare"> = { prepare: () => Effect.succeed(new Float32Array(0)) }
+
 const readBatch = (
   split: ClassificationSplit,
   rows: Uint32Array,
-  preparing: Preparing,
+  preparing: Pick<Preparing, "prepare">,
   changes?: Changes
 ): Effect.Effect<ImageBatch, DataError> =>
   Effect.gen(function* () {

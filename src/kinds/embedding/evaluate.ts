@@ -1,13 +1,15 @@
 /**
  * What a model's vectors are worth on rows of a split: the loss that was trained by, in batches as training has them, and where each
- * anchor's texts lie among those of all rows, or how cosines go with scores. Every text goes through the model once.
+ * anchor's texts lie among those of all rows, or how cosines go with scores. Every text goes through the model once, on one of the ranks.
  */
 import type { Scalar, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import type { Adapted } from "../../../adapters/index.ts"
 import { type RelatedSplit, type RelatedTexts, textsOfRow } from "../../data/index.ts"
 import { unitRows } from "../../models/index.ts"
+import { inRounds, json } from "../../ranks/index.ts"
 import { readTensor } from "../../tensors/index.ts"
 import { type RelatedLoss, spearman } from "../../training/index.ts"
 import type { EvaluateOptions } from "../kind.ts"
@@ -116,18 +118,26 @@ export const evaluateRanking = evaluated((embedded) =>
       Effect.sync(() => tf.tidy(() => picked(corpus.map((row) => rows.length + row)))),
       (texts) =>
         Effect.gen(function* () {
-          for (let start = 0; start < anchors.length; start += ANCHORS_AT_ONCE) {
-            const some = anchors.slice(start, start + ANCHORS_AT_ONCE)
-            const cosines = yield* Effect.acquireUseRelease(
+          const parts = Array.from({ length: Math.ceil(anchors.length / ANCHORS_AT_ONCE) }, (_, i) =>
+            anchors.slice(i * ANCHORS_AT_ONCE, (i + 1) * ANCHORS_AT_ONCE)
+          )
+          const compute = (some: typeof anchors) =>
+            Effect.acquireUseRelease(
               Effect.sync(() => tf.tidy(() => tf.matMul(picked(some.map(({ row }) => row)), texts, false, true))),
-              (all) => readTensor(all, "the cosines of an evaluation"),
+              (all) =>
+                Effect.map(readTensor(all, "the cosines of an evaluation"), (cosines) =>
+                  some.map(({ own }, i) =>
+                    scoresOf(placesOf(cosines.subarray(i * corpus.length, (i + 1) * corpus.length), own))
+                  )
+                ),
               (all) => Effect.sync(() => all.dispose())
             )
-            for (const [i, { own }] of some.entries()) {
-              const scores = scoresOf(placesOf(cosines.subarray(i * corpus.length, (i + 1) * corpus.length), own))
-              for (const name of Object.keys(sums) as ReadonlyArray<keyof RankingScores>) sums[name] += scores[name]
-            }
-          }
+          const use = (_: typeof anchors, all: ReadonlyArray<RankingScores>) =>
+            Effect.sync(() => {
+              for (const scores of all)
+                for (const name of Object.keys(sums) as ReadonlyArray<keyof RankingScores>) sums[name] += scores[name]
+            })
+          yield* Stream.fromIterable(parts).pipe(inRounds({ compute, as: json<ReadonlyArray<RankingScores>>(), use }))
         }),
       (texts) => Effect.sync(() => texts.dispose())
     )

@@ -2,10 +2,12 @@
 import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import type { Adapted } from "../../../adapters/index.ts"
 import { batchesOfRows, type DataError, type RelatedBatch, tokenizeTexts } from "../../data/index.ts"
 import { Device } from "../../device/device.ts"
 import type { Model, Network, Rows, Sequences, TokenBatch } from "../../models/index.ts"
+import { floats, inRounds, type RankError } from "../../ranks/index.ts"
 import { type DeviceReadError, readTensor, type TokenTexts } from "../../tensors/index.ts"
 import type { RelatedTarget } from "../../training/index.ts"
 
@@ -64,12 +66,12 @@ export interface EmbedOptions {
   readonly done?: (texts: number) => Effect.Effect<void>
 }
 
-/** The vectors of texts, row-major [texts, hidden], in their order. Texts of like length share a batch. */
+/** The vectors of texts, row-major [texts, hidden], in their order. Texts of like length share a batch; batches are divided among ranks. */
 export const vectorsOf = (
   adapted: Adapted<EmbeddingModel>,
   texts: ReadonlyArray<string>,
   { batchSize, maxLength, done = () => Effect.void }: EmbedOptions
-): Effect.Effect<Float32Array, DataError | DeviceReadError, Device> =>
+): Effect.Effect<Float32Array, DataError | DeviceReadError | RankError, Device> =>
   Effect.gen(function* () {
     const { padMultiple } = yield* Device
     const { tokenizer, hiddenSize } = adapted.model
@@ -87,14 +89,17 @@ export const vectorsOf = (
     })
     const all = new Float32Array(texts.length * hiddenSize)
     let count = 0
-    for (const batch of batches) {
-      const vectors = yield* batchVectors(adapted, batch)
-      for (const [i, row] of batch.rows.entries()) {
-        all.set(vectors.subarray(i * hiddenSize, (i + 1) * hiddenSize), row * hiddenSize)
-      }
-      count += batch.size
-      yield* done(count)
-    }
+    const use = (batch: (typeof batches)[number], vectors: Float32Array) =>
+      Effect.suspend(() => {
+        for (const [i, row] of batch.rows.entries()) {
+          all.set(vectors.subarray(i * hiddenSize, (i + 1) * hiddenSize), row * hiddenSize)
+        }
+        count += batch.size
+        return done(count)
+      })
+    yield* Stream.fromIterable(batches).pipe(
+      inRounds({ compute: (batch) => batchVectors(adapted, batch), as: floats, use })
+    )
     return all
   })
 

@@ -13,6 +13,7 @@ import {
 } from "../../data/images/index.ts"
 import type { ClassificationSplit } from "../../data/index.ts"
 import { restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
+import { computesThing } from "../../ranks/index.ts"
 import { evaluate, keepMistakes, logitsOf, wrongRows } from "../../training/index.ts"
 import { begin } from "../begin.ts"
 import { pictureOf } from "../image-picture.ts"
@@ -39,14 +40,17 @@ export const runImages: Runner<ImagesPlan, ResolvedImagesPlan, ImagesModel, Clas
     }),
   splits: ({ model }, plan, file) => openImages(rowsOf(plan.data, model.labels, file), plan.seed).pipe(onlySplits),
   evaluate: (adapted, plan, source, { rows, mistakes, done }) =>
-    imageEvaluationBatches(source, adapted.model, {
-      batchSize: plan.training.evaluateBatchSize,
-      rows
-    }).pipe(
-      evaluate(adapted, (count, scored) => {
-        mistakes?.add(wrongRows(scored, source.labels))
-        return done(count)
-      })
+    Effect.flatMap(computesThing, (needed) =>
+      imageEvaluationBatches(source, adapted.model, {
+        batchSize: plan.training.evaluateBatchSize,
+        rows,
+        needed
+      }).pipe(
+        evaluate(adapted, (count, scored) => {
+          mistakes?.add(wrongRows(scored, source.labels))
+          return done(count)
+        })
+      )
     ),
   problemOf: (_, plan, row) => askedProblem(row, plan.data),
   predict: (adapted, plan, asked, folder) =>

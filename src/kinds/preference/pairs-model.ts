@@ -135,11 +135,11 @@ const answerSums = (model: PairsModel, batch: PairRows): Effect.Effect<Float32Ar
     (sums) => Effect.sync(() => sums.dispose())
   )
 
-/** [2, 2n] on the host: each sequence's answer, and all of its tokens that have labels. */
+/** [2, 2n] on the host: log-probabilities of each sequence's answer, and of all of its tokens that have labels. */
 export const pairSums = (
   adapted: Adapted<PairsModel>,
   batch: PairBatch
-): Effect.Effect<readonly [answers: Float32Array, all: Float32Array], DeviceReadError> =>
+): Effect.Effect<Float32Array, DeviceReadError> =>
   Effect.acquireUseRelease(
     Effect.sync(() =>
       tf.tidy(() => {
@@ -148,10 +148,6 @@ export const pairSums = (
         return tf.stack([answers, all]) as Tensor2D
       })
     ),
-    (sums) =>
-      Effect.map(readTensor(sums, "log-probabilities of a batch"), (values) => {
-        const both = values as Float32Array
-        return [both.subarray(0, batch.size), both.subarray(batch.size)] as const
-      }),
+    (sums) => Effect.map(readTensor(sums, "log-probabilities of a batch"), (values) => values as Float32Array),
     (sums) => Effect.sync(() => sums.dispose())
   )

@@ -12,11 +12,20 @@ import {
   pairTrainingBatches
 } from "../../data/preference/index.ts"
 import { Device } from "../../device/device.ts"
+import { both, floats, inRounds } from "../../ranks/index.ts"
 import { begin } from "../begin.ts"
 import type { Runner } from "../kind.ts"
 import { loadLanguage, longest, noLabels, restoreLanguage, saveLanguage, sectionFor } from "../language-run.ts"
 import { preferenceLoss } from "./loss.ts"
-import { keepBeginning, type PairsModel, pairSums, pairsModel, referencesOf, writingModel } from "./pairs-model.ts"
+import {
+  keepBeginning,
+  type PairBatch,
+  type PairsModel,
+  pairSums,
+  pairsModel,
+  referencesOf,
+  writingModel
+} from "./pairs-model.ts"
 import type { ResolvedPreferencePlan } from "./resolve.ts"
 import { scoresOf } from "./scores.ts"
 
@@ -25,6 +34,8 @@ const facts = {
   dpo: { reference: true, prompts: false },
   orpo: { reference: false, prompts: true }
 } as const satisfies Readonly<Record<PreferenceLoss["kind"], object>>
+
+const NONE = new Float32Array(0)
 
 /** What a batch of a split needs besides its tokens. */
 const completed = (model: PairsModel, plan: PreferencePlan, split: PreferenceSplit, padMultiple: number) => {
@@ -70,11 +81,19 @@ export const runPreference: Runner<PreferencePlan, ResolvedPreferencePlan, Pairs
         rows
       })
       const complete = completed(model, plan, source, padMultiple)
-      yield* Stream.runForEach(batches, (batch) =>
+      const compute = (batch: PairRows) =>
         Effect.gen(function* () {
-          const whole = yield* complete(batch)
-          const [answers, all] = yield* pairSums(adapted, whole)
-          yield* done(scores.add(whole, answers, all))
+          const whole: PairBatch = yield* complete(batch)
+          return [whole.reference ?? NONE, yield* pairSums(adapted, whole)] as const
+        })
+      yield* batches.pipe(
+        inRounds({
+          compute,
+          as: both(floats, floats),
+          use: (batch, [reference, sums]) => {
+            const whole = reference.length === 0 ? batch : { ...batch, reference }
+            return done(scores.add(whole, sums.subarray(0, batch.size), sums.subarray(batch.size)))
+          }
         })
       )
       return scores.read()

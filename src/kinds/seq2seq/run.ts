@@ -15,7 +15,8 @@ import {
 import { Device } from "../../device/device.ts"
 import { loadSeq2Seq, type Seq2SeqModel } from "../../models/seq2seq/index.ts"
 import { restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
-import { evaluateTokens, keepWorst, tokenCrossEntropy, type WrongRow } from "../../training/index.ts"
+import { json } from "../../ranks/index.ts"
+import { evaluateTokensAnd, keepWorst, tokenCrossEntropy, type WrongRow } from "../../training/index.ts"
 import { begin } from "../begin.ts"
 import type { Prediction, Runner, WriteOptions, WrittenText } from "../kind.ts"
 import { askedProblem, askedTexts, onlyFile } from "../labelled-run.ts"
@@ -74,13 +75,23 @@ export const runSeq2Seq: Runner<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2SeqModel, 
       const scores = writtenScores(targets)
       // none that is right is longer than the longest target, of the batch or of the closed set
       const known = targets.map((target) => model.tokenizer.encode(target).length + 1)
-      const scored = (count: number, batch: Seq2SeqEvaluationBatch, losses: Float64Array) =>
-        Effect.gen(function* () {
+      const texts = {
+        compute: (batch: Seq2SeqEvaluationBatch) => {
           const longest = Math.min(encoding.maxTargetLength, Math.max(batch.targetLength, ...known))
-          const texts = yield* writtenFor(adapted, sourcesOf(batch), { maxTokens: longest }).pipe(
+          return writtenFor(adapted, sourcesOf(batch), { maxTokens: longest }).pipe(
             // whose numbers are not finite writes nothing; its loss says so
             Effect.catchTag("GenerationError", () => Effect.succeed(batch.targets.map(() => nothing)))
           )
+        },
+        as: json<ReadonlyArray<WrittenText>>()
+      }
+      const scored = (
+        count: number,
+        batch: Seq2SeqEvaluationBatch,
+        losses: Float64Array,
+        texts: ReadonlyArray<WrittenText>
+      ) =>
+        Effect.suspend(() => {
           const wrong = texts.flatMap(({ text, finish }, i): ReadonlyArray<WrongRow> => {
             const whole = finish === "eos" ? text : `${text}…`
             if (scores.add(batch.targets[i]!, whole)) return []
@@ -90,13 +101,13 @@ export const runSeq2Seq: Runner<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2SeqModel, 
             return [{ row: batch.rows[i]!, predicted: whole, weight }]
           })
           mistakes?.add(wrong)
-          yield* done(count)
+          return done(count)
         })
       const tokens = yield* seq2seqEvaluationBatches(source, encoding, {
         batchSize: plan.training.evaluateBatchSize,
         padMultiple,
         rows
-      }).pipe(evaluateTokens(adapted, ({ size }) => size, scored))
+      }).pipe(evaluateTokensAnd(adapted, texts, ({ size }) => size, scored))
       const evaluation: Seq2SeqEvaluation = {
         rows: tokens.rows,
         loss: tokens.loss,

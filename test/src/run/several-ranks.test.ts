@@ -1,125 +1,40 @@
-/** One run by several ranks: the folder, the report and every number are those of one rank. */
+/** One run by several ranks: one folder, which rank 0 alone sees, and the numbers of one rank. All kinds: several-ranks.processes.ts. */
 import { beforeAll, describe, expect, test } from "bun:test"
 import { readdirSync } from "node:fs"
-import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import type { RunReport } from "../../../src/output/index.ts"
 import type { ProgressEvent } from "../../../src/run/index.ts"
-import {
-  causalData,
-  causalPlan,
-  decoder,
-  preferencePlan,
-  writePreferences,
-  writeRows
-} from "../../e2e/causal-workspace.ts"
-import { jsonLines, TIMEOUT, tinyPlan } from "../../e2e/fixtures.ts"
-import { imagesPlan, imagesWorkspace } from "../../e2e/images-workspace.ts"
-import { resultsOf } from "../../e2e/runs.ts"
-import { seq2seqPlan, t5, writeSourceTargets } from "../../e2e/seq2seq-workspace.ts"
-import { relatedRows, scoredRows, topicRows } from "../../e2e/text-kinds.ts"
-import { trainOnRanks } from "../../e2e/train-on-ranks.ts"
+import { TIMEOUT, tinyPlan, workspace } from "../../e2e/fixtures.ts"
+import { alike, endsOf, expectSame, trainOnRanks } from "../../e2e/train-on-ranks.ts"
 
-const { w } = imagesWorkspace()
+const w = workspace()
 
-beforeAll(() => {
-  w.model("bert")
+beforeAll(async () => {
   w.model("minilm")
-  decoder(w, "llama")
-  t5(w)
-  writeRows(w)
-  writePreferences(w)
-  writeSourceTargets(w)
-  for (const [name, rows] of Object.entries({ scored: scoredRows, topics: topicRows, related: relatedRows })) {
-    w.write(`${name}.jsonl`, jsonLines(rows(24)))
-    w.write(`${name}-more.jsonl`, jsonLines(rows(11, 24)))
-  }
-})
-
-/** What is said of a run apart from its number of processes. */
-const alike = (folder: string) => {
-  const { report, ...others } = resultsOf(w, folder)
-  const { processes, ...rest } = report as Record<string, unknown>
-  return { processes, results: { ...others, report: rest } }
-}
-
-const training = { steps: 4, batchSize: 4, accumulate: 2, evaluateBatchSize: 2, evaluateEvery: 2 }
-const output = { checkpointEvery: 2, keepCheckpoints: 2 }
-const encoder = (data: Record<string, unknown>) =>
-  tinyPlan("bert", { data: { maxLength: 16, ...data }, training, output })
-
-const plans = {
-  classification: tinyPlan("bert", { training, output }),
-  // at such a rate the toy soon gets worse
-  "the best step": tinyPlan("minilm", {
-    optimizer: { kind: "adamw", learningRate: 0.2 },
-    training: { steps: 12, batchSize: 4, evaluateEvery: 2, stopEarly: { metric: "loss", patience: 2 } },
-    output: { checkpointEvery: 2, keepCheckpoints: 1 }
-  }),
-  regression: encoder({
-    format: "regression",
-    train: "scored.jsonl",
-    validation: "scored-more.jsonl",
-    target: "stars"
-  }),
-  "multi-label": encoder({ format: "multi-label", train: "topics.jsonl", validation: "topics-more.jsonl" }),
-  embedding: encoder({
-    format: "embedding",
-    train: "related.jsonl",
-    validation: "related-more.jsonl",
-    anchor: "query",
-    positive: "document"
-  }),
-  causal: causalPlan("llama", "chat", { data: causalData("chat", { packing: true }), training, output }),
-  preference: preferencePlan("llama", { training, output }),
-  seq2seq: seq2seqPlan("t5", { training, output }),
-  images: imagesPlan({}, { training, output })
-}
-
-const ends = (exits: ReadonlyArray<Exit.Exit<unknown, unknown>>) =>
-  exits.map((exit) => {
-    if (Exit.isSuccess(exit)) return exit.value
-    const error = Cause.squash(exit.cause)
-    return error instanceof Error ? `${(error as { _tag?: string })._tag}: ${error.message}` : "interrupted"
-  })
-
-const trained = async (plan: string, size: number, directory: string) => {
-  const { exits, said } = await trainOnRanks(w, size, plan, { directory })
-  return { reports: ends(exits), said }
-}
-
-describe("the run of several ranks is that of one:", () => {
-  for (const [kind, plan] of Object.entries(plans))
-    test(
-      kind,
-      async () => {
-        w.write(`${kind}.json`, plan)
-        await trained(`${kind}.json`, 1, `1/${kind}`)
-        const one = alike(`1/${kind}`)
-        expect(one.processes).toBeUndefined()
-        for (const size of [3]) {
-          const { reports, said } = await trained(`${kind}.json`, size, `${size}/${kind}`)
-          // everyone's is what rank 0 wrote
-          const written = w.json(`${size}/${kind}/run.json`)
-          for (const report of reports) expect(JSON.parse(JSON.stringify(report))).toEqual(written)
-          expect(said[0]!.length).toBeGreaterThan(4)
-          expect(said.slice(1).flat()).toEqual([])
-          const { processes, results } = alike(`${size}/${kind}`)
-          expect(results).toEqual(one.results)
-          expect(processes).toBe(size)
-        }
+  w.write("plain.json", tinyPlan("minilm"))
+  // at such a rate the toy soon gets worse, and the best state is one that a checkpoint has
+  w.write(
+    "whole.json",
+    tinyPlan("minilm", {
+      optimizer: { kind: "adamw", learningRate: 0.2 },
+      training: {
+        steps: 12,
+        batchSize: 4,
+        evaluateEvery: 2,
+        evaluateBatchSize: 2,
+        stopEarly: { metric: "loss", patience: 2 }
       },
-      TIMEOUT
-    )
-})
+      output: { checkpointEvery: 2, keepCheckpoints: 1 }
+    })
+  )
+  await trainOnRanks(w, 1, "whole.json", { directory: "1/whole" })
+}, TIMEOUT)
+
+for (const size of [2, 3]) test(`${size} ranks leave what one does`, () => expectSame(w, "whole", size), TIMEOUT)
 
 describe("another number of ranks", () => {
   const stopAt = (step: number) => (event: ProgressEvent, rank: number) =>
     rank === 0 && event.kind === "step" && event.step === step
-  beforeAll(async () => {
-    w.write("whole.json", plans["the best step"])
-    await trained("whole.json", 1, "1/whole")
-  }, TIMEOUT)
 
   for (const [before, after] of [
     [3, 1],
@@ -135,11 +50,11 @@ describe("another number of ranks", () => {
         expect(first.said[0]!.at(-1)).toMatchObject({ message: expect.stringContaining("step 5 is saved") })
         const { exits } = await trainOnRanks(w, after, "", { resume: directory })
         expect(exits.map(Exit.isSuccess)).not.toContain(false)
-        expect(alike(directory).results).toEqual(alike("1/whole").results)
+        expect(alike(w, directory).results).toEqual(alike(w, "1/whole").results)
         // and there is nothing left to do
         const written = w.json(`${directory}/run.json`)
         const { exits: again, said } = await trainOnRanks(w, 2, "", { resume: directory })
-        for (const report of ends(again)) expect(JSON.parse(JSON.stringify(report))).toEqual(written)
+        for (const report of endsOf(again)) expect(JSON.parse(JSON.stringify(report))).toEqual(written)
         expect(said[0]![0]).toMatchObject({ message: expect.stringContaining("nothing is done again") })
       },
       TIMEOUT
@@ -149,8 +64,8 @@ describe("another number of ranks", () => {
 describe("where rank 0 cannot have its run folder, all end with its message:", () => {
   test("it is there already", async () => {
     w.write("taken/own.txt", "mine")
-    w.write("plain.json", plans.classification)
-    const { reports } = await trained("plain.json", 3, "taken")
+    const { exits } = await trainOnRanks(w, 3, "plain.json", { directory: "taken" })
+    const reports = endsOf(exits)
     expect(reports[0]).toStartWith("RunFolderExists: the run folder")
     const message = (reports[0] as string).slice("RunFolderExists: ".length)
     expect(reports.slice(1)).toEqual(Array.from({ length: 2 }, () => `RankError: rank 0 of 3: ${message}`))
@@ -158,11 +73,11 @@ describe("where rank 0 cannot have its run folder, all end with its message:", (
   })
 
   test("it was trained by another plan", async () => {
-    await trained("plain.json", 1, "changed")
+    await trainOnRanks(w, 1, "plain.json", { directory: "changed" })
     const plan = w.json("changed/plan.json")
     w.write("changed/plan.json", { ...plan, seed: 5 })
     const { exits } = await trainOnRanks(w, 2, "", { resume: "changed" })
-    const [own, other] = ends(exits)
+    const [own, other] = endsOf(exits)
     expect(own).toContain("seed: trained with 1, now 5")
     expect(other).toBe(`RankError: rank 0 of 2: ${(own as string).slice("PlanChanged: ".length)}`)
   })
@@ -175,7 +90,7 @@ describe("where rank 0 cannot have its run folder, all end with its message:", (
       return false
     }
     const { exits, said } = await trainOnRanks(w, 2, "whole.json", { directory: "damaged", until: damage })
-    const [own, other] = ends(exits) as unknown as ReadonlyArray<RunReport>
+    const [own, other] = endsOf(exits) as unknown as ReadonlyArray<RunReport>
     expect(said[0]!.flatMap((event) => (event.kind === "notice" ? event.message : []))).toContainEqual(
       expect.stringContaining("the adapter is the last state")
     )

@@ -126,8 +126,8 @@ describeOnEach((backend) => {
             expectClose(yield* valuesOf(gradients[i]!), expected.get(`${name}.${key}`)!.data, bound)
           }
           const scores = scoresOf(loss)
-          const [answers, all] = yield* pairSums(adapted, batch)
-          expect(scores.add(batch, answers, all)).toBe(pairs.length)
+          const sums = yield* pairSums(adapted, batch)
+          expect(scores.add(batch, sums.subarray(0, batch.size), sums.subarray(batch.size))).toBe(pairs.length)
           const read = scores.read()
           const rewards = [read.accuracy, read.margin, read.chosenReward, read.rejectedReward]
           const ofTrl = ["accuracies", "margins", "chosen", "rejected"].map((metric) => recorded[`rewards/${metric}`]!)
