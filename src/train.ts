@@ -57,7 +57,7 @@ import {
   warningsOf,
   watchOf
 } from "./run/index.ts"
-import { type DiagnosticsReport, type Session, type StepReport, storedState } from "./training/index.ts"
+import { type DiagnosticsReport, type Session, type StepReport, sharedState } from "./training/index.ts"
 
 export interface TrainOptions {
   /** the run folder, which must not exist; absent: a fresh `runs/<plan name>-<n>` */
@@ -252,9 +252,9 @@ const brief = ({ loss, milliseconds, learningRate, health }: StepReport) => ({
   health
 })
 
-/** Bytes of the optimizer's tensors. */
+/** Bytes of the optimizer's tensors, of all ranks together. */
 const stateBytesOf = ({ optimizerState }: Session<Network>) =>
-  storedState(optimizerState).tensors.reduce((sum, { size }) => sum + size * Float32Array.BYTES_PER_ELEMENT, 0)
+  sharedState(optimizerState).tensors.reduce((sum, { size }) => sum + size * Float32Array.BYTES_PER_ELEMENT, 0)
 
 type Results = Omit<Parameters<typeof finishRun>[2], "labels" | "device" | "peakBytes" | "baseline" | "warnings"> & {
   readonly reports: ReadonlyArray<ReturnType<typeof brief>>

@@ -24,6 +24,7 @@
 import * as Effect from "effect/Effect"
 import type { DecidedOptimizer, OptimizerConfig } from "../../schemas/index.ts"
 import { messageOf } from "../boundary/index.ts"
+import { Ranks } from "../ranks/index.ts"
 import { clipByGlobalNorm } from "./clip.ts"
 import { OptimizerObstacle } from "./obstacle.ts"
 import type { Optimizer } from "./optimizer.ts"
@@ -91,6 +92,7 @@ export { OptimizerStateError, stateFault, tensorsWithin } from "./state-fault.ts
 export {
   type Conditioning,
   chain,
+  Elsewhere,
   layoutAt,
   layoutOf,
   OfShape,
@@ -133,7 +135,7 @@ export const fromConfig = (config: DecidedOptimizer, steps: number): Effect.Effe
       body: scheduleFromConfig(schedule, learningRate, steps),
       head: scheduleFromConfig(schedule, headLearningRate, steps)
     }
-    const whole = partition(parts(config, rates, steps))
+    const whole = partition(parts(config, rates, steps, yield* Ranks))
     return clipNorm === null ? whole : chain(clipByGlobalNorm(clipNorm), whole)
   })
 

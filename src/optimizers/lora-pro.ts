@@ -36,10 +36,12 @@ import {
   type Whitening,
   type XChoice
 } from "../kernels/index.ts"
+import { alone, type RanksShape } from "../ranks/index.ts"
 import { type DenseParameter, type FactorPair, type Trainable, tidy, withFactors } from "../tensors/index.ts"
 import { type AdamState, type AdamTransform, isAdam, scaleByAdam } from "./adamw.ts"
 import type { FactoredAdam, FactoredMoments } from "./factored-adam.ts"
-import type { State, StateLayout, Transform } from "./transform.ts"
+import { ownersOf, pairsAmong } from "./pairs-among.ts"
+import { Elsewhere, type Shared, type State, type StateLayout, type Transform } from "./transform.ts"
 import {
   conditioningOf,
   notWhitened,
@@ -61,9 +63,14 @@ export interface LoraProOptions {
   readonly x?: XChoice
   /** δ, absolute; default 1e-8, the authors' value */
   readonly damping?: number
+  /**
+   * The ranks of the run, which share the pairs where each has an [out, in] state: `scaleByAdam` inside. What follows in a chain has to move
+   * each pair by itself. Absent: one.
+   */
+  readonly ranks?: RanksShape
 }
 
-/** One per pair, or per shape of pairs, and one for the dense parameters. */
+/** One per pair, or per shape of pairs, and one for the dense parameters. Of a pair that another rank moves its tensors are `Elsewhere`. */
 type InnerState<S extends State, D extends State = S> = { readonly pairs: ReadonlyArray<S>; readonly dense: D }
 
 type LoraProState<S extends State = State, D extends State = S> = WhitenedState & {
@@ -103,6 +110,7 @@ interface Inner<S extends State, D extends State = S> {
     state: D,
     params: Trainable["dense"]
   ) => { readonly dense: Trainable["dense"]; readonly state: D }
+  readonly shared?: Shared<ReadonlyArray<S>>
 }
 
 /** Directions that are made in the whitened coordinates of all pairs, with no state. */
@@ -169,25 +177,56 @@ const transformInside = <S extends State>(inner: Transform<S>): Inner<S> => ({
   }
 })
 
-/** Adam, in one kernel for all pairs. */
-const adamInside = (inner: AdamTransform): Inner<AdamState> => ({
-  ...inside(inner),
-  move: ({ params, gradients, whitenings, x }, states) => {
-    const count = (states[0]?.count ?? 0) + 1
-    const steps = params.map((pair, i) => ({
-      pair,
-      gradient: gradients[i]!,
-      whitening: whitenings[i]!,
-      first: states[i]!.first[0]!,
-      second: states[i]!.second[0]!
-    }))
-    const moves = loraProAdamMoves(steps, x, ratesAt(inner.adam, count))
-    return {
-      directions: moves,
-      states: moves.map(({ first, second }) => ({ count, first: [first], second: [second] }))
-    }
+/** Adam's state of a pair, here or on the rank that moves it. */
+type PairMoments = { readonly count: number } & (
+  | { readonly first: readonly [tf.Tensor]; readonly second: readonly [tf.Tensor] }
+  | { readonly first: readonly [Elsewhere]; readonly second: readonly [Elsewhere] }
+)
+
+/** Adam, in one kernel for all pairs that this rank moves. */
+const adamInside = (inner: AdamTransform, ranks: RanksShape): Inner<PairMoments, AdamState> => {
+  const { updateDense } = inside(inner)
+  const momentsOf = (shape: [number, number]): PairMoments => ({
+    count: 0,
+    first: [tf.zeros(shape)],
+    second: [tf.zeros(shape)]
+  })
+  const elsewhere = (owner: number, { site }: FactorPair, count: number): PairMoments => ({
+    count,
+    first: [new Elsewhere(owner, [site.out, site.in])],
+    second: [new Elsewhere(owner, [site.out, site.in])]
+  })
+  return {
+    updateDense,
+    init: ({ pairs, dense }) => {
+      const owners = ownersOf(pairs, ranks.size)
+      return {
+        pairs: pairs.map((pair, i) =>
+          owners[i] === ranks.rank ? momentsOf([pair.site.out, pair.site.in]) : elsewhere(owners[i]!, pair, 0)
+        ),
+        dense: inner.init(denseTree(dense))
+      }
+    },
+    move: ({ params, gradients, whitenings, x }, states) => {
+      const count = (states[0]?.count ?? 0) + 1
+      const steps = states.flatMap(({ first: [first], second: [second] }, i) =>
+        first instanceof Elsewhere || second instanceof Elsewhere
+          ? []
+          : [{ i, pair: params[i]!, gradient: gradients[i]!, whitening: whitenings[i]!, first, second }]
+      )
+      // what another rank moves stays as it came, until the moves have travelled
+      const directions: Array<Factors> = [...gradients]
+      const next = states.map((state): PairMoments => ({ ...state, count }))
+      loraProAdamMoves(steps, x, ratesAt(inner.adam, count)).forEach(({ first, second, ...move }, at) => {
+        const { i } = steps[at]!
+        directions[i] = move
+        next[i] = { count, first: [first], second: [second] }
+      })
+      return { directions, states: next }
+    },
+    ...(ranks.size === 1 ? {} : { shared: pairsAmong(ranks) })
   }
-})
+}
 
 /** Adam with moments that are products, shape by shape; dense parameters get Adam as it is. */
 const factoredInside = (inner: FactoredAdam): Inner<FactoredMoments, AdamState> => {
@@ -235,16 +274,32 @@ const withInner = <S extends State, D extends State>(
       dense: updates.dense
     }
   },
-  health: (state, { pairs }) => conditioningOf(state, pairs, damping)
+  health: (state, { pairs }) => conditioningOf(state, pairs, damping),
+  ...(inner.shared === undefined ? {} : { shared: sharedInside(inner.shared) })
+})
+
+const sharedInside = <S extends State, D extends State>({
+  complete,
+  keep,
+  held
+}: Shared<ReadonlyArray<S>>): Shared<LoraProState<S, D>> => ({
+  complete,
+  keep: (state, params) => ({ ...state, inner: { ...state.inner, pairs: keep(state.inner.pairs, params) } }),
+  held: (state) => held(state.inner.pairs)
 })
 
 /**
  * LoRA-Pro on every pair. Without `inner`, or with moves, dense parameters pass through unchanged; with it, they pass through `inner` as they are.
  * `refresh` must have run on the same parameters before `update`. Throws when it has not: that is a bug in the caller.
  */
-export const loraPro = ({ inner, x = "sylvester", damping = 1e-8 }: LoraProOptions = {}): Transform<LoraProState> => {
+export const loraPro = ({
+  inner,
+  x = "sylvester",
+  damping = 1e-8,
+  ranks = alone
+}: LoraProOptions = {}): Transform<LoraProState> => {
   if (inner === undefined) return withInner(movesInside(theorems), x, damping)
   if ("movesOf" in inner) return withInner(movesInside(inner), x, damping)
   if ("factored" in inner) return withInner(factoredInside(inner), x, damping)
-  return isAdam(inner) ? withInner(adamInside(inner), x, damping) : withInner(transformInside(inner), x, damping)
+  return isAdam(inner) ? withInner(adamInside(inner, ranks), x, damping) : withInner(transformInside(inner), x, damping)
 }

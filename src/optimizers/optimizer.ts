@@ -5,6 +5,7 @@
  * part it from what does. `index.ts` has the table.
  */
 import type { OptimizerConfig, OptimizerFacts } from "../../schemas/index.ts"
+import type { RanksShape } from "../ranks/index.ts"
 import type { Schedule } from "./schedule.ts"
 import type { PartitionOptions } from "./transform.ts"
 
@@ -66,8 +67,8 @@ export interface ComparedOptimizer<Config> {
   readonly section: (shared: SharedSettings, moments: Partial<PlannedMoments>, own: Config | undefined) => Written
 }
 
-/** The transforms of the parts of a tree, for updates with gradients of the mean loss. `steps`: of the whole run. */
-export type Parts<Config> = (config: Config, rates: Rates, steps: number) => PartitionOptions
+/** The transforms of the parts of a tree, for updates with gradients of the mean loss. `steps` and `ranks`: of the whole run. */
+export type Parts<Config> = (config: Config, rates: Rates, steps: number, ranks: RanksShape) => PartitionOptions
 
 export interface Optimizer<Config extends { readonly learningRate: number | "auto" }> extends OptimizerFacts<Config> {
   /** what its section becomes, where a run has this optimizer */

@@ -6,6 +6,7 @@ import type { Tensor } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Schema from "effect/Schema"
 import { cut, limit } from "../boundary/index.ts"
+import { Elsewhere } from "./transform.ts"
 
 /** A transform's state that is no tree of tensors and numbers. */
 export class OptimizerStateError extends Schema.TaggedError<OptimizerStateError>()("OptimizerStateError", {
@@ -30,6 +31,7 @@ const isPlain = (value: object): boolean => {
 /** What a value is, where it has no place in a state; undefined where it has. */
 const unfit = (value: unknown): string | undefined => {
   if (value === null || typeof value === "number") return undefined
+  if (value instanceof Elsewhere) return undefined
   if (value === undefined) return "undefined"
   if (typeof value !== "object") return `a ${typeof value}`
   if (value instanceof tf.Tensor) {
@@ -67,7 +69,8 @@ export const stateFault = (state: unknown): string | undefined => {
     const { value, place, within } = visit
     const what = unfit(value)
     if (what !== undefined) return `${place} is ${what}`
-    if (typeof value !== "object" || value === null || value instanceof tf.Tensor) continue
+    if (typeof value !== "object" || value === null || value instanceof tf.Tensor || value instanceof Elsewhere)
+      continue
     const around = within.indexOf(value)
     if (around >= 0) return `${place} is an object that it lies in itself`
     if (within.length >= deepest) return `state nests deeper than ${deepest} levels`

@@ -11,9 +11,24 @@
 import type { Tensor, Tensor1D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
+import type { RankError } from "../ranks/index.ts"
 import type { DenseParameter, DeviceReadError, Trainable } from "../tensors/index.ts"
 
-export type State = number | null | Tensor | ReadonlyArray<State> | { readonly [key: string]: State }
+export type State = number | null | Tensor | Elsewhere | ReadonlyArray<State> | { readonly [key: string]: State }
+
+/** In the place of a tensor that another rank holds. */
+export class Elsewhere {
+  readonly rank: number
+  readonly shape: ReadonlyArray<number>
+  constructor(rank: number, shape: ReadonlyArray<number>) {
+    this.rank = rank
+    this.shape = shape
+  }
+  /** numbers in it */
+  get size(): number {
+    return this.shape.reduce((size, n) => size * n, 1)
+  }
+}
 
 /** The shape of a tensor, in its place in a layout. */
 export class OfShape {
@@ -28,7 +43,7 @@ export type StateLayout = number | null | OfShape | ReadonlyArray<StateLayout> |
 
 export const layoutOf = (state: State): StateLayout => {
   if (state === null || typeof state === "number") return state
-  if (state instanceof tf.Tensor) return new OfShape(state.shape)
+  if (state instanceof tf.Tensor || state instanceof Elsewhere) return new OfShape(state.shape)
   if (Array.isArray(state)) return state.map(layoutOf)
   return Object.fromEntries(Object.entries(state).map(([key, value]) => [key, layoutOf(value)]))
 }
@@ -55,6 +70,18 @@ export interface Transform<S extends State = State> {
   learningRate?(state: S): number | undefined
   /** What a step report shows of the last refresh; left on the device, for whoever reads the rest of a step's numbers. */
   health?(state: S, params: Trainable): ReadonlyArray<Conditioning>
+  /** Where the ranks of a run hold a part of the state each and make a part of the updates. Absent: all hold and make everything. */
+  readonly shared?: Shared<S>
+}
+
+/** How ranks share a transform's work and its state. Every rank calls these together. */
+export interface Shared<S extends State = State> {
+  /** All updates, of what `update` made of this rank's part, the others being no updates yet. Takes the updates over. */
+  complete(updates: Trainable): Effect.Effect<Trainable, DeviceReadError | RankError>
+  /** Of a whole state what this rank holds, `Elsewhere` in the place of the rest, which is disposed. */
+  keep(state: S, params: Trainable): S
+  /** The tensors that this rank alone holds, in the order of the state's tree. */
+  held(state: S): ReadonlyArray<Tensor>
 }
 
 /** LoRA-Pro's own health: λ_min(BᵀB)/δ of each site. Below 1 the damping, not B, decides the smallest direction; infinite at δ = 0. */
@@ -70,7 +97,27 @@ export interface Conditioning {
 export const layoutAt = (transform: Transform, initial: StateLayout, params: Trainable, step: number): StateLayout =>
   transform.layout?.(initial, params, step) ?? initial
 
-/** Runs transforms one after the other; the chain's state is the list of theirs. */
+/** Of a list of transforms with a state each. `complete`: of each one that shares its work. */
+const sharedOf = (
+  transforms: ReadonlyArray<Transform>,
+  complete: (updates: Trainable) => Effect.Effect<Trainable, DeviceReadError | RankError>,
+  paramsOf: (params: Trainable, i: number) => Trainable = (params) => params
+): { readonly shared?: Shared<ReadonlyArray<State>> } =>
+  transforms.every(({ shared }) => shared === undefined)
+    ? {}
+    : {
+        shared: {
+          complete,
+          keep: (state, params) =>
+            transforms.map(({ shared }, i) => shared?.keep(state[i]!, paramsOf(params, i)) ?? state[i]!),
+          held: (state) => transforms.flatMap(({ shared }, i) => shared?.held(state[i]!) ?? [])
+        }
+      }
+
+/**
+ * Runs transforms one after the other; the chain's state is the list of theirs. After one whose work ranks share, each may look at one
+ * parameter at a time alone.
+ */
 export const chain = (...transforms: ReadonlyArray<Transform>): Transform<ReadonlyArray<State>> => ({
   obstacle: (params) =>
     transforms.map((transform) => transform.obstacle?.(params)).find((obstacle) => obstacle !== undefined),
@@ -95,7 +142,13 @@ export const chain = (...transforms: ReadonlyArray<Transform>): Transform<Readon
     ),
   learningRate: (state) =>
     transforms.map((transform, i) => transform.learningRate?.(state[i]!)).find((rate) => rate !== undefined),
-  health: (state, params) => transforms.flatMap((transform, i) => transform.health?.(state[i]!, params) ?? [])
+  health: (state, params) => transforms.flatMap((transform, i) => transform.health?.(state[i]!, params) ?? []),
+  ...sharedOf(transforms, (updates) =>
+    transforms.reduce(
+      (made, { shared }) => (shared === undefined ? made : Effect.flatMap(made, shared.complete)),
+      Effect.succeed(updates) as ReturnType<Shared["complete"]>
+    )
+  )
 })
 
 export interface PartitionOptions {
@@ -165,6 +218,18 @@ export const partition = (options: PartitionOptions): Transform<ReadonlyArray<St
     learningRate: (state) =>
       parts.map(([, transform], i) => transform.learningRate?.(state[i]!)).find((rate) => rate !== undefined),
     health: (state, params) =>
-      parts.flatMap(([part, transform], i) => transform.health?.(state[i]!, select(params, part)) ?? [])
+      parts.flatMap(([part, transform], i) => transform.health?.(state[i]!, select(params, part)) ?? []),
+    ...sharedOf(
+      parts.map(([, transform]) => transform),
+      (updates) =>
+        Effect.map(
+          Effect.forEach(parts, ([part, { shared }]) => {
+            const own = select(updates, part)
+            return shared === undefined ? Effect.succeed(own) : shared.complete(own)
+          }),
+          (made) => join(updates, made)
+        ),
+      (params, i) => select(params, parts[i]![0])
+    )
   }
 }

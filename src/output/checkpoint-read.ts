@@ -21,18 +21,11 @@ import type { Adapted } from "../../adapters/index.ts"
 import { cut } from "../boundary/index.ts"
 import { readJsonFile, readTextFile } from "../files/index.ts"
 import type { Network } from "../models/index.ts"
-import { layoutAt } from "../optimizers/index.ts"
+import { layoutAt, tensorsWithin } from "../optimizers/index.ts"
 import { RankError } from "../ranks/index.ts"
 import { readHeader, type StoredTensor } from "../safetensors/index.ts"
 import { frozenOf, tensorsOf, withFrozen, withTensors } from "../tensors/index.ts"
-import {
-  FoundRate,
-  restoredState,
-  type Session,
-  type StoredState,
-  stateProblem,
-  storedState
-} from "../training/index.ts"
+import { FoundRate, restoredState, type Session, type StoredState, stateProblem } from "../training/index.ts"
 import { Inputs, sha256Of } from "./inputs.ts"
 import { forEachTensorOfFirst } from "./tensors-of-first.ts"
 import { Versions } from "./versions.ts"
@@ -171,7 +164,7 @@ export const restoreCheckpoint = (
     const problem = placeProblem(session, record) ?? stateProblem(layout, record.optimizer, optimizer, record.step)
     if (problem !== undefined) return yield* new CheckpointMisfit({ folder, reason: problem })
     // first, so that the old state and the new one are not there together
-    tf.dispose([...current, ...frozen, ...storedState(session.optimizerState).tensors])
+    tf.dispose([...current, ...frozen, ...tensorsWithin(session.optimizerState)])
     session.optimizerState = null
     const all = yield* uploadedTensors(folder, [...trainable, ...start, ...optimizer])
     const [fromStart, fromOptimizer] = [trainable.length, trainable.length + start.length]
@@ -179,7 +172,8 @@ export const restoreCheckpoint = (
       withTensors(adapted.trainable, all.slice(0, fromStart)),
       all.slice(fromStart, fromOptimizer)
     )
-    session.optimizerState = restoredState(record.optimizer as StoredState, all.slice(fromOptimizer))
+    const whole = restoredState(record.optimizer as StoredState, all.slice(fromOptimizer))
+    session.optimizerState = session.optimizer.shared?.keep(whole, adapted.trainable) ?? whole
     session.step = record.step
     session.position = record.position
   })

@@ -10,9 +10,11 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import { FileError, fileError, refuseLink, temporaryName } from "../files/index.ts"
 import type { Network } from "../models/index.ts"
+import { Elsewhere } from "../optimizers/index.ts"
+import { type RankError, Ranks } from "../ranks/index.ts"
 import { bytesOf, streamSafetensors } from "../safetensors/index.ts"
 import { type DeviceReadError, frozenOf, isHostResident, readTensor, tensorsOf } from "../tensors/index.ts"
-import { type Session, storedState } from "../training/index.ts"
+import { type Session, sharedState } from "../training/index.ts"
 import { type CheckpointRecord, checkpointName, FORMAT, files } from "./checkpoint-read.ts"
 import { sha256Of } from "./inputs.ts"
 
@@ -49,11 +51,50 @@ const hold = (tensor: Tensor, name: string): Effect.Effect<HeldTensor, DeviceRea
   return Effect.succeed({ shape, take: Effect.ensuring(read, Effect.sync(release)), release })
 }
 
-/** Takes a session's state: the only part of a checkpoint that the training loop waits for. Must be written or released. */
+/**
+ * On rank 0: the numbers that other ranks hold of an optimizer's state, whose tensors are given in the order of its tree. All ranks come here
+ * where they share a state.
+ */
+const fromOthers = ({ optimizer: { shared }, optimizerState }: Session<Network>, tensors: StateTensors) =>
+  Effect.gen(function* () {
+    const received = new Map<Elsewhere, Float32Array>()
+    if (shared === undefined) return received
+    const ranks = yield* Ranks
+    const own = yield* Effect.forEach(ranks.rank === 0 ? [] : shared.held(optimizerState), (tensor) =>
+      Effect.map(readTensor(tensor, "a part of the optimizer's state"), (data) => data as Float32Array)
+    )
+    const all = yield* ranks.gather(bytesTogether(own))
+    const next = all.map(() => 0)
+    for (const tensor of tensors) {
+      if (!(tensor instanceof Elsewhere) || all.length === 0) continue
+      const [{ rank, size }, start] = [tensor, next[tensor.rank]!]
+      const bytes = all[rank]!.slice(start, start + 4 * size)
+      received.set(tensor, new Float32Array(bytes.buffer))
+      next[rank] = start + 4 * size
+    }
+    return received
+  })
+
+type StateTensors = ReturnType<typeof sharedState>["tensors"]
+
+const bytesTogether = (parts: ReadonlyArray<Float32Array>): Uint8Array => {
+  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0))
+  let end = 0
+  for (const part of parts) {
+    all.set(part, end)
+    end += part.length
+  }
+  return bytesOf(all)
+}
+
+/**
+ * Takes a session's state: the only part of a checkpoint that the training loop waits for. Must be written or released. Where ranks share
+ * the state all of them take it, and it is whole on rank 0.
+ */
 export const takeSnapshot = (
   session: Session<Network>,
   context: CheckpointContext
-): Effect.Effect<Snapshot, DeviceReadError> =>
+): Effect.Effect<Snapshot, DeviceReadError | RankError> =>
   Effect.gen(function* () {
     const tensors: Snapshot["tensors"] = new Map()
     const take = (tensor: Tensor, name: string) =>
@@ -62,10 +103,17 @@ export const takeSnapshot = (
       })
     const trainable = tensorsOf(session.adapted.trainable)
     const frozen = frozenOf(session.adapted.trainable)
-    const state = storedState(session.optimizerState)
+    const state = sharedState(session.optimizerState)
     yield* Effect.forEach(trainable, (tensor, i) => take(tensor, `trainable.${i}`))
     yield* Effect.forEach(frozen, (tensor, i) => take(tensor, `start.${i}`))
-    yield* Effect.forEach(state.tensors, (tensor, i) => take(tensor, `optimizer.${i}`))
+    const received = yield* fromOthers(session, state.tensors)
+    yield* Effect.forEach(state.tensors, (tensor, i) => {
+      const name = `optimizer.${i}`
+      if (!(tensor instanceof Elsewhere)) return take(tensor, name)
+      const data = received.get(tensor)
+      if (data !== undefined) tensors.set(name, { shape: tensor.shape, take: Effect.succeed(data), release: () => {} })
+      return Effect.void
+    })
     const { step, position } = session
     const { ranks } = session.adapted.selected
     const counts = { trainable: trainable.length, ...(frozen.length === 0 ? {} : { start: frozen.length }) }

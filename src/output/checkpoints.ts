@@ -13,7 +13,7 @@ import type { Adapted } from "../../adapters/index.ts"
 import type { DeviceError } from "../device/index.ts"
 import { type FileError, hostname, isGone, refuseLink, temporaryName } from "../files/index.ts"
 import type { Network } from "../models/index.ts"
-import { onFirst, Ranks } from "../ranks/index.ts"
+import { onFirst, type RankError, Ranks } from "../ranks/index.ts"
 import type { DeviceReadError } from "../tensors/index.ts"
 import type { FoundRate, Session } from "../training/index.ts"
 import {
@@ -55,7 +55,7 @@ export interface CheckpointOptions {
   readonly rate?: FoundRate | undefined
 }
 
-type CheckpointWriteError = FileError | DeviceReadError | DeviceError
+type CheckpointWriteError = FileError | DeviceReadError | DeviceError | RankError
 
 type Write = Effect.Effect<void, CheckpointWriteError, FileSystem.FileSystem | Path.Path>
 

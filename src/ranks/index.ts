@@ -1,5 +1,16 @@
 /** The processes of one run: how they know each other, and what they tell each other. */
 
 export { both, floats, json, type Message } from "./message.ts"
-export { alone, firstOnly, fromAll, onFirst, type Range, RankError, Ranks, type RanksShape, rangesOf } from "./ranks.ts"
+export {
+  alone,
+  firstOnly,
+  floatsIn,
+  fromAll,
+  onFirst,
+  type Range,
+  RankError,
+  Ranks,
+  type RanksShape,
+  rangesOf
+} from "./ranks.ts"
 export { computesThing, type Divided, inRounds } from "./rounds.ts"

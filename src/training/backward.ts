@@ -44,32 +44,43 @@ export const backward = <M extends Network>(
  * method's penalty, which the returned loss does not include. `tap` as in `Adapted.forward`.
  */
 export const differentiate = <M extends Network>(
-  { adapted, loss, recompute, step }: Differentiated<M>,
+  session: Differentiated<M>,
   batches: ReadonlyArray<BatchOf<M>>,
   xs: ReadonlyArray<Tensor>,
   tap?: Tap
 ): { readonly loss: Scalar; readonly gradients: ReadonlyArray<Tensor> } => {
-  const runBlock = recompute === "blocks" ? recomputed : undefined
-  const { penalty, trainable: params } = adapted
-  const all = batches.reduce((sum, batch) => sum + countOf(batch), 0)
   /** [loss, …gradients] so far */
   let total: ReadonlyArray<Tensor> = []
-  for (const [i, batch] of batches.entries()) {
-    const training = step === undefined ? undefined : { step, batch: i }
-    const share = countOf(batch) / all
-    const own = tidy((): ReadonlyArray<Tensor> => {
-      const { input, target } = toDevice(adapted.model, batch)
-      const { value, gradients } = valueAndGradients(() => {
-        const mean = loss(adapted.forward(input, params, { tap, runBlock, training }), target)
-        const part = share === 1 ? mean : tf.mul<Scalar>(mean, share)
-        // of the parameters, not of the rows: once a step
-        return penalty === null || total.length > 0 ? part : penalised(part, penalty(params))
-      }, xs)
-      return [value, ...gradients]
-    })
+  for (const i of batches.keys()) {
+    const own = microBatch(session, batches, i, xs, tap)
     total = total.length === 0 ? own : own.map((tensor, i) => added(total[i]!, tensor))
   }
   return { loss: total[0] as Scalar, gradients: total.slice(1) }
+}
+
+/** [loss, …gradients] of batch i of a step: its share of the mean over all of them. */
+export const microBatch = <M extends Network>(
+  { adapted, loss, recompute, step }: Differentiated<M>,
+  batches: ReadonlyArray<BatchOf<M>>,
+  i: number,
+  xs: ReadonlyArray<Tensor>,
+  tap?: Tap
+): ReadonlyArray<Tensor> => {
+  const batch = batches[i]!
+  const runBlock = recompute === "blocks" ? recomputed : undefined
+  const { penalty, trainable: params } = adapted
+  const training = step === undefined ? undefined : { step, batch: i }
+  const share = countOf(batch) / batches.reduce((sum, one) => sum + countOf(one), 0)
+  return tidy((): ReadonlyArray<Tensor> => {
+    const { input, target } = toDevice(adapted.model, batch)
+    const { value, gradients } = valueAndGradients(() => {
+      const mean = loss(adapted.forward(input, params, { tap, runBlock, training }), target)
+      const part = share === 1 ? mean : tf.mul<Scalar>(mean, share)
+      // of the parameters, not of the rows: once a step
+      return penalty === null || i > 0 ? part : penalised(part, penalty(params))
+    }, xs)
+    return [value, ...gradients]
+  })
 }
 
 const countOf = ({ size, counted = size }: Rows): number => counted

@@ -50,7 +50,7 @@ export {
 } from "./metrics.ts"
 export { findRate } from "./rate.ts"
 export { openSession, type Session, type SessionOptions } from "./session.ts"
-export { restoredState, type StoredState, stateProblem, storedState } from "./state-tree.ts"
+export { restoredState, type StoredState, sharedState, stateProblem, storedState } from "./state-tree.ts"
 export { Diverged, NotFinite, type StepError, takeStep, takeSteps } from "./step.ts"
 export type { Health, SiteSummary, StepReport } from "./step-report.ts"
 export { type DueProbe, type StepsOptions, sessionSteps, steps, takeNextStep } from "./steps.ts"

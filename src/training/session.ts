@@ -12,6 +12,7 @@ import type { Adapted } from "../../adapters/index.ts"
 import type { BatchPosition } from "../data/index.ts"
 import type { Model, Network } from "../models/index.ts"
 import {
+  Elsewhere,
   layoutOf,
   OptimizerObstacle,
   OptimizerStateError,
@@ -118,7 +119,7 @@ const tensorsAt = ({ trainable, optimizerState }: Snapshot): ReadonlyArray<Tenso
 ]
 
 const tensorsIn = (state: State): ReadonlyArray<Tensor> => {
-  if (state === null || typeof state === "number") return []
+  if (state === null || typeof state === "number" || state instanceof Elsewhere) return []
   if (state instanceof tf.Tensor) return [state]
   return (Array.isArray(state) ? state : Object.values(state)).flatMap(tensorsIn)
 }

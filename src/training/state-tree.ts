@@ -11,17 +11,25 @@ import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import { cut } from "../boundary/index.ts"
 import { isRecord } from "../files/index.ts"
-import { OfShape, type State, type StateLayout } from "../optimizers/index.ts"
+import { Elsewhere, OfShape, type State, type StateLayout } from "../optimizers/index.ts"
 
 export type StoredState = number | null | ReadonlyArray<StoredState> | { readonly [key: string]: StoredState | string }
 
 /** The tree without its tensors, and the tensors in the order of their indices. The tensors stay the caller's. */
 export const storedState = (state: State): { readonly tree: StoredState; readonly tensors: ReadonlyArray<Tensor> } => {
-  const tensors: Array<Tensor> = []
+  const { tree, tensors } = sharedState(state)
+  return { tree, tensors: tensors.filter((tensor) => tensor instanceof tf.Tensor) }
+}
+
+/** The same of a state that ranks share: the tree is that of the whole state, on every rank. */
+export const sharedState = (
+  state: State
+): { readonly tree: StoredState; readonly tensors: ReadonlyArray<Tensor | Elsewhere> } => {
+  const tensors: Array<Tensor | Elsewhere> = []
   const store = (node: State): StoredState => {
     if (node === null) return null
     if (typeof node === "number") return Number.isFinite(node) && !Object.is(node, -0) ? node : numberAsText(node)
-    if (node instanceof tf.Tensor) return { $tensor: tensors.push(node) - 1 }
+    if (node instanceof tf.Tensor || node instanceof Elsewhere) return { $tensor: tensors.push(node) - 1 }
     if (Array.isArray(node)) return node.map(store)
     return Object.fromEntries(Object.entries(node).map(([key, value]) => [key, store(value)]))
   }

@@ -11,7 +11,7 @@
  * A step that is not finite did not happen: the session is rolled back to what it was before the first of them.
  */
 
-import type { Tensor1D } from "@tensorflow/tfjs-core"
+import type { Tensor, Tensor1D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -19,8 +19,10 @@ import type { BatchPosition, TrainingBatch } from "../data/index.ts"
 import { combined } from "../kernels/index.ts"
 import type { BatchOf, Model, Network, Rows } from "../models/index.ts"
 import { type Conditioning, OptimizerStateError, type State, stateFault, tensorsWithin } from "../optimizers/index.ts"
+import { type RankError, Ranks } from "../ranks/index.ts"
 import { type DeviceReadError, readTensor, tensorsOf, tidy, withTensors } from "../tensors/index.ts"
 import { backward, type LossAndGradients } from "./backward.ts"
+import { dividedBackward } from "./divided-backward.ts"
 import { type AnySession, advance, release, rollback, type Session, type Snapshot, snapshotOf } from "./session.ts"
 import { type ConditionedSites, firstNotFinite, healthOf, type StepReport, stepNumbers } from "./step-report.ts"
 
@@ -35,7 +37,7 @@ export class Diverged extends Schema.TaggedError<Diverged>()("Diverged", {
 }
 
 /** What ends an attempt at steps; all else is found in their numbers. */
-export type AttemptError = DeviceReadError | OptimizerStateError
+export type AttemptError = DeviceReadError | OptimizerStateError | RankError
 
 export type StepError = Diverged | AttemptError
 
@@ -114,10 +116,13 @@ export interface AboutToStep<M extends Network = Model> {
 /** How a step has its loss and gradients, and the milliseconds in it that are not the step's own. */
 export type Differentiate<M extends Network = Model> = (
   step: AboutToStep<M>
-) => Effect.Effect<LossAndGradients & { readonly aside?: number }, DeviceReadError>
+) => Effect.Effect<LossAndGradients & { readonly aside?: number }, DeviceReadError | RankError>
 
+/** By this rank alone, or with the others. */
 const plainly = <M extends Network>({ session, batches }: AboutToStep<M>) =>
-  Effect.sync(() => backward(session, batches))
+  Effect.flatMap(Ranks, (ranks) =>
+    ranks.size === 1 ? Effect.sync(() => backward(session, batches)) : dividedBackward(ranks, session, batches)
+  )
 
 /** Advances the session over all groups; what `start` holds is kept. */
 export const attemptSteps = <M extends Network>(
@@ -238,21 +243,33 @@ const update = (
   { adapted, optimizer, optimizerState }: Pick<Session<Network>, "adapted" | "optimizer" | "optimizerState">,
   { loss, gradients }: LossAndGradients,
   conditionings: ReadonlyArray<Conditioning>
-) => {
-  const params = adapted.trainable
-  const outcome = tidy(() => {
-    const { updates, state } = optimizer.update(gradients, optimizerState, params)
-    const fault = stateFault(state)
-    // nothing that was made here outlives it
-    if (fault !== undefined) return { fault }
-    const next = withTensors(params, combined(1, tensorsOf(params), 1, tensorsOf(updates)))
-    return { next: tensorsOf(next), state, numbers: stepNumbers(loss, gradients, updates, next, conditionings) }
-  })
-  tf.dispose([loss, ...tensorsOf(gradients)])
-  return outcome.fault === undefined
-    ? Effect.succeed({ ...outcome, next: withTensors(params, outcome.next) })
-    : Effect.fail(new OptimizerStateError(outcome))
-}
+) =>
+  Effect.gen(function* () {
+    const params = adapted.trainable
+    const moved = tidy((): Moved => {
+      const { updates, state } = optimizer.update(gradients, optimizerState, params)
+      const fault = stateFault(state)
+      // nothing that was made here outlives it
+      return fault === undefined ? { updates: tensorsOf(updates), state } : { fault }
+    })
+    if (moved.fault !== undefined) return yield* new OptimizerStateError(moved)
+    const { state } = moved
+    const own = withTensors(params, moved.updates)
+    const updates = yield* optimizer.shared?.complete(own) ?? Effect.succeed(own)
+    const outcome = tidy(() => {
+      const next = withTensors(params, combined(1, tensorsOf(params), 1, tensorsOf(updates)))
+      return { next: tensorsOf(next), numbers: stepNumbers(loss, gradients, updates, next, conditionings) }
+    })
+    // a state may hold an update itself
+    const held = new Set(tensorsWithin(state))
+    tf.dispose(tensorsOf(updates).filter((tensor) => !held.has(tensor)))
+    return { next: withTensors(params, outcome.next), numbers: outcome.numbers, state }
+  }).pipe(Effect.ensuring(Effect.sync(() => tf.dispose([loss, ...tensorsOf(gradients)]))))
+
+/** What an optimizer made of a step: its updates, and the state after it; or why that is none. */
+type Moved =
+  | { readonly updates: ReadonlyArray<Tensor>; readonly state: State; readonly fault?: undefined }
+  | { readonly fault: string }
 
 /** Batches of a plan carry their place; others leave the position as it is. */
 const positionAfter = (

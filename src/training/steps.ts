@@ -8,6 +8,7 @@ import * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
 import type { BatchOf, Model, Network } from "../models/index.ts"
 import type { OptimizerObstacle } from "../optimizers/index.ts"
+import { Ranks } from "../ranks/index.ts"
 import type { DiagnosticsReport, ProbeOptions } from "./diagnostics/report.ts"
 import { openSession, type Session, type SessionOptions } from "./session.ts"
 import { NotFinite, type StepError, takeStep, takeSteps } from "./step.ts"
@@ -72,6 +73,9 @@ const turnsBetweenSteps = (): Effect.Effect<void> => {
   )
 }
 
+/** Ranks that have agreed to stop do so between two steps, as one does that is interrupted. */
+const stopTogether = Effect.flatMap(Ranks, ({ stop }) => (stop.agreed ? Effect.interrupt : Effect.void))
+
 /** After the last group of batches. */
 const END = Symbol("end")
 
@@ -105,7 +109,7 @@ export const sessionSteps =
         // alone, or of several one is not finite: those before it are finite again, and count
         return yield* Effect.forEach(groups, one)
       }).pipe(Effect.uninterruptible)
-    const turns = turnsBetweenSteps()
+    const turns = Effect.andThen(turnsBetweenSteps(), stopTogether)
     return batches.pipe(
       // one batch at a time: a chunk of batches read ahead would be memory for nothing
       Stream.rechunk(1),

@@ -1,5 +1,6 @@
 /** What LoRA-Pro in a plan becomes. */
 import type { LoraProConfig } from "../../../schemas/index.ts"
+import type { RanksShape } from "../../ranks/index.ts"
 import { adamOptions, adamwParts, scaleByAdam } from "../adamw.ts"
 import { addDecayedWeights, addProductDecay } from "../decay.ts"
 import { factoredAdam } from "../factored-adam.ts"
@@ -11,12 +12,13 @@ import { chain, type Transform } from "../transform.ts"
 
 /** The forms of the paper: everything but heads. */
 const forms = {
-  full: ({ x, damping, weightDecay, ...config }, rate) =>
+  full: ({ x, damping, weightDecay, ...config }, rate, ranks) =>
     chain(
       loraPro({
         inner: config.moments === "factored" ? factoredAdam(adamOptions(config)) : scaleByAdam(adamOptions(config)),
         x,
-        damping
+        damping,
+        ranks
       }),
       scaleByLearningRate(rate),
       addProductDecay(weightDecay, rate)
@@ -30,9 +32,11 @@ const forms = {
     ),
   sgd: ({ x, damping, weightDecay }, rate) =>
     chain(loraPro({ x, damping }), addDecayedWeights(weightDecay), scaleByLearningRate(rate))
-} satisfies { readonly [Name in LoraProConfig["form"]]: (config: LoraProConfig, rate: Schedule) => Transform }
+} satisfies {
+  readonly [Name in LoraProConfig["form"]]: (config: LoraProConfig, rate: Schedule, ranks: RanksShape) => Transform
+}
 
-export const parts: Parts<LoraProConfig> = (config, rates) => ({
-  body: forms[config.form](config, rates.body),
+export const parts: Parts<LoraProConfig> = (config, rates, _, ranks) => ({
+  body: forms[config.form](config, rates.body, ranks),
   ...adamwParts(config, rates)
 })

@@ -6,6 +6,7 @@ import { expect, test } from "bun:test"
 import { readdirSync, readFileSync } from "node:fs"
 import type { OptimizerConfig } from "../../../schemas/optimizer.ts"
 import { optimizerOf } from "../../../src/optimizers/index.ts"
+import { alone } from "../../../src/ranks/index.ts"
 import { describeEverywhere } from "./everywhere.ts"
 import { combine, deviation, type Matrix, times, transpose } from "./matrix.ts"
 import { disposeState, matrixOf, pairOf, type Run, takeStep, treeOf } from "./tensors.ts"
@@ -44,7 +45,7 @@ const transformFor = async ({ rule, tau = 0, lr, momentum, weight_decay }: Traje
     rule === "lora-tsd" ? { kind: rule, tau, x: "sylvester", ...shared } : { kind: rule, ...shared }
   const rate = (step: number) => lr[step - 1]!
   const { parts } = await optimizerOf(config).load()
-  return parts(config, { body: rate, head: rate }, lr.length).body
+  return parts(config, { body: rate, head: rate }, lr.length, alone).body
 }
 
 /**

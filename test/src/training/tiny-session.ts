@@ -1,7 +1,7 @@
 /** A session on the golden BERT with a new head over mean pooling: what most training tests step. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { type Adapted, dora, full, inject, lora, none } from "../../../adapters/index.ts"
+import { type Adapted, adalora, dora, full, inject, lora, none } from "../../../adapters/index.ts"
 import { mustBeDecided, type OptimizerConfig } from "../../../schemas/index.ts"
 import type { Model } from "../../../src/models/index.ts"
 import { fromConfig } from "../../../src/optimizers/index.ts"
@@ -9,10 +9,16 @@ import type { Trainable } from "../../../src/tensors/trainable.ts"
 import { crossEntropy, openSession, type Session, type SessionOptions } from "../../../src/training/index.ts"
 import { tinyBert } from "./tiny-bert.ts"
 
-export type MethodName = "lora" | "dora" | "full" | "none"
+export type MethodName = "lora" | "dora" | "adalora" | "full" | "none"
 
 /** The schedules of these sessions end here. */
 export const STEPS = 200
+
+/** with dropout, so that masks say which batch of a step it is */
+const budget = {
+  ...{ rank: 2, alpha: 8, initialRank: 4, dropout: 0.1, orthogonality: 0.5 },
+  ...({ budget: { start: 0, end: 1, every: 1 }, sensitivityBetas: [0.85, 0.85] } as const)
+} as const
 
 const adaptedWith = (model: Model, method: MethodName, seed: number) => {
   const targets = "all-linear"
@@ -22,6 +28,8 @@ const adaptedWith = (model: Model, method: MethodName, seed: number) => {
       return inject(model, lora, { ...options, targets, seed, modulesToSave: ["embeddings.LayerNorm"] })
     case "dora":
       return inject(model, dora, { ...options, targets, seed })
+    case "adalora":
+      return inject(model, adalora, { ...budget, targets, seed })
     case "full":
       return inject(model, full, { targets, seed })
     case "none":

@@ -1,0 +1,77 @@
+/**
+ * Pairs shared among the ranks of a run: each moves its own, and holds their state alone. The moves travel to the others, r·(in + out)
+ * numbers a pair and step, and are the same bits whoever made them.
+ */
+import * as tf from "@tensorflow/tfjs-core"
+import * as Effect from "effect/Effect"
+import { floatsIn, type RanksShape } from "../ranks/index.ts"
+import { type FactorPair, type Factors, readTensor, withFactors } from "../tensors/index.ts"
+import { tensorsWithin } from "./state-fault.ts"
+import { Elsewhere, type Shared, type State } from "./transform.ts"
+
+/**
+ * The rank that moves each pair: the largest [out, in] first, each to the rank that has the fewest numbers so far. All ranks come to the same.
+ */
+export const ownersOf = (pairs: ReadonlyArray<FactorPair>, size: number): ReadonlyArray<number> => {
+  const numbers = new Array<number>(size).fill(0)
+  const owners = new Array<number>(pairs.length).fill(0)
+  const sizes = pairs.map(({ site }) => site.out * site.in)
+  for (const i of [...sizes.keys()].sort((a, b) => sizes[b]! - sizes[a]! || a - b)) {
+    const least = numbers.indexOf(Math.min(...numbers))
+    owners[i] = least
+    numbers[least]! += sizes[i]!
+  }
+  return owners
+}
+
+/** The transforms' part of it: `states` has one for each pair. */
+export const pairsAmong = <S extends State>({ rank, size, allGather }: RanksShape): Shared<ReadonlyArray<S>> => ({
+  complete: ({ pairs, dense }) =>
+    Effect.gen(function* () {
+      const owners = ownersOf(pairs, size)
+      const numbersOf = (pair: FactorPair) => pair.A.size + pair.B.size
+      const lengths = Array.from({ length: size }, (_, of) =>
+        pairs.reduce((sum, pair, i) => sum + (owners[i] === of ? numbersOf(pair) : 0), 0)
+      )
+      const message = new Float32Array(lengths[rank]!)
+      let end = 0
+      for (const [i, { A, B, site }] of pairs.entries()) {
+        if (owners[i] !== rank) continue
+        for (const factor of [A, B]) {
+          message.set(yield* readTensor(factor, `the update of ${site.name}`), end)
+          end += factor.size
+        }
+      }
+      const bytes = lengths.map((length) => 4 * length)
+      const said = (yield* allGather(new Uint8Array(message.buffer), bytes)).map(floatsIn)
+      const next = said.map(() => 0)
+      const factors = pairs.map(({ A, B }, i): Factors => {
+        const owner = owners[i]!
+        if (owner === rank) return { A, B }
+        const [dA, dB] = [A, B].map((factor) => {
+          const start = next[owner]!
+          next[owner] = start + factor.size
+          return tf.tensor(said[owner]!.subarray(start, start + factor.size), factor.shape)
+        })
+        tf.dispose([A, B])
+        return { A: dA as tf.Tensor2D, B: dB as tf.Tensor2D }
+      })
+      return { pairs: withFactors(pairs, factors), dense }
+    }),
+  keep: (states, { pairs }) => {
+    const owners = ownersOf(pairs, size)
+    return states.map((state, i) => (owners[i] === rank ? state : (elsewhere(state, owners[i]!) as S)))
+  },
+  held: (states) => states.flatMap(tensorsWithin)
+})
+
+/** A state with its tensors disposed, since `rank` holds them. */
+const elsewhere = (state: State, rank: number): State => {
+  if (state === null || typeof state === "number" || state instanceof Elsewhere) return state
+  if (state instanceof tf.Tensor) {
+    state.dispose()
+    return new Elsewhere(rank, state.shape)
+  }
+  if (Array.isArray(state)) return state.map((part) => elsewhere(part, rank))
+  return Object.fromEntries(Object.entries(state).map(([key, part]) => [key, elsewhere(part, rank)]))
+}

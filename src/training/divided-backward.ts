@@ -1,0 +1,80 @@
+/**
+ * The backward pass of a step over ranks: each differentiates micro-batches of its own, and the gradients of all travel once a step. They are
+ * summed in the order of the micro-batches, as one rank alone does it, so that the sum has the same bits whoever made its terms.
+ *
+ *   [ asked to stop | loss₀, gradients₀ | loss₁, gradients₁ | … ]     what a rank says: float32, of its micro-batches
+ *
+ * A sum of two float32 numbers is rounded once, on a device and here alike. What travels to each rank: 4 bytes for each trained number and
+ * micro-batch, in several rounds where that is more than `ROUND_BYTES`.
+ */
+import type { Scalar, Tensor } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
+import * as Effect from "effect/Effect"
+import type { BatchOf, Network } from "../models/index.ts"
+import { floatsIn, type RankError, type RanksShape, rangesOf } from "../ranks/index.ts"
+import { type DeviceReadError, readTensor, tensorsOf, withTensors } from "../tensors/index.ts"
+import { type Differentiated, type LossAndGradients, microBatch } from "./backward.ts"
+
+/** Gradients that are held on the host at a time, of all ranks together. */
+const ROUND_BYTES = 256e6
+
+/** The caller disposes the loss and the gradients. */
+export const dividedBackward = <M extends Network>(
+  ranks: RanksShape,
+  session: Differentiated<M>,
+  batches: ReadonlyArray<BatchOf<M>>
+): Effect.Effect<LossAndGradients, DeviceReadError | RankError> =>
+  Effect.gen(function* () {
+    const params = session.adapted.trainable
+    const xs = tensorsOf(params)
+    /** numbers of a micro-batch: its loss and its gradients */
+    const width = xs.reduce((sum, { size }) => sum + size, 1)
+    const perRound = Math.max(ranks.size, Math.floor(ROUND_BYTES / (4 * width)))
+    const total = new Float32Array(width)
+    for (let first = 0; first < batches.length; first += perRound) {
+      const ranges = rangesOf(Math.min(perRound, batches.length - first), ranks.size)
+      const own = ranges[ranks.rank]!
+      const message = new Float32Array(1 + (own.end - own.start) * width)
+      message[0] = ranks.stop.asked ? 1 : 0
+      for (let i = own.start; i < own.end; i++) {
+        const numbers = yield* readNumbers(microBatch(session, batches, first + i, xs), first + i)
+        message.set(numbers, 1 + (i - own.start) * width)
+      }
+      const lengths = ranges.map(({ start, end }) => 4 * (1 + (end - start) * width))
+      const all = yield* ranks.allGather(new Uint8Array(message.buffer), lengths)
+      let [terms, stop] = [first, false]
+      for (const bytes of all) {
+        const said = floatsIn(bytes)
+        stop ||= said[0] === 1
+        for (let at = 1; at < said.length; at += width) {
+          const term = said.subarray(at, at + width)
+          // the first is no sum: −0 stays
+          if (terms++ === 0) total.set(term)
+          else for (let k = 0; k < width; k++) total[k] = total[k]! + term[k]!
+        }
+      }
+      ranks.stop.agreed ||= stop
+    }
+    return uploaded(total, params, xs)
+  })
+
+/** All numbers of some tensors, in one read; disposes them. */
+const readNumbers = (tensors: ReadonlyArray<Tensor>, i: number) =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => tf.concat(tensors.map((tensor) => tf.reshape(tensor, [-1])))),
+    (all) => readTensor(all, `the gradients of micro-batch ${i + 1}`) as Effect.Effect<Float32Array, DeviceReadError>,
+    (all) => Effect.sync(() => tf.dispose([all, ...tensors]))
+  )
+
+const uploaded = (
+  numbers: Float32Array,
+  params: Differentiated<Network>["adapted"]["trainable"],
+  xs: ReadonlyArray<Tensor>
+): LossAndGradients => {
+  let end = 1
+  const gradients = xs.map(({ size, shape }) => {
+    end += size
+    return tf.tensor(numbers.subarray(end - size, end), shape)
+  })
+  return { loss: tf.scalar(numbers[0]!) as Scalar, gradients: withTensors(params, gradients) }
+}
