@@ -199,7 +199,11 @@ export const allocateRanks = (
       state: { count: step, importance, uncertainty, kept: ended ? kept : null, inner: moved.state }
     }
   },
-  obstacle: (params) => inner.obstacle?.(params),
+  // what another rank moves is not known yet when sensitivities are
+  obstacle: (params) =>
+    inner.shared === undefined
+      ? inner.obstacle?.(params)
+      : "its moves are shared among ranks, and ranks are given up by all of them",
   direction: (updates, state, params) => inner.direction?.(updates, state.inner, params) ?? updates,
   refresh: (state, params) =>
     inner.refresh === undefined

@@ -65,7 +65,7 @@ export interface Transform<S extends State = State> {
    */
   direction?(updates: Trainable, state: S, params: Trainable): Trainable
   /** Reads what `update` needs of the current parameters. May wait for the device. Tensors new in the result belong to the caller. */
-  refresh?(state: S, params: Trainable): Effect.Effect<S, DeviceReadError>
+  refresh?(state: S, params: Trainable): Effect.Effect<S, DeviceReadError | RankError>
   /** The learning rate that the next update will use, where this transform sets one. */
   learningRate?(state: S): number | undefined
   /** What a step report shows of the last refresh; left on the device, for whoever reads the rest of a step's numbers. */

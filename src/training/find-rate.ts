@@ -185,7 +185,9 @@ const tried = <M extends Network>(
   Effect.gen(function* () {
     const params = adapted.trainable
     const made = optimizer.init(params)
-    const state = yield* optimizer.refresh?.(made, params) ?? Effect.succeed(made)
+    // who finds a rate is alone, and loses no rank
+    const refreshed = optimizer.refresh?.(made, params) ?? Effect.succeed(made)
+    const state = yield* Effect.catchTag(refreshed, "RankError", Effect.die)
     const numbers = tidy(() => {
       const { updates } = optimizer.update(gradients, state, params)
       const [own, g, now] = [updates, gradients, params].map(tensorsOf)

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { OptimizerConfig } from "../../schemas/index.ts"
 import type { BatchOf, Network } from "../models/index.ts"
+import { alone, Ranks } from "../ranks/index.ts"
 import type { RateTested } from "./find-rate.ts"
 
 /**
@@ -16,5 +17,6 @@ export const findRate = <M extends Network>(
 ) =>
   Effect.flatMap(
     Effect.promise(() => import("./find-rate.ts")),
-    ({ search }) => search(tested, config, batches, steps)
+    // every rank finds it by itself, and all the same
+    ({ search }) => search(tested, config, batches, steps).pipe(Effect.provideService(Ranks, alone))
   )

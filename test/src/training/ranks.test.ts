@@ -3,14 +3,17 @@
  * of one process (`test/ranks.ts`).
  */
 import { expect, test } from "bun:test"
+import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import type { OptimizerConfig } from "../../../schemas/index.ts"
 import { Elsewhere } from "../../../src/optimizers/index.ts"
+import { whitenPairs } from "../../../src/optimizers/whitening.ts"
 import { takeSnapshot } from "../../../src/output/checkpoint-write.ts"
 import { Ranks } from "../../../src/ranks/index.ts"
-import { sharedState, type Session, sessionSteps, takeStep } from "../../../src/training/index.ts"
+import type { FactorPair } from "../../../src/tensors/index.ts"
+import { type Session, sessionSteps, sharedState, takeStep } from "../../../src/training/index.ts"
 import { describeOn } from "../../backends.ts"
 import { ranksInProcess } from "../../ranks.ts"
 import { adamw, loraProEfficient, loraProFull } from "./optimizers.ts"
@@ -98,14 +101,47 @@ describeOn("wasm", () => {
     expect(sent[0]! + sent[1]!).toBe(4 * (microBatches.length * (own + 1) + 2))
   })
 
+  test("whitenings of large ranks are shared, and have the same bits", async () => {
+    const r = 128
+    const pairs = [20, 24, 28].map(
+      (width, i): FactorPair => ({
+        site: { name: `${i}`, kind: "dense", out: width, in: 2 * width },
+        scale: 2,
+        A: tf.randomNormal([r, 2 * width], 0, 1, "float32", i + 1),
+        B: tf.randomNormal([width, r], 0, 1, "float32", i + 11)
+      })
+    )
+    const numbers = Effect.gen(function* () {
+      const { whitenings, smallest } = yield* whitenPairs(pairs, 1e-6)
+      const tensors = [
+        smallest,
+        ...whitenings.flatMap(({ TB, TBgrad, TAt, TAgrad, S }) => [TB, TBgrad, TAt, TAgrad, S])
+      ]
+      return yield* Effect.forEach(tensors, (tensor) => Effect.promise(async () => [...(await tensor.data())]))
+    })
+    const alone = await Effect.runPromise(numbers)
+    for (const size of [2, 4]) {
+      const { run, sent } = ranksInProcess(size)
+      for (const rank of await Effect.runPromise(run(() => numbers))) expect(rank).toEqual(alone)
+      expect(sent.reduce((sum, bytes) => sum + bytes, 0)).toBe(4 * pairs.length * (5 * r * r + 1))
+    }
+  })
+
   test("ranks that are asked to stop do so after one step more, all of them", async () => {
     const { run, shapes } = ranksInProcess(2)
     const program = Effect.gen(function* () {
       const session = yield* tinySession(loraProFull)
       const { rank } = yield* Ranks
-      const steps = Stream.fromIterable(Array.from({ length: 40 }, (_, i) => randomBatch(2, 4, i)), { chunkSize: 1 }).pipe(
+      const steps = Stream.fromIterable(
+        Array.from({ length: 40 }, (_, i) => randomBatch(2, 4, i)),
+        { chunkSize: 1 }
+      ).pipe(
         sessionSteps({ ...session, accumulate: 4 } as typeof session),
-        Stream.tap(({ step }) => Effect.sync(() => (rank === 1 && step === 2 ? (shapes[1]!.stop.asked = true) : false))),
+        Stream.tap(({ step }) =>
+          Effect.sync(() => {
+            shapes[1]!.stop.asked ||= rank === 1 && step === 2
+          })
+        ),
         Stream.runCollect
       )
       const exit = yield* Fiber.await(yield* Effect.forkChild(steps))
