@@ -52,10 +52,13 @@ const hold = (tensor: Tensor, name: string): Effect.Effect<HeldTensor, DeviceRea
 }
 
 /**
- * On rank 0: the numbers that other ranks hold of an optimizer's state, whose tensors are given in the order of its tree. All ranks come here
- * where they share a state.
+ * On rank 0: the numbers that other ranks hold of the optimizer's state. Where ranks share one all of them come here; the others send theirs
+ * and have nothing.
  */
-const fromOthers = ({ optimizer: { shared }, optimizerState }: Session<Network>, tensors: StateTensors) =>
+export const stateOfOthers = ({
+  optimizer: { shared },
+  optimizerState
+}: Session<Network>): Effect.Effect<ReadonlyMap<Elsewhere, Float32Array>, DeviceReadError | RankError> =>
   Effect.gen(function* () {
     const received = new Map<Elsewhere, Float32Array>()
     if (shared === undefined) return received
@@ -65,7 +68,7 @@ const fromOthers = ({ optimizer: { shared }, optimizerState }: Session<Network>,
     )
     const all = yield* ranks.gather(bytesTogether(own))
     const next = all.map(() => 0)
-    for (const tensor of tensors) {
+    for (const tensor of sharedState(optimizerState).tensors) {
       if (!(tensor instanceof Elsewhere) || all.length === 0) continue
       const [{ rank, size }, start] = [tensor, next[tensor.rank]!]
       const bytes = all[rank]!.slice(start, start + 4 * size)
@@ -74,8 +77,6 @@ const fromOthers = ({ optimizer: { shared }, optimizerState }: Session<Network>,
     }
     return received
   })
-
-type StateTensors = ReturnType<typeof sharedState>["tensors"]
 
 const bytesTogether = (parts: ReadonlyArray<Float32Array>): Uint8Array => {
   const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0))
@@ -106,7 +107,7 @@ export const takeSnapshot = (
     const state = sharedState(session.optimizerState)
     yield* Effect.forEach(trainable, (tensor, i) => take(tensor, `trainable.${i}`))
     yield* Effect.forEach(frozen, (tensor, i) => take(tensor, `start.${i}`))
-    const received = yield* fromOthers(session, state.tensors)
+    const received = yield* stateOfOthers(session)
     yield* Effect.forEach(state.tensors, (tensor, i) => {
       const name = `optimizer.${i}`
       if (!(tensor instanceof Elsewhere)) return take(tensor, name)

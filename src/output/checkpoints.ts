@@ -24,7 +24,14 @@ import {
   type StoredCheckpoint,
   stepOf
 } from "./checkpoint-read.ts"
-import { flush, releaseSnapshot, type Snapshot, takeSnapshot, writeCheckpoint } from "./checkpoint-write.ts"
+import {
+  flush,
+  releaseSnapshot,
+  type Snapshot,
+  stateOfOthers,
+  takeSnapshot,
+  writeCheckpoint
+} from "./checkpoint-write.ts"
 import type { Inputs } from "./inputs.ts"
 import type { RunFolder } from "./run-folder.ts"
 import { versions } from "./versions.ts"
@@ -111,6 +118,7 @@ export const openCheckpoints = (
       yield* jobs.settle
       if (session.step === saved) return
       if (!writes) {
+        yield* stateOfOthers(session)
         saved = session.step
         return
       }
