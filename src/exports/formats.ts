@@ -3,6 +3,19 @@ import { type ExportFormat, exportFormat } from "./format.ts"
 
 export const formats = [
   exportFormat({
+    name: "onnx",
+    summary: "transformers.js and onnxruntime",
+    options: {
+      dtype: {
+        summary: "the files, by transformers.js's names of their numbers",
+        values: ["fp32", "fp16", "q8"],
+        usual: ["fp32", "fp16", "q8"],
+        several: true
+      }
+    },
+    writer: async () => (await import("./onnx/writer.ts")).onnxWriter
+  }),
+  exportFormat({
     name: "huggingface",
     summary: "a Hugging Face folder, which transformers loads, as merge writes it",
     options: {},

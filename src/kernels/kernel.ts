@@ -82,6 +82,15 @@ export const defineKernel = <Input extends string, Attributes extends object>(
   return op
 }
 
+const references = new Map<string, KernelDefinition<string, object>["reference"]>()
+
+/** The reference of one of our kernels by its name in tfjs's table, for a backend of somebody else's; undefined: it is none of ours. */
+export const referenceOf = (name: string): KernelDefinition<string, object>["reference"] | undefined =>
+  references.get(name)
+
+/** Names of our kernels in tfjs's table. */
+export const ownKernels = (): ReadonlyArray<string> => [...references.keys()]
+
 /** Puts a kernel into tfjs's tables. */
 const register = <Input extends string, Attributes extends object>({
   name,
@@ -89,6 +98,7 @@ const register = <Input extends string, Attributes extends object>({
   wasm,
   webgpu
 }: Pick<KernelDefinition<Input, Attributes>, "name" | "reference" | "wasm" | "webgpu">): void => {
+  references.set(name, (inputs, attributes) => reference(inputs, attributes as Attributes))
   for (const backendName of backends) {
     tf.registerKernel({
       kernelName: name,

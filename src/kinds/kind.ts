@@ -27,8 +27,10 @@ import type { RankError } from "../ranks/index.ts"
 import type { Detecting, Suggesting } from "../suggest/index.ts"
 import type { DeviceReadError } from "../tensors/index.ts"
 import type { Evaluation, Loss, Metrics, Mistakes } from "../training/index.ts"
+import type { Served } from "./served.ts"
 
 export type { Baseline } from "../output/index.ts"
+export type { Served, ServedFile, ServedInput } from "./served.ts"
 
 type Files = FileSystem.FileSystem | Path.Path
 /** What is asked before a device is. */
@@ -266,6 +268,11 @@ export interface Publisher<
   readerOf(plan: Plan): string | null
   /** What `merge` writes: a folder of Hugging Face, or the model.json of a tf.LayersModel. */
   readonly mergesInto: "huggingface" | "layers-model"
+  /**
+   * How other engines run the model, for as long as the scope; or why its forward pass is no function of a row's arrays, as the end of a
+   * sentence that begins with the run's place.
+   */
+  readonly served: string | { of(trained: Trained<Plan, M>): Effect.Effect<Served, Reported, Device | World> }
   /** The kind's part of the adapter's model card. */
   card(source: CardSource<R>): CardParts
   /**

@@ -35,6 +35,8 @@ export const layersPublisher = <Plan extends LayersPlan, Data extends Classifica
 ): PublisherOf<Plan, Data, Ready> => ({
   readerOf: () => "loadAdapter of tfjs-lora-pro/layers",
   mergesInto: "layers-model",
+  served:
+    "is over a tf.LayersModel, of which no graph is written: use --format layers-model, or tf2onnx on what that gives",
   card: layersCard(called),
   merge: ({ plan, adapted, steps }, open, _, folder) =>
     Effect.gen(function* () {

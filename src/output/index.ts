@@ -19,7 +19,15 @@ export {
   modelInputs,
   recordOf
 } from "./inputs.ts"
-export { mergedClass, openMerged, type ProblemType, writeMerged } from "./merge.ts"
+export {
+  copyCompanions,
+  labelsOfConfig,
+  mergedClass,
+  openMerged,
+  type ProblemType,
+  withoutUntrue,
+  writeMerged
+} from "./merge.ts"
 export {
   CHECKED_ROWS,
   changeOf,
@@ -35,8 +43,9 @@ export {
   type WrittenModel
 } from "./merge-check.ts"
 export { causalMergedClass, writeMergedCausal } from "./merged-causal.ts"
+export { writeMergedConfig } from "./merged-config.ts"
 export { writeMergedFolder } from "./merged-folder.ts"
-export type { TensorCounts } from "./merged-tensors.ts"
+export { roundedParameters, type TensorCounts, trainedParameters } from "./merged-tensors.ts"
 export {
   type CardKind,
   type CardParts,

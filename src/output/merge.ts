@@ -139,7 +139,8 @@ const untrue = ["_name_or_path", "auto_map", "torch_dtype", "num_labels"]
 export const withoutUntrue = (base: object): Readonly<Record<string, unknown>> =>
   Object.fromEntries(Object.entries(base).filter(([key]) => !untrue.includes(key)))
 
-const namedLabels = (labels: ReadonlyArray<string>) => ({
+/** Labels as transformers' config.json has them. */
+export const labelsOfConfig = (labels: ReadonlyArray<string>) => ({
   id2label: Object.fromEntries(labels.map((label, i) => [i, label])),
   label2id: Object.fromEntries(labels.map((label, i) => [label, i]))
 })
@@ -152,7 +153,7 @@ const mergedConfig = (
   ...withoutUntrue(base),
   architectures: [mergedClass(model)],
   dtype: "float32",
-  ...(model.labels.length === 0 ? {} : namedLabels(model.labels)),
+  ...(model.labels.length === 0 ? {} : labelsOfConfig(model.labels)),
   // a base that was a regression would otherwise stay one
   ...(model.head.pooling === "pooler" ? { problem_type: problemType } : {})
 })

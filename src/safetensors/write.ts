@@ -41,7 +41,8 @@ export const writeSafetensors = (
   })
 
 /** The bytes of an array, not copied. */
-export const bytesOf = (data: Float32Array): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+export const bytesOf = (data: ArrayBufferView): Uint8Array =>
+  new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
 
 /**
  * Writes the header of `types` and then each tensor as `bytes` gives it (little-endian, row-major), in the order of the file; one

@@ -9,6 +9,7 @@ import { CHECKED_ROWS, fenced, peftReader, trainedFor } from "../../output/index
 import { logitsOfRows } from "../../training/index.ts"
 import { mergedEncoder } from "../encoder-publish.ts"
 import { longestText } from "../encoder-resolve.ts"
+import { logitsUse, pipelineUse, servedClassifier } from "../encoder-served.ts"
 import { pipelineTexts } from "../encoder-words.ts"
 import type { Publisher } from "../kind.ts"
 import { classificationCard } from "./card.ts"
@@ -22,6 +23,15 @@ export const publishClassification: Publisher<
 > = {
   readerOf: peftReader,
   mergesInto: "huggingface",
+  served: {
+    of: ({ plan, adapted }) =>
+      servedClassifier({
+        plan,
+        adapted,
+        problemType: "single_label_classification",
+        usage: plan.data.textPair === undefined ? pipelineUse() : logitsUse(plan.data)
+      })
+  },
   card: classificationCard,
   merge: ({ plan, adapted, steps }, splits, run, folder) =>
     mergedEncoder(

@@ -11,6 +11,7 @@ import { fileError, writeJson } from "../../files/index.ts"
 import { loadDescribed, MODULES, POOLING_FOLDER, SENTENCE_CONFIG } from "../../models/index.ts"
 import { CHECKED_ROWS, changeOf, checkedSplit, fenced, peftReader, writeMerged } from "../../output/index.ts"
 import { longestText } from "../encoder-resolve.ts"
+import { servedEmbedder } from "../encoder-served.ts"
 import type { Publisher, Runner, Trained } from "../kind.ts"
 import { mergedRun } from "../merged-run.ts"
 import { relatedCard } from "./card.ts"
@@ -22,6 +23,9 @@ type Open = Runner<RelatedPlan, ResolvedRelatedPlan, EmbeddingModel, RelatedSpli
 export const publishRelated: Publisher<RelatedPlan, ResolvedRelatedPlan, EmbeddingModel, RelatedSplit> = {
   readerOf: peftReader,
   mergesInto: "huggingface",
+  served: {
+    of: ({ plan, adapted }) => servedEmbedder({ plan, adapted })
+  },
   card: relatedCard,
   merge: (trained, splits, run, folder) => merged(trained, splits, run, folder)
 }

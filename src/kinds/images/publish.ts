@@ -26,6 +26,7 @@ type Open = Runner<ImagesPlan, ResolvedImagesPlan, ImagesModel, ClassificationSp
 export const publishImages: Publisher<ImagesPlan, ResolvedImagesPlan, ImagesModel, ClassificationSplit> = {
   readerOf: peftReader,
   mergesInto: "huggingface",
+  served: "is over images, of which no graph is written yet: use --format huggingface, from which optimum makes one",
   card: imagesCard,
   merge: (trained, splits, run, folder) => merged(trained, splits, run, folder)
 }

@@ -7,6 +7,7 @@ import { type CardParts, type CardSource, CHECKED_ROWS, fenced, markdown, peftRe
 import { loadingCode } from "../encoder-card.ts"
 import { mergedEncoder, sequenceCode } from "../encoder-publish.ts"
 import { longestText } from "../encoder-resolve.ts"
+import { logitsUse, pipelineUse, servedClassifier } from "../encoder-served.ts"
 import { outputsOf, type TargetModel, withTargets } from "../encoder-targets.ts"
 import type { Publisher } from "../kind.ts"
 import type { MultiLabelSplit } from "./data.ts"
@@ -42,6 +43,24 @@ const card = (source: CardSource<ResolvedMultiLabelPlan>): CardParts => {
 export const publishMultiLabel: Publisher<MultiLabelPlan, ResolvedMultiLabelPlan, MultiLabelModel, MultiLabelSplit> = {
   readerOf: peftReader,
   mergesInto: "huggingface",
+  served: {
+    of: ({ plan, adapted }) => {
+      const { labels, thresholds } = adapted.model
+      const settled = Object.fromEntries(labels.map((label, i) => [label, thresholds[i]]))
+      return servedClassifier({
+        plan,
+        adapted,
+        problemType: "multi_label_classification",
+        usage: [
+          "Each label has a probability of its own, from which on it is given:",
+          "",
+          fenced("json", [JSON.stringify(settled)]),
+          "",
+          ...(plan.data.textPair === undefined ? pipelineUse("{ top_k: null }") : logitsUse(plan.data))
+        ]
+      })
+    }
+  },
   card,
   merge: ({ plan, adapted, steps }, splits, run, folder) => {
     const { labels, thresholds } = adapted.model

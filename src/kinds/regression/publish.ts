@@ -9,6 +9,7 @@ import { type CardParts, type CardSource, CHECKED_ROWS, fenced, markdown, peftRe
 import { loadingCode } from "../encoder-card.ts"
 import { mergedEncoder, sequenceCode } from "../encoder-publish.ts"
 import { longestText } from "../encoder-resolve.ts"
+import { logitsUse, servedClassifier } from "../encoder-served.ts"
 import { outputsOf, type TargetModel, withTargets } from "../encoder-targets.ts"
 import type { Publisher } from "../kind.ts"
 import type { Scaling } from "./data.ts"
@@ -46,6 +47,27 @@ export const publishRegression: Publisher<
 > = {
   readerOf: peftReader,
   mergesInto: "huggingface",
+  served: {
+    of: ({ plan, adapted }) =>
+      Effect.flatMap(
+        Effect.acquireRelease(
+          Effect.sync(() => withHeadInUnits(adapted, scalingOf(plan, adapted.model))),
+          ({ own }) => Effect.sync(() => tf.dispose([...own]))
+        ),
+        ({ written }) =>
+          servedClassifier({
+            plan,
+            adapted,
+            written,
+            problemType: "regression",
+            usage: [
+              "The logits are the values in the data's units. The pipeline of transformers.js takes every output for a class; the model itself does not:",
+              "",
+              ...logitsUse(plan.data)
+            ]
+          })
+      )
+  },
   card,
   merge: ({ plan, adapted, steps }, splits, run, folder) =>
     Effect.acquireUseRelease(

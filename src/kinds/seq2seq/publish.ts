@@ -22,6 +22,7 @@ import {
 import type { Publisher } from "../kind.ts"
 import { CHECKED_TEXTS, lastLogits } from "../language-logits.ts"
 import { mergedRun } from "../merged-run.ts"
+import { WRITES_TOKENS } from "../served.ts"
 import { encodingOf, type ResolvedSeq2SeqPlan } from "./resolve.ts"
 
 // the Hub's name of the pipeline and of what its results are of
@@ -84,6 +85,7 @@ const card = ({ resolved, report, base, adapter }: CardSource<ResolvedSeq2SeqPla
 export const publishSeq2Seq: Publisher<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2SeqModel, Seq2SeqSplit> = {
   readerOf: peftReader,
   mergesInto: "huggingface",
+  served: WRITES_TOKENS,
   card,
   merge: ({ plan, adapted, steps }, splits, run, folder) => {
     const { model } = adapted

@@ -1,0 +1,160 @@
+/** An ONNX graph while it is written: nodes in their order, and tensors that are stored with it. */
+import type { onnx as Onnx } from "onnx-proto"
+import { bytesOf } from "../../safetensors/index.ts"
+import { onnx, type TypeName, types } from "./proto.ts"
+import type { Product, Size } from "./sizes.ts"
+
+export type Attribute = number | ReadonlyArray<number> | { readonly float: number }
+
+/** An input or output: the names of sizes that vary. */
+export interface Port {
+  readonly name: string
+  readonly type: TypeName
+  readonly shape: ReadonlyArray<number | string>
+}
+
+/** The opset whose LayerNormalization is one node, which all of today's engines run. */
+const OPSET = 17
+const IR_VERSION = 8
+
+export class Graph {
+  readonly #nodes: Array<Onnx.INodeProto> = []
+  readonly #tensors = new Map<string, Onnx.ITensorProto>()
+  readonly #once = new Map<string, unknown>()
+  #count = 0
+
+  /** A node with one output, whose name it gives. */
+  node(op: string, inputs: ReadonlyArray<string>, attributes: Readonly<Record<string, Attribute>> = {}): string {
+    return this.nodes(op, inputs, 1, attributes)[0]!
+  }
+
+  /** A node with several. */
+  nodes(
+    op: string,
+    inputs: ReadonlyArray<string>,
+    outputs: number,
+    attributes: Readonly<Record<string, Attribute>> = {}
+  ): ReadonlyArray<string> {
+    const name = `${op}_${this.#count++}`
+    const names = Array.from({ length: outputs }, (_, i) => (i === 0 ? name : `${name}_${i}`))
+    this.#nodes.push({
+      name,
+      opType: op,
+      input: [...inputs],
+      output: names,
+      attribute: Object.entries(attributes).map(([key, value]) => attributeOf(key, value))
+    })
+    return names
+  }
+
+  /** The node that gives an output of the graph its name. */
+  output(name: string, op: "Identity" | "Cast", input: string, attributes: Readonly<Record<string, Attribute>> = {}) {
+    this.#nodes.push({
+      name: `output_${name}`,
+      opType: op,
+      input: [input],
+      output: [name],
+      attribute: Object.entries(attributes).map(([key, value]) => attributeOf(key, value))
+    })
+  }
+
+  /** What `make` adds to the graph, once for each key. */
+  once<Name>(key: string, make: () => Name): Name {
+    if (!this.#once.has(key)) this.#once.set(key, make())
+    return this.#once.get(key) as Name // a key is asked for in one place
+  }
+
+  /** A stored tensor, little-endian as the format has it. */
+  tensor(name: string, type: TypeName, dims: ReadonlyArray<number>, make: () => ArrayBufferView): string {
+    if (!this.#tensors.has(name)) {
+      this.#tensors.set(name, { name, dataType: types[type], dims: [...dims], rawData: bytesOf(make()) })
+    }
+    return name
+  }
+
+  /** int64 [n]; `dims`: [] for a scalar */
+  integers(values: ReadonlyArray<number>, dims: ReadonlyArray<number> = [values.length]): string {
+    return this.tensor(`integers_${dims.length}_${values.join("_")}`.replaceAll("-", "m"), "int64", dims, () =>
+      BigInt64Array.from(values.map(BigInt))
+    )
+  }
+
+  /** int64 [n] of sizes that may vary. */
+  sizes(sizes: ReadonlyArray<Size>): string {
+    if (sizes.every((size) => typeof size === "number")) return this.integers(sizes)
+    const parts = sizes.map((size) => (typeof size === "number" ? this.integers([size]) : this.#product(size)))
+    return parts.length === 1 ? parts[0]! : this.node("Concat", parts, { axis: 0 })
+  }
+
+  /** Where the size of an axis is read: the input of that name, and which of its axes. */
+  readonly #axes: Readonly<Record<string, { readonly input: string; readonly place: number }>>
+
+  constructor(axes: Readonly<Record<string, { readonly input: string; readonly place: number }>>) {
+    this.#axes = axes
+  }
+
+  /** int64 [1] */
+  #product({ factor, powers }: Product): string {
+    const axes = Object.entries(powers).flatMap(([axis, power]) =>
+      Array.from({ length: power }, () => this.#axis(axis))
+    )
+    const factors = factor === 1 ? axes : [...axes, this.integers([factor])]
+    const [first, ...others] = factors as [string, ...ReadonlyArray<string>]
+    return others.reduce((all, one) => this.once(`${all}·${one}`, () => this.node("Mul", [all, one])), first)
+  }
+
+  #axis(axis: string): string {
+    const { input, place } = this.#axes[axis]!
+    return this.once(`size of ${axis}`, () => {
+      const shape = this.once(`shape of ${input}`, () => this.node("Shape", [input]))
+      return this.node("Gather", [shape, this.integers([place])], { axis: 0 })
+    })
+  }
+
+  /** Bytes of the stored tensors. */
+  get bytes(): number {
+    return [...this.#tensors.values()].reduce((sum, { rawData }) => sum + rawData!.length, 0)
+  }
+
+  /** The file. */
+  encode({
+    inputs,
+    outputs,
+    version
+  }: {
+    readonly inputs: ReadonlyArray<Port>
+    readonly outputs: ReadonlyArray<Port>
+    readonly version: string
+  }): Uint8Array {
+    const model: Onnx.IModelProto = {
+      irVersion: IR_VERSION,
+      producerName: "tfjs-lora-pro",
+      producerVersion: version,
+      opsetImport: [{ domain: "", version: OPSET }],
+      graph: {
+        name: "model",
+        node: this.#nodes,
+        initializer: [...this.#tensors.values()],
+        input: inputs.map(valueInfo),
+        output: outputs.map(valueInfo)
+      }
+    }
+    return onnx.ModelProto.encode(model).finish()
+  }
+}
+
+const attributeOf = (name: string, value: Attribute): Onnx.IAttributeProto => {
+  const { INT, INTS, FLOAT } = onnx.AttributeProto.AttributeType
+  if (typeof value === "number") return { name, type: INT, i: value }
+  return "float" in value ? { name, type: FLOAT, f: value.float } : { name, type: INTS, ints: [...value] }
+}
+
+const valueInfo = ({ name, type, shape }: Port): Onnx.IValueInfoProto => ({
+  name,
+  type: {
+    tensorType: {
+      elemType: types[type],
+      shape: { dim: shape.map((size) => (typeof size === "number" ? { dimValue: size } : { dimParam: size })) }
+    }
+  }
+})

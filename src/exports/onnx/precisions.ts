@@ -1,0 +1,149 @@
+/**
+ * In which numbers a graph is written: each a value, by transformers.js's names (`dtype`) and under the file names that it looks for.
+ *
+ *   fp32   as it was computed
+ *   fp16   every float in 16 bits, between inputs and outputs of 32
+ *   q8     a weight's product in integers, as onnxruntime's `quantize_dynamic` makes it:
+ *
+ *            y = s_x·s_W·((x_q − z_x)·(W_q − z_W))        x_q = round(x/s_x) + z_x, from the smallest and largest of x as it comes
+ *
+ *          with a scale and a zero point for each output of W, both in uint8, so that no engine's sums of pairs saturate. Tables whose
+ *          rows are looked up have a scale for each row, in int8. All else is float32.
+ */
+import { toFloat16 } from "../../numbers/index.ts"
+import type { Graph } from "./graph.ts"
+import { type TypeName, types } from "./proto.ts"
+
+/** A stored matrix: its name in the model and its numbers. */
+export interface Stored {
+  readonly name: string
+  readonly shape: ReadonlyArray<number>
+  readonly data: Float32Array
+}
+
+export interface Precision {
+  readonly file: string
+  /** of everything that is no weight of its own kind */
+  readonly floats: Extract<TypeName, "float" | "float16">
+  /** x·Wᵀ, x [rows, in] by its name, W [out, in] */
+  readonly product: (graph: Graph, x: string, W: Stored) => string
+  /** Rows of the table at the indices. */
+  readonly lookup: (graph: Graph, table: Stored, indices: string) => string
+}
+
+/** Beyond it a float16 is infinite, below it 0: constants stay between, as onnxruntime's converter has them. */
+const [LARGEST, SMALLEST] = [1e4, 1e-7]
+
+const held = (value: number): number => {
+  const size = Math.abs(value)
+  return size === 0 || !Number.isFinite(value) ? value : Math.sign(value) * Math.min(Math.max(size, SMALLEST), LARGEST)
+}
+
+/** Constants that the pass itself writes, as floats of that type. */
+export const constantFloats = (floats: Precision["floats"], values: ReadonlyArray<number>): ArrayBufferView =>
+  floats === "float" ? Float32Array.from(values) : halves(Float32Array.from(values, held))
+
+const halves = (data: Float32Array): Uint16Array => {
+  const to = new Uint16Array(data.length)
+  toFloat16(data, to)
+  return to
+}
+
+/** Parameters as floats of that type. */
+export const storedFloats = (floats: Precision["floats"], data: Float32Array): ArrayBufferView =>
+  floats === "float" ? data : halves(data)
+
+/** [out, in] → [in, out] */
+const turned = <A extends Float32Array | Uint8Array>(data: A, [out, inputs]: ReadonlyArray<number>, into: A): A => {
+  for (let o = 0; o < out!; o++) for (let i = 0; i < inputs!; i++) into[i * out! + o] = data[o * inputs! + i]!
+  return into
+}
+
+const inFloats = (floats: Precision["floats"], file: string): Precision => ({
+  file,
+  floats,
+  product: (graph, x, { name, shape, data }) => {
+    const transposed = () => storedFloats(floats, turned(data, shape, new Float32Array(data.length)))
+    return graph.node("MatMul", [x, graph.tensor(`${name}.transposed`, floats, [shape[1]!, shape[0]!], transposed)])
+  },
+  lookup: (graph, { name, shape, data }, indices) =>
+    graph.node("Gather", [graph.tensor(name, floats, shape, () => storedFloats(floats, data)), indices], { axis: 0 })
+})
+
+/** Rows of a matrix as unsigned bytes, each between its own smallest and largest number, 0 among them. */
+export const asymmetric = ({ shape, data }: Pick<Stored, "shape" | "data">) => {
+  const [out, inputs] = shape as [number, number]
+  const quantized = new Uint8Array(data.length)
+  const scales = new Float32Array(out)
+  const zeros = new Uint8Array(out)
+  for (let o = 0; o < out; o++) {
+    const row = data.subarray(o * inputs, (o + 1) * inputs)
+    let [low, high] = [0, 0]
+    for (const value of row) {
+      if (value < low) low = value
+      if (value > high) high = value
+    }
+    const scale = high === low ? 1 : (high - low) / 255
+    const zero = Math.round(-low / scale)
+    scales[o] = scale
+    zeros[o] = zero
+    for (let i = 0; i < inputs; i++) {
+      quantized[o * inputs + i] = Math.min(255, Math.max(0, Math.round(row[i]! / scale) + zero))
+    }
+  }
+  return { quantized, scales, zeros }
+}
+
+/** Rows of a table as signed bytes, each with a scale. */
+export const symmetric = ({ shape, data }: Pick<Stored, "shape" | "data">) => {
+  const [rows, width] = shape as [number, number]
+  const quantized = new Int8Array(data.length)
+  const scales = new Float32Array(rows)
+  for (let r = 0; r < rows; r++) {
+    const row = data.subarray(r * width, (r + 1) * width)
+    let largest = 0
+    for (const value of row) largest = Math.max(largest, Math.abs(value))
+    const scale = largest === 0 ? 1 : largest / 127
+    scales[r] = scale
+    for (let i = 0; i < width; i++) quantized[r * width + i] = Math.round(row[i]! / scale)
+  }
+  return { quantized, scales }
+}
+
+const inBytes: Precision = {
+  file: "model_quantized.onnx",
+  floats: "float",
+  product: (graph, x, { name, shape, data }) => {
+    const [out, inputs] = shape as [number, number]
+    const parts = ["quantized", "scale", "zero"].map((part) => `${name}.${part}`) as [string, string, string]
+    graph.once(parts[0], () => {
+      const { quantized, scales, zeros } = asymmetric({ shape, data })
+      graph.tensor(parts[0], "uint8", [inputs, out], () => turned(quantized, shape, new Uint8Array(data.length)))
+      graph.tensor(parts[1], "float", [out], () => scales)
+      return graph.tensor(parts[2], "uint8", [out], () => zeros)
+    })
+    // layers that read the same numbers share them
+    const [bytes, scale, zero] = graph.once(`${x} in bytes`, () => graph.nodes("DynamicQuantizeLinear", [x], 3))
+    const sums = graph.node("MatMulInteger", [bytes!, parts[0], zero!, parts[2]])
+    const scales = graph.node("Mul", [scale!, parts[1]])
+    return graph.node("Mul", [graph.node("Cast", [sums], { to: types.float }), scales])
+  },
+  lookup: (graph, { name, shape, data }, indices) => {
+    const [bytes, scale] = [`${name}.quantized`, `${name}.scale`]
+    graph.once(bytes, () => {
+      const { quantized, scales } = symmetric({ shape, data })
+      graph.tensor(scale, "float", [shape[0]!, 1], () => scales)
+      return graph.tensor(bytes, "int8", shape, () => quantized)
+    })
+    const rows = graph.node("Cast", [graph.node("Gather", [bytes, indices], { axis: 0 })], { to: types.float })
+    return graph.node("Mul", [rows, graph.node("Gather", [scale, indices], { axis: 0 })])
+  }
+}
+
+export const precisions = {
+  fp32: inFloats("float", "model.onnx"),
+  fp16: inFloats("float16", "model_fp16.onnx"),
+  q8: inBytes
+} as const satisfies Readonly<Record<string, Precision>>
+
+export type PrecisionName = keyof typeof precisions

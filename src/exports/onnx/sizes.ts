@@ -1,0 +1,85 @@
+/**
+ * Sizes that vary, found by comparison: one forward pass traced at two sizes of its inputs. A number that is the same in both is a number;
+ * one that differs is factor·batchⁱ·lengthʲ, and since the probed sizes are different primes there is one such reading at most.
+ */
+import * as Schema from "effect/Schema"
+import type { Trace } from "./trace.ts"
+
+/** factor·Π axisᵖ, by the axes' names */
+export interface Product {
+  readonly factor: number
+  readonly powers: Readonly<Record<string, number>>
+}
+export type Size = number | Product
+
+/** Sizes of the axes that vary, by name: primes, no two alike, and none the same in two passes. */
+export type Axes = Readonly<Record<string, number>>
+
+/** A forward pass whose calls are not the same at all sizes. */
+export class SizesDiffer extends Schema.TaggedError<SizesDiffer>()("SizesDiffer", { what: Schema.String }) {
+  override get message() {
+    return `the forward pass is not the same calls at all sizes of its inputs: ${this.what}; nothing can be written that holds for all`
+  }
+}
+
+const MOST = 3
+
+/** The reading of a number that was `a` where the axes had the first sizes, and `b` where they had the second. */
+export const sizeOf = (a: number, b: number, [first, second]: readonly [Axes, Axes]): Size | undefined => {
+  if (a === b) return a
+  const names = Object.keys(first)
+  const search = (powers: ReadonlyArray<number>): Product | undefined => {
+    if (powers.length < names.length) {
+      for (let power = 0; power <= MOST; power++) {
+        const found = search([...powers, power])
+        if (found !== undefined) return found
+      }
+      return undefined
+    }
+    const at = (axes: Axes) => names.reduce((all, name, i) => all * axes[name]! ** powers[i]!, 1)
+    const factor = a / at(first)
+    if (!Number.isInteger(factor) || factor * at(second) !== b) return undefined
+    return { factor, powers: Object.fromEntries(names.map((name, i) => [name, powers[i]!])) }
+  }
+  return search([])
+}
+
+export const isSame = (a: Size, b: Size): boolean => JSON.stringify(a) === JSON.stringify(b)
+
+/** The trace of all sizes, of traces at two. Throws `SizesDiffer`. */
+export const generalized = ([a, b]: readonly [Trace, Trace], axes: readonly [Axes, Axes]): Trace<Size> => {
+  const fail = (what: string): never => {
+    throw new SizesDiffer({ what })
+  }
+  const both = (one: unknown, other: unknown, what: string): unknown => {
+    if (typeof one === "number" && typeof other === "number") {
+      return sizeOf(one, other, axes) ?? (Object.is(one, other) ? one : fail(`${what} is ${one} and ${other}`))
+    }
+    if (Array.isArray(one) && Array.isArray(other) && one.length === other.length) {
+      return one.map((part, i) => both(part, other[i], what))
+    }
+    return JSON.stringify(one) === JSON.stringify(other) ? one : fail(`${what} differs`)
+  }
+  if (a.calls.length !== b.calls.length || a.values.length !== b.values.length) {
+    return fail(`${a.calls.length} and ${b.calls.length} of them`)
+  }
+  const values = a.values.map((value, i) => {
+    const other = b.values[i]!
+    if (JSON.stringify(value.origin) !== JSON.stringify(other.origin)) fail("it writes other constants")
+    return { ...value, shape: both(value.shape, other.shape, "a shape") as ReadonlyArray<Size> }
+  })
+  const calls = a.calls.map((call, i) => {
+    const other = b.calls[i]!
+    if (call.kernel !== other.kernel || JSON.stringify(call.inputs) !== JSON.stringify(other.inputs)) {
+      fail(`${call.kernel} in the place of ${other.kernel}`)
+    }
+    const attributes = Object.fromEntries(
+      Object.entries(call.attributes).map(([name, one]) => [
+        name,
+        both(one, other.attributes[name], `${name} of ${call.kernel}`)
+      ])
+    )
+    return { ...call, attributes }
+  })
+  return { values, calls, outputs: a.outputs }
+}

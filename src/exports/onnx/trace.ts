@@ -1,0 +1,219 @@
+/**
+ * What a forward pass does, as a list of calls: the pass itself runs, over tensors without numbers.
+ *
+ * A backend of tfjs without arithmetic: each kernel says the shape of what it would have made, and the call is noted. Kernels of our own
+ * that have no rule run their references here, and so become calls of tfjs's kernels. What goes in are inputs and parameters by name;
+ * numbers that the pass itself writes, such as a scale, are constants.
+ */
+import type { DataType, NamedAttrMap, NamedTensorInfoMap, Tensor, TensorInfo } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { ownKernels, referenceOf } from "../../kernels/index.ts"
+
+/** A kernel that the format has no rule for. */
+export class UnknownOperation extends Schema.TaggedError<UnknownOperation>()("UnknownOperation", {
+  kernel: Schema.String
+}) {
+  override get message() {
+    return `the forward pass runs tfjs's kernel ${this.kernel}, for which src/exports/onnx/rules.ts has no rule: it needs one`
+  }
+}
+
+/** Where a value comes from that no call makes. */
+export type Origin =
+  | { readonly kind: "input"; readonly name: string }
+  | { readonly kind: "parameter"; readonly name: string }
+  | { readonly kind: "constant"; readonly values: ReadonlyArray<number> }
+
+/** A tensor of the pass. `D`: what sizes are. */
+export interface Value<D = number> {
+  readonly shape: ReadonlyArray<D>
+  readonly dtype: DataType
+  readonly origin?: Origin
+}
+
+/** A kernel that ran: its inputs and outputs by their places among the values. */
+export interface Call {
+  readonly kernel: string
+  readonly inputs: Readonly<Record<string, number | ReadonlyArray<number>>>
+  readonly attributes: Readonly<Record<string, unknown>>
+  readonly output: number
+}
+
+export interface Trace<D = number> {
+  readonly values: ReadonlyArray<Value<D>>
+  readonly calls: ReadonlyArray<Call>
+  readonly outputs: Readonly<Record<string, number>>
+}
+
+export type Infos = Readonly<Record<string, TensorInfo>>
+/** The shape of what a kernel makes, and its type; without one, the first input's. */
+export type ShapeOf = (inputs: Infos, attributes: NamedAttrMap) => { shape: number[]; dtype?: DataType }
+
+const BACKEND = "tfjs-lora-pro-trace"
+
+/** What makes tensors of the pass. */
+export interface Placeholders {
+  readonly input: (name: string, shape: ReadonlyArray<number>, dtype: DataType) => Tensor
+  readonly parameter: (name: string, shape: ReadonlyArray<number>) => Tensor
+}
+
+type BackendValues = Parameters<tf.KernelBackend["write"]>[0]
+
+const constant = (values: BackendValues, shape: ReadonlyArray<number>, dtype: DataType): Value => ({
+  shape: [...shape],
+  dtype,
+  origin: { kind: "constant", values: Array.from(values as ArrayLike<number>) } // no pass has strings
+})
+
+class Recorder extends tf.KernelBackend {
+  values: Array<Value> = []
+  calls: Array<Call> = []
+  #places = new WeakMap<object, number>()
+
+  begin(): void {
+    this.values = []
+    this.calls = []
+    this.#places = new WeakMap()
+  }
+
+  add(value: Value): object {
+    const dataId = {}
+    this.#places.set(dataId, this.values.length)
+    this.values.push(value)
+    return dataId
+  }
+
+  placeOf({ dataId }: Pick<TensorInfo, "dataId">): number {
+    const place = this.#places.get(dataId)
+    // a bug here or in a family, never a user's error
+    if (place === undefined) throw new Error("the forward pass uses a tensor that is no parameter by its name")
+    return place
+  }
+
+  override write(values: BackendValues, shape: number[], dtype: DataType): object {
+    return this.add(constant(values, shape, dtype))
+  }
+
+  override move(dataId: object, values: BackendValues, shape: number[], dtype: DataType): void {
+    this.#places.set(dataId, this.values.length)
+    this.values.push(constant(values, shape, dtype))
+  }
+
+  override refCount(): number {
+    return 1
+  }
+  override incRef(): void {}
+  override disposeData(): boolean {
+    return true
+  }
+  override numDataIds(): number {
+    return this.values.length
+  }
+  override floatPrecision(): 16 | 32 {
+    return 32
+  }
+  override epsilon(): number {
+    return 1e-7
+  }
+  override memory() {
+    return { unreliable: true }
+  }
+  override dispose(): void {}
+}
+
+const recorder = new Recorder()
+
+/** The rules' kernels, those of ours that have none, and refusals of all others that some backend has. */
+const register = (shapes: Readonly<Record<string, ShapeOf>>): void => {
+  if (tf.findBackendFactory(BACKEND) === null) tf.registerBackend(BACKEND, () => recorder, 0)
+  const isNew = (name: string) => tf.getKernel(name, BACKEND) === undefined
+  const add = (kernelName: string, kernelFunc: tf.KernelFunc) => {
+    if (isNew(kernelName)) tf.registerKernel({ kernelName, backendName: BACKEND, kernelFunc })
+  }
+  for (const [kernel, shapeOf] of Object.entries(shapes)) {
+    // ours have lists of outputs, of which the first is the result
+    const isOurs = referenceOf(kernel) !== undefined
+    add(kernel, ({ inputs, attrs }) => {
+      const made = noted(kernel, inputs, attrs ?? {}, shapeOf)
+      return isOurs ? [made] : made
+    })
+  }
+  for (const name of ownKernels()) {
+    const reference = referenceOf(name)!
+    add(name, ({ inputs, attrs }): TensorInfo[] =>
+      tf.tidy(() => [...reference(inputs as Record<string, Tensor>, attrs as object)])
+    )
+  }
+  for (const backend of ["cpu", "wasm", "webgpu"]) {
+    for (const { kernelName } of tf.getKernelsForBackend(backend)) {
+      add(kernelName, () => {
+        throw new UnknownOperation({ kernel: kernelName })
+      })
+    }
+  }
+}
+
+const noted = (kernel: string, inputs: NamedTensorInfoMap, attributes: NamedAttrMap, shapeOf: ShapeOf): TensorInfo => {
+  const given = Object.entries(inputs).filter(([, input]) => (input as TensorInfo | undefined) !== undefined)
+  const places = given.map(([name, input]) => {
+    const place = Array.isArray(input) ? input.map((one) => recorder.placeOf(one)) : recorder.placeOf(input!)
+    return [name, place] as const
+  })
+  const first = given.map(([, input]) => (Array.isArray(input) ? input[0] : input))[0] as TensorInfo
+  const { shape, dtype = first.dtype } = shapeOf(inputs as Infos, attributes)
+  const dataId = recorder.add({ shape, dtype })
+  const output = recorder.values.length - 1
+  recorder.calls.push({ kernel, inputs: Object.fromEntries(places), attributes: { ...attributes }, output })
+  return { dataId, shape, dtype }
+}
+
+const placeholder = (value: Value): Tensor =>
+  tf.engine().makeTensorFromTensorInfo({ dataId: recorder.add(value), shape: [...value.shape], dtype: value.dtype })
+
+const placeholders: Placeholders = {
+  input: (name, shape, dtype) => placeholder({ shape: [...shape], dtype, origin: { kind: "input", name } }),
+  parameter: (name, shape) => placeholder({ shape: [...shape], dtype: "float32", origin: { kind: "parameter", name } })
+}
+
+/**
+ * Runs passes over placeholders, each by itself, and says what each did. The device's backend is the current one again afterwards.
+ *
+ * @example
+ * const [small, large] = yield* traced(shapes, [2, 3].map((n) => ({ input }) => ({ y: tf.relu(input("x", [n], "float32")) })))
+ */
+export const traced = (
+  shapes: Readonly<Record<string, ShapeOf>>,
+  passes: ReadonlyArray<(placeholders: Placeholders) => Readonly<Record<string, Tensor>>>
+): Effect.Effect<ReadonlyArray<Trace>, UnknownOperation> =>
+  Effect.acquireUseRelease(
+    Effect.promise(async () => {
+      const before = tf.getBackend()
+      register(shapes)
+      await tf.setBackend(BACKEND)
+      return before
+    }),
+    () => Effect.suspend(() => attempted(() => passes.map(traceOf))),
+    (before) => Effect.promise(() => tf.setBackend(before))
+  )
+
+const traceOf = (pass: (placeholders: Placeholders) => Readonly<Record<string, Tensor>>): Trace => {
+  recorder.begin()
+  const outputs: Record<string, number> = {}
+  tf.tidy(() => {
+    for (const [name, made] of Object.entries(pass(placeholders))) outputs[name] = recorder.placeOf(made)
+  })
+  return { values: recorder.values, calls: recorder.calls, outputs }
+}
+
+const attempted = <A>(act: () => A): Effect.Effect<A, UnknownOperation> => {
+  try {
+    return Effect.succeed(act())
+  } catch (error) {
+    if (error instanceof UnknownOperation) return Effect.fail(error)
+    // tfjs's own words for a kernel that no backend has
+    const kernel = /Kernel '(\w+)' not registered/.exec((error as Error).message)?.[1]
+    return kernel === undefined ? Effect.die(error) : Effect.fail(new UnknownOperation({ kernel }))
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * ONNX for transformers.js and onnxruntime:
+ *
+ *   config.json, tokenizer files           the base's, with this model's class, labels, and the length at which texts are cut
+ *   onnx/model.onnx, model_fp16.onnx, …    the forward pass as it is trained, with what was trained merged into its weights
+ *   README.md                              a card with a script
+ *
+ * The graph is what the model's own forward pass does: it runs once more over tensors without numbers (trace.ts) at two sizes of its
+ * inputs (sizes.ts), and each kernel becomes what its rule says (rules.ts).
+ */
+import type { DataType } from "@tensorflow/tfjs-core"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import ownPackage from "../../../package.json" with { type: "json" }
+import { fileError, isRecord, writeFileAtomic, writeJson } from "../../files/index.ts"
+import type { Served, ServedFile } from "../../kinds/index.ts"
+import { baseLinear, type Network, readJson } from "../../models/index.ts"
+import {
+  copyCompanions,
+  markdown,
+  readBaseCard,
+  roundedParameters,
+  trainedParameters,
+  withoutUntrue,
+  writeMergedConfig
+} from "../../output/index.ts"
+import { readTensor } from "../../tensors/index.ts"
+import { type Chosen, ExportRefused, type ExportWriter, type FormatOption, type FormatOptions } from "../format.ts"
+import type { Port } from "./graph.ts"
+import { type PrecisionName, precisions, type Stored } from "./precisions.ts"
+import { shapes } from "./rules.ts"
+import { type Axes, generalized, type SizesDiffer } from "./sizes.ts"
+import { type Placeholders, traced } from "./trace.ts"
+import { writtenModel } from "./written.ts"
+
+/** Different primes, and small: positions end somewhere. */
+const PROBED = [
+  [2, 11, 13],
+  [3, 5, 7]
+] as const
+
+/** A protobuf message has no more. */
+const MOST_BYTES = 2 ** 31
+
+const sized = (inputs: Served["inputs"]): readonly [Axes, Axes] => {
+  const names = [...new Set(inputs.flatMap(({ shape }) => shape.filter((size) => typeof size === "string")))]
+  const at = (probe: number) => Object.fromEntries(names.map((name, i) => [name, PROBED[probe]![names.length - i]!]))
+  return [at(0), at(1)]
+}
+
+/** The forward pass at those sizes. */
+const pass =
+  ({ adapted: { model }, inputs, forward }: Served, axes: Axes) =>
+  ({ input, parameter }: Placeholders) => {
+    const shapeOf = new Map([...model.parameters, ...model.head.parameters].map(({ name, shape }) => [name, shape]))
+    const made = new Map<string, ReturnType<Placeholders["parameter"]>>()
+    const weights = (name: string) => {
+      const known = made.get(name) ?? parameter(name, shapeOf.get(name)!)
+      made.set(name, known)
+      return known
+    }
+    const given = inputs.map(({ name, shape, dtype }) => {
+      const sizes = shape.map((size) => (typeof size === "number" ? size : axes[size]!))
+      return [name, input(name, sizes, dtype satisfies DataType)] as const
+    })
+    return forward(Object.fromEntries(given), baseLinear({ weights }), weights)
+  }
+
+/** Every parameter that the pass reads, with what was trained in place. */
+const parametersOf = ({ adapted }: Served, names: Iterable<string>) =>
+  Effect.gen(function* () {
+    const { model } = adapted
+    const trained = trainedParameters<Network>(adapted)
+    const rounded = roundedParameters<Network>(adapted)
+    const shapeOf = new Map([...model.parameters, ...model.head.parameters].map(({ name, shape }) => [name, shape]))
+    const stored = new Map<string, Stored>()
+    for (const name of names) {
+      const changed = trained.get(name) ?? rounded.get(name)
+      const data = changed === undefined ? yield* readTensor(model.weights(name), name) : yield* changed.read
+      stored.set(name, { name, shape: shapeOf.get(name)!, data: data as Float32Array })
+    }
+    return stored
+  })
+
+/** What `formats.ts` says of the options. */
+interface Options extends FormatOptions {
+  readonly dtype: FormatOption & { readonly values: readonly [PrecisionName, ...ReadonlyArray<PrecisionName>] }
+}
+
+export const onnxWriter: ExportWriter<Options> = {
+  obstacle: ({ kind }) =>
+    Effect.map(Effect.promise(kind.publisher), ({ served }) => (typeof served === "string" ? served : undefined)),
+  write: ({ directory, kind, open }, folder, { dtype }: Chosen<Options>) =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const path = yield* Path.Path
+      const run = yield* open
+      const { served: serve } = yield* Effect.promise(kind.publisher)
+      if (typeof serve === "string") return yield* new ExportRefused({ place: directory, reason: serve })
+      const served = yield* serve.of(run)
+      const { base, inputs, config, files } = served
+      const axes = sized(inputs)
+      const traces = yield* traced(
+        shapes,
+        axes.map((own) => pass(served, own))
+      )
+      const trace = yield* Effect.try({
+        try: () => generalized([traces[0]!, traces[1]!], axes),
+        catch: (error) => error as SizesDiffer
+      })
+      const names = trace.values.flatMap(({ origin }) => (origin?.kind === "parameter" ? [origin.name] : []))
+      const stored = yield* parametersOf(served, names)
+      const bytes = [...stored.values()].reduce((sum, { data }) => sum + data.byteLength, 0)
+      if (bytes >= MOST_BYTES) {
+        const reason = `has ${(bytes / 1e9).toFixed(1)} GB of parameters, and a file of ONNX has 2.1 GB at most: use --format huggingface`
+        return yield* new ExportRefused({ place: directory, reason })
+      }
+      yield* fs.makeDirectory(path.join(folder, "onnx")).pipe(Effect.mapError(fileError("write", folder)))
+      const ports = inputs.map(({ name, stored, shape }): Port => ({ name, type: stored, shape }))
+      for (const name of dtype) {
+        const precision = precisions[name]
+        const model = {
+          trace,
+          inputs: ports,
+          parameter: (name: string) => stored.get(name)!,
+          version: ownPackage.version
+        }
+        yield* writeFileAtomic(path.join(folder, "onnx", precision.file), writtenModel(model, precision))
+      }
+      yield* copyCompanions(base, folder)
+      const json = (name: ServedFile) =>
+        readJson(base, name).pipe(
+          Effect.map((found) => (isRecord(found) ? found : {})),
+          Effect.orElseSucceed(() => ({}))
+        )
+      yield* writeMergedConfig(base, folder, { ...withoutUntrue(yield* json("config.json")), ...config })
+      for (const [name, own] of Object.entries(files) as ReadonlyArray<[ServedFile, object]>) {
+        yield* writeJson(path.join(folder, name), { ...(yield* json(name)), ...own })
+      }
+      const { license } = yield* readBaseCard(path.join(base, "README.md"))
+      yield* writeFileAtomic(
+        path.join(folder, "README.md"),
+        card(path.basename(path.resolve(directory)), served, license)
+      )
+      return {
+        lines: [`transformers.js loads it as "${served.task}"; README.md has a script.`],
+        json: { task: served.task }
+      }
+    }).pipe(Effect.scoped)
+}
+
+const card = (name: string, { task, usage }: Served, license: string | undefined): string =>
+  [
+    "---",
+    "library_name: transformers.js",
+    `pipeline_tag: ${task}`,
+    "tags:",
+    "- onnx",
+    "- tfjs-lora-pro",
+    ...(license === undefined ? [] : [`license: ${JSON.stringify(license)}`]),
+    "---",
+    "",
+    `# ${markdown(name)}, as ONNX`,
+    "",
+    "A run of tfjs-lora-pro for transformers.js and onnxruntime: its forward pass, with what was trained merged into the weights.",
+    "",
+    "## How to use it",
+    "",
+    ...usage,
+    ""
+  ].join("\n")

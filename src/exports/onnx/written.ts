@@ -1,0 +1,134 @@
+/** A trace and the numbers of its parameters as the bytes of an ONNX file. */
+import { Graph, type Port } from "./graph.ts"
+import { constantFloats, type Precision, type Stored, storedFloats } from "./precisions.ts"
+import { type TypeName, types } from "./proto.ts"
+import { type Named, ruleOf, type Writing } from "./rules.ts"
+import type { Product, Size } from "./sizes.ts"
+import type { Call, Trace } from "./trace.ts"
+
+export interface Model {
+  readonly trace: Trace<Size>
+  /** in the order of the file; sizes that vary are names of axes */
+  readonly inputs: ReadonlyArray<Port>
+  /** the numbers of a parameter, by its name */
+  readonly parameter: (name: string) => Stored
+  /** of tfjs-lora-pro */
+  readonly version: string
+}
+
+/** What outputs depend on, the rest having been computed for nobody. */
+const needed = ({ calls, outputs }: Trace<Size>): ReadonlyArray<Call> => {
+  const wanted = new Set(Object.values(outputs))
+  return calls
+    .toReversed()
+    .filter(({ output, inputs }) => {
+      if (!wanted.has(output)) return false
+      for (const place of Object.values(inputs).flat()) wanted.add(place)
+      return true
+    })
+    .reverse()
+}
+
+const axisNamed = (size: Size): number | string => (typeof size === "number" ? size : nameOf(size))
+
+/** batch_size, or 2·batch_size·sequence_length */
+const nameOf = ({ factor, powers }: Product): string =>
+  [
+    ...(factor === 1 ? [] : [`${factor}`]),
+    ...Object.entries(powers).flatMap(([axis, power]) => Array.from({ length: power }, () => axis))
+  ].join("*")
+
+/** The file in one precision. */
+export const writtenModel = ({ trace, inputs, parameter, version }: Model, precision: Precision): Uint8Array => {
+  const { floats } = precision
+  const graph = new Graph(axesOf(inputs))
+  const typeOf = (dtype: string): TypeName => (dtype === "float32" ? floats : dtype === "bool" ? "bool" : "int64")
+  const names = new Map<number, string>()
+  const float = (value: number) => graph.tensor(`float_${value}`, floats, [], () => constantFloats(floats, [value]))
+  const nameOfValue = (place: number): string => {
+    const known = names.get(place)
+    if (known !== undefined) return known
+    const { origin, dtype, shape } = trace.values[place]!
+    const name = (() => {
+      switch (origin!.kind) {
+        case "input": {
+          const { name, type } = inputs.find((input) => input.name === origin!.name)!
+          const wanted = typeOf(dtype)
+          return type === wanted ? name : graph.node("Cast", [name], { to: types[wanted] })
+        }
+        case "parameter": {
+          const { name, data, shape } = parameter(origin!.name)
+          return graph.tensor(name, floats, shape, () => storedFloats(floats, data))
+        }
+        case "constant": {
+          const { values } = origin!
+          const dims = shape as ReadonlyArray<number> // a constant of a size that varies would differ between traces
+          if (dtype === "float32" && dims.length === 0) return float(values[0]!)
+          if (dtype === "int32") return graph.integers(values, dims)
+          return graph.tensor(`constant_${place}`, typeOf(dtype), dims, () =>
+            dtype === "bool" ? Uint8Array.from(values) : constantFloats(floats, values)
+          )
+        }
+      }
+    })()
+    names.set(place, name)
+    return name
+  }
+  /** A value whose name is not needed before it is asked for: a weight may be stored in another form. */
+  const named = (place: number): Named & { readonly place: number } => {
+    const value = trace.values[place]!
+    return {
+      ...value,
+      place,
+      get name() {
+        return nameOfValue(place)
+      }
+    }
+  }
+  const storedOf = ({ origin }: Named): Stored | undefined =>
+    origin?.kind === "parameter" ? parameter(origin.name) : undefined
+  const writing: Writing = {
+    node: (op, given, attributes) => graph.node(op, given, attributes),
+    integers: (values, dims) => graph.integers(values, dims),
+    sizes: (sizes) => graph.sizes(sizes),
+    float,
+    typeOf: (dtype) => types[typeOf(dtype)],
+    product: (x, W) => {
+      const stored = storedOf(W)
+      return stored === undefined
+        ? graph.node("MatMul", [x.name, graph.node("Transpose", [W.name], { perm: [1, 0] })])
+        : precision.product(graph, x.name, stored)
+    },
+    lookup: (table, indices) => {
+      const stored = storedOf(table)
+      return stored?.shape.length === 2
+        ? precision.lookup(graph, stored, indices.name)
+        : graph.node("Gather", [table.name, indices.name], { axis: 0 })
+    }
+  }
+  for (const { kernel, inputs: places, attributes, output } of needed(trace)) {
+    const given = Object.entries(places).flatMap(([name, place]) =>
+      typeof place === "number"
+        ? [[name, named(place)] as const]
+        : place.map((one, i) => [`${name}${i}`, named(one)] as const)
+    )
+    names.set(output, ruleOf(kernel).write(writing, Object.fromEntries(given), attributes, trace.values[output]!))
+  }
+  const outputs = Object.entries(trace.outputs).map(([name, place]): Port => {
+    const { dtype, shape } = trace.values[place]!
+    const from = nameOfValue(place)
+    if (dtype === "float32" && floats !== "float") graph.output(name, "Cast", from, { to: types.float })
+    else graph.output(name, "Identity", from)
+    return { name, type: dtype === "float32" ? "float" : typeOf(dtype), shape: shape.map(axisNamed) }
+  })
+  return graph.encode({ inputs, outputs, version })
+}
+
+/** The first input that has each axis. */
+const axesOf = (inputs: ReadonlyArray<Port>) => {
+  const axes: Record<string, { readonly input: string; readonly place: number }> = {}
+  for (const { name, shape } of inputs) {
+    for (const [place, size] of shape.entries()) if (typeof size === "string") axes[size] ??= { input: name, place }
+  }
+  return axes
+}

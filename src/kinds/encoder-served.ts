@@ -1,0 +1,166 @@
+/** An encoder under a head as other engines run it: token ids in, logits or vectors out. */
+import type { Tensor, Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
+import * as Effect from "effect/Effect"
+import type { Adapted } from "../../adapters/index.ts"
+import type { TextColumns } from "../data/index.ts"
+import { isRecord } from "../files/index.ts"
+import { familyOf, type Model, type Network, type RunBlock, readJson } from "../models/index.ts"
+import { fenced, labelsOfConfig, type ProblemType } from "../output/index.ts"
+import type { Linear, Weights } from "../tensors/index.ts"
+import { type EncoderPlan, longestText } from "./encoder-resolve.ts"
+import type { Served, ServedInput } from "./served.ts"
+
+/** A model over tokens, whatever its targets are. */
+type TextNetwork = Omit<Model, "toDevice" | "stack"> & Network & Pick<Model, "forward">
+
+const AXES = ["batch_size", "sequence_length"] as const
+
+/** What transformers' tokenizers make of texts, of which a model without token types takes two. */
+const inputsOf = ({ tokenTypes }: TextNetwork): ReadonlyArray<ServedInput> => [
+  { name: "input_ids", stored: "int64", dtype: "int32", shape: AXES },
+  { name: "attention_mask", stored: "int64", dtype: "float32", shape: AXES },
+  ...(tokenTypes === 0 ? [] : [{ name: "token_type_ids", stored: "int64", dtype: "int32", shape: AXES } as const])
+]
+
+/** What the head says, and the last hidden states [batch, length, hidden]. */
+const applied =
+  (model: TextNetwork) => (inputs: Readonly<Record<string, Tensor>>, linear: Linear, weights: Weights) => {
+    const inputIds = inputs["input_ids"] as Tensor2D
+    const attentionMask = inputs["attention_mask"] as Tensor2D
+    const tokenTypeIds = (inputs["token_type_ids"] ?? inputIds) as Tensor2D
+    let hidden: Tensor | undefined
+    const runBlock: RunBlock = (block, ...given) => {
+      const h = block(...given)
+      // here, for a head may take the states away
+      hidden = tf.reshape(h, [...inputIds.shape, model.hiddenSize])
+      return h
+    }
+    const said = model.forward({ inputIds, attentionMask, tokenTypeIds }, linear, weights, runBlock)
+    return { said, hidden }
+  }
+
+/** transformers' tokenizers that say nothing of the model; the family's own class knows whether there are token types. */
+const UNSPECIFIC = ["PreTrainedTokenizer", "PreTrainedTokenizerFast", "TokenizersBackend"]
+
+/** tokenizer_config.json: texts are cut where the run cuts them, and a base that has no such file gets one. */
+const tokenizerConfig = (model: TextNetwork, maxLength: number) =>
+  Effect.gen(function* () {
+    const read = (name: "tokenizer_config.json" | "tokenizer.json") =>
+      readJson(model.folder, name).pipe(
+        Effect.map((json) => (isRecord(json) ? json : {})),
+        Effect.orElseSucceed((): Readonly<Record<string, unknown>> => ({}))
+      )
+    const [own, tokenizer] = [yield* read("tokenizer_config.json"), yield* read("tokenizer.json")]
+    const added = Array.isArray(tokenizer["added_tokens"]) ? tokenizer["added_tokens"].filter(isRecord) : []
+    const pad = added.find(({ id }) => id === model.tokenizer.padId)?.["content"]
+    const named = own["tokenizer_class"]
+    const unspecific = typeof named !== "string" || UNSPECIFIC.includes(named)
+    return {
+      model_max_length: maxLength,
+      ...(unspecific ? { tokenizer_class: `${familyOf(model.family).className}Tokenizer` } : {}),
+      ...(own["pad_token"] == null && pad !== undefined ? { pad_token: pad } : {})
+    }
+  })
+
+interface Serving {
+  readonly plan: EncoderPlan
+  readonly adapted: Adapted<TextNetwork>
+  /** whose parameters are written, where that is not the model that was trained */
+  readonly written?: Adapted<TextNetwork>
+}
+
+const shared = ({ plan, adapted, written = adapted }: Serving) =>
+  Effect.map(tokenizerConfig(adapted.model, longestText(plan, adapted.model)), (config) => ({
+    adapted: written as Adapted<Network>,
+    base: adapted.model.folder,
+    inputs: inputsOf(adapted.model),
+    files: { "tokenizer_config.json": config }
+  }))
+
+/** Logits [batch, labels] under transformers' name, so that its classes for sequences run them, whatever the head's shape. */
+export const servedClassifier = (
+  serving: Serving & { readonly problemType: ProblemType; readonly usage: ReadonlyArray<string> }
+) => {
+  const { adapted, problemType, usage } = serving
+  const { model } = adapted
+  const forward = applied(model)
+  return Effect.map(
+    shared(serving),
+    (common): Served => ({
+      ...common,
+      task: "text-classification",
+      forward: (inputs, linear, weights) => ({ logits: forward(inputs, linear, weights).said }),
+      config: {
+        architectures: [`${familyOf(model.family).className}ForSequenceClassification`],
+        ...labelsOfConfig(model.labels),
+        problem_type: problemType
+      },
+      usage
+    })
+  )
+}
+
+/** A script of transformers.js over the folder. */
+export const script = (imported: string, lines: ReadonlyArray<string>): string =>
+  fenced("js", [
+    `import { env, ${imported} } from "@huggingface/transformers"`,
+    "",
+    "env.allowRemoteModels = false",
+    'env.localModelPath = "path/above/this/folder/"',
+    ...lines
+  ])
+
+/** The pipeline for texts. */
+export const pipelineUse = (options?: string): ReadonlyArray<string> => [
+  script("pipeline", [
+    'const classify = await pipeline("text-classification", "folder")',
+    `console.log(await classify(["your text"]${options === undefined ? "" : `, ${options}`}))`
+  ])
+]
+
+/** The model without a pipeline, which takes no pairs. */
+export const logitsUse = ({ textPair }: TextColumns): ReadonlyArray<string> => {
+  const pair = textPair === undefined ? "" : 'text_pair: ["the other"], '
+  return [
+    script("AutoModelForSequenceClassification, AutoTokenizer", [
+      'const tokenizer = await AutoTokenizer.from_pretrained("folder")',
+      'const model = await AutoModelForSequenceClassification.from_pretrained("folder")',
+      `const { logits } = await model(tokenizer(["your text"], { ${pair}padding: true, truncation: true }))`,
+      "console.log(logits.tolist())"
+    ])
+  ]
+}
+
+/** Vectors [batch, hidden] as sentence-transformers calls them, and the states that they are made of, as transformers.js's pipeline wants them. */
+export const servedEmbedder = (serving: Serving) => {
+  const { model } = serving.adapted
+  const forward = applied(model)
+  const pooling = model.head.pooling === "mean" ? "mean" : "cls"
+  const options = `{ pooling: "${pooling}", normalize: ${model.head.output === "normalized"} }`
+  return Effect.map(
+    shared(serving),
+    (common): Served => ({
+      ...common,
+      task: "feature-extraction",
+      forward: (inputs, linear, weights) => {
+        const { said, hidden } = forward(inputs, linear, weights)
+        return { ...(hidden === undefined ? {} : { last_hidden_state: hidden }), sentence_embedding: said }
+      },
+      config: {
+        architectures: [`${familyOf(model.family).className}Model`],
+        id2label: undefined,
+        label2id: undefined,
+        problem_type: undefined
+      },
+      usage: [
+        "The pipeline pools the last hidden states itself; with these options its vectors are the run's. `sentence_embedding`, the model's other output, is pooled already.",
+        "",
+        script("pipeline", [
+          'const embed = await pipeline("feature-extraction", "folder")',
+          `const vectors = await embed(["a text", "another"], ${options})`
+        ])
+      ]
+    })
+  )
+}

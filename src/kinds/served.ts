@@ -1,0 +1,44 @@
+/** How another engine runs a model: its forward pass as one function of arrays, and the files that say what goes in and what comes out. */
+import type { Tensor } from "@tensorflow/tfjs-core"
+import type { Adapted } from "../../adapters/index.ts"
+import type { Network } from "../models/index.ts"
+import type { Linear, Weights } from "../tensors/index.ts"
+
+/** An array that goes in. */
+export interface ServedInput {
+  /** transformers' name */
+  readonly name: string
+  /** as the engine has it, and as the forward pass takes it */
+  readonly stored: "int64" | "float"
+  readonly dtype: "int32" | "float32"
+  /** a name where the size varies */
+  readonly shape: ReadonlyArray<number | string>
+}
+
+export type ServedFile = "config.json" | "tokenizer_config.json" | "preprocessor_config.json"
+
+export interface Served {
+  /** whose parameters are written, with what was trained */
+  readonly adapted: Adapted<Network>
+  /** the base's folder */
+  readonly base: string
+  /** transformers' name of what it does: "text-classification" */
+  readonly task: string
+  readonly inputs: ReadonlyArray<ServedInput>
+  /** Tensor code: arrays by transformers' names. */
+  readonly forward: (
+    inputs: Readonly<Record<string, Tensor>>,
+    linear: Linear,
+    weights: Weights
+  ) => Readonly<Record<string, Tensor>>
+  /** what config.json says that the base's does not; undefined: what the base's says of it is untrue here */
+  readonly config: Readonly<Record<string, unknown>>
+  /** further files of JSON: what the base's of that name say, and this */
+  readonly files: { readonly [File in ServedFile]?: Readonly<Record<string, unknown>> }
+  /** JavaScript that uses the folder, and what is to be said of it: lines of Markdown */
+  readonly usage: ReadonlyArray<string>
+}
+
+/** Why a model that writes texts is not served: the end of a sentence that begins with the run's place. */
+export const WRITES_TOKENS =
+  "writes a token at a time, which takes a cache of keys and values that no graph here has: use --format huggingface, from which optimum makes one"

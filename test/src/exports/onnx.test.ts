@@ -1,0 +1,157 @@
+/** Passes traced without numbers, the sizes that are found by comparing two, and weights in bytes. What engines make of the files: test/e2e/onnx.processes.ts. */
+import { describe, expect, test } from "bun:test"
+import * as tf from "@tensorflow/tfjs"
+import * as Effect from "effect/Effect"
+import { asymmetric, constantFloats, symmetric } from "../../../src/exports/onnx/precisions.ts"
+import { rules, shapes } from "../../../src/exports/onnx/rules.ts"
+import { generalized, SizesDiffer, sizeOf } from "../../../src/exports/onnx/sizes.ts"
+import { type Placeholders, traced, UnknownOperation } from "../../../src/exports/onnx/trace.ts"
+import { onnxWriter } from "../../../src/exports/onnx/writer.ts"
+import { gelu } from "../../../src/kernels/index.ts"
+import { kinds } from "../../../src/kinds/index.ts"
+import { randomStream } from "../../../src/numbers/index.ts"
+import { platform } from "../../../src/platform.ts"
+import type { DescribedRun } from "../../../src/trained/index.ts"
+
+const backend = async () => {
+  await tf.setBackend("cpu")
+  return tf.getBackend()
+}
+
+type Pass = (placeholders: Placeholders, size: number) => tf.Tensor
+const axes = [{ n: 5 }, { n: 7 }] as const
+const both = (pass: Pass) =>
+  Effect.runPromise(
+    traced(
+      shapes,
+      axes.map(({ n }) => (placeholders: Placeholders) => ({ y: pass(placeholders, n) }))
+    )
+  )
+
+test("a size is a number, or a product of axes", () => {
+  const at = [
+    { batch: 11, length: 5 },
+    { batch: 13, length: 7 }
+  ] as const
+  expect(sizeOf(384, 384, at)).toBe(384)
+  expect(sizeOf(11, 13, at)).toEqual({ factor: 1, powers: { batch: 1, length: 0 } })
+  expect(sizeOf(12 * 11 * 25, 12 * 13 * 49, at)).toEqual({ factor: 12, powers: { batch: 1, length: 2 } })
+  expect(sizeOf(12, 14, at)).toBeUndefined()
+})
+
+describe("a trace", () => {
+  test("has the calls in their order and the constants, and the backend is what it was", async () => {
+    const before = await backend()
+    const [small, large] = await both(({ input }, n) =>
+      tf.relu(tf.add(tf.reshape(input("x", [n, 2], "float32"), [2 * n]), 3))
+    )
+    expect(small!.calls.map(({ kernel }) => kernel)).toEqual(["Reshape", "Add", "Relu"])
+    expect(small!.values.filter(({ origin }) => origin?.kind === "constant").map(({ origin }) => origin)).toEqual([
+      { kind: "constant", values: [3] }
+    ])
+    const general = generalized([small!, large!], axes)
+    expect(general.values[general.outputs["y"]!]!.shape).toEqual([{ factor: 2, powers: { n: 1 } }])
+    expect(tf.getBackend()).toBe(before)
+  })
+
+  test("leaves no tensor", async () => {
+    await backend()
+    const before = tf.memory().numTensors
+    await both(({ input }, n) => tf.softmax(gelu(input("x", [n, 2], "float32") as tf.Tensor2D, "erf")))
+    expect(tf.memory().numTensors).toBe(before)
+  })
+
+  test("names a kernel without a rule", async () => {
+    await backend()
+    const failed = await both(({ input }, n) => tf.asin(input("x", [n], "float32"))).catch((error) => error)
+    expect(String(failed)).toContain("the forward pass runs tfjs's kernel Asin, for which")
+    const fiber = Effect.runPromise(
+      Effect.flip(traced(shapes, [({ input }) => ({ y: tf.asin(input("x", [2], "float32")) })]))
+    )
+    expect(await fiber).toBeInstanceOf(UnknownOperation)
+    expect(tf.getBackend()).toBe("cpu")
+  })
+
+  test.each<[string, Pass, RegExp]>([
+    ["constants", ({ input }, n) => tf.add(input("x", [n], "float32"), n), /it writes other constants/],
+    [
+      "calls",
+      ({ input }, n) => (n === 5 ? tf.relu(input("x", [n], "float32")) : tf.tanh(input("x", [n], "float32"))),
+      /Relu in the place of Tanh/
+    ],
+    [
+      "shapes",
+      ({ input }, n) => tf.reshape(input("x", [n], "float32"), n === 5 ? [5, 1] : [1, 7]),
+      /a shape is 1 and 7|a shape is 5 and 1/
+    ]
+  ])("of which two have other %s holds for no size", async (_, pass, message) => {
+    await backend()
+    const [small, large] = await both(pass)
+    const compare = () => generalized([small!, large!], axes)
+    expect(compare).toThrow(SizesDiffer)
+    expect(compare).toThrow(message)
+  })
+})
+
+test("a kind is served, or a sentence says what to do instead", async () => {
+  const reasons: Array<string> = []
+  for (const kind of kinds) {
+    const { publisher } = await Effect.runPromise(kind)
+    const { served } = await publisher()
+    if (typeof served !== "string") continue
+    reasons.push(served)
+    const run = { kind: { publisher } } as unknown as DescribedRun // all that the format asks of it
+    const obstacle = await Effect.runPromise(
+      onnxWriter.obstacle(run, { dtype: [] }).pipe(Effect.scoped, Effect.provide(platform))
+    )
+    expect(obstacle).toBe(served)
+  }
+  expect(reasons.length).toBeGreaterThan(3)
+  for (const reason of reasons) expect(reason).toMatch(/^(is|writes) .*: use --format [a-z-]+/)
+})
+
+describe("weights in bytes", () => {
+  const shape = [7, 64] as const
+  const random = randomStream(1, "test", "bytes")
+  const data = Float32Array.from({ length: 7 * 64 }, (_, i) => (random() - 0.3) * (1 + (i >> 6)))
+  const rowOf = (i: number) => i >> 6
+
+  test("are half a step of their row away at most, and 0 is 0", () => {
+    data[3] = 0
+    const { quantized, scales, zeros } = asymmetric({ shape, data })
+    for (const [i, value] of data.entries()) {
+      const [scale, zero] = [scales[rowOf(i)]!, zeros[rowOf(i)]!]
+      // the zero point is rounded too, which moves the ends by another half
+      expect(Math.abs((quantized[i]! - zero) * scale - value)).toBeLessThanOrEqual(scale * 1.001)
+    }
+    expect(quantized[3]).toBe(zeros[0]!)
+  })
+
+  test("of a table are half a step of their row away at most", () => {
+    const { quantized, scales } = symmetric({ shape, data })
+    for (const [i, value] of data.entries()) {
+      expect(Math.abs(quantized[i]! * scales[rowOf(i)]! - value)).toBeLessThanOrEqual(scales[rowOf(i)]! * 0.501)
+    }
+  })
+
+  test("of rows of zeros are zeros", () => {
+    const nothing = { shape: [1, 2], data: new Float32Array(2) }
+    expect(asymmetric(nothing)).toEqual({
+      quantized: new Uint8Array(2),
+      scales: new Float32Array([1]),
+      zeros: new Uint8Array(1)
+    })
+    expect(symmetric(nothing)).toEqual({ quantized: new Int8Array(2), scales: new Float32Array([1]) })
+  })
+})
+
+test("a mask's large number stays finite in 16 bits", () => {
+  const [bits] = constantFloats("float16", [-1e9]) as Uint16Array
+  expect(bits! & 0x7c00).not.toBe(0x7c00)
+})
+
+test("every rule is of a kernel that tfjs or this package has", () => {
+  const known = new Set(tf.getKernelsForBackend("cpu").map(({ kernelName }) => kernelName))
+  const named = Object.keys(rules).filter((name) => !known.has(name) && !known.has(`${name}Alone`))
+  expect(named).toEqual([])
+})
