@@ -69,6 +69,7 @@ const rooms: Readonly<Record<string, number>> = {
   "src/exports": 13,
   src: 14,
   "src/plugin": 15,
+  "src/serve": 15,
   "src/bin": 16
 }
 const entries = ["src/browser.ts", "src/index.ts", "src/platform.ts", "src/train.ts"]

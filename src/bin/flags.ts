@@ -277,6 +277,56 @@ export const chatFlags = {
   ...writingFlags
 }
 
+export const serveFlags = {
+  runs: Argument.String("run").pipe(
+    Argument.withMetavar("RUN|NAME=RUN"),
+    Argument.withDescription("Run folders, served under their own names or others; with --base adapters of PEFT too"),
+    Argument.atLeast(0)
+  ),
+  host: Flag.String("host").pipe(
+    Flag.withDescription("address to listen on; 0.0.0.0 is every one of this machine"),
+    Flag.withDefault("127.0.0.1")
+  ),
+  port: Flag.Int("port").pipe(
+    Flag.filter(
+      (n) => n >= 0 && n <= 65_535,
+      () => "an integer from 0 to 65535; 0: one that is free"
+    ),
+    Flag.withDescription("port to listen on; 0: one that is free"),
+    Flag.withDefault(8000)
+  ),
+  adapters: optionalText("adapters", "folder of runs that may be loaded while it serves (POST /adapters)"),
+  adminToken: Flag.String("admin-token").pipe(
+    Flag.withMetavar("STR"),
+    Flag.withDescription(
+      "who has it may load and drop runs (default: TFJS_LORA_PRO_TOKEN of the environment, which ps does not show)"
+    ),
+    Flag.optional
+  ),
+  cors: Flag.String("cors").pipe(
+    Flag.withMetavar("ORIGIN"),
+    Flag.withDescription("pages of this origin may ask, e.g. https://example.org; may be repeated"),
+    Flag.atLeast(0)
+  ),
+  batch: count("batch").pipe(
+    Flag.withDescription("rows of different requests that are computed together at most"),
+    Flag.withDefault(32)
+  ),
+  batchWait: number("batch-wait", (n) => n >= 0 && n <= 1000, "a number from 0 to 1000").pipe(
+    Flag.withMetavar("ms"),
+    Flag.withDescription("milliseconds that an idle device waits for more rows than the first"),
+    Flag.withDefault(3)
+  ),
+  grace: number("grace", (n) => n >= 0 && n <= 3600, "a number from 0 to 3600").pipe(
+    Flag.withMetavar("s"),
+    Flag.withDescription("seconds that requests have to finish after SIGTERM or Ctrl-C"),
+    Flag.withDefault(10)
+  ),
+  base,
+  device,
+  threads: threadsOrAuto
+}
+
 export const mergeFlags = {
   run: run(trained),
   out: optionalText("out", "folder to make, which must not exist (default: RUN/merged)"),

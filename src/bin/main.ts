@@ -3,6 +3,7 @@ import * as NodeRuntime from "@effect/platform-node-shared/NodeRuntime"
 import * as Console from "effect/Console"
 import { Command } from "effect/cli"
 import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
 import ownPackage from "../../package.json" with { type: "json" }
 import { LIMITS_VARIABLE, printable, setLimitsFromText } from "../boundary/index.ts"
 import { watchParent } from "../compare/parent-watch.ts"
@@ -77,6 +78,12 @@ const commandsWith = (methods: string) =>
       "Talk with a trained run or a causal language model",
       Flags.chatFlags,
       async () => (await import("./chat.ts")).chat
+    ),
+    command(
+      "serve",
+      "Serve trained runs over HTTP: labels, vectors, texts, and OpenAI's API",
+      Flags.serveFlags,
+      async () => (await import("./serve.ts")).serve
     ),
     command(
       "merge",
@@ -188,6 +195,10 @@ const wrongLimits = (): string | undefined => {
   }
 }
 
+/** A signal ends a command with 130, but for one that has said with an exit code of 0 that it is meant to be ended so. */
+const teardown: Runtime.Teardown = (exit, end) =>
+  Runtime.defaultTeardown(exit, (code) => end(code === 130 && process.exitCode === 0 ? 0 : code))
+
 /** Runs the program with this platform, and ends the process. */
 export const main = (services: typeof platform): void => {
   const wrong = tooOldNode(process.versions.node) ?? wrongLimits()
@@ -198,5 +209,5 @@ export const main = (services: typeof platform): void => {
   leaveOnSecondSignal()
   leaveOnBugs()
   watchParent()
-  NodeRuntime.runMain(program(services))
+  NodeRuntime.runMain(program(services), { teardown })
 }

@@ -19,6 +19,7 @@ interface Limit {
     | "pages"
     | "pixels"
     | "scans"
+    | "tokens"
 }
 
 const mebibyte = 2 ** 20
@@ -118,7 +119,33 @@ export const limits = {
   // a character takes 270 bytes; a million pieces of XLM-V share most of theirs
   "token-tree": { default: 2 ** 22, unit: "characters" },
   // of pieces of one letter up to 48 of it, some 2,300 in a text of that letter
-  "lattice-steps": { default: 8_192, unit: "steps" }
+  "lattice-steps": { default: 8_192, unit: "steps" },
+  // a photograph, or a book of 700 pages
+  "serve-body-bytes": { default: 4 * mebibyte, unit: "bytes" },
+  // 200 clients with bodies of a megabyte
+  "serve-waiting-bytes": { default: 256 * mebibyte, unit: "bytes" },
+  // OpenAI takes 2,048 texts to embed
+  "serve-rows": { default: 2_048, unit: "entries" },
+  // as tokens take 0.3 s; models read a tenth of it
+  "serve-characters": { default: 2 ** 18, unit: "characters" },
+  // what waits longer than a minute at 20 a second
+  "serve-requests": { default: 1_024, unit: "entries" },
+  // each has keys and values of all its tokens on the device
+  "serve-texts": { default: 16, unit: "entries" },
+  // ten pages
+  "serve-new-tokens": { default: 4_096, unit: "tokens" },
+  // a model of 30 layers and 3 heads of keys takes 46 kB a token: 750 MB
+  "serve-cached-tokens": { default: 16_384, unit: "tokens" },
+  // clients of OpenAI wait ten minutes by default
+  "serve-seconds": { default: 300, unit: "seconds" },
+  // 4 MiB at 140 kB a second
+  "serve-body-seconds": { default: 30, unit: "seconds" },
+  // a header arrives in one packet
+  "serve-header-seconds": { default: 10, unit: "seconds" },
+  // of an answer that no one reads
+  "serve-reader-seconds": { default: 60, unit: "seconds" },
+  // an adapter of rank 8 over a small encoder takes 2 MB with its head
+  "serve-adapters": { default: 256, unit: "entries" }
 } as const satisfies Readonly<Record<string, Limit>>
 
 export type LimitName = keyof typeof limits

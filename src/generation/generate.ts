@@ -76,7 +76,8 @@ export const generate = (
       const used = base ? yield* frozenOf(model) : adapted
       const weights = base ? [model] : [adapted.forward, adapted.trainable]
       const batch = yield* openBatch(used, ids.success, settings.success, weights)
-      return Stream.paginate(batch, (at) => Effect.andThen(Effect.yieldNow, advance(at)))
+      const { turn } = settings.success
+      return Stream.paginate(batch, (at) => Effect.andThen(Effect.yieldNow, turn(advance(at))))
     })
   )
 

@@ -1,4 +1,5 @@
 /** What may be asked of a generation, and what is wrong with it. */
+import type * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { listedLines } from "../boundary/index.ts"
@@ -22,7 +23,12 @@ export interface GenerateOptions extends Partial<Sampling> {
   readonly first?: number
   /** of one prompt: what it begins with is taken from here where it was read before, and what it becomes is left here */
   readonly promptCache?: PromptCache
+  /** how each forward pass is run, so that several texts may take turns on a device; default: as it comes */
+  readonly turn?: Turn
 }
+
+/** Runs a pass, when its turn has come. */
+export type Turn = <A, E, R>(pass: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 /** Nothing can be generated: all reasons at once. */
 export class GenerationError extends Schema.TaggedError<GenerationError>()("GenerationError", {
@@ -42,6 +48,7 @@ export interface Settings {
   readonly eosIds: ReadonlySet<number>
   readonly first: number
   readonly promptCache: PromptCache | null
+  readonly turn: Turn
 }
 
 /** A text, or tokens, which are taken as they are. */
@@ -76,6 +83,7 @@ export const settingsOf = (
     eosIds,
     first = 0,
     promptCache,
+    turn = (pass) => pass,
     ...sampling
   }: GenerateOptions
 ): Result.Result<Settings, ReadonlyArray<string>> => {
@@ -88,7 +96,8 @@ export const settingsOf = (
     base,
     eosIds: new Set(eosIds ?? named),
     first,
-    promptCache: promptCache ?? null
+    promptCache: promptCache ?? null,
+    turn
   }
   const problems = problemsOf(settings)
   return problems.length > 0 ? Result.fail(problems) : Result.succeed(settings)

@@ -66,6 +66,58 @@ export const promptCache: Effect.Effect<PromptCache, never, Scope.Scope> = Effec
   })
 )
 
+/**
+ * The same for prompts of several conversations: a prompt goes on from the reading with which it has most in common, and those that were
+ * used last stay, of `tokens` tokens together at most. Prompts at the same time may have one each.
+ */
+export const promptCaches = (tokens: number): Effect.Effect<PromptCache, never, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        // the oldest first
+        const state: { held: ReadonlyArray<Reading>; open: boolean } = { held: [], open: true }
+        return state
+      }),
+      (state) =>
+        Effect.sync(() => {
+          state.open = false
+          for (const { cache } of state.held) cache.dispose()
+          state.held = []
+        })
+    ),
+    (state) => {
+      const length = () => state.held.reduce((sum, { ids }) => sum + ids.length, 0)
+      const forget = (reading: Reading) => {
+        state.held = state.held.filter((own) => own !== reading)
+      }
+      return {
+        length,
+        take: (weights, prompt) => {
+          const known = prompt.slice(0, -1)
+          const candidates = state.held
+            .filter((own) => sameParts(weights, own.weights))
+            .map((own) => ({ own, common: commonLength(own.ids, known) }))
+            // what begins alike and goes on otherwise (a system message) is another conversation, which keeps its own
+            .filter(({ own, common }) => common > 0 && 2 * common >= own.ids.length)
+            .sort((a, b) => b.common - a.common)
+          const found = candidates.find(({ own, common }) => own.cache.cut(common))
+          if (found === undefined) return null
+          forget(found.own)
+          return found.own.cache
+        },
+        put: (reading) => {
+          if (!state.open || reading.ids.length > tokens) return reading.cache.dispose()
+          state.held = [...state.held, reading]
+          while (length() > tokens) {
+            const oldest = state.held[0]!
+            forget(oldest)
+            oldest.cache.dispose()
+          }
+        }
+      }
+    }
+  )
+
 export const sameParts = (a: ReadonlyArray<unknown>, b: ReadonlyArray<unknown>): boolean =>
   a.length === b.length && a.every((part, i) => part === b[i])
 

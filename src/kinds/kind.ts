@@ -211,6 +211,8 @@ export interface Runner<
    * where nothing is predicted.
    */
   problemOf?(adapted: Adapted<M>, plan: Plan, row: Asked): string | undefined
+  /** Whether a row names a file of this machine, rather than holding what is asked about; absent where none ever does. */
+  namesFile?(plan: Plan, row: Asked): boolean
   /**
    * What the model says of users' texts or rows, one prediction each, in their order. `folder`: what paths in rows are relative to; the
    * working directory unless given.

@@ -70,6 +70,8 @@ export interface LayersRows<
   ): Stream.Stream<ArrayBatch, DataError>
   /** What keeps what a user asks about from being read, as the end of a sentence; undefined: nothing. */
   problemOf(asked: Asked, plan: Plan, shape: RowShape): string | undefined
+  /** Whether a row names a file of this machine. */
+  namesFile(asked: Asked, plan: Plan): boolean
   /** What a user asks about, each with the text that its prediction names. `folder`: what paths are relative to. */
   asked(
     asked: ReadonlyArray<Asked>,

@@ -42,6 +42,7 @@ export const layersRunner = <Plan extends LayersPlan, Data extends Classificatio
       })
     ),
   problemOf: ({ model }, plan, asked) => rows.problemOf(asked, plan, shapeOf(model)),
+  namesFile: (plan, asked) => rows.namesFile(asked, plan),
   predict: (adapted, plan, asked, folder) =>
     Effect.gen(function* () {
       const { model } = adapted

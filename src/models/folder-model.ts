@@ -83,8 +83,9 @@ export const loadFolder = (
       }
       tensors.set(tensor, name)
     }
-    const { weights, packed, upload } = yield* uploaded(folder, { form, sites, whole })
-    yield* forEachTensor(tensors.keys(), (tensor, found) => upload(tensors.get(found)!, tensor, found.name)).pipe(
+    const { weights, packed, known, upload } = yield* uploaded(folder, { reader: "folder", form, sites, whole })
+    const missing = yield* Effect.filter(tensors.keys(), (found) => Effect.map(known(tensors.get(found)!), (is) => !is))
+    yield* forEachTensor(missing, (tensor, found) => upload(tensors.get(found)!, tensor, found.name)).pipe(
       Effect.catchTag("SafetensorsError", (error) => Effect.flip(modelErrorOf(folder, error)))
     )
     for (const [name, value] of newHeadParameters(head, seed)) yield* upload(name, value)

@@ -44,6 +44,7 @@ export {
   sentenceSettings
 } from "./sentence-transformer.ts"
 export * as Seq2Seq from "./seq2seq/index.ts"
+export { SharedParts, sharedParts } from "./shared-parts.ts"
 export { adapterPlaceOf, placeOf, WeightlessFolders } from "./source.ts"
 export * as Vision from "./vision/index.ts"
 

@@ -30,6 +30,7 @@ import {
   type TokenBatch,
   type Tokenizer
 } from "./model.ts"
+import { sharedIdentity, sharedPart } from "./shared-parts.ts"
 import { joinPair, pairTemplate } from "./text-pairs.ts"
 import { buildTokenizer, checkIds, type Fields, shown } from "./tokenizer-json.ts"
 import { uploaded } from "./upload.ts"
@@ -52,11 +53,13 @@ export const load = (
 ): Effect.Effect<Model, ModelError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
   Effect.gen(function* () {
     const { folder, head } = description
-    const tokenizer = given ?? (yield* loadTokenizer(folder, description))
+    const tokenizer = given ?? (yield* sharedTokenizer(description))
     const { encoder, find } = yield* openCheckpoint(folder, families)
     const stored = yield* storedParameters(description, find)
-    const { weights, packed, upload } = yield* uploaded(folder, { form, sites: description.sites, whole })
-    yield* forEachTensor(stored.keys(), (tensor, found) => upload(stored.get(found)!, tensor, found.name)).pipe(
+    const own = { reader: "encoder", form, sites: description.sites, whole }
+    const { weights, packed, known, upload } = yield* uploaded(folder, own)
+    const missing = yield* Effect.filter(stored.keys(), (found) => Effect.map(known(stored.get(found)!), (is) => !is))
+    yield* forEachTensor(missing, (tensor, found) => upload(stored.get(found)!, tensor, found.name)).pipe(
       Effect.catchTag("SafetensorsError", (error) => Effect.flip(modelErrorOf(folder, error)))
     )
     for (const [name, value] of newHeadParameters(head, seed)) yield* upload(name, value)
@@ -68,6 +71,14 @@ export const load = (
       toDevice: textToDevice,
       forward: forwardOf(encoder, head)
     }
+  })
+
+/** The folder's tokenizer, which other models of the folder may have too. */
+const sharedTokenizer = ({ folder, vocabularySize, tokenTypes }: ModelDescription) =>
+  Effect.gen(function* () {
+    const identity = yield* sharedIdentity(folder)
+    const key = identity === undefined ? null : JSON.stringify(["tokenizer", identity, vocabularySize, tokenTypes])
+    return yield* sharedPart(key, loadTokenizer(folder, { vocabularySize, tokenTypes }))
   })
 
 /** The forward pass of an encoder under a head. */

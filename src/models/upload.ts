@@ -5,7 +5,9 @@
 import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import type * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
+import * as Scope from "effect/Scope"
 import {
   KEPT,
   KEPT_TABLES,
@@ -19,8 +21,11 @@ import {
 import type { HostTensor } from "../safetensors/index.ts"
 import { type LinearSite, type PackedMatrix, tensorsOfMatrix, uploadPacked, type Weights } from "../tensors/index.ts"
 import { ModelError } from "./model.ts"
+import { SharedParts, sharedIdentity } from "./shared-parts.ts"
 
 interface UploadOptions {
+  /** what reads the folder: two that read the same name may bring other numbers, such as its transpose */
+  readonly reader: string
   /** how weights of linear layers are held; everything but tables is float32 */
   readonly form: "f32" | Packing
   /** the linear layers */
@@ -35,23 +40,35 @@ interface Uploaded {
   readonly weights: Weights
   /** by parameter name */
   readonly packed: ReadonlyMap<string, PackedMatrix>
-  /** Brings a parameter to the device. `stored`: its name in the checkpoint, for what is wrong with it. */
+  /** Takes a parameter of the checkpoint that another model has on the device; false: it is to be brought by `upload`. */
+  readonly known: (name: string) => Effect.Effect<boolean>
+  /** Brings a parameter to the device. `stored`: its name in the checkpoint; without one it is this model's own. */
   readonly upload: (name: string, tensor: HostTensor, stored?: string) => Effect.Effect<void, ModelError>
   /** Brings a matrix as it is packed already, where a packed parameter may be held so; false: it is to be brought by `upload`. */
   readonly keep: (name: string, packed: () => PackedHostMatrix | null) => boolean
 }
 
-/** An empty place for the parameters of the model in `folder`. */
+/** A parameter on the device. */
+type Held = { readonly tensor: Tensor } | { readonly matrix: PackedMatrix }
+
+const disposeHeld = (held: Held): void => {
+  if ("tensor" in held) held.tensor.dispose()
+  else tf.dispose([...tensorsOfMatrix(held.matrix)])
+}
+
+/** An empty place for the parameters of the model in `folder`. What of them other models have too is shared, where `SharedParts` is there. */
 export const uploaded = (
   folder: string,
-  { form, sites, tables = [], whole }: UploadOptions
-): Effect.Effect<Uploaded, never, Scope.Scope> =>
+  { reader, form, sites, tables = [], whole }: UploadOptions
+): Effect.Effect<Uploaded, never, Scope.Scope | FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const tensors = new Map<string, Tensor>()
     const packed = new Map<string, PackedMatrix>()
-    yield* Effect.addFinalizer(() =>
-      Effect.sync(() => tf.dispose([...tensors.values(), ...[...packed.values()].flatMap(tensorsOfMatrix)]))
-    )
+    const own: Array<Held> = []
+    const scope = yield* Effect.scope
+    yield* Effect.addFinalizer(() => Effect.sync(() => own.forEach(disposeHeld)))
+    const shared = yield* SharedParts
+    const identity = yield* sharedIdentity(folder)
     const rows = (names: ReadonlyArray<string>, packing: Packing | null, kept: ReadonlyArray<Packing>) =>
       names.filter((name) => !whole.includes(name)).map((name) => [name, { packing, kept }] as const)
     const linear = sites.map((site) => `${site.name}.weight`)
@@ -59,22 +76,48 @@ export const uploaded = (
     const held = new Map(
       form === "f32" ? [] : [...rows(tables, TABLES[form], KEPT_TABLES), ...rows(linear, form, KEPT[form])]
     )
-    const upload: Uploaded["upload"] = (name, tensor, stored = name) => {
-      const packing = held.get(name)?.packing ?? null
-      if (packing === null) {
-        const { data, shape } = tensor
-        return Effect.sync(() => void tensors.set(name, tf.keep(tf.tensor(data, [...shape], "float32"))))
-      }
-      return uploadAs(packing, tensor).pipe(
-        Effect.map((matrix) => void packed.set(name, matrix)),
-        Effect.mapError((problem) => new ModelError({ folder, problems: [`weights: ${stored} ${problem}`] }))
-      )
+    const put = (name: string, value: Held): void => {
+      if ("tensor" in value) tensors.set(name, value.tensor)
+      else packed.set(name, value.matrix)
     }
+    const keyOf = (name: string) => JSON.stringify([reader, identity, name, held.has(name) ? form : "f32"])
+    /** `made`: the parameter, where this model may be the first that has it. */
+    const sharing = (parts: SharedParts, name: string, made?: Held): Effect.Effect<void> =>
+      parts
+        .part(
+          keyOf(name),
+          () => {
+            if (made !== undefined) return made
+            throw new Error(`${name} was given back while it was taken`)
+          },
+          disposeHeld
+        )
+        .pipe(
+          Effect.provideService(Scope.Scope, scope),
+          Effect.map((value) => {
+            // another model was first after all
+            if (made !== undefined && value !== made) disposeHeld(made)
+            put(name, value)
+          })
+        )
+    const parts = identity === undefined ? null : shared
+    const keepOwn = (name: string, value: Held): void => {
+      own.push(value)
+      put(name, value)
+    }
+    const known: Uploaded["known"] = (name) =>
+      parts?.has(keyOf(name)) === true ? Effect.as(sharing(parts, name), true) : Effect.succeed(false)
+    const upload: Uploaded["upload"] = (name, tensor, stored) =>
+      Effect.flatMap(heldAs(held.get(name)?.packing ?? null, tensor, folder, stored ?? name), (value) =>
+        stored !== undefined && parts !== null ? sharing(parts, name, value) : Effect.sync(() => keepOwn(name, value))
+      )
     const keep: Uploaded["keep"] = (name, given) => {
-      const own = held.get(name)
-      const matrix = own === undefined || own.kept.length === 0 ? null : given()
-      if (matrix === null || own?.kept.includes(matrix.packing) !== true) return false
-      packed.set(name, onDevice(matrix))
+      const way = held.get(name)
+      const matrix = way === undefined || way.kept.length === 0 ? null : given()
+      if (matrix === null || way?.kept.includes(matrix.packing) !== true) return false
+      const value = { matrix: onDevice(matrix) }
+      if (parts === null) keepOwn(name, value)
+      else Effect.runSync(sharing(parts, name, value))
       return true
     }
     const weights = (name: string): Tensor => {
@@ -84,8 +127,23 @@ export const uploaded = (
         packed.has(name) ? `${name} is packed: see Model.packed` : `model ${folder} has no parameter ${name}`
       )
     }
-    return { weights, packed, upload, keep }
+    return { weights, packed, known, upload, keep }
   })
+
+/** A parameter on the device until it is disposed, packed or as it is. */
+const heldAs = (
+  packing: Packing | null,
+  tensor: HostTensor,
+  folder: string,
+  stored: string
+): Effect.Effect<Held, ModelError> => {
+  const { data, shape } = tensor
+  if (packing === null) return Effect.sync(() => ({ tensor: tf.keep(tf.tensor(data, [...shape], "float32")) }))
+  return uploadAs(packing, tensor).pipe(
+    Effect.map((matrix) => ({ matrix })),
+    Effect.mapError((problem) => new ModelError({ folder, problems: [`weights: ${stored} ${problem}`] }))
+  )
+}
 
 /** A weight packed and on the device, or what is wrong with it. */
 const uploadAs = (packing: Packing, { data, shape }: HostTensor): Effect.Effect<PackedMatrix, string> =>

@@ -27,6 +27,12 @@ export const askedProblem = (asked: Asked, columns: Columns): string | undefined
   return isBroken(text) ? text.broken : undefined
 }
 
+/** Whether the image of a row is in a file. */
+export const namesFile = (asked: Asked, columns: Columns): boolean => {
+  const text = askedText(asked, columns)
+  return !isBroken(text) && !isEmbedded(text.text)
+}
+
 /** `folder`: what paths are relative to; the working directory unless given. */
 export const askedImages = (
   asked: ReadonlyArray<Asked>,

@@ -43,6 +43,7 @@ export const arraysRows: LayersRows<ArraysPlan, ClassificationData, null> = {
       ...(rows === undefined ? {} : { rows })
     }),
   problemOf: (asked, { data }, shape) => numbersProblem(textOf(asked), data, shape),
+  namesFile: () => false,
   asked: (asked) => Effect.succeed(asked.map((one) => ({ text: textOf(one), label: "", where: textOf(one) }))),
   read: (rows, { plan, shape }) => readNumbers(rows, plan.data, shape),
   keepMistakes

@@ -10,6 +10,7 @@ import {
   type ImageClasses,
   imageEvaluationBatches,
   imageTrainingBatches,
+  namesFile,
   openImages,
   openPreparing,
   type Preparing,
@@ -80,6 +81,7 @@ export const imageRows: LayersRows<ImageArraysPlan, ImageClasses, Preparing> = {
       Stream.map(asArrays(shape))
     ),
   problemOf: (asked, { data }) => askedProblem(asked, data),
+  namesFile: (asked, { data }) => namesFile(asked, data),
   asked: (asked, { data }, folder) => askedImages(asked, data, folder),
   read: (images, { shape, ready }) => Effect.map(readyImages(images, ready), asArrays(shape)),
   keepMistakes: (source, limit) => keepMistakes(source, limit, pictureOf)

@@ -7,6 +7,7 @@ import {
   augmentationOf,
   imageEvaluationBatches,
   imageTrainingBatches,
+  namesFile,
   openImages,
   openPreparing,
   readyImages
@@ -53,6 +54,7 @@ export const runImages: Runner<ImagesPlan, ResolvedImagesPlan, ImagesModel, Clas
       )
     ),
   problemOf: (_, plan, row) => askedProblem(row, plan.data),
+  namesFile: ({ data }, row) => namesFile(row, data),
   predict: (adapted, plan, asked, folder) =>
     Effect.gen(function* () {
       const images = yield* askedImages(asked, plan.data, folder)

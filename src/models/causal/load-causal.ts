@@ -10,6 +10,7 @@ import type * as Scope from "effect/Scope"
 import type { Packing } from "../../numbers/index.ts"
 import type { CausalRows, CausalTokenizer } from "../../tensors/index.ts"
 import { ModelError } from "../model.ts"
+import { sharedIdentity, sharedPart } from "../shared-parts.ts"
 import { uploaded } from "../upload.ts"
 import type { CausalDescription, CausalModel, CheckpointSource } from "./causal-model.ts"
 import { causalTokenizer } from "./causal-tokenizer.ts"
@@ -32,9 +33,12 @@ export const loadCausal = (
 ): Effect.Effect<CausalModel, ModelError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
   Effect.gen(function* () {
     const { decoder, sites, stored, parameters, fanInFanOut } = description
-    const tokenizer = given ?? (yield* causalTokenizer(source, description))
+    const identity = yield* sharedIdentity(source.where)
+    const key = identity === undefined ? null : JSON.stringify(["causal tokenizer", identity])
+    const tokenizer = given ?? (yield* sharedPart(key, causalTokenizer(source, description)))
     const tables = tablesOf(decoder)
-    const { weights, packed, upload, keep } = yield* uploaded(source.where, { form, sites, tables, whole })
+    const own = { reader: "causal", form, sites, tables, whole }
+    const { weights, packed, known, upload, keep } = yield* uploaded(source.where, own)
     const shapes = new Map(parameters.map(({ name, shape }) => [name, shape]))
     const names = new Map([...stored].map(([name, own]) => [own, name]))
     const turned = new Set(fanInFanOut ? sites.map((site) => `${site.name}.weight`) : [])
@@ -49,7 +53,8 @@ export const loadCausal = (
       const [rows, columns] = shape as readonly [number, number]
       return upload(name, { shape, data: turned.has(name) ? transposed(data, columns, rows) : data }, own)
     }
-    yield* source.read([...names.keys()], visit, (own, packed) => keep(names.get(own)!, packed))
+    const missing = yield* Effect.filter(names.keys(), (own) => Effect.map(known(names.get(own)!), (is) => !is))
+    yield* source.read(missing, visit, (own, packed) => keep(names.get(own)!, packed))
     return {
       ...description,
       tokenizer,

@@ -1,0 +1,93 @@
+/**
+ * `serve RUN…`: trained runs over HTTP, until a signal comes; then what runs is finished, and the process ends with 0. What it says goes to
+ * stderr, the first line of stdout is its URL.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { Device } from "../device/index.ts"
+import { Progress } from "../run/index.ts"
+import { isModelName, listen, nameOfRun, serving } from "../serve/index.ts"
+import type { Given, serveFlags } from "./flags.ts"
+import { print, screen, tell } from "./output.ts"
+import { terminalListener } from "./terminal.ts"
+import { userError } from "./user-error.ts"
+
+export const API_KEY_VARIABLE = "TFJS_LORA_PRO_API_KEY"
+export const TOKEN_VARIABLE = "TFJS_LORA_PRO_TOKEN"
+
+const secret = (name: string): string | undefined => process.env[name] || undefined
+
+/** Names are those of OpenAI's models too: in no two ways the same. */
+const named = (runs: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const all = runs.map(nameOfRun)
+    const wrong = all.find(({ name }) => !isModelName(name))
+    if (wrong !== undefined)
+      yield* userError(`${wrong.run} has no name to be served under: give it one, as in NAME=${wrong.run}`)
+    const names = all.map(({ name }) => name)
+    const twice = names.find((name, i) => names.indexOf(name) < i)
+    if (twice !== undefined)
+      yield* userError(`two runs are called ${twice}: give one of them another name, as in NAME=RUN`)
+    return all
+  })
+
+export const serve = ({
+  runs,
+  host,
+  port,
+  base,
+  adapters,
+  adminToken,
+  cors,
+  batch,
+  batchWait,
+  grace,
+  device,
+  threads
+}: Given<typeof serveFlags>) =>
+  Effect.gen(function* () {
+    const folder = Option.getOrUndefined(adapters)
+    const token = Option.getOrUndefined(adminToken) ?? secret(TOKEN_VARIABLE)
+    const apiKey = secret(API_KEY_VARIABLE)
+    const all = yield* named(runs)
+    if (all.length === 0 && (folder === undefined || token === undefined))
+      yield* userError(
+        `found no run to serve; expected one at least, or --adapters DIR with ${TOKEN_VARIABLE}, to load them while it runs`
+      )
+    const server = yield* serving({
+      runs: all,
+      base: Option.getOrUndefined(base),
+      adapters: folder,
+      adminToken: token,
+      apiKey,
+      cors,
+      batchSize: batch,
+      batchWait,
+      onBug: (report) => screen.write(`${report}\n`)
+    })
+    let draining = false
+    const listening = yield* listen(server.fetch, { host, port, isDraining: () => draining })
+    yield* print(listening.url)
+    const names = server.models.all().map(({ name }) => name)
+    yield* tell(`serves ${names.length === 0 ? "no run yet" : names.join(", ")}; Ctrl-C ends`)
+    if (apiKey === undefined && !/^(localhost|127\.|\[?::1)/.test(host))
+      yield* tell(`note: whoever reaches ${host} may ask; ${API_KEY_VARIABLE}=… asks them for a key`)
+    yield* Effect.never.pipe(
+      Effect.ensuring(
+        Effect.gen(function* () {
+          draining = true
+          yield* listening.stop
+          const active = server.active()
+          yield* tell(active === 0 ? "ends" : `ends; finishes ${active} requests, for ${grace} seconds at most`)
+          if (!(yield* server.drain(grace)))
+            yield* tell(`requests that were not finished within ${grace} seconds are ended`)
+          // a server is meant to be ended by a signal
+          process.exitCode = 0
+        })
+      )
+    )
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(Device.layer(device, { threads })),
+    Effect.provideService(Progress, terminalListener(screen))
+  )

@@ -1,0 +1,109 @@
+/** POST /v1/completions: OpenAI's completions of prompts as they are; of a run that reads one text and writes another, the other one. */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import type { GenerationEvent, Prompt } from "../generation/index.ts"
+import { decodedBody } from "./body.ts"
+import { generateOptions, maybe, mostTokens, writingFields } from "./openai-fields.ts"
+import { checkTexts, failedBatch } from "./predict-route.ts"
+import { type Refusal, refusal, wrongField } from "./refusal.ts"
+import type { Route } from "./route.ts"
+import type { Served } from "./served.ts"
+import { tokensOf } from "./tokens.ts"
+import { verbsOf } from "./verbs.ts"
+import { type Form, writtenReply } from "./written-reply.ts"
+
+const Tokens = Schema.Array(Schema.Int).check(Schema.isMinLength(1))
+
+const CompletionBody = Schema.Struct({
+  ...writingFields,
+  prompt: Schema.Union([Schema.String, Schema.Array(Schema.String), Tokens, Schema.Array(Tokens)]).annotate({
+    message: "expected a text, a list of tokens, or a list of either"
+  }),
+  best_of: writingFields.n,
+  echo: maybe(Schema.Literal(false).annotate({ message: "only false is done here" })),
+  logprobs: maybe(Schema.Literal(0).annotate({ message: "only 0 is done here" })),
+  suffix: maybe(Schema.Literal("").annotate({ message: 'only "" is done here' }))
+})
+
+const form: Form = {
+  prefix: "cmpl",
+  object: "text_completion",
+  chunk: "text_completion",
+  whole: (text) => ({ text }),
+  piece: (text) => ({ text }),
+  begin: null,
+  end: { text: "" }
+}
+
+const promptsOf = (prompt: (typeof CompletionBody.Type)["prompt"]): ReadonlyArray<Prompt> => {
+  if (typeof prompt === "string") return [prompt]
+  return typeof prompt[0] === "number" ? [prompt as ReadonlyArray<number>] : (prompt as ReadonlyArray<Prompt>)
+}
+
+/** Tokens where the request says nothing, as OpenAI has it. */
+const USUAL_TOKENS = 16
+
+/** What chooses among tokens, in a request to a model that writes the most probable text. */
+const choosing = ["temperature", "top_p", "top_k", "repetition_penalty", "stop"] as const
+
+/** Texts that are written from the first token to the last at once. */
+const writtenAtOnce = (
+  served: Served,
+  body: typeof CompletionBody.Type,
+  prompts: ReadonlyArray<Prompt>,
+  maxTokens: number
+): Effect.Effect<Stream.Stream<GenerationEvent, Refusal>, Refusal> =>
+  Effect.gen(function* () {
+    const texts = prompts.filter((prompt) => typeof prompt === "string")
+    if (texts.length < prompts.length) return yield* wrongField("prompt", `${served.name} reads texts, not tokens`)
+    const field = choosing.find((name) => body[name] !== undefined && body[name] !== null && body[name] !== 0)
+    if (field !== undefined)
+      return yield* wrongField(field, `${served.name} reads a text and writes the most probable other: leave it away`)
+    const all = yield* Effect.mapError(served.write!(texts, { maxTokens }), failedBatch)
+    const events = all.flatMap(
+      ({ text, tokens, finish }, i): ReadonlyArray<GenerationEvent> => [
+        { kind: "text", prompt: i, text },
+        {
+          kind: "end",
+          prompt: i,
+          text,
+          ids: new Array<number>(tokens).fill(0),
+          finish,
+          promptTokens: tokensOf(served.run.adapted, [texts[i]!], Number.MAX_SAFE_INTEGER),
+          cachedTokens: 0,
+          tokensPerSecond: null
+        }
+      ]
+    )
+    return Stream.fromIterable(events)
+  })
+
+export const completionsRoute: Route = {
+  method: "POST",
+  path: "/v1/completions",
+  who: "key",
+  answer: ({ models, generating, held }, { request, answeredBy }) =>
+    Effect.gen(function* () {
+      const body = yield* decodedBody(request, CompletionBody, held)
+      const served = yield* models.use(body.model, ({ writing, write }) => writing !== null || write !== null)
+      answeredBy(served)
+      if (served.writing === null && served.write === null)
+        return yield* refusal(400, verbsOf(served, "writes no text"), { param: "model" })
+      const prompts = promptsOf(body.prompt)
+      yield* checkTexts(prompts, "prompt")
+      const most = yield* mostTokens(body, USUAL_TOKENS)
+      const events =
+        served.writing === null
+          ? yield* writtenAtOnce(served, body, prompts, most)
+          : yield* generating.events(served, prompts, generateOptions(body, most))
+      return yield* writtenReply({
+        form,
+        model: served.name,
+        events,
+        texts: prompts.length,
+        stream: body.stream === true,
+        withUsage: body.stream_options?.include_usage === true
+      })
+    })
+}

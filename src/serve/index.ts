@@ -1,0 +1,13 @@
+/**
+ * Trained runs over HTTP: `openServer` for a handler that any server takes, `serving` and `listen` for programs of effects. docs/serve.md
+ * says what is asked and answered.
+ *
+ * @example
+ * const server = await openServer({ runs: ["runs/movies-1"] })
+ * Bun.serve({ port: 8000, fetch: server.fetch })
+ */
+export { ListenError, type Listening, type ListenOptions, listen } from "./listener.ts"
+export { nameOfRun } from "./names.ts"
+export { type OpenServer, type OpenServerOptions, openServer } from "./open-server.ts"
+export { isModelName, type Named, type Served, type ServedModels } from "./served.ts"
+export { type Serving, type ServingOptions, serving } from "./serving.ts"

@@ -1,0 +1,75 @@
+/** What a server counts, and the same as Prometheus reads it. Each server has numbers of its own. */
+import * as tf from "@tensorflow/tfjs-core"
+import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
+import { PrometheusMetrics } from "effect/observability"
+
+const PREFIX = "tfjs_lora_pro_"
+
+const requests = Metric.counter(`${PREFIX}requests_total`, {
+  description: "Requests that were answered, by route, model and status.",
+  incremental: true
+})
+const seconds = Metric.histogram(`${PREFIX}request_seconds`, {
+  description: "Seconds from a request's header to the end of its answer.",
+  boundaries: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
+})
+const batchRows = Metric.histogram(`${PREFIX}batch_rows`, {
+  description: "Rows that were computed together.",
+  boundaries: [1, 2, 4, 8, 16, 32, 64, 128, 256]
+})
+const tokens = Metric.counter(`${PREFIX}tokens_total`, {
+  description: "Tokens that were read (prompt), found in the cache of prompts (cached) and written (completion).",
+  incremental: true
+})
+const gauges = {
+  requests_active: "Requests that are answered or wait.",
+  rows_waiting: "Rows that wait for a batch.",
+  turns_waiting: "Texts and batches that wait for their turn on the device.",
+  texts_active: "Texts that are written.",
+  models: "Models that are served.",
+  device_bytes: "Bytes of all tensors: weights that models share once, their adapters, keys and values.",
+  resident_bytes: "Resident memory of the process."
+}
+
+export type Gauges = Omit<{ readonly [Name in keyof typeof gauges]: number }, "device_bytes" | "resident_bytes">
+
+export interface Answered {
+  /** a route's own path, which does not depend on what was asked */
+  readonly route: string
+  /** a model that is served; "": none was found */
+  readonly model: string
+  readonly status: number
+  readonly seconds: number
+}
+
+export interface Metrics {
+  readonly answered: (answered: Answered) => Effect.Effect<void>
+  readonly batch: (model: string, verb: string, rows: number) => Effect.Effect<void>
+  readonly tokens: (model: string, kind: "prompt" | "cached" | "completion", count: number) => Effect.Effect<void>
+  /** The text that Prometheus reads; `now`: what is not counted but looked at. */
+  readonly text: (now: Gauges) => Effect.Effect<string>
+}
+
+export const metrics = (): Metrics => {
+  const registry: Metric.MetricRegistry = new Map()
+  const own = Effect.provideService(Metric.MetricRegistry, registry)
+  return {
+    answered: ({ route, model, status, seconds: taken }) =>
+      Effect.andThen(
+        Metric.update(Metric.withAttributes(requests, { route, model, status: `${status}` }), 1),
+        Metric.update(Metric.withAttributes(seconds, { route }), taken)
+      ).pipe(own),
+    batch: (model, verb, rows) => Metric.update(Metric.withAttributes(batchRows, { model, verb }), rows).pipe(own),
+    tokens: (model, kind, count) =>
+      count === 0 ? Effect.void : Metric.update(Metric.withAttributes(tokens, { model, kind }), count).pipe(own),
+    text: (now) =>
+      Effect.gen(function* () {
+        const values = { ...now, device_bytes: tf.memory().numBytes, resident_bytes: process.memoryUsage().rss }
+        for (const [name, description] of Object.entries(gauges)) {
+          yield* Metric.update(Metric.gauge(PREFIX + name, { description }), values[name as keyof typeof values])
+        }
+        return yield* PrometheusMetrics.format()
+      }).pipe(own)
+  }
+}

@@ -1,0 +1,52 @@
+/** A server for programs that have effects elsewhere or nowhere: a handler for `Bun.serve`, `Deno.serve` or whatever takes one. */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import { Device, type DeviceChoice, type DeviceOptions } from "../device/index.ts"
+import { platform } from "../platform.ts"
+import { nameOfRun } from "./names.ts"
+import { type Serving, type ServingOptions, serving } from "./serving.ts"
+
+export interface OpenServerOptions extends Omit<ServingOptions, "runs"> {
+  /** folders of runs, each under its own name or under another one: "runs/movies-1", "movies=runs/movies-1" */
+  readonly runs: ReadonlyArray<string>
+  /** default "auto" */
+  readonly device?: DeviceChoice
+  readonly threads?: DeviceOptions["threads"]
+}
+
+export interface OpenServer extends Pick<Serving, "fetch" | "active"> {
+  /** Takes no more requests, waits for those that are there (so many seconds at most; default 10), and gives everything back. */
+  readonly close: (seconds?: number) => Promise<void>
+}
+
+/**
+ * Loads runs, and answers requests about them. Rejects with an error whose message says what is wrong with a run.
+ *
+ * @example
+ * const server = await openServer({ runs: ["runs/movies-1"] })
+ * Deno.serve({ port: 8000 }, server.fetch)
+ */
+export const openServer = async ({
+  runs,
+  device = "auto",
+  threads = "auto",
+  ...options
+}: OpenServerOptions): Promise<OpenServer> => {
+  const scope = Scope.makeUnsafe()
+  const opened = Effect.gen(function* () {
+    const services = yield* Layer.buildWithScope(Layer.merge(Device.layer(device, { threads }), platform), scope)
+    return yield* serving({ ...options, runs: runs.map(nameOfRun) }).pipe(
+      Effect.provideContext(services),
+      Effect.provideService(Scope.Scope, scope)
+    )
+  }).pipe(Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))))
+  const server = await Effect.runPromise(opened)
+  return {
+    fetch: server.fetch,
+    active: server.active,
+    close: (seconds = 10) =>
+      Effect.runPromise(Effect.asVoid(Effect.andThen(server.drain(seconds), Scope.close(scope, Exit.void))))
+  }
+}

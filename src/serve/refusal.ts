@@ -1,0 +1,50 @@
+/** Why a request is not answered as it was meant: a status and one sentence, in the shape in which OpenAI's API says it. */
+import * as Schema from "effect/Schema"
+
+export class Refusal extends Schema.TaggedError<Refusal>()("Refusal", {
+  status: Schema.Int,
+  reason: Schema.String,
+  /** a word that programs may go by; null: the status says all */
+  code: Schema.NullOr(Schema.String),
+  /** the field of the body that is meant, such as "messages[0].role"; null: none */
+  param: Schema.NullOr(Schema.String),
+  /** after how many seconds it may be asked again; null: it is not said */
+  retryAfter: Schema.NullOr(Schema.Int)
+}) {
+  override get message() {
+    return this.reason
+  }
+}
+
+interface More {
+  readonly code?: string
+  readonly param?: string | undefined
+  readonly retryAfter?: number
+}
+
+export const refusal = (status: number, reason: string, { code, param, retryAfter }: More = {}): Refusal =>
+  new Refusal({ status, reason, code: code ?? null, param: param ?? null, retryAfter: retryAfter ?? null })
+
+/** What is wrong with a field of the body. */
+export const wrongField = (param: string, reason: string, code?: string): Refusal =>
+  refusal(400, `${param}: ${reason}`, { param, ...(code === undefined ? {} : { code }) })
+
+const types: Readonly<Record<number, string>> = {
+  401: "authentication_error",
+  403: "permission_error",
+  408: "timeout_error",
+  503: "overloaded_error",
+  504: "timeout_error"
+}
+
+const typeOf = (status: number): string => types[status] ?? (status < 500 ? "invalid_request_error" : "server_error")
+
+/** `{"error": {…}}` */
+export const errorBody = ({ status, reason, code, param }: Refusal) => ({
+  error: { message: reason, type: typeOf(status), param, code }
+})
+
+/** What is told of a failure in here that has no sentence of its own: whoever runs the server has it on stderr. */
+export const bug = refusal(500, "something is wrong in the server; whoever runs it finds a report on its stderr", {
+  code: "internal_error"
+})

@@ -1,0 +1,308 @@
+/**
+ * The models that are served, by their names: loaded one after the other while others answer, dropped when the last request that has one has
+ * ended. A request has the model that had the name when it came.
+ *
+ * Runs over the same files share their frozen weights (`SharedParts`): each adds its adapter and its head.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import { cut, limit, listed, overLimit, quoted } from "../boundary/index.ts"
+import { type PromptCache, promptCaches } from "../generation/index.ts"
+import type { Asked, Prediction, WriteOptions, WrittenText } from "../kinds/index.ts"
+import { SharedParts, sharedParts } from "../models/index.ts"
+import { runFolder } from "../output/index.ts"
+import { fromOf, readPlan } from "../plan/index.ts"
+import { isAdapter, type LoadedRun, loadTrained, type WritingRun, writingRun } from "../trained/index.ts"
+import { type Batches, batches } from "./batches.ts"
+import type { Metrics } from "./metrics.ts"
+import { type Refusal, refusal } from "./refusal.ts"
+import type { Turns } from "./turns.ts"
+
+type Failed = { readonly _tag: string; readonly message: string }
+
+/** A model that is served, and what it does. */
+export interface Served {
+  readonly name: string
+  /** the run's folder */
+  readonly place: string
+  /** when it was loaded, in seconds since 1970 */
+  readonly since: number
+  readonly run: LoadedRun
+  /** labels and values of rows; null: it has none */
+  readonly predict: Batches<Asked, Prediction, Failed> | null
+  /** vectors of texts; null: it makes none */
+  readonly embed: Batches<string, Float32Array, Failed> | null
+  /** texts for texts that are read, from the first token to the last in one turn; null: it writes none so */
+  readonly write:
+    | ((texts: ReadonlyArray<string>, options: WriteOptions) => Effect.Effect<ReadonlyArray<WrittenText>, Failed>)
+    | null
+  /** what goes on with texts; null: it does not */
+  readonly writing: { readonly run: WritingRun; readonly prompts: PromptCache } | null
+}
+
+/** What a name of a model may be. */
+export const isModelName = (name: string): boolean => /^[A-Za-z0-9][\w.:@-]{0,99}$/.test(name)
+
+/** A model to load. */
+export interface Named {
+  readonly name: string
+  /** a run's folder, or that of an adapter of PEFT */
+  readonly run: string
+}
+
+export interface ServedOptions {
+  readonly turns: Turns
+  readonly metrics: Metrics
+  /** rows of a batch */
+  readonly batchSize: number
+  /** milliseconds that an idle device waits for more rows */
+  readonly batchWait: number
+  /** the base model, if it is not where it was */
+  readonly base?: string | undefined
+  /** the folder that runs may be loaded from while it serves; undefined: none may */
+  readonly adapters?: string | undefined
+}
+
+interface Entry {
+  readonly served: Served
+  readonly scope: Scope.Closeable
+  users: number
+  dropped: boolean
+}
+
+type Loading = Effect.Services<ReturnType<typeof loadTrained>>
+
+export interface ServedModels {
+  readonly all: () => ReadonlyArray<Served>
+  /** The model of a name for as long as the scope; without a name the only one that does what is asked. */
+  readonly use: (
+    name: string | undefined,
+    does: (served: Served) => boolean
+  ) => Effect.Effect<Served, Refusal, Scope.Scope>
+  /** Loads a run that the one who starts the server names. */
+  readonly load: (named: Named) => Effect.Effect<Served, Failed>
+  /** Loads a run from the folder of adapters, whatever its name leads to. */
+  readonly loadInside: (named: Named) => Effect.Effect<Served, Refusal>
+  readonly drop: (name: string) => Effect.Effect<void, Refusal>
+}
+
+/** What no run in the folder of adapters may name. */
+const outside = (what: string) =>
+  refusal(403, `the run ${what}; only what lies in the folder of --adapters, or serves already, is loaded`, {
+    code: "outside_adapters",
+    param: "run"
+  })
+
+/** No models yet. Those that are loaded live until the scope ends. */
+export const servedModels = ({
+  turns,
+  metrics,
+  batchSize,
+  batchWait,
+  base,
+  adapters
+}: ServedOptions): Effect.Effect<ServedModels, never, Exclude<Loading, Scope.Scope> | Scope.Scope> =>
+  Effect.gen(function* () {
+    const context = yield* Effect.context<Exclude<Loading, Scope.Scope>>()
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const parts = sharedParts()
+    const entries = new Map<string, Entry>()
+    const one = yield* Semaphore.make(1)
+    yield* Effect.addFinalizer((exit) =>
+      Effect.forEach([...entries.values()], ({ scope }) => Scope.close(scope, exit), { discard: true })
+    )
+
+    const opened = ({ name, run: place }: Named) =>
+      Effect.gen(function* () {
+        const run = yield* loadTrained(place, { base })
+        const { kind, adapted, plan } = run
+        const own = { turns, size: batchSize, wait: batchWait }
+        const onBatch = (verb: string) => (rows: number) => metrics.batch(name, verb, rows)
+        const served: Served = {
+          name,
+          place,
+          since: Math.floor(Date.now() / 1000),
+          run,
+          predict:
+            kind.problemOf === undefined
+              ? null
+              : yield* batches({
+                  ...own,
+                  compute: (rows: ReadonlyArray<Asked>) => run.predict(rows),
+                  onBatch: onBatch("predict")
+                }),
+          embed:
+            kind.embed === undefined
+              ? null
+              : yield* batches({
+                  ...own,
+                  compute: (texts: ReadonlyArray<string>) => run.embed(texts),
+                  onBatch: onBatch("embed")
+                }),
+          write:
+            kind.write === undefined
+              ? null
+              : (texts, options) =>
+                  Effect.andThen(
+                    onBatch("write")(texts.length),
+                    turns.run(kind.write!(adapted, plan, texts, options)).pipe(Effect.provideContext(context))
+                  ),
+          writing:
+            kind.generation === undefined
+              ? null
+              : {
+                  run: yield* writingRun(place, run),
+                  prompts: yield* promptCaches(limit("serve-cached-tokens"))
+                }
+        }
+        return served
+      })
+
+    const load: ServedModels["load"] = (named) =>
+      Effect.gen(function* () {
+        if (entries.size >= limit("serve-adapters"))
+          return yield* refusal(503, `as many models are served as there may be: ${overLimit("serve-adapters")}`)
+        if (entries.has(named.name))
+          return yield* refusal(409, `${named.name} is served already; drop it first, or give another name`, {
+            code: "name_taken",
+            param: "name"
+          })
+        const scope = yield* Scope.make()
+        const served = yield* opened(named).pipe(
+          Effect.provideService(Scope.Scope, scope),
+          Effect.provideService(SharedParts, parts),
+          Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit)))
+        )
+        entries.set(named.name, { served, scope, users: 0, dropped: false })
+        return served
+      }).pipe(one.withPermits(1), Effect.provideContext(context))
+
+    const close = (entry: Entry) =>
+      Effect.suspend(() => (entry.dropped && entry.users === 0 ? Scope.close(entry.scope, Exit.void) : Effect.void))
+
+    const all = () => [...entries.values()].map(({ served }) => served)
+    const known = () => listed(all().map(({ name }) => name)).join(", ") || "none yet"
+
+    const found = (name: string | undefined, does: (served: Served) => boolean): Effect.Effect<Entry, Refusal> => {
+      if (name !== undefined) {
+        const entry = entries.get(name)
+        if (entry !== undefined) return Effect.succeed(entry)
+        const reason = `there is no model ${quoted(name)}; there are: ${known()}`
+        return Effect.fail(refusal(404, reason, { code: "model_not_found", param: "model" }))
+      }
+      const able = [...entries.values()].filter(({ served }) => does(served))
+      if (able.length === 1) return Effect.succeed(able[0]!)
+      const reason = `model: is missing; expected one of ${known()}`
+      return Effect.fail(refusal(400, reason, { param: "model" }))
+    }
+
+    const isInside = (root: string, place: string): boolean => {
+      const way = path.relative(root, place)
+      return way === "" || !(way === ".." || way.startsWith(`..${path.sep}`) || path.isAbsolute(way))
+    }
+
+    /** Fails unless a path is in the folder of adapters when all links are followed. */
+    const inside = (root: string, place: string, what: string) =>
+      Effect.gen(function* () {
+        const real = yield* fs.realPath(place).pipe(Effect.mapError(() => outside(what)))
+        if (!isInside(root, real)) return yield* outside(what)
+      })
+
+    /** The places that a run names: its base, and the adapter that it began with. */
+    const namedIn = (folder: string) =>
+      Effect.gen(function* () {
+        const { plan: file } = yield* runFolder(folder)
+        const { plan } = yield* readPlan(file, [], { ofRun: true })
+        const from = fromOf(plan)
+        return [
+          { what: "has its base elsewhere", place: plan.model.source, is: (own: LoadedRun) => own.plan.model.source },
+          ...(from === undefined
+            ? []
+            : [{ what: "began with an adapter elsewhere", place: from, is: (own: LoadedRun) => fromOf(own.plan) }])
+        ]
+      }).pipe(Effect.mapError(({ message }) => refusal(422, message, { param: "run" })))
+
+    const loadInside: ServedModels["loadInside"] = (named) =>
+      Effect.gen(function* () {
+        if (adapters === undefined)
+          return yield* refusal(
+            403,
+            "no runs are loaded while this server runs; it is started with --adapters DIR for that",
+            {
+              code: "no_adapters"
+            }
+          )
+        const root = yield* fs
+          .realPath(adapters)
+          .pipe(Effect.mapError(() => refusal(500, "the folder of --adapters is gone")))
+        const place = path.resolve(root, named.run)
+        // what lies elsewhere is refused before anyone asks the disk whether it is there
+        if (!isInside(root, place)) return yield* outside("lies elsewhere")
+        const isThere = yield* fs.exists(place).pipe(Effect.orElseSucceed(() => false))
+        if (!isThere)
+          return yield* refusal(404, `there is no run ${quoted(named.run)} in the folder of adapters`, { param: "run" })
+        yield* inside(root, place, "lies elsewhere")
+        const names = yield* fs
+          .readDirectory(place, { recursive: true })
+          .pipe(Effect.mapError(() => refusal(422, `${quoted(named.run)} is not a run's folder`, { param: "run" })))
+        if (names.length > FILES)
+          return yield* refusal(422, `${quoted(named.run)} has more files than a run`, { param: "run" })
+        for (const name of names) yield* inside(root, path.join(place, name), "has a link that leads elsewhere")
+        if (!(yield* isAdapter(place))) {
+          const serving = all().map(({ run }) => run)
+          for (const { what, place: other, is } of yield* namedIn(place)) {
+            if (base !== undefined || serving.some((own) => is(own) === other)) continue
+            if (/^hf:/.test(other)) return yield* outside(what)
+            yield* inside(root, other, what)
+          }
+        } else if (base === undefined) {
+          return yield* refusal(
+            422,
+            "the run is an adapter without its plan; a server that loads those is started with --base",
+            { param: "run" }
+          )
+        }
+        return yield* load({ name: named.name, run: place })
+      }).pipe(
+        Effect.mapError(
+          (error): Refusal =>
+            error._tag === "Refusal" ? (error as Refusal) : refusal(422, cut(error.message, 2_000), { param: "run" })
+        ),
+        Effect.provideContext(context)
+      )
+
+    return {
+      all,
+      use: (name, does) =>
+        Effect.acquireRelease(
+          Effect.map(found(name, does), (entry) => {
+            entry.users += 1
+            return entry
+          }),
+          (entry) =>
+            Effect.suspend(() => {
+              entry.users -= 1
+              return close(entry)
+            })
+        ).pipe(Effect.map(({ served }) => served)),
+      load,
+      loadInside,
+      drop: (name) =>
+        Effect.flatMap(
+          found(name, () => true),
+          (entry) => {
+            entries.delete(name)
+            entry.dropped = true
+            return close(entry)
+          }
+        )
+    }
+  })
+
+/** Files in a run's folder, checkpoints and pictures among them, at most. */
+const FILES = 10_000

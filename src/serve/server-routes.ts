@@ -1,0 +1,83 @@
+/** What is asked of the server itself: its models, its adapters, its health and its numbers. */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { decodedBody } from "./body.ts"
+import { wrongField } from "./refusal.ts"
+import type { Route } from "./route.ts"
+import { isModelName, type Served } from "./served.ts"
+import { routesOf } from "./verbs.ts"
+
+const described = (served: Served) => ({
+  id: served.name,
+  object: "model",
+  created: served.since,
+  owned_by: "tfjs-lora-pro",
+  routes: routesOf(served)
+})
+
+export const modelsRoute: Route = {
+  method: "GET",
+  path: "/v1/models",
+  who: "key",
+  answer: ({ models }) => Effect.sync(() => ({ json: { object: "list", data: models.all().map(described) } }))
+}
+
+export const modelRoute: Route = {
+  method: "GET",
+  path: "/v1/models/*",
+  who: "key",
+  answer: ({ models }, { rest }) =>
+    Effect.map(
+      models.use(rest, () => true),
+      (served) => ({ json: described(served) })
+    )
+}
+
+const AdapterBody = Schema.Struct({ name: Schema.String, run: Schema.NonEmptyString })
+
+export const loadRoute: Route = {
+  method: "POST",
+  path: "/adapters",
+  who: "token",
+  answer: ({ models, held }, { request, answeredBy }) =>
+    Effect.gen(function* () {
+      const { name, run } = yield* decodedBody(request, AdapterBody, held)
+      if (!isModelName(name))
+        return yield* wrongField(
+          "name",
+          "expected at most 100 letters, digits, and . _ - : @, a letter or a digit first"
+        )
+      const served = yield* models.loadInside({ name, run })
+      answeredBy(served)
+      return { json: described(served), status: 201 }
+    })
+}
+
+export const dropRoute: Route = {
+  method: "DELETE",
+  path: "/adapters/*",
+  who: "token",
+  answer: ({ models }, { rest }) => Effect.as(models.drop(rest), { json: { id: rest, object: "model", deleted: true } })
+}
+
+export const healthRoute: Route = {
+  method: "GET",
+  path: "/health",
+  who: "anyone",
+  always: true,
+  answer: ({ isDraining, models }) =>
+    Effect.sync(() =>
+      isDraining()
+        ? { json: { status: "draining" }, status: 503 }
+        : { json: { status: "ready", models: models.all().length } }
+    )
+}
+
+export const metricsRoute: Route = {
+  method: "GET",
+  path: "/metrics",
+  who: "key",
+  always: true,
+  answer: ({ metricsText }) =>
+    Effect.map(metricsText, (text) => ({ text, type: "text/plain; version=0.0.4; charset=utf-8" }))
+}

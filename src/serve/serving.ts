@@ -1,0 +1,288 @@
+/**
+ * A server without its socket: a function from a request to its response, as Bun, Deno, Hono and most others take one, and the scope that its
+ * models live in.
+ *
+ * A request is believed step by step: route, key, place in the queue, body, fields, rows. What is refused before costs nothing. Who hangs up
+ * takes the work away that has not been done: rows leave their batch, a text ends at its next token.
+ */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { limit, overLimit } from "../boundary/index.ts"
+import type { HeldBytes } from "./body.ts"
+import { generating } from "./generating.ts"
+import { metrics } from "./metrics.ts"
+import { bug, errorBody, Refusal, refusal } from "./refusal.ts"
+import type { Inside, Reply, Route } from "./route.ts"
+import { restOf, routes, routesAt } from "./routes.ts"
+import { hasBearer } from "./secrets.ts"
+import { type Named, type ServedModels, servedModels } from "./served.ts"
+import { turns } from "./turns.ts"
+
+export interface ServingOptions {
+  /** the runs that it begins with */
+  readonly runs: ReadonlyArray<Named>
+  /** the base model, if it is not where it was, or of adapters that came alone */
+  readonly base?: string | undefined
+  /** the folder from which runs may be loaded while it serves; none may be unless given */
+  readonly adapters?: string | undefined
+  /** who has it may load and drop runs; no one may unless given */
+  readonly adminToken?: string | undefined
+  /** who has it may ask; anyone may unless given */
+  readonly apiKey?: string | undefined
+  /** origins of pages that may ask; none unless given */
+  readonly cors?: ReadonlyArray<string>
+  /** rows that are computed together at most; default 32 */
+  readonly batchSize?: number
+  /** milliseconds that an idle device waits for more rows than the first; default 3 */
+  readonly batchWait?: number
+  /** told of what went wrong in here and has no sentence of its own; default: stderr */
+  readonly onBug?: (report: string) => void
+}
+
+export interface Serving {
+  /** Answers a request. It never rejects. */
+  readonly fetch: (request: Request) => Promise<Response>
+  readonly models: ServedModels
+  /** requests that are answered or wait */
+  readonly active: () => number
+  /**
+   * Takes no more requests, and waits for those that are there, so many seconds at most; then it ends them. True: all had their answers.
+   */
+  readonly drain: (seconds: number) => Effect.Effect<boolean>
+}
+
+/** What is counted of a request whose client has gone. */
+const GONE = 499
+
+const gone = refusal(GONE, "the client has gone")
+
+/** How long a client may wait before it asks again, in seconds. */
+const AGAIN = 1
+
+/** A server that has loaded its runs. They live as long as the scope. */
+export const serving = ({
+  runs,
+  base,
+  adapters,
+  adminToken,
+  apiKey,
+  cors = [],
+  batchSize = 32,
+  batchWait = 3,
+  onBug = console.error
+}: ServingOptions) =>
+  Effect.gen(function* () {
+    const order = turns()
+    const counted = metrics()
+    const models = yield* servedModels({ turns: order, metrics: counted, batchSize, batchWait, base, adapters })
+    for (const run of runs) yield* models.load(run)
+    const held: HeldBytes = { now: 0 }
+    const texts = yield* generating(order, counted)
+    const running = new Set<() => void>()
+    let draining = false
+    const waiting = () =>
+      models.all().reduce((sum, { predict, embed }) => sum + (predict?.waiting() ?? 0) + (embed?.waiting() ?? 0), 0)
+    const inside: Inside = {
+      models,
+      generating: texts,
+      metrics: counted,
+      held,
+      isDraining: () => draining,
+      metricsText: Effect.suspend(() =>
+        counted.text({
+          requests_active: running.size,
+          rows_waiting: waiting(),
+          turns_waiting: order.waiting(),
+          texts_active: texts.active(),
+          models: models.all().length
+        })
+      )
+    }
+
+    const may = (route: Route, request: Request): Refusal | undefined => {
+      if (route.who === "anyone") return undefined
+      if (route.who === "token") {
+        if (adminToken === undefined)
+          return refusal(
+            403,
+            "models are loaded and dropped by no one here; the server is started with a token for that"
+          )
+        return hasBearer(request, [adminToken])
+          ? undefined
+          : refusal(401, "expected Authorization: Bearer with the token")
+      }
+      if (apiKey === undefined || hasBearer(request, [apiKey, adminToken])) return undefined
+      return refusal(401, "expected Authorization: Bearer with the key", { code: "invalid_api_key" })
+    }
+
+    /** The route of a request, unless it is refused before it costs anything. */
+    const admitted = (request: Request, pathname: string): Route | Refusal => {
+      const here = routesAt(pathname)
+      if (here.length === 0) {
+        const known = [...new Set(routes.map(({ path }) => path))].join(", ")
+        return refusal(404, `there is no ${pathname.slice(0, 100)}; there are ${known}`, { code: "not_found" })
+      }
+      const route = here.find(
+        ({ method }) => method === request.method || (method === "GET" && request.method === "HEAD")
+      )
+      if (route === undefined) {
+        const methods = here.map(({ method }) => method).join(", ")
+        return refusal(405, `${pathname.slice(0, 100)} is asked with ${methods}, not ${request.method}`)
+      }
+      const refused = may(route, request)
+      if (refused !== undefined) return refused
+      if (route.always === true) return route
+      if (draining) return refusal(503, "the server ends; ask another one", { code: "draining", retryAfter: AGAIN })
+      if (running.size >= limit("serve-requests"))
+        return refusal(503, `more than ${overLimit("serve-requests")} wait already`, {
+          code: "overloaded",
+          retryAfter: AGAIN
+        })
+      return route
+    }
+
+    const headersFor = (request: Request): Headers => {
+      const headers = new Headers({ "x-content-type-options": "nosniff", "cache-control": "no-store" })
+      const origin = request.headers.get("origin")
+      if (cors.length > 0) headers.set("vary", "origin")
+      if (origin !== null && cors.includes(origin)) headers.set("access-control-allow-origin", origin)
+      return headers
+    }
+
+    const refused = (own: Refusal, request: Request): Response => {
+      const headers = headersFor(request)
+      if (own.retryAfter !== null) headers.set("retry-after", `${own.retryAfter}`)
+      if (own.status === 401) headers.set("www-authenticate", "Bearer")
+      // the rest of its body is not read
+      if ([408, 413, 415].includes(own.status)) headers.set("connection", "close")
+      return Response.json(errorBody(own), { status: own.status, headers })
+    }
+
+    /** A browser asks whether a page may ask. */
+    const preflight = (request: Request): Response => {
+      const headers = headersFor(request)
+      if (headers.has("access-control-allow-origin")) {
+        headers.set("access-control-allow-methods", "GET, POST, DELETE")
+        headers.set("access-control-allow-headers", request.headers.get("access-control-request-headers") ?? "")
+        headers.set("access-control-max-age", "600")
+      }
+      return new Response(null, { status: 204, headers })
+    }
+
+    const failureOf = (cause: Cause.Cause<Refusal>): Refusal => {
+      const failure = Result.getOrUndefined(Cause.findError(cause))
+      if (failure instanceof Refusal) return failure
+      if (Cause.hasInterruptsOnly(cause)) return gone
+      onBug(Cause.pretty(cause))
+      return bug
+    }
+
+    const eventsOf = (reply: Extract<Reply, { readonly events: unknown }>) =>
+      reply.events.pipe(
+        Stream.catchCause((cause) => Stream.make(JSON.stringify(errorBody(failureOf(cause))))),
+        Stream.map((data) => `data: ${data}\n\n`),
+        Stream.encodeText
+      )
+
+    const fetch: Serving["fetch"] = (request) => {
+      const began = performance.now()
+      const pathname = URL.parse(request.url)?.pathname ?? "/"
+      if (request.method === "OPTIONS") return Promise.resolve(preflight(request))
+      const route = admitted(request, pathname)
+      if (route instanceof Refusal) {
+        const count = counted.answered({
+          route: routesAt(pathname)[0]?.path ?? "other",
+          model: "",
+          status: route.status,
+          seconds: (performance.now() - began) / 1000
+        })
+        return Effect.runPromise(Effect.as(count, refused(route, request)))
+      }
+      const rest = restOf(route, pathname)
+      const abort = new AbortController()
+      const stop = () => abort.abort()
+      running.add(stop)
+      request.signal.addEventListener("abort", stop)
+      let model = ""
+      const called = {
+        request,
+        rest: rest ?? "",
+        answeredBy: ({ name }: { readonly name: string }) => {
+          model = name
+        }
+      }
+      /** Once, when the answer has ended. */
+      const ended = (scope: Scope.Closeable, status: number) =>
+        Effect.suspend(() => {
+          running.delete(stop)
+          request.signal.removeEventListener("abort", stop)
+          const seconds = (performance.now() - began) / 1000
+          return Effect.andThen(
+            Scope.close(scope, Exit.void),
+            counted.answered({ route: route.path, model, status, seconds })
+          )
+        })
+      const answer =
+        rest === undefined
+          ? Effect.fail(refusal(400, "the path is not encoded as it should be"))
+          : route.answer(inside, called)
+      // who hangs up interrupts the answer alone: what it holds is given back in any case
+      const response = Effect.uninterruptibleMask((restore) =>
+        Effect.gen(function* () {
+          const scope = yield* Scope.make()
+          const own = answer.pipe(
+            Effect.provideService(Scope.Scope, scope),
+            Effect.timeoutOrElse({
+              duration: `${limit("serve-seconds")} seconds`,
+              orElse: () =>
+                Effect.fail(
+                  refusal(504, `there was no answer within ${overLimit("serve-seconds")}`, { code: "timeout" })
+                )
+            })
+          )
+          const exit = yield* Effect.exit(restore(own))
+          if (Exit.isFailure(exit)) {
+            const failure = failureOf(exit.cause)
+            yield* ended(scope, failure.status)
+            return refused(failure, request)
+          }
+          const reply = exit.value
+          const headers = headersFor(request)
+          if ("events" in reply) {
+            headers.set("content-type", "text/event-stream; charset=utf-8")
+            const events = eventsOf(reply).pipe(
+              Stream.onExit((exit) => ended(scope, Exit.isSuccess(exit) ? 200 : GONE))
+            )
+            return new Response(Stream.toReadableStreamWith(events, Context.empty(), { signal: abort.signal }), {
+              headers
+            })
+          }
+          const status = reply.status ?? 200
+          yield* ended(scope, status)
+          if ("json" in reply) return Response.json(reply.json, { status, headers })
+          headers.set("content-type", reply.type)
+          return new Response(reply.text, { status, headers })
+        })
+      )
+      return Effect.runPromise(response, { signal: abort.signal }).catch(() => refused(gone, request))
+    }
+
+    const drain: Serving["drain"] = (seconds) =>
+      Effect.gen(function* () {
+        draining = true
+        const deadline = performance.now() + 1000 * seconds
+        while (running.size > 0 && performance.now() < deadline) yield* Effect.sleep("20 millis")
+        const whole = running.size === 0
+        for (const stop of running) stop()
+        for (let i = 0; running.size > 0 && i < 50; i++) yield* Effect.sleep("20 millis")
+        return whole
+      })
+
+    const server: Serving = { fetch, models, active: () => running.size, drain }
+    return server
+  })

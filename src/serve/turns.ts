@@ -1,0 +1,49 @@
+/**
+ * Turns on the device: one piece of work at a time, in the order in which they were asked for. A text that is written asks for a turn for each
+ * of its tokens, a batch of rows for one; so all that runs goes on by turns, and what is short is not behind what is long.
+ *
+ * Between two turns the process looks at its connections: what a device computes, it computes synchronously.
+ */
+import { setImmediate } from "node:timers"
+import * as Effect from "effect/Effect"
+
+export interface Turns {
+  /** Runs work when its turn has come. Who is interrupted before waits no more. */
+  readonly run: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** pieces of work that wait */
+  readonly waiting: () => number
+  /** whether a piece of work is done now */
+  readonly busy: () => boolean
+}
+
+export const turns = (): Turns => {
+  const waiting: Array<() => void> = []
+  let taken = false
+  const next = () => {
+    const enter = waiting.shift()
+    if (enter === undefined) taken = false
+    else enter()
+  }
+  const take = Effect.callback<void>((resume) => {
+    if (!taken) {
+      taken = true
+      return resume(Effect.void)
+    }
+    const enter = () => resume(Effect.void)
+    waiting.push(enter)
+    return Effect.sync(() => {
+      const at = waiting.indexOf(enter)
+      if (at >= 0) waiting.splice(at, 1)
+    })
+  })
+  // the one that is next is chosen when the connections have been looked at: until then it may still leave
+  const give = Effect.sync(() => void setImmediate(next))
+  return {
+    run: (work) =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(restore(take), () => Effect.ensuring(restore(work), give))
+      ),
+    waiting: () => waiting.length,
+    busy: () => taken
+  }
+}
