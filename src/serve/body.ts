@@ -4,7 +4,7 @@ import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import type * as Scope from "effect/Scope"
 import { cut, limit, overLimit } from "../boundary/index.ts"
-import { parseBoundedJson } from "../files/index.ts"
+import { isRecord, parseBoundedJson } from "../files/index.ts"
 import { type Refusal, refusal } from "./refusal.ts"
 
 /** Bytes of the bodies that are held now. */
@@ -55,7 +55,7 @@ const bodyText = (request: Request, held: HeldBytes): Effect.Effect<string, Refu
     })
     return yield* read.pipe(
       Effect.timeoutOrElse({
-        duration: `${limit("serve-body-seconds")} seconds`,
+        duration: 1000 * limit("serve-body-seconds"),
         orElse: () =>
           Effect.fail(
             refusal(408, `the body did not arrive within ${overLimit("serve-body-seconds")}`, { code: "slow_body" })
@@ -89,7 +89,11 @@ const wrong = (issues: ReadonlyArray<Issue>): Refusal => {
     : refusal(400, `${param}: ${cut(reason, 500)}`, { param })
 }
 
-/** The body as a schema has it. What the schema does not know is refused, by its name. */
+/** Clients of OpenAI send null for what they do not say. */
+const withoutNulls = (value: unknown): unknown =>
+  isRecord(value) ? Object.fromEntries(Object.entries(value).filter(([, own]) => own !== null)) : value
+
+/** The body as a schema has it; null fields are absent. What the schema does not know is refused, by its name. */
 export const decodedBody = <A, I>(
   request: Request,
   schema: Schema.Codec<A, I>,
@@ -102,7 +106,7 @@ export const decodedBody = <A, I>(
     }
     const parsed = parseBoundedJson(yield* bodyText(request, held))
     if ("problem" in parsed) return yield* refusal(400, `the body ${parsed.problem}`, { code: "invalid_json" })
-    return yield* Schema.decodeUnknownEffect(schema, { onExcessProperty: "error" })(parsed.value).pipe(
+    return yield* Schema.decodeUnknownEffect(schema, { onExcessProperty: "error" })(withoutNulls(parsed.value)).pipe(
       Effect.mapError(({ issue }) => wrong(SchemaIssue.makeFormatterStandardSchemaV1()(issue).issues))
     )
   })

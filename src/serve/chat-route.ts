@@ -4,7 +4,7 @@ import * as Schema from "effect/Schema"
 import { limit, overLimit } from "../boundary/index.ts"
 import { conversation } from "../generation/index.ts"
 import { decodedBody } from "./body.ts"
-import { generateOptions, maybe, mostTokens, writingFields } from "./openai-fields.ts"
+import { generateOptions, mostTokens, writingFields } from "./openai-fields.ts"
 import { refusal } from "./refusal.ts"
 import type { Route } from "./route.ts"
 import { verbsOf } from "./verbs.ts"
@@ -17,28 +17,33 @@ const Message = Schema.Struct({
   content: Schema.Union([Schema.String, Schema.Array(TextPart)]).annotate({
     message: 'expected a text, or a list of parts of type "text"'
   }),
-  name: maybe(Schema.String)
+  name: Schema.optionalKey(Schema.String)
 })
 
-const nothing = (what: string) => maybe(Schema.Literal(what).annotate({ message: `only "${what}" is done here` }))
+const nothing = (what: string) =>
+  Schema.optionalKey(Schema.Literal(what).annotate({ message: `only "${what}" is done here` }))
 
 const ChatBody = Schema.Struct({
   ...writingFields,
   messages: Schema.Array(Message).check(Schema.isMinLength(1)),
   max_completion_tokens: writingFields.max_tokens,
-  logprobs: maybe(Schema.Literal(false).annotate({ message: "only false is done here" })),
-  tools: maybe(Schema.Array(Schema.Unknown).check(Schema.isMaxLength(0))),
+  logprobs: Schema.optionalKey(Schema.Literal(false).annotate({ message: "only false is done here" })),
+  tools: Schema.optionalKey(
+    Schema.Array(Schema.Unknown).check(
+      Schema.makeFilter((tools) => (tools.length === 0 ? undefined : "are not called here"))
+    )
+  ),
   tool_choice: nothing("none"),
-  response_format: maybe(
+  response_format: Schema.optionalKey(
     Schema.Struct({ type: Schema.Literal("text").annotate({ message: 'only "text" is done here' }) })
   ),
   // what clients send that changes no text
-  parallel_tool_calls: maybe(Schema.Boolean),
-  store: maybe(Schema.Boolean),
-  metadata: maybe(Schema.Record(Schema.String, Schema.String)),
-  service_tier: maybe(Schema.String),
-  safety_identifier: maybe(Schema.String),
-  prompt_cache_key: maybe(Schema.String)
+  parallel_tool_calls: Schema.optionalKey(Schema.Boolean),
+  store: Schema.optionalKey(Schema.Boolean),
+  metadata: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
+  service_tier: Schema.optionalKey(Schema.String),
+  safety_identifier: Schema.optionalKey(Schema.String),
+  prompt_cache_key: Schema.optionalKey(Schema.String)
 })
 
 const form: Form = {

@@ -4,7 +4,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { GenerationEvent, Prompt } from "../generation/index.ts"
 import { decodedBody } from "./body.ts"
-import { generateOptions, maybe, mostTokens, writingFields } from "./openai-fields.ts"
+import { generateOptions, mostTokens, writingFields } from "./openai-fields.ts"
 import { checkTexts, failedBatch } from "./predict-route.ts"
 import { type Refusal, refusal, wrongField } from "./refusal.ts"
 import type { Route } from "./route.ts"
@@ -21,9 +21,9 @@ const CompletionBody = Schema.Struct({
     message: "expected a text, a list of tokens, or a list of either"
   }),
   best_of: writingFields.n,
-  echo: maybe(Schema.Literal(false).annotate({ message: "only false is done here" })),
-  logprobs: maybe(Schema.Literal(0).annotate({ message: "only 0 is done here" })),
-  suffix: maybe(Schema.Literal("").annotate({ message: 'only "" is done here' }))
+  echo: Schema.optionalKey(Schema.Literal(false).annotate({ message: "only false is done here" })),
+  logprobs: Schema.optionalKey(Schema.Literal(0).annotate({ message: "only 0 is done here" })),
+  suffix: Schema.optionalKey(Schema.Literal("").annotate({ message: 'only "" is done here' }))
 })
 
 const form: Form = {
@@ -57,7 +57,7 @@ const writtenAtOnce = (
   Effect.gen(function* () {
     const texts = prompts.filter((prompt) => typeof prompt === "string")
     if (texts.length < prompts.length) return yield* wrongField("prompt", `${served.name} reads texts, not tokens`)
-    const field = choosing.find((name) => body[name] !== undefined && body[name] !== null && body[name] !== 0)
+    const field = choosing.find((name) => body[name] !== undefined && body[name] !== 0)
     if (field !== undefined)
       return yield* wrongField(field, `${served.name} reads a text and writes the most probable other: leave it away`)
     const all = yield* Effect.mapError(served.write!(texts, { maxTokens }), failedBatch)

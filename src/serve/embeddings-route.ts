@@ -2,7 +2,6 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { decodedBody } from "./body.ts"
-import { maybe } from "./openai-fields.ts"
 import { checkTexts, failedBatch } from "./predict-route.ts"
 import { refusal, wrongField } from "./refusal.ts"
 import type { Route } from "./route.ts"
@@ -10,13 +9,13 @@ import { tokensOf } from "./tokens.ts"
 import { verbsOf } from "./verbs.ts"
 
 const EmbeddingsBody = Schema.Struct({
-  model: Schema.optional(Schema.String),
+  model: Schema.optionalKey(Schema.String),
   input: Schema.Union([Schema.String, Schema.Array(Schema.String)]).annotate({
     message: "expected a text, or a list of texts; tokens are not taken"
   }),
-  encoding_format: maybe(Schema.Literals(["float", "base64"])),
-  dimensions: maybe(Schema.Int),
-  user: maybe(Schema.String)
+  encoding_format: Schema.optionalKey(Schema.Literals(["float", "base64"])),
+  dimensions: Schema.optionalKey(Schema.Int),
+  user: Schema.optionalKey(Schema.String)
 })
 
 /** float32 numbers, the lowest byte first. */
@@ -40,7 +39,7 @@ export const embeddingsRoute: Route = {
       yield* checkTexts(texts, "input")
       const vectors = yield* Effect.mapError(served.embed.ask(texts), failedBatch)
       const width = vectors[0]!.length
-      if (body.dimensions !== undefined && body.dimensions !== null && body.dimensions !== width)
+      if (body.dimensions !== undefined && body.dimensions !== width)
         return yield* wrongField("dimensions", `is ${body.dimensions}; the vectors of ${served.name} have ${width}`)
       const longest =
         "maxLength" in served.run.plan.data ? Number(served.run.plan.data.maxLength) : Number.MAX_SAFE_INTEGER

@@ -70,7 +70,7 @@ export const generating = (turns: Turns, metrics: Metrics): Effect.Effect<Genera
             free.withPermits(texts),
             Effect.mapError(({ _tag, message }) => refusal(_tag === "GenerationError" ? 400 : 500, message)),
             Effect.timeoutOrElse({
-              duration: `${limit("serve-seconds")} seconds`,
+              duration: 1000 * limit("serve-seconds"),
               orElse: () => Effect.fail(tooLate())
             }),
             Effect.matchCauseEffect({

@@ -9,19 +9,15 @@ import { limit, overLimit } from "../boundary/index.ts"
 import type { Finish, GenerateOptions, GenerationEnd } from "../generation/index.ts"
 import { type Refusal, refusal } from "./refusal.ts"
 
-/** Absent and null mean the same to OpenAI's clients. */
-export const maybe = <S extends Schema.Constraint>(schema: S) => Schema.optional(Schema.NullOr(schema))
-
 /** What is refused unless it has a value that changes nothing. */
 const only = <const L extends string | number | boolean>(value: L) =>
-  maybe(Schema.Literal(value).annotate({ message: `only ${JSON.stringify(value)} is done here` }))
+  Schema.optionalKey(Schema.Literal(value).annotate({ message: `only ${JSON.stringify(value)} is done here` }))
 
-const empty = (what: string) =>
-  maybe(
-    Schema.Record(Schema.String, Schema.Unknown).check(
-      Schema.makeFilter((value) => (Object.keys(value).length === 0 ? undefined : `${what} is not done here`))
-    )
+const empty = Schema.optionalKey(
+  Schema.Record(Schema.String, Schema.Unknown).check(
+    Schema.makeFilter((value) => (Object.keys(value).length === 0 ? undefined : "is not done here"))
   )
+)
 
 const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 
@@ -29,34 +25,37 @@ const Stop = Schema.Union([Schema.NonEmptyString, Schema.Array(Schema.NonEmptySt
 
 /** What both kinds of completions have. `top_k` and `repetition_penalty` are not OpenAI's; other servers of open models have them too. */
 export const writingFields = {
-  model: Schema.optional(Schema.String),
-  max_tokens: maybe(count),
-  temperature: maybe(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 2 }))),
-  top_p: maybe(Schema.Finite.check(Schema.isGreaterThan(0), Schema.isLessThanOrEqualTo(1))),
-  top_k: maybe(count),
-  repetition_penalty: maybe(Schema.Finite.check(Schema.isGreaterThan(0))),
-  seed: maybe(Schema.Int),
-  stop: maybe(Stop.annotate({ message: "expected a string, or at most 16 strings, none of them empty" })),
-  stream: maybe(Schema.Boolean),
-  stream_options: maybe(
-    Schema.Struct({ include_usage: maybe(Schema.Boolean), include_obfuscation: maybe(Schema.Boolean) })
+  model: Schema.optionalKey(Schema.String),
+  max_tokens: Schema.optionalKey(count),
+  temperature: Schema.optionalKey(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 2 }))),
+  top_p: Schema.optionalKey(Schema.Finite.check(Schema.isGreaterThan(0), Schema.isLessThanOrEqualTo(1))),
+  top_k: Schema.optionalKey(count),
+  repetition_penalty: Schema.optionalKey(Schema.Finite.check(Schema.isGreaterThan(0))),
+  seed: Schema.optionalKey(Schema.Int),
+  stop: Schema.optionalKey(Stop.annotate({ message: "expected a string, or at most 16 strings, none of them empty" })),
+  stream: Schema.optionalKey(Schema.Boolean),
+  stream_options: Schema.optionalKey(
+    Schema.Struct({
+      include_usage: Schema.optionalKey(Schema.Boolean),
+      include_obfuscation: Schema.optionalKey(Schema.Boolean)
+    })
   ),
   n: only(1),
   frequency_penalty: only(0),
   presence_penalty: only(0),
-  logit_bias: empty("logit_bias"),
-  user: maybe(Schema.String)
+  logit_bias: empty,
+  user: Schema.optionalKey(Schema.String)
 }
 
 interface WritingBody {
-  readonly max_tokens?: number | null | undefined
-  readonly max_completion_tokens?: number | null | undefined
-  readonly temperature?: number | null | undefined
-  readonly top_p?: number | null | undefined
-  readonly top_k?: number | null | undefined
-  readonly repetition_penalty?: number | null | undefined
-  readonly seed?: number | null | undefined
-  readonly stop?: string | ReadonlyArray<string> | null | undefined
+  readonly max_tokens?: number | undefined
+  readonly max_completion_tokens?: number | undefined
+  readonly temperature?: number | undefined
+  readonly top_p?: number | undefined
+  readonly top_k?: number | undefined
+  readonly repetition_penalty?: number | undefined
+  readonly seed?: number | undefined
+  readonly stop?: string | ReadonlyArray<string> | undefined
 }
 
 /** How many tokens may be written; `usual`: where the request says nothing. */
@@ -64,7 +63,7 @@ export const mostTokens = (body: WritingBody, usual: number): Effect.Effect<numb
   const [param, given] = [
     ["max_completion_tokens", body.max_completion_tokens] as const,
     ["max_tokens", body.max_tokens] as const
-  ].find(([, value]) => value !== undefined && value !== null) ?? ["max_tokens", usual]
+  ].find(([, value]) => value !== undefined) ?? ["max_tokens", usual]
   const most = limit("serve-new-tokens")
   return given! > most && given !== usual
     ? Effect.fail(refusal(400, `${param}: is ${given}, more than ${overLimit("serve-new-tokens")}`, { param }))

@@ -16,12 +16,12 @@ type Row = typeof Row.Type
 const row = "a text, an object with the columns of the run's plan, or a list of numbers"
 
 const PredictBody = Schema.Struct({
-  model: Schema.optional(Schema.String),
+  model: Schema.optionalKey(Schema.String),
   inputs: Schema.Union([Row, Schema.Array(Row)]).annotate({ message: `expected ${row}, or a list of these` })
 })
 
 const EmbedBody = Schema.Struct({
-  model: Schema.optional(Schema.String),
+  model: Schema.optionalKey(Schema.String),
   inputs: Schema.Union([Schema.String, Schema.Array(Schema.String)]).annotate({
     message: "expected a text, or a list of texts"
   })

@@ -238,7 +238,7 @@ export const serving = ({
           const own = answer.pipe(
             Effect.provideService(Scope.Scope, scope),
             Effect.timeoutOrElse({
-              duration: `${limit("serve-seconds")} seconds`,
+              duration: 1000 * limit("serve-seconds"),
               orElse: () =>
                 Effect.fail(
                   refusal(504, `there was no answer within ${overLimit("serve-seconds")}`, { code: "timeout" })

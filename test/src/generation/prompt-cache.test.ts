@@ -3,6 +3,7 @@
  * all (`uncached`), and margins say that no rounding could turn them around.
  */
 import { expect, test } from "bun:test"
+import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
@@ -14,7 +15,8 @@ import {
   type GenerateOptions,
   generate,
   type PromptCache,
-  promptCache
+  promptCache,
+  promptCaches
 } from "../../../src/generation/index.ts"
 import type { CausalModel } from "../../../src/models/causal/index.ts"
 import { describeOn } from "../../backends.ts"
@@ -219,6 +221,45 @@ describeOn("wasm", () => {
         expect(yield* one(breaking, next, cache)).toMatchObject({ ids: expected.ids, cachedTokens: 0 })
       })
     ))
+
+  test("of several conversations each goes on from its own; the oldest make room, and all are given back", async () => {
+    const before = tf.memory().numTensors
+    await runScoped(
+      Effect.gen(function* () {
+        const adapted = yield* untrained(yield* openGolden("llama"))
+        const held = tf.memory().numTensors
+        // two conversations of this length have room, three do not
+        const cache = yield* promptCaches(3 * (begin.length + COUNT) - 4)
+        const other = begin.map((id) => id + 1)
+        // begins as the first does, and is another conversation
+        const third = [...begin.slice(0, 2), ...other.slice(2)]
+        const cached: Array<number> = []
+        const turn = function* (prompt: ReadonlyArray<number>) {
+          const expected = yield* Effect.promise(() => uncached(adapted, prompt, COUNT))
+          expect(Math.min(...expected.margins)).toBeGreaterThan(CLEAR)
+          const end = yield* one(adapted, prompt, cache)
+          expect(end.ids).toEqual(expected.ids)
+          cached.push(end.cachedTokens)
+          return [...prompt, ...end.ids, 9]
+        }
+        const first = yield* turn(begin)
+        const second = yield* turn(other)
+        yield* turn(first)
+        yield* turn(second)
+        expect(cached).toEqual([0, 0, first.length - 2, second.length - 2])
+        yield* turn(third)
+        expect(cached.at(-1)).toBe(0)
+        // the first was used longest ago
+        yield* turn(second)
+        expect(cached.at(-1)).toBeGreaterThan(0)
+        yield* turn(first)
+        expect(cached.at(-1)).toBe(0)
+        expect(cache.length()).toBeGreaterThan(0)
+        expect(tf.memory().numTensors).toBeGreaterThan(held)
+      })
+    )
+    expect(tf.memory().numTensors).toBe(before)
+  })
 
   test("two texts at the same time are both right, two prompts at once are refused", () =>
     runScoped(
