@@ -188,8 +188,12 @@ export interface Runner<
   loss(model: M, resolved: R): Loss<M>
   /** The model on the device, frozen, for as long as the scope. */
   load(resolved: Loadable<R>): Effect.Effect<M, ModelError, World>
-  /** The plan's batches from `start` on, without end. */
-  batches(model: M, resolved: R, start: BatchPosition): Stream.Stream<BatchOf<M>, DataError | DeviceReadError, Device>
+  /** The plan's batches from `start` on, without end; the same on every rank, where they are asked for together. */
+  batches(
+    model: M,
+    resolved: R,
+    start: BatchPosition
+  ): Stream.Stream<BatchOf<M>, DataError | DeviceReadError | RankError, Device>
   /** The rows of a trained plan once more, or those of another file with its columns, which are called "train". */
   splits(adapted: Adapted<M>, plan: Plan, file?: string): Effect.Effect<Splits<Source>, DataError | ModelError, World>
   /** Loss and scores on rows of a split, each once; the same on every rank, among which the rows are divided. */

@@ -3,11 +3,13 @@ import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import type { Adapted } from "../../../adapters/index.ts"
 import type { Padding } from "../../data/index.ts"
 import { type PairRows, type PreferenceSplit, padPairs } from "../../data/preference/index.ts"
 import { type CausalInput, type CausalModel, type CausalOutput, causalToDevice } from "../../models/causal/index.ts"
 import { baseLinear, type Network, type OnDevice } from "../../models/index.ts"
+import { floats, inRounds, type RankError } from "../../ranks/index.ts"
 import {
   type CausalRows,
   type DeviceReadError,
@@ -67,6 +69,8 @@ export const writingModel = (adapted: Adapted<PairsModel>): Adapted<CausalModel>
 export interface References {
   /** [2n], as the batch has them */
   readonly of: (batch: PairRows) => Effect.Effect<Float32Array, DeviceReadError>
+  /** The same where all ranks ask for the same batch: those that are not known yet are divided among them. */
+  readonly together: (batch: PairRows) => Effect.Effect<Float32Array, DeviceReadError | RankError>
 }
 
 const known = new WeakMap<object, WeakMap<PreferenceSplit, References>>()
@@ -104,19 +108,25 @@ type Lengths = Pick<Padding, "padMultiple" | "maxLength">
 const computedOnce = (model: PairsModel, rows: number, lengths: Lengths): References => {
   const { padId } = model.tokenizer
   const sums = new Float32Array(2 * rows).fill(Number.NaN)
-  const compute = (pair: PairRows["pairs"][number]) =>
-    Effect.map(answerSums(model, padPairs([pair], { ...lengths, padId, prompts: false })), (own) =>
-      sums.set(own, 2 * pair.row)
+  type Pair = PairRows["pairs"][number]
+  const compute = (pair: Pair) => answerSums(model, padPairs([pair], { ...lengths, padId, prompts: false }))
+  const use = (pair: Pair, own: Float32Array) => Effect.sync(() => sums.set(own, 2 * pair.row))
+  const missing = (pairs: ReadonlyArray<Pair>) => pairs.filter(({ row }) => Number.isNaN(sums[2 * row]))
+  const ofPairs = (pairs: ReadonlyArray<Pair>) =>
+    Float32Array.from(
+      { length: 2 * pairs.length },
+      (_, i) => sums[2 * pairs[i % pairs.length]!.row + (i < pairs.length ? 0 : 1)]!
     )
   return {
     of: ({ pairs }) =>
-      Effect.gen(function* () {
-        for (const pair of pairs) if (Number.isNaN(sums[2 * pair.row])) yield* compute(pair)
-        return Float32Array.from(
-          { length: 2 * pairs.length },
-          (_, i) => sums[2 * pairs[i % pairs.length]!.row + (i < pairs.length ? 0 : 1)]!
-        )
-      })
+      Effect.forEach(missing(pairs), (pair) => Effect.flatMap(compute(pair), (own) => use(pair, own)), {
+        discard: true
+      }).pipe(Effect.map(() => ofPairs(pairs))),
+    together: ({ pairs }) =>
+      Stream.fromIterable(missing(pairs)).pipe(
+        inRounds({ compute, as: floats, use }),
+        Effect.map(() => ofPairs(pairs))
+      )
   }
 }
 

@@ -23,6 +23,7 @@ import {
   type PairsModel,
   pairSums,
   pairsModel,
+  type References,
   referencesOf,
   writingModel
 } from "./pairs-model.ts"
@@ -37,13 +38,19 @@ const facts = {
 
 const NONE = new Float32Array(0)
 
-/** What a batch of a split needs besides its tokens. */
-const completed = (model: PairsModel, plan: PreferencePlan, split: PreferenceSplit, padMultiple: number) => {
+/** What a batch of a split needs besides its tokens, computed by this rank or `together` with the others. */
+const completed = (
+  model: PairsModel,
+  plan: PreferencePlan,
+  split: PreferenceSplit,
+  padMultiple: number,
+  by: keyof References
+) => {
   const maxLength = longest(plan, model)
   const references = referencesOf(model, split, { padMultiple, maxLength })
   return <Batch extends PairRows>(batch: Batch) =>
     facts[plan.loss.kind].reference
-      ? Effect.map(references.of(batch), (reference) => ({ ...batch, reference }))
+      ? Effect.map(references[by](batch), (reference) => ({ ...batch, reference }))
       : Effect.succeed(batch)
 }
 
@@ -64,7 +71,7 @@ export const runPreference: Runner<PreferencePlan, ResolvedPreferencePlan, Pairs
           prompts: facts[plan.loss.kind].prompts,
           padMultiple,
           start
-        }).pipe(Stream.mapEffect(completed(model, plan, splits.train, padMultiple)))
+        }).pipe(Stream.mapEffect(completed(model, plan, splits.train, padMultiple, "together")))
       )
     ),
   splits: ({ model }, plan, file) => open(model, plan, file),
@@ -80,7 +87,7 @@ export const runPreference: Runner<PreferencePlan, ResolvedPreferencePlan, Pairs
         padMultiple,
         rows
       })
-      const complete = completed(model, plan, source, padMultiple)
+      const complete = completed(model, plan, source, padMultiple, "of")
       const compute = (batch: PairRows) =>
         Effect.gen(function* () {
           const whole: PairBatch = yield* complete(batch)

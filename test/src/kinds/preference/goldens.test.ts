@@ -18,6 +18,7 @@ import { baseLinear } from "../../../../src/models/index.ts"
 import { valueAndGradients } from "../../../../src/tensors/gradients.ts"
 import { tensorsOf } from "../../../../src/tensors/trainable.ts"
 import { describeOnEach } from "../../../backends.ts"
+import { ranksInProcess } from "../../../ranks.ts"
 import { expectClose, tolerance } from "../../../setup.ts"
 import { adaptedGolden, jsonOf, openGolden, valuesOf } from "../../models/causal/causal-golden.ts"
 import { readGolden, runScoped } from "../../models/golden.ts"
@@ -160,6 +161,29 @@ describeOnEach((backend) => {
         const smoothed = yield* lossOf({ ...batch, reference: moved }, 0.2)
         expect(Math.abs(forth[0]! - back[0]!)).toBeGreaterThan(0.5)
         expectClose(smoothed, [0.8 * forth[0]! + 0.2 * back[0]!], tolerance.operation)
+      })
+    ))
+
+  test("what was said before training is computed by one of several ranks, and known to all", () =>
+    runScoped(
+      Effect.gen(function* () {
+        const model = pairsModel(yield* openGolden("llama"))
+        const batch = batchOf(dpoPairs, false)
+        const { reference } = yield* completed(model, batch)
+        const passes = [0, 0]
+        const program = (rank: number) =>
+          Effect.gen(function* () {
+            const forward: typeof model.forward = (...given) => {
+              passes[rank]!++
+              return model.forward(...given)
+            }
+            // of a model of its own, as in a process of its own
+            const own: PairsModel = { ...model, weights: (name) => model.weights(name), forward }
+            const { together } = referencesOf(own, rows, { padMultiple: 1, maxLength: 64 })
+            return [yield* together(batch), yield* together(batch)]
+          })
+        for (const said of yield* ranksInProcess(2).run(program)) expect(said).toEqual([reference, reference])
+        expect(passes).toEqual([Math.ceil(rows.rows / 2), Math.floor(rows.rows / 2)])
       })
     ))
 
