@@ -125,7 +125,8 @@ const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array =
 
 /** A state with its tensors disposed, since `rank` holds them. */
 const elsewhere = (state: State, rank: number): State => {
-  if (state === null || typeof state === "number" || state instanceof Elsewhere) return state
+  if (state === null || typeof state === "number") return state
+  if (state instanceof Elsewhere) return new Elsewhere(rank, state.shape)
   if (state instanceof tf.Tensor) {
     state.dispose()
     return new Elsewhere(rank, state.shape)

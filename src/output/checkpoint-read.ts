@@ -21,11 +21,18 @@ import type { Adapted } from "../../adapters/index.ts"
 import { cut } from "../boundary/index.ts"
 import { readJsonFile, readTextFile } from "../files/index.ts"
 import type { Network } from "../models/index.ts"
-import { layoutAt, tensorsWithin } from "../optimizers/index.ts"
+import { Elsewhere, layoutAt, tensorsWithin } from "../optimizers/index.ts"
 import { RankError } from "../ranks/index.ts"
 import { readHeader, type StoredTensor } from "../safetensors/index.ts"
 import { frozenOf, tensorsOf, withFrozen, withTensors } from "../tensors/index.ts"
-import { FoundRate, restoredState, type Session, type StoredState, stateProblem } from "../training/index.ts"
+import {
+  FoundRate,
+  restoredState,
+  type Session,
+  type StoredState,
+  sharedState,
+  stateProblem
+} from "../training/index.ts"
 import { Inputs, sha256Of } from "./inputs.ts"
 import { forEachTensorOfFirst } from "./tensors-of-first.ts"
 import { Versions } from "./versions.ts"
@@ -166,14 +173,21 @@ export const restoreCheckpoint = (
     // first, so that the old state and the new one are not there together
     tf.dispose([...current, ...frozen, ...tensorsWithin(session.optimizerState)])
     session.optimizerState = null
-    const all = yield* uploadedTensors(folder, [...trainable, ...start, ...optimizer])
-    const [fromStart, fromOptimizer] = [trainable.length, trainable.length + start.length]
+    /** The optimizer's state with these tensors, as this rank has it. */
+    const stateWith = (tensors: ReadonlyArray<tf.Tensor | Elsewhere>) => {
+      const whole = restoredState(record.optimizer as StoredState, tensors)
+      return session.optimizer.shared?.keep(whole, adapted.trainable) ?? whole
+    }
+    // what other ranks hold is not uploaded: together it may be more than there is room for
+    const places = optimizer.map(({ shape }) => new Elsewhere(0, shape))
+    const own = new Set(sharedState(stateWith(places)).tensors)
+    const left = new Set(optimizer.filter((_, i) => !own.has(places[i]!)))
+    const uploaded = yield* uploadedTensors(folder, [...trainable, ...start, ...optimizer], (one) => !left.has(one))
     adapted.trainable = withFrozen(
-      withTensors(adapted.trainable, all.slice(0, fromStart)),
-      all.slice(fromStart, fromOptimizer)
+      withTensors(adapted.trainable, tensorsFrom(uploaded, trainable)),
+      tensorsFrom(uploaded, start)
     )
-    const whole = restoredState(record.optimizer as StoredState, all.slice(fromOptimizer))
-    session.optimizerState = session.optimizer.shared?.keep(whole, adapted.trainable) ?? whole
+    session.optimizerState = stateWith(optimizer.map(({ name }, i) => uploaded.get(name) ?? places[i]!))
     session.step = record.step
     session.position = record.position
   })
@@ -187,19 +201,28 @@ export const restoreTrained = (
     const current = tensorsOf(adapted.trainable)
     yield* mustFit(folder, "trained", current, trainable)
     const uploaded = yield* uploadedTensors(folder, trainable)
-    adapted.trainable = withTensors(adapted.trainable, uploaded)
+    adapted.trainable = withTensors(adapted.trainable, tensorsFrom(uploaded, trainable))
     tf.dispose([...current])
   })
 
-/** In their order, from rank 0's file to the device of every rank, one at a time. */
-const uploadedTensors = (folder: string, stored: ReadonlyArray<StoredTensor>) =>
+/** By their names, from rank 0's file to the device of every rank that wants them, one at a time. */
+const uploadedTensors = (
+  folder: string,
+  stored: ReadonlyArray<StoredTensor>,
+  wanted: (tensor: StoredTensor) => boolean = () => true
+) =>
   Effect.gen(function* () {
     const uploaded = new Map<string, tf.Tensor>()
-    yield* forEachTensorOfFirst(stored, ({ data, shape }, { name }) =>
-      Effect.sync(() => void uploaded.set(name, tf.tensor(data, [...shape], "float32")))
+    yield* forEachTensorOfFirst(stored, ({ data, shape }, tensor) =>
+      Effect.sync(() => {
+        if (wanted(tensor)) uploaded.set(tensor.name, tf.tensor(data, [...shape], "float32"))
+      })
     ).pipe(Effect.mapError((error) => (error instanceof RankError ? error : unreadable(folder, error))))
-    return stored.map(({ name }) => uploaded.get(name)!)
+    return uploaded
   })
+
+const tensorsFrom = (uploaded: ReadonlyMap<string, tf.Tensor>, stored: ReadonlyArray<StoredTensor>) =>
+  stored.map(({ name }) => uploaded.get(name)!)
 
 const placeProblem = ({ accumulate }: Session<Network>, { step, position, best }: CheckpointRecord) => {
   // every epoch has a batch; the numbers of batches may leap

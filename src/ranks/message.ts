@@ -1,4 +1,5 @@
 /** How a value travels from rank to rank: as bytes, of which each rank makes the same value again. */
+import { floatsIn } from "./ranks.ts"
 
 export interface Message<A> {
   readonly write: (value: A) => Uint8Array
@@ -8,8 +9,7 @@ export interface Message<A> {
 /** Numbers, bit for bit. */
 export const floats: Message<Float32Array> = {
   write: ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength),
-  // a copy: bytes that arrive in the middle of others need not lie where numbers may
-  read: (bytes) => new Float32Array(bytes.slice().buffer)
+  read: floatsIn
 }
 
 /** Whatever is the same after JSON. */

@@ -17,6 +17,7 @@ import {
 } from "../output/index.ts"
 import { command } from "../output/invocation.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
+import { Ranks } from "../ranks/index.ts"
 import type { Session } from "../training/index.ts"
 import { Progress } from "./progress.ts"
 
@@ -26,14 +27,25 @@ import { Progress } from "./progress.ts"
  * no other error.
  */
 export const savedOnFailure =
-  (session: Pick<Session, "step">, checkpoints: Checkpoints, run: Run, recorded: () => number) =>
+  (session: Pick<Session, "step" | "optimizer">, checkpoints: Checkpoints, run: Run, recorded: () => number) =>
   <A, E, R>(training: Effect.Effect<A, E, R>) =>
-    Effect.onError(training, () =>
+    Effect.onError(training, (cause) =>
       Effect.gen(function* () {
         const tell = yield* Progress
-        const problem = yield* session.step === recorded()
-          ? Effect.match(checkpoints.save, { onSuccess: () => undefined, onFailure: ({ message }) => message })
-          : Effect.as(Effect.ignore(checkpoints.settle), "its numbers could not be recorded")
+        const { stop } = yield* Ranks
+        // who has agreed to stop is here with all others; in any other end they may be gone, and what they hold is waited for in vain
+        const together = stop.agreed && Cause.hasInterruptsOnly(cause)
+        const others = session.optimizer.shared !== undefined && !together
+        const recordedAll = session.step === recorded()
+        const saving = recordedAll && !others ? checkpoints.save : Effect.ignore(checkpoints.settle)
+        const problem = yield* Effect.match(saving, {
+          onSuccess: () => {
+            if (!recordedAll) return "its numbers could not be recorded"
+            const isSaved = checkpoints.saved() === session.step
+            return others && !isSaved ? "the other processes of the run hold a part of it" : undefined
+          },
+          onFailure: ({ message }) => message
+        })
         yield* tell({ kind: "notice", message: yield* resumeHint(run, session.step, checkpoints.saved(), problem) })
       })
     )

@@ -86,7 +86,7 @@ export const stateProblem = (
 }
 
 /** The state again. Throws a RangeError where the tree names a tensor that is not there. */
-export const restoredState = (tree: StoredState, tensors: ReadonlyArray<Tensor>): State => {
+export const restoredState = (tree: StoredState, tensors: ReadonlyArray<Tensor | Elsewhere>): State => {
   const restore = (node: StoredState): State => {
     if (node === null || typeof node === "number") return node
     if (Array.isArray(node)) return node.map(restore)

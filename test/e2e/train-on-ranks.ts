@@ -33,20 +33,29 @@ const blindTo = (folder: string, files: FileSystem.FileSystem): FileSystem.FileS
 export interface OnRanks {
   readonly directory?: string
   readonly resume?: string
-  /** ends the rank where it is heard */
-  readonly until?: (event: ProgressEvent, rank: number) => boolean
+  /** ends rank 0 where it is heard */
+  readonly until?: (event: ProgressEvent) => boolean
+  /** where it is heard the last rank is asked to stop */
+  readonly asked?: (event: ProgressEvent) => boolean
 }
 
 /** How each rank ended, in their order, and what each said. */
-export const trainOnRanks = (w: Workspace, size: number, plan: string, { directory, resume: from, until }: OnRanks) =>
+export const trainOnRanks = (
+  w: Workspace,
+  size: number,
+  plan: string,
+  { directory, resume: from, until, asked }: OnRanks
+) =>
   Effect.gen(function* () {
+    const { exits: onAll, shapes } = ranksInProcess(size)
     const said = Array.from({ length: size }, (): Array<ProgressEvent> => [])
     const program = (rank: number) =>
       Effect.gen(function* () {
         const listener = (event: ProgressEvent) =>
           Effect.suspend(() => {
             said[rank]!.push(event)
-            return until?.(event, rank) === true ? Effect.interrupt : Effect.void
+            if (asked?.(event)) shapes.at(-1)!.stop.asked = true
+            return until?.(event) ? Effect.interrupt : Effect.void
           })
         const read = yield* onFirst(readPlan(w.path(from === undefined ? plan : `${from}/plan.json`)))
         const resolved = yield* resolve(read.plan, from === undefined ? read.name : basename(from))
@@ -59,9 +68,10 @@ export const trainOnRanks = (w: Workspace, size: number, plan: string, { directo
           Effect.provideService(FileSystem.FileSystem, rank === 0 ? files : blindTo(w.path(directory ?? from!), files))
         )
       }).pipe(Effect.scoped)
-    const exits = yield* ranksInProcess(size)
-      .exits(program)
-      .pipe(Effect.provide(Device.layer("wasm", { threads: 1 })), Effect.provide(platform))
+    const exits = yield* onAll(program).pipe(
+      Effect.provide(Device.layer("wasm", { threads: 1 })),
+      Effect.provide(platform)
+    )
     return { exits, said }
   }).pipe(Effect.runPromise)
 
