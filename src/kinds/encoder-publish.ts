@@ -37,7 +37,7 @@ export interface Merging<M extends HeadModel, Source extends SplitSource> {
   readonly alone: string
   /** the card's first lines; `change`: what was trained, in words */
   readonly introduction: (change: string) => ReadonlyArray<string>
-  /** Python that uses the folder as transformers' class, and what it says of `logits` where it is this package's head */
+  /** Python that uses the folder as transformers' class, and what it says of `logits` and `labels` where it is this package's head */
   readonly python: {
     readonly own: ReadonlyArray<string>
     readonly answer: ReadonlyArray<string>
@@ -80,7 +80,7 @@ export const mergedEncoder = <M extends HeadModel, Source extends SplitSource>(
     write: writeMerged(written, folder, problemType),
     merged: Effect.flatMap(openMerged(folder, model), (merged) => checked((source) => mergedOutputs(merged, source))),
     card: {
-      pipeline: "text-classification",
+      pipeline: model.head.pooling === "pooler" ? "text-classification" : "feature-extraction",
       introduction: introduction(change),
       weights: plan.model.weights,
       leftOut: "they are another head's",
@@ -98,12 +98,14 @@ const usage = (
   model.head.pooling === "pooler"
     ? [`It loads as transformers' \`${mergedClass(model)}\`.`, "", fenced("python", own)]
     : [
-        `It loads as transformers' \`${mergedClass(model)}\`. The head, over the mean of the last hidden states, lies beside it in \`head.safetensors\`:`,
+        `It loads as transformers' \`${mergedClass(model)}\`. The head, over the mean of the last hidden states, is one that no class of transformers has, and lies beside it in \`head.safetensors\`: \`pipeline("text-classification")\` and \`AutoModelForSequenceClassification\` would answer with a new one at random. With the run's own:`,
         "",
-        fenced("python", [...headCode(columns, maxLength), ...answer])
+        fenced("python", [...headCode(columns, maxLength), ...answer]),
+        "",
+        "`export RUN --format onnx` of tfjs-lora-pro writes a folder that has the head in its graph, for the pipelines of transformers.js and for onnxruntime."
       ]
 
-/** Python that says `logits` of a text with the folder's own class. */
+/** Python that says `logits` of a text with the folder's own class, and what its `labels` are. */
 export const sequenceCode = (columns: TextColumns, maxLength: number): ReadonlyArray<string> => [
   "import torch",
   "from transformers import AutoModelForSequenceClassification, AutoTokenizer",
@@ -111,26 +113,31 @@ export const sequenceCode = (columns: TextColumns, maxLength: number): ReadonlyA
   'folder = "path/to/this/folder"',
   "tokenizer = AutoTokenizer.from_pretrained(folder)",
   "model = AutoModelForSequenceClassification.from_pretrained(folder).eval()",
+  "labels = list(model.config.id2label.values())",
   batchLine(columns, maxLength),
   "with torch.no_grad():",
   "    logits = model(**batch).logits"
 ]
 
 const headCode = (columns: TextColumns, maxLength: number): ReadonlyArray<string> => [
+  "import json",
+  "",
   "import torch",
-  "from safetensors.torch import load_file",
+  "from safetensors import safe_open",
   "from transformers import AutoModel, AutoTokenizer",
   "",
   'folder = "path/to/this/folder"',
   "tokenizer = AutoTokenizer.from_pretrained(folder)",
   "model = AutoModel.from_pretrained(folder).eval()",
-  'head = load_file(f"{folder}/head.safetensors")',
+  'with safe_open(f"{folder}/head.safetensors", "pt") as file:',
+  '    weight, bias = file.get_tensor("weight"), file.get_tensor("bias")',
+  '    labels = json.loads(file.metadata()["labels"])',
   batchLine(columns, maxLength),
   "with torch.no_grad():",
   "    hidden = model(**batch).last_hidden_state",
   '    mask = batch["attention_mask"].unsqueeze(-1)',
   "    pooled = (hidden * mask).sum(1) / mask.sum(1)",
-  '    logits = pooled @ head["weight"].T + head["bias"]'
+  "    logits = pooled @ weight.T + bias"
 ]
 
 const batchLine = (columns: TextColumns, maxLength: number): string =>

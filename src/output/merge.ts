@@ -1,9 +1,12 @@
 /**
- * A merged model as a Hugging Face folder, which transformers loads and which needs neither PEFT nor this package:
+ * A merged model as a Hugging Face folder, which transformers loads and which needs neither PEFT nor this package. Where its head is one
+ * that no class of transformers has, config.json is an encoder's, without labels: a classifier's class would read the folder too, and
+ * answer with a head of its own at random.
+ *
  *
  *   config.json          the base's, with this model's class, labels and dtype
  *   model.safetensors    the base's tensors with what was trained in place             (merged-tensors.ts)
- *   head.safetensors     weight [classes, hidden], bias [classes]: a head over mean pooling
+ *   head.safetensors     weight [classes, hidden], bias [classes], and `labels` in its metadata: a head over mean pooling
  *   tokenizer files, LICENSE, NOTICE as they are in the base
  */
 import * as Effect from "effect/Effect"
@@ -83,7 +86,8 @@ const writeHead = <M extends MergedModel>({ model, trainable }: Adapted<M>, fold
       const data = (yield* readTensor(value, name)) as Float32Array
       head[name.slice(name.lastIndexOf(".") + 1)] = { shape: value.shape, data }
     }
-    yield* writeSafetensors(path.join(folder, "head.safetensors"), head, { format: "pt" })
+    const labels = JSON.stringify(model.labels)
+    yield* writeSafetensors(path.join(folder, "head.safetensors"), head, { format: "pt", labels })
   })
 
 /** Copies the files of a model besides its config and weights. */
@@ -153,7 +157,8 @@ const mergedConfig = (
   ...withoutUntrue(base),
   architectures: [mergedClass(model)],
   dtype: "float32",
-  ...(model.labels.length === 0 ? {} : labelsOfConfig(model.labels)),
-  // a base that was a regression would otherwise stay one
-  ...(model.head.pooling === "pooler" ? { problem_type: problemType } : {})
+  // a base that was another classifier would otherwise stay one
+  ...(model.head.pooling === "pooler"
+    ? { ...labelsOfConfig(model.labels), problem_type: problemType }
+    : { id2label: undefined, label2id: undefined, problem_type: undefined })
 })

@@ -73,6 +73,22 @@ describe("merge RUN", () => {
     TIMEOUT
   )
 
+  test("a head that no class of transformers has is not said to be one: the card tells where it works", () => {
+    const card = w.read("runs/tiny/merged/README.md")
+    expect(card).toContain("pipeline_tag: feature-extraction")
+    expect(card).not.toContain("pipeline_tag: text-classification")
+    expect(card).toContain("would answer with a new one at random")
+    expect(card).toContain("export RUN --format onnx")
+    const config = w.json("runs/tiny/merged/config.json")
+    expect(config).toMatchObject({ architectures: ["BertModel"] })
+    for (const key of ["id2label", "label2id", "problem_type"]) expect(config).not.toHaveProperty(key)
+    // the labels are with their head
+    const bytes = w.bytes("runs/tiny/merged/head.safetensors")
+    const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true))
+    const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)))
+    expect(JSON.parse(header.__metadata__.labels)).toEqual([...labels])
+  })
+
   test(
     "--json prints one object and nothing else, --out says where to",
     async () => {

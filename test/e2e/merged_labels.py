@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 import transformers
-from safetensors.torch import load_file
+from safetensors import safe_open
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerFast
 
 BATCH = 64
@@ -42,7 +42,11 @@ def logits(case):
     folder = case["folder"]
     model, tokenizer = load(folder), tokenizer_of(folder)
     head_file = Path(folder) / "head.safetensors"
-    head = load_file(head_file) if head_file.exists() else None
+    head, names = None, model.config.id2label
+    if head_file.exists():
+        with safe_open(head_file, "pt") as file:
+            head = {name: file.get_tensor(name) for name in file.keys()}
+            names = dict(enumerate(json.loads(file.metadata()["labels"])))
     rows = []
     for start in range(0, len(case["texts"]), BATCH):
         batch = tokenizer(
@@ -60,7 +64,6 @@ def logits(case):
         mask = batch["attention_mask"].unsqueeze(-1).float()
         mean = (output.last_hidden_state * mask).sum(1) / mask.sum(1)
         rows += (mean @ head["weight"].T + head["bias"]).tolist()
-    names = model.config.id2label
     labels = [names[max(range(len(row)), key=row.__getitem__)] for row in rows]
     return {"classes": [names[i] for i in range(len(names))], "logits": rows, "labels": labels}
 

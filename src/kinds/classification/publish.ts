@@ -51,7 +51,7 @@ export const publishClassification: Publisher<
         ],
         python: {
           own: classifierCode(plan.data, longestText(plan, adapted.model)),
-          answer: ["print([model.config.id2label[i] for i in logits.argmax(-1).tolist()])"]
+          answer: ["print([labels[i] for i in logits.argmax(-1).tolist()])"]
         }
       },
       run,

@@ -65,7 +65,7 @@ export const publishMultiLabel: Publisher<MultiLabelPlan, ResolvedMultiLabelPlan
   merge: ({ plan, adapted, steps }, splits, run, folder) => {
     const { labels, thresholds } = adapted.model
     const settled = `thresholds = ${JSON.stringify(Object.fromEntries(labels.map((label, i) => [label, thresholds[i]])))}`
-    const last = ["labels = list(model.config.id2label.values())", settled, ...answer]
+    const last = [settled, ...answer]
     return mergedEncoder(
       {
         plan,

@@ -104,7 +104,7 @@ export const publishRegression: Publisher<
     )
 }
 
-const answer = ["print([dict(zip(model.config.id2label.values(), row)) for row in logits.tolist()])"]
+const answer = ["print([dict(zip(labels, row)) for row in logits.tolist()])"]
 
 const checkedOutputs = (adapted: Adapted<TargetModel>, plan: RegressionPlan, source: RowSource<TargetText>) =>
   Effect.gen(function* () {
