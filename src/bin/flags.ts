@@ -84,6 +84,17 @@ export const validateFlags = {
     ),
     Flag.withDefault(false)
   ),
+  ranks: count("ranks", 2).pipe(
+    Flag.withMetavar("N"),
+    Flag.withDescription("say what each of N processes would do, hold and receive (mpirun -n N … train)"),
+    Flag.optional
+  ),
+  stepSeconds: number("step-seconds", (n) => n > 0, "a number of seconds above 0").pipe(
+    Flag.withDescription(
+      "with --ranks: what a step takes one process; from it follows how much of a step N of them wait"
+    ),
+    Flag.optional
+  ),
   set,
   json
 }

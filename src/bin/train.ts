@@ -21,7 +21,7 @@ import {
 import { command } from "../output/invocation.ts"
 import { shortDuration } from "../output/report/index.ts"
 import { fromOf, type ResolvedPlan, readPlan } from "../plan/index.ts"
-import { onFirst } from "../ranks/index.ts"
+import { onFirst, Ranks } from "../ranks/index.ts"
 import { Progress } from "../run/index.ts"
 import { train as trained } from "../train.ts"
 import { scoreOf, scoresText, written } from "../training/index.ts"
@@ -68,7 +68,8 @@ export const train = ({ plan: given, set, device, threads, out, resume: resumed,
     const directory = Option.getOrUndefined(out) ?? plan.output.directory
     const early = Effect.onInterrupt(() => tell({ kind: "notice", message: "interrupted before training began" }))
     const kind = yield* kindOf(plan)
-    const resolved = yield* resolvePlan(kind, plan, yield* nameOf(file ?? name, name)).pipe(early)
+    const { size } = yield* Ranks
+    const resolved = yield* resolvePlan(kind, plan, yield* nameOf(file ?? name, name), size).pipe(early)
     yield* Effect.forEach(openingLines(kind, resolved), (message) => tell({ kind: "notice", message }))
     const opened = yield* Layer.build(
       Device.layer(device, {

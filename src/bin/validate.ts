@@ -1,26 +1,50 @@
 /** `validate PLAN…`: decode and resolve, and say what would run, or every problem. No weight is read, no device opened. */
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import { printable } from "../boundary/index.ts"
 import type { RenderedSample } from "../data/causal/index.ts"
-import { describeJudged, describePlan, judgedJson, judgePlan, kindOf, planJson, resolvePlan } from "../kinds/index.ts"
-import { readPlan } from "../plan/index.ts"
+import {
+  describeJudged,
+  describePlan,
+  describeProcesses,
+  type JudgedPlan,
+  judgedJson,
+  judgePlan,
+  kindOf,
+  planJson,
+  resolvePlan
+} from "../kinds/index.ts"
+import { processesEstimate, processesProblem, ResolveError, readPlan } from "../plan/index.ts"
 import type { Given, validateFlags } from "./flags.ts"
 import { printColoured, printJson } from "./output.ts"
 import { userError } from "./user-error.ts"
 
 /** What is printed of a plan: for a person, and for machines. */
-const validated = (file: string, settings: ReadonlyArray<string>, modelOnly: boolean) =>
+const validated = (file: string, { set: settings, modelOnly, ranks, stepSeconds }: Given<typeof validateFlags>) =>
   Effect.gen(function* () {
     const { plan, name } = yield* readPlan(file, settings)
+    const processes = Option.getOrElse(ranks, () => 1)
+    const divided = (judged: JudgedPlan) => {
+      if (Option.isNone(ranks)) return { lines: [], json: {} }
+      const estimate = processesEstimate(judged, processes, Option.getOrUndefined(stepSeconds))
+      return { lines: ["", describeProcesses(estimate)], json: { processes: estimate } }
+    }
     const kind = yield* kindOf(plan)
     if (modelOnly) {
       const judged = yield* judgePlan(kind, plan, name)
-      return { text: printable(describeJudged(kind, judged)), json: judgedJson(kind, judged) }
+      const few = processesProblem(plan, processes)
+      if (few !== undefined) return yield* new ResolveError({ name, problems: [few] })
+      const more = divided(judged)
+      return {
+        text: printable([describeJudged(kind, judged), ...more.lines].join("\n")),
+        json: { ...judgedJson(kind, judged), ...more.json }
+      }
     }
-    const resolved = yield* resolvePlan(kind, plan, name)
-    const described = printable(describePlan(kind, resolved))
-    const json = planJson(kind, resolved)
+    const resolved = yield* resolvePlan(kind, plan, name, processes)
+    const more = divided(resolved)
+    const described = printable([describePlan(kind, resolved), ...more.lines].join("\n"))
+    const json = { ...planJson(kind, resolved), ...more.json }
     if (kind.sample === undefined) return { text: described, json }
     const sample = yield* kind.sample(resolved)
     return { text: `${described}\n${sampleText(sample)}`, json: { ...json, sample } }
@@ -39,11 +63,15 @@ const sampleText = ({ where, runs, tokens, uncut, trained }: RenderedSample): st
   ].join("\n")
 }
 
-export const validate = ({ plans, modelOnly, set, json }: Given<typeof validateFlags>) =>
+const noRanks = userError("--step-seconds is for --ranks N: give how many processes are meant, such as --ranks 2")
+
+export const validate = (given: Given<typeof validateFlags>) =>
   Effect.gen(function* () {
+    const { plans, ranks, stepSeconds, json } = given
+    if (Option.isSome(stepSeconds) && Option.isNone(ranks)) return yield* noRanks
     const failures: Array<string> = []
     for (const file of plans) {
-      const result = yield* Effect.result(validated(file, set, modelOnly))
+      const result = yield* Effect.result(validated(file, given))
       if (Result.isFailure(result)) {
         const { message } = result.failure
         failures.push(message.startsWith(file) || plans.length === 1 ? message : `${file}: ${message}`)

@@ -4,7 +4,7 @@
 import { initRanksOf, methodOf } from "../../adapters/index.ts"
 import { factsOfOptimizer, isDecided } from "../../schemas/index.ts"
 import type { RankBudget } from "../optimizers/index.ts"
-import { fromOf, prefixText, type ResolvedPlan } from "../plan/index.ts"
+import { fromOf, type ProcessesEstimate, prefixText, type ResolvedPlan } from "../plan/index.ts"
 import { percent } from "../training/index.ts"
 import type { RunKind } from "./kind.ts"
 
@@ -180,5 +180,58 @@ export const describePlan = (kind: RunKind, resolved: ResolvedPlan): string => {
     "",
     table(data.describe().map((split) => [split.split, `${number(split.rows)} rows`, words.rows(split)])),
     ...(warnings.length === 0 ? [] : ["", ...warnings.map((warning) => `warning: ${warning}`)])
+  ].join("\n")
+}
+
+/** "2 on each of 3", "1 on 1, 2 on 2" */
+const countsText = (counts: ReadonlyArray<number>): string => {
+  const ranks = Map.groupBy(counts, (own) => own)
+  if (ranks.size === 1) return `${number(counts[0]!)} on each`
+  return [...ranks].map(([own, all]) => `${number(own)} on ${all.length}`).join(", ")
+}
+
+const bytesText = (bytes: number): string =>
+  bytes < 1e5
+    ? `${number(Math.ceil(bytes / 1e3))} kB`
+    : `${(bytes / 1e6).toLocaleString("en", { maximumFractionDigits: 1 })} MB`
+
+const secondsText = (seconds: number): string =>
+  seconds < 1 ? `${number(Math.round(seconds * 1e3))} ms` : `${seconds.toPrecision(3)} s`
+
+/** What each process of a run has to do, hold and receive, for a person. */
+export const describeProcesses = ({
+  count,
+  microBatches,
+  uneven,
+  state,
+  stateAlone,
+  receives,
+  connections
+}: ProcessesEstimate): string => {
+  const most = Math.max(...state)
+  const held =
+    most === stateAlone
+      ? `${bytesText(most)} on each`
+      : `${bytesText(most)} at most, of ${bytesText(stateAlone)}: each holds the moments of its own layers`
+  const { gradients, moves, whitenings } = receives
+  const parts = [
+    `${bytesText(gradients)} of gradients`,
+    ...(moves === 0 ? [] : [`${bytesText(moves)} of moves`]),
+    ...(whitenings === 0 ? [] : [`on wasm and native ${bytesText(whitenings)} of whitenings`])
+  ]
+  const all = microBatches.reduce((sum, own) => sum + own, 0)
+  const [least, greatest] = [Math.min(...microBatches), Math.max(...microBatches)]
+  const waits = uneven === 0 ? "" : `: who has ${least} waits ${percent(uneven)} of the time of who has ${greatest}`
+  return [
+    `processes  ${count}; of a step's ${number(all)} micro-batches ${countsText(microBatches)}${waits}`,
+    `state      of the optimizer: ${held}`,
+    `travels    to each process in a step: ${parts.join(", ")}`,
+    ...connections.map(({ name, network, step }) => {
+      const share =
+        step === undefined
+          ? ""
+          : `, ${percent(network / step.seconds)} of its time; ${step.speedUp.toFixed(2)}× as fast as one process`
+      return `network    ${name}: a step waits about ${secondsText(network)}${share}`
+    })
   ].join("\n")
 }

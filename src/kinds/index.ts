@@ -1,7 +1,7 @@
 /** The kinds of runs by `data.format`. A kind is loaded when a plan of it comes: a page over texts has nothing of the others. */
 import * as Effect from "effect/Effect"
 import type { RunPlan } from "../../schemas/index.ts"
-import { ResolveError } from "../plan/index.ts"
+import { processesProblem, ResolveError } from "../plan/index.ts"
 import type { JudgedPlan } from "./describe.ts"
 import type { LoadedKind, RunKind, World } from "./kind.ts"
 
@@ -67,11 +67,20 @@ export const resolve = <Plan extends RunPlan>(plan: Plan, name: string): Resolvi
 
 const metricRule = Effect.promise(() => import("./metric-problems.ts").then((room) => room.metricProblems))
 
-/** The same for a plan whose kind is there already. */
-export const resolvePlan = (kind: RunKind, plan: RunPlan, name: string): ReturnType<RunKind["resolve"]> =>
+/** The same for a plan whose kind is there already. `processes`: how many are to train it. */
+export const resolvePlan = (
+  kind: RunKind,
+  plan: RunPlan,
+  name: string,
+  processes = 1
+): ReturnType<RunKind["resolve"]> =>
   Effect.gen(function* () {
     const metric = plan.training.stopEarly?.metric
-    const own = metric === undefined ? [] : (yield* metricRule)(kind, metric)
+    const few = processesProblem(plan, processes)
+    const own = [
+      ...(metric === undefined ? [] : (yield* metricRule)(kind, metric)),
+      ...(few === undefined ? [] : [few])
+    ]
     const failed = ({ problems }: ResolveError) =>
       Effect.gen(function* () {
         const { otherFormats } = yield* Effect.promise(() => import("./other-formats.ts"))
@@ -106,7 +115,7 @@ export const openWriter = (folder: string) =>
     (room) => room.openWriter(folder)
   )
 
-export { describeJudged, describePlan, type JudgedPlan, judgedJson, planJson } from "./describe.ts"
+export { describeJudged, describePlan, describeProcesses, type JudgedPlan, judgedJson, planJson } from "./describe.ts"
 export type {
   Asked,
   Baseline,

@@ -59,7 +59,16 @@ export { type LoraProOptions, loraPro, type XChoice } from "./lora-pro.ts"
 export { balanceFactors, type LoraRiteOptions, type LoraRiteState, loraRite } from "./lora-rite.ts"
 export { type TangentSigns, tangentSigns } from "./lora-tsd.ts"
 export { OptimizerObstacle } from "./obstacle.ts"
-export type { ComparedOptimizer, Optimizer, PairShape, PlannedMoments, SharedSettings, StateSize } from "./optimizer.ts"
+export type {
+  ComparedOptimizer,
+  Optimizer,
+  PairShape,
+  PlannedMoments,
+  SharedSettings,
+  SharedWork,
+  StateSize
+} from "./optimizer.ts"
+export { ownersOf, whiteningNumbers } from "./pairs-among.ts"
 export {
   allocateRanks,
   budgetAt,
@@ -102,6 +111,7 @@ export {
   type StateLayout,
   type Transform
 } from "./transform.ts"
+export { SHARED_FROM } from "./whitening.ts"
 
 export const optimizers = {
   sgd: sgdOptimizer,

@@ -32,6 +32,17 @@ export interface StateSize {
   readonly matrix?: (shape: Pick<PairShape, "in" | "out">) => number
 }
 
+/** Of an optimizer's work on its pairs, what ranks of a run share and therefore tell each other; the rest every rank does for itself. */
+export interface SharedWork {
+  /** one rank holds a pair's state and makes its move, which the others are sent */
+  readonly moves: boolean
+  /** how often a step whitens its pairs, which ranks share where LoRA ranks are large (`whitening.ts`) */
+  readonly whitenings: 0 | 1 | 2
+}
+
+export const nothingShared: SharedWork = { moves: false, whitenings: 0 }
+export const whitenedOnce: SharedWork = { moves: false, whitenings: 1 }
+
 /** `count` numbers for each number of A and B. */
 export const perFactor =
   (count: number): StateSize["pair"] =>
@@ -74,6 +85,8 @@ export interface Optimizer<Config extends { readonly learningRate: number | "aut
   /** what its section becomes, where a run has this optimizer */
   readonly load: () => Promise<{ readonly parts: Parts<Config> }>
   readonly state: (config: Config) => StateSize
+  /** what ranks share of it */
+  readonly shared: (config: Config) => SharedWork
   /** Adam's moments in a section, which a comparison hands to the other methods; null: it has none */
   readonly moments: ((config: Config) => PlannedMoments) | null
   /** by their names in `compare` */

@@ -6,14 +6,24 @@ import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type { Whitened, Whitening } from "../kernels/index.ts"
 import { floatsIn, type RankError, type RanksShape, rangesOf } from "../ranks/index.ts"
-import { type DeviceReadError, type FactorPair, type Factors, readTensor, withFactors } from "../tensors/index.ts"
+import {
+  type DeviceReadError,
+  type FactorPair,
+  type Factors,
+  type LinearSite,
+  readTensor,
+  withFactors
+} from "../tensors/index.ts"
 import { tensorsWithin } from "./state-fault.ts"
 import { Elsewhere, type Shared, type State } from "./transform.ts"
 
 /**
  * The rank that moves each pair: the largest [out, in] first, each to the rank that has the fewest numbers so far. All ranks come to the same.
  */
-export const ownersOf = (pairs: ReadonlyArray<FactorPair>, size: number): ReadonlyArray<number> => {
+export const ownersOf = (
+  pairs: ReadonlyArray<{ readonly site: Pick<LinearSite, "in" | "out"> }>,
+  size: number
+): ReadonlyArray<number> => {
   const numbers = new Array<number>(size).fill(0)
   const owners = new Array<number>(pairs.length).fill(0)
   const sizes = pairs.map(({ site }) => site.out * site.in)
@@ -68,6 +78,9 @@ export const pairsAmong = <S extends State>({ rank, size, allGather }: RanksShap
 
 const MATRICES = ["TB", "TBgrad", "TAt", "TAgrad", "S"] as const
 
+/** What travels of a pair of LoRA rank r: its smallest eigenvalue, and the matrices. */
+export const whiteningNumbers = (r: number): number => 1 + MATRICES.length * r ** 2
+
 /** Whitenings of all pairs, of which each rank makes some consecutive ones by `whiten`; 5r² + 1 numbers a pair travel. */
 export const whitenAmong = (
   { rank, size, allGather }: RanksShape,
@@ -76,9 +89,8 @@ export const whitenAmong = (
 ): Effect.Effect<Whitened, DeviceReadError | RankError> =>
   Effect.gen(function* () {
     const ranges = rangesOf(pairs.length, size)
-    const numbersOf = ({ A }: FactorPair) => MATRICES.length * A.shape[0] ** 2
     const lengths = ranges.map(({ start, end }) =>
-      pairs.slice(start, end).reduce((sum, pair) => sum + numbersOf(pair) + 1, 0)
+      pairs.slice(start, end).reduce((sum, { A }) => sum + whiteningNumbers(A.shape[0]), 0)
     )
     const { start, end } = ranges[rank]!
     const own = start === end ? new Float32Array() : yield* numbersIn(yield* whiten(pairs.slice(start, end)))

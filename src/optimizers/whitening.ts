@@ -166,7 +166,7 @@ export const whitenPairs = (
  * The LoRA rank from which ranks of a run share this work. A pair of r = 128 takes 6.1 ms on one thread of wasm, and its matrices 2.6 ms over
  * 1 Gbit/s; of r = 64 it takes 0.6 ms, and they 0.65 (out = in = 384, an Intel Xeon with AVX-512).
  */
-const SHARED_FROM = 128
+export const SHARED_FROM = 128
 
 const whitenHere = (pairs: ReadonlyArray<FactorPair>, damping: number): Effect.Effect<Whitened, DeviceReadError> =>
   Effect.suspend(() => {

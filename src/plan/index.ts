@@ -28,6 +28,14 @@ export {
   memoryWarnings
 } from "./memory-limits.ts"
 export { frozenBlocksOf, plannedPrefix, prefixText, withPrefix } from "./prefix.ts"
+export {
+  type OnConnection,
+  type ProcessesEstimate,
+  processesEstimate,
+  processesProblem,
+  type Travel,
+  travelOf
+} from "./processes.ts"
 export { fromOf, type PlanFile, PlanFileError, planFromValue, readPlan, relocate } from "./read.ts"
 export {
   type Adaptable,

@@ -78,16 +78,21 @@ interface LinearLayers {
   readonly adapted: ReadonlyArray<SelectedSite<object>>
 }
 
-/** Numbers of the optimizer's state for the factor pairs. */
-const keptOfPairs = (
+/** A factor pair of an adapted layer, by its shape. */
+export interface PairOfSite {
+  readonly site: Pick<LinearSite, "in" | "out">
+  readonly rank: number
+}
+
+/** The factor pairs of adapted layers, in their order. */
+export const pairsOf = (
   method: ReturnType<typeof methodOf>,
-  { pair }: StateSize,
   adapted: ReadonlyArray<SelectedSite<object>>
-): number =>
-  adapted.reduce((sum, { site, options }) => {
+): ReadonlyArray<PairOfSite> =>
+  adapted.flatMap(({ site, options }) => {
     const { factors } = method.size(site, options)
-    return factors === 0 ? sum : sum + pair({ rank: factors / (site.in + site.out), in: site.in, out: site.out })
-  }, 0)
+    return factors === 0 ? [] : [{ site, rank: factors / (site.in + site.out) }]
+  })
 
 /** Numbers of the optimizer's state for what is trained itself: `count` numbers, those of whole weights of the targets among them. */
 const keptOfDense = (
@@ -102,6 +107,20 @@ const keptOfDense = (
     return factors > 0 || dense < weight ? sum : sum + matrix(site) - perDense * weight
   }, perDense * count)
 
+/** Numbers of the optimizer's state: of each factor pair, and of everything else. `dense`: how many numbers are trained themselves. */
+export const stateOf = (
+  { optimizer }: RunPlan,
+  method: ReturnType<typeof methodOf>,
+  adapted: ReadonlyArray<SelectedSite<object>>,
+  dense: number
+): { readonly ofPairs: ReadonlyArray<number>; readonly others: number } => {
+  const kept = optimizerOf(optimizer).state(optimizer)
+  return {
+    ofPairs: pairsOf(method, adapted).map(({ site, rank }) => kept.pair({ rank, in: site.in, out: site.out })),
+    others: keptOfDense(method, kept, adapted, dense) + adapterSize(method, adapted).state
+  }
+}
+
 /** `weights`, `activations`: bytes, which each kind of run computes for its models. */
 export const memoryEstimate = (
   plan: RunPlan,
@@ -109,14 +128,14 @@ export const memoryEstimate = (
   { all, adapted: selected }: LinearLayers,
   { weights, activations }: Pick<MemoryEstimate, "weights" | "activations">
 ): MemoryEstimate => {
-  const { adapter, optimizer } = plan
+  const { adapter } = plan
   const linear = numbersIn(all)
   const method = methodOf(adapter)
   const adapted = fullest(method, { sites: selected })
-  const { frozen, state } = adapterSize(method, adapted)
-  const kept = optimizerOf(optimizer).state(optimizer)
+  const { frozen } = adapterSize(method, adapted)
   const parameters = trainable.factors + trainable.dense
-  const moments = keptOfPairs(method, kept, adapted) + keptOfDense(method, kept, adapted, trainable.dense) + state
+  const { ofPairs, others } = stateOf(plan, method, adapted, trainable.dense)
+  const moments = ofPairs.reduce((sum, own) => sum + own, others)
   // gradients, and the parameters after the step; old and new moments exist together, for as long as the update takes;
   // what the adapter has frozen exists twice more, as a forward pass joins it with what is trained
   const moving = FLOAT * (3 * parameters + 2 * moments + 3 * frozen) + ofProbe(plan, linear)

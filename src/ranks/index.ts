@@ -1,5 +1,16 @@
 /** The processes of one run: how they know each other, and what they tell each other. */
 
+export {
+  type Connection,
+  connections,
+  type Division,
+  type Gather,
+  gatherSeconds,
+  receivedBytes,
+  type StepOnRanks,
+  type StepSeconds,
+  stepOnRanks
+} from "./cost.ts"
 export { both, floats, json, type Message } from "./message.ts"
 export {
   alone,

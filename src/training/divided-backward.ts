@@ -11,12 +11,28 @@ import type { Scalar, Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type { BatchOf, Network } from "../models/index.ts"
-import { floatsIn, type RankError, type RanksShape, rangesOf } from "../ranks/index.ts"
+import { floatsIn, type Range, type RankError, type RanksShape, rangesOf } from "../ranks/index.ts"
 import { type DeviceReadError, readTensor, tensorsOf, withTensors } from "../tensors/index.ts"
 import { type Differentiated, type LossAndGradients, microBatch } from "./backward.ts"
 
 /** Gradients that are held on the host at a time, of all ranks together. */
 const ROUND_BYTES = 256e6
+
+/** Which micro-batches each rank differentiates, round by round. `width`: numbers of one, its loss and its gradients. */
+export const dividedRounds = (count: number, width: number, size: number): ReadonlyArray<ReadonlyArray<Range>> => {
+  const perRound = Math.max(size, Math.floor(ROUND_BYTES / (4 * width)))
+  return Array.from({ length: Math.ceil(count / perRound) }, (_, round) => {
+    const first = round * perRound
+    return rangesOf(Math.min(perRound, count - first), size).map(({ start, end }) => ({
+      start: first + start,
+      end: first + end
+    }))
+  })
+}
+
+/** Bytes of what each rank says in a round. */
+export const saidBytes = (ranges: ReadonlyArray<Range>, width: number): ReadonlyArray<number> =>
+  ranges.map(({ start, end }) => 4 * (1 + (end - start) * width))
 
 /** The caller disposes the loss and the gradients. */
 export const dividedBackward = <M extends Network>(
@@ -29,20 +45,18 @@ export const dividedBackward = <M extends Network>(
     const xs = tensorsOf(params)
     /** numbers of a micro-batch: its loss and its gradients */
     const width = xs.reduce((sum, { size }) => sum + size, 1)
-    const perRound = Math.max(ranks.size, Math.floor(ROUND_BYTES / (4 * width)))
     const total = new Float32Array(width)
-    for (let first = 0; first < batches.length; first += perRound) {
-      const ranges = rangesOf(Math.min(perRound, batches.length - first), ranks.size)
+    let terms = 0
+    for (const ranges of dividedRounds(batches.length, width, ranks.size)) {
       const own = ranges[ranks.rank]!
       const message = new Float32Array(1 + (own.end - own.start) * width)
       message[0] = ranks.stop.asked ? 1 : 0
       for (let i = own.start; i < own.end; i++) {
-        const numbers = yield* readNumbers(microBatch(session, batches, first + i, xs), first + i)
+        const numbers = yield* readNumbers(microBatch(session, batches, i, xs), i)
         message.set(numbers, 1 + (i - own.start) * width)
       }
-      const lengths = ranges.map(({ start, end }) => 4 * (1 + (end - start) * width))
-      const all = yield* ranks.allGather(new Uint8Array(message.buffer), lengths)
-      let [terms, stop] = [first, false]
+      const all = yield* ranks.allGather(new Uint8Array(message.buffer), saidBytes(ranges, width))
+      let stop = false
       for (const bytes of all) {
         const said = floatsIn(bytes)
         stop ||= said[0] === 1

@@ -19,6 +19,7 @@ export {
   type SiteDiagnostics,
   type TheoremCheck
 } from "./diagnostics/index.ts"
+export { dividedRounds, saidBytes } from "./divided-backward.ts"
 export {
   type ClassEvaluation,
   type ClassifiedRows,

@@ -1,10 +1,11 @@
 /** Lion as a plan names it. What it becomes: `../parts/lion.ts`. */
 import { type LionConfig, optimizerFacts } from "../../../schemas/index.ts"
-import { type Optimizer, perFactor } from "../optimizer.ts"
+import { nothingShared, type Optimizer, perFactor } from "../optimizer.ts"
 
 export const lionOptimizer: Optimizer<LionConfig> = {
   ...optimizerFacts.lion,
   load: () => import("../parts/lion.ts"),
+  shared: () => nothingShared,
   state: () => ({ pair: perFactor(1), perDense: 1 }),
   moments: null,
   compared: {

@@ -1,10 +1,11 @@
 /** LoRA-Muon as a plan names it. What it becomes: `../parts/lora-muon.ts`. */
 import { type LoraMuonConfig, optimizerFacts } from "../../../schemas/index.ts"
-import { type Optimizer, perFactor } from "../optimizer.ts"
+import { type Optimizer, perFactor, whitenedOnce } from "../optimizer.ts"
 
 export const loraMuonOptimizer: Optimizer<LoraMuonConfig> = {
   ...optimizerFacts["lora-muon"],
   load: () => import("../parts/lora-muon.ts"),
+  shared: () => whitenedOnce,
   state: () => ({ pair: perFactor(1), perDense: 2 }),
   moments: ({ betas, epsilon }) => ({ betas, epsilon }),
   compared: {

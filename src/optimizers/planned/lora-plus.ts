@@ -1,10 +1,11 @@
 /** LoRA+ as a plan names it. What it becomes: `../parts/lora-plus.ts`. */
 import { type LoraPlusConfig, optimizerFacts } from "../../../schemas/index.ts"
-import { type Optimizer, twoMoments } from "../optimizer.ts"
+import { nothingShared, type Optimizer, twoMoments } from "../optimizer.ts"
 
 export const loraPlusOptimizer: Optimizer<LoraPlusConfig> = {
   ...optimizerFacts["lora-plus"],
   load: () => import("../parts/lora-plus.ts"),
+  shared: () => nothingShared,
   state: () => twoMoments,
   moments: ({ betas, epsilon }) => ({ betas, epsilon }),
   compared: {

@@ -1,11 +1,12 @@
 /** LoRA-Pre as a plan names it. What it becomes: `../parts/lora-pre.ts`. */
 import { type LoraPreConfig, optimizerFacts } from "../../../schemas/index.ts"
 import { matrixState } from "../compressed-moments.ts"
-import type { Optimizer } from "../optimizer.ts"
+import { nothingShared, type Optimizer } from "../optimizer.ts"
 
 export const loraPreOptimizer: Optimizer<LoraPreConfig> = {
   ...optimizerFacts["lora-pre"],
   load: () => import("../parts/lora-pre.ts"),
+  shared: () => nothingShared,
   state: ({ rank }) => ({
     pair: (shape) => matrixState(rank, shape.rank, shape.in) + matrixState(rank, shape.out, shape.rank),
     perDense: 2,

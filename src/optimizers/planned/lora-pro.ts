@@ -38,6 +38,7 @@ const LORA_RATES = [5e-4, 1e-3, 2e-3, 4e-3]
 export const loraProOptimizer: Optimizer<LoraProConfig> = {
   ...optimizerFacts["lora-pro"],
   load: () => import("../parts/lora-pro.ts"),
+  shared: ({ form, moments }) => ({ moves: form === "full" && moments !== "factored", whitenings: 1 }),
   state: (config) => ({ pair: kept[config.form](config), perDense: 2 }),
   moments: ({ betas, epsilon }) => ({ betas, epsilon }),
   compared: {

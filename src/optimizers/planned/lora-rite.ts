@@ -1,10 +1,11 @@
 /** LoRA-RITE as a plan names it. What it becomes: `../parts/lora-rite.ts`. */
 import { type LoraRiteConfig, optimizerFacts } from "../../../schemas/index.ts"
-import type { Optimizer } from "../optimizer.ts"
+import { type Optimizer, whitenedOnce } from "../optimizer.ts"
 
 export const loraRiteOptimizer: Optimizer<LoraRiteConfig> = {
   ...optimizerFacts["lora-rite"],
   load: () => import("../parts/lora-rite.ts"),
+  shared: () => whitenedOnce,
   state: (config) => ({
     pair: ({ rank, in: inputs, out }) => 2 * rank * (inputs + out) + 2 * rank * rank + (config.escape ? 2 : 0),
     perDense: 2

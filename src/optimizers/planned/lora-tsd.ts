@@ -1,10 +1,11 @@
 /** LoRA-TSD as a plan names it. What it becomes: `../parts/lora-tsd.ts`. */
 import { type LoraTsdConfig, optimizerFacts } from "../../../schemas/index.ts"
-import { type Optimizer, perFactor } from "../optimizer.ts"
+import { type Optimizer, perFactor, whitenedOnce } from "../optimizer.ts"
 
 export const loraTsdOptimizer: Optimizer<LoraTsdConfig> = {
   ...optimizerFacts["lora-tsd"],
   load: () => import("../parts/lora-tsd.ts"),
+  shared: () => whitenedOnce,
   state: ({ momentum }) => ({ pair: perFactor(momentum > 0 ? 1 : 0), perDense: 2 }),
   moments: ({ betas, epsilon }) => ({ betas, epsilon }),
   compared: {

@@ -19,6 +19,7 @@ const compared = (form: RefloraConfig["form"], label: string): ComparedOptimizer
 export const refloraOptimizer: Optimizer<RefloraConfig> = {
   ...optimizerFacts.reflora,
   load: () => import("../parts/reflora.ts"),
+  shared: ({ form }) => ({ moves: false, whitenings: form === "full" ? 2 : 0 }),
   state: () => twoMoments,
   moments: ({ betas, epsilon }) => ({ betas, epsilon }),
   compared: { reflora: compared("full", "RefLoRA"), "reflora-scalar": compared("scalar", "RefLoRA-S") }

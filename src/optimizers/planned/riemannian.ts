@@ -1,10 +1,11 @@
 /** Riemannian preconditioning as a plan names it. What it becomes: `../parts/riemannian.ts`. */
 import { optimizerFacts, type RiemannianConfig } from "../../../schemas/index.ts"
-import { type Optimizer, twoMoments } from "../optimizer.ts"
+import { type Optimizer, twoMoments, whitenedOnce } from "../optimizer.ts"
 
 export const riemannianOptimizer: Optimizer<RiemannianConfig> = {
   ...optimizerFacts.riemannian,
   load: () => import("../parts/riemannian.ts"),
+  shared: () => whitenedOnce,
   state: () => twoMoments,
   moments: ({ betas, epsilon }) => ({ betas, epsilon }),
   compared: {

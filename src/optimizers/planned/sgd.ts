@@ -1,10 +1,11 @@
 /** SGD as a plan names it. What it becomes: `../parts/sgd.ts`. */
 import { optimizerFacts, type SgdConfig } from "../../../schemas/index.ts"
-import { type Optimizer, perFactor } from "../optimizer.ts"
+import { nothingShared, type Optimizer, perFactor } from "../optimizer.ts"
 
 export const sgdOptimizer: Optimizer<SgdConfig> = {
   ...optimizerFacts.sgd,
   load: () => import("../parts/sgd.ts"),
+  shared: () => nothingShared,
   state: ({ momentum }) => {
     const velocity = momentum > 0 ? 1 : 0
     return { pair: perFactor(velocity), perDense: velocity }

@@ -1,0 +1,151 @@
+/** What each of the processes of a run, its ranks, would have to do, hold and receive: from the plan and shapes alone. */
+import { fullest, methodOf, type SelectedSite } from "../../adapters/index.ts"
+import type { RunPlan } from "../../schemas/index.ts"
+import { optimizerOf, ownersOf, SHARED_FROM, type SharedWork, whiteningNumbers } from "../optimizers/index.ts"
+import {
+  type Connection,
+  connections,
+  type Division,
+  type Gather,
+  rangesOf,
+  receivedBytes,
+  type StepOnRanks,
+  stepOnRanks
+} from "../ranks/index.ts"
+import { dividedRounds, saidBytes } from "../training/index.ts"
+import { FLOAT, type PairOfSite, pairsOf, stateOf } from "./memory.ts"
+import type { ResolvedPlan } from "./resolved.ts"
+
+/** Why a plan cannot be trained by so many processes; undefined: it can. */
+export const processesProblem = (
+  { training: { accumulate, batchSize } }: Pick<RunPlan, "training">,
+  processes: number
+): string | undefined => {
+  if (accumulate >= processes) return undefined
+  const rows = accumulate * batchSize
+  const alike =
+    rows % processes === 0 ? ` and training.batchSize to ${rows / processes}, which keeps a step's ${rows} rows` : ""
+  return `training.accumulate is ${accumulate}, but the micro-batches of a step are divided among ${processes} processes, which need one each: set training.accumulate to ${processes} or more${alike}, or start ${accumulate === 1 ? "one process" : `at most ${accumulate} processes`}`
+}
+
+/** What a step tells, gather by gather. */
+export interface Travel {
+  readonly gradients: ReadonlyArray<Gather>
+  readonly moves: ReadonlyArray<Gather>
+  /** on wasm and native; a GPU whitens all pairs itself */
+  readonly whitenings: ReadonlyArray<Gather>
+}
+
+const sum = (numbers: ReadonlyArray<number>): number => numbers.reduce((total, one) => total + one, 0)
+
+/** `trained`: numbers that are trained. */
+export const travelOf = (
+  {
+    accumulate,
+    trained,
+    pairs,
+    shared
+  }: {
+    readonly accumulate: number
+    readonly trained: number
+    readonly pairs: ReadonlyArray<PairOfSite>
+    readonly shared: SharedWork
+  },
+  size: number
+): Travel => {
+  if (size === 1) return { gradients: [], moves: [], whitenings: [] }
+  const width = trained + 1
+  const owners = ownersOf(pairs, size)
+  const moved = Array.from({ length: size }, (_, rank) =>
+    sum(pairs.map(({ site, rank: r }, i) => (owners[i] === rank ? FLOAT * r * (site.in + site.out) : 0)))
+  )
+  const whitened = rangesOf(pairs.length, size).map(({ start, end }) =>
+    sum(pairs.slice(start, end).map(({ rank }) => FLOAT * whiteningNumbers(rank)))
+  )
+  const times = pairs.some(({ rank }) => rank >= SHARED_FROM) ? shared.whitenings : 0
+  return {
+    gradients: dividedRounds(accumulate, width, size).map((ranges) => saidBytes(ranges, width)),
+    moves: shared.moves ? [moved] : [],
+    whitenings: Array.from({ length: times }, () => whitened)
+  }
+}
+
+/** On one connection; what takes time is known where a step's is. */
+export interface OnConnection {
+  readonly name: string
+  /** seconds of a step that messages travel */
+  readonly network: number
+  readonly step?: Pick<StepOnRanks, "seconds" | "speedUp">
+}
+
+export interface ProcessesEstimate {
+  readonly count: number
+  /** of a step, by rank */
+  readonly microBatches: ReadonlyArray<number>
+  /** the largest part of the time of a step's micro-batches in which a rank waits for one that has more of them */
+  readonly uneven: number
+  /** the optimizer's state, bytes by rank */
+  readonly state: ReadonlyArray<number>
+  /** the same in one process */
+  readonly stateAlone: number
+  /** bytes that a rank receives in a step, at most */
+  readonly receives: { readonly [Part in keyof Travel]: number }
+  readonly connections: ReadonlyArray<OnConnection>
+}
+
+/** `stepSeconds`: what a step takes one process, where that is known. */
+export const processesEstimate = (
+  { plan, selected, trainable }: Pick<ResolvedPlan, "plan" | "selected" | "trainable">,
+  count: number,
+  stepSeconds?: number
+): ProcessesEstimate => {
+  const { accumulate } = plan.training
+  const method = methodOf(plan.adapter)
+  const sites: ReadonlyArray<SelectedSite<object>> = fullest(method, selected)
+  const pairs = pairsOf(method, sites)
+  const optimizer = optimizerOf(plan.optimizer)
+  const shared = optimizer.shared(plan.optimizer)
+  const travel = travelOf({ accumulate, trained: trainable.total, pairs, shared }, count)
+  const gathers = [...travel.gradients, ...travel.moves, ...travel.whitenings]
+
+  const own = new Array<number>(count).fill(0)
+  for (const ranges of dividedRounds(accumulate, trainable.total + 1, count))
+    for (const [rank, { start, end }] of ranges.entries()) own[rank]! += end - start
+
+  const { ofPairs, others } = stateOf(plan, method, sites, trainable.dense)
+  const owners = ownersOf(pairs, count)
+  const state = own.map(
+    (_, rank) => FLOAT * (others + sum(ofPairs.filter((_, i) => !shared.moves || owners[i] === rank)))
+  )
+  const received = (all: ReadonlyArray<Gather>) => sum(all.map(receivedBytes))
+  const division: Division = { microBatches: own, shares: null, gathers }
+  return {
+    count,
+    microBatches: own,
+    uneven: 1 - Math.min(...own) / Math.max(...own),
+    state,
+    stateAlone: FLOAT * (others + sum(ofPairs)),
+    receives: {
+      gradients: received(travel.gradients),
+      moves: received(travel.moves),
+      whitenings: received(travel.whitenings)
+    },
+    connections: connections.map((connection) => onConnection(division, connection, accumulate, stepSeconds))
+  }
+}
+
+/** All of a step's time counts as that of its micro-batches. */
+const onConnection = (
+  division: Division,
+  connection: Connection,
+  accumulate: number,
+  stepSeconds: number | undefined
+): OnConnection => {
+  const microBatch = (stepSeconds ?? 0) / accumulate
+  const { network, seconds, speedUp } = stepOnRanks({ microBatch, update: 0, shared: 0 }, division, connection)
+  return {
+    name: connection.name,
+    network,
+    ...(stepSeconds === undefined ? {} : { step: { seconds, speedUp } })
+  }
+}
