@@ -28,6 +28,7 @@ import { scoreOf, scoresText, written } from "../training/index.ts"
 import { embedded } from "./embedded.ts"
 import type { Given, trainFlags } from "./flags.ts"
 import { print, printJson, screen } from "./output.ts"
+import { onRanks, spoken } from "./ranks.ts"
 import { terminalListener } from "./terminal.ts"
 import { userError } from "./user-error.ts"
 
@@ -55,7 +56,8 @@ export const train = ({ plan: given, set, device, threads, out, resume: resumed,
   Effect.gen(function* () {
     const resume = Option.getOrUndefined(resumed)
     if (resume !== undefined && (Option.isSome(given) || Option.isSome(out))) return yield* resumeAlone
-    const tell = terminalListener(screen)
+    const { rank, barrier } = yield* Ranks
+    const tell = rank === 0 ? terminalListener(screen) : () => Effect.void
     // by one process alone: what another reads may have changed, and a run folder that is there may be this run's own
     const { file, plan, name } = yield* onFirst(
       Effect.gen(function* () {
@@ -83,10 +85,15 @@ export const train = ({ plan: given, set, device, threads, out, resume: resumed,
       if (notice !== undefined) yield* tell({ kind: "notice", message: `note: ${notice}` })
       return yield* trained(resolved, { directory, resume })
     }).pipe(Effect.provide(opened), Effect.provideService(Progress, tell))
-    yield* json ? printJson(report) : print(closingText(kind, yield* Effect.promise(kind.publisher), report, resolved))
+    // what one of the ranks has yet to say is said in place of a good end
+    yield* barrier
+    yield* spoken(
+      json ? printJson(report) : print(closingText(kind, yield* Effect.promise(kind.publisher), report, resolved))
+    )
   }).pipe(
     Effect.scoped,
-    Effect.tapError((error) => (json ? Effect.ignore(printJson(failure(error))) : Effect.void))
+    onRanks,
+    Effect.tapError((error) => (json ? Effect.ignore(spoken(printJson(failure(error)))) : Effect.void))
   )
 
 /** What went wrong, for a program: by its tag it knows a run that diverged from a disk that is full. */

@@ -25,3 +25,4 @@ export {
   rangesOf
 } from "./ranks.ts"
 export { computesThing, type Divided, inRounds } from "./rounds.ts"
+export { stoppingTogether } from "./stopping.ts"

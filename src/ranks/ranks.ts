@@ -15,10 +15,13 @@ export class RankError extends Schema.TaggedError<RankError>()("RankError", {
   /** whose fault it is; null: it is not known */
   rank: Schema.NullOr(Schema.Int),
   size: Schema.Int,
+  /** the machine that it runs on, where that is known */
+  host: Schema.optionalKey(Schema.String),
   reason: Schema.String
 }) {
   override get message() {
-    return this.rank === null ? this.reason : `rank ${this.rank} of ${this.size}: ${this.reason}`
+    if (this.rank === null) return this.reason
+    return `rank ${this.rank} of ${this.size}${this.host === undefined ? "" : ` (${this.host})`}: ${this.reason}`
   }
 }
 

@@ -1,0 +1,104 @@
+/**
+ * The processes that `mpirun` or `srun` started as one run, which talk through MPI. Only programs that may be started so load this; a page
+ * never does.
+ *
+ * @example
+ * const launch = launched()
+ * program.pipe(Effect.provide(launch === undefined ? Layer.empty : mpi(launch)))
+ */
+import process from "node:process"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { RankError, Ranks } from "../ranks.ts"
+import type { Launch } from "./launch.ts"
+import { mismatch, type NoLibrary, openLibrary } from "./library.ts"
+import { lostConnection } from "./lost-connection.ts"
+import { openWorld, type World } from "./world.ts"
+
+export { type Launch, launched } from "./launch.ts"
+export { LIBRARY_VARIABLE, type MpiLibrary, type NoLibrary, openLibrary } from "./library.ts"
+
+/** The processes of a run cannot meet: there is no library, or it is not the launcher's. */
+export class MpiError extends Schema.TaggedError<MpiError>()("MpiError", {
+  rank: Schema.Int,
+  /** null: the launcher does not say */
+  size: Schema.NullOr(Schema.Int),
+  /** "Open MPI's mpirun" */
+  by: Schema.String,
+  reason: Schema.String,
+  remedy: Schema.String
+}) {
+  override get message() {
+    return `rank ${this.rank}${this.size === null ? "" : ` of ${this.size}`}, started by ${this.by}: ${this.reason}; ${this.remedy}`
+  }
+}
+
+/** Milliseconds that a rank whose failure was told waits for its end, before it ends by itself and says why. */
+const PATIENCE = 600_000
+/** The same where it was interrupted: as the first one, which saves. */
+const PATIENCE_INTERRUPTED = 60_000
+/** The same where no library is open: the others likely have the same failure, and the first one says it. */
+const PATIENCE_ALONE = 2_000
+
+/**
+ * The ranks of a run that was launched. At the end of the scope, a good one on all ranks, they part. At a bad end a rank other than the first
+ * tells its failure and waits to be ended; the first one ends all when its process ends, after what it had to say.
+ */
+export const mpi = (launch: Launch): Layer.Layer<never, MpiError> =>
+  Layer.effect(Ranks, Effect.acquireRelease(open(launch), part))
+
+const refused = ({ rank, size, by }: Launch, no: NoLibrary) =>
+  Effect.fail(new MpiError({ rank, size: size ?? null, by, ...no })).pipe(Effect.delay(rank === 0 ? 0 : PATIENCE_ALONE))
+
+const open = (launch: Launch): Effect.Effect<World, MpiError> =>
+  Effect.gen(function* () {
+    const library = openLibrary(launch.abi)
+    if ("reason" in library) return yield* refused(launch, library)
+    const lost = lostConnection(library)
+    if (lost !== undefined) return yield* refused(launch, lost)
+    const world = openWorld(library)
+    if (launch.size !== undefined && world.size !== launch.size) {
+      yield* world.finalize
+      return yield* refused(launch, mismatch(launch, library, world.size))
+    }
+    process.on("exit", (code) => {
+      if (parted.has(world)) return library.system.exit(code)
+      // what the first rank had to say is said; the library's words and the launcher's are not about this run
+      library.system.silence()
+      if (code === 0 || !launch.endsAll) world.abort(code === 0 ? 1 : code)
+    })
+    return world
+  })
+
+/** Those that have nothing more to say to each other. */
+const parted = new WeakSet<World>()
+
+const part = (world: World, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    if (Exit.isSuccess(exit) || (world.stop.agreed && Cause.hasInterruptsOnly(exit.cause))) {
+      // one that was lost here is told of by its launcher: the run is whole
+      const together = yield* world.barrier.pipe(Effect.isSuccess, Effect.timeoutOrElse(PARTING))
+      if (!together) return
+      parted.add(world)
+      return yield* world.finalize
+    }
+    if (world.rank === 0) return
+    const failure = failureOf(exit.cause)
+    if (failure === undefined) return
+    yield* world.tell({ host: world.host, reason: failure.reason })
+    const patience = failure.reason === null ? PATIENCE_INTERRUPTED : PATIENCE
+    yield* Effect.ignore(Effect.timeout(world.attend, patience))
+  })
+
+const PARTING = { duration: PATIENCE_INTERRUPTED, orElse: () => Effect.succeed(false) }
+
+/** Undefined: it is for this process to say, or the first rank's own. */
+const failureOf = (cause: Cause.Cause<unknown>): { readonly reason: string | null } | undefined => {
+  if (Cause.hasInterruptsOnly(cause)) return { reason: null }
+  const error = cause.reasons.find((reason) => reason._tag === "Fail")?.error
+  if (error instanceof RankError) return error.rank === 0 ? { reason: null } : { reason: error.reason }
+  return error instanceof Error ? { reason: error.message } : undefined
+}

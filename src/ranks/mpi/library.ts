@@ -1,0 +1,199 @@
+/**
+ * MPI's library, with the constants of its interface. The standard leaves open how a library writes its handles: Open MPI's are addresses
+ * of globals, MPICH's are numbers, which Intel MPI, MVAPICH and Cray's follow (the "MPICH ABI compatibility initiative").
+ */
+import { messageOf } from "../../boundary/index.ts"
+import { type Foreign, type Functions, foreign, type LoadedLibrary, type Parameter, type System } from "./foreign.ts"
+import type { Abi, Launch } from "./launch.ts"
+
+/** Names the file of the library where it is not found by itself. */
+export const LIBRARY_VARIABLE = "TFJS_LORA_PRO_MPI"
+
+/** A handle, as it is given to a call. */
+type Handle = unknown
+
+interface Handles {
+  readonly world: Handle
+  readonly byte: Handle
+  /** calls return their errors instead of ending the process */
+  readonly errorsReturn: Handle
+}
+
+interface Layout {
+  readonly label: string
+  /** what a handle is as a parameter */
+  readonly handle: Parameter
+  readonly handles: (library: LoadedLibrary) => Handles
+  readonly anySource: number
+  /** where a status has the rank that sent, in bytes */
+  readonly sourceAt: number
+  /** by platform, most likely first */
+  readonly files: Readonly<Record<string, ReadonlyArray<string>>>
+  /** the packages of Debian that have it */
+  readonly packages: string
+}
+
+const layouts: Readonly<Record<Abi, Layout>> = {
+  openmpi: {
+    label: "Open MPI",
+    handle: "pointer",
+    handles: ({ addressOf }) => ({
+      world: addressOf("ompi_mpi_comm_world"),
+      byte: addressOf("ompi_mpi_byte"),
+      errorsReturn: addressOf("ompi_mpi_errors_return")
+    }),
+    anySource: -1,
+    sourceAt: 0,
+    files: {
+      linux: ["libmpi.so.40"],
+      darwin: ["libmpi.40.dylib", "/opt/homebrew/lib/libmpi.40.dylib", "/usr/local/lib/libmpi.40.dylib"]
+    },
+    packages: "openmpi-bin"
+  },
+  mpich: {
+    label: "MPICH",
+    handle: "i32",
+    handles: () => ({ world: 0x44000000, byte: 0x4c00010d, errorsReturn: 0x54000001 }),
+    anySource: -2,
+    sourceAt: 8,
+    files: {
+      linux: ["libmpi.so.12", "libmpich.so.12", "libmpi_cray.so.12"],
+      darwin: ["libmpi.12.dylib", "/opt/homebrew/lib/libmpi.12.dylib", "/usr/local/lib/libmpi.12.dylib"]
+    },
+    packages: "mpich"
+  }
+}
+
+const parametersOf = (handle: Parameter) =>
+  ({
+    MPI_Initialized: ["pointer"],
+    MPI_Init: ["pointer", "pointer"],
+    MPI_Finalize: [],
+    MPI_Abort: [handle, "i32"],
+    MPI_Comm_rank: [handle, "pointer"],
+    MPI_Comm_size: [handle, "pointer"],
+    MPI_Comm_set_errhandler: [handle, handle],
+    MPI_Error_string: ["i32", "pointer", "pointer"],
+    MPI_Get_processor_name: ["pointer", "pointer"],
+    MPI_Get_library_version: ["pointer", "pointer"],
+    // sent bytes, their count and type, then room for what comes, its counts, places and type
+    MPI_Iallgatherv: ["pointer", "i32", handle, "pointer", "pointer", "pointer", handle, handle, "pointer"],
+    MPI_Igatherv: ["pointer", "i32", handle, "pointer", "pointer", "pointer", handle, "i32", handle, "pointer"],
+    MPI_Ibcast: ["pointer", "i32", handle, "i32", handle, "pointer"],
+    MPI_Ibarrier: [handle, "pointer"],
+    MPI_Test: ["pointer", "pointer", "pointer"],
+    MPI_Isend: ["pointer", "i32", handle, "i32", "i32", handle, "pointer"],
+    MPI_Iprobe: ["i32", "i32", handle, "pointer", "pointer"],
+    MPI_Get_count: ["pointer", handle, "pointer"],
+    MPI_Recv: ["pointer", "i32", handle, "i32", "i32", handle, "pointer"]
+  }) as const satisfies Readonly<Record<string, ReadonlyArray<Parameter>>>
+
+type Call = keyof ReturnType<typeof parametersOf>
+
+/** An opened library. Nothing of it has been called but its version. */
+export interface MpiLibrary {
+  readonly file: string
+  readonly abi: Abi
+  /** "Open MPI 5.0.7", in its own words */
+  readonly version: string
+  readonly call: Functions<Call>
+  readonly handles: Handles
+  readonly anySource: number
+  readonly sourceAt: number
+  readonly addressOf: Foreign["addressOf"]
+  readonly system: System
+}
+
+/** A clause on why there is no library, and one on what to do. */
+export interface NoLibrary {
+  readonly reason: string
+  readonly remedy: string
+}
+
+const LONGEST_VERSION = 8192 // MPI_MAX_LIBRARY_VERSION_STRING of both
+
+const versionOf = (call: Functions<Call>, addressOf: Foreign["addressOf"]): string => {
+  const text = new Uint8Array(LONGEST_VERSION)
+  const length = new Int32Array(1)
+  call.MPI_Get_library_version(addressOf(text), addressOf(new Uint8Array(length.buffer)))
+  const whole = new TextDecoder().decode(text.subarray(0, length[0]))
+  // "Open MPI v5.0.7, package: …" and "MPICH Version:      4.2.1\nMPICH Release date: …"
+  const [, name, version] = /^(.*?)(?: Library)?(?: Version:)?\s+v?(\d[\w.]*)/.exec(whole) ?? []
+  return name === undefined ? (whole.split("\n")[0] ?? "") : `${name} ${version}`
+}
+
+const opened = (given: Foreign, file: string): MpiLibrary => {
+  const library = given.load(file)
+  const abi: Abi = library.addressOf("ompi_mpi_comm_world") === null ? "mpich" : "openmpi"
+  const { handle, handles, anySource, sourceAt } = layouts[abi]
+  const call = library.functions(parametersOf(handle))
+  const { addressOf, system } = given
+  return {
+    file,
+    abi,
+    version: versionOf(call, addressOf),
+    call,
+    handles: handles(library),
+    anySource,
+    sourceAt,
+    addressOf,
+    system
+  }
+}
+
+/** What was tried, in their order: the launcher's own kind alone where it has one. */
+const candidates = (abi: Abi | undefined): ReadonlyArray<string> => {
+  const kinds = abi === undefined ? (["openmpi", "mpich"] as const) : [abi]
+  return kinds.flatMap((kind) => layouts[kind].files[process.platform] ?? [])
+}
+
+/**
+ * The library that the launcher's processes talk through: the one named in the environment, or the launcher's kind by its usual names.
+ * `abi` undefined: the first of any kind.
+ */
+export const openLibrary = (abi: Abi | undefined): MpiLibrary | NoLibrary => {
+  const named = process.env[LIBRARY_VARIABLE]
+  const files = named === undefined || named === "" ? candidates(abi) : [named]
+  const way = tried(foreign)
+  if (way instanceof Error) return { reason: way.message, remedy: "run it on Linux or macOS" }
+  if ("reason" in way) return way
+  const reasons: Array<string> = []
+  for (const file of files) {
+    const library = tried(() => opened(way, file))
+    if (!(library instanceof Error)) return library
+    reasons.push(library.message)
+  }
+  const kind = abi === undefined ? "an MPI library" : `the library of ${layouts[abi].label}`
+  const packages = abi === undefined ? "openmpi-bin or mpich" : layouts[abi].packages
+  return named === undefined || named === ""
+    ? {
+        reason: `${kind} was not found (${files.join(", ")}: ${reasons[0] ?? "none for this system"})`,
+        remedy: `install it (Debian and Ubuntu: ${packages}), name its folder in LD_LIBRARY_PATH, or its file in ${LIBRARY_VARIABLE}`
+      }
+    : {
+        reason: `${LIBRARY_VARIABLE} names ${named}, which cannot be opened as an MPI library (${reasons[0]})`,
+        remedy: `name a file such as ${candidates(abi)[0] ?? "libmpi.so"}, or leave it out`
+      }
+}
+
+const tried = <A>(make: () => A): A | Error => {
+  try {
+    return make()
+  } catch (thrown) {
+    return new Error(messageOf(thrown))
+  }
+}
+
+/** Why a process finds itself alone though its launcher said otherwise. */
+export const mismatch = (launch: Launch, library: MpiLibrary, size: number): NoLibrary => {
+  const other = launch.abi !== undefined && launch.abi !== library.abi
+  const srun = launch.by.includes("srun")
+  return {
+    reason: `${launch.by} says that there are ${launch.size} processes, and its library ${library.version} (${library.file}) knows of ${size}`,
+    remedy: srun
+      ? `start it with srun --mpi=${library.abi === "openmpi" ? "pmix" : "pmi2"}, or with the mpirun of ${layouts[library.abi].label}`
+      : other
+        ? `start it with the mpirun of ${layouts[library.abi].label}, or name the other library in ${LIBRARY_VARIABLE}`
+        : `start it with the mpirun that belongs to ${library.version}`
+  }
+}
