@@ -40,6 +40,6 @@ const askedSoftly = Effect.gen(function* () {
   )
 })
 
-/** What only the first rank says. */
+/** What only the first rank says, also where the ranks have parted or could not meet. */
 export const spoken = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<void, E, R> =>
-  Effect.flatMap(Ranks, ({ rank }) => (rank === 0 ? Effect.asVoid(effect) : Effect.void))
+  Effect.suspend(() => ((launchOf()?.rank ?? 0) === 0 ? Effect.asVoid(effect) : Effect.void))
