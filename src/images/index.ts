@@ -15,6 +15,6 @@ export {
   type Size
 } from "./image.ts"
 export { preparedImages } from "./prepare.ts"
-export { type ParsedProcessing, type ProcessorName, processingOf } from "./preprocessor-config.ts"
+export { type ParsedProcessing, type ProcessorName, preprocessorConfig, processingOf } from "./preprocessor-config.ts"
 export { numbersOf, processed } from "./process.ts"
 export { type ImagePool, type ImagePoolOptions, imagePool } from "./threads.ts"

@@ -198,3 +198,26 @@ export const processingOf = (value: unknown, absent: ProcessorName): ParsedProce
   if (size === undefined || fields.problems.length > 0) return { problems: fields.problems }
   return { processing: { size, resize, resampling, ...numbers, channels: 3 } }
 }
+
+/** A preprocessor_config.json that says all of it, for readers whose absent values are others. */
+export const preprocessorConfig = ({ size, resize, resampling, scale, mean, deviation }: Processing) => {
+  const isWhole =
+    resize !== null &&
+    resize !== "cover" &&
+    "height" in resize &&
+    resize.height === size.height &&
+    resize.width === size.width
+  const resized = resize === null || resize === "cover" ? size : resize
+  return {
+    do_resize: resize !== null,
+    size: "height" in resized ? resized : { shortest_edge: resized.shortestEdge },
+    resample: filters.indexOf(resampling),
+    do_center_crop: !isWhole,
+    crop_size: size,
+    do_rescale: scale !== 1,
+    rescale_factor: scale,
+    do_normalize: true,
+    image_mean: mean,
+    image_std: deviation
+  }
+}

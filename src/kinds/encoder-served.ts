@@ -6,10 +6,10 @@ import type { Adapted } from "../../adapters/index.ts"
 import type { TextColumns } from "../data/index.ts"
 import { isRecord } from "../files/index.ts"
 import { familyOf, type Model, type Network, type RunBlock, readJson } from "../models/index.ts"
-import { fenced, labelsOfConfig, type ProblemType } from "../output/index.ts"
+import { labelsOfConfig, type ProblemType } from "../output/index.ts"
 import type { Linear, Weights } from "../tensors/index.ts"
 import { type EncoderPlan, longestText } from "./encoder-resolve.ts"
-import type { Served, ServedInput } from "./served.ts"
+import { type Served, type ServedInput, script } from "./served.ts"
 
 /** A model over tokens, whatever its targets are. */
 type TextNetwork = Omit<Model, "toDevice" | "stack"> & Network & Pick<Model, "forward">
@@ -100,16 +100,6 @@ export const servedClassifier = (
     })
   )
 }
-
-/** A script of transformers.js over the folder. */
-export const script = (imported: string, lines: ReadonlyArray<string>): string =>
-  fenced("js", [
-    `import { env, ${imported} } from "@huggingface/transformers"`,
-    "",
-    "env.allowRemoteModels = false",
-    'env.localModelPath = "path/above/this/folder/"',
-    ...lines
-  ])
 
 /** The pipeline for texts. */
 export const pipelineUse = (options?: string): ReadonlyArray<string> => [

@@ -2,6 +2,7 @@
 import type { Tensor } from "@tensorflow/tfjs-core"
 import type { Adapted } from "../../adapters/index.ts"
 import type { Network } from "../models/index.ts"
+import { fenced } from "../output/index.ts"
 import type { Linear, Weights } from "../tensors/index.ts"
 
 /** An array that goes in. */
@@ -42,3 +43,13 @@ export interface Served {
 /** Why a model that writes texts is not served: the end of a sentence that begins with the run's place. */
 export const WRITES_TOKENS =
   "writes a token at a time, which takes a cache of keys and values that no graph here has: use --format huggingface, from which optimum makes one"
+
+/** A script of transformers.js over the folder. */
+export const script = (imported: string, lines: ReadonlyArray<string>): string =>
+  fenced("js", [
+    `import { env, ${imported} } from "@huggingface/transformers"`,
+    "",
+    "env.allowRemoteModels = false",
+    'env.localModelPath = "path/above/this/folder/"',
+    ...lines
+  ])

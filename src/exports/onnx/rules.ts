@@ -91,6 +91,10 @@ const reshaped = (graph: Writing, x: Named, { shape }: Value<Size>): string => {
   return graph.node("Reshape", [x.name, target])
 }
 
+/** One number everywhere. */
+const filled = (graph: Writing, value: number, { shape, dtype }: Value<Size>): string =>
+  graph.node("Expand", [dtype === "float32" ? graph.float(value) : graph.integers([value], []), graph.sizes(shape)])
+
 const swapped = (rank: number): ReadonlyArray<number> => [...Array(rank - 2).keys(), rank - 1, rank - 2]
 
 /** Past every end. */
@@ -121,11 +125,16 @@ export const rules: Readonly<Record<string, Rule>> = {
   Pow: pairs("Pow"),
   Equal: pairs("Equal", "bool"),
   Greater: pairs("Greater", "bool"),
+  GreaterEqual: pairs("GreaterOrEqual", "bool"),
+  Less: pairs("Less", "bool"),
+  LessEqual: pairs("LessOrEqual", "bool"),
+  LogicalOr: pairs("Or", "bool"),
   LogicalAnd: pairs("And", "bool"),
   NotEqual: {
     ...pairs("Equal", "bool"),
     write: (graph, { a, b }) => graph.node("Not", [graph.node("Equal", [a!.name, b!.name])])
   },
+  LogicalNot: each("Not"),
   Identity: each("Identity"),
   Relu: each("Relu"),
   Tanh: each("Tanh"),
@@ -140,6 +149,45 @@ export const rules: Readonly<Record<string, Rule>> = {
   Sum: reduced("ReduceSum", true),
   Mean: reduced("ReduceMean", false),
   Max: reduced("ReduceMax", false),
+  Any: {
+    ...reduced("ReduceMax", false),
+    // ONNX has no such node over truth values
+    write: (graph, inputs, attributes, output) => {
+      const x = { ...inputs["x"]!, name: graph.node("Cast", [inputs["x"]!.name], { to: graph.typeOf("int32") }) }
+      const most = reduced("ReduceMax", false).write(graph, { x }, attributes, output)
+      return graph.node("Cast", [most], { to: graph.typeOf("bool") })
+    }
+  },
+  Select: {
+    shape: ({ condition, t, e }) => ({
+      shape: [condition!, e!].reduce(
+        (all, one) => tf.backend_util.assertAndGetBroadcastShape(all, shapeOf(one)),
+        shapeOf(t!)
+      ),
+      dtype: t!.dtype
+    }),
+    write: (graph, { condition, t, e }) => graph.node("Where", [condition!.name, t!.name, e!.name])
+  },
+  Fill: {
+    shape: (_, { shape, dtype }) => ({ shape: [...(shape as number[])], dtype: dtype as "float32" }),
+    write: (graph, _, { value }, output) => filled(graph, value as number, output)
+  },
+  ZerosLike: { shape: ({ x }) => ({ shape: shapeOf(x!) }), write: (graph, _, __, output) => filled(graph, 0, output) },
+  Range: {
+    shape: (_, { start, stop, step, dtype }) => ({
+      shape: [Math.max(0, Math.ceil(((stop as number) - (start as number)) / (step as number)))],
+      dtype: dtype as "int32"
+    }),
+    write: (graph, _, { start, stop, step, dtype }) => {
+      const scalar = (size: unknown) =>
+        typeof size !== "number"
+          ? graph.node("Squeeze", [graph.sizes([size as Size])])
+          : dtype === "int32"
+            ? graph.integers([size], [])
+            : graph.float(size)
+      return graph.node("Range", [scalar(start), scalar(stop), scalar(step)])
+    }
+  },
   Cast: {
     shape: ({ x }, { dtype }) => ({ shape: shapeOf(x!), dtype: dtype as "float32" }),
     write: (graph, { x }, { dtype }) => graph.node("Cast", [x!.name], { to: graph.typeOf(dtype as string) })

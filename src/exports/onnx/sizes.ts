@@ -3,7 +3,7 @@
  * one that differs is factor·batchⁱ·lengthʲ, and since the probed sizes are different primes there is one such reading at most.
  */
 import * as Schema from "effect/Schema"
-import type { Trace } from "./trace.ts"
+import type { Origin, Trace } from "./trace.ts"
 
 /** factor·Π axisᵖ, by the axes' names */
 export interface Product {
@@ -46,6 +46,16 @@ export const sizeOf = (a: number, b: number, [first, second]: readonly [Axes, Ax
 
 export const isSame = (a: Size, b: Size): boolean => JSON.stringify(a) === JSON.stringify(b)
 
+/** Where a value comes from at all sizes; undefined: there is no such thing. */
+const originOf = (a: Origin | undefined, b: Origin | undefined): Origin | "a call" | undefined => {
+  if (a?.kind === "constant" && b?.kind === "constant" && a.values.length > 1 && b.values.length > 1) {
+    const [first] = a.values
+    const same = [...a.values, ...b.values].every((value) => Object.is(value, first))
+    if (same) return { kind: "constant", values: [first!] }
+  }
+  return JSON.stringify(a) === JSON.stringify(b) ? (a ?? "a call") : undefined
+}
+
 /** The trace of all sizes, of traces at two. Throws `SizesDiffer`. */
 export const generalized = ([a, b]: readonly [Trace, Trace], axes: readonly [Axes, Axes]): Trace<Size> => {
   const fail = (what: string): never => {
@@ -65,8 +75,9 @@ export const generalized = ([a, b]: readonly [Trace, Trace], axes: readonly [Axe
   }
   const values = a.values.map((value, i) => {
     const other = b.values[i]!
-    if (JSON.stringify(value.origin) !== JSON.stringify(other.origin)) fail("it writes other constants")
-    return { ...value, shape: both(value.shape, other.shape, "a shape") as ReadonlyArray<Size> }
+    const origin = originOf(value.origin, other.origin) ?? fail("it writes other constants")
+    const shape = both(value.shape, other.shape, "a shape") as ReadonlyArray<Size>
+    return { shape, dtype: value.dtype, ...(origin === "a call" ? {} : { origin }) }
   })
   const calls = a.calls.map((call, i) => {
     const other = b.calls[i]!

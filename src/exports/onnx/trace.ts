@@ -24,7 +24,10 @@ export class UnknownOperation extends Schema.TaggedError<UnknownOperation>()("Un
 export type Origin =
   | { readonly kind: "input"; readonly name: string }
   | { readonly kind: "parameter"; readonly name: string }
+  /** numbers that the pass writes; of a tensor that is one number everywhere, that number alone */
   | { readonly kind: "constant"; readonly values: ReadonlyArray<number> }
+  /** a tensor that the model keeps beside its parameters, by its place among those of all traces */
+  | { readonly kind: "kept"; readonly place: number }
 
 /** A tensor of the pass. `D`: what sizes are. */
 export interface Value<D = number> {
@@ -70,6 +73,7 @@ const constant = (values: BackendValues, shape: ReadonlyArray<number>, dtype: Da
 class Recorder extends tf.KernelBackend {
   values: Array<Value> = []
   calls: Array<Call> = []
+  kept: Array<Tensor> = []
   #places = new WeakMap<object, number>()
 
   begin(): void {
@@ -85,11 +89,15 @@ class Recorder extends tf.KernelBackend {
     return dataId
   }
 
-  placeOf({ dataId }: Pick<TensorInfo, "dataId">): number {
-    const place = this.#places.get(dataId)
-    // a bug here or in a family, never a user's error
-    if (place === undefined) throw new Error("the forward pass uses a tensor that is no parameter by its name")
-    return place
+  placeOf(info: TensorInfo): number {
+    const known = this.#places.get(info.dataId)
+    if (known !== undefined) return known
+    // of the device's backend: whatever a pass makes itself is noted here
+    const tensor = info as Tensor
+    const seen = this.kept.findIndex(({ dataId }) => dataId === tensor.dataId)
+    const place = seen === -1 ? this.kept.push(tensor) - 1 : seen
+    this.#places.set(info.dataId, this.values.length)
+    return this.values.push({ shape: [...info.shape], dtype: info.dtype, origin: { kind: "kept", place } }) - 1
   }
 
   override write(values: BackendValues, shape: number[], dtype: DataType): object {
@@ -161,8 +169,8 @@ const noted = (kernel: string, inputs: NamedTensorInfoMap, attributes: NamedAttr
     const place = Array.isArray(input) ? input.map((one) => recorder.placeOf(one)) : recorder.placeOf(input!)
     return [name, place] as const
   })
-  const first = given.map(([, input]) => (Array.isArray(input) ? input[0] : input))[0] as TensorInfo
-  const { shape, dtype = first.dtype } = shapeOf(inputs as Infos, attributes)
+  const first = given.map(([, input]) => (Array.isArray(input) ? input[0] : input))[0] as TensorInfo | undefined
+  const { shape, dtype = first?.dtype ?? "float32" } = shapeOf(inputs as Infos, attributes)
   const dataId = recorder.add({ shape, dtype })
   const output = recorder.values.length - 1
   recorder.calls.push({ kernel, inputs: Object.fromEntries(places), attributes: { ...attributes }, output })
@@ -178,23 +186,25 @@ const placeholders: Placeholders = {
 }
 
 /**
- * Runs passes over placeholders, each by itself, and says what each did. The device's backend is the current one again afterwards.
+ * Runs passes over placeholders, each by itself, and says what each did, and which tensors of the device they used. Its backend is the
+ * current one again afterwards.
  *
  * @example
- * const [small, large] = yield* traced(shapes, [2, 3].map((n) => ({ input }) => ({ y: tf.relu(input("x", [n], "float32")) })))
+ * const { traces } = yield* traced(shapes, [2, 3].map((n) => ({ input }) => ({ y: tf.relu(input("x", [n], "float32")) })))
  */
 export const traced = (
   shapes: Readonly<Record<string, ShapeOf>>,
   passes: ReadonlyArray<(placeholders: Placeholders) => Readonly<Record<string, Tensor>>>
-): Effect.Effect<ReadonlyArray<Trace>, UnknownOperation> =>
+): Effect.Effect<{ readonly traces: ReadonlyArray<Trace>; readonly kept: ReadonlyArray<Tensor> }, UnknownOperation> =>
   Effect.acquireUseRelease(
     Effect.promise(async () => {
       const before = tf.getBackend()
+      recorder.kept = []
       register(shapes)
       await tf.setBackend(BACKEND)
       return before
     }),
-    () => Effect.suspend(() => attempted(() => passes.map(traceOf))),
+    () => Effect.suspend(() => attempted(() => ({ traces: passes.map(traceOf), kept: recorder.kept }))),
     (before) => Effect.promise(() => tf.setBackend(before))
   )
 

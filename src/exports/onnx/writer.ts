@@ -101,7 +101,7 @@ export const onnxWriter: ExportWriter<Options> = {
       const served = yield* serve.of(run)
       const { base, inputs, config, files } = served
       const axes = sized(inputs)
-      const traces = yield* traced(
+      const { traces, kept } = yield* traced(
         shapes,
         axes.map((own) => pass(served, own))
       )
@@ -111,6 +111,9 @@ export const onnxWriter: ExportWriter<Options> = {
       })
       const names = trace.values.flatMap(({ origin }) => (origin?.kind === "parameter" ? [origin.name] : []))
       const stored = yield* parametersOf(served, names)
+      const numbers = yield* Effect.forEach(kept, (tensor) =>
+        Effect.map(readTensor(tensor, "a tensor of the model"), (data) => Array.from(data))
+      )
       const bytes = [...stored.values()].reduce((sum, { data }) => sum + data.byteLength, 0)
       if (bytes >= MOST_BYTES) {
         const reason = `has ${(bytes / 1e9).toFixed(1)} GB of parameters, and a file of ONNX has 2.1 GB at most: use --format huggingface`
@@ -124,6 +127,7 @@ export const onnxWriter: ExportWriter<Options> = {
           trace,
           inputs: ports,
           parameter: (name: string) => stored.get(name)!,
+          kept: numbers,
           version: ownPackage.version
         }
         yield* writeFileAtomic(path.join(folder, "onnx", precision.file), writtenModel(model, precision))

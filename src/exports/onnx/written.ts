@@ -12,6 +12,8 @@ export interface Model {
   readonly inputs: ReadonlyArray<Port>
   /** the numbers of a parameter, by its name */
   readonly parameter: (name: string) => Stored
+  /** numbers of the tensors that the model keeps beside its parameters */
+  readonly kept: ReadonlyArray<ReadonlyArray<number>>
   /** of tfjs-lora-pro */
   readonly version: string
 }
@@ -38,13 +40,24 @@ const nameOf = ({ factor, powers }: Product): string =>
     ...Object.entries(powers).flatMap(([axis, power]) => Array.from({ length: power }, () => axis))
   ].join("*")
 
+/** Integers that are few enough to be the name of their tensor. */
+const NAMED = 8
+
 /** The file in one precision. */
-export const writtenModel = ({ trace, inputs, parameter, version }: Model, precision: Precision): Uint8Array => {
+export const writtenModel = ({ trace, inputs, parameter, kept, version }: Model, precision: Precision): Uint8Array => {
   const { floats } = precision
   const graph = new Graph(axesOf(inputs))
   const typeOf = (dtype: string): TypeName => (dtype === "float32" ? floats : dtype === "bool" ? "bool" : "int64")
   const names = new Map<number, string>()
   const float = (value: number) => graph.tensor(`float_${value}`, floats, [], () => constantFloats(floats, [value]))
+  const stored = (dtype: string, values: ReadonlyArray<number>, dims: ReadonlyArray<number>, place: number): string => {
+    if (dtype === "float32" && dims.length === 0) return float(values[0]!)
+    if (dtype === "int32" && values.length < NAMED) return graph.integers(values, dims)
+    return graph.tensor(`constant_${place}`, typeOf(dtype), dims, () => {
+      if (dtype === "int32") return BigInt64Array.from(values, BigInt)
+      return dtype === "bool" ? Uint8Array.from(values) : constantFloats(floats, values)
+    })
+  }
   const nameOfValue = (place: number): string => {
     const known = names.get(place)
     if (known !== undefined) return known
@@ -60,14 +73,14 @@ export const writtenModel = ({ trace, inputs, parameter, version }: Model, preci
           const { name, data, shape } = parameter(origin!.name)
           return graph.tensor(name, floats, shape, () => storedFloats(floats, data))
         }
+        case "kept":
+          return stored(dtype, kept[origin!.place]!, shape as ReadonlyArray<number>, place)
         case "constant": {
           const { values } = origin!
-          const dims = shape as ReadonlyArray<number> // a constant of a size that varies would differ between traces
-          if (dtype === "float32" && dims.length === 0) return float(values[0]!)
-          if (dtype === "int32") return graph.integers(values, dims)
-          return graph.tensor(`constant_${place}`, typeOf(dtype), dims, () =>
-            dtype === "bool" ? Uint8Array.from(values) : constantFloats(floats, values)
-          )
+          if (values.length === 1 && shape.length > 0) {
+            return graph.node("Expand", [stored(dtype, values, [], place), graph.sizes(shape)])
+          }
+          return stored(dtype, values, shape as ReadonlyArray<number>, place) // sizes that vary have one number everywhere
         }
       }
     })()

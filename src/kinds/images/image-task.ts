@@ -25,6 +25,8 @@ export interface DescribedImages extends ImageDescription {
   readonly untrained: string
   /** the class of transformers' that it is written as */
   readonly className: string
+  /** the pipeline of transformers.js for images has a class of it */
+  readonly inPipeline: boolean
   readonly processing: Processing
   /** sequences that go through blocks of their own in every step, whatever the batch; absent: there are none */
   readonly beside?: Sequences | undefined

@@ -19,6 +19,7 @@ import type { Publisher, Runner, Trained } from "../kind.ts"
 import { mergedRun } from "../merged-run.ts"
 import { imagesCard } from "./card.ts"
 import type { ResolvedImagesPlan } from "./resolve.ts"
+import { servedImages } from "./served.ts"
 import { describeImages, type ImagesModel, taskOf } from "./task.ts"
 
 type Open = Runner<ImagesPlan, ResolvedImagesPlan, ImagesModel, ClassificationSplit>["splits"]
@@ -26,7 +27,7 @@ type Open = Runner<ImagesPlan, ResolvedImagesPlan, ImagesModel, ClassificationSp
 export const publishImages: Publisher<ImagesPlan, ResolvedImagesPlan, ImagesModel, ClassificationSplit> = {
   readerOf: peftReader,
   mergesInto: "huggingface",
-  served: "is over images, of which no graph is written yet: use --format huggingface, from which optimum makes one",
+  served: { of: servedImages },
   card: imagesCard,
   merge: (trained, splits, run, folder) => merged(trained, splits, run, folder)
 }

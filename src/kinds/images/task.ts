@@ -21,7 +21,7 @@ const classification: TaskOf<"image-classification"> = {
   describe: (source, { headInit }, labels) =>
     Effect.gen(function* () {
       const described = yield* describeImageModel(source, { headInit, labels })
-      const { className, processor } = described.imageFamily
+      const { className, processor, inPipeline } = described.imageFamily
       const processed = yield* readProcessing(described, processor)
       return {
         ...described,
@@ -29,6 +29,7 @@ const classification: TaskOf<"image-classification"> = {
         title: described.family,
         untrained: "the untrained head",
         className,
+        inPipeline,
         load: (options) => loadImageModel(described, options)
       }
     }),

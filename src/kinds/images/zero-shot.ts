@@ -38,6 +38,7 @@ export const zeroShot: TaskOf<"zero-shot"> = {
         title: `${described.family}, zero-shot by ${count === 1 ? "one template" : `${count} templates`}, ${adapted[task.towers]}`,
         untrained: "zero-shot CLIP",
         className: CLASS,
+        inPipeline: false,
         processing,
         beside: frozenText === null ? { ...text.config, size: prompts.length, length: longest(prompts) } : undefined,
         notes: [...notes, ...prompted],

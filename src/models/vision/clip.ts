@@ -44,6 +44,7 @@ export const clipBlock = (block: string): PreNormNames => ({
 export const clip: ImageFamily = {
   name: "clip",
   className: "CLIPForImageClassification",
+  inPipeline: false,
   processor: "CLIPImageProcessor",
   prefix: "",
   decodeConfig: configReader(ClipConfig, (file) =>

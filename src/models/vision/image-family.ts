@@ -45,6 +45,8 @@ export interface ImageFamily {
   readonly name: string
   /** the class that transformers loads a classifier as */
   readonly className: string
+  /** the pipeline of transformers.js for images has that class */
+  readonly inPipeline: boolean
   /** the class of transformers' that prepares its images where preprocessor_config.json names none */
   readonly processor: ProcessorName
   /** prefix of the backbone's names in that class */

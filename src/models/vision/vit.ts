@@ -52,6 +52,7 @@ const PREFIX = "vit."
 export const vit: ImageFamily = {
   name: "vit",
   className: "ViTForImageClassification",
+  inPipeline: true,
   processor: "ViTImageProcessor",
   prefix: PREFIX,
   decodeConfig: configReader(ViTConfig, (file) =>
