@@ -65,19 +65,28 @@ const readsOf = ({
 export const writtenElsewhere: Effect.Effect<GuardedFolder, never, FileSystem.FileSystem> = Effect.map(
   FileSystem.FileSystem,
   (fs) => {
-    const open: FileSystem.FileSystem["open"] = (file, options) =>
-      options?.flag === undefined || options.flag === "r"
-        ? fs.open(file, options)
-        : Effect.fail(
-            systemError({
-              _tag: "PermissionDenied",
-              module: "FileSystem",
-              method: "open",
-              pathOrDescriptor: file,
-              cause: new Refusal("another process writes this run")
-            })
-          )
-    return { files: FileSystem.makeNoop({ ...readsOf(fs), open }), place: Effect.succeed({ kind: "here" }) }
+    const refused = (method: string) => (file: string) =>
+      Effect.fail(
+        systemError({
+          _tag: "PermissionDenied",
+          module: "FileSystem",
+          method,
+          pathOrDescriptor: file,
+          cause: new Refusal("another process writes this run")
+        })
+      )
+    const files = FileSystem.makeNoop({
+      ...readsOf(fs),
+      open: (file, options) =>
+        options?.flag === undefined || options.flag === "r" ? fs.open(file, options) : refused("open")(file),
+      writeFile: refused("writeFile"),
+      writeFileString: refused("writeFileString"),
+      makeDirectory: refused("makeDirectory"),
+      remove: refused("remove"),
+      rename: refused("rename"),
+      link: refused("link")
+    })
+    return { files, place: Effect.succeed({ kind: "here" }) }
   }
 )
 

@@ -19,7 +19,7 @@ import type * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 import type * as Scope from "effect/Scope"
 import { memoryFiles } from "../../../src/data/index.ts"
-import { type GuardedFolder, guardFolder, within } from "../../../src/files/guarded-folder.ts"
+import { type GuardedFolder, guardFolder, within, writtenElsewhere } from "../../../src/files/guarded-folder.ts"
 import { platformReason, writeFileAtomic } from "../../../src/files/index.ts"
 import { platform } from "../../../src/platform.ts"
 
@@ -189,3 +189,19 @@ test("files in memory have no inodes, and are written", () =>
       expect(yield* guard.place).toEqual({ kind: "here" })
     }).pipe(Effect.scoped, Effect.provide(memoryFiles().layer))
   ))
+
+test("of a folder that another process writes everything is read, and nothing written", async () => {
+  writeFileSync(at("run", "there"), "theirs")
+  const before = readdirSync(base, { recursive: true })
+  const refused = await Effect.runPromise(
+    Effect.gen(function* () {
+      const { files } = yield* writtenElsewhere
+      expect(yield* files.readFileString(at("run", "there"))).toBe("theirs")
+      expect(Number((yield* (yield* files.open(at("run", "there"))).stat).size)).toBe(6)
+      return yield* Effect.forEach(Object.values(changes), (change) => Effect.flip(change(files, at("run", "there"))))
+    }).pipe(Effect.scoped, Effect.provide(platform))
+  )
+  expect(refused.map(platformReason)).toEqual(Object.keys(changes).map(() => "another process writes this run"))
+  expect(readdirSync(base, { recursive: true })).toEqual(before)
+  expect(readFileSync(at("run", "there"), "utf8")).toBe("theirs")
+})
