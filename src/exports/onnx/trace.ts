@@ -117,7 +117,8 @@ class Recorder extends tf.KernelBackend {
     return true
   }
   override numDataIds(): number {
-    return this.values.length
+    // tfjs counts what a kernel leaves behind, and what the device has is none of it
+    return this.values.filter(({ origin }) => origin?.kind !== "kept").length
   }
   override floatPrecision(): 16 | 32 {
     return 32
