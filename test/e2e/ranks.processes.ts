@@ -1,0 +1,141 @@
+/**
+ * One run in several processes, as MPI starts them: whatever their number, the adapter, the metrics and the checkpoints have the same bytes,
+ * also where a process is killed and the run goes on in another number of them. (All kinds, in one process: several-ranks.processes.ts.)
+ */
+import { beforeAll, describe, expect, test } from "bun:test"
+import { mkdirSync, readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { mpiEnvironment, mpiruns } from "../mpirun.ts"
+import { causalData, causalPlan, decoder, writeRows } from "./causal-workspace.ts"
+import { cli, onWasm, run, succeed, TIMEOUT, tinyPlan, workspace } from "./fixtures.ts"
+import { type Launched, start } from "./runs.ts"
+import { alike } from "./train-on-ranks.ts"
+
+const w = workspace()
+w.model("minilm")
+decoder(w, "llama")
+writeRows(w)
+
+const output = { checkpointEvery: 2, keepCheckpoints: 2 }
+const training = { steps: 4, batchSize: 4, accumulate: 5, evaluateEvery: 2, evaluateBatchSize: 2 }
+const efficient = { kind: "lora-pro", form: "efficient", learningRate: 1e-2 }
+const plans = {
+  lora: tinyPlan("minilm", {
+    adapter: { method: "lora", rank: 4, alpha: 8, dropout: 0.1 },
+    optimizer: { kind: "adamw", learningRate: 1e-2 },
+    training,
+    output
+  }),
+  "lora-pro-full": causalPlan("llama", "chat", {
+    data: causalData("chat", { packing: true }),
+    adapter: { method: "lora", rank: 4, alpha: 8, dropout: 0.1 },
+    optimizer: { kind: "lora-pro", form: "full", learningRate: 5e-3 },
+    training,
+    output
+  }),
+  "lora-pro-efficient": tinyPlan("minilm", { optimizer: efficient, training, output }),
+  dora: tinyPlan("minilm", {
+    adapter: { method: "dora", rank: 4, alpha: 8, dropout: 0.1 },
+    optimizer: { kind: "adamw", learningRate: 1e-2 },
+    training,
+    output
+  })
+}
+/** Long enough that a process is killed in it. */
+const busy = tinyPlan("minilm", {
+  optimizer: { kind: "lora-pro", form: "full", learningRate: 1e-3 },
+  training: { steps: 36, batchSize: 4, accumulate: 4, evaluateEvery: 3 },
+  output: { checkpointEvery: 2 }
+})
+const names = Object.keys(plans)
+for (const [name, plan] of Object.entries({ ...plans, busy })) w.write(`${name}.json`, plan)
+
+const program = join(import.meta.dir, "ranks-program.ts")
+/** In a folder of its own, so that runs are called alike. */
+const trained = (folder: string, trains: ReadonlyArray<string>, launcher: ReadonlyArray<string> = []) => {
+  mkdirSync(w.path(folder))
+  const files = trains.map((name) => `../${name}.json`)
+  const command = [...launcher, process.execPath, program, ...files]
+  return succeed(run(command, { cwd: w.path(folder), env: mpiEnvironment }))
+}
+
+describe.skipIf(mpiruns.length === 0)("several processes leave what one does:", () => {
+  beforeAll(async () => {
+    await trained("1", names)
+    await succeed(w.cli(["train", "busy.json", "--out", "whole/busy", ...onWasm]))
+  }, TIMEOUT)
+
+  for (const [i, size] of [2, 3, 4].entries())
+    test(
+      `${size} of them`,
+      async () => {
+        const { command } = mpiruns[i % mpiruns.length]!
+        const { stdout, stderr } = await trained(String(size), names, [command, "-n", String(size)])
+        expect({ stdout, stderr }).toEqual({ stdout: "", stderr: "" })
+        for (const name of names) {
+          const { processes, results } = alike(w, `${size}/${name}`)
+          expect(processes).toBe(size)
+          expect(results).toEqual(alike(w, `1/${name}`).results)
+        }
+      },
+      TIMEOUT
+    )
+
+  /** The process of a rank, below the one that was started. */
+  const pidOf = (launcher: Launched, rank: number): number => {
+    const own = readdirSync("/proc").find((pid) => {
+      if (!/^\d+$/.test(pid)) return false
+      try {
+        const environment = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0")
+        const parent = Number(/^\d+ \(.*\) \S (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))![1])
+        return parent === launcher.pid && environment.includes(`OMPI_COMM_WORLD_RANK=${rank}`)
+      } catch {
+        return false // it ended, or is another user's
+      }
+    })
+    return Number(own)
+  }
+
+  const openMpi = mpiruns.find(({ name }) => name === "Open MPI")
+  const launch = (size: number, ...args: ReadonlyArray<string>) =>
+    start([openMpi!.command, "-n", String(size), process.execPath, cli, "train", ...args, ...onWasm], w.directory, {
+      env: mpiEnvironment
+    })
+
+  const killed = (rank: number) => async (first: Launched) => {
+    const pid = pidOf(first, rank)
+    expect(pid).toBeGreaterThan(1)
+    process.kill(pid, "SIGKILL")
+    expect((await first.ended).code).not.toBe(0)
+  }
+  const asked = async (first: Launched) => {
+    first.kill("SIGUSR1")
+    const { code, stderr } = await first.ended
+    const said = stderr.split("\n").filter((line) => line.includes("--resume"))
+    expect(said).toEqual([expect.stringMatching(/^step \d+ is saved; go on with: bun run train --resume \S+$/)])
+    expect(code).not.toBe(0)
+  }
+  for (const [what, end, before, after] of [
+    ["rank 1 of 3 is killed", killed(1), 3, 2],
+    ["rank 0 of 2 is killed", killed(0), 2, 1],
+    ["all 2 are asked to stop", asked, 2, 3]
+  ] as const)
+    test.skipIf(openMpi === undefined)(
+      `${what}, and ${after} go on`,
+      async () => {
+        const folder = `${what.replaceAll(" ", "-")}/busy`
+        const first = launch(before, "busy.json", "--out", folder)
+        await first.said("after step 9:")
+        await end(first)
+        const steps = readdirSync(w.path(`${folder}/checkpoints`))
+        expect(steps.some((name) => /^step-\d{8}$/.test(name))).toBe(true)
+        const resumed =
+          after === 1
+            ? await w.cli(["train", "--resume", folder, ...onWasm])
+            : await launch(after, "--resume", folder).ended
+        expect({ code: resumed.code, stderr: resumed.stderr }).toMatchObject({ code: 0 })
+        expect(alike(w, folder).results).toEqual(alike(w, "whole/busy").results)
+      },
+      TIMEOUT
+    )
+})
