@@ -75,6 +75,8 @@ class Recorder extends tf.KernelBackend {
   calls: Array<Call> = []
   kept: Array<Tensor> = []
   #places = new WeakMap<object, number>()
+  /** what tensors of this backend there are: tfjs counts what a kernel leaves behind */
+  readonly #live = new Set<object>()
 
   begin(): void {
     this.values = []
@@ -84,6 +86,7 @@ class Recorder extends tf.KernelBackend {
 
   add(value: Value): object {
     const dataId = {}
+    this.#live.add(dataId)
     this.#places.set(dataId, this.values.length)
     this.values.push(value)
     return dataId
@@ -113,12 +116,11 @@ class Recorder extends tf.KernelBackend {
     return 1
   }
   override incRef(): void {}
-  override disposeData(): boolean {
-    return true
+  override disposeData(dataId: object): boolean {
+    return this.#live.delete(dataId)
   }
   override numDataIds(): number {
-    // tfjs counts what a kernel leaves behind, and what the device has is none of it
-    return this.values.filter(({ origin }) => origin?.kind !== "kept").length
+    return this.#live.size
   }
   override floatPrecision(): 16 | 32 {
     return 32
