@@ -1,5 +1,6 @@
 /** The formats that `export` writes. What writes one is loaded when it is chosen. */
 import { type ExportFormat, exportFormat } from "./format.ts"
+import { ggufOptions } from "./gguf/options.ts"
 
 export const formats = [
   exportFormat({
@@ -14,6 +15,12 @@ export const formats = [
       }
     },
     writer: async () => (await import("./onnx/writer.ts")).onnxWriter
+  }),
+  exportFormat({
+    name: "gguf",
+    summary: "GGUF files, which llama.cpp and Ollama read",
+    options: ggufOptions,
+    writer: async () => (await import("./gguf/writer.ts")).ggufWriter
   }),
   exportFormat({
     name: "huggingface",

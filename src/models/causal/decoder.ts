@@ -21,7 +21,7 @@ import {
   type PackedMatrix,
   type Weights
 } from "../../tensors/index.ts"
-import type { GgufArchitecture } from "../gguf/architecture.ts"
+import type { GgufArchitecture, GgufWriting } from "../gguf/architecture.ts"
 import { type ParameterSpec, type RunBlock, runOnce } from "../model.ts"
 import type { RotaryRows } from "./rotary-rows.ts"
 
@@ -120,6 +120,8 @@ export interface CausalFamily {
   readonly otherPrefixes: ReadonlyArray<string>
   /** how GGUF files hold it; null: not at all, or as the architecture of another family */
   readonly gguf: GgufArchitecture | null
+  /** how GGUF files of it are written; `textPart`'s where that is what is written */
+  readonly toGguf: GgufWriting | null
   /** transformers' class that loads a merged model */
   readonly className: string
   /** a merged model is a text model alone: its `model_type`, prefix and config; null: it is all of this family's model */

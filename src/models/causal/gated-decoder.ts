@@ -15,6 +15,7 @@ import * as Result from "effect/Result"
 import { gelu, rmsNorm, rmsNormAndSum, rope, rowsOf, swiglu } from "../../kernels/index.ts"
 import type { LinearSite, Weights } from "../../tensors/index.ts"
 import type { GgufArchitecture } from "../gguf/architecture.ts"
+import { type GatedWriting, gatedHyperparameters } from "../gguf/write/gated.ts"
 import { linearParameters, type ParameterSpec } from "../model.ts"
 import { type CausalFamily, type CausalInput, type Decoder, OUTPUT_LAYER, type Pass } from "./decoder.ts"
 import type { GatedConfig } from "./gated-config.ts"
@@ -96,14 +97,20 @@ export const gatedFamily = (
   name: string,
   className: string,
   read: (config: unknown) => Result.Result<GatedConfig, ReadonlyArray<string>>,
-  gguf: GgufArchitecture | null
+  gguf: GgufArchitecture | null,
+  writing: GatedWriting
 ): CausalFamily => ({
   name,
   className,
   textPart: null,
   otherPrefixes: [],
   open: (config) => Result.map(read(config), (own) => gatedDecoder(name, "model.", own)),
-  gguf
+  gguf,
+  toGguf: {
+    architecture: writing.architecture,
+    hyperparameters: (config) => Result.flatMap(read(config), (own) => gatedHyperparameters(own, writing)),
+    change: writing.change ?? (() => undefined)
+  }
 })
 
 /** `family`: its `model_type`; `prefix`: what its class puts before the names here. */

@@ -17,6 +17,8 @@ import * as Schema from "effect/Schema"
 import { Count, decoderConfigReader, maybe, type Normalized, Positive, withDefault } from "../config-reader.ts"
 import type { ConfigSource, GgufArchitecture } from "../gguf/architecture.ts"
 import { gatedArchitecture, gatedBlockNames, gatedSizes, queryKeyNormNames, rotaryParameters } from "../gguf/gated.ts"
+import type { GatedWriting } from "../gguf/write/gated.ts"
+import { encoded } from "../gguf/write/values.ts"
 import type { CausalFamily } from "./decoder.ts"
 import { ActivationName, activationOf, type GatedConfig, gatedFields, plainGated, windowed } from "./gated-config.ts"
 import { gatedDecoder, gatedFamily } from "./gated-decoder.ts"
@@ -80,6 +82,32 @@ const gemmaArchitecture = (own: Pick<GgufArchitecture, "name" | "config"> & Part
     }
   })
 
+interface GemmaWriting extends Pick<GatedWriting, "windows" | "values"> {
+  readonly layersOf27B: number
+  readonly problems: NonNullable<GatedWriting["problems"]>
+}
+
+const gemmaWriting = (architecture: GgufArchitecture, own: GemmaWriting): GatedWriting => ({
+  architecture,
+  activation: "tanh",
+  biases: [],
+  windows: own.windows,
+  ...(own.values === undefined ? {} : { values: own.values }),
+  problems: (config) => {
+    const { layers, hiddenSize, attentionHeads, headDim, attentionScale } = config
+    const divisor = layers.length === own.layersOf27B ? hiddenSize / attentionHeads : headDim
+    const scale = 1 / Math.sqrt(divisor)
+    return [
+      ...(Math.abs(attentionScale - scale) < 1e-6 * scale
+        ? []
+        : [`has query_pre_attn_scalar ${attentionScale ** -2}, where llama.cpp's ${architecture.name} has ${divisor}`]),
+      ...own.problems(config)
+    ]
+  },
+  // norms scale by 1 + γ
+  change: (name) => (name.endsWith("norm.weight") ? (data) => data.map((value) => value + 1) : undefined)
+})
+
 /** `layersOf27B`: of the size whose attention is scaled differently. `period`: one layer in this many has no window. */
 const gemmaConfigJson = (source: ConfigSource, layersOf27B: number, period: number) => {
   const { fields } = source
@@ -106,6 +134,18 @@ const layerTypes = ({ fields }: ConfigSource, layers: number, usualPeriod: numbe
   return Array.from({ length: layers }, (_, layer) => (slides(layer) ? "sliding_attention" : "full_attention"))
 }
 
+const gemma2Architecture = gemmaArchitecture({
+  name: "gemma2",
+  config: (source) => {
+    const config = gemmaConfigJson(source, 46, 2)
+    return {
+      ...config,
+      attn_logit_softcapping: source.fields.optionalReal("attn_logit_softcapping") ?? null,
+      rope_parameters: rotaryParameters(source, config.head_dim)
+    }
+  }
+})
+
 export const gemma2: CausalFamily = gatedFamily(
   "gemma2",
   "Gemma2ForCausalLM",
@@ -115,16 +155,18 @@ export const gemma2: CausalFamily = gatedFamily(
     const softcap = orDefault(file.final_logit_softcapping, LOGITS_CAP)
     return { problems, config: { ...config, attentionSoftcap, softcap } }
   }),
-  gemmaArchitecture({
-    name: "gemma2",
-    config: (source) => {
-      const config = gemmaConfigJson(source, 46, 2)
-      return {
-        ...config,
-        attn_logit_softcapping: source.fields.optionalReal("attn_logit_softcapping") ?? null,
-        rope_parameters: rotaryParameters(source, config.head_dim)
-      }
-    }
+  gemma2Architecture,
+  gemmaWriting(gemma2Architecture, {
+    windows: (layer) => layer % 2 === 0,
+    layersOf27B: 46,
+    values: ({ attentionSoftcap, softcap }) => ({
+      attn_logit_softcapping: encoded.f32(attentionSoftcap!),
+      final_logit_softcapping: encoded.f32(softcap!)
+    }),
+    problems: ({ attentionSoftcap, softcap }) =>
+      attentionSoftcap === null || softcap === null
+        ? ["has no caps of scores and logits, which llama.cpp's gemma2 has"]
+        : []
   })
 )
 
@@ -165,24 +207,37 @@ const readGemma3 = decoderConfigReader(Gemma3File, (file) => {
   }
 })
 
+const gemma3Architecture = gemmaArchitecture({
+  name: "gemma3",
+  inside: queryKeyNormNames,
+  config: (source) => {
+    const config = gemmaConfigJson(source, 62, 6)
+    const local = source.fields.optionalReal("rope.freq_base_swa") ?? THETA.sliding
+    return {
+      ...config,
+      attn_logit_softcapping: null,
+      rope_parameters: {
+        full_attention: rotaryParameters(source, config.head_dim),
+        sliding_attention: { rope_theta: local, rope_type: "default" }
+      }
+    }
+  }
+})
+
 export const gemma3Text: CausalFamily = gatedFamily(
   "gemma3_text",
   "Gemma3ForCausalLM",
   readGemma3,
-  gemmaArchitecture({
-    name: "gemma3",
-    inside: queryKeyNormNames,
-    config: (source) => {
-      const config = gemmaConfigJson(source, 62, 6)
-      const local = source.fields.optionalReal("rope.freq_base_swa") ?? THETA.sliding
-      return {
-        ...config,
-        attn_logit_softcapping: null,
-        rope_parameters: {
-          full_attention: rotaryParameters(source, config.head_dim),
-          sliding_attention: { rope_theta: local, rope_type: "default" }
-        }
-      }
+  gemma3Architecture,
+  gemmaWriting(gemma3Architecture, {
+    windows: (layer) => (layer + 1) % PATTERN !== 0,
+    layersOf27B: 62,
+    values: ({ softcap }) => (softcap === null ? {} : { final_logit_softcapping: encoded.f32(softcap) }),
+    problems: ({ ropes }) => {
+      const near = ropes[1]!
+      return near.theta === THETA.sliding && near.scaling === null
+        ? []
+        : [`has a rotary base of ${near.theta} in layers with a window, where llama.cpp's gemma3 has ${THETA.sliding}`]
     }
   })
 )
@@ -205,5 +260,6 @@ export const gemma3: CausalFamily = {
       Result.mapError((problems) => problems.map((problem) => problem.replace(/^config\.json: /, `$&${inside}`)))
     )
   },
-  gguf: null
+  gguf: null,
+  toGguf: gemma3Text.toGguf
 }

@@ -23,7 +23,8 @@ import {
   maybe,
   withDefault
 } from "../config-reader.ts"
-import { vocabularyConfig } from "../gguf/architecture.ts"
+import { type GgufArchitecture, type Hyperparameters, vocabularyConfig } from "../gguf/architecture.ts"
+import { encoded } from "../gguf/write/values.ts"
 import { linearParameters, normParameters } from "../model.ts"
 import { type CausalFamily, type Decoder, type DecoderSizes, OUTPUT_LAYER, type Pass, transposed } from "./decoder.ts"
 
@@ -152,45 +153,74 @@ const applyBlock = (
   return tf.add(s, linear(sites.outer, active))
 }
 
+const architecture: GgufArchitecture = {
+  name: "gpt2",
+  outside: {
+    token_embd: "transformer.wte",
+    position_embd: "transformer.wpe",
+    output_norm: "transformer.ln_f",
+    output: "lm_head"
+  },
+  inside: {
+    attn_norm: "ln_1",
+    attn_qkv: "attn.c_attn",
+    attn_output: "attn.c_proj",
+    ffn_norm: "ln_2",
+    ffn_up: "mlp.c_fc",
+    ffn_down: "mlp.c_proj"
+  },
+  blockPrefix: "transformer.h.",
+  withoutCounterpart: [],
+  config: (source) => ({
+    ...vocabularyConfig(source),
+    activation_function: "gelu_new",
+    n_embd: source.fields.size("embedding_length"),
+    n_inner: source.fields.size("feed_forward_length"),
+    n_layer: source.fields.size("block_count"),
+    n_head: source.fields.size("attention.head_count"),
+    n_positions: source.fields.size("context_length"),
+    layer_norm_epsilon: source.fields.real("attention.layer_norm_epsilon"),
+    scale_attn_weights: true,
+    scale_attn_by_inverse_layer_idx: false
+  }),
+  undo: (name, [rows, columns]) =>
+    /\.(attn_qkv|attn_output|ffn_up|ffn_down)\.weight$/.test(name) && rows !== undefined && columns !== undefined
+      ? { shape: [columns, rows], values: (data) => transposed(data, rows, columns) }
+      : undefined
+}
+
+const hyperparameters = (config: Gpt2Config): Result.Result<Hyperparameters, ReadonlyArray<string>> => {
+  const scale = 1 / Math.sqrt(config.headDim)
+  const problems = [
+    ...(config.activation === "tanh"
+      ? []
+      : [`has the activation "${config.activation}", where llama.cpp's gpt2 has "tanh"`]),
+    ...(config.scales.every((own) => own === scale) ? [] : ["scales its scores otherwise than llama.cpp's gpt2"])
+  ]
+  if (problems.length > 0) return Result.fail(problems)
+  const { u32, f32 } = encoded
+  const values = {
+    block_count: u32(config.layers),
+    context_length: u32(config.maxLength),
+    embedding_length: u32(config.hiddenSize),
+    feed_forward_length: u32(config.intermediateSize),
+    "attention.head_count": u32(config.attentionHeads),
+    "attention.layer_norm_epsilon": f32(config.normEpsilon)
+  }
+  return Result.succeed({ values, tensors: {}, notes: [] })
+}
+
 export const gpt2: CausalFamily = {
   name: "gpt2",
   className: "GPT2LMHeadModel",
   textPart: null,
   otherPrefixes: [],
   open: (config) => Result.map(read(config), decoderOf),
-  gguf: {
-    name: "gpt2",
-    outside: {
-      token_embd: "transformer.wte",
-      position_embd: "transformer.wpe",
-      output_norm: "transformer.ln_f",
-      output: "lm_head"
-    },
-    inside: {
-      attn_norm: "ln_1",
-      attn_qkv: "attn.c_attn",
-      attn_output: "attn.c_proj",
-      ffn_norm: "ln_2",
-      ffn_up: "mlp.c_fc",
-      ffn_down: "mlp.c_proj"
-    },
-    blockPrefix: "transformer.h.",
-    withoutCounterpart: [],
-    config: (source) => ({
-      ...vocabularyConfig(source),
-      activation_function: "gelu_new",
-      n_embd: source.fields.size("embedding_length"),
-      n_inner: source.fields.size("feed_forward_length"),
-      n_layer: source.fields.size("block_count"),
-      n_head: source.fields.size("attention.head_count"),
-      n_positions: source.fields.size("context_length"),
-      layer_norm_epsilon: source.fields.real("attention.layer_norm_epsilon"),
-      scale_attn_weights: true,
-      scale_attn_by_inverse_layer_idx: false
-    }),
-    undo: (name, [rows, columns]) =>
-      /\.(attn_qkv|attn_output|ffn_up|ffn_down)\.weight$/.test(name) && rows !== undefined && columns !== undefined
-        ? { shape: [columns, rows], values: (data) => transposed(data, rows, columns) }
-        : undefined
+  gguf: architecture,
+  toGguf: {
+    architecture,
+    hyperparameters: (config) => Result.flatMap(read(config), hyperparameters),
+    // models here hold weights as the converter turns them
+    change: () => undefined
   }
 }

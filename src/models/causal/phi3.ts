@@ -37,6 +37,24 @@ const completed = (file: typeof Phi3File.Type): typeof Phi3File.Type => {
   }
 }
 
+const phi3Architecture = gatedArchitecture({
+  name: "phi3",
+  inside: {
+    attn_norm: "input_layernorm",
+    attn_qkv: "self_attn.qkv_proj",
+    attn_output: "self_attn.o_proj",
+    ffn_norm: "post_attention_layernorm",
+    ffn_up: "mlp.gate_up_proj",
+    ffn_down: "mlp.down_proj"
+  },
+  withoutCounterpart: ["rope_factors_long.weight", "rope_factors_short.weight"],
+  config: (source) => ({
+    ...gatedConfigJson(source),
+    // the converter writes 0 where there is no window
+    sliding_window: source.fields.value("attention.sliding_window") || null
+  })
+})
+
 export const phi3: CausalFamily = gatedFamily(
   "phi3",
   "Phi3ForCausalLM",
@@ -48,21 +66,6 @@ export const phi3: CausalFamily = gatedFamily(
       config: { ...config, layers: config.layers.map((layer) => ({ ...layer, window })), fused: true }
     }
   }),
-  gatedArchitecture({
-    name: "phi3",
-    inside: {
-      attn_norm: "input_layernorm",
-      attn_qkv: "self_attn.qkv_proj",
-      attn_output: "self_attn.o_proj",
-      ffn_norm: "post_attention_layernorm",
-      ffn_up: "mlp.gate_up_proj",
-      ffn_down: "mlp.down_proj"
-    },
-    withoutCounterpart: ["rope_factors_long.weight", "rope_factors_short.weight"],
-    config: (source) => ({
-      ...gatedConfigJson(source),
-      // the converter writes 0 where there is no window
-      sliding_window: source.fields.value("attention.sliding_window") || null
-    })
-  })
+  phi3Architecture,
+  { architecture: phi3Architecture, activation: "silu", biases: [], windows: null }
 )

@@ -38,6 +38,23 @@ const qwenConfig = (file: typeof QwenFile.Type, headDim: number | null): Normali
 /** GGUF files of Qwen have no windows. */
 const WITHOUT_WINDOW = { use_sliding_window: false, sliding_window: null }
 
+const NOWHERE = () => false
+
+const qwen2Architecture = gatedArchitecture({
+  name: "qwen2",
+  config: (source) => ({ ...gatedConfigJson(source), ...WITHOUT_WINDOW })
+})
+
+const qwen3Architecture = gatedArchitecture({
+  name: "qwen3",
+  inside: { ...gatedBlockNames, ...queryKeyNormNames },
+  config: (source) => ({
+    ...gatedConfigJson(source),
+    attention_bias: false,
+    ...WITHOUT_WINDOW
+  })
+})
+
 export const qwen2: CausalFamily = gatedFamily(
   "qwen2",
   "Qwen2ForCausalLM",
@@ -45,10 +62,8 @@ export const qwen2: CausalFamily = gatedFamily(
     const { config, problems } = qwenConfig(file, null)
     return { problems, config: { ...config, bias: { queryKeyValue: true, attentionOutput: false, mlp: false } } }
   }),
-  gatedArchitecture({
-    name: "qwen2",
-    config: (source) => ({ ...gatedConfigJson(source), ...WITHOUT_WINDOW })
-  })
+  qwen2Architecture,
+  { architecture: qwen2Architecture, activation: "silu", biases: ["queryKeyValue"], windows: NOWHERE }
 )
 
 export const qwen3: CausalFamily = gatedFamily(
@@ -60,13 +75,6 @@ export const qwen3: CausalFamily = gatedFamily(
     const bias = { queryKeyValue: biased, attentionOutput: biased, mlp: false }
     return { problems, config: { ...config, queryKeyNorm: true, bias } }
   }),
-  gatedArchitecture({
-    name: "qwen3",
-    inside: { ...gatedBlockNames, ...queryKeyNormNames },
-    config: (source) => ({
-      ...gatedConfigJson(source),
-      attention_bias: false,
-      ...WITHOUT_WINDOW
-    })
-  })
+  qwen3Architecture,
+  { architecture: qwen3Architecture, activation: "silu", biases: [], windows: NOWHERE }
 )

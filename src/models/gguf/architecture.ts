@@ -2,7 +2,9 @@
  * How GGUF files hold a family of decoders: their names of its tensors, the metadata that its config.json is made of, and the changes that
  * llama.cpp's converter makes to its weights. Each family's is in its file (`causal/llama.ts` …).
  */
+import type * as Result from "effect/Result"
 import type { Metadata, MetadataValue } from "./parse-header.ts"
+import type { EncodedValue } from "./write/values.ts"
 
 export interface GgufArchitecture {
   /** `general.architecture` */
@@ -18,6 +20,45 @@ export interface GgufArchitecture {
   readonly config: (source: ConfigSource) => Readonly<Record<string, unknown>>
   /** the shape and values of a tensor as transformers has them; undefined: as they are stored */
   readonly undo: (name: string, shape: ReadonlyArray<number>, fields: Fields) => Undo | undefined
+}
+
+/** How models of a family are written as GGUF files: an architecture in the other direction. */
+export interface GgufWriting {
+  /** whose names the tensors get; of Mistral Llama's */
+  readonly architecture: GgufArchitecture
+  /** What a config.json says as metadata, or what of it no file of the architecture says: ends of sentences. */
+  readonly hyperparameters: (config: unknown) => Result.Result<Hyperparameters, ReadonlyArray<string>>
+  /**
+   * A tensor's values [rows, columns] as the converter stores them, from those that models here hold; undefined: as they are. `name`: GGUF's.
+   */
+  readonly change: (name: string, heads: Heads) => ((data: Float32Array, columns: number) => Float32Array) | undefined
+}
+
+export interface Heads {
+  readonly attentionHeads: number
+  readonly keyValueHeads: number
+}
+
+export interface Hyperparameters {
+  /** without the architecture's prefix */
+  readonly values: Readonly<Record<string, EncodedValue>>
+  /** tensors that are not weights, by their whole names: [n] each */
+  readonly tensors: Readonly<Record<string, Float32Array>>
+  /** what llama.cpp does otherwise, whatever the file says: sentences */
+  readonly notes: ReadonlyArray<string>
+}
+
+/** GGUF's name of a parameter of transformers' class, without ".weight" and ".bias"; undefined: it has none. */
+export const ggufName = (
+  { inside, outside, blockPrefix }: Pick<GgufArchitecture, "inside" | "outside" | "blockPrefix">,
+  module: string
+): string | undefined => {
+  const found = (names: Readonly<Record<string, string>>, own: string) =>
+    Object.entries(names).find(([, name]) => name === own)?.[0]
+  if (!module.startsWith(blockPrefix)) return found(outside, module)
+  const [block, ...rest] = module.slice(blockPrefix.length).split(".")
+  const name = found(inside, rest.join("."))
+  return name === undefined ? undefined : `blk.${block}.${name}`
 }
 
 export interface ConfigSource {

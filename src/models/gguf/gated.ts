@@ -87,14 +87,14 @@ export const gatedConfigJson = (source: ConfigSource) => {
 }
 
 /** The same in Llama 3.1, 3.2 and 3.3: the file holds factors of the frequencies, not these numbers. */
-const llama3 = { low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 8192 }
+export const llama3 = { low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 8192 }
 
 /** llama.cpp's default */
 const DEFAULT_BASE = 10_000
 
-const FREQUENCIES = "rope_freqs.weight"
-const LONG = "rope_factors_long.weight"
-const SHORT = "rope_factors_short.weight"
+export const FREQUENCIES = "rope_freqs.weight"
+export const LONG = "rope_factors_long.weight"
+export const SHORT = "rope_factors_short.weight"
 
 /** Tensors that are not weights but divisors of frequencies, one for each pair of columns. */
 export const ROTARY_FACTORS: ReadonlyArray<string> = [FREQUENCIES, LONG, SHORT]
@@ -184,13 +184,18 @@ const llama3Factor = (factors: Float32Array, base: number, headDim: number): num
   if (factors.length !== headDim / 2) return undefined
   // five digits: what a config says, without the rounding of float32
   const factor = Number(factors.reduce((largest, value) => Math.max(largest, value), 1).toPrecision(5))
-  const { low_freq_factor: low, high_freq_factor: high, original_max_position_embeddings: original } = llama3
-  const expected = Array.from({ length: headDim / 2 }, (_, j) => {
-    const wavelength = 2 * Math.PI * base ** ((2 * j) / headDim)
-    const t = Math.min(1, Math.max(0, (original / wavelength - low) / (high - low)))
-    return 1 / ((1 - t) / factor + t)
-  })
+  const expected = llama3Factors(factor, base, headDim)
   // the converter computes in float32
   const close = (value: number, j: number) => Math.abs(value - expected[j]!) <= 1e-4 * expected[j]!
   return factors.every(close) ? factor : undefined
+}
+
+/** Divisors of the frequencies of `columns` that are turned, by that rule. */
+export const llama3Factors = (factor: number, base: number, columns: number): ReadonlyArray<number> => {
+  const { low_freq_factor: low, high_freq_factor: high, original_max_position_embeddings: original } = llama3
+  return Array.from({ length: columns / 2 }, (_, j) => {
+    const wavelength = 2 * Math.PI * base ** ((2 * j) / columns)
+    const t = Math.min(1, Math.max(0, (original / wavelength - low) / (high - low)))
+    return 1 / ((1 - t) / factor + t)
+  })
 }

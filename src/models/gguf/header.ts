@@ -25,12 +25,12 @@ import { partCount, partFiles, partProblem } from "./split-files.ts"
  */
 export const readGgufHeader = (file: string): Effect.Effect<GgufHeader, ModelError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
-    const opened = yield* readFile(file)
+    const opened = yield* readGgufFile(file)
     const count = partCount(opened.metadata)
     return count === 1 ? yield* headerOf(file, [opened]) : yield* readParts(file, opened, count)
   })
 
-interface OpenedFile extends ParsedHeader {
+export interface OpenedFile extends ParsedHeader {
   readonly file: string
   readonly size: number
 }
@@ -56,7 +56,7 @@ const readParts = (file: string, opened: OpenedFile, count: number) =>
         if (!(yield* fs.exists(part).pipe(Effect.orElseSucceed(() => false)))) {
           return yield* problem(part, `no such file; it is part ${index + 1} of ${count} of the model of ${file}`)
         }
-        return yield* readFile(part)
+        return yield* readGgufFile(part)
       })
     )
     for (const [index, { file: part, metadata }] of parts.entries()) {
@@ -72,7 +72,8 @@ const readParts = (file: string, opened: OpenedFile, count: number) =>
 /** The bytes that are read first; four times as many while the header is longer. Vocabularies of 262144 tokens have headers of 16 MB. */
 const FIRST_BYTES = 2 ** 22
 
-const readFile = (file: string): Effect.Effect<OpenedFile, ModelError, FileSystem.FileSystem> =>
+/** One file's own header. */
+export const readGgufFile = (file: string): Effect.Effect<OpenedFile, ModelError, FileSystem.FileSystem> =>
   Effect.scoped(
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem

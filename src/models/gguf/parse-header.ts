@@ -54,6 +54,8 @@ export const problem = (file: string, ...problems: ReadonlyArray<string>) => new
 export interface ParsedHeader {
   readonly metadata: Metadata
   readonly tensors: ReadonlyArray<AnnouncedTensor>
+  /** bytes from which and up to which each value lies in the file, its type before it */
+  readonly places: ReadonlyMap<string, readonly [begin: number, end: number]>
   /** byte at which the tensors begin */
   readonly tensorsBegin: number
 }
@@ -96,10 +98,13 @@ const read = (cursor: Cursor): ParsedHeader => {
       throw new Damage(`announces ${count} ${what}, more than ${overLimit("gguf-entries")}`)
   }
   const metadata = new Map<string, MetadataValue>()
+  const places = new Map<string, readonly [number, number]>()
   for (let i = 0; i < keyCount; i++) {
     const key = cursor.string()
     if (metadata.has(key)) throw new Damage(`metadata ${quoted(key)} is there twice: a damaged file`)
+    const begin = cursor.place
     metadata.set(key, cursor.value(cursor.u32(), 0))
+    places.set(key, [begin, cursor.place])
   }
   const tensors = new Map<string, AnnouncedTensor>()
   for (let i = 0; i < tensorCount; i++) {
@@ -116,7 +121,8 @@ const read = (cursor: Cursor): ParsedHeader => {
   if (typeof alignment !== "number" || alignment < 1 || !Number.isInteger(Math.log2(alignment))) {
     throw new Damage(`general.alignment is ${quoted(alignment)}; expected a power of two`)
   }
-  return { metadata, tensors: [...tensors.values()], tensorsBegin: Math.ceil(cursor.place / alignment) * alignment }
+  const tensorsBegin = Math.ceil(cursor.place / alignment) * alignment
+  return { metadata, places, tensors: [...tensors.values()], tensorsBegin }
 }
 
 const checkFormat = (cursor: Cursor): void => {

@@ -1,0 +1,142 @@
+/**
+ * Ollama's Modelfile: where the model is, how a conversation is written out, at which texts an answer ends.
+ *
+ * Ollama's templates are Go's. A chat template is Jinja, a program: what it does is found by having it write conversations out and holding
+ * them against the forms in use below. A template of another form is left to the user, in a comment.
+ *
+ * @see https://github.com/ollama/ollama/blob/main/docs/modelfile.mdx
+ */
+import { chatTemplate, type Message } from "../../data/causal/index.ts"
+import type { CausalTokenizer } from "../../tensors/index.ts"
+
+/** What stands before and after a message of a role. */
+interface Form {
+  readonly name: string
+  readonly system: readonly [before: string, after: string] | null
+  readonly user: readonly [before: string, after: string]
+  readonly assistant: readonly [before: string, after: string]
+}
+
+const headed = (role: string) => [`<|start_header_id|>${role}<|end_header_id|>\n\n`, "<|eot_id|>"] as const
+const inChatMl = (role: string) => [`<|im_start|>${role}\n`, "<|im_end|>\n"] as const
+const tagged = (role: string, end: string) => [`<|${role}|>\n`, `${end}\n`] as const
+
+const forms: ReadonlyArray<Form> = [
+  { name: "ChatML", system: inChatMl("system"), user: inChatMl("user"), assistant: inChatMl("assistant") },
+  { name: "Llama 3", system: headed("system"), user: headed("user"), assistant: headed("assistant") },
+  {
+    name: "Gemma",
+    system: null,
+    user: ["<start_of_turn>user\n", "<end_of_turn>\n"],
+    assistant: ["<start_of_turn>model\n", "<end_of_turn>\n"]
+  },
+  {
+    name: "Phi-3",
+    system: tagged("system", "<|end|>"),
+    user: tagged("user", "<|end|>"),
+    assistant: tagged("assistant", "<|end|>")
+  },
+  {
+    name: "Zephyr",
+    system: tagged("system", "</s>"),
+    user: tagged("user", "</s>"),
+    assistant: tagged("assistant", "</s>")
+  }
+]
+
+const write = ({ system, user, assistant }: Form, messages: ReadonlyArray<Message>): string => {
+  const around = { system: system ?? ["", ""], user, assistant } as Readonly<Record<string, readonly [string, string]>>
+  const turns = messages.map(({ role, content }) => `${around[role]![0]}${content}${around[role]![1]}`)
+  return `${turns.join("")}${assistant[0]}`
+}
+
+const asked: ReadonlyArray<Message> = [{ role: "user", content: "What is it?" }]
+const long: ReadonlyArray<Message> = [
+  ...asked,
+  { role: "assistant", content: "A stone." },
+  { role: "user", content: "Of what colour?" }
+]
+const instructed: ReadonlyArray<Message> = [{ role: "system", content: "Be brief." }, ...long]
+
+export interface FoundForm {
+  readonly form: Form
+  /** what the template says where a conversation has no system message; null: nothing */
+  readonly system: string | null
+}
+
+/** The form of a tokenizer's chat template; undefined: none of those above. */
+export const formOf = ({ chatTemplate: source, specialTokens }: CausalTokenizer): FoundForm | undefined => {
+  if (source === null) return undefined
+  const template = chatTemplate(source, specialTokens)
+  if ("broken" in template) return undefined
+  const bos = specialTokens["bos_token"] ?? ""
+  const rendered = (messages: ReadonlyArray<Message>): string => {
+    const written = template.render(messages, { prompt: true })
+    return "broken" in written ? "" : written.text
+  }
+  const [plain, longer, told] = [rendered(asked), rendered(long), rendered(instructed)]
+  for (const form of forms) {
+    const own = write(form, asked)
+    if (!plain.endsWith(own)) continue
+    const said = plain.slice(0, plain.length - own.length)
+    // a template may begin with the token that the tokenizer puts before every text
+    for (const first of new Set(["", bos])) {
+      if (!said.startsWith(first)) continue
+      const system = systemIn(form, said.slice(first.length))
+      if (system === undefined || longer !== said + write(form, long)) continue
+      if (form.system !== null && told !== first + write(form, instructed)) continue
+      return { form, system }
+    }
+  }
+  return undefined
+}
+
+/** The instructions that a form's text says before a question; null: none. */
+const systemIn = ({ system }: Form, said: string): string | null | undefined => {
+  if (said === "") return null
+  if (system === null) return undefined
+  const [before, after] = system
+  const whole = said.length >= before.length + after.length && said.startsWith(before) && said.endsWith(after)
+  return whole ? said.slice(before.length, said.length - after.length) : undefined
+}
+
+const goTemplate = ({ system, user, assistant }: Form): string => {
+  const first = system === null ? "" : `{{ if .System }}${system[0]}{{ .System }}${system[1]}{{ end }}`
+  // where the form has no place for instructions they begin the question
+  const question = system === null ? "{{ if .System }}{{ .System }}\n\n{{ end }}{{ .Prompt }}" : "{{ .Prompt }}"
+  return `${first}{{ if .Prompt }}${user[0]}${question}${user[1]}{{ end }}${assistant[0]}{{ .Response }}${assistant[1]}`
+}
+
+const quotedText = (text: string): string => `"""${text}"""`
+
+export interface ModelfileFacts {
+  /** the model's file */
+  readonly from: string
+  /** a comment on it */
+  readonly note?: string
+  /** the adapter's file; null: the model is merged */
+  readonly adapter: string | null
+  readonly tokenizer: CausalTokenizer
+  /** tokens at which a text ends */
+  readonly eosIds: ReadonlyArray<number>
+}
+
+export const modelfile = ({ from, note, adapter, tokenizer, eosIds }: ModelfileFacts): string => {
+  const found = formOf(tokenizer)
+  const stops = [...new Set([...eosIds, ...(tokenizer.eosId === null ? [] : [tokenizer.eosId])])]
+    .map((id) => tokenizer.decode([id], { special: true }))
+    .filter((text) => text.trim() !== "")
+  const unknown =
+    tokenizer.chatTemplate === null
+      ? [`TEMPLATE ${quotedText("{{ .Prompt }}")}`]
+      : ["# the model's chat template is of no form that is known here: write it as a TEMPLATE of Ollama's"]
+  const lines = [
+    ...(note === undefined ? [] : [`# ${note}`]),
+    `FROM ./${from}`,
+    ...(adapter === null ? [] : [`ADAPTER ./${adapter}`]),
+    ...(found === undefined ? unknown : [`TEMPLATE ${quotedText(goTemplate(found.form))}`]),
+    ...(found?.system == null ? [] : [`SYSTEM ${quotedText(found.system)}`]),
+    ...stops.map((text) => `PARAMETER stop ${JSON.stringify(text)}`)
+  ]
+  return `${lines.join("\n")}\n`
+}

@@ -1,0 +1,225 @@
+/**
+ * A decoder's run as GGUF files:
+ *
+ *   <run>-q8_0.gguf …      the merged model in each type that was asked for      (mixtures.ts)
+ *   <run>-adapter.gguf     the adapter alone, for a file of the base             (adapter.ts)
+ *   Modelfile              Ollama's, of the first of them
+ *   README.md              what each file is and how far it is from the run
+ *
+ * Every file of a merged model is read again as anyone would, and its logits are held against the run's before the folder stays.
+ */
+import * as Effect from "effect/Effect"
+import * as Path from "effect/Path"
+import { type Adapted, unadapted } from "../../../adapters/index.ts"
+import { writeFileAtomic } from "../../files/index.ts"
+import { type CausalDescription, type CausalModel, openCausalModel, openSource } from "../../models/causal/index.ts"
+import {
+  type EncodedValue,
+  encoded,
+  type GgufModel,
+  ggufMetadata,
+  ggufModelOf,
+  type TensorToStore,
+  unwritableAt,
+  writeGguf
+} from "../../models/gguf/write/index.ts"
+import { ModelError } from "../../models/index.ts"
+import { compareOutputs } from "../../output/index.ts"
+import { selectSites } from "../../plan/index.ts"
+import type { DescribedRun } from "../../trained/index.ts"
+import { ExportRefused, type ExportWriter } from "../format.ts"
+import { adapterMetadata, adapterObstacle, adapterTensors } from "./adapter.ts"
+import { type FileCard, ggufCard } from "./card.ts"
+import { logitsOfTexts } from "./compare.ts"
+import { type MergedTensor, mergedTensors, nameIn } from "./merged-tensors.ts"
+import { type MixtureName, mixtures, typeOf } from "./mixtures.ts"
+import { modelfile } from "./modelfile.ts"
+import type { ggufOptions } from "./options.ts"
+
+const ADAPTER = "adapter"
+type FileName = (typeof ggufOptions)["type"]["values"][number]
+const merged = (types: ReadonlyArray<FileName>): ReadonlyArray<MixtureName> => types.filter((type) => type !== ADAPTER)
+
+/** What a run's kind knows of a decoder. */
+const isDecoder = (model: object): model is CausalDescription => "decoder" in model && "eosIds" in model
+
+export const ggufWriter: ExportWriter<typeof ggufOptions> = {
+  obstacle: ({ kind, plan, model }, { type: types }) =>
+    Effect.gen(function* () {
+      if (kind.generation === undefined || !isDecoder(model)) {
+        return `is of data.format "${plan.data.format}", and GGUF files here are of decoders, which go on with a text: use --format huggingface`
+      }
+      const { config } = yield* openSource(model.source)
+      const found = ggufModelOf(model.family, config)
+      if ("reason" in found) return `its base ${found.reason}: use --format huggingface`
+      const lacking = model.parameters.filter(({ name }) => nameIn(found, model, name) === undefined)
+      if (lacking.length > 0) {
+        return `its base has ${lacking[0]!.name}, which llama.cpp's ${found.writing.architecture.name} does not: use --format huggingface`
+      }
+      if (!types.includes(ADAPTER)) return undefined
+      const { parameters } = yield* Effect.fromResult(selectSites(plan, model))
+      return adapterObstacle(plan.adapter, parameters)
+    }),
+
+  write: (run, folder, { type: types }) =>
+    Effect.gen(function* () {
+      const path = yield* Path.Path
+      const name = path.basename(path.resolve(run.directory))
+      const fileOf = (type: FileName) => `${name}-${type}.gguf`
+      const written = yield* Effect.scoped(writeFiles(run, folder, types, name, fileOf))
+      const cards: Array<FileCard> = []
+      for (const type of types) {
+        cards.push(
+          type === ADAPTER
+            ? { type, file: fileOf(type), label: "the adapter, in F32", check: null }
+            : {
+                type,
+                file: fileOf(type),
+                label: mixtures[type].label,
+                check: yield* checked(run, written, path.join(folder, fileOf(type)), type)
+              }
+        )
+      }
+      yield* writeFileAtomic(path.join(folder, "Modelfile"), written.modelfile)
+      const { base, writes, notes } = written
+      const facts = { name, base, files: cards, writes, notes }
+      yield* writeFileAtomic(path.join(folder, "README.md"), ggufCard(facts))
+      return {
+        lines: [
+          ...cards.flatMap(({ file, check }) =>
+            check === null
+              ? []
+              : [
+                  `${file}: logits differ from the run's by at most ${check.relativeDifference.toExponential(1)} of the largest; ${check.sameLabel} of ${check.rows} next tokens are the same.`
+                ]
+          ),
+          ...notes,
+          "Modelfile is Ollama's; README.md says how to use the files."
+        ],
+        json: {
+          checks: Object.fromEntries(cards.flatMap(({ type, check }) => (check === null ? [] : [[type, check]])))
+        }
+      }
+    })
+}
+
+interface WrittenFiles {
+  /** [tokens, vocabulary] of the run */
+  readonly logits: Float32Array
+  readonly width: number
+  readonly modelfile: string
+  /** the base's name */
+  readonly base: string
+  /** it was trained on conversations */
+  readonly writes: "chat" | "text"
+  /** what llama.cpp does otherwise */
+  readonly notes: ReadonlyArray<string>
+}
+
+/** The run's model lives no longer than its files are written. */
+const writeFiles = (
+  run: DescribedRun,
+  folder: string,
+  types: ReadonlyArray<FileName>,
+  name: string,
+  fileOf: (type: FileName) => string
+) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const loaded = yield* run.open
+    const { adapted } = loaded.kind.generation!.writing(loaded)
+    const own = adapted.model
+    const source = yield* openSource(own.source)
+    const model = ggufModelOf(own.family, source.config)
+    if ("reason" in model) return yield* refusedAs(run, `its base ${model.reason}`)
+    const mixed = merged(types)
+    if (mixed.length > 0) {
+      const metadata = yield* ggufMetadata(source, own, model, own.tokenizer)
+      if ("reason" in metadata) return yield* refusedAs(run, `its base ${metadata.reason}`)
+      const { tensors } = mergedTensors(adapted, source, model)
+      for (const type of mixed) {
+        const all = new Map([
+          ...metadata,
+          ["general.name", encoded.string(name)],
+          ["general.file_type", encoded.u32(mixtures[type].fileType)],
+          ["general.quantization_version", encoded.u32(2)]
+        ] as const)
+        yield* writeMixture(path.join(folder, fileOf(type)), type, all, tensors, own)
+      }
+    }
+    if (types.includes(ADAPTER)) yield* writeAdapter(path.join(folder, fileOf(ADAPTER)), adapted, model, name)
+    const base = path.basename(own.source)
+    const onGguf = base.endsWith(".gguf")
+    const written: WrittenFiles = {
+      logits: mixed.length === 0 ? new Float32Array(0) : yield* logitsOfTexts(adapted),
+      width: own.vocabularySize,
+      base,
+      notes: model.notes,
+      writes: own.tokenizer.chatTemplate === null ? "text" : "chat",
+      modelfile: modelfile({
+        ...(mixed[0] !== undefined
+          ? { from: fileOf(mixed[0]), adapter: null }
+          : {
+              from: onGguf ? base : "base.gguf",
+              note: onGguf ? "the base's file, beside this one" : "the base as a GGUF file, beside this one",
+              adapter: fileOf(ADAPTER)
+            }),
+        tokenizer: own.tokenizer,
+        eosIds: own.eosIds
+      })
+    }
+    return written
+  })
+
+const refusedAs = (run: DescribedRun, reason: string) => new ExportRefused({ place: run.directory, reason })
+
+const writeMixture = (
+  file: string,
+  type: MixtureName,
+  metadata: ReadonlyMap<string, EncodedValue>,
+  tensors: ReadonlyMap<string, MergedTensor>,
+  { layers, tied }: Pick<CausalModel, "layers" | "tied">
+) => {
+  const stored = new Map(
+    [...tensors].map(([name, { shape, values }]) => [
+      name,
+      { shape, values, type: typeOf(type, name, shape, { blocks: layers, tied }) }
+    ])
+  )
+  return writeGguf(file, metadata, stored, bytesIn(file))
+}
+
+/** A tensor's bytes; halves end at 65504. */
+const bytesIn =
+  (file: string) =>
+  <E, R>(name: string, { values, type }: TensorToStore<E, R>) =>
+    Effect.flatMap(values, (data) => {
+      const at = type.name === "F32" ? -1 : unwritableAt(data)
+      if (at < 0) return Effect.succeed(type.encode(data))
+      const problem = `tensor ${name} has ${data[at]} at element ${at}, which ${type.name} does not hold; export it as f32`
+      return Effect.fail(new ModelError({ folder: file, problems: [problem] }))
+    })
+
+const writeAdapter = (file: string, adapted: Adapted<CausalModel>, model: GgufModel, name: string) =>
+  Effect.gen(function* () {
+    const { alpha, tensors } = yield* adapterTensors(adapted, model)
+    const metadata = adapterMetadata(model.writing.architecture.name, name, alpha)
+    yield* writeGguf(file, metadata, tensors, bytesIn(file))
+  })
+
+/** The file against the run. */
+const checked = (run: DescribedRun, { logits, width }: WrittenFiles, file: string, type: MixtureName) =>
+  Effect.gen(function* () {
+    const again = yield* Effect.scoped(
+      Effect.gen(function* () {
+        return yield* logitsOfTexts(yield* unadapted(yield* openCausalModel(file)))
+      })
+    )
+    const comparison = compareOutputs(logits, again, width, { answer: "next token" })
+    const { bound } = mixtures[type]
+    if (logits.length === again.length && comparison.relativeDifference <= bound) return comparison
+    return yield* refusedAs(
+      run,
+      `as ${type} it is not the trained model: its logits differ by ${comparison.relativeDifference.toExponential(1)} of the largest (allowed: ${bound.toExponential(0)}); nothing was written. Export on another device (--device wasm or cpu)`
+    )
+  })

@@ -1,0 +1,81 @@
+/**
+ * A GGUF file, written one tensor at a time: what `parse-header.ts` reads, in version 3, little-endian, aligned to 32 bytes.
+ *
+ * `@huggingface/gguf` 0.4.6 has a serializer of metadata, but none of the descriptions of tensors (it copies those of a file that exists), and
+ * its metadata is an object, which reorders keys that look like numbers and has one type for a key in all of memory. Here a value is its bytes:
+ * what a base's file holds is copied as it is, with the types that it has there.
+ */
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import { type FileError, fileError, replaceFile } from "../../../files/index.ts"
+import type { ModelError } from "../../model.ts"
+import type { WritableType } from "./blocks.ts"
+import { type EncodedValue, joined, stringBytes, u32Bytes, u64Bytes } from "./values.ts"
+
+/** A tensor of a file: values are read when it is its turn. */
+export interface TensorToStore<E, R> {
+  /** row-major; a row is whole blocks of the type */
+  readonly shape: ReadonlyArray<number>
+  readonly type: WritableType
+  readonly values: Effect.Effect<Float32Array, E, R>
+}
+
+const ALIGNMENT = 32
+const aligned = (size: number): number => Math.ceil(size / ALIGNMENT) * ALIGNMENT
+
+const sizeOf = ({ shape, type }: Pick<TensorToStore<never, never>, "shape" | "type">): number =>
+  (shape.reduce((product, n) => product * n, 1) / type.elements) * type.bytes
+
+/** The bytes before the tensors, whose places are in their order. */
+export const ggufHeader = (
+  metadata: ReadonlyMap<string, EncodedValue>,
+  tensors: ReadonlyMap<string, Pick<TensorToStore<never, never>, "shape" | "type">>
+): Uint8Array => {
+  const keys = [...metadata].flatMap(([key, value]) => [stringBytes(key), value])
+  const descriptions: Array<Uint8Array> = []
+  let offset = 0
+  for (const [name, tensor] of tensors) {
+    const dimensions = [...tensor.shape].reverse()
+    descriptions.push(
+      stringBytes(name),
+      u32Bytes(dimensions.length),
+      ...dimensions.map(u64Bytes),
+      u32Bytes(tensor.type.id),
+      u64Bytes(offset)
+    )
+    offset += aligned(sizeOf(tensor))
+  }
+  const magic = new TextEncoder().encode("GGUF")
+  const head = joined([magic, u32Bytes(3), u64Bytes(tensors.size), u64Bytes(metadata.size), ...keys, ...descriptions])
+  const padded = new Uint8Array(aligned(head.length))
+  padded.set(head)
+  return padded
+}
+
+/**
+ * Writes `file`. `encode`: a tensor's values as its bytes, or why they have none; the type's own `encode` says how. One tensor is held at a
+ * time.
+ */
+export const writeGguf = <E, R>(
+  file: string,
+  metadata: ReadonlyMap<string, EncodedValue>,
+  tensors: ReadonlyMap<string, TensorToStore<E, R>>,
+  bytesOf: (name: string, tensor: TensorToStore<E, R>) => Effect.Effect<Uint8Array, E | ModelError, R>
+): Effect.Effect<void, E | ModelError | FileError, R | FileSystem.FileSystem> => {
+  const failed = fileError("write", file)
+  return replaceFile<E | ModelError | FileError, R>(
+    file,
+    (handle) =>
+      Effect.gen(function* () {
+        const write = (some: Uint8Array) =>
+          some.length === 0 ? Effect.void : Effect.mapError(handle.writeAll(some), failed)
+        yield* write(ggufHeader(metadata, tensors))
+        for (const [name, tensor] of tensors) {
+          const own = yield* bytesOf(name, tensor)
+          yield* write(own)
+          yield* write(new Uint8Array(aligned(own.length) - own.length))
+        }
+      }),
+    failed
+  )
+}

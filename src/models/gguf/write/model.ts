@@ -1,0 +1,73 @@
+/** What the header of an exported model says: the base's own metadata where it is a .gguf file, else what its folder says. */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Result from "effect/Result"
+import { readExactly } from "../../../files/index.ts"
+import type { CausalTokenizer } from "../../../tensors/index.ts"
+import type { CausalDescription, CheckpointSource } from "../../causal/causal-model.ts"
+import type { CausalFamily } from "../../causal/decoder.ts"
+import { causalFamilies } from "../../causal/families.ts"
+import type { ModelError } from "../../model.ts"
+import type { GgufWriting, Hyperparameters } from "../architecture.ts"
+import { type OpenedFile, readGgufFile, unreadableFile } from "../header.ts"
+import { tokenizerMetadata } from "./tokenizer.ts"
+import { type EncodedValue, encoded } from "./values.ts"
+
+/** How a model is written. */
+export interface GgufModel extends Hyperparameters {
+  readonly writing: GgufWriting
+}
+
+/** Why a model cannot be written: the end of a sentence that begins with it. */
+export interface Unsaid {
+  readonly reason: string
+}
+
+/** What llama.cpp has to know of a model, by its config alone. */
+export const ggufModelOf = (family: string, config: unknown): GgufModel | Unsaid => {
+  const { toGguf, textPart }: CausalFamily = causalFamilies[family as keyof typeof causalFamilies]
+  if (toGguf === null) return { reason: `is of the family ${family}, which is not written as a GGUF file here` }
+  // described before, so it is an object
+  const own = textPart === null ? config : textPart.config(config as object)
+  const found = toGguf.hyperparameters(own)
+  if (Result.isFailure(found)) return { reason: found.failure.join("; ") }
+  return { ...found.success, writing: toGguf }
+}
+
+/** Keys that are about the file, and those that are about its being in parts. */
+const ofFile = (key: string): boolean =>
+  ["general.file_type", "general.quantization_version", "general.alignment", "general.name"].includes(key) ||
+  key.startsWith("split.")
+
+/** The base's metadata as its file has them. */
+const copied = (file: string): Effect.Effect<ReadonlyMap<string, EncodedValue>, ModelError, FileSystem.FileSystem> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const { places, tensorsBegin }: OpenedFile = yield* readGgufFile(file)
+      const handle = yield* fs.open(file)
+      const bytes = yield* readExactly(handle, 0, tensorsBegin)
+      const own = [...places].filter(([key]) => !ofFile(key))
+      return new Map(own.map(([key, [begin, end]]) => [key, bytes.slice(begin, end)]))
+    })
+  ).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(unreadableFile(file)(error))))
+
+/** The metadata of a merged model but for its name and type; or why there are none. */
+export const ggufMetadata = (
+  source: CheckpointSource,
+  { eosIds, vocabularySize }: Pick<CausalDescription, "eosIds" | "vocabularySize">,
+  model: GgufModel,
+  tokenizer: CausalTokenizer
+): Effect.Effect<ReadonlyMap<string, EncodedValue> | Unsaid, ModelError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    if (source.where.endsWith(".gguf")) return yield* copied(source.where)
+    const architecture = model.writing.architecture.name
+    const own = yield* tokenizerMetadata({ ...source, eosIds, rows: vocabularySize, architecture, own: tokenizer })
+    if (typeof own === "string") return { reason: own }
+    return new Map<string, EncodedValue>([
+      ["general.architecture", encoded.string(architecture)],
+      ["general.type", encoded.string("model")],
+      ...Object.entries(model.values).map(([key, value]) => [`${architecture}.${key}`, value] as const),
+      ...own
+    ])
+  })

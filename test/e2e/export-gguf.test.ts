@@ -1,0 +1,196 @@
+/** `export --format gguf` of tiny decoders: files that this package reads again, with the logits of the run, and what llama.cpp asks of them. */
+import { beforeAll, describe, expect, test } from "bun:test"
+import * as Effect from "effect/Effect"
+import { exportRun, formatNamed } from "../../src/exports/index.ts"
+import { readGgufHeader } from "../../src/models/gguf/header.ts"
+import { platform } from "../../src/platform.ts"
+import { expectClose, tolerance } from "../setup.ts"
+import { byteDecoder } from "./causal-bytes.ts"
+import { gguf } from "./causal-gguf.ts"
+import { modelLogits, onOneThread, runLogits } from "./causal-logits.ts"
+import { causalPlan, decoder, writeRows } from "./causal-workspace.ts"
+import { listing, TIMEOUT, workspace } from "./fixtures.ts"
+import { complete } from "./train-here.ts"
+
+const w = workspace()
+const ids = [
+  [1, 4, 9, 10, 11, 12, 30, 2],
+  [1, 20, 30, 20, 10, 5, 9, 9, 17, 21, 2]
+]
+const adamw = { kind: "adamw", learningRate: 1e-2 }
+const lora = { method: "lora", rank: 4, alpha: 8 }
+
+interface Case {
+  readonly model: string
+  readonly adapter?: object
+  readonly optimizer?: object
+}
+
+const cases: Readonly<Record<string, Case>> = {
+  llama: { model: "llama" },
+  "llama-tied": { model: "llama-tied" },
+  qwen2: { model: "qwen2" },
+  gemma3: { model: "gemma3" },
+  gpt2: { model: "gpt2" },
+  "llama from a GGUF file": { model: "llama.gguf" },
+  "llama, a norm": { model: "llama", adapter: { ...lora, modulesToSave: ["norm"] } },
+  "llama, dora": { model: "llama", adapter: { ...lora, method: "dora" }, optimizer: adamw }
+}
+
+/** What cannot leave so. */
+const others: Readonly<Record<string, Case>> = {
+  "llama, words": { model: "llama-words" },
+  "gemma3, its own windows": { model: "gemma3-own" }
+}
+
+const folderOf = (name: string): string => `runs/${name.replaceAll(/\W+/g, "-")}`
+const exported = (name: string, type: string, out: string) =>
+  onOneThread(exportRun(w.path(folderOf(name)), { format: formatNamed("gguf"), options: { type }, out: w.path(out) }))
+beforeAll(async () => {
+  for (const name of ["llama", "llama-tied", "qwen2", "gemma3", "gpt2"] as const) byteDecoder(w, name)
+  gguf(w, "llama")
+  decoder(w, "llama", "llama-words")
+  decoder(w, "gemma3", "gemma3-own")
+  writeRows(w)
+  for (const [name, { model, adapter = lora, optimizer }] of Object.entries({ ...cases, ...others })) {
+    const sections = {
+      adapter,
+      ...(optimizer === undefined ? {} : { optimizer }),
+      training: { steps: 4, batchSize: 4 }
+    }
+    await complete(w, w.write("plan.json", causalPlan(model, "text", sections)), folderOf(name))
+  }
+}, TIMEOUT)
+
+const nameOf = (name: string, type: string) => `${folderOf(name).slice("runs/".length)}-${type}.gguf`
+
+describe("the merged model has the run's logits:", () => {
+  for (const name of Object.keys(cases)) {
+    test(
+      name,
+      async () => {
+        const out = `${folderOf(name)}/gguf`
+        const { json } = await exported(name, "f32,f16,q8_0", out)
+        const ours = await runLogits(w.path(folderOf(name)), ids)
+        for (const [i, logits] of (await modelLogits(w.path(`${out}/${nameOf(name, "f32")}`), ids)).entries()) {
+          expectClose(logits, ours[i]!, tolerance.forward)
+        }
+        const { checks } = json as {
+          readonly checks: Readonly<Record<string, { readonly relativeDifference: number }>>
+        }
+        // halves are rounded by 2⁻¹¹, bytes by 2⁻⁸ of a block's largest number
+        expect(checks["f32"]!.relativeDifference).toBeLessThan(checks["f16"]!.relativeDifference)
+        expect(checks["f16"]!.relativeDifference).toBeLessThan(checks["q8_0"]!.relativeDifference)
+      },
+      TIMEOUT
+    )
+  }
+})
+
+test("a folder has its files, a Modelfile and a card", () => {
+  expect([...listing(w.path("runs/llama/gguf"))].sort()).toEqual([
+    "Modelfile",
+    "README.md",
+    "llama-f16.gguf",
+    "llama-f32.gguf",
+    "llama-q8_0.gguf"
+  ])
+  expect(w.read("runs/llama/gguf/Modelfile")).toStartWith(
+    "FROM ./llama-f32.gguf\n# the model's chat template is of no form"
+  )
+  expect(w.read("runs/llama/gguf/README.md")).toContain("| `llama-q8_0.gguf` | Q8_0 | ")
+})
+
+const metadataOf = (file: string) =>
+  Effect.runPromise(readGgufHeader(w.path(file)).pipe(Effect.provide(platform))).then(({ metadata, tensors }) => ({
+    metadata,
+    names: [...tensors.keys()]
+  }))
+
+test(
+  "a .gguf base's metadata are copied, with their types",
+  async () => {
+    const { metadata: base } = await metadataOf("llama.gguf")
+    const name = "llama from a GGUF file"
+    const { metadata } = await metadataOf(`${folderOf(name)}/gguf/${nameOf(name, "q8_0")}`)
+    for (const [key, value] of base)
+      if (!key.startsWith("general.")) expect([key, metadata.get(key)]).toEqual([key, value])
+    expect(metadata.get("general.file_type")).toBe(7)
+    expect(metadata.get("general.name")).toBe("llama-from-a-GGUF-file")
+  },
+  TIMEOUT
+)
+
+test(
+  "a folder's tokenizer is written, and read as the same",
+  async () => {
+    const { metadata } = await metadataOf(`runs/llama/gguf/${nameOf("llama", "f16")}`)
+    expect([metadata.get("tokenizer.ggml.model"), metadata.get("tokenizer.ggml.pre")]).toEqual(["gpt2", "gpt-2"])
+    expect(metadata.get("tokenizer.ggml.merges")).toEqual(["t h", "th e", "i s", "o f"])
+    expect(metadata.get("tokenizer.ggml.bos_token_id")).toBe(1)
+    expect(metadata.get("tokenizer.ggml.add_bos_token")).toBe(true)
+    expect((metadata.get("tokenizer.ggml.token_type") as ReadonlyArray<number>).slice(0, 9)).toEqual([
+      3, 3, 3, 3, 3, 3, 3, 1, 1
+    ])
+    expect(metadata.get("tokenizer.chat_template")).toContain("add_generation_prompt")
+  },
+  TIMEOUT
+)
+
+test(
+  "an adapter is factors by the names of its layers, with one alpha",
+  async () => {
+    await exported("llama", "adapter", "adapter")
+    const { metadata, names } = await metadataOf("adapter/llama-adapter.gguf")
+    expect([metadata.get("general.type"), metadata.get("adapter.type"), metadata.get("adapter.lora.alpha")]).toEqual([
+      "adapter",
+      "lora",
+      8
+    ])
+    expect(names.length).toBe(28)
+    expect(names).toContain("blk.1.ffn_down.weight.lora_b")
+    expect(w.read("adapter/Modelfile")).toContain("FROM ./base.gguf\nADAPTER ./llama-adapter.gguf\n")
+  },
+  TIMEOUT
+)
+
+describe("is refused in a sentence, and leaves nothing:", () => {
+  const refused = async (name: string, type: string, ...says: ReadonlyArray<string>) => {
+    const before = listing(w.directory)
+    const error = await exported(name, type, "new").then(
+      () => "",
+      (error: Error) => error.message
+    )
+    for (const words of says) expect(error).toContain(words)
+    expect(listing(w.directory)).toEqual(before)
+  }
+
+  test(
+    "the adapter of DoRA",
+    () =>
+      refused(
+        "llama, dora",
+        "q8_0,adapter",
+        "its adapter is DoRA, and an adapter of llama.cpp is factors A and B alone"
+      ),
+    TIMEOUT
+  )
+
+  test(
+    "an adapter with a norm beside it",
+    () => refused("llama, a norm", "adapter", "trained 1 tensors beside its factors (norm.weight"),
+    TIMEOUT
+  )
+
+  test(
+    "a tokenizer of whole words",
+    () => refused("llama, words", "f32", 'has a tokenizer of type "WordLevel"'),
+    TIMEOUT
+  )
+
+  test(
+    "windows where llama.cpp has none",
+    () => refused("gemma3, its own windows", "f32", "windows in other layers"),
+    TIMEOUT
+  )
+})
