@@ -153,7 +153,7 @@ export const elsewhere: ReadonlyArray<Elsewhere> = [
   of(
     null,
     "push_to_hub hub_model_id hub_strategy hub_token hub_private_repo",
-    "nothing is uploaded; the run's adapter folder is what `hf upload` takes"
+    "nothing is uploaded by a plan; push RUN owner/name sends a finished run"
   ),
   of(null, "run_name", "the run is named after the plan's file, or after output.directory"),
   of(null, "resume_from_checkpoint resume overwrite_output_dir", "the flag --resume DIR of train goes on with a run"),

@@ -6,6 +6,7 @@ import { type ExportReport, exportRun, formatNamed } from "../exports/index.ts"
 import { Progress } from "../run/index.ts"
 import type { exportFlags, Given } from "./flags.ts"
 import { print, printJson, screen } from "./output.ts"
+import { sizeLines } from "./sizes.ts"
 import { terminalListener } from "./terminal.ts"
 
 export const exportTo = ({ run, format, options, out, base, device, threads, json }: Given<typeof exportFlags>) =>
@@ -25,11 +26,5 @@ export const exportTo = ({ run, format, options, out, base, device, threads, jso
 
 const jsonOf = ({ lines: _, json, ...report }: ExportReport) => ({ ...report, ...json })
 
-const sizeOf = (bytes: number): string =>
-  bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
-
-const exportText = ({ directory, files, lines }: ExportReport): string => {
-  const width = Math.max(...files.map(({ name }) => name.length))
-  const sizes = files.map(({ name, bytes }) => `  ${name.padEnd(width)}  ${sizeOf(bytes)}`)
-  return [`${directory}/`, ...sizes, ...lines].join("\n")
-}
+const exportText = ({ directory, files, lines }: ExportReport): string =>
+  [`${directory}/`, ...sizeLines(files), ...lines].join("\n")

@@ -373,6 +373,49 @@ export const exportFlags = {
   json
 }
 
+export const pushFlags = {
+  run: run("Run folder of a finished run"),
+  repository: Argument.String("owner/name").pipe(Argument.withDescription("Repository of the Hugging Face Hub")),
+  merged: Flag.Boolean("merged").pipe(
+    Flag.withDescription("send RUN/merged, which merge wrote, instead of the adapter"),
+    Flag.withDefault(false)
+  ),
+  folder: Flag.String("folder").pipe(
+    Flag.withMetavar("DIR"),
+    Flag.withDescription("send this folder, which export wrote, instead of the adapter"),
+    Flag.optional
+  ),
+  report: Flag.Boolean("report").pipe(
+    Flag.withDescription("send report.html too, which shows rows that came out wrong"),
+    Flag.withDefault(false)
+  ),
+  baseModel: optionalText(
+    "base-model",
+    "what the Hub calls the base model, owner/name (default: the plan's, where it is hf:owner/name)"
+  ),
+  private: Flag.Boolean("private").pipe(
+    Flag.withDescription("make the repository private; one that exists has to be"),
+    Flag.withDefault(false)
+  ),
+  branch: Flag.String("branch").pipe(
+    Flag.withAlias("revision"),
+    Flag.withDescription("branch to commit to, which is made where there is none"),
+    Flag.withDefault("main")
+  ),
+  message: optionalText("message", "the commit's message (default: the run's name)"),
+  create: Flag.Literals("create", ["auto", "always", "never"]).pipe(
+    Flag.withDescription(
+      "auto: make the repository where there is none, else add a commit; always: it must not exist; never: it must"
+    ),
+    Flag.withDefault("auto")
+  ),
+  dryRun: Flag.Boolean("dry-run").pipe(
+    Flag.withDescription("list the files with their sizes; send nothing and ask no one"),
+    Flag.withDefault(false)
+  ),
+  json
+}
+
 const partsOf = (text: string) => text.split(",").map((part) => part.trim())
 
 /** `a,b,c`; an error repeats it as it was written. */

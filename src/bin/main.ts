@@ -98,6 +98,12 @@ const commandsWith = (methods: string) =>
       async () => (await import("./export.ts")).exportTo
     ),
     command(
+      "push",
+      "Send a finished run, or what was exported of it, to a repository of the Hugging Face Hub",
+      Flags.pushFlags,
+      async () => (await import("./push.ts")).push
+    ),
+    command(
       "compare",
       "Compare methods on one plan: a sweep of learning rates for each, fresh seeds at the best, a table with intervals",
       Flags.compareFlags(methods),

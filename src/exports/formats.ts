@@ -30,9 +30,16 @@ export const formats = [
   }),
   exportFormat({
     name: "layers-model",
-    summary: "a model.json, which tf.loadLayersModel reads, as merge writes it",
-    options: {},
-    writer: async () => (await import("./merged.ts")).mergedWriter("layers-model")
+    summary: "a model.json, which tf.loadLayersModel reads, as merge writes it or in fewer bytes",
+    options: {
+      weights: {
+        summary: "how weights are stored",
+        values: ["float32", "float16", "int8"],
+        usual: ["float32"],
+        several: false
+      }
+    },
+    writer: async () => (await import("./layers-model.ts")).layersModelWriter
   })
 ] as const satisfies ReadonlyArray<ExportFormat>
 

@@ -11,3 +11,11 @@ export const baseName = (path: Path.Path, base: string): string => {
   const relative = path.relative(".", base)
   return relative.startsWith("..") ? base : relative || "."
 }
+
+/** "owner/name" of a base that is the Hub's: an address `hf:owner/name@revision`, or a model in its cache; undefined: it is known here alone. */
+export const hubNameOf = (base: string): string | undefined => {
+  const [, address] = /^hf:([\w.-]+\/[\w.-]+)(?=[@/]|$)/.exec(base) ?? []
+  if (address !== undefined) return address
+  const [, owner, name] = cached.exec(base) ?? []
+  return owner === undefined ? undefined : `${owner}/${name}`
+}

@@ -2,6 +2,7 @@
 
 export { FileError } from "../files/index.ts"
 export { AdapterError, peftReader, restoreAdapter, saveAdapter, saveTensors } from "./adapter-folder.ts"
+export { hubNameOf } from "./base-name.ts"
 export { CheckpointError, CheckpointMisfit, Ranks, restoreCheckpoint } from "./checkpoint-read.ts"
 export { type Checkpoints, openCheckpoints, removeCheckpoints, restoreTrainedOf } from "./checkpoints.ts"
 export {

@@ -28,7 +28,10 @@ import type { WritingRun } from "./load-trained.ts"
 import { compareRows } from "./run-identity.ts"
 
 /** One report per split; for `file` a single one, which is called "test". */
-export const evaluateRun = ({ kind, plan, adapted, steps, inputs }: LoadedRun, file?: string) =>
+export const evaluateRun = (
+  { kind, plan, adapted, steps, inputs }: Pick<LoadedRun, "kind" | "plan" | "adapted" | "steps" | "inputs">,
+  file?: string
+) =>
   Effect.gen(function* () {
     if (file !== undefined) yield* tellLeaks(plan, file, (own) => kind.splits(adapted, own))
     const splits = yield* kind.splits(adapted, plan, file)

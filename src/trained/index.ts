@@ -13,6 +13,7 @@ export {
 } from "./evaluate.ts"
 export { isAdapter, type LoadAdapterOptions, loadAdapter } from "./load-adapter.ts"
 export { adapterFileAt, isOfLayersModel, loadAdapterFile } from "./load-adapter-file.ts"
+export { loadMerged } from "./load-merged.ts"
 export { type DescribedRun, type LoadedRun, loadRun } from "./load-run.ts"
 export {
   describeTrained,

@@ -135,7 +135,7 @@ const recorded = <Planned extends Parameters<typeof withRecorded>[0]>(
     Effect.mapError(({ message }) => new RunError({ directory, reason: `run.json has other layers: ${message}` }))
   )
 
-const withBase = <Plan extends RunPlan>(plan: Plan, source: string): Plan => ({
+export const withBase = <Plan extends RunPlan>(plan: Plan, source: string): Plan => ({
   ...plan,
   model: { ...plan.model, source }
 })

@@ -62,7 +62,7 @@ describe("an unknown key", () => {
     [
       "output",
       { push_to_hub: true },
-      "output.push_to_hub: unknown key; nothing is uploaded; the run's adapter folder is what `hf upload` takes"
+      "output.push_to_hub: unknown key; nothing is uploaded by a plan; push RUN owner/name sends a finished run"
     ],
     // a field of other kinds of plans is no answer
     ["data", { lossOn: "all" }, "data.lossOn: unknown key (allowed: "],

@@ -7,10 +7,12 @@
  */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { listedLines, withoutSecrets } from "../../boundary/index.ts"
+import { readTextFile } from "../../files/index.ts"
 import { PREFIX } from "./hub-address.ts"
 
 export interface HubSource {
@@ -43,6 +45,15 @@ export const parseHubSource = (source: string): Effect.Effect<HubSource, HubErro
 
 const isPart = (text: string): boolean => part.test(text)
 
+/** Whether a text is owner/name, as the Hub calls a repository. */
+export const isRepository = (text: string): boolean => {
+  const parts = text.split("/")
+  return parts.length === 2 && parts.every(isPart)
+}
+
+/** Whether a text may be a branch's name. */
+export const isBranch = (text: string): boolean => text.split("/").every(isPart)
+
 /** Why a model of the Hugging Face Hub is not available. */
 export class HubError extends Schema.TaggedError<HubError>()("HubError", {
   /** as the user wrote it: hf:owner/name@revision */
@@ -58,15 +69,20 @@ export class HubError extends Schema.TaggedError<HubError>()("HubError", {
 export const hubError = (source: string, ...problems: ReadonlyArray<string>) => new HubError({ source, problems })
 
 /**
- * The Hub's address, the token, and the cache's folder, from the variables that Hugging Face's own programs read:
+ * The Hub's address, the token, and the cache's folder, from the variables and the file that Hugging Face's own programs read:
  *
- *   HF_ENDPOINT  HF_TOKEN  HF_HUB_OFFLINE  HF_HUB_CACHE, else HF_HOME/hub, else XDG_CACHE_HOME/huggingface/hub, else ~/.cache/huggingface/hub
+ *   HF_ENDPOINT  HF_HUB_OFFLINE
+ *   HF_TOKEN, else HUGGING_FACE_HUB_TOKEN, else the file HF_TOKEN_PATH, else HF_HOME/token, which `hf auth login` writes
+ *   HF_HUB_CACHE, else HF_HOME/hub
+ *   HF_HOME, else XDG_CACHE_HOME/huggingface, else ~/.cache/huggingface
  */
 export interface HubSettings {
   /** without a user name and password */
   readonly endpoint: string
   /** the header for the endpoint and no other server: the token, or the user name and password of HF_ENDPOINT */
   readonly authorization: string | undefined
+  /** what `authorization` is from, or would be where there is none: "HF_TOKEN", a file */
+  readonly authorizedBy: string
   readonly offline: boolean
   readonly cache: string
 }
@@ -74,6 +90,8 @@ export interface HubSettings {
 const names = [
   "HF_ENDPOINT",
   "HF_TOKEN",
+  "HUGGING_FACE_HUB_TOKEN",
+  "HF_TOKEN_PATH",
   "HF_HUB_OFFLINE",
   "HF_HUB_CACHE",
   "HF_HOME",
@@ -82,7 +100,12 @@ const names = [
   "USERPROFILE"
 ] as const
 
-export const readSettings = (source: string): Effect.Effect<HubSettings, HubError, Path.Path> =>
+const isToken = (text: string): boolean => /^hf_[\x21-\x7e]+$/.test(text)
+
+/** A token is some forty characters. */
+const MOST_OF_A_TOKEN = 4_096
+
+export const readSettings = (source: string): Effect.Effect<HubSettings, HubError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const found = new Map<string, string>()
@@ -92,9 +115,10 @@ export const readSettings = (source: string): Effect.Effect<HubSettings, HubErro
       )
       if (Option.isSome(value) && value.value !== "") found.set(name, value.value)
     }
-    const token = found.get("HF_TOKEN")?.trim()
-    if (token !== undefined && !/^hf_[\x21-\x7e]+$/.test(token)) {
-      return yield* hubError(source, "the variable HF_TOKEN holds no token of the Hub: they begin with hf_")
+    const variable = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"].find((name) => found.has(name))
+    const given = variable === undefined ? undefined : found.get(variable)?.trim()
+    if (given !== undefined && !isToken(given)) {
+      return yield* hubError(source, `the variable ${variable} holds no token of the Hub: they begin with hf_`)
     }
     const written = found.get("HF_ENDPOINT") ?? "https://huggingface.co"
     const parsed = parseEndpoint(written)
@@ -105,13 +129,24 @@ export const readSettings = (source: string): Effect.Effect<HubSettings, HubErro
     const home = found.get("HOME") ?? found.get("USERPROFILE") ?? "."
     const general = found.get("XDG_CACHE_HOME") ?? path.join(home, ".cache")
     const own = found.get("HF_HOME") ?? path.join(general, "huggingface")
+    const tokenFile = found.get("HF_TOKEN_PATH") ?? path.join(own, "token")
+    // who gives a user name and password gives them in the place of a token
+    const stored = given === undefined && parsed.basic === undefined ? yield* tokenIn(tokenFile) : undefined
+    const token = given ?? stored
     return {
       endpoint: parsed.endpoint,
       authorization: token === undefined ? parsed.basic : `Bearer ${token}`,
+      authorizedBy: variable ?? (parsed.basic === undefined ? tokenFile : "HF_ENDPOINT"),
       offline: /^(1|true|yes|on)$/i.test(found.get("HF_HUB_OFFLINE") ?? ""),
       cache: found.get("HF_HUB_CACHE") ?? path.join(own, "hub")
     }
   })
+
+/** undefined where there is no such file, or what it holds is none: nothing is said of it that might be a secret. */
+const tokenIn = (file: string) =>
+  Effect.map(readTextFile(file, MOST_OF_A_TOKEN).pipe(Effect.orElseSucceed(() => "")), (text) =>
+    isToken(text.trim()) ? text.trim() : undefined
+  )
 
 /** undefined where it is none. */
 const parseEndpoint = (written: string) => {

@@ -34,7 +34,7 @@ export const unreachable = (cause: unknown) => {
 }
 
 /** Loaded where it is needed: a program that has its models on the disk does not pay for it. */
-const hub = (): Promise<typeof Hub> => import("@huggingface/hub")
+export const hub = (): Promise<typeof Hub> => import("@huggingface/hub")
 
 export const commitOf = (
   { source, repository, revision }: HubSource,
@@ -109,10 +109,10 @@ const remoteFile = (entry: unknown): Result.Result<RemoteFile, string> => {
   )
 }
 
-type Fetch = (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>
+export type Fetch = (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>
 
 /** What every call to the package takes. The cast adds what Bun's own `fetch` has beside the call. */
-const packageOptions = ({ endpoint }: HubSettings, request: Fetch) => ({
+export const packageOptions = ({ endpoint }: HubSettings, request: Fetch) => ({
   hubUrl: endpoint,
   fetch: request as typeof fetch
 })
@@ -141,14 +141,15 @@ export const call = <A>(
  * `fetch` with the token for the endpoint and for no other server: not for a page of a listing that lies elsewhere, and not after a
  * redirect, of which the runtimes send an Authorization on to the same origin alone. Rejects with what is wrong with an answer.
  */
-const requesting =
-  (source: string, { endpoint, authorization }: HubSettings, signal: AbortSignal): Fetch =>
+export const requesting =
+  (source: string, { endpoint, authorization, authorizedBy }: HubSettings, signal: AbortSignal): Fetch =>
   async (input, init = {}) => {
     const url = new URL(input instanceof Request ? input.url : input)
     const headers = new Headers(init.headers)
     if (authorization !== undefined && url.origin === new URL(endpoint).origin) {
       if (isReadable(url)) {
-        const remedy = "give HF_ENDPOINT an https address, or unset HF_TOKEN"
+        const without = /^[A-Z_]+$/.test(authorizedBy) ? `unset ${authorizedBy}` : `remove ${authorizedBy}`
+        const remedy = `give HF_ENDPOINT an https address, or ${without}`
         throw hubError(source, `${endpoint} is asked over plain http, where others can read the token; ${remedy}`)
       }
       headers.set("authorization", authorization)
@@ -205,14 +206,14 @@ export const succeeded = (source: string, settings: HubSettings, response: Respo
 
 const failureOf = (
   source: string,
-  { endpoint, authorization }: HubSettings,
+  { endpoint, authorization, authorizedBy }: HubSettings,
   status: number
 ): HubError | Unreachable => {
   if (status === 401 || status === 403) {
     const remedy =
       authorization === undefined
         ? "set HF_TOKEN, and accept its licence on its page if it is gated"
-        : "the token in HF_TOKEN has no access to it; accept its licence on its page if it is gated"
+        : `the token in ${authorizedBy} has no access to it; accept its licence on its page if it is gated`
     return hubError(source, `is private, gated or does not exist at ${endpoint} (status ${status}); ${remedy}`)
   }
   if (status === 404) return hubError(source, `no such model or revision at ${endpoint}`)

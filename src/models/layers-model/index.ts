@@ -16,4 +16,5 @@ export {
 } from "./from-layers-model.ts"
 export type { Layer } from "./layer.ts"
 export { weightFiles } from "./model-files.ts"
+export { type SmallerForm, type SmallerTensor, smallerWeights } from "./smaller-weights.ts"
 export { readSpecs } from "./weight-manifest.ts"

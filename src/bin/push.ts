@@ -1,0 +1,53 @@
+/** `push RUN owner/name`: a finished run to the Hugging Face Hub. */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import { type PushReport, pushRun } from "../exports/push/index.ts"
+import { Progress } from "../run/index.ts"
+import type { Given, pushFlags } from "./flags.ts"
+import { print, printJson, screen } from "./output.ts"
+import { sizeLines } from "./sizes.ts"
+import { terminalListener } from "./terminal.ts"
+import { userError } from "./user-error.ts"
+
+export const push = ({
+  run,
+  repository,
+  merged,
+  folder: given,
+  report,
+  baseModel,
+  private: isPrivate,
+  branch,
+  message,
+  create,
+  dryRun,
+  json
+}: Given<typeof pushFlags>) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    if (merged && Option.isSome(given)) return yield* userError("found --merged and --folder; expected one of them")
+    const folder = merged ? path.join(run, "merged") : Option.getOrUndefined(given)
+    if (report && folder !== undefined)
+      return yield* userError("found --report beside a folder; expected it where the run itself is sent")
+    const pushed = yield* pushRun(run, {
+      repository,
+      branch,
+      message: Option.getOrUndefined(message),
+      create,
+      isPrivate,
+      dryRun,
+      content: { folder, report, base: Option.getOrUndefined(baseModel) }
+    })
+    yield* json ? printJson(pushed) : print(pushText(pushed))
+  }).pipe(Effect.provideService(Progress, terminalListener(screen)))
+
+const pushText = ({ repository, branch, files, kept, url, created }: PushReport): string =>
+  [
+    url === null
+      ? `${repository}, branch ${branch}, would get:`
+      : `${repository}${created ? ", a new repository" : ""}, branch ${branch}:`,
+    ...sizeLines(files.map(({ path, bytes }) => ({ name: path, bytes }))),
+    ...kept,
+    ...(url === null ? [] : [url])
+  ].join("\n")

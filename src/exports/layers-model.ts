@@ -1,0 +1,156 @@
+/**
+ * A `tf.LayersModel` that stock tfjs loads: what `merge` writes, which is held against the run before it stays, and then its weights in as
+ * many bytes as were asked for. What that loses is measured: the run's own evaluations, with its model and with the one in the folder.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import { Listing } from "../boundary/index.ts"
+import { fileError, isRecord, readJsonFile, readTextFile, writeFileAtomic, writeJson } from "../files/index.ts"
+import type { LoadedKind } from "../kinds/index.ts"
+import { readSpecs, type SmallerForm, smallerWeights } from "../models/index.ts"
+import { Progress } from "../run/index.ts"
+import { evaluateRun, type LoadedRun, loadMerged } from "../trained/index.ts"
+import { scoresText } from "../training/index.ts"
+import type { Exported, ExportWriter, FormatOption } from "./format.ts"
+import { mergedWriter } from "./merged.ts"
+
+interface Options extends Readonly<Record<string, FormatOption>> {
+  readonly weights: FormatOption & { readonly values: readonly ["float32", "float16", "int8"] }
+}
+
+type Weights = Options["weights"]["values"][number]
+
+/** tfjs's names of what is stored; null: as the model has them. */
+const forms: Readonly<Record<Weights, SmallerForm | null>> = { float32: null, float16: "float16", int8: "uint8" }
+
+const merged = mergedWriter("layers-model")
+
+export const layersModelWriter: ExportWriter<Options> = {
+  obstacle: (run) => merged.obstacle(run, {}),
+  write: (run, folder, { weights: [weights = "float32"] }) =>
+    Effect.gen(function* () {
+      const form = forms[weights]
+      if (form === null) return yield* merged.write(run, folder, {})
+      const before: Array<Evaluation> = []
+      const open = Effect.tap(run.open, (loaded) =>
+        Effect.map(evaluated(loaded), (reports) => void before.push(...reports))
+      )
+      const written = yield* merged.write({ ...run, open }, folder, {})
+      const path = yield* Path.Path
+      const source = path.join(folder, "model.json")
+      const smaller = yield* storeSmaller(source, form)
+      const after = before.length === 0 ? [] : yield* Effect.scoped(Effect.flatMap(loadMerged(run, source), evaluated))
+      const measured = before.map((report, i): Measured => ({ before: report, after: after[i]! }))
+      const card = path.join(folder, "README.md")
+      yield* writeFileAtomic(card, `${yield* readTextFile(card)}\n${section(run.kind, weights, smaller, measured)}`)
+      const exported: Exported = {
+        lines: [...written.lines, ...lines(run.kind, weights, smaller, measured)],
+        json: { ...written.json, weights: { stored: weights, ...smaller, evaluations: measured } }
+      }
+      return exported
+    })
+}
+
+type Evaluation = Effect.Success<ReturnType<typeof evaluateRun>>[number]
+
+interface Measured {
+  readonly before: Evaluation
+  readonly after: Evaluation
+}
+
+/** Of every split that the run is judged by; of an adapter from elsewhere, which has no rows, none. */
+const evaluated = (run: Parameters<typeof evaluateRun>[0] & Pick<Partial<LoadedRun>, "sample">) =>
+  Effect.gen(function* () {
+    if (run.sample !== undefined) return []
+    const tell = yield* Progress
+    // both evaluations are told together, when the second is there
+    return yield* Effect.provideService(evaluateRun(run), Progress, (event) =>
+      event.kind === "evaluation" ? Effect.void : tell(event)
+    )
+  })
+
+interface Smaller {
+  /** of the weights, as they were and as they are */
+  readonly bytes: { readonly before: number; readonly after: number }
+  /** tensors that are stored in fewer bytes, of all */
+  readonly tensors: { readonly smaller: number; readonly all: number }
+  /** the largest difference of a weight from what it was, and where; null: there is none */
+  readonly worst: { readonly name: string; readonly largestError: number; readonly step?: number } | null
+}
+
+/** Stores the weights of a model.json of ours again, in fewer bytes. */
+const storeSmaller = (source: string, form: SmallerForm) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const file = path.join(path.dirname(source), "weights.bin")
+    const data = yield* fs.readFile(file).pipe(Effect.mapError(fileError("read", file)))
+    const model = yield* readJsonFile(source)
+    const { weightsManifest, ...rest } = isRecord(model) ? model : {}
+    const [group] = Array.isArray(weightsManifest) ? (weightsManifest as ReadonlyArray<unknown>) : []
+    const weights = isRecord(group) && Array.isArray(group["weights"]) ? group["weights"] : []
+    const { specs, data: stored, changed } = smallerWeights({ specs: readSpecs(weights, new Listing()), data }, form)
+    yield* writeFileAtomic(file, stored)
+    yield* writeJson(source, { ...rest, weightsManifest: [{ paths: ["weights.bin"], weights: specs }] })
+    const smaller: Smaller = {
+      bytes: { before: data.length, after: stored.length },
+      tensors: { smaller: changed.length, all: specs.length },
+      worst: changed.toSorted((a, b) => b.largestError - a.largestError)[0] ?? null
+    }
+    return smaller
+  })
+
+const kilobytes = (bytes: number): string => `${(bytes / 1e3).toFixed(1)} kB`
+
+const storedText = (weights: Weights, { bytes, tensors, worst }: Smaller): string => {
+  const parts = [
+    `${tensors.smaller} of ${tensors.all} tensors are stored as ${weights}: ${kilobytes(bytes.before)} became ${kilobytes(bytes.after)}.`,
+    ...(worst === null
+      ? []
+      : [
+          `A number differs by at most ${worst.largestError.toExponential(1)} from what it was (in ${worst.name}${worst.step === undefined ? "" : `, whose step is ${worst.step.toExponential(1)}`}).`
+        ])
+  ]
+  return parts.join(" ")
+}
+
+const lines = (
+  { metrics }: LoadedKind,
+  weights: Weights,
+  smaller: Smaller,
+  measured: ReadonlyArray<Measured>
+): ReadonlyArray<string> => [
+  storedText(weights, smaller),
+  ...(measured.length === 0
+    ? ["It came without rows, so what that loses is not measured: evaluate the model in the folder on yours."]
+    : measured.flatMap(({ before, after }) => [
+        `On ${before.rows} ${before.split} rows, float32: ${scoresText(metrics, before)};`,
+        `  ${weights}: ${scoresText(metrics, after)}.`
+      ]))
+]
+
+/** Of the folder's README.md. */
+const section = (
+  { metrics }: LoadedKind,
+  weights: Weights,
+  smaller: Smaller,
+  measured: ReadonlyArray<Measured>
+): string =>
+  [
+    "## Weights",
+    "",
+    `${storedText(weights, smaller)} tfjs makes them float32 again when it loads them.`,
+    ...(measured.length === 0
+      ? []
+      : [
+          "",
+          "| weights | rows | what they score |",
+          "|---|---|---|",
+          ...measured.flatMap(({ before, after }) => [
+            `| float32 | ${before.rows} (${before.split}) | ${scoresText(metrics, before)} |`,
+            `| ${weights} | ${after.rows} (${after.split}) | ${scoresText(metrics, after)} |`
+          ])
+        ]),
+    ""
+  ].join("\n")

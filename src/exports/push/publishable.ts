@@ -1,0 +1,117 @@
+/**
+ * What a run's files say to others. A run folder is its owner's: plan.json has paths of their machine, run.json has texts of their rows. What
+ * leaves has neither: a path is its last name, a row that came out wrong is left out, and the base is named where the Hub knows it.
+ */
+
+import * as Effect from "effect/Effect"
+import * as Path from "effect/Path"
+import { isRecord } from "../../files/index.ts"
+import { fileName } from "../../output/index.ts"
+
+type Json = Readonly<Record<string, unknown>>
+
+/** What the base model is called on the Hub, owner/name; undefined: it has no name there. */
+export type HubName = string | undefined
+
+/** A path as its last name, which of a model.json is its folder's; what the Hub has, as it is. */
+const named = (place: unknown, hubName?: HubName): unknown => {
+  if (typeof place !== "string" || /^hf:/.test(place)) return place
+  const [ofFolder] = /[^/\\]+[/\\]model\.json$/.exec(place) ?? []
+  return hubName === undefined ? (ofFolder ?? fileName(place)) : `hf:${hubName}`
+}
+
+const changed = (value: unknown, keys: Readonly<Record<string, (value: unknown) => unknown>>): unknown =>
+  isRecord(value)
+    ? Object.fromEntries(
+        Object.entries(value).map(([key, own]) => [key, Object.hasOwn(keys, key) ? keys[key]!(own) : own])
+      )
+    : value
+
+/** plan.json: it trains the same run where its files are beside it. */
+export const publishablePlan = (plan: unknown, base: HubName): unknown =>
+  changed(plan, {
+    model: (model) => changed(model, { source: (source) => named(source, base) }),
+    data: (data) => {
+      const place = (value: unknown) => named(value)
+      return changed(data, { train: place, validation: place, test: place, folder: place })
+    },
+    adapter: (adapter) => changed(adapter, { from: (from) => named(from) }),
+    output: (output) => changed(output, { directory: (directory) => named(directory) })
+  })
+
+/** run.json. `mistakes`: whether the rows that came out wrong stay. */
+export const publishableRecord = (record: Json, base: HubName, mistakes: boolean): Json =>
+  changed(record, {
+    directory: (directory) => named(directory),
+    adapter: () => ".",
+    base: (own) => changed(own, { path: (path) => base ?? named(path) }),
+    mistakes: (rows) => {
+      if (!mistakes || !Array.isArray(rows)) return []
+      return rows.map((row) => changed(row, { where: (where) => named(where) }))
+    },
+    data: (splits) =>
+      Array.isArray(splits) ? splits.map((split) => changed(split, { where: (where) => named(where) })) : splits,
+    plan: (plan) => publishablePlan(plan, base)
+  }) as Json
+
+/** adapter_config.json: PEFT finds a base by its name on the Hub, and by nothing else on another machine. */
+export const publishableAdapterConfig = (config: Json, base: HubName): Json => ({
+  ...config,
+  base_model_name_or_path: base ?? null
+})
+
+/** What may be a model's name on the Hub; old ones have no owner. */
+const isHubName = (text: string): boolean => /^(?!\.+$)[\w.-]+\/(?!\.+$)[\w.-]+$/.test(text)
+
+/**
+ * A model card whose `base_model` the Hub knows, or that has none: a path means another model there, or no one. `written`: what the run wrote
+ * as the base, for which the card speaks of a path; another name was put there by hand and stays. Other lines stay as they are.
+ */
+export const publishableCard = (card: string, base: HubName, written: string): string => {
+  const [, front, rest] = /^---\r?\n([\s\S]*?)\r?\n---(\r?\n[\s\S]*|)$/.exec(card) ?? []
+  if (front === undefined || rest === undefined) return card
+  const lines = front.split(/\r?\n/)
+  const found = lines.find((line) => /^base_model:/.test(line))
+  const text = found === undefined ? "" : unquoted(found.slice("base_model:".length).trim())
+  const byHand = text !== written && isHubName(text) ? text : undefined
+  // a list, or a name that is no path, is the user's own
+  if (found?.trim() === "base_model:") return card
+  const name = base ?? byHand
+  const kept = lines.filter((line) => !/^(base_model:|# before uploading, name the base)/.test(line))
+  const own = name === undefined ? kept : [`base_model: ${JSON.stringify(name)}`, ...kept]
+  return `---\n${own.join("\n")}\n---${rest}`
+}
+
+const unquoted = (text: string): string => {
+  try {
+    return text.startsWith('"') ? String(JSON.parse(text)) : text.replace(/^'(.*)'$/, "$1")
+  } catch {
+    return text
+  }
+}
+
+/**
+ * A text in which no folder of this machine is left: what the rules above do not know, such as a message that names one. What lies in the
+ * working directory is named from there, what lies in the home directory begins with `~`.
+ */
+export const withoutFolders = (text: string, folders: Folders): string =>
+  folders.reduce((all, [folder, as]) => {
+    const literal = folder.replaceAll(/[\\^$.*+?()[\]{}|]/g, "\\$&")
+    // as a whole, and not as a part of an address
+    return all.replaceAll(new RegExp(`(?<![\\w.:/-])${literal}(/|(?![\\w.-]))`, "g"), (_, slash) =>
+      slash === "" ? as : `${as}/`.replace(/^\.\//, "")
+    )
+  }, text)
+
+/** Each with what stands for it. */
+export type Folders = ReadonlyArray<readonly [folder: string, as: string]>
+
+/** Of this process, the innermost first. */
+export const foldersHere: Effect.Effect<Folders, never, Path.Path> = Effect.map(Path.Path, (path) => {
+  const home = process.getBuiltinModule("node:os").homedir()
+  const folders: Folders = [
+    [path.resolve("."), "."],
+    [home, "~"]
+  ]
+  return folders.filter(([folder]) => folder !== path.parse(folder).root).toSorted(([a], [b]) => b.length - a.length)
+})

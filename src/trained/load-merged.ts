@@ -1,0 +1,16 @@
+/** A run's merged model under the run's own kind, where its rows can be asked: what a copy in fewer bytes has lost. */
+import * as Effect from "effect/Effect"
+import { unadapted } from "../../adapters/index.ts"
+import { ofDevice } from "../device/index.ts"
+import { selectSites } from "../plan/index.ts"
+import { type DescribedRun, withBase } from "./load-run.ts"
+
+/** The model at `source`, which trains nothing, as `evaluateRun` takes it; it lives as long as the scope. */
+export const loadMerged = ({ kind, plan: written }: Pick<DescribedRun, "kind" | "plan">, source: string) =>
+  Effect.gen(function* () {
+    const plan = withBase(written, source)
+    const model = yield* kind.describe(plan)
+    const selected = yield* Effect.fromResult(selectSites(plan, model))
+    const adapted = yield* unadapted(yield* kind.load({ plan, selected, model }))
+    return { kind, plan, adapted, steps: Number.NaN, inputs: {} }
+  }).pipe(ofDevice)
