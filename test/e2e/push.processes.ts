@@ -14,9 +14,20 @@ import { type PushRequest, pushRun } from "../../src/exports/push/index.ts"
 import { platform } from "../../src/platform.ts"
 import { Progress } from "../../src/run/index.ts"
 import { runtimes } from "../runtime/runtimes.ts"
+import { startHub } from "../src/models/hub/hub-server.ts"
 import { COMMITTED, startUploadHub, type UploadServer } from "../src/models/hub/upload-server.ts"
 import { trainTiny } from "../src/output/tiny-run.ts"
-import { cli, listing, repository, run as runProcess, TIMEOUT, workspace } from "./fixtures.ts"
+import {
+  cli,
+  jsonObjects,
+  listing,
+  onWasm,
+  repository,
+  run as runProcess,
+  succeed,
+  TIMEOUT,
+  workspace
+} from "./fixtures.ts"
 
 const w = workspace()
 const TOKEN = "hf_a-secret-of-this-test"
@@ -140,6 +151,14 @@ describe("a run", () => {
     expect(record.mistakes).toEqual((w.json("runs/tiny/run.json") as { readonly mistakes?: never }).mistakes!)
   })
 
+  test("not even where somebody wrote one into the card", async () => {
+    cpSync(run, w.path("runs/noted"), { recursive: true })
+    const card = `${w.read("runs/noted/adapter/README.md")}\nRows: ${repository}/rows.csv, ${homedir()}/rows.csv.\n`
+    w.write("runs/noted/adapter/README.md", card)
+    await push({}, {}, w.path("runs/noted"))
+    expect(textOf("README.md")).toEndWith("\nRows: rows.csv, ~/rows.csv.\n")
+  })
+
   test("a base of this machine is not named; --base-model names it", async () => {
     const report = await push()
     expect(report.kept.join("\n")).toContain("--base-model")
@@ -189,6 +208,25 @@ describe("a run", () => {
         .every((line) => /^(adapter_model|head)\.safetensors, [\d,]+ bytes, is there already$/.test(line))
     ).toBe(true)
   })
+
+  test(
+    "is an adapter that predicts from there what the run predicts, with its head",
+    async () => {
+      await push()
+      const files = Object.fromEntries(arrived())
+      const large = Object.keys(files).filter((name) => name.endsWith(".safetensors"))
+      const from = await startHub({ "lab/tiny": { files, large, refs: { main: "a".repeat(40) } } })
+      const predicted = async (...args: ReadonlyArray<string>) => {
+        const words = [process.execPath, cli, "predict", ...args, "the film is good", "--json", ...onWasm]
+        const env = { HF_ENDPOINT: from.endpoint, HF_HUB_CACHE: w.path("cache"), HF_TOKEN: undefined }
+        const { stdout } = await succeed(runProcess(words, { cwd: w.directory, env }))
+        return Object.values((jsonObjects(stdout)[0] as { readonly logits: Record<string, number> }).logits)
+      }
+      expect(await predicted("hf:lab/tiny", "--base", "minilm")).toEqual(await predicted("runs/tiny"))
+      await from.close()
+    },
+    TIMEOUT
+  )
 
   test("into a branch, private, with a message", async () => {
     await push({ branch: "v2", isPrivate: true, message: "Second try" })

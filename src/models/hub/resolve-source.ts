@@ -190,6 +190,8 @@ const config: Content = {
 }
 
 const [ADAPTER_CONFIG, ADAPTER_WEIGHTS] = ["adapter_config.json", "adapter_model.safetensors"] as const
+/** of an adapter that this package wrote: a head over mean pooling */
+const HEAD = "head.safetensors"
 
 const adapter: Content = {
   first: ADAPTER_CONFIG,
@@ -204,7 +206,7 @@ const adapter: Content = {
         return yield* hubError(hubSource.source, `${reason}; ${remedy}`)
       }
       const weights = yield* named(hubSource, files, ADAPTER_WEIGHTS)
-      yield* take([...files.filter((file) => wanted.test(file.path)), config, weights])
+      yield* take([...files.filter(({ path }) => wanted.test(path) || path === HEAD), config, weights])
     })
 }
 
