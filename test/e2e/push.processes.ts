@@ -15,7 +15,7 @@ import { platform } from "../../src/platform.ts"
 import { Progress } from "../../src/run/index.ts"
 import { runtimes } from "../runtime/runtimes.ts"
 import { startHub } from "../src/models/hub/hub-server.ts"
-import { COMMITTED, startUploadHub, type UploadServer } from "../src/models/hub/upload-server.ts"
+import { COMMITTED, PART, startUploadHub, type UploadServer } from "../src/models/hub/upload-server.ts"
 import { trainTiny } from "../src/output/tiny-run.ts"
 import {
   cli,
@@ -268,6 +268,20 @@ describe("a folder", () => {
     expect(textOf("README.md")).toBe('---\nbase_model: "lab/minilm"\nlibrary_name: transformers\n---\n\n# It\n')
   })
 
+  test("of a large file arrives, part by part", async () => {
+    const bytes = new Uint8Array(2 * PART + 1_234_567).map((_, i) => (i * i) % 253)
+    mkdirSync(w.path("large"))
+    writeFileSync(w.path("large/model.safetensors"), bytes)
+    await push({ content: { folder: w.path("large"), report: false, base: undefined } })
+    expect(
+      hub.stored
+        .map(({ body }) => body.length)
+        .slice(0, 3)
+        .toSorted()
+    ).toEqual([1_234_567, PART, PART])
+    expect(Buffer.from(bytes).equals(arrived().get("model.safetensors")!)).toBe(true)
+  })
+
   test.each<readonly [string, () => string, string]>([
     ["that is not there", () => join(run, "merged"), "is no folder; make it with bun run merge"],
     ["that is a run's", () => run, "is a run folder, of which not all may leave"],
@@ -386,7 +400,7 @@ describe("the Hub says no:", () => {
     ],
     ["a connection that drops", storage, dropped, "the upload broke off ("],
     ["one that drops at the commit", /commit/, dropped, "the answer to the commit did not come ("],
-    ["what is no JSON", /preupload/, (response) => void response.end("<html>"), "lab/tiny: the answer of "],
+    ["what is no JSON", /preupload/, (response) => void response.end("<html>"), "gave an answer that cannot be used"],
     ["another form", /preupload/, (response) => void response.end("7"), "gave an answer that cannot be used"],
     ["no commit", /commit/, status(200, {}), "does not say which commit it made"]
   ])("%s", async (_, path, answer, says) => {

@@ -267,14 +267,14 @@ const sending = (repository: string, settings: HubSettings, signal: AbortSignal)
     const bytes = await inTime(readAnswer(response, response.ok ? limit("text-file-bytes") : MOST_SAID))
     const text = bytes === undefined ? undefined : new TextDecoder().decode(bytes)
     if (!response.ok) throw new Refusal(response.status, withoutToken(saidIn(text ?? ""), settings))
-    // the storage's answer has no body
-    const parsed =
-      text === undefined
-        ? { problem: `has more than ${overLimit("text-file-bytes")}` }
-        : text === "" || init.method === "PUT"
-          ? { value: null }
-          : parseBoundedJson(text)
-    if ("problem" in parsed) throw hubError(repository, `the answer of ${settings.endpoint} ${parsed.problem}`)
+    if (text === undefined) {
+      throw hubError(repository, `the answer of ${settings.endpoint} has more than ${overLimit("text-file-bytes")}`)
+    }
+    // a storage's answer is none, or XML, and no one reads it
+    const parsed = /json/.test(response.headers.get("content-type") ?? "") ? parseBoundedJson(text) : undefined
+    if (parsed !== undefined && "problem" in parsed) {
+      throw hubError(repository, `the answer of ${settings.endpoint} ${parsed.problem}`)
+    }
     return new Response(text === "" ? null : text, { status: response.status, headers: response.headers })
   }
 }

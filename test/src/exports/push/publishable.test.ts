@@ -1,6 +1,11 @@
 /** What a run's files say to others: a card that the Hub can read, names in the place of paths. */
 import { describe, expect, test } from "bun:test"
-import { publishableCard, publishablePlan, withoutFolders } from "../../../../src/exports/push/publishable.ts"
+import {
+  publishableCard,
+  publishablePlan,
+  publishableRecord,
+  withoutFolders
+} from "../../../../src/exports/push/publishable.ts"
 import { hubNameOf } from "../../../../src/output/index.ts"
 
 const snapshot = `/home/me/.cache/huggingface/hub/models--lab--tiny/snapshots/${"0".repeat(40)}`
@@ -70,6 +75,35 @@ test("a plan's paths become names, addresses of the Hub stay, and nothing else c
     model: { ...plan.model, source: "tiny" },
     data: { ...plan.data, train: "train.csv", test: "test.csv", folder: "pictures" },
     output: { directory: "x", checkpointEvery: 5 }
+  })
+})
+
+test("a record has the numbers of a run, and no row of it", () => {
+  const mistake = { where: "/data/test.csv:7", text: "a private text", label: "good", predicted: "bad" }
+  const record = {
+    name: "movies",
+    directory: "/home/me/runs/movies",
+    adapter: "/home/me/runs/movies/adapter",
+    test: { rows: 3, accuracy: 0.5 },
+    mistakes: [mistake],
+    data: [{ split: "train", where: "../rows/train.csv (held out)", rows: 9, classes: [{ label: "/r/a", rows: 9 }] }],
+    base: { path: "/models/tiny", sha256: { "model.safetensors": "ab" } },
+    inputs: { "data.train": "cd" },
+    plan: { model: { source: "../../tiny" } }
+  }
+  const own = { ...record, directory: "movies", adapter: ".", base: { ...record.base, path: "tiny" } }
+  const expected = {
+    ...own,
+    mistakes: [],
+    data: [{ ...record.data[0], where: "train.csv (held out)" }],
+    plan: { model: { source: "tiny" } }
+  }
+  expect(publishableRecord(record, undefined, false)).toEqual(expected)
+  expect(publishableRecord(record, "lab/tiny", true)).toEqual({
+    ...expected,
+    mistakes: [{ ...mistake, where: "test.csv:7" }],
+    base: { ...record.base, path: "lab/tiny" },
+    plan: { model: { source: "hf:lab/tiny" } }
   })
 })
 

@@ -55,6 +55,17 @@ const json = (response: ServerResponse, value: unknown, status = 200) =>
 /** Files that end so are large ones. */
 const isLarge = (path: string): boolean => /\.(safetensors|bin|onnx|gguf)$/.test(path)
 
+/** Bytes of a part, of a file that is larger. */
+export const PART = 5_000_000
+
+/** Where a file is sent: as a whole, or part by part. */
+const addressOf = (place: string, { oid, size }: { readonly oid: string; readonly size: number }) => {
+  if (size <= PART) return { href: `${place}/${oid}` }
+  const numbers = Array.from({ length: Math.ceil(size / PART) }, (_, i) => i + 1)
+  const parts = numbers.map((number) => [`${number}`.padStart(5, "0"), `${place}/parts/${oid}/${number}`])
+  return { href: `${place}/parts/${oid}/end`, header: { chunk_size: `${PART}`, ...Object.fromEntries(parts) } }
+}
+
 export const startUploadHub = async (): Promise<UploadServer> => {
   const hub = { token: "hf_secret", instead: null as Instead | null }
   const state = {
@@ -76,9 +87,24 @@ export const startUploadHub = async (): Promise<UploadServer> => {
     to.push(seen)
     return seen
   }
+  const parts = new Map<string, Map<string, Uint8Array>>()
   const [storage, place] = await listening(async (request, response) => {
     if (hub.instead?.(request, response) === true) return
     const { path, body } = await note(state.stored, request)
+    const [, whole, part] = /^\/parts\/([0-9a-f]{64})\/(\w+)$/.exec(path) ?? []
+    if (whole !== undefined) {
+      const own = parts.get(whole) ?? new Map<string, Uint8Array>()
+      parts.set(whole, own.set(part!, body))
+      if (part === "end") {
+        // a list of the parts and their tags
+        const { oid, parts: named } = JSON.parse(new TextDecoder().decode(body))
+        const all = named.map(({ partNumber, etag }: { readonly partNumber: number; readonly etag: string }) =>
+          own.get(etag === `"${partNumber}"` ? `${partNumber}` : "")
+        )
+        state.objects.set(oid, new Uint8Array(Buffer.concat(all)))
+      }
+      return void response.writeHead(200, { etag: `"${part}"`, "content-type": "application/xml" }).end("<ok/>")
+    }
     const sha256 = createHash("sha256").update(body).digest("hex")
     if (path !== `/${sha256}`) return void response.writeHead(400).end()
     state.objects.set(sha256, body)
@@ -120,9 +146,7 @@ export const startUploadHub = async (): Promise<UploadServer> => {
     if (about === "info") {
       const objects = (asked().objects as ReadonlyArray<{ readonly oid: string; readonly size: number }>).map(
         (object) =>
-          state.objects.has(object.oid)
-            ? object
-            : { ...object, actions: { upload: { href: `${place}/${object.oid}` } } }
+          state.objects.has(object.oid) ? object : { ...object, actions: { upload: addressOf(place, object) } }
       )
       return void json(response, { transfer: "basic", objects })
     }
