@@ -94,6 +94,7 @@ export const endsOf = (exits: ReadonlyArray<Exit.Exit<unknown, unknown>>) =>
 export const expectSame = async (w: Workspace, plan: string, size: number) => {
   const directory = `${size}/${plan}`
   const { exits, said } = await trainOnRanks(w, size, `${plan}.json`, { directory })
+  expect(endsOf(exits).filter((end) => typeof end === "string")).toEqual([])
   const written = w.json(`${directory}/run.json`)
   for (const report of endsOf(exits)) expect(JSON.parse(JSON.stringify(report))).toEqual(written)
   expect(said[0]!.length).toBeGreaterThan(4)

@@ -1,8 +1,11 @@
 /** Every kind of run by several ranks: the folder, the report and every number are those of one rank, and each row is evaluated by one of them. */
 import { beforeAll, describe, expect, test } from "bun:test"
+import { cpSync } from "node:fs"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { Device } from "../../../src/device/index.ts"
 import { platform } from "../../../src/platform.ts"
+import type { ProgressEvent } from "../../../src/run/index.ts"
 import { evaluateRun, loadRun } from "../../../src/trained/index.ts"
 import {
   causalData,
@@ -14,12 +17,14 @@ import {
 } from "../../e2e/causal-workspace.ts"
 import { jsonLines, TIMEOUT, tinyPlan } from "../../e2e/fixtures.ts"
 import { imagesPlan, imagesWorkspace } from "../../e2e/images-workspace.ts"
+import { pictures, plan as picturesPlan } from "../../e2e/pictures.ts"
 import { seq2seqPlan, t5, writeSourceTargets } from "../../e2e/seq2seq-workspace.ts"
 import { relatedRows, scoredRows, topicRows } from "../../e2e/text-kinds.ts"
-import { expectSame, trainOnRanks } from "../../e2e/train-on-ranks.ts"
+import { alike, endsOf, expectSame, trainOnRanks } from "../../e2e/train-on-ranks.ts"
 import { ranksInProcess } from "../../ranks.ts"
 
 const { w } = imagesWorkspace()
+pictures(w)
 
 beforeAll(() => {
   w.model("bert")
@@ -58,7 +63,8 @@ const plans = {
   causal: causalPlan("llama", "chat", { data: causalData("chat", { packing: true }), training, output }),
   preference: preferencePlan("llama", { training, output }),
   seq2seq: seq2seqPlan("t5", { training, output }),
-  images: imagesPlan({}, { training, output })
+  images: imagesPlan({}, { training, output }),
+  arrays: picturesPlan({ training, output })
 }
 
 /** Evaluates a run on ranks: what each reports, and how often each asked the model. */
@@ -98,6 +104,64 @@ for (const [kind, plan] of Object.entries(plans))
         const [all] = alone.passes as [number]
         expect(three.passes.reduce((sum, own) => sum + own, 0)).toBe(all)
         expect(Math.min(...three.passes)).toBeGreaterThan(0)
+      },
+      TIMEOUT
+    )
+  })
+
+/** What a run does besides, of which each has its own way to differ from rank to rank. */
+const newest = { checkpointEvery: 2, keepCheckpoints: 1 }
+const besides = {
+  "diagnostics and a rate that is found": tinyPlan("bert", {
+    optimizer: { kind: "lora-pro", learningRate: "auto" },
+    training: { ...training, diagnostics: { every: 2 } },
+    output: newest
+  }),
+  "ranks that an init decides": tinyPlan("bert", {
+    adapter: { method: "lora", rank: 4, alpha: 8, init: { kind: "gora", batches: 2 } },
+    training,
+    output: newest
+  }),
+  "blocks computed once": tinyPlan("bert", {
+    adapter: { method: "lora", rank: 4, alpha: 8, dropout: 0.2, targets: ["encoder.layer.1.**"] },
+    optimizer: { kind: "adamw", learningRate: 1e-3 },
+    training: { ...training, steps: 8 },
+    output: newest
+  }),
+  "ranks that are given up": tinyPlan("bert", {
+    adapter: { method: "adalora", rank: 2, alpha: 4, budget: { start: 0.1, end: 0.7, every: 2 } },
+    optimizer: { kind: "adamw", learningRate: 1e-2 },
+    training: { ...training, steps: 6 },
+    output: newest
+  }),
+  "a reference that is an adapter": preferencePlan("llama", {
+    adapter: { method: "lora", rank: 4, alpha: 8, from: "begins" },
+    optimizer: { kind: "adamw", learningRate: 1e-3 },
+    training,
+    output: newest
+  })
+}
+
+for (const [what, plan] of Object.entries(besides))
+  describe(what, () => {
+    beforeAll(async () => {
+      w.write(`${what}.json`, plan)
+      cpSync(w.path("1/preference/adapter"), w.path("begins"), { recursive: true })
+      const { exits } = await trainOnRanks(w, 1, `${what}.json`, { directory: `1/${what}` })
+      expect(endsOf(exits)).toMatchObject([{ steps: expect.any(Number) }])
+    }, TIMEOUT)
+
+    test("three ranks leave what one does", () => expectSame(w, what, 3), TIMEOUT)
+
+    test(
+      "and three do that go on after two",
+      async () => {
+        const directory = `2-3/${what}`
+        const until = (event: ProgressEvent) => event.kind === "step" && event.step === 3
+        await trainOnRanks(w, 2, `${what}.json`, { directory, until })
+        const { exits } = await trainOnRanks(w, 3, "", { resume: directory })
+        expect(exits.map(Exit.isSuccess)).toEqual([true, true, true])
+        expect(alike(w, directory).results).toEqual(alike(w, `1/${what}`).results)
       },
       TIMEOUT
     )
