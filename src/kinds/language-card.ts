@@ -81,9 +81,8 @@ const merged = ({ report }: Source, reason: string): LlamaCppCode => {
   return {
     text: `In llama.cpp, merged. Its converter for adapters is not for this one: ${reason}.`,
     commands: [
-      `tfjs-lora-pro merge ${word(run)}`,
-      `python convert_hf_to_gguf.py --outfile merged.gguf ${word(`${run}/merged`)}`,
-      'llama-completion -m merged.gguf -no-cnv -p "Once upon a time"'
+      `tfjs-lora-pro export ${word(run)} --format gguf`,
+      `llama-completion -m ${word(`${run}/gguf/${run}-q8_0.gguf`)} -no-cnv -p "Once upon a time"`
     ]
   }
 }

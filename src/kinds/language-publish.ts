@@ -97,7 +97,7 @@ const usage = (model: CausalDescription, chat: boolean): ReadonlyArray<string> =
       : 'print(generate("your prompt", max_new_tokens=64))'
   ]),
   "",
-  "For llama.cpp, its own converter makes a GGUF file of it:",
+  "For llama.cpp, its own converter makes a GGUF file of it (`tfjs-lora-pro export` makes one of the run):",
   "",
   fenced("sh", ["python convert_hf_to_gguf.py --outfile model.gguf path/to/this/folder"])
 ]

@@ -1,15 +1,17 @@
 /** `export --format gguf` of tiny decoders: files that this package reads again, with the logits of the run, and what llama.cpp asks of them. */
 import { beforeAll, describe, expect, test } from "bun:test"
+import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { exportRun, formatNamed } from "../../src/exports/index.ts"
 import { readGgufHeader } from "../../src/models/gguf/header.ts"
 import { platform } from "../../src/platform.ts"
-import { expectClose, tolerance } from "../setup.ts"
+import { expectClose, relativeError, tolerance } from "../setup.ts"
+import { trainTiny } from "../src/output/tiny-run.ts"
 import { byteDecoder } from "./causal-bytes.ts"
 import { gguf } from "./causal-gguf.ts"
 import { modelLogits, onOneThread, runLogits } from "./causal-logits.ts"
 import { causalPlan, decoder, writeRows } from "./causal-workspace.ts"
-import { listing, TIMEOUT, workspace } from "./fixtures.ts"
+import { listing, onWasm, repository, succeed, TIMEOUT, workspace } from "./fixtures.ts"
 import { complete } from "./train-here.ts"
 
 const w = workspace()
@@ -33,6 +35,11 @@ const cases: Readonly<Record<string, Case>> = {
   gemma3: { model: "gemma3" },
   gpt2: { model: "gpt2" },
   "llama from a GGUF file": { model: "llama.gguf" },
+  "llama, ranks and alphas by pattern": {
+    model: "llama",
+    adapter: { ...lora, scaling: "rank-stabilized", overrides: [{ targets: ["q_proj"], rank: 2, alpha: 12 }] },
+    optimizer: adamw
+  },
   "llama, a norm": { model: "llama", adapter: { ...lora, modulesToSave: ["norm"] } },
   "llama, dora": { model: "llama", adapter: { ...lora, method: "dora" }, optimizer: adamw }
 }
@@ -154,6 +161,49 @@ test(
   TIMEOUT
 )
 
+const tensorsOf = async (file: string) => {
+  const { tensors } = await Effect.runPromise(readGgufHeader(file).pipe(Effect.provide(platform)))
+  const bytes = new Uint8Array(await Bun.file(file).arrayBuffer())
+  return new Map(
+    [...tensors].map(([name, { shape, type, begin, end }]) => [
+      name,
+      { shape, values: type.decode(bytes.slice(begin, end)) }
+    ])
+  )
+}
+
+test(
+  "llama.cpp's W + (alpha/rank)·BA of an adapter's file is the merged file's, whatever the scales were",
+  async () => {
+    const name = "llama, ranks and alphas by pattern"
+    await exported(name, "adapter", "patterns")
+    const file = w.path(`patterns/${nameOf(name, "adapter")}`)
+    const factors = await tensorsOf(file)
+    const alpha = (await metadataOf(`patterns/${nameOf(name, "adapter")}`)).metadata.get("adapter.lora.alpha") as number
+    const base = await tensorsOf(join(repository, "test/golden/gguf/llama.gguf"))
+    const merged = await tensorsOf(w.path(`${folderOf(name)}/gguf/${nameOf(name, "f32")}`))
+    const ranks = new Set<number>()
+    for (const [tensor, { shape, values }] of base) {
+      const [A, B] = ["a", "b"].map((end) => factors.get(`${tensor}.lora_${end}`))
+      if (A === undefined || B === undefined) continue
+      const [rank, columns] = A.shape as readonly [number, number]
+      ranks.add(rank)
+      expect([B.shape, columns]).toEqual([[shape[0]!, rank], shape[1]!])
+      const own = values.map((value, i) => {
+        const [row, column] = [Math.floor(i / columns), i % columns]
+        let sum = 0
+        for (let j = 0; j < rank; j++) sum += B.values[row * rank + j]! * A.values[j * columns + column]!
+        return value + (alpha / rank) * sum
+      })
+      expectClose(own, merged.get(tensor)!.values, tolerance.forward)
+      // it has learned something
+      expect(relativeError(values, merged.get(tensor)!.values)).toBeGreaterThan(1e-3)
+    }
+    expect([...ranks].sort()).toEqual([2, 4])
+  },
+  TIMEOUT
+)
+
 describe("is refused in a sentence, and leaves nothing:", () => {
   const refused = async (name: string, type: string, ...says: ReadonlyArray<string>) => {
     const before = listing(w.directory)
@@ -191,6 +241,47 @@ describe("is refused in a sentence, and leaves nothing:", () => {
   test(
     "windows where llama.cpp has none",
     () => refused("gemma3, its own windows", "f32", "windows in other layers"),
+    TIMEOUT
+  )
+})
+
+describe("as a command:", () => {
+  test(
+    "writes what --type names, and says how far each file is from the run",
+    async () => {
+      const args = [
+        "export",
+        "runs/llama",
+        "--format",
+        "gguf",
+        "--type",
+        "q4_k,adapter",
+        "--out",
+        "by-command",
+        ...onWasm
+      ]
+      const { stdout } = await succeed(w.cli([...args]))
+      expect(stdout).toContain("llama-q4_k.gguf: logits differ from the run's by at most ")
+      expect([...listing(w.path("by-command"))].sort()).toEqual([
+        "Modelfile",
+        "README.md",
+        "llama-adapter.gguf",
+        "llama-q4_k.gguf"
+      ])
+    },
+    TIMEOUT
+  )
+
+  test(
+    "refuses an encoder in a sentence",
+    async () => {
+      w.model("minilm")
+      await trainTiny(w, "tiny", "minilm", { adapter: lora })
+      const { code, stderr } = await w.cli(["export", "runs/tiny", "--format", "gguf", ...onWasm])
+      expect(code).toBe(1)
+      expect(stderr).toContain('is of data.format "classification", and GGUF files here are of decoders')
+      expect(stderr).not.toContain("    at ")
+    },
     TIMEOUT
   )
 })

@@ -101,7 +101,7 @@ describe("converted as it is, with the scale that its card gives:", () => {
       for (const [peft, llamaCpp] of scales) expect(Number(given ?? 1) * llamaCpp).toBeCloseTo(peft, 12)
       const base = model === "llama.gguf" ? `${folderOf(name)}/adapter` : "llama"
       expect(card).toContain(`--base ${base.split("/").at(-1)} --outfile adapter.gguf `)
-      expect(card).not.toContain("convert_hf_to_gguf.py")
+      expect(card).not.toContain("export")
     })
   }
 })
@@ -112,7 +112,7 @@ describe("to be merged first, as its card says:", () => {
       const card = cardOf(name)
       expect(card).toContain(`Its converter for adapters is not for this one: it `)
       expect(card).toContain(because)
-      expect(card).toContain(`convert_hf_to_gguf.py --outfile merged.gguf ${folderOf(name).split("/").at(-1)}/merged`)
+      expect(card).toContain(`tfjs-lora-pro export ${folderOf(name).split("/").at(-1)} --format gguf`)
       expect(card).not.toContain("--lora")
       // where the factors' scales are the reason, no one number makes up for it
       if (because !== "one alpha for all layers") return

@@ -1,15 +1,18 @@
 /** Exported GGUF files, merged and as adapters, in llama.cpp itself: the same ids and the run's logits. */
 import { beforeAll, describe, expect, test } from "bun:test"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { exportRun, formatNamed } from "../../src/exports/index.ts"
 import { causalTokenizer, openSource } from "../../src/models/causal/index.ts"
 import { byteDecoder } from "../e2e/causal-bytes.ts"
 import { modelLogits, onOneThread, runLogits } from "../e2e/causal-logits.ts"
 import { causalPlan, writeRows } from "../e2e/causal-workspace.ts"
-import { workspace } from "../e2e/fixtures.ts"
+import { repository, workspace } from "../e2e/fixtures.ts"
 import { complete } from "../e2e/train-here.ts"
 import { expectClose, relativeError, tolerance } from "../setup.ts"
 import { type FileAnswer, hasNodeLlamaCpp, inNodeLlamaCpp } from "./node-llama-cpp-judge.ts"
+import { smolLm2 } from "./smollm2-file.ts"
 
 const w = workspace()
 const MINUTES = 60_000
@@ -124,3 +127,86 @@ describe.skipIf(!hasNodeLlamaCpp())("exported files in llama.cpp", () => {
     }
   })
 })
+
+describe.skipIf(!hasNodeLlamaCpp() || smolLm2 === undefined)(
+  "SmolLM2, trained over its file of Q4_1, in llama.cpp:",
+  () => {
+    const run = "runs/smollm2"
+    const asked = ["The capital of France is Paris.", '{"name": "Ada", "born": 1815}', "Naïve café — 12,345 → ½  \n\tx"]
+    const prompt = "The capital of Algeria is Algiers. Write country and capital as JSON."
+    const forms = ["f32", "f16", "q8_0", "q4_k", "adapter"] as const
+    const answers = new Map<(typeof forms)[number], FileAnswer>()
+    let tokens: ReadonlyArray<ReadonlyArray<number>> = []
+    let prompted: ReadonlyArray<number> = []
+
+    beforeAll(async () => {
+      for (const file of ["train", "validation"]) {
+        w.write(`smollm2-${file}.jsonl`, readFileSync(join(repository, "examples/smollm2", `${file}.jsonl`), "utf8"))
+      }
+      const plan = {
+        seed: 0,
+        model: { source: smolLm2! },
+        data: { format: "chat", train: "smollm2-train.jsonl", validation: "smollm2-validation.jsonl", maxLength: 96 },
+        adapter: { method: "lora", rank: 8, alpha: 16 },
+        optimizer: { kind: "lora-pro", learningRate: 5e-4 },
+        training: { steps: 3, batchSize: 2, evaluateRows: 2, evaluateBatchSize: 2 }
+      }
+      await complete(w, w.write("smollm2.json", plan), run)
+      await exported(run, forms.join())
+      const tokenizer = await onOneThread(Effect.flatMap(openSource(smolLm2!), (source) => causalTokenizer(source)))
+      tokens = asked.map((text) => tokenizer.encode(text))
+      prompted = tokenizer.encode(prompt)
+      const found = await inNodeLlamaCpp(
+        w,
+        forms.map((form) => ({
+          ...(form === "adapter" ? { model: smolLm2!, adapter: fileOf(run, form) } : { model: fileOf(run, form) }),
+          ids: tokens,
+          texts: asked,
+          generate: { ids: prompted, tokens: 12 }
+        }))
+      )
+      for (const [i, form] of forms.entries()) answers.set(form, found[i]!)
+    }, 10 * MINUTES)
+
+    test("the same ids", () => {
+      for (const form of forms) expect(answers.get(form)!.encoded).toEqual(tokens)
+    })
+
+    // llama.cpp rounds what it multiplies with halves to halves, with blocks of 8 and 4 bits to 8 bits: 3 to 4 % of the largest logit
+    for (const [form, bound] of [
+      ["f32", 1e-5],
+      ["f16", 5e-3],
+      ["q8_0", 0.1],
+      ["adapter", 0.1]
+    ] as const) {
+      test(
+        `logits of ${form}`,
+        async () => {
+          const ours = await runLogits(w.path(run), tokens)
+          for (const [i, logits] of ours.entries()) expectClose(answers.get(form)!.logits[i]!.flat(), logits, bound)
+        },
+        2 * MINUTES
+      )
+    }
+
+    test(
+      "greedily it writes what the run finds most likely, in float32 and in halves",
+      async () => {
+        for (const form of ["f32", "f16"] as const) {
+          const { generated } = answers.get(form)!
+          expect(generated.length).toBeGreaterThan(5)
+          const [logits] = await runLogits(w.path(run), [[...prompted, ...generated]])
+          const width = logits!.length / (prompted.length + generated.length)
+          const likeliest = generated.map((_, i) => {
+            const row = logits!.subarray((prompted.length - 1 + i) * width, (prompted.length + i) * width)
+            return row.indexOf(row.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY))
+          })
+          expect(likeliest).toEqual([...generated])
+        }
+      },
+      2 * MINUTES
+    )
+
+    test("in 4 bits it writes too", () => expect(answers.get("q4_k")!.generated.length).toBeGreaterThan(0))
+  }
+)

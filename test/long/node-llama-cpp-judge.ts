@@ -21,7 +21,7 @@ export interface AskedFile {
   readonly adapter?: string
   readonly ids: ReadonlyArray<ReadonlyArray<number>>
   readonly texts?: ReadonlyArray<string>
-  readonly generate?: { readonly text: string; readonly tokens: number }
+  readonly generate?: { readonly ids: ReadonlyArray<number>; readonly tokens: number }
 }
 
 export interface FileAnswer {
@@ -31,7 +31,8 @@ export interface FileAnswer {
   readonly logits: ReadonlyArray<ReadonlyArray<ReadonlyArray<number>>>
   /** ids of each of the case's texts */
   readonly encoded: ReadonlyArray<ReadonlyArray<number>>
-  readonly generated: string
+  /** ids after those of `generate`, greedily */
+  readonly generated: ReadonlyArray<number>
 }
 
 export const inNodeLlamaCpp = async (

@@ -3,8 +3,8 @@
  *
  *   node test/long/node_llama_cpp.mjs FOLDER < cases.json        FOLDER has node_modules/node-llama-cpp
  *
- * Cases are {model, adapter?, ids, texts?, generate?: {text, tokens}}; printed is a list of {logits [texts, tokens, vocabulary], encoded,
- * generated} or {error}, as JSON. Keys and values in float32, one thread.
+ * Cases are {model, adapter?, ids, texts?, generate?: {ids, tokens}}; printed is a list of {logits [texts, tokens, vocabulary], encoded,
+ * generated: ids} or {error}, as JSON. Keys and values in float32, one thread.
  */
 import { createRequire } from "node:module"
 import { join } from "node:path"
@@ -46,13 +46,13 @@ const answer = async ({ model: modelPath, adapter, ids, texts = [], generate }) 
     const generated = []
     if (generate !== undefined) {
       await sequence.clearHistory()
-      for await (const token of sequence.evaluate(model.tokenize(generate.text, true), { temperature: 0 })) {
+      for await (const token of sequence.evaluate(generate.ids, { temperature: 0 })) {
         generated.push(token)
         if (generated.length >= generate.tokens) break
       }
     }
     await context.dispose()
-    return { logits, encoded: texts.map((text) => model.tokenize(text)), generated: model.detokenize(generated, true) }
+    return { logits, encoded: texts.map((text) => model.tokenize(text)), generated }
   } finally {
     await model.dispose()
   }

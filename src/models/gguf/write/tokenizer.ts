@@ -197,7 +197,7 @@ const texts = [
   '\tdef f(x):\n\n    return x**2  # caf\u00e9 na\u00efve cafe\u0301\r\n\r\n  {"a": [1,22,333]}\n',
   "\u4eca\u5929\u5929\u6c14\u5f88\u597d\u3002 \u0420\u0443\u0441\u0441\u043a\u0438\u0439 \u0442\u0435\u043a\u0441\u0442 \u0e2a\u0e27\u0e31\u0e2a\u0e14\u0e35 \u0939\u093f\u0928\u094d\u0926\u0940 \ud55c\uad6d\uc5b4 \u{1F680}\u{1F468}\u200d\u{1F469} \u2026 \u20ac100 $5.00",
   "camelCaseWord HTTPServer iPhone ABCdef   trailing spaces   ",
-  'What\'s 7 \u00d7 (8 + 9)?!... "quoted" \u2014 <tag/> https://example.org/a?b=c&d=%20'
+  'Is `x`. What\'s 7 \u00d7 (8 + 9)?!... "quoted" \u2014 <tag/> https://example.org/a?b=c&d=%20'
 ]
 
 /** Tokens of a tokenizer that a text is made of, every so many. */
