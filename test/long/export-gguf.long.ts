@@ -133,7 +133,8 @@ describe.skipIf(!hasNodeLlamaCpp() || smolLm2 === undefined)(
   () => {
     const run = "runs/smollm2"
     const asked = ["The capital of France is Paris.", '{"name": "Ada", "born": 1815}', "Naïve café — 12,345 → ½  \n\tx"]
-    const prompt = "The capital of Algeria is Algiers. Write country and capital as JSON."
+    const prompt =
+      "<|im_start|>user\nThe capital of Algeria is Algiers. Write country and capital as JSON.<|im_end|>\n<|im_start|>assistant\n"
     const forms = ["f32", "f16", "q8_0", "q4_k", "adapter"] as const
     const answers = new Map<(typeof forms)[number], FileAnswer>()
     let tokens: ReadonlyArray<ReadonlyArray<number>> = []
