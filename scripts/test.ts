@@ -31,11 +31,11 @@ export const parts = {
     parallel: 2
   },
   browsers: { suffix: ".browser.ts", what: "pages in Chromium", parallel: 1 },
-  // some are about memory: one behind the other
+  // those about memory look at processes of their own
   long: {
     suffix: ".long.ts",
     what: "kill suites, studies, every method's losses in every runtime, language models",
-    parallel: 1
+    parallel: 2
   }
 } as const satisfies Record<string, Part>
 
