@@ -59,7 +59,7 @@ test(
     expect(base["path"]).toBe("lab/tiny")
     expect(w.json("runs/hub/adapter/adapter_config.json")["base_model_name_or_path"]).toBe("lab/tiny")
     const card = w.read("runs/hub/adapter/README.md")
-    expect(card).toContain('base_model: "lab/tiny"')
+    expect(card).toStartWith('---\nbase_model: "lab/tiny"\n')
     expect(card).toContain('"lab/tiny"')
     expect(card).not.toContain(COMMIT)
   },

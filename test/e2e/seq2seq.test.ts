@@ -51,7 +51,7 @@ describe("a finished run", () => {
     expect(out).toContain('generate runs/finished "your text"')
     expect(w.json("runs/finished/plan.json") as object).toMatchObject({ data: { targets: ["bad", "fair", "good"] } })
     const card = w.read("runs/finished/adapter/README.md")
-    for (const part of ["pipeline_tag: text2text-generation", "AutoModelForSeq2SeqLM", "one of bad, fair, good"])
+    for (const part of ["pipeline_tag: text-generation", "AutoModelForSeq2SeqLM", "one of bad, fair, good"])
       expect(card).toContain(part)
     expect(w.json("runs/finished/adapter/adapter_config.json") as object).toMatchObject({ task_type: "SEQ_2_SEQ_LM" })
   })

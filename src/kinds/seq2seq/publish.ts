@@ -25,8 +25,8 @@ import { mergedRun } from "../merged-run.ts"
 import { WRITES_TOKENS } from "../served.ts"
 import { encodingOf, type ResolvedSeq2SeqPlan } from "./resolve.ts"
 
-// the Hub's name of the pipeline and of what its results are of
-const TASK = "text2text-generation"
+// the Hub's name of the pipeline and of what its results are of: its list has none for models that read a text and write another
+const TASK = "text-generation"
 
 const classOf = (family: string): string => seq2seqFamilies[family as keyof typeof seq2seqFamilies].className
 

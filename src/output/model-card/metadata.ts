@@ -5,6 +5,7 @@
 import { methodOf } from "../../../adapters/index.ts"
 import { factsOfOptimizer } from "../../../schemas/index.ts"
 import { type Metrics, scoreOf } from "../../training/index.ts"
+import { hubNameOf } from "../base-name.ts"
 import type { EvaluationReport } from "../run.ts"
 import { type CardParts, type CardSource, fileName } from "./card-source.ts"
 
@@ -17,6 +18,7 @@ export const yamlString = (text: string): string =>
 
 export const metadata = (source: CardSource, metrics: Metrics, { pipeline, task }: CardParts): string => {
   const { resolved, base, baseCard } = source
+  const hubName = hubNameOf(resolved.base)
   const { adapter, optimizer } = resolved.plan
   const { layout } = methodOf(adapter).peft
   const tags = [
@@ -28,9 +30,9 @@ export const metadata = (source: CardSource, metrics: Metrics, { pipeline, task 
     value === undefined ? [] : [`${key}: ${yamlString(value)}`]
   return [
     "---",
-    // a base is a local folder, which the Hub does not know; nothing here can tell what it is called there
-    "# before uploading, name the base as the Hub does: owner/name",
-    `base_model: ${yamlString(base)}`,
+    // of a local folder nothing here can tell what the Hub calls it; `push` leaves both lines out
+    ...(hubName === undefined ? ["# before uploading, name the base as the Hub does: owner/name"] : []),
+    `base_model: ${yamlString(hubName ?? base)}`,
     `library_name: ${layout !== null ? "peft" : "transformers"}`,
     ...(pipeline === null ? [] : [`pipeline_tag: ${pipeline}`]),
     ...optional("license", baseCard.license),
