@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Device } from "../device/index.ts"
 import type { EvaluationReport } from "../output/index.ts"
-import { Progress } from "../run/index.ts"
+import { Progress, spokenByFirst } from "../run/index.ts"
 import { type Columns, columnNames } from "../suggest/columns.ts"
 import {
   evaluateGenerated,
@@ -19,6 +19,7 @@ import {
 import { scoresText } from "../training/index.ts"
 import type { evaluateFlags, Given } from "./flags.ts"
 import { print, printJson, screen } from "./output.ts"
+import { onRanks, spoken } from "./ranks.ts"
 import { evaluationLine, terminalListener } from "./terminal.ts"
 import { userError } from "./user-error.ts"
 
@@ -55,7 +56,7 @@ export const evaluate = ({
       const score = Option.getOrUndefined(match) === "number" ? finalNumber : exactMatch
       const options = { file, score, maxNewTokens: maxTokens }
       for (const report of yield* evaluateGenerated(run, options)) {
-        yield* json ? printJson(report) : print(answersText(report))
+        yield* spoken(json ? printJson(report) : print(answersText(report)))
       }
       return
     }
@@ -68,12 +69,14 @@ export const evaluate = ({
         `${directory} has neither a validation nor a test split; expected --data FILE, the rows to evaluate it on`
       )
     for (const report of reports) {
-      yield* json ? printJson(report) : print(evaluationText(run, report))
+      yield* spoken(json ? printJson(report) : print(evaluationText(run, report)))
     }
   }).pipe(
     Effect.scoped,
     Effect.provide(Device.layer(device, { threads })),
-    Effect.provideService(Progress, terminalListener(screen))
+    spokenByFirst,
+    Effect.provideService(Progress, terminalListener(screen)),
+    onRanks
   )
 
 /** Wrong answers that are shown. */

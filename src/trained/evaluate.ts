@@ -22,6 +22,7 @@ import { DataError, LeakListener } from "../data/index.ts"
 import { ofDevice } from "../device/index.ts"
 import { conversation, type GenerateOptions, type GenerationEnd, generate, type Prompt } from "../generation/index.ts"
 import type { CausalModel } from "../models/causal/index.ts"
+import { inRounds, json } from "../ranks/index.ts"
 import { evaluateSplit, Progress } from "../run/index.ts"
 import type { LoadedRun } from "./load-run.ts"
 import type { WritingRun } from "./load-trained.ts"
@@ -121,7 +122,10 @@ const lastNumber = (text: string): number | undefined => {
   return found === undefined ? undefined : Number(found.replaceAll(",", ""))
 }
 
-/** Answers the prompts of a split's rows and scores the answers. Fails at a row that has no prompt or expects no answer. */
+/**
+ * Answers the prompts of a split's rows and scores the answers. Fails at a row that has no prompt or expects no answer. Where there are
+ * several ranks they divide what is written; each scores all of it.
+ */
 export const generatedScores = <E = never, R = never>(
   adapted: Adapted<CausalModel>,
   split: Pick<CausalSplit, "rows" | "where" | "read">,
@@ -131,17 +135,31 @@ export const generatedScores = <E = never, R = never>(
     const judge = (score ?? exactMatch) as Score<E, R>
     const count = Math.min(rows, split.rows)
     const answers: Array<ScoredAnswer> = []
-    for (let start = 0; start < count; start += batchSize) {
-      const size = Math.min(batchSize, count - start)
-      const asked = yield* questionsOf(adapted, yield* split.read(Array.from({ length: size }, (_, i) => start + i)))
-      const ends = yield* textsOf(adapted, asked, { ...options, first: start })
-      for (const [i, { where, content, expected }] of asked.entries()) {
-        const { text, finish } = ends[i]!
-        const answer: Answer = { where, content, expected, text, finish }
-        answers.push({ ...answer, score: yield* judge(answer) })
-      }
-      if (done !== undefined) yield* done(answers.length)
-    }
+    const batchAt = (start: number) =>
+      Effect.gen(function* () {
+        const size = Math.min(batchSize, count - start)
+        const rows = yield* split.read(Array.from({ length: size }, (_, i) => start + i))
+        return { start, asked: yield* questionsOf(adapted, rows) }
+      })
+    const use = ({ asked }: Asking, ends: ReadonlyArray<Ended>) =>
+      Effect.gen(function* () {
+        for (const [i, { where, content, expected }] of asked.entries()) {
+          const { text, finish } = ends[i]!
+          const answer: Answer = { where, content, expected, text, finish }
+          answers.push({ ...answer, score: yield* judge(answer) })
+        }
+        if (done !== undefined) yield* done(answers.length)
+      })
+    yield* Stream.range(0, Math.ceil(count / batchSize) - 1).pipe(
+      // one at a time: rows are read when they are asked
+      Stream.rechunk(1),
+      Stream.mapEffect((i) => batchAt(i * batchSize)),
+      inRounds({
+        compute: ({ start, asked }) => textsOf(adapted, asked, { ...options, first: start }),
+        as: json<ReadonlyArray<Ended>>(),
+        use
+      })
+    )
     const sum = answers.reduce((total, own) => total + own.score, 0)
     const scores: GeneratedScores = { rows: answers.length, score: sum / answers.length, answers }
     return scores
@@ -154,6 +172,14 @@ interface Question {
   readonly expected: string
 }
 
+/** Questions that are asked together, from row `start` on. */
+interface Asking {
+  readonly start: number
+  readonly asked: ReadonlyArray<Question>
+}
+
+type Ended = Pick<GenerationEnd, "text" | "finish">
+
 /** What became of each prompt, in their order. */
 const textsOf = (adapted: Adapted<CausalModel>, asked: ReadonlyArray<Question>, options: GenerateOptions) =>
   generate(
@@ -163,7 +189,9 @@ const textsOf = (adapted: Adapted<CausalModel>, asked: ReadonlyArray<Question>, 
   ).pipe(
     Stream.filter((event): event is GenerationEnd => event.kind === "end"),
     Stream.runCollect,
-    Effect.map((ends) => ends.toSorted((a, b) => a.prompt - b.prompt))
+    Effect.map((ends) =>
+      ends.toSorted((a, b) => a.prompt - b.prompt).map(({ text, finish }): Ended => ({ text, finish }))
+    )
   )
 
 /** All rows that cannot be asked at once. */

@@ -5,6 +5,7 @@ import { Device } from "../../src/device/index.ts"
 import { platform } from "../../src/platform.ts"
 import { Progress, type ProgressEvent } from "../../src/run/index.ts"
 import { type EvaluateGeneratedOptions, evaluateGenerated, loadCausalRun } from "../../src/trained/index.ts"
+import { ranksInProcess } from "../ranks.ts"
 import { causalData, causalPlan, decoder } from "./causal-workspace.ts"
 import { jsonLines, onWasm, succeed, TIMEOUT, workspace } from "./fixtures.ts"
 import { complete } from "./train-here.ts"
@@ -74,4 +75,19 @@ test("the command says how many are right, and shows those that are not", async 
   expect(stdout).toContain("test: 2 of 3 answers are right (66.7 %)")
   expect(stdout.match(/wrote/g)).toHaveLength(1)
   expect(stdout).toMatch(/wrote +green\n +expected +red/)
+})
+
+test("several ranks divide what is written, and all have the report of one", async () => {
+  const answered = (size: number) =>
+    ranksInProcess(size)
+      .run(() =>
+        Effect.gen(function* () {
+          const run = yield* loadCausalRun(w.path("runs/colours"))
+          return yield* evaluateGenerated(run, { maxNewTokens: 4, batchSize: 1 })
+        }).pipe(Effect.scoped)
+      )
+      .pipe(Effect.provide(Device.layer("wasm", { threads: 1 })), Effect.provide(platform), Effect.runPromise)
+  const [alone] = await answered(1)
+  expect(alone!.map(({ answers }) => answers.length)).toEqual([4, 3])
+  expect(await answered(3)).toEqual([alone!, alone!, alone!])
 })

@@ -81,6 +81,18 @@ describe.skipIf(mpiruns.length === 0)("several processes leave what one does:", 
       TIMEOUT
     )
 
+  test(
+    "an evaluation, which two divide and one tells",
+    async () => {
+      const { stdout: alone } = await succeed(w.cli(["evaluate", "whole/busy", "--json", ...onWasm]))
+      const { command } = mpiruns.at(-1)!
+      const evaluates = [command, "-n", "2", process.execPath, cli, "evaluate", "whole/busy", "--json", ...onWasm]
+      const { stdout } = await succeed(run(evaluates, { cwd: w.directory, env: mpiEnvironment }))
+      expect(stdout).toBe(alone)
+    },
+    TIMEOUT
+  )
+
   /** The process of a rank, below the one that was started. */
   const pidOf = (launcher: Launched, rank: number): number => {
     const own = readdirSync("/proc").find((pid) => {
