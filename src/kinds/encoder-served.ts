@@ -75,6 +75,7 @@ const shared = ({ plan, adapted, written = adapted }: Serving) =>
     adapted: written as Adapted<Network>,
     base: adapted.model.folder,
     inputs: inputsOf(adapted.model),
+    axes: { batch_size: [11, 13], sequence_length: [5, 7] } as const,
     files: { "tokenizer_config.json": config }
   }))
 

@@ -16,16 +16,26 @@ export interface ServedInput {
   readonly shape: ReadonlyArray<number | string>
 }
 
-export type ServedFile = "config.json" | "tokenizer_config.json" | "preprocessor_config.json"
+export type ServedFile =
+  | "config.json"
+  | "tokenizer.json"
+  | "tokenizer_config.json"
+  | "preprocessor_config.json"
+  | "generation_config.json"
 
 export interface Served {
   /** whose parameters are written, with what was trained */
   readonly adapted: Adapted<Network>
-  /** the base's folder */
-  readonly base: string
+  /** the base's folder; null: it is none, and all files are in `files` */
+  readonly base: string | null
   /** transformers' name of what it does: "text-classification" */
   readonly task: string
   readonly inputs: ReadonlyArray<ServedInput>
+  /**
+   * Two values of each size that varies, at which the pass is looked at. Whatever sizes it makes of them (products, and where an axis is the sum
+   * of others that axis) has to be readable from both: primes do.
+   */
+  readonly axes: Readonly<Record<string, readonly [number, number]>>
   /** Tensor code: arrays by transformers' names. */
   readonly forward: (
     inputs: Readonly<Record<string, Tensor>>,
@@ -40,9 +50,9 @@ export interface Served {
   readonly usage: ReadonlyArray<string>
 }
 
-/** Why a model that writes texts is not served: the end of a sentence that begins with the run's place. */
+/** Why an encoder with a decoder is not served: the end of a sentence that begins with the run's place. */
 export const WRITES_TOKENS =
-  "writes a token at a time, which takes a cache of keys and values that no graph here has: use --format huggingface, from which optimum makes one"
+  "reads a text and writes another, which takes two graphs and a cache that are not made here: use --format huggingface, from which optimum makes them"
 
 /** A script of transformers.js over the folder. */
 export const script = (imported: string, lines: ReadonlyArray<string>): string =>

@@ -43,7 +43,7 @@ export {
   trainedFor,
   type WrittenModel
 } from "./merge-check.ts"
-export { causalMergedClass, writeMergedCausal } from "./merged-causal.ts"
+export { causalMergedClass, mergedCausalConfig, writeMergedCausal } from "./merged-causal.ts"
 export { writeMergedConfig } from "./merged-config.ts"
 export { writeMergedFolder } from "./merged-folder.ts"
 export { roundedParameters, type TensorCounts, trainedParameters } from "./merged-tensors.ts"

@@ -8,7 +8,7 @@
  *            y = s_x·s_W·((x_q − z_x)·(W_q − z_W))        x_q = round(x/s_x) + z_x, from the smallest and largest of x as it comes
  *
  *          with a scale and a zero point for each output of W, both in uint8, so that no engine's sums of pairs saturate. Tables whose
- *          rows are looked up have a scale for each row, in int8. All else is float32.
+ *          rows are looked up have a scale for each row, around 128. All else is float32.
  */
 import { toFloat16 } from "../../numbers/index.ts"
 import type { Graph } from "./graph.ts"
@@ -27,6 +27,8 @@ export interface Precision {
   readonly floats: Extract<TypeName, "float" | "float16">
   /** x·Wᵀ, x [rows, in] by its name, W [out, in] */
   readonly product: (graph: Graph, x: string, W: Stored) => string
+  /** The same with a table whose rows are looked up too, which is stored once. */
+  readonly tied: (graph: Graph, x: string, table: Stored) => string
   /** Rows of the table at the indices. */
   readonly lookup: (graph: Graph, table: Stored, indices: string) => string
 }
@@ -66,6 +68,10 @@ const inFloats = (floats: Precision["floats"], file: string): Precision => ({
     const transposed = () => storedFloats(floats, turned(data, shape, new Float32Array(data.length)))
     return graph.node("MatMul", [x, graph.tensor(`${name}.transposed`, floats, [shape[1]!, shape[0]!], transposed)])
   },
+  tied: (graph, x, { name, shape, data }) => {
+    const table = graph.tensor(name, floats, shape, () => storedFloats(floats, data))
+    return graph.node("MatMul", [x, graph.node("Transpose", [table], { perm: [1, 0] })])
+  },
   lookup: (graph, { name, shape, data }, indices) =>
     graph.node("Gather", [graph.tensor(name, floats, shape, () => storedFloats(floats, data)), indices], { axis: 0 })
 })
@@ -94,10 +100,13 @@ export const asymmetric = ({ shape, data }: Pick<Stored, "shape" | "data">) => {
   return { quantized, scales, zeros }
 }
 
-/** Rows of a table as signed bytes, each with a scale. */
+/** What stands for 0 in a table. */
+const MIDDLE = 128
+
+/** Rows of a table as bytes around 128, each with a scale. */
 export const symmetric = ({ shape, data }: Pick<Stored, "shape" | "data">) => {
   const [rows, width] = shape as [number, number]
-  const quantized = new Int8Array(data.length)
+  const quantized = new Uint8Array(data.length)
   const scales = new Float32Array(rows)
   for (let r = 0; r < rows; r++) {
     const row = data.subarray(r * width, (r + 1) * width)
@@ -105,7 +114,7 @@ export const symmetric = ({ shape, data }: Pick<Stored, "shape" | "data">) => {
     for (const value of row) largest = Math.max(largest, Math.abs(value))
     const scale = largest === 0 ? 1 : largest / 127
     scales[r] = scale
-    for (let i = 0; i < width; i++) quantized[r * width + i] = Math.round(row[i]! / scale)
+    for (let i = 0; i < width; i++) quantized[r * width + i] = MIDDLE + Math.round(row[i]! / scale)
   }
   return { quantized, scales }
 }
@@ -122,23 +131,42 @@ const inBytes: Precision = {
       graph.tensor(parts[1], "float", [out], () => scales)
       return graph.tensor(parts[2], "uint8", [out], () => zeros)
     })
-    // layers that read the same numbers share them
-    const [bytes, scale, zero] = graph.once(`${x} in bytes`, () => graph.nodes("DynamicQuantizeLinear", [x], 3))
-    const sums = graph.node("MatMulInteger", [bytes!, parts[0], zero!, parts[2]])
-    const scales = graph.node("Mul", [scale!, parts[1]])
+    const [bytes, scale, zero] = inWhole(graph, x)
+    const sums = graph.node("MatMulInteger", [bytes, parts[0], zero, parts[2]])
+    const scales = graph.node("Mul", [scale, parts[1]])
     return graph.node("Mul", [graph.node("Cast", [sums], { to: types.float }), scales])
   },
-  lookup: (graph, { name, shape, data }, indices) => {
-    const [bytes, scale] = [`${name}.quantized`, `${name}.scale`]
-    graph.once(bytes, () => {
-      const { quantized, scales } = symmetric({ shape, data })
-      graph.tensor(scale, "float", [shape[0]!, 1], () => scales)
-      return graph.tensor(bytes, "int8", shape, () => quantized)
-    })
+  tied: (graph, x, stored) => {
+    const { bytes, scale } = storedTable(graph, stored)
+    const [numbers, ownScale, zero] = inWhole(graph, x)
+    const turned = graph.node("Transpose", [bytes], { perm: [1, 0] })
+    const sums = graph.node("MatMulInteger", [numbers, turned, zero, middle(graph, "uint8")])
+    const scales = graph.node("Mul", [ownScale, graph.node("Transpose", [scale], { perm: [1, 0] })])
+    return graph.node("Mul", [graph.node("Cast", [sums], { to: types.float }), scales])
+  },
+  lookup: (graph, stored, indices) => {
+    const { bytes, scale } = storedTable(graph, stored)
     const rows = graph.node("Cast", [graph.node("Gather", [bytes, indices], { axis: 0 })], { to: types.float })
-    return graph.node("Mul", [rows, graph.node("Gather", [scale, indices], { axis: 0 })])
+    const centred = graph.node("Sub", [rows, middle(graph, "float")])
+    return graph.node("Mul", [centred, graph.node("Gather", [scale, indices], { axis: 0 })])
   }
 }
+
+const middle = (graph: Graph, type: "uint8" | "float"): string =>
+  graph.tensor(`middle_${type}`, type, [], () => (type === "float" ? Float32Array.of(MIDDLE) : Uint8Array.of(MIDDLE)))
+
+const storedTable = (graph: Graph, { name, shape, data }: Stored) =>
+  graph.once(`${name} as a table`, () => {
+    const { quantized, scales } = symmetric({ shape, data })
+    return {
+      bytes: graph.tensor(`${name}.rows`, "uint8", shape, () => quantized),
+      scale: graph.tensor(`${name}.rows.scale`, "float", [shape[0]!, 1], () => scales)
+    }
+  })
+
+/** x in bytes, its scale and its zero point; layers that read the same numbers share them. */
+const inWhole = (graph: Graph, x: string): readonly [string, string, string] =>
+  graph.once(`${x} in bytes`, () => graph.nodes("DynamicQuantizeLinear", [x], 3) as readonly [string, string, string])
 
 export const precisions = {
   fp32: inFloats("float", "model.onnx"),

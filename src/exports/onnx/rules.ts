@@ -22,6 +22,8 @@ export interface Writing {
   sizes(sizes: ReadonlyArray<Size>): string
   /** A number of the floats' type. */
   float(value: number): string
+  /** What `act` makes of floats of 32 bits, whatever the floats' type is: squares are beyond 16 bits. */
+  widely(x: string, act: (x: string, number: (value: number) => string) => string): string
   /** The format's type for a type of tfjs. */
   typeOf(dtype: string): number
   /** x·Wᵀ, x [rows, in], W [out, in] */
@@ -37,8 +39,10 @@ export interface Rule {
     graph: Writing,
     inputs: Readonly<Record<string, Named>>,
     attributes: Readonly<Record<string, unknown>>,
-    output: Value<Size>
-  ) => string
+    output: Value<Size>,
+    /** all of them, where there are several */
+    outputs: ReadonlyArray<Value<Size>>
+  ) => string | ReadonlyArray<string>
 }
 
 const shapeOf = (info: TensorInfo): number[] => [...info.shape]
@@ -97,8 +101,8 @@ const filled = (graph: Writing, value: number, { shape, dtype }: Value<Size>): s
 
 const swapped = (rank: number): ReadonlyArray<number> => [...Array(rank - 2).keys(), rank - 1, rank - 2]
 
-/** Past every end. */
-const END = 2 ** 53 - 1
+/** A sum of sizes that vary is no size: it is computed. */
+const END = -1
 
 const normalized = (graph: Writing, x: string, { gamma, beta }: Readonly<Record<string, Named>>, epsilon: unknown) =>
   graph.node("LayerNormalization", [x, gamma!.name, beta!.name], { axis: -1, epsilon: { float: epsilon as number } })
@@ -114,6 +118,15 @@ const linear: Rule = {
 /** x·σ(slope·x) */
 const gated = (graph: Writing, x: string, slope: number): string =>
   graph.node("Mul", [x, graph.node("Sigmoid", [graph.node("Mul", [x, graph.float(slope)])])])
+
+/** γ·x/√(mean x² + ε) */
+const scaled = (graph: Writing, x: string, gamma: string, epsilon: number): string => {
+  const normed = graph.widely(x, (wide, number) => {
+    const mean = graph.node("ReduceMean", [graph.node("Mul", [wide, wide])], { axes: [-1], keepdims: 1 })
+    return graph.node("Div", [wide, graph.node("Sqrt", [graph.node("Add", [mean, number(epsilon)])])])
+  })
+  return graph.node("Mul", [normed, gamma])
+}
 
 export const rules: Readonly<Record<string, Rule>> = {
   Add: pairs("Add"),
@@ -154,7 +167,7 @@ export const rules: Readonly<Record<string, Rule>> = {
     // ONNX has no such node over truth values
     write: (graph, inputs, attributes, output) => {
       const x = { ...inputs["x"]!, name: graph.node("Cast", [inputs["x"]!.name], { to: graph.typeOf("int32") }) }
-      const most = reduced("ReduceMax", false).write(graph, { x }, attributes, output)
+      const most = reduced("ReduceMax", false).write(graph, { x }, attributes, output, [output]) as string
       return graph.node("Cast", [most], { to: graph.typeOf("bool") })
     }
   },
@@ -232,7 +245,11 @@ export const rules: Readonly<Record<string, Rule>> = {
         if (start === 0) return size
         return typeof start === "number" && typeof size === "number" ? start + size : END
       })
-      return graph.node("Slice", [x!.name, graph.sizes(starts), graph.sizes(ends), graph.integers(cut)])
+      const known = ends.every((end) => end !== END)
+      const last = known
+        ? graph.sizes(ends)
+        : graph.node("Add", [graph.sizes(starts), graph.sizes(cut.map((axis) => shape[axis]!))])
+      return graph.node("Slice", [x!.name, graph.sizes(starts), last, graph.integers(cut)])
     }
   },
   Concat: {
@@ -258,6 +275,22 @@ export const rules: Readonly<Record<string, Rule>> = {
     },
     write: (graph, { x, indices }, { axis }) =>
       axis === 0 ? graph.lookup(x!, indices!) : graph.node("Gather", [x!.name, indices!.name], { axis: axis as number })
+  },
+  SplitV: {
+    shape: ({ x }, { numOrSizeSplits, axis }) => {
+      const parts = tf.backend_util.prepareSplitSize(x! as tf.Tensor, numOrSizeSplits as number[], axis as number)
+      return parts.map((part) => ({ shape: x!.shape.map((size, i) => (i === axis ? part : size)) }))
+    },
+    write: (graph, { x }, { axis }, _, outputs) => {
+      const place = axis as number
+      let from = 0
+      return outputs.map(({ shape }) => {
+        const size = shape[place] as number // features, whose number no input varies
+        const part = [graph.integers([from]), graph.integers([from + size]), graph.integers([place])]
+        from += size
+        return graph.node("Slice", [x!.name, ...part])
+      })
+    }
   },
   Softmax: {
     shape: ({ logits }) => ({ shape: shapeOf(logits!) }),
@@ -310,6 +343,27 @@ export const rules: Readonly<Record<string, Rule>> = {
         graph.float(0.5)
       ])
     }
+  },
+  RmsNorm: {
+    shape: ({ x }) => ({ shape: shapeOf(x!) }),
+    write: (graph, { x, gamma }, { epsilon }) => scaled(graph, x!.name, gamma!.name, epsilon as number)
+  },
+  ResidualRmsNorm: {
+    shape: ({ x }) => ({ shape: shapeOf(x!) }),
+    write: (graph, { x, residual, gamma }, { epsilon }) =>
+      scaled(graph, graph.node("Add", [x!.name, residual!.name]), gamma!.name, epsilon as number)
+  },
+  // what it keeps beside the two is for a backward pass
+  ResidualRmsNormAndSum: {
+    shape: ({ x }) => [{ shape: shapeOf(x!) }, { shape: shapeOf(x!) }, { shape: [x!.shape[0]!, 1] }],
+    write: (graph, { x, residual, gamma }, { epsilon }) => {
+      const sum = graph.node("Add", [x!.name, residual!.name])
+      return [scaled(graph, sum, gamma!.name, epsilon as number), sum]
+    }
+  },
+  Swiglu: {
+    shape: ({ gate }) => ({ shape: shapeOf(gate!) }),
+    write: (graph, { gate, up }) => graph.node("Mul", [gated(graph, gate!.name, 1), up!.name])
   },
   GeluQuick: { ...each("Gelu"), write: (graph, { x }) => gated(graph, x!.name, 1.702) }
 }

@@ -41,7 +41,7 @@ export interface Call {
   readonly kernel: string
   readonly inputs: Readonly<Record<string, number | ReadonlyArray<number>>>
   readonly attributes: Readonly<Record<string, unknown>>
-  readonly output: number
+  readonly outputs: ReadonlyArray<number>
 }
 
 export interface Trace<D = number> {
@@ -51,8 +51,12 @@ export interface Trace<D = number> {
 }
 
 export type Infos = Readonly<Record<string, TensorInfo>>
-/** The shape of what a kernel makes, and its type; without one, the first input's. */
-export type ShapeOf = (inputs: Infos, attributes: NamedAttrMap) => { shape: number[]; dtype?: DataType }
+/** The shape of what a kernel makes, and its type; without one, the first input's. A list where it makes several tensors. */
+export type ShapeOf = (inputs: Infos, attributes: NamedAttrMap) => Made | Array<Made>
+interface Made {
+  readonly shape: number[]
+  readonly dtype?: DataType
+}
 
 const BACKEND = "tfjs-lora-pro-trace"
 
@@ -148,7 +152,7 @@ const register = (shapes: Readonly<Record<string, ShapeOf>>): void => {
     const isOurs = referenceOf(kernel) !== undefined
     add(kernel, ({ inputs, attrs }) => {
       const made = noted(kernel, inputs, attrs ?? {}, shapeOf)
-      return isOurs ? [made] : made
+      return isOurs && !Array.isArray(made) ? [made] : made
     })
   }
   for (const name of ownKernels()) {
@@ -166,18 +170,29 @@ const register = (shapes: Readonly<Record<string, ShapeOf>>): void => {
   }
 }
 
-const noted = (kernel: string, inputs: NamedTensorInfoMap, attributes: NamedAttrMap, shapeOf: ShapeOf): TensorInfo => {
+const noted = (
+  kernel: string,
+  inputs: NamedTensorInfoMap,
+  attributes: NamedAttrMap,
+  shapeOf: ShapeOf
+): TensorInfo | TensorInfo[] => {
   const given = Object.entries(inputs).filter(([, input]) => (input as TensorInfo | undefined) !== undefined)
   const places = given.map(([name, input]) => {
     const place = Array.isArray(input) ? input.map((one) => recorder.placeOf(one)) : recorder.placeOf(input!)
     return [name, place] as const
   })
   const first = given.map(([, input]) => (Array.isArray(input) ? input[0] : input))[0] as TensorInfo | undefined
-  const { shape, dtype = first?.dtype ?? "float32" } = shapeOf(inputs as Infos, attributes)
-  const dataId = recorder.add({ shape, dtype })
-  const output = recorder.values.length - 1
-  recorder.calls.push({ kernel, inputs: Object.fromEntries(places), attributes: { ...attributes }, output })
-  return { dataId, shape, dtype }
+  const made = shapeOf(inputs as Infos, attributes)
+  const outputs = [made].flat().map(({ shape, dtype = first?.dtype ?? "float32" }): TensorInfo => {
+    return { dataId: recorder.add({ shape, dtype }), shape, dtype }
+  })
+  recorder.calls.push({
+    kernel,
+    inputs: Object.fromEntries(places),
+    attributes: { ...attributes },
+    outputs: outputs.map((one) => recorder.placeOf(one))
+  })
+  return Array.isArray(made) ? outputs : outputs[0]!
 }
 
 const placeholder = (value: Value): Tensor =>
@@ -215,7 +230,9 @@ const traceOf = (pass: (placeholders: Placeholders) => Readonly<Record<string, T
   recorder.begin()
   const outputs: Record<string, number> = {}
   tf.tidy(() => {
-    for (const [name, made] of Object.entries(pass(placeholders))) outputs[name] = recorder.placeOf(made)
+    const made = pass(placeholders)
+    for (const [name, one] of Object.entries(made)) outputs[name] = recorder.placeOf(one)
+    tf.dispose(Object.values(made)) // a pass may keep what is read after it
   })
   return { values: recorder.values, calls: recorder.calls, outputs }
 }

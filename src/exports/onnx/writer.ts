@@ -25,7 +25,7 @@ import {
   withoutUntrue,
   writeMergedConfig
 } from "../../output/index.ts"
-import { readTensor } from "../../tensors/index.ts"
+import { readTensor, type Weights } from "../../tensors/index.ts"
 import { type Chosen, ExportRefused, type ExportWriter, type FormatOption, type FormatOptions } from "../format.ts"
 import type { Port } from "./graph.ts"
 import { type PrecisionName, precisions, type Stored } from "./precisions.ts"
@@ -34,18 +34,11 @@ import { type Axes, generalized, type SizesDiffer } from "./sizes.ts"
 import { type Placeholders, traced } from "./trace.ts"
 import { writtenModel } from "./written.ts"
 
-/** Different primes, and small: positions end somewhere. */
-const PROBED = [
-  [2, 11, 13],
-  [3, 5, 7]
-] as const
-
 /** A protobuf message has no more. */
 const MOST_BYTES = 2 ** 31
 
-const sized = (inputs: Served["inputs"]): readonly [Axes, Axes] => {
-  const names = [...new Set(inputs.flatMap(({ shape }) => shape.filter((size) => typeof size === "string")))]
-  const at = (probe: number) => Object.fromEntries(names.map((name, i) => [name, PROBED[probe]![names.length - i]!]))
+const sized = ({ axes }: Served): readonly [Axes, Axes] => {
+  const at = (probe: 0 | 1) => Object.fromEntries(Object.entries(axes).map(([name, sizes]) => [name, sizes[probe]]))
   return [at(0), at(1)]
 }
 
@@ -55,11 +48,15 @@ const pass =
   ({ input, parameter }: Placeholders) => {
     const shapeOf = new Map([...model.parameters, ...model.head.parameters].map(({ name, shape }) => [name, shape]))
     const made = new Map<string, ReturnType<Placeholders["parameter"]>>()
-    const weights = (name: string) => {
+    const lookup = (name: string) => {
       const known = made.get(name) ?? parameter(name, shapeOf.get(name)!)
       made.set(name, known)
       return known
     }
+    // tables that the model holds in fewer bits are written as the numbers that they are
+    const weights: Weights = Object.assign(lookup, {
+      trained: new Map([...(model.packed ?? [])].map(([name]) => [name, lookup(name)]))
+    })
     const given = inputs.map(({ name, shape, dtype }) => {
       const sizes = shape.map((size) => (typeof size === "number" ? size : axes[size]!))
       return [name, input(name, sizes, dtype satisfies DataType)] as const
@@ -100,7 +97,7 @@ export const onnxWriter: ExportWriter<Options> = {
       if (typeof serve === "string") return yield* new ExportRefused({ place: directory, reason: serve })
       const served = yield* serve.of(run)
       const { base, inputs, config, files } = served
-      const axes = sized(inputs)
+      const axes = sized(served)
       const { traces, kept } = yield* traced(
         shapes,
         axes.map((own) => pass(served, own))
@@ -132,17 +129,19 @@ export const onnxWriter: ExportWriter<Options> = {
         }
         yield* writeFileAtomic(path.join(folder, "onnx", precision.file), writtenModel(model, precision))
       }
-      yield* copyCompanions(base, folder)
+      if (base !== null) yield* copyCompanions(base, folder)
       const json = (name: ServedFile) =>
-        readJson(base, name).pipe(
-          Effect.map((found) => (isRecord(found) ? found : {})),
-          Effect.orElseSucceed(() => ({}))
-        )
-      yield* writeMergedConfig(base, folder, { ...withoutUntrue(yield* json("config.json")), ...config })
+        base === null
+          ? Effect.succeed({})
+          : readJson(base, name).pipe(
+              Effect.map((found) => (isRecord(found) ? found : {})),
+              Effect.orElseSucceed(() => ({}))
+            )
+      yield* writeMergedConfig(base ?? folder, folder, { ...withoutUntrue(yield* json("config.json")), ...config })
       for (const [name, own] of Object.entries(files) as ReadonlyArray<[ServedFile, object]>) {
         yield* writeJson(path.join(folder, name), { ...(yield* json(name)), ...own })
       }
-      const { license } = yield* readBaseCard(path.join(base, "README.md"))
+      const { license } = yield* readBaseCard(path.join(base ?? folder, "README.md"))
       yield* writeFileAtomic(
         path.join(folder, "README.md"),
         card(path.basename(path.resolve(directory)), served, license)

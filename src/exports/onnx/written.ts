@@ -23,12 +23,19 @@ const needed = ({ calls, outputs }: Trace<Size>): ReadonlyArray<Call> => {
   const wanted = new Set(Object.values(outputs))
   return calls
     .toReversed()
-    .filter(({ output, inputs }) => {
-      if (!wanted.has(output)) return false
+    .filter(({ outputs, inputs }) => {
+      if (!outputs.some((place) => wanted.has(place))) return false
       for (const place of Object.values(inputs).flat()) wanted.add(place)
       return true
     })
     .reverse()
+}
+
+/** The parameter whose rows a call looks up. */
+const tableOf = ({ kernel, inputs, attributes }: Call, { values }: Trace<Size>): ReadonlyArray<string> => {
+  if (kernel !== "GatherV2" || attributes["axis"] !== 0) return []
+  const origin = values[inputs["x"] as number]!.origin
+  return origin?.kind === "parameter" ? [origin.name] : []
 }
 
 const axisNamed = (size: Size): number | string => (typeof size === "number" ? size : nameOf(size))
@@ -100,8 +107,15 @@ export const writtenModel = ({ trace, inputs, parameter, kept, version }: Model,
   }
   const storedOf = ({ origin }: Named): Stored | undefined =>
     origin?.kind === "parameter" ? parameter(origin.name) : undefined
+  const calls = needed(trace)
+  const tables = new Set(calls.flatMap((call) => tableOf(call, trace)))
   const writing: Writing = {
     node: (op, given, attributes) => graph.node(op, given, attributes),
+    widely: (x, act) => {
+      const number = (value: number) => graph.tensor(`wide_${value}`, "float", [], () => Float32Array.of(value))
+      if (floats === "float") return act(x, number)
+      return graph.node("Cast", [act(graph.node("Cast", [x], { to: types.float }), number)], { to: types[floats] })
+    },
     integers: (values, dims) => graph.integers(values, dims),
     sizes: (sizes) => graph.sizes(sizes),
     float,
@@ -110,7 +124,7 @@ export const writtenModel = ({ trace, inputs, parameter, kept, version }: Model,
       const stored = storedOf(W)
       return stored === undefined
         ? graph.node("MatMul", [x.name, graph.node("Transpose", [W.name], { perm: [1, 0] })])
-        : precision.product(graph, x.name, stored)
+        : precision[tables.has(stored.name) ? "tied" : "product"](graph, x.name, stored)
     },
     lookup: (table, indices) => {
       const stored = storedOf(table)
@@ -119,13 +133,15 @@ export const writtenModel = ({ trace, inputs, parameter, kept, version }: Model,
         : graph.node("Gather", [table.name, indices.name], { axis: 0 })
     }
   }
-  for (const { kernel, inputs: places, attributes, output } of needed(trace)) {
+  for (const { kernel, inputs: places, attributes, outputs } of calls) {
     const given = Object.entries(places).flatMap(([name, place]) =>
       typeof place === "number"
         ? [[name, named(place)] as const]
         : place.map((one, i) => [`${name}${i}`, named(one)] as const)
     )
-    names.set(output, ruleOf(kernel).write(writing, Object.fromEntries(given), attributes, trace.values[output]!))
+    const made = outputs.map((place) => trace.values[place]!)
+    const written = [ruleOf(kernel).write(writing, Object.fromEntries(given), attributes, made[0]!, made)].flat()
+    for (const [i, name] of written.entries()) names.set(outputs[i]!, name)
   }
   const outputs = Object.entries(trace.outputs).map(([name, place]): Port => {
     const { dtype, shape } = trace.values[place]!

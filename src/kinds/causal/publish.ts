@@ -6,7 +6,7 @@ import { peftReader } from "../../output/index.ts"
 import type { Publisher } from "../kind.ts"
 import { languageCard } from "../language-card.ts"
 import { mergedLanguage } from "../language-publish.ts"
-import { WRITES_TOKENS } from "../served.ts"
+import { servedLanguage } from "../language-served.ts"
 import type { ResolvedCausalPlan } from "./resolve.ts"
 
 const learned = {
@@ -18,7 +18,7 @@ const learned = {
 export const publishCausal: Publisher<CausalPlan, ResolvedCausalPlan, CausalModel, CausalSplit> = {
   readerOf: peftReader,
   mergesInto: "huggingface",
-  served: WRITES_TOKENS,
+  served: { of: ({ plan, adapted }) => servedLanguage(adapted, plan.data.format === "chat") },
   card: (source) => languageCard(source, `to go on with ${learned[source.resolved.plan.data.format]}`),
   merge: ({ plan, adapted, steps }, splits, run, folder) => {
     const chat = plan.data.format === "chat"

@@ -27,6 +27,7 @@ export const servedImages = ({ plan, adapted }: Trained<ImagesPlan, ImagesModel>
         shape: ["batch_size", model.processing.channels, height, width]
       }
     ],
+    axes: { batch_size: [11, 13] },
     forward: ({ pixel_values: pixels }, linear, weights) => ({
       logits: model.forward(tf.transpose(pixels as Tensor4D, [0, 2, 3, 1]), linear, weights)
     }),

@@ -7,14 +7,14 @@ import { peftReader } from "../../output/index.ts"
 import type { Publisher } from "../kind.ts"
 import { languageCard } from "../language-card.ts"
 import { mergedLanguage } from "../language-publish.ts"
-import { WRITES_TOKENS } from "../served.ts"
+import { servedLanguage } from "../language-served.ts"
 import { type PairsModel, pairsModel, writingModel } from "./pairs-model.ts"
 import type { ResolvedPreferencePlan } from "./resolve.ts"
 
 export const publishPreference: Publisher<PreferencePlan, ResolvedPreferencePlan, PairsModel, PreferenceSplit> = {
   readerOf: peftReader,
   mergesInto: "huggingface",
-  served: WRITES_TOKENS,
+  served: { of: ({ plan, adapted }) => servedLanguage(writingModel(adapted), plan.data.form !== "text") },
   card: (source) => {
     const { loss } = source.resolved.plan
     return languageCard(source, "to answer as its rows prefer", [["loss", `${loss.kind}, β ${loss.beta}`]])

@@ -124,8 +124,8 @@ test("a kind is served, or a sentence says what to do instead", async () => {
     )
     expect(obstacle).toBe(served)
   }
-  expect(reasons.length).toBeGreaterThan(2)
-  for (const reason of reasons) expect(reason).toMatch(/^(is|writes) .*: use --format [a-z-]+/)
+  expect(reasons.length).toBeGreaterThan(1)
+  for (const reason of reasons) expect(reason).toMatch(/^(is|reads) .*: use --format [a-z-]+/)
 })
 
 describe("weights in bytes", () => {
@@ -148,7 +148,7 @@ describe("weights in bytes", () => {
   test("of a table are half a step of their row away at most", () => {
     const { quantized, scales } = symmetric({ shape, data })
     for (const [i, value] of data.entries()) {
-      expect(Math.abs(quantized[i]! * scales[rowOf(i)]! - value)).toBeLessThanOrEqual(scales[rowOf(i)]! * 0.501)
+      expect(Math.abs((quantized[i]! - 128) * scales[rowOf(i)]! - value)).toBeLessThanOrEqual(scales[rowOf(i)]! * 0.501)
     }
   })
 
@@ -159,7 +159,7 @@ describe("weights in bytes", () => {
       scales: new Float32Array([1]),
       zeros: new Uint8Array(1)
     })
-    expect(symmetric(nothing)).toEqual({ quantized: new Int8Array(2), scales: new Float32Array([1]) })
+    expect(symmetric(nothing)).toEqual({ quantized: new Uint8Array([128, 128]), scales: new Float32Array([1]) })
   })
 })
 
