@@ -3,7 +3,8 @@
  *
  *   plan.json ─decode→ RunPlan ─resolve→ ResolvedPlan ─train→ adapter/, metrics.jsonl, RunReport
  *
- * The parts it composes are the ones that a pipeline in code composes (`examples/pipelines/`).
+ * The parts it composes are the ones that a pipeline in code composes (`examples/pipelines/`). Of several processes each goes through
+ * all of it, and the first alone has the run folder (`run/first-rank.ts`).
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
