@@ -460,6 +460,20 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     room: "src/exports",
+    text: "(scale * shape.rank) / alpha",
+    replacement: "scale / scale",
+    breaks: "an adapter's file for llama.cpp has one scale for pairs that have different ones",
+    caughtBy: "test/e2e/export-gguf.test.ts"
+  },
+  {
+    room: "src/models",
+    text: "moveRows(data, heads, columns, true)",
+    replacement: "moveRows(data, heads, columns)",
+    breaks: "a GGUF file has the rows of queries and keys in transformers' order",
+    caughtBy: "test/src/exports/gguf/golden.test.ts"
+  },
+  {
+    room: "src/exports",
     text: "if (!mistakes || !Array.isArray(rows)) return []",
     replacement: "if (!Array.isArray(rows)) return []",
     breaks: "texts of rows leave with a run's record",
