@@ -1,5 +1,6 @@
 /** `export --format gguf` of tiny decoders: files that this package reads again, with the logits of the run, and what llama.cpp asks of them. */
 import { beforeAll, describe, expect, test } from "bun:test"
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { exportRun, formatNamed } from "../../src/exports/index.ts"
@@ -47,7 +48,17 @@ const cases: Readonly<Record<string, Case>> = {
 /** What cannot leave so. */
 const others: Readonly<Record<string, Case>> = {
   "llama, words": { model: "llama-words" },
+  "llama, a large number": { model: "llama-large" },
   "gemma3, its own windows": { model: "gemma3-own" }
+}
+
+/** Makes the last number of a tensor, of a row that no token has, one that no half holds. */
+const enlarge = (file: string, tensor: string) => {
+  const bytes = readFileSync(file)
+  const length = Number(bytes.readBigUInt64LE(0))
+  const header = JSON.parse(bytes.subarray(8, 8 + length).toString())
+  bytes.writeFloatLE(70_000, 8 + length + header[tensor].data_offsets[1] - 4)
+  writeFileSync(file, bytes)
 }
 
 const folderOf = (name: string): string => `runs/${name.replaceAll(/\W+/g, "-")}`
@@ -58,6 +69,8 @@ beforeAll(async () => {
   gguf(w, "llama")
   decoder(w, "llama", "llama-words")
   decoder(w, "gemma3", "gemma3-own")
+  byteDecoder(w, "llama", "llama-large")
+  enlarge(w.path("llama-large/model.safetensors"), "model.embed_tokens.weight")
   writeRows(w)
   for (const [name, { model, adapter = lora, optimizer }] of Object.entries({ ...cases, ...others })) {
     const sections = {
@@ -235,6 +248,12 @@ describe("is refused in a sentence, and leaves nothing:", () => {
   test(
     "a tokenizer of whole words",
     () => refused("llama, words", "f32", 'has a tokenizer of type "WordLevel"'),
+    TIMEOUT
+  )
+
+  test(
+    "a number that no half holds",
+    () => refused("llama, a large number", "f16", "tensor token_embd.weight: has 70000 at element ", "--type f32"),
     TIMEOUT
   )
 

@@ -23,7 +23,6 @@ import {
   unwritableAt,
   writeGguf
 } from "../../models/gguf/write/index.ts"
-import { ModelError } from "../../models/index.ts"
 import { compareOutputs } from "../../output/index.ts"
 import { selectSites } from "../../plan/index.ts"
 import type { DescribedRun } from "../../trained/index.ts"
@@ -186,25 +185,23 @@ const writeMixture = (
       { shape, values, type: typeOf(type, name, shape, { blocks: layers, tied }) }
     ])
   )
-  return writeGguf(file, metadata, stored, bytesIn(file))
+  return writeGguf(file, metadata, stored, bytesOf)
 }
 
 /** A tensor's bytes; halves end at 65504. */
-const bytesIn =
-  (file: string) =>
-  <E, R>(name: string, { values, type }: TensorToStore<E, R>) =>
-    Effect.flatMap(values, (data) => {
-      const at = type.name === "F32" ? -1 : unwritableAt(data)
-      if (at < 0) return Effect.succeed(type.encode(data))
-      const problem = `tensor ${name} has ${data[at]} at element ${at}, which ${type.name} does not hold; export it as f32`
-      return Effect.fail(new ModelError({ folder: file, problems: [problem] }))
-    })
+const bytesOf = <E, R>(name: string, { values, type }: TensorToStore<E, R>) =>
+  Effect.flatMap(values, (data) => {
+    const at = type.name === "F32" ? -1 : unwritableAt(data)
+    if (at < 0) return Effect.succeed(type.encode(data))
+    const reason = `has ${data[at]} at element ${at}, which ${type.name} does not hold; export it with --type f32`
+    return Effect.fail(new ExportRefused({ place: `tensor ${name}`, reason }))
+  })
 
 const writeAdapter = (file: string, adapted: Adapted<CausalModel>, model: GgufModel, name: string) =>
   Effect.gen(function* () {
     const { alpha, tensors } = yield* adapterTensors(adapted, model)
     const metadata = adapterMetadata(model.writing.architecture.name, name, alpha)
-    yield* writeGguf(file, metadata, tensors, bytesIn(file))
+    yield* writeGguf(file, metadata, tensors, bytesOf)
   })
 
 /** The file against the run. */

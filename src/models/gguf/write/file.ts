@@ -2,13 +2,12 @@
  * A GGUF file, written one tensor at a time: what `parse-header.ts` reads, in version 3, little-endian, aligned to 32 bytes.
  *
  * `@huggingface/gguf` 0.4.6 has a serializer of metadata, but none of the descriptions of tensors (it copies those of a file that exists), and
- * its metadata is an object, which reorders keys that look like numbers and has one type for a key in all of memory. Here a value is its bytes:
- * what a base's file holds is copied as it is, with the types that it has there.
+ * its metadata is an object, which reorders keys that look like numbers. Here a value is its bytes: what a base's file holds is copied as
+ * it is, with the types that it has there.
  */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import { type FileError, fileError, replaceFile } from "../../../files/index.ts"
-import type { ModelError } from "../../model.ts"
 import type { WritableType } from "./blocks.ts"
 import { type EncodedValue, joined, stringBytes, u32Bytes, u64Bytes } from "./values.ts"
 
@@ -53,17 +52,16 @@ export const ggufHeader = (
 }
 
 /**
- * Writes `file`. `encode`: a tensor's values as its bytes, or why they have none; the type's own `encode` says how. One tensor is held at a
- * time.
+ * Writes `file`. `bytesOf`: a tensor's bytes, or why its values have none; its type's `encode` makes them. One tensor is held at a time.
  */
-export const writeGguf = <E, R>(
+export const writeGguf = <E, F, R>(
   file: string,
   metadata: ReadonlyMap<string, EncodedValue>,
   tensors: ReadonlyMap<string, TensorToStore<E, R>>,
-  bytesOf: (name: string, tensor: TensorToStore<E, R>) => Effect.Effect<Uint8Array, E | ModelError, R>
-): Effect.Effect<void, E | ModelError | FileError, R | FileSystem.FileSystem> => {
+  bytesOf: (name: string, tensor: TensorToStore<E, R>) => Effect.Effect<Uint8Array, F, R>
+): Effect.Effect<void, F | FileError, R | FileSystem.FileSystem> => {
   const failed = fileError("write", file)
-  return replaceFile<E | ModelError | FileError, R>(
+  return replaceFile<F | FileError, R>(
     file,
     (handle) =>
       Effect.gen(function* () {
