@@ -38,6 +38,7 @@ import { onFirst } from "./ranks/index.ts"
 import {
   adaptPlan,
   baselinesOf,
+  checkAlike,
   choiceOf,
   type DecidedRate,
   decideRate,
@@ -65,10 +66,13 @@ export interface TrainOptions {
   readonly directory?: string | undefined
   /** an interrupted run's folder, to continue */
   readonly resume?: string | undefined
+  /** ranks may compute on different devices, whose numbers differ in their last digits */
+  readonly mixedDevices?: boolean | undefined
 }
 
-export const train = (resolved: ResolvedPlan, { directory, resume }: TrainOptions = {}) =>
+export const train = (resolved: ResolvedPlan, { directory, resume, mixedDevices }: TrainOptions = {}) =>
   Effect.gen(function* () {
+    yield* checkAlike(resolved, mixedDevices)
     const found = resume === undefined ? undefined : yield* foundByFirst(findRun(resolved, resume, notice))
     const kind = yield* loadKind(resolved.plan)
     if (found !== undefined && found.finished !== null) {

@@ -73,6 +73,10 @@ export const trainFlags = {
     Flag.withDescription("go on with an interrupted run: its folder, instead of a plan"),
     Flag.optional
   ),
+  mixedDevices: Flag.Boolean("mixed-devices").pipe(
+    Flag.withDescription("of a run in several processes: let them compute on different devices, whose numbers differ"),
+    Flag.withDefault(false)
+  ),
   json
 }
 

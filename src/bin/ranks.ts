@@ -1,4 +1,5 @@
 /** A command in all the processes that `mpirun` has started: they are the ranks of one run, and the first one speaks. */
+import os from "node:os"
 import * as Effect from "effect/Effect"
 import { PARENT } from "../compare/parent-watch.ts"
 import { Ranks, stoppingTogether } from "../ranks/index.ts"
@@ -43,3 +44,18 @@ const askedSoftly = Effect.gen(function* () {
 /** What only the first rank says, also where the ranks have parted or could not meet. */
 export const spoken = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<void, E, R> =>
   Effect.suspend(() => ((launchOf()?.rank ?? 0) === 0 ? Effect.asVoid(effect) : Effect.void))
+
+/**
+ * Threads of a rank where the plan leaves them to the machine: those on one machine share its cores. A launcher that has bound a process to
+ * some of the cores has divided them already.
+ */
+export const threadsOfRank = (threads: "auto" | number): "auto" | number => {
+  const launch = launchOf()
+  return threads === "auto" && launch !== undefined
+    ? sharedCores(launch.localSize, os.availableParallelism(), os.cpus().length)
+    : threads
+}
+
+/** Cores of each of `ranks` processes on a machine with `all`, of which this process may use `own`. */
+export const sharedCores = (ranks: number, own: number, all: number): number =>
+  Math.max(1, own < all ? Math.min(own, Math.ceil(all / ranks)) : Math.floor(all / ranks))

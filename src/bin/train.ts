@@ -28,7 +28,7 @@ import { scoreOf, scoresText, written } from "../training/index.ts"
 import { embedded } from "./embedded.ts"
 import type { Given, trainFlags } from "./flags.ts"
 import { print, printJson, screen } from "./output.ts"
-import { onRanks, spoken } from "./ranks.ts"
+import { onRanks, spoken, threadsOfRank } from "./ranks.ts"
 import { terminalListener } from "./terminal.ts"
 import { userError } from "./user-error.ts"
 
@@ -52,11 +52,20 @@ const planOf = (directory: string) =>
 const nameOf = (file: string, name: string) =>
   Effect.map(Path.Path, (path) => (name === "plan" ? path.basename(path.dirname(path.resolve(file))) : name))
 
-export const train = ({ plan: given, set, device, threads, out, resume: resumed, json }: Given<typeof trainFlags>) =>
+export const train = ({
+  plan: given,
+  set,
+  device,
+  threads,
+  out,
+  resume: resumed,
+  mixedDevices,
+  json
+}: Given<typeof trainFlags>) =>
   Effect.gen(function* () {
     const resume = Option.getOrUndefined(resumed)
     if (resume !== undefined && (Option.isSome(given) || Option.isSome(out))) return yield* resumeAlone
-    const { rank, barrier } = yield* Ranks
+    const { rank, size, barrier } = yield* Ranks
     const tell = rank === 0 ? terminalListener(screen) : () => Effect.void
     // by one process alone: what another reads may have changed, and a run folder that is there may be this run's own
     const { file, plan, name } = yield* onFirst(
@@ -70,12 +79,11 @@ export const train = ({ plan: given, set, device, threads, out, resume: resumed,
     const directory = Option.getOrUndefined(out) ?? plan.output.directory
     const early = Effect.onInterrupt(() => tell({ kind: "notice", message: "interrupted before training began" }))
     const kind = yield* kindOf(plan)
-    const { size } = yield* Ranks
     const resolved = yield* resolvePlan(kind, plan, yield* nameOf(file ?? name, name), size).pipe(early)
     yield* Effect.forEach(openingLines(kind, resolved), (message) => tell({ kind: "notice", message }))
     const opened = yield* Layer.build(
       Device.layer(device, {
-        threads: Option.getOrElse(threads, () => plan.training.threads),
+        threads: Option.getOrElse(threads, () => threadsOfRank(plan.training.threads)),
         deterministic: plan.training.deterministic
       })
     ).pipe(early)
@@ -83,7 +91,7 @@ export const train = ({ plan: given, set, device, threads, out, resume: resumed,
       const { notice, ...description } = (yield* Device).describe()
       yield* tell({ kind: "notice", message: `device: ${deviceLine(description)}` })
       if (notice !== undefined) yield* tell({ kind: "notice", message: `note: ${notice}` })
-      return yield* trained(resolved, { directory, resume })
+      return yield* trained(resolved, { directory, resume, mixedDevices })
     }).pipe(Effect.provide(opened), Effect.provideService(Progress, tell))
     // what one of the ranks has yet to say is said in place of a good end
     yield* barrier

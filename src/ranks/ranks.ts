@@ -29,6 +29,8 @@ export interface RanksShape {
   /** from 0 on; rank 0 writes the run folder and speaks to the user */
   readonly rank: number
   readonly size: number
+  /** the machine that this one runs on, where ranks may be on several */
+  readonly host?: string
   /**
    * Every rank's bytes, in the order of the ranks. `lengths`: how many bytes each rank gives, where all of them know; absent: they tell
    * each other first.

@@ -12,6 +12,8 @@ export interface Launched {
   readonly said: (text: string | RegExp) => Promise<void>
   readonly kill: (signal: NodeJS.Signals) => void
   readonly pid: number
+  /** what stderr has said so far */
+  readonly stderr: () => string
   readonly ended: Promise<{
     readonly code: number | null
     readonly signal: string | number | null
@@ -65,6 +67,7 @@ export const start = (command: ReadonlyArray<string>, cwd: string, { group = fal
       }),
     kill: (signal) => process.kill(group ? -child.pid : child.pid, signal),
     pid: child.pid,
+    stderr: () => stderr,
     ended: (async () => {
       await reading
       await child.exited

@@ -20,6 +20,8 @@ const isFilled = (bytes: Uint8Array, length: number, rank: number): boolean =>
   bytes.length === length && filled(length, rank).every((byte, i) => bytes[i] === byte)
 
 const say = (text: string) => Effect.flatMap(Ranks, ({ rank }) => Effect.sync(() => rank === 0 && console.log(text)))
+const sayBeside = (text: string) =>
+  Effect.flatMap(Ranks, ({ rank }) => Effect.sync(() => rank === 0 && console.error(text)))
 
 const scenarios = {
   /** Everything that ranks tell each other, of many lengths; each rank checks what it has, and rank 0 says how often all was well. */
@@ -104,7 +106,7 @@ const scenarios = {
         yield* Effect.sleep(20)
         const asked = yield* fromAll(stop.asked)
         step++
-        if (step === 3) yield* say(`step 3, pids ${(yield* fromAll(process.pid)).join()}`)
+        if (step === 3) yield* sayBeside(`step 3, pids ${(yield* fromAll(process.pid)).join()}`)
         if (asked.includes(true)) {
           stop.agreed = true
           return yield* Effect.interrupt
@@ -116,7 +118,7 @@ const scenarios = {
         Effect.gen(function* () {
           yield* Effect.sleep(20)
           if (rank === 0) console.error("step", step, "is saved; go on with --resume")
-          if (rank === 0 && process.argv[3] !== undefined) writeFileSync(process.argv[3], `step ${step}\n`)
+          if (rank === 0 && process.argv[3] !== undefined) writeFileSync(process.argv[3], String(step))
         })
       )
     )

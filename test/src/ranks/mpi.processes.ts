@@ -1,26 +1,167 @@
 /** Ranks that real launchers start: what they tell each other through MPI, and how they end. */
 import { describe, expect, test } from "bun:test"
+import { existsSync, mkdtempSync, readFileSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { run } from "../../e2e/fixtures.ts"
-import { mpiEnvironment, mpiruns } from "../../mpirun.ts"
+import { start } from "../../e2e/runs.ts"
+import { type Mpirun, mpiEnvironment, mpiruns } from "../../mpirun.ts"
 import { runtimes } from "../../runtime/runtimes.ts"
 
 const program = join(import.meta.dir, "mpi-program.ts")
+const bun = [process.execPath]
 
-for (const { name, command } of mpiruns) {
-  describe(name, () => {
-    const started = (runtime: ReadonlyArray<string>, size: number, ...args: ReadonlyArray<string>) =>
-      run([command, "-n", String(size), ...runtime, program, ...args], { cwd: import.meta.dir, env: mpiEnvironment })
+const command = ({ command }: Mpirun, runtime: ReadonlyArray<string>, size: number, ...args: ReadonlyArray<string>) => [
+  command,
+  "-n",
+  String(size),
+  ...runtime,
+  program,
+  ...args
+]
 
-    for (const { name: runtime, command: runs } of runtimes) {
+const started = (given: Mpirun, runtime: ReadonlyArray<string>, size: number, ...args: ReadonlyArray<string>) =>
+  run(command(given, runtime, size, ...args), { cwd: import.meta.dir, env: mpiEnvironment })
+
+/** Without what a launcher says of its own accord, which begins with a line of it or a frame. */
+const ownLines = (stderr: string): ReadonlyArray<string> =>
+  stderr
+    .replaceAll(/^-{60,}\n[\s\S]*?^-{60,}\n/gm, "")
+    .split("\n")
+    .filter((line) => line.trim() !== "")
+
+/** The program's endless steps; `saved`: where rank 0 writes the step after which it has stopped. */
+const stepping = (given: Mpirun) => {
+  const saved = join(mkdtempSync(join(tmpdir(), "mpi-")), "saved")
+  const child = start(command(given, bun, 3, "steps", saved), import.meta.dir, { env: mpiEnvironment })
+  return { ...child, step: () => (existsSync(saved) ? Number(readFileSync(saved, "utf8")) : undefined) }
+}
+
+const [openMpi, mpich] = (["Open MPI", "MPICH"] as const).map((name) => mpiruns.find((one) => one.name === name))
+
+const isRunning = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+for (const mpirun of mpiruns) {
+  describe(mpirun.name, () => {
+    for (const { name: runtime, command } of runtimes) {
       test(`ranks tell each other bytes of any lengths, in ${runtime}`, async () => {
         const size = 3
-        const { code, stdout, stderr } = await started(runs, size, "collectives")
+        const { code, stdout, stderr } = await started(mpirun, command, size, "collectives")
         expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
         // six lengths, in each two all-gathers with two checks, a gather and a broadcast
         const ranks = Array.from({ length: size }, (_, rank) => ({ rank, right: 36 }))
         expect(JSON.parse(stdout)).toEqual({ size, ranks, first: { of: 0 } })
       })
+
+      test(`the failure of one is told by the first, in ${runtime}`, async () => {
+        const { code, stderr } = await started(mpirun, command, 3, "failure")
+        expect(ownLines(stderr)).toEqual([expect.stringMatching(/^rank 2 of 3 \(.+\): step 3: the disk is full$/)])
+        expect(code).toBe(1)
+      })
     }
+
+    test("a failure that all have is told once, as the first has it", async () => {
+      const { code, stderr } = await started(mpirun, bun, 3, "same failure")
+      expect(ownLines(stderr)).toEqual(["step 1: the loss is NaN"])
+      expect(code).toBe(1)
+    })
+
+    test("a failure of the first ends all", async () => {
+      const { code, stderr } = await started(mpirun, bun, 3, "first fails")
+      expect(ownLines(stderr)).toEqual(["the disk of rank 0 is full"])
+      expect(code).toBe(1)
+    })
+
+    test("asked to stop by a signal that the launcher hands on, all do after the same step", async () => {
+      const { said, kill, ended, step } = stepping(mpirun)
+      await said("step 3,")
+      kill("SIGUSR1")
+      const { code, stderr } = await ended
+      expect(code).toBe(130)
+      expect(step()).toBeGreaterThanOrEqual(3)
+      expect(stderr).toContain(`step ${step()} is saved; go on with --resume\n`)
+    })
+
+    test("when the launcher is told to end, they stop after a step and save it", async () => {
+      const { said, kill, ended, step } = stepping(mpirun)
+      await said("step 3,")
+      kill("SIGTERM")
+      // Open MPI passes nothing on that its processes print from here on
+      await ended
+      expect(step()).toBeGreaterThanOrEqual(3)
+    })
+
+    test("one that is killed ends the others", async () => {
+      const { said, ended, stderr } = stepping(mpirun)
+      await said("step 3,")
+      const pids = /pids ([\d,]+)/.exec(stderr())![1]!.split(",").map(Number)
+      expect(pids.length).toBe(3)
+      process.kill(pids[1]!, "SIGKILL")
+      await ended
+      const until = performance.now() + 5000
+      while (pids.some(isRunning) && performance.now() < until) await Bun.sleep(20)
+      expect(pids.filter(isRunning)).toEqual([])
+      // MPICH's kills the others at once
+      if (mpirun === openMpi) expect(stderr()).toMatch(/^step \d+ is saved; go on with --resume$/m)
+    })
   })
 }
+
+describe("what cannot be", () => {
+  test.skipIf(openMpi === undefined || mpich === undefined)(
+    "another library than the launcher's is refused",
+    async () => {
+      const { code, stderr } = await run(command(openMpi!, bun, 2, "collectives"), {
+        cwd: import.meta.dir,
+        env: { ...mpiEnvironment, TFJS_LORA_PRO_MPI: "libmpich.so.12" }
+      })
+      expect(ownLines(stderr)).toEqual([
+        expect.stringMatching(
+          /^rank 0 of 2, started by Open MPI's mpirun: Open MPI's mpirun says that there are 2 processes, and its library MPICH \d\S+ \(libmpich.so.12\) knows of 1; start it with the mpirun of MPICH, or name the other library in TFJS_LORA_PRO_MPI$/
+        )
+      ])
+      expect(code).toBe(1)
+    }
+  )
+
+  test.skipIf(mpich === undefined)("a missing library is told with what was tried", async () => {
+    const { code, stderr } = await run(command(mpich!, bun, 2, "collectives"), {
+      cwd: import.meta.dir,
+      env: { ...mpiEnvironment, TFJS_LORA_PRO_MPI: "/nowhere/libmpi.so" }
+    })
+    expect(ownLines(stderr)[0]).toMatch(
+      /^rank 0 of 2, started by .*: TFJS_LORA_PRO_MPI names \/nowhere\/libmpi.so, which cannot be opened as an MPI library \(.*\); name a file such as libmpi.so.12, or leave it out$/
+    )
+    expect(code).not.toBe(0)
+  })
+
+  test.skipIf(mpich === undefined)("a connection that a program in between has closed is told, not tried", async () => {
+    const closing = ["bash", "-c", 'exec {PMI_FD}>&-; exec "$0" "$@"', ...bun]
+    const { code, stderr } = await started(mpich!, closing, 2, "collectives")
+    expect(ownLines(stderr)[0]).toMatch(/^rank 0 of 2, .*: the launcher's connection to this process was closed by/)
+    expect(code).not.toBe(0)
+  })
+
+  test.skipIf(mpich === undefined)("Deno without its permission says which one", async () => {
+    const deno = runtimes.find(({ name }) => name === "deno")
+    if (deno === undefined) return
+    const [file] = deno.command
+    const allowed = [
+      file!,
+      "run",
+      "--no-prompt",
+      "--allow-read",
+      "--allow-env",
+      "--allow-sys",
+      "--node-modules-dir=manual"
+    ]
+    const { stderr } = await started(mpich!, allowed, 2, "collectives")
+    expect(ownLines(stderr)[0]).toContain("Deno does not allow it to open a library; run it with --allow-ffi")
+  })
+})

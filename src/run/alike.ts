@@ -1,0 +1,87 @@
+/**
+ * Before a run's first step its ranks compare what decides their numbers: versions, rows, tokenizer and weights by their hashes, and the
+ * device. The plan is the first rank's for all of them.
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { listedLines } from "../boundary/index.ts"
+import { Device, type DeviceDescription } from "../device/index.ts"
+import { inputsOf, recordOf, versions } from "../output/index.ts"
+import type { ResolvedPlan } from "../plan/index.ts"
+import { fromAll, Ranks } from "../ranks/index.ts"
+
+/** Ranks that would compute a run with other numbers than each other's. */
+export class RanksDiffer extends Schema.TaggedError<RanksDiffer>()("RanksDiffer", {
+  /** a sentence each */
+  differences: Schema.Array(Schema.String),
+  /** what to do */
+  remedies: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    const { differences, remedies } = this
+    return [
+      "the processes of this run differ in what decides its numbers:",
+      listedLines(differences, (line) => `  ${line}`),
+      `expected the same on all of them: ${remedies.join("; ")}`
+    ].join("\n")
+  }
+}
+
+/** What a rank says of itself. */
+interface Facts {
+  readonly host: string | undefined
+  readonly versions: Readonly<Record<string, string>>
+  readonly inputs: Readonly<Record<string, string | null>>
+  readonly device: string
+}
+
+/** Those that bear on numbers: adapters are the same in all runtimes. */
+const bearing = ["tfjs-lora-pro", "tfjs", "effect"]
+
+/** "wasm", "native avx2", "webgpu NVIDIA H100" */
+const computerOf = ({ backend, instructions, adapter }: DeviceDescription): string =>
+  [backend, instructions, adapter].filter((word) => word !== undefined).join(" ")
+
+const short = (hash: string | null | undefined): string =>
+  hash === null || hash === undefined ? "no such file" : `SHA-256 ${hash.slice(0, 12)}…`
+
+/** What differs, by kind. */
+const differencesOf = (first: Facts, other: Facts, mixedDevices: boolean) => ({
+  versions: bearing
+    .filter((name) => first.versions[name] !== other.versions[name])
+    .map((name) => `${name} is ${other.versions[name]}, of rank 0 ${first.versions[name]}`),
+  inputs: [...new Set([...Object.keys(first.inputs), ...Object.keys(other.inputs)])]
+    .filter((name) => (first.inputs[name] ?? null) !== (other.inputs[name] ?? null))
+    .map((name) => `${name}: ${short(other.inputs[name])}, of rank 0 ${short(first.inputs[name])}`),
+  devices:
+    mixedDevices || first.device === other.device ? [] : [`it computes on ${other.device}, rank 0 on ${first.device}`]
+})
+
+const REMEDIES = {
+  versions: "install the same version on every machine",
+  inputs: "give every machine the same files",
+  devices: "choose a device that all of them have, such as --device wasm, or let numbers differ with --mixed-devices"
+} as const
+
+/** Fails, on every rank alike, where they differ. `mixedDevices`: other devices are meant, whose sums have other last digits. */
+export const checkAlike = (resolved: ResolvedPlan, mixedDevices = false) =>
+  Effect.gen(function* () {
+    const { size, host } = yield* Ranks
+    if (size === 1) return
+    const own: Facts = {
+      host,
+      versions: versions(),
+      inputs: recordOf(yield* inputsOf(resolved)),
+      device: computerOf((yield* Device).describe())
+    }
+    const [first, ...others] = (yield* fromAll(own)) as readonly [Facts, ...ReadonlyArray<Facts>]
+    const place = (rank: number, { host }: Facts) => (host === undefined ? `rank ${rank}` : `rank ${rank} (${host})`)
+    const kinds = ["versions", "inputs", "devices"] as const
+    const found = others.map((other) => differencesOf(first, other, mixedDevices))
+    const differences = found.flatMap((all, i) =>
+      kinds.flatMap((kind) => all[kind].map((text) => `${place(i + 1, others[i]!)}: ${text}`))
+    )
+    if (differences.length === 0) return
+    const remedies = kinds.filter((kind) => found.some((all) => all[kind].length > 0)).map((kind) => REMEDIES[kind])
+    return yield* new RanksDiffer({ differences, remedies })
+  })
