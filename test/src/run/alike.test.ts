@@ -11,15 +11,16 @@ import { ranksInProcess } from "../../ranks.ts"
 
 const w = workspace()
 w.model("bert")
-w.model("distilbert")
 w.write("plan.json", tinyPlan("bert"))
 w.write("other-rows.jsonl", `${w.read("train.jsonl")}${w.read("train.jsonl").split("\n")[0]}\n`)
 
-/** Some ranks, each with its own settings of the plan and its own device. */
-const checked = (
-  ranks: ReadonlyArray<{ readonly settings?: ReadonlyArray<string>; readonly instructions?: string }>,
-  mixedDevices = false
-) =>
+interface Rank {
+  readonly settings?: ReadonlyArray<string>
+  readonly instructions?: string
+}
+
+/** What each of some ranks is told, which have their own settings of the plan and their own devices; null: nothing. */
+const told = (ranks: ReadonlyArray<Rank>, mixedDevices = false) =>
   ranksInProcess(ranks.length)
     .run((rank) =>
       Effect.gen(function* () {
@@ -27,13 +28,47 @@ const checked = (
         const { plan, name } = yield* readPlan(w.path("plan.json"), settings)
         const device = yield* Device
         const described = { ...device.describe(), ...(instructions === undefined ? {} : { instructions }) }
-        yield* Effect.result(
-          Effect.provideService(checkAlike(yield* resolve(plan, name), mixedDevices), Device, {
-            ...device,
-            describe: () => described
-          })
-        ).pipe(Effect.tap((result) => Effect.sync(() => results.push(result))))
+        const own = Effect.provideService(checkAlike(yield* resolve(plan, name), mixedDevices), Device, {
+          ...device,
+          describe: () => described
+        })
+        return yield* Effect.match(own, {
+          onSuccess: () => null,
+          onFailure: (error) => (error instanceof RanksDiffer ? error.message : `not this: ${error.message}`)
+        })
       })
     )
     .pipe(Effect.scoped, Effect.provide(Device.layer("cpu")), Effect.provide(platform), Effect.runPromise)
 
+const everyone = (size: number, message: string | null) => Array.from({ length: size }, () => message)
+
+test("ranks that are alike are told nothing", async () => {
+  expect(await told([{}, {}, {}])).toEqual(everyone(3, null))
+  expect(await told([{ settings: ["data.train=other-rows.jsonl"] }])).toEqual([null])
+})
+
+test("other rows are told to all, with the rank and the file", async () => {
+  const other = { settings: ["data.train=other-rows.jsonl"] }
+  const [message, ...rest] = await told([{}, {}, other])
+  expect(rest).toEqual([message!, message!])
+  expect(message!.split("\n")).toEqual([
+    "the processes of this run differ in what decides its numbers:",
+    expect.stringMatching(/^ {2}rank 2: data\.train: SHA-256 [0-9a-f]{12}…, of rank 0 SHA-256 [0-9a-f]{12}…$/),
+    "expected the same on all of them: give every machine the same files"
+  ])
+})
+
+test("so are files that only some ranks have", async () => {
+  const [message] = await told([{}, { settings: ["data.validation=other-rows.jsonl"] }])
+  expect(message).toMatch(
+    /\n {2}rank 1: data\.validation: SHA-256 [0-9a-f]{12}…, of rank 0 (no such file|SHA-256 .*)\n/
+  )
+})
+
+test("other devices are refused unless they are meant", async () => {
+  const ranks = [{ instructions: "avx512" }, { instructions: "avx2" }]
+  const [message] = await told(ranks)
+  expect(message).toContain("\n  rank 1: it computes on cpu avx2, rank 0 on cpu avx512\n")
+  expect(message).toContain("--mixed-devices")
+  expect(await told(ranks, true)).toEqual(everyone(2, null))
+})
