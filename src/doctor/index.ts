@@ -20,6 +20,7 @@ import {
   type WasmDescription
 } from "../device/index.ts"
 import { versions } from "../output/index.ts"
+import { foundLibraries, LIBRARY_VARIABLE } from "../ranks/mpi/index.ts"
 import { measure, PRODUCT, type Rates, STEP } from "./measure.ts"
 
 export interface Problem {
@@ -43,7 +44,22 @@ export interface Diagnosis {
   readonly wasm: WasmDescription
   readonly measured: ReadonlyArray<Measurement>
   readonly auto: { readonly device: Measured; readonly because: string }
+  /** the libraries by which one run can have several processes, and what is to be done where there is none */
+  readonly mpi: {
+    readonly libraries: ReadonlyArray<{ readonly version: string; readonly file: string }>
+    readonly missing: string | null
+  }
   readonly problems: ReadonlyArray<Problem>
+}
+
+const mpiHere = (): Diagnosis["mpi"] => {
+  const found = foundLibraries()
+  if ("reason" in found) return { libraries: [], missing: found.reason }
+  const missing = `none: a run has one process here, until openmpi-bin or mpich is installed or ${LIBRARY_VARIABLE} names a library`
+  return {
+    libraries: found.map(({ version, file }) => ({ version, file })),
+    missing: found.length === 0 ? missing : null
+  }
 }
 
 const NO_ADAPTER =
@@ -151,6 +167,7 @@ export const diagnose = (
       wasm: describeWasm(),
       measured,
       auto,
+      mpi: mpiHere(),
       problems: [...problems, ...shortcomings(adapters, measured, auto)]
     }
   })
@@ -181,7 +198,16 @@ const rate = (value: number): string =>
   value < 10 ? value.toFixed(2) : value < 100 ? value.toFixed(1) : value.toFixed(0)
 
 /** The text, without a newline at its end. */
-export const diagnosisText = ({ versions, system, adapters, wasm, measured, auto, problems }: Diagnosis): string => {
+export const diagnosisText = ({
+  versions,
+  system,
+  adapters,
+  wasm,
+  measured,
+  auto,
+  mpi,
+  problems
+}: Diagnosis): string => {
   const table = measured.map(({ device, threads, gflops, stepsPerSecond }) => {
     const on = device !== "webgpu" ? `, ${threads} thread${threads === 1 ? "" : "s"}` : ""
     const rates = [`${rate(gflops).padStart(7)} GFLOP/s`, `${rate(stepsPerSecond).padStart(7)} steps/s`]
@@ -197,6 +223,11 @@ export const diagnosisText = ({ versions, system, adapters, wasm, measured, auto
     "",
     "wasm",
     `  SIMD ${yesOrNo(wasm.simd)}, relaxed SIMD ${yesOrNo(wasm.relaxedSimd)}, threads ${yesOrNo(wasm.sharedMemory)}`,
+    "",
+    "MPI",
+    ...(mpi.missing === null
+      ? mpi.libraries.map(({ version, file }) => `  ${version} (${file})`)
+      : [`  ${mpi.missing}`]),
     "",
     `Measured: ${PRODUCT}; ${STEP}`,
     ...(table.length === 0 ? ["  nothing"] : table),

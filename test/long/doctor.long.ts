@@ -5,6 +5,7 @@ import { bun } from "../../src/device/bun.ts"
 import { DeviceError } from "../../src/device/device-error.ts"
 import { type Diagnosis, diagnose, diagnosisText } from "../../src/doctor/index.ts"
 import { cli, repository, run, TIMEOUT } from "../e2e/fixtures.ts"
+import { mpiruns } from "../mpirun.ts"
 import { hasNative, runtimes, webgpu } from "../runtime/runtimes.ts"
 
 const doctor = async (command: ReadonlyArray<string>, args: ReadonlyArray<string>, env?: Record<string, string>) => {
@@ -28,6 +29,9 @@ for (const { name, command } of runtimes) {
         expect(stderr).not.toMatch(/^\s+at /m)
         const diagnosis: Diagnosis = JSON.parse(stdout)
         expect(diagnosis.versions).toMatchObject({ tfjs: "4.22.0", [name]: expect.stringMatching(/^\d+\./) })
+        expect(diagnosis.mpi.libraries.map(({ version }) => version.replace(/ [\d.]+$/, ""))).toEqual(
+          mpiruns.map(({ name }) => name)
+        )
         expect(diagnosis.wasm).toMatchObject({ simd: true, cores: expect.any(Number) })
         const { wasm, webgpu: gpu } = ratesOf(diagnosis)
         expect(wasm!.gflops).toBeGreaterThan(0.1)

@@ -11,8 +11,11 @@ export type Parameter = "i32" | "pointer"
 export type Functions<Name extends string> = Readonly<Record<Name, (...values: ReadonlyArray<unknown>) => number>>
 
 export interface Foreign {
-  /** Opens a library so that what it loads itself finds its symbols. Throws with the system's reason. */
-  readonly load: (file: string) => LoadedLibrary
+  /**
+   * Opens a library. `forItsParts`: so that what it loads itself finds its symbols, and libraries that are opened later find them too. Throws
+   * with the system's reason.
+   */
+  readonly load: (file: string, forItsParts: boolean) => LoadedLibrary
   /** Where bytes are; they have to be kept for as long as the address is used. */
   readonly addressOf: (bytes: Uint8Array) => Pointer
   readonly system: System
@@ -144,8 +147,9 @@ const foreignOf = ({ open, text, addressOf }: Runtime): Foreign => {
       },
       exit: (code) => void system["exit"]!(code)
     },
-    load: (file) => {
-      const handle = given(system["dlopen"]!, [], file, [RTLD_NOW | RTLD_GLOBAL[process.platform]!])
+    load: (file, forItsParts) => {
+      const flags = RTLD_NOW | (forItsParts ? RTLD_GLOBAL[process.platform]! : 0)
+      const handle = given(system["dlopen"]!, [], file, [flags])
       if (handle === null || handle === 0) throw new Error(text(system["dlerror"]!()))
       return {
         addressOf: (name) => given(system["dlsym"]!, [handle], name, []) || null,

@@ -19,7 +19,7 @@ import { lostConnection } from "./lost-connection.ts"
 import { openWorld, type World } from "./world.ts"
 
 export { type Launch, launched } from "./launch.ts"
-export { LIBRARY_VARIABLE, type MpiLibrary, type NoLibrary, openLibrary } from "./library.ts"
+export { foundLibraries, LIBRARY_VARIABLE, type NoLibrary } from "./library.ts"
 
 /** The processes of a run cannot meet: there is no library, or it is not the launcher's. */
 export class MpiError extends Schema.TaggedError<MpiError>()("MpiError", {

@@ -122,8 +122,8 @@ const versionOf = (call: Functions<Call>, addressOf: Foreign["addressOf"]): stri
   return name === undefined ? (whole.split("\n")[0] ?? "") : `${name} ${version}`
 }
 
-const opened = (given: Foreign, file: string): MpiLibrary => {
-  const library = given.load(file)
+const opened = (given: Foreign, file: string, forItsParts = true): MpiLibrary => {
+  const library = given.load(file, forItsParts)
   const abi: Abi = library.addressOf("ompi_mpi_comm_world") === null ? "mpich" : "openmpi"
   const { handle, handles, anySource, sourceAt } = layouts[abi]
   const call = library.functions(parametersOf(handle))
@@ -174,6 +174,20 @@ export const openLibrary = (abi: Abi | undefined): MpiLibrary | NoLibrary => {
         reason: `${LIBRARY_VARIABLE} names ${named}, which cannot be opened as an MPI library (${reasons[0]})`,
         remedy: `name a file such as ${candidates(abi)[0] ?? "libmpi.so"}, or leave it out`
       }
+}
+
+/** The libraries that a run could meet through on this machine, one of each kind, unused. Or why this process can have none. */
+export const foundLibraries = (): ReadonlyArray<Pick<MpiLibrary, "version" | "file">> | NoLibrary => {
+  const way = tried(foreign)
+  if (way instanceof Error) return { reason: way.message, remedy: "" }
+  if ("reason" in way) return way
+  const named = process.env[LIBRARY_VARIABLE]
+  const kinds = named ? [[named]] : (["openmpi", "mpich"] as const).map(candidates)
+  return kinds.flatMap((files) => {
+    // apart from each other: their functions have the same names
+    const libraries = files.map((file) => tried(() => opened(way, file, false)))
+    return libraries.flatMap((library) => (library instanceof Error ? [] : [library])).slice(0, 1)
+  })
 }
 
 const tried = <A>(make: () => A): A | Error => {
