@@ -108,18 +108,16 @@ export const batches = <Row, Answer, E, R>({
     })
 
     const work = Effect.gen(function* () {
-      while (pending.length > 0) {
+      while (true) {
+        // nothing comes between the two: a request that comes later starts another fiber
+        if (pending.length === 0) {
+          working = false
+          return
+        }
         if (!turns.busy() && waiting() < size) yield* Effect.sleep(wait)
         yield* turns.run(one)
       }
-    }).pipe(
-      Effect.ensuring(
-        Effect.sync(() => {
-          working = false
-        })
-      ),
-      Effect.provideContext(context)
-    )
+    }).pipe(Effect.provideContext(context))
 
     return {
       waiting,

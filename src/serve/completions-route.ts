@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { limit, overLimit } from "../boundary/index.ts"
 import type { GenerationEvent, Prompt } from "../generation/index.ts"
 import { decodedBody } from "./body.ts"
 import { generateOptions, mostTokens, writingFields } from "./openai-fields.ts"
@@ -92,6 +93,8 @@ export const completionsRoute: Route = {
         return yield* refusal(400, verbsOf(served, "writes no text"), { param: "model" })
       const prompts = promptsOf(body.prompt)
       yield* checkTexts(prompts, "prompt")
+      if (served.writing !== null && prompts.length > limit("serve-texts"))
+        return yield* refusal(422, `prompt: has more than ${overLimit("serve-texts")}`, { param: "prompt" })
       const most = yield* mostTokens(body, USUAL_TOKENS)
       const events =
         served.writing === null

@@ -52,7 +52,7 @@ export const generating = (turns: Turns, metrics: Metrics): Effect.Effect<Genera
                   metrics.tokens(served.name, "cached", event.cachedTokens),
                   metrics.tokens(served.name, "completion", event.ids.length)
                 ])
-          const texts = Math.min(prompts.length, places)
+          const texts = Math.min(prompts.length, places) // no more are let in, but for a limit that was changed
           const written = Effect.acquireUseRelease(
             Effect.sync(() => {
               active += texts

@@ -180,7 +180,7 @@ export const servedModels = ({
         )
         entries.set(named.name, { served, scope, users: 0, dropped: false })
         return served
-      }).pipe(one.withPermits(1), Effect.provideContext(context))
+      }).pipe(turns.beside, one.withPermits(1), Effect.provideContext(context))
 
     const close = (entry: Entry) =>
       Effect.suspend(() => (entry.dropped && entry.users === 0 ? Scope.close(entry.scope, Exit.void) : Effect.void))

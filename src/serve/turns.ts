@@ -4,21 +4,31 @@
  *
  * Between two turns the process looks at its connections: what a device computes, it computes synchronously.
  */
-import { setImmediate } from "node:timers"
+import { setImmediate, setTimeout } from "node:timers"
 import * as Effect from "effect/Effect"
 
 export interface Turns {
   /** Runs work when its turn has come. Who is interrupted before waits no more. */
   readonly run: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /**
+   * Runs what is mostly waiting for files, outside of turns. Its steps go on between those of the device, of which each takes long: so that
+   * it comes to its end, it has a fifth of the time meanwhile.
+   */
+  readonly beside: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** pieces of work that wait */
   readonly waiting: () => number
   /** whether a piece of work is done now */
   readonly busy: () => boolean
 }
 
+/** The pause after a turn while something goes on beside: a part of the turn's own time, and milliseconds at least. */
+const BESIDE = { part: 1 / 4, least: 10 }
+
 export const turns = (): Turns => {
   const waiting: Array<() => void> = []
   let taken = false
+  let beside = 0
+  let began = 0
   const next = () => {
     const enter = waiting.shift()
     if (enter === undefined) taken = false
@@ -37,11 +47,28 @@ export const turns = (): Turns => {
     })
   })
   // the one that is next is chosen when the connections have been looked at: until then it may still leave
-  const give = Effect.sync(() => void setImmediate(next))
+  const give = Effect.sync(() => {
+    if (beside > 0) setTimeout(next, Math.max(BESIDE.least, BESIDE.part * (performance.now() - began)))
+    else setImmediate(next)
+  })
   return {
     run: (work) =>
       Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(restore(take), () => Effect.ensuring(restore(work), give))
+        Effect.flatMap(restore(take), () => {
+          began = performance.now()
+          return Effect.ensuring(restore(work), give)
+        })
+      ),
+    beside: (work) =>
+      Effect.acquireUseRelease(
+        Effect.sync(() => {
+          beside += 1
+        }),
+        () => work,
+        () =>
+          Effect.sync(() => {
+            beside -= 1
+          })
       ),
     waiting: () => waiting.length,
     busy: () => taken
