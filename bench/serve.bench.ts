@@ -126,18 +126,17 @@ const sentences = readFileSync(join(repository, "examples/data/movies/test.jsonl
 
 interface Load {
   readonly seconds: number
-  readonly errors: number
+  readonly errors: ReadonlyArray<string>
   readonly times: ReadonlyArray<number>
   readonly labels: ReadonlyMap<string, string>
-  readonly resident: ReadonlyArray<number>
 }
 
-/** So many requests of clients that each wait for their answer; resident memory after a tenth and after all of them. */
+/** So many requests of clients that each wait for their answer. */
 const load = async (server: Server, requests: number, model?: string): Promise<Load> => {
   const times: Array<number> = []
   const labels = new Map<string, string>()
-  const resident: Array<number> = []
-  let [next, errors] = [0, 0]
+  const errors: Array<string> = []
+  let next = 0
   const began = performance.now()
   const client = async () => {
     while (next < requests) {
@@ -147,25 +146,19 @@ const load = async (server: Server, requests: number, model?: string): Promise<L
           inputs: text,
           ...(model === undefined ? {} : { model })
         })
-        if (status !== 200) throw new Error(body)
+        if (status !== 200) throw new Error(`${status} ${body}`)
         times.push(milliseconds)
         labels.set(text, (JSON.parse(body) as { predictions: [{ label: string }] }).predictions[0].label)
-      } catch {
-        errors += 1
+      } catch (error) {
+        errors.push((error as Error).message)
       }
-      if (times.length === Math.floor(requests / 10)) resident[0] = megabytes(server)
     }
   }
   await Promise.all(Array.from({ length: clients }, client))
-  resident[1] = megabytes(server)
-  return {
-    seconds: (performance.now() - began) / 1000,
-    errors,
-    times: times.sort((a, b) => a - b),
-    labels,
-    resident
-  }
+  return { seconds: (performance.now() - began) / 1000, errors, times, labels }
 }
+
+const sorted = (loads: ReadonlyArray<Load>) => loads.flatMap(({ times }) => times).sort((a, b) => a - b)
 
 const stop = async ({ child }: Server) => {
   child.kill("SIGTERM")
@@ -196,23 +189,35 @@ const all: ReadonlyArray<readonly [string, (port: number) => ReadonlyArray<strin
     : (["batched", "alone"] as const).map((way) => [`FastAPI, ${way}`, fastapi(way)] as const))
 ]
 
-console.log(`${count.toLocaleString("en")} requests of one sentence, ${clients} clients, device ${values.device}\n`)
-console.log(
-  "| server | requests/s | p50 | p99 | errors | resident after a tenth → after all |\n|---|---|---|---|---|---|"
-)
-const found: Array<Load> = []
+// the servers take turns, so that what else the machine does meets all of them alike
+const ROUNDS = 10
+const measured: Array<{ server: Server; loads: Array<Load>; resident: Array<number> }> = []
 for (const [name, command] of all) {
   const server = await start(name, command)
   await load(server, 2 * clients) // what is compiled is compiled
-  const own = await load(server, count)
-  found.push(own)
-  const [tenth, end] = own.resident
+  measured.push({ server, loads: [], resident: [] })
+}
+for (let round = 0; round < ROUNDS; round++) {
+  for (const { server, loads, resident } of measured) {
+    loads.push(await load(server, count / ROUNDS))
+    resident.push(megabytes(server))
+  }
+}
+console.log(`${count.toLocaleString("en")} requests of one sentence, ${clients} clients, device ${values.device}\n`)
+console.log("| server | requests/s | p50 | p99 | errors | resident after each tenth, MB |\n|---|---|---|---|---|---|")
+for (const { server, loads, resident } of measured) {
+  const times = sorted(loads)
+  const seconds = loads.reduce((sum, one) => sum + one.seconds, 0)
+  const errors = loads.flatMap((one) => one.errors)
   console.log(
-    `| ${name} | ${(count / own.seconds).toFixed(0)} | ${quantile(own.times, 0.5).toFixed(0)} ms | ${quantile(own.times, 0.99).toFixed(0)} ms | ${own.errors} | ${tenth!.toFixed(0)} → ${end!.toFixed(0)} MB |`
+    `| ${server.name} | ${(times.length / seconds).toFixed(0)} | ${quantile(times, 0.5).toFixed(0)} ms | ${quantile(times, 0.99).toFixed(0)} ms | ${errors.length} | ${resident.map((own) => own.toFixed(0)).join(", ")} |`
   )
+  for (const error of new Set(errors)) console.log(`  ${error}`)
   await stop(server)
 }
-const differing = sentences.filter((text) => new Set(found.map(({ labels }) => labels.get(text))).size > 1)
+const labelsOf = (text: string) =>
+  measured.flatMap(({ loads }) => loads.flatMap(({ labels }) => labels.get(text) ?? []))
+const differing = sentences.filter((text) => new Set(labelsOf(text)).size > 1)
 console.log(`\nlabels that differ between the servers: ${differing.length} of ${sentences.length}`)
 
 // adapters that come and go, while others are asked
@@ -241,11 +246,11 @@ console.log(`\nlabels that differ between the servers: ${differing.length} of ${
     if ((await ask(server.port, "DELETE", `/adapters/hot-${i}`)).status !== 200) wrong += 1
   swapping = false
   const parts = await under
-  const times = parts.flatMap((part) => part.times).sort((a, b) => a - b)
-  const errors = parts.reduce((sum, part) => sum + part.errors, 0)
-  const sorted = loads.sort((a, b) => a - b)
+  const times = sorted(parts)
+  const errors = parts.reduce((sum, part) => sum + part.errors.length, 0)
+  const each = loads.sort((a, b) => a - b)
   console.log(
-    `\n${swaps} adapters loaded and dropped under the same load: ${quantile(sorted, 0.5).toFixed(0)} ms each (median), ${sorted.at(-1)!.toFixed(0)} ms at most; ` +
+    `\n${swaps} adapters loaded and dropped under the same load: ${quantile(each, 0.5).toFixed(0)} ms each (median), ${each.at(-1)!.toFixed(0)} ms at most; ` +
       `${times.length.toLocaleString("en")} requests meanwhile, p50 ${quantile(times, 0.5).toFixed(0)} ms, p99 ${quantile(times, 0.99).toFixed(0)} ms, ${errors + wrong} errors; ` +
       `tensors with all of them ${held.toFixed(0)} MiB; resident ${before.toFixed(0)} → ${loaded.toFixed(0)} → ${megabytes(server).toFixed(0)} MB`
   )

@@ -101,4 +101,4 @@ else:
         return {"predictions": [await future]}
 
 
-uvicorn.run(app, host="127.0.0.1", port=port, log_level="error", access_log=False)
+uvicorn.run(app, host="127.0.0.1", port=port, log_level="error", access_log=False, timeout_keep_alive=75)

@@ -39,6 +39,9 @@ export interface Listening {
 
 const HEADER_BYTES = 16 * 1024
 
+/** How long an idle connection stays, in milliseconds: longer than proxies keep theirs, so that none is closed under a request. */
+const IDLE = 75_000
+
 /** Connections are looked at so often for those that are too slow, in milliseconds. */
 const LOOKS = 1_000
 
@@ -197,6 +200,7 @@ export const listen = (
         const server = createServer(
           {
             maxHeaderSize: HEADER_BYTES,
+            keepAliveTimeout: IDLE,
             headersTimeout: 1000 * limit("serve-header-seconds"),
             requestTimeout: 1000 * (limit("serve-header-seconds") + limit("serve-body-seconds")),
             connectionsCheckingInterval: LOOKS

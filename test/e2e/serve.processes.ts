@@ -9,6 +9,7 @@ import OpenAI from "openai"
 import { runtimes } from "../runtime/runtimes.ts"
 import { causalPlan, decoder, writeRows } from "./causal-workspace.ts"
 import { cli, jsonLines, jsonObjects, onWasm, predicted, succeed, TIMEOUT, tinyPlan, workspace } from "./fixtures.ts"
+import { seq2seqPlan, t5, writeSourceTargets } from "./seq2seq-workspace.ts"
 import { relatedRows } from "./text-kinds.ts"
 
 const w = workspace()
@@ -90,24 +91,34 @@ beforeAll(async () => {
   w.model("minilm")
   decoder(w, "llama")
   writeRows(w)
+  decoder(w, "llama", "endless")
+  // a token that no row has: the most probable text has no end
+  w.write("endless/generation_config.json", { eos_token_id: 127 })
+  t5(w)
+  writeSourceTargets(w)
   w.write("related.jsonl", jsonLines(relatedRows(24)))
   const related = { format: "embedding", train: "related.jsonl", anchor: "query", positive: "document", maxLength: 16 }
   const plans = {
     a: tinyPlan("bert", { seed: 1 }),
     b: tinyPlan("bert", { seed: 2 }),
     vectors: tinyPlan("minilm", { data: related }),
+    tone: seq2seqPlan("t5"),
+    endless: causalPlan("endless", "text", { training: { steps: 20, batchSize: 6 } }),
     talk: causalPlan("llama", "chat", { training: { steps: 40, batchSize: 6 } })
   }
   for (const [name, plan] of Object.entries(plans)) {
     w.write(`${name}.json`, plan)
     await succeed(w.cli(["train", `${name}.json`, "--out", `runs/${name}`, ...onWasm]))
   }
-  main = await serve(["runs/a", "second=runs/b", "runs/vectors", "runs/talk", "--adapters", "runs"], {
-    env: {
-      TFJS_LORA_PRO_TOKEN: "token",
-      TFJS_LORA_PRO_LIMITS: "serve-body-seconds=1,serve-header-seconds=1,serve-reader-seconds=1"
+  main = await serve(
+    ["runs/a", "second=runs/b", "runs/vectors", "runs/talk", "runs/tone", "runs/endless", "--adapters", "runs"],
+    {
+      env: {
+        TFJS_LORA_PRO_TOKEN: "token",
+        TFJS_LORA_PRO_LIMITS: "serve-body-seconds=1,serve-header-seconds=1,serve-reader-seconds=1"
+      }
     }
-  })
+  )
   client = new OpenAI({ baseURL: `${main.url}/v1`, apiKey: "none", maxRetries: 0 })
 }, 2 * TIMEOUT)
 
@@ -116,7 +127,7 @@ const question = [{ role: "user", content: "what colour is the sky ?" }] as cons
 describe("OpenAI's client", () => {
   test("lists models, and one of them", async () => {
     const { data } = await client.models.list()
-    expect(data.map(({ id }) => id)).toEqual(["a", "second", "vectors", "talk"])
+    expect(data.map(({ id }) => id)).toEqual(["a", "second", "vectors", "talk", "tone", "endless"])
     expect((await client.models.retrieve("talk")).object).toBe("model")
   })
 
@@ -182,6 +193,24 @@ describe("OpenAI's client", () => {
     expect(answer.choices.every(({ text }) => !text.includes("."))).toBe(true)
   })
 
+  test("has the text that a T5 writes for each, and is told what such a model does not do", async () => {
+    const answer = await client.completions.create({ model: "tone", prompt: texts, max_tokens: 8 })
+    const { stdout } = await succeed(
+      w.cli(["generate", "runs/tone", ...texts, "--json", "--max-tokens", "8", ...onWasm])
+    )
+    const expected = jsonObjects(stdout)
+    expect(answer.choices.map(({ text }) => text)).toEqual(expected.map(({ text }) => text as string))
+    const written = expected.reduce((sum, { tokens }) => sum + (tokens as number), 0)
+    expect(answer.usage).toMatchObject({ completion_tokens: written })
+    expect(answer.usage!.prompt_tokens).toBe(texts.reduce((sum, text) => sum + text.split(" ").length + 1, 0))
+    const hot = client.completions.create({ model: "tone", prompt: "the film", temperature: 1.5 })
+    expect(await hot.catch((error: object) => error)).toMatchObject({ status: 400, param: "temperature" })
+    // its labels are texts too
+    const labels = await ask(main, "/predict", { model: "tone", inputs: texts })
+    const { predictions } = (await labels.json()) as { predictions: ReadonlyArray<{ label: string }> }
+    expect(predictions.map(({ label }) => label)).toEqual(expected.map(({ text }) => text as string))
+  })
+
   test("has the vectors of the embed command, as numbers and as base64", async () => {
     const { stdout } = await succeed(w.cli(["embed", "runs/vectors", ...texts, "--json", ...onWasm]))
     const expected = jsonObjects(stdout).map(({ vector }) => (vector as ReadonlyArray<number>).map(Math.fround))
@@ -217,14 +246,10 @@ describe("OpenAI's client", () => {
   })
 })
 
-/** A conversation that goes on for so many tokens, unless it is left. */
-const talkOn = (signal?: AbortSignal) =>
-  ask(
-    main,
-    "/v1/chat/completions",
-    { model: "talk", messages: question, temperature: 2, max_tokens: 150, stream: true, stop: ["no such word"] },
-    signal === undefined ? {} : { signal }
-  )
+/** A text that goes on for so many tokens, unless it is left. */
+const endless = { model: "endless", prompt: "the sky", temperature: 0, max_tokens: 200, stream: true }
+const writtenBy = (server: Server, signal?: AbortSignal) =>
+  ask(server, "/v1/completions", endless, signal === undefined ? {} : { signal })
 
 const raw = (server: Server, text: string) =>
   new Promise<string>((resolve) => {
@@ -241,20 +266,25 @@ describe("clients that are none", () => {
     "who hangs up ends what is written for them at the next token, and rows that wait",
     async () => {
       const leave = new AbortController()
-      const answers = await Promise.all(Array.from({ length: 4 }, () => talkOn(leave.signal)))
+      const answers = await Promise.all(Array.from({ length: 4 }, () => writtenBy(main, leave.signal)))
       for (const answer of answers) expect(answer.status).toBe(200)
-      const before = await metric(main, 'tokens_total{model="talk",kind="completion"}')
+      // each has its turns
+      await until(async () => (await metric(main, "turns_waiting")) >= 3)
+      const before = await metric(main, 'tokens_total{model="endless",kind="completion"}')
       leave.abort()
       await until(async () => (await metric(main, "texts_active")) === 0)
       await until(async () => (await metric(main, "requests_active")) <= 1)
       // none of them came to its end
-      expect(await metric(main, 'tokens_total{model="talk",kind="completion"}')).toBe(before)
+      expect(await metric(main, 'tokens_total{model="endless",kind="completion"}')).toBe(before)
       const rows = new AbortController()
       const many = ask(main, "/predict", { model: "a", inputs: Array(2_000).fill(texts[1]) }, { signal: rows.signal })
       await until(async () => (await metric(main, "rows_waiting")) > 0)
       rows.abort()
       await many.catch(() => {})
       await until(async () => (await metric(main, "rows_waiting")) === 0)
+      const computed = await metric(main, 'batch_rows_sum{model="a",verb="predict"}')
+      expect(computed).toBeGreaterThan(0)
+      expect(computed).toBeLessThan(1_500)
     },
     TIMEOUT
   )
@@ -294,7 +324,7 @@ describe("clients that are none", () => {
   test(
     "who reads nothing of a stream keeps no one waiting",
     async () => {
-      const silent = await talkOn()
+      const silent = await writtenBy(main)
       const began = performance.now()
       const answer = await ask(main, "/v1/completions", { model: "talk", prompt: "the sky", max_tokens: 3 })
       expect(answer.status).toBe(200)
@@ -391,9 +421,8 @@ describe("the end", () => {
   test.each(["SIGTERM", "SIGINT"] as const)(
     "%s: what runs is finished, no more is taken, and the process ends with 0",
     async (signal) => {
-      const server = await serve(["runs/talk"])
-      const asked = { model: "talk", messages: question, max_tokens: 100, temperature: 2, stream: true }
-      const answer = await ask(server, "/v1/chat/completions", asked)
+      const server = await serve(["runs/endless"])
+      const answer = await writtenBy(server)
       const reader = answer.body!.getReader()
       let text = new TextDecoder().decode((await reader.read()).value)
       server.kill(signal)
@@ -404,7 +433,7 @@ describe("the end", () => {
       }
       expect(text).toEndWith("data: [DONE]\n\n")
       expect(await server.ended).toBe(0)
-      expect(server.stderr()).toContain("serves talk; Ctrl-C ends")
+      expect(server.stderr()).toContain("serves endless; Ctrl-C ends")
       expect(ask(server, "/health")).rejects.toThrow()
     },
     TIMEOUT
@@ -443,17 +472,16 @@ describe("the end", () => {
 test.each(runtimes)(
   "$name: starts, answers as the command does, is left by a client, and ends with 0",
   async ({ command }) => {
-    const server = await serve(["runs/a", "runs/talk"], { command })
+    const server = await serve(["runs/a", "runs/endless"], { command })
     const answer = await ask(server, "/predict", { model: "a", inputs: texts })
     const { predictions } = (await answer.json()) as { predictions: unknown }
     expect(predictions).toEqual(await predicted(w, "runs/a", texts))
     const leave = new AbortController()
-    const asked = { model: "talk", messages: question, max_tokens: 200, temperature: 2, stream: true }
-    const stream = await ask(server, "/v1/chat/completions", asked, { signal: leave.signal })
+    const stream = await writtenBy(server, leave.signal)
     await stream.body!.getReader().read()
     leave.abort()
     await until(async () => (await metric(server, "requests_active")) === 1)
-    expect(await metric(server, 'tokens_total{model="talk",kind="completion"}')).toBe(0)
+    expect(await metric(server, 'tokens_total{model="endless",kind="completion"}')).toBe(0)
     server.kill("SIGTERM")
     expect(await server.ended).toBe(0)
   },

@@ -2,6 +2,7 @@
 import { afterEach, beforeAll, describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import { type LimitName, limits, setLimits } from "../../../src/boundary/index.ts"
+import { namesFile } from "../../../src/data/images/index.ts"
 import { type OpenServer, openServer } from "../../../src/serve/index.ts"
 import { onWasm, predicted, succeed, TIMEOUT, tinyPlan, workspace } from "../../e2e/fixtures.ts"
 
@@ -170,6 +171,15 @@ test(
   },
   TIMEOUT
 )
+
+test("which rows name a file, of which a server reads none", () => {
+  const columns = { image: "photo" }
+  const data = `data:image/png;base64,${Buffer.from("bytes").toString("base64")}`
+  for (const row of ["/etc/passwd", "a.png", { photo: "a.png" }, { photo: { path: "a.png" } }])
+    expect([row, namesFile(row, columns)]).toEqual([row, true])
+  for (const row of [data, { photo: data }, { photo: { bytes: data, path: "a.png" } }, { no: "a.png" }])
+    expect([row, namesFile(row, columns)]).toEqual([row, false])
+})
 
 test("while it ends, it says so and takes no more; what runs has its answer", async () => {
   const running = ask("/predict", { inputs: texts })
