@@ -15,18 +15,18 @@ import { scoresText } from "../training/index.ts"
 import type { Exported, ExportWriter, FormatOption } from "./format.ts"
 import { mergedWriter } from "./merged.ts"
 
-interface Options extends Readonly<Record<string, FormatOption>> {
+export interface LayersModelOptions extends Readonly<Record<string, FormatOption>> {
   readonly weights: FormatOption & { readonly values: readonly ["float32", "float16", "int8"] }
 }
 
-type Weights = Options["weights"]["values"][number]
+type Weights = LayersModelOptions["weights"]["values"][number]
 
 /** tfjs's names of what is stored; null: as the model has them. */
 const forms: Readonly<Record<Weights, SmallerForm | null>> = { float32: null, float16: "float16", int8: "uint8" }
 
 const merged = mergedWriter("layers-model")
 
-export const layersModelWriter: ExportWriter<Options> = {
+export const layersModelWriter: ExportWriter<LayersModelOptions> = {
   obstacle: (run) => merged.obstacle(run, {}),
   write: (run, folder, { weights: [weights = "float32"] }) =>
     Effect.gen(function* () {

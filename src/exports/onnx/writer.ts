@@ -81,14 +81,14 @@ const parametersOf = ({ adapted }: Served, names: Iterable<string>) =>
   })
 
 /** What `formats.ts` says of the options. */
-interface Options extends FormatOptions {
+export interface OnnxOptions extends FormatOptions {
   readonly dtype: FormatOption & { readonly values: readonly [PrecisionName, ...ReadonlyArray<PrecisionName>] }
 }
 
-export const onnxWriter: ExportWriter<Options> = {
+export const onnxWriter: ExportWriter<OnnxOptions> = {
   obstacle: ({ kind }) =>
     Effect.map(Effect.promise(kind.publisher), ({ served }) => (typeof served === "string" ? served : undefined)),
-  write: ({ directory, kind, open }, folder, { dtype }: Chosen<Options>) =>
+  write: ({ directory, kind, open }, folder, { dtype }: Chosen<OnnxOptions>) =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const path = yield* Path.Path
