@@ -1,5 +1,6 @@
 /** Tokenizers of folders as metadata: read back, they are the same. */
 import { describe, expect, test } from "bun:test"
+import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { causalTokenizer } from "../../../../../src/models/causal/causal-tokenizer.ts"
 import { ggufSource } from "../../../../../src/models/gguf/gguf-source.ts"
@@ -181,6 +182,16 @@ describe("vocabularies out of files of llama.cpp's own converter:", () => {
     })
   }
 })
+
+test("SmolLM2's published tokenizer is the one that llama.cpp calls smollm", async () => {
+  const read = (name: string) => JSON.parse(readFileSync(join(goldens, "tokenizers", "smollm2", name), "utf8"))
+  const folder = { tokenizer: read("tokenizer.json"), tokenizerConfig: read("tokenizer_config.json") }
+  const { metadata, again, own } = await found(folder)
+  expect(metadata.get("tokenizer.ggml.pre")).toBe("smollm")
+  expect(metadata.get("tokenizer.ggml.merges")).toHaveLength(48_900)
+  const text = "Naïve café — 12,345 → ½ \n\tx = {'a': 1}<|im_end|>"
+  expect(again.encode(text)).toEqual(own.encode(text))
+}, 60_000)
 
 test("a tokenizer of another type is refused", async () => {
   expect(await metadataOf({ tokenizerConfig, tokenizer: wordTokenizer() })).toContain('type "WordLevel"')
