@@ -1,33 +1,41 @@
 /**
- * One training run in several processes, started by Open MPI's mpirun: MiniLM at 8 × 128 tokens, four micro-batches a step.
+ * One training run in several processes, started by Open MPI's mpirun: MiniLM, four micro-batches a step.
  *
  *   bun bench/ranks.bench.ts [--quick] [--parts speed,memory,network,model] [--rounds 3] [--steps 8]
+ *     [--shape 8x128] [--device wasm] [--times 1836,7,52]
  *
  *   speed     2 processes of one thread, beside 1 process of one thread and 1 of two; all leave the same adapter
  *   memory    LoRA-Pro's full form on 1, 2 and 4 processes: the largest resident size of each, and its optimizer's state
  *   network   2 processes on two network namespaces that `ranks/link.py` joins, beside the same two on one machine: the share of a step that is
  *             waiting, and what the model of src/ranks/cost.ts says of it. Needs root and /dev/net/tun
- *   model     steps of 64 micro-batches on 1 to 64 machines of one thread, by the model, from a step that is measured here
+ *   model     steps of 64 micro-batches on 1 to 64 machines of one thread, by the model, from a step that is measured here, or from
+ *             `--times`: milliseconds of a micro-batch, of what every process does for itself, and of what LoRA-Pro's processes divide
  */
 import { parseArgs } from "node:util"
+import * as Schema from "effect/Schema"
+import { OptimizerConfig } from "../schemas/index.ts"
 import { optimizerOf } from "../src/optimizers/index.ts"
 import { travelOf } from "../src/plan/index.ts"
 import { connections, type Division, rangesOf, type StepSeconds, stepOnRanks } from "../src/ranks/index.ts"
-import { measure, printTable, setting } from "./cells.ts"
+import { measure, parseShapes, printTable, setting } from "./cells.ts"
 import { linked, type Method, measureLink, optimizers, predicted, type Ran, train } from "./ranks/launch.ts"
-import { linearLayers, median, modelShapes, type StepTimes } from "./shapes.ts"
+import { cpuDevices, linearLayers, median, modelShapes, type StepTimes } from "./shapes.ts"
 
 const { values } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
     parts: { type: "string", default: "speed,memory,network,model" },
     rounds: { type: "string", default: "3" },
-    steps: { type: "string", default: "8" }
+    steps: { type: "string", default: "8" },
+    shape: { type: "string", default: "8x128" },
+    device: { type: "string", default: "wasm" },
+    times: { type: "string" }
   }
 })
 const rounds = values.quick ? 1 : Number(values.rounds)
 const steps = values.quick ? 4 : Number(values.steps)
-const ACCUMULATE = 4
+const [[batch, length]] = parseShapes(values.shape) as [readonly [number, number]]
+const shape = { accumulate: 4, batch, length }
 const methods = Object.keys(optimizers) as ReadonlyArray<Method>
 const labels: Readonly<Record<Method, string>> = { lora: "LoRA", "lora-pro-full": "LoRA-Pro (full)" }
 
@@ -39,9 +47,9 @@ const speed = () => {
   const cells = { one: { ranks: 1, threads: 1 }, two: { ranks: 2, threads: 1 }, threads: { ranks: 1, threads: 2 } }
   const rows = methods.map((method) => {
     const ran = Array.from({ length: rounds }, () => ({
-      one: train({ method, steps, accumulate: ACCUMULATE, ...cells.one }),
-      two: train({ method, steps, accumulate: ACCUMULATE, ...cells.two }),
-      threads: train({ method, steps, accumulate: ACCUMULATE, ...cells.threads })
+      one: train({ method, steps, ...shape, ...cells.one }),
+      two: train({ method, steps, ...shape, ...cells.two }),
+      threads: train({ method, steps, ...shape, ...cells.threads })
     }))
     const of = (cell: keyof typeof cells) => median(ran.map((round) => round[cell].milliseconds))
     const over = (a: keyof typeof cells, b: keyof typeof cells) =>
@@ -77,8 +85,8 @@ const memory = () => {
   console.log(`### Memory of LoRA-Pro's full form, MB\n`)
   const method = "lora-pro-full"
   const rows = [1, 2, 4].map((ranks) => {
-    const { peaks } = train({ method, ranks, threads: 1, steps: 4, accumulate: ACCUMULATE })
-    const { state, stateAlone } = predicted(method, Math.max(2, ranks), ACCUMULATE)
+    const { peaks } = train({ method, ranks, threads: 1, steps: 4, ...shape })
+    const { state, stateAlone } = predicted(method, Math.max(2, ranks), shape)
     const held = ranks === 1 ? [stateAlone] : state
     return [`${ranks}`, peaks.map(mb).join(", "), held.map(mb).join(", ")]
   })
@@ -92,13 +100,13 @@ const network = async () => {
     await linked(connection, async (link) => {
       const { back, bitsPerSecond } = await measureLink(connection)
       for (const method of methods) {
-        const cell = { method, ranks: 2, threads: 1, steps, accumulate: ACCUMULATE }
+        const cell = { method, ranks: 2, threads: 1, steps, ...shape }
         const ran = Array.from({ length: rounds }, () => ({ here: train(cell), apart: train({ ...cell, link }) }))
         const [here, apart] = (["here", "apart"] as const).map((cell) =>
           median(ran.map((round) => round[cell].milliseconds))
         ) as [number, number]
         const waiting = median(ran.map(({ here, apart }) => 1 - here.milliseconds / apart.milliseconds))
-        const said = predicted(method, 2, ACCUMULATE).connections.find(({ name }) => name === connection.name)!
+        const said = predicted(method, 2, shape).connections.find(({ name }) => name === connection.name)!
         const model = 1000 * said.network
         rows.push([
           connection.name,
@@ -133,36 +141,40 @@ const network = async () => {
 const MACHINES = [1, 2, 4, 8, 16, 32, 64]
 const MICRO_BATCHES = 64
 
-const model = () => {
-  const measured = measure({
-    path: "ours",
-    model: "minilm",
-    methods,
-    batch: 8,
-    length: 128,
-    threads: 1,
-    steps: values.quick ? 3 : 7
-  })
+/** Of one process: what is measured here, or given. */
+const stepSeconds = (): ReadonlyArray<StepSeconds> => {
+  const divides = methods.map((method) => workOf(method).moves)
+  if (values.times !== undefined) {
+    const [microBatch = 0, update = 0, shared = 0] = values.times.split(",").map((ms) => Number(ms) / 1000)
+    return divides.map((own) => ({ microBatch, update, shared: own ? shared : 0 }))
+  }
+  const device = cpuDevices.find((name) => name === values.device)!
+  const cell = { path: "ours", model: "minilm", device, methods, batch, length, threads: 1 } as const
+  const measured = measure({ ...cell, steps: values.quick ? 3 : 7 })
   if (typeof measured === "string") throw new Error(measured)
-  const layers = Array.from({ length: modelShapes.minilm.layers }, () => linearLayers(modelShapes.minilm)).flat()
-  const pairs = layers.map(([, from, to]) => ({ site: { in: from, out: to }, rank: 8 }))
-  const trained = pairs.reduce(
-    (sum, { site, rank }) => sum + rank * (site.in + site.out),
-    2 * (modelShapes.minilm.width + 1)
-  )
-  const of = measured.methods.map(({ steps: own }, i) => {
+  return measured.methods.map(({ steps: own }, i) => {
     const part = (take: (times: StepTimes) => number) => median(own.map(take)) / 1000
-    const shared = optimizerOf(optimizers[methods[i]!]).shared({ form: "full", ...optimizers[methods[i]!] } as never)
     const update = part(({ optimizer, refresh }) => optimizer - refresh)
     const rest = part(({ rest, refresh }) => rest + refresh)
-    const seconds: StepSeconds = {
-      microBatch: part(({ forward, backward }) => forward + backward),
-      update: shared.moves ? rest : rest + update,
-      shared: shared.moves ? update : 0
-    }
-    return { shared, seconds }
+    const microBatch = part(({ forward, backward }) => forward + backward)
+    return divides[i] ? { microBatch, update: rest, shared: update } : { microBatch, update: rest + update, shared: 0 }
   })
-  console.log(`### ${MICRO_BATCHES} micro-batches of 8 × 128 on up to 64 machines of one thread, by the model\n`)
+}
+
+const workOf = (method: Method) => {
+  const config = Schema.decodeUnknownSync(OptimizerConfig)(optimizers[method])
+  return optimizerOf(config).shared(config)
+}
+
+const model = () => {
+  const { layers, width } = modelShapes.minilm
+  const linear = Array.from({ length: layers }, () => linearLayers(modelShapes.minilm)).flat()
+  const pairs = linear.map(([, from, to]) => ({ site: { in: from, out: to }, rank: 8 }))
+  const trained = pairs.reduce((sum, { site, rank }) => sum + rank * (site.in + site.out), 2 * (width + 1))
+  const of = stepSeconds().map((seconds, i) => ({ seconds, shared: workOf(methods[i]!) }))
+  console.log(
+    `### ${MICRO_BATCHES} micro-batches of ${batch} × ${length} on up to 64 machines of one thread, by the model\n`
+  )
   for (const [i, { seconds }] of of.entries())
     console.log(
       `${labels[methods[i]!]}: ${(1000 * seconds.microBatch).toFixed(0)} ms a micro-batch, ${(1000 * (seconds.update + seconds.shared)).toFixed(0)} ms an update, of which ${(1000 * seconds.shared).toFixed(0)} are divided  `
@@ -190,7 +202,9 @@ const model = () => {
   )
 }
 
-console.log(`${setting()} · ${rounds} ${rounds === 1 ? "round" : "rounds"} of ${steps} steps\n`)
+console.log(
+  `${setting()} · ${batch} × ${length} tokens · ${rounds} ${rounds === 1 ? "round" : "rounds"} of ${steps} steps\n`
+)
 const parts = { speed, memory, network, model }
 for (const part of values.parts.split(",")) {
   const measurePart = parts[part as keyof typeof parts]

@@ -34,8 +34,15 @@ export const optimizers = {
 } as const
 export type Method = keyof typeof optimizers
 
-/** Rows of at least 128 tokens, which fill every batch; `accumulate` micro-batches of 8 a step. */
-const writePlan = (folder: string, method: Method, steps: number, accumulate: number): string => {
+/** A step: its micro-batches, and rows and tokens of each. */
+export interface Shape {
+  readonly accumulate: number
+  readonly batch: number
+  readonly length: number
+}
+
+/** Rows of at least 128 tokens, which fill every batch. */
+const writePlan = (folder: string, method: Method, steps: number, { accumulate, batch, length }: Shape): string => {
   const rows = readFileSync(path("../../examples/data/movies/train.jsonl"), "utf8").trimEnd().split("\n")
   const texts = rows.map((row) => (JSON.parse(row) as { readonly text: string }).text)
   const long = Array.from({ length: 320 }, (_, i) => ({
@@ -47,22 +54,21 @@ const writePlan = (folder: string, method: Method, steps: number, accumulate: nu
   const plan = {
     seed: 0,
     model: { source: minilmFolder, task: { kind: "classification", pooling: "mean", headInit: "normal" } },
-    data: { format: "classification", train: "rows.jsonl", text: "text", label: "label", maxLength: 128 },
+    data: { format: "classification", train: "rows.jsonl", text: "text", label: "label", maxLength: length },
     adapter: { method: "lora", rank: 8, alpha: 16, targets: "all-linear" },
     optimizer: optimizers[method],
-    training: { steps, batchSize: 8, accumulate }
+    training: { steps, batchSize: batch, accumulate }
   }
   writeFileSync(file, JSON.stringify(plan))
   return file
 }
 
-export interface Run {
+export interface Run extends Shape {
   readonly method: Method
   readonly ranks: number
   /** of each rank */
   readonly threads: number
   readonly steps: number
-  readonly accumulate: number
   /** absent: all ranks on this machine, which share its memory */
   readonly link?: Link
 }
@@ -85,9 +91,9 @@ const inScratch = <A>(use: (folder: string) => A): A => {
   }
 }
 
-export const train = ({ method, ranks, threads, steps, accumulate, link }: Run): Ran =>
+export const train = ({ method, ranks, threads, steps, link, ...shape }: Run): Ran =>
   inScratch((folder) => {
-    const plan = writePlan(folder, method, steps, accumulate)
+    const plan = writePlan(folder, method, steps, shape)
     const out = join(folder, "run")
     const peaks = mkdtempSync(join(folder, "peaks-"))
     const program = [process.execPath, path("watched.ts"), "train", plan, "--out", out]
@@ -111,9 +117,9 @@ export const train = ({ method, ranks, threads, steps, accumulate, link }: Run):
 const here = (ranks: number) => ["mpirun", "-n", `${ranks}`, "--oversubscribe", "--bind-to", "none"]
 
 /** What `validate` says of the same plan on so many ranks. */
-export const predicted = (method: Method, ranks: number, accumulate: number) =>
+export const predicted = (method: Method, ranks: number, shape: Shape) =>
   inScratch((folder) => {
-    const plan = writePlan(folder, method, 4, accumulate)
+    const plan = writePlan(folder, method, 4, shape)
     const said = execute([process.execPath, cli, "validate", plan, "--ranks", `${ranks}`, "--json"])
     const { processes } = JSON.parse(said) as {
       readonly processes: {
@@ -179,7 +185,11 @@ export const linked = async (connection: Connection, use: (link: Link) => Promis
     const named = ["unshare", "--uts", "sh", "-c", `hostname ${namespaces[0]}; exec "$@"`, "sh"]
     await use({ launcher: inNamespace(namespaces[0], ...named, ...mpirun) })
   } finally {
-    relay?.stdin?.end()
+    if (relay !== undefined && relay.exitCode === null) {
+      const ended = new Promise((resolve) => relay!.once("exit", resolve))
+      relay.stdin!.end()
+      await ended
+    }
     for (const namespace of namespaces) spawnSync("ip", ["netns", "delete", namespace])
     rmSync(folder, { recursive: true })
   }

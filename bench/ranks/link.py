@@ -69,6 +69,8 @@ def main() -> None:
                     packet = os.read(fd, mtu)
                 except BlockingIOError:
                     break
+                except OSError:  # its namespace is gone
+                    return
                 now = time.monotonic()
                 free[end] = max(now, free[end]) + 8 * len(packet) / rate
                 queues[end].append((free[end] + latency, packet))

@@ -37,7 +37,7 @@ import {
 } from "../compare/index.ts"
 import { inputsOf } from "../output/index.ts"
 import { command } from "../output/invocation.ts"
-import { readPlan } from "../plan/index.ts"
+import { processesProblem, readPlan } from "../plan/index.ts"
 import type { compareFlags, Given } from "./flags.ts"
 import { print, printJson, screen, tell } from "./output.ts"
 import { userError } from "./user-error.ts"
@@ -68,6 +68,8 @@ const study = (given: CompareGiven) =>
     const file = yield* readPlan(given.plan.value, given.set)
     const storage = yield* storageOf(given)
     const shown = storage === undefined ? "sqlite" : shownStorage(storage)
+    const few = processesProblem(file.plan, given.trialRanks)
+    if (few !== undefined) return yield* userError(`${file.name}: ${few}`)
     const question = yield* questionOf(file, askedOf(given, shown))
     const live = liveTable(yield* measureOf(question.plan), screen)
     const { warnings, base, data } = yield* checkStudy(question, file.name)
@@ -92,6 +94,7 @@ const runStudy = (given: CompareGiven, open: StudyFolder, given_: Storage | unde
     return yield* coordinate(open, {
       workers: given.workers,
       threads: threadsEach(given),
+      ranks: given.trialRanks,
       program: ownProgram(),
       env: { [STORAGE]: writtenStorage(storage) },
       pick: bestRates,
@@ -104,15 +107,17 @@ const runStudy = (given: CompareGiven, open: StudyFolder, given_: Storage | unde
   })
 
 /** Several trials at a time share the cores. */
-const threadsEach = ({ threads, workers }: CompareGiven): number | undefined =>
-  Option.getOrElse(threads, () => (workers < 2 ? undefined : Math.max(1, Math.floor(availableParallelism() / workers))))
+const threadsEach = ({ threads, workers, trialRanks }: CompareGiven): number | undefined =>
+  Option.getOrElse(threads, () =>
+    workers < 2 ? undefined : Math.max(1, Math.floor(availableParallelism() / (workers * trialRanks)))
+  )
 
 /** Takes trials: of the study in `--out`, or of whatever is open in `--storage`. */
 const work = (given: CompareGiven) =>
   Effect.gen(function* () {
     const storage = yield* storageOf(given)
     const folder = Option.getOrUndefined(given.out)
-    const own = { program: ownProgram(), threads: Option.getOrUndefined(given.threads) }
+    const own = { program: ownProgram(), threads: Option.getOrUndefined(given.threads), ranks: given.trialRanks }
     if (folder === undefined && storage === undefined) return yield* noStorage
     const open = folder === undefined ? undefined : yield* readStudyFolder(folder)
     const at = yield* storageIn(folder ?? ".", storage)

@@ -486,6 +486,13 @@ export const compareFlags = (methods: string) => ({
     Flag.withDescription("trials at a time on this machine; 0: workers elsewhere do them all"),
     Flag.withDefault(1)
   ),
+  trialRanks: count("trial-ranks").pipe(
+    Flag.withMetavar("N"),
+    Flag.withDescription(
+      "processes of each trial, by mpirun -n N (TFJS_LORA_PRO_MPIRUN: another command, with its flags)"
+    ),
+    Flag.withDefault(1)
+  ),
   out: Flag.String("out").pipe(
     Flag.withMetavar("DIR"),
     Flag.withDescription(

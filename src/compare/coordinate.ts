@@ -34,6 +34,8 @@ export interface Coordinated {
   readonly workers: number
   /** of each trial on this machine; undefined: the plan's */
   readonly threads: number | undefined
+  /** processes of each trial on this machine */
+  readonly ranks: number
   readonly program: Program
   /** what else the workers need to know, such as the storage */
   readonly env: Readonly<Record<string, string>>
@@ -96,9 +98,9 @@ const DEATHS = 20
 /** Keeps one worker alive. Fails when it gives up by itself; what it says then is the reason. */
 const keepWorker = (folder: string, at: Coordinated, results: () => ReadonlyArray<TrialResult>) =>
   Effect.gen(function* () {
-    const { program, threads, env, live } = at
+    const { program, threads, ranks, env, live } = at
     const given = threads === undefined ? [] : ["--threads", String(threads)]
-    const args = ["compare", "--worker", "--out", folder, ...given]
+    const args = ["compare", "--worker", "--out", folder, "--trial-ranks", String(ranks), ...given]
     let deaths = 0
     let known = -1
     while (true) {

@@ -8,18 +8,37 @@ import * as Effect from "effect/Effect"
 import * as ChildProcess from "effect/process/ChildProcess"
 import * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import * as Stream from "effect/Stream"
-import { PARENT } from "./parent-watch.ts"
+import { ANCESTOR, ownName, PARENT } from "./parent-watch.ts"
 
 /** How this program is started again: the runtime and the arguments before the verb. */
 export interface Program {
   readonly runtime: string
   readonly args: ReadonlyArray<string>
+  /** by MPI, as several processes */
+  readonly launched?: boolean
 }
 
 /** The program that is running. */
 export const ownProgram = (): Program => {
   const script = process.argv[1]!
   return { runtime: process.execPath, args: "Deno" in globalThis ? ["run", "-A", script] : [script] }
+}
+
+/** The command that starts several processes, with flags of its own; `mpirun` by default. */
+export const LAUNCHER_VARIABLE = "TFJS_LORA_PRO_MPIRUN"
+
+/** The program as the processes of one run. */
+export const asRanks = ({ runtime, args }: Program, ranks: number): Program => {
+  if (ranks === 1) return { runtime, args }
+  const written = process.env[LAUNCHER_VARIABLE]?.trim() ?? ""
+  const [launcher = "mpirun", ...flags] = written === "" ? [] : written.split(/\s+/)
+  return { runtime: launcher, args: [...flags, "-n", String(ranks), runtime, ...args], launched: true }
+}
+
+/** A process with a launcher above it is not the child of who started that, and stops with the others, after a step, at SIGUSR1. */
+const environmentOf = (launched: boolean): Readonly<Record<string, string | undefined>> => {
+  const { [PARENT]: _, [ANCESTOR]: __, ...own } = process.env
+  return { ...own, [launched ? ANCESTOR : PARENT]: launched ? ownName() : String(process.pid) }
 }
 
 export interface Ended {
@@ -33,11 +52,11 @@ export interface Ended {
 const KEPT_LINES = 20
 
 /**
- * Runs the program with these arguments to its end. An interruption ends it with one SIGTERM and waits until it is gone: a run saves
+ * Runs the program with these arguments to its end. An interruption ends it with one signal and waits until it is gone: a run saves
  * its state first. `onLine` is called with each line of stderr.
  */
 export const runOwn = (
-  { runtime, args: before }: Program,
+  { runtime, args: before, launched = false }: Program,
   args: ReadonlyArray<string>,
   onLine: (line: string) => Effect.Effect<void>,
   env: Readonly<Record<string, string>> = {}
@@ -46,9 +65,10 @@ export const runOwn = (
     const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
     const handle = yield* spawner.spawn(
       ChildProcess.make(runtime, [...before, ...args], {
-        env: { ...env, [PARENT]: String(process.pid) },
-        extendEnv: true,
-        stdin: "ignore"
+        env: { ...environmentOf(launched), ...env },
+        extendEnv: false,
+        stdin: "ignore",
+        ...(launched ? { killSignal: "SIGUSR1" } : {})
       })
     )
     const kept: Array<string> = []

@@ -1,5 +1,5 @@
 /**
- * One trial, run to its result: `train` in a process of its own, resumed where its folder is there already.
+ * One trial, run to its result: `train` in a process of its own, or in several, resumed where its folder is there already.
  *
  * A run that diverges, or that cannot start, is a result. What has nothing to do with the method is not: a process that was killed is
  * started again, a folder that another process still writes is waited for (the one that trained for a worker which was killed),
@@ -16,7 +16,7 @@ import { kindOf } from "../kinds/index.ts"
 import { Inputs, lockRun, runFolder } from "../output/index.ts"
 import { planFromValue, relocate } from "../plan/index.ts"
 import { type Metrics, scoreOf } from "../training/index.ts"
-import { type Ended, type Program, runOwn } from "./own-process.ts"
+import { asRanks, type Ended, type Program, runOwn } from "./own-process.ts"
 import { Baselines, type Discrepancy, type Score, type Study, type Trial, type TrialResult } from "./study.ts"
 import { trialPlan } from "./trials.ts"
 import { median } from "./verdict/statistics.ts"
@@ -38,6 +38,8 @@ export interface Workplace {
   readonly program: Program
   /** of the wasm backend, for each trial; undefined: the plan's */
   readonly threads: number | undefined
+  /** processes of each trial */
+  readonly ranks: number
 }
 
 /** What a trial reports while it runs. */
@@ -132,7 +134,7 @@ const attempt = (at: Workplace, trial: Trial, directory: string, heard: Heard) =
     }
     const threads = at.threads === undefined ? [] : ["--threads", String(at.threads)]
     const args = ["train", ...run.success, "--json", "--device", at.study.device, ...threads]
-    const ended = yield* Effect.result(runOwn(at.program, args, (line) => listen(line, heard)))
+    const ended = yield* Effect.result(runOwn(asRanks(at.program, at.ranks), args, (line) => listen(line, heard)))
     if (Result.isFailure(ended)) return { kind: "refused", reason: ended.failure.message } as const satisfies Judgement
     return judge(ended.success)
   })

@@ -8,7 +8,6 @@ import * as FileSystem from "effect/FileSystem"
 import * as Schedule from "effect/Schedule"
 import { fileError, guardFolder, within } from "../files/index.ts"
 import { oldestOpenStudy, openDatabase, openQueue, patient, type StudyDatabase } from "./database.ts"
-import type { Program } from "./own-process.ts"
 import type { Trial } from "./study.ts"
 import { type Heard, runTrial, type Workplace } from "./trial-run.ts"
 
@@ -59,7 +58,7 @@ export const serveStudy = (at: Workplace) =>
 
 /** Works on the studies that are open in the database, one after another, forever. `tell` is called when there is none. */
 export const serveDatabase = (
-  work: { readonly program: Program; readonly threads: number | undefined },
+  work: Pick<Workplace, "program" | "threads" | "ranks">,
   tell: (message: string) => Effect.Effect<void>
 ) =>
   Effect.gen(function* () {

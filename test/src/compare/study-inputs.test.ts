@@ -64,7 +64,9 @@ test("a trial that was trained over others is no result", async () => {
     const report = JSON.stringify({ validation: null, test: null, ...numbers, ...(inputs ? { inputs } : {}) })
     const program = { runtime: process.execPath, args: ["-e", `console.log(${JSON.stringify(report)})`, "--"] }
     return Effect.runPromise(
-      runTrial({ study, folder: out, program, threads: undefined }, trial, heard).pipe(Effect.provide(platform))
+      runTrial({ study, folder: out, program, threads: undefined, ranks: 1 }, trial, heard).pipe(
+        Effect.provide(platform)
+      )
     )
   }
   expect(await run(study.inputs)).toMatchObject({ status: "done" })
