@@ -183,11 +183,13 @@ export const describePlan = (kind: RunKind, resolved: ResolvedPlan): string => {
   ].join("\n")
 }
 
-/** "2 on each of 3", "1 on 1, 2 on 2" */
+/** "each has 2", "1 has 1, 2 have 2" */
 const countsText = (counts: ReadonlyArray<number>): string => {
-  const ranks = Map.groupBy(counts, (own) => own)
-  if (ranks.size === 1) return `${number(counts[0]!)} on each`
-  return [...ranks].map(([own, all]) => `${number(own)} on ${all.length}`).join(", ")
+  const processes = Map.groupBy(counts, (own) => own)
+  if (processes.size === 1) return `each has ${number(counts[0]!)}`
+  return [...processes]
+    .map(([own, { length }]) => `${length} ${length === 1 ? "has" : "have"} ${number(own)}`)
+    .join(", ")
 }
 
 const bytesText = (bytes: number): string =>
@@ -221,9 +223,9 @@ export const describeProcesses = ({
   ]
   const all = microBatches.reduce((sum, own) => sum + own, 0)
   const [least, greatest] = [Math.min(...microBatches), Math.max(...microBatches)]
-  const waits = uneven === 0 ? "" : `: who has ${least} waits ${percent(uneven)} of the time of who has ${greatest}`
+  const waits = uneven === 0 ? "" : `; who has ${least} waits ${percent(uneven)} of the time of who has ${greatest}`
   return [
-    `processes  ${count}; of a step's ${number(all)} micro-batches ${countsText(microBatches)}${waits}`,
+    `processes  ${count}, for the ${number(all)} micro-batches of a step: ${countsText(microBatches)}${waits}`,
     `state      of the optimizer: ${held}`,
     `travels    to each process in a step: ${parts.join(", ")}`,
     ...connections.map(({ name, network, step }) => {
