@@ -34,7 +34,11 @@ const rowsOf = async (file: string) =>
 
 const above = mkdtempSync(join(tmpdir(), "onnx-bench-"))
 const program = Effect.gen(function* () {
-  yield* exportRun(run, { format: formatNamed("onnx"), out: join(above, "folder") })
+  yield* exportRun(run, {
+    format: formatNamed("onnx"),
+    options: { dtype: "fp32,fp16,q8,q4" },
+    out: join(above, "folder")
+  })
   const { plan, adapted, predict, labels } = yield* loadRun(run)
   const rows = yield* Effect.promise(() => rowsOf((plan.data as { readonly test: string }).test))
   const began = performance.now()
@@ -69,7 +73,8 @@ console.log(`| the run, wasm | | ${accuracy(ownLabels)} | | | | ${seconds.toFixe
 for (const [dtype, file] of [
   ["fp32", "model.onnx"],
   ["fp16", "model_fp16.onnx"],
-  ["q8", "model_quantized.onnx"]
+  ["q8", "model_quantized.onnx"],
+  ["q4", "model_q4.onnx"]
 ] as const) {
   const path = join(above, "folder", "onnx", file)
   const session = await ort.InferenceSession.create(path, { intraOpNumThreads: Number(values.threads) })

@@ -9,7 +9,7 @@ export const formats = [
     options: {
       dtype: {
         summary: "the files, by transformers.js's names of their numbers",
-        values: ["fp32", "fp16", "q8"],
+        values: ["fp32", "fp16", "q8", "q4"],
         usual: ["fp32", "fp16", "q8"],
         several: true
       }

@@ -12,8 +12,8 @@ const w = workspace()
 env.allowRemoteModels = false
 env.localModelPath = `${w.directory}/`
 
-/** Of logits of the order of 10: float32 in another order of sums, 11 bits, bytes; relative to the largest. */
-const BOUNDS = { fp32: 1e-5, fp16: 1e-2, q8: 0.2 } as const
+/** Of logits of the order of 10: float32 in another order of sums, 11 bits, bytes, 4 bits; relative to the largest. */
+const BOUNDS = { fp32: 1e-5, fp16: 1e-2, q8: 0.2, q4: 0.4 } as const
 type Dtype = keyof typeof BOUNDS
 
 const texts = ["what is the colour of grass ?", "snow is white . coal is black ."]
@@ -47,13 +47,14 @@ describe.each(models)("%s", (source) => {
   beforeAll(async () => {
     const file = w.write(`${source}.json`, causalPlan(source, "text", { training: { steps: 6, batchSize: 4 } }))
     await succeed(w.cli(["train", file, "--out", `runs/${source}`, ...onWasm]))
-    await succeed(w.cli(["export", `runs/${source}`, "--format", "onnx", "--out", `out/${source}`, ...onWasm]))
+    const asked = ["--format", "onnx", "--dtype", "fp32,fp16,q8,q4"]
+    await succeed(w.cli(["export", `runs/${source}`, ...asked, "--out", `out/${source}`, ...onWasm]))
     const tokenizer = await AutoTokenizer.from_pretrained(`out/${source}`)
     tokens = texts.map((text) => tokenizer.encode(text))
     expected = await runLogits(w.path(`runs/${source}`), tokens)
   }, TIMEOUT)
 
-  test.each(["fp32", "fp16", "q8"] as const)(
+  test.each(["fp32", "fp16", "q8", "q4"] as const)(
     "has the run's logits in %s, at once and through the cache",
     async (dtype) => {
       const model = await open(dtype)

@@ -16,12 +16,15 @@ export interface Port {
 /** The opset whose LayerNormalization is one node, which all of today's engines run. */
 const OPSET = 17
 const IR_VERSION = 8
+/** onnxruntime's own operators, which its builds for pages have too. */
+const CONTRIBUTED = { domain: "com.microsoft", version: 1, operators: ["MatMulNBits"] }
 
 export class Graph {
   readonly #nodes: Array<Onnx.INodeProto> = []
   readonly #tensors = new Map<string, Onnx.ITensorProto>()
   readonly #once = new Map<string, unknown>()
   #count = 0
+  #contributed = false
 
   /** A node with one output, whose name it gives. */
   node(op: string, inputs: ReadonlyArray<string>, attributes: Readonly<Record<string, Attribute>> = {}): string {
@@ -37,9 +40,12 @@ export class Graph {
   ): ReadonlyArray<string> {
     const name = `${op}_${this.#count++}`
     const names = Array.from({ length: outputs }, (_, i) => (i === 0 ? name : `${name}_${i}`))
+    const contributed = CONTRIBUTED.operators.includes(op)
+    if (contributed) this.#contributed = true
     this.#nodes.push({
       name,
       opType: op,
+      ...(contributed ? { domain: CONTRIBUTED.domain } : {}),
       input: [...inputs],
       output: names,
       attribute: Object.entries(attributes).map(([key, value]) => attributeOf(key, value))
@@ -130,7 +136,10 @@ export class Graph {
       irVersion: IR_VERSION,
       producerName: "tfjs-lora-pro",
       producerVersion: version,
-      opsetImport: [{ domain: "", version: OPSET }],
+      opsetImport: [
+        { domain: "", version: OPSET },
+        ...(this.#contributed ? [{ domain: CONTRIBUTED.domain, version: CONTRIBUTED.version }] : [])
+      ],
       graph: {
         name: "model",
         node: this.#nodes,

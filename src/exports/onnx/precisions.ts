@@ -9,6 +9,8 @@
  *
  *          with a scale and a zero point for each output of W, both in uint8, so that no engine's sums of pairs saturate. Tables whose
  *          rows are looked up have a scale for each row, around 128. All else is float32.
+ *   q4     blocks of 32 weights in 4 bits and a scale, y = x·(s·(W_q − 8))ᵀ over x as it is (onnxruntime's `MatMulNBits`): what small language
+ *          models keep their words in, where q8's x is too coarse. Tables as in q8.
  */
 import { toFloat16 } from "../../numbers/index.ts"
 import type { Graph } from "./graph.ts"
@@ -168,10 +170,57 @@ const storedTable = (graph: Graph, { name, shape, data }: Stored) =>
 const inWhole = (graph: Graph, x: string): readonly [string, string, string] =>
   graph.once(`${x} in bytes`, () => graph.nodes("DynamicQuantizeLinear", [x], 3) as readonly [string, string, string])
 
+/** Numbers of a row that share a scale. */
+const BLOCK = 32
+
+/**
+ * Rows of a matrix in blocks of 32, each with the scale that makes its largest number −8: two numbers a byte, the first in the lower half; a last
+ * block that is not whole ends in zeros.
+ */
+export const inBlocks = ({ shape, data }: Pick<Stored, "shape" | "data">) => {
+  const [out, inputs] = shape as [number, number]
+  const blocks = Math.ceil(inputs / BLOCK)
+  const scales = new Float32Array(out * blocks)
+  const packed = new Uint8Array((out * blocks * BLOCK) / 2)
+  for (let o = 0; o < out; o++) {
+    for (let block = 0; block < blocks; block++) {
+      const from = o * inputs + block * BLOCK
+      const own = data.subarray(from, Math.min(from + BLOCK, (o + 1) * inputs))
+      let furthest = 0
+      for (const value of own) if (Math.abs(value) > Math.abs(furthest)) furthest = value
+      const scale = furthest / -8
+      const place = o * blocks + block
+      scales[place] = scale
+      for (let i = 0; i < BLOCK; i++) {
+        const value = scale === 0 ? 0 : Math.round((own[i] ?? 0) / scale)
+        packed[place * (BLOCK / 2) + (i >> 1)]! |= Math.min(15, value + 8) << (4 * (i & 1))
+      }
+    }
+  }
+  return { packed, scales, blocks }
+}
+
+const inNibbles: Precision = {
+  ...inBytes,
+  file: "model_q4.onnx",
+  product: (graph, x, { name, shape, data }) => {
+    const [out, inputs] = shape as [number, number]
+    const [bytes, scale] = [`${name}.blocks`, `${name}.blocks.scale`]
+    graph.once(`${name} in blocks`, () => {
+      const { packed, scales, blocks } = inBlocks({ shape, data })
+      graph.tensor(scale, "float", [out * blocks], () => scales)
+      return graph.tensor(bytes, "uint8", [out, blocks, BLOCK / 2], () => packed)
+    })
+    return graph.node("MatMulNBits", [x, bytes, scale], { K: inputs, N: out, bits: 4, block_size: BLOCK })
+  },
+  tied: (graph, x, table) => inNibbles.product(graph, x, table)
+}
+
 export const precisions = {
   fp32: inFloats("float", "model.onnx"),
   fp16: inFloats("float16", "model_fp16.onnx"),
-  q8: inBytes
+  q8: inBytes,
+  q4: inNibbles
 } as const satisfies Readonly<Record<string, Precision>>
 
 export type PrecisionName = keyof typeof precisions

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import { asymmetric, constantFloats, symmetric } from "../../../src/exports/onnx/precisions.ts"
+import { asymmetric, constantFloats, inBlocks, symmetric } from "../../../src/exports/onnx/precisions.ts"
 import { rules, shapes } from "../../../src/exports/onnx/rules.ts"
 import { generalized, SizesDiffer, sizeOf } from "../../../src/exports/onnx/sizes.ts"
 import { type Placeholders, traced, UnknownOperation } from "../../../src/exports/onnx/trace.ts"
@@ -150,6 +150,23 @@ describe("weights in bytes", () => {
     for (const [i, value] of data.entries()) {
       expect(Math.abs((quantized[i]! - 128) * scales[rowOf(i)]! - value)).toBeLessThanOrEqual(scales[rowOf(i)]! * 0.501)
     }
+  })
+
+  test("in blocks of 32 are a step of their block away at most, and a block's largest is itself", () => {
+    const [rows, width] = [7, 48] // a block and a half
+    const own = data.slice(0, rows * width)
+    const { packed, scales, blocks } = inBlocks({ shape: [rows, width], data: own })
+    expect([blocks, packed.length]).toEqual([2, 7 * 2 * 16])
+    for (const [i, value] of own.entries()) {
+      const [row, column] = [Math.floor(i / width), i % width]
+      const block = row * blocks + (column >> 5)
+      const byte = packed[block * 16 + ((column & 31) >> 1)]!
+      const restored = (((byte >> (4 * (column & 1))) & 15) - 8) * scales[block]!
+      // 8 of the other sign would be the 16th value: it is cut to 7
+      expect(Math.abs(restored - value)).toBeLessThanOrEqual(Math.abs(scales[block]!) * 1.001)
+      if (Math.abs(value + 8 * scales[block]!) < 1e-9) expect(restored).toBeCloseTo(value, 6)
+    }
+    expect(inBlocks({ shape: [1, 32], data: new Float32Array(32) }).packed).toEqual(new Uint8Array(16).fill(0x88))
   })
 
   test("of rows of zeros are zeros", () => {
