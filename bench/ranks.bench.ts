@@ -16,9 +16,16 @@ import * as Schema from "effect/Schema"
 import { OptimizerConfig } from "../schemas/index.ts"
 import { optimizerOf } from "../src/optimizers/index.ts"
 import { travelOf } from "../src/plan/index.ts"
-import { connections, type Division, rangesOf, type StepSeconds, stepOnRanks } from "../src/ranks/index.ts"
+import {
+  connections,
+  type Division,
+  gatherSeconds,
+  rangesOf,
+  type StepSeconds,
+  stepOnRanks
+} from "../src/ranks/index.ts"
 import { measure, parseShapes, printTable, setting } from "./cells.ts"
-import { linked, type Method, measureLink, optimizers, predicted, type Ran, train } from "./ranks/launch.ts"
+import { gather, linked, type Method, measureLink, optimizers, predicted, type Ran, train } from "./ranks/launch.ts"
 import { cpuDevices, linearLayers, median, modelShapes, type StepTimes } from "./shapes.ts"
 
 const { values } = parseArgs({
@@ -96,9 +103,15 @@ const memory = () => {
 const network = async () => {
   console.log(`### Two machines\n`)
   const rows: Array<ReadonlyArray<string>> = []
+  const gathers: Array<ReadonlyArray<string>> = []
   for (const connection of connections) {
     await linked(connection, async (link) => {
       const { back, bitsPerSecond } = await measureLink(connection)
+      // the gradients of two micro-batches
+      const bytes = 2 * 4 * 332_547
+      const { least, median: middle } = gather(link, bytes, 30)
+      const said = 1000 * gatherSeconds([bytes, bytes], connection)
+      gathers.push([connection.name, (bytes / 1e6).toFixed(2), least.toFixed(1), middle.toFixed(1), said.toFixed(1)])
       for (const method of methods) {
         const cell = { method, ranks: 2, threads: 1, steps, ...shape }
         const ran = Array.from({ length: rounds }, () => ({ here: train(cell), apart: train({ ...cell, link }) }))
@@ -136,6 +149,8 @@ const network = async () => {
     ],
     rows
   )
+  console.log("An all-gather by itself:\n")
+  printTable(["connection", "MB of each", "fastest of 30, ms", "median", "by the model"], gathers)
 }
 
 const MACHINES = [1, 2, 4, 8, 16, 32, 64]

@@ -116,6 +116,13 @@ export const train = ({ method, ranks, threads, steps, link, ...shape }: Run): R
 
 const here = (ranks: number) => ["mpirun", "-n", `${ranks}`, "--oversubscribe", "--bind-to", "none"]
 
+/** Milliseconds in which two ranks tell each other so many bytes each. */
+export const gather = (link: Link, bytes: number, times: number) =>
+  JSON.parse(execute([...link.launcher, process.execPath, path("gather.ts"), `${bytes}`, `${times}`]).trim()) as {
+    readonly least: number
+    readonly median: number
+  }
+
 /** What `validate` says of the same plan on so many ranks. */
 export const predicted = (method: Method, ranks: number, shape: Shape) =>
   inScratch((folder) => {
