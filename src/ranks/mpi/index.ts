@@ -65,7 +65,10 @@ const open = (launch: Launch): Effect.Effect<World, MpiError> =>
       return yield* refused(launch, mismatch(launch, library, world.size))
     }
     process.on("exit", (code) => {
-      if (parted.has(world)) return library.system.exit(code)
+      if (parted.has(world)) {
+        if (library.finishesAtExit) library.system.exit(code)
+        return
+      }
       // what the first rank had to say is said; the library's words and the launcher's are not about this run
       library.system.silence()
       if (code === 0 || !launch.endsAll) world.abort(code === 0 ? 1 : code)

@@ -27,6 +27,8 @@ interface Layout {
   readonly anySource: number
   /** where a status has the rank that sent, in bytes */
   readonly sourceAt: number
+  /** whether it tells its launcher only at the process's exit that it has finished */
+  readonly finishesAtExit: boolean
   /** by platform, most likely first */
   readonly files: Readonly<Record<string, ReadonlyArray<string>>>
   /** the packages of Debian that have it */
@@ -44,6 +46,7 @@ const layouts: Readonly<Record<Abi, Layout>> = {
     }),
     anySource: -1,
     sourceAt: 0,
+    finishesAtExit: false,
     files: {
       linux: ["libmpi.so.40"],
       darwin: ["libmpi.40.dylib", "/opt/homebrew/lib/libmpi.40.dylib", "/usr/local/lib/libmpi.40.dylib"]
@@ -56,6 +59,7 @@ const layouts: Readonly<Record<Abi, Layout>> = {
     handles: () => ({ world: 0x44000000, byte: 0x4c00010d, errorsReturn: 0x54000001 }),
     anySource: -2,
     sourceAt: 8,
+    finishesAtExit: true,
     files: {
       linux: ["libmpi.so.12", "libmpich.so.12", "libmpi_cray.so.12"],
       darwin: ["libmpi.12.dylib", "/opt/homebrew/lib/libmpi.12.dylib", "/usr/local/lib/libmpi.12.dylib"]
@@ -100,6 +104,7 @@ export interface MpiLibrary {
   readonly handles: Handles
   readonly anySource: number
   readonly sourceAt: number
+  readonly finishesAtExit: boolean
   readonly addressOf: Foreign["addressOf"]
   readonly system: System
 }
@@ -125,7 +130,7 @@ const versionOf = (call: Functions<Call>, addressOf: Foreign["addressOf"]): stri
 const opened = (given: Foreign, file: string, forItsParts = true): MpiLibrary => {
   const library = given.load(file, forItsParts)
   const abi: Abi = library.addressOf("ompi_mpi_comm_world") === null ? "mpich" : "openmpi"
-  const { handle, handles, anySource, sourceAt } = layouts[abi]
+  const { handle, handles, anySource, sourceAt, finishesAtExit } = layouts[abi]
   const call = library.functions(parametersOf(handle))
   const { addressOf, system } = given
   return {
@@ -136,6 +141,7 @@ const opened = (given: Foreign, file: string, forItsParts = true): MpiLibrary =>
     handles: handles(library),
     anySource,
     sourceAt,
+    finishesAtExit,
     addressOf,
     system
   }
