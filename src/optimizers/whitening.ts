@@ -20,7 +20,6 @@ import { type Whitened, type Whitening, whitenedOnDevice } from "../kernels/inde
 import { symmetricEigen } from "../linalg/index.ts"
 import { type RankError, Ranks } from "../ranks/index.ts"
 import { type DeviceReadError, type FactorPair, isHostResident, readTensor } from "../tensors/index.ts"
-import { whitenAmong } from "./pairs-among.ts"
 import { type Conditioning, OfShape } from "./transform.ts"
 
 export type { Whitening } from "../kernels/index.ts"
@@ -158,7 +157,10 @@ export const whitenPairs = (
 ): Effect.Effect<Whitened, DeviceReadError | RankError> =>
   Effect.flatMap(Ranks, (ranks) =>
     ranks.size > 1 && isHostResident() && pairs.some(({ A }) => A.shape[0] >= SHARED_FROM)
-      ? whitenAmong(ranks, pairs, (own) => whitenHere(own, damping))
+      ? Effect.flatMap(
+          Effect.promise(() => import("./pairs-among.ts")),
+          ({ whitenAmong }) => whitenAmong(ranks, pairs, (own) => whitenHere(own, damping))
+        )
       : whitenHere(pairs, damping)
   )
 

@@ -22,7 +22,6 @@ import { type Conditioning, OptimizerStateError, type State, stateFault, tensors
 import { type RankError, Ranks } from "../ranks/index.ts"
 import { type DeviceReadError, readTensor, tensorsOf, tidy, withTensors } from "../tensors/index.ts"
 import { backward, type LossAndGradients } from "./backward.ts"
-import { dividedBackward } from "./divided-backward.ts"
 import { type AnySession, advance, release, rollback, type Session, type Snapshot, snapshotOf } from "./session.ts"
 import { type ConditionedSites, firstNotFinite, healthOf, type StepReport, stepNumbers } from "./step-report.ts"
 
@@ -118,10 +117,15 @@ export type Differentiate<M extends Network = Model> = (
   step: AboutToStep<M>
 ) => Effect.Effect<LossAndGradients & { readonly aside?: number }, DeviceReadError | RankError>
 
+/** Loaded where there are several ranks: a page has one. */
+const divided = Effect.promise(() => import("./divided-backward.ts"))
+
 /** By this rank alone, or with the others. */
 const plainly = <M extends Network>({ session, batches }: AboutToStep<M>) =>
   Effect.flatMap(Ranks, (ranks) =>
-    ranks.size === 1 ? Effect.sync(() => backward(session, batches)) : dividedBackward(ranks, session, batches)
+    ranks.size === 1
+      ? Effect.sync(() => backward(session, batches))
+      : Effect.flatMap(divided, ({ dividedBackward }) => dividedBackward(ranks, session, batches))
   )
 
 /** Advances the session over all groups; what `start` holds is kept. */
