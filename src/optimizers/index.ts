@@ -68,7 +68,7 @@ export type {
   SharedWork,
   StateSize
 } from "./optimizer.ts"
-export { ownersOf, whiteningNumbers } from "./pairs-among.ts"
+export { ownersOf, type PairSharing, pairsAmong, whiteningNumbers } from "./pairs-among.ts"
 export {
   allocateRanks,
   budgetAt,

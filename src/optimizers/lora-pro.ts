@@ -36,11 +36,10 @@ import {
   type Whitening,
   type XChoice
 } from "../kernels/index.ts"
-import { alone, type RanksShape } from "../ranks/index.ts"
 import { type DenseParameter, type FactorPair, type Trainable, tidy, withFactors } from "../tensors/index.ts"
 import { type AdamState, type AdamTransform, isAdam, scaleByAdam } from "./adamw.ts"
 import type { FactoredAdam, FactoredMoments } from "./factored-adam.ts"
-import { ownersOf, pairsAmong } from "./pairs-among.ts"
+import type { PairSharing } from "./pairs-among.ts"
 import { Elsewhere, type Shared, type State, type StateLayout, type Transform } from "./transform.ts"
 import {
   conditioningOf,
@@ -64,10 +63,10 @@ export interface LoraProOptions {
   /** δ, absolute; default 1e-8, the authors' value */
   readonly damping?: number
   /**
-   * The ranks of the run, which share the pairs where each has an [out, in] state: `scaleByAdam` inside. What follows in a chain has to move
-   * each pair by itself. Absent: one.
+   * How the ranks of a run share the pairs where each has an [out, in] state: `scaleByAdam` inside. What follows in a chain has to move each
+   * pair by itself. Absent: this process moves all of them.
    */
-  readonly ranks?: RanksShape
+  readonly sharing?: PairSharing
 }
 
 /** One per pair, or per shape of pairs, and one for the dense parameters. Of a pair that another rank moves its tensors are `Elsewhere`. */
@@ -178,41 +177,42 @@ const transformInside = <S extends State>(inner: Transform<S>): Inner<S> => ({
 })
 
 /** Adam's state of a pair, here or on the rank that moves it. */
-type PairMoments = { readonly count: number } & (
-  | { readonly first: readonly [tf.Tensor]; readonly second: readonly [tf.Tensor] }
-  | { readonly first: readonly [Elsewhere]; readonly second: readonly [Elsewhere] }
-)
+type PairMoments = {
+  readonly count: number
+  readonly first: ReadonlyArray<tf.Tensor | Elsewhere>
+  readonly second: ReadonlyArray<tf.Tensor | Elsewhere>
+}
 
 /** Adam, in one kernel for all pairs that this rank moves. */
-const adamInside = (inner: AdamTransform, ranks: RanksShape): Inner<PairMoments, AdamState> => {
+const adamInside = (inner: AdamTransform, sharing: PairSharing | undefined): Inner<PairMoments, AdamState> => {
   const { updateDense } = inside(inner)
-  const momentsOf = (shape: [number, number]): PairMoments => ({
+  const momentsOf = <T extends tf.Tensor | Elsewhere>(make: () => T) => ({
     count: 0,
-    first: [tf.zeros(shape)],
-    second: [tf.zeros(shape)]
-  })
-  const elsewhere = (owner: number, { site }: FactorPair, count: number): PairMoments => ({
-    count,
-    first: [new Elsewhere(owner, [site.out, site.in])],
-    second: [new Elsewhere(owner, [site.out, site.in])]
+    first: [make()],
+    second: [make()]
   })
   return {
     updateDense,
     init: ({ pairs, dense }) => {
-      const owners = ownersOf(pairs, ranks.size)
+      const owners = sharing?.ownersOf(pairs)
       return {
-        pairs: pairs.map((pair, i) =>
-          owners[i] === ranks.rank ? momentsOf([pair.site.out, pair.site.in]) : elsewhere(owners[i]!, pair, 0)
-        ),
+        pairs: pairs.map(({ site }, i) => {
+          const owner = owners?.[i]
+          return momentsOf(
+            owner === undefined || owner === sharing?.rank
+              ? () => tf.zeros([site.out, site.in])
+              : () => new Elsewhere(owner, [site.out, site.in])
+          )
+        }),
         dense: inner.init(denseTree(dense))
       }
     },
     move: ({ params, gradients, whitenings, x }, states) => {
       const count = (states[0]?.count ?? 0) + 1
       const steps = states.flatMap(({ first: [first], second: [second] }, i) =>
-        first instanceof Elsewhere || second instanceof Elsewhere
-          ? []
-          : [{ i, pair: params[i]!, gradient: gradients[i]!, whitening: whitenings[i]!, first, second }]
+        first instanceof tf.Tensor && second instanceof tf.Tensor
+          ? [{ i, pair: params[i]!, gradient: gradients[i]!, whitening: whitenings[i]!, first, second }]
+          : []
       )
       // what another rank moves stays as it came, until the moves have travelled
       const directions: Array<Factors> = [...gradients]
@@ -224,7 +224,7 @@ const adamInside = (inner: AdamTransform, ranks: RanksShape): Inner<PairMoments,
       })
       return { directions, states: next }
     },
-    ...(ranks.size === 1 ? {} : { shared: pairsAmong(ranks) })
+    ...(sharing === undefined ? {} : { shared: sharing.shared() })
   }
 }
 
@@ -296,10 +296,12 @@ export const loraPro = ({
   inner,
   x = "sylvester",
   damping = 1e-8,
-  ranks = alone
+  sharing
 }: LoraProOptions = {}): Transform<LoraProState> => {
   if (inner === undefined) return withInner(movesInside(theorems), x, damping)
   if ("movesOf" in inner) return withInner(movesInside(inner), x, damping)
   if ("factored" in inner) return withInner(factoredInside(inner), x, damping)
-  return isAdam(inner) ? withInner(adamInside(inner, ranks), x, damping) : withInner(transformInside(inner), x, damping)
+  return isAdam(inner)
+    ? withInner(adamInside(inner, sharing), x, damping)
+    : withInner(transformInside(inner), x, damping)
 }

@@ -35,8 +35,22 @@ export const ownersOf = (
   return owners
 }
 
-/** The transforms' part of it: `states` has one for each pair. */
-export const pairsAmong = <S extends State>({ rank, size, allGather }: RanksShape): Shared<ReadonlyArray<S>> => ({
+/** How a transform shares its pairs. */
+export interface PairSharing {
+  readonly rank: number
+  /** The rank that moves each pair. */
+  readonly ownersOf: (pairs: ReadonlyArray<FactorPair>) => ReadonlyArray<number>
+  /** Of a transform whose state is a list with one for each pair. */
+  readonly shared: <S extends State>() => Shared<ReadonlyArray<S>>
+}
+
+export const pairsAmong = (ranks: RanksShape): PairSharing => ({
+  rank: ranks.rank,
+  ownersOf: (pairs) => ownersOf(pairs, ranks.size),
+  shared: () => sharedAmong(ranks)
+})
+
+const sharedAmong = <S extends State>({ rank, size, allGather }: RanksShape): Shared<ReadonlyArray<S>> => ({
   complete: ({ pairs, dense }) =>
     Effect.gen(function* () {
       const owners = ownersOf(pairs, size)

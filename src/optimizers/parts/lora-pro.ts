@@ -7,6 +7,7 @@ import { factoredAdam } from "../factored-adam.ts"
 import { scaleByInvariantAdam } from "../invariant-adam.ts"
 import { loraPro } from "../lora-pro.ts"
 import type { Parts } from "../optimizer.ts"
+import { pairsAmong } from "../pairs-among.ts"
 import { type Schedule, scaleByLearningRate } from "../schedule.ts"
 import { chain, type Transform } from "../transform.ts"
 
@@ -18,7 +19,7 @@ const forms = {
         inner: config.moments === "factored" ? factoredAdam(adamOptions(config)) : scaleByAdam(adamOptions(config)),
         x,
         damping,
-        ranks
+        ...(ranks.size === 1 ? {} : { sharing: pairsAmong(ranks) })
       }),
       scaleByLearningRate(rate),
       addProductDecay(weightDecay, rate)
