@@ -81,11 +81,11 @@ const scenarios = {
     }
   }),
 
-  /** All ranks have the same failure, the first one later than the others. */
+  /** All ranks have the same failure, the second one while the first still waits for the third to take what it gives. */
   "same failure": Effect.gen(function* () {
-    const { rank, barrier } = yield* Ranks
-    yield* barrier
-    if (rank === 0) yield* Effect.sleep(300)
+    const { rank, broadcast } = yield* Ranks
+    if (rank === 2) yield* Effect.sleep(300)
+    yield* broadcast(new Uint8Array(3_000_000))
     return yield* new Wrong({ text: "step 1: the loss is NaN" })
   }),
 
