@@ -30,7 +30,8 @@ test("publint finds nothing", async () => {
 test("the types are right for everyone who can import the package: it is ESM, for resolvers that know exports", () => {
   const attw = join(repository, "node_modules", "@arethetypeswrong", "cli", "dist", "index.js")
   const args = [attw, tarball, "--profile", "esm-only", "--no-definitely-typed", "--format", "json"]
-  const { status, stdout } = spawnSync(process.execPath, args, { cwd: folder, encoding: "utf8" })
+  // what it says of every file is more than a megabyte, where the default ends
+  const { status, stdout } = spawnSync(process.execPath, args, { cwd: folder, encoding: "utf8", maxBuffer: 2 ** 28 })
   const { analysis } = JSON.parse(stdout) as {
     analysis: { entrypoints: object; problems: ReadonlyArray<{ kind: string; resolutionKind?: string }> }
   }
