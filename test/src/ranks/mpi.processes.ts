@@ -1,12 +1,16 @@
 /** Ranks that real launchers start: what they tell each other through MPI, and how they end. */
-import { describe, expect, test } from "bun:test"
-import { existsSync, mkdtempSync, readFileSync } from "node:fs"
+import { afterAll, describe, expect, test } from "bun:test"
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { run } from "../../e2e/fixtures.ts"
 import { start } from "../../e2e/runs.ts"
 import { type Mpirun, mpiEnvironment, mpiruns } from "../../mpirun.ts"
 import { runtimes } from "../../runtime/runtimes.ts"
+
+const folder = mkdtempSync(join(tmpdir(), "mpi-"))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+let runs = 0
 
 const program = join(import.meta.dir, "mpi-program.ts")
 const bun = [process.execPath]
@@ -32,7 +36,7 @@ const ownLines = (stderr: string): ReadonlyArray<string> =>
 
 /** The program's endless steps; `saved`: where rank 0 writes the step after which it has stopped. */
 const stepping = (given: Mpirun) => {
-  const saved = join(mkdtempSync(join(tmpdir(), "mpi-")), "saved")
+  const saved = join(folder, `saved-${runs++}`)
   const child = start(command(given, bun, 3, "steps", saved), import.meta.dir, { env: mpiEnvironment })
   return { ...child, step: () => (existsSync(saved) ? Number(readFileSync(saved, "utf8")) : undefined) }
 }
