@@ -310,13 +310,9 @@ export const serveFlags = {
     Flag.withDescription("port to listen on; 0: one that is free"),
     Flag.withDefault(8000)
   ),
-  adapters: optionalText("adapters", "folder of runs that may be loaded while it serves (POST /adapters)"),
-  adminToken: Flag.String("admin-token").pipe(
-    Flag.withMetavar("STR"),
-    Flag.withDescription(
-      "who has it may load and drop runs (default: TFJS_LORA_PRO_TOKEN of the environment, which ps does not show)"
-    ),
-    Flag.optional
+  adapters: optionalText(
+    "adapters",
+    "folder of runs that may be loaded while it serves (POST /adapters), by who has TFJS_LORA_PRO_TOKEN of the environment"
   ),
   cors: Flag.String("cors").pipe(
     Flag.withMetavar("ORIGIN"),

@@ -37,7 +37,6 @@ export const serve = ({
   port,
   base,
   adapters,
-  adminToken,
   cors,
   batch,
   batchWait,
@@ -47,7 +46,7 @@ export const serve = ({
 }: Given<typeof serveFlags>) =>
   Effect.gen(function* () {
     const folder = Option.getOrUndefined(adapters)
-    const token = Option.getOrUndefined(adminToken) ?? secret(TOKEN_VARIABLE)
+    const token = secret(TOKEN_VARIABLE)
     const apiKey = secret(API_KEY_VARIABLE)
     const all = yield* named(runs)
     if (all.length === 0 && (folder === undefined || token === undefined))
