@@ -5,7 +5,7 @@
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type { Whitened, Whitening } from "../kernels/index.ts"
-import { floatsIn, type RankError, type RanksShape, rangesOf } from "../ranks/index.ts"
+import { floats, type RankError, type RanksShape, rangesOf } from "../ranks/index.ts"
 import {
   type DeviceReadError,
   type FactorPair,
@@ -68,7 +68,7 @@ const sharedAmong = <S extends State>({ rank, size, allGather }: RanksShape): Sh
         }
       }
       const bytes = lengths.map((length) => 4 * length)
-      const said = (yield* allGather(new Uint8Array(message.buffer), bytes)).map(floatsIn)
+      const said = (yield* allGather(new Uint8Array(message.buffer), bytes)).map(floats.read)
       const next = said.map(() => 0)
       const factors = pairs.map(({ A, B }, i): Factors => {
         const owner = owners[i]!
@@ -109,9 +109,9 @@ export const whitenAmong = (
     const { start, end } = ranges[rank]!
     const own = start === end ? new Float32Array() : yield* numbersIn(yield* whiten(pairs.slice(start, end)))
     const said = (yield* allGather(
-      bytesOf(own),
+      floats.write(own),
       lengths.map((length) => 4 * length)
-    )).map(floatsIn)
+    )).map(floats.read)
     const whitenings = ranges.flatMap((range, of) => {
       let at = range.end - range.start // after the eigenvalues
       return pairs.slice(range.start, range.end).map(({ A }): Whitening => {
@@ -145,9 +145,6 @@ const numbersIn = ({ whitenings, smallest }: Whitened) =>
       }),
     (tensors) => Effect.sync(() => tf.dispose(tensors))
   )
-
-const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array =>
-  new Uint8Array(buffer, byteOffset, byteLength)
 
 /** A state with its tensors disposed, since `rank` holds them. */
 const elsewhere = (state: State, rank: number): State => {

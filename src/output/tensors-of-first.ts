@@ -1,7 +1,7 @@
 /** Tensors of a file that rank 0 alone may see, on every rank: it reads one at a time, which travels before the next is read. */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
-import { floatsIn, onFirst, type RankError, Ranks } from "../ranks/index.ts"
+import { floats, onFirst, type RankError, Ranks } from "../ranks/index.ts"
 import {
   bytesOf,
   forEachTensor,
@@ -33,6 +33,6 @@ export const forEachTensorOfFirst = <E extends { readonly message: string }, R>(
     for (let name = yield* next; name !== null; name = yield* next) {
       const bytes = yield* ranks.broadcast(new Uint8Array())
       const stored = byName.get(name)!
-      yield* use({ shape: stored.shape, data: floatsIn(bytes) }, stored)
+      yield* use({ shape: stored.shape, data: floats.read(bytes) }, stored)
     }
   })

@@ -15,7 +15,6 @@ export { both, floats, json, type Message } from "./message.ts"
 export {
   alone,
   firstOnly,
-  floatsIn,
   fromAll,
   onFirst,
   type Range,

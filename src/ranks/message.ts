@@ -1,5 +1,4 @@
 /** How a value travels from rank to rank: as bytes, of which each rank makes the same value again. */
-import { floatsIn } from "./ranks.ts"
 
 export interface Message<A> {
   readonly write: (value: A) => Uint8Array
@@ -9,7 +8,11 @@ export interface Message<A> {
 /** Numbers, bit for bit. */
 export const floats: Message<Float32Array> = {
   write: ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength),
-  read: floatsIn
+  read: (bytes) => {
+    // a copy where they do not lie as numbers do: they arrive in the middle of others
+    const { buffer, byteOffset, byteLength } = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice()
+    return new Float32Array(buffer, byteOffset, byteLength / 4)
+  }
 }
 
 /** Whatever is the same after JSON. */

@@ -120,9 +120,3 @@ export const rangesOf = (count: number, size: number): ReadonlyArray<Range> =>
     start: Math.floor((rank * count) / size),
     end: Math.floor(((rank + 1) * count) / size)
   }))
-
-/** Received numbers: a view of the bytes where they lie as float32 do, else a copy. */
-export const floatsIn = (bytes: Uint8Array): Float32Array =>
-  bytes.byteOffset % 4 === 0
-    ? new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)
-    : new Float32Array(bytes.slice().buffer)

@@ -11,7 +11,7 @@ import type { Scalar, Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type { BatchOf, Network } from "../models/index.ts"
-import { floatsIn, type Range, type RankError, type RanksShape, rangesOf } from "../ranks/index.ts"
+import { floats, type Range, type RankError, type RanksShape, rangesOf } from "../ranks/index.ts"
 import { type DeviceReadError, readTensor, tensorsOf, withTensors } from "../tensors/index.ts"
 import { type Differentiated, type LossAndGradients, microBatch } from "./backward.ts"
 
@@ -58,7 +58,7 @@ export const dividedBackward = <M extends Network>(
       const all = yield* ranks.allGather(new Uint8Array(message.buffer), saidBytes(ranges, width))
       let stop = false
       for (const bytes of all) {
-        const said = floatsIn(bytes)
+        const said = floats.read(bytes)
         stop ||= said[0] === 1
         for (let at = 1; at < said.length; at += width) {
           const term = said.subarray(at, at + width)
