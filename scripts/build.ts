@@ -1,6 +1,6 @@
 /**
- * Builds the npm package into `dist/`: JavaScript and declarations, and the embedded model and data, with which `new` and `train` begin
- * (`npm publish dist`).
+ * Builds the npm package into `dist/`: JavaScript and declarations, the pages of docs/, and the embedded model and data, with which `new` and
+ * `train` begin (`npm publish dist`).
  *
  * The repository itself runs from its TypeScript sources; this is for everyone else's node_modules.
  */
@@ -20,6 +20,7 @@ const copied = [
   "README.md",
   "LICENSE",
   "CHANGELOG.md",
+  ...globSync("docs/*.md", { cwd: root }),
   "schemas/run-plan.schema.json",
   "schemas/adaptation-plan.schema.json",
   ...globSync("src/**/*.{cjs,wasm,so,dylib,dll}", { cwd: root }),

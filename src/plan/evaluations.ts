@@ -6,7 +6,7 @@ type Split = "validation" | "test"
 
 /** Evaluations on the way, the last step's among them, where the plan does not say how many. */
 const POINTS = 5
-/** Rows of each of them: an accuracy has a standard error of 3 points at most, and five looks took 4 s (README), as long as 40 steps. */
+/** Rows of each of them: an accuracy has a standard error of 3 points at most, and five looks took 4 s (docs/devices.md), as long as 40 steps. */
 export const ON_THE_WAY = 256
 /** Rows before training. All of them are evaluated at the end in any case, so this at most doubles a run's one long evaluation. */
 const BEFORE = 1_000

@@ -22,7 +22,7 @@ const STEPS = 60
  * step; without pauses it is several seconds.
  */
 const LONGEST_TASK = 1000
-/** float32 factors at their damping (1e-8): over whole runs the largest of any layer was 9e-6 (README). */
+/** float32 factors at their damping (1e-8): over whole runs the largest of any layer was 9e-6 (docs/methods.md). */
 const AT_THE_BOUND = 1e-4
 
 const screenshots = process.env["SCREENSHOTS"]

@@ -48,6 +48,20 @@ describe("every file of examples/pipelines", () => {
 })
 
 test(
+  "README's program trains, told to stop after two steps",
+  async () => {
+    const readme = readFileSync(join(repository, "README.md"), "utf8")
+    const block = /^## In code\n\n```ts\n([\s\S]*?)^```$/m.exec(readme)![1]!
+    const folderOfIt = JSON.stringify(join(w.directory, "readme-adapter"))
+    const code = block.replace("Stream.take(80)", "Stream.take(2)").replace('"adapter"', () => folderOfIt)
+    const { stdout } = await succeed(run([...bun.command, "-e", code], { cwd: repository }))
+    expect(stdout).toMatch(/^1 0\.\d+\n2 0\.\d+\n$/)
+    expect(w.bytes("readme-adapter/adapter_model.safetensors").length).toBeGreaterThan(100_000)
+  },
+  TIMEOUT
+)
+
+test(
   "own-data-source: learns from a cursor without end, and closes it where it stopped reading",
   async () => {
     const { stdout } = await succeed(start("own-data-source", [8]))

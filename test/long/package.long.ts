@@ -1,5 +1,5 @@
 /**
- * The packed tarball installed by the package managers themselves into empty projects, and used there as its README says: Bun with
+ * The packed tarball installed by the package managers themselves into empty projects, and used there as docs/installed.md says: Bun with
  * the preloaded plugin, Deno and Node by command and by import, bundlers for a page. Node's adapter and Deno's are Bun's, byte for byte.
  *
  * Needs npm and a registry (or its cache). What is missing is announced; REQUIRE_DENO=1 and REQUIRE_NODE=1 make that a failure.

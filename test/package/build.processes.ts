@@ -30,7 +30,7 @@ test("every entry has its JavaScript and its declarations, and loads", () => {
 /** Of the packed file: the embedded model is nearly all of it, and every installation downloads it. */
 const MOST_BYTES = 35_000_000
 
-test("carries what new and train begin with, and not the sources' tests", () => {
+test("carries what new and train begin with and the pages that its README names, and not the sources' tests", () => {
   expect(statSync(join(consumer, "tfjs-lora-pro.tgz")).size).toBeLessThan(MOST_BYTES)
   const { embedded } = require(
     join(installed, "src", "bin", "embedded.js")
@@ -38,6 +38,10 @@ test("carries what new and train begin with, and not the sources' tests", () => 
   for (const file of [embedded.plan, join(embedded.model, "model.safetensors"), ...Object.values(embedded.data)])
     expect(file.startsWith(installed) && existsSync(file)).toBe(true)
   expect(existsSync(join(installed, "test"))).toBe(false)
+  const readme = readFileSync(join(installed, "README.md"), "utf8")
+  const named = [...readme.matchAll(/\]\((docs\/[\w-]+\.md)/g)].map(([, page]) => page!)
+  expect(named.length).toBeGreaterThan(10)
+  expect(named.filter((page) => !existsSync(join(installed, page)))).toEqual([])
 })
 
 test("train without a plan takes the embedded one", () => {

@@ -18,14 +18,14 @@ export const tinyProject = (w: Workspace): void => {
   w.write("package.json", { name: "consumer", private: true, type: "module" })
 }
 
-const readme = readFileSync(join(repository, "README.md"), "utf8")
+const page = readFileSync(join(repository, "docs", "installed.md"), "utf8")
 
-/** What the README says of the plugin, on this plan. */
+/** What docs/installed.md says of the plugin, on this plan. */
 const program = (): string => {
-  const section = readme.split("\n## As a plugin\n")[1]?.split("\n## ")[0] ?? ""
+  const section = page.split("\n## Bun\n")[1]?.split("\n## ")[0] ?? ""
   const block = section.match(/```ts\n([^`]*"\.\/movies\.plan\.json"[^`]*)```/)?.[1]
   if (block === undefined)
-    throw new Error('README.md has no program that imports "./movies.plan.json" under "As a plugin"')
+    throw new Error('docs/installed.md has no program that imports "./movies.plan.json" under "Bun"')
   return block.replace("./movies.plan.json", "./tiny.plan.json")
 }
 
