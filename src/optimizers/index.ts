@@ -68,7 +68,7 @@ export type {
   SharedWork,
   StateSize
 } from "./optimizer.ts"
-export { ownersOf, type PairSharing, pairsAmong, whiteningNumbers } from "./pairs-among.ts"
+export { ownersOf, type PairSharing, pairsAmong } from "./pairs-among.ts"
 export {
   allocateRanks,
   budgetAt,
@@ -111,7 +111,7 @@ export {
   type StateLayout,
   type Transform
 } from "./transform.ts"
-export { SHARED_FROM } from "./whitening.ts"
+export { SHARED_FROM, whiteningNumbers } from "./whitening-numbers.ts"
 
 export const optimizers = {
   sgd: sgdOptimizer,

@@ -21,6 +21,7 @@ import { symmetricEigen } from "../linalg/index.ts"
 import { type RankError, Ranks } from "../ranks/index.ts"
 import { type DeviceReadError, type FactorPair, isHostResident, readTensor } from "../tensors/index.ts"
 import { type Conditioning, OfShape } from "./transform.ts"
+import { SHARED_FROM } from "./whitening-numbers.ts"
 
 export type { Whitening } from "../kernels/index.ts"
 
@@ -158,17 +159,11 @@ export const whitenPairs = (
   Effect.flatMap(Ranks, (ranks) =>
     ranks.size > 1 && isHostResident() && pairs.some(({ A }) => A.shape[0] >= SHARED_FROM)
       ? Effect.flatMap(
-          Effect.promise(() => import("./pairs-among.ts")),
+          Effect.promise(() => import("./whitenings-among.ts")),
           ({ whitenAmong }) => whitenAmong(ranks, pairs, (own) => whitenHere(own, damping))
         )
       : whitenHere(pairs, damping)
   )
-
-/**
- * The LoRA rank from which ranks of a run share this work. A pair of r = 128 takes 6.1 ms on one thread of wasm, and its matrices 2.6 ms over
- * 1 Gbit/s; of r = 64 it takes 0.6 ms, and they 0.65 (out = in = 384, an Intel Xeon with AVX-512).
- */
-export const SHARED_FROM = 128
 
 const whitenHere = (pairs: ReadonlyArray<FactorPair>, damping: number): Effect.Effect<Whitened, DeviceReadError> =>
   Effect.suspend(() => {

@@ -5,34 +5,16 @@
  *   [ asked to stop | loss₀, gradients₀ | loss₁, gradients₁ | … ]     what a rank says: float32, of its micro-batches
  *
  * A sum of two float32 numbers is rounded once, on a device and here alike. What travels to each rank: 4 bytes for each trained number and
- * micro-batch, in several rounds where that is more than `ROUND_BYTES`.
+ * micro-batch (`divided-rounds.ts`).
  */
 import type { Scalar, Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type { BatchOf, Network } from "../models/index.ts"
-import { floats, type Range, type RankError, type RanksShape, rangesOf } from "../ranks/index.ts"
+import { floats, type RankError, type RanksShape } from "../ranks/index.ts"
 import { type DeviceReadError, readTensor, tensorsOf, withTensors } from "../tensors/index.ts"
 import { type Differentiated, type LossAndGradients, microBatch } from "./backward.ts"
-
-/** Gradients that are held on the host at a time, of all ranks together. */
-const ROUND_BYTES = 256e6
-
-/** Which micro-batches each rank differentiates, round by round. `width`: numbers of one, its loss and its gradients. */
-export const dividedRounds = (count: number, width: number, size: number): ReadonlyArray<ReadonlyArray<Range>> => {
-  const perRound = Math.max(size, Math.floor(ROUND_BYTES / (4 * width)))
-  return Array.from({ length: Math.ceil(count / perRound) }, (_, round) => {
-    const first = round * perRound
-    return rangesOf(Math.min(perRound, count - first), size).map(({ start, end }) => ({
-      start: first + start,
-      end: first + end
-    }))
-  })
-}
-
-/** Bytes of what each rank says in a round. */
-export const saidBytes = (ranges: ReadonlyArray<Range>, width: number): ReadonlyArray<number> =>
-  ranges.map(({ start, end }) => 4 * (1 + (end - start) * width))
+import { dividedRounds, saidBytes } from "./divided-rounds.ts"
 
 /** The caller disposes the loss and the gradients. */
 export const dividedBackward = <M extends Network>(

@@ -19,7 +19,7 @@ export {
   type SiteDiagnostics,
   type TheoremCheck
 } from "./diagnostics/index.ts"
-export { dividedRounds, saidBytes } from "./divided-backward.ts"
+export { dividedRounds, saidBytes } from "./divided-rounds.ts"
 export {
   type ClassEvaluation,
   type ClassifiedRows,
