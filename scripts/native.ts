@@ -103,7 +103,9 @@ const zig = (args: ReadonlyArray<string>, cwd = root): string => {
 
 const FLAGS = [
   ...["-O3", "-std=c11", "-Wall", "-Wextra", "-Werror", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"],
-  ...["-fvisibility=hidden", "-fno-stack-protector", "-fno-sanitize=all", "-g0"]
+  ...["-fvisibility=hidden", "-fno-stack-protector", "-fno-sanitize=all", "-g0"],
+  // of a machine's own compilers, which nothing here is built with
+  "-Wno-gcc-install-dir-libstdcxx"
 ]
 
 /** The kernels for a platform, linked as `how` says of their names. Fails with the compiler's message. */
