@@ -249,12 +249,12 @@ const keepBest = (
     return null
   })
 
-/** What of a step is needed at the end. */
+/** What of a step is needed at the end: numbers alone, since there may be many steps. */
 const brief = ({ loss, milliseconds, learningRate, health }: StepReport) => ({
   loss,
   milliseconds,
   learningRate,
-  health
+  moved: health?.relativeUpdateA?.median
 })
 
 /** Bytes of the optimizer's tensors, of all ranks together. */

@@ -125,7 +125,11 @@ export interface Warning {
 export const warningText = ({ says, advice }: Pick<Warning, "says" | "advice">): string => `${says}; ${advice}`
 
 /** What of a step is looked at; rows of before may lack some of it. */
-export type Taken = Pick<StepReport, "loss" | "learningRate"> & Partial<Pick<StepReport, "health">>
+export type Taken = Pick<StepReport, "loss" | "learningRate"> &
+  Partial<Pick<StepReport, "health">> & {
+    /** the median of ‖ΔA‖/‖A‖ alone, for whoever keeps thousands of steps; absent: `health` has it */
+    readonly moved?: number | undefined
+  }
 
 /** What a program calls the things that may be changed. */
 export interface Named {
@@ -152,7 +156,7 @@ const rateOf = (taken: ReadonlyArray<Taken>): number | null =>
 
 /** How far A went, as a share of its size: the sum over the steps, of the median layer. null: no A moves at all, so this says nothing. */
 const wayOf = (taken: ReadonlyArray<Taken>): number | null => {
-  const way = taken.reduce((sum, { health }) => sum + (health?.relativeUpdateA?.median ?? 0), 0)
+  const way = taken.reduce((sum, { moved, health }) => sum + (moved ?? health?.relativeUpdateA?.median ?? 0), 0)
   return way > 0 ? way : null
 }
 
