@@ -56,6 +56,7 @@ import {
   spokenByFirst,
   standingOf,
   stepsOfPlan,
+  takenOf,
   warningsOf,
   watchOf
 } from "./run/index.ts"
@@ -249,13 +250,8 @@ const keepBest = (
     return null
   })
 
-/** What of a step is needed at the end: numbers alone, since there may be many steps. */
-const brief = ({ loss, milliseconds, learningRate, health }: StepReport) => ({
-  loss,
-  milliseconds,
-  learningRate,
-  moved: health?.relativeUpdateA?.median
-})
+/** What of a step is needed at the end. */
+const brief = (report: StepReport) => ({ ...takenOf(report), milliseconds: report.milliseconds })
 
 /** Bytes of the optimizer's tensors, of all ranks together. */
 const stateBytesOf = ({ optimizerState }: Session<Network>) =>

@@ -18,6 +18,8 @@ import {
 import { scoreOf } from "../training/index.ts"
 import { Progress } from "./progress.ts"
 
+export { takenOf } from "../training/course.ts"
+
 /** Where a model's last layer is no head of ours, it is frozen unless the plan names it. */
 const namedIn = (kind: LoadedKind, { model, trainable }: ResolvedPlan): Named => {
   const frozen = trainable.dense === 0 && kind.labelsOf(model).length > 0

@@ -17,7 +17,7 @@ import type { Network } from "../models/index.ts"
 import type { EvaluationReport, Kept } from "../output/index.ts"
 import { type ResolvedPlan, withDecided } from "../plan/index.ts"
 import { tensorsOf, withTensors } from "../tensors/index.ts"
-import type { Warning } from "../training/course.ts"
+import type { Taken, Warning } from "../training/course.ts"
 import type { DiagnosticsReport, FoundRate, StepReport } from "../training/index.ts"
 import { evaluatorOf } from "./evaluator.ts"
 import { adaptPlan, decideRate, loadPlanModel, openPlanSession, stepsOfPlan } from "./plan-session.ts"
@@ -85,13 +85,15 @@ export const trainInMemory = (planned: ResolvedPlan, { directory = "adapter" }: 
     const best = yield* heldState(adapted)
     const steps: Array<StepReport> = []
     const diagnostics: Array<DiagnosticsReport> = []
-    const { baselinesOf, lookAtThird, warningsOf } = yield* Effect.promise(() => import("./guard.ts"))
-    const looked = lookAtThird(kind, resolved, steps)
+    const { baselinesOf, lookAtThird, takenOf, warningsOf } = yield* Effect.promise(() => import("./guard.ts"))
+    const taken: Array<Taken> = []
+    const looked = lookAtThird(kind, resolved, taken)
     const record = (_: ReadonlyArray<StepReport>, seen?: DiagnosticsReport) =>
       Effect.sync(() => void (seen !== undefined && diagnostics.push(seen)))
-    const taken = (report: StepReport) =>
+    const after = (report: StepReport) =>
       Effect.gen(function* () {
         steps.push(report)
+        taken.push(takenOf(report))
         yield* tell({ ...report, of: resolved.steps, unit: kind.words.unit ?? "tokens" })
         yield* looked
         // of steps read together, the state is that after the last
@@ -104,7 +106,7 @@ export const trainInMemory = (planned: ResolvedPlan, { directory = "adapter" }: 
     device.label("the first evaluation and step 1")
     const before = yield* evaluator.before
     yield* stepsOfPlan(kind, session, resolved, record).pipe(
-      Stream.tap(taken),
+      Stream.tap(after),
       Stream.takeUntil(standing.stops),
       Stream.runDrain
     )
@@ -114,7 +116,7 @@ export const trainInMemory = (planned: ResolvedPlan, { directory = "adapter" }: 
     const step = kept?.step ?? session.step
     const { reports, sameRows } = yield* evaluator.after(before, step)
     const baseline = baselinesOf(kind, resolved)
-    const warnings = warningsOf(kind, resolved, { taken: steps, step, baseline, before, sameRows, reports })
+    const warnings = warningsOf(kind, resolved, { taken, step, baseline, before, sameRows, reports })
     yield* kind.save(adapted, resolved, directory)
     yield* device.sync
     const trained: TrainedInMemory = { adapted, steps, diagnostics, rate, kept, before, after: reports, warnings }

@@ -124,12 +124,18 @@ export interface Warning {
 /** A sentence without its end. */
 export const warningText = ({ says, advice }: Pick<Warning, "says" | "advice">): string => `${says}; ${advice}`
 
-/** What of a step is looked at; rows of before may lack some of it. */
-export type Taken = Pick<StepReport, "loss" | "learningRate"> &
-  Partial<Pick<StepReport, "health">> & {
-    /** the median of ‖ΔA‖/‖A‖ alone, for whoever keeps thousands of steps; absent: `health` has it */
-    readonly moved?: number | undefined
-  }
+/** What of a step is looked at: numbers alone, since a run keeps them of all its steps. */
+export interface Taken extends Pick<StepReport, "loss" | "learningRate"> {
+  /** ‖ΔA‖/‖A‖, the median over the sites; undefined: there is no A, or a row of before does not say */
+  readonly moved: number | undefined
+}
+
+export const takenOf = ({ loss, learningRate, health }: StepReport): Taken => ({
+  loss,
+  learningRate,
+  // rows of before may lack it
+  moved: (health as StepReport["health"] | undefined)?.relativeUpdateA?.median
+})
 
 /** What a program calls the things that may be changed. */
 export interface Named {
@@ -156,7 +162,7 @@ const rateOf = (taken: ReadonlyArray<Taken>): number | null =>
 
 /** How far A went, as a share of its size: the sum over the steps, of the median layer. null: no A moves at all, so this says nothing. */
 const wayOf = (taken: ReadonlyArray<Taken>): number | null => {
-  const way = taken.reduce((sum, { moved, health }) => sum + (moved ?? health?.relativeUpdateA?.median ?? 0), 0)
+  const way = taken.reduce((sum, { moved = 0 }) => sum + moved, 0)
   return way > 0 ? way : null
 }
 

@@ -13,7 +13,7 @@ import { messageOf } from "../../boundary/index.ts"
 import type { LayersBatch, LayersNetwork } from "../../models/layers-model/index.ts"
 import type { OptimizerObstacle } from "../../optimizers/index.ts"
 import type { DeviceReadError } from "../../tensors/index.ts"
-import type { Warning } from "../../training/course.ts"
+import type { Taken, Warning } from "../../training/course.ts"
 import {
   type DiagnosticsReport,
   type FoundRate,
@@ -241,12 +241,14 @@ interface Guard {
 /** Warns once where the loss does not fall: after a third of the steps, where it is known how many there will be, or at the end. */
 const openGuard = ({ adapted, options }: RunOptions, { total }: Extent): Effect.Effect<Guard> =>
   Effect.gen(function* () {
-    const { firstLook, lossWarning, warningText } = yield* Effect.promise(() => import("../../training/course.ts"))
+    const { firstLook, lossWarning, takenOf, warningText } = yield* Effect.promise(
+      () => import("../../training/course.ts")
+    )
     const fresh = !learned.has(adapted) && (options.initialEpoch ?? 0) === 0
     const head = adapted.trainable.dense.length === 0 ? "adapt's option head" : null
     const named = { rate: "plan.optimizer.learningRate", head }
     const third = firstLook(total)
-    const taken: Array<StepReport> = []
+    const taken: Array<Taken> = []
     const warnings: Array<Warning> = []
     const look = (ended: boolean) => {
       const planned = ended ? Math.min(total, taken.length) : total
@@ -258,7 +260,7 @@ const openGuard = ({ adapted, options }: RunOptions, { total }: Extent): Effect.
     return {
       see: (report) => {
         learned.add(adapted)
-        taken.push(report)
+        taken.push(takenOf(report))
         if (taken.length === third) look(false)
       },
       ended: () => look(true),

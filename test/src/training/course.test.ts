@@ -18,7 +18,7 @@ const steps = (values: ReadonlyArray<number>, moved: number | null = 0.02, learn
   values.map((loss) => ({
     loss,
     learningRate,
-    health: moved === null ? {} : { relativeUpdateA: { median: moved, worst: moved, worstSite: "x" } }
+    moved: moved ?? undefined
   }))
 
 const said = (taken: ReadonlyArray<Taken>, more: Partial<Parameters<typeof lossWarning>[1]> = {}) =>
@@ -126,7 +126,11 @@ describe("noise around one level", () => {
   })
 
   test("is waited for while the rate still warms up", () => {
-    const warming = steps(losses(60, () => 0.7)).map((step, i) => ({ ...step, learningRate: 1e-4 * i, health: {} }))
+    const warming = steps(losses(60, () => 0.7)).map((step, i) => ({
+      ...step,
+      learningRate: 1e-4 * i,
+      moved: undefined
+    }))
     expect(said(warming, { ended: false })).toBeNull()
     expect(said(warming)).toMatchObject({ step: 60 })
   })
