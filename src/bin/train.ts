@@ -68,15 +68,15 @@ export const train = ({
     const { rank, size, barrier } = yield* Ranks
     const tell = rank === 0 ? terminalListener(screen) : () => Effect.void
     // by one process alone: what another reads may have changed, and a run folder that is there may be this run's own
-    const { file, plan, name } = yield* onFirst(
+    const { file, plan, name, directory } = yield* onFirst(
       Effect.gen(function* () {
         const file = resume === undefined ? Option.getOrElse(given, () => undefined) : yield* planOf(resume)
         const read = yield* readPlan(file ?? (yield* defaultPlan), set, { ofRun: resume !== undefined })
-        if (resume === undefined) yield* checkFree(Option.getOrUndefined(out) ?? read.plan.output.directory)
-        return { ...read, file }
+        const directory = Option.getOrUndefined(out) ?? read.plan.output.directory
+        if (resume === undefined) yield* checkFree(directory)
+        return { ...read, file, directory }
       })
     )
-    const directory = Option.getOrUndefined(out) ?? plan.output.directory
     const early = Effect.onInterrupt(() => tell({ kind: "notice", message: "interrupted before training began" }))
     const kind = yield* kindOf(plan)
     const resolved = yield* resolvePlan(kind, plan, yield* nameOf(file ?? name, name), size).pipe(early)
