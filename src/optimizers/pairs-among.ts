@@ -5,7 +5,14 @@
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { floats, type RanksShape } from "../ranks/index.ts"
-import { type FactorPair, type Factors, type LinearSite, readTensor, withFactors } from "../tensors/index.ts"
+import {
+  type FactorPair,
+  type Factors,
+  type LinearSite,
+  readTogether,
+  tensorsFrom,
+  withFactors
+} from "../tensors/index.ts"
 import { tensorsWithin } from "./state-fault.ts"
 import { Elsewhere, type Shared, type State } from "./transform.ts"
 
@@ -46,32 +53,21 @@ const sharedAmong = <S extends State>({ rank, size, allGather }: RanksShape): Sh
   complete: ({ pairs, dense }) =>
     Effect.gen(function* () {
       const owners = ownersOf(pairs, size)
-      const numbersOf = (pair: FactorPair) => pair.A.size + pair.B.size
-      const lengths = Array.from({ length: size }, (_, of) =>
-        pairs.reduce((sum, pair, i) => sum + (owners[i] === of ? numbersOf(pair) : 0), 0)
+      const movesOf = Array.from({ length: size }, (_, of) =>
+        pairs.flatMap(({ A, B }, i) => (owners[i] === of ? [A, B] : []))
       )
-      const message = new Float32Array(lengths[rank]!)
-      let end = 0
-      for (const [i, { A, B, site }] of pairs.entries()) {
-        if (owners[i] !== rank) continue
-        for (const factor of [A, B]) {
-          message.set(yield* readTensor(factor, `the update of ${site.name}`), end)
-          end += factor.size
-        }
-      }
-      const bytes = lengths.map((length) => 4 * length)
-      const said = (yield* allGather(new Uint8Array(message.buffer), bytes)).map(floats.read)
-      const next = said.map(() => 0)
-      const factors = pairs.map(({ A, B }, i): Factors => {
-        const owner = owners[i]!
-        if (owner === rank) return { A, B }
-        const [dA, dB] = [A, B].map((factor) => {
-          const start = next[owner]!
-          next[owner] = start + factor.size
-          return tf.tensor(said[owner]!.subarray(start, start + factor.size), factor.shape)
-        })
-        tf.dispose([A, B])
-        return { A: dA as tf.Tensor2D, B: dB as tf.Tensor2D }
+      const own = yield* readTogether(movesOf[rank]!, "the updates that this rank has made")
+      const lengths = movesOf.map((moves) => moves.reduce((sum, move) => sum + 4 * move.size, 0))
+      const said = yield* allGather(floats.write(own), lengths)
+      const made = movesOf.map((moves, of) => {
+        if (of === rank) return moves.values()
+        const shapes = moves.map(({ shape }) => shape)
+        tf.dispose(moves)
+        return tensorsFrom(floats.read(said[of]!), shapes).values()
+      })
+      const factors = owners.map((owner): Factors => {
+        const [A, B] = [made[owner]!.next().value, made[owner]!.next().value]
+        return { A: A as tf.Tensor2D, B: B as tf.Tensor2D }
       })
       return { pairs: withFactors(pairs, factors), dense }
     }),

@@ -4,9 +4,9 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import type { Whitened, Whitening } from "../kernels/index.ts"
+import { groupsOf, type Whitened, type Whitening } from "../kernels/index.ts"
 import { floats, type RankError, type RanksShape, rangesOf } from "../ranks/index.ts"
-import { type DeviceReadError, type FactorPair, readTensor } from "../tensors/index.ts"
+import { type DeviceReadError, type FactorPair, readTogether, tensorsFrom } from "../tensors/index.ts"
 import { whiteningNumbers } from "./whitening-numbers.ts"
 
 const MATRICES = ["TB", "TBgrad", "TAt", "TAgrad", "S"] as const
@@ -29,14 +29,18 @@ export const whitenAmong = (
       lengths.map((length) => 4 * length)
     )).map(floats.read)
     const whitenings = ranges.flatMap((range, of) => {
-      let at = range.end - range.start // after the eigenvalues
-      return pairs.slice(range.start, range.end).map(({ A }): Whitening => {
-        const r = A.shape[0]
-        const matrix = () => {
-          at += r * r
-          return tf.tensor2d(said[of]!.subarray(at - r * r, at), [r, r])
-        }
-        return { TB: matrix(), TBgrad: matrix(), TAt: matrix(), TAgrad: matrix(), S: matrix() }
+      const own = pairs.slice(range.start, range.end)
+      const shapes = own.flatMap(
+        ({
+          A: {
+            shape: [r]
+          }
+        }) => MATRICES.map(() => [r, r])
+      )
+      const matrices = tensorsFrom(said[of]!, shapes, own.length) as ReadonlyArray<tf.Tensor2D> // after the eigenvalues
+      return groupsOf(matrices, MATRICES.length).map((all): Whitening => {
+        const [TB, TBgrad, TAt, TAgrad, S] = all
+        return { TB: TB!, TBgrad: TBgrad!, TAt: TAt!, TAgrad: TAgrad!, S: S! }
       })
     })
     const smallest = new Float32Array(pairs.length)
@@ -46,18 +50,10 @@ export const whitenAmong = (
   })
 
 /** Eigenvalues, then the matrices of each pair; disposes them. */
-const numbersIn = ({ whitenings, smallest }: Whitened) =>
-  Effect.acquireUseRelease(
-    Effect.sync(() => [smallest, ...whitenings.flatMap((own) => MATRICES.map((name) => own[name]))]),
-    (tensors) =>
-      Effect.gen(function* () {
-        const all = new Float32Array(tensors.reduce((sum, { size }) => sum + size, 0))
-        let end = 0
-        for (const tensor of tensors) {
-          all.set(yield* readTensor(tensor, "a whitening"), end)
-          end += tensor.size
-        }
-        return all
-      }),
-    (tensors) => Effect.sync(() => tf.dispose(tensors))
+const numbersIn = ({ whitenings, smallest }: Whitened) => {
+  const tensors = [smallest, ...whitenings.flatMap((own) => MATRICES.map((name) => own[name]))]
+  return Effect.ensuring(
+    readTogether(tensors, "the whitenings that this rank has made"),
+    Effect.sync(() => tf.dispose(tensors))
   )
+}

@@ -13,7 +13,14 @@ import type { Network } from "../models/index.ts"
 import { Elsewhere } from "../optimizers/index.ts"
 import { type RankError, Ranks } from "../ranks/index.ts"
 import { bytesOf, streamSafetensors } from "../safetensors/index.ts"
-import { type DeviceReadError, frozenOf, isHostResident, readTensor, tensorsOf } from "../tensors/index.ts"
+import {
+  type DeviceReadError,
+  frozenOf,
+  isHostResident,
+  readTensor,
+  readTogether,
+  tensorsOf
+} from "../tensors/index.ts"
 import { type Session, sharedState } from "../training/index.ts"
 import { type CheckpointRecord, checkpointName, FORMAT, files } from "./checkpoint-read.ts"
 import { sha256Of } from "./inputs.ts"
@@ -63,10 +70,8 @@ export const stateOfOthers = ({
     const received = new Map<Elsewhere, Float32Array>()
     if (shared === undefined) return received
     const ranks = yield* Ranks
-    const own = yield* Effect.forEach(ranks.rank === 0 ? [] : shared.held(optimizerState), (tensor) =>
-      Effect.map(readTensor(tensor, "a part of the optimizer's state"), (data) => data as Float32Array)
-    )
-    const all = yield* ranks.gather(bytesTogether(own))
+    const held = ranks.rank === 0 ? [] : shared.held(optimizerState)
+    const all = yield* ranks.gather(bytesOf(yield* readTogether(held, "a part of the optimizer's state")))
     const next = all.map(() => 0)
     for (const tensor of sharedState(optimizerState).tensors) {
       if (!(tensor instanceof Elsewhere) || all.length === 0) continue
@@ -77,16 +82,6 @@ export const stateOfOthers = ({
     }
     return received
   })
-
-const bytesTogether = (parts: ReadonlyArray<Float32Array>): Uint8Array => {
-  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0))
-  let end = 0
-  for (const part of parts) {
-    all.set(part, end)
-    end += part.length
-  }
-  return bytesOf(all)
-}
 
 /**
  * Takes a session's state: the only part of a checkpoint that the training loop waits for. Must be written or released. Where ranks share

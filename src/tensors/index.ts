@@ -10,7 +10,7 @@ export {
   tensorsOfMatrix,
   unpacked
 } from "./packed-matrix.ts"
-export { DeviceReadError, isHostResident, readTensor } from "./read.ts"
+export { DeviceReadError, isHostResident, readTensor, readTogether, tensorsFrom } from "./read.ts"
 export type {
   CausalRows,
   CausalTokenizer,

@@ -29,3 +29,42 @@ export const readTensor = (
     try: () => tensor.data(),
     catch: (cause) => new DeviceReadError({ what, reason: messageOf(cause) })
   })
+
+/**
+ * The numbers of float32 tensors, one behind the other: as many copies where they lie in host memory, one wait where they do not. `what` names
+ * them in the error.
+ */
+export const readTogether = (
+  tensors: ReadonlyArray<Tensor>,
+  what: string
+): Effect.Effect<Float32Array, DeviceReadError> =>
+  Effect.gen(function* () {
+    if (!isHostResident() && tensors.length > 0) {
+      const joined = tf.tidy(() => tf.concat(tensors.map((tensor) => tf.reshape(tensor, [-1]))))
+      return (yield* Effect.ensuring(
+        readTensor(joined, what),
+        Effect.sync(() => joined.dispose())
+      )) as Float32Array
+    }
+    const all = new Float32Array(tensors.reduce((sum, { size }) => sum + size, 0))
+    let end = 0
+    for (const tensor of tensors) {
+      all.set(yield* readTensor(tensor, what), end)
+      end += tensor.size
+    }
+    return all
+  })
+
+/** float32 tensors of these shapes, whose numbers lie one behind the other from `start` on. The caller disposes them. */
+export const tensorsFrom = (
+  numbers: Float32Array,
+  shapes: ReadonlyArray<ReadonlyArray<number>>,
+  start = 0
+): ReadonlyArray<Tensor> => {
+  let end = start
+  return shapes.map((shape) => {
+    const from = end
+    end += shape.reduce((size, n) => size * n, 1)
+    return tf.tensor(numbers.subarray(from, end), [...shape])
+  })
+}

@@ -7,12 +7,12 @@
  * A sum of two float32 numbers is rounded once, on a device and here alike. What travels to each rank: 4 bytes for each trained number and
  * micro-batch (`divided-rounds.ts`).
  */
-import type { Scalar, Tensor } from "@tensorflow/tfjs-core"
+import type { Scalar } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type { BatchOf, Network } from "../models/index.ts"
 import { floats, type RankError, type RanksShape } from "../ranks/index.ts"
-import { type DeviceReadError, readTensor, tensorsOf, withTensors } from "../tensors/index.ts"
+import { type DeviceReadError, readTogether, tensorsFrom, tensorsOf, withTensors } from "../tensors/index.ts"
 import { type Differentiated, type LossAndGradients, microBatch } from "./backward.ts"
 import { dividedRounds, saidBytes } from "./divided-rounds.ts"
 
@@ -34,7 +34,10 @@ export const dividedBackward = <M extends Network>(
       const message = new Float32Array(1 + (own.end - own.start) * width)
       message[0] = ranks.stop.asked ? 1 : 0
       for (let i = own.start; i < own.end; i++) {
-        const numbers = yield* readNumbers(microBatch(session, batches, i, xs), i)
+        const made = microBatch(session, batches, i, xs)
+        const numbers = yield* readTogether(made, `the gradients of micro-batch ${i + 1}`).pipe(
+          Effect.ensuring(Effect.sync(() => tf.dispose([...made])))
+        )
         message.set(numbers, 1 + (i - own.start) * width)
       }
       const all = yield* ranks.allGather(new Uint8Array(message.buffer), saidBytes(ranges, width))
@@ -51,26 +54,6 @@ export const dividedBackward = <M extends Network>(
       }
       ranks.stop.agreed ||= stop
     }
-    return uploaded(total, params, xs)
+    const [loss, ...gradients] = tensorsFrom(total, [[], ...xs.map(({ shape }) => shape)])
+    return { loss: loss as Scalar, gradients: withTensors(params, gradients) }
   })
-
-/** All numbers of some tensors, in one read; disposes them. */
-const readNumbers = (tensors: ReadonlyArray<Tensor>, i: number) =>
-  Effect.acquireUseRelease(
-    Effect.sync(() => tf.concat(tensors.map((tensor) => tf.reshape(tensor, [-1])))),
-    (all) => readTensor(all, `the gradients of micro-batch ${i + 1}`) as Effect.Effect<Float32Array, DeviceReadError>,
-    (all) => Effect.sync(() => tf.dispose([all, ...tensors]))
-  )
-
-const uploaded = (
-  numbers: Float32Array,
-  params: Differentiated<Network>["adapted"]["trainable"],
-  xs: ReadonlyArray<Tensor>
-): LossAndGradients => {
-  let end = 1
-  const gradients = xs.map(({ size, shape }) => {
-    end += size
-    return tf.tensor(numbers.subarray(end - size, end), shape)
-  })
-  return { loss: tf.scalar(numbers[0]!) as Scalar, gradients: withTensors(params, gradients) }
-}

@@ -14,9 +14,12 @@ import {
   clipByGlobalNorm,
   layoutAt,
   layoutOf,
+  loraPro,
+  pairsAmong,
   type RankAllocationOptions,
   type RankAllocationState,
   type RankBudget,
+  scaleByAdam,
   scaleByLearningRate,
   type Transform
 } from "../../../src/optimizers/index.ts"
@@ -25,6 +28,7 @@ import { mapTensors, type Trainable, tensorsOf, withTensors } from "../../../src
 import { stateProblem, storedState } from "../../../src/training/state-tree.ts"
 import { config, inTreeOrder, options, partsOf, steps, treeOf } from "../../adapters/adalora-golden.ts"
 import { describeOnEach } from "../../backends.ts"
+import { ranksInProcess } from "../../ranks.ts"
 import { expectClose, expectNoLeak, tolerance } from "../../setup.ts"
 import { disposeState, takeStep } from "./tensors.ts"
 
@@ -53,6 +57,15 @@ const golden: RankBudget = {
   initial: 2 * config.init_r,
   target: 2 * config.target_r
 }
+
+test("moves that ranks of a run share are refused: importance is known when all moves are", () => {
+  const obstacle = (inner: Transform) =>
+    allocateRanks(inner, { sites: [], budget: golden, betas: [0.85, 0.85] }).obstacle?.({ pairs: [], dense: [] })
+  const inner = loraPro({ inner: scaleByAdam() })
+  expect(obstacle(inner)).toBeUndefined()
+  const { shapes } = ranksInProcess(2)
+  expect(obstacle(loraPro({ inner: scaleByAdam(), sharing: pairsAmong(shapes[0]!) }))).toContain("shared among ranks")
+})
 
 test("the golden budget at every step", () => {
   expect(golden).toEqual({ start: 2, end: 9, every: 2, initial: 8, target: 4 })

@@ -12,7 +12,9 @@ import { Elsewhere } from "../../../src/optimizers/index.ts"
 import { whitenPairs } from "../../../src/optimizers/whitening.ts"
 import { takeSnapshot } from "../../../src/output/checkpoint-write.ts"
 import { Ranks } from "../../../src/ranks/index.ts"
-import type { FactorPair } from "../../../src/tensors/index.ts"
+import { type FactorPair, readTogether, tensorsOf } from "../../../src/tensors/index.ts"
+import { backward } from "../../../src/training/backward.ts"
+import { dividedBackward } from "../../../src/training/divided-backward.ts"
 import { type Session, sessionSteps, sharedState, takeStep } from "../../../src/training/index.ts"
 import { describeOn } from "../../backends.ts"
 import { ranksInProcess } from "../../ranks.ts"
@@ -77,6 +79,26 @@ describeOn("wasm", () => {
         expect(ranks[0]!.checkpoint).toEqual(alone!.checkpoint)
       }
     })
+
+  test("a sum of gradients that are −0 is −0, as in one process", async () => {
+    const { run } = ranksInProcess(2)
+    const gradients = (divided: boolean) =>
+      Effect.gen(function* () {
+        const { adapted } = yield* tinySession(adamw)
+        // of the parameters alone: a sum over rows begins with 0, which −0 does not survive
+        const loss = () =>
+          tf.addN(tensorsOf(adapted.trainable).map((x) => tf.sum<tf.Scalar>(tf.mul(x, -0)))) as tf.Scalar
+        const session = { adapted, loss }
+        const made = divided
+          ? yield* dividedBackward(yield* Ranks, session, microBatches)
+          : backward(session, microBatches)
+        const numbers = yield* readTogether(tensorsOf(made.gradients), "gradients")
+        return [...new Uint32Array(numbers.buffer)]
+      }).pipe(Effect.scoped)
+    const alone = await Effect.runPromise(gradients(false))
+    expect(alone).toContain(0x80000000)
+    for (const rank of await Effect.runPromise(run(() => gradients(true)))) expect(rank).toEqual(alone)
+  })
 
   test("LoRA-Pro's moments are each held by one rank, about as many by each", async () => {
     const {
