@@ -14,7 +14,6 @@ export {
 export { both, floats, json, type Message } from "./message.ts"
 export {
   alone,
-  firstOnly,
   fromAll,
   onFirst,
   type Range,

@@ -100,10 +100,6 @@ const failureOf = <A, E extends { readonly message: string }>(exit: Exit.Exit<A,
   return error?._tag === "Fail" ? error.error.message : "it could not go on"
 }
 
-/** Runs `effect` on rank 0 alone; the others go on. */
-export const firstOnly = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A | undefined, E, R> =>
-  Effect.flatMap(Ranks, ({ rank }) => (rank === 0 ? effect : Effect.undefined))
-
 /** A value of each rank, in their order; each goes through JSON. */
 export const fromAll = (own: unknown): Effect.Effect<ReadonlyArray<unknown>, RankError> =>
   Effect.flatMap(Ranks, ({ allGather }) => Effect.map(allGather(encode(own)), (all) => all.map(decode)))

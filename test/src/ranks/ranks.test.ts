@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { alone, firstOnly, fromAll, onFirst, Ranks, rangesOf } from "../../../src/ranks/index.ts"
+import { alone, fromAll, onFirst, Ranks, rangesOf } from "../../../src/ranks/index.ts"
 import { ranksInProcess } from "../../ranks.ts"
 
 class Refused extends Schema.TaggedError<Refused>()("Refused", { reason: Schema.String }) {
@@ -37,11 +37,6 @@ test("what the first rank comes to is everybody's, and runs once", async () => {
   const once = Effect.sync(() => ({ number: ++runs }))
   const { run } = ranksInProcess(3)
   expect(await Effect.runPromise(run(() => onFirst(once)))).toEqual([{ number: 1 }, { number: 1 }, { number: 1 }])
-  expect(await Effect.runPromise(ranksInProcess(3).run(() => firstOnly(once)))).toEqual([
-    { number: 2 },
-    undefined,
-    undefined
-  ])
 })
 
 test("where the first rank fails, it has its error and the others its message", async () => {
