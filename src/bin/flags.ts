@@ -292,6 +292,20 @@ export const chatFlags = {
   ...writingFlags
 }
 
+export const studioFlags = {
+  host: Flag.String("host").pipe(Flag.withDescription("address to listen on"), Flag.withDefault("127.0.0.1")),
+  port: Flag.Int("port").pipe(
+    Flag.filter(
+      (n) => n >= 0 && n <= 65_535,
+      () => "an integer from 0 to 65535; 0: one that is free"
+    ),
+    Flag.withDescription("port to listen on; 0: one that is free"),
+    Flag.withDefault(4545)
+  ),
+  device,
+  threads: threadsOrAuto
+}
+
 export const serveFlags = {
   runs: Argument.String("run").pipe(
     Argument.withMetavar("RUN|NAME=RUN"),

@@ -86,6 +86,12 @@ const commandsWith = (methods: string) =>
       async () => (await import("./serve.ts")).serve
     ),
     command(
+      "studio",
+      "Open the studio, an app in the browser: train, watch, try, compare, export",
+      Flags.studioFlags,
+      async () => (await import("./studio.ts")).studio
+    ),
+    command(
       "merge",
       "Merge a trained run into its base: a Hugging Face folder that transformers loads, or a tf.LayersModel",
       Flags.mergeFlags,

@@ -12,4 +12,4 @@ export {
   shortDuration
 } from "./html.ts"
 export { ReportError, style, writeReport } from "./page.ts"
-export { smoothed } from "./plots.ts"
+export { type Plot, type Series, smoothed } from "./plots.ts"

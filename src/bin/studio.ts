@@ -1,0 +1,35 @@
+/** `studio`: the app in the browser, until a signal comes. Its URL is the first line of stdout. */
+import { randomBytes } from "node:crypto"
+import * as Effect from "effect/Effect"
+import { ownProgram } from "../compare/index.ts"
+import { Device } from "../device/index.ts"
+import { builtPage, engineProcess, openStudio } from "../studio/index.ts"
+import type { Given, studioFlags } from "./flags.ts"
+import { print, screen, tell } from "./output.ts"
+
+/** Set for the process that computes: it is the same program, with the same command. */
+const ENGINE = "TFJS_LORA_PRO_STUDIO_ENGINE"
+
+export const studio = ({ host, port, device, threads }: Given<typeof studioFlags>) =>
+  Effect.gen(function* () {
+    const say = (line: string) => screen.write(`${line}\n`)
+    if (process.env[ENGINE] !== undefined)
+      return yield* engineProcess(say).pipe(Effect.provide(Device.layer(device, { threads })))
+    const { runtime, args } = ownProgram()
+    const { url } = yield* openStudio({
+      host,
+      port,
+      token: randomBytes(24).toString("base64url"),
+      page: yield* builtPage,
+      engine: {
+        runtime,
+        args: [...args, "studio", "--device", device, ...(threads === "auto" ? [] : ["--threads", `${threads}`])],
+        env: { ...process.env, [ENGINE]: "1", TFJS_LORA_PRO_PARENT: `${process.pid}` }
+      },
+      say
+    })
+    yield* print(url)
+    yield* tell("open it in a browser; Ctrl-C ends the studio, and runs go on")
+    process.exitCode = 0
+    return yield* Effect.never
+  }).pipe(Effect.scoped)

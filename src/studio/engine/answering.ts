@@ -1,0 +1,131 @@
+/**
+ * From messages to effects: decodes what a verb is given, runs its handler, and sends what comes of it. What carries the messages (a worker's
+ * port, a pipe, HTTP) is the caller's.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { calls, type Problem, type Reply, type Request, watches } from "../protocol/index.ts"
+import type { Handlers, Reported } from "./handlers.ts"
+
+/** A verb that this host does not have, or that was given what it does not take. */
+export class VerbRefused extends Schema.TaggedError<VerbRefused>()("VerbRefused", {
+  verb: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `${this.verb}: ${this.reason}`
+  }
+}
+
+const problemOf = (error: Reported): Problem => ({ tag: error._tag, message: error.message })
+
+/** Something is wrong in the program itself: what it is goes to `onBug`, and people are told where to look. */
+const bug: Problem = {
+  tag: "Bug",
+  message: "something is wrong in tfjs-lora-pro itself; the terminal that the studio was started in says what"
+}
+
+interface Table {
+  readonly [name: string]: { readonly input: Schema.Codec<unknown, unknown> }
+}
+
+const decoded = (table: Table, verb: string, input: unknown) =>
+  Effect.gen(function* () {
+    if (!Object.hasOwn(table, verb)) return yield* new VerbRefused({ verb, reason: "is nothing that can be asked" })
+    return yield* Schema.decodeUnknownEffect(table[verb]!.input)(input).pipe(
+      Effect.mapError(({ message }) => new VerbRefused({ verb, reason: message.replaceAll("\n", " ") }))
+    )
+  })
+
+/** The handler of a verb, as a function of what was asked; the two tables give it its type. */
+const handlerOf = <Out>(handlers: object, verb: string): ((input: unknown) => Out) | undefined =>
+  Object.hasOwn(handlers, verb) ? (handlers as Record<string, (input: unknown) => Out>)[verb] : undefined
+
+const absent = (verb: string) => new VerbRefused({ verb, reason: "cannot be done here" })
+
+/** One call, answered. */
+export const answer = <R>(
+  { calls: handlers }: Pick<Handlers<R>, "calls">,
+  verb: string,
+  input: unknown
+): Effect.Effect<unknown, Reported, R> =>
+  Effect.gen(function* () {
+    const asked = yield* decoded(calls as unknown as Table, verb, input)
+    const handler = handlerOf<Effect.Effect<unknown, Reported, R>>(handlers, verb)
+    return yield* handler === undefined ? Effect.fail(absent(verb)) : handler(asked)
+  })
+
+/** One watch, as its events. */
+export const events = <R>(
+  { watches: handlers }: Pick<Handlers<R>, "watches">,
+  verb: string,
+  input: unknown
+): Stream.Stream<unknown, Reported, R> =>
+  Stream.unwrap(
+    Effect.gen(function* () {
+      const asked = yield* decoded(watches as unknown as Table, verb, input)
+      const handler = handlerOf<Stream.Stream<unknown, Reported, R>>(handlers, verb)
+      return handler === undefined ? Stream.fail(absent(verb)) : handler(asked)
+    })
+  )
+
+/** The problem that a fiber ended with; null: it did what it should, or was cancelled. */
+export const problemIn = (
+  exit: Exit.Exit<unknown, Reported>,
+  onBug: (cause: Cause.Cause<unknown>) => void
+): Problem | null => {
+  if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return null
+  const failed = exit.cause.reasons.find(Cause.isFailReason)
+  if (failed !== undefined) return problemOf(failed.error)
+  onBug(exit.cause)
+  return bug
+}
+
+export interface Answering {
+  /** Takes a message; replies come by and by. */
+  readonly take: (request: Request) => void
+  /** Ends everything that is under way. */
+  readonly end: Effect.Effect<void>
+}
+
+/** Answers messages by `handlers`, each in a fiber of its own. `send` is called with every reply. */
+export const answering = <R>(
+  handlers: Handlers<R>,
+  send: (reply: Reply) => void,
+  onBug: (cause: Cause.Cause<unknown>) => void
+): Effect.Effect<Answering, never, R> =>
+  Effect.gen(function* () {
+    const context = yield* Effect.context<R>()
+    const running = new Map<number, Fiber.Fiber<unknown, Reported>>()
+    const run = (id: number, effect: Effect.Effect<unknown, Reported, R>, done: (value: unknown) => Reply) => {
+      const fiber = Effect.runForkWith(context)(effect)
+      running.set(id, fiber)
+      fiber.addObserver((exit) => {
+        running.delete(id)
+        const problem = problemIn(exit, onBug)
+        if (problem !== null) send({ id, problem })
+        else if (Exit.isSuccess(exit)) send(done(exit.value))
+      })
+    }
+    return {
+      take: (request) => {
+        const { id } = request
+        if ("cancel" in request) {
+          const fiber = running.get(id)
+          if (fiber !== undefined) Effect.runFork(Fiber.interrupt(fiber))
+        } else if ("call" in request) {
+          run(id, answer(handlers, request.call, request.input), (value) => ({ id, value }))
+        } else {
+          const all = Stream.runForEach(events(handlers, request.watch, request.input), (event) =>
+            Effect.sync(() => send({ id, event }))
+          )
+          run(id, all, () => ({ id, end: true }))
+        }
+      },
+      end: Effect.suspend(() => Fiber.interruptAll([...running.values()]))
+    }
+  })

@@ -1,0 +1,37 @@
+/**
+ * Whom the page talks to: a server on this machine, or a worker of the page itself. Views ask the host, and do not know which it is; what one
+ * cannot do is not among its abilities (`About`).
+ */
+import type { CallName, Input, Output, Problem, WatchEvent, WatchInput, WatchName } from "../protocol/index.ts"
+
+/** What a call or a watch fails with. */
+export class HostError extends Error {
+  readonly tag: string
+  constructor({ tag, message }: Problem) {
+    super(message)
+    this.tag = tag
+  }
+}
+
+export interface Watching<Name extends WatchName> {
+  readonly event: (event: WatchEvent<Name>) => void
+  /** it came to its end; with what was wrong, where something was */
+  readonly end?: (problem?: HostError) => void
+}
+
+/** A file that was dropped or chosen, under the path that it has in its folder. */
+export interface DroppedFile {
+  readonly path: string
+  readonly file: File
+}
+
+export interface Host {
+  /** Rejects with a `HostError`. */
+  readonly call: <Name extends CallName>(name: Name, input: Input<Name>, signal?: AbortSignal) => Promise<Output<Name>>
+  /** Events until the function that it gives is called. */
+  readonly watch: <Name extends WatchName>(name: Name, input: WatchInput<Name>, watching: Watching<Name>) => () => void
+  /** Takes files in, and gives what a plan names them by: a file, or the folder that they are in together. */
+  readonly store: (files: ReadonlyArray<DroppedFile>, done: (share: number) => void) => Promise<string>
+  /** The address of a file of a run, an export or a study, to be opened, shown or saved. `path`: as the host named it. */
+  readonly urlOf: (id: string, path: string) => Promise<string>
+}

@@ -1,0 +1,28 @@
+/** Opens the page: finds its host, asks what it is, and shows the views. */
+import { render } from "preact"
+import type { About } from "../protocol/index.ts"
+import type { Host } from "./host.ts"
+import { Trouble } from "./parts/trouble.tsx"
+import { serverHost } from "./server-host.ts"
+import { Shell } from "./shell.tsx"
+import { StudioContext } from "./use.ts"
+
+const root = document.getElementById("studio")!
+
+const open = async (host: Host): Promise<void> => {
+  try {
+    const about: About = await host.call("about", {})
+    root.textContent = ""
+    render(
+      <StudioContext.Provider value={{ host, about }}>
+        <Shell />
+      </StudioContext.Provider>,
+      root
+    )
+  } catch (problem) {
+    root.textContent = ""
+    render(<Trouble problem={problem as Error} again={() => open(host)} />, root)
+  }
+}
+
+await open(serverHost)

@@ -1,0 +1,27 @@
+/** Where in the studio a reader is: the address's fragment, `#/runs/reviews-1`. */
+import { useEffect, useState } from "preact/hooks"
+
+/** "#/runs/runs%2Freviews-1" → ["runs", "runs/reviews-1"] */
+export const placeOf = (hash: string): ReadonlyArray<string> =>
+  hash
+    .replace(/^#\/?/, "")
+    .split("/")
+    .filter((part) => part !== "")
+    .map(decodeURIComponent)
+
+/** The address of a view, and of what it shows. */
+export const addressOf = (...parts: ReadonlyArray<string>): string => `#/${parts.map(encodeURIComponent).join("/")}`
+
+export const usePlace = (): ReadonlyArray<string> => {
+  const [place, setPlace] = useState(() => placeOf(location.hash))
+  useEffect(() => {
+    const changed = () => setPlace(placeOf(location.hash))
+    addEventListener("hashchange", changed)
+    return () => removeEventListener("hashchange", changed)
+  }, [])
+  return place
+}
+
+export const goTo = (...parts: ReadonlyArray<string>): void => {
+  location.hash = addressOf(...parts)
+}

@@ -1,0 +1,89 @@
+/** The host that is a server: calls and watches are POST requests, the browser's cookie says who asks. */
+import type { Problem } from "../protocol/index.ts"
+import { type Host, HostError, type Watching } from "./host.ts"
+
+const GONE: Problem = { tag: "Gone", message: "The studio does not answer. Is its command still running?" }
+
+const failure = async (response: Response): Promise<HostError> => {
+  const text = await response.text()
+  try {
+    return new HostError(JSON.parse(text) as Problem)
+  } catch {
+    return new HostError({ tag: "Refused", message: text.trim() })
+  }
+}
+
+const ask = async (path: string, init: RequestInit): Promise<Response> => {
+  const response = await fetch(path, init).catch((error: unknown) => {
+    if (init.signal?.aborted === true) throw error
+    throw new HostError(GONE)
+  })
+  if (!response.ok) throw await failure(response)
+  return response
+}
+
+const post = (path: string, input: unknown, signal?: AbortSignal) =>
+  ask(path, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(input),
+    ...(signal === undefined ? {} : { signal })
+  })
+
+/** The parts of a stream of server-sent events. */
+async function* sentEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<{ type: string; data: unknown }> {
+  let rest = ""
+  const reader = body.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>).getReader()
+  while (true) {
+    const { done, value } = await reader.read()
+    if (done) return
+    const parts = `${rest}${value}`.split("\n\n")
+    rest = parts.pop()!
+    for (const part of parts) {
+      const type = /^event: (.*)$/m.exec(part)?.[1] ?? "event"
+      const data = /^data: (.*)$/m.exec(part)?.[1]
+      if (data !== undefined) yield { type, data: JSON.parse(data) }
+    }
+  }
+}
+
+const watched = async (path: string, input: unknown, watching: Watching<never>, signal: AbortSignal) => {
+  const { body } = await post(path, input, signal)
+  for await (const { type, data } of sentEvents(body!)) {
+    if (type === "problem") throw new HostError(data as Problem)
+    if (type === "end") return
+    watching.event(data as never)
+  }
+  // it broke off
+  throw new HostError(GONE)
+}
+
+const each = (path: string) => path.split("/").map(encodeURIComponent).join("/")
+
+export const serverHost: Host = {
+  call: async (name, input, signal) => (await post(`/call/${name}`, input, signal)).json(),
+  watch: (name, input, watching) => {
+    const stop = new AbortController()
+    watched(`/watch/${name}`, input, watching as Watching<never>, stop.signal).then(
+      () => watching.end?.(),
+      (error: unknown) => {
+        if (!stop.signal.aborted) watching.end?.(error as HostError)
+      }
+    )
+    return () => stop.abort()
+  },
+  store: async (files, done) => {
+    const bytes = files.reduce((sum, { file }) => sum + file.size, 0)
+    let sent = 0
+    let place = ""
+    for (const { path, file } of files) {
+      const response = await ask(`/store/${each(path)}`, { method: "PUT", body: file })
+      const { source } = (await response.json()) as { readonly source: string }
+      place = files.length === 1 ? source : source.slice(0, source.length - path.length) + path.split("/")[0]!
+      sent += file.size
+      done(bytes === 0 ? 1 : sent / bytes)
+    }
+    return place
+  },
+  urlOf: async (id, path) => `/files/${each(id)}/${each(path)}`
+}

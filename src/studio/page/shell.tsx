@@ -1,0 +1,78 @@
+/** The frame of every view: navigation, heading, and where runs and files are. */
+import type { ComponentType } from "preact"
+import { useEffect, useRef, useState } from "preact/hooks"
+import { Loading } from "./parts/loading.tsx"
+import { addressOf, usePlace } from "./place.ts"
+import { useCall, useStudio } from "./use.ts"
+import type { View, ViewProps } from "./view.ts"
+import { views } from "./views/index.ts"
+
+const Sign = ({ path }: { readonly path: string }) => (
+  <svg viewBox="0 0 24 24" class="sign" aria-hidden="true">
+    <path d={path} />
+  </svg>
+)
+
+/** The component of a view, once it is loaded. */
+const useView = (view: View): ComponentType<ViewProps> | undefined => {
+  const [loaded, setLoaded] = useState<{ readonly view: View; readonly Shown: ComponentType<ViewProps> }>()
+  useEffect(() => {
+    let isWanted = true
+    view.load().then((Shown) => {
+      if (isWanted) setLoaded({ view, Shown })
+    })
+    return () => {
+      isWanted = false
+    }
+  }, [view])
+  return loaded?.view === view ? loaded.Shown : undefined
+}
+
+export const Shell = () => {
+  const { about } = useStudio()
+  const { value: device } = useCall("device", {})
+  const [name, ...place] = usePlace()
+  const shown = views.filter(({ needs }) => needs === undefined || about.abilities.includes(needs))
+  const view = shown.find((one) => one.name === name) ?? views[0]
+  const Shown = useView(view)
+  const heading = useRef<HTMLHeadingElement>(null)
+  const isFirst = useRef(true)
+  // who goes to a view by the keyboard or hears the page is brought to its beginning
+  useEffect(() => {
+    document.title = `${view.title} · tfjs-lora-pro studio`
+    if (!isFirst.current) heading.current?.focus()
+    isFirst.current = false
+  }, [view])
+  return (
+    <>
+      <button type="button" class="skip" onClick={() => heading.current?.focus()}>
+        Skip to {view.title}
+      </button>
+      <nav aria-label="Studio">
+        <p class="brand">
+          tfjs-lora-pro <span>studio</span>
+        </p>
+        <ul>
+          {shown.map((one) => (
+            <li key={one.name}>
+              <a href={addressOf(one.name)} aria-current={one === view ? "page" : undefined}>
+                <Sign path={one.sign} />
+                {one.title}
+              </a>
+            </li>
+          ))}
+        </ul>
+        <p class="place">
+          <span>{about.place}</span>
+          <span>{device}</span>
+        </p>
+      </nav>
+      <main id="main">
+        <h1 ref={heading} tabIndex={-1}>
+          {view.title}
+        </h1>
+        {Shown === undefined ? <Loading what={view.title} /> : <Shown place={place} />}
+      </main>
+    </>
+  )
+}

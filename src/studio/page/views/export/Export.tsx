@@ -1,0 +1,3 @@
+import type { ViewProps } from "../../view.ts"
+
+export const Export = (_: ViewProps) => <p>…</p>

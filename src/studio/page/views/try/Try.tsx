@@ -1,0 +1,3 @@
+import type { ViewProps } from "../../view.ts"
+
+export const Try = (_: ViewProps) => <p>…</p>

@@ -1,0 +1,295 @@
+/**
+ * What the studio's page shows, as the host that it talks to says it: plain JSON, with texts that are ready to be read. Numbers keep their
+ * units in their names or beside them.
+ */
+import type { Plot, Series } from "../../output/report/index.ts"
+
+export type { Plot, Series }
+
+/** What a host can do besides training and asking. A view that needs an ability that is not there is not shown. */
+export type Ability =
+  /** paths of the machine may be named, not files dropped alone */
+  | "paths"
+  /** studies of several methods */
+  | "compare"
+  /** results of finished runs may be removed */
+  | "remove"
+
+export interface About {
+  readonly version: string
+  /** where runs and files are, for people: a folder, or "this browser" */
+  readonly place: string
+  readonly abilities: ReadonlyArray<Ability>
+}
+
+/** A model that a run can begin from. */
+export interface BaseModel {
+  /** as a plan's `model.source` names it */
+  readonly source: string
+  readonly name: string
+  /** a line: what it is, and its size */
+  readonly says: string
+}
+
+/** Rows as a table. */
+export interface Rows {
+  /** as a plan's `data.train` names it */
+  readonly source: string
+  /** "CSV", "JSON Lines", "a folder of images" */
+  readonly format: string
+  /** null: they were not counted */
+  readonly count: number | null
+  readonly columns: ReadonlyArray<ColumnOfRows>
+  /** the first ones, a cell for each column; a picture is a data: URI */
+  readonly rows: ReadonlyArray<ReadonlyArray<Cell>>
+  /** what a reader should know: rows that are cut off, a separator that was found */
+  readonly notes: ReadonlyArray<string>
+}
+
+export interface ColumnOfRows {
+  readonly name: string
+  /** "text", "number", "list", "image", … */
+  readonly type: string
+  /** of the rows that were looked at; null: too many to count */
+  readonly distinct: number | null
+}
+
+export type Cell = { readonly text: string } | { readonly picture: string; readonly alt: string }
+
+/** Why a value of a plan is what it is. */
+export interface Reason {
+  /** "optimizer.learningRate" */
+  readonly path: string
+  readonly value: unknown
+  readonly reason: string
+  readonly source?: string
+}
+
+export interface SuggestedPlan {
+  /** a name for the run, such as "reviews" */
+  readonly name: string
+  readonly plan: PlanJson
+  readonly reasons: ReadonlyArray<Reason>
+  readonly warnings: ReadonlyArray<string>
+}
+
+/** A plan as JSON, right or wrong. */
+export type PlanJson = Readonly<Record<string, unknown>>
+
+export type Checked =
+  | { readonly ok: false; readonly problems: ReadonlyArray<PlanProblem> }
+  | {
+      readonly ok: true
+      readonly steps: number
+      /** what `validate` says, a name and a value each */
+      readonly facts: ReadonlyArray<Fact>
+      readonly warnings: ReadonlyArray<string>
+    }
+
+export interface PlanProblem {
+  /** "adapter.rank"; "": the plan as a whole */
+  readonly path: string
+  /** "found 0; expected an integer from 1 to 1024" */
+  readonly message: string
+}
+
+export interface Fact {
+  readonly name: string
+  readonly value: string
+}
+
+/** What a run is doing. `stopped`: it can go on. */
+export type RunState = "starting" | "training" | "stopping" | "stopped" | "finished" | "failed"
+
+export interface RunSummary {
+  /** its folder, such as "runs/reviews-1" */
+  readonly id: string
+  readonly name: string
+  readonly state: RunState
+  /** "LoRA-Pro (full form) · r 8 · labelled texts" */
+  readonly says: string
+  readonly step: number
+  readonly steps: number
+  /** of the newest step */
+  readonly loss: number | null
+  /** what the run is judged by, on its newest evaluation: "validation accuracy 88.9 %" */
+  readonly score: string | null
+  /** as a number that may be sorted by, with which way is better; null where there is none */
+  readonly headline: { readonly value: number; readonly better: "higher" | "lower" } | null
+  /** milliseconds since 1970 */
+  readonly startedAt: number
+  /** why it failed, or what it waits for; for people */
+  readonly note: string | null
+  readonly secondsLeft: number | null
+}
+
+/** What a page that watches a run is sent, first everything, then what is new. */
+export type RunEvent =
+  | { readonly kind: "summary"; readonly summary: RunSummary }
+  /** all plots anew, at most once a second while it trains */
+  | { readonly kind: "plots"; readonly plots: ReadonlyArray<Plot> }
+  /** further lines of what its process says */
+  | { readonly kind: "log"; readonly lines: ReadonlyArray<string> }
+
+/** One curve of one run, to be laid over those of others. */
+export interface RunCurve {
+  readonly id: string
+  readonly x: ReadonlyArray<number>
+  readonly series: ReadonlyArray<Series>
+}
+
+export interface Curves {
+  /** plots that any of the runs has, to choose from */
+  readonly available: ReadonlyArray<{ readonly id: string; readonly title: string }>
+  readonly title: string
+  readonly unit: string
+  readonly logarithmic: boolean
+  readonly runs: ReadonlyArray<RunCurve>
+}
+
+export interface Confusion {
+  readonly split: string
+  readonly labels: ReadonlyArray<string>
+  /** [right class][predicted class] rows */
+  readonly counts: ReadonlyArray<ReadonlyArray<number>>
+}
+
+/** A row that was predicted, beside what is right. */
+export interface JudgedRow {
+  /** file and line */
+  readonly where: string
+  readonly text: string
+  readonly textPair?: string
+  readonly label: string
+  readonly predicted: string
+  readonly probability?: number | null
+  /** a data: URI of a PNG */
+  readonly picture?: string | null
+}
+
+export interface FileOfRun {
+  /** as `Host.urlOf` takes it, relative to the run's folder */
+  readonly path: string
+  readonly bytes: number
+}
+
+/** What a finished run left. */
+export interface RunResult {
+  /** the sentence that a reader came for */
+  readonly gained: string
+  readonly facts: ReadonlyArray<Fact>
+  readonly evaluations: TableOfTexts
+  readonly confusions: ReadonlyArray<Confusion>
+  readonly mistakes: ReadonlyArray<JudgedRow>
+  readonly warnings: ReadonlyArray<string>
+  readonly plan: PlanJson
+  readonly files: ReadonlyArray<FileOfRun>
+  /** report.html, of `files`; null where there is none */
+  readonly page: string | null
+  /** the commands that use the run */
+  readonly commands: ReadonlyArray<string>
+}
+
+export interface TableOfTexts {
+  readonly columns: ReadonlyArray<string>
+  readonly rows: ReadonlyArray<ReadonlyArray<string>>
+}
+
+/** What a run can be asked. */
+export type Askable =
+  /** rows: a text alone where there is one field, called "text" */
+  | {
+      readonly kind: "rows"
+      readonly fields: ReadonlyArray<{ readonly name: string; readonly type: "text" | "image" | "numbers" }>
+      /** rows of its own data, to begin with */
+      readonly examples: ReadonlyArray<Readonly<Record<string, string>>>
+    }
+  | { readonly kind: "conversation"; readonly examples: ReadonlyArray<string> }
+  /** a text is continued, or written for another */
+  | { readonly kind: "writing"; readonly examples: ReadonlyArray<string> }
+  | { readonly kind: "nothing"; readonly why: string }
+
+/** What a model says of a row. */
+export interface Answer {
+  /** "positive", "4.2 stars" */
+  readonly label: string
+  /** each possible answer with its share, the largest first; none where answers are no classes */
+  readonly shares: ReadonlyArray<{ readonly name: string; readonly share: number }>
+}
+
+export interface AnswerPair {
+  readonly trained: Answer
+  /** of the same model without its adapter, the head as it was trained; null where there is none to be had */
+  readonly base: Answer | null
+}
+
+export interface TokenChoice {
+  readonly text: string
+  readonly probability: number
+}
+
+export type WritingEvent =
+  | {
+      readonly kind: "token"
+      readonly side: "trained" | "base"
+      readonly token: TokenChoice
+      /** the likeliest at this place, this one among them where it is */
+      readonly others: ReadonlyArray<TokenChoice>
+    }
+  | { readonly kind: "end"; readonly side: "trained" | "base"; readonly tokens: number; readonly finish: string }
+
+/** A way in which a finished run can leave. */
+export interface Exit {
+  readonly name: string
+  readonly says: string
+  readonly options: ReadonlyArray<{
+    readonly name: string
+    readonly says: string
+    readonly values: ReadonlyArray<string>
+    readonly usual: ReadonlyArray<string>
+    readonly several: boolean
+  }>
+  /** why this run cannot leave so; null: it can */
+  readonly refused: string | null
+}
+
+export type ExportEvent =
+  | { readonly kind: "line"; readonly text: string }
+  | {
+      readonly kind: "done"
+      /** where it lies, for people */
+      readonly folder: string
+      /** as `Host.urlOf` takes them */
+      readonly files: ReadonlyArray<FileOfRun>
+      readonly lines: ReadonlyArray<string>
+    }
+
+export interface ComparedMethod {
+  readonly name: string
+  readonly label: string
+  readonly isUsual: boolean
+}
+
+export interface StudySummary {
+  /** its folder, such as "compare/reviews-1" */
+  readonly id: string
+  readonly name: string
+  readonly state: "running" | "stopped" | "finished" | "failed"
+  readonly done: number
+  readonly trials: number
+  readonly startedAt: number
+  readonly note: string | null
+}
+
+export type StudyEvent =
+  | { readonly kind: "summary"; readonly summary: StudySummary }
+  /** every trial that is done */
+  | { readonly kind: "trials"; readonly table: TableOfTexts }
+  /** when it is finished: sentences, a table, and the page */
+  | {
+      readonly kind: "verdict"
+      readonly sentences: ReadonlyArray<string>
+      readonly table: TableOfTexts
+      readonly page: string
+    }
+  | { readonly kind: "log"; readonly lines: ReadonlyArray<string> }

@@ -1,0 +1,129 @@
+/**
+ * What the page asks its host for: a table of calls, which have one answer, and one of watches, which have events until they end. A host is
+ * a server on this machine or a worker in the page; the table is the same, and so is what answers most of it.
+ *
+ * What comes in is decoded by the schemas here, for a server believes no page; what goes out is typed alone.
+ */
+import * as Schema from "effect/Schema"
+import type {
+  About,
+  AnswerPair,
+  Askable,
+  BaseModel,
+  Checked,
+  ComparedMethod,
+  Curves,
+  Exit,
+  ExportEvent,
+  JudgedRow,
+  Rows,
+  RunEvent,
+  RunResult,
+  RunSummary,
+  StudyEvent,
+  StudySummary,
+  SuggestedPlan,
+  WritingEvent
+} from "./values.ts"
+
+/** A verb of either table: the schema of what is asked, and the type of what is answered. */
+export interface Verb<In, Out> {
+  readonly input: Schema.Codec<In, unknown>
+  readonly output?: Out
+}
+
+const answers =
+  <Out>() =>
+  <In>(input: Schema.Codec<In, unknown>): Verb<In, Out> => ({ input })
+
+const Nothing = Schema.Struct({})
+const Json = Schema.Record(Schema.String, Schema.Unknown)
+const Run = Schema.Struct({ id: Schema.String })
+const Text = Schema.String
+
+/** Columns by what they are for, as the flags of `suggest` name them; what is not named is found. */
+const Columns = Schema.Record(Schema.String, Schema.String)
+
+export const calls = {
+  about: answers<About>()(Nothing),
+  /** what computes, for people: "native, 2 threads, AVX-512" */
+  device: answers<string>()(Nothing),
+  models: answers<ReadonlyArray<BaseModel>>()(Nothing),
+  /** the JSON Schema of plans */
+  schema: answers<object>()(Nothing),
+  rows: answers<Rows>()(Schema.Struct({ source: Text })),
+  suggest: answers<SuggestedPlan>()(
+    Schema.Struct({
+      model: Text,
+      train: Text,
+      validation: Schema.optionalKey(Text),
+      test: Schema.optionalKey(Text),
+      columns: Schema.optionalKey(Columns)
+    })
+  ),
+  check: answers<Checked>()(Schema.Struct({ plan: Json })),
+  /** Begins to train; the answer is the run, which is not opened yet. */
+  start: answers<{ readonly id: string }>()(Schema.Struct({ name: Text, plan: Json })),
+  runs: answers<ReadonlyArray<RunSummary>>()(Nothing),
+  stop: answers<null>()(Run),
+  resume: answers<null>()(Run),
+  remove: answers<null>()(Run),
+  result: answers<RunResult>()(Run),
+  /** One plot of several runs, `points` for each series at most. */
+  curves: answers<Curves>()(Schema.Struct({ ids: Schema.Array(Text), plot: Text, points: Schema.Int })),
+  /** The rows behind a cell of a confusion matrix, `most` at most. */
+  cell: answers<ReadonlyArray<JudgedRow>>()(
+    Schema.Struct({ id: Text, split: Text, label: Text, predicted: Text, most: Schema.Int })
+  ),
+  askable: answers<Askable>()(Run),
+  ask: answers<ReadonlyArray<AnswerPair>>()(Schema.Struct({ id: Text, rows: Schema.Array(Schema.Record(Text, Text)) })),
+  exits: answers<ReadonlyArray<Exit>>()(Run),
+  methods: answers<ReadonlyArray<ComparedMethod>>()(Nothing),
+  studies: answers<ReadonlyArray<StudySummary>>()(Nothing),
+  startStudy: answers<{ readonly id: string }>()(
+    Schema.Struct({
+      name: Text,
+      plan: Json,
+      methods: Schema.Array(Text),
+      seeds: Schema.Int,
+      freshSeeds: Schema.Int,
+      workers: Schema.Int
+    })
+  ),
+  stopStudy: answers<null>()(Run),
+  resumeStudy: answers<null>()(Run)
+}
+
+export const watches = {
+  /** The whole list, at first and whenever any of it changes. */
+  runs: answers<ReadonlyArray<RunSummary>>()(Nothing),
+  run: answers<RunEvent>()(Run),
+  study: answers<StudyEvent>()(Run),
+  write: answers<WritingEvent>()(
+    Schema.Struct({
+      id: Text,
+      /** a conversation so far; of a text that is continued or read, one message of the user */
+      messages: Schema.Array(Schema.Struct({ role: Text, content: Text })),
+      tokens: Schema.Int,
+      temperature: Schema.Finite,
+      seed: Schema.Int,
+      sides: Schema.Array(Schema.Literals(["trained", "base"]))
+    })
+  ),
+  export: answers<ExportEvent>()(
+    Schema.Struct({ id: Text, format: Text, options: Schema.Record(Text, Schema.Array(Text)) })
+  )
+}
+
+export type Calls = typeof calls
+export type Watches = typeof watches
+export type CallName = keyof Calls
+export type WatchName = keyof Watches
+
+type InputOf<V> = V extends Verb<infer In, infer _> ? In : never
+type OutputOf<V> = V extends Verb<infer _, infer Out> ? Out : never
+
+export type Input<Name extends CallName> = InputOf<Calls[Name]>
+export type Output<Name extends CallName> = OutputOf<Calls[Name]>
+export type WatchInput<Name extends WatchName> = InputOf<Watches[Name]>
+export type WatchEvent<Name extends WatchName> = OutputOf<Watches[Name]>

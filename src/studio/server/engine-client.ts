@@ -1,0 +1,125 @@
+/**
+ * The server's side of its engine: a child process that is started with the first question, and anew with the next one where it has ended.
+ * A question that was under way then fails with a sentence.
+ */
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process"
+import { createInterface } from "node:readline"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Problem, Reply, Request } from "../protocol/index.ts"
+
+/** How the engine is started. */
+export interface EngineCommand {
+  readonly runtime: string
+  readonly args: ReadonlyArray<string>
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/** What the engine said of a question that it could not answer, in its words. */
+export class EngineProblem extends Schema.TaggedError<EngineProblem>()("EngineProblem", {
+  tag: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return this.reason
+  }
+}
+
+export interface EngineClient {
+  readonly call: (verb: string, input: unknown) => Effect.Effect<unknown, EngineProblem>
+  readonly watch: (verb: string, input: unknown) => Stream.Stream<unknown, EngineProblem>
+  /** Ends the process, and what it holds on the device; the next question starts it again. */
+  readonly end: Effect.Effect<void>
+}
+
+interface Waiting {
+  readonly event: (event: unknown) => void
+  readonly end: (value: unknown) => void
+  readonly fail: (problem: Problem) => void
+}
+
+const GONE: Problem = { tag: "EngineGone", message: "the process that computes for the studio has ended; ask again" }
+
+const problem = ({ tag, message }: Problem) => new EngineProblem({ tag, reason: message })
+
+export const engineClient = (
+  { runtime, args, env }: EngineCommand,
+  say: (line: string) => void
+): Effect.Effect<EngineClient, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const waiting = new Map<number, Waiting>()
+    let child: ChildProcessWithoutNullStreams | undefined
+    let last = 0
+
+    const reply = (message: Reply) => {
+      const one = waiting.get(message.id)
+      if (one === undefined) return
+      if ("event" in message) return one.event(message.event)
+      waiting.delete(message.id)
+      if ("problem" in message) one.fail(message.problem)
+      else one.end("value" in message ? message.value : undefined)
+    }
+    const started = (): ChildProcessWithoutNullStreams => {
+      if (child !== undefined) return child
+      const own = spawn(runtime, args, { env, stdio: ["pipe", "pipe", "pipe"] })
+      child = own
+      createInterface({ input: own.stdout }).on("line", (line) => reply(JSON.parse(line) as Reply))
+      createInterface({ input: own.stderr }).on("line", say)
+      const gone = () => {
+        if (child !== own) return
+        child = undefined
+        const left = [...waiting.values()]
+        waiting.clear()
+        for (const one of left) one.fail(GONE)
+      }
+      own.on("exit", gone)
+      own.on("error", gone)
+      // a pipe that breaks is told by the end of the process
+      own.stdin.on("error", () => {})
+      return own
+    }
+    const send = (message: Request) => void started().stdin.write(`${JSON.stringify(message)}\n`)
+    /** Asks, and gives what takes the question back. */
+    const ask = (question: { readonly call: string } | { readonly watch: string }, input: unknown, one: Waiting) => {
+      last += 1
+      const id = last
+      waiting.set(id, one)
+      send({ id, ...question, input })
+      return Effect.sync(() => {
+        if (waiting.delete(id) && child !== undefined) send({ id, cancel: true })
+      })
+    }
+    const end = Effect.sync(() => {
+      child?.stdin.end()
+      child?.kill("SIGTERM")
+    })
+    yield* Effect.addFinalizer(() => end)
+    return {
+      call: (verb, input) =>
+        Effect.callback<unknown, EngineProblem>((resume) =>
+          ask({ call: verb }, input, {
+            event: () => {},
+            end: (value) => resume(Effect.succeed(value)),
+            fail: (failed) => resume(Effect.fail(problem(failed)))
+          })
+        ),
+      watch: (verb, input) =>
+        Stream.callback<unknown, EngineProblem>((queue) =>
+          Effect.acquireRelease(
+            Effect.sync(() =>
+              ask({ watch: verb }, input, {
+                event: (event) => void Queue.offerUnsafe(queue, event),
+                end: () => void Queue.endUnsafe(queue),
+                fail: (failed) => void Queue.failCauseUnsafe(queue, Cause.fail(problem(failed)))
+              })
+            ),
+            (cancel) => cancel
+          )
+        ),
+      end
+    }
+  })

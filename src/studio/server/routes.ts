@@ -1,0 +1,133 @@
+/**
+ * The studio over HTTP:
+ *
+ *   GET  /…                     the page's own files
+ *   POST /call/VERB             a call: its input as JSON, its answer as JSON; a problem with status 400
+ *   POST /watch/VERB            a watch: its events as server-sent ones, `event: problem` or `event: end` at last
+ *   PUT  /store/PATH            bytes of a file that was dropped
+ *   GET  /files/RUN/…/FILE      a file of a run, an export or a study
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Stream from "effect/Stream"
+import { answer, events, type Handlers, problemIn, VerbRefused } from "../engine/index.ts"
+import type { Problem } from "../protocol/index.ts"
+import type { Doorkeeper } from "./doorkeeper.ts"
+import type { EngineClient } from "./engine-client.ts"
+
+export interface Routes<R> {
+  readonly door: Doorkeeper
+  /** what the server answers itself; the engine is asked for the rest */
+  readonly handlers: Handlers<R>
+  readonly engine: EngineClient
+  /** a file of the page; undefined: there is none of this name */
+  readonly page: (path: string) => Effect.Effect<Response | undefined>
+  /** takes the bytes of a file, and says where a plan finds it; what is wrong is a response too */
+  readonly store: (path: string, request: Request) => Effect.Effect<Response, never, R>
+  readonly file: (path: string) => Effect.Effect<Response, never, R>
+  readonly onBug: (text: string) => void
+}
+
+const json = (value: unknown, status = 200) => Response.json(value ?? null, { status })
+
+const problemResponse = (problem: Problem) => json(problem, 400)
+
+const notFound = () => new Response("there is nothing of this name here\n", { status: 404 })
+
+/** The body of a call. Plans and texts are small; a file goes to /store. */
+const bodyOf = (request: Request) =>
+  Effect.tryPromise({
+    try: (): Promise<unknown> => request.json(),
+    catch: () => new VerbRefused({ verb: new URL(request.url).pathname, reason: "expected JSON" })
+  })
+
+const KEEP_ALIVE = 15_000 // milliseconds
+const encoder = new TextEncoder()
+
+/** Events as they come. A comment now and then keeps the connection, and tells the server of readers that are gone. */
+const eventResponse = (
+  all: Stream.Stream<unknown, Problem>,
+  run: (effect: Effect.Effect<void>, signal: AbortSignal) => Promise<unknown>
+): Response => {
+  const stop = new AbortController()
+  const body = new ReadableStream<Uint8Array>({
+    start: (controller) => {
+      const write = (text: string) => {
+        if (!stop.signal.aborted) controller.enqueue(encoder.encode(text))
+      }
+      const beat = setInterval(() => write(":\n\n"), KEEP_ALIVE)
+      const each = Stream.runForEach(all, (event) => Effect.sync(() => write(`data: ${JSON.stringify(event)}\n\n`)))
+      const ended = each.pipe(
+        Effect.andThen(Effect.sync(() => write("event: end\ndata: null\n\n"))),
+        Effect.catch((problem) => Effect.sync(() => write(`event: problem\ndata: ${JSON.stringify(problem)}\n\n`)))
+      )
+      run(ended, stop.signal).finally(() => {
+        clearInterval(beat)
+        if (!stop.signal.aborted) controller.close()
+      })
+    },
+    cancel: () => stop.abort()
+  })
+  return new Response(body, { headers: { "content-type": "text/event-stream", "cache-control": "no-store" } })
+}
+
+/** Sent with every answer: nothing is loaded from elsewhere, nothing frames the page, and no type is guessed. */
+const guarded = (response: Response): Response => {
+  const headers = new Headers(response.headers)
+  const policy =
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+  if (!headers.has("content-security-policy")) headers.set("content-security-policy", policy)
+  headers.set("x-content-type-options", "nosniff")
+  headers.set("referrer-policy", "no-referrer")
+  return new Response(response.body, { status: response.status, headers })
+}
+
+/** The handler of requests. */
+export const routes = <R>({ door, handlers, engine, page, store, file, onBug }: Routes<R>) =>
+  Effect.gen(function* () {
+    const context = yield* Effect.context<R>()
+    const runPromise = Effect.runPromiseExitWith(context)
+    const onCause = (cause: unknown) => onBug(String(cause))
+
+    const call = (verb: string, request: Request) =>
+      Effect.gen(function* () {
+        const input = yield* bodyOf(request)
+        const own = Object.hasOwn(handlers.calls, verb)
+        return json(yield* own ? answer(handlers, verb, input) : engine.call(verb, input))
+      })
+    const watch = (verb: string, request: Request) =>
+      Effect.gen(function* () {
+        const input = yield* bodyOf(request)
+        const own = Object.hasOwn(handlers.watches, verb)
+        const all = own ? events(handlers, verb, input) : engine.watch(verb, input)
+        const told = Stream.mapError(all, (error): Problem => {
+          return { tag: error._tag, message: error.message }
+        })
+        return eventResponse(Stream.provideContext(told, context), (effect, signal) =>
+          Effect.runPromise(effect, { signal }).catch(onCause)
+        )
+      })
+    const routed = (request: Request, url: URL): Effect.Effect<Response, { _tag: string; message: string }, R> => {
+      const [, first = "", rest = ""] = /^\/(\w+)\/(.+)$/.exec(decodeURI(url.pathname)) ?? []
+      const asked = `${request.method} ${first}`
+      if (asked === "POST call") return call(rest, request)
+      if (asked === "POST watch") return watch(rest, request)
+      if (asked === "PUT store") return store(rest, request)
+      if (asked === "GET files") return file(rest)
+      if (request.method !== "GET") return Effect.succeed(notFound())
+      const path = url.pathname === "/" ? "index.html" : decodeURI(url.pathname).slice(1)
+      return Effect.map(page(path), (found) => found ?? notFound())
+    }
+    return async (request: Request): Promise<Response> => {
+      const url = new URL(request.url)
+      const stopped = door.stops(request, url)
+      if (stopped !== undefined) return guarded(stopped)
+      const exit = await runPromise(
+        Effect.suspend(() => routed(request, url)),
+        { signal: request.signal }
+      )
+      if (Exit.isSuccess(exit)) return guarded(exit.value)
+      const problem = problemIn(exit, onCause)
+      return guarded(problemResponse(problem ?? { tag: "Cancelled", message: "the request was taken back" }))
+    }
+  })
