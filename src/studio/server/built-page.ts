@@ -32,8 +32,13 @@ const newest = (folder: string): Effect.Effect<number, never, FileSystem.FileSys
     return Math.max(0, ...times)
   })
 
+/** Names a folder with a page that is built already. */
+export const PAGE_VARIABLE = "TFJS_LORA_PRO_STUDIO_PAGE"
+
 /** The folder with index.html. */
 export const builtPage = Effect.gen(function* () {
+  const given = process.env[PAGE_VARIABLE]
+  if (given !== undefined && given !== "") return given
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const exists = (file: string) => fs.exists(file).pipe(Effect.orElseSucceed(() => false))
