@@ -31,16 +31,38 @@ export interface BaseModel {
   readonly says: string
 }
 
+/** Rows that come with the studio, to try it with. */
+export interface ExampleRows {
+  readonly name: string
+  /** a line: what they are */
+  readonly says: string
+  /** as `rows` takes it */
+  readonly source: string
+}
+
+/** What a column of rows can be for a model. */
+export interface ColumnRole {
+  /** as `suggest` takes it: "text" */
+  readonly name: string
+  /** "column that holds the text" */
+  readonly says: string
+  /** several columns may be named for it, with commas between */
+  readonly isSeveral: boolean
+}
+
 /** Rows as a table. */
 export interface Rows {
-  /** as a plan's `data.train` names it */
+  /** as a plan's `data.train` names it: of a folder that was asked for, the file or folder in it that holds the training rows */
   readonly source: string
+  /** what lies beside it by the names that data sets use, as a plan names it */
+  readonly validation?: string
+  readonly test?: string
   /** "CSV", "JSON Lines", "a folder of images" */
   readonly format: string
   /** null: they were not counted */
   readonly count: number | null
   readonly columns: ReadonlyArray<ColumnOfRows>
-  /** the first ones, a cell for each column; a picture is a data: URI */
+  /** the first ones, a cell for each of the first columns; a picture is a data: URI */
   readonly rows: ReadonlyArray<ReadonlyArray<Cell>>
   /** what a reader should know: rows that are cut off, a separator that was found */
   readonly notes: ReadonlyArray<string>
@@ -69,6 +91,8 @@ export interface SuggestedPlan {
   /** a name for the run, such as "reviews" */
   readonly name: string
   readonly plan: PlanJson
+  /** the columns that the plan reads, by the roles that its format has; null: none has this role */
+  readonly columns: Readonly<Record<string, string | null>>
   readonly reasons: ReadonlyArray<Reason>
   readonly warnings: ReadonlyArray<string>
 }

@@ -11,8 +11,10 @@ import type {
   Askable,
   BaseModel,
   Checked,
+  ColumnRole,
   ComparedMethod,
   Curves,
+  ExampleRows,
   Exit,
   ExportEvent,
   JudgedRow,
@@ -44,6 +46,9 @@ const Text = Schema.String
 /** Columns by what they are for, as the flags of `suggest` name them; what is not named is found. */
 const Columns = Schema.Record(Schema.String, Schema.String)
 
+/** How a file of text is written, where that is said and not found: as `data.separator` and `data.encoding` of a plan. */
+const dialect = { separator: Schema.optionalKey(Text), encoding: Schema.optionalKey(Text) }
+
 export const calls = {
   about: answers<About>()(Nothing),
   /** what computes, for people: "native, 2 threads, AVX-512" */
@@ -51,14 +56,18 @@ export const calls = {
   models: answers<ReadonlyArray<BaseModel>>()(Nothing),
   /** the JSON Schema of plans */
   schema: answers<object>()(Nothing),
-  rows: answers<Rows>()(Schema.Struct({ source: Text })),
+  examples: answers<ReadonlyArray<ExampleRows>>()(Nothing),
+  rows: answers<Rows>()(Schema.Struct({ source: Text, ...dialect })),
+  /** The roles that columns can have for a model. */
+  roles: answers<ReadonlyArray<ColumnRole>>()(Schema.Struct({ model: Text })),
   suggest: answers<SuggestedPlan>()(
     Schema.Struct({
       model: Text,
       train: Text,
       validation: Schema.optionalKey(Text),
       test: Schema.optionalKey(Text),
-      columns: Schema.optionalKey(Columns)
+      columns: Schema.optionalKey(Columns),
+      ...dialect
     })
   ),
   check: answers<Checked>()(Schema.Struct({ plan: Json })),
