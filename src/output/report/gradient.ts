@@ -1,6 +1,8 @@
 /** The full gradient seen: curves, and a heat map of the sites by depth and type of weight. */
+
+import type { Plot, Series } from "./chart.ts"
 import { count, fixed, type Html, html, number } from "./html.ts"
-import { grouped, type Plot, plotOver, rounded, type Series } from "./plots.ts"
+import { grouped, plotOver, rounded } from "./plots.ts"
 import { figure } from "./results.ts"
 import type { Diagnostics, Site } from "./run-record.ts"
 

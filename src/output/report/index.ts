@@ -1,4 +1,5 @@
 /** `report.html`, and what other pages of results share with it: HTML, numbers as people write them, curves, and the look. */
+export type { Plot, Series } from "./chart.ts"
 export {
   count,
   duration,
@@ -12,4 +13,4 @@ export {
   shortDuration
 } from "./html.ts"
 export { ReportError, style, writeReport } from "./page.ts"
-export { type Plot, type Series, smoothed } from "./plots.ts"
+export { smoothed } from "./plots.ts"

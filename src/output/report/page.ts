@@ -14,10 +14,11 @@ import { type FileError, fileError, writeFileAtomic } from "../../files/index.ts
 import { createHash } from "../inputs.ts"
 import { command, preparation } from "../invocation.ts"
 import type { RunFolder } from "../run-folder.ts"
+import { chartOptions, type Plot } from "./chart.ts"
 import { drawPlots } from "./draw.ts"
 import { gradientPlots, gradientSeen } from "./gradient.ts"
 import { count, embeddedJson, type Html, html, percent, raw } from "./html.ts"
-import { type Plot, plotsOf } from "./plots.ts"
+import { plotsOf } from "./plots.ts"
 import { confusions, curves, evaluationTable, facts, gained, mistakes } from "./results.ts"
 import { type ReportedKind, type RunRecord, readRun } from "./run-record.ts"
 
@@ -30,7 +31,7 @@ interface PlotLibrary {
 const reportPage = (record: RunRecord, kind: ReportedKind, library: PlotLibrary): string => {
   const { run } = record
   const plots = { run: plotsOf(record, kind), gradient: gradientPlots(record.diagnostics) }
-  const draw = `(${drawPlots.toString()})(uPlot)`
+  const draw = `(${drawPlots.toString()})(uPlot, ${chartOptions.toString()})`
   const policy = [
     "default-src 'none'",
     `script-src ${sourceHash(library.script)} ${sourceHash(draw)}`,

@@ -1,30 +1,12 @@
 /**
- * The curves of a run as data, which `draw.ts` draws in the browser, and each in a sentence for readers who cannot see it.
+ * The curves of a run as data, which `draw.ts` draws in the browser.
  *
  * A long run is drawn with at most 1,000 points, each the mean of its steps; the worst site of a point is the worst of its steps.
  */
 import { scoreOf } from "../../training/index.ts"
-import { capital, number } from "./html.ts"
+import type { Plot, Series } from "./chart.ts"
+import { capital } from "./html.ts"
 import type { Evaluation, ReportedKind, RunRecord, Step } from "./run-record.ts"
-
-export interface Series {
-  readonly label: string
-  /** one value for each x; null where there is none */
-  readonly values: ReadonlyArray<number | null>
-  /** index into the palette */
-  readonly colour: number
-  readonly kind: "line" | "faint" | "dashed" | "points"
-}
-
-export interface Plot {
-  readonly id: string
-  readonly title: string
-  /** what the vertical axis counts */
-  readonly unit: string
-  readonly logarithmic: boolean
-  readonly x: ReadonlyArray<number>
-  readonly series: ReadonlyArray<Series>
-}
 
 const POINTS = 1000
 
@@ -179,17 +161,3 @@ const scorePlots = (
     return [{ id: name, title: capital(label), unit, logarithmic: false, x, series }]
   })
 }
-
-/** What the curves say, in words: first, last, smallest and largest value of each. */
-export const described = ({ x, series }: Plot): string =>
-  series
-    .map(({ label, values }) => {
-      const known = values.flatMap((value, i) => (value === null ? [] : [{ value, step: x[i]! }]))
-      if (known.length === 0) return `${label}: no values.`
-      const first = known[0]!
-      const last = known.at(-1)!
-      if (known.length === 1) return `${label}: ${number(first.value)} at step ${first.step}.`
-      const all = known.map(({ value }) => value)
-      return `${label}: ${number(first.value)} at step ${first.step}, ${number(last.value)} at step ${last.step}, between ${number(smallest(all))} and ${number(largest(all))}.`
-    })
-    .join(" ")

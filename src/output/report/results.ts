@@ -2,8 +2,8 @@
 
 import { inWords, type Metrics, scoreOf, written } from "../../training/index.ts"
 import { baselineText, keptText, stoppedText, warningTexts } from "../outcome.ts"
+import { described, type Plot } from "./chart.ts"
 import { capital, count, duration, fixed, type Html, html, percent } from "./html.ts"
-import { described, type Plot } from "./plots.ts"
 import { type Confused, type Evaluation, isConfused, type ReportedKind, type RunRecord } from "./run-record.ts"
 
 // Beyond this a table of all pairs is neither legible nor small; the pairs most often confused are listed instead.

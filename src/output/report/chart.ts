@@ -1,0 +1,95 @@
+/**
+ * How a plot looks, wherever it is drawn: in a report, which embeds `chartOptions` by its source, and in the studio. And what its curves say, in
+ * words, for readers who cannot see them.
+ *
+ * Nothing is drawn here and nothing of a page is touched.
+ */
+import type uPlot from "uplot"
+import { number } from "./html.ts"
+
+export interface Series {
+  readonly label: string
+  /** one value for each x; null where there is none */
+  readonly values: ReadonlyArray<number | null>
+  /** index into the palette */
+  readonly colour: number
+  readonly kind: "line" | "faint" | "dashed" | "points"
+}
+
+export interface Plot {
+  readonly id: string
+  readonly title: string
+  /** what the vertical axis counts */
+  readonly unit: string
+  readonly logarithmic: boolean
+  readonly x: ReadonlyArray<number>
+  readonly series: ReadonlyArray<Series>
+}
+
+export interface ChartLook {
+  readonly isDark: boolean
+  /** of the page, in pixels */
+  readonly width: number
+}
+
+/**
+ * What uPlot is given for a plot beside its numbers. Its source is embedded in reports, so it uses nothing from outside itself.
+ */
+export const chartOptions = (
+  { logarithmic, x, series }: Pick<Plot, "logarithmic" | "x" | "series">,
+  { isDark, width }: ChartLook
+): uPlot.Options => {
+  // Distinguishable with red-green colour blindness: blue, orange, green-blue, purple (after Okabe & Ito 2008).
+  const palettes = {
+    light: { series: ["#0b63b5", "#c15400", "#00795a", "#8a3f7a"], text: "#44505c", grid: "#e3e7eb" },
+    dark: { series: ["#6db3f2", "#f2a35e", "#4fc9a4", "#dd9ccf"], text: "#aeb9c4", grid: "#2b333b" }
+  }
+  const colours = isDark ? palettes.dark : palettes.light
+  const inColour = (colour: number) => colours.series[colour % colours.series.length]!
+  const written = (value: number | null): string => {
+    if (value === null || value === undefined) return "–"
+    const size = Math.abs(value)
+    if (size !== 0 && (size < 1e-3 || size >= 1e5))
+      return Number(value.toPrecision(3)).toExponential().replace("e+", "e")
+    return `${Number(value.toPrecision(4))}`
+  }
+  const axis = {
+    stroke: colours.text,
+    font: "12px system-ui, sans-serif",
+    grid: { stroke: colours.grid, width: 1 },
+    ticks: { stroke: colours.grid, width: 1 },
+    values: (_: uPlot, ticks: Array<number | null>) => ticks.map((tick) => (tick === null ? "" : written(tick)))
+  }
+  const styled = ({ label, colour, kind }: Series): uPlot.Series => ({
+    label,
+    stroke: inColour(colour) + (kind === "faint" ? "66" : ""),
+    width: kind === "points" || kind === "faint" ? 1 : 2,
+    ...(kind === "dashed" || kind === "points" ? { dash: [5, 4] } : {}),
+    points: kind === "points" || x.length === 1 ? { show: true, size: 8, fill: inColour(colour) } : { show: false },
+    spanGaps: true,
+    value: (_, value) => written(value)
+  })
+  return {
+    width: Math.max(240, width),
+    height: 230,
+    scales: { x: { time: false }, y: logarithmic ? { distr: 3 } : {} },
+    axes: [axis, { ...axis, size: 58 }],
+    series: [{ label: "step", value: (_, value) => written(value) }, ...series.map(styled)],
+    legend: { markers: { width: 3, dash: (_, i) => (series[i - 1]?.kind === "dashed" ? "dashed" : "solid") } },
+    cursor: { drag: { x: false, y: false }, sync: { key: "run" } }
+  }
+}
+
+/** What the curves say, in words: first, last, smallest and largest value of each. */
+export const described = ({ x, series }: Pick<Plot, "x" | "series">): string =>
+  series
+    .map(({ label, values }) => {
+      const known = values.flatMap((value, i) => (value === null ? [] : [{ value, step: x[i]! }]))
+      if (known.length === 0) return `${label}: no values.`
+      const first = known[0]!
+      const last = known.at(-1)!
+      if (known.length === 1) return `${label}: ${number(first.value)} at step ${first.step}.`
+      const all = known.map(({ value }) => value)
+      return `${label}: ${number(first.value)} at step ${first.step}, ${number(last.value)} at step ${last.step}, between ${number(Math.min(...all))} and ${number(Math.max(...all))}.`
+    })
+    .join(" ")
