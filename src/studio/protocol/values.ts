@@ -294,6 +294,23 @@ export interface ComparedMethod {
   readonly isUsual: boolean
 }
 
+/** A plan that methods can be compared on. */
+export interface ComparablePlan {
+  /** its file, such as "runs/reviews-1/plan.json" */
+  readonly id: string
+  /** "reviews-1, a run", "plans/reviews.json" */
+  readonly name: string
+}
+
+/** What a study would take. */
+export interface StudySize {
+  /** runs to find the rates, and runs on fresh seeds */
+  readonly sweep: number
+  readonly final: number
+  /** of one run after the other, by a run of the same plan; null: there is none */
+  readonly seconds: number | null
+}
+
 export interface StudySummary {
   /** its folder, such as "compare/reviews-1" */
   readonly id: string

@@ -12,6 +12,7 @@ import type {
   BaseModel,
   Checked,
   ColumnRole,
+  ComparablePlan,
   ComparedMethod,
   Curves,
   ExampleRows,
@@ -23,6 +24,7 @@ import type {
   RunResult,
   RunSummary,
   StudyEvent,
+  StudySize,
   StudySummary,
   SuggestedPlan,
   WritingEvent
@@ -48,6 +50,16 @@ const Columns = Schema.Record(Schema.String, Schema.String)
 
 /** How a file of text is written, where that is said and not found: as `data.separator` and `data.encoding` of a plan. */
 const dialect = { separator: Schema.optionalKey(Text), encoding: Schema.optionalKey(Text) }
+
+/** Which methods are compared, on which plan (its id), and how often. */
+const StudyAsked = Schema.Struct({
+  plan: Text,
+  methods: Schema.Array(Text),
+  /** the same for every method; absent: each one's own */
+  learningRates: Schema.optionalKey(Schema.Array(Schema.Finite)),
+  seeds: Schema.Int,
+  freshSeeds: Schema.Int
+})
 
 export const calls = {
   about: answers<About>()(Nothing),
@@ -89,13 +101,13 @@ export const calls = {
   exits: answers<ReadonlyArray<Exit>>()(Run),
   methods: answers<ReadonlyArray<ComparedMethod>>()(Nothing),
   studies: answers<ReadonlyArray<StudySummary>>()(Nothing),
+  /** plans of this folder: of its runs, and files */
+  plans: answers<ReadonlyArray<ComparablePlan>>()(Nothing),
+  sizeStudy: answers<StudySize>()(StudyAsked),
   startStudy: answers<{ readonly id: string }>()(
     Schema.Struct({
-      name: Text,
-      plan: Json,
-      methods: Schema.Array(Text),
-      seeds: Schema.Int,
-      freshSeeds: Schema.Int,
+      ...StudyAsked.fields,
+      /** trials at a time */
       workers: Schema.Int
     })
   ),
