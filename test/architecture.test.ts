@@ -230,6 +230,9 @@ test("what a page can load imports nothing of Node", () => {
     })
   }
   expect(visit("src/browser.ts")).toEqual([])
+  // the studio as static files
+  expect(visit("src/train.ts")).toEqual([])
+  expect(visit("src/studio/engine/index.ts")).toEqual([])
   expect(seen.size).toBeGreaterThan(100)
 })
 

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
-import { ofDevice } from "../device/index.ts"
+import { ofDevice } from "../device/device.ts"
 import { fileError, inNewFolder } from "../files/index.ts"
 import { describeTrained } from "../trained/index.ts"
 import { chosenOf, type Exported, type ExportFormat, ExportRefused } from "./format.ts"

@@ -8,6 +8,7 @@ import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { ownNumber } from "./own-process.ts"
 import { platformReason } from "./platform-reason.ts"
 
 export class FileError extends Schema.TaggedError<FileError>()("FileError", {
@@ -24,10 +25,7 @@ export const fileError = (action: "read" | "write", file: string) => (error: Pla
   new FileError({ action, file, reason: platformReason(error) })
 
 /** The name under which a file is written before it is renamed. It has the process's number, so that two processes never share one. */
-export const temporaryName = (file: string): string => {
-  const { process } = globalThis as { readonly process?: NodeJS.Process }
-  return `${file}.tmp-${process?.pid ?? "page"}` // a page's files are in its own memory
-}
+export const temporaryName = (file: string): string => `${file}.tmp-${ownNumber}`
 
 /** Replaces a file by what `write` writes. Fails as `write` does, or with what `failed` makes of the file system's error. */
 export const replaceFile = <E, R>(
@@ -101,7 +99,7 @@ export const inNewFolder = <A, E, R>(
     if (yield* exists(target)) return yield* taken
     let above = path.dirname(path.resolve(target))
     while (!(yield* exists(above))) above = path.dirname(above)
-    const temporary = path.join(above, `${path.basename(target)}.tmp-${process.pid}`)
+    const temporary = path.join(above, temporaryName(path.basename(target)))
     const writing = Effect.gen(function* () {
       yield* fs.makeDirectory(temporary).pipe(Effect.mapError(fileError("write", temporary)))
       const written = yield* write(temporary)

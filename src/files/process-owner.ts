@@ -10,6 +10,7 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Schema from "effect/Schema"
+import { hostname, ownNumber, ownSystem } from "./own-process.ts"
 
 export const ProcessOwner = Schema.Struct({
   pid: Schema.Int.check(Schema.isGreaterThan(0)),
@@ -20,9 +21,6 @@ export const ProcessOwner = Schema.Struct({
   boot: Schema.optionalKey(Schema.String)
 })
 export type ProcessOwner = typeof ProcessOwner.Type
-
-// not imported: a bundle for a browser holds nothing of Node
-export const hostname = (): string => process.getBuiltinModule("node:os").hostname()
 
 /** The owner that a lock file's text names; undefined where it is half-written, or not by this package. */
 export const ownerIn = (text: string): ProcessOwner | undefined => {
@@ -37,10 +35,11 @@ let own: ProcessOwner | undefined
 /** This process. */
 export const thisProcess: Effect.Effect<ProcessOwner, never, Files> = Effect.gen(function* () {
   if (own !== undefined) return own
-  const { started } = yield* look(process.pid)
+  if (ownSystem === undefined) return { pid: ownNumber, host: hostname() }
+  const { started } = yield* look(ownNumber)
   const boot = yield* textOf("/proc/sys/kernel/random/boot_id")
   own = {
-    pid: process.pid,
+    pid: ownNumber,
     host: hostname(),
     ...(started === undefined ? {} : { started }),
     ...(boot === undefined ? {} : { boot: boot.trim() })

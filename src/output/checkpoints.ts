@@ -11,7 +11,7 @@ import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import type { Adapted } from "../../adapters/index.ts"
 import type { DeviceError } from "../device/index.ts"
-import { type FileError, hostname, isGone, refuseLink, temporaryName } from "../files/index.ts"
+import { type FileError, hostname, isGone, ownNumber, refuseLink, temporaryName } from "../files/index.ts"
 import type { Network } from "../models/index.ts"
 import { onFirst, type RankError, Ranks } from "../ranks/index.ts"
 import type { DeviceReadError } from "../tensors/index.ts"
@@ -247,7 +247,7 @@ export const clearTemporary = (
       for (const name of names) {
         const pid = Number(/\.tmp-(\d+)$/.exec(name)?.[1] ?? 0)
         // a process that died may have had this one's number, which writes nothing yet
-        const own = folder !== shared || pid === process.pid
+        const own = folder !== shared || pid === ownNumber
         const left = pid > 0 && (own || (yield* isGone({ pid, host: hostname() })))
         if (left) yield* Effect.ignore(fs.remove(path.join(folder, name), { recursive: true }))
       }

@@ -72,7 +72,7 @@ export {
 } from "./outcome.ts"
 export { peftConfig } from "./peft/config.ts"
 export { inLlamaCpp } from "./peft/llama-cpp.ts"
-export { ReportError, writeReport } from "./report/index.ts"
+export { OwnPlotLibrary, ReportError, writeReport } from "./report/index.ts"
 export {
   continueRun,
   type FoundRun,

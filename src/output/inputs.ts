@@ -12,7 +12,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { RunPlan } from "../../schemas/index.ts"
-import { FileError, fileError, statRegular } from "../files/index.ts"
+import { FileError, fileError, sha256, statRegular } from "../files/index.ts"
 import { GENERATION_CONFIG, type ModelFile, modelFiles } from "../models/index.ts"
 import { fromOf, type OpenedData, type ResolvedPlan, type Splits } from "../plan/index.ts"
 import { baseName } from "./base-name.ts"
@@ -69,7 +69,7 @@ export const dataInputs = (
       if (typeof place !== "string") continue
       const add = (name: string, sha256: string | null) => all.push({ name, sha256, holdsWeights: false })
       const list = splits?.[split as keyof Splits]?.list
-      if (list !== undefined) add(`data.${split}.images`, createHash("sha256").update(list.join("\n")).digest("hex"))
+      if (list !== undefined) add(`data.${split}.images`, sha256().update(list.join("\n")).digest("hex"))
       const isFolder = Effect.map(fs.stat(place), ({ type }) => type === "Directory")
       if (!(yield* Effect.orElseSucceed(isFolder, () => false))) add(`data.${split}`, yield* inputHash(place))
     }
@@ -175,15 +175,12 @@ export const baseIdentity = (source: string): Hashing<BaseIdentity> =>
     return { path: baseName(path, source), sha256 }
   })
 
-/** node:crypto's, which a bundle for a browser must not import: nothing is hashed there. */
-export const createHash = (algorithm: "sha256") => process.getBuiltinModule("node:crypto").createHash(algorithm)
-
 /** SHA-256 of a regular file, streamed, in lower-case hexadecimal. */
 export const sha256Of = (file: string): Effect.Effect<string, FileError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     yield* statRegular(file)
-    const hash = createHash("sha256")
+    const hash = sha256()
     yield* fs.stream(file, { chunkSize: CHUNK }).pipe(
       Stream.runForEach((bytes) => Effect.sync(() => void hash.update(bytes))),
       Effect.mapError(fileError("read", file))

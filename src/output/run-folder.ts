@@ -19,6 +19,7 @@ import {
   hostname,
   isGone,
   ownerIn,
+  ownNumber,
   temporaryName,
   thisProcess,
   within
@@ -204,7 +205,7 @@ const removeDead = (directory: string, file: string) =>
         if (owner === undefined) return
         const { pid, host } = owner
         // this process holds no lock that it does not know of
-        const own = pid === process.pid && host === hostname()
+        const own = pid === ownNumber && host === hostname()
         if (!own && !(yield* isGone(owner))) return yield* new RunLocked({ directory, pid, host })
       })
     yield* mustBeDead(yield* contentOf(file))

@@ -8,12 +8,13 @@ export const Versions = Schema.Record(Schema.String, Schema.String)
 export type Versions = typeof Versions.Type
 
 export const versions = (): Versions => {
-  const runtime = (["bun", "deno", "node"] as const).find((name) => process.versions[name] !== undefined)
+  const { process } = globalThis as { readonly process?: NodeJS.Process }
+  const runtime = (["bun", "deno", "node"] as const).find((name) => process?.versions?.[name] !== undefined)
   return {
     "tfjs-lora-pro": ownPackage.version,
     tfjs: tf.version_core,
     effect: effectPackage.version,
-    ...(runtime === undefined ? {} : { [runtime]: process.versions[runtime]! })
+    ...(runtime === undefined ? {} : { [runtime]: process!.versions[runtime]! })
   }
 }
 

@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { listedLines } from "../boundary/index.ts"
-import { Device, type DeviceDescription } from "../device/index.ts"
+import { Device, type DeviceDescription } from "../device/device.ts"
 import { inputsOf, recordOf, versions } from "../output/index.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
 import { fromAll, Ranks } from "../ranks/index.ts"

@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
-import { ofDevice } from "../device/index.ts"
+import { ofDevice } from "../device/device.ts"
 import { kinds, loadKind } from "../kinds/index.ts"
 import { ADAPTER_CONFIG, type PeftAdapter, readPeftAdapter } from "../peft/index.ts"
 import { injectToRestore, planFromValue, selectSites } from "../plan/index.ts"

@@ -1,7 +1,7 @@
 /** A run's merged model under the run's own kind, where its rows can be asked: what a copy in fewer bytes has lost. */
 import * as Effect from "effect/Effect"
 import { unadapted } from "../../adapters/index.ts"
-import { ofDevice } from "../device/index.ts"
+import { ofDevice } from "../device/device.ts"
 import { selectSites } from "../plan/index.ts"
 import { type DescribedRun, withBase } from "./load-run.ts"
 

@@ -9,7 +9,7 @@ import * as Path from "effect/Path"
 import type { Adapted } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
 import type { Device } from "../device/device.ts"
-import { ofDevice } from "../device/index.ts"
+import { ofDevice } from "../device/device.ts"
 import { isUrl } from "../files/index.ts"
 import {
   type Asked,

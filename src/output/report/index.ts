@@ -12,5 +12,5 @@ export {
   raw,
   shortDuration
 } from "./html.ts"
-export { ReportError, style, writeReport } from "./page.ts"
+export { OwnPlotLibrary, type PlotLibrary, ReportError, style, writeReport } from "./page.ts"
 export { smoothed } from "./plots.ts"

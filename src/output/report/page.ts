@@ -6,12 +6,12 @@
  * The content security policy names the scripts by their SHA-256 and forbids everything else, so a string that got past the
  * escaping could still not run or load anything.
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Schema from "effect/Schema"
 import { messageOf, shellWord } from "../../boundary/index.ts"
-import { type FileError, fileError, writeFileAtomic } from "../../files/index.ts"
-import { createHash } from "../inputs.ts"
+import { type FileError, fileError, sha256, writeFileAtomic } from "../../files/index.ts"
 import { command, preparation } from "../invocation.ts"
 import type { RunFolder } from "../run-folder.ts"
 import { chartOptions, type Plot } from "./chart.ts"
@@ -23,10 +23,15 @@ import { confusions, curves, evaluationTable, facts, gained, mistakes } from "./
 import { type ReportedKind, type RunRecord, readRun } from "./run-record.ts"
 
 /** uPlot's own files, as text. */
-interface PlotLibrary {
+export interface PlotLibrary {
   readonly script: string
   readonly style: string
 }
+
+/** Given by a program that has no packages beside it, such as a page; else the files are read from the package. */
+export const OwnPlotLibrary = Context.Reference<PlotLibrary | undefined>("tfjs-lora-pro/PlotLibrary", {
+  defaultValue: () => undefined
+})
 
 const reportPage = (record: RunRecord, kind: ReportedKind, library: PlotLibrary): string => {
   const { run } = record
@@ -85,7 +90,7 @@ const body = (record: RunRecord, kind: ReportedKind, plots: Plots): ReadonlyArra
 ]
 
 /** A source expression of a content security policy for an inline script. */
-const sourceHash = (script: string): string => `'sha256-${createHash("sha256").update(script).digest("base64")}'`
+const sourceHash = (script: string): string => `'sha256-${sha256().update(script).digest("base64")}'`
 
 export class ReportError extends Schema.TaggedError<ReportError>()("ReportError", {
   file: Schema.String,
@@ -112,6 +117,8 @@ export const writeReport = (
 // Resolved as a package, not by a path: in a user's project uPlot lies beside this package, not below it.
 const plotLibrary = (failed: (cause: unknown) => ReportError) =>
   Effect.gen(function* () {
+    const own = yield* OwnPlotLibrary
+    if (own !== undefined) return own
     const fs = yield* FileSystem.FileSystem
     const read = (file: string) =>
       Effect.try({
