@@ -26,7 +26,7 @@ import type { ResolvedPlan, ResolveError, SplitSource, Splits } from "../plan/in
 import type { RankError } from "../ranks/index.ts"
 import type { Detecting, Suggesting } from "../suggest/index.ts"
 import type { DeviceReadError } from "../tensors/index.ts"
-import type { Evaluation, Loss, Metrics, Mistakes } from "../training/index.ts"
+import type { ClassedRow, Evaluation, Loss, Metrics, Mistakes } from "../training/index.ts"
 import type { Served } from "./served.ts"
 
 export type { Baseline } from "../output/index.ts"
@@ -114,6 +114,8 @@ export interface EvaluateOptions {
   readonly rows?: number | undefined
   /** where the rows that come out wrong are kept */
   readonly mistakes?: Mistakes | undefined
+  /** called with the rows of each batch, where rows have one class each */
+  readonly classed?: ((rows: ReadonlyArray<ClassedRow>) => void) | undefined
   /** called with the number of rows that are done */
   readonly done: (rows: number) => Effect.Effect<void>
 }

@@ -233,6 +233,40 @@ export const wrongRows = (
     return own === batch.labels[i] ? [] : [{ row, predicted: labels[own]!, weight: probability, probability }]
   })
 
+/** A row with its class and the one that it got, each by its place among the labels. */
+export interface ClassedRow {
+  /** its number in the split */
+  readonly row: number
+  readonly label: number
+  readonly predicted: number
+  /** of `predicted` */
+  readonly probability: number
+}
+
+/** What a batch of a classifier says goes to those who asked for it: what came out wrong, and every row. */
+export const noteClasses = (
+  {
+    mistakes,
+    classed
+  }: {
+    readonly mistakes?: Mistakes | undefined
+    readonly classed?: ((rows: ReadonlyArray<ClassedRow>) => void) | undefined
+  },
+  scored: ScoredBatch<NumberedRows>,
+  labels: ReadonlyArray<string>
+): void => {
+  mistakes?.add(wrongRows(scored, labels))
+  const { batch, predicted, probabilities } = scored
+  classed?.(
+    Array.from(batch.rows, (row, i) => ({
+      row,
+      label: batch.labels[i]!,
+      predicted: predicted[i]!,
+      probability: probabilities[i]!
+    }))
+  )
+}
+
 /** The texts of a row, cut to what a report shows of them. */
 export const shortenedTexts = ({ text, textPair }: TextFields): TextFields => ({
   text: shortened(text),

@@ -22,6 +22,7 @@ export {
 export { dividedRounds, saidBytes } from "./divided-rounds.ts"
 export {
   type ClassEvaluation,
+  type ClassedRow,
   type ClassifiedRows,
   type Classifier,
   type Evaluation,
@@ -32,6 +33,7 @@ export {
   logitsOfRows,
   type Mistake,
   type Mistakes,
+  noteClasses,
   type Scored,
   type ScoredBatch,
   type WrongRow,

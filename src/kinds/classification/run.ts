@@ -13,7 +13,7 @@ import {
 import { Device } from "../../device/device.ts"
 import { loadDescribed, type Model } from "../../models/index.ts"
 import { restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
-import { evaluate, keepMistakes, logitsOfRows, wrongRows } from "../../training/index.ts"
+import { evaluate, keepMistakes, logitsOfRows, noteClasses } from "../../training/index.ts"
 import { begin } from "../begin.ts"
 import { longestText } from "../encoder-resolve.ts"
 import type { Runner } from "../kind.ts"
@@ -40,7 +40,7 @@ export const runClassification: Runner<ClassificationPlan, ResolvedClassificatio
     ),
   splits: ({ model }, plan, file) =>
     openClassification(rowsOf(plan.data, model.labels, file), plan.seed).pipe(onlySplits),
-  evaluate: (adapted, plan, source, { rows, mistakes, done }) =>
+  evaluate: (adapted, plan, source, { rows, done, ...noted }) =>
     Effect.gen(function* () {
       const { padMultiple } = yield* Device
       const { model } = adapted
@@ -51,7 +51,7 @@ export const runClassification: Runner<ClassificationPlan, ResolvedClassificatio
         ...(rows === undefined ? {} : { rows })
       }).pipe(
         evaluate(adapted, (count, scored) => {
-          mistakes?.add(wrongRows(scored, source.labels))
+          noteClasses(noted, scored, source.labels)
           return done(count)
         })
       )

@@ -15,7 +15,7 @@ import {
 import type { ClassificationSplit } from "../../data/index.ts"
 import { restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
 import { computesThing } from "../../ranks/index.ts"
-import { evaluate, keepMistakes, logitsOf, wrongRows } from "../../training/index.ts"
+import { evaluate, keepMistakes, logitsOf, noteClasses } from "../../training/index.ts"
 import { begin } from "../begin.ts"
 import { pictureOf } from "../image-picture.ts"
 import type { Runner } from "../kind.ts"
@@ -40,7 +40,7 @@ export const runImages: Runner<ImagesPlan, ResolvedImagesPlan, ImagesModel, Clas
       augmentation: augmentationOf(plan.data)
     }),
   splits: ({ model }, plan, file) => openImages(rowsOf(plan.data, model.labels, file), plan.seed).pipe(onlySplits),
-  evaluate: (adapted, plan, source, { rows, mistakes, done }) =>
+  evaluate: (adapted, plan, source, { rows, done, ...noted }) =>
     Effect.flatMap(computesThing, (needed) =>
       imageEvaluationBatches(source, adapted.model, {
         batchSize: plan.training.evaluateBatchSize,
@@ -48,7 +48,7 @@ export const runImages: Runner<ImagesPlan, ResolvedImagesPlan, ImagesModel, Clas
         needed
       }).pipe(
         evaluate(adapted, (count, scored) => {
-          mistakes?.add(wrongRows(scored, source.labels))
+          noteClasses(noted, scored, source.labels)
           return done(count)
         })
       )

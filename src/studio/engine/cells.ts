@@ -1,0 +1,78 @@
+/**
+ * The rows behind a cell of a run's confusion matrix. A run is evaluated for the first cell of a split, and what was said of its rows is kept
+ * for the next one, of as many runs as `MOST`.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import { runFolder } from "../../output/index.ts"
+import { type Cells, openCells } from "../../trained/index.ts"
+import type { JudgedRow } from "../protocol/index.ts"
+import type { EngineNeeds, Handlers } from "./handlers.ts"
+
+interface Kept {
+  /** of the run's last file: a run that was made anew is opened anew */
+  readonly written: number
+  readonly scope: Scope.Closeable
+  readonly cells: Cells
+}
+
+const MOST = 3
+/** A page of rows, and no more: pictures are large. */
+const MOST_ROWS = 200
+
+const kept = new Map<string, Kept>()
+const one = Semaphore.makeUnsafe(1)
+
+const forget = (id: string) =>
+  Effect.suspend(() => {
+    const own = kept.get(id)
+    kept.delete(id)
+    return own === undefined ? Effect.void : Scope.close(own.scope, Exit.void)
+  })
+
+const writtenAt = (id: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const { report } = yield* runFolder(id)
+    const { mtime } = yield* fs.stat(report)
+    return Option.match(mtime, { onNone: () => 0, onSome: (time) => time.getTime() })
+  }).pipe(Effect.orElseSucceed(() => 0))
+
+const cellsOf = (id: string) =>
+  Effect.gen(function* () {
+    const written = yield* writtenAt(id)
+    const own = kept.get(id)
+    if (own?.written === written) {
+      // the newest last
+      kept.delete(id)
+      kept.set(id, own)
+      return own.cells
+    }
+    yield* forget(id)
+    const scope = yield* Scope.make()
+    const cells = yield* openCells(id).pipe(
+      Scope.provide(scope),
+      Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit)))
+    )
+    kept.set(id, { written, scope, cells })
+    const [oldest] = kept.keys()
+    if (kept.size > MOST && oldest !== undefined) yield* forget(oldest)
+    return cells
+  })
+
+export const cellHandlers: Partial<Handlers<EngineNeeds>> = {
+  calls: {
+    cell: ({ id, most, ...question }) =>
+      Effect.flatMap(cellsOf(id), ({ rows }) =>
+        rows({ ...question, most: Math.min(MOST_ROWS, Math.max(1, most)) })
+      ).pipe(
+        Effect.scoped,
+        Effect.map((rows): ReadonlyArray<JudgedRow> => rows),
+        Semaphore.withPermit(one)
+      )
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * The rows behind a run's confusion matrix: those of a split that have one class and got another, or the same one. The split is evaluated as it
+ * was when the run ended, so that the rows of a cell are as many as the matrix says; which rows are read is decided by what was said of them.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import { listed, quoted } from "../boundary/index.ts"
+import type { SplitSource, Splits } from "../plan/index.ts"
+import type { Mistake } from "../training/index.ts"
+import { describeRun } from "./load-run.ts"
+import { RunError } from "./run-identity.ts"
+
+/** What was said of each row of a split, by its number in it. */
+interface ClassedSplit {
+  readonly source: SplitSource
+  readonly label: Int32Array
+  readonly predicted: Int32Array
+  /** of what was predicted */
+  readonly probability: Float32Array
+}
+
+export interface CellQuestion {
+  readonly split: string
+  /** the class that the rows have, and the one that they got */
+  readonly label: string
+  readonly predicted: string
+  /** this many rows, those that the model was surest of first */
+  readonly most: number
+}
+
+/**
+ * Opens the cells of a finished run for as long as the scope. The first question about a split loads the model and evaluates it; then
+ * the model leaves the device, and twelve bytes a row are kept. Questions are to be asked one after the other.
+ */
+export const openCells = (directory: string) =>
+  Effect.gen(function* () {
+    const outer = yield* Effect.scope
+    const described = yield* describeRun(directory)
+    const { kind, plan, model } = described
+    const labels = kind.labelsOf(model)
+    const known = new Map<string, ClassedSplit>()
+    const fail = (reason: string) => new RunError({ directory, reason })
+
+    const classed = (split: string) =>
+      Effect.gen(function* () {
+        const before = known.get(split)
+        if (before !== undefined) return before
+        // what the rows are read from lives on, the model does not
+        const own = yield* Scope.fork(outer)
+        const found = yield* Effect.gen(function* () {
+          const { adapted } = yield* described.open
+          const splits: Splits = yield* kind.splits(adapted, plan).pipe(Scope.provide(own))
+          const source = Object.hasOwn(splits, split) ? splits[split as keyof Splits] : undefined
+          if (source === undefined)
+            return yield* fail(`has no ${quoted(split)} rows; expected ${listed(Object.keys(splits)).join(", ")}`)
+          const { rows } = source
+          const all: ClassedSplit = {
+            source,
+            label: new Int32Array(rows).fill(-1),
+            predicted: new Int32Array(rows),
+            probability: new Float32Array(rows)
+          }
+          yield* kind.evaluate(adapted, plan, source, {
+            done: () => Effect.void,
+            classed: (batch) => {
+              for (const { row, label, predicted, probability } of batch) {
+                all.label[row] = label
+                all.predicted[row] = predicted
+                all.probability[row] = probability
+              }
+            }
+          })
+          return all
+        }).pipe(
+          Effect.scoped,
+          Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(own, exit)))
+        )
+        known.set(split, found)
+        return found
+      })
+
+    const classOf = (name: string) => {
+      const i = labels.indexOf(name)
+      return i < 0 ? Effect.fail(fail(`has no class ${quoted(name)}`)) : Effect.succeed(i)
+    }
+
+    return {
+      /** The rows of a cell. Fails where the run has no such split or class. */
+      rows: ({ split, label, predicted, most }: CellQuestion) =>
+        Effect.gen(function* () {
+          if (labels.length === 0)
+            return yield* fail(`is of data.format "${plan.data.format}", whose rows have no classes`)
+          const [right, got] = [yield* classOf(label), yield* classOf(predicted)]
+          const all = yield* classed(split)
+          const kept = kind.keepMistakes?.(all.source, most)
+          if (kept === undefined) return yield* fail("keeps no rows to be looked at")
+          const rows = [...all.label.keys()].filter((row) => all.label[row] === right && all.predicted[row] === got)
+          kept.add(
+            rows.map((row) => {
+              const probability = all.probability[row]!
+              return { row, predicted, weight: probability, probability }
+            })
+          )
+          const found: ReadonlyArray<Mistake> = yield* kept.read
+          return found
+        })
+    }
+  })
+
+export type Cells = Effect.Success<ReturnType<typeof openCells>>
