@@ -43,6 +43,7 @@ export {
   type InjectOptions,
   inject,
   injectSelected,
+  switchedOff,
   type Tap,
   unadapted
 } from "./inject.ts"

@@ -165,6 +165,33 @@ export const unadapted = <M extends Network = Model>(
 ): Effect.Effect<Adapted<M>, InitError | DeviceReadError, Scope.Scope> =>
   injectSelected(model, none, { sites: [], parameters: [] }, 0)
 
+/**
+ * The same model with its adapter switched off, beside which one sees what the adapter does: frozen weights everywhere but in the head, which
+ * is as it was trained. It has the tensors of `adapted`, and lives as long. Null where nothing but the head was trained: nothing would change.
+ */
+export const switchedOff = <M extends Network>(adapted: Adapted<M>): Adapted<M> | null => {
+  const { model, sites, trainable } = adapted
+  if (sites.length === 0 && trainable.dense.every(({ role }) => role === "head")) return null
+  const nothing = new Map<string, Place>()
+  const noMask: MaskOf = () => undefined
+  return {
+    ...adapted,
+    method: none as AdapterMethod<unknown>,
+    sites: [],
+    selected: { sites: [], parameters: [] },
+    parts: () => [],
+    penalty: null,
+    forward: (input, current, { tap, runBlock } = {}) => {
+      const head = current.dense.filter(({ role }) => role === "head")
+      const trained = new Map(head.map(({ name, value }) => [name, value]))
+      const of = (name: string) => trained.get(name) ?? model.weights(name)
+      const linear = adaptedLinear(model, none, nothing, current, trained, noMask)
+      const seen = tap === undefined ? linear : tapped(linear, tap, noMask)
+      return model.forward(input, seen, Object.assign(of, { trained }), runBlock) as OutputOf<M>
+    }
+  }
+}
+
 /** Each site's part at step 0. If one cannot be initialized, those before it are disposed. */
 const initParts = <Options>(
   model: Network,

@@ -21,11 +21,19 @@ import type { DeviceError } from "../device/index.ts"
 import type { CausalModel } from "../models/causal/index.ts"
 import type { DeviceReadError } from "../tensors/index.ts"
 import { type KeyValueCache, keyValueCache } from "./cache.ts"
-import { type GenerateOptions, GenerationError, type Prompt, promptIds, type Settings, settingsOf } from "./options.ts"
+import {
+  type GenerateOptions,
+  GenerationError,
+  type ObservedToken,
+  type Prompt,
+  promptIds,
+  type Settings,
+  settingsOf
+} from "./options.ts"
 import { nextLogits, nextTokens, type Pass, readOnly } from "./passes.ts"
 import { sameParts } from "./prompt-cache.ts"
 import { notFinite, read } from "./reading.ts"
-import { isGreedy } from "./sampling.ts"
+import { isGreedy, likelihoods } from "./sampling.ts"
 import { type Finish, type Writer, writer } from "./writer.ts"
 
 export type GenerationEvent =
@@ -196,30 +204,48 @@ const advance = (batch: Batch): Effect.Effect<Step, GenerationError | DeviceRead
   return Effect.flatMap(chosen(batch, { adapted, cache, padding, ids: next }), (tokens) => written(batch, tokens))
 }
 
+/** A token, and what an observer is told of its place. */
+interface Choice {
+  readonly id: number
+  readonly place?: Pick<ObservedToken, "probability" | "likeliest">
+}
+
 /** The next token of each row. */
 const chosen = (
   { settings, writers }: Batch,
   pass: Pass
-): Effect.Effect<ReadonlyArray<number>, GenerationError | DeviceReadError> =>
+): Effect.Effect<ReadonlyArray<Choice>, GenerationError | DeviceReadError> =>
   Effect.gen(function* () {
-    if (isGreedy(settings.sampling)) {
+    const { sampling, observer } = settings
+    if (observer === null && isGreedy(sampling)) {
       const values = yield* read(() => nextTokens(pass))
       if (!values.slice(writers.length).every(Number.isFinite)) return yield* notFinite
-      return [...values.slice(0, writers.length)]
+      return Array.from(values.slice(0, writers.length), (id) => ({ id }))
     }
     const logits = yield* read(() => nextLogits(pass))
     if (!logits.every(Number.isFinite)) return yield* notFinite
     const width = logits.length / writers.length
-    return writers.map((own, row) => own.choose(logits.subarray(row * width, (row + 1) * width)))
+    return writers.map((own, row): Choice => {
+      const after = logits.subarray(row * width, (row + 1) * width)
+      const id = own.choose(after)
+      if (observer === null) return { id }
+      const { probability, likeliest } = likelihoods(after, id, observer.likeliest)
+      return { id, place: { probability, likeliest: likeliest.map(own.shown) } }
+    })
   })
 
 /** Takes a token of each text; texts that end with it leave the batch. */
-const written = (batch: Batch, tokens: ReadonlyArray<number>): Effect.Effect<Step, DeviceError, Device> =>
+const written = (batch: Batch, tokens: ReadonlyArray<Choice>): Effect.Effect<Step, DeviceError, Device> =>
   Effect.gen(function* () {
     const now = performance.now()
-    const { writers, cache } = batch
+    const { writers, cache, settings } = batch
     const began = writers.every(({ ids }) => ids.length === 0) ? now : batch.began
-    const pushed = writers.map((own, row) => own.push(tokens[row]!))
+    const pushed = writers.map((own, row) => own.push(tokens[row]!.id))
+    for (const [row, { id, place }] of tokens.entries()) {
+      if (settings.observer === null || place === undefined) break
+      const { text, finish } = pushed[row]!
+      yield* settings.observer.tell({ id, prompt: writers[row]!.prompt, text, ends: finish === "eos", ...place })
+    }
     const events = pushed.flatMap(({ text, finish }, row): ReadonlyArray<GenerationEvent> => {
       const own = writers[row]!
       const piece: ReadonlyArray<GenerationEvent> = text === "" ? [] : [{ kind: "text", prompt: own.prompt, text }]
@@ -235,7 +261,7 @@ const written = (batch: Batch, tokens: ReadonlyArray<number>): Effect.Effect<Ste
       began,
       writers: left.map((row) => writers[row]!),
       padding: left.map((row) => batch.padding[row]!),
-      next: left.map((row) => [tokens[row]!])
+      next: left.map((row) => [tokens[row]!.id])
     }
     return [events, Option.some(readAgain(rest))]
   })

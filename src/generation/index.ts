@@ -1,6 +1,6 @@
 /**
  * Text from causal language models: `generate` streams it, `conversation` makes prompts of messages. Targets from models that read a source:
- * `writeTargets`.
+ * `writeTargets`, or `writeObserved` with what the model thought of each token.
  *
  * @example
  * const talk = yield* conversation(adapted.model.tokenizer, { system: "Answer in one word." })
@@ -11,8 +11,16 @@ export type { WrittenTarget } from "./beams.ts"
 export { type CacheOptions, type KeyValueCache, keyValueCache } from "./cache.ts"
 export { type Conversation, ConversationError, conversation } from "./conversation.ts"
 export { type GenerationEnd, type GenerationEvent, generate } from "./generate.ts"
-export { type GenerateOptions, GenerationError, type Prompt, type Turn } from "./options.ts"
+export {
+  type GenerateOptions,
+  GenerationError,
+  type ObservedToken,
+  type Prompt,
+  type ShownToken,
+  type TokenObserver,
+  type Turn
+} from "./options.ts"
 export { type PromptCache, promptCache, promptCaches, type Reading } from "./prompt-cache.ts"
 export { type Distribution, distribution, greedy, type Sampling, sample, withPenalty } from "./sampling.ts"
-export { type WriteOptions, writeTargets } from "./seq2seq.ts"
+export { type ObservedOptions, type WriteOptions, writeObserved, writeTargets } from "./seq2seq.ts"
 export type { Finish } from "./writer.ts"

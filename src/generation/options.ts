@@ -6,7 +6,7 @@ import { listedLines } from "../boundary/index.ts"
 import { tokenized } from "../data/causal/index.ts"
 import type { CausalModel } from "../models/causal/index.ts"
 import type { PromptCache } from "./prompt-cache.ts"
-import { greedy, type Sampling } from "./sampling.ts"
+import { greedy, type LikelyToken, type Sampling } from "./sampling.ts"
 
 export interface GenerateOptions extends Partial<Sampling> {
   /** tokens that a text has at most; default 128 */
@@ -25,6 +25,33 @@ export interface GenerateOptions extends Partial<Sampling> {
   readonly promptCache?: PromptCache
   /** how each forward pass is run, so that several texts may take turns on a device; default: as it comes */
   readonly turn?: Turn
+  /** is told of every token; the logits of each place are then read whole */
+  readonly observer?: TokenObserver
+}
+
+/** A token of a text, where it stands. */
+export interface ShownToken extends LikelyToken {
+  /** what it adds to the text; of one that writes nothing, its name */
+  readonly text: string
+}
+
+/** A token that was chosen, among those that were as likely. */
+export interface ObservedToken extends LikelyToken {
+  /** place of the prompt */
+  readonly prompt: number
+  /** text that is certain with it: "" while a character is open, and of a token that ends the text */
+  readonly text: string
+  /** it ends the text */
+  readonly ends: boolean
+  /** the likeliest at its place by the model's own distribution, the likeliest first */
+  readonly likeliest: ReadonlyArray<ShownToken>
+}
+
+/** Who is told of every token, as it is chosen. */
+export interface TokenObserver {
+  /** how many of the likeliest tokens at each place are shown, 1 at least */
+  readonly likeliest: number
+  readonly tell: (token: ObservedToken) => Effect.Effect<void>
 }
 
 /** Runs a pass, when its turn has come. */
@@ -49,6 +76,7 @@ export interface Settings {
   readonly first: number
   readonly promptCache: PromptCache | null
   readonly turn: Turn
+  readonly observer: TokenObserver | null
 }
 
 /** A text, or tokens, which are taken as they are. */
@@ -84,6 +112,7 @@ export const settingsOf = (
     first = 0,
     promptCache,
     turn = (pass) => pass,
+    observer,
     ...sampling
   }: GenerateOptions
 ): Result.Result<Settings, ReadonlyArray<string>> => {
@@ -97,7 +126,8 @@ export const settingsOf = (
     eosIds: new Set(eosIds ?? named),
     first,
     promptCache: promptCache ?? null,
-    turn
+    turn,
+    observer: observer ?? null
   }
   const problems = problemsOf(settings)
   return problems.length > 0 ? Result.fail(problems) : Result.succeed(settings)

@@ -65,6 +65,35 @@ export const largest = (logits: Float32Array): number => {
   return best
 }
 
+/** A token where it might be written, and how likely the model finds it there. */
+export interface LikelyToken {
+  readonly id: number
+  readonly probability: number
+}
+
+/**
+ * softmax(z) as the model has it, whatever a token is then chosen by: the probability of `chosen`, and the `count` likeliest tokens, the
+ * first of equals first.
+ */
+export const likelihoods = (
+  logits: Float32Array,
+  chosen: number,
+  count: number
+): { readonly probability: number; readonly likeliest: ReadonlyArray<LikelyToken> } => {
+  const most = logits[largest(logits)]!
+  let sum = 0
+  for (const z of logits) sum += Math.exp(z - most)
+  const probability = (id: number) => Math.exp(logits[id]! - most) / sum
+  const best: Array<number> = []
+  for (let id = 0; id < logits.length; id++) {
+    if (best.length === count && !(logits[id]! > logits[best[count - 1]!]!)) continue
+    const at = best.findIndex((other) => logits[id]! > logits[other]!)
+    best.splice(at < 0 ? best.length : at, 0, id)
+    if (best.length > count) best.pop()
+  }
+  return { probability: probability(chosen), likeliest: best.map((id) => ({ id, probability: probability(id) })) }
+}
+
 export interface Distribution {
   /** tokens that may be chosen, in ascending order */
   readonly ids: ReadonlyArray<number>

@@ -11,6 +11,7 @@
 import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import type { Adapted } from "../../adapters/index.ts"
 import { Device } from "../device/device.ts"
 import type { DeviceError } from "../device/index.ts"
@@ -18,9 +19,11 @@ import { logitsOf } from "../models/causal/index.ts"
 import type { Seq2SeqModel } from "../models/seq2seq/index.ts"
 import type { DeviceReadError } from "../tensors/index.ts"
 import { type Candidate, type TargetSearch, targetSearch, type WrittenTarget } from "./beams.ts"
-import { GenerationError } from "./options.ts"
+import { type GenerateOptions, GenerationError, settingsOf, type TokenObserver } from "./options.ts"
 import { notFinite, read } from "./reading.ts"
+import { likelihoods } from "./sampling.ts"
 import { type TargetCache, targetCache } from "./target-cache.ts"
+import { type Finish, writer } from "./writer.ts"
 
 export interface WriteOptions {
   /** tokens that a target has at most; default 64 */
@@ -130,13 +133,68 @@ const written = (
     return targets
   })
 
+/** What may be asked of a target that is observed. */
+export type ObservedOptions = Pick<GenerateOptions, "maxNewTokens" | "temperature" | "seed" | "turn"> & {
+  readonly observer: TokenObserver
+}
+
+/**
+ * Writes the target of one source, and tells of each token as it is chosen: the most probable one, or at a temperature above 0 one that is
+ * drawn, as `generate` draws. An interruption takes effect at the next token.
+ */
+export const writeObserved = (
+  adapted: Adapted<Seq2SeqModel>,
+  source: Ids,
+  options: ObservedOptions
+): Effect.Effect<Finish, GenerationError | DeviceReadError | DeviceError, Device> =>
+  Effect.gen(function* () {
+    const { model } = adapted
+    const { eosId, tokenizer, startId } = model
+    const settings = settingsOf({ eosIds: [eosId], tokenizer }, options)
+    const problems = [
+      ...(Result.isFailure(settings) ? settings.failure : []),
+      ...problemsOf(model, [source], { maxNewTokens: 1, beams: 1, lengthPenalty: 1 })
+    ]
+    if (Result.isFailure(settings) || problems.length > 0) return yield* new GenerationError({ problems })
+    const { padMultiple, sync } = yield* Device
+    const cache = targetCache({ heads: model.attentionHeads, sources: 1, multiple: padMultiple })
+    const length = Math.ceil(source.length / padMultiple) * padMultiple
+    const batch: Batch = { adapted, cache, sources: [source], length }
+    // positions are relative: there is room for any number of tokens
+    const own = writer(tokenizer, 0, [], Number.POSITIVE_INFINITY, settings.success)
+    const { observer, turn = settings.success.turn } = options
+    const tokens = Effect.gen(function* () {
+      let last = startId
+      while (true) {
+        yield* Effect.yieldNow
+        const logits = yield* turn(read(() => logitsAfter(batch, [0], [last])))
+        if (!logits.every(Number.isFinite)) return yield* notFinite
+        const id = own.choose(logits)
+        const { probability, likeliest } = likelihoods(logits, id, observer.likeliest)
+        const shown = likeliest.map(own.shown)
+        const { text, finish } = own.push(id)
+        yield* observer.tell({ id, prompt: 0, text, ends: finish === "eos", probability, likeliest: shown })
+        if (finish !== null) return finish
+        last = id
+      }
+    })
+    return yield* Effect.ensuring(tokens, Effect.sync(cache.dispose)).pipe(Effect.tap(sync))
+  })
+
 /** The most probable tokens after each text, float32 [texts, 2·width]: their log-probabilities, then the tokens. */
-const candidates = (
-  { adapted, cache, sources, length }: Batch,
-  open: ReadonlyArray<number>,
-  tokens: Ids,
-  width: number
-): Tensor2D =>
+const candidates = (batch: Batch, open: ReadonlyArray<number>, tokens: Ids, width: number): Tensor2D =>
+  tf.tidy(() => {
+    const logits = logitsAfter(batch, open, tokens)
+    const { values, indices } =
+      width === 1
+        ? { values: tf.max(logits, 1, true), indices: tf.expandDims(tf.argMax(logits, 1), 1) }
+        : tf.topk(logits, width)
+    // float32 holds every token exactly
+    return tf.concat([tf.sub(values, tf.logSumExp(logits, 1, true)), tf.cast(indices, "float32")], 1) as Tensor2D
+  })
+
+/** Logits after each text [texts, vocabulary], whose last tokens are given. */
+const logitsAfter = ({ adapted, cache, sources, length }: Batch, open: ReadonlyArray<number>, tokens: Ids): Tensor2D =>
   tf.tidy(() => {
     const { padId } = adapted.model
     const padded = (of: (id: number) => number, pad: number) =>
@@ -157,13 +215,7 @@ const candidates = (
       attend: cache.pass()
     }
     const output = adapted.forward(input, adapted.trainable)
-    const logits = logitsOf(output.hidden, output)
-    const { values, indices } =
-      width === 1
-        ? { values: tf.max(logits, 1, true), indices: tf.expandDims(tf.argMax(logits, 1), 1) }
-        : tf.topk(logits, width)
-    // float32 holds every token exactly
-    return tf.concat([tf.sub(values, tf.logSumExp(logits, 1, true)), tf.cast(indices, "float32")], 1) as Tensor2D
+    return logitsOf(output.hidden, output)
   })
 
 const candidatesOf = (values: Float32Array, text: number, width: number): ReadonlyArray<Candidate> => {

@@ -1,8 +1,8 @@
 /** One text while it is written: its tokens, its pieces, and when it ends. */
 import { randomStream } from "../numbers/index.ts"
 import type { CausalTokenizer } from "../tensors/index.ts"
-import type { Settings } from "./options.ts"
-import { sample } from "./sampling.ts"
+import type { Settings, ShownToken } from "./options.ts"
+import { type LikelyToken, sample } from "./sampling.ts"
 
 /** Why a text ended: the model said so, a stop string came, or there is no room for more. */
 export type Finish = "eos" | "stop" | "length"
@@ -14,6 +14,8 @@ export interface Writer {
   readonly ids: ReadonlyArray<number>
   /** Chooses a token from the logits after the last one. */
   readonly choose: (logits: Float32Array) => number
+  /** A token as it would stand next. */
+  readonly shown: (token: LikelyToken) => ShownToken
   /** Takes a token; returns the text that is now certain, and whether it was the last token. */
   readonly push: (id: number) => { readonly text: string; readonly finish: Finish | null }
   /** the text so far, as far as it was handed out */
@@ -22,7 +24,7 @@ export interface Writer {
 
 /** `room`: tokens that the model has positions for after the prompt. */
 export const writer = (
-  { decode }: CausalTokenizer,
+  { decode }: Pick<CausalTokenizer, "decode">,
   prompt: number,
   given: ReadonlyArray<number>,
   room: number,
@@ -47,6 +49,7 @@ export const writer = (
     prompt,
     ids,
     choose: (logits) => sample(logits, [...given, ...ids], sampling, random),
+    shown: shownBy(decode, pieces),
     push: (id) => {
       ids.push(id)
       if (eosIds.has(id)) return ended("", "eos")
@@ -65,9 +68,19 @@ const CONTEXT = 8
 interface TextPieces {
   /** What a token adds to the text, "" while a character is open. */
   readonly push: (id: number) => string
+  /** What a token would add, whole characters or not. */
+  readonly with: (id: number) => string
   /** What is open at the end. */
   readonly end: () => string
 }
+
+/** A token where it would stand next: by its text, or by its name where it has none. */
+export const shownBy =
+  (decode: CausalTokenizer["decode"], pieces: Pick<TextPieces, "with">) =>
+  (token: LikelyToken): ShownToken => {
+    const text = pieces.with(token.id)
+    return { ...token, text: text === "" ? decode([token.id], { special: true }) : text }
+  }
 
 /**
  * Tokens → text, piece by piece, of what follows `prompt`. Special tokens write nothing. A piece ends where the text so far is certain:
@@ -79,7 +92,8 @@ interface TextPieces {
 export const textPieces = (decode: CausalTokenizer["decode"], prompt: ReadonlyArray<number>): TextPieces => {
   let written = prompt.slice(-CONTEXT)
   let waiting: Array<number> = []
-  const added = () => decode([...written, ...waiting]).slice(decode(written).length)
+  const added = (more: ReadonlyArray<number> = []) =>
+    decode([...written, ...waiting, ...more]).slice(decode(written).length)
   const take = (text: string): string => {
     written = [...written, ...waiting].slice(-CONTEXT)
     waiting = []
@@ -91,6 +105,7 @@ export const textPieces = (decode: CausalTokenizer["decode"], prompt: ReadonlyAr
       const text = added()
       return text.endsWith("\uFFFD") ? "" : take(text)
     },
+    with: (id) => added([id]),
     end: () => take(added())
   }
 }

@@ -118,8 +118,10 @@ export const openWriter = (folder: string) =>
 export { describeJudged, describePlan, describeProcesses, type JudgedPlan, judgedJson, planJson } from "./describe.ts"
 export type {
   Asked,
+  AskedField,
   Baseline,
   LoadedKind,
+  ObservedWriting,
   Prediction,
   Publisher,
   Reported,

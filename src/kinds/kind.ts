@@ -17,6 +17,7 @@ import type { CausalSplit, RenderedSample } from "../data/causal/index.ts"
 import type { BatchPosition, DataError } from "../data/index.ts"
 import type { Device } from "../device/device.ts"
 import type { DeviceError } from "../device/index.ts"
+import type { TokenObserver, Turn } from "../generation/index.ts"
 import type { CausalModel } from "../models/causal/index.ts"
 import type { BatchOf, ModelError, Network } from "../models/index.ts"
 import type { Baseline, CardParts, CardSource, WrittenModel } from "../output/index.ts"
@@ -123,6 +124,15 @@ export interface EvaluateOptions {
 /** What a user asks about: a text, or a row with the columns of the plan (a pair of texts has no other form). */
 export type Asked = string | Readonly<Record<string, unknown>>
 
+/** What a user fills in to ask a run: a column of its rows. */
+export interface AskedField {
+  readonly name: string
+  /** "image": a data: URI; "number": one, as text; "numbers": a JSON list */
+  readonly type: "text" | "image" | "number" | "numbers"
+  /** of numbers: how the model's input arranges them, row by row */
+  readonly shape?: ReadonlyArray<number>
+}
+
 /** What the model says of a row. A kind adds what its models say besides: probabilities, values. */
 export interface Prediction {
   readonly text: string
@@ -172,6 +182,18 @@ export interface WriteOptions {
   readonly base?: boolean | undefined
 }
 
+/** How a text is written whose tokens are told as they are chosen. */
+export interface ObservedWriting {
+  readonly maxTokens: number
+  /** 0: always the most probable token */
+  readonly temperature: number
+  readonly seed: number
+  /** the frozen weights alone, without what was trained */
+  readonly base: boolean
+  readonly observer: TokenObserver
+  readonly turn: Turn
+}
+
 /** A text that was written for one that was read. */
 export interface WrittenText {
   readonly text: string
@@ -212,6 +234,17 @@ export interface Runner<
   settle?(adapted: Adapted<M>, resolved: R): Effect.Effect<void, DataError | DeviceReadError | RankError, Device>
   /** Keeps the rows of a split that come out wrong, at most `limit`; absent where none of them tells much. */
   keepMistakes?(source: Source, limit: number): Mistakes
+  /** How users ask the run; absent where there is nothing to ask. */
+  readonly asking?: {
+    /** What they fill in, in its order. A model that goes on with texts has one, the text. */
+    fields(adapted: Adapted<M>, plan: Plan): readonly [AskedField, ...ReadonlyArray<AskedField>]
+    /** Rows of a split by these fields, to begin with. */
+    examples(
+      source: Source,
+      plan: Plan,
+      rows: ReadonlyArray<number>
+    ): Effect.Effect<ReadonlyArray<Readonly<Record<string, string>>>, Reported, Files>
+  }
   /**
    * What keeps a text or a row from being predicted, as the end of a sentence that begins with its place; undefined: nothing does. Absent
    * where nothing is predicted.
@@ -242,6 +275,13 @@ export interface Runner<
     texts: ReadonlyArray<string>,
     options: WriteOptions
   ): Effect.Effect<ReadonlyArray<WrittenText>, Reported, Device>
+  /** The same for one text, each token told as it is chosen. */
+  writeObserved?(
+    adapted: Adapted<M>,
+    plan: Plan,
+    text: string,
+    options: ObservedWriting
+  ): Effect.Effect<WrittenText["finish"], Reported, Device>
   /** Present where the model goes on with the texts that it reads. */
   readonly generation?: {
     writing(trained: Trained<Plan, M>): Writing & { readonly plan: Plan }

@@ -9,6 +9,7 @@ import {
   type DataError,
   dataError,
   isBroken,
+  type RowSource,
   type SplitSection,
   stringField,
   type TextColumns,
@@ -17,7 +18,7 @@ import {
 import { isRecord, parseBoundedJson } from "../files/index.ts"
 import { markdown } from "../output/index.ts"
 import { type Loss, labelCrossEntropy } from "../training/index.ts"
-import type { Asked, Prediction } from "./kind.ts"
+import type { Asked, AskedField, Prediction } from "./kind.ts"
 
 type Section = (ClassificationPlan | ArraysPlan | ImagesPlan | ImageArraysPlan)["data"]
 
@@ -97,6 +98,23 @@ export const askedProblem = (one: Asked, columns: TextColumns): string | undefin
   const text = askedText(one, columns)
   return isBroken(text) ? text.broken : undefined
 }
+
+/** How runs over texts are asked, or over pairs of them. */
+export const askingTexts = <Plan>(columnsOf: (plan: Plan) => TextColumns) => ({
+  fields: (_: unknown, plan: Plan): readonly [AskedField, ...ReadonlyArray<AskedField>] => {
+    const { text, textPair } = columnsOf(plan)
+    const field = (name: string): AskedField => ({ name, type: "text" })
+    return [field(text), ...(textPair === undefined ? [] : [field(textPair)])]
+  },
+  examples: (source: RowSource<TextFields>, plan: Plan, rows: ReadonlyArray<number>) =>
+    Effect.map(source.read(rows), (read) => {
+      const { text: column, textPair: other } = columnsOf(plan)
+      return read.map(({ text, textPair }) => ({
+        [column]: text,
+        ...(other === undefined || textPair === undefined ? {} : { [other]: textPair })
+      }))
+    })
+})
 
 /** A row that was written as JSON. */
 const rowIn = (text: string): Readonly<Record<string, unknown>> | undefined => {

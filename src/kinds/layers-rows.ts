@@ -11,10 +11,10 @@ import type {
   LabelledText,
   Numbered
 } from "../data/index.ts"
-import type { DescribedLayers, LayersClassifier } from "../models/index.ts"
+import type { DescribedLayers, LayersClassifier, Network } from "../models/index.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
 import type { Mistakes } from "../training/index.ts"
-import type { Asked, World } from "./kind.ts"
+import type { Asked, AskedField, Runner, World } from "./kind.ts"
 
 export type LayersPlan = ArraysPlan | ImageArraysPlan
 
@@ -68,6 +68,11 @@ export interface LayersRows<
     to: RowsFor<Plan, Ready>,
     rows?: number | undefined
   ): Stream.Stream<ArrayBatch, DataError>
+  /** How users ask: what they fill in, by the shape of the model's input, and rows of a split to begin with. */
+  readonly asking: {
+    fields(plan: Plan, shape: RowShape): readonly [AskedField, ...ReadonlyArray<AskedField>]
+    readonly examples: NonNullable<Runner<Plan, never, Network, ClassificationSplit>["asking"]>["examples"]
+  }
   /** What keeps what a user asks about from being read, as the end of a sentence; undefined: nothing. */
   problemOf(asked: Asked, plan: Plan, shape: RowShape): string | undefined
   /** Whether a row names a file of this machine. */

@@ -41,6 +41,10 @@ export const layersRunner = <Plan extends LayersPlan, Data extends Classificatio
         return done(count)
       })
     ),
+  asking: {
+    fields: ({ model }, plan) => rows.asking.fields(plan, shapeOf(model)),
+    examples: rows.asking.examples
+  },
   problemOf: ({ model }, plan, asked) => rows.problemOf(asked, plan, shapeOf(model)),
   namesFile: (plan, asked) => rows.namesFile(asked, plan),
   predict: (adapted, plan, asked, folder) =>

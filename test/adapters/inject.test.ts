@@ -4,12 +4,21 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { type AdapterMethod, full, inject, lora, methods, none, selectionOf } from "../../adapters/index.ts"
+import {
+  type AdapterMethod,
+  full,
+  inject,
+  lora,
+  methods,
+  none,
+  selectionOf,
+  switchedOff
+} from "../../adapters/index.ts"
 import type { LoraOptions } from "../../adapters/lora.ts"
 import { AdapterConfig } from "../../schemas/index.ts"
 import { frozenLinear } from "../../src/kernels/dense-linear.ts"
 import { valueAndGradients } from "../../src/tensors/gradients.ts"
-import { mapTensors, sizeOf, type Trainable, tensorsOf } from "../../src/tensors/trainable.ts"
+import { type Linear, mapTensors, sizeOf, type Trainable, tensorsOf } from "../../src/tensors/trainable.ts"
 import { expectClose, expectNoLeak, tolerance } from "../setup.ts"
 import { toyModel, toyTokens } from "./toy-model.ts"
 
@@ -24,20 +33,30 @@ afterAll(() => toy.dispose())
 
 const scoped = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>): Promise<A> => Effect.runPromise(Effect.scoped(effect))
 const read = (tensor: tf.Tensor) => Effect.promise(() => tensor.data())
-const baseLogits = () =>
-  toy.model.forward(
-    toyTokens(),
-    ({ name }, x) =>
-      frozenLinear(
-        x,
-        toy.model.weights(`${name}.weight`) as tf.Tensor2D,
-        toy.model.weights(`${name}.bias`) as tf.Tensor1D
-      ),
-    toy.model.weights
-  )
+const toyLinear: Linear = ({ name }, x) =>
+  frozenLinear(x, toy.model.weights(`${name}.weight`) as tf.Tensor2D, toy.model.weights(`${name}.bias`) as tf.Tensor1D)
+const baseLogits = () => toy.model.forward(toyTokens(), toyLinear, toy.model.weights)
 
 describe("every method, and none", () => {
   for (const [name, method] of Object.entries(methods)) {
+    test(`${name}: switched off, it is the base under the head that was trained`, () =>
+      scoped(
+        Effect.gen(function* () {
+          const { options: own } = selectionOf(Schema.decodeUnknownSync(AdapterConfig)({ method: name, rank: 2 }))
+          const adapted = yield* inject(toy.model, method as AdapterMethod<object>, { ...own, targets: "all-linear" })
+          const moved = mapTensors((t) => tf.add(t, tf.randomNormal(t.shape, 0, 0.3, "float32", 1)), adapted.trainable)
+          const off = switchedOff(adapted)
+          if (name === "none") return expect(off).toBeNull()
+          const head = new Map(moved.dense.filter(({ role }) => role === "head").map((own) => [own.name, own.value]))
+          expect([...head.keys()]).toEqual(["head.weight", "head.bias"])
+          const expected = toy.model.forward(toyTokens(), toyLinear, (own) => head.get(own) ?? toy.model.weights(own))
+          const [on, without] = [adapted.forward(toyTokens(), moved), off!.forward(toyTokens(), moved)]
+          expectClose(yield* read(without), yield* read(expected), tolerance.operation)
+          expect(yield* read(tf.max(tf.abs(tf.sub(on, without))))).not.toEqual(new Float32Array([0]))
+          tf.dispose([...tensorsOf(moved), on, without, expected])
+        })
+      ))
+
     test(`${name}: starts as the base, and all that is trained moves the logits`, () =>
       scoped(
         Effect.gen(function* () {

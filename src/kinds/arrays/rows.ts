@@ -10,7 +10,7 @@ import {
   readNumbers
 } from "../../data/index.ts"
 import { keepMistakes } from "../../training/index.ts"
-import type { Asked } from "../kind.ts"
+import type { Asked, AskedField } from "../kind.ts"
 import type { CalledRows } from "../layers-card.ts"
 import type { LayersRows } from "../layers-rows.ts"
 
@@ -21,6 +21,15 @@ export const calledArrays: CalledRows = {
   shaped: (shape) => `rows of ${shape} numbers`,
   task: "tabular-classification"
 }
+
+// more are no form that anyone fills in
+const MOST_FIELDS = 32
+
+/** The columns that a user fills in one by one; none: the numbers are given as a list. */
+const columnsAsked = (input: ArraysPlan["data"]["input"]): ReadonlyArray<string> =>
+  typeof input !== "string" && input.length <= MOST_FIELDS ? input : []
+
+const number = (name: string): AskedField => ({ name, type: "number" })
 
 const textOf = (asked: Asked): string => (typeof asked === "string" ? asked : JSON.stringify(asked))
 
@@ -42,6 +51,22 @@ export const arraysRows: LayersRows<ArraysPlan, ClassificationData, null> = {
       scale: data.scale,
       ...(rows === undefined ? {} : { rows })
     }),
+  asking: {
+    fields: ({ data: { input } }, shape) => {
+      const [first, ...more] = columnsAsked(input)
+      return first === undefined ? [{ name: "numbers", type: "numbers", shape }] : [number(first), ...more.map(number)]
+    },
+    examples: (source, { data: { input } }, rows) =>
+      Effect.map(source.read(rows), (read) => {
+        const columns = columnsAsked(input)
+        return read.map(({ text }): Readonly<Record<string, string>> => {
+          const numbers = text.split(" ")
+          return columns.length === 0
+            ? { numbers: JSON.stringify(numbers.map(Number)) }
+            : Object.fromEntries(columns.map((name, i) => [name, numbers[i]!]))
+        })
+      })
+  },
   problemOf: (asked, { data }, shape) => numbersProblem(textOf(asked), data, shape),
   namesFile: () => false,
   asked: (asked) => Effect.succeed(asked.map((one) => ({ text: textOf(one), label: "", where: textOf(one) }))),

@@ -14,6 +14,7 @@ import type { CausalModel } from "../../models/causal/index.ts"
 import { countedTokens, evaluateTokens, tokenCrossEntropy } from "../../training/index.ts"
 import { begin } from "../begin.ts"
 import type { Runner } from "../kind.ts"
+import { askedPrompt, promptsOf } from "../language-asked.ts"
 import { loadLanguage, longest, noLabels, restoreLanguage, saveLanguage, sectionFor } from "../language-run.ts"
 import type { ResolvedCausalPlan } from "./resolve.ts"
 
@@ -51,6 +52,7 @@ export const runCausal: Runner<CausalPlan, ResolvedCausalPlan, CausalModel, Caus
       const rowsOf = ({ rows }: CausalEvaluationBatch) => new Set(rows.flat()).size
       return yield* batches.pipe(evaluateTokens(adapted, rowsOf, done))
     }),
+  asking: { fields: askedPrompt, examples: (source, _, rows) => promptsOf(source, rows) },
   predict: noLabels,
   generation: {
     writing: ({ adapted, plan }) => ({

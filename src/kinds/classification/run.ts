@@ -17,7 +17,15 @@ import { evaluate, keepMistakes, logitsOfRows, noteClasses } from "../../trainin
 import { begin } from "../begin.ts"
 import { longestText } from "../encoder-resolve.ts"
 import type { Runner } from "../kind.ts"
-import { askedProblem, askedTexts, onlySplits, plannedLoss, predictionsOf, rowsOf } from "../labelled-run.ts"
+import {
+  askedProblem,
+  askedTexts,
+  askingTexts,
+  onlySplits,
+  plannedLoss,
+  predictionsOf,
+  rowsOf
+} from "../labelled-run.ts"
 import type { ResolvedClassificationPlan } from "./resolve.ts"
 
 export const runClassification: Runner<ClassificationPlan, ResolvedClassificationPlan, Model, ClassificationSplit> = {
@@ -56,6 +64,7 @@ export const runClassification: Runner<ClassificationPlan, ResolvedClassificatio
         })
       )
     }),
+  asking: askingTexts(({ data }) => data),
   problemOf: (_, plan, row) => askedProblem(row, plan.data),
   predict: (adapted, plan, asked) =>
     Effect.gen(function* () {

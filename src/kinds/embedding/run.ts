@@ -11,6 +11,7 @@ import { contrast, cosent, cosineError, nested, type RelatedLoss } from "../../t
 import { begin } from "../begin.ts"
 import { longestText } from "../encoder-resolve.ts"
 import type { Runner } from "../kind.ts"
+import { askingTexts } from "../labelled-run.ts"
 import { evaluateRanking, evaluateSimilarity } from "./evaluate.ts"
 import { type EmbeddingModel, embeddingModel, vectorsOf } from "./model.ts"
 import { columnsOf, describeEmbedder, type RelatedPlan, type ResolvedRelatedPlan } from "./resolve.ts"
@@ -68,6 +69,7 @@ export const runRelated: Runner<RelatedPlan, ResolvedRelatedPlan, EmbeddingModel
       ? evaluateRanking(adapted, source, how, options)
       : evaluateSimilarity(adapted, source, how, options)
   },
+  asking: askingTexts(columnsOf),
   predict: () => Effect.fail(new NoLabels()),
   embed: (adapted, plan, texts) =>
     vectorsOf(adapted, texts, embedOptions(plan, adapted.model)).pipe(

@@ -19,7 +19,7 @@ import {
 import { type ArrayBatch, arrayBatchOf } from "../../data/index.ts"
 import type { Processing } from "../../images/index.ts"
 import { keepMistakes } from "../../training/index.ts"
-import { pictureOf } from "../image-picture.ts"
+import { askedExamples, askedImage, pictureOf } from "../image-picture.ts"
 import type { CalledRows } from "../layers-card.ts"
 import type { LayersRows, RowShape } from "../layers-rows.ts"
 
@@ -80,6 +80,7 @@ export const imageRows: LayersRows<ImageArraysPlan, ImageClasses, Preparing> = {
     imageEvaluationBatches(split, ready, { batchSize: plan.training.evaluateBatchSize, rows }).pipe(
       Stream.map(asArrays(shape))
     ),
+  asking: { fields: askedImage, examples: askedExamples },
   problemOf: (asked, { data }) => askedProblem(asked, data),
   namesFile: (asked, { data }) => namesFile(asked, data),
   asked: (asked, { data }, folder) => askedImages(asked, data, folder),

@@ -17,7 +17,7 @@ import { restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
 import { computesThing } from "../../ranks/index.ts"
 import { evaluate, keepMistakes, logitsOf, noteClasses } from "../../training/index.ts"
 import { begin } from "../begin.ts"
-import { pictureOf } from "../image-picture.ts"
+import { askedExamples, askedImage, pictureOf } from "../image-picture.ts"
 import type { Runner } from "../kind.ts"
 import { onlySplits, plannedLoss, predictionsOf, rowsOf } from "../labelled-run.ts"
 import type { ResolvedImagesPlan } from "./resolve.ts"
@@ -53,6 +53,7 @@ export const runImages: Runner<ImagesPlan, ResolvedImagesPlan, ImagesModel, Clas
         })
       )
     ),
+  asking: { fields: (_, plan) => askedImage(plan), examples: askedExamples },
   problemOf: (_, plan, row) => askedProblem(row, plan.data),
   namesFile: ({ data }, row) => namesFile(row, data),
   predict: (adapted, plan, asked, folder) =>

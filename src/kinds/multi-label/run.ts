@@ -17,7 +17,7 @@ import {
   type TargetModel
 } from "../encoder-targets.ts"
 import type { Prediction, Runner } from "../kind.ts"
-import { askedProblem, askedTexts, onlyFile } from "../labelled-run.ts"
+import { askedProblem, askedTexts, askingTexts, onlyFile } from "../labelled-run.ts"
 import { type MultiLabelSplit, openMultiLabel } from "./data.ts"
 import { binaryCrossEntropy } from "./loss.ts"
 import type { ResolvedMultiLabelPlan } from "./resolve.ts"
@@ -57,6 +57,7 @@ export const runMultiLabel: Runner<MultiLabelPlan, ResolvedMultiLabelPlan, Multi
     }),
   keepMistakes: ({ labels, ...source }, limit) =>
     keepWorst(source, limit, ({ targets }) => namesText(labels.filter((_, i) => targets[i] === 1))),
+  asking: askingTexts(({ data }) => data),
   problemOf: (_, plan, row) => askedProblem(row, plan.data),
   predict: (adapted, plan, asked) =>
     Effect.gen(function* () {

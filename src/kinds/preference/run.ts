@@ -15,6 +15,7 @@ import { Device } from "../../device/device.ts"
 import { both, floats, inRounds } from "../../ranks/index.ts"
 import { begin } from "../begin.ts"
 import type { Runner } from "../kind.ts"
+import { askedPrompt, promptsOf } from "../language-asked.ts"
 import { loadLanguage, longest, noLabels, restoreLanguage, saveLanguage, sectionFor } from "../language-run.ts"
 import { preferenceLoss } from "./loss.ts"
 import {
@@ -105,6 +106,7 @@ export const runPreference: Runner<PreferencePlan, ResolvedPreferencePlan, Pairs
       )
       return scores.read()
     }),
+  asking: { fields: askedPrompt, examples: (source, _, rows) => promptsOf(chosenOf(source), rows) },
   predict: noLabels,
   generation: {
     writing: ({ adapted, plan }) => ({

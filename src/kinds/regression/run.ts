@@ -14,7 +14,7 @@ import {
   type TargetModel
 } from "../encoder-targets.ts"
 import type { Prediction, Runner } from "../kind.ts"
-import { askedProblem, askedTexts, onlyFile } from "../labelled-run.ts"
+import { askedProblem, askedTexts, askingTexts, onlyFile } from "../labelled-run.ts"
 import { openRegression, type Scaling } from "./data.ts"
 import { squaredError } from "./loss.ts"
 import type { ResolvedRegressionPlan } from "./resolve.ts"
@@ -51,6 +51,7 @@ export const runRegression: Runner<RegressionPlan, ResolvedRegressionPlan, Targe
   keepMistakes: (source, limit) =>
     // targets are named by the plan; one of several is told from the others by its place
     keepWorst(source, limit, ({ targets }) => targets.join(", ")),
+  asking: askingTexts(({ data }) => data),
   problemOf: (_, plan, row) => askedProblem(row, plan.data),
   predict: (adapted, plan, asked) =>
     Effect.gen(function* () {

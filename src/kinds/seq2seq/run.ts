@@ -13,13 +13,14 @@ import {
   seq2seqTrainingBatches
 } from "../../data/seq2seq/index.ts"
 import { Device } from "../../device/device.ts"
+import { writeObserved } from "../../generation/index.ts"
 import { loadSeq2Seq, type Seq2SeqModel } from "../../models/seq2seq/index.ts"
 import { restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
 import { json } from "../../ranks/index.ts"
 import { evaluateTokensAnd, keepWorst, tokenCrossEntropy, type WrongRow } from "../../training/index.ts"
 import { begin } from "../begin.ts"
 import type { Prediction, Runner, WriteOptions, WrittenText } from "../kind.ts"
-import { askedProblem, askedTexts, onlyFile } from "../labelled-run.ts"
+import { askedProblem, askedTexts, askingTexts, onlyFile } from "../labelled-run.ts"
 import { encodingOf, type ResolvedSeq2SeqPlan } from "./resolve.ts"
 import { type Seq2SeqEvaluation, writtenScores } from "./scores.ts"
 import { writtenFor } from "./write.ts"
@@ -118,6 +119,7 @@ export const runSeq2Seq: Runner<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2SeqModel, 
       return evaluation
     }),
   keepMistakes: (source, limit) => keepWorst(source, limit, ({ target }) => target),
+  asking: askingTexts(asked),
   problemOf: (_, plan, row) => askedProblem(row, asked(plan)),
   predict: (adapted, plan, rows) =>
     Effect.gen(function* () {
@@ -132,6 +134,15 @@ export const runSeq2Seq: Runner<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2SeqModel, 
       texts.map((text) => ({ text })),
       options
     ),
+  writeObserved: (adapted, plan, text, { maxTokens, base, ...options }) =>
+    Effect.gen(function* () {
+      const { model } = adapted
+      const rows = [{ text, target: "", where: "the text" }]
+      const [example] = yield* seq2seqExamples(rows, encodingOf(plan, model, model.tokenizer))
+      const used = base ? yield* unadapted(model) : adapted
+      const finish = yield* writeObserved(used, example!.source, { ...options, maxNewTokens: maxTokens })
+      return finish === "eos" ? finish : "length"
+    }).pipe(Effect.scoped),
   save: (adapted, resolved, folder) => saveAdapter(adapted, resolved, folder),
   restore: (adapted, _, folder) => restoreAdapter(adapted, folder),
   begin

@@ -219,13 +219,20 @@ export interface TableOfTexts {
   readonly rows: ReadonlyArray<ReadonlyArray<string>>
 }
 
+export interface FieldToFill {
+  readonly name: string
+  /** "image": a data: URI; "number": one, as text; "numbers": a JSON list */
+  readonly type: "text" | "image" | "number" | "numbers"
+  /** of numbers: how the model's input arranges them, row by row */
+  readonly shape?: ReadonlyArray<number>
+}
+
 /** What a run can be asked. */
 export type Askable =
-  /** rows: a text alone where there is one field, called "text" */
   | {
       readonly kind: "rows"
-      readonly fields: ReadonlyArray<{ readonly name: string; readonly type: "text" | "image" | "numbers" }>
-      /** rows of its own data, to begin with */
+      readonly fields: ReadonlyArray<FieldToFill>
+      /** rows of its own data, to begin with, as `ask` takes them */
       readonly examples: ReadonlyArray<Readonly<Record<string, string>>>
     }
   | { readonly kind: "conversation"; readonly examples: ReadonlyArray<string> }
@@ -248,19 +255,35 @@ export interface AnswerPair {
 }
 
 export interface TokenChoice {
+  /** what it adds to the text; of one that writes nothing, its name */
   readonly text: string
+  /** the model's own, whatever the temperature */
   readonly probability: number
+}
+
+/** A token that was chosen. `text`: what is certain of the text with it. */
+export interface ChosenToken extends TokenChoice {
+  /** it ends the text, and writes nothing */
+  readonly ends: boolean
+  /** its place among `others`; null: it is none of them */
+  readonly place: number | null
 }
 
 export type WritingEvent =
   | {
       readonly kind: "token"
       readonly side: "trained" | "base"
-      readonly token: TokenChoice
-      /** the likeliest at this place, this one among them where it is */
+      readonly token: ChosenToken
+      /** the likeliest at this place, five of them, the likeliest first */
       readonly others: ReadonlyArray<TokenChoice>
     }
-  | { readonly kind: "end"; readonly side: "trained" | "base"; readonly tokens: number; readonly finish: string }
+  /** `finish`: "eos": the model ended the text, "length": it has as many tokens as it may have */
+  | {
+      readonly kind: "end"
+      readonly side: "trained" | "base"
+      readonly tokens: number
+      readonly finish: "eos" | "length"
+    }
 
 /** A way in which a finished run can leave. */
 export interface Exit {
@@ -275,18 +298,34 @@ export interface Exit {
   }>
   /** why this run cannot leave so; null: it can */
   readonly refused: string | null
+  /** it has left so already: the adapter itself */
+  readonly there?: Exported
+}
+
+/** What an export left, and how it is used. */
+export interface Exported {
+  /** where it lies, for people */
+  readonly folder: string
+  /** as `Host.urlOf` takes them, with this id */
+  readonly id: string
+  readonly files: ReadonlyArray<FileOfRun>
+  /** what is to be said of it, sentences */
+  readonly lines: ReadonlyArray<string>
+  readonly uses: ReadonlyArray<CodeToUse>
+}
+
+/** A few lines that use an export. */
+export interface CodeToUse {
+  /** what it is for: "In Python" */
+  readonly title: string
+  /** "js", "python", "sh" */
+  readonly language: string
+  readonly code: string
 }
 
 export type ExportEvent =
   | { readonly kind: "line"; readonly text: string }
-  | {
-      readonly kind: "done"
-      /** where it lies, for people */
-      readonly folder: string
-      /** as `Host.urlOf` takes them */
-      readonly files: ReadonlyArray<FileOfRun>
-      readonly lines: ReadonlyArray<string>
-    }
+  | { readonly kind: "done"; readonly exported: Exported }
 
 export interface ComparedMethod {
   readonly name: string

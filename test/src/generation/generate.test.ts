@@ -4,11 +4,18 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { type Adapted, inject, lora } from "../../../adapters/index.ts"
 import { Device } from "../../../src/device/device.ts"
-import { type GenerateOptions, type GenerationEvent, generate, type Prompt } from "../../../src/generation/index.ts"
-import type { CausalModel } from "../../../src/models/causal/index.ts"
+import {
+  type GenerateOptions,
+  type GenerationEvent,
+  generate,
+  type ObservedToken,
+  type Prompt
+} from "../../../src/generation/index.ts"
+import { type CausalModel, logitsOf } from "../../../src/models/causal/index.ts"
+import { tidy } from "../../../src/tensors/scopes.ts"
 import { describeOn } from "../../backends.ts"
 import { expectNoLeak } from "../../setup.ts"
-import { adaptedGolden, openGolden } from "../models/causal/causal-golden.ts"
+import { adaptedGolden, oneText, openGolden } from "../models/causal/causal-golden.ts"
 import { run, runScoped } from "../models/golden.ts"
 import { bytesTokenizer, ends, openDevice, uncached, untrained } from "./writing.ts"
 
@@ -24,6 +31,18 @@ const speaking = (name: string) =>
     const model = yield* openGolden(name)
     return yield* untrained({ ...model, tokenizer: bytesTokenizer })
   })
+
+/** softmax in float64 of the logits after a text, in one pass over all of it. */
+const probabilitiesAfter = async (adapted: Adapted<CausalModel>, ids: ReadonlyArray<number>) => {
+  const logits = tidy(() => {
+    const out = adapted.forward(adapted.model.toDevice(oneText(ids)).input, adapted.trainable)
+    return logitsOf(out.hidden.slice([ids.length - 1, 0], [1, -1]), out)
+  })
+  const powers = [...(await logits.data())].map(Math.exp)
+  logits.dispose()
+  const sum = powers.reduce((a, b) => a + b, 0)
+  return powers.map((power) => power / sum)
+}
 
 const texts = ["x", "One, ", "a longer beginning. "]
 
@@ -117,6 +136,57 @@ describeOn("wasm", () => {
             .map((event) => event.text)
             .join("")
         ).toBe(end!.text)
+      })
+    ))
+
+  test("an observer is told what the model thought of each place: the softmax of its logits, however a token was chosen", () =>
+    runScoped(
+      Effect.gen(function* () {
+        const adapted = yield* speaking("llama")
+        for (const temperature of [0, 1.5]) {
+          const told: Array<ObservedToken> = []
+          const observer = { likeliest: 5, tell: (token: ObservedToken) => Effect.sync(() => void told.push(token)) }
+          const options = { maxNewTokens: 6, eosIds: [], temperature, seed: 2 }
+          const [end] = yield* ends(adapted, ["One, "], { ...options, observer })
+          // telling changes nothing
+          expect(end!.ids).toEqual((yield* ends(adapted, ["One, "], options))[0]!.ids)
+          expect(told.map(({ id }) => id)).toEqual([...end!.ids])
+          expect(told.map(({ text }) => text).join("")).toBe(end!.text)
+          const prompt = bytesTokenizer.encode("One, ", { special: true })
+          for (const [i, token] of told.entries()) {
+            const text = [...prompt, ...end!.ids.slice(0, i)]
+            const all = yield* Effect.promise(() => probabilitiesAfter(adapted, text))
+            const best = [...all.keys()].sort((a, b) => all[b]! - all[a]!).slice(0, 5)
+            expect(token.likeliest.map(({ id }) => id)).toEqual(best)
+            for (const { id, probability } of [token, ...token.likeliest])
+              expect(Math.abs(probability - all[id]!)).toBeLessThan(1e-6)
+            expect(token.likeliest.reduce((sum, { probability }) => sum + probability, 0)).toBeLessThanOrEqual(1)
+            // greedy takes the likeliest; at this temperature a random model takes others
+            if (temperature === 0) expect(token.id).toBe(best[0]!)
+          }
+          if (temperature > 0) expect(told.some(({ id, likeliest }) => id !== likeliest[0]!.id)).toBe(true)
+        }
+      })
+    ))
+
+  test("a token that ends a text is told with it, and those that write nothing have a name", () =>
+    runScoped(
+      Effect.gen(function* () {
+        const named: typeof bytesTokenizer = {
+          ...bytesTokenizer,
+          decode: (ids, { special = false } = {}) =>
+            special ? ids.map((id) => `<${id}>`).join("") : bytesTokenizer.decode(ids)
+        }
+        const adapted = yield* untrained({ ...(yield* openGolden("llama")), tokenizer: named })
+        const free = { maxNewTokens: 4, eosIds: [] }
+        const [plain] = yield* ends(adapted, ["x"], free)
+        const told: Array<ObservedToken> = []
+        const observer = { likeliest: 300, tell: (token: ObservedToken) => Effect.sync(() => void told.push(token)) }
+        yield* ends(adapted, ["x"], { ...free, eosIds: [plain!.ids[1]!], observer })
+        expect(told.map(({ ends }) => ends)).toEqual([false, true])
+        expect(told[1]!.text).toBe("")
+        expect(told[0]!.likeliest.find(({ id }) => id === 0)!.text).toBe("<0>")
+        expect(told[0]!.likeliest.find(({ id }) => id === 65)!.text).toBe("A")
       })
     ))
 

@@ -5,14 +5,14 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import { unadapted } from "../../../adapters/index.ts"
 import { Device } from "../../../src/device/device.ts"
-import { type WriteOptions, writeTargets } from "../../../src/generation/index.ts"
+import { type ObservedToken, type WriteOptions, writeObserved, writeTargets } from "../../../src/generation/index.ts"
 import { logitsOf } from "../../../src/models/causal/index.ts"
 import type { Seq2SeqModel } from "../../../src/models/seq2seq/index.ts"
 import { describeOn } from "../../backends.ts"
 import { folderOf, frozen } from "../models/causal/causal-golden.ts"
 import { goldens, runScoped } from "../models/golden.ts"
 import { openGolden } from "../models/seq2seq/seq2seq-golden.ts"
-import { openDevice } from "./writing.ts"
+import { bytesTokenizer, openDevice } from "./writing.ts"
 
 interface Golden {
   readonly model: string
@@ -110,6 +110,41 @@ for (const backend of ["wasm", "webgpu"] as const)
               const log = yield* Effect.promise(() => logProbabilityOf(model, sources[i]!, ids))
               expect(Math.abs(log - logProbability)).toBeLessThan(CLOSE[backend])
             }
+          }
+        })
+      ))
+
+    test("a target that is observed is the greedy one of transformers, and its tokens' probabilities multiply to the target's", () =>
+      runScoped(
+        Effect.gen(function* () {
+          for (const golden of written) {
+            const model = {
+              ...(yield* openGolden(folderOf(golden.model))),
+              eosId: golden.eos,
+              tokenizer: bytesTokenizer
+            }
+            const greedy = golden.ways.find(({ beams }) => beams === 1)!
+            const adapted = yield* unadapted(model)
+            const before = tf.memory().numTensors
+            for (const [i, source] of golden.sources.entries()) {
+              const told: Array<ObservedToken> = []
+              const observer = {
+                likeliest: 5,
+                tell: (token: ObservedToken) => Effect.sync(() => void told.push(token))
+              }
+              const finish = yield* writeObserved(adapted, source, {
+                maxNewTokens: golden.max_new_tokens,
+                observer
+              }).pipe(Effect.provideService(Device, openDevice(i + 1)))
+              const expected = greedy.written[i]!
+              expect(told.map(({ id }) => id)).toEqual([...expected.ids])
+              expect(told.at(-1)!.ends).toBe(finish === "eos")
+              expect(expected.ids.at(-1) === golden.eos).toBe(finish === "eos")
+              const sum = told.reduce((total, { probability }) => total + Math.log(probability), 0)
+              expect(Math.abs(sum - expected.log_probability)).toBeLessThan(CLOSE[backend])
+              for (const { id, probability, likeliest } of told) expect(likeliest[0]).toMatchObject({ id, probability })
+            }
+            expect(tf.memory().numTensors).toBe(before)
           }
         })
       ))
