@@ -17,12 +17,16 @@ import { TrainingSection } from "./training.ts"
 
 export const AdaptationTraining = Schema.Struct({
   steps: TrainingSection.fields.steps,
-  epochs: Schema.optionalKey(count(1, "Passes over the data. Either this or steps; the argument epochs wins.")),
-  batchSize: count(1, "Rows per forward pass, of arrays and tensors; a dataset has batches already.").pipe(
+  epochs: Schema.optionalKey(
+    count(1, "Passes over the data. Either this or steps; the argument epochs wins.", "epochs")
+  ),
+  batchSize: count(1, "Rows per forward pass, of arrays and tensors; a dataset has batches already.", "rows").pipe(
     withDefault(32)
   ),
   accumulate: TrainingSection.fields.accumulate,
-  evaluateBatchSize: Schema.optionalKey(count(1, "Rows per forward pass of a validation on arrays and tensors.")),
+  evaluateBatchSize: Schema.optionalKey(
+    count(1, "Rows per forward pass of a validation on arrays and tensors.", "rows")
+  ),
   diagnostics: TrainingSection.fields.diagnostics
 }).annotate({ title: "AdaptationTraining", description: "How long, in which portions, and when to evaluate." })
 

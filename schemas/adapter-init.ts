@@ -31,11 +31,15 @@ const Orthogonal = Schema.Struct({ kind: Schema.Literal("orthogonal") }).annotat
 const Pissa = Schema.Struct({
   kind: Schema.Literal("pissa"),
   iterations: Schema.optionalKey(
-    count(1, "Power iterations of a randomised decomposition. Absent: an exact one, slower for wide layers.")
+    count(
+      1,
+      "Power iterations of a randomised decomposition. Absent: an exact one, slower for wide layers.",
+      "iterations"
+    )
   )
 }).annotate({ description: "A and B from the leading singular directions of W." })
 
-const batches = count(1, "Training batches that are looked at first.").pipe(withDefault(8))
+const batches = count(1, "Training batches that are looked at first.", "batches").pipe(withDefault(8))
 
 const LoraGa = Schema.Struct({
   kind: Schema.Literal("lora-ga"),

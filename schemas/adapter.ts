@@ -129,7 +129,9 @@ export type DoraConfig = typeof DoraConfig.Type
 export const BudgetConfig = Schema.Struct({
   start: belowOne("Share of the steps before the first rank is given up.").pipe(withDefault(0.1)),
   end: share("Share of the steps after which the ranks stay as they are.").pipe(withDefault(0.7)),
-  every: count(1, "Steps between two allocations; the last one is at the end of the budget.").pipe(withDefault(10))
+  every: count(1, "Steps between two allocations; the last one is at the end of the budget.", "steps").pipe(
+    withDefault(10)
+  )
 }).annotate({ title: "Budget", description: "When AdaLoRA gives up ranks." })
 export type BudgetConfig = typeof BudgetConfig.Type
 

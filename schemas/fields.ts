@@ -14,34 +14,39 @@ export const strict = { errors: "all", onExcessProperty: "error", reportInput: t
 
 const notNegativeZero = (expected: string) => Schema.makeFilter((n: number) => !Object.is(n, -0), { expected })
 
-const quantity = (expected: string, description: string, ...checks: Array<ReturnType<typeof notNegativeZero>>) =>
+const quantity = (
+  expected: string,
+  described: { readonly description: string; readonly unit?: string | undefined },
+  ...checks: Array<ReturnType<typeof notNegativeZero>>
+) =>
   Schema.Number.annotate({ expected })
     .check(Schema.isFinite({ expected }), notNegativeZero(expected), ...checks)
-    .annotate({ description })
+    .annotate(described)
 
-/** An integer in [minimum, maximum]. */
-export const integer = (minimum: number, maximum: number, description: string) => {
+/** An integer in [minimum, maximum]. `unit`: what it counts, as a plural ("rows"), for docs/plan-reference.md. */
+export const integer = (minimum: number, maximum: number, description: string, unit?: string) => {
   const bounded = maximum < Number.MAX_SAFE_INTEGER
   const expected = bounded ? `an integer from ${minimum} to ${maximum}` : `an integer of at least ${minimum}`
   const range = bounded
     ? Schema.isBetween({ minimum, maximum }, { expected })
     : Schema.isGreaterThanOrEqualTo(minimum, { expected })
-  return quantity(expected, description, Schema.isInt({ expected }), range)
+  return quantity(expected, { description, unit }, Schema.isInt({ expected }), range)
 }
 
-/** An integer ≥ minimum. */
-export const count = (minimum: number, description: string) => integer(minimum, Number.MAX_SAFE_INTEGER, description)
+/** An integer ≥ minimum. `unit` as for `integer`. */
+export const count = (minimum: number, description: string, unit?: string) =>
+  integer(minimum, Number.MAX_SAFE_INTEGER, description, unit)
 
-/** A number > 0. */
-export const positive = (description: string) => {
+/** A number > 0. `unit` as for `integer`. */
+export const positive = (description: string, unit?: string) => {
   const expected = "a number greater than 0"
-  return quantity(expected, description, Schema.isGreaterThan(0, { expected }))
+  return quantity(expected, { description, unit }, Schema.isGreaterThan(0, { expected }))
 }
 
 /** A number ≥ minimum. */
 export const atLeast = (minimum: number, description: string) => {
   const expected = `a number of at least ${minimum}`
-  return quantity(expected, description, Schema.isGreaterThanOrEqualTo(minimum, { expected }))
+  return quantity(expected, { description }, Schema.isGreaterThanOrEqualTo(minimum, { expected }))
 }
 
 /** A number ≥ 0. */
@@ -52,7 +57,7 @@ export const belowOne = (description: string) => {
   const expected = "a number from 0 up to, not including, 1"
   return quantity(
     expected,
-    description,
+    { description },
     Schema.isBetween({ minimum: 0, maximum: 1, exclusiveMaximum: true }, { expected })
   )
 }
@@ -62,7 +67,7 @@ export const share = (description: string) => {
   const expected = "a fraction between 0 and 1"
   return quantity(
     expected,
-    description,
+    { description },
     Schema.isBetween({ minimum: 0, maximum: 1, exclusiveMinimum: true, exclusiveMaximum: true }, { expected })
   )
 }

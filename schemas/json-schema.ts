@@ -103,6 +103,25 @@ const withDefinitions = (document: JsonSchema): JsonSchema => {
   return { ...root, $defs: Object.fromEntries(definitions) }
 }
 
+/** Effect keeps checks with an annotation of ours in `allOf`; here they stand in the schema itself. */
+const merged = ({ allOf = [], ...schema }: JsonSchema): JsonSchema => {
+  const checks = allOf as ReadonlyArray<JsonSchema>
+  return mapChildren(Object.assign({}, schema, ...checks), "", merged)
+}
+
+/**
+ * The JSON Schema of a plan with every section written out where it is used, and `unit` beside what is counted: what docs/plan-reference.md
+ * is made of (scripts/plan-reference.ts).
+ */
+export const writtenOut = (plan: Schema.Top): JsonSchema => {
+  const includeAnnotationKey = (key: string) => key === "unit"
+  const { schema } = Schema.toJsonSchemaDocument(plan, {
+    onExcessProperty: strict.onExcessProperty,
+    includeAnnotationKey
+  })
+  return forReaders(merged(schema))
+}
+
 /** A JSON Schema document that accepts what the decoder's structural pass accepts. */
 const documentOf = (plan: Schema.Top): JsonSchema => {
   const { definitions, schema } = Schema.toJsonSchemaDocument(plan, { onExcessProperty: strict.onExcessProperty })

@@ -16,7 +16,7 @@ import { choice, count, listOf, nonNegative, positive, text, withDefault } from 
 
 /** The true gradient of some weights, beside what the method makes of it. */
 export const DiagnosticsConfig = Schema.Struct({
-  every: count(1, "Steps between two probes; the first is at step 1.").pipe(withDefault(10)),
+  every: count(1, "Steps between two probes; the first is at step 1.", "steps").pipe(withDefault(10)),
   sites: Schema.Union([
     Schema.Literal("all"),
     listOf(1, SitePattern, "a list of one or more site patterns", "Adapted sites that are probed.")
@@ -40,7 +40,9 @@ export const StopEarly = Schema.Struct({
       "What is watched, such as accuracy or macroF1; also what output.keep chooses the best state by. Absent: what the kind of run is judged by, such as accuracy of a classifier."
     )
   ),
-  patience: count(1, "Evaluations in a row without a gain, after which training stops.").pipe(withDefault(3)),
+  patience: count(1, "Evaluations in a row without a gain, after which training stops.", "evaluations").pipe(
+    withDefault(3)
+  ),
   leastGain: nonNegative(
     "An evaluation is a gain where it is better by more than this than the last gain, in the metric's own unit: of an accuracy 0.01 is one point."
   ).pipe(withDefault(0))
@@ -52,32 +54,34 @@ export const StopEarly = Schema.Struct({
 export type StopEarly = typeof StopEarly.Type
 
 export const TrainingSection = Schema.Struct({
-  steps: Schema.optionalKey(count(1, "Updates of the parameters. Either this or epochs.")),
-  epochs: Schema.optionalKey(positive("Passes over the training rows, also in fractions. Either this or steps.")),
-  batchSize: count(1, "Rows per forward pass.").pipe(withDefault(8)),
-  accumulate: count(1, "Batches whose gradients are averaged into one step.").pipe(withDefault(1)),
+  steps: Schema.optionalKey(count(1, "Updates of the parameters. Either this or epochs.", "steps")),
+  epochs: Schema.optionalKey(
+    positive("Passes over the training rows, also in fractions. Either this or steps.", "epochs")
+  ),
+  batchSize: count(1, "Rows per forward pass.", "rows").pipe(withDefault(8)),
+  accumulate: count(1, "Batches whose gradients are averaged into one step.", "batches").pipe(withDefault(1)),
   evaluateEvery: Schema.optionalKey(
-    Schema.Union([Schema.Literal("never"), count(1, "Steps.")]).annotate({
+    Schema.Union([Schema.Literal("never"), count(1, "Steps.", "steps")]).annotate({
       expected: '"never" or an integer of at least 1',
       description:
         'Steps between evaluations on the way; "never": before training and at the end only. Absent: five a run, the last step\'s among them, where there is a validation split.'
     })
   ),
   evaluateRows: Schema.optionalKey(
-    Schema.Union([Schema.Literal("all"), count(1, "Rows.")]).annotate({
+    Schema.Union([Schema.Literal("all"), count(1, "Rows.", "rows")]).annotate({
       expected: '"all" or an integer of at least 1',
       description:
         "First rows of a split that are evaluated before training and on the way. Absent: 1,000 before training, 256 on the way. At the end the same rows, and all."
     })
   ),
   stopEarly: Schema.optionalKey(StopEarly),
-  evaluateBatchSize: count(1, "Rows per forward pass of an evaluation, at most.").pipe(withDefault(64)),
+  evaluateBatchSize: count(1, "Rows per forward pass of an evaluation, at most.", "rows").pipe(withDefault(64)),
   recompute: choice(
     ["none", "blocks"],
     'Activations for the backward pass: "none" keeps them; "blocks" keeps one hidden state a transformer block and computes the rest again, for less memory and one more forward pass. Results do not depend on it.'
   ).pipe(withDefault("none")),
   diagnostics: Schema.optionalKey(DiagnosticsConfig),
-  threads: Schema.Union([Schema.Literal("auto"), count(1, "Threads.")])
+  threads: Schema.Union([Schema.Literal("auto"), count(1, "Threads.", "threads")])
     .annotate({
       expected: '"auto" or an integer of at least 1',
       description: 'Threads of native and wasm; "auto": one per core. Results do not depend on it.'
@@ -102,7 +106,7 @@ export const OutputSection = Schema.Struct({
       "Run folder, relative to the working directory. Absent: a fresh runs/<plan name>-<n>."
     )
   ),
-  checkpointEvery: count(1, "Steps between checkpoints, from which an interrupted run can be resumed.").pipe(
+  checkpointEvery: count(1, "Steps between checkpoints, from which an interrupted run can be resumed.", "steps").pipe(
     withDefault(50)
   ),
   keep: choice(
@@ -112,7 +116,8 @@ export const OutputSection = Schema.Struct({
   keepCheckpoints: Schema.optionalKey(
     count(
       1,
-      "Newest checkpoints that are kept, in a finished run too; the one with the best evaluation is kept besides. Absent: two while it trains, none when it is finished."
+      "Newest checkpoints that are kept, in a finished run too; the one with the best evaluation is kept besides. Absent: two while it trains, none when it is finished.",
+      "checkpoints"
     )
   ),
   tensorboard: Schema.optionalKey(

@@ -40,10 +40,11 @@ const packed = (byDefault: boolean) =>
 
 export const bucketPool = count(
   1,
-  "Batches per pool: shuffled rows are sorted by length, or packed, within a pool."
+  "Batches per pool: shuffled rows are sorted by length, or packed, within a pool.",
+  "batches"
 ).pipe(withDefault(8))
 
-export const cutAt = (what: string) => integer(4, 131_072, what).pipe(withDefault(512))
+export const cutAt = (what: string) => integer(4, 131_072, what, "tokens").pipe(withDefault(512))
 
 export const ChatData = Schema.Struct({
   format: Schema.Literal("chat").annotate({

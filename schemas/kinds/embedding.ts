@@ -70,7 +70,7 @@ export type SimilarityData = typeof SimilarityData.Type
 const matryoshka = Schema.optionalKey(
   listOf(
     1,
-    count(1, "Coordinates of a vector."),
+    count(1, "Coordinates of a vector.", "coordinates"),
     "a list of sizes, each once",
     "Sizes at which vectors should be of use when they are cut and made of length 1 again, the whole size among them where it is to be: the loss is the sum over these. Absent: the whole vector alone."
   ).check(Schema.isUnique({ expected: "a list of sizes, each once" }))

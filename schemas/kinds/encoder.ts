@@ -45,11 +45,13 @@ export const textLengths = {
   maxLength: integer(
     4,
     8192,
-    "Tokens of a text, or of a pair of texts together, at most, special tokens included; the rest is cut off, of a pair the longer text first."
+    "Tokens of a text, or of a pair of texts together, at most, special tokens included; the rest is cut off, of a pair the longer text first.",
+    "tokens"
   ).pipe(withDefault(128)),
   bucketPool: count(
     1,
-    "Batches per pool: shuffled rows are sorted by length within a pool, so that a batch holds texts of similar length."
+    "Batches per pool: shuffled rows are sorted by length within a pool, so that a batch holds texts of similar length.",
+    "batches"
   ).pipe(withDefault(8))
 }
 

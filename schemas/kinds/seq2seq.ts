@@ -40,7 +40,8 @@ export const Seq2SeqData = Schema.Struct({
   maxTargetLength: integer(
     2,
     131_072,
-    "Tokens of a text that is written at most, the last one included; its end is cut off."
+    "Tokens of a text that is written at most, the last one included; its end is cut off.",
+    "tokens"
   ).pipe(withDefault(128)),
   bucketPool
 }).annotate({ title: "Seq2Seq data", description: "Texts with targets and how they become batches." })

@@ -9,7 +9,8 @@ export const LoraTsdConfig = Schema.Struct({
   ...shared,
   tau: count(
     0,
-    "τ, how often the move is replaced by its matrix sign and projected on what A and B can do; 0: LoRA-Pro's SGD form."
+    "τ, how often the move is replaced by its matrix sign and projected on what A and B can do; 0: LoRA-Pro's SGD form.",
+    "iterations"
   ).pipe(withDefault(3)),
   momentum: belowOne("μ, how much of the mean of a factor's gradients is kept.").pipe(withDefault(0.95)),
   x: choice(

@@ -21,7 +21,7 @@ export const RefloraConfig = Schema.Struct({
       "Share of the steps that are plain AdamW's. Not with warmupSteps. Neither: 100 steps, a tenth of a shorter run."
     )
   ),
-  warmupSteps: Schema.optionalKey(count(0, "Steps that are plain AdamW's. Not with warmup.")),
+  warmupSteps: Schema.optionalKey(count(0, "Steps that are plain AdamW's. Not with warmup.", "steps")),
   damping: nonNegative(
     "δ of the full form: added to the eigenvalues of AAᵀ and to the squared singular values of BA."
   ).pipe(withDefault(1e-8)),

@@ -8,7 +8,7 @@ export const ScheduleConfig = Schema.Struct({
     "How the rate goes on after the warm-up: stays, or falls to 0 at the last step."
   ),
   warmup: Schema.optionalKey(belowOne("Share of the steps over which the rate rises from 0. Not with warmupSteps.")),
-  warmupSteps: Schema.optionalKey(count(0, "Steps over which the rate rises from 0. Not with warmup."))
+  warmupSteps: Schema.optionalKey(count(0, "Steps over which the rate rises from 0. Not with warmup.", "steps"))
 }).annotate({ title: "Schedule", description: "The learning rate over the steps." })
 export type ScheduleConfig = typeof ScheduleConfig.Type
 

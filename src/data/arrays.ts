@@ -31,9 +31,9 @@ export interface ArrayBatch {
     readonly shape: ReadonlyArray<number>
     readonly dtype: "int32"
   }>
-  /** [size]: classes */
+  /** `[size]`: classes */
   readonly labels: Int32Array
-  /** [size]: the split's row numbers */
+  /** `[size]`: the split's row numbers */
   readonly rows: Uint32Array
 }
 

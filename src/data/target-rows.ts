@@ -42,7 +42,7 @@ export interface TargetRows extends TokenTexts {
 }
 
 export interface TargetBatch extends TargetRows {
-  /** [size]: the split's row numbers */
+  /** `[size]`: the split's row numbers */
   readonly rows: Uint32Array
 }
 

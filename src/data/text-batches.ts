@@ -107,7 +107,7 @@ export interface EvaluationBatchOptions {
 }
 
 export interface EvaluationBatch extends TokenRows {
-  /** [size]: the split's row numbers, which tell where each prediction belongs */
+  /** `[size]`: the split's row numbers, which tell where each prediction belongs */
   readonly rows: Uint32Array
 }
 

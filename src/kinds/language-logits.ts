@@ -19,7 +19,7 @@ interface Labelled {
   readonly labels: Int32Array // [size·length]
 }
 
-/** [rows, vocabulary]: of what should come at the last label of each row, which has seen all before it. */
+/** `[rows, vocabulary]`: of what should come at the last label of each row, which has seen all before it. */
 export const lastLogits = <M extends Network, B extends BatchOf<M> & Labelled, E, R>(
   adapted: Adapted<M>,
   batches: Stream.Stream<B, E, R>

@@ -21,9 +21,9 @@ interface LeadingEigen {
 interface Tridiagonal {
   readonly diagonal: Float64Array // [n]
   readonly off: Float64Array // [n]; the last is 0
-  /** [n, n]: row k holds vₖ in its columns beyond k */
+  /** `[n, n]`: row k holds vₖ in its columns beyond k */
   readonly reflectors: Float64Array
-  /** [n]: Hₖ = I − βₖ vₖvₖᵀ */
+  /** `[n]`: Hₖ = I − βₖ vₖvₖᵀ */
   readonly betas: Float64Array
 }
 

@@ -58,7 +58,7 @@ export interface Rows {
 export interface OnDevice<Input, Target> {
   readonly input: Input
   readonly target: Target
-  /** [positions]: 1 where the input holds something, 0 where it is padding; absent: there is no padding */
+  /** `[positions]`: 1 where the input holds something, 0 where it is padding; absent: there is no padding */
   readonly mask?: Tensor1D
 }
 

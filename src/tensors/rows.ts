@@ -13,7 +13,7 @@ export interface CausalRows {
   /** 0, 1, 2, … for the texts of a row, −1 for padding */
   readonly segments: Int32Array
   readonly positions: Int32Array
-  /** [size]: tokens of each row's text, where more of it follows in later batches; absent: a text ends at its last position here */
+  /** `[size]`: tokens of each row's text, where more of it follows in later batches; absent: a text ends at its last position here */
   readonly textLengths?: ReadonlyArray<number>
   /** tokens that are not padding */
   readonly tokens: number

@@ -44,7 +44,7 @@ export const contrast =
     return sparseCrossEntropy(tf.div(cosines, temperature), tf.range(0, anchors.shape[0], 1, "int32"))
   }
 
-/** [rows]: of each row's two texts. */
+/** `[rows]`: of each row's two texts. */
 const cosines = (vectors: Tensor2D, texts: number): Tensor1D => {
   const [first, second] = parted(vectors, texts)
   return tf.sum(tf.mul(first, second), 1)

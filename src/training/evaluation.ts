@@ -80,9 +80,9 @@ export const logitsOfRows =
 /** A batch with the model's predictions. */
 export interface ScoredBatch<B extends ClassifiedRows = ClassifiedRows> {
   readonly batch: B
-  /** [size]: the class with the largest logit */
+  /** `[size]`: the class with the largest logit */
   readonly predicted: Int32Array
-  /** [size]: that class's softmax probability */
+  /** `[size]`: that class's softmax probability */
   readonly probabilities: Float64Array
 }
 

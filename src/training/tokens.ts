@@ -95,7 +95,7 @@ export const evaluateTokensAnd =
       return { rows, loss: mean, accuracy: right / tokens, tokens, perplexity: Math.exp(mean) }
     })
 
-/** [2, tokens]: each token's loss, and 1 where it is the model's most probable one; 0 where it does not count. */
+/** `[2, tokens]`: each token's loss, and 1 where it is the model's most probable one; 0 where it does not count. */
 const scoresOf = <M extends LanguageModel>(adapted: Adapted<M>, batch: BatchOf<M>) =>
   Effect.acquireUseRelease(
     Effect.sync(() =>

@@ -169,7 +169,7 @@ export interface CausalEvaluationBatchOptions extends Batching {
 }
 
 export interface CausalEvaluationBatch extends CausalRows {
-  /** [size]: the split's row numbers in each row of the batch, in the order of its segments */
+  /** `[size]`: the split's row numbers in each row of the batch, in the order of its segments */
   readonly rows: ReadonlyArray<ReadonlyArray<number>>
 }
 

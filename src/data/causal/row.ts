@@ -22,7 +22,7 @@ export interface CausalRow {
 /** A row as tokens. Nothing is cut off yet. */
 export interface Sequence {
   readonly ids: Int32Array // [tokens]
-  /** [tokens]: the token that should follow each one, or −100 where none is asked for */
+  /** `[tokens]`: the token that should follow each one, or −100 where none is asked for */
   readonly labels: Int32Array
 }
 

@@ -29,9 +29,9 @@ export interface ImageBatch {
   readonly tokens: number
   /** [size, height, width, channels] */
   readonly pixels: Float32Array
-  /** [size]: classes */
+  /** `[size]`: classes */
   readonly labels: Int32Array
-  /** [size]: the split's row numbers */
+  /** `[size]`: the split's row numbers */
   readonly rows: Uint32Array
 }
 

@@ -10,7 +10,7 @@ import { type Pair, type PreferenceSplit, pairsOf } from "./split.ts"
 
 /** Rows of n pairs: `size` is 2n. */
 export interface PairRows extends CausalRows {
-  /** [size·length]: 1 where the token that should follow is one of the answer's */
+  /** `[size·length]`: 1 where the token that should follow is one of the answer's */
   readonly answers: Float32Array
   /** [n] */
   readonly pairs: ReadonlyArray<Pair>

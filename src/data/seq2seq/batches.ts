@@ -133,9 +133,9 @@ export const seq2seqTrainingBatches = (
 }
 
 export interface Seq2SeqEvaluationBatch extends Seq2SeqRows {
-  /** [size]: the split's row numbers */
+  /** `[size]`: the split's row numbers */
   readonly rows: Uint32Array
-  /** [size]: what is to be written, uncut */
+  /** `[size]`: what is to be written, uncut */
   readonly targets: ReadonlyArray<string>
 }
 

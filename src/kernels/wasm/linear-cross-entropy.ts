@@ -51,7 +51,7 @@ const rowsKernel = declareKernel({
     logits: write("f32"),
     /** [tokens] */
     losses: write("f32"),
-    /** [tokens]: 1 where the largest logit is the label's */
+    /** `[tokens]`: 1 where the largest logit is the label's */
     correct: optional(write("f32"))
   },
   words: {

@@ -31,7 +31,7 @@ interface EmbeddedRows {
   /** of a row */
   readonly texts: number
   readonly width: number
-  /** [texts·rows, width]: the first texts, the second, the third */
+  /** `[texts·rows, width]`: the first texts, the second, the third */
   readonly vectors: Float32Array
 }
 

@@ -22,7 +22,7 @@ export interface PairTarget {
   readonly answers: Tensor2D
   /** labels of the better answers' rows */
   readonly counted: number
-  /** [2n]: the answers' log-probabilities before training; absent where the loss asks for none */
+  /** `[2n]`: the answers' log-probabilities before training; absent where the loss asks for none */
   readonly reference?: Tensor1D
 }
 

@@ -34,7 +34,7 @@ export const weightPerOutput = (
   return outputNames.map((name) => byName[name])
 }
 
-/** [rows]: the weights of a target's rows, or the class that has none. */
+/** `[rows]`: the weights of a target's rows, or the class that has none. */
 export const rowWeights = ({ values, shape }: HostArray, weights: ClassWeight): HostArray | PlanProblem => {
   const path = "classWeight"
   if (shape.length > 2)

@@ -27,7 +27,7 @@ export interface Compilation {
 
 export interface Scored {
   readonly loss: Scalar
-  /** [names]: the loss, with several outputs each output's, then the metrics */
+  /** `[names]`: the loss, with several outputs each output's, then the metrics */
   readonly scores: Tensor1D
 }
 

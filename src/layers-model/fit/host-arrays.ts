@@ -17,7 +17,7 @@ export interface Slot {
   /** as error messages name it, e.g. `xs "pixels"` */
   readonly path: string
   readonly name: string
-  /** [null, …]: null is any size; undefined: any shape of one row or more */
+  /** `[null, …]`: null is any size; undefined: any shape of one row or more */
   readonly shape: ReadonlyArray<number | null> | undefined
   /** targets that are class numbers: how many classes there are */
   readonly classes?: number

@@ -1,0 +1,2 @@
+/** VitePress's own theme, light and dark, with the fonts of whoever reads: nothing is loaded from elsewhere. */
+export { default } from "vitepress/theme-without-fonts"

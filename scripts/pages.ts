@@ -1,0 +1,76 @@
+/**
+ * The pages for people, and their links. In the repository a link leads to any file or folder; the npm package and the documentation site
+ * have some of these, elsewhere or not at all, and both have their pages written anew by what is here.
+ */
+import { existsSync, readFileSync, statSync } from "node:fs"
+import { dirname, join, normalize, relative } from "node:path"
+
+export const repository = join(import.meta.dirname, "..")
+
+/** A place in the repository: a file or a folder by its path, and a heading of it. */
+export interface Place {
+  readonly path: string
+  /** with its `#`; "" where there is none */
+  readonly anchor: string
+}
+
+/** Fences and code first, so that what looks like a link in them is none. A link's text may have code and one pair of brackets. */
+const markup =
+  /^(`{3,}|~{3,}).*\n[\s\S]*?^\1$|(!?)\[((?:[^[\]`]|`[^`]*`|\[[^\]]*\])*)\]\(([^)\s]+)\)|(`+)[^`][\s\S]*?\5/gm
+
+/**
+ * A page whose links lead elsewhere. `to` is asked of each target as it is written, and answers with another one, or with null where
+ * there is nothing to lead to: the link's words then stay alone.
+ */
+export const withLinks = (markdown: string, to: (target: string) => string | null): string =>
+  markdown.replace(markup, (whole, _fence, image: string | undefined, words: string, target: string | undefined) => {
+    if (target === undefined) return whole
+    const found = to(target)
+    return found === null ? words : `${image}[${words}](${found})`
+  })
+
+/** Where a link of a page leads in the repository; undefined for an address of the web. */
+export const placeOf = (page: string, target: string): Place | undefined => {
+  if (/^[a-z][a-z\d+.-]*:/i.test(target)) return undefined
+  const at = target.indexOf("#")
+  const [file, anchor] = at < 0 ? [target, ""] : [target.slice(0, at), target.slice(at)]
+  return { path: file === "" ? page : normalize(join(dirname(page), file)).replace(/\/$/, ""), anchor }
+}
+
+/** The way from a page to a path, as a link has it. */
+export const wayTo = (page: string, path: string): string => relative(dirname(page), path) || "."
+
+export const isFolder = (path: string): boolean => statSync(join(repository, path)).isDirectory()
+
+export const textOf = (path: string): string => readFileSync(join(repository, path), "utf8")
+
+/** The places that a page's links lead to. */
+export const placesIn = (page: string): ReadonlyArray<Place> => {
+  const places: Array<Place> = []
+  withLinks(textOf(page), (target) => {
+    const place = placeOf(page, target)
+    if (place !== undefined) places.push(place)
+    return target
+  })
+  return places
+}
+
+/** The page that a path is shown by: itself, or a folder's README. */
+export const pageOf = (path: string): string | undefined => {
+  if (path.endsWith(".md")) return path
+  const readme = join(path, "README.md")
+  return existsSync(join(repository, readme)) ? readme : undefined
+}
+
+/** These pages and all that they lead to. */
+export const reachable = (pages: ReadonlyArray<string>): ReadonlySet<string> => {
+  const found = new Set<string>(pages)
+  // a set is walked with what is added to it on the way
+  for (const page of found) {
+    for (const { path } of placesIn(page)) {
+      const next = pageOf(path)
+      if (next !== undefined) found.add(next)
+    }
+  }
+  return found
+}
