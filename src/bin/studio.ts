@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto"
 import * as Effect from "effect/Effect"
 import { ownProgram } from "../compare/index.ts"
+import { ANCESTOR, PARENT } from "../compare/parent-watch.ts"
 import { Device } from "../device/index.ts"
 import { builtPage, engineProcess, openStudio } from "../studio/index.ts"
 import type { Given, studioFlags } from "./flags.ts"
@@ -16,6 +17,9 @@ export const studio = ({ host, port, device, threads }: Given<typeof studioFlags
     if (process.env[ENGINE] !== undefined)
       return yield* engineProcess(say).pipe(Effect.provide(Device.layer(device, { threads })))
     const { runtime, args } = ownProgram()
+    const flags = ["--device", device, ...(threads === "auto" ? [] : ["--threads", `${threads}`])]
+    // what the studio works for is no one its runs work for
+    const { [PARENT]: _, [ANCESTOR]: __, ...env } = process.env
     const { url } = yield* openStudio({
       host,
       port,
@@ -23,9 +27,11 @@ export const studio = ({ host, port, device, threads }: Given<typeof studioFlags
       page: yield* builtPage,
       engine: {
         runtime,
-        args: [...args, "studio", "--device", device, ...(threads === "auto" ? [] : ["--threads", `${threads}`])],
-        env: { ...process.env, [ENGINE]: "1", TFJS_LORA_PRO_PARENT: `${process.pid}` }
+        args: [...args, "studio", ...flags],
+        env: { ...env, [ENGINE]: "1", [PARENT]: `${process.pid}` }
       },
+      program: { runtime, args, env },
+      flags,
       say
     })
     yield* print(url)

@@ -14,7 +14,7 @@ export {
 export { type FolderPlace, type GuardedFolder, guardFolder, within, writtenElsewhere } from "./guarded-folder.ts"
 export { hostname, ownNumber } from "./own-process.ts"
 export { platformReason } from "./platform-reason.ts"
-export { isGone, ownerIn, thisProcess } from "./process-owner.ts"
+export { isGone, ownerIn, ownerOf, ProcessOwner, thisProcess } from "./process-owner.ts"
 export { statRegular } from "./regular-file.ts"
 export { sha256 } from "./sha256.ts"
 export {

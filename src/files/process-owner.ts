@@ -47,6 +47,14 @@ export const thisProcess: Effect.Effect<ProcessOwner, never, Files> = Effect.gen
   return own
 })
 
+/** Another process of this machine. */
+export const ownerOf = (pid: number): Effect.Effect<ProcessOwner, never, Files> =>
+  Effect.gen(function* () {
+    const { started: _, ...machine } = yield* thisProcess
+    const { started } = yield* look(pid)
+    return { ...machine, pid, ...(started === undefined ? {} : { started }) }
+  })
+
 /** Milliseconds that a killed process may take to give its memory back: it needs half a second for 3 GB. */
 const PATIENCE = 10_000
 const PAUSE = 50

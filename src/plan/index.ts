@@ -36,7 +36,7 @@ export {
   type Travel,
   travelOf
 } from "./processes.ts"
-export { fromOf, type PlanFile, PlanFileError, planFromValue, readPlan, relocate } from "./read.ts"
+export { fromOf, type PlanFile, PlanFileError, planFromValue, readPlan, relocate, withInputs } from "./read.ts"
 export {
   type Adaptable,
   type OpenedData,

@@ -63,6 +63,29 @@ const mapInputs = <Plan extends RunPlan>(plan: Plan, change: (path: string) => s
   }
 }
 
+/** The same for a plan as it is written, before it is decoded: what is no path stays as it is. */
+export const withInputs = (
+  plan: Readonly<Record<string, unknown>>,
+  change: (path: string) => string
+): Readonly<Record<string, unknown>> => {
+  const place = (source: string) => (/^hf:/.test(source) || isUrl(source) ? source : change(source))
+  const section = (name: string, keys: ReadonlyArray<string>, replaced: (path: string) => string) => {
+    const value = plan[name]
+    if (!isRecord(value)) return {}
+    const paths = keys.flatMap((key) => {
+      const path = value[key]
+      return typeof path === "string" ? [[key, replaced(path)] as const] : []
+    })
+    return { [name]: { ...value, ...Object.fromEntries(paths) } }
+  }
+  return {
+    ...plan,
+    ...section("model", ["source"], place),
+    ...section("adapter", ["from"], place),
+    ...section("data", ["train", "validation", "test", "folder"], change)
+  }
+}
+
 const notFound = Effect.fn("notFound")(function* (file: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path

@@ -6,7 +6,7 @@
 import { scoreOf } from "../../training/index.ts"
 import type { Plot, Series } from "./chart.ts"
 import { capital } from "./html.ts"
-import type { Evaluation, ReportedKind, RunRecord, Step } from "./run-record.ts"
+import type { Evaluation, MeasuredKind, MetricsSoFar, Step } from "./run-record.ts"
 
 const POINTS = 1000
 
@@ -60,8 +60,8 @@ export const plotOver =
     series: series.filter(({ values }) => values.some((value) => value !== null))
   })
 
-/** Every plot that the run has numbers for. */
-export const plotsOf = ({ steps, evaluations }: RunRecord, kind: ReportedKind): ReadonlyArray<Plot> => {
+/** Every plot that the run has numbers for, so far. */
+export const plotsOf = ({ steps, evaluations }: MetricsSoFar, kind: MeasuredKind): ReadonlyArray<Plot> => {
   const groups = grouped(steps)
   const x = groups.map((group) => group.at(-1)!.step)
   const plot = plotOver(x)
@@ -148,7 +148,7 @@ const lossPlot = (
 /** A plot for each share that the first sentence speaks of. */
 const scorePlots = (
   evaluations: ReadonlyArray<Evaluation>,
-  { metrics, headline }: ReportedKind
+  { metrics, headline }: MeasuredKind
 ): ReadonlyArray<Plot> => {
   const x = [...new Set(evaluations.map(({ step }) => step))].sort((a, b) => a - b)
   return headline.flatMap((name) => {

@@ -49,9 +49,13 @@ const reached = (run: RunRecord["run"], { metrics, headline }: ReportedKind): st
 const scoresOf = (evaluation: Evaluation, { loss: _, ...scores }: Metrics): ReadonlyArray<readonly [string, string]> =>
   Object.entries(scores).map(([name, metric]) => [metric.label, written(metric, scoreOf(evaluation, name))])
 
-export const facts = ({ run }: RunRecord, { metrics }: ReportedKind): Html => {
+/** What a run reached and took: names and values. */
+export const factsOf = (
+  { run }: RunRecord,
+  { metrics }: ReportedKind
+): ReadonlyArray<readonly [name: string, value: string]> => {
   const after = run.test ?? run.validation
-  const rows: ReadonlyArray<readonly [string, string]> = [
+  return [
     ...(after === null
       ? []
       : ([
@@ -71,6 +75,10 @@ export const facts = ({ run }: RunRecord, { metrics }: ReportedKind): Html => {
     ["Training time", duration(run.seconds)],
     ["Peak memory", `${count(Math.round(run.peakBytes / 1e6))} MB`]
   ]
+}
+
+export const facts = (record: RunRecord, kind: ReportedKind): Html => {
+  const rows = factsOf(record, kind)
   return html`<dl class="facts">${rows.map(([term, value]) => html`<div><dt>${term}</dt><dd>${value}</dd></div>`)}</dl>`
 }
 
@@ -86,27 +94,56 @@ export const figure = (plot: Plot): Html => {
 <details><summary class="quiet">in words</summary><p class="quiet">${described(plot)}</p></details></figure>`
 }
 
-export const evaluationTable = ({ evaluations, run }: RunRecord, { metrics }: ReportedKind): Html | null => {
-  if (evaluations.length === 0) return null
-  // a long run with frequent evaluations has them in its curve
-  const shown = evaluations.length <= 60 ? evaluations : [...evaluations.slice(0, 10), ...evaluations.slice(-50)]
-  const left = evaluations.length - shown.length
-  return html`<section><h2>Evaluations</h2><div class="scroll" tabindex="0" role="region" aria-label="Evaluations"><table>
-<caption>In the order they were made${left > 0 && `; ${left} between the first 10 and the last 50 are left out`}</caption>
-<thead><tr><th scope="col">split</th><th scope="col">after step</th><th scope="col">rows</th><th scope="col">loss</th>${scoresOf(shown[0]!, metrics).map(([name]) => html`<th scope="col">${name}</th>`)}</tr></thead>
-<tbody>${shown.map(
-    (one) =>
-      html`<tr><th scope="row">${one.split}</th><td>${count(one.step)}</td><td>${count(one.rows)}</td><td>${fixed(one.loss, 4)}</td>${scoresOf(one, metrics).map(([, value]) => html`<td>${value}</td>`)}</tr>
-`
-  )}${(["validation", "test"] as const).map((split) => {
-    const nothing = run.baseline?.[split] ?? null
+/** Evaluations in the order they were made, and what doing nothing reaches on the same rows. */
+export interface EvaluationRows {
+  readonly columns: ReadonlyArray<string>
+  readonly rows: ReadonlyArray<ReadonlyArray<string>>
+  /** that are not among them: a long run with frequent evaluations has them in its curve */
+  readonly left: number
+}
+
+const FIRST_EVALUATIONS = 10
+const LAST_EVALUATIONS = 50
+
+export const evaluationRows = ({ evaluations, run }: RunRecord, { metrics }: ReportedKind): EvaluationRows => {
+  const most = FIRST_EVALUATIONS + LAST_EVALUATIONS
+  const shown =
+    evaluations.length <= most
+      ? evaluations
+      : [...evaluations.slice(0, FIRST_EVALUATIONS), ...evaluations.slice(-LAST_EVALUATIONS)]
+  const { loss: _, ...scores } = metrics
+  const made = shown.map((one) => [
+    one.split,
+    count(one.step),
+    count(one.rows),
+    fixed(one.loss, 4),
+    ...scoresOf(one, metrics).map(([, value]) => value)
+  ])
+  const nothing = (["validation", "test"] as const).flatMap((split) => {
+    const baseline = run.baseline?.[split] ?? null
     const rows = run[split]?.rows
-    if (nothing === null || rows === undefined) return null
-    const loss = scoreOf(nothing.scores, "loss")
-    const scores = Object.entries(metrics).filter(([name]) => name !== "loss")
-    return html`<tr><th scope="row">${split}</th><td>${nothing.of}</td><td>${count(rows)}</td><td>${loss === null ? "–" : fixed(loss, 4)}</td>${scores.map(([name, metric]) => html`<td>${written(metric, scoreOf(nothing.scores, name))}</td>`)}</tr>
+    if (baseline === null || rows === undefined) return []
+    const values = Object.entries(scores).map(([name, metric]) => written(metric, scoreOf(baseline.scores, name)))
+    return [[split, baseline.of, count(rows), fixed(scoreOf(baseline.scores, "loss"), 4), ...values]]
+  })
+  return {
+    columns: ["split", "after step", "rows", "loss", ...Object.values(scores).map(({ label }) => label)],
+    rows: [...made, ...nothing],
+    left: evaluations.length - shown.length
+  }
+}
+
+export const evaluationTable = (record: RunRecord, kind: ReportedKind): Html | null => {
+  if (record.evaluations.length === 0) return null
+  const { columns, rows, left } = evaluationRows(record, kind)
+  return html`<section><h2>Evaluations</h2><div class="scroll" tabindex="0" role="region" aria-label="Evaluations"><table>
+<caption>In the order they were made${left > 0 && `; ${left} between the first ${FIRST_EVALUATIONS} and the last ${LAST_EVALUATIONS} are left out`}</caption>
+<thead><tr>${columns.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
+<tbody>${rows.map(
+    ([split, ...cells]) =>
+      html`<tr><th scope="row">${split}</th>${cells.map((text) => html`<td>${text}</td>`)}</tr>
 `
-  })}</tbody></table></div></section>`
+  )}</tbody></table></div></section>`
 }
 
 export const confusions = ({ run }: RunRecord): Html | null => {

@@ -7,7 +7,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { asFileError, FileError, fileError, readJsonFile, statRegular } from "../../files/index.ts"
+import { asFileError, FileError, fileError, isRecord, readJsonFile, statRegular } from "../../files/index.ts"
 import { FoundRate, type Metrics } from "../../training/index.ts"
 import type { RunFolder } from "../run-folder.ts"
 
@@ -28,11 +28,15 @@ const Evaluation = Schema.StructWithRest(
 )
 export type Evaluation = typeof Evaluation.Type
 
-/** What a page says of a run besides what its files say. */
-export interface ReportedKind {
+/** What the numbers of a run are. */
+export interface MeasuredKind {
   readonly metrics: Metrics
   /** what the first sentence speaks of */
   readonly headline: readonly [string, ...ReadonlyArray<string>]
+}
+
+/** What a page says of a run besides what its files say. */
+export interface ReportedKind extends MeasuredKind {
   /** the command that uses the run, without the program's name; `run`: its folder, as a word of a shell */
   readonly next: (run: string) => string
 }
@@ -44,22 +48,25 @@ export interface Confused extends Evaluation {
 
 export const isConfused = (evaluation: Evaluation): evaluation is Confused => evaluation.confusion !== undefined
 
-const Summary = Schema.Struct({ median: Numeric, worst: Numeric, worstSite: Schema.String })
+/** Of the sites at a step; which of them was the worst is in metrics.jsonl. */
+interface Summary {
+  readonly median: number | null
+  readonly worst: number | null
+}
 
-const Step = Schema.Struct({
-  kind: Schema.Literal("step"),
-  step: Schema.Int,
-  loss: Numeric,
-  learningRate: Numeric,
-  gradNorm: Numeric,
-  milliseconds: Numeric,
-  health: Schema.Struct({
-    conditioning: Schema.optionalKey(Summary),
-    relativeUpdateA: Schema.optionalKey(Summary),
-    relativeUpdateB: Schema.optionalKey(Summary)
-  })
-})
-export type Step = typeof Step.Type
+export interface Step {
+  readonly kind: "step"
+  readonly step: number
+  readonly loss: number | null
+  readonly learningRate: number | null
+  readonly gradNorm: number | null
+  readonly milliseconds: number | null
+  readonly health: {
+    readonly conditioning?: Summary
+    readonly relativeUpdateA?: Summary
+    readonly relativeUpdateB?: Summary
+  }
+}
 
 const Factor = Schema.Struct({ smallest: Numeric, largest: Numeric, condition: Numeric })
 
@@ -139,13 +146,17 @@ const Record = Schema.Struct({
   base: Schema.Struct({ path: Schema.String, sha256: Schema.Record(Schema.String, Schema.String) })
 })
 
-export interface RunRecord {
-  readonly run: typeof Record.Type
-  readonly plan: Readonly<Record<string, unknown>>
+/** What metrics.jsonl says, of a run that is under way so far. */
+export interface MetricsSoFar {
   readonly steps: ReadonlyArray<Step>
   readonly evaluations: ReadonlyArray<Evaluation>
   /** probes of the full gradient; empty where the plan asks for none */
   readonly diagnostics: ReadonlyArray<Diagnostics>
+}
+
+export interface RunRecord extends MetricsSoFar {
+  readonly run: typeof Record.Type
+  readonly plan: Readonly<Record<string, unknown>>
   /** of the mistakes, as data: URIs; null where one has none. Empty where rows are no images */
   readonly pictures: ReadonlyArray<string | null>
 }
@@ -184,20 +195,62 @@ const readJson = <S extends Schema.Codec<unknown, unknown>>(file: string, schema
     return yield* Schema.decodeUnknownEffect(schema)(json).pipe(Effect.mapError(invalid(file)))
   })
 
-const Row = Schema.fromJsonString(Schema.Union([Step, Evaluation, Diagnostics]))
+const decodeOther = Schema.decodeUnknownOption(Schema.Union([Evaluation, Diagnostics]))
+
+const isNumeric = (value: unknown): value is number | null =>
+  value === null || (typeof value === "number" && Number.isFinite(value))
+
+const summaryIn = (health: Readonly<Record<string, unknown>>, key: keyof Step["health"]) => {
+  const value = health[key]
+  if (!isRecord(value)) return {}
+  const { median, worst } = value
+  return isNumeric(median) && isNumeric(worst) ? { [key]: { median, worst } } : {}
+}
+
+/** A step, by hand: runs have tens of thousands, and a decoder takes twenty times as long as reading the JSON. */
+const stepIn = (row: Readonly<Record<string, unknown>>): Step | undefined => {
+  const { step, loss, learningRate, gradNorm, milliseconds, health } = row
+  if (typeof step !== "number" || !Number.isInteger(step) || !isRecord(health)) return undefined
+  if (!isNumeric(loss) || !isNumeric(learningRate) || !isNumeric(gradNorm) || !isNumeric(milliseconds)) return undefined
+  return {
+    kind: "step",
+    step,
+    loss,
+    learningRate,
+    gradNorm,
+    milliseconds,
+    health: {
+      ...summaryIn(health, "conditioning"),
+      ...summaryIn(health, "relativeUpdateA"),
+      ...summaryIn(health, "relativeUpdateB")
+    }
+  }
+}
+
+export type Row = Step | Evaluation | Diagnostics
+
+/** What a line of metrics.jsonl says; undefined where it stops short, or says nothing that a run writes. */
+export const rowIn = (line: string): Row | undefined => {
+  let row: unknown
+  try {
+    row = JSON.parse(line)
+  } catch {
+    return undefined
+  }
+  if (!isRecord(row)) return undefined
+  return row["kind"] === "step" ? stepIn(row) : Option.getOrUndefined(decodeOther(row))
+}
 
 // A line that stops short is a run that was cut off while it wrote it; the lines before are good.
 const readMetrics = (file: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     yield* statRegular(file)
-    const decode = Schema.decodeUnknownOption(Row)
     return yield* fs.stream(file).pipe(
       Stream.decodeText(),
       Stream.splitLines,
-      Stream.map((line) => decode(line)),
-      Stream.filter(Option.isSome),
-      Stream.map((row) => row.value),
+      Stream.map(rowIn),
+      Stream.filter((row) => row !== undefined),
       Stream.runCollect,
       Effect.mapError(fileError("read", file))
     )

@@ -122,7 +122,7 @@ export interface Fact {
   readonly value: string
 }
 
-/** What a run is doing. `stopped`: it can go on. */
+/** What a run is doing. `starting`: it waits or loads, as its note says. `stopped`, `failed`: `resume` goes on with it. */
 export type RunState = "starting" | "training" | "stopping" | "stopped" | "finished" | "failed"
 
 export interface RunSummary {
@@ -133,6 +133,7 @@ export interface RunSummary {
   /** "LoRA-Pro (full form) · r 8 · labelled texts" */
   readonly says: string
   readonly step: number
+  /** 0: not known */
   readonly steps: number
   /** of the newest step */
   readonly loss: number | null

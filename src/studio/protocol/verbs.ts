@@ -83,11 +83,15 @@ export const calls = {
     })
   ),
   check: answers<Checked>()(Schema.Struct({ plan: Json })),
-  /** Begins to train; the answer is the run, which is not opened yet. */
-  start: answers<{ readonly id: string }>()(Schema.Struct({ name: Text, plan: Json })),
+  /** Begins to train, after what trains already unless `now`; the answer is the run, which is not opened yet. */
+  start: answers<{ readonly id: string }>()(
+    Schema.Struct({ name: Text, plan: Json, now: Schema.optionalKey(Schema.Boolean) })
+  ),
   runs: answers<ReadonlyArray<RunSummary>>()(Nothing),
+  /** Lets it finish its step and save; one that waits is taken from the queue. */
   stop: answers<null>()(Run),
-  resume: answers<null>()(Run),
+  /** Goes on with a run that is stopped or has failed, after what trains already unless `now`; with `now` one that waits begins. */
+  resume: answers<null>()(Schema.Struct({ id: Text, now: Schema.optionalKey(Schema.Boolean) })),
   remove: answers<null>()(Run),
   result: answers<RunResult>()(Run),
   /** One plot of several runs, `points` for each series at most. */

@@ -1,0 +1,75 @@
+/** A file that grows by lines while it is read: what was read once is not read again. One that was made anew is read from its beginning. */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import { readExactly } from "../../files/index.ts"
+
+export interface GrowingFile {
+  /** What it has by now, since the last time; `anew`: it is another file, and these are its first lines. */
+  readonly more: Effect.Effect<Grown, never, FileSystem.FileSystem>
+}
+
+export interface Grown {
+  readonly lines: ReadonlyArray<string>
+  readonly anew: boolean
+}
+
+/** A line of metrics.jsonl that says 2,048² pairs of classes has 10 MB; what is longer is no line of ours. */
+const LONGEST = 32 * 2 ** 20
+const PIECE = 4 * 2 ** 20
+const NEWLINE = 10
+
+/** `from`: the bytes at the end that are read at first; all unless given. */
+export const growingFile = (file: string, from = Number.POSITIVE_INFINITY): GrowingFile => {
+  let offset = 0
+  let identity = Number.NaN
+  /** of a line whose end is not there yet, how much was looked at */
+  let longest = PIECE
+  const piece = Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const info = yield* fs.stat(file)
+    if (info.type !== "File") return { text: "", anew: false, isWhole: true }
+    const size = Number(info.size)
+    const own = Number(Option.getOrElse(info.ino, () => 0))
+    const anew = own !== identity || size < offset
+    if (anew) {
+      identity = own
+      offset = Math.max(0, size - from)
+    }
+    const length = Math.min(longest, size - offset)
+    if (length === 0) return { text: "", anew, isWhole: true }
+    const handle = yield* fs.open(file)
+    const bytes = yield* readExactly(handle, offset, length)
+    const end = bytes.lastIndexOf(NEWLINE) + 1
+    if (end === 0) {
+      // a line without an end is passed over when it is longer than any
+      if (length >= LONGEST) offset += length
+      else if (length === longest) longest = Math.min(LONGEST, 2 * longest)
+      else return { text: "", anew, isWhole: true }
+      return { text: "", anew, isWhole: false }
+    }
+    longest = PIECE
+    // the first line may have begun before
+    const begin = anew && offset > 0 ? bytes.indexOf(NEWLINE) + 1 : 0
+    offset += end
+    return { text: new TextDecoder().decode(bytes.subarray(begin, end)), anew, isWhole: end === length }
+  }).pipe(
+    Effect.scoped,
+    Effect.orElseSucceed(() => ({ text: "", anew: false, isWhole: true }))
+  )
+  return {
+    more: Effect.gen(function* () {
+      const lines: Array<string> = []
+      let isNew = false
+      while (true) {
+        const { text, anew, isWhole } = yield* piece
+        if (anew) {
+          isNew = true
+          lines.length = 0
+        }
+        if (text !== "") lines.push(...text.slice(0, -1).split("\n"))
+        if (isWhole) return { lines, anew: isNew }
+      }
+    })
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * What a list of runs says of each: from its folder alone, and from what is known of its process. Files that did not change are not read
+ * again, and of metrics.jsonl only the end is.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { decodeRunPlanResult, factsOfMethod, factsOfOptimizer, type RunPlan } from "../../../schemas/index.ts"
+import { readExactly, readJsonFile } from "../../files/index.ts"
+import { kindOf, type RunKind } from "../../kinds/index.ts"
+import { runFolder } from "../../output/index.ts"
+import { type Evaluation, rowIn, type Step } from "../../output/report/index.ts"
+import { inWords, scoreOf } from "../../training/index.ts"
+import type { RunState, RunSummary } from "../protocol/index.ts"
+import { seenFiles } from "./seen-file.ts"
+
+type Files = FileSystem.FileSystem | Path.Path
+
+/** What a host knows of the process that writes a run. */
+export interface Life {
+  /** `ended`: no process writes it; what it left says how */
+  readonly state: "starting" | "training" | "stopping" | "ended"
+  /** why it ended before its end, where that was a failure */
+  readonly failed: string | null
+  /** what it waits for, or does before its first step */
+  readonly note: string | null
+  /** milliseconds since 1970; null: not known */
+  readonly startedAt: number | null
+  /** that it will take, where its process said so */
+  readonly steps: number | null
+  /** its plan, for as long as its folder has none */
+  readonly plan: string | null
+}
+
+/** A run of which no one knows more than its folder says. */
+export const unattended: Life = {
+  state: "ended",
+  failed: null,
+  note: null,
+  startedAt: null,
+  steps: null,
+  plan: null
+}
+
+/** The newest rows of a metrics.jsonl. */
+interface Newest {
+  readonly steps: ReadonlyArray<Step>
+  readonly evaluation: Evaluation | null
+}
+
+const NONE: Newest = { steps: [], evaluation: null }
+/** of the end of the file: a hundred steps and more */
+const TAIL = 64 * 1024
+/** where the newest evaluation is farther away */
+const LONG_TAIL = 2 * 1024 * 1024
+/** as many say how long one takes */
+const TIMED = 20
+
+const readNewest = (file: string): Effect.Effect<Newest, never, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const handle = yield* fs.open(file)
+    const size = Number((yield* handle.stat).size)
+    const linesOf = (length: number) =>
+      Effect.map(readExactly(handle, Math.max(0, size - length), Math.min(size, length)), (bytes) =>
+        new TextDecoder().decode(bytes).split("\n")
+      )
+    const evaluationIn = (lines: ReadonlyArray<string>): Evaluation | null => {
+      const own = lines.findLast((line) => line.startsWith('{"kind":"evaluation"'))
+      const row = own === undefined ? undefined : rowIn(own)
+      return row?.kind === "evaluation" ? row : null
+    }
+    const lines = yield* linesOf(TAIL)
+    const steps = lines
+      .filter((line) => line.startsWith('{"kind":"step"'))
+      .slice(-TIMED - 1)
+      .flatMap((line) => rowIn(line) ?? [])
+      .filter((row) => row.kind === "step")
+    const near = evaluationIn(lines)
+    return { steps, evaluation: near !== null || size <= TAIL ? near : evaluationIn(yield* linesOf(LONG_TAIL)) }
+  }).pipe(
+    Effect.scoped,
+    Effect.orElseSucceed(() => NONE)
+  )
+
+const Scores = Schema.NullOr(Schema.Record(Schema.String, Schema.Unknown))
+const Left = Schema.Struct({
+  steps: Schema.Int,
+  planned: Schema.optionalKey(Schema.Int),
+  validation: Scores,
+  test: Scores
+})
+const decodeLeft = Schema.decodeUnknownOption(Left)
+
+const readLeft = (file: string) =>
+  readJsonFile(file).pipe(
+    Effect.map((json) => Option.getOrNull(decodeLeft(json))),
+    Effect.orElseSucceed(() => null)
+  )
+
+/** A plan that is as it should be, and its kind of run. */
+export interface PlanOfRun {
+  readonly plan: RunPlan
+  readonly kind: RunKind
+}
+
+const readPlanOf = (file: string): Effect.Effect<PlanOfRun | null, never, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const decoded = decodeRunPlanResult(yield* readJsonFile(file))
+    if (Result.isFailure(decoded)) return null
+    return { plan: decoded.success, kind: yield* kindOf(decoded.success) }
+  }).pipe(Effect.orElseSucceed(() => null))
+
+/** "LoRA with AdamW · rank 8 · classification" */
+const saysOf = ({ adapter, optimizer, data }: RunPlan): string =>
+  [
+    `${factsOfMethod(adapter).label} with ${factsOfOptimizer(optimizer).label}`,
+    ...("rank" in adapter ? [`rank ${adapter.rank}`] : []),
+    data.format.replaceAll("-", " ")
+  ].join(" · ")
+
+const meanMilliseconds = (steps: ReadonlyArray<Step>): number | null => {
+  const times = steps.slice(1).flatMap(({ milliseconds }) => milliseconds ?? [])
+  return times.length === 0 ? null : times.reduce((sum, time) => sum + time / times.length, 0)
+}
+
+/** Reads runs, and remembers what it read. */
+export interface RunReader {
+  /** `id`: the run's folder, relative to the working directory */
+  readonly summary: (id: string, life?: Life) => Effect.Effect<RunSummary, never, Files>
+  /** The plan of a run's folder; null: there is none, or none that can be read. */
+  readonly plan: (id: string) => Effect.Effect<PlanOfRun | null, never, Files>
+}
+
+export const runReader = (): RunReader => {
+  const planAt = seenFiles(readPlanOf)
+  const leftAt = seenFiles(readLeft)
+  const newestAt = seenFiles(readNewest)
+  const beganAt = seenFiles((file) =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const path = yield* Path.Path
+      const { birthtime, mtime } = yield* fs.stat(path.dirname(file))
+      return Option.getOrElse(Option.orElse(birthtime, () => mtime), () => new Date(0)).getTime()
+    }).pipe(Effect.orElseSucceed(() => 0))
+  )
+  const plan: RunReader["plan"] = (id) =>
+    Effect.gen(function* () {
+      const folder = yield* runFolder(id)
+      return (yield* planAt(folder.plan)) ?? null
+    })
+  const summary: RunReader["summary"] = (id, life = unattended) =>
+    Effect.gen(function* () {
+      const path = yield* Path.Path
+      const folder = yield* runFolder(id)
+      const own = (yield* planAt(folder.plan)) ?? (life.plan === null ? null : yield* planAt(life.plan)) ?? null
+      const left = (yield* leftAt(folder.report)) ?? null
+      const { steps: newest, evaluation } = (yield* newestAt(folder.metrics)) ?? NONE
+      const last = newest.at(-1)
+      const isOver = life.state === "ended"
+      const state: RunState = !isOver
+        ? life.state
+        : left !== null
+          ? "finished"
+          : life.failed !== null
+            ? "failed"
+            : "stopped"
+      const judged = state === "finished" ? (left!.test ?? left!.validation) : evaluation
+      const split = state === "finished" ? (left!.test === null ? "validation" : "test") : (evaluation?.split ?? "")
+      const name = own?.kind.headline[0]
+      const metric = name === undefined ? undefined : own!.kind.metrics[name]
+      const value = judged === null || name === undefined ? null : scoreOf(judged, name)
+      const step = state === "finished" ? left!.steps : (last?.step ?? 0)
+      const steps = life.steps ?? left?.planned ?? left?.steps ?? own?.plan.training.steps ?? 0
+      const milliseconds = state === "training" ? meanMilliseconds(newest) : null
+      return {
+        id,
+        name: path.basename(id),
+        state,
+        says: own === null ? "" : saysOf(own.plan),
+        step,
+        steps,
+        loss: last?.loss ?? null,
+        score: metric === undefined || value === null ? null : `${split} ${inWords(metric, value)}`,
+        headline:
+          metric === undefined || metric.better === null || value === null ? null : { value, better: metric.better },
+        startedAt: life.startedAt ?? (yield* beganAt(folder.plan)) ?? 0,
+        note: state === "failed" ? life.failed : life.note,
+        secondsLeft: milliseconds === null || steps < step ? null : Math.round(((steps - step) * milliseconds) / 1000)
+      }
+    })
+  return { summary, plan }
+}
+
+/** The folders below `runs` that are runs, by their names. */
+export const runFolders = (runs = "runs"): Effect.Effect<ReadonlyArray<string>, never, Files> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const names = yield* fs.readDirectory(runs).pipe(Effect.orElseSucceed(() => []))
+    const found = yield* Effect.forEach(
+      names,
+      (name) =>
+        Effect.map(fs.exists(`${runs}/${name}/plan.json`).pipe(Effect.orElseSucceed(() => false)), (isRun) =>
+          isRun ? [`${runs}/${name}`] : []
+        ),
+      { concurrency: 16 }
+    )
+    return found.flat().sort()
+  })

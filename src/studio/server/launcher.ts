@@ -1,0 +1,254 @@
+/**
+ * Runs as processes: `train PLAN --out runs/NAME-N`, each the leader of a session of its own with its words in a file, so that it goes on
+ * when the studio or its terminal is closed. One trains at a time: the others wait for it, unless they are told to begin.
+ */
+import { spawn } from "node:child_process"
+import { closeSync, openSync } from "node:fs"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
+import * as Schema from "effect/Schema"
+import { listed } from "../../boundary/index.ts"
+import { type FileError, isGone, ownerIn, ownerOf, readTextFile } from "../../files/index.ts"
+import { type Life, seenFiles } from "../runs/index.ts"
+import { logOf, openRecords, outcomeOf, type RunRecord, type RunRecords } from "./run-records.ts"
+
+/** How the command line is started again, without its verb. */
+export interface OwnCommand {
+  readonly runtime: string
+  readonly args: ReadonlyArray<string>
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/** What was asked of a run cannot be done with it. */
+export class RunRefused extends Schema.TaggedError<RunRefused>()("RunRefused", {
+  id: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `${this.id} ${this.reason}`
+  }
+}
+
+type Files = FileSystem.FileSystem | Path.Path
+
+export interface Launcher {
+  readonly records: RunRecords
+  /** What is known of the processes of runs, in their order. */
+  readonly lives: (ids: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Life>, never, Files>
+  /** Begins, or waits for its turn; `now`: whatever else trains. */
+  readonly start: (run: {
+    readonly id: string
+    readonly plan: string
+    readonly now: boolean
+  }) => Effect.Effect<void, FileError, Files>
+  readonly resume: (id: string, now: boolean) => Effect.Effect<void, RunRefused | FileError, Files>
+  /** Lets it finish its step and save. */
+  readonly stop: (id: string) => Effect.Effect<void, RunRefused | FileError, Files>
+  /** Gives the run that waited longest its turn, where nothing trains. `ids`: of all runs. */
+  readonly turn: (ids: ReadonlyArray<string>) => Effect.Effect<void, FileError, Files>
+  /** The process that writes a run; undefined: there is none, or it is of another machine. */
+  readonly pidOf: (id: string) => Effect.Effect<number | undefined, never, Files>
+}
+
+/** A lock has less. */
+const LOCK_BYTES = 4_096
+
+/** Without waiting for a process that is about to end: the next look will see it. */
+const isAlive = (owner: NonNullable<RunRecord["owner"]>) =>
+  Effect.map(Effect.timeoutOption(isGone(owner), "20 millis"), (gone) => gone._tag === "None" || !gone.value)
+
+/** of the log, where a run that failed says why */
+const LAST_LINES = 12
+
+/** What `--json` says of a failure. */
+const Failure = Schema.fromJsonString(
+  Schema.Struct({ ok: Schema.Literal(false), error: Schema.String, message: Schema.String })
+)
+const decodeFailure = Schema.decodeUnknownOption(Failure)
+
+/** Exit codes of the command line. */
+const INTERRUPTED = 130
+
+const signals: Readonly<Record<string, string>> = {
+  SIGKILL: "its process was killed: the machine may have run out of memory"
+}
+
+/** "…, 480 steps of 8 rows" */
+const stepsIn = (log: string): number | null => {
+  const found = /^.*, (\d+) steps of \d+ rows$/m.exec(log)?.[1]
+  return found === undefined ? null : Number(found)
+}
+
+/** `flags`: those of the device. */
+export const openLauncher = (
+  { runtime, args, env }: OwnCommand,
+  flags: ReadonlyArray<string>
+): Effect.Effect<Launcher, FileError, Files> =>
+  Effect.gen(function* () {
+    const records = yield* openRecords
+    const context = yield* Effect.context<Files>()
+    const run = Effect.runPromiseWith(context)
+    const textOf = (file: string, most?: number) => readTextFile(file, most).pipe(Effect.orElseSucceed(() => ""))
+    const logAt = seenFiles((file) =>
+      Effect.map(textOf(file), (text) => {
+        const lines = text.trimEnd().split("\n")
+        return { steps: stepsIn(text), last: lines.slice(-LAST_LINES) }
+      })
+    )
+    const outcomeAt = seenFiles((file) => Effect.map(textOf(file), (text) => decodeFailure(text.trim())))
+    /** Runs without a record that were asked to stop. */
+    const asked = new Set<string>()
+
+    const lockOwner = (id: string) => Effect.map(textOf(`${id}/lock`, LOCK_BYTES), ownerIn)
+    const livingLock = (id: string) =>
+      Effect.gen(function* () {
+        const owner = yield* lockOwner(id)
+        return owner !== undefined && (yield* isAlive(owner)) ? owner : undefined
+      })
+    const livingProcess = (record: RunRecord | undefined) =>
+      Effect.gen(function* () {
+        const { owner, exit } = record ?? {}
+        return owner !== undefined && exit === undefined && (yield* isAlive(owner)) ? owner : undefined
+      })
+
+    /** Runs that are under way, of the studio and of the command line. */
+    const underWay = (ids: ReadonlyArray<string>) =>
+      Effect.gen(function* () {
+        const busy: Array<string> = []
+        for (const id of new Set([...ids, ...records.all().map((record) => record.id)])) {
+          if ((yield* livingProcess(records.get(id))) !== undefined || (yield* livingLock(id)) !== undefined)
+            busy.push(id)
+        }
+        return busy
+      })
+
+    const launch = (record: RunRecord) =>
+      Effect.gen(function* () {
+        const { id, plan, resumes } = record
+        const words = resumes ? ["--resume", id] : [plan, "--out", id]
+        const child = yield* Effect.sync(() => {
+          const out = openSync(outcomeOf(id), "w")
+          const error = openSync(logOf(id), resumes ? "a" : "w")
+          try {
+            return spawn(runtime, [...args, "train", ...words, "--json", ...flags], {
+              env: { ...env },
+              stdio: ["ignore", out, error],
+              detached: true
+            })
+          } finally {
+            closeSync(out)
+            closeSync(error)
+          }
+        })
+        child.unref()
+        const ended = (code: number | null, signal: string | null) =>
+          void run(Effect.ignore(records.change(id, { exit: { code, signal } })))
+        child.on("error", () => ended(null, null))
+        child.on("exit", ended)
+        const { exit: _, ...fresh } = record
+        const owner = child.pid === undefined ? {} : { owner: yield* ownerOf(child.pid) }
+        yield* records.put({ ...fresh, ...owner, waits: false, stopping: false })
+      })
+
+    const turn: Launcher["turn"] = (ids) =>
+      Effect.gen(function* () {
+        const next = records
+          .all()
+          .filter(({ waits }) => waits)
+          .toSorted((a, b) => a.startedAt - b.startedAt)[0]
+        if (next === undefined || (yield* underWay(ids)).length > 0) return
+        yield* launch(next)
+      })
+
+    const begin = (record: RunRecord, now: boolean) =>
+      Effect.gen(function* () {
+        if (now || (yield* underWay([])).length === 0) return yield* launch(record)
+        yield* records.put({ ...record, waits: true })
+      })
+
+    const failureOf = (id: string, { exit, stopping, owner }: RunRecord, last: ReadonlyArray<string>) =>
+      Effect.gen(function* () {
+        if (owner === undefined) return exit === undefined ? null : "its process could not be started"
+        const said = yield* outcomeAt(outcomeOf(id))
+        if (said?._tag === "Some") return said.value.message
+        if (stopping || exit === undefined || exit.code === 0 || exit.code === INTERRUPTED) return null
+        const why = exit.signal === null ? [] : [signals[exit.signal] ?? `its process was ended by ${exit.signal}`]
+        return [...why, ...last].join("\n")
+      })
+
+    const lifeOf = (id: string, busy: ReadonlyArray<string>) =>
+      Effect.gen(function* () {
+        const record = records.get(id)
+        const { steps = null, last = [] } = (record === undefined ? undefined : yield* logAt(logOf(id))) ?? {}
+        const known = { startedAt: record?.startedAt ?? null, plan: record?.plan ?? null, steps }
+        if (record?.waits === true) {
+          const whom = busy.length === 0 ? "its turn" : `${listed(busy, 3).join(" and ")} to end`
+          return { ...known, state: "starting", failed: null, note: `waits for ${whom}` } satisfies Life
+        }
+        const locked = yield* livingLock(id)
+        if (locked !== undefined || (yield* livingProcess(record)) !== undefined) {
+          const isStopping = record?.stopping === true || asked.has(id)
+          const state = isStopping ? "stopping" : locked === undefined ? "starting" : "training"
+          return {
+            ...known,
+            state,
+            failed: null,
+            note: state === "starting" ? last.at(-1) || null : null
+          } satisfies Life
+        }
+        asked.delete(id)
+        const failed = record === undefined ? null : yield* failureOf(id, record, last)
+        return { ...known, state: "ended", failed, note: null } satisfies Life
+      })
+
+    const lives: Launcher["lives"] = (ids) =>
+      Effect.gen(function* () {
+        const busy = records.all().some(({ waits }) => waits) ? yield* underWay(ids) : []
+        return yield* Effect.forEach(ids, (id) => lifeOf(id, busy), { concurrency: 16 })
+      })
+
+    return {
+      records,
+      lives,
+      turn,
+      start: ({ id, plan, now }) =>
+        begin({ id, plan, startedAt: Date.now(), waits: false, resumes: false, stopping: false }, now),
+      resume: (id, now) =>
+        Effect.gen(function* () {
+          const fs = yield* FileSystem.FileSystem
+          const record = records.get(id)
+          if (record?.waits === true && now) return yield* launch(record)
+          if ((yield* lifeOf(id, [])).state !== "ended")
+            return yield* new RunRefused({ id, reason: "is under way already" })
+          const plan = `${id}/plan.json`
+          const opened = yield* fs.exists(plan).pipe(Effect.orElseSucceed(() => false))
+          if (!opened && record === undefined) return yield* new RunRefused({ id, reason: "is no run folder" })
+          const startedAt = opened ? (record?.startedAt ?? Date.now()) : Date.now()
+          yield* begin(
+            { id, plan: record?.plan ?? plan, startedAt, waits: false, resumes: opened, stopping: false },
+            now
+          )
+        }),
+      stop: (id) =>
+        Effect.gen(function* () {
+          const record = records.get(id)
+          if (record?.waits === true) return yield* records.change(id, { waits: false })
+          const owner = (yield* livingProcess(record)) ?? (yield* livingLock(id))
+          if (owner === undefined) return yield* new RunRefused({ id, reason: "is not under way" })
+          // a second signal means: leave at once, unsaved
+          if (record?.stopping === true || asked.has(id)) return
+          asked.add(id)
+          yield* Effect.try({
+            try: () => process.kill(owner.pid, "SIGINT"),
+            catch: () =>
+              new RunRefused({ id, reason: `is written by process ${owner.pid}, which cannot be asked to stop` })
+          })
+          yield* records.change(id, { stopping: true })
+        }),
+      pidOf: (id) =>
+        Effect.gen(function* () {
+          return ((yield* livingProcess(records.get(id))) ?? (yield* livingLock(id)))?.pid
+        })
+    } satisfies Launcher
+  })

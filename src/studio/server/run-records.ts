@@ -1,0 +1,90 @@
+/**
+ * What the studio knows of the runs that it started, in `.studio/runs/`: so that it finds them again after it was closed and opened. A run
+ * that the command line started has no record; its folder says what there is to know.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import * as Schema from "effect/Schema"
+import { type FileError, fileError, ProcessOwner, readJsonFile, writeJson } from "../../files/index.ts"
+
+/** The studio's own folder, in the working directory. */
+export const OWN_FOLDER = ".studio"
+const RECORDS = `${OWN_FOLDER}/runs`
+
+export const RunRecord = Schema.Struct({
+  /** the run's folder */
+  id: Schema.String,
+  /** the plan that it was started with */
+  plan: Schema.String,
+  /** milliseconds since 1970 */
+  startedAt: Schema.Finite,
+  /** it has its turn when others have ended */
+  waits: Schema.Boolean,
+  /** its process goes on with what is there */
+  resumes: Schema.Boolean,
+  /** the process; absent: there was none yet */
+  owner: Schema.optionalKey(ProcessOwner),
+  /** it was asked to save and end */
+  stopping: Schema.Boolean,
+  /** how its process ended, where the studio saw it */
+  exit: Schema.optionalKey(Schema.Struct({ code: Schema.NullOr(Schema.Int), signal: Schema.NullOr(Schema.String) }))
+})
+export type RunRecord = typeof RunRecord.Type
+
+type Files = FileSystem.FileSystem | Path.Path
+
+/** A name for a file, of which no two folders have the same. */
+const nameOf = encodeURIComponent
+
+/** stdout and stderr of a run's process. */
+export const logOf = (id: string): string => `${RECORDS}/${nameOf(id)}.log`
+/** What `--json` says at its end. */
+export const outcomeOf = (id: string): string => `${RECORDS}/${nameOf(id)}.outcome`
+
+const recordOf = (id: string): string => `${RECORDS}/${nameOf(id)}.json`
+
+const decode = Schema.decodeUnknownOption(RunRecord)
+
+export interface RunRecords {
+  readonly all: () => ReadonlyArray<RunRecord>
+  readonly get: (id: string) => RunRecord | undefined
+  readonly put: (record: RunRecord) => Effect.Effect<void, FileError, FileSystem.FileSystem>
+  readonly change: (id: string, parts: Partial<RunRecord>) => Effect.Effect<void, FileError, FileSystem.FileSystem>
+  readonly remove: (id: string) => Effect.Effect<void, never, FileSystem.FileSystem>
+}
+
+/** Reads what a studio of before left. */
+export const openRecords: Effect.Effect<RunRecords, FileError, Files> = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  yield* fs.makeDirectory(RECORDS, { recursive: true }).pipe(Effect.mapError(fileError("write", RECORDS)))
+  const names = yield* fs.readDirectory(RECORDS).pipe(Effect.mapError(fileError("read", RECORDS)))
+  const records = new Map<string, RunRecord>()
+  for (const name of names.filter((one) => one.endsWith(".json"))) {
+    const json = yield* readJsonFile(path.join(RECORDS, name)).pipe(Effect.orElseSucceed(() => null))
+    const record = Option.getOrUndefined(decode(json))
+    if (record !== undefined && recordOf(record.id) === `${RECORDS}/${name}`) records.set(record.id, record)
+  }
+  const put: RunRecords["put"] = (record) =>
+    Effect.suspend(() => {
+      records.set(record.id, record)
+      return writeJson(recordOf(record.id), record)
+    })
+  return {
+    all: () => [...records.values()],
+    get: (id) => records.get(id),
+    put,
+    change: (id, parts) =>
+      Effect.suspend(() => {
+        const record = records.get(id)
+        return record === undefined ? Effect.void : put({ ...record, ...parts })
+      }),
+    remove: (id) =>
+      Effect.gen(function* () {
+        records.delete(id)
+        for (const file of [recordOf(id), logOf(id), outcomeOf(id)]) yield* Effect.ignore(fs.remove(file))
+      })
+  }
+})

@@ -1,0 +1,137 @@
+/** Runs over the studio's verbs: their list, each as it goes, and what is asked of them. */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
+import * as Stream from "effect/Stream"
+import { isRecord } from "../../files/index.ts"
+import type { Handlers } from "../engine/index.ts"
+import type { RunEvent, RunSummary } from "../protocol/index.ts"
+import { curvesOf, growingFile, plotReader, resultOf, runFolders, runReader } from "../runs/index.ts"
+import { type Launcher, RunRefused } from "./launcher.ts"
+import { nameOfRun, writePlan } from "./plan-files.ts"
+import { logOf } from "./run-records.ts"
+
+type Files = FileSystem.FileSystem | Path.Path
+
+/** How often folders are looked at while someone watches. */
+const LOOKS = "500 millis"
+/** milliseconds between the plots of a run */
+const PLOTS = 1_000
+/** of a log, at first */
+const LOG_BYTES = 256 * 1024
+
+export interface Runs {
+  readonly handlers: Partial<Handlers<Files>>
+  /** Folders of runs, as the list names them. */
+  readonly ids: Effect.Effect<ReadonlyArray<string>, never, Files>
+}
+
+export const runsOf = (launcher: Launcher): Runs => {
+  const reader = runReader()
+  const { plots } = plotReader(reader)
+
+  const ids: Runs["ids"] = Effect.gen(function* () {
+    const started = launcher.records.all().map(({ id }) => id)
+    return [...new Set([...(yield* runFolders()), ...started])]
+  })
+  const list: Effect.Effect<ReadonlyArray<RunSummary>, never, Files> = Effect.gen(function* () {
+    const all = yield* ids
+    const lives = yield* launcher.lives(all)
+    const summaries = yield* Effect.forEach(all, (id, i) => reader.summary(id, lives[i]!), { concurrency: 16 })
+    return summaries.toSorted((a, b) => b.startedAt - a.startedAt || (a.id < b.id ? -1 : 1))
+  })
+  const known = (id: string) =>
+    Effect.gen(function* () {
+      if (!(yield* ids).includes(id)) return yield* new RunRefused({ id, reason: "is no run of this folder" })
+    })
+  const summaryOf = (id: string) =>
+    Effect.gen(function* () {
+      const [life] = yield* launcher.lives([id])
+      return yield* reader.summary(id, life!)
+    })
+  const isOver = ({ state }: RunSummary) => state === "finished" || state === "failed" || state === "stopped"
+
+  const freeFolder = (name: string) =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      for (let n = 1; ; n++) {
+        const id = `runs/${name}-${n}`
+        const taken =
+          launcher.records.get(id) !== undefined || (yield* fs.exists(id).pipe(Effect.orElseSucceed(() => true)))
+        if (!taken) return id
+      }
+    })
+
+  /** What changed since the last look. */
+  const follow = (id: string): Stream.Stream<RunEvent, never, Files> => {
+    const log = growingFile(logOf(id), LOG_BYTES)
+    let said = ""
+    let drawn: unknown
+    let drawnAt = 0
+    const look = Effect.gen(function* () {
+      const news: Array<RunEvent> = []
+      const summary = yield* summaryOf(id)
+      const text = JSON.stringify(summary)
+      if (text !== said) news.push({ kind: "summary", summary })
+      said = text
+      const { lines } = yield* log.more
+      if (lines.length > 0) news.push({ kind: "log", lines })
+      const over = isOver(summary)
+      if (over || performance.now() - drawnAt >= PLOTS) {
+        const now = yield* plots(id, !over)
+        if (now !== drawn) {
+          news.push({ kind: "plots", plots: now })
+          drawnAt = performance.now()
+        }
+        drawn = now
+      }
+      return news
+    })
+    return Stream.tick(LOOKS).pipe(
+      Stream.mapEffect(() => look),
+      Stream.flatMap(Stream.fromIterable)
+    )
+  }
+
+  const handlers: Runs["handlers"] = {
+    calls: {
+      runs: () => list,
+      start: ({ name, plan, now = false }) =>
+        Effect.gen(function* () {
+          const own = nameOfRun(name)
+          const { output } = plan
+          const directory =
+            isRecord(output) && typeof output["directory"] === "string" ? output["directory"] : undefined
+          const file = yield* writePlan(own, plan)
+          const id = directory ?? (yield* freeFolder(own))
+          yield* launcher.start({ id, plan: file, now })
+          return { id }
+        }),
+      stop: ({ id }) => known(id).pipe(Effect.andThen(launcher.stop(id)), Effect.as(null)),
+      resume: ({ id, now = false }) => known(id).pipe(Effect.andThen(launcher.resume(id, now)), Effect.as(null)),
+      result: ({ id }) =>
+        Effect.gen(function* () {
+          yield* known(id)
+          const own = yield* reader.plan(id)
+          if (own === null) return yield* new RunRefused({ id, reason: "has no plan.json that can be read" })
+          return yield* resultOf(id, own)
+        }),
+      curves: ({ ids: asked, plot, points }) =>
+        Effect.gen(function* () {
+          const all = yield* ids
+          const shown = asked.filter((id) => all.includes(id))
+          const runs = yield* Effect.forEach(shown, (id) => Effect.map(plots(id, false), (own) => ({ id, plots: own })))
+          return curvesOf(runs, plot, Math.min(Math.max(points, 2), 1_000))
+        })
+    },
+    watches: {
+      runs: () =>
+        Stream.tick(LOOKS).pipe(
+          Stream.mapEffect(() => list),
+          Stream.changesWith((a, b) => JSON.stringify(a) === JSON.stringify(b))
+        ),
+      run: ({ id }) => Stream.unwrap(Effect.as(known(id), follow(id)))
+    }
+  }
+  return { handlers, ids }
+}

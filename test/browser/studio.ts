@@ -1,0 +1,233 @@
+/**
+ * A studio as a test meets it: the command as a real process in a temporary folder of its own, with the files that the test puts there, on the
+ * page as Vite builds it. The page is built once for its sources, whichever test asks first.
+ *
+ * @example
+ * const studio = await openStudio({ files: { "data/reviews.csv": "text,label\ngood,yes\n" } })
+ * afterAll(studio.close)
+ * const { page } = await openPage(browser, studio.url)
+ * await studio.call("runs", {})
+ */
+import { createHash } from "node:crypto"
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync
+} from "node:fs"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+import type { CallName, Input, Output, WatchEvent, WatchInput, WatchName } from "../../src/studio/protocol/index.ts"
+import { cli, repository, run, succeed, withoutScript } from "../e2e/fixtures.ts"
+
+const sources = join(repository, "src", "studio")
+
+/** What the page is built from: itself, the types and texts beside it, and its packages. */
+const keyOfSources = (): string => {
+  const hash = createHash("sha256")
+  const names = (readdirSync(sources, { recursive: true }) as Array<string>)
+    .filter((name) => /\.\w+$/.test(name))
+    .sort()
+  for (const file of [...names.map((name) => join(sources, name)), join(repository, "bun.lock")])
+    hash.update(file.slice(repository.length)).update("\0").update(readFileSync(file)).update("\0")
+  return hash.digest("hex").slice(0, 24)
+}
+
+/** The folder of the built page. */
+export const builtStudioPage = async (): Promise<string> => {
+  const cache = join(tmpdir(), "tfjs-lora-pro-studio-pages")
+  const built = join(cache, keyOfSources())
+  if (existsSync(join(built, "index.html"))) return built
+  mkdirSync(cache, { recursive: true })
+  const fresh = mkdtempSync(join(cache, "building-"))
+  const vite = join(repository, "node_modules", "vite", "bin", "vite.js")
+  const page = join(sources, "page")
+  const options = ["--config", join(page, "vite.config.ts"), "--outDir", fresh, "--emptyOutDir", "--logLevel", "warn"]
+  await succeed(run([process.execPath, vite, "build", page, ...options], { cwd: repository }))
+  try {
+    renameSync(fresh, built)
+  } catch (error) {
+    // another process was first
+    if (!existsSync(join(built, "index.html"))) throw error
+    rmSync(fresh, { recursive: true, force: true })
+  }
+  return built
+}
+
+export interface StudioOptions {
+  /** what is in its folder: a text as it is, bytes as they are, anything else as JSON */
+  readonly files?: Readonly<Record<string, unknown>>
+  /** its folder, where the test has one of its own, which it removes itself */
+  readonly folder?: string
+  readonly args?: ReadonlyArray<string>
+  readonly env?: Readonly<Record<string, string | undefined>>
+  /** the command before its arguments; Bun on the sources unless given */
+  readonly program?: ReadonlyArray<string>
+}
+
+export interface OpenStudio {
+  /** with the token: what a browser opens */
+  readonly url: string
+  /** its scheme, host and port */
+  readonly origin: string
+  /** the Cookie header of a browser that has opened `url` */
+  readonly cookie: string
+  /** its working directory */
+  readonly folder: string
+  readonly path: (...names: ReadonlyArray<string>) => string
+  readonly write: (name: string, content: unknown) => void
+  /** A request with the cookie. */
+  readonly fetch: (path: string, init?: RequestInit) => Promise<Response>
+  /** Throws with the problem's message where there is one. */
+  readonly call: <Name extends CallName>(name: Name, input: Input<Name>) => Promise<Output<Name>>
+  /** Events until the loop is left. */
+  readonly watch: <Name extends WatchName>(name: Name, input: WatchInput<Name>) => AsyncGenerator<WatchEvent<Name>>
+  /** The first event of a watch for which `is` holds. */
+  readonly until: <Name extends WatchName>(
+    name: Name,
+    input: WatchInput<Name>,
+    is: (event: WatchEvent<Name>) => boolean
+  ) => Promise<WatchEvent<Name>>
+  readonly pid: number
+  /** what it said on stderr so far */
+  readonly said: () => string
+  /** Ends the command as Ctrl-C does, its runs go on; its exit code. */
+  readonly stop: () => Promise<number>
+  /** Ends the command and every run that it started, and removes the folder. */
+  readonly close: () => Promise<void>
+}
+
+const put = (folder: string, name: string, content: unknown): void => {
+  const file = join(folder, name)
+  mkdirSync(dirname(file), { recursive: true })
+  const isPlain = typeof content === "string" || content instanceof Uint8Array
+  writeFileSync(file, isPlain ? content : JSON.stringify(content, null, 2))
+}
+
+/** The processes of runs that a studio of this folder has recorded. */
+const recordedRuns = (folder: string): ReadonlyArray<number> => {
+  const records = join(folder, ".studio", "runs")
+  if (!existsSync(records)) return []
+  return readdirSync(records).flatMap((name) => {
+    if (!name.endsWith(".json")) return []
+    const { owner } = JSON.parse(readFileSync(join(records, name), "utf8")) as {
+      readonly owner?: { readonly pid: number }
+    }
+    return owner === undefined ? [] : [owner.pid]
+  })
+}
+
+/** Kills a run's process. Its number may be another's by now, which works elsewhere. */
+const end = (pid: number, folder: string): void => {
+  try {
+    if (process.platform === "linux" && readlinkSync(`/proc/${pid}/cwd`) !== realpathSync(folder)) return
+    process.kill(pid, "SIGKILL")
+  } catch {
+    // it has ended
+  }
+}
+
+export const openStudio = async ({
+  files = {},
+  folder: given,
+  args = [],
+  env = {},
+  program = [process.execPath, cli]
+}: StudioOptions = {}): Promise<OpenStudio> => {
+  const folder = given ?? mkdtempSync(join(tmpdir(), "studio-"))
+  for (const [name, content] of Object.entries(files)) put(folder, name, content)
+  const child = Bun.spawn([...program, "studio", "--port", "0", "--device", "wasm", "--threads", "1", ...args], {
+    cwd: folder,
+    env: { ...process.env, ...withoutScript, TFJS_LORA_PRO_STUDIO_PAGE: await builtStudioPage(), ...env },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe"
+  })
+  let said = ""
+  const listening = (async () => {
+    for await (const text of child.stderr.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>))
+      said += text
+  })()
+  const stop = async () => {
+    child.kill("SIGINT")
+    const code = await child.exited
+    await listening
+    return code
+  }
+  const close = async () => {
+    await stop()
+    for (const pid of recordedRuns(folder)) end(pid, folder)
+    if (given === undefined) rmSync(folder, { recursive: true, force: true })
+  }
+  const url = await (async () => {
+    let text = ""
+    for await (const part of child.stdout.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>)) {
+      text += part
+      if (text.includes("\n")) return text.slice(0, text.indexOf("\n"))
+    }
+    await listening
+    throw new Error(`the studio ended: ${said}${text}`)
+  })()
+  const { origin } = new URL(url)
+  const entered = await fetch(url, { redirect: "manual" })
+  const cookie = (entered.headers.get("set-cookie") ?? "").split(";")[0]!
+  const ask = (path: string, init: RequestInit = {}) =>
+    fetch(`${origin}${path}`, { ...init, headers: { cookie, ...(init.headers as Record<string, string> | undefined) } })
+  const post = async (path: string, input: unknown, signal?: AbortSignal) => {
+    const response = await ask(path, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(input),
+      ...(signal === undefined ? {} : { signal })
+    })
+    if (response.ok) return response
+    const text = await response.text()
+    throw new Error(text.startsWith("{") ? (JSON.parse(text) as { readonly message: string }).message : text)
+  }
+  async function* watch<Name extends WatchName>(name: Name, input: WatchInput<Name>): AsyncGenerator<WatchEvent<Name>> {
+    const leave = new AbortController()
+    try {
+      const { body } = await post(`/watch/${name}`, input, leave.signal)
+      let rest = ""
+      const texts = body!.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>)
+      for await (const text of texts) {
+        const parts = `${rest}${text}`.split("\n\n")
+        rest = parts.pop()!
+        for (const part of parts) {
+          const data = /^data: (.*)$/m.exec(part)?.[1]
+          if (data === undefined || /^event: end$/m.test(part)) continue
+          if (/^event: problem$/m.test(part))
+            throw new Error((JSON.parse(data) as { readonly message: string }).message)
+          yield JSON.parse(data) as WatchEvent<Name>
+        }
+      }
+    } finally {
+      leave.abort()
+    }
+  }
+  return {
+    url,
+    origin,
+    cookie,
+    folder,
+    path: (...names) => join(folder, ...names),
+    write: (name, content) => put(folder, name, content),
+    fetch: ask,
+    call: async (name, input) => (await post(`/call/${name}`, input)).json(),
+    watch,
+    until: async (name, input, is) => {
+      for await (const event of watch(name, input)) if (is(event)) return event
+      throw new Error(`${name} ended before what was waited for; the studio said: ${said}`)
+    },
+    pid: child.pid,
+    said: () => said,
+    stop,
+    close
+  }
+}
