@@ -1,21 +1,45 @@
 /** `studio`: the app in the browser, until a signal comes. Its URL is the first line of stdout. */
 import { randomBytes } from "node:crypto"
 import * as Effect from "effect/Effect"
+import * as Path from "effect/Path"
 import { ownProgram } from "../compare/index.ts"
 import { ANCESTOR, PARENT } from "../compare/parent-watch.ts"
 import { Device } from "../device/index.ts"
-import { builtPage, engineProcess, openStudio } from "../studio/index.ts"
+import { builtPage, ComesWith, engineProcess, openStudio } from "../studio/index.ts"
+import { embedded } from "./embedded.ts"
 import type { Given, studioFlags } from "./flags.ts"
 import { print, screen, tell } from "./output.ts"
 
 /** Set for the process that computes: it is the same program, with the same command. */
 const ENGINE = "TFJS_LORA_PRO_STUDIO_ENGINE"
 
+/** Models and rows of the package, as plans in the working directory name them. */
+const comesWith = Effect.gen(function* () {
+  const path = yield* Path.Path
+  const named = (place: string) => {
+    const below = path.relative(process.cwd(), place)
+    return below.startsWith("..") ? place : below
+  }
+  return {
+    models: [named(embedded.model)],
+    rows: [
+      {
+        name: "movie sentences",
+        says: "1,500 sentences of film reviews, positive or negative",
+        source: named(embedded.data.train)
+      }
+    ]
+  }
+})
+
 export const studio = ({ host, port, device, threads }: Given<typeof studioFlags>) =>
   Effect.gen(function* () {
     const say = (line: string) => screen.write(`${line}\n`)
     if (process.env[ENGINE] !== undefined)
-      return yield* engineProcess(say).pipe(Effect.provide(Device.layer(device, { threads })))
+      return yield* engineProcess(say).pipe(
+        Effect.provideService(ComesWith, yield* comesWith),
+        Effect.provide(Device.layer(device, { threads }))
+      )
     const { runtime, args } = ownProgram()
     const flags = ["--device", device, ...(threads === "auto" ? [] : ["--threads", `${threads}`])]
     // what the studio works for is no one its runs work for

@@ -3,12 +3,18 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
-import type { Dialect } from "../../schemas/index.ts"
-import { DataDialect } from "../data/index.ts"
 import { type FileError, fileError } from "../files/index.ts"
 import { kindOf, kinds } from "../kinds/index.ts"
-import { planFromValue, readPlan } from "../plan/index.ts"
-import { columnNames, detect, flagOf, type Suggestion, suggest as suggested, suggestionText } from "../suggest/index.ts"
+import { readPlan } from "../plan/index.ts"
+import {
+  columnNames,
+  flagOf,
+  type NamedSources,
+  namedPlan,
+  type Suggestion,
+  suggest as suggested,
+  suggestionText
+} from "../suggest/index.ts"
 import type { Given, suggestFlags } from "./flags.ts"
 import { print, printBeside, printJson } from "./output.ts"
 import { userError } from "./user-error.ts"
@@ -41,22 +47,8 @@ export const readGiven = (given: Source) =>
         wanted.flatMap((name) => Option.match(given[name], { onNone: () => [], onSome: (value) => [[name, value]] }))
       ) as { readonly [name in Name]?: string }
     const { model, data, ...splits } = named(files)
-    const written = named(dialect) as Dialect
-    const detected = yield* detect(kinds, model!, data!, named(columnNames)).pipe(
-      Effect.provideService(DataDialect, written)
-    )
-    const { format, ...columns } = detected.data
-    const plan = yield* planFromValue(
-      {
-        model: detected.model,
-        data: { format, train: data, ...splits, ...written, ...columns },
-        // replaced by what is suggested
-        optimizer: { kind: "adamw", learningRate: 1e-3 },
-        training: { steps: 1 }
-      },
-      process.cwd()
-    )
-    return { ...plan, found: detected.found }
+    const sources = { model: model!, data: data!, ...splits, columns: named(columnNames), dialect: named(dialect) }
+    return yield* namedPlan(kinds, sources as NamedSources, process.cwd())
   })
 
 const written = ({ plan }: Suggestion): string => `${JSON.stringify(plan, null, 2)}\n`

@@ -24,6 +24,8 @@ export interface Position {
 
 /** A file opened for its rows. */
 export interface RowFile {
+  /** rows of the whole file, where it says so itself */
+  readonly count?: number
   /** what rows of a table share; absent where each row has names of its own */
   readonly table?: Table
   readonly file: DataFile

@@ -15,6 +15,15 @@ export interface JudgedPlan
   readonly steps?: number | undefined
 }
 
+/** One thing that is known of a plan, for a person. */
+export interface PlanFact {
+  /** a word or two: "memory" */
+  readonly name: string
+  readonly value: string
+}
+
+const line = ({ name, value }: PlanFact): string => `${name.padEnd(10)} ${value}`
+
 /** Everything that is known of a resolved plan, for machines. */
 export const planJson = ({ words }: RunKind, resolved: ResolvedPlan): Readonly<Record<string, unknown>> => {
   const { data, prefix, warnings } = resolved
@@ -116,69 +125,120 @@ const ranksOf = ({ plan: { adapter }, selected, steps }: JudgedPlan): RankBudget
         steps
       )
 
-const decidedLine = ({ selected, plan }: JudgedPlan): ReadonlyArray<string> => {
+const decidedFact = ({ selected, plan }: JudgedPlan): ReadonlyArray<PlanFact> => {
   const method = methodOf(plan.adapter)
   const decides = initRanksOf(method, selected)
   if (decides === undefined) return []
   const { init, batches } = method.calibration!(selected.sites[0]!.options)!
   const budget = selected.sites.reduce((sum, one) => sum + decides.bounds(one).planned, 0)
   return [
-    `ranks      ${number(budget)} by the plan, which init "${init}" shares out anew after it has looked at ${batches} training batches; trainable, memory: the most that it can come to`
+    {
+      name: "ranks",
+      value: `${number(budget)} by the plan, which init "${init}" shares out anew after it has looked at ${batches} training batches; trainable, memory: the most that it can come to`
+    }
   ]
 }
 
-const ranksLine = ({ initial, target, end }: RankBudget, sites: number): string => {
+const ranksFact = ({ initial, target, end }: RankBudget, sites: number): PlanFact => {
   const mean = (ranks: number) => `${number(ranks)} (${ranks / sites} a site)`
-  return `ranks      ${mean(initial)} at the start, ${mean(target)} after step ${number(end)}, shared by all sites`
+  return {
+    name: "ranks",
+    value: `${mean(initial)} at the start, ${mean(target)} after step ${number(end)}, shared by all sites`
+  }
 }
 
-const adapterLines = ({ words }: RunKind, judged: JudgedPlan): ReadonlyArray<string> => {
-  const { plan, name, model, selected, trainable } = judged
+/** How much is trained. */
+const trainedFacts = (judged: JudgedPlan): ReadonlyArray<PlanFact> => {
+  const { selected, trainable } = judged
   const ranks = ranksOf(judged)
   const share = trainable.total / (trainable.frozen + trainable.total)
+  const most = initBounds(judged) === undefined ? "" : "at most "
+  return [
+    {
+      name: "trainable",
+      value: `${most}${number(trainable.total)} of ${number(trainable.frozen + trainable.total)} (${percent(share)}): ${number(trainable.factors)} in factors, ${number(trainable.dense)} trained themselves`
+    },
+    ...(ranks === undefined ? [] : [ranksFact(ranks, selected.sites.length)]),
+    ...decidedFact(judged)
+  ]
+}
+
+const titleOf = ({ plan }: JudgedPlan): string =>
+  `${plan.adapter.method} with ${factsOfOptimizer(plan.optimizer).title(plan.optimizer)}`
+
+const adapterLines = ({ words }: RunKind, judged: JudgedPlan): ReadonlyArray<string> => {
+  const { plan, name, model, selected } = judged
   const from = fromOf(plan)
   return [
-    `${name}: ${plan.adapter.method} with ${factsOfOptimizer(plan.optimizer).title(plan.optimizer)} on ${words.model(model)}`,
+    `${name}: ${titleOf(judged)} on ${words.model(model)}`,
     ...(from === undefined ? [] : [`begins with the adapter of ${from}`]),
     "",
     ...(selected.sites.length === 0 ? ["no layer is adapted: the head alone is trained"] : [table(siteRows(judged))]),
     "",
-    `trainable  ${initBounds(judged) === undefined ? "" : "at most "}${number(trainable.total)} of ${number(trainable.frozen + trainable.total)} (${percent(share)}): ${number(trainable.factors)} in factors, ${number(trainable.dense)} trained themselves`,
-    ...(ranks === undefined ? [] : [ranksLine(ranks, selected.sites.length)]),
-    ...decidedLine(judged)
+    ...trainedFacts(judged).map(line)
   ]
 }
 
-const costLines = ({ plan: { training, optimizer }, steps, memory }: JudgedPlan): ReadonlyArray<string> => [
+const costFacts = ({ plan: { training, optimizer }, steps, memory }: JudgedPlan): ReadonlyArray<PlanFact> => [
   steps === undefined
-    ? `epochs     ${training.epochs}, in steps of ${training.batchSize * training.accumulate} rows`
-    : `steps      ${number(steps)} of ${training.batchSize * training.accumulate} rows`,
+    ? { name: "epochs", value: `${training.epochs}, in steps of ${training.batchSize * training.accumulate} rows` }
+    : { name: "steps", value: `${number(steps)} of ${training.batchSize * training.accumulate} rows` },
   ...(isDecided(optimizer)
     ? []
     : [
-        "rate       found on the first step's rows, with a gradient and at most 6 forward passes: what 3 to 5 steps cost"
+        {
+          name: "rate",
+          value: "found on the first step's rows, with a gradient and at most 6 forward passes: what 3 to 5 steps cost"
+        }
       ]),
-  `memory     about ${megabytes(memory.total)}: weights ${megabytes(memory.weights)}, trained ${megabytes(memory.trainable)}, activations ${megabytes(memory.activations)} at most, a checkpoint ${megabytes(memory.checkpoint)}${memory.kept === 0 ? "" : `, kept rows ${megabytes(memory.kept)}`}`
+  {
+    name: "memory",
+    value: `about ${megabytes(memory.total)}: weights ${megabytes(memory.weights)}, trained ${megabytes(memory.trainable)}, activations ${megabytes(memory.activations)} at most, a checkpoint ${megabytes(memory.checkpoint)}${memory.kept === 0 ? "" : `, kept rows ${megabytes(memory.kept)}`}`
+  }
 ]
+
+/** What is known of a plan that can run, beside its sites: a name and a value each, in the order of `describePlan`. */
+const runFacts = ({ words }: RunKind, resolved: ResolvedPlan): ReadonlyArray<PlanFact> => {
+  const { prefix } = resolved
+  const { weights, lengths, images } = words.lines(resolved)
+  const fact = (name: string, value: string | undefined) => (value === undefined ? [] : [{ name, value }])
+  return [
+    ...fact("weights", weights),
+    ...costFacts(resolved),
+    ...fact("prefix", prefix === null ? undefined : `${prefixText(prefix)} (on wasm and native)`),
+    ...fact("lengths", lengths),
+    ...fact("images", images)
+  ]
+}
+
+/** The same with its first line and its rows: all that `validate` says, without the list of sites. */
+export const planFacts = (kind: RunKind, resolved: ResolvedPlan): ReadonlyArray<PlanFact> => {
+  const from = fromOf(resolved.plan)
+  return [
+    { name: "method", value: titleOf(resolved) },
+    { name: "model", value: kind.words.model(resolved.model) },
+    ...(from === undefined ? [] : [{ name: "begins with", value: `the adapter of ${from}` }]),
+    ...trainedFacts(resolved),
+    ...runFacts(kind, resolved),
+    ...resolved.data.describe().map((split) => ({
+      name: split.split,
+      value: [`${number(split.rows)} rows`, kind.words.rows(split)].filter((text) => text !== "").join(": ")
+    }))
+  ]
+}
 
 /** Several lines, for a person. */
 export const describeJudged = (kind: RunKind, judged: JudgedPlan): string =>
-  [...adapterLines(kind, judged), ...costLines(judged), "rows       not looked at"].join("\n")
+  [...adapterLines(kind, judged), ...costFacts(judged).map(line), "rows       not looked at"].join("\n")
 
 /** The same of a plan that can run. */
 export const describePlan = (kind: RunKind, resolved: ResolvedPlan): string => {
-  const { data, prefix, warnings } = resolved
-  const { words } = kind
-  const { weights, lengths, images } = words.lines(resolved)
+  const { data, warnings } = resolved
   return [
     ...adapterLines(kind, resolved),
-    ...(weights === undefined ? [] : [`weights    ${weights}`]),
-    ...costLines(resolved),
-    ...(prefix === null ? [] : [`prefix     ${prefixText(prefix)} (on wasm and native)`]),
-    ...(lengths === undefined ? [] : [`lengths    ${lengths}`]),
-    ...(images === undefined ? [] : [`images     ${images}`]),
+    ...runFacts(kind, resolved).map(line),
     "",
-    table(data.describe().map((split) => [split.split, `${number(split.rows)} rows`, words.rows(split)])),
+    table(data.describe().map((split) => [split.split, `${number(split.rows)} rows`, kind.words.rows(split)])),
     ...(warnings.length === 0 ? [] : ["", ...warnings.map((warning) => `warning: ${warning}`)])
   ].join("\n")
 }

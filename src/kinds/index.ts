@@ -1,6 +1,7 @@
 /** The kinds of runs by `data.format`. A kind is loaded when a plan of it comes: a page over texts has nothing of the others. */
 import * as Effect from "effect/Effect"
 import type { RunPlan } from "../../schemas/index.ts"
+import type { LabelledText } from "../data/index.ts"
 import { processesProblem, ResolveError } from "../plan/index.ts"
 import type { JudgedPlan } from "./describe.ts"
 import type { LoadedKind, RunKind, World } from "./kind.ts"
@@ -115,7 +116,23 @@ export const openWriter = (folder: string) =>
     (room) => room.openWriter(folder)
   )
 
-export { describeJudged, describePlan, describeProcesses, type JudgedPlan, judgedJson, planJson } from "./describe.ts"
+/** A row's image as a small PNG in a data: URI; undefined where it cannot be read. */
+export const pictureOf = (row: LabelledText): Effect.Effect<string | undefined> =>
+  Effect.flatMap(
+    Effect.promise(() => import("./image-picture.ts")),
+    (room) => room.pictureOf(row)
+  )
+
+export {
+  describeJudged,
+  describePlan,
+  describeProcesses,
+  type JudgedPlan,
+  judgedJson,
+  type PlanFact,
+  planFacts,
+  planJson
+} from "./describe.ts"
 export type {
   Asked,
   AskedField,

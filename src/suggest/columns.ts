@@ -19,6 +19,9 @@ export const columnDescriptions = {
   rejected: "column that holds the worse one"
 } as const
 
+/** Those for which several columns may be named. */
+export const severalColumns: ReadonlyArray<Column> = ["target", "labelColumns"]
+
 export type Column = keyof typeof columnDescriptions
 
 export const columnNames = Object.keys(columnDescriptions) as ReadonlyArray<Column>

@@ -1,6 +1,6 @@
 /** A first plan for a user's data, model and machine, with the reason for each value; and the rules that kinds of runs suggest by. */
 export { type Choice, count, measured } from "./choice.ts"
-export { type Column, type Columns, columnNames, flagOf } from "./columns.ts"
+export { type Column, type Columns, columnDescriptions, columnNames, flagOf, severalColumns } from "./columns.ts"
 export {
   choice,
   type DetectedRows,
@@ -14,6 +14,7 @@ export {
   type Row
 } from "./detect.ts"
 export * from "./findings.ts"
+export { type NamedPlan, type NamedSources, namedPlan } from "./given.ts"
 export { fitted, knobs } from "./memory-fit.ts"
 export * from "./rules.ts"
 export type { Estimated, Suggesting } from "./suggest.ts"

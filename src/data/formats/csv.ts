@@ -19,6 +19,7 @@ import { DataDialect, notUtf8, openText, type TextFile } from "../text-file.ts"
 import { columnProblems, type FileFormat, tooManyColumns, type Wanted } from "./format.ts"
 
 const delimited = (extension: string, usual: Separator): FileFormat => ({
+  name: extension.toUpperCase(),
   extensions: [extension],
   gzip: true,
   write: (columns, like) => {

@@ -8,6 +8,8 @@ import type { DataFile } from "../file.ts"
 import type { RowFile, Table } from "../records.ts"
 
 export interface FileFormat {
+  /** as people call it */
+  readonly name: string
   /** by which a file is recognised: in lower case, without the dot */
   readonly extensions: ReadonlyArray<string>
   /** what a row is, where the extensions do not say it */

@@ -3,13 +3,14 @@
  * schema, a file's first rows).
  */
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { isUrl } from "../../files/index.ts"
-import { type Fields, isFields, notAnObject } from "../columns.ts"
+import { type Broken, type Fields, isFields, notAnObject } from "../columns.ts"
 import { type DataError, dataError } from "../data-error.ts"
 import { openFile } from "../file.ts"
 import { unpacked } from "../packed-file.ts"
-import { firstRecords, type RowFile } from "../records.ts"
+import { firstRecords, type RowFile, readRecords, recordReader, type Table } from "../records.ts"
 import { csv, tsv } from "./csv.ts"
 import type { FileFormat, Wanted } from "./format.ts"
 import { jsonLines } from "./jsonl.ts"
@@ -28,18 +29,30 @@ export const rowWriter = (path: string): Effect.Effect<NonNullable<FileFormat["w
 
 /** Opens a data file by its extension until the scope closes. Any other extension is an error: no file is guessed at. */
 export const openRows = (path: string, wanted: Wanted = {}): Effect.Effect<RowFile, DataError, Scope.Scope> =>
+  Effect.map(openFormat(path, wanted), ({ rows }) => rows)
+
+const formatOf = (path: string) => {
+  const [, extension = "", gz] = /\.([^./\\]+?)(\.gz)?$/i.exec(path) ?? []
+  const format = formats.find(({ extensions }) => extensions.includes(extension.toLowerCase()))
+  return { extension, gz, format: gz === undefined || format?.gzip === true ? format : undefined }
+}
+
+/** Whether a file of this name is one of rows. */
+export const isRowsName = (name: string): boolean => formatOf(name).format !== undefined
+
+const openFormat = (path: string, wanted: Wanted) =>
   Effect.gen(function* () {
     if (isUrl(path)) return yield* dataError("data", "found a URL; expected a path: download it first")
-    const [, extension = "", gz] = /\.([^./\\]+?)(\.gz)?$/i.exec(path) ?? []
-    const format = formats.find(({ extensions }) => extensions.includes(extension.toLowerCase()))
-    if (format === undefined || (gz !== undefined && !format.gzip)) {
+    const { extension, gz, format } = formatOf(path)
+    if (format === undefined) {
       // a folder or a device has none either, and no other name would help
       if (extension === "") yield* openFile(path)
       const found = extension === "" ? "no extension" : `the extension .${extension}${gz ?? ""}`
       return yield* dataError(path, `${found} tells no format; expected ${expected}`)
     }
     const file = yield* openFile(path)
-    return yield* format.open(gz === undefined ? file : yield* unpacked(file), wanted)
+    const rows = yield* format.open(gz === undefined ? file : yield* unpacked(file), wanted)
+    return { format, rows }
   })
 
 const inList = (names: ReadonlyArray<string>): string => names.join(", ").replace(/, (?=[^,]*$)/, " or ")
@@ -56,6 +69,71 @@ const expected = [true, false]
     return inList(names) + (gzip ? ", each also as .gz" : "")
   })
   .join(", or ")
+
+/** A file as it is, to be looked at. */
+export interface SampledRows {
+  /** what people call its format */
+  readonly format: string
+  /** what rows of a table share; absent where each row has names of its own */
+  readonly table?: Table
+  /** the first rows, those that cannot be read too */
+  readonly rows: ReadonlyArray<Fields | Broken>
+  /** rows in all; null: the file is too large to count them now, or they cannot be told apart */
+  readonly count: number | null
+  /** what keeps the file's later rows from being read, where they were counted */
+  readonly problem?: DataError
+}
+
+// a second of reading; whoever looks at rows need not wait for longer
+const mostCounted = 128 * 2 ** 20 // bytes
+
+/** At most `most` rows, readable or not, and how many there are. Fails where the file cannot be opened or has none. */
+export const sampledRows = (path: string, most: number): Effect.Effect<SampledRows, DataError> =>
+  Effect.gen(function* () {
+    const { format, rows: opened } = yield* openFormat(path, { first: most })
+    const { file, table } = opened
+    const rows = yield* firstOf(opened, most)
+    if (rows.length === 0) return yield* dataError(file.name, "the file has no rows; at least one is needed")
+    const counted = yield* Effect.result(countOf(opened))
+    const outcome = Result.isFailure(counted) ? { count: null, problem: counted.failure } : { count: counted.success }
+    return { format: format.name, ...(table === undefined ? {} : { table }), rows, ...outcome }
+  }).pipe(Effect.scoped)
+
+// rows may hold images
+const mostSampled = 32 * 2 ** 20 // bytes
+
+const firstOf = (opened: RowFile, most: number): Effect.Effect<ReadonlyArray<Fields | Broken>, DataError> =>
+  Effect.gen(function* () {
+    const next = recordReader(opened)
+    const rows: Array<Fields | Broken> = []
+    let bytes = 0
+    while (rows.length < most && bytes < mostSampled) {
+      const read = yield* Effect.result(next)
+      // rows before one that is too long are shown all the same
+      if (Result.isFailure(read) && rows.length === 0) return yield* read.failure
+      const records = Result.isFailure(read) ? undefined : read.success
+      if (records === undefined) break
+      const some = records.slice(0, most - rows.length)
+      for (const [at, row] of opened.parse(some).entries()) {
+        const place = `${opened.file.name}:${some[at]!.line}`
+        if ("broken" in row) rows.push({ broken: `${place}: ${row.broken}` })
+        else rows.push(isFields(row.value) ? row.value : { broken: `${place}: ${notAnObject(row.value)}` })
+        bytes += some[at]!.bytes.length
+      }
+    }
+    return rows
+  })
+
+const countOf = (rows: RowFile): Effect.Effect<number | null, DataError> =>
+  Effect.gen(function* () {
+    if (rows.count !== undefined) return rows.count
+    if (rows.file.size > mostCounted) return null
+    let count = 0
+    yield* readRecords(rows, ({ length }) => {
+      count += length
+    })
+    return count
+  })
 
 /** The first rows of a file, unreadable ones left out. `broken`: what is wrong with the first, where none can be read. */
 interface FirstRows {

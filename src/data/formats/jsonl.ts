@@ -12,6 +12,7 @@ import { notUtf8, openText } from "../text-file.ts"
 import type { FileFormat } from "./format.ts"
 
 export const jsonLines: FileFormat = {
+  name: "JSON Lines",
   extensions: ["jsonl", "ndjson"],
   rows: "one object a line",
   gzip: true,

@@ -32,8 +32,11 @@ const failed = (cause: unknown): string => {
   return `cannot be read as parquet: ${isStray ? "its parts do not fit together" : cause instanceof Error ? cause.message : cause}`
 }
 
-/** The rows as JSON lines. */
-export const asJsonLines = (packed: DataFile, wanted: Wanted): Effect.Effect<DataFile, DataError, Scope.Scope> =>
+/** The rows as JSON lines: those that are wanted, and how many there are in all. */
+export const asJsonLines = (
+  packed: DataFile,
+  wanted: Wanted
+): Effect.Effect<{ readonly lines: DataFile; readonly count: number }, DataError, Scope.Scope> =>
   Effect.gen(function* () {
     const { metadata, tree } = yield* Effect.tryPromise({
       try: () => readFooter(packed),
@@ -46,7 +49,8 @@ export const asJsonLines = (packed: DataFile, wanted: Wanted): Effect.Effect<Dat
     const { required = [], optional = [] } = wanted.columns ?? {}
     const needed = new Set(wanted.columns === undefined ? names : [...required.map(({ name }) => name), ...optional])
     const table = tableOf(metadata, tree, needed)
-    return yield* spilled(packed, (write, signal) => writeRows(packed, table, wanted.first, write, signal), failed)
+    const write = (into: Write, signal: AbortSignal) => writeRows(packed, table, wanted.first, into, signal)
+    return { lines: yield* spilled(packed, write, failed), count: Number(metadata.num_rows) }
   })
 
 const tail = 8 // length of the footer, "PAR1"

@@ -4,12 +4,14 @@ import type { FileFormat } from "./format.ts"
 import { linesOf } from "./jsonl.ts"
 
 export const parquet: FileFormat = {
+  name: "Parquet",
   extensions: ["parquet"],
   gzip: false,
   open: (file, wanted) =>
     Effect.gen(function* () {
       // 50 ms and, in a page, 18 kB that other files do not need
       const { asJsonLines } = yield* Effect.promise(() => import("./parquet-rows.ts"))
-      return linesOf({ file: yield* asJsonLines(file, wanted), from: { offset: 0, line: 1 } })
+      const { lines, count } = yield* asJsonLines(file, wanted)
+      return { ...linesOf({ file: lines, from: { offset: 0, line: 1 } }), count }
     })
 }

@@ -11,5 +11,6 @@ export {
   type Preparing,
   readyImages
 } from "./batches.ts"
-export { entriesOf, isImageName, splitFolders } from "./folder.ts"
+export { entriesOf, isImageName, listFolder, splitFolders } from "./folder.ts"
 export { type ImageClasses, type ImageSection, type ImagesSummary, openImages } from "./open.ts"
+export { embeddedImage, imageForm, isEmbedded } from "./value.ts"

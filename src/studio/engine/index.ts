@@ -1,4 +1,5 @@
 /** What answers the studio's questions with files and a device alone: in a child process of its server, in a worker of a page. */
 export { type Answering, answer, answering, events, problemIn, VerbRefused } from "./answering.ts"
+export { ComesWith } from "./comes-with.ts"
 export { engineHandlers } from "./engine.ts"
 export { type CallHandlers, type Handlers, handlersOf, type Reported, type WatchHandlers } from "./handlers.ts"

@@ -1,10 +1,159 @@
-/** Plans: their JSON Schema, what is wrong with one, and what one would train. */
+/** Plans: their JSON Schema, one that fits rows and a model, what is wrong with one, and what one would train. */
 import * as Effect from "effect/Effect"
-import { runPlanJsonSchema } from "../../../schemas/index.ts"
-import type { EngineNeeds, Handlers } from "./handlers.ts"
+import * as Path from "effect/Path"
+import { type PlanProblem, type RunPlan, runPlanJsonSchema } from "../../../schemas/index.ts"
+import { Device } from "../../device/device.ts"
+import { kindOf, kinds, planFacts, resolvePlan } from "../../kinds/index.ts"
+import { planFromValue } from "../../plan/index.ts"
+import {
+  type Columns,
+  columnDescriptions,
+  columnNames,
+  flagOf,
+  type NamedSources,
+  namedModel,
+  namedPlan,
+  severalColumns,
+  suggest
+} from "../../suggest/index.ts"
+import type { Checked, ColumnRole, PlanJson, SuggestedPlan } from "../protocol/index.ts"
+import type { EngineNeeds, Handlers, Reported } from "./handlers.ts"
+import { stemOf } from "./places.ts"
+
+/** What a plan is called in messages that begin with its name. */
+const NAME = "plan"
+
+/** The roles of all formats that such a model is trained with, in the order in which users are told of them. */
+const rolesOf = (model: string) =>
+  Effect.gen(function* () {
+    const named = yield* namedModel(model)
+    const all = yield* Effect.all(kinds)
+    const fitting = all.filter(({ detecting }) => detecting.takes(named))
+    // where no kind takes it, the first says what is wrong with it
+    const own = new Set((fitting.length === 0 ? all.slice(0, 1) : fitting).flatMap(columnsOfKind))
+    return columnNames
+      .filter((name) => own.has(name))
+      .map(
+        (name): ColumnRole => ({
+          name,
+          says: columnDescriptions[name],
+          isSeveral: severalColumns.includes(name)
+        })
+      )
+  })
+
+const columnsOfKind = ({ detecting }: { readonly detecting: { readonly columns: object } }): ReadonlyArray<string> =>
+  Object.values(detecting.columns).flat()
+
+/** A name for a run over these rows: that of their file, or of its folder where that is called as any data set's is. */
+export const nameOfRun = (path: Path.Path, train: string): string => {
+  const stem = stemOf(path.basename(train))
+  const name = /^(train|training|data|rows)$/i.test(stem) ? path.basename(path.dirname(path.resolve(train))) : stem
+  const plain = name
+    .normalize("NFKD")
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-+|-+$/g, "")
+  return plain.slice(0, 40) || "run"
+}
+
+/** A message that names flags of a command, for those who choose columns from lists: "--text-pair" is “text pair”. */
+const withoutFlags = (message: string): string =>
+  columnNames.reduce((text, name) => {
+    const flag = flagOf(name)
+    return text.replaceAll(new RegExp(`--${flag}(?![a-z-])`, "g"), `“${flag.replaceAll("-", " ")}”`)
+  }, message)
+
+/** What the plan reads from each column that its format has a role for; its defaults are the schema's. */
+const columnsRead = (plan: RunPlan): Effect.Effect<SuggestedPlan["columns"]> =>
+  Effect.map(kindOf(plan), ({ detecting }) => {
+    const data: Readonly<Record<string, unknown>> = plan.data
+    const roles = detecting.columns[plan.data.format] ?? []
+    return Object.fromEntries(
+      roles.map((role) => {
+        const column = data[role]
+        return [role, Array.isArray(column) ? column.join(",") : typeof column === "string" ? column : null]
+      })
+    )
+  })
+
+const suggestion = (sources: NamedSources) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const here = path.resolve(".")
+    const plan = yield* namedPlan(kinds, sources, here)
+    const { backend } = yield* Device
+    const found = yield* suggest(yield* kindOf(plan), plan, here, { device: backend })
+    return {
+      name: nameOfRun(path, sources.data),
+      plan: found.plan as unknown as PlanJson,
+      columns: yield* columnsRead(found.resolved.plan),
+      reasons: found.choices,
+      warnings: found.warnings
+    } satisfies SuggestedPlan
+  }).pipe(
+    Effect.scoped,
+    Effect.mapError((error): Reported => ({ _tag: error._tag, message: withoutFlags(error.message) }))
+  )
+
+const sections = "model|data|loss|adapter|optimizer|training|output|seed"
+// "adapter.targets.0: …", "data.labels has …"; a section's name alone may begin any sentence
+const pathInside = new RegExp(`^((?:${sections})(?:(?:\\.[\\w-]+)+(?=[:,; ])|(?=:)))(?::\\s*)?`)
+
+/** A sentence about a plan that meets the world, at the place that it is about, where it says so. */
+const placed =
+  (plan: RunPlan) =>
+  (message: string): PlanProblem => {
+    const inside = pathInside.exec(message)
+    if (inside !== null) {
+      const isAlone = message[inside[1]!.length] === ":"
+      return { path: inside[1]!, message: isAlone ? message.slice(inside[0].length) : message }
+    }
+    const { train, validation, test } = plan.data
+    const inputs = {
+      "model.source": plan.model.source,
+      "data.train": train,
+      "data.validation": validation,
+      "data.test": test
+    }
+    const about = Object.entries(inputs).find(
+      ([, input]) => typeof input === "string" && message.includes(input.slice(input.lastIndexOf("/") + 1))
+    )
+    return { path: about?.[0] ?? "", message }
+  }
+
+const checked = (value: PlanJson) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const plan = yield* planFromValue(value, path.resolve("."))
+    const kind = yield* kindOf(plan)
+    return yield* resolvePlan(kind, plan, NAME).pipe(
+      Effect.map((resolved): Checked => {
+        const { steps, warnings } = resolved
+        return { ok: true, steps, facts: planFacts(kind, resolved), warnings }
+      }),
+      Effect.catchTag("ResolveError", ({ problems }) =>
+        Effect.succeed<Checked>({ ok: false, problems: problems.map(placed(plan)) })
+      )
+    )
+  }).pipe(
+    Effect.catchTag("PlanError", ({ problems }) => Effect.succeed<Checked>({ ok: false, problems })),
+    Effect.scoped
+  )
 
 export const planHandlers: Partial<Handlers<EngineNeeds>> = {
   calls: {
-    schema: () => Effect.sync(() => runPlanJsonSchema())
+    schema: () => Effect.sync(() => runPlanJsonSchema()),
+    roles: ({ model }) => rolesOf(model),
+    suggest: ({ model, train, validation, test, columns = {}, ...dialect }) =>
+      suggestion({
+        model,
+        data: train,
+        ...(validation === undefined ? {} : { validation }),
+        ...(test === undefined ? {} : { test }),
+        columns: columns as Columns,
+        dialect
+      }),
+    check: ({ plan }) => checked(plan)
   }
 }

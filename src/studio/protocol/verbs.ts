@@ -5,6 +5,7 @@
  * What comes in is decoded by the schemas here, for a server believes no page; what goes out is typed alone.
  */
 import * as Schema from "effect/Schema"
+import { encodings, separatorNames } from "../../../schemas/index.ts"
 import type {
   About,
   AnswerPair,
@@ -49,7 +50,10 @@ const Text = Schema.String
 const Columns = Schema.Record(Schema.String, Schema.String)
 
 /** How a file of text is written, where that is said and not found: as `data.separator` and `data.encoding` of a plan. */
-const dialect = { separator: Schema.optionalKey(Text), encoding: Schema.optionalKey(Text) }
+const dialect = {
+  separator: Schema.optionalKey(Schema.Literals(separatorNames)),
+  encoding: Schema.optionalKey(Schema.Literals(encodings))
+}
 
 /** Which methods are compared, on which plan (its id), and how often. */
 const StudyAsked = Schema.Struct({

@@ -1,0 +1,199 @@
+/** Rows as a table: the first of them, what their columns hold, and what a reader should know before anything is trained on them. */
+import * as Effect from "effect/Effect"
+import * as Path from "effect/Path"
+import type { Dialect } from "../../../schemas/index.ts"
+import { cut, listed } from "../../boundary/index.ts"
+import { embeddedImage, isEmbedded, listFolder } from "../../data/images/index.ts"
+import {
+  type Broken,
+  DataDialect,
+  DataError,
+  DataFiles,
+  dataError,
+  type Fields,
+  isBroken,
+  type SampledRows,
+  sampledRows
+} from "../../data/index.ts"
+import { pictureOf } from "../../kinds/index.ts"
+import type { Cell, Rows } from "../protocol/index.ts"
+import { ComesWith } from "./comes-with.ts"
+import type { EngineNeeds, Handlers } from "./handlers.ts"
+import { type PlaceOfRows, placeOfRows } from "./places.ts"
+import { cellText, columnOf, imageOf, isEmptyRow } from "./row-cells.ts"
+
+/** Rows that are shown, and those that are looked at for what columns hold. */
+const [SHOWN, LOOKED_AT] = [20, 1_000]
+/** Columns whose cells are shown; the others are named. */
+const COLUMNS_SHOWN = 50
+/** Unreadable rows that are told one by one. */
+const TOLD = 3
+
+const number = (value: number): string => value.toLocaleString("en")
+
+/** Files that hold rows for people and not for this program, and what to do with them. */
+const otherFiles: ReadonlyArray<readonly [names: RegExp, advice: string]> = [
+  [/\.(xlsx?|xlsm|ods|numbers)$/i, "this is a spreadsheet: save its sheet as CSV there, and take that file"],
+  [/\.(zip|tar|tgz|7z|rar)$/i, "this is an archive: unpack it, and take what is in it"],
+  [/\.json$/i, "this is neither a plan nor rows: write one object a line into a .jsonl file"],
+  [
+    /\.(txt|md|docx?|pdf|html?)$/i,
+    "this is a text without columns: make a .csv or .jsonl file of it, one row an example"
+  ],
+  [/\.(png|jpe?g|webp|gif)$/i, "this is one image: take a folder that has a folder of images for each label"]
+]
+
+/** How files that are no text begin. */
+const beginnings: ReadonlyArray<readonly [bytes: ReadonlyArray<number>, what: string]> = [
+  [[0x89, 0x50, 0x4e, 0x47], "a PNG image"],
+  [[0xff, 0xd8, 0xff], "a JPEG image"],
+  [[0x50, 0x4b, 0x03, 0x04], "a spreadsheet or a ZIP archive"],
+  [[0x25, 0x50, 0x44, 0x46], "a PDF"],
+  [[0x50, 0x41, 0x52, 0x31], "a Parquet file: call it .parquet"],
+  [[0x1f, 0x8b], "packed by gzip: let its name end in .gz"]
+]
+
+/** Fails where a file that is called a text is none: its rows would be told one by one. */
+const refuseBinary = (file: string) =>
+  Effect.gen(function* () {
+    if (!/\.(csv|tsv|jsonl|ndjson)$/i.test(file)) return
+    const { name, size, read } = yield* Effect.flatMap(DataFiles, (open) => open(file))
+    const head = yield* read(0, Math.min(size, 1_024))
+    const known = beginnings.find(([bytes]) => bytes.every((byte, at) => head[at] === byte))
+    if (known !== undefined)
+      return yield* dataError(name, `this is no text, whatever its name says: it begins as ${known[1]}`)
+    // with a mark at its beginning, or every other byte 0, it is UTF-16, of which its reader speaks
+    const zeros = head.filter((byte) => byte === 0).length
+    const isUtf16 = (head[0] === 0xff && head[1] === 0xfe) || (head[0] === 0xfe && head[1] === 0xff)
+    if (zeros > 0 && !isUtf16 && zeros < head.length / 3)
+      return yield* dataError(
+        name,
+        "this is no text, whatever its name says: it holds bytes that no text has; expected rows of text"
+      )
+  }).pipe(Effect.scoped)
+
+const withAdvice = (file: string) => (error: DataError) => {
+  const advice = otherFiles.find(([names]) => names.test(file))?.[1]
+  return advice === undefined ? error : dataError(file, advice)
+}
+
+const separatorNames: Readonly<Record<string, string>> = {
+  ",": "commas",
+  ";": "semicolons",
+  "\t": "tabs",
+  "|": "| signs"
+}
+
+const notesOf = ({ table, rows, problem }: SampledRows, columns: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const broken = rows.filter(isBroken)
+  const empty = rows.filter((row) => !isBroken(row) && isEmptyRow(row as Fields)).length
+  const of = `of the first ${number(rows.length)} rows`
+  return [
+    ...(table !== undefined && table.columns.length > 1
+      ? [`Its columns are separated by ${separatorNames[table.separator]}.`]
+      : []),
+    ...(columns.length === 1
+      ? [`It has one column, "${cut(columns[0]!, 60)}"; most runs need two, such as a text and its label.`]
+      : []),
+    ...(empty === 0 ? [] : [`${number(empty)} ${of} ${empty === 1 ? "has" : "have"} nothing in any column.`]),
+    ...(broken.length === 0
+      ? []
+      : [
+          `${number(broken.length)} ${of} cannot be read: ${listed(
+            broken.map((one) => one.broken),
+            TOLD
+          ).join("; ")}.`
+        ]),
+    ...(problem === undefined ? [] : [`${problem.message}.`])
+  ]
+}
+
+/** A cell; an image as a picture, where it can be read. `folder`: what paths are relative to. */
+const cellOf = (value: unknown, folder: string) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const image = imageOf(value)
+    if (image === undefined) return { text: cellText(value) } satisfies Cell
+    const embedded = isEmbedded(image) ? embeddedImage(image) : undefined
+    const alt = embedded?.name ?? image
+    const place = embedded?.bytes ?? path.resolve(folder, image)
+    const picture = yield* pictureOf({ text: alt, label: "", image: place, where: alt })
+    if (picture === undefined) return { text: cut(alt === "" ? "an image that cannot be read" : alt) } satisfies Cell
+    return { picture, alt: cut(alt === "" ? "image" : alt) } satisfies Cell
+  })
+
+const rowsOfFile = ({ train, isFolder: _, ...splits }: PlaceOfRows, dialect: Dialect) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    yield* refuseBinary(train)
+    const sample = yield* sampledRows(train, LOOKED_AT).pipe(Effect.provideService(DataDialect, dialect))
+    const readable = sample.rows.filter((row): row is Fields => !isBroken(row))
+    if (readable.length === 0) {
+      const { broken } = sample.rows[0] as Broken
+      return yield* new DataError({ where: train, problems: [broken], total: 1 })
+    }
+    const names = sample.table?.columns ?? [...new Set(readable.flatMap(Object.keys))]
+    const shown = names.slice(0, COLUMNS_SHOWN)
+    const folder = path.dirname(train)
+    const rows = yield* Effect.forEach(readable.slice(0, SHOWN), (row) =>
+      Effect.forEach(shown, (name) => cellOf(Object.hasOwn(row, name) ? row[name] : undefined, folder))
+    )
+    return {
+      source: train,
+      ...splits,
+      format: sample.format,
+      count: sample.count,
+      columns: names.map((name) => columnOf(name, readable)),
+      rows,
+      notes: notesOf(sample, names)
+    } satisfies Rows
+  })
+
+/** Images of all labels, each label's first ones as far as they are shown. */
+const spread = <Image extends { readonly label: string }>(images: ReadonlyArray<Image>): ReadonlyArray<Image> => {
+  const groups = [...Map.groupBy(images, ({ label }) => label).values()]
+  const each = Math.max(1, Math.floor(SHOWN / groups.length))
+  return groups.flatMap((group) => group.slice(0, each)).slice(0, SHOWN)
+}
+
+const rowsOfFolder = ({ train, isFolder: _, ...splits }: PlaceOfRows) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const { images, warnings } = yield* listFolder(path.resolve(train), train)
+    const labels = new Set(images.map(({ label }) => label))
+    const rows = yield* Effect.forEach(
+      spread(images),
+      ({ name, label }) =>
+        Effect.map(cellOf(name, train), (picture): ReadonlyArray<Cell> => [picture, { text: cut(label) }]),
+      { concurrency: 4 }
+    )
+    return {
+      source: train,
+      ...splits,
+      format: "a folder of images",
+      count: images.length,
+      columns: [
+        { name: "image", type: "image", distinct: images.length },
+        { name: "label", type: "text", distinct: labels.size }
+      ],
+      rows,
+      notes: [
+        `Each folder is a label: ${listed(
+          [...labels].map((label) => cut(label, 40)),
+          10
+        ).join(", ")}.`,
+        ...warnings.map((warning) => `${warning}.`)
+      ]
+    } satisfies Rows
+  })
+
+export const rowsHandlers: Partial<Handlers<EngineNeeds>> = {
+  calls: {
+    examples: () => Effect.map(ComesWith, ({ rows }) => rows),
+    rows: ({ source, ...dialect }) =>
+      Effect.gen(function* () {
+        const place = yield* placeOfRows(source)
+        return yield* place.isFolder ? rowsOfFolder(place) : rowsOfFile(place, dialect)
+      }).pipe(Effect.mapError(withAdvice(source)))
+  }
+}
