@@ -1,7 +1,9 @@
 /**
  * The wasm backend in a browser. tfjs starts it by itself there, and fetches its binaries (`dist/*.wasm` of
  * @tensorflow/tfjs-backend-wasm); so are our kernels fetched (`src/kernels/wasm/*.wasm` of this package). `wasmFolder` is the URL of
- * a folder with both; without it each looks beside its own script. Our kernels run on the page's thread.
+ * a folder with both; without it each looks beside its own script. In a worker of a page that is isolated (its server sends
+ * Cross-Origin-Opener-Policy and Cross-Origin-Embedder-Policy) our kernels run on several threads; elsewhere memory is not shared, or the
+ * page's own thread, which may not wait for others, is the only one.
  */
 import * as tf from "@tensorflow/tfjs"
 import { setThreadsCount, setWasmPaths } from "@tensorflow/tfjs-backend-wasm"
@@ -11,7 +13,9 @@ import {
   installWasmKernels,
   kernelModuleFor,
   memoryOf,
+  pagePool,
   startEngine,
+  type WasmBackend,
   wasmBackend
 } from "../kernels/wasm/index.ts"
 import { DeviceError } from "./device-error.ts"
@@ -28,36 +32,70 @@ const REMEDY = "are the .wasm files of tfjs and of this package served in the fo
 
 const noPool = () => Promise.reject(new Error("the page's thread is the only one"))
 
+/** A step of the sizes that fit into wasm's 4 GiB does not feed more. */
+const MOST_THREADS = 8
+/** milliseconds that workers have to start */
+const START_TIMEOUT = 10_000
+
+/** Threads that may be had here, of those that are wished for. */
+const threadsHere = (threads: WasmChoice["threads"]): number => {
+  const { crossOriginIsolated, WorkerGlobalScope: worker } = globalThis as {
+    readonly crossOriginIsolated?: boolean
+    readonly WorkerGlobalScope?: unknown
+  }
+  if (crossOriginIsolated !== true || worker === undefined) return 1
+  const wished = threads === "auto" ? (globalThis.navigator.hardwareConcurrency ?? 1) : threads
+  return Math.max(1, Math.min(MOST_THREADS, wished))
+}
+
 /** Absolute, with the slash at its end. */
 const folderUrl = (folder: string): string => new URL(folder.replace(/\/?$/, "/"), globalThis.location?.href).href
 
-const open = async ({ threads, deterministic, wasmFolder }: BrowserWasmChoice): Promise<Opened> => {
+const open = async ({ threads: wished, deterministic, wasmFolder }: BrowserWasmChoice): Promise<Opened> => {
   const folder = wasmFolder === undefined ? undefined : folderUrl(wasmFolder)
+  const here = threadsHere(wished)
   if (folder !== undefined) setWasmPaths(folder)
-  if (threads !== "auto") setThreadsCount(threads)
+  // ours are several, and then XNNPACK's would be in their way
+  if (here > 1) setThreadsCount(1)
+  else if (wished !== "auto") setThreadsCount(wished)
   if (!(await tf.setBackend("wasm"))) throw new Error("tfjs could not start it")
   const backend = wasmBackend(tf.backend())
   const memory = memoryOf(backend.wasm)
   const shared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer
-  const started = await startEngine(
-    backend,
-    await kernelModuleFor({ shared, fused: !deterministic, folder }),
-    memory,
-    1,
-    noPool
-  )
+  const module = await kernelModuleFor({ shared, fused: !deterministic, folder })
+  const alone = () => startEngine(backend, module, memory, 1, noPool)
+  let notice: string | undefined
+  const started =
+    shared && here > 1
+      ? await startThreads(backend, module, memory, here).catch((cause: unknown) => {
+          notice = `wasm runs on one thread instead of ${here}: ${messageOf(cause)}`
+          return alone()
+        })
+      : await alone()
   const simd = (await tf.env().getAsync("WASM_HAS_SIMD_SUPPORT")) === true
   const uninstallKernels = installWasmKernels()
   const uninstallEngine = installWasmEngine(backend, started)
   return {
-    threads: 1,
+    threads: started.engine.threads,
     simd,
-    notice: undefined,
+    notice,
     uninstall: () => {
       uninstallKernels()
       uninstallEngine()
     }
   }
+}
+
+const startThreads = async (
+  backend: WasmBackend,
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  threads: number
+) => {
+  const started = await startEngine(backend, module, memory, threads, pagePool(START_TIMEOUT))
+  // emscripten has started workers for XNNPACK, which has no use for them
+  for (const idle of backend.wasm.PThread?.unusedWorkers?.splice(0) ?? []) idle.terminate()
+  return started
 }
 
 export const openWasmInBrowser = onePerProcess<BrowserWasmChoice, Opened, DeviceError>(

@@ -17,7 +17,11 @@ export interface WasmModule {
   _free(offset: number): void
   _init_with_threads_count(threads: number): void
   cwrap(name: string, returns: string | null, parameters: ReadonlyArray<string>): (...values: Array<number>) => number
-  PThread?: { terminateAllThreads(): void; readonly runningWorkers: ReadonlyArray<unknown> }
+  PThread?: {
+    terminateAllThreads(): void
+    readonly runningWorkers: ReadonlyArray<unknown>
+    readonly unusedWorkers: Array<{ terminate(): unknown }>
+  }
   tfjs: {
     init(): void
     initWithThreadsCount(threads: number): void

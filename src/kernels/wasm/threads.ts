@@ -15,7 +15,7 @@ import * as Word from "./work.ts"
 
 /**
  * The script of a thread (`worker.ts`): beside this file and with its ending, .ts in the repository, .js in the package. Not written as a
- * name beside import.meta.url: bundlers make a file of that, and a page, which has no threads, has no use for it.
+ * name beside import.meta.url: bundlers make a file of that, and a page has no use for it (`page-pool.ts`).
  */
 export const workerScript = (): URL => new URL(import.meta.url.replace(/threads(?=\.[jt]s$)/, "worker"))
 
@@ -109,6 +109,7 @@ export const startEngine = async (
   const address = backend.wasm._malloc(4 * Word.WORDS) >>> 0
   let words = new Int32Array(memory.buffer, address, Word.WORDS).fill(0)
   let views = viewsOf(memory, address)
+  let first = Word.threadOf(Word.wordNumbers, { words, address, kernels }, 0)
   const pool = threads > 1 ? await startPool({ module, memory, address, native: native?.file }, threads - 1) : undefined
   const scratch = new Scratch(backend, threads)
 
@@ -121,6 +122,7 @@ export const startEngine = async (
     if (words.buffer !== memory.buffer) {
       words = new Int32Array(memory.buffer, address, Word.WORDS)
       views = viewsOf(memory, address)
+      first = Word.threadOf(Word.wordNumbers, { words, address, kernels }, 0)
       native?.moved()
     }
     return ensured
@@ -139,7 +141,7 @@ export const startEngine = async (
     Atomics.store(words, Word.NEXT, chunks)
     Atomics.add(words, Word.GENERATION, 1)
     if (Atomics.load(words, Word.SLEEPERS) > 0) Atomics.notify(words, Word.GENERATION)
-    Word.takePart({ words, address, kernels }, 0)
+    first.takePart()
     finish(words, chunks)
   }
 

@@ -49,15 +49,67 @@ export interface Work {
   readonly kernels: ReadonlyArray<Kernel>
 }
 
-/** Claims and computes chunks until none are left; returns how many. */
-export const takePart = ({ words, address, kernels }: Work, thread: number): number => {
-  let count = 0
-  while (Atomics.load(words, NEXT) > 0) {
-    const chunk = Atomics.sub(words, NEXT, 1) - 1
-    if (chunk < 0) break
-    kernels[words[KERNEL]!]!(address + 4 * ARGUMENTS, chunk, (words[SCRATCH]! + thread * words[SCRATCH_SIZE]!) >>> 0)
-    Atomics.add(words, DONE, 1)
-    count++
+/** The numbers above, for a thread that has its code alone. */
+export const wordNumbers = {
+  GENERATION,
+  NEXT,
+  DONE,
+  SLEEPERS,
+  KERNEL,
+  FAILED,
+  SCRATCH,
+  SCRATCH_SIZE,
+  ARGUMENTS
+} as const
+
+export interface Thread {
+  /** Claims and computes chunks until none are left; returns how many. */
+  readonly takePart: () => number
+  /** Takes part in every piece of work, and never ends. */
+  readonly work: () => never
+}
+
+/**
+ * A thread of an engine; the first, which publishes work, has number 0. The function refers to nothing but its arguments: to a page's worker
+ * it goes as text (`page-pool.ts`), since a bundle has no file of it.
+ */
+export const threadOf = (word: typeof wordNumbers, { words, address, kernels }: Work, thread: number): Thread => {
+  const { GENERATION, NEXT, DONE, SLEEPERS, KERNEL, FAILED, SCRATCH, SCRATCH_SIZE, ARGUMENTS } = word
+  // rounds of looking for work before sleeping: some hundred microseconds, more than lies between two kernels of a step
+  const patience = 20_000
+
+  const takePart = (): number => {
+    let count = 0
+    while (Atomics.load(words, NEXT) > 0) {
+      const chunk = Atomics.sub(words, NEXT, 1) - 1
+      if (chunk < 0) break
+      kernels[words[KERNEL]!]!(address + 4 * ARGUMENTS, chunk, (words[SCRATCH]! + thread * words[SCRATCH_SIZE]!) >>> 0)
+      Atomics.add(words, DONE, 1)
+      count++
+    }
+    return count
   }
-  return count
+
+  /** Waits until there is something to claim. */
+  const waitForWork = (): void => {
+    for (let round = 0; round < patience; round++) if (Atomics.load(words, NEXT) > 0) return
+    const seen = Atomics.load(words, GENERATION)
+    Atomics.add(words, SLEEPERS, 1)
+    if (Atomics.load(words, NEXT) <= 0) Atomics.wait(words, GENERATION, seen)
+    Atomics.sub(words, SLEEPERS, 1)
+  }
+
+  const work = (): never => {
+    while (true) {
+      waitForWork()
+      try {
+        if (takePart() > 0) Atomics.notify(words, DONE)
+      } catch {
+        // a trap: a bug in a kernel. The chunk will never be counted, so the main thread must hear of it.
+        Atomics.store(words, FAILED, 1)
+        Atomics.notify(words, DONE)
+      }
+    }
+  }
+  return { takePart, work }
 }
