@@ -82,6 +82,7 @@ const sideDoors: Readonly<Record<string, string>> = {
   "src/files/platform-reason.ts": "what every command says of a full device, before any file is read",
   "src/linalg/truncated-svd.ts": "a page, for which an init loads it when it starts from a decomposition",
   "src/output/adapter-folder.ts": "a page writes adapters and has no run folders",
+  "src/output/report/chart.ts": "the studio's page, which draws what reports draw",
   "src/output/outcome.ts": "a page, which says how a run ended and has no run folders",
   "src/output/peft/layout.ts": "the same, for a LayersModel's adapter",
   "src/output/peft/start-from.ts": "a page, for which a plan loads it when its adapter.from names one",
@@ -168,7 +169,7 @@ test("no cycles", () => {
 test("relative imports name files that exist, with their extension", () => {
   const wrong = files.flatMap((file) =>
     relativeImports(file)
-      .filter((imported) => !files.includes(imported) && !/\.(json|cjs|wasm)$/.test(imported))
+      .filter((imported) => !files.includes(imported) && !/\.(json|cjs|wasm|css)$/.test(imported))
       .map((imported) => `${file} → ${imported}`)
   )
   expect(wrong).toEqual([])

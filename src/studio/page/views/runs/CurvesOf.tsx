@@ -1,0 +1,66 @@
+/** Curves of several runs in one chart: which of their plots is the reader's choice. */
+import { useEffect, useMemo, useState } from "preact/hooks"
+import type { RunSummary } from "../../../protocol/index.ts"
+import { Chart } from "../../parts/chart.tsx"
+import { Loading } from "../../parts/loading.tsx"
+import { Trouble } from "../../parts/trouble.tsx"
+import { useCall } from "../../use.ts"
+import { overlaid } from "./overlay.ts"
+import { isUnderWay } from "./standing.tsx"
+
+/** Points of a curve: the more runs, the fewer, so that a chart has 20,000 or so. */
+const pointsOf = (runs: number): number => (runs <= 10 ? 1000 : runs <= 40 ? 500 : 200)
+
+/** of what trains, in milliseconds */
+const AGAIN = 2_000
+
+export const CurvesOf = ({ runs, none }: { readonly runs: ReadonlyArray<RunSummary>; readonly none: () => void }) => {
+  const [plot, setPlot] = useState("loss")
+  const points = pointsOf(runs.length)
+  const ids = runs.map(({ id }) => id).sort()
+  const { value, problem, isBusy, again } = useCall("curves", { ids, plot, points })
+  const grows = runs.some(({ state }) => isUnderWay(state))
+  useEffect(() => {
+    if (!grows || isBusy) return
+    const timer = setTimeout(again, AGAIN)
+    return () => clearTimeout(timer)
+  }, [grows, isBusy, again])
+  const names = new Map(runs.map(({ id, name }) => [id, name]))
+  const drawn = useMemo(
+    () => (value === undefined ? undefined : overlaid(value, (id) => names.get(id) ?? id, points)),
+    [value, points]
+  )
+  const available = value?.available ?? []
+  return (
+    <>
+      <div class="row">
+        <label class="which">
+          Plot
+          <select value={plot} onChange={({ currentTarget }) => setPlot(currentTarget.value)}>
+            {(available.length === 0 ? [{ id: plot, title: "Loss" }] : available).map(({ id, title }) => (
+              <option key={id} value={id}>
+                {title}
+              </option>
+            ))}
+          </select>
+        </label>
+        <p class="quiet small">
+          {runs.length} {runs.length === 1 ? "run" : "runs"}
+        </p>
+        <button type="button" class="plain" onClick={none}>
+          Untick all
+        </button>
+      </div>
+      <Trouble problem={problem} again={again} />
+      {drawn === undefined ? (
+        problem === undefined ? (
+          <Loading what="Curves" />
+        ) : null
+      ) : drawn.plot.series.length === 0 ? (
+        <p class="quiet">None of these runs has such a curve yet.</p>
+      ) : (
+        <Chart plot={drawn.plot} dashes={drawn.dashes} canHide />
+      )}
+    </>
+  )
+}

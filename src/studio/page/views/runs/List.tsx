@@ -1,0 +1,209 @@
+/** All runs: a table on wide screens, cards on narrow ones; the curves of those that are ticked over each other. */
+import { useEffect, useState } from "preact/hooks"
+import type { RunSummary } from "../../../protocol/index.ts"
+import { Loading } from "../../parts/loading.tsx"
+import { useMedia } from "../../parts/media.ts"
+import { Scrolled } from "../../parts/scrolled.tsx"
+import { Trouble } from "../../parts/trouble.tsx"
+import { addressOf } from "../../place.ts"
+import { useWatch } from "../../use.ts"
+import { CurvesOf } from "./CurvesOf.tsx"
+import { type Column, chosen, columns, type Order, sorted } from "./order.ts"
+import { Buttons, type Doing, loss, ProgressOf, StateOf, useDoing, when } from "./standing.tsx"
+
+/** What was ticked, and the order, for whoever comes back from a run. */
+let remembered: { ticked: ReadonlySet<string>; order: Order } = {
+  ticked: new Set(),
+  order: { by: "started", isDown: true }
+}
+
+interface Shown {
+  readonly runs: ReadonlyArray<RunSummary>
+  readonly ticked: ReadonlySet<string>
+  readonly tick: (id: string) => void
+  readonly doing: Doing
+}
+
+const NameOf = ({ run }: { readonly run: RunSummary }) => <a href={addressOf("runs", run.id)}>{run.name}</a>
+
+const Tick = ({ run, ticked, tick }: Pick<Shown, "ticked" | "tick"> & { readonly run: RunSummary }) => (
+  <label class="tick">
+    <input type="checkbox" checked={ticked.has(run.id)} onChange={() => tick(run.id)} />
+    <span class="hidden">Curves of {run.name}</span>
+  </label>
+)
+
+const Table = ({
+  runs,
+  ticked,
+  tick,
+  doing,
+  order,
+  setOrder,
+  tickAll
+}: Shown & {
+  readonly order: Order
+  readonly setOrder: (by: Column) => void
+  readonly tickAll: () => void
+}) => (
+  <Scrolled label="Runs">
+    <table class="runs">
+      <thead>
+        <tr>
+          <th scope="col">
+            <label class="tick">
+              <input
+                type="checkbox"
+                checked={runs.length > 0 && runs.every(({ id }) => ticked.has(id))}
+                onChange={tickAll}
+              />
+              <span class="hidden">Curves of all runs</span>
+            </label>
+          </th>
+          {columns.map(({ name, title, isNumber }) => (
+            <th
+              key={name}
+              scope="col"
+              class={isNumber === true ? "number" : undefined}
+              aria-sort={order.by === name ? (order.isDown ? "descending" : "ascending") : undefined}
+            >
+              <button type="button" class="plain" onClick={() => setOrder(name)}>
+                {title}
+                <span aria-hidden="true" class="arrow">
+                  {order.by === name ? (order.isDown ? "↓" : "↑") : ""}
+                </span>
+              </button>
+            </th>
+          ))}
+          <th scope="col">
+            <span class="hidden">Actions</span>
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {runs.map((run) => (
+          <tr key={run.id}>
+            <td>
+              <Tick run={run} ticked={ticked} tick={tick} />
+            </td>
+            <th scope="row">
+              <NameOf run={run} />
+            </th>
+            <td>
+              <StateOf state={run.state} />
+              {run.note === null ? null : <span class="note small quiet">{run.note.split("\n")[0]}</span>}
+            </td>
+            <td>
+              <ProgressOf summary={run} />
+            </td>
+            <td class="number">{loss(run.loss)}</td>
+            <td>{run.score ?? "–"}</td>
+            <td class="small">{run.says}</td>
+            <td class="small">{when(run.startedAt)}</td>
+            <td>
+              <Buttons summary={run} doing={doing} />
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  </Scrolled>
+)
+
+const Cards = ({
+  runs,
+  ticked,
+  tick,
+  doing,
+  order,
+  setOrder
+}: Shown & { readonly order: Order; readonly setOrder: (by: Column) => void }) => (
+  <>
+    <label class="sort">
+      Sorted by
+      <select value={order.by} onChange={({ currentTarget }) => setOrder(currentTarget.value as Column)}>
+        {columns.map(({ name, title }) => (
+          <option key={name} value={name}>
+            {title}
+          </option>
+        ))}
+      </select>
+    </label>
+    <ul class="cards">
+      {runs.map((run) => (
+        <li key={run.id} class="card">
+          <div class="top">
+            <h2>
+              <NameOf run={run} />
+            </h2>
+            <Tick run={run} ticked={ticked} tick={tick} />
+          </div>
+          <p class="small quiet">{run.says}</p>
+          <p>
+            <StateOf state={run.state} /> {run.note === null ? null : <span class="small quiet">{run.note.split("\n")[0]}</span>}
+          </p>
+          <ProgressOf summary={run} />
+          <p class="small">
+            loss {loss(run.loss)}
+            {run.score === null ? "" : ` · ${run.score}`} · {when(run.startedAt)}
+          </p>
+          <Buttons summary={run} doing={doing} />
+        </li>
+      ))}
+    </ul>
+  </>
+)
+
+const Empty = () => (
+  <div class="empty card">
+    <p>No run is here yet. A run takes a model and your rows, and shows how it learns while it learns.</p>
+    <a class="button primary" href={addressOf("new")}>
+      Begin a run
+    </a>
+  </div>
+)
+
+export const List = () => {
+  const isNarrow = useMedia("(max-width: 62rem)")
+  const { state: runs, problem } = useWatch<"runs", ReadonlyArray<RunSummary> | undefined>(
+    "runs",
+    {},
+    undefined,
+    (_, all) => all
+  )
+  const [ticked, setTicked] = useState(remembered.ticked)
+  const [order, setOrder] = useState(remembered.order)
+  const doing = useDoing()
+  useEffect(() => {
+    remembered = { ticked, order }
+  }, [ticked, order])
+  if (runs === undefined) return problem === undefined ? <Loading what="Runs" /> : <Trouble problem={problem} />
+  if (runs.length === 0) return <Empty />
+  const tick = (id: string) =>
+    setTicked((before) => {
+      const after = new Set(before)
+      if (!after.delete(id)) after.add(id)
+      return after
+    })
+  const isAll = runs.every(({ id }) => ticked.has(id))
+  const shown = { runs: sorted(runs, order), ticked, tick, doing, order, setOrder: (by: Column) => setOrder(chosen(order, by)) }
+  const drawn = runs.filter(({ id }) => ticked.has(id))
+  return (
+    <>
+      <Trouble problem={problem ?? doing.problem} />
+      {isNarrow ? (
+        <Cards {...shown} />
+      ) : (
+        <Table {...shown} tickAll={() => setTicked(new Set(isAll ? [] : runs.map(({ id }) => id)))} />
+      )}
+      <section aria-label="Curves">
+        <h2>Curves over each other</h2>
+        {drawn.length === 0 ? (
+          <p class="quiet">Tick runs in the list to see how they learned, one over the other.</p>
+        ) : (
+          <CurvesOf runs={drawn} none={() => setTicked(new Set())} />
+        )}
+      </section>
+    </>
+  )
+}

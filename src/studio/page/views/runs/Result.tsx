@@ -1,0 +1,128 @@
+/** What a finished run left: the sentence that a reader came for, then everything behind it. */
+import type { ComponentChildren } from "preact"
+import { useState } from "preact/hooks"
+import type { FileOfRun, RunResult } from "../../../protocol/index.ts"
+import { JudgedRows } from "../../parts/rows.tsx"
+import { Scrolled } from "../../parts/scrolled.tsx"
+import { Texts } from "../../parts/table.tsx"
+import { useUrl } from "../../parts/url.ts"
+import { addressOf } from "../../place.ts"
+import { Confusions } from "./Confusions.tsx"
+
+export const sizeOf = (bytes: number): string =>
+  bytes < 1e3 ? `${bytes} B` : bytes < 1e6 ? `${Math.round(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
+
+const FileLink = ({ id, file: { path, bytes } }: { readonly id: string; readonly file: FileOfRun }) => {
+  const url = useUrl(id, path)
+  return (
+    <li>
+      {url === undefined ? (
+        path
+      ) : (
+        <a href={url} download={path.split("/").at(-1)!}>
+          {path}
+        </a>
+      )}{" "}
+      <span class="quiet small">{sizeOf(bytes)}</span>
+    </li>
+  )
+}
+
+/** A run with checkpoints has many; the first ones are those that people look for. */
+const FILES = 12
+
+const Files = ({ id, files }: { readonly id: string; readonly files: ReadonlyArray<FileOfRun> }) => {
+  const [isAll, setAll] = useState(false)
+  const shown = isAll ? files : files.slice(0, FILES)
+  return (
+    <section>
+      <h3>Files</h3>
+      <ul class="files">
+        {shown.map((file) => (
+          <FileLink key={file.path} id={id} file={file} />
+        ))}
+      </ul>
+      {shown.length < files.length ? (
+        <button type="button" onClick={() => setAll(true)}>
+          All {files.length} files
+        </button>
+      ) : null}
+    </section>
+  )
+}
+
+export const Result = ({
+  id,
+  result,
+  children
+}: {
+  readonly id: string
+  readonly result: RunResult
+  /** the curves */
+  readonly children: ComponentChildren
+}) => {
+  const { gained, facts, evaluations, confusions, mistakes, warnings, plan, files, page, commands } = result
+  const report = useUrl(id, page)
+  return (
+    <>
+      <p class="gained">{gained}</p>
+      {warnings.length === 0 ? null : (
+        <ul class="warnings">
+          {warnings.map((warning) => (
+            <li key={warning}>{warning}</li>
+          ))}
+        </ul>
+      )}
+      <div class="row">
+        <a class="button primary" href={addressOf("try", id)}>
+          Try it
+        </a>
+        <a class="button" href={addressOf("export", id)}>
+          Export it
+        </a>
+        {report === undefined ? null : (
+          <a class="button" href={report} target="_blank" rel="noopener">
+            Report, in a new tab
+          </a>
+        )}
+      </div>
+      <dl class="facts">
+        {facts.map(({ name, value }) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+      {children}
+      {evaluations.rows.length === 0 ? null : (
+        <section>
+          <h3>Evaluations</h3>
+          <Texts table={evaluations} caption="In the order they were made" />
+        </section>
+      )}
+      {confusions.length === 0 ? null : <Confusions id={id} confusions={confusions} />}
+      {mistakes.length === 0 ? null : (
+        <section>
+          <h3>Mistakes</h3>
+          <p class="quiet">Those that it was surest of, or the largest ones, first. Some may be wrong in the data.</p>
+          <JudgedRows rows={mistakes} />
+        </section>
+      )}
+      <Files id={id} files={files} />
+      <section>
+        <h3>Plan</h3>
+        <details>
+          <summary>plan.json, with every default filled in</summary>
+          <Scrolled label="plan.json"><pre>{JSON.stringify(plan, null, 2)}</pre></Scrolled>
+        </details>
+      </section>
+      {commands.length === 0 ? null : (
+        <section>
+          <h3>In a terminal</h3>
+          <Scrolled label="Commands"><pre>{commands.join("\n")}</pre></Scrolled>
+        </section>
+      )}
+    </>
+  )
+}

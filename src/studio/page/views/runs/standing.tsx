@@ -1,0 +1,148 @@
+/** How a run stands: a word with a sign, how far it is, and what can be done with it. */
+import { useState } from "preact/hooks"
+import type { RunState, RunSummary } from "../../../protocol/index.ts"
+import type { HostError } from "../../host.ts"
+import { addressOf } from "../../place.ts"
+import { useStudio } from "../../use.ts"
+
+const words: Readonly<Record<RunState, string>> = {
+  starting: "starting",
+  training: "training",
+  stopping: "stopping",
+  stopped: "stopped",
+  finished: "finished",
+  failed: "failed"
+}
+
+/** In a box of 16 × 16. */
+const signs: Readonly<Record<RunState, string>> = {
+  starting: "M8 2.5a5.5 5.5 0 1 1-5.5 5.5",
+  training: "M5 3.5v9l7-4.5z",
+  stopping: "M8 2.5a5.5 5.5 0 1 1-5.5 5.5",
+  stopped: "M5.5 4v8M10.5 4v8",
+  finished: "M3 8.5l3.5 3.5L13 4.5",
+  failed: "M4 4l8 8M12 4l-8 8"
+}
+
+export const StateOf = ({ state }: { readonly state: RunState }) => (
+  <span class={`state ${state}`}>
+    <svg viewBox="0 0 16 16" aria-hidden="true">
+      <path d={signs[state]} />
+    </svg>
+    {words[state]}
+  </span>
+)
+
+/** "3 min left" */
+export const timeLeft = (seconds: number): string => {
+  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s left`
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min left`
+  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min left`
+}
+
+export const steps = (value: number): string => value.toLocaleString("en")
+
+/** A bar, and the same in numbers. */
+export const ProgressOf = ({ summary }: { readonly summary: RunSummary }) => {
+  const { name, step, steps: all, secondsLeft } = summary
+  if (all <= 0) return <span class="quiet small">{step === 0 ? "" : `step ${steps(step)}`}</span>
+  return (
+    <span class="progress">
+      <progress max={all} value={Math.min(step, all)} aria-label={`Steps of ${name}`} />
+      <span class="small quiet">
+        {steps(step)} / {steps(all)}
+        {secondsLeft === null ? "" : ` · ${timeLeft(secondsLeft)}`}
+      </span>
+    </span>
+  )
+}
+
+export const loss = (value: number | null): string => (value === null ? "–" : `${Number(value.toPrecision(4))}`)
+
+export const when = (milliseconds: number): string =>
+  milliseconds === 0
+    ? "–"
+    : new Date(milliseconds).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" })
+
+export const isUnderWay = (state: RunState): boolean => state === "starting" || state === "training" || state === "stopping"
+
+export interface Doing {
+  readonly problem: HostError | undefined
+  /** what is asked at the moment, and of which run */
+  readonly busy: string | undefined
+  readonly stop: (id: string) => void
+  readonly resume: (id: string) => void
+  readonly remove: (id: string, then: () => void) => void
+}
+
+/** Stop, resume and remove, with what went wrong. */
+export const useDoing = (): Doing => {
+  const { host } = useStudio()
+  const [problem, setProblem] = useState<HostError | undefined>(undefined)
+  const [busy, setBusy] = useState<string | undefined>(undefined)
+  const act = (name: "stop" | "resume" | "remove", id: string, then?: () => void) => {
+    setProblem(undefined)
+    setBusy(`${name} ${id}`)
+    host
+      .call(name, { id })
+      .then(
+        () => then?.(),
+        (failed: HostError) => setProblem(failed)
+      )
+      .finally(() => setBusy(undefined))
+  }
+  return {
+    problem,
+    busy,
+    stop: (id) => act("stop", id),
+    resume: (id) => act("resume", id),
+    remove: (id, then) => act("remove", id, then)
+  }
+}
+
+/** What can be done with a run as it stands. The name is in every label: a list has the same buttons in each line. */
+export const Buttons = ({
+  summary: { id, name, state },
+  doing,
+  removed
+}: {
+  readonly summary: RunSummary
+  readonly doing: Doing
+  readonly removed?: () => void
+}) => {
+  const { about } = useStudio()
+  const isBusy = doing.busy?.endsWith(` ${id}`) === true
+  const canRemove = about.abilities.includes("remove") && !isUnderWay(state)
+  const remove = () => {
+    if (confirm(`Remove ${id} with everything in it? This cannot be undone.`)) doing.remove(id, removed ?? (() => {}))
+  }
+  return (
+    <span class="row buttons">
+      {state === "starting" || state === "training" ? (
+        <button type="button" disabled={isBusy} aria-label={`Stop ${name}`} onClick={() => doing.stop(id)}>
+          Stop
+        </button>
+      ) : null}
+      {state === "stopped" || state === "failed" ? (
+        <button type="button" disabled={isBusy} aria-label={`Resume ${name}`} onClick={() => doing.resume(id)}>
+          Resume
+        </button>
+      ) : null}
+      {state === "finished" ? (
+        <>
+          <a class="button" href={addressOf("try", id)} aria-label={`Try ${name}`}>
+            Try
+          </a>
+          <a class="button" href={addressOf("export", id)} aria-label={`Export ${name}`}>
+            Export
+          </a>
+        </>
+      ) : null}
+      {canRemove ? (
+        <button type="button" class="plain" disabled={isBusy} aria-label={`Remove ${name}`} onClick={remove}>
+          Remove
+        </button>
+      ) : null}
+    </span>
+  )
+}
